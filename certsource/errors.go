@@ -1,0 +1,98 @@
+package certsource
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The values of [Error.Code] that are this package's own. Beside them it may be
+// one of Key Vault's (SecretNotFound, ForbiddenByRbac, …) or an Entra ID error
+// in the form AADSTS7000215.
+const (
+	CodeEmpty           = "Empty"           // nothing in the file, secret or client secret
+	CodeTooLarge        = "TooLarge"        // no certificate is that large
+	CodeUnreadable      = "Unreadable"      // the file, or the client secret's, could not be read
+	CodeUTF16           = "UTF16"           // text in UTF-16, as Windows PowerShell's ">" writes it
+	CodeUnknownFormat   = "UnknownFormat"   // neither PFX nor PEM
+	CodeDamaged         = "Damaged"         // PFX or PEM, but broken
+	CodeUnsupportedPFX  = "UnsupportedPFX"  // a PFX with algorithms or a structure that cannot be read
+	CodeWrongPassword   = "WrongPassword"   // the PFX's password is another one
+	CodeEncryptedPEM    = "EncryptedPEM"    // the PEM's private key has a password
+	CodeNoPrivateKey    = "NoPrivateKey"    // certificate only
+	CodeNoCertificate   = "NoCertificate"   // private key only
+	CodeSeveralKeys     = "SeveralKeys"     // more than one private key
+	CodeAmbiguous       = "Ambiguous"       // several certificates, no telling which is meant
+	CodeNotRSA          = "NotRSA"          // Entra ID takes RSA keys only
+	CodeWeakKey         = "WeakKey"         // RSA of less than 2048 bits
+	CodeKeyMismatch     = "KeyMismatch"     // the private key belongs to none of the certificates
+	CodeNotYetValid     = "NotYetValid"     // see NotBefore
+	CodeExpired         = "Expired"         // the certificate has expired
+	CodeUnknownHost     = "UnknownHost"     // the host's name does not resolve
+	CodeUntrusted       = "Untrusted"       // the host's TLS certificate is not trusted
+	CodeUnreachable     = "Unreachable"     // no connection, or it broke
+	CodeTimeout         = "Timeout"         // no answer in time
+	CodeCanceled        = "Canceled"        // the caller's context ended
+	CodeNotKeyVault     = "NotKeyVault"     // something answered, but not as this Key Vault should
+	CodeNoCredential    = "NoCredential"    // no workload identity, managed identity or az login here
+	CodeUnsupportedSign = "UnsupportedSign" // asked to sign with something else than PS256 or RS256
+)
+
+// Error is the error of every function and method of this package except the
+// constructors', which complain about their Config.
+type Error struct {
+	Op        string    // what was being done: "parse", "read file", "get secret", "list versions", "log in", "sign"
+	Name      string    // of the file, secret or key; empty for Parse
+	Version   string    // of the secret or key, where one was asked for or found
+	Host      string    // that could not be reached or did not answer properly
+	Status    int       // HTTP status, 0 where there was none
+	Code      string    // the reason: a Code constant, Key Vault's own or AADSTS and a number
+	NotBefore time.Time // with CodeNotYetValid: when it will be usable
+	Remedy    string    // what a person should do next; one sentence
+	Err       error     // a further cause that is safe to print, or nil
+}
+
+// Error returns one line: operation, cause and remedy.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("certsource: " + e.Op)
+	for _, s := range []string{e.Name, e.Version} {
+		if s != "" {
+			b.WriteString(" " + s)
+		}
+	}
+	cause := e.Code
+	if e.Status != 0 {
+		cause = strings.TrimSpace(strconv.Itoa(e.Status) + " " + cause)
+	}
+	if e.Code == CodeNotYetValid {
+		cause += " before " + e.NotBefore.UTC().Format(time.RFC3339)
+	}
+	for _, s := range []string{e.Host, cause} {
+		if s != "" {
+			b.WriteString(": " + s)
+		}
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	if e.Remedy != "" {
+		b.WriteString(" (" + e.Remedy + ")")
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// Unwrap returns Err, for instance [context.Canceled] or an [fs.PathError].
+func (e *Error) Unwrap() error { return e.Err }
+
+// problem is an error of Parse.
+func problem(code string) *Error {
+	return &Error{Op: "parse", Code: code, Remedy: remedy(code)}
+}
+
+// about gives a copy of e the place where the bytes came from.
+func (e *Error) about(op, name, version string) *Error {
+	c := *e
+	c.Op, c.Name, c.Version = op, name, version
+	return &c
+}
