@@ -1,0 +1,34 @@
+package token
+
+import "time"
+
+// Status is a snapshot of a [Keeper].
+type Status struct {
+	Usable      bool      // Token would return at once
+	Expires     time.Time // of the current token; zero: there is none
+	NextRefresh time.Time // when the next attempt is planned; zero: not known yet
+	Claims      Claims    // of the current token
+
+	Active    *Leaf // the certificate that the current token was obtained with
+	Candidate *Leaf // the newest, while it is not the active one
+	Fallback  *Leaf // tried when Entra refuses the active one
+
+	CandidateErr *Error // why Entra refused the candidate; nil: not tried, or accepted
+
+	Failures        int       // refreshes failed since the last success
+	Err             *Error    // of the last refresh; nil: it succeeded
+	LastToken       time.Time // last time that Entra gave a token; zero: never
+	CertificatesErr error     // of the last look-up; nil: it succeeded
+	LastCertificate time.Time // last time that Certificates succeeded; zero: never
+
+	ClockSkew time.Duration // local clock minus Entra's, at the last answer
+}
+
+// A Leaf names a certificate the ways that people and portals do.
+type Leaf struct {
+	Subject   string
+	SHA1      string // upper-case hex: "Thumbprint" in the Entra portal
+	SHA256    string // upper-case hex
+	NotBefore time.Time
+	NotAfter  time.Time
+}
