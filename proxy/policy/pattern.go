@@ -1,10 +1,16 @@
 package policy
 
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
 // A Pattern is one entry of an allow-list. ParsePatterns makes them; the zero
 // Pattern matches nothing.
 type Pattern struct {
 	form  form
-	value string // as written, without the prefix; for a wildcard the domain
+	value string // as written, without the prefix (but a SID begins with "S"); for a wildcard the domain
 }
 
 // A form is the name space that a pattern speaks of.
@@ -18,7 +24,143 @@ const (
 	sidForm           // sid:S-1-5-21-…
 )
 
+// prefixes, by form: what stands before the value in the text.
+const (
+	wildcardPrefix = "*@"
+	upnPrefix      = "upn:"
+	sidPrefix      = "sid:"
+)
+
+// maxProblems bounds the report about a file that is no list at all.
+const maxProblems = 100
+
 // String returns the pattern in the form that ParsePatterns reads.
 func (p Pattern) String() string {
-	return [...]string{"", "", "*@", "upn:", "sid:"}[p.form] + p.value
+	return [...]string{"", "", wildcardPrefix, upnPrefix, sidPrefix}[p.form] + p.value
+}
+
+// ParsePatterns reads an allow-list. Entries are separated by commas or lines;
+// spaces and tabs round them do not count; a "#" at the start of an entry, or
+// after a space or tab, opens a comment that ends with the line. One UTF-8 byte
+// order mark in front is tolerated.
+//
+//	alice@contoso.com       an SMTP address, in the grammar of ParseAddress
+//	*@contoso.com           every SMTP address of just this domain
+//	upn:alice@contoso.com   a user principal name
+//	sid:S-1-5-21-1-2-3-500  a security identifier
+//
+// It reports all problems at once (of a file that is no list, the first 100),
+// by line and entry and without the entry's text. A text without any entry is
+// an error: a list that was asked for and is empty must never mean everybody.
+func ParsePatterns(text string) ([]Pattern, error) {
+	var patterns []Pattern
+	err := eachEntry(text, func(entry string) string {
+		pattern, problem := parsePattern(entry)
+		patterns = append(patterns, pattern)
+		return problem
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(patterns) == 0 {
+		return nil, errors.New("the list has no entry")
+	}
+	return patterns, nil
+}
+
+// eachEntry calls parse for every entry of text and joins the problems that it
+// returns.
+func eachEntry(text string, parse func(entry string) (problem string)) error {
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return errors.New("the text is UTF-16: save it as UTF-8")
+	}
+	var found []error
+	more := 0
+	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
+		for j, entry := range strings.Split(stripComment(line), ",") {
+			entry = trim(entry)
+			if entry == "" {
+				continue
+			}
+			problem := parse(entry)
+			switch {
+			case problem == "":
+			case len(found) == maxProblems:
+				more++
+			default:
+				found = append(found, fmt.Errorf("line %d, entry %d: %s", i+1, j+1, problem))
+			}
+		}
+	}
+	if more > 0 {
+		found = append(found, fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(found...)
+}
+
+// stripComment cuts a line at the "#" that opens a comment. Inside an entry "#"
+// is a character like any other: addresses may hold it.
+func stripComment(line string) string {
+	open := true
+	for i := range len(line) {
+		if line[i] == '#' && open {
+			return line[:i]
+		}
+		open = line[i] == ',' || isBlank(line[i])
+	}
+	return line
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
+
+func trim(s string) string {
+	for s != "" && isBlank(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isBlank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func parsePattern(entry string) (Pattern, string) {
+	if domain, ok := strings.CutPrefix(entry, wildcardPrefix); ok {
+		return Pattern{wildcardForm, domain}, addressProblem("x@" + domain)
+	}
+	if upn, ok := cutPrefixFold(entry, upnPrefix); ok {
+		return Pattern{upnForm, upn}, addressProblem(upn)
+	}
+	if sid, ok := cutPrefixFold(entry, sidPrefix); ok {
+		if problem := sidProblem(sid); problem != "" {
+			return Pattern{}, problem
+		}
+		return Pattern{sidForm, "S" + sid[1:]}, ""
+	}
+	if strings.Contains(entry, "*") {
+		return Pattern{}, "a wildcard stands for a whole local part, as in *@domain, and for nothing else"
+	}
+	if strings.Contains(entry, ":") {
+		return Pattern{}, "an entry is an address, *@domain, upn:… or sid:…"
+	}
+	return Pattern{smtpForm, entry}, addressProblem(entry)
+}
+
+// cutPrefixFold cuts a prefix of lower-case ASCII in any letter case.
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if !hasPrefixFold(s, prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	if len(s) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if lower(s[i]) != prefix[i] {
+			return false
+		}
+	}
+	return true
 }

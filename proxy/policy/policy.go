@@ -2,76 +2,175 @@ package policy
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"hmaproxy/proxy/internal/soap"
 )
 
-// Config says what a Policy allows.
+// Config says what a Policy allows. The zero Config allows everything and adds
+// nothing.
 type Config struct {
 	Allowed    []Pattern  // who may be impersonated; nil: no list, everybody. Empty but not nil is an error
 	Audit      bool       // only report what would be refused; needs a list
-	Targets    bool       // judge the mailboxes that a Body acts on too; needs a list
-	Operations Operations // zero: all but those that escape a mailbox. Anything else needs a list
+	Targets    bool       // judge the mailboxes that a Body acts on, too; needs a list
+	Operations Operations // zero: all but those that escape a mailbox; anything else needs a list
 
-	DefaultMailbox string // an address, impersonated when a request names nobody; "": nobody
+	DefaultMailbox string // "room1@contoso.com", impersonated when a request names nobody; "": nobody
 	LoginUser      bool   // take the mailbox from the client's Basic user name when a request names nobody
 }
 
-// A Policy is a judgement ready for use.
-type Policy struct{}
+// A Policy is a judgement ready for use. The zero Policy refuses everybody.
+type Policy struct {
+	open       bool    // there is no list
+	lists      []*list // a mailbox must be on all of them
+	operations operationTable
+	audit      bool
+	targets    bool
 
-// New returns the policy that config describes.
-func New(config Config) (*Policy, error) { return nil, errors.New("not written yet") }
+	fallback  soap.Identity // the default mailbox
+	loginUser bool
+}
+
+// New returns the policy that config describes. It reports everything that
+// contradicts itself at once: a list without an entry, a mode, a scope or
+// operations without a list, a default mailbox that is no address or not on
+// the list.
+func New(config Config) (*Policy, error) {
+	p := &Policy{
+		open:       config.Allowed == nil,
+		operations: newOperationTable(config.Operations),
+		audit:      config.Audit,
+		targets:    config.Targets,
+		loginUser:  config.LoginUser,
+	}
+	if !p.open {
+		p.lists = []*list{newList(config.Allowed)}
+	}
+	if err := errors.Join(p.checkList(config), p.setFallback(config.DefaultMailbox)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Policy) checkList(config Config) error {
+	if p.Limited() {
+		if len(config.Allowed) == 0 || slices.Contains(config.Allowed, Pattern{}) {
+			return errors.New("the allow-list is empty, or an entry of it is")
+		}
+		return nil
+	}
+	var problems []error
+	if config.Audit {
+		problems = append(problems, errors.New("audit mode needs an allow-list"))
+	}
+	if config.Targets {
+		problems = append(problems, errors.New("the scope of targets needs an allow-list"))
+	}
+	if !config.Operations.IsZero() {
+		problems = append(problems, errors.New("a list of operations needs an allow-list"))
+	}
+	return errors.Join(problems...)
+}
+
+// setFallback makes the default mailbox the identity of requests without one.
+func (p *Policy) setFallback(address string) error {
+	if address == "" {
+		return nil
+	}
+	if _, err := ParseAddress(address); err != nil {
+		return fmt.Errorf("default mailbox: %w", err)
+	}
+	p.fallback = injected(address)
+	if _, problem := p.match(p.fallback); problem != "" {
+		return errors.New("default mailbox: " + problem)
+	}
+	return nil
+}
+
+// Narrow returns the policy of a client that has patterns of its own: a mailbox
+// must be allowed by p and by them. Where p has no list they are the list.
+// Without patterns it returns p itself. A default mailbox that they leave out
+// is refused to that client.
+func (p *Policy) Narrow(patterns []Pattern) *Policy {
+	if len(patterns) == 0 {
+		return p
+	}
+	narrow := *p
+	narrow.open = false
+	narrow.lists = append(slices.Clip(p.lists), newList(patterns))
+	return &narrow
+}
 
 // Limited reports whether there is a list. Without one nothing is refused for
 // its content.
-func (p *Policy) Limited() bool { return true }
+func (p *Policy) Limited() bool { return !p.open }
 
-// Audit reports whether refusals are only to be reported.
-func (p *Policy) Audit() bool { return false }
+// Audit reports whether refusals are only to be reported, but for those that
+// hold always.
+func (p *Policy) Audit() bool { return p.audit }
 
 // References reports whether the mailboxes that a Body acts on are to be
-// judged by JudgeReference.
-func (p *Policy) References() bool { return false }
+// judged, by JudgeReference.
+func (p *Policy) References() bool { return p.targets }
 
-// Size returns the number of entries on the list.
-func (p *Policy) Size() int { return 0 }
-
-// Narrow returns the policy of a client that has patterns of its own.
-func (p *Policy) Narrow(patterns []Pattern) *Policy { return p }
-
-// A Verdict is what Judge found.
-type Verdict struct {
-	Identity  soap.Identity
-	Injected  bool
-	Operation string
+// Size returns the number of entries on the list, those that differ in letter
+// case only counted once; of a narrowed policy, on the client's own.
+func (p *Policy) Size() int {
+	if len(p.lists) == 0 {
+		return 0
+	}
+	return p.lists[len(p.lists)-1].size()
 }
 
-// Judge decides about the head of a request.
-func (p *Policy) Judge(m *soap.Message, login string) (Verdict, *Refusal) {
-	return Verdict{}, &Refusal{CodeMailbox, MailboxNotAllowed, "nothing is allowed"}
+// Texts for names that are not allowed, by what was looked for.
+const (
+	notListed    = "the mailbox is not on the allow-list"
+	upnNotListed = "the user principal name is not on the allow-list: it needs an entry that begins with upn:"
+	sidNotListed = "the security identifier is not on the allow-list: it needs an entry that begins with sid:"
+)
+
+// match looks a name up on all lists. It returns the identity as it is to be
+// sent: in the spelling of the first list that names it, or in lower case where
+// wildcards alone do. Without a list that is the identity as it is.
+func (p *Policy) match(id soap.Identity) (soap.Identity, string) {
+	problem, missing := nameProblem(id)
+	switch {
+	case problem != "":
+		return soap.Identity{}, problem
+	case p.open:
+		return id, ""
+	case len(p.lists) == 0: // the zero Policy
+		return soap.Identity{}, missing
+	}
+	var buf [maxAddress]byte // no name is longer, nameProblem saw to it
+	key := appendLower(buf[:0], id.Value)
+	spelling := ""
+	for _, l := range p.lists {
+		listed, ok := l.find(id.Kind, key)
+		if !ok {
+			return soap.Identity{}, missing
+		}
+		if spelling == "" {
+			spelling = listed
+		}
+	}
+	if spelling == "" {
+		spelling = string(key)
+	}
+	return soap.Identity{Kind: id.Kind, Value: spelling}, ""
 }
 
-// JudgeReference decides about a mailbox that the Body acts on.
-func (p *Policy) JudgeReference(r soap.Reference) *Refusal {
-	return &Refusal{CodeAccess, ReferenceNotAllowed, "nothing is allowed"}
+// nameProblem checks the grammar of a name. It also returns what to say when
+// the name is missing from the list.
+func nameProblem(id soap.Identity) (problem, missing string) {
+	switch id.Kind {
+	case soap.PrimarySmtpAddress, soap.SmtpAddress:
+		return addressProblem(id.Value), notListed
+	case soap.PrincipalName:
+		return addressProblem(id.Value), upnNotListed
+	case soap.SID:
+		return sidProblem(id.Value), sidNotListed
+	}
+	return "a form of naming a mailbox that is not known", ""
 }
-
-// JudgeAnchor decides about the client's own X-AnchorMailbox.
-func (p *Policy) JudgeAnchor(value string) *Refusal {
-	return &Refusal{CodeMailbox, AnchorNotAllowed, "nothing is allowed"}
-}
-
-// Allows reports whether an address is on the list.
-func (p *Policy) Allows(address string) bool { return false }
-
-// Operations says which operations may be called.
-type Operations struct{}
-
-// ParseOperations reads a list of operations.
-func ParseOperations(text string) (Operations, error) {
-	return Operations{}, errors.New("not written yet")
-}
-
-// ParsePatterns reads an allow-list.
-func ParsePatterns(text string) ([]Pattern, error) { return nil, errors.New("not written yet") }

@@ -5,7 +5,7 @@ type Code string
 
 // The codes that a refusal can carry. Every EWS client library knows them.
 const (
-	CodeMailbox   Code = "ErrorImpersonateUserDenied"                   // a mailbox that is not allowed
+	CodeMailbox   Code = "ErrorImpersonateUserDenied"                  // a mailbox that is not allowed
 	CodeNobody    Code = "ErrorInvalidExchangeImpersonationHeaderData" // nobody usable is named
 	CodeAccess    Code = "ErrorAccessDenied"                           // an operation, or a mailbox inside the Body
 	CodeMalformed Code = "ErrorSchemaValidation"                       // an envelope that cannot be trusted

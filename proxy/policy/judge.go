@@ -1,0 +1,174 @@
+package policy
+
+import "hmaproxy/proxy/internal/soap"
+
+// OtherOperation stands in a Verdict for an operation that is not known.
+const OtherOperation = "other"
+
+// A Verdict is what Judge found. With a Refusal it holds the Operation only,
+// except in audit mode; see Judge.
+type Verdict struct {
+	// Identity is who is to be impersonated. With a list it is in the list's
+	// spelling, or in lower case where only a wildcard matched. Without a list
+	// it is what the client or the configuration says. It is zero when nobody
+	// usable is named.
+	Identity soap.Identity
+
+	// Injected reports that the client named nobody: the identity has to be
+	// added to the head.
+	Injected bool
+
+	// Operation is the schema's name of the operation without "Request",
+	// "Subscribe:Push" for that, or OtherOperation: a closed set.
+	Operation string
+}
+
+// injected is the identity that the proxy adds for an address. It says
+// SmtpAddress, since Exchange takes any of a mailbox's addresses there, while
+// PrimarySmtpAddress must be the primary one (ErrorNonPrimarySmtpAddress) and a
+// login name seldom is. Exchange 2007 did not know SmtpAddress; nor did it know
+// bearer tokens.
+func injected(address string) soap.Identity {
+	return soap.Identity{Kind: soap.SmtpAddress, Value: address}
+}
+
+// Judge decides about the head of a request, m, which must not be nil. login is the client's Basic user
+// name, "" when it sent none.
+//
+// Without a list it refuses only what would have to be added and cannot be
+// (Refusal.Always): a named mailbox passes, also in a form that could not be
+// judged; then Identity is zero and the head must stay as it is.
+//
+// With a list it refuses, and reports the first of: a login that is missing or
+// no address, the header blocks, the operation, the mailbox.
+//
+// In audit mode the Verdict that comes with a Refusal says what to forward. If
+// Injected is set, Identity is to be added to the client's own head, as without
+// a list, whether or not it is on the list. Else, if Identity is not zero, it
+// was judged and the head can be written from values. Else the request goes as
+// it came. Refusals that hold always are no matter for audit mode.
+func (p *Policy) Judge(m *soap.Message, login string) (Verdict, *Refusal) {
+	r := p.operations.find(m)
+	v := Verdict{Operation: r.name}
+	id, added, mailbox := p.identify(m, login)
+	refusal := p.refuse(m, r, mailbox)
+	if refusal == nil || p.audit && !refusal.Always() {
+		v.Identity, v.Injected = id, added
+	}
+	if refusal != nil && refusal.Reason == EnvelopeRefused && !added {
+		v.Identity = soap.Identity{} // such a head is not written again
+	}
+	return v, refusal
+}
+
+// refuse puts the refusals of a head in order.
+func (p *Policy) refuse(m *soap.Message, r rule, mailbox *Refusal) *Refusal {
+	if !p.Limited() || mailbox != nil && mailbox.Always() {
+		return mailbox
+	}
+	if problem := headProblem(m.Blocks); problem != "" {
+		return &Refusal{CodeMalformed, EnvelopeRefused, problem}
+	}
+	if !r.allowed {
+		return &Refusal{CodeAccess, OperationNotAllowed, "the operation is not among those that are allowed"}
+	}
+	return mailbox
+}
+
+// identify returns who is to be impersonated and whether the client left that
+// to the proxy. In audit mode an injected identity comes with its refusal.
+func (p *Policy) identify(m *soap.Message, login string) (soap.Identity, bool, *Refusal) {
+	if named(m) {
+		id, refusal := p.identifyNamed(m)
+		return id, false, refusal
+	}
+	id, refusal := p.choose(login)
+	if refusal != nil || id.Kind == soap.NoIdentity {
+		return soap.Identity{}, false, refusal
+	}
+	listed, problem := p.match(id)
+	if problem != "" {
+		return id, true, &Refusal{CodeMailbox, MailboxNotAllowed, problem}
+	}
+	return listed, true, nil
+}
+
+func (p *Policy) identifyNamed(m *soap.Message) (soap.Identity, *Refusal) {
+	id := namedOnce(m)
+	if !p.Limited() {
+		return id, nil
+	}
+	if id.Kind == soap.NoIdentity {
+		return id, &Refusal{CodeMalformed, EnvelopeRefused, "an impersonation that cannot be judged"}
+	}
+	listed, problem := p.match(id)
+	if problem != "" {
+		return listed, &Refusal{CodeMailbox, MailboxNotAllowed, problem}
+	}
+	return listed, nil
+}
+
+// choose returns the identity for a request that names nobody: the login user
+// or else the default mailbox. Where the login user is to be impersonated a
+// request without credentials is not given the default mailbox: most clients
+// send credentials only when asked, and would never be asked.
+func (p *Policy) choose(login string) (soap.Identity, *Refusal) {
+	if p.loginUser {
+		if login == "" {
+			return soap.Identity{}, &Refusal{CodeNobody, LoginRequired, "nobody is named, and no user has logged on"}
+		}
+		if problem := addressProblem(login); problem != "" {
+			return soap.Identity{}, &Refusal{CodeNobody, LoginNameInvalid, problem}
+		}
+		return injected(login), nil
+	}
+	if p.fallback.Kind == soap.NoIdentity && p.Limited() {
+		return soap.Identity{}, &Refusal{CodeNobody, NoMailbox, "the request names no mailbox to impersonate"}
+	}
+	return p.fallback, nil
+}
+
+// JudgeReference decides about a mailbox that the Body acts on; without the
+// scope of targets nothing is refused. Only SMTP entries of the list count. An
+// element that holds anything but text, or nothing, is refused.
+//
+// The code is ErrorAccessDenied, not that of a refused impersonation: Exchange
+// answers so where the impersonated user has no rights on another's mailbox,
+// and clients go on with the rest (a missing shared folder) instead of taking
+// their whole account for broken.
+func (p *Policy) JudgeReference(r soap.Reference) *Refusal {
+	if !p.targets {
+		return nil
+	}
+	if r.Unreadable {
+		return &Refusal{CodeAccess, ReferenceNotAllowed, "a mailbox in the Body is not given as plain text"}
+	}
+	if p.Allows(r.Value) {
+		return nil
+	}
+	return &Refusal{CodeAccess, ReferenceNotAllowed, "the Body acts on a mailbox that is not on the allow-list"}
+}
+
+// JudgeAnchor decides about the client's own X-AnchorMailbox. With a list the
+// value must be a plain address for which there is an SMTP or a upn: entry, so
+// that a client may anchor at whom it may impersonate. Exchange's other forms
+// of an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused.
+func (p *Policy) JudgeAnchor(value string) *Refusal {
+	if !p.Limited() || p.Allows(value) {
+		return nil
+	}
+	if _, problem := p.match(soap.Identity{Kind: soap.PrincipalName, Value: value}); problem == "" {
+		return nil
+	}
+	return &Refusal{CodeMailbox, AnchorNotAllowed, "X-AnchorMailbox names a mailbox that is not on the allow-list"}
+}
+
+// Allows reports whether an SMTP address is on the list; without a list it
+// reports true. It is meant for other HTTP headers that name mailboxes.
+func (p *Policy) Allows(address string) bool {
+	if !p.Limited() {
+		return true
+	}
+	_, problem := p.match(soap.Identity{Kind: soap.SmtpAddress, Value: address})
+	return problem == ""
+}

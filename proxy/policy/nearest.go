@@ -1,0 +1,37 @@
+package policy
+
+// nearest returns the value of the key that takes the fewest changes to become
+// s; of several, the first in alphabetical order.
+func nearest(s string, names map[string]string) string {
+	s = s[:min(len(s), maxOperation)]
+	best, distance := "", int(^uint(0)>>1)
+	for key, name := range names {
+		d := editDistance(s, key)
+		if d < distance || d == distance && name < best {
+			best, distance = name, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the insertions, deletions and replacements of single
+// bytes that turn a into b (Levenshtein's distance, one row at a time).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

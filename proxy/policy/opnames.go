@@ -1,0 +1,66 @@
+package policy
+
+// operationNames are the operations of Exchange Web Services: those of
+// Services.wsdl, then those that only the schema or Microsoft's reference
+// knows. Elements that end in "Request" stand here without it.
+const operationNames = `
+AddDelegate AddDistributionGroupToImList AddImContactToGroup AddImGroup
+AddNewImContactToGroup AddNewTelUriContactToGroup AddTag
+ApplyConversationAction ArchiveItem ConvertId CopyFolder CopyItem
+CreateAttachment CreateFolder CreateFolderPath CreateItem CreateManagedFolder
+CreateMeetingInstance CreateMeetingSpace CreateUserConfiguration
+DeleteAttachment DeleteFolder DeleteItem DeleteMeetingInstance
+DeleteMeetingSpace DeleteSearchSuggestion DeleteUserConfiguration DisableApp
+DisconnectPhoneCall EmptyFolder EndSearchSession ExecuteSearch ExpandDL
+ExportItems FindAvailableMeetingTimes FindConversation FindFolder FindItem
+FindMeetingSpaceByJoinUrl FindMeetingTimeCandidates FindMessageTrackingReport
+FindPeople FindTags GetAppManifests GetAppMarketplaceUrl GetAttachment
+GetClientAccessToken GetConversationItems GetDelegate
+GetDiscoverySearchConfiguration GetEvents GetFolder GetHoldOnMailboxes
+GetImItemList GetImItems GetInboxRules GetItem GetLastPrivateCatalogUpdate
+GetMailTips GetMeetingInstance GetMeetingSpace GetMessageTrackingReport
+GetNonIndexableItemDetails GetNonIndexableItemStatistics
+GetPasswordExpirationDate GetPersona GetPhoneCallInformation
+GetPrivateCatalogAddIns GetRoomLists GetRooms GetSearchSuggestions
+GetSearchableMailboxes GetServerTimeZones GetServiceConfiguration
+GetSharingFolder GetSharingMetadata GetSpecificUserConfiguration
+GetStreamingEvents GetUserAvailability GetUserConfiguration
+GetUserOofSettings GetUserPhoto GetUserRetentionPolicyTags HideTag InstallApp
+MarkAllItemsAsRead MarkAsJunk MoveFolder MoveItem PlayOnPhone
+RefreshSharingFolder RemoveContactFromImList RemoveDelegate
+RemoveDistributionGroupFromImList RemoveImContactFromGroup RemoveImGroup
+ReportMessage ResolveNames SearchMailboxes SendItem SetHoldOnMailboxes
+SetImGroup SetImListMigrationCompleted SetTeamMailbox SetUserOofSettings
+SetUserPhoto StartSearchSession Subscribe SyncFolderHierarchy SyncFolderItems
+UninstallApp UnpinTeamMailbox Unsubscribe UpdateDelegate UpdateFolder
+UpdateInboxRules UpdateItem UpdateItemInRecoverableItems
+UpdateMeetingInstance UpdateMeetingSpace UpdateUserConfiguration UploadItems
+
+CreateOrUpdateFocusedOtherOverride DeleteFocusedOtherOverride
+EndInstantSearchSession ExecuteDiagnosticMethod
+FindMailboxStatisticsByKeywords GetClientExtension GetFocusedOtherOverrides
+GetOMEConfiguration GetReminders PerformInstantSearch PerformReminderAction
+RegisterConsent SetClientExtension SetOMEConfiguration
+
+Subscribe:Push`
+
+// escapingOperations act beyond the impersonated mailbox, or outlast the
+// request that the list has judged: they are refused unless they are lifted.
+const escapingOperations = `
+SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetHoldOnMailboxes
+GetDiscoverySearchConfiguration GetNonIndexableItemDetails
+GetNonIndexableItemStatistics StartSearchSession ExecuteSearch
+GetSearchSuggestions FindMailboxStatisticsByKeywords
+
+ExecuteDiagnosticMethod FindMessageTrackingReport GetMessageTrackingReport
+SetTeamMailbox
+
+InstallApp UninstallApp DisableApp SetClientExtension GetClientAccessToken
+
+AddDelegate UpdateDelegate RemoveDelegate
+
+Subscribe:Push`
+
+// escapingPrefix, in lower case: whatever begins so and has no name above is
+// refused too.
+const escapingPrefix = "getnonindexableitem"
