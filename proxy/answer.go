@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// answer relays what Exchange answered, as it is but for what would mislead or
+// harm a client.
+func (x *exchange) answer(resp *http.Response, token string) {
+	x.record.Upstream = resp.StatusCode
+	x.record.RequestID = noted(resp.Header, "Request-Id")
+	x.record.FrontEnd = noted(resp.Header, "X-Feserver")
+	if f := untold(resp); f != nil {
+		if f.reason == "upstream-401" {
+			x.diagnose(resp)
+		}
+		resp.Body.Close()
+		x.quiesce()
+		x.fail(f)
+		return
+	}
+	x.answerHeader(resp.Header, token)
+	streaming := resp.ContentLength < 0 && (x.message == nil || x.message.Operation == "GetStreamingEvents")
+	if x.body.ended() && x.readers.idle() {
+		x.release() // the request has gone: its memory is free for others
+	}
+	x.record.Status = resp.StatusCode
+	x.w.WriteHeader(resp.StatusCode)
+	if streaming {
+		_ = x.rc.Flush() // the first event may be half an hour away
+	}
+	if !x.relay(resp) {
+		x.record.Aborted = true
+		abort(x.r)
+	}
+}
+
+// buffers serve the copying of answers. Streams of notifications hold one for
+// half an hour, so there are two sizes: small until an answer shows itself to
+// be long.
+var (
+	small = sync.Pool{New: func() any { return new([2 << 10]byte) }}
+	large = sync.Pool{New: func() any { return new([chunk]byte) }}
+)
+
+// relay copies the answer's body, each part as soon as it is there. It reports
+// false when the answer did not come to its end.
+func (x *exchange) relay(resp *http.Response) bool {
+	flush := resp.ContentLength < 0
+	first := small.Get().(*[2 << 10]byte)
+	defer small.Put(first)
+	buf := first[:]
+	for {
+		n, err := resp.Body.Read(buf)
+		if n > 0 && !x.write(buf[:n], flush) {
+			return false
+		}
+		if err != nil {
+			return x.completed(err)
+		}
+		if n == len(first) && len(buf) == len(first) {
+			long := large.Get().(*[chunk]byte)
+			defer large.Put(long)
+			buf = long[:]
+		}
+	}
+}
+
+// write sends a part of the answer to the client, who must take it in time.
+func (x *exchange) write(p []byte, flush bool) bool {
+	_ = x.rc.SetWriteDeadline(time.Now().Add(writePause))
+	n, err := x.w.Write(p)
+	x.record.BytesOut += int64(n)
+	if err == nil && flush {
+		err = x.rc.Flush()
+	}
+	if err != nil {
+		x.record.Reason, x.record.Detail = "client-left", "the client stopped reading the answer"
+	}
+	return err == nil
+}
+
+// completed reports whether err is the answer's proper end.
+func (x *exchange) completed(err error) bool {
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	x.record.Err = err
+	if x.r.Context().Err() != nil {
+		x.record.Reason, x.record.Detail = "client-left", "the client left in mid-answer"
+	} else {
+		x.record.Reason, x.record.Detail = "upstream-cut", "Exchange's answer ended before it was whole"
+	}
+	return false
+}

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// Exchange's own cookies that keep a client on its back end. X-BEResource and
+// X-AnonResource made a front end connect to a place of the client's choice
+// (CVE-2021-26855): they travel in neither direction.
+var affinityCookies = [...]string{"X-BackEndOverrideCookie", "X-BackEndCookie", "exchangecookie", "ClientId"}
+
+// maxLearned bounds the names of load-balancer cookies; one or two are usual.
+const maxLearned = 64
+
+// cookieNames knows which cookies may travel: Exchange's, and those whose
+// names a load balancer in front of it has set. Only names are kept; the
+// values live with the clients and are shared by none of them.
+type cookieNames struct {
+	mu    sync.RWMutex
+	names map[string]bool
+}
+
+func newCookieNames() *cookieNames {
+	c := &cookieNames{names: make(map[string]bool)}
+	for _, name := range affinityCookies {
+		c.names[name] = true
+	}
+	return c
+}
+
+func forbiddenCookie(name string) bool {
+	name = lowerASCII(name)
+	return name == "x-beresource" || strings.HasPrefix(name, "x-anonresource")
+}
+
+func (c *cookieNames) known(name string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.names[name]
+}
+
+// learn admits a name that upstream has set.
+func (c *cookieNames) learn(name string) {
+	if c.known(name) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.names) < len(affinityCookies)+maxLearned {
+		c.names[name] = true
+	}
+}
+
+// carry returns the Cookie header for Exchange: the known ones among the
+// client's, and exchangelib's override cookie, which comes as a header.
+func (c *cookieNames) carry(in http.Header) string {
+	if in["Cookie"] == nil && in[overrideCookie] == nil {
+		return ""
+	}
+	var out []string
+	override := false
+	for _, line := range in["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			name, value, ok := strings.Cut(pair, "=")
+			if ok && c.known(name) && cookieValue(value) {
+				out = append(out, pair)
+				override = override || name == affinityCookies[0]
+			}
+		}
+	}
+	if v := in.Get(overrideCookie); v != "" && !override && cookieValue(v) {
+		out = append(out, affinityCookies[0]+"="+v)
+	}
+	return strings.Join(out, "; ")
+}
+
+// cookieValue admits the octets that RFC 6265 admits, and the blank that real
+// load balancers use.
+func cookieValue(v string) bool {
+	for i := range len(v) {
+		if v[i] < ' ' || v[i] > '~' || v[i] == ';' || v[i] == ',' {
+			return false
+		}
+	}
+	return true
+}
+
+// relay returns a Set-Cookie value for a client of this proxy: it belongs to
+// this host and to every path here, and over plain http it must not be Secure.
+// ok is false for a cookie that clients do not get.
+func (c *cookieNames) relay(v string, tls bool) (cookie string, ok bool) {
+	parts := strings.Split(v, ";")
+	name, _, ok := strings.Cut(strings.Trim(parts[0], " \t"), "=")
+	if !ok || name == "" || forbiddenCookie(name) {
+		return "", false
+	}
+	c.learn(name)
+	kept := parts[:1]
+	for _, attribute := range parts[1:] {
+		key, _, _ := strings.Cut(strings.Trim(attribute, " \t"), "=")
+		switch lowerASCII(key) {
+		case "domain", "path":
+		case "secure":
+			if tls {
+				kept = append(kept, attribute)
+			}
+		default:
+			kept = append(kept, attribute)
+		}
+	}
+	return strings.Join(kept, ";") + "; path=/", true
+}

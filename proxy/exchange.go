@@ -1,0 +1,314 @@
+package proxy
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"sync"
+	"time"
+
+	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/policy"
+)
+
+// An exchange is one request under way.
+type exchange struct {
+	h      *Handler
+	w      http.ResponseWriter
+	r      *http.Request
+	rc     *http.ResponseController
+	record Record
+	body   clientBody
+
+	policy *policy.Policy // in force for this client
+	login  string         // the Basic user name
+
+	scanner  *soap.Scanner
+	message  *soap.Message // nil: not read
+	verdict  policy.Verdict
+	raw      bool // the body goes as it came, unread
+	buf      []byte
+	reserved int64   // of the budget for held bodies
+	readers  readers // of the payload
+	cancel   context.CancelFunc
+}
+
+var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
+
+func newExchange(h *Handler, w http.ResponseWriter, r *http.Request) *exchange {
+	now := time.Now()
+	x := &exchange{h: h, w: w, r: r, rc: http.NewResponseController(w), policy: h.config.Policy()}
+	_ = x.rc.EnableFullDuplex() // Exchange may answer before it has the whole body
+	x.record = Record{ID: newID(), Start: now, Remote: r.RemoteAddr, Method: r.Method}
+	x.body = clientBody{body: r.Body, rc: x.rc, start: now}
+	_ = x.rc.SetWriteDeadline(now.Add(writePause))
+	return x
+}
+
+// newID returns a GUID, the form in which Exchange writes its own request-id.
+// It identifies; it protects nothing.
+func newID() string {
+	var b [16]byte
+	hi, lo := rand.Uint64(), rand.Uint64()
+	for i := range 8 {
+		b[i], b[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var s [36]byte
+	hex.Encode(s[0:8], b[0:4])
+	hex.Encode(s[9:13], b[4:6])
+	hex.Encode(s[14:18], b[6:8])
+	hex.Encode(s[19:23], b[8:10])
+	hex.Encode(s[24:36], b[10:16])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
+}
+
+// finish returns what was borrowed and tells of the request.
+func (x *exchange) finish() {
+	_ = x.rc.SetWriteDeadline(time.Now().Add(writePause)) // for what net/http still has to flush
+	x.release()
+	x.record.BytesIn = x.body.n
+	x.record.Duration = time.Since(x.record.Start)
+	x.h.config.Done(&x.record)
+}
+
+// release gives back what the body needed. It is called when nothing reads the
+// body any more.
+func (x *exchange) release() {
+	if x.scanner != nil {
+		x.scanner.Reset(nil)
+		scanners.Put(x.scanner)
+		x.scanner, x.message = nil, nil
+	}
+	if x.reserved > 0 {
+		x.h.held.release(x.reserved)
+		x.reserved = 0
+	}
+	x.buf = nil
+}
+
+// serveSOAP is the way of a POST.
+func (x *exchange) serveSOAP() {
+	if refusal := mediaType(x.r.Header, x.policy.Limited()); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	x.scanner = scanners.Get().(*soap.Scanner)
+	x.scanner.Reset(x.references())
+	err := x.read()
+	if errors.Is(err, errClient) {
+		x.deny(&denial{http.StatusBadRequest, "body", "the request's body ended before it was whole"})
+		return
+	}
+	refusal := x.judge(err)
+	if refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	x.forward(x.h.config.EWS, x.soapHeader(), x.payload())
+}
+
+// mediaType admits text/xml in UTF-8, and with a list nothing that encodes it
+// once more. A browser cannot send text/xml to another origin without asking
+// first, so the media type is demanded without a list too.
+func mediaType(h http.Header, limited bool) *policy.Refusal {
+	refused := func(detail string) *policy.Refusal {
+		return &policy.Refusal{Code: policy.CodeMalformed, Reason: policy.EnvelopeRefused, Detail: detail}
+	}
+	name, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	switch {
+	case name != "text/xml":
+		return refused("the Content-Type must be text/xml")
+	case !limited:
+		return nil
+	case err != nil:
+		return refused("the Content-Type cannot be read")
+	case params["charset"] != "" && lowerASCII(params["charset"]) != "utf-8":
+		return refused("the charset must be utf-8")
+	case h["Content-Encoding"] != nil:
+		return refused("a Content-Encoding cannot be inspected")
+	}
+	return nil
+}
+
+// references returns what the scanner calls for each mailbox that the body
+// acts on, nil when they are not judged.
+func (x *exchange) references() func(soap.Reference) error {
+	if !x.policy.References() {
+		return nil
+	}
+	return func(r soap.Reference) error {
+		refusal := x.policy.JudgeReference(r)
+		if refusal == nil || x.audited(refusal) {
+			return nil
+		}
+		return refusal
+	}
+}
+
+// audited notes a refusal that is only to be reported. It reports false where
+// refusals are meant.
+func (x *exchange) audited(r *policy.Refusal) bool {
+	if !x.policy.Audit() || r.Always() {
+		return false
+	}
+	if x.record.Audit == "" {
+		x.record.Audit, x.record.Detail = string(r.Reason), r.Detail
+	}
+	return true
+}
+
+// tolerated reports whether a body that cannot be read, or a reference that
+// is not allowed, goes on as it came.
+func (x *exchange) tolerated(err error) bool {
+	return !x.policy.Limited() || x.audited(refusalOf(err))
+}
+
+// read reads and scans the body, of a long one as much as is held. Its error is
+// the scanner's, or errClient when the client broke off.
+func (x *exchange) read() error {
+	x.buf = make([]byte, 0, x.firstSize())
+	for !x.body.ended() && x.room() {
+		at := len(x.buf)
+		n, err := x.body.Read(x.buf[at:cap(x.buf)])
+		if err != nil && err != io.EOF {
+			return err
+		}
+		x.buf = x.buf[:at+n]
+		if err := x.scan(x.buf[at:]); err != nil {
+			return err
+		}
+	}
+	if x.raw || !x.body.ended() {
+		return nil
+	}
+	return x.spoil(x.scanner.Close())
+}
+
+// scan scans p unless the document was given up.
+func (x *exchange) scan(p []byte) error {
+	if x.raw {
+		return nil
+	}
+	_, err := x.scanner.Write(p)
+	return x.spoil(err)
+}
+
+// spoil gives the document up where that is tolerated.
+func (x *exchange) spoil(err error) error {
+	if err == nil || !x.tolerated(err) {
+		return err
+	}
+	x.raw = true
+	return nil
+}
+
+// firstSize is the room for a body of the announced length, or a page.
+func (x *exchange) firstSize() int64 {
+	if n := x.r.ContentLength; 0 <= n && n <= heldBody {
+		return n + 1
+	}
+	return 4 << 10
+}
+
+// room makes place in the buffer. It reports false when what is there is
+// enough to go on with: more is not held, or the budget for held bodies is
+// spent and the head is known.
+func (x *exchange) room() bool {
+	if len(x.buf) >= heldBody {
+		return false
+	}
+	if len(x.buf) < cap(x.buf) {
+		return true
+	}
+	grown := int64(2 * cap(x.buf))
+	if x.h.held.reserve(grown - x.reserved) {
+		x.reserved = grown
+	} else if x.raw || x.scanner.Message() != nil {
+		return false
+	}
+	x.buf = append(make([]byte, 0, grown), x.buf...)
+	return true
+}
+
+// judge asks the policy about what was read; err is why the reading ended
+// early. What it returns is meant: audit mode and the absence of a list are
+// behind it.
+func (x *exchange) judge(err error) *policy.Refusal {
+	if err != nil {
+		return refusalOf(err)
+	}
+	if !x.raw && x.scanner.Message() == nil {
+		unread := refusalOf(&soap.Violation{Reason: "the operation is not found where it must be"})
+		if !x.tolerated(unread) {
+			return unread
+		}
+		x.raw = true
+	}
+	if x.raw {
+		x.record.Mailbox = "unreadable"
+		return nil
+	}
+	x.message = x.scanner.Message()
+	verdict, refusal := x.policy.Judge(x.message, x.login)
+	x.verdict = verdict
+	x.record.Operation, x.record.Mailbox, x.record.Injected = x.message.Operation, verdict.Identity.Value, verdict.Injected
+	if refusal == nil {
+		refusal = x.judgeAnchor()
+	}
+	if refusal != nil && x.audited(refusal) {
+		return nil
+	}
+	return refusal
+}
+
+// judgeAnchor asks about the mailbox that a client names for routing.
+func (x *exchange) judgeAnchor() *policy.Refusal {
+	anchor := x.r.Header.Get(anchorHeader)
+	if anchor == "" || lowerASCII(anchor) == lowerASCII(x.verdict.Identity.Value) {
+		return nil
+	}
+	return x.policy.JudgeAnchor(anchor)
+}
+
+// payload is what goes to Exchange: the head written anew where there is a list
+// or somebody must be named, and the client's bytes from the Body on.
+func (x *exchange) payload() payload {
+	head, from := x.head()
+	if x.body.ended() {
+		return &whole{head: head, rest: x.buf[from:], readers: &x.readers}
+	}
+	s := &stream{
+		source: &x.body, lenient: x.tolerated, size: -1, readers: &x.readers,
+		head: head, store: x.buf, r: from, w: len(x.buf), offset: int64(from),
+	}
+	if !x.raw {
+		s.scanner = x.scanner
+	}
+	if n := x.r.ContentLength; n >= 0 {
+		s.size = n - int64(from) + int64(len(head))
+	}
+	return s
+}
+
+// head returns the head to send and the offset from which on the client's bytes
+// follow.
+func (x *exchange) head() (head []byte, from int) {
+	if x.raw {
+		return nil, 0
+	}
+	from = int(x.message.BodyOffset)
+	named := x.verdict.Identity.Kind != soap.NoIdentity
+	switch {
+	case x.policy.Limited() && named:
+		return x.scanner.AppendHead(make([]byte, 0, from+512), x.verdict.Identity), from
+	case x.verdict.Injected && named:
+		return x.scanner.AppendSpliced(make([]byte, 0, from+512), x.buf[:from], x.verdict.Identity), from
+	}
+	return nil, 0
+}

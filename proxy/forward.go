@@ -1,0 +1,226 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// greet answers a probe of the endpoint itself, as DavMail sends it, without
+// asking Exchange.
+func (x *exchange) greet() {
+	x.plain(http.StatusOK, "hmaproxy: POST SOAP requests to "+endpointPath)
+}
+
+// serveDocument fetches the WSDL or one of its schemas.
+func (x *exchange) serveDocument(u *url.URL) {
+	x.forward(u, x.requestHeader(), none{})
+}
+
+// forward sends the request to Exchange, once more with another token where the
+// first was refused, and answers the client.
+func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
+	ctx, cancel := context.WithCancel(x.r.Context())
+	x.cancel = cancel
+	defer x.settle()
+	token, err := x.token(ctx)
+	if err != nil {
+		x.fail(&failure{code: codeBusy, reason: "no-token", detail: "there is no access token yet", err: err})
+		return
+	}
+	resp, err := x.attempt(ctx, u, header, body, token)
+	if err == nil && tokenRefused(resp) {
+		resp, token, err = x.again(ctx, u, header, body, token, resp)
+	}
+	if err != nil {
+		x.broken(err, body)
+		return
+	}
+	defer resp.Body.Close()
+	x.answer(resp, token)
+}
+
+// settle ends what goes on with Exchange: nothing of the request's body may be
+// read, and none of its memory used, after the handler has returned. What the
+// client still sends after an early answer is drained, so that it comes to read
+// that answer.
+func (x *exchange) settle() {
+	x.quiesce()
+	if !x.body.ended() && !x.record.Aborted {
+		x.body.drain()
+	}
+}
+
+// quiesce ends the attempt under way and waits until the transport has let go
+// of the body. A read of the client's body that is in progress gets a last
+// deadline.
+func (x *exchange) quiesce() {
+	x.cancel()
+	if !x.body.ended() && !x.readers.idle() {
+		wait := drainTime
+		if x.record.Aborted {
+			wait = 0
+		}
+		_ = x.rc.SetReadDeadline(time.Now().Add(wait))
+	}
+	x.readers.wait.Wait()
+}
+
+func (x *exchange) token(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, x.h.config.TokenWait)
+	defer cancel()
+	return x.h.config.Tokens.Token(ctx)
+}
+
+// errBodySpent is why a request cannot be sent again.
+var errBodySpent = errors.New("the request's body has already been sent")
+
+// attempt sends the request once.
+func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, body payload, token string) (*http.Response, error) {
+	reader, ok := body.open()
+	if !ok {
+		return nil, errBodySpent
+	}
+	req := (&http.Request{
+		Method: x.r.Method, URL: u, Host: u.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: reader, ContentLength: body.length(),
+	}).WithContext(ctx)
+	if body.held() {
+		req.GetBody = func() (io.ReadCloser, error) {
+			reader, _ := body.open()
+			return reader, nil
+		}
+	} else {
+		header["Expect"] = []string{"100-continue"} // a refusal of the token comes before the body
+	}
+	return send(x.h.config.Transport, req, token)
+}
+
+// send is the one place where a request gets the token, below everything that
+// a client can reach.
+func send(transport http.RoundTripper, req *http.Request, token string) (*http.Response, error) {
+	req.Header = req.Header.Clone()
+	req.Header["Authorization"] = []string{"Bearer " + token}
+	return transport.RoundTrip(req)
+}
+
+// tokenRefused reports whether an answer is about the token and not about the
+// request.
+func tokenRefused(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized ||
+		resp.StatusCode == http.StatusForbidden && bearerChallenged(resp.Header)
+}
+
+// bearerChallenged reports whether an answer asks for a bearer token.
+func bearerChallenged(h http.Header) bool {
+	for _, c := range h["Www-Authenticate"] {
+		if strings.HasPrefix(lowerASCII(c), "bearer") {
+			return true
+		}
+	}
+	return false
+}
+
+// again replaces the refused token and sends the request once more. It returns
+// the first answer where that cannot be done.
+func (x *exchange) again(ctx context.Context, u *url.URL, header http.Header, body payload, token string, refused *http.Response) (*http.Response, string, error) {
+	x.diagnose(refused)
+	if x.h.config.Refresher == nil || !body.fresh() {
+		return refused, token, nil
+	}
+	fresh, err := x.replace(ctx, token)
+	if err != nil {
+		x.record.Err = err
+		return refused, token, nil
+	}
+	discard(refused)
+	x.readers.wait.Wait()
+	resp, err := x.attempt(ctx, u, header, body, fresh)
+	if errors.Is(err, errBodySpent) {
+		return refused, token, nil
+	}
+	x.record.Replayed = true
+	return resp, fresh, err
+}
+
+func (x *exchange) replace(ctx context.Context, token string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, replaceWait)
+	defer cancel()
+	return x.h.config.Refresher.Replace(ctx, token)
+}
+
+// discard reads the rest of a short answer, so that its connection serves the
+// next attempt.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, chunk)
+	resp.Body.Close()
+}
+
+// diagnose notes why Exchange refused the token.
+func (x *exchange) diagnose(resp *http.Response) {
+	x.record.Upstream = resp.StatusCode
+	x.record.Diagnosis = Diagnose(resp.Header)
+}
+
+// broken answers for a request that got no answer.
+func (x *exchange) broken(err error, body payload) {
+	x.quiesce()
+	if s, ok := body.(*stream); ok {
+		switch {
+		case errors.Is(s.err, errRefused):
+			x.refuse(refusalOf(s.err))
+			return
+		case errors.Is(s.err, errClient):
+			x.deny(&denial{http.StatusBadRequest, "body", "the request's body ended before it was whole"})
+			return
+		}
+	}
+	var dial *net.OpError
+	switch {
+	case x.r.Context().Err() != nil:
+		x.record.Reason, x.record.Detail = "client-left", "the client left before Exchange answered"
+		x.record.Aborted = true
+		abort(x.r) // an empty answer would look like one of Exchange's
+	case errors.As(err, &dial) && dial.Op == "dial":
+		x.fail(&failure{code: codeBusy, reason: "upstream-unreachable", detail: "no connection to Exchange", err: err})
+	default:
+		x.fail(&failure{code: codeTransient, reason: "upstream-broken", detail: "the connection to Exchange ended before it answered", err: err})
+	}
+}
+
+// untold are answers that no client library takes for what they are; each
+// becomes a fault. nil: the answer goes back as it is.
+func untold(resp *http.Response) *failure {
+	wait := retryAfter(resp.Header.Get("Retry-After"))
+	switch code := resp.StatusCode; {
+	case tokenRefused(resp):
+		return &failure{code: codeBusy, reason: "upstream-401", detail: "Exchange refused the access token; the proxy's log says why", wait: wait}
+	case code == http.StatusTooManyRequests, code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
+		return &failure{code: codeBusy, reason: "upstream-" + strconv.Itoa(code), detail: "Exchange, or what stands before it, answered " + strconv.Itoa(code), wait: wait}
+	case code == http.StatusProxyAuthRequired:
+		return &failure{code: codeBusy, reason: "upstream-407", detail: "the corporate proxy asks for credentials: put them into HTTPS_PROXY", wait: wait}
+	case 300 <= code && code < 400:
+		return &failure{code: codeTransient, reason: "upstream-redirect", detail: "Exchange answered with a redirection, which is not followed"}
+	case code < 200:
+		return &failure{code: codeTransient, reason: "upstream-protocol", detail: "Exchange answered with an interim status"}
+	}
+	return nil
+}
+
+// retryAfter reads Retry-After in either form, 0 for none, bounded.
+func retryAfter(v string) time.Duration {
+	if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 {
+		return min(time.Duration(min(seconds, 3600))*time.Second, maxBack)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return min(max(time.Until(at), 0), maxBack)
+	}
+	return 0
+}

@@ -1,0 +1,44 @@
+package proxy
+
+import (
+	"context"
+	"log"
+	"net"
+	"net/http"
+)
+
+// Server returns the http.Server that h is meant to run in: HTTP/1 only, no
+// answers of net/http's own to OPTIONS, and bounds on what a client may cost.
+// The caller sets nothing but what belongs to its listeners.
+func (h *Handler) Server(errors *log.Logger) *http.Server {
+	var http1 http.Protocols
+	http1.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      h,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               serverHeaders,
+		Protocols:                    &http1,
+		ErrorLog:                     errors,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+	}
+}
+
+// connKey is the context key under which a request finds its connection.
+type connKey struct{}
+
+// lingerer is a connection that can be reset instead of closed.
+type lingerer interface{ SetLinger(sec int) error }
+
+// abort ends the client's connection so that nobody can take what was sent for
+// a whole answer: an HTTP/1.0 client knows the end of an answer only by the
+// connection's end, so the connection is reset.
+func abort(r *http.Request) {
+	if c, ok := r.Context().Value(connKey{}).(lingerer); ok && !r.ProtoAtLeast(1, 1) {
+		_ = c.SetLinger(0)
+	}
+	panic(http.ErrAbortHandler)
+}
