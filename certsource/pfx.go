@@ -1,0 +1,125 @@
+package certsource
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"strings"
+
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// readPFX reads a PKCS#12 file with one private key, or none.
+func readPFX(der []byte, password string) (bundle, *Error) {
+	key, first, more, err := pkcs12.DecodeChain(der, password)
+	if err == nil {
+		return bundle{keys: []any{key}, certs: append([]*x509.Certificate{first}, more...)}, nil
+	}
+	e := pfxProblem(err)
+	switch {
+	case e.Code == CodeNoPrivateKey:
+		if certs := keylessCerts(der); certs != nil {
+			return bundle{certs: certs}, nil
+		}
+	case e.Code == CodeWrongPassword && password == "":
+		e.Remedy = "the PFX has a password, but none is configured"
+	}
+	return bundle{}, e
+}
+
+// pfxProblem maps the library's errors, which are mere texts for the most part.
+func pfxProblem(err error) *Error {
+	var unsupported pkcs12.NotImplementedError
+	if errors.As(err, &unsupported) {
+		e := problem(CodeUnsupportedPFX)
+		e.Err = unsupported
+		return e
+	}
+	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
+		return problem(CodeWrongPassword)
+	}
+	for _, known := range []struct{ text, code string }{
+		{"private key missing", CodeNoPrivateKey},
+		{"certificate missing", CodeNoCertificate},
+		{"expected exactly one key bag", CodeSeveralKeys},
+		{"no MAC in data", CodeUnsupportedPFX},
+		{"unknown elliptic curve", CodeNotRSA},
+		{"unsupported elliptic curve", CodeNotRSA},
+	} {
+		if strings.Contains(err.Error(), known.text) {
+			return problem(known.code)
+		}
+	}
+	return problem(CodeDamaged)
+}
+
+// The parts of RFC 7292 that keylessCerts takes apart and puts together.
+type (
+	pfx struct {
+		Version  int
+		AuthSafe contentInfo
+		MacData  asn1.RawValue `asn1:"optional"`
+	}
+	contentInfo struct {
+		ContentType asn1.ObjectIdentifier
+		Content     []byte `asn1:"explicit,tag:0"`
+	}
+	keyBag struct {
+		ID    asn1.ObjectIdentifier
+		Value asn1.RawValue // [0] EXPLICIT
+	}
+)
+
+// keylessCerts returns the certificates of a PFX without private key and with
+// the empty password, as Key Vault gives for a key that it does not part with.
+// The library reads no such file, so a key that everybody knows is put into a
+// copy. The copy has no MAC any more: the caller got past it already, and a
+// keyless file holds nothing that a MAC under the empty password would protect.
+// Where that does not work out the result is nil.
+func keylessCerts(der []byte) []*x509.Certificate {
+	patched, err := withKey(der)
+	if err != nil {
+		return nil
+	}
+	_, first, more, err := pkcs12.DecodeChain(patched, "")
+	if err != nil {
+		return nil
+	}
+	return append([]*x509.Certificate{first}, more...)
+}
+
+func withKey(der []byte) ([]byte, error) {
+	var file pfx
+	if _, err := asn1.Unmarshal(der, &file); err != nil {
+		return nil, err
+	}
+	var safes []asn1.RawValue
+	if _, err := asn1.Unmarshal(file.AuthSafe.Content, &safes); err != nil {
+		return nil, err
+	}
+	known, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		return nil, err
+	}
+	bags, err := asn1.Marshal([]keyBag{{
+		ID:    asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 1},
+		Value: asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: known},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	data := file.AuthSafe.ContentType
+	safe, err := asn1.Marshal(contentInfo{data, bags})
+	if err != nil {
+		return nil, err
+	}
+	file.AuthSafe.Content, err = asn1.Marshal(append(safes, asn1.RawValue{FullBytes: safe}))
+	if err != nil {
+		return nil, err
+	}
+	return asn1.Marshal(struct {
+		Version  int
+		AuthSafe contentInfo
+	}{file.Version, file.AuthSafe})
+}
