@@ -1,0 +1,95 @@
+package policy_test
+
+import (
+	"testing"
+
+	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/policy"
+)
+
+// mustPatterns returns the patterns of a list, nil for "": no list.
+func mustPatterns(t testing.TB, text string) []policy.Pattern {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	patterns, err := policy.ParsePatterns(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return patterns
+}
+
+func mustOperations(t testing.TB, text string) policy.Operations {
+	t.Helper()
+	operations, err := policy.ParseOperations(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return operations
+}
+
+func mustNew(t testing.TB, config policy.Config) *policy.Policy {
+	t.Helper()
+	p, err := policy.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// allowing returns a policy with just a list.
+func allowing(t testing.TB, list string) *policy.Policy {
+	t.Helper()
+	return mustNew(t, policy.Config{Allowed: mustPatterns(t, list)})
+}
+
+// message returns what the scanner reports of a GetFolder whose head has the
+// version block, the impersonation of value (none for NoIdentity) and more.
+func message(kind soap.Kind, value string, more ...soap.Block) *soap.Message {
+	m := &soap.Message{
+		Blocks:    []soap.Block{{Space: soap.TypesNS, Name: "RequestServerVersion"}},
+		Operation: "GetFolder",
+	}
+	if kind != soap.NoIdentity {
+		m.Identity = soap.Identity{Kind: kind, Value: value}
+		m.Blocks = append(m.Blocks, soap.Block{Space: soap.TypesNS, Name: "ExchangeImpersonation"})
+	}
+	m.Blocks = append(m.Blocks, more...)
+	return m
+}
+
+// alice returns a request for alice@contoso.com with further header blocks.
+func alice(more ...soap.Block) *soap.Message {
+	return message(soap.PrimarySmtpAddress, "alice@contoso.com", more...)
+}
+
+// nobody returns a request that names nobody.
+func nobody(more ...soap.Block) *soap.Message {
+	return message(soap.NoIdentity, "", more...)
+}
+
+// checkRefusal fails the test unless r has the reason and the response code
+// that the design gives for it; "" means no refusal.
+func checkRefusal(t *testing.T, r *policy.Refusal, reason policy.Reason) {
+	t.Helper()
+	code := map[policy.Reason]policy.Code{
+		"mailbox-not-allowed":   "ErrorImpersonateUserDenied",
+		"no-mailbox":            "ErrorInvalidExchangeImpersonationHeaderData",
+		"login-required":        "ErrorInvalidExchangeImpersonationHeaderData",
+		"login-name-invalid":    "ErrorInvalidExchangeImpersonationHeaderData",
+		"operation-not-allowed": "ErrorAccessDenied",
+		"envelope-refused":      "ErrorSchemaValidation",
+		"reference-not-allowed": "ErrorAccessDenied",
+		"anchor-not-allowed":    "ErrorImpersonateUserDenied",
+	}[reason]
+	switch {
+	case r == nil && reason == "":
+	case r == nil:
+		t.Errorf("allowed; want %s", reason)
+	case r.Reason != reason || r.Code != code:
+		t.Errorf("refused with %q (%s); want %s and %q", r, r.Code, reason, code)
+	case r.Detail == "":
+		t.Error("the refusal has no detail")
+	}
+}

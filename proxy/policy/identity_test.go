@@ -1,0 +1,219 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+
+	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/policy"
+)
+
+// TestIdentity tries names that mean somebody else than alice@contoso.com to
+// some reader, or could, against a list that holds just her. The kinds are
+// those of ConnectingSID's children.
+func TestIdentity(t *testing.T) {
+	const smtp, upn, sid = soap.PrimarySmtpAddress, soap.PrincipalName, soap.SID
+	p := allowing(t, "alice@contoso.com")
+	tests := []struct {
+		name  string
+		kind  soap.Kind
+		value string
+		ok    bool
+	}{
+		{"alice", smtp, "alice@contoso.com", true},
+		{"alice as SmtpAddress", soap.SmtpAddress, "alice@contoso.com", true},
+		{"upper case", smtp, "ALICE@CONTOSO.COM", true},
+
+		{"alice as PrincipalName", upn, "alice@contoso.com", false},
+		{"alice as SID", sid, "alice@contoso.com", false},
+		{"bob", smtp, "bob@contoso.com", false},
+		{"bob as SmtpAddress", soap.SmtpAddress, "bob@contoso.com", false},
+		{"bob as PrincipalName", upn, "bob@contoso.com", false},
+		{"bob's SID", sid, "S-1-5-21-1-2-3-1105", false},
+		{"unknown form", soap.Kind(77), "alice@contoso.com", false},
+		{"empty", smtp, "", false},
+		{"Cyrillic a", smtp, "\u0430lice@contoso.com", false},
+		{"full-width letter", smtp, "\uff41lice@contoso.com", false},
+		{"full-width at", smtp, "alice\uff20contoso.com", false},
+		{"small at", smtp, "alice\ufe6bcontoso.com", false},
+		{"ideographic full stop", smtp, "alice@contoso\u3002com", false},
+		{"soft hyphen", smtp, "al\u00adice@contoso.com", false},
+		{"zero-width space", smtp, "ali\u200bce@contoso.com", false},
+		{"zero-width joiner", smtp, "ali\u200dce@contoso.com", false},
+		{"combining mark", smtp, "alice\u0301@contoso.com", false},
+		{"byte order mark inside", smtp, "alice@contoso.com\ufeff", false},
+		{"right-to-left override", smtp, "\u202ealice@contoso.com", false},
+		{"long s", smtp, "alice@conto\u017fo.com", false},
+		{"dotless i", smtp, "al\u0131ce@contoso.com", false},
+		{"capital I with dot", smtp, "al\u0130ce@contoso.com", false},
+		{"trailing dot", smtp, "alice@contoso.com.", false},
+		{"plus tag", smtp, "alice+x@contoso.com", false},
+		{"RFC 5322 comment", smtp, "alice(x)@contoso.com", false},
+		{"quoted", smtp, `"alice"@contoso.com`, false},
+		{"angle brackets", smtp, "<alice@contoso.com>", false},
+		{"display name", smtp, "alice@contoso.com <bob@contoso.com>", false},
+		{"comma", smtp, "alice@contoso.com,bob@contoso.com", false},
+		{"semicolon", smtp, "alice@contoso.com;bob@contoso.com", false},
+		{"space between two", smtp, "alice@contoso.com bob@contoso.com", false},
+		{"two lines", smtp, "alice@contoso.com\nbob@contoso.com", false},
+		{"two lines, bob first", smtp, "bob@contoso.com\nalice@contoso.com", false},
+		{"several ats", smtp, "bob@contoso.com@alice@contoso.com", false},
+		{"at evil", smtp, "alice@contoso.com@evil.com", false},
+		{"domain continues", smtp, "alice@contoso.com.evil.com", false},
+		{"local part continues", smtp, "malice@contoso.com", false},
+		{"subdomain", smtp, "alice@mail.contoso.com", false},
+		{"dot as any character", smtp, "alice@contosoxcom", false},
+		{"shorter", smtp, "alice@contoso.co", false},
+		{"wildcard", smtp, "*@contoso.com", false},
+		{"SQL wildcard", smtp, "alic_@contoso.com", false},
+		{"LDAP filter", smtp, "alice@contoso.com)(mail=*", false},
+		{"mailbox GUID", smtp, "5f0c6f7e-0000-4000-8000-0123456789ab@contoso.com", false},
+		{"legacyDN", smtp, "/o=Contoso/ou=x/cn=Recipients/cn=bob", false},
+		{"SMTP: prefix", smtp, "SMTP:alice@contoso.com", false},
+		{"mailto:", smtp, "mailto:alice@contoso.com", false},
+		{"logon name", upn, `CONTOSO\bob`, false},
+		{"logon name as address", smtp, `CONTOSO\alice`, false},
+		{"source route", smtp, "@evil.com:alice@contoso.com", false},
+		{"percent route", smtp, "bob%contoso.com@contoso.com", false},
+		{"percent encoding", smtp, "alice%40contoso.com", false},
+		{"character reference left over", smtp, "alice&#64;contoso.com", false},
+		{"trailing no-break space", smtp, "alice@contoso.com\u00a0", false},
+		{"trailing next line", smtp, "alice@contoso.com\u0085", false},
+		{"leading ideographic space", smtp, "\u3000alice@contoso.com", false},
+		{"trailing space", smtp, "alice@contoso.com ", false},
+		{"trailing vertical tab", smtp, "alice@contoso.com\v", false},
+		{"NUL", smtp, "alice@contoso.com\x00bob", false},
+		{"header after CR LF", smtp, "alice@contoso.com\r\nX-Evil: 1", false},
+		{"64 KB", smtp, strings.Repeat("a", 1<<16) + "@contoso.com", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m := message(test.kind, test.value)
+			v, refusal := p.Judge(m, "")
+			if !test.ok {
+				checkRefusal(t, refusal, "mailbox-not-allowed")
+				if v.Identity != (soap.Identity{}) || v.Injected {
+					t.Errorf("a refusal came with %+v", v)
+				}
+				return
+			}
+			checkRefusal(t, refusal, "")
+			if want := (soap.Identity{Kind: test.kind, Value: "alice@contoso.com"}); v.Identity != want {
+				t.Errorf("identity = %+v, want %+v", v.Identity, want)
+			}
+		})
+	}
+}
+
+func TestSpelling(t *testing.T) {
+	list := "Alice@Contoso.com, alice@contoso.COM, *@Rooms.contoso.com, Big@rooms.contoso.com, upn:Carol@contoso.com, sid:S-1-5-21-9"
+	p := allowing(t, list)
+	if got := p.Size(); got != 5 {
+		t.Errorf("Size() = %d, want 5", got)
+	}
+	tests := []struct {
+		name        string
+		kind        soap.Kind
+		value, want string
+	}{
+		{"listed, the first spelling", soap.SmtpAddress, "aLICE@contoso.com", "Alice@Contoso.com"},
+		{"wildcard, lower case", soap.SmtpAddress, "Lobby@ROOMS.contoso.com", "lobby@rooms.contoso.com"},
+		{"listed within a wildcard", soap.SmtpAddress, "big@rooms.contoso.com", "Big@rooms.contoso.com"},
+		{"upn", soap.PrincipalName, "CAROL@contoso.com", "Carol@contoso.com"},
+		{"sid", soap.SID, "s-1-5-21-9", "S-1-5-21-9"},
+
+		{"upn of an address entry", soap.PrincipalName, "alice@contoso.com", ""},
+		{"upn under a wildcard", soap.PrincipalName, "lobby@rooms.contoso.com", ""},
+		{"address of a upn entry", soap.SmtpAddress, "carol@contoso.com", ""},
+		{"sid in another writing", soap.SID, "S-1-5-021-9", ""},
+		{"sid continues", soap.SID, "S-1-5-21-99", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v, refusal := p.Judge(message(test.kind, test.value), "")
+			if v.Identity.Value != test.want || (refusal == nil) != (test.want != "") {
+				t.Errorf("identity = %q, %v; want %q", v.Identity.Value, refusal, test.want)
+			}
+		})
+	}
+}
+
+func TestWildcard(t *testing.T) {
+	p := allowing(t, "*@contoso.com, imceaex-x@contoso.com")
+	tests := []struct {
+		name, address string
+		ok            bool
+	}{
+		{"plain", "bob@contoso.com", true},
+		{"name, apostrophe, tag", "Mary_Ann.O'Hara-2+x@contoso.com", true},
+		{"31 hexadecimal digits", "0123456789abcdef0123456789abcde@contoso.com", true},
+		{"33 hexadecimal digits", "0123456789abcdef0123456789abcdef0@contoso.com", true},
+		{"32 letters", "abcdefghijklmnopqrstuvwxyzabcdef@contoso.com", true},
+		{"imcea not in front", "a-imceaex-x@contoso.com", true},
+		{"encapsulation with an entry of its own", "IMCEAEX-x@contoso.com", true},
+
+		{"subdomain", "bob@mail.contoso.com", false},
+		{"domain continues", "bob@contoso.com.evil.com", false},
+		{"domain prefixed", "bob@xcontoso.com", false},
+		{"encapsulated legacyDN", "IMCEAEX-_o=x@contoso.com", false},
+		{"encapsulation of plain characters", "ImceaEX-_abc+20def@contoso.com", false},
+		{"encapsulated fax", "imceafax-1@contoso.com", false},
+		{"GUID", "5F0C6F7E-0000-4000-8000-0123456789AB@contoso.com", false},
+		{"GUID without dashes", "5f0c6f7e000040008000" + "0123456789ab@contoso.com", false},
+		{"GUID in braces", "{5f0c6f7e-0000-4000-8000-0123456789ab}@contoso.com", false},
+		{"GUID in braces without dashes", "{5f0c6f7e0000400080000123456789ab}@contoso.com", false},
+		{"GUID in parentheses", "(5f0c6f7e-0000-4000-8000-0123456789ab)@contoso.com", false},
+		{"GUID with a tag", "5f0c6f7e-0000-4000-8000-0123456789ab+x@contoso.com", false},
+		{"GUID with odd digits", "+f0c6f7e-0x00-4000-8000-0123456789ab@contoso.com", false},
+		{"slash", "a/b@contoso.com", false},
+		{"equals sign", "a=b@contoso.com", false},
+		{"ampersand", "a&b@contoso.com", false},
+		{"exclamation mark", "evil!bob@contoso.com", false},
+		{"star", "*@contoso.com", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := p.Allows(test.address); got != test.ok {
+				t.Errorf("Allows(%q) = %v", test.address, got)
+			}
+			_, refusal := p.Judge(message(soap.SmtpAddress, test.address), "")
+			if (refusal == nil) != test.ok {
+				t.Errorf("Judge(%q): %v", test.address, refusal)
+			}
+		})
+	}
+}
+
+// TestAcceptedPathAllocations keeps the hot path free of garbage. Only a
+// wildcard has to make a string.
+func TestAcceptedPathAllocations(t *testing.T) {
+	tests := []struct {
+		name, list string
+		want       float64
+	}{
+		{"listed", "alice@contoso.com", 0},
+		{"wildcard", "*@contoso.com", 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := allowing(t, test.list)
+			m := message(soap.PrimarySmtpAddress, "ALICE@Contoso.com")
+			var refusal *policy.Refusal
+			got := testing.AllocsPerRun(100, func() { _, refusal = p.Judge(m, "") })
+			if refusal != nil || got > test.want {
+				t.Errorf("%v allocations (%v), want %v", got, refusal, test.want)
+			}
+		})
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	p := allowing(b, "alice@contoso.com")
+	m := alice()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, refusal := p.Judge(m, ""); refusal != nil {
+			b.Fatal(refusal)
+		}
+	}
+}

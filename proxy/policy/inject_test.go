@@ -1,0 +1,147 @@
+package policy_test
+
+import (
+	"testing"
+
+	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/policy"
+)
+
+func TestInjection(t *testing.T) {
+	tests := []struct {
+		name, list, fallback string
+		login                bool
+		user                 string
+		want                 string // the injected mailbox
+		reason               policy.Reason
+	}{
+		{name: "nothing set, no list"},
+		{name: "nothing set", list: "alice@contoso.com", reason: "no-mailbox"},
+		{name: "default without a list", fallback: "Room@contoso.com", want: "Room@contoso.com"},
+		{name: "default in the list's spelling", list: "Room@Contoso.com", fallback: "room@contoso.com", want: "Room@Contoso.com"},
+		{name: "default under a wildcard", list: "*@contoso.com", fallback: "Room@contoso.com", want: "room@contoso.com"},
+		{name: "user where only a default is set", list: "*@contoso.com", fallback: "room@contoso.com", user: "alice@contoso.com", want: "room@contoso.com"},
+		{name: "user where nothing is set", list: "*@contoso.com", user: "alice@contoso.com", reason: "no-mailbox"},
+
+		{name: "login without a list", login: true, user: "Alice@contoso.com", want: "Alice@contoso.com"},
+		{name: "login in the list's spelling", login: true, list: "Alice@contoso.com", user: "alice@contoso.com", want: "Alice@contoso.com"},
+		{name: "login before the default", login: true, list: "*@contoso.com", fallback: "room@contoso.com", user: "alice@contoso.com", want: "alice@contoso.com"},
+		{name: "login off the list", login: true, list: "alice@contoso.com", user: "bob@contoso.com", reason: "mailbox-not-allowed"},
+		{name: "login off the list, default on it", login: true, list: "alice@contoso.com", fallback: "alice@contoso.com", user: "bob@contoso.com", reason: "mailbox-not-allowed"},
+		{name: "login that has only a upn entry", login: true, list: "upn:alice@contoso.com", user: "alice@contoso.com", reason: "mailbox-not-allowed"},
+		{name: "no login", login: true, list: "*@contoso.com", reason: "login-required"},
+		{name: "no login, no list", login: true, reason: "login-required"},
+		{name: "no login, with a default", login: true, fallback: "room@contoso.com", reason: "login-required"},
+		{name: "logon name", login: true, list: "*@contoso.com", user: `CONTOSO\alice`, reason: "login-name-invalid"},
+		{name: "logon name, no list", login: true, user: `CONTOSO\alice`, reason: "login-name-invalid"},
+		{name: "long s, no list", login: true, user: "alice@conto\u017fo.com", reason: "login-name-invalid"},
+		{name: "line break, no list", login: true, user: "alice@contoso.com\r\nX: y", reason: "login-name-invalid"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := mustNew(t, policy.Config{
+				Allowed: mustPatterns(t, test.list), DefaultMailbox: test.fallback, LoginUser: test.login,
+			})
+			v, refusal := p.Judge(nobody(), test.user)
+			checkRefusal(t, refusal, test.reason)
+			if v.Identity.Value != test.want || v.Injected != (test.want != "") {
+				t.Errorf("verdict = %+v, want %q", v, test.want)
+			}
+			if test.want != "" && v.Identity.Kind != soap.SmtpAddress {
+				t.Errorf("kind = %s, want SmtpAddress", v.Identity.Kind)
+			}
+		})
+	}
+}
+
+func TestNamedIsNotReplaced(t *testing.T) {
+	for _, list := range []string{"", "*@contoso.com"} {
+		p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list), DefaultMailbox: "room@contoso.com", LoginUser: true})
+		v, refusal := p.Judge(alice(), "bob@contoso.com")
+		checkRefusal(t, refusal, "")
+		if v.Injected || v.Identity.Value != "alice@contoso.com" {
+			t.Errorf("list %q: verdict = %+v, want alice as she was named", list, v)
+		}
+	}
+}
+
+func TestWithoutList(t *testing.T) {
+	p := mustNew(t, policy.Config{})
+	if p.Limited() || p.Audit() || p.References() || p.Size() != 0 {
+		t.Error("a policy without a list says that it has one")
+	}
+	odd := soap.Identity{Kind: soap.PrincipalName, Value: `CONTOSO\bob`}
+	wsse := soap.Block{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security", MustUnderstand: true}
+	twice := soap.Block{Space: soap.TypesNS, Name: "ExchangeImpersonation"}
+	tests := []struct {
+		name string
+		m    *soap.Message
+		want soap.Identity
+	}{
+		{"alice", alice(), soap.Identity{Kind: soap.PrimarySmtpAddress, Value: "alice@contoso.com"}},
+		{"name as it is", message(odd.Kind, odd.Value), odd},
+		{"any header", message(odd.Kind, odd.Value, wsse), odd},
+		{"named twice", alice(twice), soap.Identity{}},
+		{"nobody", nobody(), soap.Identity{}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v, refusal := p.Judge(test.m, "")
+			checkRefusal(t, refusal, "")
+			if v.Identity != test.want || v.Injected {
+				t.Errorf("verdict = %+v, want %+v", v, test.want)
+			}
+		})
+	}
+	if p.JudgeReference(soap.Reference{Unreadable: true}) != nil || p.JudgeAnchor("x") != nil || !p.Allows("x") {
+		t.Error("a policy without a list refuses something")
+	}
+}
+
+func TestAudit(t *testing.T) {
+	wsse := soap.Block{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}
+	room := soap.Identity{Kind: soap.SmtpAddress, Value: "room@contoso.com"}
+	named := soap.Identity{Kind: soap.PrimarySmtpAddress, Value: "alice@contoso.com"}
+	push := call("Subscribe:Push")
+	pushNobody := nobody()
+	pushNobody.Operation, pushNobody.Push = "Subscribe", true
+	tests := []struct {
+		name     string
+		m        *soap.Message
+		login    string
+		want     soap.Identity
+		injected bool
+		reason   policy.Reason
+	}{
+		{"allowed", alice(), "-", named, false, ""},
+		{"mailbox off the list", message(soap.SmtpAddress, "bob@contoso.com"), "-", soap.Identity{}, false, "mailbox-not-allowed"},
+		{"operation", push, "-", named, false, "operation-not-allowed"},
+		{"head", alice(wsse), "-", soap.Identity{}, false, "envelope-refused"},
+		{"operation, nobody named", pushNobody, "room@contoso.com", room, true, "operation-not-allowed"},
+		{"head, nobody named", nobody(wsse), "room@contoso.com", room, true, "envelope-refused"},
+		{"login off the list", nobody(), "bob@contoso.com", soap.Identity{Kind: soap.SmtpAddress, Value: "bob@contoso.com"}, true, "mailbox-not-allowed"},
+		{"no login", nobody(wsse), "", soap.Identity{}, false, "login-required"},
+		{"logon name", nobody(), `CONTOSO\bob`, soap.Identity{}, false, "login-name-invalid"},
+	}
+	config := policy.Config{Allowed: mustPatterns(t, "alice@contoso.com, room@contoso.com"), LoginUser: true}
+	enforce := mustNew(t, config)
+	config.Audit = true
+	audit := mustNew(t, config)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v, refusal := audit.Judge(test.m, test.login)
+			checkRefusal(t, refusal, test.reason)
+			if v.Identity != test.want || v.Injected != test.injected {
+				t.Errorf("verdict = %+v, want %+v, injected: %v", v, test.want, test.injected)
+			}
+			if refusal != nil && refusal.Always() != (test.reason == "login-required" || test.reason == "login-name-invalid") {
+				t.Errorf("Always() = %v", refusal.Always())
+			}
+			v, refusal = enforce.Judge(test.m, test.login)
+			checkRefusal(t, refusal, test.reason)
+			if refusal != nil && (v.Identity != soap.Identity{} || v.Injected) {
+				t.Errorf("enforce: a refusal came with %+v", v)
+			}
+		})
+	}
+}

@@ -1,0 +1,134 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+
+	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/policy"
+)
+
+// call returns a request of alice's for an operation; "Subscribe:Push" is one
+// for push notifications.
+func call(operation string) *soap.Message {
+	m := alice()
+	m.Operation, m.Push = strings.CutSuffix(operation, ":Push")
+	return m
+}
+
+// escaping are the operations that the design refuses by default, and names
+// under which a lenient reader might find them.
+const escaping = `SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetHoldOnMailboxes
+	GetDiscoverySearchConfiguration GetNonIndexableItemDetails GetNonIndexableItemStatistics
+	StartSearchSession ExecuteSearch GetSearchSuggestions ExecuteDiagnosticMethod
+	FindMessageTrackingReport GetMessageTrackingReport SetTeamMailbox InstallApp UninstallApp
+	DisableApp GetClientAccessToken AddDelegate UpdateDelegate RemoveDelegate Subscribe:Push
+	FindMailboxStatisticsByKeywords SetClientExtension
+	GetNonIndexableItemAnything getNonIndexableItemDetailsRequest
+	AddDelegateRequest adddelegate SUBSCRIBE:Push FindMessageTrackingReportRequest`
+
+// ordinary are operations that clients live on.
+const ordinary = `GetFolder FindItem CreateItem SyncFolderItems GetItem SendItem Subscribe Unsubscribe
+	GetStreamingEvents GetEvents GetUserAvailabilityRequest GetUserOofSettingsRequest
+	SetUserOofSettingsRequest GetDelegate ResolveNames ConvertId GetServerTimeZones
+	CreateMeetingInstanceRequest GetAppManifests EndSearchSession DeleteSearchSuggestion
+	UnpinTeamMailbox NoSuchOperation Request`
+
+func TestOperationsByDefault(t *testing.T) {
+	limited, open := allowing(t, "alice@contoso.com"), mustNew(t, policy.Config{})
+	for _, operation := range strings.Fields(escaping) {
+		_, refusal := limited.Judge(call(operation), "")
+		if refusal == nil || refusal.Reason != "operation-not-allowed" {
+			t.Errorf("%s: %v", operation, refusal)
+		}
+		if _, refusal := open.Judge(call(operation), ""); refusal != nil {
+			t.Errorf("%s without a list: %v", operation, refusal)
+		}
+	}
+	for _, operation := range strings.Fields(ordinary) {
+		_, refusal := limited.Judge(call(operation), "")
+		if refusal != nil {
+			t.Errorf("%s: %v", operation, refusal)
+		}
+	}
+}
+
+func TestOperationsConfigured(t *testing.T) {
+	tests := []struct {
+		name, text    string
+		allow, refuse string
+	}{
+		{"lift one", "+AddDelegate", "AddDelegate AddDelegateRequest GetFolder NoSuchOperation", "UpdateDelegate Subscribe:Push"},
+		{"lift in any spelling", "+ adddelegaterequest\n+SUBSCRIBE:push", "AddDelegate Subscribe:Push Subscribe", "RemoveDelegate"},
+		{"lift by prefix", "+GetNonIndexableItem*", "GetNonIndexableItemDetails GetNonIndexableItemStatistics", "GetNonIndexableItemOther SearchMailboxes"},
+		{"just these", "GetFolder, GetUserAvailability", "GetFolder GetUserAvailabilityRequest", "FindItem AddDelegate NoSuchOperation"},
+		{"an escaping one by name", "AddDelegate # the room panel", "AddDelegate", "GetFolder UpdateDelegate"},
+		{"subscribe without push", "Subscribe", "Subscribe", "Subscribe:Push"},
+		{"push alone", "Subscribe:Push", "Subscribe:Push", "Subscribe"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := mustNew(t, policy.Config{
+				Allowed:    mustPatterns(t, "alice@contoso.com"),
+				Operations: mustOperations(t, test.text),
+			})
+			for _, operation := range strings.Fields(test.allow) {
+				if _, refusal := p.Judge(call(operation), ""); refusal != nil {
+					t.Errorf("%s: %v", operation, refusal)
+				}
+			}
+			for _, operation := range strings.Fields(test.refuse) {
+				_, refusal := p.Judge(call(operation), "")
+				checkRefusal(t, refusal, "operation-not-allowed")
+			}
+		})
+	}
+}
+
+func TestParseOperationsRefuses(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"empty", "", "no entry"},
+		{"only a comment", "# none", "no entry"},
+		{"misspelt", "GetFolder, FindItems", "line 1, entry 2: no operation of that name; the nearest is FindItem"},
+		{"misspelt form", "Subscribe:Pull", "the nearest is Subscribe:Push"},
+		{"form of another operation", "GetFolder:Push", "no operation of that name"},
+		{"bare plus", "+", "no operation of that name"},
+		{"two plus signs", "++AddDelegate", "the nearest is AddDelegate"},
+		{"bare star", "*", "no operation of that name"},
+		{"star of another prefix", "GetFolder*", "the nearest is GetFolder"},
+		{"mixed", "+AddDelegate, GetFolder", "either all entries begin with + or none does"},
+		{"lifts what is allowed", "+GetFolder", "refused by default"},
+		{"very long", strings.Repeat("GetFolder", 1000), "no operation of that name"},
+		{"all at once", "GetFodler\nFindItm", "line 2, entry 1"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			operations, err := policy.ParseOperations(test.text)
+			if err == nil || !operations.IsZero() {
+				t.Fatalf("ParseOperations(%.40q): no error", test.text)
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %q does not say %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestOperationInVerdict sees to it that metrics get a closed set of names.
+func TestOperationInVerdict(t *testing.T) {
+	p := allowing(t, "alice@contoso.com")
+	for in, want := range map[string]string{
+		"GetFolder":                   "GetFolder",
+		"GetUserAvailabilityRequest":  "GetUserAvailability",
+		"AddDelegate":                 "AddDelegate",
+		"Subscribe:Push":              "Subscribe:Push",
+		"x":                           "other",
+		"":                            "other",
+		"GetNonIndexableItemAnything": "other",
+		strings.Repeat("x", 1<<16):    "other",
+	} {
+		if v, _ := p.Judge(call(in), ""); v.Operation != want {
+			t.Errorf("%.40q: operation %q, want %q", in, v.Operation, want)
+		}
+	}
+}

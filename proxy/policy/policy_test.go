@@ -1,0 +1,124 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+
+	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/policy"
+)
+
+func TestNewRefuses(t *testing.T) {
+	list := mustPatterns(t, "alice@contoso.com, *@rooms.contoso.com, upn:bob@contoso.com")
+	tests := []struct {
+		name   string
+		config policy.Config
+		want   []string
+	}{
+		{"empty list", policy.Config{Allowed: []policy.Pattern{}}, []string{"empty"}},
+		{"empty pattern", policy.Config{Allowed: []policy.Pattern{list[0], {}}}, []string{"empty"}},
+		{"all without a list", policy.Config{Audit: true, Targets: true, Operations: mustOperations(t, "GetFolder")},
+			[]string{"audit", "targets", "operations"}},
+		{"default that is no address", policy.Config{DefaultMailbox: "alice"}, []string{"default mailbox"}},
+		{"default off the list", policy.Config{Allowed: list, DefaultMailbox: "carol@contoso.com"}, []string{"default mailbox"}},
+		{"default with only a upn entry", policy.Config{Allowed: list, DefaultMailbox: "bob@contoso.com"}, []string{"default mailbox"}},
+		{"default that no wildcard matches", policy.Config{Allowed: list, DefaultMailbox: "imceaex-x@rooms.contoso.com"}, []string{"default mailbox"}},
+		{"two mistakes", policy.Config{Audit: true, DefaultMailbox: "@"}, []string{"audit", "default mailbox"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p, err := policy.New(test.config)
+			if err == nil || p != nil {
+				t.Fatal("no error")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not speak of %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestNewKeepsWhatItWasTold(t *testing.T) {
+	p := mustNew(t, policy.Config{Allowed: mustPatterns(t, "alice@contoso.com"), Audit: true, Targets: true})
+	if !p.Limited() || !p.Audit() || !p.References() || p.Size() != 1 {
+		t.Errorf("Limited %v, Audit %v, References %v, Size %d", p.Limited(), p.Audit(), p.References(), p.Size())
+	}
+}
+
+func TestZeroPolicyRefusesEverybody(t *testing.T) {
+	var p policy.Policy
+	for _, m := range []*soap.Message{alice(), nobody(), call("GetFolder")} {
+		if v, refusal := p.Judge(m, "alice@contoso.com"); refusal == nil || v.Identity != (soap.Identity{}) {
+			t.Errorf("the zero Policy allows %+v", v)
+		}
+	}
+	if !p.Limited() || p.Allows("alice@contoso.com") || p.JudgeAnchor("alice@contoso.com") == nil {
+		t.Error("the zero Policy is open")
+	}
+}
+
+func TestReferences(t *testing.T) {
+	list := "alice@contoso.com, *@rooms.contoso.com, upn:bob@contoso.com"
+	p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list), Targets: true})
+	impersonated := allowing(t, list)
+	tests := []struct {
+		name string
+		r    soap.Reference
+		ok   bool
+	}{
+		{"listed", soap.Reference{Value: "ALICE@contoso.com"}, true},
+		{"wildcard", soap.Reference{Value: "lobby@rooms.contoso.com"}, true},
+		{"off the list", soap.Reference{Value: "carol@contoso.com"}, false},
+		{"only a upn entry", soap.Reference{Value: "bob@contoso.com"}, false},
+		{"continued", soap.Reference{Value: "alice@contoso.com.evil.com"}, false},
+		{"long s", soap.Reference{Value: "alice@conto\u017fo.com"}, false},
+		{"legacyDN", soap.Reference{Value: "/o=Contoso/ou=x/cn=Recipients/cn=alice"}, false},
+		{"empty", soap.Reference{}, false},
+		{"unreadable", soap.Reference{Value: "alice@contoso.com", Unreadable: true}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			reason := policy.Reason("reference-not-allowed")
+			if test.ok {
+				reason = ""
+			}
+			checkRefusal(t, p.JudgeReference(test.r), reason)
+			checkRefusal(t, impersonated.JudgeReference(test.r), "")
+		})
+	}
+}
+
+func TestAnchor(t *testing.T) {
+	p := allowing(t, "alice@contoso.com, *@rooms.contoso.com, upn:bob@contoso.com, sid:S-1-5-21-9")
+	for value, ok := range map[string]bool{
+		"Alice@contoso.com":         true,
+		"lobby@rooms.contoso.com":   true,
+		"bob@contoso.com":           true,
+		"carol@contoso.com":         false,
+		"SMTP:alice@contoso.com":    false,
+		"alice@contoso.com ":        false,
+		"S-1-5-21-9":                false,
+		"Sid~S-1-5-21-9":            false,
+		"":                          false,
+		"alice@contoso.com, bob@x.": false,
+		"5f0c6f7e-0000-4000-8000-0123456789ab@rooms.contoso.com": false,
+	} {
+		reason := policy.Reason("anchor-not-allowed")
+		if ok {
+			reason = ""
+		}
+		t.Run(value, func(t *testing.T) { checkRefusal(t, p.JudgeAnchor(value), reason) })
+	}
+	if p.Allows("bob@contoso.com") {
+		t.Error("Allows takes a upn entry for an address")
+	}
+}
+
+func TestRefusalError(t *testing.T) {
+	_, refusal := allowing(t, "alice@contoso.com").Judge(message(soap.SmtpAddress, "canary@contoso.com"), "")
+	if got := refusal.Error(); !strings.HasPrefix(got, "mailbox-not-allowed: ") || strings.Contains(got, "@") {
+		t.Errorf("Error() = %q", got)
+	}
+}
