@@ -2,4 +2,109 @@ package token
 
 // Explain says what an AADSTS code means for an app-only token and what to do
 // about it; ok is false for a code that this package does not know.
-func Explain(aadsts int) (meaning, remedy string, ok bool) { return "", "", false }
+func Explain(aadsts int) (meaning, remedy string, ok bool) {
+	for _, row := range explanations {
+		for _, code := range row.codes {
+			if code == aadsts {
+				return row.meaning, row.remedy, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// classOf returns the class of a known code, else "".
+func classOf(aadsts int) Class {
+	for _, row := range explanations {
+		for _, code := range row.codes {
+			if code == aadsts {
+				return row.class
+			}
+		}
+	}
+	return ""
+}
+
+type explanation struct {
+	codes           []int
+	class           Class
+	meaning, remedy string
+}
+
+// Microsoft warns that codes and their texts change, so they serve for hints, and
+// for telling apart what OAuth's own error names do not. Source: "Microsoft Entra
+// authentication and authorization error codes".
+var explanations = [...]explanation{
+	// Another certificate, or another version of it, may work.
+	{[]int{700027}, Certificate,
+		"the assertion's signature was not accepted: its certificate is not registered on the application",
+		"upload the public half of the certificate to the app registration (Certificates & secrets) and compare the thumbprints; a new upload may take some minutes to be known everywhere"},
+	{[]int{700024}, Certificate,
+		"the assertion is not within its valid time range",
+		"set this machine's clock: it differs from Entra's"},
+	{[]int{7000214}, Certificate,
+		"the certificate has been revoked",
+		"create a new version of the certificate and register it on the application"},
+	{[]int{1000502}, Certificate,
+		"the certificate is outside its validity period",
+		"renew the certificate and register the new version on the application; if its dates are right, set this machine's clock"},
+
+	// Waiting is all that helps.
+	{[]int{90055, 50033, 90006, 90033, 90090}, Transient,
+		"Entra is busy or had a passing fault",
+		"wait: it is tried again by itself"},
+	{[]int{50196}, Transient,
+		"Entra saw too many equal requests from this application",
+		"look for another program, or many instances, that request tokens with this application id in a loop"},
+
+	// The resource.
+	{[]int{500011, 50001}, Configuration,
+		"the resource is not known in the tenant, or is disabled there",
+		"register the EWS URL's scheme and host, with and without a trailing slash, as service principal names of Office 365 Exchange Online (00000002-0000-0ff1-ce00-000000000000); check the tenant id and the spelling of the resource"},
+	{[]int{650057, 65005, 650056}, Configuration,
+		"the application does not ask for permissions of this resource",
+		"add the application permission full_access_as_app of Office 365 Exchange Online to the app registration and grant admin consent"},
+	{[]int{70011, 28002, 700022, 700023}, Configuration,
+		"the requested scope is not valid",
+		"the resource must be exactly one, written as it is registered: the scope is the resource followed by /.default"},
+
+	// The application.
+	{[]int{700016}, Configuration,
+		"the application was not found in the tenant",
+		"check the application id and the tenant id; the application needs a service principal (enterprise application) in that tenant"},
+	{[]int{7000112, 70001}, Configuration,
+		"the application is disabled",
+		"enable sign-in for the enterprise application in the Entra portal"},
+	{[]int{700030}, Configuration,
+		"the certificate's subject is not authorised for the application",
+		"correct the trusted certificate subjects of the application, or register this very certificate"},
+	{[]int{50012}, Configuration,
+		"the assertion was not accepted: its certificate is not authorised or its time range is wrong",
+		"upload the public half of the certificate to the app registration, compare the thumbprints, and check this machine's clock"},
+	{[]int{7000215}, Configuration,
+		"a client secret was presented and is wrong; often it is the secret's id instead of its value",
+		"this application must authenticate with its certificate; for a secret, copy its value"},
+	{[]int{7000222}, Configuration,
+		"a client secret was presented and has expired",
+		"this application must authenticate with its certificate; for a secret, create a new one"},
+	{[]int{7000218}, Configuration,
+		"the request reached Entra without a client assertion",
+		"look for a proxy that alters the request's body"},
+	{[]int{700025}, Configuration,
+		"the application is a public client and may not present a credential",
+		"switch off \"Allow public client flows\" on the app registration"},
+
+	// The tenant and the cloud.
+	{[]int{90002, 50059, 50128, 9001023}, Configuration,
+		"the tenant was not found, or none was named",
+		"check the tenant id and that the authority belongs to the tenant's cloud"},
+	{[]int{90038, 900382, 900432}, Configuration,
+		"the tenant lives in another national cloud",
+		"set the authority to that cloud's, such as https://login.microsoftonline.us or https://login.partner.microsoftonline.cn"},
+	{[]int{53003, 530032}, Configuration,
+		"a Conditional Access policy blocks the application",
+		"exclude the service principal from the policy for workload identities, or add this machine's public address to its named locations"},
+	{[]int{50034}, Configuration,
+		"a user account was looked for and not found, which an application never needs",
+		"check the tenant id and that the application id is not a user's"},
+}

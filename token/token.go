@@ -2,56 +2,13 @@ package token
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
-)
-
-// Config says which token to keep and what to prove the identity with.
-type Config struct {
-	Authority *url.URL // "https://login.microsoftonline.com"; https only, without a path
-	TenantID  string   // GUID or a verified domain of the tenant
-	ClientID  string   // application (client) id
-	Resource  string   // "https://mail.contoso.com"; the scope is this + "/.default"
-
-	// Certificates returns the certificates to sign with, newest first. Each
-	// PrivateKey is a crypto.Signer with an RSA public key; one that signs over
-	// the network must bound that itself. List and error may both be non-nil:
-	// the look-up was incomplete, keep using these. It must return when its
-	// context ends; it is never called twice at the same time.
-	Certificates func(context.Context) ([]*tls.Certificate, error)
-
-	PollInterval time.Duration // between calls of Certificates, ±10 %; 0 means 10 minutes
-
-	// HTTPClient reaches Entra; nil means one of its own that honours
-	// HTTPS_PROXY. Whatever it is, redirects are not followed, responses are
-	// bounded, and nothing goes anywhere but to the authority's host.
-	HTTPClient *http.Client
-
-	Log *slog.Logger // nil discards
-
-	// Attempted, when set, is called after every token request, from the
-	// goroutine that refreshes: it must not block.
-	Attempted func(Attempt)
-}
-
-// An Attempt is one token request, for metrics.
-type Attempt struct {
-	Reason   Reason
-	Duration time.Duration
-	Err      *Error // nil: it brought a token
-}
-
-// A Reason is why a token was requested.
-type Reason string
-
-const (
-	Scheduled Reason = "scheduled" // none yet, or the old one nears its end
-	Forced    Reason = "forced"    // the resource refused the current one
-	Probe     Reason = "probe"     // to learn whether Entra accepts a new certificate
 )
 
 // ErrLimited is returned by [Keeper.Replace] when refreshes were forced too often.
@@ -60,53 +17,214 @@ var ErrLimited = errors.New("token: forced refreshes are limited to three at onc
 // ErrStopped is returned when there is no usable token and Run has ended.
 var ErrStopped = errors.New("token: stopped")
 
+// errSame is the outcome of a forced refresh that brought the rejected token again.
+var errSame = errors.New("token: the refresh brought the same token again")
+
 // A Keeper keeps one access token usable. It is safe for concurrent use.
-type Keeper struct{}
+type Keeper struct {
+	cfg     Config
+	http    *http.Client
+	held    atomic.Pointer[held]
+	wake    chan struct{} // tells Run that something below has changed
+	stopped chan struct{} // closed when Run ends
+	stop    sync.Once
+
+	mu      sync.Mutex
+	round   chan struct{} // closed, and replaced, at every outcome that waiters want to know
+	failure *Error        // of the last round; nil: it succeeded
+	retry   deadline      // of the round after a failure
+	busy    bool          // a refresh is under way
+	forced  bool          // a refresh was asked for
+	kicked  bool
+	limiter limiter
+	status  Status
+}
+
+// held is the token in service. It is never changed, only replaced.
+type held struct {
+	token string
+	until time.Time // on the wall clock
+}
+
+func (h *held) usable(now time.Time) bool { return h != nil && now.Before(h.until) }
 
 // New checks cfg. It does no I/O: nothing happens before [Keeper.Run].
-func New(cfg Config) (*Keeper, error) { return &Keeper{}, nil }
+func New(cfg Config) (*Keeper, error) {
+	cfg, err := cfg.checked()
+	if cfg.Certificates == nil {
+		err = errors.Join(err, errors.New("Certificates: missing"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
+	return &Keeper{
+		cfg:     cfg,
+		http:    cfg.httpClient(),
+		wake:    make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+		round:   make(chan struct{}),
+	}, nil
+}
 
 // Run keeps the token usable until ctx ends. It must be called exactly once.
-// Nothing that fails outside makes it return.
-func (k *Keeper) Run(ctx context.Context) {}
+// Nothing that fails outside makes it return. After it returned, the last token
+// is still handed out for as long as it is usable.
+func (k *Keeper) Run(ctx context.Context) {
+	defer k.stop.Do(func() { close(k.stopped) })
+	l := &loop{Keeper: k, polled: make(chan pollResult, 1)}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		l.step(ctx)
+		timer.Reset(l.sleep(wall()))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-k.wake:
+		case result := <-l.polled:
+			if ctx.Err() == nil {
+				l.take(wall(), result)
+			}
+		}
+	}
+}
 
 // Token returns a usable token, at once whenever there is one. While there is
 // none it waits for the refresh under way or the one that comes next, whichever
 // caller or schedule caused it. It returns an error that wraps ctx.Err() when ctx
 // ends first, and the last *Error at once when the next attempt lies beyond
 // ctx's deadline: waiting never shortens the back-off.
-func (k *Keeper) Token(ctx context.Context) (string, error) { return "", ErrStopped }
+func (k *Keeper) Token(ctx context.Context) (string, error) {
+	if h := k.held.Load(); h.usable(time.Now()) {
+		return h.token, nil
+	}
+	return k.await(ctx)
+}
+
+// await is Token's slow path.
+func (k *Keeper) await(ctx context.Context) (string, error) {
+	for {
+		k.mu.Lock()
+		round, failure, retry := k.round, k.failure, k.retry
+		k.mu.Unlock()
+		now := time.Now()
+		// Looked at after the round was taken, so that none is missed between.
+		if h := k.held.Load(); h.usable(now) {
+			return h.token, nil
+		}
+		if end, ok := ctx.Deadline(); ok && failure != nil && now.Add(retry.left(now.Round(0))).After(end) {
+			return "", failure
+		}
+		k.nudge()
+		if err := k.waitFor(ctx, round); err != nil {
+			return "", err
+		}
+	}
+}
+
+// waitFor returns nil at the end of the round.
+func (k *Keeper) waitFor(ctx context.Context, round <-chan struct{}) error {
+	select {
+	case <-round:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("token: wait for a token: %w", ctx.Err())
+	case <-k.stopped:
+		return ErrStopped
+	}
+}
 
 // Replace returns a usable token other than rejected, which the resource has
 // refused. When the current one differs already, it is returned at once. Else one
-// refresh is forced on behalf of all callers; the old token stays in service
-// until the new one is there. Forced refreshes are limited to a burst of three
-// and one per 30 s beyond it, across all callers: then the error is [ErrLimited]
-// and comes at once. While refreshes fail, the error is the last *Error, at once.
-func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) { return "", ErrStopped }
+// refresh is forced on behalf of all callers, or the one under way awaited; the
+// old token stays in service until the new one is there. Forced refreshes are
+// limited to a burst of three and one per 30 s beyond it, across all callers:
+// then the error is [ErrLimited] and comes at once. While refreshes fail, the
+// error is the last *Error, at once. It wraps ctx.Err() when ctx ends first.
+func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
+	round, token, err := k.force(rejected)
+	if token != "" || err != nil {
+		return token, err
+	}
+	if err := k.waitFor(ctx, round); err != nil {
+		return "", err
+	}
+	if h := k.held.Load(); h.usable(time.Now()) && h.token != rejected {
+		return h.token, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failure != nil {
+		return "", k.failure
+	}
+	return "", errSame
+}
+
+// force returns the round to wait for, or the answer if none is needed.
+func (k *Keeper) force(rejected string) (round <-chan struct{}, token string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if h := k.held.Load(); h.usable(now) && h.token != rejected {
+		return nil, h.token, nil
+	}
+	switch {
+	case k.busy || k.forced:
+	case k.failure != nil && !k.retry.due(now.Round(0)):
+		return nil, "", k.failure
+	case !k.limiter.allow(now):
+		return nil, "", ErrLimited
+	default:
+		k.forced = true
+		k.nudge()
+	}
+	return k.round, "", nil
+}
 
 // Kick makes the keeper look again now at what it would look at later: the
 // certificates, a candidate that was refused, and the token if there is none or
 // its refresh has failed. Only a Retry-After of Entra's is still honoured.
 // Call it when something was put right: a signal, a changed file.
-func (k *Keeper) Kick() {}
-
-// Status returns a snapshot.
-func (k *Keeper) Status() Status { return Status{} }
-
-// A Grant is what one successful attempt brought.
-type Grant struct {
-	Token      Secret
-	Expires    time.Time     // by the local wall clock
-	RefreshAt  time.Time     // when Entra advised to refresh; zero: it did not
-	Claims     Claims        // what the token says about itself, unverified
-	ServerDate time.Time     // Entra's clock when it answered; zero: unknown
-	ClockSkew  time.Duration // local clock minus Entra's; positive: the local one is ahead
+func (k *Keeper) Kick() {
+	k.mu.Lock()
+	k.kicked = true
+	k.mu.Unlock()
+	k.nudge()
 }
 
-// Acquire requests one token with cert. It neither retries nor waits, makes at
-// most two HTTP requests and ends within 15 seconds. The error is an *Error.
-// cfg.Certificates, PollInterval, Log and Attempted are not used.
-func Acquire(ctx context.Context, cfg Config, cert *tls.Certificate) (Grant, error) {
-	return Grant{}, ErrStopped
+func (k *Keeper) nudge() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Status returns a snapshot.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	s := k.status
+	k.mu.Unlock()
+	s.Usable = k.held.Load().usable(time.Now())
+	s.Claims.Roles = slices.Clone(s.Claims.Roles)
+	return s
+}
+
+// begin and end frame a refresh. end wakes the waiters; h is nil when it failed.
+func (k *Keeper) begin() (forced bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.busy = true
+	return k.forced
+}
+
+func (k *Keeper) end(h *held, failure *Error, retry deadline) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if h != nil {
+		k.held.Store(h)
+	}
+	k.busy, k.forced = false, false
+	k.failure, k.retry = failure, retry
+	close(k.round)
+	k.round = make(chan struct{})
 }

@@ -1,0 +1,88 @@
+package token
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// Entra allows no skew before nbf: a clock that runs a little ahead would
+	// otherwise make every assertion "not yet valid".
+	assertionBack = 30 * time.Second
+	// Room for a clock that is behind, within the ten minutes from nbf to exp that
+	// Microsoft recommends as the most.
+	assertionAhead = 10*time.Minute - assertionBack
+)
+
+// identity is what signs assertions: one version of the certificate.
+type identity struct {
+	leaf   *x509.Certificate
+	signer crypto.Signer
+}
+
+// newIdentity checks what can be checked without a network.
+func newIdentity(cert *tls.Certificate) (identity, error) {
+	if cert == nil || len(cert.Certificate) == 0 {
+		return identity{}, errors.New("no certificate")
+	}
+	leaf := cert.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+			return identity{}, fmt.Errorf("parse leaf: %w", err)
+		}
+	}
+	signer, ok := cert.PrivateKey.(crypto.Signer)
+	if !ok {
+		return identity{}, errors.New("the private key cannot sign")
+	}
+	public, ok := signer.Public().(*rsa.PublicKey)
+	if !ok {
+		return identity{}, errors.New("the key is not RSA, which Entra requires")
+	}
+	if !public.Equal(leaf.PublicKey) {
+		return identity{}, errors.New("the private key does not belong to the certificate")
+	}
+	return identity{leaf, signer}, nil
+}
+
+// assertion returns a signed JWT that proves clientID's identity to audience:
+// https://learn.microsoft.com/entra/identity-platform/certificate-credentials
+func (id identity) assertion(audience, clientID string, now time.Time) (string, error) {
+	thumbprint := sha256.Sum256(id.leaf.Raw)
+	header, err := json.Marshal(map[string]string{
+		"alg":      "PS256",
+		"typ":      "JWT",
+		"x5t#S256": base64.RawURLEncoding.EncodeToString(thumbprint[:]),
+	})
+	if err != nil {
+		return "", err
+	}
+	claims, err := json.Marshal(map[string]any{
+		"aud": audience,
+		"iss": clientID,
+		"sub": clientID,
+		"jti": rand.Text(),
+		"nbf": now.Add(-assertionBack).Unix(),
+		"exp": now.Add(assertionAhead).Unix(),
+	})
+	if err != nil {
+		return "", err
+	}
+	signed := base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	digest := sha256.Sum256([]byte(signed))
+	signature, err := id.signer.Sign(rand.Reader, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}

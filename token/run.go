@@ -1,0 +1,361 @@
+package token
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+// loop is the state of Run's goroutine; nobody else touches it. What others ask
+// for and read goes through the Keeper's own fields.
+type loop struct {
+	*Keeper
+	rotation
+
+	grant    Grant    // the token in service
+	refresh  deadline // of the next refresh
+	failures int      // refreshes failed in a row
+	quiet    deadline // until then Entra asked not to be asked
+	skew     time.Duration
+	obtained time.Time
+
+	poll         deadline
+	polling      bool
+	polled       chan pollResult // holds one, so that a poll outliving Run ends too
+	pollStarted  time.Time
+	pollFailures int
+	pollErr      error
+	pollSuccess  time.Time
+
+	refreshAlarm, pollAlarm, roleAlarm alarm
+	skewTold                           time.Duration
+}
+
+type pollResult struct {
+	certs []*tls.Certificate
+	err   error
+}
+
+// step does what is due.
+func (l *loop) step(ctx context.Context) {
+	l.takeKick()
+	if now := wall(); !l.polling && l.poll.due(now) {
+		l.startPoll(ctx, now)
+	}
+	if c := l.candidate(); c != nil && l.mayProbe() && l.probeIn(wall(), c) == 0 {
+		l.probe(ctx, c)
+	}
+	if len(l.versions) > 0 && l.refreshIn(wall()) == 0 {
+		l.cycle(ctx)
+	}
+	l.publish()
+}
+
+// sleep returns how long nothing will be due.
+func (l *loop) sleep(now time.Time) time.Duration {
+	d := maxSleep
+	if !l.polling {
+		d = min(d, l.poll.left(now))
+	}
+	if c := l.candidate(); c != nil && l.mayProbe() {
+		d = min(d, l.probeIn(now, c))
+	}
+	if len(l.versions) > 0 {
+		d = min(d, l.refreshIn(now))
+	}
+	return max(d, minSleep)
+}
+
+// refreshIn returns how long until the next refresh.
+func (l *loop) refreshIn(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.forced:
+		return 0
+	case l.failures > 0:
+		return max(l.retry.left(now), l.quiet.left(now))
+	default:
+		return max(l.refresh.left(now), l.quiet.left(now))
+	}
+}
+
+// takeKick makes everything due that was put off by this side's own judgement.
+func (l *loop) takeKick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.kicked {
+		return
+	}
+	l.kicked = false
+	l.retry, l.poll = deadline{}, deadline{}
+	for _, v := range l.versions {
+		v.probe = deadline{}
+	}
+}
+
+// startPoll asks for the certificates, in a goroutine of its own: a vault that
+// hangs must not delay a refresh.
+func (l *loop) startPoll(ctx context.Context, now time.Time) {
+	l.polling, l.pollStarted = true, now
+	l.poll = after(now, l.pollInterval())
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+		defer cancel()
+		certs, err := l.cfg.Certificates(ctx)
+		l.polled <- pollResult{certs, err}
+	}()
+}
+
+func (l *loop) pollInterval() time.Duration {
+	return time.Duration((0.9 + 0.2*rand.Float64()) * float64(l.cfg.PollInterval))
+}
+
+// take works in what a poll brought.
+func (l *loop) take(now time.Time, result pollResult) {
+	l.polling = false
+	fresh, err := l.merge(now, l.Keeper, result.certs)
+	l.pollErr = errors.Join(result.err, err)
+	if result.err == nil && len(result.certs) == 0 {
+		l.pollErr = errors.New("there is no certificate")
+	}
+	l.judgePoll(now)
+	if fresh {
+		l.log(slog.LevelInfo, "new certificate found", l.versions[0])
+		if l.failures > 0 {
+			l.setRetry(deadline{})
+		}
+	}
+	if len(l.versions) == 0 {
+		wait := backoff(l.pollFailures, backoffNone, rand.Float64())
+		l.poll = after(now, min(wait, l.cfg.PollInterval))
+		l.end(nil, noCertificate(l.pollErr), l.poll)
+	}
+}
+
+func noCertificate(err error) *Error {
+	return &Error{Class: Certificate, what: "no certificate to sign with: " + oneLine(err), cause: err}
+}
+
+// judgePoll counts and tells how the poll went.
+func (l *loop) judgePoll(now time.Time) {
+	if l.pollErr == nil {
+		l.pollFailures, l.pollSuccess = 0, now
+		if l.pollAlarm.clear() {
+			l.cfg.Log.Info("certificates are readable again")
+		}
+		return
+	}
+	l.pollFailures++
+	if l.pollAlarm.rings(now, oneLine(l.pollErr)) {
+		l.cfg.Log.Error("certificate look-up", "error", oneLine(l.pollErr), "failures", l.pollFailures, "last_success", l.pollSuccess,
+			"in_use", len(l.versions), "effect", "a renewed certificate goes unnoticed")
+	}
+}
+
+// reload looks for certificates early because Entra, or a signer, refused one.
+func (l *loop) reload(now time.Time) {
+	wait := max(l.pollStarted.Add(reloadInterval).Sub(now), 0)
+	if wait < l.poll.left(now) {
+		l.poll = after(now, wait)
+	}
+}
+
+// cycle refreshes the token: with the active certificate, and only when that is
+// refused as a certificate, with the others.
+func (l *loop) cycle(ctx context.Context) {
+	reason := Scheduled
+	if l.begin() {
+		reason = Forced
+	}
+	var failure *Error
+	for _, v := range l.order(wall()) {
+		grant, err := l.attempt(ctx, v, reason)
+		if err == nil {
+			l.adopt(v, grant)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if failure == nil || err.Class != Certificate {
+			failure = err
+		}
+		if err.Class != Certificate {
+			break
+		}
+		l.refused(v, err)
+		l.reload(wall())
+	}
+	l.fail(failure)
+}
+
+// probe learns whether Entra accepts c, while the token in service is left alone.
+func (l *loop) probe(ctx context.Context, c *version) {
+	grant, err := l.attempt(ctx, c, Probe)
+	switch {
+	case err == nil:
+		l.adopt(c, grant)
+	case ctx.Err() != nil:
+	case err.Class == Transient:
+		c.misses++
+		c.probe = after(wall(), max(backoff(c.misses, backoffProbe, rand.Float64()), err.RetryAfter))
+	default:
+		l.refused(c, err)
+	}
+}
+
+// mayProbe reports whether a probe can bring anything now. While refreshes fail
+// for want of Entra it would only add to the noise; while they fail for the
+// certificate, each of them tries the candidate anyway.
+func (l *loop) mayProbe() bool {
+	return l.failures == 0 || l.lastErr().Class == Configuration
+}
+
+func (l *loop) lastErr() *Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+func (l *loop) setRetry(d deadline) {
+	l.mu.Lock()
+	l.retry = d
+	l.mu.Unlock()
+}
+
+// probeIn returns how long until c is probed.
+func (l *loop) probeIn(now time.Time, c *version) time.Duration {
+	return max(c.probe.left(now), l.quiet.left(now), c.leaf.NotBefore.Sub(now))
+}
+
+// attempt requests one token and notes what can be learnt either way.
+func (l *loop) attempt(ctx context.Context, v *version, reason Reason) (Grant, *Error) {
+	start := time.Now()
+	grant, err := v.acquire(ctx)
+	date, skew := grant.ServerDate, grant.ClockSkew
+	if err != nil {
+		date, skew = err.date, err.skew
+		if err.RetryAfter > 0 {
+			l.quiet = after(wall(), err.RetryAfter)
+		}
+	}
+	if !date.IsZero() {
+		l.judgeSkew(skew)
+	}
+	if ctx.Err() == nil {
+		l.cfg.Attempted(Attempt{reason, time.Since(start), err})
+	}
+	return grant, err
+}
+
+func (l *loop) judgeSkew(skew time.Duration) {
+	l.skew = skew
+	if !skewAlarm(skew, l.skewTold) {
+		return
+	}
+	if skew.Abs() <= skewWarning {
+		l.skewTold = 0
+		l.cfg.Log.Info("clock agrees with Entra's again", "skew", skew)
+		return
+	}
+	l.skewTold = skew
+	l.cfg.Log.Warn("this machine's clock differs from Entra's; set it, or Entra and Exchange will refuse assertions and tokens", "skew", skew)
+}
+
+// adopt puts a new token, and the certificate that brought it, into service.
+func (l *loop) adopt(v *version, grant Grant) {
+	was := l.active
+	l.activate(v)
+	failures := l.failures
+	l.failures, l.grant, l.obtained = 0, grant, grant.obtained
+	l.refresh = after(grant.obtained, refreshDelay(grant.obtained, grant.Expires, grant.RefreshAt, 2*rand.Float64()-1))
+	l.end(&held{string(grant.Token), usableUntil(grant.obtained, grant.Expires)}, nil, deadline{})
+
+	l.refreshAlarm.clear()
+	l.cfg.Log.Info("token obtained", "expires", grant.Expires, "refresh", l.refresh.at, "audience", clip(grant.Claims.Audience),
+		"thumbprint", v.name.SHA1, "failures_before", failures)
+	if was != v {
+		l.log(slog.LevelInfo, "certificate accepted by Entra and in use", v)
+	}
+	l.judgeClaims(grant.Claims)
+}
+
+// judgeClaims warns about what Exchange will most likely refuse.
+func (l *loop) judgeClaims(c Claims) {
+	if c.FullAccess() {
+		l.roleAlarm.clear()
+		return
+	}
+	if l.roleAlarm.rings(wall(), "role") {
+		l.cfg.Log.Warn("the token lacks the role full_access_as_app: Exchange will refuse it",
+			"roles", clip(fmt.Sprint(c.Roles)), "audience", clip(c.Audience),
+			"remedy", "grant the application permission full_access_as_app of Office 365 Exchange Online, with admin consent")
+	}
+}
+
+// clip bounds what a token says for the log.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// fail plans the next attempt.
+func (l *loop) fail(err *Error) {
+	now := wall()
+	l.failures++
+	usable := time.Duration(0)
+	if h := l.held.Load(); h.usable(now) {
+		usable = h.until.Sub(now)
+	}
+	retry := after(now, retryDelay(err, l.failures, usable, rand.Float64()))
+	l.end(nil, err, retry)
+	l.tellFailure(now, err, retry, usable)
+}
+
+func (l *loop) tellFailure(now time.Time, err *Error, retry deadline, usable time.Duration) {
+	level, effect := slog.LevelWarn, "none yet: the old token is still usable"
+	if usable == 0 {
+		level, effect = slog.LevelError, "requests fail: there is no usable token"
+	}
+	if l.refreshAlarm.rings(now, level.String()+err.key()) {
+		l.cfg.Log.Log(context.Background(), level, "token refresh", "error", err.Error(), "class", err.Class, "aadsts", err.AADSTS,
+			"failures", l.failures, "retry", retry.at, "effect", effect, "usable_for", usable.Round(time.Second))
+	}
+}
+
+// publish makes the state visible to Status.
+func (l *loop) publish() {
+	s := Status{
+		Expires:         l.grant.Expires,
+		Claims:          l.grant.Claims,
+		Active:          l.active.leafName(),
+		Candidate:       l.candidate().leafName(),
+		Fallback:        l.fallback(wall()).leafName(),
+		Failures:        l.failures,
+		LastToken:       l.obtained,
+		CertificatesErr: l.pollErr,
+		LastCertificate: l.pollSuccess,
+		ClockSkew:       l.skew,
+	}
+	if c := l.candidate(); c != nil {
+		s.CandidateErr = c.refusal
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Err = l.failure
+	switch {
+	case l.failure != nil:
+		s.NextRefresh = l.retry.at
+	default:
+		s.NextRefresh = l.refresh.at
+	}
+	l.status = s
+}
