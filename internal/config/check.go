@@ -1,0 +1,201 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"hmaproxy/proxy/policy"
+)
+
+// readFiles reads what the _FILE variables and HMA_CA_FILE point to, and makes
+// sure that files which others will read are there.
+func (l *loader) readFiles() {
+	c := &l.config
+	l.twin("HMA_KEY_VAULT_CLIENT_SECRET", func() (err error) {
+		c.VaultSecret, err = ReadSecret(l.readFile, c.VaultSecretFile)
+		return err
+	})
+	l.twin("HMA_CERT_PASSWORD", func() (err error) {
+		c.CertPassword, err = ReadSecret(l.readFile, c.CertPasswordFile)
+		return err
+	})
+	l.twin("HMA_ALLOWED_MAILBOXES", func() (err error) {
+		c.AllowedMailboxes, err = ReadMailboxes(l.readFile, c.AllowedMailboxesFile)
+		return err
+	})
+	l.file("HMA_CA_FILE", func() (err error) {
+		c.CAs, err = readCertificates(l.readFile, c.CAFile)
+		return err
+	})
+	for name, path := range map[string]Path{
+		"HMA_CERT_FILE":         c.CertFile,
+		"HMA_TLS_CERT_FILE":     c.TLSCertFile,
+		"HMA_TLS_KEY_FILE":      c.TLSKeyFile,
+		"HMA_CLIENT_USERS_FILE": c.ClientUsersFile,
+	} {
+		l.file(name, func() error {
+			_, err := readContent(l.readFile, path)
+			return err
+		})
+	}
+}
+
+// twin reads the file of name's _FILE twin, unless both are set.
+func (l *loader) twin(name string, read func() error) {
+	if l.set[name] && l.set[name+"_FILE"] {
+		l.fault(name+"_FILE", "is set together with "+name+"; expected one of the two")
+		return
+	}
+	l.file(name+"_FILE", read)
+}
+
+// file reads the file that a variable points to, when it does.
+func (l *loader) file(name string, read func() error) {
+	if !l.set[name] || !l.good(name) {
+		return
+	}
+	if err := read(); err != nil {
+		l.fault(name, flawOf(err))
+	}
+}
+
+// check looks at the variables together.
+func (l *loader) check() {
+	l.checkSource()
+	l.checkVaultAuth()
+	l.checkCertFile()
+	l.checkListeners()
+	l.checkTLS()
+	l.checkList()
+}
+
+// checkSource makes sure that there is exactly one source of the certificate.
+func (l *loader) checkSource() {
+	if l.set["HMA_CERT_FILE"] {
+		for _, name := range l.vaultVariables() {
+			l.fault(name, "is set together with HMA_CERT_FILE; expected one source of the certificate, so remove one of them")
+		}
+		return
+	}
+	if len(l.vaultVariables()) == 0 {
+		l.fault("HMA_KEY_VAULT_URI", "is not set, and neither is HMA_CERT_FILE; expected one source of the certificate: HMA_KEY_VAULT_URI and HMA_KEY_VAULT_CERT_NAME, or HMA_CERT_FILE")
+		return
+	}
+	l.need("HMA_KEY_VAULT_URI", "for a certificate from Key Vault")
+	l.need("HMA_KEY_VAULT_CERT_NAME", "for a certificate from Key Vault")
+}
+
+// vaultVariables returns the Key Vault variables that are set.
+func (l *loader) vaultVariables() []string {
+	var names []string
+	for _, v := range l.variables {
+		if l.set[v.name] && strings.HasPrefix(v.name, "HMA_KEY_VAULT_") {
+			names = append(names, v.name)
+		}
+	}
+	return names
+}
+
+// need reports a variable that others make necessary.
+func (l *loader) need(name, why string) {
+	if l.set[name] {
+		return
+	}
+	i := slices.IndexFunc(l.variables, func(v variable) bool { return v.name == name })
+	l.fault(name, "is not set and is required "+why+"; expected "+l.variables[i].form)
+}
+
+// refuse reports variables that are set and would have no effect.
+func (l *loader) refuse(why string, names ...string) {
+	for _, name := range names {
+		if l.set[name] {
+			l.fault(name, "has no effect "+why+"; remove it")
+		}
+	}
+}
+
+// checkVaultAuth makes sure that the credentials are those that the chosen way
+// to sign in needs.
+func (l *loader) checkVaultAuth() {
+	if len(l.vaultVariables()) == 0 || l.set["HMA_CERT_FILE"] || !l.good("HMA_KEY_VAULT_AUTH") {
+		return
+	}
+	auth := l.config.VaultAuth
+	if auth == AuthSecret {
+		l.need("HMA_KEY_VAULT_APP_ID", "with HMA_KEY_VAULT_AUTH=secret")
+		if !l.set["HMA_KEY_VAULT_CLIENT_SECRET_FILE"] {
+			l.need("HMA_KEY_VAULT_CLIENT_SECRET", "(or its _FILE twin) with HMA_KEY_VAULT_AUTH=secret")
+		}
+		return
+	}
+	with := "with HMA_KEY_VAULT_AUTH=" + string(auth)
+	l.refuse(with, "HMA_KEY_VAULT_CLIENT_SECRET", "HMA_KEY_VAULT_CLIENT_SECRET_FILE")
+	if auth == AuthDefault {
+		l.refuse(with, "HMA_KEY_VAULT_APP_ID")
+	}
+}
+
+func (l *loader) checkCertFile() {
+	if !l.set["HMA_CERT_FILE"] {
+		l.refuse("without HMA_CERT_FILE", "HMA_CERT_PASSWORD", "HMA_CERT_PASSWORD_FILE")
+	} else if l.config.KeyMode == KeyVault {
+		l.fault("HMA_KEY_MODE", "asks for signatures inside Key Vault, and HMA_CERT_FILE takes the key from a file; expected memory, or a certificate from Key Vault")
+	}
+}
+
+// checkListeners keeps the door on this machine.
+func (l *loader) checkListeners() {
+	c := &l.config
+	if l.good("HMA_UNSAFE_LISTEN_ANY") && c.UnsafeListenAny {
+		l.need("HMA_CLIENT_USERS_FILE", "with HMA_UNSAFE_LISTEN_ANY=true")
+	} else if slices.ContainsFunc(c.Listen, func(x Listener) bool { return !x.Local() }) {
+		l.fault("HMA_LISTEN", "leaves loopback, where anyone on the network could open mailboxes; "+l.loopbackRemedy())
+	}
+	if l.good("HMA_LISTEN", "HMA_ADMIN_LISTEN") && !c.Admin.Off() && c.Listen.has(Listener{TCP: c.Admin.AddrPort}) {
+		l.fault("HMA_ADMIN_LISTEN", "is an address of HMA_LISTEN too; expected another port, or off")
+	}
+}
+
+func (l *loader) loopbackRemedy() string {
+	if !l.supported("HMA_UNSAFE_LISTEN_ANY") {
+		return "expected 127.0.0.1, [::1], localhost or unix:/path"
+	}
+	return "expected 127.0.0.1, [::1], localhost or unix:/path, or HMA_UNSAFE_LISTEN_ANY=true together with HMA_CLIENT_USERS_FILE"
+}
+
+func (l *loader) checkTLS() {
+	if l.set["HMA_TLS_CERT_FILE"] || l.set["HMA_TLS_KEY_FILE"] {
+		l.need("HMA_TLS_CERT_FILE", "with HMA_TLS_KEY_FILE")
+		l.need("HMA_TLS_KEY_FILE", "with HMA_TLS_CERT_FILE")
+	}
+}
+
+// checkList makes sure that nobody believes in an allow-list that is not there,
+// and that the default mailbox passes the one that is.
+func (l *loader) checkList() {
+	if !l.set["HMA_ALLOWED_MAILBOXES"] && !l.set["HMA_ALLOWED_MAILBOXES_FILE"] {
+		for _, name := range []string{"HMA_ALLOW_LIST_MODE", "HMA_ALLOW_LIST_SCOPE", "HMA_ALLOWED_OPERATIONS"} {
+			if l.set[name] {
+				l.fault(name, "needs an allow-list; set HMA_ALLOWED_MAILBOXES or HMA_ALLOWED_MAILBOXES_FILE, or remove it")
+			}
+		}
+		return
+	}
+	if l.set["HMA_DEFAULT_MAILBOX"] && l.good("HMA_DEFAULT_MAILBOX", "HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE") && !l.listed() {
+		l.fault("HMA_DEFAULT_MAILBOX", "is not on the allow-list; expected a mailbox that it allows")
+	}
+}
+
+// listed reports whether the allow-list allows the default mailbox, in the
+// judgement that requests will meet.
+func (l *loader) listed() bool {
+	list, err := policy.New(policy.Config{Allowed: l.config.AllowedMailboxes})
+	return err == nil && list.Allows(string(l.config.DefaultMailbox))
+}
+
+// bareHost returns the host of a URL without its port, an IPv6 address in
+// brackets.
+func bareHost(u *url.URL) string {
+	return strings.TrimSuffix(u.Host, ":"+u.Port())
+}

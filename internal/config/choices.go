@@ -1,0 +1,122 @@
+package config
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+)
+
+// VaultAuth says how to sign in to Key Vault.
+type VaultAuth string
+
+// The ways to sign in to Key Vault.
+const (
+	AuthSecret   VaultAuth = "secret"   // application id and client secret
+	AuthWorkload VaultAuth = "workload" // workload identity federation
+	AuthManaged  VaultAuth = "managed"  // managed identity
+	AuthDefault  VaultAuth = "default"  // what azidentity's default chain finds, az login for one
+)
+
+// UnmarshalText accepts exactly the constants.
+func (v *VaultAuth) UnmarshalText(text []byte) error {
+	return choose(v, text, AuthSecret, AuthWorkload, AuthManaged, AuthDefault)
+}
+
+// KeyMode says where the private key signs.
+type KeyMode string
+
+// The key modes.
+const (
+	KeyMemory KeyMode = "memory" // in this process
+	KeyVault  KeyMode = "vault"  // inside Key Vault
+)
+
+// UnmarshalText accepts exactly the constants.
+func (k *KeyMode) UnmarshalText(text []byte) error { return choose(k, text, KeyMemory, KeyVault) }
+
+// ListMode says what becomes of a request that the allow-list refuses.
+type ListMode string
+
+// The allow-list modes.
+const (
+	Enforce ListMode = "enforce"
+	Audit   ListMode = "audit"
+)
+
+// UnmarshalText accepts exactly the constants.
+func (m *ListMode) UnmarshalText(text []byte) error { return choose(m, text, Enforce, Audit) }
+
+// ListScope says which mailboxes of a request are judged.
+type ListScope string
+
+// The allow-list scopes.
+const (
+	Impersonated ListScope = "impersonated"
+	Targets      ListScope = "targets"
+)
+
+// UnmarshalText accepts exactly the constants.
+func (s *ListScope) UnmarshalText(text []byte) error { return choose(s, text, Impersonated, Targets) }
+
+// LogFormat says how log lines look.
+type LogFormat string
+
+// The log formats.
+const (
+	LogAuto LogFormat = "auto" // LogText on a terminal, LogJSON otherwise
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// UnmarshalText accepts exactly the constants.
+func (f *LogFormat) UnmarshalText(text []byte) error {
+	return choose(f, text, LogAuto, LogText, LogJSON)
+}
+
+// A LogLevel is one of slog's four named levels. It is a [slog.Leveler].
+type LogLevel slog.Level
+
+// Level returns the level for log/slog.
+func (l LogLevel) Level() slog.Level { return slog.Level(l) }
+
+// UnmarshalText accepts debug, info, warn and error.
+func (l *LogLevel) UnmarshalText(text []byte) error {
+	var name string
+	if err := choose(&name, text, "debug", "info", "warn", "error"); err != nil {
+		return err
+	}
+	return (*slog.Level)(l).UnmarshalText([]byte(name))
+}
+
+// choose sets value to the choice that text spells. Letter case counts: there
+// is one way to write a setting.
+func choose[T ~string](value *T, text []byte, choices ...T) error {
+	if !slices.Contains(choices, T(text)) {
+		names := make([]string, len(choices))
+		for i, choice := range choices {
+			names[i] = string(choice)
+		}
+		last := len(names) - 1
+		return flaw("is not a known choice; expected " + strings.Join(names[:last], ", ") + " or " + names[last])
+	}
+	*value = T(text)
+	return nil
+}
+
+// parseBool accepts true and false, for the library that fills the struct.
+func parseBool(s string) (any, error) {
+	if s != "true" && s != "false" {
+		return nil, flaw("is not a known choice; expected true or false")
+	}
+	return s == "true", nil
+}
+
+// parseDuration accepts Go's durations.
+func parseDuration(s string) (any, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return nil, flaw("is no duration; expected a number with a unit, such as 30s, 10m or 1h30m")
+	}
+	return d, nil
+}

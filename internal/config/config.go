@@ -1,0 +1,136 @@
+// Package config turns the environment into a [Config] whose fields cannot be
+// wrong: addresses are parsed, lists are not empty, and settings that only make
+// sense together have been checked together.
+//
+// Newcomers want [Load]. It reads every variable, reports all mistakes at once
+// as [*Problems], and never puts a value into an error, because a value may be
+// a secret that ended up in the wrong variable. [ParseEnvFile] reads the file
+// of the -env-file flag, [Usage] and [Markdown] print the list of variables
+// that the tags of Config describe.
+package config
+
+import (
+	"time"
+)
+
+// Config is the whole configuration. Each field holds the variable that its
+// env tag names; the other tags describe it to people:
+//
+//	section  opens a section of the documentation
+//	form     what a value looks like, for the documentation and for errors
+//	desc     what the variable does
+//	absent   what holds when it is not set, where envDefault does not say so
+//	min      the smallest permitted duration
+//	since    "later": setting the variable is refused by this version
+//
+// Every field is valid after [Load] returned no error. A pointer or string is
+// empty, and a list nil, only where the comment says so.
+type Config struct {
+	// EWS is the one endpoint that requests go to: "https://mail.contoso.com/EWS/Exchange.asmx".
+	EWS EWSURL `env:"HMA_EWS_URL,required" section:"Exchange" form:"an https URL such as https://mail.contoso.com/EWS/Exchange.asmx" desc:"Address of Exchange's EWS endpoint (\"EWS URL\" in Microsoft's guide). Without a path it means /EWS/Exchange.asmx."`
+	// Resource is the audience to ask a token for, without "/.default": "https://mail.contoso.com".
+	Resource ResourceID `env:"HMA_RESOURCE_ID" form:"an https URL without a path, or a host name" absent:"scheme and host of HMA_EWS_URL" desc:"Audience of the token (\"AAD resource Id\"): the name under which Exchange is registered in Entra ID. A host name alone stands for https://host. A trailing slash is part of the name and is kept."`
+	// Connect is dialled instead of the host of EWS; "" means that host.
+	Connect HostPort `env:"HMA_EWS_CONNECT" form:"host:port" desc:"Where to open connections to Exchange when the name in HMA_EWS_URL leads elsewhere from here (split DNS, a hosts entry that points at this proxy). TLS name, Host header and audience stay those of HMA_EWS_URL."`
+
+	// Tenant is the tenant of Exchange: a GUID or a domain name, in lower case.
+	Tenant TenantID `env:"HMA_TENANT_ID,required" section:"Entra ID" form:"a tenant id (GUID) or one of the tenant's domain names" desc:"Tenant that Exchange belongs to (\"TenantId\")."`
+	// App is the application that asks for the token, in lower case.
+	App AppID `env:"HMA_APP_ID,required" form:"an application (client) id, a GUID" desc:"Application that holds full_access_as_app (\"HMA Application Id\")."`
+	// Authority is the sign-in service: scheme, host and port only.
+	Authority Origin `env:"HMA_AUTHORITY_HOST" envDefault:"https://login.microsoftonline.com" form:"an https URL without a path" desc:"Sign-in service of the cloud: public, national or sovereign."`
+
+	// VaultURI is nil when the certificate comes from CertFile.
+	VaultURI Origin `env:"HMA_KEY_VAULT_URI" section:"Certificate from Key Vault" form:"an https URL without a path, such as https://contoso.vault.azure.net" desc:"Key Vault that holds the certificate (\"Key Vault Uri\")."`
+	// VaultCertName names the certificate in the vault; "" exactly when VaultURI is nil.
+	VaultCertName CertName `env:"HMA_KEY_VAULT_CERT_NAME" form:"1 to 127 letters, digits and hyphens" desc:"Name of the certificate in the vault (\"Key Vault KeyName\")."`
+	// VaultApp is the application (or user-assigned identity) that opens the vault; "" leaves the choice to the platform.
+	VaultApp AppID `env:"HMA_KEY_VAULT_APP_ID" form:"an application (client) id, a GUID" desc:"Application that may read the vault (\"KeyVault Application Id\"). Required with HMA_KEY_VAULT_AUTH=secret; with workload and managed it selects an identity other than the platform's default."`
+	// VaultSecret is set exactly when VaultAuth is AuthSecret and the vault is the source.
+	VaultSecret Secret `env:"HMA_KEY_VAULT_CLIENT_SECRET" form:"the secret's value" desc:"Client secret of that application (\"KeyVault Client Secret\"): its value, not its id."`
+	// VaultSecretFile is where VaultSecret was read from, to be read again with [ReadSecret]; "" when it came from the environment.
+	VaultSecretFile Path `env:"HMA_KEY_VAULT_CLIENT_SECRET_FILE" form:"the path of a file" desc:"File that holds the client secret, instead of HMA_KEY_VAULT_CLIENT_SECRET. Read again at every poll."`
+	// VaultTenant is the tenant of the vault's application.
+	VaultTenant TenantID `env:"HMA_KEY_VAULT_TENANT_ID" form:"a tenant id (GUID) or one of the tenant's domain names" absent:"HMA_TENANT_ID" desc:"Tenant of the vault, when it is another one."`
+	// VaultAuth says how to sign in to the vault.
+	VaultAuth VaultAuth `env:"HMA_KEY_VAULT_AUTH" envDefault:"secret" form:"secret, workload, managed or default" desc:"How to sign in to the vault: secret (application id and client secret), workload (workload identity federation), managed (managed identity), default (az login, for development)."`
+	// KeyMode says where assertions are signed.
+	KeyMode KeyMode `env:"HMA_KEY_MODE" envDefault:"memory" form:"memory or vault" desc:"memory fetches the private key; vault leaves a non-exportable key where it is and has every assertion signed inside Key Vault."`
+
+	// CertFile is "" when the certificate comes from Key Vault.
+	CertFile Path `env:"HMA_CERT_FILE" section:"Certificate from a file" form:"the path of a PEM or PFX file" desc:"Certificate and private key on disk instead of in Key Vault. Read again when the file changes."`
+	// CertPassword opens CertFile; "" means that it has no password.
+	CertPassword Secret `env:"HMA_CERT_PASSWORD" form:"the file's password" desc:"Password of HMA_CERT_FILE."`
+	// CertPasswordFile is where CertPassword was read from, to be read again with [ReadSecret]; "" when it came from the environment.
+	CertPasswordFile Path `env:"HMA_CERT_PASSWORD_FILE" form:"the path of a file" desc:"File that holds the password, instead of HMA_CERT_PASSWORD."`
+	// CertPoll is the time between two looks for a new certificate version.
+	CertPoll time.Duration `env:"HMA_CERT_POLL_INTERVAL" envDefault:"10m" min:"1s" form:"a duration such as 10m" desc:"How often to look for a new version of the certificate, in the vault or in the file."`
+
+	// Listen is never empty.
+	Listen Listeners `env:"HMA_LISTEN" envDefault:"127.0.0.1:8080,[::1]:8080" section:"Clients" form:"a comma-separated list of address:port (an IP address or localhost) and unix:/path" desc:"Where clients connect. A Unix socket gets mode 0600. On a machine without IPv6 the second default address is skipped."`
+	// TLSCertFile and TLSKeyFile are both "" (plain HTTP) or both set.
+	TLSCertFile Path `env:"HMA_TLS_CERT_FILE" since:"later" form:"the path of a PEM file" desc:"Certificate chain to serve TLS with, for clients that insist on https. Read again when it changes."`
+	TLSKeyFile  Path `env:"HMA_TLS_KEY_FILE" since:"later" form:"the path of a PEM file" desc:"Private key of HMA_TLS_CERT_FILE."`
+	// UnsafeListenAny is true only together with a ClientUsersFile.
+	UnsafeListenAny bool `env:"HMA_UNSAFE_LISTEN_ANY" envDefault:"false" since:"later" form:"true or false" desc:"Permits addresses beyond loopback in HMA_LISTEN; HMA_CLIENT_USERS_FILE is then required. To reach the proxy from another container, share the network namespace instead."`
+	// ClientUsersFile is "" when clients need no credentials.
+	ClientUsersFile Path `env:"HMA_CLIENT_USERS_FILE" since:"later" form:"the path of a file" desc:"Clients must present Basic credentials: one line for each, name:bcrypt-hash, then optionally mailbox patterns that narrow the allow-list for that client."`
+	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means none.
+	HostNames HostNames `env:"HMA_HOST_NAMES" form:"a comma-separated list of host names or IP addresses, without ports" absent:"only localhost, 127.0.0.1 and [::1]" desc:"Further names that clients may use for this proxy in the Host header."`
+	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
+	ForwardHeaders HeaderNames `env:"HMA_FORWARD_HEADERS" form:"a comma-separated list of header names" desc:"Further request headers to carry to Exchange. Headers that hold credentials, name mailboxes, frame the message or belong to Exchange itself are refused."`
+
+	// AllowedMailboxes is nil when there is no allow-list, and never empty otherwise.
+	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas or lines" absent:"every mailbox of the organisation, with a warning at start" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments."`
+	// AllowedMailboxesFile is where AllowedMailboxes was read from, to be read again with [ReadMailboxes]; "" when it came from the environment.
+	AllowedMailboxesFile Path `env:"HMA_ALLOWED_MAILBOXES_FILE" form:"the path of a file" desc:"File that holds the allow-list, instead of HMA_ALLOWED_MAILBOXES. Read again when it changes; a faulty new file leaves the old list in force and raises an alarm."`
+	// ListMode says what becomes of a request that the list refuses.
+	ListMode ListMode `env:"HMA_ALLOW_LIST_MODE" envDefault:"enforce" form:"enforce or audit" desc:"enforce refuses what the allow-list does not cover; audit forwards it and logs what would have been refused."`
+	// ListScope says which mailboxes of a request are judged.
+	ListScope ListScope `env:"HMA_ALLOW_LIST_SCOPE" envDefault:"impersonated" form:"impersonated or targets" desc:"impersonated judges the mailbox that a request acts as; targets also judges the mailboxes that its body refers to. Opaque item ids cannot be checked."`
+	// Operations holds the operations that are lifted or chosen; its zero value is the default set.
+	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations, or of +operations to add to the default" absent:"all but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it."`
+	// DefaultMailbox is "" when a request must name its mailbox itself.
+	DefaultMailbox Address `env:"HMA_DEFAULT_MAILBOX" form:"a mail address" desc:"Mailbox to act as when a request names none. It must be on the allow-list when there is one."`
+	// LoginUser takes the mailbox from the client's Basic user name.
+	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is no mail address (DOMAIN\\user) is refused. The password is not checked."`
+
+	// Admin serves health, metrics and status; see [AdminAddress.Off].
+	Admin AdminAddress `env:"HMA_ADMIN_LISTEN" envDefault:"127.0.0.1:8081" section:"Operation" form:"address:port (an IP address or localhost), or off" desc:"Health, metrics and the status page. Beyond loopback only /startup, /ready, /live and /metrics answer, which name no mailbox."`
+	// AdminQuit lets POST /quit end the process.
+	AdminQuit bool `env:"HMA_ADMIN_QUIT" envDefault:"false" form:"true or false" desc:"Lets POST /quit on the admin address end the process, for jobs."`
+	// LogLevel is the least level that is logged.
+	LogLevel LogLevel `env:"HMA_LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" desc:"Least level that is logged."`
+	// LogFormat says how log lines look.
+	LogFormat LogFormat `env:"HMA_LOG_FORMAT" envDefault:"auto" form:"auto, text or json" desc:"text is for people, json for programs; auto is text on a terminal and json otherwise."`
+	// LogFile is "" when the log goes to standard error.
+	LogFile Path `env:"HMA_LOG_FILE" since:"later" form:"the path of a file" absent:"standard error" desc:"Logs to a file that is rotated, for Windows services."`
+	// ShutdownDelay is the time between "not ready" and closing the listeners.
+	ShutdownDelay time.Duration `env:"HMA_SHUTDOWN_DELAY" envDefault:"0s" min:"0s" form:"a duration such as 5s" desc:"How long to go on accepting requests after SIGTERM, while readiness already says no."`
+	// ShutdownTimeout is the time that requests under way get to finish.
+	ShutdownTimeout time.Duration `env:"HMA_SHUTDOWN_TIMEOUT" envDefault:"30s" min:"0s" form:"a duration such as 30s" desc:"How long requests under way may take to finish after that; streaming responses are ended then."`
+
+	// CAFile is "" when the system's roots suffice.
+	CAFile Path `env:"HMA_CA_FILE" section:"Outgoing connections" form:"the path of a PEM file with at least one certificate" desc:"Further trusted roots for Exchange, Entra ID and Key Vault (private PKI)."`
+	// CAs are the certificates of CAFile, to be trusted beside the system's roots; nil without it.
+	CAs Certificates `env:"-"`
+	// HTTPSProxy is a proxy for outgoing connections; see [Config.Proxy].
+	HTTPSProxy ProxyURL `env:"HTTPS_PROXY" form:"the URL of an http, https or socks5 proxy, or host:port" desc:"Proxy for every outgoing connection. The lower-case name works too and is preferred, as elsewhere."`
+	// NoProxy lists the destinations that HTTPSProxy is not used for.
+	NoProxy string `env:"NO_PROXY" form:"a comma-separated list of host names, domains, IP addresses and networks" desc:"Destinations to reach without HTTPS_PROXY. The lower-case name works too and is preferred."`
+
+	secretVariables []string
+}
+
+// FromVault reports whether the certificate comes from Key Vault. Otherwise it
+// comes from CertFile.
+func (c *Config) FromVault() bool { return c.VaultURI.URL != nil }
+
+// Limited reports whether there is an allow-list.
+func (c *Config) Limited() bool { return c.AllowedMailboxes != nil }
+
+// SecretVariables names the variables that held secrets, so that the caller can
+// take them out of its environment with os.Unsetenv. (What the process was
+// started with stays readable to its owner in /proc/PID/environ; the _FILE
+// variables avoid that.)
+func (c *Config) SecretVariables() []string { return c.secretVariables }

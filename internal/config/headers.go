@@ -1,0 +1,87 @@
+package config
+
+import (
+	"net/textproto"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// HeaderNames are request headers to carry to Exchange, in canonical form.
+type HeaderNames []string
+
+// UnmarshalText parses a comma-separated list and refuses every header that
+// could change who a request acts for, how it is framed or where it goes.
+func (h *HeaderNames) UnmarshalText(text []byte) error {
+	return parseList(text, (*[]string)(h), headerName)
+}
+
+func headerName(s string) (string, error) {
+	if !plainHeader.MatchString(s) {
+		return "", flaw("is no header name; expected letters, digits and hyphens")
+	}
+	name := strings.ToLower(s)
+	for _, rule := range refusedHeaders {
+		if rule.covers(name) {
+			return "", flaw(rule.why)
+		}
+	}
+	return textproto.CanonicalMIMEHeaderKey(s), nil
+}
+
+// An underscore is not among the characters: some servers take X_AnchorMailbox
+// for X-AnchorMailbox.
+var plainHeader = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+
+// A headerRule refuses header names, in lower case: some exactly, some by how
+// they begin and some by what they contain. It is broader than the headers that
+// are known to matter, because Exchange's internal ones are not all documented.
+type headerRule struct {
+	why      string
+	exact    []string
+	prefixes []string
+	words    []string
+}
+
+func (r headerRule) covers(name string) bool {
+	return slices.Contains(r.exact, name) ||
+		slices.ContainsFunc(r.prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) ||
+		slices.ContainsFunc(r.words, func(w string) bool { return strings.Contains(name, w) })
+}
+
+var refusedHeaders = []headerRule{
+	{
+		why: "is carried already; remove it",
+		exact: []string{"accept", "accept-encoding", "accept-language", "user-agent", "soapaction", "client-request-id",
+			"return-client-request-id", "x-preferserveraffinity", "x-ews-targetversion", "x-clientstatistics", "prefer"},
+	},
+	{
+		why:   "names a mailbox, which only the allow-list may let through; remove it",
+		exact: []string{"x-owa-explicitlogonuser"},
+		words: []string{"mailbox"},
+	},
+	{
+		why:      "holds or stands for credentials or an identity, which this proxy alone provides; remove it",
+		exact:    []string{"from", "x-rps-cat"},
+		prefixes: []string{"x-rps-", "x-wlid-", "x-client-cert", "x-ssl-", "ssl-"},
+		words: []string{"auth", "token", "cookie", "credential", "password", "secret", "assertion", "identity", "principal",
+			"impersonat", "delegat", "logon", "login", "user", "account", "usersid", "certificate", "apikey", "api-key"},
+	},
+	{
+		why: "frames the message or belongs to one connection; remove it",
+		exact: []string{"host", "connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+			"expect", "max-forwards", "http2-settings", "date", "range", "if-range", "mime-version", "via", "forwarded", "close"},
+		prefixes: []string{"content-", "proxy-", "x-proxy-", "x-http-method", "x-method", "alt-", "x-content-"},
+	},
+	{
+		why:      "tells a server where a request came from or should go; remove it",
+		exact:    []string{"origin", "referer", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-host", "x-url", "x-uri"},
+		prefixes: []string{"x-forwarded", "x-original", "x-rewrite", "sec-", "access-control-", "x-hmaproxy", "cf-", "front-end-https"},
+	},
+	{
+		why: "belongs to Exchange itself; remove it",
+		prefixes: []string{"msexch", "x-msexch", "x-ms-", "x-exch", "x-ex", "x-be", "x-fe", "x-backend", "x-frontend", "x-cafe",
+			"x-calculated", "x-target", "x-source", "x-anon", "x-owa-", "x-common", "x-nego", "x-proxied", "x-isfrom", "x-cas",
+			"x-diaginfo", "x-routing", "x-server", "x-security", "x-serialized", "x-org", "x-tenant", "x-partition"},
+	},
+}

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A Listener is a place to listen: a TCP address or a Unix socket.
+type Listener struct {
+	Unix     string         // absolute path of the socket; "" for TCP
+	TCP      netip.AddrPort // an IP literal, never a name; the zero value for a Unix socket
+	Optional bool           // to be skipped where the machine has no such address (IPv6 loopback)
+}
+
+// Network returns "unix" or "tcp", as [net.Listen] takes it.
+func (l Listener) Network() string {
+	if l.Unix != "" {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// String returns the address as [net.Listen] takes it.
+func (l Listener) String() string {
+	if l.Unix != "" {
+		return l.Unix
+	}
+	return l.TCP.String()
+}
+
+// Local reports whether only this machine can reach the listener.
+func (l Listener) Local() bool { return l.Unix != "" || l.TCP.Addr().IsLoopback() }
+
+// Listeners are the places where clients connect, without duplicates.
+type Listeners []Listener
+
+// UnmarshalText parses a comma-separated list. The name localhost stands for
+// both loopback addresses, of which the second is optional.
+func (l *Listeners) UnmarshalText(text []byte) error {
+	var groups []string
+	if err := parseList(text, &groups, func(s string) (string, error) { return s, checkListener(s) }); err != nil {
+		return err
+	}
+	var parsed Listeners
+	for _, entry := range groups {
+		for _, listener := range listenersOf(entry) {
+			if parsed.has(listener) {
+				return flaw("names an address twice; expected each once (localhost stands for 127.0.0.1 and [::1])")
+			}
+			parsed = append(parsed, listener)
+		}
+	}
+	*l = parsed
+	return nil
+}
+
+// has reports whether the list binds the address already. Port 0 is a new port
+// every time.
+func (l Listeners) has(other Listener) bool {
+	for _, listener := range l {
+		if listener.String() == other.String() && (other.Unix != "" || other.TCP.Port() != 0) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkListener(s string) error {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		if !filepath.IsAbs(path) {
+			return flaw("is not an absolute path; expected unix:/path")
+		}
+		return nil
+	}
+	_, err := parseAddrPort(s)
+	return err
+}
+
+// listenersOf expands an entry that checkListener accepted.
+func listenersOf(s string) []Listener {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		return []Listener{{Unix: filepath.Clean(path)}}
+	}
+	addr, _ := parseAddrPort(s)
+	if !strings.HasPrefix(s, "localhost:") {
+		return []Listener{{TCP: addr}}
+	}
+	return []Listener{{TCP: addr}, {TCP: netip.AddrPortFrom(netip.IPv6Loopback(), addr.Port()), Optional: true}}
+}
+
+// parseAddrPort parses address:port. The address is an IP literal, since what a
+// name means is for others to decide; localhost is 127.0.0.1 whatever the hosts
+// file says.
+func parseAddrPort(s string) (netip.AddrPort, error) {
+	none := netip.AddrPort{}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return none, flaw("is not address:port; expected both, such as 127.0.0.1:8080 or [::1]:8080")
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return none, flaw("has no valid port; expected a number from 0 to 65535 after the address")
+	}
+	if host == "" {
+		return none, flaw("has no address before the port, which would mean every network; expected one, such as 127.0.0.1:8080")
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return none, flaw("is no IP address; expected an IP address or localhost before the port, no other name")
+	}
+	if addr.Is4In6() {
+		return none, flaw("is an IPv4 address written as IPv6; expected it as IPv4, such as 127.0.0.1")
+	}
+	return netip.AddrPortFrom(addr, uint16(number)), nil
+}
+
+// An AdminAddress is where health, metrics and status are served. Its zero
+// value means nowhere.
+type AdminAddress struct{ netip.AddrPort }
+
+// Off reports whether there is no admin listener.
+func (a AdminAddress) Off() bool { return !a.IsValid() }
+
+// UnmarshalText parses address:port or off.
+func (a *AdminAddress) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*a = AdminAddress{}
+		return nil
+	}
+	if strings.ContainsRune(string(text), ',') {
+		return flaw("is a list; expected one address:port, or off")
+	}
+	addr, err := parseAddrPort(string(text))
+	if err != nil {
+		return err
+	}
+	a.AddrPort = addr
+	return nil
+}

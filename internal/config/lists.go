@@ -1,0 +1,81 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"hmaproxy/proxy/policy"
+)
+
+// space is what may surround a value or an entry without belonging to it.
+const space = " \t\r\n"
+
+// parseList parses comma-separated entries with one. It refuses empty entries,
+// since a stray comma may be where an entry got lost, and drops repeated ones.
+func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
+	var parsed []T
+	for i, entry := range strings.Split(string(text), ",") {
+		entry = strings.Trim(entry, space)
+		if entry == "" {
+			return flaw(fmt.Sprintf("entry %d is empty; expected entries separated by single commas", i+1))
+		}
+		value, err := one(entry)
+		if err != nil {
+			return flaw(fmt.Sprintf("entry %d %v", i+1, err))
+		}
+		if !slices.Contains(parsed, value) {
+			parsed = append(parsed, value)
+		}
+	}
+	*list = parsed
+	return nil
+}
+
+// Mailboxes is an allow-list. It is nil (no list) or has an entry.
+type Mailboxes []policy.Pattern
+
+// UnmarshalText parses the list with [policy.ParsePatterns].
+func (m *Mailboxes) UnmarshalText(text []byte) error {
+	patterns, err := policy.ParsePatterns(string(text))
+	if err != nil {
+		return fromPolicy("is no valid list", err)
+	}
+	if len(patterns) == 0 {
+		return flaw("has no entry; an allow-list that is asked for must not be empty")
+	}
+	*m = patterns
+	return nil
+}
+
+// Operations are the EWS operations that clients may call.
+type Operations struct{ policy.Operations }
+
+// UnmarshalText parses the list with [policy.ParseOperations].
+func (o *Operations) UnmarshalText(text []byte) error {
+	operations, err := policy.ParseOperations(string(text))
+	if err != nil {
+		return fromPolicy("is no valid list", err)
+	}
+	o.Operations = operations
+	return nil
+}
+
+// An Address is the address of one mailbox in the product's strict grammar.
+type Address string
+
+// UnmarshalText parses the address with [policy.ParseAddress].
+func (a *Address) UnmarshalText(text []byte) error {
+	address, err := policy.ParseAddress(string(text))
+	if err != nil {
+		return fromPolicy("is no mail address", err)
+	}
+	*a = Address(address)
+	return nil
+}
+
+// fromPolicy turns an error of package policy, whose texts hold no input by
+// contract, into one line.
+func fromPolicy(what string, err error) error {
+	return flaw(what + ": " + strings.ReplaceAll(err.Error(), "\n", "; "))
+}

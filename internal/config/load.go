@@ -1,0 +1,229 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Load parses an environment, entries "NAME=value" as [os.Environ] returns
+// them, and reads the files that it names with readFile, [os.ReadFile] in
+// production. Where a name occurs twice the first entry counts, so that
+//
+//	Load(append(os.Environ(), fromEnvFile...), os.ReadFile)
+//
+// lets the environment win over a file.
+//
+// White space around a value is not part of it. A variable that is set but
+// empty is an error rather than unset, with the exception of HTTPS_PROXY and
+// NO_PROXY, which others have defined. Names that begin with HMA_, in any letter
+// case, and that this program does not know are errors too; only the names that
+// Kubernetes gives to the links of a service called hma are ignored.
+//
+// The error is a [*Problems] that lists every mistake and no value; the Config
+// is nil then.
+func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
+	return load(environ, readFile, false)
+}
+
+// load is Load; with later it also accepts the variables of later versions.
+func load(environ []string, readFile func(string) ([]byte, error), later bool) (*Config, error) {
+	l := &loader{
+		variables: variables(),
+		readFile:  readFile,
+		later:     later,
+		set:       map[string]bool{},
+		faulty:    map[string]bool{},
+	}
+	l.parse(l.collect(environ))
+	l.readFiles()
+	l.check()
+	if len(l.problems) > 0 {
+		return nil, &Problems{l.sorted()}
+	}
+	l.complete()
+	return &l.config, nil
+}
+
+// A loader is the state of one call of Load.
+type loader struct {
+	variables []variable
+	readFile  func(string) ([]byte, error)
+	later     bool
+
+	config   Config
+	set      map[string]bool // variables that the environment has, faulty ones included
+	faulty   map[string]bool // variables with a problem
+	problems []Problem
+}
+
+// fault reports what is wrong with a variable. Only the first problem of each
+// counts: later ones would follow from it.
+func (l *loader) fault(name, text string) {
+	if !l.faulty[name] {
+		l.faulty[name] = true
+		l.problems = append(l.problems, Problem{name, text})
+	}
+}
+
+// good reports whether every one of the variables may be looked at.
+func (l *loader) good(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
+}
+
+// supported reports whether this version has the variable.
+func (l *loader) supported(name string) bool {
+	return l.later || !slices.ContainsFunc(l.variables, func(v variable) bool { return v.name == name && v.later })
+}
+
+// collect picks the values of known variables out of an environment and reports
+// unknown, empty and unsupported ones.
+func (l *loader) collect(environ []string) map[string]string {
+	all := firstOfEach(environ)
+	preferLowerCase(all, "HTTPS_PROXY")
+	preferLowerCase(all, "NO_PROXY")
+	values := map[string]string{}
+	for _, v := range l.variables {
+		value, ok := all[v.name]
+		if !ok {
+			continue
+		}
+		delete(all, v.name)
+		l.set[v.name] = true
+		switch {
+		case !l.supported(v.name):
+			l.fault(v.name, "is not supported by this version; remove it")
+		case value == "":
+			l.fault(v.name, "is set but empty; expected "+v.form+", or the variable removed")
+		default:
+			values[v.name] = value
+		}
+	}
+	for name := range all {
+		if text, ok := l.unknown(name); ok {
+			l.fault(printable(name), text)
+		}
+	}
+	return values
+}
+
+// firstOfEach splits entries into names and trimmed values.
+func firstOfEach(environ []string) map[string]string {
+	all := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if _, ok := all[name]; !ok {
+			all[name] = strings.Trim(value, space)
+		}
+	}
+	return all
+}
+
+// preferLowerCase moves the value of a variable's lower-case twin to it and
+// removes it when it is empty: such is the custom for proxy variables.
+func preferLowerCase(all map[string]string, name string) {
+	if twin := all[strings.ToLower(name)]; twin != "" {
+		all[name] = twin
+	}
+	if all[name] == "" {
+		delete(all, name)
+	}
+}
+
+// parse fills the Config. The errors of the library quote values, so that only
+// the variable's name and this package's own texts are taken from them.
+func (l *loader) parse(values map[string]string) {
+	config, err := env.ParseAsWithOptions[Config](env.Options{
+		Environment: values,
+		FuncMap: map[reflect.Type]env.ParserFunc{
+			reflect.TypeFor[bool]():          parseBool,
+			reflect.TypeFor[time.Duration](): parseDuration,
+		},
+	})
+	l.config = config
+	var all env.AggregateError
+	if err != nil && !errors.As(err, &all) {
+		l.fault("environment", "cannot be parsed")
+	}
+	for _, err := range all.Errors {
+		l.parseFault(err)
+	}
+	l.checkDurations()
+}
+
+func (l *loader) parseFault(err error) {
+	var parse env.ParseError
+	var unset env.VarIsNotSetError
+	for _, v := range l.variables {
+		switch {
+		case errors.As(err, &parse) && parse.Name == v.field:
+			l.fault(v.name, flawOf(parse.Err))
+			return
+		case errors.As(err, &unset) && unset.Key == v.name:
+			l.fault(v.name, "is required and not set; expected "+v.form)
+			return
+		}
+	}
+	l.fault("environment", "cannot be parsed")
+}
+
+// flawOf returns the text of a flaw, and a general one for any other error.
+func flawOf(err error) string {
+	var f flaw
+	if errors.As(err, &f) {
+		return string(f)
+	}
+	return "is not valid"
+}
+
+func (l *loader) checkDurations() {
+	config := reflect.ValueOf(l.config)
+	for _, v := range l.variables {
+		if v.bounded && l.good(v.name) && config.Field(v.index).Int() < int64(v.min) {
+			l.fault(v.name, fmt.Sprintf("is too short; expected at least %v", v.min))
+		}
+	}
+}
+
+// sorted returns the problems in the order of the documentation, those of
+// unknown variables last and by name.
+func (l *loader) sorted() []Problem {
+	position := func(p Problem) int {
+		i := slices.IndexFunc(l.variables, func(v variable) bool { return v.name == p.Variable })
+		if i < 0 {
+			return len(l.variables)
+		}
+		return i
+	}
+	slices.SortFunc(l.problems, func(a, b Problem) int {
+		return cmp.Or(position(a)-position(b), strings.Compare(a.Variable, b.Variable))
+	})
+	return l.problems
+}
+
+// complete derives what follows from valid variables.
+func (l *loader) complete() {
+	c := &l.config
+	if c.Resource == "" {
+		c.Resource = ResourceID("https://" + bareHost(c.EWS.URL))
+	}
+	if c.VaultTenant == "" {
+		c.VaultTenant = c.Tenant
+	}
+	for i := range c.Listen {
+		if !l.set["HMA_LISTEN"] && c.Listen[i].TCP.Addr().Is6() {
+			c.Listen[i].Optional = true
+		}
+	}
+	for _, v := range l.variables {
+		if v.secret && l.set[v.name] {
+			c.secretVariables = append(c.secretVariables, v.name)
+		}
+	}
+}

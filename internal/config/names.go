@@ -1,0 +1,112 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// An AppID is an application (client) id: a GUID in lower case.
+type AppID string
+
+// UnmarshalText parses the id.
+func (a *AppID) UnmarshalText(text []byte) error {
+	if !guid.Match(text) {
+		return flaw("is not a GUID; expected an application (client) id, 8-4-4-4-12 hexadecimal digits")
+	}
+	*a = AppID(strings.ToLower(string(text)))
+	return nil
+}
+
+// A TenantID names one tenant, by GUID or domain name, in lower case.
+type TenantID string
+
+// UnmarshalText parses the id. It refuses the names that stand for any tenant.
+func (t *TenantID) UnmarshalText(text []byte) error {
+	s := strings.ToLower(string(text))
+	if s == "common" || s == "organizations" || s == "consumers" {
+		return flaw("stands for any tenant; an application's token needs one tenant: its id (GUID) or one of its domain names")
+	}
+	domain := dnsName.MatchString(s) && len(s) <= 253 && strings.Contains(s, ".") && !endsInNumber(s)
+	if !guid.MatchString(s) && !domain {
+		return flaw("is neither a GUID nor a domain name; expected the tenant id or one of the tenant's domain names")
+	}
+	*t = TenantID(s)
+	return nil
+}
+
+// A CertName is the name of a certificate in Key Vault.
+type CertName string
+
+// UnmarshalText parses the name.
+func (c *CertName) UnmarshalText(text []byte) error {
+	if !certName.Match(text) {
+		return flaw("is not the name of a certificate in Key Vault; expected 1 to 127 letters, digits and hyphens, no version and no URL")
+	}
+	*c = CertName(text)
+	return nil
+}
+
+var (
+	guid     = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	certName = regexp.MustCompile(`^[A-Za-z0-9-]{1,127}$`)
+)
+
+// A HostPort is an address to dial: "mail.corp.contoso.com:443", "[2001:db8::1]:443".
+type HostPort string
+
+// UnmarshalText parses the address.
+func (h *HostPort) UnmarshalText(text []byte) error {
+	host, port, err := net.SplitHostPort(string(text))
+	if err != nil {
+		return flaw("is not host:port; expected both, such as exchange01.contoso.com:443 or [2001:db8::1]:443")
+	}
+	if !validHost(host) {
+		return flaw("has no valid host; expected a host name or an IP address before the port")
+	}
+	if !isPort(port) {
+		return flaw("has no valid port; expected a number from 1 to 65535")
+	}
+	*h = HostPort(net.JoinHostPort(host, port))
+	return nil
+}
+
+// HostNames are names for the Host header as they are compared: in lower case,
+// without port, IPv6 addresses in brackets.
+type HostNames []string
+
+// UnmarshalText parses a comma-separated list.
+func (h *HostNames) UnmarshalText(text []byte) error {
+	return parseList(text, (*[]string)(h), hostName)
+}
+
+func hostName(s string) (string, error) {
+	if strings.Contains(s, "*") {
+		return "", flaw("holds a wildcard; expected each name in full")
+	}
+	if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil && addr.Zone() == "" {
+		if addr.Is6() {
+			return "[" + addr.String() + "]", nil
+		}
+		return addr.String(), nil
+	}
+	// Container networks have names with underscores, which DNS proper has not.
+	if !validHost(strings.ReplaceAll(s, "_", "x")) {
+		return "", flaw("is no host name; expected a name or an IP address alone, without scheme and port")
+	}
+	return strings.ToLower(s), nil
+}
+
+// A Path names a file. It is not empty when its variable is set.
+type Path string
+
+// UnmarshalText takes the path as it is.
+func (p *Path) UnmarshalText(text []byte) error {
+	if slices.ContainsFunc(text, func(b byte) bool { return b < ' ' }) {
+		return flaw("holds a control character; expected the path of a file, not its content")
+	}
+	*p = Path(text)
+	return nil
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/http/httpproxy"
+)
+
+// A ProxyURL is the URL of a proxy for outgoing connections. It may hold a
+// password, so nothing that formats it shows the user information. Its zero
+// value means no proxy.
+type ProxyURL struct{ url *url.URL }
+
+// UnmarshalText parses a proxy's URL; without a scheme it is http://.
+func (p *ProxyURL) UnmarshalText(text []byte) error {
+	s := string(text)
+	if !strings.Contains(s, "://") {
+		s = "http://" + s
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return flaw("is not the URL of a proxy; expected http://host:port, user name and password percent-encoded if there are any")
+	case !proxyScheme(u.Scheme):
+		return flaw("does not name a kind of proxy that is supported; expected http://, https:// or socks5://")
+	case !validHost(u.Hostname()) || !validPort(u):
+		return flaw("has no valid host and port; expected http://host:port")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return flaw("has a path, query or fragment; expected http://host:port")
+	}
+	p.url = u
+	return nil
+}
+
+func proxyScheme(s string) bool {
+	return s == "http" || s == "https" || s == "socks5" || s == "socks5h"
+}
+
+// String returns the URL without user information, "" when there is none.
+func (p ProxyURL) String() string {
+	if p.url == nil {
+		return ""
+	}
+	return p.url.Scheme + "://" + p.url.Host
+}
+
+// GoString returns what String returns, for the verb %#v.
+func (p ProxyURL) GoString() string { return p.String() }
+
+// LogValue returns what String returns, for log/slog.
+func (p ProxyURL) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// MarshalText returns what String returns.
+func (p ProxyURL) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// Proxy returns the proxy function for http.Transport's use with a request's
+// URL: nil for the destinations of NO_PROXY, for loopback addresses, for plain
+// http (the platform's metadata service), and when no proxy is set. The URLs
+// that it returns hold the proxy's password.
+func (c *Config) Proxy() func(*url.URL) (*url.URL, error) {
+	settings := httpproxy.Config{NoProxy: c.NoProxy}
+	if c.HTTPSProxy.url != nil {
+		settings.HTTPSProxy = c.HTTPSProxy.url.String()
+	}
+	return settings.ProxyFunc()
+}

@@ -1,0 +1,36 @@
+package config
+
+import "log/slog"
+
+const redacted = "[redacted]"
+
+// A Secret is a text that does not print: whatever formats it, logs it or
+// marshals it gets "[redacted]".
+type Secret string
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String returns "[redacted]", also for an empty secret.
+func (s Secret) String() string { return redacted }
+
+// GoString returns "[redacted]" for the verb %#v.
+func (s Secret) GoString() string { return redacted }
+
+// LogValue returns "[redacted]" for log/slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText returns "[redacted]" for encoding/json and its like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// UnmarshalText takes a secret as it is. It refuses control characters: a line
+// break within a secret is a file that holds more than the secret.
+func (s *Secret) UnmarshalText(text []byte) error {
+	for _, b := range text {
+		if b < ' ' || b == 0x7f {
+			return flaw("holds a line break or another control character; expected the secret alone, on one line")
+		}
+	}
+	*s = Secret(text)
+	return nil
+}

@@ -1,0 +1,62 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+// A variable is what the tags of one field of Config say.
+type variable struct {
+	name     string // "HMA_EWS_URL"
+	field    string // "EWS"
+	index    int    // of the field in Config
+	section  string // title that the documentation opens here, or ""
+	required bool
+	fallback string // default value, "" when there is none
+	absent   string // what holds when unset, where fallback does not say so
+	form     string
+	desc     string
+	min      time.Duration
+	bounded  bool // min holds
+	later    bool // belongs to a later version
+	secret   bool
+}
+
+// variables reads the tags of Config, in order.
+func variables() []variable {
+	t := reflect.TypeFor[Config]()
+	var all []variable
+	for i := range t.NumField() {
+		if v, ok := variableOf(t.Field(i)); ok {
+			v.index = i
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+func variableOf(field reflect.StructField) (variable, bool) {
+	name, option, _ := strings.Cut(field.Tag.Get("env"), ",")
+	if name == "" || name == "-" {
+		return variable{}, false
+	}
+	tag := field.Tag.Get
+	v := variable{
+		name:     name,
+		field:    field.Name,
+		section:  tag("section"),
+		required: option == "required",
+		fallback: tag("envDefault"),
+		absent:   tag("absent"),
+		form:     tag("form"),
+		desc:     tag("desc"),
+		later:    tag("since") == "later",
+		secret:   field.Type == reflect.TypeFor[Secret](),
+	}
+	if min := tag("min"); min != "" {
+		v.min, _ = time.ParseDuration(min) // a test parses every min
+		v.bounded = true
+	}
+	return v, true
+}
