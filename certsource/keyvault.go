@@ -3,57 +3,29 @@ package certsource
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
-	"strings"
+	"sync"
+	"time"
 )
 
-// Auth is the way to log in to Key Vault.
-type Auth string
-
-const (
-	AuthSecret   Auth = "secret"   // client id and client secret of an app registration
-	AuthWorkload Auth = "workload" // a Kubernetes service account, federated
-	AuthManaged  Auth = "managed"  // the managed identity of an Azure machine
-	AuthDefault  Auth = "default"  // whatever is there: az login on a developer's machine
-)
-
-// KeyVaultConfig says which certificate to read and how to log in.
-type KeyVaultConfig struct {
-	Vault *url.URL // "https://contoso.vault.azure.net"; required
-	Name  string   // of the certificate: "HMA-Cert"; required
-	Auth  Auth     // empty means AuthSecret
-
-	TenantID string // of the vault; required with AuthSecret, else found in the environment
-	ClientID string // required with AuthSecret; AuthManaged: empty means the system-assigned identity
-
-	// Secret returns the client secret and is called before each poll and
-	// signature, so that a renewed secret is picked up. It must be safe for
-	// concurrent use, and its errors are logged: they must not hold the secret.
-	// Required with AuthSecret, not used otherwise.
-	Secret func() (string, error)
-
-	Authority *url.URL // nil means "https://login.microsoftonline.com"
-
-	// HTTPClient makes all requests, to Entra ID too; required. Proxy, trusted
-	// roots and the size of responses are its matter; redirects are never followed.
-	HTTPClient *http.Client
-
-	// KeyInVault leaves the private key in the vault: the certificates' PrivateKey
-	// is a crypto.Signer that signs there. It needs the permission keys/sign.
-	KeyInVault bool
-
-	Log *slog.Logger // nil means none
-}
+// callTimeout bounds one operation on the vault, retries and log-in included.
+const callTimeout = 20 * time.Second
 
 // KeyVault reads a certificate from Azure Key Vault. It is safe for concurrent
-// use.
+// use; one poll at a time is made.
 type KeyVault struct {
 	cfg KeyVaultConfig
 	log *slog.Logger
+
+	turn chan struct{} // held during a poll
+	// These belong to the poll under way.
+	known    map[string]*version // by version id: what the last poll saw, to parse each only once
+	unlisted *string             // the newest version at which listing was refused
+
+	mu      sync.Mutex // guards what follows
+	good    []*version // newest first
+	session *session
 }
 
 // NewKeyVault checks cfg and makes no request yet.
@@ -61,12 +33,69 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("certsource: %w", err)
 	}
-	return &KeyVault{cfg: cfg}, nil
+	if cfg.Auth == "" {
+		cfg.Auth = AuthSecret
+	}
+	return &KeyVault{cfg: cfg, log: orDiscard(cfg.Log), turn: make(chan struct{}, 1)}, nil
 }
 
-func (c *KeyVaultConfig) check() error { return errors.New("not yet") }
-
-// Certificates asks Key Vault for the newest version and the one before it.
+// Certificates asks Key Vault for the newest version of the certificate and for
+// the one before it, which needs the permission secrets/get. Where Key Vault
+// does not name the version before (it does for certificates made since June
+// 2025), it is found with secrets/list; without either there is no version
+// before, and the log says so once.
+//
+// The package comment says how list and error go together. When the vault cannot
+// be asked, the list is that of the last poll. When the newest version is
+// unusable, the list holds older ones, as far as they can be found; a disabled
+// newest version does not name its predecessor.
+//
+// Certificates blocks for at most 20 seconds per request that it needs, or until
+// ctx ends.
 func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
-	return nil, problem(strings.Clone(CodeEmpty))
+	problem := k.poll(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []*tls.Certificate
+	for _, v := range k.good {
+		if v.check() == nil {
+			list = append(list, v.cert)
+		}
+	}
+	if problem != nil {
+		return list, problem
+	}
+	return list, nil
+}
+
+// poll replaces k.good. A problem leaves it as it was where the vault could not
+// be asked.
+func (k *KeyVault) poll(ctx context.Context) *Error {
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+	case <-ctx.Done():
+		return k.canceled("get secret", ctx)
+	}
+	s, problem := k.open()
+	if problem != nil {
+		return problem
+	}
+	w := &walk{k: k, s: s, seen: map[string]*version{}, rejected: map[string]bool{}}
+	found, problem, asked := w.run(ctx)
+	if !asked {
+		return problem
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.good = w.topUp(found, k.good)
+	k.known = w.seen
+	for _, v := range k.good {
+		k.known[v.id] = v
+	}
+	return problem
+}
+
+func (k *KeyVault) canceled(op string, ctx context.Context) *Error {
+	return &Error{Op: op, Name: k.cfg.Name, Code: CodeCanceled, Err: ctx.Err()}
 }

@@ -1,0 +1,148 @@
+package certsource
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+)
+
+// Three tries within callTimeout; the library's defaults wait for minutes.
+const (
+	maxRetries    = 2
+	tryTimeout    = 5 * time.Second
+	retryDelay    = 500 * time.Millisecond
+	maxRetryDelay = 5 * time.Second
+)
+
+// A session holds the clients that were made with one client secret, and with
+// them the access token.
+type session struct {
+	secrets *azsecrets.Client
+	keys    *azkeys.Client
+	secret  [sha256.Size]byte // of the client secret
+	pasted  bool              // that secret has the form of an id
+}
+
+// open returns the session for the client secret as it is now.
+func (k *KeyVault) open() (*session, *Error) {
+	secret, problem := k.clientSecret()
+	if problem != nil {
+		return nil, problem
+	}
+	sum := sha256.Sum256([]byte(secret))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.session != nil && k.session.secret == sum {
+		return k.session, nil
+	}
+	s, err := k.newSession(secret)
+	if err != nil {
+		return nil, &Error{Op: "log in", Name: string(k.cfg.Auth), Code: CodeNoCredential, Err: oneLine(err), Remedy: loginRemedy(k.cfg.Auth)}
+	}
+	s.secret, s.pasted = sum, isGUID(secret)
+	k.session = s
+	return s, nil
+}
+
+func (k *KeyVault) clientSecret() (string, *Error) {
+	if k.cfg.Auth != AuthSecret {
+		return "", nil
+	}
+	secret, err := k.cfg.Secret()
+	if err != nil {
+		return "", &Error{Op: "read client secret", Code: CodeUnreadable, Err: err, Remedy: remedy(CodeUnreadable)}
+	}
+	if secret == "" {
+		return "", &Error{Op: "read client secret", Code: CodeEmpty, Remedy: remedy(CodeEmpty)}
+	}
+	return secret, nil
+}
+
+// newSession makes the clients; no request yet.
+func (k *KeyVault) newSession(secret string) (*session, error) {
+	opts := k.clientOptions()
+	cred, err := k.credential(secret, opts)
+	if err != nil {
+		return nil, err
+	}
+	vault := strings.TrimSuffix(k.cfg.Vault.String(), "/")
+	trusting := isLoopback(k.cfg.Vault)
+	secrets, err := azsecrets.NewClient(vault, cred, &azsecrets.ClientOptions{ClientOptions: opts, DisableChallengeResourceVerification: trusting})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := azkeys.NewClient(vault, cred, &azkeys.ClientOptions{ClientOptions: opts, DisableChallengeResourceVerification: trusting})
+	if err != nil {
+		return nil, err
+	}
+	return &session{secrets: secrets, keys: keys}, nil
+}
+
+func (k *KeyVault) clientOptions() azcore.ClientOptions {
+	client := *k.cfg.HTTPClient
+	// A redirect of the log-in would carry the client secret elsewhere.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	authority := cloud.AzurePublic.ActiveDirectoryAuthorityHost
+	if k.cfg.Authority != nil {
+		authority = k.cfg.Authority.String()
+	}
+	return azcore.ClientOptions{
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: authority},
+		Transport: witness{&client},
+		Retry:     policy.RetryOptions{MaxRetries: maxRetries, TryTimeout: tryTimeout, RetryDelay: retryDelay, MaxRetryDelay: maxRetryDelay},
+	}
+}
+
+// credential makes the configured credential. The tenant is the one that the
+// vault's challenge names, which is the vault's own whatever is configured;
+// instance discovery would ask login.microsoftonline.com about other clouds.
+func (k *KeyVault) credential(secret string, opts azcore.ClientOptions) (azcore.TokenCredential, error) {
+	any := []string{"*"}
+	switch k.cfg.Auth {
+	case AuthWorkload:
+		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
+			ClientOptions: opts, ClientID: k.cfg.ClientID, TenantID: k.cfg.TenantID,
+			AdditionallyAllowedTenants: any, DisableInstanceDiscovery: true,
+		})
+	case AuthManaged:
+		managed := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: opts}
+		if k.cfg.ClientID != "" {
+			managed.ID = azidentity.ClientID(k.cfg.ClientID)
+		}
+		return azidentity.NewManagedIdentityCredential(managed)
+	case AuthDefault:
+		return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
+			ClientOptions: opts, TenantID: k.cfg.TenantID,
+			AdditionallyAllowedTenants: any, DisableInstanceDiscovery: true,
+		})
+	case AuthSecret:
+		return azidentity.NewClientSecretCredential(k.cfg.TenantID, k.cfg.ClientID, secret, &azidentity.ClientSecretCredentialOptions{
+			ClientOptions: opts, AdditionallyAllowedTenants: any, DisableInstanceDiscovery: true,
+		})
+	}
+	return nil, errors.New("unknown way to log in")
+}
+
+// isGUID knows the form of a secret's id, which people paste for its value;
+// values never look like that.
+func isGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range s {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdefABCDEF", c) {
+			return false
+		}
+	}
+	return true
+}

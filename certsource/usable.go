@@ -1,0 +1,44 @@
+package certsource
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+)
+
+// maxUsable is how many certificates a source returns: the newest and the one
+// before it, which serves until the newest is registered in Entra ID.
+const maxUsable = 2
+
+// usable leaves out the certificates that the clock rules out. The problem, if
+// any, is the first certificate's.
+func usable(certs []*tls.Certificate) (list []*tls.Certificate, problem *Error) {
+	for i, c := range certs {
+		e := datesProblem(c.Leaf)
+		if e == nil {
+			list = append(list, c)
+		} else if i == 0 {
+			problem = e
+		}
+	}
+	return list, problem
+}
+
+// describe names a certificate in a log.
+func describe(leaf *x509.Certificate) []any {
+	sha1Hex, sha256Hex := Thumbprints(leaf)
+	return []any{
+		"subject", leaf.Subject.String(),
+		"thumbprint", sha1Hex,
+		"thumbprint_sha256", sha256Hex,
+		"not_before", leaf.NotBefore,
+		"not_after", leaf.NotAfter,
+	}
+}
+
+func orDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}

@@ -1,0 +1,163 @@
+package certsource
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+)
+
+// maxPages bounds a listing; a page holds 25 versions.
+const maxPages = 10
+
+// A version of the certificate in the vault. It does not change any more.
+type version struct {
+	id       string
+	previous string           // the id of the version before, where Key Vault names it
+	cert     *tls.Certificate // nil where problem is set
+	problem  *Error           // with what the vault holds
+}
+
+// check says what keeps v from being used now.
+func (v *version) check() *Error {
+	if v.problem != nil {
+		return v.problem
+	}
+	if e := datesProblem(v.cert.Leaf); e != nil {
+		return e.about("get secret", "", v.id)
+	}
+	return nil
+}
+
+// getVersion asks for a version, the newest if id is empty, and parses it unless
+// the last poll did.
+func (k *KeyVault) getVersion(ctx context.Context, s *session, id string) (*version, *Error) {
+	var opts azsecrets.GetSecretOptions
+	if k.cfg.KeyInVault {
+		pem := azsecrets.ContentTypePEM
+		opts.OutContentType = &pem
+	}
+	var got azsecrets.Secret
+	problem := k.call(ctx, s, "get secret", id, func(ctx context.Context) error {
+		resp, err := s.secrets.GetSecret(ctx, k.cfg.Name, id, &opts)
+		got = resp.Secret
+		return err
+	})
+	if problem != nil {
+		return nil, problem
+	}
+	if got.ID == nil || lastSegment(string(*got.ID)) == "" {
+		return nil, k.notKeyVault("get secret", id)
+	}
+	v := &version{id: lastSegment(string(*got.ID))}
+	if known := k.known[v.id]; known != nil {
+		return known, nil
+	}
+	if got.PreviousVersion != nil {
+		v.previous = *got.PreviousVersion
+	}
+	k.parse(v, got)
+	return v, nil
+}
+
+// parse fills in v.cert or v.problem.
+func (k *KeyVault) parse(v *version, got azsecrets.Secret) {
+	var value string
+	if got.Value != nil {
+		value = *got.Value
+	}
+	b, e := read([]byte(value), "")
+	if e == nil {
+		v.cert, e = k.certificate(v, b, got)
+	}
+	if e != nil {
+		v.problem = e.about("get secret", k.cfg.Name, v.id)
+		if e.Code == CodeNoPrivateKey {
+			v.problem.Remedy = "the certificate's policy says that its key is not exportable: issue an exportable one, or use key mode vault"
+		}
+		return
+	}
+	k.log.Info("certificate read from Key Vault", append(describe(v.cert.Leaf), "name", k.cfg.Name, "version", v.id)...)
+}
+
+// certificate joins the public part with the key that was sent along or with
+// the one in the vault.
+func (k *KeyVault) certificate(v *version, b bundle, got azsecrets.Secret) (*tls.Certificate, *Error) {
+	if !k.cfg.KeyInVault {
+		return b.assemble()
+	}
+	if len(b.keys) > 0 {
+		k.log.Warn("the private key is exportable although it is used in Key Vault only: issue a certificate with a non-exportable key", "name", k.cfg.Name, "version", v.id)
+	}
+	leaf, e := b.leaf()
+	if e != nil {
+		return nil, e
+	}
+	pub, ok := leaf.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return nil, problem(CodeNotRSA)
+	}
+	return b.join(&signer{k: k, version: keyVersion(v, got), public: pub})
+}
+
+// keyVersion is the version of the key that belongs to the certificate. Key
+// Vault gives certificate, secret and key of one version the same id; the
+// secret's kid says it outright.
+func keyVersion(v *version, got azsecrets.Secret) string {
+	if got.KID != nil && lastSegment(string(*got.KID)) != "" {
+		return lastSegment(string(*got.KID))
+	}
+	return v.id
+}
+
+// lastSegment returns the version in an id such as
+// "https://contoso.vault.azure.net/secrets/HMA-Cert/<version>", or "".
+func lastSegment(id string) string {
+	parts := strings.Split(id, "/")
+	if len(parts) != 6 {
+		return ""
+	}
+	return parts[5]
+}
+
+// listVersions returns all versions, newest first, or nothing where that is not
+// permitted. A refusal is remembered until there is a new version, so that the
+// vault's audit log is not filled with refusals.
+func (k *KeyVault) listVersions(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
+	if k.unlisted != nil && *k.unlisted == newest {
+		return nil
+	}
+	var list []*azsecrets.SecretProperties
+	problem := k.call(ctx, s, "list versions", "", func(ctx context.Context) error {
+		list = nil
+		pager := s.secrets.NewListSecretPropertiesVersionsPager(k.cfg.Name, nil)
+		for page := 0; pager.More() && page < maxPages; page++ {
+			resp, err := pager.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			list = append(list, resp.Value...)
+		}
+		return nil
+	})
+	switch {
+	case problem == nil:
+		k.unlisted = nil
+	case problem.Status == http.StatusForbidden:
+		if k.unlisted == nil {
+			k.log.Warn("the certificate's previous version cannot be found: Key Vault does not name it and the permission secrets/list is missing; a restart after a new version is uploaded and before it is registered in Entra ID will be an outage", "name", k.cfg.Name)
+		}
+		k.unlisted = &newest
+	default:
+		k.log.Warn("the certificate's versions could not be listed", "name", k.cfg.Name, "error", problem)
+	}
+	list = slices.DeleteFunc(list, func(p *azsecrets.SecretProperties) bool {
+		return p == nil || p.ID == nil || lastSegment(string(*p.ID)) == ""
+	})
+	slices.SortStableFunc(list, byAge)
+	return list
+}

@@ -1,0 +1,117 @@
+package certsource
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+)
+
+// maxLook bounds the versions that one poll looks at in search of two usable ones.
+const maxLook = 5
+
+// A walk goes from the newest version back to older ones, until it has found
+// enough that are usable.
+type walk struct {
+	k        *KeyVault
+	s        *session
+	newest   string              // its id, empty where Key Vault would not say
+	seen     map[string]*version // all that were got
+	rejected map[string]bool     // ids that must not be used any more
+	list     []*azsecrets.SecretProperties
+	listed   bool
+}
+
+// run returns the usable versions, newest first. The problem is the newest
+// version's, or with asked false that the vault could not be asked.
+func (w *walk) run(ctx context.Context) (good []*version, problem *Error, asked bool) {
+	v, err := w.get(ctx, "")
+	if err != nil && !err.ofVersion() {
+		return nil, err, false
+	}
+	if v != nil {
+		w.newest = v.id
+	}
+	id := w.newest
+	for looked := 1; ; looked++ {
+		if err == nil {
+			err = v.check()
+		}
+		switch {
+		case err == nil:
+			good = append(good, v)
+		case looked == 1:
+			problem = err.about(err.Op, w.k.cfg.Name, id)
+		}
+		if len(good) == maxUsable || looked == maxLook {
+			return good, problem, true
+		}
+		if id = w.before(ctx, id, v); id == "" || w.seen[id] != nil {
+			return good, problem, true
+		}
+		v, err = w.get(ctx, id)
+	}
+}
+
+// get asks for a version, the newest if id is empty.
+func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
+	v, err := w.k.getVersion(ctx, w.s, id)
+	if err == nil {
+		w.seen[v.id] = v
+	} else if err.ofVersion() {
+		w.rejected[id] = true
+	}
+	return v, err
+}
+
+// before returns the id of the version before id, or "" if there is none or no
+// way to know. v is that version unless it could not be had.
+func (w *walk) before(ctx context.Context, id string, v *version) string {
+	if v != nil && v.previous != "" {
+		return v.previous
+	}
+	if !w.listed {
+		w.list, w.listed = w.k.listVersions(ctx, w.s, w.newest), true
+		for _, p := range w.list {
+			if !enabled(p) {
+				w.rejected[p.ID.Version()] = true
+			}
+		}
+	}
+	at := slices.IndexFunc(w.list, func(p *azsecrets.SecretProperties) bool { return p.ID.Version() == id })
+	for _, p := range w.list[at+1:] {
+		if enabled(p) && p.ID.Version() != id {
+			return p.ID.Version()
+		}
+	}
+	return ""
+}
+
+// topUp adds versions of the last poll that this one could not ask for, for
+// instance because the newest one is disabled now and names no other.
+func (w *walk) topUp(found, last []*version) []*version {
+	for _, v := range last {
+		have := slices.ContainsFunc(found, func(f *version) bool { return f.id == v.id })
+		if !have && !w.rejected[v.id] && len(found) < maxUsable {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+func enabled(p *azsecrets.SecretProperties) bool {
+	return p.Attributes != nil && p.Attributes.Enabled != nil && *p.Attributes.Enabled
+}
+
+// byAge orders versions newest first; one without a date comes last.
+func byAge(a, b *azsecrets.SecretProperties) int {
+	return cmp.Compare(created(b), created(a))
+}
+
+func created(p *azsecrets.SecretProperties) int64 {
+	if p.Attributes == nil || p.Attributes.Created == nil {
+		return 0
+	}
+	return p.Attributes.Created.Unix()
+}
