@@ -1,0 +1,173 @@
+package soap
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// Classes of bytes. A byte without any is a character like all others.
+const (
+	stopsText    uint8 = 1 << iota // means something in text
+	stopsCDATA                     // means something in a CDATA section
+	stopsComment                   // means something in a comment
+	wide                           // belongs to a character of several bytes
+	illegal                        // is no character of XML
+	nameStart
+	nameRest
+)
+
+var classes = func() (t [256]uint8) {
+	for c := range 0x20 {
+		t[c] = illegal
+	}
+	for c := 0x80; c < 0x100; c++ {
+		t[c] = wide
+	}
+	t['\t'], t['\n'], t['\r'] = 0, 0, 0
+	t['<'], t['&'], t[']'], t['-'] = stopsText, stopsText, stopsText|stopsCDATA, stopsComment
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = nameStart|nameRest, nameStart|nameRest
+	}
+	t['_'] = nameStart | nameRest
+	for c := '0'; c <= '9'; c++ {
+		t[c] = nameRest
+	}
+	t['.'] = nameRest
+	t['-'] |= nameRest
+	return t
+}()
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// quiet reports whether the eight bytes of w are ASCII, printable and neither
+// "<" nor "&" nor "]". It may say no for others: the caller looks closer then.
+func quiet(w uint64) bool {
+	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
+	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
+}
+
+// plain returns the length of a run at the beginning of p that consists of
+// ASCII characters which mean nothing in text. The run may go on after it only
+// if that is all of p.
+func plain(p []byte) int {
+	i := 0
+	for i < len(p) {
+		for i+8 <= len(p) && quiet(binary.LittleEndian.Uint64(p[i:])) {
+			i += 8
+		}
+		for end := min(i+8, len(p)); i < end; i++ {
+			if classes[p[i]]&(stopsText|wide|illegal) != 0 {
+				return i
+			}
+		}
+	}
+	return i
+}
+
+// character returns the length of the character of several bytes that p begins
+// with: 0 where p ends too early to tell, -1 where it is none of XML.
+func character(p []byte) int {
+	if !utf8.FullRune(p) {
+		return 0
+	}
+	r, n := utf8.DecodeRune(p)
+	if r == utf8.RuneError && n == 1 || !isChar(r) {
+		return -1
+	}
+	return n
+}
+
+// isChar reports whether r is a Char of XML 1.0.
+func isChar(r rune) bool {
+	switch {
+	case r < 0x20:
+		return r == '\t' || r == '\n' || r == '\r'
+	case r < 0xD800:
+		return true
+	case r < 0xE000:
+		return false
+	}
+	return r != 0xFFFE && r != 0xFFFF && r <= utf8.MaxRune
+}
+
+// characters returns the length of a run at the beginning of p of characters
+// that mean nothing where the class stop matters, and whether what follows is
+// no character. A character that p cuts off is kept in s.partial and counted.
+func (s *Scanner) characters(p []byte, stop uint8) (n int, bad bool) {
+	i := 0
+	for i < len(p) {
+		if stop != stopsComment {
+			if i += plain(p[i:]); i == len(p) {
+				break
+			}
+		}
+		class := classes[p[i]]
+		switch {
+		case class&stop != 0:
+			return i, false
+		case class&illegal != 0:
+			return i, true
+		case class&wide == 0:
+			i++
+			continue
+		}
+		switch size := character(p[i:]); size {
+		case -1:
+			return i, true
+		case 0:
+			s.cut = copy(s.partial[:], p[i:])
+			return len(p), false
+		default:
+			i += size
+		}
+	}
+	return i, false
+}
+
+// mend goes on with a character that the last Write cut off.
+func (s *Scanner) mend(p []byte) (int, error) {
+	from := s.cut
+	for n := range p {
+		s.partial[s.cut] = p[n]
+		s.cut++
+		switch size := character(s.partial[:s.cut]); size {
+		case 0:
+			continue
+		case -1:
+			return n, s.violation(s.off-int64(from), notXML)
+		}
+		whole := s.partial[:s.cut]
+		s.cut = 0
+		if s.state != inText {
+			return n + 1, nil
+		}
+		return n + 1, s.data(s.off-int64(from), whole)
+	}
+	return len(p), nil
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// trim cuts the white space of XML from both ends. The bytes package's
+// functions cut more.
+func trim(p []byte) []byte {
+	for len(p) > 0 && isSpace(p[0]) {
+		p = p[1:]
+	}
+	for len(p) > 0 && isSpace(p[len(p)-1]) {
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
+// spaces returns the length of the white space that p begins with.
+func spaces(p []byte) int {
+	n := 0
+	for n < len(p) && isSpace(p[n]) {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,47 @@
+package soap
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestCorpus(t *testing.T) {
+	for _, row := range corpus(t) {
+		t.Run(row.file, func(t *testing.T) {
+			doc, err := os.ReadFile(filepath.Join(corpusDir, row.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := NewScanner()
+			err = scan(s, doc, 0)
+			var v *Violation
+			if err != nil && !errors.As(err, &v) {
+				t.Fatalf("an error of another type: %v", err)
+			}
+			alice := err == nil && plainAlice(s)
+			t.Logf("%s %s %s: %v %+v", row.group, row.expected, row.strength, err, s.Message())
+			switch {
+			case row.expected == "forward" && !alice:
+				t.Errorf("refused: %v %+v", err, s.Message())
+			case row.expected == "deny" && alice && aboutContent(row):
+				t.Errorf("taken for alice: %+v", s.Message())
+			}
+		})
+	}
+}
+
+// aboutContent reports whether the row must be refused for what the document
+// says, not for the headers that it came with or for what is judged elsewhere.
+func aboutContent(r row) bool {
+	switch {
+	case r.strength != "must" && r.strength != "policy":
+		return false // the Body's references and operations
+	case r.contentType != "text/xml; charset=utf-8" && r.contentType != "text/xml":
+		return false
+	case r.encoding != "":
+		return false
+	}
+	return true
+}

@@ -1,0 +1,99 @@
+package soap
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const corpusDir = "../../../../shared/corpus/soap"
+
+// scan pushes doc in pieces of the given size, 0 for one piece.
+func scan(s *Scanner, doc []byte, size int) error {
+	if size == 0 {
+		size = max(len(doc), 1)
+	}
+	for len(doc) > 0 {
+		n := min(size, len(doc))
+		if _, err := s.Write(doc[:n]); err != nil {
+			return err
+		}
+		doc = doc[n:]
+	}
+	return s.Close()
+}
+
+// load reads all files of a folder that match pattern, by name.
+func load(t testing.TB, dir, pattern string) map[string][]byte {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs := map[string][]byte{}
+	for _, path := range paths {
+		doc, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs[filepath.Base(path)] = doc
+	}
+	if len(docs) == 0 {
+		t.Fatalf("no %s in %s", pattern, dir)
+	}
+	return docs
+}
+
+// A row is a line of the corpus's index.
+type row struct{ file, group, expected, strength, contentType, encoding string }
+
+// corpus returns the rows of the shared corpus, none where that is absent.
+func corpus(t testing.TB) []row {
+	t.Helper()
+	f, err := os.Open(filepath.Join(corpusDir, "index.tsv"))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Log("LOUD: the shared corpus is absent; only testdata is used")
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.Comma, r.LazyQuotes = '\t', true
+	var rows []row
+	for {
+		c, err := r.Read()
+		if err == io.EOF {
+			return rows[1:]
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row{c[0], c[2], c[5], c[6], c[7], c[8]})
+	}
+}
+
+// plainAlice reports whether everything in s says alice and nothing raises a
+// doubt that the judgement would stumble over.
+func plainAlice(s *Scanner) bool {
+	m := s.Message()
+	if m == nil || m.Push || !strings.EqualFold(m.Identity.Value, "alice@contoso.com") ||
+		m.Identity.Kind != PrimarySmtpAddress && m.Identity.Kind != SmtpAddress {
+		return false
+	}
+	seen := map[string]bool{}
+	for _, b := range m.Blocks {
+		known := b.Space == TypesNS && bytes.Contains([]byte("ExchangeImpersonation RequestServerVersion MailboxCulture DateTimePrecision TimeZoneContext"), []byte(b.Name))
+		if b.Problem != "" || !known || seen[b.Name] {
+			return false
+		}
+		seen[b.Name] = true
+	}
+	return true
+}

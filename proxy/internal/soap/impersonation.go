@@ -1,0 +1,48 @@
+package soap
+
+// identityKind returns the kind whose element e is, or NoIdentity.
+func identityKind(e *element) Kind {
+	if e.space.class == typesClass {
+		for k := PrimarySmtpAddress; k <= SID; k++ {
+			if k.String() == string(e.local) {
+				return k
+			}
+		}
+	}
+	return NoIdentity
+}
+
+// enterImpersonation begins an element inside ExchangeImpersonation. Comments
+// between the elements are let pass: they vanish when the block is written
+// again, and no reader makes anything of them.
+func (b *block) enterImpersonation(s *Scanner, e *element, level int) {
+	b.passive(e)
+	switch {
+	case level == 1 && e.is(typesClass, "ConnectingSID"):
+		if b.sids++; b.sids > 1 {
+			b.fail("more than one ConnectingSID")
+		}
+	case level == 2 && identityKind(e) != NoIdentity:
+		b.identity = identityKind(e)
+		s.leaf.reset()
+		if b.names++; b.names > 1 {
+			b.fail("more than one name in ConnectingSID")
+		}
+	default:
+		b.fail("an element where none should be")
+	}
+}
+
+// exitIdentity ends the child of ConnectingSID.
+func (b *block) exitIdentity(s *Scanner) {
+	switch {
+	case s.leaf.mixed:
+		b.fail("something other than text in the name")
+	case s.leaf.long:
+		b.fail("the name is too long")
+	case !s.leaf.ascii():
+		b.fail("the name is not ASCII")
+	case len(trim(s.leaf.text)) == 0:
+		b.fail("the name is empty")
+	}
+}

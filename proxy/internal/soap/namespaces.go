@@ -1,0 +1,212 @@
+package soap
+
+import (
+	"bytes"
+	"hash/maphash"
+)
+
+// A class tells the namespaces apart that have a meaning here.
+type class uint8
+
+const (
+	nowhere class = iota // no namespace
+	foreign              // any that has no name in this list
+	envelopeClass
+	typesClass
+	messagesClass
+	xmlClass
+)
+
+const (
+	xmlURI   = "http://www.w3.org/XML/1998/namespace"
+	xmlnsURI = "http://www.w3.org/2000/xmlns/"
+)
+
+// A space is a namespace. Two are the same if class, hash and uri are.
+type space struct {
+	class class
+	hash  uint64
+	uri   []byte // of a foreign one
+}
+
+func (a space) same(b space) bool {
+	return a.class == b.class && a.hash == b.hash && bytes.Equal(a.uri, b.uri)
+}
+
+// A binding is a namespace declaration in force.
+type binding struct {
+	prefix []byte
+	space  space
+	text   int // how much of namespaces.text is older
+	slot   uint8
+	outer  int16 // index+1 of the binding before it in its slot
+}
+
+// namespaces are the declarations in force, the innermost last. They are found
+// by a hash that no client can foresee: a chain of hundreds to walk for each
+// name would be a cheap way to keep a processor busy.
+type namespaces struct {
+	seed     maphash.Seed
+	bindings []binding
+	text     []byte // prefixes and URIs, in the order of bindings
+	slots    [256]int16
+	work     int64
+}
+
+func newNamespaces() namespaces { return namespaces{seed: maphash.MakeSeed()} }
+
+func (n *namespaces) reset() {
+	n.pop(0)
+	n.work = 0
+}
+
+// pop ends all but the outermost count declarations.
+func (n *namespaces) pop(count int) {
+	for i := len(n.bindings) - 1; i >= count; i-- {
+		b := &n.bindings[i]
+		n.slots[b.slot] = b.outer
+		n.text = n.text[:b.text]
+	}
+	n.bindings = n.bindings[:min(count, len(n.bindings))]
+}
+
+// push puts a declaration in force and reports whether there was room for it.
+func (n *namespaces) push(prefix, uri []byte) bool {
+	size := len(prefix) + len(uri)
+	if len(n.bindings) == maxBindings || len(n.text)+size > maxBindingText {
+		return false
+	}
+	b := binding{text: len(n.text), slot: n.slot(prefix)}
+	n.text = append(append(n.text, prefix...), uri...)
+	kept := n.text[b.text:]
+	b.prefix, uri = kept[:len(prefix)], kept[len(prefix):]
+	switch string(uri) {
+	case "":
+	case EnvelopeNS:
+		b.space.class = envelopeClass
+	case TypesNS:
+		b.space.class = typesClass
+	case MessagesNS:
+		b.space.class = messagesClass
+	case xmlURI:
+		b.space.class = xmlClass
+	default:
+		b.space = space{class: foreign, hash: maphash.Bytes(n.seed, uri), uri: uri}
+	}
+	b.outer = n.slots[b.slot]
+	n.bindings = append(n.bindings, b)
+	n.slots[b.slot] = int16(len(n.bindings))
+	return true
+}
+
+func (n *namespaces) slot(prefix []byte) uint8 {
+	return uint8(maphash.Bytes(n.seed, prefix))
+}
+
+// find returns the namespace that prefix is bound to. The empty prefix is bound
+// to nowhere if to nothing else.
+func (n *namespaces) find(prefix []byte) (space, bool) {
+	if string(prefix) == "xml" {
+		return space{class: xmlClass}, true
+	}
+	for i := n.slots[n.slot(prefix)]; i > 0; {
+		n.work++
+		b := &n.bindings[i-1]
+		if bytes.Equal(b.prefix, prefix) {
+			return b.space, true
+		}
+		i = b.outer
+	}
+	return space{}, len(prefix) == 0
+}
+
+// resolve puts the start tag's declarations in force and gives the element and
+// its attributes their namespaces.
+func (s *Scanner) resolve() error {
+	e := &s.element
+	for i := range e.attrs {
+		if a := &e.attrs[i]; a.declares() {
+			if err := s.declare(a); err != nil {
+				return err
+			}
+		}
+	}
+	var ok bool
+	if e.space, ok = s.spaces.find(e.prefix); !ok || e.space.class == xmlClass {
+		return s.inTag(0, badPrefix)
+	}
+	for i := range e.attrs {
+		a := &e.attrs[i]
+		if len(a.prefix) == 0 || a.declares() {
+			continue
+		}
+		if a.space, ok = s.spaces.find(a.prefix); !ok {
+			return s.inTag(a.at, badPrefix)
+		}
+		if err := s.distinctIn(e.attrs[:i], a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const badPrefix = "a prefix that is not declared or reserved"
+
+// distinctIn refuses a where an attribute before it has its name in the same
+// namespace under another prefix.
+func (s *Scanner) distinctIn(before []attribute, a *attribute) error {
+	for i := range before {
+		b := &before[i]
+		s.work++
+		if len(b.prefix) > 0 && !b.declares() && bytes.Equal(a.local, b.local) && a.space.same(b.space) {
+			return s.inTag(a.at, "an attribute twice")
+		}
+	}
+	return nil
+}
+
+// declare puts one declaration in force. URIs are compared as they are written,
+// so they may hold nothing that any reader could turn into something else.
+func (s *Scanner) declare(a *attribute) error {
+	prefix := a.local
+	if len(a.prefix) == 0 {
+		prefix = nil
+	}
+	uri := a.value
+	if bytes.IndexByte(uri, '&') >= 0 { // any other reference leaves a ";" behind
+		uri = bytes.ReplaceAll(uri, []byte("&amp;"), []byte("&"))
+	}
+	for _, c := range uri {
+		if !plainURI(c) {
+			return s.inTag(a.at, badURI)
+		}
+	}
+	if !bindable(prefix, uri) {
+		return s.inTag(a.at, "a namespace declaration that is not allowed")
+	}
+	if !s.spaces.push(prefix, uri) {
+		return s.inTag(a.at, "too many namespaces")
+	}
+	return nil
+}
+
+const badURI = "a namespace URI that is not of plain characters"
+
+func plainURI(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		bytes.IndexByte([]byte(":/._#?=&%~+-"), c) >= 0
+}
+
+// bindable reports whether a prefix, empty for the default namespace, may be
+// bound to uri: all that begin with "xml" are reserved, and xml has its own.
+func bindable(prefix, uri []byte) bool {
+	switch {
+	case string(prefix) == "xml":
+		return string(uri) == xmlURI
+	case string(uri) == xmlURI, string(uri) == xmlnsURI:
+		return false
+	case len(prefix) >= 3 && equalFold(string(prefix[:3]), "xml"):
+		return false
+	}
+	return len(uri) > 0 || len(prefix) == 0
+}
