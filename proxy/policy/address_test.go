@@ -87,9 +87,18 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-func TestParseAddressExplainsLogonNames(t *testing.T) {
-	_, err := policy.ParseAddress(`CONTOSO\alice`)
-	if err == nil || !strings.Contains(err.Error(), `DOMAIN\user`) {
-		t.Errorf("error = %v; it should speak of DOMAIN\\user", err)
+func TestParseAddressExplains(t *testing.T) {
+	for in, want := range map[string]string{
+		`CONTOSO\alice`:                `DOMAIN\user`,
+		"alice@conto\u017fo.com":       "beyond ASCII",
+		"alice@contoso.com ":           "space",
+		"alice":                        "needs an @",
+		"alice@contoso.com@evil.com":   "one @",
+		"canary\x00canary@canary.test": "control character",
+	} {
+		_, err := policy.ParseAddress(in)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("ParseAddress(%q): error %v; it should say %q and nothing of the text", in, err, want)
+		}
 	}
 }

@@ -88,12 +88,9 @@ func isImpersonation(b soap.Block) bool {
 // WS-Addressing or one of their companions, in any version: those of OASIS, of
 // the W3C, and of the drafts before both.
 func isWebServiceStack(space string) bool {
-	switch {
-	case strings.HasPrefix(space, "http://docs.oasis-open.org/ws"),
-		strings.HasPrefix(space, "http://schemas.xmlsoap.org/ws/"):
-		return true
-	}
-	return strings.HasPrefix(space, "http://www.w3.org/") && strings.Contains(space, "/addressing")
+	return strings.HasPrefix(space, "http://docs.oasis-open.org/ws") ||
+		strings.HasPrefix(space, "http://schemas.xmlsoap.org/ws/") ||
+		strings.HasPrefix(space, "http://www.w3.org/") && strings.Contains(space, "/addressing")
 }
 
 // named reports whether the request names somebody, however badly.

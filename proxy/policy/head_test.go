@@ -1,7 +1,7 @@
 package policy_test
 
 import (
-	"strings"
+	"strconv"
 	"testing"
 
 	"hmaproxy/proxy/internal/soap"
@@ -80,7 +80,7 @@ func TestHeadBoundsItsWork(t *testing.T) {
 	p := allowing(t, "alice@contoso.com")
 	var blocks []soap.Block
 	for i := range 1 << 14 {
-		blocks = append(blocks, soap.Block{Space: "urn:x", Name: strings.Repeat("a", i%64) + string(rune('a'+i%26))})
+		blocks = append(blocks, soap.Block{Space: "urn:x", Name: "a" + strconv.Itoa(i)})
 	}
 	_, refusal := p.Judge(alice(blocks...), "")
 	checkRefusal(t, refusal, "envelope-refused")

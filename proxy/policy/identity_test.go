@@ -106,10 +106,10 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestSpelling(t *testing.T) {
-	list := "Alice@Contoso.com, alice@contoso.COM, *@Rooms.contoso.com, Big@rooms.contoso.com, upn:Carol@contoso.com, sid:S-1-5-21-9"
+	list := "Alice@Contoso.com, alice@contoso.COM, *@Rooms.contoso.com, Big@rooms.contoso.com, upn:Carol@contoso.com, sid:S-1-5-21-9, az@zebra.example, ^_`{|}~@zebra.example"
 	p := allowing(t, list)
-	if got := p.Size(); got != 5 {
-		t.Errorf("Size() = %d, want 5", got)
+	if got := p.Size(); got != 7 {
+		t.Errorf("Size() = %d, want 7", got)
 	}
 	tests := []struct {
 		name        string
@@ -122,6 +122,10 @@ func TestSpelling(t *testing.T) {
 		{"upn", soap.PrincipalName, "CAROL@contoso.com", "Carol@contoso.com"},
 		{"sid", soap.SID, "s-1-5-21-9", "S-1-5-21-9"},
 
+		{"first and last letter", soap.SmtpAddress, "AZ@ZEBRA.EXAMPLE", "az@zebra.example"},
+		{"characters round the letters", soap.SmtpAddress, "^_`{|}~@zebra.example", "^_`{|}~@zebra.example"},
+
+		{"characters with another bit 5", soap.SmtpAddress, "^_`{|}^@zebra.example", ""},
 		{"upn of an address entry", soap.PrincipalName, "alice@contoso.com", ""},
 		{"upn under a wildcard", soap.PrincipalName, "lobby@rooms.contoso.com", ""},
 		{"address of a upn entry", soap.SmtpAddress, "carol@contoso.com", ""},

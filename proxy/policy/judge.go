@@ -32,8 +32,8 @@ func injected(address string) soap.Identity {
 	return soap.Identity{Kind: soap.SmtpAddress, Value: address}
 }
 
-// Judge decides about the head of a request, m, which must not be nil. login is the client's Basic user
-// name, "" when it sent none.
+// Judge decides about the head of a request, m, which must not be nil. login is
+// the client's Basic user name, "" when it sent none.
 //
 // Without a list it refuses only what would have to be added and cannot be
 // (Refusal.Always): a named mailbox passes, also in a form that could not be
@@ -46,13 +46,13 @@ func injected(address string) soap.Identity {
 // Injected is set, Identity is to be added to the client's own head, as without
 // a list, whether or not it is on the list. Else, if Identity is not zero, it
 // was judged and the head can be written from values. Else the request goes as
-// it came. Refusals that hold always are no matter for audit mode.
+// it came; unless the Refusal holds always, for then audit mode is no matter.
 func (p *Policy) Judge(m *soap.Message, login string) (Verdict, *Refusal) {
 	r := p.operations.find(m)
 	v := Verdict{Operation: r.name}
 	id, added, mailbox := p.identify(m, login)
 	refusal := p.refuse(m, r, mailbox)
-	if refusal == nil || p.audit && !refusal.Always() {
+	if refusal == nil || p.audit {
 		v.Identity, v.Injected = id, added
 	}
 	if refusal != nil && refusal.Reason == EnvelopeRefused && !added {
@@ -130,7 +130,8 @@ func (p *Policy) choose(login string) (soap.Identity, *Refusal) {
 
 // JudgeReference decides about a mailbox that the Body acts on; without the
 // scope of targets nothing is refused. Only SMTP entries of the list count. An
-// element that holds anything but text, or nothing, is refused.
+// element that holds anything but text, or nothing, is refused. In audit mode
+// it answers the same, for the caller to log.
 //
 // The code is ErrorAccessDenied, not that of a refused impersonation: Exchange
 // answers so where the impersonated user has no rights on another's mailbox,

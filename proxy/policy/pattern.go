@@ -69,33 +69,26 @@ func ParsePatterns(text string) ([]Pattern, error) {
 }
 
 // eachEntry calls parse for every entry of text and joins the problems that it
-// returns.
+// returns. It gives up after maxProblems.
 func eachEntry(text string, parse func(entry string) (problem string)) error {
 	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
 		return errors.New("the text is UTF-16: save it as UTF-8")
 	}
-	var found []error
-	more := 0
+	var problems []error
 	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
 		for j, entry := range strings.Split(stripComment(line), ",") {
-			entry = trim(entry)
-			if entry == "" {
+			if entry = trim(entry); entry == "" {
 				continue
 			}
-			problem := parse(entry)
-			switch {
-			case problem == "":
-			case len(found) == maxProblems:
-				more++
-			default:
-				found = append(found, fmt.Errorf("line %d, entry %d: %s", i+1, j+1, problem))
+			if problem := parse(entry); problem != "" {
+				problems = append(problems, fmt.Errorf("line %d, entry %d: %s", i+1, j+1, problem))
+			}
+			if len(problems) == maxProblems {
+				return errors.Join(append(problems, errors.New("the rest was not read"))...)
 			}
 		}
 	}
-	if more > 0 {
-		found = append(found, fmt.Errorf("and %d more", more))
-	}
-	return errors.Join(found...)
+	return errors.Join(problems...)
 }
 
 // stripComment cuts a line at the "#" that opens a comment. Inside an entry "#"
