@@ -19,7 +19,6 @@ type loop struct {
 	grant    Grant    // the token in service
 	refresh  deadline // of the next refresh
 	failures int      // refreshes failed in a row
-	quiet    deadline // until then Entra asked not to be asked
 	skew     time.Duration
 	obtained time.Time
 
@@ -92,7 +91,7 @@ func (l *loop) takeKick() {
 		return
 	}
 	l.kicked = false
-	l.retry, l.poll = deadline{}, deadline{}
+	l.poll = deadline{}
 	for _, v := range l.versions {
 		v.probe = deadline{}
 	}
@@ -127,7 +126,7 @@ func (l *loop) take(now time.Time, result pollResult) {
 	if fresh {
 		l.log(slog.LevelInfo, "new certificate found", l.versions[0])
 		if l.failures > 0 {
-			l.setRetry(deadline{})
+			l.hurry()
 		}
 	}
 	if len(l.versions) == 0 {
@@ -222,15 +221,10 @@ func (l *loop) lastErr() *Error {
 	return l.failure
 }
 
-func (l *loop) setRetry(d deadline) {
-	l.mu.Lock()
-	l.retry = d
-	l.mu.Unlock()
-}
 
 // probeIn returns how long until c is probed.
 func (l *loop) probeIn(now time.Time, c *version) time.Duration {
-	return max(c.probe.left(now), l.quiet.left(now), c.leaf.NotBefore.Sub(now))
+	return max(c.probe.left(now), l.quietFor(now), c.leaf.NotBefore.Sub(now))
 }
 
 // attempt requests one token and notes what can be learnt either way.
@@ -241,7 +235,7 @@ func (l *loop) attempt(ctx context.Context, v *version, reason Reason) (Grant, *
 	if err != nil {
 		date, skew = err.date, err.skew
 		if err.RetryAfter > 0 {
-			l.quiet = after(wall(), err.RetryAfter)
+			l.silence(after(wall(), err.RetryAfter))
 		}
 	}
 	if !date.IsZero() {

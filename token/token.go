@@ -33,6 +33,7 @@ type Keeper struct {
 	round   chan struct{} // closed, and replaced, at every outcome that waiters want to know
 	failure *Error        // of the last round; nil: it succeeded
 	retry   deadline      // of the round after a failure
+	quiet   deadline      // until then Entra asked not to be asked
 	busy    bool          // a refresh is under way
 	forced  bool          // a refresh was asked for
 	kicked  bool
@@ -189,7 +190,27 @@ func (k *Keeper) Kick() {
 	k.mu.Lock()
 	k.kicked = true
 	k.mu.Unlock()
+	k.hurry()
 	k.nudge()
+}
+
+// hurry ends the back-off, save for what Entra asked for itself.
+func (k *Keeper) hurry() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.retry = k.quiet
+}
+
+func (k *Keeper) silence(until deadline) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.quiet = until
+}
+
+func (k *Keeper) quietFor(now time.Time) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.quiet.left(now)
 }
 
 func (k *Keeper) nudge() {

@@ -1,0 +1,467 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const (
+	testTenant   = "0f9c8d7e-1111-2222-3333-444455556666"
+	testClient   = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+	testResource = "https://mail.contoso.com"
+	testIssuer   = "https://login.example.com"
+	testEndpoint = testIssuer + "/" + testTenant + "/oauth2/v2.0/token"
+)
+
+var testKeys = sync.OnceValue(func() (keys [3]*rsa.PrivateKey) {
+	for i := range keys {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		keys[i] = key
+	}
+	return keys
+})
+
+// newCert returns a certificate, valid for a year from now, for one of the test keys.
+func newCert(t testing.TB, key int, name string) *tls.Certificate {
+	t.Helper()
+	return newCertAt(t, key, name, time.Now().Add(-time.Hour), time.Now().AddDate(1, 0, 0))
+}
+
+func newCertAt(t testing.TB, key int, name string, from, to time.Time) *tls.Certificate {
+	t.Helper()
+	private := testKeys()[key]
+	template := &x509.Certificate{SerialNumber: big.NewInt(int64(key) + 1), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: to}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: leaf}
+}
+
+// answer is what the fake says instead of the usual.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	err    error         // no answer at all
+	hang   bool          // until the request's context ends
+	delay  time.Duration // before the usual answer
+}
+
+// entra is a token service for one application, behind an http.RoundTripper. It
+// checks assertions by what Microsoft documents, with the standard library alone.
+type entra struct {
+	mu         sync.Mutex
+	registered map[string]*rsa.PublicKey // by base64url SHA-256 of the certificate
+	life       time.Duration
+	refreshIn  time.Duration
+	roles      []string
+	clock      time.Duration // its clock minus this machine's
+
+	metadata, token func() *answer // nil, or returning nil: the usual
+
+	metadataRequests, posts int
+	assertions              []string
+	tokens                  map[string]time.Time // with their end
+	jti                     map[string]bool
+	hosts                   map[string]int
+	complaints              []string
+}
+
+func newEntra(certs ...*tls.Certificate) *entra {
+	e := &entra{life: time.Hour, roles: []string{"full_access_as_app"}, registered: map[string]*rsa.PublicKey{},
+		tokens: map[string]time.Time{}, jti: map[string]bool{}, hosts: map[string]int{}}
+	for _, c := range certs {
+		e.register(c)
+	}
+	return e
+}
+
+func thumb(c *tls.Certificate) string {
+	sum := sha256.Sum256(c.Certificate[0])
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func (e *entra) register(c *tls.Certificate) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.registered[thumb(c)] = c.Leaf.PublicKey.(*rsa.PublicKey)
+}
+
+func (e *entra) unregister(c *tls.Certificate) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.registered, thumb(c))
+}
+
+// say sets what every token request is answered; nil: the usual.
+func (e *entra) say(a *answer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.token = func() *answer { return a }
+}
+
+func (e *entra) requests() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.posts
+}
+
+// valid reports whether Exchange would accept the token now.
+func (e *entra) valid(token string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	end, ok := e.tokens[token]
+	return ok && time.Now().Before(end)
+}
+
+func (e *entra) RoundTrip(req *http.Request) (*http.Response, error) {
+	var form url.Values
+	if req.Body != nil {
+		raw, _ := io.ReadAll(req.Body)
+		req.Body.Close()
+		form, _ = url.ParseQuery(string(raw))
+	}
+	e.mu.Lock()
+	e.hosts[req.URL.Host]++
+	special := e.metadata
+	if req.Method == http.MethodPost {
+		special = e.token
+		e.posts++
+		e.assertions = append(e.assertions, form.Get("client_assertion"))
+	} else {
+		e.metadataRequests++
+	}
+	e.mu.Unlock()
+	if special != nil {
+		if a := special(); a != nil {
+			if resp, err, done := a.give(req); done {
+				return resp, err
+			}
+		}
+	}
+	if req.Method != http.MethodPost {
+		return e.respond(req, 200, fmt.Sprintf(`{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q}`, testIssuer+"/"+testTenant+"/v2.0", testEndpoint+"x", testEndpoint)), nil
+	}
+	return e.grant(req, form), nil
+}
+
+func (a *answer) give(req *http.Request) (resp *http.Response, err error, done bool) {
+	if a.hang {
+		<-req.Context().Done()
+		return nil, req.Context().Err(), true
+	}
+	select {
+	case <-time.After(a.delay):
+	case <-req.Context().Done():
+		return nil, req.Context().Err(), true
+	}
+	if a.err != nil {
+		return nil, a.err, true
+	}
+	if a.status == 0 {
+		return nil, nil, false
+	}
+	header := a.header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.body)), Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil, true
+}
+
+func (e *entra) respond(req *http.Request, status int, body string) *http.Response {
+	header := http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().Add(e.clock).UTC().Format(http.TimeFormat)}}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: req, ProtoMajor: 1, ProtoMinor: 1}
+}
+
+// aadsts is the shape of Entra's refusals, with a description that must not travel on.
+func aadsts(code int, name string) string {
+	return fmt.Sprintf(`{"error":%q,"error_description":"AADSTS%d: CANARY-description. Trace ID: x","error_codes":[%d],"correlation_id":"11111111-2222-3333-4444-555555555555"}`, name, code, code)
+}
+
+func (e *entra) grant(req *http.Request, form url.Values) *http.Response {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if code := e.check(req, form); code != 0 {
+		return e.respond(req, 401, aadsts(code, "invalid_client"))
+	}
+	now := time.Now()
+	claims, _ := json.Marshal(map[string]any{"aud": testResource, "tid": testTenant, "appid": testClient, "appidacr": "2", "roles": e.roles, "exp": now.Add(e.life).Unix()})
+	token := "e30." + base64.RawURLEncoding.EncodeToString(claims) + ".CANARY-token-" + rand.Text()
+	e.tokens[token] = now.Add(e.life)
+	body := map[string]any{"token_type": "Bearer", "expires_in": int(e.life.Seconds()), "ext_expires_in": int(e.life.Seconds()), "access_token": token}
+	if e.refreshIn > 0 {
+		body["refresh_in"] = int(e.refreshIn.Seconds())
+	}
+	raw, _ := json.Marshal(body)
+	return e.respond(req, 200, string(raw))
+}
+
+// check returns the AADSTS code of the refusal, else 0.
+func (e *entra) check(req *http.Request, form url.Values) int {
+	complain := func(format string, args ...any) int {
+		e.complaints = append(e.complaints, fmt.Sprintf(format, args...))
+		return 50012
+	}
+	if req.URL.String() != testEndpoint {
+		return complain("posted to %s", req.URL)
+	}
+	for name, want := range map[string]string{"grant_type": "client_credentials", "client_id": testClient,
+		"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"} {
+		if form.Get(name) != want {
+			return complain("%s = %q", name, form.Get(name))
+		}
+	}
+	if scopes := strings.Fields(form.Get("scope")); len(scopes) == 0 || scopes[0] != testResource+"/.default" {
+		return complain("scope = %q", form.Get("scope"))
+	}
+	parts := strings.Split(form.Get("client_assertion"), ".")
+	if len(parts) != 3 {
+		return complain("assertion has %d parts", len(parts))
+	}
+	var header struct {
+		Alg, Typ string
+		X5T      string `json:"x5t#S256"`
+	}
+	var claims struct {
+		Aud, Iss, Sub, Jti string
+		Nbf, Exp           int64
+	}
+	for i, into := range []any{&header, &claims} {
+		raw, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil || json.Unmarshal(raw, into) != nil {
+			return complain("assertion part %d is not JSON", i)
+		}
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil || header.Alg != "PS256" || header.Typ != "JWT" {
+		return complain("header %+v, signature %v", header, err)
+	}
+	if claims.Aud != testEndpoint || claims.Iss != testClient || claims.Sub != testClient || claims.Jti == "" || e.jti[claims.Jti] {
+		return complain("claims %+v", claims)
+	}
+	e.jti[claims.Jti] = true
+	if span := claims.Exp - claims.Nbf; span <= 0 || span > 600 {
+		return complain("valid for %d s", span)
+	}
+	if now := time.Now().Add(e.clock).Unix(); now < claims.Nbf || now >= claims.Exp {
+		return 700024
+	}
+	public := e.registered[header.X5T]
+	if public == nil {
+		return 700027
+	}
+	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	if rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: 32}) != nil {
+		return 700027
+	}
+	return 0
+}
+
+// vault is where the certificates come from.
+type vault struct {
+	mu    sync.Mutex
+	certs []*tls.Certificate
+	err   error
+	hang  bool
+	polls int
+}
+
+func (v *vault) set(err error, certs ...*tls.Certificate) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.certs, v.err = certs, err
+}
+
+func (v *vault) count() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.polls
+}
+
+func (v *vault) certificates(ctx context.Context) ([]*tls.Certificate, error) {
+	v.mu.Lock()
+	v.polls++
+	hang, certs, err := v.hang, v.certs, v.err
+	v.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return certs, err
+}
+
+// safeBuffer collects a log.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// lines counts the lines that hold all of the parts.
+func (b *safeBuffer) lines(parts ...string) (n int) {
+next:
+	for line := range strings.Lines(b.String()) {
+		for _, part := range parts {
+			if !strings.Contains(line, part) {
+				continue next
+			}
+		}
+		n++
+	}
+	return n
+}
+
+// world is a keeper with everything around it.
+type world struct {
+	*Keeper
+	t        testing.TB
+	entra    *entra
+	vault    *vault
+	logs     *safeBuffer
+	mu       sync.Mutex
+	attempts []Attempt
+	begun    time.Time
+	stopRun  func()
+}
+
+func testConfig(e *entra) Config {
+	authority, err := url.Parse(testIssuer)
+	if err != nil {
+		panic(err)
+	}
+	return Config{Authority: authority, TenantID: testTenant, ClientID: testClient, Resource: testResource, HTTPClient: &http.Client{Transport: e}}
+}
+
+// newWorld makes a keeper whose vault holds certs, newest first, all of them
+// registered, and does not run it yet.
+func newWorld(t testing.TB, certs ...*tls.Certificate) *world {
+	t.Helper()
+	w := &world{t: t, entra: newEntra(certs...), vault: &vault{certs: certs}, logs: &safeBuffer{}, begun: time.Now()}
+	cfg := testConfig(w.entra)
+	cfg.Certificates = w.vault.certificates
+	cfg.Log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Attempted = func(a Attempt) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.attempts = append(w.attempts, a)
+	}
+	k, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Keeper = k
+	return w
+}
+
+// run starts the keeper; the returned function stops it and makes the checks that
+// hold in every scenario.
+func (w *world) run() *world {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(ctx) }()
+	w.stopRun = sync.OnceFunc(func() { cancel(); <-done })
+	return w
+}
+
+func (w *world) close() {
+	w.stopRun()
+	for _, c := range w.entra.complaints {
+		w.t.Errorf("entra: %s", c)
+	}
+	if strings.Contains(w.logs.String(), "CANARY") {
+		w.t.Errorf("the log holds what it must not:\n%s", w.logs)
+	}
+	if w.t.Failed() {
+		w.t.Logf("log:\n%s", w.logs)
+	}
+}
+
+func (w *world) count(reason Reason) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.attempts {
+		if a.Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
+// request does what the proxy does for one request.
+func (w *world) request() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	token, err := w.Token(ctx)
+	if err == nil && !w.entra.valid(token) {
+		return errors.New("Exchange refuses the token")
+	}
+	return err
+}
+
+// use makes a request every 10 s for that long, and returns when which failed.
+func (w *world) use(d time.Duration) (failed []time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Second) {
+		synctest.Wait()
+		if at := time.Since(w.begun); w.request() != nil {
+			failed = append(failed, at)
+		}
+	}
+	return failed
+}
+
+// mustUse is use where nothing may fail.
+func (w *world) mustUse(d time.Duration) {
+	w.t.Helper()
+	if failed := w.use(d); len(failed) > 0 {
+		w.t.Errorf("%d requests failed, from %v to %v", len(failed), failed[0], failed[len(failed)-1])
+	}
+}
+
+// active returns the subject of the active certificate.
+func (w *world) activeName() string {
+	synctest.Wait()
+	if a := w.Status().Active; a != nil {
+		return a.Subject
+	}
+	return ""
+}

@@ -1,0 +1,446 @@
+package token
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one")).run()
+		defer w.close()
+		w.mustUse(24 * time.Hour)
+		if n := w.entra.requests(); n > 40 || n < 24 {
+			t.Errorf("%d token requests in a day, want 24 to 40", n)
+		}
+		if w.entra.metadataRequests != 1 {
+			t.Errorf("%d metadata requests, want 1", w.entra.metadataRequests)
+		}
+		s := w.Status()
+		if !s.Usable || s.Err != nil || s.Failures != 0 || s.CertificatesErr != nil || s.Active == nil || s.Candidate != nil || s.Fallback != nil {
+			t.Errorf("status %+v", s)
+		}
+		if !s.Claims.FullAccess() || s.Claims.Audience != testResource || s.LastToken.IsZero() || time.Since(s.LastCertificate) > 12*time.Minute {
+			t.Errorf("status %+v", s)
+		}
+		if w.logs.lines("level=WARN")+w.logs.lines("level=ERROR") != 0 {
+			t.Error("a good day has no warnings")
+		}
+	})
+}
+
+func TestRefreshIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one"))
+		w.entra.life, w.entra.refreshIn = 24*time.Hour, 12*time.Hour
+		w.run()
+		defer w.close()
+		w.mustUse(48 * time.Hour)
+		if n := w.entra.requests(); n < 4 || n > 5 {
+			t.Errorf("%d token requests in 48 h, want 4 or 5", n)
+		}
+	})
+}
+
+func TestOutageWithinLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one")).run()
+		defer w.close()
+		w.mustUse(35 * time.Minute) // the refresh is due at 40 ± 2
+		w.entra.say(&answer{status: 503})
+		w.mustUse(15 * time.Minute)
+		if s := w.Status(); s.Failures == 0 || s.Err == nil || s.Err.Class != Transient || !s.Usable {
+			t.Errorf("during the outage: %+v", s)
+		}
+		w.entra.say(nil)
+		w.mustUse(3 * time.Hour)
+		if n := w.logs.lines("token refresh"); n != 1 {
+			t.Errorf("one outage made %d lines", n)
+		}
+	})
+}
+
+func TestOutageBeyondLifetime(t *testing.T) {
+	for name, a := range map[string]*answer{
+		"503": {status: 503}, "no route": {err: io.ErrUnexpectedEOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, newCert(t, 0, "one")).run()
+				defer w.close()
+				w.mustUse(30 * time.Minute)
+				w.entra.say(a)
+				failed := w.use(160 * time.Minute)
+				if len(failed) == 0 || failed[0] < 59*time.Minute {
+					t.Fatalf("failures from %v on, want none before 59m (60m less the margin)", failed)
+				}
+				if n := w.entra.requests(); n > 1000 {
+					t.Errorf("%d token requests during the outage", n)
+				}
+				w.entra.say(nil)
+				back := time.Now()
+				for w.request() != nil {
+					time.Sleep(time.Second)
+				}
+				if took := time.Since(back); took > 20*time.Second {
+					t.Errorf("recovery took %v", took)
+				}
+				w.mustUse(2 * time.Hour)
+			})
+		})
+	}
+}
+
+// An endpoint that never answers costs 15 s per attempt, and no reader notices.
+func TestHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one")).run()
+		defer w.close()
+		w.mustUse(30 * time.Minute)
+		w.entra.say(&answer{hang: true})
+		w.mustUse(25 * time.Minute)
+		for _, a := range w.attempts {
+			if a.Duration > attemptTimeout {
+				t.Errorf("an attempt took %v", a.Duration)
+			}
+		}
+		if s := w.Status(); s.Err == nil || !errors.Is(s.Err, context.DeadlineExceeded) || s.Err.Class != Transient {
+			t.Errorf("error %v", s.Err)
+		}
+	})
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	for name, value := range map[string]func() string{
+		"seconds": func() string { return "300" },
+		"date":    func() string { return time.Now().Add(5 * time.Minute).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, newCert(t, 0, "one"))
+				w.entra.say(&answer{status: 429, header: map[string][]string{"Retry-After": {value()}}})
+				w.run()
+				defer w.close()
+				synctest.Wait()
+				w.entra.say(nil)
+				w.use(4*time.Minute + 50*time.Second)
+				w.Kick()
+				synctest.Wait()
+				if n := w.entra.requests(); n != 1 {
+					t.Errorf("%d requests before Retry-After had passed", n)
+				}
+				time.Sleep(15 * time.Second)
+				w.mustUse(time.Minute)
+			})
+		})
+	}
+}
+
+func TestColdHerd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one"))
+		w.entra.say(&answer{delay: time.Second})
+		w.run()
+		defer w.close()
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				if i%5 == 0 { // these give up, and take nobody with them
+					time.AfterFunc(100*time.Millisecond, cancel)
+				}
+				token, err := w.Token(ctx)
+				if i%5 == 0 {
+					if !errors.Is(err, context.Canceled) {
+						t.Errorf("gave up: %v", err)
+					}
+				} else if err != nil || !w.entra.valid(token) {
+					t.Errorf("waited: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := w.entra.requests(); n != 1 {
+			t.Errorf("%d token requests for 50 callers", n)
+		}
+	})
+}
+
+// Waiting neither shortens the back-off nor lasts when nothing can come of it.
+func TestWaitersDuringBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one"))
+		w.entra.say(&answer{status: 400, body: aadsts(700016, "unauthorized_client")})
+		w.run()
+		defer w.close()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		before := w.entra.requests()
+		for range 1000 {
+			start := time.Now()
+			var e *Error
+			if err := w.request(); !errors.As(err, &e) || e.AADSTS != 700016 || e.Class != Configuration {
+				t.Fatalf("error %v", err)
+			}
+			if d := time.Since(start); d != 0 {
+				t.Fatalf("the error came after %v", d)
+			}
+		}
+		if n := w.entra.requests(); n != before {
+			t.Errorf("1000 callers caused %d requests", n-before)
+		}
+		// Somebody puts it right.
+		w.entra.say(nil)
+		w.Kick()
+		if err := w.request(); err != nil {
+			t.Errorf("after Kick: %v", err)
+		}
+	})
+}
+
+// A caller for whom the next attempt comes soon enough waits for it.
+func TestWaiterOutlastsShortBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one"))
+		w.entra.say(&answer{status: 503})
+		w.run()
+		defer w.close()
+		synctest.Wait()
+		w.entra.say(nil)
+		if err := w.request(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestVaultDownForADay(t *testing.T) {
+	for _, mode := range []string{"error", "error and list", "hang"} {
+		t.Run(mode, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cert := newCert(t, 0, "one")
+				w := newWorld(t, cert).run()
+				defer w.close()
+				w.mustUse(time.Hour)
+				good := w.Status().LastCertificate
+				down := errors.New("key vault: secret HMA-Cert: 403\nForbidden")
+				switch mode {
+				case "error":
+					w.vault.set(down)
+				case "error and list":
+					w.vault.set(down, cert)
+				case "hang":
+					w.vault.mu.Lock()
+					w.vault.hang = true
+					w.vault.mu.Unlock()
+				}
+				w.mustUse(24 * time.Hour)
+				s := w.Status()
+				if s.CertificatesErr == nil || s.LastCertificate.Sub(good) > 11*time.Minute {
+					t.Errorf("status %+v", s)
+				}
+				if n := w.logs.lines("level=ERROR", "certificate look-up"); n < 12 || n > 30 {
+					t.Errorf("%d alarms in a day, want about one an hour", n)
+				}
+				w.vault.mu.Lock()
+				w.vault.hang = false
+				w.vault.mu.Unlock()
+				w.vault.set(nil, cert)
+				w.mustUse(15 * time.Minute)
+				if w.Status().CertificatesErr != nil || w.logs.lines("readable again") != 1 {
+					t.Error("the vault's return was not noticed")
+				}
+			})
+		})
+	}
+}
+
+func TestVaultDownAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		down := errors.New("key vault: no route")
+		w.vault.set(down)
+		w.run()
+		defer w.close()
+		w.use(5 * time.Minute)
+		err := w.request()
+		var e *Error
+		if !errors.As(err, &e) || e.Class != Certificate || !errors.Is(err, down) {
+			t.Errorf("error %v", err)
+		}
+		if n := w.vault.count(); n < 20 || n > 60 {
+			t.Errorf("%d polls in five minutes", n)
+		}
+		cert := newCert(t, 0, "one")
+		w.entra.register(cert)
+		w.vault.set(nil, cert)
+		time.Sleep(16 * time.Second)
+		w.mustUse(time.Hour)
+	})
+}
+
+// remoteSigner signs over a network that may be down or slow.
+type remoteSigner struct {
+	crypto.Signer
+	mu    sync.Mutex
+	err   error
+	delay time.Duration
+}
+
+func (s *remoteSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	s.mu.Lock()
+	err, delay := s.err, s.delay
+	s.mu.Unlock()
+	time.Sleep(delay)
+	if err != nil {
+		return nil, err
+	}
+	return s.Signer.Sign(r, digest, opts)
+}
+
+func (s *remoteSigner) set(err error, delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err, s.delay = err, delay
+}
+
+func TestSigningInTheVault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cert := newCert(t, 0, "one")
+		signer := &remoteSigner{Signer: cert.PrivateKey.(crypto.Signer)}
+		remote := &tls.Certificate{Certificate: cert.Certificate, PrivateKey: signer} // and no Leaf
+		w := newWorld(t, cert)
+		w.vault.set(nil, remote)
+		w.run()
+		defer w.close()
+		w.mustUse(2 * time.Hour)
+		signer.set(nil, 10*time.Second) // slow, which no reader notices
+		w.mustUse(2 * time.Hour)
+
+		down := errors.New("key vault: sign: 503")
+		signer.set(down, 10*time.Second)
+		cut, last := time.Since(w.begun), w.Status().LastToken.Sub(w.begun)
+		failed := w.use(2 * time.Hour)
+		if len(failed) == 0 || failed[0] < last+59*time.Minute || failed[0] < cut {
+			t.Errorf("failures from %v on, vault cut at %v, token of %v", failed[0], cut, last)
+		}
+		if s := w.Status(); s.Err == nil || s.Err.Class != Certificate || !errors.Is(s.Err, down) {
+			t.Errorf("error %v", s.Err)
+		}
+		signer.set(nil, 0)
+		time.Sleep(30 * time.Second)
+		w.mustUse(time.Hour)
+	})
+}
+
+func TestMissingRoleIsWarnedAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one"))
+		w.entra.roles = nil
+		w.run()
+		defer w.close()
+		w.mustUse(10 * time.Minute)
+		if w.logs.lines("level=WARN", "full_access_as_app") != 1 {
+			t.Error("no warning")
+		}
+	})
+}
+
+func TestClockSkew(t *testing.T) {
+	tests := []struct {
+		name    string
+		clock   time.Duration // Entra's minus ours
+		usable  bool
+		warning bool
+	}{
+		{"equal", 0, true, false},
+		{"a little ahead", -25 * time.Second, true, false},
+		{"too far ahead", -2 * time.Minute, false, true},
+		{"behind, and still accepted", 8 * time.Minute, true, true},
+		{"too far behind", 11 * time.Minute, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, newCert(t, 0, "one"))
+				w.entra.clock = tt.clock
+				w.run()
+				defer w.close()
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				s := w.Status()
+				if s.Usable != tt.usable || (s.ClockSkew+tt.clock).Abs() > time.Second {
+					t.Errorf("usable %v, skew %v", s.Usable, s.ClockSkew)
+				}
+				if !tt.usable && (s.Err == nil || s.Err.AADSTS != 700024 || !strings.Contains(s.Err.Error(), "clock")) {
+					t.Errorf("error %v", s.Err)
+				}
+				want := 0
+				if tt.warning {
+					want = 1
+				}
+				if n := w.logs.lines("level=WARN", "clock differs"); n != want {
+					t.Errorf("%d warnings, want %d", n, want)
+				}
+			})
+		})
+	}
+}
+
+func TestStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one"))
+		w.entra.say(&answer{hang: true})
+		w.run()
+		defer w.close()
+		errs := make(chan error)
+		go func() { _, err := w.Token(t.Context()); errs <- err }()
+		time.Sleep(time.Second)
+		w.stopRun()
+		if err := <-errs; !errors.Is(err, ErrStopped) {
+			t.Errorf("a waiter got %v", err)
+		}
+		if _, err := w.Token(t.Context()); !errors.Is(err, ErrStopped) {
+			t.Errorf("a late caller got %v", err)
+		}
+	})
+}
+
+func TestNewReportsEverything(t *testing.T) {
+	_, err := New(Config{TenantID: "common", Resource: "a b", PollInterval: -1})
+	for _, field := range []string{"Authority", "TenantID", "ClientID", "Resource", "PollInterval", "Certificates"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%v lacks %s", err, field)
+		}
+	}
+}
+
+func TestTokenAllocatesNothing(t *testing.T) {
+	k := heldKeeper()
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(10_000, func() { k.Token(ctx) }); n != 0 {
+		t.Errorf("%v allocations per call", n)
+	}
+}
+
+func heldKeeper() *Keeper {
+	k := &Keeper{}
+	k.held.Store(&held{"token", wall().Add(time.Hour)})
+	return k
+}
+
+func BenchmarkToken(b *testing.B) {
+	k, ctx := heldKeeper(), b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		k.Token(ctx)
+	}
+}
