@@ -153,7 +153,9 @@ func (p *Policy) JudgeReference(r soap.Reference) *Refusal {
 // JudgeAnchor decides about the client's own X-AnchorMailbox. With a list the
 // value must be a plain address for which there is an SMTP or a upn: entry, so
 // that a client may anchor at whom it may impersonate. Exchange's other forms
-// of an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused.
+// of an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit mode it
+// answers the same: a request for a mailbox off the list, which is forwarded
+// there, usually has an anchor off the list.
 func (p *Policy) JudgeAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil
