@@ -26,8 +26,8 @@ type Verdict struct {
 // injected is the identity that the proxy adds for an address. It says
 // SmtpAddress, since Exchange takes any of a mailbox's addresses there, while
 // PrimarySmtpAddress must be the primary one (ErrorNonPrimarySmtpAddress) and a
-// login name seldom is. Exchange 2007 did not know SmtpAddress; nor did it know
-// bearer tokens.
+// login name seldom is. The one version for which Microsoft's own client avoids
+// SmtpAddress, Exchange 2007, does not know bearer tokens.
 func injected(address string) soap.Identity {
 	return soap.Identity{Kind: soap.SmtpAddress, Value: address}
 }
@@ -133,10 +133,9 @@ func (p *Policy) choose(login string) (soap.Identity, *Refusal) {
 // element that holds anything but text, or nothing, is refused. In audit mode
 // it answers the same, for the caller to log.
 //
-// The code is ErrorAccessDenied, not that of a refused impersonation: Exchange
-// answers so where the impersonated user has no rights on another's mailbox,
-// and clients go on with the rest (a missing shared folder) instead of taking
-// their whole account for broken.
+// The code is ErrorAccessDenied, not that of a refused impersonation: it is
+// Exchange's word for a user without rights on another's mailbox, so that a
+// client need not take its whole account for broken.
 func (p *Policy) JudgeReference(r soap.Reference) *Refusal {
 	if !p.targets {
 		return nil

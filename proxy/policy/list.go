@@ -105,8 +105,8 @@ func isEncapsulated(local []byte) bool {
 }
 
 // isGUID reports whether s could be read as a GUID, rather too often than too
-// rarely: with dashes at the usual places whatever the digits are, or 32 of
-// what .NET's older parsers take for digits ("+" and "0x" included).
+// rarely: with dashes at the usual places whatever the digits are, or 32
+// hexadecimal digits, among which a lenient parser may take "+" and "0x".
 func isGUID(s []byte) bool {
 	if len(s) == 36 {
 		return s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
