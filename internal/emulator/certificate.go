@@ -1,0 +1,173 @@
+package emulator
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Format is how the vault renders a certificate's secret.
+type Format int
+
+const (
+	PFX          Format = iota // application/x-pkcs12, base64 of DER, empty password
+	PEM                        // application/x-pem-file
+	PFXUnlabeled               // PFX uploaded as a plain secret, without a content type
+	PEMUnlabeled               // PEM uploaded as a plain secret, without a content type
+)
+
+// CertOptions describe a certificate to make. The zero value is what a vault
+// makes by default: RSA 2048, self-signed, exportable as PFX.
+type CertOptions struct {
+	CommonName    string    // "HMA-Cert"
+	NotBefore     time.Time // an hour ago
+	NotAfter      time.Time // a year from NotBefore
+	Bits          int       // of RSA: 2048
+	EC            bool      // P-256 instead of RSA, which Entra does not take
+	NonExportable bool      // the vault's secret lacks the key; it still signs
+	Format        Format
+	Issued        bool // by an intermediate authority, which the secret includes
+	LeafLast      bool // with Issued: the secret lists the leaf after its issuer
+
+	// Key saves the time to make one; tests of many certificates share it.
+	Key crypto.Signer
+}
+
+// A Certificate is a key pair with its certificate.
+type Certificate struct {
+	Leaf    *x509.Certificate
+	Issuers []*x509.Certificate
+	Key     crypto.Signer
+
+	options CertOptions
+}
+
+// NewCertificate makes a key, if it is given none, and a certificate.
+func NewCertificate(o CertOptions) (*Certificate, error) {
+	o = o.withDefaults()
+	c := &Certificate{Key: o.Key, options: o}
+	var err error
+	if c.Key == nil {
+		if c.Key, err = o.newKey(); err != nil {
+			return nil, fmt.Errorf("emulator: certificate key: %w", err)
+		}
+	}
+	template := &x509.Certificate{
+		SerialNumber: serialNumber(),
+		Subject:      pkix.Name{CommonName: o.CommonName},
+		NotBefore:    o.NotBefore,
+		NotAfter:     o.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	parent, signer := template, c.Key
+	if o.Issued {
+		ca, err := newAuthority()
+		if err != nil {
+			return nil, fmt.Errorf("emulator: certificate issuer: %w", err)
+		}
+		parent, signer = ca.cert, ca.key
+		c.Issuers = []*x509.Certificate{ca.cert}
+	}
+	if c.Leaf, err = signCertificate(template, parent, c.Key.Public(), signer); err != nil {
+		return nil, fmt.Errorf("emulator: certificate: %w", err)
+	}
+	return c, nil
+}
+
+func (o CertOptions) withDefaults() CertOptions {
+	if o.CommonName == "" {
+		o.CommonName = "HMA-Cert"
+	}
+	if o.NotBefore.IsZero() {
+		o.NotBefore = time.Now().Add(-time.Hour)
+	}
+	if o.NotAfter.IsZero() {
+		o.NotAfter = o.NotBefore.AddDate(1, 0, 0)
+	}
+	if o.Bits == 0 {
+		o.Bits = 2048
+	}
+	return o
+}
+
+func (o CertOptions) newKey() (crypto.Signer, error) {
+	if o.EC {
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	return rsa.GenerateKey(rand.Reader, o.Bits)
+}
+
+// Thumbprint returns the SHA-1 of the certificate in upper-case hexadecimal,
+// as the portal shows it.
+func (c *Certificate) Thumbprint() string { return thumbprint(c.Leaf) }
+
+// ThumbprintSHA256 returns the SHA-256 of the certificate in upper-case
+// hexadecimal.
+func (c *Certificate) ThumbprintSHA256() string {
+	sum := sha256.Sum256(c.Leaf.Raw)
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+func thumbprint(cert *x509.Certificate) string {
+	sum := sha1.Sum(cert.Raw)
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+// chain returns leaf and issuers in the order of the secret.
+func (c *Certificate) chain() []*x509.Certificate {
+	leaf := []*x509.Certificate{c.Leaf}
+	if c.options.LeafLast {
+		return append(append([]*x509.Certificate{}, c.Issuers...), leaf...)
+	}
+	return append(leaf, c.Issuers...)
+}
+
+// PFX returns the certificate as PKCS#12 with an empty password, with the key
+// unless that is not exportable.
+func (c *Certificate) PFX() ([]byte, error) {
+	if c.options.NonExportable {
+		return encodePFX(nil, c.chain(), "")
+	}
+	return encodePFX(c.Key, c.chain(), "")
+}
+
+// PEM returns the certificate as PEM, after its key unless that is not
+// exportable.
+func (c *Certificate) PEM() ([]byte, error) {
+	var b bytes.Buffer
+	if !c.options.NonExportable {
+		der, err := x509.MarshalPKCS8PrivateKey(c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("emulator: private key: %w", err)
+		}
+		pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	for _, cert := range c.chain() {
+		pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	}
+	return b.Bytes(), nil
+}
+
+// secret returns the value and content type that the vault serves.
+func (c *Certificate) secret(format Format) (value, contentType string, err error) {
+	if format == PEM || format == PEMUnlabeled {
+		text, err := c.PEM()
+		return string(text), map[Format]string{PEM: "application/x-pem-file"}[format], err
+	}
+	der, err := c.PFX()
+	return base64.StdEncoding.EncodeToString(der), map[Format]string{PFX: "application/x-pkcs12"}[format], err
+}

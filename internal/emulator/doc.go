@@ -1,0 +1,29 @@
+// Package emulator plays the three services that an application needs to
+// reach a mailbox on Exchange Server by Hybrid Modern Authentication: Entra
+// ID, which issues tokens; Key Vault, which keeps the certificate; and
+// Exchange Web Services. Each is an [http.Handler] with knobs.
+//
+// Start with [New], then [Emulator.Start] for TLS listeners on loopback or
+// [Emulator.StartPipes] for in-memory ones that work in a testing/synctest
+// bubble. [Emulator.Client] reaches either. [Emulator.Env] has the settings
+// that an administrator would hand to the program under test.
+//
+// It is awkward on purpose. Entra verifies every assertion to the last claim
+// and refuses one that it has seen before; Exchange runs an operation as soon
+// as its element ends, whatever follows; it reads XML as leniently as .NET
+// does where .NET is lenient; subscriptions live on one of two back ends.
+// Every service can be made to fail in a [Fault]'s ways, and records each
+// request as a [Hop].
+//
+// It is useless in production. It listens on loopback only, makes new keys
+// and a new authority at every start, keeps everything in memory and hands
+// the vault's private keys to its caller.
+//
+// It is modelled on what Microsoft documents and on captured traffic, and it
+// imports the standard library alone, so that no mistake of the program under
+// test can stand on both sides of a test. Where the services' behaviour is
+// not public, a comment says so.
+//
+// Time is [time.Now] everywhere. There is no package state, nothing runs
+// before Start, and no goroutine outlives [Emulator.Close].
+package emulator

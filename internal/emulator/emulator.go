@@ -1,0 +1,245 @@
+package emulator
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// A Config describes the organisation to play. The zero value plays
+// contoso.com with the mailboxes alice, bob and ceo.
+type Config struct {
+	TenantID    string // "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47"
+	HMAAppID    string // the application that may open mailboxes
+	VaultAppID  string // the application that may read the vault
+	VaultSecret string // its client secret
+	CertName    string // "HMA-Cert", the certificate's name in the vault
+
+	// Mailboxes are primary SMTP addresses; the user principal names are the
+	// same. Exchange.AddMailbox knows mailboxes with aliases.
+	Mailboxes []string
+
+	TokenLifetime time.Duration // one hour
+	RefreshIn     bool          // tokens come with refresh_in, half their lifetime
+
+	// EntraURL, VaultURL and ExchangeURL are scheme and host as clients know
+	// them. Empty means the service's own listener, or before Start a name
+	// such as https://mail.contoso.com. Where one differs from its listener,
+	// clients must be told to connect elsewhere; Emulator.Client knows.
+	EntraURL, VaultURL, ExchangeURL string
+
+	// Resource is the service principal name under which Exchange is
+	// registered in Entra: its URL by default.
+	Resource string
+
+	// Cert is the first certificate, uploaded to the vault and registered in
+	// Entra by New. Nil means a fresh RSA 2048 one, valid for a year.
+	Cert *Certificate
+
+	// Observe, when set, is called at the end of every request to any of the
+	// services, by the goroutine that served it.
+	Observe func(Hop)
+}
+
+// An Emulator is the three services with what they share: an authority for
+// their TLS certificates, and a lifetime. It is safe for concurrent use.
+type Emulator struct {
+	config   Config
+	ca       *authority
+	cert     *Certificate
+	entra    *Entra
+	vault    *KeyVault
+	exchange *Exchange
+
+	mu      sync.Mutex
+	closed  bool
+	done    chan struct{} // closed by Close
+	running sync.WaitGroup
+}
+
+// New makes the keys and the first certificate, uploads it to the vault and
+// registers it in Entra. It listens nowhere: see Start, StartPipes and
+// Service.Serve.
+func New(config Config) (*Emulator, error) {
+	e := &Emulator{config: config.withDefaults(), done: make(chan struct{})}
+	var err error
+	if e.ca, err = newAuthority(); err != nil {
+		return nil, fmt.Errorf("emulator: certificate authority: %w", err)
+	}
+	if e.cert = config.Cert; e.cert == nil {
+		if e.cert, err = NewCertificate(CertOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	e.entra = newEntra(e)
+	e.vault = newKeyVault(e)
+	e.exchange = newExchange(e)
+	e.vault.Upload(e.config.CertName, e.cert)
+	e.entra.Register(e.cert)
+	return e, nil
+}
+
+func (c Config) withDefaults() Config {
+	fallback := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	fallback(&c.TenantID, "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47")
+	fallback(&c.HMAAppID, "6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611")
+	fallback(&c.VaultAppID, "b87c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26")
+	fallback(&c.VaultSecret, "fake~vault.secret-"+randomHex(8))
+	fallback(&c.CertName, "HMA-Cert")
+	if c.Mailboxes == nil {
+		c.Mailboxes = []string{"alice@contoso.com", "bob@contoso.com", "ceo@contoso.com"}
+	}
+	if c.TokenLifetime == 0 {
+		c.TokenLifetime = time.Hour
+	}
+	return c
+}
+
+// Entra returns the identity provider.
+func (e *Emulator) Entra() *Entra { return e.entra }
+
+// KeyVault returns the vault.
+func (e *Emulator) KeyVault() *KeyVault { return e.vault }
+
+// Exchange returns the mail server.
+func (e *Emulator) Exchange() *Exchange { return e.exchange }
+
+// Certificate returns the first certificate: the one that New uploaded.
+func (e *Emulator) Certificate() *Certificate { return e.cert }
+
+// Config returns the configuration with its defaults filled in.
+func (e *Emulator) Config() Config { return e.config }
+
+func (e *Emulator) services() []*Service {
+	return []*Service{&e.entra.Service, &e.vault.Service, &e.exchange.Service}
+}
+
+// Start opens a TLS listener for each service on a free port of 127.0.0.1.
+func (e *Emulator) Start() error {
+	return e.start(func(string) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
+}
+
+// StartPipes serves TLS over in-memory connections, which Client opens. In a
+// testing/synctest bubble these block durably, as sockets do not.
+func (e *Emulator) StartPipes() error {
+	return e.start(func(name string) (net.Listener, error) { return newPipeListener(name), nil })
+}
+
+func (e *Emulator) start(listen func(name string) (net.Listener, error)) error {
+	for _, s := range e.services() {
+		if err := s.open(listen); err != nil {
+			e.Close()
+			return fmt.Errorf("emulator: %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// Close ends every connection and waits for all that the emulator started.
+func (e *Emulator) Close() {
+	e.mu.Lock()
+	if !e.closed {
+		e.closed = true
+		close(e.done)
+	}
+	e.mu.Unlock()
+	for _, s := range e.services() {
+		s.shut()
+	}
+	e.running.Wait()
+}
+
+var errClosed = errors.New("the emulator is closed")
+
+// enter counts a goroutine that Close must wait for.
+func (e *Emulator) enter() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	e.running.Add(1)
+	return nil
+}
+
+// CAPEM returns the certificate of the authority that signs the services'
+// TLS certificates, for the client's roots.
+func (e *Emulator) CAPEM() []byte { return e.ca.pem() }
+
+// TLSConfig returns a server configuration with a new certificate for the
+// names, loopback addresses included. It offers HTTP/1.1 only.
+func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) { return e.ca.serverConfig(names) }
+
+// Client returns an HTTP client that trusts the emulator's authority and
+// connects to a service wherever it listens, whatever its URL says. It
+// follows no redirects. The caller ends it with CloseIdleConnections.
+func (e *Emulator) Client() *http.Client {
+	return &http.Client{Transport: e.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+}
+
+// Transport returns a new transport for Client, or for a caller's own.
+func (e *Emulator) Transport() *http.Transport {
+	roots := x509.NewCertPool()
+	roots.AddCert(e.ca.cert)
+	return &http.Transport{DialContext: e.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}}
+}
+
+// DialContext connects to the service whose URL or listener has that host and
+// port, and to nothing else.
+func (e *Emulator) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	for _, s := range e.services() {
+		if u, err := url.Parse(s.URL()); (err == nil && hostPort(u) == address) || s.listensAt(address) {
+			return s.dial(ctx)
+		}
+	}
+	return nil, fmt.Errorf("emulator: no service at %s", address)
+}
+
+func hostPort(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), "443")
+}
+
+// Env returns the settings of a program that uses the three services, by the
+// names of its environment variables. The authority's certificate is not
+// among them: write CAPEM to a file and name that in HMA_CA_FILE.
+func (e *Emulator) Env() map[string]string {
+	env := map[string]string{
+		"HMA_EWS_URL":                 e.exchange.URL() + "/EWS/Exchange.asmx",
+		"HMA_RESOURCE_ID":             e.Resource(),
+		"HMA_TENANT_ID":               e.config.TenantID,
+		"HMA_APP_ID":                  e.config.HMAAppID,
+		"HMA_KEY_VAULT_URI":           e.vault.URL(),
+		"HMA_KEY_VAULT_CERT_NAME":     e.config.CertName,
+		"HMA_KEY_VAULT_APP_ID":        e.config.VaultAppID,
+		"HMA_KEY_VAULT_CLIENT_SECRET": e.config.VaultSecret,
+		"HMA_AUTHORITY_HOST":          e.entra.URL(),
+	}
+	if addr := e.exchange.Addr(); addr != "" && e.config.ExchangeURL != "" {
+		env["HMA_EWS_CONNECT"] = addr
+	}
+	return env
+}
+
+// Resource returns the name under which Exchange is registered in Entra.
+func (e *Emulator) Resource() string {
+	if e.config.Resource != "" {
+		return e.config.Resource
+	}
+	return e.exchange.URL()
+}

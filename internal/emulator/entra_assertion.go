@@ -1,0 +1,110 @@
+package emulator
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxAssertionLifetime is the day that Entra allows between nbf and exp at
+// most; assertions should live five to ten minutes.
+const maxAssertionLifetime = 24 * time.Hour
+
+// checkAssertion verifies a client assertion as RFC 7523 has it and Entra
+// documents it: signed with a registered certificate, for this endpoint, by
+// and about the client, in time. Entra documents no memory of identifiers;
+// this one has it, since the RFC allows that and clients must cope.
+func (n *Entra) checkAssertion(r *http.Request, app application, assertion string) *refusal {
+	j, err := parseJWT(assertion)
+	if err != nil {
+		return refusalOf(50027, "JWT token is invalid or malformed.")
+	}
+	cert, f := n.assertionCert(j, app)
+	if f != nil {
+		return f
+	}
+	public, ok := cert.Leaf.PublicKey.(*rsa.PublicKey)
+	if !ok || j.verify(public) != nil {
+		return refusalOf(700027, fmt.Sprintf("The certificate with identifier used to sign the client assertion is registered on application, but the signature is invalid. [Reason - The key was found, but signature verification failed., Thumbprint of key used by client: '%s'.]", cert.Thumbprint()))
+	}
+	now := n.now()
+	if now.Before(cert.Leaf.NotBefore) || now.After(cert.Leaf.NotAfter) {
+		return refusalOf(1000502, "")
+	}
+	return n.checkClaims(r, app, j)
+}
+
+// assertionCert finds the registered certificate that the header names.
+func (n *Entra) assertionCert(j *jwt, app application) (*Certificate, *refusal) {
+	match, shown, ok := thumbprintMatcher(j.header)
+	if !ok {
+		return nil, refusalOf(50027, "JWT token is invalid or malformed: the header names no certificate.")
+	}
+	for _, reg := range app.certs {
+		if match(reg.cert.Leaf.Raw) && reg.visible() {
+			return reg.cert, nil
+		}
+	}
+	return nil, refusalOf(700027, fmt.Sprintf("The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found., Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]", shown, app.id))
+}
+
+// thumbprintMatcher reads "x5t#S256" or else "x5t".
+func thumbprintMatcher(header map[string]any) (match func(der []byte) bool, shown string, ok bool) {
+	for _, name := range []string{"x5t#S256", "x5t"} {
+		text, _ := header[name].(string)
+		want, valid := decodeThumbprint(text)
+		if text == "" || !valid {
+			continue
+		}
+		match = func(der []byte) bool {
+			long, short := sha256.Sum256(der), sha1.Sum(der)
+			return bytes.Equal(want, long[:]) && name == "x5t#S256" || bytes.Equal(want, short[:]) && name == "x5t"
+		}
+		return match, strings.ToUpper(hex.EncodeToString(want)), true
+	}
+	return nil, "", false
+}
+
+// checkClaims checks what a verified assertion says.
+func (n *Entra) checkClaims(r *http.Request, app application, j *jwt) *refusal {
+	base := self(r) + "/"
+	endpoint, v2, id := "/oauth2/v2.0/token", "/v2.0", n.emulator.config.TenantID
+	aud := j.text("aud")
+	if aud != base+id+endpoint && aud != base+id+v2 && !strings.EqualFold(aud, self(r)+r.URL.Path) {
+		return refusalOf(700023, "")
+	}
+	if j.text("iss") != app.id || j.text("sub") != app.id {
+		return refusalOf(700021, "")
+	}
+	if f := n.checkLifetime(j); f != nil {
+		return f
+	}
+	jti := j.text("jti")
+	if jti == "" {
+		return refusalOf(50027, "JWT token is invalid or malformed: the 'jti' claim is missing.")
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.seen[jti] {
+		return refusalOf(50027, "JWT token is invalid or malformed: the 'jti' claim was used before.")
+	}
+	n.seen[jti] = true
+	return nil
+}
+
+// checkLifetime allows no clock skew at all, less than Entra does.
+func (n *Entra) checkLifetime(j *jwt) *refusal {
+	now := n.now()
+	from, ok1 := j.instant("nbf")
+	until, ok2 := j.instant("exp")
+	if !ok1 || !ok2 || now.Before(from) || !now.Before(until) || until.Sub(from) > maxAssertionLifetime {
+		return refusalOf(700024, fmt.Sprintf("Client assertion is not within its valid time range. Current time: %s, assertion valid from %s, expiry time of assertion %s. Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials .", assertionTime(now), assertionTime(from), assertionTime(until)))
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package emulator
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// exchangeAppID is the identifier of "Office 365 Exchange Online" in every
+// tenant, under which Exchange Server is registered too.
+const exchangeAppID = "00000002-0000-0ff1-ce00-000000000000"
+
+// Exchange is a mail server with two back ends behind one front end.
+type Exchange struct {
+	Service
+
+	mu             sync.Mutex
+	mailboxes      []*mailbox
+	subscriptions  map[string]*subscription
+	executed       map[string]int // by operation
+	grants         map[[2]string]bool
+	revoked        map[string]bool
+	revokedUpTo    int // tokens issued before
+	trusted        int // of Entra's signing keys; 0 until the first request
+	strictAffinity bool
+	turn           int // of the back end, with strict affinity
+	attachmentSize int64
+	changes        int
+}
+
+func newExchange(e *Emulator) *Exchange {
+	x := &Exchange{
+		subscriptions:  map[string]*subscription{},
+		executed:       map[string]int{},
+		grants:         map[[2]string]bool{},
+		revoked:        map[string]bool{},
+		attachmentSize: 1 << 10,
+	}
+	x.name, x.public, x.standIn = "exchange", e.config.ExchangeURL, "https://mail.contoso.com"
+	x.emulator, x.answer = e, x.serve
+	for _, address := range e.config.Mailboxes {
+		x.AddMailbox(Mailbox{Primary: address})
+	}
+	return x
+}
+
+// Executed returns how often an operation ran, by the local name of the
+// Body's element: side effects, where it has any, happened so many times.
+func (x *Exchange) Executed(operation string) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.executed[operation]
+}
+
+// Permit gives the user of one mailbox full access to another, by primary
+// addresses. Without it a request that acts as the user finds the other's
+// folders denied.
+func (x *Exchange) Permit(user, owner string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.grants[[2]string{strings.ToLower(user), strings.ToLower(owner)}] = true
+}
+
+// SetStrictAffinity sends every request without an X-BackEndOverrideCookie to
+// the next back end in turn, instead of the anchor mailbox's.
+func (x *Exchange) SetStrictAffinity(on bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.strictAffinity = on
+}
+
+// SetAttachmentSize sets the size of every attachment that GetAttachment
+// returns, in bytes of base64.
+func (x *Exchange) SetAttachmentSize(n int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.attachmentSize = n
+}
+
+func (x *Exchange) domain() string {
+	if list := x.emulator.config.Mailboxes; len(list) > 0 {
+		_, domain, _ := strings.Cut(list[0], "@")
+		return domain
+	}
+	return "contoso.com"
+}
+
+// serve routes as IIS does: by path, in any letter case, after the token.
+func (x *Exchange) serve(w http.ResponseWriter, r *http.Request, rec *record) {
+	requestID := newGUID()
+	h := w.Header()
+	h.Set("Server", "Microsoft-IIS/10.0")
+	h.Set("request-id", requestID)
+	h.Set("X-FEServer", "EX01")
+	h.Set("X-Powered-By", "ASP.NET")
+	h.Set("Cache-Control", "private")
+	if id := r.Header.Get("client-request-id"); id != "" && strings.EqualFold(r.Header.Get("return-client-request-id"), "true") {
+		h.Set("client-request-id", id)
+	}
+	if d := x.authenticate(r); d != nil {
+		x.challenge(w, r, d)
+		return
+	}
+	switch path := strings.ToLower(r.URL.Path); {
+	case path == "/ews/exchange.asmx" && r.Method == http.MethodPost:
+		x.soap(w, r, rec)
+	case path == "/ews/exchange.asmx" && strings.EqualFold(r.URL.RawQuery, "wsdl") && r.Method == http.MethodGet:
+		x.document(w, "services.wsdl")
+	case path == "/ews/exchange.asmx" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		http.Redirect(w, r, "/EWS/Services.wsdl", http.StatusFound)
+	case strings.HasPrefix(path, "/ews/") && r.Method == http.MethodGet:
+		x.document(w, strings.TrimPrefix(path, "/ews/"))
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// document serves stand-ins for the service description: well-formed, with
+// the right names, and nowhere near complete.
+func (x *Exchange) document(w http.ResponseWriter, name string) {
+	text, ok := map[string]string{
+		"services.wsdl": `<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="` + nsMessages + `"><wsdl:types><xs:schema><xs:import namespace="` + nsMessages + `" schemaLocation="messages.xsd"/></xs:schema></wsdl:types></wsdl:definitions>`,
+		"messages.xsd":  `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="` + nsMessages + `" elementFormDefault="qualified"><xs:import namespace="` + nsTypes + `" schemaLocation="types.xsd"/></xs:schema>`,
+		"types.xsd":     `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="` + nsTypes + `" elementFormDefault="qualified"/>`,
+	}[name]
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	fmt.Fprint(w, xmlDeclaration+text)
+}
+
+// soap reads an envelope, runs its operation and writes the answer. The
+// operation runs when its element has ended: what follows in the document
+// is read later, and cannot undo it.
+func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *record) {
+	if !textXML(r) {
+		w.WriteHeader(http.StatusUnsupportedMediaType)
+		return
+	}
+	env := newEnvelope(r.Body)
+	head, err := env.readHead()
+	rec.note(func(h *Hop) { h.MailboxSeen, h.Mailbox = head.seen, head.identity.value })
+	if err != nil {
+		x.unreadable(w, r, err)
+		return
+	}
+	c := &call{x: x, r: r, head: head}
+	user, f := x.impersonated(head)
+	c.user = user
+	x.route(w, c)
+	c.op, err = env.readOperation()
+	if err != nil {
+		x.unreadable(w, r, err)
+		return
+	}
+	rec.note(func(h *Hop) { h.Operation = c.op.name.Local })
+	respond := c.run(f, rec)
+	sum := env.finish()
+	rec.note(func(h *Hop) { h.BodySHA256, h.Trailer = sum, r.Trailer.Clone() })
+	respond(w)
+}
+
+// unreadable answers a document that is broken; where the connection itself
+// broke there is nobody to answer.
+func (x *Exchange) unreadable(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if f, ok := err.(*fault); ok {
+		f.write(w)
+		return
+	}
+	(&fault{code: "ErrorSchemaValidation", text: "The request failed schema validation: " + err.Error()}).write(w)
+}
+
+// textXML reports whether the request is SOAP 1.1 in UTF-8, uncompressed: all
+// that the binding takes.
+func textXML(r *http.Request) bool {
+	media, params, _ := strings.Cut(strings.ToLower(r.Header.Get("Content-Type")), ";")
+	charset := strings.Trim(strings.TrimPrefix(strings.TrimSpace(params), "charset="), `"`)
+	return strings.TrimSpace(media) == "text/xml" && (charset == "" || charset == "utf-8") && r.Header.Get("Content-Encoding") == ""
+}
+
+// route picks the back end and sets the cookies of the front end.
+func (x *Exchange) route(w http.ResponseWriter, c *call) {
+	anchor := c.r.Header.Get("X-AnchorMailbox")
+	if c.user != nil && anchor == "" {
+		anchor = c.user.Primary
+	}
+	c.backEnd = x.backEndFor(anchor)
+	override, err := c.r.Cookie("X-BackEndOverrideCookie")
+	affine := strings.EqualFold(c.r.Header.Get("X-PreferServerAffinity"), "true")
+	if err == nil && affine {
+		if name, _, _ := strings.Cut(override.Value, "."); name == "EX01" || name == "EX02" {
+			c.backEnd = name
+		}
+	}
+	c.offerAffinity = affine && err != nil
+	h := w.Header()
+	h.Set("X-CalculatedBETarget", strings.ToLower(c.backEnd)+"."+x.domain())
+	h.Set("X-DiagInfo", c.backEnd)
+	if _, err := c.r.Cookie("exchangecookie"); err != nil {
+		h.Add("Set-Cookie", "exchangecookie="+randomHex(16)+"; path=/; HttpOnly")
+	}
+	expires := x.now().Add(10 * time.Minute).UTC().Format(http.TimeFormat)
+	h.Add("Set-Cookie", fmt.Sprintf("X-BackEndCookie=%s=%s; expires=%s; path=/EWS; secure; HttpOnly", anchor, randomHex(12), expires))
+}
+
+// backEndFor spreads mailboxes over the back ends by their position, and
+// unknown addresses by hash.
+func (x *Exchange) backEndFor(anchor string) string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	names := [2]string{"EX01", "EX02"}
+	if x.strictAffinity {
+		x.turn++
+		return names[x.turn%2]
+	}
+	for i, m := range x.mailboxes {
+		if strings.EqualFold(m.Primary, anchor) {
+			return names[i%2]
+		}
+	}
+	h := fnv.New32a()
+	h.Write([]byte(strings.ToLower(anchor)))
+	return names[h.Sum32()%2]
+}

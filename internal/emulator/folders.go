@@ -1,0 +1,109 @@
+package emulator
+
+import (
+	"fmt"
+	"strings"
+)
+
+// resolve finds the folder that a FolderId or DistinguishedFolderId names, if
+// the user may open it.
+func (c *call) resolve(id *node) (*folder, *result) {
+	owner, name := c.user, ""
+	switch id.name.Local {
+	case "DistinguishedFolderId":
+		name = strings.ToLower(id.attribute("", "Id"))
+		if address := id.value("Mailbox", "EmailAddress"); address != "" {
+			owner = c.x.byAddress(address)
+		}
+	case "FolderId":
+		if parts := parseID(id.attribute("", "Id")); len(parts) == 3 && parts[0] == "F" {
+			owner, name = c.x.byGUID(parts[1]), parts[2]
+		} else {
+			r := failed("ErrorInvalidIdMalformed", "Id is malformed.")
+			return nil, &r
+		}
+	default:
+		r := failed("ErrorInvalidRequest", "The request is invalid.")
+		return nil, &r
+	}
+	if owner == nil {
+		r := failed("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
+		return nil, &r
+	}
+	return c.open(owner, name)
+}
+
+func (c *call) open(owner *mailbox, name string) (*folder, *result) {
+	if !c.mayOpen(owner) {
+		r := denied()
+		return nil, &r
+	}
+	for _, f := range owner.folders {
+		if f.name == name {
+			return f, nil
+		}
+	}
+	r := failed("ErrorFolderNotFound", "The specified folder could not be found in the store.")
+	return nil, &r
+}
+
+// mayOpen judges by the rights of the user whom the request acts as: the
+// application's own are spent on becoming that user.
+func (c *call) mayOpen(owner *mailbox) bool {
+	return owner == c.user || c.x.grants[[2]string{strings.ToLower(c.user.Primary), strings.ToLower(owner.Primary)}]
+}
+
+func (x *Exchange) byAddress(address string) *mailbox {
+	for _, m := range x.mailboxes {
+		if m.has(address) {
+			return m
+		}
+	}
+	return nil
+}
+
+func (x *Exchange) byGUID(guid string) *mailbox {
+	for _, m := range x.mailboxes {
+		if m.GUID == guid {
+			return m
+		}
+	}
+	return nil
+}
+
+func (c *call) getFolder() response {
+	var results []result
+	for _, id := range c.op.children("FolderIds") {
+		f, bad := c.resolve(id)
+		if bad != nil {
+			bad.inner = "<m:Folders/>"
+			results = append(results, *bad)
+			continue
+		}
+		results = append(results, result{inner: "<m:Folders>" + f.xml() + "</m:Folders>"})
+	}
+	return replies("GetFolder", results)
+}
+
+func (f *folder) xml() string {
+	count := 0
+	for _, i := range f.owner.items {
+		if i.folder == f {
+			count++
+		}
+	}
+	return fmt.Sprintf(`<t:%s><t:FolderId Id="%s" ChangeKey="AQAAAA=="/><t:DisplayName>%s</t:DisplayName><t:TotalCount>%d</t:TotalCount><t:ChildFolderCount>0</t:ChildFolderCount><t:UnreadCount>0</t:UnreadCount></t:%[1]s>`,
+		f.element(), f.id, esc(f.display), count)
+}
+
+func (f *folder) element() string {
+	switch f.name {
+	case "calendar":
+		return "CalendarFolder"
+	case "contacts":
+		return "ContactsFolder"
+	case "tasks":
+		return "TasksFolder"
+	}
+	return "Folder"
+}

@@ -1,0 +1,155 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"strings"
+)
+
+// A head is what precedes the Body, read twice by readers that share nothing
+// but the tokeniser: in document order, and into structs, as .NET does it.
+type head struct {
+	blocks   []*node
+	seen     string   // whom the document names first
+	identity identity // whom .NET would find
+	present  bool     // there is an ExchangeImpersonation
+}
+
+// An identity is one of the four forms of a ConnectingSID.
+type identity struct{ form, value string }
+
+// look is the document-order reader: the first text of a ConnectingSID.
+func (h *head) look() {
+	for _, block := range h.blocks {
+		if block.name.Local != "ExchangeImpersonation" {
+			continue
+		}
+		for _, sid := range block.kids {
+			for _, kid := range sid.kids {
+				if text := strings.TrimSpace(kid.text); text != "" {
+					h.seen = text
+					return
+				}
+			}
+		}
+	}
+}
+
+// netEnvelope is the struct that the head is unmarshalled into.
+type netEnvelope struct {
+	XMLName xml.Name `xml:"http://schemas.xmlsoap.org/soap/envelope/ Envelope"`
+	Header  struct {
+		Impersonation []struct {
+			ConnectingSID struct {
+				PrincipalName      string `xml:"http://schemas.microsoft.com/exchange/services/2006/types PrincipalName"`
+				SID                string `xml:"http://schemas.microsoft.com/exchange/services/2006/types SID"`
+				PrimarySmtpAddress string `xml:"http://schemas.microsoft.com/exchange/services/2006/types PrimarySmtpAddress"`
+				SmtpAddress        string `xml:"http://schemas.microsoft.com/exchange/services/2006/types SmtpAddress"`
+			} `xml:"http://schemas.microsoft.com/exchange/services/2006/types ConnectingSID"`
+		} `xml:"http://schemas.microsoft.com/exchange/services/2006/types ExchangeImpersonation"`
+	} `xml:"http://schemas.xmlsoap.org/soap/envelope/ Header"`
+}
+
+// unmarshal is the other reader. It takes the first form that is not empty,
+// in the order of Exchange's own source of identities, not the document's;
+// that order is not documented.
+func (h *head) unmarshal(raw []byte) error {
+	var env netEnvelope
+	d := xml.NewDecoder(bytes.NewReader(raw))
+	d.Strict = false // the elements that are still open end with the input
+	d.AutoClose = nil
+	if err := d.Decode(&env); err != nil && len(env.Header.Impersonation) == 0 && !cutShort(err) {
+		return err
+	}
+	for _, i := range env.Header.Impersonation {
+		h.present = true
+		c := i.ConnectingSID
+		for _, id := range []identity{
+			{"PrincipalName", c.PrincipalName}, {"SID", c.SID},
+			{"PrimarySmtpAddress", c.PrimarySmtpAddress}, {"SmtpAddress", c.SmtpAddress},
+		} {
+			if id.value = strings.TrimSpace(id.value); id.value != "" && h.identity.value == "" {
+				h.identity = id
+			}
+		}
+	}
+	return nil
+}
+
+// cutShort reports whether an error is that of the head's missing end.
+func cutShort(err error) bool {
+	syntax, ok := err.(*xml.SyntaxError)
+	return ok && strings.Contains(syntax.Msg, "unexpected EOF")
+}
+
+// judge returns the fault of a header that contradicts itself.
+func (h *head) judge() *fault {
+	count := map[string]int{}
+	for _, b := range h.blocks {
+		count[b.name.Local]++
+		if count[b.name.Local] > 1 {
+			return &fault{code: "ErrorDuplicateSOAPHeader", text: fmt.Sprintf("The request contains duplicate SOAP headers: %s.", b.name.Local)}
+		}
+		if !knownHeader(b.name) && b.attribute(nsSoap, "mustUnderstand") == "1" {
+			return &fault{code: "ErrorInvalidRequest", text: "A header that must be understood is not."}
+		}
+	}
+	if h.present && count["SerializedSecurityContext"]+count["OpenAsAdminOrSystemService"] > 0 {
+		return &fault{code: "ErrorMoreThanOneAccessModeSpecified", text: "More than one access mode was specified."}
+	}
+	return nil
+}
+
+func knownHeader(n xml.Name) bool {
+	switch n.Local {
+	case "RequestServerVersion", "ExchangeImpersonation", "MailboxCulture", "TimeZoneContext", "DateTimePrecision",
+		"SerializedSecurityContext", "OpenAsAdminOrSystemService", "ManagementRole", "ProxyRequestTypeHeader":
+		return n.Space == nsTypes
+	}
+	return false
+}
+
+func (n *node) attribute(space, local string) string {
+	for _, a := range n.attr {
+		if a.Name.Local == local && (a.Name.Space == space) {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// find returns the first element along a path of local names, or nil. It may
+// be called on nil.
+func (n *node) find(path ...string) *node {
+	for _, local := range path {
+		if n == nil {
+			return nil
+		}
+		var next *node
+		for _, kid := range n.kids {
+			if kid.name.Local == local {
+				next = kid
+				break
+			}
+		}
+		n = next
+	}
+	return n
+}
+
+// value returns the trimmed text at a path, or "".
+func (n *node) value(path ...string) string {
+	if found := n.find(path...); found != nil {
+		return strings.TrimSpace(found.text)
+	}
+	return ""
+}
+
+// children returns the elements below a path.
+func (n *node) children(path ...string) []*node {
+	if found := n.find(path...); found != nil {
+		return found.kids
+	}
+	return nil
+}

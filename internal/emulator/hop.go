@@ -1,0 +1,185 @@
+package emulator
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// A Hop is one request to one service, as that service saw it.
+type Hop struct {
+	Service  string // "entra", "vault", "exchange"
+	Time     time.Time
+	Duration time.Duration // 0 while the request is under way
+	Method   string
+	Path     string // escaped, as sent
+	Query    string
+	Host     string
+	Proto    string
+	Header   http.Header // as received, Authorization included
+	Trailer  http.Header
+	Bytes    int64 // of the body that were read
+	Complete bool  // the body was read to its end
+	Status   int   // of the answer; 0 for none
+	Sent     int64 // bytes of the answer's body
+
+	Form   url.Values // Entra: the token request, secrets included
+	AADSTS int        // Entra: the refusal, or 0
+
+	Operation   string // Exchange: local name of the Body's element
+	BodySHA256  string // Exchange: of the envelope from "<Body" to the end of "</Body>"
+	Mailbox     string // Exchange: whom it acted as, the first non-empty of the four forms as .NET reads them
+	MailboxSeen string // Exchange: whom the document names first, by a reader of its own
+	Executed    bool   // Exchange: the operation ran
+}
+
+// A record is a Hop in the making. The serving goroutine alone writes fault;
+// the Hop is guarded by the service's mutex.
+type record struct {
+	service *Service
+	hop     Hop
+	fault   Fault
+}
+
+// note changes the hop under the lock.
+func (r *record) note(change func(*Hop)) {
+	r.service.mu.Lock()
+	defer r.service.mu.Unlock()
+	change(&r.hop)
+}
+
+// maxRecords bounds the memory of a long demo; older hops are forgotten.
+const maxRecords = 10_000
+
+func (s *Service) begin(r *http.Request) *record {
+	rec := &record{service: s, hop: Hop{
+		Service: s.name,
+		Time:    time.Now(),
+		Method:  r.Method,
+		Path:    r.URL.EscapedPath(),
+		Query:   r.URL.RawQuery,
+		Host:    r.Host,
+		Proto:   r.Proto,
+		Header:  r.Header.Clone(),
+	}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	if len(s.records) >= maxRecords {
+		s.records = slices.Delete(s.records, 0, maxRecords/10)
+	}
+	s.records = append(s.records, rec)
+	return rec
+}
+
+func (s *Service) finish(rec *record, body *meteredBody, out *meteredWriter) {
+	var hop Hop
+	rec.note(func(h *Hop) {
+		h.Duration = max(time.Since(h.Time), 1)
+		h.Bytes, h.Complete = body.n, body.complete()
+		h.Status, h.Sent = out.status, out.n
+		hop = h.clone()
+	})
+	if observe := s.emulator.config.Observe; observe != nil {
+		observe(hop)
+	}
+}
+
+func (h Hop) clone() Hop {
+	h.Header, h.Trailer = h.Header.Clone(), h.Trailer.Clone()
+	h.Form = maps.Clone(h.Form)
+	return h
+}
+
+// Hops returns the requests so far, oldest first, those under way included.
+func (s *Service) Hops() []Hop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hops := make([]Hop, len(s.records))
+	for i, rec := range s.records {
+		hops[i] = rec.hop.clone()
+	}
+	return hops
+}
+
+// LastHop returns the newest request, or the zero Hop.
+func (s *Service) LastHop() Hop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.records) == 0 {
+		return Hop{}
+	}
+	return s.records[len(s.records)-1].hop.clone()
+}
+
+// Count returns the number of requests since the last ClearHops.
+func (s *Service) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
+// ClearHops forgets the requests so far.
+func (s *Service) ClearHops() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records, s.count = nil, 0
+}
+
+// A meteredBody counts what a handler reads of a request's body.
+type meteredBody struct {
+	io.ReadCloser
+	n     int64
+	empty bool
+	err   error
+}
+
+func (b *meteredBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	if err != nil && b.err == nil {
+		b.err = err
+	}
+	return n, err
+}
+
+func (b *meteredBody) complete() bool { return b.empty || b.err == io.EOF }
+
+// A meteredWriter notes an answer's status and size, and breaks it off at
+// limit bytes unless that is negative.
+type meteredWriter struct {
+	http.ResponseWriter
+	status int
+	n      int64
+	limit  int64
+}
+
+func (w *meteredWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *meteredWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	cut := w.limit >= 0 && w.n+int64(len(p)) > w.limit
+	if cut {
+		p = p[:max(0, w.limit-w.n)]
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.n += int64(n)
+	if cut {
+		http.NewResponseController(w.ResponseWriter).Flush() // what there is must arrive
+		panic(http.ErrAbortHandler)
+	}
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *meteredWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,173 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A Mailbox is one that Exchange has. Empty fields are made up.
+type Mailbox struct {
+	Primary string   // primary SMTP address
+	UPN     string   // user principal name: the primary address
+	SID     string   // S-1-5-21-…
+	GUID    string   // its ExchangeGuid
+	Aliases []string // further SMTP addresses
+}
+
+type mailbox struct {
+	Mailbox
+	folders []*folder
+	items   map[string]*item // by identifier
+}
+
+// A folder is a distinguished one; there are no others.
+type folder struct {
+	id, name, display, class string
+	owner                    *mailbox
+	log                      []change
+}
+
+type item struct {
+	id, subject, body, class string
+	folder                   *folder
+	version                  int
+	size                     int64
+	created                  time.Time
+}
+
+// A change is an entry of a folder's history, for SyncFolderItems.
+type change struct {
+	seq    int
+	kind   string // Create, Update, Delete
+	itemID string
+}
+
+// AddMailbox adds a mailbox and returns it with what was made up.
+func (x *Exchange) AddMailbox(m Mailbox) Mailbox {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if m.UPN == "" {
+		m.UPN = m.Primary
+	}
+	if m.SID == "" {
+		m.SID = fmt.Sprintf("S-1-5-21-1004336348-1177238915-682003330-%d", 1101+len(x.mailboxes))
+	}
+	if m.GUID == "" {
+		m.GUID = newGUID()
+	}
+	box := &mailbox{Mailbox: m, items: map[string]*item{}}
+	for _, f := range [][3]string{
+		{"msgfolderroot", "Top of Information Store", "IPF.Note"}, {"root", "Root", "IPF"},
+		{"inbox", "Inbox", "IPF.Note"}, {"sentitems", "Sent Items", "IPF.Note"},
+		{"drafts", "Drafts", "IPF.Note"}, {"outbox", "Outbox", "IPF.Note"},
+		{"deleteditems", "Deleted Items", "IPF.Note"}, {"junkemail", "Junk Email", "IPF.Note"},
+		{"calendar", "Calendar", "IPF.Appointment"}, {"contacts", "Contacts", "IPF.Contact"}, {"tasks", "Tasks", "IPF.Task"},
+	} {
+		box.folders = append(box.folders, &folder{id: opaqueID("F", m.GUID, f[0]), name: f[0], display: f[1], class: f[2], owner: box})
+	}
+	x.mailboxes = append(x.mailboxes, box)
+	return m
+}
+
+// Mailboxes returns the mailboxes that Exchange has.
+func (x *Exchange) Mailboxes() []Mailbox {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var list []Mailbox
+	for _, m := range x.mailboxes {
+		list = append(list, m.Mailbox)
+	}
+	return list
+}
+
+// opaqueID is an identifier in the manner of Exchange: base64 that says
+// nothing to a reader, yet names the mailbox.
+func opaqueID(parts ...string) string {
+	return base64.StdEncoding.EncodeToString([]byte("AAMk" + strings.Join(parts, "|")))
+}
+
+func parseID(id string) (parts []string) {
+	b, err := base64.StdEncoding.DecodeString(id)
+	if err != nil {
+		return nil
+	}
+	text, ok := strings.CutPrefix(string(b), "AAMk")
+	if !ok {
+		return nil
+	}
+	return strings.Split(text, "|")
+}
+
+// impersonated finds the mailbox that a request acts as. The fault, if any,
+// is what Exchange answers before it looks at the operation.
+func (x *Exchange) impersonated(h *head) (*mailbox, *fault) {
+	if f := h.judge(); f != nil {
+		return nil, f
+	}
+	if !h.present {
+		return nil, &fault{code: "ErrorInvalidExchangeImpersonationHeaderData", text: "ExchangeImpersonation SOAP header must be present for this type of OAuth token."}
+	}
+	id := h.identity
+	switch id.form {
+	case "":
+		return nil, &fault{code: "ErrorInvalidExchangeImpersonationHeaderData", text: "The ExchangeImpersonation SOAP header does not contain a valid identity."}
+	case "PrincipalName":
+		return x.findBy("PrincipalName", id.value, func(m *mailbox) bool { return strings.EqualFold(m.UPN, id.value) })
+	case "SID":
+		return x.findBy("SID", id.value, func(m *mailbox) bool { return strings.EqualFold(m.SID, id.value) })
+	}
+	box, f := x.findBy("SmtpAddress", id.value, func(m *mailbox) bool { return m.has(id.value) })
+	if f == nil && id.form == "PrimarySmtpAddress" && !strings.EqualFold(box.Primary, id.value) {
+		return nil, &fault{"ErrorNonPrimarySmtpAddress", "The primary SMTP address must be specified when referencing a mailbox.", [][2]string{{"Primary", box.Primary}}}
+	}
+	return box, f
+}
+
+func (x *Exchange) findBy(form, value string, match func(*mailbox) bool) (*mailbox, *fault) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, m := range x.mailboxes {
+		if match(m) {
+			return m, nil
+		}
+	}
+	return nil, &fault{"ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.", [][2]string{{form, value}}}
+}
+
+var imcea = regexp.MustCompile(`(?i)^IMCEASMTP-(.*)@[^@]*$`)
+
+// has reports whether an SMTP address leads to the mailbox: besides its own
+// ones, the mailbox's GUID at any domain, and an encapsulated address.
+func (m *mailbox) has(address string) bool {
+	if match := imcea.FindStringSubmatch(address); match != nil {
+		address = decapsulate(match[1])
+	}
+	local, _, _ := strings.Cut(address, "@")
+	if strings.EqualFold(m.Primary, address) || strings.EqualFold(m.GUID, local) {
+		return true
+	}
+	for _, alias := range m.Aliases {
+		if strings.EqualFold(alias, address) {
+			return true
+		}
+	}
+	return false
+}
+
+// decapsulate undoes IMCEA encoding: +40 for an @.
+func decapsulate(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if c, err := hex.DecodeString(s[i+1 : min(i+3, len(s))]); s[i] == '+' && err == nil && len(c) == 1 {
+			b.WriteByte(c[0])
+			i += 2
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,92 @@
+package emulator
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// A call is one operation under way.
+type call struct {
+	x             *Exchange
+	r             *http.Request
+	head          *head
+	user          *mailbox // whom it acts as
+	op            *node
+	backEnd       string
+	offerAffinity bool
+}
+
+// A response writes the answer when the request has been read to its end.
+type response func(http.ResponseWriter)
+
+// operations returns what is implemented, by the local name of the Body's
+// element. Each runs under the lock; its response does not.
+func operations() map[string]func(*call) response {
+	return map[string]func(*call) response{
+		"GetFolder": (*call).getFolder,
+	}
+}
+
+// run executes the operation and returns its answer. f is the fault that the
+// header has earned.
+func (c *call) run(f *fault, rec *record) response {
+	operation := operations()[c.op.name.Local]
+	if operation == nil || c.op.name.Space != nsMessages {
+		f = &fault{code: "ErrorInvalidRequest", text: fmt.Sprintf("The operation '%s' is not known.", c.op.name.Local)}
+	}
+	if f != nil {
+		return f.write
+	}
+	c.x.mu.Lock()
+	defer c.x.mu.Unlock()
+	c.x.executed[c.op.name.Local]++
+	rec.hopExecuted()
+	return operation(c)
+}
+
+func (r *record) hopExecuted() { r.note(func(h *Hop) { h.Executed = true }) }
+
+// serverVersion is the header of every answer that is no fault.
+const serverVersion = `<h:ServerVersionInfo MajorVersion="15" MinorVersion="2" MajorBuildNumber="1544" MinorBuildNumber="9" Version="V2017_07_11" xmlns:h="` + nsTypes + `" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>`
+
+func bodyOf(inner string) string {
+	return `<s:Envelope xmlns:s="` + nsSoap + `"><s:Header>` + serverVersion + `</s:Header><s:Body xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">` + inner + `</s:Body></s:Envelope>`
+}
+
+// reply answers with an element of the messages namespace.
+func reply(element, inner string) response {
+	return func(w http.ResponseWriter) {
+		writeXML(w, http.StatusOK, bodyOf(fmt.Sprintf(`<m:%s xmlns:m="%s" xmlns:t="%s">%s</m:%[1]s>`, element, nsMessages, nsTypes, inner)))
+	}
+}
+
+// replies answers with one response message for each result.
+func replies(operation string, results []result) response {
+	var b strings.Builder
+	for _, r := range results {
+		r.write(&b, operation)
+	}
+	return reply(operation+"Response", "<m:ResponseMessages>"+b.String()+"</m:ResponseMessages>")
+}
+
+// A result is what became of one item of a batch: XML, or a code and text.
+type result struct {
+	inner      string
+	code, text string
+}
+
+func failed(code, text string) result { return result{code: code, text: text} }
+
+func denied() result {
+	return failed("ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+}
+
+func (r result) write(w io.Writer, operation string) {
+	if r.code == "" {
+		fmt.Fprintf(w, `<m:%sResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>%s</m:%[1]sResponseMessage>`, operation, r.inner)
+		return
+	}
+	fmt.Fprintf(w, `<m:%sResponseMessage ResponseClass="Error"><m:MessageText>%s</m:MessageText><m:ResponseCode>%s</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>%s</m:%[1]sResponseMessage>`, operation, esc(r.text), r.code, r.inner)
+}

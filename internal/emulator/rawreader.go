@@ -1,0 +1,106 @@
+package emulator
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+)
+
+// A rawReader feeds an XML decoder byte by byte, so that the decoder never
+// reads ahead of the token it returns. It keeps the document's head, hashes
+// the Body, and trims overlong runs of text, which the decoder would buffer.
+type rawReader struct {
+	in      *bufio.Reader
+	kept    []byte // the head, while keeping
+	keeping bool
+	hash    hash.Hash // or nil
+
+	inTag    bool
+	inEntity bool
+	run      int
+	trimmed  int64 // bytes withheld so far
+}
+
+func newRawReader(r io.Reader) *rawReader {
+	return &rawReader{in: bufio.NewReaderSize(r, 16<<10), keeping: true}
+}
+
+// ReadByte is all that the decoder calls.
+func (r *rawReader) ReadByte() (byte, error) {
+	for {
+		b, err := r.in.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		if r.keeping {
+			if len(r.kept) >= maxHead {
+				return 0, errors.New("the SOAP header exceeds the quota of 163840 bytes")
+			}
+			r.kept = append(r.kept, b)
+		}
+		if r.hash != nil {
+			r.hash.Write([]byte{b})
+		}
+		if !r.trim(b) {
+			return b, nil
+		}
+		r.trimmed++
+	}
+}
+
+// Read makes it an io.Reader, as xml.NewDecoder wants.
+func (r *rawReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	b, err := r.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	p[0] = b
+	return 1, nil
+}
+
+// trim reports whether b may be withheld: a byte of base64 deep inside a run
+// of text. Anything that could be markup is let through.
+func (r *rawReader) trim(b byte) bool {
+	switch b {
+	case '<':
+		r.inTag, r.run = true, 0
+	case '>':
+		r.inTag = false
+	case '&':
+		r.inEntity = true
+	case ';':
+		r.inEntity = false
+	}
+	if r.inTag || r.inEntity {
+		return false
+	}
+	r.run++
+	return r.run > trimTextRun && isBase64(b)
+}
+
+func isBase64(b byte) bool {
+	return 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' || '0' <= b && b <= '9' ||
+		b == '+' || b == '/' || b == '=' || b == '\r' || b == '\n'
+}
+
+func (r *rawReader) stopKeeping() []byte {
+	r.keeping = false
+	return r.kept
+}
+
+func (r *rawReader) startHash(tag []byte) {
+	r.hash = sha256.New()
+	r.hash.Write(tag)
+}
+
+func (r *rawReader) stopHash() string {
+	sum := hex.EncodeToString(r.hash.Sum(nil))
+	r.hash = nil
+	return sum
+}
