@@ -41,8 +41,8 @@ const (
 // Error is the error of every function and method of this package except the
 // constructors', which complain about their Config.
 type Error struct {
-	Op        string    // what was being done: "parse", "read file", "get secret", "list versions", "log in", "sign"
-	Name      string    // of the file, secret or key; empty for Parse
+	Op        string    // what was being done: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "sign"
+	Name      string    // of the file, secret or key; to log in: of the application; empty for Parse
 	Version   string    // of the secret or key, where one was asked for or found
 	Host      string    // that could not be reached or did not answer properly
 	Status    int       // HTTP status, 0 where there was none

@@ -1,6 +1,7 @@
 package certsource
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -27,9 +28,14 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 		e.Status, e.Code = answer.StatusCode, vaultCode(answer)
 		e.Remedy = vaultRemedy(e)
 	case errors.As(err, &login) && login.RawResponse != nil:
-		e.Op, e.Host = "log in", host
+		k.login(e, host)
 		e.Status, e.Code = login.RawResponse.StatusCode, entraCode(login.RawResponse)
 		e.Remedy = k.entraRemedy(e, s)
+	case failure != nil && host != k.cfg.Vault.Host && (k.cfg.Auth == AuthManaged || k.cfg.Auth == AuthDefault):
+		// They try one endpoint after another; the last one's failure is not
+		// the reason.
+		k.login(e, "")
+		e.Code, e.Remedy = CodeNoCredential, loginRemedy(k.cfg.Auth)
 	case failure != nil:
 		e.Host, e.Code, e.Err = host, networkCode(failure), safeCause(failure)
 		e.Remedy = networkRemedy(e.Code)
@@ -37,7 +43,8 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 		e.Host, e.Status, e.Code = host, status, CodeTimeout
 		e.Remedy = networkRemedy(e.Code)
 	case errors.As(err, &login) || status == 0:
-		e.Op, e.Name, e.Host, e.Status, e.Code = "log in", string(k.cfg.Auth), host, status, CodeNoCredential
+		k.login(e, host)
+		e.Status, e.Code = status, CodeNoCredential
 		e.Remedy = loginRemedy(k.cfg.Auth)
 	default:
 		// An answer that is none of Key Vault's: no or another challenge, a
@@ -46,6 +53,11 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 		e.Remedy = networkRemedy(e.Code)
 	}
 	return e
+}
+
+// login makes e an error of logging in: who, and where.
+func (k *KeyVault) login(e *Error, host string) {
+	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(k.cfg.ClientID, string(k.cfg.Auth)), "", host
 }
 
 // notKeyVault is the error about an answer without its essentials.

@@ -46,7 +46,9 @@ func (k *KeyVault) open() (*session, *Error) {
 	}
 	s, err := k.newSession(secret)
 	if err != nil {
-		return nil, &Error{Op: "log in", Name: string(k.cfg.Auth), Code: CodeNoCredential, Err: oneLine(err), Remedy: loginRemedy(k.cfg.Auth)}
+		e := &Error{Code: CodeNoCredential, Err: oneLine(err), Remedy: loginRemedy(k.cfg.Auth)}
+		k.login(e, "")
+		return nil, e
 	}
 	s.secret, s.pasted = sum, isGUID(secret)
 	k.session = s

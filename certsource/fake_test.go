@@ -1,0 +1,310 @@
+package certsource
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What must never be seen outside the requests.
+const (
+	canarySecret = "canary-client-secret-Zq7"
+	canaryToken  = "canary-access-token-Xw9"
+)
+
+const (
+	vaultHost = "contoso.vault.azure.net"
+	loginHost = "login.microsoftonline.com"
+	tenant    = "11111111-2222-3333-4444-555555555555"
+	app       = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+)
+
+// fake plays Key Vault and Entra ID, by the documented requests and answers, for
+// the certificate HMA-Cert.
+type fake struct {
+	t  *testing.T
+	mu sync.Mutex
+
+	versions  []*fakeVersion // newest first
+	mayList   bool
+	key       *rsa.PrivateKey // signs
+	secret    string          // that Entra ID accepts
+	challenge string          // WWW-Authenticate, if another than usual
+	vault     http.HandlerFunc
+	entra     http.HandlerFunc // answers instead, where set
+	requests  []string
+	log       bytes.Buffer
+}
+
+type fakeVersion struct {
+	id, value, previous, kid string
+	disabled                 bool
+	created                  time.Time
+}
+
+func newFake(t *testing.T, versions ...*fakeVersion) *fake {
+	f := &fake{t: t, versions: versions, secret: canarySecret}
+	t.Cleanup(func() { noCanary(t, f.log.String()) })
+	return f
+}
+
+func noCanary(t *testing.T, text string) {
+	t.Helper()
+	for _, s := range []string{canarySecret, canaryToken, "PRIVATE KEY", "MII"} {
+		if strings.Contains(text, s) {
+			t.Errorf("%q shows in: %s", s, text)
+		}
+	}
+}
+
+// config has the fake answer in process, without network: good in synctest.
+func (f *fake) config() KeyVaultConfig {
+	return KeyVaultConfig{
+		Vault: &url.URL{Scheme: "https", Host: vaultHost}, Name: "HMA-Cert",
+		TenantID: tenant, ClientID: app, Secret: func() (string, error) { return canarySecret, nil },
+		HTTPClient: &http.Client{Transport: inProcess{f}},
+		Log:        slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+}
+
+func (f *fake) open(change ...func(*KeyVaultConfig)) *KeyVault {
+	f.t.Helper()
+	cfg := f.config()
+	for _, c := range change {
+		c(&cfg)
+	}
+	k, err := NewKeyVault(cfg)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return k
+}
+
+// inProcess hands requests to a handler and lets a hanging one be given up.
+type inProcess struct{ h http.Handler }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	p.h.ServeHTTP(w, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host := r.Host
+	f.mu.Lock()
+	f.requests = append(f.requests, r.Method+" "+host+r.URL.Path)
+	f.mu.Unlock()
+	switch {
+	case host == loginHost && f.entra != nil:
+		f.entra(w, r)
+	case host == loginHost:
+		f.serveEntra(w, r)
+	case r.Header.Get("Authorization") == "":
+		challenge := f.challenge
+		if challenge == "" {
+			challenge = `Bearer authorization="https://` + loginHost + `/` + tenant + `", resource="https://vault.azure.net"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+		w.WriteHeader(http.StatusUnauthorized)
+	case r.Header.Get("Authorization") != "Bearer "+canaryToken:
+		answer(w, 401, `{"error":{"code":"Unauthorized"}}`)
+	case f.vault != nil:
+		f.vault(w, r)
+	default:
+		f.serveVault(w, r)
+	}
+}
+
+func (f *fake) serveEntra(w http.ResponseWriter, r *http.Request) {
+	if r.Method == "GET" {
+		base := "https://" + loginHost + "/" + tenant
+		answer(w, 200, fmt.Sprintf(`{"token_endpoint":"%s/oauth2/v2.0/token","authorization_endpoint":"%[1]s/a","issuer":"%[1]s/v2.0"}`, base))
+		return
+	}
+	if r.FormValue("client_assertion") == "" && r.FormValue("client_secret") != f.secret {
+		answer(w, 401, `{"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: Invalid client secret provided. `+canarySecret+`"}`)
+		return
+	}
+	answer(w, 200, `{"token_type":"Bearer","expires_in":3599,"access_token":"`+canaryToken+`"}`)
+}
+
+func (f *fake) serveVault(w http.ResponseWriter, r *http.Request) {
+	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	switch {
+	case len(path) == 3 && path[2] == "versions" && !f.mayList:
+		refuse(w, "ForbiddenByRbac")
+	case len(path) == 3 && path[2] == "versions":
+		f.serveList(w)
+	case path[0] == "secrets" && path[1] == "HMA-Cert":
+		f.serveSecret(w, strings.Join(path[2:], ""))
+	case r.Method == "POST" && path[0] == "keys" && path[3] == "sign":
+		f.serveSign(w, r, path[2])
+	default:
+		answer(w, 404, `{"error":{"code":"SecretNotFound","message":"x"}}`)
+	}
+}
+
+func (f *fake) serveSecret(w http.ResponseWriter, id string) {
+	for _, v := range f.versions {
+		if id != "" && id != v.id {
+			continue
+		}
+		if v.disabled {
+			refuse(w, "SecretDisabled")
+			return
+		}
+		out := map[string]any{"id": secretID(v.id), "value": v.value, "attributes": attributes(v)}
+		if v.previous != "" {
+			out["previousVersion"] = v.previous
+		}
+		if v.kid != "" {
+			out["kid"] = v.kid
+		}
+		data, _ := json.Marshal(out)
+		answer(w, 200, string(data))
+		return
+	}
+	answer(w, 404, `{"error":{"code":"SecretNotFound","message":"x"}}`)
+}
+
+// serveList lists by id, as Key Vault does: not by age.
+func (f *fake) serveList(w http.ResponseWriter) {
+	var list []any
+	byID := slices.SortedFunc(slices.Values(f.versions), func(a, b *fakeVersion) int { return strings.Compare(a.id, b.id) })
+	for _, v := range byID {
+		list = append(list, map[string]any{"id": secretID(v.id), "attributes": attributes(v)})
+	}
+	data, _ := json.Marshal(map[string]any{"value": list})
+	answer(w, 200, string(data))
+}
+
+func (f *fake) serveSign(w http.ResponseWriter, r *http.Request, version string) {
+	var in struct{ Alg, Value string }
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || version != "key-of-v1" {
+		answer(w, 404, `{"error":{"code":"KeyNotFound"}}`)
+		return
+	}
+	digest, _ := base64.RawURLEncoding.DecodeString(in.Value)
+	var sig []byte
+	var err error
+	if in.Alg == "PS256" {
+		sig, err = rsa.SignPSS(rand.Reader, f.key, crypto.SHA256, digest, &rsa.PSSOptions{SaltLength: 32})
+	} else {
+		sig, err = rsa.SignPKCS1v15(nil, f.key, crypto.SHA256, digest)
+	}
+	if err != nil {
+		answer(w, 400, `{"error":{"code":"BadParameter"}}`)
+		return
+	}
+	answer(w, 200, `{"kid":"https://`+vaultHost+`/keys/HMA-Cert/`+version+`","value":"`+base64.RawURLEncoding.EncodeToString(sig)+`"}`)
+}
+
+func attributes(v *fakeVersion) map[string]any {
+	return map[string]any{"enabled": !v.disabled, "created": v.created.Unix()}
+}
+
+func secretID(version string) string { return "https://" + vaultHost + "/secrets/HMA-Cert/" + version }
+
+func answer(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}
+
+// refuse is Key Vault's 403: the reason is inside.
+func refuse(w http.ResponseWriter, inner string) {
+	answer(w, 403, `{"error":{"code":"Forbidden","message":"Caller is not authorized. `+canarySecret+`","innererror":{"code":"`+inner+`"}}}`)
+}
+
+// take returns and forgets the requests so far that contain part.
+func (f *fake) take(part string) (taken []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.requests {
+		if strings.Contains(r, part) {
+			taken = append(taken, r)
+		}
+	}
+	f.requests = nil
+	return taken
+}
+
+// testKey is one of the fixtures' keys; making one takes long.
+func testKey(t *testing.T, path string) *rsa.PrivateKey {
+	t.Helper()
+	for rest := fixture(t, path); ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			t.Fatal("no key in", path)
+		}
+		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+			return key.(*rsa.PrivateKey)
+		}
+	}
+}
+
+// certPEM makes a certificate for the dates; key and certificate, or the latter
+// alone.
+func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
+	t.Helper()
+	key := testKey(t, "good/key-first.pem")
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: cn}, NotBefore: from, NotAfter: to}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if withKey {
+		der, _ := x509.MarshalPKCS8PrivateKey(key)
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	}
+	return string(out)
+}
+
+// ver makes a version of that age whose certificate is valid for a year from its
+// creation on; its name is its certificate's.
+func ver(t *testing.T, id string, age time.Duration) *fakeVersion {
+	from := time.Now().Add(-age)
+	return &fakeVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}
+}
+
+// names polls and returns the certificates' names, newest first.
+func names(t *testing.T, k interface {
+	Certificates(context.Context) ([]*tls.Certificate, error)
+}) (string, error) {
+	t.Helper()
+	list, err := k.Certificates(t.Context())
+	var cn []string
+	for _, c := range list {
+		cn = append(cn, c.Leaf.Subject.CommonName)
+	}
+	if err != nil {
+		noCanary(t, err.Error())
+	}
+	return strings.Join(cn, " "), err
+}

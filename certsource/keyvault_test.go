@@ -1,0 +1,263 @@
+package certsource
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const day = 24 * time.Hour
+
+// wantCode polls and checks the list's names and the error's code; "" is none.
+func wantCode(t *testing.T, k *KeyVault, list, code string) *Error {
+	t.Helper()
+	got, err := names(t, k)
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		t.Fatalf("not an *Error: %v", err)
+	}
+	if e == nil {
+		e = &Error{}
+	}
+	if got != list || e.Code != code {
+		t.Errorf("got [%s], %v; want [%s], %q", got, err, list, code)
+	}
+	return e
+}
+
+func TestVersions(t *testing.T) {
+	for name, c := range map[string]struct {
+		change   func(f *fake) // of v3, v2, v1, a day apart, unnamed
+		list     string
+		code     string
+		requests int // of the vault, authorised ones and the challenge
+	}{
+		"previous is named":                 {func(f *fake) { f.versions[0].previous = "v2" }, "v3 v2", "", 3},
+		"previous is found by list":         {func(f *fake) { f.mayList = true }, "v3 v2", "", 4},
+		"list is not permitted":             {func(f *fake) {}, "v3", "", 3},
+		"only one":                          {func(f *fake) { f.versions = f.versions[:1]; f.mayList = true }, "v3", "", 3},
+		"newest disabled, listed":           {func(f *fake) { f.versions[0].disabled = true; f.mayList = true }, "v2 v1", "SecretDisabled", 5},
+		"newest disabled, not listed":       {func(f *fake) { f.versions[0].disabled = true }, "", "SecretDisabled", 3},
+		"previous disabled, not listed":     {func(f *fake) { f.versions[0].previous = "v2"; f.versions[1].disabled = true }, "v3", "", 4},
+		"previous disabled, listed":         {func(f *fake) { f.versions[1].disabled = true; f.mayList = true }, "v3 v1", "", 4},
+		"newest broken":                     {func(f *fake) { f.versions[0].value = "oops"; f.versions[0].previous = "v2" }, "v2", CodeUnknownFormat, 4},
+		"newest broken, listed":             {func(f *fake) { f.versions[0].value = ""; f.mayList = true }, "v2 v1", CodeEmpty, 5},
+		"newest not exportable":             {func(f *fake) { stripKey(f.versions[0]); f.mayList = true }, "v2 v1", CodeNoPrivateKey, 5},
+		"names itself":                      {func(f *fake) { f.versions[0].previous = "v3" }, "v3", "", 2},
+		"previous is gone":                  {func(f *fake) { f.versions[0].previous = "v0" }, "v3", "", 4},
+		"all disabled":                      {func(f *fake) { disable(f.versions...); f.mayList = true }, "", "SecretDisabled", 3},
+		"name is of no certificate at all":  {func(f *fake) { f.versions = nil; f.mayList = true }, "", "SecretNotFound", 2},
+		"newest's previous is broken, list": {func(f *fake) { f.versions[0].previous = "v2"; f.versions[1].value = "x"; f.mayList = true }, "v3 v1", "", 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, ver(t, "v3", day), ver(t, "v2", 2*day), ver(t, "v1", 3*day))
+				c.change(f)
+				k := f.open()
+				e := wantCode(t, k, c.list, c.code)
+				if c.code != "" && (e.Remedy == "" || e.Name != "HMA-Cert" || e.Op != "get secret") {
+					t.Errorf("unhelpful: %v", e)
+				}
+				if got := f.take(vaultHost); len(got) != c.requests {
+					t.Errorf("%d requests, want %d: %q", len(got), c.requests, got)
+				}
+				wantCode(t, k, c.list, c.code) // and so again
+			})
+		})
+	}
+}
+
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func disable(versions ...*fakeVersion) {
+	for _, v := range versions {
+		v.disabled = true
+	}
+}
+
+func stripKey(v *fakeVersion) {
+	v.value, _, _ = strings.Cut(v.value, "-----BEGIN PRIVATE")
+}
+
+// The permission to list is asked for once per newest version, and its lack is
+// said once.
+func TestListRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v1", day))
+		k := f.open()
+		for range 3 {
+			wantCode(t, k, "v1", "")
+		}
+		if got := f.take("/versions"); len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+		f.versions = append([]*fakeVersion{ver(t, "v2", 0)}, f.versions...)
+		wantCode(t, k, "v2 v1", "") // v1 is still known
+		if got := f.take("/versions"); len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+		if n := strings.Count(f.log.String(), "secrets/list"); n != 1 {
+			t.Errorf("said %d times:\n%s", n, &f.log)
+		}
+	})
+}
+
+func TestDates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v2", -day), ver(t, "v1", 300*day))
+		f.mayList = true
+		k := f.open()
+		e := wantCode(t, k, "v1", CodeNotYetValid)
+		if !e.NotBefore.Equal(f.versions[0].created.Truncate(time.Second)) || !strings.Contains(e.Error(), "2000-01-02T00:00:00Z") {
+			t.Error(e)
+		}
+		time.Sleep(day + time.Second)
+		wantCode(t, k, "v2 v1", "")
+		time.Sleep(65 * day)
+		wantCode(t, k, "v2", "")
+		time.Sleep(365 * day)
+		if e := wantCode(t, k, "", CodeExpired); e.Remedy == "" {
+			t.Error(e)
+		}
+	})
+}
+
+func TestOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v2", day), ver(t, "v1", 2*day))
+		f.mayList = true
+		k := f.open()
+		before, err := k.Certificates(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.vault = status(503, "")
+		wantCode(t, k, "v2 v1", "")
+		f.vault = nil
+		after, err := k.Certificates(t.Context())
+		if err != nil || before[0] != after[0] || before[1] != after[1] {
+			t.Error("an unchanged certificate has to be the identical one", err)
+		}
+		if n := strings.Count(f.log.String(), "certificate read"); n != 2 {
+			t.Errorf("%d certificates logged as new, want 2", n)
+		}
+	})
+}
+
+// A version that is disabled while it is in use goes on where no other can be
+// found, and is dropped where the listing tells.
+func TestDisabledInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v2", day), ver(t, "v1", 2*day))
+		k := f.open()
+		wantCode(t, k, "v2", "")
+		f.versions[0].disabled = true
+		wantCode(t, k, "v2", "SecretDisabled")
+		f.mayList = true
+		k.unlisted = nil // as after a new version
+		wantCode(t, k, "v1", "SecretDisabled")
+	})
+}
+
+func TestRetryAndDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v1", day))
+		k := f.open()
+		failures := 2
+		f.vault = func(w http.ResponseWriter, r *http.Request) {
+			if failures--; failures >= 0 {
+				answer(w, 503, "")
+				return
+			}
+			f.serveVault(w, r)
+		}
+		wantCode(t, k, "v1", "")
+
+		f.vault = hang
+		start := time.Now()
+		e := wantCode(t, k, "v1", CodeTimeout)
+		if took := time.Since(start); took < tryTimeout || took > callTimeout || e.Host != vaultHost {
+			t.Errorf("after %v: %v", took, e)
+		}
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		list, err := k.Certificates(ctx)
+		if len(list) != 1 || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%d, %v after %v", len(list), err, time.Since(start))
+		}
+	})
+}
+
+// A second poll waits for the first with its own context, and gets the list.
+func TestPollsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v1", day))
+		k := f.open()
+		wantCode(t, k, "v1", "")
+		f.vault = hang
+		go func() { _, _ = k.Certificates(t.Context()) }()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		list, err := k.Certificates(ctx)
+		if len(list) != 1 || !errors.Is(err, context.Canceled) {
+			t.Error(len(list), err)
+		}
+	})
+}
+
+func TestClientSecretIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v1", day))
+		secret, problem := "old-"+canarySecret, error(nil)
+		k := f.open(func(c *KeyVaultConfig) { c.Secret = func() (string, error) { return secret, problem } })
+		if e := wantCode(t, k, "", "AADSTS7000215"); e.Op != "log in" || e.Name != app || e.Host != loginHost {
+			t.Errorf("%+v", e)
+		}
+		secret = canarySecret
+		wantCode(t, k, "v1", "")
+		f.take("")
+		wantCode(t, k, "v1", "")
+		if got := f.take(loginHost); len(got) != 0 {
+			t.Errorf("logged in again: %q", got)
+		}
+		secret = ""
+		wantCode(t, k, "v1", CodeEmpty)
+		problem = errors.New("no such file")
+		if e := wantCode(t, k, "v1", CodeUnreadable); !errors.Is(e, problem) {
+			t.Error(e)
+		}
+	})
+}
+
+func TestConfig(t *testing.T) {
+	f := newFake(t)
+	for name, change := range map[string]func(*KeyVaultConfig){
+		"no vault":         func(c *KeyVaultConfig) { c.Vault = nil },
+		"vault by http":    func(c *KeyVaultConfig) { c.Vault.Scheme = "http" },
+		"vault with path":  func(c *KeyVaultConfig) { c.Vault.Path = "/secrets/HMA-Cert" },
+		"name with slash":  func(c *KeyVaultConfig) { c.Name = "HMA-Cert/versions" },
+		"no name":          func(c *KeyVaultConfig) { c.Name = "" },
+		"no client":        func(c *KeyVaultConfig) { c.HTTPClient = nil },
+		"no secret":        func(c *KeyVaultConfig) { c.Secret = nil },
+		"no tenant":        func(c *KeyVaultConfig) { c.TenantID = "" },
+		"unknown auth":     func(c *KeyVaultConfig) { c.Auth = "Secret" },
+		"authority by ftp": func(c *KeyVaultConfig) { c.Authority = &url.URL{Scheme: "ftp", Host: loginHost} },
+	} {
+		cfg := f.config()
+		change(&cfg)
+		if k, err := NewKeyVault(cfg); err == nil || k != nil || !strings.HasPrefix(err.Error(), "certsource: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := f.take(""); got != nil {
+		t.Errorf("requests: %q", got)
+	}
+}
