@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -201,6 +202,7 @@ func describeNetwork(err error) string {
 		op        *net.OpError
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
+		verify    *tls.CertificateVerificationError
 		invalid   x509.CertificateInvalidError
 		record    tls.RecordHeaderError
 		alert     tls.AlertError
@@ -215,12 +217,16 @@ func describeNetwork(err error) string {
 		return "TLS: the certificate is for another host"
 	case errors.As(err, &invalid):
 		return "TLS: the certificate is not valid; check this machine's clock and its trusted roots"
+	case errors.As(err, &verify):
+		return "TLS: the certificate was not verified"
 	case errors.As(err, &record):
 		return "TLS: the peer does not speak TLS"
 	case errors.As(err, &alert):
 		return "TLS: " + alert.Error()
+	case proxyStatus(err) != 0:
+		return fmt.Sprintf("the HTTP proxy answered %d %s", proxyStatus(err), http.StatusText(proxyStatus(err)))
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return "the HTTP proxy did not connect"
+		return "connect to the HTTP proxy: " + describeOp(op)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timed out"
 	case errors.As(err, &op):
@@ -230,6 +236,21 @@ func describeNetwork(err error) string {
 	default:
 		return "the connection broke or what came was not HTTP"
 	}
+}
+
+// proxyStatus returns the status with which an HTTP proxy refused CONNECT: all that
+// net/http keeps of that answer is the status line's text.
+func proxyStatus(err error) int {
+	var u *url.Error
+	if !errors.As(err, &u) {
+		return 0
+	}
+	for _, status := range []int{400, 401, 403, 404, 405, 407, 429, 500, 502, 503, 504} {
+		if strings.EqualFold(u.Err.Error(), http.StatusText(status)) {
+			return status
+		}
+	}
+	return 0
 }
 
 func dnsReason(err *net.DNSError) string {

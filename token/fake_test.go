@@ -144,6 +144,9 @@ func (e *entra) valid(token string) bool {
 }
 
 func (e *entra) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
 	var form url.Values
 	if req.Body != nil {
 		raw, _ := io.ReadAll(req.Body)

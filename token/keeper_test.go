@@ -182,8 +182,10 @@ func TestWaitersDuringBackoff(t *testing.T) {
 		w.entra.say(&answer{status: 400, body: aadsts(700016, "unauthorized_client")})
 		w.run()
 		defer w.close()
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
+		for time.Until(w.Status().NextRefresh) < 10*time.Second {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
 		before := w.entra.requests()
 		for range 1000 {
 			start := time.Now()

@@ -2,9 +2,6 @@ package token
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -16,7 +13,7 @@ type loop struct {
 	*Keeper
 	rotation
 
-	grant    Grant    // the token in service
+	grant    Grant    // of the token in service
 	refresh  deadline // of the next refresh
 	failures int      // refreshes failed in a row
 	skew     time.Duration
@@ -32,11 +29,6 @@ type loop struct {
 
 	refreshAlarm, pollAlarm, roleAlarm alarm
 	skewTold                           time.Duration
-}
-
-type pollResult struct {
-	certs []*tls.Certificate
-	err   error
 }
 
 // step does what is due.
@@ -97,73 +89,6 @@ func (l *loop) takeKick() {
 	}
 }
 
-// startPoll asks for the certificates, in a goroutine of its own: a vault that
-// hangs must not delay a refresh.
-func (l *loop) startPoll(ctx context.Context, now time.Time) {
-	l.polling, l.pollStarted = true, now
-	l.poll = after(now, l.pollInterval())
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-		defer cancel()
-		certs, err := l.cfg.Certificates(ctx)
-		l.polled <- pollResult{certs, err}
-	}()
-}
-
-func (l *loop) pollInterval() time.Duration {
-	return time.Duration((0.9 + 0.2*rand.Float64()) * float64(l.cfg.PollInterval))
-}
-
-// take works in what a poll brought.
-func (l *loop) take(now time.Time, result pollResult) {
-	l.polling = false
-	fresh, err := l.merge(now, l.Keeper, result.certs)
-	l.pollErr = errors.Join(result.err, err)
-	if result.err == nil && len(result.certs) == 0 {
-		l.pollErr = errors.New("there is no certificate")
-	}
-	l.judgePoll(now)
-	if fresh {
-		l.log(slog.LevelInfo, "new certificate found", l.versions[0])
-		if l.failures > 0 {
-			l.hurry()
-		}
-	}
-	if len(l.versions) == 0 {
-		wait := backoff(l.pollFailures, backoffNone, rand.Float64())
-		l.poll = after(now, min(wait, l.cfg.PollInterval))
-		l.end(nil, noCertificate(l.pollErr), l.poll)
-	}
-}
-
-func noCertificate(err error) *Error {
-	return &Error{Class: Certificate, what: "no certificate to sign with: " + oneLine(err), cause: err}
-}
-
-// judgePoll counts and tells how the poll went.
-func (l *loop) judgePoll(now time.Time) {
-	if l.pollErr == nil {
-		l.pollFailures, l.pollSuccess = 0, now
-		if l.pollAlarm.clear() {
-			l.cfg.Log.Info("certificates are readable again")
-		}
-		return
-	}
-	l.pollFailures++
-	if l.pollAlarm.rings(now, oneLine(l.pollErr)) {
-		l.cfg.Log.Error("certificate look-up", "error", oneLine(l.pollErr), "failures", l.pollFailures, "last_success", l.pollSuccess,
-			"in_use", len(l.versions), "effect", "a renewed certificate goes unnoticed")
-	}
-}
-
-// reload looks for certificates early because Entra, or a signer, refused one.
-func (l *loop) reload(now time.Time) {
-	wait := max(l.pollStarted.Add(reloadInterval).Sub(now), 0)
-	if wait < l.poll.left(now) {
-		l.poll = after(now, wait)
-	}
-}
-
 // cycle refreshes the token: with the active certificate, and only when that is
 // refused as a certificate, with the others.
 func (l *loop) cycle(ctx context.Context) {
@@ -221,7 +146,6 @@ func (l *loop) lastErr() *Error {
 	return l.failure
 }
 
-
 // probeIn returns how long until c is probed.
 func (l *loop) probeIn(now time.Time, c *version) time.Duration {
 	return max(c.probe.left(now), l.quietFor(now), c.leaf.NotBefore.Sub(now))
@@ -247,20 +171,6 @@ func (l *loop) attempt(ctx context.Context, v *version, reason Reason) (Grant, *
 	return grant, err
 }
 
-func (l *loop) judgeSkew(skew time.Duration) {
-	l.skew = skew
-	if !skewAlarm(skew, l.skewTold) {
-		return
-	}
-	if skew.Abs() <= skewWarning {
-		l.skewTold = 0
-		l.cfg.Log.Info("clock agrees with Entra's again", "skew", skew)
-		return
-	}
-	l.skewTold = skew
-	l.cfg.Log.Warn("this machine's clock differs from Entra's; set it, or Entra and Exchange will refuse assertions and tokens", "skew", skew)
-}
-
 // adopt puts a new token, and the certificate that brought it, into service.
 func (l *loop) adopt(v *version, grant Grant) {
 	was := l.active
@@ -279,28 +189,6 @@ func (l *loop) adopt(v *version, grant Grant) {
 	l.judgeClaims(grant.Claims)
 }
 
-// judgeClaims warns about what Exchange will most likely refuse.
-func (l *loop) judgeClaims(c Claims) {
-	if c.FullAccess() {
-		l.roleAlarm.clear()
-		return
-	}
-	if l.roleAlarm.rings(wall(), "role") {
-		l.cfg.Log.Warn("the token lacks the role full_access_as_app: Exchange will refuse it",
-			"roles", clip(fmt.Sprint(c.Roles)), "audience", clip(c.Audience),
-			"remedy", "grant the application permission full_access_as_app of Office 365 Exchange Online, with admin consent")
-	}
-}
-
-// clip bounds what a token says for the log.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
-}
-
 // fail plans the next attempt.
 func (l *loop) fail(err *Error) {
 	now := wall()
@@ -312,44 +200,4 @@ func (l *loop) fail(err *Error) {
 	retry := after(now, retryDelay(err, l.failures, usable, rand.Float64()))
 	l.end(nil, err, retry)
 	l.tellFailure(now, err, retry, usable)
-}
-
-func (l *loop) tellFailure(now time.Time, err *Error, retry deadline, usable time.Duration) {
-	level, effect := slog.LevelWarn, "none yet: the old token is still usable"
-	if usable == 0 {
-		level, effect = slog.LevelError, "requests fail: there is no usable token"
-	}
-	if l.refreshAlarm.rings(now, level.String()+err.key()) {
-		l.cfg.Log.Log(context.Background(), level, "token refresh", "error", err.Error(), "class", err.Class, "aadsts", err.AADSTS,
-			"failures", l.failures, "retry", retry.at, "effect", effect, "usable_for", usable.Round(time.Second))
-	}
-}
-
-// publish makes the state visible to Status.
-func (l *loop) publish() {
-	s := Status{
-		Expires:         l.grant.Expires,
-		Claims:          l.grant.Claims,
-		Active:          l.active.leafName(),
-		Candidate:       l.candidate().leafName(),
-		Fallback:        l.fallback(wall()).leafName(),
-		Failures:        l.failures,
-		LastToken:       l.obtained,
-		CertificatesErr: l.pollErr,
-		LastCertificate: l.pollSuccess,
-		ClockSkew:       l.skew,
-	}
-	if c := l.candidate(); c != nil {
-		s.CandidateErr = c.refusal
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.Err = l.failure
-	switch {
-	case l.failure != nil:
-		s.NextRefresh = l.retry.at
-	default:
-		s.NextRefresh = l.refresh.at
-	}
-	l.status = s
 }

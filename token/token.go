@@ -230,22 +230,11 @@ func (k *Keeper) Status() Status {
 	return s
 }
 
-// begin and end frame a refresh. end wakes the waiters; h is nil when it failed.
+// begin notes that a refresh is under way: until the loop's end, those who want
+// one join it.
 func (k *Keeper) begin() (forced bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.busy = true
 	return k.forced
-}
-
-func (k *Keeper) end(h *held, failure *Error, retry deadline) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if h != nil {
-		k.held.Store(h)
-	}
-	k.busy, k.forced = false, false
-	k.failure, k.retry = failure, retry
-	close(k.round)
-	k.round = make(chan struct{})
 }

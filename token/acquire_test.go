@@ -1,0 +1,348 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const okBody = `"token_type":"Bearer","expires_in":3600,"access_token":"CANARY-token"`
+
+// Every answer that is no token: its class, and what its one line must tell.
+func TestAnswers(t *testing.T) {
+	huge := `{"x":"` + strings.Repeat("CANARY", 1<<20) + `",` + okBody + `}`
+	tests := []struct {
+		name   string
+		answer answer
+		class  Class
+		aadsts int
+		text   string
+	}{
+		{"unregistered", answer{status: 401, body: aadsts(700027, "invalid_client")}, Certificate, 700027, "upload the public half"},
+		{"no such resource", answer{status: 400, body: aadsts(500011, "invalid_resource")}, Configuration, 500011, "service principal names"},
+		{"unknown code", answer{status: 400, body: aadsts(999999, "invalid_request")}, Configuration, 999999, "look up AADSTS999999"},
+		{"code in the description alone", answer{status: 401, body: `{"error":"invalid_client","error_description":"AADSTS700024: CANARY"}`}, Certificate, 700024, "clock"},
+		{"several codes", answer{status: 400, body: `{"error":"invalid_client","error_codes":[123,700016]}`}, Configuration, 700016, "application id"},
+		{"codes of a wrong type", answer{status: 400, body: `{"error":"invalid_client","error_codes":["CANARY"]}`}, Configuration, 0, "400 with invalid_client"},
+		{"no code", answer{status: 400, body: `{"error":"invalid_scope"}`}, Configuration, 0, "400 with invalid_scope"},
+		{"unknown error name", answer{status: 400, body: `{"error":"CANARY"}`}, Configuration, 0, "400"},
+		{"busy, by name", answer{status: 400, body: `{"error":"temporarily_unavailable"}`}, Transient, 0, "temporarily_unavailable"},
+		{"busy, by code", answer{status: 400, body: aadsts(90033, "invalid_request")}, Transient, 90033, "busy"},
+		{"throttled", answer{status: 429, body: aadsts(90055, "invalid_request")}, Transient, 90055, "429"},
+		{"408", answer{status: 408}, Transient, 0, "408"},
+		{"500", answer{status: 500, body: "CANARY"}, Transient, 0, "500"},
+		{"503 with a certificate code", answer{status: 503, body: aadsts(700027, "x")}, Transient, 700027, "503"},
+		{"404", answer{status: 404, body: "<html>CANARY"}, Configuration, 0, "404"},
+		{"407", answer{status: 407}, Configuration, 0, "proxy"},
+		{"redirect elsewhere", answer{status: 307, header: http.Header{"Location": {"https://evil.example/CANARY"}}}, Configuration, 0, "redirects are not followed"},
+		{"redirect by 302", answer{status: 302, header: http.Header{"Location": {"https://evil.example/"}}}, Configuration, 0, "redirects are not followed"},
+		{"redirect to itself", answer{status: 308, header: http.Header{"Location": {testEndpoint}}}, Configuration, 0, "redirects are not followed"},
+		{"no lifetime", answer{status: 200, body: `{"token_type":"Bearer","access_token":"CANARY-token"}`}, Transient, 0, "without the token's lifetime"},
+		{"no token", answer{status: 200, body: `{"token_type":"Bearer","expires_in":3600}`}, Transient, 0, "without an access token"},
+		{"empty token", answer{status: 200, body: `{"expires_in":3600,"access_token":""}`}, Transient, 0, "token endpoint"},
+		{"empty", answer{status: 200}, Transient, 0, "not a JSON object"},
+		{"HTML", answer{status: 200, body: "<html>CANARY</html>"}, Transient, 0, "captive portal"},
+		{"truncated", answer{status: 200, body: `{` + okBody}, Transient, 0, "not a JSON object"},
+		{"array", answer{status: 200, body: `[{` + okBody + `}]`}, Transient, 0, "not a JSON object"},
+		{"null", answer{status: 200, body: `null`}, Transient, 0, "token endpoint"},
+		{"other token type", answer{status: 200, body: `{` + strings.Replace(okBody, "Bearer", "pop", 1) + `}`}, Transient, 0, "not of type Bearer"},
+		{"token of a wrong type", answer{status: 200, body: `{"expires_in":3600,"access_token":{"a":"CANARY"}}`}, Transient, 0, "unexpected kind"},
+		{"lifetime of a wrong type", answer{status: 200, body: `{"expires_in":"CANARY","access_token":"CANARY"}`}, Transient, 0, "unexpected kind"},
+		{"token with a line break", answer{status: 200, body: `{"expires_in":3600,"access_token":"CANARY\r\nX: y"}`}, Transient, 0, "fits in no header"},
+		{"token too long", answer{status: 200, body: `{"expires_in":3600,"access_token":"` + strings.Repeat("A", 60<<10) + `"}`}, Transient, 0, "fits in no header"},
+		{"expired", answer{status: 200, body: `{"expires_in":0,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
+		{"negative lifetime", answer{status: 200, body: `{"expires_in":-5,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
+		{"another scope", answer{status: 200, body: `{` + okBody + `,"scope":"CANARY"}`}, Transient, 0, "another scope"},
+		{"huge", answer{status: 200, body: huge}, Transient, 0, "more than 1048576 bytes"},
+		{"huge refusal", answer{status: 400, body: huge}, Transient, 0, "more than 1048576 bytes"},
+		{"cut", answer{err: io.ErrUnexpectedEOF}, Transient, 0, "cut"},
+		{"network error with a text of the peer's", answer{err: errors.New(`malformed HTTP response "CANARY"`)}, Transient, 0, "not HTTP"},
+	}
+	cert := newCert(t, 0, "one")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEntra(cert)
+			e.say(&tt.answer)
+			got, err := Acquire(t.Context(), testConfig(e), cert)
+			var failure *Error
+			if !errors.As(err, &failure) || got.Token != "" {
+				t.Fatalf("token %v, error %v", got, err)
+			}
+			text := err.Error()
+			if failure.Class != tt.class || failure.AADSTS != tt.aadsts || !strings.Contains(text, tt.text) || failure.Status != tt.answer.status {
+				t.Errorf("class %s, AADSTS %d, status %d: %s", failure.Class, failure.AADSTS, failure.Status, text)
+			}
+			everything := fmt.Sprintf("%v %+v %#v %v", err, failure, failure, errors.Unwrap(err))
+			if strings.Contains(everything, "CANARY") || strings.ContainsAny(text, "\r\n") || !strings.HasPrefix(text, "token: ") || strings.Count(text, "token: ") != 1 {
+				t.Errorf("text %q", text)
+			}
+			for _, assertion := range e.assertions {
+				if assertion != "" && strings.Contains(everything, assertion) {
+					t.Errorf("the assertion leaked")
+				}
+			}
+			if e.posts != 1 || e.hosts["login.example.com"] != 2 || len(e.hosts) != 1 {
+				t.Errorf("%d posts, hosts %v", e.posts, e.hosts)
+			}
+		})
+	}
+}
+
+// The same for the metadata, which comes first.
+func TestMetadata(t *testing.T) {
+	document := func(issuer, endpoint string) string {
+		return fmt.Sprintf(`{"issuer":%q,"authorization_endpoint":"https://login.example.com/a","token_endpoint":%q}`, issuer, endpoint)
+	}
+	tests := []struct {
+		name  string
+		body  string
+		code  int
+		class Class
+		text  string
+	}{
+		{"endpoint on another host", document(testIssuer+"/x", "https://login.example.us/token"), 200, Configuration, "set the authority to https://login.example.us"},
+		{"endpoint on another port", document(testIssuer+"/x", "https://login.example.com:8443/token"), 200, Configuration, "another host"},
+		{"endpoint without TLS", document(testIssuer+"/x", "http://login.example.com/token"), 200, Configuration, "another host"},
+		{"issuer of somebody else", document("https://evil.example/x", testEndpoint), 200, Configuration, "issuer"},
+		{"no such tenant", aadsts(90002, "invalid_tenant"), 400, Configuration, "tenant id"},
+		{"HTML", "<html>CANARY", 200, Transient, "captive portal"},
+		{"503", "CANARY", 503, Transient, "503"},
+		{"redirect", "", 302, Configuration, "redirects are not followed"},
+	}
+	cert := newCert(t, 0, "one")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEntra(cert)
+			e.metadata = func() *answer {
+				return &answer{status: tt.code, body: tt.body, header: http.Header{"Location": {"https://evil.example"}}}
+			}
+			_, err := Acquire(t.Context(), testConfig(e), cert)
+			var failure *Error
+			if !errors.As(err, &failure) || failure.Class != tt.class || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "CANARY") {
+				t.Errorf("error %v", err)
+			}
+			if e.posts != 0 {
+				t.Error("the assertion was posted")
+			}
+		})
+	}
+}
+
+func TestAcquire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cert := newCert(t, 0, "one")
+		e := newEntra(cert)
+		e.refreshIn, e.clock = 20*time.Minute, -10*time.Second
+		g, err := Acquire(t.Context(), testConfig(e), cert)
+		if err != nil || len(e.complaints) != 0 {
+			t.Fatal(err, e.complaints)
+		}
+		now := time.Now()
+		if !e.valid(string(g.Token)) || !g.Expires.Equal(now.Add(time.Hour)) || !g.RefreshAt.Equal(now.Add(20*time.Minute)) ||
+			g.ClockSkew != 10*time.Second || !g.ServerDate.Equal(now.Add(-10*time.Second)) || !g.Claims.FullAccess() {
+			t.Errorf("%+v", g)
+		}
+		if strings.Contains(g.Expires.String(), "m=") {
+			t.Error("Expires has a monotonic part")
+		}
+		if e.metadataRequests != 1 || e.posts != 1 {
+			t.Errorf("%d + %d requests", e.metadataRequests, e.posts)
+		}
+	})
+}
+
+func TestAcquireAgainstOwnHTTPClient(t *testing.T) {
+	cert := newCert(t, 0, "one")
+	e := newEntra(cert)
+	e.say(&answer{status: 307, header: http.Header{"Location": {"https://evil.example/"}}})
+	followed := &http.Client{Transport: e, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+	cfg := testConfig(e)
+	cfg.HTTPClient = followed
+	if _, err := Acquire(t.Context(), cfg, cert); err == nil || e.hosts["evil.example"] != 0 {
+		t.Errorf("error %v, hosts %v", err, e.hosts)
+	}
+	if _, wrapped := followed.Transport.(guard); wrapped {
+		t.Error("the caller's client was changed")
+	}
+}
+
+func TestAcquireRefusesBadInput(t *testing.T) {
+	cert := newCert(t, 0, "one")
+	var failure *Error
+	if _, err := Acquire(t.Context(), Config{}, cert); !errors.As(err, &failure) || failure.Class != Configuration {
+		t.Errorf("empty configuration: %v", err)
+	}
+	for name, bad := range map[string]*tls.Certificate{"nil": nil, "empty": {}, "no key": {Certificate: cert.Certificate}} {
+		if _, err := Acquire(t.Context(), testConfig(newEntra()), bad); !errors.As(err, &failure) || failure.Class != Certificate {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Acquire(ctx, testConfig(newEntra(cert)), cert); !errors.As(err, &failure) || !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// A trailing slash of the resource is part of it: Entra takes what is before the
+// last slash of the scope for the resource.
+func TestScopeKeepsTheSlash(t *testing.T) {
+	cert := newCert(t, 0, "one")
+	cfg := testConfig(newEntra(cert))
+	var scope string
+	next := cfg.HTTPClient.Transport
+	cfg.HTTPClient = &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		if req.Body != nil {
+			raw, _ := io.ReadAll(req.Body)
+			form, _ := url.ParseQuery(string(raw))
+			scope = form.Get("scope")
+			req.Body = io.NopCloser(bytes.NewReader(raw))
+		}
+		return next.RoundTrip(req)
+	})}
+	cfg.Resource += "/"
+	Acquire(t.Context(), cfg, cert)
+	if strings.Fields(scope)[0] != "https://mail.contoso.com//.default" {
+		t.Errorf("scope %q", scope)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// What MSAL would read from the environment must not matter.
+func TestRegionIsNotForced(t *testing.T) {
+	t.Setenv("MSAL_FORCE_REGION", "westeurope")
+	cert := newCert(t, 0, "one")
+	e := newEntra(cert)
+	if _, err := Acquire(t.Context(), testConfig(e), cert); err != nil || len(e.hosts) != 1 {
+		t.Errorf("error %v, hosts %v", err, e.hosts)
+	}
+}
+
+func TestAttemptTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cert := newCert(t, 0, "one")
+		e := newEntra(cert)
+		e.say(&answer{hang: true})
+		start := time.Now()
+		_, err := Acquire(t.Context(), testConfig(e), cert)
+		var failure *Error
+		if !errors.As(err, &failure) || failure.Class != Transient || time.Since(start) != 15*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	date := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	tests := []struct {
+		value string
+		want  time.Duration
+	}{
+		{"", 0}, {"0", 0}, {"7", 7 * time.Second}, {" 120 ", 2 * time.Minute}, {"86400", 15 * time.Minute}, {"-5", 0},
+		{"1.5", 0}, {"99999999999999999999", 0}, {"soon", 0},
+		{"Sun, 01 Nov 2026 12:01:30 GMT", 90 * time.Second},
+		{"Sun, 01 Nov 2026 11:00:00 GMT", 0},
+		{"Mon, 02 Nov 2026 12:00:00 GMT", 15 * time.Minute},
+	}
+	for _, tt := range tests {
+		// The date counts from the server's clock, here an hour off ours.
+		x := &exchange{received: date.Add(time.Hour), header: http.Header{"Date": {"Sun, 01 Nov 2026 12:00:00 GMT"}, "Retry-After": {tt.value}}}
+		if got := x.retryAfter(); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.value, got, tt.want)
+		}
+	}
+	x := &exchange{received: date, header: http.Header{"Retry-After": {"Sun, 01 Nov 2026 12:00:30 GMT"}}}
+	if got := x.retryAfter(); got != 30*time.Second {
+		t.Errorf("without Date: %v", got)
+	}
+}
+
+func TestDescribeNetwork(t *testing.T) {
+	address := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"no such host", &net.DNSError{Name: "login.example.com", Err: "CANARY", IsNotFound: true}, `look up "login.example.com": no such host`},
+		{"name server", &net.DNSError{Name: "h", Err: "CANARY"}, "the name server failed"},
+		{"name server slow", &net.DNSError{Name: "h", Err: "CANARY", IsTimeout: true}, "timed out"},
+		{"refused", &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "dial 192.0.2.1:443: connection refused"},
+		{"dial timeout", &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: os.ErrDeadlineExceeded}, "timed out"},
+		{"proxy down", &net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.OpError{Op: "dial", Addr: address, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}, "HTTP proxy"},
+		{"proxy wants credentials", errors.New("Proxy Authentication Required"), "the HTTP proxy answered 407"},
+		{"unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "not trusted here"},
+		{"other host", &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}}, "another host"},
+		{"expired", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}, "clock"},
+		{"other verification", &tls.CertificateVerificationError{Err: errors.New("CANARY")}, "not verified"},
+		{"no TLS", tls.RecordHeaderError{Msg: "CANARY"}, "does not speak TLS"},
+		{"alert", tls.AlertError(40), "TLS: "},
+		{"anything", errors.New("CANARY"), "not HTTP"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := describeNetwork(fmt.Errorf("server response error:\n %w", &url.Error{Op: "Post", URL: testEndpoint, Err: tt.err}))
+			if !strings.Contains(got, tt.want) || strings.Contains(got, "CANARY") {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSecretDoesNotPrint(t *testing.T) {
+	s := Secret("CANARY")
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", s, "grant", Grant{Token: s})
+	raw, err := json.Marshal(map[string]any{"s": s, "g": Grant{Token: s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fmt.Sprintf("%s %v %+v %#v %q %x %X %d %v %#v", s, s, s, s, s, s, s, s, Grant{Token: s}, &Grant{Token: s}) + log.String() + string(raw)
+	if strings.Contains(all, "CANARY") || strings.Contains(strings.ToLower(all), "43414e415259") || strings.Count(all, redacted) != 14 {
+		t.Error(all)
+	}
+	if string(s) != "CANARY" {
+		t.Error("the secret itself is lost")
+	}
+}
+
+// FuzzAnswer gives anything for an answer: nothing panics, nothing leaks.
+func FuzzAnswer(f *testing.F) {
+	f.Add(200, []byte(`{`+okBody+`}`))
+	f.Add(200, []byte(`{"token_type":"Bearer","expires_on":"01/02/2006 15:04:05","access_token":"a","client_info":"e30","id_token":"a.b.c","scope":""}`))
+	f.Add(400, []byte(aadsts(700027, "invalid_client")))
+	f.Add(200, []byte(`{"access_token":"a.e30.c","expires_in":9223372036854775807,"refresh_in":"1"}`))
+	cert := newCert(f, 0, "one")
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		if status < 200 || status > 599 {
+			status = 200
+		}
+		e := newEntra(cert)
+		e.say(&answer{status: status, body: string(body)})
+		g, err := Acquire(t.Context(), testConfig(e), cert)
+		if err == nil && (!isBearerToken(string(g.Token)) || time.Until(g.Expires) <= 0 || time.Until(g.Expires) > maxLifetime) {
+			t.Errorf("accepted %+v", g)
+		}
+		if err != nil && (g.Token != "" || len(err.Error()) > 1000 || strings.ContainsAny(err.Error(), "\r\n")) {
+			t.Errorf("refused with %q", err)
+		}
+	})
+}
