@@ -35,9 +35,9 @@ type block struct {
 	zoneLeaf    bool   // TimeZoneContext: in an element of text
 }
 
-// fail notes the first problem.
+// fail notes the first problem, of a block that the rewriter knows.
 func (b *block) fail(problem string) {
-	if b.problem == "" {
+	if b.problem == "" && b.kind != unknownBlock {
 		b.problem = problem
 	}
 }

@@ -1,0 +1,83 @@
+package soap
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"strings"
+	"testing"
+)
+
+const head = `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:m="` + MessagesNS + `" xmlns:t="` + TypesNS + `"><soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>`
+
+const tail = `</soap:Body></soap:Envelope>`
+
+// getFolder is a request of 1.7 KB.
+func getFolder() []byte {
+	id := `<t:FolderId Id="` + strings.Repeat("AAMkAGI2NDg3", 10) + `" ChangeKey="AQAAABYAAADs"/>`
+	return []byte(head + `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:DisplayName"/></t:AdditionalProperties></m:FolderShape><m:FolderIds>` +
+		strings.Repeat(id, 4) + `<t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>alice@contoso.com</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId></m:FolderIds></m:GetFolder>` + tail)
+}
+
+// attachment is a request with content of about size bytes, cut by end after
+// every 76.
+func attachment(size int, end string) []byte {
+	line := strings.Repeat("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0", 1)[:76] + end
+	return []byte(head + `<m:CreateAttachment><m:Attachments><t:FileAttachment><t:Content>` +
+		strings.Repeat(line, size/len(line)) + `</t:Content></t:FileAttachment></m:Attachments></m:CreateAttachment>` + tail)
+}
+
+func items(size int) []byte {
+	id := `<t:ItemId Id="` + strings.Repeat("AAMkAGI2NDg3", 12) + `" ChangeKey="CQAAABYAAADs"/>`
+	return []byte(head + `<m:GetItem><m:ItemIds>` + strings.Repeat(id, size/len(id)) + `</m:ItemIds></m:GetItem>` + tail)
+}
+
+// pieces is how net/http hands out a body.
+const pieces = 32 << 10
+
+func benchmark(b *testing.B, doc []byte) {
+	b.Run("Scanner", func(b *testing.B) {
+		s := NewScanner()
+		b.SetBytes(int64(len(doc)))
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Reset(func(Reference) error { return nil })
+			if err := scan(s, doc, pieces); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding-xml", func(b *testing.B) {
+		b.SetBytes(int64(len(doc)))
+		b.ReportAllocs()
+		for b.Loop() {
+			d := xml.NewDecoder(bytes.NewReader(doc))
+			for {
+				if _, err := d.Token(); err == io.EOF {
+					break
+				} else if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkGetFolder(b *testing.B)      { benchmark(b, getFolder()) }
+func BenchmarkAttachment20MB(b *testing.B) { benchmark(b, attachment(20<<20, "")) }
+func BenchmarkAttachment20MBLines(b *testing.B) {
+	benchmark(b, attachment(20<<20, "\r\n"))
+}
+func BenchmarkItems5MB(b *testing.B) { benchmark(b, items(5<<20)) }
+
+func BenchmarkAppendHead(b *testing.B) {
+	s := NewScanner()
+	if err := scan(s, getFolder(), 0); err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 0, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = s.AppendHead(buf[:0], s.Message().Identity)
+	}
+}

@@ -1,0 +1,318 @@
+package soap
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"runtime"
+	"slices"
+	"testing"
+)
+
+// documents returns all test data, and the corpus where that is present.
+func documents(t testing.TB) map[string][]byte {
+	docs := map[string][]byte{}
+	for _, dir := range []string{"testdata/good", "testdata/bad", "testdata/problem"} {
+		for name, doc := range load(t, dir, "*.xml") {
+			docs[dir+"/"+name] = doc
+		}
+	}
+	if len(corpus(t)) > 0 {
+		for name, doc := range load(t, corpusDir, "*.xml") {
+			docs["corpus/"+name] = doc
+		}
+	}
+	return docs
+}
+
+func TestGood(t *testing.T) {
+	for name, doc := range load(t, "testdata/good", "*.xml") {
+		t.Run(name, func(t *testing.T) {
+			s := NewScanner()
+			if err := scan(s, doc, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := agree(s, doc); err != nil {
+				t.Error(err)
+			}
+			m := s.Message()
+			if m.Identity.Value != "alice@contoso.com" {
+				t.Errorf("identity %v", m.Identity)
+			}
+			for _, b := range m.Blocks {
+				if b.Problem != "" {
+					t.Errorf("%s: %s", b.Name, b.Problem)
+				}
+			}
+			if s.Forwardable() != int64(len(doc)) {
+				t.Errorf("forwardable at the end: %d of %d", s.Forwardable(), len(doc))
+			}
+		})
+	}
+}
+
+func TestBad(t *testing.T) {
+	for name, doc := range load(t, "testdata/bad", "*.xml") {
+		t.Run(name, func(t *testing.T) {
+			s := NewScanner()
+			err := scan(s, doc, 0)
+			var v *Violation
+			if !errors.As(err, &v) {
+				t.Fatalf("got %v, want a Violation", err)
+			}
+			if v.Offset < 0 || v.Offset > int64(len(doc)) {
+				t.Errorf("offset %d of %d", v.Offset, len(doc))
+			}
+			if _, again := s.Write([]byte(" ")); again != err {
+				t.Errorf("Write after %v: %v", err, again)
+			}
+			if again := s.Close(); again != err {
+				t.Errorf("Close after %v: %v", err, again)
+			}
+			if s.Forwardable() != 0 {
+				t.Errorf("forwardable after a violation: %d", s.Forwardable())
+			}
+		})
+	}
+}
+
+func TestProblem(t *testing.T) {
+	for name, doc := range load(t, "testdata/problem", "*.xml") {
+		t.Run(name, func(t *testing.T) {
+			s := NewScanner()
+			if err := scan(s, doc, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := agree(s, doc); err != nil {
+				t.Error(err)
+			}
+			problems := 0
+			for _, b := range s.Message().Blocks {
+				if b.Problem != "" {
+					problems++
+				}
+			}
+			if problems != 1 {
+				t.Errorf("%d problems, want 1: %+v", problems, s.Message().Blocks)
+			}
+		})
+	}
+}
+
+// An outcome is all that a scan tells.
+type outcome struct {
+	err         string
+	offset      int64
+	message     *Message
+	references  []Reference
+	forwardable int64
+	head        string
+}
+
+func outcomeOf(s *Scanner, doc []byte, next func() int) outcome {
+	var o outcome
+	s.Reset(func(r Reference) error {
+		o.references = append(o.references, r)
+		return nil
+	})
+	var err error
+	for rest := doc; len(rest) > 0 && err == nil; {
+		n := min(next(), len(rest))
+		piece := slices.Clone(rest[:n])
+		_, err = s.Write(piece)
+		clear(piece) // the caller's to use again
+		rest = rest[n:]
+	}
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		o.err = err.Error()
+		var v *Violation
+		if errors.As(err, &v) {
+			o.offset = v.Offset
+		}
+	}
+	o.forwardable = s.Forwardable()
+	if m := s.Message(); m != nil {
+		copied := *m
+		copied.Blocks = slices.Clone(m.Blocks)
+		o.message = &copied
+		o.head = string(s.AppendHead(nil, m.Identity))
+	}
+	return o
+}
+
+// differs scans doc whole, byte by byte and cut at random, and reports a
+// difference in the outcomes.
+func differs(s *Scanner, doc []byte, random *rand.Rand) error {
+	whole := outcomeOf(s, doc, func() int { return max(len(doc), 1) })
+	if len(doc) < 20_000 {
+		if bytewise := outcomeOf(s, doc, func() int { return 1 }); !reflect.DeepEqual(whole, bytewise) {
+			return fmt.Errorf("whole:\n%+v\nbyte by byte:\n%+v", whole, bytewise)
+		}
+	}
+	for range 3 {
+		most := 1 + random.IntN(200)
+		if cut := outcomeOf(s, doc, func() int { return 1 + random.IntN(most) }); !reflect.DeepEqual(whole, cut) {
+			return fmt.Errorf("whole:\n%+v\nin pieces:\n%+v", whole, cut)
+		}
+	}
+	return nil
+}
+
+func TestSplit(t *testing.T) {
+	s := NewScanner()
+	random := rand.New(rand.NewPCG(1, 2))
+	for name, doc := range documents(t) {
+		if err := differs(s, doc, random); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestForwardable follows the hold-back rule byte by byte.
+func TestForwardable(t *testing.T) {
+	for name, doc := range load(t, "testdata/good", "*.xml") {
+		want, err := read(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc[0] == 0xEF {
+			want.opEnd += 3
+		}
+		s, before := NewScanner(), int64(0)
+		for i, c := range doc {
+			if _, err := s.Write([]byte{c}); err != nil {
+				t.Fatal(err)
+			}
+			now := s.Forwardable()
+			switch {
+			case now < before, now > int64(i+1), now > want.opEnd:
+				t.Fatalf("%s: %d bytes of %d after %d, operation ends at %d", name, now, i+1, before, want.opEnd)
+			case s.Message() == nil && now != 0:
+				t.Fatalf("%s: %d bytes before there is a Message", name, now)
+			case s.Message() != nil && int64(i) >= want.opEnd && now != want.opEnd:
+				t.Fatalf("%s: %d at the operation's end, want %d", name, now, want.opEnd)
+			}
+			before = now
+		}
+		if err := s.Close(); err != nil || s.Forwardable() != int64(len(doc)) {
+			t.Errorf("%s: %v, %d of %d", name, err, s.Forwardable(), len(doc))
+		}
+	}
+}
+
+func TestForwardableTokens(t *testing.T) {
+	for _, c := range []struct{ name, sent, held string }{
+		{"text", "<m:A>abc", ""},
+		{"tag", "<m:A>abc", "<t:B x='"},
+		{"end tag", "<m:A><t:B>", "</t:"},
+		{"reference", "<m:A>abc", "&am"},
+		{"character", "<m:A>abc", "\xE2\x82"},
+		{"comment", "<m:A><!-- abc ", ""},
+		{"comment's beginning", "<m:A>", "<!-"},
+		{"CDATA", "<m:A><![CDATA[ abc ]", ""},
+		{"CDATA's beginning", "<m:A>", "<![CDA"},
+		{"operation's end", "<m:A>abc", "</m:A>"},
+		{"after the operation", "<m:A>abc", "</m:A> <!-- -->"},
+		{"empty operation", "", "<m:A/>"},
+		{"Subscribe", "", "<m:Subscribe> "},
+		{"Subscribe's first child", "<m:Subscribe> <m:PullSubscriptionRequest>", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := NewScanner()
+			if _, err := s.Write([]byte(head + c.sent + c.held)); err != nil {
+				t.Fatal(err)
+			}
+			want := int64(len(head + c.sent))
+			if s.Message() == nil {
+				want = 0
+			}
+			if got := s.Forwardable(); got != want {
+				t.Errorf("got %d, want %d", got, want)
+			}
+		})
+	}
+}
+
+func TestPush(t *testing.T) {
+	for child, want := range map[string]bool{
+		"<m:PullSubscriptionRequest/>":                                     false,
+		"<m:StreamingSubscriptionRequest/>":                                false,
+		"<m:PushSubscriptionRequest/>":                                     true,
+		"<!-- --> <m:PushSubscriptionRequest></m:PushSubscriptionRequest>": true,
+		"": false,
+	} {
+		s := NewScanner()
+		if err := scan(s, []byte(head+"<m:Subscribe>"+child+"</m:Subscribe>"+tail), 1); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Message().Push; got != want {
+			t.Errorf("%q: %v", child, got)
+		}
+	}
+}
+
+func TestWriteAfterClose(t *testing.T) {
+	s := NewScanner()
+	if err := scan(s, getFolder(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Write([]byte(" ")); n != 0 || err == nil {
+		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+// TestHeld scans 64 MB in the three ways that text can come and looks at what
+// the scanner has allocated and kept.
+func TestHeld(t *testing.T) {
+	for _, content := range []string{"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\r\n", "<!-- comment --><![CDATA[ cdata ]]>", "<t:a b='c'>text &amp; text</t:a>"} {
+		piece := []byte{}
+		for len(piece) < pieces {
+			piece = append(piece, content...)
+		}
+		var before, after runtime.MemStats
+		s := NewScanner()
+		runtime.ReadMemStats(&before)
+		if _, err := s.Write([]byte(head + "<m:CreateItem>")); err != nil {
+			t.Fatal(err)
+		}
+		for range (64 << 20) / len(piece) {
+			for rest := piece; len(rest) > 0; { // pieces that cut tokens anywhere
+				n := min(len(rest), 4099)
+				if _, err := s.Write(rest[:n]); err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[n:]
+			}
+			if s.off-s.Forwardable() > maxTag {
+				t.Fatalf("%d bytes held back", s.off-s.Forwardable())
+			}
+		}
+		if _, err := s.Write([]byte("</m:CreateItem>" + tail)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 128<<10 {
+			t.Errorf("%q: %d bytes allocated", content, grown)
+		}
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	s, doc := NewScanner(), getFolder()
+	allocs := testing.AllocsPerRun(100, func() {
+		s.Reset(nil)
+		if err := scan(s, doc, 512); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 6 {
+		t.Errorf("%v allocations for a small request", allocs)
+	}
+}
