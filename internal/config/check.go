@@ -73,8 +73,8 @@ func (l *loader) check() {
 // checkSource makes sure that there is exactly one source of the certificate.
 func (l *loader) checkSource() {
 	if l.set["HMA_CERT_FILE"] {
-		for _, name := range l.vaultVariables() {
-			l.fault(name, "is set together with HMA_CERT_FILE; expected one source of the certificate, so remove one of them")
+		if names := l.vaultVariables(); len(names) > 0 {
+			l.fault("HMA_CERT_FILE", "is set together with "+strings.Join(names, ", ")+"; expected one source of the certificate")
 		}
 		return
 	}
@@ -165,7 +165,7 @@ func (l *loader) loopbackRemedy() string {
 }
 
 func (l *loader) checkTLS() {
-	if l.set["HMA_TLS_CERT_FILE"] || l.set["HMA_TLS_KEY_FILE"] {
+	if l.supported("HMA_TLS_CERT_FILE") && (l.set["HMA_TLS_CERT_FILE"] || l.set["HMA_TLS_KEY_FILE"]) {
 		l.need("HMA_TLS_CERT_FILE", "with HMA_TLS_KEY_FILE")
 		l.need("HMA_TLS_KEY_FILE", "with HMA_TLS_CERT_FILE")
 	}

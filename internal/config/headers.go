@@ -62,16 +62,16 @@ var refusedHeaders = []headerRule{
 	},
 	{
 		why:      "holds or stands for credentials or an identity, which this proxy alone provides; remove it",
-		exact:    []string{"from", "x-rps-cat"},
+		exact:    []string{"from"},
 		prefixes: []string{"x-rps-", "x-wlid-", "x-client-cert", "x-ssl-", "ssl-"},
 		words: []string{"auth", "token", "cookie", "credential", "password", "secret", "assertion", "identity", "principal",
-			"impersonat", "delegat", "logon", "login", "user", "account", "usersid", "certificate", "apikey", "api-key"},
+			"impersonat", "delegat", "logon", "login", "user", "account", "certificate", "apikey", "api-key"},
 	},
 	{
 		why: "frames the message or belongs to one connection; remove it",
 		exact: []string{"host", "connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
 			"expect", "max-forwards", "http2-settings", "date", "range", "if-range", "mime-version", "via", "forwarded", "close"},
-		prefixes: []string{"content-", "proxy-", "x-proxy-", "x-http-method", "x-method", "alt-", "x-content-"},
+		prefixes: []string{"content-", "proxy-", "x-proxy", "x-http-method", "x-method", "alt-"},
 	},
 	{
 		why:      "tells a server where a request came from or should go; remove it",
@@ -80,8 +80,8 @@ var refusedHeaders = []headerRule{
 	},
 	{
 		why: "belongs to Exchange itself; remove it",
-		prefixes: []string{"msexch", "x-msexch", "x-ms-", "x-exch", "x-ex", "x-be", "x-fe", "x-backend", "x-frontend", "x-cafe",
-			"x-calculated", "x-target", "x-source", "x-anon", "x-owa-", "x-common", "x-nego", "x-proxied", "x-isfrom", "x-cas",
-			"x-diaginfo", "x-routing", "x-server", "x-security", "x-serialized", "x-org", "x-tenant", "x-partition"},
+		prefixes: []string{"msexch", "x-msexch", "x-ms-", "x-exch", "x-ext", "x-excomp", "x-be", "x-fe", "x-backend", "x-frontend", "x-cafe",
+			"x-calculated", "x-target", "x-source", "x-anon", "x-owa-", "x-common", "x-nego", "x-isfrom", "x-cas",
+			"x-diaginfo", "x-routing", "x-server", "x-security", "x-serialized", "x-organization", "x-tenant", "x-partition"},
 	},
 }

@@ -100,7 +100,9 @@ func (l *loader) collect(environ []string) map[string]string {
 		case !l.supported(v.name):
 			l.fault(v.name, "is not supported by this version; remove it")
 		case value == "":
-			l.fault(v.name, "is set but empty; expected "+v.form+", or the variable removed")
+			l.fault(v.name, "is set but empty; "+v.remedyForEmpty())
+		case quoted(value) && !v.secret:
+			l.fault(v.name, "is in quotes, which are part of the value here; expected it without them")
 		default:
 			values[v.name] = value
 		}
@@ -134,6 +136,12 @@ func preferLowerCase(all map[string]string, name string) {
 	if all[name] == "" {
 		delete(all, name)
 	}
+}
+
+// quoted reports whether a shell's quotes got into a value, as they do in an
+// --env-file. No value but a secret begins and ends with them.
+func quoted(s string) bool {
+	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
 }
 
 // parse fills the Config. The errors of the library quote values, so that only

@@ -92,12 +92,15 @@ func hostName(s string) (string, error) {
 		}
 		return addr.String(), nil
 	}
-	// Container networks have names with underscores, which DNS proper has not.
-	if !validHost(strings.ReplaceAll(s, "_", "x")) {
+	if !containerHost(s) {
 		return "", flaw("is no host name; expected a name or an IP address alone, without scheme and port")
 	}
 	return strings.ToLower(s), nil
 }
+
+// containerHost is validHost for names inside container networks too, which
+// have underscores where DNS proper has none.
+func containerHost(s string) bool { return validHost(strings.ReplaceAll(s, "_", "x")) }
 
 // A Path names a file. It is not empty when its variable is set.
 type Path string

@@ -25,7 +25,7 @@ func (p *ProxyURL) UnmarshalText(text []byte) error {
 		return flaw("is not the URL of a proxy; expected http://host:port, user name and password percent-encoded if there are any")
 	case !proxyScheme(u.Scheme):
 		return flaw("does not name a kind of proxy that is supported; expected http://, https:// or socks5://")
-	case !validHost(u.Hostname()) || !validPort(u):
+	case !containerHost(u.Hostname()) || !validPort(u):
 		return flaw("has no valid host and port; expected http://host:port")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return flaw("has a path, query or fragment; expected http://host:port")

@@ -23,6 +23,14 @@ type variable struct {
 	secret   bool
 }
 
+// remedyForEmpty says what to do about a variable that is set but empty.
+func (v variable) remedyForEmpty() string {
+	if v.required {
+		return "expected " + v.form
+	}
+	return "expected " + v.form + ", or the variable removed"
+}
+
 // variables reads the tags of Config, in order.
 func variables() []variable {
 	t := reflect.TypeFor[Config]()

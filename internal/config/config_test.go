@@ -1,0 +1,124 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// files stands in for the file system. A nil content is a file that may not be
+// read.
+type files map[string][]byte
+
+func (f files) read(name string) ([]byte, error) {
+	data, ok := f[name]
+	switch {
+	case !ok:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	case data == nil:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return data, nil
+}
+
+// vars is an environment; "-" takes a variable out of the base.
+type vars map[string]string
+
+const (
+	appGUID   = "6c0a4b8e-15f1-4c57-9a53-0d3f7e2b9a11"
+	vaultGUID = "9b1d7a52-3c44-4f0b-8f5e-7a2c1d0e6f22"
+)
+
+// fromVault is the least environment with a certificate from Key Vault.
+func fromVault() vars {
+	return vars{
+		"HMA_EWS_URL":                 "https://mail.contoso.com/EWS/Exchange.asmx",
+		"HMA_TENANT_ID":               "contoso.onmicrosoft.com",
+		"HMA_APP_ID":                  appGUID,
+		"HMA_KEY_VAULT_URI":           "https://contoso.vault.azure.net",
+		"HMA_KEY_VAULT_CERT_NAME":     "HMA-Cert",
+		"HMA_KEY_VAULT_APP_ID":        vaultGUID,
+		"HMA_KEY_VAULT_CLIENT_SECRET": "s8Q~not-a-real-secret",
+	}
+}
+
+// with returns the environment with changes.
+func (v vars) with(changes vars) vars {
+	v = maps.Clone(v)
+	for name, value := range changes {
+		if value == "-" {
+			delete(v, name)
+		} else {
+			v[name] = value
+		}
+	}
+	return v
+}
+
+func (v vars) environ() []string {
+	var entries []string
+	for name, value := range v {
+		entries = append(entries, name+"="+value)
+	}
+	return entries
+}
+
+func testFiles(t *testing.T) files {
+	t.Helper()
+	ca, err := os.ReadFile("testdata/ca.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files{
+		"/ca.pem":    ca,
+		"/two.pem":   append(slices.Clone(ca), ca...),
+		"/key.pem":   []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+		"/bad.pem":   []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+		"/text":      []byte("no certificate here\n"),
+		"/secret":    []byte("\xef\xbb\xbf  file~secret \r\n"),
+		"/lines":     []byte("one\ntwo\n"),
+		"/mailboxes": []byte("\xef\xbb\xbf# staff\r\nalice@contoso.com\r\n*@fabrikam.com # partner\r\n"),
+		"/comments":  []byte("# nobody yet\n"),
+		"/blank":     []byte(" \r\n"),
+		"/empty":     {},
+		"/utf16":     []byte("\xff\xfea\x00l\x00i\x00c\x00e\x00"),
+		"/utf16be":   []byte("\x00a\x00l\x00i\x00c\x00e"),
+		"/latin1":    []byte("p\xe4ssword"),
+		"/denied":    nil,
+	}
+}
+
+// mustLoad loads an environment that is expected to be good, later variables
+// included.
+func mustLoad(t *testing.T, v vars) *Config {
+	t.Helper()
+	c, err := load(v.environ(), testFiles(t).read, true)
+	if err != nil {
+		t.Fatalf("load: %v", err)
+	}
+	return c
+}
+
+// problemsOf loads an environment that is expected to be faulty.
+func problemsOf(t *testing.T, v vars) *Problems {
+	t.Helper()
+	c, err := load(v.environ(), testFiles(t).read, true)
+	var p *Problems
+	if !errors.As(err, &p) || c != nil {
+		t.Fatalf("load = %v, %v; want nil and *Problems", c, err)
+	}
+	return p
+}
+
+// wantProblem checks that there is exactly one problem, with the variable, and
+// that it mentions the text.
+func wantProblem(t *testing.T, p *Problems, variable, text string) {
+	t.Helper()
+	if len(p.All) != 1 || p.All[0].Variable != variable || !strings.Contains(p.All[0].Text, text) {
+		t.Errorf("problems:\n%v\nwant one of %s that says %q", p, variable, text)
+	}
+}

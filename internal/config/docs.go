@@ -1,0 +1,129 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+//go:generate go test -run ^TestDocumentation$ -update .
+
+const docsHead = `# Configuration
+
+hmaproxy is configured by environment variables alone. This page is generated from the program (` + "`go generate ./internal/config`" + `);
+` + "`hmaproxy -help`" + ` prints the same list.
+
+- All mistakes are reported at once, by the name of the variable and never by its value.
+- White space around a value is not part of it.
+- A variable that is set but empty is an error, not the default (HTTPS_PROXY and NO_PROXY excepted).
+- An unknown name that begins with ` + "`HMA_`" + `, in any letter case, is an error. What Kubernetes sets for services named
+  hma or hma-… (` + "`HMA_SERVICE_HOST`, `HMA_PORT_…`" + ` and the like) is ignored.
+- A variable and its ` + "`_FILE`" + ` twin exclude each other. The file is UTF-8 text, must not be empty, and may begin with a byte
+  order mark.
+- Every command takes ` + "`-env-file FILE`" + ` with lines ` + "`NAME=value`" + ` as Docker reads them: the value is all that follows the
+  first ` + "`=`" + `, quotes included; lines that begin with ` + "`#`" + ` are comments. A variable of the environment wins over the file's.
+- The certificate has one source: Key Vault or a file.
+`
+
+// Markdown returns docs/configuration.md. Variables that this version refuses
+// are left out.
+func Markdown() []byte {
+	var b bytes.Buffer
+	b.WriteString(docsHead)
+	for _, s := range sections() {
+		fmt.Fprintf(&b, "\n## %s\n\n| variable | default | meaning |\n|---|---|---|\n", s.title)
+		for _, v := range s.variables {
+			fmt.Fprintf(&b, "| `%s` | %s | %s Expects %s. |\n", v.name, v.markdownDefault(), escape(v.desc), escape(v.form))
+		}
+	}
+	return b.Bytes()
+}
+
+func (v variable) markdownDefault() string {
+	switch {
+	case v.required:
+		return "required"
+	case v.fallback != "":
+		return "`" + v.fallback + "`"
+	case v.absent == "":
+		return "—"
+	}
+	return escape(v.absent)
+}
+
+var markdownEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`)
+
+// escape keeps Markdown from reading patterns as markup.
+func escape(s string) string { return markdownEscapes.Replace(s) }
+
+// Usage writes the list of variables for the command's help, at most 80
+// columns wide.
+func Usage(w io.Writer) error {
+	var b bytes.Buffer
+	for i, s := range sections() {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%s:\n", s.title)
+		for _, v := range s.variables {
+			fmt.Fprintf(&b, "  %s\n", v.name)
+			wrap(&b, v.desc+" Expects "+v.form+". "+v.usageDefault())
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (v variable) usageDefault() string {
+	switch {
+	case v.required:
+		return "Required."
+	case v.fallback != "":
+		return "Default: " + v.fallback + "."
+	case v.absent != "":
+		return "Default: " + v.absent + "."
+	}
+	return ""
+}
+
+// wrap writes text as an indented paragraph.
+func wrap(b *bytes.Buffer, text string) {
+	const indent, width = "        ", 80
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		length := utf8.RuneCountInString(word)
+		if column > 0 && column+1+length <= width {
+			b.WriteByte(' ')
+			column += 1 + length
+		} else {
+			if column > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(indent)
+			column = len(indent) + length
+		}
+		b.WriteString(word)
+	}
+	b.WriteByte('\n')
+}
+
+type section struct {
+	title     string
+	variables []variable
+}
+
+// sections groups the variables of this version.
+func sections() []section {
+	var all []section
+	for _, v := range variables() {
+		if v.section != "" {
+			all = append(all, section{title: v.section})
+		}
+		if last := &all[len(all)-1]; !v.later {
+			last.variables = append(last.variables, v)
+		}
+	}
+	return all
+}

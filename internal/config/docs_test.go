@@ -1,0 +1,59 @@
+package config
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestDocumentation(t *testing.T) { compare(t, "../../docs/configuration.md", Markdown()) }
+
+func TestUsage(t *testing.T) {
+	var b bytes.Buffer
+	if err := Usage(&b); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 80 {
+			t.Errorf("wider than 80 columns: %q", line)
+		}
+	}
+	for _, v := range variables() {
+		if got := strings.Contains(b.String(), "  "+v.name+"\n"); got == v.later {
+			t.Errorf("%s is listed: %v", v.name, got)
+		}
+	}
+}
+
+// TestTags: every field is described, and nothing is misspelt.
+func TestTags(t *testing.T) {
+	known := map[string]bool{}
+	all := variables()
+	for _, v := range all {
+		if known[v.name] {
+			t.Errorf("%s occurs twice", v.name)
+		}
+		known[v.name] = true
+		if v.desc == "" || !strings.HasSuffix(v.desc, ".") || v.form == "" || strings.HasSuffix(v.form, ".") {
+			t.Errorf("%s: desc %q, form %q", v.name, v.desc, v.form)
+		}
+	}
+	if all[0].section == "" {
+		t.Error("the first variable opens no section")
+	}
+	config := reflect.TypeFor[Config]()
+	for i := range config.NumField() {
+		tag := config.Field(i).Tag
+		if min, ok := tag.Lookup("min"); ok {
+			if _, err := time.ParseDuration(min); err != nil || config.Field(i).Type != reflect.TypeFor[time.Duration]() {
+				t.Errorf("%s: min %q on %s", config.Field(i).Name, min, config.Field(i).Type)
+			}
+		}
+		if since, ok := tag.Lookup("since"); ok && since != "later" {
+			t.Errorf("%s: since %q", config.Field(i).Name, since)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Warnings says what is permitted and yet should be said at start: constant
+// texts, one for each, nil when there is nothing to say.
+func (c *Config) Warnings() []string {
+	var all []string
+	warn := func(when bool, text string) {
+		if when {
+			all = append(all, text)
+		}
+	}
+	warn(!c.Limited(), "no allow-list is set: clients can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES")
+	warn(c.ListMode == Audit, "HMA_ALLOW_LIST_MODE=audit: the allow-list refuses nothing, clients can open every mailbox of the organisation")
+	warn(exchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is blocked there since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
+	warn(c.networked() && c.TLSCertFile == "", "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")
+	warn(c.networked(), "HMA_UNSAFE_LISTEN_ANY=true: whoever reaches HMA_LISTEN and knows a password of HMA_CLIENT_USERS_FILE can open mailboxes")
+	warn(!c.Admin.Off() && !c.Admin.Addr().IsLoopback(), "HMA_ADMIN_LISTEN leaves loopback: health and metrics answer anyone who can reach it")
+	warn(guid.MatchString(c.VaultSecret.Reveal()), "HMA_KEY_VAULT_CLIENT_SECRET is a GUID: the id of a client secret looks like that, its value does not")
+	warn(c.FromVault() && c.VaultAuth == AuthDefault, "HMA_KEY_VAULT_AUTH=default is meant for development: it takes whichever credential it finds first")
+	return all
+}
+
+// networked reports whether a client listener leaves this machine.
+func (c *Config) networked() bool {
+	return slices.ContainsFunc(c.Listen, func(l Listener) bool { return !l.Local() })
+}
+
+// exchangeOnline reports whether an EWS URL is one of Microsoft's own services,
+// in any of its clouds.
+func exchangeOnline(u *url.URL) bool {
+	return slices.ContainsFunc([]string{
+		"outlook.com", "office365.com", "office.com", "cloud.microsoft", "office365.us",
+		"outlook.cn", "office.de", "outlook.sovcloud.fr", "outlook.sovcloud.de",
+	}, func(domain string) bool {
+		host := u.Hostname()
+		return host == domain || strings.HasSuffix(host, "."+domain)
+	})
+}
