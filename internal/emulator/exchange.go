@@ -29,6 +29,7 @@ type Exchange struct {
 	turn           int // of the back end, with strict affinity
 	attachmentSize int64
 	changes        int
+	news           chan struct{} // closed by the next event, or nil
 }
 
 func newExchange(e *Emulator) *Exchange {

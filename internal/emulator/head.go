@@ -110,9 +110,13 @@ func knownHeader(n xml.Name) bool {
 	return false
 }
 
+// attribute returns an attribute's value, or "". It may be called on nil.
 func (n *node) attribute(space, local string) string {
+	if n == nil {
+		return ""
+	}
 	for _, a := range n.attr {
-		if a.Name.Local == local && (a.Name.Space == space) {
+		if a.Name.Local == local && a.Name.Space == space {
 			return a.Value
 		}
 	}

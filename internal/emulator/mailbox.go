@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -138,15 +137,14 @@ func (x *Exchange) findBy(form, value string, match func(*mailbox) bool) (*mailb
 	return nil, &fault{"ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.", [][2]string{{form, value}}}
 }
 
-var imcea = regexp.MustCompile(`(?i)^IMCEASMTP-(.*)@[^@]*$`)
-
 // has reports whether an SMTP address leads to the mailbox: besides its own
 // ones, the mailbox's GUID at any domain, and an encapsulated address.
 func (m *mailbox) has(address string) bool {
-	if match := imcea.FindStringSubmatch(address); match != nil {
-		address = decapsulate(match[1])
-	}
+	const imcea = "IMCEASMTP-"
 	local, _, _ := strings.Cut(address, "@")
+	if len(local) > len(imcea) && strings.EqualFold(local[:len(imcea)], imcea) {
+		address = decapsulate(local[len(imcea):])
+	}
 	if strings.EqualFold(m.Primary, address) || strings.EqualFold(m.GUID, local) {
 		return true
 	}

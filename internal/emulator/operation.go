@@ -25,7 +25,26 @@ type response func(http.ResponseWriter)
 // element. Each runs under the lock; its response does not.
 func operations() map[string]func(*call) response {
 	return map[string]func(*call) response{
-		"GetFolder": (*call).getFolder,
+		"ConvertId":                  (*call).convertID,
+		"CreateAttachment":           (*call).createAttachment,
+		"CreateItem":                 (*call).createItem,
+		"DeleteItem":                 (*call).deleteItem,
+		"FindFolder":                 (*call).findFolder,
+		"FindItem":                   (*call).findItem,
+		"GetAttachment":              (*call).getAttachment,
+		"GetEvents":                  (*call).getEvents,
+		"GetFolder":                  (*call).getFolder,
+		"GetItem":                    (*call).getItem,
+		"GetServerTimeZones":         (*call).getServerTimeZones,
+		"GetStreamingEvents":         (*call).getStreamingEvents,
+		"GetUserAvailabilityRequest": (*call).getUserAvailability,
+		"GetUserOofSettingsRequest":  (*call).getUserOofSettings,
+		"MoveItem":                   (*call).moveItem,
+		"ResolveNames":               (*call).resolveNames,
+		"Subscribe":                  (*call).subscribe,
+		"SyncFolderItems":            (*call).syncFolderItems,
+		"Unsubscribe":                (*call).unsubscribe,
+		"UpdateItem":                 (*call).updateItem,
 	}
 }
 
@@ -42,11 +61,9 @@ func (c *call) run(f *fault, rec *record) response {
 	c.x.mu.Lock()
 	defer c.x.mu.Unlock()
 	c.x.executed[c.op.name.Local]++
-	rec.hopExecuted()
+	rec.note(func(h *Hop) { h.Executed = true })
 	return operation(c)
 }
-
-func (r *record) hopExecuted() { r.note(func(h *Hop) { h.Executed = true }) }
 
 // serverVersion is the header of every answer that is no fault.
 const serverVersion = `<h:ServerVersionInfo MajorVersion="15" MinorVersion="2" MajorBuildNumber="1544" MinorBuildNumber="9" Version="V2017_07_11" xmlns:h="` + nsTypes + `" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>`

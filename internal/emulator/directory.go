@@ -1,0 +1,72 @@
+package emulator
+
+import (
+	"fmt"
+	"strings"
+)
+
+// convertID returns every identifier in the format that is asked for,
+// unchanged: none of the emulator's means anything in another.
+func (c *call) convertID() response {
+	format := c.op.attribute("", "DestinationFormat")
+	var results []result
+	for _, id := range c.op.children("SourceIds") {
+		box := c.x.byAddress(id.attribute("", "Mailbox"))
+		if box == nil {
+			results = append(results, failed("ErrorInvalidIdMalformed", "Id is malformed."))
+			continue
+		}
+		results = append(results, result{inner: fmt.Sprintf(`<m:AlternateId xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="t:AlternateIdType" Format="%s" Id="%s" Mailbox="%s"/>`,
+			esc(format), esc(id.attribute("", "Id")), esc(box.Primary))})
+	}
+	return replies("ConvertId", results)
+}
+
+func (c *call) getServerTimeZones() response {
+	return replies("GetServerTimeZones", []result{{inner: `<m:TimeZoneDefinitions><t:TimeZoneDefinition Id="UTC" Name="(UTC) Coordinated Universal Time"><t:Periods><t:Period Bias="PT0S" Name="Standard" Id="trule:Microsoft/Registry/UTC/1-Standard"/></t:Periods><t:TransitionsGroups><t:TransitionsGroup Id="0"><t:Transition><t:To Kind="Period">trule:Microsoft/Registry/UTC/1-Standard</t:To></t:Transition></t:TransitionsGroup></t:TransitionsGroups><t:Transitions><t:Transition><t:To Kind="Group">0</t:To></t:Transition></t:Transitions></t:TimeZoneDefinition></m:TimeZoneDefinitions>`}})
+}
+
+// resolveNames searches the mailboxes for a part of their addresses.
+func (c *call) resolveNames() response {
+	entry := strings.ToLower(strings.TrimPrefix(c.op.value("UnresolvedEntry"), "smtp:"))
+	var b strings.Builder
+	n := 0
+	for _, m := range c.x.mailboxes {
+		if entry != "" && strings.Contains(strings.ToLower(m.Primary), entry) {
+			n++
+			fmt.Fprintf(&b, `<t:Resolution>%s</t:Resolution>`, m.xml())
+		}
+	}
+	if n == 0 {
+		return replies("ResolveNames", []result{failed("ErrorNameResolutionNoResults", "No results were found.")})
+	}
+	return replies("ResolveNames", []result{{inner: fmt.Sprintf(`<m:ResolutionSet TotalItemsInView="%d" IncludesLastItemInRange="true">%s</m:ResolutionSet>`, n, b.String())}})
+}
+
+func (m *mailbox) xml() string {
+	name, _, _ := strings.Cut(m.Primary, "@")
+	return fmt.Sprintf(`<t:Mailbox><t:Name>%s</t:Name><t:EmailAddress>%s</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType><t:MailboxType>Mailbox</t:MailboxType></t:Mailbox>`, esc(name), esc(m.Primary))
+}
+
+// getUserAvailability says that everybody is free: free/busy is open to the
+// whole organisation by default.
+func (c *call) getUserAvailability() response {
+	var b strings.Builder
+	for _, d := range c.op.children("MailboxDataArray") {
+		if c.x.byAddress(d.value("Email", "Address")) == nil {
+			b.WriteString(`<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Error"><m:MessageText>Unable to resolve e-mail address to an Active Directory object.</m:MessageText><m:ResponseCode>ErrorMailRecipientNotFound</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey></m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>None</t:FreeBusyViewType></m:FreeBusyView></m:FreeBusyResponse>`)
+			continue
+		}
+		b.WriteString(`<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode></m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>FreeBusy</t:FreeBusyViewType></m:FreeBusyView></m:FreeBusyResponse>`)
+	}
+	return reply("GetUserAvailabilityResponse", "<m:FreeBusyResponseArray>"+b.String()+"</m:FreeBusyResponseArray>")
+}
+
+// getUserOofSettings answers in the one shape that is not a batch.
+func (c *call) getUserOofSettings() response {
+	m := c.x.byAddress(c.op.value("Mailbox", "Address"))
+	if m == nil || !c.mayOpen(m) {
+		return reply("GetUserOofSettingsResponse", `<m:ResponseMessage ResponseClass="Error"><m:MessageText>Access is denied. Check credentials and try again.</m:MessageText><m:ResponseCode>ErrorAccessDenied</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey></m:ResponseMessage>`)
+	}
+	return reply("GetUserOofSettingsResponse", `<m:ResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode></m:ResponseMessage><t:OofSettings><t:OofState>Disabled</t:OofState><t:ExternalAudience>All</t:ExternalAudience><t:InternalReply><t:Message/></t:InternalReply><t:ExternalReply><t:Message/></t:ExternalReply></t:OofSettings><m:AllowExternalOof>All</m:AllowExternalOof>`)
+}
