@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -78,15 +79,23 @@ func newRequester(cfg Config, hc *http.Client, id identity) *requester {
 
 // acquire makes one attempt.
 func (r *requester) acquire(ctx context.Context) (Grant, *Error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	ctx, x := withExchange(ctx)
+	attempt, x := withExchange(attempt)
 	r.now, r.signErr = wall(), nil
-	result, err := r.request(ctx)
-	if err != nil {
-		return Grant{}, x.failure(ctx, err, r.signErr)
+	result, err := r.request(attempt)
+	switch {
+	case err == nil:
+		return x.grant(result)
+	case ctx.Err() != nil:
+		return Grant{}, &Error{Class: Transient, what: "interrupted", cause: ctx.Err()}
+	case r.signErr != nil:
+		return Grant{}, &Error{Class: Certificate, what: "client assertion: " + oneLine(r.signErr), cause: r.signErr}
+	case attempt.Err() != nil: // not to be taken for the caller's deadline
+		return Grant{}, &Error{Class: Transient, what: fmt.Sprintf("no answer from Entra within %v, signing included", attemptTimeout)}
+	default:
+		return Grant{}, x.failure(err)
 	}
-	return x.grant(result)
 }
 
 func (r *requester) request(ctx context.Context) (confidential.AuthResult, error) {

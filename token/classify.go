@@ -1,7 +1,6 @@
 package token
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -32,16 +31,10 @@ var (
 var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
 	"invalid_scope", "invalid_resource", "invalid_tenant", "access_denied", "interaction_required", "server_error", "temporarily_unavailable"}
 
-// failure explains err, which ended an attempt. Only the kind of err counts: its
-// text may hold the token.
-func (x *exchange) failure(ctx context.Context, err, signErr error) *Error {
+// failure explains err, which MSAL returned. Only the kind of err counts: its text
+// may hold the token.
+func (x *exchange) failure(err error) *Error {
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Error{Class: Transient, what: "no answer from Entra in time", cause: ctx.Err()}
-	case ctx.Err() != nil:
-		return &Error{Class: Transient, what: "interrupted", cause: ctx.Err()}
-	case signErr != nil:
-		return &Error{Class: Certificate, what: "client assertion: " + oneLine(signErr), cause: signErr}
 	case x.astray != "":
 		return x.astrayError()
 	case x.tooLarge:

@@ -85,6 +85,7 @@ type entra struct {
 	refreshIn  time.Duration
 	roles      []string
 	clock      time.Duration // its clock minus this machine's
+	refusal    int           // AADSTS code for a certificate that is not registered
 
 	metadata, token func() *answer // nil, or returning nil: the usual
 
@@ -97,7 +98,7 @@ type entra struct {
 }
 
 func newEntra(certs ...*tls.Certificate) *entra {
-	e := &entra{life: time.Hour, roles: []string{"full_access_as_app"}, registered: map[string]*rsa.PublicKey{},
+	e := &entra{life: time.Hour, refusal: 700027, roles: []string{"full_access_as_app"}, registered: map[string]*rsa.PublicKey{},
 		tokens: map[string]time.Time{}, jti: map[string]bool{}, hosts: map[string]int{}}
 	for _, c := range certs {
 		e.register(c)
@@ -280,7 +281,7 @@ func (e *entra) check(req *http.Request, form url.Values) int {
 	}
 	public := e.registered[header.X5T]
 	if public == nil {
-		return 700027
+		return e.refusal
 	}
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	if rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: 32}) != nil {

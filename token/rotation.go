@@ -138,6 +138,9 @@ func (r *rotation) activate(v *version) {
 	v.alarm.clear()
 }
 
+// The one refusal that registering the certificate cures.
+const aadstsNotRegistered = 700027
+
 // refused notes that v brought no token, plans its next probe, and says what to
 // register where. Only Entra's word counts as a refusal by Entra.
 func (l *loop) refused(v *version, err *Error) {
@@ -154,12 +157,14 @@ func (l *loop) refused(v *version, err *Error) {
 	if !v.alarm.rings(now, err.key()) {
 		return
 	}
-	if err.Status == 0 {
-		l.log(slog.LevelWarn, "certificate cannot be used", v, "error", err.Error())
-		return
+	message := "certificate refused by Entra"
+	switch {
+	case err.Status == 0:
+		message = "certificate cannot be used"
+	case err.AADSTS == aadstsNotRegistered:
+		message = "certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint"
 	}
-	l.log(slog.LevelWarn, "certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint", v,
-		"application", l.cfg.ClientID, "tenant", l.cfg.TenantID, "error", err.Error(), "probe_again", v.probe.at)
+	l.log(slog.LevelWarn, message, v, "application", l.cfg.ClientID, "tenant", l.cfg.TenantID, "error", err.Error(), "probe_again", v.probe.at)
 }
 
 // log writes a line about v.

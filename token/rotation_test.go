@@ -88,6 +88,16 @@ func TestRotation(t *testing.T) {
 			s.entra.register(s.new)
 			s.mustUse(16 * time.Minute)
 		}},
+		{"old removed, and refused in a way that is not known to mean the certificate", func(s scene) {
+			s.entra.mu.Lock()
+			s.entra.refusal = 50012
+			s.entra.mu.Unlock()
+			s.vault.set(nil, s.new, s.old)
+			s.mustUse(20 * time.Minute)
+			s.entra.unregister(s.old)
+			s.entra.register(s.new)
+			s.mustUse(time.Hour)
+		}},
 		{"valid from tomorrow", func(s scene) {
 			tomorrow := newCertAt(s.t, 1, "new", time.Now().Add(24*time.Hour), time.Now().AddDate(2, 0, 0))
 			s.entra.register(tomorrow)
