@@ -64,9 +64,8 @@ func (w witness) Do(req *http.Request) (*http.Response, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// A request that was cut short by the call's own deadline says less than
-	// the answer to the one before it.
-	if err != nil && t.status != 0 && errors.Is(err, context.DeadlineExceeded) && t.host == req.URL.Host {
+	// A try that the deadline cut short says less than the failure before it.
+	if errors.Is(err, context.DeadlineExceeded) && t.host == req.URL.Host && t.status >= http.StatusInternalServerError {
 		return resp, err
 	}
 	t.host, t.status, t.err = req.URL.Host, 0, err

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The values of [Error.Code] that are this package's own. Beside them it may be
@@ -79,7 +80,19 @@ func (e *Error) Error() string {
 	if e.Remedy != "" {
 		b.WriteString(" (" + e.Remedy + ")")
 	}
-	return strings.Join(strings.Fields(b.String()), " ")
+	return line(b.String())
+}
+
+// line makes text from elsewhere, such as the names in a server's certificate,
+// harmless on a terminal.
+func line(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
 
 // Unwrap returns Err, for instance [context.Canceled] or an [fs.PathError].

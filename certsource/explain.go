@@ -144,7 +144,3 @@ func safeCause(err error) error {
 	}
 	return nil
 }
-
-func oneLine(err error) error {
-	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
-}

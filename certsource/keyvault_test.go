@@ -2,10 +2,13 @@ package certsource
 
 import (
 	"context"
+	"crypto"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,6 +188,19 @@ func TestRetryAndDeadlines(t *testing.T) {
 			t.Errorf("after %v: %v", took, e)
 		}
 
+		failures = 1 // then a hanging try: what is known of the failure is said
+		f.vault = func(w http.ResponseWriter, r *http.Request) {
+			if failures--; failures >= 0 {
+				answer(w, 503, "")
+				return
+			}
+			hang(w, r)
+		}
+		if e := wantCode(t, k, "v1", CodeTimeout); e.Status != 503 {
+			t.Errorf("%+v", e)
+		}
+
+		f.vault = hang
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start = time.Now()
@@ -235,6 +251,36 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 			t.Error(e)
 		}
 	})
+}
+
+// Polls and signatures from all sides; for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, k := inVault(t)
+		list, err := k.Certificates(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if got, err := k.Certificates(t.Context()); err != nil || len(got) != 1 || got[0] != list[0] {
+					t.Error(len(got), err)
+				}
+				if _, err := list[0].PrivateKey.(crypto.Signer).Sign(nil, make([]byte, 32), crypto.SHA256); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+func TestNothingPrintsTheSecret(t *testing.T) {
+	f := newFake(t, &fakeVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
+	k := f.open()
+	wantCode(t, k, "HMA-Cert", "")
+	noCanary(t, fmt.Sprintf("%v %+v %#v %+v %#v", k, k, k, *k.session, *k.session))
 }
 
 func TestConfig(t *testing.T) {

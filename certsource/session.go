@@ -46,7 +46,9 @@ func (k *KeyVault) open() (*session, *Error) {
 	}
 	s, err := k.newSession(secret)
 	if err != nil {
-		e := &Error{Code: CodeNoCredential, Err: oneLine(err), Remedy: loginRemedy(k.cfg.Auth)}
+		// The libraries' complaints about their options name variables of the
+		// environment and hold no secret.
+		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(k.cfg.Auth)}
 		k.login(e, "")
 		return nil, e
 	}

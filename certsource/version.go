@@ -36,14 +36,9 @@ func (v *version) check() *Error {
 // getVersion asks for a version, the newest if id is empty, and parses it unless
 // the last poll did.
 func (k *KeyVault) getVersion(ctx context.Context, s *session, id string) (*version, *Error) {
-	var opts azsecrets.GetSecretOptions
-	if k.cfg.KeyInVault {
-		pem := azsecrets.ContentTypePEM
-		opts.OutContentType = &pem
-	}
 	var got azsecrets.Secret
 	problem := k.call(ctx, s, "get secret", id, func(ctx context.Context) error {
-		resp, err := s.secrets.GetSecret(ctx, k.cfg.Name, id, &opts)
+		resp, err := s.secrets.GetSecret(ctx, k.cfg.Name, id, nil)
 		got = resp.Secret
 		return err
 	})
