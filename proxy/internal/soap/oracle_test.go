@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ import (
 // every document which Scanner accepts must share.
 type reading struct {
 	blocks     []xml.Name
+	contents   []string   // what a reader makes of each block's attributes and content
 	identities []Identity // of every ExchangeImpersonation that is a header block
 	operation  string
 	push       bool
@@ -62,6 +64,7 @@ func (r *reader) token(tok xml.Token, at int64, doc []byte) error {
 	if len(r.stack) >= 2 && r.stack[1].Local == "Body" {
 		r.body = append(r.body, fmt.Sprintf("%T%v", tok, tok))
 	}
+	defer r.content(tok)
 	switch tok := tok.(type) {
 	case xml.StartElement:
 		r.stack, r.start = append(r.stack, tok.Name), append(r.start, at)
@@ -103,7 +106,7 @@ func (r *reader) enter(name xml.Name, at int64) error {
 		}
 	case 3:
 		if r.stack[1].Local == "Header" {
-			r.blocks = append(r.blocks, name)
+			r.blocks, r.contents = append(r.blocks, name), append(r.contents, "")
 			if name == (xml.Name{Space: TypesNS, Local: "ExchangeImpersonation"}) {
 				r.identities = append(r.identities, Identity{})
 			}
@@ -122,6 +125,30 @@ func (r *reader) enter(name xml.Name, at int64) error {
 	return nil
 }
 
+// content takes a token of a header block down in a form that leaves out what a
+// block written again may leave out.
+func (r *reader) content(tok xml.Token) {
+	if len(r.stack) < 3 || r.stack[1].Local != "Header" {
+		return
+	}
+	c := &r.contents[len(r.contents)-1]
+	switch tok := tok.(type) {
+	case xml.StartElement:
+		*c += "<" + tok.Name.Space + "|" + tok.Name.Local
+		for _, a := range tok.Attr {
+			if a.Name.Space != "xmlns" && a.Name.Local != "xmlns" && a.Name.Local != "mustUnderstand" {
+				*c += fmt.Sprintf(" %s=%q", a.Name.Local, strings.Join(strings.Fields(a.Value), " "))
+			}
+		}
+	case xml.EndElement:
+		*c += ">"
+	case xml.CharData:
+		if text := strings.Trim(string(tok), " \t\r\n"); text != "" {
+			*c += fmt.Sprintf(" %q", text)
+		}
+	}
+}
+
 func (r *reader) exit(at int64, doc []byte) {
 	if len(r.stack) == 3 && r.stack[1].Local == "Body" {
 		r.opEnd = at
@@ -129,17 +156,15 @@ func (r *reader) exit(at int64, doc []byte) {
 			r.opEnd = r.start[2]
 		}
 	}
-	var path []string
-	for _, name := range r.stack {
-		path = append(path, strings.TrimPrefix(name.Space, TypesNS)+"|"+name.Local)
+	way := []xml.Name{
+		{Space: EnvelopeNS, Local: "Envelope"}, {Space: EnvelopeNS, Local: "Header"},
+		{Space: TypesNS, Local: "ExchangeImpersonation"}, {Space: TypesNS, Local: "ConnectingSID"},
 	}
-	where, ok := strings.CutPrefix(strings.Join(path, "/"),
-		EnvelopeNS+"|Envelope/"+EnvelopeNS+"|Header/|ExchangeImpersonation/|ConnectingSID/|")
-	if !ok {
+	if len(r.stack) != len(way)+1 || !slices.Equal(r.stack[:len(way)], way) {
 		return
 	}
 	for k := PrimarySmtpAddress; k <= SID; k++ {
-		if where == k.String() {
+		if r.stack[len(way)] == (xml.Name{Space: TypesNS, Local: k.String()}) {
 			r.identities[len(r.identities)-1] = Identity{k, strings.Trim(r.text, " \t\r\n")}
 		}
 	}

@@ -1,0 +1,69 @@
+package soap
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+func seed(f *testing.F, add func(doc []byte)) {
+	for _, doc := range documents(f) {
+		if len(doc) < 10_000 { // a long one teaches nothing and slows every mutation
+			add(doc)
+		}
+	}
+}
+
+// FuzzScanner: what is accepted, encoding/xml reads the same, and effort is
+// linear in the input's length.
+func FuzzScanner(f *testing.F) {
+	seed(f, func(doc []byte) { f.Add(doc) })
+	s := NewScanner()
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		s.Reset(func(Reference) error { return nil })
+		err := scan(s, doc, 0)
+		if s.Work() > 32*int64(len(doc))+4096 {
+			t.Errorf("%d steps for %d bytes", s.Work(), len(doc))
+		}
+		if err != nil {
+			if s.Forwardable() != 0 {
+				t.Error("forwardable after an error")
+			}
+			return
+		}
+		if err := agree(s, doc); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// FuzzSplit: the outcome is the same for every cutting of the input.
+func FuzzSplit(f *testing.F) {
+	seed(f, func(doc []byte) { f.Add(doc, uint64(len(doc))) })
+	s := NewScanner()
+	f.Fuzz(func(t *testing.T, doc []byte, cuts uint64) {
+		if err := differs(s, doc, rand.New(rand.NewPCG(cuts, 0))); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// FuzzRewrite: a head written anew, and one that an impersonation was added to,
+// say the same and are accepted again.
+func FuzzRewrite(f *testing.F) {
+	seed(f, func(doc []byte) { f.Add(doc) })
+	s := NewScanner()
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		s.Reset(nil)
+		if scan(s, doc, 0) != nil {
+			return
+		}
+		if err := rewrites(s, doc); err != nil {
+			t.Error(err)
+		}
+		if m := s.Message(); !impersonates(m) && len(m.Blocks) < maxBlocks {
+			if err := splices(s, doc); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
