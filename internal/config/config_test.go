@@ -67,7 +67,7 @@ func (v vars) environ() []string {
 	return entries
 }
 
-func testFiles(t *testing.T) files {
+func testFiles(t testing.TB) files {
 	t.Helper()
 	ca, err := os.ReadFile("testdata/ca.pem")
 	if err != nil {

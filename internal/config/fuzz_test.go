@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -23,13 +24,13 @@ func FuzzLoad(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	names := variables()
+	names, base := variables(), testFiles(f)
 	f.Fuzz(func(t *testing.T, value string) {
 		value = strings.ReplaceAll(value, "CANARY", canary)
 		if !strings.Contains(value, canary) {
 			value += canary
 		}
-		files := testFiles(t)
+		files := maps.Clone(base)
 		files["/fuzzed"] = []byte(value)
 		for _, v := range names {
 			tryValue(t, files, v.name, value)

@@ -70,7 +70,7 @@ func (l Listeners) has(other Listener) bool {
 
 func checkListener(s string) error {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
-		if !filepath.IsAbs(path) {
+		if !strings.HasPrefix(path, "/") && !filepath.IsAbs(path) {
 			return flaw("is not an absolute path; expected unix:/path")
 		}
 		return nil
@@ -82,7 +82,7 @@ func checkListener(s string) error {
 // listenersOf expands an entry that checkListener accepted.
 func listenersOf(s string) []Listener {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
-		return []Listener{{Unix: filepath.Clean(path)}}
+		return []Listener{{Unix: path}}
 	}
 	addr, _ := parseAddrPort(s)
 	if !strings.HasPrefix(s, "localhost:") {

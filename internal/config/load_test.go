@@ -251,3 +251,20 @@ func TestProxy(t *testing.T) {
 		t.Errorf("without HTTPS_PROXY: %v, %v", u, err)
 	}
 }
+
+// TestForeignErrors: the text of an error that is not this package's own may
+// quote a value, and is not shown.
+func TestForeignErrors(t *testing.T) {
+	_, err := url.Parse("https://user:hunter2@host:port")
+	if err == nil || !strings.Contains(err.Error(), "hunter2") {
+		t.Fatalf("url.Parse = %v, want an error that quotes its input", err)
+	}
+	if got := flawOf(err); got != "is not valid" {
+		t.Errorf("flawOf = %q", got)
+	}
+	l := &loader{variables: variables(), faulty: map[string]bool{}}
+	l.parseFault(err)
+	if got := fmt.Sprint(l.problems); got != "[{environment cannot be parsed}]" {
+		t.Errorf("problems = %s", got)
+	}
+}
