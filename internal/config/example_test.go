@@ -13,11 +13,11 @@ func ExampleLoad() {
 		fmt.Println(err)
 		return
 	}
-	environ := append([]string{ // os.Environ()
+	environ := []string{ // os.Environ()
 		"HMA_EWS_URL=https://mail.contoso.com",
 		"HMA_CERT_FILE=/etc/hmaproxy/hma.pem",
-	}, fromFile...)
-	_, err = config.Load(environ, func(string) ([]byte, error) { return nil, os.ErrNotExist })
+	}
+	_, err = config.Load(append(fromFile, environ...), func(string) ([]byte, error) { return nil, os.ErrNotExist })
 	fmt.Println(err)
 	// Output:
 	// HMA_APP_ID: is not a GUID; expected an application (client) id, 8-4-4-4-12 hexadecimal digits

@@ -14,9 +14,10 @@ import (
 
 // Load parses an environment, entries "NAME=value" as [os.Environ] returns
 // them, and reads the files that it names with readFile, [os.ReadFile] in
-// production. Where a name occurs twice the first entry counts, so that
+// production. Where a name occurs twice the last entry counts, as in os/exec, so
+// that
 //
-//	Load(append(os.Environ(), fromEnvFile...), os.ReadFile)
+//	Load(append(fromEnvFile, os.Environ()...), os.ReadFile)
 //
 // lets the environment win over a file.
 //
@@ -85,7 +86,7 @@ func (l *loader) supported(name string) bool {
 // collect picks the values of known variables out of an environment and reports
 // unknown, empty and unsupported ones.
 func (l *loader) collect(environ []string) map[string]string {
-	all := firstOfEach(environ)
+	all := split(environ)
 	preferLowerCase(all, "HTTPS_PROXY")
 	preferLowerCase(all, "NO_PROXY")
 	values := map[string]string{}
@@ -115,14 +116,12 @@ func (l *loader) collect(environ []string) map[string]string {
 	return values
 }
 
-// firstOfEach splits entries into names and trimmed values.
-func firstOfEach(environ []string) map[string]string {
+// split splits entries into names and trimmed values; the last of a name counts.
+func split(environ []string) map[string]string {
 	all := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if _, ok := all[name]; !ok {
-			all[name] = strings.Trim(value, space)
-		}
+		all[name] = strings.Trim(value, space)
 	}
 	return all
 }

@@ -172,10 +172,10 @@ func compare(t *testing.T, file string, got []byte) {
 	}
 }
 
-func TestFirstEntryWins(t *testing.T) {
+func TestLastEntryWins(t *testing.T) {
 	environ := append(fromVault().environ(), "HMA_EWS_URL=https://other.contoso.com", "=C:=C:\\", "NOEQUALS")
 	c, err := Load(environ, testFiles(t).read)
-	if err != nil || c.EWS.Host != "mail.contoso.com" {
+	if err != nil || c.EWS.Host != "other.contoso.com" {
 		t.Errorf("Load = %v, %v", c, err)
 	}
 }
