@@ -13,20 +13,22 @@ const space = " \t\r\n"
 
 // parseList parses comma-separated entries with one. It refuses empty entries,
 // since a stray comma may be where an entry got lost, and drops repeated ones.
+// The error names every faulty entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
 	var parsed []T
+	var faults []string
 	for i, entry := range strings.Split(string(text), ",") {
 		entry = strings.Trim(entry, space)
 		if entry == "" {
-			return flaw(fmt.Sprintf("entry %d is empty; expected entries separated by single commas", i+1))
-		}
-		value, err := one(entry)
-		if err != nil {
-			return flaw(fmt.Sprintf("entry %d %v", i+1, err))
-		}
-		if !slices.Contains(parsed, value) {
+			faults = append(faults, fmt.Sprintf("entry %d is empty", i+1))
+		} else if value, err := one(entry); err != nil {
+			faults = append(faults, fmt.Sprintf("entry %d %v", i+1, err))
+		} else if !slices.Contains(parsed, value) {
 			parsed = append(parsed, value)
 		}
+	}
+	if len(faults) > 0 {
+		return flaw(strings.Join(faults, "; "))
 	}
 	*list = parsed
 	return nil
