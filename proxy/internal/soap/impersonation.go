@@ -1,5 +1,7 @@
 package soap
 
+import "bytes"
+
 // identityKind returns the kind whose element e is, or NoIdentity.
 func identityKind(e *element) Kind {
 	if e.space.class == typesClass {
@@ -35,6 +37,7 @@ func (b *block) enterImpersonation(s *Scanner, e *element, level int) {
 
 // exitIdentity ends the child of ConnectingSID.
 func (b *block) exitIdentity(s *Scanner) {
+	name := trim(s.leaf.text)
 	switch {
 	case s.leaf.mixed:
 		b.fail("something other than text in the name")
@@ -42,7 +45,9 @@ func (b *block) exitIdentity(s *Scanner) {
 		b.fail("the name is too long")
 	case !s.leaf.ascii():
 		b.fail("the name is not ASCII")
-	case len(trim(s.leaf.text)) == 0:
+	case len(name) == 0:
 		b.fail("the name is empty")
+	case bytes.ContainsAny(name, "\t\r\n"):
+		b.fail("a tab or line end in the name")
 	}
 }

@@ -1,0 +1,102 @@
+package soap
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+)
+
+// snippets are put into documents at random: what parsers are known to differ on.
+var snippets = []string{
+	"<!-- -->", "<!-->", "--", "-->", "<![CDATA[", "]]>", "]]", "<![CDATA[x]]>", "<?xml version='1.0'?>", "<?x?>", "<!DOCTYPE a>",
+	"&lt;", "&#64;", "&#x0;", "&#13;", "&amp", "&x;", "bob@contoso.com", "\u017f", "\u00a0", "\xff", "\xc0\xbc", "\x00", "\xEF\xBB\xBF",
+	" xmlns=''", " xmlns:t=''", " xmlns:t='urn:x'", " xmlns='" + TypesNS + "'", " xmlns:s='" + TypesNS + "'", " xmlns:x='" + EnvelopeNS + "'",
+	" xsi:nil='true'", " s:actor=''", " s:mustUnderstand='1'", " a='<'", " a=\"'>\"", " xml:lang='en'", " t:a='b'",
+	"<t:ExchangeImpersonation>", "</t:ExchangeImpersonation>", "<t:ConnectingSID>", "</t:ConnectingSID>",
+	"<t:SmtpAddress>bob@contoso.com</t:SmtpAddress>", "<t:SID/>", "<t:MailboxCulture>", "</t:MailboxCulture>", "<s:Header>", "</s:Header>", "<s:Header/>",
+	"<s:Body>", "</s:Body>", "</s:Envelope>", "<m:GetFolder>", "</m:GetFolder>", "<m:GetFolder/>", "<m:Subscribe>", "<m:PushSubscriptionRequest/>",
+	"/", ">", "<", "'", "\"", "=", ":", "\r\n", "\t",
+}
+
+// mutate changes doc at one to three places.
+func mutate(doc []byte, random *rand.Rand) []byte {
+	doc = slices.Clone(doc)
+	for range 1 + random.IntN(3) {
+		at := boundary(doc, random)
+		switch random.IntN(5) {
+		case 0, 1:
+			doc = slices.Insert(doc, at, []byte(snippets[random.IntN(len(snippets))])...)
+		case 2: // takes a piece out
+			end := max(at, boundary(doc, random))
+			doc = slices.Delete(doc, at, min(end, at+200))
+		case 3: // has a piece twice
+			end := max(at, boundary(doc, random))
+			doc = slices.Insert(doc, at, slices.Clone(doc[at:min(end, at+500)])...)
+		default:
+			if at < len(doc) {
+				doc[at] = byte(random.IntN(256))
+			}
+		}
+	}
+	return doc
+}
+
+// boundary picks a place, more often than not next to a tag's end.
+func boundary(doc []byte, random *rand.Rand) int {
+	at := random.IntN(len(doc) + 1)
+	if random.IntN(4) == 0 {
+		return at
+	}
+	if n := bytes.IndexAny(doc[at:], "<>"); n >= 0 {
+		at += n
+		if doc[at] == '>' {
+			at += random.IntN(2)
+		}
+	}
+	return at
+}
+
+// TestMutants does to documents what a fuzzer does, but knows their grammar.
+// HMAPROXY_MUTANTS sets another number than the quick one.
+func TestMutants(t *testing.T) {
+	count := 20_000
+	if n, err := strconv.Atoi(os.Getenv("HMAPROXY_MUTANTS")); err == nil {
+		count = n
+	}
+	var seeds [][]byte
+	for _, dir := range []string{"testdata/good", "testdata/problem"} {
+		for _, doc := range load(t, dir, "*.xml") {
+			if len(doc) < 10_000 {
+				seeds = append(seeds, doc)
+			}
+		}
+	}
+	slices.SortFunc(seeds, bytes.Compare)
+	s, random, accepted := NewScanner(), rand.New(rand.NewPCG(3, uint64(count))), 0
+	for range count {
+		doc := mutate(seeds[random.IntN(len(seeds))], random)
+		s.Reset(nil)
+		if scan(s, doc, 0) != nil {
+			continue
+		}
+		accepted++
+		if err := agree(s, doc); err != nil {
+			t.Fatalf("%v\n%s", err, doc)
+		}
+		if err := rewrites(s, doc); err != nil {
+			t.Fatalf("%v\n%s", err, doc)
+		}
+		if m := s.Message(); !impersonates(m) {
+			if err := splices(s, doc); err != nil {
+				t.Fatalf("%v\n%s", err, doc)
+			}
+		}
+	}
+	if accepted < count/100 {
+		t.Errorf("only %d of %d mutants were accepted: the test shows little", accepted, count)
+	}
+	t.Logf("%d of %d accepted", accepted, count)
+}
