@@ -14,7 +14,7 @@ const (
 	maxBindings    = 512       // namespace declarations in force
 	maxBindingText = 32 << 10  // their prefixes and URIs together
 	maxDeclaration = 256       // the XML declaration
-	maxReference   = 32        // one entity or character reference
+	maxReference   = 64        // one entity or character reference
 	maxLeaf        = 1 << 10   // text of an element whose value is wanted
 	maxBlocks      = 64        // children of Header
 	maxZone        = 64 << 10  // a TimeZoneContext written again
