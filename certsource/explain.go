@@ -71,7 +71,7 @@ func (e *Error) ofVersion() bool {
 	case "SecretDisabled", "SecretExpired", "SecretNotYetValid":
 		return true
 	}
-	return e.Status == http.StatusNotFound && e.Version != ""
+	return false
 }
 
 // vaultCode prefers Key Vault's inner code: outside it says "Forbidden" of

@@ -2,6 +2,7 @@ package certsource
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -114,7 +115,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	host := r.Host
+	host := cmp.Or(r.Host, r.URL.Host) // a redirected request has only the latter
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Method+" "+host+r.URL.Path)
 	f.mu.Unlock()

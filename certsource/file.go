@@ -2,7 +2,6 @@ package certsource
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -29,10 +28,8 @@ type FileConfig struct {
 type File struct {
 	cfg FileConfig
 
-	mu      sync.Mutex
-	seen    [sha256.Size]byte // of password and content, when last parsed
-	problem *Error            // of that content
-	good    []*tls.Certificate
+	mu   sync.Mutex
+	good []*tls.Certificate // newest first
 }
 
 // NewFile checks cfg; the file is not read yet and need not exist yet.
@@ -53,11 +50,11 @@ func NewFile(cfg FileConfig) (*File, error) {
 // unreadable or broken is an error beside the last good list. It only blocks for
 // the file; ctx is not used.
 func (f *File) Certificates(context.Context) ([]*tls.Certificate, error) {
-	content, password, problem := f.read()
+	cert, problem := f.read()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if problem == nil {
-		problem = f.take(content, password)
+		f.remember(cert)
 	}
 	list, dates := usable(f.good)
 	if problem == nil && dates != nil {
@@ -69,45 +66,33 @@ func (f *File) Certificates(context.Context) ([]*tls.Certificate, error) {
 	return list, nil
 }
 
-func (f *File) read() (content []byte, password string, problem *Error) {
+func (f *File) read() (*tls.Certificate, *Error) {
 	password, err := f.cfg.Password()
 	if err != nil {
-		return nil, "", f.unreadable("read password of", err)
+		return nil, f.unreadable("read password of", err)
 	}
 	file, err := os.Open(f.cfg.Path)
 	if err != nil {
-		return nil, "", f.unreadable("read file", err)
+		return nil, f.unreadable("read file", err)
 	}
 	defer file.Close()
-	content, err = io.ReadAll(io.LimitReader(file, maxSize+1))
+	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
-		return nil, "", f.unreadable("read file", err)
+		return nil, f.unreadable("read file", err)
 	}
-	return content, password, nil
+	b, problem := read(content, password)
+	if problem != nil {
+		return nil, problem.about("read file", f.cfg.Path, "")
+	}
+	cert, problem := b.assemble()
+	if problem != nil {
+		return nil, problem.about("read file", f.cfg.Path, "")
+	}
+	return cert, nil
 }
 
 func (f *File) unreadable(op string, err error) *Error {
 	return &Error{Op: op, Name: f.cfg.Path, Code: CodeUnreadable, Err: err, Remedy: remedy(CodeUnreadable)}
-}
-
-// take parses the file's content unless it is the one parsed last.
-func (f *File) take(content []byte, password string) *Error {
-	sum := sha256.Sum256(append(append([]byte(password), 0), content...))
-	if sum == f.seen {
-		return f.problem
-	}
-	f.seen, f.problem = sum, nil
-	b, e := read(content, password)
-	var cert *tls.Certificate
-	if e == nil {
-		cert, e = b.assemble()
-	}
-	if e != nil {
-		f.problem = e.about("read file", f.cfg.Path, "")
-		return f.problem
-	}
-	f.remember(cert)
-	return nil
 }
 
 // remember puts cert first. One that comes back keeps its identity.

@@ -64,7 +64,6 @@ func TestFileChanges(t *testing.T) {
 		d.want("b a", "")
 		d.write(a[:len(a)/2])
 		d.want("b a", CodeDamaged)
-		d.want("b a", CodeDamaged) // the content is looked at once, the problem stays
 		if err := os.Remove(d.path); err != nil {
 			t.Fatal(err)
 		}
@@ -103,6 +102,10 @@ func TestFilePassword(t *testing.T) {
 	d := newOnDisk(t, func() (string, error) { return password, problem })
 	d.write(string(fixture(t, "good/windows-aes256-sha256.pfx")))
 	d.want("", CodeWrongPassword)
+	password = ""
+	if err := d.want("", CodeWrongPassword); !strings.Contains(err.Error(), "none is configured") {
+		t.Error(err)
+	}
 	password = "correct horse"
 	d.want("HMA-Cert", "")
 	problem = fs.ErrPermission

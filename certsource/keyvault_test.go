@@ -104,6 +104,8 @@ func TestListRefused(t *testing.T) {
 		if got := f.take("/versions"); len(got) != 1 {
 			t.Errorf("%q", got)
 		}
+		f.versions = append([]*fakeVersion{ver(t, "v3", 0)}, f.versions...)
+		wantCode(t, k, "v3 v2", "")
 		if n := strings.Count(f.log.String(), "secrets/list"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, &f.log)
 		}
@@ -118,6 +120,10 @@ func TestDates(t *testing.T) {
 		e := wantCode(t, k, "v1", CodeNotYetValid)
 		if !e.NotBefore.Equal(f.versions[0].created.Truncate(time.Second)) || !strings.Contains(e.Error(), "2000-01-02T00:00:00Z") {
 			t.Error(e)
+		}
+		wantCode(t, k, "v1", CodeNotYetValid)
+		if n := strings.Count(f.log.String(), "certificate read"); n != 2 {
+			t.Errorf("%d certificates logged as new, want 2", n)
 		}
 		time.Sleep(day + time.Second)
 		wantCode(t, k, "v2 v1", "")
@@ -148,6 +154,33 @@ func TestOutage(t *testing.T) {
 		}
 		if n := strings.Count(f.log.String(), "certificate read"); n != 2 {
 			t.Errorf("%d certificates logged as new, want 2", n)
+		}
+	})
+}
+
+// A vault full of broken versions is not walked to its end at every poll.
+func TestWalkIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.mayList = true
+		for i := range 9 {
+			f.versions = append(f.versions, &fakeVersion{id: fmt.Sprintf("v%d", 9-i), value: "oops", created: time.Now().Add(-time.Duration(i) * day)})
+		}
+		wantCode(t, f.open(), "", CodeUnknownFormat)
+		if got := f.take("/secrets/HMA-Cert/v"); len(got) != maxLook { // one of them is the listing, and the newest is asked for without its id
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// The vault's own tenant is the one that its challenge names.
+func TestVaultInAnotherTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v1", day))
+		k := f.open(func(c *KeyVaultConfig) { c.TenantID = "99999999-2222-3333-4444-555555555555" })
+		wantCode(t, k, "v1", "")
+		if got := f.take("POST " + loginHost); len(got) != 1 || !strings.Contains(got[0], tenant) {
+			t.Errorf("%q", got)
 		}
 	})
 }
@@ -198,6 +231,20 @@ func TestRetryAndDeadlines(t *testing.T) {
 		}
 		if e := wantCode(t, k, "v1", CodeTimeout); e.Status != 503 {
 			t.Errorf("%+v", e)
+		}
+
+		// Answers that are slow and ask for more patience than there is.
+		f.vault = func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(tryTimeout - time.Millisecond):
+			case <-r.Context().Done():
+			}
+			w.Header().Set("Retry-After", "5")
+			answer(w, 503, "")
+		}
+		start = time.Now()
+		if e := wantCode(t, k, "v1", CodeTimeout); e.Status != 503 || time.Since(start) != callTimeout {
+			t.Errorf("after %v: %+v", time.Since(start), e)
 		}
 
 		f.vault = hang
