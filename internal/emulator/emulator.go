@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -42,6 +43,10 @@ type Config struct {
 	// Cert is the first certificate, uploaded to the vault and registered in
 	// Entra by New. Nil means a fresh RSA 2048 one, valid for a year.
 	Cert *Certificate
+
+	// SigningKey is Entra's first. Nil means a fresh one, made when it is
+	// needed; many short tests go faster with one that they share.
+	SigningKey *rsa.PrivateKey
 
 	// Observe, when set, is called at the end of every request to any of the
 	// services, by the goroutine that served it.

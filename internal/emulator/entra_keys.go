@@ -19,10 +19,13 @@ type signingKey struct {
 	id   string
 }
 
-func newSigningKey() *signingKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err) // a fixed, permitted size
+// newSigningKey makes a key unless it is given one.
+func newSigningKey(key *rsa.PrivateKey) *signingKey {
+	if key == nil {
+		var err error
+		if key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			panic(err) // a fixed, permitted size
+		}
 	}
 	template := &x509.Certificate{
 		SerialNumber: serialNumber(),
@@ -43,7 +46,7 @@ func (n *Entra) signers() []*signingKey {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.keys == nil {
-		n.keys = []*signingKey{newSigningKey()}
+		n.keys = []*signingKey{newSigningKey(n.emulator.config.SigningKey)}
 	}
 	return append([]*signingKey(nil), n.keys...)
 }
@@ -52,7 +55,7 @@ func (n *Entra) signers() []*signingKey {
 // not know it until Exchange.RefreshAuthMetadata.
 func (n *Entra) RollSigningKey() {
 	n.signers()
-	key := newSigningKey()
+	key := newSigningKey(nil)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.keys = append(n.keys, key)

@@ -22,15 +22,17 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// testKey is shared by the tests of this package: making one takes longer
-// than most tests.
-var testKey = sync.OnceValue(func() *rsa.PrivateKey {
+// The tests of this package share a certificate's key and Entra's: making one
+// takes longer than most tests.
+var testKey, signingKey = sync.OnceValue(newKey), sync.OnceValue(newKey)
+
+func newKey() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
 	}
 	return key
-})
+}
 
 func newCert(t testing.TB, o emulator.CertOptions) *emulator.Certificate {
 	t.Helper()
@@ -50,6 +52,7 @@ func start(t testing.TB, c emulator.Config) (*emulator.Emulator, *http.Client) {
 	if c.Cert == nil {
 		c.Cert = newCert(t, emulator.CertOptions{})
 	}
+	c.SigningKey = signingKey()
 	e, err := emulator.New(c)
 	if err != nil {
 		t.Fatal(err)

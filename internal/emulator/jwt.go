@@ -138,7 +138,8 @@ func (j *jwt) validAt(now time.Time) bool {
 // check verifies the signature of an access token with any of Entra's keys.
 func (n *Entra) check(token string) (*jwt, error) { return verifyWith(n.signers(), token) }
 
-// verifyWith verifies with the key that the header names.
+// verifyWith verifies with the key that the header names. With an error it
+// returns what the token claims, or nil where it is no token.
 func verifyWith(keys []*signingKey, token string) (*jwt, error) {
 	j, err := parseJWT(token)
 	if err != nil {
@@ -149,5 +150,5 @@ func verifyWith(keys []*signingKey, token string) (*jwt, error) {
 			return j, j.verify(&k.key.PublicKey)
 		}
 	}
-	return nil, errors.New("signed with an unknown key")
+	return j, errors.New("signed with an unknown key")
 }

@@ -17,6 +17,7 @@ type rawReader struct {
 	kept    []byte // the head, while keeping
 	keeping bool
 	hash    hash.Hash // or nil
+	pending []byte    // not yet hashed
 
 	inTag    bool
 	inEntity bool
@@ -42,7 +43,9 @@ func (r *rawReader) ReadByte() (byte, error) {
 			r.kept = append(r.kept, b)
 		}
 		if r.hash != nil {
-			r.hash.Write([]byte{b})
+			if r.pending = append(r.pending, b); len(r.pending) == cap(r.pending) {
+				r.flush()
+			}
 		}
 		if !r.trim(b) {
 			return b, nil
@@ -97,9 +100,16 @@ func (r *rawReader) stopKeeping() []byte {
 func (r *rawReader) startHash(tag []byte) {
 	r.hash = sha256.New()
 	r.hash.Write(tag)
+	r.pending = make([]byte, 0, 4<<10)
+}
+
+func (r *rawReader) flush() {
+	r.hash.Write(r.pending)
+	r.pending = r.pending[:0]
 }
 
 func (r *rawReader) stopHash() string {
+	r.flush()
 	sum := hex.EncodeToString(r.hash.Sum(nil))
 	r.hash = nil
 	return sum
