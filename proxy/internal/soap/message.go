@@ -35,7 +35,7 @@ type Identity struct {
 // A Block is a child of the SOAP Header.
 type Block struct {
 	Space, Name    string // namespace URI and local name
-	MustUnderstand bool   // mustUnderstand is "1" or "true"
+	MustUnderstand bool   // mustUnderstand is "1", "true" or no boolean at all
 
 	// Problem says why a block that the rewriter knows cannot be written again
 	// from its values: a constant text without any of the client's data. It is

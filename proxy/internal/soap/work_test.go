@@ -1,0 +1,56 @@
+package soap
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// list writes n things that differ by their number.
+func list(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// TestWork feeds what makes a careless reader slow, in two sizes: twice the
+// input may be twice the work, and each byte costs a bounded number of steps.
+func TestWork(t *testing.T) {
+	for name, unit := range map[string]string{
+		"text":              strings.Repeat("a", 100),
+		"brackets":          "]]] ]]",
+		"references":        "&amp;&#64;",
+		"comments":          "<!---->",
+		"comment of <":      "<!--" + strings.Repeat("<", 1000) + "-->",
+		"CDATA of ]":        "<![CDATA[" + strings.Repeat("]", 1000) + "]]>",
+		"small tags":        "<t:a/>",
+		"many attributes":   "<t:a " + list(96, "a%d='' ") + "/>",
+		"prefixed ones":     "<t:a " + list(48, "t:a%d='' m:a%[1]d='' ") + "/>",
+		"many declarations": "<t:a " + list(96, "xmlns:p%d='urn:%[1]d' ") + "/>",
+		"tags in the scope of many declarations": "<t:a " + list(90, "xmlns:p%d='urn:%[1]d' ") + ">" +
+			strings.Repeat("<p1:b/><p89:b/>", 100) + "</t:a>",
+		"tags that references may end": "<t:From/><t:Mailbox><t:EmailAddress/></t:Mailbox>",
+		"quotes in tags":               `<t:a a="'''''" b='"""""'/>`,
+		"non-ASCII":                    "é€\U0001F600",
+	} {
+		t.Run(name, func(t *testing.T) {
+			work := func(size int) int64 {
+				s := NewScanner()
+				s.Reset(func(Reference) error { return nil })
+				doc := operation("<m:GetFolder>" + strings.Repeat(unit, 1+size/len(unit)) + "</m:GetFolder>")
+				if err := scan(s, doc, 1000); err != nil {
+					t.Fatal(err)
+				}
+				if s.Work() > 32*int64(len(doc)) {
+					t.Errorf("%d steps for %d bytes", s.Work(), len(doc))
+				}
+				return s.Work()
+			}
+			if one, two := work(100_000), work(200_000); two > one*21/10 {
+				t.Errorf("%d steps become %d for twice the input", one, two)
+			}
+		})
+	}
+}
