@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -304,6 +305,26 @@ func TestDescribeNetwork(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// net/http keeps only the text of a proxy's status line; this shows that it does.
+func TestProxyRefuses(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	address, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := newCert(t, 0, "one")
+	cfg := testConfig(newEntra())
+	cfg.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(address)}}
+	_, err = Acquire(t.Context(), cfg, cert)
+	var failure *Error
+	if !errors.As(err, &failure) || failure.Class != Transient || !strings.Contains(err.Error(), "proxy answered 407") {
+		t.Errorf("error %v", err)
 	}
 }
 

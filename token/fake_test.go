@@ -412,8 +412,14 @@ func (w *world) close() {
 	for _, c := range w.entra.complaints {
 		w.t.Errorf("entra: %s", c)
 	}
-	if strings.Contains(w.logs.String(), "CANARY") {
-		w.t.Errorf("the log holds what it must not:\n%s", w.logs)
+	shown := w.logs.String() + fmt.Sprintf("%+v %v", w.Status(), w.Status().Err)
+	if strings.Contains(shown, "CANARY") {
+		w.t.Error("log or status hold a token or a text of Entra's")
+	}
+	for _, assertion := range w.entra.assertions {
+		if strings.Contains(shown, assertion) {
+			w.t.Error("log or status hold an assertion")
+		}
 	}
 	if w.t.Failed() {
 		w.t.Logf("log:\n%s", w.logs)

@@ -137,6 +137,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 				w.use(4*time.Minute + 50*time.Second)
 				w.Kick()
 				synctest.Wait()
+				if start := time.Now(); w.request() == nil || time.Since(start) != 0 {
+					t.Errorf("the error came after %v", time.Since(start))
+				}
 				if n := w.entra.requests(); n != 1 {
 					t.Errorf("%d requests before Retry-After had passed", n)
 				}

@@ -117,14 +117,14 @@ func (r *rotation) find(id identity) *version {
 	return nil
 }
 
-// remembered returns the versions that list lacks and that are worth keeping: the
-// active one, and the others that Entra has accepted and that have not expired.
+// remembered returns the versions that list lacks and that are worth keeping:
+// those that Entra has accepted, until they expire.
 func (r *rotation) remembered(now time.Time, list []*version) []*version {
 	const most = 3
 	var kept []*version
 	for _, v := range r.versions {
-		useful := v == r.active || v.accepted && now.Before(v.leaf.NotAfter)
-		if useful && !slices.Contains(list, v) && (len(kept) < most || v == r.active) {
+		useful := v.accepted && now.Before(v.leaf.NotAfter)
+		if useful && !slices.Contains(list, v) && len(kept) < most {
 			kept = append(kept, v)
 		}
 	}

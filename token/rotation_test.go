@@ -77,6 +77,18 @@ func TestRotation(t *testing.T) {
 			s.entra.register(s.new)
 			s.mustUse(6 * time.Minute)
 		}},
+		{"accepted after hours, then refused and accepted again", func(s scene) {
+			s.vault.set(nil, s.new, s.old)
+			s.mustUse(3 * time.Hour)
+			s.entra.register(s.new)
+			s.mustUse(16 * time.Minute)
+			s.entra.unregister(s.new)
+			for s.activeName() == "CN=new" {
+				s.mustUse(10 * time.Second)
+			}
+			s.entra.register(s.new)
+			s.mustUse(5*time.Minute + 10*time.Second)
+		}},
 		{"flapping every seven minutes", func(s scene) {
 			s.vault.set(nil, s.new, s.old)
 			for range 40 {
@@ -95,6 +107,10 @@ func TestRotation(t *testing.T) {
 			s.vault.set(nil, s.new, s.old)
 			s.mustUse(20 * time.Minute)
 			s.entra.unregister(s.old)
+			s.mustUse(12 * time.Minute)
+			if e := s.Status().Err; e == nil || e.Class != Configuration {
+				s.t.Errorf("the refresh must have failed by now: %v", e)
+			}
 			s.entra.register(s.new)
 			s.mustUse(time.Hour)
 		}},
@@ -214,6 +230,54 @@ func TestFallbackExpires(t *testing.T) {
 		w.mustUse(2 * time.Hour)
 		if f := w.Status().Fallback; f != nil {
 			t.Errorf("fallback %+v", f)
+		}
+		w.entra.unregister(fresh)
+		before := w.entra.requests()
+		token, _ := w.Token(t.Context())
+		if _, err := w.Replace(t.Context(), token); err == nil || w.entra.requests() != before+1 {
+			t.Errorf("%d requests, error %v: the expired one was tried", w.entra.requests()-before, err)
+		}
+	})
+}
+
+// A candidate adds nothing to the load on an Entra that is down.
+func TestNoProbesDuringAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
+		w := newWorld(t, old)
+		w.vault.set(nil, fresh, old)
+		w.run()
+		defer w.close()
+		w.mustUse(2 * time.Minute)
+		w.entra.say(&answer{status: 503})
+		for w.Status().Failures == 0 {
+			w.mustUse(10 * time.Second)
+		}
+		before := w.count(Probe)
+		w.use(3 * time.Hour)
+		if n := w.count(Probe) - before; n != 0 {
+			t.Errorf("%d probes", n)
+		}
+	})
+}
+
+// A new certificate is a reason not to wait for the end of a back-off.
+func TestNewCertificateEndsBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
+		w := newWorld(t, old)
+		w.entra.unregister(old)
+		w.entra.refusal = 50012
+		w.run()
+		defer w.close()
+		time.Sleep(time.Hour)
+		w.entra.register(fresh)
+		w.vault.set(nil, fresh)
+		for polls := w.vault.count(); w.vault.count() == polls; synctest.Wait() {
+			time.Sleep(time.Second)
+		}
+		if !w.Status().Usable || w.activeName() != "CN=new" {
+			t.Errorf("status %+v", w.Status())
 		}
 	})
 }

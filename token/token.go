@@ -53,7 +53,7 @@ func (h *held) usable(now time.Time) bool { return h != nil && now.Before(h.unti
 func New(cfg Config) (*Keeper, error) {
 	cfg, err := cfg.checked()
 	if cfg.Certificates == nil {
-		err = errors.Join(err, errors.New("Certificates: missing"))
+		err = errors.Join(err, errors.New("no Certificates"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("token: %w", err)
