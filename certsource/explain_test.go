@@ -147,15 +147,19 @@ func TestNetworkErrors(t *testing.T) {
 		"host name":    {x509.HostnameError{Certificate: &x509.Certificate{}, Host: vaultHost}, CodeUntrusted, ""},
 		"proxy url":    {errors.New("invalid proxy address http://u:" + canarySecret + "@h"), CodeUnreachable, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := newFake(t).open(func(cfg *KeyVaultConfig) { cfg.HTTPClient = &http.Client{Transport: failing{c.err}} })
-				e := wantCode(t, k, "", c.code)
-				if e.Host != vaultHost || e.Op != "get secret" || e.Remedy == "" || !strings.Contains(e.Error(), c.show) {
-					t.Errorf("%+v", e)
-				}
+		for _, auth := range []Auth{AuthSecret, AuthManaged} {
+			t.Run(name+", "+string(auth), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					k := newFake(t).open(func(cfg *KeyVaultConfig) {
+						cfg.Auth, cfg.HTTPClient = auth, &http.Client{Transport: failing{c.err}}
+					})
+					e := wantCode(t, k, "", c.code)
+					if e.Host != vaultHost || e.Op != "get secret" || e.Remedy == "" || !strings.Contains(e.Error(), c.show) {
+						t.Errorf("%+v", e)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -68,8 +68,7 @@ func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error)
 	return list, nil
 }
 
-// poll replaces k.good. A problem leaves it as it was where the vault could not
-// be asked.
+// poll renews k.good, as far as the vault answers.
 func (k *KeyVault) poll(ctx context.Context) *Error {
 	select {
 	case k.turn <- struct{}{}:
@@ -82,10 +81,7 @@ func (k *KeyVault) poll(ctx context.Context) *Error {
 		return problem
 	}
 	w := &walk{k: k, s: s, seen: map[string]*version{}, rejected: map[string]bool{}}
-	found, problem, asked := w.run(ctx)
-	if !asked {
-		return problem
-	}
+	found, problem := w.run(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.good = w.topUp(found, k.good)

@@ -52,7 +52,7 @@ func TestVersions(t *testing.T) {
 		"newest broken, listed":             {func(f *fake) { f.versions[0].value = ""; f.mayList = true }, "v2 v1", CodeEmpty, 5},
 		"newest not exportable":             {func(f *fake) { stripKey(f.versions[0]); f.mayList = true }, "v2 v1", CodeNoPrivateKey, 5},
 		"names itself":                      {func(f *fake) { f.versions[0].previous = "v3" }, "v3", "", 2},
-		"previous is gone":                  {func(f *fake) { f.versions[0].previous = "v0" }, "v3", "", 4},
+		"previous is gone":                  {func(f *fake) { f.versions[0].previous = "v0" }, "v3", "", 3},
 		"all disabled":                      {func(f *fake) { disable(f.versions...); f.mayList = true }, "", "SecretDisabled", 3},
 		"name is of no certificate at all":  {func(f *fake) { f.versions = nil; f.mayList = true }, "", "SecretNotFound", 2},
 		"newest's previous is broken, list": {func(f *fake) { f.versions[0].previous = "v2"; f.versions[1].value = "x"; f.mayList = true }, "v3 v1", "", 5},
@@ -154,6 +154,27 @@ func TestOutage(t *testing.T) {
 		}
 		if n := strings.Count(f.log.String(), "certificate read"); n != 2 {
 			t.Errorf("%d certificates logged as new, want 2", n)
+		}
+	})
+}
+
+// A vault that stops answering in the middle of a poll is not asked on and on.
+func TestOutageInBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v2", day), ver(t, "v1", 2*day))
+		f.versions[0].previous = "v1"
+		k := f.open()
+		wantCode(t, k, "v2 v1", "")
+		f.vault = func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "v1") {
+				hang(w, r)
+			}
+			f.serveVault(w, r)
+		}
+		start := time.Now()
+		wantCode(t, k, "v2 v1", "")
+		if took := time.Since(start); took > callTimeout || !strings.Contains(f.log.String(), "could not be read") {
+			t.Errorf("%v:\n%s", took, &f.log)
 		}
 	})
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"software.sslmate.com/src/go-pkcs12"
 )
 
 // fixtures reads a folder's index, which testdata/make.sh wrote by OpenSSL, and
@@ -100,6 +102,24 @@ func TestParseBad(t *testing.T) {
 			}
 		})
 	}
+}
+
+// OpenSSL and keytool always write the leaf first; others need not.
+func TestParsePFXWithLeafLast(t *testing.T) {
+	b, e := read(fixture(t, "good/leaf-last.pem"), "")
+	if e != nil {
+		t.Fatal(e)
+	}
+	leaf := b.certs[len(b.certs)-1]
+	pfx, err := pkcs12.Modern.Encode(b.keys[0], b.certs[0], b.certs[1:], "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := Parse(pfx, "p")
+	if err != nil || !cert.Leaf.Equal(leaf) || len(cert.Certificate) != 3 {
+		t.Fatal(cert, err)
+	}
+	checkChain(t, cert.Certificate)
 }
 
 func TestParseTooLarge(t *testing.T) {

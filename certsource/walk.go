@@ -24,16 +24,16 @@ type walk struct {
 }
 
 // run returns the usable versions, newest first. The problem is the newest
-// version's, or with asked false that the vault could not be asked.
-func (w *walk) run(ctx context.Context) (good []*version, problem *Error, asked bool) {
+// version's, or that of asking for it.
+func (w *walk) run(ctx context.Context) (good []*version, problem *Error) {
 	v, err := w.get(ctx, "")
 	if err != nil && !err.ofVersion() {
-		return nil, err, false
+		return nil, err
 	}
 	if v != nil {
 		w.newest = v.id
 	}
-	id := w.newest
+	id := w.newest // of v, which is nil where it may not be had
 	for looked := 1; ; looked++ {
 		if err == nil {
 			err = v.check()
@@ -45,12 +45,15 @@ func (w *walk) run(ctx context.Context) (good []*version, problem *Error, asked 
 			problem = err.about(err.Op, w.k.cfg.Name, id)
 		}
 		if len(good) == maxUsable || looked == maxLook {
-			return good, problem, true
+			return good, problem
 		}
 		if id = w.before(ctx, id, v); id == "" || w.seen[id] != nil {
-			return good, problem, true
+			return good, problem
 		}
-		v, err = w.get(ctx, id)
+		if v, err = w.get(ctx, id); err != nil && !err.ofVersion() {
+			w.k.log.Warn("the certificate's previous version could not be read", "name", w.k.cfg.Name, "version", id, "error", err)
+			return good, problem
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ rm -rf good bad && mkdir good bad
 t=$(mktemp -d) && trap 'rm -rf "$t"' EXIT
 days=36500
 pw='correct horse'
-legacy='-legacy'
 
 req() { openssl req -new -newkey "$1" -nodes -keyout "$t/$2.key" -subj "/O=Contoso/CN=$2" -out "$t/$2.csr" 2>/dev/null; }
 issue() { # name, issuer, extensions
@@ -42,9 +41,9 @@ pfx() { # file, password, further options
 pfx good/openssl3-default.pfx "$pw";                                                          good openssl3-default.pfx "$pw" 1
 pfx good/openssl3-empty-password.pfx '';                                                      good openssl3-empty-password.pfx '' 1
 pfx good/openssl3-chain.pfx "$pw" -certfile "$t/chain.pem";                                   good openssl3-chain.pfx "$pw" 3
-pfx good/openssl1-rc2-3des-sha1.pfx "$pw" $legacy -certfile "$t/chain.pem";                   good openssl1-rc2-3des-sha1.pfx "$pw" 3
-pfx good/keyvault-3des-sha1-empty-password.pfx '' $legacy -descert -certfile "$t/chain.pem";  good keyvault-3des-sha1-empty-password.pfx '' 3
-pfx good/windows-3des-sha1.pfx "$pw" $legacy -descert -CSP 'Microsoft Enhanced RSA and AES Cryptographic Provider' -LMK -name te-b5f5; good windows-3des-sha1.pfx "$pw" 1
+pfx good/openssl1-rc2-3des-sha1.pfx "$pw" -legacy -certfile "$t/chain.pem";                   good openssl1-rc2-3des-sha1.pfx "$pw" 3
+pfx good/keyvault-3des-sha1-empty-password.pfx '' -legacy -descert -certfile "$t/chain.pem";  good keyvault-3des-sha1-empty-password.pfx '' 3
+pfx good/windows-3des-sha1.pfx "$pw" -legacy -descert -CSP 'Microsoft Enhanced RSA and AES Cryptographic Provider' -LMK -name te-b5f5; good windows-3des-sha1.pfx "$pw" 1
 pfx good/windows-aes256-sha256.pfx "$pw" -keypbe AES-256-CBC -certpbe AES-256-CBC -macalg sha256 -iter 2000 -CSP 'Microsoft Software Key Storage Provider' -LMK; good windows-aes256-sha256.pfx "$pw" 1
 pfx good/aes128-sha512mac.pfx "$pw" -keypbe AES-128-CBC -certpbe AES-128-CBC -macalg sha512;  good aes128-sha512mac.pfx "$pw" 1
 pfx good/aes256-sha1mac.pfx "$pw" -macalg sha1;                                               good aes256-sha1mac.pfx "$pw" 1
@@ -57,9 +56,6 @@ keytool -genkeypair -alias hma -keyalg RSA -keysize 3072 -validity $days -dname 
 	-keystore good/keytool-genkeypair.p12 -storetype PKCS12 -storepass "$pw" 2>/dev/null
 keytool -exportcert -rfc -alias hma -keystore good/keytool-genkeypair.p12 -storepass "$pw" >"$t/keytool.crt" 2>/dev/null
 good keytool-genkeypair.p12 "$pw" 1 "$t/keytool.crt"
-# -nokeys -in: OpenSSL keeps the order, so the leaf comes last.
-cat "$t/root.crt" "$t/intermediate.crt" >"$t/up.pem"
-cat "$t/up.pem" "$crt" "$key" >"$t/last.pem"
 base64 -w 0 <good/keyvault-3des-sha1-empty-password.pfx >good/keyvault-secret.b64;            good keyvault-secret.b64 '' 3
 base64 <good/openssl3-default.pfx | sed 's/$/\r/' >good/base64-crlf-lines.b64;                good base64-crlf-lines.b64 "$pw" 1
 { cat good/openssl3-default.pfx; printf '\r\n'; } >good/newline-at-the-end.pfx;               good newline-at-the-end.pfx "$pw" 1
@@ -67,7 +63,7 @@ base64 <good/openssl3-default.pfx | sed 's/$/\r/' >good/base64-crlf-lines.b64;  
 # PEM.
 cat "$key" "$crt" >good/key-first.pem;                                                        good key-first.pem '' 1
 cat "$crt" "$key" >good/certificate-first.pem;                                                good certificate-first.pem 'a password that is not needed' 1
-cp "$t/last.pem" good/leaf-last.pem;                                                          good leaf-last.pem '' 3
+cat "$t/root.crt" "$t/intermediate.crt" "$crt" "$key" >good/leaf-last.pem;                                               good leaf-last.pem '' 3
 cat "$key" "$t/other.crt" "$t/root.crt" "$crt" "$t/intermediate.crt" >good/unrelated-and-shuffled.pem; good unrelated-and-shuffled.pem '' 3
 cat "$key" "$t/older.crt" "$crt" >good/renewed-with-the-same-key.pem;                         good renewed-with-the-same-key.pem '' 1
 { openssl rsa -in "$key" -traditional 2>/dev/null; cat "$crt"; } >good/pkcs1.pem;             good pkcs1.pem '' 1
