@@ -104,8 +104,6 @@ type payload interface {
 	open() (io.ReadCloser, bool)
 	// length is the body's size in bytes, -1 when it is not known yet.
 	length() int64
-	// held reports whether open can be called again and again.
-	held() bool
 	// fresh reports whether open can be called now.
 	fresh() bool
 }
@@ -115,7 +113,6 @@ type none struct{}
 
 func (none) open() (io.ReadCloser, bool) { return http.NoBody, true }
 func (none) length() int64               { return 0 }
-func (none) held() bool                  { return true }
 func (none) fresh() bool                 { return true }
 
 // whole is a payload that is in memory: a head and the rest.
@@ -125,7 +122,6 @@ type whole struct {
 }
 
 func (p *whole) length() int64 { return int64(len(p.head) + len(p.rest)) }
-func (p *whole) held() bool    { return true }
 func (p *whole) fresh() bool   { return true }
 func (p *whole) open() (io.ReadCloser, bool) {
 	return &wholeReader{head: p.head, rest: p.rest, closed: p.readers.opened()}, true

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -257,7 +258,8 @@ func (x *exchange) judge(err error) *policy.Refusal {
 	x.message = x.scanner.Message()
 	verdict, refusal := x.policy.Judge(x.message, x.login)
 	x.verdict = verdict
-	x.record.Operation, x.record.Mailbox, x.record.Injected = x.message.Operation, verdict.Identity.Value, verdict.Injected
+	x.record.Operation, x.record.Injected = x.message.Operation, verdict.Injected
+	x.record.Mailbox = cmp.Or(verdict.Identity.Value, x.message.Identity.Value)
 	if refusal == nil {
 		refusal = x.judgeAnchor()
 	}
@@ -304,10 +306,11 @@ func (x *exchange) head() (head []byte, from int) {
 	}
 	from = int(x.message.BodyOffset)
 	named := x.verdict.Identity.Kind != soap.NoIdentity
+	added := x.verdict.Injected && (x.record.Audit != "" || !x.policy.Limited())
 	switch {
-	case x.policy.Limited() && named:
+	case x.policy.Limited() && named && !added:
 		return x.scanner.AppendHead(make([]byte, 0, from+512), x.verdict.Identity), from
-	case x.verdict.Injected && named:
+	case named && added: // to the client's own head, which nobody vouches for
 		return x.scanner.AppendSpliced(make([]byte, 0, from+512), x.buf[:from], x.verdict.Identity), from
 	}
 	return nil, 0

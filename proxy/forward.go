@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -87,20 +88,27 @@ func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, 
 	if !ok {
 		return nil, errBodySpent
 	}
+	s, streamed := body.(*stream)
+	if streamed {
+		header["Expect"] = []string{"100-continue"} // a refusal of the token comes before the body
+		ctx = httptrace.WithClientTrace(ctx, s.gate.trace())
+	}
 	req := (&http.Request{
 		Method: x.r.Method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: reader, ContentLength: body.length(),
 	}).WithContext(ctx)
-	if body.held() {
+	if !streamed {
 		req.GetBody = func() (io.ReadCloser, error) {
 			reader, _ := body.open()
 			return reader, nil
 		}
-	} else {
-		header["Expect"] = []string{"100-continue"} // a refusal of the token comes before the body
 	}
-	return send(x.h.config.Transport, req, token)
+	resp, err := send(x.h.config.Transport, req, token)
+	if streamed {
+		s.gate.decide(err == nil && !tokenRefused(resp))
+	}
+	return resp, err
 }
 
 // send is the one place where a request gets the token, below everything that

@@ -26,6 +26,7 @@ type stream struct {
 	err    error // sticky, once all is sent that may be
 
 	begun   atomic.Bool // bytes have been taken
+	gate    *gate       // of the present attempt
 	readers *readers
 }
 
@@ -33,19 +34,29 @@ type stream struct {
 var errRefused = errors.New("the request was refused while it was read")
 
 func (s *stream) length() int64 { return s.size }
-func (s *stream) held() bool    { return false }
 func (s *stream) fresh() bool   { return !s.begun.Load() }
 func (s *stream) open() (io.ReadCloser, bool) {
 	if !s.fresh() {
 		return nil, false
 	}
-	return &streamReader{stream: s, closed: s.readers.opened()}, true
+	s.gate = newGate()
+	return &streamReader{stream: s, gate: s.gate, closed: s.readers.opened()}, true
 }
 
 // streamReader is one attempt's view of a stream.
 type streamReader struct {
-	*stream
+	stream *stream
+	gate   *gate
 	closed func()
+}
+
+func (r *streamReader) Read(p []byte) (int, error) {
+	if !r.stream.begun.Load() {
+		if err := r.gate.pass(); err != nil {
+			return 0, err
+		}
+	}
+	return r.stream.read(p)
 }
 
 func (r *streamReader) Close() error {
@@ -53,7 +64,7 @@ func (r *streamReader) Close() error {
 	return nil
 }
 
-func (s *stream) Read(p []byte) (int, error) {
+func (s *stream) read(p []byte) (int, error) {
 	s.begun.Store(true)
 	if len(s.head) > 0 {
 		n := copy(p, s.head)

@@ -2,6 +2,8 @@ package soap
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -59,8 +61,20 @@ func boundary(doc []byte, random *rand.Rand) int {
 	return at
 }
 
+// keep appends a document and what was found in it to a file for other readers:
+// kind, value, operation and the document in base64.
+func keep(t *testing.T, f *os.File, m *Message, doc []byte) {
+	t.Helper()
+	_, err := fmt.Fprintf(f, "%s\t%s\t%s\t%s\n", m.Identity.Kind, m.Identity.Value, m.Operation, base64.StdEncoding.EncodeToString(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestMutants does to documents what a fuzzer does, but knows their grammar.
-// HMAPROXY_MUTANTS sets another number than the quick one.
+// HMAPROXY_MUTANTS sets another number than the quick one, and
+// HMAPROXY_MUTANTS_FILE names a file for the accepted ones: as they came, if
+// nothing in them raises a doubt, and with a new head.
 func TestMutants(t *testing.T) {
 	count := 20_000
 	if n, err := strconv.Atoi(os.Getenv("HMAPROXY_MUTANTS")); err == nil {
@@ -75,6 +89,15 @@ func TestMutants(t *testing.T) {
 		}
 	}
 	slices.SortFunc(seeds, bytes.Compare)
+	var out *os.File
+	if name := os.Getenv("HMAPROXY_MUTANTS_FILE"); name != "" {
+		f, err := os.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		out = f
+	}
 	s, random, accepted := NewScanner(), rand.New(rand.NewPCG(3, uint64(count))), 0
 	for range count {
 		doc := mutate(seeds[random.IntN(len(seeds))], random)
@@ -89,11 +112,21 @@ func TestMutants(t *testing.T) {
 		if err := rewrites(s, doc); err != nil {
 			t.Fatalf("%v\n%s", err, doc)
 		}
-		if m := s.Message(); !impersonates(m) {
+		m := s.Message()
+		if !impersonates(m) {
 			if err := splices(s, doc); err != nil {
 				t.Fatalf("%v\n%s", err, doc)
 			}
 		}
+		if out == nil {
+			continue
+		}
+		if plainAlice(s) {
+			keep(t, out, m, doc)
+		}
+		fresh := *m
+		fresh.Identity = carol
+		keep(t, out, &fresh, append(s.AppendHead(nil, carol), doc[m.BodyOffset:]...))
 	}
 	if accepted < count/100 {
 		t.Errorf("only %d of %d mutants were accepted: the test shows little", accepted, count)

@@ -1,0 +1,50 @@
+// Command hmaproxy lets software that speaks Exchange Web Services without
+// modern authentication work with an Exchange Server that demands it. Run
+// "hmaproxy -help" for its commands and settings.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	err := run(ctx, os.Args[1:], world{
+		environ: os.Environ(),
+		unset:   os.Unsetenv,
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hmaproxy:", err)
+	}
+	os.Exit(exitCode(err))
+}
+
+// Exit codes are part of the contract: supervisors restart on 1 and must not
+// on 2.
+const (
+	exitStopped       = 0
+	exitFailed        = 1
+	exitConfiguration = 2
+)
+
+// A usageError is a mistake in the command line or in the configuration.
+type usageError struct{ error }
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitStopped
+	case errors.As(err, &usage):
+		return exitConfiguration
+	}
+	return exitFailed
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/sidecar"
+)
+
+// A world is what a command sees of its process.
+type world struct {
+	environ        []string
+	unset          func(name string) error
+	stdout, stderr io.Writer
+}
+
+// A command is one of hmaproxy's.
+type command struct {
+	name, summary string
+	help          string // what it does, in whole paragraphs
+	run           func(ctx context.Context, f *flags, w world) error
+}
+
+func commands() []command {
+	return []command{
+		{"serve", "serve EWS clients (what happens without a command)", serveHelp, serve},
+		{"health", "ask a running hmaproxy for its health", healthHelp, health},
+		{"wait", "block until a running hmaproxy is ready", waitHelp, wait},
+		{"version", "print the version", versionHelp, printVersion},
+	}
+}
+
+// run executes the command line args, the program's name left out.
+func run(ctx context.Context, args []string, w world) error {
+	name, rest := "serve", args
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, rest = args[0], args[1:]
+	}
+	if name == "help" || len(args) > 0 && isHelp(args[0]) {
+		return help(rest, w)
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			return c.execute(ctx, rest, w)
+		}
+	}
+	return usageError{fmt.Errorf("unknown command %q; run hmaproxy -help", name)}
+}
+
+// flags are what the commands take. One set serves all, so that a flag means
+// the same everywhere.
+type flags struct {
+	set     *flag.FlagSet
+	envFile string
+	timeout timeoutFlag
+}
+
+func (c command) execute(ctx context.Context, args []string, w world) error {
+	f := &flags{set: flag.NewFlagSet("hmaproxy "+c.name, flag.ContinueOnError)}
+	f.set.SetOutput(io.Discard)
+	f.set.StringVar(&f.envFile, "env-file", "", "`file` with settings, one NAME=value a line as docker run --env-file reads them; the environment wins over it")
+	if c.name == "wait" {
+		f.set.Var(&f.timeout, "timeout", "give up after this `duration`; 0 waits for ever")
+	}
+	err := f.set.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		c.printHelp(f, w.stdout)
+		return nil
+	case err != nil:
+		return usageError{fmt.Errorf("%s: %w; run hmaproxy %s -help", c.name, err, c.name)}
+	}
+	return c.run(ctx, f, w)
+}
+
+// environment returns the settings of the environment and of -env-file.
+func (f *flags) environment(w world) ([]string, error) {
+	if f.envFile == "" {
+		return w.environ, nil
+	}
+	data, err := os.ReadFile(f.envFile)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("-env-file: %w", err)}
+	}
+	settings, err := config.ParseEnvFile(data)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("-env-file %s: %w", f.envFile, err)}
+	}
+	return append(settings, w.environ...), nil
+}
+
+// load reads the whole configuration.
+func (f *flags) load(w world) (*config.Config, error) {
+	environ, err := f.environment(w)
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.Load(environ, os.ReadFile)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	for _, name := range c.SecretVariables() {
+		_ = w.unset(name) // children and crash reports get none of them
+	}
+	return c, nil
+}
+
+const serveHelp = `Serves EWS clients until it is told to stop by SIGTERM or SIGINT. Requests under
+way may then finish; a second signal ends the process at once.
+
+Nothing outside (Key Vault, Entra ID, Exchange) being down ends the process: it
+goes on trying, and is not ready meanwhile.`
+
+func serve(ctx context.Context, f *flags, w world) error {
+	if f.set.NArg() > 0 {
+		return usageError{fmt.Errorf("serve takes no arguments; run hmaproxy serve -help")}
+	}
+	c, err := f.load(w)
+	if err != nil {
+		return err
+	}
+	log := sidecar.NewLogger(w.stderr, c)
+	err = sidecar.Run(ctx, sidecar.Options{Config: c, Log: log, Version: version()})
+	if err != nil {
+		log.Error("ended", slog.String("error", err.Error()))
+	}
+	return err
+}

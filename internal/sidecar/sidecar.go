@@ -1,0 +1,247 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/proxy"
+	"hmaproxy/token"
+)
+
+// Options are what Run works with.
+type Options struct {
+	Config  *config.Config // required
+	Log     *slog.Logger   // nil discards
+	Version string         // for the log
+
+	Dial   Dialer // nil: the network
+	Listen Listen // nil: the network
+
+	// Started is told the addresses once all listeners are open. nil: nobody is.
+	Started func(clients []net.Addr, admin net.Addr)
+	// Done is told of every request beside the log. nil: nobody is.
+	Done func(*proxy.Record)
+}
+
+// Run serves until ctx ends or a listener fails, then drains. It returns nil
+// after a drain. Nothing outside being down makes it return.
+func Run(ctx context.Context, o Options) error {
+	a, err := newApp(o)
+	if err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+// An app is a running product.
+type app struct {
+	o        Options
+	log      *slog.Logger
+	keeper   *token.Keeper
+	policies *policies
+	handler  *proxy.Handler
+	draining atomic.Bool
+}
+
+func newApp(o Options) (*app, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Listen == nil {
+		o.Listen = func(ctx context.Context, network, address string) (net.Listener, error) {
+			return new(net.ListenConfig).Listen(ctx, network, address)
+		}
+	}
+	a := &app{o: o, log: o.Log}
+	for _, part := range [...]func() error{a.addKeeper, a.addPolicies, a.addHandler} {
+		if err := part(); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *app) addKeeper() error {
+	c := a.o.Config
+	out, err := newOutgoing(c, a.o.Dial)
+	if err != nil {
+		return fmt.Errorf("system's trusted roots: %w", err)
+	}
+	client := out.control()
+	certs, err := certificates(c, client, a.log)
+	if err != nil {
+		return err
+	}
+	a.keeper, err = token.New(token.Config{
+		Authority:    c.Authority.URL,
+		TenantID:     string(c.Tenant),
+		ClientID:     string(c.App),
+		Resource:     string(c.Resource),
+		Certificates: certs,
+		PollInterval: c.CertPoll,
+		HTTPClient:   client,
+		Log:          a.log,
+	})
+	return err
+}
+
+func (a *app) addPolicies() (err error) {
+	a.policies, err = newPolicies(a.o.Config, a.log)
+	return err
+}
+
+func (a *app) addHandler() error {
+	c := a.o.Config
+	out, err := newOutgoing(c, a.o.Dial)
+	if err != nil {
+		return err
+	}
+	a.handler, err = proxy.New(proxy.Config{
+		EWS:            c.EWS.URL,
+		Tokens:         a.keeper,
+		Refresher:      a.keeper,
+		Transport:      out.exchange(c),
+		Policy:         a.policies.current.Load,
+		HostNames:      c.HostNames,
+		ForwardHeaders: c.ForwardHeaders,
+		Done:           a.done,
+	})
+	return err
+}
+
+// done is called once for every request.
+func (a *app) done(r *proxy.Record) {
+	logRequest(a.log, r)
+	if a.o.Done != nil {
+		a.o.Done(r)
+	}
+}
+
+// run opens the listeners, serves and drains.
+func (a *app) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	clients, err := listenAll(ctx, a.o.Listen, a.o.Config)
+	if err != nil {
+		return err
+	}
+	server := a.handler.Server(slog.NewLogLogger(a.log.Handler(), slog.LevelDebug))
+	defer server.Close()
+	adminServer, adminListener, err := a.listenAdmin(ctx, stop)
+	if err != nil {
+		closeAll(clients)
+		return err
+	}
+	defer adminServer.Close()
+
+	var background sync.WaitGroup
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // tokens are needed while requests finish
+	defer background.Wait()
+	defer end()
+	background.Go(func() { a.keeper.Run(alive) })
+	background.Go(func() { a.policies.watch(alive) })
+
+	failed := make(chan error, len(clients)+1)
+	for _, l := range clients {
+		background.Go(func() { failed <- server.Serve(l) })
+	}
+	if adminListener != nil {
+		background.Go(func() { failed <- adminServer.Serve(adminListener) })
+	}
+	a.started(clients, adminListener)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("listener: %w", err)
+	case <-ctx.Done():
+	}
+	a.drain(server)
+	return nil
+}
+
+// listenAdmin opens the admin listener; it is nil when that is off.
+func (a *app) listenAdmin(ctx context.Context, stop func()) (*http.Server, net.Listener, error) {
+	handler := &admin{app: a}
+	if a.o.Config.AdminQuit {
+		handler.quit = stop
+	}
+	server := handler.server(slog.NewLogLogger(a.log.Handler(), slog.LevelDebug))
+	if a.o.Config.Admin.Off() {
+		return server, nil, nil
+	}
+	l, err := a.o.Listen(ctx, "tcp", a.o.Config.Admin.String())
+	if err != nil {
+		return nil, nil, fmt.Errorf("HMA_ADMIN_LISTEN: %w", err)
+	}
+	return server, l, nil
+}
+
+// started logs what is served, and what should be known from the start.
+func (a *app) started(clients []net.Listener, adminListener net.Listener) {
+	c := a.o.Config
+	addresses := make([]net.Addr, 0, len(clients))
+	names := make([]string, 0, len(clients))
+	for _, l := range clients {
+		addresses, names = append(addresses, l.Addr()), append(names, l.Addr().String())
+	}
+	adminAddress, adminName := net.Addr(nil), "off"
+	if adminListener != nil {
+		adminAddress, adminName = adminListener.Addr(), adminListener.Addr().String()
+	}
+	a.log.Info("started", "version", a.o.Version, "listen", strings.Join(names, ","), "admin", adminName,
+		"exchange", c.EWS.String(), "allow_list_entries", a.policies.current.Load().Size())
+	for _, w := range c.Warnings() {
+		a.log.Warn("configuration", "remark", w)
+	}
+	if a.o.Started != nil {
+		a.o.Started(addresses, adminAddress)
+	}
+}
+
+// drain lets requests under way finish. Streams of notifications never do by
+// themselves: they are ended when the time is over.
+func (a *app) drain(server *http.Server) {
+	c := a.o.Config
+	a.draining.Store(true)
+	a.log.Info("stopping", "delay", c.ShutdownDelay, "timeout", c.ShutdownTimeout)
+	time.Sleep(c.ShutdownDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		a.log.Warn("requests still under way are ended", "timeout", c.ShutdownTimeout)
+	}
+	a.log.Info("stopped")
+}
+
+// unready says why no request can be served now, "" when one can.
+func (a *app) unready() string {
+	if a.draining.Load() {
+		return "not ready: stopping"
+	}
+	status := a.keeper.Status()
+	switch {
+	case status.Usable:
+		return ""
+	case status.Err != nil:
+		return "not ready: no access token: " + status.Err.Error()
+	case status.CertificatesErr != nil:
+		return "not ready: no certificate: " + status.CertificatesErr.Error()
+	}
+	return "not ready: no access token yet"
+}
+
+// remarks are alarms that leave the product ready.
+func (a *app) remarks() string {
+	if why := a.policies.alarm.Load(); why != nil {
+		return "alarm: the allow-list file was not taken up, the old list is in force: " + *why + "\n"
+	}
+	return ""
+}

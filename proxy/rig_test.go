@@ -1,0 +1,283 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/policy"
+)
+
+const (
+	goodToken = "eyJ.good-token.sig"
+	nextToken = "eyJ.next-token.sig"
+)
+
+// An arrival is a request as it reached the upstream.
+type arrival struct {
+	method, uri, host string
+	header            http.Header
+	body              []byte
+	whole             bool // the body came to its proper end
+}
+
+// upstream stands where Exchange would: it records and answers.
+type upstream struct {
+	*httptest.Server
+	mu       sync.Mutex
+	arrivals []arrival
+	// answer writes the answer; nil answers 200 with a small document.
+	answer func(w http.ResponseWriter, r *http.Request)
+}
+
+const okDocument = `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>`
+
+func newUpstream(t testing.TB, answer func(http.ResponseWriter, *http.Request)) *upstream {
+	u := &upstream{answer: answer}
+	u.Server = httptest.NewUnstartedServer(u)
+	u.Server.Config.ErrorLog = nil
+	u.StartTLS()
+	t.Cleanup(u.Close)
+	return u
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.mu.Lock()
+	at := len(u.arrivals)
+	u.arrivals = append(u.arrivals, arrival{method: r.Method, uri: r.RequestURI, host: r.Host, header: r.Header.Clone()})
+	u.mu.Unlock()
+	if u.answer != nil {
+		copied := *r // net/http looks at the body of its own request
+		copied.Body = &recorder{r.Body, u, at}
+		u.answer(w, &copied)
+		return
+	}
+	_, _ = io.Copy(io.Discard, &recorder{r.Body, u, at})
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	_, _ = io.WriteString(w, okDocument)
+}
+
+// recorder keeps what is read of a body.
+type recorder struct {
+	io.ReadCloser
+	u  *upstream
+	at int
+}
+
+func (r *recorder) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.u.mu.Lock()
+	defer r.u.mu.Unlock()
+	a := &r.u.arrivals[r.at]
+	if len(a.body) < 1<<20 {
+		a.body = append(a.body, p[:n]...)
+	}
+	a.whole = a.whole || errors.Is(err, io.EOF)
+	return n, err
+}
+
+func (u *upstream) seen() []arrival {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]arrival(nil), u.arrivals...)
+}
+
+// tokens is a source that always has a token, and replaces it when asked.
+type tokens struct {
+	mu       sync.Mutex
+	current  string
+	err      error
+	replaced int
+}
+
+func (s *tokens) Token(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current, s.err
+}
+
+func (s *tokens) Replace(ctx context.Context, rejected string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == rejected {
+		s.current = nextToken
+		s.replaced++
+	}
+	return s.current, s.err
+}
+
+// A rig is a proxy in front of an upstream.
+type rig struct {
+	*upstream
+	address string
+	tokens  *tokens
+	mu      sync.Mutex
+	records []proxy.Record
+	done    chan struct{}
+}
+
+type rigConfig struct {
+	policy *policy.Policy
+	answer func(http.ResponseWriter, *http.Request)
+	adjust func(*proxy.Config)
+}
+
+func newRig(t testing.TB, c rigConfig) *rig {
+	t.Helper()
+	r := &rig{upstream: newUpstream(t, c.answer), tokens: &tokens{current: goodToken}, done: make(chan struct{}, 1000)}
+	target, err := url.Parse(r.URL + "/EWS/Exchange.asmx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.policy == nil {
+		c.policy = open(t)
+	}
+	transport := r.Client().Transport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	transport.ExpectContinueTimeout = 2 * time.Second
+	transport.ForceAttemptHTTP2 = false
+	t.Cleanup(transport.CloseIdleConnections)
+	config := proxy.Config{
+		EWS: target, Tokens: r.tokens, Refresher: r.tokens, Transport: transport,
+		Policy: func() *policy.Policy { return c.policy },
+		Done:   r.record,
+	}
+	if c.adjust != nil {
+		c.adjust(&config)
+	}
+	handler, err := proxy.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := handler.Server(nil)
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	r.address = l.Addr().String()
+	return r
+}
+
+func (r *rig) record(rec *proxy.Record) {
+	r.mu.Lock()
+	r.records = append(r.records, *rec)
+	r.mu.Unlock()
+	r.done <- struct{}{}
+}
+
+// last waits for one more request to be over and returns its record.
+func (r *rig) last(t testing.TB) proxy.Record {
+	t.Helper()
+	select {
+	case <-r.done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the request was never over")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.records[len(r.records)-1]
+}
+
+func (r *rig) post(t testing.TB, body []byte, header ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "http://"+r.address+"/EWS/Exchange.asmx", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	for i := 0; i < len(header); i += 2 {
+		if header[i+1] == "" {
+			req.Header.Del(header[i])
+		} else {
+			req.Header.Set(header[i], header[i+1])
+		}
+	}
+	return r.do(t, req)
+}
+
+func (r *rig) do(t testing.TB, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	client := &http.Client{
+		Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true, ExpectContinueTimeout: time.Second},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       30 * time.Second,
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatalf("%s: %v", req.URL, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%s: answer: %v", req.URL, err)
+	}
+	return resp, string(text)
+}
+
+// open is the policy without a list.
+func open(t testing.TB) *policy.Policy { return mustPolicy(t, policy.Config{}) }
+
+// only is the policy with a list.
+func only(t testing.TB, list string) *policy.Policy {
+	return mustPolicy(t, policy.Config{Allowed: patterns(t, list)})
+}
+
+func patterns(t testing.TB, list string) []policy.Pattern {
+	t.Helper()
+	p, err := policy.ParsePatterns(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func mustPolicy(t testing.TB, c policy.Config) *policy.Policy {
+	t.Helper()
+	p, err := policy.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// envelope is a request as the EWS Managed API writes one; mailbox "" leaves
+// the impersonation out.
+func envelope(mailbox, operation string) []byte {
+	impersonation := ""
+	if mailbox != "" {
+		impersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + mailbox +
+			`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
+	}
+	return []byte(`<?xml version="1.0" encoding="utf-8"?>` +
+		`<soap:Envelope xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"` +
+		` xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
+		` xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header>` +
+		`<t:RequestServerVersion Version="Exchange2013_SP1"/>` + impersonation + `</soap:Header><soap:Body>` +
+		operation + `</soap:Body></soap:Envelope>`)
+}
+
+const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
+	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
+
+// createItem is a CreateItem with a body of about n bytes.
+func createItem(n int) string {
+	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` +
+		strings.Repeat("QUJDREVG", n/8) + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`
+}
+
+// targetsConfig is a list with the scope that judges body references too.
+func targetsConfig(t testing.TB) policy.Config {
+	return policy.Config{Allowed: patterns(t, "alice@contoso.com"), Targets: true}
+}
