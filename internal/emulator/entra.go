@@ -86,7 +86,8 @@ func (n *Entra) Register(c *Certificate) {
 
 // RegisterWhile registers a certificate that Entra knows only at the moments
 // when the function returns true, as happens until a registration has reached
-// every replica. The function is called once per assertion, under a lock.
+// every replica. The function is called once per assertion that names the
+// certificate, by the goroutine that serves it.
 func (n *Entra) RegisterWhile(c *Certificate, visible func() bool) {
 	n.app(n.emulator.config.HMAAppID, func(a *application) {
 		a.certs[c.Thumbprint()] = &registration{c, visible}
@@ -126,9 +127,6 @@ func (n *Entra) Disable(appID string, disabled bool) {
 func (n *Entra) Block(appID string, blocked bool) {
 	n.app(appID, func(a *application) { a.blocked = blocked })
 }
-
-// AddApp registers an application without credentials.
-func (n *Entra) AddApp(appID string) { n.app(appID, func(*application) {}) }
 
 // RemoveApp deletes an application from the tenant.
 func (n *Entra) RemoveApp(appID string) {

@@ -20,8 +20,9 @@ type refusal struct {
 
 func (f *refusal) Error() string { return fmt.Sprintf("AADSTS%d: %s", f.code, f.text) }
 
-// refusals has the status and OAuth error of each code, and a text for those
-// that come without particulars.
+// refusalOf returns a code's status and OAuth error, with a text of its own
+// when the caller has no particulars. A code that it does not know is one
+// that a test made up.
 func refusalOf(code int, text string) *refusal {
 	known, ok := map[int]refusal{
 		50013:   {status: 400, name: "invalid_grant", text: "Assertion failed signature validation."},
@@ -56,7 +57,7 @@ func refusalOf(code int, text string) *refusal {
 		9001023: {status: 400, name: "invalid_request", text: "The grant type isn't supported over the /common or /consumers endpoints. Use the /organizations or tenant-specific endpoint."},
 	}[code]
 	if !ok {
-		known = refusal{status: 400, name: "invalid_request", text: "An error of the emulator's user."}
+		known = refusal{status: 400, name: "invalid_request", text: "An error on order."}
 	}
 	if text != "" {
 		known.text = text

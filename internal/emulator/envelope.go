@@ -28,7 +28,6 @@ type envelope struct {
 	space []map[string]bool // namespaces in scope, by depth
 	nodes int
 	text  int
-	inner *xml.StartElement // pushed back
 }
 
 // A node is an element with what it holds.

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// maxContent is the size of a request that IIS and the binding allow.
+const maxContent = 64 << 20
+
 // exchangeAppID is the identifier of "Office 365 Exchange Online" in every
 // tenant, under which Exchange Server is registered too.
 const exchangeAppID = "00000002-0000-0ff1-ce00-000000000000"
@@ -139,10 +142,15 @@ func (x *Exchange) document(w http.ResponseWriter, name string) {
 // operation runs when its element has ended: what follows in the document
 // is read later, and cannot undo it.
 func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *record) {
-	if !textXML(r) {
+	switch {
+	case !textXML(r):
 		w.WriteHeader(http.StatusUnsupportedMediaType)
 		return
+	case r.ContentLength > maxContent:
+		w.WriteHeader(http.StatusNotFound) // 404.13 in IIS's log
+		return
 	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxContent)
 	env := newEnvelope(r.Body)
 	head, err := env.readHead()
 	rec.note(func(h *Hop) { h.MailboxSeen, h.Mailbox = head.seen, head.identity.value })
@@ -154,6 +162,7 @@ func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *record) {
 	user, f := x.impersonated(head)
 	c.user = user
 	x.route(w, c)
+	rec.note(func(h *Hop) { h.BackEnd = c.backEnd })
 	c.op, err = env.readOperation()
 	if err != nil {
 		x.unreadable(w, r, err)
@@ -174,6 +183,10 @@ func (x *Exchange) unreadable(w http.ResponseWriter, r *http.Request, err error)
 	}
 	if f, ok := err.(*fault); ok {
 		f.write(w)
+		return
+	}
+	if _, ok := err.(*http.MaxBytesError); ok {
+		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	(&fault{code: "ErrorSchemaValidation", text: "The request failed schema validation: " + err.Error()}).write(w)

@@ -78,17 +78,18 @@ func (x *Exchange) authenticate(r *http.Request) *diagnosis {
 }
 
 // authorise judges a token that is Entra's: lifetime, audience, tenant,
-// strength, permission.
+// strength, permission. Of the audience only scheme, host and port count, and
+// they must be those by which the request names this server.
 func (x *Exchange) authorise(r *http.Request, j *jwt, token string) *diagnosis {
 	if !j.validAt(x.now()) || x.isRevoked(j, token) {
 		return &diagnosis{number: 2000002, reason: "The token has expired.", category: "token_expired"}
 	}
-	aud, own := j.text("aud"), "https://"+r.Host
+	aud, own := j.text("aud"), "https://"+strings.TrimSuffix(r.Host, ":443")
 	u, err := url.Parse(aud)
 	switch {
 	case err != nil || u.Scheme == "" || u.Host == "":
 		return &diagnosis{number: 2000001, reason: fmt.Sprintf("The audience claim value is invalid '%s'.", aud), category: "invalid_token"}
-	case !strings.EqualFold(u.Scheme+"://"+u.Host, own):
+	case !strings.EqualFold(u.Scheme+"://"+strings.TrimSuffix(u.Host, ":443"), own):
 		return &diagnosis{number: 2000003, reason: fmt.Sprintf("The hostname component of the audience claim value is invalid. Expected '%s'. Actual '%s'.", own, aud), category: "invalid_resource"}
 	case j.text("tid") != x.emulator.config.TenantID:
 		return &diagnosis{number: 2000004, reason: fmt.Sprintf("The tenant for tenant guid '%s' does not exist.", j.text("tid")), category: "invalid_tenant"}

@@ -56,10 +56,8 @@ type netEnvelope struct {
 // that order is not documented.
 func (h *head) unmarshal(raw []byte) error {
 	var env netEnvelope
-	d := xml.NewDecoder(bytes.NewReader(raw))
-	d.Strict = false // the elements that are still open end with the input
-	d.AutoClose = nil
-	if err := d.Decode(&env); err != nil && len(env.Header.Impersonation) == 0 && !cutShort(err) {
+	err := xml.NewDecoder(bytes.NewReader(raw)).Decode(&env)
+	if err != nil && !cutShort(err) {
 		return err
 	}
 	for _, i := range env.Header.Impersonation {
@@ -77,10 +75,11 @@ func (h *head) unmarshal(raw []byte) error {
 	return nil
 }
 
-// cutShort reports whether an error is that of the head's missing end.
+// cutShort reports whether an error is that of the elements that are still
+// open at the head's end.
 func cutShort(err error) bool {
 	syntax, ok := err.(*xml.SyntaxError)
-	return ok && strings.Contains(syntax.Msg, "unexpected EOF")
+	return ok && syntax.Msg == "unexpected EOF"
 }
 
 // judge returns the fault of a header that contradicts itself.

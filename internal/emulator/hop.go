@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// A Hop is one request to one service, as that service saw it.
+// A Hop is one request to one service, as that service saw it. Whoever has
+// seen a byte of the answer finds everything in it but the Duration.
 type Hop struct {
 	Service  string // "entra", "vault", "exchange"
 	Time     time.Time
-	Duration time.Duration // 0 while the request is under way
+	Duration time.Duration // 0 until the handler has ended
 	Method   string
 	Path     string // escaped, as sent
 	Query    string
@@ -24,7 +25,7 @@ type Hop struct {
 	Bytes    int64 // of the body that were read
 	Complete bool  // the body was read to its end
 	Status   int   // of the answer; 0 for none
-	Sent     int64 // bytes of the answer's body
+	Sent     int64 // bytes of the answer's body, handed to the connection
 
 	Form   url.Values // Entra: the token request, secrets included
 	AADSTS int        // Entra: the refusal, or 0
@@ -33,6 +34,7 @@ type Hop struct {
 	BodySHA256  string // Exchange: of the envelope from "<Body" to the end of "</Body>"
 	Mailbox     string // Exchange: whom it acted as, the first non-empty of the four forms as .NET reads them
 	MailboxSeen string // Exchange: whom the document names first, by a reader of its own
+	BackEnd     string // Exchange: "EX01" or "EX02"
 	Executed    bool   // Exchange: the operation ran
 }
 
@@ -75,12 +77,11 @@ func (s *Service) begin(r *http.Request) *record {
 	return rec
 }
 
-func (s *Service) finish(rec *record, body *meteredBody, out *meteredWriter) {
+func (s *Service) finish(rec *record, body *meteredBody) {
 	var hop Hop
 	rec.note(func(h *Hop) {
 		h.Duration = max(time.Since(h.Time), 1)
 		h.Bytes, h.Complete = body.n, body.complete()
-		h.Status, h.Sent = out.status, out.n
 		hop = h.clone()
 	})
 	if observe := s.emulator.config.Observe; observe != nil {
@@ -148,32 +149,39 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 
 func (b *meteredBody) complete() bool { return b.empty || b.err == io.EOF }
 
-// A meteredWriter notes an answer's status and size, and breaks it off at
-// limit bytes unless that is negative.
+// A meteredWriter notes an answer's status and size in the record, before the
+// client can see them, and breaks the answer off at limit bytes unless that
+// is negative.
 type meteredWriter struct {
 	http.ResponseWriter
-	status int
-	n      int64
-	limit  int64
+	rec     *record
+	body    *meteredBody
+	started bool
+	n       int64
+	limit   int64
 }
 
 func (w *meteredWriter) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
+	if !w.started {
+		w.started = true
+		w.rec.note(func(h *Hop) {
+			h.Status, h.Bytes, h.Complete = status, w.body.n, w.body.complete()
+		})
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *meteredWriter) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
+	if !w.started {
+		w.WriteHeader(http.StatusOK)
 	}
 	cut := w.limit >= 0 && w.n+int64(len(p)) > w.limit
 	if cut {
-		p = p[:max(0, w.limit-w.n)]
+		p = p[:w.limit-w.n]
 	}
+	w.n += int64(len(p))
+	w.rec.note(func(h *Hop) { h.Sent = w.n })
 	n, err := w.ResponseWriter.Write(p)
-	w.n += int64(n)
 	if cut {
 		http.NewResponseController(w.ResponseWriter).Flush() // what there is must arrive
 		panic(http.ErrAbortHandler)

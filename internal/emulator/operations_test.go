@@ -244,6 +244,12 @@ func TestVolumePassesThroughWithoutBeingHeld(t *testing.T) {
 		t.Errorf("size %s", got)
 	}
 
+	req = x.request("")
+	req.Body, req.ContentLength, req.GetBody = io.NopCloser(letters{}), 64<<20+1, nil
+	if resp, _ := x.do(req); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("more than 64 MiB: status %d", resp.StatusCode)
+	}
+
 	x.e.Exchange().SetAttachmentSize(size)
 	id := x.e.Exchange().AttachmentID("alice@contoso.com")
 	resp, err := x.client.Do(x.request(soapEnvelope(asAlice, `<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="`+id+`"/></m:AttachmentIds></m:GetAttachment>`)))

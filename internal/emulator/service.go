@@ -177,9 +177,12 @@ func isLoopback(a net.Addr) bool {
 
 func (s *Service) shut() {
 	s.mu.Lock()
-	servers := s.servers
+	servers, ln := s.servers, s.ln
 	s.servers, s.ln = nil, nil
 	s.mu.Unlock()
+	if ln != nil {
+		ln.Close() // a server that has not begun to accept does not know it yet
+	}
 	for _, srv := range servers {
 		srv.Close()
 	}
@@ -207,9 +210,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.emulator.running.Done()
 	body := &meteredBody{ReadCloser: r.Body, empty: r.ContentLength == 0}
 	r.Body = body
-	out := &meteredWriter{ResponseWriter: w, limit: -1}
 	rec := s.begin(r)
-	defer func() { s.finish(rec, body, out) }()
+	defer s.finish(rec, body)
+	out := &meteredWriter{ResponseWriter: w, rec: rec, body: body, limit: -1}
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	if f := s.dueFault(r); f != nil {
 		rec.fault = *f

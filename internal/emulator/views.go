@@ -3,7 +3,6 @@ package emulator
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -184,14 +183,4 @@ func (x *Exchange) AttachmentID(address string) string {
 		return opaqueID("A", m.GUID, "1")
 	}
 	return ""
-}
-
-// OperationNames returns the Body elements that Exchange understands.
-func OperationNames() []string {
-	var names []string
-	for name := range operations() {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
