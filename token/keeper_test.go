@@ -349,6 +349,43 @@ func TestSigningInTheVault(t *testing.T) {
 	})
 }
 
+// The same certificate with another signer: the vault's client was made anew.
+func TestSignerIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cert := newCert(t, 0, "one")
+		broken := &remoteSigner{Signer: cert.PrivateKey.(crypto.Signer), err: errors.New("key vault: sign: 401")}
+		w := newWorld(t, cert)
+		w.vault.set(nil, &tls.Certificate{Certificate: cert.Certificate, PrivateKey: broken})
+		w.run()
+		defer w.close()
+		time.Sleep(5 * time.Minute)
+		w.vault.set(nil, cert)
+		time.Sleep(time.Minute) // reloaded after 30 s, retried after 15
+		w.mustUse(time.Hour)
+	})
+}
+
+func TestHangingVaultDelaysNoRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newCert(t, 0, "one")).run()
+		defer w.close()
+		first, err := w.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.vault.mu.Lock()
+		w.vault.hang = true
+		w.vault.mu.Unlock()
+		for polls := w.vault.count(); w.vault.count() == polls; synctest.Wait() {
+			time.Sleep(time.Second)
+		}
+		start := time.Now()
+		if token, err := w.Replace(t.Context(), first); err != nil || token == first || time.Since(start) > time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
 func TestMissingRoleIsWarnedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, newCert(t, 0, "one"))

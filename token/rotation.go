@@ -142,7 +142,7 @@ func (r *rotation) activate(v *version) {
 const aadstsNotRegistered = 700027
 
 // refused notes that v brought no token, plans its next probe, and says what to
-// register where. Only Entra's word counts as a refusal by Entra.
+// register where.
 func (l *loop) refused(v *version, err *Error) {
 	now := wall()
 	if v.refusal == nil {

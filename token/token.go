@@ -94,7 +94,8 @@ func (k *Keeper) Run(ctx context.Context) {
 // none it waits for the refresh under way or the one that comes next, whichever
 // caller or schedule caused it. It returns an error that wraps ctx.Err() when ctx
 // ends first, and the last *Error at once when the next attempt lies beyond
-// ctx's deadline: waiting never shortens the back-off.
+// ctx's deadline: waiting never shortens the back-off. The caller bounds ctx;
+// without [Keeper.Run] there is nothing to wait for.
 func (k *Keeper) Token(ctx context.Context) (string, error) {
 	if h := k.held.Load(); h.usable(time.Now()) {
 		return h.token, nil
