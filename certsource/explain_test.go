@@ -1,6 +1,7 @@
 package certsource
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -163,6 +164,27 @@ func TestNetworkErrors(t *testing.T) {
 	}
 }
 
+// The host that is out of reach is named, although the library's error about it
+// is words only.
+func TestEntraOutOfReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		k := f.open(func(cfg *KeyVaultConfig) { cfg.HTTPClient = &http.Client{Transport: vaultOnly{f}} })
+		if e := wantCode(t, k, "", CodeUnknownHost); e.Host != loginHost || !strings.Contains(e.Remedy, "DNS") {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+type vaultOnly struct{ f *fake }
+
+func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != vaultHost {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: true}}
+	}
+	return inProcess{v.f}.RoundTrip(r)
+}
+
 func TestOtherWaysToLogIn(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("federated"), 0o600); err != nil {
@@ -184,7 +206,6 @@ func TestOtherWaysToLogIn(t *testing.T) {
 		{"workload", AuthWorkload, map[string]string{"AZURE_FEDERATED_TOKEN_FILE": token}, "v1", ""},
 		{"workload without its file", AuthWorkload, map[string]string{"AZURE_FEDERATED_TOKEN_FILE": token + "x"}, "", CodeNoCredential},
 		{"workload without its variables", AuthWorkload, nil, "", CodeNoCredential},
-		// Before the next one: the library keeps managed identities' tokens globally.
 		{"managed elsewhere", AuthManaged, nil, "", CodeNoCredential},
 		{"managed", AuthManaged, map[string]string{"IDENTITY_ENDPOINT": "http://" + vaultHost + "/msi", "IDENTITY_HEADER": "h"}, "v1", ""},
 		{"nobody logged in", AuthDefault, nil, "", CodeNoCredential},
@@ -197,6 +218,7 @@ func TestOtherWaysToLogIn(t *testing.T) {
 				f := newFake(t, ver(t, "v1", day))
 				k := f.open(func(cfg *KeyVaultConfig) {
 					cfg.Auth, cfg.Secret = c.auth, nil
+					cfg.ClientID = rand.Text() // the library keeps managed identities' tokens globally
 					cfg.HTTPClient = &http.Client{Transport: machine{f}}
 				})
 				e := wantCode(t, k, c.list, c.code)

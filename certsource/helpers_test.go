@@ -1,0 +1,71 @@
+package certsource
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+)
+
+// testKey is one of the fixtures' keys; making one takes long.
+func testKey(t *testing.T, path string) *rsa.PrivateKey {
+	t.Helper()
+	for rest := fixture(t, path); ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			t.Fatal("no key in", path)
+		}
+		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+			return key.(*rsa.PrivateKey)
+		}
+	}
+}
+
+// certPEM makes a certificate for the dates; key and certificate, or the latter
+// alone.
+func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
+	t.Helper()
+	key := testKey(t, "good/key-first.pem")
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: cn}, NotBefore: from, NotAfter: to}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if withKey {
+		der, _ := x509.MarshalPKCS8PrivateKey(key)
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	}
+	return string(out)
+}
+
+// ver makes a version of that age whose certificate is valid for a year from its
+// creation on; its name is its certificate's.
+func ver(t *testing.T, id string, age time.Duration) *fakeVersion {
+	from := time.Now().Add(-age)
+	return &fakeVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}
+}
+
+// names polls and returns the certificates' names, newest first.
+func names(t *testing.T, k interface {
+	Certificates(context.Context) ([]*tls.Certificate, error)
+}) (string, error) {
+	t.Helper()
+	list, err := k.Certificates(t.Context())
+	var cn []string
+	for _, c := range list {
+		cn = append(cn, c.Leaf.Subject.CommonName)
+	}
+	if err != nil {
+		noCanary(t, err.Error())
+	}
+	return strings.Join(cn, " "), err
+}
