@@ -5,13 +5,53 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
+	"fmt"
+	"math/big"
 	"strings"
 
 	"software.sslmate.com/src/go-pkcs12"
 )
 
+// maxIterations bounds the work of a PFX, which its own fields ask for. OpenSSL
+// does 2048, keytool 10 000; 5 million take some seconds.
+const maxIterations = 5_000_000
+
+// maxDepth is more than a PFX nests.
+const maxDepth = 30
+
+// excessive tells whether anything in der that is not encrypted looks like the
+// parameters of a key derivation, a salt (OCTET STRING) and then an INTEGER
+// that is too large. Nothing else in a PFX has that order.
+func excessive(der []byte, depth int) bool {
+	afterSalt := false
+	for len(der) > 0 && depth < maxDepth {
+		var v asn1.RawValue
+		rest, err := asn1.Unmarshal(der, &v)
+		if err != nil {
+			return false
+		}
+		der = rest
+		if afterSalt && v.Class == asn1.ClassUniversal && v.Tag == asn1.TagInteger {
+			n := new(big.Int).SetBytes(v.Bytes)
+			if n.Cmp(big.NewInt(maxIterations)) > 0 {
+				return true
+			}
+		}
+		afterSalt = v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString
+		if (afterSalt || v.IsCompound) && excessive(v.Bytes, depth+1) {
+			return true
+		}
+	}
+	return false
+}
+
 // readPFX reads a PKCS#12 file with one private key, or none.
 func readPFX(der []byte, password string) (bundle, *Error) {
+	if excessive(der, 0) {
+		e := problem(CodeUnsupportedPFX)
+		e.Err = fmt.Errorf("more than %d iterations", maxIterations)
+		return bundle{}, e
+	}
 	key, first, more, err := pkcs12.DecodeChain(der, password)
 	if err == nil {
 		return bundle{keys: []any{key}, certs: append([]*x509.Certificate{first}, more...)}, nil

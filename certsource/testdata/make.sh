@@ -85,6 +85,7 @@ cp good/openssl3-default.pfx bad/wrong-password.pfx;                            
 cp good/openssl3-default.pfx bad/password-not-given.pfx;                                      bad password-not-given.pfx '' WrongPassword
 pfx bad/sha384mac.pfx "$pw" -macalg sha384;                                                   bad sha384mac.pfx "$pw" UnsupportedPFX
 pfx bad/encrypted-without-mac.pfx "$pw" -nomac;                                               bad encrypted-without-mac.pfx "$pw" UnsupportedPFX
+pfx bad/iterations-20-million.pfx '' -iter 20000000 -nomac;                                   bad iterations-20-million.pfx '' UnsupportedPFX
 head -c 1500 good/openssl3-default.pfx >bad/cut-off.pfx;                                      bad cut-off.pfx "$pw" Damaged
 { cat good/openssl3-default.pfx; echo trailing; } >bad/trailing-bytes.pfx;                    bad trailing-bytes.pfx "$pw" Damaged
 head -n 20 good/key-first.pem >bad/cut-off.pem;                                               bad cut-off.pem '' Damaged
