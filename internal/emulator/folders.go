@@ -92,8 +92,31 @@ func (f *folder) xml() string {
 			count++
 		}
 	}
-	return fmt.Sprintf(`<t:%s><t:FolderId Id="%s" ChangeKey="AQAAAA=="/><t:DisplayName>%s</t:DisplayName><t:TotalCount>%d</t:TotalCount><t:ChildFolderCount>0</t:ChildFolderCount><t:UnreadCount>0</t:UnreadCount></t:%[1]s>`,
-		f.element(), f.id, esc(f.display), count)
+	unread := "<t:UnreadCount>0</t:UnreadCount>"
+	if f.element() != "Folder" {
+		unread = ""
+	}
+	return fmt.Sprintf(`<t:%s><t:FolderId Id="%s" ChangeKey="AQAAAA=="/><t:ParentFolderId Id="%s" ChangeKey="AQAAAA=="/><t:FolderClass>%s</t:FolderClass><t:DisplayName>%s</t:DisplayName><t:TotalCount>%d</t:TotalCount><t:ChildFolderCount>%d</t:ChildFolderCount>%s</t:%[1]s>`,
+		f.element(), f.id, f.parent().id, f.class, esc(f.display), count, len(f.below(false)), unread)
+}
+
+// parent: the folders form a tree of three levels, and the root is its own.
+func (f *folder) parent() *folder {
+	if f.name == "root" || f.name == "msgfolderroot" {
+		return f.owner.folder("root")
+	}
+	return f.owner.folder("msgfolderroot")
+}
+
+// below returns the children, or all descendants.
+func (f *folder) below(deep bool) []*folder {
+	var list []*folder
+	for _, kid := range f.owner.folders {
+		if kid != f && (kid.parent() == f || deep && kid.parent().parent() == f) {
+			list = append(list, kid)
+		}
+	}
+	return list
 }
 
 func (f *folder) element() string {

@@ -112,6 +112,7 @@ func TestSmallOperations(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	for name, c := range map[string]struct{ operation, want string }{
 		"FindFolder":              {`<m:FindFolder Traversal="Shallow"><m:ParentFolderIds><t:DistinguishedFolderId Id="msgfolderroot"/></m:ParentFolderIds></m:FindFolder>`, "<t:DisplayName>Sent Items</t:DisplayName>"},
+		"FindFolder, deep":        {`<m:FindFolder Traversal="Deep"><m:ParentFolderIds><t:DistinguishedFolderId Id="root"/></m:ParentFolderIds></m:FindFolder>`, `TotalItemsInView="10"`},
 		"ConvertId":               {`<m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Format="EwsId" Id="x" Mailbox="bob@contoso.com"/></m:SourceIds></m:ConvertId>`, `Format="EntryId"`},
 		"ConvertId, a probe's":    {`<m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Format="EwsId" Id="DUMMY" Mailbox="DUMMY"/></m:SourceIds></m:ConvertId>`, "ErrorInvalidIdMalformed"},
 		"time zones":              {`<m:GetServerTimeZones/>`, `Id="UTC"`},

@@ -48,23 +48,18 @@ func (c *call) findFolder() response {
 			results = append(results, *bad)
 			continue
 		}
-		results = append(results, result{inner: f.children()})
+		results = append(results, result{inner: f.children(c.op.attribute("", "Traversal") == "Deep")})
 	}
 	return replies("FindFolder", results)
 }
 
-// children lists what is below a folder: only the two roots have anything.
-func (f *folder) children() string {
+func (f *folder) children(deep bool) string {
 	var b strings.Builder
-	n := 0
-	for _, kid := range f.owner.folders {
-		below := f.name == "msgfolderroot" && kid.name != "root" && kid != f || f.name == "root" && kid.name == "msgfolderroot"
-		if below {
-			b.WriteString(kid.xml())
-			n++
-		}
+	list := f.below(deep)
+	for _, kid := range list {
+		b.WriteString(kid.xml())
 	}
-	return fmt.Sprintf(`<m:RootFolder TotalItemsInView="%d" IncludesLastItemInRange="true"><t:Folders>%s</t:Folders></m:RootFolder>`, n, b.String())
+	return fmt.Sprintf(`<m:RootFolder TotalItemsInView="%d" IncludesLastItemInRange="true"><t:Folders>%s</t:Folders></m:RootFolder>`, len(list), b.String())
 }
 
 // syncFolderItems tells what happened in a folder since the SyncState, which
