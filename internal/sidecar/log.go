@@ -59,7 +59,7 @@ func logRequest(log *slog.Logger, r *proxy.Record) {
 	}
 	attrs = append(attrs, slog.Int("status", r.Status), slog.Int("upstream", r.Upstream),
 		slog.Int64("bytes_in", r.BytesIn), slog.Int64("bytes_out", r.BytesOut),
-		slog.Duration("duration", r.Duration.Round(time.Microsecond)))
+		slog.Float64("duration_ms", float64(r.Duration.Microseconds())/1000))
 	log.LogAttrs(ctx, level, "request", append(attrs, unusual(r)...)...)
 }
 

@@ -135,17 +135,17 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	server := a.handler.Server(slog.NewLogLogger(a.log.Handler(), slog.LevelDebug))
-	defer server.Close()
 	adminServer, adminListener, err := a.listenAdmin(ctx, stop)
 	if err != nil {
 		closeAll(clients)
 		return err
 	}
-	defer adminServer.Close()
 
 	var background sync.WaitGroup
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // tokens are needed while requests finish
 	defer background.Wait()
+	defer adminServer.Close()
+	defer server.Close()
 	defer end()
 	background.Go(func() { a.keeper.Run(alive) })
 	background.Go(func() { a.policies.watch(alive) })
