@@ -83,18 +83,14 @@ func (s *Scanner) enterBlock(e *element) error {
 // String returns the URI.
 func (a space) String() string {
 	switch a.class {
-	case nowhere:
-		return ""
 	case envelopeClass:
 		return EnvelopeNS
 	case typesClass:
 		return TypesNS
 	case messagesClass:
 		return MessagesNS
-	case xmlClass:
-		return xmlURI
 	}
-	return string(a.uri)
+	return string(a.uri) // empty for nowhere
 }
 
 // attributes looks through the block's attributes, and reports whether a reader

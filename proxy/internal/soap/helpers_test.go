@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,33 @@ func load(t testing.TB, dir, pattern string) map[string][]byte {
 		t.Fatalf("no %s in %s", pattern, dir)
 	}
 	return docs
+}
+
+// A reason is why a document of testdata is refused or has a Problem.
+type reason struct {
+	offset int64
+	reason string
+}
+
+// reasons reads testdata/reasons.tsv, which was written down by looking at each
+// document: without it one could be refused for something else than its name
+// says.
+func reasons(t testing.TB) map[string]reason {
+	t.Helper()
+	text, err := os.ReadFile("testdata/reasons.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]reason{}
+	for line := range strings.Lines(string(text)) {
+		c := strings.Split(strings.TrimSpace(line), "\t")
+		offset, err := strconv.ParseInt(c[1], 10, 64)
+		if err != nil || len(c) != 3 {
+			t.Fatalf("reasons.tsv: %q", line)
+		}
+		found[c[0]] = reason{offset, c[2]}
+	}
+	return found
 }
 
 // A row is a line of the corpus's index.

@@ -53,6 +53,7 @@ func TestGood(t *testing.T) {
 }
 
 func TestBad(t *testing.T) {
+	why := reasons(t)
 	for name, doc := range load(t, "testdata/bad", "*.xml") {
 		t.Run(name, func(t *testing.T) {
 			s := NewScanner()
@@ -61,8 +62,8 @@ func TestBad(t *testing.T) {
 			if !errors.As(err, &v) {
 				t.Fatalf("got %v, want a Violation", err)
 			}
-			if v.Offset < 0 || v.Offset > int64(len(doc)) {
-				t.Errorf("offset %d of %d", v.Offset, len(doc))
+			if want := why["bad/"+name]; v.Reason != want.reason || v.Offset != want.offset {
+				t.Errorf("at %d: %q, want at %d: %q", v.Offset, v.Reason, want.offset, want.reason)
 			}
 			if _, again := s.Write([]byte(" ")); again != err {
 				t.Errorf("Write after %v: %v", err, again)
@@ -78,6 +79,7 @@ func TestBad(t *testing.T) {
 }
 
 func TestProblem(t *testing.T) {
+	why := reasons(t)
 	for name, doc := range load(t, "testdata/problem", "*.xml") {
 		t.Run(name, func(t *testing.T) {
 			s := NewScanner()
@@ -87,14 +89,14 @@ func TestProblem(t *testing.T) {
 			if err := agree(s, doc); err != nil {
 				t.Error(err)
 			}
-			problems := 0
+			var problems []string
 			for _, b := range s.Message().Blocks {
 				if b.Problem != "" {
-					problems++
+					problems = append(problems, b.Problem)
 				}
 			}
-			if problems != 1 {
-				t.Errorf("%d problems, want 1: %+v", problems, s.Message().Blocks)
+			if want := why["problem/"+name].reason; len(problems) != 1 || problems[0] != want {
+				t.Errorf("got %q, want %q", problems, want)
 			}
 		})
 	}

@@ -20,7 +20,7 @@ const (
 // Reasons that more than one place gives.
 const (
 	notXML       = "a byte that is no character of XML in UTF-8"
-	badMarkup    = "markup that is neither tag, comment nor CDATA section"
+	badMarkup    = "a DOCTYPE, or other markup that is neither tag, comment nor CDATA section"
 	badReference = "an entity or character reference that is not allowed"
 )
 
@@ -226,14 +226,15 @@ func (s *Scanner) tagEnd(p []byte) int {
 }
 
 func (s *Scanner) reference(p []byte) (int, error) {
-	s.pending = append(s.pending, p[0])
-	if p[0] != ';' {
-		if len(s.pending) == maxReference {
+	c := p[0]
+	if c != ';' {
+		if c != '#' && classes[c]&nameRest == 0 || len(s.pending) == maxReference {
 			return 0, s.violation(s.token, badReference)
 		}
+		s.pending = append(s.pending, c)
 		return 1, nil
 	}
-	r := decodeReference(s.pending[:len(s.pending)-1])
+	r := decodeReference(s.pending)
 	if r < 0 {
 		return 0, s.violation(s.token, badReference)
 	}
