@@ -2,6 +2,10 @@
 // it can find another mailbox in them, and writes their heads anew.
 //
 // Scanner is what you want: bytes are pushed into it as they arrive, it tells
-// what the head says as soon as it knows, and up to where bytes may be passed
-// on.
+// what the head says as soon as it knows (Message), and up to where bytes may be
+// passed on (Forwardable). What was judged is written by AppendHead, from values
+// and not from the client's bytes; from "<Body" on these follow unchanged.
+//
+// It judges XML and the envelope, and nothing else: which mailboxes, operations
+// and header blocks are allowed is for the policy package to say.
 package soap

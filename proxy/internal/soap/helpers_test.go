@@ -56,7 +56,7 @@ type reason struct {
 	reason string
 }
 
-// reasons reads testdata/reasons.tsv, which was written down by looking at each
+// reasons reads testdata/reasons.tsv, which was reviewed document by
 // document: without it one could be refused for something else than its name
 // says.
 func reasons(t testing.TB) map[string]reason {

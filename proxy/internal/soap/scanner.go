@@ -46,7 +46,7 @@ func (v *Violation) Error() string { return "soap: " + v.Reason }
 //
 // What it needs it copies: the slices given to Write stay the caller's. It is
 // not safe for concurrent use. A Scanner holds on to its buffers, at most some
-// 300 KB after the worst document, so that one from a pool costs next to no
+// 400 KB after the worst document, so that one from a pool costs next to no
 // allocation.
 type Scanner struct {
 	references func(Reference) error
