@@ -12,7 +12,7 @@ const head = `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="h
 
 const tail = `</soap:Body></soap:Envelope>`
 
-// getFolder is a request of 1.7 KB.
+// getFolder is a request of 1.6 KB.
 func getFolder() []byte {
 	id := `<t:FolderId Id="` + strings.Repeat("AAMkAGI2NDg3", 10) + `" ChangeKey="AQAAABYAAADs"/>`
 	return []byte(head + `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:DisplayName"/></t:AdditionalProperties></m:FolderShape><m:FolderIds>` +
