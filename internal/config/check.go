@@ -28,11 +28,14 @@ func (l *loader) readFiles() {
 		c.CAs, err = readCertificates(l.readFile, c.CAFile)
 		return err
 	})
+	l.file("HMA_CLIENT_USERS_FILE", func() (err error) {
+		c.ClientUsers, err = ReadClientUsers(l.readFile, c.ClientUsersFile)
+		return err
+	})
 	for name, path := range map[string]Path{
-		"HMA_CERT_FILE":         c.CertFile,
-		"HMA_TLS_CERT_FILE":     c.TLSCertFile,
-		"HMA_TLS_KEY_FILE":      c.TLSKeyFile,
-		"HMA_CLIENT_USERS_FILE": c.ClientUsersFile,
+		"HMA_CERT_FILE":     c.CertFile,
+		"HMA_TLS_CERT_FILE": c.TLSCertFile,
+		"HMA_TLS_KEY_FILE":  c.TLSKeyFile,
 	} {
 		l.file(name, func() error {
 			_, err := readContent(l.readFile, path)
@@ -150,47 +153,63 @@ func (l *loader) checkListeners() {
 	if l.good("HMA_UNSAFE_LISTEN_ANY") && c.UnsafeListenAny {
 		l.need("HMA_CLIENT_USERS_FILE", "with HMA_UNSAFE_LISTEN_ANY=true")
 	} else if slices.ContainsFunc(c.Listen, func(x Listener) bool { return !x.Local() }) {
-		l.fault("HMA_LISTEN", "leaves loopback, where anyone on the network could open mailboxes; "+l.loopbackRemedy())
+		l.fault("HMA_LISTEN", "leaves loopback, where anyone on the network could open mailboxes; expected 127.0.0.1, [::1], localhost or unix:/path, or HMA_UNSAFE_LISTEN_ANY=true together with HMA_CLIENT_USERS_FILE")
 	}
 	if l.good("HMA_LISTEN", "HMA_ADMIN_LISTEN") && !c.Admin.Off() && c.Listen.has(Listener{TCP: c.Admin.AddrPort}) {
 		l.fault("HMA_ADMIN_LISTEN", "is an address of HMA_LISTEN too; expected another port, or off")
 	}
 }
 
-func (l *loader) loopbackRemedy() string {
-	if !l.supported("HMA_UNSAFE_LISTEN_ANY") {
-		return "expected 127.0.0.1, [::1], localhost or unix:/path"
-	}
-	return "expected 127.0.0.1, [::1], localhost or unix:/path, or HMA_UNSAFE_LISTEN_ANY=true together with HMA_CLIENT_USERS_FILE"
-}
-
 func (l *loader) checkTLS() {
-	if l.supported("HMA_TLS_CERT_FILE") && (l.set["HMA_TLS_CERT_FILE"] || l.set["HMA_TLS_KEY_FILE"]) {
-		l.need("HMA_TLS_CERT_FILE", "with HMA_TLS_KEY_FILE")
-		l.need("HMA_TLS_KEY_FILE", "with HMA_TLS_CERT_FILE")
+	if !l.set["HMA_TLS_CERT_FILE"] && !l.set["HMA_TLS_KEY_FILE"] {
+		return
+	}
+	l.need("HMA_TLS_CERT_FILE", "with HMA_TLS_KEY_FILE")
+	l.need("HMA_TLS_KEY_FILE", "with HMA_TLS_CERT_FILE")
+	c := &l.config
+	if l.good("HMA_LISTEN") && !slices.ContainsFunc(c.Listen, func(x Listener) bool { return x.Unix == "" }) {
+		l.refuse("while HMA_LISTEN names Unix sockets alone", "HMA_TLS_CERT_FILE", "HMA_TLS_KEY_FILE")
+	}
+	if !l.good("HMA_TLS_CERT_FILE", "HMA_TLS_KEY_FILE") {
+		return
+	}
+	if _, err := ReadKeyPair(l.readFile, c.TLSCertFile, c.TLSKeyFile); err != nil {
+		l.fault("HMA_TLS_CERT_FILE", flawOf(err))
 	}
 }
 
 // checkList makes sure that nobody believes in an allow-list that is not there,
 // and that the default mailbox passes the one that is.
 func (l *loader) checkList() {
-	if !l.set["HMA_ALLOWED_MAILBOXES"] && !l.set["HMA_ALLOWED_MAILBOXES_FILE"] {
+	if !l.good("HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE", "HMA_CLIENT_USERS_FILE") {
+		return
+	}
+	if l.config.Allowed() == nil {
 		for _, name := range []string{"HMA_ALLOW_LIST_MODE", "HMA_ALLOW_LIST_SCOPE", "HMA_ALLOWED_OPERATIONS"} {
 			if l.set[name] {
-				l.fault(name, "needs an allow-list; set HMA_ALLOWED_MAILBOXES or HMA_ALLOWED_MAILBOXES_FILE, or remove it")
+				l.fault(name, "needs an allow-list; set HMA_ALLOWED_MAILBOXES or HMA_ALLOWED_MAILBOXES_FILE"+l.patternsRemedy()+", or remove it")
 			}
 		}
 		return
 	}
-	if l.set["HMA_DEFAULT_MAILBOX"] && l.good("HMA_DEFAULT_MAILBOX", "HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE") && !l.listed() {
+	if l.set["HMA_DEFAULT_MAILBOX"] && l.good("HMA_DEFAULT_MAILBOX") && !l.listed() {
 		l.fault("HMA_DEFAULT_MAILBOX", "is not on the allow-list; expected a mailbox that it allows")
 	}
+}
+
+// patternsRemedy is the remedy where there are users, some of them without a
+// list of their own.
+func (l *loader) patternsRemedy() string {
+	if l.config.ClientUsers == nil {
+		return ""
+	}
+	return ", or give every user in HMA_CLIENT_USERS_FILE mailbox patterns"
 }
 
 // listed reports whether the allow-list allows the default mailbox, in the
 // judgement that requests will meet.
 func (l *loader) listed() bool {
-	list, err := policy.New(policy.Config{Allowed: l.config.AllowedMailboxes})
+	list, err := policy.New(policy.Config{Allowed: l.config.Allowed()})
 	return err == nil && list.Allows(string(l.config.DefaultMailbox))
 }
 

@@ -67,14 +67,16 @@ type Config struct {
 	CertPoll time.Duration `env:"HMA_CERT_POLL_INTERVAL" envDefault:"10m" min:"1s" form:"a duration such as 10m" desc:"How often to look for a new version of the certificate, in the vault or in the file."`
 
 	// Listen is never empty.
-	Listen Listeners `env:"HMA_LISTEN" envDefault:"127.0.0.1:8080,[::1]:8080" section:"Clients" form:"a comma-separated list of address:port (an IP address or localhost) and unix:/path" desc:"Where clients connect. A Unix socket gets mode 0600. On a machine without IPv6 the second default address is skipped."`
+	Listen Listeners `env:"HMA_LISTEN" envDefault:"127.0.0.1:8080,[::1]:8080" section:"Clients" form:"a comma-separated list of address:port (an IP address or localhost) and unix:/path" desc:"Where clients connect. A Unix socket gets mode 0600, in a directory that exists and that only its owner may write to. On a machine without IPv6 the second default address is skipped."`
 	// TLSCertFile and TLSKeyFile are both "" (plain HTTP) or both set.
-	TLSCertFile Path `env:"HMA_TLS_CERT_FILE" since:"later" form:"the path of a PEM file" desc:"Certificate chain to serve TLS with, for clients that insist on https. Read again when it changes."`
-	TLSKeyFile  Path `env:"HMA_TLS_KEY_FILE" since:"later" form:"the path of a PEM file" desc:"Private key of HMA_TLS_CERT_FILE."`
+	TLSCertFile Path `env:"HMA_TLS_CERT_FILE" form:"the path of a PEM file" desc:"Certificate chain to serve TLS with, for clients that insist on https. TCP addresses of HMA_LISTEN then speak TLS alone; Unix sockets and HMA_ADMIN_LISTEN do not. Read again when it changes; a faulty new pair leaves the old one in use and raises an alarm."`
+	TLSKeyFile  Path `env:"HMA_TLS_KEY_FILE" form:"the path of a PEM file" desc:"Private key of HMA_TLS_CERT_FILE, not encrypted."`
 	// UnsafeListenAny is true only together with a ClientUsersFile.
-	UnsafeListenAny bool `env:"HMA_UNSAFE_LISTEN_ANY" envDefault:"false" since:"later" form:"true or false" desc:"Permits addresses beyond loopback in HMA_LISTEN; HMA_CLIENT_USERS_FILE is then required. To reach the proxy from another container, share the network namespace instead."`
+	UnsafeListenAny bool `env:"HMA_UNSAFE_LISTEN_ANY" envDefault:"false" form:"true or false" desc:"Permits addresses beyond loopback in HMA_LISTEN; HMA_CLIENT_USERS_FILE is then required. To reach the proxy from another container, share the network namespace instead."`
 	// ClientUsersFile is "" when clients need no credentials.
-	ClientUsersFile Path `env:"HMA_CLIENT_USERS_FILE" since:"later" form:"the path of a file" desc:"Clients must present Basic credentials: one line for each, name:bcrypt-hash, then optionally mailbox patterns that narrow the allow-list for that client."`
+	ClientUsersFile Path `env:"HMA_CLIENT_USERS_FILE" form:"the path of a file" desc:"Clients must present Basic credentials: one line for each, name:bcrypt-hash, then optionally mailbox patterns that narrow the allow-list for that client (and are one where there is none). hmaproxy hash-password makes a line. Read again when it changes; a faulty new file leaves the old users in force and raises an alarm."`
+	// ClientUsers are the users of ClientUsersFile, to be read again with [ReadClientUsers]; nil without it.
+	ClientUsers ClientUsers `env:"-"`
 	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means none.
 	HostNames HostNames `env:"HMA_HOST_NAMES" form:"a comma-separated list of host names or IP addresses, without ports" absent:"only localhost, 127.0.0.1 and [::1]" desc:"Further names that clients may use for this proxy in the Host header."`
 	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
@@ -93,7 +95,7 @@ type Config struct {
 	// DefaultMailbox is "" when a request must name its mailbox itself.
 	DefaultMailbox Address `env:"HMA_DEFAULT_MAILBOX" form:"a mail address" desc:"Mailbox to act as when a request names none. It must be on the allow-list when there is one."`
 	// LoginUser takes the mailbox from the client's Basic user name.
-	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is no mail address (DOMAIN\\user) is refused. The password is not checked."`
+	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is no mail address (DOMAIN\\user) is refused. The password is checked only with HMA_CLIENT_USERS_FILE."`
 
 	// Admin serves health, metrics and status; see [AdminAddress.Off].
 	Admin AdminAddress `env:"HMA_ADMIN_LISTEN" envDefault:"127.0.0.1:8081" section:"Operation" form:"address:port (an IP address or localhost), or off" desc:"Health, metrics and the status page. Beyond loopback only /startup, /ready, /live and /metrics answer, which name no mailbox."`
@@ -128,6 +130,16 @@ func (c *Config) FromVault() bool { return c.VaultURI.URL != nil }
 
 // Limited reports whether there is an allow-list.
 func (c *Config) Limited() bool { return c.AllowedMailboxes != nil }
+
+// Allowed returns what all clients together may open: AllowedMailboxes, or
+// without that the patterns of ClientUsers where every user has some. It is nil
+// when some client may open every mailbox.
+func (c *Config) Allowed() Mailboxes {
+	if c.Limited() {
+		return c.AllowedMailboxes
+	}
+	return c.ClientUsers.Patterns()
+}
 
 // SecretVariables names the variables that held secrets, so that the caller can
 // take them out of its environment with os.Unsetenv. (What the process was

@@ -1,9 +1,15 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"maps"
+	"math/big"
 	"os"
 	"slices"
 	"strings"
@@ -67,28 +73,56 @@ func (v vars) environ() []string {
 	return entries
 }
 
+// tenHash is a hash of cost 10 from the jBCrypt test vectors.
+const tenHash = "$2a$10$k1wbIrmNyFAPwPVPSVa/zecw2BCEnBwVS2GbrmgzxFUOqW9dk4TCW"
+
+// keyPair makes a certificate and its key, both in PEM.
+func keyPair(t testing.TB) (certificate, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+}
+
 func testFiles(t testing.TB) files {
 	t.Helper()
 	ca, err := os.ReadFile("testdata/ca.pem")
 	if err != nil {
 		t.Fatal(err)
 	}
+	certificate, key := keyPair(t)
 	return files{
-		"/ca.pem":    ca,
-		"/two.pem":   append(slices.Clone(ca), ca...),
-		"/key.pem":   []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
-		"/bad.pem":   []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-		"/text":      []byte("no certificate here\n"),
-		"/secret":    []byte("\xef\xbb\xbf  file~secret \r\n"),
-		"/lines":     []byte("one\ntwo\n"),
-		"/mailboxes": []byte("\xef\xbb\xbf# staff\r\nalice@contoso.com\r\n*@fabrikam.com # partner\r\n"),
-		"/comments":  []byte("# nobody yet\n"),
-		"/blank":     []byte(" \r\n"),
-		"/empty":     {},
-		"/utf16":     []byte("\xff\xfea\x00l\x00i\x00c\x00e\x00"),
-		"/utf16be":   []byte("\x00a\x00l\x00i\x00c\x00e"),
-		"/latin1":    []byte("p\xe4ssword"),
-		"/denied":    nil,
+		"/tls.pem":      certificate,
+		"/tls-key.pem":  key,
+		"/users":        []byte("crm:" + tenHash + " alice@contoso.com\narchive:" + tenHash + "\n"),
+		"/narrow-users": []byte("crm:" + tenHash + " alice@contoso.com *@fabrikam.com\narchive:" + tenHash + " sid:S-1-5-21-1-2-3-500\n"),
+		"/ca.pem":       ca,
+		"/two.pem":      append(slices.Clone(ca), ca...),
+		"/key.pem":      []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+		"/bad.pem":      []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+		"/text":         []byte("no certificate here\n"),
+		"/secret":       []byte("\xef\xbb\xbf  file~secret \r\n"),
+		"/lines":        []byte("one\ntwo\n"),
+		"/mailboxes":    []byte("\xef\xbb\xbf# staff\r\nalice@contoso.com\r\n*@fabrikam.com # partner\r\n"),
+		"/comments":     []byte("# nobody yet\n"),
+		"/blank":        []byte(" \r\n"),
+		"/empty":        {},
+		"/utf16":        []byte("\xff\xfea\x00l\x00i\x00c\x00e\x00"),
+		"/utf16be":      []byte("\x00a\x00l\x00i\x00c\x00e"),
+		"/latin1":       []byte("p\xe4ssword"),
+		"/denied":       nil,
 	}
 }
 

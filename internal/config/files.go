@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -86,6 +87,26 @@ func decode(data []byte) ([]byte, error) {
 		return nil, flaw("is not UTF-8; save it as UTF-8")
 	}
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
+}
+
+// ReadKeyPair reads the certificate chain and the private key that
+// HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE point to, at start and when they may
+// have changed. Dates and names are for the clients to judge. No error holds a
+// path or anything of the files.
+func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (*tls.Certificate, error) {
+	chain, err := readContent(readFile, certificate)
+	if err != nil {
+		return nil, err
+	}
+	private, err := readContent(readFile, key)
+	if err != nil {
+		return nil, flaw("is used with HMA_TLS_KEY_FILE, which " + err.Error())
+	}
+	pair, err := tls.X509KeyPair(chain, private)
+	if err != nil {
+		return nil, flaw("names a file that does not fit HMA_TLS_KEY_FILE; expected a PEM certificate chain, and its unencrypted PEM key there")
+	}
+	return &pair, nil
 }
 
 // Certificates are trusted roots.

@@ -108,6 +108,7 @@ func (l *loader) collect(environ []string) map[string]string {
 			values[v.name] = value
 		}
 	}
+	l.checkDebugging(all)
 	for name := range all {
 		if text, ok := l.unknown(name); ok {
 			l.fault(printable(name), text)

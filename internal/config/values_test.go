@@ -65,7 +65,7 @@ func TestAccepted(t *testing.T) {
 		{"CA file", "HMA_CA_FILE", "/two.pem", "2", func(c *Config) any { return len(c.CAs) }},
 		{"listen socket", "HMA_LISTEN", "unix:/run/hma/ews.sock", "/run/hma/ews.sock", func(c *Config) any { return c.Listen[0] }},
 		{"listen all of 127/8", "HMA_LISTEN", "127.5.6.7:80", "127.5.6.7:80", func(c *Config) any { return c.Listen[0] }},
-		{"client users file", "HMA_CLIENT_USERS_FILE", "/text", "/text", func(c *Config) any { return c.ClientUsersFile }},
+		{"client users file", "HMA_CLIENT_USERS_FILE", "/users", "/users", func(c *Config) any { return c.ClientUsersFile }},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

@@ -15,7 +15,9 @@ func (c *Config) Warnings() []string {
 			all = append(all, text)
 		}
 	}
-	warn(!c.Limited(), "no allow-list is set: clients can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES")
+	unlimited := c.Allowed() == nil
+	warn(unlimited && c.ClientUsers == nil, "no allow-list is set: clients can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES")
+	warn(unlimited && c.ClientUsers != nil, "no allow-list is set, and users in HMA_CLIENT_USERS_FILE have no mailbox patterns: they can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES, or patterns for each user")
 	warn(c.ListMode == Audit, "HMA_ALLOW_LIST_MODE=audit: the allow-list refuses nothing, clients can open every mailbox of the organisation")
 	warn(exchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is blocked there since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
 	warn(c.networked() && c.TLSCertFile == "", "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")

@@ -8,7 +8,7 @@ import (
 func TestWarnings(t *testing.T) {
 	list := vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso.com"}
 	noSecret := vars{"HMA_KEY_VAULT_CLIENT_SECRET": "-", "HMA_KEY_VAULT_APP_ID": "-"}
-	network := vars{"HMA_LISTEN": "0.0.0.0:8080", "HMA_UNSAFE_LISTEN_ANY": "true", "HMA_CLIENT_USERS_FILE": "/text"}
+	network := vars{"HMA_LISTEN": "0.0.0.0:8080", "HMA_UNSAFE_LISTEN_ANY": "true", "HMA_CLIENT_USERS_FILE": "/users"}
 	cases := []struct {
 		name string
 		env  vars
@@ -16,6 +16,8 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"nothing to say", fromVault().with(list), nil},
 		{"no list", fromVault(), []string{"no allow-list"}},
+		{"no list and users without patterns", fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/users"}), []string{"no mailbox patterns"}},
+		{"no list and users with patterns", fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/narrow-users"}), nil},
 		{"audit", fromVault().with(list).with(vars{"HMA_ALLOW_LIST_MODE": "audit"}), []string{"refuses nothing"}},
 		{"exchange online", fromVault().with(list).with(vars{"HMA_EWS_URL": "https://outlook.office365.com"}), []string{"2027-04-01"}},
 		{"exchange online in China", fromVault().with(list).with(vars{"HMA_EWS_URL": "https://partner.outlook.cn"}), []string{"Exchange Online"}},
@@ -23,7 +25,7 @@ func TestWarnings(t *testing.T) {
 		{"not exchange online", fromVault().with(list).with(vars{"HMA_EWS_URL": "https://notoutlook.com"}), nil},
 		{"exchange online's name inside another", fromVault().with(list).with(vars{"HMA_EWS_URL": "https://outlook.office365.com.contoso.com"}), nil},
 		{"network", fromVault().with(list).with(network), []string{"clear text", "HMA_UNSAFE_LISTEN_ANY"}},
-		{"network with TLS", fromVault().with(list).with(network).with(vars{"HMA_TLS_CERT_FILE": "/ca.pem", "HMA_TLS_KEY_FILE": "/key.pem"}), []string{"HMA_UNSAFE_LISTEN_ANY"}},
+		{"network with TLS", fromVault().with(list).with(network).with(vars{"HMA_TLS_CERT_FILE": "/tls.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem"}), []string{"HMA_UNSAFE_LISTEN_ANY"}},
 		{"admin on the network", fromVault().with(list).with(vars{"HMA_ADMIN_LISTEN": "[::]:8081"}), []string{"HMA_ADMIN_LISTEN"}},
 		{"admin off", fromVault().with(list).with(vars{"HMA_ADMIN_LISTEN": "off"}), nil},
 		{"secret id", fromVault().with(list).with(vars{"HMA_KEY_VAULT_CLIENT_SECRET": vaultGUID}), []string{"its value does not"}},

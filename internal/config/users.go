@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"hmaproxy/proxy/policy"
+)
+
+// Bounds on a bcrypt cost: below the first a stolen file is soon guessed, above
+// the second one comparison takes seconds of a processor.
+const (
+	MinCost = 10
+	MaxCost = 15
+)
+
+// A ClientUser is a line of HMA_CLIENT_USERS_FILE.
+type ClientUser struct {
+	Name     string    // without blanks, colons and control characters
+	Hash     Secret    // bcrypt's, of the password
+	Patterns Mailboxes // narrow the allow-list for this user; nil: they do not
+}
+
+// Cost returns the cost of the user's hash, from MinCost to MaxCost.
+func (u ClientUser) Cost() int {
+	cost, _ := strconv.Atoi(u.Hash.Reveal()[4:6]) // the parser saw the digits
+	return cost
+}
+
+// ClientUsers are the users of HMA_CLIENT_USERS_FILE, each name once.
+type ClientUsers []ClientUser
+
+// Equal reports whether both hold the same users in the same order.
+func (u ClientUsers) Equal(other ClientUsers) bool {
+	return slices.EqualFunc(u, other, func(a, b ClientUser) bool {
+		return a.Name == b.Name && a.Hash == b.Hash && slices.Equal(a.Patterns, b.Patterns)
+	})
+}
+
+// Patterns returns all users' patterns together where every user has some: then
+// no client can open any other mailbox. Otherwise it returns nil.
+func (u ClientUsers) Patterns() Mailboxes {
+	var all Mailboxes
+	for _, user := range u {
+		if user.Patterns == nil {
+			return nil
+		}
+		all = append(all, user.Patterns...)
+	}
+	return all
+}
+
+// ReadClientUsers reads the file that HMA_CLIENT_USERS_FILE points to, at start
+// and when the file may have changed. Each line is
+//
+//	name:bcrypt-hash [mailbox-pattern ...]
+//
+// with blanks between the parts. Lines that begin with "#" are comments, and so
+// is what follows a "#" after a blank. A file without a user is an error, as are
+// a name that occurs twice and a hash whose cost is out of bounds. Errors hold
+// line numbers, and neither the path nor anything of the file.
+func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (ClientUsers, error) {
+	data, err := readContent(readFile, path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := decode(data)
+	if err != nil {
+		return nil, flaw("names a file that " + err.Error())
+	}
+	users, err := parseUsers(string(text))
+	if err != nil {
+		return nil, flaw("names a file with faults: " + err.Error())
+	}
+	return users, nil
+}
+
+// maxFaults is how many faulty lines are reported: more are no list of users.
+const maxFaults = 20
+
+func parseUsers(text string) (ClientUsers, error) {
+	var users ClientUsers
+	var faults []string
+	line := map[string]int{} // of each name
+	number := 0
+	for s := range strings.Lines(text) {
+		number++
+		if s = strings.Trim(uncommented(s), space); s == "" {
+			continue
+		}
+		user, problem := parseUser(s)
+		if first := line[user.Name]; problem == "" && first > 0 {
+			problem = fmt.Sprintf("has the name of line %d", first)
+		}
+		if problem != "" {
+			faults = append(faults, fmt.Sprintf("line %d %s", number, problem))
+		}
+		if len(faults) == maxFaults {
+			break
+		}
+		line[user.Name] = number
+		users = append(users, user)
+	}
+	switch {
+	case len(faults) > 0:
+		return nil, flaw(strings.Join(faults, "; "))
+	case len(users) == 0:
+		return nil, flaw("there is no user in it")
+	}
+	return users, nil
+}
+
+// uncommented cuts a line at the "#" that opens a comment.
+func uncommented(line string) string {
+	for i := range len(line) {
+		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
+			return line[:i]
+		}
+	}
+	return line
+}
+
+// bcryptHash is what bcrypt writes: version, cost, 22 characters of salt and 31
+// of the digest.
+var bcryptHash = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
+
+func parseUser(line string) (u ClientUser, problem string) {
+	name, rest, ok := strings.Cut(line, ":")
+	hash, patterns, _ := strings.Cut(rest, " ")
+	if tab := strings.IndexByte(hash, '\t'); tab >= 0 {
+		hash, patterns, _ = strings.Cut(rest, "\t")
+	}
+	u.Name, u.Hash = name, Secret(hash)
+	switch {
+	case !ok:
+		return ClientUser{}, "has no colon; expected name:bcrypt-hash"
+	case !IsUserName(name):
+		return ClientUser{}, "has no valid name before the colon; expected up to 256 characters without blanks"
+	case !bcryptHash.MatchString(hash):
+		return ClientUser{}, "has no bcrypt hash after the first colon; hmaproxy hash-password makes one"
+	case u.Cost() < MinCost || u.Cost() > MaxCost:
+		return ClientUser{}, fmt.Sprintf("has a hash of a cost that is not between %d and %d; hmaproxy hash-password makes another", MinCost, MaxCost)
+	}
+	u.Patterns, problem = parseUserPatterns(patterns)
+	return u, problem
+}
+
+// IsUserName reports whether s can be a name in HMA_CLIENT_USERS_FILE: HTTP's
+// Basic scheme ends it at a colon, the file at a blank.
+func IsUserName(s string) bool {
+	return s != "" && len(s) <= 256 && s[0] != '#' && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == ':' || r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)
+	})
+}
+
+func parseUserPatterns(s string) (all Mailboxes, problem string) {
+	for i, field := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
+		patterns, err := policy.ParsePatterns(field)
+		if err != nil {
+			_, text, _ := strings.Cut(err.Error(), ": ") // policy counts lines and entries of its own text
+			return nil, strings.TrimSuffix(fmt.Sprintf("has a faulty mailbox pattern %d: %s", i+1, firstLine(text)), ": ")
+		}
+		all = append(all, patterns...)
+	}
+	return all, ""
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}
