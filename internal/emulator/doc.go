@@ -8,6 +8,10 @@
 // bubble. [Emulator.Client] reaches either. [Emulator.Env] has the settings
 // that an administrator would hand to the program under test.
 //
+// Exchange implements the operations that clients of mailboxes need most; it
+// answers any other, real or not, as Exchange does an unknown one. Its service
+// description is a stand-in.
+//
 // It is awkward on purpose. Entra verifies every assertion to the last claim
 // and refuses one that it has seen before; Exchange runs an operation as soon
 // as its element ends, whatever follows; it reads XML as leniently as .NET

@@ -170,6 +170,7 @@ func TestExchangeReadsXMLAsDotNetDoes(t *testing.T) {
 		"document type":        {strings.Replace(good, "<s:Envelope", "<!DOCTYPE x><s:Envelope", 1), 500},
 		"instruction":          {strings.Replace(good, "<s:Body", "<?x y?><s:Body", 1), 500},
 		"prefix undeclared":    {strings.Replace(good, getInbox, "<q:GetFolder/>", 1), 500},
+		"prefix deep inside":   {strings.Replace(good, "<m:FolderIds>", "<q:x/><m:FolderIds>", 1), 500},
 		"attribute repeated":   {strings.Replace(good, `Id="inbox"`, `Id="inbox" Id="inbox"`, 1), 500},
 		"not XML":              {"hello", 500},
 		"SOAP 1.2":             {strings.ReplaceAll(good, "http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"), 500},

@@ -20,20 +20,30 @@ func (k *KeyVault) authenticate(w http.ResponseWriter, r *http.Request, rec *rec
 		k.challenge(w, rec, "AKV10000: Request is missing a Bearer or PoP token.")
 		return nil
 	}
-	j, err := k.emulator.entra.check(token)
-	switch until := err == nil; {
-	case !until:
-		k.challenge(w, rec, "AKV10046: Unable to resolve the key used for signature validation.")
-	case j.text("aud") != vaultAudience:
-		k.challenge(w, rec, fmt.Sprintf("AKV10022: Invalid audience. Expected %s, found: %s.", vaultAudience, j.text("aud")))
-	case j.text("tid") != k.emulator.config.TenantID:
-		k.challenge(w, rec, fmt.Sprintf("AKV10032: Invalid issuer. Expected one of %s, found %s.", issuerOf(k.emulator.config.TenantID), j.text("iss")))
-	case !j.validAt(k.now()):
-		k.challenge(w, rec, "AKV10050: The token is expired or not yet valid.") // the real number is not documented
-	default:
-		return j
+	j, problem := k.judge(token)
+	if problem != "" {
+		k.challenge(w, rec, problem)
+		return nil
 	}
-	return nil
+	return j
+}
+
+// judge returns what is wrong with a token, or "". The vault's texts are
+// those of public traces, but for the last.
+func (k *KeyVault) judge(token string) (*jwt, string) {
+	j, err := k.emulator.entra.check(token)
+	issuer := issuerOf(k.emulator.config.TenantID)
+	switch {
+	case err != nil:
+		return nil, "AKV10046: Unable to resolve the key used for signature validation."
+	case j.text("aud") != vaultAudience:
+		return nil, fmt.Sprintf("AKV10022: Invalid audience. Expected %s, found: %s.", vaultAudience, j.text("aud"))
+	case j.text("iss") != issuer:
+		return nil, fmt.Sprintf("AKV10032: Invalid issuer. Expected one of %s, found %s.", issuer, j.text("iss"))
+	case !j.validAt(k.now()):
+		return nil, "AKV10050: The token is expired or not yet valid."
+	}
+	return j, ""
 }
 
 func (k *KeyVault) challenge(w http.ResponseWriter, rec *record, message string) {

@@ -69,12 +69,19 @@ func TestVaultChallenges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	edited := func(claim string, value any) string {
+		v.e.Entra().EditClaims(set(claim, value))
+		defer v.e.Entra().EditClaims(nil)
+		return postToken(t, v.client, tokenURL(v.e), secretForm(v.e)).Token
+	}
 	want := `Bearer authorization="` + v.e.Entra().URL() + "/" + v.e.Config().TenantID + `", resource="https://vault.azure.net"`
 	for name, c := range map[string]struct{ token, code string }{
 		"no token":            {"", "AKV10000"},
 		"not a token":         {"x.y.z", "AKV10046"},
 		"signature broken":    {good[:len(good)-8] + "AAAAAAAA", "AKV10046"},
 		"a token of Exchange": {exchange, "AKV10022"},
+		"another issuer's":    {edited("iss", "https://sts.windows.net/else/"), "AKV10032"},
+		"expired":             {edited("exp", 1), "AKV10050"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v.token = c.token

@@ -198,6 +198,9 @@ func TestAffinity(t *testing.T) {
 	if _, body := x.do(x.request(fetch)); !strings.Contains(body, "ErrorSubscriptionNotFound") {
 		t.Errorf("on the wrong back end: %s", body)
 	}
+	if _, body := x.do(x.request(soapEnvelope(asAlice, stream(id)))); !strings.Contains(body, "ErrorSubscriptionNotFound") {
+		t.Errorf("streaming from the wrong back end: %s", body)
+	}
 	x.header.Set("Cookie", "X-BackEndOverrideCookie="+override)
 	resp, body = x.do(x.request(fetch))
 	if !strings.Contains(body, `ResponseClass="Success"`) {
