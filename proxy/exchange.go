@@ -259,6 +259,7 @@ func (x *exchange) judge(err error) *policy.Refusal {
 	verdict, refusal := x.policy.Judge(x.message, x.login)
 	x.verdict = verdict
 	x.record.Operation, x.record.Injected = x.message.Operation, verdict.Injected
+	x.record.Known = verdict.Operation
 	x.record.Mailbox = cmp.Or(verdict.Identity.Value, x.message.Identity.Value)
 	if refusal == nil {
 		refusal = x.judgeAnchor()

@@ -16,7 +16,8 @@ type Record struct {
 	Client string // the user name that authenticated, "" without client users
 	Method string // "POST"
 
-	Operation string // "GetFolder", "" when it was not found
+	Operation string // "GetFolder", "" when it was not found; the client's word
+	Known     string // the same of a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"
 	Mailbox   string // who was impersonated, "unreadable" when nobody could tell
 	Injected  bool   // the mailbox was added by the proxy
 

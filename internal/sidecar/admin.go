@@ -43,8 +43,12 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.probe(w, r, a.app.unready())
 	case "/quit":
 		a.serveQuit(w, r)
+	case "/metrics":
+		a.app.metrics.handler.ServeHTTP(w, r)
+	case "/", stillPage, "/status.json":
+		a.app.serveStatus(w, r)
 	default:
-		http.Error(w, "hmaproxy: /startup, /ready and /live are served here", http.StatusNotFound)
+		http.Error(w, "hmaproxy: /, /status.json, /metrics, /startup, /ready and /live are served here", http.StatusNotFound)
 	}
 }
 

@@ -36,10 +36,11 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// logRequest writes the one line of a request.
-func logRequest(log *slog.Logger, r *proxy.Record) {
+// logRequest writes the one line of a request. What clients do every day, a
+// handshake or leaving a stream, is no warning.
+func logRequest(log *slog.Logger, r *proxy.Record, how outcome) {
 	level := slog.LevelInfo
-	if r.Reason != "" || r.Audit != "" || r.Diagnosis != nil || r.Err != nil {
+	if how == refused || how == failed || how == audited || r.Diagnosis != nil || r.Err != nil {
 		level = slog.LevelWarn
 	}
 	ctx := context.Background()

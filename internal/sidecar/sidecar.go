@@ -50,6 +50,10 @@ type app struct {
 	policies *policies
 	handler  *proxy.Handler
 	draining atomic.Bool
+	begun    time.Time
+	metrics  *metrics
+	recent   ring
+	page     *statusPage
 }
 
 func newApp(o Options) (*app, error) {
@@ -61,8 +65,8 @@ func newApp(o Options) (*app, error) {
 			return new(net.ListenConfig).Listen(ctx, network, address)
 		}
 	}
-	a := &app{o: o, log: o.Log}
-	for _, part := range [...]func() error{a.addKeeper, a.addPolicies, a.addHandler} {
+	a := &app{o: o, log: o.Log, begun: time.Now(), metrics: newMetrics(o.Version)}
+	for _, part := range [...]func() error{a.addKeeper, a.addPolicies, a.addHandler, a.addEyes} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -90,6 +94,7 @@ func (a *app) addKeeper() error {
 		PollInterval: c.CertPoll,
 		HTTPClient:   client,
 		Log:          a.log,
+		Attempted:    a.metrics.attempted,
 	})
 	return err
 }
@@ -120,7 +125,10 @@ func (a *app) addHandler() error {
 
 // done is called once for every request.
 func (a *app) done(r *proxy.Record) {
-	logRequest(a.log, r)
+	how := outcomeOf(r)
+	logRequest(a.log, r, how)
+	a.metrics.done(r, how)
+	a.recent.done(r, how)
 	if a.o.Done != nil {
 		a.o.Done(r)
 	}
@@ -135,6 +143,7 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	server := a.handler.Server(slog.NewLogLogger(a.log.Handler(), slog.LevelDebug))
+	server.Handler = a.metrics.watch(server.Handler)
 	adminServer, adminListener, err := a.listenAdmin(ctx, stop)
 	if err != nil {
 		closeAll(clients)

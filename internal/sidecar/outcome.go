@@ -1,0 +1,52 @@
+package sidecar
+
+import (
+	"strings"
+
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/policy"
+)
+
+// An outcome is how a request ended, as far as somebody who watches wants to
+// tell requests apart.
+type outcome string
+
+const (
+	served     outcome = "served"     // Exchange's answer went back, errors of its own included
+	challenged outcome = "challenged" // asked for credentials, or in a handshake: the client comes again
+	audited    outcome = "audited"    // served, but enforcing would have refused it
+	refused    outcome = "refused"    // by the proxy's rules
+	failed     outcome = "failed"     // there was no token, or no proper answer from Exchange
+	left       outcome = "left"       // the client did not wait
+)
+
+// outcomes lists them in the order in which charts stack them.
+var outcomes = [...]outcome{served, challenged, audited, left, refused, failed}
+
+// Reasons of package proxy that are no refusals; the others are.
+const (
+	reasonHandshake = "ntlm"
+	reasonLeft      = "client-left"
+	reasonNoToken   = "no-token"
+	reasonUpstream  = "upstream-" // the prefix of what Exchange, or the way to it, did
+)
+
+func outcomeOf(r *proxy.Record) outcome {
+	switch {
+	case r.Reason == reasonHandshake, r.Reason == string(policy.LoginRequired):
+		return challenged
+	case r.Reason == reasonLeft:
+		return left
+	case r.Reason == reasonNoToken, strings.HasPrefix(r.Reason, reasonUpstream):
+		return failed
+	case r.Reason != "":
+		return refused
+	case r.Audit != "":
+		return audited
+	}
+	return served
+}
+
+// streaming names the operation whose answers last for up to half an hour: its
+// durations say nothing about Exchange's speed.
+const streaming = "GetStreamingEvents"

@@ -1,0 +1,125 @@
+package sidecar
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Charts are drawn in units of their own and stretched to the page's width.
+const (
+	chartWidth  = 600.0
+	chartHeight = 100.0
+)
+
+// A bar is one rectangle of a chart.
+type bar struct {
+	X, Y, W, H float64
+	Kind       outcome
+	Title      string
+}
+
+// latencyChart shows how long each of the last requests took, the newest at the
+// right, on a logarithmic scale from 1 ms to 100 s: a GetFolder and a stream of
+// half an hour fit the same picture.
+type latencyChart struct {
+	Bars             []bar
+	Median, Slowest5 seconds // of those that went to Exchange, streams left out
+	Timed            int
+}
+
+const decades = 5
+
+func newLatencyChart(list []request) latencyChart {
+	var c latencyChart
+	var timed []seconds
+	step := chartWidth / ringSize
+	for i, r := range list {
+		h := chartHeight * min(max(math.Log10(time.Duration(r.Duration).Seconds()*1000)/decades, .02), 1)
+		c.Bars = append(c.Bars, bar{
+			chartWidth - float64(i+1)*step, chartHeight - h, step * .7, h, r.Outcome,
+			clock(r.Time) + " " + r.Operation + ": " + took(r.Duration) + ", " + string(r.Outcome),
+		})
+		if r.Upstream != 0 && !r.streaming {
+			timed = append(timed, r.Duration)
+		}
+	}
+	slices.Sort(timed)
+	if c.Timed = len(timed); c.Timed > 0 {
+		c.Median, c.Slowest5 = timed[(len(timed)-1)/2], timed[(len(timed)-1)*95/100]
+	}
+	return c
+}
+
+// hourChart shows how the requests of each minute of the last hour ended.
+type hourChart struct {
+	Bars   []bar
+	Top    int // what the whole height stands for
+	Legend []legend
+}
+
+type legend struct {
+	Kind  outcome
+	Count int
+}
+
+func newHourChart(minutes []minuteStatus) hourChart {
+	var c hourChart
+	var sums [len(outcomes)]int
+	most := 0
+	for _, m := range minutes {
+		all := 0
+		for i, n := range m.minute.counts {
+			sums[i] += n
+			all += n
+		}
+		most = max(most, all)
+	}
+	c.Top = roundUp(most)
+	for i, m := range minutes {
+		c.Bars = append(c.Bars, m.stack(i, c.Top)...)
+	}
+	for i, o := range outcomes {
+		if sums[i] > 0 || o == served || o == refused || o == failed {
+			c.Legend = append(c.Legend, legend{o, sums[i]})
+		}
+	}
+	return c
+}
+
+// stack draws one minute. What is there at all is tall enough to be seen: one
+// refusal among a thousand requests is what people look for.
+func (m minuteStatus) stack(at, top int) []bar {
+	var bars []bar
+	step := chartWidth / ringMinutes
+	y := chartHeight
+	for i, o := range outcomes {
+		n := m.minute.counts[i]
+		if n == 0 {
+			continue
+		}
+		h := max(chartHeight*float64(n)/float64(top), 3)
+		y = max(y-h, 0)
+		bars = append(bars, bar{float64(at) * step, y, step * .8, h, o, clock(m.Time) + ": " + plural(n) + " " + string(o)})
+	}
+	return bars
+}
+
+// roundUp returns a number that people read easily: 10, 20, 50, 100 and so on.
+func roundUp(n int) int {
+	for unit := 10; ; unit *= 10 {
+		for _, f := range [...]int{1, 2, 5} {
+			if n <= f*unit {
+				return f * unit
+			}
+		}
+	}
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return strconv.Itoa(n) + " requests"
+}
