@@ -10,13 +10,14 @@ import (
 
 // answer relays what Exchange answered, as it is but for what would mislead or
 // harm a client.
-func (x *exchange) answer(resp *http.Response, token string) {
+func (x *exchange) answer(resp *http.Response, body payload, token string) {
 	x.record.Upstream = resp.StatusCode
 	x.record.RequestID = noted(resp.Header, "Request-Id")
 	x.record.FrontEnd = noted(resp.Header, "X-Feserver")
 	if f := untold(resp); f != nil {
-		if f.reason == "upstream-401" {
+		if f.reason == upstream401 {
 			x.diagnose(resp)
+			f.detail += ": " + x.record.Diagnosis.Meaning
 		}
 		resp.Body.Close()
 		x.quiesce()
@@ -26,7 +27,8 @@ func (x *exchange) answer(resp *http.Response, token string) {
 	x.answerHeader(resp.Header, token)
 	streaming := resp.ContentLength < 0 && (x.message == nil || x.message.Operation == "GetStreamingEvents")
 	if x.body.ended() && x.readers.idle() {
-		x.release() // the request has gone: its memory is free for others
+		body.drop() // the request has gone: its memory is free for others
+		x.release()
 	}
 	x.record.Status = resp.StatusCode
 	x.w.WriteHeader(resp.StatusCode)

@@ -106,6 +106,8 @@ type payload interface {
 	length() int64
 	// fresh reports whether open can be called now.
 	fresh() bool
+	// drop lets go of the memory, once nothing reads it any more.
+	drop()
 }
 
 // none is the payload of a GET.
@@ -114,6 +116,7 @@ type none struct{}
 func (none) open() (io.ReadCloser, bool) { return http.NoBody, true }
 func (none) length() int64               { return 0 }
 func (none) fresh() bool                 { return true }
+func (none) drop()                       {}
 
 // whole is a payload that is in memory: a head and the rest.
 type whole struct {
@@ -123,6 +126,7 @@ type whole struct {
 
 func (p *whole) length() int64 { return int64(len(p.head) + len(p.rest)) }
 func (p *whole) fresh() bool   { return true }
+func (p *whole) drop()         { p.head, p.rest = nil, nil }
 func (p *whole) open() (io.ReadCloser, bool) {
 	return &wholeReader{head: p.head, rest: p.rest, closed: p.readers.opened()}, true
 }
@@ -141,7 +145,9 @@ func (r *wholeReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(p, r.head)
-	r.head = r.head[n:]
+	if r.head = r.head[n:]; len(r.head) == 0 {
+		r.head = nil // an answer may stay open for half an hour
+	}
 	return n, nil
 }
 

@@ -95,10 +95,15 @@ func (x *exchange) release() {
 
 // serveSOAP is the way of a POST.
 func (x *exchange) serveSOAP() {
-	if refusal := mediaType(x.r.Header, x.policy.Limited()); refusal != nil {
+	refusal, readable := mediaType(x.r.Header)
+	if refusal == nil && x.policy.Limited() {
+		refusal = readable
+	}
+	if refusal != nil && (refusal != readable || !x.audited(refusal)) {
 		x.refuse(refusal)
 		return
 	}
+	x.raw = refusal != nil
 	x.scanner = scanners.Get().(*soap.Scanner)
 	x.scanner.Reset(x.references())
 	err := x.read()
@@ -106,35 +111,33 @@ func (x *exchange) serveSOAP() {
 		x.deny(&denial{http.StatusBadRequest, "body", "the request's body ended before it was whole"})
 		return
 	}
-	refusal := x.judge(err)
-	if refusal != nil {
+	if refusal := x.judge(err); refusal != nil {
 		x.refuse(refusal)
 		return
 	}
 	x.forward(x.h.config.EWS, x.soapHeader(), x.payload())
 }
 
-// mediaType admits text/xml in UTF-8, and with a list nothing that encodes it
-// once more. A browser cannot send text/xml to another origin without asking
-// first, so the media type is demanded without a list too.
-func mediaType(h http.Header, limited bool) *policy.Refusal {
+// mediaType admits text/xml: a browser cannot send that to another origin
+// without asking first, so it is demanded of every request. With a list it must
+// also be UTF-8 without a further encoding, or nobody could read it: that is
+// the second refusal.
+func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
 		return &policy.Refusal{Code: policy.CodeMalformed, Reason: policy.EnvelopeRefused, Detail: detail}
 	}
 	name, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	switch {
 	case name != "text/xml":
-		return refused("the Content-Type must be text/xml")
-	case !limited:
-		return nil
+		return refused("the Content-Type must be text/xml"), nil
 	case err != nil:
-		return refused("the Content-Type cannot be read")
+		return nil, refused("the Content-Type cannot be read")
 	case params["charset"] != "" && lowerASCII(params["charset"]) != "utf-8":
-		return refused("the charset must be utf-8")
+		return nil, refused("the charset must be utf-8")
 	case h["Content-Encoding"] != nil:
-		return refused("a Content-Encoding cannot be inspected")
+		return nil, refused("a Content-Encoding cannot be inspected")
 	}
-	return nil
+	return nil, nil
 }
 
 // references returns what the scanner calls for each mailbox that the body
@@ -209,12 +212,16 @@ func (x *exchange) spoil(err error) error {
 	return nil
 }
 
-// firstSize is the room for a body of the announced length, or a page.
+// firstSize is the room for a body of the announced length, where the budget
+// allows it, or a page.
 func (x *exchange) firstSize() int64 {
-	if n := x.r.ContentLength; 0 <= n && n <= heldBody {
-		return n + 1
+	const page = 4 << 10
+	n := x.r.ContentLength + 1 // net/http reports the end with the last byte
+	if n <= page || n > heldBody || !x.h.held.reserve(n) {
+		return page
 	}
-	return 4 << 10
+	x.reserved = n
+	return n
 }
 
 // room makes place in the buffer. It reports false when what is there is

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -44,7 +45,7 @@ func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
 		return
 	}
 	defer resp.Body.Close()
-	x.answer(resp, token)
+	x.answer(resp, body, token)
 }
 
 // settle ends what goes on with Exchange: nothing of the request's body may be
@@ -190,18 +191,32 @@ func (x *exchange) broken(err error, body payload) {
 			return
 		}
 	}
-	var dial *net.OpError
 	switch {
 	case x.r.Context().Err() != nil:
 		x.record.Reason, x.record.Detail = "client-left", "the client left before Exchange answered"
 		x.record.Aborted = true
 		abort(x.r) // an empty answer would look like one of Exchange's
-	case errors.As(err, &dial) && dial.Op == "dial":
+	case unreachable(err):
 		x.fail(&failure{code: codeBusy, reason: "upstream-unreachable", detail: "no connection to Exchange", err: err})
 	default:
 		x.fail(&failure{code: codeTransient, reason: "upstream-broken", detail: "the connection to Exchange ended before it answered", err: err})
 	}
 }
+
+// unreachable reports whether a request failed before any of it was sent: no
+// connection, or none that could be trusted. The transport knows no timeouts
+// but those of connecting.
+func unreachable(err error) bool {
+	var dial *net.OpError
+	var untrusted *tls.CertificateVerificationError
+	var notTLS tls.RecordHeaderError
+	var slow net.Error
+	return errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &untrusted) ||
+		errors.As(err, &notTLS) || errors.As(err, &slow) && slow.Timeout()
+}
+
+// upstream401 is the reason for every refusal of the token.
+const upstream401 = "upstream-401"
 
 // untold are answers that no client library takes for what they are; each
 // becomes a fault. nil: the answer goes back as it is.
@@ -209,7 +224,7 @@ func untold(resp *http.Response) *failure {
 	wait := retryAfter(resp.Header.Get("Retry-After"))
 	switch code := resp.StatusCode; {
 	case tokenRefused(resp):
-		return &failure{code: codeBusy, reason: "upstream-401", detail: "Exchange refused the access token; the proxy's log says why", wait: wait}
+		return &failure{code: codeBusy, reason: upstream401, detail: "Exchange refused the access token", wait: wait}
 	case code == http.StatusTooManyRequests, code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
 		return &failure{code: codeBusy, reason: "upstream-" + strconv.Itoa(code), detail: "Exchange, or what stands before it, answered " + strconv.Itoa(code), wait: wait}
 	case code == http.StatusProxyAuthRequired:

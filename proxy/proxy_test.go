@@ -260,6 +260,35 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
+func TestBodiesBeyondTheBudgetAreNotHeld(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		budget int64
+		expect string
+	}{{"within", 1 << 20, ""}, {"beyond", 10 << 10, "100-continue"}} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com")})
+			r.handler.LimitHeld(c.budget)
+			body := envelope("alice@contoso.com", createItem(100<<10))
+			resp, text := r.post(t, body)
+			seen := r.seen()
+			if resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
+				t.Fatalf("answered %d %s", resp.StatusCode, text)
+			}
+			if got := seen[0].header.Get("Expect"); got != c.expect {
+				t.Errorf("Expect %q", got)
+			}
+			if !bytes.Equal(body[bodyOffset(t, body):], seen[0].body[bodyOffset(t, seen[0].body):]) {
+				t.Error("the Body changed")
+			}
+			r.last(t)
+			if n := r.handler.Held(); n != 0 {
+				t.Errorf("%d bytes of the budget were never given back", n)
+			}
+		})
+	}
+}
+
 func TestTokenRefusedForGoodIsAFault(t *testing.T) {
 	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -268,8 +297,12 @@ func TestTokenRefusedForGoodIsAFault(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}})
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
-	if f := readFault(t, text); resp.StatusCode != 500 || f.Detail != "ErrorServerBusy" || resp.Header["Www-Authenticate"] != nil {
+	f := readFault(t, text)
+	if resp.StatusCode != 500 || f.Detail != "ErrorServerBusy" || resp.Header["Www-Authenticate"] != nil {
 		t.Errorf("answered %d %s", resp.StatusCode, text)
+	}
+	if !strings.Contains(f.Message, "the token's audience is another host") {
+		t.Errorf("the fault does not say why: %s", f.Message)
 	}
 	if n := len(r.seen()); n != 2 {
 		t.Errorf("%d arrivals", n)
@@ -295,6 +328,14 @@ func TestUnreachableExchangeIsAFault(t *testing.T) {
 	r.Close()
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	if f := readFault(t, text); f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" {
+		t.Errorf("answered %s", text)
+	}
+}
+
+func TestExchangeThatCannotBeTrustedIsAFault(t *testing.T) {
+	r := newRig(t, rigConfig{adjust: func(c *proxy.Config) { c.Transport = &http.Transport{} }})
+	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
+	if f := readFault(t, text); f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" || len(r.seen()) != 0 {
 		t.Errorf("answered %s", text)
 	}
 }
@@ -743,11 +784,16 @@ func TestAuditModeForwardsAndReports(t *testing.T) {
 		{"nobody", string(envelope("", getFolder)), "no-mailbox", ""},
 		{"operation", string(envelope("alice@contoso.com", "<m:AddDelegate/>")), "operation-not-allowed", "alice@contoso.com"},
 		{"unreadable", "<!DOCTYPE x><x/>", "envelope-refused", "unreadable"},
+		{"another charset", string(envelope("alice@contoso.com", getFolder)), "envelope-refused", "unreadable"},
 		{"long, then wrong", string(envelope("alice@contoso.com", createItem(1<<20))) + "<junk>", "envelope-refused", "alice@contoso.com"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := len(r.seen())
-			resp, _ := r.post(t, []byte(c.doc))
+			header := []string{}
+			if c.name == "another charset" {
+				header = []string{"Content-Type", "text/xml; charset=utf-16"}
+			}
+			resp, _ := r.post(t, []byte(c.doc), header...)
 			rec := r.last(t)
 			if seen := r.seen()[before:]; resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
 				t.Errorf("answered %d", resp.StatusCode)

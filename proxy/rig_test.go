@@ -119,6 +119,7 @@ func (s *tokens) Replace(ctx context.Context, rejected string) (string, error) {
 // A rig is a proxy in front of an upstream.
 type rig struct {
 	*upstream
+	handler *proxy.Handler
 	address string
 	tokens  *tokens
 	mu      sync.Mutex
@@ -159,6 +160,7 @@ func newRig(t testing.TB, c rigConfig) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.handler = handler
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ var errRefused = errors.New("the request was refused while it was read")
 
 func (s *stream) length() int64 { return s.size }
 func (s *stream) fresh() bool   { return !s.begun.Load() }
+func (s *stream) drop()         { s.head, s.store, s.scanner, s.r, s.w = nil, nil, nil, 0, 0 }
 func (s *stream) open() (io.ReadCloser, bool) {
 	if !s.fresh() {
 		return nil, false
