@@ -31,6 +31,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "serve EWS clients (what happens without a command)", serveHelp, serve},
+		{"doctor", "find out why it does not work, and what to do", doctorHelp, runDoctor},
 		{"health", "ask a running hmaproxy for its health", healthHelp, health},
 		{"wait", "block until a running hmaproxy is ready", waitHelp, wait},
 		{"version", "print the version", versionHelp, printVersion},
@@ -60,6 +61,9 @@ type flags struct {
 	set     *flag.FlagSet
 	envFile string
 	timeout timeoutFlag
+
+	mailbox, forbidden string // of doctor
+	json               bool
 }
 
 func (c command) execute(ctx context.Context, args []string, w world) error {
@@ -68,6 +72,9 @@ func (c command) execute(ctx context.Context, args []string, w world) error {
 	f.set.StringVar(&f.envFile, "env-file", "", "`file` with settings, one NAME=value a line as docker run --env-file reads them; the environment wins over it")
 	if c.name == "wait" {
 		f.set.Var(&f.timeout, "timeout", "give up after this `duration`; 0 waits for ever")
+	}
+	if c.name == "doctor" {
+		f.addDoctorFlags()
 	}
 	err := f.set.Parse(args)
 	switch {

@@ -1,0 +1,157 @@
+package doctor
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"hmaproxy/certsource"
+	"hmaproxy/internal/sidecar"
+)
+
+const expiresSoon = 30 * 24 * time.Hour
+
+// checkFile reads the certificate from disk as the product does.
+func (x *examination) checkFile(ctx context.Context) Result {
+	look, err := sidecar.Certificates(x.config, nil, slog.New(slog.DiscardHandler))
+	if err == nil {
+		x.certs, err = look(ctx)
+	}
+	x.vaultErr = err
+	return x.checkCertificate(ctx)
+}
+
+// checkCertificate judges what the source has handed out.
+func (x *examination) checkCertificate(context.Context) Result {
+	if e := x.problem(); e != nil && (aboutContent(e) || len(x.certs) == 0) {
+		r := x.explainCertificate(e)
+		if len(x.certs) > 0 {
+			r.carryOn = true
+			r.Notes = append(r.Notes, "an older version is used meanwhile: "+describeLeaf(x.certs[0].Leaf))
+		}
+		return r
+	}
+	if len(x.certs) == 0 {
+		return failed("there is none", "the source handed out no certificate")
+	}
+	leaf := x.certs[0].Leaf
+	r := ok(describeLeaf(leaf))
+	if left := time.Until(leaf.NotAfter); left < expiresSoon {
+		r.Notes = append(r.Notes, fmt.Sprintf("it expires in %s: issue the next version and register its public half before", age(left)))
+	}
+	if len(x.certs) > 1 {
+		r.Notes = append(r.Notes, "the version before it is usable too: "+describeLeaf(x.certs[1].Leaf))
+	}
+	return r
+}
+
+// describeLeaf has the thumbprint in both forms that portals show.
+func describeLeaf(leaf *x509.Certificate) string {
+	short, long := certsource.Thumbprints(leaf)
+	bits := 0
+	if key, ok := leaf.PublicKey.(*rsa.PublicKey); ok {
+		bits = key.N.BitLen()
+	}
+	return fmt.Sprintf("%s, RSA %d, valid until %s, thumbprint %s (SHA-1), %s (SHA-256)",
+		commonName(leaf, false), bits, leaf.NotAfter.UTC().Format("2006-01-02"), short, long)
+}
+
+// explainCertificate is about one that was had and is of no use.
+func (x *examination) explainCertificate(e *certsource.Error) Result {
+	issue := x.issueCommand()
+	detail := "the certificate cannot be used: " + e.Code
+	switch e.Code {
+	case certsource.CodeExpired:
+		return failed(detail, "the certificate has expired (or this machine's clock is ahead)", issue, x.registerCommand())
+	case certsource.CodeNotYetValid:
+		return failed(detail+" before "+e.NotBefore.UTC().Format(time.RFC3339), "the certificate is not valid yet, or this machine's clock is behind: it says "+time.Now().UTC().Format(time.RFC3339), setClock[:2]...)
+	case certsource.CodeNoPrivateKey:
+		cause := "its private key is missing: it was uploaded without"
+		if x.config.FromVault() && (x.public == nil || !x.public.exportable) {
+			cause = "its private key is not exportable by the certificate's policy, so the vault hands out the public half only"
+			return failed(detail, cause, "set HMA_KEY_MODE=vault, which signs inside the vault (permission sign on keys: Key Vault Crypto User)", "or issue a new version with an exportable key: "+issue)
+		}
+		return failed(detail, cause, "export it with its private key, as PFX or PEM")
+	case certsource.CodeNotRSA:
+		return failed(detail, "its key is of the wrong type (not RSA): Entra ID takes RSA keys only", issue)
+	case certsource.CodeWeakKey:
+		return failed(detail, "its RSA key is too short: 2048 bits are the minimum", issue)
+	case certsource.CodeWrongPassword:
+		return failed(detail, "HMA_CERT_PASSWORD is not the file's password", "openssl pkcs12 -info -noout -in FILE     # asks for the password and tries it")
+	case certsource.CodeUnreadable:
+		return failed(detail+reason(e), "the file of HMA_CERT_FILE is missing or not readable for this user", "ls -l "+string(x.config.CertFile))
+	}
+	return failed(detail, "what is stored is not one certificate with its private key", orTry(e.Remedy))
+}
+
+// reason is the system's, of a file.
+func reason(e *certsource.Error) string {
+	if e.Err == nil {
+		return ""
+	}
+	return " (" + e.Err.Error() + ")"
+}
+
+func (x *examination) issueCommand() string {
+	if !x.config.FromVault() {
+		return "issue a certificate with an RSA key of 2048 bits or more"
+	}
+	return "az keyvault certificate create --vault-name " + x.vaultName() + " -n " + string(x.config.VaultCertName) + " -p \"$(az keyvault certificate get-default-policy)\""
+}
+
+// registerCommand uploads the public half to HMA-App.
+func (x *examination) registerCommand() string {
+	file := "hma-cert.pem"
+	fetch := "openssl x509 -in " + string(x.config.CertFile) + " -out " + file
+	if x.config.FromVault() {
+		fetch = "az keyvault certificate download --vault-name " + x.vaultName() + " -n " + string(x.config.VaultCertName) + " -e PEM -f " + file
+	}
+	return fetch + " && az ad app credential reset --id " + string(x.config.App) + " --cert @" + file + " --append"
+}
+
+// checkSigning has the vault sign something, and verifies it.
+func (x *examination) checkSigning(context.Context) Result {
+	cert := x.certs[0]
+	key, usable := cert.PrivateKey.(crypto.Signer)
+	public, rsaKey := cert.Leaf.PublicKey.(*rsa.PublicKey)
+	if !usable || !rsaKey {
+		return failed("the certificate has no usable key", "its key is of the wrong type: Entra ID takes RSA keys only", x.issueCommand())
+	}
+	digest := sha256.Sum256([]byte("hmaproxy doctor"))
+	options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	signature, err := key.Sign(rand.Reader, digest[:], options)
+	if err == nil {
+		if err = rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, options); err == nil {
+			return ok("the vault signs with the certificate's key")
+		}
+		return failed("the vault's signature does not fit the certificate", "the key and the certificate in the vault are of different versions", x.issueCommand())
+	}
+	return x.explainSigning(err)
+}
+
+func (x *examination) explainSigning(err error) Result {
+	var e *certsource.Error
+	if !errors.As(err, &e) {
+		return failed("the vault did not sign", "its answer cannot be understood", "try again")
+	}
+	detail := "sign: " + statusText(e.Status, e.Code)
+	switch e.Code {
+	case "ForbiddenByRbac":
+		return failed(detail, x.identity()+" lacks the permission sign on keys: Key Vault Crypto User is not assigned",
+			"az role assignment create --assignee "+x.principal()+" --role \"Key Vault Crypto User\" --scope $(az keyvault show -n "+x.vaultName()+" --query id -o tsv)",
+			"a new assignment takes up to ten minutes to count")
+	case "ForbiddenByPolicy", "AccessDenied", "Forbidden":
+		return failed(detail, x.identity()+" lacks the permission sign on keys in the vault's access policy",
+			"az keyvault set-policy -n "+x.vaultName()+" --spn "+x.principal()+" --key-permissions sign get")
+	case "KeyDisabled":
+		return failed(detail, "the certificate's key is disabled", "az keyvault key set-attributes --vault-name "+x.vaultName()+" -n "+string(x.config.VaultCertName)+" --enabled true")
+	}
+	return failed(detail, "the vault does not sign", orTry(e.Remedy))
+}

@@ -1,0 +1,41 @@
+package doctor
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+var parameter = regexp.MustCompile(`([A-Za-z_]+)="([^"]*)"`)
+
+// bearerChallenge returns the parameters of the first Bearer challenge, nil
+// without one. Exchange and Key Vault quote every value.
+func bearerChallenge(h http.Header) map[string]string {
+	for _, value := range h.Values("Www-Authenticate") {
+		at := strings.Index(strings.ToLower(value), "bearer")
+		if at < 0 || at > 0 && !strings.HasSuffix(strings.TrimRight(value[:at], " "), ",") {
+			continue
+		}
+		found := map[string]string{}
+		for _, m := range parameter.FindAllStringSubmatch(value[at:], -1) {
+			if _, twice := found[strings.ToLower(m[1])]; !twice {
+				found[strings.ToLower(m[1])] = m[2]
+			}
+		}
+		return found
+	}
+	return nil
+}
+
+// schemes lists the authentication schemes that are offered, for people.
+func schemes(h http.Header) string {
+	var all []string
+	for _, value := range h.Values("Www-Authenticate") {
+		name, _, _ := strings.Cut(strings.TrimSpace(value), " ")
+		all = append(all, printable(strings.TrimSuffix(name, ","), 20))
+	}
+	if len(all) == 0 {
+		return "nothing"
+	}
+	return strings.Join(all, ", ")
+}

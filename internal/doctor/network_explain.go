@@ -1,0 +1,297 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// explainConnection says why p got no answer. variable names the setting that
+// p's URL came from.
+func (x *examination) explainConnection(ctx context.Context, p *probe, variable string) Result {
+	if p.proxy != "" && !p.handshake {
+		if r, is := x.explainProxy(ctx, p); is {
+			return r
+		}
+	}
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case p.trustErr != nil:
+		return x.explainTrust(ctx, p, variable)
+	case errors.As(p.err, &dns):
+		return x.explainName(p, dns, variable)
+	case errors.As(p.err, &record):
+		return failed(p.url.Host+" does not speak TLS on this port", "the port is another service's, or a device on the way answers in plain HTTP",
+			"compare host and port in "+variable)
+	case errors.As(p.err, &alert):
+		return x.explainAlert(p, uint8(alert))
+	case p.handshake:
+		return x.cut(p, variable)
+	}
+	return x.unreachable(p, variable)
+}
+
+// explainName is about a name that does not resolve.
+func (x *examination) explainName(p *probe, dns *net.DNSError, variable string) Result {
+	if p.pinned && x.config.Connect != "" {
+		variable = "HMA_EWS_CONNECT"
+	}
+	detail := "the name " + quote(dns.Name) + " is not known to DNS here"
+	if !dns.IsNotFound {
+		detail = "DNS does not answer for " + quote(dns.Name)
+	}
+	cause := variable + " is mistyped, or this network's DNS does not know the name"
+	repair := []string{"nslookup " + printable(dns.Name, 253)}
+	if x.microsoft(p) && p.proxy == "" {
+		cause += "; in networks that reach the internet by a corporate proxy only, it is that HTTPS_PROXY is not set" + x.proxyHint(p)
+		repair = append(repair, "behind a corporate proxy set HTTPS_PROXY=http://proxy:port")
+	}
+	if p.pinned {
+		repair = append(repair, "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
+	}
+	return failed(detail, cause, repair...)
+}
+
+// microsoft reports whether p goes to one of Microsoft's services.
+func (x *examination) microsoft(p *probe) bool { return !p.pinned || x.online }
+
+// proxyHint says why no proxy was used although one seems to be meant.
+func (x *examination) proxyHint(p *probe) string {
+	if x.config.HTTPSProxy.String() != "" {
+		return " for this host (NO_PROXY excepts it)"
+	}
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
+		if os.Getenv(name) != "" {
+			return " (" + name + " is, and does not count for https)"
+		}
+	}
+	return ""
+}
+
+// unreachable is about a connection that could not be opened.
+func (x *examination) unreachable(p *probe, variable string) Result {
+	at := p.url.Host
+	if p.pinned && x.config.Connect != "" {
+		at, variable = string(x.config.Connect), "HMA_EWS_CONNECT"
+	}
+	why := "cannot be connected to (" + networkReason(p.err) + ")"
+	repair := []string{"curl -v https://" + p.url.Host + "/     # from this machine"}
+	cause := "a firewall on the way, or nothing that listens there: compare " + variable
+	if x.microsoft(p) && p.proxy == "" {
+		cause = "this machine has no direct way to " + p.url.Hostname() + ": a firewall is in between, or the network has a corporate proxy and HTTPS_PROXY is not set" + x.proxyHint(p)
+		repair = append(repair, "behind a corporate proxy set HTTPS_PROXY=http://proxy:port; else open port 443 to "+p.url.Hostname())
+	}
+	return failed(at+" "+why, cause, repair...)
+}
+
+// cut is about a connection that was opened and then failed.
+func (x *examination) cut(p *probe, variable string) Result {
+	if p.version == 0 {
+		return failed(p.url.Host+" was connected to, then the TLS handshake failed ("+networkReason(p.err)+")",
+			"a firewall or an inspecting proxy cuts the connection, the port is not TLS, or the server is too old for TLS 1.2",
+			"openssl s_client -connect "+p.dialled()+" -servername "+p.url.Hostname()+" </dev/null",
+			"on an old Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS")
+	}
+	return failed(p.url.Host+" was reached by TLS and then gave no answer ("+networkReason(p.err)+")",
+		"the service hangs or is starting, or a device on the way drops the request: "+variable+" may lead to the wrong one",
+		"try again; curl -v "+p.url.String())
+}
+
+func (p *probe) dialled() string {
+	if p.url.Port() != "" {
+		return p.url.Host
+	}
+	return p.url.Host + ":443"
+}
+
+// explainAlert is about a server that ends the handshake with a reason.
+func (x *examination) explainAlert(p *probe, alert uint8) Result {
+	detail := p.url.Host + " refuses the TLS handshake: " + tls.AlertError(alert).Error()
+	switch alert {
+	case 70, 40, 71, 86:
+		return failed(detail, "the server speaks no TLS version or cipher that is safe today (at least TLS 1.2 is needed)",
+			"on Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS")
+	case 42, 116:
+		return failed(detail, "the server, or a device in front of it, wants a client certificate, which hmaproxy has none of",
+			"on Exchange: IIS Manager > EWS > SSL Settings > Client certificates: Ignore, and the same on the device in front")
+	case 112:
+		return failed(detail, "the server has no site of this name", "compare the host in the URL with the names that the server is bound to")
+	}
+	return failed(detail, "the server, or a device in front of it, does not take this connection",
+		"openssl s_client -connect "+p.dialled()+" -servername "+p.url.Hostname()+" </dev/null")
+}
+
+// networkReason names an error in words of this program and the system's.
+func networkReason(err error) string {
+	var errno syscall.Errno
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "connection reset"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed"
+	}
+	return "the connection failed"
+}
+
+// explainProxy is about the corporate proxy. It compares with the direct way.
+func (x *examination) explainProxy(ctx context.Context, p *probe) (Result, bool) {
+	direct := &probe{url: p.url, pinned: p.pinned, direct: true}
+	x.send(ctx, direct, nil)
+	var repair []string
+	if direct.handshake {
+		repair = append(repair, "the direct way works: set NO_PROXY="+p.url.Hostname()+" (added to what is there)")
+	}
+	switch {
+	case p.proxyStatus == http.StatusProxyAuthRequired:
+		return failed("the corporate proxy "+p.proxy+" answered 407 to CONNECT "+p.dialled(),
+			"the proxy asks for credentials, and HTTPS_PROXY has none that it accepts (only Basic is spoken, not NTLM or Negotiate)",
+			append(repair, "set HTTPS_PROXY=http://user:password@"+p.proxy+", or have this machine excepted from authentication")...), true
+	case p.proxyStatus != 0:
+		return failed(fmt.Sprintf("the corporate proxy %s answered %d %s to CONNECT %s", p.proxy, p.proxyStatus, http.StatusText(p.proxyStatus), p.dialled()),
+			"the proxy does not permit or does not reach this host",
+			append(repair, "have "+p.dialled()+" permitted on the proxy, or, for a host inside, name it in NO_PROXY")...), true
+	case !p.connected:
+		return failed("the corporate proxy "+p.proxy+" of HTTPS_PROXY cannot be connected to ("+networkReason(p.err)+")",
+			"HTTPS_PROXY is mistyped, or the proxy is down"+nameless(p.err),
+			append(repair, "correct HTTPS_PROXY, or unset it where no proxy is needed")...), true
+	}
+	return Result{}, false
+}
+
+func nameless(err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return ": its name does not resolve"
+	}
+	return ""
+}
+
+// explainTrust is about a chain that this machine does not trust.
+func (x *examination) explainTrust(ctx context.Context, p *probe, variable string) Result {
+	leaf, top := p.chain[0], p.chain[len(p.chain)-1]
+	detail := fmt.Sprintf("the certificate of %s, for %s, was issued by %s", p.url.Host, commonName(leaf, false), commonName(leaf, true))
+	if len(p.chain) > 1 {
+		detail += "; the chain ends at " + commonName(top, true)
+	}
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(p.trustErr, &name):
+		return x.wrongName(p, leaf, detail, variable)
+	case errors.As(p.trustErr, &invalid) && invalid.Reason == x509.Expired:
+		return x.outOfDate(ctx, p, invalid.Cert, detail)
+	}
+	return x.unknownIssuer(p, detail, commonName(top, true))
+}
+
+// unknownIssuer is about a private PKI, or a proxy that opens TLS.
+func (x *examination) unknownIssuer(p *probe, detail, top string) Result {
+	cause := "a private PKI (" + top + ") issued it, which this machine does not trust"
+	leaf := p.chain[0]
+	selfSigned := len(p.chain) == 1 && leaf.Subject.String() == leaf.Issuer.String()
+	switch {
+	case p.proxy != "" && x.microsoft(p):
+		cause = "the corporate proxy " + p.proxy + " inspects TLS with its own authority (" + top + "), which this machine does not trust"
+	case x.microsoft(p):
+		cause = "a corporate proxy or firewall inspects TLS with its own authority (" + top + "), which this machine does not trust"
+	case selfSigned:
+		cause = "the server shows a self-signed certificate, as Exchange has it after its installation"
+	}
+	if x.config.CAFile == "" {
+		cause += "; HMA_CA_FILE is not set"
+	} else {
+		cause += "; HMA_CA_FILE is set and does not hold it (it holds " + x.caNames() + ")"
+	}
+	repair := []string{"export the root certificate of " + top + " as PEM, and set HMA_CA_FILE to its path",
+		"openssl s_client -connect " + p.dialled() + " -servername " + p.url.Hostname() + " -showcerts </dev/null     # shows the chain"}
+	if selfSigned && p.pinned {
+		repair = append(repair, "or bind a proper certificate: Enable-ExchangeCertificate -Thumbprint … -Services IIS")
+	}
+	r := failed(detail, cause, repair...)
+	if len(p.chain) == 1 && !selfSigned {
+		r.Notes = append(r.Notes, "the server sends no intermediate certificate: if its root is trusted here, it is the server's chain that is incomplete")
+	}
+	return r
+}
+
+func (x *examination) caNames() string {
+	var names []string
+	for _, c := range x.config.CAs {
+		if len(names) == 3 {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, commonName(c, false))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (x *examination) wrongName(p *probe, leaf *x509.Certificate, detail, variable string) Result {
+	names := strings.Join(leaf.DNSNames, ", ")
+	if names == "" {
+		names = "none"
+	}
+	if p.pinned && x.config.Connect != "" {
+		variable += " or HMA_EWS_CONNECT"
+	}
+	return failed(detail+"; its names are "+quote(names),
+		"the certificate is for another host: "+variable+" has not the name that the server goes by, or DNS leads to another server",
+		"use in HMA_EWS_URL the name that clients use: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl")
+}
+
+// outOfDate tells a certificate that has expired from a clock that is wrong:
+// it asks the server for the time, without trusting it and without sending
+// anything but the question.
+func (x *examination) outOfDate(ctx context.Context, p *probe, culprit *x509.Certificate, detail string) Result {
+	if culprit == nil {
+		culprit = p.chain[0]
+	}
+	detail += fmt.Sprintf("; %s is valid from %s until %s", commonName(culprit, false),
+		culprit.NotBefore.UTC().Format("2006-01-02 15:04"), culprit.NotAfter.UTC().Format("2006-01-02 15:04 MST"))
+	if c, ok := x.untrustedClock(ctx, p); ok && !c.date.Before(culprit.NotBefore) && !c.date.After(culprit.NotAfter) {
+		return failed(detail+"; the server's clock says "+c.date.UTC().Format("2006-01-02 15:04 MST"),
+			"this machine's clock is wrong: "+aheadOrBehind(c.skew())+" the server's", setClock...)
+	}
+	return failed(detail, "the server's certificate has expired or is not valid yet", "renew it on the server (Exchange: Get-ExchangeCertificate | fl Thumbprint,NotAfter,Services)",
+		"date -u     # if the dates above are right, correct this machine's clock")
+}
+
+func (x *examination) untrustedClock(ctx context.Context, p *probe) (clock, bool) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	control, exchange := x.links.Tuned(func(t *http.Transport) {
+		t.DisableKeepAlives = true
+		t.TLSClientConfig.ServerName = p.url.Hostname()
+		t.TLSClientConfig.InsecureSkipVerify = true
+	})
+	if p.pinned {
+		control = exchange
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://"+p.url.Host+"/", nil)
+	if err != nil {
+		return clock{}, false
+	}
+	resp, err := control.RoundTrip(req)
+	if err != nil {
+		return clock{}, false
+	}
+	resp.Body.Close()
+	return readClock(resp.Header)
+}

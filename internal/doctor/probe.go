@@ -1,0 +1,158 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"time"
+)
+
+const (
+	probeTimeout = 20 * time.Second // dialling, TLS and the answer
+	maxAnswer    = 256 << 10        // of an answer's body that is looked at
+)
+
+// A probe is one unauthenticated request and how far it came.
+type probe struct {
+	url    *url.URL
+	direct bool // without the corporate proxy
+	pinned bool // HMA_EWS_CONNECT takes the place of the URL's host
+
+	proxy       string // host:port of the corporate proxy on the way, "" without
+	proxyStatus int    // its refusal of CONNECT; 0: none
+	remote      string // address that was connected to
+	connected   bool
+	handshake   bool // TLS began
+	chain       []*x509.Certificate
+	trustErr    error // why the chain is not trusted
+	byCAFile    bool  // trusted thanks to HMA_CA_FILE alone
+	version     uint16
+
+	status int // 0: no answer
+	header http.Header
+	body   []byte
+	clock  clock
+	took   time.Duration
+	err    error
+}
+
+// errUntrusted ends a handshake; the reason is in trustErr.
+var errUntrusted = errors.New("certificate not trusted")
+
+// send makes the request with the product's transport, which it only tunes to
+// keep what it meets. prepare may change the request; nil does not.
+func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Request)) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	control, exchange := x.links.Tuned(func(t *http.Transport) { x.tune(t, p) })
+	next := control
+	if p.pinned {
+		next = exchange
+	}
+	started := time.Now()
+	p.err = p.exchange(p.traced(ctx), next, prepare)
+	p.took = time.Since(started)
+}
+
+// tune makes the transport tell p what it meets. The chain is verified by p's
+// own hand, with the same roots and as strictly as crypto/tls does, because a
+// chain that fails there is not shown to anybody.
+func (x *examination) tune(t *http.Transport, p *probe) {
+	t.DisableKeepAlives = true
+	if p.direct {
+		t.Proxy = nil
+	}
+	if ask := t.Proxy; ask != nil {
+		t.Proxy = func(r *http.Request) (*url.URL, error) {
+			u, err := ask(r)
+			if u != nil {
+				p.proxy = u.Host
+			}
+			return u, err
+		}
+	}
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+		if answer.StatusCode == http.StatusOK {
+			return nil
+		}
+		p.proxyStatus = answer.StatusCode
+		return errors.New("CONNECT refused")
+	}
+	t.TLSClientConfig.ServerName = p.url.Hostname()
+	t.TLSClientConfig.InsecureSkipVerify = true // VerifyConnection does it
+	t.TLSClientConfig.VerifyConnection = func(state tls.ConnectionState) error {
+		p.chain, p.version = state.PeerCertificates, state.Version
+		p.trustErr = verify(p.chain, p.url.Hostname(), x.links.Roots())
+		if p.trustErr != nil {
+			return errUntrusted
+		}
+		system, err := x509.SystemCertPool()
+		p.byCAFile = err != nil || verify(p.chain, p.url.Hostname(), system) != nil
+		return nil
+	}
+}
+
+func verify(chain []*x509.Certificate, name string, roots *x509.CertPool) error {
+	if len(chain) == 0 {
+		return errors.New("no certificate")
+	}
+	options := x509.VerifyOptions{Roots: roots, DNSName: name, Intermediates: x509.NewCertPool()}
+	for _, c := range chain[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(options)
+	return err
+}
+
+func (p *probe) traced(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:           func(c httptrace.GotConnInfo) { p.remote = c.Conn.RemoteAddr().String() },
+		ConnectDone:       func(_, _ string, err error) { p.connected = p.connected || err == nil },
+		TLSHandshakeStart: func() { p.connected, p.handshake = true, true },
+	})
+}
+
+func (p *probe) exchange(ctx context.Context, next http.RoundTripper, prepare func(*http.Request)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url.String(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "hmaproxy-doctor")
+	if prepare != nil {
+		prepare(req)
+	}
+	resp, err := next.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	p.status, p.header = resp.StatusCode, resp.Header
+	p.clock, _ = readClock(resp.Header)
+	p.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // a body that breaks off is judged by what came
+	return nil
+}
+
+// describe says how the connection was made.
+func (p *probe) describe() string {
+	s := p.url.Host
+	if p.remote != "" && p.proxy == "" {
+		s += " (" + p.remote + ")"
+	}
+	if p.proxy != "" {
+		s += " through the proxy " + p.proxy
+	}
+	s += ", " + tls.VersionName(p.version)
+	if len(p.chain) > 0 {
+		s += ", certificate issued by " + commonName(p.chain[0], true)
+	}
+	if p.byCAFile {
+		s += ", trusted by HMA_CA_FILE"
+	}
+	return fmt.Sprintf("%s, answered %d in %d ms", s, p.status, p.took.Milliseconds())
+}

@@ -1,0 +1,172 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"hmaproxy/certsource"
+	"hmaproxy/token"
+)
+
+func (x *examination) tokenConfig(resource string) token.Config {
+	c := x.config
+	return token.Config{
+		Authority: c.Authority.URL, TenantID: string(c.Tenant), ClientID: string(c.App),
+		Resource: resource, HTTPClient: x.control.client,
+	}
+}
+
+// acquire makes one attempt. The token becomes one of the secrets.
+func (x *examination) acquire(ctx context.Context, resource string, cert *tls.Certificate) (token.Grant, *token.Error) {
+	grant, err := token.Acquire(ctx, x.tokenConfig(resource), cert)
+	x.secrets = append(x.secrets, string(grant.Token))
+	var e *token.Error
+	if err != nil && !errors.As(err, &e) {
+		e = &token.Error{Class: token.Configuration}
+	}
+	return grant, e
+}
+
+// checkToken gets a token as the product would: with the newest certificate,
+// and where Entra refuses that, with the one before it.
+func (x *examination) checkToken(ctx context.Context) Result {
+	grant, e := x.acquire(ctx, string(x.config.Resource), x.certs[0])
+	if e == nil {
+		x.grant = grant
+		return ok(fmt.Sprintf("obtained for %s, valid for %s", x.config.Resource, age(time.Until(grant.Expires))))
+	}
+	r := x.explainToken(ctx, e)
+	if e.Class == token.Certificate && len(x.certs) > 1 {
+		if grant, second := x.acquire(ctx, string(x.config.Resource), x.certs[1]); second == nil {
+			x.grant, r.carryOn = grant, true
+			r.Notes = append(r.Notes, "the version before it is accepted, and is used until it expires on "+x.certs[1].Leaf.NotAfter.UTC().Format("2006-01-02"))
+		}
+	}
+	return r
+}
+
+// explainToken says why Entra gave no token.
+func (x *examination) explainToken(ctx context.Context, e *token.Error) Result {
+	if e.AADSTS == 0 {
+		detail, _, _ := strings.Cut(strings.TrimPrefix(e.Error(), "token: "), "; remedy: ")
+		return failed(detail, causeOf(e), orTry(e.Remedy))
+	}
+	detail := fmt.Sprintf("Entra ID answered %d with AADSTS%d", e.Status, e.AADSTS)
+	if e.CorrelationID != "" {
+		detail += " (correlation id " + e.CorrelationID + ")"
+	}
+	meaning, remedy, known := token.Explain(e.AADSTS)
+	if !known {
+		return failed(detail, "Entra ID refuses HMA-App for a reason that is not known here", orTry(e.Remedy),
+			"portal: Entra ID > Sign-in logs > Service principal sign-ins names the reason")
+	}
+	r := failed(detail, meaning, append(commandsFor(e.AADSTS, string(x.config.App), x), remedy)...)
+	switch e.AADSTS {
+	case 500011, 50001:
+		x.tryResources(ctx, &r)
+	case 700027, 50012:
+		x.nameThumbprint(&r)
+	case 700024:
+		x.nameSkew(&r)
+	case 700016:
+		r.Cause = "HMA_APP_ID is not an application of the tenant " + string(x.config.Tenant) + ": mistyped (an object id, perhaps), or HMA_TENANT_ID is another organisation's"
+	}
+	return r
+}
+
+func causeOf(e *token.Error) string {
+	switch {
+	case errors.As(e.Unwrap(), new(*certsource.Error)):
+		return "the client assertion could not be signed in Key Vault"
+	case e.Class == token.Transient:
+		return "Entra ID cannot be reached at the moment, or something on the way answers in its place"
+	}
+	return "Entra ID or something in its place answered in an unexpected way"
+}
+
+// tryResources asks for the token under the resource's other spellings, to
+// find the one that is registered.
+func (x *examination) tryResources(ctx context.Context, r *Result) {
+	ours := string(x.config.Resource)
+	for _, other := range spellings(ours, x.config.EWS.Scheme+"://"+origin(x.config.EWS.URL)) {
+		grant, e := x.acquire(ctx, other, x.certs[0])
+		if e != nil {
+			r.Detail += fmt.Sprintf("; for %s it is AADSTS%d", other, e.AADSTS)
+			continue
+		}
+		x.grant, r.carryOn = grant, true
+		r.Detail += "; for " + other + " it grants a token"
+		r.Cause = "Exchange is registered in Entra ID as " + other + ", which is not how HMA_RESOURCE_ID spells it"
+		r.Repair = append([]string{"set HMA_RESOURCE_ID=" + other}, r.Repair...)
+		return
+	}
+	r.Cause = "no spelling of " + strings.TrimSuffix(ours, "/") + " is registered in this tenant: the service principal name is missing, or the tenant is not that of Exchange"
+}
+
+// spellings returns the other forms of a resource, with and without the slash.
+func spellings(ours, ews string) []string {
+	var all []string
+	for _, base := range []string{strings.TrimSuffix(ours, "/"), ews} {
+		for _, s := range []string{base, base + "/"} {
+			if s != ours && !contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+func contains(list []string, s string) bool {
+	for _, have := range list {
+		if have == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *examination) nameThumbprint(r *Result) {
+	short, long := certsource.Thumbprints(x.certs[0].Leaf)
+	r.Cause = fmt.Sprintf("the certificate with the thumbprint %s is not registered on HMA-App (%s)", short, x.config.App)
+	r.Notes = append(r.Notes, "SHA-256: "+long, "portal: App registrations > HMA-App > Certificates & secrets > Certificates; a new one counts after some minutes")
+}
+
+// nameSkew measures with the very answer that refused the assertion.
+func (x *examination) nameSkew(r *Result) {
+	if c, known := x.control.clockOf(x.config.Authority.Host); known {
+		r.Cause = "this machine's clock is " + aheadOrBehind(c.skew()) + " Entra ID's, so that the assertion is outside its time range"
+	}
+}
+
+// checkClaims reads the token as Exchange will.
+func (x *examination) checkClaims(context.Context) Result {
+	c := x.grant.Claims
+	detail := fmt.Sprintf("aud %s, tid %s, appid %s, appidacr %s, roles %s", quote(c.Audience), quote(c.TenantID), quote(c.AppID), quote(c.AuthKind), quote(strings.Join(c.Roles, " ")))
+	r := x.judgeClaims(c, detail)
+	r.carryOn = true // Exchange has the last word
+	return r
+}
+
+func (x *examination) judgeClaims(c token.Claims, detail string) Result {
+	consent := commandsFor(650057, string(x.config.App), x)
+	switch {
+	case c.Audience == "":
+		return failed("the token cannot be read", "it is no JWT of Entra ID's v1 kind, which is the only one that Exchange takes", "compare HMA_RESOURCE_ID with https://"+origin(x.config.EWS.URL))
+	case !c.FullAccess() && len(c.Roles) == 0:
+		return failed(detail, "the roles claim is missing: HMA-App has no application permission full_access_as_app, or admin consent was not granted", consent...)
+	case !c.FullAccess():
+		return failed(detail, "the role full_access_as_app is missing: HMA-App has other permissions than the one that EWS needs", consent...)
+	case !sameOrigin(c.Audience, x.config.EWS.URL):
+		return failed(detail, "the token's audience is not the host of HMA_EWS_URL ("+origin(x.config.EWS.URL)+"), which Exchange compares: HMA_RESOURCE_ID is wrong",
+			"set HMA_RESOURCE_ID=https://"+origin(x.config.EWS.URL)+", and register it: "+commandsFor(500011, "", x)[0])
+	case guid.MatchString(x.tenant) && !strings.EqualFold(c.TenantID, x.tenant):
+		return failed(detail, "the token is of another tenant than HMA_TENANT_ID", "compare HMA_TENANT_ID with the portal: Entra ID > Overview > Tenant ID")
+	case c.AuthKind != "2":
+		return failed(detail, "the token was not obtained with a certificate (appidacr is not 2), which Exchange demands", "register the certificate on HMA-App: "+x.registerCommand())
+	}
+	return ok(detail)
+}

@@ -1,0 +1,188 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"hmaproxy/certsource"
+	"hmaproxy/internal/config"
+	"hmaproxy/token"
+)
+
+// explainLogin is about KV-App, or another identity, that may not sign in.
+func (x *examination) explainLogin(e *certsource.Error) Result {
+	detail := "the sign-in of " + x.identity() + x.vaultTenant() + " failed: " + statusText(e.Status, e.Code)
+	if e.Host != "" && e.Status == 0 {
+		detail = "the sign-in of " + x.identity() + " got no answer from " + printable(e.Host, 120) + ": " + e.Code
+	}
+	id := string(x.config.VaultApp)
+	newSecret := "az ad app credential reset --id " + id + " --append --display-name hmaproxy --query password -o tsv     # prints the new secret's value"
+	switch e.Code {
+	case "AADSTS7000215":
+		cause := "the client secret is wrong: another application's, or its Secret ID instead of its Value"
+		if guid.MatchString(x.config.VaultSecret.Reveal()) {
+			cause = "HMA_KEY_VAULT_CLIENT_SECRET holds the secret's ID; its Value is needed, which the portal shows only once"
+		}
+		return failed(detail, cause, newSecret)
+	case "AADSTS7000222":
+		return failed(detail, "the client secret of KV-App has expired", newSecret)
+	case "AADSTS700016", "AADSTS7000229":
+		return failed(detail, "HMA_KEY_VAULT_APP_ID is not an application of the vault's tenant: mistyped (an object id, perhaps), or registered in another tenant",
+			"az ad app list --display-name KV-App --query \"[].appId\" -o tsv", "az ad sp create --id "+id+"     # when it is registered and has no service principal")
+	case certsource.CodeNoCredential:
+		return failed(detail, "there is no such identity here (HMA_KEY_VAULT_AUTH="+string(x.config.VaultAuth)+")", noIdentity(x.config.VaultAuth))
+	}
+	return x.explainCode(detail, e)
+}
+
+func noIdentity(auth config.VaultAuth) string {
+	switch auth {
+	case config.AuthWorkload:
+		return "label the pod azure.workload.identity/use=true, and annotate its service account with azure.workload.identity/client-id"
+	case config.AuthManaged:
+		return "az vm identity assign -g GROUP -n MACHINE     # and reach 169.254.169.254 without a proxy"
+	case config.AuthDefault:
+		return "az login"
+	}
+	return "compare HMA_KEY_VAULT_APP_ID, HMA_KEY_VAULT_TENANT_ID and HMA_AUTHORITY_HOST"
+}
+
+// explainCode uses what is known of a code in general.
+func (x *examination) explainCode(detail string, e *certsource.Error) Result {
+	code, _ := strconv.Atoi(strings.TrimPrefix(e.Code, "AADSTS"))
+	meaning, remedy, known := token.Explain(code)
+	switch {
+	case known:
+		return failed(detail, "of KV-App: "+meaning, append(commandsFor(code, string(x.config.VaultApp), x), remedy)...)
+	case e.Status >= 500 || e.Status == http.StatusTooManyRequests:
+		return failed(detail, "the service has a passing problem", "try again in some minutes")
+	case e.Remedy != "":
+		return failed(detail, "Entra ID does not let this identity in", e.Remedy)
+	}
+	return failed(detail, "Entra ID does not let this identity in", noIdentity(x.config.VaultAuth))
+}
+
+func statusText(status int, code string) string {
+	if status == 0 {
+		return code
+	}
+	return strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, code))
+}
+
+// checkVaultSecret judges whether the vault hands out the secret behind the
+// certificate, which holds certificate and key.
+func (x *examination) checkVaultSecret(context.Context) Result {
+	e := x.problem()
+	public, publicForbidden := x.permitted()
+	switch {
+	case e == nil, aboutContent(e):
+		r := ok("get secret: permitted")
+		if public != "" {
+			r.Detail += "; get certificate: " + public
+		}
+		if publicForbidden {
+			r.Notes = []string{"the permission get on certificates is missing: hmaproxy works without it, Microsoft's guide asks for it"}
+		}
+		return r
+	case e.Status == http.StatusForbidden && !versionProblem(e.Code):
+		return x.explainForbidden(e, public, publicForbidden)
+	}
+	return x.explainVault(e)
+}
+
+// aboutContent tells an unusable certificate from one that could not be had.
+func aboutContent(e *certsource.Error) bool {
+	return e.Status == 0 && e.Host == "" && e.Code != "Unknown"
+}
+
+func versionProblem(code string) bool {
+	return code == "SecretDisabled" || code == "SecretExpired" || code == "SecretNotYetValid"
+}
+
+// explainForbidden tells the vault's ways to say no apart.
+func (x *examination) explainForbidden(e *certsource.Error, public string, both bool) Result {
+	detail := "get secret: " + statusText(e.Status, e.Code)
+	if public != "" {
+		detail += "; get certificate: " + public
+	}
+	vault, app := x.vaultName(), x.principal()
+	missing := "the permission get on secrets"
+	if both {
+		missing = "the permissions get on secrets and get on certificates"
+	}
+	switch e.Code {
+	case "ForbiddenByFirewall", "ForbiddenByConnection":
+		return failed(detail, "the vault's firewall does not let this machine's address in; permissions were not even looked at",
+			"az keyvault network-rule add -n "+vault+" --ip-address ADDRESS     # this machine's public one, or that of the corporate proxy",
+			"or use a private endpoint, and HMA_KEY_VAULT_URI as it is")
+	case "ForbiddenByRbac":
+		roles := []string{"az role assignment create --assignee " + app + " --role \"Key Vault Secrets User\" --scope $(az keyvault show -n " + vault + " --query id -o tsv)"}
+		if both {
+			roles = append(roles, "az role assignment create --assignee "+app+" --role \"Key Vault Certificate User\" --scope $(az keyvault show -n "+vault+" --query id -o tsv)")
+		}
+		return failed(detail, x.identity()+" lacks "+missing+": the vault works with role assignments (RBAC), and Key Vault Secrets User is not assigned",
+			append(roles, "a new assignment takes up to ten minutes to count")...)
+	}
+	policy := "az keyvault set-policy -n " + vault + " --spn " + app + " --secret-permissions get --certificate-permissions get"
+	return failed(detail, x.identity()+" lacks "+missing+" in the vault's access policy", policy,
+		"portal: Key vaults > "+vault+" > Access policies > Create")
+}
+
+// principal names KV-App for az.
+func (x *examination) principal() string {
+	if x.config.VaultApp != "" {
+		return string(x.config.VaultApp)
+	}
+	return "CLIENT-ID-OF-THE-IDENTITY"
+}
+
+// explainVault is about other answers of the vault.
+func (x *examination) explainVault(e *certsource.Error) Result {
+	name, vault := string(x.config.VaultCertName), x.vaultName()
+	detail := "get secret " + name + ": " + statusText(e.Status, e.Code)
+	switch {
+	case strings.HasSuffix(e.Code, "NotFound"):
+		return failed(detail, "the vault has no certificate "+quote(name)+": HMA_KEY_VAULT_CERT_NAME is mistyped, it is in another vault, or it was deleted",
+			"az keyvault certificate list --vault-name "+vault+" --query \"[].name\" -o tsv",
+			"az keyvault certificate list-deleted --vault-name "+vault+" -o table     # then: az keyvault certificate recover")
+	case e.Code == "SecretDisabled":
+		r := failed(detail, "the newest version of the certificate is disabled"+x.versionText(e),
+			"az keyvault certificate set-attributes --vault-name "+vault+" -n "+name+x.versionOption(e)+" --enabled true")
+		r.carryOn = len(x.certs) > 0
+		return r
+	case versionProblem(e.Code):
+		return failed(detail, "the activation or expiry date of the newest version forbids its use",
+			"az keyvault secret show --vault-name "+vault+" -n "+name+" --query attributes")
+	case e.Status == http.StatusUnauthorized:
+		return failed(detail, "the vault does not accept the sign-in: the application belongs to another tenant or cloud than the vault", "compare HMA_KEY_VAULT_TENANT_ID and HMA_AUTHORITY_HOST with the vault's")
+	case e.Status >= 500 || e.Status == http.StatusTooManyRequests:
+		return failed(detail, "Key Vault has a passing problem, or limits the rate of requests", "try again in some minutes")
+	case e.Code == certsource.CodeNotKeyVault:
+		return failed(detail, "what answered does not behave as a Key Vault", "compare HMA_KEY_VAULT_URI with the portal: Key vaults > "+vault+" > Overview > Vault URI")
+	}
+	return failed(detail, "Key Vault could not be asked", orTry(e.Remedy))
+}
+
+func orTry(remedy string) string {
+	if remedy == "" {
+		return "try again; look at the Azure status page"
+	}
+	return remedy
+}
+
+func (x *examination) versionText(e *certsource.Error) string {
+	if e.Version == "" {
+		return ""
+	}
+	return " (" + printable(e.Version, 40) + ")"
+}
+
+func (x *examination) versionOption(e *certsource.Error) string {
+	if e.Version == "" {
+		return ""
+	}
+	return " --version " + printable(e.Version, 40)
+}
