@@ -2,29 +2,27 @@ package sidecar
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"syscall"
-
-	"golang.org/x/net/netutil"
 
 	"hmaproxy/internal/config"
 )
 
-// maxConnections bounds what clients may hold open at once: 5,000 streams of
-// notifications and room to spare.
-const maxConnections = 16 << 10
-
 // A Listen opens a listener; tests put their own network here.
 type Listen func(ctx context.Context, network, address string) (net.Listener, error)
 
-// listenAll opens every listener or none. An IPv6 default address is skipped
-// on a machine without IPv6.
-func listenAll(ctx context.Context, listen Listen, c *config.Config) ([]net.Listener, error) {
+// listenAll opens every listener for clients or none. An IPv6 default address
+// is skipped on a machine without IPv6. TCP listeners speak TLS where server is
+// not nil.
+func listenAll(ctx context.Context, listen Listen, c *config.Config, server *tls.Config) ([]net.Listener, error) {
+	slots := make(chan struct{}, connectionLimit())
 	var open []net.Listener
 	for _, where := range c.Listen {
-		l, err := listen(ctx, where.Network(), where.String())
+		l, err := listenOne(ctx, listen, where)
 		if err != nil && where.Optional && noIPv6(err) && len(open) > 0 {
 			continue
 		}
@@ -32,9 +30,20 @@ func listenAll(ctx context.Context, listen Listen, c *config.Config) ([]net.List
 			closeAll(open)
 			return nil, fmt.Errorf("HMA_LISTEN: %w", err)
 		}
-		open = append(open, netutil.LimitListener(l, maxConnections))
+		l = &clientListener{Listener: l, slots: slots, closed: make(chan struct{})}
+		if server != nil && where.Unix == "" {
+			l = tls.NewListener(l, server)
+		}
+		open = append(open, l)
 	}
 	return open, nil
+}
+
+func listenOne(ctx context.Context, listen Listen, where config.Listener) (net.Listener, error) {
+	if where.Unix != "" {
+		return listenUnix(ctx, listen, where.Unix)
+	}
+	return listen(ctx, "tcp", where.TCP.String())
 }
 
 func noIPv6(err error) bool {
@@ -45,4 +54,78 @@ func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
 		l.Close()
 	}
+}
+
+// Bounds on the connections that clients may hold open at once.
+const (
+	maxConnections  = 16 << 10 // 5,000 streams of notifications and room to spare
+	fewConnections  = 64       // whatever the limit on files says
+	filesForOthers  = 512      // files that are no connection of a client or to Exchange for it
+	filesPerRequest = 2        // the client's connection and the one to Exchange
+)
+
+// connectionLimit is how many connections clients may hold open: no more than
+// the process may have files for, or a crowd at the door would keep it from
+// reaching Entra and Exchange.
+func connectionLimit() int {
+	limit := (openFiles() - filesForOthers) / filesPerRequest
+	return int(max(fewConnections, min(maxConnections, limit)))
+}
+
+// A clientListener bounds how many clients are inside at once, together with
+// the listeners that it shares its slots with; others wait outside.
+type clientListener struct {
+	net.Listener
+	slots  chan struct{}
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Accept returns the next client's connection, in plain, and who is at its
+// other end.
+func (l *clientListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &clientConn{Conn: c, peer: peerOf(c), leave: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+func (l *clientListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// A clientConn is a client's connection.
+type clientConn struct {
+	net.Conn
+	peer  net.Addr // nil: the connection's own
+	leave func()
+}
+
+func (c *clientConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}
+
+// RemoteAddr returns the address of a TCP peer, "@uid=1000" for a Unix socket's.
+func (c *clientConn) RemoteAddr() net.Addr {
+	if c.peer != nil {
+		return c.peer
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// SetLinger is what proxy resets a connection with.
+func (c *clientConn) SetLinger(sec int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return errors.ErrUnsupported
 }

@@ -28,7 +28,7 @@ type policies struct {
 
 func newPolicies(c *config.Config, log *slog.Logger) (*policies, error) {
 	p := &policies{config: c, log: log, list: c.AllowedMailboxes}
-	made, err := p.make(c.AllowedMailboxes)
+	made, err := p.make(c.Allowed())
 	if err != nil {
 		return nil, err
 	}

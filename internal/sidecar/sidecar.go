@@ -49,6 +49,7 @@ type app struct {
 	keeper   *token.Keeper
 	policies *policies
 	handler  *proxy.Handler
+	door     door
 	draining atomic.Bool
 	begun    time.Time
 	metrics  *metrics
@@ -61,12 +62,10 @@ func newApp(o Options) (*app, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Listen == nil {
-		o.Listen = func(ctx context.Context, network, address string) (net.Listener, error) {
-			return new(net.ListenConfig).Listen(ctx, network, address)
-		}
+		o.Listen = listenNetwork
 	}
 	a := &app{o: o, log: o.Log, begun: time.Now(), metrics: newMetrics(o.Version)}
-	for _, part := range [...]func() error{a.addKeeper, a.addPolicies, a.addHandler, a.addEyes} {
+	for _, part := range [...]func() error{a.addKeeper, a.addPolicies, a.addDoor, a.addHandler, a.addEyes} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -118,6 +117,7 @@ func (a *app) addHandler() error {
 		Policy:         a.policies.current.Load,
 		HostNames:      c.HostNames,
 		ForwardHeaders: c.ForwardHeaders,
+		Client:         a.door.client(),
 		Done:           a.done,
 	})
 	return err
@@ -126,7 +126,9 @@ func (a *app) addHandler() error {
 // done is called once for every request.
 func (a *app) done(r *proxy.Record) {
 	how := outcomeOf(r)
-	logRequest(a.log, r, how)
+	if !a.door.strangers.omit(a.log, r) {
+		logRequest(a.log, r, how)
+	}
 	a.metrics.done(r, how)
 	a.recent.done(r, how)
 	if a.o.Done != nil {
@@ -138,7 +140,7 @@ func (a *app) done(r *proxy.Record) {
 func (a *app) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	clients, err := listenAll(ctx, a.o.Listen, a.o.Config)
+	clients, err := listenAll(ctx, a.o.Listen, a.o.Config, a.door.keyPair.server())
 	if err != nil {
 		return err
 	}
@@ -158,6 +160,7 @@ func (a *app) run(ctx context.Context) error {
 	defer end()
 	background.Go(func() { a.keeper.Run(alive) })
 	background.Go(func() { a.policies.watch(alive) })
+	a.door.watch(alive, &background)
 
 	failed := make(chan error, len(clients)+1)
 	for _, l := range clients {
@@ -250,7 +253,7 @@ func (a *app) unready() string {
 // remarks are alarms that leave the product ready.
 func (a *app) remarks() string {
 	if why := a.policies.alarm.Load(); why != nil {
-		return "alarm: the allow-list file was not taken up, the old list is in force: " + *why + "\n"
+		return "alarm: the allow-list file was not taken up, the old list is in force: " + *why + "\n" + a.door.remarks()
 	}
-	return ""
+	return a.door.remarks()
 }

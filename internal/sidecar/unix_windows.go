@@ -1,0 +1,21 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+)
+
+// listenNetwork opens a listener on the network. Windows has Unix sockets but
+// no modes that would protect them.
+func listenNetwork(ctx context.Context, network, address string) (net.Listener, error) {
+	if network == "unix" {
+		return nil, errors.New("Unix sockets have no mode on Windows that would protect them; use a loopback address, and HMA_CLIENT_USERS_FILE")
+	}
+	return new(net.ListenConfig).Listen(ctx, network, address)
+}
+
+func peerOf(net.Conn) net.Addr { return nil }
+
+func ownedByUs(fs.FileInfo) bool { return true }
