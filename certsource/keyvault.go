@@ -50,6 +50,9 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 // unusable, the list holds older ones, as far as they can be found; a disabled
 // newest version does not name its predecessor.
 //
+// With AuthSecret every poll logs in anew, so that a client secret that has
+// expired is an error at the next poll.
+//
 // Certificates blocks for at most 20 seconds per request that it needs, or until
 // ctx ends.
 func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
@@ -76,7 +79,7 @@ func (k *KeyVault) poll(ctx context.Context) *Error {
 	case <-ctx.Done():
 		return k.canceled("get secret", ctx)
 	}
-	s, problem := k.open()
+	s, problem := k.reopen()
 	if problem != nil {
 		return problem
 	}
@@ -84,6 +87,9 @@ func (k *KeyVault) poll(ctx context.Context) *Error {
 	found, problem := w.run(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if len(w.seen) > 0 {
+		k.session = s // it has logged in
+	}
 	k.good = w.topUp(found, k.good)
 	k.known = w.seen
 	for _, v := range k.good {

@@ -38,23 +38,31 @@ func (k *KeyVault) open() (*session, *Error) {
 	if problem != nil {
 		return nil, problem
 	}
-	sum := sha256.Sum256([]byte(secret))
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.session != nil && k.session.secret == sum {
+	if k.session != nil && k.session.secret == sha256.Sum256([]byte(secret)) {
 		return k.session, nil
 	}
-	s, err := k.newSession(secret)
-	if err != nil {
-		// The libraries' complaints about their options name variables of the
-		// environment and hold no secret.
-		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(k.cfg.Auth)}
-		k.login(e, "")
-		return nil, e
+	s, problem := k.newSession(secret)
+	if problem == nil {
+		k.session = s
 	}
-	s.secret, s.pasted = sum, isGUID(secret)
-	k.session = s
-	return s, nil
+	return s, problem
+}
+
+// reopen returns a session for a poll. With a client secret it is one that has
+// yet to log in: that the secret has expired shows now, and not only when the
+// access token ends that it brought before. Signatures stay with the session
+// that has logged in.
+func (k *KeyVault) reopen() (*session, *Error) {
+	if k.cfg.Auth != AuthSecret {
+		return k.open()
+	}
+	secret, problem := k.clientSecret()
+	if problem != nil {
+		return nil, problem
+	}
+	return k.newSession(secret)
 }
 
 func (k *KeyVault) clientSecret() (string, *Error) {
@@ -71,8 +79,21 @@ func (k *KeyVault) clientSecret() (string, *Error) {
 	return secret, nil
 }
 
-// newSession makes the clients; no request yet.
-func (k *KeyVault) newSession(secret string) (*session, error) {
+// newSession makes a session; no request yet.
+func (k *KeyVault) newSession(secret string) (*session, *Error) {
+	s, err := k.newClients(secret)
+	if err != nil {
+		// The libraries' complaints about their options name variables of the
+		// environment and hold no secret.
+		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(k.cfg.Auth)}
+		k.login(e, "")
+		return nil, e
+	}
+	s.secret, s.pasted = sha256.Sum256([]byte(secret)), isGUID(secret)
+	return s, nil
+}
+
+func (k *KeyVault) newClients(secret string) (*session, error) {
 	opts := k.clientOptions()
 	cred, err := k.credential(secret, opts)
 	if err != nil {

@@ -73,6 +73,7 @@ func TestOverTLS(t *testing.T) {
 		}
 	}
 	want := "GET " + loginHost + "/" + tenant + "/v2.0/.well-known/openid-configuration POST " + loginHost + "/" + tenant + "/oauth2/v2.0/token"
+	want += " " + want // every poll logs in, to learn whether the client secret still serves
 	if got := strings.Join(f.take(loginHost), " "); got != want {
 		t.Errorf("log-in: %s", got)
 	}
