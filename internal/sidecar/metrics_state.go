@@ -72,8 +72,6 @@ func (a *app) ownGauges() []gauge {
 	return []gauge{
 		number("hmaproxy_ready", "1 while requests can be served.",
 			func(token.Status) float64 { return truth(a.unready() == "") }),
-		number("hmaproxy_start_timestamp_seconds", "When this process began to serve.",
-			func(token.Status) float64 { return timestamp(a.begun) }),
 		number("hmaproxy_allow_list_entries", "Entries of the allow-list in force; 0: there is none.",
 			func(token.Status) float64 { return float64(a.policies.current.Load().Size()) }),
 		number("hmaproxy_allow_list_alarm", "1 while the allow-list's file cannot be taken up and an older list is in force.",
@@ -108,8 +106,12 @@ type slot struct {
 	leaf *token.Leaf
 }
 
-// slots lists the certificates that there are.
+// slots lists the certificates that there are. While none was ever accepted,
+// the one that is tried is a candidate like any other.
 func slots(s token.Status) []slot {
+	if s.Active == nil && s.Candidate == nil {
+		s.Candidate, s.Fallback = s.Fallback, nil
+	}
 	var there []slot
 	for _, c := range [...]slot{{"active", s.Active}, {"candidate", s.Candidate}, {"fallback", s.Fallback}} {
 		if c.leaf != nil {

@@ -107,7 +107,7 @@ func (a *app) status() *status {
 	for _, m := range a.recent.hour(now) {
 		s.Minutes = append(s.Minutes, minuteStatus{time.Unix(m.at*60, 0), m.byOutcome(), m})
 	}
-	s.Alarms = s.alarms(now)
+	s.Alarms = append(remarks(a.remarks()), s.alarms(now)...)
 	return s
 }
 
@@ -153,9 +153,13 @@ func (a *app) source(k token.Status) sourceStatus {
 // allowList says what the allow-list does at present.
 func (a *app) allowList() allowListStatus {
 	c := a.o.Config
-	s := allowListStatus{Mode: "none", Scope: string(c.ListScope), Entries: a.policies.current.Load().Size()}
-	if c.Limited() {
-		s.Mode = string(c.ListMode)
+	list := a.policies.current.Load()
+	s := allowListStatus{Mode: "none", Scope: string(c.ListScope), Entries: list.Size()}
+	switch {
+	case list.Audit():
+		s.Mode = string(config.Audit)
+	case list.Limited():
+		s.Mode = string(config.Enforce)
 	}
 	if why := a.policies.alarm.Load(); why != nil {
 		s.Alarm = *why

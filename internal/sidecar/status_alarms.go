@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,6 @@ func (s *status) alarms(now time.Time) []string {
 	}
 	alarm(s.AllowList.Mode == "none", "There is no allow-list: clients may open every mailbox of the organisation.")
 	alarm(s.AllowList.Mode == "audit", "The allow-list only audits: what it does not allow is forwarded all the same.")
-	alarm(s.AllowList.Alarm != "", "The allow-list file was not taken up, the old list is in force: %s", s.AllowList.Alarm)
 	alarm(s.Source.Error != "", "The certificate could not be read, so a renewed one goes unnoticed: %s", s.Source.Error)
 	alarm(s.Token.Error != nil && s.Token.Usable, "The token cannot be refreshed and ends %s: %s", until(now, s.Token.Expires), s.errorText())
 	alarm(s.Token.Usable && !s.Token.FullAccess, "The token lacks the role full_access_as_app: Exchange will refuse it.")
@@ -31,6 +31,15 @@ func (s *status) alarms(now time.Time) []string {
 	for _, c := range s.Certificates {
 		alarm(c.Refused != "", "The newest certificate is not in use. Register its thumbprint %s: %s", c.SHA1, c.Refused)
 		alarm(c.Slot == "active" && c.NotAfter.Sub(now) < remindCertificate, "The active certificate ends %s.", until(now, c.NotAfter))
+	}
+	return list
+}
+
+// remarks takes the lines apart that /ready shows.
+func remarks(text string) []string {
+	var list []string
+	for line := range strings.Lines(text) {
+		list = append(list, strings.TrimPrefix(strings.TrimSpace(line), "alarm: "))
 	}
 	return list
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 //go:embed status.html
@@ -40,7 +42,7 @@ func (a *app) addEyes() (err error) {
 
 func newStatusPage() (*statusPage, error) {
 	page, err := template.New("status").Funcs(template.FuncMap{
-		"about": about, "until": until, "clock": clock, "took": took, "hex": groups, "svg": decimal,
+		"about": about, "until": until, "clock": clock, "took": took, "hex": groups, "svg": decimal, "sentence": sentence,
 	}).Parse(statusHTML)
 	if err != nil {
 		return nil, err
@@ -122,6 +124,8 @@ func clock(t time.Time) string { return t.Local().Format(time.TimeOnly) }
 func took(s seconds) string {
 	d := time.Duration(s)
 	switch {
+	case d < time.Millisecond:
+		return strconv.Itoa(int(d/time.Microsecond)) + " µs"
 	case d < 10*time.Millisecond:
 		return decimal(float64(d)/1e6) + " ms"
 	case d < time.Second:
@@ -134,6 +138,14 @@ func took(s seconds) string {
 
 // decimal shows one digit after the point.
 func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+
+// sentence makes a line of a log or of /ready read well on a page.
+func sentence(s string) string {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "not ready: "), "alarm: ")
+	s = strings.ReplaceAll(s, ": token: ", ": ")
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
 
 // groups splits a thumbprint so that people can compare it.
 func groups(s string) []string {
