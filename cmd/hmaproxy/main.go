@@ -18,6 +18,7 @@ func main() {
 	err := run(ctx, os.Args[1:], world{
 		environ: os.Environ(),
 		unset:   os.Unsetenv,
+		stdin:   os.Stdin,
 		stdout:  os.Stdout,
 		stderr:  os.Stderr,
 	})

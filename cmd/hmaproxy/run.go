@@ -18,6 +18,7 @@ import (
 type world struct {
 	environ        []string
 	unset          func(name string) error
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -34,6 +35,7 @@ func commands() []command {
 		{"doctor", "find out why it does not work, and what to do", doctorHelp, runDoctor},
 		{"health", "ask a running hmaproxy for its health", healthHelp, health},
 		{"wait", "block until a running hmaproxy is ready", waitHelp, wait},
+		{"hash-password", "make a line for HMA_CLIENT_USERS_FILE", hashHelp, hashPassword},
 		{"version", "print the version", versionHelp, printVersion},
 	}
 }
@@ -64,6 +66,9 @@ type flags struct {
 
 	mailbox, forbidden string // of doctor
 	json               bool
+
+	name string // of a client user, for hash-password
+	cost int    // of its hash
 }
 
 func (c command) execute(ctx context.Context, args []string, w world) error {
@@ -75,6 +80,10 @@ func (c command) execute(ctx context.Context, args []string, w world) error {
 	}
 	if c.name == "doctor" {
 		f.addDoctorFlags()
+	}
+	if c.name == "hash-password" {
+		f.set.StringVar(&f.name, "name", "", "`name` of the client user; required")
+		f.set.IntVar(&f.cost, "cost", defaultCost, fmt.Sprintf("bcrypt's `cost`, %d to %d", config.MinCost, config.MaxCost))
 	}
 	err := f.set.Parse(args)
 	switch {
@@ -129,11 +138,15 @@ func serve(ctx context.Context, f *flags, w world) error {
 	if f.set.NArg() > 0 {
 		return usageError{fmt.Errorf("serve takes no arguments; run hmaproxy serve -help")}
 	}
+	exposed := sidecar.Harden() // before there are secrets in memory
 	c, err := f.load(w)
 	if err != nil {
 		return err
 	}
 	log := sidecar.NewLogger(w.stderr, c)
+	if exposed != nil {
+		log.Warn("the system refused to protect this process's memory", slog.String("error", exposed.Error()))
+	}
 	err = sidecar.Run(ctx, sidecar.Options{Config: c, Log: log, Version: version()})
 	if err != nil {
 		log.Error("ended", slog.String("error", err.Error()))
