@@ -115,7 +115,6 @@ func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, 
 // send is the one place where a request gets the token, below everything that
 // a client can reach.
 func send(transport http.RoundTripper, req *http.Request, token string) (*http.Response, error) {
-	req.Header = req.Header.Clone()
 	req.Header["Authorization"] = []string{"Bearer " + token}
 	return transport.RoundTrip(req)
 }
@@ -151,7 +150,7 @@ func (x *exchange) again(ctx context.Context, u *url.URL, header http.Header, bo
 	}
 	discard(refused)
 	x.readers.wait.Wait()
-	resp, err := x.attempt(ctx, u, header, body, fresh)
+	resp, err := x.attempt(ctx, u, header.Clone(), body, fresh)
 	if errors.Is(err, errBodySpent) {
 		return refused, token, nil
 	}
@@ -241,6 +240,9 @@ func untold(resp *http.Response) *failure {
 func retryAfter(v string) time.Duration {
 	if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 {
 		return min(time.Duration(min(seconds, 3600))*time.Second, maxBack)
+	}
+	if v == "" {
+		return 0
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		return min(max(time.Until(at), 0), maxBack)
