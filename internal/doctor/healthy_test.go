@@ -1,0 +1,147 @@
+package doctor_test
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"hmaproxy/internal/doctor"
+	"hmaproxy/internal/emulator"
+)
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+func TestNothingWrong(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		setup func(*rig)
+		note  string // somewhere among the notes
+	}{
+		{"as set up", func(*rig) {}, ""},
+		{"no allow-list is said", func(r *rig) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, "no allow-list is set"},
+		{"through a corporate proxy", func(r *rig) {
+			r.connectProxy(func(*http.Request) int { return http.StatusOK })
+			for _, host := range []string{"login.microsoftonline.com", "contoso.vault.azure.net", "mail.contoso.com"} {
+				r.noName(host + ":443")
+			}
+		}, ""},
+		{"vault signs", func(r *rig) { r.env["HMA_KEY_MODE"] = "vault" }, ""},
+		{"get certificate is not needed", func(r *rig) {
+			r.e.KeyVault().Permit(r.e.Config().VaultAppID, emulator.GetSecrets)
+		}, "get on certificates is missing: hmaproxy works without it"},
+		{"tenant by its domain", func(r *rig) { r.env["HMA_TENANT_ID"] = "contoso.com" }, ""},
+		{"certificate from a file", func(r *rig) {
+			for name := range r.env {
+				if strings.HasPrefix(name, "HMA_KEY_VAULT_") {
+					delete(r.env, name)
+				}
+			}
+			pem, err := r.e.Certificate().PEM()
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.env["HMA_CERT_FILE"] = r.file("hma.pem", pem)
+		}, ""},
+		{"HMA is not the default and the token is taken", func(r *rig) {
+			challenge(r, http.StatusUnauthorized, http.Header{"Www-Authenticate": {strings.Replace(goodChallenge(r), "authorization_uri", "x", 1)}}, true)
+		}, "not the default on this server"},
+		{"default mailbox", func(r *rig) {
+			r.opts.Mailbox, r.env["HMA_DEFAULT_MAILBOX"] = "", "bob@contoso.com"
+		}, ""},
+		{"first of the allow-list", func(r *rig) { r.opts.Mailbox = "" }, ""},
+		{"no mailbox at all", func(r *rig) {
+			r.opts.Mailbox = ""
+			delete(r.env, "HMA_ALLOWED_MAILBOXES")
+		}, ""},
+		{"mailbox off the allow-list is said", func(r *rig) { r.opts.Mailbox = "ceo@contoso.com" }, "-mailbox is not on the allow-list"},
+		{"only the allow-list refuses", func(r *rig) { r.opts.Forbidden = "ceo@contoso.com" }, "only protection of this mailbox"},
+		{"Exchange refuses too", func(r *rig) {
+			r.opts.Forbidden = "ceo@contoso.com"
+			deny(r, "ceo@contoso.com")
+		}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, emulator.Config{})
+				c.setup(r)
+				o := r.examine()
+				if f := o.first(); f.Check != "none" || o.code != 0 {
+					t.Fatalf("%s failed, exit code %d\n%s", f.Check, o.code, o.text)
+				}
+				if !strings.Contains(o.text, c.note) {
+					t.Errorf("no note %q\n%s", c.note, o.text)
+				}
+				if !strings.Contains(o.text, "Nothing wrong was found.") {
+					t.Errorf("no last line\n%s", o.text)
+				}
+			})
+		})
+	}
+}
+
+func TestWhoKeepsAMailboxClosed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		setup  func(*rig)
+		status doctor.Status
+		detail string
+		cause  string
+	}{
+		{"nobody", func(r *rig) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, doctor.Failed, "Exchange opens it", "no allow-list is set"},
+		{"allow-list holds it", func(r *rig) { r.env["HMA_ALLOWED_MAILBOXES"] = "*@contoso.com" }, doctor.Failed, "Exchange opens it", "the allow-list contains it"},
+		{"audit mode", func(r *rig) { r.env["HMA_ALLOW_LIST_MODE"] = "audit" }, doctor.Failed, "Exchange opens it", "audit refuses nothing"},
+		{"allow-list alone", func(*rig) {}, doctor.OK, "hmaproxy's allow-list refuses it", ""},
+		{"Exchange too", func(r *rig) { deny(r, "ceo@contoso.com") }, doctor.OK, "Exchange itself refuses it", ""},
+		{"no such mailbox", func(r *rig) { r.opts.Forbidden = "nobody@contoso.com" }, doctor.Failed, "ErrorNonExistentMailbox", "says nothing about permissions"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, emulator.Config{})
+				r.opts.Forbidden = "ceo@contoso.com"
+				c.setup(r)
+				got := r.examine().get("forbidden")
+				if got.Status != c.status || !strings.Contains(got.Detail, c.detail) || !strings.Contains(got.Cause, c.cause) {
+					t.Errorf("got %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// goodChallenge is Exchange's with everything on, as Microsoft documents it.
+func goodChallenge(r *rig) string {
+	return `Bearer client_id="00000002-0000-0ff1-ce00-000000000000", trusted_issuers="00000001-0000-0000-c000-000000000000@` + r.e.Config().TenantID +
+		`", token_types="app_asserted_user_v1 service_asserted_app_v1", authorization_uri="https://login.windows.net/common/oauth2/authorize"`
+}
+
+// challenge has Exchange, or what is in front of it, answer requests with a
+// status and headers: all of them, or the ones without a token.
+func challenge(r *rig, status int, h http.Header, emptyOnly bool) {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	fault := emulator.Fault{Status: status, Header: h}
+	if emptyOnly {
+		fault.Match = func(req *http.Request) bool { return len(req.Header.Get("Authorization")) < 20 }
+	}
+	r.e.Exchange().InjectWhile(func() bool { return true }, fault)
+}
+
+// deny has Exchange refuse to let the application act as a mailbox, in the
+// layout of a captured answer.
+func deny(r *rig, mailbox string) {
+	r.e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{
+		Match:  func(req *http.Request) bool { return req.Header.Get("X-AnchorMailbox") == mailbox },
+		Status: http.StatusInternalServerError,
+		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "X-Feserver": {"EX01"}},
+		Body: `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +
+			`<faultcode xmlns:a="http://schemas.microsoft.com/exchange/services/2006/types">a:ErrorImpersonateUserDenied</faultcode>` +
+			`<faultstring xml:lang="en-US">The account does not have permission to impersonate the requested user.</faultstring><detail>` +
+			`<e:ResponseCode xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">ErrorImpersonateUserDenied</e:ResponseCode>` +
+			`<e:Message xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">The account does not have permission to impersonate the requested user.</e:Message></detail></s:Fault></s:Body></s:Envelope>`,
+	})
+}

@@ -1,0 +1,345 @@
+package doctor_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/doctor"
+	"hmaproxy/internal/emulator"
+)
+
+// Making keys takes longer than all the rest; these are shared.
+var certKey, signingKey = sync.OnceValue(newKey), sync.OnceValue(newKey)
+
+func newKey() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+const (
+	vaultSecret   = "Kv8~canary-client-secret-7f3a"
+	proxyPassword = "canary-proxy-password"
+	certPassword  = "canary-cert-password"
+)
+
+// A rig is an organisation that works, until a case breaks it.
+type rig struct {
+	t     *testing.T
+	e     *emulator.Emulator
+	env   map[string]string
+	opts  doctor.Options
+	ways  map[string]func(context.Context) (net.Conn, error) // by host:port; others lead to the emulator
+	ended []func()
+}
+
+// newRig must be called in a bubble. Nothing of it touches a socket.
+func newRig(t *testing.T, c emulator.Config) *rig {
+	t.Helper()
+	fill := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	fill(&c.EntraURL, "https://login.microsoftonline.com")
+	fill(&c.VaultURL, "https://contoso.vault.azure.net")
+	fill(&c.ExchangeURL, "https://mail.contoso.com")
+	fill(&c.VaultSecret, vaultSecret)
+	c.SigningKey = signingKey()
+	if c.Cert == nil {
+		c.Cert = newCert(t, emulator.CertOptions{})
+	}
+	e, err := emulator.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.StartPipes(); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, e: e, env: e.Env(), ways: map[string]func(context.Context) (net.Conn, error){}}
+	r.env["HMA_CA_FILE"] = r.file("ca.pem", e.CAPEM())
+	r.env["HMA_ALLOWED_MAILBOXES"] = "alice@contoso.com, bob@contoso.com"
+	r.opts.Mailbox, r.opts.Dial = "alice@contoso.com", r.dial
+	return r
+}
+
+func newCert(t *testing.T, o emulator.CertOptions) *emulator.Certificate {
+	t.Helper()
+	if o.Key == nil && !o.EC && o.Bits == 0 {
+		o.Key = certKey()
+	}
+	c, err := emulator.NewCertificate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (r *rig) file(name string, content []byte) string {
+	r.t.Helper()
+	path := filepath.Join(r.t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	return path
+}
+
+func (r *rig) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if way := r.ways[address]; way != nil {
+		return way(ctx)
+	}
+	conn, err := r.e.DialContext(ctx, network, address)
+	var op *net.OpError
+	switch {
+	case err == nil:
+		return conn, nil
+	case errors.As(err, &op):
+		return nil, refused(ctx)
+	}
+	return nil, unknown(address)
+}
+
+// What the network answers.
+func unknown(address string) error {
+	host, _, _ := net.SplitHostPort(address)
+	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+}
+
+func refused(context.Context) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+}
+
+func (r *rig) noName(address string) {
+	r.ways[address] = func(context.Context) (net.Conn, error) { return nil, unknown(address) }
+}
+
+func (r *rig) noService(address string) {
+	r.ways[address] = func(ctx context.Context) (net.Conn, error) { return nil, refused(ctx) }
+}
+
+func (r *rig) blackHole(address string) {
+	r.ways[address] = func(ctx context.Context) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: ctx.Err()}
+	}
+}
+
+// pipes is a listener whose connections are net.Pipes.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
+
+func (r *rig) listen(address string) *pipes {
+	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	r.ways[address] = l.dial
+	return l
+}
+
+func (l *pipes) dial(ctx context.Context) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case l.conns <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.done:
+		return nil, refused(ctx)
+	}
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
+func (l *pipes) Addr() net.Addr { return pipeAddr{} }
+
+// serve has a handler answer at an address, over TLS if c is not nil.
+func (r *rig) serve(address string, c *tls.Config, h http.Handler) {
+	r.t.Helper()
+	var l net.Listener = r.listen(address)
+	if c != nil {
+		l = tls.NewListener(l, c)
+	}
+	server := &http.Server{Handler: h, ErrorLog: nil}
+	server.ErrorLog = quiet()
+	go server.Serve(l)
+	r.ended = append(r.ended, func() { server.Close() })
+}
+
+// tlsConfig returns one with a certificate of the emulator's authority.
+func (r *rig) tlsConfig(names ...string) *tls.Config {
+	r.t.Helper()
+	c, err := r.e.TLSConfig(names...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}
+
+// otherAuthority returns one with a certificate of an authority that nobody trusts.
+func (r *rig) otherAuthority(names ...string) (*tls.Config, []byte) {
+	r.t.Helper()
+	other, err := emulator.New(emulator.Config{Cert: r.e.Certificate()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c, err := other.TLSConfig(names...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c, other.CAPEM()
+}
+
+// connectProxy is a corporate proxy at proxy.contoso.com:3128; answer may
+// refuse a CONNECT with a status.
+func (r *rig) connectProxy(answer func(*http.Request) int) {
+	r.env["HTTPS_PROXY"] = "http://svc:" + proxyPassword + "@proxy.contoso.com:3128"
+	r.serve("proxy.contoso.com:3128", nil, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if status := answer(req); status != http.StatusOK {
+			w.WriteHeader(status)
+			return
+		}
+		upstream, err := r.e.DialContext(req.Context(), "tcp", req.Host)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		client, buffered, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+		join(client, buffered.Reader, upstream)
+	}))
+}
+
+func join(client net.Conn, buffered *bufio.Reader, upstream net.Conn) {
+	go func() { io.Copy(upstream, buffered); upstream.Close(); client.Close() }()
+	io.Copy(client, upstream)
+	client.Close()
+	upstream.Close()
+}
+
+// An outcome is what doctor said.
+type outcome struct {
+	all  []doctor.Result
+	text string
+	code int
+}
+
+// examine runs doctor and checks what holds for every run.
+func (r *rig) examine() outcome {
+	r.t.Helper()
+	var environ []string
+	for name, value := range r.env {
+		environ = append(environ, name+"="+value)
+	}
+	r.opts.Config, r.opts.ConfigError = config.Load(environ, os.ReadFile)
+	var b, j bytes.Buffer
+	text := doctor.NewText(&b, false)
+	r.opts.Report = text.Report
+	all := doctor.Run(r.t.Context(), r.opts)
+	text.Summary(all)
+	if err := doctor.WriteJSON(&j, all); err != nil {
+		r.t.Fatal(err)
+	}
+	r.close()
+	r.noSecrets(b.String() + j.String())
+	return outcome{all, b.String(), doctor.ExitCode(all)}
+}
+
+func (r *rig) close() {
+	for _, end := range r.ended {
+		end()
+	}
+	r.e.Close()
+	time.Sleep(time.Minute) // crypto/tls waits for a peer that takes its last record
+	synctest.Wait()
+}
+
+// noSecrets fails when anything that was secret on the way is in the output.
+func (r *rig) noSecrets(output string) {
+	r.t.Helper()
+	secrets := map[string]bool{vaultSecret: true, proxyPassword: true, certPassword: true, r.env["HMA_KEY_VAULT_CLIENT_SECRET"]: true, "-----BEGIN": true, "eyJ": true}
+	for _, s := range []interface{ Hops() []emulator.Hop }{r.e.Entra(), r.e.KeyVault(), r.e.Exchange()} {
+		for _, hop := range s.Hops() {
+			_, token, _ := strings.Cut(hop.Header.Get("Authorization"), " ")
+			secrets[token], secrets[hop.Form.Get("client_assertion")] = true, true
+		}
+	}
+	for secret := range secrets {
+		if secret != "" && strings.Contains(output, secret) {
+			r.t.Errorf("a secret (%.12s…) was printed:\n%s", secret, output)
+		}
+	}
+}
+
+// first returns the first failed check.
+func (o outcome) first() doctor.Result {
+	for _, r := range o.all {
+		if r.Status == doctor.Failed {
+			return r
+		}
+	}
+	return doctor.Result{Check: "none"}
+}
+
+func (o outcome) get(id string) doctor.Result {
+	for _, r := range o.all {
+		if r.Check == id {
+			return r
+		}
+	}
+	return doctor.Result{}
+}
+
+// wants fails unless the first failed check is the one, its cause matches, and
+// it says how to repair it.
+func (o outcome) wants(t *testing.T, check, cause, repair string) {
+	t.Helper()
+	f := o.first()
+	repairs := strings.Join(f.Repair, "\n")
+	if f.Check != check || !regexp.MustCompile(cause).MatchString(f.Cause) || !regexp.MustCompile(repair).MatchString(repairs) || repairs == "" || f.Detail == "" {
+		t.Errorf("want %s: cause %q, repair %q; got %s: cause %q, repair %q\n%s", check, cause, repair, f.Check, f.Cause, f.Repair, o.text)
+	}
+	want := 1
+	if check == "configuration" {
+		want = 2
+	}
+	if o.code != want {
+		t.Errorf("exit code %d, want %d", o.code, want)
+	}
+}
