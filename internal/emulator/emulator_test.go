@@ -94,6 +94,7 @@ func TestServeRefusesToLeaveLoopback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer time.AfterFunc(10*time.Second, e.Close).Stop() // Serve would not return
 	if err := e.Entra().Serve(l); err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("error: %v", err)
 	}

@@ -202,6 +202,11 @@ func TestAffinity(t *testing.T) {
 		t.Errorf("streaming from the wrong back end: %s", body)
 	}
 	x.header.Set("Cookie", "X-BackEndOverrideCookie="+override)
+	x.header.Del("X-PreferServerAffinity")
+	if _, body := x.do(x.request(fetch)); !strings.Contains(body, "ErrorSubscriptionNotFound") {
+		t.Errorf("with the cookie, without the preference: %s", body)
+	}
+	x.header.Set("X-PreferServerAffinity", "true")
 	resp, body = x.do(x.request(fetch))
 	if !strings.Contains(body, `ResponseClass="Success"`) {
 		t.Errorf("with the cookie: %s", body)
