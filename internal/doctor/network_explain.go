@@ -24,8 +24,7 @@ func (x *examination) explainConnection(ctx context.Context, p *probe, variable 
 	}
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	switch {
+	switch alert, sent := alertOf(p.err); {
 	case p.trustErr != nil:
 		return x.explainTrust(ctx, p, variable)
 	case errors.As(p.err, &dns):
@@ -33,8 +32,10 @@ func (x *examination) explainConnection(ctx context.Context, p *probe, variable 
 	case errors.As(p.err, &record):
 		return failed(p.url.Host+" does not speak TLS on this port", "the port is another service's, or a device on the way answers in plain HTTP",
 			"compare host and port in "+variable)
-	case errors.As(p.err, &alert):
-		return x.explainAlert(p, uint8(alert))
+	case p.asked:
+		return x.explainAlert(p, alertCertificateRequired)
+	case sent:
+		return x.explainAlert(p, alert)
 	case p.handshake:
 		return x.cut(p, variable)
 	}
@@ -114,17 +115,44 @@ func (p *probe) dialled() string {
 	return p.url.Host + ":443"
 }
 
+// TLS alerts by their numbers in RFC 8446, section 6, and RFC 5246.
+const (
+	alertHandshakeFailure     = 40
+	alertBadCertificate       = 42
+	alertProtocolVersion      = 70
+	alertInsufficientSecurity = 71
+	alertInappropriate        = 86
+	alertNoRenegotiation      = 100
+	alertUnrecognizedName     = 112
+	alertCertificateRequired  = 116
+)
+
+// alertOf returns the alert that ended a handshake. crypto/tls gives it no type
+// that others could ask for, but the text of its number.
+func alertOf(err error) (number uint8, found bool) {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" && op.Op != "local error" {
+		return 0, false
+	}
+	for n := range 256 {
+		if op.Err.Error() == tls.AlertError(n).Error() {
+			return uint8(n), true
+		}
+	}
+	return 0, false
+}
+
 // explainAlert is about a server that ends the handshake with a reason.
 func (x *examination) explainAlert(p *probe, alert uint8) Result {
 	detail := p.url.Host + " refuses the TLS handshake: " + tls.AlertError(alert).Error()
 	switch alert {
-	case 70, 40, 71, 86:
+	case alertHandshakeFailure, alertProtocolVersion, alertInsufficientSecurity, alertInappropriate:
 		return failed(detail, "the server speaks no TLS version or cipher that is safe today (at least TLS 1.2 is needed)",
 			"on Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS")
-	case 42, 116:
+	case alertBadCertificate, alertCertificateRequired, alertNoRenegotiation:
 		return failed(detail, "the server, or a device in front of it, wants a client certificate, which hmaproxy has none of",
 			"on Exchange: IIS Manager > EWS > SSL Settings > Client certificates: Ignore, and the same on the device in front")
-	case 112:
+	case alertUnrecognizedName:
 		return failed(detail, "the server has no site of this name", "compare the host in the URL with the names that the server is bound to")
 	}
 	return failed(detail, "the server, or a device in front of it, does not take this connection",

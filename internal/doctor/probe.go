@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -24,6 +25,11 @@ type probe struct {
 	direct bool // without the corporate proxy
 	pinned bool // HMA_EWS_CONNECT takes the place of the URL's host
 
+	// What the transport meets. It dials in goroutines that may outlive the
+	// request, and are not listened to any more then.
+	mu   sync.Mutex
+	over bool
+
 	proxy       string // host:port of the corporate proxy on the way, "" without
 	proxyStatus int    // its refusal of CONNECT; 0: none
 	remote      string // address that was connected to
@@ -32,6 +38,7 @@ type probe struct {
 	chain       []*x509.Certificate
 	trustErr    error // why the chain is not trusted
 	byCAFile    bool  // trusted thanks to HMA_CA_FILE alone
+	asked       bool  // for a client certificate
 	version     uint16
 
 	status int // 0: no answer
@@ -45,8 +52,9 @@ type probe struct {
 // errUntrusted ends a handshake; the reason is in trustErr.
 var errUntrusted = errors.New("certificate not trusted")
 
-// send makes the request with the product's transport, which it only tunes to
-// keep what it meets. prepare may change the request; nil does not.
+// send makes the request, once for each probe, with the product's transport,
+// which it only tunes to keep what it meets. prepare may change the request;
+// nil does not.
 func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Request)) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -56,13 +64,20 @@ func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Req
 		next = exchange
 	}
 	started := time.Now()
-	p.err = p.exchange(p.traced(ctx), next, prepare)
-	p.took = time.Since(started)
+	err := p.exchange(p.traced(ctx), next, prepare)
+	p.note(func() { p.err, p.took, p.over = err, time.Since(started), true })
 }
 
-// tune makes the transport tell p what it meets. The chain is verified by p's
-// own hand, with the same roots and as strictly as crypto/tls does, because a
-// chain that fails there is not shown to anybody.
+// note changes p, unless the request is over.
+func (p *probe) note(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		change()
+	}
+}
+
+// tune makes the transport tell p what it meets.
 func (x *examination) tune(t *http.Transport, p *probe) {
 	t.DisableKeepAlives = true
 	if p.direct {
@@ -72,7 +87,7 @@ func (x *examination) tune(t *http.Transport, p *probe) {
 		t.Proxy = func(r *http.Request) (*url.URL, error) {
 			u, err := ask(r)
 			if u != nil {
-				p.proxy = u.Host
+				p.note(func() { p.proxy = u.Host })
 			}
 			return u, err
 		}
@@ -81,21 +96,35 @@ func (x *examination) tune(t *http.Transport, p *probe) {
 		if answer.StatusCode == http.StatusOK {
 			return nil
 		}
-		p.proxyStatus = answer.StatusCode
+		p.note(func() { p.proxyStatus = answer.StatusCode })
 		return errors.New("CONNECT refused")
 	}
-	t.TLSClientConfig.ServerName = p.url.Hostname()
-	t.TLSClientConfig.InsecureSkipVerify = true // VerifyConnection does it
-	t.TLSClientConfig.VerifyConnection = func(state tls.ConnectionState) error {
-		p.chain, p.version = state.PeerCertificates, state.Version
-		p.trustErr = verify(p.chain, p.url.Hostname(), x.links.Roots())
-		if p.trustErr != nil {
-			return errUntrusted
-		}
-		system, err := x509.SystemCertPool()
-		p.byCAFile = err != nil || verify(p.chain, p.url.Hostname(), system) != nil
-		return nil
+	p.tuneTLS(t.TLSClientConfig, x.links.Roots())
+}
+
+// tuneTLS has the chain verified by judge, by the same rules and roots as
+// crypto/tls would, because a chain that fails there is not shown to anybody.
+func (p *probe) tuneTLS(c *tls.Config, roots *x509.CertPool) {
+	c.ServerName = p.url.Hostname()
+	c.InsecureSkipVerify = true // VerifyConnection does it
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		p.note(func() { p.asked = true })
+		return new(tls.Certificate), nil // none, as the product answers
 	}
+	c.VerifyConnection = func(state tls.ConnectionState) error { return p.judge(state, roots) }
+}
+
+// judge verifies the chain, and finds out whether it needs HMA_CA_FILE.
+func (p *probe) judge(state tls.ConnectionState, roots *x509.CertPool) error {
+	chain, name := state.PeerCertificates, p.url.Hostname()
+	trustErr := verify(chain, name, roots)
+	system, err := x509.SystemCertPool()
+	byCAFile := trustErr == nil && (err != nil || verify(chain, name, system) != nil)
+	p.note(func() { p.chain, p.version, p.trustErr, p.byCAFile = chain, state.Version, trustErr, byCAFile })
+	if trustErr != nil {
+		return errUntrusted
+	}
+	return nil
 }
 
 func verify(chain []*x509.Certificate, name string, roots *x509.CertPool) error {
@@ -112,9 +141,13 @@ func verify(chain []*x509.Certificate, name string, roots *x509.CertPool) error 
 
 func (p *probe) traced(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:           func(c httptrace.GotConnInfo) { p.remote = c.Conn.RemoteAddr().String() },
-		ConnectDone:       func(_, _ string, err error) { p.connected = p.connected || err == nil },
-		TLSHandshakeStart: func() { p.connected, p.handshake = true, true },
+		GotConn: func(c httptrace.GotConnInfo) {
+			p.note(func() { p.remote, p.connected = c.Conn.RemoteAddr().String(), true })
+		},
+		ConnectDone: func(_, _ string, err error) {
+			p.note(func() { p.connected = p.connected || err == nil })
+		},
+		TLSHandshakeStart: func() { p.note(func() { p.connected, p.handshake = true, true }) },
 	})
 }
 

@@ -138,9 +138,9 @@ func (r *rig) noService(address string) {
 }
 
 func (r *rig) blackHole(address string) {
-	r.ways[address] = func(ctx context.Context) (net.Conn, error) {
-		<-ctx.Done()
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: ctx.Err()}
+	r.ways[address] = func(context.Context) (net.Conn, error) {
+		time.Sleep(10 * time.Second)
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	}
 }
 
