@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type policies struct {
 	current atomic.Pointer[policy.Policy]
 	alarm   atomic.Pointer[string] // why the file could not be taken up; nil: it could
 	list    config.Mailboxes       // what current was made of
+	looking sync.Mutex             // one look at the file at a time; nothing else waits for it
 	last    string                 // the error that was logged
 }
 
@@ -67,6 +69,8 @@ func (p *policies) watch(ctx context.Context) {
 // reload takes the file's present content up. A faulty file leaves the old
 // list in force and raises an alarm.
 func (p *policies) reload() {
+	p.looking.Lock()
+	defer p.looking.Unlock()
 	allowed, err := config.ReadMailboxes(os.ReadFile, p.config.AllowedMailboxesFile)
 	var made *policy.Policy
 	if err == nil {

@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,7 +19,8 @@ type reloader struct {
 	log   *slog.Logger
 	alarm atomic.Pointer[string] // why the files could not be taken up; nil: they could
 
-	suspect string // the error of the last look, "" after a good one
+	looking sync.Mutex // one look at a time; nothing else waits for it
+	suspect string     // the error of the last look, "" after a good one
 }
 
 // watch looks at the files until ctx ends.
@@ -38,6 +40,8 @@ func (r *reloader) watch(ctx context.Context) {
 // look looks once. An error counts when the next look meets it too: two files
 // are not replaced in one moment, and editors write in pieces.
 func (r *reloader) look() {
+	r.looking.Lock()
+	defer r.looking.Unlock()
 	changed, err := r.take()
 	if err != nil {
 		r.complain(err.Error())

@@ -26,6 +26,11 @@ type Options struct {
 	Dial   Dialer // nil: the network
 	Listen Listen // nil: the network
 
+	// Reload asks, by a value, to look at once at the files and certificates that
+	// are read again anyway. nil: nobody asks.
+	Reload <-chan struct{}
+	Notify *Notifier // told how things stand; nil: nobody is
+
 	// Started is told the addresses once all listeners are open. nil: nobody is.
 	Started func(clients []net.Addr, admin net.Addr)
 	// Done is told of every request beside the log. nil: nobody is.
@@ -160,6 +165,7 @@ func (a *app) run(ctx context.Context) error {
 	defer end()
 	background.Go(func() { a.keeper.Run(alive) })
 	background.Go(func() { a.policies.watch(alive) })
+	background.Go(func() { a.supervise(alive) })
 	a.door.watch(alive, &background)
 
 	failed := make(chan error, len(clients)+1)
@@ -223,6 +229,7 @@ func (a *app) started(clients []net.Listener, adminListener net.Listener) {
 func (a *app) drain(server *http.Server) {
 	c := a.o.Config
 	a.draining.Store(true)
+	a.tellStopping()
 	a.log.Info("stopping", "delay", c.ShutdownDelay, "timeout", c.ShutdownTimeout)
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
