@@ -73,7 +73,8 @@ func connectionLimit() int {
 }
 
 // A clientListener bounds how many clients are inside at once, together with
-// the listeners that it shares its slots with; others wait outside.
+// the listeners that it shares its slots with. The next one waits at the door,
+// others behind it in the system's queue.
 type clientListener struct {
 	net.Listener
 	slots  chan struct{}
@@ -84,15 +85,15 @@ type clientListener struct {
 // Accept returns the next client's connection, in plain, and who is at its
 // other end.
 func (l *clientListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
 	c, err := l.Listener.Accept()
 	if err != nil {
-		<-l.slots
 		return nil, err
+	}
+	select {
+	case l.slots <- struct{}{}: // after Accept: a listener without clients takes no slot from the others
+	case <-l.closed:
+		c.Close()
+		return nil, net.ErrClosed
 	}
 	return &clientConn{Conn: c, peer: peerOf(c), leave: sync.OnceFunc(func() { <-l.slots })}, nil
 }

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package sidecar
+
+func dumpable() int { return -1 }

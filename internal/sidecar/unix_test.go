@@ -1,0 +1,238 @@
+//go:build unix
+
+package sidecar
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// socketDir is a directory with a short name: a socket's path has little room.
+func socketDir(t *testing.T, mode fs.FileMode) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hma")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, mode); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func mustListen(t *testing.T, path string) net.Listener {
+	t.Helper()
+	l, err := listenUnix(t.Context(), listenNetwork, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestSocketIsForItsUserAlone(t *testing.T) {
+	path := filepath.Join(socketDir(t, 0o755), "s")
+	before := syscall.Umask(0)
+	defer syscall.Umask(before)
+	bare, err := listenNetwork(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path) // before anybody has changed the mode
+	bare.Close()
+	if err != nil || info.Mode() != 0o600|fs.ModeSocket {
+		t.Errorf("the socket comes into being with mode %v (%v)", info.Mode(), err)
+	}
+	mustListen(t, path)
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600|fs.ModeSocket {
+		t.Errorf("mode %v (%v)", info.Mode(), err)
+	}
+}
+
+func TestSocketsDirectory(t *testing.T) {
+	cases := []struct {
+		name string
+		mode fs.FileMode
+		want string // "" for a good one
+	}{
+		{"its owner's", 0o700, ""},
+		{"readable to all", 0o755, ""},
+		{"writable to a group", 0o770, "others may write"},
+		{"writable to all", 0o777, "others may write"},
+		{"writable to all and sticky", 0o777 | fs.ModeSticky, "others may write"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			l, err := listenUnix(t.Context(), listenNetwork, filepath.Join(socketDir(t, tc.mode), "s"))
+			if err == nil {
+				l.Close()
+			}
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("listenUnix: %v, want %q", err, tc.want)
+			}
+		})
+	}
+	if _, err := listenUnix(t.Context(), listenNetwork, "/nowhere/at/all/s"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+func TestStaleSocketIsReplaced(t *testing.T) {
+	path := filepath.Join(socketDir(t, 0o700), "s")
+	old, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenUnix(t.Context(), listenNetwork, path); err == nil || !strings.Contains(err.Error(), "somebody listens") {
+		t.Fatalf("beside a live listener: %v", err)
+	}
+	if c, err := net.Dial("unix", path); err != nil {
+		t.Fatalf("the live socket is gone: %v", err)
+	} else {
+		c.Close()
+	}
+	old.(*net.UnixListener).SetUnlinkOnClose(false)
+	old.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Fatalf("no stale socket to replace: %v", err)
+	}
+	l := mustListen(t, path)
+	l.Close()
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket is still there after its end: %v", err)
+	}
+}
+
+func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"file":      func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"link": func(path string) error {
+			return errors.Join(os.WriteFile(path+".there", []byte("precious"), 0o600), os.Symlink(path+".there", path))
+		},
+		"dangling link": func(path string) error { return os.Symlink("/nowhere", path) },
+		"fifo":          func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(socketDir(t, 0o700), "s")
+			if err := make(path); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.Lstat(path)
+			if _, err := listenUnix(t.Context(), listenNetwork, path); err == nil || !strings.Contains(err.Error(), "no socket") {
+				t.Errorf("listenUnix: %v", err)
+			}
+			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+				t.Errorf("it is gone: %v", err)
+			}
+		})
+	}
+}
+
+func TestAnothersSocketIsNotRemoved(t *testing.T) {
+	path := filepath.Join(socketDir(t, 0o700), "s")
+	first := mustListen(t, path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	mustListen(t, path)
+	first.Close()
+	if c, err := net.Dial("unix", path); err != nil {
+		t.Errorf("the successor's socket is gone: %v", err)
+	} else {
+		c.Close()
+	}
+}
+
+func TestPeerOfASocket(t *testing.T) {
+	path := filepath.Join(socketDir(t, 0o700), "s")
+	l := &clientListener{Listener: mustListen(t, path), slots: make(chan struct{}, 1), closed: make(chan struct{})}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	want := "@"
+	if runtime.GOOS == "linux" {
+		want = fmt.Sprintf("@uid=%d", os.Getuid())
+	}
+	if got := in.RemoteAddr().String(); got != want {
+		t.Errorf("peer %q, want %q", got, want)
+	}
+}
+
+// connectVariable makes this test binary try a socket and say how it went.
+const connectVariable = "TEST_CONNECT_TO"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(connectVariable); path != "" {
+		c, err := net.Dial("unix", path)
+		if err == nil {
+			_, err = io.WriteString(c, "hello\n")
+		}
+		fmt.Println(err)
+		return
+	}
+	if helper := helpers()[os.Getenv(helperVariable)]; helper != nil {
+		helper()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestAnotherUserCannotConnect lets another user try, in a directory that he
+// may enter.
+func TestAnotherUserCannotConnect(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Log("NOT CHECKED: only root can be another user")
+		return
+	}
+	dir := socketDir(t, 0o755)
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "client")
+	if err := os.WriteFile(program, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	open := filepath.Join(dir, "open")
+	for path, want := range map[string]string{filepath.Join(dir, "s"): "permission denied", open: "<nil>"} {
+		l := mustListen(t, path)
+		if path == open { // what the test would see if the mode did not matter
+			if err := os.Chmod(path, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				if c, err := l.Accept(); err == nil {
+					_, _ = bufio.NewReader(c).ReadString('\n')
+					c.Close()
+				}
+			}()
+		}
+		cmd := exec.Command(program)
+		cmd.Dir, cmd.Env = "/", []string{connectVariable + "=" + path}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("as nobody: %s (%v), want %q", out, err, want)
+		}
+	}
+}
