@@ -68,6 +68,7 @@ func certificateGauges() []gauge {
 
 // ownGauges are about this process rather than about the token.
 func (a *app) ownGauges() []gauge {
+	file := prometheus.NewDesc("hmaproxy_file_alarm", "1 while the changed file of a variable cannot be taken up and what was read before is in force.", []string{"variable"}, nil)
 	mode := prometheus.NewDesc("hmaproxy_allow_list_info", "Always 1; the labels say what the allow-list does: mode none lets clients open every mailbox.", []string{"mode", "scope"}, nil)
 	return []gauge{
 		number("hmaproxy_ready", "1 while requests can be served.",
@@ -76,6 +77,11 @@ func (a *app) ownGauges() []gauge {
 			func(token.Status) float64 { return float64(a.policies.current.Load().Size()) }),
 		number("hmaproxy_allow_list_alarm", "1 while the allow-list's file cannot be taken up and an older list is in force.",
 			func(token.Status) float64 { return truth(a.policies.alarm.Load() != nil) }),
+		{file, func(_ token.Status, emit func(float64, ...string)) {
+			for _, f := range a.door.files() {
+				emit(truth(f.alarm.Load() != nil), f.variable)
+			}
+		}},
 		{mode, func(_ token.Status, emit func(float64, ...string)) {
 			list := a.allowList()
 			emit(1, list.Mode, list.Scope)
