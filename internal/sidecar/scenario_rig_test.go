@@ -1,0 +1,387 @@
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/emulator"
+)
+
+// Making a key takes longer than most scenarios: they share these. A
+// certificate is known by its dates and serial number, whatever its key.
+var scenarioKeys = sync.OnceValue(func() [3]*rsa.PrivateKey {
+	var keys [3]*rsa.PrivateKey
+	for i := range keys {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		keys[i] = key
+	}
+	return keys
+})
+
+const (
+	scenarioClients = "127.0.0.1:8080"
+	scenarioAdmin   = "127.0.0.1:8081"
+
+	askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
+)
+
+// A scenario is the whole product between a client and the three services.
+type scenario struct {
+	t      *testing.T
+	emu    *emulator.Emulator
+	env    map[string]string // of the product; change it before start
+	log    *scenarioLog
+	memory *memoryNet // nil: real sockets
+
+	app     *app
+	clients string // address
+	admin   string
+	client  *http.Client
+	end     func()
+}
+
+// newScenario plays the services over in-memory connections, for a synctest
+// bubble. Nothing runs before start.
+func newScenario(t *testing.T, c emulator.Config) *scenario {
+	t.Helper()
+	s := scenarioWith(t, c)
+	if err := s.emu.StartPipes(); err != nil {
+		t.Fatal(err)
+	}
+	s.memory = &memoryNet{open: map[string]*memoryListener{}}
+	s.env = s.emu.Env()
+	return s
+}
+
+// newSocketScenario plays them over TLS on loopback.
+func newSocketScenario(t *testing.T, c emulator.Config) *scenario {
+	t.Helper()
+	s := scenarioWith(t, c)
+	if err := s.emu.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.env = s.emu.Env()
+	s.env["HMA_LISTEN"], s.env["HMA_ADMIN_LISTEN"] = "127.0.0.1:0", "127.0.0.1:0"
+	return s
+}
+
+func scenarioWith(t *testing.T, c emulator.Config) *scenario {
+	t.Helper()
+	if c.Cert == nil {
+		c.Cert = newScenarioCert(t, 0, emulator.CertOptions{})
+	}
+	c.SigningKey = scenarioKeys()[2]
+	e, err := emulator.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &scenario{t: t, emu: e, log: &scenarioLog{}}
+}
+
+// newScenarioCert makes a certificate with one of the two shared keys.
+func newScenarioCert(t *testing.T, key int, o emulator.CertOptions) *emulator.Certificate {
+	t.Helper()
+	if o.Key == nil && !o.EC {
+		o.Key = scenarioKeys()[key]
+	}
+	c, err := emulator.NewCertificate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// start runs the product until stop or the end of the scenario.
+func (s *scenario) start() *scenario {
+	s.t.Helper()
+	a, addresses := s.makeApp()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.run(ctx) }()
+	select {
+	case <-addresses:
+	case err := <-ended:
+		cancel()
+		s.t.Fatalf("the product ended: %v", err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 2000}
+	if s.memory != nil {
+		transport.DialContext = s.memory.dial
+	}
+	s.app, s.client = a, &http.Client{Transport: transport}
+	s.end = func() {
+		transport.CloseIdleConnections()
+		cancel()
+		if err := <-ended; err != nil {
+			s.t.Errorf("the product ended with %v", err)
+		}
+	}
+	return s
+}
+
+func (s *scenario) makeApp() (*app, <-chan struct{}) {
+	s.t.Helper()
+	environ := []string{"HMA_CA_FILE=emulator.pem", "HMA_LOG_LEVEL=debug", "HMA_SHUTDOWN_TIMEOUT=5s"}
+	for name, value := range s.env {
+		environ = append(environ, name+"="+value)
+	}
+	c, err := config.Load(environ, func(name string) ([]byte, error) {
+		if name == "emulator.pem" {
+			return s.emu.CAPEM(), nil
+		}
+		return os.ReadFile(name)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	started := make(chan struct{})
+	o := Options{Config: c, Log: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	o.Started = func(clients []net.Addr, admin net.Addr) {
+		s.clients, s.admin = clients[0].String(), admin.String()
+		close(started)
+	}
+	if s.memory != nil {
+		o.Dial, o.Listen = s.emu.DialContext, s.memory.listen
+	}
+	a, err := newApp(o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return a, started
+}
+
+// stop ends the product alone.
+func (s *scenario) stop() {
+	if s.end != nil {
+		s.end()
+		s.end = nil
+	}
+}
+
+// close ends everything.
+func (s *scenario) close() {
+	s.stop()
+	s.emu.Close()
+}
+
+// settle waits until the product has a token.
+func (s *scenario) settle() *scenario {
+	s.t.Helper()
+	if a := s.ask(); a.status != http.StatusOK {
+		s.t.Fatalf("the first request: %+v\n%s", a, s.log)
+	}
+	return s
+}
+
+// An answer is what a client got.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	took   time.Duration
+	err    error
+}
+
+func (a answer) ok() bool {
+	return a.err == nil && a.status == http.StatusOK && strings.Contains(a.text, "NoError")
+}
+
+// ask sends a small request as alice.
+func (s *scenario) ask() answer { return s.send(context.Background(), askFolder) }
+
+func (s *scenario) send(ctx context.Context, operation string) answer {
+	envelope := `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(envelope))
+	if err != nil {
+		return answer{err: err}
+	}
+	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	return s.do(req)
+}
+
+func (s *scenario) do(req *http.Request) answer {
+	began := time.Now()
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return answer{err: err, took: time.Since(began)}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, string(text), time.Since(began), err}
+}
+
+// probe asks the admin listener.
+func (s *scenario) probe(path string) answer {
+	req, err := http.NewRequest(http.MethodGet, "http://"+s.admin+path, nil)
+	if err != nil {
+		return answer{err: err}
+	}
+	return s.do(req)
+}
+
+// A miss is a request that failed.
+type miss struct {
+	at time.Time
+	answer
+}
+
+// every sends a request, waits, and so on for d, and returns what failed.
+func (s *scenario) every(interval, d time.Duration) (sent int, failed []miss) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(interval) {
+		at := time.Now()
+		sent++
+		if a := s.ask(); !a.ok() {
+			failed = append(failed, miss{at, a})
+		}
+	}
+	return sent, failed
+}
+
+// unharmed fails the test if any of the requests of that time fails.
+func (s *scenario) unharmed(interval, d time.Duration) {
+	s.t.Helper()
+	began := time.Now()
+	sent, failed := s.every(interval, d)
+	if len(failed) > 0 {
+		s.t.Fatalf("%d of %d requests failed, the first after %v: %+v\n%s", len(failed), sent, failed[0].at.Sub(began), failed[0].answer, s.log)
+	}
+}
+
+// tokenRequests returns what Entra saw of the application that opens mailboxes.
+func (s *scenario) tokenRequests() []emulator.Hop {
+	return slices.DeleteFunc(s.emu.Entra().Hops(), func(h emulator.Hop) bool {
+		return h.Form.Get("client_id") != s.emu.Config().HMAAppID
+	})
+}
+
+// scenarioLog keeps what the product logs.
+type scenarioLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *scenarioLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// text returns everything.
+func (l *scenarioLog) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// String returns the end of what is not about single requests, for people.
+func (l *scenarioLog) String() string {
+	lines := slices.Collect(strings.Lines(l.text()))
+	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.Contains(s, `"msg":"request"`) })
+	return strings.Join(lines[max(0, len(lines)-30):], "")
+}
+
+// A logLine is one line: time, level, msg and attributes.
+type logLine map[string]any
+
+func (l logLine) says(parts ...string) bool {
+	text := fmt.Sprint(map[string]any(l))
+	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) })
+}
+
+func (l logLine) time() time.Time {
+	text, _ := l["time"].(string)
+	t, _ := time.Parse(time.RFC3339Nano, text)
+	return t
+}
+
+// lines returns the lines with that message, oldest first.
+func (l *scenarioLog) lines(message string) []logLine {
+	var list []logLine
+	for text := range strings.Lines(l.text()) {
+		line := logLine{}
+		if json.Unmarshal([]byte(text), &line) == nil && line["msg"] == message {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// memoryNet is where clients and product meet without sockets.
+type memoryNet struct {
+	mu   sync.Mutex
+	open map[string]*memoryListener
+}
+
+func (n *memoryNet) listen(_ context.Context, _, address string) (net.Listener, error) {
+	where, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, err
+	}
+	l := &memoryListener{addr: net.TCPAddrFromAddrPort(where), conns: make(chan net.Conn), done: make(chan struct{})}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.open[address] = l
+	return l, nil
+}
+
+func (n *memoryNet) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	n.mu.Lock()
+	l := n.open[address]
+	n.mu.Unlock()
+	if l == nil {
+		return nil, fmt.Errorf("nobody listens at %s, but at %v", address, slices.Collect(maps.Keys(n.open)))
+	}
+	near, far := net.Pipe()
+	select {
+	case l.conns <- memoryConn{far}:
+		return near, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+type memoryListener struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (l *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
+func (l *memoryListener) Addr() net.Addr { return l.addr }
+
+// memoryConn comes from this machine.
+type memoryConn struct{ net.Conn }
+
+func (memoryConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000} }
