@@ -64,7 +64,10 @@ var explanations = [...]explanation{
 	{[]int{650057, 65005, 650056}, Configuration,
 		"the application does not ask for permissions of this resource",
 		"add the application permission full_access_as_app of Office 365 Exchange Online to the app registration and grant admin consent"},
-	{[]int{70011, 28002, 700022, 700023}, Configuration,
+	{[]int{501051, 65001}, Configuration,
+		"the application has no role at the resource: nobody granted consent",
+		"grant admin consent for the application permission full_access_as_app of Office 365 Exchange Online"},
+	{[]int{70011, 28002, 700022, 700023, 1002012}, Configuration,
 		"the requested scope is not valid",
 		"the resource must be exactly one, written as it is registered: the scope is the resource followed by /.default"},
 
