@@ -1,0 +1,45 @@
+package sidecar
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"hmaproxy/proxy"
+)
+
+// TestLevelOfRequests: what clients do every day is no warning, and what
+// somebody should look into is.
+func TestLevelOfRequests(t *testing.T) {
+	cases := []struct {
+		name string
+		edit func(*proxy.Record)
+		want string
+	}{
+		{"served", nil, "INFO"},
+		{"Exchange's own error", func(r *proxy.Record) { r.Status, r.Upstream = 500, 500 }, "INFO"},
+		{"a handshake", func(r *proxy.Record) { r.Reason = "ntlm" }, "INFO"},
+		{"asked for a login", func(r *proxy.Record) { r.Reason = "login-required" }, "INFO"},
+		{"left in mid-stream", func(r *proxy.Record) { r.Reason = "client-left" }, "INFO"},
+		{"refused", func(r *proxy.Record) { r.Reason = "mailbox-not-allowed" }, "WARN"},
+		{"audited", func(r *proxy.Record) { r.Audit = "mailbox-not-allowed" }, "WARN"},
+		{"no token", func(r *proxy.Record) { r.Reason = "no-token" }, "WARN"},
+		{"replayed with success", func(r *proxy.Record) { r.Diagnosis = &proxy.Diagnosis{Code: 2000002} }, "WARN"},
+		{"an error on the way", func(r *proxy.Record) { r.Err = errors.New("reset") }, "WARN"},
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			idle(t, slog.New(slog.NewJSONHandler(&out, nil))).done(record(test.edit))
+			var line struct{ Level, Msg, ID, Operation, Mailbox string }
+			if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+				t.Fatal(err)
+			}
+			if line.Level != test.want || line.Msg != "request" || line.ID != "7f3c" || line.Operation != "GetFolder" || line.Mailbox != "alice@contoso.com" {
+				t.Errorf("%+v", line)
+			}
+		})
+	}
+}

@@ -1,0 +1,308 @@
+package sidecar
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hmaproxy/proxy"
+	"hmaproxy/token"
+)
+
+// TestWhoMayReadTheStatus: it names mailboxes, so a person on this machine and
+// nobody's web page.
+func TestWhoMayReadTheStatus(t *testing.T) {
+	cases := []struct {
+		name   string
+		header []string
+		want   int
+	}{
+		{"a program", nil, 200},
+		{"HEAD", []string{"method", "HEAD"}, 200},
+		{"localhost by name", []string{"Host", "localhost:8081"}, 200},
+		{"IPv6", []string{"Host", "[::1]:8081", "peer", "[::1]:50000"}, 200},
+		{"a forwarded port", []string{"Host", "localhost:9999"}, 200},
+		{"an address typed into a browser", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-User", "?1"}, 200},
+		{"the page reloads itself", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200},
+		{"another machine", []string{"peer", "10.1.2.3:50000"}, 403},
+		{"another machine that claims to be this one", []string{"peer", "10.1.2.3:50000", "Host", "127.0.0.1:8081", "X-Forwarded-For", "127.0.0.1"}, 403},
+		{"a rebound name", []string{"Host", "evil.example:8081"}, 403},
+		{"a name that begins well", []string{"Host", "localhost.evil.example"}, 403},
+		{"no Host", []string{"Host", ""}, 403},
+		{"a link on another site", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 403},
+		{"a page on another port of this machine", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Dest", "document"}, 403},
+		{"a frame", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Dest", "iframe"}, 403},
+		{"a frame of its own site", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "iframe"}, 403},
+		{"a script tag", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Dest", "script"}, 403},
+		{"a script of an old browser", []string{"Origin", "https://evil.example"}, 403},
+		{"a sandboxed page", []string{"Origin", "null"}, 403},
+		{"an unknown site", []string{"Sec-Fetch-Site", ""}, 403},
+		{"two sites", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Site", "cross-site"}, 403},
+		{"POST", []string{"method", "POST"}, 405},
+	}
+	a := idle(t, nil)
+	a.done(record(nil))
+	for _, test := range cases {
+		for _, uri := range []string{"/", "/?still", "/status.json"} {
+			t.Run(test.name+" "+uri, func(t *testing.T) {
+				w := a.ask(uri, test.header...)
+				if w.Code != test.want {
+					t.Errorf("answered %d, want %d", w.Code, test.want)
+				}
+				if named := strings.Contains(w.Body.String(), "alice@contoso.com"); named != (test.want == 200) {
+					t.Errorf("names a mailbox: %v", named)
+				}
+				if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Access-Control-Allow-Origin") != "" {
+					t.Errorf("header %v", w.Header())
+				}
+			})
+		}
+	}
+}
+
+// TestPageNeedsNothingElse: no script, nothing loaded, and the one style sheet
+// is the one that the policy names.
+func TestPageNeedsNothingElse(t *testing.T) {
+	a := idle(t, nil)
+	for i := range 120 {
+		a.done(record(func(r *proxy.Record) { r.Duration = time.Duration(i*i) * time.Millisecond }))
+	}
+	w := a.ask("/")
+	page := w.Body.String()
+	csp := w.Header().Get("Content-Security-Policy")
+	contains(t, csp, "default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'")
+	lacks(t, csp, "unsafe", "*", "http")
+
+	sheets := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(page, -1)
+	if len(sheets) != 1 {
+		t.Fatalf("%d style sheets", len(sheets))
+	}
+	sum := sha256.Sum256([]byte(sheets[0][1]))
+	contains(t, csp, "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	lacks(t, page, "<script", " style=", " onload", "javascript:", "ZgotmplZ", "src=", "@import", "url(")
+	for _, link := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		if !strings.HasPrefix(link[1], "/") && !strings.HasPrefix(link[1], "data:image/svg+xml,") {
+			t.Errorf("leads elsewhere: %s", link[1])
+		}
+	}
+	if w.Header().Get("Refresh") != "5" || a.ask("/?still").Header().Get("Refresh") != "" {
+		t.Error("reloads when it should not, or the reverse")
+	}
+}
+
+// TestPageEscapes: clients choose mailboxes, operations and names.
+func TestPageEscapes(t *testing.T) {
+	a := idle(t, nil)
+	const evil = `"><script>alert(1)</script>'`
+	a.done(record(func(r *proxy.Record) {
+		r.Mailbox, r.Operation, r.Client, r.Remote, r.Method, r.FrontEnd = evil, evil, evil, evil, evil, evil
+	}))
+	page := a.ask("/").Body.String()
+	lacks(t, page, "<script")
+	contains(t, page, "&lt;script&gt;")
+	var document any
+	if err := json.Unmarshal(a.ask("/status.json").Body.Bytes(), &document); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestChartsAreWellFormed reads every drawing with an XML parser.
+func TestChartsAreWellFormed(t *testing.T) {
+	a := idle(t, nil)
+	for i := range 150 {
+		a.done(record(func(r *proxy.Record) {
+			r.Duration = time.Duration(i) * time.Duration(i) * 7 * time.Millisecond
+			r.Start = time.Now().Add(-time.Duration(i%59) * time.Minute)
+			r.Reason = []string{"", "host", "no-token", "ntlm", "client-left"}[i%5]
+		}))
+	}
+	drawings := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(a.ask("/").Body.String(), -1)
+	if len(drawings) < 2 {
+		t.Fatalf("%d drawings", len(drawings))
+	}
+	bars := 0
+	for _, d := range drawings {
+		for decoder := xml.NewDecoder(strings.NewReader(d)); ; {
+			tok, err := decoder.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, ok := tok.(xml.StartElement); ok && e.Name.Local == "rect" && len(e.Attr) == 5 {
+				bars++
+				checkInside(t, e)
+			}
+		}
+	}
+	if bars < ringSize+50 {
+		t.Errorf("%d bars", bars)
+	}
+}
+
+func checkInside(t *testing.T, e xml.StartElement) {
+	t.Helper()
+	at := map[string]float64{}
+	for _, attr := range e.Attr {
+		var f float64
+		_, _ = fmt.Sscan(attr.Value, &f)
+		at[attr.Name.Local] = f
+	}
+	if at["x"] < 0 || at["x"]+at["width"] > 600.1 || at["y"] < -.1 || at["y"]+at["height"] > 103.1 || at["height"] <= 0 {
+		t.Errorf("drawn outside: %v", at)
+	}
+}
+
+func TestStatusOfRequests(t *testing.T) {
+	a := idle(t, nil)
+	for i := range 130 {
+		a.done(record(func(r *proxy.Record) { r.ID = fmt.Sprint("request ", i) }))
+	}
+	a.done(record(func(r *proxy.Record) {
+		r.ID, r.Reason, r.Status, r.Upstream, r.Mailbox = "last", "mailbox-not-allowed", 500, 0, strings.Repeat("x", 5000)
+	}))
+	var s struct {
+		Ready    bool
+		NotReady string `json:"not_ready"`
+		Requests []struct {
+			ID, Outcome, Reason, Mailbox string
+			Status                       int
+			Duration                     float64 `json:"duration_seconds"`
+		}
+		Minutes []struct{ Counts map[string]int }
+	}
+	if err := json.Unmarshal(a.ask("/status.json").Body.Bytes(), &s); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Requests) != 100 || s.Requests[1].ID != "request 129" || s.Requests[99].ID != "request 31" {
+		t.Fatalf("%d requests, the second %q", len(s.Requests), s.Requests[1].ID)
+	}
+	last := s.Requests[0]
+	if last.ID != "last" || last.Outcome != "refused" || last.Reason != "mailbox-not-allowed" || last.Status != 500 || last.Duration != 0.02 {
+		t.Errorf("the last one is %+v", last)
+	}
+	if len(last.Mailbox) > 300 {
+		t.Errorf("keeps %d bytes of a mailbox", len(last.Mailbox))
+	}
+	if s.Ready || s.NotReady == "" || len(s.Minutes) != 60 {
+		t.Errorf("ready %v %q, %d minutes", s.Ready, s.NotReady, len(s.Minutes))
+	}
+	served, refused := 0, 0
+	for _, m := range s.Minutes { // the test may have run across a minute's end
+		served, refused = served+m.Counts["served"], refused+m.Counts["refused"]
+	}
+	if served != 130 || refused != 1 {
+		t.Errorf("served %d, refused %d", served, refused)
+	}
+}
+
+// TestMinutesAreForgotten: what an hour ago was counted must not come again.
+func TestMinutesAreForgotten(t *testing.T) {
+	var g ring
+	now := time.Date(2026, 11, 23, 12, 0, 30, 0, time.UTC)
+	g.done(record(func(r *proxy.Record) { r.Start = now }), served)
+	count := func(at time.Time) (n int) {
+		for _, m := range g.hour(at) {
+			n += m.byOutcome()[served]
+		}
+		return n
+	}
+	for after, want := range map[time.Duration]int{0: 1, 59 * time.Minute: 1, 60 * time.Minute: 0, 119 * time.Minute: 0, 24 * time.Hour: 0} {
+		if n := count(now.Add(after)); n != want {
+			t.Errorf("after %v: %d", after, n)
+		}
+	}
+}
+
+// TestAlarms: each states what is wrong, and none is there when nothing is.
+func TestAlarms(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	fine := func() *status {
+		return &status{
+			Token:        tokenStatus{Usable: true, FullAccess: true, Expires: now.Add(time.Hour)},
+			Certificates: []certificateStatus{{Slot: "active", NotAfter: now.Add(90 * 24 * time.Hour)}},
+			AllowList:    allowListStatus{Mode: "enforce"},
+		}
+	}
+	if list := fine().alarms(now); list != nil {
+		t.Errorf("all is well: %q", list)
+	}
+	cases := []struct {
+		name string
+		edit func(*status)
+		want string
+	}{
+		{"no list", func(s *status) { s.AllowList.Mode = "none" }, "every mailbox"},
+		{"audit", func(s *status) { s.AllowList.Mode = "audit" }, "only audits"},
+		{"vault", func(s *status) { s.Source.Error = "key vault: 403 ForbiddenByRbac" }, "ForbiddenByRbac"},
+		{"refresh", func(s *status) { s.Token.Error = &errorStatus{Text: "AADSTS7000222"} }, "ends in 60 min: AADSTS7000222"},
+		{"role", func(s *status) { s.Token.FullAccess = false }, "full_access_as_app"},
+		{"clock", func(s *status) { s.Token.ClockSkew = seconds(-90 * time.Second) }, "by -1m30s"},
+		{"candidate", func(s *status) {
+			s.Certificates = append(s.Certificates, certificateStatus{Slot: "candidate", SHA1: "AB12", Refused: "AADSTS700027"})
+		}, "thumbprint AB12: AADSTS700027"},
+		{"certificate ends", func(s *status) { s.Certificates[0].NotAfter = now.Add(3*24*time.Hour + time.Minute) }, "ends in 3 days"},
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			s := fine()
+			test.edit(s)
+			if list := s.alarms(now); len(list) != 1 || !strings.Contains(list[0], test.want) {
+				t.Errorf("alarms %q, want one with %q", list, test.want)
+			}
+		})
+	}
+}
+
+func TestPageShowsWhyItIsNotReady(t *testing.T) {
+	file := write(t, "alice@contoso.com")
+	a := idle(t, nil, "HMA_ALLOWED_MAILBOXES_FILE="+file)
+	a.policies.complain(errors.New("line 1, entry 1: an address needs an @"))
+	contains(t, a.ask("/").Body.String(), "not ready", "No access token yet", "line 1, entry 1: an address needs an @", file, "an older list is in force")
+	lacks(t, a.ask("/").Body.String(), vaultSecret)
+}
+
+func TestPageCallsTheFirstCertificateACandidate(t *testing.T) {
+	list := certificateStatuses(token.Status{Fallback: &token.Leaf{SHA1: "AB12"}})
+	if len(list) != 1 || list[0].Slot != "candidate" {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestTook(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 µs", 40 * time.Microsecond: "40 µs", 1500 * time.Microsecond: "1.5 ms", 42 * time.Millisecond: "42 ms",
+		2340 * time.Millisecond: "2.3 s", 30*time.Minute + 400*time.Millisecond: "30m0s",
+	} {
+		if got := took(seconds(d)); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestRoundUp(t *testing.T) {
+	for n, want := range map[int]int{0: 10, 10: 10, 11: 20, 21: 50, 51: 100, 5001: 10000, 1 << 40: 2e12} {
+		if got := roundUp(n); got != want {
+			t.Errorf("%d: %d, want %d", n, got, want)
+		}
+	}
+}
+
+func TestUnknownPathsOfTheAdminListener(t *testing.T) {
+	a := idle(t, nil)
+	for _, uri := range []string{"/index.html", "/?x", "/metrics/", "/status", "//", "/debug/pprof/", "/debug/vars", "/?still=1"} {
+		if w := a.ask(uri); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", uri, w.Code)
+		}
+	}
+}
