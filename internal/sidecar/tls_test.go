@@ -1,0 +1,187 @@
+//go:build unix
+
+package sidecar
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"hmaproxy/internal/config"
+)
+
+// pairFiles are the two files of a key pair.
+type pairFiles struct{ certificate, key string }
+
+func newPairFiles(t testing.TB) pairFiles {
+	dir := t.TempDir()
+	return pairFiles{filepath.Join(dir, "tls.pem"), filepath.Join(dir, "tls-key.pem")}
+}
+
+// renew writes a new pair with the serial number into the files.
+func (p pairFiles) renew(t testing.TB, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, p.certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	p.write(t, p.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}
+
+func (pairFiles) write(t testing.TB, file string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serveTLS serves the pair, and a Unix socket beside it, and returns both
+// addresses.
+func serveTLS(t *testing.T, files pairFiles) (k *keyPair, tcp, unix string) {
+	t.Helper()
+	c := &config.Config{
+		TLSCertFile: config.Path(files.certificate), TLSKeyFile: config.Path(files.key),
+		Listen: config.Listeners{{TCP: netip.MustParseAddrPort("127.0.0.1:0")}, {Unix: filepath.Join(socketDir(t, 0o700), "s")}},
+	}
+	k, err := newKeyPair(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listeners, err := listenAll(t.Context(), listenNetwork, c, k.server())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Proto)
+	})}
+	for _, l := range listeners {
+		go server.Serve(l)
+	}
+	t.Cleanup(func() { server.Close() })
+	return k, listeners[0].Addr().String(), c.Listen[1].Unix
+}
+
+// serial connects and returns the serial number of the certificate it is shown.
+func serial(t *testing.T, address string) int64 {
+	t.Helper()
+	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+}
+
+func TestTLSPairIsTakenUpWhenItChanges(t *testing.T) {
+	files := newPairFiles(t)
+	files.renew(t, 1)
+	k, address, _ := serveTLS(t, files)
+	if n := serial(t, address); n != 1 {
+		t.Fatalf("serial number %d", n)
+	}
+	if changed, err := k.take(); changed || err != nil {
+		t.Errorf("take of the same = %v, %v", changed, err)
+	}
+	files.renew(t, 2)
+	if changed, err := k.take(); !changed || err != nil {
+		t.Errorf("take of a new pair = %v, %v", changed, err)
+	}
+	if n := serial(t, address); n != 2 {
+		t.Errorf("serial number %d after the change", n)
+	}
+	other := newPairFiles(t)
+	other.renew(t, 3)
+	foreign, err := os.ReadFile(other.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string][]byte{"another's key": foreign, "no key": []byte("x"), "an empty file": {}} {
+		files.write(t, files.key, key)
+		if changed, err := k.take(); changed || err == nil {
+			t.Errorf("%s: take = %v, %v", name, changed, err)
+		}
+		if n := serial(t, address); n != 2 {
+			t.Errorf("%s: serial number %d", name, n)
+		}
+	}
+}
+
+func TestTLSVersionsAndProtocols(t *testing.T) {
+	files := newPairFiles(t)
+	files.renew(t, 1)
+	_, address, _ := serveTLS(t, files)
+	cases := []struct {
+		name   string
+		client tls.Config
+		want   string // negotiated protocol; "-": no connection
+	}{
+		{"nothing asked for", tls.Config{}, ""},
+		{"HTTP/1.1", tls.Config{NextProtos: []string{"http/1.1"}}, "http/1.1"},
+		{"HTTP/2 preferred", tls.Config{NextProtos: []string{"h2", "http/1.1"}}, "http/1.1"},
+		{"HTTP/2 alone", tls.Config{NextProtos: []string{"h2"}}, "-"},
+		{"TLS 1.2", tls.Config{MaxVersion: tls.VersionTLS12}, ""},
+		{"TLS 1.1", tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "-"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.client.InsecureSkipVerify = true
+			c, err := tls.Dial("tcp", address, &tc.client)
+			if err != nil {
+				if tc.want != "-" {
+					t.Error(err)
+				}
+				return
+			}
+			defer c.Close()
+			if got := c.ConnectionState().NegotiatedProtocol; got != tc.want {
+				t.Errorf("negotiated %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestTLSIsForTCPAlone(t *testing.T) {
+	files := newPairFiles(t)
+	files.renew(t, 1)
+	_, address, socket := serveTLS(t, files)
+	overSocket := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) {
+		return net.Dial("unix", socket)
+	}}}
+	plain := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, tc := range []struct {
+		name   string
+		client http.Client
+		want   int
+	}{{"socket", overSocket, http.StatusOK}, {"TCP", plain, http.StatusBadRequest}} {
+		resp, err := tc.client.Get("http://" + address + "/")
+		if err != nil {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != tc.want {
+			t.Errorf("%s: plain HTTP is answered %s", tc.name, resp.Status)
+		}
+	}
+}
