@@ -21,7 +21,6 @@ import (
 //	desc     what the variable does
 //	absent   what holds when it is not set, where envDefault does not say so
 //	min      the smallest permitted duration
-//	since    "later": setting the variable is refused by this version
 //
 // Every field is valid after [Load] returned no error. A pointer or string is
 // empty, and a list nil, only where the comment says so.
@@ -106,7 +105,7 @@ type Config struct {
 	// LogFormat says how log lines look.
 	LogFormat LogFormat `env:"HMA_LOG_FORMAT" envDefault:"auto" form:"auto, text or json" desc:"text is for people, json for programs; auto is text on a terminal and json otherwise."`
 	// LogFile is "" when the log goes to standard error.
-	LogFile Path `env:"HMA_LOG_FILE" since:"later" form:"the path of a file" absent:"standard error" desc:"Logs to a file that is rotated, for Windows services."`
+	LogFile Path `env:"HMA_LOG_FILE" form:"the path of a file in a folder that exists" absent:"standard error" desc:"Logs to this file, for Windows services. At 20 MiB it is renamed after the time and a new one begun; the five newest of the old ones are kept."`
 	// ShutdownDelay is the time between "not ready" and closing the listeners.
 	ShutdownDelay time.Duration `env:"HMA_SHUTDOWN_DELAY" envDefault:"0s" min:"0s" form:"a duration such as 5s" desc:"How long to go on accepting requests after SIGTERM, while readiness already says no."`
 	// ShutdownTimeout is the time that requests under way get to finish.

@@ -126,13 +126,12 @@ func testFiles(t testing.TB) files {
 	}
 }
 
-// mustLoad loads an environment that is expected to be good, later variables
-// included.
+// mustLoad loads an environment that is expected to be good.
 func mustLoad(t *testing.T, v vars) *Config {
 	t.Helper()
-	c, err := load(v.environ(), testFiles(t).read, true)
+	c, err := Load(v.environ(), testFiles(t).read)
 	if err != nil {
-		t.Fatalf("load: %v", err)
+		t.Fatalf("Load: %v", err)
 	}
 	return c
 }
@@ -140,10 +139,10 @@ func mustLoad(t *testing.T, v vars) *Config {
 // problemsOf loads an environment that is expected to be faulty.
 func problemsOf(t *testing.T, v vars) *Problems {
 	t.Helper()
-	c, err := load(v.environ(), testFiles(t).read, true)
+	c, err := Load(v.environ(), testFiles(t).read)
 	var p *Problems
 	if !errors.As(err, &p) || c != nil {
-		t.Fatalf("load = %v, %v; want nil and *Problems", c, err)
+		t.Fatalf("Load = %v, %v; want nil and *Problems", c, err)
 	}
 	return p
 }

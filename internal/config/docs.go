@@ -27,8 +27,7 @@ hmaproxy is configured by environment variables alone. This page is generated fr
 - The certificate has one source: Key Vault or a file.
 `
 
-// Markdown returns docs/configuration.md. Variables that this version refuses
-// are left out.
+// Markdown returns docs/configuration.md.
 func Markdown() []byte {
 	var b bytes.Buffer
 	b.WriteString(docsHead)
@@ -114,16 +113,15 @@ type section struct {
 	variables []variable
 }
 
-// sections groups the variables of this version.
+// sections groups the variables.
 func sections() []section {
 	var all []section
 	for _, v := range variables() {
 		if v.section != "" {
 			all = append(all, section{title: v.section})
 		}
-		if last := &all[len(all)-1]; !v.later {
-			last.variables = append(last.variables, v)
-		}
+		last := &all[len(all)-1]
+		last.variables = append(last.variables, v)
 	}
 	return all
 }

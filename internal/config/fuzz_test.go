@@ -50,7 +50,7 @@ func tryValue(t *testing.T, files files, name, value string) {
 	if strings.HasSuffix(name, "_FILE") {
 		delete(env, strings.TrimSuffix(name, "_FILE"))
 	}
-	c, err := load(env.environ(), files.read, true)
+	c, err := Load(env.environ(), files.read)
 	if err == nil {
 		checkProperties(t, c)
 		return

@@ -30,15 +30,9 @@ import (
 // The error is a [*Problems] that lists every mistake and no value; the Config
 // is nil then.
 func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
-	return load(environ, readFile, false)
-}
-
-// load is Load; with later it also accepts the variables of later versions.
-func load(environ []string, readFile func(string) ([]byte, error), later bool) (*Config, error) {
 	l := &loader{
 		variables: variables(),
 		readFile:  readFile,
-		later:     later,
 		set:       map[string]bool{},
 		faulty:    map[string]bool{},
 	}
@@ -56,7 +50,6 @@ func load(environ []string, readFile func(string) ([]byte, error), later bool) (
 type loader struct {
 	variables []variable
 	readFile  func(string) ([]byte, error)
-	later     bool
 
 	config   Config
 	set      map[string]bool // variables that the environment has, faulty ones included
@@ -78,13 +71,8 @@ func (l *loader) good(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }
 
-// supported reports whether this version has the variable.
-func (l *loader) supported(name string) bool {
-	return l.later || !slices.ContainsFunc(l.variables, func(v variable) bool { return v.name == name && v.later })
-}
-
 // collect picks the values of known variables out of an environment and reports
-// unknown, empty and unsupported ones.
+// unknown and empty ones.
 func (l *loader) collect(environ []string) map[string]string {
 	all := split(environ)
 	preferLowerCase(all, "HTTPS_PROXY")
@@ -98,8 +86,6 @@ func (l *loader) collect(environ []string) map[string]string {
 		delete(all, v.name)
 		l.set[v.name] = true
 		switch {
-		case !l.supported(v.name):
-			l.fault(v.name, "is not supported by this version; remove it")
 		case value == "":
 			l.fault(v.name, "is set but empty; "+v.remedyForEmpty())
 		case quoted(value) && !v.secret:

@@ -120,22 +120,6 @@ func TestEveryEmptyVariable(t *testing.T) {
 	}
 }
 
-func TestLaterVariables(t *testing.T) {
-	for _, v := range variables() {
-		if !v.later {
-			continue
-		}
-		_, err := Load(fromVault().with(vars{v.name: "/text"}).environ(), testFiles(t).read)
-		want := v.name + ": is not supported by this version; remove it"
-		if err == nil || err.Error() != want {
-			t.Errorf("Load = %v, want %s", err, want)
-		}
-		if strings.Contains(string(Markdown()), "`"+v.name+"`") {
-			t.Errorf("the documentation offers %s", v.name)
-		}
-	}
-}
-
 // TestAllProblemsAtOnce compares the whole text of an error.
 func TestAllProblemsAtOnce(t *testing.T) {
 	p := problemsOf(t, vars{

@@ -19,7 +19,6 @@ type variable struct {
 	desc     string
 	min      time.Duration
 	bounded  bool // min holds
-	later    bool // belongs to a later version
 	secret   bool
 }
 
@@ -59,7 +58,6 @@ func variableOf(field reflect.StructField) (variable, bool) {
 		absent:   tag("absent"),
 		form:     tag("form"),
 		desc:     tag("desc"),
-		later:    tag("since") == "later",
 		secret:   field.Type == reflect.TypeFor[Secret](),
 	}
 	if min := tag("min"); min != "" {
