@@ -278,6 +278,9 @@ func (r *rig) examine() outcome {
 	}
 	r.close()
 	r.noSecrets(b.String() + j.String())
+	if os.Getenv("DOCTOR_SHOW") != "" {
+		r.t.Log("\n" + b.String())
+	}
 	return outcome{all, b.String(), doctor.ExitCode(all)}
 }
 
