@@ -21,11 +21,28 @@ func main() {
 		stdin:   os.Stdin,
 		stdout:  os.Stdout,
 		stderr:  os.Stderr,
+		reload:  hangups,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hmaproxy:", err)
 	}
 	os.Exit(exitCode(err))
+}
+
+// hangups passes SIGHUP on until ctx ends. Commands that do not call it end by
+// that signal, as anything does whose terminal was closed.
+func hangups(ctx context.Context) <-chan struct{} {
+	signals, asked := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			select {
+			case asked <- struct{}{}:
+			case <-ctx.Done(): // one that comes while requests finish is no reason to end at once
+			}
+		}
+	}()
+	return asked
 }
 
 // Exit codes are part of the contract: supervisors restart on 1 and must not

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 
@@ -20,6 +21,23 @@ type world struct {
 	unset          func(name string) error
 	stdin          io.Reader
 	stdout, stderr io.Writer
+
+	// reload begins to pass on requests to look at files and certificates again;
+	// nil: there are none.
+	reload  func(context.Context) <-chan struct{}
+	started func()       // called once listeners are open; nil: nobody waits for that
+	events  slog.Handler // gets the log beside its place; nil: there is none
+}
+
+// lookup returns a variable of the process's own environment, "" without it.
+func (w world) lookup(name string) string {
+	value := ""
+	for _, entry := range w.environ {
+		if n, v, _ := strings.Cut(entry, "="); n == name {
+			value = v
+		}
+	}
+	return value
 }
 
 // A command is one of hmaproxy's.
@@ -30,7 +48,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{
+	all := []command{
 		{"serve", "serve EWS clients (what happens without a command)", serveHelp, serve},
 		{"doctor", "find out why it does not work, and what to do", doctorHelp, runDoctor},
 		{"health", "ask a running hmaproxy for its health", healthHelp, health},
@@ -38,6 +56,7 @@ func commands() []command {
 		{"hash-password", "make a line for HMA_CLIENT_USERS_FILE", hashHelp, hashPassword},
 		{"version", "print the version", versionHelp, printVersion},
 	}
+	return append(all, platformCommands()...)
 }
 
 // run executes the command line args, the program's name left out.
@@ -129,7 +148,9 @@ func (f *flags) load(w world) (*config.Config, error) {
 }
 
 const serveHelp = `Serves EWS clients until it is told to stop by SIGTERM or SIGINT. Requests under
-way may then finish; a second signal ends the process at once.
+way may then finish; a second signal ends the process at once. SIGHUP makes it look
+at once at what it reads again by and by: allow-list, client users, TLS pair,
+certificate and the secret that opens it. Settings take a restart.
 
 Nothing outside (Key Vault, Entra ID, Exchange) being down ends the process: it
 goes on trying, and is not ready meanwhile.`
@@ -143,11 +164,26 @@ func serve(ctx context.Context, f *flags, w world) error {
 	if err != nil {
 		return err
 	}
-	log := sidecar.NewLogger(w.stderr, c)
+	out, closeLog, err := sidecar.OpenLog(c, w.stderr)
+	if err != nil {
+		return usageError{err}
+	}
+	defer closeLog()
+	log := sidecar.NewLogger(out, c)
+	if w.events != nil {
+		log = slog.New(slog.NewMultiHandler(log.Handler(), w.events))
+	}
 	if exposed != nil {
 		log.Warn("the system refused to protect this process's memory", slog.String("error", exposed.Error()))
 	}
-	err = sidecar.Run(ctx, sidecar.Options{Config: c, Log: log, Version: version()})
+	o := sidecar.Options{Config: c, Log: log, Version: version(), Notify: sidecar.NewNotifier(w.lookup("NOTIFY_SOCKET"))}
+	if w.reload != nil {
+		o.Reload = w.reload(ctx)
+	}
+	if w.started != nil {
+		o.Started = func([]net.Addr, net.Addr) { w.started() }
+	}
+	err = sidecar.Run(ctx, o)
 	if err != nil {
 		log.Error("ended", slog.String("error", err.Error()))
 	}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+const serviceHelp = `usage: hmaproxy service install -env-file FILE
+       hmaproxy service remove | start | stop
+
+Makes hmaproxy a Windows service. install registers this very program to start with
+Windows, under the account NT SERVICE\hmaproxy that exists for it alone, with FILE
+for its settings; nothing is read from FILE yet, and nothing is started. Windows
+starts the service again when it fails while running, but not after a mistake in
+the settings. remove stops it and takes the registration back; files stay.
+
+Let FILE set HMA_LOG_FILE, because a service has no standard error. Starts, stops
+and what an administrator should see go to the Event Log, under "hmaproxy", too.
+"sc.exe control hmaproxy paramchange" makes the service look at once at what it
+reads again by and by.
+
+Windows itself calls "hmaproxy service run -env-file FILE".`
+
+// serviceName is the service's, its account's and that of its events.
+const serviceName = "hmaproxy"
+
+// A demand is what a service manager asks for.
+type demand int
+
+const (
+	demandReport demand = iota // to be told the state again
+	demandReload
+	demandStop
+)
+
+// A condition is what a service manager is told.
+type condition int
+
+const (
+	conditionStarting condition = iota
+	conditionRunning
+	conditionStopping // told again and again, or the manager takes the service for dead
+)
+
+// stillStopping is how often a service manager is told that the end takes time.
+const stillStopping = 2 * time.Second
+
+// superviseService runs serve until it ends, and returns its error. It does what
+// comes from demands, and reports every change of condition.
+func superviseService(ctx context.Context, demands <-chan demand, report func(condition), serve func(ctx context.Context, w world) error, w world) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	started, reload, done := make(chan struct{}), make(chan struct{}, 1), make(chan error, 1)
+	w.started = func() { close(started) }
+	w.reload = func(context.Context) <-chan struct{} { return reload }
+	report(conditionStarting)
+	go func() { done <- serve(ctx, w) }()
+
+	now := conditionStarting
+	tick := time.NewTicker(stillStopping)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-started:
+			started = nil
+			now = max(now, conditionRunning)
+			report(now)
+		case <-tick.C:
+			if now == conditionStopping {
+				report(now)
+			}
+		case d := <-demands:
+			now = obey(d, now, cancel, reload)
+			report(now)
+		}
+	}
+}
+
+// obey does what is demanded and returns the condition that follows from it.
+func obey(d demand, now condition, stop func(), reload chan<- struct{}) condition {
+	switch d {
+	case demandStop:
+		stop()
+		return conditionStopping
+	case demandReload:
+		select {
+		case reload <- struct{}{}:
+		default: // one is waiting to be done already
+		}
+	}
+	return now
+}
+
+// An eventLog is Windows' own, or a test's.
+type eventLog interface {
+	Info(id uint32, text string) error
+	Warning(id uint32, text string) error
+	Error(id uint32, text string) error
+}
+
+// Event ids are what administrators filter by.
+const (
+	eventLifecycle = 1
+	eventWarning   = 2
+	eventError     = 3
+)
+
+// maxEvent is less than an event can hold.
+const maxEvent = 16 << 10
+
+// eventHandler returns a handler that puts starts, stops, warnings and errors
+// into the Event Log. Requests, refused ones too, stay out of it: they would
+// push everything else out.
+func eventHandler(log eventLog) slog.Handler { return events{log: log} }
+
+type events struct {
+	log   eventLog
+	attrs []slog.Attr
+}
+
+var lifecycle = map[string]bool{"started": true, "stopping": true, "stopped": true}
+
+func (e events) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+
+func (e events) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "request" || r.Level < slog.LevelWarn && !lifecycle[r.Message] {
+		return nil
+	}
+	var text strings.Builder
+	text.WriteString(r.Message)
+	write := func(a slog.Attr) bool {
+		fmt.Fprintf(&text, "\n%s: %v", a.Key, a.Value.Resolve())
+		return text.Len() < maxEvent
+	}
+	for _, a := range e.attrs {
+		write(a)
+	}
+	r.Attrs(write)
+	return e.put(r.Level, text.String())
+}
+
+func (e events) put(level slog.Level, text string) error {
+	text = strings.ReplaceAll(text[:min(len(text), maxEvent)], "\x00", " ")
+	switch {
+	case level >= slog.LevelError:
+		return e.log.Error(eventError, text)
+	case level >= slog.LevelWarn:
+		return e.log.Warning(eventWarning, text)
+	}
+	return e.log.Info(eventLifecycle, text)
+}
+
+func (e events) WithAttrs(attrs []slog.Attr) slog.Handler {
+	e.attrs = append(e.attrs[:len(e.attrs):len(e.attrs)], attrs...)
+	return e
+}
+
+// WithGroup keeps names as they are: no logger of this program groups all of
+// its attributes.
+func (e events) WithGroup(string) slog.Handler { return e }
+
+// serviceVerb takes the verb off the arguments, and reads the flags behind it.
+func serviceVerb(f *flags) (string, error) {
+	if f.set.NArg() == 0 {
+		return "", usageError{errors.New("service: one of install, remove, start, stop is required; run hmaproxy service -help")}
+	}
+	verb := f.set.Arg(0)
+	if err := f.set.Parse(f.set.Args()[1:]); err != nil {
+		return "", usageError{fmt.Errorf("service %s: %w; run hmaproxy service -help", verb, err)}
+	}
+	if f.set.NArg() > 0 {
+		return "", usageError{fmt.Errorf("service %s takes no arguments, only -env-file", verb)}
+	}
+	if takesFile := verb == "install" || verb == "run"; takesFile && f.envFile == "" {
+		return "", usageError{fmt.Errorf("service %s: -env-file is required: a service has no settings of its own otherwise", verb)}
+	}
+	return verb, nil
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/eventlog"
+	"golang.org/x/sys/windows/svc/mgr"
+)
+
+// platformCommands are those that only one platform has.
+func platformCommands() []command {
+	return []command{{"service", "be a Windows service", serviceHelp, service}}
+}
+
+func service(ctx context.Context, f *flags, w world) error {
+	verb, err := serviceVerb(f)
+	if err != nil {
+		return err
+	}
+	switch verb {
+	case "run":
+		return runService(ctx, f, w)
+	case "install":
+		err = installService(f.envFile)
+	case "remove":
+		err = withService(removeService)
+	case "start":
+		err = withService(startService)
+	case "stop":
+		err = withService(stopService)
+	default:
+		return usageError{fmt.Errorf("service knows install, remove, start and stop, not %q", verb)}
+	}
+	if err != nil {
+		return fmt.Errorf("service %s: %w", verb, err)
+	}
+	return nil
+}
+
+// installService registers this program as a service and a source of events.
+func installService(envFile string) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	envFile, err = filepath.Abs(envFile) // a service starts in a folder of Windows
+	if err != nil {
+		return err
+	}
+	m, err := connectManager()
+	if err != nil {
+		return err
+	}
+	defer m.Disconnect()
+	s, err := m.CreateService(serviceName, program, mgr.Config{
+		StartType:        mgr.StartAutomatic,
+		DelayedAutoStart: true, // the network is up by then
+		ServiceStartName: `NT SERVICE\` + serviceName,
+		SidType:          windows.SERVICE_SID_TYPE_UNRESTRICTED, // files can be opened to this service alone
+		DisplayName:      "hmaproxy",
+		Description:      "Lets Exchange Web Services clients without modern authentication reach Exchange Server.",
+	}, "service", "run", "-env-file", envFile)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	err = s.SetRecoveryActions([]mgr.RecoveryAction{
+		{Type: mgr.ServiceRestart, Delay: time.Second},
+		{Type: mgr.ServiceRestart, Delay: 10 * time.Second},
+		{Type: mgr.ServiceRestart, Delay: time.Minute}, // this and all that follow
+	}, uint32((24 * time.Hour).Seconds()))
+	if err == nil {
+		err = eventlog.InstallAsEventCreate(serviceName, eventlog.Info|eventlog.Warning|eventlog.Error)
+	}
+	if err != nil {
+		return errors.Join(err, s.Delete())
+	}
+	return nil
+}
+
+func connectManager() (*mgr.Mgr, error) {
+	m, err := mgr.Connect()
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+		return nil, fmt.Errorf("%w: run this from a console that was opened as administrator", err)
+	}
+	return m, err
+}
+
+// withService does something to the registered service.
+func withService(do func(*mgr.Service) error) error {
+	m, err := connectManager()
+	if err != nil {
+		return err
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(serviceName)
+	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
+		return fmt.Errorf("%w: run hmaproxy service install first", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return do(s)
+}
+
+func removeService(s *mgr.Service) error {
+	if err := stopService(s); err != nil {
+		return err
+	}
+	return errors.Join(s.Delete(), eventlog.Remove(serviceName))
+}
+
+func startService(s *mgr.Service) error {
+	if err := s.Start(); err != nil {
+		return err
+	}
+	return await(s, svc.Running)
+}
+
+func stopService(s *mgr.Service) error {
+	_, err := s.Control(svc.Stop)
+	if errors.Is(err, windows.ERROR_SERVICE_NOT_ACTIVE) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return await(s, svc.Stopped)
+}
+
+// awaitLimit is longer than requests under way get to finish by default.
+const awaitLimit = time.Minute
+
+// await waits for a state.
+func await(s *mgr.Service, want svc.State) error {
+	for end := time.Now().Add(awaitLimit); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		status, err := s.Query()
+		switch {
+		case err != nil:
+			return err
+		case status.State == want:
+			return nil
+		case status.State == svc.Stopped:
+			return errors.New("it has stopped again; the Event Log says why, under hmaproxy")
+		}
+	}
+	return fmt.Errorf("not done after %s; it may still come", awaitLimit)
+}
+
+// runService serves for the service manager.
+func runService(ctx context.Context, f *flags, w world) error {
+	asService, err := svc.IsWindowsService()
+	if err != nil {
+		return fmt.Errorf("service run: %w", err)
+	}
+	if !asService {
+		return usageError{errors.New("service run is for Windows to call; run hmaproxy service start, or hmaproxy -env-file FILE")}
+	}
+	log, err := eventlog.Open(serviceName)
+	if err != nil {
+		return fmt.Errorf("service run: event log: %w", err)
+	}
+	defer log.Close()
+	// Go turns the event that a user logs off into SIGTERM. Only the service
+	// manager ends a service, so that it is swallowed, again and again.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
+	w.stderr, w.events = io.Discard, eventHandler(log)
+	h := &serviceHandler{ctx: context.WithoutCancel(ctx), flags: f, world: w, log: log}
+	if err := svc.Run(serviceName, h); err != nil {
+		return fmt.Errorf("service run: %w", err)
+	}
+	return h.err
+}
+
+// A serviceHandler is what the service manager talks to.
+type serviceHandler struct {
+	ctx   context.Context
+	flags *flags
+	world world
+	log   eventLog
+	err   error // of serve
+}
+
+// waitHint, in milliseconds, is how soon the manager hears again.
+const waitHint = uint32(5 * stillStopping / time.Millisecond)
+
+// Execute implements svc.Handler. After a mistake in the configuration the
+// service stops for good. After a failure the process ends without having said
+// that it stops, which is what makes Windows start it again.
+func (h *serviceHandler) Execute(_ []string, requests <-chan svc.ChangeRequest, statuses chan<- svc.Status) (bool, uint32) {
+	demands, gone := make(chan demand), make(chan struct{})
+	defer close(gone)
+	go translate(requests, demands, gone)
+	var checkpoint uint32
+	report := func(c condition) {
+		status := statusOf(c)
+		if status.State != svc.Running {
+			checkpoint++
+			status.CheckPoint, status.WaitHint = checkpoint, waitHint
+		}
+		statuses <- status
+	}
+	serve := func(ctx context.Context, w world) error { return serve(ctx, h.flags, w) }
+	h.err = superviseService(h.ctx, demands, report, serve, h.world)
+	if h.err != nil {
+		_ = h.log.Error(eventError, h.err.Error())
+	}
+	if exitCode(h.err) == exitFailed {
+		os.Exit(exitFailed)
+	}
+	return h.err != nil, uint32(exitCode(h.err))
+}
+
+// translate turns what Windows asks for into demands, until gone.
+func translate(requests <-chan svc.ChangeRequest, demands chan<- demand, gone <-chan struct{}) {
+	for {
+		var r svc.ChangeRequest
+		select {
+		case r = <-requests:
+		case <-gone:
+			return
+		}
+		d := demandReport
+		switch r.Cmd {
+		case svc.Stop, svc.Shutdown:
+			d = demandStop
+		case svc.ParamChange:
+			d = demandReload
+		}
+		select {
+		case demands <- d:
+		case <-gone:
+			return
+		}
+	}
+}
+
+func statusOf(c condition) svc.Status {
+	switch c {
+	case conditionRunning:
+		return svc.Status{State: svc.Running, Accepts: svc.AcceptStop | svc.AcceptShutdown | svc.AcceptParamChange}
+	case conditionStopping:
+		return svc.Status{State: svc.StopPending}
+	}
+	return svc.Status{State: svc.StartPending}
+}
