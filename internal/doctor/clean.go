@@ -53,4 +53,4 @@ func printable(s string, limit int) string {
 }
 
 // quote shows a value that came from outside.
-func quote(s string) string { return "“" + printable(s, 120) + "”" }
+func quote(s string) string { return "“" + printable(s, 300) + "”" }

@@ -70,7 +70,7 @@ func judgeClocks(detail string, worst, exchange time.Duration, reference bool, p
 func aheadOrBehind(d time.Duration) string {
 	switch {
 	case d.Abs() <= 2*time.Second:
-		return "equal to that of"
+		return "in step with"
 	case d > 0:
 		return age(d) + " ahead of"
 	}

@@ -39,6 +39,14 @@ func commandsFor(code int, app string, x *examination) []string {
 	return moreCommands(code, app, x)
 }
 
+// repairs adds the general remedy to commands that alone may not say enough.
+func repairs(commands []string, remedy string) []string {
+	if len(commands) > 1 {
+		return commands
+	}
+	return append(commands, remedy)
+}
+
 func moreCommands(code int, app string, x *examination) []string {
 	switch code {
 	case 7000215, 7000222, 7000218:

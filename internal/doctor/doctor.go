@@ -64,13 +64,20 @@ func (x *examination) plan() []check {
 	plan = append(plan, x.planNetwork()...)
 	plan = append(plan, x.planCertificate()...)
 	return append(plan,
-		check{"token", "Entra ID: access token", []string{"certificate", "tenant"}, x.checkToken},
+		check{"token", "Entra ID: access token", x.tokenNeeds(), x.checkToken},
 		check{"claims", "Entra ID: claims of the token", []string{"token"}, x.checkClaims},
 		check{"challenge", "Exchange: what it asks for", []string{"exchange"}, x.checkChallenge},
 		check{"acceptance", "Exchange: accepts the token", []string{"challenge", "token"}, x.checkAcceptance},
 		check{"mailbox", "Exchange: opens a mailbox", []string{"acceptance"}, x.checkMailbox},
 		check{"forbidden", "Exchange: keeps a mailbox closed", []string{"acceptance"}, x.checkForbidden},
 	)
+}
+
+func (x *examination) tokenNeeds() []string {
+	if x.config.FromVault() && x.config.KeyMode == config.KeyVault {
+		return []string{"certificate", "tenant", "vault-sign"}
+	}
+	return []string{"certificate", "tenant"}
 }
 
 func (x *examination) planNetwork() []check {
@@ -106,7 +113,9 @@ func (x *examination) perform(ctx context.Context, c check) Result {
 	for _, need := range c.needs {
 		switch r := x.done[need]; {
 		case r.Status == Failed && !r.carryOn:
-			return skipped("“" + r.Title + "” failed")
+			return Result{Status: Skipped, Detail: "“" + r.Title + "” failed", root: "“" + r.Title + "” failed"}
+		case r.Status == Skipped && r.root != "":
+			return Result{Status: Skipped, Detail: r.root, root: r.root}
 		case r.Status == Skipped:
 			return skipped("“" + r.Title + "” was not run")
 		}

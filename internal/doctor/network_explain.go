@@ -28,7 +28,7 @@ func (x *examination) explainConnection(ctx context.Context, p *probe, variable 
 	case p.trustErr != nil:
 		return x.explainTrust(ctx, p, variable)
 	case errors.As(p.err, &dns):
-		return x.explainName(p, dns, variable)
+		return x.explainName(ctx, p, dns, variable)
 	case errors.As(p.err, &record):
 		return failed(p.url.Host+" does not speak TLS on this port", "the port is another service's, or a device on the way answers in plain HTTP",
 			"compare host and port in "+variable)
@@ -43,7 +43,7 @@ func (x *examination) explainConnection(ctx context.Context, p *probe, variable 
 }
 
 // explainName is about a name that does not resolve.
-func (x *examination) explainName(p *probe, dns *net.DNSError, variable string) Result {
+func (x *examination) explainName(ctx context.Context, p *probe, dns *net.DNSError, variable string) Result {
 	if p.pinned && x.config.Connect != "" {
 		variable = "HMA_EWS_CONNECT"
 	}
@@ -53,18 +53,50 @@ func (x *examination) explainName(p *probe, dns *net.DNSError, variable string) 
 	}
 	cause := variable + " is mistyped, or this network's DNS does not know the name"
 	repair := []string{"nslookup " + printable(dns.Name, 253)}
-	if x.microsoft(p) && p.proxy == "" {
+	switch {
+	case x.outside(p) && p.proxy == "" && x.nameless(ctx):
+		cause = "no name of the internet resolves here: the network reaches it by a corporate proxy only and HTTPS_PROXY is not set" + x.proxyHint(p) + ", or DNS is down"
+		repair = []string{"set HTTPS_PROXY=http://proxy:port", repair[0]}
+	case x.outside(p) && p.proxy == "":
 		cause += "; in networks that reach the internet by a corporate proxy only, it is that HTTPS_PROXY is not set" + x.proxyHint(p)
 		repair = append(repair, "behind a corporate proxy set HTTPS_PROXY=http://proxy:port")
 	}
-	if p.pinned {
+	if p.pinned && x.config.Connect == "" {
 		repair = append(repair, "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
 	}
 	return failed(detail, cause, repair...)
 }
 
-// microsoft reports whether p goes to one of Microsoft's services.
-func (x *examination) microsoft(p *probe) bool { return !p.pinned || x.online }
+// nameless reports whether the sign-in service of a known cloud does not
+// resolve either, whose name cannot be mistyped.
+func (x *examination) nameless(ctx context.Context) bool {
+	known := &probe{url: x.config.Authority.URL}
+	if cloudOf(known.url.Hostname()) == "" {
+		return false
+	}
+	x.send(ctx, known, nil)
+	var dns *net.DNSError
+	return errors.As(known.err, &dns)
+}
+
+// outside reports whether p leads to the internet, where many networks have a
+// corporate proxy in between.
+func (x *examination) outside(p *probe) bool {
+	ip := net.ParseIP(p.url.Hostname())
+	return (!p.pinned || x.online) && (ip == nil || !ip.IsLoopback() && !ip.IsPrivate())
+}
+
+// microsoft reports whether p's host belongs to Microsoft, whose certificates
+// every system trusts.
+func microsoft(p *probe) bool {
+	for _, domain := range []string{"microsoftonline.com", "microsoftonline.us", "microsoftonline.cn", "azure.net", "azure.cn", "usgovcloudapi.net",
+		"sovcloud-identity.fr", "sovcloud-identity.de", "office365.com", "outlook.com", "office365.us"} {
+		if host := p.url.Hostname(); host == domain || strings.HasSuffix(host, "."+domain) {
+			return true
+		}
+	}
+	return false
+}
 
 // proxyHint says why no proxy was used although one seems to be meant.
 func (x *examination) proxyHint(p *probe) string {
@@ -88,7 +120,7 @@ func (x *examination) unreachable(p *probe, variable string) Result {
 	why := "cannot be connected to (" + networkReason(p.err) + ")"
 	repair := []string{"curl -v https://" + p.url.Host + "/     # from this machine"}
 	cause := "a firewall on the way, or nothing that listens there: compare " + variable
-	if x.microsoft(p) && p.proxy == "" {
+	if x.outside(p) && p.proxy == "" {
 		cause = "this machine has no direct way to " + p.url.Hostname() + ": a firewall is in between, or the network has a corporate proxy and HTTPS_PROXY is not set" + x.proxyHint(p)
 		repair = append(repair, "behind a corporate proxy set HTTPS_PROXY=http://proxy:port; else open port 443 to "+p.url.Hostname())
 	}
@@ -197,13 +229,13 @@ func (x *examination) explainProxy(ctx context.Context, p *probe) (Result, bool)
 			append(repair, "have "+p.dialled()+" permitted on the proxy, or, for a host inside, name it in NO_PROXY")...), true
 	case !p.connected:
 		return failed("the corporate proxy "+p.proxy+" of HTTPS_PROXY cannot be connected to ("+networkReason(p.err)+")",
-			"HTTPS_PROXY is mistyped, or the proxy is down"+nameless(p.err),
+			"HTTPS_PROXY is mistyped, or the proxy is down"+unresolved(p.err),
 			append(repair, "correct HTTPS_PROXY, or unset it where no proxy is needed")...), true
 	}
 	return Result{}, false
 }
 
-func nameless(err error) string {
+func unresolved(err error) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
 		return ": its name does not resolve"
@@ -231,13 +263,13 @@ func (x *examination) explainTrust(ctx context.Context, p *probe, variable strin
 
 // unknownIssuer is about a private PKI, or a proxy that opens TLS.
 func (x *examination) unknownIssuer(p *probe, detail, top string) Result {
-	cause := "a private PKI (" + top + ") issued it, which this machine does not trust"
+	cause := "a private authority (" + top + ", a private PKI) issued it, which this machine does not trust"
 	leaf := p.chain[0]
 	selfSigned := len(p.chain) == 1 && leaf.Subject.String() == leaf.Issuer.String()
 	switch {
-	case p.proxy != "" && x.microsoft(p):
+	case p.proxy != "" && microsoft(p):
 		cause = "the corporate proxy " + p.proxy + " inspects TLS with its own authority (" + top + "), which this machine does not trust"
-	case x.microsoft(p):
+	case microsoft(p):
 		cause = "a corporate proxy or firewall inspects TLS with its own authority (" + top + "), which this machine does not trust"
 	case selfSigned:
 		cause = "the server shows a self-signed certificate, as Exchange has it after its installation"
@@ -279,8 +311,11 @@ func (x *examination) wrongName(p *probe, leaf *x509.Certificate, detail, variab
 	if p.pinned && x.config.Connect != "" {
 		variable += " or HMA_EWS_CONNECT"
 	}
-	return failed(detail+"; its names are "+quote(names),
-		"the certificate is for another host: "+variable+" has not the name that the server goes by, or DNS leads to another server",
+	cause := "the certificate is for another host: " + variable + " has not the name that the server goes by, or DNS leads to another server"
+	if leaf.Subject.String() == leaf.Issuer.String() {
+		cause += "; it is self-signed besides, as Exchange's own is after its installation"
+	}
+	return failed(detail+"; its names are "+quote(names), cause,
 		"use in HMA_EWS_URL the name that clients use: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl")
 }
 

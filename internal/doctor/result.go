@@ -19,7 +19,8 @@ type Result struct {
 	Repair []string `json:"repair,omitempty"` // of a failure: commands, settings or ways through the portal
 	Notes  []string `json:"notes,omitempty"`  // what should be known and is no failure
 
-	carryOn bool // failed, but what builds on it can be tried
+	carryOn bool   // failed, but what builds on it can be tried
+	root    string // of a check that was not run: the failure that it goes back to
 }
 
 func ok(detail string, notes ...string) Result {

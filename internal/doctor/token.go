@@ -64,7 +64,7 @@ func (x *examination) explainToken(ctx context.Context, e *token.Error) Result {
 		return failed(detail, "Entra ID refuses HMA-App for a reason that is not known here", orTry(e.Remedy),
 			"portal: Entra ID > Sign-in logs > Service principal sign-ins names the reason")
 	}
-	r := failed(detail, meaning, append(commandsFor(e.AADSTS, string(x.config.App), x), remedy)...)
+	r := failed(detail, meaning, repairs(commandsFor(e.AADSTS, string(x.config.App), x), remedy)...)
 	switch e.AADSTS {
 	case 500011, 50001:
 		x.tryResources(ctx, &r)

@@ -34,7 +34,7 @@ func (x *examination) checkVaultLogin(ctx context.Context) Result {
 	x.lookUp(ctx)
 	e := x.problem()
 	switch {
-	case e == nil, e.Op != "log in" && e.Op != "read client secret" && e.Host == "":
+	case e == nil, e.Op != "log in" && e.Op != "read client secret" && (e.Host == "" || e.Host == x.vaultHost()):
 		return ok(x.identity() + " signed in" + x.vaultTenant())
 	case e.Op == "read client secret":
 		return failed("the client secret could not be read ("+e.Code+")", "the file of HMA_KEY_VAULT_CLIENT_SECRET_FILE is missing, empty or not readable for this user",

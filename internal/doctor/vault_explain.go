@@ -33,7 +33,11 @@ func (x *examination) explainLogin(e *certsource.Error) Result {
 		return failed(detail, "HMA_KEY_VAULT_APP_ID is not an application of the vault's tenant: mistyped (an object id, perhaps), or registered in another tenant",
 			"az ad app list --display-name KV-App --query \"[].appId\" -o tsv", "az ad sp create --id "+id+"     # when it is registered and has no service principal")
 	case certsource.CodeNoCredential:
-		return failed(detail, "there is no such identity here (HMA_KEY_VAULT_AUTH="+string(x.config.VaultAuth)+")", noIdentity(x.config.VaultAuth))
+		cause := "there is no such identity here (HMA_KEY_VAULT_AUTH=" + string(x.config.VaultAuth) + ")"
+		if x.config.VaultAuth == config.AuthSecret {
+			cause = "what answered the sign-in is not the Entra ID of this tenant: another cloud's, or a device on the way"
+		}
+		return failed(detail, cause, noIdentity(x.config.VaultAuth))
 	}
 	return x.explainCode(detail, e)
 }
@@ -56,7 +60,7 @@ func (x *examination) explainCode(detail string, e *certsource.Error) Result {
 	meaning, remedy, known := token.Explain(code)
 	switch {
 	case known:
-		return failed(detail, "of KV-App: "+meaning, append(commandsFor(code, string(x.config.VaultApp), x), remedy)...)
+		return failed(detail, "of KV-App: "+meaning, repairs(commandsFor(code, string(x.config.VaultApp), x), remedy)...)
 	case e.Status >= 500 || e.Status == http.StatusTooManyRequests:
 		return failed(detail, "the service has a passing problem", "try again in some minutes")
 	case e.Remedy != "":
@@ -160,6 +164,8 @@ func (x *examination) explainVault(e *certsource.Error) Result {
 		return failed(detail, "the vault does not accept the sign-in: the application belongs to another tenant or cloud than the vault", "compare HMA_KEY_VAULT_TENANT_ID and HMA_AUTHORITY_HOST with the vault's")
 	case e.Status >= 500 || e.Status == http.StatusTooManyRequests:
 		return failed(detail, "Key Vault has a passing problem, or limits the rate of requests", "try again in some minutes")
+	case e.Code == certsource.CodeTimeout, e.Code == certsource.CodeUnreachable:
+		return failed(detail, "the vault answered a question without a token, and not this one: it hangs, or a device on the way drops requests with a token", "try again in some minutes; look for a proxy that inspects TLS")
 	case e.Code == certsource.CodeNotKeyVault:
 		return failed(detail, "what answered does not behave as a Key Vault", "compare HMA_KEY_VAULT_URI with the portal: Key vaults > "+vault+" > Overview > Vault URI")
 	}

@@ -57,7 +57,7 @@ func TestWrongNetwork(t *testing.T) {
 	outside := []string{"login.microsoftonline.com:443", "contoso.vault.azure.net:443"}
 	run(t, []wrong{
 		{"vault's name mistyped", emulator.Config{}, set("HMA_KEY_VAULT_URI", "https://contsoo.vault.azure.net"), "vault", "HMA_KEY_VAULT_URI is mistyped", "nslookup contsoo"},
-		{"corporate proxy needed, names unknown", emulator.Config{}, func(r *rig) { r.noName(outside[0]); r.noName(outside[1]) }, "vault", "HTTPS_PROXY is not set", "HTTPS_PROXY="},
+		{"corporate proxy needed, names unknown", emulator.Config{}, func(r *rig) { r.noName(outside[0]); r.noName(outside[1]) }, "vault", "^no name of the internet resolves here.*HTTPS_PROXY is not set", "HTTPS_PROXY="},
 		{"corporate proxy needed, packets dropped", emulator.Config{}, func(r *rig) { r.blackHole(outside[0]); r.blackHole(outside[1]) }, "vault", "HTTPS_PROXY is not set", "HTTPS_PROXY="},
 		{"Entra closed by a firewall", emulator.Config{}, func(r *rig) { r.noService(outside[0]) }, "entra", "no direct way to login.microsoftonline.com", "443"},
 		{"EWS host unknown", emulator.Config{}, set("HMA_EWS_URL", "https://mial.contoso.com"), "exchange", "HMA_EWS_URL is mistyped", "HMA_EWS_CONNECT"},
