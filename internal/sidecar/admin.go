@@ -106,5 +106,5 @@ func fromLoopback(r *http.Request) bool {
 
 // fromBrowser reports whether a web page made the request.
 func fromBrowser(r *http.Request) bool {
-	return r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil
+	return r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil || r.Header["Sec-Fetch-Dest"] != nil
 }

@@ -134,20 +134,20 @@ func TestTLSVersionsAndProtocols(t *testing.T) {
 	_, address, _ := serveTLS(t, files)
 	cases := []struct {
 		name   string
-		client tls.Config
+		client *tls.Config
 		want   string // negotiated protocol; "-": no connection
 	}{
-		{"nothing asked for", tls.Config{}, ""},
-		{"HTTP/1.1", tls.Config{NextProtos: []string{"http/1.1"}}, "http/1.1"},
-		{"HTTP/2 preferred", tls.Config{NextProtos: []string{"h2", "http/1.1"}}, "http/1.1"},
-		{"HTTP/2 alone", tls.Config{NextProtos: []string{"h2"}}, "-"},
-		{"TLS 1.2", tls.Config{MaxVersion: tls.VersionTLS12}, ""},
-		{"TLS 1.1", tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "-"},
+		{"nothing asked for", &tls.Config{}, ""},
+		{"HTTP/1.1", &tls.Config{NextProtos: []string{"http/1.1"}}, "http/1.1"},
+		{"HTTP/2 preferred", &tls.Config{NextProtos: []string{"h2", "http/1.1"}}, "http/1.1"},
+		{"HTTP/2 alone", &tls.Config{NextProtos: []string{"h2"}}, "-"},
+		{"TLS 1.2", &tls.Config{MaxVersion: tls.VersionTLS12}, ""},
+		{"TLS 1.1", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "-"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.client.InsecureSkipVerify = true
-			c, err := tls.Dial("tcp", address, &tc.client)
+			c, err := tls.Dial("tcp", address, tc.client)
 			if err != nil {
 				if tc.want != "-" {
 					t.Error(err)
