@@ -1,0 +1,273 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// A supervisor is systemd's end of the notify socket.
+type supervisor struct {
+	t    *testing.T
+	name string // for NOTIFY_SOCKET
+	conn *net.UnixConn
+}
+
+func supervise(t *testing.T, name string) *supervisor {
+	t.Helper()
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &supervisor{t, name, conn}
+}
+
+// hears returns the assignments of the next message that has one of this name.
+func (s *supervisor) hears(name string) map[string]string {
+	s.t.Helper()
+	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for {
+		b := make([]byte, 4096)
+		n, err := s.conn.Read(b)
+		if err != nil {
+			s.t.Fatalf("never told %s: %v", name, err)
+		}
+		all := map[string]string{}
+		for line := range strings.SplitSeq(string(b[:n]), "\n") {
+			key, value, _ := strings.Cut(line, "=")
+			all[key] = value
+		}
+		if _, ok := all[name]; ok {
+			return all
+		}
+	}
+}
+
+func TestSupervisorIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	names := map[string]string{"path": path}
+	if runtime.GOOS == "linux" {
+		names["abstract"] = "@hmaproxy-test-" + strconv.Itoa(os.Getpid())
+	}
+	for name, socket := range names {
+		t.Run(name, func(t *testing.T) {
+			e := newEmulator(t, emulator.Config{})
+			s := supervise(t, socket)
+			p := start(t, settings(t, e, "NOTIFY_SOCKET="+s.name, "HMA_SHUTDOWN_TIMEOUT=7s"))
+			if got := s.hears("READY"); got["READY"] != "1" || got["STATUS"] != "ready" {
+				t.Errorf("at start %v", got)
+			}
+			_ = p.cmd.Process.Signal(syscall.SIGHUP)
+			got := s.hears("RELOADING")
+			if at, err := strconv.ParseInt(got["MONOTONIC_USEC"], 10, 64); runtime.GOOS == "linux" && (err != nil || at <= 0) {
+				t.Errorf("at reload %v", got)
+			}
+			s.hears("READY")
+			_ = p.cmd.Process.Signal(syscall.SIGTERM)
+			if got := s.hears("STOPPING"); got["STOPPING"] != "1" || got["EXTEND_TIMEOUT_USEC"] != "17000000" {
+				t.Errorf("at the end %v", got)
+			}
+			<-p.done
+		})
+	}
+}
+
+func TestSupervisorLearnsWhatIsMissing(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	e.KeyVault().Stop()
+	s := supervise(t, filepath.Join(t.TempDir(), "notify"))
+	start(t, settings(t, e, "NOTIFY_SOCKET="+s.name))
+	for got := ""; !strings.Contains(got, "get secret HMA-Cert"); {
+		told := s.hears("STATUS")
+		if told["READY"] != "" {
+			t.Fatalf("told ready at once: %v", told)
+		}
+		got = told["STATUS"]
+	}
+}
+
+func TestHangupTakesFilesUpAtOnce(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	file := filepath.Join(t.TempDir(), "list")
+	write := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("alice@contoso.com\n")
+	p := start(t, settings(t, e, "HMA_ALLOWED_MAILBOXES_FILE="+file))
+	p.ready()
+	write("bob@contoso.com\n")
+	_ = p.cmd.Process.Signal(syscall.SIGHUP)
+	began := time.Now()
+	for status := 0; status != 200; {
+		resp, _ := p.post(envelope("bob@contoso.com", getFolder))
+		if status = resp.StatusCode; time.Since(began) > 10*time.Second {
+			t.Fatal("the list was not taken up")
+		}
+	}
+	if took := time.Since(began); took > 3*time.Second { // files are looked at every 5 s anyway
+		t.Errorf("took %s", took)
+	}
+	if resp, _ := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode == 200 {
+		t.Error("alice is still let in")
+	}
+}
+
+func TestHangupFetchesTheCertificateAgain(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	e.KeyVault().Stop()
+	p := start(t, settings(t, e))
+	for !strings.Contains(p.said(), `"level":"WARN"`) && !strings.Contains(p.said(), `"level":"ERROR"`) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := e.KeyVault().Restart(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGHUP)
+	p.ready()
+}
+
+func TestDelayBeforeTheEnd(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	p := start(t, settings(t, e, "HMA_SHUTDOWN_DELAY=2s"))
+	p.ready()
+	began := time.Now()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	for {
+		status, text := p.probe("ready")
+		if status == http.StatusServiceUnavailable {
+			if text != "not ready: stopping\n" {
+				t.Errorf("ready: %q", text)
+			}
+			break
+		}
+		if status != http.StatusOK || time.Since(began) > time.Second {
+			t.Fatalf("ready: %d %q", status, text)
+		}
+	}
+	if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
+		t.Errorf("a request during the delay: %d %s", resp.StatusCode, text)
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGHUP) // changes nothing about the end
+	<-p.done
+	if code, took := p.cmd.ProcessState.ExitCode(), time.Since(began); code != 0 || took < 2*time.Second {
+		t.Errorf("exit code %d after %s", code, took)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	p := start(t, settings(t, e, "HMA_SHUTDOWN_DELAY=60s"))
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	for !strings.Contains(p.said(), `"msg":"stopping"`) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	began := time.Now()
+	p.stop(syscall.SIGTERM)
+	if state := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !state.Signaled() || state.Signal() != syscall.SIGTERM {
+		t.Errorf("ended by %v", p.cmd.ProcessState)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestQuit(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	quit := func(p *process) int {
+		resp, err := http.Post("http://"+p.admin+"/quit", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if status := quit(start(t, settings(t, e))); status != http.StatusNotFound {
+		t.Errorf("without leave: %d", status)
+	}
+	p := start(t, settings(t, e, "HMA_ADMIN_QUIT=true"))
+	if status := quit(p); status != http.StatusOK {
+		t.Errorf("with leave: %d", status)
+	}
+	<-p.done
+	if code := p.cmd.ProcessState.ExitCode(); code != exitStopped {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestLogFileNowhere(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEmulator(t, emulator.Config{})
+	code, said := runBinary(t, path, settings(t, e, "HMA_LOG_FILE="+t.TempDir()+"/none/log"))
+	if code != exitConfiguration || !strings.Contains(said, "HMA_LOG_FILE") {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+}
+
+func TestLogGoesToItsFile(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	file := filepath.Join(t.TempDir(), "hmaproxy.log")
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd := exec.Command(path)
+	cmd.Env, cmd.Stderr = settings(t, e, "HMA_LOG_FILE="+file), &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	var data []byte
+	for range 500 {
+		if data, _ = os.ReadFile(file); strings.Contains(string(data), `"msg":"started"`) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	data, err = os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := ""
+	for line := range strings.Lines(string(data)) {
+		var entry struct{ Msg string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		last = entry.Msg
+	}
+	if last != "stopped" {
+		t.Errorf("the file ends with %q", last)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("standard error got %q", stderr.String())
+	}
+}
