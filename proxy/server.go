@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
@@ -35,10 +36,17 @@ type lingerer interface{ SetLinger(sec int) error }
 
 // abort ends the client's connection so that nobody can take what was sent for
 // a whole answer: an HTTP/1.0 client knows the end of an answer only by the
-// connection's end, so the connection is reset.
+// connection's end, so the connection is reset. Below TLS, that is: its orderly
+// end would say that all was sent.
 func abort(r *http.Request) {
-	if c, ok := r.Context().Value(connKey{}).(lingerer); ok && !r.ProtoAtLeast(1, 1) {
-		_ = c.SetLinger(0)
+	if c, ok := r.Context().Value(connKey{}).(net.Conn); ok && !r.ProtoAtLeast(1, 1) {
+		if t, ok := c.(*tls.Conn); ok {
+			c = t.NetConn()
+		}
+		if l, ok := c.(lingerer); ok {
+			_ = l.SetLinger(0)
+		}
+		c.Close()
 	}
 	panic(http.ErrAbortHandler)
 }
