@@ -13,9 +13,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	err := run(ctx, os.Args[1:], world{
+	err := run(untilToldToStop(), os.Args[1:], world{
 		environ: os.Environ(),
 		unset:   os.Unsetenv,
 		stdin:   os.Stdin,
@@ -27,6 +25,21 @@ func main() {
 		fmt.Fprintln(os.Stderr, "hmaproxy:", err)
 	}
 	os.Exit(exitCode(err))
+}
+
+// untilToldToStop returns a context that a first SIGTERM or interrupt ends. A
+// second one ends the process at once.
+func untilToldToStop() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitFailed)
+	}()
+	return ctx
 }
 
 // hangups passes SIGHUP on until ctx ends. Commands that do not call it end by

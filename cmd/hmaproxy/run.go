@@ -148,9 +148,9 @@ func (f *flags) load(w world) (*config.Config, error) {
 }
 
 const serveHelp = `Serves EWS clients until it is told to stop by SIGTERM or SIGINT. Requests under
-way may then finish; a second signal ends the process at once. SIGHUP makes it look
-at once at what it reads again by and by: allow-list, client users, TLS pair,
-certificate and the secret that opens it. Settings take a restart.
+way may then finish; a second signal ends the process at once, with exit status 1.
+SIGHUP makes it look at once at what it reads again by and by: allow-list, client
+users, TLS pair, certificate and the secret that opens it. Settings take a restart.
 
 Nothing outside (Key Vault, Entra ID, Exchange) being down ends the process: it
 goes on trying, and is not ready meanwhile.`

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 // A managed is a service under a manager that the test plays.
 type managed struct {
 	demands chan demand
+	mu      sync.Mutex
 	told    []condition
 	ended   chan struct{}
 	err     error
@@ -28,15 +30,23 @@ func manage(serve func(context.Context, world) error) *managed {
 	m := &managed{demands: make(chan demand), ended: make(chan struct{})}
 	go func() {
 		defer close(m.ended)
-		m.err = superviseService(context.Background(), m.demands, func(c condition) { m.told = append(m.told, c) }, serve, world{})
+		m.err = superviseService(context.Background(), m.demands, m.tell, serve, world{})
 	}()
 	synctest.Wait()
 	return m
 }
 
+func (m *managed) tell(c condition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, c)
+}
+
 func (m *managed) hears(t *testing.T, want ...condition) {
 	t.Helper()
 	synctest.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if !slices.Equal(m.told, want) {
 		t.Errorf("the manager heard %v, want %v", m.told, want)
 	}

@@ -172,8 +172,9 @@ func runService(ctx context.Context, f *flags, w world) error {
 		return fmt.Errorf("service run: event log: %w", err)
 	}
 	defer log.Close()
-	// Go turns the event that a user logs off into SIGTERM. Only the service
-	// manager ends a service, so that it is swallowed, again and again.
+	// Go turns the event that some user logs off into SIGTERM, but only the
+	// service manager ends a service. Without a receiver the event would end it.
+	signal.Reset(syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
 	w.stderr, w.events = io.Discard, eventHandler(log)
 	h := &serviceHandler{ctx: context.WithoutCancel(ctx), flags: f, world: w, log: log}
