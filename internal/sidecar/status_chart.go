@@ -21,22 +21,22 @@ type bar struct {
 }
 
 // latencyChart shows how long each of the last requests took, the newest at the
-// right, on a logarithmic scale from 1 ms to 100 s: a GetFolder and a stream of
-// half an hour fit the same picture.
+// right, on a logarithmic scale from 100 µs to 100 s: a refusal, a GetFolder and
+// a stream of half an hour fit the same picture.
 type latencyChart struct {
 	Bars             []bar
 	Median, Slowest5 seconds // of those that went to Exchange, streams left out
 	Timed            int
 }
 
-const decades = 5
+const decades = 6
 
 func newLatencyChart(list []request) latencyChart {
 	var c latencyChart
 	var timed []seconds
 	step := chartWidth / ringSize
 	for i, r := range list {
-		h := chartHeight * min(max(math.Log10(time.Duration(r.Duration).Seconds()*1000)/decades, .02), 1)
+		h := chartHeight * min(max(math.Log10(time.Duration(r.Duration).Seconds()*1e4)/decades, .02), 1)
 		c.Bars = append(c.Bars, bar{
 			chartWidth - float64(i+1)*step, chartHeight - h, step * .7, h, r.Outcome,
 			clock(r.Time) + " " + r.Operation + ": " + took(r.Duration) + ", " + string(r.Outcome),
