@@ -209,6 +209,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.emulator.running.Done()
 	body := &meteredBody{ReadCloser: r.Body, empty: r.ContentLength == 0}
+	// net/http knows by its own body whether a client still waits for
+	// 100 Continue: the one that it made must stay in its request.
+	r = r.WithContext(r.Context())
 	r.Body = body
 	rec := s.begin(r)
 	defer s.finish(rec, body)
