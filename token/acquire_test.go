@@ -72,6 +72,8 @@ func TestAnswers(t *testing.T) {
 		{"huge", answer{status: 200, body: huge}, Transient, 0, "more than 1048576 bytes"},
 		{"huge refusal", answer{status: 400, body: huge}, Transient, 0, "more than 1048576 bytes"},
 		{"cut", answer{err: io.ErrUnexpectedEOF}, Transient, 0, "cut"},
+		{"cut in the middle", answer{status: 200, body: `{` + okBody, cut: io.ErrUnexpectedEOF}, Transient, 0, "answered 200, but before its end the connection was cut"},
+		{"refusal that is cut in the middle", answer{status: 401, body: `{"error":"inv`, cut: io.ErrUnexpectedEOF}, Transient, 0, "answered 401, but before its end the connection was cut"},
 		{"network error with a text of the peer's", answer{err: errors.New(`malformed HTTP response "CANARY"`)}, Transient, 0, "not HTTP"},
 	}
 	cert := newCert(t, 0, "one")

@@ -39,6 +39,8 @@ func (x *exchange) failure(err error) *Error {
 		return x.astrayError()
 	case x.tooLarge:
 		return x.error(Transient, fmt.Sprintf("answered %d with more than %d bytes", x.status, maxResponseBody))
+	case x.cut:
+		return x.error(Transient, fmt.Sprintf("answered %d, but before its end %s", x.status, describeNetwork(err)))
 	case x.status == 0:
 		return &Error{Class: Transient, what: "connect to Entra: " + describeNetwork(err)}
 	case x.status == http.StatusOK:

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -72,6 +73,7 @@ type answer struct {
 	header http.Header
 	body   string
 	err    error         // no answer at all
+	cut    error         // after the body
 	hang   bool          // until the request's context ends
 	delay  time.Duration // before the usual answer
 }
@@ -198,7 +200,11 @@ func (a *answer) give(req *http.Request) (resp *http.Response, err error, done b
 	if header == nil {
 		header = http.Header{}
 	}
-	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.body)), Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil, true
+	body := io.Reader(strings.NewReader(a.body))
+	if a.cut != nil {
+		body = io.MultiReader(body, iotest.ErrReader(a.cut))
+	}
+	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(body), Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil, true
 }
 
 func (e *entra) respond(req *http.Request, status int, body string) *http.Response {

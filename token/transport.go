@@ -92,9 +92,10 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponseBody+1))
 	if err == nil && len(x.body) > maxResponseBody {
 		x.tooLarge, x.body = true, nil
-		err = errTooLarge
+		return nil, errTooLarge
 	}
 	if err != nil {
+		x.cut, x.body = true, nil // half an answer says nothing
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(x.body))
@@ -118,6 +119,7 @@ type exchange struct {
 	body     []byte
 	received time.Time
 	tooLarge bool
+	cut      bool // the body did not come to its end
 }
 
 type exchangeKey struct{}

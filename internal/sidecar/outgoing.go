@@ -21,7 +21,7 @@ const (
 	idleUpstream    = 55 * time.Second // below the idle times of IIS (2 min) and common load balancers (60 s)
 	continueTimeout = 2 * time.Second  // for a 100 Continue that a device in front swallows
 	keepUpstream    = 256              // idle connections to Exchange; a streaming client may have 200 mailboxes
-	answerLimit     = 1 << 20          // of Entra's and Key Vault's answers; real ones are a few KiB
+	answerLimit     = 2 << 20          // of Entra's and Key Vault's answers; real ones are a few KiB, and token has a word for 1 MiB
 	answerHeader    = 256 << 10        // head of an answer
 )
 
@@ -140,7 +140,7 @@ type cappedBody struct {
 	left int64
 }
 
-var errTooLong = errors.New("the answer is longer than 1 MiB")
+var errTooLong = errors.New("the answer is longer than 2 MiB")
 
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
