@@ -97,15 +97,21 @@ func (b *budget) reserve(n int64) bool {
 
 func (b *budget) release(n int64) { b.used.Add(-n) }
 
+// errBodySpent is why a request cannot be sent again.
+var errBodySpent = errors.New("the request's body has already been sent")
+
 // A payload is a request body on its way to Exchange.
 type payload interface {
-	// open returns a reader for one attempt, and false when an attempt has
-	// already taken bytes that cannot be had again.
-	open() (io.ReadCloser, bool)
+	// open returns a reader for one attempt, and errBodySpent when an attempt
+	// has already taken bytes that cannot be had again.
+	open() (io.ReadCloser, error)
 	// length is the body's size in bytes, -1 when it is not known yet.
 	length() int64
 	// fresh reports whether open can be called now.
 	fresh() bool
+	// unspent reports whether Exchange cannot have run the operation, because
+	// an attempt that failed has not sent any of it.
+	unspent() bool
 	// drop lets go of the memory, once nothing reads it any more.
 	drop()
 }
@@ -113,10 +119,11 @@ type payload interface {
 // none is the payload of a GET.
 type none struct{}
 
-func (none) open() (io.ReadCloser, bool) { return http.NoBody, true }
-func (none) length() int64               { return 0 }
-func (none) fresh() bool                 { return true }
-func (none) drop()                       {}
+func (none) open() (io.ReadCloser, error) { return http.NoBody, nil }
+func (none) length() int64                { return 0 }
+func (none) fresh() bool                  { return true }
+func (none) unspent() bool                { return false } // the transport itself repeats a GET
+func (none) drop()                        {}
 
 // whole is a payload that is in memory: a head and the rest.
 type whole struct {
@@ -126,9 +133,10 @@ type whole struct {
 
 func (p *whole) length() int64 { return int64(len(p.head) + len(p.rest)) }
 func (p *whole) fresh() bool   { return true }
+func (p *whole) unspent() bool { return false } // it goes together with its header
 func (p *whole) drop()         { p.head, p.rest = nil, nil }
-func (p *whole) open() (io.ReadCloser, bool) {
-	return &wholeReader{head: p.head, rest: p.rest, closed: p.readers.opened()}, true
+func (p *whole) open() (io.ReadCloser, error) {
+	return &wholeReader{head: p.head, rest: p.rest, closed: p.readers.opened()}, nil
 }
 
 // wholeReader reads a whole once.

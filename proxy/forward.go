@@ -37,6 +37,9 @@ func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
 		return
 	}
 	resp, err := x.attempt(ctx, u, header, body, token)
+	if err != nil && body.unspent() && ctx.Err() == nil && !unreachable(err) {
+		resp, err = x.attempt(ctx, u, header.Clone(), body, token) // an idle connection had died
+	}
 	if err == nil && tokenRefused(resp) {
 		resp, token, err = x.again(ctx, u, header, body, token, resp)
 	}
@@ -80,31 +83,24 @@ func (x *exchange) token(ctx context.Context) (string, error) {
 	return x.h.config.Tokens.Token(ctx)
 }
 
-// errBodySpent is why a request cannot be sent again.
-var errBodySpent = errors.New("the request's body has already been sent")
-
 // attempt sends the request once.
 func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, body payload, token string) (*http.Response, error) {
-	reader, ok := body.open()
-	if !ok {
-		return nil, errBodySpent
-	}
 	s, streamed := body.(*stream)
 	if streamed {
+		s.gate = newGate()
 		header["Expect"] = []string{"100-continue"} // a refusal of the token comes before the body
 		ctx = httptrace.WithClientTrace(ctx, s.gate.trace())
+	}
+	reader, err := body.open()
+	if err != nil {
+		return nil, err
 	}
 	req := (&http.Request{
 		Method: x.r.Method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: reader, ContentLength: body.length(),
+		GetBody: body.open, // for a connection that dies before anything is sent
 	}).WithContext(ctx)
-	if !streamed {
-		req.GetBody = func() (io.ReadCloser, error) {
-			reader, _ := body.open()
-			return reader, nil
-		}
-	}
 	resp, err := send(x.h.config.Transport, req, token)
 	if streamed {
 		s.gate.decide(err == nil && !tokenRefused(resp))

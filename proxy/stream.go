@@ -35,13 +35,13 @@ var errRefused = errors.New("the request was refused while it was read")
 
 func (s *stream) length() int64 { return s.size }
 func (s *stream) fresh() bool   { return !s.begun.Load() }
+func (s *stream) unspent() bool { return s.fresh() }
 func (s *stream) drop()         { s.head, s.store, s.scanner, s.r, s.w = nil, nil, nil, 0, 0 }
-func (s *stream) open() (io.ReadCloser, bool) {
+func (s *stream) open() (io.ReadCloser, error) {
 	if !s.fresh() {
-		return nil, false
+		return nil, errBodySpent
 	}
-	s.gate = newGate()
-	return &streamReader{stream: s, gate: s.gate, closed: s.readers.opened()}, true
+	return &streamReader{stream: s, gate: s.gate, closed: s.readers.opened()}, nil
 }
 
 // streamReader is one attempt's view of a stream.
