@@ -52,6 +52,7 @@ type scenario struct {
 	env    map[string]string // of the product; change it before start
 	log    *scenarioLog
 	memory *memoryNet // nil: real sockets
+	dial   Dialer     // instead of the way to the services; set it before start
 
 	app     *app
 	clients string // address
@@ -163,6 +164,9 @@ func (s *scenario) makeApp() (*app, <-chan struct{}) {
 	if s.memory != nil {
 		o.Dial, o.Listen = s.emu.DialContext, s.memory.listen
 	}
+	if s.dial != nil {
+		o.Dial = s.dial
+	}
 	a, err := newApp(o)
 	if err != nil {
 		s.t.Fatal(err)
@@ -210,13 +214,22 @@ func (a answer) ok() bool {
 func (s *scenario) ask() answer { return s.send(context.Background(), askFolder) }
 
 func (s *scenario) send(ctx context.Context, operation string) answer {
-	envelope := `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(envelope))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(scenarioEnvelope(operation)))
 	if err != nil {
 		return answer{err: err}
 	}
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	return s.do(req)
+}
+
+// scenarioEnvelope is a request as alice.
+func scenarioEnvelope(operation string) string {
+	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
+}
+
+// create is an operation with a side effect: a message with that subject.
+func create(subject, content string) string {
+	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` + content + `</t:MimeContent><t:Subject>` + subject + `</t:Subject></t:Message></m:Items></m:CreateItem>`
 }
 
 func (s *scenario) do(req *http.Request) answer {
@@ -300,26 +313,25 @@ func (l *scenarioLog) String() string {
 	return strings.Join(lines[max(0, len(lines)-30):], "")
 }
 
-// A logLine is one line: time, level, msg and attributes.
-type logLine map[string]any
-
-func (l logLine) says(parts ...string) bool {
-	text := fmt.Sprint(map[string]any(l))
-	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) })
+// A logLine is one line.
+type logLine struct {
+	text string
+	Time time.Time
+	Msg  string
+	// Level is "ERROR", say.
+	Level string
 }
 
-func (l logLine) time() time.Time {
-	text, _ := l["time"].(string)
-	t, _ := time.Parse(time.RFC3339Nano, text)
-	return t
+func (l logLine) says(parts ...string) bool {
+	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(l.text, p) })
 }
 
 // lines returns the lines with that message, oldest first.
 func (l *scenarioLog) lines(message string) []logLine {
 	var list []logLine
 	for text := range strings.Lines(l.text()) {
-		line := logLine{}
-		if json.Unmarshal([]byte(text), &line) == nil && line["msg"] == message {
+		line := logLine{text: text}
+		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == message {
 			list = append(list, line)
 		}
 	}

@@ -187,7 +187,7 @@ func TestScenarioKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 				if len(alarms) < 20 || len(alarms) > 25 { // one with the first poll after each hour
 					t.Fatalf("%d alarms in a day", len(alarms))
 				}
-				if wait := alarms[0].time().Sub(began); wait > 13*time.Minute || alarms[0]["level"] != "ERROR" {
+				if wait := alarms[0].Time.Sub(began); wait > 13*time.Minute || alarms[0].Level != "ERROR" {
 					t.Errorf("the first alarm came after %v: %v", wait, alarms[0])
 				}
 				if s.app.keeper.Status().CertificatesErr == nil {
@@ -250,7 +250,7 @@ func TestScenarioVaultsClientSecretExpires(t *testing.T) {
 				s.emu.Entra().AddSecret(app, "first~secret", time.Now().Add(-time.Second))
 				s.unharmed(30*time.Second, 11*time.Minute+10*time.Second) // the poll interval and its jitter
 				alarms := s.log.lines("certificate look-up")
-				if len(alarms) != 1 || alarms[0]["level"] != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
+				if len(alarms) != 1 || alarms[0].Level != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
 					t.Fatalf("after the next poll the log says %v", alarms)
 				}
 				s.emu.Entra().AddSecret(app, "second~secret", time.Now().AddDate(1, 0, 0))
