@@ -1,0 +1,322 @@
+// Package azure has no code: its tests run the scripts beside them.
+package azure
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"hmaproxy/internal/config"
+)
+
+// A tenant is what the stub of az plays, kept over several runs of setup.sh.
+type tenant struct {
+	t     *testing.T
+	state string
+	path  string
+	bash  string
+}
+
+func newTenant(t *testing.T) *tenant {
+	t.Helper()
+	bash, err := exec.LookPath("bash")
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("there is no bash on this machine, or one that knows no symbolic links")
+	}
+	stub, err := filepath.Abs(filepath.Join("testdata", "az"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools := t.TempDir()
+	n := &tenant{t: t, state: t.TempDir(), bash: bash, path: tools + string(os.PathListSeparator) + os.Getenv("PATH")}
+	if err := os.Symlink(stub, filepath.Join(tools, "az")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tools, "sleep"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	n.write("names", "00000002-0000-0ff1-ce00-000000000000\nhttps://outlook.office365.com/\n")
+	return n
+}
+
+func (n *tenant) write(name, content string) {
+	n.t.Helper()
+	if err := os.WriteFile(filepath.Join(n.state, name), []byte(content), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *tenant) read(name string) string {
+	b, err := os.ReadFile(filepath.Join(n.state, name))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// changes returns the calls since the last time that changed the tenant.
+func (n *tenant) changes() []string {
+	n.t.Helper()
+	text := strings.TrimSpace(n.read("changes"))
+	os.Remove(filepath.Join(n.state, "changes"))
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}
+
+func (n *tenant) run(args ...string) (stdout, stderr string, code int) {
+	n.t.Helper()
+	cmd := exec.Command(n.bash, append([]string{"setup.sh"}, args...)...)
+	cmd.Env = append(os.Environ(), "PATH="+n.path, "AZ_STATE="+n.state)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		n.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func (n *tenant) mustRun(args ...string) (stdout, stderr string) {
+	n.t.Helper()
+	stdout, stderr, code := n.run(args...)
+	if code != 0 {
+		n.t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	return stdout, stderr
+}
+
+var basic = []string{"-e", "https://mail.contoso.com/EWS/Exchange.asmx", "-v", "contoso", "-m", "alice@contoso.com"}
+
+func with(more ...string) []string { return append(slices.Clone(basic), more...) }
+
+// has fails unless one of the calls contains all the words.
+func has(t *testing.T, calls []string, words ...string) {
+	t.Helper()
+	for _, call := range calls {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(call, w) }) {
+			return
+		}
+	}
+	t.Errorf("no call with %q among\n%s", words, strings.Join(calls, "\n"))
+}
+
+func TestEmptyTenant(t *testing.T) {
+	n := newTenant(t)
+	n.write("late", "") // everything new is unknown at first
+	stdout, stderr := n.mustRun(with("-g", "mail", "-l", "westeurope")...)
+	changes := n.changes()
+	has(t, changes, "keyvault create", "-g mail", "-l westeurope", "--enable-rbac-authorization true")
+	has(t, changes, "keyvault certificate create", "-n HMA-Cert")
+	has(t, changes, "role assignment create", `Key\ Vault\ Secrets\ User`)
+	has(t, changes, "role assignment create", `Key\ Vault\ Certificate\ User`)
+	has(t, changes, "ad app permission add", "--api 00000002-0000-0ff1-ce00-000000000000", "dc890d15-9560-4a4c-9b7f-a736ec74ec40=Role")
+	has(t, changes, "credential reset", "--cert", "--append")
+
+	c, err := config.Load(settings(t, stdout), os.ReadFile)
+	if err != nil {
+		t.Fatalf("the env file: %v\n%s", err, stdout)
+	}
+	if c.VaultSecret.Reveal() != "Kv8~made-by-the-stub" || c.App != "6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611" || c.VaultApp != "b87c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26" || len(c.AllowedMailboxes) != 1 {
+		t.Errorf("the env file:\n%s", stdout)
+	}
+	if strings.Contains(stderr, "Kv8~") {
+		t.Error("the client secret is on standard error")
+	}
+	var names struct{ ServicePrincipalNames []string }
+	if err := json.Unmarshal([]byte(n.read("names.json")), &names); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"00000002-0000-0ff1-ce00-000000000000", "https://outlook.office365.com/", "https://mail.contoso.com"}
+	if !slices.Equal(names.ServicePrincipalNames, want) {
+		t.Errorf("names become %q, want %q", names.ServicePrincipalNames, want)
+	}
+	var grant struct{ PrincipalID, ResourceID, AppRoleID string }
+	if err := json.Unmarshal([]byte(n.read("grant.json")), &grant); err != nil || grant.AppRoleID != "dc890d15-9560-4a4c-9b7f-a736ec74ec40" ||
+		grant.ResourceID != "ec000000-0000-4000-8000-000000000000" || grant.PrincipalID != "aa1de0b4-41c7-4c2f-8f5d-93f0b7a2d611" {
+		t.Errorf("consent: %+v, %v", grant, err)
+	}
+	if p := certificatePolicy(t, n); !p.KeyProperties.Exportable || p.KeyProperties.KeySize != 2048 || p.KeyProperties.KeyType != "RSA" {
+		t.Errorf("policy of the certificate: %+v", p)
+	}
+}
+
+type keyPolicy struct {
+	KeyProperties struct {
+		Exportable bool
+		KeySize    int
+		KeyType    string
+	}
+}
+
+func certificatePolicy(t *testing.T, n *tenant) (p keyPolicy) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(n.read("policy.json")), &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// settings takes an env file apart with the product's own reader.
+func settings(t *testing.T, text string) []string {
+	t.Helper()
+	all, err := config.ParseEnvFile([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestSecondRunChangesNothing(t *testing.T) {
+	for _, model := range []string{"rbac", "policy"} {
+		for _, mode := range []string{"memory", "vault"} {
+			t.Run(model+" "+mode, func(t *testing.T) {
+				n := newTenant(t)
+				args := with("-g", "mail", "-l", "westeurope", "-p", model, "-k", mode)
+				n.mustRun(args...)
+				if len(n.changes()) == 0 {
+					t.Fatal("the first run changed nothing")
+				}
+				stdout, _ := n.mustRun(args...)
+				if again := n.changes(); len(again) != 0 {
+					t.Errorf("the second run changed\n%s", strings.Join(again, "\n"))
+				}
+				if !strings.Contains(stdout, "#HMA_KEY_VAULT_CLIENT_SECRET=") {
+					t.Errorf("the env file does not say that the secret exists\n%s", stdout)
+				}
+			})
+		}
+	}
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	n := newTenant(t)
+	stdout, stderr := n.mustRun(with("-n", "-g", "mail", "-l", "westeurope", "-o", filepath.Join(n.state, "hmaproxy.env"))...)
+	if changes := n.changes(); len(changes) != 0 {
+		t.Errorf("changed\n%s", strings.Join(changes, "\n"))
+	}
+	for _, want := range []string{"would run: az keyvault create", "would run: az keyvault certificate create", "would run: az ad app create", "az rest --method PATCH", "appRoleAssignments"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q is not announced\n%s", want, stderr)
+		}
+	}
+	if n.read("hmaproxy.env") != "" || !strings.Contains(stdout, "HMA_EWS_URL=") {
+		t.Errorf("the env file was written, or not shown\n%s", stdout)
+	}
+}
+
+func TestVariants(t *testing.T) {
+	t.Run("access policy", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "false\n")
+		n.mustRun(basic...)
+		has(t, n.changes(), "keyvault set-policy", "--object-id aa7c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26", "--secret-permissions get", "--certificate-permissions get")
+	})
+	t.Run("signing in the vault", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		stdout, _ := n.mustRun(with("-k", "vault")...)
+		has(t, n.changes(), `Key\ Vault\ Crypto\ User`)
+		if certificatePolicy(t, n).KeyProperties.Exportable || !strings.Contains(stdout, "HMA_KEY_MODE=vault\n") {
+			t.Errorf("exportable, or not said\n%s", stdout)
+		}
+	})
+	t.Run("import", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.write("own.pfx", "x")
+		t.Setenv("CERT_PASSWORD", "canary-cert-password")
+		_, stderr := n.mustRun(with("-n", "-i", filepath.Join(n.state, "own.pfx"))...)
+		if strings.Contains(stderr, "canary") {
+			t.Error("a dry run shows the password")
+		}
+		n.mustRun(with("-i", filepath.Join(n.state, "own.pfx"))...)
+		has(t, n.changes(), "keyvault certificate import", "own.pfx", "--password canary-cert-password")
+	})
+	t.Run("name registered with a slash", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.write("names", "https://Mail.Contoso.com/\n")
+		n.mustRun(basic...)
+		if n.read("names.json") != "" {
+			t.Error("registered again")
+		}
+	})
+	t.Run("certificate registered, thumbprint in base64", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.write("certificate", "CFD741FACE4B50555E8A6CF78D97E5A25F9B8523\n")
+		n.write("registered", "z9dB+s5LUFVeimz3jZflol+bhSM=\n")
+		n.write("app.HMA-App", "")
+		_, stderr := n.mustRun(basic...)
+		if !strings.Contains(stderr, "certificate on HMA-App: is registered") {
+			t.Error(stderr)
+		}
+	})
+	t.Run("new secret", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.mustRun(basic...)
+		n.changes()
+		file := filepath.Join(t.TempDir(), "hmaproxy.env")
+		stdout, _ := n.mustRun(with("-s", "-o", file)...)
+		has(t, n.changes(), "credential reset", "--display-name hmaproxy")
+		b, err := os.ReadFile(file)
+		info, _ := os.Stat(file)
+		if err != nil || !strings.Contains(string(b), "Kv8~made-by-the-stub") || info.Mode().Perm() != 0o600 || stdout != "" {
+			t.Errorf("%v %v %q", err, info.Mode(), stdout)
+		}
+	})
+	t.Run("another cloud", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.write("authority", "https://login.microsoftonline.us\n")
+		if stdout, _ := n.mustRun(basic...); !strings.Contains(stdout, "HMA_AUTHORITY_HOST=https://login.microsoftonline.us\n") {
+			t.Error(stdout)
+		}
+	})
+}
+
+func TestMistakes(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"no URL":             {[]string{"-v", "contoso"}, 2, "-e must be"},
+		"http":               {[]string{"-e", "http://mail.contoso.com", "-v", "contoso"}, 2, "-e must be"},
+		"vault's URI":        {[]string{"-e", "https://mail.contoso.com", "-v", "https://contoso.vault.azure.net"}, 2, "-v must be"},
+		"one app for both":   {with("-K", "App", "-A", "App"), 2, "differ"},
+		"unknown option":     {with("-z"), 2, "usage"},
+		"argument":           {with("now"), 2, "unexpected"},
+		"no vault, no place": {basic, 1, "-g and -l"},
+		"no such file":       {with("-i", "nothing.pfx"), 2, "cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newTenant(t)
+			_, stderr, code := n.run(c.args...)
+			if code != c.code || !strings.Contains(stderr, c.says) {
+				t.Errorf("exit code %d\n%s", code, stderr)
+			}
+			if changes := n.changes(); len(changes) != 0 {
+				t.Errorf("changed\n%s", strings.Join(changes, "\n"))
+			}
+		})
+	}
+}
+
+func TestShellcheck(t *testing.T) {
+	shellcheck, err := exec.LookPath("shellcheck")
+	if err != nil {
+		t.Skip("there is no shellcheck on this machine")
+	}
+	if out, err := exec.Command(shellcheck, "setup.sh", "testdata/az").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
