@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Checks the unit: its grammar, that its program starts as it says, and that its
+# exposure is no worse than the README of deploy/systemd admits.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if ! command -v systemd-analyze >/dev/null; then
+  echo "NOT RUN: systemd-analyze is not installed (package systemd)" >&2
+  exit 1
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# verify wants the program and the settings to exist
+go build -o "$work/hmaproxy" ./cmd/hmaproxy
+sed "s#/usr/local/bin/hmaproxy#$work/hmaproxy#" deploy/systemd/hmaproxy.service >"$work/hmaproxy.service"
+systemd-analyze verify --man=no "$work/hmaproxy.service" 2>&1 | tee "$work/said"
+if grep -q "hmaproxy.service" "$work/said"; then exit 1; fi
+echo "grammar: no complaint"
+
+systemd-analyze security --offline=yes --threshold=15 --no-pager "$work/hmaproxy.service" >"$work/score" || {
+  cat "$work/score" >&2
+  exit 1
+}
+tail -n 1 "$work/score"
