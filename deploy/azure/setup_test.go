@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/proxy/policy"
 )
 
 // A tenant is what the stub of az plays, kept over several runs of setup.sh.
@@ -174,24 +176,22 @@ func settings(t *testing.T, text string) []string {
 }
 
 func TestSecondRunChangesNothing(t *testing.T) {
-	for _, model := range []string{"rbac", "policy"} {
-		for _, mode := range []string{"memory", "vault"} {
-			t.Run(model+" "+mode, func(t *testing.T) {
-				n := newTenant(t)
-				args := with("-g", "mail", "-l", "westeurope", "-p", model, "-k", mode)
-				n.mustRun(args...)
-				if len(n.changes()) == 0 {
-					t.Fatal("the first run changed nothing")
-				}
-				stdout, _ := n.mustRun(args...)
-				if again := n.changes(); len(again) != 0 {
-					t.Errorf("the second run changed\n%s", strings.Join(again, "\n"))
-				}
-				if !strings.Contains(stdout, "#HMA_KEY_VAULT_CLIENT_SECRET=") {
-					t.Errorf("the env file does not say that the secret exists\n%s", stdout)
-				}
-			})
-		}
+	for model, mode := range map[string]string{"rbac": "memory", "policy": "vault"} {
+		t.Run(model+" "+mode, func(t *testing.T) {
+			n := newTenant(t)
+			args := with("-g", "mail", "-l", "westeurope", "-p", model, "-k", mode)
+			n.mustRun(args...)
+			if len(n.changes()) == 0 {
+				t.Fatal("the first run changed nothing")
+			}
+			stdout, _ := n.mustRun(args...)
+			if again := n.changes(); len(again) != 0 {
+				t.Errorf("the second run changed\n%s", strings.Join(again, "\n"))
+			}
+			if !strings.Contains(stdout, "#HMA_KEY_VAULT_CLIENT_SECRET=") {
+				t.Errorf("the env file does not say that the secret exists\n%s", stdout)
+			}
+		})
 	}
 }
 
@@ -318,5 +318,29 @@ func TestShellcheck(t *testing.T) {
 	}
 	if out, err := exec.Command(shellcheck, "setup.sh", "testdata/az").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The script that exports addresses must take and leave the same ones as the
+// product that reads them.
+func TestExportedAddresses(t *testing.T) {
+	script, err := os.ReadFile("Export-AllowList.ps1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^\$address = '(.*)'$`).FindSubmatch(script)
+	if m == nil {
+		t.Fatal("the script's pattern was not found")
+	}
+	pattern := regexp.MustCompile(strings.ReplaceAll(string(m[1]), "''", "'"))
+	for _, address := range []string{
+		"alice@contoso.com", "a.b-c_d@x.y.contoso.com", "o'neil@contoso.com", "a+b@contoso.com", "a&b@contoso.com", "a#b@contoso.com",
+		"*@contoso.com", "a%b@contoso.com", "@contoso.com", "alice@", "alice", ".a@contoso.com", "a.@contoso.com", "a..b@contoso.com",
+		"a@-contoso.com", "a@contoso-.com", "a@contoso.com.", "a b@contoso.com", "a,b@contoso.com", "ä@contoso.com", "a@contöso.com", "a\"b@contoso.com", "a@b@contoso.com", "",
+	} {
+		_, err := policy.ParseAddress(address)
+		if got := pattern.MatchString(address); got != (err == nil) {
+			t.Errorf("%q: the script takes it: %v, the product: %v", address, got, err)
+		}
 	}
 }
