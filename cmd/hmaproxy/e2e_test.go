@@ -412,9 +412,12 @@ func TestSizeMemoryAndStart(t *testing.T) {
 		if best == 0 || took < best {
 			best = took
 		}
-		resident = p.memory("VmRSS")
 		p.stop(syscall.SIGTERM)
 	}
+	idle := start(t, env)
+	idle.ready()
+	time.Sleep(6 * time.Second) // by then what the start needed is given back
+	resident = idle.memory("VmRSS")
 	t.Logf("binary %.2f MiB stripped, %.1f MiB resident when idle, ready %s after start (best of 5)",
 		float64(info.Size())/(1<<20), float64(resident)/(1<<20), best.Round(time.Millisecond))
 	if info.Size() > 16<<20 {

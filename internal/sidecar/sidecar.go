@@ -164,6 +164,7 @@ func (a *app) run(ctx context.Context) error {
 	defer server.Close()
 	defer end()
 	background.Go(func() { a.keeper.Run(alive) })
+	background.Go(func() { giveBack(alive) })
 	background.Go(func() { a.policies.watch(alive) })
 	background.Go(func() { a.supervise(alive) })
 	a.door.watch(alive, &background)
