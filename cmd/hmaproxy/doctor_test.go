@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// consult runs "hmaproxy doctor" as main does.
+func consult(t *testing.T, environ []string, args ...string) (stdout string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err := run(t.Context(), append([]string{"doctor"}, args...), world{
+		environ: environ,
+		unset:   func(string) error { return nil },
+		stdout:  &out,
+		stderr:  &errs,
+	})
+	if errs.Len() > 0 {
+		t.Errorf("standard error: %s", errs.String())
+	}
+	return out.String(), exitCode(err)
+}
+
+func TestDoctorCommand(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	good := settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com")
+	for _, c := range []struct {
+		name    string
+		environ []string
+		args    []string
+		code    int
+		says    string
+	}{
+		{"well", good, []string{"-mailbox", "alice@contoso.com", "-forbidden-mailbox", "ceo@contoso.com"}, 0, "Nothing wrong was found."},
+		{"wrong secret", append(good, "HMA_KEY_VAULT_CLIENT_SECRET=Kv8~canary"), nil, 1, "✗ Key Vault: sign-in"},
+		{"unknown mailbox", good, []string{"-mailbox", "nobody@contoso.com"}, 1, "no mailbox nobody@contoso.com"},
+		{"no settings", nil, nil, 2, "HMA_EWS_URL"},
+		{"mailbox is no address", good, []string{"-mailbox", "alice"}, 2, "✗ configuration"},
+		{"out of time", good, []string{"-timeout", "1ns"}, 1, "Not everything could be checked."},
+		{"unknown flag", good, []string{"-mailboxes"}, 2, ""},
+		{"argument", good, []string{"alice@contoso.com"}, 2, ""},
+		{"help", nil, []string{"-help"}, 0, "-forbidden-mailbox"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, code := consult(t, c.environ, c.args...)
+			if code != c.code || !strings.Contains(out, c.says) {
+				t.Errorf("exit code %d, want %d; says\n%s", code, c.code, out)
+			}
+			if strings.Contains(out, "\x1b") || strings.Contains(out, "canary") {
+				t.Errorf("colours or a secret:\n%q", out)
+			}
+		})
+	}
+}
+
+func TestDoctorJSON(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	e.KeyVault().SetFirewall(true)
+	file := filepath.Join(t.TempDir(), "hmaproxy.env")
+	if err := os.WriteFile(file, []byte(strings.Join(settings(t, e), "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := consult(t, nil, "-json", "-env-file", file)
+	var got struct {
+		OK     bool
+		Checks []struct {
+			Check, Title, Status, Detail, Cause string
+			Repair, Notes                       []string
+		}
+	}
+	decoder := json.NewDecoder(strings.NewReader(out))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&got); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if code != 1 || got.OK {
+		t.Errorf("exit code %d, ok %v", code, got.OK)
+	}
+	states := map[string]string{}
+	for _, c := range got.Checks {
+		states[c.Check] = c.Status
+	}
+	for check, want := range map[string]string{"configuration": "ok", "vault": "ok", "vault-secret": "failed", "certificate": "skipped", "token": "skipped", "challenge": "ok"} {
+		if states[check] != want {
+			t.Errorf("%s is %q, want %q", check, states[check], want)
+		}
+	}
+}
+
+// Real sockets, which the doctor's own tests have none of.
+func TestDoctorWaitsForNobody(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Hang: true})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	began := time.Now()
+	out, code := consult(t, settings(t, e), "-timeout", "1s")
+	if code != 1 || ctx.Err() != nil || !strings.Contains(out, "– Exchange: connection: not run: it had not ended") {
+		t.Errorf("exit code %d after %v\n%s", code, time.Since(began), out)
+	}
+}
