@@ -5,6 +5,7 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A gate keeps a body that cannot be sent twice from being spent on an attempt
@@ -14,7 +15,8 @@ import (
 // answer was looked at.
 type gate struct {
 	answered atomic.Bool // a first byte has come back
-	invited  atomic.Bool // and it was 100 Continue
+	welcome  sync.Once
+	invited  chan struct{} // closed when 100 Continue has come
 	once     sync.Once
 	decided  chan struct{}
 	open     bool // valid once decided is closed
@@ -24,24 +26,37 @@ type gate struct {
 // attempt.
 var errKept = errors.New("the body is kept for another attempt")
 
-func newGate() *gate { return &gate{decided: make(chan struct{})} }
+func newGate() *gate {
+	return &gate{invited: make(chan struct{}), decided: make(chan struct{})}
+}
 
 // trace lets the gate hear what comes back.
 func (g *gate) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { g.answered.Store(true) },
-		Got100Continue:       func() { g.invited.Store(true) },
+		Got100Continue:       func() { g.welcome.Do(func() { close(g.invited) }) },
 	}
 }
 
 // pass blocks while there is an answer that nobody has looked at. A server
 // that says nothing at all gets the body when the transport has waited long
-// enough for 100 Continue.
+// enough for 100 Continue, and so does one whose answer does not come whole:
+// RoundTrip waits for this very goroutine before it reports a connection that
+// broke in the middle of an answer's head, and some servers send 102
+// Processing and no more before they have the body.
 func (g *gate) pass() error {
-	if !g.answered.Load() || g.invited.Load() {
+	if !g.answered.Load() {
 		return nil
 	}
-	<-g.decided
+	patience := time.NewTimer(gateWait)
+	defer patience.Stop()
+	select {
+	case <-g.invited:
+		return nil
+	case <-patience.C:
+		return nil
+	case <-g.decided:
+	}
 	if g.open {
 		return nil
 	}

@@ -1,0 +1,186 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/policy"
+)
+
+// A lane is a proxy between raw connections: a client that writes bytes, and an
+// upstream that follows a script. It lives in a bubble of simulated time, so
+// that what takes minutes costs nothing.
+type lane struct {
+	t       *testing.T
+	tokens  *tokens
+	handler *proxy.Handler
+	clients chan net.Conn
+	mu      sync.Mutex
+	records []proxy.Record
+	gone    chan struct{} // closed when the test ends
+}
+
+// A script plays the upstream's side of one connection, the nth from 1 on.
+type script func(n int, c net.Conn, r *bufio.Reader)
+
+// inLane runs f in a bubble with a lane.
+func inLane(t *testing.T, p *policy.Policy, upstream script, f func(*lane)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lane{t: t, tokens: &tokens{current: goodToken}, clients: make(chan net.Conn), gone: make(chan struct{})}
+		transport := &http.Transport{
+			DialTLSContext: l.dialer(upstream), DisableCompression: true, ExpectContinueTimeout: 2 * time.Second,
+		}
+		handler, err := proxy.New(proxy.Config{
+			EWS:    &url.URL{Scheme: "https", Host: "mail.contoso.com", Path: "/EWS/Exchange.asmx"},
+			Tokens: l.tokens, Refresher: l.tokens, Transport: transport,
+			Policy: func() *policy.Policy { return p },
+			Done: func(r *proxy.Record) {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				l.records = append(l.records, *r)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.handler = handler
+		server := handler.Server(log.New(io.Discard, "", 0))
+		go server.Serve(l)
+		f(l)
+		close(l.gone)
+		server.Close()
+		transport.CloseIdleConnections()
+		synctest.Wait()
+	})
+}
+
+func (l *lane) dialer(upstream script) func(context.Context, string, string) (net.Conn, error) {
+	n := 0
+	return func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		l.mu.Lock()
+		n++
+		nth := n
+		l.mu.Unlock()
+		go func() {
+			defer there.Close()
+			upstream(nth, there, bufio.NewReader(there))
+		}()
+		return here, nil
+	}
+}
+
+// A lane is its own net.Listener.
+
+func (l *lane) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.clients:
+		return c, nil
+	case <-l.gone:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *lane) Close() error   { return nil }
+func (l *lane) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// dial opens a client's connection.
+func (l *lane) dial() (net.Conn, *bufio.Reader) {
+	here, there := net.Pipe()
+	l.clients <- there
+	l.t.Cleanup(func() { here.Close() })
+	return here, bufio.NewReader(here)
+}
+
+// over waits for n requests to be over, for at most d of simulated time.
+func (l *lane) over(n int, d time.Duration) []proxy.Record {
+	l.t.Helper()
+	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
+		l.mu.Lock()
+		records := l.records
+		l.mu.Unlock()
+		if len(records) >= n {
+			return records
+		}
+		if time.Now().After(end) {
+			l.t.Fatalf("%d of %d requests are over after %v", len(records), n, d)
+		}
+	}
+}
+
+// head is the head of a POST with a body of n bytes.
+func head(n int) string {
+	return fmt.Sprintf("POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n", n)
+}
+
+const shortOK = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 5\r\n\r\n<ok/>"
+
+// readHead reads a request's head and leaves the body where it is.
+func readHead(r *bufio.Reader) string {
+	var all strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		all.WriteString(line)
+		if err != nil || line == "\r\n" {
+			return all.String()
+		}
+	}
+}
+
+// answered reads a whole answer; status is 0 when none came.
+func answered(r *bufio.Reader) (status int, text string) {
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return 0, "no answer: " + err.Error()
+	}
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, "half an answer: " + err.Error()
+	}
+	return resp.StatusCode, string(all)
+}
+
+// within gives c d to say something.
+func within(c net.Conn, d time.Duration) { _ = c.SetReadDeadline(time.Now().Add(d)) }
+
+// long is a body that is not held, and its length.
+func long() []byte { return envelope("alice@contoso.com", createItem(400<<10)) }
+
+// swallow reads a body with Content-Length n to its end and reports whether it
+// came.
+func swallow(r io.Reader, n int) bool {
+	_, err := io.CopyN(io.Discard, r, int64(n))
+	return err == nil
+}
+
+// contentLength is what a request's head says.
+func contentLength(head string) (n int) {
+	_, after, _ := strings.Cut(head, "Content-Length: ")
+	_, _ = fmt.Sscanf(after, "%d", &n)
+	return n
+}
+
+func newWriter() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+// newRequest is a POST as net/http's server hands it to a handler.
+func newRequest(body []byte) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/EWS/Exchange.asmx", bytes.NewReader(body))
+	r.Host = "localhost"
+	r.Header.Set("Content-Type", "text/xml")
+	return r
+}
