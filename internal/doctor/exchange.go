@@ -100,6 +100,8 @@ func (x *examination) noChallenge(p *probe) Result {
 		return x.wrongPath(detail)
 	case p.status == http.StatusForbidden:
 		return x.forbiddenAtAll(detail, p.header)
+	case p.status == http.StatusTooManyRequests:
+		return throttled(detail)
 	case p.status >= 500:
 		return x.broken(detail, p.status)
 	case p.status == http.StatusOK:
@@ -124,6 +126,10 @@ func (x *examination) forbiddenAtAll(detail string, h http.Header) Result {
 			"on Exchange: Get-OrganizationConfig | fl Ews*; Get-CASMailbox ADDRESS | fl Ews*")
 	}
 	return failed(detail, "a firewall (WAF) or another device in front of Exchange forbids the request", "have it permit POST of /EWS/Exchange.asmx from this machine, or set HMA_EWS_CONNECT to reach Exchange past it")
+}
+
+func throttled(detail string) Result {
+	return failed(detail, "Exchange, or a device in front of it, limits the rate of requests from here", "try again in some minutes; on Exchange: Get-ThrottlingPolicy | fl Name,Ews*")
 }
 
 func (x *examination) broken(detail string, status int) Result {

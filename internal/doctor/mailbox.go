@@ -41,6 +41,8 @@ func (x *examination) refused(a answer) (Result, bool) {
 			"have the device pass /EWS/* through; on Exchange look into Logging\\HttpProxy\\Ews"), true
 	case a.status == http.StatusRequestEntityTooLarge, a.status == http.StatusUnsupportedMediaType, a.status == http.StatusMethodNotAllowed, a.status == http.StatusBadRequest:
 		return failed(detail, "a device in front of Exchange does not take EWS requests, or the token's header is too large for it (4 to 8 KiB are needed)", "have the device permit POST of /EWS/Exchange.asmx with headers of 16 KiB"), true
+	case a.status == http.StatusTooManyRequests:
+		return throttled(detail), true
 	case a.status >= 500:
 		return x.broken(detail, a.status), true
 	}

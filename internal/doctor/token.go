@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -82,6 +83,8 @@ func causeOf(e *token.Error) string {
 	switch {
 	case errors.As(e.Unwrap(), new(*certsource.Error)):
 		return "the client assertion could not be signed in Key Vault"
+	case e.Status == http.StatusOK:
+		return "the answer is not what Entra ID gives: a device on the way alters it, or the authority is another service's"
 	case e.Class == token.Transient:
 		return "Entra ID cannot be reached at the moment, or something on the way answers in its place"
 	}

@@ -22,7 +22,7 @@ func (x *examination) explainLogin(e *certsource.Error) Result {
 	newSecret := "az ad app credential reset --id " + id + " --append --display-name hmaproxy --query password -o tsv     # prints the new secret's value"
 	switch e.Code {
 	case "AADSTS7000215":
-		cause := "the client secret is wrong: another application's, or its Secret ID instead of its Value"
+		cause := "the client secret is wrong: another application's (HMA_APP_ID and HMA_KEY_VAULT_APP_ID may be interchanged), or its Secret ID instead of its Value"
 		if guid.MatchString(x.config.VaultSecret.Reveal()) {
 			cause = "HMA_KEY_VAULT_CLIENT_SECRET holds the secret's ID; its Value is needed, which the portal shows only once"
 		}

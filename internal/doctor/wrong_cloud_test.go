@@ -49,6 +49,35 @@ func TestWrongVault(t *testing.T) {
 		{"certificate disabled", emulator.Config{}, func(r *rig) {
 			r.e.KeyVault().Disable(r.e.KeyVault().Versions("HMA-Cert")[0])
 		}, "vault-secret", "newest version of the certificate is disabled", "set-attributes .*--enabled true"},
+		{"two applications interchanged", emulator.Config{}, func(r *rig) {
+			r.env["HMA_APP_ID"], r.env["HMA_KEY_VAULT_APP_ID"] = r.env["HMA_KEY_VAULT_APP_ID"], r.env["HMA_APP_ID"]
+		}, "vault-login", "interchanged", "."},
+		{"no workload identity here", emulator.Config{}, func(r *rig) {
+			r.env["HMA_KEY_VAULT_AUTH"] = "workload"
+			delete(r.env, "HMA_KEY_VAULT_CLIENT_SECRET")
+		}, "vault-login", "no such identity here .HMA_KEY_VAULT_AUTH=workload", "azure.workload.identity/use"},
+		{"no managed identity here", emulator.Config{}, func(r *rig) {
+			r.env["HMA_KEY_VAULT_AUTH"] = "managed"
+			delete(r.env, "HMA_KEY_VAULT_CLIENT_SECRET")
+			delete(r.env, "HMA_KEY_VAULT_APP_ID")
+			r.noService("169.254.169.254:80")
+		}, "vault-login", "no such identity here .HMA_KEY_VAULT_AUTH=managed", "169.254.169.254"},
+		{"answers to tokens never come", emulator.Config{}, func(r *rig) {
+			r.e.KeyVault().InjectWhile(func() bool { return true }, emulator.Fault{
+				Match: func(req *http.Request) bool { return req.Header.Get("Authorization") != "" },
+				Hang:  true,
+			})
+		}, "vault-secret", "hangs", "try again"},
+		{"answers are no JSON", emulator.Config{}, func(r *rig) {
+			r.e.KeyVault().InjectWhile(func() bool { return true }, emulator.Fault{
+				Match:  func(req *http.Request) bool { return req.Header.Get("Authorization") != "" },
+				Status: 200, Body: "<html>blocked by your administrator</html>",
+			})
+		}, "vault-secret", "does not behave as a Key Vault", "HMA_KEY_VAULT_URI"},
+		{"newest version disabled, an older one is not", emulator.Config{}, func(r *rig) {
+			c := newCert(r.t, emulator.CertOptions{})
+			r.e.KeyVault().Disable(r.e.KeyVault().Upload("HMA-Cert", c))
+		}, "vault-secret", "newest version of the certificate is disabled", "set-attributes"},
 		{"vault throttles", emulator.Config{}, func(r *rig) {
 			r.e.KeyVault().InjectWhile(func() bool { return true }, emulator.Fault{
 				Match:  func(req *http.Request) bool { return req.Header.Get("Authorization") != "" },
@@ -150,6 +179,24 @@ func TestWrongApplication(t *testing.T) {
 		}, "claims", "audience is not", "HMA_RESOURCE_ID"},
 		{"token of another tenant", emulator.Config{}, editEWS("tid", stranger), "claims", "another tenant", "Tenant ID"},
 		{"token by client secret", emulator.Config{}, editEWS("appidacr", "1"), "claims", "not obtained with a certificate", "az ad app credential reset"},
+		{"token endpoint redirects", emulator.Config{}, func(r *rig) {
+			r.e.Entra().InjectWhile(func() bool { return true }, emulator.Fault{
+				Match:  func(req *http.Request) bool { _ = req.ParseForm(); return req.PostForm.Get("client_assertion") != "" },
+				Status: 307, Header: http.Header{"Location": {"https://evil.example/"}},
+			})
+		}, "token", "unexpected way", "redirect"},
+		{"token without a lifetime", emulator.Config{}, func(r *rig) {
+			r.e.Entra().InjectWhile(func() bool { return true }, emulator.Fault{
+				Match:       func(req *http.Request) bool { _ = req.ParseForm(); return req.PostForm.Get("client_assertion") != "" },
+				NoExpiresIn: true,
+			})
+		}, "token", "not what Entra ID gives", "."},
+		{"token endpoint hangs", emulator.Config{}, func(r *rig) {
+			r.e.Entra().InjectWhile(func() bool { return true }, emulator.Fault{
+				Match: func(req *http.Request) bool { _ = req.ParseForm(); return req.PostForm.Get("client_assertion") != "" },
+				Hang:  true,
+			})
+		}, "token", "cannot be reached at the moment", "."},
 		{"token endpoint busy", emulator.Config{}, func(r *rig) {
 			r.e.Entra().InjectWhile(func() bool { return true }, emulator.Fault{
 				Match:  func(req *http.Request) bool { _ = req.ParseForm(); return req.PostForm.Get("client_assertion") != "" },

@@ -62,6 +62,19 @@ func TestWrongExchange(t *testing.T) {
 			refusal(2000001, "invalid_token", "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln "+vaultSecret)(r)
 		}, "acceptance", "kind of token", "."},
 		{"Exchange Online", emulator.Config{ExchangeURL: "https://outlook.office365.com"}, func(r *rig) { challenge(r, 403, nil, true) }, "challenge", "2026-10-01.*2027-04-01", "Graph"},
+		{"throttled", emulator.Config{}, func(r *rig) { challenge(r, 429, nil, false) }, "challenge", "limits the rate", "try again"},
+		{"reasonless refusal", emulator.Config{}, func(r *rig) {
+			r.e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{
+				Match:  func(req *http.Request) bool { return len(req.Header.Get("Authorization")) > 20 },
+				Status: 401, Header: http.Header{"Www-Authenticate": {"Negotiate"}},
+			})
+		}, "acceptance", "offers no bearer authentication", "Get-WebServicesVirtualDirectory"},
+		{"page of a load balancer", emulator.Config{}, func(r *rig) {
+			r.e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{
+				Match:  func(req *http.Request) bool { return len(req.Header.Get("Authorization")) > 20 },
+				Status: 200, Body: "<html>maintenance</html>",
+			})
+		}, "acceptance", "not EWS", "."},
 		{"mailbox unknown", emulator.Config{}, func(r *rig) { r.opts.Mailbox = "nobody@contoso.com" }, "mailbox", "no mailbox nobody@contoso.com", "Get-Recipient"},
 		{"impersonation denied", emulator.Config{}, func(r *rig) { deny(r, "alice@contoso.com") }, "mailbox", "does not let the application act", "ApplicationImpersonation"},
 	})

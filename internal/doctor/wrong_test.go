@@ -118,8 +118,12 @@ func TestWrongTLS(t *testing.T) {
 			r.serve("mail.contoso.com:443", r.tlsConfig("exchange01.corp.contoso.com"), r.e.Exchange())
 		}, "exchange", "for another host", "Get-WebServicesVirtualDirectory"},
 		{"certificate expired", emulator.Config{}, func(r *rig) {
-			r.serve("mail.contoso.com:443", expired(r), r.e.Exchange())
+			r.serve("mail.contoso.com:443", dated(r, -2), r.e.Exchange())
 		}, "exchange", "has expired", "renew"},
+		{"clock so wrong that no certificate is valid", emulator.Config{}, func(r *rig) {
+			r.serve("mail.contoso.com:443", dated(r, 2), r.e.Exchange())
+			r.e.Exchange().SetClockSkew(900 * 24 * time.Hour)
+		}, "exchange", "this machine's clock is wrong: 900 days behind", "timedatectl"},
 		{"self-signed", emulator.Config{}, func(r *rig) {
 			c := newCert(r.t, emulator.CertOptions{CommonName: "EX01"})
 			r.serve("mail.contoso.com:443", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{c.Leaf.Raw}, PrivateKey: c.Key}}}, r.e.Exchange())
@@ -142,13 +146,12 @@ func TestWrongTLS(t *testing.T) {
 	})
 }
 
-// expired returns a server configuration whose certificate ended long ago.
-func expired(r *rig) *tls.Config {
-	c := r.tlsConfig("mail.contoso.com")
-	old := newCert(r.t, emulator.CertOptions{CommonName: "mail.contoso.com", NotBefore: time.Now().AddDate(-2, 0, 0), NotAfter: time.Now().AddDate(-1, 0, 0)})
-	c.Certificates = []tls.Certificate{{Certificate: [][]byte{old.Leaf.Raw}, PrivateKey: old.Key}}
-	c.GetCertificate = nil
-	return c
+// dated returns a server configuration whose certificate is good for one year,
+// so many years from now.
+func dated(r *rig, years int) *tls.Config {
+	from := time.Now().AddDate(years, 0, 0)
+	c := newCert(r.t, emulator.CertOptions{CommonName: "mail.contoso.com", NotBefore: from, NotAfter: from.AddDate(1, 0, 0)})
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{c.Leaf.Raw}, PrivateKey: c.Key}}}
 }
 
 func TestWrongClock(t *testing.T) {
