@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// control are faults that no client may notice: what happens to Entra, to the
+// vault and to the certificate is over before the token ends.
+func (s *soak) control() []func() {
+	entra, vault := s.emu.Entra(), s.emu.KeyVault()
+	return []func(){
+		func() { entra.Inject(s.some(), emulator.Fault{Status: http.StatusServiceUnavailable}) },
+		func() {
+			entra.Inject(1, emulator.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}})
+		},
+		func() { entra.Inject(s.some(), emulator.Fault{Drop: true}) },
+		func() { entra.Inject(s.some(), emulator.Fault{Latency: s.upTo(2 * time.Second)}) },
+		func() { entra.Inject(s.some(), emulator.Fault{TruncateAt: 1 + int64(s.random.IntN(900))}) },
+		func() { entra.Inject(s.some(), emulator.Fault{NoExpiresIn: true}) },
+		func() { entra.Inject(1, emulator.Fault{Status: 200, Body: "<html>"}) },
+		func() { entra.Inject(1, emulator.Fault{AADSTS: 700027}) },
+		func() { vault.Inject(s.some(), emulator.Fault{Status: http.StatusServiceUnavailable}) },
+		func() { vault.Inject(s.some(), emulator.Fault{Drop: true}) },
+		func() { vault.Inject(s.some(), emulator.Fault{NoTenantInChallenge: true}) },
+		func() { vault.SetFirewall(true) },
+		s.rotate,
+	}
+}
+
+// data are faults of Exchange, tokens that it refuses among them.
+func (s *soak) data() []func() {
+	x := s.emu.Exchange()
+	return []func(){
+		s.revoke,
+		func() { x.Inject(s.some(), emulator.Fault{Drop: true}) },
+		func() { x.Inject(s.some(), emulator.Fault{Latency: s.upTo(time.Second)}) },
+		func() {
+			x.Inject(s.some(), emulator.Fault{Status: http.StatusServiceUnavailable, Body: "Service Unavailable"})
+		},
+		func() { x.Inject(s.some(), emulator.Fault{Status: http.StatusBadGateway}) },
+		func() { x.Inject(s.some(), emulator.Fault{TruncateAt: 1 + int64(s.random.IntN(1200))}) },
+		func() { s.bounce(&x.Service) },
+	}
+}
+
+// revoke makes Exchange refuse the tokens of today. The product forces a refresh
+// three times at once and then every 30 seconds: more often would be an outage.
+func (s *soak) revoke() {
+	if time.Since(s.revoked) > 30*time.Second {
+		s.revoked = time.Now()
+		s.emu.Exchange().RevokeAll()
+	}
+}
+
+// rotate brings a new certificate into service, in either order, and takes the
+// oldest one away.
+func (s *soak) rotate() {
+	if len(s.certs) >= 12 {
+		return // one more would teach nothing; keys are costly to make
+	}
+	c, err := emulator.NewCertificate(emulator.CertOptions{Key: s.emu.Certificate().Key})
+	if err != nil {
+		s.ledger.complain("emulator: %v", err)
+		return
+	}
+	upload := func() { s.emu.KeyVault().Upload(s.emu.Config().CertName, c) }
+	register := func() { s.emu.Entra().Register(c) }
+	steps := []func(){upload, register}
+	if s.random.IntN(2) == 0 {
+		steps = []func(){register, upload}
+	}
+	steps[0]()
+	time.Sleep(s.upTo(2 * time.Second))
+	steps[1]()
+	s.certs = append(s.certs, c)
+	if len(s.certs) > 3 {
+		s.emu.Entra().Unregister(s.certs[len(s.certs)-4])
+	}
+}
+
+// bounce restarts a service: whatever is under way there is cut off.
+func (s *soak) bounce(service *emulator.Service) {
+	service.Stop()
+	time.Sleep(s.upTo(300 * time.Millisecond))
+	if err := service.Restart(); err != nil {
+		s.ledger.complain("%v", err)
+	}
+}
+
+func (s *soak) some() int { return 1 + s.random.IntN(5) }
+
+func (s *soak) upTo(d time.Duration) time.Duration { return time.Duration(s.random.Int64N(int64(d))) }
+
+// storm brings faults for a while and then makes an end of them.
+func (s *soak) storm(ctx context.Context, faults []func(), d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	for ctx.Err() == nil {
+		faults[s.random.IntN(len(faults))]()
+		s.faults++
+		wait(ctx, s.upTo(400*time.Millisecond))
+	}
+	s.emu.Entra().ClearFaults()
+	s.emu.KeyVault().ClearFaults()
+	s.emu.Exchange().ClearFaults()
+	s.emu.KeyVault().SetFirewall(false)
+}
+
+// wait waits, for no longer than ctx lasts.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
