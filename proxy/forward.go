@@ -57,8 +57,8 @@ func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
 // that answer.
 func (x *exchange) settle() {
 	x.quiesce()
-	if !x.body.ended() && !x.record.Aborted {
-		x.body.drain()
+	if !x.body.ended() && !x.record.Aborted && !x.body.drain() {
+		hangUp(x.w)
 	}
 }
 

@@ -3,9 +3,11 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log"
 	"net"
 	"net/http"
+	"strings"
 )
 
 // Server returns the http.Server that h is meant to run in: HTTP/1 only, no
@@ -49,4 +51,14 @@ func abort(r *http.Request) {
 		c.Close()
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// hangUp makes net/http close the connection when the answer has gone, also
+// after the answer's header has been written: overrunning a MaxBytesReader is
+// the one way to ask for that. Where a body was not read to its end, net/http
+// would otherwise read the rest of it as the next request; it sees to that by
+// itself only without EnableFullDuplex.
+func hangUp(w http.ResponseWriter) {
+	overrun := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
+	_, _ = overrun.Read(make([]byte, 1))
 }

@@ -1,0 +1,45 @@
+package proxy_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// TestRestOfABodyIsNeverARequest: the upstream answers early, the client stops
+// in the middle of its body and goes on when the proxy has given up reading.
+// What comes then is mail, not a request.
+func TestRestOfABodyIsNeverARequest(t *testing.T) {
+	inner := envelope("alice@contoso.com", getFolder)
+	for _, c := range []struct{ name, hidden string }{
+		{"a probe", "GET /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+		{"an operation", head(len(inner)) + string(inner)},
+		{"something else", "GET /owa HTTP/1.1\r\nHost: localhost\r\n\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+				readHead(r)
+				_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy")
+			}, func(l *lane) {
+				conn, r := l.dial()
+				body := long()
+				const sent = 300 << 10
+				go conn.Write(append([]byte(head(len(body)+len(c.hidden))), body[:sent]...))
+				within(conn, 2*time.Minute)
+				if status, text := answered(r); status != 503 || text != "busy" {
+					t.Errorf("answered %d %s", status, text)
+				}
+				l.over(1, time.Minute)
+				go io.WriteString(conn, c.hidden+string(body[sent:]))
+				if status, text := answered(r); status != 0 {
+					t.Errorf("the rest of a body was answered with %d %s", status, text)
+				}
+				if records := l.over(1, time.Second); len(records) != 1 {
+					t.Errorf("it was taken for a request: %+v", records[1])
+				}
+			})
+		})
+	}
+}
