@@ -120,6 +120,9 @@ func (x *exchange) deny(d *denial) {
 	if d.status == http.StatusMethodNotAllowed {
 		header.Set("Allow", "POST, GET, HEAD")
 	}
+	if x.body.err == nil { // net/http reads a part of the body before it closes, without a bound of its own
+		_ = x.rc.SetReadDeadline(time.Now().Add(drainTime))
+	}
 	x.plain(d.status, "hmaproxy: "+d.text)
 }
 
