@@ -21,6 +21,9 @@ type clientBody struct {
 	n     int64
 	err   error       // sticky; io.EOF at the end
 	end   atomic.Bool // err is io.EOF; asked while the transport reads
+
+	mu   sync.Mutex // held while a deadline is set
+	last time.Time  // no read goes on longer; zero: no such moment
 }
 
 // Read sets the deadline anew before each read that is not at the end: one
@@ -30,7 +33,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	_ = b.rc.SetReadDeadline(b.deadline(time.Now()))
+	b.await()
 	n, err := b.body.Read(p)
 	b.n += int64(n)
 	switch {
@@ -40,6 +43,26 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		b.err = errors.Join(errClient, err)
 	}
 	return n, b.err
+}
+
+func (b *clientBody) await() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.deadline(time.Now())
+	if !b.last.IsZero() && b.last.Before(at) {
+		at = b.last
+	}
+	_ = b.rc.SetReadDeadline(at)
+}
+
+// hurry ends the reading at last, also that of another goroutine and however
+// often it reads until then.
+func (b *clientBody) hurry(last time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.last = last; !b.ended() {
+		_ = b.rc.SetReadDeadline(last)
+	}
 }
 
 // deadline is the earlier of a pause and of the time by which a body of this
@@ -55,6 +78,8 @@ func (b *clientBody) deadline(now time.Time) time.Time {
 
 // finish marks the proper end.
 func (b *clientBody) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	_ = b.rc.SetReadDeadline(time.Time{})
 	b.err = io.EOF
 	b.end.Store(true)

@@ -72,7 +72,7 @@ func (x *exchange) quiesce() {
 		if x.record.Aborted {
 			wait = 0
 		}
-		_ = x.rc.SetReadDeadline(time.Now().Add(wait))
+		x.body.hurry(time.Now().Add(wait))
 	}
 	x.readers.wait.Wait()
 }
