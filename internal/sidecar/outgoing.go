@@ -33,6 +33,7 @@ type outgoing struct {
 	roots *x509.CertPool
 	proxy func(*http.Request) (*url.URL, error)
 	dial  Dialer
+	made  []*http.Transport
 }
 
 func newOutgoing(c *config.Config, dial Dialer) (*outgoing, error) {
@@ -59,7 +60,7 @@ func newOutgoing(c *config.Config, dial Dialer) (*outgoing, error) {
 func (o *outgoing) transport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
-	return &http.Transport{
+	t := &http.Transport{
 		Proxy:                  o.proxy,
 		OnProxyConnectResponse: proxyAnswer,
 		DialContext:            o.dial,
@@ -71,6 +72,16 @@ func (o *outgoing) transport() *http.Transport {
 		MaxResponseHeaderBytes: answerHeader,
 		DisableCompression:     true,
 		Protocols:              &http1,
+	}
+	o.made = append(o.made, t)
+	return t
+}
+
+// hangUp closes the connections that no request uses, those that are in use as
+// soon as they are not.
+func (o *outgoing) hangUp() {
+	for _, t := range o.made {
+		t.CloseIdleConnections()
 	}
 }
 

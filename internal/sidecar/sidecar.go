@@ -56,6 +56,7 @@ type app struct {
 	handler  *proxy.Handler
 	door     door
 	draining atomic.Bool
+	out      []*outgoing
 	begun    time.Time
 	metrics  *metrics
 	recent   ring
@@ -84,6 +85,7 @@ func (a *app) addKeeper() error {
 	if err != nil {
 		return fmt.Errorf("system's trusted roots: %w", err)
 	}
+	a.out = append(a.out, out)
 	client := out.control()
 	certs, err := certificates(c, client, a.log)
 	if err != nil {
@@ -114,6 +116,7 @@ func (a *app) addHandler() error {
 	if err != nil {
 		return err
 	}
+	a.out = append(a.out, out)
 	a.handler, err = proxy.New(proxy.Config{
 		EWS:            c.EWS.URL,
 		Tokens:         a.keeper,
@@ -159,6 +162,7 @@ func (a *app) run(ctx context.Context) error {
 
 	var background sync.WaitGroup
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // tokens are needed while requests finish
+	defer a.hangUp()
 	defer background.Wait()
 	defer adminServer.Close()
 	defer server.Close()
@@ -184,6 +188,13 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.drain(server)
 	return nil
+}
+
+// hangUp ends what is left of the connections to the outside.
+func (a *app) hangUp() {
+	for _, out := range a.out {
+		out.hangUp()
+	}
 }
 
 // listenAdmin opens the admin listener; it is nil when that is off.
