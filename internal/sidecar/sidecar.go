@@ -262,7 +262,7 @@ func (a *app) unready() string {
 	case status.Usable:
 		return ""
 	case status.Err != nil:
-		return "not ready: no access token: " + status.Err.Error()
+		return "not ready: no access token: " + strings.TrimPrefix(status.Err.Error(), "token: ")
 	case status.CertificatesErr != nil:
 		return "not ready: no certificate: " + status.CertificatesErr.Error()
 	}
