@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Checks what is in deploy/kubernetes and deploy/compose: strictly against the
+# types of Kubernetes and Compose, and by the product's own configuration. Then
+# plays the development stack without containers.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+(cd deploy/check && go mod tidy -diff && go vet ./... && go test ./...)
+
+work=$(mktemp -d)
+trap 'kill "${pid:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
+address=127.0.0.1:18099
+go build -o "$work/demo" ./cmd/hmaproxy-demo
+"$work/demo" -serve -listen "$address" >"$work/said" 2>&1 &
+pid=$!
+for _ in $(seq 100); do
+  curl -fsS "http://$address/EWS/Exchange.asmx" >/dev/null 2>&1 && break
+  sleep 0.1
+done
+curl -fsS -H 'Content-Type: text/xml; charset=utf-8' --data-binary @deploy/compose/getfolder.xml "http://$address/EWS/Exchange.asmx" >"$work/answer" ||
+  { cat "$work/said" >&2; exit 1; }
+grep -q '<m:GetFolderResponse' "$work/answer" || { cat "$work/answer" >&2; exit 1; }
+echo "the development stack's request is answered"
