@@ -31,6 +31,7 @@ func (x *exchange) answer(resp *http.Response, body payload, token string) {
 		x.release()
 	}
 	x.record.Status = resp.StatusCode
+	_ = x.rc.SetWriteDeadline(time.Now().Add(writePause)) // Exchange may have thought for longer
 	x.w.WriteHeader(resp.StatusCode)
 	if streaming {
 		_ = x.rc.Flush() // the first event may be half an hour away

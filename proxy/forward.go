@@ -161,8 +161,10 @@ func (x *exchange) replace(ctx context.Context, token string) (string, error) {
 }
 
 // discard reads the rest of a short answer, so that its connection serves the
-// next attempt.
+// next attempt. An answer that does not end in time loses its connection.
 func discard(resp *http.Response) {
+	late := time.AfterFunc(discardTime, func() { resp.Body.Close() })
+	defer late.Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, chunk)
 	resp.Body.Close()
 }

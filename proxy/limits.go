@@ -24,6 +24,7 @@ const (
 	drainTime  = 10 * time.Second // and for no longer than this
 
 	gateWait    = 5 * time.Second  // for the rest of an answer's head, before a body goes all the same
+	discardTime = time.Second      // for the text of a refusal, before the next attempt
 	tokenWait   = 4 * time.Second  // for the first token, so that the client hears within 5 s
 	replaceWait = 20 * time.Second // for another token after a refusal: one attempt at Entra and a little
 	backOff     = 10 * time.Second // what a client is told to wait when nothing better is known

@@ -1,0 +1,52 @@
+package proxy_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAnswerAfterALongThought: an answer whose first part is flushed at once
+// reaches the client however long Exchange took.
+func TestAnswerAfterALongThought(t *testing.T) {
+	inLane(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
+		swallow(r, contentLength(readHead(r)))
+		time.Sleep(5 * time.Minute)
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+		_, _ = io.Copy(io.Discard, r)
+	}, func(l *lane) {
+		conn, r := l.dial()
+		body := []byte("unreadable without a list")
+		go conn.Write(append([]byte(head(len(body))), body...))
+		within(conn, 10*time.Minute)
+		if status, text := answered(r); status != 200 || text != "ok" {
+			t.Errorf("answered %d %q", status, text)
+		}
+	})
+}
+
+// TestRefusalWithoutAnEnd: a 401 whose body never ends does not keep the second
+// attempt from being made.
+func TestRefusalWithoutAnEnd(t *testing.T) {
+	inLane(t, only(t, "alice@contoso.com"), func(n int, conn net.Conn, r *bufio.Reader) {
+		h := readHead(r)
+		swallow(r, contentLength(h))
+		if strings.Contains(h, nextToken) {
+			_, _ = io.WriteString(conn, shortOK)
+		} else {
+			_, _ = io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n")
+		}
+		_, _ = io.Copy(io.Discard, r)
+	}, func(l *lane) {
+		conn, r := l.dial()
+		body := envelope("alice@contoso.com", getFolder)
+		go conn.Write(append([]byte(head(len(body))), body...))
+		within(conn, time.Minute)
+		if status, text := answered(r); status != 200 || text != "<ok/>" {
+			t.Errorf("answered %d %s", status, text)
+		}
+	})
+}
