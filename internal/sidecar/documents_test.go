@@ -148,6 +148,52 @@ func TestOperationsExplainsEveryLineThatMeansTrouble(t *testing.T) {
 	}
 }
 
+// TestMessagesAreConstants: data goes into attributes, or nobody can search for
+// a line.
+func TestMessagesAreConstants(t *testing.T) {
+	calls := 0
+	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "*.go", "../../proxy/*.go", "../../cmd/hmaproxy/run.go"} {
+		eachFile(t, pattern, func(f *ast.File) {
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				if at := anyMessageAt(call); at >= 0 {
+					calls++
+					if !constant(call.Args[at]) {
+						t.Errorf("%s: the message of a log line is put together at run time", f.Name.Name)
+					}
+				}
+				return true
+			})
+		})
+	}
+	if calls < 30 {
+		t.Errorf("only %d log lines found", calls)
+	}
+}
+
+// anyMessageAt is messageAt for every level.
+func anyMessageAt(call *ast.CallExpr) int {
+	if f, ok := call.Fun.(*ast.SelectorExpr); ok && isLogger(f.X) && (f.Sel.Name == "Info" || f.Sel.Name == "Debug") {
+		return 0
+	}
+	if at := messageAt(call); at < len(call.Args) {
+		return at
+	}
+	return -1
+}
+
+// constant admits a literal, and the variable that holds one of several.
+func constant(e ast.Expr) bool {
+	if name, ok := e.(*ast.Ident); ok {
+		return name.Name == "message"
+	}
+	_, ok := e.(*ast.BasicLit)
+	return ok
+}
+
 // troubles lists the messages that a file may log at warning or above: the text
 // of Warn and Error, any text given to Log, LogAttrs or log with a level, and
 // what is assigned to a variable named message.

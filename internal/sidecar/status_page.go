@@ -107,11 +107,14 @@ func fromOtherSite(r *http.Request) bool {
 	if r.Header["Origin"] != nil {
 		return true
 	}
-	for name, fine := range map[string]string{"Sec-Fetch-Site": "none same-origin", "Sec-Fetch-Dest": "document empty"} {
-		for _, v := range r.Header[name] {
-			if v == "" || strings.Contains(v, " ") || !strings.Contains(" "+fine+" ", " "+v+" ") {
-				return true
-			}
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "none" && site != "same-origin" {
+			return true
+		}
+	}
+	for _, dest := range r.Header["Sec-Fetch-Dest"] {
+		if dest != "document" && dest != "empty" {
+			return true
 		}
 	}
 	return false
