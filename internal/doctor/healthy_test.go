@@ -28,6 +28,17 @@ func TestNothingWrong(t *testing.T) {
 				r.noName(host + ":443")
 			}
 		}, ""},
+		{"through a corporate proxy that speaks TLS", func(r *rig) {
+			r.connectProxy(func(*http.Request) int { return http.StatusOK })
+			r.overTLS("proxy.contoso.com:3128")
+			r.noName("contoso.vault.azure.net:443")
+			r.env["HTTPS_PROXY"] = strings.Replace(r.env["HTTPS_PROXY"], "http:", "https:", 1)
+		}, ""},
+		{"connected to by another address", func(r *rig) {
+			r.env["HMA_EWS_CONNECT"] = "ex01.corp.contoso.com:8443"
+			r.noName("mail.contoso.com:443")
+			r.serve("ex01.corp.contoso.com:8443", r.tlsConfig("mail.contoso.com"), r.e.Exchange())
+		}, ""},
 		{"vault signs", func(r *rig) { r.env["HMA_KEY_MODE"] = "vault" }, ""},
 		{"get certificate is not needed", func(r *rig) {
 			r.e.KeyVault().Permit(r.e.Config().VaultAppID, emulator.GetSecrets)

@@ -16,7 +16,7 @@ import (
 // explainConnection says why p got no answer. variable names the setting that
 // p's URL came from.
 func (x *examination) explainConnection(ctx context.Context, p *probe, variable string) Result {
-	if p.proxy != "" && !p.handshake {
+	if p.proxy != "" && (!p.handshake || p.proxyStatus != 0) {
 		if r, is := x.explainProxy(ctx, p); is {
 			return r
 		}

@@ -31,6 +31,7 @@ type probe struct {
 	over bool
 
 	proxy       string // host:port of the corporate proxy on the way, "" without
+	proxyName   string // its host, while TLS to the proxy itself (https://proxy) is to come
 	proxyStatus int    // its refusal of CONNECT; 0: none
 	remote      string // address that was connected to
 	connected   bool
@@ -88,6 +89,9 @@ func (x *examination) tune(t *http.Transport, p *probe) {
 			u, err := ask(r)
 			if u != nil {
 				p.note(func() { p.proxy = u.Host })
+				if u.Scheme == "https" {
+					p.note(func() { p.proxyName = u.Hostname() })
+				}
 			}
 			return u, err
 		}
@@ -99,13 +103,15 @@ func (x *examination) tune(t *http.Transport, p *probe) {
 		p.note(func() { p.proxyStatus = answer.StatusCode })
 		return errors.New("CONNECT refused")
 	}
+	if p.pinned && x.config.Connect != "" {
+		t.TLSClientConfig.ServerName = p.url.Hostname()
+	}
 	p.tuneTLS(t.TLSClientConfig, x.links.Roots())
 }
 
 // tuneTLS has the chain verified by judge, by the same rules and roots as
 // crypto/tls would, because a chain that fails there is not shown to anybody.
 func (p *probe) tuneTLS(c *tls.Config, roots *x509.CertPool) {
-	c.ServerName = p.url.Hostname()
 	c.InsecureSkipVerify = true // VerifyConnection does it
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		p.note(func() { p.asked = true })
@@ -117,6 +123,9 @@ func (p *probe) tuneTLS(c *tls.Config, roots *x509.CertPool) {
 // judge verifies the chain, and finds out whether it needs HMA_CA_FILE.
 func (p *probe) judge(state tls.ConnectionState, roots *x509.CertPool) error {
 	chain, name := state.PeerCertificates, p.url.Hostname()
+	if p.proxyName != "" { // the first of two handshakes, with the proxy
+		name = p.proxyName
+	}
 	trustErr := verify(chain, name, roots)
 	system, err := x509.SystemCertPool()
 	byCAFile := trustErr == nil && (err != nil || verify(chain, name, system) != nil)
@@ -124,7 +133,16 @@ func (p *probe) judge(state tls.ConnectionState, roots *x509.CertPool) error {
 	if trustErr != nil {
 		return errUntrusted
 	}
+	p.note(func() { p.proxyName = "" })
 	return nil
+}
+
+// server names who showed the chain.
+func (p *probe) server() string {
+	if p.proxyName != "" {
+		return "the corporate proxy " + p.proxy
+	}
+	return p.url.Host
 }
 
 func verify(chain []*x509.Certificate, name string, roots *x509.CertPool) error {

@@ -246,6 +246,29 @@ func (r *rig) connectProxy(answer func(*http.Request) int) {
 	}))
 }
 
+// overTLS puts TLS in front of what serves an address.
+func (r *rig) overTLS(address string) {
+	host, _, _ := net.SplitHostPort(address)
+	inner, c := r.ways[address], r.tlsConfig(host)
+	outer := r.listen(address)
+	l := tls.NewListener(outer, c)
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := inner(r.t.Context())
+			if err != nil {
+				client.Close()
+				return
+			}
+			go join(client, bufio.NewReader(client), upstream)
+		}
+	}()
+	r.ended = append(r.ended, func() { l.Close() })
+}
+
 func join(client net.Conn, buffered *bufio.Reader, upstream net.Conn) {
 	go func() { io.Copy(upstream, buffered); upstream.Close(); client.Close() }()
 	io.Copy(client, upstream)

@@ -12,7 +12,7 @@ import (
 // explainTrust is about a chain that this machine does not trust.
 func (x *examination) explainTrust(ctx context.Context, p *probe, variable string) Result {
 	leaf, top := p.chain[0], p.chain[len(p.chain)-1]
-	detail := fmt.Sprintf("the certificate of %s, for %s, was issued by %s", p.url.Host, commonName(leaf, false), commonName(leaf, true))
+	detail := fmt.Sprintf("the certificate of %s, for %s, was issued by %s", p.server(), commonName(leaf, false), commonName(leaf, true))
 	if len(p.chain) > 1 {
 		detail += "; the chain ends at " + commonName(top, true)
 	}
@@ -33,6 +33,8 @@ func (x *examination) unknownIssuer(p *probe, detail, top string) Result {
 	leaf := p.chain[0]
 	selfSigned := len(p.chain) == 1 && leaf.Subject.String() == leaf.Issuer.String()
 	switch {
+	case p.proxyName != "":
+		cause = "a private authority (" + top + ") issued the proxy's own certificate, which this machine does not trust"
 	case p.proxy != "" && microsoft(p):
 		cause = "the corporate proxy " + p.proxy + " inspects TLS with its own authority (" + top + "), which this machine does not trust"
 	case microsoft(p):
@@ -73,6 +75,9 @@ func (x *examination) wrongName(p *probe, leaf *x509.Certificate, detail, variab
 	names := strings.Join(leaf.DNSNames, ", ")
 	if names == "" {
 		names = "none"
+	}
+	if p.proxyName != "" {
+		variable = "HTTPS_PROXY"
 	}
 	if p.pinned && x.config.Connect != "" {
 		variable += " or HMA_EWS_CONNECT"

@@ -114,6 +114,11 @@ func TestWrongTLS(t *testing.T) {
 			r.serve("contoso.vault.azure.net:443", c, r.e.KeyVault())
 			r.env["NO_PROXY"] = "contoso.vault.azure.net"
 		}, "vault", "inspects TLS", "HMA_CA_FILE"},
+		{"proxy's own certificate", emulator.Config{}, func(r *rig) {
+			c, _ := r.otherAuthority("proxy.contoso.com")
+			r.serve("proxy.contoso.com:3128", c, http.NotFoundHandler())
+			r.env["HTTPS_PROXY"] = "https://svc:" + proxyPassword + "@proxy.contoso.com:3128"
+		}, "vault", "issued the proxy's own certificate", "HMA_CA_FILE"},
 		{"certificate for another host", emulator.Config{}, func(r *rig) {
 			r.serve("mail.contoso.com:443", r.tlsConfig("exchange01.corp.contoso.com"), r.e.Exchange())
 		}, "exchange", "for another host", "Get-WebServicesVirtualDirectory"},
