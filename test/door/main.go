@@ -1,0 +1,98 @@
+// Command door attacks the clients' listener of a real hmaproxy with the tools
+// that an attacker would take, and a real browser, and says what came through.
+//
+//	go run ./test/door [all | NAME...]
+//
+// The names are slow-headers, slow-body, slow-read (slowhttptest), paths (ffuf
+// with dirb's lists), http2 (h2spec), browser (Chromium) and socket (another
+// local user by runuser). It builds hmaproxy, runs it before emulated services,
+// and looks at what those were asked. Tools that are missing are installed from
+// Debian's packages when it runs as root; one that cannot be had is said so, and
+// is no success: the exit status is then 3, after a failed check 1.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"time"
+)
+
+// A check is one kind of attack. Its error says what came through.
+type check struct {
+	name string
+	run  func(context.Context) error
+}
+
+func checks() []check {
+	return []check{
+		{"slow-headers", slowHeaders}, {"slow-body", slowBody}, {"slow-read", slowRead},
+		{"paths", paths}, {"http2", http2}, {"browser", browser}, {"socket", socket},
+	}
+}
+
+// errMissing says that a tool is not to be had.
+var errMissing = errors.New("NOT CHECKED")
+
+// limit is how long one check may take.
+const limit = 100 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	status := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
+}
+
+func run(ctx context.Context, names []string) (status int) {
+	all := len(names) == 0 || slices.Equal(names, []string{"all"})
+	known := 0
+	for _, c := range checks() {
+		if !all && !slices.Contains(names, c.name) {
+			continue
+		}
+		known++
+		started := time.Now()
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		err := c.run(ctx)
+		cancel()
+		switch {
+		case errors.Is(err, errMissing):
+			fmt.Printf("?? %s: %v\n", c.name, err)
+			status = max(status, 3)
+		case err != nil:
+			fmt.Printf("NO %s: %v\n", c.name, err)
+			return 1
+		default:
+			fmt.Printf("ok %s (%.0f s)\n", c.name, time.Since(started).Seconds())
+		}
+	}
+	if !all && known != len(names) {
+		fmt.Fprintln(os.Stderr, "door: there is no check of such a name; see go doc ./test/door")
+		return 2
+	}
+	return status
+}
+
+// need makes sure that a program is there, from a Debian package if it must be.
+func need(ctx context.Context, program, pkg string) (path string, err error) {
+	if path, err := exec.LookPath(program); err == nil {
+		return path, nil
+	}
+	if os.Geteuid() == 0 {
+		cmd := exec.CommandContext(ctx, "sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends "+pkg)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%w: apt-get cannot install %s: %v: %.300s", errMissing, pkg, err, out)
+		}
+	}
+	path, err = exec.LookPath(program)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s is not on this machine (Debian's package %s)", errMissing, program, pkg)
+	}
+	return path, nil
+}

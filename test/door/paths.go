@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// lists are dirb's, of which ffuf's own package has none.
+var lists = [...]string{"/usr/share/dirb/wordlists/common.txt", "/usr/share/dirb/wordlists/vulns/iis.txt"}
+
+// paths looks for a path that reaches Exchange, by GET and by POST, at the root
+// and beside the endpoint.
+func paths(ctx context.Context) error {
+	tool, err := need(ctx, "ffuf", "ffuf")
+	if err != nil {
+		return err
+	}
+	if _, err := need(ctx, "dirb", "dirb"); err != nil {
+		return err
+	}
+	s, err := newStand(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	words, n, err := s.words()
+	if err != nil {
+		return err
+	}
+	base := "http://" + s.clients[0]
+	found := filepath.Join(s.dir, "found.json")
+	for _, url := range []string{base + "/FUZZ", base + "/EWS/FUZZ", base + "/EWS/Exchange.asmx/FUZZ", base + "/EWS/Exchange.asmx?FUZZ"} {
+		for _, method := range []string{"GET", "POST"} {
+			args := []string{"-s", "-mc", "all", "-fc", "404,405,400", "-t", "20", "-w", words, "-u", url, "-X", method, "-o", found, "-of", "json"}
+			if method == "POST" {
+				args = append(args, "-H", "Content-Type: text/xml", "-d", envelope)
+			}
+			out, err := exec.CommandContext(ctx, tool, args...).CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("ffuf: %w: %.300s", err, out)
+			}
+			if hits := strings.Fields(string(bytes.TrimSpace(out))); len(hits) > 0 {
+				fmt.Printf("   %s %s answers something for %.200q\n", method, strings.TrimPrefix(url, base), hits)
+			}
+		}
+	}
+	fmt.Printf("   %d words, 8 times: Exchange was asked %d times\n", n, len(s.came()))
+	if came := s.came(); len(came) > 0 {
+		return fmt.Errorf("these reached Exchange: %.300q", came)
+	}
+	return nil
+}
+
+// words joins the lists. Two words lead to Exchange on purpose and are left
+// out: those that find the endpoint's own description.
+func (s *stand) words() (path string, n int, err error) {
+	var all []string
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			return "", 0, fmt.Errorf("%w: %v", errMissing, err)
+		}
+		for word := range strings.FieldsSeq(string(text)) {
+			if lower := strings.ToLower(word); lower != "wsdl" && lower != "services.wsdl" {
+				all = append(all, word)
+			}
+		}
+	}
+	if len(all) < 4000 {
+		return "", 0, errors.New("the lists are too short to be dirb's")
+	}
+	path = filepath.Join(s.dir, "words")
+	return path, len(all), os.WriteFile(path, []byte(strings.Join(all, "\n")), 0o600)
+}

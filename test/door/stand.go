@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// A stand is a real hmaproxy before emulated services.
+type stand struct {
+	*emulator.Emulator
+	dir     string
+	cmd     *exec.Cmd
+	clients []string // what it says that it listens on
+	scheme  string
+	client  *http.Client
+}
+
+// build compiles hmaproxy.
+func build(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "hmaproxy")
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, "hmaproxy/cmd/hmaproxy")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	return path, nil
+}
+
+// newStand starts all of it; extra are further settings.
+func newStand(ctx context.Context, extra ...string) (*stand, error) {
+	dir, err := os.MkdirTemp("", "door")
+	if err != nil {
+		return nil, err
+	}
+	s := &stand{dir: dir, scheme: "http"}
+	if slices.ContainsFunc(extra, func(e string) bool { return strings.HasPrefix(e, "HMA_TLS_") }) {
+		s.scheme = "https"
+	}
+	if err := s.start(ctx, extra); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stand) start(ctx context.Context, extra []string) error {
+	binary, err := build(ctx, s.dir)
+	if err != nil {
+		return err
+	}
+	if s.Emulator, err = emulator.New(emulator.Config{}); err != nil {
+		return err
+	}
+	if err := s.Start(); err != nil {
+		return err
+	}
+	ca := filepath.Join(s.dir, "ca.pem")
+	if err := os.WriteFile(ca, s.CAPEM(), 0o600); err != nil {
+		return err
+	}
+	s.cmd = exec.CommandContext(ctx, binary)
+	s.cmd.Env = append([]string{"HMA_CA_FILE=" + ca, "HMA_LISTEN=127.0.0.1:0", "HMA_ADMIN_LISTEN=off", "HMA_LOG_FORMAT=json"}, extra...)
+	for name, value := range s.Env() {
+		s.cmd.Env = append(s.cmd.Env, name+"="+value)
+	}
+	log, err := s.cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	return s.listen(log)
+}
+
+// listen reads the log until the listeners are open, and throws the rest away.
+func (s *stand) listen(log io.Reader) error {
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		var line struct{ Msg, Listen string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
+			s.clients = strings.Split(line.Listen, ",")
+			s.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+				DialContext: s.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // its certificate is its own
+			}}
+			go io.Copy(io.Discard, log)
+			return s.warm()
+		}
+	}
+	return errors.New("hmaproxy did not start")
+}
+
+func (s *stand) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	network := "tcp"
+	if strings.HasPrefix(s.clients[0], "/") {
+		network = "unix"
+	}
+	return new(net.Dialer).DialContext(ctx, network, s.clients[0])
+}
+
+// warm makes sure that a request comes through, and then forgets it.
+func (s *stand) warm() error {
+	var err error
+	for range 100 {
+		if _, err = s.post(); err == nil {
+			s.Exchange().ClearHops()
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("a normal client's request: %w", err)
+}
+
+func (s *stand) close() {
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		time.AfterFunc(5*time.Second, func() { _ = s.cmd.Process.Kill() })
+		_ = s.cmd.Wait()
+	}
+	if s.Emulator != nil {
+		s.Close()
+	}
+	os.RemoveAll(s.dir)
+}
+
+const envelope = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"` +
+	` xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
+	` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:ExchangeImpersonation><t:ConnectingSID>` +
+	`<t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header>` +
+	`<s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
+	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
+
+// post is a normal client's request. It returns how long it took.
+func (s *stand) post() (time.Duration, error) {
+	started := time.Now()
+	resp, err := s.client.Post(s.scheme+"://localhost/EWS/Exchange.asmx", "text/xml", strings.NewReader(envelope))
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return 0, errors.New(resp.Status)
+	}
+	return time.Since(started), nil
+}
+
+// came lists what Exchange was asked, but for what the caller knows of.
+func (s *stand) came() []string {
+	var all []string
+	for _, hop := range s.Exchange().Hops() {
+		all = append(all, hop.Method+" "+hop.Path+" "+hop.Operation)
+	}
+	slices.Sort(all)
+	return all
+}
