@@ -10,7 +10,7 @@ import (
 
 // answer relays what Exchange answered, as it is but for what would mislead or
 // harm a client.
-func (x *exchange) answer(resp *http.Response, body payload, token string) {
+func (x *exchange) answer(resp *http.Response, body payload) {
 	x.record.Upstream = resp.StatusCode
 	x.record.RequestID = noted(resp.Header, "Request-Id")
 	x.record.FrontEnd = noted(resp.Header, "X-Feserver")
@@ -24,7 +24,7 @@ func (x *exchange) answer(resp *http.Response, body payload, token string) {
 		x.fail(f)
 		return
 	}
-	x.answerHeader(resp.Header, token)
+	x.answerHeader(resp.Header)
 	streaming := resp.ContentLength < 0 && (x.message == nil || x.message.Operation == "GetStreamingEvents")
 	if x.body.ended() && x.readers.idle() {
 		body.drop() // the request has gone: its memory is free for others
@@ -92,7 +92,7 @@ func (x *exchange) completed(err error) bool {
 	if errors.Is(err, io.EOF) {
 		return true
 	}
-	x.record.Err = err
+	x.record.Err = told(err)
 	if x.r.Context().Err() != nil {
 		x.record.Reason, x.record.Detail = "client-left", "the client left in mid-answer"
 	} else {

@@ -41,14 +41,14 @@ func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
 		resp, err = x.attempt(ctx, u, header.Clone(), body, token) // an idle connection had died
 	}
 	if err == nil && tokenRefused(resp) {
-		resp, token, err = x.again(ctx, u, header, body, token, resp)
+		resp, err = x.again(ctx, u, header, body, token, resp)
 	}
 	if err != nil {
 		x.broken(err, body)
 		return
 	}
 	defer resp.Body.Close()
-	x.answer(resp, body, token)
+	x.answer(resp, body)
 }
 
 // settle ends what goes on with Exchange: nothing of the request's body may be
@@ -109,10 +109,20 @@ func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, 
 }
 
 // send is the one place where a request gets the token, below everything that
-// a client can reach.
+// a client can reach. No header that comes back with the token in it goes any
+// further, neither to the client nor into the record.
 func send(transport http.RoundTripper, req *http.Request, token string) (*http.Response, error) {
 	req.Header["Authorization"] = []string{"Bearer " + token}
-	return transport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range resp.Header {
+		if holds(values, token) {
+			delete(resp.Header, name)
+		}
+	}
+	return resp, nil
 }
 
 // tokenRefused reports whether an answer is about the token and not about the
@@ -134,24 +144,24 @@ func bearerChallenged(h http.Header) bool {
 
 // again replaces the refused token and sends the request once more. It returns
 // the first answer where that cannot be done.
-func (x *exchange) again(ctx context.Context, u *url.URL, header http.Header, body payload, token string, refused *http.Response) (*http.Response, string, error) {
+func (x *exchange) again(ctx context.Context, u *url.URL, header http.Header, body payload, token string, refused *http.Response) (*http.Response, error) {
 	x.diagnose(refused)
 	if x.h.config.Refresher == nil || !body.fresh() {
-		return refused, token, nil
+		return refused, nil
 	}
 	fresh, err := x.replace(ctx, token)
 	if err != nil {
 		x.record.Err = err
-		return refused, token, nil
+		return refused, nil
 	}
 	discard(refused)
 	x.readers.wait.Wait()
 	resp, err := x.attempt(ctx, u, header.Clone(), body, fresh)
 	if errors.Is(err, errBodySpent) {
-		return refused, token, nil
+		return refused, nil
 	}
 	x.record.Replayed = true
-	return resp, fresh, err
+	return resp, err
 }
 
 func (x *exchange) replace(ctx context.Context, token string) (string, error) {
@@ -194,9 +204,9 @@ func (x *exchange) broken(err error, body payload) {
 		x.record.Aborted = true
 		abort(x.r) // an empty answer would look like one of Exchange's
 	case unreachable(err):
-		x.fail(&failure{code: codeBusy, reason: "upstream-unreachable", detail: "no connection to Exchange", err: err})
+		x.fail(&failure{code: codeBusy, reason: "upstream-unreachable", detail: "no connection to Exchange", err: told(err)})
 	default:
-		x.fail(&failure{code: codeTransient, reason: "upstream-broken", detail: "the connection to Exchange ended before it answered", err: err})
+		x.fail(&failure{code: codeTransient, reason: "upstream-broken", detail: "the connection to Exchange ended before it answered", err: told(err)})
 	}
 }
 

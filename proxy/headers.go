@@ -142,11 +142,11 @@ var dropped = map[string]bool{
 }
 
 // answerHeader copies Exchange's headers to the client.
-func (x *exchange) answerHeader(in http.Header, token string) {
+func (x *exchange) answerHeader(in http.Header) {
 	out := x.w.Header()
 	for name, values := range in {
 		switch {
-		case dropped[name], strings.HasPrefix(name, "Access-Control-"), holds(values, token):
+		case dropped[name], strings.HasPrefix(name, "Access-Control-"):
 		case name == "Set-Cookie":
 			x.setCookies(out, values)
 		default:

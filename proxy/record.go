@@ -1,7 +1,11 @@
 package proxy
 
 import (
+	"crypto/tls"
+	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -50,4 +54,17 @@ func noted(h http.Header, name string) string {
 		}
 	}
 	return v
+}
+
+// told is an error of the transport as it may stand in a record. Errors about
+// malformed HTTP quote what was read, and that may be the request, sent back by
+// an echo: token and mail.
+func told(err error) error {
+	text, _, quotes := strings.Cut(err.Error(), `"`)
+	var network net.Error
+	var untrusted *tls.CertificateVerificationError
+	if !quotes || errors.As(err, &network) || errors.As(err, &untrusted) {
+		return err
+	}
+	return errors.New(strings.TrimRight(text, ": "))
 }
