@@ -128,7 +128,7 @@ find_vault() {
 }
 
 create_vault() {
-    [[ $group && $location ]] || die "there is no vault $vault: -g and -l are needed to create it"
+    [[ $group && $location ]] || die "there is no vault $vault, or you may not see it: to create it, say -g and -l"
     say "vault $vault: to be created, permission model $model"
     local rbac=true
     [[ $model == rbac ]] || rbac=false

@@ -295,7 +295,7 @@ func TestMistakes(t *testing.T) {
 		"one app for both":   {with("-K", "App", "-A", "App"), 2, "differ"},
 		"unknown option":     {with("-z"), 2, "usage"},
 		"argument":           {with("now"), 2, "unexpected"},
-		"no vault, no place": {basic, 1, "-g and -l"},
+		"no vault, no place": {basic, 1, "say -g and -l"},
 		"no such file":       {with("-i", "nothing.pfx"), 2, "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -318,6 +318,26 @@ func TestShellcheck(t *testing.T) {
 	}
 	if out, err := exec.Command(shellcheck, "setup.sh", "testdata/az").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// Every setting that these documents and scripts name is one that exists.
+func TestSettingsExist(t *testing.T) {
+	known := string(config.Markdown())
+	for _, file := range []string{"README.md", "setup.sh", "vault.bicep", "Get-HmaState.ps1", "Export-AllowList.ps1", "../../docs/setup.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`HMA_[A-Z_]+`).FindAllString(string(text), -1)
+		for _, name := range names {
+			if !strings.Contains(known, "`"+name+"`") {
+				t.Errorf("%s names %s, which is no setting", file, name)
+			}
+		}
+		if len(names) == 0 {
+			t.Errorf("%s names no setting", file)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"hmaproxy/internal/emulator"
 )
@@ -77,6 +78,36 @@ func TestWrongExchange(t *testing.T) {
 		}, "acceptance", "not EWS", "."},
 		{"mailbox unknown", emulator.Config{}, func(r *rig) { r.opts.Mailbox = "nobody@contoso.com" }, "mailbox", "no mailbox nobody@contoso.com", "Get-Recipient"},
 		{"impersonation denied", emulator.Config{}, func(r *rig) { deny(r, "alice@contoso.com") }, "mailbox", "does not let the application act", "ApplicationImpersonation"},
+	})
+}
+
+// Every code of Microsoft's table has a cause and a remedy of its own.
+func TestEveryDiagnostic(t *testing.T) {
+	seen := map[string]int{}
+	for _, code := range []int{2000000, 2000001, 2000002, 2000003, 2000004, 2000005, 2000006, 2000007, 2000008, 2000009, 2000010, 4000000} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, emulator.Config{})
+				refusal(code, "category", "a reason")(r)
+				f := r.examine().first()
+				if f.Check != "acceptance" || f.Cause == "" || len(f.Repair) == 0 || !strings.Contains(f.Detail, strconv.Itoa(code)) {
+					t.Errorf("first is %+v", f)
+				}
+				if other := seen[f.Cause]; other != 0 {
+					t.Errorf("the cause is that of %d", other)
+				}
+				seen[f.Cause] = code
+			})
+		})
+	}
+}
+
+func TestExchangeOnlineIsRecognised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newRig(t, emulator.Config{ExchangeURL: "https://outlook.office365.com"}).examine()
+		if o.code != 0 || strings.Count(o.text, "2026-10-01") != 2 || strings.Count(o.text, "2027-04-01") != 2 {
+			t.Errorf("exit code %d\n%s", o.code, o.text)
+		}
 	})
 }
 
