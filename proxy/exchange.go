@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hmaproxy/proxy/internal/soap"
@@ -31,7 +32,8 @@ type exchange struct {
 	scanner  *soap.Scanner
 	message  *soap.Message // nil: not read
 	verdict  policy.Verdict
-	raw      bool // the body goes as it came, unread
+	audit    atomic.Pointer[policy.Refusal] // the first that was only reported; bodies are judged while they pass
+	raw      bool                           // the body goes as it came, unread
 	buf      []byte
 	reserved int64   // of the budget for held bodies
 	readers  readers // of the payload
@@ -74,6 +76,10 @@ func (x *exchange) finish() {
 	_ = x.rc.SetWriteDeadline(time.Now().Add(writePause)) // for what net/http still has to flush
 	x.release()
 	x.record.BytesIn = x.body.n
+	if r := x.audit.Load(); r != nil {
+		x.record.Audit = string(r.Reason)
+		x.record.Detail = cmp.Or(x.record.Detail, r.Detail)
+	}
 	x.record.Duration = time.Since(x.record.Start)
 	x.h.config.Done(&x.record)
 }
@@ -161,9 +167,7 @@ func (x *exchange) audited(r *policy.Refusal) bool {
 	if !x.policy.Audit() || r.Always() {
 		return false
 	}
-	if x.record.Audit == "" {
-		x.record.Audit, x.record.Detail = string(r.Reason), r.Detail
-	}
+	x.audit.CompareAndSwap(nil, r)
 	return true
 }
 
@@ -314,7 +318,7 @@ func (x *exchange) head() (head []byte, from int) {
 	}
 	from = int(x.message.BodyOffset)
 	named := x.verdict.Identity.Kind != soap.NoIdentity
-	added := x.verdict.Injected && (x.record.Audit != "" || !x.policy.Limited())
+	added := x.verdict.Injected && (x.audit.Load() != nil || !x.policy.Limited())
 	switch {
 	case x.policy.Limited() && named && !added:
 		return x.scanner.AppendHead(make([]byte, 0, from+512), x.verdict.Identity), from
