@@ -37,6 +37,10 @@ const (
 	overrideCookie      = "X-Backendoverridecookie"
 )
 
+// repeating are headers by which http.Transport takes a POST for one that may be
+// sent again after it has been sent. Exchange does not know them.
+var repeating = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
+
 // carriedHeaders returns the set of headers to copy, in net/http's spelling.
 func carriedHeaders(further []string) map[string]bool {
 	names := make(map[string]bool, len(carried)+len(further))
@@ -45,6 +49,9 @@ func carriedHeaders(further []string) map[string]bool {
 	}
 	for _, name := range further {
 		names[textproto.CanonicalMIMEHeaderKey(name)] = true
+	}
+	for _, name := range repeating {
+		delete(names, name)
 	}
 	return names
 }
