@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"hmaproxy/internal/config"
+)
+
+// deployFiles returns the text of every file that a user copies out of deploy.
+func deployFiles(t *testing.T) map[string]string {
+	t.Helper()
+	root := filepath.Join("..", "..", "deploy")
+	all := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (entry.Name() == "check" || entry.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if entry.IsDir() || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if name, relErr := filepath.Rel(root, path); relErr == nil {
+			all[filepath.ToSlash(name)] = string(data)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, must := range []string{
+		"hmaproxy.env.example", "systemd/hmaproxy.service", "compose/compose.yaml", "windows/install.ps1",
+		"kubernetes/pod.yaml", "kubernetes/components/sidecar/sidecar.yaml", "kubernetes/overlays/gateway/hmaproxy.env",
+	} {
+		if all[must] == "" {
+			t.Fatalf("deploy/%s is missing", must)
+		}
+	}
+	return all
+}
+
+// TestVariablesOfDeployExist: every name in deploy that looks like a setting is
+// one, so that no file of it is refused at start.
+func TestVariablesOfDeployExist(t *testing.T) {
+	var usage bytes.Buffer
+	if err := config.Usage(&usage); err != nil {
+		t.Fatal(err)
+	}
+	known := regexp.MustCompile(`(?m)^  (HMA_[A-Z_]+)$`).FindAllStringSubmatch(usage.String(), -1)
+	if len(known) < 30 {
+		t.Fatalf("only %d settings are known", len(known))
+	}
+	names := map[string]bool{}
+	for _, match := range known {
+		names[match[1]] = true
+	}
+	found := 0
+	for file, text := range deployFiles(t) {
+		for _, name := range regexp.MustCompile(`\bHMA_[A-Z][A-Z_]*`).FindAllString(text, -1) {
+			found++
+			family := strings.HasSuffix(name, "_") // as in "the HMA_KEY_VAULT_ lines"
+			if !names[name] && !family {
+				t.Errorf("deploy/%s: %s is no setting", file, name)
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d names found", found)
+	}
+}
+
+// commandLine matches a call of the program, and captures what follows: in code
+// of Markdown, with or without sudo and variables; by its path; and as a list in
+// JSON or YAML.
+var commandLine = regexp.MustCompile(`(?m)(?:(?:^ {4}(?:sudo )?(?:[A-Z_]+=\S+ )*(?:\./)?|run --rm --no-deps |/)hmaproxy|hmaproxy\.exe)['",]* ([a-z-][^#|<>\n\x60]*)`)
+
+// TestCommandLinesOfDeployWork: every command and flag that a file of deploy uses
+// exists.
+func TestCommandLinesOfDeployWork(t *testing.T) {
+	flags := flagsByCommand(t)
+	found := 0
+	for file, text := range deployFiles(t) {
+		for _, match := range commandLine.FindAllStringSubmatch(text, -1) {
+			found++
+			words := strings.FieldsFunc(match[1], func(r rune) bool { return strings.ContainsRune(" ,[]\"'`)", r) })
+			checkCommandLine(t, file, words, flags)
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d command lines found", found)
+	}
+}
+
+func checkCommandLine(t *testing.T, file string, words []string, flags map[string][]string) {
+	t.Helper()
+	command := "serve"
+	if len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+		command, words = words[0], words[1:]
+	}
+	known, ok := flags[command]
+	if !ok {
+		t.Errorf("deploy/%s: %q is no command", file, command)
+	}
+	for _, word := range words {
+		if name, isFlag := strings.CutPrefix(word, "-"); isFlag && !slices.Contains(known, name) {
+			t.Errorf("deploy/%s: hmaproxy %s has no flag -%s", file, command, name)
+		}
+	}
+}
+
+// flagsByCommand is what the program's own help says.
+func flagsByCommand(t *testing.T) map[string][]string {
+	t.Helper()
+	all := map[string][]string{"service": {"env-file"}} // Windows has it alone
+	for _, c := range commands() {
+		var help bytes.Buffer
+		if err := run(context.Background(), []string{"help", c.name}, world{stdout: &help}); err != nil {
+			t.Fatal(err)
+		}
+		all[c.name] = nil
+		for _, match := range regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help.String(), -1) {
+			all[c.name] = append(all[c.name], match[1])
+		}
+	}
+	return all
+}

@@ -1,0 +1,90 @@
+<#
+.SYNOPSIS
+Installs hmaproxy as a Windows service, or updates it.
+
+.DESCRIPTION
+Run it from the folder that the release's zip was extracted to, in a console that
+was opened as administrator. It copies the program to Program Files, keeps
+settings, secret and log in ProgramData\hmaproxy where only administrators and
+the service can read them, and registers the service. Settings and secret that
+are there already stay as they are. Works with Windows PowerShell 5.1.
+
+.PARAMETER EnvFile
+Settings to begin with, lines NAME=value. Without it the example is copied, to be
+filled in.
+
+.PARAMETER Start
+Start the service in the end.
+
+.EXAMPLE
+.\install.ps1 -EnvFile C:\Temp\hmaproxy.env -Start
+#>
+#Requires -Version 5.1
+#Requires -RunAsAdministrator
+[CmdletBinding()]
+param(
+    [string] $EnvFile,
+    [switch] $Start
+)
+
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+
+$programFolder = Join-Path $env:ProgramFiles 'hmaproxy'
+$program = Join-Path $programFolder 'hmaproxy.exe'
+$dataFolder = Join-Path $env:ProgramData 'hmaproxy'
+$logFolder = Join-Path $dataFolder 'log'
+$settings = Join-Path $dataFolder 'hmaproxy.env'
+$secret = Join-Path $dataFolder 'client-secret'
+
+# Invoke runs a program and ends the script when that fails.
+function Invoke([string] $Path, [string[]] $Arguments) {
+    & $Path @Arguments | Out-Host
+    if ($LASTEXITCODE -ne 0) {
+        throw "$Path $($Arguments -join ' ') ended with $LASTEXITCODE."
+    }
+}
+
+# Protect leaves a folder to administrators, the system, and the service.
+function Protect([string] $Folder, [string] $Rights) {
+    Invoke 'icacls.exe' @($Folder, '/inheritance:r', '/grant:r', '*S-1-5-32-544:(OI)(CI)F', '*S-1-5-18:(OI)(CI)F')
+    Invoke 'icacls.exe' @($Folder, '/grant:r', "NT SERVICE\hmaproxy:(OI)(CI)$Rights")
+}
+
+# A service that runs holds its program open.
+$service = Get-Service -Name hmaproxy -ErrorAction SilentlyContinue
+$wasRunning = $service -and $service.Status -ne 'Stopped'
+if ($wasRunning) {
+    Invoke $program @('service', 'stop')
+}
+
+New-Item -ItemType Directory -Force -Path $programFolder, $dataFolder, $logFolder | Out-Null
+Copy-Item -Force -Path (Join-Path $PSScriptRoot 'hmaproxy.exe') -Destination $program
+if (-not $service) {
+    Invoke $program @('service', 'install', '-env-file', $settings)
+}
+
+# The account exists only now; the folder is closed before a secret is in it.
+Protect $dataFolder 'RX'
+Protect $logFolder 'M'
+
+if (-not (Test-Path $settings)) {
+    if ($EnvFile) {
+        Copy-Item -Path $EnvFile -Destination $settings
+    } else {
+        Copy-Item -Path (Join-Path $PSScriptRoot 'hmaproxy.env.example') -Destination $settings
+    }
+}
+if (-not (Test-Path $secret) -and (Select-String -Quiet -SimpleMatch -Pattern 'HMA_KEY_VAULT_CLIENT_SECRET_FILE=' -Path $settings)) {
+    $typed = Read-Host -AsSecureString -Prompt 'Client secret of the Key Vault application (its value)'
+    $plain = (New-Object System.Net.NetworkCredential '', $typed).Password
+    [System.IO.File]::WriteAllText($secret, $plain)
+}
+
+if ($Start -or $wasRunning) {
+    Invoke $program @('service', 'start')
+    Invoke $program @('wait', '-env-file', $settings, '-timeout', '60s')
+}
+Write-Output "Settings: $settings"
+Write-Output "Log:      $logFolder, and the Event Log under hmaproxy"
+Write-Output "Next:     & '$program' doctor -env-file '$settings'"
