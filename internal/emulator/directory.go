@@ -6,12 +6,17 @@ import (
 )
 
 // convertID returns every identifier in the format that is asked for,
-// unchanged: none of the emulator's means anything in another.
+// unchanged: none of the emulator's means anything in another. The mailbox in
+// the answer is the identifier's, whatever the request says; DavMail learns
+// its user's address so.
 func (c *call) convertID() response {
 	format := c.op.attribute("", "DestinationFormat")
 	var results []result
 	for _, id := range c.op.children("SourceIds") {
 		box := c.x.byAddress(id.attribute("", "Mailbox"))
+		if parts := parseID(id.attribute("", "Id")); len(parts) == 3 {
+			box = c.x.byGUID(parts[1])
+		}
 		if box == nil {
 			results = append(results, failed("ErrorInvalidIdMalformed", "Id is malformed."))
 			continue
@@ -46,20 +51,6 @@ func (c *call) resolveNames() response {
 func (m *mailbox) xml() string {
 	name, _, _ := strings.Cut(m.Primary, "@")
 	return fmt.Sprintf(`<t:Mailbox><t:Name>%s</t:Name><t:EmailAddress>%s</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType><t:MailboxType>Mailbox</t:MailboxType></t:Mailbox>`, esc(name), esc(m.Primary))
-}
-
-// getUserAvailability says that everybody is free: free/busy is open to the
-// whole organisation by default.
-func (c *call) getUserAvailability() response {
-	var b strings.Builder
-	for _, d := range c.op.children("MailboxDataArray") {
-		if c.x.byAddress(d.value("Email", "Address")) == nil {
-			b.WriteString(`<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Error"><m:MessageText>Unable to resolve e-mail address to an Active Directory object.</m:MessageText><m:ResponseCode>ErrorMailRecipientNotFound</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey></m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>None</t:FreeBusyViewType></m:FreeBusyView></m:FreeBusyResponse>`)
-			continue
-		}
-		b.WriteString(`<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode></m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>FreeBusy</t:FreeBusyViewType></m:FreeBusyView></m:FreeBusyResponse>`)
-	}
-	return reply("GetUserAvailabilityResponse", "<m:FreeBusyResponseArray>"+b.String()+"</m:FreeBusyResponseArray>")
 }
 
 // getUserOofSettings answers in the one shape that is not a batch.

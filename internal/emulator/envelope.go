@@ -16,7 +16,7 @@ const (
 	maxNodes    = 100_000
 	maxDepth    = 200
 	keptText    = 8 << 20 // of one request's text; the rest is counted only
-	trimTextRun = 1 << 20 // of one run of text
+	trimTextRun = 1 << 20 // of one run of text, unless KeepContent says more
 )
 
 // An envelope reads a SOAP document as it arrives. It is written on

@@ -31,7 +31,9 @@ type Exchange struct {
 	strictAffinity bool
 	turn           int // of the back end, with strict affinity
 	attachmentSize int64
+	keptContent    int
 	changes        int
+	documents      map[string]string
 	news           chan struct{} // closed by the next event, or nil
 }
 
@@ -41,6 +43,7 @@ func newExchange(e *Emulator) *Exchange {
 		executed:       map[string]int{},
 		grants:         map[[2]string]bool{},
 		revoked:        map[string]bool{},
+		documents:      map[string]string{},
 		attachmentSize: 1 << 10,
 	}
 	x.name, x.public, x.standIn = "exchange", e.config.ExchangeURL, "https://mail.contoso.com"
@@ -84,6 +87,21 @@ func (x *Exchange) SetAttachmentSize(n int64) {
 	x.attachmentSize = n
 }
 
+// KeepContent makes Exchange keep attachments and other base64 of up to n
+// bytes in one piece; 8 MiB is the most, and 1 MiB what it keeps without. It
+// counts the rest.
+func (x *Exchange) KeepContent(n int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.keptContent = min(n, keptText)
+}
+
+func (x *Exchange) longestText() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return max(x.keptContent, trimTextRun)
+}
+
 func (x *Exchange) domain() string {
 	if list := x.emulator.config.Mailboxes; len(list) > 0 {
 		_, domain, _ := strings.Cut(list[0], "@")
@@ -122,22 +140,6 @@ func (x *Exchange) serve(w http.ResponseWriter, r *http.Request, rec *record) {
 	}
 }
 
-// document serves stand-ins for the service description: well-formed, with
-// the right names, and nowhere near complete.
-func (x *Exchange) document(w http.ResponseWriter, name string) {
-	text, ok := map[string]string{
-		"services.wsdl": `<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="` + nsMessages + `"><wsdl:types><xs:schema><xs:import namespace="` + nsMessages + `" schemaLocation="messages.xsd"/></xs:schema></wsdl:types></wsdl:definitions>`,
-		"messages.xsd":  `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="` + nsMessages + `" elementFormDefault="qualified"><xs:import namespace="` + nsTypes + `" schemaLocation="types.xsd"/></xs:schema>`,
-		"types.xsd":     `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="` + nsTypes + `" elementFormDefault="qualified"/>`,
-	}[name]
-	if !ok {
-		w.WriteHeader(http.StatusNotFound)
-		return
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	fmt.Fprint(w, xmlDeclaration+text)
-}
-
 // soap reads an envelope, runs its operation and writes the answer. The
 // operation runs when its element has ended: what follows in the document
 // is read later, and cannot undo it.
@@ -152,6 +154,7 @@ func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *record) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxContent)
 	env := newEnvelope(r.Body)
+	env.raw.longest = x.longestText()
 	head, err := env.readHead()
 	rec.note(func(h *Hop) { h.MailboxSeen, h.Mailbox = head.seen, head.identity.value })
 	if err != nil {

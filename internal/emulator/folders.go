@@ -86,13 +86,16 @@ func (c *call) getFolder() response {
 }
 
 func (f *folder) xml() string {
-	count := 0
+	count, news := 0, 0
 	for _, i := range f.owner.items {
 		if i.folder == f {
 			count++
+			if i.text("IsRead") == "false" {
+				news++
+			}
 		}
 	}
-	unread := "<t:UnreadCount>0</t:UnreadCount>"
+	unread := fmt.Sprintf("<t:UnreadCount>%d</t:UnreadCount>", news)
 	if f.element() != "Folder" {
 		unread = ""
 	}
@@ -100,8 +103,12 @@ func (f *folder) xml() string {
 		f.element(), f.id, f.parent().id, f.class, esc(f.display), count, len(f.below(false)), unread)
 }
 
-// parent: the folders form a tree of three levels, and the root is its own.
+// parent: the distinguished folders form a tree of three levels, and the root
+// is its own parent.
 func (f *folder) parent() *folder {
+	if f.above != nil {
+		return f.above
+	}
 	if f.name == "root" || f.name == "msgfolderroot" {
 		return f.owner.folder("root")
 	}
@@ -112,20 +119,24 @@ func (f *folder) parent() *folder {
 func (f *folder) below(deep bool) []*folder {
 	var list []*folder
 	for _, kid := range f.owner.folders {
-		if kid != f && (kid.parent() == f || deep && kid.parent().parent() == f) {
-			list = append(list, kid)
+		if kid == f || kid.parent() != f {
+			continue
+		}
+		list = append(list, kid)
+		if deep {
+			list = append(list, kid.below(true)...)
 		}
 	}
 	return list
 }
 
 func (f *folder) element() string {
-	switch f.name {
-	case "calendar":
+	switch f.class {
+	case "IPF.Appointment":
 		return "CalendarFolder"
-	case "contacts":
+	case "IPF.Contact":
 		return "ContactsFolder"
-	case "tasks":
+	case "IPF.Task":
 		return "TasksFolder"
 	}
 	return "Folder"

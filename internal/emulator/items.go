@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Deliver puts a message into the inbox of a mailbox, named by any of its
@@ -18,7 +17,8 @@ func (x *Exchange) Deliver(address, subject string) bool {
 	if m == nil {
 		return false
 	}
-	x.put(m.folder("inbox"), &item{subject: subject, class: "Message", created: now}, "NewMailEvent")
+	i := &item{class: "Message", created: now, fields: []*node{leaf("Subject", subject)}}
+	x.put(m.folder("inbox"), i, "NewMailEvent")
 	return true
 }
 
@@ -33,10 +33,17 @@ func (x *Exchange) Subjects(address, folder string) []string {
 	}
 	var list []string
 	for _, i := range m.itemsOf(m.folder(folder)) {
-		list = append(list, i.subject)
+		list = append(list, i.subject())
 	}
 	slices.Sort(list)
 	return list
+}
+
+func (i *item) subject() string {
+	if f := i.field("Subject"); f != nil {
+		return f.text
+	}
+	return ""
 }
 
 func (m *mailbox) folder(name string) *folder {
@@ -86,13 +93,10 @@ func (x *Exchange) changed(i *item, kind, event string) {
 	x.publish(i, event)
 }
 
-func (i *item) idXML() string {
-	return fmt.Sprintf(`<t:ItemId Id="%s" ChangeKey="CQAAAA%02d"/>`, i.id, i.version)
-}
+func (i *item) changeKey() string { return fmt.Sprintf("CQAAAA%02d", i.version) }
 
-func (i *item) xml() string {
-	return fmt.Sprintf(`<t:%s>%s<t:ParentFolderId Id="%s"/><t:Subject>%s</t:Subject><t:Body BodyType="Text">%s</t:Body><t:Size>%d</t:Size><t:DateTimeCreated>%s</t:DateTimeCreated><t:HasAttachments>false</t:HasAttachments></t:%[1]s>`,
-		i.class, i.idXML(), i.folder.id, esc(i.subject), esc(i.body), i.size, i.created.UTC().Format(time.RFC3339))
+func (i *item) idXML() string {
+	return fmt.Sprintf(`<t:ItemId Id="%s" ChangeKey="%s"/>`, i.id, i.changeKey())
 }
 
 // item finds what an ItemId names, if the user may open it.
@@ -129,8 +133,9 @@ func (c *call) eachItem(operation string, do func(*item) result) response {
 }
 
 func (c *call) getItem() response {
+	s := c.shape()
 	return c.eachItem("GetItem", func(i *item) result {
-		return result{inner: "<m:Items>" + i.xml() + "</m:Items>"}
+		return result{inner: "<m:Items>" + i.shaped(s) + "</m:Items>"}
 	})
 }
 
@@ -148,11 +153,7 @@ func (c *call) deleteItem() response {
 
 // moveItem gives the item a new identifier, as a move does in Exchange.
 func (c *call) moveItem() response {
-	var to *folder
-	bad := &result{code: "ErrorInvalidRequest", text: "The request is invalid."}
-	if ids := c.op.children("ToFolderId"); len(ids) > 0 {
-		to, bad = c.resolve(ids[0])
-	}
+	to, bad := c.target()
 	return c.eachItem("MoveItem", func(i *item) result {
 		if bad != nil {
 			return *bad
@@ -163,11 +164,30 @@ func (c *call) moveItem() response {
 	})
 }
 
+func (c *call) copyItem() response {
+	to, bad := c.target()
+	return c.eachItem("CopyItem", func(i *item) result {
+		if bad != nil {
+			return *bad
+		}
+		copied := *i
+		c.x.put(to, &copied, "CopiedEvent")
+		return result{inner: itemList(&copied)}
+	})
+}
+
+// target finds the folder that ToFolderId names.
+func (c *call) target() (*folder, *result) {
+	if ids := c.op.children("ToFolderId"); len(ids) > 0 {
+		return c.resolve(ids[0])
+	}
+	return nil, &result{code: "ErrorInvalidRequest", text: "The request is invalid."}
+}
+
 func itemList(i *item) string {
 	return fmt.Sprintf("<m:Items><t:%s>%s</t:%[1]s></m:Items>", i.class, i.idXML())
 }
 
-// updateItem knows how to set a subject and a body.
 func (c *call) updateItem() response {
 	var results []result
 	for _, ch := range c.op.children("ItemChanges") {
@@ -176,94 +196,37 @@ func (c *call) updateItem() response {
 			results = append(results, *bad)
 			continue
 		}
+		kind := "ReadFlagChange"
 		for _, update := range ch.children("Updates") {
-			i.update(update)
+			if i.update(update) != "IsRead" {
+				kind = "Update"
+			}
 		}
 		i.version++
-		c.x.changed(i, "Update", "ModifiedEvent")
+		c.x.changed(i, kind, "ModifiedEvent")
 		results = append(results, result{inner: itemList(i) + `<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>`})
 	}
 	return replies("UpdateItem", results)
 }
 
-func (i *item) update(update *node) {
+// update carries out one of Updates and returns the field's name.
+func (i *item) update(update *node) string {
+	name := ""
 	for _, kid := range update.kids {
-		if kid.find("Subject") != nil {
-			i.subject = kid.value("Subject")
-		}
-		if kid.find("Body") != nil {
-			i.body = kid.value("Body")
-		}
-	}
-}
-
-func (c *call) createItem() response {
-	disposition := c.op.attribute("", "MessageDisposition")
-	var results []result
-	for _, n := range c.op.children("Items") {
-		results = append(results, c.create(n, disposition))
-	}
-	return replies("CreateItem", results)
-}
-
-func (c *call) create(n *node, disposition string) result {
-	i := &item{
-		class: n.name.Local, subject: n.value("Subject"), body: n.value("Body"),
-		size: n.weight(), created: c.x.now(),
-	}
-	send := strings.HasPrefix(disposition, "Send") && i.class == "Message"
-	if from := n.value("From", "Mailbox", "EmailAddress"); send && from != "" {
-		if m := c.x.byAddress(from); m == nil || !c.mayOpen(m) {
-			return failed("ErrorSendAsDenied", "The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.")
-		}
-	}
-	to, bad := c.destination(i.class, send)
-	if bad != nil {
-		return *bad
-	}
-	if send {
-		c.deliver(n, i)
-	}
-	if disposition == "SendOnly" {
-		return result{inner: "<m:Items/>"}
-	}
-	c.x.put(to, i, "CreatedEvent")
-	return result{inner: itemList(i)}
-}
-
-// destination is where a new item goes: SavedItemFolderId, or the default.
-func (c *call) destination(class string, send bool) (*folder, *result) {
-	if ids := c.op.children("SavedItemFolderId"); len(ids) > 0 {
-		return c.resolve(ids[0])
-	}
-	name := map[string]string{"CalendarItem": "calendar", "Contact": "contacts", "Task": "tasks"}[class]
-	switch {
-	case name != "":
-	case send:
-		name = "sentitems"
-	default:
-		name = "drafts"
-	}
-	return c.open(c.user, name)
-}
-
-// deliver puts copies into the inboxes of recipients in this organisation.
-func (c *call) deliver(n *node, i *item) {
-	for _, kind := range []string{"ToRecipients", "CcRecipients", "BccRecipients"} {
-		for _, r := range n.children(kind) {
-			if m := c.x.byAddress(r.value("EmailAddress")); m != nil {
-				copied := *i
-				c.x.put(m.folder("inbox"), &copied, "NewMailEvent")
+		switch kid.name.Local {
+		case "FieldURI", "IndexedFieldURI":
+			if name = fieldName(kid); strings.HasPrefix(update.name.Local, "Delete") {
+				i.unset(name)
+			}
+		case "ExtendedFieldURI":
+			if strings.HasPrefix(update.name.Local, "Delete") {
+				i.unsetExtended(extendedKey(kid))
+			}
+		default: // Message and the like, which holds the new value
+			for _, value := range kid.kids {
+				i.set(value)
 			}
 		}
 	}
-}
-
-// weight is the size of all text below a node, on the wire.
-func (n *node) weight() int64 {
-	size := n.size
-	for _, kid := range n.kids {
-		size += kid.weight()
-	}
-	return size
+	return name
 }

@@ -21,28 +21,34 @@ type mailbox struct {
 	Mailbox
 	folders []*folder
 	items   map[string]*item // by identifier
+	log     []change         // of the folders
 }
 
-// A folder is a distinguished one; there are no others.
+// A folder is a distinguished one, or one that a client made; the name of the
+// latter is a number.
 type folder struct {
 	id, name, display, class string
 	owner                    *mailbox
+	above                    *folder // nil for a distinguished one
 	log                      []change
 }
 
 type item struct {
-	id, subject, body, class string
-	folder                   *folder
-	version                  int
-	size                     int64
-	created                  time.Time
+	id, class   string // class: the element, such as Message
+	fields      []*node
+	attachments []*attachment
+	folder      *folder
+	version     int
+	size        int64
+	created     time.Time
+	draft       bool
 }
 
-// A change is an entry of a folder's history, for SyncFolderItems.
+// A change is an entry of a folder's or a hierarchy's history.
 type change struct {
-	seq    int
-	kind   string // Create, Update, Delete
-	itemID string
+	seq  int
+	kind string // Create, Update, ReadFlagChange, Delete
+	id   string
 }
 
 // AddMailbox adds a mailbox and returns it with what was made up.
@@ -67,6 +73,7 @@ func (x *Exchange) AddMailbox(m Mailbox) Mailbox {
 		{"calendar", "Calendar", "IPF.Appointment"}, {"contacts", "Contacts", "IPF.Contact"}, {"tasks", "Tasks", "IPF.Task"},
 	} {
 		box.folders = append(box.folders, &folder{id: opaqueID("F", m.GUID, f[0]), name: f[0], display: f[1], class: f[2], owner: box})
+		box.log = append(box.log, change{kind: "Create", id: f[0]})
 	}
 	x.mailboxes = append(x.mailboxes, box)
 	return m

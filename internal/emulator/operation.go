@@ -26,8 +26,12 @@ type response func(http.ResponseWriter)
 func operations() map[string]func(*call) response {
 	return map[string]func(*call) response{
 		"ConvertId":                  (*call).convertID,
+		"CopyItem":                   (*call).copyItem,
 		"CreateAttachment":           (*call).createAttachment,
+		"CreateFolder":               (*call).createFolder,
 		"CreateItem":                 (*call).createItem,
+		"DeleteAttachment":           (*call).deleteAttachment,
+		"DeleteFolder":               (*call).deleteFolder,
 		"DeleteItem":                 (*call).deleteItem,
 		"FindFolder":                 (*call).findFolder,
 		"FindItem":                   (*call).findItem,
@@ -39,11 +43,15 @@ func operations() map[string]func(*call) response {
 		"GetStreamingEvents":         (*call).getStreamingEvents,
 		"GetUserAvailabilityRequest": (*call).getUserAvailability,
 		"GetUserOofSettingsRequest":  (*call).getUserOofSettings,
+		"MoveFolder":                 (*call).moveFolder,
 		"MoveItem":                   (*call).moveItem,
 		"ResolveNames":               (*call).resolveNames,
+		"SendItem":                   (*call).sendItem,
 		"Subscribe":                  (*call).subscribe,
+		"SyncFolderHierarchy":        (*call).syncFolderHierarchy,
 		"SyncFolderItems":            (*call).syncFolderItems,
 		"Unsubscribe":                (*call).unsubscribe,
+		"UpdateFolder":               (*call).updateFolder,
 		"UpdateItem":                 (*call).updateItem,
 	}
 }

@@ -249,7 +249,7 @@ func TestVolumePassesThroughWithoutBeingHeld(t *testing.T) {
 		t.Errorf("allocated %d MiB for a body of %d", grown>>20, size>>20)
 	}
 	item := x.call(`<m:GetItem><m:ItemIds><t:ItemId Id="` + parent + `"/></m:ItemIds></m:GetItem>`)
-	if got := between(t, item, "<t:Size>", "<"); got != fmt.Sprint(size+len("a < b")+len("text")+len("big")) {
+	if got := between(t, between(t, item, "</t:Attachments>", "</t:Message>"), "<t:Size>", "<"); got != fmt.Sprint(size+len("a < b")+len("text")+len("big")) {
 		t.Errorf("size %s", got)
 	}
 

@@ -22,11 +22,12 @@ type rawReader struct {
 	inTag    bool
 	inEntity bool
 	run      int
+	longest  int   // of a run that is not trimmed
 	trimmed  int64 // bytes withheld so far
 }
 
 func newRawReader(r io.Reader) *rawReader {
-	return &rawReader{in: bufio.NewReaderSize(r, 16<<10), keeping: true}
+	return &rawReader{in: bufio.NewReaderSize(r, 16<<10), keeping: true, longest: trimTextRun}
 }
 
 // ReadByte is all that the decoder calls.
@@ -84,7 +85,7 @@ func (r *rawReader) trim(b byte) bool {
 		return false
 	}
 	r.run++
-	return r.run > trimTextRun && isBase64(b)
+	return r.run > r.longest && isBase64(b)
 }
 
 func isBase64(b byte) bool {

@@ -1,0 +1,180 @@
+package emulator
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An attachment belongs to an item. Its content is as it came: base64, or the
+// element of an attached item.
+type attachment struct {
+	id      string
+	element string  // "FileAttachment", "ItemAttachment"
+	details []*node // Name, ContentType and the like
+	content *node
+	size    int64
+}
+
+// attach adds what an Attachments element holds.
+func (c *call) attach(i *item, n *node) *attachment {
+	c.x.changes++
+	a := &attachment{
+		id: opaqueID("A", i.folder.owner.GUID, strconv.Itoa(c.x.changes)), element: n.name.Local, size: n.weight(),
+	}
+	for _, kid := range n.kids {
+		switch kid.name.Local {
+		case "Name", "ContentType", "ContentId", "ContentLocation", "IsInline", "IsContactPhoto":
+			a.details = append(a.details, kid)
+		case "Size", "LastModifiedTime", "AttachmentId":
+		default:
+			a.content = kid
+		}
+	}
+	i.attachments = append(slices.Clone(i.attachments), a)
+	i.size += a.size
+	return a
+}
+
+// reference is the attachment as an item's field lists it.
+func (a *attachment) reference() *node {
+	n := branch(a.element, branch("AttachmentId").with("Id", a.id))
+	for _, name := range []string{"Name", "ContentType", "ContentId", "ContentLocation"} {
+		n.kids = append(n.kids, a.detail(name)...)
+	}
+	n.kids = append(n.kids, leaf("Size", strconv.FormatInt(a.size, 10)))
+	if inline := a.detail("IsInline"); inline != nil {
+		return branch(a.element, append(n.kids, inline...)...)
+	}
+	return branch(a.element, append(n.kids, leaf("IsInline", "false"))...)
+}
+
+func (a *attachment) detail(name string) []*node {
+	for _, d := range a.details {
+		if d.name.Local == name {
+			return []*node{d}
+		}
+	}
+	return nil
+}
+
+func (i *item) attachmentList() *node {
+	list := branch("Attachments")
+	for _, a := range i.attachments {
+		list.kids = append(list.kids, a.reference())
+	}
+	return list
+}
+
+func (c *call) createAttachment() response {
+	i, bad := c.item(c.op.find("ParentItemId"))
+	if bad != nil {
+		return replies("CreateAttachment", []result{*bad})
+	}
+	var results []result
+	for _, n := range c.op.children("Attachments") {
+		a := c.attach(i, n)
+		i.version++
+		results = append(results, result{inner: fmt.Sprintf(`<m:Attachments><t:%s><t:AttachmentId Id="%s" RootItemId="%s" RootItemChangeKey="%s"/></t:%[1]s></m:Attachments>`,
+			a.element, a.id, i.id, i.changeKey())})
+	}
+	c.x.changed(i, "Update", "ModifiedEvent")
+	return replies("CreateAttachment", results)
+}
+
+// attachment finds what an AttachmentId names among those that were attached.
+func (m *mailbox) attachment(id string) (*item, *attachment) {
+	for _, i := range m.items {
+		for _, a := range i.attachments {
+			if a.id == id {
+				return i, a
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (c *call) deleteAttachment() response {
+	var results []result
+	for _, id := range c.op.children("AttachmentIds") {
+		results = append(results, c.detach(id.attribute("", "Id")))
+	}
+	return replies("DeleteAttachment", results)
+}
+
+func (c *call) detach(id string) result {
+	parts := parseID(id)
+	if len(parts) != 3 || parts[0] != "A" {
+		return failed("ErrorInvalidIdMalformed", "Id is malformed.")
+	}
+	owner := c.x.byGUID(parts[1])
+	if owner == nil || !c.mayOpen(owner) {
+		return denied()
+	}
+	i, a := owner.attachment(id)
+	if a == nil {
+		return failed("ErrorItemNotFound", "The specified object was not found in the store.")
+	}
+	i.attachments = slices.DeleteFunc(slices.Clone(i.attachments), func(other *attachment) bool { return other == a })
+	i.version++
+	c.x.changed(i, "Update", "ModifiedEvent")
+	return result{inner: fmt.Sprintf(`<m:RootItemId RootItemId="%s" RootItemChangeKey="%s"/>`, i.id, i.changeKey())}
+}
+
+// getAttachment answers any attachment of a mailbox that the user may open:
+// what was attached, or else filler of the configured size, as it writes.
+func (c *call) getAttachment() response {
+	ids := c.op.children("AttachmentIds")
+	if len(ids) != 1 {
+		return replies("GetAttachment", []result{failed("ErrorInvalidRequest", "The request is invalid.")})
+	}
+	id := ids[0].attribute("", "Id")
+	parts := parseID(id)
+	if len(parts) != 3 || parts[0] != "A" {
+		return replies("GetAttachment", []result{failed("ErrorInvalidIdMalformed", "Id is malformed.")})
+	}
+	owner := c.x.byGUID(parts[1])
+	if owner == nil || !c.mayOpen(owner) {
+		return replies("GetAttachment", []result{denied()})
+	}
+	if _, a := owner.attachment(id); a != nil {
+		return replies("GetAttachment", []result{{inner: "<m:Attachments>" + a.xml() + "</m:Attachments>"}})
+	}
+	return fillerAttachment(id, c.x.attachmentSize/4*4)
+}
+
+func (a *attachment) xml() string {
+	var b strings.Builder
+	n := a.reference()
+	if a.content != nil {
+		n.kids = append(n.kids, a.content)
+	}
+	n.write(&b)
+	return b.String()
+}
+
+func fillerAttachment(id string, size int64) response {
+	document := bodyOf(fmt.Sprintf(`<m:GetAttachmentResponse xmlns:m="%s" xmlns:t="%s"><m:ResponseMessages><m:GetAttachmentResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode><m:Attachments><t:FileAttachment><t:AttachmentId Id="%s"/><t:Name>attachment.bin</t:Name><t:Content>%%s</t:Content></t:FileAttachment></m:Attachments></m:GetAttachmentResponseMessage></m:ResponseMessages></m:GetAttachmentResponse>`,
+		nsMessages, nsTypes, id))
+	before, after, _ := strings.Cut(document, "%s")
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+		fmt.Fprint(w, xmlDeclaration, before)
+		if writeFiller(w, size) == nil {
+			fmt.Fprint(w, after)
+		}
+	}
+}
+
+// AttachmentID returns the identifier of an attachment in a mailbox, for
+// GetAttachment, or "".
+func (x *Exchange) AttachmentID(address string) string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if m := x.byAddress(address); m != nil {
+		return opaqueID("A", m.GUID, "1")
+	}
+	return ""
+}
