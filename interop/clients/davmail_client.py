@@ -1,0 +1,147 @@
+"""Drives DavMail: IMAP, SMTP and CalDAV in front, EWS behind. The task is the
+first argument; a failure is a traceback."""
+import email
+import email.message
+import email.policy
+import imaplib
+import os
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+imaplib._MAXLINE = 20_000_000
+USER = os.environ["MAILBOX"]
+WORK = os.environ["WORK_DIR"]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class DavMail:
+    def __enter__(self):
+        self.imap_port, self.smtp_port = free_port(), free_port()
+        settings = {
+            "davmail.server": "true", "davmail.mode": "EWS", "davmail.url": os.environ["EWS_URL"],
+            "davmail.imapPort": self.imap_port, "davmail.smtpPort": self.smtp_port, "davmail.popPort": "",
+            "davmail.caldavPort": "", "davmail.ldapPort": "", "davmail.allowRemote": "false",
+            "davmail.disableUpdateCheck": "true", "davmail.logFilePath": os.path.join(WORK, "davmail.log"),
+            "log4j.rootLogger": "WARN", "log4j.logger.davmail": "DEBUG", "davmail.clientSoTimeout": "60",
+        }
+        path = os.path.join(WORK, "davmail.properties")
+        with open(path, "w") as f:
+            f.writelines(f"{k}={v}\n" for k, v in settings.items())
+        self.log = open(os.path.join(WORK, "davmail.out"), "w")
+        self.process = subprocess.Popen(["davmail", path], stdout=self.log, stderr=self.log, start_new_session=True)
+        deadline = time.monotonic() + 40
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.imap_port), 1).close()
+                return self
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def __exit__(self, kind, *_):
+        os.killpg(self.process.pid, 15)
+        self.process.wait(20)
+        if kind:
+            sys.stdout.write(open(self.log.name).read()[-20000:])
+
+    def imap(self, user=USER):
+        m = imaplib.IMAP4("127.0.0.1", self.imap_port)
+        m.login(user, os.environ["PASSWORD"])
+        return m
+
+
+def ok(answer):
+    assert answer[0] == "OK", answer
+    return answer[1]
+
+
+def message(subject, size=0):
+    m = email.message.EmailMessage()
+    m["From"], m["To"], m["Subject"] = USER, USER, subject
+    m.set_content("text of " + subject)
+    if size:
+        m.add_attachment(os.urandom(size), "application", "octet-stream", filename="random.bin")
+    return m
+
+
+def imap():
+    with DavMail() as d:
+        m = d.imap()
+        names = str(ok(m.list()))
+        for want in ("INBOX", "Sent", "Drafts"):
+            assert want in names, names
+        ok(m.create("Projects"))
+        assert "Projects" in str(ok(m.list()))
+        ok(m.append("INBOX", "", None, message("appended Grüße").as_bytes()))
+        assert ok(m.select("INBOX")) == [b"1"]
+        uid = ok(m.uid("SEARCH", None, "ALL"))[0]
+        assert uid, "nothing found"
+        flags = ok(m.uid("FETCH", uid, "(FLAGS RFC822.SIZE)"))
+        raw = ok(m.uid("FETCH", uid, "(BODY.PEEK[])"))[0][1]
+        got = email.message_from_bytes(raw, policy=email.policy.default)
+        assert got["Subject"] == "appended Grüße", got["Subject"]
+        ok(m.uid("STORE", uid, "+FLAGS", "(\\Seen)"))
+        assert b"\\Seen" in ok(m.uid("FETCH", uid, "(FLAGS)"))[0], flags
+        ok(m.uid("COPY", uid, "Projects"))
+        ok(m.uid("STORE", uid, "+FLAGS", "(\\Deleted)"))
+        ok(m.expunge())
+        assert ok(m.select("INBOX")) == [b"0"]
+        assert ok(m.select("Projects")) == [b"1"]
+        m.logout()
+
+
+def large_message():
+    with DavMail() as d:
+        m = d.imap()
+        sent = message("large", 4 << 20)
+        ok(m.append("INBOX", "", None, sent.as_bytes()))
+        ok(m.select("INBOX"))
+        raw = ok(m.fetch("1", "(BODY.PEEK[])"))[0][1]
+        got = email.message_from_bytes(raw, policy=email.policy.default)
+        a, b = next(sent.iter_attachments()).get_content(), next(got.iter_attachments()).get_content()
+        assert a == b, "the attachment changed"
+        m.logout()
+
+
+def smtp():
+    with DavMail() as d:
+        with smtplib.SMTP("127.0.0.1", d.smtp_port, timeout=40) as s:
+            s.login(USER, os.environ["PASSWORD"])
+            s.send_message(message("sent by SMTP"))
+        m = d.imap()
+        assert ok(m.select("INBOX")) == [b"1"]
+        m.logout()
+
+
+def mailbox_not_listed():
+    with DavMail() as d:
+        began = time.monotonic()
+        try:
+            d.imap("ceo@contoso.com")
+        except imaplib.IMAP4.error as e:
+            assert time.monotonic() - began < 20, "it took too long"
+            print(e)
+            return
+        raise AssertionError("no error")
+
+
+def throttled():
+    with DavMail() as d:
+        m = d.imap()
+        urllib.request.urlopen(os.environ["CONTROL_URL"] + "/busy?times=1&milliseconds=1000").close()
+        assert "INBOX" in str(ok(m.list()))  # it waits for ten seconds more than it is told
+        m.logout()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1].lower().replace(" ", "_")]()

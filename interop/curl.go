@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hmaproxy/internal/emulator"
+)
+
+// curl drives curl, whose options are the dialects of HTTP that scripts and
+// old libraries speak. $URL, $HOST and $DIR in its arguments are the world's;
+// want is the status and a part of the answer.
+func curl() []scenario {
+	task := func(name, want string, args ...string) scenario {
+		return scenario{
+			name: "curl: " + name, settings: []string{listed},
+			client: func(ctx context.Context, w *world) (string, error) { return runCurl(ctx, w, want, args) },
+		}
+	}
+	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
+	post := func(name string, args ...string) scenario {
+		return task(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
+	}
+	handshake := func(s *scenario) { s.own = []string{"ntlm", ""} }
+	const user = username + ":" + password
+	return []scenario{
+		post("plain"),
+		post("Basic", "-u", user, "--basic"),
+		with(post("NTLM", "-u", user, "--ntlm"), handshake),
+		with(post("Negotiate", "-u", ":", "--negotiate"), handshake),
+		post("anyauth", "-u", user, "--anyauth"),
+		with(task("Digest is told off, not left waiting", "500 ErrorSchemaValidation", "-u", user, "--digest", "--data-binary", "@$DIR/get-folder.xml", "$URL"),
+			func(s *scenario) { s.own = []string{"envelope-refused"} }),
+		post("chunked", "-H", "Transfer-Encoding: chunked"),
+		post("HTTP/1.0", "--http1.0"),
+		post("HTTP/2 offered", "--http2"),
+		post("Expect", "-H", "Expect: 100-continue"),
+		with(post("compressed", "--compressed"), func(s *scenario) { s.gzip = true }),
+		post("SOAPAction", "-H", "SOAPAction: http://schemas.microsoft.com/exchange/services/2006/messages/GetFolder"),
+		task("3 MB at once", "200 <m:ResponseCode>NoError<", "--data-binary", "@$DIR/create-item.xml", "$URL"),
+		with(task("3 MB with NTLM", "200 <m:ResponseCode>NoError<", "-u", user, "--ntlm", "--data-binary", "@$DIR/create-item.xml", "$URL"), handshake),
+		task("3 MB chunked", "200 <m:ResponseCode>NoError<", "-H", "Transfer-Encoding: chunked", "--data-binary", "@$DIR/create-item.xml", "$URL"),
+		task("two requests on a connection", "200 <t:DisplayName>Inbox<", "--data-binary", "@$DIR/get-folder.xml", "$URL", "$URL"),
+		task("GET of the endpoint", "200 hmaproxy", "$URL"),
+		task("HEAD of the endpoint", "200 ", "-I", "$URL"),
+		task("WSDL", "200 <wsdl:definitions", "http://$HOST/ews/services.wsdl"),
+		with(post("nobody named"), func(s *scenario) {
+			s.client = curlPost("500 ErrorInvalidExchangeImpersonationHeaderData", "@$DIR/nobody.xml")
+			s.own = []string{"no-mailbox"}
+		}),
+		with(post("nobody named, default mailbox"), func(s *scenario) {
+			s.client = curlPost("200 <t:DisplayName>Inbox<", "@$DIR/nobody.xml")
+			s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice)
+		}),
+		with(post("mailbox not listed"), func(s *scenario) {
+			s.settings = []string{"HMA_ALLOWED_MAILBOXES=" + bob}
+			s.client = curlPost("500 ErrorImpersonateUserDenied", "@$DIR/get-folder.xml")
+			s.own = []string{"mailbox-not-allowed"}
+		}),
+		with(post("operation not allowed"), func(s *scenario) {
+			s.client = curlPost("500 ErrorAccessDenied", "@$DIR/add-delegate.xml")
+			s.own = []string{"operation-not-allowed"}
+		}),
+		with(post("Exchange gone"), func(s *scenario) {
+			s.client = func(ctx context.Context, w *world) (string, error) {
+				w.exchange.Close()
+				return runCurl(ctx, w, "500 ErrorServerBusy", []string{"--data-binary", "@$DIR/get-folder.xml", "$URL"})
+			}
+			s.own = []string{"upstream-unreachable"}
+		}),
+		with(post("Exchange refuses the token, twice"), func(s *scenario) {
+			s.client = func(ctx context.Context, w *world) (string, error) {
+				w.services.Exchange().Inject(2, emulator.Fault{Status: 401, Header: map[string][]string{"Www-Authenticate": {"NTLM", "Negotiate"}}})
+				return runCurl(ctx, w, "500 ErrorServerBusy", []string{"-u", user, "--anyauth", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
+			}
+			s.own, s.replays = []string{"upstream-401"}, true
+		}),
+		with(post("a redirection"), func(s *scenario) {
+			s.client = func(ctx context.Context, w *world) (string, error) {
+				w.services.Exchange().Inject(1, emulator.Fault{Status: 302, Header: map[string][]string{"Location": {"https://elsewhere.example/owa"}}})
+				return runCurl(ctx, w, "500 ErrorInternalServerTransientError", []string{"-L", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
+			}
+			s.own, s.broken = []string{"upstream-redirect"}, true
+		}),
+	}
+}
+
+func curlPost(want, body string) func(context.Context, *world) (string, error) {
+	return func(ctx context.Context, w *world) (string, error) {
+		return runCurl(ctx, w, want, []string{"--data-binary", body, "$URL"})
+	}
+}
+
+// runCurl compares the last answer's status and text.
+func runCurl(ctx context.Context, w *world, want string, args []string) (string, error) {
+	if err := writeEnvelopes(w.dir); err != nil {
+		return "", err
+	}
+	full := []string{"curl", "-sS", "--max-time", "30", "-H", "Content-Type: text/xml; charset=utf-8", "-w", "\n%{http_code}\n"}
+	replace := strings.NewReplacer("$URL", w.url(), "$HOST", w.relay.addr(), "$DIR", w.dir)
+	for _, a := range args {
+		full = append(full, replace.Replace(a))
+	}
+	out, err := execute(ctx, w, full)
+	if err != nil {
+		return out, err
+	}
+	status, text, _ := strings.Cut(want, " ")
+	if got := lastLine(out); got != status || !strings.Contains(out, text) {
+		return out, fmt.Errorf("answered %s: %s", got, out)
+	}
+	return out, nil
+}
+
+// writeEnvelopes writes what curl sends.
+func writeEnvelopes(dir string) error {
+	const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>` +
+		`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
+	const createItem = `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>large</t:Subject>` +
+		`<t:Body BodyType="Text">%s</t:Body></t:Message></m:Items></m:CreateItem>`
+	const addDelegate = `<m:AddDelegate><m:Mailbox><t:EmailAddress>alice@contoso.com</t:EmailAddress></m:Mailbox></m:AddDelegate>`
+	var errs []error
+	for name, text := range map[string]string{
+		"get-folder.xml":   envelope(alice, getFolder),
+		"nobody.xml":       envelope("", getFolder),
+		"add-delegate.xml": envelope(alice, addDelegate),
+		"create-item.xml":  envelope(alice, fmt.Sprintf(createItem, strings.Repeat("0123456789 Grüße &amp; more\r\n", 100_000))),
+	} {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return errors.Join(errs...)
+}
+
+func envelope(mailbox, operation string) string {
+	if mailbox != "" {
+		mailbox = `<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>` + mailbox + `</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
+	}
+	return `<?xml version="1.0" encoding="utf-8"?>` + "\n" +
+		`<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
+		` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>` +
+		mailbox + `</soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
+}

@@ -1,0 +1,40 @@
+package main
+
+import "hmaproxy/internal/emulator"
+
+// ewsjs drives ews-javascript-api of npm. It sends Basic credentials with
+// every request, whether asked for or not.
+func ewsjs() []scenario {
+	task := func(name string, settings ...string) scenario {
+		return scenario{
+			name:     "ews-javascript-api: " + name,
+			client:   program("node", "ewsjs_client.js", name),
+			settings: append([]string{listed}, settings...),
+		}
+	}
+	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
+	return []scenario{
+		task("folders"),
+		task("items"),
+		task("send"),
+		with(task("large attachment"), func(s *scenario) { s.gzip = true }),
+		task("sync"),
+		task("pull notifications"),
+		task("streaming notifications"),
+		with(task("affinity"), func(s *scenario) { s.before = strictAffinity }),
+		task("free/busy and names"),
+		with(task("nobody named", "HMA_DEFAULT_MAILBOX="+alice), func(s *scenario) { s.name += ", default mailbox" }),
+		with(task("nobody named"), func(s *scenario) {
+			s.name += ", login user"
+			s.settings = []string{"HMA_ALLOWED_MAILBOXES=" + username, "HMA_IMPERSONATE_LOGIN_USER=true"}
+			s.mailboxes = []string{username}
+			s.before = func(e *emulator.Emulator) { e.Exchange().AddMailbox(emulator.Mailbox{Primary: username}) }
+		}),
+		with(task("mailbox not listed"), func(s *scenario) { s.own = []string{"mailbox-not-allowed"} }),
+		with(task("token revoked"), func(s *scenario) { s.replays = true }),
+		task("throttled"),
+		task("16 at once"),
+	}
+}
+
+func strictAffinity(e *emulator.Emulator) { e.Exchange().SetStrictAffinity(true) }

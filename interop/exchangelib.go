@@ -1,0 +1,33 @@
+package main
+
+// exchangelib drives Debian's python3-exchangelib. Auth type and version are
+// pinned, as docs/clients.md says, but for the scenario that shows what the
+// library finds by itself.
+func exchangelib() []scenario {
+	task := func(name string) scenario {
+		return scenario{
+			name:     "exchangelib: " + name,
+			client:   program("/usr/bin/python3", "exchangelib_client.py", name),
+			settings: []string{listed},
+		}
+	}
+	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
+	return []scenario{
+		task("folders"),
+		task("items"),
+		task("send"),
+		with(task("large attachment"), func(s *scenario) { s.gzip = true }),
+		task("sync"),
+		task("pull notifications"),
+		task("streaming notifications"),
+		task("16 threads"),
+		with(task("free/busy and names"), func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
+		with(task("nothing pinned"), func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
+		with(task("delegate, default mailbox"), func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
+		task("Basic credentials"),
+		with(task("mailbox not listed"), func(s *scenario) { s.own = []string{"mailbox-not-allowed"} }),
+		with(task("token revoked"), func(s *scenario) { s.replays = true }),
+		task("Entra down"),
+		task("throttled"),
+	}
+}

@@ -1,0 +1,157 @@
+// Command interop drives the product with client software that nobody here
+// wrote: it starts the emulated services and the real binary, installs the
+// clients from their registries, lets them work, and looks at the wire on both
+// sides of the product while they do. README.md says how to run it.
+//
+// A scenario is one line of the table in scenarios.go: a client, what it is
+// told to do, and the settings of the product. Each gets a world of its own.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	totalTime    = 9 * time.Minute // for all scenarios, installation excluded
+	scenarioTime = 90 * time.Second
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// options are the command line's.
+type options struct {
+	only    *regexp.Regexp
+	verbose bool
+	workers int
+	install bool
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	flags := flag.NewFlagSet("interop", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	only := flags.String("only", "", "run the scenarios whose name matches this regular expression")
+	o := options{}
+	flags.BoolVar(&o.verbose, "v", false, "show what clients and product say in a scenario that fails")
+	flags.IntVar(&o.workers, "parallel", 3, "scenarios at the same time")
+	flags.BoolVar(&o.install, "install", true, "install the clients that are missing")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	var err error
+	o.only, err = regexp.Compile(*only)
+	return o, err
+}
+
+// run returns the exit code: 0 when every scenario passed, 1 when one failed,
+// 2 when there was nothing to run or no way to.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return 2
+	}
+	tools, err := prepare(ctx, o, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "interop:", err)
+		return 2
+	}
+	defer tools.close()
+	var chosen []scenario
+	for _, s := range scenarios() {
+		if o.only.MatchString(s.name) {
+			chosen = append(chosen, s)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, totalTime)
+	defer cancel()
+	passed, failed := all(ctx, chosen, tools, o, stdout, stderr)
+	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)
+	switch {
+	case len(chosen) == 0:
+		return 2
+	case failed > 0:
+		return 1
+	}
+	return 0
+}
+
+// all runs the scenarios, a few at a time, and prints a line for each.
+func all(ctx context.Context, list []scenario, tools *tools, o options, stdout, stderr io.Writer) (passed, failed int) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	queue := make(chan scenario)
+	for range max(o.workers, 1) {
+		wg.Go(func() {
+			for s := range queue {
+				output, err := one(ctx, s, tools)
+				mu.Lock()
+				if err == nil {
+					passed++
+					fmt.Fprintln(stdout, "PASS", s.name)
+				} else {
+					failed++
+					fmt.Fprintln(stdout, "FAIL", s.name, oneLine(err.Error()))
+					if o.verbose {
+						fmt.Fprintln(stderr, output)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, s := range list {
+		queue <- s
+	}
+	close(queue)
+	wg.Wait()
+	return passed, failed
+}
+
+// one runs a scenario in a world of its own. The client's word comes first,
+// then the wire's, then the server's.
+func one(ctx context.Context, s scenario, tools *tools) (output string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, scenarioTime)
+	defer cancel()
+	w, err := newWorld(ctx, s, tools)
+	if err != nil {
+		return "", err
+	}
+	defer w.close()
+	output, err = s.client(ctx, w)
+	if err == nil {
+		err = w.judge()
+	}
+	return output + "\n" + w.product.said() + w.wire(), err
+}
+
+var lineEnds = regexp.MustCompile(`\s+`)
+
+// oneLine is for the reason of a failure: at most 300 characters.
+func oneLine(s string) string {
+	s = lineEnds.ReplaceAllString(s, " ")
+	if len(s) > 300 {
+		s = s[:300] + "…"
+	}
+	return s
+}
+
+// wire is what passed between client and product, for a person.
+func (w *world) wire() string {
+	var b strings.Builder
+	for _, m := range w.relay.messages() {
+		fmt.Fprintf(&b, "> %s %s %.300q\n> %.4000s\n< %d %.300q\n< %.4000s\n", m.method, m.target, m.header, m.body, m.status, m.answer, m.content)
+	}
+	return b.String()
+}

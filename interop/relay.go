@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// A relay stands between client and product and keeps every byte of both
+// directions. It knows nothing of HTTP while it relays.
+type relay struct {
+	ln net.Listener
+	to string
+
+	mu    sync.Mutex
+	conns []*wiretap
+	open  sync.WaitGroup
+}
+
+// A wiretap is one connection's record.
+type wiretap struct {
+	mu     sync.Mutex
+	client bytes.Buffer // what the client sent
+	server bytes.Buffer // what it got
+}
+
+func newRelay(to string) (*relay, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{ln: ln, to: to}
+	go r.accept()
+	return r, nil
+}
+
+func (r *relay) addr() string { return r.ln.Addr().String() }
+
+func (r *relay) close() { r.ln.Close() }
+
+func (r *relay) accept() {
+	for {
+		client, err := r.ln.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", r.to)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		tap := new(wiretap)
+		r.mu.Lock()
+		r.conns = append(r.conns, tap)
+		r.mu.Unlock()
+		r.open.Add(2)
+		go r.pump(server, client, tap, &tap.client)
+		go r.pump(client, server, tap, &tap.server)
+	}
+}
+
+// pump copies one direction, and passes its end on as a half-close so that
+// each side learns what the other did.
+func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
+	defer r.open.Done()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		tap.mu.Lock()
+		record.Write(buf[:n])
+		tap.mu.Unlock()
+		if n > 0 {
+			if _, werr := to.Write(buf[:n]); werr != nil {
+				from.Close()
+				return
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			to.(*net.TCPConn).CloseWrite()
+			return
+		}
+		if err != nil {
+			to.Close()
+			return
+		}
+	}
+}
+
+// A message is a request with its answer, as the client had them.
+type message struct {
+	method, target string
+	header         http.Header
+	body           []byte
+	status         int // 0: no answer
+	answer         http.Header
+	content        []byte
+	cut            bool // the answer was not read to its end
+}
+
+// messages parses the records so far. A request that broke off is not among
+// them.
+func (r *relay) messages() []message {
+	r.mu.Lock()
+	taps := slices.Clone(r.conns)
+	r.mu.Unlock()
+	var list []message
+	for _, tap := range taps {
+		tap.mu.Lock()
+		client, server := bytes.Clone(tap.client.Bytes()), bytes.Clone(tap.server.Bytes())
+		tap.mu.Unlock()
+		list = append(list, parseStreams(client, server)...)
+	}
+	return list
+}
+
+func parseStreams(client, server []byte) []message {
+	requests, answers := bufio.NewReader(bytes.NewReader(client)), bufio.NewReader(bytes.NewReader(server))
+	var list []message
+	for {
+		req, err := http.ReadRequest(requests)
+		if err != nil {
+			return list
+		}
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return list
+		}
+		m := message{method: req.Method, target: req.RequestURI, header: req.Header, body: body}
+		if resp := finalAnswer(answers, req); resp != nil {
+			m.status, m.answer = resp.StatusCode, resp.Header
+			m.content, err = io.ReadAll(resp.Body)
+			m.cut = err != nil
+		}
+		list = append(list, m)
+	}
+}
+
+// finalAnswer skips 100 Continue. It returns nil where there is no answer.
+func finalAnswer(r *bufio.Reader, req *http.Request) *http.Response {
+	for {
+		resp, err := http.ReadResponse(r, req)
+		if err != nil {
+			return nil
+		}
+		if resp.StatusCode >= 200 {
+			return resp
+		}
+	}
+}

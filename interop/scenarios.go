@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"hmaproxy/internal/emulator"
+)
+
+const (
+	alice = "alice@contoso.com"
+	bob   = "bob@contoso.com"
+
+	// What clients hold for credentials. None of it may reach Exchange.
+	username = "legacy@contoso.com"
+	password = "Interop-Passw0rd"
+)
+
+// A scenario is a client with its task and the product's settings.
+type scenario struct {
+	name      string
+	client    func(context.Context, *world) (output string, err error)
+	settings  []string                 // of the product, beside those of the services
+	before    func(*emulator.Emulator) // sets the services up
+	after     func(*world) error       // looks at them
+	own       []string                 // reasons that the product may answer with itself
+	replays   bool                     // 401 of Exchange is expected, and answered in another way
+	broken    bool                     // other failures of Exchange are too
+	gzip      bool                     // Exchange compresses
+	mailboxes []string                 // whom operations may act as: alice, when nil
+}
+
+// listed is the allow-list that most scenarios run with.
+const listed = "HMA_ALLOWED_MAILBOXES=" + alice
+
+func scenarios() []scenario {
+	var list []scenario
+	list = append(list, exchangelib()...)
+	list = append(list, ewsjs()...)
+	list = append(list, described()...)
+	list = append(list, curl()...)
+	list = append(list, davmail()...)
+	return list
+}
+
+// program runs a client's program, which says what is wrong with its last
+// line and a code other than 0.
+func program(args ...string) func(context.Context, *world) (string, error) {
+	return func(ctx context.Context, w *world) (string, error) {
+		args := append([]string(nil), args...)
+		args[1] = filepath.Join(w.tools.programs, args[1])
+		return execute(ctx, w, args)
+	}
+}
+
+func execute(ctx context.Context, w *world, args []string) (string, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env, cmd.Dir = w.environment(), w.dir
+	out, err := cmd.CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	if ctx.Err() != nil {
+		err = fmt.Errorf("not done in time: %s", lastLine(text))
+	} else if err != nil {
+		err = fmt.Errorf("%s: %s", filepath.Base(args[0]), lastLine(text))
+	}
+	return text, err
+}
+
+func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
+
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+// serverBusy is Exchange's throttling, in the layout of captured faults.
+func serverBusy(milliseconds int) emulator.Fault {
+	return emulator.Fault{Status: http.StatusInternalServerError, Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}},
+		Body: `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +
+			`<faultcode xmlns:a="http://schemas.microsoft.com/exchange/services/2006/types">a:ErrorServerBusy</faultcode>` +
+			`<faultstring xml:lang="en-US">The server cannot service this request right now. Try again later.</faultstring><detail>` +
+			`<e:ResponseCode xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">ErrorServerBusy</e:ResponseCode>` +
+			`<e:Message xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">The server cannot service this request right now. Try again later.</e:Message>` +
+			`<t:MessageXml xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><t:Value Name="BackOffMilliseconds">` + strconv.Itoa(milliseconds) +
+			`</t:Value></t:MessageXml></detail></s:Fault></s:Body></s:Envelope>`}
+}

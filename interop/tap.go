@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// tapHeader numbers Exchange's answers, so that each can be found again at
+// the client.
+const tapHeader = "X-Interop-Answer"
+
+// A tap is an http.Handler before Exchange's that keeps requests and answers,
+// and compresses answers for those who accept it, as IIS does.
+type tap struct {
+	exchange http.Handler
+	gzip     bool
+
+	mu   sync.Mutex
+	seen []*visit
+}
+
+// A visit is a request as it reached Exchange, and the answer as it left.
+type visit struct {
+	mu      sync.Mutex
+	method  string
+	path    string
+	header  http.Header
+	body    bytes.Buffer
+	whole   bool // the body was read to its end
+	status  int
+	answer  http.Header
+	content bytes.Buffer
+}
+
+func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{method: r.Method, path: r.URL.RequestURI(), header: r.Header.Clone()}
+	t.mu.Lock()
+	t.seen = append(t.seen, v)
+	w.Header().Set(tapHeader, strconv.Itoa(len(t.seen)))
+	t.mu.Unlock()
+	r.Body = &copiedBody{r.Body, v}
+	out := &copiedAnswer{ResponseWriter: w, visit: v}
+	defer out.finish()
+	if t.gzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		out.zip = gzip.NewWriter(writerFunc(out.plain))
+	}
+	t.exchange.ServeHTTP(out, r)
+}
+
+// visits returns what has been seen so far.
+func (t *tap) visits() []*visit {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]*visit(nil), t.seen...)
+}
+
+type copiedBody struct {
+	io.ReadCloser
+	visit *visit
+}
+
+func (b *copiedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.visit.mu.Lock()
+	defer b.visit.mu.Unlock()
+	b.visit.body.Write(p[:n])
+	b.visit.whole = b.visit.whole || err == io.EOF
+	return n, err
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+type copiedAnswer struct {
+	http.ResponseWriter
+	visit *visit
+	zip   *gzip.Writer // or nil
+}
+
+func (a *copiedAnswer) WriteHeader(status int) {
+	a.visit.mu.Lock()
+	if a.visit.status == 0 {
+		if a.zip != nil {
+			a.Header().Del("Content-Length")
+			a.Header().Set("Content-Encoding", "gzip")
+			a.Header().Set("Vary", "Accept-Encoding")
+		}
+		a.visit.status, a.visit.answer = status, a.Header().Clone()
+	}
+	a.visit.mu.Unlock()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *copiedAnswer) Write(p []byte) (int, error) {
+	if a.visit.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.zip != nil {
+		return a.zip.Write(p)
+	}
+	return a.plain(p)
+}
+
+func (a *copiedAnswer) plain(p []byte) (int, error) {
+	a.visit.mu.Lock()
+	a.visit.content.Write(p)
+	a.visit.mu.Unlock()
+	return a.ResponseWriter.Write(p)
+}
+
+// Flush is for http.ResponseController.
+func (a *copiedAnswer) Flush() {
+	if a.zip != nil {
+		a.zip.Flush()
+	}
+	http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+func (a *copiedAnswer) finish() {
+	if a.zip != nil && a.visit.status != 0 {
+		a.zip.Close()
+	}
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// judge compares what passed on the two sides of the product.
+func (w *world) judge() error {
+	w.settle()
+	front, back := w.relay.messages(), w.tap.visits()
+	if len(front) == 0 {
+		return errors.New("wire: the client did not come this way at all")
+	}
+	errs := []error{judgePairs(front, back, w.scenario)}
+	for i, v := range back {
+		if err := judgeVisit(v, front); err != nil {
+			errs = append(errs, fmt.Errorf("wire: visit %d of Exchange: %w", i+1, err))
+		}
+	}
+	errs = append(errs, w.judgeMailboxes())
+	if w.scenario.after != nil {
+		errs = append(errs, w.scenario.after(w))
+	}
+	return errors.Join(errs...)
+}
+
+// settle waits until the client's last connection has ended, or not for long:
+// a client may have left a pool behind.
+func (w *world) settle() {
+	ended := make(chan struct{})
+	go func() { w.relay.open.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(300 * time.Millisecond):
+	}
+}
+
+// judgePairs finds for every message of the client the one visit whose answer
+// it got, and compares them; what is left over on either side is an error,
+// unless the scenario says that it must be there.
+func judgePairs(front []message, back []*visit, s scenario) error {
+	var errs []error
+	reached := make([]int, len(back))
+	for i, m := range front {
+		n, err := strconv.Atoi(m.answer.Get(tapHeader))
+		if err == nil && 0 < n && n <= len(back) {
+			reached[n-1]++
+			err = judgePair(m, back[n-1])
+		} else {
+			err = judgeOwn(m, s)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("wire: request %d of the client (%s %s): %w", i+1, m.method, m.target, err))
+		}
+	}
+	for i, n := range reached {
+		if n != 1 && !back[i].mayBeUnseen(s) {
+			errs = append(errs, fmt.Errorf("wire: answer %d of Exchange (%d) reached the client %d times", i+1, back[i].status, n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// mayBeUnseen: the product answers some failures of Exchange in its own words.
+func (v *visit) mayBeUnseen(s scenario) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.status == http.StatusUnauthorized && s.replays || s.broken && v.status != http.StatusOK
+}
+
+// judgeOwn judges an answer that is the product's own.
+func judgeOwn(m message, s scenario) error {
+	reason := m.answer.Get("X-Hmaproxy-Error")
+	switch {
+	case m.status == 0:
+		return errors.New("no answer")
+	case m.status == http.StatusOK && (m.method == http.MethodGet || m.method == http.MethodHead):
+		return nil // the plain text of the endpoint
+	case slices.Contains(s.own, reason):
+		return nil
+	}
+	return fmt.Errorf("the product itself answered %d %q", m.status, reason)
+}
+
+// judgePair compares a request and its answer on the two sides.
+func judgePair(m message, v *visit) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var errs []error
+	if m.method != v.method {
+		errs = append(errs, fmt.Errorf("it reached Exchange as %s", v.method))
+	}
+	sent, came := fromBody(m.body), fromBody(v.body.Bytes())
+	if m.method == http.MethodPost && !bytes.Equal(sent, came) && (v.whole || !bytes.HasPrefix(sent, came)) {
+		errs = append(errs, errors.New("the Body changed on the way to Exchange"))
+	}
+	if m.status != v.status {
+		errs = append(errs, fmt.Errorf("status %d became %d", v.status, m.status))
+	}
+	if m.cut && !bytes.HasPrefix(v.content.Bytes(), m.content) || !m.cut && !bytes.Equal(v.content.Bytes(), m.content) {
+		errs = append(errs, errors.New("the answer changed on the way to the client"))
+	}
+	return errors.Join(append(errs, judgeAnswerHeader(m.answer, v.answer))...)
+}
+
+var bodyTag = regexp.MustCompile(`<([A-Za-z0-9_.-]+:)?Body[\s/>]`)
+
+// fromBody returns an envelope from "<Body" on: nothing, where that was not
+// reached.
+func fromBody(envelope []byte) []byte {
+	if at := bodyTag.FindIndex(envelope); at != nil {
+		return envelope[at[0]:]
+	}
+	return nil
+}
+
+// connectionHeaders belong to one connection, and are each server's own.
+var connectionHeaders = []string{"Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Date", "Trailer"}
+
+// judgeAnswerHeader knows what the product may change in an answer's header:
+// challenges and what binds a browser go, cookies lose what ties them to
+// https and to Exchange's paths. Nothing else may differ.
+func judgeAnswerHeader(got, sent http.Header) error {
+	want := http.Header{}
+	for name, values := range sent {
+		switch {
+		case slices.Contains(connectionHeaders, name), name == "Www-Authenticate", name == "Strict-Transport-Security",
+			name == "Alt-Svc", strings.HasPrefix(name, "Access-Control-"):
+		case name == "Set-Cookie":
+			for _, c := range values {
+				want.Add(name, localCookie(c))
+			}
+		default:
+			want[name] = values
+		}
+	}
+	var errs []error
+	for name := range want {
+		if !sameValues(name, want[name], got[name]) {
+			errs = append(errs, fmt.Errorf("header %s: %q became %q", name, sent[name], got[name]))
+		}
+	}
+	for name := range got {
+		if _, known := want[name]; !known && !slices.Contains(connectionHeaders, name) {
+			errs = append(errs, fmt.Errorf("header %s was added", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func sameValues(name string, want, got []string) bool {
+	if name == "Set-Cookie" {
+		plain := make([]string, len(got))
+		for i, c := range got {
+			plain[i] = sortedCookie(c)
+		}
+		got = plain
+	}
+	return slices.Equal(want, got)
+}
+
+// localCookie is a cookie without Secure and Domain, for the path /.
+func localCookie(c string) string {
+	parts := strings.Split(sortedCookie(c), "; ")
+	parts = slices.DeleteFunc(parts, func(p string) bool {
+		name, _, _ := strings.Cut(p, "=")
+		return p != parts[0] && (name == "secure" || name == "domain" || name == "path")
+	})
+	return sortedCookie(strings.Join(append(parts, "path=/"), "; "))
+}
+
+// sortedCookie makes the order of attributes and the letter case of their
+// names no difference.
+func sortedCookie(c string) string {
+	parts := strings.Split(c, ";")
+	for i, p := range parts {
+		parts[i] = strings.TrimSpace(p)
+		if name, value, valued := strings.Cut(parts[i], "="); i > 0 && valued {
+			parts[i] = strings.ToLower(name) + "=" + value
+		} else if i > 0 {
+			parts[i] = strings.ToLower(name)
+		}
+	}
+	slices.Sort(parts[1:])
+	return strings.Join(parts, "; ")
+}
+
+// judgeVisit looks at one request as Exchange got it: one bearer, and nothing
+// of what the client holds for credentials.
+func judgeVisit(v *visit, front []message) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	values := v.header.Values("Authorization")
+	if len(values) != 1 || !strings.HasPrefix(values[0], "Bearer eyJ") {
+		return fmt.Errorf("%d Authorization headers, or no bearer", len(values))
+	}
+	var secrets []string
+	for _, m := range front {
+		for _, a := range m.header.Values("Authorization") {
+			_, credential, _ := strings.Cut(a, " ")
+			secrets = append(secrets, credential)
+		}
+	}
+	secrets = append(secrets, password, base64.StdEncoding.EncodeToString([]byte(username+":"+password)))
+	var head strings.Builder
+	v.header.Write(&head)
+	for _, s := range secrets {
+		if s != "" && (strings.Contains(head.String(), s) || bytes.Contains(v.body.Bytes(), []byte(s))) {
+			return errors.New("it holds the client's credentials")
+		}
+	}
+	return nil
+}
+
+// judgeMailboxes asks the services' own record whom each operation acted as.
+func (w *world) judgeMailboxes() error {
+	allowed := w.scenario.mailboxes
+	if allowed == nil {
+		allowed = []string{alice}
+	}
+	for _, h := range w.services.Exchange().Hops() {
+		if h.Executed && (!slices.Contains(allowed, h.Mailbox) || h.MailboxSeen != h.Mailbox) {
+			return fmt.Errorf("%s acted as %q, and reads as %q", h.Operation, h.Mailbox, h.MailboxSeen)
+		}
+	}
+	return nil
+}

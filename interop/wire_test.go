@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const (
+	sentEnvelope = `<s:Envelope><s:Header><a/></s:Header><s:Body><op/></s:Body></s:Envelope>`
+	cameEnvelope = `<?xml version="1.0"?><s:Envelope><s:Header></s:Header><s:Body><op/></s:Body></s:Envelope>`
+)
+
+// exchanged returns a request as it is on the two sides of a faithful product.
+func exchanged() (message, *visit) {
+	m := message{
+		method: "POST", target: "/EWS/Exchange.asmx", body: []byte(sentEnvelope), status: 200, content: []byte("<answer/>"),
+		header: http.Header{"Authorization": {"Basic c2VjcmV0"}},
+		answer: http.Header{tapHeader: {"1"}, "Set-Cookie": {"a=b; path=/; HttpOnly"}, "Content-Type": {"text/xml"}, "Date": {"now"}},
+	}
+	v := &visit{
+		method: "POST", header: http.Header{"Authorization": {"Bearer eyJ0"}}, whole: true, status: 200,
+		answer: http.Header{tapHeader: {"1"}, "Set-Cookie": {"a=b; path=/EWS; secure; HttpOnly; Domain=x"}, "Content-Type": {"text/xml"}, "Www-Authenticate": {"NTLM"}},
+	}
+	v.body.WriteString(cameEnvelope)
+	v.content.WriteString("<answer/>")
+	return m, v
+}
+
+func TestJudges(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*message, *visit)
+		want   string // part of the error; "" for none
+	}{
+		"faithful": {func(*message, *visit) {}, ""},
+		"another Body": {func(_ *message, v *visit) {
+			v.body = *bytes.NewBufferString(strings.Replace(cameEnvelope, "<op/>", "<up/>", 1))
+		}, "Body changed"},
+		"a Body cut short":      {func(_ *message, v *visit) { v.body.Truncate(v.body.Len() - 4) }, "Body changed"},
+		"a Body read in part":   {func(_ *message, v *visit) { v.body.Truncate(v.body.Len() - 4); v.whole = false }, ""},
+		"another answer":        {func(m *message, _ *visit) { m.content = []byte("<answer />") }, "answer changed"},
+		"an answer cut":         {func(m *message, _ *visit) { m.content, m.cut = []byte("<ans"), true }, ""},
+		"another status":        {func(m *message, _ *visit) { m.status = 500 }, "status 200 became 500"},
+		"a header lost":         {func(_ *message, v *visit) { v.answer.Set("X-DiagInfo", "EX01") }, "X-Diaginfo"},
+		"a header added":        {func(m *message, _ *visit) { m.answer.Set("X-New", "1") }, "X-New was added"},
+		"a challenge":           {func(m *message, _ *visit) { m.answer.Set("Www-Authenticate", "NTLM") }, "Www-Authenticate was added"},
+		"a Secure cookie":       {func(m *message, _ *visit) { m.answer.Set("Set-Cookie", "a=b; path=/; HttpOnly; Secure") }, "Set-Cookie"},
+		"a cookie for a path":   {func(m *message, _ *visit) { m.answer.Set("Set-Cookie", "a=b; path=/EWS; HttpOnly") }, "Set-Cookie"},
+		"another cookie":        {func(m *message, _ *visit) { m.answer.Set("Set-Cookie", "a=c; path=/; HttpOnly") }, "Set-Cookie"},
+		"no bearer":             {func(_ *message, v *visit) { v.header.Del("Authorization") }, "0 Authorization"},
+		"two bearers":           {func(_ *message, v *visit) { v.header.Add("Authorization", "Bearer eyJ1") }, "2 Authorization"},
+		"the client's password": {func(_ *message, v *visit) { v.header.Set("X-Auth", "c2VjcmV0") }, "credentials"},
+		"the runner's password": {func(_ *message, v *visit) { v.body.WriteString(password) }, "credentials"},
+		"an answer unseen":      {func(m *message, _ *visit) { m.answer = http.Header{"X-Hmaproxy-Error": {"no-token"}} }, `"no-token"`},
+		"no answer":             {func(m *message, _ *visit) { m.status, m.answer = 0, nil }, "no answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, v := exchanged()
+			c.change(&m, v)
+			got := ""
+			for _, err := range []error{judgePairs([]message{m}, []*visit{v}, scenario{}), judgeVisit(v, []message{m})} {
+				if err != nil {
+					got += err.Error()
+				}
+			}
+			if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+				t.Errorf("said %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestARequestThatReachedExchangeTwice(t *testing.T) {
+	m, v := exchanged()
+	_, again := exchanged()
+	if err := judgePairs([]message{m}, []*visit{v, again}, scenario{}); err == nil {
+		t.Error("nobody noticed")
+	}
+	again.status = http.StatusUnauthorized
+	if err := judgePairs([]message{m}, []*visit{v, again}, scenario{replays: true}); err != nil {
+		t.Errorf("a replay after 401: %v", err)
+	}
+}
+
+func TestParseStreams(t *testing.T) {
+	client := "POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab" +
+		"POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nc\r\n0\r\n\r\n" +
+		"GET /c HTTP/1.1\r\nHost: h\r\n\r\n"
+	server := "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx" +
+		"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"
+	list := parseStreams([]byte(client), []byte(server))
+	if len(list) != 3 {
+		t.Fatalf("%d messages", len(list))
+	}
+	if m := list[0]; string(m.body) != "ab" || m.status != 200 || string(m.content) != "x" || m.cut {
+		t.Errorf("first: %+v", m)
+	}
+	if m := list[1]; string(m.body) != "c" || m.status != 500 || string(m.content) != "ab" || !m.cut {
+		t.Errorf("second: %+v", m)
+	}
+	if m := list[2]; m.status != 0 {
+		t.Errorf("third: %+v", m)
+	}
+}

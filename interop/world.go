@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"hmaproxy/internal/emulator"
+)
+
+// A world is what one scenario happens in: the services, the product before
+// them, and a way to look at the wire on either side of the product.
+type world struct {
+	scenario scenario
+	tools    *tools
+	dir      string // of the scenario alone
+	services *emulator.Emulator
+	tap      *tap
+	exchange *http.Server // the tap's
+	product  *product
+	relay    *relay
+	control  *http.Server
+	steering string // the control's URL
+}
+
+func newWorld(ctx context.Context, s scenario, t *tools) (w *world, err error) {
+	w = &world{scenario: s, tools: t}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	if w.dir, err = os.MkdirTemp(t.temp, "world"); err != nil {
+		return w, err
+	}
+	if w.services, err = emulator.New(emulator.Config{Cert: t.cert, SigningKey: t.key}); err != nil {
+		return w, err
+	}
+	if err = w.services.Start(); err != nil {
+		return w, err
+	}
+	w.services.Exchange().KeepContent(8 << 20)
+	connect, err := w.listenTap()
+	if err != nil {
+		return w, err
+	}
+	if s.before != nil {
+		s.before(w.services)
+	}
+	if w.product, err = startProduct(ctx, w, connect); err != nil {
+		return w, err
+	}
+	if w.relay, err = newRelay(w.product.clients); err != nil {
+		return w, err
+	}
+	return w, w.listenControl()
+}
+
+// listenTap puts the tap before Exchange and returns its address.
+func (w *world) listenTap() (string, error) {
+	w.tap = &tap{exchange: w.services.Exchange(), gzip: w.scenario.gzip}
+	config, err := w.services.TLSConfig("127.0.0.1")
+	if err != nil {
+		return "", err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	w.exchange = &http.Server{Handler: w.tap, ErrorLog: log.New(io.Discard, "", 0)}
+	go w.exchange.Serve(tls.NewListener(ln, config))
+	return ln.Addr().String(), nil
+}
+
+// settings are the product's environment, whole.
+func (w *world) settings(connect string) ([]string, error) {
+	ca := filepath.Join(w.dir, "ca.pem")
+	if err := os.WriteFile(ca, w.services.CAPEM(), 0o600); err != nil {
+		return nil, err
+	}
+	env := []string{
+		"HMA_CA_FILE=" + ca, "HMA_EWS_CONNECT=" + connect, "HMA_LOG_LEVEL=debug",
+		"HMA_LISTEN=127.0.0.1:0", "HMA_ADMIN_LISTEN=127.0.0.1:0", "HMA_SHUTDOWN_TIMEOUT=2s",
+	}
+	for name, value := range w.services.Env() {
+		env = append(env, name+"="+value)
+	}
+	return append(env, w.scenario.settings...), nil
+}
+
+// url is where clients find the product.
+func (w *world) url() string { return "http://" + w.relay.addr() + "/EWS/Exchange.asmx" }
+
+// environment is what a client's program gets.
+func (w *world) environment() []string {
+	return []string{
+		"EWS_URL=" + w.url(), "CONTROL_URL=" + w.steering, "WORK_DIR=" + w.dir, "HOME=" + w.dir,
+		"NODE_PATH=" + w.tools.nodeModules, "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONWARNINGS=ignore",
+		"MAILBOX=" + alice, "USERNAME=" + username, "PASSWORD=" + password,
+	}
+}
+
+func (w *world) close() {
+	if w.product != nil {
+		w.product.stop()
+	}
+	if w.relay != nil {
+		w.relay.close()
+	}
+	for _, s := range []*http.Server{w.control, w.exchange} {
+		if s != nil {
+			s.Close()
+		}
+	}
+	if w.services != nil {
+		w.services.Close()
+	}
+	os.RemoveAll(w.dir)
+}
+
+// listenControl lets a client's program do what happens to a service: a
+// message arrives, a token is revoked.
+func (w *world) listenControl() error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	w.steering = "http://" + ln.Addr().String()
+	w.control = &http.Server{Handler: http.HandlerFunc(w.steer)}
+	go w.control.Serve(ln)
+	return nil
+}
+
+func (w *world) steer(out http.ResponseWriter, r *http.Request) {
+	x, q := w.services.Exchange(), r.URL.Query()
+	switch r.URL.Path {
+	case "/deliver":
+		x.Deliver(q.Get("to"), q.Get("subject"))
+	case "/revoke":
+		x.RevokeAll()
+	case "/entra/stop":
+		w.services.Entra().Stop()
+	case "/entra/restart":
+		if err := w.services.Entra().Restart(); err != nil {
+			http.Error(out, err.Error(), http.StatusInternalServerError)
+		}
+	case "/busy":
+		x.Inject(atoi(q.Get("times")), serverBusy(atoi(q.Get("milliseconds"))))
+	case "/unavailable":
+		x.Inject(atoi(q.Get("times")), emulator.Fault{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"1"}}, Body: "The service is unavailable."})
+	case "/executed":
+		fmt.Fprint(out, x.Executed(q.Get("operation")))
+	default:
+		http.NotFound(out, r)
+	}
+}
