@@ -1,0 +1,162 @@
+// Command streams measures what thousands of streaming notifications cost.
+//
+//	go run ./test/streams [-n 5000] [-for 2m] [-beat 10s]
+//
+// Three processes: Exchange's part (TLS with an ECDSA key), hmaproxy with an
+// allow-list, and the clients. Each client holds one streaming response open,
+// gets an event at every beat, and must see each of them and the proper end. It
+// prints what was lost and what memory hmaproxy had; the exit status is 1 when
+// anything was lost. Each process needs some 2n open files.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A plan is what the three processes agree on.
+type plan struct {
+	streams  int
+	duration time.Duration
+	beat     time.Duration
+}
+
+// events is how many a stream has, the last one at its end.
+func (p plan) events() int { return int(p.duration / p.beat) }
+
+func main() {
+	var p plan
+	flag.IntVar(&p.streams, "n", 5000, "streams at once")
+	flag.DurationVar(&p.duration, "for", 2*time.Minute, "how long each stream lasts")
+	flag.DurationVar(&p.beat, "beat", 10*time.Second, "time between two events")
+	flag.Parse()
+	var err error
+	switch flag.Arg(0) {
+	case "exchange":
+		err = p.serve(os.Stdout, flag.Arg(1))
+	case "clients":
+		err = p.watch(flag.Arg(1))
+	default:
+		err = p.run(context.Background())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "streams:", err)
+		os.Exit(1)
+	}
+}
+
+// part starts one of the other processes.
+func (p plan) part(ctx context.Context, args ...string) *exec.Cmd {
+	flags := []string{"-n", strconv.Itoa(p.streams), "-for", p.duration.String(), "-beat", p.beat.String()}
+	cmd := exec.CommandContext(ctx, os.Args[0], append(flags, args...)...)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+func (p plan) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "streams")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	exchange := p.part(ctx, "exchange", dir)
+	settings, err := exchange.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := exchange.Start(); err != nil {
+		return err
+	}
+	proxy, address, err := startProxy(ctx, dir, settings)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = proxy.Process.Signal(syscall.SIGTERM)
+		_ = proxy.Wait()
+	}()
+	before := memory(proxy.Process.Pid)
+	clients := p.part(ctx, "clients", address)
+	clients.Stdout = os.Stdout
+	if err := clients.Start(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- clients.Wait() }()
+	var most int64
+	for {
+		select {
+		case err := <-done:
+			fmt.Printf("hmaproxy's resident memory: %.1f MiB before, %.1f MiB at most, %.1f KiB for each of %d streams; %.1f MiB after\n",
+				mib(before), mib(most), float64(most-before)/float64(p.streams), p.streams, mib(memory(proxy.Process.Pid)))
+			return err
+		case <-time.After(time.Second):
+			most = max(most, memory(proxy.Process.Pid))
+		}
+	}
+}
+
+func mib(kib int64) float64 { return float64(kib) / 1024 }
+
+// startProxy builds and starts hmaproxy with the settings that Exchange's part
+// prints, and returns where it listens.
+func startProxy(ctx context.Context, dir string, settings io.Reader) (*exec.Cmd, string, error) {
+	var env []string
+	if err := json.NewDecoder(settings).Decode(&env); err != nil {
+		return nil, "", fmt.Errorf("settings: %w", err)
+	}
+	binary := filepath.Join(dir, "hmaproxy")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", binary, "hmaproxy/cmd/hmaproxy")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	cmd := exec.CommandContext(ctx, binary)
+	cmd.Env = append(env, "HMA_LISTEN=127.0.0.1:0", "HMA_ADMIN_LISTEN=127.0.0.1:0", "HMA_LOG_FORMAT=json",
+		"HMA_ALLOWED_MAILBOXES=*@contoso.com", "HMA_SHUTDOWN_TIMEOUT=1s")
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		var line struct{ Msg, Listen string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
+			go io.Copy(io.Discard, log)
+			time.Sleep(2 * time.Second) // for the first token, and for memory to settle
+			return cmd, line.Listen, nil
+		}
+	}
+	return nil, "", errors.New("hmaproxy did not start")
+}
+
+// memory returns a process's resident memory in KiB, 0 when it is gone.
+func memory(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
