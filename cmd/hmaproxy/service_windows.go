@@ -65,6 +65,7 @@ func installService(envFile string) error {
 	s, err := m.CreateService(serviceName, program, mgr.Config{
 		StartType:        mgr.StartAutomatic,
 		DelayedAutoStart: true, // the network is up by then
+		ErrorControl:     mgr.ErrorNormal,
 		ServiceStartName: `NT SERVICE\` + serviceName,
 		SidType:          windows.SERVICE_SID_TYPE_UNRESTRICTED, // files can be opened to this service alone
 		DisplayName:      "hmaproxy",
@@ -91,7 +92,7 @@ func installService(envFile string) error {
 func connectManager() (*mgr.Mgr, error) {
 	m, err := mgr.Connect()
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
-		return nil, fmt.Errorf("%w: run this from a console that was opened as administrator", err)
+		return nil, fmt.Errorf("%w (run this from a console that was opened as administrator)", err)
 	}
 	return m, err
 }
@@ -105,7 +106,7 @@ func withService(do func(*mgr.Service) error) error {
 	defer m.Disconnect()
 	s, err := m.OpenService(serviceName)
 	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
-		return fmt.Errorf("%w: run hmaproxy service install first", err)
+		return fmt.Errorf("%w (run hmaproxy service install first)", err)
 	}
 	if err != nil {
 		return err
