@@ -37,7 +37,7 @@ type exchange struct {
 	buf      []byte
 	reserved int64   // of the budget for held bodies
 	readers  readers // of the payload
-	cancel   context.CancelFunc
+	cancel   context.CancelCauseFunc
 }
 
 var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}

@@ -28,7 +28,7 @@ func (x *exchange) serveDocument(u *url.URL) {
 // forward sends the request to Exchange, once more with another token where the
 // first was refused, and answers the client.
 func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
-	ctx, cancel := context.WithCancel(x.r.Context())
+	ctx, cancel := context.WithCancelCause(x.r.Context())
 	x.cancel = cancel
 	defer x.settle()
 	token, err := x.token(ctx)
@@ -66,7 +66,7 @@ func (x *exchange) settle() {
 // of the body. A read of the client's body that is in progress gets a last
 // deadline.
 func (x *exchange) quiesce() {
-	x.cancel()
+	x.cancel(nil)
 	if !x.body.ended() && !x.readers.idle() {
 		wait := drainTime
 		if x.record.Aborted {
@@ -83,11 +83,15 @@ func (x *exchange) token(ctx context.Context) (string, error) {
 	return x.h.config.Tokens.Token(ctx)
 }
 
+// errStuck is why a request is broken off that Exchange has stopped reading.
+var errStuck = errors.New("Exchange takes nothing more of the request")
+
 // attempt sends the request once.
 func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, body payload, token string) (*http.Response, error) {
 	s, streamed := body.(*stream)
 	if streamed {
 		s.gate = newGate()
+		s.stuck = func() { x.cancel(errStuck) }
 		header["Expect"] = []string{"100-continue"} // a refusal of the token comes before the body
 		ctx = httptrace.WithClientTrace(ctx, s.gate.trace())
 	}

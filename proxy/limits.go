@@ -19,6 +19,7 @@ const (
 	bodyGrace     = 60 * time.Second // a body may be slow for this long, then it must have come
 	bodyRate      = 4 << 10          // with at least this many bytes a second on average
 	writePause    = 60 * time.Second // longest time in which a client takes nothing of an answer
+	takePause     = 2 * time.Minute  // longest time in which Exchange takes nothing of a long body, IIS's own
 
 	drainBytes = 64 << 20         // read of a refused request, so that its sender gets to read the answer
 	drainTime  = 10 * time.Second // and for no longer than this

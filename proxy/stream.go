@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"hmaproxy/proxy/internal/soap"
 	"hmaproxy/proxy/policy"
@@ -27,6 +28,7 @@ type stream struct {
 
 	begun   atomic.Bool // bytes have been taken
 	gate    *gate       // of the present attempt
+	stuck   func()      // called when Exchange takes nothing more
 	readers *readers
 }
 
@@ -41,7 +43,9 @@ func (s *stream) open() (io.ReadCloser, error) {
 	if !s.fresh() {
 		return nil, errBodySpent
 	}
-	return &streamReader{stream: s, gate: s.gate, closed: s.readers.opened()}, nil
+	r := &streamReader{stream: s, gate: s.gate, closed: s.readers.opened()}
+	r.stuck = time.AfterFunc(takePause, s.stuck)
+	return r, nil
 }
 
 // streamReader is one attempt's view of a stream.
@@ -49,9 +53,15 @@ type streamReader struct {
 	stream *stream
 	gate   *gate
 	closed func()
+	stuck  *time.Timer // runs while nobody reads
 }
 
+// Read also keeps the watch for an upstream that has stopped reading. There is
+// no other: while a body is under way net/http does not even notice that the
+// client has left.
 func (r *streamReader) Read(p []byte) (int, error) {
+	r.stuck.Stop()
+	defer r.stuck.Reset(takePause)
 	if !r.stream.begun.Load() {
 		if err := r.gate.pass(); err != nil {
 			return 0, err
@@ -61,6 +71,7 @@ func (r *streamReader) Read(p []byte) (int, error) {
 }
 
 func (r *streamReader) Close() error {
+	r.stuck.Stop()
 	r.closed()
 	return nil
 }
