@@ -36,10 +36,25 @@ func (x *exchange) answer(resp *http.Response, body payload) {
 	if streaming {
 		_ = x.rc.Flush() // the first event may be half an hour away
 	}
-	if !x.relay(resp) {
+	x.record.Aborted = !x.relay(resp)
+	if x.spoiled(body) || x.record.Aborted {
 		x.record.Aborted = true
 		abort(x.r)
 	}
+}
+
+// spoiled reports whether the request was broken off for what it said while
+// its answer was under way: some servers end their answer properly all the
+// same. It notes the reason.
+func (x *exchange) spoiled(body payload) bool {
+	x.quiesce()
+	s, ok := body.(*stream)
+	if !ok || !errors.Is(s.err, errRefused) {
+		return false
+	}
+	r := refusalOf(s.err)
+	x.record.Reason, x.record.Detail = string(r.Reason), r.Detail
+	return true
 }
 
 // buffers serve the copying of answers. Streams of notifications hold one for

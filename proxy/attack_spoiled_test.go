@@ -1,0 +1,41 @@
+package proxy_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// TestAnswerToARequestThatWasBrokenOffNeverLooksWhole: the upstream takes the
+// end of the connection for the end of the body, and ends its answer properly.
+func TestAnswerToARequestThatWasBrokenOffNeverLooksWhole(t *testing.T) {
+	inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+		readHead(r)
+		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+		_, _ = io.CopyN(io.Discard, r, 1000)
+		go io.Copy(io.Discard, r)
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n<done/\r\n")
+		time.Sleep(5 * time.Second)
+		go io.WriteString(conn, "1\r\n>\r\n0\r\n\r\n")
+		time.Sleep(5 * time.Second)
+	}, func(l *lane) {
+		conn, r := l.dial()
+		body := long()
+		copy(body[350<<10:], "<?pi?>")
+		go func() {
+			_, _ = conn.Write(append([]byte(head(len(body))), body[:340<<10]...))
+			time.Sleep(5 * time.Second)
+			_, _ = conn.Write(body[340<<10:])
+		}()
+		within(conn, time.Minute)
+		if status, text := answered(r); status != 0 {
+			t.Errorf("answered %d %s", status, text)
+		}
+		if rec := l.over(1, time.Minute)[0]; rec.Reason != "envelope-refused" || !rec.Aborted {
+			t.Errorf("reason %q, aborted %v", rec.Reason, rec.Aborted)
+		}
+		conn.Close()
+	})
+}
