@@ -76,18 +76,24 @@ func (x *examination) wrongName(p *probe, leaf *x509.Certificate, detail, variab
 	if names == "" {
 		names = "none"
 	}
-	if p.proxyName != "" {
+	switch {
+	case p.proxyName != "":
 		variable = "HTTPS_PROXY"
-	}
-	if p.pinned && x.config.Connect != "" {
+	case p.pinned && x.config.Connect != "":
 		variable += " or HMA_EWS_CONNECT"
 	}
 	cause := "the certificate is for another host: " + variable + " has not the name that the server goes by, or DNS leads to another server"
 	if leaf.Subject.String() == leaf.Issuer.String() {
 		cause += "; it is self-signed besides, as Exchange's own is after its installation"
 	}
-	return failed(detail+"; its names are "+quote(names), cause,
-		"use in HMA_EWS_URL the name that clients use: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl")
+	repair := "compare the host in " + variable + ", and what its name resolves to: nslookup " + p.url.Hostname()
+	switch {
+	case microsoft(p):
+		cause = "a captive portal or a corporate proxy answers in place of " + p.url.Hostname() + ", or DNS leads to another server"
+	case p.pinned && p.proxyName == "":
+		repair = "use in HMA_EWS_URL the name that clients use: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl"
+	}
+	return failed(detail+"; its names are "+quote(names), cause, repair)
 }
 
 // outOfDate tells a certificate that has expired from a clock that is wrong:

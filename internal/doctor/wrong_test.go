@@ -122,6 +122,9 @@ func TestWrongTLS(t *testing.T) {
 		{"certificate for another host", emulator.Config{}, func(r *rig) {
 			r.serve("mail.contoso.com:443", r.tlsConfig("exchange01.corp.contoso.com"), r.e.Exchange())
 		}, "exchange", "for another host", "Get-WebServicesVirtualDirectory"},
+		{"captive portal with its own certificate", emulator.Config{}, func(r *rig) {
+			r.serve("login.microsoftonline.com:443", r.tlsConfig("portal.hotel.example"), http.NotFoundHandler())
+		}, "entra", "captive portal", "nslookup login.microsoftonline.com"},
 		{"certificate expired", emulator.Config{}, func(r *rig) {
 			r.serve("mail.contoso.com:443", dated(r, -2), r.e.Exchange())
 		}, "exchange", "has expired", "renew"},
