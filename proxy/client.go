@@ -42,7 +42,7 @@ func (x *exchange) authenticate() bool {
 func (x *exchange) handshake() bool {
 	scheme, message, ok := strings.Cut(x.r.Header.Get("Authorization"), " ")
 	scheme = lowerASCII(scheme)
-	if !ok || scheme != "ntlm" && scheme != "negotiate" || x.r.ContentLength != 0 {
+	if !ok || scheme != "ntlm" && scheme != "negotiate" || !x.empty() {
 		return false
 	}
 	m, err := base64.StdEncoding.DecodeString(strings.Trim(message, " "))
@@ -55,6 +55,12 @@ func (x *exchange) handshake() bool {
 	}
 	x.reply(http.StatusOK, "") // an empty request that carries a later message of the handshake
 	return true
+}
+
+// empty reports whether the request is known to have no body, of one in chunks
+// after it was read.
+func (x *exchange) empty() bool {
+	return x.r.ContentLength == 0 || x.body.ended() && x.body.n == 0
 }
 
 const ntlmSignature = "NTLMSSP\x00"

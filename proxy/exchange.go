@@ -113,6 +113,9 @@ func (x *exchange) serveSOAP() {
 	x.scanner = scanners.Get().(*soap.Scanner)
 	x.scanner.Reset(x.references())
 	err := x.read()
+	if x.handshake() { // an empty body in chunks
+		return
+	}
 	if errors.Is(err, errClient) {
 		x.deny(&denial{http.StatusBadRequest, "body", "the request's body ended before it was whole"})
 		return

@@ -84,7 +84,7 @@ func (x *exchange) token(ctx context.Context) (string, error) {
 }
 
 // errStuck is why a request is broken off that Exchange has stopped reading.
-var errStuck = errors.New("Exchange takes nothing more of the request")
+var errStuck = errors.New("no more of the request was taken")
 
 // attempt sends the request once.
 func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, body payload, token string) (*http.Response, error) {

@@ -163,6 +163,9 @@ func (x *exchange) answerHeader(in http.Header) {
 	for _, name := range strings.Split(in.Get("Connection"), ",") {
 		out.Del(strings.Trim(name, " \t"))
 	}
+	if _, named := out["Content-Type"]; !named {
+		out["Content-Type"] = nil // or net/http would guess one
+	}
 }
 
 // holds reports whether a secret stands in one of the values.
