@@ -26,6 +26,9 @@ func curl() []scenario {
 		return task(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
 	}
 	handshake := func(s *scenario) { s.own = []string{"ntlm", ""} }
+	users := func(s *scenario) {
+		s.settings, s.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users"}, []string{"credentials"}
+	}
 	const user = username + ":" + password
 	return []scenario{
 		post("plain"),
@@ -65,6 +68,10 @@ func curl() []scenario {
 			s.client = curlPost("500 ErrorAccessDenied", "@$DIR/add-delegate.xml")
 			s.own = []string{"operation-not-allowed"}
 		}),
+		with(post("client users", "-u", user), users),
+		with(post("client users, anyauth", "-u", user, "--anyauth"), users),
+		with(task("client users, none given", "401 credentials", "--data-binary", "@$DIR/get-folder.xml", "$URL"), users),
+		with(task("client users, NTLM", "401 ", "-u", user, "--ntlm", "--data-binary", "@$DIR/get-folder.xml", "$URL"), users),
 		with(post("Exchange gone"), func(s *scenario) {
 			s.client = func(ctx context.Context, w *world) (string, error) {
 				w.exchange.Close()

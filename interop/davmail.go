@@ -10,7 +10,13 @@ func davmail() []scenario {
 			settings: []string{listed, "HMA_DEFAULT_MAILBOX=" + alice},
 		}
 	}
+	// It asks for its own address by an identifier and a mailbox that it makes
+	// up, which with this scope must be on the list.
+	wide := task("IMAP")
+	wide.name += ", scope targets"
+	wide.settings = []string{listed + ",blah@blah.com", "HMA_DEFAULT_MAILBOX=" + alice, targets}
 	return []scenario{
+		wide,
 		task("IMAP"),
 		task("SMTP"),
 		task("large message"),

@@ -17,6 +17,7 @@ func ewsjs() []scenario {
 		task("folders"),
 		task("items"),
 		task("send"),
+		with(task("items", targets), func(s *scenario) { s.name += ", scope targets" }),
 		with(task("large attachment"), func(s *scenario) { s.gzip = true }),
 		task("sync"),
 		task("pull notifications"),

@@ -16,6 +16,8 @@ func exchangelib() []scenario {
 		task("folders"),
 		task("items"),
 		task("send"),
+		with(task("items"), func(s *scenario) { s.name, s.settings = s.name+", scope targets", append(s.settings, targets) }),
+		with(task("send"), func(s *scenario) { s.name, s.settings = s.name+", scope targets", append(s.settings, targets) }),
 		with(task("large attachment"), func(s *scenario) { s.gzip = true }),
 		task("sync"),
 		task("pull notifications"),
@@ -29,5 +31,12 @@ func exchangelib() []scenario {
 		with(task("token revoked"), func(s *scenario) { s.replays = true }),
 		task("Entra down"),
 		task("throttled"),
+		with(task("load balancer's errors"), func(s *scenario) { s.own, s.broken = []string{"upstream-502", "upstream-504", "upstream-429"}, true }),
+		with(task("no token yet"), func(s *scenario) { s.cold, s.own = true, []string{"no-token"} }),
+		with(task("affinity"), func(s *scenario) { s.before = strictAffinity }),
+		with(task("client users"), func(s *scenario) {
+			s.settings = []string{"HMA_CLIENT_USERS_FILE=$DIR/users"}
+			s.own = []string{"credentials", "mailbox-not-allowed"}
+		}),
 	}
 }

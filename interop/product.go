@@ -25,7 +25,8 @@ type product struct {
 	output bytes.Buffer
 }
 
-// startProduct returns when the product is ready.
+// startProduct returns when the product is ready, or with a cold scenario when
+// it listens.
 func startProduct(ctx context.Context, w *world, connect string) (*product, error) {
 	env, err := w.settings(connect)
 	if err != nil {
@@ -44,6 +45,9 @@ func startProduct(ctx context.Context, w *world, connect string) (*product, erro
 	go p.read(out, started)
 	select {
 	case <-started:
+		if w.scenario.cold {
+			return p, nil
+		}
 		return p, p.ready(ctx)
 	case <-p.done:
 		return p, fmt.Errorf("the product ended: %s", p.said())

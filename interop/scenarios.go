@@ -31,12 +31,16 @@ type scenario struct {
 	own       []string                 // reasons that the product may answer with itself
 	replays   bool                     // 401 of Exchange is expected, and answered in another way
 	broken    bool                     // other failures of Exchange are too
+	cold      bool                     // the product has no token yet: Entra is down
 	gzip      bool                     // Exchange compresses
 	mailboxes []string                 // whom operations may act as: alice, when nil
 }
 
 // listed is the allow-list that most scenarios run with.
 const listed = "HMA_ALLOWED_MAILBOXES=" + alice
+
+// targets has mailboxes judged that a request's Body names.
+const targets = "HMA_ALLOW_LIST_SCOPE=targets"
 
 func scenarios() []scenario {
 	var list []scenario

@@ -10,6 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/bcrypt"
 
 	"hmaproxy/internal/emulator"
 )
@@ -53,6 +57,9 @@ func newWorld(ctx context.Context, s scenario, t *tools) (w *world, err error) {
 	if s.before != nil {
 		s.before(w.services)
 	}
+	if s.cold {
+		w.services.Entra().Stop()
+	}
 	if w.product, err = startProduct(ctx, w, connect); err != nil {
 		return w, err
 	}
@@ -91,7 +98,22 @@ func (w *world) settings(connect string) ([]string, error) {
 	for name, value := range w.services.Env() {
 		env = append(env, name+"="+value)
 	}
-	return append(env, w.scenario.settings...), nil
+	for _, setting := range w.scenario.settings {
+		env = append(env, strings.ReplaceAll(setting, "$DIR", w.dir))
+	}
+	if slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, "HMA_CLIENT_USERS_FILE=") }) {
+		return env, w.writeUsers()
+	}
+	return env, nil
+}
+
+// writeUsers writes the file of client users.
+func (w *world) writeUsers() error {
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(w.dir, "users"), []byte(username+":"+string(hash)+" "+alice+"\n"), 0o600)
 }
 
 // url is where clients find the product.
@@ -152,6 +174,8 @@ func (w *world) steer(out http.ResponseWriter, r *http.Request) {
 		}
 	case "/busy":
 		x.Inject(atoi(q.Get("times")), serverBusy(atoi(q.Get("milliseconds"))))
+	case "/gateway":
+		x.Inject(atoi(q.Get("times")), emulator.Fault{Status: atoi(q.Get("status")), Body: "<html>from a load balancer</html>"})
 	case "/unavailable":
 		x.Inject(atoi(q.Get("times")), emulator.Fault{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"1"}}, Body: "The service is unavailable."})
 	case "/executed":

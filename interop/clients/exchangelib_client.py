@@ -10,7 +10,7 @@ import urllib.parse
 
 from exchangelib import (BASIC, DELEGATE, IMPERSONATION, NTLM, UTC, Account, Build, CalendarItem, Configuration,
                          Credentials, EWSDateTime, FaultTolerance, FileAttachment, Mailbox, Message, Version)
-from exchangelib.errors import ErrorImpersonateUserDenied
+from exchangelib.errors import ErrorImpersonateUserDenied, UnauthorizedError
 from exchangelib.folders import Messages
 from exchangelib.transport import NOAUTH
 
@@ -255,7 +255,51 @@ def throttled():
     assert a.inbox.all().count() == 2
 
 
-NAMES = {"16 threads": sixteen_threads, "free/busy and names": freebusy_and_names,
+def load_balancers_errors():
+    a = account(retry_policy=FaultTolerance(max_wait=60))
+    save(a, "before")
+    for status in (502, 504, 429):
+        control("gateway", times=1, status=status)
+        save(a, f"after {status}")
+    assert a.inbox.all().count() == 4
+
+
+def no_token_yet():
+    a = account(retry_policy=FaultTolerance(max_wait=60))
+    threading.Timer(6, control, ("entra/restart",)).start()
+    save(a, "patient")
+    assert a.inbox.all().count() == 1
+
+
+def affinity():
+    a = account()
+    with a.inbox.streaming_subscription() as subscription:
+        for i in range(3):
+            threading.Timer(0.5, control, ("deliver",), {"to": MAILBOX, "subject": f"streamed {i}"}).start()
+            notes = list(a.inbox.get_streaming_events(subscription, connection_timeout=1, max_notifications_returned=1))
+            assert any(type(e).__name__ == "NewMailEvent" for n in notes for e in n.events), notes
+    with a.inbox.pull_subscription() as (subscription, watermark):
+        control("deliver", to=MAILBOX, subject="pulled")
+        for _ in range(4):
+            for n in a.inbox.get_events(subscription, watermark):
+                watermark = [e for e in n.events][-1].watermark
+
+
+def client_users():
+    right = Credentials(os.environ["USERNAME"], os.environ["PASSWORD"])
+    assert account(auth_type=BASIC, credentials=right).inbox.all().count() == 0
+    began = time.monotonic()
+    for mailbox, credentials, error in ((MAILBOX, Credentials(os.environ["USERNAME"], "wrong"), UnauthorizedError),
+                                        ("bob@contoso.com", right, ErrorImpersonateUserDenied)):
+        try:
+            account(mailbox, auth_type=BASIC, credentials=credentials).inbox.all().count()
+        except error:
+            continue
+        raise AssertionError(f"no {error.__name__}")
+    assert time.monotonic() - began < 20
+
+
+NAMES = {"load balancer's errors": load_balancers_errors, "16 threads": sixteen_threads, "free/busy and names": freebusy_and_names,
          "delegate, default mailbox": delegate_default_mailbox, "Basic credentials": basic_credentials,
          "Entra down": entra_down}
 
