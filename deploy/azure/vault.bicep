@@ -34,7 +34,12 @@ var rbac = permissionModel == 'rbac'
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
 var certificateUser = 'db79e9a7-68ee-4b58-9aeb-b90e7c24fcba' // Key Vault Certificate User
 var cryptoUser = '12338af0-0e69-4776-bea7-57ae8d297424' // Key Vault Crypto User
-var roles = keyMode == 'vault' ? [ secretsUser, certificateUser, cryptoUser ] : [ secretsUser, certificateUser ]
+var needed = keyMode == 'vault' ? [ secretsUser, certificateUser, cryptoUser ] : [ secretsUser, certificateUser ]
+var roles = rbac ? needed : []
+
+var addressRules = [for address in allowedAddresses: {
+  value: address
+}]
 
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
   name: name
@@ -62,14 +67,12 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     networkAcls: {
       bypass: 'None'
       defaultAction: empty(allowedAddresses) ? 'Allow' : 'Deny'
-      ipRules: [for address in allowedAddresses: {
-        value: address
-      }]
+      ipRules: addressRules
     }
   }
 }
 
-resource assignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in rbac ? roles : []: {
+resource assignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in roles: {
   name: guid(vault.id, readerObjectId, role)
   scope: vault
   properties: {

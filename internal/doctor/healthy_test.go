@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hmaproxy/internal/doctor"
 	"hmaproxy/internal/emulator"
@@ -38,6 +39,28 @@ func TestNothingWrong(t *testing.T) {
 			r.env["HMA_EWS_CONNECT"] = "ex01.corp.contoso.com:8443"
 			r.noName("mail.contoso.com:443")
 			r.serve("ex01.corp.contoso.com:8443", r.tlsConfig("mail.contoso.com"), r.e.Exchange())
+		}, ""},
+		{"certificate ends soon", func(r *rig) {
+			upload(emulator.CertOptions{NotBefore: time.Now().AddDate(0, -11, 0), NotAfter: time.Now().Add(10*24*time.Hour + time.Hour)})(r)
+		}, "expires in 10 days"},
+		{"two versions", func(r *rig) {
+			c := newCert(r.t, emulator.CertOptions{})
+			later(r, c)
+			r.e.Entra().Register(c)
+		}, "the version before it is usable too"},
+		{"clock a little behind", func(r *rig) {
+			r.e.Entra().SetClockSkew(2 * time.Minute)
+			r.e.KeyVault().SetClockSkew(2 * time.Minute)
+			r.e.Exchange().SetClockSkew(2 * time.Minute)
+		}, "the clock is off by 2 minutes"},
+		{"another tenant named for the vault", set("HMA_KEY_VAULT_TENANT_ID", stranger), "the vault's word counts"},
+		{"resource with a slash, registered so", func(r *rig) {
+			r.env["HMA_RESOURCE_ID"] = "https://mail.contoso.com/"
+			r.e.Entra().AddResource("https://mail.contoso.com/", false)
+		}, ""},
+		{"mailbox by an alias", func(r *rig) {
+			r.e.Exchange().AddMailbox(emulator.Mailbox{Primary: "carol@contoso.com", Aliases: []string{"o'carol+x@contoso.com"}})
+			r.opts.Mailbox = "o'carol+x@contoso.com"
 		}, ""},
 		{"vault signs", func(r *rig) { r.env["HMA_KEY_MODE"] = "vault" }, ""},
 		{"get certificate is not needed", func(r *rig) {
@@ -116,6 +139,47 @@ func TestWhoKeepsAMailboxClosed(t *testing.T) {
 				got := r.examine().get("forbidden")
 				if got.Status != c.status || !strings.Contains(got.Detail, c.detail) || !strings.Contains(got.Cause, c.cause) {
 					t.Errorf("got %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// later uploads a version that is newer by more than the second that the vault
+// counts in.
+func later(r *rig, c *emulator.Certificate) string {
+	time.Sleep(2 * time.Second)
+	return r.e.KeyVault().Upload("HMA-Cert", c)
+}
+
+// What is broken and does not stop the product does not stop the doctor.
+func TestGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		name, check, note string
+		setup             func(*rig)
+	}{
+		{"newest version not registered", "token", "the version before it is accepted", func(r *rig) {
+			later(r, newCert(r.t, emulator.CertOptions{}))
+		}},
+		{"newest version disabled", "vault-secret", "", func(r *rig) {
+			r.e.KeyVault().Disable(later(r, newCert(r.t, emulator.CertOptions{})))
+		}},
+		{"newest version not yet valid", "certificate", "an older version is used meanwhile", func(r *rig) {
+			later(r, newCert(r.t, emulator.CertOptions{NotBefore: time.Now().AddDate(0, 1, 0)}))
+		}},
+		{"registered by another spelling", "token", "", func(r *rig) {
+			r.e.Entra().RemoveResource(r.e.Resource())
+			r.e.Entra().AddResource(r.e.Resource()+"/", false)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, emulator.Config{})
+				c.setup(r)
+				o := r.examine()
+				f := o.get(c.check)
+				if f.Status != doctor.Failed || o.get("mailbox").Status != doctor.OK || o.code != 1 || !strings.Contains(strings.Join(f.Notes, "\n"), c.note) {
+					t.Errorf("exit code %d\n%s", o.code, o.text)
 				}
 			})
 		})
