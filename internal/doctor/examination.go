@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"strings"
@@ -149,6 +150,9 @@ func origin(u *url.URL) string { return strings.TrimSuffix(u.Host, ":443") }
 
 // vaultName is the vault's name as az takes it.
 func (x *examination) vaultName() string {
+	if net.ParseIP(x.config.VaultURI.Hostname()) != nil {
+		return "VAULT"
+	}
 	name, _, _ := strings.Cut(x.config.VaultURI.Hostname(), ".")
 	return name
 }
