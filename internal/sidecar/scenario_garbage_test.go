@@ -54,13 +54,13 @@ func TestScenarioEntraTalksNonsense(t *testing.T) {
 				s.suffers(c.says)
 				s.emu.Entra().ClearFaults()
 				time.Sleep(5 * time.Minute) // some of it looks like a mistake that a person must cure
-				s.unharmed(10*time.Second, 30*time.Minute)
+				s.unharmed(often, 30*time.Minute)
 
 				// Again, while there is a token: nobody notices.
 				s.emu.Entra().InjectWhile(func() bool { return true }, fault)
-				s.unharmed(10*time.Second, 20*time.Minute)
+				s.unharmed(often, 20*time.Minute)
 				s.emu.Entra().ClearFaults()
-				s.unharmed(time.Minute, 2*time.Hour)
+				s.unharmed(often, time.Hour)
 				s.keepsSecrets()
 				watch.only(t, "login.microsoftonline.com:443", "contoso.vault.azure.net:443", "mail.contoso.com:443")
 			})
@@ -98,10 +98,10 @@ func TestScenarioKeyVaultTalksNonsense(t *testing.T) {
 				s.suffers(c.says)
 				s.emu.KeyVault().ClearFaults()
 				time.Sleep(40 * time.Second)
-				s.unharmed(10*time.Second, 5*time.Minute)
+				s.unharmed(often, 5*time.Minute)
 
 				s.emu.KeyVault().InjectWhile(func() bool { return true }, c.fault)
-				s.unharmed(time.Minute, 90*time.Minute)
+				s.unharmed(often, 70*time.Minute)
 				s.keepsSecrets()
 				watch.only(t, "login.microsoftonline.com:443", "contoso.vault.azure.net:443", "mail.contoso.com:443")
 			})

@@ -45,6 +45,10 @@ const (
 	askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 )
 
+// often is an interval between requests that keeps connections open: a TLS
+// handshake costs more than the request.
+const often = 50 * time.Second
+
 // A scenario is the whole product between a client and the three services.
 type scenario struct {
 	t      *testing.T
@@ -99,11 +103,15 @@ func scenarioWith(t *testing.T, c emulator.Config) *scenario {
 	return &scenario{t: t, emu: e, log: &scenarioLog{}}
 }
 
-// newScenarioCert makes a certificate with one of the two shared keys.
+// newScenarioCert makes a certificate with one of the two shared keys. The vault
+// renders it as PEM: a PFX costs as much as fifty requests.
 func newScenarioCert(t *testing.T, key int, o emulator.CertOptions) *emulator.Certificate {
 	t.Helper()
 	if o.Key == nil && !o.EC {
 		o.Key = scenarioKeys()[key]
+	}
+	if !o.NonExportable {
+		o.Format = emulator.PEM
 	}
 	c, err := emulator.NewCertificate(o)
 	if err != nil {

@@ -209,10 +209,10 @@ func TestScenarioNewVersionIsNotYetValid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScenario(t, emulator.Config{}).start().settle()
 		defer s.close()
-		early := newScenarioCert(t, 1, emulator.CertOptions{NotBefore: time.Now().Add(26 * time.Hour)})
+		early := newScenarioCert(t, 1, emulator.CertOptions{NotBefore: time.Now().Add(5 * time.Hour)})
 		s.emu.Entra().Register(early)
 		s.upload(early)
-		s.pass(25 * time.Hour)
+		s.pass(4 * time.Hour)
 		s.wants("certificate look-up", "NotYetValid")
 		s.pass(time.Hour + aPoll)
 		s.wants("certificate accepted by Entra and in use", early.Thumbprint())
@@ -265,7 +265,7 @@ func TestScenarioCertificateFileChanges(t *testing.T) {
 // pass lets time go by, in which no request may fail.
 func (s *scenario) pass(d time.Duration) {
 	s.t.Helper()
-	s.unharmed(2*time.Minute, d)
+	s.unharmed(often, d)
 }
 
 // restart replaces the process, which remembers nothing.
