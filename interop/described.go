@@ -27,7 +27,7 @@ func described() []scenario {
 	node := func(name string, settings ...string) scenario {
 		return task("node-ews", name, []string{"node", "nodeews_client.js"}, settings...)
 	}
-	refused := func(s scenario) scenario { s.own = []string{"mailbox-not-allowed"}; return s }
+	refused := func(s scenario) scenario { s.own, s.most = []string{"mailbox-not-allowed"}, 1; return s }
 	list := []scenario{
 		zeep("Services.wsdl"),
 		zeep("Exchange.asmx?wsdl"),

@@ -31,7 +31,7 @@ func ewsjs() []scenario {
 			s.mailboxes = []string{username}
 			s.before = func(e *emulator.Emulator) { e.Exchange().AddMailbox(emulator.Mailbox{Primary: username}) }
 		}),
-		with(task("mailbox not listed"), func(s *scenario) { s.own = []string{"mailbox-not-allowed"} }),
+		with(task("mailbox not listed"), func(s *scenario) { s.own, s.most = []string{"mailbox-not-allowed"}, 2 }),
 		with(task("token revoked"), func(s *scenario) { s.replays = true }),
 		task("throttled"),
 		task("16 at once"),

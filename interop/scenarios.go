@@ -31,6 +31,7 @@ type scenario struct {
 	own       []string                 // reasons that the product may answer with itself
 	replays   bool                     // 401 of Exchange is expected, and answered in another way
 	broken    bool                     // other failures of Exchange are too
+	most      int                      // requests that the product may refuse or fail, when not 0: no retry storm
 	cold      bool                     // the product has no token yet: Entra is down
 	gzip      bool                     // Exchange compresses
 	mailboxes []string                 // whom operations may act as: alice, when nil

@@ -20,7 +20,7 @@ func (w *world) judge() error {
 	if len(front) == 0 {
 		return errors.New("wire: the client did not come this way at all")
 	}
-	errs := []error{judgePairs(front, back, w.scenario)}
+	errs := []error{judgePairs(front, back, w.scenario), judgeStorm(front, w.scenario.most)}
 	for i, v := range back {
 		if err := judgeVisit(v, front); err != nil {
 			errs = append(errs, fmt.Errorf("wire: visit %d of Exchange: %w", i+1, err))
@@ -31,6 +31,21 @@ func (w *world) judge() error {
 		errs = append(errs, w.scenario.after(w))
 	}
 	return errors.Join(errs...)
+}
+
+// judgeStorm counts what the product would not do: a client that is refused
+// should see it, and not try again and again.
+func judgeStorm(front []message, most int) error {
+	n := 0
+	for _, m := range front {
+		if m.answer.Get("X-Hmaproxy-Error") != "" {
+			n++
+		}
+	}
+	if most > 0 && n > most {
+		return fmt.Errorf("wire: the client was refused %d times", n)
+	}
+	return nil
 }
 
 // settle waits until the client's last connection has ended, or not for long:

@@ -154,7 +154,7 @@ def streaming_notifications():
         raise AssertionError("no notification")
 
 
-def sixteen_threads():
+def sixteen_threads(revoke=False):
     a = account(max_connections=16)
     errors = []
 
@@ -166,11 +166,12 @@ def sixteen_threads():
         except Exception as e:  # reported below
             errors.append(e)
 
-    a.root.get_children  # folders are loaded once, before
-    a.inbox.refresh()
+    a.inbox.refresh()  # folders are loaded once, before
     threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
     for t in threads:
         t.start()
+    if revoke:
+        control("revoke")
     for t in threads:
         t.join()
     assert not errors, errors
@@ -231,6 +232,16 @@ def token_revoked():
         if i in (2, 5):
             control("revoke")
     assert a.inbox.all().count() == 10
+
+
+def token_revoked_while_entra_is_down():
+    a = account(retry_policy=FaultTolerance(max_wait=60))
+    save(a, "before")
+    control("entra/stop")
+    control("revoke")
+    threading.Timer(3, control, ("entra/restart",)).start()
+    save(a, "after")
+    assert a.inbox.all().count() == 2
 
 
 def entra_down():
@@ -299,10 +310,11 @@ def client_users():
     assert time.monotonic() - began < 20
 
 
-NAMES = {"load balancer's errors": load_balancers_errors, "16 threads": sixteen_threads, "free/busy and names": freebusy_and_names,
+NAMES = {"load balancer's errors": load_balancers_errors, "16 threads": sixteen_threads, "16 threads, token revoked": lambda: sixteen_threads(True),
+         "free/busy and names": freebusy_and_names,
          "delegate, default mailbox": delegate_default_mailbox, "Basic credentials": basic_credentials,
          "Entra down": entra_down}
 
 if __name__ == "__main__":
     task = sys.argv[1]
-    (NAMES.get(task) or globals()[task.replace(" ", "_")])()
+    (NAMES.get(task) or globals()[task.lower().replace(" ", "_")])()
