@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for os in linux windows; do
-  if said=$(GOOS=$os go run golang.org/x/vuln/cmd/govulncheck@v1.6.0 ./cmd/... 2>&1); then
+  if said=$(GOOS=$os go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./cmd/... 2>&1); then
     echo "$os: $(tail -n 1 <<<"$said")"
   elif grep -qE 'fetching vulnerabilities|vuln\.go\.dev|no such host|connection refused|Forbidden' <<<"$said"; then
     echo "NOT RUN: the vulnerability database cannot be reached from here" >&2

@@ -134,3 +134,35 @@ func flagsByCommand(t *testing.T) map[string][]string {
 	}
 	return all
 }
+
+// TestWorkflowsArePinned: actions by commit, Go by the version that the image is
+// built with.
+func TestWorkflowsArePinned(t *testing.T) {
+	read := func(elem ...string) string {
+		data, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, elem...)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	version := regexp.MustCompile(`golang:([0-9.]+)`).FindStringSubmatch(read("Dockerfile"))[1]
+	pinned := regexp.MustCompile(`^[\w-]+/[\w-]+@[0-9a-f]{40} # v\d`)
+	for _, name := range []string{"ci.yml", "release.yml"} {
+		text := read(".github", "workflows", name)
+		uses := regexp.MustCompile(`uses: (.*)`).FindAllStringSubmatch(text, -1)
+		for _, match := range uses {
+			if !pinned.MatchString(match[1]) {
+				t.Errorf("%s: %s", name, match[1])
+			}
+		}
+		versions := regexp.MustCompile(`go-version: (.*)`).FindAllStringSubmatch(text, -1)
+		for _, match := range versions {
+			if match[1] != version {
+				t.Errorf("%s: Go %s, and the image is built with %s", name, match[1], version)
+			}
+		}
+		if len(uses) == 0 || len(versions) == 0 {
+			t.Errorf("%s: nothing found", name)
+		}
+	}
+}

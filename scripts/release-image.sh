@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Lays out what the image of a release is built from: the programs that
+# scripts/release.sh has put into its archives, and the last stage of the
+# Dockerfile. Nothing is compiled again, so that image and archives hold the same
+# program, and no emulation of another processor is needed.
+#
+#   scripts/release-image.sh dist image
+#   docker buildx build --platform linux/amd64,linux/arm64 image
+set -euo pipefail
+dist=$(cd "$1" && pwd)
+mkdir -p "$2"
+context=$(cd "$2" && pwd)
+cd "$(dirname "$0")/.."
+
+for archive in "$dist"/hmaproxy_*_linux_*.tar.gz; do
+  arch=${archive##*_linux_}
+  arch=${arch%.tar.gz}
+  mkdir -p "$context/$arch/etc/ssl/certs"
+  tar -xzf "$archive" -C "$context/$arch" --strip-components=1 --wildcards '*/hmaproxy'
+  cp /etc/ssl/certs/ca-certificates.crt "$context/$arch/etc/ssl/certs/"
+done
+{
+  echo "FROM scratch"
+  echo "ARG TARGETARCH"
+  # shellcheck disable=SC2016 # docker's variable
+  echo 'COPY $TARGETARCH/ /'
+  sed -n '/^FROM scratch/,$p' Dockerfile | grep -v -e '^FROM' -e '^COPY'
+} >"$context/Dockerfile"
+cat "$context/Dockerfile"
+find "$context" -type f | sort
