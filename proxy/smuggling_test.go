@@ -10,8 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -189,15 +189,27 @@ func whole(seen []arrival) (n int) {
 	return n
 }
 
+// goRoot is where Go itself lies.
+var goRoot = sync.OnceValue(func() string {
+	out, _ := exec.Command("go", "env", "GOROOT").Output()
+	return strings.TrimSpace(string(out))
+})
+
+// goFile parses a file of Go's own net/http.
+func goFile(t *testing.T, name string) *ast.File {
+	t.Helper()
+	tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(goRoot(), "src/net/http", name), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Skipf("NOT CHECKED: Go's own tests are not on this machine: %v", err)
+	}
+	return tree
+}
+
 // goTexts returns the string constants of a file of Go's own net/http tests, as
 // far as keep wants them.
 func goTexts(t *testing.T, file string, keep func(string) bool) (texts []string) {
 	t.Helper()
-	path := filepath.Join(runtime.GOROOT(), "src/net/http", file)
-	tree, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Skipf("NOT CHECKED: Go's own tests are not on this machine: %v", err)
-	}
+	tree := goFile(t, file)
 	ast.Inspect(tree, func(n ast.Node) bool {
 		e, ok := n.(ast.Expr)
 		if !ok {
@@ -317,12 +329,7 @@ type goRow struct {
 // goTable returns the rows of the table in a test function of Go's.
 func goTable(t *testing.T, function string) (rows []goRow) {
 	t.Helper()
-	path := filepath.Join(runtime.GOROOT(), "src/net/http/serve_test.go")
-	tree, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Skipf("NOT CHECKED: Go's own tests are not on this machine: %v", err)
-	}
-	for _, d := range tree.Decls {
+	for _, d := range goFile(t, "serve_test.go").Decls {
 		f, ok := d.(*ast.FuncDecl)
 		if !ok || f.Name.Name != function {
 			continue

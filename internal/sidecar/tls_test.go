@@ -3,6 +3,7 @@
 package sidecar
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -166,8 +167,8 @@ func TestTLSIsForTCPAlone(t *testing.T) {
 	files := newPairFiles(t)
 	files.renew(t, 1)
 	_, address, socket := serveTLS(t, files)
-	overSocket := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) {
-		return net.Dial("unix", socket)
+	overSocket := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
 	plain := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, tc := range []struct {
