@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +27,9 @@ const socketMode fs.FileMode = 0o600
 // else that has the name is left alone and is an error. Closing the listener
 // removes its socket, unless another one has taken the name by then.
 func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, error) {
+	if runtime.GOOS == "windows" {
+		return listen(ctx, "unix", path) // which says that there are none
+	}
 	if err := checkSocketDirectory(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
