@@ -86,6 +86,13 @@ func curl() []scenario {
 			}
 			s.own, s.replays = []string{"upstream-401"}, true
 		}),
+		with(post("retry after a load balancer's 502"), func(s *scenario) {
+			s.client = func(ctx context.Context, w *world) (string, error) {
+				w.services.Exchange().Inject(1, emulator.Fault{Status: 502, Body: "<html>bad gateway</html>"})
+				return runCurl(ctx, w, "200 <t:DisplayName>Inbox<", []string{"--retry", "2", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
+			}
+			s.own, s.broken, s.most = []string{"upstream-502"}, true, 1
+		}),
 		with(post("a redirection"), func(s *scenario) {
 			s.client = func(ctx context.Context, w *world) (string, error) {
 				w.services.Exchange().Inject(1, emulator.Fault{Status: 302, Header: map[string][]string{"Location": {"https://elsewhere.example/owa"}}})

@@ -15,8 +15,20 @@ func davmail() []scenario {
 	wide := task("IMAP")
 	wide.name += ", scope targets"
 	wide.settings = []string{listed + ",blah@blah.com", "HMA_DEFAULT_MAILBOX=" + alice, targets}
+	named := func(name string) scenario {
+		s := task(name)
+		s.name += ", login user"
+		s.settings = []string{listed, "HMA_IMPERSONATE_LOGIN_USER=true"}
+		s.own = []string{"login-required", "mailbox-not-allowed"}
+		return s
+	}
+	users := task("IMAP, client users")
+	users.settings, users.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users", "HMA_DEFAULT_MAILBOX=" + alice}, []string{"credentials"}
 	return []scenario{
 		wide,
+		named("IMAP"),
+		named("mailbox not listed"),
+		users,
 		task("IMAP"),
 		task("SMTP"),
 		task("large message"),

@@ -74,9 +74,9 @@ def message(subject, size=0):
     return m
 
 
-def imap():
+def imap(user=USER):
     with DavMail() as d:
-        m = d.imap()
+        m = d.imap(user)
         names = str(ok(m.list()))
         for want in ("INBOX", "Sent", "Drafts"):
             assert want in names, names
@@ -143,5 +143,9 @@ def throttled():
         m.logout()
 
 
+def imap_client_users():
+    imap(os.environ["USERNAME"])
+
+
 if __name__ == "__main__":
-    globals()[sys.argv[1].lower().replace(" ", "_")]()
+    globals()[sys.argv[1].lower().replace(", ", "_").replace(" ", "_")]()
