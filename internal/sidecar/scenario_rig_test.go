@@ -1,18 +1,13 @@
 package sidecar
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -38,12 +33,7 @@ var scenarioKeys = sync.OnceValue(func() [3]*rsa.PrivateKey {
 	return keys
 })
 
-const (
-	scenarioClients = "127.0.0.1:8080"
-	scenarioAdmin   = "127.0.0.1:8081"
-
-	askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
-)
+const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
 // often is an interval between requests that keeps connections open: a TLS
 // handshake costs more than the request.
@@ -294,114 +284,3 @@ func (s *scenario) tokenRequests() []emulator.Hop {
 		return h.Form.Get("client_id") != s.emu.Config().HMAAppID
 	})
 }
-
-// scenarioLog keeps what the product logs.
-type scenarioLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *scenarioLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// text returns everything.
-func (l *scenarioLog) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// String returns the end of what is not about single requests, for people.
-func (l *scenarioLog) String() string {
-	lines := slices.Collect(strings.Lines(l.text()))
-	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.Contains(s, `"msg":"request"`) })
-	return strings.Join(lines[max(0, len(lines)-30):], "")
-}
-
-// A logLine is one line.
-type logLine struct {
-	text string
-	Time time.Time
-	Msg  string
-	// Level is "ERROR", say.
-	Level string
-}
-
-func (l logLine) says(parts ...string) bool {
-	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(l.text, p) })
-}
-
-// lines returns the lines with that message, oldest first.
-func (l *scenarioLog) lines(message string) []logLine {
-	var list []logLine
-	for text := range strings.Lines(l.text()) {
-		line := logLine{text: text}
-		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == message {
-			list = append(list, line)
-		}
-	}
-	return list
-}
-
-// memoryNet is where clients and product meet without sockets.
-type memoryNet struct {
-	mu   sync.Mutex
-	open map[string]*memoryListener
-}
-
-func (n *memoryNet) listen(_ context.Context, _, address string) (net.Listener, error) {
-	where, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil, err
-	}
-	l := &memoryListener{addr: net.TCPAddrFromAddrPort(where), conns: make(chan net.Conn), done: make(chan struct{})}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.open[address] = l
-	return l, nil
-}
-
-func (n *memoryNet) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	n.mu.Lock()
-	l := n.open[address]
-	n.mu.Unlock()
-	if l == nil {
-		return nil, fmt.Errorf("nobody listens at %s, but at %v", address, slices.Collect(maps.Keys(n.open)))
-	}
-	near, far := net.Pipe()
-	select {
-	case l.conns <- memoryConn{far}:
-		return near, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-type memoryListener struct {
-	addr  net.Addr
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (l *memoryListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
-func (l *memoryListener) Addr() net.Addr { return l.addr }
-
-// memoryConn comes from this machine.
-type memoryConn struct{ net.Conn }
-
-func (memoryConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000} }

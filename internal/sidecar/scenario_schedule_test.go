@@ -75,7 +75,7 @@ func TestScenarioEntraAwayForAQuarterOfAnHour(t *testing.T) {
 				s := newScenario(t, emulator.Config{}).start().settle()
 				defer s.close()
 				// Again and again, so that it begins at every age of a token.
-				for range 8 {
+				for range 6 {
 					s.unharmed(often, 31*time.Minute)
 					back := o.strike(t, &s.emu.Entra().Service)
 					s.unharmed(often, 15*time.Minute)
@@ -205,7 +205,7 @@ func TestScenarioKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 
 func TestScenarioKeyVaultAwayForADayInVaultMode(t *testing.T) {
 	for _, o := range outages {
-		away := 100 * time.Minute
+		away := 70 * time.Minute
 		if o.name == "refuses connections" { // the quickest to play
 			away = 24 * time.Hour
 		}
