@@ -7,12 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
 func main() {
+	log.SetOutput(io.Discard) // net/http quotes there what peers have sent; our own log is another
 	err := run(untilToldToStop(), os.Args[1:], world{
 		environ: os.Environ(),
 		unset:   os.Unsetenv,

@@ -70,7 +70,7 @@ var refusedHeaders = []headerRule{
 	{
 		why: "frames the message or belongs to one connection; remove it",
 		exact: []string{"host", "connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
-			"expect", "max-forwards", "http2-settings", "date", "range", "if-range", "mime-version", "via", "forwarded", "close"},
+			"expect", "idempotency-key", "x-idempotency-key", "max-forwards", "http2-settings", "date", "range", "if-range", "mime-version", "via", "forwarded", "close"},
 		prefixes: []string{"content-", "proxy-", "x-proxy", "x-http-method", "x-method", "alt-"},
 	},
 	{

@@ -12,7 +12,7 @@ func TestForwardHeaders(t *testing.T) {
 		"X-AnchorMailbox", "X-PublicFolderMailbox", "X-OWA-ExplicitLogonUser", "X-TargetMailbox", "X-OWA-CANARY",
 		"Host", "X-Forwarded-Host", "X-Forwarded-For", "Forwarded", "X-Original-URL", "X-Rewrite-URL", "X-Real-IP",
 		"Content-Type", "Content-Length", "Content-Encoding", "CONTENT-LOCATION", "Connection", "Keep-Alive", "Proxy-Connection", "TE",
-		"Trailer", "Transfer-Encoding", "Upgrade", "Expect", "HTTP2-Settings", "Via", "X-HTTP-Method-Override",
+		"Trailer", "Transfer-Encoding", "Upgrade", "Expect", "Idempotency-Key", "X-Idempotency-Key", "HTTP2-Settings", "Via", "X-HTTP-Method-Override",
 		"Origin", "Referer", "Sec-Fetch-Site", "Access-Control-Request-Method",
 		"X-BEResource", "X-AnonResource", "X-AnonResource-Backend", "X-BEServer", "X-FEServer", "X-TargetServer", "X-CalculatedBETarget",
 		"msExchLogonAccount", "msExchLogonMailbox", "msExchTargetMailbox", "msExchEcpCanary", "X-MS-Exchange-Organization-AuthAs", "X-SourceCafeServer",

@@ -141,8 +141,11 @@ func (t operationTable) find(m *soap.Message) rule {
 	if len(m.Operation) > maxOperation {
 		return other
 	}
+	// the scanner looks for a push subscription in Subscribe as XML spells it
+	// alone; in any other spelling it might be one
+	push := m.Push || m.Operation != "Subscribe"
 	var buf [maxOperation + len(":push")]byte
-	if r, ok := t.rules[string(operationKey(buf[:0], m.Operation, m.Push))]; ok {
+	if r, ok := t.rules[string(operationKey(buf[:0], m.Operation, push))]; ok {
 		return r
 	}
 	return other

@@ -132,3 +132,16 @@ func TestOperationInVerdict(t *testing.T) {
 		}
 	}
 }
+
+func TestSubscribeInAnotherSpellingCountsAsPush(t *testing.T) {
+	p := allowing(t, "alice@contoso.com")
+	for operation, allowed := range map[string]bool{
+		"Subscribe": true, "subscribe": false, "SUBSCRIBE": false, "SubscribeRequest": false,
+	} {
+		m := alice()
+		m.Operation = operation
+		if _, refusal := p.Judge(m, ""); (refusal == nil) != allowed {
+			t.Errorf("%s: %v", operation, refusal)
+		}
+	}
+}
