@@ -71,8 +71,8 @@ func rotated(ctx context.Context, a *actors) error {
 	a.world.Entra().Register(fresh)
 	a.world.KeyVault().Upload(a.world.Config().CertName, fresh)
 	a.hop("key vault", "has a new version of HMA-Cert: "+fresh.Thumbprint())
-	issued := a.world.Entra().Issued()
-	if err := eventually(ctx, "the new certificate was not tried", func() bool { return a.world.Entra().Issued() > issued+1 }); err != nil {
+	before := a.granted()
+	if err := eventually(ctx, "the new certificate was not tried", func() bool { return a.granted() >= before+len(a.stopped) }); err != nil {
 		return err
 	}
 	a.world.Entra().Unregister(a.world.Certificate())
@@ -80,6 +80,16 @@ func rotated(ctx context.Context, a *actors) error {
 	a.world.Exchange().RevokeAll()
 	_, err = a.expect(ctx, a.strict, "alice@contoso.com", "", "NoError", 2)
 	return err
+}
+
+// granted counts the tokens for Exchange that Entra has issued so far.
+func (a *actors) granted() (n int) {
+	for _, h := range a.world.Entra().Hops() {
+		if h.Form.Get("client_assertion") != "" && h.Status == 200 {
+			n++
+		}
+	}
+	return n
 }
 
 // An auditLog keeps the request lines of audit mode.
