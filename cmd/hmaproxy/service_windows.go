@@ -22,6 +22,25 @@ func platformCommands() []command {
 	return []command{{"service", "be a Windows service", serviceHelp, service}}
 }
 
+const serviceHelp = `usage: hmaproxy service install -env-file FILE
+       hmaproxy service remove | start | stop
+
+Makes hmaproxy a Windows service. install registers this very program to start with
+Windows, under the account NT SERVICE\hmaproxy that exists for it alone, with FILE
+for its settings; nothing is read from FILE yet, and nothing is started. Windows
+starts the service again when it fails while running, but not after a mistake in
+the settings. remove stops it and takes the registration back; files stay.
+
+Let FILE set HMA_LOG_FILE, because a service has no standard error. Starts, stops
+and what an administrator should see go to the Event Log, under "hmaproxy", too.
+"sc.exe control hmaproxy paramchange" makes the service look at once at what it
+reads again by and by.
+
+Windows itself calls "hmaproxy service run -env-file FILE".`
+
+// serviceName is the service's, its account's and that of its events.
+const serviceName = "hmaproxy"
+
 func service(ctx context.Context, f *flags, w world) error {
 	verb, err := serviceVerb(f)
 	if err != nil {
