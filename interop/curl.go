@@ -14,86 +14,98 @@ import (
 // curl drives curl, whose options are the dialects of HTTP that scripts and
 // old libraries speak. $URL, $HOST and $DIR in its arguments are the world's;
 // want is the status and a part of the answer.
-func curl() []scenario {
-	task := func(name, want string, args ...string) scenario {
-		return scenario{
-			name: "curl: " + name, settings: []string{listed},
-			client: func(ctx context.Context, w *world) (string, error) { return runCurl(ctx, w, want, args) },
-		}
+func curl() []scenario { return append(curlDialects(), curlTroubles()...) }
+
+const curlUser = username + ":" + password
+
+// curlTask sends what its arguments say.
+func curlTask(name, want string, args ...string) scenario {
+	return scenario{
+		name: "curl: " + name, settings: []string{listed},
+		client: func(ctx context.Context, w *world) (string, error) { return runCurl(ctx, w, want, args) },
 	}
-	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
-	post := func(name string, args ...string) scenario {
-		return task(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
-	}
+}
+
+// curlGets sends a GetFolder and gets its answer.
+func curlGets(name string, args ...string) scenario {
+	return curlTask(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
+}
+
+// curlDialects are ways to say the same.
+func curlDialects() []scenario {
 	handshake := func(s *scenario) { s.own = []string{"ntlm", ""} }
+	return []scenario{
+		curlGets("plain"),
+		curlGets("Basic", "-u", curlUser, "--basic"),
+		curlGets("NTLM", "-u", curlUser, "--ntlm").but(handshake),
+		curlGets("Negotiate", "-u", ":", "--negotiate").but(handshake),
+		curlGets("anyauth", "-u", curlUser, "--anyauth"),
+		curlTask("Digest is told off, not left waiting", "500 ErrorSchemaValidation", "-u", curlUser, "--digest", "--data-binary", "@$DIR/get-folder.xml", "$URL").but(func(s *scenario) { s.own = []string{"envelope-refused"} }),
+		curlGets("chunked", "-H", "Transfer-Encoding: chunked"),
+		curlGets("HTTP/1.0", "--http1.0"),
+		curlGets("HTTP/2 offered", "--http2"),
+		curlGets("Expect", "-H", "Expect: 100-continue"),
+		curlGets("compressed", "--compressed").but(func(s *scenario) { s.gzip = true }),
+		curlGets("SOAPAction", "-H", "SOAPAction: http://schemas.microsoft.com/exchange/services/2006/messages/GetFolder"),
+		curlTask("3 MB at once", "200 <m:ResponseCode>NoError<", "--data-binary", "@$DIR/create-item.xml", "$URL"),
+		curlTask("3 MB with NTLM", "200 <m:ResponseCode>NoError<", "-u", curlUser, "--ntlm", "--data-binary", "@$DIR/create-item.xml", "$URL").but(handshake),
+		curlTask("3 MB chunked", "200 <m:ResponseCode>NoError<", "-H", "Transfer-Encoding: chunked", "--data-binary", "@$DIR/create-item.xml", "$URL"),
+		curlTask("two requests on a connection", "200 <t:DisplayName>Inbox<", "--data-binary", "@$DIR/get-folder.xml", "$URL", "$URL"),
+		curlTask("GET of the endpoint", "200 hmaproxy", "$URL"),
+		curlTask("HEAD of the endpoint", "200 ", "-I", "$URL"),
+		curlTask("WSDL", "200 <wsdl:definitions", "http://$HOST/ews/services.wsdl"),
+	}
+}
+
+// curlTroubles are requests that fail, or nearly.
+func curlTroubles() []scenario {
 	users := func(s *scenario) {
 		s.settings, s.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users"}, []string{"credentials"}
 	}
-	const user = username + ":" + password
 	return []scenario{
-		post("plain"),
-		post("Basic", "-u", user, "--basic"),
-		with(post("NTLM", "-u", user, "--ntlm"), handshake),
-		with(post("Negotiate", "-u", ":", "--negotiate"), handshake),
-		post("anyauth", "-u", user, "--anyauth"),
-		with(task("Digest is told off, not left waiting", "500 ErrorSchemaValidation", "-u", user, "--digest", "--data-binary", "@$DIR/get-folder.xml", "$URL"),
-			func(s *scenario) { s.own = []string{"envelope-refused"} }),
-		post("chunked", "-H", "Transfer-Encoding: chunked"),
-		post("HTTP/1.0", "--http1.0"),
-		post("HTTP/2 offered", "--http2"),
-		post("Expect", "-H", "Expect: 100-continue"),
-		with(post("compressed", "--compressed"), func(s *scenario) { s.gzip = true }),
-		post("SOAPAction", "-H", "SOAPAction: http://schemas.microsoft.com/exchange/services/2006/messages/GetFolder"),
-		task("3 MB at once", "200 <m:ResponseCode>NoError<", "--data-binary", "@$DIR/create-item.xml", "$URL"),
-		with(task("3 MB with NTLM", "200 <m:ResponseCode>NoError<", "-u", user, "--ntlm", "--data-binary", "@$DIR/create-item.xml", "$URL"), handshake),
-		task("3 MB chunked", "200 <m:ResponseCode>NoError<", "-H", "Transfer-Encoding: chunked", "--data-binary", "@$DIR/create-item.xml", "$URL"),
-		task("two requests on a connection", "200 <t:DisplayName>Inbox<", "--data-binary", "@$DIR/get-folder.xml", "$URL", "$URL"),
-		task("GET of the endpoint", "200 hmaproxy", "$URL"),
-		task("HEAD of the endpoint", "200 ", "-I", "$URL"),
-		task("WSDL", "200 <wsdl:definitions", "http://$HOST/ews/services.wsdl"),
-		with(post("nobody named"), func(s *scenario) {
+		curlGets("nobody named").but(func(s *scenario) {
 			s.client = curlPost("500 ErrorInvalidExchangeImpersonationHeaderData", "@$DIR/nobody.xml")
 			s.own = []string{"no-mailbox"}
 		}),
-		with(post("nobody named, default mailbox"), func(s *scenario) {
+		curlGets("nobody named, default mailbox").but(func(s *scenario) {
 			s.client = curlPost("200 <t:DisplayName>Inbox<", "@$DIR/nobody.xml")
 			s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice)
 		}),
-		with(post("mailbox not listed"), func(s *scenario) {
+		curlGets("mailbox not listed").but(func(s *scenario) {
 			s.settings = []string{"HMA_ALLOWED_MAILBOXES=" + bob}
 			s.client = curlPost("500 ErrorImpersonateUserDenied", "@$DIR/get-folder.xml")
 			s.own = []string{"mailbox-not-allowed"}
 		}),
-		with(post("operation not allowed"), func(s *scenario) {
+		curlGets("operation not allowed").but(func(s *scenario) {
 			s.client = curlPost("500 ErrorAccessDenied", "@$DIR/add-delegate.xml")
 			s.own = []string{"operation-not-allowed"}
 		}),
-		with(post("client users", "-u", user), users),
-		with(post("client users, anyauth", "-u", user, "--anyauth"), users),
-		with(task("client users, none given", "401 credentials", "--data-binary", "@$DIR/get-folder.xml", "$URL"), users),
-		with(task("client users, NTLM", "401 ", "-u", user, "--ntlm", "--data-binary", "@$DIR/get-folder.xml", "$URL"), users),
-		with(post("Exchange gone"), func(s *scenario) {
+		curlGets("client users", "-u", curlUser).but(users),
+		curlGets("client users, anyauth", "-u", curlUser, "--anyauth").but(users),
+		curlTask("client users, none given", "401 credentials", "--data-binary", "@$DIR/get-folder.xml", "$URL").but(users),
+		curlTask("client users, NTLM", "401 ", "-u", curlUser, "--ntlm", "--data-binary", "@$DIR/get-folder.xml", "$URL").but(users),
+		curlGets("Exchange gone").but(func(s *scenario) {
 			s.client = func(ctx context.Context, w *world) (string, error) {
 				w.exchange.Close()
 				return runCurl(ctx, w, "500 ErrorServerBusy", []string{"--data-binary", "@$DIR/get-folder.xml", "$URL"})
 			}
 			s.own = []string{"upstream-unreachable"}
 		}),
-		with(post("Exchange refuses the token, twice"), func(s *scenario) {
+		curlGets("Exchange refuses the token, twice").but(func(s *scenario) {
 			s.client = func(ctx context.Context, w *world) (string, error) {
 				w.services.Exchange().Inject(2, emulator.Fault{Status: 401, Header: map[string][]string{"Www-Authenticate": {"NTLM", "Negotiate"}}})
-				return runCurl(ctx, w, "500 ErrorServerBusy", []string{"-u", user, "--anyauth", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
+				return runCurl(ctx, w, "500 ErrorServerBusy", []string{"-u", curlUser, "--anyauth", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
 			}
 			s.own, s.replays = []string{"upstream-401"}, true
 		}),
-		with(post("retry after a load balancer's 502"), func(s *scenario) {
+		curlGets("retry after a load balancer's 502").but(func(s *scenario) {
 			s.client = func(ctx context.Context, w *world) (string, error) {
 				w.services.Exchange().Inject(1, emulator.Fault{Status: 502, Body: "<html>bad gateway</html>"})
 				return runCurl(ctx, w, "200 <t:DisplayName>Inbox<", []string{"--retry", "2", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
 			}
 			s.own, s.broken, s.most = []string{"upstream-502"}, true, 1
 		}),
-		with(post("a redirection"), func(s *scenario) {
+		curlGets("a redirection").but(func(s *scenario) {
 			s.client = func(ctx context.Context, w *world) (string, error) {
 				w.services.Exchange().Inject(1, emulator.Fault{Status: 302, Header: map[string][]string{"Location": {"https://elsewhere.example/owa"}}})
 				return runCurl(ctx, w, "500 ErrorInternalServerTransientError", []string{"-L", "--data-binary", "@$DIR/get-folder.xml", "$URL"})

@@ -12,27 +12,26 @@ func ewsjs() []scenario {
 			settings: append([]string{listed}, settings...),
 		}
 	}
-	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
 	return []scenario{
 		task("folders"),
 		task("items"),
 		task("send"),
-		with(task("items", targets), func(s *scenario) { s.name += ", scope targets" }),
-		with(task("large attachment"), func(s *scenario) { s.gzip = true }),
+		task("items", targets).but(func(s *scenario) { s.name += ", scope targets" }),
+		task("large attachment").but(func(s *scenario) { s.gzip = true }),
 		task("sync"),
 		task("pull notifications"),
 		task("streaming notifications"),
-		with(task("affinity"), func(s *scenario) { s.before = strictAffinity }),
+		task("affinity").but(func(s *scenario) { s.before = strictAffinity }),
 		task("free/busy and names"),
-		with(task("nobody named", "HMA_DEFAULT_MAILBOX="+alice), func(s *scenario) { s.name += ", default mailbox" }),
-		with(task("nobody named"), func(s *scenario) {
+		task("nobody named", "HMA_DEFAULT_MAILBOX="+alice).but(func(s *scenario) { s.name += ", default mailbox" }),
+		task("nobody named").but(func(s *scenario) {
 			s.name += ", login user"
 			s.settings = []string{"HMA_ALLOWED_MAILBOXES=" + username, "HMA_IMPERSONATE_LOGIN_USER=true"}
 			s.mailboxes = []string{username}
 			s.before = func(e *emulator.Emulator) { e.Exchange().AddMailbox(emulator.Mailbox{Primary: username}) }
 		}),
-		with(task("mailbox not listed"), func(s *scenario) { s.own, s.most = []string{"mailbox-not-allowed"}, 2 }),
-		with(task("token revoked"), func(s *scenario) { s.replays = true }),
+		task("mailbox not listed").but(func(s *scenario) { s.own, s.most = []string{"mailbox-not-allowed"}, 2 }),
+		task("token revoked").but(func(s *scenario) { s.replays = true }),
 		task("throttled"),
 		task("16 at once"),
 	}

@@ -11,32 +11,31 @@ func exchangelib() []scenario {
 			settings: []string{listed},
 		}
 	}
-	with := func(s scenario, change func(*scenario)) scenario { change(&s); return s }
 	return []scenario{
 		task("folders"),
 		task("items"),
 		task("send"),
-		with(task("items"), func(s *scenario) { s.name, s.settings = s.name+", scope targets", append(s.settings, targets) }),
-		with(task("send"), func(s *scenario) { s.name, s.settings = s.name+", scope targets", append(s.settings, targets) }),
-		with(task("large attachment"), func(s *scenario) { s.gzip = true }),
+		task("items").but(func(s *scenario) { s.name, s.settings = s.name+", scope targets", append(s.settings, targets) }),
+		task("send").but(func(s *scenario) { s.name, s.settings = s.name+", scope targets", append(s.settings, targets) }),
+		task("large attachment").but(func(s *scenario) { s.gzip = true }),
 		task("sync"),
 		task("pull notifications"),
 		task("streaming notifications"),
 		task("16 threads"),
-		with(task("16 threads, token revoked"), func(s *scenario) { s.replays = true }),
-		with(task("free/busy and names"), func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
-		with(task("nothing pinned"), func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
-		with(task("delegate, default mailbox"), func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
+		task("16 threads, token revoked").but(func(s *scenario) { s.replays = true }),
+		task("free/busy and names").but(func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
+		task("nothing pinned").but(func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
+		task("delegate, default mailbox").but(func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }),
 		task("Basic credentials"),
-		with(task("mailbox not listed"), func(s *scenario) { s.own, s.most = []string{"mailbox-not-allowed"}, 2 }),
-		with(task("token revoked"), func(s *scenario) { s.replays = true }),
+		task("mailbox not listed").but(func(s *scenario) { s.own, s.most = []string{"mailbox-not-allowed"}, 2 }),
+		task("token revoked").but(func(s *scenario) { s.replays = true }),
 		task("Entra down"),
-		with(task("token revoked while Entra is down"), func(s *scenario) { s.own, s.replays = []string{"upstream-401", "no-token"}, true }),
+		task("token revoked while Entra is down").but(func(s *scenario) { s.own, s.replays = []string{"upstream-401", "no-token"}, true }),
 		task("throttled"),
-		with(task("load balancer's errors"), func(s *scenario) { s.own, s.broken = []string{"upstream-502", "upstream-504", "upstream-429"}, true }),
-		with(task("no token yet"), func(s *scenario) { s.cold, s.own = true, []string{"no-token"} }),
-		with(task("affinity"), func(s *scenario) { s.before = strictAffinity }),
-		with(task("client users"), func(s *scenario) {
+		task("load balancer's errors").but(func(s *scenario) { s.own, s.broken = []string{"upstream-502", "upstream-504", "upstream-429"}, true }),
+		task("no token yet").but(func(s *scenario) { s.cold, s.own = true, []string{"no-token"} }),
+		task("affinity").but(func(s *scenario) { s.before = strictAffinity }),
+		task("client users").but(func(s *scenario) {
 			s.settings = []string{"HMA_CLIENT_USERS_FILE=$DIR/users"}
 			s.own = []string{"credentials", "mailbox-not-allowed"}
 		}),

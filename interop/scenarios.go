@@ -27,7 +27,6 @@ type scenario struct {
 	client    func(context.Context, *world) (output string, err error)
 	settings  []string                 // of the product, beside those of the services
 	before    func(*emulator.Emulator) // sets the services up
-	after     func(*world) error       // looks at them
 	own       []string                 // reasons that the product may answer with itself
 	replays   bool                     // 401 of Exchange is expected, and answered in another way
 	broken    bool                     // other failures of Exchange are too
@@ -35,6 +34,12 @@ type scenario struct {
 	cold      bool                     // the product has no token yet: Entra is down
 	gzip      bool                     // Exchange compresses
 	mailboxes []string                 // whom operations may act as: alice, when nil
+}
+
+// but changes a scenario.
+func (s scenario) but(change func(*scenario)) scenario {
+	change(&s)
+	return s
 }
 
 // listed is the allow-list that most scenarios run with.

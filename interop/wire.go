@@ -26,11 +26,7 @@ func (w *world) judge() error {
 			errs = append(errs, fmt.Errorf("wire: visit %d of Exchange: %w", i+1, err))
 		}
 	}
-	errs = append(errs, w.judgeMailboxes())
-	if w.scenario.after != nil {
-		errs = append(errs, w.scenario.after(w))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, w.judgeMailboxes())...)
 }
 
 // judgeStorm counts what the product would not do: a client that is refused
