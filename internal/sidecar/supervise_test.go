@@ -1,0 +1,64 @@
+//go:build unix
+
+package sidecar
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"hmaproxy/token"
+)
+
+// tokenless is a product that never gets a token, and what its supervisor hears.
+func tokenless(t *testing.T) (*app, *net.UnixConn) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	keeper, err := token.New(token.Config{
+		Authority: &url.URL{Scheme: "https", Host: "login.microsoftonline.com"},
+		TenantID:  "contoso.com", ClientID: "11111111-1111-1111-1111-111111111111", Resource: "https://mail.contoso.com",
+		Certificates: func(context.Context) ([]*tls.Certificate, error) { return nil, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &app{
+		o: Options{Notify: NewNotifier(path)}, log: slog.New(slog.DiscardHandler),
+		keeper: keeper, policies: &policies{}, begun: time.Now(),
+	}, conn
+}
+
+func TestSupervisorIsNotKeptWaitingForever(t *testing.T) {
+	a, conn := tokenless(t)
+	var told supervision
+	hears := func(want string) {
+		t.Helper()
+		a.tellState(&told)
+		_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		b := make([]byte, 1024)
+		if n, _ := conn.Read(b); string(b[:n]) != want {
+			t.Errorf("told %q, want %q", b[:n], want)
+		}
+	}
+	hears("STATUS=not ready: no access token yet")
+	hears("") // nothing new
+	a.begun = a.begun.Add(-readyPatience)
+	hears("READY=1")
+	hears("")
+	alarm := "line 3"
+	a.policies.alarm.Store(&alarm)
+	hears("STATUS=not ready: no access token yet alarm: the allow-list file was not taken up, the old list is in force: line 3")
+	a.draining.Store(true)
+	a.policies.alarm.Store(nil)
+	hears("") // it was told that this is the end
+}
