@@ -8,9 +8,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+revision=$(git rev-parse HEAD)
 
 once() { # NAME ZONE MASK
   git clone -q --no-hardlinks . "$work/$1/source-of-$1"
+  git -C "$work/$1/source-of-$1" checkout -q --detach "$revision"
   (umask "$3" && TZ=$2 GOCACHE=$work/$1/cache "$work/$1/source-of-$1/scripts/release.sh" v0.0.0-check "$work/$1/dist" >/dev/null)
 }
 once first UTC 022
