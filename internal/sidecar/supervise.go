@@ -11,7 +11,7 @@ const (
 	// "ready" then and reads in the status what is missing.
 	readyPatience = 20 * time.Second
 	// statusEvery is how often the supervisor's view is brought up to date.
-	statusEvery = time.Second
+	statusEvery = 250 * time.Millisecond
 	// stopReserve is the time between the end of all requests and that of the
 	// process.
 	stopReserve = 10 * time.Second
