@@ -22,7 +22,7 @@ import (
 
 const (
 	totalTime    = 9 * time.Minute // for all scenarios, installation excluded
-	scenarioTime = 90 * time.Second
+	scenarioTime = 2 * time.Minute
 )
 
 func main() {

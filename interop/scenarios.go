@@ -55,6 +55,7 @@ func scenarios() []scenario {
 	list = append(list, described()...)
 	list = append(list, curl()...)
 	list = append(list, davmail()...)
+	list = append(list, stacks()...)
 	return list
 }
 

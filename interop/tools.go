@@ -23,8 +23,11 @@ var programs embed.FS
 // Clients by the names of their packages. Debian's are the operating
 // system's; npm's are installed into a cache folder of the user.
 var (
-	debianPackages = []string{"python3-exchangelib", "python3-zeep", "php-cli", "php-soap", "davmail", "curl"}
-	npmPackages    = []string{"ews-javascript-api@0.15.3", "node-ews@3.5.0", "ntlm-client@0.1.1"}
+	debianPackages = []string{
+		"python3-exchangelib", "python3-zeep", "php-cli", "php-soap", "davmail", "curl",
+		"default-jdk-headless", "libhttpclient-java", "mono-mcs", "mono-runtime",
+	}
+	npmPackages = []string{"ews-javascript-api@0.15.3", "node-ews@3.5.0", "ntlm-client@0.1.1"}
 )
 
 // tools is what all scenarios share.
