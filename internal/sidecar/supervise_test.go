@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"hmaproxy/internal/config"
 	"hmaproxy/token"
 )
 
@@ -61,4 +63,34 @@ func TestSupervisorIsNotKeptWaitingForever(t *testing.T) {
 	a.draining.Store(true)
 	a.policies.alarm.Store(nil)
 	hears("") // it was told that this is the end
+}
+
+func TestReloadLooksAtEverything(t *testing.T) {
+	a, conn := tokenless(t)
+	looks := map[string]int{}
+	file := func(name string) *reloader {
+		return &reloader{variable: name, log: a.log, take: func() (bool, error) { looks[name]++; return false, nil }}
+	}
+	a.o.Config = &config.Config{}
+	a.door.clients = &clients{files: file("users")}
+	a.door.keyPair = &keyPair{files: file("pair")}
+	heard := func() string {
+		_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		b := make([]byte, 1024)
+		n, _ := conn.Read(b)
+		return string(b[:n])
+	}
+	a.reload(false)
+	if got := heard(); got != "" || looks["users"] != 1 || looks["pair"] != 1 {
+		t.Errorf("before it was ready: looked %v, told %q", looks, got)
+	}
+	a.reload(true)
+	if first, second := heard(), heard(); !strings.HasPrefix(first, "RELOADING=1") || second != "READY=1" || looks["users"] != 2 || looks["pair"] != 2 {
+		t.Errorf("looked %v, told %q and %q", looks, first, second)
+	}
+	a.draining.Store(true)
+	a.reload(true)
+	if got := heard(); got != "" || looks["users"] != 2 {
+		t.Errorf("while stopping: looked %v, told %q", looks, got)
+	}
 }
