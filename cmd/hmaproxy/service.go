@@ -30,15 +30,21 @@ const (
 // stillStopping is how often a service manager is told that the end takes time.
 const stillStopping = 2 * time.Second
 
-// superviseService runs serve until it ends, and returns its error. It does what
-// comes from demands, and reports every change of condition.
-func superviseService(ctx context.Context, demands <-chan demand, report func(condition), serve func(ctx context.Context, w world) error, w world) error {
+// A manager is what a service is under: that of Windows, or a test's.
+type manager struct {
+	demands <-chan demand
+	report  func(condition) // tells it
+}
+
+// supervise runs serve until it ends, and returns its error. It does what is
+// demanded, and reports every change of condition.
+func (m manager) supervise(ctx context.Context, w world, serve func(context.Context, world) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	started, reload, done := make(chan struct{}), make(chan struct{}, 1), make(chan error, 1)
 	w.started = func() { close(started) }
 	w.reload = func(context.Context) <-chan struct{} { return reload }
-	report(conditionStarting)
+	m.report(conditionStarting)
 	go func() { done <- serve(ctx, w) }()
 
 	now := conditionStarting
@@ -51,20 +57,20 @@ func superviseService(ctx context.Context, demands <-chan demand, report func(co
 		case <-started:
 			started = nil
 			now = max(now, conditionRunning)
-			report(now)
+			m.report(now)
 		case <-tick.C:
 			if now == conditionStopping {
-				report(now)
+				m.report(now)
 			}
-		case d := <-demands:
-			now = obey(d, now, cancel, reload)
-			report(now)
+		case d := <-m.demands:
+			now = max(now, obey(d, cancel, reload))
+			m.report(now)
 		}
 	}
 }
 
-// obey does what is demanded and returns the condition that follows from it.
-func obey(d demand, now condition, stop func(), reload chan<- struct{}) condition {
+// obey does what is demanded and returns the least condition that follows from it.
+func obey(d demand, stop func(), reload chan<- struct{}) condition {
 	switch d {
 	case demandStop:
 		stop()
@@ -75,7 +81,7 @@ func obey(d demand, now condition, stop func(), reload chan<- struct{}) conditio
 		default: // one is waiting to be done already
 		}
 	}
-	return now
+	return conditionStarting
 }
 
 // An eventLog is Windows' own, or a test's.

@@ -30,7 +30,7 @@ func manage(serve func(context.Context, world) error) *managed {
 	m := &managed{demands: make(chan demand), ended: make(chan struct{})}
 	go func() {
 		defer close(m.ended)
-		m.err = superviseService(context.Background(), m.demands, m.tell, serve, world{})
+		m.err = manager{m.demands, m.tell}.supervise(context.Background(), world{}, serve)
 	}()
 	synctest.Wait()
 	return m

@@ -233,7 +233,7 @@ func (h *serviceHandler) Execute(_ []string, requests <-chan svc.ChangeRequest, 
 		statuses <- status
 	}
 	serve := func(ctx context.Context, w world) error { return serve(ctx, h.flags, w) }
-	h.err = superviseService(h.ctx, demands, report, serve, h.world)
+	h.err = manager{demands, report}.supervise(h.ctx, h.world, serve)
 	if h.err != nil {
 		_ = h.log.Error(eventError, h.err.Error())
 	}
