@@ -14,8 +14,18 @@ import (
 // the client.
 const tapHeader = "X-Interop-Answer"
 
+// unwanted stands for what Exchange and load balancers add to answers and
+// clients of the product must not get.
+func unwanted(h http.Header) {
+	h.Set("WWW-Authenticate", "Negotiate")
+	h.Set("Strict-Transport-Security", "max-age=31536000")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Alt-Svc", `h3=":443"`)
+}
+
 // A tap is an http.Handler before Exchange's that keeps requests and answers,
-// and compresses answers for those who accept it, as IIS does.
+// compresses answers for those who accept it, as IIS does, and adds headers
+// that must not arrive.
 type tap struct {
 	exchange http.Handler
 	gzip     bool
@@ -43,6 +53,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.seen = append(t.seen, v)
 	w.Header().Set(tapHeader, strconv.Itoa(len(t.seen)))
 	t.mu.Unlock()
+	unwanted(w.Header())
 	r.Body = &copiedBody{r.Body, v}
 	out := &copiedAnswer{ResponseWriter: w, visit: v}
 	defer out.finish()
