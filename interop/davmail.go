@@ -24,7 +24,11 @@ func davmail() []scenario {
 	}
 	users := task("IMAP, client users")
 	users.settings, users.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users", "HMA_DEFAULT_MAILBOX=" + alice}, []string{"credentials"}
+	own := task("IMAP")
+	own.name += ", client users, login user"
+	own.settings, own.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users", "HMA_IMPERSONATE_LOGIN_USER=true"}, []string{"credentials"}
 	return []scenario{
+		own,
 		wide,
 		named("IMAP"),
 		named("mailbox not listed"),

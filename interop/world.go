@@ -107,13 +107,18 @@ func (w *world) settings(connect string) ([]string, error) {
 	return env, nil
 }
 
-// writeUsers writes the file of client users.
+// writeUsers writes the file of client users, both of whom may open Alice's
+// mailbox.
 func (w *world) writeUsers() error {
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(w.dir, "users"), []byte(username+":"+string(hash)+" "+alice+"\n"), 0o600)
+	var lines string
+	for _, user := range []string{username, alice} {
+		lines += user + ":" + string(hash) + " " + alice + "\n"
+	}
+	return os.WriteFile(filepath.Join(w.dir, "users"), []byte(lines), 0o600)
 }
 
 // url is where clients find the product.
