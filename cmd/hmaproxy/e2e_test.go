@@ -347,7 +347,7 @@ func TestNoSecretLeaks(t *testing.T) {
 		send("alice@contoso.com", create+"<"+content+">")
 		time.Sleep(300 * time.Millisecond)
 	}
-	for _, what := range []string{"ready", "startup", "live", "nothing", "metrics"} {
+	for _, what := range []string{"ready", "startup", "live", "nothing", "metrics", "", "status.json"} {
 		_, text := p.probe(what)
 		answers.WriteString(text)
 	}
