@@ -22,13 +22,14 @@ curl:
 
 exchangelib:
 
-  from exchangelib import Account, Build, Configuration, IMPERSONATION, NOAUTH, Version
+  from exchangelib import Account, Build, Configuration, IMPERSONATION, Version
+  from exchangelib.transport import NOAUTH
   config = Configuration(service_endpoint='http://%[1]s/EWS/Exchange.asmx',
                          auth_type=NOAUTH, version=Version(Build(15, 1, 2507, 6)))
   account = Account('alice@contoso.com', config=config, access_type=IMPERSONATION, autodiscover=False)
   print(account.inbox.total_count)
 
-health: http://%[3]s/ready
+status page: http://%[3]s/    health: http://%[3]s/ready
 
 `
 
@@ -42,6 +43,9 @@ func serveForever(ctx context.Context, out io.Writer, listen string) error {
 	}
 	defer s.close()
 	defer s.join(cancel)
+	for _, subject := range []string{"Welcome", "Minutes of Monday", "Lunch?"} {
+		s.world.Exchange().Deliver("alice@contoso.com", subject)
+	}
 	c, err := config.Load(s.settings(), os.ReadFile)
 	if err != nil {
 		return err
