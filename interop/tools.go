@@ -102,7 +102,7 @@ func installDebian(ctx context.Context, stderr io.Writer) error {
 	if err := loudly(ctx, stderr, "", "apt-get", "-q", "update"); err != nil {
 		return err
 	}
-	return loudly(ctx, stderr, "", "apt-get", append([]string{"-qy", "install", "--no-install-recommends"}, missing...)...)
+	return loudly(ctx, stderr, "", "apt-get", append([]string{"-qy", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends"}, missing...)...)
 }
 
 func (t *tools) installNPM(ctx context.Context, cache string, stderr io.Writer) error {

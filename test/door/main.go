@@ -84,7 +84,7 @@ func need(ctx context.Context, program, pkg string) (path string, err error) {
 		return path, nil
 	}
 	if os.Geteuid() == 0 {
-		cmd := exec.CommandContext(ctx, "sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends "+pkg)
+		cmd := exec.CommandContext(ctx, "sh", "-c", "apt-get update -q && apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends "+pkg)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%w: apt-get cannot install %s: %v: %.300s", errMissing, pkg, err, out)
