@@ -155,12 +155,7 @@ func (s *Scanner) comment(p []byte) (int, error) {
 		s.run++
 		return 1, nil
 	}
-	s.run = 0
-	n, bad := s.characters(p, stopsComment)
-	if bad {
-		return n, s.violation(s.off+int64(n), notXML)
-	}
-	return n, nil
+	return s.skip(p, stopsComment)
 }
 
 func (s *Scanner) cdata(p []byte) (int, error) {
@@ -172,8 +167,13 @@ func (s *Scanner) cdata(p []byte) (int, error) {
 		s.run = min(s.run+1, 2)
 		return 1, nil
 	}
+	return s.skip(p, stopsCDATA)
+}
+
+// skip passes over the run of characters that p begins with.
+func (s *Scanner) skip(p []byte, stop uint8) (int, error) {
 	s.run = 0
-	n, bad := s.characters(p, stopsCDATA)
+	n, bad := s.characters(p, stop)
 	if bad {
 		return n, s.violation(s.off+int64(n), notXML)
 	}
