@@ -49,20 +49,10 @@ func (p *policies) make(allowed []policy.Pattern) (*policy.Policy, error) {
 	})
 }
 
-// watch looks at the file until ctx ends.
+// watch looks at the file, where there is one, until ctx ends.
 func (p *policies) watch(ctx context.Context) {
-	if p.config.AllowedMailboxesFile == "" {
-		return
-	}
-	tick := time.NewTicker(listPoll)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			p.reload()
-		}
+	if p.config.AllowedMailboxesFile != "" {
+		poll(ctx, p.reload)
 	}
 }
 

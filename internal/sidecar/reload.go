@@ -24,7 +24,10 @@ type reloader struct {
 }
 
 // watch looks at the files until ctx ends.
-func (r *reloader) watch(ctx context.Context) {
+func (r *reloader) watch(ctx context.Context) { poll(ctx, r.look) }
+
+// poll calls look every listPoll until ctx ends.
+func poll(ctx context.Context, look func()) {
 	tick := time.NewTicker(listPoll)
 	defer tick.Stop()
 	for {
@@ -32,7 +35,7 @@ func (r *reloader) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.look()
+			look()
 		}
 	}
 }

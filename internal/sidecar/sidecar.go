@@ -56,7 +56,7 @@ type app struct {
 	handler  *proxy.Handler
 	door     door
 	draining atomic.Bool
-	out      []*outgoing
+	out      *outgoing
 	begun    time.Time
 	metrics  *metrics
 	recent   ring
@@ -71,7 +71,7 @@ func newApp(o Options) (*app, error) {
 		o.Listen = listenNetwork
 	}
 	a := &app{o: o, log: o.Log, begun: time.Now(), metrics: newMetrics(o.Version)}
-	for _, part := range [...]func() error{a.addKeeper, a.addPolicies, a.addDoor, a.addHandler, a.addEyes} {
+	for _, part := range [...]func() error{a.addOutgoing, a.addKeeper, a.addPolicies, a.addDoor, a.addHandler, a.addEyes} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -79,14 +79,16 @@ func newApp(o Options) (*app, error) {
 	return a, nil
 }
 
-func (a *app) addKeeper() error {
-	c := a.o.Config
-	out, err := newOutgoing(c, a.o.Dial)
-	if err != nil {
+func (a *app) addOutgoing() (err error) {
+	if a.out, err = newOutgoing(a.o.Config, a.o.Dial); err != nil {
 		return fmt.Errorf("system's trusted roots: %w", err)
 	}
-	a.out = append(a.out, out)
-	client := out.control()
+	return nil
+}
+
+func (a *app) addKeeper() error {
+	c := a.o.Config
+	client := a.out.control()
 	certs, err := certificates(c, client, a.log)
 	if err != nil {
 		return err
@@ -110,18 +112,13 @@ func (a *app) addPolicies() (err error) {
 	return err
 }
 
-func (a *app) addHandler() error {
+func (a *app) addHandler() (err error) {
 	c := a.o.Config
-	out, err := newOutgoing(c, a.o.Dial)
-	if err != nil {
-		return err
-	}
-	a.out = append(a.out, out)
 	a.handler, err = proxy.New(proxy.Config{
 		EWS:            c.EWS.URL,
 		Tokens:         a.keeper,
 		Refresher:      a.keeper,
-		Transport:      out.exchange(c),
+		Transport:      a.out.exchange(c),
 		Policy:         a.policies.current.Load,
 		HostNames:      c.HostNames,
 		ForwardHeaders: c.ForwardHeaders,
@@ -162,7 +159,7 @@ func (a *app) run(ctx context.Context) error {
 
 	var background sync.WaitGroup
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // tokens are needed while requests finish
-	defer a.hangUp()
+	defer a.out.hangUp()
 	defer background.Wait()
 	defer adminServer.Close()
 	defer server.Close()
@@ -188,13 +185,6 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.drain(server)
 	return nil
-}
-
-// hangUp ends what is left of the connections to the outside.
-func (a *app) hangUp() {
-	for _, out := range a.out {
-		out.hangUp()
-	}
 }
 
 // listenAdmin opens the admin listener; it is nil when that is off.
