@@ -51,7 +51,10 @@ func (x *examination) ask(ctx context.Context, mailbox string) answer {
 	if mailbox != "" {
 		req.Header.Set("X-AnchorMailbox", mailbox)
 	}
-	transport := x.links.Exchange()
+	transport, err := x.links.Exchange()
+	if err != nil {
+		return answer{err: err}
+	}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	return readAnswer(client.Do(req))

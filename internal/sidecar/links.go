@@ -31,7 +31,7 @@ func NewLinks(c *config.Config, dial Dialer) (*Links, error) {
 func (l *Links) Control() *http.Client { return l.out.control() }
 
 // Exchange returns a new transport for EWS requests.
-func (l *Links) Exchange() http.RoundTripper { return l.out.exchange(l.config) }
+func (l *Links) Exchange() (http.RoundTripper, error) { return l.out.exchange(l.config) }
 
 // Tuned returns transports like those of Control and Exchange, over one
 // transport that tune has changed.

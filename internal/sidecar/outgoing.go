@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/upstream"
 )
 
 // Bounds on what goes out, each with its reason.
@@ -33,7 +35,7 @@ type outgoing struct {
 	roots *x509.CertPool
 	proxy func(*http.Request) (*url.URL, error)
 	dial  Dialer
-	made  []*http.Transport
+	made  []interface{ CloseIdleConnections() }
 }
 
 func newOutgoing(c *config.Config, dial Dialer) (*outgoing, error) {
@@ -85,14 +87,39 @@ func (o *outgoing) hangUp() {
 	}
 }
 
-// exchange returns the transport for EWS requests.
-func (o *outgoing) exchange(c *config.Config) http.RoundTripper {
+// exchange returns the transport for EWS requests. Behind a corporate proxy that
+// is http.Transport, which knows them.
+func (o *outgoing) exchange(c *config.Config) (http.RoundTripper, error) {
+	if proxy, err := o.proxy(&http.Request{URL: c.EWS.URL}); err == nil && proxy == nil {
+		return o.direct(c)
+	}
 	transport := o.transport()
 	if c.Connect == "" {
-		return transport
+		return transport, nil
 	}
 	transport.TLSClientConfig.ServerName = c.EWS.Hostname()
-	return connectTo{address: string(c.Connect), next: transport}
+	return connectTo{address: string(c.Connect), next: transport}, nil
+}
+
+// direct returns the transport for requests to an Exchange that can be reached
+// without a proxy.
+func (o *outgoing) direct(c *config.Config) (http.RoundTripper, error) {
+	t, err := upstream.New(upstream.Config{
+		Host:             c.EWS.Host,
+		Address:          cmp.Or(string(c.Connect), net.JoinHostPort(c.EWS.Hostname(), cmp.Or(c.EWS.Port(), "443"))),
+		Dial:             o.dial,
+		TLS:              &tls.Config{RootCAs: o.roots, MinVersion: tls.VersionTLS12, ServerName: c.EWS.Hostname()},
+		HandshakeTimeout: tlsTimeout,
+		ContinueTimeout:  continueTimeout,
+		IdleTimeout:      idleUpstream,
+		MaxIdle:          keepUpstream,
+		MaxHead:          answerHeader,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.made = append(o.made, t)
+	return t, nil
 }
 
 // control returns the client for Entra ID and Key Vault.

@@ -112,13 +112,17 @@ func (a *app) addPolicies() (err error) {
 	return err
 }
 
-func (a *app) addHandler() (err error) {
+func (a *app) addHandler() error {
 	c := a.o.Config
+	exchange, err := a.out.exchange(c)
+	if err != nil {
+		return err
+	}
 	a.handler, err = proxy.New(proxy.Config{
 		EWS:            c.EWS.URL,
 		Tokens:         a.keeper,
 		Refresher:      a.keeper,
-		Transport:      a.out.exchange(c),
+		Transport:      exchange,
 		Policy:         a.policies.current.Load,
 		HostNames:      c.HostNames,
 		ForwardHeaders: c.ForwardHeaders,

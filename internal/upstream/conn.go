@@ -1,0 +1,116 @@
+package upstream
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// A conn is a connection to the server. One request has it at a time.
+type conn struct {
+	t      *Transport
+	wire   *wire
+	tls    *tls.Conn
+	state  *tls.ConnectionState
+	br     *bufio.Reader // over the conn itself, which bounds an answer's head
+	peeker peeker
+	left   int64 // bytes that may still be read
+
+	reused  bool
+	unused  time.Time // since when
+	watched chan bool // reports how a watch ended; nil: there is none
+}
+
+// readSize is the size of a connection's buffer for what it reads: EWS's short
+// answers fit, and what asks for more goes past it.
+const readSize = 4 << 10
+
+func newConn(t *Transport, raw net.Conn) *conn {
+	c := &conn{t: t, wire: &wire{Conn: raw}, left: math.MaxInt64}
+	c.tls = tls.Client(c.wire, t.config.TLS)
+	c.br = bufio.NewReaderSize(c, readSize)
+	c.peeker.init(raw)
+	return c
+}
+
+// A wire counts what the system has taken.
+type wire struct {
+	net.Conn
+	sent atomic.Int64
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.sent.Add(int64(n))
+	return n, err
+}
+
+// Read reads what TLS has decrypted, as much of it as may be.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, fmt.Errorf("upstream: the answer's head is longer than %d bytes", c.t.config.MaxHead)
+	}
+	n, err := c.tls.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
+// close ends a connection on which nothing is under way.
+func (c *conn) close() { _ = c.tls.Close() }
+
+// abort breaks a connection off, whoever reads or writes. The server does not
+// see TLS's proper end, and so knows a part for a part.
+func (c *conn) abort() { _ = c.wire.Conn.Close() }
+
+// usable reports whether an idle connection can be expected to serve another
+// request: the server has not ended it and has said nothing unasked.
+func (c *conn) usable() bool {
+	if c.watched != nil {
+		return c.unwatch()
+	}
+	switch c.peeker.peek() {
+	case silent:
+		return true
+	case readable: // TLS may have something to say of its own
+		_ = c.wire.SetReadDeadline(time.Now().Add(time.Millisecond))
+		_, err := c.br.Peek(1)
+		return errors.Is(err, os.ErrDeadlineExceeded) && c.wire.SetReadDeadline(time.Time{}) == nil
+	}
+	return false
+}
+
+// watch waits for what an idle connection brings where the system cannot be
+// asked when it is used again.
+func (c *conn) watch() {
+	if c.peeker.sighted() {
+		return
+	}
+	c.watched = make(chan bool, 1)
+	go func() {
+		_, err := c.br.Peek(1)
+		c.watched <- errors.Is(err, os.ErrDeadlineExceeded)
+	}()
+}
+
+// unwatch ends the watch and reports whether nothing has come.
+func (c *conn) unwatch() bool {
+	_ = c.wire.SetReadDeadline(time.Unix(1, 0))
+	silent := <-c.watched
+	c.watched = nil
+	return silent && c.wire.SetReadDeadline(time.Time{}) == nil
+}
+
+// What a look at a connection's receive buffer shows.
+type sight int
+
+const (
+	silent   sight = iota // nothing has come
+	readable              // something has come
+	ended                 // the connection's end has
+)

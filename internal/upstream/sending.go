@@ -1,0 +1,130 @@
+package upstream
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A sending sends a message whose body is not in memory or is long, while the
+// flight listens for the answer: servers may answer before they have it all.
+type sending struct {
+	f    *flight
+	goOn chan bool     // whether the body is to be sent, where the server is asked
+	done chan struct{} // closed when the body is closed
+	err  error         // why the message did not go to its end; valid once done is closed
+}
+
+func newSending(f *flight) *sending {
+	return &sending{f: f, goOn: make(chan bool, 1), done: make(chan struct{})}
+}
+
+// signal says what the server thinks of the body. The first word counts.
+func (s *sending) signal(wanted bool) {
+	select {
+	case s.goOn <- wanted:
+	default:
+	}
+}
+
+func (s *sending) run() {
+	defer close(s.done)
+	var broken bool
+	broken, s.err = s.send()
+	s.f.close()
+	if broken {
+		s.f.late()
+	}
+	s.f.part(s.err == nil || broken)
+}
+
+// send reports whether it was the connection that broke, or else the body.
+func (s *sending) send() (broken bool, err error) {
+	if _, err := s.f.c.tls.Write(s.f.text); err != nil {
+		return true, err
+	}
+	if s.f.expect && !s.wanted() {
+		return false, nil
+	}
+	return s.copy()
+}
+
+// wanted waits for the server's word.
+func (s *sending) wanted() bool {
+	patience := time.NewTimer(s.f.c.t.config.ContinueTimeout)
+	defer patience.Stop()
+	select {
+	case wanted := <-s.goOn:
+		return wanted
+	case <-patience.C:
+		return true
+	case <-s.f.ctx.Done():
+		return false
+	}
+}
+
+// Sizes of what is sent at once.
+const (
+	pieceSize = 32 << 10
+	chunkHead = len("7ff0\r\n")
+	chunkEnd  = len("\r\n0\r\n\r\n")
+)
+
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// copy sends the body. What is sent is one piece, or one chunk, for what one
+// Read of the body gives.
+func (s *sending) copy() (broken bool, err error) {
+	piece := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(piece)
+	sent, length := int64(0), s.f.length
+	for {
+		n, failed := s.f.body.Read(piece[chunkHead : pieceSize-chunkEnd])
+		last := failed == io.EOF
+		switch sent += int64(n); {
+		case failed != nil && !last:
+			return false, failed
+		case length >= 0 && sent > length:
+			return false, fmt.Errorf("the request's body is longer than the %d bytes announced", length)
+		case length >= 0 && last && sent < length:
+			return false, fmt.Errorf("the request's body has %d bytes of the %d announced", sent, length)
+		}
+		if err := s.write(piece, n, last); err != nil {
+			return true, err
+		}
+		if last {
+			return false, nil
+		}
+	}
+}
+
+// write sends the n bytes in the middle of piece.
+func (s *sending) write(piece *[pieceSize]byte, n int, last bool) error {
+	from, to := chunkHead, chunkHead+n
+	if s.f.length < 0 {
+		from, to = frame(piece, n, last)
+	}
+	if from == to {
+		return nil
+	}
+	_, err := s.f.c.tls.Write(piece[from:to])
+	return err
+}
+
+// frame writes the frame of a chunk around the n bytes in the middle of piece,
+// and the end of the chunks.
+func frame(piece *[pieceSize]byte, n int, last bool) (from, to int) {
+	from, to = chunkHead, chunkHead+n
+	if n > 0 {
+		var size [chunkHead]byte
+		head := append(strconv.AppendInt(size[:0], int64(n), 16), "\r\n"...)
+		from -= copy(piece[chunkHead-len(head):], head)
+		to += copy(piece[to:], "\r\n")
+	}
+	if last {
+		to += copy(piece[to:], "0\r\n\r\n")
+	}
+	return from, to
+}
