@@ -31,7 +31,7 @@ func (x *exchange) answer(resp *http.Response, body payload) {
 		x.release()
 	}
 	x.record.Status = resp.StatusCode
-	_ = x.rc.SetWriteDeadline(time.Now().Add(writePause)) // Exchange may have thought for longer
+	x.allowPause(time.Now()) // Exchange may have thought for longer
 	x.w.WriteHeader(resp.StatusCode)
 	if streaming {
 		_ = x.rc.Flush() // the first event may be half an hour away
@@ -72,7 +72,12 @@ func (x *exchange) relay(resp *http.Response) bool {
 	first := small.Get().(*[2 << 10]byte)
 	defer small.Put(first)
 	buf := first[:]
-	for {
+	for long := resp.ContentLength > int64(len(first)); ; {
+		if long && len(buf) == len(first) {
+			more := large.Get().(*[chunk]byte)
+			defer large.Put(more)
+			buf = more[:]
+		}
 		n, err := resp.Body.Read(buf)
 		if n > 0 && !x.write(buf[:n], flush) {
 			return false
@@ -80,17 +85,13 @@ func (x *exchange) relay(resp *http.Response) bool {
 		if err != nil {
 			return x.completed(err)
 		}
-		if n == len(first) && len(buf) == len(first) {
-			long := large.Get().(*[chunk]byte)
-			defer large.Put(long)
-			buf = long[:]
-		}
+		long = long || n == len(first)
 	}
 }
 
 // write sends a part of the answer to the client, who must take it in time.
 func (x *exchange) write(p []byte, flush bool) bool {
-	_ = x.rc.SetWriteDeadline(time.Now().Add(writePause))
+	x.allowPause(time.Now())
 	n, err := x.w.Write(p)
 	x.record.BytesOut += int64(n)
 	if err == nil && flush {

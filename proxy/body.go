@@ -161,13 +161,15 @@ func (p *whole) fresh() bool   { return true }
 func (p *whole) unspent() bool { return false } // it goes together with its header
 func (p *whole) drop()         { p.head, p.rest = nil, nil }
 func (p *whole) open() (io.ReadCloser, error) {
-	return &wholeReader{head: p.head, rest: p.rest, closed: p.readers.opened()}, nil
+	p.readers.opened()
+	return &wholeReader{head: p.head, rest: p.rest, readers: p.readers}, nil
 }
 
 // wholeReader reads a whole once.
 type wholeReader struct {
 	head, rest []byte
-	closed     func()
+	readers    *readers
+	closed     atomic.Bool
 }
 
 func (r *wholeReader) Read(p []byte) (int, error) {
@@ -185,7 +187,7 @@ func (r *wholeReader) Read(p []byte) (int, error) {
 }
 
 func (r *wholeReader) Close() error {
-	r.closed()
+	r.readers.closed(&r.closed)
 	return nil
 }
 
@@ -196,14 +198,18 @@ type readers struct {
 	n    atomic.Int32
 }
 
-// opened counts one more and returns what its Close must call, once or more.
-func (r *readers) opened() (closed func()) {
+// opened counts one more.
+func (r *readers) opened() {
 	r.wait.Add(1)
 	r.n.Add(1)
-	return sync.OnceFunc(func() {
+}
+
+// closed counts one less, the first time that it is called for one of them.
+func (r *readers) closed(already *atomic.Bool) {
+	if already.CompareAndSwap(false, true) {
 		r.n.Add(-1)
 		r.wait.Done()
-	})
+	}
 }
 
 func (r *readers) idle() bool { return r.n.Load() == 0 }

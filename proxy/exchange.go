@@ -20,7 +20,7 @@ type exchange struct {
 	h      *Handler
 	w      http.ResponseWriter
 	r      *http.Request
-	rc     *http.ResponseController
+	rc     http.ResponseController
 	record Record
 	body   clientBody
 
@@ -32,23 +32,42 @@ type exchange struct {
 	verdict  policy.Verdict
 	audit    atomic.Pointer[policy.Refusal] // the first that was only reported; bodies are judged while they pass
 	raw      bool                           // the body goes as it came, unread
+	page     *page                          // where short bodies lie
 	buf      []byte
 	reserved int64   // of the budget for held bodies
 	readers  readers // of the payload
-	cancel   context.CancelCauseFunc
+	cancel   context.CancelCauseFunc // of a stream
+	writable time.Time               // since when a client may take nothing of the answer
 }
 
 var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
 
 func newExchange(h *Handler, w http.ResponseWriter, r *http.Request) *exchange {
 	now := time.Now()
-	x := &exchange{h: h, w: w, r: r, rc: http.NewResponseController(w), policy: h.config.Policy()}
+	x := &exchange{h: h, w: w, r: r, rc: *http.NewResponseController(w), policy: h.config.Policy()}
 	_ = x.rc.EnableFullDuplex() // Exchange may answer before it has the whole body
 	x.record = Record{ID: newID(), Start: now, Remote: r.RemoteAddr, Method: r.Method}
-	x.body = clientBody{body: r.Body, rc: x.rc, start: now}
-	_ = x.rc.SetWriteDeadline(now.Add(writePause))
+	x.body = clientBody{body: r.Body, rc: &x.rc, start: now}
+	x.allowPause(now)
 	return x
 }
+
+// allowPause gives the client time anew to take what is written. Of several
+// calls within a second the first counts: a deadline costs more than that.
+func (x *exchange) allowPause(now time.Time) {
+	if now.Sub(x.writable) >= time.Second {
+		x.writable = now
+		_ = x.rc.SetWriteDeadline(now.Add(writePause))
+	}
+}
+
+// A page is memory for a body as most are, and for the head to send with it.
+type page struct {
+	body [4 << 10]byte
+	head [2 << 10]byte
+}
+
+var pages = sync.Pool{New: func() any { return new(page) }}
 
 // newID returns a GUID, the form in which Exchange writes its own request-id.
 // It identifies; it protects nothing.
@@ -71,14 +90,15 @@ func newID() string {
 
 // finish returns what was borrowed and tells of the request.
 func (x *exchange) finish() {
-	_ = x.rc.SetWriteDeadline(time.Now().Add(writePause)) // for what net/http still has to flush
+	now := time.Now()
+	x.allowPause(now) // for what net/http still has to flush
 	x.release()
 	x.record.BytesIn = x.body.n
 	if r := x.audit.Load(); r != nil {
 		x.record.Audit = string(r.Reason)
 		x.record.Detail = cmp.Or(x.record.Detail, r.Detail)
 	}
-	x.record.Duration = time.Since(x.record.Start)
+	x.record.Duration = now.Sub(x.record.Start)
 	x.h.config.Done(&x.record)
 }
 
@@ -95,6 +115,10 @@ func (x *exchange) release() {
 		x.reserved = 0
 	}
 	x.buf = nil
+	if x.page != nil {
+		pages.Put(x.page)
+		x.page = nil
+	}
 }
 
 // serveSOAP is the way of a POST.

@@ -28,8 +28,10 @@ func (x *exchange) serveDocument(u *url.URL) {
 // forward sends the request to Exchange, once more with another token where the
 // first was refused, and answers the client.
 func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
-	ctx, cancel := context.WithCancelCause(x.r.Context())
-	x.cancel = cancel
+	ctx := x.r.Context()
+	if _, streamed := body.(*stream); streamed {
+		ctx, x.cancel = context.WithCancelCause(ctx)
+	}
 	defer x.settle()
 	token, err := x.token(ctx)
 	if err != nil {
@@ -66,7 +68,9 @@ func (x *exchange) settle() {
 // of the body. A read of the client's body that is in progress gets a last
 // deadline.
 func (x *exchange) quiesce() {
-	x.cancel(nil)
+	if x.cancel != nil {
+		x.cancel(nil)
+	}
 	if !x.body.ended() && !x.readers.idle() {
 		wait := drainTime
 		if x.record.Aborted {
@@ -78,6 +82,9 @@ func (x *exchange) quiesce() {
 }
 
 func (x *exchange) token(ctx context.Context) (string, error) {
+	if token, err := x.h.config.Tokens.Token(x.h.ended); err == nil {
+		return token, nil // as nearly always, without the timer of what follows
+	}
 	ctx, cancel := context.WithTimeout(ctx, x.h.config.TokenWait)
 	defer cancel()
 	return x.h.config.Tokens.Token(ctx)
@@ -105,7 +112,7 @@ func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, 
 		Body: reader, ContentLength: body.length(),
 		GetBody: body.open, // for a connection that dies before anything is sent
 	}).WithContext(ctx)
-	resp, err := send(x.h.config.Transport, req, token)
+	resp, err := x.h.send(req, token)
 	if streamed {
 		s.gate.decide(err == nil && !tokenRefused(resp))
 	}
@@ -115,9 +122,9 @@ func (x *exchange) attempt(ctx context.Context, u *url.URL, header http.Header, 
 // send is the one place where a request gets the token, below everything that
 // a client can reach. No header that comes back with the token in it goes any
 // further, neither to the client nor into the record.
-func send(transport http.RoundTripper, req *http.Request, token string) (*http.Response, error) {
-	req.Header["Authorization"] = []string{"Bearer " + token}
-	resp, err := transport.RoundTrip(req)
+func (h *Handler) send(req *http.Request, token string) (*http.Response, error) {
+	req.Header["Authorization"] = h.authorization(token)
+	resp, err := h.config.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +134,23 @@ func send(transport http.RoundTripper, req *http.Request, token string) (*http.R
 		}
 	}
 	return resp, nil
+}
+
+// A bearer is a token as a header has it.
+type bearer struct {
+	token  string
+	header []string
+}
+
+// authorization returns the header's value for a token. It is made once for
+// each token, which is some kilobytes long.
+func (h *Handler) authorization(token string) []string {
+	b := h.bearer.Load()
+	if b == nil || b.token != token {
+		b = &bearer{token, []string{"Bearer " + token}}
+		h.bearer.Store(b)
+	}
+	return b.header
 }
 
 // tokenRefused reports whether an answer is about the token and not about the
@@ -250,11 +274,11 @@ func untold(resp *http.Response) *failure {
 
 // retryAfter reads Retry-After in either form, 0 for none, bounded.
 func retryAfter(v string) time.Duration {
-	if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 {
-		return min(time.Duration(min(seconds, 3600))*time.Second, maxBack)
-	}
 	if v == "" {
 		return 0
+	}
+	if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 {
+		return min(time.Duration(min(seconds, 3600))*time.Second, maxBack)
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		return min(max(time.Until(at), 0), maxBack)

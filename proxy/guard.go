@@ -18,7 +18,7 @@ type denial struct {
 // guard decides on the request line and the headers alone who may come in.
 func (h *Handler) guard(r *http.Request) *denial {
 	for _, check := range [...]func(*http.Request) *denial{
-		protocol, h.host, browser, headerLimits, h.where,
+		protocol, h.host, h.foreign, headerLimits, h.where,
 	} {
 		if d := check(r); d != nil {
 			return d
@@ -86,16 +86,15 @@ func hostNames(further []string) map[string]bool {
 	return names
 }
 
-// browser refuses whatever a web page can make a browser send. Node's fetch
+// foreign refuses whatever a web page can make a browser send. Node's fetch
 // sends a lone Sec-Fetch-Mode, so that header says nothing.
-func browser(r *http.Request) *denial {
+func (h *Handler) foreign(r *http.Request) *denial {
 	for _, name := range [...]string{"Origin", "Sec-Fetch-Site", "Sec-Fetch-Dest"} {
 		if _, present := r.Header[name]; present {
 			return &denial{http.StatusForbidden, "browser", "requests from browsers are refused"}
 		}
 	}
-	var second http.CrossOriginProtection
-	if second.Check(r) != nil {
+	if h.browser.Check(r) != nil {
 		return &denial{http.StatusForbidden, "browser", "requests from browsers are refused"}
 	}
 	return nil
@@ -160,6 +159,7 @@ func newRoutes(ews *url.URL) routes {
 	wsdl := *ews
 	wsdl.RawQuery = "wsdl"
 	return routes{
+		endpointPath:                       {known: true}, // as most clients write it, found without folding
 		lowerASCII(endpointPath):           {known: true},
 		lowerASCII(endpointPath) + "?wsdl": {known: true, document: &wsdl},
 		"/ews/services.wsdl":               {known: true, document: beside("Services.wsdl")},
@@ -173,6 +173,9 @@ func newRoutes(ews *url.URL) routes {
 func (t routes) find(target string) place {
 	if len(target) > len(endpointPath)+len("?wsdl") {
 		return place{}
+	}
+	if place, found := t[target]; found {
+		return place
 	}
 	return t[lowerASCII(target)]
 }

@@ -18,7 +18,11 @@ func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
 		return &policy.Refusal{Code: policy.CodeMalformed, Reason: policy.EnvelopeRefused, Detail: detail}
 	}
-	name, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	stated := h.Get("Content-Type")
+	if stated == soapContentType && h["Content-Encoding"] == nil {
+		return nil, nil // as nearly always
+	}
+	name, params, err := mime.ParseMediaType(stated)
 	switch {
 	case name != "text/xml":
 		return refused("the Content-Type must be text/xml"), nil
@@ -66,7 +70,7 @@ func (x *exchange) tolerated(err error) bool {
 // read reads and scans the body, of a long one as much as is held. Its error is
 // the scanner's, or errClient when the client broke off.
 func (x *exchange) read() error {
-	x.buf = make([]byte, 0, x.firstSize())
+	x.buf = x.first()
 	for !x.body.ended() && x.room() {
 		at := len(x.buf)
 		n, err := x.body.Read(x.buf[at:cap(x.buf)])
@@ -102,16 +106,16 @@ func (x *exchange) spoil(err error) error {
 	return nil
 }
 
-// firstSize is the room for a body of the announced length, where the budget
+// first returns room for a body of the announced length, where the budget
 // allows it, or a page.
-func (x *exchange) firstSize() int64 {
-	const page = 4 << 10
+func (x *exchange) first() []byte {
+	x.page = pages.Get().(*page)
 	n := x.r.ContentLength + 1 // net/http reports the end with the last byte
-	if n <= page || n > heldBody || !x.h.held.reserve(n) {
-		return page
+	if n <= int64(len(x.page.body)) || n > heldBody || !x.h.held.reserve(n) {
+		return x.page.body[:0]
 	}
 	x.reserved = n
-	return n
+	return make([]byte, 0, n)
 }
 
 // room makes place in the buffer. It reports false when what is there is
@@ -207,9 +211,9 @@ func (x *exchange) head() (head []byte, from int) {
 	added := x.verdict.Injected && (x.audit.Load() != nil || !x.policy.Limited())
 	switch {
 	case x.policy.Limited() && named && !added:
-		return x.scanner.AppendHead(make([]byte, 0, from+512), x.verdict.Identity), from
+		return x.scanner.AppendHead(x.page.head[:0], x.verdict.Identity), from
 	case named && added: // to the client's own head, which nobody vouches for
-		return x.scanner.AppendSpliced(make([]byte, 0, from+512), x.buf[:from], x.verdict.Identity), from
+		return x.scanner.AppendSpliced(x.page.head[:0], x.buf[:from], x.verdict.Identity), from
 	}
 	return nil, 0
 }

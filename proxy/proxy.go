@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"hmaproxy/proxy/policy"
@@ -62,6 +63,9 @@ type Handler struct {
 	carried map[string]bool
 	cookies *cookieNames
 	held    budget
+	bearer  atomic.Pointer[bearer]
+	ended   context.Context // what is asked with it does not wait
+	browser http.CrossOriginProtection
 }
 
 // New returns a Handler, or an error that names what is missing.
@@ -82,7 +86,10 @@ func New(config Config) (*Handler, error) {
 	if config.Done == nil {
 		config.Done = func(*Record) {}
 	}
+	ended, end := context.WithCancel(context.Background())
+	end()
 	return &Handler{
+		ended:   ended,
 		config:  config,
 		routes:  newRoutes(config.EWS),
 		hosts:   hostNames(config.HostNames),

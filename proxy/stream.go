@@ -43,7 +43,8 @@ func (s *stream) open() (io.ReadCloser, error) {
 	if !s.fresh() {
 		return nil, errBodySpent
 	}
-	r := &streamReader{stream: s, gate: s.gate, closed: s.readers.opened()}
+	s.readers.opened()
+	r := &streamReader{stream: s, gate: s.gate}
 	r.stuck = time.AfterFunc(takePause, s.stuck)
 	return r, nil
 }
@@ -52,7 +53,7 @@ func (s *stream) open() (io.ReadCloser, error) {
 type streamReader struct {
 	stream *stream
 	gate   *gate
-	closed func()
+	closed atomic.Bool
 	stuck  *time.Timer // runs while nobody reads
 }
 
@@ -72,7 +73,7 @@ func (r *streamReader) Read(p []byte) (int, error) {
 
 func (r *streamReader) Close() error {
 	r.stuck.Stop()
-	r.closed()
+	r.stream.readers.closed(&r.closed)
 	return nil
 }
 
