@@ -95,38 +95,10 @@ func (l *clientListener) Accept() (net.Conn, error) {
 		c.Close()
 		return nil, net.ErrClosed
 	}
-	return &clientConn{Conn: c, peer: peerOf(c), leave: sync.OnceFunc(func() { <-l.slots })}, nil
+	return newClientConn(c, func() { <-l.slots }), nil
 }
 
 func (l *clientListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
-}
-
-// A clientConn is a client's connection.
-type clientConn struct {
-	net.Conn
-	peer  net.Addr // nil: the connection's own
-	leave func()
-}
-
-func (c *clientConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
-}
-
-// RemoteAddr returns the address of a TCP peer, "@uid=1000" for a Unix socket's.
-func (c *clientConn) RemoteAddr() net.Addr {
-	if c.peer != nil {
-		return c.peer
-	}
-	return c.Conn.RemoteAddr()
-}
-
-// SetLinger is what proxy resets a connection with.
-func (c *clientConn) SetLinger(sec int) error {
-	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
-		return l.SetLinger(sec)
-	}
-	return errors.ErrUnsupported
 }

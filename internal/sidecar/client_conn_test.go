@@ -1,0 +1,157 @@
+package sidecar
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A counted connection counts the deadlines that the system is told.
+type counted struct {
+	net.Conn
+	told int
+}
+
+func (c *counted) SetReadDeadline(t time.Time) error {
+	c.told++
+	return c.Conn.SetReadDeadline(t)
+}
+
+// inBubble runs a test of a client's connection, of which it gets both ends.
+func inBubble(t *testing.T, test func(t *testing.T, c *clientConn, system *counted, client net.Conn)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		system := &counted{Conn: server}
+		left := 0
+		c := newClientConn(system, func() { left++ })
+		test(t, c, system, client)
+		c.Close()
+		c.Close()
+		client.Close()
+		if left != 1 {
+			t.Errorf("left %d times", left)
+		}
+	})
+}
+
+// reads returns how long a read took and what it came to.
+func reads(c net.Conn, size int) (took time.Duration, n int, err error) {
+	began := time.Now()
+	n, err = c.Read(make([]byte, size))
+	return time.Since(began), n, err
+}
+
+func TestClientConnDeadlines(t *testing.T) {
+	const s = time.Second
+	for _, test := range []struct {
+		name   string
+		before []time.Duration // deadlines set before the read; 0: none
+		during []time.Duration // the same, one each second while it waits
+		want   time.Duration   // until the read times out
+	}{
+		{"one", []time.Duration{10 * s}, nil, 10 * s},
+		{"moved to sooner", []time.Duration{10 * s, 2 * s}, nil, 2 * s},
+		{"moved to later", []time.Duration{2 * s, 10 * s}, nil, 10 * s},
+		{"moved to later twice", []time.Duration{2 * s, 5 * s, 10 * s}, nil, 10 * s},
+		{"taken away and set again", []time.Duration{2 * s, 0, 10 * s}, nil, 10 * s},
+		{"moved to sooner while reading", []time.Duration{10 * s}, []time.Duration{3 * s}, 4 * s},
+		{"moved to later while reading", []time.Duration{3 * s}, []time.Duration{10 * s}, 11 * s},
+		{"set while reading", nil, []time.Duration{3 * s}, 4 * s},
+		{"taken away and set while reading", []time.Duration{3 * s}, []time.Duration{0, 10 * s}, 12 * s},
+		{"over already", []time.Duration{-s}, nil, 0},
+		{"over while reading", []time.Duration{10 * s}, []time.Duration{-s}, s},
+		{"over and set anew", []time.Duration{-s, 2 * s}, nil, 2 * s},
+	} {
+		for size, extra := range map[int]string{64: "", 1: ", a single byte"} {
+			t.Run(test.name+extra, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, c *clientConn, _ *counted, _ net.Conn) {
+					set := func(d time.Duration) {
+						if d == 0 {
+							c.SetReadDeadline(time.Time{})
+							return
+						}
+						c.SetReadDeadline(time.Now().Add(d))
+					}
+					for _, d := range test.before {
+						set(d)
+					}
+					go func() {
+						for _, d := range test.during {
+							time.Sleep(s)
+							set(d)
+						}
+					}()
+					took, n, err := reads(c, size)
+					var timeout net.Error
+					if n != 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
+						t.Errorf("read %d bytes, %v; want a timeout", n, err)
+					}
+					if took < test.want || took > test.want+patience {
+						t.Errorf("after %v, want %v", took, test.want)
+					}
+					synctest.Wait()
+					time.Sleep(5 * s)
+				})
+			})
+		}
+	}
+}
+
+// TestClientConnServes plays what net/http does for each of some requests.
+func TestClientConnServes(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *clientConn, system *counted, client net.Conn) {
+		const requests = 100
+		for range requests {
+			c.SetReadDeadline(time.Now().Add(3 * time.Minute))
+			c.SetReadDeadline(time.Time{})
+			c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			go client.Write([]byte("request"))
+			if _, n, err := reads(c, 64); n != len("request") || err != nil {
+				t.Fatalf("read %d bytes, %v", n, err)
+			}
+			c.SetReadDeadline(time.Time{})
+			watched := make(chan error)
+			go func() {
+				_, _, err := reads(c, 1)
+				watched <- err
+			}()
+			time.Sleep(time.Millisecond) // the handler's work
+			c.SetReadDeadline(time.Unix(1, 0))
+			if err := <-watched; !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("the watch ended with %v", err)
+			}
+			c.SetReadDeadline(time.Time{})
+		}
+		if system.told > 2 {
+			t.Errorf("the system was told %d deadlines in %d requests", system.told, requests)
+		}
+	})
+}
+
+// TestClientConnNoticesLeaving: a client that leaves while a handler works is
+// noticed, and what it has sent before is not lost.
+func TestClientConnNoticesLeaving(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *clientConn, _ *counted, client net.Conn) {
+		time.AfterFunc(time.Second, func() { client.Close() })
+		if took, _, err := reads(c, 1); err != io.EOF || took > time.Second+patience {
+			t.Errorf("noticed after %v: %v", took, err)
+		}
+	})
+	inBubble(t, func(t *testing.T, c *clientConn, _ *counted, client net.Conn) {
+		go client.Write([]byte("x"))
+		if took, n, err := reads(c, 1); n != 1 || err != nil || took > patience {
+			t.Errorf("%d bytes after %v: %v", n, took, err)
+		}
+	})
+	inBubble(t, func(t *testing.T, c *clientConn, _ *counted, client net.Conn) {
+		time.AfterFunc(patience/2, func() { c.Close() })
+		if took, _, err := reads(c, 1); err == nil || took > patience/2 {
+			t.Errorf("a closed connection was read for %v: %v", took, err)
+		}
+	})
+}
