@@ -34,8 +34,8 @@ type exchange struct {
 	raw      bool                           // the body goes as it came, unread
 	page     *page                          // where short bodies lie
 	buf      []byte
-	reserved int64   // of the budget for held bodies
-	readers  readers // of the payload
+	reserved int64                   // of the budget for held bodies
+	readers  readers                 // of the payload
 	cancel   context.CancelCauseFunc // of a stream
 	writable time.Time               // since when a client may take nothing of the answer
 }

@@ -160,7 +160,7 @@ func serve(ctx context.Context, f *flags, w world) error {
 		return usageError{fmt.Errorf("serve takes no arguments; run hmaproxy serve -help")}
 	}
 	exposed := sidecar.Harden() // before there are secrets in memory
-	sidecar.TuneMemory()
+	sidecar.TuneRuntime()
 	c, err := f.load(w)
 	if err != nil {
 		return err
