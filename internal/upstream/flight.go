@@ -25,6 +25,8 @@ type flight struct {
 	keep   bool          // the connection may serve another request
 	state  atomic.Int32  // of the answer
 
+	patience *time.Timer // breaks off what is still sent after the answer
+
 	parts   atomic.Int32 // sending and receiving, as far as they are not over
 	spoiled atomic.Bool  // the connection cannot be used again
 }
@@ -196,11 +198,20 @@ func (f *flight) Close() error {
 	return nil
 }
 
+// lateBody is how long the rest of a request may take that was answered to the
+// end: the server may read it or not.
+const lateBody = 50 * time.Millisecond
+
 // finish ends the receiving. Only the first call counts.
 func (f *flight) finish(how int32) {
-	if f.state.CompareAndSwap(reading, how) {
-		f.part(how == whole && f.keep && f.c.br.Buffered() == 0) // more would be an answer to nothing
+	if !f.state.CompareAndSwap(reading, how) {
+		return
 	}
+	good := how == whole && f.keep && f.c.br.Buffered() == 0 // more would be an answer to nothing
+	if good && f.sending != nil {
+		f.patience = time.AfterFunc(lateBody, f.c.abort)
+	}
+	f.part(good)
 }
 
 // part ends the sending or the receiving, after which the connection is good
@@ -213,7 +224,7 @@ func (f *flight) part(good bool) {
 	case !last && !good:
 		f.c.abort()
 	case !last:
-	case f.stop() && !f.spoiled.Load():
+	case f.stop() && (f.patience == nil || f.patience.Stop()) && !f.spoiled.Load():
 		f.c.t.idle.put(f.c)
 	default:
 		f.c.close()

@@ -105,12 +105,29 @@ func (t *Transport) check(r *http.Request) error {
 			return errors.New("a header's name cannot be sent")
 		}
 		for _, v := range values {
-			if !httpguts.ValidHeaderFieldValue(v) {
+			if !t.sendable(v) {
 				return fmt.Errorf("the header %s has a value that cannot be sent", name) // which may be a secret
 			}
 		}
 	}
 	return nil
+}
+
+// sendable reports whether a header may have a value. A token has kilobytes, and
+// is the same string in thousands of requests: it is looked at once.
+func (t *Transport) sendable(v string) bool {
+	const long = 256
+	if len(v) < long {
+		return httpguts.ValidHeaderFieldValue(v)
+	}
+	if known := t.vetted.Load(); known != nil && *known == v {
+		return true
+	}
+	if !httpguts.ValidHeaderFieldValue(v) {
+		return false
+	}
+	t.vetted.Store(&v)
+	return true
 }
 
 func hasControl(s string) bool {

@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +44,7 @@ type Config struct {
 type Transport struct {
 	config Config
 	idle   pool
+	vetted atomic.Pointer[string] // a long header value that was found good: the token
 }
 
 // sessions is how many TLS sessions are remembered, for resumption.
