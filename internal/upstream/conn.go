@@ -27,9 +27,10 @@ type conn struct {
 	watched chan bool // reports how a watch ended; nil: there is none
 }
 
-// readSize is the size of a connection's buffer for what it reads: EWS's short
-// answers fit, and what asks for more goes past it.
-const readSize = 4 << 10
+// readSize is the size of a connection's buffer, for the head of an answer and
+// the sizes of chunks. Below it TLS has one of its own, so that a larger one
+// would save no call; thousands of streams have one each.
+const readSize = 1 << 10
 
 func newConn(t *Transport, raw net.Conn) *conn {
 	c := &conn{t: t, wire: &wire{Conn: raw}, left: math.MaxInt64}
