@@ -140,12 +140,11 @@ func trouble(ctx context.Context, err error) string {
 }
 
 // do sends one request and describes what came of it.
-func (a ask) do(c client, details *bytes.Buffer) (said string, sent *source) {
+func (a ask) do(ctx context.Context, c client, details *bytes.Buffer) (said string, sent *source) {
 	reused := false
-	ctx, cancel := context.WithTimeout(httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
-	}), 9*time.Second)
-	defer cancel()
+	})
 	r, sent := a.request(ctx)
 	resp, err := c.RoundTrip(r)
 	if err != nil {
@@ -174,6 +173,9 @@ func shortened(text []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
+// varies is the outcome of a race within http.Transport.
+const varies = "varies"
+
 // A scenario is what a server does and what is asked of it.
 type scenario struct {
 	name    string
@@ -201,12 +203,14 @@ func (c scenario) play(t *testing.T, n network, stock bool) (said, details strin
 		if i > 0 {
 			n.settle()
 		}
-		line, body := a.do(cl, &all)
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		line, body := a.do(ctx, cl, &all)
 		lines, sent = append(lines, line), append(sent, body)
 	}
 	n.settle()
 	cl.CloseIdleConnections()
-	if !s.gone(2 * time.Second) {
+	if !s.gone(20 * time.Second) {
 		lines = append(lines, "a connection is left over")
 	}
 	lines = append(lines, fmt.Sprintf("%d on %d", s.requests, s.conns))
@@ -232,7 +236,7 @@ func (c scenario) compare(t *testing.T, n network) {
 	if said != want {
 		t.Errorf("upstream\n got %s\nwant %s\n%s", said, want, details)
 	}
-	if same != of {
+	if same != of && of != varies {
 		t.Errorf("http.Transport\n got %s\nwant %s\n%s", same, of, others)
 	}
 	if c.stock == "" && !strings.Contains(said, "broken") && details != others {

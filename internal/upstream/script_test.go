@@ -51,9 +51,8 @@ type peer struct {
 	raw  net.Conn
 	glue *glue
 	net.Conn
-	br   *bufio.Reader
-	req  *http.Request
-	pins []byte
+	br  *bufio.Reader
+	req *http.Request
 }
 
 // gone reports whether every connection has ended, in time.
