@@ -180,7 +180,8 @@ var hostile = []scenario{
 	{name: "the request cut off", scripts: [][]step{{some0, cut}}, asks: []ask{post},
 		want: `broken; 0 on 1`},
 	{name: "a server that speaks first", tcp: true, scripts: [][]step{{say(ok), head, body}}, asks: []ask{post},
-		want: `200 "<ok/>"; 1 on 1; 4 sent, 1 whole`},
+		want: `200 "<ok/>"; 1 on 1; 4 sent, 1 whole`, stock: varies,
+		because: "http.Transport may see the answer before there is a request"},
 	{name: "plain HTTP", raw: true, tcp: true, scripts: [][]step{{say("HTTP/1.1 400 Bad Request\r\n\r\n"), end}}, asks: []ask{post},
 		want: `unconnected; 0 on 1`},
 }

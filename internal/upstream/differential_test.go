@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -247,7 +249,9 @@ func (c scenario) compare(t *testing.T, n network) {
 // TestAgainstNetHTTP puts the same servers before upstream and before
 // http.Transport.
 func TestAgainstNetHTTP(t *testing.T) {
-	identity() // outside of every bubble
+	identity()                // outside of every bubble
+	log.SetOutput(io.Discard) // http.Transport tells of answers to nothing
+	defer log.SetOutput(os.Stderr)
 	cases := slices.Concat(wellFormed, interim, hostile, bodies, early, kept)
 	if len(cases) < 45 {
 		t.Fatalf("only %d cases", len(cases))
