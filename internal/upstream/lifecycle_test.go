@@ -191,7 +191,7 @@ func TestIdle(t *testing.T) {
 		conns int // that were opened for two rounds of three requests
 	}{
 		{"a moment later", func(*upstream.Transport) { time.Sleep(54 * time.Second) }, 4},
-		{"the idle time is over", func(*upstream.Transport) { time.Sleep(55 * time.Second) }, 6},
+		{"the idle time is over", func(*upstream.Transport) { time.Sleep(55 * time.Second); synctest.Wait() }, 6},
 		{"closed", func(u *upstream.Transport) { u.CloseIdleConnections(); synctest.Wait() }, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
