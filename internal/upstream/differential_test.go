@@ -31,15 +31,20 @@ type client interface {
 
 const maxHead = 256 << 10
 
-func newLean(t testing.TB, s *server, adjust ...func(*upstream.Config)) *upstream.Transport {
+// complete is the configuration that the sidecar uses.
+func complete(s *server) upstream.Config {
 	_, roots := identity()
-	config := upstream.Config{
+	return upstream.Config{
 		Host: "example.com", Address: "example.com:443",
 		Dial:             func(ctx context.Context, _, _ string) (net.Conn, error) { return s.net.open(ctx, s) },
 		TLS:              &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ServerName: "example.com"},
 		HandshakeTimeout: 10 * time.Second, ContinueTimeout: 2 * time.Second, IdleTimeout: 55 * time.Second,
 		MaxIdle: 256, MaxHead: maxHead,
 	}
+}
+
+func newLean(t testing.TB, s *server, adjust ...func(*upstream.Config)) *upstream.Transport {
+	config := complete(s)
 	for _, a := range adjust {
 		a(&config)
 	}
