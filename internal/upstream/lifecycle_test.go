@@ -94,6 +94,30 @@ func TestCancelledAtEveryStage(t *testing.T) {
 	}
 }
 
+// TestCancelledBeforeTheDialEnds: a connection that comes when nobody waits
+// for it any more is closed.
+func TestCancelledBeforeTheDialEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := scripted(bubble{}, head, body, say(ok))
+		lean := newLean(t, s, func(u *upstream.Config) {
+			u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				time.Sleep(5 * time.Second)
+				return s.net.open(ctx, s)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r, _ := post.request(ctx)
+		if _, err := lean.RoundTrip(r); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Second)
+		if !s.gone(20*time.Second) || s.conns != 1 || s.requests != 0 {
+			t.Errorf("%d connections, %d requests", s.conns, s.requests)
+		}
+	})
+}
+
 // TestCancelledWhileTheAnswerIsRead: the reader learns why, and no end that
 // could be taken for the proper one.
 func TestCancelledWhileTheAnswerIsRead(t *testing.T) {
