@@ -37,14 +37,25 @@ type lane struct {
 // A script plays the upstream's side of one connection, the nth from 1 on.
 type script func(n int, c net.Conn, r *bufio.Reader)
 
-// inLane runs f in a bubble with a lane.
+// inLane runs f in a bubble with a lane, over each of the transports that
+// package sidecar uses.
 func inLane(t *testing.T, p *policy.Policy, upstream script, f func(*lane)) {
 	t.Helper()
+	identity() // outside of the bubbles
+	t.Run("internal/upstream", func(t *testing.T) {
+		inLaneOver(t, func(l *lane) transport { return l.lean(upstream) }, p, f)
+	})
+	t.Run("net/http", func(t *testing.T) {
+		inLaneOver(t, func(l *lane) transport {
+			return &http.Transport{DialTLSContext: l.dialer(upstream), DisableCompression: true, ExpectContinueTimeout: 2 * time.Second}
+		}, p, f)
+	})
+}
+
+func inLaneOver(t *testing.T, over func(*lane) transport, p *policy.Policy, f func(*lane)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lane{t: t, tokens: &tokens{current: goodToken}, clients: make(chan net.Conn), gone: make(chan struct{})}
-		transport := &http.Transport{
-			DialTLSContext: l.dialer(upstream), DisableCompression: true, ExpectContinueTimeout: 2 * time.Second,
-		}
+		transport := over(l)
 		handler, err := proxy.New(proxy.Config{
 			EWS:    &url.URL{Scheme: "https", Host: "mail.contoso.com", Path: "/EWS/Exchange.asmx"},
 			Tokens: l.tokens, Refresher: l.tokens, Transport: transport,

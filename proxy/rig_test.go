@@ -148,10 +148,7 @@ func newRig(t testing.TB, c rigConfig) *rig {
 	if c.policy == nil {
 		c.policy = open(t)
 	}
-	transport := r.Client().Transport.(*http.Transport).Clone()
-	transport.DisableCompression = true
-	transport.ExpectContinueTimeout = 2 * time.Second
-	transport.ForceAttemptHTTP2 = false
+	transport := newTransport(t, target.Host, target.Host, r.Certificate(), new(net.Dialer).DialContext)
 	t.Cleanup(transport.CloseIdleConnections)
 	config := proxy.Config{
 		EWS: target, Tokens: r.tokens, Refresher: r.tokens, Transport: transport,

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"os"
@@ -44,6 +45,19 @@ func newConn(t *Transport, raw net.Conn) *conn {
 type wire struct {
 	net.Conn
 	sent atomic.Int64
+	look func() sight // if set, Read gives what is there and never waits
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if w.look != nil {
+		switch w.look() {
+		case silent:
+			return 0, os.ErrDeadlineExceeded // TLS goes on after this one
+		case ended:
+			return 0, io.EOF
+		}
+	}
+	return w.Conn.Read(p)
 }
 
 func (w *wire) Write(p []byte) (int, error) {
@@ -75,15 +89,12 @@ func (c *conn) usable() bool {
 	if c.watched != nil {
 		return c.unwatch()
 	}
-	switch c.peeker.peek() {
-	case silent:
-		return true
-	case readable: // TLS may have something to say of its own
-		_ = c.wire.SetReadDeadline(time.Now().Add(time.Millisecond))
-		_, err := c.br.Peek(1)
-		return errors.Is(err, os.ErrDeadlineExceeded) && c.wire.SetReadDeadline(time.Time{}) == nil
-	}
-	return false
+	// TLS may hold what came with the last answer, and it may have something to
+	// say of its own: only reading through it tells.
+	c.wire.look = c.peeker.peek
+	_, err := c.br.Peek(1)
+	c.wire.look = nil
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // watch waits for what an idle connection brings where the system cannot be

@@ -181,7 +181,9 @@ func (f *flight) Read(p []byte) (int, error) {
 	n, err := f.answer.Read(p)
 	switch {
 	case err == io.EOF:
-		f.finish(whole)
+		if f.finish(whole); f.state.Load() != whole { // Close was first, and the server has taken its leave
+			err = http.ErrBodyReadAfterClose
+		}
 	case err != nil:
 		f.finish(closed)
 		if f.ctx.Err() != nil {

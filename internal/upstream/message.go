@@ -135,9 +135,10 @@ func hasControl(s string) bool {
 }
 
 // framing are headers that say how the message is framed and for whom it is.
-// They are written from the request's fields.
+// They are written from the request's fields. However a name is spelt, a second
+// one would let two readers see two messages.
 func framing(name string) bool {
-	switch name {
+	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
 		return true
 	}

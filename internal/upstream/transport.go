@@ -80,6 +80,9 @@ func (t *Transport) CloseIdleConnections() { t.idle.empty() }
 // had served before and turned out to be dead: not a byte of the request was
 // given to the system, or it is a GET or HEAD and not a byte of an answer came.
 //
+// A body whose answer came early goes on after that answer was read, until the
+// server has it all or the request's context ends. The context has to end.
+//
 // Errors: the context's cause when it has ended; a *net.OpError of "dial", an
 // error of package tls or one whose Timeout is true when there was no
 // connection to send the request on; any other when the connection broke, the

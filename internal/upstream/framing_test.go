@@ -1,0 +1,100 @@
+package upstream_test
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"hmaproxy/internal/upstream"
+)
+
+// TestFramingIsWrittenOnce: however a caller spells a header of framing, only
+// the request's fields say how long the body is and for whom it is.
+func TestFramingIsWrittenOnce(t *testing.T) {
+	for _, name := range []string{"Content-Length", "content-length", "CONTENT-LENGTH", "transfer-encoding", "Transfer-Encoding", "host", "trailer"} {
+		var lines []string
+		s := scripted(listen(t), func(p *peer) (err error) { lines, err = headLines(p); return err }, say(ok))
+		lean := newLean(t, s)
+		fetch(t, lean, ask{body: "<a/>", header: http.Header{name: {"chunked"}}})
+		lean.CloseIdleConnections()
+		s.over.Wait()
+		want := []string{"POST /EWS/Exchange.asmx HTTP/1.1", "Host: example.com", "User-Agent: test", "Content-Length: 4"}
+		if !slices.Equal(lines, want) {
+			t.Errorf("%s: sent %q", name, lines)
+		}
+	}
+}
+
+// TestChunks: a body that fails gets no last chunk, in whatever pieces it came.
+func TestChunks(t *testing.T) {
+	for _, c := range []struct {
+		fails bool
+		want  string
+	}{
+		{false, "4\r\n<a/>\r\n0\r\n\r\n"},
+		{true, "4\r\n<a/>\r\n"},
+	} {
+		var got string
+		s := scripted(listen(t), func(p *peer) error {
+			if _, err := headLines(p); err != nil {
+				return err
+			}
+			piece := make([]byte, len(c.want))
+			_, err := io.ReadFull(p.br, piece)
+			got = string(piece)
+			if !c.fails {
+				return say(ok)(p)
+			}
+			more, _ := io.ReadAll(p.br)
+			got += string(more)
+			return err
+		})
+		lean := newLean(t, s)
+		r, _ := ask{body: "<a/>", stream: true, length: -1, fails: c.fails}.request(t.Context())
+		resp, err := lean.RoundTrip(r)
+		if (err != nil) != c.fails {
+			t.Errorf("fails %v: %v", c.fails, err)
+		}
+		if err == nil {
+			resp.Body.Close()
+		}
+		s.over.Wait()
+		if got != c.want {
+			t.Errorf("fails %v: sent %q, want %q", c.fails, got, c.want)
+		}
+	}
+}
+
+// headLines reads a head up to its empty line, as it is.
+func headLines(p *peer) (lines []string, err error) {
+	for {
+		line, err := p.br.ReadString('\n')
+		if line = strings.TrimSpace(line); line == "" {
+			return lines, err
+		}
+		lines = append(lines, line)
+	}
+}
+
+// TestIncompleteConfig: nothing has a default that could be the wrong one.
+func TestIncompleteConfig(t *testing.T) {
+	for name, spoil := range map[string]func(*upstream.Config){
+		"Host":             func(c *upstream.Config) { c.Host = "" },
+		"Address":          func(c *upstream.Config) { c.Address = "" },
+		"Dial":             func(c *upstream.Config) { c.Dial = nil },
+		"TLS":              func(c *upstream.Config) { c.TLS = nil },
+		"HandshakeTimeout": func(c *upstream.Config) { c.HandshakeTimeout = 0 },
+		"ContinueTimeout":  func(c *upstream.Config) { c.ContinueTimeout = 0 },
+		"IdleTimeout":      func(c *upstream.Config) { c.IdleTimeout = 0 },
+		"MaxIdle":          func(c *upstream.Config) { c.MaxIdle = 0 },
+		"MaxHead":          func(c *upstream.Config) { c.MaxHead = 0 },
+	} {
+		config := complete(scripted(listen(t)))
+		spoil(&config)
+		if _, err := upstream.New(config); err == nil {
+			t.Errorf("no %s: accepted", name)
+		}
+	}
+}

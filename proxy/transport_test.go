@@ -1,0 +1,65 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	lean "hmaproxy/internal/upstream"
+)
+
+// A transport is internal/upstream's, which package sidecar uses, or
+// http.Transport, which it uses behind a corporate proxy.
+type transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
+}
+
+// A dial opens a connection, as in package net.
+type dial = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// newTransport returns internal/upstream's transport to a server with
+// httptest's certificate.
+func newTransport(t testing.TB, host, address string, root *x509.Certificate, open dial) transport {
+	roots := x509.NewCertPool()
+	roots.AddCert(root)
+	made, err := lean.New(lean.Config{
+		Host: host, Address: address, Dial: open,
+		TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
+		HandshakeTimeout: 10 * time.Second, ContinueTimeout: 2 * time.Second, IdleTimeout: 55 * time.Second,
+		MaxIdle: 256, MaxHead: 256 << 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// identity is httptest's certificate.
+var identity = sync.OnceValue(func() tls.Certificate {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	return s.TLS.Certificates[0]
+})
+
+// lean returns internal/upstream's transport to a script, which then speaks
+// through TLS.
+func (l *lane) lean(play script) transport {
+	server := &tls.Config{Certificates: []tls.Certificate{identity()}}
+	root, err := x509.ParseCertificate(identity().Certificate[0])
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return newTransport(l.t, "mail.contoso.com", "mail.contoso.com:443", root, l.dialer(func(n int, c net.Conn, _ *bufio.Reader) {
+		inside := tls.Server(c, server)
+		defer inside.Close()
+		play(n, inside, bufio.NewReader(inside))
+	}))
+}
