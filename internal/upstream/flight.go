@@ -43,10 +43,19 @@ type failure struct {
 	err    error
 	unsent bool // the system has not taken a byte of the request
 	silent bool // the server has not sent a byte of an answer
+	own    bool // it was the request's body that failed
 }
 
 func (f *failure) Error() string { return "upstream: " + f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
+
+// Unwrap does not show what broke a connection on which something was sent: it
+// may look like an error of connecting.
+func (f *failure) Unwrap() error {
+	if f.unsent || f.own {
+		return f.err
+	}
+	return nil
+}
 
 // lateAnswer is how long an answer may take to come when the request could not
 // be sent to its end. A server that answers early and closes has sent it before.
@@ -95,7 +104,10 @@ func (f *flight) explain(sent, received error, silent bool) error {
 	if sent != nil {
 		received = fmt.Errorf("sending the request: %w", sent)
 	}
-	return &failure{err: received, silent: silent, unsent: f.c.wire.sent.Load() == f.before}
+	return &failure{
+		err: received, silent: silent, unsent: f.c.wire.sent.Load() == f.before,
+		own: sent != nil && f.sending != nil && !f.sending.broken,
+	}
 }
 
 var errSilence = errors.New("the connection ended without an answer")

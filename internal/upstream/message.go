@@ -224,7 +224,7 @@ func (m *message) release() {
 	}
 	clear(m.room.keys)
 	rooms.Put(m.room)
-	m.room = nil
+	m.room, m.text = nil, nil // an answer may last for half an hour
 }
 
 // again reports whether a request that failed on a connection which had served

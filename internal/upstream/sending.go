@@ -11,10 +11,11 @@ import (
 // A sending sends a message whose body is not in memory or is long, while the
 // flight listens for the answer: servers may answer before they have it all.
 type sending struct {
-	f    *flight
-	goOn chan bool     // whether the body is to be sent, where the server is asked
-	done chan struct{} // closed when the body is closed
-	err  error         // why the message did not go to its end; valid once done is closed
+	f      *flight
+	goOn   chan bool     // whether the body is to be sent, where the server is asked
+	done   chan struct{} // closed when the body is closed
+	err    error         // why the message did not go to its end; valid once done is closed, as is broken
+	broken bool          // it was the connection, not the body
 }
 
 func newSending(f *flight) *sending {
@@ -31,13 +32,12 @@ func (s *sending) signal(wanted bool) {
 
 func (s *sending) run() {
 	defer close(s.done)
-	var broken bool
-	broken, s.err = s.send()
+	s.broken, s.err = s.send()
 	s.f.close()
-	if broken {
+	if s.broken {
 		s.f.late()
 	}
-	s.f.part(s.err == nil || broken)
+	s.f.part(s.err == nil || s.broken)
 }
 
 // send reports whether it was the connection that broke, or else the body.
