@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"hmaproxy/certsource"
@@ -73,22 +74,46 @@ func (x *examination) explainCertificate(e *certsource.Error) Result {
 	case certsource.CodeNotYetValid:
 		return failed(detail+" before "+e.NotBefore.UTC().Format(time.RFC3339), "the certificate is not valid yet, or this machine's clock is behind: it says "+time.Now().UTC().Format(time.RFC3339), setClock[:2]...)
 	case certsource.CodeNoPrivateKey:
-		cause := "its private key is missing: it was uploaded without"
-		if x.config.FromVault() && (x.public == nil || !x.public.exportable) {
-			cause = "its private key is not exportable by the certificate's policy, so the vault hands out the public half only"
-			return failed(detail, cause, "set HMA_KEY_MODE=vault, which signs inside the vault (permission sign on keys: Key Vault Crypto User)", "or issue a new version with an exportable key: "+issue)
-		}
-		return failed(detail, cause, "export it with its private key, as PFX or PEM")
+		return x.noPrivateKey(detail)
 	case certsource.CodeNotRSA:
 		return failed(detail, "its key is of the wrong type (not RSA): Entra ID takes RSA keys only", issue)
 	case certsource.CodeWeakKey:
 		return failed(detail, "its RSA key is too short: 2048 bits are the minimum", issue)
-	case certsource.CodeWrongPassword:
+	case certsource.CodeWrongPassword, certsource.CodeEncryptedPEM:
+		if x.config.FromVault() {
+			return failed(detail, "the private key was put into the vault with a password of its own: a secret was written by hand, where a certificate should be imported",
+				x.importCommand()+" --password PASSWORD", "or "+issue)
+		}
 		return failed(detail, "HMA_CERT_PASSWORD is not the file's password", "openssl pkcs12 -info -noout -in FILE     # asks for the password and tries it")
 	case certsource.CodeUnreadable:
 		return failed(detail+reason(e), "the file of HMA_CERT_FILE is missing or not readable for this user", "ls -l "+string(x.config.CertFile))
 	}
-	return failed(detail, "what is stored is not one certificate with its private key", orTry(e.Remedy))
+	repair := []string{orTry(e.Remedy)}
+	if x.config.FromVault() {
+		repair = append(repair, x.importCommand(), "or "+issue)
+	}
+	return failed(detail, "what is stored is not one certificate with its private key", repair...)
+}
+
+// noPrivateKey tells a key that the vault keeps from one that it never had.
+func (x *examination) noPrivateKey(detail string) Result {
+	const kept = "its private key is not exportable by the certificate's policy, so the vault hands out the public half only"
+	const lost = "its private key is missing: it was uploaded without"
+	sign := []string{"set HMA_KEY_MODE=vault, which signs inside the vault (permission sign on keys: Key Vault Crypto User)", "or issue a new version with an exportable key: " + x.issueCommand()}
+	switch {
+	case !x.config.FromVault():
+		return failed(detail, lost, "export it with its private key, as PFX or PEM")
+	case x.public != nil && x.public.status == http.StatusOK && !x.public.exportable:
+		return failed(detail, kept, sign...)
+	case x.public != nil && x.public.status == http.StatusOK, x.public != nil && x.public.status == http.StatusNotFound:
+		return failed(detail, lost, x.importCommand()+"     # a PFX or PEM that holds the key too", "or "+x.issueCommand())
+	}
+	return failed(detail, kept+"; or it was uploaded without", sign...)
+}
+
+// importCommand puts a file's certificate and key into the vault.
+func (x *examination) importCommand() string {
+	return "az keyvault certificate import --vault-name " + x.vaultName() + " -n " + string(x.config.VaultCertName) + " -f hma.pfx"
 }
 
 // reason is the system's, of a file.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"hmaproxy/internal/config"
@@ -23,6 +24,7 @@ type examination struct {
 	o       Options
 	config  *config.Config
 	links   *sidecar.Links
+	tuning  sync.Mutex
 	control *watch // on the way to Entra ID and Key Vault
 	secrets []string
 	done    map[string]Result
@@ -37,23 +39,27 @@ type examination struct {
 }
 
 func newExamination(o Options) *examination {
-	x := &examination{o: o, config: o.Config, done: map[string]Result{}, probes: map[string]*probe{}}
+	x := &examination{o: o, config: o.Config, done: map[string]Result{}}
 	if x.config == nil {
 		return x
 	}
 	x.secrets = []string{x.config.VaultSecret.Reveal(), x.config.CertPassword.Reveal(), proxyPassword(x.config)}
-	x.online = exchangeOnline(x.config)
+	x.probes = x.newProbes()
+	x.online = config.ExchangeOnline(x.config.EWS.URL)
 	return x
 }
 
-// exchangeOnline asks the configuration, which knows the hosts.
-func exchangeOnline(c *config.Config) bool {
-	for _, w := range c.Warnings() {
-		if strings.HasPrefix(w, "HMA_EWS_URL is Exchange Online") {
-			return true
-		}
+// newProbes are those of the checks of connections, which run together: the map
+// does not change afterwards.
+func (x *examination) newProbes() map[string]*probe {
+	all := map[string]*probe{
+		"entra":    {url: x.config.Authority.JoinPath(string(x.config.Tenant), "v2.0/.well-known/openid-configuration")},
+		"exchange": {url: x.config.EWS.URL, pinned: true},
 	}
-	return false
+	if x.config.FromVault() {
+		all["vault"] = &probe{url: x.vaultURL("secrets")}
+	}
+	return all
 }
 
 // proxyPassword returns the corporate proxy's password, "" without one.
@@ -80,12 +86,12 @@ func (x *examination) checkConfig(context.Context) Result {
 	x.control = newWatch(x.links)
 	for _, address := range []string{x.o.Mailbox, x.o.Forbidden} {
 		if _, err := policy.ParseAddress(address); address != "" && err != nil {
-			return failed("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com")
+			return failed("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com").goingOn()
 		}
 	}
 	if x.config.Tenant == config.TenantID(x.config.App) {
 		return failed("HMA_TENANT_ID and HMA_APP_ID are the same", "one of the two ids was copied into both settings",
-			"portal: App registrations > HMA-App > Overview shows both: Application (client) ID, Directory (tenant) ID")
+			"portal: App registrations > HMA-App > Overview shows both: Application (client) ID, Directory (tenant) ID").goingOn()
 	}
 	return ok(x.describeConfig(), append(x.config.Warnings(), x.remarks()...)...)
 }
@@ -95,7 +101,11 @@ func configFailure(err error) Result {
 	r := failed("the configuration cannot be used", err.Error(), "hmaproxy -help lists every setting and its form")
 	var problems *config.Problems
 	if errors.As(err, &problems) && len(problems.All) > 0 {
-		r.Cause = problems.All[0].Variable + " " + problems.All[0].Text
+		first := problems.All[0]
+		r.Cause = first.Variable + " " + first.Text
+		if form := config.Form(first.Variable); form != "" {
+			r.Repair = append([]string{"set " + first.Variable + " to " + form}, r.Repair...)
+		}
 		for _, p := range problems.All[1:] {
 			r.Notes = append(r.Notes, "also: "+p.Variable+" "+p.Text)
 		}

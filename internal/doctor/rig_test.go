@@ -307,7 +307,13 @@ func (r *rig) examine() outcome {
 	return outcome{all, b.String(), doctor.ExitCode(all)}
 }
 
+// grace lets clients that doctor has done with close their connections.
+const grace = time.Minute
+
 func (r *rig) close() {
+	// Closing a server holds its lock while it writes into pipes that nobody
+	// reads any more; in a bubble time then stands still. Clients go first.
+	time.Sleep(grace)
 	for _, end := range r.ended {
 		end()
 	}
