@@ -64,12 +64,11 @@ func runDoctor(ctx context.Context, f *flags, w world) error {
 		ctx, cancel = context.WithTimeout(ctx, f.timeout.Duration)
 		defer cancel()
 	}
-	environ, err := f.environment(w)
-	if err != nil {
-		return err
-	}
 	o := doctor.Options{Mailbox: f.mailbox, Forbidden: f.forbidden}
-	o.Config, o.ConfigError = config.Load(environ, os.ReadFile)
+	environ, err := f.environment(w)
+	if o.ConfigError = err; err == nil {
+		o.Config, o.ConfigError = config.Load(environ, os.ReadFile)
+	}
 	all, err := examine(ctx, o, f.json, w.stdout)
 	if err != nil {
 		return fmt.Errorf("doctor: %w", err)

@@ -51,10 +51,11 @@ type loader struct {
 	variables []variable
 	readFile  func(string) ([]byte, error)
 
-	config   Config
-	set      map[string]bool // variables that the environment has, faulty ones included
-	faulty   map[string]bool // variables with a problem
-	problems []Problem
+	config    Config
+	set       map[string]bool   // variables that the environment has, faulty ones included
+	faulty    map[string]bool   // variables with a problem
+	commented map[string]string // what commented says of values
+	problems  []Problem
 }
 
 // fault reports what is wrong with a variable. Only the first problem of each
@@ -130,6 +131,18 @@ func quoted(s string) bool {
 	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
 }
 
+// commented has a hint for each value with what somebody may have meant as a
+// comment, in case it cannot be parsed.
+func commented(values map[string]string) map[string]string {
+	hints := map[string]string{}
+	for name, value := range values {
+		if strings.Contains(value, " #") || strings.Contains(value, "\t#") {
+			hints[name] = "; a comment behind a value is part of the value here, so it needs a line of its own"
+		}
+	}
+	return hints
+}
+
 // parse fills the Config. The errors of the library quote values, so that only
 // the variable's name and this package's own texts are taken from them.
 func (l *loader) parse(values map[string]string) {
@@ -140,7 +153,7 @@ func (l *loader) parse(values map[string]string) {
 			reflect.TypeFor[time.Duration](): parseDuration,
 		},
 	})
-	l.config = config
+	l.config, l.commented = config, commented(values)
 	var all env.AggregateError
 	if err != nil && !errors.As(err, &all) {
 		l.fault("environment", "cannot be parsed")
@@ -157,7 +170,7 @@ func (l *loader) parseFault(err error) {
 	for _, v := range l.variables {
 		switch {
 		case errors.As(err, &parse) && parse.Name == v.field:
-			l.fault(v.name, flawOf(parse.Err))
+			l.fault(v.name, flawOf(parse.Err)+l.commented[v.name])
 			return
 		case errors.As(err, &unset) && unset.Key == v.name:
 			l.fault(v.name, "is required and not set; expected "+v.form)

@@ -45,7 +45,7 @@ func Run(ctx context.Context, o Options) []Result {
 		if o.Report != nil {
 			o.Report(r)
 		}
-		if i == 0 && !x.done[c.id].stops() {
+		if i == 0 && r.Status != Skipped && !r.stops() {
 			begin(ctx, plan)
 		}
 	}

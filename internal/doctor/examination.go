@@ -89,6 +89,10 @@ func (x *examination) checkConfig(context.Context) Result {
 			return failed("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com").goingOn()
 		}
 	}
+	if name := x.placeholder(); name != "" {
+		return failed(name+" is "+strings.Repeat("0", 8)+"-…, the placeholder of the example", "the example's values were not all replaced by those of your organisation",
+			"docs/setup.md, “The eight values”, says where each is shown; deploy/azure/setup.sh prints the file filled in").goingOn()
+	}
 	if x.config.Tenant == config.TenantID(x.config.App) {
 		return failed("HMA_TENANT_ID and HMA_APP_ID are the same", "one of the two ids was copied into both settings",
 			"portal: App registrations > HMA-App > Overview shows both: Application (client) ID, Directory (tenant) ID").goingOn()
@@ -98,19 +102,34 @@ func (x *examination) checkConfig(context.Context) Result {
 
 // configFailure shows each problem of the configuration on a line of its own.
 func configFailure(err error) Result {
-	r := failed("the configuration cannot be used", err.Error(), "hmaproxy -help lists every setting and its form")
+	const all = "hmaproxy -help lists every setting and its form"
 	var problems *config.Problems
-	if errors.As(err, &problems) && len(problems.All) > 0 {
-		first := problems.All[0]
-		r.Cause = first.Variable + " " + first.Text
-		if form := config.Form(first.Variable); form != "" {
-			r.Repair = append([]string{"set " + first.Variable + " to " + form}, r.Repair...)
-		}
-		for _, p := range problems.All[1:] {
-			r.Notes = append(r.Notes, "also: "+p.Variable+" "+p.Text)
-		}
+	if !errors.As(err, &problems) || len(problems.All) == 0 {
+		lines := strings.Split(err.Error(), "\n")
+		r := failed("the settings cannot be read", lines[0], "the file's lines are NAME=value, in UTF-8, as docker run --env-file takes them: no export, no quotes, no white space round the =", all)
+		r.Notes = lines[1:]
+		return r
+	}
+	first := problems.All[0]
+	r := failed("the configuration cannot be used", first.Variable+" "+first.Text, all)
+	if form := config.Form(first.Variable); form != "" {
+		r.Repair = []string{"set " + first.Variable + " to " + form, all}
+	}
+	for _, p := range problems.All[1:] {
+		r.Notes = append(r.Notes, "also: "+p.Variable+" "+p.Text)
 	}
 	return r
+}
+
+// placeholder names a setting that is still the example's, "" for none.
+func (x *examination) placeholder() string {
+	const nobody = "00000000-0000-0000-0000-000000000000"
+	for name, value := range map[string]string{"HMA_TENANT_ID": string(x.config.Tenant), "HMA_APP_ID": string(x.config.App), "HMA_KEY_VAULT_APP_ID": string(x.config.VaultApp)} {
+		if value == nobody {
+			return name
+		}
+	}
+	return ""
 }
 
 func (x *examination) describeConfig() string {
@@ -121,9 +140,16 @@ func (x *examination) describeConfig() string {
 	}
 	list := "no allow-list"
 	if c.Limited() {
-		list = fmt.Sprintf("allow-list with %d entries", len(c.AllowedMailboxes))
+		list = "allow-list with " + counted(len(c.AllowedMailboxes))
 	}
 	return fmt.Sprintf("%s, resource %s, %s, %s", c.EWS, c.Resource, source, list)
+}
+
+func counted(entries int) string {
+	if entries == 1 {
+		return "one entry"
+	}
+	return fmt.Sprintf("%d entries", entries)
 }
 
 // remarks are about settings that are valid, and rarely meant.

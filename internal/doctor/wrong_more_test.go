@@ -17,6 +17,8 @@ import (
 func TestWrongValues(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []wrong{
+		{"example not filled in", none, set("HMA_KEY_VAULT_APP_ID", "00000000-0000-0000-0000-000000000000"), "configuration", "example's values", "setup.md"},
+		{"comment behind a value", none, func(r *rig) { r.env["HMA_TENANT_ID"] += " # ours" }, "configuration", "HMA_TENANT_ID .*a comment behind a value", "set HMA_TENANT_ID"},
 		{"tenant in quotes", none, func(r *rig) { r.env["HMA_TENANT_ID"] = `"` + r.env["HMA_TENANT_ID"] + `"` }, "configuration", "HMA_TENANT_ID is in quotes", "set HMA_TENANT_ID to a tenant id"},
 		{"vault's URI with the certificate's path", none, set("HMA_KEY_VAULT_URI", "https://contoso.vault.azure.net/certificates/HMA-Cert/0123"), "configuration", "HMA_KEY_VAULT_URI has a path", "such as https://contoso.vault.azure.net"},
 		{"vault's resource id", none, set("HMA_KEY_VAULT_URI", "/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/contoso"), "configuration", "HMA_KEY_VAULT_URI", "such as https://contoso.vault.azure.net"},
