@@ -49,7 +49,7 @@ func (f *flags) addDoctorFlags() {
 	f.set.StringVar(&f.mailbox, "mailbox", "", "open this mailbox, an SMTP `address`")
 	f.set.StringVar(&f.forbidden, "forbidden-mailbox", "", "find out who keeps this mailbox closed, an SMTP `address`")
 	f.set.BoolVar(&f.json, "json", false, "write one JSON object instead of lines: {\"ok\":…,\"checks\":[{\"check\":…,\"title\":…,\"status\":\"ok|failed|skipped\",\"detail\":…,\"cause\":…,\"repair\":[…],\"notes\":[…]}]}")
-	f.set.Var(&f.timeout, "timeout", "stop after this `duration`; 0 sets no limit beside those of each check (a minute at most)")
+	f.set.Var(&f.timeout, "timeout", "stop after this `duration`; 0 sets no limit beside those of each check (half a minute at most)")
 }
 
 // errUnwell ends the command after the doctor has said everything.

@@ -93,7 +93,7 @@ func (x *examination) unknownIssuer(p *probe, detail, top string) Result {
 	if selfSigned && p.pinned {
 		repair = append(repair, "or bind a proper certificate: Enable-ExchangeCertificate -Thumbprint … -Services IIS")
 	}
-	if len(p.chain) == 1 && !selfSigned {
+	if p.pinned && p.proxyName == "" && len(p.chain) == 1 && !selfSigned {
 		return incomplete(p, detail, cause, repair)
 	}
 	return failed(detail, cause, repair...)
