@@ -49,7 +49,7 @@ func (x *examination) oddVaultName() string {
 		return "; also behind a private endpoint the name is " + name + ".vault.azure.net, without privatelink"
 	case strings.HasPrefix(domain, "managedhsm."):
 		return "; a Managed HSM (" + domain + ") holds no certificates: a vault's name ends in vault.azure.net"
-	case theirs == "" && ours == "public" && microsoft(&probe{url: x.config.VaultURI.URL}):
+	case domain == "", theirs == "" && ours == "public" && microsoft(&probe{url: x.config.VaultURI.URL}):
 		return "; a vault's name ends in vault.azure.net"
 	}
 	return ""

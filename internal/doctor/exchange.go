@@ -80,9 +80,15 @@ func (x *examination) noBearer(p *probe, detail string) Result {
 }
 
 // isExchange knows Exchange's front end by headers that it puts into every
-// answer.
+// answer, of which devices in front take some away. Request-Id alone is in
+// answers of others too.
 func isExchange(h http.Header) bool {
-	return h.Get("X-Feserver") != "" || h.Get("Request-Id") != ""
+	for _, name := range []string{"X-Feserver", "X-Beserver", "X-Diaginfo", "X-Calculatedbetarget", "X-Ms-Diagnostics"} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return h.Get("Request-Id") != "" && h.Get("X-Powered-By") == "ASP.NET"
 }
 
 // noChallenge is about an answer other than 401 to an empty bearer.
@@ -139,7 +145,7 @@ func throttled(detail string) Result {
 
 func (x *examination) broken(detail string, status int) Result {
 	cause := "Exchange has a problem: the application pool MSExchangeServicesAppPool is stopped, or the server is starting or in maintenance"
-	if status == http.StatusBadGateway || status == http.StatusGatewayTimeout {
+	if status == http.StatusBadGateway || status == http.StatusGatewayTimeout || status >= 520 { // beyond: those of content networks
 		cause = "the load balancer or gateway in front reaches no healthy Exchange Server"
 	}
 	return failed(detail, cause, "on Exchange: Get-ServerComponentState SERVER; Test-ServiceHealth; Restart-WebAppPool MSExchangeServicesAppPool")

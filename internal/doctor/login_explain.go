@@ -22,6 +22,9 @@ func (x *examination) explainLogin(ctx context.Context, e *certsource.Error) Res
 	if e.Host != "" && e.Status == 0 {
 		detail = "the sign-in of " + x.identity() + " got no answer from " + printable(e.Host, 120) + ": " + e.Code
 	}
+	if x.config.VaultAuth == config.AuthManaged && (e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound) {
+		return failed(detail, "this machine has no managed identity, or not the one in HMA_KEY_VAULT_APP_ID", noIdentity(config.AuthManaged), "az vm identity show -g GROUP -n MACHINE     # which has it?")
+	}
 	id := string(x.config.VaultApp)
 	switch e.Code {
 	case "AADSTS7000215":
@@ -57,7 +60,7 @@ func (x *examination) wrongSecret(ctx context.Context, detail string) Result {
 	switch {
 	case guid.MatchString(secret):
 		return failed(detail, "HMA_KEY_VAULT_CLIENT_SECRET holds the secret's ID; its Value is needed, which the portal shows only once", x.newSecret())
-	case strings.ContainsAny(secret, "\"'`%\\ ,;") || strings.HasPrefix(secret, "$"):
+	case altered(secret):
 		return failed(detail, "the client secret is wrong: HMA_KEY_VAULT_CLIENT_SECRET holds quotes, %, a backslash, white space or another character that no secret of Entra ID has, so that it was altered on its way into the setting",
 			"write the value as the portal showed it, without quotes and unescaped: HMA_KEY_VAULT_CLIENT_SECRET=value", x.newSecret())
 	case x.config.VaultApp == x.config.App:
@@ -68,6 +71,12 @@ func (x *examination) wrongSecret(ctx context.Context, detail string) Result {
 			"set HMA_APP_ID="+string(x.config.VaultApp)+" and HMA_KEY_VAULT_APP_ID="+string(x.config.App), "or, when the ids are right, make a secret for KV-App: "+x.newSecret())
 	}
 	return failed(detail, "the client secret is wrong: another application's, cut off (a double click ends at ~), or its Secret ID instead of its Value", x.newSecret())
+}
+
+// altered reports whether a secret holds what none of Entra ID's does, invisible
+// characters among it.
+func altered(secret string) bool {
+	return strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`%\\,;", r) }) || strings.HasPrefix(secret, "$")
 }
 
 // secretFits reports whether Entra ID takes the client secret for another

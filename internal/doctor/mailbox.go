@@ -41,15 +41,14 @@ func (x *examination) refused(a answer) (Result, bool) {
 		return x.forbiddenAtAll(detail, a.header), true
 	case a.status >= 300 && a.status < 400, a.status == 451:
 		return x.redirected(detail, a.header), true
-	case a.status == http.StatusRequestEntityTooLarge, a.status == http.StatusUnsupportedMediaType, a.status == http.StatusMethodNotAllowed,
-		a.status == http.StatusBadRequest, a.status == http.StatusRequestHeaderFieldsTooLarge:
-		return failed(detail, "a device in front of Exchange does not take EWS requests, or the token's header is too large for it (4 to 8 KiB are needed)", "have the device permit POST of /EWS/Exchange.asmx with headers of 16 KiB"), true
 	case a.status == http.StatusTooManyRequests:
 		return throttled(detail), true
+	case a.status >= 400 && a.status < 500:
+		return failed(detail, "a device in front of Exchange does not take EWS requests, or the token's header is too large for it (4 to 8 KiB are needed)", "have the device permit POST of /EWS/Exchange.asmx with headers of 16 KiB"), true
 	case a.status >= 500:
 		return x.broken(detail, a.status), true
 	}
-	return failed(detail, "what answered is not EWS", "compare HMA_EWS_URL with: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl"), true
+	return failed(detail, "what answered is not EWS: a page of a device in front of Exchange, or of another server", "have the device pass /EWS/* through", compareURLs), true
 }
 
 // explainRefusal reads x-ms-diagnostics.

@@ -135,7 +135,11 @@ func (x *examination) cut(p *probe, variable string) Result {
 	if p.version == 0 {
 		detail := p.url.Host + " was connected to, then the TLS handshake failed (" + networkReason(p.err) + ")"
 		try := "openssl s_client -connect " + p.dialled() + " -servername " + p.url.Hostname() + " </dev/null"
-		if microsoft(p) {
+		switch {
+		case p.proxy != "":
+			return failed(detail, "the corporate proxy "+p.proxy+" took CONNECT and cut the connection then: it does not permit this host, or fails to reach or to inspect it",
+				"have "+p.dialled()+" permitted on the proxy, or, for a host inside, name it in NO_PROXY", "curl -v -x http://"+p.proxy+" https://"+p.url.Host+"/")
+		case microsoft(p):
 			return failed(detail, "a firewall or an inspecting proxy between this machine and Microsoft cuts the connection, by the name that it reads in it",
 				"have the firewall let "+p.dialled()+" pass; behind a corporate proxy set HTTPS_PROXY=http://proxy:port", try)
 		}

@@ -12,9 +12,8 @@ import (
 // explainProxy is about the corporate proxy. It compares with the direct way.
 func (x *examination) explainProxy(ctx context.Context, p *probe) (Result, bool) {
 	direct := &probe{url: p.url, pinned: p.pinned, direct: true}
-	x.send(ctx, direct, nil)
 	var repair []string
-	if direct.status != 0 {
+	if x.answers(ctx, direct) {
 		repair = append(repair, "the direct way works: set NO_PROXY="+p.url.Hostname()+" (added to what is there)")
 	}
 	switch {

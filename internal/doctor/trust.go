@@ -31,7 +31,19 @@ func (x *examination) explainTrust(ctx context.Context, p *probe, variable strin
 	case sha1(p.chain):
 		return failed(detail+"; it is signed with SHA-1", "certificates signed with SHA-1 are accepted nowhere any more, whoever issued them", newServerCertificate(p)...)
 	}
+	if p.proxy != "" && p.proxyName == "" && !microsoft(p) {
+		if direct := (&probe{url: p.url, pinned: p.pinned, direct: true}); x.answers(ctx, direct) {
+			return failed(detail+"; without the proxy the server shows one that is trusted", "the corporate proxy "+p.proxy+" inspects TLS with its own authority ("+commonName(top, true)+"), which this machine does not trust",
+				"the direct way works: set NO_PROXY="+p.url.Hostname()+" (added to what is there)", "or export the root certificate of "+commonName(top, true)+" as PEM, and set HMA_CA_FILE to its path")
+		}
+	}
 	return x.unknownIssuer(p, detail, commonName(top, true))
+}
+
+// answers reports whether a probe gets an answer, from one that is trusted.
+func (x *examination) answers(ctx context.Context, p *probe) bool {
+	x.send(ctx, p, nil)
+	return p.status != 0
 }
 
 // newServerCertificate is the repair of a certificate that no setting here can

@@ -57,19 +57,10 @@ func (x *examination) explainForbidden(e *certsource.Error, public string, both 
 	if both {
 		missing = "the permissions get on secrets and get on certificates"
 	}
-	switch e.Code {
-	case "":
-		return failed(detail+" without a reason, as Key Vault always gives one", "something on the way answers in Key Vault's place: a proxy, web filter or firewall forbids requests with a token",
-			passThrough(x.probes["vault"], "compare HMA_KEY_VAULT_URI with the portal: Key vaults > "+vault+" > Overview > Vault URI")...)
-	case "ForbiddenByConnection":
-		return failed(detail, "the vault's firewall takes no connection from public networks, and this machine does not come through a private endpoint; permissions were not even looked at",
-			"nslookup "+x.config.VaultURI.Hostname()+"     # behind a private endpoint it must resolve to a private address here",
-			"or az keyvault update -n "+vault+" --public-network-access Enabled, and az keyvault network-rule add -n "+vault+" --ip-address ADDRESS")
-	case "ForbiddenByFirewall":
-		return failed(detail, "the vault's firewall does not let this machine's address in; permissions were not even looked at",
-			"az keyvault network-rule add -n "+vault+" --ip-address ADDRESS     # this machine's public one, or that of the corporate proxy",
-			"or use a private endpoint, and HMA_KEY_VAULT_URI as it is")
-	case "ForbiddenByRbac":
+	if r, closed := x.closedVault(e.Code, detail); closed {
+		return r
+	}
+	if e.Code == "ForbiddenByRbac" {
 		roles := []string{"az role assignment create --assignee " + app + " --role \"Key Vault Secrets User\" --scope $(az keyvault show -n " + vault + " --query id -o tsv)"}
 		if both {
 			roles = append(roles, "az role assignment create --assignee "+app+" --role \"Key Vault Certificate User\" --scope $(az keyvault show -n "+vault+" --query id -o tsv)")
@@ -83,6 +74,26 @@ func (x *examination) explainForbidden(e *certsource.Error, public string, both 
 	policy := "az keyvault set-policy -n " + vault + " --spn " + app + " --secret-permissions get --certificate-permissions get"
 	return failed(detail, x.identity()+" lacks "+missing+" in the vault's access policy", policy,
 		"portal: Key vaults > "+vault+" > Access policies > Create")
+}
+
+// closedVault is about refusals that have nothing to do with permissions: the
+// vault's network rules, or a device that answers instead.
+func (x *examination) closedVault(code, detail string) (Result, bool) {
+	vault := x.vaultName()
+	switch code {
+	case "":
+		return failed(detail+" without a reason, as Key Vault always gives one", "something on the way answers in Key Vault's place: a proxy, web filter or firewall forbids requests with a token",
+			passThrough(x.probes["vault"], "compare HMA_KEY_VAULT_URI with the portal: Key vaults > "+vault+" > Overview > Vault URI")...), true
+	case "ForbiddenByConnection":
+		return failed(detail, "the vault's firewall takes no connection from public networks, and this machine does not come through a private endpoint; permissions were not even looked at",
+			"nslookup "+x.config.VaultURI.Hostname()+"     # behind a private endpoint it must resolve to a private address here",
+			"or az keyvault update -n "+vault+" --public-network-access Enabled, and az keyvault network-rule add -n "+vault+" --ip-address ADDRESS"), true
+	case "ForbiddenByFirewall":
+		return failed(detail, "the vault's firewall does not let this machine's address in; permissions were not even looked at",
+			"az keyvault network-rule add -n "+vault+" --ip-address ADDRESS     # this machine's public one, or that of the corporate proxy",
+			"or use a private endpoint, and HMA_KEY_VAULT_URI as it is"), true
+	}
+	return Result{}, false
 }
 
 // principal names KV-App for az.

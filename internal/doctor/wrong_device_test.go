@@ -43,6 +43,21 @@ func TestWrongProxies(t *testing.T) {
 			r.noName("contoso.vault.azure.net:443")
 		}, "vault", "proxy does not permit", "have contoso.vault.azure.net:443 permitted on the proxy"},
 		{"a web server in place of the proxy", none, func(r *rig) { r.connectProxy(func(*http.Request) int { return http.StatusMethodNotAllowed }) }, "vault", "proxy does not permit", "NO_PROXY"},
+		{"proxy that takes CONNECT and hangs up", none, func(r *rig) {
+			r.connectProxy(fine)
+			r.beyond = func(context.Context, string, string) (net.Conn, error) { return &cutConn{}, nil }
+		}, "vault", "took CONNECT and cut the connection", "permitted on the proxy"},
+		{"proxy that inspects what leads to Exchange", none, func(r *rig) {
+			inspector, _ := r.otherAuthority("mail.contoso.com")
+			r.serve("inspector:443", inspector, r.e.Exchange())
+			r.connectProxy(fine)
+			r.beyond = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if address == "mail.contoso.com:443" {
+					return r.ways["inspector:443"](ctx)
+				}
+				return r.e.DialContext(ctx, network, address)
+			}
+		}, "exchange", "corporate proxy proxy.contoso.com:3128 inspects TLS", "^the direct way works: set NO_PROXY=mail.contoso.com"},
 		{"DNS of the zone down", none, func(r *rig) { r.noAnswer("mail.contoso.com") }, "exchange", "DNS server .* is down", "nslookup mail.contoso.com"},
 		{"handshake cut on the way to Microsoft", none, func(r *rig) { r.hangUp("contoso.vault.azure.net:443") }, "vault", "between this machine and Microsoft", "contoso.vault.azure.net:443 pass"},
 		{"SMTP's port", none, func(r *rig) { r.greet("mail.contoso.com:443", "220 mail.contoso.com ESMTP\r\n") }, "exchange", "the port is another service's", "HMA_EWS_URL"},
@@ -59,6 +74,9 @@ func TestWrongDevices(t *testing.T) {
 		{"moved to Exchange Online, 451", none, exchangeFault(nil, redirect(451, "X-Ms-Location", "https://outlook.office365.com/EWS/Exchange.asmx")), "challenge", "sends EWS on to Exchange Online", "RemoteUserMailbox"},
 		{"error page of the front end", none, exchangeFault(withToken, redirect(302, "Location", "/owa/auth/errorFE.aspx?CasErrorCode=x")), "acceptance", "its own error page", "HttpProxy"},
 		{"firewall forbids tokens", none, exchangeFault(withToken, page(403)), "acceptance", "WAF", "permit POST"},
+		{"firewall of a content network", none, exchangeFault(nil, emulator.Fault{Status: 403, Header: http.Header{"Request-Id": {"0f3c"}, "X-Azure-Ref": {"x"}}}), "challenge", "WAF", "permit POST"},
+		{"content network reaches no server", none, exchangeFault(nil, emulator.Fault{Status: 522, Header: http.Header{"Server": {"cloudflare"}}}), "challenge", "load balancer or gateway", "Get-ServerComponentState"},
+		{"firewall wants a length", none, exchangeFault(withToken, emulator.Fault{Status: 411}), "acceptance", "a device in front of Exchange does not take EWS requests", "permit POST"},
 		{"firewall drops tokens", none, exchangeFault(withToken, emulator.Fault{Drop: true}), "acceptance", "drops requests with a token", "HttpProxy"},
 		{"header too large for a device", none, exchangeFault(withToken, emulator.Fault{Status: 431}), "acceptance", "too large", "16 KiB"},
 		{"firewall's 406", none, exchangeFault(nil, page(406)), "challenge", "WAF", "pass /EWS/\\* through"},

@@ -19,6 +19,7 @@ func TestWrongValues(t *testing.T) {
 	run(t, []wrong{
 		{"example not filled in", none, set("HMA_KEY_VAULT_APP_ID", "00000000-0000-0000-0000-000000000000"), "configuration", "example's values", "setup.md"},
 		{"comment behind a value", none, func(r *rig) { r.env["HMA_TENANT_ID"] += " # ours" }, "configuration", "HMA_TENANT_ID .*a comment behind a value", "set HMA_TENANT_ID"},
+		{"invisible character", none, func(r *rig) { r.env["HMA_TENANT_ID"] += "\u200b" }, "configuration", "HMA_TENANT_ID .*an invisible one", "set HMA_TENANT_ID"},
 		{"tenant in quotes", none, func(r *rig) { r.env["HMA_TENANT_ID"] = `"` + r.env["HMA_TENANT_ID"] + `"` }, "configuration", "HMA_TENANT_ID is in quotes", "set HMA_TENANT_ID to a tenant id"},
 		{"vault's URI with the certificate's path", none, set("HMA_KEY_VAULT_URI", "https://contoso.vault.azure.net/certificates/HMA-Cert/0123"), "configuration", "HMA_KEY_VAULT_URI has a path", "such as https://contoso.vault.azure.net"},
 		{"vault's resource id", none, set("HMA_KEY_VAULT_URI", "/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/contoso"), "configuration", "HMA_KEY_VAULT_URI", "such as https://contoso.vault.azure.net"},
@@ -51,6 +52,17 @@ func TestWrongIdentities(t *testing.T) {
 		{"KV-App's id in both", none, both("HMA_KEY_VAULT_APP_ID"), "token", "KV-App's id was copied into both", "^az ad app list --display-name HMA-App .*set HMA_APP_ID"},
 		{"secret in quotes", none, secretAltered(func(s string) string { return `"` + s + `"` }), "vault-login", "holds quotes", "without quotes"},
 		{"secret encoded for a URL", none, secretAltered(replaced("~", "%7E")), "vault-login", "altered on its way", "unescaped"},
+		{"secret with an invisible character", none, secretAltered(func(s string) string { return "\u200b" + s }), "vault-login", "altered on its way", "as the portal showed it"},
+		{"machine without a managed identity", none, func(r *rig) {
+			r.env["HMA_KEY_VAULT_AUTH"] = "managed"
+			delete(r.env, "HMA_KEY_VAULT_CLIENT_SECRET")
+			r.serve("169.254.169.254:80", nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(`{"error":"invalid_request","error_description":"Identity not found"}`))
+			}))
+		}, "vault-login", "no managed identity, or not the one", "az vm identity assign"},
+		{"name registered on an application of its own", none, editEWS("aud", stranger), "claims", "registered on an application of its own", "Expose an API"},
 		{"secret cut off", none, secretAltered(func(s string) string { return s[strings.Index(s, "~")+1:] }), "vault-login", "cut off", "az ad app credential reset"},
 		{"vault's tenant does not know Key Vault", none, entraFault(posted, emulator.Fault{AADSTS: 500011}), "vault-login", "does not know Azure Key Vault", "az ad sp create --id cfa8b339-"},
 		{"assignment demanded of KV-App", none, entraFault(posted, emulator.Fault{AADSTS: 501051}), "vault-login", "an assignment or a consent that is missing", "appRoleAssignmentRequired"},
@@ -71,6 +83,7 @@ func TestWrongIdentities(t *testing.T) {
 func TestWrongVaultAnswers(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []wrong{
+		{"vault's name alone", none, set("HMA_KEY_VAULT_URI", "https://contoso"), "vault", "a vault's name ends in vault.azure.net", "nslookup"},
 		{"China's vault, public sign-in", none, set("HMA_KEY_VAULT_URI", "https://contoso.vault.azure.cn"), "vault", "vault.azure.cn is the China cloud's, and HMA_AUTHORITY_HOST the public", "nslookup"},
 		{"private endpoint's own name", none, set("HMA_KEY_VAULT_URI", "https://contoso.privatelink.vaultcore.azure.net"), "vault", "the name is contoso.vault.azure.net, without privatelink", "."},
 		{"Managed HSM", none, set("HMA_KEY_VAULT_URI", "https://contoso.managedhsm.azure.net"), "vault", "Managed HSM .* holds no certificates", "."},
