@@ -17,10 +17,14 @@ go build -o "$work/demo" ./cmd/hmaproxy-demo
 "$work/demo" -serve -listen 127.0.0.1:0 >"$work/said" 2>"$work/log" &
 demo=$!
 trap 'kill $demo; wait $demo || true; rm -rf "$work"' EXIT
-for _ in $(seq 100); do grep -q '^health:' "$work/said" && break; sleep 0.1; done
-admin=$(sed -n 's|^health: http://\(.*\)/ready$|\1|p' "$work/said")
+for _ in $(seq 100); do grep -q 'health:' "$work/said" && break; sleep 0.1; done
+admin=$(sed -n 's|.*health: http://\(.*\)/ready$|\1|p' "$work/said")
 ews=$(sed -n 's|.*serves EWS at \(http://[^ ]*\) .*|\1|p' "$work/said")
-test -n "$admin" && test -n "$ews"
+if [[ -z $admin || -z $ews ]]; then
+  echo "the demo did not say where it serves:" >&2
+  cat "$work/said" "$work/log" >&2
+  exit 1
+fi
 
 # Something to see: what the demo's own curl line asks for, a mailbox off the
 # list, an operation that is refused, a wrong path.

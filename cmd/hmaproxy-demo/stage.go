@@ -171,6 +171,9 @@ func describe(h emulator.Hop) string {
 		what = "where are tokens to be had?"
 	}
 	answer := fmt.Sprint(h.Status)
+	if h.Status == 0 {
+		answer = "broken off"
+	}
 	if h.AADSTS != 0 {
 		answer += fmt.Sprintf(" AADSTS%d", h.AADSTS)
 	}

@@ -49,7 +49,7 @@ func (f *flags) addDoctorFlags() {
 	f.set.StringVar(&f.mailbox, "mailbox", "", "open this mailbox, an SMTP `address`")
 	f.set.StringVar(&f.forbidden, "forbidden-mailbox", "", "find out who keeps this mailbox closed, an SMTP `address`")
 	f.set.BoolVar(&f.json, "json", false, "write one JSON object instead of lines: {\"ok\":…,\"checks\":[{\"check\":…,\"title\":…,\"status\":\"ok|failed|skipped\",\"detail\":…,\"cause\":…,\"repair\":[…],\"notes\":[…]}]}")
-	f.set.Var(&f.timeout, "timeout", "stop after this `duration`; 0 sets no limit beside those of each check (a minute at most)")
+	f.set.Var(&f.timeout, "timeout", "stop after this `duration`; 0 sets no limit beside those of each check (half a minute at most)")
 }
 
 // errUnwell ends the command after the doctor has said everything.
@@ -64,12 +64,11 @@ func runDoctor(ctx context.Context, f *flags, w world) error {
 		ctx, cancel = context.WithTimeout(ctx, f.timeout.Duration)
 		defer cancel()
 	}
-	environ, err := f.environment(w)
-	if err != nil {
-		return err
-	}
 	o := doctor.Options{Mailbox: f.mailbox, Forbidden: f.forbidden}
-	o.Config, o.ConfigError = config.Load(environ, os.ReadFile)
+	environ, err := f.environment(w)
+	if o.ConfigError = err; err == nil {
+		o.Config, o.ConfigError = config.Load(environ, os.ReadFile)
+	}
 	all, err := examine(ctx, o, f.json, w.stdout)
 	if err != nil {
 		return fmt.Errorf("doctor: %w", err)

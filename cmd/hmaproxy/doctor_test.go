@@ -95,6 +95,41 @@ func TestDoctorJSON(t *testing.T) {
 	}
 }
 
+// A program that reads the answer finds one for every mistake that a file can
+// hold, and a person the line to correct.
+func TestDoctorEnvFile(t *testing.T) {
+	for _, c := range []struct{ name, content, says string }{
+		{"shell", "export HMA_EWS_URL=https://mail.contoso.com\n# canary\nexport HMA_APP_ID=canary\n", "line 1 has white space in the name"},
+		{"UTF-16", "\xff\xfeH\x00M\x00A\x00", "UTF-16"},
+		{"twice", "HMA_APP_ID=canary\nHMA_APP_ID=canary\n", "line 2 sets a variable that line 1 has set"},
+		{"missing", "", "no such file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "hmaproxy.env")
+			if err := os.WriteFile(file, []byte(c.content), 0o600); c.content != "" && err != nil {
+				t.Fatal(err)
+			}
+			if c.content == "" {
+				os.Remove(file)
+			}
+			var got struct {
+				Checks []struct{ Status, Cause string }
+			}
+			out, code := consult(t, nil, "-json", "-env-file", file)
+			if err := json.Unmarshal([]byte(out), &got); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if code != 2 || len(got.Checks) == 0 || got.Checks[0].Status != "failed" || !strings.Contains(got.Checks[0].Cause, c.says) {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+			text, code := consult(t, nil, "-env-file", file)
+			if code != 2 || !strings.Contains(text, c.says) || !strings.Contains(text, "NAME=value") || strings.Contains(text, "canary") {
+				t.Errorf("exit code %d\n%s", code, text)
+			}
+		})
+	}
+}
+
 // Real sockets, which the doctor's own tests have none of.
 func TestDoctorWaitsForNobody(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})

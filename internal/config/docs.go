@@ -125,3 +125,13 @@ func sections() []section {
 	}
 	return all
 }
+
+// Form says what a variable's value looks like, "" for one that there is not.
+func Form(name string) string {
+	for _, v := range variables() {
+		if v.name == name {
+			return v.form
+		}
+	}
+	return ""
+}

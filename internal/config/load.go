@@ -52,8 +52,9 @@ type loader struct {
 	readFile  func(string) ([]byte, error)
 
 	config   Config
-	set      map[string]bool // variables that the environment has, faulty ones included
-	faulty   map[string]bool // variables with a problem
+	set      map[string]bool   // variables that the environment has, faulty ones included
+	faulty   map[string]bool   // variables with a problem
+	hints    map[string]string // of hintsFor
 	problems []Problem
 }
 
@@ -130,6 +131,22 @@ func quoted(s string) bool {
 	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
 }
 
+// hintsFor says of each value what may be odd about it, in case it cannot be
+// parsed: what somebody may have meant as a comment, and what nobody sees.
+func hintsFor(values map[string]string) map[string]string {
+	hints := map[string]string{}
+	for name, value := range values {
+		switch {
+		case name == "HMA_ALLOWED_MAILBOXES": // which has comments, and several lines
+		case strings.Contains(value, " #"), strings.Contains(value, "\t#"):
+			hints[name] = "; a comment behind a value is part of the value here, so it needs a line of its own"
+		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+			hints[name] = "; it holds a character beyond plain ASCII, perhaps an invisible one: type it anew instead of pasting it"
+		}
+	}
+	return hints
+}
+
 // parse fills the Config. The errors of the library quote values, so that only
 // the variable's name and this package's own texts are taken from them.
 func (l *loader) parse(values map[string]string) {
@@ -140,7 +157,7 @@ func (l *loader) parse(values map[string]string) {
 			reflect.TypeFor[time.Duration](): parseDuration,
 		},
 	})
-	l.config = config
+	l.config, l.hints = config, hintsFor(values)
 	var all env.AggregateError
 	if err != nil && !errors.As(err, &all) {
 		l.fault("environment", "cannot be parsed")
@@ -157,7 +174,7 @@ func (l *loader) parseFault(err error) {
 	for _, v := range l.variables {
 		switch {
 		case errors.As(err, &parse) && parse.Name == v.field:
-			l.fault(v.name, flawOf(parse.Err))
+			l.fault(v.name, flawOf(parse.Err)+l.hints[v.name])
 			return
 		case errors.As(err, &unset) && unset.Key == v.name:
 			l.fault(v.name, "is required and not set; expected "+v.form)

@@ -101,6 +101,7 @@ func TestRefused(t *testing.T) {
 		{"ews url port zero", "HMA_EWS_URL", "https://mail.contoso.com:0", "port"},
 		{"ews url port too large", "HMA_EWS_URL", "https://mail.contoso.com:65536", "port"},
 		{"ews url port empty", "HMA_EWS_URL", "https://mail.contoso.com:/", "port"},
+		{"ews url with a comment behind", "HMA_EWS_URL", "https://mail.contoso.com   # ours", "a comment behind a value is part of the value"},
 		{"ews url in quotes", "HMA_EWS_URL", `"https://mail.contoso.com"`, "quotes"},
 		{"ews url with a line break", "HMA_EWS_URL", "https://mail.contoso.com\n/EWS/Exchange.asmx", "URL"},
 		{"resource with path", "HMA_RESOURCE_ID", "https://mail.contoso.com/EWS/Exchange.asmx", "path"},

@@ -19,7 +19,7 @@ func (c *Config) Warnings() []string {
 	warn(unlimited && c.ClientUsers == nil, "no allow-list is set: clients can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES")
 	warn(unlimited && c.ClientUsers != nil, "no allow-list is set, and users in HMA_CLIENT_USERS_FILE have no mailbox patterns: they can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES, or patterns for each user")
 	warn(c.ListMode == Audit, "HMA_ALLOW_LIST_MODE=audit: the allow-list refuses nothing, clients can open every mailbox of the organisation")
-	warn(exchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is blocked there since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
+	warn(ExchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is blocked there since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
 	warn(c.networked() && c.TLSCertFile == "", "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")
 	warn(c.networked(), "HMA_UNSAFE_LISTEN_ANY=true: whoever reaches HMA_LISTEN and knows a password of HMA_CLIENT_USERS_FILE can open mailboxes")
 	warn(!c.Admin.Off() && !c.Admin.Addr().IsLoopback(), "HMA_ADMIN_LISTEN leaves loopback: health and metrics answer anyone who can reach it")
@@ -33,9 +33,9 @@ func (c *Config) networked() bool {
 	return slices.ContainsFunc(c.Listen, func(l Listener) bool { return !l.Local() })
 }
 
-// exchangeOnline reports whether an EWS URL is one of Microsoft's own services,
+// ExchangeOnline reports whether a URL is one of Microsoft's own services,
 // in any of its clouds.
-func exchangeOnline(u *url.URL) bool {
+func ExchangeOnline(u *url.URL) bool {
 	return slices.ContainsFunc([]string{
 		"outlook.com", "office365.com", "office.com", "cloud.microsoft", "office365.us",
 		"outlook.cn", "office.de", "outlook.sovcloud.fr", "outlook.sovcloud.de",

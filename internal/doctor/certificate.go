@@ -2,14 +2,11 @@ package doctor
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"hmaproxy/certsource"
@@ -73,22 +70,58 @@ func (x *examination) explainCertificate(e *certsource.Error) Result {
 	case certsource.CodeNotYetValid:
 		return failed(detail+" before "+e.NotBefore.UTC().Format(time.RFC3339), "the certificate is not valid yet, or this machine's clock is behind: it says "+time.Now().UTC().Format(time.RFC3339), setClock[:2]...)
 	case certsource.CodeNoPrivateKey:
-		cause := "its private key is missing: it was uploaded without"
-		if x.config.FromVault() && (x.public == nil || !x.public.exportable) {
-			cause = "its private key is not exportable by the certificate's policy, so the vault hands out the public half only"
-			return failed(detail, cause, "set HMA_KEY_MODE=vault, which signs inside the vault (permission sign on keys: Key Vault Crypto User)", "or issue a new version with an exportable key: "+issue)
-		}
-		return failed(detail, cause, "export it with its private key, as PFX or PEM")
+		return x.noPrivateKey(detail)
 	case certsource.CodeNotRSA:
 		return failed(detail, "its key is of the wrong type (not RSA): Entra ID takes RSA keys only", issue)
 	case certsource.CodeWeakKey:
 		return failed(detail, "its RSA key is too short: 2048 bits are the minimum", issue)
-	case certsource.CodeWrongPassword:
-		return failed(detail, "HMA_CERT_PASSWORD is not the file's password", "openssl pkcs12 -info -noout -in FILE     # asks for the password and tries it")
+	case certsource.CodeWrongPassword, certsource.CodeEncryptedPEM:
+		return x.lockedKey(detail, e.Code)
 	case certsource.CodeUnreadable:
 		return failed(detail+reason(e), "the file of HMA_CERT_FILE is missing or not readable for this user", "ls -l "+string(x.config.CertFile))
 	}
-	return failed(detail, "what is stored is not one certificate with its private key", orTry(e.Remedy))
+	repair := []string{orTry(e.Remedy)}
+	if x.config.FromVault() {
+		repair = append(repair, x.importCommand(), "or "+issue)
+	}
+	return failed(detail, "what is stored is not one certificate with its private key", repair...)
+}
+
+// lockedKey is about a private key that is there and has a password.
+func (x *examination) lockedKey(detail, code string) Result {
+	file := string(x.config.CertFile)
+	switch {
+	case x.config.FromVault():
+		return failed(detail, "the private key was put into the vault with a password of its own: a secret was written by hand, where a certificate should be imported",
+			x.importCommand()+" --password PASSWORD", "or "+x.issueCommand())
+	case code == certsource.CodeEncryptedPEM:
+		return failed(detail, "the PEM's private key has a password; HMA_CERT_PASSWORD opens PFX files only",
+			"openssl pkcs12 -export -in "+file+" -out hma.pfx     # asks for both passwords; then set HMA_CERT_FILE to it and HMA_CERT_PASSWORD")
+	case x.config.CertPassword.Reveal() == "":
+		return failed(detail, "the file has a password, and HMA_CERT_PASSWORD is not set", "set HMA_CERT_PASSWORD, or HMA_CERT_PASSWORD_FILE to a file that holds it", "openssl pkcs12 -info -noout -in "+file+"     # asks for the password and tries it")
+	}
+	return failed(detail, "HMA_CERT_PASSWORD is not the file's password", "openssl pkcs12 -info -noout -in "+file+"     # asks for the password and tries it")
+}
+
+// noPrivateKey tells a key that the vault keeps from one that it never had.
+func (x *examination) noPrivateKey(detail string) Result {
+	const kept = "its private key is not exportable by the certificate's policy, so the vault hands out the public half only"
+	const lost = "its private key is missing: it was uploaded without"
+	sign := []string{"set HMA_KEY_MODE=vault, which signs inside the vault (permission sign on keys: Key Vault Crypto User)", "or issue a new version with an exportable key: " + x.issueCommand()}
+	switch {
+	case !x.config.FromVault():
+		return failed(detail, lost, "export it with its private key, as PFX or PEM")
+	case x.public != nil && x.public.status == http.StatusOK && !x.public.exportable:
+		return failed(detail, kept, sign...)
+	case x.public != nil && x.public.status == http.StatusOK, x.public != nil && x.public.status == http.StatusNotFound:
+		return failed(detail, lost, x.importCommand()+"     # a PFX or PEM that holds the key too", "or "+x.issueCommand())
+	}
+	return failed(detail, kept+"; or it was uploaded without", sign...)
+}
+
+// importCommand puts a file's certificate and key into the vault.
+func (x *examination) importCommand() string {
+	return "az keyvault certificate import --vault-name " + x.vaultName() + " -n " + string(x.config.VaultCertName) + " -f hma.pfx"
 }
 
 // reason is the system's, of a file.
@@ -101,7 +134,7 @@ func reason(e *certsource.Error) string {
 
 func (x *examination) issueCommand() string {
 	if !x.config.FromVault() {
-		return "issue a certificate with an RSA key of 2048 bits or more"
+		return "openssl req -x509 -newkey rsa:2048 -noenc -days 365 -subj /CN=HMA-Cert -keyout hma.key -out hma.crt && cat hma.key hma.crt >" + string(x.config.CertFile)
 	}
 	return "az keyvault certificate create --vault-name " + x.vaultName() + " -n " + string(x.config.VaultCertName) + " -p \"$(az keyvault certificate get-default-policy)\""
 }
@@ -114,44 +147,4 @@ func (x *examination) registerCommand() string {
 		fetch = "az keyvault certificate download --vault-name " + x.vaultName() + " -n " + string(x.config.VaultCertName) + " -e PEM -f " + file
 	}
 	return fetch + " && az ad app credential reset --id " + string(x.config.App) + " --cert @" + file + " --append"
-}
-
-// checkSigning has the vault sign something, and verifies it.
-func (x *examination) checkSigning(context.Context) Result {
-	cert := x.certs[0]
-	key, usable := cert.PrivateKey.(crypto.Signer)
-	public, rsaKey := cert.Leaf.PublicKey.(*rsa.PublicKey)
-	if !usable || !rsaKey {
-		return failed("the certificate has no usable key", "its key is of the wrong type: Entra ID takes RSA keys only", x.issueCommand())
-	}
-	digest := sha256.Sum256([]byte("hmaproxy doctor"))
-	options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
-	signature, err := key.Sign(rand.Reader, digest[:], options)
-	if err == nil {
-		if err = rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, options); err == nil {
-			return ok("the vault signs with the certificate's key")
-		}
-		return failed("the vault's signature does not fit the certificate", "the key and the certificate in the vault are of different versions", x.issueCommand())
-	}
-	return x.explainSigning(err)
-}
-
-func (x *examination) explainSigning(err error) Result {
-	var e *certsource.Error
-	if !errors.As(err, &e) {
-		return failed("the vault did not sign", "its answer cannot be understood", "try again")
-	}
-	detail := "sign: " + statusText(e.Status, e.Code)
-	switch e.Code {
-	case "ForbiddenByRbac":
-		return failed(detail, x.identity()+" lacks the permission sign on keys: Key Vault Crypto User is not assigned",
-			"az role assignment create --assignee "+x.principal()+" --role \"Key Vault Crypto User\" --scope $(az keyvault show -n "+x.vaultName()+" --query id -o tsv)",
-			"a new assignment takes up to ten minutes to count")
-	case "ForbiddenByPolicy", "AccessDenied", "Forbidden":
-		return failed(detail, x.identity()+" lacks the permission sign on keys in the vault's access policy",
-			"az keyvault set-policy -n "+x.vaultName()+" --spn "+x.principal()+" --key-permissions sign get")
-	case "KeyDisabled":
-		return failed(detail, "the certificate's key is disabled", "az keyvault key set-attributes --vault-name "+x.vaultName()+" -n "+string(x.config.VaultCertName)+" --enabled true")
-	}
-	return failed(detail, "the vault does not sign", orTry(e.Remedy))
 }

@@ -29,3 +29,28 @@ var authorities = map[string]string{
 const authorityList = "https://login.microsoftonline.com (public), https://login.microsoftonline.us (US Government), https://login.partner.microsoftonline.cn (China)"
 
 func cloudOf(host string) string { return clouds[strings.ToLower(host)] }
+
+// vaultClouds has the clouds by the domain of their vaults.
+var vaultClouds = map[string]string{
+	"vault.azure.net":         "public",
+	"vault.azure.cn":          "China",
+	"vault.usgovcloudapi.net": "US Government",
+}
+
+// oddVaultName says what is odd about the vault's name, to be added to another
+// cause; "" when nothing is.
+func (x *examination) oddVaultName() string {
+	name, domain, _ := strings.Cut(x.config.VaultURI.Hostname(), ".")
+	theirs, ours := vaultClouds[domain], cloudOf(x.config.Authority.Hostname())
+	switch {
+	case theirs != "" && ours != "" && theirs != ours:
+		return "; " + domain + " is the " + theirs + " cloud's, and HMA_AUTHORITY_HOST the " + ours + " one's"
+	case strings.HasPrefix(domain, "privatelink."):
+		return "; also behind a private endpoint the name is " + name + ".vault.azure.net, without privatelink"
+	case strings.HasPrefix(domain, "managedhsm."):
+		return "; a Managed HSM (" + domain + ") holds no certificates: a vault's name ends in vault.azure.net"
+	case domain == "", theirs == "" && ours == "public" && microsoft(&probe{url: x.config.VaultURI.URL}):
+		return "; a vault's name ends in vault.azure.net"
+	}
+	return ""
+}

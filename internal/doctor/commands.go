@@ -23,7 +23,7 @@ func commandsFor(code int, app string, x *examination) []string {
 			"az ad app permission admin-consent --id " + app,
 			"portal: App registrations > HMA-App > API permissions > Add > APIs my organization uses > Office 365 Exchange Online > Application permissions > full_access_as_app; then Grant admin consent",
 		}
-	case 700016:
+	case 700016, 7000229:
 		return []string{"az ad app show --id " + app + " --query appId     # is it known?", "az ad sp create --id " + app + "     # when it has no service principal"}
 	case 7000112, 70001:
 		return []string{"az ad sp update --id " + app + " --set accountEnabled=true", "portal: Enterprise applications > (the application) > Properties > Enabled for users to sign-in: Yes"}
@@ -33,7 +33,7 @@ func commandsFor(code int, app string, x *examination) []string {
 		return []string{x.issueCommand(), x.registerCommand()}
 	case 700030:
 		return []string{x.registerCommand()}
-	case 700024:
+	case 700024, 500133, 500137:
 		return setClock
 	}
 	return moreCommands(code, app, x)
@@ -55,7 +55,7 @@ func moreCommands(code int, app string, x *examination) []string {
 		return []string{"az ad app update --id " + app + " --is-fallback-public-client false"}
 	case 70011, 28002, 700022, 700023, 1002012:
 		return []string{"set HMA_RESOURCE_ID=https://" + origin(x.config.EWS.URL)}
-	case 90002, 50059, 50128, 9001023, 50034:
+	case 90002, 900023, 50059, 50128, 9001023, 50034:
 		return []string{"az account show --query tenantId -o tsv     # or portal: Entra ID > Overview > Tenant ID"}
 	case 90038, 900382, 900432:
 		return []string{"set HMA_AUTHORITY_HOST to the tenant's cloud: " + authorityList}

@@ -35,7 +35,8 @@ type Options struct {
 func Run(ctx context.Context, o Options) []Result {
 	x := newExamination(o)
 	var all []Result
-	for _, c := range x.plan() {
+	plan := x.plan()
+	for i, c := range plan {
 		r := x.perform(ctx, c)
 		r.Check, r.Title = c.id, c.title
 		x.done[c.id] = r
@@ -44,8 +45,23 @@ func Run(ctx context.Context, o Options) []Result {
 		if o.Report != nil {
 			o.Report(r)
 		}
+		if i == 0 && r.Status != Skipped && !r.stops() {
+			begin(ctx, plan)
+		}
 	}
 	return all
+}
+
+// begin starts the checks of connections together, since most of their time is
+// waiting: a network that drops everything is told of in the time of one.
+func begin(ctx context.Context, plan []check) {
+	for i := range plan {
+		run, ended := plan[i].run, make(chan Result, 1)
+		if plan[i].ahead {
+			go func() { ended <- run(ctx) }()
+			plan[i].run = func(context.Context) Result { return <-ended }
+		}
+	}
 }
 
 // A check is one link of the chain.
@@ -53,23 +69,26 @@ type check struct {
 	id, title string
 	needs     []string // checks that must have passed
 	run       func(context.Context) Result
+	ahead     bool // it needs nothing but the configuration, and can run beside others
 }
+
+var configured = []string{"configuration"}
 
 // plan returns the checks that the configuration calls for.
 func (x *examination) plan() []check {
-	plan := []check{{"configuration", "configuration", nil, x.checkConfig}}
+	plan := []check{{id: "configuration", title: "configuration", run: x.checkConfig}}
 	if x.config == nil {
-		return append(plan, check{"rest", "everything else", []string{"configuration"}, nil})
+		return append(plan, check{id: "rest", title: "everything else", needs: configured})
 	}
 	plan = append(plan, x.planNetwork()...)
 	plan = append(plan, x.planCertificate()...)
 	return append(plan,
-		check{"token", "Entra ID: access token", x.tokenNeeds(), x.checkToken},
-		check{"claims", "Entra ID: claims of the token", []string{"token"}, x.checkClaims},
-		check{"challenge", "Exchange: what it asks for", []string{"exchange"}, x.checkChallenge},
-		check{"acceptance", "Exchange: accepts the token", []string{"challenge", "token"}, x.checkAcceptance},
-		check{"mailbox", "Exchange: opens a mailbox", []string{"acceptance"}, x.checkMailbox},
-		check{"forbidden", "Exchange: keeps a mailbox closed", []string{"acceptance"}, x.checkForbidden},
+		check{id: "token", title: "Entra ID: access token", needs: x.tokenNeeds(), run: x.checkToken},
+		check{id: "claims", title: "Entra ID: claims of the token", needs: []string{"token"}, run: x.checkClaims},
+		check{id: "challenge", title: "Exchange: what it asks for", needs: []string{"exchange"}, run: x.checkChallenge},
+		check{id: "acceptance", title: "Exchange: accepts the token", needs: []string{"challenge", "token"}, run: x.checkAcceptance},
+		check{id: "mailbox", title: "Exchange: opens a mailbox", needs: []string{"acceptance"}, run: x.checkMailbox},
+		check{id: "forbidden", title: "Exchange: keeps a mailbox closed", needs: []string{"acceptance"}, run: x.checkForbidden},
 	)
 }
 
@@ -83,27 +102,27 @@ func (x *examination) tokenNeeds() []string {
 func (x *examination) planNetwork() []check {
 	var plan []check
 	if x.config.FromVault() {
-		plan = append(plan, check{"vault", "Key Vault: connection", nil, x.checkVaultConnection})
+		plan = append(plan, check{id: "vault", title: "Key Vault: connection", needs: configured, run: x.checkVaultConnection, ahead: true})
 	}
 	return append(plan,
-		check{"entra", "Entra ID: connection", nil, x.checkEntraConnection},
-		check{"exchange", "Exchange: connection", nil, x.checkExchangeConnection},
-		check{"clock", "clocks", nil, x.checkClock},
-		check{"tenant", "Entra ID: tenant", []string{"entra"}, x.checkTenant},
+		check{id: "entra", title: "Entra ID: connection", needs: configured, run: x.checkEntraConnection, ahead: true},
+		check{id: "exchange", title: "Exchange: connection", needs: configured, run: x.checkExchangeConnection, ahead: true},
+		check{id: "clock", title: "clocks", needs: configured, run: x.checkClock},
+		check{id: "tenant", title: "Entra ID: tenant", needs: []string{"entra"}, run: x.checkTenant},
 	)
 }
 
 func (x *examination) planCertificate() []check {
 	if !x.config.FromVault() {
-		return []check{{"certificate", "certificate", nil, x.checkFile}}
+		return []check{{id: "certificate", title: "certificate", needs: configured, run: x.checkFile}}
 	}
 	plan := []check{
-		{"vault-login", "Key Vault: sign-in", []string{"vault", "entra"}, x.checkVaultLogin},
-		{"vault-secret", "Key Vault: permission", []string{"vault-login"}, x.checkVaultSecret},
-		{"certificate", "certificate", []string{"vault-secret"}, x.checkCertificate},
+		{id: "vault-login", title: "Key Vault: sign-in", needs: []string{"vault", "entra"}, run: x.checkVaultLogin},
+		{id: "vault-secret", title: "Key Vault: permission", needs: []string{"vault-login"}, run: x.checkVaultSecret},
+		{id: "certificate", title: "certificate", needs: []string{"vault-secret"}, run: x.checkCertificate},
 	}
 	if x.config.KeyMode == config.KeyVault {
-		plan = append(plan, check{"vault-sign", "Key Vault: signing", []string{"certificate"}, x.checkSigning})
+		plan = append(plan, check{id: "vault-sign", title: "Key Vault: signing", needs: []string{"certificate"}, run: x.checkSigning})
 	}
 	return plan
 }
@@ -112,7 +131,7 @@ func (x *examination) planCertificate() []check {
 func (x *examination) perform(ctx context.Context, c check) Result {
 	for _, need := range c.needs {
 		switch r := x.done[need]; {
-		case r.Status == Failed && !r.carryOn:
+		case r.stops():
 			return Result{Status: Skipped, Detail: "“" + r.Title + "” failed", root: "“" + r.Title + "” failed"}
 		case r.Status == Skipped && r.root != "":
 			return Result{Status: Skipped, Detail: r.root, root: r.root}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"hmaproxy/internal/config"
@@ -23,6 +24,7 @@ type examination struct {
 	o       Options
 	config  *config.Config
 	links   *sidecar.Links
+	tuning  sync.Mutex
 	control *watch // on the way to Entra ID and Key Vault
 	secrets []string
 	done    map[string]Result
@@ -37,23 +39,27 @@ type examination struct {
 }
 
 func newExamination(o Options) *examination {
-	x := &examination{o: o, config: o.Config, done: map[string]Result{}, probes: map[string]*probe{}}
+	x := &examination{o: o, config: o.Config, done: map[string]Result{}}
 	if x.config == nil {
 		return x
 	}
 	x.secrets = []string{x.config.VaultSecret.Reveal(), x.config.CertPassword.Reveal(), proxyPassword(x.config)}
-	x.online = exchangeOnline(x.config)
+	x.probes = x.newProbes()
+	x.online = config.ExchangeOnline(x.config.EWS.URL)
 	return x
 }
 
-// exchangeOnline asks the configuration, which knows the hosts.
-func exchangeOnline(c *config.Config) bool {
-	for _, w := range c.Warnings() {
-		if strings.HasPrefix(w, "HMA_EWS_URL is Exchange Online") {
-			return true
-		}
+// newProbes are those of the checks of connections, which run together: the map
+// does not change afterwards.
+func (x *examination) newProbes() map[string]*probe {
+	all := map[string]*probe{
+		"entra":    {url: x.config.Authority.JoinPath(string(x.config.Tenant), "v2.0/.well-known/openid-configuration")},
+		"exchange": {url: x.config.EWS.URL, pinned: true},
 	}
-	return false
+	if x.config.FromVault() {
+		all["vault"] = &probe{url: x.vaultURL("secrets")}
+	}
+	return all
 }
 
 // proxyPassword returns the corporate proxy's password, "" without one.
@@ -80,27 +86,50 @@ func (x *examination) checkConfig(context.Context) Result {
 	x.control = newWatch(x.links)
 	for _, address := range []string{x.o.Mailbox, x.o.Forbidden} {
 		if _, err := policy.ParseAddress(address); address != "" && err != nil {
-			return failed("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com")
+			return failed("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com").goingOn()
 		}
+	}
+	if name := x.placeholder(); name != "" {
+		return failed(name+" is "+strings.Repeat("0", 8)+"-…, the placeholder of the example", "the example's values were not all replaced by those of your organisation",
+			"docs/setup.md, “The eight values”, says where each is shown; deploy/azure/setup.sh prints the file filled in").goingOn()
 	}
 	if x.config.Tenant == config.TenantID(x.config.App) {
 		return failed("HMA_TENANT_ID and HMA_APP_ID are the same", "one of the two ids was copied into both settings",
-			"portal: App registrations > HMA-App > Overview shows both: Application (client) ID, Directory (tenant) ID")
+			"portal: App registrations > HMA-App > Overview shows both: Application (client) ID, Directory (tenant) ID").goingOn()
 	}
 	return ok(x.describeConfig(), append(x.config.Warnings(), x.remarks()...)...)
 }
 
 // configFailure shows each problem of the configuration on a line of its own.
 func configFailure(err error) Result {
-	r := failed("the configuration cannot be used", err.Error(), "hmaproxy -help lists every setting and its form")
+	const all = "hmaproxy -help lists every setting and its form"
 	var problems *config.Problems
-	if errors.As(err, &problems) && len(problems.All) > 0 {
-		r.Cause = problems.All[0].Variable + " " + problems.All[0].Text
-		for _, p := range problems.All[1:] {
-			r.Notes = append(r.Notes, "also: "+p.Variable+" "+p.Text)
-		}
+	if !errors.As(err, &problems) || len(problems.All) == 0 {
+		lines := strings.Split(err.Error(), "\n")
+		r := failed("the settings cannot be read", lines[0], "the file's lines are NAME=value, in UTF-8, as docker run --env-file takes them: no export, no quotes, no white space round the =", all)
+		r.Notes = lines[1:]
+		return r
+	}
+	first := problems.All[0]
+	r := failed("the configuration cannot be used", first.Variable+" "+first.Text, all)
+	if form := config.Form(first.Variable); form != "" {
+		r.Repair = []string{"set " + first.Variable + " to " + form, all}
+	}
+	for _, p := range problems.All[1:] {
+		r.Notes = append(r.Notes, "also: "+p.Variable+" "+p.Text)
 	}
 	return r
+}
+
+// placeholder names a setting that is still the example's, "" for none.
+func (x *examination) placeholder() string {
+	const nobody = "00000000-0000-0000-0000-000000000000"
+	for name, value := range map[string]string{"HMA_TENANT_ID": string(x.config.Tenant), "HMA_APP_ID": string(x.config.App), "HMA_KEY_VAULT_APP_ID": string(x.config.VaultApp)} {
+		if value == nobody {
+			return name
+		}
+	}
+	return ""
 }
 
 func (x *examination) describeConfig() string {
@@ -111,9 +140,16 @@ func (x *examination) describeConfig() string {
 	}
 	list := "no allow-list"
 	if c.Limited() {
-		list = fmt.Sprintf("allow-list with %d entries", len(c.AllowedMailboxes))
+		list = "allow-list with " + counted(len(c.AllowedMailboxes))
 	}
 	return fmt.Sprintf("%s, resource %s, %s, %s", c.EWS, c.Resource, source, list)
+}
+
+func counted(entries int) string {
+	if entries == 1 {
+		return "one entry"
+	}
+	return fmt.Sprintf("%d entries", entries)
 }
 
 // remarks are about settings that are valid, and rarely meant.

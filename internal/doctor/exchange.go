@@ -80,9 +80,15 @@ func (x *examination) noBearer(p *probe, detail string) Result {
 }
 
 // isExchange knows Exchange's front end by headers that it puts into every
-// answer.
+// answer, of which devices in front take some away. Request-Id alone is in
+// answers of others too.
 func isExchange(h http.Header) bool {
-	return h.Get("X-Feserver") != "" || h.Get("Request-Id") != ""
+	for _, name := range []string{"X-Feserver", "X-Beserver", "X-Diaginfo", "X-Calculatedbetarget", "X-Ms-Diagnostics"} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return h.Get("Request-Id") != "" && h.Get("X-Powered-By") == "ASP.NET"
 }
 
 // noChallenge is about an answer other than 401 to an empty bearer.
@@ -92,10 +98,8 @@ func (x *examination) noChallenge(p *probe) Result {
 	case p.header.Get("X-Hmaproxy-Error") != "":
 		return failed(detail+", as hmaproxy does", "HMA_EWS_URL leads to hmaproxy itself: the name resolves to this machine",
 			"set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
-	case p.status >= 300 && p.status < 400:
-		return failed(detail+" and redirects to "+quote(host(p.header.Get("Location"))),
-			"a device in front of Exchange (pre-authentication: AD FS, WAP, an application gateway) or a redirection rule takes the request to a page for people",
-			"have the device pass /EWS/* through, or set HMA_EWS_CONNECT to reach Exchange past it")
+	case p.status >= 300 && p.status < 400, p.status == 451:
+		return x.redirected(detail, p.header)
 	case p.status == http.StatusNotFound:
 		return x.wrongPath(detail)
 	case p.status == http.StatusForbidden:
@@ -104,15 +108,17 @@ func (x *examination) noChallenge(p *probe) Result {
 		return throttled(detail)
 	case p.status >= 500:
 		return x.broken(detail, p.status)
-	case p.status == http.StatusOK:
-		return failed(detail, "what answered is not Exchange's EWS, which always asks for a token: another server, a captive portal, or a device that answers in its place",
-			"compare HMA_EWS_URL with: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl")
+	case p.status == http.StatusOK, p.status == http.StatusNotAcceptable:
+		return x.page(detail, p.header)
 	}
 	return failed(detail, "what answered does not behave as Exchange: another server, or a device in front of it",
-		"compare HMA_EWS_URL with: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl")
+		compareURLs)
 }
-
 func (x *examination) wrongPath(detail string) Result {
+	if strings.EqualFold(x.config.EWS.Path, "/EWS/Exchange.asmx") {
+		return failed(detail, "there is no EWS under this name: a device in front has not published /EWS/*, the name leads to another server, or the virtual directory is missing",
+			compareURLs+"     # the path is /EWS/Exchange.asmx everywhere", "on the device in front publish /EWS/* as it does /owa; a missing directory comes back by New-WebServicesVirtualDirectory")
+	}
 	return failed(detail, "the path in HMA_EWS_URL is wrong ("+x.config.EWS.Path+"), or EWS is not published under this name",
 		"set HMA_EWS_URL=https://"+x.config.EWS.Host+"/EWS/Exchange.asmx, and compare: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl")
 }
@@ -120,6 +126,11 @@ func (x *examination) wrongPath(detail string) Result {
 func (x *examination) forbiddenAtAll(detail string, h http.Header) Result {
 	if x.online {
 		return failed(detail, "EWS in Exchange Online is blocked since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01", "move the software to Microsoft Graph; until then: Set-OrganizationConfig -EwsEnabled $true with the app in EwsAllowedAppIDs")
+	}
+	if !isExchange(h) && strings.HasPrefix(h.Get("Server"), "Microsoft-IIS/") {
+		return failed(detail, "IIS itself forbids the request, before Exchange sees it: it wants a client certificate (403.7), TLS that ends at a device in front (403.4), or another address (403.6, 403.502)",
+			"on Exchange the number behind 403 stands in the log of IIS: Select-String ' 403 ' C:\\inetpub\\logs\\LogFiles\\W3SVC1\\*.log | Select-Object -Last 5",
+			"IIS Manager > Default Web Site > EWS > SSL Settings > Client certificates: Ignore; and > IP Address and Domain Restrictions")
 	}
 	if isExchange(h) {
 		return failed(detail, "Exchange forbids EWS to this program: EwsApplicationAccessPolicy, EWS disabled for organisation or mailbox, or IP restrictions in IIS",
@@ -134,7 +145,7 @@ func throttled(detail string) Result {
 
 func (x *examination) broken(detail string, status int) Result {
 	cause := "Exchange has a problem: the application pool MSExchangeServicesAppPool is stopped, or the server is starting or in maintenance"
-	if status == http.StatusBadGateway || status == http.StatusGatewayTimeout {
+	if status == http.StatusBadGateway || status == http.StatusGatewayTimeout || status >= 520 { // beyond: those of content networks
 		cause = "the load balancer or gateway in front reaches no healthy Exchange Server"
 	}
 	return failed(detail, cause, "on Exchange: Get-ServerComponentState SERVER; Test-ServiceHealth; Restart-WebAppPool MSExchangeServicesAppPool")

@@ -17,6 +17,9 @@ func (x *examination) checkAcceptance(ctx context.Context) Result {
 	if r, bad := x.refused(a); bad {
 		return r
 	}
+	if a.code != "ErrorInvalidExchangeImpersonationHeaderData" {
+		return ok(a.describe() + ": the token was accepted")
+	}
 	return ok(a.describe() + ": the token was accepted, and the missing mailbox noticed")
 }
 
@@ -36,17 +39,16 @@ func (x *examination) refused(a answer) (Result, bool) {
 		return x.wrongPath(detail), true
 	case a.status == http.StatusForbidden:
 		return x.forbiddenAtAll(detail, a.header), true
-	case a.status >= 300 && a.status < 400:
-		return failed(detail+" and redirects to "+quote(host(a.header.Get("Location"))), "a device in front of Exchange, or Exchange's own error page, takes the request elsewhere",
-			"have the device pass /EWS/* through; on Exchange look into Logging\\HttpProxy\\Ews"), true
-	case a.status == http.StatusRequestEntityTooLarge, a.status == http.StatusUnsupportedMediaType, a.status == http.StatusMethodNotAllowed, a.status == http.StatusBadRequest:
-		return failed(detail, "a device in front of Exchange does not take EWS requests, or the token's header is too large for it (4 to 8 KiB are needed)", "have the device permit POST of /EWS/Exchange.asmx with headers of 16 KiB"), true
+	case a.status >= 300 && a.status < 400, a.status == 451:
+		return x.redirected(detail, a.header), true
 	case a.status == http.StatusTooManyRequests:
 		return throttled(detail), true
+	case a.status >= 400 && a.status < 500:
+		return failed(detail, "a device in front of Exchange does not take EWS requests, or the token's header is too large for it (4 to 8 KiB are needed)", "have the device permit POST of /EWS/Exchange.asmx with headers of 16 KiB"), true
 	case a.status >= 500:
 		return x.broken(detail, a.status), true
 	}
-	return failed(detail, "what answered is not EWS", "compare HMA_EWS_URL with: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl"), true
+	return failed(detail, "what answered is not EWS: a page of a device in front of Exchange, or of another server", "have the device pass /EWS/* through", compareURLs), true
 }
 
 // explainRefusal reads x-ms-diagnostics.
@@ -61,6 +63,9 @@ func (x *examination) explainRefusal(a answer, detail string) Result {
 			cause += ": this machine's clock is " + aheadOrBehind(c.skew()) + " Exchange's"
 		}
 	}
+	if other, repair := x.otherHost(d.Reason); d.Code == 2000003 && other != "" {
+		return failed(detail, other, repair...)
+	}
 	return failed(detail, cause, d.Remedy)
 }
 
@@ -71,6 +76,9 @@ func (x *examination) checkMailbox(ctx context.Context) Result {
 		return skipped("no mailbox was named: hmaproxy doctor -mailbox alice@contoso.com")
 	}
 	a := x.ask(ctx, mailbox)
+	if a.err != nil || a.code == "" && a.status >= 500 {
+		return x.backEnd(a, mailbox)
+	}
 	if r, bad := x.refused(a); bad {
 		return r
 	}
@@ -97,29 +105,6 @@ func (x *examination) mailbox() (address, whose string) {
 		}
 	}
 	return "", ""
-}
-
-// explainEWS says what a response code to GetFolder means.
-func explainEWS(code, mailbox string) (cause string, repair []string) {
-	find := "on Exchange: Get-Recipient " + mailbox + " | fl RecipientTypeDetails,PrimarySmtpAddress,EmailAddresses"
-	switch code {
-	case "ErrorNonExistentMailbox", "ErrorMailboxNotFound":
-		return "Exchange has no mailbox " + mailbox + ": mistyped, or it was moved to Exchange Online", []string{find}
-	case "ErrorNonPrimarySmtpAddress":
-		return mailbox + " is an alias, and the mailbox wants its primary address", []string{find}
-	case "ErrorImpersonateUserDenied", "ErrorImpersonationDenied":
-		return "Exchange does not let the application act as " + mailbox + " (ApplicationImpersonation's scope)",
-			[]string{"on Exchange: Get-ManagementRoleAssignment -Role ApplicationImpersonation | fl RoleAssigneeName,CustomRecipientWriteScope"}
-	case "ErrorInvalidExchangeImpersonationHeaderData":
-		return "Exchange did not find a usable mailbox in the request: a device in front alters it", []string{"look for a WAF rule that rewrites XML"}
-	case "ErrorServerBusy", "ErrorTooManyObjectsOpened", "ErrorExceededConnectionCount":
-		return "Exchange throttles the application", []string{"try again in some minutes; on Exchange: Get-ThrottlingPolicy | fl Name,Ews*"}
-	case "ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable", "ErrorMailboxFailover":
-		return "the mailbox or its database is not available at the moment", []string{"on Exchange: Get-MailboxDatabaseCopyStatus; Get-MoveRequest " + mailbox}
-	case "ErrorAccountDisabled", "ErrorAccessDenied":
-		return "Exchange denies access to the mailbox: its account is disabled, or EWS is for it or for this program", []string{"on Exchange: Get-CASMailbox " + mailbox + " | fl Ews*; Get-OrganizationConfig | fl Ews*"}
-	}
-	return "Exchange answers with an error that is not known here", []string{"look up " + code + " in Microsoft's ResponseCode reference; on Exchange look into Logging\\Ews"}
 }
 
 // checkForbidden asks Exchange itself for a mailbox that is to stay closed,

@@ -12,8 +12,7 @@ import (
 // checkVaultConnection asks the vault for the certificate without a token. A
 // Key Vault answers with a challenge that names its tenant.
 func (x *examination) checkVaultConnection(ctx context.Context) Result {
-	p := &probe{url: x.vaultURL("secrets")}
-	x.probes["vault"] = p
+	p := x.probes["vault"]
 	x.send(ctx, p, nil)
 	if p.err != nil {
 		return x.explainConnection(ctx, p, "HMA_KEY_VAULT_URI")
@@ -23,10 +22,29 @@ func (x *examination) checkVaultConnection(ctx context.Context) Result {
 		if p.status == http.StatusForbidden && strings.Contains(string(p.body), `"Forbidden`) {
 			return ok(p.describe()) // a private vault; the product's request will say more
 		}
-		return failed(p.describe(), x.stranger(p, "is no Key Vault"),
-			"compare HMA_KEY_VAULT_URI with the portal: Key vaults > (the vault) > Overview > Vault URI")
+		if vaultBusy(p) {
+			return failed(p.describe(), "Key Vault has a passing problem, or limits the rate of requests", "try again in some minutes; https://azure.status.microsoft shows known outages")
+		}
+		return failed(p.describe(), x.stranger(p, "is no Key Vault"), passThrough(p, "compare HMA_KEY_VAULT_URI with the portal: Key vaults > (the vault) > Overview > Vault URI")...)
 	}
 	return x.judgeVaultChallenge(p, c["authorization"]+c["authorization_uri"])
+}
+
+// vaultBusy knows Key Vault's own way to say that it cannot answer now, which is
+// JSON; a device that answers in its place sends a page.
+func vaultBusy(p *probe) bool {
+	return (p.status >= 500 || p.status == http.StatusTooManyRequests) && p.status != http.StatusNetworkAuthenticationRequired &&
+		(len(p.body) == 0 || json.Valid(p.body))
+}
+
+// passThrough is the repair where something answers in a service's place: for
+// one of Microsoft's names the way there, else the setting that holds the name.
+func passThrough(p *probe, compare string) []string {
+	if !microsoft(p) {
+		return []string{compare}
+	}
+	return []string{"have " + p.dialled() + " permitted on the proxy, firewall or web filter, without sign-in and without inspection",
+		"curl -v " + p.url.Scheme + "://" + p.url.Host + "/     # shows who answers", compare}
 }
 
 // judgeVaultChallenge compares the sign-in service that the vault names with
@@ -56,16 +74,15 @@ func (x *examination) judgeVaultChallenge(p *probe, authorization string) Result
 
 // checkEntraConnection asks for the tenant's metadata, which checkTenant reads.
 func (x *examination) checkEntraConnection(ctx context.Context) Result {
-	p := &probe{url: x.config.Authority.JoinPath(string(x.config.Tenant), "v2.0/.well-known/openid-configuration")}
-	x.probes["entra"] = p
+	p := x.probes["entra"]
 	x.send(ctx, p, nil)
 	switch {
 	case p.err != nil:
 		return x.explainConnection(ctx, p, "HMA_AUTHORITY_HOST")
-	case p.status >= 500 || p.status == http.StatusTooManyRequests:
+	case p.status != http.StatusNetworkAuthenticationRequired && p.status >= 500 || p.status == http.StatusTooManyRequests:
 		return failed(p.describe(), "Entra ID has a passing problem, or something on the way answers in its place", "try again in some minutes; https://azure.status.microsoft shows known outages")
 	case !json.Valid(p.body):
-		return failed(p.describe(), x.stranger(p, "is not Entra ID"), "compare HMA_AUTHORITY_HOST with the cloud of your tenant: "+authorityList)
+		return failed(p.describe(), x.stranger(p, "is not Entra ID"), passThrough(p, "compare HMA_AUTHORITY_HOST with the cloud of your tenant: "+authorityList)...)
 	}
 	return ok(p.describe())
 }
@@ -130,8 +147,7 @@ func bearerTenant(p *probe) string {
 // checkExchangeConnection sends the empty bearer that makes Exchange name all
 // it accepts, which checkChallenge judges.
 func (x *examination) checkExchangeConnection(ctx context.Context) Result {
-	p := &probe{url: x.config.EWS.URL, pinned: true}
-	x.probes["exchange"] = p
+	p := x.probes["exchange"]
 	x.send(ctx, p, func(r *http.Request) { r.Header.Set("Authorization", "Bearer") })
 	if p.err != nil {
 		return x.explainConnection(ctx, p, "HMA_EWS_URL")
@@ -148,7 +164,12 @@ func (x *examination) stranger(p *probe, what string) string {
 	case p.status == http.StatusProxyAuthRequired:
 		s += ", but a proxy that asks for credentials"
 	}
-	if p.proxy != "" {
+	switch {
+	case p.proxy != "" && microsoft(p):
+		return s + ": the corporate proxy " + p.proxy + " answers in its place"
+	case microsoft(p):
+		return s + ": a corporate proxy, web filter or captive portal answers in its place"
+	case p.proxy != "":
 		return s + ": the corporate proxy " + p.proxy + " answers in its place, or the URL is another service's"
 	}
 	return s + ": the URL is another service's, or a corporate proxy or captive portal answers in its place"

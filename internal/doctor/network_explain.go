@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -16,7 +14,7 @@ import (
 // explainConnection says why p got no answer. variable names the setting that
 // p's URL came from.
 func (x *examination) explainConnection(ctx context.Context, p *probe, variable string) Result {
-	if p.proxy != "" && (!p.handshake || p.proxyStatus != 0) {
+	if p.proxy != "" && !p.handshake && p.trustErr == nil {
 		if r, is := x.explainProxy(ctx, p); is {
 			return r
 		}
@@ -51,8 +49,11 @@ func (x *examination) explainName(ctx context.Context, p *probe, dns *net.DNSErr
 		detail = "DNS does not answer for " + quote(dns.Name)
 	}
 	cause := variable + " is mistyped, or this network's DNS does not know the name"
-	if p == x.probes["vault"] {
-		cause = variable + " is mistyped, the vault was deleted, or this network's DNS does not know the name"
+	switch {
+	case !dns.IsNotFound:
+		cause = "the DNS server that this machine asks is down, or reaches no server that knows this name; the name itself may be right"
+	case p == x.probes["vault"]:
+		cause = variable + " is mistyped, the vault was deleted, or this network's DNS does not know the name" + x.oddVaultName()
 	}
 	repair := []string{"nslookup " + printable(dns.Name, 253)}
 	switch {
@@ -132,10 +133,18 @@ func (x *examination) unreachable(p *probe, variable string) Result {
 // cut is about a connection that was opened and then failed.
 func (x *examination) cut(p *probe, variable string) Result {
 	if p.version == 0 {
-		return failed(p.url.Host+" was connected to, then the TLS handshake failed ("+networkReason(p.err)+")",
-			"a firewall or an inspecting proxy cuts the connection, the port is not TLS, or the server is too old for TLS 1.2",
-			"openssl s_client -connect "+p.dialled()+" -servername "+p.url.Hostname()+" </dev/null",
-			"on an old Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS")
+		detail := p.url.Host + " was connected to, then the TLS handshake failed (" + networkReason(p.err) + ")"
+		try := "openssl s_client -connect " + p.dialled() + " -servername " + p.url.Hostname() + " </dev/null"
+		switch {
+		case p.proxy != "":
+			return failed(detail, "the corporate proxy "+p.proxy+" took CONNECT and cut the connection then: it does not permit this host, or fails to reach or to inspect it",
+				"have "+p.dialled()+" permitted on the proxy, or, for a host inside, name it in NO_PROXY", "curl -v -x http://"+p.proxy+" https://"+p.url.Host+"/")
+		case microsoft(p):
+			return failed(detail, "a firewall or an inspecting proxy between this machine and Microsoft cuts the connection, by the name that it reads in it",
+				"have the firewall let "+p.dialled()+" pass; behind a corporate proxy set HTTPS_PROXY=http://proxy:port", try)
+		}
+		return failed(detail, "a firewall or an inspecting proxy cuts the connection, the port is not TLS, or the server is too old for TLS 1.2",
+			try, "on an old Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS")
 	}
 	return failed(p.url.Host+" was reached by TLS and then gave no answer ("+networkReason(p.err)+")",
 		"the service hangs or is starting, or a device on the way drops the request: "+variable+" may lead to the wrong one",
@@ -210,37 +219,4 @@ func networkReason(err error) string {
 		return "the connection was closed"
 	}
 	return "the connection failed"
-}
-
-// explainProxy is about the corporate proxy. It compares with the direct way.
-func (x *examination) explainProxy(ctx context.Context, p *probe) (Result, bool) {
-	direct := &probe{url: p.url, pinned: p.pinned, direct: true}
-	x.send(ctx, direct, nil)
-	var repair []string
-	if direct.handshake {
-		repair = append(repair, "the direct way works: set NO_PROXY="+p.url.Hostname()+" (added to what is there)")
-	}
-	switch {
-	case p.proxyStatus == http.StatusProxyAuthRequired:
-		return failed("the corporate proxy "+p.proxy+" answered 407 to CONNECT "+p.dialled(),
-			"the proxy asks for credentials, and HTTPS_PROXY has none that it accepts (only Basic is spoken, not NTLM or Negotiate)",
-			append(repair, "set HTTPS_PROXY=http://user:password@"+p.proxy+", or have this machine excepted from authentication")...), true
-	case p.proxyStatus != 0:
-		return failed(fmt.Sprintf("the corporate proxy %s answered %d %s to CONNECT %s", p.proxy, p.proxyStatus, http.StatusText(p.proxyStatus), p.dialled()),
-			"the proxy does not permit or does not reach this host",
-			append(repair, "have "+p.dialled()+" permitted on the proxy, or, for a host inside, name it in NO_PROXY")...), true
-	case !p.connected:
-		return failed("the corporate proxy "+p.proxy+" of HTTPS_PROXY cannot be connected to ("+networkReason(p.err)+")",
-			"HTTPS_PROXY is mistyped, or the proxy is down"+unresolved(p.err),
-			append(repair, "correct HTTPS_PROXY, or unset it where no proxy is needed")...), true
-	}
-	return Result{}, false
-}
-
-func unresolved(err error) string {
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return ": its name does not resolve"
-	}
-	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -35,7 +36,7 @@ type probe struct {
 	proxyStatus int    // its refusal of CONNECT; 0: none
 	remote      string // address that was connected to
 	connected   bool
-	handshake   bool // TLS began
+	handshake   bool // TLS began, with the URL's host
 	chain       []*x509.Certificate
 	trustErr    error // why the chain is not trusted
 	byCAFile    bool  // trusted thanks to HMA_CA_FILE alone
@@ -59,7 +60,7 @@ var errUntrusted = errors.New("certificate not trusted")
 func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Request)) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	control, exchange := x.links.Tuned(func(t *http.Transport) { x.tune(t, p) })
+	control, exchange := x.tuned(func(t *http.Transport) { x.tune(t, p) })
 	next := control
 	if p.pinned {
 		next = exchange
@@ -67,6 +68,13 @@ func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Req
 	started := time.Now()
 	err := p.exchange(p.traced(ctx), next, prepare)
 	p.note(func() { p.err, p.took, p.over = err, time.Since(started), true })
+}
+
+// tuned is Links.Tuned for checks that run together, which that is not for.
+func (x *examination) tuned(tune func(*http.Transport)) (control, exchange http.RoundTripper) {
+	x.tuning.Lock()
+	defer x.tuning.Unlock()
+	return x.links.Tuned(tune)
 }
 
 // note changes p, unless the request is over.
@@ -95,6 +103,12 @@ func (x *examination) tune(t *http.Transport, p *probe) {
 			}
 			return u, err
 		}
+	}
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		p.note(func() { p.connected = p.connected || err == nil })
+		return conn, err
 	}
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 		if answer.StatusCode == http.StatusOK {
@@ -160,12 +174,9 @@ func verify(chain []*x509.Certificate, name string, roots *x509.CertPool) error 
 func (p *probe) traced(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(c httptrace.GotConnInfo) {
-			p.note(func() { p.remote, p.connected = c.Conn.RemoteAddr().String(), true })
+			p.note(func() { p.remote = c.Conn.RemoteAddr().String() })
 		},
-		ConnectDone: func(_, _ string, err error) {
-			p.note(func() { p.connected = p.connected || err == nil })
-		},
-		TLSHandshakeStart: func() { p.note(func() { p.connected, p.handshake = true, true }) },
+		TLSHandshakeStart: func() { p.note(func() { p.handshake = p.handshake || p.proxyName == "" }) },
 	})
 }
 

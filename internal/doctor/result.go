@@ -31,6 +31,15 @@ func failed(detail, cause string, repair ...string) Result {
 	return Result{Status: Failed, Detail: detail, Cause: cause, Repair: repair}
 }
 
+// stops reports whether what builds on the check cannot be tried.
+func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
+
+// goingOn lets what builds on a failed check be tried nevertheless.
+func (r Result) goingOn() Result {
+	r.carryOn = true
+	return r
+}
+
 func skipped(because string) Result {
 	return Result{Status: Skipped, Detail: because}
 }

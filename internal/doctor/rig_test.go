@@ -51,6 +51,8 @@ type rig struct {
 	opts  doctor.Options
 	ways  map[string]func(context.Context) (net.Conn, error) // by host:port; others lead to the emulator
 	ended []func()
+
+	beyond func(ctx context.Context, network, address string) (net.Conn, error) // what connectProxy leads to
 }
 
 // newRig must be called in a bubble. Nothing of it touches a socket.
@@ -76,7 +78,7 @@ func newRig(t *testing.T, c emulator.Config) *rig {
 	if err := e.StartPipes(); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, e: e, env: e.Env(), ways: map[string]func(context.Context) (net.Conn, error){}}
+	r := &rig{t: t, e: e, env: e.Env(), beyond: e.DialContext, ways: map[string]func(context.Context) (net.Conn, error){}}
 	r.env["HMA_CA_FILE"] = r.file("ca.pem", e.CAPEM())
 	r.env["HMA_ALLOWED_MAILBOXES"] = "alice@contoso.com, bob@contoso.com"
 	r.opts.Mailbox, r.opts.Dial = "alice@contoso.com", r.dial
@@ -232,7 +234,7 @@ func (r *rig) connectProxy(answer func(*http.Request) int) {
 			w.WriteHeader(status)
 			return
 		}
-		upstream, err := r.e.DialContext(req.Context(), "tcp", req.Host)
+		upstream, err := r.beyond(req.Context(), "tcp", req.Host)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -307,7 +309,13 @@ func (r *rig) examine() outcome {
 	return outcome{all, b.String(), doctor.ExitCode(all)}
 }
 
+// grace lets clients that doctor has done with close their connections.
+const grace = time.Minute
+
 func (r *rig) close() {
+	// Closing a server holds its lock while it writes into pipes that nobody
+	// reads any more; in a bubble time then stands still. Clients go first.
+	time.Sleep(grace)
 	for _, end := range r.ended {
 		end()
 	}

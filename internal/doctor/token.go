@@ -54,16 +54,18 @@ func (x *examination) checkToken(ctx context.Context) Result {
 func (x *examination) explainToken(ctx context.Context, e *token.Error) Result {
 	if e.AADSTS == 0 {
 		detail, _, _ := strings.Cut(strings.TrimPrefix(e.Error(), "token: "), "; remedy: ")
+		if e.Status >= 400 && e.Class != token.Transient && e.Remedy == "" {
+			return failed(detail, causeOf(e), passThrough(x.probes["entra"], "look for a proxy or web filter that forbids POST, or inspects TLS")...)
+		}
 		return failed(detail, causeOf(e), orTry(e.Remedy))
 	}
 	detail := fmt.Sprintf("Entra ID answered %d with AADSTS%d", e.Status, e.AADSTS)
 	if e.CorrelationID != "" {
 		detail += " (correlation id " + e.CorrelationID + ")"
 	}
-	meaning, remedy, known := token.Explain(e.AADSTS)
+	meaning, remedy, known := explainAADSTS(e.AADSTS)
 	if !known {
-		return failed(detail, "Entra ID refuses HMA-App for a reason that is not known here", orTry(e.Remedy),
-			"portal: Entra ID > Sign-in logs > Service principal sign-ins names the reason")
+		return failed(detail, "Entra ID refuses HMA-App for a reason that is not known here", orTry(e.Remedy), signInLogs)
 	}
 	r := failed(detail, meaning, repairs(commandsFor(e.AADSTS, string(x.config.App), x), remedy)...)
 	switch e.AADSTS {
@@ -73,10 +75,30 @@ func (x *examination) explainToken(ctx context.Context, e *token.Error) Result {
 		x.nameThumbprint(&r)
 	case 700024:
 		x.nameSkew(&r)
-	case 700016:
+	case 700016, 7000229:
 		r.Cause = "HMA_APP_ID is not an application of the tenant " + string(x.config.Tenant) + ": mistyped (an object id, perhaps), or HMA_TENANT_ID is another organisation's"
 	}
 	return r
+}
+
+// explainAADSTS adds to the product's codes some that it need not tell apart.
+func explainAADSTS(code int) (meaning, remedy string, known bool) {
+	if meaning, remedy, known = token.Explain(code); known {
+		return meaning, remedy, known
+	}
+	switch code {
+	case 7000229: // repaired as 700016
+		meaning, remedy, known = token.Explain(700016)
+	case 500133, 500137:
+		meaning, remedy, known = token.Explain(700024)
+	case 900023:
+		meaning, remedy, known = token.Explain(90002)
+	case 500014:
+		return "the resource's service principal (Office 365 Exchange Online) is disabled in the tenant, or its licence ended", "enable it: portal: Enterprise applications > Office 365 Exchange Online > Properties > Enabled for users to sign-in: Yes", true
+	case 53000, 53001, 53002, 530003, 530035:
+		meaning, remedy, known = token.Explain(53003)
+	}
+	return meaning, remedy, known
 }
 
 func causeOf(e *token.Error) string {
@@ -87,6 +109,8 @@ func causeOf(e *token.Error) string {
 		return "the answer is not what Entra ID gives: a device on the way alters it, or the authority is another service's"
 	case e.Class == token.Transient:
 		return "Entra ID cannot be reached at the moment, or something on the way answers in its place"
+	case e.Status >= 400:
+		return inItsPlace + " (a proxy, web filter or firewall that forbids this request)"
 	}
 	return "Entra ID or something in its place answered in an unexpected way"
 }
@@ -133,6 +157,11 @@ func contains(list []string, s string) bool {
 }
 
 func (x *examination) nameThumbprint(r *Result) {
+	if x.config.FromVault() && x.config.VaultApp == x.config.App {
+		r.Cause = "HMA_APP_ID and HMA_KEY_VAULT_APP_ID are the same application, which has a client secret and not the certificate: KV-App's id was copied into both settings"
+		r.Repair = []string{"az ad app list --display-name HMA-App --query \"[].appId\" -o tsv     # set HMA_APP_ID to it; or portal: App registrations > HMA-App > Overview"}
+		return
+	}
 	short, long := certsource.Thumbprints(x.certs[0].Leaf)
 	r.Cause = fmt.Sprintf("the certificate with the thumbprint %s is not registered on HMA-App (%s)", short, x.config.App)
 	r.Notes = append(r.Notes, "SHA-256: "+long, "portal: App registrations > HMA-App > Certificates & secrets > Certificates; a new one counts after some minutes")
@@ -163,6 +192,9 @@ func (x *examination) judgeClaims(c token.Claims, detail string) Result {
 		return failed(detail, "the roles claim is missing: HMA-App has no application permission full_access_as_app, or admin consent was not granted", consent...)
 	case !c.FullAccess():
 		return failed(detail, "the role full_access_as_app is missing: HMA-App has other permissions than the one that EWS needs", consent...)
+	case guid.MatchString(c.Audience):
+		return failed(detail, "the token's audience is a number and not the host of HMA_EWS_URL: the name in HMA_RESOURCE_ID is registered on an application of its own, and not on Office 365 Exchange Online",
+			"remove it there (App registrations > the application > Expose an API > Application ID URI), then: "+commandsFor(500011, "", x)[0])
 	case !sameOrigin(c.Audience, x.config.EWS.URL):
 		return failed(detail, "the token's audience is not the host of HMA_EWS_URL ("+origin(x.config.EWS.URL)+"), which Exchange compares: HMA_RESOURCE_ID is wrong",
 			"set HMA_RESOURCE_ID=https://"+origin(x.config.EWS.URL)+", and register it: "+commandsFor(500011, "", x)[0])

@@ -40,7 +40,7 @@ func (x *examination) checkVaultLogin(ctx context.Context) Result {
 		return failed("the client secret could not be read ("+e.Code+")", "the file of HMA_KEY_VAULT_CLIENT_SECRET_FILE is missing, empty or not readable for this user",
 			"ls -l the file; it must hold the secret's value alone")
 	}
-	return x.explainLogin(e)
+	return x.explainLogin(ctx, e)
 }
 
 // lookUp asks for the certificates as the product does.

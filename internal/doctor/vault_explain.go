@@ -4,70 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"hmaproxy/certsource"
-	"hmaproxy/internal/config"
-	"hmaproxy/token"
 )
-
-// explainLogin is about KV-App, or another identity, that may not sign in.
-func (x *examination) explainLogin(e *certsource.Error) Result {
-	detail := "the sign-in of " + x.identity() + x.vaultTenant() + " failed: " + statusText(e.Status, e.Code)
-	if e.Host != "" && e.Status == 0 {
-		detail = "the sign-in of " + x.identity() + " got no answer from " + printable(e.Host, 120) + ": " + e.Code
-	}
-	id := string(x.config.VaultApp)
-	newSecret := "az ad app credential reset --id " + id + " --append --display-name hmaproxy --query password -o tsv     # prints the new secret's value"
-	switch e.Code {
-	case "AADSTS7000215":
-		cause := "the client secret is wrong: another application's (HMA_APP_ID and HMA_KEY_VAULT_APP_ID may be interchanged), or its Secret ID instead of its Value"
-		if guid.MatchString(x.config.VaultSecret.Reveal()) {
-			cause = "HMA_KEY_VAULT_CLIENT_SECRET holds the secret's ID; its Value is needed, which the portal shows only once"
-		}
-		return failed(detail, cause, newSecret)
-	case "AADSTS7000222":
-		return failed(detail, "the client secret of KV-App has expired", newSecret)
-	case "AADSTS700016", "AADSTS7000229":
-		return failed(detail, "HMA_KEY_VAULT_APP_ID is not an application of the vault's tenant: mistyped (an object id, perhaps), or registered in another tenant",
-			"az ad app list --display-name KV-App --query \"[].appId\" -o tsv", "az ad sp create --id "+id+"     # when it is registered and has no service principal")
-	case certsource.CodeNoCredential:
-		cause := "there is no such identity here (HMA_KEY_VAULT_AUTH=" + string(x.config.VaultAuth) + ")"
-		if x.config.VaultAuth == config.AuthSecret {
-			cause = "what answered the sign-in is not the Entra ID of this tenant: another cloud's, or a device on the way"
-		}
-		return failed(detail, cause, noIdentity(x.config.VaultAuth))
-	}
-	return x.explainCode(detail, e)
-}
-
-func noIdentity(auth config.VaultAuth) string {
-	switch auth {
-	case config.AuthWorkload:
-		return "label the pod azure.workload.identity/use=true, and annotate its service account with azure.workload.identity/client-id"
-	case config.AuthManaged:
-		return "az vm identity assign -g GROUP -n MACHINE     # and reach 169.254.169.254 without a proxy"
-	case config.AuthDefault:
-		return "az login"
-	}
-	return "compare HMA_KEY_VAULT_APP_ID, HMA_KEY_VAULT_TENANT_ID and HMA_AUTHORITY_HOST"
-}
-
-// explainCode uses what is known of a code in general.
-func (x *examination) explainCode(detail string, e *certsource.Error) Result {
-	code, _ := strconv.Atoi(strings.TrimPrefix(e.Code, "AADSTS"))
-	meaning, remedy, known := token.Explain(code)
-	switch {
-	case known:
-		return failed(detail, "of KV-App: "+meaning, repairs(commandsFor(code, string(x.config.VaultApp), x), remedy)...)
-	case e.Status >= 500 || e.Status == http.StatusTooManyRequests:
-		return failed(detail, "the service has a passing problem", "try again in some minutes")
-	case e.Remedy != "":
-		return failed(detail, "Entra ID does not let this identity in", e.Remedy)
-	}
-	return failed(detail, "Entra ID does not let this identity in", noIdentity(x.config.VaultAuth))
-}
 
 func statusText(status int, code string) string {
 	if status == 0 {
@@ -117,12 +57,10 @@ func (x *examination) explainForbidden(e *certsource.Error, public string, both 
 	if both {
 		missing = "the permissions get on secrets and get on certificates"
 	}
-	switch e.Code {
-	case "ForbiddenByFirewall", "ForbiddenByConnection":
-		return failed(detail, "the vault's firewall does not let this machine's address in; permissions were not even looked at",
-			"az keyvault network-rule add -n "+vault+" --ip-address ADDRESS     # this machine's public one, or that of the corporate proxy",
-			"or use a private endpoint, and HMA_KEY_VAULT_URI as it is")
-	case "ForbiddenByRbac":
+	if r, closed := x.closedVault(e.Code, detail); closed {
+		return r
+	}
+	if e.Code == "ForbiddenByRbac" {
 		roles := []string{"az role assignment create --assignee " + app + " --role \"Key Vault Secrets User\" --scope $(az keyvault show -n " + vault + " --query id -o tsv)"}
 		if both {
 			roles = append(roles, "az role assignment create --assignee "+app+" --role \"Key Vault Certificate User\" --scope $(az keyvault show -n "+vault+" --query id -o tsv)")
@@ -130,9 +68,32 @@ func (x *examination) explainForbidden(e *certsource.Error, public string, both 
 		return failed(detail, x.identity()+" lacks "+missing+": the vault works with role assignments (RBAC), and Key Vault Secrets User is not assigned",
 			append(roles, "a new assignment takes up to ten minutes to count")...)
 	}
+	if e.Code != "ForbiddenByPolicy" && e.Code != "AccessDenied" && e.Code != "Forbidden" {
+		return failed(detail, "the vault forbids it for a reason that is not known here: "+printable(e.Code, 80), "portal: Key vaults > "+vault+" > Access control (IAM), Access policies, Networking", "az keyvault show -n "+vault+" --query properties")
+	}
 	policy := "az keyvault set-policy -n " + vault + " --spn " + app + " --secret-permissions get --certificate-permissions get"
 	return failed(detail, x.identity()+" lacks "+missing+" in the vault's access policy", policy,
 		"portal: Key vaults > "+vault+" > Access policies > Create")
+}
+
+// closedVault is about refusals that have nothing to do with permissions: the
+// vault's network rules, or a device that answers instead.
+func (x *examination) closedVault(code, detail string) (Result, bool) {
+	vault := x.vaultName()
+	switch code {
+	case "":
+		return failed(detail+" without a reason, as Key Vault always gives one", "something on the way answers in Key Vault's place: a proxy, web filter or firewall forbids requests with a token",
+			passThrough(x.probes["vault"], "compare HMA_KEY_VAULT_URI with the portal: Key vaults > "+vault+" > Overview > Vault URI")...), true
+	case "ForbiddenByConnection":
+		return failed(detail, "the vault's firewall takes no connection from public networks, and this machine does not come through a private endpoint; permissions were not even looked at",
+			"nslookup "+x.config.VaultURI.Hostname()+"     # behind a private endpoint it must resolve to a private address here",
+			"or az keyvault update -n "+vault+" --public-network-access Enabled, and az keyvault network-rule add -n "+vault+" --ip-address ADDRESS"), true
+	case "ForbiddenByFirewall":
+		return failed(detail, "the vault's firewall does not let this machine's address in; permissions were not even looked at",
+			"az keyvault network-rule add -n "+vault+" --ip-address ADDRESS     # this machine's public one, or that of the corporate proxy",
+			"or use a private endpoint, and HMA_KEY_VAULT_URI as it is"), true
+	}
+	return Result{}, false
 }
 
 // principal names KV-App for az.

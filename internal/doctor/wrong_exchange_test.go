@@ -45,7 +45,7 @@ func TestWrongExchange(t *testing.T) {
 		{"EWS not permitted to programs", emulator.Config{}, func(r *rig) { challenge(r, 403, header(), false) }, "challenge", "EwsApplicationAccessPolicy", "Get-OrganizationConfig"},
 		{"application pool stopped", emulator.Config{}, func(r *rig) { challenge(r, 503, nil, false) }, "challenge", "MSExchangeServicesAppPool", "Test-ServiceHealth"},
 		{"no healthy server", emulator.Config{}, func(r *rig) { challenge(r, 502, nil, false) }, "challenge", "load balancer", "Get-ServerComponentState"},
-		{"EWS not published", emulator.Config{}, func(r *rig) { challenge(r, 404, nil, false) }, "challenge", "path in HMA_EWS_URL is wrong|not published", "/EWS/Exchange.asmx"},
+		{"EWS not published", emulator.Config{}, func(r *rig) { challenge(r, 404, nil, false) }, "challenge", "no EWS under this name: .*not published", "/EWS/Exchange.asmx"},
 		{"another web server", emulator.Config{}, func(r *rig) { challenge(r, 200, nil, false) }, "challenge", "not Exchange", "Get-WebServicesVirtualDirectory"},
 		{"name leads back to hmaproxy", emulator.Config{}, func(r *rig) {
 			challenge(r, 421, http.Header{"X-Hmaproxy-Error": {"host-not-allowed"}}, false)

@@ -1,0 +1,108 @@
+package doctor_test
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// What the setups below have in common: which requests get a strange answer.
+
+func always() bool { return true }
+
+func withToken(req *http.Request) bool { return len(req.Header.Get("Authorization")) > 20 }
+
+func asMailbox(req *http.Request) bool { return req.Header.Get("X-AnchorMailbox") != "" }
+
+func posted(req *http.Request) bool { return req.Method == http.MethodPost }
+
+func assertion(req *http.Request) bool {
+	_ = req.ParseForm()
+	return req.PostForm.Get("client_assertion") != ""
+}
+
+// exchangeFault, vaultFault and entraFault have a service answer requests that
+// match so, every time.
+func exchangeFault(match func(*http.Request) bool, f emulator.Fault) func(*rig) {
+	f.Match = match
+	return func(r *rig) { r.e.Exchange().InjectWhile(always, f) }
+}
+
+func vaultFault(match func(*http.Request) bool, f emulator.Fault) func(*rig) {
+	f.Match = match
+	return func(r *rig) { r.e.KeyVault().InjectWhile(always, f) }
+}
+
+func entraFault(match func(*http.Request) bool, f emulator.Fault) func(*rig) {
+	f.Match = match
+	return func(r *rig) { r.e.Entra().InjectWhile(always, f) }
+}
+
+// page is a document for people, as portals, filters and devices send it.
+func page(status int) emulator.Fault {
+	return emulator.Fault{Status: status, Header: http.Header{"Content-Type": {"text/html"}},
+		Body: "<html><head><title>Sign in</title></head><body>eyJhbGciOiJub25lIn0.e30.x</body></html>"}
+}
+
+// vaultSays is a Key Vault error, in the layout of its reference.
+func vaultSays(status int, code, inner string) emulator.Fault {
+	return emulator.Fault{Status: status, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: `{"error":{"code":"` + code + `","message":"Caller is not authorized.","innererror":{"code":"` + inner + `"}}}`}
+}
+
+// ewsError answers requests for a mailbox with a response code, in the layout
+// of a captured answer.
+func ewsError(code string) func(*rig) {
+	return exchangeFault(asMailbox, emulator.Fault{Status: http.StatusOK,
+		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "X-Feserver": {"EX01"}},
+		Body: `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>` +
+			`<m:GetFolderResponse xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><m:ResponseMessages>` +
+			`<m:GetFolderResponseMessage ResponseClass="Error"><m:MessageText>no</m:MessageText><m:ResponseCode>` + code +
+			`</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey></m:GetFolderResponseMessage></m:ResponseMessages></m:GetFolderResponse></s:Body></s:Envelope>`})
+}
+
+func redirect(status int, name, location string) emulator.Fault {
+	return emulator.Fault{Status: status, Header: http.Header{name: {location}, "X-Feserver": {"EX01"}}}
+}
+
+// iisForbids is IIS's own 403, which remote callers see without its number.
+func iisForbids() emulator.Fault {
+	return emulator.Fault{Status: http.StatusForbidden, Header: http.Header{"Server": {"Microsoft-IIS/10.0"}, "Content-Type": {"text/html"}},
+		Body: "<h2>403 - Forbidden: Access is denied.</h2>"}
+}
+
+// expected is Exchange's reason for a token whose audience it compares with
+// another name.
+func expected(name string) func(*rig) {
+	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
+}
+
+// both puts one application's id into both settings.
+func both(from string) func(*rig) {
+	return func(r *rig) {
+		id := r.env[from]
+		r.env["HMA_APP_ID"], r.env["HMA_KEY_VAULT_APP_ID"] = id, id
+	}
+}
+
+// stored writes a secret by hand in place of the certificate.
+func stored(content func(*rig) string, kind string) func(*rig) {
+	return func(r *rig) { r.e.KeyVault().PutSecret("HMA-Cert", content(r), kind) }
+}
+
+// secretAltered changes the client secret on its way into the setting.
+func secretAltered(change func(string) string) func(*rig) {
+	return set("HMA_KEY_VAULT_CLIENT_SECRET", change(vaultSecret))
+}
+
+func skewed(r *rig, d time.Duration) {
+	r.e.Entra().SetClockSkew(d)
+	r.e.KeyVault().SetClockSkew(d)
+	r.e.Exchange().SetClockSkew(d)
+}
+
+func replaced(old, new string) func(string) string {
+	return func(s string) string { return strings.ReplaceAll(s, old, new) }
+}
