@@ -248,6 +248,31 @@ func TestVariants(t *testing.T) {
 			t.Error("registered again")
 		}
 	})
+	t.Run("the name alone", func(t *testing.T) {
+		n := newTenant(t)
+		args := []string{"-x", "-t", "0F3C9A52-6b1d-4b7e-9d0e-2f6a1c5b8e47", "-e", "https://mail.contoso.com/EWS/Exchange.asmx"}
+		stdout, _ := n.mustRun(args...)
+		if changes := n.changes(); len(changes) != 1 || stdout != "" {
+			t.Errorf("changed %q, printed %q", changes, stdout)
+		}
+		if !strings.Contains(n.read("names.json"), `"https://outlook.office365.com/","https://mail.contoso.com"]`) {
+			t.Errorf("names become %s", n.read("names.json"))
+		}
+		n.mustRun(args...)
+		if again := n.changes(); len(again) != 0 {
+			t.Errorf("the second run changed %q", again)
+		}
+	})
+	t.Run("an imported key stays in the vault", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.write("own.pfx", "x")
+		n.mustRun(with("-k", "vault", "-i", filepath.Join(n.state, "own.pfx"))...)
+		has(t, n.changes(), "keyvault certificate import", "--policy")
+		if certificatePolicy(t, n).KeyProperties.Exportable {
+			t.Error("the imported key is exportable")
+		}
+	})
 	t.Run("certificate registered, thumbprint in base64", func(t *testing.T) {
 		n := newTenant(t)
 		n.write("vault", "true\n")
@@ -296,6 +321,7 @@ func TestMistakes(t *testing.T) {
 		"unknown option":     {with("-z"), 2, "usage"},
 		"argument":           {with("now"), 2, "unexpected"},
 		"no vault, no place": {basic, 1, "say -g and -l"},
+		"another tenant":     {with("-t", "11111111-2222-4333-8444-555555555555"), 1, "az login --tenant 11111111"},
 		"no such file":       {with("-i", "nothing.pfx"), 2, "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
