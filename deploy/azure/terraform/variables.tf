@@ -96,6 +96,12 @@ variable "certificate_password" {
   sensitive   = true
 }
 
+variable "certificate_key_size" {
+  description = "Size of the RSA key in certificate_file, for key_mode vault."
+  type        = number
+  default     = 2048
+}
+
 variable "reader_name" {
   description = "Display name of the application that reads the vault."
   type        = string

@@ -65,16 +65,19 @@ resource "time_sleep" "role" {
 # --- the certificate ---
 
 locals {
-  # Both have the same facts under other names.
-  certificate = var.certificate_exists ? {
+  # All three say the same under other names.
+  found = var.certificate_exists ? {
     data       = data.azurerm_key_vault_certificate.existing[0].certificate_data
     not_before = data.azurerm_key_vault_certificate.existing[0].not_before
     expires    = data.azurerm_key_vault_certificate.existing[0].expires
-    } : {
-    data       = azurerm_key_vault_certificate.made[0].certificate_data
-    not_before = azurerm_key_vault_certificate.made[0].certificate_attribute[0].not_before
-    expires    = azurerm_key_vault_certificate.made[0].certificate_attribute[0].expires
-  }
+  } : null
+  made = [for c in concat(azurerm_key_vault_certificate.created, azurerm_key_vault_certificate.imported) : {
+    data       = c.certificate_data
+    not_before = c.certificate_attribute[0].not_before
+    expires    = c.certificate_attribute[0].expires
+  }]
+  certificate = var.certificate_exists ? local.found : local.made[0]
+
   pem = var.certificate_file == null ? false : endswith(lower(var.certificate_file), ".pem")
 }
 
@@ -85,54 +88,77 @@ data "azurerm_key_vault_certificate" "existing" {
   key_vault_id = local.vault_id
 }
 
-resource "azurerm_key_vault_certificate" "made" {
-  count = var.certificate_exists ? 0 : 1
+resource "azurerm_key_vault_certificate" "created" {
+  count = var.certificate_exists || var.certificate_file != null ? 0 : 1
 
   name         = var.certificate_name
   key_vault_id = local.vault_id
 
-  dynamic "certificate" {
-    for_each = var.certificate_file == null ? [] : [var.certificate_file]
-    content {
-      contents = local.pem ? file(certificate.value) : filebase64(certificate.value)
-      password = var.certificate_password
-    }
-  }
-
   certificate_policy {
     issuer_parameters {
-      name = var.certificate_file == null ? "Self" : "Unknown"
+      name = "Self"
     }
     key_properties {
       exportable = var.key_mode == "memory"
       key_type   = "RSA"
-      key_size   = var.certificate_file == null ? 2048 : null
+      key_size   = 2048
       reuse_key  = false
     }
+    lifetime_action {
+      action {
+        action_type = "AutoRenew"
+      }
+      trigger {
+        days_before_expiry = 60
+      }
+    }
     secret_properties {
-      content_type = local.pem ? "application/x-pem-file" : "application/x-pkcs12"
+      content_type = "application/x-pkcs12"
     }
+    x509_certificate_properties {
+      key_usage          = ["digitalSignature"]
+      subject            = "CN=${var.certificate_name}"
+      validity_in_months = 12
+    }
+  }
 
-    # The vault renews only what it issued.
-    dynamic "lifetime_action" {
-      for_each = var.certificate_file == null ? ["AutoRenew"] : []
-      content {
-        action {
-          action_type = lifetime_action.value
-        }
-        trigger {
-          days_before_expiry = 60
-        }
+  depends_on = [azurerm_key_vault_access_policy.creator, time_sleep.role]
+}
+
+resource "azurerm_key_vault_certificate" "imported" {
+  count = var.certificate_file == null ? 0 : 1
+
+  name         = var.certificate_name
+  key_vault_id = local.vault_id
+
+  certificate {
+    contents = local.pem ? file(var.certificate_file) : filebase64(var.certificate_file)
+    password = var.certificate_password
+  }
+
+  # Without a policy the vault would give the key out.
+  dynamic "certificate_policy" {
+    for_each = var.key_mode == "vault" ? ["Unknown"] : []
+    content {
+      issuer_parameters {
+        name = certificate_policy.value
+      }
+      key_properties {
+        exportable = false
+        key_type   = "RSA"
+        key_size   = var.certificate_key_size
+        reuse_key  = false
+      }
+      secret_properties {
+        content_type = local.pem ? "application/x-pem-file" : "application/x-pkcs12"
       }
     }
-    dynamic "x509_certificate_properties" {
-      for_each = var.certificate_file == null ? [12] : []
-      content {
-        key_usage          = ["digitalSignature"]
-        subject            = "CN=${var.certificate_name}"
-        validity_in_months = x509_certificate_properties.value
-      }
-    }
+  }
+
+  lifecycle {
+    # The vault adds to the policy, and the provider would answer a difference
+    # by having it make a certificate of its own.
+    ignore_changes = [certificate_policy]
   }
 
   depends_on = [azurerm_key_vault_access_policy.creator, time_sleep.role]

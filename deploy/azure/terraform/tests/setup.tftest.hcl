@@ -101,12 +101,12 @@ run "new_rbac_vault_key_in_memory" {
     error_message = "Whoever creates the vault may not write to it."
   }
   assert {
-    condition = (azurerm_key_vault_certificate.made[0].certificate_policy[0].key_properties[0].exportable
-      && azurerm_key_vault_certificate.made[0].certificate_policy[0].key_properties[0].key_type == "RSA"
-      && azurerm_key_vault_certificate.made[0].certificate_policy[0].key_properties[0].key_size == 2048
-      && azurerm_key_vault_certificate.made[0].certificate_policy[0].issuer_parameters[0].name == "Self"
-      && azurerm_key_vault_certificate.made[0].certificate_policy[0].lifetime_action[0].trigger[0].days_before_expiry == 60
-    && azurerm_key_vault_certificate.made[0].certificate_policy[0].x509_certificate_properties[0].subject == "CN=HMA-Cert")
+    condition = (azurerm_key_vault_certificate.created[0].certificate_policy[0].key_properties[0].exportable
+      && azurerm_key_vault_certificate.created[0].certificate_policy[0].key_properties[0].key_type == "RSA"
+      && azurerm_key_vault_certificate.created[0].certificate_policy[0].key_properties[0].key_size == 2048
+      && azurerm_key_vault_certificate.created[0].certificate_policy[0].issuer_parameters[0].name == "Self"
+      && azurerm_key_vault_certificate.created[0].certificate_policy[0].lifetime_action[0].trigger[0].days_before_expiry == 60
+    && azurerm_key_vault_certificate.created[0].certificate_policy[0].x509_certificate_properties[0].subject == "CN=HMA-Cert")
     error_message = "The certificate differs from that of setup.sh."
   }
   assert {
@@ -146,7 +146,7 @@ run "new_policy_vault_key_in_the_vault" {
     error_message = "KV-App may do something else."
   }
   assert {
-    condition     = !azurerm_key_vault_certificate.made[0].certificate_policy[0].key_properties[0].exportable
+    condition     = !azurerm_key_vault_certificate.created[0].certificate_policy[0].key_properties[0].exportable
     error_message = "The key can leave the vault."
   }
 }
@@ -157,7 +157,7 @@ run "existing_vault_and_certificate" {
     key_mode           = "vault"
   }
   assert {
-    condition     = length(azurerm_key_vault.created) == 0 && length(azurerm_key_vault_certificate.made) == 0 && length(azurerm_role_assignment.creator) == 0
+    condition     = length(azurerm_key_vault.created) == 0 && length(azurerm_key_vault_certificate.imported) == 0 && length(azurerm_key_vault_certificate.created) == 0 && length(azurerm_role_assignment.creator) == 0
     error_message = "What exists is made again."
   }
   assert {
@@ -167,6 +167,22 @@ run "existing_vault_and_certificate" {
   assert {
     condition     = azuread_application_certificate.mailbox.value == "3082BB" && azuread_application_certificate.mailbox.start_date == "2026-01-02T03:04:05Z" && azuread_application_certificate.mailbox.end_date == "2028-01-02T03:04:05Z"
     error_message = "HMA-App does not have the vault's certificate."
+  }
+}
+
+run "an_imported_key_stays_in_the_vault" {
+  variables {
+    key_mode             = "vault"
+    certificate_file     = "tests/own.pem"
+    certificate_key_size = 3072
+  }
+  assert {
+    condition     = !azurerm_key_vault_certificate.imported[0].certificate_policy[0].key_properties[0].exportable && azurerm_key_vault_certificate.imported[0].certificate_policy[0].key_properties[0].key_size == 3072
+    error_message = "The key can leave the vault, or is said to have another size."
+  }
+  assert {
+    condition     = azurerm_key_vault_certificate.imported[0].certificate[0].contents == file("tests/own.pem") && azurerm_key_vault_certificate.imported[0].certificate_policy[0].secret_properties[0].content_type == "application/x-pem-file"
+    error_message = "PEM is not imported as PEM."
   }
 }
 
@@ -188,8 +204,8 @@ run "existing_policy_vault_keeps_its_model" {
     error_message = "Roles in a vault of access policies, or permissions for keys."
   }
   assert {
-    condition     = azurerm_key_vault_certificate.made[0].certificate[0].contents == filebase64("tests/memory.env") && azurerm_key_vault_certificate.made[0].certificate_policy[0].issuer_parameters[0].name == "Unknown" && length(azurerm_key_vault_certificate.made[0].certificate_policy[0].lifetime_action) == 0
-    error_message = "The certificate is not imported as it is, or is renewed by a vault that did not issue it."
+    condition     = azurerm_key_vault_certificate.imported[0].certificate[0].contents == filebase64("tests/memory.env") && length(azurerm_key_vault_certificate.created) == 0 && azuread_application_certificate.mailbox.value == "3082AA"
+    error_message = "The certificate is not imported as it is."
   }
 }
 
