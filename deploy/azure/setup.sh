@@ -243,6 +243,7 @@ kv_app() {
     fi
     say "client secret of $kv_name: to be created, for one year"
     secret=$(change retry az ad app credential reset --id "$kv_id" --append --display-name hmaproxy --years 1 --query password -o tsv --only-show-errors)
+    [[ ! $dry ]] || secret='***'
 }
 
 # permit lets a service principal read the certificate, by the vault's model.
@@ -287,7 +288,7 @@ register_certificate() {
     if [[ $hma_id != *-ID ]]; then
         registered=$(az ad app credential list --id "$hma_id" --cert --query '[].customKeyIdentifier' -o tsv)
     fi
-    for ((i = 0; i < ${#print}; i += 2)); do bytes+="\\x${print:i:2}"; done
+    [[ $print == THUMBPRINT ]] || for ((i = 0; i < ${#print}; i += 2)); do bytes+="\\x${print:i:2}"; done
     base64=$(printf '%b' "$bytes" | base64)
     if [[ $print != THUMBPRINT && ( ${registered^^} == *${print^^}* || $registered == *$base64* ) ]]; then
         say "certificate on $hma_name: is registered"

@@ -206,6 +206,12 @@ func TestDryRunChangesNothing(t *testing.T) {
 			t.Errorf("%q is not announced\n%s", want, stderr)
 		}
 	}
+	if strings.Contains(stderr, "line ") {
+		t.Errorf("bash complains\n%s", stderr)
+	}
+	if !strings.Contains(stdout, "HMA_KEY_VAULT_CLIENT_SECRET=***\n") {
+		t.Errorf("a secret that would be made is said to be there\n%s", stdout)
+	}
 	if n.read("hmaproxy.env") != "" || !strings.Contains(stdout, "HMA_EWS_URL=") {
 		t.Errorf("the env file was written, or not shown\n%s", stdout)
 	}
