@@ -38,7 +38,14 @@ Permits a scope that is the whole organisation.
 .\Export-AllowList.ps1 -Path .\mailboxes.txt -Filter "CustomAttribute1 -eq 'sync'"
 
 .EXAMPLE
-schtasks /Create /TN "hmaproxy allow-list" /SC HOURLY /RU SYSTEM /TR "powershell.exe -NoProfile -Command \". 'C:\Program Files\Microsoft\Exchange Server\V15\bin\RemoteExchange.ps1'; Connect-ExchangeServer -auto; C:\hmaproxy\Export-AllowList.ps1 -Path C:\ProgramData\hmaproxy\mailboxes.txt -RoleAssignee svc-sync\""
+$run = ". `$env:ExchangeInstallPath\bin\RemoteExchange.ps1; Connect-ExchangeServer -auto; C:\hmaproxy\Export-AllowList.ps1 -Path C:\ProgramData\hmaproxy\mailboxes.txt -RoleAssignee svc-sync"
+$action = New-ScheduledTaskAction -Execute powershell.exe -Argument "-NoProfile -NonInteractive -ExecutionPolicy RemoteSigned -Command `"$run`""
+$hourly = New-ScheduledTaskTrigger -Once -At 00:00 -RepetitionInterval (New-TimeSpan -Hours 1)
+Register-ScheduledTask -TaskName 'hmaproxy allow-list' -Action $action -Trigger $hourly -User CONTOSO\svc-allowlist -Password (Read-Host 'Password')
+
+An hourly task. Its account is a user of its own in View-Only Organization
+Management, who may log on as a batch job; SYSTEM may not use the Exchange
+Management Shell. Exit code 1 shows as the task's last result.
 #>
 [CmdletBinding(DefaultParameterSetName = 'Role')]
 param(
@@ -52,6 +59,14 @@ param(
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 
+# Said to every cmdlet of Exchange: they are functions of a module, which do not
+# see the preference above, and a list that lacks what failed must not be written.
+$stop = @{ ErrorAction = 'Stop' }
+
+# What has a mailbox that a client may open; not those of the system, nor those
+# of public folders, which Get-Mailbox does not find.
+$kinds = 'UserMailbox', 'LinkedMailbox', 'SharedMailbox', 'LegacyMailbox', 'RoomMailbox', 'LinkedRoomMailbox', 'EquipmentMailbox', 'SchedulingMailbox', 'TeamMailbox', 'DiscoveryMailbox'
+
 # The grammar that hmaproxy has for addresses. Others cannot be on its list.
 $address = '^[A-Za-z0-9!#$&''+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$&''+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
 
@@ -59,7 +74,7 @@ $address = '^[A-Za-z0-9!#$&''+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$&''+/=?^_`{|}~-]+)*@[
 function Get-Assignment {
     $query = @{ Role = 'ApplicationImpersonation' }
     if ($RoleAssignee) { $query.RoleAssignee = $RoleAssignee }
-    $found = @(Get-ManagementRoleAssignment @query | Where-Object { $_.Enabled -and "$($_.RoleAssignmentDelegationType)" -eq 'Regular' })
+    $found = @(Get-ManagementRoleAssignment @query @stop | Where-Object { $_.Enabled -and "$($_.RoleAssignmentDelegationType)" -eq 'Regular' })
     if ($found.Count -eq 0) { throw 'There is no enabled assignment of the role ApplicationImpersonation to go by.' }
     $found
 }
@@ -73,16 +88,17 @@ function Get-Scope($Assignment) {
                 throw "The assignment '$($Assignment.Name)' has no scope and reaches every mailbox. Give it one, or say -WholeOrganization."
             }
         }
-        'OU' { $query.OrganizationalUnit = "$($Assignment.RecipientOrganizationUnitScope)" }
+        'OU' { $query.OrganizationalUnit = "$($Assignment.CustomRecipientWriteScope)" }
         { $_ -in 'CustomRecipientScope', 'ExclusiveRecipientScope' } {
-            $scope = Get-ManagementScope "$($Assignment.CustomRecipientWriteScope)"
+            $scope = Get-ManagementScope -Identity "$($Assignment.CustomRecipientWriteScope)" @stop
             $query.RecipientPreviewFilter = $scope.RecipientFilter
             if ($scope.RecipientRoot) { $query.OrganizationalUnit = "$($scope.RecipientRoot)" }
         }
         default { throw "The assignment '$($Assignment.Name)' has a scope of the kind '$_', which this script does not know." }
     }
-    Get-Recipient @query | Where-Object { "$($_.RecipientTypeDetails)" -like '*Mailbox' -and "$($_.RecipientTypeDetails)" -notlike 'Remote*' } |
-        ForEach-Object { Get-Mailbox -Identity $_.DistinguishedName }
+    # All of them first: the remote shell runs one pipeline at a time.
+    $recipients = @(Get-Recipient @query @stop | Where-Object { $kinds -contains "$($_.RecipientTypeDetails)" })
+    foreach ($recipient in $recipients) { Get-Mailbox -Identity $recipient.DistinguishedName @stop }
 }
 
 # Get-Entry returns the lines of one mailbox.
@@ -96,7 +112,7 @@ function Get-Entry($Mailbox) {
     }
     if ($PrimaryOnly) { return }
     if ("$($Mailbox.UserPrincipalName)" -match $address) { "upn:$($Mailbox.UserPrincipalName)" }
-    $sid = "$((Get-User -Identity $Mailbox.DistinguishedName).Sid)"
+    $sid = "$((Get-User -Identity $Mailbox.DistinguishedName @stop).Sid)"
     if ($sid -like 'S-1-5-21-*') { "sid:$sid" }
 }
 
@@ -105,16 +121,17 @@ try {
         throw 'Run this in the Exchange Management Shell.'
     }
     if ($PSCmdlet.ParameterSetName -eq 'Filter') {
-        $mailboxes = @(Get-Mailbox -ResultSize Unlimited -Filter $Filter)
+        $mailboxes = @(Get-Mailbox -ResultSize Unlimited -Filter $Filter @stop | Where-Object { $kinds -contains "$($_.RecipientTypeDetails)" })
         $origin = "mailboxes with $Filter"
     } else {
         $assignments = @(Get-Assignment)
         $mailboxes = @($assignments | ForEach-Object { Get-Scope $_ })
         $origin = 'scope of ' + (($assignments | ForEach-Object { $_.Name }) -join ', ')
     }
+    if ($mailboxes.Count -eq 0) { throw 'No mailbox is in the scope. An empty list is never written.' }
     $mailboxes = @($mailboxes | Sort-Object { "$($_.DistinguishedName)" } -Unique)
     $entries = @($mailboxes | ForEach-Object { Get-Entry $_ } | Sort-Object -Unique)
-    if ($entries.Count -eq 0) { throw 'No mailbox is in the scope. An empty list is never written.' }
+    if ($entries.Count -eq 0) { throw 'No mailbox in the scope has an address that hmaproxy takes. An empty list is never written.' }
 
     $origin = $origin -replace '[\r\n]', ' '
     $lines = @("# Written by Export-AllowList.ps1 at $((Get-Date).ToUniversalTime().ToString('yyyy-MM-dd HH:mm')) UTC.",

@@ -63,9 +63,10 @@ if ($TenantId -and -not ($servers | Where-Object { "$($_.Realm) $($_.IssuerIdent
 
 Show-Title 'EWS virtual directories'
 $directories = @(Get-WebServicesVirtualDirectory -ADPropertiesOnly)
-$directories | Format-List Server, InternalUrl, ExternalUrl, OAuthAuthentication | Out-String -Width 160
+$directories | Format-List Server, InternalUrl, ExternalUrl, InternalAuthenticationMethods, ExternalAuthenticationMethods | Out-String -Width 160
 foreach ($directory in $directories) {
-    if (-not $directory.OAuthAuthentication) {
+    # What Active Directory has; OAuthAuthentication is a view of it.
+    if ("$($directory.ExternalAuthenticationMethods) $($directory.InternalAuthenticationMethods)" -notmatch 'OAuth') {
         Write-Warning "OAuth is off on $($directory.Server): Set-WebServicesVirtualDirectory -Identity '$($directory.Identity)' -OAuthAuthentication `$true"
     }
 }
@@ -75,4 +76,4 @@ Write-Output "Each of these hosts that HMA_EWS_URL may use must be registered in
 Show-Title 'Who may impersonate whom (app-only tokens of hmaproxy may pass by this; doctor -forbidden-mailbox finds out)'
 Get-ManagementRoleAssignment -Role ApplicationImpersonation |
     Where-Object { "$($_.RoleAssignmentDelegationType)" -eq 'Regular' } |
-    Format-List Name, RoleAssigneeName, Enabled, RecipientWriteScope, CustomRecipientWriteScope, RecipientOrganizationUnitScope | Out-String -Width 160
+    Format-List Name, RoleAssigneeName, Enabled, RecipientWriteScope, CustomRecipientWriteScope | Out-String -Width 160

@@ -12,6 +12,7 @@ readonly full_access=dc890d15-9560-4a4c-9b7f-a736ec74ec40 # its application perm
 usage() {
     cat <<'END'
 usage: setup.sh -e EWS-URL -v VAULT [options]
+       setup.sh -x -e EWS-URL [-r URL] [-t TENANT] [-n]
 
   -e URL        public EWS URL: https://mail.contoso.com/EWS/Exchange.asmx
   -v NAME       name of the Key Vault; one of its own for hmaproxy is best
@@ -29,6 +30,8 @@ usage: setup.sh -e EWS-URL -v VAULT [options]
   -K NAME       display name of the application that reads the vault (KV-App)
   -A NAME       display name of the application that opens mailboxes (HMA-App)
   -s            make a new client secret for KV-App though it has one
+  -t TENANT     id of the tenant that is meant; in another one nothing is done
+  -x            register the EWS host with Exchange, and nothing else
   -o FILE       write the env file there (mode 0600), not to standard output
   -n            dry run: look, change nothing, say what would be run
   -h            this text
@@ -67,14 +70,14 @@ retry() {
 
 parse() {
     ews='' vault='' group='' location='' model=rbac cert=HMA-Cert import='' mode=memory resource=''
-    list='' kv_name=KV-App hma_name=HMA-App renew='' output='' dry=''
+    list='' kv_name=KV-App hma_name=HMA-App renew='' output='' dry='' expected='' only_name=''
     local option
-    while getopts e:v:g:l:p:c:i:k:r:m:K:A:so:nh option; do
+    while getopts e:v:g:l:p:c:i:k:r:m:K:A:t:xso:nh option; do
         case $option in
         e) ews=$OPTARG ;; v) vault=$OPTARG ;; g) group=$OPTARG ;; l) location=$OPTARG ;;
         p) model=$OPTARG ;; c) cert=$OPTARG ;; i) import=$OPTARG ;; k) mode=$OPTARG ;;
         r) resource=$OPTARG ;; m) list=$OPTARG ;; K) kv_name=$OPTARG ;; A) hma_name=$OPTARG ;;
-        s) renew=1 ;; o) output=$OPTARG ;; n) dry=1 ;;
+        t) expected=$OPTARG ;; x) only_name=1 ;; s) renew=1 ;; o) output=$OPTARG ;; n) dry=1 ;;
         h) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
         esac
@@ -86,7 +89,7 @@ parse() {
 check() {
     local problem=''
     [[ $ews =~ ^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9./_-]*)?$ ]] || problem='-e must be an https URL'
-    [[ $vault =~ ^[A-Za-z][A-Za-z0-9-]{2,23}$ ]] || problem='-v must be the name of a vault: 3 to 24 letters, digits, hyphens'
+    [[ $only_name || $vault =~ ^[A-Za-z][A-Za-z0-9-]{2,23}$ ]] || problem='-v must be the name of a vault: 3 to 24 letters, digits, hyphens'
     [[ $cert =~ ^[A-Za-z0-9-]{1,127}$ ]] || problem='-c must be letters, digits and hyphens'
     [[ $model == rbac || $model == policy ]] || problem='-p must be rbac or policy'
     [[ $mode == memory || $mode == vault ]] || problem='-k must be memory or vault'
@@ -105,6 +108,7 @@ check() {
 
 login() {
     tenant=$(az account show --query tenantId -o tsv) || die 'not logged in: az login'
+    [[ -z $expected || ${expected,,} == "${tenant,,}" ]] || die "az is logged in to the tenant $tenant: az login --tenant $expected"
     authority=$(az cloud show --query endpoints.activeDirectory -o tsv)
     graph=$(az cloud show --query endpoints.microsoftGraphResourceId -o tsv)
     authority=${authority%/} graph=${graph%/}
@@ -160,7 +164,12 @@ make_certificate() {
         if [[ ${CERT_PASSWORD:-} ]]; then
             password=(--password "$([[ $dry ]] && echo '***' || echo "$CERT_PASSWORD")")
         fi
-        change retry az keyvault certificate import --vault-name "$vault" -n "$cert" --file "$import" "${password[@]}" -o none
+        local kept=()
+        if [[ $mode == vault ]]; then
+            import_policy >"$scratch/policy.json"
+            kept=(--policy "@$scratch/policy.json")
+        fi
+        change retry az keyvault certificate import --vault-name "$vault" -n "$cert" --file "$import" "${password[@]}" "${kept[@]}" -o none
     else
         say "certificate $cert: to be created (RSA 2048, self-signed, one year)"
         policy >"$scratch/policy.json"
@@ -180,6 +189,17 @@ policy() {
   "lifetimeActions": [{"action": {"actionType": "AutoRenew"}, "trigger": {"daysBeforeExpiry": 60}}],
   "secretProperties": {"contentType": "application/x-pkcs12"},
   "x509CertificateProperties": {"keyUsage": ["digitalSignature"], "subject": "CN=$cert", "validityInMonths": 12}
+}
+END
+}
+
+# import_policy keeps an imported key in the vault, which would else give it out.
+import_policy() {
+    cat <<'END'
+{
+  "issuerParameters": {"name": "Unknown"},
+  "keyProperties": {"exportable": false, "keyType": "RSA", "reuseKey": false},
+  "secretProperties": {"contentType": "application/x-pkcs12"}
 }
 END
 }
@@ -223,6 +243,7 @@ kv_app() {
     fi
     say "client secret of $kv_name: to be created, for one year"
     secret=$(change retry az ad app credential reset --id "$kv_id" --append --display-name hmaproxy --years 1 --query password -o tsv --only-show-errors)
+    [[ ! $dry ]] || secret='***'
 }
 
 # permit lets a service principal read the certificate, by the vault's model.
@@ -267,7 +288,7 @@ register_certificate() {
     if [[ $hma_id != *-ID ]]; then
         registered=$(az ad app credential list --id "$hma_id" --cert --query '[].customKeyIdentifier' -o tsv)
     fi
-    for ((i = 0; i < ${#print}; i += 2)); do bytes+="\\x${print:i:2}"; done
+    [[ $print == THUMBPRINT ]] || for ((i = 0; i < ${#print}; i += 2)); do bytes+="\\x${print:i:2}"; done
     base64=$(printf '%b' "$bytes" | base64)
     if [[ $print != THUMBPRINT && ( ${registered^^} == *${print^^}* || $registered == *$base64* ) ]]; then
         say "certificate on $hma_name: is registered"
@@ -347,6 +368,10 @@ main() {
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
     login
+    if [[ $only_name ]]; then
+        register_exchange
+        return
+    fi
     find_vault
     make_certificate
     kv_app

@@ -1,0 +1,170 @@
+package azure
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A take is one run of setup.sh with the real az, as ../../test/azure recorded it.
+type take struct {
+	Args  []string
+	Calls []struct {
+		Args   []string
+		Stdout string
+		Code   int
+	}
+	Requests []struct {
+		Method, URL string
+		Body        json.RawMessage
+	}
+}
+
+func takes(t *testing.T) map[string][]take {
+	t.Helper()
+	files, err := filepath.Glob("testdata/recorded/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recordings: %v", err)
+	}
+	all := map[string][]take{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var one []take
+		if err := json.Unmarshal(text, &one); err != nil || len(one) == 0 {
+			t.Fatalf("%s: %d takes, %v", file, len(one), err)
+		}
+		all[strings.TrimSuffix(filepath.Base(file), ".json")] = one
+	}
+	return all
+}
+
+// varying is what differs from tenant to tenant and from run to run.
+var varying = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9A-F]{40}\b|\b[A-Za-z0-9+/]{27}=|Kv8~\S+|\S*/(own\.pfx|[a-z]+\.(pem|json))|\d{4}-\d\d-\d\dT[0-9:]+Z`)
+
+// names gives what varies a name in the order of its appearance, so that two
+// tellings of the same story read the same.
+type names map[string]string
+
+func (n names) in(text string) string {
+	return varying.ReplaceAllStringFunc(text, func(v string) string {
+		if strings.ContainsAny(v, ":") || strings.HasSuffix(v, ".json") || strings.HasSuffix(v, ".pem") || strings.HasSuffix(v, ".pfx") {
+			return filepath.Ext(v) + "?" // a time or a file: never the same one
+		}
+		if n[v] == "" {
+			n[v] = fmt.Sprintf("<%d>", len(n)+1)
+		}
+		return n[v]
+	})
+}
+
+// The stand-in for az is asked what the real one was asked, and answers as it
+// did: the same output, with other ids, and success or failure.
+func TestStandInAnswersAsRecorded(t *testing.T) {
+	for name, all := range takes(t) {
+		t.Run(name, func(t *testing.T) {
+			n := newTenant(t)
+			n.write("own.pfx", "x")
+			n.recordAnswers()
+			theirs, ours := names{}, names{}
+			for _, one := range all {
+				args := slices.Clone(one.Args)
+				if i := slices.Index(args, "IMPORT"); i >= 0 {
+					args[i] = filepath.Join(n.state, "own.pfx")
+					t.Setenv("CERT_PASSWORD", "secret")
+				}
+				n.mustRun(args...)
+				n.compare(one, theirs, ours)
+			}
+		})
+	}
+}
+
+// recordAnswers has the answers of az written down beside its calls.
+func (n *tenant) recordAnswers() {
+	n.t.Helper()
+	az := filepath.Join(strings.Split(n.path, string(os.PathListSeparator))[0], "az")
+	script := `#!/usr/bin/env bash
+out=$("$AZ_STATE/../az" "$@"; echo "code $?")
+[[ $out == 'code '* || $out == *$'\n'code* ]] || out=${out/%code /$'\n'code }
+printf '%s\n\f\n' "$out" >>"$AZ_STATE/answers"
+code=${out##*code }
+[[ ${out%code *} == '' ]] || printf '%s' "${out%code *}"
+exit "$code"
+`
+	script = strings.ReplaceAll(script, "$AZ_STATE/../az", az+".stub")
+	if err := os.Rename(az, az+".stub"); err != nil {
+		n.t.Fatal(err)
+	}
+	if err := os.WriteFile(az, []byte(script), 0o755); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// compare holds the calls of the last run against a take.
+func (n *tenant) compare(one take, theirs, ours names) {
+	n.t.Helper()
+	calls := strings.Split(strings.TrimSpace(n.read("calls")), "\n")
+	answers := strings.Split(strings.TrimSuffix(n.read("answers"), "\n\f\n"), "\n\f\n")
+	os.Remove(filepath.Join(n.state, "calls"))
+	os.Remove(filepath.Join(n.state, "answers"))
+	if len(calls) != len(one.Calls) || len(answers) != len(calls) {
+		n.t.Fatalf("setup.sh %v: %d calls of az, %d answers; recorded: %d. Has setup.sh changed? go run ./test/azure records anew", one.Args, len(calls), len(answers), len(one.Calls))
+	}
+	for i, want := range one.Calls {
+		if got, want := ours.in(unquoted(calls[i])), theirs.in(strings.Join(want.Args, " ")); got != want {
+			n.t.Errorf("call\n  %s\nrecorded\n  %s", got, want)
+		}
+		code := 0
+		output, after, _ := strings.Cut(answers[i], "code ")
+		fmt.Sscan(after, &code)
+		if got, want := ours.in(output), theirs.in(want.Stdout); strings.TrimSpace(got) != strings.TrimSpace(want) || (code == 0) != (one.Calls[i].Code == 0) {
+			n.t.Errorf("az %s\n  answers %q, code %d\n  recorded %q, code %d", calls[i], got, code, want, one.Calls[i].Code)
+		}
+	}
+}
+
+// unquoted undoes what printf %q did to the words of a call.
+func unquoted(call string) string {
+	return regexp.MustCompile(`\\(.)`).ReplaceAllString(strings.TrimSpace(strings.ReplaceAll(call, "''", "")), "$1")
+}
+
+// What the real az asked Azure for is what setup.sh means.
+func TestRecordedRequests(t *testing.T) {
+	all := takes(t)
+	if dry := all["rbac"][0]; !slices.Contains(dry.Args, "-n") || len(dry.Requests) != 0 {
+		t.Errorf("the dry run asked for %d changes", len(dry.Requests))
+	}
+	if again := all["rbac"][2]; len(again.Requests) != 0 {
+		t.Errorf("the second run asked for %d changes", len(again.Requests))
+	}
+	for name, exportable := range map[string]string{"rbac": "true", "policy": "false", "import": "false"} {
+		var found bool
+		for _, one := range all[name] {
+			for _, r := range one.Requests {
+				if strings.HasSuffix(r.URL, "/create") || strings.HasSuffix(r.URL, "/import") {
+					found = true
+					if !strings.Contains(string(r.Body), `"exportable": `+exportable) {
+						t.Errorf("%s: the key's policy: %s", name, r.Body)
+					}
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s: no certificate", name)
+		}
+	}
+	names := all["rbac"][1].Requests[len(all["rbac"][1].Requests)-1]
+	var body struct{ ServicePrincipalNames []string }
+	if err := json.Unmarshal(names.Body, &body); err != nil || names.Method != "PATCH" ||
+		!slices.Equal(body.ServicePrincipalNames, []string{"00000002-0000-0ff1-ce00-000000000000", "https://outlook.office365.com/", "https://mail.contoso.com"}) {
+		t.Errorf("%s %s: %s", names.Method, names.URL, names.Body)
+	}
+}

@@ -1,0 +1,24 @@
+output "env_file" {
+  description = "Settings of hmaproxy: terraform output -raw env_file >hmaproxy.env"
+  sensitive   = true # The client secret is in it, and so it is in the state.
+  value = join("\n", concat(
+    [
+      "# Settings of hmaproxy, for -env-file. Keep this file to yourself: it holds a secret.",
+      "HMA_EWS_URL=${var.ews_url}",
+      "HMA_RESOURCE_ID=${local.resource}",
+      "HMA_TENANT_ID=${data.azuread_client_config.current.tenant_id}",
+      "HMA_APP_ID=${azuread_application.mailbox.client_id}",
+      "HMA_KEY_VAULT_URI=${trimsuffix(local.vault_uri, "/")}",
+      "HMA_KEY_VAULT_CERT_NAME=${var.certificate_name}",
+      "HMA_KEY_VAULT_APP_ID=${azuread_application.reader.client_id}",
+      "HMA_KEY_VAULT_CLIENT_SECRET=${azuread_application_password.reader[reverse(var.client_secrets)[0]].value}",
+    ],
+    var.key_mode == "memory" ? [] : ["HMA_KEY_MODE=vault"],
+    trimsuffix(var.authority_host, "/") == "https://login.microsoftonline.com" ? [] : ["HMA_AUTHORITY_HOST=${trimsuffix(var.authority_host, "/")}"],
+    length(var.allowed_mailboxes) > 0 ? ["HMA_ALLOWED_MAILBOXES=${join(",", var.allowed_mailboxes)}"] : [
+      "# Without an allow-list clients can open every mailbox of the organisation.",
+      "#HMA_ALLOWED_MAILBOXES=alice@contoso.com",
+    ],
+    [""], # ends the last line
+  ))
+}

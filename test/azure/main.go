@@ -1,0 +1,223 @@
+// Command azure records what the real az says to the command lines of
+// deploy/azure/setup.sh, for setup_test.go to hold its stand-in against.
+//
+//	go run ./test/azure [-n]
+//
+// It needs the Azure CLI and openssl, and neither an account nor the network: az
+// is led, by HTTPS_PROXY, to a small cloud of this program's own. So what is
+// recorded is az's part: which arguments it takes, what its queries give, its
+// exit codes. What Azure itself answers is only as true as services.go.
+// The recordings go to deploy/azure/testdata/recorded, with -n nowhere; the exit
+// status is 1 when setup.sh failed or az asked for something that the cloud does
+// not know, and 3 when there is no az.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+func main() {
+	if filepath.Base(os.Args[0]) == "az" {
+		os.Exit(passOn(os.Args[1:]))
+	}
+	dry := flag.Bool("n", false, "write no recordings")
+	flag.Parse()
+	switch err := run(*dry); {
+	case errors.Is(err, exec.ErrNotFound):
+		fmt.Fprintln(os.Stderr, "NOT CHECKED:", err)
+		os.Exit(3)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// A scenario is runs of setup.sh in one tenant. IMPORT stands for a PFX file.
+type scenario struct {
+	name string
+	runs [][]string
+}
+
+func scenarios() []scenario {
+	basic := []string{"-e", "https://mail.contoso.com/EWS/Exchange.asmx", "-v", "contoso", "-g", "mail", "-l", "westeurope"}
+	with := func(more ...string) []string { return append(append([]string{}, basic...), more...) }
+	return []scenario{
+		{"rbac", [][]string{with("-n"), with(), with(), with("-s"), {"-x", "-t", tenantID, "-e", basic[1]}}},
+		{"policy", [][]string{with("-p", "policy", "-k", "vault"), with("-k", "vault")}},
+		{"import", [][]string{with("-k", "vault", "-i", "IMPORT"), with("-k", "vault")}},
+	}
+}
+
+// A call is one of az.
+type call struct {
+	Args   []string `json:"args"`
+	Stdout string   `json:"stdout"`
+	Stderr string   `json:"stderr"`
+	Code   int      `json:"code"`
+}
+
+// A take is one run of setup.sh.
+type take struct {
+	Args     []string `json:"args"`
+	Calls    []call   `json:"calls"`
+	Requests []sent   `json:"requests"`
+}
+
+// passOn is az for setup.sh: it calls the real one and writes the call down.
+func passOn(args []string) int {
+	var out, errs bytes.Buffer
+	az := strings.Fields(os.Getenv("RECORD_AZ"))
+	cmd := exec.Command(az[0], append(az[1:], args...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, &out, &errs
+	cmd.Run()
+	os.Stdout.Write(out.Bytes())
+	os.Stderr.Write(errs.Bytes())
+	line, _ := json.Marshal(call{args, out.String(), errs.String(), cmd.ProcessState.ExitCode()})
+	f, err := os.OpenFile(os.Getenv("RECORD_TO"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 99
+	}
+	defer f.Close()
+	f.Write(append(line, '\n'))
+	return cmd.ProcessState.ExitCode()
+}
+
+// A studio is where the recordings are made.
+type studio struct {
+	dir   string
+	cloud *cloud
+	env   []string
+	dry   bool
+}
+
+func run(dry bool) error {
+	s, err := open()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.dir)
+	s.dry = dry
+	if out, err := s.command("az", "login", "--service-principal", "-u", operator, "-p", "secret", "--tenant", tenantID).CombinedOutput(); err != nil {
+		return fmt.Errorf("az login: %v\n%s%s", err, out, strings.Join(s.cloud.unknown, "\n"))
+	}
+	pfx := `openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=own -keyout k -out c 2>&1 && openssl pkcs12 -export -inkey k -in c -passout pass:secret -out own.pfx`
+	if out, err := s.command("sh", "-c", pfx).CombinedOutput(); err != nil {
+		return fmt.Errorf("openssl: %v\n%s", err, out)
+	}
+	for _, one := range scenarios() {
+		if err = s.record(one); err != nil {
+			break
+		}
+	}
+	for _, u := range s.cloud.unknown {
+		err = errors.Join(err, fmt.Errorf("the cloud does not know: %s", u))
+	}
+	return err
+}
+
+// open starts the cloud and puts this program in az's place.
+func open() (*studio, error) {
+	az, err := exec.LookPath("az")
+	if err != nil {
+		return nil, fmt.Errorf("the Azure CLI is needed (Debian: apt-get install azure-cli): %w", err)
+	}
+	if _, err := os.Stat("/usr/lib/python3/dist-packages/azure/cli"); err == nil && az == "/usr/bin/az" {
+		mended, err := filepath.Abs("test/azure/debian.py")
+		if err != nil {
+			return nil, err
+		}
+		az = "/usr/bin/python3 " + mended
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &studio{}
+	if s.dir, err = os.MkdirTemp("", "azure"); err != nil {
+		return nil, err
+	}
+	if s.cloud, err = newCloud(); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	go s.cloud.connect(l)
+	bin := filepath.Join(s.dir, "bin")
+	s.env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "RECORD_AZ="+az, "RECORD_TO="+filepath.Join(s.dir, "calls"),
+		"AZURE_CONFIG_DIR="+filepath.Join(s.dir, "config"), "HTTPS_PROXY=http://"+l.Addr().String(), "NO_PROXY=", "REQUESTS_CA_BUNDLE="+filepath.Join(s.dir, "ca.pem"),
+		"AZURE_CORE_COLLECT_TELEMETRY=false", "AZURE_CORE_NO_COLOR=true", "CERT_PASSWORD=secret")
+	return s, errors.Join(os.Mkdir(bin, 0o700), os.Symlink(self, filepath.Join(bin, "az")),
+		os.WriteFile(filepath.Join(bin, "sleep"), []byte("#!/bin/sh\n"), 0o700),
+		os.WriteFile(filepath.Join(s.dir, "ca.pem"), s.cloud.authority(), 0o600))
+}
+
+func (s *studio) command(name string, args ...string) *exec.Cmd {
+	if name == "az" {
+		name = filepath.Join(s.dir, "bin", name)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Env, cmd.Dir = s.env, s.dir
+	return cmd
+}
+
+// scratch is what setup.sh has from mktemp.
+var scratch = regexp.MustCompile(`/tmp/tmp\.\w+`)
+
+// record runs a scenario and writes its calls, one list for each run.
+func (s *studio) record(one scenario) error {
+	s.cloud.reset()
+	var all []take
+	for _, args := range one.runs {
+		os.Remove(filepath.Join(s.dir, "calls"))
+		named := args
+		args = strings.Split(strings.ReplaceAll(strings.Join(args, "\x00"), "IMPORT", filepath.Join(s.dir, "own.pfx")), "\x00")
+		script, err := filepath.Abs("deploy/azure/setup.sh")
+		if err != nil {
+			return err
+		}
+		out, err := s.command("bash", append([]string{script}, args...)...).CombinedOutput()
+		fmt.Printf("== %s: setup.sh %s\n%s", one.name, strings.Join(args, " "), out)
+		if err != nil {
+			return fmt.Errorf("%s: setup.sh %s: %w", one.name, strings.Join(args, " "), err)
+		}
+		calls, err := s.calls()
+		if err != nil {
+			return err
+		}
+		all = append(all, take{Args: named, Calls: calls, Requests: s.cloud.sent()})
+	}
+	text, err := json.MarshalIndent(all, "", " ")
+	if err != nil || s.dry {
+		return err
+	}
+	text = scratch.ReplaceAll(bytes.ReplaceAll(text, []byte(s.dir), []byte("DIR")), []byte("TMP"))
+	return os.WriteFile(filepath.Join("deploy/azure/testdata/recorded", one.name+".json"), append(text, '\n'), 0o644)
+}
+
+func (s *studio) calls() (all []call, err error) {
+	text, err := os.ReadFile(filepath.Join(s.dir, "calls"))
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		var c call
+		if err := json.Unmarshal([]byte(line), &c); err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
