@@ -50,7 +50,10 @@ func (h *heavy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	beginning := make([]byte, 2048)
 	n, _ := io.ReadFull(r.Body, beginning)
-	rest, _ := io.Copy(io.Discard, r.Body)
+	rest, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		return
+	}
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	switch {
 	case bytes.Contains(beginning[:n], []byte("GetStreamingEvents>")):
