@@ -94,7 +94,7 @@ func upload(ctx context.Context, base string) error {
 	}
 	var got int64 // a proxy may write the header anew: more than what was sent is no loss
 	if _, err := fmt.Sscanf(answer.String(), "<got>%d</got>", &got); err != nil || got < r.ContentLength {
-		return fmt.Errorf("Exchange said %.100q of %d bytes", answer.String(), r.ContentLength)
+		return fmt.Errorf("of %d bytes Exchange said %.100q", r.ContentLength, answer.String())
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (b *bench) verifyGood(ctx context.Context, client *http.Client, i *instance
 	}
 	token, ok := strings.CutPrefix(seen, "Bearer ")
 	if !ok || max(len(token)-len(b.token), len(b.token)-len(token)) > 16 {
-		return fmt.Errorf("Exchange saw no bearer token of about %d bytes, but an Authorization of %d", len(b.token), len(seen))
+		return fmt.Errorf("no bearer token of about %d bytes came to Exchange, but an Authorization of %d", len(b.token), len(seen))
 	}
 	b.progress("%s: as it should be, with a token of %d bytes", i.name, len(token))
 	return nil
