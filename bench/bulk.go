@@ -24,11 +24,14 @@ func (b *bench) bulk(ctx context.Context) error {
 	defer stop()
 	for round := range b.rounds {
 		b.progress("bulk, round %d of %d", round+1, b.rounds)
-		for way, move := range map[string]func(context.Context, string) error{"download": download, "upload": upload} {
-			for _, i := range inTurn(round, all) {
-				if err := b.bulkOf(ctx, i, way, move); err != nil {
-					return fmt.Errorf("%s: %s: %w", i.name, way, err)
-				}
+		for _, i := range inTurn(round, all) {
+			if err := b.bulkOf(ctx, i, "download", download); err != nil {
+				return fmt.Errorf("%s: download: %w", i.name, err)
+			}
+		}
+		for _, i := range inTurn(round, all) {
+			if err := b.bulkOf(ctx, i, "upload", upload); err != nil {
+				return fmt.Errorf("%s: upload: %w", i.name, err)
 			}
 		}
 	}

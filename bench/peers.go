@@ -69,7 +69,6 @@ func (b *bench) chosen() []peer {
 
 // launch starts a peer and waits for its first good answer.
 func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance, error) {
-	began := time.Now()
 	i, err := p.start(b, ctx, upstream)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
@@ -84,7 +83,7 @@ func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance,
 		i.stop()
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
-	i.ready = time.Since(began)
+	i.ready = time.Since(i.began)
 	return i, nil
 }
 

@@ -16,9 +16,10 @@ import (
 
 // A process is one that was started here, with all that it started itself.
 type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	log  string        // the file with what it printed
+	cmd   *exec.Cmd
+	began time.Time
+	done  chan struct{} // closed when it has ended
+	log   string        // the file with what it printed
 }
 
 // start runs a program in a process group of its own, which ends with ctx. What
@@ -36,6 +37,7 @@ func start(ctx context.Context, dir string, env []string, argv ...string) (*proc
 	// Pdeathsig is for the case that this process is killed itself.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
