@@ -61,7 +61,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	only := flags.String("only", strings.Join(partNames(), ","), "the parts to run")
-	peers := flags.String("peers", "", "the peers to compare with (default all; with -quick nginx-lua,nginx)")
+	peers := flags.String("peers", "", "the peers to compare with, or none (default all; with -quick nginx-lua,nginx)")
 	flags.IntVar(&o.rounds, "rounds", 0, "rounds of each part (default 3; with -quick 1)")
 	flags.BoolVar(&o.quick, "quick", false, "less of everything, in under a minute: to see that it works")
 	flags.StringVar(&o.binary, "binary", "", "a hmaproxy that is built already")
@@ -77,6 +77,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 
 func (o *options) defaults(peers string) {
 	switch {
+	case peers == "none":
 	case peers != "":
 		o.peers = strings.Split(peers, ",")
 	case o.quick:
