@@ -1,0 +1,84 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// A goal is what hmaproxy shall reach: a bound of a metric, or of its ratio to a
+// peer's.
+type goal struct {
+	metric metric
+	peer   string  // empty: of the metric itself
+	aim    float64 // what it shall reach
+	limit  float64 // what is acceptable, 0 when that is the aim
+	least  bool    // the value shall be at least that
+}
+
+func goals(o options) []goal {
+	_, many := o.streams()
+	return []goal{
+		{metric: cpuAt(16), peer: "nginx-lua", aim: 1, limit: 1.25},
+		{metric: addedAt(1), peer: "nginx-lua", aim: 1},
+		{metric: throughputAt(16), peer: "nginx-lua", aim: 1, least: true},
+		{metric: speedOf("download"), peer: "nginx", aim: 0.95, least: true},
+		{metric: speedOf("upload"), peer: "nginx", aim: 0.95, least: true},
+		{metric: growthOf("download"), aim: 2},
+		{metric: growthOf("upload"), aim: 2},
+		{metric: perStreamAt(many), aim: 40, limit: 64},
+		{metric: startTime, aim: 50},
+	}
+}
+
+func (g goal) String() string {
+	text := g.metric.name + ", " + g.metric.unit
+	if g.peer != "" {
+		text = g.metric.name + " ÷ " + g.peer + "'s"
+	}
+	return text
+}
+
+// bounds says what is wanted.
+func (g goal) bounds() string {
+	sign := "≤"
+	if g.least {
+		sign = "≥"
+	}
+	text := fmt.Sprintf("%s %g", sign, g.aim)
+	if g.limit != 0 {
+		text += fmt.Sprintf(", at most %g", g.limit)
+	}
+	return text
+}
+
+// judge compares a value.
+func (g goal) judge(value float64) string {
+	switch {
+	case g.least && value >= g.aim, !g.least && value <= g.aim:
+		return "met"
+	case g.limit != 0 && value <= g.limit:
+		return "within the limit"
+	}
+	return "NOT met"
+}
+
+// printGoals writes what was measured beside what is wanted.
+func (r *results) printGoals(w io.Writer) {
+	fmt.Fprintln(w, "\nGoals")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer t.Flush()
+	for _, g := range r.goals {
+		list := r.samples[g.metric][product]
+		if g.peer != "" {
+			list = r.ratios(g.metric, g.peer)
+		}
+		verdict := "not measured"
+		if len(list) > 0 {
+			verdict = g.judge(median(list))
+		}
+		fmt.Fprintf(t, "  %s\t%s\tgoal %s\t%s\n", g, spread(list, 2), g.bounds(), verdict)
+	}
+}

@@ -1,0 +1,94 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// bulkBytes is how much a large body carries.
+const bulkBytes = 64 << 20
+
+const event = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><m:GetStreamingEventsResponse ` +
+	`xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"/></Body></Envelope>`
+
+// heavy is Exchange's part for streams and large bodies.
+type heavy struct {
+	server  *http.Server
+	address string
+}
+
+// newHeavy serves until close.
+func newHeavy(config *tls.Config) (*heavy, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	config = config.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	h := &heavy{address: l.Addr().String()}
+	h.server = &http.Server{Handler: http.HandlerFunc(h.serve), ErrorLog: log.New(io.Discard, "", 0)}
+	go h.server.Serve(tls.NewListener(l, config))
+	return h, nil
+}
+
+func (h *heavy) close() { h.server.Close() }
+
+// serve does what the beginning of the body asks for.
+func (h *heavy) serve(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	beginning := make([]byte, 2048)
+	n, _ := io.ReadFull(r.Body, beginning)
+	rest, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	switch {
+	case bytes.Contains(beginning[:n], []byte("GetStreamingEvents>")):
+		h.stream(w, r)
+	case bytes.Contains(beginning[:n], []byte("GetAttachment>")):
+		w.Header().Set("Content-Length", strconv.Itoa(bulkBytes))
+		_, _ = io.Copy(w, io.LimitReader(letters{}, bulkBytes))
+	default:
+		fmt.Fprintf(w, "<got>%d</got>", int64(n)+rest)
+	}
+}
+
+// stream sends one event and then holds the answer open until its reader goes.
+func (h *heavy) stream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Accel-Buffering", "no") // without it nginx keeps the event to itself
+	_, _ = io.WriteString(w, event)
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+// letters is text without end.
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'A'
+	}
+	return len(p), nil
+}
+
+// asking is a request for another operation than the usual one.
+func asking(operation string) message {
+	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
+		` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID>` +
+		`<t:SmtpAddress>` + alice + `</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body>` +
+		operation + `</s:Body></s:Envelope>`
+	return message{body, alice, password}
+}

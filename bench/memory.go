@@ -1,0 +1,112 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const idleMemory = "resident memory, idle"
+
+func memoryAt(n int) metric { return metric{fmt.Sprintf("resident memory at %d streams", n), "MiB"} }
+func perStreamAt(n int) metric {
+	return metric{fmt.Sprintf("memory per stream at %d", n), "KiB"}
+}
+
+// streams is how many are held open, first a few and then many.
+func (o options) streams() (few, many int) { return o.pick(1000, 200), o.pick(5000, 1000) }
+
+// memory holds streaming notifications open. It has one round: each peer is a
+// fresh process.
+func (b *bench) memory(ctx context.Context) error {
+	for _, p := range b.chosen() {
+		b.progress("memory, %s", p.name)
+		if err := b.memoryOf(ctx, p); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) memoryOf(ctx context.Context, p peer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	i, err := b.launch(ctx, p, b.heavy.address)
+	if err != nil {
+		return err
+	}
+	defer i.stop()
+	settle := time.Duration(b.pick(2000, 500)) * time.Millisecond
+	time.Sleep(settle)
+	idle := i.memory("VmRSS")
+	b.results.add(metric{idleMemory, "MiB"}, p.name, idle/1024)
+	client := &http.Client{Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	few, many := b.streams()
+	open := 0
+	for _, count := range []int{few, many} {
+		if err := hold(ctx, client, i.url(), count-open); err != nil {
+			return err
+		}
+		open = count
+		time.Sleep(settle)
+		used := i.memory("VmRSS")
+		b.results.add(memoryAt(count), p.name, used/1024)
+		b.results.add(perStreamAt(count), p.name, (used-idle)/float64(count))
+	}
+	return nil
+}
+
+// hold opens further streams, some at a time, that stay until ctx ends. It
+// returns when each has brought its first event.
+func hold(ctx context.Context, client *http.Client, base string, count int) error {
+	jobs := make(chan struct{}, count)
+	for range count {
+		jobs <- struct{}{}
+	}
+	close(jobs)
+	var all sync.WaitGroup
+	failed := make(chan error, 64)
+	for range cap(failed) {
+		all.Go(func() {
+			for range jobs {
+				if err := openStream(ctx, client, base); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(failed)
+	return <-failed
+}
+
+func openStream(ctx context.Context, client *http.Client, base string) error {
+	const operation = `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>x</t:SubscriptionId></m:SubscriptionIds>` +
+		`<m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`
+	r, err := asking(operation).request(ctx, base)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		return fmt.Errorf("a stream got %s", resp.Status)
+	}
+	got := make([]byte, len(event))
+	if _, err := io.ReadFull(bufio.NewReaderSize(resp.Body, 16), got); err != nil {
+		resp.Body.Close()
+		return fmt.Errorf("a stream's first event: %w", err)
+	}
+	return nil // ctx closes it
+}

@@ -1,0 +1,213 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A peer is a proxy that can be started before any Exchange.
+type peer struct {
+	name     string
+	inspects bool // it judges the mailbox
+	start    func(b *bench, ctx context.Context, upstream string) (*instance, error)
+}
+
+// An instance is a peer that runs.
+type instance struct {
+	*process
+	peer
+	address string        // host:port for clients
+	ready   time.Duration // from its start to its first good answer
+}
+
+func (i *instance) url() string { return "http://" + i.address }
+
+const product = "hmaproxy"
+
+// allPeers are those that can be named, in the order of the tables.
+func allPeers() []peer {
+	return []peer{
+		{"nginx-lua", true, startNginx("nginx-lua", true)},
+		{"haproxy", true, startHAProxy},
+		{"go-xml", true, startReference("go-xml", true)},
+		{"nginx", false, startNginx("nginx", false)},
+		{"caddy", false, startCaddy},
+		{"go-plain", false, startReference("go-plain", false)},
+	}
+}
+
+func peerNames() []string {
+	var names []string
+	for _, p := range allPeers() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// chosen are the product and the peers to be compared with it.
+func (b *bench) chosen() []peer {
+	all := []peer{{product, true, startProduct(b.binary)}}
+	if b.against != "" {
+		all = append(all, peer{"other", true, startProduct(b.against)})
+	}
+	for _, p := range allPeers() {
+		for _, name := range b.peers {
+			if p.name == name {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// launch starts a peer and waits for its first good answer.
+func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance, error) {
+	i, err := p.start(b, ctx, upstream)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
+	}
+	i.peer = p
+	if upstream == b.untrusted {
+		err = i.await(ctx, i.address)
+	} else {
+		err = i.awaitAnswer(ctx)
+	}
+	if err != nil {
+		i.stop()
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
+	}
+	i.ready = time.Since(i.began)
+	return i, nil
+}
+
+// patience is how long a start may take.
+const patience = 15 * time.Second
+
+// await waits until somebody listens.
+func (p *process) await(ctx context.Context, address string) error {
+	return p.poll(ctx, func() error {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+}
+
+// awaitAnswer waits until a good request is answered so.
+func (i *instance) awaitAnswer(ctx context.Context) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return i.poll(ctx, func() error {
+		status, _, err := post(ctx, client, i.url(), request())
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("it answered %d", status)
+		}
+		return err
+	})
+}
+
+func (p *process) poll(ctx context.Context, try func() error) error {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("it ended: %s", p.said())
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
+		if time.Since(began) > patience {
+			return fmt.Errorf("not ready after %v: %w: %s", patience, err, p.said())
+		}
+	}
+}
+
+// settings are what the templates in peers/ take.
+func (b *bench) settings(listen, upstream string) map[string]any {
+	_, port, _ := net.SplitHostPort(listen)
+	return map[string]any{
+		"Listen": listen, "Port": port, "Upstream": upstream, "Name": exchangeName,
+		"CA": b.path("ca.pem"), "Token": b.token, "Inspect": false,
+	}
+}
+
+func startNginx(name string, inspect bool) func(*bench, context.Context, string) (*instance, error) {
+	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
+		listen := freeAddress()
+		values := b.settings(listen, upstream)
+		values["Inspect"] = inspect
+		dir, err := b.folder(name, "nginx.conf", values)
+		if err != nil {
+			return nil, err
+		}
+		p, err := start(ctx, dir, nil, "nginx", "-p", dir, "-e", "errors", "-c", filepath.Join(dir, "nginx.conf"))
+		return &instance{process: p, address: listen}, err
+	}
+}
+
+func startHAProxy(b *bench, ctx context.Context, upstream string) (*instance, error) {
+	listen := freeAddress()
+	dir, err := b.folder("haproxy", "haproxy.cfg", b.settings(listen, upstream))
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(ctx, dir, nil, "haproxy", "-db", "-f", "haproxy.cfg")
+	return &instance{process: p, address: listen}, err
+}
+
+func startCaddy(b *bench, ctx context.Context, upstream string) (*instance, error) {
+	listen := freeAddress()
+	dir, err := b.folder("caddy", "Caddyfile", b.settings(listen, upstream))
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(ctx, dir, []string{"HOME=" + dir}, b.caddy, "run", "--adapter", "caddyfile", "--config", "Caddyfile")
+	return &instance{process: p, address: listen}, err
+}
+
+func startReference(name string, inspect bool) func(*bench, context.Context, string) (*instance, error) {
+	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
+		listen := freeAddress()
+		dir, err := b.folder(name, "", nil)
+		if err != nil {
+			return nil, err
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		p, err := start(ctx, dir, []string{"TOKEN=" + b.token}, self, "reference", "-listen", listen, "-upstream", upstream,
+			"-ca", b.path("ca.pem"), fmt.Sprintf("-inspect=%t", inspect))
+		return &instance{process: p, address: listen}, err
+	}
+}
+
+func startProduct(binary string) func(*bench, context.Context, string) (*instance, error) {
+	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
+		listen := freeAddress()
+		dir, err := b.folder(product, "", nil)
+		if err != nil {
+			return nil, err
+		}
+		var env []string
+		for name, value := range b.emulator.Env() {
+			env = append(env, name+"="+value)
+		}
+		// Of two values for a name the last one counts.
+		env = append(env, "HMA_EWS_URL=https://"+exchangeName+"/EWS/Exchange.asmx", "HMA_EWS_CONNECT="+upstream,
+			"HMA_CA_FILE="+b.path("ca.pem"), "HMA_LISTEN="+listen, "HMA_ADMIN_LISTEN="+freeAddress(),
+			"HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LOG_FORMAT=json", "HMA_LOG_FILE="+filepath.Join(dir, "log"))
+		p, err := start(ctx, dir, env, binary)
+		return &instance{process: p, address: listen}, err
+	}
+}

@@ -1,0 +1,257 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"embed"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/template"
+
+	"hmaproxy/internal/emulator"
+)
+
+//go:embed peers
+var files embed.FS
+
+// exchangeName is what the certificate of Exchange's part says.
+const exchangeName = "mail.contoso.com"
+
+// bench is what all parts share.
+type bench struct {
+	options
+	stderr    io.Writer
+	dir       string // removed at the end
+	caddy     string // program
+	token     string // what the peers hold
+	emulator  *emulator.Emulator
+	backend   *process // Exchange's part for small requests: nginx
+	direct    string   // its host:port
+	untrusted string   // the same with a certificate that nobody trusts
+	heavy     *heavy   // Exchange's part for streams and large bodies: Go
+	contents  int      // the instances so far, for their folders
+	results   *results
+}
+
+// prepare installs, builds and starts all that is no peer.
+func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err error) {
+	b = &bench{options: o, stderr: stderr, token: newToken(), results: newResults(o)}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if err := raiseFiles(); err != nil {
+		return b, err
+	}
+	b.progress("programs")
+	if err := install(ctx, o, stderr); err != nil {
+		return b, err
+	}
+	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
+		return b, err
+	}
+	// nginx gives up root for its worker, which must get at its files.
+	if err := os.Chmod(b.dir, 0o755); err != nil {
+		return b, err
+	}
+	if err := b.build(ctx); err != nil {
+		return b, err
+	}
+	return b, b.serve(ctx)
+}
+
+// raiseFiles lets this process and its children open as many files as the
+// system gives. Go would hand the old limit on to children had it not been set.
+func raiseFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+}
+
+// newToken is as long as the one that the emulated services give to hmaproxy.
+func newToken() string {
+	random := make([]byte, 926) // 1,235 letters
+	_, _ = rand.Read(random)
+	return base64.RawURLEncoding.EncodeToString(random)
+}
+
+func (b *bench) build(ctx context.Context) (err error) {
+	if b.binary == "" {
+		b.progress("build hmaproxy")
+		if b.binary, err = buildProduct(ctx, b.dir); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(","+strings.Join(b.peers, ",")+",", ",caddy,") {
+		b.progress("build caddy")
+		b.caddy, err = buildCaddy(ctx, b.dir)
+	}
+	for _, path := range []*string{&b.binary, &b.against} {
+		if err == nil && *path != "" {
+			*path, err = filepath.Abs(*path)
+		}
+	}
+	return err
+}
+
+// serve starts Exchange's part and the emulated services for the token.
+func (b *bench) serve(ctx context.Context) (err error) {
+	if b.emulator, err = emulator.New(emulator.Config{}); err != nil {
+		return err
+	}
+	if err := b.emulator.Start(); err != nil {
+		return err
+	}
+	stranger, err := emulator.New(emulator.Config{})
+	if err != nil {
+		return err
+	}
+	trusted, err := b.identity("exchange", b.emulator)
+	if err != nil {
+		return err
+	}
+	if _, err := b.identity("stranger", stranger); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.path("ca.pem"), b.emulator.CAPEM(), 0o644); err != nil {
+		return err
+	}
+	if b.heavy, err = newHeavy(trusted); err != nil {
+		return err
+	}
+	return b.startBackend(ctx)
+}
+
+// identity writes a certificate and its key as nginx reads them.
+func (b *bench) identity(name string, from *emulator.Emulator) (*tls.Config, error) {
+	config, err := from.TLSConfig(exchangeName)
+	if err != nil {
+		return nil, err
+	}
+	cert := config.Certificates[0]
+	var chain []byte
+	for _, der := range cert.Certificate {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(b.path(name+".pem"), chain, 0o644); err != nil {
+		return nil, err
+	}
+	return config, os.WriteFile(b.path(name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)
+}
+
+func (b *bench) startBackend(ctx context.Context) (err error) {
+	for _, name := range []string{"request.xml", "answer.xml"} {
+		if err := os.WriteFile(b.path(name), file(name), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := b.scripts(); err != nil {
+		return err
+	}
+	b.direct, b.untrusted = freeAddress(), freeAddress()
+	dir, err := b.folder("backend", "backend.conf", map[string]any{"Listen": b.direct, "Untrusted": b.untrusted})
+	if err != nil {
+		return err
+	}
+	if b.backend, err = start(ctx, dir, nil, "nginx", "-p", dir, "-e", "errors", "-c", filepath.Join(dir, "backend.conf")); err != nil {
+		return err
+	}
+	return b.backend.await(ctx, b.direct)
+}
+
+// scripts writes wrk's: clients of a proxy bring a password, which it replaces,
+// and those that ask Exchange itself the token.
+func (b *bench) scripts() error {
+	for name, authorization := range map[string]string{"proxied.lua": password, "direct.lua": "Bearer " + b.token} {
+		values := map[string]any{"Dir": b.dir, "Authorization": authorization}
+		if err := fill("post.lua", b.path(name), values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
+
+// folder makes a folder with a configuration filled in.
+func (b *bench) folder(name, config string, values map[string]any) (string, error) {
+	b.contents++
+	dir := b.path(fmt.Sprintf("%s-%d", name, b.contents))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", err
+	}
+	if config == "" {
+		return dir, nil
+	}
+	values["Dir"] = dir
+	return dir, fill(config, filepath.Join(dir, config), values)
+}
+
+// file is one of those in peers/.
+func file(name string) []byte {
+	text, err := files.ReadFile("peers/" + name)
+	if err != nil {
+		panic(err) // it is part of this program
+	}
+	return text
+}
+
+func fill(name, path string, values map[string]any) error {
+	t, err := template.New(name).Option("missingkey=error").Parse(string(file(name)))
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	if err := t.Execute(&text, values); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text.String()), 0o644)
+}
+
+// freeAddress is one that nobody listens on now.
+func freeAddress() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err) // without a free port on loopback nothing can be measured
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (b *bench) progress(format string, args ...any) {
+	fmt.Fprintf(b.stderr, "bench: "+format+"\n", args...)
+}
+
+func (b *bench) close() {
+	if b.backend != nil {
+		b.backend.stop()
+	}
+	if b.heavy != nil {
+		b.heavy.close()
+	}
+	if b.emulator != nil {
+		b.emulator.Close()
+	}
+	if b.dir != "" {
+		os.RemoveAll(b.dir)
+	}
+}

@@ -1,0 +1,134 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A process is one that was started here, with all that it started itself.
+type process struct {
+	cmd   *exec.Cmd
+	began time.Time
+	done  chan struct{} // closed when it has ended
+	log   string        // the file with what it printed
+}
+
+// start runs a program in a process group of its own, which ends with ctx. What
+// it prints goes to the file output in dir.
+func start(ctx context.Context, dir string, env []string, argv ...string) (*process, error) {
+	p := &process{done: make(chan struct{}), log: filepath.Join(dir, "output")}
+	out, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, out
+	// Pdeathsig is for the case that this process is killed itself.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+	p.began = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// stop kills the whole group: nothing that was measured needs a proper end.
+func (p *process) stop() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.done
+}
+
+// said is the end of what the process printed.
+func (p *process) said() string {
+	text, _ := os.ReadFile(p.log)
+	return strings.TrimSpace(string(text[max(0, len(text)-600):]))
+}
+
+// tree lists the process and its descendants.
+func (p *process) tree() []int {
+	children := make(map[int][]int)
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if parent, ok := parentOf(dir); ok {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	all := []int{p.cmd.Process.Pid}
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all
+}
+
+// parentOf reads the second field after the name in parentheses; see proc(5).
+func parentOf(dir string) (pid int, ok bool) {
+	text, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return 0, false
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 2 {
+		return 0, false
+	}
+	pid, err = strconv.Atoi(fields[1])
+	return pid, err == nil
+}
+
+// cpu is the time that all threads of the tree have run. utime and stime count
+// ticks of 10 ms, which is too coarse; schedstat counts nanoseconds.
+func (p *process) cpu() time.Duration {
+	var sum time.Duration
+	for _, pid := range p.tree() {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		for _, file := range files {
+			text, _ := os.ReadFile(file)
+			if fields := strings.Fields(string(text)); len(fields) > 0 {
+				n, _ := strconv.ParseInt(fields[0], 10, 64)
+				sum += time.Duration(n)
+			}
+		}
+	}
+	return sum
+}
+
+// memory sums a field of /proc/PID/status, such as VmRSS, over the tree, in KiB.
+func (p *process) memory(field string) float64 {
+	var sum float64
+	for _, pid := range p.tree() {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		for line := range strings.Lines(string(text)) {
+			if rest, ok := strings.CutPrefix(line, field+":"); ok {
+				n, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+				sum += n
+			}
+		}
+	}
+	return sum
+}
+
+// forgetPeak makes VmHWM begin again at what is resident now.
+func (p *process) forgetPeak() error {
+	for _, pid := range p.tree() {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// reference is a proxy as one would write it with the standard library alone. It
+// never returns but with an error; the token is in the environment.
+func reference(args []string) error {
+	flags := flag.NewFlagSet("reference", flag.ContinueOnError)
+	listen := flags.String("listen", "", "host:port for clients")
+	upstream := flags.String("upstream", "", "host:port of Exchange")
+	ca := flags.String("ca", "", "file with the trusted root")
+	inspect := flags.Bool("inspect", false, "judge the mailbox")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	text, err := os.ReadFile(*ca)
+	if err != nil {
+		return err
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return errors.New("no certificate in " + *ca)
+	}
+	access, err := os.Create("access.log")
+	if err != nil {
+		return err
+	}
+	defer access.Close()
+	proxy := forwarder(*upstream, "Bearer "+os.Getenv("TOKEN"), roots)
+	server := http.Server{Addr: *listen, Handler: logged(access, judged(*inspect, proxy))}
+	return server.ListenAndServe()
+}
+
+func forwarder(upstream, authorization string, roots *x509.CertPool) http.Handler {
+	target := &url.URL{Scheme: "https", Host: upstream}
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = exchangeName
+			r.Out.Header.Set("Authorization", authorization)
+		},
+		Transport: &http.Transport{
+			MaxIdleConnsPerHost: 256, DisableCompression: true,
+			TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: exchangeName},
+		},
+	}
+}
+
+func logged(w io.Writer, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(rw, r)
+		fmt.Fprintf(w, "%s %s %s\n", r.RemoteAddr, r.Method, r.URL.Path)
+	})
+}
+
+// judged refuses mailboxes other than alice's, when it inspects at all.
+func judged(inspect bool, next http.Handler) http.Handler {
+	if !inspect {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var read bytes.Buffer
+		mailbox, err := impersonated(io.TeeReader(r.Body, &read))
+		anchor := r.Header.Get("X-AnchorMailbox")
+		if err != nil || !strings.EqualFold(mailbox, alice) || anchor != "" && !strings.EqualFold(anchor, alice) {
+			http.Error(w, "not this mailbox", http.StatusForbidden)
+			return
+		}
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(&read, r.Body), r.Body}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// impersonated reads as far as the mailbox in ConnectingSID.
+func impersonated(r io.Reader) (string, error) {
+	decoder := xml.NewDecoder(r)
+	inside := false
+	for {
+		token, err := decoder.RawToken()
+		if err != nil {
+			return "", err
+		}
+		element, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		if inside {
+			text, err := decoder.RawToken()
+			if data, ok := text.(xml.CharData); ok {
+				return string(data), nil
+			}
+			return "", errors.Join(errors.New("no mailbox in ConnectingSID"), err)
+		}
+		inside = element.Name.Local == "ConnectingSID"
+	}
+}

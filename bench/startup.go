@@ -1,0 +1,28 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// startTime is to the first good answer: with certificate, token and connection
+// to Exchange.
+var startTime = metric{"start to the first good answer", "ms"}
+
+// startup starts each peer some times.
+func (b *bench) startup(ctx context.Context) error {
+	b.progress("start")
+	for range b.rounds * b.pick(3, 2) {
+		for _, p := range b.chosen() {
+			i, err := b.launch(ctx, p, b.direct)
+			if err != nil {
+				return err
+			}
+			i.stop()
+			b.results.add(startTime, p.name, float64(i.ready)/float64(time.Millisecond))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// luaModule is where Debian's package puts it.
+const luaModule = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
+
+// install makes sure of the programs that come from Debian.
+func install(ctx context.Context, o options, stderr io.Writer) error {
+	packages := []string{"nginx", "libnginx-mod-http-lua", "wrk"}
+	have := has("nginx") && has("wrk")
+	if _, err := os.Stat(luaModule); err != nil {
+		have = false
+	}
+	if slices.Contains(o.peers, "haproxy") {
+		packages = append(packages, "haproxy")
+		have = have && has("haproxy")
+	}
+	if have {
+		return nil
+	}
+	names := strings.Join(packages, " ")
+	if os.Geteuid() != 0 {
+		return errors.New("not all programs are here: run it as root once, or install " + names)
+	}
+	script := `apt-get -q update && apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends ` + names
+	cmd := exec.CommandContext(ctx, "sh", "-c", script)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	cmd.Stdout, cmd.Stderr = stderr, stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("apt-get install %s: %w", names, err)
+	}
+	return nil
+}
+
+func has(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
+}
+
+// buildProduct compiles hmaproxy as releases are, and returns its path.
+func buildProduct(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "hmaproxy")
+	return path, goBuild(ctx, "", path, "hmaproxy/cmd/hmaproxy")
+}
+
+// buildCaddy compiles the version that caddy/go.mod pins. The first time takes
+// minutes.
+func buildCaddy(ctx context.Context, dir string) (string, error) {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "hmaproxy").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module's folder: %w", err)
+	}
+	path := filepath.Join(dir, "caddy")
+	return path, goBuild(ctx, filepath.Join(strings.TrimSpace(string(root)), "bench", "caddy"), path, ".")
+}
+
+func goBuild(ctx context.Context, dir, path, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", path, pkg)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w: %s", pkg, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A message is a request of a client.
+type message struct{ body, anchor, authorization string }
+
+const (
+	alice   = "alice@contoso.com"
+	foreign = "ceo@contoso.com"
+	// password is what clients bring and proxies replace.
+	password = "Basic YWxpY2U6cGFzc3dvcmQ="
+)
+
+// request is the one that everything is measured with.
+func request() message { return message{string(file("request.xml")), alice, password} }
+
+// request makes one for a client.
+func (m message) request(ctx context.Context, base string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/EWS/Exchange.asmx", strings.NewReader(m.body))
+	if err != nil {
+		return nil, err
+	}
+	r.Host = "localhost"
+	r.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	r.Header.Set("User-Agent", "ExchangeServicesClient/15.00.0847.030")
+	r.Header.Set("Authorization", m.authorization)
+	r.Header.Set("X-AnchorMailbox", m.anchor)
+	return r, nil
+}
+
+// post sends a message as clients do and reads the whole answer.
+func post(ctx context.Context, client *http.Client, base string, m message) (status int, body []byte, err error) {
+	r, err := m.request(ctx, base)
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, body, err
+}
+
+// verify holds that an instance does the work that it is compared by.
+func (b *bench) verify(ctx context.Context, i *instance) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	if err := b.verifyGood(ctx, client, i); err != nil {
+		return fmt.Errorf("verify %s: %w", i.name, err)
+	}
+	if i.inspects {
+		if err := b.verifyRefusals(ctx, client, i); err != nil {
+			return fmt.Errorf("verify %s: %w", i.name, err)
+		}
+	}
+	if err := b.verifyTrust(ctx, client, i.peer); err != nil {
+		return fmt.Errorf("verify %s: %w", i.name, err)
+	}
+	return nil
+}
+
+// verifyRefusals holds that requests for another's mailbox are refused and never
+// come to Exchange.
+func (b *bench) verifyRefusals(ctx context.Context, client *http.Client, i *instance) error {
+	body := string(file("request.xml"))
+	for what, m := range map[string]message{
+		"impersonates":   {strings.ReplaceAll(body, alice, foreign), alice, password},
+		"is anchored at": {body, foreign, password},
+	} {
+		before, _, err := b.seen(ctx)
+		if err != nil {
+			return err
+		}
+		status, _, err := post(ctx, client, i.url(), m)
+		if err != nil {
+			return err
+		}
+		after, _, err := b.seen(ctx)
+		if err != nil {
+			return err
+		}
+		if status < 400 || after != before {
+			return fmt.Errorf("a request that %s another's mailbox was not refused: %d, and %d requests came to Exchange", what, status, after-before)
+		}
+	}
+	return nil
+}
+
+func (b *bench) verifyGood(ctx context.Context, client *http.Client, i *instance) error {
+	status, body, err := post(ctx, client, i.url(), request())
+	switch {
+	case err != nil:
+		return err
+	case status != http.StatusOK:
+		return fmt.Errorf("a good request got %d", status)
+	case !bytes.Equal(body, file("answer.xml")):
+		return fmt.Errorf("the answer has %d bytes of %d", len(body), len(file("answer.xml")))
+	}
+	_, seen, err := b.seen(ctx)
+	if err != nil {
+		return err
+	}
+	token, ok := strings.CutPrefix(seen, "Bearer ")
+	if !ok || max(len(token)-len(b.token), len(b.token)-len(token)) > 16 {
+		return fmt.Errorf("no bearer token of about %d bytes came to Exchange, but an Authorization of %d", len(b.token), len(seen))
+	}
+	b.progress("%s: as it should be, with a token of %d bytes", i.name, len(token))
+	return nil
+}
+
+// seen is how many requests came to Exchange, and the Authorization of the last.
+func (b *bench) seen(ctx context.Context) (count int, authorization string, err error) {
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // our own backend, asked for what it saw
+	}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+b.direct+"/seen", nil)
+	if err != nil {
+		return 0, "", err
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, "", err
+	}
+	number, authorization, _ := strings.Cut(string(text), " ")
+	count, err = strconv.Atoi(number)
+	return count, authorization, err
+}
+
+// verifyTrust starts the peer before an Exchange whose certificate comes from
+// nobody that it trusts.
+func (b *bench) verifyTrust(ctx context.Context, client *http.Client, p peer) error {
+	i, err := b.launch(ctx, p, b.untrusted)
+	if err != nil {
+		return err
+	}
+	defer i.stop()
+	time.Sleep(500 * time.Millisecond) // for a token: without one hmaproxy would not ask Exchange
+	status, body, err := post(ctx, client, i.url(), request())
+	if err != nil {
+		return fmt.Errorf("before an Exchange that is not to be trusted: %w", err)
+	}
+	if status < 500 || bytes.Contains(body, []byte("nobody may get")) {
+		return errors.New("it takes an Exchange whose certificate nobody vouches for")
+	}
+	return nil
+}
