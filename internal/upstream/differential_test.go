@@ -239,10 +239,13 @@ func (c scenario) compare(t *testing.T, n network) {
 		t.Fatal("a difference needs a reason, and a reason a difference")
 	}
 	said, details := c.play(t, n, false)
-	same, others := c.play(t, n, true)
 	if said != want {
 		t.Errorf("upstream\n got %s\nwant %s\n%s", said, want, details)
 	}
+	if _, memory := n.(bubble); memory && !c.fake {
+		return // TCP has shown it; http.Transport closes under a lock, for which fake time does not wait
+	}
+	same, others := c.play(t, n, true)
 	if same != of && of != varies {
 		t.Errorf("http.Transport\n got %s\nwant %s\n%s", same, of, others)
 	}
