@@ -164,7 +164,9 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodGet && r.Host != "login.microsoftonline.com" && !strings.HasSuffix(r.URL.Path, "/getByIds") {
-		c.requests = append(c.requests, sent{r.Method, "https://" + r.Host + r.URL.Path, q.body})
+		asked := object{} // not q.body, which the services make their own
+		json.Unmarshal(raw, &asked)
+		c.requests = append(c.requests, sent{r.Method, "https://" + r.Host + r.URL.Path, asked})
 	}
 	status, answer := service(q)
 	if status == 0 {
