@@ -240,14 +240,20 @@ func (x *exchange) broken(err error, body payload) {
 
 // unreachable reports whether a request failed before any of it was sent: no
 // connection, or none that could be trusted. The transport knows no timeouts
-// but those of connecting.
+// but those of connecting; the system knows one for a peer that acknowledges
+// nothing more, in the middle of a connection.
 func unreachable(err error) bool {
-	var dial *net.OpError
+	var network *net.OpError
 	var untrusted *tls.CertificateVerificationError
 	var notTLS tls.RecordHeaderError
 	var slow net.Error
-	return errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &untrusted) ||
-		errors.As(err, &notTLS) || errors.As(err, &slow) && slow.Timeout()
+	switch {
+	case errors.As(err, &untrusted), errors.As(err, &notTLS):
+		return true
+	case errors.As(err, &network):
+		return network.Op == "dial"
+	}
+	return errors.As(err, &slow) && slow.Timeout()
 }
 
 // upstream401 is the reason for every refusal of the token.
