@@ -149,3 +149,29 @@ func TestConcurrent(t *testing.T) {
 		t.Error("a connection is left over")
 	}
 }
+
+// TestAnsweredAndDeaf: a server that has answered to the end and reads no more
+// of a body does not hold the request for longer than 50 ms, as http.Transport
+// has it, though nobody ends the context.
+func TestAnsweredAndDeaf(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := scripted(bubble{}, head, say(ok), deaf)
+		lean := newLean(t, s)
+		r, sent := ask{body: large[:200000], stream: true}.request(t.Context())
+		resp, err := lean.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "<ok/>" {
+			t.Errorf("got %q, %v", text, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		synctest.Wait()
+		if !sent.closed.Load() {
+			t.Error("the request's body is still open")
+		}
+		if !s.gone(20 * time.Second) {
+			t.Error("the connection is left over")
+		}
+	})
+}

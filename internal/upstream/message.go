@@ -34,7 +34,7 @@ type message struct {
 	expect   bool          // the server is asked before the body goes
 }
 
-// A room is memory for messages, and for what is copied of long bodies.
+// A room is memory for a message.
 type room struct {
 	text []byte
 	keys []string

@@ -1,10 +1,9 @@
 // Package upstream is an HTTP/1.1 client of one server over TLS, for a proxy:
 // New returns an http.RoundTripper.
 //
-// It does what http.Transport does for such a server, at less than half the
-// cost: a short request is written and its answer read by the goroutine that
-// calls RoundTrip, where http.Transport hands both to goroutines of the
-// connection. It knows no proxies, no other protocols, no compression and no
+// It does what http.Transport does for such a server, at less cost: a short
+// request is written and its answer read by the goroutine that calls RoundTrip,
+// where http.Transport hands both to goroutines of the connection. It knows no proxies, no other protocols, no compression and no
 // second host, so that a token that it is given goes to one place.
 //
 // What it never does is send a request a second time that the server may have
@@ -80,8 +79,8 @@ func (t *Transport) CloseIdleConnections() { t.idle.empty() }
 // had served before and turned out to be dead: not a byte of the request was
 // given to the system, or it is a GET or HEAD and not a byte of an answer came.
 //
-// A body whose answer came early goes on after that answer was read, until the
-// server has it all or the request's context ends. The context has to end.
+// A body whose answer came early goes on until that answer was read, and for
+// 50 ms then, as with http.Transport.
 //
 // Errors: the context's cause when it has ended; a *net.OpError of "dial", an
 // error of package tls or one whose Timeout is true when there was no
