@@ -1,6 +1,9 @@
 package azure
 
 import (
+	"crypto/sha1"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -166,5 +169,42 @@ func TestRecordedRequests(t *testing.T) {
 	if err := json.Unmarshal(names.Body, &body); err != nil || names.Method != "PATCH" ||
 		!slices.Equal(body.ServicePrincipalNames, []string{"00000002-0000-0ff1-ce00-000000000000", "https://outlook.office365.com/", "https://mail.contoso.com"}) {
 		t.Errorf("%s %s: %s", names.Method, names.URL, names.Body)
+	}
+}
+
+// What Entra is given of the certificate is the vault's own, its public half
+// and nothing else.
+func TestRecordedCertificate(t *testing.T) {
+	for name, all := range takes(t) {
+		var thumbprint string
+		var registered []byte
+		for _, one := range all {
+			for _, call := range one.Calls {
+				if slices.Contains(call.Args, "x509ThumbprintHex") && call.Stdout != "" {
+					thumbprint = strings.TrimSpace(call.Stdout)
+				}
+			}
+			for _, r := range one.Requests {
+				if strings.Contains(string(r.Body), "PRIVATE KEY") {
+					t.Errorf("%s: %s %s holds a private key", name, r.Method, r.URL)
+				}
+				var body struct {
+					KeyCredentials []struct{ Key, Type, Usage string }
+				}
+				if json.Unmarshal(r.Body, &body) == nil && len(body.KeyCredentials) > 0 {
+					k := body.KeyCredentials[0]
+					registered, _ = base64.StdEncoding.DecodeString(k.Key)
+					if k.Type != "AsymmetricX509Cert" || k.Usage != "Verify" {
+						t.Errorf("%s: the key is registered as %s to %s", name, k.Type, k.Usage)
+					}
+				}
+			}
+		}
+		if _, err := x509.ParseCertificate(registered); err != nil { // nor may anything follow it
+			t.Errorf("%s: what was registered is no certificate: %v", name, err)
+		}
+		if got := fmt.Sprintf("%X", sha1.Sum(registered)); got != thumbprint {
+			t.Errorf("%s: the certificate %s was registered, the vault's is %s", name, got, thumbprint)
+		}
 	}
 }

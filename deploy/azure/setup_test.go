@@ -27,7 +27,7 @@ func newTenant(t *testing.T) *tenant {
 	t.Helper()
 	bash, err := exec.LookPath("bash")
 	if err != nil || runtime.GOOS == "windows" {
-		t.Skip("there is no bash on this machine, or one that knows no symbolic links")
+		t.Skip("NOT CHECKED: there is no bash on this machine, or one that knows no symbolic links")
 	}
 	stub, err := filepath.Abs(filepath.Join("testdata", "az"))
 	if err != nil {
