@@ -60,7 +60,7 @@ func carriedHeaders(further []string) map[string]bool {
 // token is not in it: it is set by send, below everything that a client
 // reaches.
 func (x *exchange) requestHeader() http.Header {
-	in, out := x.r.Header, make(http.Header, 12)
+	in, out := x.r.Header, make(http.Header, len(x.r.Header)+2)
 	for name, values := range in {
 		if x.h.carried[name] {
 			out[name] = values

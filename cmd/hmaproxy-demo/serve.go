@@ -50,7 +50,9 @@ func serveForever(ctx context.Context, out io.Writer, listen string) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.start(ctx, sidecar.NewLogger(os.Stderr, c), "HMA_LISTEN="+listen,
+	log, flush := sidecar.NewLogger(os.Stderr, c)
+	defer flush()
+	p, err := s.start(ctx, log, "HMA_LISTEN="+listen,
 		"HMA_ALLOWED_MAILBOXES=alice@contoso.com,bob@contoso.com", "HMA_DEFAULT_MAILBOX=alice@contoso.com")
 	if err != nil {
 		return err

@@ -170,7 +170,8 @@ func serve(ctx context.Context, f *flags, w world) error {
 		return usageError{err}
 	}
 	defer closeLog()
-	log := sidecar.NewLogger(out, c)
+	log, flush := sidecar.NewLogger(out, c)
+	defer flush()
 	if w.events != nil {
 		log = slog.New(slog.NewMultiHandler(log.Handler(), w.events))
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"hmaproxy/internal/socket"
 )
 
 // A clientConn is a client's connection. It saves most of what net/http's
@@ -27,7 +29,7 @@ type clientConn struct {
 }
 
 func newClientConn(c net.Conn, leave func()) *clientConn {
-	return &clientConn{Conn: c, peer: peerOf(c), leave: sync.OnceFunc(leave), poke: make(chan struct{}, 1)}
+	return &clientConn{Conn: socket.Of(c), peer: peerOf(c), leave: sync.OnceFunc(leave), poke: make(chan struct{}, 1)}
 }
 
 // Read reads. A read of a single byte is net/http's way to learn, while a

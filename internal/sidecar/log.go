@@ -14,17 +14,23 @@ import (
 )
 
 // NewLogger returns the logger that the configuration asks for. w is a
-// terminal's or a program's.
-func NewLogger(w io.Writer, c *config.Config) *slog.Logger {
-	terminal := isTerminal(w)
+// terminal's or a program's. The lines of requests that were served are written
+// together, a hundredth of a second late at most, anything else at once; call
+// flush before w is closed.
+func NewLogger(w io.Writer, c *config.Config) (log *slog.Logger, flush func() error) {
+	l := &lines{w: w}
+	return slog.New(promptHandler{handlerFor(l, isTerminal(w), c), l}), l.flush
+}
+
+func handlerFor(w io.Writer, terminal bool, c *config.Config) slog.Handler {
 	if c.LogFormat == config.LogText || c.LogFormat == config.LogAuto && terminal {
-		return slog.New(tint.NewTextHandler(w, &tint.Options{
+		return tint.NewTextHandler(w, &tint.Options{
 			Level:      c.LogLevel,
 			TimeFormat: time.TimeOnly,
 			NoColor:    !terminal || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
-		}))
+		})
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel}))
+	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})
 }
 
 func isTerminal(w io.Writer) bool {

@@ -11,17 +11,19 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"hmaproxy/internal/socket"
 )
 
 // A conn is a connection to the server. One request has it at a time.
 type conn struct {
-	t      *Transport
-	wire   *wire
-	tls    *tls.Conn
-	state  *tls.ConnectionState
-	br     *bufio.Reader // over the conn itself, which bounds an answer's head
-	peeker peeker
-	left   int64 // bytes that may still be read
+	t     *Transport
+	wire  *wire
+	tls   *tls.Conn
+	state *tls.ConnectionState
+	br    *bufio.Reader       // over the conn itself, which bounds an answer's head
+	look  func() socket.Sight // nil: the system cannot be asked
+	left  int64               // bytes that may still be read
 
 	reused  bool
 	unused  time.Time // since when
@@ -34,10 +36,10 @@ type conn struct {
 const readSize = 1 << 10
 
 func newConn(t *Transport, raw net.Conn) *conn {
-	c := &conn{t: t, wire: &wire{Conn: raw}, left: math.MaxInt64}
+	c := &conn{t: t, wire: &wire{Conn: socket.Of(raw)}, left: math.MaxInt64}
 	c.tls = tls.Client(c.wire, t.config.TLS)
 	c.br = bufio.NewReaderSize(c, readSize)
-	c.peeker.init(raw)
+	c.look = socket.Looker(raw)
 	return c
 }
 
@@ -45,15 +47,15 @@ func newConn(t *Transport, raw net.Conn) *conn {
 type wire struct {
 	net.Conn
 	sent atomic.Int64
-	look func() sight // if set, Read gives what is there and never waits
+	look func() socket.Sight // if set, Read gives what is there and never waits
 }
 
 func (w *wire) Read(p []byte) (int, error) {
 	if w.look != nil {
 		switch w.look() {
-		case silent:
+		case socket.Silent:
 			return 0, os.ErrDeadlineExceeded // TLS goes on after this one
-		case ended:
+		case socket.Ended:
 			return 0, io.EOF
 		}
 	}
@@ -91,7 +93,7 @@ func (c *conn) usable() bool {
 	}
 	// TLS may hold what came with the last answer, and it may have something to
 	// say of its own: only reading through it tells.
-	c.wire.look = c.peeker.peek
+	c.wire.look = c.look
 	_, err := c.br.Peek(1)
 	c.wire.look = nil
 	return errors.Is(err, os.ErrDeadlineExceeded)
@@ -100,7 +102,7 @@ func (c *conn) usable() bool {
 // watch waits for what an idle connection brings where the system cannot be
 // asked when it is used again.
 func (c *conn) watch() {
-	if c.peeker.sighted() {
+	if c.look != nil {
 		return
 	}
 	c.watched = make(chan bool, 1)
@@ -117,12 +119,3 @@ func (c *conn) unwatch() bool {
 	c.watched = nil
 	return silent && c.wire.SetReadDeadline(time.Time{}) == nil
 }
-
-// What a look at a connection's receive buffer shows.
-type sight int
-
-const (
-	silent   sight = iota // nothing has come
-	readable              // something has come
-	ended                 // the connection's end has
-)

@@ -123,6 +123,10 @@ func (t *Transport) sendable(v string) bool {
 	if known := t.vetted.Load(); known != nil && *known == v {
 		return true
 	}
+	return t.vet(v)
+}
+
+func (t *Transport) vet(v string) bool {
 	if !httpguts.ValidHeaderFieldValue(v) {
 		return false
 	}

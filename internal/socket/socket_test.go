@@ -1,0 +1,220 @@
+package socket
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// pair returns the two ends of a connection.
+func pair(t *testing.T, network string) (ours, theirs net.Conn) {
+	t.Helper()
+	address := "127.0.0.1:0"
+	if network == "unix" {
+		address = filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		c, _ := l.Accept()
+		accepted <- c
+	}()
+	if ours, err = net.Dial(network, l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	theirs = <-accepted
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	return ours, theirs
+}
+
+var ports = regexp.MustCompile(`127\.0\.0\.1:\d+|/\S+/s\b|@`)
+
+// told is what a caller learns from an error.
+func told(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	var op *net.OpError
+	var timeout net.Error
+	return fmt.Sprintf("%s; eof %t, closed %t, deadline %t, OpError %t, timeout %t", ports.ReplaceAllString(err.Error(), "X"),
+		err == io.EOF, errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &op), errors.As(err, &timeout) && timeout.Timeout())
+}
+
+// scripts are what a connection goes through; they return what was learnt.
+var scripts = map[string]func(ours, theirs net.Conn) string{
+	"nothing is read into nothing": func(ours, _ net.Conn) string {
+		n, err := ours.Read(nil)
+		return fmt.Sprint(n, told(err))
+	},
+	"nothing is written": func(ours, _ net.Conn) string {
+		n, err := ours.Write(nil)
+		return fmt.Sprint(n, told(err))
+	},
+	"a part comes": func(ours, theirs net.Conn) string {
+		theirs.Write([]byte("part"))
+		b := make([]byte, 100)
+		n, err := ours.Read(b)
+		return fmt.Sprintf("%q %s", b[:n], told(err))
+	},
+	"what comes later is waited for": func(ours, theirs net.Conn) string {
+		time.AfterFunc(20*time.Millisecond, func() { theirs.Write([]byte("late")) })
+		b := make([]byte, 100)
+		n, err := ours.Read(b)
+		return fmt.Sprintf("%q %s", b[:n], told(err))
+	},
+	"the end": func(ours, theirs net.Conn) string {
+		theirs.Close()
+		n, err := ours.Read(make([]byte, 9))
+		again, err2 := ours.Read(make([]byte, 9))
+		return fmt.Sprint(n, told(err), again, told(err2))
+	},
+	"the other end is closed": func(ours, theirs net.Conn) string { // and the process survives SIGPIPE
+		theirs.Close()
+		var err error
+		for range 100 {
+			if _, err = ours.Write([]byte("x")); err != nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return told(err)
+	},
+	"a deadline passes": func(ours, _ net.Conn) string {
+		ours.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		n, err := ours.Read(make([]byte, 9))
+		return fmt.Sprint(n, told(err))
+	},
+	"a deadline has passed": func(ours, theirs net.Conn) string {
+		theirs.Write([]byte("there"))
+		ours.SetDeadline(time.Unix(1, 0))
+		n, err := ours.Read(make([]byte, 9))
+		m, err2 := ours.Write(make([]byte, 9))
+		ours.SetDeadline(time.Time{})
+		k, err3 := ours.Read(make([]byte, 9))
+		return fmt.Sprint(n, told(err), m, told(err2), k, told(err3))
+	},
+	"a deadline ends a read": func(ours, _ net.Conn) string {
+		time.AfterFunc(20*time.Millisecond, func() { ours.SetReadDeadline(time.Unix(1, 0)) })
+		n, err := ours.Read(make([]byte, 9))
+		return fmt.Sprint(n, told(err))
+	},
+	"closing ends a read": func(ours, _ net.Conn) string {
+		time.AfterFunc(20*time.Millisecond, func() { ours.Close() })
+		n, err := ours.Read(make([]byte, 9))
+		m, err2 := ours.Write(make([]byte, 9))
+		return fmt.Sprint(n, told(err), m, told(err2))
+	},
+	"nobody takes it": func(ours, _ net.Conn) string {
+		ours.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		n, err := ours.Write(make([]byte, 64<<20))
+		return fmt.Sprint(0 < n && n < 64<<20, told(err))
+	},
+	"much goes both ways": func(ours, theirs net.Conn) string {
+		text := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB, more than any buffer
+		go func() {
+			io.CopyN(theirs, theirs, int64(len(text)))
+			theirs.Close()
+		}()
+		sent := make(chan string, 1)
+		go func() {
+			n, err := ours.Write(text)
+			sent <- fmt.Sprint(n, told(err))
+		}()
+		sum := sha256.New()
+		n, err := io.Copy(sum, struct{ io.Reader }{ours})
+		return fmt.Sprintf("%s %d %x %s", <-sent, n, sum.Sum(nil), told(err))
+	},
+	"a reset": func(ours, theirs net.Conn) string {
+		tcp, ok := theirs.(*net.TCPConn)
+		if !ok {
+			return "only TCP knows one"
+		}
+		tcp.SetLinger(0)
+		tcp.Close()
+		n, err := ours.Read(make([]byte, 9))
+		return fmt.Sprint(n, told(err))
+	},
+}
+
+// TestAsPackageNet: whatever happens to a connection, the caller learns what
+// package net would have told.
+func TestAsPackageNet(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		for name, script := range scripts {
+			t.Run(network+"/"+name, func(t *testing.T) {
+				plain, theirs := pair(t, network)
+				want := script(plain, theirs)
+				ours, theirs := pair(t, network)
+				if got := script(Of(ours), theirs); got != want {
+					t.Errorf("got  %s\nwant %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestOther leaves what is no connection of the system's as it is.
+func TestOther(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if Of(a) != a || Looker(a) != nil {
+		t.Error("a pipe has no descriptor")
+	}
+}
+
+func TestNoGarbage(t *testing.T) {
+	raw, theirs := pair(t, "tcp")
+	ours, look := Of(raw), Looker(raw)
+	b := make([]byte, 64)
+	if n := testing.AllocsPerRun(100, func() {
+		ours.Write(b)
+		io.ReadFull(theirs, b)
+		theirs.Write(b)
+		ours.Read(b)
+		if look != nil {
+			look()
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestLook(t *testing.T) {
+	ours, theirs := pair(t, "tcp")
+	look := Looker(ours)
+	if look == nil {
+		t.Skip("NOT CHECKED: this system cannot be asked")
+	}
+	until := func(want Sight) {
+		t.Helper()
+		for began := time.Now(); look() != want; time.Sleep(time.Millisecond) {
+			if time.Since(began) > 5*time.Second {
+				t.Fatalf("still %v, want %v", look(), want)
+			}
+		}
+	}
+	until(Silent)
+	theirs.Write([]byte("xy"))
+	until(Readable)
+	if n, err := ours.Read(make([]byte, 9)); n != 2 || err != nil {
+		t.Errorf("a look took something: %d, %v", n, err)
+	}
+	until(Silent)
+	theirs.Close()
+	until(Ended)
+	ours.Close()
+	until(Ended)
+}
