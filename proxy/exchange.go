@@ -33,6 +33,7 @@ type exchange struct {
 	audit    atomic.Pointer[policy.Refusal] // the first that was only reported; bodies are judged while they pass
 	raw      bool                           // the body goes as it came, unread
 	page     *page                          // where short bodies lie
+	held     *[heldBody]byte                // or here, if they are long
 	buf      []byte
 	reserved int64                   // of the budget for held bodies
 	readers  readers                 // of the payload
@@ -68,6 +69,9 @@ type page struct {
 }
 
 var pages = sync.Pool{New: func() any { return new(page) }}
+
+// longBodies are memory for those as long as is held, or longer.
+var longBodies = sync.Pool{New: func() any { return new([heldBody]byte) }}
 
 // newID returns a GUID, the form in which Exchange writes its own request-id.
 // It identifies; it protects nothing.
@@ -118,6 +122,10 @@ func (x *exchange) release() {
 	if x.page != nil {
 		pages.Put(x.page)
 		x.page = nil
+	}
+	if x.held != nil {
+		longBodies.Put(x.held)
+		x.held = nil
 	}
 }
 

@@ -111,30 +111,45 @@ func (x *exchange) spoil(err error) error {
 func (x *exchange) first() []byte {
 	x.page = pages.Get().(*page)
 	n := x.r.ContentLength + 1 // net/http reports the end with the last byte
-	if n <= int64(len(x.page.body)) || n > heldBody || !x.h.held.reserve(n) {
+	if n <= int64(len(x.page.body)) || !x.reserve(min(n, heldBody)) {
 		return x.page.body[:0]
 	}
+	return x.space()
+}
+
+// reserve takes n bytes of the budget for held bodies in place of what it had.
+func (x *exchange) reserve(n int64) bool {
+	if !x.h.held.reserve(n - x.reserved) {
+		return false
+	}
 	x.reserved = n
-	return make([]byte, 0, n)
+	return true
+}
+
+// space returns the memory that is reserved.
+func (x *exchange) space() []byte {
+	if x.reserved < heldBody {
+		return make([]byte, 0, x.reserved)
+	}
+	x.held = longBodies.Get().(*[heldBody]byte)
+	return x.held[:0]
 }
 
 // room makes place in the buffer. It reports false when what is there is
 // enough to go on with: more is not held, or the budget for held bodies is
 // spent and the head is known.
 func (x *exchange) room() bool {
-	if len(x.buf) >= heldBody {
+	switch grown := int64(2 * cap(x.buf)); {
+	case len(x.buf) >= heldBody:
 		return false
-	}
-	if len(x.buf) < cap(x.buf) {
-		return true
-	}
-	grown := int64(2 * cap(x.buf))
-	if x.h.held.reserve(grown - x.reserved) {
-		x.reserved = grown
-	} else if x.raw || x.scanner.Message() != nil {
+	case len(x.buf) < cap(x.buf):
+	case x.reserve(min(grown, heldBody)):
+		x.buf = append(x.space(), x.buf...)
+	case x.raw || x.scanner.Message() != nil:
 		return false
+	default: // the head must be known
+		x.buf = append(make([]byte, 0, grown), x.buf...)
 	}
-	x.buf = append(make([]byte, 0, grown), x.buf...)
 	return true
 }
 

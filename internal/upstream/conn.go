@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,11 +44,14 @@ func newConn(t *Transport, raw net.Conn) *conn {
 	return c
 }
 
-// A wire counts what the system has taken.
+// A wire is a connection below TLS. It counts what the system has taken.
 type wire struct {
 	net.Conn
 	sent atomic.Int64
 	look func() socket.Sight // if set, Read gives what is there and never waits
+
+	mu   sync.Mutex // TLS also writes on its own account, in the goroutine that reads
+	held []byte     // if not nil, what Write takes waits here for flush
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -63,6 +67,33 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held != nil {
+		w.held = append(w.held, p...)
+		return len(p), nil
+	}
+	return w.write(p)
+}
+
+// hold gathers what is written in room, which has some, until flush. TLS writes
+// each record of 16 KiB by itself: together they cost the system a third less.
+func (w *wire) hold(room []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = room[:0]
+}
+
+func (w *wire) flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, err := w.write(w.held)
+	w.held = nil
+	return err
+}
+
+// write is called with w.mu held.
+func (w *wire) write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.sent.Add(int64(n))
 	return n, err

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/textproto"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -22,6 +23,7 @@ type flight struct {
 	sending *sending    // nil: the request goes in one piece
 
 	answer io.ReadCloser // the body as net/http reads it
+	long   bool          // it is worth looking for more before passing a part on
 	keep   bool          // the connection may serve another request
 	state  atomic.Int32  // of the answer
 
@@ -176,6 +178,7 @@ func (f *flight) deliver(resp *http.Response) *http.Response {
 		resp.Body = http.NoBody
 	default:
 		f.answer = resp.Body
+		f.long = resp.ContentLength > longAnswer && c.look != nil
 		resp.Body = f
 	}
 	return resp
@@ -191,6 +194,9 @@ func (f *flight) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := f.answer.Read(p)
+	if f.long {
+		n, err = f.more(p, n, err)
+	}
 	switch {
 	case err == io.EOF:
 		if f.finish(whole); f.state.Load() != whole { // Close was first, and the server has taken its leave
@@ -201,6 +207,27 @@ func (f *flight) Read(p []byte) (int, error) {
 		if f.ctx.Err() != nil {
 			err = context.Cause(f.ctx)
 		}
+	}
+	return n, err
+}
+
+// longAnswer is the size from which on an answer is passed on in larger parts
+// than TLS's records.
+const longAnswer = 64 << 10
+
+// more reads on into p, which has n bytes, as long as something is there. It
+// does not wait.
+func (f *flight) more(p []byte, n int, err error) (int, error) {
+	f.c.wire.look = f.c.look
+	defer func() { f.c.wire.look = nil }()
+	const record = 16 << 10
+	for err == nil && len(p)-n >= record {
+		var further int
+		further, err = f.answer.Read(p[n:])
+		n += further
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
 	}
 	return n, err
 }

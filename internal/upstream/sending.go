@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -67,21 +68,29 @@ func (s *sending) wanted() bool {
 
 // Sizes of what is sent at once.
 const (
-	pieceSize = 32 << 10
-	chunkHead = len("7ff0\r\n")
+	pieceSize = 64 << 10
+	chunkHead = len("fff0\r\n")
 	chunkEnd  = len("\r\n0\r\n\r\n")
+
+	recordsSize = pieceSize + 1<<10 // of a piece as TLS has it: some thirty bytes more in each 16 KiB
 )
 
-var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+// A piece is memory for a part of a body, and for the same in TLS.
+type piece struct {
+	text    [pieceSize]byte
+	records [recordsSize]byte
+}
+
+var pieces = sync.Pool{New: func() any { return new(piece) }}
 
 // copy sends the body. What is sent is one piece, or one chunk, for what one
 // Read of the body gives.
 func (s *sending) copy() (broken bool, err error) {
-	piece := pieces.Get().(*[pieceSize]byte)
-	defer pieces.Put(piece)
+	p := pieces.Get().(*piece)
+	defer pieces.Put(p)
 	sent, length := int64(0), s.f.length
 	for {
-		n, failed := s.f.body.Read(piece[chunkHead : pieceSize-chunkEnd])
+		n, failed := s.f.body.Read(p.text[chunkHead : pieceSize-chunkEnd])
 		last := failed == io.EOF
 		switch sent += int64(n); {
 		case failed != nil && !last:
@@ -91,7 +100,7 @@ func (s *sending) copy() (broken bool, err error) {
 		case length >= 0 && last && sent < length:
 			return false, fmt.Errorf("the request's body has %d bytes of the %d announced", sent, length)
 		}
-		if err := s.write(piece, n, last); err != nil {
+		if err := s.write(p, n, last); err != nil {
 			return true, err
 		}
 		if last {
@@ -100,31 +109,32 @@ func (s *sending) copy() (broken bool, err error) {
 	}
 }
 
-// write sends the n bytes in the middle of piece.
-func (s *sending) write(piece *[pieceSize]byte, n int, last bool) error {
+// write sends the n bytes in the middle of a piece.
+func (s *sending) write(p *piece, n int, last bool) error {
 	from, to := chunkHead, chunkHead+n
 	if s.f.length < 0 {
-		from, to = frame(piece, n, last)
+		from, to = frame(&p.text, n, last)
 	}
 	if from == to {
 		return nil
 	}
-	_, err := s.f.c.tls.Write(piece[from:to])
-	return err
+	s.f.c.wire.hold(p.records[:])
+	_, err := s.f.c.tls.Write(p.text[from:to])
+	return errors.Join(err, s.f.c.wire.flush())
 }
 
-// frame writes the frame of a chunk around the n bytes in the middle of piece,
+// frame writes the frame of a chunk around the n bytes in the middle of text,
 // and the end of the chunks.
-func frame(piece *[pieceSize]byte, n int, last bool) (from, to int) {
+func frame(text *[pieceSize]byte, n int, last bool) (from, to int) {
 	from, to = chunkHead, chunkHead+n
 	if n > 0 {
 		var size [chunkHead]byte
 		head := append(strconv.AppendInt(size[:0], int64(n), 16), "\r\n"...)
-		from -= copy(piece[chunkHead-len(head):], head)
-		to += copy(piece[to:], "\r\n")
+		from -= copy(text[chunkHead-len(head):], head)
+		to += copy(text[to:], "\r\n")
 	}
 	if last {
-		to += copy(piece[to:], "0\r\n\r\n")
+		to += copy(text[to:], "0\r\n\r\n")
 	}
 	return from, to
 }

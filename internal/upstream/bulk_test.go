@@ -1,0 +1,154 @@
+package upstream
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"hmaproxy/internal/socket"
+)
+
+// TestLongAnswer: parts are passed on as they come, in larger ones where more
+// is there, and a part is no whole.
+func TestLongAnswer(t *testing.T) {
+	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
+	for _, c := range []struct {
+		name string
+		sent int // bytes of the text, in the end
+	}{{"whole", len(text)}, {"cut", len(text) / 2}} {
+		t.Run(c.name, func(t *testing.T) {
+			const first = 20 << 10
+			seen := make(chan bool)
+			tr := hostile(t, func(conn net.Conn, br *bufio.Reader) {
+				if _, err := http.ReadRequest(br); err != nil {
+					return
+				}
+				fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(text))
+				conn.Write(text[:first])
+				<-seen
+				conn.Write(text[first:c.sent])
+				conn.(interface{ NetConn() net.Conn }).NetConn().Close() // no proper end of TLS
+			}, nil)
+			resp, err := tr.RoundTrip(post("<a/>"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			got := make([]byte, first)
+			if _, err := io.ReadFull(resp.Body, got); err != nil { // while the server waits
+				t.Fatal(err)
+			}
+			close(seen)
+			rest, err := io.ReadAll(resp.Body)
+			if got = append(got, rest...); !bytes.Equal(got, text[:c.sent]) || (err == nil) != (c.sent == len(text)) {
+				t.Errorf("%d bytes of %d, %v", len(got), c.sent, err)
+			}
+		})
+	}
+}
+
+// A telling connection counts its writes.
+type telling struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c telling) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// TestLongBodyGoesInFewWrites: records of TLS go together.
+func TestLongBodyGoesInFewWrites(t *testing.T) {
+	const size = 8 << 20
+	var writes atomic.Int64
+	tr := hostile(t, func(conn net.Conn, br *bufio.Reader) {
+		r, err := http.ReadRequest(br)
+		if err != nil {
+			return
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n%7d", n)
+	}, func(c net.Conn) net.Conn { return telling{c, &writes} })
+	r := post("")
+	r.Body, r.ContentLength, r.GetBody = io.NopCloser(strings.NewReader(strings.Repeat("x", size))), size, nil
+	if text, err := roundTrip(tr, r); err != nil || text != fmt.Sprint(size) {
+		t.Fatal(text, err)
+	}
+	if n, most := writes.Load(), int64(size/(60<<10)+10); n > most {
+		t.Errorf("%d writes for %d MiB, want %d at most", n, size>>20, most)
+	}
+}
+
+// TestHeldRecordsKeepTheirOrder: what TLS says on its own account, while records
+// are held, comes neither between them nor before those that were first.
+func TestHeldRecordsKeepTheirOrder(t *testing.T) {
+	var out bytes.Buffer
+	ours, theirs := net.Pipe()
+	done := make(chan bool)
+	go func() { io.Copy(&out, theirs); close(done) }()
+	w := &wire{Conn: ours}
+	var own sync.WaitGroup
+	own.Go(func() {
+		for range 2000 {
+			w.Write([]byte("|own|"))
+		}
+	})
+	room := make([]byte, 1)
+	for i := range 2000 {
+		w.hold(room)
+		for j := range 3 {
+			fmt.Fprintf(w, "<%d.%d>", i, j)
+		}
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own.Wait()
+	ours.Close()
+	<-done
+	text := out.String()
+	if n := strings.Count(text, "|own|"); n != 2000 || w.sent.Load() != int64(len(text)) {
+		t.Errorf("%d of its own arrived, %d bytes of %d counted", n, w.sent.Load(), len(text))
+	}
+	rest, next := strings.ReplaceAll(text, "|own|", ""), ""
+	for i := range 2000 {
+		next = fmt.Sprintf("<%d.0><%d.1><%d.2>", i, i, i)
+		if !strings.HasPrefix(rest, next) {
+			t.Fatalf("after %d pieces: %.40q", i, rest)
+		}
+		rest = rest[len(next):]
+	}
+}
+
+// TestLookIsOver: a read after a look waits again.
+func TestLookIsOver(t *testing.T) {
+	f := &flight{message: &message{}, c: &conn{wire: &wire{}, look: func() socket.Sight { return socket.Silent }}}
+	f.answer = io.NopCloser(readerFunc(func(p []byte) (int, error) {
+		if f.c.wire.look == nil {
+			t.Error("it waits")
+		}
+		return 0, os.ErrDeadlineExceeded
+	}))
+	if n, err := f.more(make([]byte, 64<<10), 5, nil); n != 5 || err != nil || f.c.wire.look != nil {
+		t.Error(n, err)
+	}
+	broken := errors.New("broken")
+	f.answer = io.NopCloser(readerFunc(func(p []byte) (int, error) { return 3, broken }))
+	if n, err := f.more(make([]byte, 64<<10), 5, nil); n != 8 || err != broken {
+		t.Error(n, err)
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
