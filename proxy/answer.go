@@ -41,6 +41,7 @@ func (x *exchange) answer(resp *http.Response, body payload) {
 		x.record.Aborted = true
 		abort(x.r)
 	}
+	_ = x.rc.Flush() // the books are made up when the last byte has gone
 }
 
 // spoiled reports whether the request was broken off for what it said while
