@@ -117,9 +117,10 @@ var scripts = map[string]func(ours, theirs net.Conn) string{
 		return fmt.Sprint(n, told(err), m, told(err2))
 	},
 	"nobody takes it": func(ours, _ net.Conn) string {
-		ours.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-		n, err := ours.Write(make([]byte, 64<<20))
-		return fmt.Sprint(0 < n && n < 64<<20, told(err))
+		text := make([]byte, 64<<20)
+		ours.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		n, err := ours.Write(text)
+		return fmt.Sprint(0 < n && n < len(text), told(err))
 	},
 	"much goes both ways": func(ours, theirs net.Conn) string {
 		text := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB, more than any buffer

@@ -182,8 +182,16 @@ func reset(p *peer) error {
 	return errOver
 }
 
-// deaf leaves the connection open and reads nothing.
-func deaf(p *peer) error { time.Sleep(10 * time.Second); return errOver }
+// deaf leaves the connection open and reads nothing, for longer than anybody
+// waits.
+func deaf(p *peer) error {
+	if _, real := p.raw.(*net.TCPConn); real {
+		time.Sleep(time.Second)
+	} else {
+		time.Sleep(10 * time.Second)
+	}
+	return errOver
+}
 
 func pause(d time.Duration) step {
 	return func(*peer) error { time.Sleep(d); return nil }
