@@ -125,6 +125,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer b.close()
 	ctx, cancel := context.WithTimeout(ctx, whole)
 	defer cancel()
+	began := b.now()
 	for _, p := range parts() {
 		if !slices.Contains(o.only, p.name) {
 			continue
@@ -135,6 +136,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	b.results.print(stdout)
 	b.results.printGoals(stdout)
+	b.printNoise(stdout, began)
 	if o.json != "" {
 		return b.results.save(o.json)
 	}

@@ -74,7 +74,7 @@ func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance,
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	i.peer = p
-	if upstream == b.untrusted {
+	if upstream == b.untrusted || upstream == b.misnamed {
 		err = i.await(ctx, i.address)
 	} else {
 		err = i.awaitAnswer(ctx)

@@ -39,6 +39,7 @@ type bench struct {
 	backend   *process // Exchange's part for small requests: nginx
 	direct    string   // its host:port
 	untrusted string   // the same with a certificate that nobody trusts
+	misnamed  string   // and with a trusted one for another name
 	heavy     *heavy   // Exchange's part for streams and large bodies: Go
 	contents  int      // the instances so far, for their folders
 	results   *results
@@ -121,11 +122,14 @@ func (b *bench) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	trusted, err := b.identity("exchange", b.emulator)
+	trusted, err := b.identity("exchange", exchangeName, b.emulator)
 	if err != nil {
 		return err
 	}
-	if _, err := b.identity("stranger", stranger); err != nil {
+	if _, err := b.identity("stranger", exchangeName, stranger); err != nil {
+		return err
+	}
+	if _, err := b.identity("misnamed", "mail.fabrikam.com", b.emulator); err != nil {
 		return err
 	}
 	if err := os.WriteFile(b.path("ca.pem"), b.emulator.CAPEM(), 0o644); err != nil {
@@ -137,9 +141,9 @@ func (b *bench) serve(ctx context.Context) (err error) {
 	return b.startBackend(ctx)
 }
 
-// identity writes a certificate and its key as nginx reads them.
-func (b *bench) identity(name string, from *emulator.Emulator) (*tls.Config, error) {
-	config, err := from.TLSConfig(exchangeName)
+// identity writes a certificate for host and its key as nginx reads them.
+func (b *bench) identity(name, host string, from *emulator.Emulator) (*tls.Config, error) {
+	config, err := from.TLSConfig(host)
 	if err != nil {
 		return nil, err
 	}
@@ -167,8 +171,8 @@ func (b *bench) startBackend(ctx context.Context) (err error) {
 	if err := b.scripts(); err != nil {
 		return err
 	}
-	b.direct, b.untrusted = freeAddress(), freeAddress()
-	dir, err := b.folder("backend", "backend.conf", map[string]any{"Listen": b.direct, "Untrusted": b.untrusted})
+	b.direct, b.untrusted, b.misnamed = freeAddress(), freeAddress(), freeAddress()
+	dir, err := b.folder("backend", "backend.conf", map[string]any{"Listen": b.direct, "Untrusted": b.untrusted, "Misnamed": b.misnamed})
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,9 @@ type flags struct {
 func (c command) execute(ctx context.Context, args []string, w world) error {
 	f := &flags{set: flag.NewFlagSet("hmaproxy "+c.name, flag.ContinueOnError)}
 	f.set.SetOutput(io.Discard)
-	f.set.StringVar(&f.envFile, "env-file", "", "`file` with settings, one NAME=value a line as docker run --env-file reads them; the environment wins over it")
+	if c.name != "hash-password" && c.name != "version" { // which have no settings
+		f.set.StringVar(&f.envFile, "env-file", "", "`file` with settings, one NAME=value a line as docker run --env-file reads them; the environment wins over it")
+	}
 	if c.name == "wait" {
 		f.set.Var(&f.timeout, "timeout", "give up after this `duration`; 0 waits for ever")
 	}

@@ -56,6 +56,8 @@ func plainProblem(s string) string {
 			return "an address holds characters beyond ASCII"
 		case c == '\\':
 			return `an address is needed (user@domain), not a logon name (DOMAIN\user)`
+		case c == ';':
+			return "an address holds a semicolon; addresses are separated by commas or line breaks"
 		case c <= ' ' || c == 0x7f:
 			return "an address holds a space or a control character"
 		}

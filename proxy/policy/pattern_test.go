@@ -54,7 +54,7 @@ func TestParsePatternsRefuses(t *testing.T) {
 		{"UTF-16 big endian", "\xfe\xff\x00a\x00@\x00x", "UTF-16"},
 		{"third entry of second line", "a@x.y\nb@x.y,c@x.y,d", "line 2, entry 3"},
 		{"spaces between entries", "a@x.y b@x.y", "line 1, entry 1"},
-		{"semicolons between entries", "a@x.y;b@x.y", "line 1, entry 1"},
+		{"semicolons between entries", "a@x.y;b@x.y", "separated by commas"},
 		{"old Mac line ends", "a@x.y\rb@x.y", "line 1, entry 1"},
 		{"no-break space", "a@x.y\u00a0", "line 1, entry 1"},
 		{"bare domain", "contoso.com", "line 1, entry 1"},

@@ -42,6 +42,9 @@ func main() {
 	flag.DurationVar(&p.duration, "for", 2*time.Minute, "how long each stream lasts")
 	flag.DurationVar(&p.beat, "beat", 10*time.Second, "time between two events")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		go endWithParent()
+	}
 	var err error
 	switch flag.Arg(0) {
 	case "exchange":
@@ -57,12 +60,20 @@ func main() {
 	}
 }
 
-// part starts one of the other processes.
-func (p plan) part(ctx context.Context, args ...string) *exec.Cmd {
+// endWithParent ends this process when the one that started it has ended,
+// however it did: standard input is a pipe from there, to which nobody writes.
+func endWithParent() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(1)
+}
+
+// part returns one of the other processes, to be started.
+func (p plan) part(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	flags := []string{"-n", strconv.Itoa(p.streams), "-for", p.duration.String(), "-beat", p.beat.String()}
 	cmd := exec.CommandContext(ctx, os.Args[0], append(flags, args...)...)
 	cmd.Stderr = os.Stderr
-	return cmd
+	_, err := cmd.StdinPipe()
+	return cmd, err
 }
 
 func (p plan) run(ctx context.Context) error {
@@ -73,7 +84,10 @@ func (p plan) run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	exchange := p.part(ctx, "exchange", dir)
+	exchange, err := p.part(ctx, "exchange", dir)
+	if err != nil {
+		return err
+	}
 	settings, err := exchange.StdoutPipe()
 	if err != nil {
 		return err
@@ -90,7 +104,10 @@ func (p plan) run(ctx context.Context) error {
 		_ = proxy.Wait()
 	}()
 	before := memory(proxy.Process.Pid)
-	clients := p.part(ctx, "clients", address)
+	clients, err := p.part(ctx, "clients", address)
+	if err != nil {
+		return err
+	}
 	clients.Stdout = os.Stdout
 	if err := clients.Start(); err != nil {
 		return err

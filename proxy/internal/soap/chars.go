@@ -2,6 +2,7 @@ package soap
 
 import (
 	"encoding/binary"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -14,6 +15,7 @@ const (
 	illegal                        // is no character of XML
 	nameStart
 	nameRest
+	inURI // may stand in a namespace's URI
 )
 
 var classes = func() (t [256]uint8) {
@@ -34,6 +36,11 @@ var classes = func() (t [256]uint8) {
 	}
 	t['.'] = nameRest
 	t['-'] |= nameRest
+	for c := range t {
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(":/._#?=&%~+-", byte(c)) >= 0 {
+			t[c] |= inURI
+		}
+	}
 	return t
 }()
 

@@ -177,7 +177,7 @@ func (s *Scanner) declare(a *attribute) error {
 		uri = bytes.ReplaceAll(uri, []byte("&amp;"), []byte("&"))
 	}
 	for _, c := range uri {
-		if !plainURI(c) {
+		if classes[c]&inURI == 0 {
 			return s.inTag(a.at, badURI)
 		}
 	}
@@ -191,11 +191,6 @@ func (s *Scanner) declare(a *attribute) error {
 }
 
 const badURI = "a namespace URI that is not of plain characters"
-
-func plainURI(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		bytes.IndexByte([]byte(":/._#?=&%~+-"), c) >= 0
-}
 
 // bindable reports whether a prefix, empty for the default namespace, may be
 // bound to uri: all that begin with "xml" are reserved, and xml has its own.
