@@ -40,7 +40,7 @@ func (x *exchange) authenticate() bool {
 // insist on one. Anybody is accepted, no identity is taken from it, and nothing
 // of it is forwarded. It reports whether the request was answered.
 func (x *exchange) handshake() bool {
-	scheme, message, ok := strings.Cut(x.r.Header.Get("Authorization"), " ")
+	scheme, message, ok := strings.Cut(value(x.r.Header, "Authorization"), " ")
 	scheme = lowerASCII(scheme)
 	if !ok || scheme != "ntlm" && scheme != "negotiate" || !x.empty() {
 		return false

@@ -71,7 +71,7 @@ func (c *cookieNames) carry(in http.Header) string {
 			}
 		}
 	}
-	if v := in.Get(overrideCookie); v != "" && !override && cookieValue(v) {
+	if v := value(in, overrideCookie); v != "" && !override && cookieValue(v) {
 		out = append(out, affinityCookies[0]+"="+v)
 	}
 	return strings.Join(out, "; ")

@@ -58,7 +58,7 @@ func Explain(code int) (meaning, remedy string, ok bool) {
 
 // Diagnose reads a refusal's headers: x-ms-diagnostics, and the challenge.
 func Diagnose(h http.Header) *Diagnosis {
-	d := parseDiagnostics(h.Get("X-Ms-Diagnostics"))
+	d := parseDiagnostics(value(h, "X-Ms-Diagnostics"))
 	if e, ok := explanations[d.Code]; ok {
 		d.Meaning, d.Remedy = e.meaning, e.remedy
 		return d

@@ -262,7 +262,7 @@ const upstream401 = "upstream-401"
 // untold are answers that no client library takes for what they are; each
 // becomes a fault. nil: the answer goes back as it is.
 func untold(resp *http.Response) *failure {
-	wait := retryAfter(resp.Header.Get("Retry-After"))
+	wait := retryAfter(value(resp.Header, "Retry-After"))
 	switch code := resp.StatusCode; {
 	case tokenRefused(resp):
 		return &failure{code: codeBusy, reason: upstream401, detail: "Exchange refused the access token", wait: wait}

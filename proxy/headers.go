@@ -41,6 +41,14 @@ const (
 // sent again after it has been sent. Exchange does not know them.
 var repeating = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
 
+// value returns a header's first value, by the name in net/http's spelling.
+func value(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // carriedHeaders returns the set of headers to copy, in net/http's spelling.
 func carriedHeaders(further []string) map[string]bool {
 	names := make(map[string]bool, len(carried)+len(further))
@@ -76,7 +84,7 @@ func (x *exchange) requestHeader() http.Header {
 func (x *exchange) soapHeader() http.Header {
 	out := x.requestHeader()
 	x.contentType(out)
-	if action := x.r.Header.Get("Soapaction"); action != "" && x.actionAgrees(action) {
+	if action := value(x.r.Header, "Soapaction"); action != "" && x.actionAgrees(action) {
 		out["Soapaction"] = []string{action}
 	}
 	x.mailboxHeaders(out)
@@ -119,12 +127,12 @@ func (x *exchange) actionAgrees(action string) bool {
 // named none.
 func (x *exchange) mailboxHeaders(out http.Header) {
 	for _, name := range [...]string{publicFolderHeader, explicitLogonHeader} {
-		if v := x.r.Header.Get(name); v != "" && x.policy.Allows(v) {
+		if v := value(x.r.Header, name); v != "" && x.policy.Allows(v) {
 			out[name] = []string{v}
 		}
 	}
 	switch id := x.verdict.Identity; {
-	case x.r.Header.Get(anchorHeader) != "":
+	case value(x.r.Header, anchorHeader) != "":
 		out[anchorHeader] = x.r.Header[anchorHeader]
 	case id.Kind != soap.NoIdentity && id.Kind != soap.SID && headerSafe(id.Value):
 		out[anchorHeader] = []string{id.Value}
@@ -160,8 +168,10 @@ func (x *exchange) answerHeader(in http.Header) {
 			out[name] = values
 		}
 	}
-	for _, name := range strings.Split(in.Get("Connection"), ",") {
-		out.Del(strings.Trim(name, " \t"))
+	for _, line := range in["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			out.Del(strings.Trim(name, " \t"))
+		}
 	}
 	if _, named := out["Content-Type"]; !named {
 		out["Content-Type"] = nil // or net/http would guess one

@@ -18,7 +18,7 @@ func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
 		return &policy.Refusal{Code: policy.CodeMalformed, Reason: policy.EnvelopeRefused, Detail: detail}
 	}
-	stated := h.Get("Content-Type")
+	stated := value(h, "Content-Type")
 	if stated == soapContentType && h["Content-Encoding"] == nil {
 		return nil, nil // as nearly always
 	}
@@ -188,7 +188,7 @@ func (x *exchange) judge(err error) *policy.Refusal {
 
 // judgeAnchor asks about the mailbox that a client names for routing.
 func (x *exchange) judgeAnchor() *policy.Refusal {
-	anchor := x.r.Header.Get(anchorHeader)
+	anchor := value(x.r.Header, anchorHeader)
 	if anchor == "" || lowerASCII(anchor) == lowerASCII(x.verdict.Identity.Value) {
 		return nil
 	}

@@ -168,6 +168,24 @@ func TestAnswerHeaders(t *testing.T) {
 	}
 }
 
+// Headers that the answer's Connection names, in whichever of its lines, are
+// for this hop alone.
+func TestHopByHopInAnswers(t *testing.T) {
+	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		w.Header()["Connection"] = []string{"x-one , X-Two", "keep-alive", "X-Three"}
+		for _, name := range []string{"X-One", "X-Two", "X-Three", "X-Four"} {
+			w.Header().Set(name, "1")
+		}
+	}})
+	resp, _ := r.post(t, envelope("alice@contoso.com", getFolder))
+	for name, want := range map[string]string{"X-One": "", "X-Two": "", "X-Three": "", "X-Four": "1"} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestAnswersThatBecomeFaults(t *testing.T) {
 	for _, c := range []struct {
 		status     int

@@ -44,7 +44,7 @@ type Record struct {
 // noted returns a header's value as far as it may stand in a record: printable
 // ASCII, bounded.
 func noted(h http.Header, name string) string {
-	v := h.Get(name)
+	v := value(h, name)
 	if len(v) > 128 {
 		v = v[:128]
 	}
