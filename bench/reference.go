@@ -50,6 +50,7 @@ func reference(args []string) error {
 func forwarder(upstream, authorization string, roots *x509.CertPool) http.Handler {
 	target := &url.URL{Scheme: "https", Host: upstream}
 	return &httputil.ReverseProxy{
+		FlushInterval: -1, // an event goes on as it comes, as with the other peers
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = exchangeName
@@ -64,6 +65,11 @@ func forwarder(upstream, authorization string, roots *x509.CertPool) http.Handle
 
 func logged(w io.Writer, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		// An answer may begin while the body still comes, as with the other peers.
+		if err := http.NewResponseController(rw).EnableFullDuplex(); err != nil {
+			http.Error(rw, err.Error(), http.StatusInternalServerError)
+			return
+		}
 		next.ServeHTTP(rw, r)
 		fmt.Fprintf(w, "%s %s %s\n", r.RemoteAddr, r.Method, r.URL.Path)
 	})
