@@ -131,6 +131,7 @@ func (b *bench) wrk(ctx context.Context, base, script string, connections, secon
 	if err != nil {
 		return run, fmt.Errorf("wrk: %w: %s", err, out)
 	}
+	b.loading += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	text := strings.TrimSpace(string(out))
 	if err := json.Unmarshal([]byte(text[strings.LastIndexByte(text, '\n')+1:]), &run); err != nil {
 		return run, fmt.Errorf("wrk: %w: %s", err, out)

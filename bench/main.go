@@ -125,18 +125,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer b.close()
 	ctx, cancel := context.WithTimeout(ctx, whole)
 	defer cancel()
-	began := b.now()
 	for _, p := range parts() {
 		if !slices.Contains(o.only, p.name) {
 			continue
 		}
-		if err := p.run(b, ctx); err != nil {
+		if err := b.listen(p.name, func() error { return p.run(b, ctx) }); err != nil {
 			return because(ctx, fmt.Errorf("%s: %w", p.name, err))
 		}
 	}
 	b.results.print(stdout)
 	b.results.printGoals(stdout)
-	b.printNoise(stdout, began)
+	b.printNoise(stdout)
 	if o.json != "" {
 		return b.results.save(o.json)
 	}

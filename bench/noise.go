@@ -7,51 +7,113 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// noiseLimit is the share of the processors from which on figures mean little.
-const noiseLimit = 0.1
+const (
+	// noiseLimit is the share of the processors from which on figures mean little.
+	noiseLimit = 0.1
+	// lateLimit is what a median latency at a fixed rate can bear: a proxy adds
+	// some hundred microseconds.
+	lateLimit = 100 * time.Microsecond
+)
 
 // A moment is the time that the processors have spent so far.
 type moment struct {
-	at          time.Time
-	busy, stole time.Duration // by everybody; by other virtual machines
-	own         time.Duration // by this program and what it started
+	at           time.Time
+	busy, stolen time.Duration // by all programs here; by other virtual machines
+	own          time.Duration // by this program and what it started
 }
 
-// now adds up what has ended and what still runs.
-func (b *bench) now() moment {
-	m := moment{at: time.Now()}
-	text, _ := os.ReadFile("/proc/stat")
-	var ticks [8]int64 // user, nice, system, idle, iowait, irq, softirq, steal; see proc(5)
-	line, _, _ := strings.Cut(string(text), "\n")
-	_, _ = fmt.Sscanf(line, "cpu %d %d %d %d %d %d %d %d", &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7])
-	const tick = 10 * time.Millisecond
-	m.busy = time.Duration(ticks[0]+ticks[1]+ticks[2]+ticks[5]+ticks[6]) * tick
-	m.stole = time.Duration(ticks[7]) * tick
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var used syscall.Rusage
-		if syscall.Getrusage(who, &used) == nil {
-			m.own += time.Duration(used.Utime.Nano() + used.Stime.Nano())
+// A noise is the share of the processors that others had during a part.
+type noise struct {
+	part           string
+	others, stolen float64
+}
+
+func (b *bench) now() (moment, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return moment{}, err
+	}
+	m, err := parseStat(string(text))
+	m.at, m.own = time.Now(), b.spent()
+	return m, err
+}
+
+// parseStat reads the line for all processors: ticks spent in user, nice, system,
+// idle, iowait, irq, softirq and steal; see proc(5).
+func parseStat(text string) (moment, error) {
+	var ticks [8]int64
+	fields := strings.Fields(text)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return moment{}, fmt.Errorf("/proc/stat begins with %.60q", text)
+	}
+	for i := range ticks {
+		if _, err := fmt.Sscan(fields[i+1], &ticks[i]); err != nil {
+			return moment{}, fmt.Errorf("/proc/stat: %q: %w", fields[i+1], err)
 		}
 	}
-	if b.backend != nil {
-		m.own += b.backend.cpu()
-	}
-	return m
+	const tick = 10 * time.Millisecond
+	busy := ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]
+	return moment{busy: time.Duration(busy) * tick, stolen: time.Duration(ticks[7]) * tick}, nil
 }
 
-// printNoise says how much of the processors others had since began.
-func (b *bench) printNoise(w io.Writer, began moment) {
-	end := b.now()
-	all := end.at.Sub(began.at).Seconds() * float64(runtime.NumCPU())
-	others := max(0, (end.busy-began.busy-(end.own-began.own)).Seconds()/all)
-	stolen := (end.stole - began.stole).Seconds() / all
-	fmt.Fprintf(w, "\nOther programs had %.0f %% of the processors meanwhile, other virtual machines %.0f %%.\n", others*100, stolen*100)
-	if others+stolen > noiseLimit {
-		fmt.Fprintln(w, "That is too much for these figures to be believed: run it again on a quiet machine.")
+// spent is the CPU of this program, of what it started, and of wrk.
+func (b *bench) spent() time.Duration {
+	var self syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self) // it has no errors for that
+	sum := b.loading + time.Duration(self.Utime.Nano()+self.Stime.Nano())
+	for _, p := range b.started {
+		select {
+		case <-p.done:
+			sum += p.used
+		default:
+			sum += p.cpu()
+		}
+	}
+	return sum
+}
+
+// listen notes how much of the processors others had while a part ran.
+func (b *bench) listen(part string, run func() error) error {
+	before, err := b.now()
+	if err != nil {
+		return err
+	}
+	if err := run(); err != nil {
+		return err
+	}
+	after, err := b.now()
+	b.noise = append(b.noise, between(part, before, after, runtime.NumCPU()))
+	return err
+}
+
+func between(part string, before, after moment, processors int) noise {
+	all := after.at.Sub(before.at).Seconds() * float64(processors)
+	others := (after.busy - before.busy) - (after.own - before.own)
+	return noise{part, max(0, others.Seconds()/all), (after.stolen - before.stolen).Seconds() / all}
+}
+
+// printNoise says what the figures are worth.
+func (b *bench) printNoise(w io.Writer) {
+	fmt.Fprintln(w, "\nNoise")
+	for _, n := range b.noise {
+		fmt.Fprintf(w, "  %s: other programs had %.0f %% of the processors, other virtual machines %.0f %%\n", n.part, n.others*100, n.stolen*100)
+		if n.others+n.stolen > noiseLimit {
+			fmt.Fprintf(w, "  WARNING: above %.0f %% figures cannot be believed: measure %s again on a quiet machine\n", noiseLimit*100, n.part)
+		}
+	}
+	if len(b.late) == 0 {
+		return
+	}
+	sorted := slices.Sorted(slices.Values(b.late))
+	p50, p99 := sorted[len(sorted)/2], sorted[len(sorted)*99/100]
+	fmt.Fprintf(w, "  rate: requests went out %.0f µs late at the median, %.0f at the 99th percentile\n", micro(p50), micro(p99))
+	if p50 > lateLimit {
+		fmt.Fprintf(w, "  WARNING: of the latencies at a fixed rate more than %.0f µs are the sender's own\n", micro(lateLimit))
 	}
 }

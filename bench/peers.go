@@ -150,7 +150,7 @@ func startNginx(name string, inspect bool) func(*bench, context.Context, string)
 		if err != nil {
 			return nil, err
 		}
-		p, err := start(ctx, dir, nil, "nginx", "-p", dir, "-e", "errors", "-c", filepath.Join(dir, "nginx.conf"))
+		p, err := b.start(ctx, dir, nil, "nginx", "-p", dir, "-e", "errors", "-c", filepath.Join(dir, "nginx.conf"))
 		return &instance{process: p, address: listen}, err
 	}
 }
@@ -161,7 +161,7 @@ func startHAProxy(b *bench, ctx context.Context, upstream string) (*instance, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, dir, nil, "haproxy", "-db", "-f", "haproxy.cfg")
+	p, err := b.start(ctx, dir, nil, "haproxy", "-db", "-f", "haproxy.cfg")
 	return &instance{process: p, address: listen}, err
 }
 
@@ -171,7 +171,7 @@ func startCaddy(b *bench, ctx context.Context, upstream string) (*instance, erro
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, dir, []string{"HOME=" + dir}, b.caddy, "run", "--adapter", "caddyfile", "--config", "Caddyfile")
+	p, err := b.start(ctx, dir, []string{"HOME=" + dir}, b.caddy, "run", "--adapter", "caddyfile", "--config", "Caddyfile")
 	return &instance{process: p, address: listen}, err
 }
 
@@ -186,7 +186,7 @@ func startReference(name string, inspect bool) func(*bench, context.Context, str
 		if err != nil {
 			return nil, err
 		}
-		p, err := start(ctx, dir, []string{"TOKEN=" + b.token}, self, "reference", "-listen", listen, "-upstream", upstream,
+		p, err := b.start(ctx, dir, []string{"TOKEN=" + b.token}, self, "reference", "-listen", listen, "-upstream", upstream,
 			"-ca", b.path("ca.pem"), fmt.Sprintf("-inspect=%t", inspect))
 		return &instance{process: p, address: listen}, err
 	}
@@ -207,7 +207,7 @@ func startProduct(binary string) func(*bench, context.Context, string) (*instanc
 		env = append(env, "HMA_EWS_URL=https://"+exchangeName+"/EWS/Exchange.asmx", "HMA_EWS_CONNECT="+upstream,
 			"HMA_CA_FILE="+b.path("ca.pem"), "HMA_LISTEN="+listen, "HMA_ADMIN_LISTEN="+freeAddress(),
 			"HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LOG_FORMAT=json", "HMA_LOG_FILE="+filepath.Join(dir, "log"))
-		p, err := start(ctx, dir, env, binary)
+		p, err := b.start(ctx, dir, env, binary)
 		return &instance{process: p, address: listen}, err
 	}
 }

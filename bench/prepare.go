@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"text/template"
+	"time"
 
 	"hmaproxy/internal/emulator"
 )
@@ -42,6 +43,10 @@ type bench struct {
 	misnamed  string   // and with a trusted one for another name
 	heavy     *heavy   // Exchange's part for streams and large bodies: Go
 	contents  int      // the instances so far, for their folders
+	started   []*process
+	loading   time.Duration   // CPU of wrk
+	late      []time.Duration // how late each request at a fixed rate went out
+	noise     []noise         // of each part
 	results   *results
 }
 
@@ -176,7 +181,7 @@ func (b *bench) startBackend(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.backend, err = start(ctx, dir, nil, "nginx", "-p", dir, "-e", "errors", "-c", filepath.Join(dir, "backend.conf")); err != nil {
+	if b.backend, err = b.start(ctx, dir, nil, "nginx", "-p", dir, "-e", "errors", "-c", filepath.Join(dir, "backend.conf")); err != nil {
 		return err
 	}
 	return b.backend.await(ctx, b.direct)

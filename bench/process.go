@@ -20,6 +20,16 @@ type process struct {
 	began time.Time
 	done  chan struct{} // closed when it has ended
 	log   string        // the file with what it printed
+	used  time.Duration // the CPU of the whole tree, once it was stopped
+}
+
+// start runs a program and remembers it, for what it costs.
+func (b *bench) start(ctx context.Context, dir string, env []string, argv ...string) (*process, error) {
+	p, err := start(ctx, dir, env, argv...)
+	if err == nil {
+		b.started = append(b.started, p)
+	}
+	return p, err
 }
 
 // start runs a program in a process group of its own, which ends with ctx. What
@@ -48,8 +58,11 @@ func start(ctx context.Context, dir string, env []string, argv ...string) (*proc
 	return p, nil
 }
 
-// stop kills the whole group: nothing that was measured needs a proper end.
+// stop kills the whole group: nothing that was measured needs a proper end. A
+// worker whose master dies with it is counted by nobody afterwards, so that is
+// done before.
 func (p *process) stop() {
+	p.used = p.cpu()
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 }

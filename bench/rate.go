@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -64,13 +65,14 @@ func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 t
 		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // as wrk does
 	}}
 	defer client.CloseIdleConnections()
-	if err := b.spread(ctx, client, base, m, workers, new([]time.Duration)); err != nil { // opens the connections
+	if _, _, err := pace(ctx, client, base, m, workers); err != nil { // opens the connections
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
-	var took []time.Duration
-	if err := b.spread(ctx, client, base, m, b.sent(), &took); err != nil {
+	late, took, err := pace(ctx, client, base, m, b.sent())
+	if err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
+	b.late = append(b.late, late...)
 	slices.Sort(took)
 	p50, p99 := took[len(took)/2], took[len(took)*99/100]
 	b.results.add(rateMetric("p50"), name, micro(p50))
@@ -81,54 +83,58 @@ func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 t
 // workers is how many requests may be under way.
 const workers = 16
 
-// spread sends count requests at their times and appends how long each took.
-func (b *bench) spread(ctx context.Context, client *http.Client, base string, m message, count int, took *[]time.Duration) error {
+// pace sends count requests at their times, and returns how late each went out
+// and how long it took, each from its time on.
+func pace(ctx context.Context, client *http.Client, base string, m message, count int) (late, took []time.Duration, err error) {
 	due := make(chan time.Time, count)
 	var mu sync.Mutex
-	var first error
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
 			for at := range due {
-				status, _, err := post(ctx, client, base, m)
-				if err == nil && status != http.StatusOK {
-					err = fmt.Errorf("a request got %d", status)
-				}
+				behind := time.Since(at)
+				failed := good(ctx, client, base, m)
 				mu.Lock()
-				if first == nil {
-					first = err
-				}
-				*took = append(*took, time.Since(at))
+				late, took = append(late, behind), append(took, time.Since(at))
+				err = cmp.Or(err, failed)
 				mu.Unlock()
 			}
 		})
 	}
-	late := inTime(count, due)
+	inTime(count, due)
 	all.Wait()
-	if count > workers {
-		b.results.add(rateMetric("lateness of the sender"), direct, micro(late))
-	}
-	return first
+	return late, took, err
 }
 
-// inTime names count times as they come, closes due, and returns the median of
-// how late it was. time.Sleep would be late by half a millisecond.
-func inTime(count int, due chan<- time.Time) time.Duration {
+// good posts a message and holds that its answer is one.
+func good(ctx context.Context, client *http.Client, base string, m message) error {
+	status, _, err := post(ctx, client, base, m)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("a request got %d", status)
+	}
+	return err
+}
+
+// spin is how long a processor takes to wake from its sleep, and some more.
+const spin = 100 * time.Microsecond
+
+// inTime names count times as they come and closes due. time.Sleep would be late
+// by half a millisecond, and the system's own pause by 30 µs: the last of each
+// wait is spent awake.
+func inTime(count int, due chan<- time.Time) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // in ns; of this thread
 	defer close(due)
-	late := make([]time.Duration, count)
 	began := time.Now()
-	for i := range late {
+	for i := range count {
 		at := began.Add(time.Duration(i) * time.Second / perSecond)
-		for wait := time.Until(at); wait > 0; wait = time.Until(at) {
+		for wait := time.Until(at) - spin; wait > 0; wait = time.Until(at) - spin {
 			pause := unix.NsecToTimespec(int64(wait))
 			_ = unix.Nanosleep(&pause, nil)
 		}
+		for time.Until(at) > 0 {
+		}
 		due <- at
-		late[i] = time.Since(at)
 	}
-	slices.Sort(late)
-	return late[count/2]
 }
