@@ -125,6 +125,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer b.close()
 	ctx, cancel := context.WithTimeout(ctx, whole)
 	defer cancel()
+	if err := b.verify(ctx); err != nil {
+		return because(ctx, err)
+	}
 	for _, p := range parts() {
 		if !slices.Contains(o.only, p.name) {
 			continue
@@ -133,6 +136,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return because(ctx, fmt.Errorf("%s: %w", p.name, err))
 		}
 	}
+	b.printFindings(stdout)
 	b.results.print(stdout)
 	b.results.printGoals(stdout)
 	b.printNoise(stdout)

@@ -47,6 +47,7 @@ type bench struct {
 	loading   time.Duration   // CPU of wrk
 	late      []time.Duration // how late each request at a fixed rate went out
 	noise     []noise         // of each part
+	findings  []finding       // of each peer
 	results   *results
 }
 

@@ -1,0 +1,111 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"text/tabwriter"
+)
+
+// A finding is what a peer was seen to do before anything was measured.
+type finding struct {
+	peer                          string
+	inspects, authority, hostname bool // it refuses other mailboxes, authorities, hosts
+}
+
+// verify holds that every peer does the work that it is compared by. A peer that
+// takes an Exchange for another one is told of and measured all the same, as one
+// that does less; hmaproxy must not.
+func (b *bench) verify(ctx context.Context) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, p := range b.chosen() {
+		found, err := b.verifyPeer(ctx, client, p)
+		if err == nil && p.name == product && !(found.authority && found.hostname) {
+			err = errors.New("it takes an Exchange that it must not trust")
+		}
+		if err != nil {
+			return fmt.Errorf("verify %s: %w", p.name, err)
+		}
+		b.findings = append(b.findings, found)
+	}
+	return nil
+}
+
+func (b *bench) verifyPeer(ctx context.Context, client *http.Client, p peer) (found finding, err error) {
+	found = finding{peer: p.name, inspects: p.inspects}
+	if err := b.verifyWork(ctx, client, p); err != nil {
+		return found, err
+	}
+	if found.authority, err = b.distrusts(ctx, client, p, b.untrusted); err != nil {
+		return found, fmt.Errorf("before an Exchange that nobody vouches for: %w", err)
+	}
+	if found.hostname, err = b.distrusts(ctx, client, p, b.misnamed); err != nil {
+		return found, fmt.Errorf("before an Exchange that shows another host's certificate: %w", err)
+	}
+	return found, nil
+}
+
+func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) error {
+	i, err := b.launch(ctx, p, b.direct)
+	if err != nil {
+		return err
+	}
+	defer i.stop()
+	if err := b.verifyGood(ctx, client, i); err != nil || !i.inspects {
+		return err
+	}
+	return b.verifyRefusals(ctx, client, i)
+}
+
+// distrusts says whether a peer that begins to talk to an Exchange refuses it. It
+// asks until the peer has begun: hmaproxy needs a token first.
+func (b *bench) distrusts(ctx context.Context, client *http.Client, p peer, upstream string) (refused bool, err error) {
+	i, err := b.launch(ctx, p, upstream)
+	if err != nil {
+		return false, err
+	}
+	defer i.stop()
+	err = i.poll(ctx, func() error {
+		before, err := b.ask(ctx, "/handshakes")
+		if err != nil {
+			return err
+		}
+		status, body, err := post(ctx, client, i.url(), request())
+		if err != nil {
+			return err
+		}
+		after, err := b.ask(ctx, "/handshakes")
+		if err == nil && after == before {
+			err = errors.New("it never came to Exchange")
+		}
+		refused = status >= 500 && !bytes.Contains(body, []byte("nobody may get"))
+		return err
+	})
+	return refused, err
+}
+
+// printFindings says what each peer was seen to do, and to leave.
+func (b *bench) printFindings(w io.Writer) {
+	fmt.Fprintln(w, "What the peers were seen to do")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer t.Flush()
+	for _, f := range b.findings {
+		fmt.Fprintf(t, "  %s\tattaches the token\t%s\t%s\t%s\n", f.peer,
+			does(f.inspects, "refuses another's mailbox", "does not look at the mailbox"),
+			does(f.authority, "refuses an unknown authority", "TAKES AN UNKNOWN AUTHORITY"),
+			does(f.hostname, "refuses another host's certificate", "TAKES ANOTHER HOST'S CERTIFICATE"))
+	}
+	fmt.Fprintln(t)
+}
+
+func does(it bool, yes, no string) string {
+	if it {
+		return yes
+	}
+	return no
+}
