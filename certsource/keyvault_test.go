@@ -279,6 +279,22 @@ func TestRetryAndDeadlines(t *testing.T) {
 	})
 }
 
+// A corporate proxy that takes two seconds for each request keeps nobody out.
+func TestSlowWayOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, ver(t, "v1", day))
+		slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(2 * time.Second):
+				f.ServeHTTP(w, r)
+			case <-r.Context().Done():
+			}
+		})
+		k := f.open(func(c *KeyVaultConfig) { c.HTTPClient = &http.Client{Transport: inProcess{slow}} })
+		wantCode(t, k, "v1", "")
+	})
+}
+
 // A second poll waits for the first with its own context, and gets the list.
 func TestPollsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

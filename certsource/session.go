@@ -15,10 +15,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// Three tries within callTimeout; the library's defaults wait for minutes.
+// Tries within callTimeout; the library's defaults wait for minutes. The first
+// one on a session holds four requests, since the log-in is part of it, and a
+// log-in that is cut short is not tried again: a way out on which each takes two
+// seconds must do. There is still time for a second one after a first that hung.
 const (
 	maxRetries    = 2
-	tryTimeout    = 5 * time.Second
+	tryTimeout    = 9 * time.Second
 	retryDelay    = 500 * time.Millisecond
 	maxRetryDelay = 5 * time.Second
 )

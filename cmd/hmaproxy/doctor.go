@@ -36,6 +36,10 @@ address of the allow-list; only its inbox's id is asked for. -forbidden-mailbox
 names one that must stay closed: Exchange is asked for it past the allow-list, so
 that the answer tells whether Exchange itself or only the allow-list refuses it.
 
+What never answers is told of within half a minute. Answers that come late are
+waited for one after the other, no check longer than 40 seconds, so that all of it
+can take two minutes; -timeout ends it before.
+
 exit status: 0 nothing wrong was found, 1 a check failed or could not be made,
 2 mistake in the configuration or on the command line.
 
@@ -49,7 +53,7 @@ func (f *flags) addDoctorFlags() {
 	f.set.StringVar(&f.mailbox, "mailbox", "", "open this mailbox, an SMTP `address`")
 	f.set.StringVar(&f.forbidden, "forbidden-mailbox", "", "find out who keeps this mailbox closed, an SMTP `address`")
 	f.set.BoolVar(&f.json, "json", false, "write one JSON object instead of lines: {\"ok\":…,\"checks\":[{\"check\":…,\"title\":…,\"status\":\"ok|failed|skipped\",\"detail\":…,\"cause\":…,\"repair\":[…],\"notes\":[…]}]}")
-	f.set.Var(&f.timeout, "timeout", "stop after this `duration`; 0 sets no limit beside those of each check (half a minute at most)")
+	f.set.Var(&f.timeout, "timeout", "stop after this `duration`; 0 sets no limit to the whole")
 }
 
 // errUnwell ends the command after the doctor has said everything.

@@ -283,6 +283,8 @@ type outcome struct {
 	all  []doctor.Result
 	text string
 	code int
+
+	longest time.Duration // that a check took
 }
 
 // examine runs doctor and checks what holds for every run.
@@ -295,7 +297,11 @@ func (r *rig) examine() outcome {
 	r.opts.Config, r.opts.ConfigError = config.Load(environ, os.ReadFile)
 	var b, j bytes.Buffer
 	text := doctor.NewText(&b, false)
-	r.opts.Report = text.Report
+	longest, last := time.Duration(0), time.Now()
+	r.opts.Report = func(check doctor.Result) {
+		longest, last = max(longest, time.Since(last)), time.Now()
+		text.Report(check)
+	}
 	all := doctor.Run(r.t.Context(), r.opts)
 	text.Summary(all)
 	if err := doctor.WriteJSON(&j, all); err != nil {
@@ -306,7 +312,7 @@ func (r *rig) examine() outcome {
 	if os.Getenv("DOCTOR_SHOW") != "" {
 		r.t.Log("\n" + b.String())
 	}
-	return outcome{all, b.String(), doctor.ExitCode(all)}
+	return outcome{all, b.String(), doctor.ExitCode(all), longest}
 }
 
 // grace lets clients that doctor has done with close their connections.

@@ -119,8 +119,8 @@ func TestWrongMailboxes(t *testing.T) {
 	})
 }
 
-// A person waits for the answer: nothing takes longer than half a minute, not
-// even a network that swallows everything.
+// A person waits for the answer: what never answers is told of within half a
+// minute, even a network that swallows everything.
 func TestEndsSoon(t *testing.T) {
 	hosts := []string{"mail.contoso.com:443", "login.microsoftonline.com:443", "contoso.vault.azure.net:443"}
 	each := func(break1 func(*rig, string)) func(*rig) {
@@ -154,6 +154,41 @@ func TestEndsSoon(t *testing.T) {
 				r.ended = append(r.ended, func() { took = time.Since(began) - grace })
 				if o := r.examine(); o.code != 1 || took > 30*time.Second {
 					t.Errorf("exit code %d after %s\n%s", o.code, took, o.text)
+				}
+			})
+		})
+	}
+}
+
+// Answers that come late are waited for, each in its turn: what -help promises
+// of that.
+func TestSlowAnswersEndInMinutes(t *testing.T) {
+	late := func(s *emulator.Service, d time.Duration) {
+		s.InjectWhile(func() bool { return true }, emulator.Fault{Latency: d})
+	}
+	for name, setup := range map[string]func(*rig){
+		"Exchange": func(r *rig) { late(&r.e.Exchange().Service, 19*time.Second) },
+		"the vault, which signs": func(r *rig) {
+			r.env["HMA_KEY_MODE"] = "vault"
+			late(&r.e.KeyVault().Service, 8*time.Second)
+		},
+		"everything": func(r *rig) {
+			r.env["HMA_KEY_MODE"] = "vault"
+			late(&r.e.KeyVault().Service, 2*time.Second)
+			late(&r.e.Entra().Service, 2*time.Second)
+			late(&r.e.Exchange().Service, 15*time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, emulator.Config{})
+				r.opts.Forbidden = "ceo@contoso.com"
+				setup(r)
+				began := time.Now()
+				took := time.Duration(0)
+				r.ended = append(r.ended, func() { took = time.Since(began) - grace })
+				if o := r.examine(); o.code != 0 || o.longest > 40*time.Second || took > 2*time.Minute {
+					t.Errorf("exit code %d after %s, a check took %s\n%s", o.code, took, o.longest, o.text)
 				}
 			})
 		})
