@@ -50,14 +50,15 @@ func plainProblem(s string) string {
 	if len(s) > maxAddress {
 		return "an address has more than 254 characters"
 	}
+	if indexByte(s, ';') >= 0 {
+		return "an address holds a semicolon; where several may stand, commas or line breaks separate them"
+	}
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c >= 0x80:
 			return "an address holds characters beyond ASCII"
 		case c == '\\':
 			return `an address is needed (user@domain), not a logon name (DOMAIN\user)`
-		case c == ';':
-			return "an address holds a semicolon; addresses are separated by commas or line breaks"
 		case c <= ' ' || c == 0x7f:
 			return "an address holds a space or a control character"
 		}

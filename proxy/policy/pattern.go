@@ -117,6 +117,9 @@ func trim(s string) string {
 }
 
 func parsePattern(entry string) (Pattern, string) {
+	if problem := separatorProblem(entry); problem != "" {
+		return Pattern{}, problem
+	}
 	if domain, ok := strings.CutPrefix(entry, wildcardPrefix); ok {
 		return Pattern{wildcardForm, domain}, addressProblem("x@" + domain)
 	}
@@ -136,6 +139,18 @@ func parsePattern(entry string) (Pattern, string) {
 		return Pattern{}, "an entry is an address, *@domain, upn:… or sid:…"
 	}
 	return Pattern{smtpForm, entry}, addressProblem(entry)
+}
+
+// separatorProblem finds an entry that was meant as several. No entry of any
+// form holds a semicolon, or a blank.
+func separatorProblem(entry string) string {
+	if strings.Contains(entry, ";") {
+		return "entries are separated by commas or line breaks, not by semicolons"
+	}
+	if strings.ContainsAny(entry, " \t") && strings.Count(entry, "@") > 1 {
+		return "entries are separated by commas or line breaks, not by spaces or tabs"
+	}
+	return ""
 }
 
 // cutPrefixFold cuts a prefix of lower-case ASCII in any letter case.
