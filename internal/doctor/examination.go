@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"hmaproxy/internal/config"
@@ -24,7 +23,6 @@ type examination struct {
 	o       Options
 	config  *config.Config
 	links   *sidecar.Links
-	tuning  sync.Mutex
 	control *watch // on the way to Entra ID and Key Vault
 	secrets []string
 	done    map[string]Result

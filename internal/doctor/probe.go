@@ -60,7 +60,7 @@ var errUntrusted = errors.New("certificate not trusted")
 func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Request)) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	control, exchange := x.tuned(func(t *http.Transport) { x.tune(t, p) })
+	control, exchange := x.links.Tuned(func(t *http.Transport) { x.tune(t, p) })
 	next := control
 	if p.pinned {
 		next = exchange
@@ -68,13 +68,6 @@ func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Req
 	started := time.Now()
 	err := p.exchange(p.traced(ctx), next, prepare)
 	p.note(func() { p.err, p.took, p.over = err, time.Since(started), true })
-}
-
-// tuned is Links.Tuned for checks that run together, which that is not for.
-func (x *examination) tuned(tune func(*http.Transport)) (control, exchange http.RoundTripper) {
-	x.tuning.Lock()
-	defer x.tuning.Unlock()
-	return x.links.Tuned(tune)
 }
 
 // note changes p, unless the request is over.

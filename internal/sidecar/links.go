@@ -11,7 +11,7 @@ import (
 )
 
 // Links are the ways out of the product, one by one, for whoever examines them
-// without running it.
+// without running it. They are safe for concurrent use.
 type Links struct {
 	out    *outgoing
 	config *config.Config

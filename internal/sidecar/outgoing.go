@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"hmaproxy/internal/config"
@@ -30,12 +31,24 @@ const (
 // A Dialer opens connections; tests put their own network here.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// outgoing makes the HTTP clients that the configuration asks for.
+// outgoing makes the HTTP clients that the configuration asks for. It is safe
+// for concurrent use.
 type outgoing struct {
 	roots *x509.CertPool
 	proxy func(*http.Request) (*url.URL, error)
 	dial  Dialer
-	made  []interface{ CloseIdleConnections() }
+
+	mu   sync.Mutex
+	made []idler
+}
+
+type idler interface{ CloseIdleConnections() }
+
+// keep has hangUp know of a transport.
+func (o *outgoing) keep(t idler) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.made = append(o.made, t)
 }
 
 func newOutgoing(c *config.Config, dial Dialer) (*outgoing, error) {
@@ -75,14 +88,17 @@ func (o *outgoing) transport() *http.Transport {
 		DisableCompression:     true,
 		Protocols:              &http1,
 	}
-	o.made = append(o.made, t)
+	o.keep(t)
 	return t
 }
 
 // hangUp closes the connections that no request uses, those that are in use as
 // soon as they are not.
 func (o *outgoing) hangUp() {
-	for _, t := range o.made {
+	o.mu.Lock()
+	made := o.made
+	o.mu.Unlock()
+	for _, t := range made {
 		t.CloseIdleConnections()
 	}
 }
@@ -118,7 +134,7 @@ func (o *outgoing) direct(c *config.Config) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.made = append(o.made, t)
+	o.keep(t)
 	return t, nil
 }
 
