@@ -24,9 +24,29 @@ func main() {
 	}
 }
 
+const about = `hmaproxy-demo - the whole product at work, without account, network or settings
+
+usage: hmaproxy-demo [-serve [-listen ADDRESS]]
+
+Plays Entra ID, Key Vault and Exchange Server in its own process, runs hmaproxy
+against them, sends EWS requests through it, and shows each hop. It changes nothing
+and leaves nothing behind.
+
+With -serve it keeps all of that up until Ctrl-C, for developing an EWS client, and
+prints where EWS is served, a curl line, and the address of the status page.
+
+exit status: 0 everything was as it should be, 1 it was not.
+
+flags:
+`
+
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	set := flag.NewFlagSet("hmaproxy-demo", flag.ContinueOnError)
 	set.SetOutput(stdout)
+	set.Usage = func() {
+		fmt.Fprint(stdout, about)
+		set.PrintDefaults()
+	}
 	serve := set.Bool("serve", false, "keep everything up, to develop an EWS client against it")
 	listen := set.String("listen", "127.0.0.1:8080", "with -serve: `address` that EWS clients connect to")
 	if err := set.Parse(args); err != nil {

@@ -12,7 +12,10 @@ import (
 	"hmaproxy/internal/doctor"
 )
 
-const doctorHelp = `Finds out why hmaproxy does not work, and what to do about it. It needs no
+const doctorHelp = `usage: hmaproxy doctor [-env-file FILE] [-mailbox ADDRESS]
+       [-forbidden-mailbox ADDRESS] [-json] [-timeout DURATION]
+
+Finds out why hmaproxy does not work, and what to do about it. It needs no
 running hmaproxy and changes nothing: it reads the same settings, uses the same
 code, and walks the chain in this order:
 

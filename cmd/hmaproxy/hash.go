@@ -25,7 +25,10 @@ is then narrowed to them:
   crm:$2a$10$... alice@contoso.com *@sales.contoso.com
 
 A long random password is worth more than a high cost: each step of the cost
-doubles the time that a client waits when it comes first.`
+doubles the time that a client waits when it comes first.
+
+exit status: 0 the line was printed, 1 the password could not be read or used,
+2 mistake on the command line.`
 
 // defaultCost makes a comparison take some 50 ms of a processor.
 const defaultCost = config.MinCost

@@ -17,15 +17,31 @@ import (
 const healthHelp = `usage: hmaproxy health [-env-file FILE] [startup|ready|live]
 
 Asks the hmaproxy that runs with the same HMA_ADMIN_LISTEN, and prints what it
-answers. Without an argument it asks whether that is ready. Exit status 0 means
-yes, 1 no or no answer. Made for images without a shell:
+answers. Without an argument it asks whether that is ready.
+
+  startup   the settings are read and the listeners open
+  ready     there is a usable token, and nobody has told it to stop
+  live      the process answers
+
+exit status: 0 yes, 1 no or no answer within 5 seconds, 2 mistake on the command
+line or in HMA_ADMIN_LISTEN, the one setting that it reads.
+
+example, for images without a shell:
 
   HEALTHCHECK CMD ["/hmaproxy", "health", "ready"]`
 
 const waitHelp = `usage: hmaproxy wait [-env-file FILE] [-timeout DURATION]
 
-Blocks until the hmaproxy that runs with the same HMA_ADMIN_LISTEN is ready, and
-then ends with exit status 0. For scripts that start a client after the proxy.`
+Blocks until the hmaproxy that runs with the same HMA_ADMIN_LISTEN is ready. For
+scripts that start a client after the proxy.
+
+exit status: 0 it is ready, 1 it was not when the time was over (standard error says
+why), 2 mistake on the command line or in HMA_ADMIN_LISTEN, the one setting that it
+reads.
+
+example:
+
+  hmaproxy wait -env-file hmaproxy.env -timeout 1m && start-the-sync`
 
 // timeoutFlag is a duration that cannot be negative.
 type timeoutFlag struct{ time.Duration }

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
 	"text/tabwriter"
-
-	"context"
 
 	"hmaproxy/internal/config"
 )
@@ -60,13 +60,22 @@ func help(args []string, w world) error {
 }
 
 func (c command) printHelp(f *flags, w io.Writer) {
-	fmt.Fprintf(w, "hmaproxy %s - %s\n\n%s\n\nflags:\n", c.name, c.summary, c.help)
+	fmt.Fprintf(w, "hmaproxy %s - %s\n\n%s\n", c.name, c.summary, c.help)
+	flags := 0
+	if f.set.VisitAll(func(*flag.Flag) { flags++ }); flags == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nflags:\n")
 	f.set.SetOutput(w)
 	f.set.PrintDefaults()
 	f.set.SetOutput(io.Discard)
 }
 
-const versionHelp = `Prints the version, the revision it was built from, Go's version and the platform.`
+const versionHelp = `usage: hmaproxy version
+
+Prints the version, the revision it was built from, Go's version and the platform.
+
+exit status: 0, or 2 for a mistake on the command line.`
 
 func printVersion(_ context.Context, _ *flags, w world) error {
 	_, err := fmt.Fprintf(w.stdout, "hmaproxy %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)

@@ -149,13 +149,28 @@ func (f *flags) load(w world) (*config.Config, error) {
 	return c, nil
 }
 
-const serveHelp = `Serves EWS clients until it is told to stop by SIGTERM or SIGINT. Requests under
+const serveHelp = `usage: hmaproxy [serve] [-env-file FILE]
+
+Serves EWS clients until it is told to stop by SIGTERM or SIGINT. Requests under
 way may then finish; a second signal ends the process at once, with exit status 1.
 SIGHUP makes it look at once at what it reads again by and by: allow-list, client
 users, TLS pair, certificate and the secret that opens it. Settings take a restart.
 
 Nothing outside (Key Vault, Entra ID, Exchange) being down ends the process: it
-goes on trying, and is not ready meanwhile.`
+goes on trying, and is not ready meanwhile.
+
+Clients come to HMA_LISTEN, http://localhost:8080/EWS/Exchange.asmx unless set.
+HMA_ADMIN_LISTEN, 127.0.0.1:8081 unless set, has a status page for people at /, the
+same for programs at /status.json, /startup, /ready, /live, and /metrics. The log goes
+to standard error, or to HMA_LOG_FILE. "hmaproxy -help" lists all settings.
+
+exit status: 0 it was told to stop, 1 it failed while running, 2 mistake in the
+configuration or on the command line.
+
+examples:
+
+  hmaproxy -env-file hmaproxy.env
+  HMA_LOG_LEVEL=debug hmaproxy -env-file hmaproxy.env     # the environment wins`
 
 func serve(ctx context.Context, f *flags, w world) error {
 	if f.set.NArg() > 0 {

@@ -36,7 +36,9 @@ and what an administrator should see go to the Event Log, under "hmaproxy", too.
 "sc.exe control hmaproxy paramchange" makes the service look at once at what it
 reads again by and by.
 
-Windows itself calls "hmaproxy service run -env-file FILE".`
+Windows itself calls "hmaproxy service run -env-file FILE".
+
+exit status: 0 done, 1 Windows refused, 2 mistake on the command line.`
 
 // serviceName is the service's, its account's and that of its events.
 const serviceName = "hmaproxy"
