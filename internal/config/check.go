@@ -113,7 +113,7 @@ func (l *loader) need(name, why string) {
 func (l *loader) refuse(why string, names ...string) {
 	for _, name := range names {
 		if l.set[name] {
-			l.fault(name, "has no effect "+why+"; remove it")
+			l.report(Problem{Variable: name, Text: "has no effect " + why + "; remove it", Needless: true})
 		}
 	}
 }

@@ -61,9 +61,13 @@ type loader struct {
 // fault reports what is wrong with a variable. Only the first problem of each
 // counts: later ones would follow from it.
 func (l *loader) fault(name, text string) {
-	if !l.faulty[name] {
-		l.faulty[name] = true
-		l.problems = append(l.problems, Problem{name, text})
+	l.report(Problem{Variable: name, Text: text})
+}
+
+func (l *loader) report(p Problem) {
+	if !l.faulty[p.Variable] {
+		l.faulty[p.Variable] = true
+		l.problems = append(l.problems, p)
 	}
 }
 

@@ -250,7 +250,7 @@ func TestForeignErrors(t *testing.T) {
 	}
 	l := &loader{variables: variables(), faulty: map[string]bool{}}
 	l.parseFault(err)
-	if got := fmt.Sprint(l.problems); got != "[{environment cannot be parsed}]" {
-		t.Errorf("problems = %s", got)
+	if len(l.problems) != 1 || l.problems[0] != (Problem{Variable: "environment", Text: "cannot be parsed"}) {
+		t.Errorf("problems = %+v", l.problems)
 	}
 }

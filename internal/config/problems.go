@@ -6,6 +6,7 @@ import "strings"
 type Problem struct {
 	Variable string // the variable to change
 	Text     string // what is wrong and what is expected; never a value
+	Needless bool   // the variable has no place in this configuration
 }
 
 // Problems is the error of [Load]: every mistake that it found, in the order of

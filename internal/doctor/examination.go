@@ -91,11 +91,28 @@ func (x *examination) checkConfig(context.Context) Result {
 		return failed(name+" is "+strings.Repeat("0", 8)+"-…, the placeholder of the example", "the example's values were not all replaced by those of your organisation",
 			"docs/setup.md, “The eight values”, says where each is shown; deploy/azure/setup.sh prints the file filled in").goingOn()
 	}
-	if x.config.Tenant == config.TenantID(x.config.App) {
-		return failed("HMA_TENANT_ID and HMA_APP_ID are the same", "one of the two ids was copied into both settings",
-			"portal: App registrations > HMA-App > Overview shows both: Application (client) ID, Directory (tenant) ID").goingOn()
+	if r, mixed := x.mixedUp(); mixed {
+		return r.goingOn()
 	}
 	return ok(x.describeConfig(), append(x.config.Warnings(), x.remarks()...)...)
+}
+
+// mixedUp is about ids that are another thing's.
+func (x *examination) mixedUp() (Result, bool) {
+	const both = " are the same"
+	show := func(app string) string {
+		return "portal: App registrations > " + app + " > Overview shows both: Application (client) ID, Directory (tenant) ID"
+	}
+	switch c := x.config; {
+	case c.Tenant == config.TenantID(c.App):
+		return failed("HMA_TENANT_ID and HMA_APP_ID"+both, "one of the two ids was copied into both settings", show("HMA-App")), true
+	case c.VaultApp != "" && (c.VaultTenant == config.TenantID(c.VaultApp) || c.Tenant == config.TenantID(c.VaultApp)):
+		return failed("HMA_KEY_VAULT_APP_ID and the tenant"+both, "one of the two ids was copied into both settings", show("KV-App")), true
+	case c.App == exchangeOnlineApp:
+		return failed("HMA_APP_ID is "+exchangeOnlineApp, "that is Office 365 Exchange Online itself, the application whose permission HMA-App holds",
+			"portal: App registrations > HMA-App > Overview > Application (client) ID; set HMA_APP_ID to it"), true
+	}
+	return Result{}, false
 }
 
 // configFailure shows each problem of the configuration on a line of its own.
@@ -110,7 +127,9 @@ func configFailure(err error) Result {
 	}
 	first := problems.All[0]
 	r := failed("the configuration cannot be used", first.Variable+" "+first.Text, all)
-	if form := config.Form(first.Variable); form != "" {
+	if first.Needless {
+		r.Repair = []string{"remove " + first.Variable, all}
+	} else if form := config.Form(first.Variable); form != "" {
 		r.Repair = []string{"set " + first.Variable + " to " + form, all}
 	}
 	for _, p := range problems.All[1:] {

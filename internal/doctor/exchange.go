@@ -100,6 +100,12 @@ func (x *examination) noChallenge(p *probe) Result {
 			"set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
 	case p.status >= 300 && p.status < 400, p.status == 451:
 		return x.redirected(detail, p.header)
+	case p.status == http.StatusBadRequest && strings.HasPrefix(p.header.Get("Server"), "Microsoft-HTTPAPI/"):
+		return failed(detail+", as Windows does before IIS", "no site of IIS is bound to "+p.url.Hostname()+": HMA_EWS_URL has a name that this server does not go by",
+			"on Exchange: Get-WebBinding | fl protocol,bindingInformation; Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl")
+	case p.status == 440: // Login Timeout, which Microsoft's sign-in forms answer
+		return failed(detail+" (its sign-in has ended)", "a device in front of Exchange, or Exchange itself, asks for a sign-in by form on this path (pre-authentication)",
+			"have the device pass /EWS/* through without pre-authentication, or set HMA_EWS_CONNECT to reach Exchange past it", compareURLs)
 	case p.status == http.StatusNotFound:
 		return x.wrongPath(detail)
 	case p.status == http.StatusForbidden:

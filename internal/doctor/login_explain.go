@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
@@ -60,6 +62,12 @@ func (x *examination) wrongSecret(ctx context.Context, detail string) Result {
 	switch {
 	case guid.MatchString(secret):
 		return failed(detail, "HMA_KEY_VAULT_CLIENT_SECRET holds the secret's ID; its Value is needed, which the portal shows only once", x.newSecret())
+	case strings.HasPrefix(secret, "@Microsoft.KeyVault("):
+		return failed(detail, "HMA_KEY_VAULT_CLIENT_SECRET holds a reference to a secret, which App Service alone resolves, and that only where its identity may read the vault",
+			"set HMA_KEY_VAULT_CLIENT_SECRET to the value itself, or on App Service use its identity: HMA_KEY_VAULT_AUTH=managed", x.newSecret())
+	case encoded(secret):
+		return failed(detail, "HMA_KEY_VAULT_CLIENT_SECRET holds the secret in base64, as a Secret of Kubernetes shows it",
+			"set it to the value decoded; in a manifest write stringData, or data with the value encoded once", x.newSecret())
 	case altered(secret):
 		return failed(detail, "the client secret is wrong: HMA_KEY_VAULT_CLIENT_SECRET holds quotes, %, a backslash, white space or another character that no secret of Entra ID has, so that it was altered on its way into the setting",
 			"write the value as the portal showed it, without quotes and unescaped: HMA_KEY_VAULT_CLIENT_SECRET=value", x.newSecret())
@@ -71,6 +79,14 @@ func (x *examination) wrongSecret(ctx context.Context, detail string) Result {
 			"set HMA_APP_ID="+string(x.config.VaultApp)+" and HMA_KEY_VAULT_APP_ID="+string(x.config.App), "or, when the ids are right, make a secret for KV-App: "+x.newSecret())
 	}
 	return failed(detail, "the client secret is wrong: another application's, cut off (a double click ends at ~), or its Secret ID instead of its Value", x.newSecret())
+}
+
+// encoded reports whether a secret is the base64 of what has the form of one:
+// text with the ~ that every secret of Entra ID holds.
+func encoded(secret string) bool {
+	inner, err := base64.StdEncoding.DecodeString(secret)
+	plain := !bytes.ContainsFunc(inner, func(r rune) bool { return r <= ' ' || r > '~' })
+	return err == nil && plain && bytes.ContainsRune(inner, '~')
 }
 
 // altered reports whether a secret holds what none of Entra ID's does, invisible

@@ -57,6 +57,10 @@ func (x *examination) explainRefusal(a answer, detail string) Result {
 	if d.Code != 0 {
 		detail += fmt.Sprintf("; x-ms-diagnostics %d %s: %s", d.Code, d.Category, quote(d.Reason))
 	}
+	if before, now := x.probes["exchange"].header, a.header; bearerChallenge(before) != nil && bearerChallenge(now) == nil && differ(before, now) {
+		return failed(detail, fmt.Sprintf("the server %s offers no bearer authentication and is not set up as %s, which offered it a moment ago: OAuth is off on its EWS virtual directory",
+			printable(now.Get("X-Feserver"), 40), printable(before.Get("X-Feserver"), 40)), "on Exchange: Get-WebServicesVirtualDirectory | fl Server,OAuthAuthentication     # the same on all servers behind the load balancer")
+	}
 	cause := d.Meaning
 	if d.Code == 2000002 {
 		if c, known := readClock(a.header); known && c.skew().Abs() > remarkable {
@@ -67,6 +71,12 @@ func (x *examination) explainRefusal(a answer, detail string) Result {
 		return failed(detail, other, repair...)
 	}
 	return failed(detail, cause, d.Remedy)
+}
+
+// differ reports whether two servers of Exchange gave two answers.
+func differ(one, other http.Header) bool {
+	a, b := one.Get("X-Feserver"), other.Get("X-Feserver")
+	return a != "" && b != "" && !strings.EqualFold(a, b)
 }
 
 // checkMailbox opens a mailbox's inbox.

@@ -27,7 +27,8 @@ func (x *examination) explainConnection(ctx context.Context, p *probe, variable 
 	case errors.As(p.err, &dns):
 		return x.explainName(ctx, p, dns, variable)
 	case errors.As(p.err, &record):
-		return failed(p.url.Host+" does not speak TLS on this port", "the port is another service's, or a device on the way answers in plain HTTP",
+		at, variable := x.leadsTo(p, variable)
+		return failed(at+" does not speak TLS on this port", "the port is another service's, or a device on the way answers in plain HTTP",
 			"compare host and port in "+variable)
 	case p.asked:
 		return x.explainAlert(p, alertCertificateRequired)
@@ -39,11 +40,17 @@ func (x *examination) explainConnection(ctx context.Context, p *probe, variable 
 	return x.unreachable(p, variable)
 }
 
+// leadsTo returns where connections go and the setting that says so.
+func (x *examination) leadsTo(p *probe, variable string) (at, by string) {
+	if p.pinned && x.config.Connect != "" {
+		return string(x.config.Connect), "HMA_EWS_CONNECT"
+	}
+	return p.url.Host, variable
+}
+
 // explainName is about a name that does not resolve.
 func (x *examination) explainName(ctx context.Context, p *probe, dns *net.DNSError, variable string) Result {
-	if p.pinned && x.config.Connect != "" {
-		variable = "HMA_EWS_CONNECT"
-	}
+	_, variable = x.leadsTo(p, variable)
 	detail := "the name " + quote(dns.Name) + " is not known to DNS here"
 	if !dns.IsNotFound {
 		detail = "DNS does not answer for " + quote(dns.Name)
@@ -59,10 +66,10 @@ func (x *examination) explainName(ctx context.Context, p *probe, dns *net.DNSErr
 	switch {
 	case x.outside(p) && p.proxy == "" && x.nameless(ctx):
 		cause = "no name of the internet resolves here: the network reaches it by a corporate proxy only and HTTPS_PROXY is not set" + x.proxyHint(p) + ", or DNS is down"
-		repair = []string{"set HTTPS_PROXY=http://proxy:port", repair[0]}
+		repair = []string{x.throughProxy(p), repair[0]}
 	case x.outside(p) && p.proxy == "":
 		cause += "; in networks that reach the internet by a corporate proxy only, it is that HTTPS_PROXY is not set" + x.proxyHint(p)
-		repair = append(repair, "behind a corporate proxy set HTTPS_PROXY=http://proxy:port")
+		repair = append(repair, "behind a corporate proxy "+x.throughProxy(p))
 	}
 	if p.pinned && x.config.Connect == "" {
 		repair = append(repair, "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
@@ -114,18 +121,27 @@ func (x *examination) proxyHint(p *probe) string {
 	return ""
 }
 
+// throughProxy says how to have p go through the corporate proxy.
+func (x *examination) throughProxy(p *probe) string {
+	if x.config.HTTPSProxy.String() != "" {
+		return "take what matches " + p.url.Hostname() + " out of NO_PROXY"
+	}
+	return "set HTTPS_PROXY=http://proxy:port"
+}
+
 // unreachable is about a connection that could not be opened.
 func (x *examination) unreachable(p *probe, variable string) Result {
-	at := p.url.Host
-	if p.pinned && x.config.Connect != "" {
-		at, variable = string(x.config.Connect), "HMA_EWS_CONNECT"
-	}
+	at, variable := x.leadsTo(p, variable)
 	why := "cannot be connected to (" + networkReason(p.err) + ")"
 	repair := []string{"curl -v https://" + p.url.Host + "/     # from this machine"}
 	cause := "a firewall on the way, or nothing that listens there: compare " + variable
-	if x.outside(p) && p.proxy == "" {
+	switch {
+	case x.outside(p) && p.proxy == "":
 		cause = "this machine has no direct way to " + p.url.Hostname() + ": a firewall is in between, or the network has a corporate proxy and HTTPS_PROXY is not set" + x.proxyHint(p)
-		repair = append(repair, "behind a corporate proxy set HTTPS_PROXY=http://proxy:port; else open port 443 to "+p.url.Hostname())
+		repair = append(repair, "behind a corporate proxy "+x.throughProxy(p)+"; else open port 443 to "+p.url.Hostname())
+	case errors.Is(p.err, syscall.ENETUNREACH), errors.Is(p.err, syscall.EHOSTUNREACH):
+		cause = "this machine has no route to it, or nothing answers at that address: its network is not connected, or " + variable + " leads to the wrong one"
+		repair = append(repair, "connect the network or VPN that leads there, or set its route: ip route get ADDRESS, on Windows route print")
 	}
 	return failed(at+" "+why, cause, repair...)
 }

@@ -188,16 +188,17 @@ func (x *examination) judgeClaims(c token.Claims, detail string) Result {
 	switch {
 	case c.Audience == "":
 		return failed("the token cannot be read", "it is no JWT of Entra ID's v1 kind, which is the only one that Exchange takes", "compare HMA_RESOURCE_ID with https://"+origin(x.config.EWS.URL))
-	case !c.FullAccess() && len(c.Roles) == 0:
-		return failed(detail, "the roles claim is missing: HMA-App has no application permission full_access_as_app, or admin consent was not granted", consent...)
-	case !c.FullAccess():
-		return failed(detail, "the role full_access_as_app is missing: HMA-App has other permissions than the one that EWS needs", consent...)
+	// Roles are the audience's own: those of another say nothing of Exchange's.
 	case guid.MatchString(c.Audience):
 		return failed(detail, "the token's audience is a number and not the host of HMA_EWS_URL: the name in HMA_RESOURCE_ID is registered on an application of its own, and not on Office 365 Exchange Online",
 			"remove it there (App registrations > the application > Expose an API > Application ID URI), then: "+commandsFor(500011, "", x)[0])
 	case !sameOrigin(c.Audience, x.config.EWS.URL):
 		return failed(detail, "the token's audience is not the host of HMA_EWS_URL ("+origin(x.config.EWS.URL)+"), which Exchange compares: HMA_RESOURCE_ID is wrong",
 			"set HMA_RESOURCE_ID=https://"+origin(x.config.EWS.URL)+", and register it: "+commandsFor(500011, "", x)[0])
+	case !c.FullAccess() && len(c.Roles) == 0:
+		return failed(detail, "the roles claim is missing: HMA-App has no application permission full_access_as_app, or admin consent was not granted", consent...)
+	case !c.FullAccess():
+		return failed(detail, "the role full_access_as_app is missing: HMA-App has other permissions than the one that EWS needs", consent...)
 	case guid.MatchString(x.tenant) && !strings.EqualFold(c.TenantID, x.tenant):
 		return failed(detail, "the token is of another tenant than HMA_TENANT_ID", "compare HMA_TENANT_ID with the portal: Entra ID > Overview > Tenant ID")
 	case c.AuthKind != "2":

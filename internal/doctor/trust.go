@@ -180,7 +180,11 @@ func (x *examination) wrongName(p *probe, leaf *x509.Certificate, detail, variab
 	case p.pinned && p.proxyName == "":
 		repair = "use in HMA_EWS_URL the name that clients use: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl"
 	}
-	return failed(detail+"; its names are "+quote(names), cause, repair)
+	r := failed(detail+"; its names are "+quote(names), cause, repair)
+	if p.pinned && x.config.Connect != "" {
+		r.Repair = append(r.Repair, "compare HMA_EWS_CONNECT ("+string(x.config.Connect)+"): it must lead to Exchange, or to the load balancer in front")
+	}
+	return r
 }
 
 // outOfDate tells a certificate that has expired from a clock that is wrong:

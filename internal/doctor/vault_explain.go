@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"hmaproxy/certsource"
@@ -104,11 +105,16 @@ func (x *examination) principal() string {
 	return "CLIENT-ID-OF-THE-IDENTITY"
 }
 
+var thumbprint = regexp.MustCompile(`^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$`)
+
 // explainVault is about other answers of the vault.
 func (x *examination) explainVault(e *certsource.Error) Result {
 	name, vault := string(x.config.VaultCertName), x.vaultName()
 	detail := "get secret " + name + ": " + statusText(e.Status, e.Code)
 	switch {
+	case strings.HasSuffix(e.Code, "NotFound") && thumbprint.MatchString(name):
+		return failed(detail, "HMA_KEY_VAULT_CERT_NAME is a thumbprint, and the certificate's name in the vault is needed",
+			"az keyvault certificate list --vault-name "+vault+" --query \"[].[name,x509ThumbprintHex]\" -o tsv     # the name stands beside the thumbprint")
 	case strings.HasSuffix(e.Code, "NotFound"):
 		return failed(detail, "the vault has no certificate "+quote(name)+": HMA_KEY_VAULT_CERT_NAME is mistyped, it is in another vault, or it was deleted",
 			"az keyvault certificate list --vault-name "+vault+" --query \"[].name\" -o tsv",

@@ -117,7 +117,7 @@ func trim(s string) string {
 }
 
 func parsePattern(entry string) (Pattern, string) {
-	if problem := separatorProblem(entry); problem != "" {
+	if problem := formProblem(entry); problem != "" {
 		return Pattern{}, problem
 	}
 	if domain, ok := strings.CutPrefix(entry, wildcardPrefix); ok {
@@ -141,14 +141,20 @@ func parsePattern(entry string) (Pattern, string) {
 	return Pattern{smtpForm, entry}, addressProblem(entry)
 }
 
-// separatorProblem finds an entry that was meant as several. No entry of any
-// form holds a semicolon, or a blank.
-func separatorProblem(entry string) string {
-	if strings.Contains(entry, ";") {
+// formProblem finds what other programs write and no entry of any form is:
+// several in one, an address with its display name, a column of CSV.
+func formProblem(entry string) string {
+	switch {
+	case strings.Contains(entry, ";"):
 		return "entries are separated by commas or line breaks, not by semicolons"
-	}
-	if strings.ContainsAny(entry, " \t") && strings.Count(entry, "@") > 1 {
+	case strings.ContainsAny(entry, "<>"):
+		return "an address is expected alone, without a display name and without < and >"
+	case strings.Contains(entry, `"`):
+		return "an entry is expected without quotes"
+	case strings.ContainsAny(entry, " \t") && strings.Count(entry, "@") > 1:
 		return "entries are separated by commas or line breaks, not by spaces or tabs"
+	case entry[0] == '@':
+		return "every address of a domain is *@domain, with the star"
 	}
 	return ""
 }
