@@ -150,7 +150,7 @@ func (x *examination) unreachable(p *probe, variable string) Result {
 func (x *examination) cut(p *probe, variable string) Result {
 	if p.version == 0 {
 		detail := p.url.Host + " was connected to, then the TLS handshake failed (" + networkReason(p.err) + ")"
-		try := "openssl s_client -connect " + p.dialled() + " -servername " + p.url.Hostname() + " </dev/null"
+		try := x.sClient(p, "")
 		switch {
 		case p.proxy != "":
 			return failed(detail, "the corporate proxy "+p.proxy+" took CONNECT and cut the connection then: it does not permit this host, or fails to reach or to inspect it",
@@ -165,6 +165,20 @@ func (x *examination) cut(p *probe, variable string) Result {
 	return failed(p.url.Host+" was reached by TLS and then gave no answer ("+networkReason(p.err)+")",
 		"the service hangs or is starting, or a device on the way drops the request: "+variable+" may lead to the wrong one",
 		"try again; curl -v "+p.url.String())
+}
+
+// sClient is the command that makes the handshake that failed, by the same way.
+func (x *examination) sClient(p *probe, more string) string {
+	way, name := p.dialled(), p.url.Hostname()
+	switch {
+	case p.proxyName != "":
+		way, name = p.proxy, p.proxyName
+	case p.proxy != "":
+		way = way + " -proxy " + p.proxy
+	case p.pinned && x.config.Connect != "":
+		way = string(x.config.Connect)
+	}
+	return "openssl s_client -connect " + way + " -servername " + name + more + " </dev/null"
 }
 
 func (p *probe) dialled() string {
@@ -215,7 +229,7 @@ func (x *examination) explainAlert(p *probe, alert uint8) Result {
 		return failed(detail, "the server has no site of this name", "compare the host in the URL with the names that the server is bound to")
 	}
 	return failed(detail, "the server, or a device in front of it, does not take this connection",
-		"openssl s_client -connect "+p.dialled()+" -servername "+p.url.Hostname()+" </dev/null")
+		x.sClient(p, ""))
 }
 
 // networkReason names an error in words of this program and the system's.

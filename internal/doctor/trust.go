@@ -101,7 +101,7 @@ func (x *examination) unknownIssuer(p *probe, detail, top string) Result {
 	}
 	cause += x.aboutCAFile(p.chain[len(p.chain)-1])
 	repair := []string{"export the root certificate of " + top + " as PEM, and set HMA_CA_FILE to its path",
-		"openssl s_client -connect " + p.dialled() + " -servername " + p.url.Hostname() + " -showcerts </dev/null     # shows the chain"}
+		x.sClient(p, " -showcerts") + "     # shows the chain"}
 	if selfSigned && p.pinned {
 		repair = append(repair, "or bind a proper certificate: Enable-ExchangeCertificate -Thumbprint … -Services IIS")
 	}

@@ -57,6 +57,15 @@ func TestWrongWays(t *testing.T) {
 			r.noName(outside[0])
 			r.noName(outside[1])
 		}, "vault", "NO_PROXY excepts it", "^take what matches contoso.vault.azure.net out of NO_PROXY"},
+		{"authority of the way through the proxy", none, func(r *rig) {
+			r.connectProxy(func(*http.Request) int { return http.StatusOK })
+			delete(r.env, "HMA_CA_FILE")
+		}, "vault", "the corporate proxy proxy.contoso.com:3128 inspects TLS", "-connect contoso.vault.azure.net:443 -proxy proxy.contoso.com:3128 -servername contoso"},
+		{"authority of the server behind a connect address", none, func(r *rig) {
+			c, _ := r.otherAuthority("mail.contoso.com")
+			r.env["HMA_EWS_CONNECT"] = "ex01.corp.contoso.com:443"
+			r.serve("ex01.corp.contoso.com:443", c, r.e.Exchange())
+		}, "exchange", "private PKI", "-connect ex01.corp.contoso.com:443 -servername mail.contoso.com"},
 		{"no route to Exchange", none, unreachable(syscall.ENETUNREACH), "exchange", "this machine has no route", "ip route|route print"},
 		{"Exchange's subnet not connected", none, unreachable(syscall.EHOSTUNREACH), "exchange", "this machine has no route|nothing answers at that address", "VPN"},
 		{"connect address with the port of plain HTTP", none, func(r *rig) {
