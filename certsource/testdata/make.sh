@@ -14,6 +14,7 @@ issue() { # name, issuer, extensions
 	printf '%s\n' "$3" >"$t/ext"
 	openssl x509 -req -in "$t/$1.csr" -CA "$t/$2.crt" -CAkey "$t/$2.key" -CAcreateserial -days $days -extfile "$t/ext" -out "$t/$1.crt" 2>/dev/null
 }
+# shellcheck disable=SC2086 # $3 is further options
 selfsigned() { openssl req -x509 -newkey "$1" $3 -nodes -keyout "$t/$2.key" -days $days -subj "/O=Contoso/CN=$2" -out "$t/$2.crt" 2>/dev/null; }
 
 selfsigned rsa:2048 root ''
