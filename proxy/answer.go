@@ -36,7 +36,7 @@ func (x *exchange) answer(resp *http.Response, body payload) {
 	if streaming {
 		_ = x.rc.Flush() // the first event may be half an hour away
 	}
-	x.record.Aborted = !x.relay(resp)
+	x.record.Aborted = !x.relay(resp, streaming)
 	if x.spoiled(body) || x.record.Aborted {
 		x.record.Aborted = true
 		abort(x.r)
@@ -58,9 +58,9 @@ func (x *exchange) spoiled(body payload) bool {
 	return true
 }
 
-// buffers serve the copying of answers. Streams of notifications hold one for
-// half an hour, so there are two sizes: small until an answer shows itself to
-// be long.
+// buffers serve the copying of answers. A stream of notifications waits for half
+// an hour and has a small one meanwhile; a large one is for what is long, and
+// for what comes at once after a part that filled the small one.
 var (
 	small = sync.Pool{New: func() any { return new([2 << 10]byte) }}
 	large = sync.Pool{New: func() any { return new([chunk]byte) }}
@@ -68,26 +68,43 @@ var (
 
 // relay copies the answer's body, each part as soon as it is there. It reports
 // false when the answer did not come to its end.
-func (x *exchange) relay(resp *http.Response) bool {
-	flush := resp.ContentLength < 0
-	first := small.Get().(*[2 << 10]byte)
-	defer small.Put(first)
-	buf := first[:]
-	for long := resp.ContentLength > int64(len(first)); ; {
-		if long && len(buf) == len(first) {
-			more := large.Get().(*[chunk]byte)
-			defer large.Put(more)
-			buf = more[:]
-		}
-		n, err := resp.Body.Read(buf)
-		if n > 0 && !x.write(buf[:n], flush) {
-			return false
+func (x *exchange) relay(resp *http.Response, streaming bool) bool {
+	buf := small.Get().(*[2 << 10]byte)
+	defer small.Put(buf)
+	long := resp.ContentLength > int64(len(buf))
+	for more := long; ; {
+		var n int
+		var err error
+		if more {
+			n, err = x.passMuch(resp)
+			more = long || n == chunk || n >= len(buf) && !streaming
+		} else {
+			n, err = x.pass(resp, buf[:])
+			more = n == len(buf)
 		}
 		if err != nil {
-			return x.completed(err)
+			return err != errNotTaken && x.completed(err)
 		}
-		long = long || n == len(first)
 	}
+}
+
+// passMuch copies one part by way of a large buffer.
+func (x *exchange) passMuch(resp *http.Response) (int, error) {
+	buf := large.Get().(*[chunk]byte)
+	defer large.Put(buf)
+	return x.pass(resp, buf[:])
+}
+
+// errNotTaken says that the client did not take a part.
+var errNotTaken = errors.New("the client stopped reading the answer")
+
+// pass copies one part by way of buf.
+func (x *exchange) pass(resp *http.Response, buf []byte) (int, error) {
+	n, err := resp.Body.Read(buf)
+	if n > 0 && !x.write(buf[:n], resp.ContentLength < 0) {
+		return n, errNotTaken
+	}
+	return n, err
 }
 
 // write sends a part of the answer to the client, who must take it in time.
@@ -99,7 +116,7 @@ func (x *exchange) write(p []byte, flush bool) bool {
 		err = x.rc.Flush()
 	}
 	if err != nil {
-		x.record.Reason, x.record.Detail = "client-left", "the client stopped reading the answer"
+		x.record.Reason, x.record.Detail = "client-left", errNotTaken.Error()
 	}
 	return err == nil
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -183,6 +184,54 @@ func TestHopByHopInAnswers(t *testing.T) {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+}
+
+// A sized body gives parts of certain sizes and keeps how much room it was given
+// for each.
+type sizedBody struct {
+	parts []int
+	rooms []int
+}
+
+func (b *sizedBody) Close() error { return nil }
+func (b *sizedBody) Read(p []byte) (int, error) {
+	if len(b.parts) == 0 {
+		return 0, io.EOF
+	}
+	b.rooms = append(b.rooms, len(p))
+	n := min(len(p), b.parts[0])
+	if b.parts[0] -= n; b.parts[0] == 0 {
+		b.parts = b.parts[1:]
+	}
+	return n, nil
+}
+
+// TestStreamWaitsWithLittleMemory: a long event does not leave a stream with a
+// large buffer for the rest of its half hour.
+func TestStreamWaitsWithLittleMemory(t *testing.T) {
+	for _, c := range []struct {
+		name, operation string
+		length          int64
+		parts, rooms    []int
+	}{
+		{"a stream", "GetStreamingEvents", -1, []int{100, 5000, 700, 3000}, []int{2 << 10, 2 << 10, 64 << 10, 2 << 10, 2 << 10, 64 << 10}},
+		{"a long answer in chunks", "GetFolder", -1, []int{16000, 16000, 16000, 100, 100}, []int{2 << 10, 64 << 10, 64 << 10, 64 << 10, 64 << 10, 2 << 10}},
+		{"a long answer", "GetFolder", 70000, []int{20000, 20000, 30000}, []int{64 << 10, 64 << 10, 64 << 10}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			body := &sizedBody{parts: c.parts}
+			r := newRig(t, rigConfig{adjust: func(p *proxy.Config) {
+				p.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+					r.Body.Close()
+					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, ContentLength: c.length}, nil
+				})
+			}})
+			r.post(t, envelope("alice@contoso.com", "<m:"+c.operation+"/>"))
+			if !slices.Equal(body.rooms, c.rooms) {
+				t.Errorf("waited with %v, want %v", body.rooms, c.rooms)
+			}
+		})
 	}
 }
 
