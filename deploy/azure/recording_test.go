@@ -176,35 +176,51 @@ func TestRecordedRequests(t *testing.T) {
 // and nothing else.
 func TestRecordedCertificate(t *testing.T) {
 	for name, all := range takes(t) {
-		var thumbprint string
-		var registered []byte
-		for _, one := range all {
-			for _, call := range one.Calls {
-				if slices.Contains(call.Args, "x509ThumbprintHex") && call.Stdout != "" {
-					thumbprint = strings.TrimSpace(call.Stdout)
-				}
-			}
-			for _, r := range one.Requests {
-				if strings.Contains(string(r.Body), "PRIVATE KEY") {
-					t.Errorf("%s: %s %s holds a private key", name, r.Method, r.URL)
-				}
-				var body struct {
-					KeyCredentials []struct{ Key, Type, Usage string }
-				}
-				if json.Unmarshal(r.Body, &body) == nil && len(body.KeyCredentials) > 0 {
-					k := body.KeyCredentials[0]
-					registered, _ = base64.StdEncoding.DecodeString(k.Key)
-					if k.Type != "AsymmetricX509Cert" || k.Usage != "Verify" {
-						t.Errorf("%s: the key is registered as %s to %s", name, k.Type, k.Usage)
-					}
-				}
-			}
+		key := registered(t, all)
+		if key.Type != "AsymmetricX509Cert" || key.Usage != "Verify" {
+			t.Errorf("%s: the key is registered as %s to %s", name, key.Type, key.Usage)
 		}
-		if _, err := x509.ParseCertificate(registered); err != nil { // nor may anything follow it
+		der, err := base64.StdEncoding.DecodeString(key.Key)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := x509.ParseCertificate(der); err != nil { // nor may anything follow it
 			t.Errorf("%s: what was registered is no certificate: %v", name, err)
 		}
-		if got := fmt.Sprintf("%X", sha1.Sum(registered)); got != thumbprint {
-			t.Errorf("%s: the certificate %s was registered, the vault's is %s", name, got, thumbprint)
+		if got, want := fmt.Sprintf("%X", sha1.Sum(der)), thumbprint(all); got != want {
+			t.Errorf("%s: the certificate %s was registered, the vault's is %s", name, got, want)
 		}
 	}
+}
+
+type credential struct{ Key, Type, Usage string }
+
+// registered returns the key that was registered last. No request may hold a
+// private one.
+func registered(t *testing.T, all []take) (key credential) {
+	t.Helper()
+	for _, one := range all {
+		for _, r := range one.Requests {
+			if strings.Contains(string(r.Body), "PRIVATE KEY") {
+				t.Errorf("%s %s holds a private key", r.Method, r.URL)
+			}
+			var body struct{ KeyCredentials []credential }
+			if json.Unmarshal(r.Body, &body) == nil && len(body.KeyCredentials) > 0 {
+				key = body.KeyCredentials[0]
+			}
+		}
+	}
+	return key
+}
+
+// thumbprint returns what the vault said last of its certificate.
+func thumbprint(all []take) (hex string) {
+	for _, one := range all {
+		for _, call := range one.Calls {
+			if slices.Contains(call.Args, "x509ThumbprintHex") && call.Stdout != "" {
+				hex = strings.TrimSpace(call.Stdout)
+			}
+		}
+	}
+	return hex
 }
