@@ -14,7 +14,7 @@ import (
 	"context"
 
 	"hmaproxy/internal/config"
-	"hmaproxy/internal/sidecar"
+	"hmaproxy/internal/httpclient"
 )
 
 // Options say what to examine.
@@ -25,8 +25,8 @@ type Options struct {
 	Mailbox   string // to be opened as a test; "" means the default mailbox, or the first address of the allow-list
 	Forbidden string // a mailbox that must stay closed; "" leaves the question out
 
-	Dial   sidecar.Dialer // nil: the network
-	Report func(Result)   // called for each check as it ends, in order; nil: nobody is told
+	Dial   httpclient.Dialer // nil: the network
+	Report func(Result)      // called for each check as it ends, in order; nil: nobody is told
 }
 
 // Run makes every check, those whose foundation is missing excepted, and

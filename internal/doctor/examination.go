@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/config"
-	"hmaproxy/internal/sidecar"
+	"hmaproxy/internal/httpclient"
 	"hmaproxy/proxy/policy"
 	"hmaproxy/token"
 )
@@ -22,7 +22,7 @@ import (
 type examination struct {
 	o       Options
 	config  *config.Config
-	links   *sidecar.Links
+	clients *httpclient.Clients
 	control *watch // on the way to Entra ID and Key Vault
 	secrets []string
 	done    map[string]Result
@@ -77,11 +77,11 @@ func (x *examination) checkConfig(context.Context) Result {
 		return configFailure(x.o.ConfigError)
 	}
 	var err error
-	if x.links, err = sidecar.NewLinks(x.config, x.o.Dial); err != nil {
+	if x.clients, err = httpclient.New(x.config, x.o.Dial); err != nil {
 		return failed("the system's trusted roots cannot be read", "this machine has no usable store of trusted roots",
 			"install the package ca-certificates, or name the roots in HMA_CA_FILE")
 	}
-	x.control = newWatch(x.links)
+	x.control = newWatch(x.clients)
 	for _, address := range []string{x.o.Mailbox, x.o.Forbidden} {
 		if _, err := policy.ParseAddress(address); address != "" && err != nil {
 			return failed("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com").goingOn()

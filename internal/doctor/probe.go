@@ -60,7 +60,7 @@ var errUntrusted = errors.New("certificate not trusted")
 func (x *examination) send(ctx context.Context, p *probe, prepare func(*http.Request)) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	control, exchange := x.links.Tuned(func(t *http.Transport) { x.tune(t, p) })
+	control, exchange := x.clients.Tuned(func(t *http.Transport) { x.tune(t, p) })
 	next := control
 	if p.pinned {
 		next = exchange
@@ -113,7 +113,7 @@ func (x *examination) tune(t *http.Transport, p *probe) {
 	if p.pinned && x.config.Connect != "" {
 		t.TLSClientConfig.ServerName = p.url.Hostname()
 	}
-	p.tuneTLS(t.TLSClientConfig, x.links.Roots())
+	p.tuneTLS(t.TLSClientConfig, x.clients.Roots())
 }
 
 // tuneTLS has the chain verified by judge, by the same rules and roots as

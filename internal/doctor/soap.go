@@ -51,7 +51,7 @@ func (x *examination) ask(ctx context.Context, mailbox string) answer {
 	if mailbox != "" {
 		req.Header.Set("X-AnchorMailbox", mailbox)
 	}
-	transport, err := x.links.Exchange()
+	transport, err := x.clients.Exchange()
 	if err != nil {
 		return answer{err: err}
 	}

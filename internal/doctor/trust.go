@@ -211,7 +211,7 @@ func (x *examination) outOfDate(ctx context.Context, p *probe, culprit *x509.Cer
 func (x *examination) untrustedClock(ctx context.Context, p *probe) (clock, bool) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	control, exchange := x.links.Tuned(func(t *http.Transport) {
+	control, exchange := x.clients.Tuned(func(t *http.Transport) {
 		t.DisableKeepAlives = true
 		t.TLSClientConfig.ServerName = p.url.Hostname()
 		t.TLSClientConfig.InsecureSkipVerify = true

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"hmaproxy/internal/sidecar"
+	"hmaproxy/internal/httpclient"
 )
 
 // A watch is the client for Entra ID and Key Vault that the product would use.
@@ -28,8 +28,8 @@ type clock struct {
 // skew is the local clock minus the server's, which counts whole seconds.
 func (c clock) skew() time.Duration { return c.received.Sub(c.date).Truncate(time.Second) }
 
-func newWatch(links *sidecar.Links) *watch {
-	w := &watch{client: links.Control(), bearer: map[string]string{}, clock: map[string]clock{}}
+func newWatch(clients *httpclient.Clients) *watch {
+	w := &watch{client: clients.Control(), bearer: map[string]string{}, clock: map[string]clock{}}
 	w.client.Transport = watched{w, w.client.Transport}
 	return w
 }

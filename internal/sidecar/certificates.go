@@ -11,8 +11,9 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// certificates returns the look-up that the configuration asks for.
-func certificates(c *config.Config, client *http.Client, log *slog.Logger) (func(context.Context) ([]*tls.Certificate, error), error) {
+// Certificates returns the certificate source that the configuration asks for.
+// client reaches Entra ID and Key Vault.
+func Certificates(c *config.Config, client *http.Client, log *slog.Logger) (func(context.Context) ([]*tls.Certificate, error), error) {
 	if !c.FromVault() {
 		file, err := certsource.NewFile(certsource.FileConfig{
 			Path:     string(c.CertFile),

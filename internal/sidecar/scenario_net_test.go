@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"hmaproxy/internal/httpclient"
 )
 
 // memoryNet is where clients and product meet without sockets.
@@ -74,7 +76,7 @@ func (memoryConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 
 // A staleNet opens connections that can die as a firewall lets them: nobody
 // hears of it before writing.
 type staleNet struct {
-	next     Dialer
+	next     httpclient.Dialer
 	swallows bool // what is written to the dead first, as a kernel does
 	mu       sync.Mutex
 	conns    []*staleConn

@@ -17,6 +17,7 @@ import (
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/httpclient"
 )
 
 // Making a key takes longer than most scenarios: they share these. A
@@ -45,8 +46,8 @@ type scenario struct {
 	emu    *emulator.Emulator
 	env    map[string]string // of the product; change it before start
 	log    *scenarioLog
-	memory *memoryNet // nil: real sockets
-	dial   Dialer     // instead of the way to the services; set it before start
+	memory *memoryNet        // nil: real sockets
+	dial   httpclient.Dialer // instead of the way to the services; set it before start
 
 	app     *app
 	clients string // address

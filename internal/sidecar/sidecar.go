@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/httpclient"
 	"hmaproxy/proxy"
 	"hmaproxy/token"
 )
@@ -23,8 +24,8 @@ type Options struct {
 	Log     *slog.Logger   // nil discards
 	Version string         // for the log
 
-	Dial   Dialer // nil: the network
-	Listen Listen // nil: the network
+	Dial   httpclient.Dialer // nil: the network
+	Listen Listen            // nil: the network
 
 	// Reload asks, by a value, to look at once at the files and certificates that
 	// are read again anyway. nil: nobody asks.
@@ -56,7 +57,7 @@ type app struct {
 	handler  *proxy.Handler
 	door     door
 	draining atomic.Bool
-	out      *outgoing
+	clients  *httpclient.Clients
 	begun    time.Time
 	metrics  *metrics
 	recent   ring
@@ -71,7 +72,7 @@ func newApp(o Options) (*app, error) {
 		o.Listen = listenNetwork
 	}
 	a := &app{o: o, log: o.Log, begun: time.Now(), metrics: newMetrics(o.Version)}
-	for _, part := range [...]func() error{a.addOutgoing, a.addKeeper, a.addPolicies, a.addDoor, a.addHandler, a.addEyes} {
+	for _, part := range [...]func() error{a.addClients, a.addKeeper, a.addPolicies, a.addDoor, a.addHandler, a.addEyes} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -79,17 +80,15 @@ func newApp(o Options) (*app, error) {
 	return a, nil
 }
 
-func (a *app) addOutgoing() (err error) {
-	if a.out, err = newOutgoing(a.o.Config, a.o.Dial); err != nil {
-		return fmt.Errorf("system's trusted roots: %w", err)
-	}
-	return nil
+func (a *app) addClients() (err error) {
+	a.clients, err = httpclient.New(a.o.Config, a.o.Dial)
+	return err
 }
 
 func (a *app) addKeeper() error {
 	c := a.o.Config
-	client := a.out.control()
-	certs, err := certificates(c, client, a.log)
+	client := a.clients.Control()
+	certs, err := Certificates(c, client, a.log)
 	if err != nil {
 		return err
 	}
@@ -114,7 +113,7 @@ func (a *app) addPolicies() (err error) {
 
 func (a *app) addHandler() error {
 	c := a.o.Config
-	exchange, err := a.out.exchange(c)
+	exchange, err := a.clients.Exchange()
 	if err != nil {
 		return err
 	}
@@ -163,7 +162,7 @@ func (a *app) run(ctx context.Context) error {
 
 	var background sync.WaitGroup
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // tokens are needed while requests finish
-	defer a.out.hangUp()
+	defer a.clients.CloseIdleConnections()
 	defer background.Wait()
 	defer adminServer.Close()
 	defer server.Close()
