@@ -54,7 +54,7 @@ func (x *exchange) spoiled(body payload) bool {
 		return false
 	}
 	r := refusalOf(s.err)
-	x.record.Reason, x.record.Detail = string(r.Reason), r.Detail
+	x.record.Reason, x.record.Detail = r.Reason.String(), r.Detail
 	return true
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/soap"
 	"hmaproxy/proxy/policy"
 )
@@ -28,8 +29,8 @@ type exchange struct {
 	login  string         // the Basic user name
 
 	scanner  *soap.Scanner
-	message  *soap.Message // nil: not read
-	verdict  policy.Verdict
+	message  *ews.Request // nil: not read
+	decision policy.Decision
 	audit    atomic.Pointer[policy.Refusal] // the first that was only reported; bodies are judged while they pass
 	raw      bool                           // the body goes as it came, unread
 	page     *page                          // where short bodies lie
@@ -99,7 +100,7 @@ func (x *exchange) finish() {
 	x.release()
 	x.record.BytesIn = x.body.n
 	if r := x.audit.Load(); r != nil {
-		x.record.Audit = string(r.Reason)
+		x.record.Audit = r.Reason.String()
 		x.record.Detail = cmp.Or(x.record.Detail, r.Detail)
 	}
 	x.record.Duration = now.Sub(x.record.Start)

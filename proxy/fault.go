@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -15,23 +16,23 @@ const soapContentType = "text/xml; charset=utf-8"
 
 // Response codes of the proxy's own errors beyond the policy's.
 const (
-	codeBusy      policy.Code = "ErrorServerBusy"
-	codeTransient policy.Code = "ErrorInternalServerTransientError"
+	codeBusy      = ews.ErrorServerBusy
+	codeTransient = ews.ErrorInternalServerTransientError
 )
 
 // faultStrings are Exchange's own words: DavMail knows throttling by them.
-var faultStrings = map[policy.Code]string{
-	policy.CodeMailbox:   "The account does not have permission to impersonate the requested user.",
-	policy.CodeNobody:    "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
-	policy.CodeAccess:    "Access is denied. Check credentials and try again.",
-	policy.CodeMalformed: "The request failed schema validation.",
-	codeBusy:             "The server cannot service this request right now. Try again later.",
-	codeTransient:        "An internal server error occurred. Try again later.",
+var faultStrings = map[ews.ResponseCode]string{
+	ews.ErrorImpersonateUserDenied:                  "The account does not have permission to impersonate the requested user.",
+	ews.ErrorInvalidExchangeImpersonationHeaderData: "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
+	ews.ErrorAccessDenied:                           "Access is denied. Check credentials and try again.",
+	ews.ErrorSchemaValidation:                       "The request failed schema validation.",
+	codeBusy:                                        "The server cannot service this request right now. Try again later.",
+	codeTransient:                                   "An internal server error occurred. Try again later.",
 }
 
 // A failure is an error of the proxy's own as a client gets it.
 type failure struct {
-	code   policy.Code
+	code   ews.ResponseCode
 	reason string        // X-Hmaproxy-Error
 	detail string        // for a person: constant text, none of the list and none of the client's data
 	wait   time.Duration // back-off, for codeBusy
@@ -103,11 +104,11 @@ func (x *exchange) fail(f *failure) {
 // refuse answers with the policy's refusal.
 func (x *exchange) refuse(r *policy.Refusal) {
 	if r.Reason == policy.LoginRequired {
-		x.record.Reason, x.record.Detail = string(r.Reason), r.Detail
+		x.record.Reason, x.record.Detail = r.Reason.String(), r.Detail
 		x.challenge()
 		return
 	}
-	x.fail(&failure{code: r.Code, reason: string(r.Reason), detail: r.Detail})
+	x.fail(&failure{code: r.Reason.Code(), reason: r.Reason.String(), detail: r.Detail})
 }
 
 // deny answers for the guard and ends the connection.

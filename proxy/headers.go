@@ -5,7 +5,7 @@ import (
 	"net/textproto"
 	"strings"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -115,7 +115,7 @@ func (x *exchange) actionAgrees(action string) bool {
 	if x.message == nil {
 		return !x.policy.Limited()
 	}
-	name, ok := strings.CutPrefix(strings.Trim(action, `"`), soap.MessagesNS+"/")
+	name, ok := strings.CutPrefix(strings.Trim(action, `"`), ews.MessagesNS+"/")
 	operation := x.message.Operation
 	return ok && (name == operation ||
 		name == strings.TrimSuffix(operation, "Request") ||
@@ -131,10 +131,10 @@ func (x *exchange) mailboxHeaders(out http.Header) {
 			out[name] = []string{v}
 		}
 	}
-	switch id := x.verdict.Identity; {
+	switch id := x.decision.Identity; {
 	case value(x.r.Header, anchorHeader) != "":
 		out[anchorHeader] = x.r.Header[anchorHeader]
-	case id.Kind != soap.NoIdentity && id.Kind != soap.SID && headerSafe(id.Value):
+	case id.Kind != ews.NoIdentity && id.Kind != ews.SID && headerSafe(id.Value):
 		out[anchorHeader] = []string{id.Value}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/soap"
 	"hmaproxy/proxy/policy"
 )
@@ -16,7 +17,7 @@ import (
 // the second refusal.
 func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
-		return &policy.Refusal{Code: policy.CodeMalformed, Reason: policy.EnvelopeRefused, Detail: detail}
+		return &policy.Refusal{Reason: policy.EnvelopeRefused, Detail: detail}
 	}
 	stated := value(h, "Content-Type")
 	if stated == soapContentType && h["Content-Encoding"] == nil {
@@ -38,12 +39,12 @@ func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 
 // references returns what the scanner calls for each mailbox that the body
 // acts on, nil when they are not judged.
-func (x *exchange) references() func(soap.Reference) error {
+func (x *exchange) references() func(ews.Reference) error {
 	if !x.policy.References() {
 		return nil
 	}
-	return func(r soap.Reference) error {
-		refusal := x.policy.JudgeReference(r)
+	return func(r ews.Reference) error {
+		refusal := x.policy.DecideReference(r)
 		if refusal == nil || x.audited(refusal) {
 			return nil
 		}
@@ -145,7 +146,7 @@ func (x *exchange) room() bool {
 	case len(x.buf) < cap(x.buf):
 	case x.reserve(min(grown, heldBody)):
 		x.buf = append(x.space(), x.buf...)
-	case x.raw || x.scanner.Message() != nil:
+	case x.raw || x.scanner.Request() != nil:
 		return false
 	default: // the head must be known
 		x.buf = append(make([]byte, 0, grown), x.buf...)
@@ -160,7 +161,7 @@ func (x *exchange) judge(err error) *policy.Refusal {
 	if err != nil {
 		return refusalOf(err)
 	}
-	if !x.raw && x.scanner.Message() == nil {
+	if !x.raw && x.scanner.Request() == nil {
 		unread := refusalOf(&soap.Violation{Reason: "the operation is not found where it must be"})
 		if !x.tolerated(unread) {
 			return unread
@@ -171,12 +172,12 @@ func (x *exchange) judge(err error) *policy.Refusal {
 		x.record.Mailbox = "unreadable"
 		return nil
 	}
-	x.message = x.scanner.Message()
-	verdict, refusal := x.policy.Judge(x.message, x.login)
-	x.verdict = verdict
-	x.record.Operation, x.record.Injected = x.message.Operation, verdict.Injected
-	x.record.Known = verdict.Operation
-	x.record.Mailbox = cmp.Or(verdict.Identity.Value, x.message.Identity.Value)
+	x.message = x.scanner.Request()
+	decision, refusal := x.policy.Decide(x.message, x.login)
+	x.decision = decision
+	x.record.Operation, x.record.Injected = x.message.Operation, decision.Injected
+	x.record.Known = string(decision.Operation)
+	x.record.Mailbox = cmp.Or(decision.Identity.Value, x.message.Identity.Value)
 	if refusal == nil {
 		refusal = x.judgeAnchor()
 	}
@@ -189,10 +190,10 @@ func (x *exchange) judge(err error) *policy.Refusal {
 // judgeAnchor asks about the mailbox that a client names for routing.
 func (x *exchange) judgeAnchor() *policy.Refusal {
 	anchor := value(x.r.Header, anchorHeader)
-	if anchor == "" || lowerASCII(anchor) == lowerASCII(x.verdict.Identity.Value) {
+	if anchor == "" || lowerASCII(anchor) == lowerASCII(x.decision.Identity.Value) {
 		return nil
 	}
-	return x.policy.JudgeAnchor(anchor)
+	return x.policy.DecideAnchor(anchor)
 }
 
 // payload is what goes to Exchange: the head written anew where there is a list
@@ -222,13 +223,13 @@ func (x *exchange) head() (head []byte, from int) {
 		return nil, 0
 	}
 	from = int(x.message.BodyOffset)
-	named := x.verdict.Identity.Kind != soap.NoIdentity
-	added := x.verdict.Injected && (x.audit.Load() != nil || !x.policy.Limited())
+	named := x.decision.Identity.Kind != ews.NoIdentity
+	added := x.decision.Injected && (x.audit.Load() != nil || !x.policy.Limited())
 	switch {
 	case x.policy.Limited() && named && !added:
-		return x.scanner.AppendHead(x.page.head[:0], x.verdict.Identity), from
+		return x.scanner.AppendHead(x.page.head[:0], x.decision.Identity), from
 	case named && added: // to the client's own head, which nobody vouches for
-		return x.scanner.AppendSpliced(x.page.head[:0], x.buf[:from], x.verdict.Identity), from
+		return x.scanner.AppendSpliced(x.page.head[:0], x.buf[:from], x.decision.Identity), from
 	}
 	return nil, 0
 }

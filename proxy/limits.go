@@ -10,7 +10,7 @@ const (
 
 	heldBody  = 256 << 10 // a body up to this is held whole and can be sent again
 	heldTotal = 32 << 20  // held for all requests together
-	heldTail  = 128 << 10 // scanned bytes that wait for the verdict: a tag, a chunk, what follows the operation
+	heldTail  = 128 << 10 // scanned bytes that wait for the decision: a tag, a chunk, what follows the operation
 	chunk     = 64 << 10  // read at once from a long body
 
 	headerTimeout = 10 * time.Second // a client's whole head

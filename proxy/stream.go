@@ -176,5 +176,5 @@ func refusalOf(err error) *policy.Refusal {
 	if errors.As(err, &violation) {
 		detail = violation.Reason
 	}
-	return &policy.Refusal{Code: policy.CodeMalformed, Reason: policy.EnvelopeRefused, Detail: detail}
+	return &policy.Refusal{Reason: policy.EnvelopeRefused, Detail: detail}
 }

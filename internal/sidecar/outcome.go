@@ -33,7 +33,7 @@ const (
 
 func outcomeOf(r *proxy.Record) outcome {
 	switch {
-	case r.Reason == reasonHandshake, r.Reason == string(policy.LoginRequired):
+	case r.Reason == reasonHandshake, r.Reason == policy.LoginRequired.String():
 		return challenged
 	case r.Reason == reasonLeft:
 		return left

@@ -10,8 +10,8 @@ func denialReasons() []string {
 
 func auditReasons() []string {
 	return []string{
-		string(policy.MailboxNotAllowed), string(policy.NoMailbox), string(policy.OperationNotAllowed), string(policy.EnvelopeRefused),
-		string(policy.ReferenceNotAllowed), string(policy.AnchorNotAllowed), string(policy.LoginNameInvalid),
+		policy.MailboxNotAllowed.String(), policy.NoMailbox.String(), policy.OperationNotAllowed.String(), policy.EnvelopeRefused.String(),
+		policy.ReferenceNotAllowed.String(), policy.AnchorNotAllowed.String(), policy.LoginNameInvalid.String(),
 	}
 }
 

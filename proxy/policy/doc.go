@@ -7,9 +7,9 @@
 // a run of refusals that ends in an identity made of the list's own spelling:
 // what goes upstream is what the operator wrote, not what the client wrote.
 //
-// Start with [ParsePatterns] and [New]; for each request call [Policy.Judge],
-// for each mailbox that its Body names [Policy.JudgeReference], and for its
-// HTTP headers [Policy.JudgeAnchor] and [Policy.Allows]. [Policy.Narrow] makes
+// Start with [ParsePatterns] and [New]; for each request call [Policy.Decide],
+// for each mailbox that its Body names [Policy.DecideReference], and for its
+// HTTP headers [Policy.DecideAnchor] and [Policy.Allows]. [Policy.Narrow] makes
 // the policy of one client. A Policy never changes and is safe for concurrent
 // use.
 //

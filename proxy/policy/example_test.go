@@ -3,7 +3,7 @@ package policy_test
 import (
 	"fmt"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -19,17 +19,17 @@ func Example() {
 		return
 	}
 	for _, mailbox := range []string{"alice@CONTOSO.COM", "bob@contoso.com", ""} {
-		m := &soap.Message{Operation: "GetFolder"} // as the scanner of package soap reports it
+		m := &ews.Request{Operation: "GetFolder"} // as the scanner of package soap reports it
 		if mailbox != "" {
-			m.Blocks = []soap.Block{{Space: soap.TypesNS, Name: "ExchangeImpersonation"}}
-			m.Identity = soap.Identity{Kind: soap.SmtpAddress, Value: mailbox}
+			m.Blocks = []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation"}}
+			m.Identity = ews.Identity{Kind: ews.SmtpAddress, Value: mailbox}
 		}
-		verdict, refusal := p.Judge(m, "")
+		decision, refusal := p.Decide(m, "")
 		if refusal != nil {
 			fmt.Println(refusal)
 			continue
 		}
-		fmt.Println(verdict.Identity.Kind, verdict.Identity.Value, verdict.Injected)
+		fmt.Println(decision.Identity.Kind, decision.Identity.Value, decision.Injected)
 	}
 	// Output:
 	// SmtpAddress Alice@contoso.com false

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -27,21 +27,21 @@ func FuzzAllowed(f *testing.F) {
 	}
 	plain, wildcard := allowing(f, "alice@contoso.com"), allowing(f, "*@contoso.com")
 	f.Fuzz(func(t *testing.T, kind uint8, value string) {
-		m := message(soap.Kind(kind), value)
-		if v, refusal := plain.Judge(m, ""); refusal == nil {
+		m := message(ews.IdentityKind(kind), value)
+		if v, refusal := plain.Decide(m, ""); refusal == nil {
 			checkSMTP(t, v.Identity, m.Identity)
 			if !sameASCII(value, "alice@contoso.com") || v.Identity.Value != "alice@contoso.com" {
 				t.Errorf("the entry for alice allows %q as %q", value, v.Identity.Value)
 			}
 		}
-		if v, refusal := wildcard.Judge(m, ""); refusal == nil {
+		if v, refusal := wildcard.Decide(m, ""); refusal == nil {
 			checkSMTP(t, v.Identity, m.Identity)
 			checkWildcard(t, value, v.Identity.Value)
 		}
 	})
 }
 
-func checkSMTP(t *testing.T, sent, asked soap.Identity) {
+func checkSMTP(t *testing.T, sent, asked ews.Identity) {
 	t.Helper()
 	if sent.Kind != asked.Kind || sent.Kind != 1 && sent.Kind != 2 {
 		t.Errorf("kind %d was allowed as %d", asked.Kind, sent.Kind)
@@ -128,7 +128,7 @@ func FuzzParseOperations(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, refusal := p.Judge(call("AddDelegate"), ""); refusal == nil && !strings.Contains(strings.ToLower(text), "adddelegate") {
+		if _, refusal := p.Decide(call("AddDelegate"), ""); refusal == nil && !strings.Contains(strings.ToLower(text), "adddelegate") {
 			t.Fatalf("%q allows AddDelegate", text)
 		}
 	})

@@ -3,7 +3,7 @@ package policy
 import (
 	"strings"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 )
 
 // maxBlocks bounds the header blocks of a request, and so the work of comparing
@@ -14,7 +14,7 @@ const impersonation = "ExchangeImpersonation"
 
 // headProblem judges the header blocks and returns why they must not be sent,
 // "" for nothing. It is a constant text.
-func headProblem(blocks []soap.Block) string {
+func headProblem(blocks []ews.HeaderBlock) string {
 	if len(blocks) > maxBlocks {
 		return "more header blocks than any client sends"
 	}
@@ -33,12 +33,12 @@ func headProblem(blocks []soap.Block) string {
 
 // blockProblem judges one block. A foreign one without a problem will not be
 // sent either: the proxy writes the Header from the blocks that it knows.
-func blockProblem(b soap.Block) string {
-	exchange := b.Space == soap.TypesNS || b.Space == soap.MessagesNS
+func blockProblem(b ews.HeaderBlock) string {
+	exchange := b.Space == ews.TypesNS || b.Space == ews.MessagesNS
 	switch {
 	case b.Problem != "":
 		return b.Problem
-	case b.Space == soap.TypesNS && isHarmless(b.Name):
+	case b.Space == ews.TypesNS && isHarmless(b.Name):
 		return ""
 	case exchange && changesIdentity(b.Name):
 		return "a header block that changes who acts"
@@ -46,7 +46,7 @@ func blockProblem(b soap.Block) string {
 		return "a header block in Exchange's namespaces that is not known"
 	case isImpersonation(b):
 		return "ExchangeImpersonation in a foreign namespace"
-	case b.Space == soap.EnvelopeNS:
+	case b.Space == ews.EnvelopeNS:
 		return "a header block in SOAP's own namespace"
 	case isWebServiceStack(b.Space):
 		return "a header block of WS-Security or WS-Addressing"
@@ -80,7 +80,7 @@ func changesIdentity(name string) bool {
 // isImpersonation reports whether a block means to name somebody, in whichever
 // namespace and letter case: a malformed impersonation is never replaced by a
 // default.
-func isImpersonation(b soap.Block) bool {
+func isImpersonation(b ews.HeaderBlock) bool {
 	return len(b.Name) == len(impersonation) && hasPrefixFold(b.Name, "exchangeimpersonation")
 }
 
@@ -94,8 +94,8 @@ func isWebServiceStack(space string) bool {
 }
 
 // named reports whether the request names somebody, however badly.
-func named(m *soap.Message) bool {
-	if m.Identity.Kind != soap.NoIdentity {
+func named(m *ews.Request) bool {
+	if m.Identity.Kind != ews.NoIdentity {
 		return true
 	}
 	for _, b := range m.Blocks {
@@ -108,19 +108,19 @@ func named(m *soap.Message) bool {
 
 // namedOnce returns the identity of a request whose one impersonation has no
 // problem, else the zero Identity.
-func namedOnce(m *soap.Message) soap.Identity {
+func namedOnce(m *ews.Request) ews.Identity {
 	n := 0
 	for _, b := range m.Blocks {
 		if !isImpersonation(b) {
 			continue
 		}
 		n++
-		if b.Space != soap.TypesNS || b.Name != impersonation || b.Problem != "" {
-			return soap.Identity{}
+		if b.Space != ews.TypesNS || b.Name != impersonation || b.Problem != "" {
+			return ews.Identity{}
 		}
 	}
 	if n != 1 {
-		return soap.Identity{}
+		return ews.Identity{}
 	}
 	return m.Identity
 }

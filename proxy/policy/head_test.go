@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"testing"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -17,51 +17,51 @@ func TestHead(t *testing.T) {
 	p := allowing(t, "alice@contoso.com")
 	tests := []struct {
 		name  string
-		block soap.Block
+		block ews.HeaderBlock
 		ok    bool
 	}{
-		{"culture", soap.Block{Space: types, Name: "MailboxCulture"}, true},
-		{"time zone", soap.Block{Space: types, Name: "TimeZoneContext"}, true},
-		{"precision", soap.Block{Space: types, Name: "DateTimePrecision", MustUnderstand: true}, true},
-		{"foreign block", soap.Block{Space: tracing, Name: "VsDebuggerCausalityData"}, true},
-		{"block without a namespace", soap.Block{Name: "x"}, true},
-		{"foreign block of a known name", soap.Block{Space: "urn:x", Name: "RequestServerVersion"}, true},
+		{"culture", ews.HeaderBlock{Space: types, Name: "MailboxCulture"}, true},
+		{"time zone", ews.HeaderBlock{Space: types, Name: "TimeZoneContext"}, true},
+		{"precision", ews.HeaderBlock{Space: types, Name: "DateTimePrecision", MustUnderstand: true}, true},
+		{"foreign block", ews.HeaderBlock{Space: tracing, Name: "VsDebuggerCausalityData"}, true},
+		{"block without a namespace", ews.HeaderBlock{Name: "x"}, true},
+		{"foreign block of a known name", ews.HeaderBlock{Space: "urn:x", Name: "RequestServerVersion"}, true},
 
-		{"block with a problem", soap.Block{Space: types, Name: "TimeZoneContext", Problem: "content that is not known"}, false},
-		{"version twice", soap.Block{Space: types, Name: "RequestServerVersion"}, false},
-		{"impersonation twice", soap.Block{Space: types, Name: "ExchangeImpersonation"}, false},
-		{"second impersonation with a problem", soap.Block{Space: types, Name: "ExchangeImpersonation", Problem: "no ConnectingSID"}, false},
-		{"serialized context", soap.Block{Space: types, Name: "SerializedSecurityContext"}, false},
-		{"serialized context in messages", soap.Block{Space: messages, Name: "SerializedSecurityContext"}, false},
-		{"open as admin", soap.Block{Space: types, Name: "OpenAsAdminOrSystemService"}, false},
-		{"management role", soap.Block{Space: types, Name: "ManagementRole"}, false},
-		{"proxy context", soap.Block{Space: types, Name: "ProxySecurityContext"}, false},
-		{"proxy suggester", soap.Block{Space: types, Name: "ProxySuggesterSid"}, false},
-		{"proxy token", soap.Block{Space: types, Name: "ProxyPartnerToken"}, false},
-		{"sharing security", soap.Block{Space: types, Name: "SharingSecurity"}, false},
-		{"bearer token", soap.Block{Space: types, Name: "Authorization"}, false},
-		{"unknown in types", soap.Block{Space: types, Name: "Unknown"}, false},
-		{"unknown in messages", soap.Block{Space: messages, Name: "Unknown"}, false},
-		{"version in messages", soap.Block{Space: messages, Name: "RequestServerVersion"}, false},
-		{"letter case of a known name", soap.Block{Space: types, Name: "mailboxCulture"}, false},
-		{"impersonation in messages", soap.Block{Space: messages, Name: "ExchangeImpersonation"}, false},
-		{"impersonation in a foreign namespace", soap.Block{Space: "urn:x", Name: "exchangeImpersonation"}, false},
-		{"block of SOAP", soap.Block{Space: "http://schemas.xmlsoap.org/soap/envelope/", Name: "Header"}, false},
-		{"must understand", soap.Block{Space: tracing, Name: "x", MustUnderstand: true}, false},
-		{"WS-Security 1.0", soap.Block{Space: "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd", Name: "Security"}, false},
-		{"WS-Security 1.1", soap.Block{Space: "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd", Name: "Security"}, false},
-		{"WS-Security of 2002", soap.Block{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}, false},
-		{"WS-Addressing 1.0", soap.Block{Space: "http://www.w3.org/2005/08/addressing", Name: "To"}, false},
-		{"WS-Addressing of 2004", soap.Block{Space: "http://schemas.xmlsoap.org/ws/2004/08/addressing", Name: "Action"}, false},
-		{"WS-Addressing of 2003", soap.Block{Space: "http://schemas.xmlsoap.org/ws/2003/03/addressing", Name: "Action"}, false},
+		{"block with a problem", ews.HeaderBlock{Space: types, Name: "TimeZoneContext", Problem: "content that is not known"}, false},
+		{"version twice", ews.HeaderBlock{Space: types, Name: "RequestServerVersion"}, false},
+		{"impersonation twice", ews.HeaderBlock{Space: types, Name: "ExchangeImpersonation"}, false},
+		{"second impersonation with a problem", ews.HeaderBlock{Space: types, Name: "ExchangeImpersonation", Problem: "no ConnectingSID"}, false},
+		{"serialized context", ews.HeaderBlock{Space: types, Name: "SerializedSecurityContext"}, false},
+		{"serialized context in messages", ews.HeaderBlock{Space: messages, Name: "SerializedSecurityContext"}, false},
+		{"open as admin", ews.HeaderBlock{Space: types, Name: "OpenAsAdminOrSystemService"}, false},
+		{"management role", ews.HeaderBlock{Space: types, Name: "ManagementRole"}, false},
+		{"proxy context", ews.HeaderBlock{Space: types, Name: "ProxySecurityContext"}, false},
+		{"proxy suggester", ews.HeaderBlock{Space: types, Name: "ProxySuggesterSid"}, false},
+		{"proxy token", ews.HeaderBlock{Space: types, Name: "ProxyPartnerToken"}, false},
+		{"sharing security", ews.HeaderBlock{Space: types, Name: "SharingSecurity"}, false},
+		{"bearer token", ews.HeaderBlock{Space: types, Name: "Authorization"}, false},
+		{"unknown in types", ews.HeaderBlock{Space: types, Name: "Unknown"}, false},
+		{"unknown in messages", ews.HeaderBlock{Space: messages, Name: "Unknown"}, false},
+		{"version in messages", ews.HeaderBlock{Space: messages, Name: "RequestServerVersion"}, false},
+		{"letter case of a known name", ews.HeaderBlock{Space: types, Name: "mailboxCulture"}, false},
+		{"impersonation in messages", ews.HeaderBlock{Space: messages, Name: "ExchangeImpersonation"}, false},
+		{"impersonation in a foreign namespace", ews.HeaderBlock{Space: "urn:x", Name: "exchangeImpersonation"}, false},
+		{"block of SOAP", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/soap/envelope/", Name: "Header"}, false},
+		{"must understand", ews.HeaderBlock{Space: tracing, Name: "x", MustUnderstand: true}, false},
+		{"WS-Security 1.0", ews.HeaderBlock{Space: "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd", Name: "Security"}, false},
+		{"WS-Security 1.1", ews.HeaderBlock{Space: "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd", Name: "Security"}, false},
+		{"WS-Security of 2002", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}, false},
+		{"WS-Addressing 1.0", ews.HeaderBlock{Space: "http://www.w3.org/2005/08/addressing", Name: "To"}, false},
+		{"WS-Addressing of 2004", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2004/08/addressing", Name: "Action"}, false},
+		{"WS-Addressing of 2003", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2003/03/addressing", Name: "Action"}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			reason := policy.Reason("")
+			reason := ""
 			if !test.ok {
 				reason = "envelope-refused"
 			}
-			_, refusal := p.Judge(alice(test.block), "")
+			_, refusal := p.Decide(alice(test.block), "")
 			checkRefusal(t, refusal, reason)
 		})
 	}
@@ -69,32 +69,32 @@ func TestHead(t *testing.T) {
 
 func TestHeadDuplicatesOfForeignBlocks(t *testing.T) {
 	p := allowing(t, "alice@contoso.com")
-	one, other := soap.Block{Space: "urn:x", Name: "a"}, soap.Block{Space: "urn:y", Name: "a"}
-	_, refusal := p.Judge(alice(one, other), "")
+	one, other := ews.HeaderBlock{Space: "urn:x", Name: "a"}, ews.HeaderBlock{Space: "urn:y", Name: "a"}
+	_, refusal := p.Decide(alice(one, other), "")
 	checkRefusal(t, refusal, "")
-	_, refusal = p.Judge(alice(one, other, one), "")
+	_, refusal = p.Decide(alice(one, other, one), "")
 	checkRefusal(t, refusal, "envelope-refused")
 }
 
 func TestHeadBoundsItsWork(t *testing.T) {
 	p := allowing(t, "alice@contoso.com")
-	var blocks []soap.Block
+	var blocks []ews.HeaderBlock
 	for i := range 1 << 14 {
-		blocks = append(blocks, soap.Block{Space: "urn:x", Name: "a" + strconv.Itoa(i)})
+		blocks = append(blocks, ews.HeaderBlock{Space: "urn:x", Name: "a" + strconv.Itoa(i)})
 	}
-	_, refusal := p.Judge(alice(blocks...), "")
+	_, refusal := p.Decide(alice(blocks...), "")
 	checkRefusal(t, refusal, "envelope-refused")
 }
 
 // TestMalformedImpersonationIsNeverReplaced has a default mailbox and a login
 // user at hand, which must not act for one whose impersonation is malformed.
 func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
-	blocks := map[string]soap.Block{
-		"with a problem":          {Space: soap.TypesNS, Name: "ExchangeImpersonation", Problem: "it is empty"},
-		"in messages":             {Space: soap.MessagesNS, Name: "ExchangeImpersonation"},
+	blocks := map[string]ews.HeaderBlock{
+		"with a problem":          {Space: ews.TypesNS, Name: "ExchangeImpersonation", Problem: "it is empty"},
+		"in messages":             {Space: ews.MessagesNS, Name: "ExchangeImpersonation"},
 		"in a foreign namespace":  {Space: "https://schemas.microsoft.com/exchange/services/2006/types", Name: "ExchangeImpersonation"},
-		"in another letter case":  {Space: soap.TypesNS, Name: "exchangeimpersonation"},
-		"without an identity":     {Space: soap.TypesNS, Name: "ExchangeImpersonation"},
+		"in another letter case":  {Space: ews.TypesNS, Name: "exchangeimpersonation"},
+		"without an identity":     {Space: ews.TypesNS, Name: "ExchangeImpersonation"},
 		"without any namespace":   {Name: "ExchangeImpersonation"},
 		"that must be understood": {Space: "urn:x", Name: "ExchangeImpersonation", MustUnderstand: true},
 	}
@@ -103,9 +103,9 @@ func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
 			for _, audit := range []bool{false, list != ""} {
 				t.Run(name+" with list "+list, func(t *testing.T) {
 					p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list), Audit: audit, DefaultMailbox: "alice@contoso.com"})
-					v, refusal := p.Judge(nobody(block), "")
-					if v.Identity != (soap.Identity{}) || v.Injected {
-						t.Errorf("verdict = %+v, want no identity", v)
+					v, refusal := p.Decide(nobody(block), "")
+					if v.Identity != (ews.Identity{}) || v.Injected {
+						t.Errorf("decision = %+v, want no identity", v)
 					}
 					if list == "" {
 						checkRefusal(t, refusal, "")

@@ -3,7 +3,7 @@ package policy_test
 import (
 	"testing"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -46,34 +46,34 @@ func allowing(t testing.TB, list string) *policy.Policy {
 
 // message returns what the scanner reports of a GetFolder whose head has the
 // version block, the impersonation of value (none for NoIdentity) and more.
-func message(kind soap.Kind, value string, more ...soap.Block) *soap.Message {
-	m := &soap.Message{
-		Blocks:    []soap.Block{{Space: soap.TypesNS, Name: "RequestServerVersion"}},
+func message(kind ews.IdentityKind, value string, more ...ews.HeaderBlock) *ews.Request {
+	m := &ews.Request{
+		Blocks:    []ews.HeaderBlock{{Space: ews.TypesNS, Name: "RequestServerVersion"}},
 		Operation: "GetFolder",
 	}
-	if kind != soap.NoIdentity {
-		m.Identity = soap.Identity{Kind: kind, Value: value}
-		m.Blocks = append(m.Blocks, soap.Block{Space: soap.TypesNS, Name: "ExchangeImpersonation"})
+	if kind != ews.NoIdentity {
+		m.Identity = ews.Identity{Kind: kind, Value: value}
+		m.Blocks = append(m.Blocks, ews.HeaderBlock{Space: ews.TypesNS, Name: "ExchangeImpersonation"})
 	}
 	m.Blocks = append(m.Blocks, more...)
 	return m
 }
 
 // alice returns a request for alice@contoso.com with further header blocks.
-func alice(more ...soap.Block) *soap.Message {
-	return message(soap.PrimarySmtpAddress, "alice@contoso.com", more...)
+func alice(more ...ews.HeaderBlock) *ews.Request {
+	return message(ews.PrimarySmtpAddress, "alice@contoso.com", more...)
 }
 
 // nobody returns a request that names nobody.
-func nobody(more ...soap.Block) *soap.Message {
-	return message(soap.NoIdentity, "", more...)
+func nobody(more ...ews.HeaderBlock) *ews.Request {
+	return message(ews.NoIdentity, "", more...)
 }
 
 // checkRefusal fails the test unless r has the reason and the response code
 // that the design gives for it; "" means no refusal.
-func checkRefusal(t *testing.T, r *policy.Refusal, reason policy.Reason) {
+func checkRefusal(t *testing.T, r *policy.Refusal, reason string) {
 	t.Helper()
-	code := map[policy.Reason]policy.Code{
+	code := map[string]ews.ResponseCode{
 		"mailbox-not-allowed":   "ErrorImpersonateUserDenied",
 		"no-mailbox":            "ErrorInvalidExchangeImpersonationHeaderData",
 		"login-required":        "ErrorInvalidExchangeImpersonationHeaderData",
@@ -87,8 +87,8 @@ func checkRefusal(t *testing.T, r *policy.Refusal, reason policy.Reason) {
 	case r == nil && reason == "":
 	case r == nil:
 		t.Errorf("allowed; want %s", reason)
-	case r.Reason != reason || r.Code != code:
-		t.Errorf("refused with %q (%s); want %s and %q", r, r.Code, reason, code)
+	case r.Reason.String() != reason || r.Reason.Code() != code:
+		t.Errorf("refused with %q (%s); want %s and %q", r, r.Reason.Code(), reason, code)
 	case r.Detail == "":
 		t.Error("the refusal has no detail")
 	}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -12,25 +12,25 @@ import (
 // some reader, or could, against a list that holds just her. The kinds are
 // those of ConnectingSID's children.
 func TestIdentity(t *testing.T) {
-	const smtp, upn, sid = soap.PrimarySmtpAddress, soap.PrincipalName, soap.SID
+	const smtp, upn, sid = ews.PrimarySmtpAddress, ews.PrincipalName, ews.SID
 	p := allowing(t, "alice@contoso.com")
 	tests := []struct {
 		name  string
-		kind  soap.Kind
+		kind  ews.IdentityKind
 		value string
 		ok    bool
 	}{
 		{"alice", smtp, "alice@contoso.com", true},
-		{"alice as SmtpAddress", soap.SmtpAddress, "alice@contoso.com", true},
+		{"alice as SmtpAddress", ews.SmtpAddress, "alice@contoso.com", true},
 		{"upper case", smtp, "ALICE@CONTOSO.COM", true},
 
 		{"alice as PrincipalName", upn, "alice@contoso.com", false},
 		{"alice as SID", sid, "alice@contoso.com", false},
 		{"bob", smtp, "bob@contoso.com", false},
-		{"bob as SmtpAddress", soap.SmtpAddress, "bob@contoso.com", false},
+		{"bob as SmtpAddress", ews.SmtpAddress, "bob@contoso.com", false},
 		{"bob as PrincipalName", upn, "bob@contoso.com", false},
 		{"bob's SID", sid, "S-1-5-21-1-2-3-1105", false},
-		{"unknown form", soap.Kind(77), "alice@contoso.com", false},
+		{"unknown form", ews.IdentityKind(77), "alice@contoso.com", false},
 		{"empty", smtp, "", false},
 		{"Cyrillic a", smtp, "\u0430lice@contoso.com", false},
 		{"full-width letter", smtp, "\uff41lice@contoso.com", false},
@@ -89,16 +89,16 @@ func TestIdentity(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			m := message(test.kind, test.value)
-			v, refusal := p.Judge(m, "")
+			v, refusal := p.Decide(m, "")
 			if !test.ok {
 				checkRefusal(t, refusal, "mailbox-not-allowed")
-				if v.Identity != (soap.Identity{}) || v.Injected {
+				if v.Identity != (ews.Identity{}) || v.Injected {
 					t.Errorf("a refusal came with %+v", v)
 				}
 				return
 			}
 			checkRefusal(t, refusal, "")
-			if want := (soap.Identity{Kind: test.kind, Value: "alice@contoso.com"}); v.Identity != want {
+			if want := (ews.Identity{Kind: test.kind, Value: "alice@contoso.com"}); v.Identity != want {
 				t.Errorf("identity = %+v, want %+v", v.Identity, want)
 			}
 		})
@@ -113,28 +113,28 @@ func TestSpelling(t *testing.T) {
 	}
 	tests := []struct {
 		name        string
-		kind        soap.Kind
+		kind        ews.IdentityKind
 		value, want string
 	}{
-		{"listed, the first spelling", soap.SmtpAddress, "aLICE@contoso.com", "Alice@Contoso.com"},
-		{"wildcard, lower case", soap.SmtpAddress, "Lobby@ROOMS.contoso.com", "lobby@rooms.contoso.com"},
-		{"listed within a wildcard", soap.SmtpAddress, "big@rooms.contoso.com", "Big@rooms.contoso.com"},
-		{"upn", soap.PrincipalName, "CAROL@contoso.com", "Carol@contoso.com"},
-		{"sid", soap.SID, "s-1-5-21-9", "S-1-5-21-9"},
+		{"listed, the first spelling", ews.SmtpAddress, "aLICE@contoso.com", "Alice@Contoso.com"},
+		{"wildcard, lower case", ews.SmtpAddress, "Lobby@ROOMS.contoso.com", "lobby@rooms.contoso.com"},
+		{"listed within a wildcard", ews.SmtpAddress, "big@rooms.contoso.com", "Big@rooms.contoso.com"},
+		{"upn", ews.PrincipalName, "CAROL@contoso.com", "Carol@contoso.com"},
+		{"sid", ews.SID, "s-1-5-21-9", "S-1-5-21-9"},
 
-		{"first and last letter", soap.SmtpAddress, "AZ@ZEBRA.EXAMPLE", "az@zebra.example"},
-		{"characters round the letters", soap.SmtpAddress, "^_`{|}~@zebra.example", "^_`{|}~@zebra.example"},
+		{"first and last letter", ews.SmtpAddress, "AZ@ZEBRA.EXAMPLE", "az@zebra.example"},
+		{"characters round the letters", ews.SmtpAddress, "^_`{|}~@zebra.example", "^_`{|}~@zebra.example"},
 
-		{"characters with another bit 5", soap.SmtpAddress, "^_`{|}^@zebra.example", ""},
-		{"upn of an address entry", soap.PrincipalName, "alice@contoso.com", ""},
-		{"upn under a wildcard", soap.PrincipalName, "lobby@rooms.contoso.com", ""},
-		{"address of a upn entry", soap.SmtpAddress, "carol@contoso.com", ""},
-		{"sid in another writing", soap.SID, "S-1-5-021-9", ""},
-		{"sid continues", soap.SID, "S-1-5-21-99", ""},
+		{"characters with another bit 5", ews.SmtpAddress, "^_`{|}^@zebra.example", ""},
+		{"upn of an address entry", ews.PrincipalName, "alice@contoso.com", ""},
+		{"upn under a wildcard", ews.PrincipalName, "lobby@rooms.contoso.com", ""},
+		{"address of a upn entry", ews.SmtpAddress, "carol@contoso.com", ""},
+		{"sid in another writing", ews.SID, "S-1-5-021-9", ""},
+		{"sid continues", ews.SID, "S-1-5-21-99", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			v, refusal := p.Judge(message(test.kind, test.value), "")
+			v, refusal := p.Decide(message(test.kind, test.value), "")
 			if v.Identity.Value != test.want || (refusal == nil) != (test.want != "") {
 				t.Errorf("identity = %q, %v; want %q", v.Identity.Value, refusal, test.want)
 			}
@@ -180,9 +180,9 @@ func TestWildcard(t *testing.T) {
 			if got := p.Allows(test.address); got != test.ok {
 				t.Errorf("Allows(%q) = %v", test.address, got)
 			}
-			_, refusal := p.Judge(message(soap.SmtpAddress, test.address), "")
+			_, refusal := p.Decide(message(ews.SmtpAddress, test.address), "")
 			if (refusal == nil) != test.ok {
-				t.Errorf("Judge(%q): %v", test.address, refusal)
+				t.Errorf("Decide(%q): %v", test.address, refusal)
 			}
 		})
 	}
@@ -201,9 +201,9 @@ func TestAcceptedPathAllocations(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := allowing(t, test.list)
-			m := message(soap.PrimarySmtpAddress, "ALICE@Contoso.com")
+			m := message(ews.PrimarySmtpAddress, "ALICE@Contoso.com")
 			var refusal *policy.Refusal
-			got := testing.AllocsPerRun(100, func() { _, refusal = p.Judge(m, "") })
+			got := testing.AllocsPerRun(100, func() { _, refusal = p.Decide(m, "") })
 			if refusal != nil || got > test.want {
 				t.Errorf("%v allocations (%v), want %v", got, refusal, test.want)
 			}
@@ -211,12 +211,12 @@ func TestAcceptedPathAllocations(t *testing.T) {
 	}
 }
 
-func BenchmarkJudge(b *testing.B) {
+func BenchmarkDecide(b *testing.B) {
 	p := allowing(b, "alice@contoso.com")
 	m := alice()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, refusal := p.Judge(m, ""); refusal != nil {
+		if _, refusal := p.Decide(m, ""); refusal != nil {
 			b.Fatal(refusal)
 		}
 	}

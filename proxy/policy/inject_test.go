@@ -3,7 +3,7 @@ package policy_test
 import (
 	"testing"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -13,7 +13,7 @@ func TestInjection(t *testing.T) {
 		login                bool
 		user                 string
 		want                 string // the injected mailbox
-		reason               policy.Reason
+		reason               string
 	}{
 		{name: "nothing set, no list"},
 		{name: "nothing set", list: "alice@contoso.com", reason: "no-mailbox"},
@@ -42,12 +42,12 @@ func TestInjection(t *testing.T) {
 			p := mustNew(t, policy.Config{
 				Allowed: mustPatterns(t, test.list), DefaultMailbox: test.fallback, LoginUser: test.login,
 			})
-			v, refusal := p.Judge(nobody(), test.user)
+			v, refusal := p.Decide(nobody(), test.user)
 			checkRefusal(t, refusal, test.reason)
 			if v.Identity.Value != test.want || v.Injected != (test.want != "") {
-				t.Errorf("verdict = %+v, want %q", v, test.want)
+				t.Errorf("decision = %+v, want %q", v, test.want)
 			}
-			if test.want != "" && v.Identity.Kind != soap.SmtpAddress {
+			if test.want != "" && v.Identity.Kind != ews.SmtpAddress {
 				t.Errorf("kind = %s, want SmtpAddress", v.Identity.Kind)
 			}
 		})
@@ -57,10 +57,10 @@ func TestInjection(t *testing.T) {
 func TestNamedIsNotReplaced(t *testing.T) {
 	for _, list := range []string{"", "*@contoso.com"} {
 		p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list), DefaultMailbox: "room@contoso.com", LoginUser: true})
-		v, refusal := p.Judge(alice(), "bob@contoso.com")
+		v, refusal := p.Decide(alice(), "bob@contoso.com")
 		checkRefusal(t, refusal, "")
 		if v.Injected || v.Identity.Value != "alice@contoso.com" {
-			t.Errorf("list %q: verdict = %+v, want alice as she was named", list, v)
+			t.Errorf("list %q: decision = %+v, want alice as she was named", list, v)
 		}
 	}
 }
@@ -70,58 +70,58 @@ func TestWithoutList(t *testing.T) {
 	if p.Limited() || p.Audit() || p.References() || p.Size() != 0 {
 		t.Error("a policy without a list says that it has one")
 	}
-	odd := soap.Identity{Kind: soap.PrincipalName, Value: `CONTOSO\bob`}
-	wsse := soap.Block{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security", MustUnderstand: true}
-	twice := soap.Block{Space: soap.TypesNS, Name: "ExchangeImpersonation"}
+	odd := ews.Identity{Kind: ews.PrincipalName, Value: `CONTOSO\bob`}
+	wsse := ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security", MustUnderstand: true}
+	twice := ews.HeaderBlock{Space: ews.TypesNS, Name: "ExchangeImpersonation"}
 	tests := []struct {
 		name string
-		m    *soap.Message
-		want soap.Identity
+		m    *ews.Request
+		want ews.Identity
 	}{
-		{"alice", alice(), soap.Identity{Kind: soap.PrimarySmtpAddress, Value: "alice@contoso.com"}},
+		{"alice", alice(), ews.Identity{Kind: ews.PrimarySmtpAddress, Value: "alice@contoso.com"}},
 		{"name as it is", message(odd.Kind, odd.Value), odd},
 		{"any header", message(odd.Kind, odd.Value, wsse), odd},
-		{"named twice", alice(twice), soap.Identity{}},
-		{"nobody", nobody(), soap.Identity{}},
+		{"named twice", alice(twice), ews.Identity{}},
+		{"nobody", nobody(), ews.Identity{}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			v, refusal := p.Judge(test.m, "")
+			v, refusal := p.Decide(test.m, "")
 			checkRefusal(t, refusal, "")
 			if v.Identity != test.want || v.Injected {
-				t.Errorf("verdict = %+v, want %+v", v, test.want)
+				t.Errorf("decision = %+v, want %+v", v, test.want)
 			}
 		})
 	}
-	if p.JudgeReference(soap.Reference{Unreadable: true}) != nil || p.JudgeAnchor("x") != nil || !p.Allows("x") {
+	if p.DecideReference(ews.Reference{Unreadable: true}) != nil || p.DecideAnchor("x") != nil || !p.Allows("x") {
 		t.Error("a policy without a list refuses something")
 	}
 }
 
 func TestAudit(t *testing.T) {
-	wsse := soap.Block{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}
-	room := soap.Identity{Kind: soap.SmtpAddress, Value: "room@contoso.com"}
-	named := soap.Identity{Kind: soap.PrimarySmtpAddress, Value: "alice@contoso.com"}
+	wsse := ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}
+	room := ews.Identity{Kind: ews.SmtpAddress, Value: "room@contoso.com"}
+	named := ews.Identity{Kind: ews.PrimarySmtpAddress, Value: "alice@contoso.com"}
 	push := call("Subscribe:Push")
 	pushNobody := nobody()
 	pushNobody.Operation, pushNobody.Push = "Subscribe", true
 	tests := []struct {
 		name     string
-		m        *soap.Message
+		m        *ews.Request
 		login    string
-		want     soap.Identity
+		want     ews.Identity
 		injected bool
-		reason   policy.Reason
+		reason   string
 	}{
 		{"allowed", alice(), "-", named, false, ""},
-		{"mailbox off the list", message(soap.SmtpAddress, "bob@contoso.com"), "-", soap.Identity{}, false, "mailbox-not-allowed"},
+		{"mailbox off the list", message(ews.SmtpAddress, "bob@contoso.com"), "-", ews.Identity{}, false, "mailbox-not-allowed"},
 		{"operation", push, "-", named, false, "operation-not-allowed"},
-		{"head", alice(wsse), "-", soap.Identity{}, false, "envelope-refused"},
+		{"head", alice(wsse), "-", ews.Identity{}, false, "envelope-refused"},
 		{"operation, nobody named", pushNobody, "room@contoso.com", room, true, "operation-not-allowed"},
 		{"head, nobody named", nobody(wsse), "room@contoso.com", room, true, "envelope-refused"},
-		{"login off the list", nobody(), "bob@contoso.com", soap.Identity{Kind: soap.SmtpAddress, Value: "bob@contoso.com"}, true, "mailbox-not-allowed"},
-		{"no login", nobody(wsse), "", soap.Identity{}, false, "login-required"},
-		{"logon name", nobody(), `CONTOSO\bob`, soap.Identity{}, false, "login-name-invalid"},
+		{"login off the list", nobody(), "bob@contoso.com", ews.Identity{Kind: ews.SmtpAddress, Value: "bob@contoso.com"}, true, "mailbox-not-allowed"},
+		{"no login", nobody(wsse), "", ews.Identity{}, false, "login-required"},
+		{"logon name", nobody(), `CONTOSO\bob`, ews.Identity{}, false, "login-name-invalid"},
 	}
 	config := policy.Config{Allowed: mustPatterns(t, "alice@contoso.com, room@contoso.com"), LoginUser: true}
 	enforce := mustNew(t, config)
@@ -129,17 +129,17 @@ func TestAudit(t *testing.T) {
 	audit := mustNew(t, config)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			v, refusal := audit.Judge(test.m, test.login)
+			v, refusal := audit.Decide(test.m, test.login)
 			checkRefusal(t, refusal, test.reason)
 			if v.Identity != test.want || v.Injected != test.injected {
-				t.Errorf("verdict = %+v, want %+v, injected: %v", v, test.want, test.injected)
+				t.Errorf("decision = %+v, want %+v, injected: %v", v, test.want, test.injected)
 			}
 			if refusal != nil && refusal.Always() != (test.reason == "login-required" || test.reason == "login-name-invalid") {
 				t.Errorf("Always() = %v", refusal.Always())
 			}
-			v, refusal = enforce.Judge(test.m, test.login)
+			v, refusal = enforce.Decide(test.m, test.login)
 			checkRefusal(t, refusal, test.reason)
-			if refusal != nil && (v.Identity != soap.Identity{} || v.Injected) {
+			if refusal != nil && (v.Identity != ews.Identity{} || v.Injected) {
 				t.Errorf("enforce: a refusal came with %+v", v)
 			}
 		})

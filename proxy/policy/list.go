@@ -1,6 +1,8 @@
 package policy
 
-import "hmaproxy/proxy/internal/soap"
+import (
+	"hmaproxy/proxy/ews"
+)
 
 // A list is an allow-list made for look-ups. Keys are in ASCII lower case,
 // values are what the operator wrote.
@@ -49,15 +51,15 @@ func (l *list) size() int {
 
 // find looks up a name whose grammar has been checked, in lower case. The
 // spelling is "" where only a wildcard matched.
-func (l *list) find(kind soap.Kind, key []byte) (spelling string, ok bool) {
+func (l *list) find(kind ews.IdentityKind, key []byte) (spelling string, ok bool) {
 	switch kind {
-	case soap.PrincipalName:
+	case ews.PrincipalName:
 		spelling, ok = l.upn[string(key)]
 		return spelling, ok
-	case soap.SID:
+	case ews.SID:
 		spelling, ok = l.sid[string(key)]
 		return spelling, ok
-	case soap.PrimarySmtpAddress, soap.SmtpAddress:
+	case ews.PrimarySmtpAddress, ews.SmtpAddress:
 		if spelling, ok = l.smtp[string(key)]; ok {
 			return spelling, true
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -28,7 +28,7 @@ func TestNarrow(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := mustNew(t, policy.Config{Allowed: mustPatterns(t, test.list)}).Narrow(mustPatterns(t, test.client))
-			v, refusal := p.Judge(message(soap.SmtpAddress, test.value), "")
+			v, refusal := p.Decide(message(ews.SmtpAddress, test.value), "")
 			if v.Identity.Value != test.want || (refusal == nil) != (test.want != "") {
 				t.Errorf("identity = %q, %v; want %q", v.Identity.Value, refusal, test.want)
 			}
@@ -48,12 +48,12 @@ func TestNarrowLeavesTheRestAlone(t *testing.T) {
 	if base.Size() != 2 || narrow.Size() != 1 || !narrow.References() {
 		t.Errorf("sizes %d and %d, references %v", base.Size(), narrow.Size(), narrow.References())
 	}
-	checkRefusal(t, narrow.JudgeReference(soap.Reference{Value: "bob@contoso.com"}), "reference-not-allowed")
-	checkRefusal(t, other.JudgeReference(soap.Reference{Value: "bob@contoso.com"}), "")
-	checkRefusal(t, base.JudgeReference(soap.Reference{Value: "alice@contoso.com"}), "")
-	_, refusal := narrow.Judge(nobody(), "")
+	checkRefusal(t, narrow.DecideReference(ews.Reference{Value: "bob@contoso.com"}), "reference-not-allowed")
+	checkRefusal(t, other.DecideReference(ews.Reference{Value: "bob@contoso.com"}), "")
+	checkRefusal(t, base.DecideReference(ews.Reference{Value: "alice@contoso.com"}), "")
+	_, refusal := narrow.Decide(nobody(), "")
 	checkRefusal(t, refusal, "mailbox-not-allowed") // the default is not this client's
-	_, refusal = narrow.Judge(call("AddDelegate"), "")
+	_, refusal = narrow.Decide(call("AddDelegate"), "")
 	checkRefusal(t, refusal, "operation-not-allowed")
 }
 
@@ -70,11 +70,11 @@ func TestNarrowOfEmptyPatternsAllowsNobody(t *testing.T) {
 // compares the narrowed judgement with the two that it is made of.
 func TestNarrowNeverWidens(t *testing.T) {
 	stock := []string{"a@x.y", "A@X.Y", "b@x.y", "*@x.y", "*@y", "upn:a@x.y", "sid:S-1-5-1", "imceaex-a@x.y"}
-	names := []soap.Identity{
-		{Kind: soap.SmtpAddress, Value: "a@x.y"}, {Kind: soap.PrimarySmtpAddress, Value: "B@x.y"},
-		{Kind: soap.SmtpAddress, Value: "c@y"}, {Kind: soap.PrincipalName, Value: "a@X.y"},
-		{Kind: soap.SID, Value: "S-1-5-1"}, {Kind: soap.SmtpAddress, Value: "imceaex-a@x.y"},
-		{Kind: soap.SmtpAddress, Value: "d@z"},
+	names := []ews.Identity{
+		{Kind: ews.SmtpAddress, Value: "a@x.y"}, {Kind: ews.PrimarySmtpAddress, Value: "B@x.y"},
+		{Kind: ews.SmtpAddress, Value: "c@y"}, {Kind: ews.PrincipalName, Value: "a@X.y"},
+		{Kind: ews.SID, Value: "S-1-5-1"}, {Kind: ews.SmtpAddress, Value: "imceaex-a@x.y"},
+		{Kind: ews.SmtpAddress, Value: "d@z"},
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	draw := func() []policy.Pattern {
@@ -91,7 +91,7 @@ func TestNarrowNeverWidens(t *testing.T) {
 		narrow := base.Narrow(first).Narrow(second)
 		id := names[random.IntN(len(names))]
 		judge := func(p *policy.Policy) bool {
-			_, refusal := p.Judge(message(id.Kind, id.Value), "")
+			_, refusal := p.Decide(message(id.Kind, id.Value), "")
 			return refusal == nil
 		}
 		alone := func(patterns []policy.Pattern) bool { return judge(mustNew(t, policy.Config{Allowed: patterns})) }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 )
 
 // Operations says which operations may be called. The zero value is the
@@ -108,7 +108,7 @@ func operationKeys(names string) map[string]string {
 
 // A rule is what a policy knows about an operation.
 type rule struct {
-	name    string // as the schema has it, without "Request"
+	name    ews.Operation // as the schema has it, without "Request"
 	allowed bool
 }
 
@@ -126,7 +126,7 @@ func newOperationTable(o Operations) operationTable {
 	}
 	for key, name := range operationKeys(operationNames) {
 		_, escapes := escaping[key]
-		t.rules[key] = rule{name, o.named[key] || t.others && !escapes}
+		t.rules[key] = rule{ews.Operation(name), o.named[key] || t.others && !escapes}
 	}
 	return t
 }
@@ -135,9 +135,9 @@ func newOperationTable(o Operations) operationTable {
 const maxOperation = 64
 
 // find returns the rule for a message's operation. One that is not known has
-// the name OtherOperation.
-func (t operationTable) find(m *soap.Message) rule {
-	other := rule{OtherOperation, t.others && !hasPrefixFold(m.Operation, escapingPrefix)}
+// the name ews.OtherOperation.
+func (t operationTable) find(m *ews.Request) rule {
+	other := rule{ews.OtherOperation, t.others && !hasPrefixFold(m.Operation, escapingPrefix)}
 	if len(m.Operation) > maxOperation {
 		return other
 	}

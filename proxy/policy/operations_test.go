@@ -4,13 +4,13 @@ import (
 	"strings"
 	"testing"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
 // call returns a request of alice's for an operation; "Subscribe:Push" is one
 // for push notifications.
-func call(operation string) *soap.Message {
+func call(operation string) *ews.Request {
 	m := alice()
 	m.Operation, m.Push = strings.CutSuffix(operation, ":Push")
 	return m
@@ -37,16 +37,16 @@ const ordinary = `GetFolder FindItem CreateItem SyncFolderItems GetItem SendItem
 func TestOperationsByDefault(t *testing.T) {
 	limited, open := allowing(t, "alice@contoso.com"), mustNew(t, policy.Config{})
 	for _, operation := range strings.Fields(escaping) {
-		_, refusal := limited.Judge(call(operation), "")
-		if refusal == nil || refusal.Reason != "operation-not-allowed" {
+		_, refusal := limited.Decide(call(operation), "")
+		if refusal == nil || refusal.Reason.String() != "operation-not-allowed" {
 			t.Errorf("%s: %v", operation, refusal)
 		}
-		if _, refusal := open.Judge(call(operation), ""); refusal != nil {
+		if _, refusal := open.Decide(call(operation), ""); refusal != nil {
 			t.Errorf("%s without a list: %v", operation, refusal)
 		}
 	}
 	for _, operation := range strings.Fields(ordinary) {
-		_, refusal := limited.Judge(call(operation), "")
+		_, refusal := limited.Decide(call(operation), "")
 		if refusal != nil {
 			t.Errorf("%s: %v", operation, refusal)
 		}
@@ -73,12 +73,12 @@ func TestOperationsConfigured(t *testing.T) {
 				Operations: mustOperations(t, test.text),
 			})
 			for _, operation := range strings.Fields(test.allow) {
-				if _, refusal := p.Judge(call(operation), ""); refusal != nil {
+				if _, refusal := p.Decide(call(operation), ""); refusal != nil {
 					t.Errorf("%s: %v", operation, refusal)
 				}
 			}
 			for _, operation := range strings.Fields(test.refuse) {
-				_, refusal := p.Judge(call(operation), "")
+				_, refusal := p.Decide(call(operation), "")
 				checkRefusal(t, refusal, "operation-not-allowed")
 			}
 		})
@@ -127,7 +127,7 @@ func TestOperationInVerdict(t *testing.T) {
 		"GetNonIndexableItemAnything": "other",
 		strings.Repeat("x", 1<<16):    "other",
 	} {
-		if v, _ := p.Judge(call(in), ""); v.Operation != want {
+		if v, _ := p.Decide(call(in), ""); string(v.Operation) != want {
 			t.Errorf("%.40q: operation %q, want %q", in, v.Operation, want)
 		}
 	}
@@ -140,7 +140,7 @@ func TestSubscribeInAnotherSpellingCountsAsPush(t *testing.T) {
 	} {
 		m := alice()
 		m.Operation = operation
-		if _, refusal := p.Judge(m, ""); (refusal == nil) != allowed {
+		if _, refusal := p.Decide(m, ""); (refusal == nil) != allowed {
 			t.Errorf("%s: %v", operation, refusal)
 		}
 	}

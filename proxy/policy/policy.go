@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 )
 
 // Config says what a Policy allows. The zero Config allows everything and adds
@@ -28,7 +28,7 @@ type Policy struct {
 	audit      bool
 	targets    bool
 
-	fallback  soap.Identity // the default mailbox
+	fallback  ews.Identity // the default mailbox
 	loginUser bool
 }
 
@@ -111,7 +111,7 @@ func (p *Policy) Limited() bool { return !p.open }
 func (p *Policy) Audit() bool { return p.audit }
 
 // References reports whether the mailboxes that a Body acts on are to be
-// judged, by JudgeReference.
+// judged, by DecideReference.
 func (p *Policy) References() bool { return p.targets }
 
 // Size returns the number of entries on the list, those that differ in letter
@@ -133,15 +133,15 @@ const (
 // match looks a name up on all lists. It returns the identity as it is to be
 // sent: in the spelling of the first list that names it, or in lower case where
 // wildcards alone do. Without a list that is the identity as it is.
-func (p *Policy) match(id soap.Identity) (soap.Identity, string) {
+func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	problem, missing := nameProblem(id)
 	switch {
 	case problem != "":
-		return soap.Identity{}, problem
+		return ews.Identity{}, problem
 	case p.open:
 		return id, ""
 	case len(p.lists) == 0: // the zero Policy
-		return soap.Identity{}, missing
+		return ews.Identity{}, missing
 	}
 	var buf [maxAddress]byte // no name is longer, nameProblem saw to it
 	key := appendLower(buf[:0], id.Value)
@@ -149,7 +149,7 @@ func (p *Policy) match(id soap.Identity) (soap.Identity, string) {
 	for _, l := range p.lists {
 		listed, ok := l.find(id.Kind, key)
 		if !ok {
-			return soap.Identity{}, missing
+			return ews.Identity{}, missing
 		}
 		if spelling == "" {
 			spelling = listed
@@ -158,18 +158,18 @@ func (p *Policy) match(id soap.Identity) (soap.Identity, string) {
 	if spelling == "" {
 		spelling = string(key)
 	}
-	return soap.Identity{Kind: id.Kind, Value: spelling}, ""
+	return ews.Identity{Kind: id.Kind, Value: spelling}, ""
 }
 
 // nameProblem checks the grammar of a name. It also returns what to say when
 // the name is missing from the list.
-func nameProblem(id soap.Identity) (problem, missing string) {
+func nameProblem(id ews.Identity) (problem, missing string) {
 	switch id.Kind {
-	case soap.PrimarySmtpAddress, soap.SmtpAddress:
+	case ews.PrimarySmtpAddress, ews.SmtpAddress:
 		return addressProblem(id.Value), notListed
-	case soap.PrincipalName:
+	case ews.PrincipalName:
 		return addressProblem(id.Value), upnNotListed
-	case soap.SID:
+	case ews.SID:
 		return sidProblem(id.Value), sidNotListed
 	}
 	return "a form of naming a mailbox that is not known", ""

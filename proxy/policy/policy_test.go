@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"hmaproxy/proxy/internal/soap"
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
 )
 
@@ -49,12 +49,12 @@ func TestNewKeepsWhatItWasTold(t *testing.T) {
 
 func TestZeroPolicyRefusesEverybody(t *testing.T) {
 	var p policy.Policy
-	for _, m := range []*soap.Message{alice(), nobody(), call("GetFolder")} {
-		if v, refusal := p.Judge(m, "alice@contoso.com"); refusal == nil || v.Identity != (soap.Identity{}) {
+	for _, m := range []*ews.Request{alice(), nobody(), call("GetFolder")} {
+		if v, refusal := p.Decide(m, "alice@contoso.com"); refusal == nil || v.Identity != (ews.Identity{}) {
 			t.Errorf("the zero Policy allows %+v", v)
 		}
 	}
-	if !p.Limited() || p.Allows("alice@contoso.com") || p.JudgeAnchor("alice@contoso.com") == nil {
+	if !p.Limited() || p.Allows("alice@contoso.com") || p.DecideAnchor("alice@contoso.com") == nil {
 		t.Error("the zero Policy is open")
 	}
 }
@@ -65,27 +65,27 @@ func TestReferences(t *testing.T) {
 	impersonated := allowing(t, list)
 	tests := []struct {
 		name string
-		r    soap.Reference
+		r    ews.Reference
 		ok   bool
 	}{
-		{"listed", soap.Reference{Value: "ALICE@contoso.com"}, true},
-		{"wildcard", soap.Reference{Value: "lobby@rooms.contoso.com"}, true},
-		{"off the list", soap.Reference{Value: "carol@contoso.com"}, false},
-		{"only a upn entry", soap.Reference{Value: "bob@contoso.com"}, false},
-		{"continued", soap.Reference{Value: "alice@contoso.com.evil.com"}, false},
-		{"long s", soap.Reference{Value: "alice@conto\u017fo.com"}, false},
-		{"legacyDN", soap.Reference{Value: "/o=Contoso/ou=x/cn=Recipients/cn=alice"}, false},
-		{"empty", soap.Reference{}, false},
-		{"unreadable", soap.Reference{Value: "alice@contoso.com", Unreadable: true}, false},
+		{"listed", ews.Reference{Value: "ALICE@contoso.com"}, true},
+		{"wildcard", ews.Reference{Value: "lobby@rooms.contoso.com"}, true},
+		{"off the list", ews.Reference{Value: "carol@contoso.com"}, false},
+		{"only a upn entry", ews.Reference{Value: "bob@contoso.com"}, false},
+		{"continued", ews.Reference{Value: "alice@contoso.com.evil.com"}, false},
+		{"long s", ews.Reference{Value: "alice@conto\u017fo.com"}, false},
+		{"legacyDN", ews.Reference{Value: "/o=Contoso/ou=x/cn=Recipients/cn=alice"}, false},
+		{"empty", ews.Reference{}, false},
+		{"unreadable", ews.Reference{Value: "alice@contoso.com", Unreadable: true}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			reason := policy.Reason("reference-not-allowed")
+			reason := "reference-not-allowed"
 			if test.ok {
 				reason = ""
 			}
-			checkRefusal(t, p.JudgeReference(test.r), reason)
-			checkRefusal(t, impersonated.JudgeReference(test.r), "")
+			checkRefusal(t, p.DecideReference(test.r), reason)
+			checkRefusal(t, impersonated.DecideReference(test.r), "")
 		})
 	}
 }
@@ -105,11 +105,11 @@ func TestAnchor(t *testing.T) {
 		"alice@contoso.com, bob@x.": false,
 		"5f0c6f7e-0000-4000-8000-0123456789ab@rooms.contoso.com": false,
 	} {
-		reason := policy.Reason("anchor-not-allowed")
+		reason := "anchor-not-allowed"
 		if ok {
 			reason = ""
 		}
-		t.Run(value, func(t *testing.T) { checkRefusal(t, p.JudgeAnchor(value), reason) })
+		t.Run(value, func(t *testing.T) { checkRefusal(t, p.DecideAnchor(value), reason) })
 	}
 	if p.Allows("bob@contoso.com") {
 		t.Error("Allows takes a upn entry for an address")
@@ -117,7 +117,7 @@ func TestAnchor(t *testing.T) {
 }
 
 func TestRefusalError(t *testing.T) {
-	_, refusal := allowing(t, "alice@contoso.com").Judge(message(soap.SmtpAddress, "canary@contoso.com"), "")
+	_, refusal := allowing(t, "alice@contoso.com").Decide(message(ews.SmtpAddress, "canary@contoso.com"), "")
 	if got := refusal.Error(); !strings.HasPrefix(got, "mailbox-not-allowed: ") || strings.Contains(got, "@") {
 		t.Errorf("Error() = %q", got)
 	}

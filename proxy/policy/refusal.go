@@ -1,47 +1,83 @@
 package policy
 
-// A Code is an EWS response code, as ResponseCode carries it in a SOAP fault.
-type Code string
+import "hmaproxy/proxy/ews"
 
-// The codes that a refusal can carry. Every EWS client library knows them.
+// A Reason is the class of a refusal. The set is closed.
+type Reason uint8
+
+// The reasons. The zero Reason is none of them.
 const (
-	CodeMailbox   Code = "ErrorImpersonateUserDenied"                  // a mailbox that is not allowed
-	CodeNobody    Code = "ErrorInvalidExchangeImpersonationHeaderData" // nobody usable is named
-	CodeAccess    Code = "ErrorAccessDenied"                           // an operation, or a mailbox inside the Body
-	CodeMalformed Code = "ErrorSchemaValidation"                       // an envelope that cannot be trusted
+	MailboxNotAllowed   Reason = 1 + iota // the impersonated mailbox is not on the allow-list
+	NoMailbox                             // the request names no mailbox, and there is no default
+	OperationNotAllowed                   // the operation is refused by default, or not on the list of operations
+	EnvelopeRefused                       // the SOAP Header contains what must not be sent or cannot be checked
+	ReferenceNotAllowed                   // the Body acts on a mailbox that is not on the allow-list
+	AnchorNotAllowed                      // X-AnchorMailbox names a mailbox that is not on the allow-list
+	LoginRequired                         // the login user is to be impersonated and there is none: ask for Basic credentials
+	LoginNameInvalid                      // the login user is to be impersonated and the name is not an address
 )
 
-// A Reason is the short stable word for X-Hmaproxy-Error, log and metric. The
-// set is closed.
-type Reason string
+// Reasons returns all reasons.
+func Reasons() []Reason {
+	return []Reason{
+		MailboxNotAllowed, NoMailbox, OperationNotAllowed, EnvelopeRefused,
+		ReferenceNotAllowed, AnchorNotAllowed, LoginRequired, LoginNameInvalid,
+	}
+}
 
-// The reasons.
-const (
-	MailboxNotAllowed   Reason = "mailbox-not-allowed"   // impersonated, by the client or by injection, and not on the list
-	NoMailbox           Reason = "no-mailbox"            // the request names nobody and nothing is set for that case
-	OperationNotAllowed Reason = "operation-not-allowed" // refused by default, or not on the list of operations
-	EnvelopeRefused     Reason = "envelope-refused"      // the SOAP Header holds what must not be sent or cannot be judged
-	ReferenceNotAllowed Reason = "reference-not-allowed" // the Body acts on a mailbox off the list
-	AnchorNotAllowed    Reason = "anchor-not-allowed"    // X-AnchorMailbox off the list
-	LoginRequired       Reason = "login-required"        // the login user is to be impersonated, and there is none: answer 401 Basic
-	LoginNameInvalid    Reason = "login-name-invalid"    // the login user is to be impersonated, and the name is no address
-)
+// String returns the word for r in logs, metrics and response headers, such as
+// "mailbox-not-allowed". The words never change.
+func (r Reason) String() string {
+	switch r {
+	case MailboxNotAllowed:
+		return "mailbox-not-allowed"
+	case NoMailbox:
+		return "no-mailbox"
+	case OperationNotAllowed:
+		return "operation-not-allowed"
+	case EnvelopeRefused:
+		return "envelope-refused"
+	case ReferenceNotAllowed:
+		return "reference-not-allowed"
+	case AnchorNotAllowed:
+		return "anchor-not-allowed"
+	case LoginRequired:
+		return "login-required"
+	case LoginNameInvalid:
+		return "login-name-invalid"
+	}
+	return "unknown"
+}
 
-// A Refusal says why a request must not be sent. It holds nothing of the
-// client's and nothing of the list's, so that it may go into the log and to the
-// client alike.
+// Code returns the EWS response code that a client gets for r.
+func (r Reason) Code() ews.ResponseCode {
+	switch r {
+	case MailboxNotAllowed, AnchorNotAllowed:
+		return ews.ErrorImpersonateUserDenied
+	case NoMailbox, LoginRequired, LoginNameInvalid:
+		return ews.ErrorInvalidExchangeImpersonationHeaderData
+	case EnvelopeRefused:
+		return ews.ErrorSchemaValidation
+	}
+	// A client whose mailbox is allowed gets Exchange's code for a user
+	// without rights on one object, so that it keeps its account.
+	return ews.ErrorAccessDenied
+}
+
+// A Refusal says why a request must not be sent. It contains no data of the
+// client and no entry of the allow-list, so that it may go into the log and to
+// the client.
 type Refusal struct {
-	Code   Code
 	Reason Reason
-	Detail string // one of this package's or package soap's constant texts
+	Detail string // constant text
 }
 
 // Error returns the reason and the detail.
-func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Detail }
+func (r *Refusal) Error() string { return r.Reason.String() + ": " + r.Detail }
 
-// Always reports whether the refusal holds without a list and in audit mode
-// too: it is then about the identity that the proxy itself would have to add,
-// and there is no request to forward without it.
+// Always reports whether the refusal also holds without an allow-list and in
+// audit mode. Such a refusal is about the identity that the proxy would have to
+// add; without that identity there is no request to forward.
 func (r *Refusal) Always() bool {
 	return r.Reason == LoginRequired || r.Reason == LoginNameInvalid
 }

@@ -6,9 +6,11 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
-const head = `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:m="` + MessagesNS + `" xmlns:t="` + TypesNS + `"><soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>`
+const head = `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:m="` + ews.MessagesNS + `" xmlns:t="` + ews.TypesNS + `"><soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>`
 
 const tail = `</soap:Body></soap:Envelope>`
 
@@ -41,7 +43,7 @@ func benchmark(b *testing.B, doc []byte) {
 		b.SetBytes(int64(len(doc)))
 		b.ReportAllocs()
 		for b.Loop() {
-			s.Reset(func(Reference) error { return nil })
+			s.Reset(func(ews.Reference) error { return nil })
 			if err := scan(s, doc, pieces); err != nil {
 				b.Fatal(err)
 			}
@@ -104,6 +106,6 @@ func BenchmarkAppendHead(b *testing.B) {
 	buf := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = s.AppendHead(buf[:0], s.Message().Identity)
+		buf = s.AppendHead(buf[:0], s.Request().Identity)
 	}
 }

@@ -21,12 +21,12 @@ func TestCorpus(t *testing.T) {
 				t.Fatalf("an error of another type: %v", err)
 			}
 			alice := err == nil && plainAlice(s)
-			t.Logf("%s %s %s: %v %+v", row.group, row.expected, row.strength, err, s.Message())
+			t.Logf("%s %s %s: %v %+v", row.group, row.expected, row.strength, err, s.Request())
 			switch {
 			case row.expected == "forward" && !alice:
-				t.Errorf("refused: %v %+v", err, s.Message())
+				t.Errorf("refused: %v %+v", err, s.Request())
 			case row.expected == "deny" && alice && aboutContent(row):
-				t.Errorf("taken for alice: %+v", s.Message())
+				t.Errorf("taken for alice: %+v", s.Request())
 			}
 		})
 	}

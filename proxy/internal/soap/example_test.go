@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/soap"
 )
 
@@ -28,10 +29,10 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	m := s.Message()
+	m := s.Request()
 	fmt.Println(m.Identity.Kind, m.Identity.Value, m.Operation)
 
-	listed := soap.Identity{Kind: m.Identity.Kind, Value: "alice@contoso.com"}
+	listed := ews.Identity{Kind: m.Identity.Kind, Value: "alice@contoso.com"}
 	fmt.Println(strings.ReplaceAll(string(s.AppendHead(nil, listed)), "><", ">\n<"))
 	fmt.Println(request[m.BodyOffset : m.BodyOffset+8])
 	// Output:

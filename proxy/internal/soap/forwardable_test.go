@@ -21,9 +21,9 @@ func TestForwardable(t *testing.T) {
 			switch {
 			case now < before, now > int64(i+1), now > want.opEnd:
 				t.Fatalf("%s: %d bytes of %d after %d, operation ends at %d", name, now, i+1, before, want.opEnd)
-			case s.Message() == nil && now != 0:
-				t.Fatalf("%s: %d bytes before there is a Message", name, now)
-			case s.Message() != nil && int64(i) >= want.opEnd && now != want.opEnd:
+			case s.Request() == nil && now != 0:
+				t.Fatalf("%s: %d bytes before there is a Request", name, now)
+			case s.Request() != nil && int64(i) >= want.opEnd && now != want.opEnd:
 				t.Fatalf("%s: %d at the operation's end, want %d", name, now, want.opEnd)
 			}
 			before = now
@@ -57,7 +57,7 @@ func TestForwardableTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := int64(len(head + c.sent))
-			if s.Message() == nil {
+			if s.Request() == nil {
 				want = 0
 			}
 			if got := s.Forwardable(); got != want {

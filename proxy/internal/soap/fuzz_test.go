@@ -3,6 +3,8 @@ package soap
 import (
 	"math/rand/v2"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
 func seed(f *testing.F, add func(doc []byte)) {
@@ -19,7 +21,7 @@ func FuzzScanner(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })
 	s := NewScanner()
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		s.Reset(func(Reference) error { return nil })
+		s.Reset(func(ews.Reference) error { return nil })
 		err := scan(s, doc, 0)
 		if s.Work() > 32*int64(len(doc))+4096 {
 			t.Errorf("%d steps for %d bytes", s.Work(), len(doc))
@@ -60,7 +62,7 @@ func FuzzRewrite(f *testing.F) {
 		if err := rewrites(s, doc); err != nil {
 			t.Error(err)
 		}
-		if m := s.Message(); !impersonates(m) && len(m.Blocks) < maxBlocks {
+		if m := s.Request(); !impersonates(m) && len(m.Blocks) < maxBlocks {
 			if err := splices(s, doc); err != nil {
 				t.Error(err)
 			}

@@ -1,5 +1,7 @@
 package soap
 
+import "hmaproxy/proxy/ews"
+
 // A blockKind is a header block that the rewriter knows.
 type blockKind uint8
 
@@ -29,10 +31,10 @@ type block struct {
 	out     []byte                // blocks written again
 	begin   int                   // of this one in out
 
-	sids, names int    // ExchangeImpersonation: ConnectingSIDs and children of theirs
-	identity    Kind   // the child's
-	version     []byte // RequestServerVersion, good until the next tag
-	zoneLeaf    bool   // TimeZoneContext: in an element of text
+	sids, names int              // ExchangeImpersonation: ConnectingSIDs and children of theirs
+	identity    ews.IdentityKind // the child's
+	version     []byte           // RequestServerVersion, good until the next tag
+	zoneLeaf    bool             // TimeZoneContext: in an element of text
 }
 
 // fail notes the first problem, of a block that the rewriter knows.
@@ -61,7 +63,7 @@ func (s *Scanner) enterBlock(e *element) error {
 	b := &s.block
 	b.kind, b.problem, b.begin = kindOf(e), "", len(b.out)
 	s.leaf.reset()
-	found := Block{Space: e.space.String(), Name: blockNames[b.kind]}
+	found := ews.HeaderBlock{Space: e.space.String(), Name: blockNames[b.kind]}
 	if b.kind == unknownBlock {
 		found.Name = string(e.local)
 	}
@@ -69,7 +71,7 @@ func (s *Scanner) enterBlock(e *element) error {
 	s.message.Blocks = append(s.message.Blocks, found)
 	switch b.kind {
 	case impersonationBlock:
-		b.sids, b.names, b.identity = 0, 0, NoIdentity
+		b.sids, b.names, b.identity = 0, 0, ews.NoIdentity
 	case versionBlock:
 		b.writeVersion()
 	case zoneBlock:
@@ -84,11 +86,11 @@ func (s *Scanner) enterBlock(e *element) error {
 func (a space) String() string {
 	switch a.class {
 	case envelopeClass:
-		return EnvelopeNS
+		return ews.EnvelopeNS
 	case typesClass:
-		return TypesNS
+		return ews.TypesNS
 	case messagesClass:
-		return MessagesNS
+		return ews.MessagesNS
 	}
 	return string(a.uri) // empty for nowhere
 }
@@ -176,8 +178,8 @@ func (s *Scanner) exitBlock() {
 		if b.names == 0 {
 			b.fail("ExchangeImpersonation names nobody")
 		}
-		if b.problem == "" && s.message.Identity.Kind == NoIdentity {
-			s.message.Identity = Identity{b.identity, string(trim(s.leaf.text))}
+		if b.problem == "" && s.message.Identity.Kind == ews.NoIdentity {
+			s.message.Identity = ews.Identity{Kind: b.identity, Value: string(trim(s.leaf.text))}
 		}
 	case cultureBlock, precisionBlock:
 		b.writeText(&s.leaf)
@@ -198,7 +200,7 @@ func (s *Scanner) exitBlock() {
 func (b *block) open(kind blockKind) {
 	b.out = append(b.out, "<t:"...)
 	b.out = append(b.out, blockNames[kind]...)
-	b.out = append(b.out, ` xmlns:t="`+TypesNS+`"`...)
+	b.out = append(b.out, ` xmlns:t="`+ews.TypesNS+`"`...)
 }
 
 func (b *block) close(kind blockKind) {

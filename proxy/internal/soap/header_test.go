@@ -4,10 +4,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
 func TestBlocks(t *testing.T) {
-	const doc = `<s:Envelope xmlns:s="` + EnvelopeNS + `" xmlns:t="` + TypesNS + `" xmlns:m="` + MessagesNS + `"><s:Header>
+	const doc = `<s:Envelope xmlns:s="` + ews.EnvelopeNS + `" xmlns:t="` + ews.TypesNS + `" xmlns:m="` + ews.MessagesNS + `"><s:Header>
  <t:OpenAsAdminOrSystemService LogonType="Admin" s:mustUnderstand="1"><t:ConnectingSID><t:SID>S</t:SID></t:ConnectingSID></t:OpenAsAdminOrSystemService>
  <m:SerializedSecurityContext s:mustUnderstand=" true "/>
  <ExchangeImpersonation s:mustUnderstand="0"/>
@@ -16,42 +18,42 @@ func TestBlocks(t *testing.T) {
  <t:RequestServerVersion Version="Exchange2013" s:mustUnderstand="1"/>
  <t:RequestServerVersion/>
 </s:Header><s:Body><m:GetRooms/></s:Body></s:Envelope>`
-	want := []Block{
-		{Space: TypesNS, Name: "OpenAsAdminOrSystemService", MustUnderstand: true},
-		{Space: MessagesNS, Name: "SerializedSecurityContext", MustUnderstand: true},
+	want := []ews.HeaderBlock{
+		{Space: ews.TypesNS, Name: "OpenAsAdminOrSystemService", MustUnderstand: true},
+		{Space: ews.MessagesNS, Name: "SerializedSecurityContext", MustUnderstand: true},
 		{Name: "ExchangeImpersonation"},
 		{Space: "http://example.org/wsse", Name: "Security", MustUnderstand: true},
-		{Space: MessagesNS, Name: "RequestServerVersion"},
-		{Space: TypesNS, Name: "RequestServerVersion", MustUnderstand: true},
-		{Space: TypesNS, Name: "RequestServerVersion", Problem: "Version is not what a version looks like"},
+		{Space: ews.MessagesNS, Name: "RequestServerVersion"},
+		{Space: ews.TypesNS, Name: "RequestServerVersion", MustUnderstand: true},
+		{Space: ews.TypesNS, Name: "RequestServerVersion", Problem: "Version is not what a version looks like"},
 	}
 	s := NewScanner()
 	if err := scan(s, []byte(doc), 11); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Message().Blocks; !reflect.DeepEqual(got, want) {
+	if got := s.Request().Blocks; !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
-	if got := s.Message().Identity; got != (Identity{}) {
+	if got := s.Request().Identity; got != (ews.Identity{}) {
 		t.Errorf("identity %v", got)
 	}
 }
 
 // TestIdentity has every form, twice: the first without a Problem counts.
 func TestIdentity(t *testing.T) {
-	block := func(kind Kind, value string) string {
+	block := func(kind ews.IdentityKind, value string) string {
 		name := "t:" + kind.String()
 		return `<t:ExchangeImpersonation><t:ConnectingSID><` + name + `>` + value + `</` + name + `></t:ConnectingSID></t:ExchangeImpersonation>`
 	}
-	for kind := PrimarySmtpAddress; kind <= SID; kind++ {
+	for kind := ews.PrimarySmtpAddress; kind <= ews.SID; kind++ {
 		doc := strings.Replace(head+`<m:GetRooms/>`+tail, `<t:ExchangeImpersonation>`,
-			block(PrincipalName, " ")+block(kind, "&quot;a&apos;&lt;&gt;&amp;")+`<t:ExchangeImpersonation>`, 1)
+			block(ews.PrincipalName, " ")+block(kind, "&quot;a&apos;&lt;&gt;&amp;")+`<t:ExchangeImpersonation>`, 1)
 		s := NewScanner()
 		if err := scan(s, []byte(doc), 0); err != nil {
 			t.Fatal(err)
 		}
-		m := s.Message()
-		if want := (Identity{kind, `"a'<>&`}); m.Identity != want || len(m.Blocks) != 4 {
+		m := s.Request()
+		if want := (ews.Identity{Kind: kind, Value: `"a'<>&`}); m.Identity != want || len(m.Blocks) != 4 {
 			t.Errorf("got %v of %d blocks, want %v of 4", m.Identity, len(m.Blocks), want)
 		}
 	}

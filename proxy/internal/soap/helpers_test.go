@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
 const corpusDir = "../../../../shared/corpus/soap"
@@ -110,14 +112,14 @@ func corpus(t testing.TB) []row {
 // plainAlice reports whether everything in s says alice and nothing raises a
 // doubt that the judgement would stumble over.
 func plainAlice(s *Scanner) bool {
-	m := s.Message()
+	m := s.Request()
 	if m == nil || m.Push || !strings.EqualFold(m.Identity.Value, "alice@contoso.com") ||
-		m.Identity.Kind != PrimarySmtpAddress && m.Identity.Kind != SmtpAddress {
+		m.Identity.Kind != ews.PrimarySmtpAddress && m.Identity.Kind != ews.SmtpAddress {
 		return false
 	}
 	seen := map[string]bool{}
 	for _, b := range m.Blocks {
-		known := b.Space == TypesNS && bytes.Contains([]byte("ExchangeImpersonation RequestServerVersion MailboxCulture DateTimePrecision TimeZoneContext"), []byte(b.Name))
+		known := b.Space == ews.TypesNS && bytes.Contains([]byte("ExchangeImpersonation RequestServerVersion MailboxCulture DateTimePrecision TimeZoneContext"), []byte(b.Name))
 		if b.Problem != "" || !known || seen[b.Name] {
 			return false
 		}

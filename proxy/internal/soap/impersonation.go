@@ -1,17 +1,21 @@
 package soap
 
-import "bytes"
+import (
+	"bytes"
 
-// identityKind returns the kind whose element e is, or NoIdentity.
-func identityKind(e *element) Kind {
+	"hmaproxy/proxy/ews"
+)
+
+// identityKind returns the kind whose element e is, or ews.NoIdentity.
+func identityKind(e *element) ews.IdentityKind {
 	if e.space.class == typesClass {
-		for k := PrimarySmtpAddress; k <= SID; k++ {
+		for k := ews.PrimarySmtpAddress; k <= ews.SID; k++ {
 			if k.String() == string(e.local) {
 				return k
 			}
 		}
 	}
-	return NoIdentity
+	return ews.NoIdentity
 }
 
 // enterImpersonation begins an element inside ExchangeImpersonation. Comments
@@ -24,7 +28,7 @@ func (b *block) enterImpersonation(s *Scanner, e *element, level int) {
 		if b.sids++; b.sids > 1 {
 			b.fail("more than one ConnectingSID")
 		}
-	case level == 2 && identityKind(e) != NoIdentity:
+	case level == 2 && identityKind(e) != ews.NoIdentity:
 		b.identity = identityKind(e)
 		s.leaf.reset()
 		if b.names++; b.names > 1 {

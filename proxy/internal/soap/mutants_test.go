@@ -9,13 +9,15 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
 // snippets are put into documents at random: what parsers are known to differ on.
 var snippets = []string{
 	"<!-- -->", "<!-->", "--", "-->", "<![CDATA[", "]]>", "]]", "<![CDATA[x]]>", "<?xml version='1.0'?>", "<?x?>", "<!DOCTYPE a>",
 	"&lt;", "&#64;", "&#x0;", "&#13;", "&amp", "&x;", "bob@contoso.com", "\u017f", "\u00a0", "\xff", "\xc0\xbc", "\x00", "\xEF\xBB\xBF",
-	" xmlns=''", " xmlns:t=''", " xmlns:t='urn:x'", " xmlns='" + TypesNS + "'", " xmlns:s='" + TypesNS + "'", " xmlns:x='" + EnvelopeNS + "'",
+	" xmlns=''", " xmlns:t=''", " xmlns:t='urn:x'", " xmlns='" + ews.TypesNS + "'", " xmlns:s='" + ews.TypesNS + "'", " xmlns:x='" + ews.EnvelopeNS + "'",
 	" xsi:nil='true'", " s:actor=''", " s:mustUnderstand='1'", " a='<'", " a=\"'>\"", " xml:lang='en'", " t:a='b'",
 	"<t:ExchangeImpersonation>", "</t:ExchangeImpersonation>", "<t:ConnectingSID>", "</t:ConnectingSID>",
 	"<t:SmtpAddress>bob@contoso.com</t:SmtpAddress>", "<t:SID/>", "<t:MailboxCulture>", "</t:MailboxCulture>", "<s:Header>", "</s:Header>", "<s:Header/>",
@@ -63,7 +65,7 @@ func boundary(doc []byte, random *rand.Rand) int {
 
 // keep appends a document and what was found in it to a file for other readers:
 // kind, value, operation and the document in base64.
-func keep(t *testing.T, f *os.File, m *Message, doc []byte) {
+func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 	t.Helper()
 	_, err := fmt.Fprintf(f, "%s\t%s\t%s\t%s\n", m.Identity.Kind, m.Identity.Value, m.Operation, base64.StdEncoding.EncodeToString(doc))
 	if err != nil {
@@ -112,7 +114,7 @@ func TestMutants(t *testing.T) {
 		if err := rewrites(s, doc); err != nil {
 			t.Fatalf("%v\n%s", err, doc)
 		}
-		m := s.Message()
+		m := s.Request()
 		if !impersonates(m) {
 			if err := splices(s, doc); err != nil {
 				t.Fatalf("%v\n%s", err, doc)

@@ -3,6 +3,8 @@ package soap
 import (
 	"bytes"
 	"hash/maphash"
+
+	"hmaproxy/proxy/ews"
 )
 
 // A class tells the namespaces apart that have a meaning here.
@@ -82,11 +84,11 @@ func (n *namespaces) push(prefix, uri []byte) bool {
 	b.prefix, uri = kept[:len(prefix)], kept[len(prefix):]
 	switch string(uri) {
 	case "":
-	case EnvelopeNS:
+	case ews.EnvelopeNS:
 		b.space.class = envelopeClass
-	case TypesNS:
+	case ews.TypesNS:
 		b.space.class = typesClass
-	case MessagesNS:
+	case ews.MessagesNS:
 		b.space.class = messagesClass
 	case xmlURI:
 		b.space.class = xmlClass

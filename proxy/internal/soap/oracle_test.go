@@ -8,14 +8,16 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"hmaproxy/proxy/ews"
 )
 
 // A reading is what encoding/xml finds in a document: the second opinion that
 // every document which Scanner accepts must share.
 type reading struct {
 	blocks     []xml.Name
-	contents   []string   // what a reader makes of each block's attributes and content
-	identities []Identity // of every ExchangeImpersonation that is a header block
+	contents   []string       // what a reader makes of each block's attributes and content
+	identities []ews.Identity // of every ExchangeImpersonation that is a header block
 	operation  string
 	push       bool
 	bodyOffset int64
@@ -89,7 +91,7 @@ func (r *reader) token(tok xml.Token, at int64, doc []byte) error {
 }
 
 func (r *reader) enter(name xml.Name, at int64) error {
-	soap := name.Space == EnvelopeNS
+	soap := name.Space == ews.EnvelopeNS
 	switch len(r.stack) {
 	case 1:
 		if !soap || name.Local != "Envelope" || r.operation != "" {
@@ -107,12 +109,12 @@ func (r *reader) enter(name xml.Name, at int64) error {
 	case 3:
 		if r.stack[1].Local == "Header" {
 			r.blocks, r.contents = append(r.blocks, name), append(r.contents, "")
-			if name == (xml.Name{Space: TypesNS, Local: "ExchangeImpersonation"}) {
-				r.identities = append(r.identities, Identity{})
+			if name == (xml.Name{Space: ews.TypesNS, Local: "ExchangeImpersonation"}) {
+				r.identities = append(r.identities, ews.Identity{})
 			}
 			break
 		}
-		if r.operation != "" || name.Space != MessagesNS {
+		if r.operation != "" || name.Space != ews.MessagesNS {
 			return errors.New("not one operation")
 		}
 		r.operation = name.Local
@@ -157,15 +159,15 @@ func (r *reader) exit(at int64, doc []byte) {
 		}
 	}
 	way := []xml.Name{
-		{Space: EnvelopeNS, Local: "Envelope"}, {Space: EnvelopeNS, Local: "Header"},
-		{Space: TypesNS, Local: "ExchangeImpersonation"}, {Space: TypesNS, Local: "ConnectingSID"},
+		{Space: ews.EnvelopeNS, Local: "Envelope"}, {Space: ews.EnvelopeNS, Local: "Header"},
+		{Space: ews.TypesNS, Local: "ExchangeImpersonation"}, {Space: ews.TypesNS, Local: "ConnectingSID"},
 	}
 	if len(r.stack) != len(way)+1 || !slices.Equal(r.stack[:len(way)], way) {
 		return
 	}
-	for k := PrimarySmtpAddress; k <= SID; k++ {
-		if r.stack[len(way)] == (xml.Name{Space: TypesNS, Local: k.String()}) {
-			r.identities[len(r.identities)-1] = Identity{k, strings.Trim(r.text, " \t\r\n")}
+	for k := ews.PrimarySmtpAddress; k <= ews.SID; k++ {
+		if r.stack[len(way)] == (xml.Name{Space: ews.TypesNS, Local: k.String()}) {
+			r.identities[len(r.identities)-1] = ews.Identity{Kind: k, Value: strings.Trim(r.text, " \t\r\n")}
 		}
 	}
 }
@@ -176,9 +178,9 @@ func agree(s *Scanner, doc []byte) error {
 	if err != nil {
 		return fmt.Errorf("encoding/xml: %w", err)
 	}
-	m := s.Message()
+	m := s.Request()
 	if m == nil {
-		return errors.New("accepted, but without a Message")
+		return errors.New("accepted, but without a Request")
 	}
 	shift := int64(0)
 	if bytes.HasPrefix(doc, []byte("\xEF\xBB\xBF")) {
@@ -197,15 +199,15 @@ func agree(s *Scanner, doc []byte) error {
 	return agreeOnHeader(m, want)
 }
 
-func agreeOnHeader(m *Message, want reading) error {
-	var first Identity
+func agreeOnHeader(m *ews.Request, want reading) error {
+	var first ews.Identity
 	impersonations := 0
 	for i, b := range m.Blocks {
 		if b.Space != want.blocks[i].Space || b.Name != want.blocks[i].Local {
 			return fmt.Errorf("block %d is %v, want %v", i, b, want.blocks[i])
 		}
-		if b.Space == TypesNS && b.Name == "ExchangeImpersonation" {
-			if b.Problem == "" && first.Kind == NoIdentity {
+		if b.Space == ews.TypesNS && b.Name == "ExchangeImpersonation" {
+			if b.Problem == "" && first.Kind == ews.NoIdentity {
 				first = want.identities[impersonations]
 			}
 			impersonations++

@@ -3,6 +3,8 @@ package soap
 import (
 	"bytes"
 	"slices"
+
+	"hmaproxy/proxy/ews"
 )
 
 // A tag stands for an element of the operation that lies on the way to a
@@ -176,7 +178,7 @@ func (s *Scanner) unfollow() error {
 	if s.target == nil || s.targetAt != depth {
 		return nil
 	}
-	found := Reference{Path: s.target.name, Unreadable: s.leaf.mixed || s.leaf.long}
+	found := ews.Reference{Path: s.target.name, Unreadable: s.leaf.mixed || s.leaf.long}
 	if !found.Unreadable {
 		found.Value = string(trim(s.leaf.text))
 	}
@@ -197,7 +199,7 @@ func (s *Scanner) addressed(e *element) error {
 		}
 		value := trim(appendValue(nil, a.value))
 		if bytes.IndexByte(value, '@') >= 0 {
-			return s.references(Reference{Path: "@Mailbox", Value: string(value)})
+			return s.references(ews.Reference{Path: "@Mailbox", Value: string(value)})
 		}
 	}
 	return nil

@@ -4,16 +4,18 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
 // operation puts a request into an envelope.
 func operation(content string) []byte { return []byte(head + content + tail) }
 
-func references(t *testing.T, doc []byte) []Reference {
+func references(t *testing.T, doc []byte) []ews.Reference {
 	t.Helper()
-	var found []Reference
+	var found []ews.Reference
 	s := NewScanner()
-	s.Reset(func(r Reference) error {
+	s.Reset(func(r ews.Reference) error {
 		found = append(found, r)
 		return nil
 	})
@@ -49,7 +51,7 @@ func TestReferences(t *testing.T) {
 		{"GetMailTips", `<m:GetMailTips><m:SendingAs>` + bob + `</m:SendingAs></m:GetMailTips>`, "SendingAs/EmailAddress"},
 		{"GetServiceConfiguration", `<m:GetServiceConfiguration><m:ActingAs>` + bob + `</m:ActingAs></m:GetServiceConfiguration>`, "ActingAs/EmailAddress"},
 		{"GetDelegate", `<m:GetDelegate><m:Mailbox>` + bob + `</m:Mailbox></m:GetDelegate>`, "Mailbox/EmailAddress"},
-		{"AddDelegate under a default namespace", `<AddDelegate xmlns="` + MessagesNS + `"><Mailbox>` + bob + `</Mailbox></AddDelegate>`, "Mailbox/EmailAddress"},
+		{"AddDelegate under a default namespace", `<AddDelegate xmlns="` + ews.MessagesNS + `"><Mailbox>` + bob + `</Mailbox></AddDelegate>`, "Mailbox/EmailAddress"},
 		{"CreateManagedFolder", `<m:CreateManagedFolder><m:Mailbox>` + bob + `</m:Mailbox></m:CreateManagedFolder>`, "Mailbox/EmailAddress"},
 		{"GetSharingFolder", `<m:GetSharingFolder><m:SmtpAddress>bob@contoso.com</m:SmtpAddress></m:GetSharingFolder>`, "SmtpAddress"},
 		{"GetSharingMetadata", `<m:GetSharingMetadata><m:SenderSmtpAddress>bob@contoso.com</m:SenderSmtpAddress></m:GetSharingMetadata>`, "SenderSmtpAddress"},
@@ -60,7 +62,7 @@ func TestReferences(t *testing.T) {
 		{"ConvertId", `<m:ConvertId><m:SourceIds><t:AlternateId Format="EwsId" Id="A" Mailbox=" bob&#64;contoso.com"/></m:SourceIds></m:ConvertId>`, "@Mailbox"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			want := []Reference{{Path: c.path, Value: "bob@contoso.com"}}
+			want := []ews.Reference{{Path: c.path, Value: "bob@contoso.com"}}
 			if got := references(t, operation(c.content)); !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
@@ -98,18 +100,18 @@ func TestUnreadable(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		leaf string
-		want Reference
+		want ews.Reference
 	}{
-		"plain":        {`<t:EmailAddress xmlns:x="urn:x"> bob&#64;contoso.com </t:EmailAddress>`, Reference{Value: "bob@contoso.com"}},
-		"legacy DN":    {`<t:EmailAddress>/o=C/cn=bob</t:EmailAddress>`, Reference{Value: "/o=C/cn=bob"}},
-		"not ASCII":    {`<t:EmailAddress>b&#x17f;b@contoſo.com</t:EmailAddress>`, Reference{Value: "bſb@contoſo.com"}},
-		"empty":        {`<t:EmailAddress/>`, Reference{}},
-		"comment":      {`<t:EmailAddress>alice@contoso.com<!-- -->.evil.example</t:EmailAddress>`, Reference{Unreadable: true}},
-		"CDATA":        {`<t:EmailAddress><![CDATA[alice@contoso.com]]></t:EmailAddress>`, Reference{Unreadable: true}},
-		"child":        {`<t:EmailAddress>alice@contoso.com<t:x/></t:EmailAddress>`, Reference{Unreadable: true}},
-		"within":       {`<t:EmailAddress><t:EmailAddress>alice@contoso.com</t:EmailAddress></t:EmailAddress>`, Reference{Unreadable: true}},
-		"too long":     {`<t:EmailAddress>` + string(long) + `</t:EmailAddress>`, Reference{Unreadable: true}},
-		"an attribute": {`<t:EmailAddress nil="true">alice@contoso.com</t:EmailAddress>`, Reference{Unreadable: true}},
+		"plain":        {`<t:EmailAddress xmlns:x="urn:x"> bob&#64;contoso.com </t:EmailAddress>`, ews.Reference{Value: "bob@contoso.com"}},
+		"legacy DN":    {`<t:EmailAddress>/o=C/cn=bob</t:EmailAddress>`, ews.Reference{Value: "/o=C/cn=bob"}},
+		"not ASCII":    {`<t:EmailAddress>b&#x17f;b@contoſo.com</t:EmailAddress>`, ews.Reference{Value: "bſb@contoſo.com"}},
+		"empty":        {`<t:EmailAddress/>`, ews.Reference{}},
+		"comment":      {`<t:EmailAddress>alice@contoso.com<!-- -->.evil.example</t:EmailAddress>`, ews.Reference{Unreadable: true}},
+		"CDATA":        {`<t:EmailAddress><![CDATA[alice@contoso.com]]></t:EmailAddress>`, ews.Reference{Unreadable: true}},
+		"child":        {`<t:EmailAddress>alice@contoso.com<t:x/></t:EmailAddress>`, ews.Reference{Unreadable: true}},
+		"within":       {`<t:EmailAddress><t:EmailAddress>alice@contoso.com</t:EmailAddress></t:EmailAddress>`, ews.Reference{Unreadable: true}},
+		"too long":     {`<t:EmailAddress>` + string(long) + `</t:EmailAddress>`, ews.Reference{Unreadable: true}},
+		"an attribute": {`<t:EmailAddress nil="true">alice@contoso.com</t:EmailAddress>`, ews.Reference{Unreadable: true}},
 	} {
 		c.want.Path = "Mailbox/EmailAddress"
 		got := references(t, operation(`<m:GetDelegate><m:Mailbox>`+c.leaf+`</m:Mailbox></m:GetDelegate>`))
@@ -122,7 +124,7 @@ func TestUnreadable(t *testing.T) {
 func TestReferenceRefused(t *testing.T) {
 	refusal := errors.New("not on the list")
 	s := NewScanner()
-	s.Reset(func(Reference) error { return refusal })
+	s.Reset(func(ews.Reference) error { return refusal })
 	err := scan(s, operation(`<m:GetFolder>`+dist+`</m:GetFolder>`), 1)
 	if !errors.Is(err, refusal) {
 		t.Errorf("got %v", err)

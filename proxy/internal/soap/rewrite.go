@@ -1,5 +1,7 @@
 package soap
 
+import "hmaproxy/proxy/ews"
+
 // A headerTag is where Header stands in the client's bytes.
 type headerTag struct {
 	name  []byte // as written
@@ -42,8 +44,8 @@ func (s *Scanner) keepEnvelope(e *element) {
 // declarations; a Header written from the values that were found in the blocks
 // without a Problem, each kind once, and none of the blocks that the rewriter
 // does not know; and id, unless it names nobody, as the only
-// ExchangeImpersonation. It may be called once Message has returned something.
-func (s *Scanner) AppendHead(dst []byte, id Identity) []byte {
+// ExchangeImpersonation. It may be called once Request has returned something.
+func (s *Scanner) AppendHead(dst []byte, id ews.Identity) []byte {
 	dst = append(dst, `<?xml version="1.0" encoding="utf-8"?>`...)
 	dst = append(dst, s.envelope...)
 	dst = s.appendTag(dst, "<")
@@ -56,7 +58,7 @@ func (s *Scanner) AppendHead(dst []byte, id Identity) []byte {
 // ExchangeImpersonation for id added and nothing else changed but what holds
 // it: a Header where there is none, an end tag where <Header/> has none. It is
 // for messages without an ExchangeImpersonation.
-func (s *Scanner) AppendSpliced(dst, head []byte, id Identity) []byte {
+func (s *Scanner) AppendSpliced(dst, head []byte, id ews.Identity) []byte {
 	switch h := &s.header; {
 	case !h.there:
 		dst = append(dst, head...)
@@ -81,12 +83,12 @@ func (s *Scanner) appendTag(dst []byte, opening string) []byte {
 	return append(dst, "Header>"...)
 }
 
-func appendIdentity(dst []byte, id Identity) []byte {
-	if id.Kind == NoIdentity {
+func appendIdentity(dst []byte, id ews.Identity) []byte {
+	if id.Kind == ews.NoIdentity {
 		return dst
 	}
 	name := id.Kind.String()
-	dst = append(dst, `<t:ExchangeImpersonation xmlns:t="`+TypesNS+`"><t:ConnectingSID><t:`...)
+	dst = append(dst, `<t:ExchangeImpersonation xmlns:t="`+ews.TypesNS+`"><t:ConnectingSID><t:`...)
 	dst = append(append(dst, name...), '>')
 	dst = appendEscaped(dst, id.Value)
 	dst = append(append(dst, "</t:"...), name...)

@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
-var carol = Identity{SmtpAddress, `carol&<"'>@example.org`}
+var carol = ews.Identity{Kind: ews.SmtpAddress, Value: `carol&<"'>@example.org`}
 
 // rewrites checks what AppendHead makes of a document that s has accepted.
 func rewrites(s *Scanner, doc []byte) error {
-	m := s.Message()
+	m := s.Request()
 	fresh := s.AppendHead(nil, carol)
 	whole := append(fresh[:len(fresh):len(fresh)], doc[m.BodyOffset:]...)
 	t := NewScanner()
@@ -24,7 +26,7 @@ func rewrites(s *Scanner, doc []byte) error {
 	if err := agree(t, whole); err != nil {
 		return fmt.Errorf("scanned again: %w\n%s", err, fresh)
 	}
-	n := t.Message()
+	n := t.Request()
 	if n.Identity != carol || n.Operation != m.Operation || n.Push != m.Push || n.BodyOffset != int64(len(fresh)) {
 		return fmt.Errorf("became %+v\n%s", n, fresh)
 	}
@@ -47,11 +49,11 @@ func rewrites(s *Scanner, doc []byte) error {
 
 // sameBlocks checks that the known blocks without a Problem, the first of each
 // kind, and nobody else's, are there again with the same content.
-func sameBlocks(m, n *Message, before, after reading) error {
+func sameBlocks(m, n *ews.Request, before, after reading) error {
 	var want, got []string
 	for i, b := range m.Blocks {
-		known := b.Space == TypesNS && slices.Contains(blockNames[versionBlock:], b.Name)
-		first := !slices.ContainsFunc(m.Blocks[:i], func(o Block) bool {
+		known := b.Space == ews.TypesNS && slices.Contains(blockNames[versionBlock:], b.Name)
+		first := !slices.ContainsFunc(m.Blocks[:i], func(o ews.HeaderBlock) bool {
 			return o.Space == b.Space && o.Name == b.Name && o.Problem == ""
 		})
 		if known && first && b.Problem == "" {
@@ -75,7 +77,7 @@ func sameBlocks(m, n *Message, before, after reading) error {
 // splices checks what AppendSpliced makes of a document that s has accepted and
 // that names nobody.
 func splices(s *Scanner, doc []byte) error {
-	m := s.Message()
+	m := s.Request()
 	head := doc[:m.BodyOffset]
 	longer := s.AppendSpliced(nil, head, carol)
 	whole := append(longer[:len(longer):len(longer)], doc[m.BodyOffset:]...)
@@ -86,7 +88,7 @@ func splices(s *Scanner, doc []byte) error {
 	if err := agree(t, whole); err != nil {
 		return fmt.Errorf("scanned again: %w\n%s", err, longer)
 	}
-	n := t.Message()
+	n := t.Request()
 	if n.Identity != carol || n.Operation != m.Operation || len(n.Blocks) != len(m.Blocks)+1 ||
 		len(m.Blocks) > 0 && !reflect.DeepEqual(n.Blocks[:len(m.Blocks)], m.Blocks) {
 		return fmt.Errorf("became %+v\n%s", n, longer)
@@ -104,9 +106,9 @@ func splices(s *Scanner, doc []byte) error {
 	return nil
 }
 
-func impersonates(m *Message) bool {
-	return slices.ContainsFunc(m.Blocks, func(b Block) bool {
-		return b.Space == TypesNS && b.Name == "ExchangeImpersonation"
+func impersonates(m *ews.Request) bool {
+	return slices.ContainsFunc(m.Blocks, func(b ews.HeaderBlock) bool {
+		return b.Space == ews.TypesNS && b.Name == "ExchangeImpersonation"
 	})
 }
 
@@ -119,7 +121,7 @@ func TestRewrite(t *testing.T) {
 		if err := rewrites(s, doc); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if impersonates(s.Message()) {
+		if impersonates(s.Request()) {
 			continue
 		}
 		if err := splices(s, doc); err != nil {
@@ -129,41 +131,41 @@ func TestRewrite(t *testing.T) {
 }
 
 func TestAppendHead(t *testing.T) {
-	doc := `<a:Envelope xmlns:a="` + EnvelopeNS + `" Id="e" xmlns='urn:d'  xmlns:q="http://h/?a=1&amp;b=2" a:encodingStyle="">
+	doc := `<a:Envelope xmlns:a="` + ews.EnvelopeNS + `" Id="e" xmlns='urn:d'  xmlns:q="http://h/?a=1&amp;b=2" a:encodingStyle="">
  <a:Header Id="h"><x:Other xmlns:x="urn:x"/>
-  <v:RequestServerVersion xmlns:v="` + TypesNS + `" Version="Exchange2013" a:mustUnderstand="1"/>
-  <v:RequestServerVersion xmlns:v="` + TypesNS + `" Version="Exchange2016"/>
-  <v:MailboxCulture xmlns:v="` + TypesNS + `"> nl-BE </v:MailboxCulture>
-  <v:DateTimePrecision xmlns:v="` + TypesNS + `">Never</v:DateTimePrecision>
- </a:Header><a:Body><GetRooms xmlns="` + MessagesNS + `"/></a:Body></a:Envelope>`
-	want := `<?xml version="1.0" encoding="utf-8"?><a:Envelope xmlns:a="` + EnvelopeNS + `" xmlns="urn:d" xmlns:q="http://h/?a=1&amp;b=2">` +
-		`<a:Header><t:RequestServerVersion xmlns:t="` + TypesNS + `" Version="Exchange2013"/>` +
-		`<t:MailboxCulture xmlns:t="` + TypesNS + `">nl-BE</t:MailboxCulture>`
-	who := `<t:ExchangeImpersonation xmlns:t="` + TypesNS + `"><t:ConnectingSID><t:PrincipalName>a&amp;b@c</t:PrincipalName></t:ConnectingSID></t:ExchangeImpersonation>`
+  <v:RequestServerVersion xmlns:v="` + ews.TypesNS + `" Version="Exchange2013" a:mustUnderstand="1"/>
+  <v:RequestServerVersion xmlns:v="` + ews.TypesNS + `" Version="Exchange2016"/>
+  <v:MailboxCulture xmlns:v="` + ews.TypesNS + `"> nl-BE </v:MailboxCulture>
+  <v:DateTimePrecision xmlns:v="` + ews.TypesNS + `">Never</v:DateTimePrecision>
+ </a:Header><a:Body><GetRooms xmlns="` + ews.MessagesNS + `"/></a:Body></a:Envelope>`
+	want := `<?xml version="1.0" encoding="utf-8"?><a:Envelope xmlns:a="` + ews.EnvelopeNS + `" xmlns="urn:d" xmlns:q="http://h/?a=1&amp;b=2">` +
+		`<a:Header><t:RequestServerVersion xmlns:t="` + ews.TypesNS + `" Version="Exchange2013"/>` +
+		`<t:MailboxCulture xmlns:t="` + ews.TypesNS + `">nl-BE</t:MailboxCulture>`
+	who := `<t:ExchangeImpersonation xmlns:t="` + ews.TypesNS + `"><t:ConnectingSID><t:PrincipalName>a&amp;b@c</t:PrincipalName></t:ConnectingSID></t:ExchangeImpersonation>`
 	s := NewScanner()
 	if err := scan(s, []byte(doc), 7); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(s.AppendHead(nil, Identity{PrincipalName, "a&b@c"})); got != want+who+`</a:Header>` {
+	if got := string(s.AppendHead(nil, ews.Identity{Kind: ews.PrincipalName, Value: "a&b@c"})); got != want+who+`</a:Header>` {
 		t.Errorf("got\n%s, want\n%s", got, want+who+`</a:Header>`)
 	}
-	if got := string(s.AppendHead([]byte("x"), Identity{})); got != "x"+want+`</a:Header>` {
+	if got := string(s.AppendHead([]byte("x"), ews.Identity{})); got != "x"+want+`</a:Header>` {
 		t.Errorf("with nobody: got\n%s", got)
 	}
 }
 
 func TestAppendSpliced(t *testing.T) {
 	const (
-		env  = `<s:Envelope xmlns:s="` + EnvelopeNS + `">`
-		bare = `<Envelope xmlns="` + EnvelopeNS + `">`
-		who  = `<t:ExchangeImpersonation xmlns:t="` + TypesNS + `"><t:ConnectingSID><t:SID>S-1-5-21-1</t:SID></t:ConnectingSID></t:ExchangeImpersonation>`
+		env  = `<s:Envelope xmlns:s="` + ews.EnvelopeNS + `">`
+		bare = `<Envelope xmlns="` + ews.EnvelopeNS + `">`
+		who  = `<t:ExchangeImpersonation xmlns:t="` + ews.TypesNS + `"><t:ConnectingSID><t:SID>S-1-5-21-1</t:SID></t:ConnectingSID></t:ExchangeImpersonation>`
 	)
 	for _, c := range []struct{ name, head, want string }{
 		{"header", env + `<s:Header> <x:a xmlns:x="urn:x"/> </s:Header> `, env + `<s:Header> <x:a xmlns:x="urn:x"/> ` + who + `</s:Header> `},
 		{"empty header", env + `<s:Header></s:Header>`, env + `<s:Header>` + who + `</s:Header>`},
 		{"self-closed", env + `<s:Header/>`, env + `<s:Header>` + who + `</s:Header>`},
 		{"self-closed with attributes", env + ` <s:Header a="/>" /><!-- > -->`, env + ` <s:Header a="/>" >` + who + `</s:Header><!-- > -->`},
-		{"self-closed under another prefix", env + `<q:Header xmlns:q="` + EnvelopeNS + `"/>`, env + `<q:Header xmlns:q="` + EnvelopeNS + `">` + who + `</q:Header>`},
+		{"self-closed under another prefix", env + `<q:Header xmlns:q="` + ews.EnvelopeNS + `"/>`, env + `<q:Header xmlns:q="` + ews.EnvelopeNS + `">` + who + `</q:Header>`},
 		{"none", env + "\n", env + "\n<s:Header>" + who + `</s:Header>`},
 		{"none, default namespace", "\xEF\xBB\xBF" + bare, "\xEF\xBB\xBF" + bare + `<Header>` + who + `</Header>`},
 		{"none, comment before", env + `<!-- <s:Header/> -->`, env + `<!-- <s:Header/> --><s:Header>` + who + `</s:Header>`},
@@ -173,12 +175,12 @@ func TestAppendSpliced(t *testing.T) {
 			if strings.Contains(c.head, "s:Envelope") {
 				p = "s:"
 			}
-			doc := []byte(c.head + "<" + p + `Body><GetRooms xmlns="` + MessagesNS + `"/></` + p + "Body></" + p + "Envelope>")
+			doc := []byte(c.head + "<" + p + `Body><GetRooms xmlns="` + ews.MessagesNS + `"/></` + p + "Body></" + p + "Envelope>")
 			s := NewScanner()
 			if err := scan(s, doc, 5); err != nil {
 				t.Fatal(err)
 			}
-			got := s.AppendSpliced(nil, doc[:s.Message().BodyOffset], Identity{SID, "S-1-5-21-1"})
+			got := s.AppendSpliced(nil, doc[:s.Request().BodyOffset], ews.Identity{Kind: ews.SID, Value: "S-1-5-21-1"})
 			if string(got) != c.want {
 				t.Errorf("got\n%s, want\n%s", got, c.want)
 			}

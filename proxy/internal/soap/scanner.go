@@ -1,6 +1,10 @@
 package soap
 
-import "math"
+import (
+	"math"
+
+	"hmaproxy/proxy/ews"
+)
 
 // Limits on what a document may make the scanner hold or do. Real requests
 // stay far below all of them.
@@ -49,7 +53,7 @@ func (v *Violation) Error() string { return "soap: " + v.Reason }
 // 400 KB after the worst document, so that one from a pool costs next to no
 // allocation.
 type Scanner struct {
-	references func(Reference) error
+	references func(ews.Reference) error
 
 	// bare turns off all rules about envelopes, for tests of the rules of XML.
 	bare bool
@@ -78,7 +82,7 @@ type Scanner struct {
 	opened   int64 // offset after the BOM
 	opEnd    int64 // where the operation's end tag begins, -1 before
 	known    bool  // message is complete
-	message  Message
+	message  ews.Request
 	envelope []byte // start tag of Envelope written again
 	prefix   []byte // of Envelope, with its colon
 	header   headerTag
@@ -100,7 +104,7 @@ func NewScanner() *Scanner {
 // Reset makes s ready for the next document. If references is not nil it is
 // called for each Reference as soon as its element has ended, before Write
 // returns; its error ends the scan and is what Write returns.
-func (s *Scanner) Reset(references func(Reference) error) {
+func (s *Scanner) Reset(references func(ews.Reference) error) {
 	s.spaces.reset()
 	clear(s.message.Blocks) // lets go of the last document's strings
 	*s = Scanner{
@@ -112,7 +116,7 @@ func (s *Scanner) Reset(references func(Reference) error) {
 		stack:      s.stack[:0],
 		names:      s.names[:0],
 		spaces:     s.spaces,
-		message:    Message{Blocks: s.message.Blocks[:0]},
+		message:    ews.Request{Blocks: s.message.Blocks[:0]},
 		envelope:   s.envelope[:0],
 		prefix:     s.prefix[:0],
 		header:     headerTag{name: s.header.name[:0]},
@@ -168,10 +172,10 @@ func (s *Scanner) Close() error {
 	return s.err
 }
 
-// Message returns what the head says, or nil while that is not known: before
+// Request returns what the head says, or nil while that is not known: before
 // the operation's start tag has been scanned, for Subscribe its first child's.
 // It stays valid until Reset, also after an error.
-func (s *Scanner) Message() *Message {
+func (s *Scanner) Request() *ews.Request {
 	if !s.known {
 		return nil
 	}
@@ -179,7 +183,7 @@ func (s *Scanner) Message() *Message {
 }
 
 // Forwardable returns the offset, from the document's first byte, up to which
-// bytes may go upstream: 0 while Message returns nil or once there was an
+// bytes may go upstream: 0 while Request returns nil or once there was an
 // error; then the end of what was scanned, but not a part of a tag, of a
 // reference or of a character; from the operation's end tag on (an operation
 // without content: from its tag on) it stands still until Close has returned

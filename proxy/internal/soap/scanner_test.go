@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+
+	"hmaproxy/proxy/ews"
 )
 
 // documents returns all test data, and the corpus where that is present.
@@ -36,7 +38,7 @@ func TestGood(t *testing.T) {
 			if err := agree(s, doc); err != nil {
 				t.Error(err)
 			}
-			m := s.Message()
+			m := s.Request()
 			if m.Identity.Value != "alice@contoso.com" {
 				t.Errorf("identity %v", m.Identity)
 			}
@@ -90,7 +92,7 @@ func TestProblem(t *testing.T) {
 				t.Error(err)
 			}
 			var problems []string
-			for _, b := range s.Message().Blocks {
+			for _, b := range s.Request().Blocks {
 				if b.Problem != "" {
 					problems = append(problems, b.Problem)
 				}
@@ -106,15 +108,15 @@ func TestProblem(t *testing.T) {
 type outcome struct {
 	err         string
 	offset      int64
-	message     *Message
-	references  []Reference
+	message     *ews.Request
+	references  []ews.Reference
 	forwardable int64
 	head        string
 }
 
 func outcomeOf(s *Scanner, doc []byte, next func() int) outcome {
 	var o outcome
-	s.Reset(func(r Reference) error {
+	s.Reset(func(r ews.Reference) error {
 		o.references = append(o.references, r)
 		return nil
 	})
@@ -137,7 +139,7 @@ func outcomeOf(s *Scanner, doc []byte, next func() int) outcome {
 		}
 	}
 	o.forwardable = s.Forwardable()
-	if m := s.Message(); m != nil {
+	if m := s.Request(); m != nil {
 		copied := *m
 		copied.Blocks = slices.Clone(m.Blocks)
 		o.message = &copied
@@ -186,7 +188,7 @@ func TestPush(t *testing.T) {
 		if err := scan(s, []byte(head+"<m:Subscribe>"+child+"</m:Subscribe>"+tail), 1); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.Message().Push; got != want {
+		if got := s.Request().Push; got != want {
 			t.Errorf("%q: %v", child, got)
 		}
 	}

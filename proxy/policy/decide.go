@@ -1,26 +1,25 @@
 package policy
 
-import "hmaproxy/proxy/internal/soap"
+import (
+	"hmaproxy/proxy/ews"
+)
 
-// OtherOperation stands in a Verdict for an operation that is not known.
-const OtherOperation = "other"
-
-// A Verdict is what Judge found. With a Refusal it holds the Operation only,
-// except in audit mode; see Judge.
-type Verdict struct {
+// A Decision is what Decide found. With a Refusal it holds the Operation only,
+// except in audit mode; see Decide.
+type Decision struct {
 	// Identity is who is to be impersonated. With a list it is in the list's
 	// spelling, or in lower case where only a wildcard matched. Without a list
 	// it is what the client or the configuration says. It is zero when nobody
 	// usable is named.
-	Identity soap.Identity
+	Identity ews.Identity
 
 	// Injected reports that the client named nobody: the identity has to be
 	// added to the head.
 	Injected bool
 
 	// Operation is the schema's name of the operation without "Request",
-	// "Subscribe:Push" for that, or OtherOperation: a closed set.
-	Operation string
+	// "Subscribe:Push" for that, or ews.OtherOperation: a closed set.
+	Operation ews.Operation
 }
 
 // injected is the identity that the proxy adds for an address. It says
@@ -28,11 +27,11 @@ type Verdict struct {
 // PrimarySmtpAddress must be the primary one (ErrorNonPrimarySmtpAddress) and a
 // login name seldom is. The one version for which Microsoft's own client avoids
 // SmtpAddress, Exchange 2007, does not know bearer tokens.
-func injected(address string) soap.Identity {
-	return soap.Identity{Kind: soap.SmtpAddress, Value: address}
+func injected(address string) ews.Identity {
+	return ews.Identity{Kind: ews.SmtpAddress, Value: address}
 }
 
-// Judge decides about the head of a request, m, which must not be nil. login is
+// Decide decides about the head of a request, m, which must not be nil. login is
 // the client's Basic user name, "" when it sent none.
 //
 // Without a list it refuses only what would have to be added and cannot be
@@ -42,68 +41,68 @@ func injected(address string) soap.Identity {
 // With a list it refuses, and reports the first of: a login that is missing or
 // no address, the header blocks, the operation, the mailbox.
 //
-// In audit mode the Verdict that comes with a Refusal says what to forward. If
+// In audit mode the Decision that comes with a Refusal says what to forward. If
 // Injected is set, Identity is to be added to the client's own head, as without
 // a list, whether or not it is on the list. Else, if Identity is not zero, it
 // was judged and the head can be written from values. Else the request goes as
 // it came; unless the Refusal holds always, for then audit mode is no matter.
-func (p *Policy) Judge(m *soap.Message, login string) (Verdict, *Refusal) {
+func (p *Policy) Decide(m *ews.Request, login string) (Decision, *Refusal) {
 	r := p.operations.find(m)
-	v := Verdict{Operation: r.name}
+	v := Decision{Operation: r.name}
 	id, added, mailbox := p.identify(m, login)
 	refusal := p.refuse(m, r, mailbox)
 	if refusal == nil || p.audit {
 		v.Identity, v.Injected = id, added
 	}
 	if refusal != nil && refusal.Reason == EnvelopeRefused && !added {
-		v.Identity = soap.Identity{} // such a head is not written again
+		v.Identity = ews.Identity{} // such a head is not written again
 	}
 	return v, refusal
 }
 
 // refuse puts the refusals of a head in order.
-func (p *Policy) refuse(m *soap.Message, r rule, mailbox *Refusal) *Refusal {
+func (p *Policy) refuse(m *ews.Request, r rule, mailbox *Refusal) *Refusal {
 	if !p.Limited() || mailbox != nil && mailbox.Always() {
 		return mailbox
 	}
 	if problem := headProblem(m.Blocks); problem != "" {
-		return &Refusal{CodeMalformed, EnvelopeRefused, problem}
+		return &Refusal{EnvelopeRefused, problem}
 	}
 	if !r.allowed {
-		return &Refusal{CodeAccess, OperationNotAllowed, "the operation is not among those that are allowed"}
+		return &Refusal{OperationNotAllowed, "the operation is not among those that are allowed"}
 	}
 	return mailbox
 }
 
 // identify returns who is to be impersonated and whether the client left that
 // to the proxy. In audit mode an injected identity comes with its refusal.
-func (p *Policy) identify(m *soap.Message, login string) (soap.Identity, bool, *Refusal) {
+func (p *Policy) identify(m *ews.Request, login string) (ews.Identity, bool, *Refusal) {
 	if named(m) {
 		id, refusal := p.identifyNamed(m)
 		return id, false, refusal
 	}
 	id, refusal := p.choose(login)
-	if refusal != nil || id.Kind == soap.NoIdentity {
-		return soap.Identity{}, false, refusal
+	if refusal != nil || id.Kind == ews.NoIdentity {
+		return ews.Identity{}, false, refusal
 	}
 	listed, problem := p.match(id)
 	if problem != "" {
-		return id, true, &Refusal{CodeMailbox, MailboxNotAllowed, problem}
+		return id, true, &Refusal{MailboxNotAllowed, problem}
 	}
 	return listed, true, nil
 }
 
-func (p *Policy) identifyNamed(m *soap.Message) (soap.Identity, *Refusal) {
+func (p *Policy) identifyNamed(m *ews.Request) (ews.Identity, *Refusal) {
 	id := namedOnce(m)
 	if !p.Limited() {
 		return id, nil
 	}
-	if id.Kind == soap.NoIdentity {
-		return id, &Refusal{CodeMalformed, EnvelopeRefused, "an impersonation that cannot be judged"}
+	if id.Kind == ews.NoIdentity {
+		return id, &Refusal{EnvelopeRefused, "an impersonation that cannot be judged"}
 	}
 	listed, problem := p.match(id)
 	if problem != "" {
-		return listed, &Refusal{CodeMailbox, MailboxNotAllowed, problem}
+		return listed, &Refusal{MailboxNotAllowed, problem}
 	}
 	return listed, nil
 }
@@ -112,23 +111,23 @@ func (p *Policy) identifyNamed(m *soap.Message) (soap.Identity, *Refusal) {
 // or else the default mailbox. Where the login user is to be impersonated a
 // request without credentials is not given the default mailbox: most clients
 // send credentials only when asked, and would never be asked.
-func (p *Policy) choose(login string) (soap.Identity, *Refusal) {
+func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 	if p.loginUser {
 		if login == "" {
-			return soap.Identity{}, &Refusal{CodeNobody, LoginRequired, "nobody is named, and no user has logged on"}
+			return ews.Identity{}, &Refusal{LoginRequired, "nobody is named, and no user has logged on"}
 		}
 		if problem := addressProblem(login); problem != "" {
-			return soap.Identity{}, &Refusal{CodeNobody, LoginNameInvalid, problem}
+			return ews.Identity{}, &Refusal{LoginNameInvalid, problem}
 		}
 		return injected(login), nil
 	}
-	if p.fallback.Kind == soap.NoIdentity && p.Limited() {
-		return soap.Identity{}, &Refusal{CodeNobody, NoMailbox, "the request names no mailbox to impersonate"}
+	if p.fallback.Kind == ews.NoIdentity && p.Limited() {
+		return ews.Identity{}, &Refusal{NoMailbox, "the request names no mailbox to impersonate"}
 	}
 	return p.fallback, nil
 }
 
-// JudgeReference decides about a mailbox that the Body acts on; without the
+// DecideReference decides about a mailbox that the Body acts on; without the
 // scope of targets nothing is refused. Only SMTP entries of the list count. An
 // element that holds anything but text, or nothing, is refused. In audit mode
 // it answers the same, for the caller to log.
@@ -136,33 +135,33 @@ func (p *Policy) choose(login string) (soap.Identity, *Refusal) {
 // The code is ErrorAccessDenied, not that of a refused impersonation: it is
 // Exchange's word for a user without rights on another's mailbox, so that a
 // client need not take its whole account for broken.
-func (p *Policy) JudgeReference(r soap.Reference) *Refusal {
+func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
 		return nil
 	}
 	if r.Unreadable {
-		return &Refusal{CodeAccess, ReferenceNotAllowed, "a mailbox in the Body is not given as plain text"}
+		return &Refusal{ReferenceNotAllowed, "a mailbox in the Body is not given as plain text"}
 	}
 	if p.Allows(r.Value) {
 		return nil
 	}
-	return &Refusal{CodeAccess, ReferenceNotAllowed, "the Body acts on a mailbox that is not on the allow-list"}
+	return &Refusal{ReferenceNotAllowed, "the Body acts on a mailbox that is not on the allow-list"}
 }
 
-// JudgeAnchor decides about the client's own X-AnchorMailbox. With a list the
+// DecideAnchor decides about the client's own X-AnchorMailbox. With a list the
 // value must be a plain address for which there is an SMTP or a upn: entry, so
 // that a client may anchor at whom it may impersonate. Exchange's other forms
 // of an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit mode it
 // answers the same: a request for a mailbox off the list, which is forwarded
 // there, usually has an anchor off the list.
-func (p *Policy) JudgeAnchor(value string) *Refusal {
+func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil
 	}
-	if _, problem := p.match(soap.Identity{Kind: soap.PrincipalName, Value: value}); problem == "" {
+	if _, problem := p.match(ews.Identity{Kind: ews.PrincipalName, Value: value}); problem == "" {
 		return nil
 	}
-	return &Refusal{CodeMailbox, AnchorNotAllowed, "X-AnchorMailbox names a mailbox that is not on the allow-list"}
+	return &Refusal{AnchorNotAllowed, "X-AnchorMailbox names a mailbox that is not on the allow-list"}
 }
 
 // Allows reports whether an SMTP address is on the list; without a list it
@@ -171,6 +170,6 @@ func (p *Policy) Allows(address string) bool {
 	if !p.Limited() {
 		return true
 	}
-	_, problem := p.match(soap.Identity{Kind: soap.SmtpAddress, Value: address})
+	_, problem := p.match(ews.Identity{Kind: ews.SmtpAddress, Value: address})
 	return problem == ""
 }

@@ -1,0 +1,37 @@
+// Package ews is the vocabulary of an Exchange Web Services request: the
+// operation that it calls, the mailbox that it impersonates, the mailboxes that
+// its Body names, and the response code of a SOAP fault.
+//
+// The package decides nothing. It lets a program that reads requests and a
+// program that decides about them, such as package policy, share their types.
+package ews
+
+// The namespaces of an EWS request.
+const (
+	EnvelopeNS = "http://schemas.xmlsoap.org/soap/envelope/"
+	TypesNS    = "http://schemas.microsoft.com/exchange/services/2006/types"
+	MessagesNS = "http://schemas.microsoft.com/exchange/services/2006/messages"
+)
+
+// A Request is what the head of an EWS request says. The head ends with the
+// start tag of the Body's one element; for Subscribe, with the start tag of that
+// element's first child.
+type Request struct {
+	Blocks     []HeaderBlock // header blocks, in the document's order
+	Identity   Identity      // the first ExchangeImpersonation without a Problem
+	Operation  string        // local name of the Body's element, as the client wrote it: "GetFolder"
+	Push       bool          // the request is a Subscribe for push notifications
+	BodyOffset int64         // offset of the "<" of the Body's start tag in the document
+}
+
+// A HeaderBlock is a child element of the SOAP Header.
+type HeaderBlock struct {
+	Space, Name    string // namespace URI and local name
+	MustUnderstand bool   // mustUnderstand is "1", "true" or not a boolean
+
+	// Problem says why a block of a known kind cannot be written again from
+	// its values. It is a constant text that contains nothing from the
+	// client. It is empty for a block without a problem and for a block of an
+	// unknown kind.
+	Problem string
+}

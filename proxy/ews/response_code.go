@@ -1,0 +1,15 @@
+package ews
+
+// A ResponseCode is an EWS response code: the content of ResponseCode in the
+// detail of a SOAP fault.
+type ResponseCode string
+
+// The response codes that this module sends.
+const (
+	ErrorAccessDenied                           ResponseCode = "ErrorAccessDenied"
+	ErrorImpersonateUserDenied                  ResponseCode = "ErrorImpersonateUserDenied"
+	ErrorInternalServerTransientError           ResponseCode = "ErrorInternalServerTransientError"
+	ErrorInvalidExchangeImpersonationHeaderData ResponseCode = "ErrorInvalidExchangeImpersonationHeaderData"
+	ErrorSchemaValidation                       ResponseCode = "ErrorSchemaValidation"
+	ErrorServerBusy                             ResponseCode = "ErrorServerBusy"
+)
