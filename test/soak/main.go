@@ -1,4 +1,4 @@
-// The command hmaproxy-soak runs the whole product against the emulated
+// Command soak runs the whole product against the emulated
 // services for minutes, under load and with random faults, and proves that
 // nothing was lost, run twice or altered on the way, and no secret written.
 //
@@ -35,7 +35,7 @@ var errUsage = errors.New("usage")
 
 // run soaks as the arguments say and reports to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("hmaproxy-soak", flag.ContinueOnError)
+	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.SetOutput(out)
 	duration := flags.Duration("duration", 5*time.Minute, "how long to soak")
 	seed := flags.Uint64("seed", 0, "seed of the faults; 0 draws one")
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.Join(errUsage, err)
 	}
 	if flags.NArg() > 0 || *clients < 1 || *duration <= 0 {
-		fmt.Fprintln(out, "hmaproxy-soak takes flags only: a positive -duration, at least one of -clients")
+		fmt.Fprintln(out, "soak takes flags only: a positive -duration, at least one of -clients")
 		return errUsage
 	}
 	if *seed == 0 {

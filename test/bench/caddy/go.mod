@@ -1,4 +1,4 @@
-module hmaproxy/bench/caddy
+module hmaproxy/test/bench/caddy
 
 go 1.26.0
 

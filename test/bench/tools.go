@@ -64,7 +64,7 @@ func buildCaddy(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("find the module's folder: %w", err)
 	}
 	path := filepath.Join(dir, "caddy")
-	return path, goBuild(ctx, filepath.Join(strings.TrimSpace(string(root)), "bench", "caddy"), path, ".")
+	return path, goBuild(ctx, filepath.Join(strings.TrimSpace(string(root)), "test", "bench", "caddy"), path, ".")
 }
 
 func goBuild(ctx context.Context, dir, path, pkg string) error {

@@ -2,7 +2,7 @@
 
 // Command bench measures hmaproxy beside other proxies that do the same work.
 //
-//	go run ./bench [-quick] [-only cpu,rate,memory,bulk,start] [-json FILE]
+//	go run ./test/bench [-quick] [-only cpu,rate,memory,bulk,start] [-json FILE]
 //
 // It needs Debian and, unless nginx, haproxy and wrk are there already, root.
 // README.md says what is measured and how. The exit status is 1 when a peer does
