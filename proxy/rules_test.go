@@ -1,0 +1,596 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/policy"
+)
+
+// TestRules is the rule table: every sentence of "One request" in
+// docs/design.md that package proxy decides, on both sides of its boundary.
+// Subtests are named for the sections of that document. Each rule runs with an
+// allow-list in enforce mode, in audit mode and without a list, and each of
+// these with client users and without. Expected values come from the document.
+//
+// Sentences that other packages decide are tested there: which names
+// HMA_FORWARD_HEADERS refuses (internal/config), the number of connections of a
+// listener and its peers (the listeners), the rate of forced refreshes (token),
+// log and metrics.
+func TestRules(t *testing.T) {
+	identity() // outside the bubbles
+	unused := make(map[string]bool)
+	for name := range pending {
+		unused[name] = true
+	}
+	for _, section := range []struct {
+		name  string
+		rules []rule
+	}{
+		{"Guard", guardRules()},
+	} {
+		t.Run(section.name, func(t *testing.T) {
+			for _, r := range section.rules {
+				name := section.name + "/" + r.name
+				delete(unused, name)
+				t.Run(r.name, func(t *testing.T) { r.run(t, pending[name]) })
+			}
+		})
+	}
+	for name := range unused {
+		t.Errorf("pending names %s, which is no rule of the table", name)
+	}
+}
+
+// pending lists the rules that do not hold yet, because what docs/design.md
+// describes is not built. Such a rule must fail in at least one setup. Whoever
+// builds the behaviour removes the line.
+var pending = map[string]bool{
+	"Guard/Host/loopback literal of the listener":                  true,
+	"Guard/Browser/Sec-Fetch-Site none on a text_xml POST":         true,
+	"Guard/Browser/Sec-Fetch-Site none with Sec-Fetch-Dest empty":  true,
+	"Guard/Connection/POST with a foreign Host is drained":         true,
+	"Guard/Connection/POST from a browser is drained":              true,
+	"Guard/Connection/POST to another path is drained":             true,
+	"Guard/Connection/POST with too many headers is drained":       true,
+	"Guard/Connection/POST in chunks with foreign Host is drained": true,
+}
+
+// A rule is a request, and what must become of it.
+type rule struct {
+	name    string
+	request request
+	config  func(*proxy.Config)                 // changes the proxy; nil: no change
+	policy  func(*policy.Config)                // changes the policy; nil: no change
+	reply   func(attempt int, s *sent) response // Exchange's; nil: 200 with a SOAP response
+
+	// What must happen, in every setup or in those of one mode. Where a mode is
+	// stated, it holds instead of all. A mode without either is not run.
+	all, list, audit, open want
+}
+
+// A setup is one way to run a rule.
+type setup struct {
+	mode  string // "list", "audit", "open"
+	users bool
+}
+
+func (s setup) String() string {
+	if s.users {
+		return s.mode + ", client users"
+	}
+	return s.mode
+}
+
+func (r rule) run(t *testing.T, pending bool) {
+	ran, problems := 0, 0
+	for _, mode := range []struct {
+		name string
+		want want
+	}{{"list", r.list}, {"audit", r.audit}, {"open", r.open}} {
+		w := mode.want
+		if w.status == 0 {
+			w = r.all
+		}
+		if w.status == 0 {
+			continue
+		}
+		for _, s := range []setup{{mode.name, false}, {mode.name, true}} {
+			if w.users != nil && *w.users != s.users {
+				continue
+			}
+			ran++
+			t.Run(s.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					got := r.try(t, s)
+					for _, problem := range append(w.check(got), invariants(s, got)...) {
+						problems++
+						if !pending {
+							t.Error(problem)
+						}
+					}
+				})
+			})
+		}
+	}
+	switch {
+	case ran == 0:
+		t.Error("the rule states nothing")
+	case pending && problems == 0:
+		t.Error("the rule now holds: remove it from pending")
+	}
+}
+
+// The list of the table, and who authenticates.
+const (
+	listed        = "alice@contoso.com, *@rooms.contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500"
+	clientUser    = "archiver"
+	clientPass    = "correct horse"
+	configuredURL = "https://mail.contoso.com/Published/Exchange.asmx"
+)
+
+// try sends the request in a bubble of simulated time.
+func (r rule) try(t *testing.T, s setup) *result {
+	p := newRuleProxy(t, r, s)
+	defer p.close()
+	got := p.send(r.request.prepare(s))
+	synctest.Wait()
+	p.upstream.mu.Lock()
+	defer p.upstream.mu.Unlock()
+	got.sent = slices.Clone(p.upstream.sent)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.records) > 0 {
+		got.record = p.records[0]
+	}
+	return got
+}
+
+// A ruleProxy is a proxy between a raw client and a double of Exchange that
+// records the bytes it gets. Both are connected in memory.
+type ruleProxy struct {
+	t         *testing.T
+	upstream  *double
+	tokens    *tokens
+	server    *http.Server
+	transport transport
+	accept    chan net.Conn
+	closed    chan struct{}
+	local     net.Addr
+
+	mu      sync.Mutex
+	records []proxy.Record
+}
+
+func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
+	t.Helper()
+	p := &ruleProxy{
+		t: t, upstream: &double{reply: r.reply}, tokens: &tokens{current: goodToken},
+		accept: make(chan net.Conn), closed: make(chan struct{}),
+		local: &net.TCPAddr{IP: net.ParseIP(cmp.Or(r.request.listener, "127.0.0.1")), Port: 8080},
+	}
+	pc := policy.Config{}
+	if s.mode != "open" {
+		pc.Allowed, pc.Audit = patterns(t, listed), s.mode == "audit"
+	}
+	if r.policy != nil {
+		r.policy(&pc)
+	}
+	inForce := mustPolicy(t, pc)
+	root, err := x509.ParseCertificate(identity().Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ews, err := url.Parse(configuredURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.transport = newTransport(t, ews.Host, ews.Host+":443", root, p.upstream.dial)
+	config := proxy.Config{
+		EWS: ews, Tokens: p.tokens, Refresher: p.tokens, Transport: p.transport,
+		HostNames:      []string{"ews.internal"},
+		ForwardHeaders: []string{"X-Vendor-Trace"},
+		Policy:         func() *policy.Policy { return inForce },
+		Done: func(rec *proxy.Record) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.records = append(p.records, *rec)
+		},
+	}
+	if s.users {
+		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows nobody: the client has a policy of its own
+		config.Client = func(user, password string) (*policy.Policy, bool) {
+			if user == clientUser && password == clientPass {
+				return inForce, true
+			}
+			return nil, false
+		}
+	}
+	if r.config != nil {
+		r.config(&config)
+	}
+	handler, err := proxy.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.server = handler.Server(log.New(io.Discard, "", 0))
+	go p.server.Serve(p)
+	return p
+}
+
+func (p *ruleProxy) close() {
+	close(p.closed)
+	p.server.Close()
+	p.transport.CloseIdleConnections()
+	time.Sleep(time.Minute) // net/http waits before it closes some connections
+}
+
+// A ruleProxy is its own net.Listener.
+
+func (p *ruleProxy) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.accept:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p *ruleProxy) Close() error   { return nil }
+func (p *ruleProxy) Addr() net.Addr { return p.local }
+
+// A clientConn is the proxy's end of a client's connection.
+type clientConn struct {
+	net.Conn
+	local net.Addr
+}
+
+func (c clientConn) LocalAddr() net.Addr { return c.local }
+func (c clientConn) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000}
+}
+
+// A result is what became of a request.
+type result struct {
+	request request // as it was sent
+
+	status    int
+	proto     string
+	header    http.Header
+	lines     []string // the response's header lines as they came
+	body      string
+	truncated bool // the response did not come to its end
+	kept      bool // the connection served another request
+
+	sent   []sent // what reached Exchange
+	record proxy.Record
+}
+
+// send writes a request on a connection of its own and reads the response. Then
+// it tries the connection with a probe that hmaproxy responds to itself.
+func (p *ruleProxy) send(q request) *result {
+	got := &result{request: q}
+	here, there := net.Pipe()
+	defer here.Close()
+	p.accept <- clientConn{there, p.local}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = here.Write(q.bytes())
+	}()
+	_ = here.SetReadDeadline(time.Now().Add(time.Hour))
+	in := bufio.NewReader(here)
+	got.read(in)
+	<-written
+	go io.WriteString(here, "GET /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	_ = here.SetReadDeadline(time.Now().Add(time.Minute))
+	_, err := http.ReadResponse(in, nil)
+	got.kept = err == nil
+	return got
+}
+
+func (r *result) read(in *bufio.Reader) {
+	var head strings.Builder
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return // status 0: no response
+		}
+		head.WriteString(line)
+		if line == "\r\n" {
+			break
+		}
+		r.lines = append(r.lines, strings.TrimSuffix(line, "\r\n"))
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(strings.NewReader(head.String()), in)), &http.Request{Method: r.request.method})
+	if err != nil {
+		return
+	}
+	r.status, r.proto, r.header = resp.StatusCode, resp.Proto, resp.Header
+	text, err := io.ReadAll(resp.Body)
+	r.body, r.truncated = string(text), err != nil
+}
+
+// A request is the bytes that a client sends.
+type request struct {
+	method, target, proto string
+	header                []string // "Name: value"
+	body                  []byte
+	chunked               bool
+	trailer               []string
+	anonymous             bool   // without credentials also where there are client users
+	listener              string // the address that it is sent to; "": 127.0.0.1
+	lines, size           int    // add headers until there are so many lines, or bytes, Host left out
+}
+
+// post is a SOAP request as most clients send it. Headers replace those of the
+// same name.
+func post(body []byte, header ...string) request {
+	q := request{method: "POST", target: "/EWS/Exchange.asmx", proto: "HTTP/1.1", body: body}
+	return q.with("Host: localhost:8080", "Content-Type: text/xml; charset=utf-8").with(header...)
+}
+
+func get(target string, header ...string) request {
+	q := request{method: "GET", target: target, proto: "HTTP/1.1"}
+	return q.with("Host: localhost:8080").with(header...)
+}
+
+func headerName(line string) string {
+	name, _, _ := strings.Cut(line, ":")
+	return strings.ToLower(name)
+}
+
+// without removes headers by name.
+func (q request) without(names ...string) request {
+	q.header = slices.Clone(q.header)
+	for _, name := range names {
+		q.header = slices.DeleteFunc(q.header, func(line string) bool { return headerName(line) == strings.ToLower(name) })
+	}
+	return q
+}
+
+// with sets headers.
+func (q request) with(lines ...string) request {
+	for _, line := range lines {
+		q = q.without(headerName(line)).and(line)
+	}
+	return q
+}
+
+// and adds header lines to those of the same name.
+func (q request) and(lines ...string) request {
+	q.header = append(slices.Clone(q.header), lines...)
+	return q
+}
+
+func (q request) to(target string) request    { q.target = target; return q }
+func (q request) by(method string) request    { q.method = method; return q }
+func (q request) in(proto string) request     { q.proto = proto; return q }
+func (q request) inChunks() request           { q.chunked = true; return q }
+func (q request) withoutCredentials() request { q.anonymous = true; return q }
+
+// prepare completes a request for a setup.
+func (q request) prepare(s setup) request {
+	named := slices.ContainsFunc(q.header, func(line string) bool { return headerName(line) == "authorization" })
+	if s.users && !q.anonymous && !named {
+		q = q.and("Authorization: " + basic(clientUser, clientPass))
+	}
+	switch {
+	case q.chunked:
+		q = q.and("Transfer-Encoding: chunked")
+	case q.body != nil || q.method == "POST":
+		q = q.and("Content-Length: " + strconv.Itoa(len(q.body)))
+	}
+	lines, size := 0, 0
+	for _, line := range q.header {
+		if headerName(line) != "host" {
+			lines, size = lines+1, size+len(line)+len("\r\n")
+		}
+	}
+	for ; lines < q.lines; lines++ {
+		q = q.and(fmt.Sprintf("X-Pad-%d: x", lines))
+	}
+	if left := q.size - size - len("X-Pad: \r\n"); left > 0 {
+		q = q.and("X-Pad: " + strings.Repeat("x", left))
+	}
+	return q
+}
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+func (q request) bytes() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s %s\r\n", q.method, q.target, q.proto)
+	for _, line := range q.header {
+		b.WriteString(line + "\r\n")
+	}
+	b.WriteString("\r\n")
+	if !q.chunked {
+		b.Write(q.body)
+		return b.Bytes()
+	}
+	for part := range slices.Chunk(q.body, 5000) {
+		fmt.Fprintf(&b, "%x\r\n%s\r\n", len(part), part)
+	}
+	b.WriteString("0\r\n")
+	for _, line := range q.trailer {
+		b.WriteString(line + "\r\n")
+	}
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// A sent is a request as it reached Exchange, byte for byte.
+type sent struct {
+	line   string   // "POST /Published/Exchange.asmx HTTP/1.1"
+	header []string // "Name: value", as it came and in that order
+	body   []byte
+	whole  bool // the body came to its end
+}
+
+// values returns what a header's lines say.
+func (s *sent) values(name string) (values []string) {
+	for _, line := range s.header {
+		if headerName(line) == strings.ToLower(name) {
+			_, v, _ := strings.Cut(line, ":")
+			values = append(values, strings.Trim(v, " "))
+		}
+	}
+	return values
+}
+
+func (s *sent) value(name string) string {
+	return strings.Join(s.values(name), " | ")
+}
+
+// A response is what the double of Exchange returns.
+type response struct {
+	raw    string // head and body
+	early  bool   // before the body was read, also where the client waits for 100 Continue
+	hangUp bool   // close the connection afterwards
+}
+
+// soapResponse is a response of Exchange's.
+func soapResponse(status int, body string, header ...string) response {
+	var b strings.Builder
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+	if !slices.ContainsFunc(header, func(line string) bool { return headerName(line) == "content-type" }) {
+		b.WriteString("Content-Type: text/xml; charset=utf-8\r\n")
+	}
+	for _, line := range header {
+		b.WriteString(line + "\r\n")
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	return response{raw: b.String()}
+}
+
+// always is the same response to every attempt.
+func always(r response) func(int, *sent) response {
+	return func(int, *sent) response { return r }
+}
+
+// A double stands in for Exchange and records what it gets.
+type double struct {
+	reply func(attempt int, s *sent) response
+	mu    sync.Mutex
+	sent  []sent
+}
+
+func (u *double) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	go u.serve(tls.Server(there, &tls.Config{Certificates: []tls.Certificate{identity()}}))
+	return here, nil
+}
+
+func (u *double) serve(c net.Conn) {
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for u.one(c, in) {
+	}
+}
+
+// one serves a request and reports whether the connection stays open.
+func (u *double) one(c net.Conn, in *bufio.Reader) bool {
+	var s sent
+	for n := 0; ; n++ {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		switch line = strings.TrimSuffix(line, "\r\n"); {
+		case n == 0:
+			s.line = line
+			continue
+		case line != "":
+			s.header = append(s.header, line)
+			continue
+		}
+		break
+	}
+	at := u.add(s)
+	reply := u.decide(at, &s)
+	if !reply.early {
+		if s.value("Expect") != "" {
+			_, _ = io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+		}
+		s.readBody(in)
+		u.update(at, s)
+		if !s.whole {
+			return false
+		}
+	}
+	_, err := io.WriteString(c, reply.raw)
+	return err == nil && !reply.hangUp && !reply.early && reply.raw != ""
+}
+
+func (s *sent) readBody(in *bufio.Reader) {
+	var err error
+	if s.value("Transfer-Encoding") == "chunked" {
+		err = s.readChunks(in)
+	} else {
+		n, _ := strconv.Atoi(cmp.Or(s.value("Content-Length"), "0"))
+		s.body = make([]byte, n)
+		n, err = io.ReadFull(in, s.body)
+		s.body = s.body[:n]
+	}
+	s.whole = err == nil
+}
+
+func (s *sent) readChunks(in *bufio.Reader) error {
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(strings.TrimSuffix(line, "\r\n"), 16, 31)
+		if err != nil {
+			return err
+		}
+		part := make([]byte, n+2)
+		m, err := io.ReadFull(in, part)
+		s.body = append(s.body, part[:min(uint64(m), n)]...)
+		if n == 0 || err != nil {
+			return err
+		}
+	}
+}
+
+func (u *double) add(s sent) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sent = append(u.sent, s)
+	return len(u.sent)
+}
+
+func (u *double) update(at int, s sent) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sent[at-1] = s
+}
+
+func (u *double) decide(at int, s *sent) response {
+	if u.reply == nil {
+		return soapResponse(200, okDocument)
+	}
+	return u.reply(at, s)
+}
