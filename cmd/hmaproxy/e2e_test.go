@@ -110,7 +110,7 @@ func TestStreamingNotificationsComeOneByOne(t *testing.T) {
 }
 
 // memory returns a figure of /proc/PID/status in bytes.
-func (p *process) memory(name string) int64 {
+func (p *testProcess) memory(name string) int64 {
 	p.t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -219,7 +219,7 @@ func TestAllowListFileIsTakenUpWhileRunning(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	status := func(p *process, mailbox string) int {
+	status := func(p *testProcess, mailbox string) int {
 		resp, _ := p.post(envelope(mailbox, getFolder))
 		return resp.StatusCode
 	}

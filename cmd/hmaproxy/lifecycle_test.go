@@ -189,7 +189,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 
 func TestQuit(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
-	quit := func(p *process) int {
+	quit := func(p *testProcess) int {
 		resp, err := http.Post("http://"+p.admin+"/quit", "", nil)
 		if err != nil {
 			t.Fatal(err)

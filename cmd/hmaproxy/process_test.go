@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A process is the real binary under way.
-type process struct {
+// A testProcess is the real binary under way.
+type testProcess struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	clients string // address for EWS clients
@@ -88,13 +88,13 @@ func settings(t *testing.T, e *emulator.Emulator, extra ...string) []string {
 }
 
 // start starts the binary and waits until its listeners are open.
-func start(t *testing.T, env []string, args ...string) *process {
+func start(t *testing.T, env []string, args ...string) *testProcess {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p := &testProcess{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
 	p.cmd.Env = env
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -124,7 +124,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 }
 
 // read collects the log and finds the addresses in it.
-func (p *process) read(out io.Reader, started chan<- bool) {
+func (p *testProcess) read(out io.Reader, started chan<- bool) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -141,7 +141,7 @@ func (p *process) read(out io.Reader, started chan<- bool) {
 	close(p.done)
 }
 
-type lockedWriter struct{ p *process }
+type lockedWriter struct{ p *testProcess }
 
 func (w lockedWriter) Write(b []byte) (int, error) {
 	w.p.mu.Lock()
@@ -149,14 +149,14 @@ func (w lockedWriter) Write(b []byte) (int, error) {
 	return w.p.output.Write(b)
 }
 
-func (p *process) said() string {
+func (p *testProcess) said() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.output.String()
 }
 
 // probe returns status and text of an admin endpoint.
-func (p *process) probe(what string) (int, string) {
+func (p *testProcess) probe(what string) (int, string) {
 	resp, err := http.Get("http://" + p.admin + "/" + what)
 	if err != nil {
 		return 0, err.Error()
@@ -167,7 +167,7 @@ func (p *process) probe(what string) (int, string) {
 }
 
 // ready waits until the process is ready.
-func (p *process) ready() {
+func (p *testProcess) ready() {
 	p.t.Helper()
 	for range 400 {
 		if status, _ := p.probe("ready"); status == http.StatusOK {
@@ -184,7 +184,7 @@ func (p *process) ready() {
 }
 
 // stop sends a signal and returns the exit code.
-func (p *process) stop(sig syscall.Signal) int {
+func (p *testProcess) stop(sig syscall.Signal) int {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(sig)
 	select {
@@ -196,12 +196,12 @@ func (p *process) stop(sig syscall.Signal) int {
 }
 
 // post sends an EWS request and returns status, header and text.
-func (p *process) post(body string, header ...string) (*http.Response, string) {
+func (p *testProcess) post(body string, header ...string) (*http.Response, string) {
 	p.t.Helper()
 	return p.postReader(strings.NewReader(body), header...)
 }
 
-func (p *process) postReader(body io.Reader, header ...string) (*http.Response, string) {
+func (p *testProcess) postReader(body io.Reader, header ...string) (*http.Response, string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 60*time.Second)
 	defer cancel()

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/process"
+	"hmaproxy/internal/sdnotify"
 	"hmaproxy/internal/sidecar"
 )
 
@@ -176,8 +178,9 @@ func serve(ctx context.Context, f *flags, w world) error {
 	if f.set.NArg() > 0 {
 		return usageError{fmt.Errorf("serve takes no arguments; run hmaproxy serve -help")}
 	}
-	exposed := sidecar.Harden() // before there are secrets in memory
-	sidecar.TuneRuntime()
+	exposed := process.Harden() // before there are secrets in memory
+	process.TuneRuntime()
+	go process.ReleaseMemory(ctx)
 	c, err := f.load(w)
 	if err != nil {
 		return err
@@ -195,7 +198,7 @@ func serve(ctx context.Context, f *flags, w world) error {
 	if exposed != nil {
 		log.Warn("the system refused to protect this process's memory", slog.String("error", exposed.Error()))
 	}
-	o := sidecar.Options{Config: c, Log: log, Version: version(), Notify: sidecar.NewNotifier(w.lookup("NOTIFY_SOCKET"))}
+	o := sidecar.Options{Config: c, Log: log, Version: version(), Notify: sdnotify.New(w.lookup("NOTIFY_SOCKET"))}
 	if w.reload != nil {
 		o.Reload = w.reload(ctx)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/httpclient"
+	"hmaproxy/internal/sdnotify"
 	"hmaproxy/proxy"
 	"hmaproxy/token"
 )
@@ -30,7 +31,7 @@ type Options struct {
 	// Reload asks, by a value, to look at once at the files and certificates that
 	// are read again anyway. nil: nobody asks.
 	Reload <-chan struct{}
-	Notify *Notifier // told how things stand; nil: nobody is
+	Notify *sdnotify.Notifier // told how things stand; nil: nobody is
 
 	// Started is told the addresses once all listeners are open. nil: nobody is.
 	Started func(clients []net.Addr, admin net.Addr)
@@ -168,7 +169,6 @@ func (a *app) run(ctx context.Context) error {
 	defer server.Close()
 	defer end()
 	background.Go(func() { a.keeper.Run(alive) })
-	background.Go(func() { giveBack(alive) })
 	background.Go(func() { a.policies.watch(alive) })
 	background.Go(func() { a.supervise(alive) })
 	a.door.watch(alive, &background)

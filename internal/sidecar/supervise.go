@@ -3,6 +3,8 @@ package sidecar
 import (
 	"context"
 	"time"
+
+	"hmaproxy/internal/sdnotify"
 )
 
 const (
@@ -50,14 +52,14 @@ func (a *app) tellState(told *supervision) {
 	why := a.unready()
 	if !told.ready && (why == "" || time.Since(a.begun) >= readyPatience) {
 		told.ready = true
-		news = append(news, "READY=1")
+		news = append(news, sdnotify.Ready)
 	}
 	if why == "" {
 		why = "ready"
 	}
 	if status := why + " " + a.remarks(); status != told.status {
 		told.status = status
-		news = append(news, assignStatus(status))
+		news = append(news, sdnotify.Status(status))
 	}
 	if len(news) > 0 {
 		a.tell(news...)
@@ -73,8 +75,8 @@ func (a *app) reload(known bool) {
 		return
 	}
 	if known {
-		a.tell(reloading()...)
-		defer a.tell("READY=1")
+		a.tell(sdnotify.Reloading()...)
+		defer a.tell(sdnotify.Ready)
 	}
 	a.log.Info("reloading: looking at files and certificates again; settings take a restart")
 	if a.o.Config.AllowedMailboxesFile != "" {
@@ -90,12 +92,12 @@ func (a *app) reload(known bool) {
 // take.
 func (a *app) tellStopping() {
 	c := a.o.Config
-	a.tell("STOPPING=1", assignStatus("stopping: requests under way may finish"),
-		assignDuration("EXTEND_TIMEOUT_USEC", c.ShutdownDelay+c.ShutdownTimeout+stopReserve))
+	a.tell(sdnotify.Stopping, sdnotify.Status("stopping: requests under way may finish"),
+		sdnotify.ExtendTimeout(c.ShutdownDelay+c.ShutdownTimeout+stopReserve))
 }
 
 func (a *app) tell(assignments ...string) {
-	if err := a.o.Notify.tell(assignments...); err != nil {
+	if err := a.o.Notify.Send(assignments...); err != nil {
 		a.log.Warn("the supervisor was not told", "error", err.Error())
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/sdnotify"
 	"hmaproxy/token"
 )
 
@@ -35,7 +36,7 @@ func tokenless(t *testing.T) (*app, *net.UnixConn) {
 		t.Fatal(err)
 	}
 	return &app{
-		o: Options{Notify: NewNotifier(path)}, log: slog.New(slog.DiscardHandler),
+		o: Options{Notify: sdnotify.New(path)}, log: slog.New(slog.DiscardHandler),
 		keeper: keeper, policies: &policies{}, begun: time.Now(),
 	}, conn
 }

@@ -190,10 +190,6 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		return
 	}
-	if helper := helpers()[os.Getenv(helperVariable)]; helper != nil {
-		helper()
-		return
-	}
 	os.Exit(m.Run())
 }
 

@@ -1,16 +1,16 @@
-package sidecar
+package process
 
 import "testing"
 
-// TestPercentFor: garbage stays within 16 MiB as long as a quarter of what is in
-// use is not more than that.
+// TestPercentFor checks that garbage stays within 16 MiB while a quarter of the
+// live heap is no more than that.
 func TestPercentFor(t *testing.T) {
 	const mib = 1 << 20
 	for live, want := range map[uint64]int{
 		0: 400, 4 * mib: 400, 5 * mib: 200, 8 * mib: 200, 16 * mib: 100, 32 * mib: 50, 64 * mib: 25, 1 << 40: 25,
 	} {
 		if got := percentFor(live); got != want {
-			t.Errorf("%d MiB in use: GOGC %d, want %d", live/mib, got, want)
+			t.Errorf("%d MiB live: GOGC %d, want %d", live/mib, got, want)
 		}
 	}
 }

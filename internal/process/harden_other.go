@@ -1,5 +1,5 @@
 //go:build !linux
 
-package sidecar
+package process
 
 func harden() error { return nil }

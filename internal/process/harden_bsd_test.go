@@ -1,5 +1,5 @@
 //go:build unix && !linux
 
-package sidecar
+package process
 
 func dumpable() int { return -1 }
