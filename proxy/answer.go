@@ -15,7 +15,7 @@ func (x *exchange) answer(resp *http.Response, body payload) {
 	x.record.RequestID = noted(resp.Header, "Request-Id")
 	x.record.FrontEnd = noted(resp.Header, "X-Feserver")
 	if f := untold(resp); f != nil {
-		if f.reason == upstream401 {
+		if f.reason == ReasonUpstream401 {
 			x.diagnose(resp)
 			f.detail += ": " + x.record.Diagnosis.Meaning
 		}
@@ -54,7 +54,7 @@ func (x *exchange) spoiled(body payload) bool {
 		return false
 	}
 	r := refusalOf(s.err)
-	x.record.Reason, x.record.Detail = r.Reason.String(), r.Detail
+	x.record.Reason, x.record.Detail = policyReasons[r.Reason], r.Detail
 	return true
 }
 
@@ -116,7 +116,7 @@ func (x *exchange) write(p []byte, flush bool) bool {
 		err = x.rc.Flush()
 	}
 	if err != nil {
-		x.record.Reason, x.record.Detail = "client-left", errNotTaken.Error()
+		x.record.Reason, x.record.Detail = ReasonClientLeft, errNotTaken.Error()
 	}
 	return err == nil
 }
@@ -128,9 +128,9 @@ func (x *exchange) completed(err error) bool {
 	}
 	x.record.Err = told(err)
 	if x.r.Context().Err() != nil {
-		x.record.Reason, x.record.Detail = "client-left", "the client left in mid-answer"
+		x.record.Reason, x.record.Detail = ReasonClientLeft, "the client left in mid-answer"
 	} else {
-		x.record.Reason, x.record.Detail = "upstream-cut", "Exchange's answer ended before it was whole"
+		x.record.Reason, x.record.Detail = ReasonUpstreamCut, "Exchange's answer ended before it was whole"
 	}
 	return false
 }

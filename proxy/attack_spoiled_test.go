@@ -33,7 +33,7 @@ func TestAnswerToARequestThatWasBrokenOffNeverLooksWhole(t *testing.T) {
 		if status, text := answered(r); status != 0 {
 			t.Errorf("answered %d %s", status, text)
 		}
-		if rec := l.over(1, time.Minute)[0]; rec.Reason != "envelope-refused" || !rec.Aborted {
+		if rec := l.over(1, time.Minute)[0]; rec.Reason.String() != "envelope-refused" || !rec.Aborted {
 			t.Errorf("reason %q, aborted %v", rec.Reason, rec.Aborted)
 		}
 		conn.Close()

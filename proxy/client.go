@@ -28,7 +28,7 @@ func (x *exchange) authenticate() bool {
 			return true
 		}
 	}
-	x.record.Reason, x.record.Detail = "credentials", "no client user with these credentials"
+	x.record.Reason, x.record.Detail = ReasonCredentials, "no client user with these credentials"
 	if !ok {
 		x.record.Detail = "the client has sent no Basic credentials"
 	}
@@ -49,7 +49,7 @@ func (x *exchange) handshake() bool {
 	if err == nil && len(m) >= 12 && string(m[:8]) == ntlmSignature && binary.LittleEndian.Uint32(m[8:]) == 1 {
 		name := map[string]string{"ntlm": "NTLM ", "negotiate": "Negotiate "}[scheme]
 		x.w.Header().Set("WWW-Authenticate", name+base64.StdEncoding.EncodeToString(ntlmChallenge()))
-		x.record.Reason, x.record.Detail = "ntlm", "an NTLM handshake is answered by the proxy itself"
+		x.record.Reason, x.record.Detail = ReasonNTLM, "an NTLM handshake is answered by the proxy itself"
 		x.plain(http.StatusUnauthorized, "hmaproxy: continue")
 		return true
 	}

@@ -100,7 +100,7 @@ func (x *exchange) finish() {
 	x.release()
 	x.record.BytesIn = x.body.n
 	if r := x.audit.Load(); r != nil {
-		x.record.Audit = r.Reason.String()
+		x.record.Audit = policyReasons[r.Reason]
 		x.record.Detail = cmp.Or(x.record.Detail, r.Detail)
 	}
 	x.record.Duration = now.Sub(x.record.Start)
@@ -148,7 +148,7 @@ func (x *exchange) serveSOAP() {
 		return
 	}
 	if errors.Is(err, errClient) {
-		x.deny(&denial{http.StatusBadRequest, "body", "the request's body ended before it was whole"})
+		x.deny(&denial{http.StatusBadRequest, ReasonBody, "the request's body ended before it was whole"})
 		return
 	}
 	if refusal := x.judge(err); refusal != nil {

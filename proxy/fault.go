@@ -33,7 +33,7 @@ var faultStrings = map[ews.ResponseCode]string{
 // A failure is an error of the proxy's own as a client gets it.
 type failure struct {
 	code   ews.ResponseCode
-	reason string        // X-Hmaproxy-Error
+	reason Reason        // X-Hmaproxy-Error
 	detail string        // for a person: constant text, none of the list and none of the client's data
 	wait   time.Duration // back-off, for codeBusy
 	err    error         // for the log
@@ -61,7 +61,7 @@ var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // body writes the SOAP fault.
 func (f *failure) body(id string) string {
 	var b strings.Builder
-	message := escaper.Replace(faultStrings[f.code] + " (hmaproxy: " + f.reason + ": " + f.detail + "; request " + id + ")")
+	message := escaper.Replace(faultStrings[f.code] + " (hmaproxy: " + f.reason.String() + ": " + f.detail + "; request " + id + ")")
 	for _, s := range [...]string{
 		faultOpen, string(f.code), faultText, faultStrings[f.code], faultDetail, string(f.code),
 		faultMessage, message, `</e:Message>`,
@@ -88,7 +88,7 @@ func (x *exchange) fail(f *failure) {
 	if x.r.Method == http.MethodPost && !x.body.drain() {
 		header.Set("Connection", "close")
 	}
-	header.Set("X-Hmaproxy-Error", f.reason)
+	header.Set("X-Hmaproxy-Error", f.reason.String())
 	header.Set("Request-Id", x.record.ID)
 	if f.code == codeBusy {
 		header.Set("Retry-After", strconv.Itoa(int((f.wait+time.Second-1)/time.Second)))
@@ -104,18 +104,18 @@ func (x *exchange) fail(f *failure) {
 // refuse answers with the policy's refusal.
 func (x *exchange) refuse(r *policy.Refusal) {
 	if r.Reason == policy.LoginRequired {
-		x.record.Reason, x.record.Detail = r.Reason.String(), r.Detail
+		x.record.Reason, x.record.Detail = policyReasons[r.Reason], r.Detail
 		x.challenge()
 		return
 	}
-	x.fail(&failure{code: r.Reason.Code(), reason: r.Reason.String(), detail: r.Detail})
+	x.fail(&failure{code: r.Reason.Code(), reason: policyReasons[r.Reason], detail: r.Detail})
 }
 
 // deny answers for the guard and ends the connection.
 func (x *exchange) deny(d *denial) {
 	x.record.Reason, x.record.Detail = d.reason, d.text
 	header := x.w.Header()
-	header.Set("X-Hmaproxy-Error", d.reason)
+	header.Set("X-Hmaproxy-Error", d.reason.String())
 	header.Set("Request-Id", x.record.ID)
 	header.Set("Connection", "close")
 	if d.status == http.StatusMethodNotAllowed {
@@ -135,7 +135,7 @@ func (x *exchange) challenge() {
 		header.Set("Connection", "close")
 	}
 	header.Set("WWW-Authenticate", `Basic realm="hmaproxy", charset="UTF-8"`)
-	header.Set("X-Hmaproxy-Error", x.record.Reason)
+	header.Set("X-Hmaproxy-Error", x.record.Reason.String())
 	header.Set("Request-Id", x.record.ID)
 	x.plain(http.StatusUnauthorized, "hmaproxy: credentials are required")
 }

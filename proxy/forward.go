@@ -35,7 +35,7 @@ func (x *exchange) forward(u *url.URL, header http.Header, body payload) {
 	defer x.settle()
 	token, err := x.token(ctx)
 	if err != nil {
-		x.fail(&failure{code: codeBusy, reason: "no-token", detail: "there is no access token yet", err: err})
+		x.fail(&failure{code: codeBusy, reason: ReasonNoToken, detail: "there is no access token yet", err: err})
 		return
 	}
 	resp, err := x.attempt(ctx, u, header, body, token)
@@ -222,19 +222,19 @@ func (x *exchange) broken(err error, body payload) {
 			x.refuse(refusalOf(s.err))
 			return
 		case errors.Is(s.err, errClient):
-			x.deny(&denial{http.StatusBadRequest, "body", "the request's body ended before it was whole"})
+			x.deny(&denial{http.StatusBadRequest, ReasonBody, "the request's body ended before it was whole"})
 			return
 		}
 	}
 	switch {
 	case x.r.Context().Err() != nil:
-		x.record.Reason, x.record.Detail = "client-left", "the client left before Exchange answered"
+		x.record.Reason, x.record.Detail = ReasonClientLeft, "the client left before Exchange answered"
 		x.record.Aborted = true
 		abort(x.r) // an empty answer would look like one of Exchange's
 	case unreachable(err):
-		x.fail(&failure{code: codeBusy, reason: "upstream-unreachable", detail: "no connection to Exchange", err: told(err)})
+		x.fail(&failure{code: codeBusy, reason: ReasonUpstreamUnreachable, detail: "no connection to Exchange", err: told(err)})
 	default:
-		x.fail(&failure{code: codeTransient, reason: "upstream-broken", detail: "the connection to Exchange ended before it answered", err: told(err)})
+		x.fail(&failure{code: codeTransient, reason: ReasonUpstreamBroken, detail: "the connection to Exchange ended before it answered", err: told(err)})
 	}
 }
 
@@ -256,24 +256,25 @@ func unreachable(err error) bool {
 	return errors.As(err, &slow) && slow.Timeout()
 }
 
-// upstream401 is the reason for every refusal of the token.
-const upstream401 = "upstream-401"
-
 // untold are answers that no client library takes for what they are; each
 // becomes a fault. nil: the answer goes back as it is.
 func untold(resp *http.Response) *failure {
 	wait := retryAfter(value(resp.Header, "Retry-After"))
 	switch code := resp.StatusCode; {
 	case tokenRefused(resp):
-		return &failure{code: codeBusy, reason: upstream401, detail: "Exchange refused the access token", wait: wait}
-	case code == http.StatusTooManyRequests, code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
-		return &failure{code: codeBusy, reason: "upstream-" + strconv.Itoa(code), detail: "Exchange, or what stands before it, answered " + strconv.Itoa(code), wait: wait}
+		return &failure{code: codeBusy, reason: ReasonUpstream401, detail: "Exchange refused the access token", wait: wait}
+	case code == http.StatusTooManyRequests:
+		return &failure{code: codeBusy, reason: ReasonUpstream429, detail: ReasonUpstream429.Text(), wait: wait}
+	case code == http.StatusBadGateway:
+		return &failure{code: codeBusy, reason: ReasonUpstream502, detail: ReasonUpstream502.Text(), wait: wait}
+	case code == http.StatusGatewayTimeout:
+		return &failure{code: codeBusy, reason: ReasonUpstream504, detail: ReasonUpstream504.Text(), wait: wait}
 	case code == http.StatusProxyAuthRequired:
-		return &failure{code: codeBusy, reason: "upstream-407", detail: "the corporate proxy asks for credentials: put them into HTTPS_PROXY", wait: wait}
+		return &failure{code: codeBusy, reason: ReasonUpstream407, detail: "the corporate proxy asks for credentials: put them into HTTPS_PROXY", wait: wait}
 	case 300 <= code && code < 400:
-		return &failure{code: codeTransient, reason: "upstream-redirect", detail: "Exchange answered with a redirection, which is not followed"}
+		return &failure{code: codeTransient, reason: ReasonUpstreamRedirect, detail: "Exchange answered with a redirection, which is not followed"}
 	case code < 200:
-		return &failure{code: codeTransient, reason: "upstream-protocol", detail: "Exchange answered with an interim status"}
+		return &failure{code: codeTransient, reason: ReasonUpstreamProtocol, detail: "Exchange answered with an interim status"}
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 // is closed.
 type denial struct {
 	status int
-	reason string // for X-Hmaproxy-Error, log and metric
+	reason Reason // for X-Hmaproxy-Error, log and metric
 	text   string // for a person at the client
 }
 
@@ -31,18 +31,18 @@ func (h *Handler) guard(r *http.Request) *denial {
 func protocol(r *http.Request) *denial {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
-		return &denial{http.StatusHTTPVersionNotSupported, "protocol", "HTTP/1.1 and HTTP/1.0 only"}
+		return &denial{http.StatusHTTPVersionNotSupported, ReasonProtocol, "HTTP/1.1 and HTTP/1.0 only"}
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace, r.Method == http.MethodOptions:
 		return methodDenied()
 	case !strings.HasPrefix(r.RequestURI, "/"), r.URL.Host != "":
-		return &denial{http.StatusBadRequest, "target",
+		return &denial{http.StatusBadRequest, ReasonTarget,
 			"this is not a forward proxy: send the path alone, /EWS/Exchange.asmx"}
 	}
 	return nil
 }
 
 func methodDenied() *denial {
-	return &denial{http.StatusMethodNotAllowed, "method", "POST SOAP requests to " + endpointPath}
+	return &denial{http.StatusMethodNotAllowed, ReasonMethod, "POST SOAP requests to " + endpointPath}
 }
 
 // host stops DNS rebinding: a page that was rebound to 127.0.0.1 carries its
@@ -51,7 +51,7 @@ func (h *Handler) host(r *http.Request) *denial {
 	if h.hosts[hostName(r.Host)] {
 		return nil
 	}
-	return &denial{http.StatusMisdirectedRequest, "host",
+	return &denial{http.StatusMisdirectedRequest, ReasonHost,
 		"the Host header names neither localhost, 127.0.0.1 nor [::1]; further names are set by HMA_HOST_NAMES"}
 }
 
@@ -91,11 +91,11 @@ func hostNames(further []string) map[string]bool {
 func (h *Handler) foreign(r *http.Request) *denial {
 	for _, name := range [...]string{"Origin", "Sec-Fetch-Site", "Sec-Fetch-Dest"} {
 		if _, present := r.Header[name]; present {
-			return &denial{http.StatusForbidden, "browser", "requests from browsers are refused"}
+			return &denial{http.StatusForbidden, ReasonBrowser, "requests from browsers are refused"}
 		}
 	}
 	if h.browser.Check(r) != nil {
-		return &denial{http.StatusForbidden, "browser", "requests from browsers are refused"}
+		return &denial{http.StatusForbidden, ReasonBrowser, "requests from browsers are refused"}
 	}
 	return nil
 }
@@ -110,11 +110,11 @@ func headerLimits(r *http.Request) *denial {
 			size += len(name) + len(v) + len(": \r\n")
 		}
 		if len(values) > 1 && singleValued[name] {
-			return &denial{http.StatusBadRequest, "headers", "the header " + name + " was sent more than once"}
+			return &denial{http.StatusBadRequest, ReasonHeaders, "the header " + name + " was sent more than once"}
 		}
 	}
 	if lines > maxHeaders || size > maxHeaderBytes {
-		return &denial{http.StatusBadRequest, "headers",
+		return &denial{http.StatusBadRequest, ReasonHeaders,
 			fmt.Sprintf("more than %d headers or %d bytes of them", maxHeaders, maxHeaderBytes)}
 	}
 	return nil
@@ -126,13 +126,13 @@ func (h *Handler) where(r *http.Request) *denial {
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead && place.document == nil
 	switch {
 	case !place.known:
-		return &denial{http.StatusNotFound, "path", "only " + endpointPath + " is served here"}
+		return &denial{http.StatusNotFound, ReasonPath, "only " + endpointPath + " is served here"}
 	case r.Method == http.MethodPost && place.document == nil:
 		return nil
 	case !read:
 		return methodDenied()
 	case r.ContentLength != 0:
-		return &denial{http.StatusBadRequest, "body", "a GET carries no body here"}
+		return &denial{http.StatusBadRequest, ReasonBody, "a GET carries no body here"}
 	}
 	return nil
 }

@@ -438,7 +438,7 @@ func TestAnswerCutInTheMiddleNeverLooksWhole(t *testing.T) {
 			if _, err := io.Copy(io.Discard, resp.Body); err == nil {
 				t.Error("the client read a half answer to a proper end")
 			}
-			if rec := r.last(t); !rec.Aborted || rec.Reason != "upstream-cut" {
+			if rec := r.last(t); !rec.Aborted || rec.Reason != proxy.ReasonUpstreamCut {
 				t.Errorf("record %+v", rec)
 			}
 		})
@@ -866,7 +866,7 @@ func TestAuditModeForwardsAndReports(t *testing.T) {
 			if seen := r.seen()[before:]; resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
 				t.Errorf("answered %d", resp.StatusCode)
 			}
-			if rec.Audit != c.audit || rec.Mailbox != c.mailbox || rec.Reason != "" {
+			if rec.Audit.String() != c.audit || rec.Mailbox != c.mailbox || rec.Reason != proxy.ReasonNone {
 				t.Errorf("audit %q mailbox %q reason %q", rec.Audit, rec.Mailbox, rec.Reason)
 			}
 		})

@@ -27,9 +27,9 @@ type Record struct {
 
 	Status   int    // what the client got; 0 when it left before
 	Upstream int    // what Exchange answered last; 0 when it was not asked
-	Reason   string // why the proxy refused or failed, as in X-Hmaproxy-Error
+	Reason   Reason // why the proxy refused or failed, as in X-Hmaproxy-Error
 	Detail   string // the same for a person
-	Audit    string // what enforcing would have refused
+	Audit    Reason // what enforcing would have refused
 	Replayed bool   // sent again with another token
 	Aborted  bool   // the connection was cut in mid-answer
 

@@ -3,8 +3,10 @@ package sidecar
 import (
 	"encoding/json"
 	"go/ast"
+	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -122,7 +124,7 @@ func TestOperationsExplainsEveryMetricAndAlert(t *testing.T) {
 		contains(t, text, "`"+m[1]+"`")
 	}
 	for _, reason := range slices.Concat(denialReasons(), failureReasons()) {
-		contains(t, text, "`"+reason+"`")
+		contains(t, text, "`"+reason.String()+"`")
 	}
 	names := metricNames(t)
 	for _, name := range metricName.FindAllString(text, -1) {
@@ -251,4 +253,23 @@ func isLogger(e ast.Expr) bool {
 		return e.Sel.Name == "log" || e.Sel.Name == "Log"
 	}
 	return false
+}
+
+// eachFile parses the Go files that are not tests.
+func eachFile(t *testing.T, pattern string, visit func(*ast.File)) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: no files (%v)", pattern, err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visit(f)
+	}
 }

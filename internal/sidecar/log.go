@@ -57,7 +57,7 @@ func logRequest(log *slog.Logger, r *proxy.Record, how outcome) {
 	attrs = append(attrs, slog.String("id", r.ID), slog.String("remote", r.Remote))
 	for _, s := range [...]struct{ key, value string }{
 		{"client", r.Client}, {"operation", r.Operation}, {"mailbox", r.Mailbox}, {"method", method(r)},
-		{"reason", r.Reason}, {"audit", r.Audit}, {"detail", r.Detail},
+		{"reason", r.Reason.String()}, {"audit", r.Audit.String()}, {"detail", r.Detail},
 		{"exchange_request_id", r.RequestID}, {"front_end", r.FrontEnd},
 	} {
 		if s.value != "" {

@@ -55,7 +55,7 @@ func TestServedRequestsAreWrittenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out recorder
 		log, flush := NewLogger(&out, &config.Config{})
-		served, refused := record(nil), record(func(r *proxy.Record) { r.Reason = "mailbox-not-allowed" })
+		served, refused := record(nil), record(func(r *proxy.Record) { r.Reason = proxy.ReasonMailboxNotAllowed })
 
 		logRequest(log, served, outcomeOf(served))
 		logRequest(log, served, outcomeOf(served))

@@ -20,12 +20,12 @@ func TestLevelOfRequests(t *testing.T) {
 	}{
 		{"served", nil, "INFO"},
 		{"Exchange's own error", func(r *proxy.Record) { r.Status, r.Upstream = 500, 500 }, "INFO"},
-		{"a handshake", func(r *proxy.Record) { r.Reason = "ntlm" }, "INFO"},
-		{"asked for a login", func(r *proxy.Record) { r.Reason = "login-required" }, "INFO"},
-		{"left in mid-stream", func(r *proxy.Record) { r.Reason = "client-left" }, "INFO"},
-		{"refused", func(r *proxy.Record) { r.Reason = "mailbox-not-allowed" }, "WARN"},
-		{"audited", func(r *proxy.Record) { r.Audit = "mailbox-not-allowed" }, "WARN"},
-		{"no token", func(r *proxy.Record) { r.Reason = "no-token" }, "WARN"},
+		{"a handshake", func(r *proxy.Record) { r.Reason = proxy.ReasonNTLM }, "INFO"},
+		{"asked for a login", func(r *proxy.Record) { r.Reason = proxy.ReasonLoginRequired }, "INFO"},
+		{"left in mid-stream", func(r *proxy.Record) { r.Reason = proxy.ReasonClientLeft }, "INFO"},
+		{"refused", func(r *proxy.Record) { r.Reason = proxy.ReasonMailboxNotAllowed }, "WARN"},
+		{"audited", func(r *proxy.Record) { r.Audit = proxy.ReasonMailboxNotAllowed }, "WARN"},
+		{"no token", func(r *proxy.Record) { r.Reason = proxy.ReasonNoToken }, "WARN"},
 		{"replayed with success", func(r *proxy.Record) { r.Diagnosis = &proxy.Diagnosis{Code: 2000002} }, "WARN"},
 		{"an error on the way", func(r *proxy.Record) { r.Err = errors.New("reset") }, "WARN"},
 	}

@@ -21,9 +21,9 @@ type metrics struct {
 	requests  family[requestLabels, prometheus.Counter]
 	upstream  family[int, prometheus.Counter]
 	durations family[outcome, prometheus.Observer]
-	denials   family[string, prometheus.Counter]
-	failures  family[string, prometheus.Counter]
-	audit     family[string, prometheus.Counter]
+	denials   family[proxy.Reason, prometheus.Counter]
+	failures  family[proxy.Reason, prometheus.Counter]
+	audit     family[proxy.Reason, prometheus.Counter]
 	replays   prometheus.Counter
 	received  prometheus.Counter
 	sent      prometheus.Counter
@@ -116,9 +116,9 @@ func (m *metrics) counters(name, help string, labels ...string) *prometheus.Coun
 }
 
 // reasons makes a family of counters of which the known ones begin at 0.
-func (m *metrics) reasons(known []string, name, help string) family[string, prometheus.Counter] {
+func (m *metrics) reasons(known []proxy.Reason, name, help string) family[proxy.Reason, prometheus.Counter] {
 	c := m.counters(name, help, "reason")
-	f := newFamily(64, "other", func(reason string) prometheus.Counter { return c.WithLabelValues(reason) })
+	f := newFamily(64, proxy.ReasonNone, func(reason proxy.Reason) prometheus.Counter { return c.WithLabelValues(reason.String()) })
 	for _, reason := range known {
 		f.get(reason)
 	}
@@ -151,7 +151,7 @@ func (m *metrics) unusual(r *proxy.Record, how outcome) {
 	case failed, left:
 		m.failures.get(r.Reason).Inc()
 	}
-	if r.Audit != "" {
+	if r.Audit != proxy.ReasonNone {
 		m.audit.get(r.Audit).Inc()
 	}
 	if r.Replayed {

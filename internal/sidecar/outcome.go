@@ -1,11 +1,6 @@
 package sidecar
 
-import (
-	"strings"
-
-	"hmaproxy/proxy"
-	"hmaproxy/proxy/policy"
-)
+import "hmaproxy/proxy"
 
 // An outcome is how a request ended, as far as somebody who watches wants to
 // tell requests apart.
@@ -23,25 +18,18 @@ const (
 // outcomes lists them in the order in which charts stack them.
 var outcomes = [...]outcome{served, challenged, audited, left, refused, failed}
 
-// Reasons of package proxy that are no refusals; the others are.
-const (
-	reasonHandshake = "ntlm"
-	reasonLeft      = "client-left"
-	reasonNoToken   = "no-token"
-	reasonUpstream  = "upstream-" // the prefix of what Exchange, or the way to it, did
-)
-
 func outcomeOf(r *proxy.Record) outcome {
-	switch {
-	case r.Reason == reasonHandshake, r.Reason == policy.LoginRequired.String():
-		return challenged
-	case r.Reason == reasonLeft:
-		return left
-	case r.Reason == reasonNoToken, strings.HasPrefix(r.Reason, reasonUpstream):
-		return failed
-	case r.Reason != "":
+	switch r.Reason.Class() {
+	case proxy.ClassRefused:
 		return refused
-	case r.Audit != "":
+	case proxy.ClassFailed:
+		return failed
+	case proxy.ClassChallenged:
+		return challenged
+	case proxy.ClassClientLeft:
+		return left
+	}
+	if r.Audit != proxy.ReasonNone {
 		return audited
 	}
 	return served

@@ -1,23 +1,33 @@
 package sidecar
 
-import "hmaproxy/proxy/policy"
+import (
+	"slices"
+
+	"hmaproxy/proxy"
+)
 
 // Reasons are counted from 0, so that the first refusal of a kind shows as an
 // increase: a counter that begins to exist at 1 rises by nothing.
-func denialReasons() []string {
-	return append(auditReasons(), "protocol", "target", "method", "host", "browser", "headers", "path", "body", "credentials")
+func denialReasons() []proxy.Reason { return reasonsOf(proxy.ClassRefused) }
+
+func failureReasons() []proxy.Reason {
+	return reasonsOf(proxy.ClassFailed, proxy.ClassClientLeft)
 }
 
-func auditReasons() []string {
-	return []string{
-		policy.MailboxNotAllowed.String(), policy.NoMailbox.String(), policy.OperationNotAllowed.String(), policy.EnvelopeRefused.String(),
-		policy.ReferenceNotAllowed.String(), policy.AnchorNotAllowed.String(), policy.LoginNameInvalid.String(),
+// auditReasons are those that audit mode reports instead of refusing.
+func auditReasons() []proxy.Reason {
+	return []proxy.Reason{
+		proxy.ReasonMailboxNotAllowed, proxy.ReasonNoMailbox, proxy.ReasonOperationNotAllowed, proxy.ReasonEnvelopeRefused,
+		proxy.ReasonReferenceNotAllowed, proxy.ReasonAnchorNotAllowed, proxy.ReasonLoginNameInvalid,
 	}
 }
 
-func failureReasons() []string {
-	return []string{
-		reasonNoToken, reasonLeft, "upstream-unreachable", "upstream-broken", "upstream-cut", "upstream-redirect", "upstream-protocol",
-		"upstream-401", "upstream-407", "upstream-429", "upstream-502", "upstream-504",
+func reasonsOf(classes ...proxy.ReasonClass) []proxy.Reason {
+	var list []proxy.Reason
+	for _, reason := range proxy.Reasons() {
+		if slices.Contains(classes, reason.Class()) {
+			list = append(list, reason)
+		}
 	}
+	return list
 }

@@ -26,26 +26,26 @@ type ring struct {
 
 // A request is what the status page shows of a proxy.Record.
 type request struct {
-	ID        string    `json:"id"`
-	Time      time.Time `json:"time"`
-	Duration  seconds   `json:"duration_seconds"`
-	Remote    string    `json:"remote"`
-	Client    string    `json:"client,omitempty"`
-	Method    string    `json:"method"`
-	Operation string    `json:"operation,omitempty"`
-	Mailbox   string    `json:"mailbox,omitempty"`
-	Injected  bool      `json:"injected,omitempty"`
-	Outcome   outcome   `json:"outcome"`
-	Status    int       `json:"status"`
-	Upstream  int       `json:"upstream"`
-	Reason    string    `json:"reason,omitempty"`
-	Detail    string    `json:"detail,omitempty"`
-	Audit     string    `json:"audit,omitempty"`
-	Remedy    string    `json:"remedy,omitempty"`
-	Replayed  bool      `json:"replayed,omitempty"`
-	Aborted   bool      `json:"aborted,omitempty"`
-	FrontEnd  string    `json:"front_end,omitempty"`
-	RequestID string    `json:"exchange_request_id,omitempty"`
+	ID        string       `json:"id"`
+	Time      time.Time    `json:"time"`
+	Duration  seconds      `json:"duration_seconds"`
+	Remote    string       `json:"remote"`
+	Client    string       `json:"client,omitempty"`
+	Method    string       `json:"method"`
+	Operation string       `json:"operation,omitempty"`
+	Mailbox   string       `json:"mailbox,omitempty"`
+	Injected  bool         `json:"injected,omitempty"`
+	Outcome   outcome      `json:"outcome"`
+	Status    int          `json:"status"`
+	Upstream  int          `json:"upstream"`
+	Reason    proxy.Reason `json:"reason,omitempty"`
+	Detail    string       `json:"detail,omitempty"`
+	Audit     proxy.Reason `json:"audit,omitempty"`
+	Remedy    string       `json:"remedy,omitempty"`
+	Replayed  bool         `json:"replayed,omitempty"`
+	Aborted   bool         `json:"aborted,omitempty"`
+	FrontEnd  string       `json:"front_end,omitempty"`
+	RequestID string       `json:"exchange_request_id,omitempty"`
 	streaming bool
 }
 

@@ -122,7 +122,7 @@ func TestChartsAreWellFormed(t *testing.T) {
 		a.done(record(func(r *proxy.Record) {
 			r.Duration = time.Duration(i) * time.Duration(i) * 7 * time.Millisecond
 			r.Start = time.Now().Add(-time.Duration(i%59) * time.Minute)
-			r.Reason = []string{"", "host", "no-token", "ntlm", "client-left"}[i%5]
+			r.Reason = []proxy.Reason{proxy.ReasonNone, proxy.ReasonHost, proxy.ReasonNoToken, proxy.ReasonNTLM, proxy.ReasonClientLeft}[i%5]
 		}))
 	}
 	drawings := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(a.ask("/").Body.String(), -1)
@@ -169,7 +169,7 @@ func TestStatusOfRequests(t *testing.T) {
 		a.done(record(func(r *proxy.Record) { r.ID = fmt.Sprint("request ", i) }))
 	}
 	a.done(record(func(r *proxy.Record) {
-		r.ID, r.Reason, r.Status, r.Upstream, r.Mailbox = "last", "mailbox-not-allowed", 500, 0, strings.Repeat("x", 5000)
+		r.ID, r.Reason, r.Status, r.Upstream, r.Mailbox = "last", proxy.ReasonMailboxNotAllowed, 500, 0, strings.Repeat("x", 5000)
 	}))
 	var s struct {
 		Ready    bool

@@ -27,7 +27,7 @@ type strangers struct {
 // omit reports whether a request is not to be logged. Before the next line of
 // its kind it logs how many were left out.
 func (s *strangers) omit(log *slog.Logger, r *proxy.Record) bool {
-	if r.Reason != "credentials" {
+	if r.Reason != proxy.ReasonCredentials {
 		return false
 	}
 	s.mu.Lock()

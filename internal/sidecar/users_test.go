@@ -308,7 +308,7 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 		var s strangers
 		lines := func(n int) (written int) {
 			for range n {
-				if !s.omit(log, &proxy.Record{Reason: "credentials"}) {
+				if !s.omit(log, &proxy.Record{Reason: proxy.ReasonCredentials}) {
 					written++
 				}
 			}
@@ -317,7 +317,7 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 		if n := lines(1000); n != strangerBurst {
 			t.Errorf("%d lines of the first 1000", n)
 		}
-		if s.omit(log, &proxy.Record{Reason: "host"}) || s.omit(log, &proxy.Record{}) {
+		if s.omit(log, &proxy.Record{Reason: proxy.ReasonHost}) || s.omit(log, &proxy.Record{}) {
 			t.Error("other requests are left out of the log")
 		}
 		time.Sleep(strangerPause)
