@@ -1,24 +1,29 @@
 package policy
 
-import "errors"
+import (
+	"errors"
+	"strings"
+
+	"hmaproxy/proxy/internal/ascii"
+)
 
 // Limits of an address, from RFC 5321 section 4.5.3.1 and RFC 1035 section
-// 2.3.4. A path is 256 octets with its angle brackets.
+// 2.3.4. RFC 5321 limits a path to 256 octets with its angle brackets.
 const (
 	maxAddress = 254
 	maxLocal   = 64
 	maxLabel   = 63
 )
 
-// ParseAddress checks s against the one grammar that this product has for
+// ParseAddress checks s against the one grammar that this module has for
 // addresses, and returns it as given.
 //
-// The local part is a dot-atom of RFC 5322 without "*", which stands for a
-// wildcard in a list, and without "%", which is an old source route. The domain
-// is labels of letters, digits and inner hyphens, without a trailing dot. All
-// of it is ASCII; there are no quotes, comments or display names.
+// The local part is a dot-atom of RFC 5322 without "*", which is a wildcard in
+// a list, and without "%", which is an old source route. The domain consists of
+// labels of letters, digits and inner hyphens, without a trailing dot. All of
+// it is ASCII; there are no quotes, comments or display names.
 //
-// The error is a constant text that says what is wrong and holds nothing of s.
+// The error is a constant text that says what is wrong.
 func ParseAddress(s string) (string, error) {
 	if problem := addressProblem(s); problem != "" {
 		return "", errors.New(problem)
@@ -28,10 +33,10 @@ func ParseAddress(s string) (string, error) {
 
 // addressProblem returns what is wrong with an address, "" for nothing.
 func addressProblem(s string) string {
-	if problem := plainProblem(s); problem != "" {
+	if problem := commonMistake(s); problem != "" {
 		return problem
 	}
-	at := indexByte(s, '@')
+	at := strings.IndexByte(s, '@')
 	if at < 0 {
 		return "an address needs an @"
 	}
@@ -41,31 +46,31 @@ func addressProblem(s string) string {
 	return domainProblem(s[at+1:])
 }
 
-// plainProblem finds the mistakes that deserve a better word than "character
-// not allowed".
-func plainProblem(s string) string {
+// commonMistake finds the mistakes that get a text of their own.
+func commonMistake(s string) string {
 	if s == "" {
 		return "an address is empty"
 	}
 	if len(s) > maxAddress {
 		return "an address has more than 254 characters"
 	}
-	if indexByte(s, ';') >= 0 {
-		return "an address holds a semicolon; where several may stand, commas or line breaks separate them"
+	if strings.IndexByte(s, ';') >= 0 {
+		return "an address contains a semicolon; commas or line breaks separate several addresses"
 	}
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c >= 0x80:
-			return "an address holds characters beyond ASCII"
+			return "an address contains characters beyond ASCII"
 		case c == '\\':
 			return `an address is needed (user@domain), not a logon name (DOMAIN\user)`
 		case c <= ' ' || c == 0x7f:
-			return "an address holds a space or a control character"
+			return "an address contains a space or a control character"
 		}
 	}
 	return ""
 }
 
+// localProblem checks what is before the "@".
 func localProblem(s string) string {
 	if s == "" || len(s) > maxLocal {
 		return "the part before the @ must have 1 to 64 characters"
@@ -73,19 +78,20 @@ func localProblem(s string) string {
 	previous := byte('.')
 	for i := range len(s) {
 		if s[i] == '.' && previous == '.' {
-			return "a dot begins the part before the @, or follows another"
+			return "the part before the @ begins with a dot or has two in a row"
 		}
-		if s[i] != '.' && !isAtom(s[i]) {
-			return "the part before the @ holds a character that is not allowed"
+		if s[i] != '.' && !isAtext(s[i]) {
+			return "the part before the @ contains a character that is not allowed"
 		}
 		previous = s[i]
 	}
 	if previous == '.' {
-		return "a dot ends the part before the @"
+		return "the part before the @ ends in a dot"
 	}
 	return ""
 }
 
+// domainProblem checks what is after the "@".
 func domainProblem(s string) string {
 	label := 0
 	for i := range len(s) {
@@ -101,13 +107,13 @@ func domainProblem(s string) string {
 			continue
 		case c == '-' && label == 0:
 			return "the domain has a label that begins with a hyphen"
-		case c != '-' && !isAlnum(c):
-			return "the domain holds a character that is not allowed"
+		case c != '-' && !ascii.IsAlnum(c):
+			return "the domain contains a character that is not allowed"
 		}
 		label++
 	}
 	if !labelEnds(s, len(s), label) {
-		return "the domain is empty or ends in a dot, a hyphen or too long a label"
+		return "the domain is empty, or its last label is empty, too long or ends in a hyphen"
 	}
 	return ""
 }
@@ -117,41 +123,7 @@ func labelEnds(s string, i, n int) bool {
 	return n > 0 && n <= maxLabel && s[i-1] != '-'
 }
 
-func isAlnum(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
-
-// isAtom reports whether c is RFC 5322 atext without "*" and "%".
-func isAtom(c byte) bool {
-	switch c {
-	case '!', '#', '$', '&', '\'', '+', '-', '/', '=', '?', '^', '_', '`', '{', '|', '}', '~':
-		return true
-	}
-	return isAlnum(c)
-}
-
-// indexByte is here because strings has too much that must not be used on
-// addresses: EqualFold, ToLower and TrimSpace fold and cut beyond ASCII.
-func indexByte(s string, c byte) int {
-	for i := range len(s) {
-		if s[i] == c {
-			return i
-		}
-	}
-	return -1
-}
-
-// appendLower appends s with A to Z, and nothing else, in lower case.
-func appendLower(dst []byte, s string) []byte {
-	for i := range len(s) {
-		dst = append(dst, lower(s[i]))
-	}
-	return dst
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + ('a' - 'A')
-	}
-	return c
+// isAtext reports whether c is atext of RFC 5322, without "*" and "%".
+func isAtext(c byte) bool {
+	return ascii.IsAlnum(c) || strings.IndexByte("!#$&'+-/=?^_`{|}~", c) >= 0
 }

@@ -1,88 +1,85 @@
 package policy
 
-import (
-	"hmaproxy/proxy/ews"
-)
+import "hmaproxy/proxy/ews"
 
-// A Decision is what Decide found. With a Refusal it holds the Operation only,
-// except in audit mode; see Decide.
+// A Decision is what Decide found out about a request. Together with a Refusal
+// only Operation is set, except in audit mode; see Decide.
 type Decision struct {
-	// Identity is who is to be impersonated. With a list it is in the list's
+	// Identity is the mailbox to impersonate. With a list it is in the list's
 	// spelling, or in lower case where only a wildcard matched. Without a list
-	// it is what the client or the configuration says. It is zero when nobody
-	// usable is named.
+	// it is what the client or the configuration says. It is zero if there is
+	// no usable name.
 	Identity ews.Identity
 
-	// Injected reports that the client named nobody: the identity has to be
-	// added to the head.
+	// Injected reports that the client named no mailbox, so that the identity
+	// has to be added to the head.
 	Injected bool
 
-	// Operation is the schema's name of the operation without "Request",
-	// "Subscribe:Push" for that, or ews.OtherOperation: a closed set.
+	// Operation is the operation that the request calls.
 	Operation ews.Operation
 }
 
-// injected is the identity that the proxy adds for an address. It says
-// SmtpAddress, since Exchange takes any of a mailbox's addresses there, while
-// PrimarySmtpAddress must be the primary one (ErrorNonPrimarySmtpAddress) and a
-// login name seldom is. The one version for which Microsoft's own client avoids
-// SmtpAddress, Exchange 2007, does not know bearer tokens.
+// injected is the identity that the proxy adds for an address. It has the form
+// SmtpAddress, where Exchange accepts any address of a mailbox, because a login
+// name is seldom the primary address. Microsoft's own client avoids SmtpAddress
+// only for Exchange 2007, which does not know bearer tokens.
 func injected(address string) ews.Identity {
 	return ews.Identity{Kind: ews.SmtpAddress, Value: address}
 }
 
-// Decide decides about the head of a request, m, which must not be nil. login is
-// the client's Basic user name, "" when it sent none.
+// Decide decides about the head of a request, r, which must not be nil. login is
+// the client's Basic user name, "" if it sent none.
 //
-// Without a list it refuses only what would have to be added and cannot be
-// (Refusal.Always): a named mailbox passes, also in a form that could not be
-// judged; then Identity is zero and the head must stay as it is.
+// Without a list it refuses only an identity that it would have to add and
+// cannot (Refusal.Always). A mailbox that the client names passes, also in a
+// form that cannot be checked; then Identity is zero and the head must stay as
+// it is.
 //
 // With a list it refuses, and reports the first of: a login that is missing or
-// no address, the header blocks, the operation, the mailbox.
+// not an address, the header blocks, the operation, the mailbox.
 //
 // In audit mode the Decision that comes with a Refusal says what to forward. If
 // Injected is set, Identity is to be added to the client's own head, as without
 // a list, whether or not it is on the list. Else, if Identity is not zero, it
-// was judged and the head can be written from values. Else the request goes as
-// it came; unless the Refusal holds always, for then audit mode is no matter.
-func (p *Policy) Decide(m *ews.Request, login string) (Decision, *Refusal) {
-	r := p.operations.find(m)
-	v := Decision{Operation: r.name}
-	id, added, mailbox := p.identify(m, login)
-	refusal := p.refuse(m, r, mailbox)
+// was allowed and the head can be written from values. Else the request is
+// forwarded unchanged, unless Refusal.Always holds.
+func (p *Policy) Decide(r *ews.Request, login string) (Decision, *Refusal) {
+	operation := p.operations.find(r)
+	decision := Decision{Operation: operation.name}
+	id, added, mailbox := p.identify(r, login)
+	refusal := p.refuse(r, operation, mailbox)
 	if refusal == nil || p.audit {
-		v.Identity, v.Injected = id, added
+		decision.Identity, decision.Injected = id, added
 	}
 	if refusal != nil && refusal.Reason == EnvelopeRefused && !added {
-		v.Identity = ews.Identity{} // such a head is not written again
+		decision.Identity = ews.Identity{} // such a head is not written again
 	}
-	return v, refusal
+	return decision, refusal
 }
 
-// refuse puts the refusals of a head in order.
-func (p *Policy) refuse(m *ews.Request, r rule, mailbox *Refusal) *Refusal {
+// refuse returns the first refusal of a head, in the order that Decide states.
+func (p *Policy) refuse(r *ews.Request, operation rule, mailbox *Refusal) *Refusal {
 	if !p.Limited() || mailbox != nil && mailbox.Always() {
 		return mailbox
 	}
-	if problem := headProblem(m.Blocks); problem != "" {
+	if problem := headerProblem(r.Blocks); problem != "" {
 		return &Refusal{EnvelopeRefused, problem}
 	}
-	if !r.allowed {
+	if !operation.allowed {
 		return &Refusal{OperationNotAllowed, "the operation is not among those that are allowed"}
 	}
 	return mailbox
 }
 
-// identify returns who is to be impersonated and whether the client left that
-// to the proxy. In audit mode an injected identity comes with its refusal.
-func (p *Policy) identify(m *ews.Request, login string) (ews.Identity, bool, *Refusal) {
-	if named(m) {
-		id, refusal := p.identifyNamed(m)
+// identify returns the mailbox to impersonate and whether the proxy has to add
+// it. In audit mode an injected identity comes with its refusal.
+func (p *Policy) identify(r *ews.Request, login string) (ews.Identity, bool, *Refusal) {
+	if namesMailbox(r) {
+		id, refusal := p.identifyNamed(r)
 		return id, false, refusal
 	}
 	id, refusal := p.choose(login)
-	if refusal != nil || id.Kind == ews.NoIdentity {
+	if refusal != nil || id.IsZero() {
 		return ews.Identity{}, false, refusal
 	}
 	listed, problem := p.match(id)
@@ -92,13 +89,14 @@ func (p *Policy) identify(m *ews.Request, login string) (ews.Identity, bool, *Re
 	return listed, true, nil
 }
 
-func (p *Policy) identifyNamed(m *ews.Request) (ews.Identity, *Refusal) {
-	id := namedOnce(m)
+// identifyNamed returns the mailbox that the client names.
+func (p *Policy) identifyNamed(r *ews.Request) (ews.Identity, *Refusal) {
+	id := soleIdentity(r)
 	if !p.Limited() {
 		return id, nil
 	}
-	if id.Kind == ews.NoIdentity {
-		return id, &Refusal{EnvelopeRefused, "an impersonation that cannot be judged"}
+	if id.IsZero() {
+		return id, &Refusal{EnvelopeRefused, "an impersonation that cannot be checked"}
 	}
 	listed, problem := p.match(id)
 	if problem != "" {
@@ -107,34 +105,30 @@ func (p *Policy) identifyNamed(m *ews.Request) (ews.Identity, *Refusal) {
 	return listed, nil
 }
 
-// choose returns the identity for a request that names nobody: the login user
-// or else the default mailbox. Where the login user is to be impersonated a
-// request without credentials is not given the default mailbox: most clients
+// choose returns the identity for a request that names no mailbox: the login
+// user or else the default mailbox. Where the login user is to be impersonated,
+// a request without credentials does not get the default mailbox: most clients
 // send credentials only when asked, and would never be asked.
 func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 	if p.loginUser {
 		if login == "" {
-			return ews.Identity{}, &Refusal{LoginRequired, "nobody is named, and no user has logged on"}
+			return ews.Identity{}, &Refusal{LoginRequired, "the request names no mailbox and has no user name"}
 		}
 		if problem := addressProblem(login); problem != "" {
 			return ews.Identity{}, &Refusal{LoginNameInvalid, problem}
 		}
 		return injected(login), nil
 	}
-	if p.fallback.Kind == ews.NoIdentity && p.Limited() {
+	if p.fallback.IsZero() && p.Limited() {
 		return ews.Identity{}, &Refusal{NoMailbox, "the request names no mailbox to impersonate"}
 	}
 	return p.fallback, nil
 }
 
-// DecideReference decides about a mailbox that the Body acts on; without the
-// scope of targets nothing is refused. Only SMTP entries of the list count. An
-// element that holds anything but text, or nothing, is refused. In audit mode
-// it answers the same, for the caller to log.
-//
-// The code is ErrorAccessDenied, not that of a refused impersonation: it is
-// Exchange's word for a user without rights on another's mailbox, so that a
-// client need not take its whole account for broken.
+// DecideReference decides about a mailbox that the Body acts on. Without the
+// scope of targets it refuses nothing. Only SMTP entries of the list count. An
+// element that contains anything but text, or nothing, is refused. In audit mode
+// it returns the same, for the caller to log.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
 		return nil
@@ -149,11 +143,11 @@ func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 }
 
 // DecideAnchor decides about the client's own X-AnchorMailbox. With a list the
-// value must be a plain address for which there is an SMTP or a upn: entry, so
-// that a client may anchor at whom it may impersonate. Exchange's other forms
-// of an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit mode it
-// answers the same: a request for a mailbox off the list, which is forwarded
-// there, usually has an anchor off the list.
+// value must be a plain address with an SMTP or a upn: entry, so that a client
+// may anchor at the mailboxes that it may impersonate. Exchange's other forms of
+// an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit mode it
+// returns the same: a forwarded request for a mailbox off the list usually has
+// an anchor off the list.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil
@@ -165,7 +159,7 @@ func (p *Policy) DecideAnchor(value string) *Refusal {
 }
 
 // Allows reports whether an SMTP address is on the list; without a list it
-// reports true. It is meant for other HTTP headers that name mailboxes.
+// reports true. It is for other HTTP headers that name mailboxes.
 func (p *Policy) Allows(address string) bool {
 	if !p.Limited() {
 		return true

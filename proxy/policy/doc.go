@@ -1,19 +1,20 @@
-// Package policy decides whose mailbox a request may act on. It judges what
-// package soap found in a request, and nothing else: no I/O, no clock, no log,
-// the same answer for the same values.
+// Package policy decides which mailboxes a request may act on and which
+// operations it may call. It decides from the values of package ews, does no
+// I/O, reads no clock and writes no log: equal values give equal decisions.
 //
-// The access token opens every mailbox of the organisation, so this judgement
-// is very likely all that stands between a client and the others' mail. It is
-// a run of refusals that ends in an identity made of the list's own spelling:
-// what goes upstream is what the operator wrote, not what the client wrote.
+// The access token opens every mailbox of the organisation, so these decisions
+// are very likely all that protects the other mailboxes. A decision is a
+// sequence of checks that each end in a refusal. What passes them all gets an
+// identity in the list's own spelling: the operator's text goes upstream, not
+// the client's.
 //
-// Start with [ParsePatterns] and [New]; for each request call [Policy.Decide],
+// Start with [ParsePatterns] and [New]. For each request call [Policy.Decide],
 // for each mailbox that its Body names [Policy.DecideReference], and for its
 // HTTP headers [Policy.DecideAnchor] and [Policy.Allows]. [Policy.Narrow] makes
 // the policy of one client. A Policy never changes and is safe for concurrent
 // use.
 //
-// Errors of this package come without its name in front: they are shown beside
-// the variable or the file that holds the text, with line and entry, and never
-// repeat the text itself.
+// The errors of this package have no package name in front and never contain
+// the text that they are about. The caller adds the name of the setting or of
+// the file; the errors give line and entry.
 package policy

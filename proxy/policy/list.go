@@ -2,10 +2,11 @@ package policy
 
 import (
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/ascii"
 )
 
-// A list is an allow-list made for look-ups. Keys are in ASCII lower case,
-// values are what the operator wrote.
+// A list is an allow-list with an index for each form. Keys are in ASCII lower
+// case, values are what the operator wrote.
 type list struct {
 	smtp, upn, sid map[string]string
 	domains        map[string]struct{} // of *@domain
@@ -24,10 +25,10 @@ func newList(patterns []Pattern) *list {
 	return l
 }
 
-// add takes a pattern in. Of two that differ in letter case only, the first
-// spelling stays.
+// add adds a pattern. Of two that differ in letter case only, it keeps the first
+// spelling.
 func (l *list) add(p Pattern) {
-	key := string(appendLower(nil, p.value))
+	key := string(ascii.AppendLower(nil, p.value))
 	names := l.smtp
 	switch p.form {
 	case noForm:
@@ -68,8 +69,7 @@ func (l *list) find(kind ews.IdentityKind, key []byte) (spelling string, ok bool
 	return "", false
 }
 
-// inDomain reports whether a wildcard matches a lower-case address. It checks
-// the local part only where the domain is listed at all.
+// inDomain reports whether a wildcard matches a lower-case address.
 func (l *list) inDomain(key []byte) bool {
 	for i, c := range key {
 		if c == '@' {
@@ -80,11 +80,11 @@ func (l *list) inDomain(key []byte) bool {
 	return false
 }
 
-// isOrdinary reports whether a wildcard may stand for a local part, given in
-// lower case. Exchange resolves some addresses by something else than the
-// mailbox's own addresses, whatever the domain behind the "@" says: a mailbox
-// GUID, and the IMCEA encapsulation of foreign address types (a legacyDN, for
-// one). Those need an entry of their own.
+// isOrdinary reports whether a wildcard may match a local part, given in lower
+// case. Exchange resolves some addresses by something other than a mailbox's own
+// addresses, whatever domain follows the "@": a mailbox GUID, and the IMCEA
+// encapsulation of foreign address types such as a legacyDN. Those need an entry
+// of their own.
 func isOrdinary(local []byte) bool {
 	base := len(local) // up to a "+tag"
 	for i, c := range local {
@@ -93,7 +93,7 @@ func isOrdinary(local []byte) bool {
 		case '+':
 			base = min(base, i)
 		default:
-			if !isAlnum(c) {
+			if !ascii.IsAlnum(c) {
 				return false
 			}
 		}
@@ -106,9 +106,9 @@ func isEncapsulated(local []byte) bool {
 	return len(local) >= len(prefix) && string(local[:len(prefix)]) == prefix
 }
 
-// isGUID reports whether s could be read as a GUID, rather too often than too
-// rarely: with dashes at the usual places whatever the digits are, or 32
-// hexadecimal digits, among which a lenient parser may take "+" and "0x".
+// isGUID reports whether a lenient parser could read s as a GUID: any characters
+// with dashes at the usual places, or 32 hexadecimal digits, where a parser may
+// also accept "+" and "0x".
 func isGUID(s []byte) bool {
 	if len(s) == 36 {
 		return s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'

@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/ascii"
 )
 
 // Operations says which operations may be called. The zero value is the
-// default: all but those that escape a mailbox.
+// default: all but those that act beyond the impersonated mailbox.
 type Operations struct {
 	named map[string]bool // by key
-	lift  bool            // named ones come on top of the default
+	lift  bool            // the named operations are allowed in addition to the default
 }
 
 // IsZero reports whether o is the default.
@@ -27,9 +28,10 @@ func (o Operations) IsZero() bool { return o.named == nil }
 // Subscribe alone never includes it; GetNonIndexableItem* is both operations
 // that begin so.
 //
-// Mixing the two forms is an error, since it could be read in two ways, and so
-// is to lift an operation that is not refused. All problems are reported at
-// once, without the entries' text; a misspelt name with the nearest real one.
+// A mix of the two forms is an error because it has two meanings. To lift an
+// operation that is not refused is an error too. The error reports all problems
+// together, without the entries' text; for a misspelt name it gives the nearest
+// known one.
 func ParseOperations(text string) (Operations, error) {
 	known, escaping := operationKeys(operationNames), operationKeys(escapingOperations)
 	o := Operations{named: make(map[string]bool)}
@@ -56,7 +58,7 @@ func ParseOperations(text string) (Operations, error) {
 	return o, nil
 }
 
-// add takes a name in and returns what is wrong with it.
+// add adds an entry and returns what is wrong with it.
 func (o Operations) add(name string, lift bool, known, escaping map[string]string) string {
 	key := operationKey(nil, name, false)
 	keys := []string{string(key)}
@@ -78,18 +80,18 @@ func (o Operations) add(name string, lift bool, known, escaping map[string]strin
 // operationKey appends the key of an operation: its name in lower case without
 // "request" at the end, and ":push" where it asks for push notifications.
 //
-// Exchange takes names as the schema has them. Should a version of it be less
-// strict about letter case, then what it takes for AddDelegate is refused here
-// nonetheless.
+// Exchange accepts names in the schema's letter case only. The key ignores case,
+// so that a version of Exchange that is less strict cannot be used to call a
+// refused operation.
 func operationKey(dst []byte, name string, push bool) []byte {
 	const suffix = "request"
 	name, form, _ := strings.Cut(name, ":")
-	dst = appendLower(dst, name)
+	dst = ascii.AppendLower(dst, name)
 	if n := len(dst) - len(suffix); n > 0 && string(dst[n:]) == suffix {
 		dst = dst[:n]
 	}
 	if form != "" {
-		dst = appendLower(append(dst, ':'), form)
+		dst = ascii.AppendLower(append(dst, ':'), form)
 	}
 	if push && string(dst) == "subscribe" {
 		dst = append(dst, ":push"...)
@@ -97,7 +99,7 @@ func operationKey(dst []byte, name string, push bool) []byte {
 	return dst
 }
 
-// operationKeys returns the names of a list, by key.
+// operationKeys returns the names in a list, by key.
 func operationKeys(names string) map[string]string {
 	keys := make(map[string]string)
 	for _, name := range strings.Fields(names) {
@@ -106,13 +108,13 @@ func operationKeys(names string) map[string]string {
 	return keys
 }
 
-// A rule is what a policy knows about an operation.
+// A rule is a policy's rule for one operation.
 type rule struct {
 	name    ews.Operation // as the schema has it, without "Request"
 	allowed bool
 }
 
-// An operationTable judges operations by one look-up.
+// An operationTable has the rules for all known operations.
 type operationTable struct {
 	rules  map[string]rule // by key
 	others bool            // names that are not in rules are allowed
@@ -131,22 +133,22 @@ func newOperationTable(o Operations) operationTable {
 	return t
 }
 
-// maxOperation is more than the longest name has: what is longer is unknown.
+// maxOperation is longer than any known name.
 const maxOperation = 64
 
-// find returns the rule for a message's operation. One that is not known has
-// the name ews.OtherOperation.
-func (t operationTable) find(m *ews.Request) rule {
-	other := rule{ews.OtherOperation, t.others && !hasPrefixFold(m.Operation, escapingPrefix)}
-	if len(m.Operation) > maxOperation {
+// find returns the rule for a request's operation. For an unknown operation its
+// name is ews.OtherOperation.
+func (t operationTable) find(r *ews.Request) rule {
+	other := rule{ews.OtherOperation, t.others && !ascii.HasPrefixFold(r.Operation, escapingPrefix)}
+	if len(r.Operation) > maxOperation {
 		return other
 	}
-	// the scanner looks for a push subscription in Subscribe as XML spells it
-	// alone; in any other spelling it might be one
-	push := m.Push || m.Operation != "Subscribe"
+	// The scanner looks for a push subscription only in an element that is
+	// spelt Subscribe. Any other spelling could be one.
+	push := r.Push || r.Operation != "Subscribe"
 	var buf [maxOperation + len(":push")]byte
-	if r, ok := t.rules[string(operationKey(buf[:0], m.Operation, push))]; ok {
-		return r
+	if known, ok := t.rules[string(operationKey(buf[:0], r.Operation, push))]; ok {
+		return known
 	}
 	return other
 }

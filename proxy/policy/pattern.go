@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"hmaproxy/proxy/internal/ascii"
 )
 
 // A Pattern is one entry of an allow-list. ParsePatterns makes them; the zero
@@ -13,7 +15,7 @@ type Pattern struct {
 	value string // as written, without the prefix (but a SID begins with "S"); for a wildcard the domain
 }
 
-// A form is the name space that a pattern speaks of.
+// A form is the kind of name that a pattern matches.
 type form uint8
 
 const (
@@ -24,14 +26,14 @@ const (
 	sidForm           // sid:S-1-5-21-…
 )
 
-// prefixes, by form: what stands before the value in the text.
+// What a list has before the value of a pattern.
 const (
 	wildcardPrefix = "*@"
 	upnPrefix      = "upn:"
 	sidPrefix      = "sid:"
 )
 
-// maxProblems bounds the report about a file that is no list at all.
+// maxProblems bounds the report about a file that is not a list.
 const maxProblems = 100
 
 // String returns the pattern in the form that ParsePatterns reads.
@@ -40,18 +42,18 @@ func (p Pattern) String() string {
 }
 
 // ParsePatterns reads an allow-list. Entries are separated by commas or lines;
-// spaces and tabs round them do not count; a "#" at the start of an entry, or
-// after a space or tab, opens a comment that ends with the line. One UTF-8 byte
-// order mark in front is tolerated.
+// spaces and tabs around them do not count; a "#" at the start of an entry, or
+// after a space or tab, begins a comment that ends with the line. One UTF-8 byte
+// order mark at the start is accepted.
 //
 //	alice@contoso.com       an SMTP address, in the grammar of ParseAddress
 //	*@contoso.com           every SMTP address of just this domain
 //	upn:alice@contoso.com   a user principal name
 //	sid:S-1-5-21-1-2-3-500  a security identifier
 //
-// It reports all problems at once (of a file that is no list, the first 100),
-// by line and entry and without the entry's text. A text without any entry is
-// an error: a list that was asked for and is empty must never mean everybody.
+// The error reports all problems together, but at most 100, by line and entry and
+// without the entry's text. A text without any entry is an error: an empty list
+// must never mean every mailbox.
 func ParsePatterns(text string) ([]Pattern, error) {
 	var patterns []Pattern
 	err := eachEntry(text, func(entry string) string {
@@ -69,7 +71,7 @@ func ParsePatterns(text string) ([]Pattern, error) {
 }
 
 // eachEntry calls parse for every entry of text and joins the problems that it
-// returns. It gives up after maxProblems.
+// returns. It stops after maxProblems.
 func eachEntry(text string, parse func(entry string) (problem string)) error {
 	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
 		return errors.New("the text is UTF-16: save it as UTF-8")
@@ -91,8 +93,8 @@ func eachEntry(text string, parse func(entry string) (problem string)) error {
 	return errors.Join(problems...)
 }
 
-// stripComment cuts a line at the "#" that opens a comment. Inside an entry "#"
-// is a character like any other: addresses may hold it.
+// stripComment returns a line without its comment. Inside an entry "#" is an
+// ordinary character: addresses may contain it.
 func stripComment(line string) string {
 	open := true
 	for i := range len(line) {
@@ -123,10 +125,10 @@ func parsePattern(entry string) (Pattern, string) {
 	if domain, ok := strings.CutPrefix(entry, wildcardPrefix); ok {
 		return Pattern{wildcardForm, domain}, addressProblem("x@" + domain)
 	}
-	if upn, ok := cutPrefixFold(entry, upnPrefix); ok {
+	if upn, ok := ascii.CutPrefixFold(entry, upnPrefix); ok {
 		return Pattern{upnForm, upn}, addressProblem(upn)
 	}
-	if sid, ok := cutPrefixFold(entry, sidPrefix); ok {
+	if sid, ok := ascii.CutPrefixFold(entry, sidPrefix); ok {
 		if problem := sidProblem(sid); problem != "" {
 			return Pattern{}, problem
 		}
@@ -141,8 +143,8 @@ func parsePattern(entry string) (Pattern, string) {
 	return Pattern{smtpForm, entry}, addressProblem(entry)
 }
 
-// formProblem finds what other programs write and no entry of any form is:
-// several in one, an address with its display name, a column of CSV.
+// formProblem finds what other programs write and is not an entry: several
+// addresses in one, an address with its display name, a column of CSV.
 func formProblem(entry string) string {
 	switch {
 	case strings.Contains(entry, ";"):
@@ -154,27 +156,7 @@ func formProblem(entry string) string {
 	case strings.ContainsAny(entry, " \t") && strings.Count(entry, "@") > 1:
 		return "entries are separated by commas or line breaks, not by spaces or tabs"
 	case entry[0] == '@':
-		return "every address of a domain is *@domain, with the star"
+		return "every address of a domain is written *@domain, with the star"
 	}
 	return ""
-}
-
-// cutPrefixFold cuts a prefix of lower-case ASCII in any letter case.
-func cutPrefixFold(s, prefix string) (string, bool) {
-	if !hasPrefixFold(s, prefix) {
-		return s, false
-	}
-	return s[len(prefix):], true
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	if len(s) < len(prefix) {
-		return false
-	}
-	for i := range len(prefix) {
-		if lower(s[i]) != prefix[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -6,21 +6,22 @@ import (
 	"slices"
 
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/ascii"
 )
 
 // Config says what a Policy allows. The zero Config allows everything and adds
 // nothing.
 type Config struct {
-	Allowed    []Pattern  // who may be impersonated; nil: no list, everybody. Empty but not nil is an error
+	Allowed    []Pattern  // the allow-list; nil: no list, every mailbox is allowed. Empty but not nil is an error
 	Audit      bool       // only report what would be refused; needs a list
-	Targets    bool       // judge the mailboxes that a Body acts on, too; needs a list
-	Operations Operations // zero: all but those that escape a mailbox; anything else needs a list
+	Targets    bool       // also decide about the mailboxes that a Body acts on; needs a list
+	Operations Operations // zero: all but those that are refused by default; anything else needs a list
 
-	DefaultMailbox string // "room1@contoso.com", impersonated when a request names nobody; "": nobody
-	LoginUser      bool   // take the mailbox from the client's Basic user name when a request names nobody
+	DefaultMailbox string // "room1@contoso.com", impersonated if a request names no mailbox; "": none
+	LoginUser      bool   // take the mailbox from the client's Basic user name if a request names none
 }
 
-// A Policy is a judgement ready for use. The zero Policy refuses everybody.
+// A Policy decides about requests. The zero Policy refuses every mailbox.
 type Policy struct {
 	open       bool    // there is no list
 	lists      []*list // a mailbox must be on all of them
@@ -32,9 +33,9 @@ type Policy struct {
 	loginUser bool
 }
 
-// New returns the policy that config describes. It reports everything that
-// contradicts itself at once: a list without an entry, a mode, a scope or
-// operations without a list, a default mailbox that is no address or not on
+// New returns the policy that config describes. Its error reports all
+// contradictions together: a list without an entry; a mode, a scope or
+// operations without a list; a default mailbox that is not an address or not on
 // the list.
 func New(config Config) (*Policy, error) {
 	p := &Policy{
@@ -73,7 +74,7 @@ func (p *Policy) checkList(config Config) error {
 	return errors.Join(problems...)
 }
 
-// setFallback makes the default mailbox the identity of requests without one.
+// setFallback sets the default mailbox.
 func (p *Policy) setFallback(address string) error {
 	if address == "" {
 		return nil
@@ -90,8 +91,8 @@ func (p *Policy) setFallback(address string) error {
 
 // Narrow returns the policy of a client that has patterns of its own: a mailbox
 // must be allowed by p and by them. Where p has no list they are the list.
-// Without patterns it returns p itself. A default mailbox that they leave out
-// is refused to that client.
+// Without patterns it returns p itself. That client is refused a default mailbox
+// that the patterns leave out.
 func (p *Policy) Narrow(patterns []Pattern) *Policy {
 	if len(patterns) == 0 {
 		return p
@@ -102,20 +103,20 @@ func (p *Policy) Narrow(patterns []Pattern) *Policy {
 	return &narrow
 }
 
-// Limited reports whether there is a list. Without one nothing is refused for
+// Limited reports whether there is a list. Without a list nothing is refused for
 // its content.
 func (p *Policy) Limited() bool { return !p.open }
 
-// Audit reports whether refusals are only to be reported, but for those that
-// hold always.
+// Audit reports whether refusals are only to be reported, except those for which
+// Refusal.Always holds.
 func (p *Policy) Audit() bool { return p.audit }
 
-// References reports whether the mailboxes that a Body acts on are to be
-// judged, by DecideReference.
+// References reports whether DecideReference is to be asked about the mailboxes
+// that a Body acts on.
 func (p *Policy) References() bool { return p.targets }
 
-// Size returns the number of entries on the list, those that differ in letter
-// case only counted once; of a narrowed policy, on the client's own.
+// Size returns the number of entries on the list; entries that differ in letter
+// case only count once. For a narrowed policy it counts the client's own list.
 func (p *Policy) Size() int {
 	if len(p.lists) == 0 {
 		return 0
@@ -123,16 +124,16 @@ func (p *Policy) Size() int {
 	return p.lists[len(p.lists)-1].size()
 }
 
-// Texts for names that are not allowed, by what was looked for.
+// Details of refused names, by kind.
 const (
 	notListed    = "the mailbox is not on the allow-list"
 	upnNotListed = "the user principal name is not on the allow-list: it needs an entry that begins with upn:"
 	sidNotListed = "the security identifier is not on the allow-list: it needs an entry that begins with sid:"
 )
 
-// match looks a name up on all lists. It returns the identity as it is to be
-// sent: in the spelling of the first list that names it, or in lower case where
-// wildcards alone do. Without a list that is the identity as it is.
+// match looks a name up on all lists. It returns the identity to send: in the
+// spelling of the first list that has the name itself, or in lower case if only
+// wildcards match. Without a list it returns the identity unchanged.
 func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	problem, missing := nameProblem(id)
 	switch {
@@ -143,8 +144,8 @@ func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	case len(p.lists) == 0: // the zero Policy
 		return ews.Identity{}, missing
 	}
-	var buf [maxAddress]byte // no name is longer, nameProblem saw to it
-	key := appendLower(buf[:0], id.Value)
+	var buf [maxAddress]byte // nameProblem refuses longer names
+	key := ascii.AppendLower(buf[:0], id.Value)
 	spelling := ""
 	for _, l := range p.lists {
 		listed, ok := l.find(id.Kind, key)
@@ -161,8 +162,8 @@ func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	return ews.Identity{Kind: id.Kind, Value: spelling}, ""
 }
 
-// nameProblem checks the grammar of a name. It also returns what to say when
-// the name is missing from the list.
+// nameProblem checks the grammar of a name. It also returns the detail of the
+// refusal if the name is not on the list.
 func nameProblem(id ews.Identity) (problem, missing string) {
 	switch id.Kind {
 	case ews.PrimarySmtpAddress, ews.SmtpAddress:
@@ -172,5 +173,5 @@ func nameProblem(id ews.Identity) (problem, missing string) {
 	case ews.SID:
 		return sidProblem(id.Value), sidNotListed
 	}
-	return "a form of naming a mailbox that is not known", ""
+	return "a form of name that is not known", ""
 }

@@ -1,9 +1,13 @@
 package policy
 
-import "strings"
+import (
+	"strings"
 
-// Limits of a security identifier, from MS-DTYP section 2.4.2: 15
-// subauthorities of 32 bits, an authority of 48.
+	"hmaproxy/proxy/internal/ascii"
+)
+
+// Limits of a security identifier, from [MS-DTYP] section 2.4.2: 15
+// subauthorities of 32 bits, an authority of 48 bits.
 const (
 	maxSubauthorities = 15
 	maxAuthority      = 1<<48 - 1
@@ -11,11 +15,11 @@ const (
 )
 
 // sidProblem returns what is wrong with a security identifier, "" for nothing.
-// Of the ways to write one, only the canonical is taken: decimal, no leading
-// zeros, no aliases such as "BA", so that two spellings never mean one account.
+// Only the canonical form is accepted: decimal, no leading zeros, no aliases
+// such as "BA", so that two spellings never mean one account.
 func sidProblem(s string) string {
 	const form = "a security identifier is written S-1-5-21-…, in decimal numbers"
-	rest, ok := cutPrefixFold(s, "s-1-")
+	rest, ok := ascii.CutPrefixFold(s, "s-1-")
 	if !ok {
 		return form
 	}
@@ -33,8 +37,8 @@ func sidProblem(s string) string {
 	return ""
 }
 
-// isDecimal reports whether s is a decimal number up to limit without leading
-// zeros.
+// isDecimal reports whether s is a decimal number of at most limit without
+// leading zeros.
 func isDecimal(s string, limit uint64) bool {
 	if s == "" || len(s) > 15 || s[0] == '0' && len(s) > 1 {
 		return false

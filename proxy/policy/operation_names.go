@@ -1,8 +1,8 @@
 package policy
 
 // operationNames are the operations of Exchange Web Services: those of
-// Services.wsdl, then those that only the schema or Microsoft's reference
-// knows. Elements that end in "Request" stand here without it.
+// Services.wsdl, then those that only the schema or Microsoft's reference has.
+// Names of elements that end in "Request" are here without it.
 const operationNames = `
 AddDelegate AddDistributionGroupToImList AddImContactToGroup AddImGroup
 AddNewImContactToGroup AddNewTelUriContactToGroup AddTag
@@ -44,8 +44,8 @@ RegisterConsent SetClientExtension SetOMEConfiguration
 
 Subscribe:Push`
 
-// escapingOperations act beyond the impersonated mailbox, or outlast the
-// request that the list has judged: they are refused unless they are lifted.
+// escapingOperations act beyond the impersonated mailbox, or have an effect after
+// the request that the list has allowed. They are refused by default.
 const escapingOperations = `
 SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetHoldOnMailboxes
 GetDiscoverySearchConfiguration GetNonIndexableItemDetails
@@ -61,6 +61,6 @@ AddDelegate UpdateDelegate RemoveDelegate
 
 Subscribe:Push`
 
-// escapingPrefix, in lower case: whatever begins so and has no name above is
-// refused too.
+// escapingPrefix begins the names, in lower case, of further operations that are
+// refused by default.
 const escapingPrefix = "getnonindexableitem"

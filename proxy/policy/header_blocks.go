@@ -4,17 +4,18 @@ import (
 	"strings"
 
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/ascii"
 )
 
 // maxBlocks bounds the header blocks of a request, and so the work of comparing
-// each with all others. Clients send five at most.
+// each with all others. Clients send at most five.
 const maxBlocks = 32
 
 const impersonation = "ExchangeImpersonation"
 
-// headProblem judges the header blocks and returns why they must not be sent,
-// "" for nothing. It is a constant text.
-func headProblem(blocks []ews.HeaderBlock) string {
+// headerProblem checks the header blocks and returns why they must not be sent,
+// "" for nothing. The text is constant.
+func headerProblem(blocks []ews.HeaderBlock) string {
 	if len(blocks) > maxBlocks {
 		return "more header blocks than any client sends"
 	}
@@ -31,14 +32,14 @@ func headProblem(blocks []ews.HeaderBlock) string {
 	return ""
 }
 
-// blockProblem judges one block. A foreign one without a problem will not be
-// sent either: the proxy writes the Header from the blocks that it knows.
+// blockProblem checks one block. A foreign block without a problem is not sent
+// either: the proxy writes the Header from the blocks that it knows.
 func blockProblem(b ews.HeaderBlock) string {
 	exchange := b.Space == ews.TypesNS || b.Space == ews.MessagesNS
 	switch {
 	case b.Problem != "":
 		return b.Problem
-	case b.Space == ews.TypesNS && isHarmless(b.Name):
+	case b.Space == ews.TypesNS && isRewritten(b.Name):
 		return ""
 	case exchange && changesIdentity(b.Name):
 		return "a header block that changes who acts"
@@ -56,9 +57,10 @@ func blockProblem(b ews.HeaderBlock) string {
 	return ""
 }
 
-// isHarmless names the blocks that are written again from their values. The
-// impersonation is one of them, being judged by itself.
-func isHarmless(name string) bool {
+// isRewritten reports whether the proxy writes blocks of this name from their
+// values. ExchangeImpersonation is one of them; its content is checked
+// separately.
+func isRewritten(name string) bool {
 	switch name {
 	case impersonation, "RequestServerVersion", "MailboxCulture", "TimeZoneContext", "DateTimePrecision":
 		return true
@@ -66,9 +68,9 @@ func isHarmless(name string) bool {
 	return false
 }
 
-// changesIdentity names the blocks by which, after the schema, a request acts
-// for somebody else or with other rights. They would be refused as unknown,
-// too; the operator shall read what they are.
+// changesIdentity reports whether, according to the schema, a request with this
+// block acts for another user or with other rights. Such blocks would also be
+// refused as unknown; a text of its own tells the operator what they are.
 func changesIdentity(name string) bool {
 	switch name {
 	case "SerializedSecurityContext", "OpenAsAdminOrSystemService", "ManagementRole", "SharingSecurity":
@@ -77,28 +79,29 @@ func changesIdentity(name string) bool {
 	return strings.HasPrefix(name, "Proxy")
 }
 
-// isImpersonation reports whether a block means to name somebody, in whichever
-// namespace and letter case: a malformed impersonation is never replaced by a
-// default.
+// isImpersonation reports whether a block tries to name a mailbox, in any
+// namespace and letter case. A malformed impersonation is refused, never
+// replaced by a default.
 func isImpersonation(b ews.HeaderBlock) bool {
-	return len(b.Name) == len(impersonation) && hasPrefixFold(b.Name, "exchangeimpersonation")
+	return ascii.EqualFold(b.Name, impersonation)
 }
 
 // isWebServiceStack reports whether a namespace belongs to WS-Security,
-// WS-Addressing or one of their companions, in any version: those of OASIS, of
-// the W3C, and of the drafts before both.
+// WS-Addressing or a related specification, in any version: those of OASIS, of
+// the W3C, and the drafts before both.
 func isWebServiceStack(space string) bool {
 	return strings.HasPrefix(space, "http://docs.oasis-open.org/ws") ||
 		strings.HasPrefix(space, "http://schemas.xmlsoap.org/ws/") ||
 		strings.HasPrefix(space, "http://www.w3.org/") && strings.Contains(space, "/addressing")
 }
 
-// named reports whether the request names somebody, however badly.
-func named(m *ews.Request) bool {
-	if m.Identity.Kind != ews.NoIdentity {
+// namesMailbox reports whether the request has an impersonation, well-formed or
+// not.
+func namesMailbox(r *ews.Request) bool {
+	if !r.Identity.IsZero() {
 		return true
 	}
-	for _, b := range m.Blocks {
+	for _, b := range r.Blocks {
 		if isImpersonation(b) {
 			return true
 		}
@@ -106,11 +109,11 @@ func named(m *ews.Request) bool {
 	return false
 }
 
-// namedOnce returns the identity of a request whose one impersonation has no
-// problem, else the zero Identity.
-func namedOnce(m *ews.Request) ews.Identity {
+// soleIdentity returns the identity of a request that has exactly one
+// impersonation, without a problem. Else it returns the zero Identity.
+func soleIdentity(r *ews.Request) ews.Identity {
 	n := 0
-	for _, b := range m.Blocks {
+	for _, b := range r.Blocks {
 		if !isImpersonation(b) {
 			continue
 		}
@@ -122,5 +125,5 @@ func namedOnce(m *ews.Request) ews.Identity {
 	if n != 1 {
 		return ews.Identity{}
 	}
-	return m.Identity
+	return r.Identity
 }

@@ -1,7 +1,7 @@
 package policy
 
-// nearest returns the value of the key that takes the fewest changes to become
-// s; of several, the first in alphabetical order.
+// nearest returns the name whose key differs from s in the fewest edits; of
+// several, the first in alphabetical order.
 func nearest(s string, names map[string]string) string {
 	s = s[:min(len(s), maxOperation)]
 	best, distance := "", int(^uint(0)>>1)
@@ -14,8 +14,7 @@ func nearest(s string, names map[string]string) string {
 	return best
 }
 
-// editDistance counts the insertions, deletions and replacements of single
-// bytes that turn a into b (Levenshtein's distance, one row at a time).
+// editDistance returns the Levenshtein distance of a and b in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
