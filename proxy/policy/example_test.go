@@ -19,12 +19,12 @@ func Example() {
 		return
 	}
 	for _, mailbox := range []string{"alice@CONTOSO.COM", "bob@contoso.com", ""} {
-		m := &ews.Request{Operation: "GetFolder"} // as the scanner of package soap reports it
+		request := &ews.Request{Operation: "GetFolder"} // what a parser found in the envelope
 		if mailbox != "" {
-			m.Blocks = []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation"}}
-			m.Identity = ews.Identity{Kind: ews.SmtpAddress, Value: mailbox}
+			request.Blocks = []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation"}}
+			request.Identity = ews.Identity{Kind: ews.SmtpAddress, Value: mailbox}
 		}
-		decision, refusal := p.Decide(m, "")
+		decision, refusal := p.Decide(request, "")
 		if refusal != nil {
 			fmt.Println(refusal)
 			continue

@@ -27,7 +27,7 @@ func FuzzAllowed(f *testing.F) {
 	}
 	plain, wildcard := allowing(f, "alice@contoso.com"), allowing(f, "*@contoso.com")
 	f.Fuzz(func(t *testing.T, kind uint8, value string) {
-		m := message(ews.IdentityKind(kind), value)
+		m := requestFor(ews.IdentityKind(kind), value)
 		if v, refusal := plain.Decide(m, ""); refusal == nil {
 			checkSMTP(t, v.Identity, m.Identity)
 			if !sameASCII(value, "alice@contoso.com") || v.Identity.Value != "alice@contoso.com" {

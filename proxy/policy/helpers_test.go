@@ -44,9 +44,9 @@ func allowing(t testing.TB, list string) *policy.Policy {
 	return mustNew(t, policy.Config{Allowed: mustPatterns(t, list)})
 }
 
-// message returns what the scanner reports of a GetFolder whose head has the
+// requestFor returns what the scanner reports about a GetFolder whose head has the
 // version block, the impersonation of value (none for NoIdentity) and more.
-func message(kind ews.IdentityKind, value string, more ...ews.HeaderBlock) *ews.Request {
+func requestFor(kind ews.IdentityKind, value string, more ...ews.HeaderBlock) *ews.Request {
 	m := &ews.Request{
 		Blocks:    []ews.HeaderBlock{{Space: ews.TypesNS, Name: "RequestServerVersion"}},
 		Operation: "GetFolder",
@@ -61,12 +61,12 @@ func message(kind ews.IdentityKind, value string, more ...ews.HeaderBlock) *ews.
 
 // alice returns a request for alice@contoso.com with further header blocks.
 func alice(more ...ews.HeaderBlock) *ews.Request {
-	return message(ews.PrimarySmtpAddress, "alice@contoso.com", more...)
+	return requestFor(ews.PrimarySmtpAddress, "alice@contoso.com", more...)
 }
 
-// nobody returns a request that names nobody.
-func nobody(more ...ews.HeaderBlock) *ews.Request {
-	return message(ews.NoIdentity, "", more...)
+// unnamed returns a request that names no mailbox.
+func unnamed(more ...ews.HeaderBlock) *ews.Request {
+	return requestFor(ews.NoIdentity, "", more...)
 }
 
 // checkRefusal fails the test unless r has the reason and the response code

@@ -88,7 +88,7 @@ func TestIdentity(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			m := message(test.kind, test.value)
+			m := requestFor(test.kind, test.value)
 			v, refusal := p.Decide(m, "")
 			if !test.ok {
 				checkRefusal(t, refusal, "mailbox-not-allowed")
@@ -134,7 +134,7 @@ func TestSpelling(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			v, refusal := p.Decide(message(test.kind, test.value), "")
+			v, refusal := p.Decide(requestFor(test.kind, test.value), "")
 			if v.Identity.Value != test.want || (refusal == nil) != (test.want != "") {
 				t.Errorf("identity = %q, %v; want %q", v.Identity.Value, refusal, test.want)
 			}
@@ -180,7 +180,7 @@ func TestWildcard(t *testing.T) {
 			if got := p.Allows(test.address); got != test.ok {
 				t.Errorf("Allows(%q) = %v", test.address, got)
 			}
-			_, refusal := p.Decide(message(ews.SmtpAddress, test.address), "")
+			_, refusal := p.Decide(requestFor(ews.SmtpAddress, test.address), "")
 			if (refusal == nil) != test.ok {
 				t.Errorf("Decide(%q): %v", test.address, refusal)
 			}
@@ -201,7 +201,7 @@ func TestAcceptedPathAllocations(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := allowing(t, test.list)
-			m := message(ews.PrimarySmtpAddress, "ALICE@Contoso.com")
+			m := requestFor(ews.PrimarySmtpAddress, "ALICE@Contoso.com")
 			var refusal *policy.Refusal
 			got := testing.AllocsPerRun(100, func() { _, refusal = p.Decide(m, "") })
 			if refusal != nil || got > test.want {

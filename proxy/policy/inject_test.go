@@ -42,7 +42,7 @@ func TestInjection(t *testing.T) {
 			p := mustNew(t, policy.Config{
 				Allowed: mustPatterns(t, test.list), DefaultMailbox: test.fallback, LoginUser: test.login,
 			})
-			v, refusal := p.Decide(nobody(), test.user)
+			v, refusal := p.Decide(unnamed(), test.user)
 			checkRefusal(t, refusal, test.reason)
 			if v.Identity.Value != test.want || v.Injected != (test.want != "") {
 				t.Errorf("decision = %+v, want %q", v, test.want)
@@ -79,10 +79,10 @@ func TestWithoutList(t *testing.T) {
 		want ews.Identity
 	}{
 		{"alice", alice(), ews.Identity{Kind: ews.PrimarySmtpAddress, Value: "alice@contoso.com"}},
-		{"name as it is", message(odd.Kind, odd.Value), odd},
-		{"any header", message(odd.Kind, odd.Value, wsse), odd},
+		{"name as it is", requestFor(odd.Kind, odd.Value), odd},
+		{"any header", requestFor(odd.Kind, odd.Value, wsse), odd},
 		{"named twice", alice(twice), ews.Identity{}},
-		{"nobody", nobody(), ews.Identity{}},
+		{"no mailbox", unnamed(), ews.Identity{}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -103,8 +103,8 @@ func TestAudit(t *testing.T) {
 	room := ews.Identity{Kind: ews.SmtpAddress, Value: "room@contoso.com"}
 	named := ews.Identity{Kind: ews.PrimarySmtpAddress, Value: "alice@contoso.com"}
 	push := call("Subscribe:Push")
-	pushNobody := nobody()
-	pushNobody.Operation, pushNobody.Push = "Subscribe", true
+	pushUnnamed := unnamed()
+	pushUnnamed.Operation, pushUnnamed.Push = "Subscribe", true
 	tests := []struct {
 		name     string
 		m        *ews.Request
@@ -114,14 +114,14 @@ func TestAudit(t *testing.T) {
 		reason   string
 	}{
 		{"allowed", alice(), "-", named, false, ""},
-		{"mailbox off the list", message(ews.SmtpAddress, "bob@contoso.com"), "-", ews.Identity{}, false, "mailbox-not-allowed"},
+		{"mailbox off the list", requestFor(ews.SmtpAddress, "bob@contoso.com"), "-", ews.Identity{}, false, "mailbox-not-allowed"},
 		{"operation", push, "-", named, false, "operation-not-allowed"},
 		{"head", alice(wsse), "-", ews.Identity{}, false, "envelope-refused"},
-		{"operation, nobody named", pushNobody, "room@contoso.com", room, true, "operation-not-allowed"},
-		{"head, nobody named", nobody(wsse), "room@contoso.com", room, true, "envelope-refused"},
-		{"login off the list", nobody(), "bob@contoso.com", ews.Identity{Kind: ews.SmtpAddress, Value: "bob@contoso.com"}, true, "mailbox-not-allowed"},
-		{"no login", nobody(wsse), "", ews.Identity{}, false, "login-required"},
-		{"logon name", nobody(), `CONTOSO\bob`, ews.Identity{}, false, "login-name-invalid"},
+		{"operation, no mailbox named", pushUnnamed, "room@contoso.com", room, true, "operation-not-allowed"},
+		{"head, no mailbox named", unnamed(wsse), "room@contoso.com", room, true, "envelope-refused"},
+		{"login off the list", unnamed(), "bob@contoso.com", ews.Identity{Kind: ews.SmtpAddress, Value: "bob@contoso.com"}, true, "mailbox-not-allowed"},
+		{"no login", unnamed(wsse), "", ews.Identity{}, false, "login-required"},
+		{"logon name", unnamed(), `CONTOSO\bob`, ews.Identity{}, false, "login-name-invalid"},
 	}
 	config := policy.Config{Allowed: mustPatterns(t, "alice@contoso.com, room@contoso.com"), LoginUser: true}
 	enforce := mustNew(t, config)

@@ -28,7 +28,7 @@ func TestNarrow(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := mustNew(t, policy.Config{Allowed: mustPatterns(t, test.list)}).Narrow(mustPatterns(t, test.client))
-			v, refusal := p.Decide(message(ews.SmtpAddress, test.value), "")
+			v, refusal := p.Decide(requestFor(ews.SmtpAddress, test.value), "")
 			if v.Identity.Value != test.want || (refusal == nil) != (test.want != "") {
 				t.Errorf("identity = %q, %v; want %q", v.Identity.Value, refusal, test.want)
 			}
@@ -51,7 +51,7 @@ func TestNarrowLeavesTheRestAlone(t *testing.T) {
 	checkRefusal(t, narrow.DecideReference(ews.Reference{Value: "bob@contoso.com"}), "reference-not-allowed")
 	checkRefusal(t, other.DecideReference(ews.Reference{Value: "bob@contoso.com"}), "")
 	checkRefusal(t, base.DecideReference(ews.Reference{Value: "alice@contoso.com"}), "")
-	_, refusal := narrow.Decide(nobody(), "")
+	_, refusal := narrow.Decide(unnamed(), "")
 	checkRefusal(t, refusal, "mailbox-not-allowed") // the default is not this client's
 	_, refusal = narrow.Decide(call("AddDelegate"), "")
 	checkRefusal(t, refusal, "operation-not-allowed")
@@ -91,7 +91,7 @@ func TestNarrowNeverWidens(t *testing.T) {
 		narrow := base.Narrow(first).Narrow(second)
 		id := names[random.IntN(len(names))]
 		judge := func(p *policy.Policy) bool {
-			_, refusal := p.Decide(message(id.Kind, id.Value), "")
+			_, refusal := p.Decide(requestFor(id.Kind, id.Value), "")
 			return refusal == nil
 		}
 		alone := func(patterns []policy.Pattern) bool { return judge(mustNew(t, policy.Config{Allowed: patterns})) }

@@ -49,7 +49,7 @@ func TestNewKeepsWhatItWasTold(t *testing.T) {
 
 func TestZeroPolicyRefusesEverybody(t *testing.T) {
 	var p policy.Policy
-	for _, m := range []*ews.Request{alice(), nobody(), call("GetFolder")} {
+	for _, m := range []*ews.Request{alice(), unnamed(), call("GetFolder")} {
 		if v, refusal := p.Decide(m, "alice@contoso.com"); refusal == nil || v.Identity != (ews.Identity{}) {
 			t.Errorf("the zero Policy allows %+v", v)
 		}
@@ -117,7 +117,7 @@ func TestAnchor(t *testing.T) {
 }
 
 func TestRefusalError(t *testing.T) {
-	_, refusal := allowing(t, "alice@contoso.com").Decide(message(ews.SmtpAddress, "canary@contoso.com"), "")
+	_, refusal := allowing(t, "alice@contoso.com").Decide(requestFor(ews.SmtpAddress, "canary@contoso.com"), "")
 	if got := refusal.Error(); !strings.HasPrefix(got, "mailbox-not-allowed: ") || strings.Contains(got, "@") {
 		t.Errorf("Error() = %q", got)
 	}

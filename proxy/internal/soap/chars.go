@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// Classes of bytes. A byte without any is a character like all others.
+// Classes of bytes. A byte without a class has no special meaning.
 const (
-	stopsText    uint8 = 1 << iota // means something in text
-	stopsCDATA                     // means something in a CDATA section
-	stopsComment                   // means something in a comment
-	wide                           // belongs to a character of several bytes
-	illegal                        // is no character of XML
+	stopsText    uint8 = 1 << iota // has a meaning in text
+	stopsCDATA                     // has a meaning in a CDATA section
+	stopsComment                   // has a meaning in a comment
+	wide                           // part of a character of several bytes
+	illegal                        // not a character of XML
 	nameStart
 	nameRest
-	inURI // may stand in a namespace's URI
+	inURI // allowed in a namespace's URI
 )
 
 var classes = func() (t [256]uint8) {
@@ -50,19 +50,20 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quiet reports whether the eight bytes of w are ASCII, printable and neither
-// "<" nor "&" nor "]". It may say no for others: the caller looks closer then.
+// quiet reports whether the eight bytes of w are ASCII, printable and none of "<",
+// "&" and "]". It may return false for other bytes too; the caller then examines
+// them one by one.
 func quiet(w uint64) bool {
 	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
 	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
 }
 
-// quietRun is the length of what hushed looks at: long text, such as a message
-// in base64, consists of little else.
+// quietRun is the length of a run that quietBlock examines. Long text, such as a
+// message in base64, consists of such runs.
 const quietRun = 512
 
-// hushed reports of quietRun bytes what quiet does of eight.
-func hushed(p []byte) bool {
+// quietBlock is quiet for quietRun bytes.
+func quietBlock(p []byte) bool {
 	if bytes.IndexByte(p, '<') >= 0 || bytes.IndexByte(p, '&') >= 0 || bytes.IndexByte(p, ']') >= 0 {
 		return false
 	}
@@ -75,12 +76,11 @@ func hushed(p []byte) bool {
 	return loud&highs == 0
 }
 
-// plain returns the length of a run at the beginning of p that consists of
-// ASCII characters which mean nothing in text. The run may go on after it only
-// if that is all of p.
+// plain returns the length of the run of ASCII characters without a meaning in text
+// at the beginning of p.
 func plain(p []byte) int {
 	i := 0
-	for i+quietRun <= len(p) && hushed(p[i:i+quietRun]) {
+	for i+quietRun <= len(p) && quietBlock(p[i:i+quietRun]) {
 		i += quietRun
 	}
 	for i < len(p) {
@@ -96,8 +96,8 @@ func plain(p []byte) int {
 	return i
 }
 
-// character returns the length of the character of several bytes that p begins
-// with: 0 where p ends too early to tell, -1 where it is none of XML.
+// character returns the length of the character of several bytes at the beginning
+// of p: 0 if p is too short to tell, -1 if it is not a character of XML.
 func character(p []byte) int {
 	if !utf8.FullRune(p) {
 		return 0
@@ -122,9 +122,9 @@ func isChar(r rune) bool {
 	return r != 0xFFFE && r != 0xFFFF && r <= utf8.MaxRune
 }
 
-// characters returns the length of a run at the beginning of p of characters
-// that mean nothing where the class stop matters, and whether what follows is
-// no character. A character that p cuts off is kept in s.partial and counted.
+// characters returns the length of the run of characters at the beginning of p that
+// are not of the class stop, and whether the run ends at bytes that are not a
+// character. It counts an incomplete last character and keeps it in s.partial.
 func (s *Scanner) characters(p []byte, stop uint8) (n int, bad bool) {
 	i := 0
 	for i < len(p) {
@@ -156,7 +156,7 @@ func (s *Scanner) characters(p []byte, stop uint8) (n int, bad bool) {
 	return i, false
 }
 
-// mend goes on with a character that the last Write cut off.
+// mend completes a character that the last Write ended in.
 func (s *Scanner) mend(p []byte) (int, error) {
 	from := s.cut
 	for n := range p {
@@ -180,8 +180,8 @@ func (s *Scanner) mend(p []byte) (int, error) {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// trim cuts the white space of XML from both ends. The bytes package's
-// functions cut more.
+// trim removes the white space of XML from both ends. The functions of package
+// bytes remove more.
 func trim(p []byte) []byte {
 	for len(p) > 0 && isSpace(p[0]) {
 		p = p[1:]
@@ -192,7 +192,7 @@ func trim(p []byte) []byte {
 	return p
 }
 
-// spaces returns the length of the white space that p begins with.
+// spaces returns the length of the white space at the beginning of p.
 func spaces(p []byte) int {
 	n := 0
 	for n < len(p) && isSpace(p[n]) {

@@ -1,8 +1,12 @@
 package soap
 
-import "bytes"
+import (
+	"bytes"
 
-// declaration collects the XML declaration and reads it when it is whole.
+	"hmaproxy/proxy/internal/ascii"
+)
+
+// declaration collects the XML declaration and checks it when it is complete.
 func (s *Scanner) declaration(p []byte) (int, error) {
 	s.pending = append(s.pending, p[0])
 	if !bytes.HasSuffix(s.pending, []byte("?>")) {
@@ -19,7 +23,7 @@ func (s *Scanner) declaration(p []byte) (int, error) {
 	return 1, nil
 }
 
-// goodDeclaration judges what is between "<?" and "?>".
+// goodDeclaration checks what is between "<?" and "?>".
 func goodDeclaration(p []byte) bool {
 	p, ok := bytes.CutPrefix(p, []byte("xml"))
 	if !ok {
@@ -30,7 +34,7 @@ func goodDeclaration(p []byte) bool {
 		return false
 	}
 	if value, rest, ok := pseudoAttribute(p, "encoding"); ok {
-		if !equalFold(value, "utf-8") {
+		if !ascii.EqualFold(value, "utf-8") {
 			return false
 		}
 		p = rest
@@ -65,22 +69,4 @@ func pseudoAttribute(p []byte, name string) (value string, rest []byte, ok bool)
 		return "", nil, false
 	}
 	return string(p[1 : 1+end]), p[2+end:], true
-}
-
-// equalFold compares with lower, which is ASCII in lower case. It knows no
-// letters but those of ASCII.
-func equalFold(s, lower string) bool {
-	if len(s) != len(lower) {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }

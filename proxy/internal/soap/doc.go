@@ -1,11 +1,11 @@
-// Package soap reads EWS requests so strictly that nobody who reads them after
-// it can find another mailbox in them, and writes their heads anew.
+// Package soap reads EWS requests so strictly that no later reader can find
+// another mailbox in them, and writes their heads from the values that it read.
 //
-// Scanner is what you want: bytes are pushed into it as they arrive, it tells
-// what the head says as soon as it knows (Request), and up to where bytes may be
-// passed on (Forwardable). What was judged is written by AppendHead, from values
-// and not from the client's bytes; from "<Body" on these follow unchanged.
+// Bytes are pushed into a Scanner as they arrive. Request returns what the head
+// says as soon as that is known; Forwardable says up to where bytes may be
+// forwarded. AppendHead writes a head from values, not from the client's bytes;
+// from "<Body" on the client's bytes follow unchanged.
 //
-// It judges XML and the envelope, and nothing else: which mailboxes, operations
-// and header blocks are allowed is for the policy package to say.
+// The package checks XML and the envelope. Which mailboxes, operations and
+// header blocks are allowed is decided by package policy.
 package soap

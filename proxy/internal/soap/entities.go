@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// decodeReference returns the character that a reference stands for, given what
-// is between "&" and ";", or -1 where it stands for none.
+// decodeReference returns the character that a reference stands for, or -1 if it
+// stands for none. name is what is between "&" and ";".
 func decodeReference(name []byte) rune {
 	if len(name) > 1 && name[0] == '#' {
 		return decodeNumber(name[1:])
@@ -50,7 +50,7 @@ func decodeNumber(digits []byte) rune {
 	return r
 }
 
-// digit returns the value of a hexadecimal digit, 16 for all else.
+// digit returns the value of a hexadecimal digit, 16 for any other byte.
 func digit(c byte) rune {
 	switch {
 	case '0' <= c && c <= '9':
@@ -63,8 +63,8 @@ func digit(c byte) rune {
 	return 16
 }
 
-// checkValue looks through an attribute's value as it is written. It returns
-// the index of the first fault with the reason, or "".
+// checkValue checks an attribute's value as it is written. It returns the index of
+// the first mistake and the reason, or "".
 func checkValue(p []byte) (int, string) {
 	for i := 0; i < len(p); {
 		if i += plain(p[i:]); i == len(p) {
@@ -92,8 +92,8 @@ func checkValue(p []byte) (int, string) {
 	return 0, ""
 }
 
-// appendValue appends what a reader sees of an attribute's value: references
-// decoded, line ends and tabs turned into blanks. The value was checked.
+// appendValue appends an attribute's value as a reader sees it: references decoded,
+// line ends and tabs replaced by spaces. checkValue must have accepted p.
 func appendValue(dst, p []byte) []byte {
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; c {
@@ -115,8 +115,8 @@ func appendValue(dst, p []byte) []byte {
 	return dst
 }
 
-// appendEscaped appends text so that it can stand in an element or, in quotes,
-// in an attribute, and is read as it is.
+// appendEscaped appends text escaped for an element or for an attribute in double
+// quotes.
 func appendEscaped[T string | []byte](dst []byte, text T) []byte {
 	for i := range len(text) {
 		switch c := text[i]; c {

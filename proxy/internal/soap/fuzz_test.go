@@ -49,7 +49,7 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzRewrite: a head written anew, and one that an impersonation was added to,
+// FuzzRewrite: a rewritten head, and one that an impersonation was added to,
 // say the same and are accepted again.
 func FuzzRewrite(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })

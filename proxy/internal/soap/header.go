@@ -57,7 +57,7 @@ func kindOf(e *element) blockKind {
 
 // enterBlock begins a child of Header.
 func (s *Scanner) enterBlock(e *element) error {
-	if len(s.message.Blocks) == maxBlocks {
+	if len(s.request.Blocks) == maxBlocks {
 		return s.violation(s.token, "too many header blocks")
 	}
 	b := &s.block
@@ -68,7 +68,7 @@ func (s *Scanner) enterBlock(e *element) error {
 		found.Name = string(e.local)
 	}
 	found.MustUnderstand = b.attributes(e)
-	s.message.Blocks = append(s.message.Blocks, found)
+	s.request.Blocks = append(s.request.Blocks, found)
 	switch b.kind {
 	case impersonationBlock:
 		b.sids, b.names, b.identity = 0, 0, ews.NoIdentity
@@ -178,8 +178,8 @@ func (s *Scanner) exitBlock() {
 		if b.names == 0 {
 			b.fail("ExchangeImpersonation names nobody")
 		}
-		if b.problem == "" && s.message.Identity.Kind == ews.NoIdentity {
-			s.message.Identity = ews.Identity{Kind: b.identity, Value: string(trim(s.leaf.text))}
+		if b.problem == "" && s.request.Identity.Kind == ews.NoIdentity {
+			s.request.Identity = ews.Identity{Kind: b.identity, Value: string(trim(s.leaf.text))}
 		}
 	case cultureBlock, precisionBlock:
 		b.writeText(&s.leaf)
@@ -187,7 +187,7 @@ func (s *Scanner) exitBlock() {
 		b.close(zoneBlock)
 	}
 	if b.problem != "" {
-		s.message.Blocks[len(s.message.Blocks)-1].Problem = b.problem
+		s.request.Blocks[len(s.request.Blocks)-1].Problem = b.problem
 	}
 	if b.problem != "" || b.seen[b.kind] {
 		b.out = b.out[:b.begin]

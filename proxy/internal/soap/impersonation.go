@@ -19,8 +19,8 @@ func identityKind(e *element) ews.IdentityKind {
 }
 
 // enterImpersonation begins an element inside ExchangeImpersonation. Comments
-// between the elements are let pass: they vanish when the block is written
-// again, and no reader makes anything of them.
+// between the elements are accepted: the written block does not contain them, and
+// they mean nothing to any reader.
 func (b *block) enterImpersonation(s *Scanner, e *element, level int) {
 	b.passive(e)
 	switch {

@@ -5,14 +5,15 @@ import (
 	"hash/maphash"
 
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/ascii"
 )
 
-// A class tells the namespaces apart that have a meaning here.
+// A class identifies the namespaces that have a meaning here.
 type class uint8
 
 const (
 	nowhere class = iota // no namespace
-	foreign              // any that has no name in this list
+	foreign              // any other
 	envelopeClass
 	typesClass
 	messagesClass
@@ -41,12 +42,12 @@ type binding struct {
 	space  space
 	text   int // how much of namespaces.text is older
 	slot   uint8
-	outer  int16 // index+1 of the binding before it in its slot
+	outer  int16 // index+1 of the previous binding in its slot
 }
 
-// namespaces are the declarations in force, the innermost last. They are found
-// by a hash that no client can foresee: a chain of hundreds to walk for each
-// name would be a cheap way to keep a processor busy.
+// namespaces are the declarations in force, the innermost last. They are found by
+// a hash that no client can predict: otherwise a client could make the scanner
+// walk a chain of hundreds of declarations for each name.
 type namespaces struct {
 	seed     maphash.Seed
 	bindings []binding
@@ -72,7 +73,7 @@ func (n *namespaces) pop(count int) {
 	n.bindings = n.bindings[:min(count, len(n.bindings))]
 }
 
-// push puts a declaration in force and reports whether there was room for it.
+// push adds a declaration and reports whether there was room for it.
 func (n *namespaces) push(prefix, uri []byte) bool {
 	size := len(prefix) + len(uri)
 	if len(n.bindings) == maxBindings || len(n.text)+size > maxBindingText {
@@ -105,8 +106,8 @@ func (n *namespaces) slot(prefix []byte) uint8 {
 	return uint8(maphash.Bytes(n.seed, prefix))
 }
 
-// find returns the namespace that prefix is bound to. The empty prefix is bound
-// to nowhere if to nothing else.
+// find returns the namespace that prefix is bound to. Without a default namespace
+// the empty prefix is bound to nowhere.
 func (n *namespaces) find(prefix []byte) (space, bool) {
 	if string(prefix) == "xml" {
 		return space{class: xmlClass}, true
@@ -122,8 +123,8 @@ func (n *namespaces) find(prefix []byte) (space, bool) {
 	return space{}, len(prefix) == 0
 }
 
-// resolve puts the start tag's declarations in force and gives the element and
-// its attributes their namespaces.
+// resolve adds the start tag's declarations and sets the namespaces of the element
+// and its attributes.
 func (s *Scanner) resolve() error {
 	e := &s.element
 	for i := range e.attrs {
@@ -154,7 +155,7 @@ func (s *Scanner) resolve() error {
 
 const badPrefix = "a prefix that is not declared or reserved"
 
-// distinctIn refuses a where an attribute before it has its name in the same
+// distinctIn refuses a if an attribute before it has the same name in the same
 // namespace under another prefix.
 func (s *Scanner) distinctIn(before []attribute, a *attribute) error {
 	for i := range before {
@@ -167,8 +168,8 @@ func (s *Scanner) distinctIn(before []attribute, a *attribute) error {
 	return nil
 }
 
-// declare puts one declaration in force. URIs are compared as they are written,
-// so they may hold nothing that any reader could turn into something else.
+// declare adds one declaration. URIs are compared as they are written, so they may
+// contain nothing that a reader could change.
 func (s *Scanner) declare(a *attribute) error {
 	prefix := a.local
 	if len(a.prefix) == 0 {
@@ -194,15 +195,15 @@ func (s *Scanner) declare(a *attribute) error {
 
 const badURI = "a namespace URI that is not of plain characters"
 
-// bindable reports whether a prefix, empty for the default namespace, may be
-// bound to uri: all that begin with "xml" are reserved, and xml has its own.
+// bindable reports whether a prefix, empty for the default namespace, may be bound
+// to uri. Prefixes that begin with "xml" are reserved, and xml has its own URI.
 func bindable(prefix, uri []byte) bool {
 	switch {
 	case string(prefix) == "xml":
 		return string(uri) == xmlURI
 	case string(uri) == xmlURI, string(uri) == xmlnsURI:
 		return false
-	case len(prefix) >= 3 && equalFold(string(prefix[:3]), "xml"):
+	case ascii.HasPrefixFold(string(prefix), "xml"):
 		return false
 	}
 	return len(uri) > 0 || len(prefix) == 0

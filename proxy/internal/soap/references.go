@@ -158,7 +158,7 @@ func (s *Scanner) matches(t *target) bool {
 			return false
 		}
 	}
-	return (t.operations == nil || slices.Contains(t.operations, s.message.Operation)) &&
+	return (t.operations == nil || slices.Contains(t.operations, s.request.Operation)) &&
 		(!t.sender || s.embedded == 0)
 }
 

@@ -2,12 +2,12 @@ package soap
 
 import "hmaproxy/proxy/ews"
 
-// A headerTag is where Header stands in the client's bytes.
+// A headerTag is the position of Header in the client's bytes.
 type headerTag struct {
 	name  []byte // as written
 	there bool
-	slash int64 // of <like this/>, 0 for a Header with an end tag
-	close int64 // "<" of its end tag
+	slash int64 // offset of "/" in <Header/>, 0 for a Header with an end tag
+	close int64 // offset of the "<" of its end tag
 }
 
 func (h *headerTag) keep(e *element, at int64) {
@@ -20,9 +20,9 @@ func (h *headerTag) keep(e *element, at int64) {
 
 func (h *headerTag) end(at int64) { h.close = at }
 
-// keepEnvelope writes the Envelope's start tag again: the client's own name, as
-// its end tag comes from the client, and its declarations, which the Body's
-// content may use.
+// keepEnvelope writes a new start tag for the Envelope: the client's own name,
+// because its end tag comes from the client, and its declarations, which the
+// Body's content may use.
 func (s *Scanner) keepEnvelope(e *element) {
 	if len(e.prefix) > 0 {
 		s.prefix = append(append(s.prefix, e.prefix...), ':')
@@ -39,12 +39,11 @@ func (s *Scanner) keepEnvelope(e *element) {
 	s.envelope = append(s.envelope, '>')
 }
 
-// AppendHead appends a new head, everything that comes before the "<" of Body:
-// the Envelope's start tag with the client's own name and its namespace
-// declarations; a Header written from the values that were found in the blocks
-// without a Problem, each kind once, and none of the blocks that the rewriter
-// does not know; and id, unless it names nobody, as the only
-// ExchangeImpersonation. It may be called once Request has returned something.
+// AppendHead appends a new head, everything before the "<" of Body: the Envelope's
+// start tag with the client's own name and its namespace declarations; a Header
+// written from the values of the known blocks without a Problem, each kind once;
+// and id, unless it is zero, as the only ExchangeImpersonation. It may be called
+// once Request returns a Request.
 func (s *Scanner) AppendHead(dst []byte, id ews.Identity) []byte {
 	dst = append(dst, `<?xml version="1.0" encoding="utf-8"?>`...)
 	dst = append(dst, s.envelope...)
@@ -54,10 +53,10 @@ func (s *Scanner) AppendHead(dst []byte, id ews.Identity) []byte {
 	return s.appendTag(dst, "</")
 }
 
-// AppendSpliced appends head, the client's bytes up to the "<" of Body, with an
-// ExchangeImpersonation for id added and nothing else changed but what holds
-// it: a Header where there is none, an end tag where <Header/> has none. It is
-// for messages without an ExchangeImpersonation.
+// AppendSpliced appends head, the client's bytes before the "<" of Body, with an
+// ExchangeImpersonation for id added. It changes nothing else but the Header: it
+// adds one if there is none, and an end tag to <Header/>. It is for requests
+// without an ExchangeImpersonation.
 func (s *Scanner) AppendSpliced(dst, head []byte, id ews.Identity) []byte {
 	switch h := &s.header; {
 	case !h.there:
@@ -77,14 +76,14 @@ func (s *Scanner) AppendSpliced(dst, head []byte, id ews.Identity) []byte {
 	}
 }
 
-// appendTag appends a tag of Header under the Envelope's own prefix.
+// appendTag appends a tag of Header with the Envelope's own prefix.
 func (s *Scanner) appendTag(dst []byte, opening string) []byte {
 	dst = append(append(dst, opening...), s.prefix...)
 	return append(dst, "Header>"...)
 }
 
 func appendIdentity(dst []byte, id ews.Identity) []byte {
-	if id.Kind == ews.NoIdentity {
+	if id.IsZero() {
 		return dst
 	}
 	name := id.Kind.String()

@@ -48,7 +48,7 @@ func rewrites(s *Scanner, doc []byte) error {
 }
 
 // sameBlocks checks that the known blocks without a Problem, the first of each
-// kind, and nobody else's, are there again with the same content.
+// kind, and no others, are there again with the same content.
 func sameBlocks(m, n *ews.Request, before, after reading) error {
 	var want, got []string
 	for i, b := range m.Blocks {
@@ -75,7 +75,7 @@ func sameBlocks(m, n *ews.Request, before, after reading) error {
 }
 
 // splices checks what AppendSpliced makes of a document that s has accepted and
-// that names nobody.
+// that names no mailbox.
 func splices(s *Scanner, doc []byte) error {
 	m := s.Request()
 	head := doc[:m.BodyOffset]
@@ -150,7 +150,7 @@ func TestAppendHead(t *testing.T) {
 		t.Errorf("got\n%s, want\n%s", got, want+who+`</a:Header>`)
 	}
 	if got := string(s.AppendHead([]byte("x"), ews.Identity{})); got != "x"+want+`</a:Header>` {
-		t.Errorf("with nobody: got\n%s", got)
+		t.Errorf("without an identity: got\n%s", got)
 	}
 }
 

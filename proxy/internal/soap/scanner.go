@@ -6,11 +6,11 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Limits on what a document may make the scanner hold or do. Real requests
-// stay far below all of them.
+// Limits on the memory and work that a document may cost. Real requests stay far
+// below all of them.
 const (
 	maxHead        = 160 << 10 // Exchange's own limit for the part before the operation
-	maxTail        = 64 << 10  // after the operation: it is held back until the document has ended
+	maxTail        = 64 << 10  // after the operation: it is not forwarded before the document has ended
 	maxTag         = 32 << 10  // one tag, "<" and ">" included
 	maxName        = 256       // one qualified name
 	maxDepth       = 128       // open elements
@@ -24,8 +24,8 @@ const (
 	maxZone        = 64 << 10  // a TimeZoneContext written again
 )
 
-// A Violation is a departure from the profile that Scanner demands. It is the
-// same for a document however that is cut into pieces.
+// A Violation is a departure from the profile that Scanner requires. It does not
+// depend on how the document was split into calls of Write.
 type Violation struct {
 	Offset int64  // where, in bytes from the document's first
 	Reason string // a constant text without any of the client's data
@@ -35,27 +35,27 @@ type Violation struct {
 func (v *Violation) Error() string { return "soap: " + v.Reason }
 
 // A Scanner reads one document that is pushed into it, and refuses what two
-// readers could read differently:
+// readers could read differently. It accepts:
 //
-//   - UTF-8 without a flaw, one byte order mark at most, XML 1.0; an XML
-//     declaration only as the very first thing and for that encoding;
+//   - valid UTF-8 with at most one byte order mark, XML 1.0; an XML declaration
+//     only at the beginning and for that encoding;
 //   - no DOCTYPE, no processing instruction, no entity but the five of XML, CDATA
 //     only inside the operation;
-//   - ASCII names, every prefix declared and none bound to what is not its own,
-//     namespace URIs of plain characters, no attribute twice;
-//   - one Envelope of SOAP 1.1 that holds one Header or none and then one Body
-//     with one element of the messages namespace; elements of the SOAP namespace
-//     nowhere else; white space and comments at most around all that;
-//   - sizes within limits, so that time grows with the input and memory does not.
+//   - ASCII names, every prefix declared, the reserved prefixes bound to their own
+//     namespaces only, namespace URIs of plain characters, no attribute twice;
+//   - one SOAP 1.1 Envelope that contains at most one Header and then one Body
+//     with one element of the messages namespace; no other elements of the SOAP
+//     namespace; nothing but white space and comments around all that;
+//   - sizes within limits, so that time grows linearly with the input and memory
+//     does not grow.
 //
-// What it needs it copies: the slices given to Write stay the caller's. It is
-// not safe for concurrent use. A Scanner holds on to its buffers, at most some
-// 400 KB after the worst document, so that one from a pool costs next to no
-// allocation.
+// A Scanner copies what it needs and does not keep the slices given to Write. It
+// is not safe for concurrent use. It keeps its buffers, at most about 400 KB after
+// the worst document, so that a Scanner from a pool hardly allocates.
 type Scanner struct {
 	references func(ews.Reference) error
 
-	// bare turns off all rules about envelopes, for tests of the rules of XML.
+	// bare turns off the rules about envelopes, for tests of the rules of XML.
 	bare bool
 
 	err    error
@@ -63,26 +63,26 @@ type Scanner struct {
 	off    int64 // bytes scanned
 	work   int64
 
-	// The token under way.
+	// The current token.
 	state   state
 	token   int64  // offset of its first byte
 	pending []byte // what earlier calls of Write gave of it
-	quote   byte   // that encloses the attribute value under way, or 0
+	quote   byte   // that encloses the current attribute value, or 0
 	matched int    // bytes of marker that were seen
 	marker  string // "<!--" or "<![CDATA["
 	run     int    // "]" or "-" in a row just before, 2 at most
 	partial [4]byte
 	cut     int // bytes of a character in partial
 
-	element  element // start tag under way
+	element  element // current start tag
 	stack    []frame // open elements
 	names    []byte  // their qualified names
 	spaces   namespaces
 	place    place
 	opened   int64 // offset after the BOM
-	opEnd    int64 // where the operation's end tag begins, -1 before
-	known    bool  // message is complete
-	message  ews.Request
+	opEnd    int64 // offset of the operation's end tag, -1 until it is known
+	known    bool  // request is complete
+	request  ews.Request
 	envelope []byte // start tag of Envelope written again
 	prefix   []byte // of Envelope, with its colon
 	header   headerTag
@@ -93,7 +93,7 @@ type Scanner struct {
 	embedded int     // depth of the outermost open ItemAttachment, or 0
 }
 
-// NewScanner returns a Scanner that is ready for a document and collects no
+// NewScanner returns a Scanner that is ready for a document and reports no
 // references.
 func NewScanner() *Scanner {
 	s := &Scanner{spaces: newNamespaces()}
@@ -101,12 +101,12 @@ func NewScanner() *Scanner {
 	return s
 }
 
-// Reset makes s ready for the next document. If references is not nil it is
-// called for each Reference as soon as its element has ended, before Write
-// returns; its error ends the scan and is what Write returns.
+// Reset makes s ready for the next document. If references is not nil, Write
+// calls it for each Reference as soon as its element has ended. An error that
+// references returns ends the scan, and Write returns it.
 func (s *Scanner) Reset(references func(ews.Reference) error) {
 	s.spaces.reset()
-	clear(s.message.Blocks) // lets go of the last document's strings
+	clear(s.request.Blocks) // release the strings of the last document
 	*s = Scanner{
 		references: references,
 		bare:       s.bare,
@@ -116,7 +116,7 @@ func (s *Scanner) Reset(references func(ews.Reference) error) {
 		stack:      s.stack[:0],
 		names:      s.names[:0],
 		spaces:     s.spaces,
-		message:    ews.Request{Blocks: s.message.Blocks[:0]},
+		request:    ews.Request{Blocks: s.request.Blocks[:0]},
 		envelope:   s.envelope[:0],
 		prefix:     s.prefix[:0],
 		header:     headerTag{name: s.header.name[:0]},
@@ -125,9 +125,9 @@ func (s *Scanner) Reset(references func(ews.Reference) error) {
 	}
 }
 
-// Write scans p and returns how many bytes it took: fewer than len(p) only with
-// an error, a *Violation or what the function given to Reset returned. That
-// error is also what every later call returns.
+// Write scans p and returns how many bytes it scanned. These are fewer than len(p)
+// only with an error: a *Violation, or the error of the function given to Reset.
+// Every later call returns the same error.
 func (s *Scanner) Write(p []byte) (int, error) {
 	begin := s.off
 	for len(p) > 0 && s.err == nil {
@@ -144,7 +144,7 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	return int(s.off - begin), s.err
 }
 
-// window cuts p to what may still come before a limit is reached.
+// window returns as much of p as the limits allow.
 func (s *Scanner) window(p []byte) []byte {
 	limit, reason := int64(math.MaxInt64), ""
 	switch {
@@ -162,8 +162,8 @@ func (s *Scanner) window(p []byte) []byte {
 	return p[:min(room, int64(len(p)))]
 }
 
-// Close ends the document. It returns nil only if that is one whole document
-// that kept to the profile.
+// Close ends the document. It returns nil only if the document is complete and
+// keeps to the profile.
 func (s *Scanner) Close() error {
 	if s.err == nil && (s.state != inText || s.cut > 0 || s.place != afterRoot) {
 		s.err = s.violation(s.off, "the document is cut short")
@@ -172,22 +172,21 @@ func (s *Scanner) Close() error {
 	return s.err
 }
 
-// Request returns what the head says, or nil while that is not known: before
-// the operation's start tag has been scanned, for Subscribe its first child's.
-// It stays valid until Reset, also after an error.
+// Request returns what the head says, or nil until that is known: until the
+// operation's start tag has been scanned, for Subscribe the start tag of its first
+// child. The Request is valid until Reset, also after an error.
 func (s *Scanner) Request() *ews.Request {
 	if !s.known {
 		return nil
 	}
-	return &s.message
+	return &s.request
 }
 
-// Forwardable returns the offset, from the document's first byte, up to which
-// bytes may go upstream: 0 while Request returns nil or once there was an
-// error; then the end of what was scanned, but not a part of a tag, of a
-// reference or of a character; from the operation's end tag on (an operation
-// without content: from its tag on) it stands still until Close has returned
-// nil.
+// Forwardable returns the offset in the document up to which bytes may go
+// upstream. It is 0 while Request returns nil and after an error. Then it is the
+// end of what was scanned, without an incomplete tag, reference or character. From
+// the operation's end tag on (for an empty operation, from its tag on) it does not
+// advance until Close has returned nil.
 func (s *Scanner) Forwardable() int64 {
 	switch {
 	case s.err != nil || !s.known:
@@ -202,8 +201,8 @@ func (s *Scanner) Forwardable() int64 {
 	return s.token
 }
 
-// Work counts elementary steps: bytes looked at, names compared. Tests see by
-// it that effort grows with the input and no faster.
+// Work counts elementary steps: bytes examined, names compared. Tests use it to
+// check that work grows linearly with the input.
 func (s *Scanner) Work() int64 { return s.work + s.spaces.work }
 
 func (s *Scanner) violation(at int64, reason string) error {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// A place is where in the envelope the scanner stands.
+// A place is the scanner's position in the envelope.
 type place uint8
 
 const (
@@ -29,7 +29,7 @@ const (
 	requestDepth  // children of the operation
 )
 
-// enter takes note of a start tag whose element is the innermost of s.stack.
+// enter handles a start tag. Its element is the innermost of s.stack.
 func (s *Scanner) enter(e *element) error {
 	if s.bare && s.place != afterRoot {
 		s.place = inOperation
@@ -65,7 +65,7 @@ func (s *Scanner) enterPart(e *element) error {
 		s.header.keep(e, s.token)
 	case e.is(envelopeClass, "Body"):
 		s.place = inBody
-		s.message.BodyOffset = s.token
+		s.request.BodyOffset = s.token
 		if !passiveBody(e) {
 			return s.violation(s.token, "an attribute that Body may not have")
 		}
@@ -115,11 +115,11 @@ func (s *Scanner) enterContent(e *element) error {
 	case inBody:
 		return s.enterOperation(e)
 	}
-	if len(s.stack) == requestDepth && s.message.Operation == "Subscribe" {
+	if len(s.stack) == requestDepth && s.request.Operation == "Subscribe" {
 		if s.known {
 			return s.violation(s.token, "more than one request in Subscribe")
 		}
-		s.message.Push = string(e.local) == "PushSubscriptionRequest"
+		s.request.Push = string(e.local) == "PushSubscriptionRequest"
 		s.known = true
 	}
 	s.follow(e)
@@ -131,13 +131,13 @@ func (s *Scanner) enterOperation(e *element) error {
 		return s.violation(s.token, "an operation that is not of the messages namespace")
 	}
 	s.place = inOperation
-	s.message.Operation = string(e.local)
-	s.known = s.message.Operation != "Subscribe"
+	s.request.Operation = string(e.local)
+	s.known = s.request.Operation != "Subscribe"
 	s.follow(e)
 	return nil
 }
 
-// exit takes note of the end of the innermost element of s.stack.
+// exit handles the end of the innermost element of s.stack.
 func (s *Scanner) exit() error {
 	depth := len(s.stack)
 	if s.bare {
@@ -171,7 +171,7 @@ func (s *Scanner) exit() error {
 	return nil
 }
 
-// data takes text that stands at offset at, a run of whole characters.
+// data handles text at offset at: complete characters.
 func (s *Scanner) data(at int64, p []byte) error {
 	switch s.place {
 	case inBlock:
@@ -188,7 +188,7 @@ func (s *Scanner) data(at int64, p []byte) error {
 	return nil
 }
 
-// referred takes a character that was written as a reference.
+// referred handles a character that was written as a reference.
 func (s *Scanner) referred(r rune) error {
 	if s.place != inBlock && s.place != inOperation {
 		return s.violation(s.token, "text where none may be")
@@ -197,17 +197,17 @@ func (s *Scanner) referred(r rune) error {
 	return s.data(s.token, buf[:utf8.EncodeRune(buf[:], r)])
 }
 
-// interrupted takes note of a comment or a CDATA section: text around it may be
-// read as one, as two or as the last of them.
+// interrupted notes a comment or a CDATA section. Readers disagree about the text
+// around it: they may take all of it, or the first or the last part.
 func (s *Scanner) interrupted() {
 	s.leaf.mixed = true
 }
 
-// A leaf collects the text of an element whose value is wanted.
+// A leaf collects the text of an element whose value is needed.
 type leaf struct {
 	text  []byte
 	long  bool // there was more than maxLeaf
-	mixed bool // there was something other than text
+	mixed bool // there was something besides text
 }
 
 func (l *leaf) reset() { *l = leaf{text: l.text[:0]} }
@@ -220,7 +220,7 @@ func (l *leaf) add(p []byte) {
 	l.text = append(l.text, p...)
 }
 
-// ascii reports whether the text is free of other characters.
+// ascii reports whether all of the text is ASCII.
 func (l *leaf) ascii() bool {
 	return !slices.ContainsFunc(l.text, func(c byte) bool { return c >= utf8.RuneSelf })
 }

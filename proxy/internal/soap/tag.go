@@ -2,29 +2,29 @@ package soap
 
 import "bytes"
 
-// An element is what a start tag says. Its slices point into the tag and are
-// good until the next one.
+// An element is a parsed start tag. Its slices point into the tag and are valid
+// until the next one.
 type element struct {
 	name          []byte // as written
 	prefix, local []byte
 	space         space
 	attrs         []attribute // namespace declarations included
 	empty         bool        // <like this/>
-	size          int         // of what is between "<" and ">"
+	size          int         // length of what is between "<" and ">"
 }
 
 type attribute struct {
 	name          []byte
 	prefix, local []byte
-	value         []byte // as written; checkValue found no fault in it
+	value         []byte // as written; checkValue accepted it
 	at            int    // index of the name in the tag
 	space         space  // nowhere for one without a prefix
 }
 
 // A frame is an open element.
 type frame struct {
-	name     int // where its name begins in s.names, which ends it there
-	bindings int // in force outside of it
+	name     int // index of its name in s.names; the name ends where the next begins
+	bindings int // number of declarations in force outside of it
 	tag      tag
 }
 
@@ -37,7 +37,7 @@ func (a *attribute) declares() bool {
 	return string(a.prefix) == "xmlns" || len(a.prefix) == 0 && string(a.local) == "xmlns"
 }
 
-// inTag returns a violation at index i of what is between "<" and ">".
+// inTag returns a violation at index i of the text between "<" and ">".
 func (s *Scanner) inTag(i int, reason string) error {
 	return s.violation(s.token+1+int64(i), reason)
 }
@@ -89,7 +89,7 @@ func (s *Scanner) leave() error {
 	return err
 }
 
-// parse reads a start tag into s.element, namespaces yet unresolved.
+// parse parses a start tag into s.element. It does not resolve namespaces.
 func (s *Scanner) parse(p []byte) error {
 	e := &s.element
 	*e = element{attrs: e.attrs[:0], size: len(p)}
@@ -121,7 +121,7 @@ func (s *Scanner) parse(p []byte) error {
 	}
 }
 
-// attribute reads the attribute at index i and returns the index after it.
+// attribute parses the attribute at index i and returns the index after it.
 func (s *Scanner) attribute(p []byte, i int) (int, error) {
 	a := attribute{at: i}
 	n := nameLength(p[i:])
@@ -168,8 +168,8 @@ func (s *Scanner) distinct() error {
 
 const badName = "a name that is not a plain ASCII one"
 
-// nameLength returns the length of the qualified name that p begins with, 0
-// where there is none or its form or size is not allowed.
+// nameLength returns the length of the qualified name at the beginning of p, 0 if
+// there is none or its form or size is not allowed.
 func nameLength(p []byte) int {
 	n := part(p)
 	if n > 0 && n < len(p) && p[n] == ':' {
@@ -185,7 +185,7 @@ func nameLength(p []byte) int {
 	return n
 }
 
-// part returns the length of the name without colon that p begins with.
+// part returns the length of the name without a colon at the beginning of p.
 func part(p []byte) int {
 	if len(p) == 0 || classes[p[0]]&nameStart == 0 {
 		return 0

@@ -2,8 +2,8 @@ package soap
 
 import "bytes"
 
-// zoneElement reports whether a TimeZoneContext may hold an element of this
-// name, and whether that holds text instead of elements. They are those of
+// zoneElement reports whether a TimeZoneContext may contain an element of this
+// name, and whether that contains text instead of elements. The names are those of
 // TimeZoneDefinitionType in types.xsd.
 func zoneElement(name []byte) (known, text bool) {
 	switch string(name) {

@@ -6,7 +6,7 @@ import "bytes"
 type state uint8
 
 const (
-	inStart       state = iota // nothing was read, or a part of the BOM
+	inStart       state = iota // nothing yet, or a part of the BOM
 	inText                     // between tokens, white space outside the root included
 	inMarkup                   // "<"
 	inMarker                   // "<!", a part of s.marker
@@ -17,14 +17,14 @@ const (
 	inCDATA
 )
 
-// Reasons that more than one place gives.
+// Reasons that are used more than once.
 const (
 	notXML       = "a byte that is no character of XML in UTF-8"
 	badMarkup    = "a DOCTYPE, or other markup that is neither tag, comment nor CDATA section"
 	badReference = "an entity or character reference that is not allowed"
 )
 
-// step takes at least one byte of p, or changes the state.
+// step consumes at least one byte of p, or changes the state.
 func (s *Scanner) step(p []byte) (int, error) {
 	if s.cut > 0 {
 		return s.mend(p)
@@ -92,7 +92,7 @@ func (s *Scanner) text(p []byte) (int, error) {
 	return s.deliver(p, stopsText)
 }
 
-// deliver hands on the run of characters that p begins with.
+// deliver handles the run of characters at the beginning of p as text.
 func (s *Scanner) deliver(p []byte, stop uint8) (int, error) {
 	n, bad := s.characters(p, stop)
 	if err := s.data(s.off, p[:n-s.cut]); err != nil {
@@ -170,7 +170,7 @@ func (s *Scanner) cdata(p []byte) (int, error) {
 	return s.skip(p, stopsCDATA)
 }
 
-// skip passes over the run of characters that p begins with.
+// skip ignores the run of characters at the beginning of p.
 func (s *Scanner) skip(p []byte, stop uint8) (int, error) {
 	s.run = 0
 	n, bad := s.characters(p, stop)
@@ -180,7 +180,7 @@ func (s *Scanner) skip(p []byte, stop uint8) (int, error) {
 	return n, nil
 }
 
-// tag collects a tag and reads it when it is whole.
+// tag collects a tag and parses it when it is complete.
 func (s *Scanner) tag(p []byte) (int, error) {
 	room := maxTag - len("<") - len(s.pending)
 	p = p[:min(room, len(p))]
@@ -205,7 +205,7 @@ func (s *Scanner) tag(p []byte) (int, error) {
 	return end + 1, s.startTag(inner)
 }
 
-// tagEnd returns the index of the ">" that ends the tag under way, or -1.
+// tagEnd returns the index of the ">" that ends the current tag, or -1.
 func (s *Scanner) tagEnd(p []byte) int {
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; {

@@ -103,7 +103,7 @@ func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
 			for _, audit := range []bool{false, list != ""} {
 				t.Run(name+" with list "+list, func(t *testing.T) {
 					p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list), Audit: audit, DefaultMailbox: "alice@contoso.com"})
-					v, refusal := p.Decide(nobody(block), "")
+					v, refusal := p.Decide(unnamed(block), "")
 					if v.Identity != (ews.Identity{}) || v.Injected {
 						t.Errorf("decision = %+v, want no identity", v)
 					}
