@@ -47,6 +47,8 @@ func TestRules(t *testing.T) {
 		rules []rule
 	}{
 		{"Guard", guardRules()},
+		{"Headers", headerRules()},
+		{"Authenticate", authenticateRules()},
 	} {
 		t.Run(section.name, func(t *testing.T) {
 			for _, r := range section.rules {
@@ -73,12 +75,19 @@ var pending = map[string]bool{
 	"Guard/Connection/POST to another path is drained":             true,
 	"Guard/Connection/POST with too many headers is drained":       true,
 	"Guard/Connection/POST in chunks with foreign Host is drained": true,
+	"Headers/Content-Encoding/identity":                            true,
+	"Headers/X-PublicFolderMailbox/off the list":                   true,
+	"Headers/X-OWA-ExplicitLogonUser/off the list":                 true,
+	"Headers/Cookie/override header of another form":               true,
+	"Headers/Cookie/override cookie of another form":               true,
+	"Headers/Cookie/override cookie without a version":             true,
 }
 
 // A rule is a request, and what must become of it.
 type rule struct {
 	name    string
 	request request
+	first   []request                           // sent before, on connections of their own
 	config  func(*proxy.Config)                 // changes the proxy; nil: no change
 	policy  func(*policy.Config)                // changes the policy; nil: no change
 	reply   func(attempt int, s *sent) response // Exchange's; nil: 200 with a SOAP response
@@ -143,7 +152,7 @@ func (r rule) run(t *testing.T, pending bool) {
 // The list of the table, and who authenticates.
 const (
 	listed        = "alice@contoso.com, *@rooms.contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500"
-	clientUser    = "archiver"
+	clientUser    = "alice@contoso.com"
 	clientPass    = "correct horse"
 	configuredURL = "https://mail.contoso.com/Published/Exchange.asmx"
 )
@@ -152,6 +161,11 @@ const (
 func (r rule) try(t *testing.T, s setup) *result {
 	p := newRuleProxy(t, r, s)
 	defer p.close()
+	for _, q := range r.first {
+		p.send(q.prepare(s))
+		synctest.Wait()
+		p.records = nil
+	}
 	got := p.send(r.request.prepare(s))
 	synctest.Wait()
 	p.upstream.mu.Lock()
@@ -298,7 +312,8 @@ func (p *ruleProxy) send(q request) *result {
 	}()
 	_ = here.SetReadDeadline(time.Now().Add(time.Hour))
 	in := bufio.NewReader(here)
-	got.read(in)
+	for got.read(in); got.status == 100; got.read(in) {
+	}
 	<-written
 	go io.WriteString(here, "GET /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	_ = here.SetReadDeadline(time.Now().Add(time.Minute))
@@ -309,6 +324,7 @@ func (p *ruleProxy) send(q request) *result {
 
 func (r *result) read(in *bufio.Reader) {
 	var head strings.Builder
+	r.status, r.lines = 0, nil
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {

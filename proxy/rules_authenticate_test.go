@@ -1,0 +1,261 @@
+package proxy_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/policy"
+)
+
+// authenticateRules are those of the section Authenticate: clients, and the
+// token.
+func authenticateRules() (rules []rule) {
+	rules = append(rules, clientRules()...)
+	rules = append(rules, loginRules()...)
+	rules = append(rules, handshakeRules()...)
+	return append(rules, tokenRules()...)
+}
+
+// challenged: the client is asked for Basic credentials, and its request goes
+// no further.
+func challenged(reason string) want {
+	return want{status: 401, reason: reason, conn: "kept"}.and(responded("WWW-Authenticate", `Basic realm="hmaproxy", charset="UTF-8"`))
+}
+
+// Client users.
+func clientRules() (rules []rule) {
+	asked := challenged("credentials").withUsers()
+	for _, c := range []struct{ name, line string }{
+		{"another password", "Authorization: " + basic(clientUser, "wrong")},
+		{"password in another letter case", "Authorization: " + basic(clientUser, strings.ToUpper(clientPass))},
+		{"no password", "Authorization: " + basic(clientUser, "")},
+		{"another user", "Authorization: " + basic("mallory", clientPass)},
+		{"no user", "Authorization: " + basic("", clientPass)},
+		{"no colon", "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(clientUser))},
+		{"no base64", "Authorization: Basic !!!!"},
+		{"Basic alone", "Authorization: Basic"},
+		{"empty", "Authorization:"},
+		{"another scheme", "Authorization: Digest " + strings.TrimPrefix(basic(clientUser, clientPass), "Basic ")},
+		{"a bearer token", "Authorization: Bearer " + goodToken},
+		{"NTLM", "Authorization: NTLM " + ntlmNegotiate},
+		{"proxy credentials", "Proxy-Authorization: " + basic(clientUser, clientPass)},
+	} {
+		rules = append(rules,
+			rule{name: "Client/" + c.name, request: post(valid, c.line).withoutCredentials(), all: asked},
+			rule{name: "Client/GET with " + c.name, request: get("/EWS/types.xsd", c.line).withoutCredentials(), all: asked},
+		)
+	}
+	good := "Authorization: " + basic(clientUser, clientPass)
+	return append(rules,
+		rule{name: "Client/no credentials", request: post(valid).withoutCredentials(), all: asked},
+		rule{name: "Client/no credentials, chunks", request: post(valid).inChunks().withoutCredentials(), all: asked},
+		rule{name: "Client/no credentials, long body", request: post(envelope("alice@contoso.com", createItem(400<<10))).withoutCredentials(), all: asked},
+		rule{name: "Client/no credentials, empty body", request: post(nil).withoutCredentials(), all: asked},
+		rule{name: "Client/no credentials, another media type", request: post(valid, "Content-Type: text/plain").withoutCredentials(), all: asked},
+		rule{name: "Client/GET without credentials", request: get("/EWS/types.xsd").withoutCredentials(), all: asked},
+		rule{name: "Client/probe without credentials", request: get("/EWS/Exchange.asmx").withoutCredentials(), all: asked},
+		rule{name: "Client/HEAD without credentials", request: get("/EWS/Exchange.asmx").by("HEAD").withoutCredentials(), all: asked},
+		rule{name: "Client/two Authorization headers", request: post(valid, good).and(good), all: challenged("credentials").withUsers()},
+		rule{name: "Client/two Authorization headers, the second valid", request: post(valid, "Authorization: Basic eDp5").and(good), all: asked},
+		rule{name: "Client/guard comes first", request: post(valid, "Host: evil.example").withoutCredentials(), all: refused(421, "host").withUsers()},
+		rule{name: "Client/guard comes first, another path", request: get("/owa/").withoutCredentials(), all: refused(404, "path").withUsers()},
+
+		rule{name: "Client/valid credentials", request: post(valid, good), all: forwarded(clientRecorded(clientUser)).withUsers()},
+		rule{name: "Client/scheme in lower case", request: post(valid, "Authorization: basic "+strings.TrimPrefix(good, "Authorization: Basic ")), all: forwarded(clientRecorded(clientUser)).withUsers()},
+		rule{name: "Client/GET with valid credentials", request: get("/EWS/types.xsd", good), all: forwarded(clientRecorded(clientUser)).withUsers()},
+		rule{name: "Client/probe with valid credentials", request: get("/EWS/Exchange.asmx", good), all: local(200).withUsers()},
+		rule{name: "Client/credentials without client users", request: post(valid, good), all: forwarded(clientRecorded("")).withoutUsers()},
+		rule{name: "Client/none without client users", request: post(valid), all: forwarded(clientRecorded("")).withoutUsers()},
+
+		// the policy of the client is in force, not that of others
+		rule{name: "Client/mailbox that the client's own policy lacks", request: post(valid), config: ownPolicy("bob@contoso.com"),
+			list: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers(), open: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers()},
+		rule{name: "Client/mailbox that the client's own policy has", request: post(valid), config: ownPolicy("alice@contoso.com"),
+			list: forwarded().withUsers(), open: forwarded().withUsers()},
+	)
+}
+
+// ownPolicy gives the client user a policy with this list.
+func ownPolicy(list string) func(*proxy.Config) {
+	return func(c *proxy.Config) {
+		entries, err := policy.ParsePatterns(list)
+		if err != nil {
+			panic(err)
+		}
+		own, err := policy.New(policy.Config{Allowed: entries})
+		if err != nil {
+			panic(err)
+		}
+		if c.Client != nil {
+			c.Client = func(user, password string) (*policy.Policy, bool) {
+				return own, user == clientUser && password == clientPass
+			}
+		}
+	}
+}
+
+func clientRecorded(user string) func(*result) string {
+	return func(r *result) string {
+		if r.record.Client != user {
+			return fmt.Sprintf("the record has client %q, want %q", r.record.Client, user)
+		}
+		return ""
+	}
+}
+
+// The login user is impersonated when a request names nobody.
+func loginRules() []rule {
+	loginUser := func(c *policy.Config) { c.LoginUser = true }
+	both := func(c *policy.Config) { c.LoginUser, c.DefaultMailbox = true, "alice@contoso.com" }
+	unnamed := post(envelope("", getFolder))
+	as := func(user string) request { return unnamed.with("Authorization: " + basic(user, "anything")) }
+	return []rule{
+		{name: "Login/nobody has logged on", policy: loginUser, request: unnamed, all: challenged("login-required").withoutUsers()},
+		{name: "Login/nobody has logged on, also with a default mailbox", policy: both, request: unnamed, all: challenged("login-required").withoutUsers()},
+		{name: "Login/nobody has logged on, long body", policy: loginUser, request: post(envelope("", createItem(400<<10))), all: challenged("login-required").withoutUsers()},
+		{name: "Login/two Authorization headers", policy: loginUser, request: as("alice@contoso.com").and("Authorization: " + basic("bob@contoso.com", "x")), all: challenged("login-required").withoutUsers()},
+		{name: "Login/on the list", policy: loginUser, request: as("alice@contoso.com"), all: forwarded(impersonates("SmtpAddress alice@contoso.com"), headerSent("X-AnchorMailbox", "alice@contoso.com")).withoutUsers()},
+		{name: "Login/client user", policy: loginUser, request: unnamed, all: forwarded(impersonates("SmtpAddress alice@contoso.com")).withUsers()},
+		{name: "Login/comes before the default mailbox", policy: both, request: as("room1@rooms.contoso.com"), all: forwarded(impersonates("SmtpAddress room1@rooms.contoso.com")).withoutUsers()},
+		{name: "Login/off the list", policy: loginUser, request: as("bob@contoso.com"),
+			list:  faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withoutUsers(),
+			audit: forwarded(impersonates("SmtpAddress bob@contoso.com"), audited("mailbox-not-allowed")).withoutUsers(),
+			open:  forwarded(impersonates("SmtpAddress bob@contoso.com")).withoutUsers()},
+		{name: "Login/no address", policy: loginUser, request: as(`CONTOSO\alice`), all: faulted("ErrorInvalidExchangeImpersonationHeaderData", "login-name-invalid").and(mentions("user@domain")).withoutUsers()},
+		{name: "Login/a request that names a mailbox", policy: loginUser, request: post(valid), all: forwarded(impersonates("SmtpAddress alice@contoso.com"))},
+		{name: "Login/a request that names another mailbox", policy: loginUser, request: post(envelope("room1@rooms.contoso.com", getFolder), "Authorization: "+basic("alice@contoso.com", clientPass)),
+			all: forwarded(impersonates("SmtpAddress room1@rooms.contoso.com"))},
+		{name: "Login/not configured", request: as("alice@contoso.com"),
+			list: faulted("ErrorInvalidExchangeImpersonationHeaderData", "no-mailbox").withoutUsers(), open: forwarded(unchanged, impersonates("")).withoutUsers()},
+	}
+}
+
+// ntlmNegotiate is a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1).
+const ntlmNegotiate = "TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA="
+
+// An empty POST that opens an NTLM or Negotiate handshake never goes upstream.
+func handshakeRules() (rules []rule) {
+	challenge := func(scheme string) want {
+		return want{status: 401, recorded: "ntlm", conn: "kept"}.and(ntlmChallenge(scheme)).withoutUsers()
+	}
+	for _, scheme := range []string{"NTLM", "Negotiate", "ntlm", "NEGOTIATE"} {
+		line := "Authorization: " + scheme + " " + ntlmNegotiate
+		canonical := map[string]string{"NTLM": "NTLM", "NEGOTIATE": "Negotiate"}[strings.ToUpper(scheme)]
+		rules = append(rules,
+			rule{name: "Handshake/" + scheme, request: post(nil, line), all: challenge(canonical)},
+			rule{name: "Handshake/" + scheme + " in chunks", request: post(nil, line).inChunks(), all: challenge(canonical)},
+			rule{name: "Handshake/" + scheme + " by GET", request: get("/EWS/Exchange.asmx", line), all: challenge(canonical)},
+			rule{name: "Handshake/" + scheme + " with a body", request: post(valid, line), all: forwarded().withoutUsers()},
+			rule{name: "Handshake/" + scheme + " with a body in chunks", request: post(valid, line).inChunks(), all: forwarded().withoutUsers()},
+			rule{name: "Handshake/" + scheme + " where there are client users", request: post(nil, line), all: challenged("credentials").withUsers()},
+		)
+	}
+	for name, token := range map[string]string{
+		"an AUTHENTICATE_MESSAGE":              "TlRMTVNTUAADAAAAAAAAAA==",
+		"a Kerberos ticket":                    "YIIGhwYGKwYBBQUC",
+		"a message of 11 bytes":                "TlRMTVNTUAABAAA=",
+		"no base64":                            "!!!",
+		"another signature":                    "TlRMTVNTUQABAAAABoIIAA==",
+		"another signature of the same length": base64.StdEncoding.EncodeToString([]byte("NTLMSSPX\x01\x00\x00\x00")),
+	} {
+		rules = append(rules, rule{name: "Handshake/" + name, request: post(nil, "Authorization: Negotiate "+token), all: local(200).and(noText).withoutUsers()})
+	}
+	return append(rules,
+		rule{name: "Handshake/a message of 12 bytes", request: post(nil, "Authorization: NTLM TlRMTVNTUAABAAAA"), all: challenge("NTLM")},
+		rule{name: "Handshake/blanks around the message", request: post(nil, "Authorization: NTLM   "+ntlmNegotiate+"  "), all: challenge("NTLM")},
+		rule{name: "Handshake/scheme alone", request: post(valid, "Authorization: NTLM"), all: forwarded().withoutUsers()},
+		rule{name: "Handshake/Basic with an empty body", request: post(nil, "Authorization: Basic eDp5"), list: faulted("ErrorSchemaValidation", "envelope-refused").withoutUsers()},
+	)
+}
+
+// ntlmChallenge: the client gets a CHALLENGE_MESSAGE as MS-NLMP 2.2.1.2 has it.
+func ntlmChallenge(scheme string) func(*result) string {
+	return func(r *result) string {
+		name, text, _ := strings.Cut(r.header.Get("WWW-Authenticate"), " ")
+		m, err := base64.StdEncoding.DecodeString(text)
+		if name != scheme || err != nil || len(m) < 48 || string(m[:8]) != "NTLMSSP\x00" || binary.LittleEndian.Uint32(m[8:]) != 2 {
+			return fmt.Sprintf("%s %q is no CHALLENGE_MESSAGE", name, m)
+		}
+		field := func(at int) []byte { // length, capacity, offset
+			length, capacity, offset := binary.LittleEndian.Uint16(m[at:]), binary.LittleEndian.Uint16(m[at+2:]), binary.LittleEndian.Uint32(m[at+4:])
+			if length != capacity || offset < 48 || int(offset)+int(length) > len(m) {
+				return nil
+			}
+			return m[offset:][:length]
+		}
+		const target = "H\x00M\x00A\x00P\x00R\x00O\x00X\x00Y\x00"
+		if got := string(field(12)); got != target {
+			return fmt.Sprintf("TargetName %q", got)
+		}
+		// NTLMSSP_NEGOTIATE_UNICODE, REQUEST_TARGET, NTLM, ALWAYS_SIGN,
+		// TARGET_TYPE_SERVER, EXTENDED_SESSIONSECURITY, TARGET_INFO
+		if flags := binary.LittleEndian.Uint32(m[20:]); flags != 0x008A8205 {
+			return fmt.Sprintf("NegotiateFlags %08x", flags)
+		}
+		if string(m[24:32]) == strings.Repeat("\x00", 8) || string(m[32:40]) != strings.Repeat("\x00", 8) {
+			return fmt.Sprintf("ServerChallenge % x, Reserved % x", m[24:32], m[32:40])
+		}
+		// MsvAvNbDomainName, MsvAvNbComputerName, MsvAvEOL
+		if want := "\x02\x00\x10\x00" + target + "\x01\x00\x10\x00" + target + "\x00\x00\x00\x00"; string(field(40)) != want {
+			return fmt.Sprintf("TargetInfo % x", field(40))
+		}
+		if len(m) != 48+len(target)+len(field(40)) {
+			return fmt.Sprintf("%d bytes", len(m))
+		}
+		return ""
+	}
+}
+
+// The token is read from memory; a request waits for one only while there is
+// none.
+func tokenRules() []rule {
+	from := func(s proxy.TokenSource) func(*proxy.Config) {
+		return func(c *proxy.Config) { c.Tokens = s }
+	}
+	busy := faulted("ErrorServerBusy", "no-token").and(responded("Retry-After", "10"), mentions(`<t:Value Name="BackOffMilliseconds">10000</t:Value>`))
+	return []rule{
+		{name: "Token/there is one", request: post(valid), all: forwarded(headerSent("Authorization", "Bearer "+goodToken), took(0))},
+		{name: "Token/there is none for now", config: from(tokenAfter(2 * time.Second)), request: post(valid), all: forwarded(headerSent("Authorization", "Bearer "+goodToken), took(2*time.Second))},
+		{name: "Token/there is none at all", config: from(tokenAfter(time.Hour)), request: post(valid), all: busy.and(took(4 * time.Second))},
+		{name: "Token/long body, there is none at all", config: from(tokenAfter(time.Hour)), request: post(envelope("alice@contoso.com", createItem(400<<10))), all: busy.and(took(4 * time.Second))},
+		{name: "Token/there is none for a GET", config: from(tokenAfter(time.Hour)), request: get("/EWS/types.xsd"), all: want{status: 503, reason: "no-token", conn: "kept"}.and(responded("Content-Type", "text/plain; charset=utf-8"), responded("Retry-After", "10"))},
+		{name: "Token/the source fails", config: from(noToken{}), request: post(valid), all: busy.and(took(0))},
+		{name: "Token/the wait is configured", config: func(c *proxy.Config) { c.Tokens, c.TokenWait = tokenAfter(time.Hour), time.Second }, request: post(valid), all: busy.and(took(time.Second))},
+		{name: "Token/the wait is configured longer", config: func(c *proxy.Config) { c.Tokens, c.TokenWait = tokenAfter(time.Minute), time.Hour }, request: post(valid), all: forwarded(took(time.Minute))},
+	}
+}
+
+// took: the request lasted so long, in simulated time.
+func took(d time.Duration) func(*result) string {
+	return func(r *result) string {
+		if r.record.Duration != d {
+			return fmt.Sprintf("the request took %v, want %v", r.record.Duration, d)
+		}
+		return ""
+	}
+}
+
+// tokenAfter is a source that has its token only after a time.
+type tokenAfter time.Duration
+
+func (d tokenAfter) Token(ctx context.Context) (string, error) {
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	select {
+	case <-time.After(time.Duration(d)):
+		return goodToken, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+type noToken struct{}
+
+func (noToken) Token(context.Context) (string, error) { return "", errors.New("no token") }
