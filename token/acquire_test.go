@@ -24,70 +24,74 @@ import (
 
 const okBody = `"token_type":"Bearer","expires_in":3600,"access_token":"CANARY-token"`
 
-// Every answer that is no token: its class, and what its one line must tell.
-func TestAnswers(t *testing.T) {
+// Every response without a usable token: its class, and a part of its text.
+func TestFailedResponses(t *testing.T) {
 	huge := `{"x":"` + strings.Repeat("CANARY", 1<<20) + `",` + okBody + `}`
 	tests := []struct {
-		name   string
-		answer answer
-		class  Class
-		aadsts int
-		text   string
+		name     string
+		response response
+		class    Class
+		aadsts   int
+		text     string
 	}{
-		{"unregistered", answer{status: 401, body: aadsts(700027, "invalid_client")}, Certificate, 700027, "upload the public half"},
-		{"no such resource", answer{status: 400, body: aadsts(500011, "invalid_resource")}, Configuration, 500011, "service principal names"},
-		{"unknown code", answer{status: 400, body: aadsts(999999, "invalid_request")}, Configuration, 999999, "look up AADSTS999999"},
-		{"code in the description alone", answer{status: 401, body: `{"error":"invalid_client","error_description":"AADSTS700024: CANARY"}`}, Certificate, 700024, "clock"},
-		{"several codes", answer{status: 400, body: `{"error":"invalid_client","error_codes":[123,700016]}`}, Configuration, 700016, "application id"},
-		{"codes of a wrong type", answer{status: 400, body: `{"error":"invalid_client","error_codes":["CANARY"]}`}, Configuration, 0, "400 with invalid_client"},
-		{"no code", answer{status: 400, body: `{"error":"invalid_scope"}`}, Configuration, 0, "400 with invalid_scope"},
-		{"unknown error name", answer{status: 400, body: `{"error":"CANARY"}`}, Configuration, 0, "400"},
-		{"busy, by name", answer{status: 400, body: `{"error":"temporarily_unavailable"}`}, Transient, 0, "temporarily_unavailable"},
-		{"busy, by code", answer{status: 400, body: aadsts(90033, "invalid_request")}, Transient, 90033, "busy"},
-		{"throttled", answer{status: 429, body: aadsts(90055, "invalid_request")}, Transient, 90055, "429"},
-		{"408", answer{status: 408}, Transient, 0, "408"},
-		{"500", answer{status: 500, body: "CANARY"}, Transient, 0, "500"},
-		{"503 with a certificate code", answer{status: 503, body: aadsts(700027, "x")}, Transient, 700027, "503"},
-		{"404", answer{status: 404, body: "<html>CANARY"}, Configuration, 0, "404"},
-		{"407", answer{status: 407}, Configuration, 0, "proxy"},
-		{"redirect elsewhere", answer{status: 307, header: http.Header{"Location": {"https://evil.example/CANARY"}}}, Configuration, 0, "redirects are not followed"},
-		{"redirect by 302", answer{status: 302, header: http.Header{"Location": {"https://evil.example/"}}}, Configuration, 0, "redirects are not followed"},
-		{"redirect to itself", answer{status: 308, header: http.Header{"Location": {testEndpoint}}}, Configuration, 0, "redirects are not followed"},
-		{"no lifetime", answer{status: 200, body: `{"token_type":"Bearer","access_token":"CANARY-token"}`}, Transient, 0, "without the token's lifetime"},
-		{"no token", answer{status: 200, body: `{"token_type":"Bearer","expires_in":3600}`}, Transient, 0, "without an access token"},
-		{"empty token", answer{status: 200, body: `{"expires_in":3600,"access_token":""}`}, Transient, 0, "token endpoint"},
-		{"empty", answer{status: 200}, Transient, 0, "not a JSON object"},
-		{"HTML", answer{status: 200, body: "<html>CANARY</html>"}, Transient, 0, "captive portal"},
-		{"truncated", answer{status: 200, body: `{` + okBody}, Transient, 0, "not a JSON object"},
-		{"array", answer{status: 200, body: `[{` + okBody + `}]`}, Transient, 0, "not a JSON object"},
-		{"null", answer{status: 200, body: `null`}, Transient, 0, "token endpoint"},
-		{"other token type", answer{status: 200, body: `{` + strings.Replace(okBody, "Bearer", "pop", 1) + `}`}, Transient, 0, "not of type Bearer"},
-		{"token of a wrong type", answer{status: 200, body: `{"expires_in":3600,"access_token":{"a":"CANARY"}}`}, Transient, 0, "unexpected kind"},
-		{"lifetime of a wrong type", answer{status: 200, body: `{"expires_in":"CANARY","access_token":"CANARY"}`}, Transient, 0, "unexpected kind"},
-		{"token with a line break", answer{status: 200, body: `{"expires_in":3600,"access_token":"CANARY\r\nX: y"}`}, Transient, 0, "fits in no header"},
-		{"token too long", answer{status: 200, body: `{"expires_in":3600,"access_token":"` + strings.Repeat("A", 60<<10) + `"}`}, Transient, 0, "fits in no header"},
-		{"expired", answer{status: 200, body: `{"expires_in":0,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
-		{"negative lifetime", answer{status: 200, body: `{"expires_in":-5,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
-		{"another scope", answer{status: 200, body: `{` + okBody + `,"scope":"CANARY"}`}, Transient, 0, "another scope"},
-		{"huge", answer{status: 200, body: huge}, Transient, 0, "more than 1048576 bytes"},
-		{"huge refusal", answer{status: 400, body: huge}, Transient, 0, "more than 1048576 bytes"},
-		{"cut", answer{err: io.ErrUnexpectedEOF}, Transient, 0, "cut"},
-		{"cut in the middle", answer{status: 200, body: `{` + okBody, cut: io.ErrUnexpectedEOF}, Transient, 0, "answered 200, but before its end the connection was cut"},
-		{"refusal that is cut in the middle", answer{status: 401, body: `{"error":"inv`, cut: io.ErrUnexpectedEOF}, Transient, 0, "answered 401, but before its end the connection was cut"},
-		{"network error with a text of the peer's", answer{err: errors.New(`malformed HTTP response "CANARY"`)}, Transient, 0, "not HTTP"},
+		{"unregistered", response{status: 401, body: aadsts(700027, "invalid_client")}, Certificate, 700027, "upload the public half"},
+		{"no such resource", response{status: 400, body: aadsts(500011, "invalid_resource")}, Configuration, 500011, "service principal names"},
+		{"unknown code", response{status: 400, body: aadsts(999999, "invalid_request")}, Configuration, 999999, "look up AADSTS999999"},
+		{"code in the description alone", response{status: 401, body: `{"error":"invalid_client","error_description":"AADSTS700024: CANARY"}`}, Certificate, 700024, "clock"},
+		{"several codes", response{status: 400, body: `{"error":"invalid_client","error_codes":[123,700016]}`}, Configuration, 700016, "application id"},
+		{"codes of a wrong type", response{status: 400, body: `{"error":"invalid_client","error_codes":["CANARY"]}`}, Configuration, 0, "400 with invalid_client"},
+		{"no code", response{status: 400, body: `{"error":"invalid_scope"}`}, Configuration, 0, "400 with invalid_scope"},
+		{"unknown error name", response{status: 400, body: `{"error":"CANARY"}`}, Configuration, 0, "400"},
+		{"busy, by name", response{status: 400, body: `{"error":"temporarily_unavailable"}`}, Transient, 0, "temporarily_unavailable"},
+		{"busy, by code", response{status: 400, body: aadsts(90033, "invalid_request")}, Transient, 90033, "busy"},
+		{"throttled", response{status: 429, body: aadsts(90055, "invalid_request")}, Transient, 90055, "429"},
+		{"408", response{status: 408}, Transient, 0, "408"},
+		{"500", response{status: 500, body: "CANARY"}, Transient, 0, "500"},
+		{"503 with a certificate code", response{status: 503, body: aadsts(700027, "x")}, Transient, 700027, "503"},
+		{"403 page", response{status: 403, body: "<html>CANARY"}, Transient, 0, "firewall"},
+		{"404 page", response{status: 404, body: "<html>CANARY"}, Transient, 0, "captive portal"},
+		{"400 in JSON that is not Entra's", response{status: 400, body: `{"message":"CANARY"}`}, Transient, 0, "without an error of Entra's"},
+		{"401 without a body", response{status: 401}, Transient, 0, "without an error of Entra's"},
+		{"407", response{status: 407, body: "<html>CANARY"}, Transient, 0, "proxy asks for credentials"},
+		{"redirect with Entra's JSON", response{status: 302, body: aadsts(700016, "unauthorized_client")}, Transient, 0, "redirects are not followed"},
+		{"redirect elsewhere", response{status: 307, header: http.Header{"Location": {"https://evil.example/CANARY"}}}, Transient, 0, "redirects are not followed"},
+		{"redirect by 302", response{status: 302, header: http.Header{"Location": {"https://evil.example/"}}}, Transient, 0, "redirects are not followed"},
+		{"redirect to itself", response{status: 308, header: http.Header{"Location": {testEndpoint}}}, Transient, 0, "redirects are not followed"},
+		{"no lifetime", response{status: 200, body: `{"token_type":"Bearer","access_token":"CANARY-token"}`}, Transient, 0, "without the token's lifetime"},
+		{"no token", response{status: 200, body: `{"token_type":"Bearer","expires_in":3600}`}, Transient, 0, "without an access token"},
+		{"empty token", response{status: 200, body: `{"expires_in":3600,"access_token":""}`}, Transient, 0, "token endpoint"},
+		{"empty", response{status: 200}, Transient, 0, "not a JSON object"},
+		{"HTML", response{status: 200, body: "<html>CANARY</html>"}, Transient, 0, "captive portal"},
+		{"truncated", response{status: 200, body: `{` + okBody}, Transient, 0, "not a JSON object"},
+		{"array", response{status: 200, body: `[{` + okBody + `}]`}, Transient, 0, "not a JSON object"},
+		{"null", response{status: 200, body: `null`}, Transient, 0, "token endpoint"},
+		{"other token type", response{status: 200, body: `{` + strings.Replace(okBody, "Bearer", "pop", 1) + `}`}, Transient, 0, "not of type Bearer"},
+		{"token of a wrong type", response{status: 200, body: `{"expires_in":3600,"access_token":{"a":"CANARY"}}`}, Transient, 0, "unexpected kind"},
+		{"lifetime of a wrong type", response{status: 200, body: `{"expires_in":"CANARY","access_token":"CANARY"}`}, Transient, 0, "unexpected kind"},
+		{"token with a line break", response{status: 200, body: `{"expires_in":3600,"access_token":"CANARY\r\nX: y"}`}, Transient, 0, "no header can hold"},
+		{"token too long", response{status: 200, body: `{"expires_in":3600,"access_token":"` + strings.Repeat("A", 60<<10) + `"}`}, Transient, 0, "no header can hold"},
+		{"expired", response{status: 200, body: `{"expires_in":0,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
+		{"negative lifetime", response{status: 200, body: `{"expires_in":-5,"access_token":"CANARY"}`}, Transient, 0, "expired already"},
+		{"another scope", response{status: 200, body: `{` + okBody + `,"scope":"CANARY"}`}, Transient, 0, "another scope"},
+		{"huge", response{status: 200, body: huge}, Transient, 0, "more than 1048576 bytes"},
+		{"huge refusal", response{status: 400, body: huge}, Transient, 0, "more than 1048576 bytes"},
+		{"cut", response{err: io.ErrUnexpectedEOF}, Transient, 0, "cut"},
+		{"cut in the middle", response{status: 200, body: `{` + okBody, cut: io.ErrUnexpectedEOF}, Transient, 0, "responded 200 with an incomplete body: the connection was cut"},
+		{"refusal that is cut in the middle", response{status: 401, body: `{"error":"inv`, cut: io.ErrUnexpectedEOF}, Transient, 0, "responded 401 with an incomplete body: the connection was cut"},
+		{"network error with a text of the peer's", response{err: errors.New(`malformed HTTP response "CANARY"`)}, Transient, 0, "not HTTP"},
 	}
 	cert := newCert(t, 0, "one")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEntra(cert)
-			e.say(&tt.answer)
+			e.respondWith(&tt.response)
 			got, err := Acquire(t.Context(), testConfig(e), cert)
 			var failure *Error
 			if !errors.As(err, &failure) || got.Token != "" {
 				t.Fatalf("token %v, error %v", got, err)
 			}
 			text := err.Error()
-			if failure.Class != tt.class || failure.AADSTS != tt.aadsts || !strings.Contains(text, tt.text) || failure.Status != tt.answer.status {
+			if failure.Class != tt.class || failure.AADSTS != tt.aadsts || !strings.Contains(text, tt.text) || failure.Status != tt.response.status {
 				t.Errorf("class %s, AADSTS %d, status %d: %s", failure.Class, failure.AADSTS, failure.Status, text)
 			}
 			everything := fmt.Sprintf("%v %+v %#v %v", err, failure, failure, errors.Unwrap(err))
@@ -106,7 +110,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// The same for the metadata, which comes first.
+// The same for the metadata, which is requested first.
 func TestMetadata(t *testing.T) {
 	document := func(issuer, endpoint string) string {
 		return fmt.Sprintf(`{"issuer":%q,"authorization_endpoint":"https://login.example.com/a","token_endpoint":%q}`, issuer, endpoint)
@@ -121,18 +125,18 @@ func TestMetadata(t *testing.T) {
 		{"endpoint on another host", document(testIssuer+"/x", "https://login.example.us/token"), 200, Configuration, "set the authority to https://login.example.us"},
 		{"endpoint on another port", document(testIssuer+"/x", "https://login.example.com:8443/token"), 200, Configuration, "another host"},
 		{"endpoint without TLS", document(testIssuer+"/x", "http://login.example.com/token"), 200, Configuration, "another host"},
-		{"issuer of somebody else", document("https://evil.example/x", testEndpoint), 200, Configuration, "issuer"},
+		{"issuer on another host", document("https://evil.example/x", testEndpoint), 200, Configuration, "issuer"},
 		{"no such tenant", aadsts(90002, "invalid_tenant"), 400, Configuration, "tenant id"},
 		{"HTML", "<html>CANARY", 200, Transient, "captive portal"},
 		{"503", "CANARY", 503, Transient, "503"},
-		{"redirect", "", 302, Configuration, "redirects are not followed"},
+		{"redirect", "", 302, Transient, "redirects are not followed"},
 	}
 	cert := newCert(t, 0, "one")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEntra(cert)
-			e.metadata = func() *answer {
-				return &answer{status: tt.code, body: tt.body, header: http.Header{"Location": {"https://evil.example"}}}
+			e.metadata = func() *response {
+				return &response{status: tt.code, body: tt.body, header: http.Header{"Location": {"https://evil.example"}}}
 			}
 			_, err := Acquire(t.Context(), testConfig(e), cert)
 			var failure *Error
@@ -172,14 +176,14 @@ func TestAcquire(t *testing.T) {
 func TestAcquireAgainstOwnHTTPClient(t *testing.T) {
 	cert := newCert(t, 0, "one")
 	e := newEntra(cert)
-	e.say(&answer{status: 307, header: http.Header{"Location": {"https://evil.example/"}}})
+	e.respondWith(&response{status: 307, header: http.Header{"Location": {"https://evil.example/"}}})
 	followed := &http.Client{Transport: e, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 	cfg := testConfig(e)
 	cfg.HTTPClient = followed
 	if _, err := Acquire(t.Context(), cfg, cert); err == nil || e.hosts["evil.example"] != 0 {
 		t.Errorf("error %v, hosts %v", err, e.hosts)
 	}
-	if _, wrapped := followed.Transport.(guard); wrapped {
+	if _, wrapped := followed.Transport.(authorityTransport); wrapped {
 		t.Error("the caller's client was changed")
 	}
 }
@@ -229,7 +233,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// What MSAL would read from the environment must not matter.
+// MSAL must not read its region from the environment.
 func TestRegionIsNotForced(t *testing.T) {
 	t.Setenv("MSAL_FORCE_REGION", "westeurope")
 	cert := newCert(t, 0, "one")
@@ -243,7 +247,7 @@ func TestAttemptTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cert := newCert(t, 0, "one")
 		e := newEntra(cert)
-		e.say(&answer{hang: true})
+		e.respondWith(&response{hang: true})
 		start := time.Now()
 		_, err := Acquire(t.Context(), testConfig(e), cert)
 		var failure *Error
@@ -267,12 +271,12 @@ func TestRetryAfter(t *testing.T) {
 	}
 	for _, tt := range tests {
 		// The date counts from the server's clock, here an hour off ours.
-		x := &exchange{received: date.Add(time.Hour), header: http.Header{"Date": {"Sun, 01 Nov 2026 12:00:00 GMT"}, "Retry-After": {tt.value}}}
+		x := &roundTrip{received: date.Add(time.Hour), header: http.Header{"Date": {"Sun, 01 Nov 2026 12:00:00 GMT"}, "Retry-After": {tt.value}}}
 		if got := x.retryAfter(); got != tt.want {
 			t.Errorf("%q: %v, want %v", tt.value, got, tt.want)
 		}
 	}
-	x := &exchange{received: date, header: http.Header{"Retry-After": {"Sun, 01 Nov 2026 12:00:30 GMT"}}}
+	x := &roundTrip{received: date, header: http.Header{"Retry-After": {"Sun, 01 Nov 2026 12:00:30 GMT"}}}
 	if got := x.retryAfter(); got != 30*time.Second {
 		t.Errorf("without Date: %v", got)
 	}
@@ -291,7 +295,7 @@ func TestDescribeNetwork(t *testing.T) {
 		{"refused", &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "dial 192.0.2.1:443: connection refused"},
 		{"dial timeout", &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: os.ErrDeadlineExceeded}, "timed out"},
 		{"proxy down", &net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.OpError{Op: "dial", Addr: address, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}, "HTTP proxy"},
-		{"proxy wants credentials", errors.New("Proxy Authentication Required"), "the HTTP proxy answered 407"},
+		{"proxy wants credentials", errors.New("Proxy Authentication Required"), "the HTTP proxy responded 407"},
 		{"unknown authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "not trusted here"},
 		{"other host", &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}}, "another host"},
 		{"expired", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}, "clock"},
@@ -325,7 +329,7 @@ func TestProxyRefuses(t *testing.T) {
 	cfg.HTTPClient = &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(address)}}
 	_, err = Acquire(t.Context(), cfg, cert)
 	var failure *Error
-	if !errors.As(err, &failure) || failure.Class != Transient || !strings.Contains(err.Error(), "proxy answered 407") {
+	if !errors.As(err, &failure) || failure.Class != Transient || !strings.Contains(err.Error(), "proxy responded 407") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -347,8 +351,8 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	}
 }
 
-// FuzzAnswer gives anything for an answer: nothing panics, nothing leaks.
-func FuzzAnswer(f *testing.F) {
+// FuzzResponse reads arbitrary responses without a panic or a leak.
+func FuzzResponse(f *testing.F) {
 	f.Add(200, []byte(`{`+okBody+`}`))
 	f.Add(200, []byte(`{"token_type":"Bearer","expires_on":"01/02/2006 15:04:05","access_token":"a","client_info":"e30","id_token":"a.b.c","scope":""}`))
 	f.Add(400, []byte(aadsts(700027, "invalid_client")))
@@ -359,7 +363,7 @@ func FuzzAnswer(f *testing.F) {
 			status = 200
 		}
 		e := newEntra(cert)
-		e.say(&answer{status: status, body: string(body)})
+		e.respondWith(&response{status: status, body: string(body)})
 		g, err := Acquire(t.Context(), testConfig(e), cert)
 		if err == nil && (!isBearerToken(string(g.Token)) || time.Until(g.Expires) <= 0 || time.Until(g.Expires) > maxLifetime) {
 			t.Errorf("accepted %+v", g)

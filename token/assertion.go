@@ -23,13 +23,13 @@ const (
 	assertionAhead = 10*time.Minute - assertionBack
 )
 
-// identity is what signs assertions: one version of the certificate.
+// An identity signs assertions with one version of the certificate.
 type identity struct {
 	leaf   *x509.Certificate
 	signer crypto.Signer
 }
 
-// newIdentity checks what can be checked without a network.
+// newIdentity returns an error when cert cannot sign assertions for Entra.
 func newIdentity(cert *tls.Certificate) (identity, error) {
 	if cert == nil || len(cert.Certificate) == 0 {
 		return identity{}, errors.New("no certificate")

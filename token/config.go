@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Config says which token to keep and what to prove the identity with.
+// Config says which token to keep and which certificates prove the identity of
+// the application.
 type Config struct {
 	Authority *url.URL // "https://login.microsoftonline.com"; https only, without a path
 	TenantID  string   // GUID or a verified domain of the tenant
@@ -24,22 +25,23 @@ type Config struct {
 	// Certificates returns the certificates to sign with, newest first. Each
 	// PrivateKey is a crypto.Signer with an RSA public key; one that signs over
 	// the network must bound that itself. List and error may both be non-nil:
-	// the look-up was incomplete, keep using these. Certificates must return
-	// when its context ends, which is after a minute at the latest; it is never
-	// called twice at the same time.
+	// the look-up was incomplete, and the certificates in the list are usable.
+	// The context ends after a minute. Certificates should return then; as long
+	// as it does not, it is not called a second time.
 	Certificates func(context.Context) ([]*tls.Certificate, error)
 
 	PollInterval time.Duration // between calls of Certificates, ±10 %; 0 means 10 minutes
 
-	// HTTPClient reaches Entra; nil means one of its own that honours
-	// HTTPS_PROXY. Whatever it is, redirects are not followed, responses are
-	// bounded, and nothing goes anywhere but to the authority's host.
+	// HTTPClient sends the requests to Entra. nil means a client with a transport
+	// of its own, which honours HTTPS_PROXY and requires TLS 1.2. With every
+	// client, redirects are not followed, responses are bounded, and requests to
+	// other hosts than the authority's are refused.
 	HTTPClient *http.Client
 
 	Log *slog.Logger // nil discards
 
-	// Attempted, when set, is called after every token request, from the
-	// goroutine that refreshes: it must not block.
+	// Attempted, when set, is called after every token request, one call at a
+	// time. It must not block: it runs on the goroutine of Run.
 	Attempted func(Attempt)
 }
 
@@ -47,14 +49,14 @@ type Config struct {
 type Attempt struct {
 	Reason   Reason
 	Duration time.Duration
-	Err      *Error // nil: it brought a token
+	Err      *Error // nil: Entra issued a token
 }
 
 // A Reason is why a token was requested.
 type Reason string
 
 const (
-	Scheduled Reason = "scheduled" // none yet, or the old one nears its end
+	Scheduled Reason = "scheduled" // there is no token yet, or the current one is due for a refresh
 	Forced    Reason = "forced"    // the resource refused the current one
 	Probe     Reason = "probe"     // to learn whether Entra accepts a new certificate
 )
@@ -68,11 +70,11 @@ var (
 	valueForm = regexp.MustCompile(`^[!-~]+$`)
 )
 
-// Names in a tenant's place that mean something else to Entra or to MSAL.
-var notTenants = []string{"common", "organizations", "consumers", "adfs", "dstsv2"}
+// reservedTenants are path segments that Entra or MSAL do not treat as a tenant.
+var reservedTenants = []string{"common", "organizations", "consumers", "adfs", "dstsv2"}
 
-// checked returns cfg with its defaults, or all that is wrong with what a token
-// request needs.
+// checked returns cfg with its defaults, or an error that lists everything that
+// is wrong with the fields of a token request.
 func (cfg Config) checked() (Config, error) {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -80,7 +82,7 @@ func (cfg Config) checked() (Config, error) {
 		u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		wrong("Authority: want an https URL of a host alone")
 	}
-	if !tenantForm.MatchString(cfg.TenantID) || slices.Contains(notTenants, strings.ToLower(cfg.TenantID)) {
+	if !tenantForm.MatchString(cfg.TenantID) || slices.Contains(reservedTenants, strings.ToLower(cfg.TenantID)) {
 		wrong("TenantID: want the GUID or a domain of one tenant")
 	}
 	if !valueForm.MatchString(cfg.ClientID) {

@@ -1,18 +1,35 @@
 package token
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+)
+
+var (
+	// ErrLimited is returned by [Keeper.Replace] when refreshes were forced too often.
+	ErrLimited = errors.New("token: forced refreshes are limited to a burst of three and one per 30 s")
+
+	// ErrStopped is returned by [Keeper.Token] and [Keeper.Replace] when there is
+	// no usable token and Run has returned.
+	ErrStopped = errors.New("token: stopped")
+
+	// ErrSameToken is returned by [Keeper.Replace] when Entra issued the rejected
+	// token a second time.
+	ErrSameToken = errors.New("token: Entra issued the rejected token a second time")
+
+	// ErrRunTwice is returned by the second call of [Keeper.Run].
+	ErrRunTwice = errors.New("token: Run was called twice")
 )
 
 // A Class is what can be done about a failed token request.
 type Class string
 
 const (
-	Transient     Class = "transient"     // it may work later: network, 408, 429, 5xx
+	Transient     Class = "transient"     // it may work later: network, 408, 429, 5xx, a response that is not Entra's
 	Certificate   Class = "certificate"   // another certificate may work
-	Configuration Class = "configuration" // somebody has to change something
+	Configuration Class = "configuration" // a person has to change something
 )
 
 // An Error is a failed token request. Its text is one line of this package's own
@@ -20,14 +37,15 @@ const (
 type Error struct {
 	Class         Class
 	AADSTS        int           // Entra's error code; 0: none
-	Status        int           // HTTP status; 0: no answer
+	Status        int           // HTTP status; 0: no response
 	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: it did not
-	CorrelationID string        // to quote to Microsoft's support; "" when unknown
-	Remedy        string        // what to do; "" when nothing helps but waiting
+	Foreign       bool          // the response is not one of Entra's: a portal, proxy or firewall sent it
+	CorrelationID string        // for Microsoft's support; "" when unknown
+	Remedy        string        // what to do; "" when only waiting helps
 
 	what  string        // what happened, and what it means
 	cause error         // of this side only: a context's, the signer's or the certificate source's
-	date  time.Time     // Entra's clock when it answered; zero: unknown
+	date  time.Time     // Entra's clock at its response; zero: unknown
 	skew  time.Duration // local clock minus Entra's
 }
 
@@ -43,11 +61,12 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns what failed on this side: the context's error, the signer's or
-// that of Config.Certificates. It is nil when Entra or the network failed.
+// Unwrap returns the error of this side that caused e: the context's, the
+// signer's or that of Config.Certificates. It is nil when Entra or the network
+// failed.
 func (e *Error) Unwrap() error { return e.cause }
 
-// key tells apart what is worth a new line in the log.
+// key is equal for two errors when the second needs no log line of its own.
 func (e *Error) key() string {
 	if e == nil {
 		return ""
@@ -61,10 +80,10 @@ func configurationError(err error) *Error {
 
 // oneLine returns the text of an error that the caller's own code made.
 func oneLine(err error) string {
-	const most = 500
+	const limit = 500
 	s := strings.Join(strings.Fields(err.Error()), " ")
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
 }

@@ -18,7 +18,7 @@ import (
 	"hmaproxy/token"
 )
 
-// A keeper that runs beside a server.
+// A keeper runs in the background for as long as a server does.
 func ExampleKeeper() {
 	entra := exampleEntra()
 	defer entra.Close()
@@ -54,7 +54,7 @@ func ExampleKeeper() {
 	// Output: true [full_access_as_app]
 }
 
-// One attempt, and what Entra thinks of it.
+// One attempt, and the error of a tenant that does not exist.
 func ExampleAcquire() {
 	entra := exampleEntra()
 	defer entra.Close()
@@ -65,7 +65,7 @@ func ExampleAcquire() {
 	cfg := token.Config{Authority: authority, TenantID: "elsewhere.example", ClientID: "c", Resource: "https://mail.contoso.example", HTTPClient: entra.Client()}
 	_, err = token.Acquire(context.Background(), cfg, exampleCertificate)
 	fmt.Println(err)
-	// Output: token: Entra's metadata endpoint answered 400 with AADSTS90002: the tenant was not found, or none was named; remedy: check the tenant id and that the authority belongs to the tenant's cloud
+	// Output: token: Entra's metadata endpoint responded 400 with AADSTS90002: the tenant was not found, or none was named; remedy: check the tenant id and that the authority belongs to the tenant's cloud
 }
 
 func ExampleExplain() {
@@ -90,7 +90,7 @@ var exampleCertificate = func() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }()
 
-// exampleEntra knows one tenant and trusts everybody.
+// exampleEntra has one tenant and accepts every assertion.
 func exampleEntra() *httptest.Server {
 	var server *httptest.Server
 	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

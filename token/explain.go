@@ -49,7 +49,7 @@ var explanations = [...]explanation{
 		"the certificate is outside its validity period",
 		"renew the certificate and register the new version on the application; if its dates are right, set this machine's clock"},
 
-	// Waiting is all that helps.
+	// Only waiting helps.
 	{[]int{90055, 50033, 90006, 90033, 90090}, Transient,
 		"Entra is busy or had a passing fault",
 		"wait: it is tried again by itself"},
@@ -65,7 +65,7 @@ var explanations = [...]explanation{
 		"the application does not ask for permissions of this resource",
 		"add the application permission full_access_as_app of Office 365 Exchange Online to the app registration and grant admin consent"},
 	{[]int{501051, 65001}, Configuration,
-		"the application has no role at the resource: nobody granted consent",
+		"the application has no role at the resource: consent was not granted",
 		"grant admin consent for the application permission full_access_as_app of Office 365 Exchange Online"},
 	{[]int{70011, 28002, 700022, 700023, 1002012}, Configuration,
 		"the requested scope is not valid",

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-func TestDay(t *testing.T) {
+func TestDayWithoutFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		w.mustUse(24 * time.Hour)
 		if n := w.entra.requests(); n > 40 || n < 24 {
@@ -39,7 +39,7 @@ func TestDay(t *testing.T) {
 
 func TestRefreshIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one"))
+		w := newTestKeeper(t, newCert(t, 0, "one"))
 		w.entra.life, w.entra.refreshIn = 24*time.Hour, 12*time.Hour
 		w.run()
 		defer w.close()
@@ -52,15 +52,15 @@ func TestRefreshIn(t *testing.T) {
 
 func TestOutageWithinLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		w.mustUse(35 * time.Minute) // the refresh is due at 40 ± 2
-		w.entra.say(&answer{status: 503})
+		w.entra.respondWith(&response{status: 503})
 		w.mustUse(15 * time.Minute)
 		if s := w.Status(); s.Failures == 0 || s.Err == nil || s.Err.Class != Transient || !s.Usable {
 			t.Errorf("during the outage: %+v", s)
 		}
-		w.entra.say(nil)
+		w.entra.respondWith(nil)
 		w.mustUse(3 * time.Hour)
 		if n := w.logs.lines("token refresh"); n != 1 {
 			t.Errorf("one outage made %d lines", n)
@@ -69,15 +69,15 @@ func TestOutageWithinLifetime(t *testing.T) {
 }
 
 func TestOutageBeyondLifetime(t *testing.T) {
-	for name, a := range map[string]*answer{
+	for name, a := range map[string]*response{
 		"503": {status: 503}, "no route": {err: io.ErrUnexpectedEOF},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, newCert(t, 0, "one")).run()
+				w := newTestKeeper(t, newCert(t, 0, "one")).run()
 				defer w.close()
 				w.mustUse(30 * time.Minute)
-				w.entra.say(a)
+				w.entra.respondWith(a)
 				failed := w.use(160 * time.Minute)
 				if len(failed) == 0 || failed[0] < 59*time.Minute {
 					t.Fatalf("failures from %v on, want none before 59m (60m less the margin)", failed)
@@ -85,7 +85,7 @@ func TestOutageBeyondLifetime(t *testing.T) {
 				if n := w.entra.requests(); n > 1000 {
 					t.Errorf("%d token requests during the outage", n)
 				}
-				w.entra.say(nil)
+				w.entra.respondWith(nil)
 				back := time.Now()
 				for w.request() != nil {
 					time.Sleep(time.Second)
@@ -99,13 +99,13 @@ func TestOutageBeyondLifetime(t *testing.T) {
 	}
 }
 
-// An endpoint that never answers costs 15 s per attempt, and no reader notices.
+// An endpoint that does not respond costs 15 s per attempt. Callers get the old token.
 func TestHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		w.mustUse(30 * time.Minute)
-		w.entra.say(&answer{hang: true})
+		w.entra.respondWith(&response{hang: true})
 		w.mustUse(25 * time.Minute)
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -114,46 +114,211 @@ func TestHang(t *testing.T) {
 				t.Errorf("an attempt took %v", a.Duration)
 			}
 		}
-		// Nobody must take the attempt's end for that of his own context.
+		// Callers must not mistake the attempt's timeout for the end of their context.
 		if s := w.Status(); s.Err == nil || errors.Is(s.Err, context.DeadlineExceeded) || s.Err.Class != Transient {
 			t.Errorf("error %v", s.Err)
 		}
 	})
 }
 
-func TestRetryAfterIsHonoured(t *testing.T) {
+// While a token is usable, Retry-After counts in both its forms, and Reload does
+// not end it.
+func TestRetryAfterIsHonouredWithToken(t *testing.T) {
 	for name, value := range map[string]func() string{
 		"seconds": func() string { return "300" },
 		"date":    func() string { return time.Now().Add(5 * time.Minute).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, newCert(t, 0, "one"))
-				w.entra.say(&answer{status: 429, header: map[string][]string{"Retry-After": {value()}}})
-				w.run()
+				w := newTestKeeper(t, newCert(t, 0, "one")).run()
 				defer w.close()
-				synctest.Wait()
-				w.entra.say(nil)
-				w.use(4*time.Minute + 50*time.Second)
-				w.Kick()
-				synctest.Wait()
-				if start := time.Now(); w.request() == nil || time.Since(start) != 0 {
-					t.Errorf("the error came after %v", time.Since(start))
+				first, err := w.Token(t.Context())
+				if err != nil {
+					t.Fatal(err)
 				}
-				if n := w.entra.requests(); n != 1 {
-					t.Errorf("%d requests before Retry-After had passed", n)
+				w.entra.respondWith(&response{status: 429, header: map[string][]string{"Retry-After": {value()}}})
+				if _, err := w.Replace(t.Context(), first); err == nil {
+					t.Fatal("no error")
 				}
-				time.Sleep(15 * time.Second)
-				w.mustUse(time.Minute)
+				w.entra.respondWith(nil)
+				w.mustUse(4 * time.Minute)
+				w.Reload()
+				w.mustUse(50 * time.Second)
+				if n := w.entra.requests(); n != 2 {
+					t.Errorf("%d requests before Retry-After had passed, want 2", n)
+				}
+				w.mustUse(20 * time.Second)
+				if n := w.entra.requests(); n != 3 {
+					t.Errorf("%d requests after Retry-After had passed, want 3", n)
+				}
 			})
 		})
 	}
 }
 
+// Without a token, Retry-After counts for a minute at most, and Reload ends it.
+func TestRetryAfterIsCappedWithoutToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.entra.respondWith(&response{status: 429, header: map[string][]string{"Retry-After": {"300"}}})
+		w.run()
+		defer w.close()
+		w.use(50 * time.Second)
+		if n := w.entra.requests(); n != 1 {
+			t.Errorf("%d requests in the first 50 s, want 1", n)
+		}
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if n := w.entra.requests(); n != 2 {
+			t.Errorf("%d requests after 61 s, want 2", n)
+		}
+		w.entra.respondWith(nil)
+		w.Reload()
+		synctest.Wait()
+		if err := w.request(); err != nil {
+			t.Errorf("after Reload: %v", err)
+		}
+	})
+}
+
+// A hold that began while a token was usable does not reach more than a minute
+// into the time without one.
+func TestRetryAfterAcrossTokenExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
+		defer w.close()
+		w.mustUse(30 * time.Minute)
+		w.entra.respondWith(&response{status: 503})
+		w.mustUse(28 * time.Minute)
+		w.entra.respondWith(&response{status: 429, header: map[string][]string{"Retry-After": {"900"}}})
+		time.Sleep(2*time.Minute + 30*time.Second) // past the token's end
+		synctest.Wait()
+		w.entra.respondWith(nil)
+		time.Sleep(time.Minute)
+		if err := w.request(); err != nil {
+			t.Errorf("a minute after the token's end: %v", err)
+		}
+	})
+}
+
+// Reloads are limited to one per 10 s, and none is lost.
+func TestReloadIsLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
+		defer w.close()
+		synctest.Wait()
+		before := w.vault.count()
+		for range 95 {
+			w.Reload()
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		if n := w.vault.count() - before; n != 1 {
+			t.Errorf("%d look-ups within the first 10 s, want 1", n)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := w.vault.count() - before; n != 2 {
+			t.Errorf("%d look-ups after 10 s, want 2", n)
+		}
+		time.Sleep(time.Minute)
+		if n := w.vault.count() - before; n != 2 {
+			t.Errorf("%d look-ups a minute later, want 2", n)
+		}
+	})
+}
+
+func TestRunTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
+		defer w.close()
+		w.mustUse(time.Minute)
+		if err := w.Run(t.Context()); !errors.Is(err, ErrRunTwice) {
+			t.Errorf("second Run: %v", err)
+		}
+		w.mustUse(2 * time.Hour)
+		w.stopRun()
+		if err := w.Run(t.Context()); !errors.Is(err, ErrRunTwice) {
+			t.Errorf("Run after the end: %v", err)
+		}
+	})
+}
+
+// A panic in a library, in the transport or in the signer is a failed attempt.
+func TestPanicIsAFailedAttempt(t *testing.T) {
+	tests := map[string]struct {
+		value any
+		text  string
+	}{
+		"runtime error": {nil, "index out of range"},
+		"text":          {"CANARY", "string"},
+		"error":         {errors.New("CANARY"), "*errors.errorString"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTestKeeper(t, newCert(t, 0, "one"))
+				w.entra.token = func() *response {
+					if tt.value == nil {
+						var empty []int
+						_ = empty[w.entra.requests()]
+					}
+					panic(tt.value)
+				}
+				w.run()
+				defer w.close()
+				err := w.request()
+				var e *Error
+				if !errors.As(err, &e) || e.Class != Transient || !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("error %v", err)
+				}
+				w.entra.respondWith(nil)
+				time.Sleep(30 * time.Second)
+				w.mustUse(time.Hour)
+			})
+		})
+	}
+}
+
+// A look-up that does not return alarms, keeps the token fresh, and is the only
+// one until it returns.
+func TestHangingLookUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cert := newCert(t, 0, "one")
+		w := newTestKeeper(t, cert)
+		calls, release := 0, make(chan struct{})
+		w.cfg.Certificates = func(context.Context) ([]*tls.Certificate, error) {
+			if calls++; calls == 2 {
+				<-release // as a read from a hung file system, which no context ends
+			}
+			return []*tls.Certificate{cert}, nil
+		}
+		w.run()
+		defer w.close()
+		w.mustUse(14 * time.Minute)
+		if s := w.Status(); s.CertificatesErr == nil || !strings.Contains(s.CertificatesErr.Error(), "did not return within 1m0s") {
+			t.Errorf("status %+v", s)
+		}
+		w.mustUse(3 * time.Hour)
+		if calls != 2 || w.logs.lines("certificate look-up failed") != 1 {
+			t.Errorf("%d calls; log:\n%s", calls, w.logs)
+		}
+		close(release)
+		w.mustUse(time.Minute)
+		if s := w.Status(); s.CertificatesErr != nil || w.logs.lines("readable again") != 1 {
+			t.Errorf("status after the return: %+v", s)
+		}
+		w.mustUse(time.Hour)
+		if calls < 5 {
+			t.Errorf("%d calls in the hour after the return", calls)
+		}
+	})
+}
+
 func TestColdHerd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one"))
-		w.entra.say(&answer{delay: time.Second})
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.entra.respondWith(&response{delay: time.Second})
 		w.run()
 		defer w.close()
 		var wg sync.WaitGroup
@@ -161,7 +326,7 @@ func TestColdHerd(t *testing.T) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
-				if i%5 == 0 { // these give up, and take nobody with them
+				if i%5 == 0 { // these give up; the others must not
 					time.AfterFunc(100*time.Millisecond, cancel)
 				}
 				token, err := w.Token(ctx)
@@ -184,8 +349,8 @@ func TestColdHerd(t *testing.T) {
 // Waiting neither shortens the back-off nor lasts when nothing can come of it.
 func TestWaitersDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one"))
-		w.entra.say(&answer{status: 400, body: aadsts(700016, "unauthorized_client")})
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.entra.respondWith(&response{status: 400, body: aadsts(700016, "unauthorized_client")})
 		w.run()
 		defer w.close()
 		for time.Until(w.Status().NextRefresh) < 10*time.Second {
@@ -207,10 +372,11 @@ func TestWaitersDuringBackoff(t *testing.T) {
 			t.Errorf("1000 callers caused %d requests", n-before)
 		}
 		// Somebody puts it right.
-		w.entra.say(nil)
-		w.Kick()
+		w.entra.respondWith(nil)
+		w.Reload()
+		synctest.Wait()
 		if err := w.request(); err != nil {
-			t.Errorf("after Kick: %v", err)
+			t.Errorf("after Reload: %v", err)
 		}
 	})
 }
@@ -218,12 +384,12 @@ func TestWaitersDuringBackoff(t *testing.T) {
 // A caller for whom the next attempt comes soon enough waits for it.
 func TestWaiterOutlastsShortBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one"))
-		w.entra.say(&answer{status: 503})
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.entra.respondWith(&response{status: 503})
 		w.run()
 		defer w.close()
 		synctest.Wait()
-		w.entra.say(nil)
+		w.entra.respondWith(nil)
 		if err := w.request(); err != nil {
 			t.Error(err)
 		}
@@ -235,7 +401,7 @@ func TestVaultDownForADay(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cert := newCert(t, 0, "one")
-				w := newWorld(t, cert).run()
+				w := newTestKeeper(t, cert).run()
 				defer w.close()
 				w.mustUse(time.Hour)
 				good := w.Status().LastCertificate
@@ -273,7 +439,7 @@ func TestVaultDownForADay(t *testing.T) {
 
 func TestVaultDownAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newTestKeeper(t)
 		down := errors.New("key vault: no route")
 		w.vault.set(down)
 		w.run()
@@ -325,12 +491,12 @@ func TestSigningInTheVault(t *testing.T) {
 		cert := newCert(t, 0, "one")
 		signer := &remoteSigner{Signer: cert.PrivateKey.(crypto.Signer)}
 		remote := &tls.Certificate{Certificate: cert.Certificate, PrivateKey: signer} // and no Leaf
-		w := newWorld(t, cert)
+		w := newTestKeeper(t, cert)
 		w.vault.set(nil, remote)
 		w.run()
 		defer w.close()
 		w.mustUse(2 * time.Hour)
-		signer.set(nil, 10*time.Second) // slow, which no reader notices
+		signer.set(nil, 10*time.Second) // slow; callers get the old token
 		w.mustUse(2 * time.Hour)
 
 		down := errors.New("key vault: sign: 503")
@@ -349,12 +515,12 @@ func TestSigningInTheVault(t *testing.T) {
 	})
 }
 
-// The same certificate with another signer: the vault's client was made anew.
+// The same certificate with another signer: the vault's client was replaced.
 func TestSignerIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cert := newCert(t, 0, "one")
 		broken := &remoteSigner{Signer: cert.PrivateKey.(crypto.Signer), err: errors.New("key vault: sign: 401")}
-		w := newWorld(t, cert)
+		w := newTestKeeper(t, cert)
 		w.vault.set(nil, &tls.Certificate{Certificate: cert.Certificate, PrivateKey: broken})
 		w.run()
 		defer w.close()
@@ -367,7 +533,7 @@ func TestSignerIsReplaced(t *testing.T) {
 
 func TestHangingVaultDelaysNoRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		first, err := w.Token(t.Context())
 		if err != nil {
@@ -388,7 +554,7 @@ func TestHangingVaultDelaysNoRefresh(t *testing.T) {
 
 func TestMissingRoleIsWarnedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one"))
+		w := newTestKeeper(t, newCert(t, 0, "one"))
 		w.entra.roles = nil
 		w.run()
 		defer w.close()
@@ -399,54 +565,91 @@ func TestMissingRoleIsWarnedAbout(t *testing.T) {
 	})
 }
 
+// The times of an assertion follow Entra's clock once Entra has refused those of
+// this machine's.
 func TestClockSkew(t *testing.T) {
 	tests := []struct {
 		name    string
 		clock   time.Duration // Entra's minus ours
-		usable  bool
+		refused bool          // the first assertion
 		warning bool
 	}{
-		{"equal", 0, true, false},
-		{"a little ahead", -25 * time.Second, true, false},
-		{"too far ahead", -2 * time.Minute, false, true},
-		{"behind, and still accepted", 8 * time.Minute, true, true},
-		{"too far behind", 11 * time.Minute, false, true},
+		{"equal", 0, false, false},
+		{"a little ahead", -25 * time.Second, false, false},
+		{"too far ahead", -2 * time.Minute, true, true},
+		{"days ahead", -72 * time.Hour, true, true},
+		{"behind, and still accepted", 8 * time.Minute, false, true},
+		{"too far behind", 11 * time.Minute, true, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, newCert(t, 0, "one"))
+				w := newTestKeeper(t, newCert(t, 0, "one"))
 				w.entra.clock = tt.clock
 				w.run()
 				defer w.close()
-				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				want := 1
+				if tt.refused {
+					want = 2
+				}
+				if n := w.entra.requests(); n != want || !w.Status().Usable {
+					t.Errorf("%d requests, want %d; status %+v", n, want, w.Status())
+				}
+				time.Sleep(3 * time.Hour)
 				synctest.Wait()
 				s := w.Status()
-				if s.Usable != tt.usable || (s.ClockSkew+tt.clock).Abs() > time.Second {
-					t.Errorf("usable %v, skew %v", s.Usable, s.ClockSkew)
+				if !s.Usable || s.Failures != 0 || (s.ClockSkew+tt.clock).Abs() > time.Second {
+					t.Errorf("usable %v, %d failures, skew %v", s.Usable, s.Failures, s.ClockSkew)
 				}
-				if !tt.usable && (s.Err == nil || s.Err.AADSTS != 700024 || !strings.Contains(s.Err.Error(), "clock")) {
-					t.Errorf("error %v", s.Err)
+				if n := w.entra.requests(); n > want+6 {
+					t.Errorf("%d requests in three hours: the correction is not kept", n)
 				}
 				if w.logs.lines("register it") != 0 {
 					t.Error("a wrong clock is no reason to register anything")
 				}
-				want := 0
+				want = 0
 				if tt.warning {
 					want = 1
 				}
 				if n := w.logs.lines("level=WARN", "clock differs"); n != want {
 					t.Errorf("%d warnings, want %d", n, want)
 				}
+				// The clock is set.
+				w.entra.mu.Lock()
+				w.entra.clock = 0
+				w.entra.mu.Unlock()
+				w.mustUse(3 * time.Hour)
+				if w.Status().Failures != 0 || w.logs.lines("clock agrees") != want {
+					t.Errorf("after the clock was set: %+v", w.Status())
+				}
 			})
 		})
 	}
 }
 
+// A refusal of the times with an equal clock has another cause: no request is made
+// for it at once.
+func TestTimeRangeRefusalWithEqualClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.entra.respondWith(&response{status: 401, body: aadsts(aadstsTimeRange, "invalid_client"), header: map[string][]string{"Date": {time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}}})
+		w.run()
+		defer w.close()
+		synctest.Wait()
+		if n := w.entra.requests(); n != 1 {
+			t.Errorf("%d requests, want 1", n)
+		}
+		if s := w.Status(); s.Err == nil || s.Err.AADSTS != aadstsTimeRange || !strings.Contains(s.Err.Error(), "clock") {
+			t.Errorf("error %v", s.Err)
+		}
+	})
+}
+
 func TestStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one"))
-		w.entra.say(&answer{hang: true})
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.entra.respondWith(&response{hang: true})
 		w.run()
 		defer w.close()
 		errs := make(chan error)
@@ -481,7 +684,7 @@ func TestTokenAllocatesNothing(t *testing.T) {
 
 func heldKeeper() *Keeper {
 	k := &Keeper{}
-	k.held.Store(&held{"token", wall().Add(time.Hour)})
+	k.rounds.token.Store(&servedToken{"token", wall().Add(time.Hour)})
 	return k
 }
 

@@ -11,15 +11,15 @@ import (
 
 func TestReplace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		first, err := w.Token(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.entra.say(&answer{delay: 2 * time.Second})
+		w.entra.respondWith(&response{delay: 2 * time.Second})
 		// A thousand requests are refused at once: one refresh, all get its token,
-		// and the old one is handed out meanwhile.
+		// and Token returns the old one until then.
 		var wg sync.WaitGroup
 		for range 1000 {
 			wg.Go(func() {
@@ -42,13 +42,13 @@ func TestReplace(t *testing.T) {
 	})
 }
 
-// An upstream that refuses every token must not make Entra pay for it.
+// An upstream that refuses every token does not cause a request to Entra for each.
 func TestPermanentRejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		synctest.Wait()
-		w.entra.say(&answer{delay: 200 * time.Millisecond})
+		w.entra.respondWith(&response{delay: 200 * time.Millisecond})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -63,7 +63,7 @@ func TestPermanentRejection(t *testing.T) {
 					start := time.Now()
 					_, err = w.Replace(ctx, token)
 					if errors.Is(err, ErrLimited) && time.Since(start) != 0 {
-						t.Error("the limit was told late")
+						t.Error("ErrLimited came late")
 					}
 					time.Sleep(100 * time.Millisecond)
 				}
@@ -83,13 +83,13 @@ func TestPermanentRejection(t *testing.T) {
 
 func TestReplaceWhileEntraFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		first, err := w.Token(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.entra.say(&answer{status: 503, header: map[string][]string{"Retry-After": {"60"}}})
+		w.entra.respondWith(&response{status: 503, header: map[string][]string{"Retry-After": {"60"}}})
 		var e *Error
 		for range 50 {
 			if _, err := w.Replace(t.Context(), first); !errors.As(err, &e) || e.Status != 503 {
@@ -102,17 +102,17 @@ func TestReplaceWhileEntraFails(t *testing.T) {
 		if token, err := w.Token(t.Context()); token != first || err != nil {
 			t.Error("the old token is gone")
 		}
-		w.entra.say(nil)
+		w.entra.respondWith(nil)
 		w.mustUse(2 * time.Hour)
 	})
 }
 
 func TestReplaceGivesUpWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 0, "one")).run()
+		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
 		first, _ := w.Token(t.Context())
-		w.entra.say(&answer{hang: true})
+		w.entra.respondWith(&response{hang: true})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := w.Replace(ctx, first); !errors.Is(err, context.DeadlineExceeded) {
@@ -141,4 +141,21 @@ func TestLimiter(t *testing.T) {
 			t.Fatalf("allowed at %v, want %v", allowed, want)
 		}
 	}
+}
+
+// Entra may issue the same token twice, from a cache of its own.
+func TestReplaceBySameToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.entra.respondWith(&response{status: 200, body: `{"token_type":"Bearer","expires_in":3600,"access_token":"same"}`})
+		w.run()
+		defer w.close()
+		first, err := w.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Replace(t.Context(), first); !errors.Is(err, ErrSameToken) {
+			t.Errorf("error %v", err)
+		}
+	})
 }

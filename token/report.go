@@ -7,104 +7,93 @@ import (
 	"time"
 )
 
-// end wakes everybody who waits for an outcome: a token in h, else failure, after
-// which the next attempt comes at retry. Whoever is woken finds Status up to date.
-func (l *loop) end(h *held, failure *Error, retry deadline) {
-	s := l.snapshot()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if h != nil {
-		l.held.Store(h)
-	}
-	l.busy, l.forced = false, false
-	l.failure, l.retry = failure, retry
-	l.show(s)
-	close(l.round)
-	l.round = make(chan struct{})
+// aadstsNotRegistered is the one refusal that registering the certificate ends.
+const aadstsNotRegistered = 700027
+
+// A reporter writes the log lines of the refresher.
+type reporter struct {
+	log          *slog.Logger
+	refreshAlarm logAlarm
+	roleAlarm    logAlarm
 }
 
-// publish makes the state visible to Status.
-func (l *loop) publish() {
-	s := l.snapshot()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.show(s)
-}
-
-// show needs the lock.
-func (l *loop) show(s Status) {
-	s.Err = l.failure
-	s.NextRefresh = l.refresh.at
-	if l.failure != nil {
-		s.NextRefresh = l.retry.at
-	}
-	l.status = s
-}
-
-func (l *loop) snapshot() Status {
-	s := Status{
-		Expires:         l.grant.Expires,
-		Claims:          l.grant.Claims,
-		Active:          l.active.leafName(),
-		Candidate:       l.candidate().leafName(),
-		Fallback:        l.fallback(wall()).leafName(),
-		Failures:        l.failures,
-		LastToken:       l.obtained,
-		CertificatesErr: l.pollErr,
-		LastCertificate: l.pollSuccess,
-		ClockSkew:       l.skew,
-	}
-	if c := l.candidate(); c != nil {
-		s.CandidateErr = c.refusal
-	}
-	return s
-}
-
-// tellFailure logs a failed refresh once per change, and again every hour.
-func (l *loop) tellFailure(now time.Time, err *Error, retry deadline, usable time.Duration) {
-	level, effect := slog.LevelWarn, "none yet: the old token is still usable"
-	if usable == 0 {
-		level, effect = slog.LevelError, "requests fail: there is no usable token"
-	}
-	if l.refreshAlarm.rings(now, level.String()+err.key()) {
-		l.cfg.Log.Log(context.Background(), level, "token refresh", "error", err.Error(), "class", err.Class, "aadsts", err.AADSTS,
-			"failures", l.failures, "retry", retry.at, "effect", effect, "usable_for", usable.Round(time.Second))
-	}
-}
-
-// judgeSkew tells when this machine's clock and Entra's part or meet again.
-func (l *loop) judgeSkew(skew time.Duration) {
-	l.skew = skew
-	if !skewAlarm(skew, l.skewTold) {
-		return
-	}
-	if skew.Abs() <= skewWarning {
-		l.skewTold = 0
-		l.cfg.Log.Info("clock agrees with Entra's again", "skew", skew)
-		return
-	}
-	l.skewTold = skew
-	l.cfg.Log.Warn("this machine's clock differs from Entra's; set it, or Entra and Exchange will refuse assertions and tokens", "skew", skew)
-}
-
-// judgeClaims warns about what Exchange will most likely refuse.
-func (l *loop) judgeClaims(c Claims) {
+// obtained logs a new token, and warns when Exchange will most likely refuse it.
+func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int) {
+	r.refreshAlarm.clear()
+	c := grant.Claims
+	r.log.Info("token obtained", "expires", grant.Expires, "refresh", next.at, "audience", clip(c.Audience),
+		"thumbprint", v.name.SHA1, "failures_before", failures)
 	if c.FullAccess() {
-		l.roleAlarm.clear()
+		r.roleAlarm.clear()
 		return
 	}
-	if l.roleAlarm.rings(wall(), "role") {
-		l.cfg.Log.Warn("the token lacks the role full_access_as_app: Exchange will refuse it",
+	if r.roleAlarm.raise(wall(), "role") {
+		r.log.Warn("the token lacks the role full_access_as_app: Exchange will refuse it",
 			"roles", clip(fmt.Sprint(c.Roles)), "audience", clip(c.Audience),
 			"remedy", "grant the application permission full_access_as_app of Office 365 Exchange Online, with admin consent")
 	}
 }
 
-// clip bounds what a token says for the log.
+// failed logs a failed refresh once per change, and as a reminder every hour.
+func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures int, usable time.Duration) {
+	level, effect := slog.LevelWarn, "none yet: the old token is still usable"
+	if usable == 0 {
+		level, effect = slog.LevelError, "requests fail: there is no usable token"
+	}
+	if r.refreshAlarm.raise(now, level.String()+err.key()) {
+		r.log.Log(context.Background(), level, "token refresh failed", "error", err.Error(), "class", err.Class, "aadsts", err.AADSTS,
+			"failures", failures, "retry", retry.at, "effect", effect, "usable_for", usable.Round(time.Second))
+	}
+}
+
+// refused logs that a certificate cannot be used, and what to register where.
+func (r *reporter) refused(v *version, err *Error, cfg Config) {
+	message := "certificate refused by Entra"
+	switch {
+	case err.Status == 0:
+		message = "certificate cannot be used"
+	case err.AADSTS == aadstsNotRegistered:
+		message = "certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint"
+	}
+	r.version(slog.LevelWarn, message, v, "application", cfg.ClientID, "tenant", cfg.TenantID, "error", err.Error(), "probe_again", v.probe.at)
+}
+
+// version writes a line about v.
+func (r *reporter) version(level slog.Level, message string, v *version, args ...any) {
+	args = append([]any{"subject", v.name.Subject, "thumbprint", v.name.SHA1, "thumbprint_sha256", v.name.SHA256, "not_after", v.name.NotAfter}, args...)
+	r.log.Log(context.Background(), level, message, args...)
+}
+
+// clip bounds the text of a claim for the log.
 func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return s[:most] + "…"
+	const limit = 200
+	if len(s) > limit {
+		return s[:limit] + "…"
 	}
 	return s
+}
+
+// A logAlarm decides when a lasting state gets a log line: when it changes, and
+// as a reminder once an hour.
+type logAlarm struct {
+	key    string
+	raised time.Time
+}
+
+const alarmReminder = time.Hour
+
+// raise reports whether key, which describes the state, needs a line now.
+func (a *logAlarm) raise(now time.Time, key string) bool {
+	if key == a.key && now.Sub(a.raised).Abs() < alarmReminder {
+		return false
+	}
+	a.key, a.raised = key, now
+	return true
+}
+
+// clear resets the alarm. It reports whether it had been raised.
+func (a *logAlarm) clear() bool {
+	raised := a.key != ""
+	*a = logAlarm{}
+	return raised
 }

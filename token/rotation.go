@@ -1,27 +1,23 @@
 package token
 
 import (
-	"context"
-	"crypto/sha1"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 )
 
-// A version is one version of the certificate and what Entra made of it.
+// A version is one version of the certificate, with Entra's decisions about it.
 type version struct {
-	*requester
-	name     Leaf
-	accepted bool      // Entra took it at least once
-	refusal  *Error    // why it did not, the last time; nil when it did
-	since    time.Time // of the first refusal in a row
-	probe    deadline  // of the next probe
-	misses   int       // probes in a row that told nothing
-	alarm    alarm
+	requester    *requester
+	name         Leaf
+	accepted     bool      // Entra has issued a token for it
+	refusal      *Error    // of the last request; nil: Entra issued a token
+	refusedSince time.Time // the first refusal in a row
+	probe        deadline  // of the next probe
+	inconclusive int       // probes in a row that failed for other reasons
+	alarm        logAlarm
 }
 
 func (v *version) leafName() *Leaf {
@@ -32,30 +28,49 @@ func (v *version) leafName() *Leaf {
 	return &name
 }
 
-// rotation knows the versions of the certificate and which of them is in use.
+// valid reports whether now is within the dates of the certificate.
+func (v *version) valid(now time.Time) bool {
+	leaf := v.requester.identity.leaf
+	return !now.Before(leaf.NotBefore) && now.Before(leaf.NotAfter)
+}
+
+// refused records a refusal and plans the next probe.
+func (v *version) refused(now time.Time, err *Error) {
+	if v.refusal == nil {
+		v.refusedSince = now
+	}
+	v.refusal, v.inconclusive = err, 0
+	if now.Sub(v.refusedSince) < probeSoonFor {
+		v.probe = after(now, probeSoon)
+	} else {
+		v.probe = after(now, probeLater)
+	}
+}
+
+// rotation holds the versions of the certificate and which of them is active.
 //
-// The newest becomes active only once Entra has accepted it: it may be in the
+// The newest becomes active only after Entra has accepted it: it may be in the
 // vault before it is registered on the application. Until then it is the
-// candidate. What was active before stays at hand until it expires: Entra's
-// servers do not learn of a registration all at once, so a version that was just
-// accepted may be refused again.
+// candidate. The version that was active before stays in the list until it
+// expires: Entra's servers do not learn of a registration at the same time, so a
+// version that was accepted may be refused by the next request.
 type rotation struct {
-	versions []*version // newest first, then those that are remembered only
-	active   *version   // brought the token in service; nil: none did yet
+	list   []*version // newest first, followed by those that the source no longer returns
+	active *version   // the version of the current token; nil: there has been no token
 }
 
 // candidate returns the newest version while another one is active, else nil.
 func (r *rotation) candidate() *version {
-	if r.active == nil || len(r.versions) == 0 || r.versions[0] == r.active {
+	if r.active == nil || len(r.list) == 0 || r.list[0] == r.active {
 		return nil
 	}
-	return r.versions[0]
+	return r.list[0]
 }
 
 // fallback returns the version that is tried after the active one and the candidate.
 func (r *rotation) fallback(now time.Time) *version {
 	for _, v := range r.order(now) {
-		if v != r.active && v != r.candidate() && now.Before(v.leaf.NotAfter) {
+		if v != r.active && v != r.candidate() && now.Before(v.requester.identity.leaf.NotAfter) {
 			return v
 		}
 	}
@@ -63,27 +78,27 @@ func (r *rotation) fallback(now time.Time) *version {
 }
 
 // order returns the versions in the order in which a refresh tries them: the
-// active one, the newest, the rest. Those outside their dates come last rather
-// than never: it may be this machine's clock that is wrong.
+// active one, the newest, the rest. Those outside their dates are last instead of
+// left out: it may be this machine's clock that is wrong.
 func (r *rotation) order(now time.Time) []*version {
 	rank := func(v *version) int {
 		switch {
 		case v == r.active:
 			return 0
-		case now.Before(v.leaf.NotBefore), !now.Before(v.leaf.NotAfter):
+		case !v.valid(now):
 			return 2
 		default:
 			return 1
 		}
 	}
-	list := slices.Clone(r.versions)
+	list := slices.Clone(r.list)
 	slices.SortStableFunc(list, func(a, b *version) int { return rank(a) - rank(b) })
 	return list
 }
 
-// merge takes over a new list. It reports whether its newest certificate was not
-// known before, and what is wrong with entries that it had to leave out.
-func (r *rotation) merge(now time.Time, k *Keeper, certs []*tls.Certificate) (fresh bool, err error) {
+// merge applies a new list of certificates. It reports whether the newest of them
+// is a new one, and what is wrong with those that cannot be used.
+func (r *rotation) merge(now time.Time, certs []*tls.Certificate, newRequester func(identity) *requester) (fresh bool, skipped error) {
 	var list []*version
 	var problems []error
 	for i, cert := range certs {
@@ -94,91 +109,53 @@ func (r *rotation) merge(now time.Time, k *Keeper, certs []*tls.Certificate) (fr
 		}
 		v := r.find(id)
 		if v == nil {
-			v = &version{requester: newRequester(k.cfg, k.http, id), name: nameOf(id)}
+			v = &version{requester: newRequester(id), name: leafOf(id.leaf)}
 			fresh = fresh || len(list) == 0
 		}
-		v.identity = id // the signer may be a new one
+		v.requester.identity = id // the signer may be a new one
 		if !slices.Contains(list, v) {
 			list = append(list, v)
 		}
 	}
 	if len(list) > 0 {
-		r.versions = append(list, r.remembered(now, list)...)
+		r.list = append(list, r.retained(now, list)...)
 	}
 	return fresh, errors.Join(problems...)
 }
 
 func (r *rotation) find(id identity) *version {
-	for _, v := range r.versions {
-		if v.leaf.Equal(id.leaf) {
+	for _, v := range r.list {
+		if v.requester.identity.leaf.Equal(id.leaf) {
 			return v
 		}
 	}
 	return nil
 }
 
-// remembered returns the versions that list lacks and that are worth keeping:
-// those that Entra has accepted, until they expire.
-func (r *rotation) remembered(now time.Time, list []*version) []*version {
-	const most = 3
-	var kept []*version
-	for _, v := range r.versions {
-		useful := v.accepted && now.Before(v.leaf.NotAfter)
-		if useful && !slices.Contains(list, v) && len(kept) < most {
-			kept = append(kept, v)
+// retained returns the versions that are missing from list and stay useful: those
+// that Entra has accepted, until they expire.
+func (r *rotation) retained(now time.Time, list []*version) []*version {
+	const limit = 3
+	var retained []*version
+	for _, v := range r.list {
+		useful := v.accepted && now.Before(v.requester.identity.leaf.NotAfter)
+		if useful && !slices.Contains(list, v) && len(retained) < limit {
+			retained = append(retained, v)
 		}
 	}
-	return kept
+	return retained
 }
 
-// activate notes that Entra has accepted v.
+// activate records that Entra has accepted v.
 func (r *rotation) activate(v *version) {
 	r.active = v
-	v.accepted, v.refusal, v.misses = true, nil, 0
+	v.accepted, v.refusal, v.inconclusive = true, nil, 0
 	v.alarm.clear()
 }
 
-// The one refusal that registering the certificate cures.
-const aadstsNotRegistered = 700027
-
-// refused notes that v brought no token, plans its next probe, and says what to
-// register where.
-func (l *loop) refused(v *version, err *Error) {
-	now := wall()
-	if v.refusal == nil {
-		v.since = now
-	}
-	v.refusal, v.misses = err, 0
-	if now.Sub(v.since) < probeSoonFor {
-		v.probe = after(now, probeSoon)
-	} else {
-		v.probe = after(now, probeLater)
-	}
-	if !v.alarm.rings(now, err.key()) {
-		return
-	}
-	message := "certificate refused by Entra"
-	switch {
-	case err.Status == 0:
-		message = "certificate cannot be used"
-	case err.AADSTS == aadstsNotRegistered:
-		message = "certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint"
-	}
-	l.log(slog.LevelWarn, message, v, "application", l.cfg.ClientID, "tenant", l.cfg.TenantID, "error", err.Error(), "probe_again", v.probe.at)
-}
-
-// log writes a line about v.
-func (l *loop) log(level slog.Level, message string, v *version, args ...any) {
-	args = append([]any{"subject", v.name.Subject, "thumbprint", v.name.SHA1, "thumbprint_sha256", v.name.SHA256, "not_after", v.name.NotAfter}, args...)
-	l.cfg.Log.Log(context.Background(), level, message, args...)
-}
-
-func nameOf(id identity) Leaf {
-	return Leaf{
-		Subject:   id.leaf.Subject.String(),
-		SHA1:      fmt.Sprintf("%X", sha1.Sum(id.leaf.Raw)),
-		SHA256:    fmt.Sprintf("%X", sha256.Sum256(id.leaf.Raw)),
-		NotBefore: id.leaf.NotBefore,
-		NotAfter:  id.leaf.NotAfter,
+// probeAll makes a probe of every version due.
+func (r *rotation) probeAll() {
+	for _, v := range r.list {
+		v.probe = deadline{}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Each order in which people rotate a certificate. No request may fail in any.
 func TestRotation(t *testing.T) {
 	type scene struct {
-		*world
+		*testKeeper
 		old, new *tls.Certificate
 	}
 	tests := []struct {
@@ -126,10 +126,10 @@ func TestRotation(t *testing.T) {
 		}},
 		{"Entra down at the moment of the probe", func(s scene) {
 			s.entra.register(s.new)
-			s.entra.say(&answer{status: 503})
+			s.entra.respondWith(&response{status: 503})
 			s.vault.set(nil, s.new, s.old)
 			s.mustUse(12 * time.Minute)
-			s.entra.say(nil)
+			s.entra.respondWith(nil)
 			s.mustUse(5 * time.Minute)
 		}},
 	}
@@ -137,7 +137,7 @@ func TestRotation(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
-				w := newWorld(t, old).run()
+				w := newTestKeeper(t, old).run()
 				defer w.close()
 				w.mustUse(15 * time.Minute)
 				tt.play(scene{w, old, fresh})
@@ -159,7 +159,7 @@ func TestRotation(t *testing.T) {
 func TestRestartInRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
-		w := newWorld(t, old)
+		w := newTestKeeper(t, old)
 		w.vault.set(nil, fresh, old)
 		w.run()
 		defer w.close()
@@ -180,7 +180,7 @@ func TestRestartInRotation(t *testing.T) {
 func TestAllRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
-		w := newWorld(t, old)
+		w := newTestKeeper(t, old)
 		w.entra.unregister(old)
 		w.run()
 		defer w.close()
@@ -201,8 +201,8 @@ func TestAllRefused(t *testing.T) {
 // An error that is not about the certificate is not tried with another one.
 func TestOtherErrorsTryNoOtherCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, newCert(t, 1, "new"), newCert(t, 0, "old"))
-		w.entra.say(&answer{status: 400, body: aadsts(500011, "invalid_resource")})
+		w := newTestKeeper(t, newCert(t, 1, "new"), newCert(t, 0, "old"))
+		w.entra.respondWith(&response{status: 400, body: aadsts(500011, "invalid_resource")})
 		w.run()
 		defer w.close()
 		synctest.Wait()
@@ -217,7 +217,7 @@ func TestFallbackExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := newCertAt(t, 0, "old", time.Now(), time.Now().Add(3*time.Hour))
 		fresh := newCert(t, 1, "new")
-		w := newWorld(t, old)
+		w := newTestKeeper(t, old)
 		w.entra.register(fresh)
 		w.run()
 		defer w.close()
@@ -244,12 +244,12 @@ func TestFallbackExpires(t *testing.T) {
 func TestNoProbesDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
-		w := newWorld(t, old)
+		w := newTestKeeper(t, old)
 		w.vault.set(nil, fresh, old)
 		w.run()
 		defer w.close()
 		w.mustUse(2 * time.Minute)
-		w.entra.say(&answer{status: 503})
+		w.entra.respondWith(&response{status: 503})
 		for w.Status().Failures == 0 {
 			w.mustUse(10 * time.Second)
 		}
@@ -265,7 +265,7 @@ func TestNoProbesDuringAnOutage(t *testing.T) {
 func TestNewCertificateEndsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
-		w := newWorld(t, old)
+		w := newTestKeeper(t, old)
 		w.entra.unregister(old)
 		w.entra.refusal = 50012
 		w.run()
@@ -305,7 +305,7 @@ func TestUnusableNewest(t *testing.T) {
 	for name, bad := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, newCert(t, 0, "old"))
+				w := newTestKeeper(t, newCert(t, 0, "old"))
 				w.vault.set(nil, bad, w.vault.certs[0])
 				w.run()
 				defer w.close()

@@ -2,33 +2,44 @@ package token
 
 import "time"
 
-// The numbers of the schedule, each with its reason.
+// The durations of the schedule, each with its reason.
 const (
 	// A suspended machine's timers stand still while the wall clock goes on, so
-	// the loop wakes this often to compare.
+	// the refresher wakes this often to compare.
 	maxSleep = 30 * time.Second
-	// A floor under every sleep, so that no mistake in the schedule can spin.
+	// A lower bound of every sleep, so that no mistake in the schedule can spin.
 	minSleep = 20 * time.Millisecond
 
-	// The old token serves until this long, or a tenth of its life, before its
+	// The old token is used until this long, or a tenth of its life, before its
 	// end: a request needs time to arrive and clocks differ.
 	maxMargin = time.Minute
-	// However early Entra advises to refresh.
+	// The earliest refresh after a token was issued, whatever Entra advises.
 	minRefresh = 10 * time.Second
 
-	firstBackoff   = time.Second
-	backoffUsable  = 2 * time.Minute  // nobody notices yet
-	backoffNone    = 15 * time.Second // everybody notices
-	backoffConfig  = 5 * time.Minute  // a person has to act; Kick shortens it
-	backoffProbe   = 2 * time.Minute
-	probeSoon      = 5 * time.Minute // Entra takes seconds to minutes to know a new certificate …
-	probeSoonFor   = time.Hour       // … and people up to days to register it
-	probeLater     = 15 * time.Minute
-	reloadInterval = 30 * time.Second // between looks into the vault that failures cause
-	pollTimeout    = time.Minute
+	firstBackoff         = time.Second
+	backoffWithToken     = 2 * time.Minute  // requests still succeed
+	backoffWithoutToken  = 15 * time.Second // requests fail
+	backoffConfiguration = 5 * time.Minute  // a person has to act; Reload ends it
+	backoffProbe         = 2 * time.Minute
+	probeSoon            = 5 * time.Minute // Entra takes seconds to minutes to know a new certificate …
+	probeSoonFor         = time.Hour       // … and people up to days to register it
+	probeLater           = 15 * time.Minute
+
+	// Entra may ask for a wait of up to maxRetryAfter. Without a token every
+	// request fails, so a Retry-After then counts for this long at most.
+	maxHoldWithoutToken = time.Minute
+
+	pollAfterRefusal = 30 * time.Second // between look-ups that refusals cause
+	pollTimeout      = time.Minute
+	pollGrace        = 5 * time.Second // for a look-up to return after its context ended
+
+	reloadInterval = 10 * time.Second // between calls of Reload that take effect
 
 	skewWarning = time.Minute // Entra's tolerance for assertions is 30 s ahead, 9 minutes behind
-	clockSlack  = time.Minute
+	// Below this, Entra's refusal of an assertion's times has another cause than
+	// the clock; Date headers count whole seconds.
+	minCorrection = 10 * time.Second
+	clockSlack    = time.Minute
 )
 
 // wall returns the wall clock without its monotonic part, which stands still
@@ -44,8 +55,8 @@ type deadline struct {
 
 func after(now time.Time, span time.Duration) deadline { return deadline{now.Add(span), span} }
 
-// left returns how long is left until d, at most its span: when there seems to be
-// more, the clock was set back meanwhile, and d is due.
+// left returns how long is left until d. When that is more than its span, the
+// clock was set back after d was set, and d is due.
 func (d deadline) left(now time.Time) time.Duration {
 	left := d.at.Sub(now)
 	if left > d.span+clockSlack {
@@ -56,7 +67,7 @@ func (d deadline) left(now time.Time) time.Duration {
 
 func (d deadline) due(now time.Time) bool { return d.left(now) == 0 }
 
-// usableUntil returns when a token of that age is no longer handed out.
+// usableUntil returns until when callers get a token.
 func usableUntil(obtained, expires time.Time) time.Time {
 	return expires.Add(-min(maxMargin, expires.Sub(obtained)/10))
 }
@@ -74,78 +85,25 @@ func refreshDelay(obtained, expires, advised time.Time, jitter float64) time.Dur
 }
 
 // backoff returns the wait after the given number of failures in a row (from 1):
-// doubling up to most, half of it fixed, half of it spread by jitter in [0, 1).
-func backoff(failures int, most time.Duration, jitter float64) time.Duration {
-	step := most
+// doubling up to limit, half of it fixed, half of it spread by jitter in [0, 1).
+func backoff(failures int, limit time.Duration, jitter float64) time.Duration {
+	step := limit
 	if shift := max(failures-1, 0); shift < 16 {
-		step = min(firstBackoff<<shift, most)
+		step = min(firstBackoff<<shift, limit)
 	}
 	return step/2 + time.Duration(jitter*float64(step/2))
 }
 
-// retryDelay returns the wait after a failed refresh. usable is for how long the
-// old token still serves: the longer waits of that time must not reach far into
-// the time without one.
+// retryDelay returns the wait after a failed refresh. usable is for how long
+// callers still get the old token: the longer waits of that time must not reach
+// far into the time without one.
 func retryDelay(err *Error, failures int, usable time.Duration, jitter float64) time.Duration {
-	delay := backoff(failures, backoffNone, jitter)
+	delay := backoff(failures, backoffWithoutToken, jitter)
 	switch {
 	case err.Class == Configuration:
-		delay = backoff(failures, backoffConfig, jitter)
+		delay = backoff(failures, backoffConfiguration, jitter)
 	case usable > 0:
-		delay = min(backoff(failures, backoffUsable, jitter), usable+delay)
+		delay = min(backoff(failures, backoffWithToken, jitter), usable+delay)
 	}
-	return max(delay, err.RetryAfter)
-}
-
-// skewAlarm reports whether a clock difference is worth telling, given the one
-// that was told last (0: none).
-func skewAlarm(skew, told time.Duration) bool {
-	if skew.Abs() <= skewWarning {
-		return told != 0
-	}
-	return told == 0 || (skew-told).Abs() > skewWarning
-}
-
-// A limiter permits a burst of three, then one per 30 s, however often it is asked.
-type limiter struct{ paid time.Time }
-
-const (
-	forcedBurst    = 3
-	forcedInterval = 30 * time.Second
-)
-
-func (l *limiter) allow(now time.Time) bool {
-	if l.paid.Before(now) {
-		l.paid = now
-	}
-	if l.paid.Sub(now) > (forcedBurst-1)*forcedInterval {
-		return false
-	}
-	l.paid = l.paid.Add(forcedInterval)
-	return true
-}
-
-// An alarm decides what is worth a line in the log: a change, and a reminder once
-// in a while.
-type alarm struct {
-	key  string
-	rung time.Time
-}
-
-const alarmAgain = time.Hour
-
-// rings reports whether key, the state of things, shall be told now.
-func (a *alarm) rings(now time.Time, key string) bool {
-	if key == a.key && now.Sub(a.rung).Abs() < alarmAgain {
-		return false
-	}
-	a.key, a.rung = key, now
-	return true
-}
-
-// clear reports whether the alarm had rung, and resets it.
-func (a *alarm) clear() bool {
-	rung := a.key != ""
-	*a = alarm{}
-	return rung
+	return max(delay, min(err.RetryAfter, usable+maxHoldWithoutToken))
 }

@@ -41,11 +41,11 @@ func TestUsableUntil(t *testing.T) {
 			t.Errorf("%v: until %v", life, got.Sub(noon))
 		}
 	}
-	h := &held{"t", usableUntil(noon, noon.Add(time.Hour))}
+	h := &servedToken{"t", usableUntil(noon, noon.Add(time.Hour))}
 	if !h.usable(noon.Add(59*time.Minute-1)) || h.usable(noon.Add(59*time.Minute)) || h.usable(noon.Add(9*time.Hour)) {
 		t.Error("usable is not what the wall clock says")
 	}
-	if (*held)(nil).usable(noon) {
+	if (*servedToken)(nil).usable(noon) {
 		t.Error("no token is usable")
 	}
 }
@@ -98,7 +98,10 @@ func TestRetryDelay(t *testing.T) {
 		{"certificate", Error{Class: Certificate}, 0, 15 * time.Second},
 		{"configuration", Error{Class: Configuration}, time.Hour, 5 * time.Minute},
 		{"configuration, none", Error{Class: Configuration}, 0, 5 * time.Minute},
-		{"asked to wait", Error{Class: Transient, RetryAfter: 4 * time.Minute}, 0, 4 * time.Minute},
+		{"asked to wait, token usable", Error{Class: Transient, RetryAfter: 4 * time.Minute}, time.Hour, 4 * time.Minute},
+		{"asked to wait for long, token usable for a moment", Error{Class: Transient, RetryAfter: 4 * time.Minute}, 10 * time.Second, 70 * time.Second},
+		{"asked to wait for long, none", Error{Class: Transient, RetryAfter: 4 * time.Minute}, 0, time.Minute},
+		{"asked to wait less than the limit", Error{Class: Transient, RetryAfter: 50 * time.Second}, 0, 50 * time.Second},
 		{"asked to wait less", Error{Class: Transient, RetryAfter: time.Second}, 0, 15 * time.Second},
 	}
 	for _, tt := range tests {
@@ -108,30 +111,30 @@ func TestRetryDelay(t *testing.T) {
 	}
 }
 
-func TestSkewAlarm(t *testing.T) {
+func TestSkewChanged(t *testing.T) {
 	tests := []struct {
-		name       string
-		skew, told time.Duration
-		want       bool
+		name         string
+		skew, warned time.Duration
+		want         bool
 	}{
 		{"none", 0, 0, false},
 		{"tolerable", time.Minute, 0, false},
 		{"ahead", 61 * time.Second, 0, true},
 		{"behind", -61 * time.Second, 0, true},
-		{"told already", 61 * time.Second, 65 * time.Second, false},
+		{"warned already", 61 * time.Second, 65 * time.Second, false},
 		{"grown", 3 * time.Minute, 65 * time.Second, true},
 		{"to the other side", -65 * time.Second, 65 * time.Second, true},
 		{"gone", 0, 65 * time.Second, true},
 	}
 	for _, tt := range tests {
-		if got := skewAlarm(tt.skew, tt.told); got != tt.want {
+		if got := skewChanged(tt.skew, tt.warned); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
 }
 
-func TestAlarm(t *testing.T) {
-	var a alarm
+func TestLogAlarm(t *testing.T) {
+	var a logAlarm
 	steps := []struct {
 		at   time.Duration
 		key  string
@@ -139,7 +142,7 @@ func TestAlarm(t *testing.T) {
 	}{{0, "a", true}, {time.Minute, "a", false}, {2 * time.Minute, "b", true}, {3 * time.Minute, "b", false},
 		{62 * time.Minute, "b", true}, {63 * time.Minute, "b", false}, {-9 * time.Hour, "b", true}}
 	for _, s := range steps {
-		if got := a.rings(noon.Add(s.at), s.key); got != s.want {
+		if got := a.raise(noon.Add(s.at), s.key); got != s.want {
 			t.Errorf("at %v %q: %v", s.at, s.key, got)
 		}
 	}

@@ -1,6 +1,12 @@
 package token
 
-import "time"
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"time"
+)
 
 // Status is a snapshot of a [Keeper].
 type Status struct {
@@ -17,18 +23,28 @@ type Status struct {
 
 	Failures        int       // refreshes failed since the last success
 	Err             *Error    // of the last refresh; nil: it succeeded
-	LastToken       time.Time // last time that Entra gave a token; zero: never
+	LastToken       time.Time // when Entra last issued a token; zero: never
 	CertificatesErr error     // of the last look-up; nil: it succeeded
-	LastCertificate time.Time // last time that Certificates succeeded; zero: never
+	LastCertificate time.Time // when Certificates last succeeded; zero: never
 
-	ClockSkew time.Duration // local clock minus Entra's, at the last answer
+	ClockSkew time.Duration // local clock minus Entra's, at the last response
 }
 
-// A Leaf names a certificate the ways that people and portals do.
+// A Leaf identifies a certificate by the names that people and portals use.
 type Leaf struct {
 	Subject   string
 	SHA1      string // upper-case hex: "Thumbprint" in the Entra portal
 	SHA256    string // upper-case hex
 	NotBefore time.Time
 	NotAfter  time.Time
+}
+
+func leafOf(cert *x509.Certificate) Leaf {
+	return Leaf{
+		Subject:   cert.Subject.String(),
+		SHA1:      fmt.Sprintf("%X", sha1.Sum(cert.Raw)),
+		SHA256:    fmt.Sprintf("%X", sha256.Sum256(cert.Raw)),
+		NotBefore: cert.NotBefore,
+		NotAfter:  cert.NotAfter,
+	}
 }

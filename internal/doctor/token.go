@@ -54,7 +54,7 @@ func (x *examination) checkToken(ctx context.Context) Result {
 func (x *examination) explainToken(ctx context.Context, e *token.Error) Result {
 	if e.AADSTS == 0 {
 		detail, _, _ := strings.Cut(strings.TrimPrefix(e.Error(), "token: "), "; remedy: ")
-		if e.Status >= 400 && e.Class != token.Transient && e.Remedy == "" {
+		if e.Foreign && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusProxyAuthRequired {
 			return failed(detail, causeOf(e), passThrough(x.probes["entra"], "look for a proxy or web filter that forbids POST, or inspects TLS")...)
 		}
 		return failed(detail, causeOf(e), orTry(e.Remedy))
@@ -107,10 +107,12 @@ func causeOf(e *token.Error) string {
 		return "the client assertion could not be signed in Key Vault"
 	case e.Status == http.StatusOK:
 		return "the answer is not what Entra ID gives: a device on the way alters it, or the authority is another service's"
+	case e.Foreign && e.Status >= 300 && e.Status < 400:
+		return inItsPlace + " (a proxy or captive portal that redirects to its sign-in page)"
+	case e.Foreign && e.Status < 500:
+		return inItsPlace + " (a proxy, web filter or firewall that forbids this request)"
 	case e.Class == token.Transient:
 		return "Entra ID cannot be reached at the moment, or something on the way answers in its place"
-	case e.Status >= 400:
-		return inItsPlace + " (a proxy, web filter or firewall that forbids this request)"
 	}
 	return "Entra ID or something in its place answered in an unexpected way"
 }

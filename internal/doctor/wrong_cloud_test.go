@@ -183,7 +183,7 @@ func TestWrongApplication(t *testing.T) {
 				Match:  func(req *http.Request) bool { _ = req.ParseForm(); return req.PostForm.Get("client_assertion") != "" },
 				Status: 307, Header: http.Header{"Location": {"https://evil.example/"}},
 			})
-		}, "token", "unexpected way", "redirect"},
+		}, "token", "answers in Entra ID's place", "redirect"},
 		{"token without a lifetime", emulator.Config{}, func(r *rig) {
 			r.e.Entra().InjectWhile(func() bool { return true }, emulator.Fault{
 				Match:       func(req *http.Request) bool { _ = req.ParseForm(); return req.PostForm.Get("client_assertion") != "" },

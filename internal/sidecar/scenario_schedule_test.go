@@ -184,7 +184,7 @@ func TestScenarioKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 				back := o.strike(t, &s.emu.KeyVault().Service)
 				began := time.Now()
 				s.unharmed(5*time.Minute, 24*time.Hour)
-				alarms := s.log.lines("certificate look-up")
+				alarms := s.log.lines("certificate look-up failed")
 				if len(alarms) < 20 || len(alarms) > 25 { // one with the first poll after each hour
 					t.Fatalf("%d alarms in a day", len(alarms))
 				}
@@ -250,7 +250,7 @@ func TestScenarioVaultsClientSecretExpires(t *testing.T) {
 				app := s.emu.Config().VaultAppID
 				s.emu.Entra().AddSecret(app, "first~secret", time.Now().Add(-time.Second))
 				s.unharmed(often, 11*time.Minute+10*time.Second) // the poll interval and its jitter
-				alarms := s.log.lines("certificate look-up")
+				alarms := s.log.lines("certificate look-up failed")
 				if len(alarms) != 1 || alarms[0].Level != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
 					t.Fatalf("after the next poll the log says %v", alarms)
 				}

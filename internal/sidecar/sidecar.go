@@ -168,7 +168,7 @@ func (a *app) run(ctx context.Context) error {
 	defer adminServer.Close()
 	defer server.Close()
 	defer end()
-	background.Go(func() { a.keeper.Run(alive) })
+	background.Go(func() { _ = a.keeper.Run(alive) }) // its only error is a second call
 	background.Go(func() { a.policies.watch(alive) })
 	background.Go(func() { a.supervise(alive) })
 	a.door.watch(alive, &background)

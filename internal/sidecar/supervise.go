@@ -85,7 +85,7 @@ func (a *app) reload(known bool) {
 	for _, f := range a.door.files() {
 		f.look()
 	}
-	a.keeper.Kick()
+	a.keeper.Reload()
 }
 
 // tellStopping tells the supervisor that the end has begun, and how long it may

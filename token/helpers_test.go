@@ -67,15 +67,15 @@ func newCertAt(t testing.TB, key int, name string, from, to time.Time) *tls.Cert
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: leaf}
 }
 
-// answer is what the fake says instead of the usual.
-type answer struct {
+// response replaces the usual response of the double.
+type response struct {
 	status int
 	header http.Header
 	body   string
-	err    error         // no answer at all
+	err    error         // no response
 	cut    error         // after the body
 	hang   bool          // until the request's context ends
-	delay  time.Duration // before the usual answer
+	delay  time.Duration // before the usual response
 }
 
 // entra is a token service for one application, behind an http.RoundTripper. It
@@ -89,7 +89,7 @@ type entra struct {
 	clock      time.Duration // its clock minus this machine's
 	refusal    int           // AADSTS code for a certificate that is not registered
 
-	metadata, token func() *answer // nil, or returning nil: the usual
+	metadata, token func() *response // nil, or returning nil: the usual
 
 	metadataRequests, posts int
 	assertions              []string
@@ -125,11 +125,11 @@ func (e *entra) unregister(c *tls.Certificate) {
 	delete(e.registered, thumb(c))
 }
 
-// say sets what every token request is answered; nil: the usual.
-func (e *entra) say(a *answer) {
+// respondWith sets the response to every token request; nil: the usual one.
+func (e *entra) respondWith(a *response) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.token = func() *answer { return a }
+	e.token = func() *response { return a }
 }
 
 func (e *entra) requests() int {
@@ -180,31 +180,31 @@ func (e *entra) RoundTrip(req *http.Request) (*http.Response, error) {
 	return e.grant(req, form), nil
 }
 
-func (a *answer) give(req *http.Request) (resp *http.Response, err error, done bool) {
-	if a.hang {
+func (r *response) give(req *http.Request) (resp *http.Response, err error, done bool) {
+	if r.hang {
 		<-req.Context().Done()
 		return nil, req.Context().Err(), true
 	}
 	select {
-	case <-time.After(a.delay):
+	case <-time.After(r.delay):
 	case <-req.Context().Done():
 		return nil, req.Context().Err(), true
 	}
-	if a.err != nil {
-		return nil, a.err, true
+	if r.err != nil {
+		return nil, r.err, true
 	}
-	if a.status == 0 {
+	if r.status == 0 {
 		return nil, nil, false
 	}
-	header := a.header.Clone()
+	header := r.header.Clone()
 	if header == nil {
 		header = http.Header{}
 	}
-	body := io.Reader(strings.NewReader(a.body))
-	if a.cut != nil {
-		body = io.MultiReader(body, iotest.ErrReader(a.cut))
+	body := io.Reader(strings.NewReader(r.body))
+	if r.cut != nil {
+		body = io.MultiReader(body, iotest.ErrReader(r.cut))
 	}
-	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(body), Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil, true
+	return &http.Response{StatusCode: r.status, Header: header, Body: io.NopCloser(body), Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil, true
 }
 
 func (e *entra) respond(req *http.Request, status int, body string) *http.Response {
@@ -361,8 +361,8 @@ next:
 	return n
 }
 
-// world is a keeper with everything around it.
-type world struct {
+// testKeeper is a keeper with doubles of Entra and of the certificate source.
+type testKeeper struct {
 	*Keeper
 	t        testing.TB
 	entra    *entra
@@ -382,11 +382,11 @@ func testConfig(e *entra) Config {
 	return Config{Authority: authority, TenantID: testTenant, ClientID: testClient, Resource: testResource, HTTPClient: &http.Client{Transport: e}}
 }
 
-// newWorld makes a keeper whose vault holds certs, newest first, all of them
+// newTestKeeper makes a keeper whose vault holds certs, newest first, all of them
 // registered, and does not run it yet.
-func newWorld(t testing.TB, certs ...*tls.Certificate) *world {
+func newTestKeeper(t testing.TB, certs ...*tls.Certificate) *testKeeper {
 	t.Helper()
-	w := &world{t: t, entra: newEntra(certs...), vault: &vault{certs: certs}, logs: &safeBuffer{}, begun: time.Now()}
+	w := &testKeeper{t: t, entra: newEntra(certs...), vault: &vault{certs: certs}, logs: &safeBuffer{}, begun: time.Now()}
 	cfg := testConfig(w.entra)
 	cfg.Certificates = w.vault.certificates
 	cfg.Log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -405,7 +405,7 @@ func newWorld(t testing.TB, certs ...*tls.Certificate) *world {
 
 // run starts the keeper; the returned function stops it and makes the checks that
 // hold in every scenario.
-func (w *world) run() *world {
+func (w *testKeeper) run() *testKeeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx) }()
@@ -413,7 +413,7 @@ func (w *world) run() *world {
 	return w
 }
 
-func (w *world) close() {
+func (w *testKeeper) close() {
 	w.stopRun()
 	for _, c := range w.entra.complaints {
 		w.t.Errorf("entra: %s", c)
@@ -432,7 +432,7 @@ func (w *world) close() {
 	}
 }
 
-func (w *world) count(reason Reason) (n int) {
+func (w *testKeeper) count(reason Reason) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.attempts {
@@ -444,7 +444,7 @@ func (w *world) count(reason Reason) (n int) {
 }
 
 // request does what the proxy does for one request.
-func (w *world) request() error {
+func (w *testKeeper) request() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	token, err := w.Token(ctx)
@@ -455,7 +455,7 @@ func (w *world) request() error {
 }
 
 // use makes a request every 10 s for that long, and returns when which failed.
-func (w *world) use(d time.Duration) (failed []time.Duration) {
+func (w *testKeeper) use(d time.Duration) (failed []time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Second) {
 		synctest.Wait()
 		if at := time.Since(w.begun); w.request() != nil {
@@ -466,7 +466,7 @@ func (w *world) use(d time.Duration) (failed []time.Duration) {
 }
 
 // mustUse is use where nothing may fail.
-func (w *world) mustUse(d time.Duration) {
+func (w *testKeeper) mustUse(d time.Duration) {
 	w.t.Helper()
 	if failed := w.use(d); len(failed) > 0 {
 		w.t.Errorf("%d requests failed, from %v to %v", len(failed), failed[0], failed[len(failed)-1])
@@ -474,7 +474,7 @@ func (w *world) mustUse(d time.Duration) {
 }
 
 // active returns the subject of the active certificate.
-func (w *world) activeName() string {
+func (w *testKeeper) activeName() string {
 	synctest.Wait()
 	if a := w.Status().Active; a != nil {
 		return a.Subject

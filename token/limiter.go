@@ -1,0 +1,22 @@
+package token
+
+import "time"
+
+// A limiter permits a burst of three, then one per 30 s, however often it is asked.
+type limiter struct{ paid time.Time }
+
+const (
+	forcedBurst    = 3
+	forcedInterval = 30 * time.Second
+)
+
+func (l *limiter) allow(now time.Time) bool {
+	if l.paid.Before(now) {
+		l.paid = now
+	}
+	if l.paid.Sub(now) > (forcedBurst-1)*forcedInterval {
+		return false
+	}
+	l.paid = l.paid.Add(forcedInterval)
+	return true
+}

@@ -1,0 +1,111 @@
+package token
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+var (
+	errPollOverdue   = fmt.Errorf("the look-up did not return within %v", pollTimeout)
+	errNoCertificate = errors.New("there is no certificate")
+)
+
+type pollResult struct {
+	certs []*tls.Certificate
+	err   error
+}
+
+// A poller calls Config.Certificates regularly, one call at a time, each in a
+// goroutine of its own: a vault or file system that hangs must not delay a
+// refresh.
+type poller struct {
+	certificates func(context.Context) ([]*tls.Certificate, error)
+	interval     time.Duration
+	log          *slog.Logger
+
+	results   chan pollResult // holds one, so that a call that outlives Run ends too
+	due       deadline        // of the next call
+	started   time.Time       // of the latest call
+	running   bool            // that call has not returned
+	abandoned bool            // it is overdue, and its failure is recorded
+
+	failures    int // look-ups failed in a row
+	err         error
+	lastSuccess time.Time
+	alarm       logAlarm
+}
+
+func newPoller(certificates func(context.Context) ([]*tls.Certificate, error), interval time.Duration, log *slog.Logger) poller {
+	return poller{certificates: certificates, interval: interval, log: log, results: make(chan pollResult, 1)}
+}
+
+// start calls Certificates.
+func (p *poller) start(ctx context.Context, now time.Time) {
+	p.running, p.started = true, now
+	p.due = after(now, time.Duration((0.9+0.2*rand.Float64())*float64(p.interval)))
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+		defer cancel()
+		certs, err := p.certificates(ctx)
+		p.results <- pollResult{certs, err}
+	}()
+}
+
+// startIn returns how long until start or overdue has something to do.
+func (p *poller) startIn(now time.Time) time.Duration {
+	if p.running {
+		return maxSleep
+	}
+	return p.due.left(now)
+}
+
+// overdue reports once for each call that it did not return in time. Until it
+// returns, Certificates is not called again.
+func (p *poller) overdue(now time.Time) bool {
+	if !p.running || p.abandoned || now.Sub(p.started).Abs() <= pollTimeout+pollGrace {
+		return false
+	}
+	p.abandoned = true
+	return true
+}
+
+// finish records how a look-up went. skipped is what is wrong with certificates
+// that cannot be used; usable is how many can.
+func (p *poller) finish(now time.Time, result pollResult, skipped error, usable int) {
+	if result.err != errPollOverdue {
+		p.running, p.abandoned = false, false
+	}
+	p.err = errors.Join(result.err, skipped)
+	if result.err == nil && len(result.certs) == 0 {
+		p.err = errNoCertificate
+	}
+	if p.err == nil {
+		p.failures, p.lastSuccess = 0, now
+		if p.alarm.clear() {
+			p.log.Info("certificates are readable again")
+		}
+		return
+	}
+	p.failures++
+	if p.alarm.raise(now, oneLine(p.err)) {
+		p.log.Error("certificate look-up failed", "error", oneLine(p.err), "failures", p.failures, "last_success", p.lastSuccess,
+			"in_use", usable, "effect", "a renewed certificate goes unnoticed")
+	}
+	if usable == 0 {
+		p.due = after(now, min(backoff(p.failures, backoffWithoutToken, rand.Float64()), p.interval))
+	}
+}
+
+// soon brings the next look-up forward because Entra, or a signer, refused a
+// certificate.
+func (p *poller) soon(now time.Time) {
+	wait := max(p.started.Add(pollAfterRefusal).Sub(now), 0)
+	if wait < p.due.left(now) {
+		p.due = after(now, wait)
+	}
+}

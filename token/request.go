@@ -1,0 +1,168 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/cache"
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
+)
+
+const (
+	attemptTimeout = 15 * time.Second
+
+	// Tokens of continuous access evaluation live 28 hours at most; anything
+	// beyond this is a mistake, and would overflow the schedule's arithmetic.
+	maxLifetime = 7 * 24 * time.Hour
+
+	// Exchange takes 64 KiB of headers by default, tokens have 2 to 4.
+	maxBearerToken = 48 << 10
+)
+
+// A requester requests tokens with one version of the certificate. MSAL builds the
+// request and reads the response; its cache and its error texts are not used. It
+// is not safe for concurrent use.
+type requester struct {
+	identity identity
+	cfg      Config
+	client   *http.Client
+	msal     *confidential.Client // made on first use; keeps the token endpoint's address
+
+	now     time.Time // the time of the attempt's assertion
+	signErr error     // of the latest attempt
+}
+
+func newRequester(cfg Config, client *http.Client, id identity) *requester {
+	return &requester{identity: id, cfg: cfg, client: client}
+}
+
+// acquire makes one attempt. correction is added to the local clock for the times
+// in the assertion.
+func (r *requester) acquire(ctx context.Context, correction time.Duration) (Grant, *Error) {
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	attempt, rt := withRoundTrip(attempt)
+	r.now, r.signErr = wall().Add(correction), nil
+	result, err := r.request(attempt)
+	var panicked *panicError
+	switch {
+	case err == nil:
+		return rt.grant(result)
+	case ctx.Err() != nil:
+		return Grant{}, &Error{Class: Transient, what: "interrupted", cause: ctx.Err()}
+	case errors.As(err, &panicked):
+		r.msal = nil
+		return Grant{}, rt.panicked(panicked)
+	case r.signErr != nil:
+		return Grant{}, &Error{Class: Certificate, what: "client assertion: " + oneLine(r.signErr), cause: r.signErr}
+	case attempt.Err() != nil: // the cause must not look like the caller's deadline
+		return Grant{}, &Error{Class: Transient, what: fmt.Sprintf("no response from Entra within %v, signing included", attemptTimeout)}
+	default:
+		return Grant{}, rt.failure(err)
+	}
+}
+
+// A panicError is a panic of MSAL, of the HTTP client or of the signer. The value
+// is not kept: it may hold the token.
+type panicError struct{ kind string }
+
+func (e *panicError) Error() string { return "panic: " + e.kind }
+
+// request calls MSAL. A panic in it must not end the process.
+func (r *requester) request(ctx context.Context) (result confidential.AuthResult, err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case runtime.Error: // its text holds numbers and types only
+			err = &panicError{oneLine(v)}
+		default:
+			err = &panicError{fmt.Sprintf("%T", v)}
+		}
+	}()
+	if r.msal == nil {
+		client, err := confidential.New(
+			r.cfg.Authority.JoinPath(r.cfg.TenantID).String(), r.cfg.ClientID,
+			confidential.NewCredFromAssertionCallback(r.sign),
+			confidential.WithHTTPClient(r.client),
+			confidential.WithCache(nullCache{}),
+			confidential.WithInstanceDiscovery(false),
+			// Else MSAL_FORCE_REGION in the environment makes it ask the VM's metadata service.
+			confidential.WithAzureRegion("DisableMsalForceRegion"),
+		)
+		if err != nil {
+			return confidential.AuthResult{}, err
+		}
+		r.msal = &client
+	}
+	return r.msal.AcquireTokenByCredential(ctx, []string{r.cfg.Resource + "/.default"})
+}
+
+// sign is MSAL's callback: it is called for every request to the token endpoint.
+func (r *requester) sign(_ context.Context, to confidential.AssertionRequestOptions) (string, error) {
+	jwt, err := r.identity.assertion(to.TokenEndpoint, to.ClientID, r.now)
+	r.signErr = err
+	return jwt, err
+}
+
+// nullCache empties MSAL's cache before every use, so that every call is exactly
+// one POST: MSAL's own cache neither returns a token in its last five minutes nor
+// shows that a refresh failed.
+type nullCache struct{}
+
+func (nullCache) Replace(_ context.Context, c cache.Unmarshaler, _ cache.ReplaceHints) error {
+	return c.Unmarshal([]byte("{}"))
+}
+
+func (nullCache) Export(context.Context, cache.Marshaler, cache.ExportHints) error { return nil }
+
+// grant checks a response that MSAL accepted as a token.
+func (rt *roundTrip) grant(result confidential.AuthResult) (Grant, *Error) {
+	now := wall()
+	g := Grant{
+		Token:      Secret(result.AccessToken),
+		Expires:    result.ExpiresOn.Round(0),
+		RefreshAt:  result.Metadata.RefreshOn.Round(0),
+		ServerDate: rt.serverDate(),
+		ClockSkew:  rt.skew(),
+		obtained:   now,
+	}
+	var response struct {
+		TokenType string `json:"token_type"`
+	}
+	json.Unmarshal(rt.body, &response) // MSAL could read it
+	switch {
+	case response.TokenType != "" && !strings.EqualFold(response.TokenType, "Bearer"):
+		return Grant{}, rt.error(Transient, "issued a token that is not of type Bearer")
+	case !isBearerToken(result.AccessToken):
+		return Grant{}, rt.error(Transient, "issued a token that no header can hold")
+	case !g.Expires.After(now):
+		return Grant{}, rt.error(Transient, "issued a token that has expired already")
+	}
+	if latest := now.Add(maxLifetime); g.Expires.After(latest) {
+		g.Expires = latest
+	}
+	g.Claims = readClaims(result.AccessToken)
+	return g, nil
+}
+
+// isBearerToken reports whether an Authorization header may hold s: RFC 6750
+// section 2.1, within the length that servers accept.
+func isBearerToken(s string) bool {
+	if s == "" || len(s) > maxBearerToken {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~+/=", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}

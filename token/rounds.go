@@ -1,0 +1,189 @@
+package token
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// rounds is the state that the callers of a Keeper share with its refresher. A
+// round is a refresh that callers can wait for; it ends with a token or a failure.
+type rounds struct {
+	token atomic.Pointer[servedToken] // nil: there has been none. Stored with mu held.
+
+	mu      sync.Mutex
+	status  Status        // without Usable
+	done    chan struct{} // closed, and replaced, at the end of each round
+	failure *Error        // of the last round; nil: it succeeded
+	retry   deadline      // of the round after a failure
+	hold    deadline      // end of the time for which Entra asked not to be asked
+	busy    bool          // a refresh is in progress
+	forced  bool          // Replace asked for a refresh
+	limiter limiter
+}
+
+// servedToken is a token that callers get. It is replaced, never changed.
+type servedToken struct {
+	value string
+	until time.Time // on the wall clock
+}
+
+func (t *servedToken) usable(now time.Time) bool { return t != nil && now.Before(t.until) }
+
+// other returns the token if it is usable and not the rejected one, otherwise "".
+func (t *servedToken) other(rejected string, now time.Time) string {
+	if t.usable(now) && t.value != rejected {
+		return t.value
+	}
+	return ""
+}
+
+// last returns the end of the current round and the outcome of the last one.
+func (r *rounds) last() (done <-chan struct{}, failure *Error, retry deadline) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done, r.failure, r.retry
+}
+
+// force asks for a refresh that replaces the rejected token, or joins the one in
+// progress, and returns the end of the round to wait for. It returns the token
+// instead when the current one is another one already.
+func (r *rounds) force(rejected string) (done <-chan struct{}, token string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := wall()
+	if token := r.token.Load().other(rejected, now); token != "" {
+		return nil, token, nil
+	}
+	switch {
+	case r.busy || r.forced:
+	case r.failure != nil && !r.retry.due(now):
+		return nil, "", r.failure
+	case !r.limiter.allow(now):
+		return nil, "", ErrLimited
+	default:
+		r.forced = true
+	}
+	return r.done, "", nil
+}
+
+// begin marks the start of a refresh: until the end of the round, further calls
+// of force join it. It reports whether the refresh was forced.
+func (r *rounds) begin() (forced bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy = true
+	return r.forced
+}
+
+// succeed ends the round with a token and wakes the callers that wait for it.
+func (r *rounds) succeed(token *servedToken, s Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.token.Store(token)
+	r.end(nil, deadline{}, s)
+}
+
+// fail ends the round with a failure and wakes the callers that wait for it.
+func (r *rounds) fail(failure *Error, retry deadline, s Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end(failure, retry, s)
+}
+
+// end needs the lock. The status is stored before callers wake up.
+func (r *rounds) end(failure *Error, retry deadline, s Status) {
+	r.busy, r.forced = false, false
+	r.failure, r.retry = failure, retry
+	r.setStatus(s)
+	close(r.done)
+	r.done = make(chan struct{})
+}
+
+// publish makes s the status. s.NextRefresh is the time planned for a refresh
+// after a success.
+func (r *rounds) publish(s Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.setStatus(s)
+}
+
+// setStatus needs the lock.
+func (r *rounds) setStatus(s Status) {
+	s.Err = r.failure
+	if r.failure != nil {
+		s.NextRefresh = r.retry.at
+	}
+	r.status = s
+}
+
+// refreshIn returns how long until the next refresh, which is due at planned
+// unless the last one failed.
+func (r *rounds) refreshIn(now time.Time, planned deadline) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.forced {
+		return 0
+	}
+	if r.failure != nil {
+		planned = r.retry
+	}
+	return max(planned.left(now), r.hold.left(now))
+}
+
+// holdUntil stops requests to Entra for a time that Entra asked for.
+func (r *rounds) holdUntil(until deadline) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hold = until
+}
+
+// heldFor returns how long until Entra may be asked.
+func (r *rounds) heldFor(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hold.left(now)
+}
+
+// endBackoff makes the next attempt after a failure due. It ends the time for
+// which Entra asked not to be asked only with endHold.
+func (r *rounds) endBackoff(endHold bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if endHold {
+		r.hold = deadline{}
+	}
+	r.retry = r.hold
+}
+
+// reloadRequests are the calls of Reload, limited to one per reloadInterval.
+type reloadRequests struct {
+	mu      sync.Mutex
+	pending bool
+	next    deadline
+}
+
+func (r *reloadRequests) request() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending = true
+}
+
+// dueIn returns how long until the pending request is due; ok is false when there
+// is none.
+func (r *reloadRequests) dueIn(now time.Time) (wait time.Duration, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.next.left(now), r.pending
+}
+
+// take reports whether a request is due, and then counts it as done.
+func (r *reloadRequests) take(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.pending || !r.next.due(now) {
+		return false
+	}
+	r.pending, r.next = false, after(now, reloadInterval)
+	return true
+}

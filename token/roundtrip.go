@@ -1,0 +1,165 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// Entra's responses have 2 to 10 KB; MSAL reads them without any limit.
+	maxResponseBody   = 1 << 20
+	maxResponseHeader = 64 << 10
+)
+
+// The transport's own refusals. They pass through MSAL; the error for the caller
+// is made from the roundTrip.
+var (
+	errForeignHost = errors.New("request to another host than the authority's")
+	errTooLarge    = errors.New("response too large")
+)
+
+// httpClient returns a client for cfg's authority only. Whatever cfg.HTTPClient
+// is, it follows no redirect (307 and 308 would post the assertion to wherever
+// they point), keeps no cookies and bounds every response.
+func (cfg Config) httpClient() *http.Client {
+	client := http.Client{}
+	if cfg.HTTPClient != nil {
+		client = *cfg.HTTPClient
+	}
+	if client.Transport == nil {
+		client.Transport = newTransport()
+	}
+	client.Transport = authorityTransport{client.Transport, hostPort(cfg.Authority)}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.Jar = nil
+	return &client
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    10 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		// One request in 40 minutes: an idle connection would be dead by then.
+		IdleConnTimeout: 30 * time.Second,
+	}
+}
+
+// hostPort returns u's host in lower case with its port spelled out.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// authorityTransport sends https requests to the authority and refuses others:
+// MSAL posts the assertion to the endpoint that the metadata names. It records
+// each response in the roundTrip of the request's context.
+type authorityTransport struct {
+	next http.RoundTripper
+	host string
+}
+
+func (t authorityTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	rt := roundTripOf(req.Context())
+	*rt = roundTrip{posted: req.Method == http.MethodPost}
+	if req.URL.Scheme != "https" || hostPort(req.URL) != t.host {
+		rt.foreignHost = req.URL.Hostname()
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, errForeignHost
+	}
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	rt.status, rt.header, rt.received = resp.StatusCode, resp.Header, wall()
+	rt.body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponseBody+1))
+	if err == nil && len(rt.body) > maxResponseBody {
+		rt.tooLarge, rt.body = true, nil
+		return nil, errTooLarge
+	}
+	if err != nil {
+		rt.cut, rt.body = true, nil // half a response is not interpreted
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(rt.body))
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client reach through.
+func (t authorityTransport) CloseIdleConnections() {
+	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// roundTrip is what the latest request of an attempt met. Errors are made from it
+// rather than from MSAL's texts, which quote whole bodies.
+type roundTrip struct {
+	posted      bool   // to the token endpoint; else it asked for metadata
+	foreignHost string // the host of a request that was refused for it
+	status      int    // 0: no response
+	header      http.Header
+	body        []byte
+	received    time.Time
+	tooLarge    bool
+	cut         bool // the body did not come to its end
+}
+
+type roundTripKey struct{}
+
+func withRoundTrip(ctx context.Context) (context.Context, *roundTrip) {
+	rt := new(roundTrip)
+	return context.WithValue(ctx, roundTripKey{}, rt), rt
+}
+
+// roundTripOf returns ctx's roundTrip, or one that is not used further.
+func roundTripOf(ctx context.Context) *roundTrip {
+	if rt, ok := ctx.Value(roundTripKey{}).(*roundTrip); ok {
+		return rt
+	}
+	return new(roundTrip)
+}
+
+// serverDate returns Entra's clock at its response; zero: unknown.
+func (rt *roundTrip) serverDate() time.Time {
+	date, err := http.ParseTime(rt.header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return date
+}
+
+// skew returns local clock minus Entra's. The Date header counts whole seconds.
+func (rt *roundTrip) skew() time.Duration {
+	date := rt.serverDate()
+	if date.IsZero() {
+		return 0
+	}
+	return rt.received.Sub(date).Truncate(time.Second)
+}
+
+// retryAfter returns how long Entra asked to wait. A date counts by Entra's clock.
+func (rt *roundTrip) retryAfter() time.Duration {
+	now := rt.serverDate()
+	if now.IsZero() {
+		now = rt.received
+	}
+	return retryAfter(rt.header.Get("Retry-After"), now)
+}
