@@ -99,7 +99,7 @@ func TestDoctorJSON(t *testing.T) {
 // hold, and a person the line to correct.
 func TestDoctorEnvFile(t *testing.T) {
 	for _, c := range []struct{ name, content, says string }{
-		{"shell", "export HMA_EWS_URL=https://mail.contoso.com\n# canary\nexport HMA_APP_ID=canary\n", "line 1 has white space in the name"},
+		{"shell", "set HMA_EWS_URL=https://mail.contoso.com\n# canary\nset HMA_APP_ID=canary\n", "line 1 has the form of another program or shell"},
 		{"UTF-16", "\xff\xfeH\x00M\x00A\x00", "UTF-16"},
 		{"twice", "HMA_APP_ID=canary\nHMA_APP_ID=canary\n", "line 2 sets a variable that line 1 has set"},
 		{"missing", "", "no such file"},

@@ -128,7 +128,7 @@ func (f *flags) environment(w world) ([]string, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("-env-file: %w", err)}
 	}
-	settings, err := config.ParseEnvFile(data)
+	settings, err := config.ParseEnvFile(data, w.environ)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("-env-file %s: %w", f.envFile, err)}
 	}

@@ -166,7 +166,7 @@ func certificatePolicy(t *testing.T, n *tenant) (p keyPolicy) {
 // settings takes an env file apart with the product's own reader.
 func settings(t *testing.T, text string) []string {
 	t.Helper()
-	all, err := config.ParseEnvFile([]byte(text))
+	all, err := config.ParseEnvFile([]byte(text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func envFile(t *testing.T, name string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines, err := config.ParseEnvFile(data)
+	lines, err := config.ParseEnvFile(data, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

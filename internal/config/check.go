@@ -106,7 +106,7 @@ func (l *loader) need(name, why string) {
 		return
 	}
 	i := slices.IndexFunc(l.variables, func(v variable) bool { return v.name == name })
-	l.fault(name, "is not set and is required "+why+"; expected "+l.variables[i].form)
+	l.fault(name, "is not set and is required "+why+"; expected "+l.variables[i].form+l.bareNameHint(name))
 }
 
 // refuse reports variables that are set and would have no effect.

@@ -18,12 +18,18 @@ hmaproxy is configured by environment variables alone. This page is generated fr
 - All mistakes are reported at once, by the name of the variable and never by its value.
 - White space around a value is not part of it.
 - A variable that is set but empty is an error, not the default (HTTPS_PROXY and NO_PROXY excepted).
-- An unknown name that begins with ` + "`HMA_`" + `, in any letter case, is an error. What Kubernetes sets for services named
-  hma or hma-… (` + "`HMA_SERVICE_HOST`, `HMA_PORT_…`" + ` and the like) is ignored.
+- A name that was meant for hmaproxy and is no setting is an error: one that has ` + "`HMA` or `HMAPROXY`" + ` as a word of its own
+  (` + "`HMAC_SECRET`" + ` has not), in any letter case; a setting without its prefix, such as ` + "`ALLOWED_MAILBOXES`" + `; what looks
+  like a setting and is not spelled as one. Generic names such as ` + "`LOG_LEVEL`" + ` mean nothing here in the process environment, and
+  are an error in a file of ` + "`-env-file`" + `. What Kubernetes sets for services named hma, hmaproxy or hma-…
+  (` + "`HMA_SERVICE_HOST`, `HMA_PORT_…`" + ` and the like) is ignored, as are Nomad's addresses and a platform's exact copies of settings
+  (` + "`APPSETTING_HMA_APP_ID`" + ` on Azure App Service).
 - A variable and its ` + "`_FILE`" + ` twin exclude each other. The file is UTF-8 text, must not be empty, and may begin with a byte
   order mark.
-- Every command takes ` + "`-env-file FILE`" + ` with lines ` + "`NAME=value`" + ` as Docker reads them: the value is all that follows the
-  first ` + "`=`" + `, quotes included; lines that begin with ` + "`#`" + ` are comments. A variable of the environment wins over the file's.
+- Every command that reads settings takes ` + "`-env-file FILE`" + `. A line of it is blank, a comment (` + "`#`" + ` comes first),
+  ` + "`NAME=value`" + `, or ` + "`NAME`" + ` alone, which takes the value from the environment and is an error when there is none;
+  ` + "`export`" + ` may stand before the name. The value is all that follows the first ` + "`=`" + `, quotes included. Every other line is an
+  error, named by its number. A variable of the environment wins over the file's.
 - The certificate has one source: Key Vault or a file.
 `
 

@@ -3,36 +3,44 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 )
 
-// ParseEnvFile parses the content of a file in the grammar of Docker's
-// --env-file and returns its entries "NAME=value":
+// ParseEnvFile parses the content of a -env-file and returns its entries
+// "NAME=value". A line is one of
 //
-//   - White space before a line is dropped, empty lines and lines that begin
-//     with # are skipped.
-//   - NAME=value sets a variable. The value is all that follows the first "=";
-//     quotes, # and white space are part of it.
-//   - NAME alone takes the variable from the environment. It yields no entry:
-//     the environment wins over the file anyway.
+//   - a blank line, or a comment, which begins with "#";
+//   - NAME=value, with a name of ASCII letters, digits and underscores that does
+//     not begin with a digit. The value is all that follows the first "=": quotes,
+//     "#" and white space are part of it;
+//   - NAME alone, which takes the value from environ, the environment of the
+//     process. It yields no entry, because the environment wins over the file.
 //
-// A UTF-8 byte order mark is skipped and UTF-16 refused. A name with white
-// space in it is an error, as with Docker. So is a name that the file sets
-// twice, where Docker lets the last line win: of two allow-lists neither is
-// obviously the one that was meant.
+// Spaces and tabs may stand before each, and "export" before a name. Every other
+// line is an error, because a setting that was meant and not understood may be
+// the allow-list. For the same reason these are errors: a bare NAME that environ
+// does not have; a name that the file sets twice; the name of a setting without
+// its prefix HMA_; a value that is itself a setting (Environment=HMA_APP_ID=…);
+// and control characters, some of which look like the end of a line. A UTF-8
+// byte order mark at the beginning is skipped and UTF-16 is refused.
 //
-// The error lists every faulty line by number and holds nothing of the file.
-func ParseEnvFile(data []byte) ([]string, error) {
+// The error lists every faulty line by number. Of the file it holds nothing but
+// names of settings.
+func ParseEnvFile(data []byte, environ []string) ([]string, error) {
 	text, err := decode(data)
 	if err != nil {
 		return nil, fmt.Errorf("environment file %v", err)
 	}
-	p := envFile{lineOf: map[string]int{}}
-	number := 0
+	p := envFile{
+		loader:  &loader{variables: variables()},
+		environ: split(environ),
+		lineOf:  map[string]int{},
+	}
 	for line := range bytes.Lines(text) {
-		number++
-		p.line(number, strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"))
+		p.number++
+		p.line(strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"))
 	}
 	if len(p.faults) > 0 {
 		return nil, flaw(strings.Join(p.faults, "\n"))
@@ -40,31 +48,117 @@ func ParseEnvFile(data []byte) ([]string, error) {
 	return p.entries, nil
 }
 
+// An envFile is the state of one call of ParseEnvFile.
 type envFile struct {
+	loader  *loader
+	environ map[string]string
+	number  int // of the current line
 	entries []string
 	lineOf  map[string]int // where a name was set
 	faults  []string
 }
 
-func (p *envFile) line(number int, line string) {
-	line = strings.TrimLeftFunc(line, unicode.IsSpace)
+var (
+	// assignment matches a line that sets a variable or names one.
+	assignment = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(=.*)?$`)
+
+	// otherSyntax matches how lines begin that set a variable elsewhere.
+	otherSyntax = regexp.MustCompile(`(?i)^(export|set|setx|setenv|env|declare|typeset|readonly|local|let|var|rem|-e|--env|-)[ \t=]`)
+)
+
+func (p *envFile) line(line string) {
+	if i := strings.IndexFunc(line, isHiddenBreak); i >= 0 {
+		p.fault("holds a control character or another kind of line break, behind which the rest of the line is easily overlooked", line)
+		return
+	}
+	line = strings.TrimLeft(line, " \t")
 	if line == "" || line[0] == '#' {
 		return
 	}
-	name, _, isSet := strings.Cut(line, "=")
-	switch {
-	case name == "":
-		p.fault(number, "has no name before the =")
-	case strings.ContainsFunc(name, unicode.IsSpace):
-		p.fault(number, "has white space in the name; expected NAME=value")
-	case isSet && p.lineOf[name] > 0:
-		p.fault(number, fmt.Sprintf("sets a variable that line %d has set already", p.lineOf[name]))
-	case isSet:
-		p.lineOf[name] = number
-		p.entries = append(p.entries, line)
+	match := assignment.FindStringSubmatch(line)
+	if match == nil {
+		p.fault(reasonFor(line), line)
+		return
+	}
+	name, value, isSet := match[1], strings.TrimPrefix(match[2], "="), match[2] != ""
+	if isSet {
+		p.set(name, value)
+	} else if _, ok := p.environ[name]; !ok {
+		p.fault("is a name without a value, and the environment has none for it", name)
 	}
 }
 
-func (p *envFile) fault(number int, text string) {
-	p.faults = append(p.faults, fmt.Sprintf("environment file line %d %s", number, text))
+func (p *envFile) set(name, value string) {
+	folded := fold(name)
+	bare := p.loader.withoutPrefix(folded)
+	switch {
+	case bare != "" && !strings.HasPrefix(folded, prefix):
+		p.report("has the name of a setting without its prefix; write " + bare + "=value")
+	case serviceLink.MatchString(name):
+		p.report("has a name that Kubernetes gives to a service and this program ignores; for the address that clients connect to write HMA_LISTEN=value")
+	case p.loader.assignment(value) != "":
+		p.report("holds a whole setting in its value; write " + p.loader.assignment(value) + "=value")
+	case p.lineOf[name] > 0:
+		p.report(fmt.Sprintf("sets a variable that line %d has set already", p.lineOf[name]))
+	default:
+		p.lineOf[name] = p.number
+		p.entries = append(p.entries, name+"="+value)
+	}
+}
+
+// fault reports a line that is not understood, and what to write in its place.
+func (p *envFile) fault(reason, line string) {
+	repair := "expected NAME=value with a name of letters, digits and underscores, or a comment that begins with #"
+	if setting := p.loader.settingIn(line); setting != "" {
+		repair = "write " + setting + "=value"
+	}
+	p.report(reason + "; " + repair)
+}
+
+func (p *envFile) report(text string) {
+	p.faults = append(p.faults, fmt.Sprintf("environment file line %d %s", p.number, text))
+}
+
+// reasonFor says why a line is not understood.
+func reasonFor(line string) string {
+	before, _, isSet := strings.Cut(line, "=")
+	switch {
+	case strings.ContainsFunc(before, func(r rune) bool { return !unicode.IsPrint(r) && r != '\t' }):
+		return "holds a character that is not seen (a zero-width or no-break space, a byte order mark)"
+	case strings.HasPrefix(line, "="):
+		return "has no name before the ="
+	case strings.HasPrefix(line, ";"), strings.HasPrefix(line, "//"), strings.HasPrefix(line, "＃"):
+		return "begins as a comment does elsewhere; comments begin with #"
+	case strings.ContainsAny(line[:1], "\"'`"), strings.HasPrefix(line, "“"), strings.HasPrefix(line, "„"):
+		return "begins with a quotation mark"
+	case strings.HasPrefix(line, "$"), strings.HasPrefix(line, "%"), otherSyntax.MatchString(line):
+		return "has the form of another program or shell"
+	case isSet && strings.ContainsAny(before, " \t"):
+		return "has white space in the name"
+	case !isSet:
+		return "has no ="
+	}
+	return "has a name with other characters than letters, digits and underscores"
+}
+
+// isHiddenBreak reports whether some programs end a line at a character within
+// a line. A comment before it would hide the setting behind it.
+func isHiddenBreak(r rune) bool {
+	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
+}
+
+// settingIn returns the setting whose name a line holds, with or without the
+// prefix and however it is spelled; "" for none. Of several it returns the
+// longest.
+func (l *loader) settingIn(line string) string {
+	line = squeeze(fold(line))
+	var found string
+	for _, v := range l.variables {
+		bare := squeeze(strings.TrimPrefix(v.name, prefix))
+		known := strings.Contains(line, squeeze(v.name)) || len(bare) >= 12 && strings.Contains(line, bare)
+		if known && strings.HasPrefix(v.name, prefix) && len(v.name) > len(found) {
+			found = v.name
+		}
+	}
+	return found
 }

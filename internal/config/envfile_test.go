@@ -9,6 +9,7 @@ import (
 // The cases follow Docker's documentation of --env-file and the tests of its
 // command line client; where this parser is stricter the name says so.
 func TestParseEnvFile(t *testing.T) {
+	const expected = "expected NAME=value with a name of letters, digits and underscores, or a comment that begins with #"
 	cases := []struct {
 		name, data string
 		want       []string
@@ -28,15 +29,16 @@ func TestParseEnvFile(t *testing.T) {
 		{"empty value", "HMA_A=\n", []string{"HMA_A="}, ""},
 		{"no expansion", "HMA_A=$HOME ${X} \\n\n", []string{"HMA_A=$HOME ${X} \\n"}, ""},
 		{"name alone comes from the environment", "HMA_A\nHMA_B=2\n", []string{"HMA_B=2"}, ""},
-		{"names that no shell has", "a.b-c=1\n", []string{"a.b-c=1"}, ""},
+		{"export", "export HMA_A=1\nexport\tHMA_B=2\n", []string{"HMA_A=1", "HMA_B=2"}, ""},
+		{"stricter: a name alone that the environment lacks", "HMA_B\n", nil, "environment file line 1 is a name without a value, and the environment has none for it; " + expected},
+		{"stricter: names that no shell has", "a.b-c=1\n", nil, "environment file line 1 has a name with other characters than letters, digits and underscores; " + expected},
 		{"byte order mark", "\xef\xbb\xbfHMA_A=1\n", []string{"HMA_A=1"}, ""},
 		{"byte order mark before a comment", "\xef\xbb\xbf# one\nHMA_A=1\n", []string{"HMA_A=1"}, ""},
-		{"no name", "HMA_A=1\n=hunter2\n", nil, "environment file line 2 has no name before the ="},
-		{"space in the name", "HMA_A hunter2=1\n", nil, "environment file line 1 has white space in the name; expected NAME=value"},
-		{"space behind the name", "HMA_A =hunter2\n", nil, "environment file line 1 has white space in the name; expected NAME=value"},
-		{"export", "export HMA_A=hunter2\n", nil, "environment file line 1 has white space in the name; expected NAME=value"},
-		{"white space in a name alone", "HMA_A hunter2\n", nil, "environment file line 1 has white space in the name; expected NAME=value"},
-		{"every faulty line", "=hunter2\nHMA_A=1\na b=hunter2\n", nil, "environment file line 1 has no name before the =\nenvironment file line 3 has white space in the name; expected NAME=value"},
+		{"no name", "HMA_A=1\n=hunter2\n", nil, "environment file line 2 has no name before the =; " + expected},
+		{"space in the name", "HMA_A hunter2=1\n", nil, "environment file line 1 has white space in the name; " + expected},
+		{"space behind the name", "HMA_A =hunter2\n", nil, "environment file line 1 has white space in the name; " + expected},
+		{"white space in a name alone", "HMA_A hunter2\n", nil, "environment file line 1 has no =; " + expected},
+		{"every faulty line", "=hunter2\nHMA_A=1\na b=hunter2\n", nil, "environment file line 1 has no name before the =; " + expected + "\nenvironment file line 3 has white space in the name; " + expected},
 		{"invalid UTF-8", "HMA_A=hunter2\xff\n", nil, "environment file is not UTF-8; save it as UTF-8"},
 		{"UTF-16, little-endian", "\xff\xfeH\x00M\x00", nil, "environment file is encoded in UTF-16; save it as UTF-8"},
 		{"UTF-16, big-endian", "\xfe\xff\x00H\x00M", nil, "environment file is encoded in UTF-16; save it as UTF-8"},
@@ -45,7 +47,7 @@ func TestParseEnvFile(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := ParseEnvFile([]byte(tc.data))
+			got, err := ParseEnvFile([]byte(tc.data), []string{"HMA_A=of the environment"})
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -63,7 +65,7 @@ func FuzzParseEnvFile(f *testing.F) {
 	f.Add([]byte("HMA_A=1\r\n# c\nHMA_B\n HMA_C==\n"))
 	f.Add([]byte("=x\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := ParseEnvFile(data)
+		entries, err := ParseEnvFile(data, nil)
 		if err != nil {
 			if entries != nil {
 				t.Errorf("entries %q next to the error %v", entries, err)

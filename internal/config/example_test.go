@@ -8,7 +8,7 @@ import (
 )
 
 func ExampleLoad() {
-	fromFile, err := config.ParseEnvFile([]byte("# hmaproxy.env\nHMA_TENANT_ID=contoso.com\nHMA_APP_ID=hma-app\n"))
+	fromFile, err := config.ParseEnvFile([]byte("# hmaproxy.env\nHMA_TENANT_ID=contoso.com\nHMA_APP_ID=hma-app\n"), nil)
 	if err != nil {
 		fmt.Println(err)
 		return

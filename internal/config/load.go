@@ -23,9 +23,9 @@ import (
 //
 // White space around a value is not part of it. A variable that is set but
 // empty is an error rather than unset, with the exception of HTTPS_PROXY and
-// NO_PROXY, which others have defined. Names that begin with HMA_, in any letter
-// case, and that this program does not know are errors too; only the names that
-// Kubernetes gives to the links of a service called hma are ignored.
+// NO_PROXY, which others have defined. A name that this program does not know and
+// that was meant for it is an error too: one with HMA or HMAPROXY as a word, one
+// of a setting without its prefix, and what looks like either.
 //
 // The error is a [*Problems] that lists every mistake and no value; the Config
 // is nil then.
@@ -55,6 +55,7 @@ type loader struct {
 	set      map[string]bool   // variables that the environment has, faulty ones included
 	faulty   map[string]bool   // variables with a problem
 	hints    map[string]string // of hintsFor
+	unknown  map[string]string // variables of the environment that are no setting
 	problems []Problem
 }
 
@@ -100,11 +101,10 @@ func (l *loader) collect(environ []string) map[string]string {
 		}
 	}
 	l.checkDebugging(all)
-	for name := range all {
-		if text, ok := l.unknown(name); ok {
-			l.fault(printable(name), text)
-		}
+	for name, value := range all {
+		l.checkUnknown(name, value, values)
 	}
+	l.unknown = all
 	return values
 }
 
@@ -181,11 +181,20 @@ func (l *loader) parseFault(err error) {
 			l.fault(v.name, flawOf(parse.Err)+l.hints[v.name])
 			return
 		case errors.As(err, &unset) && unset.Key == v.name:
-			l.fault(v.name, "is required and not set; expected "+v.form)
+			l.fault(v.name, "is required and not set; expected "+v.form+l.bareNameHint(v.name))
 			return
 		}
 	}
 	l.fault("environment", "cannot be parsed")
+}
+
+// bareNameHint says that a missing setting is there without its prefix.
+func (l *loader) bareNameHint(name string) string {
+	bare := strings.TrimPrefix(name, prefix)
+	if _, ok := l.unknown[bare]; !ok {
+		return ""
+	}
+	return "; " + bare + " is set, without the prefix HMA_"
 }
 
 // flawOf returns the text of a flaw, and a general one for any other error.

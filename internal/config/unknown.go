@@ -1,44 +1,236 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
+
+	"hmaproxy/internal/nearest"
 )
 
-// unknown returns what is wrong with the name of a variable that nobody has
-// claimed; ok is false when it is none of this program's business.
-func (l *loader) unknown(name string) (text string, ok bool) {
-	upper := upperASCII(name)
-	if !strings.HasPrefix(upper, "HMA_") || serviceLink.MatchString(name) {
-		return "", false
-	}
-	if printable(name) != name {
-		return "is the beginning of a name that holds other characters than letters, digits and underscores, or is very long; remove it", true
-	}
-	nearest := l.nearest(upper)
-	switch {
-	case nearest == "":
-		return "is no variable of this program; hmaproxy -help lists them", true
-	case nearest == upper:
-		return "is not spelled in upper case; expected " + nearest, true
-	}
-	return "is no variable of this program; did you mean " + nearest + "?", true
-}
+// A setting that was meant and not understood would be worse than an error: an
+// allow-list whose name is misspelt is no allow-list. The rules of this file say
+// which names nobody but the author of a setting can have written. They must not
+// refuse what platforms, shells and other programs put into an environment:
+//
+//   - HMA or HMAPROXY as a word of its own is this program's name. A word ends at
+//     every character that is no letter, so that HMAC_SECRET and ASTHMA_DB belong
+//     to others.
+//   - A setting without its prefix (ALLOWED_MAILBOXES) was meant for this program,
+//     unless other programs commonly have the same name (LOG_LEVEL, see
+//     [commonNames]). In a file of -env-file there is no such exception.
+//   - Names that platforms derive from names of services and settings are theirs;
+//     see [foreign].
 
-// serviceLink matches what Kubernetes puts into every container of a namespace
-// for services whose names begin with "hma".
-var serviceLink = regexp.MustCompile(`^HMA_(.*_)?(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)$`)
-
-// printable returns a name that may be shown. A line such as
-// "HMA_SECRET:hunter2" is all name, and is cut down to its beginning.
-func printable(name string) string {
+// checkUnknown reports a variable that this program does not know and that was
+// meant for it. known holds the values of the variables that it does know.
+func (l *loader) checkUnknown(name, value string, known map[string]string) {
+	if l.foreign(name, value, known) {
+		return
+	}
+	setting := l.assignment(value)
+	text := "holds a whole setting in its value; write %s=value as a setting of its own"
+	if setting == "" {
+		setting, text = l.meant(name)
+	}
+	if text == "" {
+		return
+	}
+	if setting != "" {
+		text = fmt.Sprintf(text, setting)
+	}
 	if plainName.MatchString(name) {
-		return name
+		l.fault(name, text)
+		return
 	}
-	return "HMA_"
+	// The name may be a whole line with a secret in it, so that it is not shown.
+	if setting == "" {
+		l.problems = append(l.problems, Problem{Variable: "environment",
+			Text: "holds a name with HMA in it that has other characters than letters, digits and underscores, or is very long; remove or rename it"})
+		return
+	}
+	l.problems = append(l.problems, Problem{Variable: "environment",
+		Text: "holds a name that resembles " + setting + " and is not spelled exactly so; expected " + setting + " alone as the name, without other characters, visible or not"})
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+// meant says what is wrong with the name of a variable that this program does
+// not know, in a text with room for the setting where there is one. The text is
+// empty for a name that was not meant for this program.
+func (l *loader) meant(name string) (setting, text string) {
+	folded := fold(name)
+	setting = l.nearest(folded)
+	switch {
+	case hmaWord.MatchString(folded):
+	case l.withoutPrefix(folded) != "":
+		if setting = l.withoutPrefix(folded); commonNames[strings.TrimPrefix(setting, prefix)] {
+			return "", ""
+		}
+		return setting, "lacks the prefix HMA_; expected %s"
+	case !strings.HasPrefix(setting, prefix) || !l.resembles(folded, setting):
+		return "", ""
+	}
+	switch {
+	case setting == "":
+		return "", "is no setting of this program, and HMA in a name stands for it; \"hmaproxy help settings\" lists them"
+	case setting == upperASCII(name):
+		return setting, "is not spelled in upper case; expected %s"
+	}
+	return setting, "is no setting of this program; did you mean %s?"
+}
+
+// resembles reports whether a folded name without the word HMA is so close to a
+// setting that nothing else can be meant: the setting without underscores, with a
+// slip in the prefix (HAM_), or without the prefix and with a slip in a long name.
+func (l *loader) resembles(folded, setting string) bool {
+	bare := strings.TrimPrefix(setting, prefix)
+	if strings.HasSuffix(squeeze(folded), squeeze(setting)) || squeeze(folded) == "HMAPROXY"+squeeze(bare) {
+		return true
+	}
+	if commonNames[bare] {
+		return false
+	}
+	if first, rest, ok := strings.Cut(folded, "_"); ok && nearest.Distance(first, "HMA") <= 1 && nearest.Distance(rest, bare) <= len(bare)/10 {
+		return true
+	}
+	return len(bare) >= 12 && nearest.Distance(folded, bare) <= len(bare)/8
+}
+
+// withoutPrefix returns the setting whose name without HMA_ a name is, in any
+// letter case and with any separators; "" for none.
+func (l *loader) withoutPrefix(folded string) string {
+	for _, v := range l.variables {
+		if bare, ok := strings.CutPrefix(v.name, prefix); ok && squeeze(bare) == squeeze(folded) {
+			return v.name
+		}
+	}
+	return ""
+}
+
+// assignment returns the setting that a value assigns, as that of
+// Environment=HMA_APP_ID=… does; "" for none. A value of several lines is the
+// content of a file, which some CI systems keep in a variable.
+func (l *loader) assignment(value string) string {
+	name, _, ok := strings.Cut(strings.TrimLeft(value, `"'`+space), "=")
+	if !ok || strings.Contains(value, "\n") {
+		return ""
+	}
+	for _, v := range l.variables {
+		if strings.HasPrefix(v.name, prefix) && v.name == strings.TrimRight(name, `"'`+space) {
+			return v.name
+		}
+	}
+	return ""
+}
+
+// foreign reports whether a platform made the name from that of a service or of
+// a setting: Kubernetes' service links, Nomad's addresses, Bash's exported
+// functions, and copies with a prefix, such as Azure App Service's
+// APPSETTING_HMA_APP_ID, which have the value of the setting that they copy.
+func (l *loader) foreign(name, value string, known map[string]string) bool {
+	if serviceLink.MatchString(name) || strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "BASH_FUNC_") {
+		return true
+	}
+	for setting, other := range known {
+		if strings.HasSuffix(name, "_"+setting) && value == other {
+			return true
+		}
+	}
+	return false
+}
+
+const prefix = "HMA_"
+
+var (
+	// hmaWord matches a folded name in which HMA or HMAPROXY is a word of its own.
+	hmaWord = regexp.MustCompile(`(^|[^A-Z0-9])HMA(PROXY)?([^A-Z]|$)`)
+
+	// serviceLink matches what Kubernetes puts into every container of a namespace
+	// for services whose names have a part "hma" or "hmaproxy".
+	serviceLink = regexp.MustCompile(`^([A-Z0-9]+_)*HMA(PROXY)?_(.*_)?(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)$`)
+
+	// plainName matches a name that may be shown.
+	plainName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+)
+
+// commonNames are settings without their prefix whose names other programs have
+// too. In the process environment they mean nothing to this one. Whoever meant
+// one for it learns of that by an error for the missing setting, or has lost
+// nothing that protects a mailbox.
+var commonNames = map[string]bool{
+	"ADMIN_LISTEN": true, "APP_AUTH": true, "APP_ID": true, "AUTHORITY_HOST": true, "AUTODISCOVER": true, "CA_FILE": true,
+	"CERT_FILE": true, "CERT_PASSWORD": true, "CERT_PASSWORD_FILE": true, "CERT_STORE": true, "CERT_SUBJECT": true, "CERT_THUMBPRINT": true,
+	"EWS_URL": true, "EXPECT_CONTINUE": true, "FORWARD_HEADERS": true, "HOST_NAMES": true, "KEY_MODE": true,
+	"KEY_VAULT_APP_ID": true, "KEY_VAULT_AUTH": true, "KEY_VAULT_CERT_NAME": true, "KEY_VAULT_CLIENT_SECRET": true,
+	"KEY_VAULT_CLIENT_SECRET_FILE": true, "KEY_VAULT_TENANT_ID": true, "KEY_VAULT_URI": true,
+	"LISTEN": true, "LOG_FILE": true, "LOG_FORMAT": true, "LOG_LEVEL": true, "RESOURCE_ID": true,
+	"SHUTDOWN_DELAY": true, "SHUTDOWN_TIMEOUT": true, "TENANT_ID": true, "TLS_CERT_FILE": true, "TLS_COMPATIBILITY": true, "TLS_KEY_FILE": true,
+}
+
+// fold returns a name as a person reads it: in upper case, full-width, Cyrillic
+// and Greek letters as the Latin ones that they look like, and without
+// characters that are not seen.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		if '！' <= r && r <= '～' {
+			r -= '！' - '!'
+		}
+		if i := slices.Index(lookAlikes, r); i >= 0 {
+			r = latinLookAlikes[i]
+		}
+		if 'a' <= r && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
+// Letters of other scripts, and the Latin letters that they look like.
+var (
+	lookAlikes      = []rune("АВЕЅІЈКМНОРСТУХаеіјорѕсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧοı\u212a")
+	latinLookAlikes = []rune("ABESIJKMHOPCTYXAEIJOPSCYXABEZHIKMNOPTYXOIK")
+)
+
+// squeeze returns the letters and digits of a folded name.
+func squeeze(folded string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return -1
+	}, folded)
+}
+
+// nearest returns the setting that somebody who wrote a folded name most likely
+// meant, or "" when none is near.
+func (l *loader) nearest(folded string) string {
+	words := strings.Join(strings.FieldsFunc(folded, func(r rune) bool { return squeeze(string(r)) == "" }), "_")
+	name := prefix + strings.TrimPrefix(hmaPrefix.ReplaceAllString(words, ""), "_")
+	if known, ok := otherNames[name]; ok {
+		return known
+	}
+	all := make([]string, len(l.variables))
+	for i, v := range l.variables {
+		all[i] = v.name
+	}
+	if best, distance := nearest.Of(name, slices.Values(all)); distance <= len(name)/4 {
+		return best
+	}
+	longest := ""
+	for _, known := range all {
+		if strings.Contains(squeeze(folded), squeeze(known)) && len(known) > len(longest) {
+			longest = known
+		}
+	}
+	return longest
+}
+
+// hmaPrefix matches what stands before the name proper, up to this program's name.
+var hmaPrefix = regexp.MustCompile(`^([A-Z0-9]+_)*?HMA(_?PROXY)?(_|$)`)
 
 // otherNames leads from the terms of Microsoft's guide, and from those of
 // similar programs, to this program's names.
@@ -92,46 +284,6 @@ var otherNames = map[string]string{
 	"HMA_LISTEN_ADDRESS":               "HMA_LISTEN",
 	"HMA_HTTPS_PROXY":                  "HTTPS_PROXY",
 	"HMA_NO_PROXY":                     "NO_PROXY",
-}
-
-// nearest returns the variable that somebody who wrote name most likely meant,
-// or "" when none is near.
-func (l *loader) nearest(name string) string {
-	if known, ok := otherNames[name]; ok {
-		return known
-	}
-	best, least := "", len(name)/4+1
-	for _, v := range l.variables {
-		if d := distance(name, v.name); d < least {
-			best, least = v.name, d
-		}
-	}
-	return best
-}
-
-// distance is the optimal string alignment distance: how many insertions,
-// deletions, substitutions and swaps of neighbours lead from a to b.
-func distance(a, b string) int {
-	var before, last []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }
 
 // upperASCII raises a-z only.

@@ -121,7 +121,7 @@ func configFailure(err error) Result {
 	var problems *config.Problems
 	if !errors.As(err, &problems) || len(problems.All) == 0 {
 		lines := strings.Split(err.Error(), "\n")
-		r := failed("the settings cannot be read", lines[0], "the file's lines are NAME=value, in UTF-8, as docker run --env-file takes them: no export, no quotes, no white space round the =", all)
+		r := failed("the settings cannot be read", lines[0], "the file's lines are NAME=value, in UTF-8: no quotes, no white space around the =", all)
 		r.Notes = lines[1:]
 		return r
 	}

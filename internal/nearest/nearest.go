@@ -1,0 +1,43 @@
+// Package nearest finds the known name that a misspelt one was most likely
+// meant to be.
+package nearest
+
+import "iter"
+
+// Of returns the name that takes the fewest changes to become s, and their
+// number. Of several it returns the first. Without names the number is larger
+// than any.
+func Of(s string, names iter.Seq[string]) (name string, distance int) {
+	distance = int(^uint(0) >> 1)
+	for candidate := range names {
+		if d := Distance(s, candidate); d < distance {
+			name, distance = candidate, d
+		}
+	}
+	return name, distance
+}
+
+// Distance is the optimal string alignment distance: how many insertions,
+// deletions, substitutions and swaps of neighbouring bytes lead from a to b.
+func Distance(a, b string) int {
+	var before, last []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, row = last, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}
