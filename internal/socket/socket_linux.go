@@ -12,7 +12,7 @@ import (
 
 func of(c net.Conn) net.Conn {
 	switch c.(type) {
-	case *net.TCPConn, *net.UnixConn: // streams, which Go never lets block
+	case *net.TCPConn, *net.UnixConn: // streams, which Go sets to non-blocking
 	default:
 		return c
 	}
@@ -21,29 +21,30 @@ func of(c net.Conn) net.Conn {
 		return c
 	}
 	s := &conn{Conn: c, raw: raw}
-	s.reading.call = func(fd uintptr) bool { return s.reading.some(syscall.SYS_READ, fd) }
-	s.writing.call = func(fd uintptr) bool { return s.writing.all(syscall.SYS_WRITE, fd) }
+	s.reading.call = func(fd uintptr) bool { return s.reading.transferSome(syscall.SYS_READ, fd) }
+	s.writing.call = func(fd uintptr) bool { return s.writing.transferAll(syscall.SYS_WRITE, fd) }
 	return s
 }
 
-// A conn is a connection of the system's. It waits in package net.
+// A conn is a connection with a descriptor. It waits in package net.
 type conn struct {
 	net.Conn
 	raw              syscall.RawConn
 	reading, writing transfer
 }
 
-// A transfer is a read or a write under way.
+// A transfer is a read or a write in progress.
 type transfer struct {
-	mu   sync.Mutex // held from the call's beginning to its end, as in package net
+	mu   sync.Mutex // held during the whole call, as in package net
 	call func(fd uintptr) bool
 	p    []byte
 	n    int
 	err  syscall.Errno
 }
 
-// some transfers what can be had. It reports false when that is nothing yet.
-func (t *transfer) some(call, fd uintptr) bool {
+// transferSome transfers what is possible without waiting. It reports false when
+// that is nothing.
+func (t *transfer) transferSome(call, fd uintptr) bool {
 	for {
 		p := t.p[t.n:]
 		n, _, err := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
@@ -61,18 +62,18 @@ func (t *transfer) some(call, fd uintptr) bool {
 	}
 }
 
-// all transfers everything.
-func (t *transfer) all(call, fd uintptr) bool {
+// transferAll transfers everything.
+func (t *transfer) transferAll(call, fd uintptr) bool {
 	for t.n < len(t.p) && t.err == 0 {
-		if !t.some(call, fd) {
+		if !t.transferSome(call, fd) {
 			return false
 		}
 	}
 	return true
 }
 
-// run transfers p by way of wait, which calls t.call until it reports true.
-func (t *transfer) run(p []byte, wait func(func(fd uintptr) bool) error) (n int, failed syscall.Errno, err error) {
+// run transfers p. wait calls t.call until that reports true.
+func (t *transfer) run(p []byte, wait func(func(fd uintptr) bool) error) (n int, errno syscall.Errno, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.p, t.n, t.err = p, 0, 0
@@ -85,35 +86,35 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return c.Conn.Read(p)
 	}
-	n, failed, err := c.reading.run(p, c.raw.Read)
-	if n == 0 && failed == 0 && err == nil {
+	n, errno, err := c.reading.run(p, c.raw.Read)
+	if n == 0 && errno == 0 && err == nil {
 		return 0, io.EOF
 	}
-	return n, c.explain("read", failed, err)
+	return n, c.newError("read", errno, err)
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	n, failed, err := c.writing.run(p, c.raw.Write)
-	return n, c.explain("write", failed, err)
+	n, errno, err := c.writing.run(p, c.raw.Write)
+	return n, c.newError("write", errno, err)
 }
 
-// explain returns the error that package net has for the same.
-func (c *conn) explain(op string, failed syscall.Errno, err error) error {
-	if failed != 0 {
-		err = os.NewSyscallError(op, failed)
+// newError returns the error that package net returns for the same failure.
+func (c *conn) newError(op string, errno syscall.Errno, err error) error {
+	if errno != 0 {
+		err = os.NewSyscallError(op, errno)
 	}
 	if err == nil {
 		return nil
 	}
-	var waiting *net.OpError
-	if errors.As(err, &waiting) {
-		err = waiting.Err
+	var waitErr *net.OpError
+	if errors.As(err, &waitErr) {
+		err = waitErr.Err
 	}
 	local := c.LocalAddr()
 	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: err}
 }
 
-// SetLinger is a TCP connection's.
+// SetLinger is net.TCPConn's method. Other connections do not support it.
 func (c *conn) SetLinger(sec int) error {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		return tcp.SetLinger(sec)
@@ -123,9 +124,9 @@ func (c *conn) SetLinger(sec int) error {
 
 func peek(fd uintptr) (n int, err error) {
 	var b [1]byte
-	got, _, failed := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-	if failed != 0 {
-		return 0, failed
+	got, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
 	}
 	return int(got), nil
 }

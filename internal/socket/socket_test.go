@@ -41,8 +41,8 @@ func pair(t *testing.T, network string) (ours, theirs net.Conn) {
 
 var ports = regexp.MustCompile(`127\.0\.0\.1:\d+|/\S+/s\b|@`)
 
-// told is what a caller learns from an error.
-func told(err error) string {
+// describe returns what a caller can find out about an error.
+func describe(err error) string {
 	if err == nil {
 		return "ok"
 	}
@@ -52,35 +52,35 @@ func told(err error) string {
 		err == io.EOF, errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &op), errors.As(err, &timeout) && timeout.Timeout())
 }
 
-// scripts are what a connection goes through; they return what was learnt.
+// scripts use a connection and return a description of the results.
 var scripts = map[string]func(ours, theirs net.Conn) string{
-	"nothing is read into nothing": func(ours, _ net.Conn) string {
+	"read into an empty buffer": func(ours, _ net.Conn) string {
 		n, err := ours.Read(nil)
-		return fmt.Sprint(n, told(err))
+		return fmt.Sprint(n, describe(err))
 	},
-	"nothing is written": func(ours, _ net.Conn) string {
+	"write of an empty buffer": func(ours, _ net.Conn) string {
 		n, err := ours.Write(nil)
-		return fmt.Sprint(n, told(err))
+		return fmt.Sprint(n, describe(err))
 	},
-	"a part comes": func(ours, theirs net.Conn) string {
+	"short read": func(ours, theirs net.Conn) string {
 		theirs.Write([]byte("part"))
 		b := make([]byte, 100)
 		n, err := ours.Read(b)
-		return fmt.Sprintf("%q %s", b[:n], told(err))
+		return fmt.Sprintf("%q %s", b[:n], describe(err))
 	},
-	"what comes later is waited for": func(ours, theirs net.Conn) string {
+	"read waits for data": func(ours, theirs net.Conn) string {
 		time.AfterFunc(20*time.Millisecond, func() { theirs.Write([]byte("late")) })
 		b := make([]byte, 100)
 		n, err := ours.Read(b)
-		return fmt.Sprintf("%q %s", b[:n], told(err))
+		return fmt.Sprintf("%q %s", b[:n], describe(err))
 	},
-	"the end": func(ours, theirs net.Conn) string {
+	"end of file": func(ours, theirs net.Conn) string {
 		theirs.Close()
 		n, err := ours.Read(make([]byte, 9))
-		again, err2 := ours.Read(make([]byte, 9))
-		return fmt.Sprint(n, told(err), again, told(err2))
+		m, err2 := ours.Read(make([]byte, 9))
+		return fmt.Sprint(n, describe(err), m, describe(err2))
 	},
-	"the other end is closed": func(ours, theirs net.Conn) string { // and the process survives SIGPIPE
+	"write after the peer closed": func(ours, theirs net.Conn) string { // must not raise SIGPIPE
 		theirs.Close()
 		var err error
 		for range 100 {
@@ -89,40 +89,40 @@ var scripts = map[string]func(ours, theirs net.Conn) string{
 			}
 			time.Sleep(time.Millisecond)
 		}
-		return told(err)
+		return describe(err)
 	},
-	"a deadline passes": func(ours, _ net.Conn) string {
+	"deadline expires during a read": func(ours, _ net.Conn) string {
 		ours.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		n, err := ours.Read(make([]byte, 9))
-		return fmt.Sprint(n, told(err))
+		return fmt.Sprint(n, describe(err))
 	},
-	"a deadline has passed": func(ours, theirs net.Conn) string {
+	"deadline is in the past": func(ours, theirs net.Conn) string {
 		theirs.Write([]byte("there"))
 		ours.SetDeadline(time.Unix(1, 0))
 		n, err := ours.Read(make([]byte, 9))
 		m, err2 := ours.Write(make([]byte, 9))
 		ours.SetDeadline(time.Time{})
 		k, err3 := ours.Read(make([]byte, 9))
-		return fmt.Sprint(n, told(err), m, told(err2), k, told(err3))
+		return fmt.Sprint(n, describe(err), m, describe(err2), k, describe(err3))
 	},
-	"a deadline ends a read": func(ours, _ net.Conn) string {
+	"deadline set during a read": func(ours, _ net.Conn) string {
 		time.AfterFunc(20*time.Millisecond, func() { ours.SetReadDeadline(time.Unix(1, 0)) })
 		n, err := ours.Read(make([]byte, 9))
-		return fmt.Sprint(n, told(err))
+		return fmt.Sprint(n, describe(err))
 	},
-	"closing ends a read": func(ours, _ net.Conn) string {
+	"close during a read": func(ours, _ net.Conn) string {
 		time.AfterFunc(20*time.Millisecond, func() { ours.Close() })
 		n, err := ours.Read(make([]byte, 9))
 		m, err2 := ours.Write(make([]byte, 9))
-		return fmt.Sprint(n, told(err), m, told(err2))
+		return fmt.Sprint(n, describe(err), m, describe(err2))
 	},
-	"nobody takes it": func(ours, _ net.Conn) string {
+	"peer reads nothing": func(ours, _ net.Conn) string {
 		text := make([]byte, 64<<20)
 		ours.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		n, err := ours.Write(text)
-		return fmt.Sprint(0 < n && n < len(text), told(err))
+		return fmt.Sprint(0 < n && n < len(text), describe(err))
 	},
-	"much goes both ways": func(ours, theirs net.Conn) string {
+	"long transfers in both directions": func(ours, theirs net.Conn) string {
 		text := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB, more than any buffer
 		go func() {
 			io.CopyN(theirs, theirs, int64(len(text)))
@@ -131,27 +131,26 @@ var scripts = map[string]func(ours, theirs net.Conn) string{
 		sent := make(chan string, 1)
 		go func() {
 			n, err := ours.Write(text)
-			sent <- fmt.Sprint(n, told(err))
+			sent <- fmt.Sprint(n, describe(err))
 		}()
 		sum := sha256.New()
 		n, err := io.Copy(sum, struct{ io.Reader }{ours})
-		return fmt.Sprintf("%s %d %x %s", <-sent, n, sum.Sum(nil), told(err))
+		return fmt.Sprintf("%s %d %x %s", <-sent, n, sum.Sum(nil), describe(err))
 	},
-	"a reset": func(ours, theirs net.Conn) string {
+	"reset": func(ours, theirs net.Conn) string {
 		tcp, ok := theirs.(*net.TCPConn)
 		if !ok {
-			return "only TCP knows one"
+			return "only TCP has resets"
 		}
 		tcp.SetLinger(0)
 		tcp.Close()
 		n, err := ours.Read(make([]byte, 9))
-		return fmt.Sprint(n, told(err))
+		return fmt.Sprint(n, describe(err))
 	},
 }
 
-// TestAsPackageNet: whatever happens to a connection, the caller learns what
-// package net would have told.
-func TestAsPackageNet(t *testing.T) {
+// TestSameResultsAsPackageNet compares Of with the connection of package net.
+func TestSameResultsAsPackageNet(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for name, script := range scripts {
 			t.Run(network+"/"+name, func(t *testing.T) {
@@ -166,56 +165,55 @@ func TestAsPackageNet(t *testing.T) {
 	}
 }
 
-// TestOther leaves what is no connection of the system's as it is.
-func TestOther(t *testing.T) {
+func TestConnectionWithoutDescriptor(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	if Of(a) != a || Looker(a) != nil {
-		t.Error("a pipe has no descriptor")
+	if Of(a) != a || Probe(a) != nil {
+		t.Error("a pipe has no descriptor, but was wrapped or can be probed")
 	}
 }
 
-func TestNoGarbage(t *testing.T) {
+func TestNoAllocations(t *testing.T) {
 	raw, theirs := pair(t, "tcp")
-	ours, look := Of(raw), Looker(raw)
+	ours, probe := Of(raw), Probe(raw)
 	b := make([]byte, 64)
 	if n := testing.AllocsPerRun(100, func() {
 		ours.Write(b)
 		io.ReadFull(theirs, b)
 		theirs.Write(b)
 		ours.Read(b)
-		if look != nil {
-			look()
+		if probe != nil {
+			probe()
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func TestLook(t *testing.T) {
+func TestProbe(t *testing.T) {
 	ours, theirs := pair(t, "tcp")
-	look := Looker(ours)
-	if look == nil {
-		t.Skip("NOT CHECKED: this system cannot be asked")
+	probe := Probe(ours)
+	if probe == nil {
+		t.Skip("NOT CHECKED: this system has no call for it")
 	}
-	until := func(want Sight) {
+	waitFor := func(want State) {
 		t.Helper()
-		for began := time.Now(); look() != want; time.Sleep(time.Millisecond) {
+		for began := time.Now(); probe() != want; time.Sleep(time.Millisecond) {
 			if time.Since(began) > 5*time.Second {
-				t.Fatalf("still %v, want %v", look(), want)
+				t.Fatalf("state %v, want %v", probe(), want)
 			}
 		}
 	}
-	until(Silent)
+	waitFor(Empty)
 	theirs.Write([]byte("xy"))
-	until(Readable)
+	waitFor(Readable)
 	if n, err := ours.Read(make([]byte, 9)); n != 2 || err != nil {
-		t.Errorf("a look took something: %d, %v", n, err)
+		t.Errorf("the probe took bytes: read %d, %v", n, err)
 	}
-	until(Silent)
+	waitFor(Empty)
 	theirs.Close()
-	until(Ended)
+	waitFor(Ended)
 	ours.Close()
-	until(Ended)
+	waitFor(Ended)
 }

@@ -5,148 +5,91 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"hmaproxy/internal/socket"
 )
 
-// A conn is a connection to the server. One request has it at a time.
+// A conn is a connection to the server. At most one attempt uses it at a time.
 type conn struct {
-	t     *Transport
-	wire  *wire
-	tls   *tls.Conn
-	state *tls.ConnectionState
-	br    *bufio.Reader       // over the conn itself, which bounds an answer's head
-	look  func() socket.Sight // nil: the system cannot be asked
-	left  int64               // bytes that may still be read
+	transport *Transport
+	wire      *wire
+	tls       *tls.Conn
+	state     *tls.ConnectionState
+	br        *bufio.Reader       // reads from the conn, which bounds a response's head
+	probe     func() socket.State // nil: the system has no such call
+	readLimit int64               // bytes that may still be read
 
-	reused  bool
-	unused  time.Time // since when
-	watched chan bool // reports how a watch ended; nil: there is none
+	reused     bool      // has served a request before
+	idleSince  time.Time // while it is idle
+	idleReader chan bool // receives whether the idle connection stayed silent; nil: no goroutine reads
 }
 
-// readSize is the size of a connection's buffer, for the head of an answer and
-// the sizes of chunks. Below it TLS has one of its own, so that a larger one
-// would save no call; thousands of streams have one each.
-const readSize = 1 << 10
+// readBufferSize is the size of a connection's read buffer, for a response's
+// head and the sizes of chunks. TLS has a buffer of its own below it, so a
+// larger one would save no system call. Thousands of streams have one each.
+const readBufferSize = 1 << 10
 
 func newConn(t *Transport, raw net.Conn) *conn {
-	c := &conn{t: t, wire: &wire{Conn: socket.Of(raw)}, left: math.MaxInt64}
+	c := &conn{transport: t, wire: &wire{Conn: socket.Of(raw)}, readLimit: math.MaxInt64}
 	c.tls = tls.Client(c.wire, t.config.TLS)
-	c.br = bufio.NewReaderSize(c, readSize)
-	c.look = socket.Looker(raw)
+	c.br = bufio.NewReaderSize(c, readBufferSize)
+	c.probe = socket.Probe(raw)
 	return c
 }
 
-// A wire is a connection below TLS. It counts what the system has taken.
-type wire struct {
-	net.Conn
-	sent atomic.Int64
-	look func() socket.Sight // if set, Read gives what is there and never waits
-
-	mu   sync.Mutex // TLS also writes on its own account, in the goroutine that reads
-	held []byte     // if not nil, what Write takes waits here for flush
-}
-
-func (w *wire) Read(p []byte) (int, error) {
-	if w.look != nil {
-		switch w.look() {
-		case socket.Silent:
-			return 0, os.ErrDeadlineExceeded // TLS goes on after this one
-		case socket.Ended:
-			return 0, io.EOF
-		}
-	}
-	return w.Conn.Read(p)
-}
-
-func (w *wire) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.held != nil {
-		w.held = append(w.held, p...)
-		return len(p), nil
-	}
-	return w.write(p)
-}
-
-// hold gathers what is written in room, which has some, until flush. TLS writes
-// each record of 16 KiB by itself, and each wakes whoever waits for it.
-func (w *wire) hold(room []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.held = room[:0]
-}
-
-func (w *wire) flush() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, err := w.write(w.held)
-	w.held = nil
-	return err
-}
-
-// write is called with w.mu held.
-func (w *wire) write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
-	w.sent.Add(int64(n))
-	return n, err
-}
-
-// Read reads what TLS has decrypted, as much of it as may be.
+// Read reads decrypted bytes within readLimit.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.left <= 0 {
-		return 0, fmt.Errorf("upstream: the answer's head is longer than %d bytes", c.t.config.MaxHead)
+	if c.readLimit <= 0 {
+		return 0, fmt.Errorf("upstream: the response's head is longer than %d bytes", c.transport.config.MaxHead)
 	}
-	n, err := c.tls.Read(p[:min(int64(len(p)), c.left)])
-	c.left -= int64(n)
+	n, err := c.tls.Read(p[:min(int64(len(p)), c.readLimit)])
+	c.readLimit -= int64(n)
 	return n, err
 }
 
-// close ends a connection on which nothing is under way.
+// close closes a connection that no attempt uses.
 func (c *conn) close() { _ = c.tls.Close() }
 
-// abort breaks a connection off, whoever reads or writes. The server does not
-// see TLS's proper end, and so knows a part for a part.
+// abort closes the connection while it may be read and written. It sends no
+// TLS close_notify, so that the server does not take a truncated request for a
+// whole one.
 func (c *conn) abort() { _ = c.wire.Conn.Close() }
 
-// usable reports whether an idle connection can be expected to serve another
-// request: the server has not ended it and has said nothing unasked.
+// usable reports whether an idle connection can serve another request: the
+// server has neither closed it nor sent anything.
 func (c *conn) usable() bool {
-	if c.watched != nil {
-		return c.unwatch()
+	if c.idleReader != nil {
+		return c.stopIdleReader()
 	}
-	// TLS may hold what came with the last answer, and it may have something to
-	// say of its own: only reading through it tells.
-	c.wire.look = c.look
+	// Read through TLS: it may have buffered bytes after the last response, and
+	// the server may have sent a message of TLS itself.
+	c.wire.probe = c.probe
 	_, err := c.br.Peek(1)
-	c.wire.look = nil
+	c.wire.probe = nil
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// watch waits for what an idle connection brings where the system cannot be
-// asked when it is used again.
-func (c *conn) watch() {
-	if c.look != nil {
+// startIdleReader reads from an idle connection where its state cannot be
+// probed.
+func (c *conn) startIdleReader() {
+	if c.probe != nil {
 		return
 	}
-	c.watched = make(chan bool, 1)
+	c.idleReader = make(chan bool, 1)
 	go func() {
 		_, err := c.br.Peek(1)
-		c.watched <- errors.Is(err, os.ErrDeadlineExceeded)
+		c.idleReader <- errors.Is(err, os.ErrDeadlineExceeded)
 	}()
 }
 
-// unwatch ends the watch and reports whether nothing has come.
-func (c *conn) unwatch() bool {
+// stopIdleReader reports whether nothing was received.
+func (c *conn) stopIdleReader() bool {
 	_ = c.wire.SetReadDeadline(time.Unix(1, 0))
-	silent := <-c.watched
-	c.watched = nil
+	silent := <-c.idleReader
+	c.idleReader = nil
 	return silent && c.wire.SetReadDeadline(time.Time{}) == nil
 }

@@ -23,7 +23,7 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// A client is what the two implementations have in common.
+// A client is the common interface of the two implementations.
 type client interface {
 	http.RoundTripper
 	CloseIdleConnections()
@@ -31,9 +31,9 @@ type client interface {
 
 const maxHead = 256 << 10
 
-// complete is the configuration that the sidecar uses.
-func complete(s *server) upstream.Config {
-	_, roots := identity()
+// testConfig is the configuration that the product uses.
+func testConfig(s *server) upstream.Config {
+	_, roots := serverIdentity()
 	return upstream.Config{
 		Host: "example.com", Address: "example.com:443",
 		Dial:             func(ctx context.Context, _, _ string) (net.Conn, error) { return s.net.open(ctx, s) },
@@ -43,21 +43,21 @@ func complete(s *server) upstream.Config {
 	}
 }
 
-func newLean(t testing.TB, s *server, adjust ...func(*upstream.Config)) *upstream.Transport {
-	config := complete(s)
+func newTestTransport(t testing.TB, s *server, adjust ...func(*upstream.Config)) *upstream.Transport {
+	config := testConfig(s)
 	for _, a := range adjust {
 		a(&config)
 	}
-	lean, err := upstream.New(config)
+	transport, err := upstream.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return lean
+	return transport
 }
 
-// newStock returns the http.Transport that the sidecar uses behind a proxy.
-func newStock(s *server) *http.Transport {
-	_, roots := identity()
+// newNetHTTPTransport returns an http.Transport with the same bounds.
+func newNetHTTPTransport(s *server) *http.Transport {
+	_, roots := serverIdentity()
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
 	return &http.Transport{
@@ -69,8 +69,8 @@ func newStock(s *server) *http.Transport {
 	}
 }
 
-// An ask is one request of a case.
-type ask struct {
+// A testRequest is one request of a case.
+type testRequest struct {
 	method string // "" is GET, or POST with a body
 	body   string
 	stream bool  // the body is not in memory
@@ -82,14 +82,14 @@ type ask struct {
 
 var errBody = errors.New("the body failed")
 
-// A source is a request's body that knows whether it was closed.
-type source struct {
+// A trackedBody is a request's body that records whether it was closed.
+type trackedBody struct {
 	io.Reader
 	fails  bool
 	closed atomic.Bool
 }
 
-func (b *source) Read(p []byte) (int, error) {
+func (b *trackedBody) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	if err == io.EOF && b.fails {
 		err = errBody
@@ -97,9 +97,9 @@ func (b *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *source) Close() error { b.closed.Store(true); return nil }
+func (b *trackedBody) Close() error { b.closed.Store(true); return nil }
 
-func (a ask) request(ctx context.Context) (*http.Request, *source) {
+func (a testRequest) request(ctx context.Context) (*http.Request, *trackedBody) {
 	r := (&http.Request{
 		Method: a.method, Host: "example.com", Header: a.header.Clone(), Close: a.close,
 		URL: &url.URL{Scheme: "https", Host: "example.com", Path: "/EWS/Exchange.asmx"},
@@ -117,7 +117,7 @@ func (a ask) request(ctx context.Context) (*http.Request, *source) {
 	if a.method == "" {
 		r.Method = http.MethodPost
 	}
-	b := &source{Reader: strings.NewReader(a.body), fails: a.fails}
+	b := &trackedBody{Reader: strings.NewReader(a.body), fails: a.fails}
 	r.Body, r.ContentLength = b, int64(len(a.body))
 	if a.length != 0 {
 		r.ContentLength = a.length
@@ -128,8 +128,8 @@ func (a ask) request(ctx context.Context) (*http.Request, *source) {
 	return r, b
 }
 
-// trouble says what an error of RoundTrip means to package proxy.
-func trouble(ctx context.Context, err error) string {
+// classify returns what an error of RoundTrip means to package proxy.
+func classify(ctx context.Context, err error) string {
 	var op *net.OpError
 	var notTLS tls.RecordHeaderError
 	var untrusted *tls.CertificateVerificationError
@@ -146,8 +146,8 @@ func trouble(ctx context.Context, err error) string {
 	return "broken"
 }
 
-// do sends one request and describes what came of it.
-func (a ask) do(ctx context.Context, c client, details *bytes.Buffer) (said string, sent *source) {
+// do sends one request and describes the result.
+func (a testRequest) do(ctx context.Context, c client, details *bytes.Buffer) (summary string, sent *trackedBody) {
 	reused := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
@@ -156,21 +156,21 @@ func (a ask) do(ctx context.Context, c client, details *bytes.Buffer) (said stri
 	resp, err := c.RoundTrip(r)
 	if err != nil {
 		fmt.Fprintln(details, err)
-		return trouble(ctx, err), sent
+		return classify(ctx, err), sent
 	}
 	text, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	said = fmt.Sprintf("%d %s", resp.StatusCode, shortened(text))
+	summary = fmt.Sprintf("%d %s", resp.StatusCode, shortened(text))
 	if err != nil {
-		said += " cut"
+		summary += " cut"
 	}
 	if reused {
-		said += " reused"
+		summary += " reused"
 	}
 	fmt.Fprintln(details, resp.Proto, resp.Status, resp.ContentLength, resp.TransferEncoding, resp.Close, resp.Uncompressed)
 	_ = resp.Header.Write(details)
 	_ = resp.Trailer.Write(details)
-	return said, sent
+	return summary, sent
 }
 
 func shortened(text []byte) string {
@@ -180,34 +180,34 @@ func shortened(text []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// varies is the outcome of a race within http.Transport.
-const varies = "varies"
+// nondeterministic is the outcome of a race within http.Transport.
+const nondeterministic = "varies"
 
-// A scenario is what a server does and what is asked of it.
+// A scenario is a server's script and the requests that are sent to it.
 type scenario struct {
-	name    string
-	scripts [][]step
-	asks    []ask
-	raw     bool
-	tcp     bool   // needs TCP
-	fake    bool   // needs time that does not pass
-	deaf    bool   // with fake, for http.Transport TCP and time that does: it says farewell to whom nobody reads, under a lock
-	want    string // of upstream and, unless it differs, of http.Transport
-	stock   string // of http.Transport, where it differs
-	because string // is why
+	name         string
+	scripts      [][]step
+	requests     []testRequest
+	raw          bool
+	tcp          bool   // needs TCP
+	fakeTime     bool   // needs fake time
+	readsNothing bool   // with fakeTime: http.Transport needs TCP and real time, because it writes close_notify under a lock
+	want         string // the result of upstream and, unless netHTTP is set, of http.Transport
+	netHTTP      string // the result of http.Transport, where it differs
+	because      string // the reason for the difference
 }
 
-func (c scenario) play(t *testing.T, n network, stock bool) (said, details string) {
-	cert, _ := identity()
+func (c scenario) play(t *testing.T, n network, netHTTP bool) (summary, details string) {
+	cert, _ := serverIdentity()
 	s := &server{net: n, scripts: c.scripts, raw: c.raw, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}
-	var cl client = newStock(s)
-	if !stock {
-		cl = newLean(t, s)
+	var cl client = newNetHTTPTransport(s)
+	if !netHTTP {
+		cl = newTestTransport(t, s)
 	}
 	var all bytes.Buffer
 	var lines []string
-	var sent []*source
-	for i, a := range c.asks {
+	var sent []*trackedBody
+	for i, a := range c.requests {
 		if i > 0 {
 			n.settle()
 		}
@@ -218,69 +218,69 @@ func (c scenario) play(t *testing.T, n network, stock bool) (said, details strin
 	}
 	n.settle()
 	cl.CloseIdleConnections()
-	if !s.gone(20 * time.Second) {
-		lines = append(lines, "a connection is left over")
+	if !s.waitClosed(20 * time.Second) {
+		lines = append(lines, "a connection is still open")
 	}
 	lines = append(lines, fmt.Sprintf("%d on %d", s.requests, s.conns))
 	if s.body > 0 {
-		lines = append(lines, fmt.Sprintf("%d sent, %d whole", s.body, s.wholes))
+		lines = append(lines, fmt.Sprintf("%d sent, %d whole", s.body, s.completeBodies))
 	}
-	if slices.ContainsFunc(sent, func(b *source) bool { return b != nil && !b.closed.Load() }) {
+	if slices.ContainsFunc(sent, func(b *trackedBody) bool { return b != nil && !b.closed.Load() }) {
 		lines = append(lines, "a body is open")
 	}
 	return strings.Join(lines, "; "), all.String()
 }
 
 func (c scenario) compare(t *testing.T, n network) {
-	want, of := c.want, c.stock
+	want, of := c.want, c.netHTTP
 	if of == "" {
 		of = want
 	}
-	if (c.stock == "") != (c.because == "") {
+	if (c.netHTTP == "") != (c.because == "") {
 		t.Fatal("a difference needs a reason, and a reason a difference")
 	}
-	said, details := c.play(t, n, false)
-	if said != want {
-		t.Errorf("upstream\n got %s\nwant %s\n%s", said, want, details)
+	summary, details := c.play(t, n, false)
+	if summary != want {
+		t.Errorf("upstream\n got %s\nwant %s\n%s", summary, want, details)
 	}
-	if _, memory := n.(bubble); memory && (!c.fake || c.deaf) {
-		return // TCP shows it; http.Transport closes under a lock, for which fake time does not wait
+	if _, memory := n.(memoryNetwork); memory && (!c.fakeTime || c.readsNothing) {
+		return // http.Transport closes under a lock, for which fake time does not wait; the case runs on TCP too
 	}
-	others := c.holdStock(t, n, of)
-	if c.stock == "" && !strings.Contains(said, "broken") && details != others {
+	others := c.checkNetHTTP(t, n, of)
+	if c.netHTTP == "" && !strings.Contains(summary, "broken") && details != others {
 		t.Errorf("upstream\n%s\nhttp.Transport\n%s", details, others)
 	}
 }
 
-// holdStock holds http.Transport to what it is said to do.
-func (c scenario) holdStock(t *testing.T, n network, of string) (details string) {
-	said, details := c.play(t, n, true)
-	if said != of && of != varies {
-		t.Errorf("http.Transport\n got %s\nwant %s\n%s", said, of, details)
+// checkNetHTTP checks the result of http.Transport.
+func (c scenario) checkNetHTTP(t *testing.T, n network, of string) (details string) {
+	summary, details := c.play(t, n, true)
+	if summary != of && of != nondeterministic {
+		t.Errorf("http.Transport\n got %s\nwant %s\n%s", summary, of, details)
 	}
 	return details
 }
 
-// TestAgainstNetHTTP puts the same servers before upstream and before
+// TestAgainstNetHTTP runs the same scenarios with upstream and with
 // http.Transport.
 func TestAgainstNetHTTP(t *testing.T) {
-	identity()                // outside of every bubble
-	log.SetOutput(io.Discard) // http.Transport tells of answers to nothing
+	serverIdentity()          // must be called outside of the bubbles
+	log.SetOutput(io.Discard) // http.Transport logs unexpected responses
 	defer log.SetOutput(os.Stderr)
-	cases := slices.Concat(wellFormed, interim, hostile, bodies, early, kept)
+	cases := slices.Concat(wellFormed, interimResponses, malformed, requestBodies, earlyResponses, reuse)
 	if len(cases) < 45 {
 		t.Fatalf("only %d cases", len(cases))
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if !c.fake {
+			if !c.fakeTime {
 				t.Run("tcp", func(t *testing.T) { c.compare(t, listen(t)) })
 			}
-			if c.deaf {
-				t.Run("http.Transport", func(t *testing.T) { c.holdStock(t, listen(t), c.want) })
+			if c.readsNothing {
+				t.Run("http.Transport", func(t *testing.T) { c.checkNetHTTP(t, listen(t), c.want) })
 			}
 			if !c.tcp {
-				t.Run("memory", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { c.compare(t, bubble{}) }) })
+				t.Run("memory", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { c.compare(t, memoryNetwork{}) }) })
 			}
 		})
 	}

@@ -11,54 +11,54 @@ import (
 	"time"
 )
 
-// FuzzAnswer lets a server answer anything. What comes back as a whole answer
-// is what http.ReadResponse makes of the same bytes, and the next request gets
-// its own answer and never what was left over.
-func FuzzAnswer(f *testing.F) {
-	for _, seed := range []string{ok, ok + stray, chunked + "5\r\n<ok/>\r\n0\r\n\r\n", chunked + "5\r\n<ok/>\r\n0\r\n\r\n" + stray,
-		chunked + "zz", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + stray,
-		"HTTP/1.1 100 Continue\r\n\r\n" + ok, "HTTP/1.0 200 OK\r\n\r\n<ok/>", "HTTP/1.1 204 No Content\r\n\r\n" + stray} {
+// FuzzResponse lets a server send arbitrary bytes. A complete response equals what
+// http.ReadResponse reads from the same bytes, and the next request gets its own
+// response.
+func FuzzResponse(f *testing.F) {
+	for _, seed := range []string{ok, ok + extraResponse, chunked + "5\r\n<ok/>\r\n0\r\n\r\n", chunked + "5\r\n<ok/>\r\n0\r\n\r\n" + extraResponse,
+		chunked + "zz", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + extraResponse,
+		"HTTP/1.1 100 Continue\r\n\r\n" + ok, "HTTP/1.0 200 OK\r\n\r\n<ok/>", "HTTP/1.1 204 No Content\r\n\r\n" + extraResponse} {
 		f.Add([]byte(seed))
 	}
 	n := listen(f)
 	const own = "HTTP/1.1 200 OK\r\nX-Own: 1\r\nContent-Length: 3\r\n\r\nown"
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s := scripted(n)
-		s.scripts = [][]step{{head, body, glued(string(text)), end}, {head, body, say(own), end}}
-		lean := newLean(t, s)
+		s := newServer(n)
+		s.scripts = [][]step{{head, body, sayTogether(string(text)), end}, {head, body, say(own), end}}
+		transport := newTestTransport(t, s)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		r, _ := post.request(ctx)
-		resp, err := lean.RoundTrip(r)
+		resp, err := transport.RoundTrip(r)
 		if err == nil {
 			got, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
 			if err == nil && resp.StatusCode >= 200 {
-				same(t, text, r, resp, got)
+				checkSame(t, text, r, resp, got)
 			}
 		}
 		if ctx.Err() != nil {
-			t.Fatal("it hangs")
+			t.Fatal("the request does not end")
 		}
 		second, _ := get.request(ctx)
-		if resp, err := lean.RoundTrip(second); err == nil {
+		if resp, err := transport.RoundTrip(second); err == nil {
 			if resp.Header.Get("X-Own") != "1" {
 				t.Errorf("the second request got %v", resp.Status)
 			}
 			resp.Body.Close()
 		}
-		lean.CloseIdleConnections()
+		transport.CloseIdleConnections()
 		s.over.Wait()
 	})
 }
 
-// same compares an answer with net/http's reading of the bytes.
-func same(t *testing.T, text []byte, r *http.Request, resp *http.Response, got []byte) {
+// checkSame compares a response with net/http's reading of the same bytes.
+func checkSame(t *testing.T, text []byte, r *http.Request, resp *http.Response, got []byte) {
 	br := bufio.NewReader(bytes.NewReader(text))
 	for {
 		want, err := http.ReadResponse(br, r)
 		if err != nil {
-			t.Fatalf("no answer for net/http: %v", err)
+			t.Fatalf("net/http reads no response: %v", err)
 		}
 		if 100 <= want.StatusCode && want.StatusCode < 200 {
 			continue
@@ -77,7 +77,8 @@ func same(t *testing.T, text []byte, r *http.Request, resp *http.Response, got [
 	}
 }
 
-// FuzzRequest asks for anything. What arrives is what was meant, or nothing.
+// FuzzRequest sends arbitrary requests. The server receives the same request, or
+// none.
 func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/EWS/Exchange.asmx", "a=b", "Soapaction", "x", "<a/>", true, int64(4))
 	f.Add("GET", "/", "", "content-length", "7", "", false, int64(0))
@@ -85,7 +86,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("DELETE", "//x", "?", "X\r\nY", "a\r\nb", strings.Repeat("x", 70000), false, int64(-1))
 	n := listen(f)
 	f.Fuzz(func(t *testing.T, method, path, query, name, value, text string, stream bool, length int64) {
-		s := scripted(n)
+		s := newServer(n)
 		var got *http.Request
 		var sent []byte
 		s.scripts = [][]step{{head, func(p *peer) (err error) {
@@ -94,31 +95,31 @@ func FuzzRequest(f *testing.F) {
 			return err
 		}, say(ok), func(p *peer) error {
 			if p.br.Buffered() > 0 {
-				got = nil // something follows
+				got = nil // more bytes follow
 			}
 			return nil
 		}, end}}
-		lean := newLean(t, s)
+		transport := newTestTransport(t, s)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		r, _ := ask{method: "GET", body: text, stream: stream, length: length}.request(ctx)
+		r, _ := testRequest{method: "GET", body: text, stream: stream, length: length}.request(ctx)
 		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
 		r.Header[name] = []string{value}
-		resp, err := lean.RoundTrip(r)
+		resp, err := transport.RoundTrip(r)
 		if err != nil {
 			if ctx.Err() != nil {
-				t.Fatal("it hangs")
+				t.Fatal("the request does not end")
 			}
 			return
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
-		lean.CloseIdleConnections()
+		transport.CloseIdleConnections()
 		s.over.Wait()
-		arrived(t, r, got, text, string(sent), name, value)
+		checkArrived(t, r, got, text, string(sent), name, value)
 	})
 }
 
-func arrived(t *testing.T, r, got *http.Request, text, sent, name, value string) {
+func checkArrived(t *testing.T, r, got *http.Request, text, sent, name, value string) {
 	switch {
 	case got == nil:
 		t.Fatal("more than one request arrived")
@@ -130,12 +131,12 @@ func arrived(t *testing.T, r, got *http.Request, text, sent, name, value string)
 	key := http.CanonicalHeaderKey(name)
 	switch key {
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Connection", "User-Agent":
-		return // net/http's own, or written from the request's fields
+		return // set by net/http, or written from the request's fields
 	}
 	if v := got.Header[key]; len(v) != 1 || v[0] != strings.Trim(value, " \t\r\n") {
 		t.Fatalf("%s: %q, want %q", key, v, value)
 	}
 	if len(got.Header) > 3 {
-		t.Fatalf("headers that nobody set: %v", got.Header)
+		t.Fatalf("unexpected headers: %v", got.Header)
 	}
 }

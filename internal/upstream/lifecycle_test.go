@@ -16,20 +16,20 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// scripted returns a server with one script for all connections.
-func scripted(n network, steps ...step) *server {
-	cert, _ := identity()
+// newServer returns a server with one script for all connections.
+func newServer(n network, steps ...step) *server {
+	cert, _ := serverIdentity()
 	return &server{net: n, scripts: [][]step{steps}, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}
 }
 
-// inBubble runs f in a bubble of its own.
-func inBubble(t *testing.T, f func(*testing.T)) {
-	identity() // outside of it
+// inSynctest runs f in a synctest bubble.
+func inSynctest(t *testing.T, f func(*testing.T)) {
+	serverIdentity() // must be called outside of the bubble
 	synctest.Test(t, f)
 }
 
-// fetch sends a request and reads the answer to its end.
-func fetch(t *testing.T, c client, a ask) (*http.Response, string) {
+// mustFetch sends a request and reads the response to its end.
+func mustFetch(t *testing.T, c client, a testRequest) (*http.Response, string) {
 	t.Helper()
 	r, _ := a.request(t.Context())
 	resp, err := c.RoundTrip(r)
@@ -44,41 +44,40 @@ func fetch(t *testing.T, c client, a ask) (*http.Response, string) {
 	return resp, string(text)
 }
 
-// TestCancelledAtEveryStage: wherever a request is cancelled, it says why, lets
-// go of its body and leaves no connection. Goroutines that stayed would fail
-// the bubble.
+// TestCancelledAtEveryStage checks that a cancelled request returns the cause,
+// closes its body and leaves no connection. A leaked goroutine fails the bubble.
 func TestCancelledAtEveryStage(t *testing.T) {
 	reason := errors.New("the client left")
-	upload := ask{body: large, stream: true}
+	upload := testRequest{body: large, stream: true}
 	for _, c := range []struct {
-		name string
-		raw  bool
-		dial bool
-		ask  ask
-		do   []step
+		name    string
+		raw     bool
+		dial    bool
+		request testRequest
+		do      []step
 	}{
-		{name: "dialling", dial: true, ask: post},
-		{name: "shaking hands", raw: true, ask: upload},
-		{name: "writing", do: []step{head, some(100000), deaf}, ask: upload},
-		{name: "waiting for 100 Continue", do: []step{head}, ask: expecting("<a/>")},
-		{name: "waiting for the answer", do: []step{head, body}, ask: post},
-		{name: "reading the answer's head", do: []step{head, body, say("HTTP/1.1 2")}, ask: post},
-		{name: "reading interim answers", do: []step{head, body, say("HTTP/1.1 102 Processing\r\n\r\n")}, ask: post},
+		{name: "while dialling", dial: true, request: post},
+		{name: "during the TLS handshake", raw: true, request: upload},
+		{name: "while writing", do: []step{head, some(100000), readNothing}, request: upload},
+		{name: "while waiting for 100 Continue", do: []step{head}, request: expectContinue("<a/>")},
+		{name: "while waiting for the response", do: []step{head, body}, request: post},
+		{name: "while reading the response's head", do: []step{head, body, say("HTTP/1.1 2")}, request: post},
+		{name: "while reading interim responses", do: []step{head, body, say("HTTP/1.1 102 Processing\r\n\r\n")}, request: post},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				s := scripted(bubble{}, c.do...)
+			inSynctest(t, func(t *testing.T) {
+				s := newServer(memoryNetwork{}, c.do...)
 				s.raw = c.raw
-				lean := newLean(t, s, func(u *upstream.Config) {
+				transport := newTestTransport(t, s, func(u *upstream.Config) {
 					if c.dial {
 						u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 					}
 				})
 				ctx, cancel := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { cancel(reason) })
-				r, sent := c.ask.request(ctx)
+				r, sent := c.request.request(ctx)
 				begun := time.Now()
-				_, err := lean.RoundTrip(r)
+				_, err := transport.RoundTrip(r)
 				if !errors.Is(err, reason) || time.Since(begun) != time.Second {
 					t.Errorf("%v after %v", err, time.Since(begun))
 				}
@@ -86,20 +85,20 @@ func TestCancelledAtEveryStage(t *testing.T) {
 				if !sent.closed.Load() {
 					t.Error("the request's body is open")
 				}
-				if !s.gone(20 * time.Second) {
-					t.Error("a connection is left over")
+				if !s.waitClosed(20 * time.Second) {
+					t.Error("a connection is still open")
 				}
 			})
 		})
 	}
 }
 
-// TestCancelledBeforeTheDialEnds: a connection that comes when nobody waits
-// for it any more is closed.
+// TestCancelledBeforeTheDialEnds checks that a connection that is opened after
+// the request was cancelled is closed.
 func TestCancelledBeforeTheDialEnds(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := scripted(bubble{}, head, body, say(ok))
-		lean := newLean(t, s, func(u *upstream.Config) {
+	inSynctest(t, func(t *testing.T) {
+		s := newServer(memoryNetwork{}, head, body, say(ok))
+		transport := newTestTransport(t, s, func(u *upstream.Config) {
 			u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 				time.Sleep(5 * time.Second)
 				return s.net.open(ctx, s)
@@ -108,26 +107,26 @@ func TestCancelledBeforeTheDialEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		r, _ := post.request(ctx)
-		if _, err := lean.RoundTrip(r); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := transport.RoundTrip(r); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Second)
-		if !s.gone(20*time.Second) || s.conns != 1 || s.requests != 0 {
+		if !s.waitClosed(20*time.Second) || s.conns != 1 || s.requests != 0 {
 			t.Errorf("%d connections, %d requests", s.conns, s.requests)
 		}
 	})
 }
 
-// TestCancelledWhileTheAnswerIsRead: the reader learns why, and no end that
-// could be taken for the proper one.
-func TestCancelledWhileTheAnswerIsRead(t *testing.T) {
+// TestCancelledWhileReading checks that the reader gets the cause, and never
+// io.EOF.
+func TestCancelledWhileReading(t *testing.T) {
 	for _, framing := range []string{"Content-Length: 9\r\n\r\n<half", "Transfer-Encoding: chunked\r\n\r\n5\r\n<half\r\n", "\r\n<half"} {
-		inBubble(t, func(t *testing.T) {
-			s := scripted(bubble{}, head, body, say("HTTP/1.1 200 OK\r\n"+framing))
+		inSynctest(t, func(t *testing.T) {
+			s := newServer(memoryNetwork{}, head, body, say("HTTP/1.1 200 OK\r\n"+framing))
 			reason := errors.New("the client left")
 			ctx, cancel := context.WithCancelCause(t.Context())
 			r, _ := post.request(ctx)
-			resp, err := newLean(t, s).RoundTrip(r)
+			resp, err := newTestTransport(t, s).RoundTrip(r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,39 +134,39 @@ func TestCancelledWhileTheAnswerIsRead(t *testing.T) {
 			if text, err := io.ReadAll(resp.Body); !errors.Is(err, reason) || string(text) != "<half" {
 				t.Errorf("%q: %q, %v", framing, text, err)
 			}
-			if !s.gone(20 * time.Second) {
-				t.Error("a connection is left over")
+			if !s.waitClosed(20 * time.Second) {
+				t.Error("a connection is still open")
 			}
 		})
 	}
 }
 
-// TestCloseWhileTheAnswerIsRead: Close ends another goroutine's Read.
-func TestCloseWhileTheAnswerIsRead(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := scripted(bubble{}, head, body, say("HTTP/1.1 200 OK\r\n\r\n<half"))
+// TestCloseWhileReading checks that Close ends another goroutine's Read.
+func TestCloseWhileReading(t *testing.T) {
+	inSynctest(t, func(t *testing.T) {
+		s := newServer(memoryNetwork{}, head, body, say("HTTP/1.1 200 OK\r\n\r\n<half"))
 		r, _ := post.request(t.Context())
-		resp, err := newLean(t, s).RoundTrip(r)
+		resp, err := newTestTransport(t, s).RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.AfterFunc(time.Second, func() { resp.Body.Close() })
 		if _, err := io.ReadAll(resp.Body); err == nil {
-			t.Error("the answer looks whole")
+			t.Error("the response looks complete")
 		}
-		if !s.gone(20 * time.Second) {
-			t.Error("a connection is left over")
+		if !s.waitClosed(20 * time.Second) {
+			t.Error("a connection is still open")
 		}
 	})
 }
 
-func TestHandshakeThatTakesTooLong(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := scripted(bubble{})
+func TestHandshakeTimeout(t *testing.T) {
+	inSynctest(t, func(t *testing.T) {
+		s := newServer(memoryNetwork{})
 		s.raw = true
 		r, _ := post.request(t.Context())
 		begun := time.Now()
-		_, err := newLean(t, s).RoundTrip(r)
+		_, err := newTestTransport(t, s).RoundTrip(r)
 		var slow net.Error
 		if !errors.As(err, &slow) || !slow.Timeout() || time.Since(begun) != 10*time.Second {
 			t.Errorf("%v after %v", err, time.Since(begun))
@@ -175,7 +174,8 @@ func TestHandshakeThatTakesTooLong(t *testing.T) {
 	})
 }
 
-// TestWrongCertificate: the token goes to nobody whose name is not proven.
+// TestWrongCertificate checks that no request is sent to a server that is not
+// trusted.
 func TestWrongCertificate(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -184,9 +184,9 @@ func TestWrongCertificate(t *testing.T) {
 		{"another name", func(c *upstream.Config) { c.TLS.ServerName = "mail.contoso.com" }},
 		{"an unknown root", func(c *upstream.Config) { c.TLS.RootCAs = nil }},
 	} {
-		s := scripted(listen(t), head, body, say(ok))
+		s := newServer(listen(t), head, body, say(ok))
 		r, sent := post.request(t.Context())
-		_, err := newLean(t, s, c.adjust).RoundTrip(r)
+		_, err := newTestTransport(t, s, c.adjust).RoundTrip(r)
 		var untrusted *tls.CertificateVerificationError
 		if !errors.As(err, &untrusted) || s.requests != 0 || !sent.closed.Load() {
 			t.Errorf("%s: %v", c.name, err)
@@ -196,47 +196,47 @@ func TestWrongCertificate(t *testing.T) {
 
 func TestResumption(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		s := scripted(listen(t), head, body, say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n<ok/>"))
+		s := newServer(listen(t), head, body, say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n<ok/>"))
 		s.tls.MaxVersion = version
-		lean := newLean(t, s)
-		first, _ := fetch(t, lean, post)
-		second, _ := fetch(t, lean, post)
+		transport := newTestTransport(t, s)
+		first, _ := mustFetch(t, transport, post)
+		second, _ := mustFetch(t, transport, post)
 		if first.TLS.DidResume || !second.TLS.DidResume || second.TLS.Version != version {
 			t.Errorf("%s: resumed %v, %v", tls.VersionName(version), first.TLS.DidResume, second.TLS.DidResume)
 		}
 	}
 }
 
-// TestIdle: unused connections are kept, so many and so long.
+// TestIdle checks how many idle connections are kept and for how long.
 func TestIdle(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		then  func(*upstream.Transport)
-		conns int // that were opened for two rounds of three requests
+		conns int // opened for two rounds of three requests
 	}{
 		{"a moment later", func(*upstream.Transport) { time.Sleep(54 * time.Second) }, 4},
 		{"the idle time is over", func(*upstream.Transport) { time.Sleep(55 * time.Second); synctest.Wait() }, 6},
 		{"closed", func(u *upstream.Transport) { u.CloseIdleConnections(); synctest.Wait() }, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				s := scripted(bubble{}, head, body, pause(time.Millisecond), say(ok), head, body, pause(time.Millisecond), say(ok))
-				lean := newLean(t, s, func(u *upstream.Config) { u.MaxIdle = 2 })
+			inSynctest(t, func(t *testing.T) {
+				s := newServer(memoryNetwork{}, head, body, pause(time.Millisecond), say(ok), head, body, pause(time.Millisecond), say(ok))
+				transport := newTestTransport(t, s, func(u *upstream.Config) { u.MaxIdle = 2 })
 				for i := range 2 {
 					if i > 0 {
-						c.then(lean)
+						c.then(transport)
 					}
 					done := make(chan bool)
 					for range 3 {
-						go func() { fetch(t, lean, post); done <- true }()
+						go func() { mustFetch(t, transport, post); done <- true }()
 					}
 					for range 3 {
 						<-done
 					}
 				}
 				synctest.Wait()
-				lean.CloseIdleConnections()
-				if !s.gone(20*time.Second) || s.conns != c.conns {
+				transport.CloseIdleConnections()
+				if !s.waitClosed(20*time.Second) || s.conns != c.conns {
 					t.Errorf("%d connections, want %d", s.conns, c.conns)
 				}
 			})
@@ -244,37 +244,37 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestRefused: what could not be sent as it is meant, or is for somebody else,
-// is not sent at all.
+// TestRefused checks that a request that is for another server, or cannot be
+// sent as it is, is not sent at all.
 func TestRefused(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
-		"another host":       func(r *http.Request) { r.URL.Host = "example.org" },
-		"another port":       func(r *http.Request) { r.URL.Host = "example.com:444" },
-		"plain HTTP":         func(r *http.Request) { r.URL.Scheme = "http" },
-		"no URL":             func(r *http.Request) { r.URL = nil },
-		"CONNECT":            func(r *http.Request) { r.Method = http.MethodConnect },
-		"a method's space":   func(r *http.Request) { r.Method = "GET /" },
-		"a method's line":    func(r *http.Request) { r.Method = "GET\r\n" },
-		"no method":          func(r *http.Request) { r.Method = "" },
-		"a host's line":      func(r *http.Request) { r.Host = "example.com\r\nX: y" },
-		"a path's line":      func(r *http.Request) { r.URL = &url.URL{Scheme: "https", Host: "example.com", Opaque: "/\r\nX: y"} },
-		"a query's space":    func(r *http.Request) { r.URL.RawQuery = "a b" },
-		"a query's line":     func(r *http.Request) { r.URL.RawQuery = "a\r\nX: y" },
-		"a name's line":      func(r *http.Request) { r.Header["A\r\nX"] = []string{"b"} },
-		"a name's colon":     func(r *http.Request) { r.Header["A:"] = []string{"b"} },
-		"a name's space":     func(r *http.Request) { r.Header["A "] = []string{"b"} },
-		"no name":            func(r *http.Request) { r.Header[""] = []string{"b"} },
-		"a value's CR":       func(r *http.Request) { r.Header["A"] = []string{"b\rX: y"} },
-		"a value's LF":       func(r *http.Request) { r.Header["A"] = []string{"b\nX: y"} },
-		"a value's NUL":      func(r *http.Request) { r.Header["A"] = []string{"b\x00"} },
-		"the second value's": func(r *http.Request) { r.Header["A"] = []string{"b", "c\n"} },
-		"trailers":           func(r *http.Request) { r.Trailer = http.Header{"A": nil} },
+		"another host":           func(r *http.Request) { r.URL.Host = "example.org" },
+		"another port":           func(r *http.Request) { r.URL.Host = "example.com:444" },
+		"plain HTTP":             func(r *http.Request) { r.URL.Scheme = "http" },
+		"no URL":                 func(r *http.Request) { r.URL = nil },
+		"CONNECT":                func(r *http.Request) { r.Method = http.MethodConnect },
+		"space in the method":    func(r *http.Request) { r.Method = "GET /" },
+		"line end in the method": func(r *http.Request) { r.Method = "GET\r\n" },
+		"empty method":           func(r *http.Request) { r.Method = "" },
+		"line end in the host":   func(r *http.Request) { r.Host = "example.com\r\nX: y" },
+		"line end in the path":   func(r *http.Request) { r.URL = &url.URL{Scheme: "https", Host: "example.com", Opaque: "/\r\nX: y"} },
+		"space in the query":     func(r *http.Request) { r.URL.RawQuery = "a b" },
+		"line end in the query":  func(r *http.Request) { r.URL.RawQuery = "a\r\nX: y" },
+		"line end in a name":     func(r *http.Request) { r.Header["A\r\nX"] = []string{"b"} },
+		"colon in a name":        func(r *http.Request) { r.Header["A:"] = []string{"b"} },
+		"space in a name":        func(r *http.Request) { r.Header["A "] = []string{"b"} },
+		"empty name":             func(r *http.Request) { r.Header[""] = []string{"b"} },
+		"CR in a value":          func(r *http.Request) { r.Header["A"] = []string{"b\rX: y"} },
+		"LF in a value":          func(r *http.Request) { r.Header["A"] = []string{"b\nX: y"} },
+		"NUL in a value":         func(r *http.Request) { r.Header["A"] = []string{"b\x00"} },
+		"LF in a second value":   func(r *http.Request) { r.Header["A"] = []string{"b", "c\n"} },
+		"trailers":               func(r *http.Request) { r.Trailer = http.Header{"A": nil} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := scripted(listen(t), head, body, say(ok))
+			s := newServer(listen(t), head, body, say(ok))
 			r, sent := post.request(t.Context())
 			change(r)
-			_, err := newLean(t, s).RoundTrip(r)
+			_, err := newTestTransport(t, s).RoundTrip(r)
 			if err == nil || s.conns != 0 || !sent.closed.Load() {
 				t.Errorf("%v, %d connections", err, s.conns)
 			}

@@ -17,65 +17,67 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// shortBody is how long a body may be to be sent in one piece with its head,
-// before anybody listens for an answer. Any server's receive window takes it.
-const shortBody = 32 << 10
+// maxInlineBody is the size of a body that is written in one piece with its
+// head, before the response is read. It fits every server's receive window.
+const maxInlineBody = 32 << 10
 
-// A message is a request on its way.
+// A message is a request in the form in which it is sent. RoundTrip owns it; an
+// upload uses its body.
 type message struct {
-	r        *http.Request
+	request  *http.Request
 	ctx      context.Context
 	trace    *httptrace.ClientTrace
-	room     *room
-	text     []byte        // the head, and the body where it is short
-	body     io.ReadCloser // what is sent after that
-	streamed bool          // there is such a body
-	length   int64         // of the body, -1 when it goes in chunks
-	expect   bool          // the server is asked before the body goes
+	buffer   *messageBuffer
+	text     []byte        // the head, followed by the body when that is short
+	body     io.ReadCloser // the body when it is not in text
+	streamed bool          // an upload sends body
+	length   int64         // of the body; -1: unknown, sent in chunks
+	expect   bool          // wait for 100 Continue before sending the body
 }
 
-// A room is memory for a message.
-type room struct {
+// A messageBuffer is reusable memory for a message.
+type messageBuffer struct {
 	text []byte
 	keys []string
 }
 
-var rooms = sync.Pool{New: func() any { return &room{text: make([]byte, 0, 4<<10), keys: make([]string, 0, 24)} }}
+var messageBuffers = sync.Pool{New: func() any { return &messageBuffer{text: make([]byte, 0, 4<<10), keys: make([]string, 0, 24)} }}
 
-// roomKept is how much memory a room may keep for the next message.
-const roomKept = 16 << 10
+// maxPooledText is the capacity up to which a buffer is kept for reuse.
+const maxPooledText = 16 << 10
 
-// message checks a request and writes its head. A short body that is in memory,
-// which GetBody vouches for, goes with it.
-func (t *Transport) message(r *http.Request) (*message, error) {
-	m := &message{r: r, ctx: r.Context(), trace: httptrace.ContextClientTrace(r.Context())}
+// newMessage checks a request and writes its head. A short body whose GetBody
+// is set, which is therefore in memory, is appended to the head.
+func (t *Transport) newMessage(r *http.Request) (*message, error) {
+	m := &message{request: r, ctx: r.Context(), trace: httptrace.ContextClientTrace(r.Context())}
 	if err := t.check(r); err != nil {
 		return nil, err
 	}
 	if r.Body != nil && r.Body != http.NoBody {
 		m.body, m.length = r.Body, r.ContentLength
 	}
-	if m.body != nil && m.length == 0 { // which means unknown, in a request
-		if err := m.probe(); err != nil {
+	if m.body != nil && m.length == 0 { // in a request, 0 means unknown
+		if err := m.detectBody(); err != nil {
 			return nil, err
 		}
 	}
 	m.expect = m.body != nil && httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
-	m.room = rooms.Get().(*room)
+	m.buffer = messageBuffers.Get().(*messageBuffer)
 	m.writeHead()
-	if m.body != nil && !m.expect && 0 <= m.length && m.length <= shortBody && r.GetBody != nil {
-		return m, m.takeBody()
+	if m.body != nil && !m.expect && 0 <= m.length && m.length <= maxInlineBody && r.GetBody != nil {
+		return m, m.appendBody()
 	}
 	m.streamed = m.body != nil
 	return m, nil
 }
 
-// probe finds out whether there is a body at all.
-func (m *message) probe() error {
+// detectBody reads one byte to find out whether a body of unknown length is
+// empty.
+func (m *message) detectBody() error {
 	first := make([]byte, 1)
 	switch _, err := io.ReadFull(m.body, first); {
 	case err == io.EOF:
-		m.close()
+		m.closeBody()
 		return nil
 	case err != nil:
 		return err
@@ -88,7 +90,8 @@ func (m *message) probe() error {
 	return nil
 }
 
-// check refuses what could not be sent as it is meant.
+// check refuses a request that is for another server or cannot be sent as it
+// is.
 func (t *Transport) check(r *http.Request) error {
 	switch {
 	case r.URL == nil || r.URL.Scheme != "https" || r.URL.Host != t.config.Host:
@@ -105,32 +108,32 @@ func (t *Transport) check(r *http.Request) error {
 			return errors.New("a header's name cannot be sent")
 		}
 		for _, v := range values {
-			if !t.sendable(v) {
-				return fmt.Errorf("the header %s has a value that cannot be sent", name) // which may be a secret
+			if !t.validHeaderValue(v) {
+				return fmt.Errorf("the header %s has a value that cannot be sent", name) // the value may be a secret
 			}
 		}
 	}
 	return nil
 }
 
-// sendable reports whether a header may have a value. A token has kilobytes, and
-// is the same string in thousands of requests: it is looked at once.
-func (t *Transport) sendable(v string) bool {
+// validHeaderValue reports whether a header may have the value. A token has
+// kilobytes and is the same string in thousands of requests: it is checked once.
+func (t *Transport) validHeaderValue(v string) bool {
 	const long = 256
 	if len(v) < long {
 		return httpguts.ValidHeaderFieldValue(v)
 	}
-	if known := t.vetted.Load(); known != nil && *known == v {
+	if checked := t.longValue.Load(); checked != nil && *checked == v {
 		return true
 	}
-	return t.vet(v)
+	return t.checkLongValue(v)
 }
 
-func (t *Transport) vet(v string) bool {
+func (t *Transport) checkLongValue(v string) bool {
 	if !httpguts.ValidHeaderFieldValue(v) {
 		return false
 	}
-	t.vetted.Store(&v)
+	t.longValue.Store(&v)
 	return true
 }
 
@@ -138,10 +141,10 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
-// framing are headers that say how the message is framed and for whom it is.
-// They are written from the request's fields. However a name is spelt, a second
-// one would let two readers see two messages.
-func framing(name string) bool {
+// framesMessage reports whether a header says how the message is framed or for
+// which host it is, in any spelling. Such headers are written from the request's
+// fields alone; a second one would allow two readers to see different messages.
+func framesMessage(name string) bool {
 	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
 		return true
@@ -150,7 +153,7 @@ func framing(name string) bool {
 }
 
 func (m *message) writeHead() {
-	r, b := m.r, m.room.text[:0]
+	r, b := m.request, m.buffer.text[:0]
 	host := r.Host
 	if host == "" {
 		host = r.URL.Host
@@ -172,29 +175,29 @@ func (m *message) writeHead() {
 	m.text = append(b, "\r\n"...)
 }
 
-// appendHeaders writes the headers in the order of their names, so that the
-// same request always looks the same.
+// appendHeaders writes the headers in the order of their names, so that equal
+// requests have equal bytes.
 func (m *message) appendHeaders(b []byte) []byte {
-	keys := m.room.keys[:0]
-	for name := range m.r.Header {
-		if !framing(name) {
+	keys := m.buffer.keys[:0]
+	for name := range m.request.Header {
+		if !framesMessage(name) {
 			keys = append(keys, name)
 		}
 	}
 	slices.Sort(keys)
 	for _, name := range keys {
-		for _, v := range m.r.Header[name] {
+		for _, v := range m.request.Header[name] {
 			b = append(append(b, name...), ": "...)
 			b = append(append(b, textproto.TrimString(v)...), "\r\n"...)
 		}
 	}
-	m.room.keys = keys
+	m.buffer.keys = keys
 	return b
 }
 
-// takeBody reads a short body whole, and closes it.
-func (m *message) takeBody() error {
-	defer m.close()
+// appendBody reads a short body to its end and closes it.
+func (m *message) appendBody() error {
+	defer m.closeBody()
 	head, n := len(m.text), int(m.length)
 	m.text = slices.Grow(m.text, n+1)
 	got, err := io.ReadFull(m.body, m.text[head:head+n+1])
@@ -210,45 +213,45 @@ func (m *message) takeBody() error {
 	return nil
 }
 
-// close closes the body, where that is still to be done.
-func (m *message) close() {
+// closeBody closes the body unless it is closed already.
+func (m *message) closeBody() {
 	if m.body != nil {
 		_ = m.body.Close()
 		m.body = nil
 	}
 }
 
-// release gives back the memory, unless the body may still be on its way.
+// release returns the buffer to the pool, unless an upload may still use it.
 func (m *message) release() {
-	if m.room == nil || m.streamed {
+	if m.buffer == nil || m.streamed {
 		return
 	}
-	if m.room.text = m.text[:0]; cap(m.text) > roomKept {
-		m.room.text = nil
+	if m.buffer.text = m.text[:0]; cap(m.text) > maxPooledText {
+		m.buffer.text = nil
 	}
-	clear(m.room.keys)
-	rooms.Put(m.room)
-	m.room, m.text = nil, nil // an answer may last for half an hour
+	clear(m.buffer.keys)
+	messageBuffers.Put(m.buffer)
+	m.buffer, m.text = nil, nil // a response may last for half an hour
 }
 
-// again reports whether a request that failed on a connection which had served
-// before may be sent on another one, and makes it ready for that.
-func (m *message) again(err error) bool {
-	var failed *failure
+// prepareRetry reports whether a request that failed on a reused connection may
+// be sent on another one, and opens its body again for that.
+func (m *message) prepareRetry(err error) bool {
+	var failed *attemptError
 	if m.ctx.Err() != nil || !errors.As(err, &failed) {
 		return false
 	}
-	idempotent := m.r.Method == http.MethodGet || m.r.Method == http.MethodHead
-	return failed.unsent && (!m.streamed || m.rewind()) ||
-		failed.silent && idempotent && m.length == 0
+	idempotent := m.request.Method == http.MethodGet || m.request.Method == http.MethodHead
+	return failed.notSent && (!m.streamed || m.rewind()) ||
+		failed.noResponse && idempotent && m.length == 0
 }
 
-// rewind opens the body anew.
+// rewind opens the body for another attempt.
 func (m *message) rewind() bool {
-	if m.r.GetBody == nil {
+	if m.request.GetBody == nil {
 		return false
 	}
-	body, err := m.r.GetBody()
+	body, err := m.request.GetBody()
 	m.body = body
 	return err == nil
 }

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// A pool keeps connections that no request uses.
+// A pool keeps idle connections. It is safe for concurrent use.
 type pool struct {
 	limit   int
 	timeout time.Duration
 
 	mu      sync.Mutex
-	conns   []*conn // the longest unused first
-	closing bool    // what comes back is closed
+	conns   []*conn // the one that has been idle longest comes first
+	closing bool    // put closes connections
 	expiry  *time.Timer
 }
 
-// take returns the connection that was used last, if it is still good, or
-// another; nil when there is none.
+// take returns the most recently used connection that is still usable, nil
+// when there is none.
 func (p *pool) take() *conn {
 	for {
 		c := p.pop()
@@ -42,11 +42,11 @@ func (p *pool) pop() *conn {
 	return c
 }
 
-// put keeps a connection, or closes it when there are enough.
+// put keeps a connection, or closes it when the pool is full or closing.
 func (p *pool) put(c *conn) {
 	c.reused = true
-	c.unused = time.Now()
-	c.watch()
+	c.idleSince = time.Now()
+	c.startIdleReader()
 	if !p.push(c) {
 		c.close()
 	}
@@ -60,45 +60,46 @@ func (p *pool) push(c *conn) bool {
 	}
 	p.conns = append(p.conns, c)
 	if len(p.conns) == 1 {
-		p.arm(p.timeout)
+		p.scheduleExpiry(p.timeout)
 	}
 	return true
 }
 
-// arm sees to it that expire is called. p.mu is held.
-func (p *pool) arm(wait time.Duration) {
+// scheduleExpiry requires p.mu.
+func (p *pool) scheduleExpiry(wait time.Duration) {
 	if p.expiry == nil {
-		p.expiry = time.AfterFunc(wait, p.expire)
+		p.expiry = time.AfterFunc(wait, p.closeExpired)
 	}
 }
 
-// expire closes what was not used for too long.
-func (p *pool) expire() {
-	for _, c := range p.expired(time.Now()) {
+// closeExpired closes connections that have been idle for the timeout.
+func (p *pool) closeExpired() {
+	for _, c := range p.removeExpired(time.Now()) {
 		c.close()
 	}
 }
 
-func (p *pool) expired(now time.Time) []*conn {
+func (p *pool) removeExpired(now time.Time) []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
-	for n < len(p.conns) && now.Sub(p.conns[n].unused) >= p.timeout {
+	for n < len(p.conns) && now.Sub(p.conns[n].idleSince) >= p.timeout {
 		n++
 	}
-	old := append([]*conn(nil), p.conns[:n]...)
+	expired := append([]*conn(nil), p.conns[:n]...)
 	kept := copy(p.conns, p.conns[n:])
 	clear(p.conns[kept:])
 	p.conns = p.conns[:kept]
 	p.expiry = nil
 	if kept > 0 {
-		p.arm(p.conns[0].unused.Add(p.timeout).Sub(now))
+		p.scheduleExpiry(p.conns[0].idleSince.Add(p.timeout).Sub(now))
 	}
-	return old
+	return expired
 }
 
-// empty closes every connection, and those that come back.
-func (p *pool) empty() {
+// closeAll closes every connection, and until the next take every connection
+// that is put.
+func (p *pool) closeAll() {
 	p.mu.Lock()
 	conns := p.conns
 	p.conns, p.closing = nil, true

@@ -17,18 +17,18 @@ import (
 	"hmaproxy/internal/socket"
 )
 
-// TestLongAnswer: parts are passed on as they come, in larger ones where more
-// is there, and a part is no whole.
-func TestLongAnswer(t *testing.T) {
+// TestLongResponse checks that a long response is passed on as it is received,
+// and that a truncated one is an error.
+func TestLongResponse(t *testing.T) {
 	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
 	for _, c := range []struct {
 		name string
-		sent int // bytes of the text, in the end
-	}{{"whole", len(text)}, {"cut", len(text) / 2}} {
+		sent int // bytes of the text in total
+	}{{"complete", len(text)}, {"truncated", len(text) / 2}} {
 		t.Run(c.name, func(t *testing.T) {
 			const first = 20 << 10
 			seen := make(chan bool)
-			tr := hostile(t, func(conn net.Conn, br *bufio.Reader) {
+			tr := newHostileServer(t, func(conn net.Conn, br *bufio.Reader) {
 				if _, err := http.ReadRequest(br); err != nil {
 					return
 				}
@@ -36,7 +36,7 @@ func TestLongAnswer(t *testing.T) {
 				conn.Write(text[:first])
 				<-seen
 				conn.Write(text[first:c.sent])
-				conn.(interface{ NetConn() net.Conn }).NetConn().Close() // no proper end of TLS
+				conn.(interface{ NetConn() net.Conn }).NetConn().Close() // without close_notify
 			}, nil)
 			resp, err := tr.RoundTrip(post("<a/>"))
 			if err != nil {
@@ -56,29 +56,29 @@ func TestLongAnswer(t *testing.T) {
 	}
 }
 
-// A telling connection counts its writes.
-type telling struct {
+// A countingConn counts its writes.
+type countingConn struct {
 	net.Conn
 	writes *atomic.Int64
 }
 
-func (c telling) Write(p []byte) (int, error) {
+func (c countingConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)
 }
 
-// TestLongBodyGoesInFewWrites: records of TLS go together.
-func TestLongBodyGoesInFewWrites(t *testing.T) {
+// TestLongBodyNeedsFewWrites checks that TLS records are gathered.
+func TestLongBodyNeedsFewWrites(t *testing.T) {
 	const size = 8 << 20
 	var writes atomic.Int64
-	tr := hostile(t, func(conn net.Conn, br *bufio.Reader) {
+	tr := newHostileServer(t, func(conn net.Conn, br *bufio.Reader) {
 		r, err := http.ReadRequest(br)
 		if err != nil {
 			return
 		}
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n%7d", n)
-	}, func(c net.Conn) net.Conn { return telling{c, &writes} })
+	}, func(c net.Conn) net.Conn { return countingConn{c, &writes} })
 	r := post("")
 	r.Body, r.ContentLength, r.GetBody = io.NopCloser(strings.NewReader(strings.Repeat("x", size))), size, nil
 	if text, err := roundTrip(tr, r); err != nil || text != fmt.Sprint(size) {
@@ -89,23 +89,23 @@ func TestLongBodyGoesInFewWrites(t *testing.T) {
 	}
 }
 
-// TestHeldRecordsKeepTheirOrder: what TLS says on its own account, while records
-// are held, comes neither between them nor before those that were first.
-func TestHeldRecordsKeepTheirOrder(t *testing.T) {
+// TestGatheredRecordsKeepTheirOrder writes from another goroutine, as TLS does,
+// while records are gathered.
+func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 	var out bytes.Buffer
 	ours, theirs := net.Pipe()
 	done := make(chan bool)
 	go func() { io.Copy(&out, theirs); close(done) }()
 	w := &wire{Conn: ours}
-	var own sync.WaitGroup
-	own.Go(func() {
+	var other sync.WaitGroup
+	other.Go(func() {
 		for range 2000 {
-			w.Write([]byte("|own|"))
+			w.Write([]byte("|other|"))
 		}
 	})
-	room := make([]byte, 1)
+	buf := make([]byte, 1)
 	for i := range 2000 {
-		w.hold(room)
+		w.gather(buf)
 		for j := range 3 {
 			fmt.Fprintf(w, "<%d.%d>", i, j)
 		}
@@ -113,14 +113,14 @@ func TestHeldRecordsKeepTheirOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	own.Wait()
+	other.Wait()
 	ours.Close()
 	<-done
 	text := out.String()
-	if n := strings.Count(text, "|own|"); n != 2000 || w.sent.Load() != int64(len(text)) {
-		t.Errorf("%d of its own arrived, %d bytes of %d counted", n, w.sent.Load(), len(text))
+	if n := strings.Count(text, "|other|"); n != 2000 || w.sent.Load() != int64(len(text)) {
+		t.Errorf("%d of the other writes arrived, %d bytes of %d were counted", n, w.sent.Load(), len(text))
 	}
-	rest, next := strings.ReplaceAll(text, "|own|", ""), ""
+	rest, next := strings.ReplaceAll(text, "|other|", ""), ""
 	for i := range 2000 {
 		next = fmt.Sprintf("<%d.0><%d.1><%d.2>", i, i, i)
 		if !strings.HasPrefix(rest, next) {
@@ -130,21 +130,22 @@ func TestHeldRecordsKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// TestLookIsOver: a read after a look waits again.
-func TestLookIsOver(t *testing.T) {
-	f := &flight{message: &message{}, c: &conn{wire: &wire{}, look: func() socket.Sight { return socket.Silent }}}
-	f.answer = io.NopCloser(readerFunc(func(p []byte) (int, error) {
-		if f.c.wire.look == nil {
-			t.Error("it waits")
+// TestFillDoesNotWait checks that reads wait again after fill.
+func TestFillDoesNotWait(t *testing.T) {
+	c := &conn{wire: &wire{}, probe: func() socket.State { return socket.Empty }}
+	b := &responseBody{attempt: &attempt{conn: c}}
+	b.body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
+		if c.wire.probe == nil {
+			t.Error("the read waits")
 		}
 		return 0, os.ErrDeadlineExceeded
 	}))
-	if n, err := f.more(make([]byte, 64<<10), 5, nil); n != 5 || err != nil || f.c.wire.look != nil {
+	if n, err := b.fill(make([]byte, 64<<10), 5, nil); n != 5 || err != nil || c.wire.probe != nil {
 		t.Error(n, err)
 	}
 	broken := errors.New("broken")
-	f.answer = io.NopCloser(readerFunc(func(p []byte) (int, error) { return 3, broken }))
-	if n, err := f.more(make([]byte, 64<<10), 5, nil); n != 8 || err != broken {
+	b.body = io.NopCloser(readerFunc(func(p []byte) (int, error) { return 3, broken }))
+	if n, err := b.fill(make([]byte, 64<<10), 5, nil); n != 8 || err != broken {
 		t.Error(n, err)
 	}
 }

@@ -20,9 +20,10 @@ import (
 	"time"
 )
 
-// hostile serves each TLS connection with serve and returns a Transport to it.
-// wrap may put something around the client's connections.
-func hostile(t *testing.T, serve func(net.Conn, *bufio.Reader), wrap func(net.Conn) net.Conn) *Transport {
+// newHostileServer starts a server that serves each TLS connection with serve,
+// and returns a Transport for it. wrap, if not nil, wraps the client's
+// connections.
+func newHostileServer(t *testing.T, serve func(net.Conn, *bufio.Reader), wrap func(net.Conn) net.Conn) *Transport {
 	t.Helper()
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
@@ -73,7 +74,7 @@ func post(body string) *http.Request {
 	return r
 }
 
-// roundTrip returns the answer's body, read in pieces of 32 KiB.
+// roundTrip returns the response's body, read in pieces of 32 KiB.
 func roundTrip(tr *Transport, r *http.Request) (string, error) {
 	resp, err := tr.RoundTrip(r)
 	if err != nil {
@@ -103,11 +104,11 @@ func consume(br *bufio.Reader) (string, error) {
 	return string(b), err
 }
 
-// What a server sends beyond an answer must not become the next one's, also
-// when TLS has read it already and the system has nothing left to show.
-func TestLeftoverInTLSIsNoAnswer(t *testing.T) {
+// Bytes after a response must not be taken for the next response, also when TLS
+// has buffered them and the socket is empty.
+func TestBytesAfterResponseInTLSBuffer(t *testing.T) {
 	long := strings.Repeat("a", 10000)
-	tr := hostile(t, func(c net.Conn, br *bufio.Reader) {
+	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		for first := true; ; first = false {
 			body, err := consume(br)
 			if err != nil {
@@ -125,17 +126,17 @@ func TestLeftoverInTLSIsNoAnswer(t *testing.T) {
 	}
 	time.Sleep(50 * time.Millisecond)
 	if got, err := roundTrip(tr, post("two")); err != nil || got != "two" {
-		t.Errorf("the second request's answer is %q, %v; want %q", got, err, "two")
+		t.Errorf("the second request's response is %q, %v; want %q", got, err, "two")
 	}
 }
 
-// etimedout breaks as Linux does when keep-alive probes stay unanswered.
-type etimedout struct {
+// timeoutConn fails as Linux does when keep-alive probes are not acknowledged.
+type timeoutConn struct {
 	net.Conn
 	armed *atomic.Bool
 }
 
-func (c etimedout) Read(p []byte) (int, error) {
+func (c timeoutConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil && c.armed.Load() {
 		err = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ETIMEDOUT}
@@ -144,28 +145,27 @@ func (c etimedout) Read(p []byte) (int, error) {
 }
 
 // A request that was sent must not fail like one for which there was no
-// connection: callers tell their clients to send it again.
-func TestLossAfterSendingIsNotUnreachable(t *testing.T) {
+// connection: for that callers ask their clients to retry.
+func TestTimeoutAfterSendingIsNotAConnectError(t *testing.T) {
 	var armed atomic.Bool
 	got := make(chan string, 1)
-	tr := hostile(t, func(c net.Conn, br *bufio.Reader) {
+	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		body, _ := consume(br)
 		got <- body
 		armed.Store(true)
-	}, func(c net.Conn) net.Conn { return etimedout{c, &armed} })
+	}, func(c net.Conn) net.Conn { return timeoutConn{c, &armed} })
 	_, err := roundTrip(tr, post("mail"))
 	if body := <-got; body != "mail" {
 		t.Fatalf("the server got %q", body)
 	}
 	var slow net.Error
 	if errors.As(err, &slow) && slow.Timeout() {
-		t.Errorf("the server had the request, yet Timeout is true: %v", err)
+		t.Errorf("the server received the request, but Timeout is true: %v", err)
 	}
 }
 
-// The same for what is not TLS in the middle of a connection.
-func TestGarbageAfterSendingIsNotUnreachable(t *testing.T) {
-	tr := hostile(t, func(c net.Conn, br *bufio.Reader) {
+func TestGarbageAfterSendingIsNotAConnectError(t *testing.T) {
+	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		_, _ = consume(br)
 		_, _ = c.(*tls.Conn).NetConn().Write([]byte("HTTP/1.1 502 Bad Gateway\r\n\r\n"))
 		time.Sleep(100 * time.Millisecond)
@@ -173,15 +173,15 @@ func TestGarbageAfterSendingIsNotUnreachable(t *testing.T) {
 	_, err := roundTrip(tr, post("mail"))
 	var notTLS tls.RecordHeaderError
 	if err == nil || errors.As(err, &notTLS) {
-		t.Errorf("the server had the request, yet it looks as if there was no TLS: %v", err)
+		t.Errorf("the server received the request, but the error is one of the handshake: %v", err)
 	}
 }
 
-// preempted is a connection whose user loses the processor after it has set a
+// slowDeadlineConn is a connection whose user is descheduled after it has set a
 // deadline.
-type preempted struct{ *net.TCPConn }
+type slowDeadlineConn struct{ *net.TCPConn }
 
-func (c preempted) SetReadDeadline(at time.Time) error {
+func (c slowDeadlineConn) SetReadDeadline(at time.Time) error {
 	err := c.TCPConn.SetReadDeadline(at)
 	if !at.IsZero() {
 		time.Sleep(5 * time.Millisecond)
@@ -189,28 +189,28 @@ func (c preempted) SetReadDeadline(at time.Time) error {
 	return err
 }
 
-// A server that ends an idle connection properly costs no request, on however
-// busy a machine.
-func TestEndedWhileIdleUnderLoad(t *testing.T) {
-	tr := hostile(t, func(c net.Conn, br *bufio.Reader) {
+// No request is lost on a connection that the server closed while it was idle,
+// however busy the machine is.
+func TestClosedWhileIdleUnderLoad(t *testing.T) {
+	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		body, err := consume(br)
 		if err == nil {
 			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 			time.Sleep(20 * time.Millisecond)
 		}
-	}, func(c net.Conn) net.Conn { return preempted{c.(*net.TCPConn)} })
+	}, func(c net.Conn) net.Conn { return slowDeadlineConn{c.(*net.TCPConn)} })
 	if _, err := roundTrip(tr, post("one")); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)
 	if _, err := roundTrip(tr, post("two")); err != nil {
-		t.Errorf("a POST was lost on a connection that had ended 80 ms before: %v", err)
+		t.Errorf("a POST was lost on a connection that was closed 80 ms before: %v", err)
 	}
 }
 
-// An answer may last for half an hour; the request's memory must not.
-func TestAnswerDoesNotPinRequest(t *testing.T) {
-	tr := hostile(t, func(c net.Conn, br *bufio.Reader) {
+// A response may last for half an hour; its request's memory must be released.
+func TestOpenResponseReleasesRequestMemory(t *testing.T) {
+	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		_, _ = consume(br)
 		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
 		_, _ = br.ReadByte()
@@ -220,18 +220,18 @@ func TestAnswerDoesNotPinRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if f := resp.Body.(*flight); cap(f.text) > 0 {
-		t.Errorf("an answer under way holds %d bytes of its request", cap(f.text))
+	if m := resp.Body.(*responseBody).attempt.msg; cap(m.text) > 0 {
+		t.Errorf("an open response keeps %d bytes of its request in memory", cap(m.text))
 	}
 }
 
-// bare hides SyscallConn, as on systems without a peek.
-type bare struct{ net.Conn }
+// connWithoutProbe hides SyscallConn, as on systems without a probe.
+type connWithoutProbe struct{ net.Conn }
 
-// Answers stay with their requests under everything at once.
+// Each request gets its own response, and reaches the server at most once.
 func TestStress(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
-		"peek": nil, "watch": func(c net.Conn) net.Conn { return bare{c} },
+		"probe": nil, "idle reader": func(c net.Conn) net.Conn { return connWithoutProbe{c} },
 	} {
 		t.Run(name, func(t *testing.T) { stress(t, wrap) })
 	}
@@ -241,7 +241,7 @@ func stress(t *testing.T, wrap func(net.Conn) net.Conn) {
 	before := runtime.NumGoroutine()
 	var mu sync.Mutex
 	seen := map[string]int{}
-	tr := hostile(t, func(c net.Conn, br *bufio.Reader) {
+	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		for i := 0; ; i++ {
 			r, err := http.ReadRequest(br)
 			if err != nil {
@@ -271,7 +271,7 @@ func stress(t *testing.T, wrap func(net.Conn) net.Conn) {
 	for g := range 16 {
 		wg.Go(func() {
 			for i := range 60 {
-				one(t, tr, fmt.Sprintf("%d-%d", g, i), i)
+				sendOne(t, tr, fmt.Sprintf("%d-%d", g, i), i)
 			}
 		})
 	}
@@ -279,7 +279,7 @@ func stress(t *testing.T, wrap func(net.Conn) net.Conn) {
 	mu.Lock()
 	for id, n := range seen {
 		if n > 1 {
-			t.Errorf("request %s was seen %d times", id, n)
+			t.Errorf("the server received request %s %d times", id, n)
 		}
 	}
 	mu.Unlock()
@@ -293,7 +293,7 @@ func stress(t *testing.T, wrap func(net.Conn) net.Conn) {
 	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
 
-func one(t *testing.T, tr *Transport, id string, i int) {
+func sendOne(t *testing.T, tr *Transport, id string, i int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r := post(strings.Repeat("x", []int{0, 10, 30000, 200000}[i%4])).WithContext(ctx)
@@ -308,6 +308,6 @@ func one(t *testing.T, tr *Transport, id string, i int) {
 		time.AfterFunc(time.Duration(i*20)*time.Microsecond, cancel)
 	}
 	if got, err := roundTrip(tr, r); err == nil && got != id {
-		t.Errorf("request %s got the answer %q", id, got)
+		t.Errorf("request %s got the response %q", id, got)
 	}
 }

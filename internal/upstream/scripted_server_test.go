@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// identity is the certificate that every scripted server shows.
-var identity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
+// serverIdentity is the certificate of every scripted server.
+var serverIdentity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
 	roots := x509.NewCertPool()
@@ -26,37 +26,38 @@ var identity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	return s.TLS.Certificates[0], roots
 })
 
-// A step is a part of what a server does on a connection. An error ends it.
+// A step is one action of a server on a connection. An error ends the script.
 type step func(p *peer) error
 
-// A server plays one script on each connection; the last one plays on all that
-// follow. After a script it reads on until the client hangs up.
+// A server follows one script on each connection; the last script is used for
+// all further connections. After a script it reads until the client closes the
+// connection.
 type server struct {
 	net     network
 	scripts [][]step
 	raw     bool // no TLS
 	tls     *tls.Config
 
-	mu       sync.Mutex
-	conns    int
-	requests int
-	body     int64 // bytes of request bodies
-	wholes   int   // bodies that came to their proper end
-	over     sync.WaitGroup
+	mu             sync.Mutex
+	conns          int
+	requests       int
+	body           int64 // bytes of request bodies
+	completeBodies int   // request bodies that were received to their end
+	over           sync.WaitGroup
 }
 
 // A peer is the server's side of one connection.
 type peer struct {
-	s    *server
-	raw  net.Conn
-	glue *glue
+	s       *server
+	raw     net.Conn
+	batcher *batcher
 	net.Conn
 	br  *bufio.Reader
 	req *http.Request
 }
 
-// gone reports whether every connection has ended, in time.
-func (s *server) gone(in time.Duration) bool {
+// waitClosed reports whether every connection has ended within a time.
+func (s *server) waitClosed(in time.Duration) bool {
 	all := make(chan struct{})
 	go func() { s.over.Wait(); close(all) }()
 	select {
@@ -67,7 +68,7 @@ func (s *server) gone(in time.Duration) bool {
 	}
 }
 
-// serve plays the script on one connection.
+// serve follows the script on one connection.
 func (s *server) serve(raw net.Conn) {
 	defer s.over.Done()
 	defer raw.Close()
@@ -75,10 +76,10 @@ func (s *server) serve(raw net.Conn) {
 	script := s.scripts[min(s.conns, len(s.scripts)-1)]
 	s.conns++
 	s.mu.Unlock()
-	p := &peer{s: s, raw: raw, glue: &glue{Conn: raw}}
-	p.Conn = p.glue
+	p := &peer{s: s, raw: raw, batcher: &batcher{Conn: raw}}
+	p.Conn = p.batcher
 	if !s.raw {
-		p.Conn = tls.Server(p.glue, s.tls)
+		p.Conn = tls.Server(p.batcher, s.tls)
 	}
 	p.br = bufio.NewReader(p.Conn)
 	for _, do := range script {
@@ -89,14 +90,14 @@ func (s *server) serve(raw net.Conn) {
 	_, _ = io.Copy(io.Discard, p.br)
 }
 
-// glue can hold back what is written, so that it goes in one packet.
-type glue struct {
+// batcher can hold writes back, so that they leave in one packet.
+type batcher struct {
 	net.Conn
 	hold bool
 	held bytes.Buffer
 }
 
-func (g *glue) Write(b []byte) (int, error) {
+func (g *batcher) Write(b []byte) (int, error) {
 	if g.hold {
 		return g.held.Write(b)
 	}
@@ -121,7 +122,7 @@ func body(p *peer) error {
 	defer p.s.mu.Unlock()
 	p.s.body += n
 	if err == nil {
-		p.s.wholes++
+		p.s.completeBodies++
 	}
 	return err
 }
@@ -137,7 +138,7 @@ func some(n int64) step {
 	}
 }
 
-// say writes each part as a TLS record of its own.
+// say writes each part as a separate TLS record.
 func say(parts ...string) step {
 	return func(p *peer) error {
 		for _, part := range parts {
@@ -149,31 +150,31 @@ func say(parts ...string) step {
 	}
 }
 
-// glued writes the parts as TLS records that arrive together.
-func glued(parts ...string) step {
+// sayTogether writes the parts as TLS records that arrive together.
+func sayTogether(parts ...string) step {
 	return func(p *peer) error {
-		p.glue.hold = true
+		p.batcher.hold = true
 		err := say(parts...)(p)
-		p.glue.hold = false
-		_, sent := p.raw.Write(p.glue.held.Bytes())
-		p.glue.held.Reset()
+		p.batcher.hold = false
+		_, sent := p.raw.Write(p.batcher.held.Bytes())
+		p.batcher.held.Reset()
 		return errors.Join(err, sent)
 	}
 }
 
 var errOver = errors.New("the script is over")
 
-// end closes the connection as TLS has it.
+// end closes the connection with close_notify.
 func end(p *peer) error { p.Conn.Close(); return errOver }
 
-// cut closes it without TLS's close_notify.
-func cut(p *peer) error { p.raw.Close(); return errOver }
+// closeRaw closes the connection without close_notify.
+func closeRaw(p *peer) error { p.raw.Close(); return errOver }
 
-// farewell sends close_notify and leaves the connection open.
-func farewell(p *peer) error { return p.Conn.(*tls.Conn).CloseWrite() }
+// closeNotify sends close_notify and leaves the connection open.
+func closeNotify(p *peer) error { return p.Conn.(*tls.Conn).CloseWrite() }
 
-// shut ends the server's side of the TCP connection, below TLS.
-func shut(p *peer) error { return p.raw.(*net.TCPConn).CloseWrite() }
+// closeWrite closes the server's side of the TCP connection, below TLS.
+func closeWrite(p *peer) error { return p.raw.(*net.TCPConn).CloseWrite() }
 
 // reset closes the connection with a RST.
 func reset(p *peer) error {
@@ -182,9 +183,9 @@ func reset(p *peer) error {
 	return errOver
 }
 
-// deaf leaves the connection open and reads nothing, for longer than anybody
-// waits.
-func deaf(p *peer) error {
+// readNothing leaves the connection open and reads nothing, for longer than any
+// timeout of the client.
+func readNothing(p *peer) error {
 	if _, real := p.raw.(*net.TCPConn); real {
 		time.Sleep(time.Second)
 	} else {
@@ -197,39 +198,39 @@ func pause(d time.Duration) step {
 	return func(*peer) error { time.Sleep(d); return nil }
 }
 
-// A network is what a case runs on.
+// A network connects the client of a case with its server.
 type network interface {
 	// open makes a connection to s.
 	open(ctx context.Context, s *server) (net.Conn, error)
-	// settle waits until what was sent has been seen.
+	// settle waits until everything that was sent has been handled.
 	settle()
 }
 
-// bubble is memory, with time that does not pass.
-type bubble struct{}
+// memoryNetwork connects in memory, in a synctest bubble.
+type memoryNetwork struct{}
 
-func (bubble) open(_ context.Context, s *server) (net.Conn, error) {
+func (memoryNetwork) open(_ context.Context, s *server) (net.Conn, error) {
 	mine, theirs := net.Pipe()
 	s.over.Add(1)
 	go s.serve(theirs)
 	return mine, nil
 }
-func (bubble) settle() { synctest.Wait() }
+func (memoryNetwork) settle() { synctest.Wait() }
 
-// loopback is TCP.
-type loopback struct{ net.Listener }
+// tcpNetwork connects by TCP on loopback.
+type tcpNetwork struct{ net.Listener }
 
-func listen(t testing.TB) loopback {
+func listen(t testing.TB) tcpNetwork {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return loopback{l}
+	return tcpNetwork{l}
 }
 
-// open goes on when ctx ends: each connection is accepted by who has opened one.
-func (l loopback) open(ctx context.Context, s *server) (net.Conn, error) {
+// open ignores the end of ctx, because the caller of open also accepts.
+func (l tcpNetwork) open(ctx context.Context, s *server) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(context.WithoutCancel(ctx), "tcp", l.Addr().String())
 	if err != nil {
 		return nil, err
@@ -243,5 +244,5 @@ func (l loopback) open(ctx context.Context, s *server) (net.Conn, error) {
 	return c, nil
 }
 
-// settle lets the system deliver what was sent; nothing tells when it has.
-func (loopback) settle() { time.Sleep(15 * time.Millisecond) }
+// settle lets the system deliver what was sent. No call reports when it has.
+func (tcpNetwork) settle() { time.Sleep(15 * time.Millisecond) }

@@ -10,15 +10,15 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// TestFramingIsWrittenOnce: however a caller spells a header of framing, only
-// the request's fields say how long the body is and for whom it is.
+// TestFramingIsWrittenOnce checks that headers about framing and the host are
+// written from the request's fields, however a caller spells them.
 func TestFramingIsWrittenOnce(t *testing.T) {
 	for _, name := range []string{"Content-Length", "content-length", "CONTENT-LENGTH", "transfer-encoding", "Transfer-Encoding", "host", "trailer"} {
 		var lines []string
-		s := scripted(listen(t), func(p *peer) (err error) { lines, err = headLines(p); return err }, say(ok))
-		lean := newLean(t, s)
-		fetch(t, lean, ask{body: "<a/>", header: http.Header{name: {"chunked"}}})
-		lean.CloseIdleConnections()
+		s := newServer(listen(t), func(p *peer) (err error) { lines, err = headLines(p); return err }, say(ok))
+		transport := newTestTransport(t, s)
+		mustFetch(t, transport, testRequest{body: "<a/>", header: http.Header{name: {"chunked"}}})
+		transport.CloseIdleConnections()
 		s.over.Wait()
 		want := []string{"POST /EWS/Exchange.asmx HTTP/1.1", "Host: example.com", "User-Agent: test", "Content-Length: 4"}
 		if !slices.Equal(lines, want) {
@@ -27,7 +27,7 @@ func TestFramingIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// TestChunks: a body that fails gets no last chunk, in whatever pieces it came.
+// TestChunks checks that a body that fails gets no last chunk.
 func TestChunks(t *testing.T) {
 	for _, c := range []struct {
 		fails bool
@@ -37,7 +37,7 @@ func TestChunks(t *testing.T) {
 		{true, "4\r\n<a/>\r\n"},
 	} {
 		var got string
-		s := scripted(listen(t), func(p *peer) error {
+		s := newServer(listen(t), func(p *peer) error {
 			if _, err := headLines(p); err != nil {
 				return err
 			}
@@ -51,9 +51,9 @@ func TestChunks(t *testing.T) {
 			got += string(more)
 			return err
 		})
-		lean := newLean(t, s)
-		r, _ := ask{body: "<a/>", stream: true, length: -1, fails: c.fails}.request(t.Context())
-		resp, err := lean.RoundTrip(r)
+		transport := newTestTransport(t, s)
+		r, _ := testRequest{body: "<a/>", stream: true, length: -1, fails: c.fails}.request(t.Context())
+		resp, err := transport.RoundTrip(r)
 		if (err != nil) != c.fails {
 			t.Errorf("fails %v: %v", c.fails, err)
 		}
@@ -67,7 +67,7 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// headLines reads a head up to its empty line, as it is.
+// headLines reads the lines of a head.
 func headLines(p *peer) (lines []string, err error) {
 	for {
 		line, err := p.br.ReadString('\n')
@@ -78,7 +78,7 @@ func headLines(p *peer) (lines []string, err error) {
 	}
 }
 
-// TestIncompleteConfig: nothing has a default that could be the wrong one.
+// TestIncompleteConfig checks that no field has a default.
 func TestIncompleteConfig(t *testing.T) {
 	for name, spoil := range map[string]func(*upstream.Config){
 		"Host":             func(c *upstream.Config) { c.Host = "" },
@@ -91,7 +91,7 @@ func TestIncompleteConfig(t *testing.T) {
 		"MaxIdle":          func(c *upstream.Config) { c.MaxIdle = 0 },
 		"MaxHead":          func(c *upstream.Config) { c.MaxHead = 0 },
 	} {
-		config := complete(scripted(listen(t)))
+		config := testConfig(newServer(listen(t)))
 		spoil(&config)
 		if _, err := upstream.New(config); err == nil {
 			t.Errorf("no %s: accepted", name)

@@ -1,0 +1,39 @@
+//go:build unix
+
+package socket
+
+import (
+	"net"
+	"syscall"
+)
+
+// Probe returns a function that reports what c's receive buffer holds. The
+// function neither waits nor takes bytes out of the buffer, and must not be
+// called concurrently. Probe returns nil when c has no descriptor.
+func Probe(c net.Conn) func() State {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	var n int
+	var peekErr error
+	call := func(fd uintptr) bool { // allocated once, because it is called for every request
+		n, peekErr = peek(fd)
+		return true
+	}
+	return func() State {
+		switch err := raw.Read(call); {
+		case err != nil:
+			return Ended
+		case peekErr == syscall.EAGAIN || peekErr == syscall.EINTR:
+			return Empty
+		case peekErr != nil || n == 0:
+			return Ended
+		}
+		return Readable
+	}
+}

@@ -1,0 +1,93 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync/atomic"
+)
+
+// A responseBody is the body of a response. Close may be called while another
+// goroutine reads.
+type responseBody struct {
+	attempt   *attempt
+	body      io.ReadCloser // the body as net/http reads it
+	fillReads bool          // a Read returns more than one TLS record where more was received
+	keepAlive bool          // the server keeps the connection open
+	state     atomic.Int32
+}
+
+// States of a response body.
+const (
+	responseOpen     int32 = iota
+	responseComplete       // read to its end
+	responseClosed         // closed or broken before its end
+)
+
+// Read reads the body. An error other than io.EOF means that the body is
+// incomplete.
+func (b *responseBody) Read(p []byte) (int, error) {
+	switch b.state.Load() {
+	case responseComplete:
+		return 0, io.EOF
+	case responseClosed:
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.body.Read(p)
+	if b.fillReads {
+		n, err = b.fill(p, n, err)
+	}
+	switch {
+	case err == io.EOF:
+		if b.finish(responseComplete); b.state.Load() != responseComplete { // Close came first
+			err = http.ErrBodyReadAfterClose
+		}
+	case err != nil:
+		b.finish(responseClosed)
+		if ctx := b.attempt.msg.ctx; ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}
+	return n, err
+}
+
+// minFillSize is the response size above which a Read returns more than one TLS
+// record.
+const minFillSize = 64 << 10
+
+// fill reads on into p, which has n bytes, while more was received. It does not
+// wait.
+func (b *responseBody) fill(p []byte, n int, err error) (int, error) {
+	c := b.attempt.conn
+	c.wire.probe = c.probe
+	defer func() { c.wire.probe = nil }()
+	const record = 16 << 10
+	for err == nil && len(p)-n >= record {
+		var more int
+		more, err = b.body.Read(p[n:])
+		n += more
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, err
+}
+
+// Close ends the response. It closes the connection unless the body was read to
+// its end.
+func (b *responseBody) Close() error {
+	b.finish(responseClosed)
+	return nil
+}
+
+// finish moves the body to its last state. Only the first call has an effect.
+func (b *responseBody) finish(state int32) {
+	if !b.state.CompareAndSwap(responseOpen, state) {
+		return
+	}
+	// Bytes after the response would be taken for the next one.
+	reusable := state == responseComplete && b.keepAlive && b.attempt.conn.br.Buffered() == 0
+	b.attempt.responseEnded(reusable)
+}

@@ -1,0 +1,177 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/upstream"
+)
+
+// A failingConn accepts a number of bytes after it was armed, then none.
+type failingConn struct {
+	net.Conn
+	armed   *atomic.Bool
+	accepts int
+}
+
+var errConnFailed = errors.New("the connection failed")
+
+func (d *failingConn) Write(p []byte) (int, error) {
+	if !d.armed.Load() {
+		return d.Conn.Write(p)
+	}
+	n, _ := d.Conn.Write(p[:min(len(p), d.accepts)])
+	d.accepts -= n
+	return n, errConnFailed
+}
+
+// TestRetry uses a connection that fails when it is used for a second request. A
+// request of which the system accepted a byte is not retried, unless it is a GET.
+func TestRetry(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		accepts int
+		request testRequest
+		retried bool
+	}{
+		{"POST, no byte accepted", 0, post, true},
+		{"POST, one byte accepted", 1, post, false},
+		{"POST, most bytes accepted", 100, post, false},
+		{"POST of a stream, no byte accepted", 0, testRequest{body: "<a/>", stream: true}, false},
+		{"long POST, no byte accepted", 0, testRequest{body: large[:100000]}, true},
+		{"long POST, some bytes accepted", 20000, testRequest{body: large[:100000]}, false},
+		{"GET, no byte accepted", 0, get, true},
+		{"GET, one byte accepted", 1, get, true},
+		{"DELETE, one byte accepted", 1, testRequest{method: http.MethodDelete}, false},
+		{"PUT, one byte accepted", 1, testRequest{method: http.MethodPut, body: "<a/>"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inSynctest(t, func(t *testing.T) {
+				s := newServer(memoryNetwork{}, head, body, say(ok), head, body, say(ok))
+				var armed atomic.Bool
+				first := true
+				transport := newTestTransport(t, s, func(u *upstream.Config) {
+					u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+						conn, err := s.net.open(ctx, s)
+						if first {
+							first = false
+							conn = &failingConn{conn, &armed, c.accepts}
+						}
+						return conn, err
+					}
+				})
+				mustFetch(t, transport, get)
+				armed.Store(true)
+				r, sent := c.request.request(t.Context())
+				resp, err := transport.RoundTrip(r)
+				if retried := err == nil; retried != c.retried || !retried && !strings.HasSuffix(err.Error(), errConnFailed.Error()) {
+					t.Errorf("retried: %v (%v)", retried, err)
+				}
+				if err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+				}
+				synctest.Wait()
+				if sent != nil && !sent.closed.Load() {
+					t.Error("the request's body is open")
+				}
+				transport.CloseIdleConnections()
+				if !s.waitClosed(20*time.Second) || s.requests > 2 {
+					t.Errorf("%d requests", s.requests)
+				}
+			})
+		})
+	}
+}
+
+// TestContinueTimeout checks that the body is sent after the timeout.
+func TestContinueTimeout(t *testing.T) {
+	inSynctest(t, func(t *testing.T) {
+		var waited time.Duration
+		begun := time.Now()
+		s := newServer(memoryNetwork{}, head, some(1), func(*peer) error { waited = time.Since(begun); return nil }, body, say(ok))
+		transport := newTestTransport(t, s)
+		mustFetch(t, transport, expectContinue("<a/>"))
+		transport.CloseIdleConnections()
+		if !s.waitClosed(20*time.Second) || waited != 2*time.Second {
+			t.Errorf("the body was sent after %v", waited)
+		}
+	})
+}
+
+// TestConcurrent is for the race detector. It sends requests of all kinds and
+// cancels some of them.
+func TestConcurrent(t *testing.T) {
+	steps := []step{head, body, say(ok)}
+	for range 50 {
+		steps = append(steps, head, body, say(ok[:len(ok)-2], ok[len(ok)-2:]))
+	}
+	s := newServer(listen(t), steps...)
+	transport := newTestTransport(t, s, func(u *upstream.Config) { u.MaxIdle = 2 })
+	requests := []testRequest{get, post, {body: large[:50000], stream: true}, {body: large[:50000]}, {body: "<a/>", length: -1}}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 20 {
+				ctx, cancel := context.WithCancel(t.Context())
+				r, _ := requests[(i+j)%len(requests)].request(ctx)
+				if j%5 == 4 {
+					time.AfterFunc(time.Duration(i*j)*time.Microsecond, cancel)
+				}
+				resp, err := transport.RoundTrip(r)
+				if err == nil {
+					if j%7 == 6 {
+						go resp.Body.Close()
+					}
+					text, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if err == nil && string(text) != "<ok/>" {
+						t.Errorf("got %q", text)
+					}
+				} else if ctx.Err() == nil {
+					t.Error(err)
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	transport.CloseIdleConnections()
+	if !s.waitClosed(20 * time.Second) {
+		t.Error("a connection is left over")
+	}
+}
+
+// TestUploadEndsAfterTheResponse uses a server that responds completely and reads
+// no more of the body. The upload ends 50 ms later, as with http.Transport,
+// although the context has not ended.
+func TestUploadEndsAfterTheResponse(t *testing.T) {
+	inSynctest(t, func(t *testing.T) {
+		s := newServer(memoryNetwork{}, head, say(ok), readNothing)
+		transport := newTestTransport(t, s)
+		r, sent := testRequest{body: large[:200000], stream: true}.request(t.Context())
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "<ok/>" {
+			t.Errorf("got %q, %v", text, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		synctest.Wait()
+		if !sent.closed.Load() {
+			t.Error("the request's body is still open")
+		}
+		if !s.waitClosed(20 * time.Second) {
+			t.Error("the connection is left over")
+		}
+	})
+}

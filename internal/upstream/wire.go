@@ -1,0 +1,71 @@
+package upstream
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"hmaproxy/internal/socket"
+)
+
+// A wire is the connection below TLS. It counts the bytes that the operating
+// system has accepted, can read without waiting, and can gather several writes
+// into one.
+type wire struct {
+	net.Conn
+	sent  atomic.Int64
+	probe func() socket.State // if set, Read returns what has been received and never waits
+
+	mu       sync.Mutex // TLS may write in the goroutine that reads, for example a key update
+	gathered []byte     // if not nil, Write appends to it until flush
+}
+
+// Read returns os.ErrDeadlineExceeded when probe is set and nothing has been
+// received. TLS treats that error as temporary.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.probe != nil {
+		switch w.probe() {
+		case socket.Empty:
+			return 0, os.ErrDeadlineExceeded
+		case socket.Ended:
+			return 0, io.EOF
+		}
+	}
+	return w.Conn.Read(p)
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gathered != nil {
+		w.gathered = append(w.gathered, p...)
+		return len(p), nil
+	}
+	return w.write(p)
+}
+
+// gather collects what is written in buf, which must have a capacity, until
+// flush. TLS writes each record of 16 KiB by itself; gathered records need one
+// system call, and wake the receiver once.
+func (w *wire) gather(buf []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gathered = buf[:0]
+}
+
+func (w *wire) flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, err := w.write(w.gathered)
+	w.gathered = nil
+	return err
+}
+
+// write requires w.mu.
+func (w *wire) write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.sent.Add(int64(n))
+	return n, err
+}
