@@ -28,6 +28,7 @@ type Request struct {
 type HeaderBlock struct {
 	Space, Name    string // namespace URI and local name
 	MustUnderstand bool   // mustUnderstand is "1", "true" or not a boolean
+	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute
 
 	// Problem says why a block of a known kind cannot be written again from
 	// its values. It is a constant text that contains nothing from the

@@ -32,8 +32,9 @@ func headerProblem(blocks []ews.HeaderBlock) string {
 	return ""
 }
 
-// blockProblem checks one block. A foreign block without a problem is not sent
-// either: the proxy writes the Header from the blocks that it knows.
+// blockProblem checks one block. A foreign block without a problem, for example
+// one of WS-Addressing, is not sent either: the proxy writes the Header from the
+// blocks that it knows.
 func blockProblem(b ews.HeaderBlock) string {
 	exchange := b.Space == ews.TypesNS || b.Space == ews.MessagesNS
 	switch {
@@ -41,6 +42,8 @@ func blockProblem(b ews.HeaderBlock) string {
 		return b.Problem
 	case b.Space == ews.TypesNS && isRewritten(b.Name):
 		return ""
+	case b.Space == ews.TypesNS && b.Nil && changesIdentity(b.Name):
+		return "" // the block has no value; it is not sent
 	case exchange && changesIdentity(b.Name):
 		return "a header block that changes who acts"
 	case exchange:
@@ -49,8 +52,6 @@ func blockProblem(b ews.HeaderBlock) string {
 		return "ExchangeImpersonation in a foreign namespace"
 	case b.Space == ews.EnvelopeNS:
 		return "a header block in SOAP's own namespace"
-	case isWebServiceStack(b.Space):
-		return "a header block of WS-Security or WS-Addressing"
 	case b.MustUnderstand:
 		return "a header block that is not known and must be understood"
 	}
@@ -84,15 +85,6 @@ func changesIdentity(name string) bool {
 // replaced by a default.
 func isImpersonation(b ews.HeaderBlock) bool {
 	return ascii.EqualFold(b.Name, impersonation)
-}
-
-// isWebServiceStack reports whether a namespace belongs to WS-Security,
-// WS-Addressing or a related specification, in any version: those of OASIS, of
-// the W3C, and the drafts before both.
-func isWebServiceStack(space string) bool {
-	return strings.HasPrefix(space, "http://docs.oasis-open.org/ws") ||
-		strings.HasPrefix(space, "http://schemas.xmlsoap.org/ws/") ||
-		strings.HasPrefix(space, "http://www.w3.org/") && strings.Contains(space, "/addressing")
 }
 
 // namesMailbox reports whether the request has an impersonation, well-formed or

@@ -26,6 +26,14 @@ func TestHead(t *testing.T) {
 		{"foreign block", ews.HeaderBlock{Space: tracing, Name: "VsDebuggerCausalityData"}, true},
 		{"block without a namespace", ews.HeaderBlock{Name: "x"}, true},
 		{"foreign block of a known name", ews.HeaderBlock{Space: "urn:x", Name: "RequestServerVersion"}, true},
+		{"WS-Security 1.0", ews.HeaderBlock{Space: "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd", Name: "Security"}, true},
+		{"WS-Security 1.1", ews.HeaderBlock{Space: "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd", Name: "Security"}, true},
+		{"WS-Security of 2002", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}, true},
+		{"WS-Addressing 1.0", ews.HeaderBlock{Space: "http://www.w3.org/2005/08/addressing", Name: "To"}, true},
+		{"WS-Addressing of 2004", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2004/08/addressing", Name: "Action"}, true},
+		{"WS-Addressing of 2003", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2003/03/addressing", Name: "Action"}, true},
+		{"nil management role", ews.HeaderBlock{Space: types, Name: "ManagementRole", Nil: true}, true},
+		{"nil culture", ews.HeaderBlock{Space: types, Name: "MailboxCulture", Nil: true}, true},
 
 		{"block with a problem", ews.HeaderBlock{Space: types, Name: "TimeZoneContext", Problem: "content that is not known"}, false},
 		{"version twice", ews.HeaderBlock{Space: types, Name: "RequestServerVersion"}, false},
@@ -47,13 +55,11 @@ func TestHead(t *testing.T) {
 		{"impersonation in messages", ews.HeaderBlock{Space: messages, Name: "ExchangeImpersonation"}, false},
 		{"impersonation in a foreign namespace", ews.HeaderBlock{Space: "urn:x", Name: "exchangeImpersonation"}, false},
 		{"block of SOAP", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/soap/envelope/", Name: "Header"}, false},
+		{"WS-Security that must be understood", ews.HeaderBlock{Space: "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd", Name: "Security", MustUnderstand: true}, false},
+		{"WS-Addressing that must be understood", ews.HeaderBlock{Space: "http://www.w3.org/2005/08/addressing", Name: "To", MustUnderstand: true}, false},
+		{"nil block of an unknown name", ews.HeaderBlock{Space: types, Name: "Unknown", Nil: true}, false},
+		{"nil management role in messages", ews.HeaderBlock{Space: messages, Name: "ManagementRole", Nil: true}, false},
 		{"must understand", ews.HeaderBlock{Space: tracing, Name: "x", MustUnderstand: true}, false},
-		{"WS-Security 1.0", ews.HeaderBlock{Space: "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd", Name: "Security"}, false},
-		{"WS-Security 1.1", ews.HeaderBlock{Space: "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd", Name: "Security"}, false},
-		{"WS-Security of 2002", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}, false},
-		{"WS-Addressing 1.0", ews.HeaderBlock{Space: "http://www.w3.org/2005/08/addressing", Name: "To"}, false},
-		{"WS-Addressing of 2004", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2004/08/addressing", Name: "Action"}, false},
-		{"WS-Addressing of 2003", ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2003/03/addressing", Name: "Action"}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

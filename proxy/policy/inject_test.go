@@ -99,7 +99,7 @@ func TestWithoutList(t *testing.T) {
 }
 
 func TestAudit(t *testing.T) {
-	wsse := ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security"}
+	wsse := ews.HeaderBlock{Space: "http://schemas.xmlsoap.org/ws/2002/12/secext", Name: "Security", MustUnderstand: true}
 	room := ews.Identity{Kind: ews.SmtpAddress, Value: "room@contoso.com"}
 	named := ews.Identity{Kind: ews.PrimarySmtpAddress, Value: "alice@contoso.com"}
 	push := call("Subscribe:Push")

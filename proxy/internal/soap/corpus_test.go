@@ -20,7 +20,7 @@ func TestCorpus(t *testing.T) {
 			if err != nil && !errors.As(err, &v) {
 				t.Fatalf("an error of another type: %v", err)
 			}
-			alice := err == nil && plainAlice(s)
+			alice := err == nil && allowsAlice(t, s)
 			t.Logf("%s %s %s: %v %+v", row.group, row.expected, row.strength, err, s.Request())
 			switch {
 			case row.expected == "forward" && !alice:

@@ -2,7 +2,7 @@ package soap
 
 import "hmaproxy/proxy/ews"
 
-// A blockKind is a header block that the rewriter knows.
+// A blockKind is a kind of header block that the rewriter knows.
 type blockKind uint8
 
 const (
@@ -22,22 +22,24 @@ var blockNames = [...]string{
 	zoneBlock:          "TimeZoneContext",
 }
 
-// A block is the header block under way. Levels count from it: its own content
-// is at level 0, that of its children at 1.
+// A block is the current header block. Levels count from it: its own content is at
+// level 0, that of its children at level 1.
 type block struct {
 	kind    blockKind
 	problem string
+	isNil   bool                  // xsi:nil="true" is the only attribute
+	content bool                  // there is content in a block with isNil
 	seen    [len(blockNames)]bool // kinds that are in out already
-	out     []byte                // blocks written again
-	begin   int                   // of this one in out
+	out     []byte                // the rewritten blocks
+	begin   int                   // where the current one begins in out
 
-	sids, names int              // ExchangeImpersonation: ConnectingSIDs and children of theirs
-	identity    ews.IdentityKind // the child's
-	version     []byte           // RequestServerVersion, good until the next tag
-	zoneLeaf    bool             // TimeZoneContext: in an element of text
+	sids, names int              // ExchangeImpersonation: number of ConnectingSIDs and of their children
+	identity    ews.IdentityKind // ExchangeImpersonation: kind of the child
+	version     []byte           // RequestServerVersion: the attribute, valid until the next tag
+	zoneLeaf    bool             // TimeZoneContext: inside an element of text
 }
 
-// fail notes the first problem, of a block that the rewriter knows.
+// fail records the first problem of a block that the rewriter knows.
 func (b *block) fail(problem string) {
 	if b.problem == "" && b.kind != unknownBlock {
 		b.problem = problem
@@ -67,8 +69,14 @@ func (s *Scanner) enterBlock(e *element) error {
 	if b.kind == unknownBlock {
 		found.Name = string(e.local)
 	}
-	found.MustUnderstand = b.attributes(e)
+	b.isNil, b.content = b.kind != impersonationBlock && onlyNil(e), false
+	if !b.isNil {
+		found.MustUnderstand = b.attributes(e)
+	}
 	s.request.Blocks = append(s.request.Blocks, found)
+	if b.isNil {
+		return nil
+	}
 	switch b.kind {
 	case impersonationBlock:
 		b.sids, b.names, b.identity = 0, 0, ews.NoIdentity
@@ -95,8 +103,38 @@ func (a space) String() string {
 	return string(a.uri) // empty for nowhere
 }
 
-// attributes looks through the block's attributes, and reports whether a reader
-// must understand it. A value that is no boolean counts as true.
+// Values of the attributes that SOAP toolkits write on header blocks.
+const (
+	schemaInstanceNS = "http://www.w3.org/2001/XMLSchema-instance"
+	actorNext        = "http://schemas.xmlsoap.org/soap/actor/next" // SOAP 1.1 section 4.2.2
+)
+
+// onlyNil reports whether xsi:nil="true" is the only attribute of e. Stubs of
+// JAX-WS write such a block for each header that the program leaves out.
+func onlyNil(e *element) bool {
+	found := false
+	for i := range e.attrs {
+		a := &e.attrs[i]
+		switch {
+		case a.declares():
+		case a.isSchemaInstance("nil") && string(a.value) == "true":
+			found = true
+		default:
+			return false
+		}
+	}
+	return found
+}
+
+// isSchemaInstance reports whether a is the attribute of this name in the
+// namespace of XML Schema instances, whose usual prefix is xsi.
+func (a *attribute) isSchemaInstance(local string) bool {
+	return a.space.class == foreign && string(a.space.uri) == schemaInstanceNS && string(a.local) == local
+}
+
+// attributes checks the block's attributes and reports whether its receiver must
+// understand it. A value that is not a boolean counts as true. The actors that are
+// accepted mean the receiver, as no actor does.
 func (b *block) attributes(e *element) (mustUnderstand bool) {
 	b.version = nil
 	for i := range e.attrs {
@@ -112,6 +150,8 @@ func (b *block) attributes(e *element) (mustUnderstand bool) {
 				mustUnderstand = true
 				b.fail("mustUnderstand is no boolean")
 			}
+		case a.space.class == envelopeClass && string(a.local) == "actor" &&
+			(len(a.value) == 0 || string(a.value) == actorNext):
 		case b.kind == versionBlock && string(a.name) == "Version":
 			b.version = a.value
 		default:
@@ -123,8 +163,8 @@ func (b *block) attributes(e *element) (mustUnderstand bool) {
 
 const badAttribute = "an attribute that does not belong there"
 
-// passive refuses attributes inside a block other than declarations and
-// mustUnderstand.
+// passive refuses attributes of an element inside a block, except declarations
+// and mustUnderstand.
 func (b *block) passive(e *element) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -136,6 +176,10 @@ func (b *block) passive(e *element) {
 
 // enter begins an element inside the block, at a level of 1 or more.
 func (b *block) enter(s *Scanner, e *element, level int) {
+	if b.isNil {
+		b.content = true
+		return
+	}
 	switch b.kind {
 	case unknownBlock:
 	case impersonationBlock:
@@ -150,6 +194,7 @@ func (b *block) enter(s *Scanner, e *element, level int) {
 // exit ends an element inside the block.
 func (b *block) exit(s *Scanner, level int) {
 	switch {
+	case b.isNil:
 	case b.kind == impersonationBlock && level == 2:
 		b.exitIdentity(s)
 	case b.kind == zoneBlock:
@@ -160,6 +205,8 @@ func (b *block) exit(s *Scanner, level int) {
 // data takes text at a level.
 func (b *block) data(s *Scanner, p []byte, level int) {
 	switch {
+	case b.isNil:
+		b.content = b.content || spaces(p) < len(p)
 	case b.kind == unknownBlock:
 	case b.kind == impersonationBlock && level == 2,
 		b.kind == cultureBlock, b.kind == precisionBlock,
@@ -173,12 +220,16 @@ func (b *block) data(s *Scanner, p []byte, level int) {
 // exitBlock ends a child of Header.
 func (s *Scanner) exitBlock() {
 	b := &s.block
+	if b.isNil {
+		s.exitNil()
+		return
+	}
 	switch b.kind {
 	case impersonationBlock:
 		if b.names == 0 {
-			b.fail("ExchangeImpersonation names nobody")
+			b.fail("ExchangeImpersonation names no mailbox")
 		}
-		if b.problem == "" && s.request.Identity.Kind == ews.NoIdentity {
+		if b.problem == "" && s.request.Identity.IsZero() {
 			s.request.Identity = ews.Identity{Kind: b.identity, Value: string(trim(s.leaf.text))}
 		}
 	case cultureBlock, precisionBlock:
@@ -196,7 +247,19 @@ func (s *Scanner) exitBlock() {
 	b.seen[b.kind] = true
 }
 
-// open writes a block's start tag up to where more attributes may stand.
+// exitNil ends a child of Header that has nothing but xsi:nil="true". Nothing is
+// written for it.
+func (s *Scanner) exitNil() {
+	last := &s.request.Blocks[len(s.request.Blocks)-1]
+	switch {
+	case !s.block.content:
+		last.Nil = true
+	case s.block.kind != unknownBlock:
+		last.Problem = "content in an element that is nil"
+	}
+}
+
+// open writes a block's start tag up to where its own attributes belong.
 func (b *block) open(kind blockKind) {
 	b.out = append(b.out, "<t:"...)
 	b.out = append(b.out, blockNames[kind]...)

@@ -1,7 +1,6 @@
 package soap
 
 import (
-	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -10,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"hmaproxy/proxy/ews"
 )
 
 const corpusDir = "../../../../shared/corpus/soap"
@@ -107,23 +104,4 @@ func corpus(t testing.TB) []row {
 		}
 		rows = append(rows, row{c[0], c[2], c[5], c[6], c[7], c[8]})
 	}
-}
-
-// plainAlice reports whether everything in s says alice and nothing raises a
-// doubt that the judgement would stumble over.
-func plainAlice(s *Scanner) bool {
-	m := s.Request()
-	if m == nil || m.Push || !strings.EqualFold(m.Identity.Value, "alice@contoso.com") ||
-		m.Identity.Kind != ews.PrimarySmtpAddress && m.Identity.Kind != ews.SmtpAddress {
-		return false
-	}
-	seen := map[string]bool{}
-	for _, b := range m.Blocks {
-		known := b.Space == ews.TypesNS && bytes.Contains([]byte("ExchangeImpersonation RequestServerVersion MailboxCulture DateTimePrecision TimeZoneContext"), []byte(b.Name))
-		if b.Problem != "" || !known || seen[b.Name] {
-			return false
-		}
-		seen[b.Name] = true
-	}
-	return true
 }

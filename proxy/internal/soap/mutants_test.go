@@ -123,7 +123,7 @@ func TestMutants(t *testing.T) {
 		if out == nil {
 			continue
 		}
-		if plainAlice(s) {
+		if allowsAlice(t, s) {
 			keep(t, out, m, doc)
 		}
 		fresh := *m

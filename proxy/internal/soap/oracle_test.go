@@ -138,7 +138,7 @@ func (r *reader) content(tok xml.Token) {
 	case xml.StartElement:
 		*c += "<" + tok.Name.Space + "|" + tok.Name.Local
 		for _, a := range tok.Attr {
-			if a.Name.Space != "xmlns" && a.Name.Local != "xmlns" && a.Name.Local != "mustUnderstand" {
+			if a.Name.Space != "xmlns" && a.Name.Local != "xmlns" && a.Name.Local != "mustUnderstand" && a.Name.Local != "actor" {
 				*c += fmt.Sprintf(" %s=%q", a.Name.Local, strings.Join(strings.Fields(a.Value), " "))
 			}
 		}

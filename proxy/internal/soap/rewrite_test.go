@@ -52,9 +52,9 @@ func rewrites(s *Scanner, doc []byte) error {
 func sameBlocks(m, n *ews.Request, before, after reading) error {
 	var want, got []string
 	for i, b := range m.Blocks {
-		known := b.Space == ews.TypesNS && slices.Contains(blockNames[versionBlock:], b.Name)
+		known := b.Space == ews.TypesNS && !b.Nil && slices.Contains(blockNames[versionBlock:], b.Name)
 		first := !slices.ContainsFunc(m.Blocks[:i], func(o ews.HeaderBlock) bool {
-			return o.Space == b.Space && o.Name == b.Name && o.Problem == ""
+			return o.Space == b.Space && o.Name == b.Name && o.Problem == "" && !o.Nil
 		})
 		if known && first && b.Problem == "" {
 			want = append(want, before.contents[i])

@@ -87,16 +87,17 @@ func (s *Scanner) soapAttributes(e *element) error {
 	return nil
 }
 
-// passiveBody reports whether Body's attributes, which go upstream as they are,
-// are only such as change nothing: declarations, encodingStyle and names for
-// the element itself.
+// passiveBody reports whether none of Body's attributes changes the meaning of its
+// content: declarations, encodingStyle, a language, the places of schemas, and
+// names for the element itself. They go upstream unchanged.
 func passiveBody(e *element) bool {
 	for i := range e.attrs {
 		a := &e.attrs[i]
 		switch string(a.local) {
 		case "encodingStyle", "Id", "ID", "id":
 		default:
-			if !a.declares() {
+			if !a.declares() && !a.isSchemaInstance("schemaLocation") &&
+				!(a.space.class == xmlClass && string(a.local) == "lang") {
 				return false
 			}
 		}
