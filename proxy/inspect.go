@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/ascii"
 	"hmaproxy/proxy/internal/soap"
 	"hmaproxy/proxy/policy"
 )
@@ -31,7 +32,7 @@ func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 		return nil, refused("the Content-Type cannot be read")
 	case params["charset"] != "" && lowerASCII(params["charset"]) != "utf-8":
 		return nil, refused("the charset must be utf-8")
-	case h["Content-Encoding"] != nil:
+	case h["Content-Encoding"] != nil && !ascii.EqualFold(value(h, "Content-Encoding"), "identity"):
 		return nil, refused("a Content-Encoding cannot be inspected")
 	}
 	return nil, nil

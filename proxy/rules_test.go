@@ -75,7 +75,6 @@ var pending = map[string]bool{
 	"Guard/Connection/POST to another path is drained":             true,
 	"Guard/Connection/POST with too many headers is drained":       true,
 	"Guard/Connection/POST in chunks with foreign Host is drained": true,
-	"Headers/Content-Encoding/identity":                            true,
 	"Headers/X-PublicFolderMailbox/off the list":                   true,
 	"Headers/X-OWA-ExplicitLogonUser/off the list":                 true,
 	"Headers/Cookie/override header of another form":               true,
