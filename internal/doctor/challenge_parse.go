@@ -27,7 +27,7 @@ func bearerChallenge(h http.Header) map[string]string {
 	return nil
 }
 
-// schemes lists the authentication schemes that are offered, for people.
+// schemes lists the authentication schemes that a response offers.
 func schemes(h http.Header) string {
 	var all []string
 	for _, value := range h.Values("Www-Authenticate") {

@@ -1,15 +1,15 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
 
 const (
-	tolerated  = 5 * time.Minute // by Entra and Exchange
-	remarkable = time.Minute
+	toleratedSkew  = 5 * time.Minute // by Entra ID and Exchange
+	remarkableSkew = time.Minute
 )
 
 var setClock = []string{
@@ -18,52 +18,61 @@ var setClock = []string{
 	"virtual machines and containers have their host's clock: correct it there",
 }
 
-// checkClock compares the clocks of this machine and of the services. Entra's
-// and Key Vault's are taken for right.
-func (x *examination) checkClock(context.Context) Result {
+// judgeClocks compares the clock of this machine with those of the services.
+// It takes Entra ID's and Key Vault's for right.
+func judgeClocks(f *facts) Result {
 	var compared []string
-	var worst, exchange time.Duration
-	reference := false
-	for _, s := range [...]struct{ id, name string }{{"entra", "Entra ID"}, {"vault", "Key Vault"}, {"exchange", "Exchange"}} {
-		p := x.probes[s.id]
-		if p == nil || p.clock.date.IsZero() {
+	var here, exchange clockSkew
+	for _, s := range [...]struct {
+		name string
+		c    connection
+	}{{"Entra ID", f.network.entra}, {"Key Vault", f.network.vault}, {"Exchange", f.network.exchange}} {
+		if !s.c.response.clock.known() {
 			continue
 		}
-		d := p.clock.skew()
-		compared = append(compared, fmt.Sprintf("%s %s", aheadOrBehind(d), s.name))
+		d := s.c.response.clock.skew()
+		compared = append(compared, aheadOrBehind(d)+" "+s.name)
 		switch {
-		case s.id == "exchange":
-			exchange = d
-		case !reference || d.Abs() > worst.Abs():
-			worst, reference = d, true
+		case s.c.target.exchange:
+			exchange = clockSkew{d, true}
+		case !here.known || d.Abs() > here.d.Abs():
+			here = clockSkew{d, true}
 		}
 	}
 	if len(compared) == 0 {
-		return skipped("no service told the time")
+		return skipped("no service sent the time")
 	}
-	return judgeClocks("this machine's clock is "+strings.Join(compared, ", "), worst, exchange, reference, x.probes["exchange"])
+	return compareClocks(f, "this machine's clock is "+strings.Join(compared, ", "), here, exchange)
 }
 
-func judgeClocks(detail string, worst, exchange time.Duration, reference bool, p *probe) Result {
-	known := p != nil && !p.clock.date.IsZero()
+type clockSkew struct {
+	d     time.Duration
+	known bool
+}
+
+// compareClocks judges the skew of this machine, by Entra ID and Key Vault, and
+// its difference to Exchange.
+func compareClocks(f *facts, detail string, here, exchange clockSkew) Result {
 	switch {
-	case worst.Abs() > tolerated:
-		r := failed(detail, "this machine's clock is wrong by "+age(worst)+": Entra ID refuses what is signed more than five minutes off (AADSTS700024)", setClock...)
-		r.carryOn = true
-		return r
-	case reference && known && (exchange-worst).Abs() > tolerated:
-		r := failed(detail, "the Exchange server's clock is wrong: it takes good tokens for expired or not yet valid",
-			"on the Exchange servers: w32tm /resync; w32tm /query /status")
-		r.carryOn = true
-		return r
-	case !reference && known && exchange.Abs() > tolerated:
-		r := failed(detail, "the clocks of this machine and of Exchange differ by "+age(exchange)+", and no third one could be asked", setClock...)
-		r.carryOn = true
-		return r
-	case worst.Abs() > remarkable:
-		return ok(detail, "the clock is off by "+age(worst)+"; five minutes are tolerated")
+	case here.d.Abs() > toleratedSkew:
+		return f.fail(detail, "this machine's clock is wrong by "+age(here.d)+": Entra ID refuses what is signed more than five minutes off (AADSTS700024)", setClock...).goingOn()
+	case here.known && exchange.known && (exchange.d-here.d).Abs() > toleratedSkew:
+		return f.fail(detail, "the Exchange server's clock is wrong: it takes good tokens for expired or not yet valid",
+			"on the Exchange servers: w32tm /resync; w32tm /query /status").goingOn()
+	case !here.known && exchange.d.Abs() > toleratedSkew:
+		return f.fail(detail, "the clocks of this machine and of Exchange differ by "+age(exchange.d)+", and no other service sent the time", setClock...).goingOn()
+	case here.d.Abs() > remarkableSkew:
+		return ok(detail, "the clock is off by "+age(here.d)+"; five minutes are tolerated")
 	}
 	return ok(detail)
+}
+
+func readClock(h http.Header) clock {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return clock{}
+	}
+	return clock{date, time.Now().Round(0)}
 }
 
 // aheadOrBehind continues "the clock is …".
@@ -75,4 +84,17 @@ func aheadOrBehind(d time.Duration) string {
 		return age(d) + " ahead of"
 	}
 	return age(d) + " behind"
+}
+
+// age rounds a duration for people.
+func age(d time.Duration) string {
+	switch d = d.Abs(); {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d minutes", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
 }

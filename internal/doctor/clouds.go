@@ -1,9 +1,14 @@
 package doctor
 
-import "strings"
+import (
+	"strings"
 
-// Clouds by the host of their sign-in service, old names included. A host that
-// is not listed belongs to a cloud that is not known here, which is no fault.
+	"hmaproxy/internal/config"
+)
+
+// clouds maps hosts of sign-in services, old names included, to their cloud. A
+// host that is not listed belongs to a cloud that is not known here, which is
+// no mistake.
 var clouds = map[string]string{
 	"login.microsoftonline.com":        "public",
 	"login.windows.net":                "public",
@@ -30,18 +35,18 @@ const authorityList = "https://login.microsoftonline.com (public), https://login
 
 func cloudOf(host string) string { return clouds[strings.ToLower(host)] }
 
-// vaultClouds has the clouds by the domain of their vaults.
+// vaultClouds maps the domains of vaults to their cloud.
 var vaultClouds = map[string]string{
 	"vault.azure.net":         "public",
 	"vault.azure.cn":          "China",
 	"vault.usgovcloudapi.net": "US Government",
 }
 
-// oddVaultName says what is odd about the vault's name, to be added to another
-// cause; "" when nothing is.
-func (x *examination) oddVaultName() string {
-	name, domain, _ := strings.Cut(x.config.VaultURI.Hostname(), ".")
-	theirs, ours := vaultClouds[domain], cloudOf(x.config.Authority.Hostname())
+// oddVaultName says what is odd about the vault's name, as an addition to
+// another cause; "" when nothing is.
+func oddVaultName(c *config.Config) string {
+	name, domain, _ := strings.Cut(c.VaultURI.Hostname(), ".")
+	theirs, ours := vaultClouds[domain], cloudOf(c.Authority.Hostname())
 	switch {
 	case theirs != "" && ours != "" && theirs != ours:
 		return "; " + domain + " is the " + theirs + " cloud's, and HMA_AUTHORITY_HOST the " + ours + " one's"
@@ -49,7 +54,7 @@ func (x *examination) oddVaultName() string {
 		return "; also behind a private endpoint the name is " + name + ".vault.azure.net, without privatelink"
 	case strings.HasPrefix(domain, "managedhsm."):
 		return "; a Managed HSM (" + domain + ") holds no certificates: a vault's name ends in vault.azure.net"
-	case domain == "", theirs == "" && ours == "public" && microsoft(&probe{url: x.config.VaultURI.URL}):
+	case domain == "", theirs == "" && ours == "public" && microsoft(c.VaultURI.URL):
 		return "; a vault's name ends in vault.azure.net"
 	}
 	return ""

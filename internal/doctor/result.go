@@ -6,7 +6,7 @@ type Status string
 const (
 	OK      Status = "ok"
 	Failed  Status = "failed"
-	Skipped Status = "skipped" // not run; Detail says because of what
+	Skipped Status = "skipped" // not run; Detail says why
 )
 
 // A Result is the outcome of one check.
@@ -14,34 +14,30 @@ type Result struct {
 	Check  string   `json:"check"` // "vault-secret": stable, for programs
 	Title  string   `json:"title"` // "Key Vault: permission"
 	Status Status   `json:"status"`
-	Detail string   `json:"detail"`           // what was observed, or why it was not run
+	Detail string   `json:"detail"`           // what was observed, or why the check was not run
 	Cause  string   `json:"cause,omitempty"`  // of a failure, the likely one
 	Repair []string `json:"repair,omitempty"` // of a failure: commands, settings or ways through the portal
-	Notes  []string `json:"notes,omitempty"`  // what should be known and is no failure
+	Notes  []string `json:"notes,omitempty"`  // what an operator should know although it is no failure
 
-	carryOn bool   // failed, but what builds on it can be tried
-	root    string // of a check that was not run: the failure that it goes back to
+	carryOn bool   // failed, but checks that need this one can be made
+	root    string // of a check that was not run: the failure that caused it
 }
 
 func ok(detail string, notes ...string) Result {
 	return Result{Status: OK, Detail: detail, Notes: notes}
 }
 
-func failed(detail, cause string, repair ...string) Result {
-	return Result{Status: Failed, Detail: detail, Cause: cause, Repair: repair}
+func skipped(because string) Result {
+	return Result{Status: Skipped, Detail: because}
 }
 
-// stops reports whether what builds on the check cannot be tried.
+// stops reports whether checks that need this one cannot be made.
 func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
 
-// goingOn lets what builds on a failed check be tried nevertheless.
+// goingOn lets checks that need a failed one be made nevertheless.
 func (r Result) goingOn() Result {
 	r.carryOn = true
 	return r
-}
-
-func skipped(because string) Result {
-	return Result{Status: Skipped, Detail: because}
 }
 
 // Exit codes of the command.
@@ -51,9 +47,9 @@ const (
 	exitConfiguration = 2
 )
 
-// ExitCode is what a process should end with after these Results: 0 when no
-// check failed, 2 when the configuration did, else 1. A walk that was cut
-// short is a failure too.
+// ExitCode returns the exit code of a process after these Results: 0 when no
+// check failed, 2 when the configuration did, else 1. A check that was not made
+// counts as failed, unless it is optional.
 func ExitCode(all []Result) int {
 	code := exitOK
 	for _, r := range all {
@@ -67,6 +63,6 @@ func ExitCode(all []Result) int {
 	return code
 }
 
-// optional reports whether a check depends on what the caller asked for, or on
-// what services volunteer.
+// optional reports whether a check depends on the caller's flags, or on headers
+// that services need not send.
 func optional(id string) bool { return id == "mailbox" || id == "forbidden" || id == "clock" }

@@ -1,232 +1,330 @@
 package doctor
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
+
+	"hmaproxy/internal/config"
 )
 
-// explainTrust is about a chain that this machine does not trust.
-func (x *examination) explainTrust(ctx context.Context, p *probe, variable string) Result {
-	leaf, top := p.chain[0], p.chain[len(p.chain)-1]
-	detail := fmt.Sprintf("the certificate of %s, for %s, was issued by %s", p.server(), commonName(leaf, false), commonName(leaf, true))
-	if len(p.chain) > 1 {
-		detail += "; the chain ends at " + commonName(top, true)
+// An untrusted chain is what the rules about certificates observe.
+type untrusted struct {
+	conn      connection
+	facts     *facts
+	leaf, top *x509.Certificate
+	invalid   x509.CertificateInvalidError // Cert is nil when the chain is not invalid
+	isInvalid bool
+}
+
+// judgeTrust explains why the chain of a connection is not trusted.
+func judgeTrust(c failedConnection, n names) Result {
+	chain := c.conn.handshake.chain
+	if len(chain) == 0 {
+		return n.failed("{host} sent no certificate", must(explain(handshakeFailures, c)))
 	}
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
+	u := untrusted{conn: c.conn, facts: c.facts, leaf: chain[0], top: chain[len(chain)-1]}
+	u.isInvalid = errors.As(c.conn.handshake.trustErr, &u.invalid)
+	detail := fmt.Sprintf("the certificate of %s, for %s, was issued by %s", c.conn.server(), commonName(u.leaf, false), commonName(u.leaf, true))
+	if len(chain) > 1 {
+		detail += "; the chain ends at " + commonName(u.top, true)
+	}
+	return u.names(n).failed(detail, must(explain(trustRules, u)))
+}
+
+// names adds the names of the chain.
+func (u untrusted) names(n names) names {
+	culprit := u.leaf
+	if u.invalid.Cert != nil {
+		culprit = u.invalid.Cert
+	}
+	const date = "2006-01-02 15:04"
+	n = n.with(
+		"{issuer}", commonName(u.leaf, true),
+		"{top}", commonName(u.top, true),
+		"{names}", quote(u.dnsNames()),
+		"{validity}", fmt.Sprintf("%s is valid from %s until %s", commonName(culprit, false), culprit.NotBefore.UTC().Format(date), culprit.NotAfter.UTC().Format(date+" MST")),
+		"{server-clock}", u.conn.followUp.serverClock.date.UTC().Format(date+" MST"),
+		"{skew}", aheadOrBehind(u.conn.followUp.serverClock.skew()),
+		"{ca-file}", u.caFile(),
+		"{name-settings}", u.nameSettings(),
+		"{also-self-signed}", "",
+		"{compare-connect}", "",
+		"{bind}", "",
+		"{new-certificate}", "have a new certificate issued for "+u.conn.server()+", signed with SHA-256, for server authentication, with the host in its subject alternative name",
+		"{bind-certificate}", "",
+	)
+	if u.ofExchange() {
+		n = n.with(
+			"{new-certificate}", "on Exchange: New-ExchangeCertificate -GenerateRequest -DomainName "+u.conn.target.url.Hostname()+"     # have it issued with SHA-256 for server authentication, then Import-ExchangeCertificate",
+			"{bind-certificate}", "on Exchange: Enable-ExchangeCertificate -Thumbprint … -Services IIS; on a load balancer or WAF in front, bind the same there",
+		)
+	}
+	if selfIssued(u.leaf) {
+		n = n.with("{also-self-signed}", "; it is also self-signed, as Exchange's own is after its installation")
+	}
+	if u.conn.target.exchange && u.facts.config.Connect != "" {
+		n = n.with("{compare-connect}", "compare HMA_EWS_CONNECT ("+string(u.facts.config.Connect)+"): it must lead to Exchange, or to the load balancer in front")
+	}
+	if u.selfSigned() && u.conn.target.exchange {
+		n = n.with("{bind}", "or bind a proper certificate: Enable-ExchangeCertificate -Thumbprint … -Services IIS")
+	}
+	return n
+}
+
+// dnsNames lists the names of the certificate.
+func (u untrusted) dnsNames() string {
+	if len(u.leaf.DNSNames) == 0 {
+		return "none"
+	}
+	return strings.Join(u.leaf.DNSNames, ", ")
+}
+
+// nameSettings names the settings that decide which host responds.
+func (u untrusted) nameSettings() string {
 	switch {
-	case errors.As(p.trustErr, &name) && len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 && strings.EqualFold(leaf.Subject.CommonName, p.url.Hostname()):
-		return nameless(p, detail)
-	case errors.As(p.trustErr, &name):
-		return x.wrongName(p, leaf, detail, variable)
-	case errors.As(p.trustErr, &invalid) && invalid.Reason == x509.Expired:
-		return x.outOfDate(ctx, p, invalid.Cert, detail)
-	case errors.As(p.trustErr, &invalid):
-		return misused(p, detail, invalid)
-	case sha1(p.chain):
-		return failed(detail+"; it is signed with SHA-1", "certificates signed with SHA-1 are accepted nowhere any more, whoever issued them", newServerCertificate(p)...)
+	case u.ofProxy():
+		return "HTTPS_PROXY"
+	case u.conn.target.exchange && u.facts.config.Connect != "":
+		return u.conn.target.variable + " or HMA_EWS_CONNECT"
 	}
-	if p.proxy != "" && p.proxyName == "" && !microsoft(p) {
-		if direct := (&probe{url: p.url, pinned: p.pinned, direct: true}); x.answers(ctx, direct) {
-			return failed(detail+"; without the proxy the server shows one that is trusted", "the corporate proxy "+p.proxy+" inspects TLS with its own authority ("+commonName(top, true)+"), which this machine does not trust",
-				"the direct way works: set NO_PROXY="+p.url.Hostname()+" (added to what is there)", "or export the root certificate of "+commonName(top, true)+" as PEM, and set HMA_CA_FILE to its path")
-		}
+	return u.conn.target.variable
+}
+
+// ofProxy reports whether the certificate is that of the corporate proxy itself.
+func (u untrusted) ofProxy() bool { return u.conn.route.proxyTLS != "" }
+
+// ofExchange reports whether the certificate is that of Exchange or of a device in front of it.
+func (u untrusted) ofExchange() bool { return u.conn.target.exchange && !u.ofProxy() }
+
+func (u untrusted) ofMicrosoft() bool { return microsoft(u.conn.target.url) }
+
+// wrongName reports whether the certificate is for another host.
+func (u untrusted) wrongName() bool {
+	return errors.As(u.conn.handshake.trustErr, new(x509.HostnameError))
+}
+
+func (u untrusted) selfSigned() bool { return len(u.conn.handshake.chain) == 1 && selfIssued(u.leaf) }
+
+// alone reports whether the chain is one certificate that is not its own
+// issuer. It lacks an intermediate unless a root issued it.
+func (u untrusted) alone() bool { return len(u.conn.handshake.chain) == 1 && !selfIssued(u.leaf) }
+
+// invalidFor reports whether a certificate of the chain is invalid for a reason.
+func (u untrusted) invalidFor(reason x509.InvalidReason) bool {
+	return u.isInvalid && u.invalid.Reason == reason
+}
+
+// validByServer reports whether the server's own clock is within the dates of the certificate.
+func (u untrusted) validByServer() bool {
+	culprit, c := u.leaf, u.conn.followUp.serverClock
+	if u.invalid.Cert != nil {
+		culprit = u.invalid.Cert
 	}
-	return x.unknownIssuer(p, detail, commonName(top, true))
+	return u.invalidFor(x509.Expired) && c.known() && !c.date.Before(culprit.NotBefore) && !c.date.After(culprit.NotAfter)
 }
 
-// answers reports whether a probe gets an answer, from one that is trusted.
-func (x *examination) answers(ctx context.Context, p *probe) bool {
-	x.send(ctx, p, nil)
-	return p.status != 0
-}
-
-// newServerCertificate is the repair of a certificate that no setting here can
-// make good.
-func newServerCertificate(p *probe) []string {
-	if !p.pinned || p.proxyName != "" {
-		return []string{"have a new certificate issued for " + p.server() + ", signed with SHA-256, for server authentication, with the host in its subject alternative name"}
+// caFile says why HMA_CA_FILE does not help with the chain's last certificate.
+func (u untrusted) caFile() string {
+	c := u.facts.config
+	sameName := slices.ContainsFunc(c.CAs, func(ca *x509.Certificate) bool { return ca.Subject.String() == u.top.Issuer.String() })
+	switch {
+	case c.CAFile == "":
+		return "; HMA_CA_FILE is not set"
+	case sameName:
+		return "; HMA_CA_FILE is set and does not hold it, but an authority of the same name with another key (from before a renewal, perhaps)"
 	}
-	return []string{"on Exchange: New-ExchangeCertificate -GenerateRequest -DomainName " + p.url.Hostname() + "     # have it issued with SHA-256 for server authentication, then Import-ExchangeCertificate",
-		"on Exchange: Enable-ExchangeCertificate -Thumbprint … -Services IIS; on a load balancer or WAF in front, bind the same there"}
+	return "; HMA_CA_FILE is set and does not hold it (it holds " + caNames(c) + ")"
 }
 
-// nameless is about a certificate that names its host in the old place only.
-func nameless(p *probe, detail string) Result {
-	return failed(detail+"; it has no subject alternative name", "the certificate names its host in the common name alone, which no client of today reads", newServerCertificate(p)...)
+// trustRules explain why a chain is not trusted.
+var trustRules = []rule[untrusted]{
+	{
+		when: func(u untrusted) bool {
+			return u.wrongName() && len(u.leaf.DNSNames)+len(u.leaf.IPAddresses) == 0 && strings.EqualFold(u.leaf.Subject.CommonName, u.conn.target.url.Hostname())
+		},
+		detail: "{detail}; it has no subject alternative name",
+		cause:  "the certificate names its host in the common name alone, which no client of today reads",
+		repair: newServerCertificate,
+	},
+	{
+		when:   func(u untrusted) bool { return u.wrongName() && u.ofMicrosoft() },
+		detail: wrongNames,
+		cause:  "a captive portal or a corporate proxy responds in place of {hostname}, or DNS leads to another server",
+		repair: []string{compareName, "{compare-connect}"},
+	},
+	{
+		when:   func(u untrusted) bool { return u.wrongName() && u.ofExchange() },
+		detail: wrongNames,
+		cause:  otherHost,
+		repair: []string{"use in HMA_EWS_URL the name that clients use: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl", "{compare-connect}"},
+	},
+	{
+		when:   untrusted.wrongName,
+		detail: wrongNames,
+		cause:  otherHost,
+		repair: []string{compareName, "{compare-connect}"},
+	},
+	{
+		when:   untrusted.validByServer,
+		detail: "{detail}; {validity}; the server's clock says {server-clock}",
+		cause:  "this machine's clock is wrong: {skew} the server's",
+		repair: setClock,
+	},
+	{
+		when:   func(u untrusted) bool { return u.invalidFor(x509.Expired) && u.ofMicrosoft() },
+		detail: "{detail}; {validity}",
+		cause:  "a corporate proxy, firewall or captive portal responds in place of {hostname} with a certificate that has expired or is not valid yet",
+		repair: []string{"have {target} pass without inspection, or the inspecting device's certificate renewed", compareDates},
+	},
+	{
+		when:   func(u untrusted) bool { return u.invalidFor(x509.Expired) },
+		detail: "{detail}; {validity}",
+		cause:  "the server's certificate has expired or is not valid yet",
+		repair: []string{"renew it on the server (Exchange: Get-ExchangeCertificate | fl Thumbprint,NotAfter,Services)", compareDates},
+	},
+	{
+		when:   func(u untrusted) bool { return u.invalidFor(x509.IncompatibleUsage) },
+		cause:  "the certificate is not one for server authentication (extended key usage), so that it must not serve TLS",
+		repair: newServerCertificate,
+	},
+	{
+		when:   func(u untrusted) bool { return u.invalidFor(x509.CANotAuthorizedForThisName) },
+		cause:  "the authority that issued the certificate is not authorised for this host's name (name constraints)",
+		repair: newServerCertificate,
+	},
+	{
+		when:   func(u untrusted) bool { return u.invalidFor(x509.NotAuthorizedToSign) },
+		cause:  "the certificate was issued by one that is no authority",
+		repair: newServerCertificate,
+	},
+	{
+		when:   func(u untrusted) bool { return u.isInvalid },
+		cause:  "the certificate, or one of the authorities above it, does not permit this use",
+		repair: newServerCertificate,
+	},
+	{
+		when:   func(u untrusted) bool { return signedWithSHA1(u.conn.handshake.chain) },
+		detail: "{detail}; it is signed with SHA-1",
+		cause:  "certificates signed with SHA-1 are accepted nowhere any more, whoever issued them",
+		repair: newServerCertificate,
+	},
+	{
+		when: func(u untrusted) bool {
+			return u.conn.route.proxy != "" && !u.ofProxy() && !u.ofMicrosoft() && u.conn.followUp.directWorks
+		},
+		detail: "{detail}; without the proxy the server sends one that is trusted",
+		cause:  "the corporate proxy {proxy} inspects TLS with its own authority ({top}), which this machine does not trust",
+		repair: []string{"{no-proxy}", "or export the root certificate of {top} as PEM, and set HMA_CA_FILE to its path"},
+	},
+	{
+		when:   untrusted.ofProxy,
+		cause:  "a private authority ({top}) issued the proxy's own certificate, which this machine does not trust{ca-file}",
+		repair: exportRoot,
+	},
+	{
+		when:   func(u untrusted) bool { return u.conn.route.proxy != "" && u.ofMicrosoft() },
+		cause:  "the corporate proxy {proxy} inspects TLS with its own authority ({top}), which this machine does not trust{ca-file}",
+		repair: exportRoot,
+	},
+	{
+		when:   untrusted.ofMicrosoft,
+		cause:  "a corporate proxy or firewall inspects TLS with its own authority ({top}), which this machine does not trust{ca-file}",
+		repair: exportRoot,
+	},
+	{
+		when:   untrusted.selfSigned,
+		cause:  "the server sends a self-signed certificate, as Exchange has it after its installation{ca-file}",
+		repair: exportRoot,
+	},
+	{
+		when:   func(u untrusted) bool { return u.ofExchange() && u.alone() && fromPublicAuthority(u.leaf) },
+		cause:  incompleteChain,
+		repair: []string{importIntermediate, "or append that certificate, as PEM, to HMA_CA_FILE", "{openssl-chain}     # shows the chain"},
+	},
+	{
+		when:   func(u untrusted) bool { return u.ofExchange() && u.alone() },
+		cause:  privateAuthority + "; or, if its root is trusted here, " + incompleteChain,
+		repair: append(slices.Clip(exportRoot), importIntermediate),
+	},
+	{
+		cause:  privateAuthority,
+		repair: exportRoot,
+	},
 }
 
-// misused is about a certificate whose own rules forbid this use of it.
-func misused(p *probe, detail string, e x509.CertificateInvalidError) Result {
-	cause := "the certificate, or one of the authorities above it, does not permit this use"
-	switch e.Reason {
-	case x509.IncompatibleUsage:
-		cause = "the certificate is not one for server authentication (extended key usage), so that it must not serve TLS"
-	case x509.CANotAuthorizedForThisName:
-		cause = "the authority that issued the certificate is not authorised for this host's name (name constraints)"
-	case x509.NotAuthorizedToSign:
-		cause = "the certificate was issued by one that is no authority"
-	}
-	return failed(detail, cause, newServerCertificate(p)...)
+const (
+	wrongNames         = "{detail}; its names are {names}"
+	otherHost          = "the certificate is for another host: {name-settings} is not the name that the server has, or DNS leads to another server{also-self-signed}"
+	compareName        = "compare the host in {name-settings}, and what its name resolves to: nslookup {hostname}"
+	compareDates       = "date -u     # if the dates above are right, correct this machine's clock"
+	privateAuthority   = "a private authority ({top}, a private PKI) issued it, which this machine does not trust{ca-file}"
+	incompleteChain    = "the server's chain is incomplete: it does not send the certificate of its issuer, the intermediate authority {issuer}"
+	importIntermediate = "on the server import the certificate of {issuer} into “Intermediate Certification Authorities” of the computer, then iisreset; on a load balancer bind the full chain"
+)
+
+var exportRoot = []string{
+	"export the root certificate of {top} as PEM, and set HMA_CA_FILE to its path",
+	"{openssl-chain}     # shows the chain",
+	"{bind}",
 }
 
-// sha1 reports whether the signature of a certificate, a root's own excepted,
-// is too weak to count.
-func sha1(chain []*x509.Certificate) bool {
+// newServerCertificate is the repair of a certificate that no setting of
+// hmaproxy can make usable.
+var newServerCertificate = []string{"{new-certificate}", "{bind-certificate}"}
+
+// signedWithSHA1 reports whether the signature of a certificate other than a
+// root is too weak to be accepted.
+func signedWithSHA1(chain []*x509.Certificate) bool {
 	return slices.ContainsFunc(chain, func(c *x509.Certificate) bool {
 		weak := c.SignatureAlgorithm == x509.SHA1WithRSA || c.SignatureAlgorithm == x509.ECDSAWithSHA1
-		return weak && c.Subject.String() != c.Issuer.String()
+		return weak && !selfIssued(c)
 	})
 }
 
-// unknownIssuer is about a private PKI, or a proxy that opens TLS.
-func (x *examination) unknownIssuer(p *probe, detail, top string) Result {
-	cause := "a private authority (" + top + ", a private PKI) issued it, which this machine does not trust"
-	leaf := p.chain[0]
-	selfSigned := len(p.chain) == 1 && leaf.Subject.String() == leaf.Issuer.String()
-	switch {
-	case p.proxyName != "":
-		cause = "a private authority (" + top + ") issued the proxy's own certificate, which this machine does not trust"
-	case p.proxy != "" && microsoft(p):
-		cause = "the corporate proxy " + p.proxy + " inspects TLS with its own authority (" + top + "), which this machine does not trust"
-	case microsoft(p):
-		cause = "a corporate proxy or firewall inspects TLS with its own authority (" + top + "), which this machine does not trust"
-	case selfSigned:
-		cause = "the server shows a self-signed certificate, as Exchange has it after its installation"
-	}
-	cause += x.aboutCAFile(p.chain[len(p.chain)-1])
-	repair := []string{"export the root certificate of " + top + " as PEM, and set HMA_CA_FILE to its path",
-		x.sClient(p, " -showcerts") + "     # shows the chain"}
-	if selfSigned && p.pinned {
-		repair = append(repair, "or bind a proper certificate: Enable-ExchangeCertificate -Thumbprint … -Services IIS")
-	}
-	if p.pinned && p.proxyName == "" && len(p.chain) == 1 && !selfSigned {
-		return incomplete(p, detail, cause, repair)
-	}
-	return failed(detail, cause, repair...)
-}
+func selfIssued(c *x509.Certificate) bool { return c.Subject.String() == c.Issuer.String() }
 
-// incomplete is about a chain of one certificate, which lacks its intermediate
-// unless a root issued it. A public authority's root never does.
-func incomplete(p *probe, detail, cause string, repair []string) Result {
-	issuer := commonName(p.chain[0], true)
-	whole := []string{"on the server import the certificate of " + issuer + " into “Intermediate Certification Authorities” of the computer, then iisreset; on a load balancer bind the full chain",
-		"or append that certificate, as PEM, to HMA_CA_FILE"}
-	missing := "the server's chain is incomplete: it does not send the certificate of its issuer, the intermediate authority " + issuer
-	if public(p.chain[0]) {
-		return failed(detail, missing, append(whole, repair[1])...)
-	}
-	return failed(detail, cause+"; or, if its root is trusted here, "+missing, append(repair, whole[0])...)
-}
-
-// public reports whether a certificate is of an authority that browsers trust:
-// its policies are those of the CA/Browser Forum.
-func public(leaf *x509.Certificate) bool {
+// fromPublicAuthority reports whether a certificate is of an authority that
+// browsers trust: its policies are those of the CA/Browser Forum.
+func fromPublicAuthority(leaf *x509.Certificate) bool {
 	return slices.ContainsFunc(leaf.Policies, func(o x509.OID) bool { return strings.HasPrefix(o.String(), "2.23.140.1.") })
 }
 
-// aboutCAFile says why HMA_CA_FILE does not help with a chain's last
-// certificate.
-func (x *examination) aboutCAFile(top *x509.Certificate) string {
-	switch same := slices.ContainsFunc(x.config.CAs, func(c *x509.Certificate) bool { return c.Subject.String() == top.Issuer.String() }); {
-	case x.config.CAFile == "":
-		return "; HMA_CA_FILE is not set"
-	case same:
-		return "; HMA_CA_FILE is set and does not hold it, but an authority of the same name with another key (from before a renewal, perhaps)"
-	}
-	return "; HMA_CA_FILE is set and does not hold it (it holds " + x.caNames() + ")"
+func expired(trustErr error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(trustErr, &invalid) && invalid.Reason == x509.Expired
 }
 
-func (x *examination) caNames() string {
-	var names []string
-	for _, c := range x.config.CAs {
-		if len(names) == 3 {
-			names = append(names, "…")
+// caNames names up to three certificates of HMA_CA_FILE.
+func caNames(c *config.Config) string {
+	var all []string
+	for _, ca := range c.CAs {
+		if len(all) == 3 {
+			all = append(all, "…")
 			break
 		}
-		name := commonName(c, false)
-		if !c.IsCA {
+		name := commonName(ca, false)
+		if !ca.IsCA {
 			name += ", which is a server's certificate and no authority"
 		}
-		names = append(names, name)
+		all = append(all, name)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(all, ", ")
 }
 
-func (x *examination) wrongName(p *probe, leaf *x509.Certificate, detail, variable string) Result {
-	names := strings.Join(leaf.DNSNames, ", ")
-	if names == "" {
-		names = "none"
+// commonName names a certificate's subject or issuer.
+func commonName(c *x509.Certificate, issuer bool) string {
+	name := c.Subject
+	if issuer {
+		name = c.Issuer
 	}
 	switch {
-	case p.proxyName != "":
-		variable = "HTTPS_PROXY"
-	case p.pinned && x.config.Connect != "":
-		variable += " or HMA_EWS_CONNECT"
+	case name.CommonName != "":
+		return quote(name.CommonName)
+	case len(name.Organization) > 0:
+		return quote(name.Organization[0])
 	}
-	cause := "the certificate is for another host: " + variable + " has not the name that the server goes by, or DNS leads to another server"
-	if leaf.Subject.String() == leaf.Issuer.String() {
-		cause += "; it is self-signed besides, as Exchange's own is after its installation"
-	}
-	repair := "compare the host in " + variable + ", and what its name resolves to: nslookup " + p.url.Hostname()
-	switch {
-	case microsoft(p):
-		cause = "a captive portal or a corporate proxy answers in place of " + p.url.Hostname() + ", or DNS leads to another server"
-	case p.pinned && p.proxyName == "":
-		repair = "use in HMA_EWS_URL the name that clients use: Get-WebServicesVirtualDirectory | fl ExternalUrl,InternalUrl"
-	}
-	r := failed(detail+"; its names are "+quote(names), cause, repair)
-	if p.pinned && x.config.Connect != "" {
-		r.Repair = append(r.Repair, "compare HMA_EWS_CONNECT ("+string(x.config.Connect)+"): it must lead to Exchange, or to the load balancer in front")
-	}
-	return r
-}
-
-// outOfDate tells a certificate that has expired from a clock that is wrong:
-// it asks the server for the time, without trusting it and without sending
-// anything but the question.
-func (x *examination) outOfDate(ctx context.Context, p *probe, culprit *x509.Certificate, detail string) Result {
-	if culprit == nil {
-		culprit = p.chain[0]
-	}
-	detail += fmt.Sprintf("; %s is valid from %s until %s", commonName(culprit, false),
-		culprit.NotBefore.UTC().Format("2006-01-02 15:04"), culprit.NotAfter.UTC().Format("2006-01-02 15:04 MST"))
-	if c, ok := x.untrustedClock(ctx, p); ok && !c.date.Before(culprit.NotBefore) && !c.date.After(culprit.NotAfter) {
-		return failed(detail+"; the server's clock says "+c.date.UTC().Format("2006-01-02 15:04 MST"),
-			"this machine's clock is wrong: "+aheadOrBehind(c.skew())+" the server's", setClock...)
-	}
-	if microsoft(p) {
-		return failed(detail, "a corporate proxy, firewall or captive portal answers in place of "+p.url.Hostname()+" with a certificate that has expired or is not valid yet",
-			"have "+p.dialled()+" pass without inspection, or the inspecting device's certificate renewed", "date -u     # if the dates above are right, correct this machine's clock")
-	}
-	return failed(detail, "the server's certificate has expired or is not valid yet", "renew it on the server (Exchange: Get-ExchangeCertificate | fl Thumbprint,NotAfter,Services)",
-		"date -u     # if the dates above are right, correct this machine's clock")
-}
-
-func (x *examination) untrustedClock(ctx context.Context, p *probe) (clock, bool) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	control, exchange := x.clients.Tuned(func(t *http.Transport) {
-		t.DisableKeepAlives = true
-		t.TLSClientConfig.ServerName = p.url.Hostname()
-		t.TLSClientConfig.InsecureSkipVerify = true
-	})
-	if p.pinned {
-		control = exchange
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://"+p.url.Host+"/", nil)
-	if err != nil {
-		return clock{}, false
-	}
-	resp, err := control.RoundTrip(req)
-	if err != nil {
-		return clock{}, false
-	}
-	resp.Body.Close()
-	return readClock(resp.Header)
+	return quote(name.String())
 }

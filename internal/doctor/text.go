@@ -14,10 +14,10 @@ type Text struct {
 	color bool
 }
 
-// NewText returns a Text that writes to w, in colour where that is a terminal.
+// NewText returns a Text that writes to w, with colour when color is set.
 func NewText(w io.Writer, color bool) *Text { return &Text{w, color} }
 
-// marks and colors of the three outcomes.
+// marks and colors of the three statuses.
 var (
 	marks  = map[Status]string{OK: "✓", Failed: "✗", Skipped: "–"}
 	colors = map[Status]string{OK: "\x1b[32m", Failed: "\x1b[31m", Skipped: "\x1b[2m"}

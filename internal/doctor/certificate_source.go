@@ -1,0 +1,114 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"hmaproxy/certsource"
+	"hmaproxy/internal/sidecar"
+)
+
+// gatherCertificateFile reads the certificate from disk as the product does.
+func gatherCertificateFile(ctx context.Context, _ *session, f *facts) {
+	lookUp, err := sidecar.Certificates(f.config, nil, slog.New(slog.DiscardHandler))
+	f.source.record(ctx, lookUp, err)
+}
+
+// gatherCertificates looks the certificates up in the vault as the product
+// does. Then it asks the vault and Entra ID for more, with what the look-up used.
+func gatherCertificates(ctx context.Context, s *session, f *facts) {
+	lookUp, err := sidecar.Certificates(f.config, s.control, slog.New(slog.DiscardHandler))
+	f.source.record(ctx, lookUp, err)
+	if bearer := s.observed.bearerFor(f.config.VaultURI.Host); bearer != "" {
+		s.redactor.add(bearer)
+		f.source.public = s.askPublicHalf(ctx, bearer)
+	}
+	if e := f.source.err; e != nil && e.Code == "AADSTS7000215" && !secretMistake(f) {
+		f.source.secretFitsOther = s.secretFits(ctx, f, string(f.config.App))
+	}
+}
+
+// record makes the look-up, unless it could not be made.
+func (s *sourceFacts) record(ctx context.Context, lookUp func(context.Context) ([]*tls.Certificate, error), err error) {
+	if err == nil {
+		s.certs, err = lookUp(ctx)
+	}
+	if err != nil && !errors.As(err, &s.err) {
+		s.err = &certsource.Error{Op: "get secret", Code: codeUnknown}
+	}
+}
+
+// codeUnknown is the code of an error that certsource did not make.
+const codeUnknown = "Unknown"
+
+// askPublicHalf asks for the certificate without its key.
+func (s *session) askPublicHalf(ctx context.Context, bearer string) publicHalf {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, vaultURL(s.config, "certificates").String(), nil)
+	if err != nil {
+		return publicHalf{}
+	}
+	req.Header.Set("Authorization", "Bearer "+bearer)
+	resp, err := s.control.Do(req)
+	if err != nil {
+		return publicHalf{}
+	}
+	defer resp.Body.Close()
+	var body struct {
+		X5T    string
+		Policy struct {
+			KeyProps struct {
+				Exportable bool `json:"exportable"`
+			} `json:"key_props"`
+		}
+	}
+	half := publicHalf{status: resp.StatusCode}
+	if resp.StatusCode != http.StatusOK || json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&body) != nil {
+		return half
+	}
+	sum, _ := base64.RawURLEncoding.DecodeString(strings.TrimRight(body.X5T, "="))
+	half.thumbprint, half.exportable = strings.ToUpper(hex.EncodeToString(sum)), body.Policy.KeyProps.Exportable
+	return half
+}
+
+// secretFits reports whether Entra ID accepts the client secret for another
+// application. The token that it then gets is not used.
+func (s *session) secretFits(ctx context.Context, f *facts, app string) bool {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	tenant := challengedTenant(f.network.vault)
+	if tenant == "" {
+		tenant = string(s.config.VaultTenant)
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {app}, "client_secret": {s.config.VaultSecret.Reveal()}, "scope": {vaultScope(f.network.vault)}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.Authority.JoinPath(tenant, "oauth2/v2.0/token").String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := s.control.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody))
+	return err == nil && resp.StatusCode == http.StatusOK
+}
+
+// vaultScope returns the scope that the vault's challenge names.
+func vaultScope(vault connection) string {
+	if resource := bearerChallenge(vault.response.header)["resource"]; resource != "" {
+		return strings.TrimSuffix(resource, "/") + "/.default"
+	}
+	return "https://vault.azure.net/.default"
+}

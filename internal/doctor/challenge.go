@@ -1,0 +1,148 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// gatherExchangeConnection sends the empty bearer that makes Exchange name
+// everything that it accepts.
+func gatherExchangeConnection(ctx context.Context, s *session, f *facts) {
+	f.network.exchange = s.connect(ctx, target{url: f.config.EWS.URL, variable: "HMA_EWS_URL", exchange: true}, http.Header{"Authorization": {"Bearer"}})
+}
+
+func judgeExchangeConnection(f *facts) Result {
+	c := f.network.exchange
+	if c.err != nil {
+		return judgeFailure(f, c)
+	}
+	return ok(c.describe())
+}
+
+// gatherChallenge sends Exchange the token where its challenge alone does not
+// tell whether it accepts one.
+func gatherChallenge(ctx context.Context, s *session, f *facts) {
+	if c := bearerChallenge(f.network.exchange.response.header); c != nil && c["authorization_uri"] == "" && f.token.grant().Token != "" {
+		f.ews.unnamed = s.getFolder(ctx, f, "")
+	}
+}
+
+// A challenge is what the rules about Exchange's challenge observe: its response
+// to a request without a token.
+type challenge struct {
+	facts      *facts
+	response   response
+	parameters map[string]string // of the Bearer challenge; nil without one
+}
+
+// judgeChallenge judges what Exchange offers to a client without a token.
+func judgeChallenge(f *facts) Result {
+	c := f.network.exchange
+	if c.response.status != http.StatusUnauthorized {
+		detail := fmt.Sprintf("%s returned %d to a request without a token", c.target.url.Host, c.response.status)
+		return judgeForeignResponse(f, detail, c.response)
+	}
+	ch := challenge{f, c.response, bearerChallenge(c.response.header)}
+	detail := "it offers " + schemes(c.response.header)
+	if ch.parameters != nil {
+		detail += "; trusted issuers " + quote(ch.parameters["trusted_issuers"]) + ", token types " + quote(ch.parameters["token_types"])
+	}
+	if e, wrong := explain(challengeRules, ch); wrong {
+		return f.names.with("{tenant-id}", f.tenantID()).failed(detail, e)
+	}
+	if ch.parameters["authorization_uri"] == "" {
+		return ok(detail+"; it names no authorization_uri", "Hybrid Modern Authentication is not the default on this server, which nevertheless accepts the token")
+	}
+	r := ok(detail + "; Hybrid Modern Authentication is on")
+	if !fromExchange(c.response.header) && !f.online() {
+		r.Notes = append(r.Notes, "the response has none of Exchange's own headers: a device in front removes them, or responds in its place")
+	}
+	if f.online() {
+		r.Notes = append(r.Notes, "this is Exchange Online: EWS there is blocked since 2026-10-01 without opt-in, and ends on 2027-04-01")
+	}
+	return r
+}
+
+// challengeRules explain challenges that show that Exchange will not accept the token.
+var challengeRules = []rule[challenge]{
+	{
+		when: func(c challenge) bool {
+			return c.parameters == nil && strings.HasPrefix(c.response.header.Get("X-Ms-Diagnostics"), "4000000")
+		},
+		cause:  hmaOff,
+		repair: switchOn,
+	},
+	{
+		when:   func(c challenge) bool { return c.parameters == nil && fromExchange(c.response.header) },
+		cause:  "OAuth is switched off on the EWS virtual directory, so that HMA cannot work",
+		repair: []string{"on Exchange: Get-WebServicesVirtualDirectory | Set-WebServicesVirtualDirectory -OAuthAuthentication $true; then iisreset", switchOn[0]},
+	},
+	{
+		when:  func(c challenge) bool { return c.parameters == nil },
+		cause: "a device in front of Exchange asks for credentials of its own (pre-authentication), or OAuth is off on the EWS virtual directory",
+		repair: []string{"have the device pass /EWS/* through without pre-authentication, or set HMA_EWS_CONNECT to reach Exchange past it",
+			"on Exchange: Get-WebServicesVirtualDirectory | fl Server,OAuthAuthentication"},
+	},
+	{
+		when: func(c challenge) bool {
+			issuers := c.parameters["trusted_issuers"]
+			return issuers != "" && !trusts(issuers, c.facts.tenantID())
+		},
+		cause: "Exchange does not trust the tenant {tenant-id}: HMA_TENANT_ID is not the tenant that this organisation's hybrid set-up was made with, or that was never done",
+		repair: []string{"on Exchange: Get-AuthServer | fl Name,Realm,IssuerIdentifier,Enabled",
+			"run the Hybrid Configuration Wizard, or correct HMA_TENANT_ID"},
+	},
+	{
+		when: func(c challenge) bool {
+			types := c.parameters["token_types"]
+			return types != "" && !strings.Contains(types, "service_asserted_app_v1")
+		},
+		cause:  "Exchange takes no app-only tokens on this virtual directory (service_asserted_app_v1 is not among the token types)",
+		repair: []string{"on Exchange: update to a supported cumulative update; Get-WebServicesVirtualDirectory | fl Server,OAuthAuthentication"},
+	},
+	// A challenge without the address to sign in at: HMA is off, and some servers
+	// accept app-only tokens nevertheless.
+	{
+		when: func(c challenge) bool {
+			return c.parameters["authorization_uri"] == "" && !c.facts.ews.unnamed.accepted()
+		},
+		detail: "{detail}; it names no authorization_uri",
+		cause:  hmaOff,
+		repair: switchOn,
+	},
+}
+
+const hmaOff = "Hybrid Modern Authentication (HMA) is not switched on in Exchange"
+
+var switchOn = []string{
+	"on Exchange: Set-OrganizationConfig -OAuth2ClientProfileEnabled $true",
+	"on Exchange: Get-AuthServer | Where-Object {$_.Type -eq 'AzureAD'} | Set-AuthServer -IsDefaultAuthorizationEndpoint $true     # with several, only the one of this tenant",
+}
+
+// trusts looks for the tenant among issuers like
+// 00000001-0000-0000-c000-000000000000@<tenant>; Exchange Online has @*.
+func trusts(issuers, tenant string) bool {
+	if !guid.MatchString(tenant) {
+		return true
+	}
+	for _, issuer := range strings.Split(issuers, ",") {
+		_, realm, _ := strings.Cut(strings.TrimSpace(issuer), "@")
+		if realm == "*" || strings.EqualFold(realm, tenant) {
+			return true
+		}
+	}
+	return false
+}
+
+// fromExchange recognises Exchange's front end by headers that it adds to every
+// response; devices in front remove some of them. Others send Request-Id too.
+func fromExchange(h http.Header) bool {
+	for _, name := range []string{"X-Feserver", "X-Beserver", "X-Diaginfo", "X-Calculatedbetarget", "X-Ms-Diagnostics"} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return h.Get("Request-Id") != "" && h.Get("X-Powered-By") == "ASP.NET"
+}

@@ -1,0 +1,71 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	"hmaproxy/token"
+)
+
+// judgeClaims reads the token as Exchange will. A failure does not stop the
+// checks of Exchange, which decides.
+func judgeClaims(f *facts) Result {
+	c := f.token.grant().Claims
+	detail := fmt.Sprintf("aud %s, tid %s, appid %s, appidacr %s, roles %s", quote(c.Audience), quote(c.TenantID), quote(c.AppID), quote(c.AuthKind), quote(strings.Join(c.Roles, " ")))
+	if e, wrong := explain(claimRules, claims{f, c}); wrong {
+		return f.failed(detail, e).goingOn()
+	}
+	return ok(detail)
+}
+
+// claims is what the rules about the token's claims observe.
+type claims struct {
+	facts *facts
+	token token.Claims
+}
+
+// claimRules explain claims with which Exchange refuses a token.
+var claimRules = []rule[claims]{
+	{
+		when:   func(c claims) bool { return c.token.Audience == "" },
+		detail: "the token cannot be read",
+		cause:  "it is no JWT of Entra ID's v1 kind, which is the only one that Exchange takes",
+		repair: []string{"compare HMA_RESOURCE_ID with https://{ews}"},
+	},
+	// Roles are the audience's own: those of another say nothing of Exchange's.
+	{
+		when:   func(c claims) bool { return guid.MatchString(c.token.Audience) },
+		cause:  "the token's audience is a number and not the host of HMA_EWS_URL: the name in HMA_RESOURCE_ID is registered on an application of its own, and not on Office 365 Exchange Online",
+		repair: []string{"remove it there (App registrations > the application > Expose an API > Application ID URI), then: {register-resource}"},
+	},
+	{
+		when:   func(c claims) bool { return !sameOrigin(c.token.Audience, c.facts.config.EWS.URL) },
+		cause:  "the token's audience is not the host of HMA_EWS_URL ({ews}), which Exchange compares: HMA_RESOURCE_ID is wrong",
+		repair: []string{"set HMA_RESOURCE_ID=https://{ews}, and register it: {register-resource}"},
+	},
+	{
+		when:   func(c claims) bool { return !c.token.FullAccess() && len(c.token.Roles) == 0 },
+		cause:  "the roles claim is missing: HMA-App has no application permission full_access_as_app, or admin consent was not granted",
+		repair: fullAccessRepairs,
+	},
+	{
+		when:   func(c claims) bool { return !c.token.FullAccess() },
+		cause:  "the role full_access_as_app is missing: HMA-App has other permissions than the one that EWS needs",
+		repair: fullAccessRepairs,
+	},
+	{
+		when: func(c claims) bool {
+			id := c.facts.tenantID()
+			return guid.MatchString(id) && !strings.EqualFold(c.token.TenantID, id)
+		},
+		cause:  "the token is of another tenant than HMA_TENANT_ID",
+		repair: []string{"compare HMA_TENANT_ID with the portal: Entra ID > Overview > Tenant ID"},
+	},
+	{
+		when:   func(c claims) bool { return c.token.AuthKind != "2" },
+		cause:  "the token was not obtained with a certificate (appidacr is not 2), which Exchange demands",
+		repair: []string{"register the certificate on HMA-App: {register}"},
+	},
+}
+
+var fullAccessRepairs = codeRepairs(650057, "", "{hma-app}")

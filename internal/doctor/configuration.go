@@ -1,0 +1,153 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/proxy/policy"
+)
+
+const settingsHelp = "hmaproxy -help lists every setting and its form"
+
+// judgeConfiguration reports mistakes in the settings, and settings that are
+// permitted but rarely meant.
+func judgeConfiguration(f *facts) Result {
+	if f.config == nil {
+		return configurationError(f.setup.configError)
+	}
+	if f.setup.rootsError != nil {
+		return f.fail("the system's trusted roots cannot be read", "this machine has no usable store of trusted roots",
+			"install the package ca-certificates, or name the roots in HMA_CA_FILE")
+	}
+	for _, address := range []string{f.asked.mailbox, f.asked.forbidden} {
+		if _, err := policy.ParseAddress(address); address != "" && err != nil {
+			return f.fail("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com").goingOn()
+		}
+	}
+	if e, mistaken := explain(idMistakes, f.config); mistaken {
+		return f.failed("", e).goingOn()
+	}
+	return ok(describeConfiguration(f.config), append(f.config.Warnings(), remarks(f)...)...)
+}
+
+// idMistakes are ids that belong to something else. That the settings are valid
+// does not show them.
+var idMistakes = []rule[*config.Config]{
+	{
+		when:   func(c *config.Config) bool { return placeholder(string(c.Tenant)) },
+		detail: "HMA_TENANT_ID is 00000000-…, the placeholder of the example",
+		cause:  exampleNotFilledIn, repair: eightValues,
+	},
+	{
+		when:   func(c *config.Config) bool { return placeholder(string(c.App)) },
+		detail: "HMA_APP_ID is 00000000-…, the placeholder of the example",
+		cause:  exampleNotFilledIn, repair: eightValues,
+	},
+	{
+		when:   func(c *config.Config) bool { return placeholder(string(c.VaultApp)) },
+		detail: "HMA_KEY_VAULT_APP_ID is 00000000-…, the placeholder of the example",
+		cause:  exampleNotFilledIn, repair: eightValues,
+	},
+	{
+		when:   func(c *config.Config) bool { return c.Tenant == config.TenantID(c.App) },
+		detail: "HMA_TENANT_ID and HMA_APP_ID are the same",
+		cause:  "one of the two ids was copied into both settings",
+		repair: []string{"portal: App registrations > HMA-App > Overview shows both: Application (client) ID, Directory (tenant) ID"},
+	},
+	{
+		when: func(c *config.Config) bool {
+			app := config.TenantID(c.VaultApp)
+			return app != "" && (c.VaultTenant == app || c.Tenant == app)
+		},
+		detail: "HMA_KEY_VAULT_APP_ID and the tenant are the same",
+		cause:  "one of the two ids was copied into both settings",
+		repair: []string{"portal: App registrations > KV-App > Overview shows both: Application (client) ID, Directory (tenant) ID"},
+	},
+	{
+		when:   func(c *config.Config) bool { return c.App == exchangeOnlineApp },
+		detail: "HMA_APP_ID is " + exchangeOnlineApp,
+		cause:  "that is Office 365 Exchange Online itself, the application whose permission HMA-App holds",
+		repair: []string{"portal: App registrations > HMA-App > Overview > Application (client) ID; set HMA_APP_ID to it"},
+	},
+}
+
+const exampleNotFilledIn = "the example's values were not all replaced by those of your organisation"
+
+var eightValues = []string{"docs/setup.md, “The eight values”, says where each is shown; deploy/azure/setup.sh prints the file filled in"}
+
+func placeholder(id string) bool { return id == "00000000-0000-0000-0000-000000000000" }
+
+// configurationError reports each problem of the settings on a line of its own.
+func configurationError(err error) Result {
+	var problems *config.Problems
+	if !errors.As(err, &problems) || len(problems.All) == 0 {
+		lines := strings.Split(err.Error(), "\n")
+		return Result{
+			Status: Failed, Detail: "the settings cannot be read", Cause: lines[0],
+			Repair: []string{"the file's lines are NAME=value, in UTF-8, as docker run --env-file takes them: no export, no quotes, no white space around the =", settingsHelp},
+			Notes:  lines[1:],
+		}
+	}
+	first := problems.All[0]
+	r := Result{Status: Failed, Detail: "the configuration cannot be used", Cause: first.Variable + " " + first.Text, Repair: []string{settingsHelp}}
+	if first.Needless {
+		r.Repair = []string{"remove " + first.Variable, settingsHelp}
+	} else if form := config.Form(first.Variable); form != "" {
+		r.Repair = []string{"set " + first.Variable + " to " + form, settingsHelp}
+	}
+	for _, p := range problems.All[1:] {
+		r.Notes = append(r.Notes, "also: "+p.Variable+" "+p.Text)
+	}
+	return r
+}
+
+func describeConfiguration(c *config.Config) string {
+	source := "certificate from " + quote(string(c.CertFile))
+	if c.FromVault() {
+		source = fmt.Sprintf("certificate %s from %s", c.VaultCertName, c.VaultURI.Host)
+	}
+	list := "no allow-list"
+	if c.Limited() {
+		list = "allow-list with " + counted(len(c.AllowedMailboxes))
+	}
+	return fmt.Sprintf("%s, resource %s, %s, %s", c.EWS, c.Resource, source, list)
+}
+
+func counted(entries int) string {
+	if entries == 1 {
+		return "one entry"
+	}
+	return fmt.Sprintf("%d entries", entries)
+}
+
+// remarks returns notes about settings that are valid but rarely meant.
+func remarks(f *facts) []string {
+	var all []string
+	note := func(when bool, format string, args ...any) {
+		if when {
+			all = append(all, fmt.Sprintf(format, args...))
+		}
+	}
+	c := f.config
+	note(!sameOrigin(string(c.Resource), c.EWS.URL), "HMA_RESOURCE_ID is %s and HMA_EWS_URL leads to %s: Exchange compares the two", c.Resource, c.EWS.Host)
+	note(!strings.EqualFold(c.EWS.Path, "/EWS/Exchange.asmx"), "the path in HMA_EWS_URL is %s: that of every Exchange Server is /EWS/Exchange.asmx", c.EWS.Path)
+	note(c.FromVault() && c.VaultApp == c.App, "HMA_KEY_VAULT_APP_ID and HMA_APP_ID are one application: with two, the application that reads the vault cannot read mail")
+	if p, err := newPolicy(c); err == nil && p.Limited() {
+		note(f.asked.mailbox != "" && !p.Allows(f.asked.mailbox), "-mailbox is not on the allow-list: hmaproxy refuses it to its clients")
+	}
+	return all
+}
+
+// newPolicy returns the allow-list as the product applies it.
+func newPolicy(c *config.Config) (*policy.Policy, error) {
+	return policy.New(policy.Config{Allowed: c.AllowedMailboxes, Audit: c.ListMode == config.Audit})
+}
+
+// sameOrigin compares as Exchange does: scheme, host and port.
+func sameOrigin(resource string, u *url.URL) bool {
+	r, err := url.Parse(resource)
+	return err == nil && strings.EqualFold(r.Scheme, u.Scheme) && strings.EqualFold(origin(r), origin(u))
+}

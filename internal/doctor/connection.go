@@ -1,0 +1,290 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/config"
+)
+
+// errUntrusted ends a handshake. The reason is in the recorded trustErr.
+var errUntrusted = errors.New("certificate not trusted")
+
+// connect makes one GET request without a token and finds out more when there
+// is no response. header is added to the request.
+func (s *session) connect(ctx context.Context, t target, header http.Header) connection {
+	c := s.try(ctx, t, header)
+	if c.err != nil {
+		c.followUp = s.follow(ctx, c)
+	}
+	return c
+}
+
+// follow looks for the cause of a failed connection by a second, different request.
+func (s *session) follow(ctx context.Context, c connection) followUp {
+	var f followUp
+	var dns *net.DNSError
+	switch direct := c.target; {
+	case c.route.proxy != "" && (!c.handshake.begun || errors.As(c.handshake.trustErr, new(x509.UnknownAuthorityError))):
+		direct.direct = true
+		f.directWorks = s.try(ctx, direct, nil).response.status != 0
+	case expired(c.handshake.trustErr):
+		f.serverClock = s.untrustedClock(ctx, c.target)
+	case errors.As(c.err, &dns) && c.target.onInternet() && c.route.proxy == "" && cloudOf(s.config.Authority.Hostname()) != "":
+		// The host of a known cloud's sign-in service cannot be mistyped.
+		known := s.try(ctx, target{url: s.config.Authority.URL}, nil)
+		f.noNames = errors.As(known.err, &dns)
+	}
+	return f
+}
+
+// try makes the request with the client that the product would use.
+func (s *session) try(ctx context.Context, t target, header http.Header) connection {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	rec := &recorder{c: connection{target: t}}
+	started := time.Now()
+	resp, err := s.get(rec.trace(ctx), rec, header)
+	return rec.end(resp, err, time.Since(started))
+}
+
+func (s *session) get(ctx context.Context, rec *recorder, header http.Header) (response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rec.c.target.url.String(), nil)
+	if err != nil {
+		return response{}, err
+	}
+	req.Header = header.Clone()
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	req.Header.Set("User-Agent", "hmaproxy-doctor")
+	next, done := s.recorded(rec)
+	defer done()
+	resp, err := next.RoundTrip(req)
+	if err != nil {
+		return response{}, err
+	}
+	defer resp.Body.Close()
+	r := response{status: resp.StatusCode, header: resp.Header, clock: readClock(resp.Header)}
+	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is judged
+	return r, nil
+}
+
+// recorded returns the transport for a recorder's target, and what closes its connections.
+func (s *session) recorded(rec *recorder) (next http.RoundTripper, done func()) {
+	control, exchange := s.clients.Tuned(func(t *http.Transport) {
+		rec.watch(t, s.clients.Roots(), rec.c.target.exchange && s.config.Connect != "")
+	})
+	if rec.c.target.exchange {
+		return exchange, func() {}
+	}
+	return control, func() {}
+}
+
+// A recorder notes what a transport meets. Transports dial in goroutines that
+// may outlive the request; what comes after end is ignored.
+type recorder struct {
+	mu    sync.Mutex
+	ended bool
+	c     connection
+}
+
+// note changes the connection, unless the request has ended.
+func (rec *recorder) note(change func(*connection)) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if !rec.ended {
+		change(&rec.c)
+	}
+}
+
+// end returns what was recorded.
+func (rec *recorder) end(resp response, err error, took time.Duration) connection {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.ended = true
+	rec.c.response, rec.c.err = resp, err
+	rec.c.response.took = took
+	return rec.c
+}
+
+// watch has a transport report what it meets.
+func (rec *recorder) watch(t *http.Transport, roots *x509.CertPool, connectElsewhere bool) {
+	t.DisableKeepAlives = true
+	if rec.c.target.direct {
+		t.Proxy = nil
+	}
+	if proxyFor := t.Proxy; proxyFor != nil {
+		t.Proxy = func(r *http.Request) (*url.URL, error) {
+			u, err := proxyFor(r)
+			rec.proxyChosen(u)
+			return u, err
+		}
+	}
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		rec.note(func(c *connection) { c.route.connected = c.route.connected || err == nil })
+		return conn, err
+	}
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+		if resp.StatusCode == http.StatusOK {
+			return nil
+		}
+		rec.note(func(c *connection) { c.route.proxyStatus = resp.StatusCode })
+		return errors.New("CONNECT refused")
+	}
+	if connectElsewhere {
+		t.TLSClientConfig.ServerName = rec.c.target.url.Hostname()
+	}
+	rec.watchTLS(t.TLSClientConfig, roots)
+}
+
+func (rec *recorder) proxyChosen(u *url.URL) {
+	if u == nil {
+		return
+	}
+	rec.note(func(c *connection) {
+		c.route.proxy = u.Host
+		if u.Scheme == "https" {
+			c.route.proxyTLS = u.Hostname()
+		}
+	})
+}
+
+// watchTLS has verify check the chain, with the rules and roots that crypto/tls
+// would use, because crypto/tls shows no chain that it does not trust.
+func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
+	c.InsecureSkipVerify = true // VerifyConnection verifies
+	c.VerifyConnection = func(state tls.ConnectionState) error { return rec.verify(state, roots) }
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		rec.note(func(c *connection) { c.handshake.asked = true })
+		return new(tls.Certificate), nil // none, as the product sends
+	}
+}
+
+// verify verifies the chain, and finds out whether it needs HMA_CA_FILE.
+func (rec *recorder) verify(state tls.ConnectionState, roots *x509.CertPool) error {
+	chain := state.PeerCertificates
+	rec.mu.Lock()
+	name := rec.c.target.url.Hostname()
+	if rec.c.route.proxyTLS != "" { // the first of two handshakes, with the proxy
+		name = rec.c.route.proxyTLS
+	}
+	rec.mu.Unlock()
+	trustErr := verifyChain(chain, name, roots)
+	system, err := x509.SystemCertPool()
+	byCAFile := trustErr == nil && (err != nil || verifyChain(chain, name, system) != nil)
+	rec.note(func(c *connection) {
+		c.handshake.chain, c.handshake.version = chain, state.Version
+		c.handshake.trustErr, c.handshake.byCAFile = trustErr, byCAFile
+		if trustErr == nil {
+			c.route.proxyTLS = ""
+		}
+	})
+	if trustErr != nil {
+		return errUntrusted
+	}
+	return nil
+}
+
+func verifyChain(chain []*x509.Certificate, name string, roots *x509.CertPool) error {
+	if len(chain) == 0 {
+		return errors.New("no certificate")
+	}
+	options := x509.VerifyOptions{Roots: roots, DNSName: name, Intermediates: x509.NewCertPool()}
+	for _, c := range chain[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(options)
+	return err
+}
+
+func (rec *recorder) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			rec.note(func(c *connection) { c.route.remote = info.Conn.RemoteAddr().String() })
+		},
+		TLSHandshakeStart: func() {
+			rec.note(func(c *connection) { c.handshake.begun = c.handshake.begun || c.route.proxyTLS == "" })
+		},
+	})
+}
+
+// untrustedClock asks a server whose certificate is out of date for the time. It
+// does not verify the server and sends it nothing but the question.
+func (s *session) untrustedClock(ctx context.Context, t target) clock {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	next, exchange := s.clients.Tuned(func(tr *http.Transport) {
+		tr.DisableKeepAlives = true
+		tr.TLSClientConfig.ServerName = t.url.Hostname()
+		tr.TLSClientConfig.InsecureSkipVerify = true
+	})
+	if t.exchange {
+		next = exchange
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://"+t.url.Host+"/", nil)
+	if err != nil {
+		return clock{}
+	}
+	resp, err := next.RoundTrip(req)
+	if err != nil {
+		return clock{}
+	}
+	resp.Body.Close()
+	return readClock(resp.Header)
+}
+
+// describe says how the connection was made.
+func (c connection) describe() string {
+	s := c.target.url.Host
+	if c.route.remote != "" && c.route.proxy == "" {
+		s += " (" + c.route.remote + ")"
+	}
+	if c.route.proxy != "" {
+		s += " through the proxy " + c.route.proxy
+	}
+	s += ", " + tls.VersionName(c.handshake.version)
+	if len(c.handshake.chain) > 0 {
+		s += ", certificate issued by " + commonName(c.handshake.chain[0], true)
+	}
+	if c.handshake.byCAFile {
+		s += ", trusted by HMA_CA_FILE"
+	}
+	return fmt.Sprintf("%s, returned %d in %d ms", s, c.response.status, c.response.took.Milliseconds())
+}
+
+// server names the host that sent the chain.
+func (c connection) server() string {
+	if c.route.proxyTLS != "" {
+		return "the corporate proxy " + c.route.proxy
+	}
+	return c.target.url.Host
+}
+
+// address returns the host and port of the target.
+func (t target) address() string {
+	if t.url.Port() != "" {
+		return t.url.Host
+	}
+	return t.url.Host + ":443"
+}
+
+// onInternet reports whether the target is on the internet, to which many
+// networks have a corporate proxy.
+func (t target) onInternet() bool {
+	ip := net.ParseIP(t.url.Hostname())
+	private := ip != nil && (ip.IsLoopback() || ip.IsPrivate())
+	return (!t.exchange || config.ExchangeOnline(t.url)) && !private
+}

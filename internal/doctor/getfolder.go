@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+const (
+	envelopeHead = `<?xml version="1.0" encoding="utf-8"?>` +
+		`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages">` +
+		`<s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>`
+	envelopeImpersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>%s</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
+	envelopeRest          = `</s:Header><s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
+		`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
+)
+
+// getFolder asks for the id of the inbox with the token, as a mailbox. With ""
+// it names none, which Exchange refuses only after it has accepted the token.
+func (s *session) getFolder(ctx context.Context, f *facts, mailbox string) ewsResponse {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.EWS.String(), strings.NewReader(getFolderEnvelope(mailbox)))
+	if err != nil {
+		return ewsResponse{sent: true, err: err}
+	}
+	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	req.Header.Set("User-Agent", "hmaproxy-doctor")
+	req.Header.Set("Authorization", "Bearer "+string(f.token.grant().Token))
+	if mailbox != "" {
+		req.Header.Set("X-AnchorMailbox", mailbox)
+	}
+	transport, err := s.clients.Exchange()
+	if err != nil {
+		return ewsResponse{sent: true, err: err}
+	}
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	return readEWSResponse(client.Do(req))
+}
+
+func getFolderEnvelope(mailbox string) string {
+	impersonation := ""
+	if mailbox != "" {
+		var escaped bytes.Buffer
+		_ = xml.EscapeText(&escaped, []byte(mailbox)) // a Buffer returns no error
+		impersonation = fmt.Sprintf(envelopeImpersonation, escaped.String())
+	}
+	return envelopeHead + impersonation + envelopeRest
+}
+
+var responseCode = regexp.MustCompile(`<(?:[A-Za-z0-9]+:)?ResponseCode[^>]*>\s*([A-Za-z0-9]{1,80})\s*<`)
+
+func readEWSResponse(resp *http.Response, err error) ewsResponse {
+	if err != nil {
+		return ewsResponse{sent: true, err: err}
+	}
+	defer resp.Body.Close()
+	r := ewsResponse{sent: true, status: resp.StatusCode, header: resp.Header}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is judged
+	if m := responseCode.FindSubmatch(body); m != nil {
+		r.code = string(m[1])
+	}
+	return r
+}
+
+// accepted reports whether Exchange accepted the token.
+func (r ewsResponse) accepted() bool {
+	return r.sent && r.err == nil && r.status != http.StatusUnauthorized
+}
+
+// describe names the response for people.
+func (r ewsResponse) describe() string {
+	s := fmt.Sprintf("Exchange returned %d", r.status)
+	if r.code != "" {
+		s += " " + r.code
+	}
+	if server := r.header.Get("X-Feserver"); server != "" {
+		s += " (server " + printable(server, 40)
+		if id := r.header.Get("Request-Id"); id != "" {
+			s += ", request-id " + printable(id, 40)
+		}
+		s += ")"
+	}
+	return s
+}

@@ -1,0 +1,64 @@
+package doctor
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+const (
+	maxText  = 900 // bytes of one text of a Result
+	redacted = "[redacted]"
+)
+
+// jwt matches what looks like a token or an assertion.
+var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
+
+// A redactor removes secrets from Results. It is a second line of defence:
+// Results are made of this module's own words and of short values that should
+// hold no secret, but the reason in a response and the names in a certificate
+// come from elsewhere.
+type redactor struct {
+	secrets []string
+}
+
+func (d *redactor) add(secrets ...string) { d.secrets = append(d.secrets, secrets...) }
+
+func (d *redactor) clean(r Result) Result {
+	r.Detail, r.Cause = d.cleanText(r.Detail), d.cleanText(r.Cause)
+	r.Repair, r.Notes = slices.Clone(r.Repair), slices.Clone(r.Notes)
+	for _, list := range [][]string{r.Repair, r.Notes} {
+		for i := range list {
+			list[i] = d.cleanText(list[i])
+		}
+	}
+	return r
+}
+
+func (d *redactor) cleanText(s string) string {
+	for _, secret := range d.secrets {
+		if len(secret) >= 4 { // shorter ones are parts of ordinary words
+			s = strings.ReplaceAll(s, secret, redacted)
+		}
+	}
+	return printable(jwt.ReplaceAllString(s, redacted), maxText)
+}
+
+// printable replaces what a line on a terminal cannot show, and shortens s to
+// limit bytes.
+func printable(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// quote returns a value from outside in a form that is safe to print.
+func quote(s string) string { return "“" + printable(s, 300) + "”" }

@@ -1,0 +1,88 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"hmaproxy/internal/config"
+)
+
+// vaultVersion is an API version that the Key Vault of every cloud has.
+const vaultVersion = "7.4"
+
+// vaultURL returns the address of the certificate, or of the secret behind it.
+func vaultURL(c *config.Config, collection string) *url.URL {
+	u := c.VaultURI.JoinPath(collection, string(c.VaultCertName))
+	u.RawQuery = "api-version=" + vaultVersion
+	return u
+}
+
+// gatherVaultConnection asks the vault for the certificate without a token. A
+// Key Vault returns a challenge that names its tenant.
+func gatherVaultConnection(ctx context.Context, s *session, f *facts) {
+	f.network.vault = s.connect(ctx, target{url: vaultURL(f.config, "secrets"), variable: vaultURI}, nil)
+}
+
+func judgeVaultConnection(f *facts) Result {
+	c := f.network.vault
+	switch challenge := bearerChallenge(c.response.header); {
+	case c.err != nil:
+		return judgeFailure(f, c)
+	case isVaultChallenge(c):
+		return judgeVaultChallenge(f, c.describe(), challenge["authorization"]+challenge["authorization_uri"])
+	case c.response.status == http.StatusForbidden && strings.Contains(string(c.response.body), `"Forbidden`):
+		return ok(c.describe()) // a private vault; the product's request will show more
+	case vaultBusy(c):
+		return f.fail(c.describe(), "Key Vault has a passing problem, or limits the rate of requests", "try again in some minutes; https://azure.status.microsoft shows known outages")
+	}
+	return f.fail(c.describe(), otherResponder(c, "is no Key Vault"), passThrough(c, "compare HMA_KEY_VAULT_URI with the portal: Key vaults > (the vault) > Overview > Vault URI")...)
+}
+
+func isVaultChallenge(c connection) bool {
+	challenge := bearerChallenge(c.response.header)
+	return c.response.status == http.StatusUnauthorized && (challenge["authorization"] != "" || challenge["authorization_uri"] != "")
+}
+
+// vaultBusy recognises Key Vault's own way to say that it cannot serve now,
+// which is JSON. A device that responds in its place sends a page.
+func vaultBusy(c connection) bool {
+	r := c.response
+	return (r.status >= 500 || r.status == http.StatusTooManyRequests) && r.status != http.StatusNetworkAuthenticationRequired &&
+		(len(r.body) == 0 || json.Valid(r.body))
+}
+
+// judgeVaultChallenge compares the sign-in service that the vault names with
+// the configured one.
+func judgeVaultChallenge(f *facts, detail, authorization string) Result {
+	u, err := url.Parse(authorization)
+	tenant := ""
+	if err == nil {
+		tenant = strings.Trim(u.Path, "/")
+	}
+	if tenant == "" {
+		return f.fail(detail, "what responded names no tenant to sign in to, as every Key Vault does: it is another service, or a device on the way alters headers", "{vault-uri-check}")
+	}
+	theirs, ours := cloudOf(u.Hostname()), cloudOf(f.config.Authority.Hostname())
+	if theirs != "" && ours != "" && theirs != ours {
+		return f.fail(detail+"; it asks for a sign-in at "+quote(u.Host),
+			"the vault belongs to another cloud ("+theirs+") than HMA_AUTHORITY_HOST ("+ours+")",
+			"set HMA_AUTHORITY_HOST=https://"+authorities[theirs], "or correct HMA_KEY_VAULT_URI")
+	}
+	r := ok(detail)
+	if want := string(f.config.VaultTenant); guid.MatchString(want) && guid.MatchString(tenant) && !strings.EqualFold(want, tenant) {
+		r.Notes = append(r.Notes, "the vault belongs to the tenant "+tenant+", the configuration says "+want+": hmaproxy uses the vault's; KV-App must be known there")
+	}
+	return r
+}
+
+// challengedTenant returns the tenant that the vault's challenge named, "" for none.
+func challengedTenant(vault connection) string {
+	u, err := url.Parse(bearerChallenge(vault.response.header)["authorization"])
+	if err != nil {
+		return ""
+	}
+	return strings.Trim(u.Path, "/")
+}
