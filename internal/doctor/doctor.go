@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) []Result {
 		if o.Report != nil {
 			o.Report(r)
 		}
-		if i == 0 && !r.stops() {
+		if i == 0 && r.Status != Skipped && !r.stops() {
 			w.beginEarly(ctx, checks)
 		}
 	}

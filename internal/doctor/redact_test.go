@@ -9,7 +9,7 @@ import (
 )
 
 func TestCleanText(t *testing.T) {
-	x := &examination{secrets: []string{"Kv8~s3cret", "", "abc"}}
+	d := &redactor{secrets: []string{"Kv8~s3cret", "", "abc"}}
 	for _, c := range []struct{ name, in, want string }{
 		{"nothing to do", "403 ForbiddenByRbac", "403 ForbiddenByRbac"},
 		{"secret", "a Kv8~s3cret b Kv8~s3cret", "a [redacted] b [redacted]"},
@@ -18,7 +18,7 @@ func TestCleanText(t *testing.T) {
 		{"too short to be a secret", "abc", "abc"},
 		{"terminal", "a\x1b[31m\nb\u202ec", "a?[31m?b?c"},
 	} {
-		if got := x.cleanText(c.in); got != c.want {
+		if got := d.cleanText(c.in); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -28,9 +28,9 @@ func FuzzCleanText(f *testing.F) {
 	for _, s := range []string{"", "Kv8~s3cret", "eyJhbGciOiJSUzI1NiJ9", "Kv8~KKv8~s3cret\x00", "\xff\xfe", strings.Repeat("ä", 600)} {
 		f.Add(s)
 	}
-	x := &examination{secrets: []string{"Kv8~s3cret"}}
+	d := &redactor{secrets: []string{"Kv8~s3cret"}}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := x.cleanText(s)
+		got := d.cleanText(s)
 		if !utf8.ValidString(got) || len(got) > maxText+len("…") || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q becomes %q", s, got)
 		}
@@ -86,13 +86,13 @@ func TestExitCode(t *testing.T) {
 		all  []Result
 		want int
 	}{
-		"well":             {[]Result{{Check: "configuration", Status: OK}, {Check: "token", Status: OK}}, 0},
-		"nothing asked":    {[]Result{{Check: "token", Status: OK}, {Check: "mailbox", Status: Skipped}, {Check: "forbidden", Status: Skipped}}, 0},
-		"failed":           {[]Result{{Check: "vault", Status: Failed}, {Check: "token", Status: Skipped}}, 1},
-		"configuration":    {[]Result{{Check: "configuration", Status: Failed}, {Check: "rest", Status: Skipped}}, 2},
-		"interrupted":      {[]Result{{Check: "configuration", Status: OK}, {Check: "token", Status: Skipped}}, 1},
-		"failed, went on":  {[]Result{{Check: "clock", Status: Failed, carryOn: true}, {Check: "token", Status: OK}}, 1},
-		"nobody knew time": {[]Result{{Check: "token", Status: OK}, {Check: "clock", Status: Skipped}}, 0},
+		"well":                     {[]Result{{Check: "configuration", Status: OK}, {Check: "token", Status: OK}}, 0},
+		"nothing asked":            {[]Result{{Check: "token", Status: OK}, {Check: "mailbox", Status: Skipped}, {Check: "forbidden", Status: Skipped}}, 0},
+		"failed":                   {[]Result{{Check: "vault", Status: Failed}, {Check: "token", Status: Skipped}}, 1},
+		"configuration":            {[]Result{{Check: "configuration", Status: Failed}, {Check: "rest", Status: Skipped}}, 2},
+		"interrupted":              {[]Result{{Check: "configuration", Status: OK}, {Check: "token", Status: Skipped}}, 1},
+		"failed, went on":          {[]Result{{Check: "clock", Status: Failed, carryOn: true}, {Check: "token", Status: OK}}, 1},
+		"no service sent the time": {[]Result{{Check: "token", Status: OK}, {Check: "clock", Status: Skipped}}, 0},
 	} {
 		if got := ExitCode(c.all); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)

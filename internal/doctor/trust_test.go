@@ -20,28 +20,28 @@ func TestWrongChains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, []wrong{
-		{"intermediate not sent, private root trusted", none, func(r *rig) { r.serveLeaf(&x509.Certificate{}, true, nil) }, "exchange", "or, if its root is trusted here, the server's chain is incomplete", "Intermediate Certification Authorities"},
-		{"intermediate not sent, public authority", none, func(r *rig) { r.serveLeaf(&x509.Certificate{Policies: []x509.OID{browsers}}, true, nil) }, "exchange", "^the server's chain is incomplete", "^on the server import .*Contoso Issuing CA"},
-		{"signed with SHA-1", none, func(r *rig) {
+	run(t, []misconfiguration{
+		{"intermediate not sent, private root trusted", none, func(r *testSetup) { r.serveLeaf(&x509.Certificate{}, true, nil) }, "exchange", "or, if its root is trusted here, the server's chain is incomplete", "Intermediate Certification Authorities"},
+		{"intermediate not sent, public authority", none, func(r *testSetup) { r.serveLeaf(&x509.Certificate{Policies: []x509.OID{browsers}}, true, nil) }, "exchange", "^the server's chain is incomplete", "^on the server import .*Contoso Issuing CA"},
+		{"signed with SHA-1", none, func(r *testSetup) {
 			r.serveLeaf(&x509.Certificate{SignatureAlgorithm: x509.SHA1WithRSA}, false, nil)
 		}, "exchange", "SHA-1 are accepted nowhere", "New-ExchangeCertificate"},
-		{"for clients, not for servers", none, func(r *rig) {
+		{"for clients, not for servers", none, func(r *testSetup) {
 			r.serveLeaf(&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, false, nil)
 		}, "exchange", "not one for server authentication", "New-ExchangeCertificate"},
-		{"authority not for this name", none, func(r *rig) {
+		{"authority not for this name", none, func(r *testSetup) {
 			r.serveLeaf(&x509.Certificate{}, false, &x509.Certificate{PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{"fabrikam.com"}})
 		}, "exchange", "not authorised for this host's name", "issued"},
-		{"common name alone", none, func(r *rig) { r.serveLeaf(&x509.Certificate{DNSNames: []string{}}, false, nil) }, "exchange", "common name alone", "New-ExchangeCertificate"},
-		{"self-signed, right name", none, func(r *rig) {
+		{"common name alone", none, func(r *testSetup) { r.serveLeaf(&x509.Certificate{DNSNames: []string{}}, false, nil) }, "exchange", "common name alone", "New-ExchangeCertificate"},
+		{"self-signed, right name", none, func(r *testSetup) {
 			self := newAuthority(r.t, "mail.contoso.com", certKey(), &x509.Certificate{DNSNames: []string{"mail.contoso.com"}})
 			r.serve("mail.contoso.com:443", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{self.Raw}, PrivateKey: certKey()}}}, r.e.Exchange())
 		}, "exchange", "self-signed certificate, as Exchange has it", "Enable-ExchangeCertificate"},
-		{"root renewed with another key", none, func(r *rig) {
+		{"root renewed with another key", none, func(r *testSetup) {
 			r.serveLeaf(&x509.Certificate{}, false, nil)
 			r.trust(newAuthority(r.t, "Contoso Root CA", newKey(), &x509.Certificate{}))
 		}, "exchange", "an authority of the same name with another key", "export the root certificate"},
-		{"server's certificate in the place of its authority's", none, func(r *rig) {
+		{"server's certificate in the place of its authority's", none, func(r *testSetup) {
 			c := r.tlsConfig("ex01.corp.contoso.com")
 			leaf, err := x509.ParseCertificate(c.Certificates[0].Certificate[0])
 			if err != nil {
@@ -49,9 +49,9 @@ func TestWrongChains(t *testing.T) {
 			}
 			r.env["HMA_CA_FILE"] = r.file("leaf.pem", pemOf(leaf))
 		}, "vault", "which is a server's certificate and no authority", "export the root certificate"},
-		{"Microsoft's name with an expired certificate", none, func(r *rig) {
+		{"Microsoft's name with an expired certificate", none, func(r *testSetup) {
 			r.serve("login.microsoftonline.com:443", dated(r, -2), r.e.Entra())
-		}, "entra", "answers in place of login.microsoftonline.com", "without inspection"},
+		}, "entra", "responds in place of login.microsoftonline.com", "without inspection"},
 	})
 }
 
@@ -84,7 +84,7 @@ func issue(t *testing.T, name string, key *rsa.PrivateKey, form, issuer *x509.Ce
 // serveLeaf has Exchange show one certificate, issued by a root that is trusted
 // or by an intermediate below it that is not sent. form and rootForm hold what
 // is special about leaf and root.
-func (r *rig) serveLeaf(form *x509.Certificate, intermediate bool, rootForm *x509.Certificate) {
+func (r *testSetup) serveLeaf(form *x509.Certificate, intermediate bool, rootForm *x509.Certificate) {
 	r.t.Helper()
 	if rootForm == nil {
 		rootForm = &x509.Certificate{}
@@ -106,8 +106,8 @@ func (r *rig) serveLeaf(form *x509.Certificate, intermediate bool, rootForm *x50
 	r.serve("mail.contoso.com:443", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leafKey}}}, r.e.Exchange())
 }
 
-// trust writes HMA_CA_FILE anew, with the emulator's authority and another.
-func (r *rig) trust(c *x509.Certificate) {
+// trust replaces HMA_CA_FILE by one with the emulator's authority and another.
+func (r *testSetup) trust(c *x509.Certificate) {
 	r.env["HMA_CA_FILE"] = r.file("roots.pem", append(r.e.CAPEM(), pemOf(c)...))
 }
 

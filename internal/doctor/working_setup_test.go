@@ -15,59 +15,59 @@ import (
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-func TestNothingWrong(t *testing.T) {
+func TestWorkingSetups(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		setup func(*rig)
+		setup func(*testSetup)
 		note  string // somewhere among the notes
 	}{
-		{"as set up", func(*rig) {}, ""},
-		{"no allow-list is said", func(r *rig) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, "no allow-list is set"},
-		{"through a corporate proxy", func(r *rig) {
+		{"as set up", func(*testSetup) {}, ""},
+		{"no allow-list is said", func(r *testSetup) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, "no allow-list is set"},
+		{"through a corporate proxy", func(r *testSetup) {
 			r.connectProxy(func(*http.Request) int { return http.StatusOK })
 			for _, host := range []string{"login.microsoftonline.com", "contoso.vault.azure.net", "mail.contoso.com"} {
 				r.noName(host + ":443")
 			}
 		}, ""},
-		{"through a corporate proxy that speaks TLS", func(r *rig) {
+		{"through a corporate proxy that speaks TLS", func(r *testSetup) {
 			r.connectProxy(func(*http.Request) int { return http.StatusOK })
 			r.overTLS("proxy.contoso.com:3128")
 			r.noName("contoso.vault.azure.net:443")
 			r.env["HTTPS_PROXY"] = strings.Replace(r.env["HTTPS_PROXY"], "http:", "https:", 1)
 		}, ""},
-		{"connected to by another address", func(r *rig) {
+		{"connected to by another address", func(r *testSetup) {
 			r.env["HMA_EWS_CONNECT"] = "ex01.corp.contoso.com:8443"
 			r.noName("mail.contoso.com:443")
 			r.serve("ex01.corp.contoso.com:8443", r.tlsConfig("mail.contoso.com"), r.e.Exchange())
 		}, ""},
-		{"certificate ends soon", func(r *rig) {
+		{"certificate ends soon", func(r *testSetup) {
 			upload(emulator.CertOptions{NotBefore: time.Now().AddDate(0, -11, 0), NotAfter: time.Now().Add(10*24*time.Hour + time.Hour)})(r)
 		}, "expires in 10 days"},
-		{"two versions", func(r *rig) {
+		{"two versions", func(r *testSetup) {
 			c := newCert(r.t, emulator.CertOptions{})
 			later(r, c)
 			r.e.Entra().Register(c)
 		}, "the version before it is usable too"},
-		{"clock a little behind", func(r *rig) {
+		{"clock a little behind", func(r *testSetup) {
 			r.e.Entra().SetClockSkew(2 * time.Minute)
 			r.e.KeyVault().SetClockSkew(2 * time.Minute)
 			r.e.Exchange().SetClockSkew(2 * time.Minute)
 		}, "the clock is off by 2 minutes"},
-		{"another tenant named for the vault", set("HMA_KEY_VAULT_TENANT_ID", stranger), "the vault's word counts"},
-		{"resource with a slash, registered so", func(r *rig) {
+		{"another tenant named for the vault", set("HMA_KEY_VAULT_TENANT_ID", stranger), "hmaproxy uses the vault's"},
+		{"resource with a slash, registered so", func(r *testSetup) {
 			r.env["HMA_RESOURCE_ID"] = "https://mail.contoso.com/"
 			r.e.Entra().AddResource("https://mail.contoso.com/", false)
 		}, ""},
-		{"mailbox by an alias", func(r *rig) {
+		{"mailbox by an alias", func(r *testSetup) {
 			r.e.Exchange().AddMailbox(emulator.Mailbox{Primary: "carol@contoso.com", Aliases: []string{"o'carol+x@contoso.com"}})
 			r.opts.Mailbox = "o'carol+x@contoso.com"
 		}, ""},
-		{"vault signs", func(r *rig) { r.env["HMA_KEY_MODE"] = "vault" }, ""},
-		{"get certificate is not needed", func(r *rig) {
+		{"vault signs", func(r *testSetup) { r.env["HMA_KEY_MODE"] = "vault" }, ""},
+		{"get certificate is not needed", func(r *testSetup) {
 			r.e.KeyVault().Permit(r.e.Config().VaultAppID, emulator.GetSecrets)
 		}, "get on certificates is missing: hmaproxy works without it"},
-		{"tenant by its domain", func(r *rig) { r.env["HMA_TENANT_ID"] = "contoso.com" }, ""},
-		{"certificate from a file", func(r *rig) {
+		{"tenant by its domain", func(r *testSetup) { r.env["HMA_TENANT_ID"] = "contoso.com" }, ""},
+		{"certificate from a file", func(r *testSetup) {
 			for name := range r.env {
 				if strings.HasPrefix(name, "HMA_KEY_VAULT_") {
 					delete(r.env, name)
@@ -79,27 +79,27 @@ func TestNothingWrong(t *testing.T) {
 			}
 			r.env["HMA_CERT_FILE"] = r.file("hma.pem", pem)
 		}, ""},
-		{"HMA is not the default and the token is taken", func(r *rig) {
+		{"HMA is not the default and the token is taken", func(r *testSetup) {
 			challenge(r, http.StatusUnauthorized, http.Header{"Www-Authenticate": {strings.Replace(goodChallenge(r), "authorization_uri", "x", 1)}}, true)
 		}, "not the default on this server"},
-		{"default mailbox", func(r *rig) {
+		{"default mailbox", func(r *testSetup) {
 			r.opts.Mailbox, r.env["HMA_DEFAULT_MAILBOX"] = "", "bob@contoso.com"
 		}, ""},
-		{"first of the allow-list", func(r *rig) { r.opts.Mailbox = "" }, ""},
-		{"no mailbox at all", func(r *rig) {
+		{"first of the allow-list", func(r *testSetup) { r.opts.Mailbox = "" }, ""},
+		{"no mailbox at all", func(r *testSetup) {
 			r.opts.Mailbox = ""
 			delete(r.env, "HMA_ALLOWED_MAILBOXES")
 		}, ""},
-		{"mailbox off the allow-list is said", func(r *rig) { r.opts.Mailbox = "ceo@contoso.com" }, "-mailbox is not on the allow-list"},
-		{"only the allow-list refuses", func(r *rig) { r.opts.Forbidden = "ceo@contoso.com" }, "only protection of this mailbox"},
-		{"Exchange refuses too", func(r *rig) {
+		{"mailbox off the allow-list is said", func(r *testSetup) { r.opts.Mailbox = "ceo@contoso.com" }, "-mailbox is not on the allow-list"},
+		{"only the allow-list refuses", func(r *testSetup) { r.opts.Forbidden = "ceo@contoso.com" }, "only protection of this mailbox"},
+		{"Exchange refuses too", func(r *testSetup) {
 			r.opts.Forbidden = "ceo@contoso.com"
 			deny(r, "ceo@contoso.com")
 		}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, emulator.Config{})
+				r := newTestSetup(t, emulator.Config{})
 				c.setup(r)
 				o := r.examine()
 				if f := o.first(); f.Check != "none" || o.code != 0 {
@@ -116,24 +116,24 @@ func TestNothingWrong(t *testing.T) {
 	}
 }
 
-func TestWhoKeepsAMailboxClosed(t *testing.T) {
+func TestForbiddenMailbox(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		setup  func(*rig)
+		setup  func(*testSetup)
 		status doctor.Status
 		detail string
 		cause  string
 	}{
-		{"nobody", func(r *rig) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, doctor.Failed, "Exchange opens it", "no allow-list is set"},
-		{"allow-list holds it", func(r *rig) { r.env["HMA_ALLOWED_MAILBOXES"] = "*@contoso.com" }, doctor.Failed, "Exchange opens it", "the allow-list contains it"},
-		{"audit mode", func(r *rig) { r.env["HMA_ALLOW_LIST_MODE"] = "audit" }, doctor.Failed, "Exchange opens it", "audit refuses nothing"},
-		{"allow-list alone", func(*rig) {}, doctor.OK, "hmaproxy's allow-list refuses it", ""},
-		{"Exchange too", func(r *rig) { deny(r, "ceo@contoso.com") }, doctor.OK, "Exchange itself refuses it", ""},
-		{"no such mailbox", func(r *rig) { r.opts.Forbidden = "nobody@contoso.com" }, doctor.Failed, "ErrorNonExistentMailbox", "says nothing about permissions"},
+		{"not closed at all", func(r *testSetup) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, doctor.Failed, "Exchange opens it", "no allow-list is set"},
+		{"allow-list holds it", func(r *testSetup) { r.env["HMA_ALLOWED_MAILBOXES"] = "*@contoso.com" }, doctor.Failed, "Exchange opens it", "the allow-list contains it"},
+		{"audit mode", func(r *testSetup) { r.env["HMA_ALLOW_LIST_MODE"] = "audit" }, doctor.Failed, "Exchange opens it", "audit refuses nothing"},
+		{"allow-list alone", func(*testSetup) {}, doctor.OK, "hmaproxy's allow-list refuses it", ""},
+		{"Exchange too", func(r *testSetup) { deny(r, "ceo@contoso.com") }, doctor.OK, "Exchange itself refuses it", ""},
+		{"no such mailbox", func(r *testSetup) { r.opts.Forbidden = "nobody@contoso.com" }, doctor.Failed, "ErrorNonExistentMailbox", "says nothing about permissions"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, emulator.Config{})
+				r := newTestSetup(t, emulator.Config{})
 				r.opts.Forbidden = "ceo@contoso.com"
 				c.setup(r)
 				got := r.examine().get("forbidden")
@@ -147,34 +147,34 @@ func TestWhoKeepsAMailboxClosed(t *testing.T) {
 
 // later uploads a version that is newer by more than the second that the vault
 // counts in.
-func later(r *rig, c *emulator.Certificate) string {
+func later(r *testSetup, c *emulator.Certificate) string {
 	time.Sleep(2 * time.Second)
 	return r.e.KeyVault().Upload("HMA-Cert", c)
 }
 
-// What is broken and does not stop the product does not stop the doctor.
-func TestGoesOn(t *testing.T) {
+// A failure that does not stop the product does not stop doctor.
+func TestContinuesAfterTolerableFailure(t *testing.T) {
 	for _, c := range []struct {
 		name, check, note string
-		setup             func(*rig)
+		setup             func(*testSetup)
 	}{
-		{"newest version not registered", "token", "the version before it is accepted", func(r *rig) {
+		{"newest version not registered", "token", "the version before it is accepted", func(r *testSetup) {
 			later(r, newCert(r.t, emulator.CertOptions{}))
 		}},
-		{"newest version disabled", "vault-secret", "", func(r *rig) {
+		{"newest version disabled", "vault-secret", "", func(r *testSetup) {
 			r.e.KeyVault().Disable(later(r, newCert(r.t, emulator.CertOptions{})))
 		}},
-		{"newest version not yet valid", "certificate", "an older version is used meanwhile", func(r *rig) {
+		{"newest version not yet valid", "certificate", "an older version is used until then", func(r *testSetup) {
 			later(r, newCert(r.t, emulator.CertOptions{NotBefore: time.Now().AddDate(0, 1, 0)}))
 		}},
-		{"registered by another spelling", "token", "", func(r *rig) {
+		{"registered by another spelling", "token", "", func(r *testSetup) {
 			r.e.Entra().RemoveResource(r.e.Resource())
 			r.e.Entra().AddResource(r.e.Resource()+"/", false)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, emulator.Config{})
+				r := newTestSetup(t, emulator.Config{})
 				c.setup(r)
 				o := r.examine()
 				f := o.get(c.check)
@@ -187,14 +187,14 @@ func TestGoesOn(t *testing.T) {
 }
 
 // goodChallenge is Exchange's with everything on, as Microsoft documents it.
-func goodChallenge(r *rig) string {
+func goodChallenge(r *testSetup) string {
 	return `Bearer client_id="00000002-0000-0ff1-ce00-000000000000", trusted_issuers="00000001-0000-0000-c000-000000000000@` + r.e.Config().TenantID +
 		`", token_types="app_asserted_user_v1 service_asserted_app_v1", authorization_uri="https://login.windows.net/common/oauth2/authorize"`
 }
 
-// challenge has Exchange, or what is in front of it, answer requests with a
+// challenge has Exchange, or a device in front of it, respond to requests with a
 // status and headers: all of them, or the ones without a token.
-func challenge(r *rig, status int, h http.Header, emptyOnly bool) {
+func challenge(r *testSetup, status int, h http.Header, emptyOnly bool) {
 	h = h.Clone()
 	if h == nil {
 		h = http.Header{}
@@ -207,8 +207,8 @@ func challenge(r *rig, status int, h http.Header, emptyOnly bool) {
 }
 
 // deny has Exchange refuse to let the application act as a mailbox, in the
-// layout of a captured answer.
-func deny(r *rig, mailbox string) {
+// layout of a captured response.
+func deny(r *testSetup, mailbox string) {
 	r.e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{
 		Match:  func(req *http.Request) bool { return req.Header.Get("X-AnchorMailbox") == mailbox },
 		Status: http.StatusInternalServerError,

@@ -17,23 +17,23 @@ import (
 func TestWrongProxies(t *testing.T) {
 	none := emulator.Config{}
 	fine := func(*http.Request) int { return http.StatusOK }
-	run(t, []wrong{
-		{"https:// for a proxy that takes http", none, func(r *rig) {
+	run(t, []misconfiguration{
+		{"https:// for a proxy that takes http", none, func(r *testSetup) {
 			r.connectProxy(fine)
 			r.env["HTTPS_PROXY"] = "https://svc:" + proxyPassword + "@proxy.contoso.com:3128"
 		}, "vault", "HTTPS_PROXY begins with https://", "^set HTTPS_PROXY=http://proxy.contoso.com:3128"},
-		{"http:// for a proxy that takes https", none, func(r *rig) {
+		{"http:// for a proxy that takes https", none, func(r *testSetup) {
 			r.connectProxy(fine)
 			r.overTLS("proxy.contoso.com:3128")
 		}, "vault", "not that of an HTTP proxy", "curl -v -x"},
-		{"proxy that hangs", none, func(r *rig) {
+		{"proxy that hangs", none, func(r *testSetup) {
 			r.connectProxy(func(req *http.Request) int { <-req.Context().Done(); return http.StatusBadGateway })
 		}, "vault", "or the proxy hangs", "NO_PROXY=contoso.vault.azure.net"},
-		{"proxy down", none, func(r *rig) {
+		{"proxy down", none, func(r *testSetup) {
 			r.env["HTTPS_PROXY"] = "http://proxy.contoso.com:3128"
 			r.noService("proxy.contoso.com:3128")
 		}, "vault", "proxy is down", "correct HTTPS_PROXY"},
-		{"proxy that permits Entra alone", none, func(r *rig) {
+		{"proxy that permits Entra alone", none, func(r *testSetup) {
 			r.connectProxy(func(req *http.Request) int {
 				if strings.Contains(req.Host, "vault") {
 					return http.StatusForbidden
@@ -42,12 +42,12 @@ func TestWrongProxies(t *testing.T) {
 			})
 			r.noName("contoso.vault.azure.net:443")
 		}, "vault", "proxy does not permit", "have contoso.vault.azure.net:443 permitted on the proxy"},
-		{"a web server in place of the proxy", none, func(r *rig) { r.connectProxy(func(*http.Request) int { return http.StatusMethodNotAllowed }) }, "vault", "proxy does not permit", "NO_PROXY"},
-		{"proxy that takes CONNECT and hangs up", none, func(r *rig) {
+		{"a web server in place of the proxy", none, func(r *testSetup) { r.connectProxy(func(*http.Request) int { return http.StatusMethodNotAllowed }) }, "vault", "proxy does not permit", "NO_PROXY"},
+		{"proxy that takes CONNECT and hangs up", none, func(r *testSetup) {
 			r.connectProxy(fine)
 			r.beyond = func(context.Context, string, string) (net.Conn, error) { return &cutConn{}, nil }
 		}, "vault", "took CONNECT and cut the connection", "permitted on the proxy"},
-		{"proxy that inspects what leads to Exchange", none, func(r *rig) {
+		{"proxy that inspects what leads to Exchange", none, func(r *testSetup) {
 			inspector, _ := r.otherAuthority("mail.contoso.com")
 			r.serve("inspector:443", inspector, r.e.Exchange())
 			r.connectProxy(fine)
@@ -58,15 +58,15 @@ func TestWrongProxies(t *testing.T) {
 				return r.e.DialContext(ctx, network, address)
 			}
 		}, "exchange", "corporate proxy proxy.contoso.com:3128 inspects TLS", "^the direct way works: set NO_PROXY=mail.contoso.com"},
-		{"DNS of the zone down", none, func(r *rig) { r.noAnswer("mail.contoso.com") }, "exchange", "DNS server .* is down", "nslookup mail.contoso.com"},
-		{"handshake cut on the way to Microsoft", none, func(r *rig) { r.hangUp("contoso.vault.azure.net:443") }, "vault", "between this machine and Microsoft", "contoso.vault.azure.net:443 pass"},
-		{"SMTP's port", none, func(r *rig) { r.greet("mail.contoso.com:443", "220 mail.contoso.com ESMTP\r\n") }, "exchange", "the port is another service's", "HMA_EWS_URL"},
+		{"DNS of the zone down", none, func(r *testSetup) { r.noDNSResponse("mail.contoso.com") }, "exchange", "DNS server .* is down", "nslookup mail.contoso.com"},
+		{"handshake cut on the way to Microsoft", none, func(r *testSetup) { r.hangUp("contoso.vault.azure.net:443") }, "vault", "between this machine and Microsoft", "contoso.vault.azure.net:443 pass"},
+		{"SMTP's port", none, func(r *testSetup) { r.greet("mail.contoso.com:443", "220 mail.contoso.com ESMTP\r\n") }, "exchange", "the port is another service's", "HMA_EWS_URL"},
 	})
 }
 
 func TestWrongDevices(t *testing.T) {
 	none := emulator.Config{}
-	run(t, []wrong{
+	run(t, []misconfiguration{
 		{"IIS wants a client certificate", none, exchangeFault(nil, iisForbids()), "challenge", "IIS itself forbids.*403.7", "SSL Settings > Client certificates: Ignore"},
 		{"sign-in page of a device", none, exchangeFault(nil, page(200)), "challenge", "pre-authentication", "pass /EWS/\\* through"},
 		{"sign-in page by redirection of the site", none, exchangeFault(nil, redirect(301, "Location", "/owa")), "challenge", "Default Web Site .to /owa. that EWS inherits", "appcmd.*httpRedirect -enabled:false"},
@@ -83,17 +83,17 @@ func TestWrongDevices(t *testing.T) {
 		{"TLS ends at the load balancer", none, expected("http://mail.contoso.com"), "acceptance", "TLS ends at a device in front", "SSL bridging"},
 		{"Host header replaced", none, expected("https://ex01.corp.contoso.com"), "acceptance", "replaces the Host header", "pass the Host header on unchanged"},
 		{"nothing but Negotiate once a token comes", none, exchangeFault(withToken, emulator.Fault{Status: 401, Header: http.Header{"Www-Authenticate": {"Negotiate", "NTLM"}, "X-Feserver": {"EX01"}}}), "acceptance", "OAuth is off", "OAuthAuthentication"},
-		{"autodiscover's name", none, func(r *rig) {
+		{"autodiscover's name", none, func(r *testSetup) {
 			r.env["HMA_EWS_URL"] = "https://autodiscover.contoso.com/EWS/Exchange.asmx"
 			r.env["HMA_RESOURCE_ID"] = "https://mail.contoso.com"
 			r.serve("autodiscover.contoso.com:443", r.tlsConfig("autodiscover.contoso.com"), r.e.Exchange())
 		}, "claims", "not the host of HMA_EWS_URL .autodiscover.contoso.com", "HMA_RESOURCE_ID=https://autodiscover.contoso.com"},
-		{"server's own name, not registered", none, func(r *rig) {
+		{"server's own name, not registered", none, func(r *testSetup) {
 			r.env["HMA_EWS_URL"] = "https://ex01.corp.contoso.com/EWS/Exchange.asmx"
 			delete(r.env, "HMA_RESOURCE_ID")
 			r.serve("ex01.corp.contoso.com:443", r.tlsConfig("ex01.corp.contoso.com"), r.e.Exchange())
 		}, "token", "no spelling of https://ex01.corp.contoso.com is registered", "Update-MgServicePrincipal"},
-		{"only the Auth certificate's partner trusted", none, func(r *rig) {
+		{"only the Auth certificate's partner trusted", none, func(r *testSetup) {
 			challenge(r, 401, http.Header{"X-Feserver": {"EX01"}, "Www-Authenticate": {strings.ReplaceAll(goodChallenge(r), r.e.Config().TenantID, "contoso.com"), "Negotiate"}}, false)
 		}, "challenge", "does not trust the tenant", "Hybrid Configuration Wizard"},
 	})
@@ -101,53 +101,53 @@ func TestWrongDevices(t *testing.T) {
 
 func TestWrongMailboxes(t *testing.T) {
 	none := emulator.Config{}
-	run(t, []wrong{
+	run(t, []misconfiguration{
 		{"moved to Exchange Online", none, ewsError("ErrorNonExistentMailbox"), "mailbox", "moved to Exchange Online", "Get-Recipient alice@contoso.com"},
 		{"EWS off for the mailbox", none, ewsError("ErrorAccessDenied"), "mailbox", "EWS is for it", "Get-CASMailbox alice@contoso.com"},
 		{"alias", none, ewsError("ErrorNonPrimarySmtpAddress"), "mailbox", "alias", "PrimarySmtpAddress"},
 		{"database dismounted", none, ewsError("ErrorMailboxStoreUnavailable"), "mailbox", "database is not available", "Get-MailboxDatabaseCopyStatus"},
 		{"throttled", none, ewsError("ErrorServerBusy"), "mailbox", "throttles", "Get-ThrottlingPolicy"},
 		{"no domain controller", none, ewsError("ErrorADUnavailable"), "mailbox", "no domain controller", "Get-ExchangeServer -Status"},
-		{"other site does not answer", none, ewsError("ErrorNoRespondingCASInDestinationSite"), "mailbox", "site that holds the mailbox", "InternalUrl"},
+		{"other site does not respond", none, ewsError("ErrorNoRespondingCASInDestinationSite"), "mailbox", "site that holds the mailbox", "InternalUrl"},
 		{"no inbox", none, ewsError("ErrorFolderNotFound"), "mailbox", "has no inbox", "RecipientTypeDetails"},
 		{"password must be changed", none, ewsError("ErrorPasswordExpired"), "mailbox", "must change its password", "Get-ADUser"},
 		{"Exchange's own error", none, ewsError("ErrorInternalServerError"), "mailbox", "an error of its own", "request-id"},
 		{"document altered", none, ewsError("ErrorSchemaValidation"), "mailbox", "a device in front alters it", "WAF"},
-		{"code that nobody knows", none, ewsError("ErrorOfTomorrow"), "mailbox", "not known here", "ErrorOfTomorrow"},
+		{"unknown code", none, ewsError("ErrorOfTomorrow"), "mailbox", "not known here", "ErrorOfTomorrow"},
 		{"back end down", none, exchangeFault(asMailbox, emulator.Fault{Status: 503, Header: http.Header{"X-Feserver": {"EX01"}}}), "mailbox", "front end works.*holds this mailbox does not", "Get-MailboxDatabaseCopyStatus"},
 		{"back end hangs", none, exchangeFault(asMailbox, emulator.Fault{Hang: true}), "mailbox", "front end works.*holds this mailbox does not", "another database"},
 	})
 }
 
-// A person waits for the answer: what never answers is told of within half a
-// minute, even a network that swallows everything.
-func TestEndsSoon(t *testing.T) {
+// A host that does not respond is reported within 30 seconds, even on a network
+// that drops every packet.
+func TestUnresponsiveHostsEndWithin30Seconds(t *testing.T) {
 	hosts := []string{"mail.contoso.com:443", "login.microsoftonline.com:443", "contoso.vault.azure.net:443"}
-	each := func(break1 func(*rig, string)) func(*rig) {
-		return func(r *rig) {
+	each := func(break1 func(*testSetup, string)) func(*testSetup) {
+		return func(r *testSetup) {
 			for _, h := range hosts {
 				break1(r, h)
 			}
 		}
 	}
 	hang := emulator.Fault{Hang: true}
-	for name, setup := range map[string]func(*rig){
-		"packets dropped":             each((*rig).blackHole),
-		"DNS down":                    each(func(r *rig, h string) { r.noAnswer(strings.TrimSuffix(h, ":443")) }),
-		"every service hangs":         func(r *rig) { exchangeFault(nil, hang)(r); vaultFault(nil, hang)(r); entraFault(nil, hang)(r) },
+	for name, setup := range map[string]func(*testSetup){
+		"packets dropped":             each((*testSetup).blackHole),
+		"DNS down":                    each(func(r *testSetup, h string) { r.noDNSResponse(strings.TrimSuffix(h, ":443")) }),
+		"every service hangs":         func(r *testSetup) { exchangeFault(nil, hang)(r); vaultFault(nil, hang)(r); entraFault(nil, hang)(r) },
 		"the vault hangs at tokens":   vaultFault(withToken, hang),
 		"the sign-in hangs":           entraFault(posted, hang),
 		"the token request hangs":     entraFault(assertion, hang),
 		"Exchange hangs at tokens":    exchangeFault(withToken, hang),
 		"Exchange hangs at a mailbox": exchangeFault(asMailbox, hang),
-		"proxy hangs, no other way": func(r *rig) {
-			each((*rig).blackHole)(r)
+		"proxy hangs, no other way": func(r *testSetup) {
+			each((*testSetup).blackHole)(r)
 			r.connectProxy(func(req *http.Request) int { <-req.Context().Done(); return http.StatusBadGateway })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, emulator.Config{})
+				r := newTestSetup(t, emulator.Config{})
 				setup(r)
 				began := time.Now()
 				took := time.Duration(0)
@@ -160,19 +160,19 @@ func TestEndsSoon(t *testing.T) {
 	}
 }
 
-// Answers that come late are waited for, each in its turn: what -help promises
-// of that.
-func TestSlowAnswersEndInMinutes(t *testing.T) {
+// doctor waits for slow responses one after the other. -help promises that this
+// ends within two minutes.
+func TestSlowResponsesEndWithinTwoMinutes(t *testing.T) {
 	late := func(s *emulator.Service, d time.Duration) {
 		s.InjectWhile(func() bool { return true }, emulator.Fault{Latency: d})
 	}
-	for name, setup := range map[string]func(*rig){
-		"Exchange": func(r *rig) { late(&r.e.Exchange().Service, 19*time.Second) },
-		"the vault, which signs": func(r *rig) {
+	for name, setup := range map[string]func(*testSetup){
+		"Exchange": func(r *testSetup) { late(&r.e.Exchange().Service, 19*time.Second) },
+		"the vault, which signs": func(r *testSetup) {
 			r.env["HMA_KEY_MODE"] = "vault"
 			late(&r.e.KeyVault().Service, 8*time.Second)
 		},
-		"everything": func(r *rig) {
+		"everything": func(r *testSetup) {
 			r.env["HMA_KEY_MODE"] = "vault"
 			late(&r.e.KeyVault().Service, 2*time.Second)
 			late(&r.e.Entra().Service, 2*time.Second)
@@ -181,7 +181,7 @@ func TestSlowAnswersEndInMinutes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, emulator.Config{})
+				r := newTestSetup(t, emulator.Config{})
 				r.opts.Forbidden = "ceo@contoso.com"
 				setup(r)
 				began := time.Now()
@@ -195,15 +195,15 @@ func TestSlowAnswersEndInMinutes(t *testing.T) {
 	}
 }
 
-// noAnswer has DNS time out for a host.
-func (r *rig) noAnswer(host string) {
+// noDNSResponse has DNS time out for a host.
+func (r *testSetup) noDNSResponse(host string) {
 	r.ways[host+":443"] = func(context.Context) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true, IsTemporary: true}}
 	}
 }
 
 // hangUp has a device close every connection at the first bytes.
-func (r *rig) hangUp(address string) {
+func (r *testSetup) hangUp(address string) {
 	r.ways[address] = func(context.Context) (net.Conn, error) { return &cutConn{}, nil }
 }
 
@@ -220,7 +220,7 @@ func (*cutConn) LocalAddr() net.Addr              { return pipeAddr{} }
 func (*cutConn) RemoteAddr() net.Addr             { return pipeAddr{} }
 
 // greet has another protocol's server speak first.
-func (r *rig) greet(address, line string) {
+func (r *testSetup) greet(address, line string) {
 	l := r.listen(address)
 	go func() {
 		for {

@@ -8,7 +8,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// What the setups below have in common: which requests get a strange answer.
+// The functions below select requests that get an injected response.
 
 func always() bool { return true }
 
@@ -23,21 +23,21 @@ func assertion(req *http.Request) bool {
 	return req.PostForm.Get("client_assertion") != ""
 }
 
-// exchangeFault, vaultFault and entraFault have a service answer requests that
-// match so, every time.
-func exchangeFault(match func(*http.Request) bool, f emulator.Fault) func(*rig) {
+// exchangeFault, vaultFault and entraFault inject a response to every request
+// that matches.
+func exchangeFault(match func(*http.Request) bool, f emulator.Fault) func(*testSetup) {
 	f.Match = match
-	return func(r *rig) { r.e.Exchange().InjectWhile(always, f) }
+	return func(r *testSetup) { r.e.Exchange().InjectWhile(always, f) }
 }
 
-func vaultFault(match func(*http.Request) bool, f emulator.Fault) func(*rig) {
+func vaultFault(match func(*http.Request) bool, f emulator.Fault) func(*testSetup) {
 	f.Match = match
-	return func(r *rig) { r.e.KeyVault().InjectWhile(always, f) }
+	return func(r *testSetup) { r.e.KeyVault().InjectWhile(always, f) }
 }
 
-func entraFault(match func(*http.Request) bool, f emulator.Fault) func(*rig) {
+func entraFault(match func(*http.Request) bool, f emulator.Fault) func(*testSetup) {
 	f.Match = match
-	return func(r *rig) { r.e.Entra().InjectWhile(always, f) }
+	return func(r *testSetup) { r.e.Entra().InjectWhile(always, f) }
 }
 
 // page is a document for people, as portals, filters and devices send it.
@@ -52,9 +52,9 @@ func vaultSays(status int, code, inner string) emulator.Fault {
 		Body: `{"error":{"code":"` + code + `","message":"Caller is not authorized.","innererror":{"code":"` + inner + `"}}}`}
 }
 
-// ewsError answers requests for a mailbox with a response code, in the layout
-// of a captured answer.
-func ewsError(code string) func(*rig) {
+// ewsError returns a response code to requests for a mailbox, in the layout of a
+// captured response.
+func ewsError(code string) func(*testSetup) {
 	return exchangeFault(asMailbox, emulator.Fault{Status: http.StatusOK,
 		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "X-Feserver": {"EX01"}},
 		Body: `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>` +
@@ -75,29 +75,29 @@ func iisForbids() emulator.Fault {
 
 // expected is Exchange's reason for a token whose audience it compares with
 // another name.
-func expected(name string) func(*rig) {
+func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }
 
 // both puts one application's id into both settings.
-func both(from string) func(*rig) {
-	return func(r *rig) {
+func both(from string) func(*testSetup) {
+	return func(r *testSetup) {
 		id := r.env[from]
 		r.env["HMA_APP_ID"], r.env["HMA_KEY_VAULT_APP_ID"] = id, id
 	}
 }
 
 // stored writes a secret by hand in place of the certificate.
-func stored(content func(*rig) string, kind string) func(*rig) {
-	return func(r *rig) { r.e.KeyVault().PutSecret("HMA-Cert", content(r), kind) }
+func stored(content func(*testSetup) string, kind string) func(*testSetup) {
+	return func(r *testSetup) { r.e.KeyVault().PutSecret("HMA-Cert", content(r), kind) }
 }
 
 // secretAltered changes the client secret on its way into the setting.
-func secretAltered(change func(string) string) func(*rig) {
+func secretAltered(change func(string) string) func(*testSetup) {
 	return set("HMA_KEY_VAULT_CLIENT_SECRET", change(vaultSecret))
 }
 
-func skewed(r *rig, d time.Duration) {
+func skewed(r *testSetup, d time.Duration) {
 	r.e.Entra().SetClockSkew(d)
 	r.e.KeyVault().SetClockSkew(d)
 	r.e.Exchange().SetClockSkew(d)

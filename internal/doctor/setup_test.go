@@ -43,8 +43,8 @@ const (
 	certPassword  = "canary-cert-password"
 )
 
-// A rig is an organisation that works, until a case breaks it.
-type rig struct {
+// A testSetup is a working organisation, which a test case then changes.
+type testSetup struct {
 	t     *testing.T
 	e     *emulator.Emulator
 	env   map[string]string
@@ -55,8 +55,8 @@ type rig struct {
 	beyond func(ctx context.Context, network, address string) (net.Conn, error) // what connectProxy leads to
 }
 
-// newRig must be called in a bubble. Nothing of it touches a socket.
-func newRig(t *testing.T, c emulator.Config) *rig {
+// newTestSetup must be called in a synctest bubble. It opens no socket.
+func newTestSetup(t *testing.T, c emulator.Config) *testSetup {
 	t.Helper()
 	fill := func(field *string, value string) {
 		if *field == "" {
@@ -78,7 +78,7 @@ func newRig(t *testing.T, c emulator.Config) *rig {
 	if err := e.StartPipes(); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, e: e, env: e.Env(), beyond: e.DialContext, ways: map[string]func(context.Context) (net.Conn, error){}}
+	r := &testSetup{t: t, e: e, env: e.Env(), beyond: e.DialContext, ways: map[string]func(context.Context) (net.Conn, error){}}
 	r.env["HMA_CA_FILE"] = r.file("ca.pem", e.CAPEM())
 	r.env["HMA_ALLOWED_MAILBOXES"] = "alice@contoso.com, bob@contoso.com"
 	r.opts.Mailbox, r.opts.Dial = "alice@contoso.com", r.dial
@@ -97,7 +97,7 @@ func newCert(t *testing.T, o emulator.CertOptions) *emulator.Certificate {
 	return c
 }
 
-func (r *rig) file(name string, content []byte) string {
+func (r *testSetup) file(name string, content []byte) string {
 	r.t.Helper()
 	path := filepath.Join(r.t.TempDir(), name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -106,7 +106,7 @@ func (r *rig) file(name string, content []byte) string {
 	return path
 }
 
-func (r *rig) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (r *testSetup) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if way := r.ways[address]; way != nil {
 		return way(ctx)
 	}
@@ -121,7 +121,7 @@ func (r *rig) dial(ctx context.Context, network, address string) (net.Conn, erro
 	return nil, unknown(address)
 }
 
-// What the network answers.
+// Errors of the network.
 func unknown(address string) error {
 	host, _, _ := net.SplitHostPort(address)
 	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
@@ -131,15 +131,15 @@ func refused(context.Context) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 
-func (r *rig) noName(address string) {
+func (r *testSetup) noName(address string) {
 	r.ways[address] = func(context.Context) (net.Conn, error) { return nil, unknown(address) }
 }
 
-func (r *rig) noService(address string) {
+func (r *testSetup) noService(address string) {
 	r.ways[address] = func(ctx context.Context) (net.Conn, error) { return nil, refused(ctx) }
 }
 
-func (r *rig) blackHole(address string) {
+func (r *testSetup) blackHole(address string) {
 	r.ways[address] = func(context.Context) (net.Conn, error) {
 		time.Sleep(10 * time.Second)
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
@@ -158,7 +158,7 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-func (r *rig) listen(address string) *pipes {
+func (r *testSetup) listen(address string) *pipes {
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	r.ways[address] = l.dial
 	return l
@@ -188,8 +188,8 @@ func (l *pipes) Accept() (net.Conn, error) {
 func (l *pipes) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
 func (l *pipes) Addr() net.Addr { return pipeAddr{} }
 
-// serve has a handler answer at an address, over TLS if c is not nil.
-func (r *rig) serve(address string, c *tls.Config, h http.Handler) {
+// serve serves an address with a handler, over TLS if c is not nil.
+func (r *testSetup) serve(address string, c *tls.Config, h http.Handler) {
 	r.t.Helper()
 	var l net.Listener = r.listen(address)
 	if c != nil {
@@ -202,7 +202,7 @@ func (r *rig) serve(address string, c *tls.Config, h http.Handler) {
 }
 
 // tlsConfig returns one with a certificate of the emulator's authority.
-func (r *rig) tlsConfig(names ...string) *tls.Config {
+func (r *testSetup) tlsConfig(names ...string) *tls.Config {
 	r.t.Helper()
 	c, err := r.e.TLSConfig(names...)
 	if err != nil {
@@ -211,8 +211,8 @@ func (r *rig) tlsConfig(names ...string) *tls.Config {
 	return c
 }
 
-// otherAuthority returns one with a certificate of an authority that nobody trusts.
-func (r *rig) otherAuthority(names ...string) (*tls.Config, []byte) {
+// otherAuthority returns one with a certificate of an authority that is not trusted.
+func (r *testSetup) otherAuthority(names ...string) (*tls.Config, []byte) {
 	r.t.Helper()
 	other, err := emulator.New(emulator.Config{Cert: r.e.Certificate()})
 	if err != nil {
@@ -225,12 +225,12 @@ func (r *rig) otherAuthority(names ...string) (*tls.Config, []byte) {
 	return c, other.CAPEM()
 }
 
-// connectProxy is a corporate proxy at proxy.contoso.com:3128; answer may
-// refuse a CONNECT with a status.
-func (r *rig) connectProxy(answer func(*http.Request) int) {
+// connectProxy is a corporate proxy at proxy.contoso.com:3128; respond
+// returns the status of the response to CONNECT.
+func (r *testSetup) connectProxy(respond func(*http.Request) int) {
 	r.env["HTTPS_PROXY"] = "http://svc:" + proxyPassword + "@proxy.contoso.com:3128"
 	r.serve("proxy.contoso.com:3128", nil, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if status := answer(req); status != http.StatusOK {
+		if status := respond(req); status != http.StatusOK {
 			w.WriteHeader(status)
 			return
 		}
@@ -249,7 +249,7 @@ func (r *rig) connectProxy(answer func(*http.Request) int) {
 }
 
 // overTLS puts TLS in front of what serves an address.
-func (r *rig) overTLS(address string) {
+func (r *testSetup) overTLS(address string) {
 	host, _, _ := net.SplitHostPort(address)
 	inner, c := r.ways[address], r.tlsConfig(host)
 	outer := r.listen(address)
@@ -278,7 +278,7 @@ func join(client net.Conn, buffered *bufio.Reader, upstream net.Conn) {
 	upstream.Close()
 }
 
-// An outcome is what doctor said.
+// An outcome is what doctor reported.
 type outcome struct {
 	all  []doctor.Result
 	text string
@@ -288,7 +288,7 @@ type outcome struct {
 }
 
 // examine runs doctor and checks what holds for every run.
-func (r *rig) examine() outcome {
+func (r *testSetup) examine() outcome {
 	r.t.Helper()
 	var environ []string
 	for name, value := range r.env {
@@ -315,12 +315,12 @@ func (r *rig) examine() outcome {
 	return outcome{all, b.String(), doctor.ExitCode(all), longest}
 }
 
-// grace lets clients that doctor has done with close their connections.
+// grace is the time for clients to close the connections that doctor used.
 const grace = time.Minute
 
-func (r *rig) close() {
-	// Closing a server holds its lock while it writes into pipes that nobody
-	// reads any more; in a bubble time then stands still. Clients go first.
+func (r *testSetup) close() {
+	// Closing a server holds its lock while it writes into pipes that are not
+	// read any more, which would stop the time of the bubble. Clients close first.
 	time.Sleep(grace)
 	for _, end := range r.ended {
 		end()
@@ -331,7 +331,7 @@ func (r *rig) close() {
 }
 
 // noSecrets fails when anything that was secret on the way is in the output.
-func (r *rig) noSecrets(output string) {
+func (r *testSetup) noSecrets(output string) {
 	r.t.Helper()
 	secrets := map[string]bool{vaultSecret: true, proxyPassword: true, certPassword: true, r.env["HMA_KEY_VAULT_CLIENT_SECRET"]: true, "-----BEGIN": true, "eyJ": true}
 	for _, s := range []interface{ Hops() []emulator.Hop }{r.e.Entra(), r.e.KeyVault(), r.e.Exchange()} {
