@@ -25,7 +25,7 @@ func (k *KeyVault) call(ctx context.Context, s *session, op, version string, run
 
 // errPanic stands for a panic in the Key Vault libraries, which index into parts
 // of a challenge that need not be there.
-var errPanic = errors.New("the answer cannot be understood")
+var errPanic = errors.New("the response cannot be read")
 
 func recovered(ctx context.Context, run func(context.Context) error) (err error) {
 	defer func() {
@@ -36,8 +36,8 @@ func recovered(ctx context.Context, run func(context.Context) error) (err error)
 	return run(ctx)
 }
 
-// A trace is what became of the last HTTP request of a call. The libraries'
-// errors tell it in words only, and after retries not even so.
+// A trace is the result of the last HTTP request of a call. The libraries' errors
+// hold it as text only, and not at all after retries.
 type trace struct {
 	mu     sync.Mutex
 	host   string
@@ -53,10 +53,10 @@ func (t *trace) last() (host string, status int, err error) {
 	return t.host, t.status, t.err
 }
 
-// witness is a policy.Transporter that keeps the trace.
-type witness struct{ client *http.Client }
+// recordingClient is a policy.Transporter that keeps the trace.
+type recordingClient struct{ client *http.Client }
 
-func (w witness) Do(req *http.Request) (*http.Response, error) {
+func (w recordingClient) Do(req *http.Request) (*http.Response, error) {
 	resp, err := w.client.Do(req)
 	t, ok := req.Context().Value(traceKey{}).(*trace)
 	if !ok {
@@ -64,7 +64,7 @@ func (w witness) Do(req *http.Request) (*http.Response, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// A try that the deadline cut short says less than the failure before it.
+	// A try that ended by the deadline says less than the failure before it.
 	if errors.Is(err, context.DeadlineExceeded) && t.host == req.URL.Host && t.status >= http.StatusInternalServerError {
 		return resp, err
 	}

@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// minKeyBits is the smallest RSA key that is accepted; nothing smaller has been
-// issued by anybody for a decade.
+// minKeyBits is the smallest RSA key that is accepted. Certificate authorities have
+// issued nothing smaller for a decade.
 const minKeyBits = 2048
 
 // maxChain bounds the certificates that are kept with the leaf.
 const maxChain = 10
 
-// Thumbprints names a certificate as people meet it: by the upper-case
-// hexadecimal SHA-1, which the Azure portal shows, and SHA-256 of its DER.
+// Thumbprints returns the names by which people and portals identify a certificate:
+// SHA-1, which the Azure portal shows, and SHA-256 of its DER in upper-case
+// hexadecimal.
 func Thumbprints(cert *x509.Certificate) (sha1Hex, sha256Hex string) {
 	return fmt.Sprintf("%X", sha1.Sum(cert.Raw)), fmt.Sprintf("%X", sha256.Sum256(cert.Raw))
 }
@@ -30,33 +31,33 @@ func Thumbprints(cert *x509.Certificate) (sha1Hex, sha256Hex string) {
 func (b bundle) assemble() (*tls.Certificate, *Error) {
 	switch {
 	case len(b.keys) == 0 && len(b.certs) == 0:
-		return nil, problem(CodeUnknownFormat)
+		return nil, parseError(CodeUnknownFormat)
 	case len(b.keys) == 0:
-		return nil, problem(CodeNoPrivateKey)
+		return nil, parseError(CodeNoPrivateKey)
 	case len(b.keys) > 1:
-		return nil, problem(CodeSeveralKeys)
+		return nil, parseError(CodeSeveralKeys)
 	}
 	key, ok := b.keys[0].(*rsa.PrivateKey)
 	if !ok {
-		return nil, problem(CodeNotRSA)
+		return nil, parseError(CodeNotRSA)
 	}
 	return b.join(key)
 }
 
-// join makes the certificate whose private key is key, which need not be here.
+// join returns the certificate of key, which may be a key that stays in a vault.
 func (b bundle) join(key crypto.Signer) (*tls.Certificate, *Error) {
 	pub, ok := key.Public().(*rsa.PublicKey)
 	switch {
 	case !ok:
-		return nil, problem(CodeNotRSA)
+		return nil, parseError(CodeNotRSA)
 	case pub.N.BitLen() < minKeyBits:
-		return nil, problem(CodeWeakKey)
+		return nil, parseError(CodeWeakKey)
 	case len(b.certs) == 0:
-		return nil, problem(CodeNoCertificate)
+		return nil, parseError(CodeNoCertificate)
 	}
 	leaf := b.newestOf(pub)
 	if leaf == nil {
-		return nil, problem(CodeKeyMismatch)
+		return nil, parseError(CodeKeyMismatch)
 	}
 	cert := &tls.Certificate{PrivateKey: key, Leaf: leaf}
 	for _, c := range b.chain(leaf) {
@@ -94,8 +95,8 @@ func (b bundle) chain(leaf *x509.Certificate) []*x509.Certificate {
 	return chain
 }
 
-// leaf returns the certificate of a bundle whose key is elsewhere: the only one
-// that none of the others was issued by.
+// leaf returns the leaf of a bundle without a key: the only certificate that has
+// issued none of the others.
 func (b bundle) leaf() (*x509.Certificate, *Error) {
 	var leaf *x509.Certificate
 	for _, c := range b.certs {
@@ -103,34 +104,34 @@ func (b bundle) leaf() (*x509.Certificate, *Error) {
 			continue
 		}
 		if leaf != nil {
-			return nil, problem(CodeAmbiguous)
+			return nil, parseError(CodeAmbiguous)
 		}
 		leaf = c
 	}
 	if leaf == nil {
-		return nil, problem(CodeNoCertificate)
+		return nil, parseError(CodeNoCertificate)
 	}
 	return leaf, nil
 }
 
-// issued goes by names and key ids: the order is a convenience for the receiver,
-// who checks the signatures, and old roots signed with SHA-1 belong to it too.
+// issued compares names and key ids. It checks no signature: the receiver does,
+// and old roots are signed with SHA-1.
 func issued(issuer, c *x509.Certificate) bool {
 	ids := len(issuer.SubjectKeyId) > 0 && len(c.AuthorityKeyId) > 0
 	return bytes.Equal(issuer.RawSubject, c.RawIssuer) &&
 		(!ids || bytes.Equal(issuer.SubjectKeyId, c.AuthorityKeyId))
 }
 
-// datesProblem judges a certificate's dates by the clock.
-func datesProblem(leaf *x509.Certificate) *Error {
+// dateError returns an error when leaf is not valid by this machine's clock.
+func dateError(leaf *x509.Certificate) *Error {
 	now := time.Now()
 	switch {
 	case now.Before(leaf.NotBefore):
-		e := problem(CodeNotYetValid)
+		e := parseError(CodeNotYetValid)
 		e.NotBefore = leaf.NotBefore
 		return e
 	case now.After(leaf.NotAfter):
-		return problem(CodeExpired)
+		return parseError(CodeExpired)
 	}
 	return nil
 }

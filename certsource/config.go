@@ -17,7 +17,7 @@ const (
 	AuthSecret   Auth = "secret"   // client id and client secret of an app registration
 	AuthWorkload Auth = "workload" // a Kubernetes service account, federated
 	AuthManaged  Auth = "managed"  // the managed identity of an Azure machine
-	AuthDefault  Auth = "default"  // whatever is there: az login on a developer's machine
+	AuthDefault  Auth = "default"  // what azidentity finds: az login on a developer's machine
 )
 
 // KeyVaultConfig says which certificate to read and how to log in.
@@ -30,16 +30,19 @@ type KeyVaultConfig struct {
 	ClientID string // required with AuthSecret; AuthManaged: empty means the system-assigned identity
 
 	// Secret returns the client secret and is called before each poll and
-	// signature, so that a renewed secret is picked up. It must be safe for
-	// concurrent use, and its errors are logged: they must not hold the secret.
+	// signature, one call at a time, so that a renewed secret is used. It may
+	// block, as a read of a file can: a call that does not return within 10 seconds
+	// is reported as an error. Its errors are logged: they must not hold the secret.
 	// Required with AuthSecret, not used otherwise.
 	Secret func() (string, error)
 
 	Authority *url.URL // nil means "https://login.microsoftonline.com"
 
-	// HTTPClient makes all requests, to Entra ID too; required. Proxy, trusted
-	// roots and the size of responses are its matter; redirects are never
-	// followed. With AuthManaged it must reach 169.254.169.254 without a proxy.
+	// HTTPClient sends all requests, also those to Entra ID. nil means a client
+	// that honours HTTPS_PROXY, requires TLS 1.2 and connects to 169.254.169.254
+	// without a proxy, where AuthManaged logs in. An own client must do the latter
+	// too, and should bound the headers of responses. Redirects are not followed
+	// with any client.
 	HTTPClient *http.Client
 
 	// KeyInVault leaves the private key in the vault: the certificates' PrivateKey
@@ -49,7 +52,7 @@ type KeyVaultConfig struct {
 	Log *slog.Logger // nil means none
 }
 
-// check reports everything that is wrong with c.
+// check returns an error that lists everything that is wrong with c.
 func (c *KeyVaultConfig) check() error {
 	var errs []error
 	must := func(ok bool, text string) {
@@ -60,7 +63,6 @@ func (c *KeyVaultConfig) check() error {
 	must(isOrigin(c.Vault), "the vault must be a URL like https://contoso.vault.azure.net")
 	must(c.Authority == nil || isOrigin(c.Authority), "the authority must be a URL like https://login.microsoftonline.com")
 	must(regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`).MatchString(c.Name), "a certificate's name is up to 127 letters, digits and dashes")
-	must(c.HTTPClient != nil, "the HTTP client is missing")
 	switch c.Auth {
 	case AuthSecret, "":
 		must(c.TenantID != "" && c.ClientID != "" && c.Secret != nil, "tenant, client id and client secret are required")
@@ -71,14 +73,14 @@ func (c *KeyVaultConfig) check() error {
 	return errors.Join(errs...)
 }
 
-// isOrigin wants https, a host, and nothing else.
+// isOrigin reports whether u consists of https and a host.
 func isOrigin(u *url.URL) bool {
 	return u != nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil &&
 		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
 }
 
-// isLoopback: only there may a challenge name another resource than the vault's
-// own domain, because no vault is there but an emulator.
+// isLoopback reports whether u is on this machine. Only there may a challenge name
+// another resource than the vault's own domain, because it is an emulator.
 func isLoopback(u *url.URL) bool {
 	addr, err := netip.ParseAddr(u.Hostname())
 	return u.Hostname() == "localhost" || err == nil && addr.IsLoopback()

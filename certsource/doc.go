@@ -22,8 +22,8 @@
 //
 //   - list, nil error: all is well.
 //   - list and error: keep using the list; this poll failed, or the newest
-//     version is unusable (broken, disabled, not yet valid, expired). Somebody
-//     should be told.
+//     version is unusable (broken, disabled, not yet valid, expired). Report
+//     the error.
 //   - no list, error: there is nothing to use.
 //
 // A certificate that did not change is the identical *tls.Certificate, so that

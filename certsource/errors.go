@@ -7,45 +7,48 @@ import (
 	"unicode"
 )
 
-// The values of [Error.Code] that are this package's own. Beside them it may be
-// one of Key Vault's (SecretNotFound, ForbiddenByRbac, …) or an Entra ID error
-// in the form AADSTS7000215.
+// The values of [Error.Code] that are this package's own. It may also be one of
+// Key Vault's (SecretNotFound, ForbiddenByRbac, …) or an Entra ID error in the
+// form AADSTS7000215.
 const (
 	CodeEmpty           = "Empty"           // nothing in the file, secret or client secret
 	CodeTooLarge        = "TooLarge"        // no certificate is that large
 	CodeUnreadable      = "Unreadable"      // the file, or the client secret's, could not be read
+	CodeNotAFile        = "NotAFile"        // the path is a directory, pipe, socket or device
+	CodeBlocked         = "Blocked"         // the read of the file, or of the client secret, did not return in time
 	CodeUTF16           = "UTF16"           // text in UTF-16, as Windows PowerShell's ">" writes it
 	CodeUnknownFormat   = "UnknownFormat"   // neither PFX nor PEM
 	CodeDamaged         = "Damaged"         // PFX or PEM, but broken
 	CodeUnsupportedPFX  = "UnsupportedPFX"  // a PFX with algorithms or a structure that cannot be read
-	CodeWrongPassword   = "WrongPassword"   // the PFX's password is another one
+	CodeWrongPassword   = "WrongPassword"   // the PFX has another password
 	CodeEncryptedPEM    = "EncryptedPEM"    // the PEM's private key has a password
 	CodeNoPrivateKey    = "NoPrivateKey"    // certificate only
 	CodeNoCertificate   = "NoCertificate"   // private key only
 	CodeSeveralKeys     = "SeveralKeys"     // more than one private key
-	CodeAmbiguous       = "Ambiguous"       // several certificates, no telling which is meant
-	CodeNotRSA          = "NotRSA"          // Entra ID takes RSA keys only
+	CodeAmbiguous       = "Ambiguous"       // several certificates, and none is the issuer of all others
+	CodeNotRSA          = "NotRSA"          // Entra ID accepts RSA keys only
 	CodeWeakKey         = "WeakKey"         // RSA of less than 2048 bits
 	CodeKeyMismatch     = "KeyMismatch"     // the private key belongs to none of the certificates
+	CodeNegativeSerial  = "NegativeSerial"  // a certificate with a negative serial number, which Go refuses by default
 	CodeNotYetValid     = "NotYetValid"     // see NotBefore
 	CodeExpired         = "Expired"         // the certificate has expired
 	CodeUnknownHost     = "UnknownHost"     // the host's name does not resolve
 	CodeUntrusted       = "Untrusted"       // the host's TLS certificate is not trusted
 	CodeUnreachable     = "Unreachable"     // no connection, or it broke
-	CodeTimeout         = "Timeout"         // no answer in time
+	CodeTimeout         = "Timeout"         // no response in time
 	CodeCanceled        = "Canceled"        // the caller's context ended
-	CodeNotKeyVault     = "NotKeyVault"     // something answered, but not as this Key Vault should
+	CodeNotKeyVault     = "NotKeyVault"     // the response is not one of this Key Vault
 	CodeNoCredential    = "NoCredential"    // no workload identity, managed identity or az login here
-	CodeUnsupportedSign = "UnsupportedSign" // asked to sign with something else than PS256 or RS256
+	CodeUnsupportedSign = "UnsupportedSign" // asked to sign with an algorithm other than PS256 or RS256
 )
 
-// Error is the error of every function and method of this package except the
-// constructors', which complain about their Config.
+// Error is the error of every function and method of this package. Only the
+// constructors return other errors, about their Config.
 type Error struct {
 	Op        string    // what was being done: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "sign"
 	Name      string    // of the file, secret or key; to log in: of the application; empty for Parse
 	Version   string    // of the secret or key, where one was asked for or found
-	Host      string    // that could not be reached or did not answer properly
+	Host      string    // that could not be reached or sent an unexpected response
 	Status    int       // HTTP status, 0 where there was none
 	Code      string    // the reason: a Code constant, Key Vault's own or AADSTS and a number
 	NotBefore time.Time // with CodeNotYetValid: when it will be usable
@@ -98,8 +101,8 @@ func line(s string) string {
 // Unwrap returns Err, for instance [context.Canceled] or an [fs.PathError].
 func (e *Error) Unwrap() error { return e.Err }
 
-// problem is an error of Parse.
-func problem(code string) *Error {
+// parseError is an error of Parse.
+func parseError(code string) *Error {
 	return &Error{Op: "parse", Code: code, Remedy: remedy(code)}
 }
 

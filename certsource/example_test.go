@@ -22,7 +22,7 @@ func Example() {
 	}
 	list, err := src.Certificates(context.Background())
 	if err != nil {
-		log.Print(err) // somebody should be told, but the list may be usable
+		log.Print(err) // the list may be usable all the same
 	}
 	for _, cert := range list {
 		fmt.Println(cert.Leaf.Subject)

@@ -18,22 +18,22 @@ import (
 )
 
 // explain completes e from a library's error and the trace of its requests. It
-// takes numbers and codes from the former, never its text.
+// takes numbers and codes from the error, never its text.
 func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 	host, status, failure := t.last()
-	var answer *azcore.ResponseError
+	var response *azcore.ResponseError
 	var login *azidentity.AuthenticationFailedError
 	switch {
-	case errors.As(err, &answer):
-		e.Status, e.Code = answer.StatusCode, vaultCode(answer)
+	case errors.As(err, &response):
+		e.Status, e.Code = response.StatusCode, vaultCode(response)
 		e.Remedy = vaultRemedy(e)
 	case errors.As(err, &login) && login.RawResponse != nil:
 		k.login(e, host)
 		e.Status, e.Code = login.RawResponse.StatusCode, entraCode(login.RawResponse)
 		e.Remedy = k.entraRemedy(e, s)
 	case failure != nil && host != k.cfg.Vault.Host && (k.cfg.Auth == AuthManaged || k.cfg.Auth == AuthDefault):
-		// They try one endpoint after another; the last one's failure is not
-		// the reason.
+		// These credentials try several endpoints; the failure of the last one is
+		// not the reason.
 		k.login(e, "")
 		e.Code, e.Remedy = CodeNoCredential, loginRemedy(k.cfg.Auth)
 	case failure != nil:
@@ -47,25 +47,25 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 		e.Status, e.Code = status, CodeNoCredential
 		e.Remedy = loginRemedy(k.cfg.Auth)
 	default:
-		// An answer that is none of Key Vault's: no or another challenge, a
-		// challenge that panics, a body that is not JSON.
+		// A response that is not one of Key Vault's: no or another challenge, a
+		// challenge that causes a panic, a body that is not JSON.
 		e.Host, e.Status, e.Code = host, status, CodeNotKeyVault
 		e.Remedy = networkRemedy(e.Code)
 	}
 	return e
 }
 
-// login makes e an error of logging in: who, and where.
+// login makes e an error of the log-in: the application, and the host.
 func (k *KeyVault) login(e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(k.cfg.ClientID, string(k.cfg.Auth)), "", host
 }
 
-// notKeyVault is the error about an answer without its essentials.
+// notKeyVault is the error about a response without an id.
 func (k *KeyVault) notKeyVault(op, version string) *Error {
 	return &Error{Op: op, Name: k.cfg.Name, Version: version, Host: k.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}
 }
 
-// ofVersion tells a refusal that is about one version from one of the request.
+// ofVersion reports whether e is about one version, not about the request.
 func (e *Error) ofVersion() bool {
 	switch e.Code {
 	case "SecretDisabled", "SecretExpired", "SecretNotYetValid":
@@ -74,8 +74,8 @@ func (e *Error) ofVersion() bool {
 	return false
 }
 
-// vaultCode prefers Key Vault's inner code: outside it says "Forbidden" of
-// everything.
+// vaultCode prefers Key Vault's inner code: the outer one is "Forbidden" for many
+// reasons.
 func vaultCode(err *azcore.ResponseError) string {
 	var body struct {
 		Error struct {
@@ -84,7 +84,7 @@ func vaultCode(err *azcore.ResponseError) string {
 		}
 	}
 	payload, _ := runtime.Payload(err.RawResponse)
-	_ = json.Unmarshal(payload, &body) // what is no JSON has no code
+	_ = json.Unmarshal(payload, &body) // a body that is not JSON has no code
 	for _, code := range []string{body.Error.InnerError.Code, body.Error.Code, err.ErrorCode} {
 		if code != "" && isWord(code) {
 			return code
@@ -100,7 +100,7 @@ func entraCode(resp *http.Response) string {
 		Codes []int `json:"error_codes"`
 	}
 	payload, _ := runtime.Payload(resp)
-	_ = json.Unmarshal(payload, &body) // what is no JSON has no code
+	_ = json.Unmarshal(payload, &body) // a body that is not JSON has no code
 	switch {
 	case len(body.Codes) > 0:
 		return "AADSTS" + strconv.Itoa(body.Codes[0])
@@ -110,7 +110,7 @@ func entraCode(resp *http.Response) string {
 	return ""
 }
 
-// isWord keeps anything but a code out of errors and logs.
+// isWord reports whether s has the form of a code, which errors and logs may show.
 func isWord(s string) bool {
 	return len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == ""
 }
@@ -131,8 +131,8 @@ func networkCode(err error) string {
 	return CodeUnreachable
 }
 
-// safeCause returns the part of a network error that says what happened and is
-// known to hold addresses and names only. Others might hold a proxy's password.
+// safeCause returns the part of a network error that holds addresses and names
+// only. Other parts may hold a proxy's password.
 func safeCause(err error) error {
 	var op *net.OpError
 	var untrusted *tls.CertificateVerificationError

@@ -16,7 +16,7 @@ import (
 )
 
 func status(code int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { answer(w, code, body) }
+	return func(w http.ResponseWriter, _ *http.Request) { respond(w, code, body) }
 }
 
 func refusal(inner string) http.HandlerFunc {
@@ -28,59 +28,59 @@ func entra(code string) http.HandlerFunc {
 	body := `{"error":"invalid_client","error_description":"AADSTS` + code + `: ` + canarySecret + `","error_codes":[` + code + `]}`
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "GET" {
-			(&fake{}).serveEntra(w, r)
+			(&testVault{}).serveEntra(w, r)
 			return
 		}
-		answer(w, 401, body)
+		respond(w, 401, body)
 	}
 }
 
 // What people meet. The remedies are checked for the word that matters.
 func TestExplain(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*fake)
+		change func(*testVault)
 		op     string
 		status int
 		code   string
 		remedy string
 	}{
-		"rbac":               {func(f *fake) { f.vault = refusal("ForbiddenByRbac") }, "get secret", 403, "ForbiddenByRbac", "Key Vault Secrets User"},
-		"access policy":      {func(f *fake) { f.vault = refusal("AccessDenied") }, "get secret", 403, "AccessDenied", "secrets/get"},
-		"policy":             {func(f *fake) { f.vault = refusal("ForbiddenByPolicy") }, "get secret", 403, "ForbiddenByPolicy", "secrets/get"},
-		"firewall":           {func(f *fake) { f.vault = refusal("ForbiddenByFirewall") }, "get secret", 403, "ForbiddenByFirewall", "network"},
-		"just forbidden":     {func(f *fake) { f.vault = status(403, `{"error":{"code":"Forbidden"}}`) }, "get secret", 403, "Forbidden", "secrets/get"},
-		"a code that is not": {func(f *fake) { f.vault = refusal("line\\nbreak " + canarySecret) }, "get secret", 403, "Forbidden", "secrets/get"},
-		"secret expired":     {func(f *fake) { f.vault = refusal("SecretExpired") }, "get secret", 403, "SecretExpired", "date"},
-		"not found":          {func(f *fake) { f.versions = nil }, "get secret", 404, "SecretNotFound", "name"},
-		"404 page":           {func(f *fake) { f.vault = status(404, "<html>") }, "get secret", 404, "", "URI"},
-		"other tenant":       {func(f *fake) { f.vault = status(401, `{"error":{"code":"Unauthorized"}}`) }, "get secret", 401, "Unauthorized", "tenant"},
-		"throttled":          {func(f *fake) { f.vault = status(429, "") }, "get secret", 429, "", "rate"},
-		"outage":             {func(f *fake) { f.vault = status(503, "") }, "get secret", 503, "", "at the moment"},
-		"redirect":           {func(f *fake) { f.vault = status(302, "") }, "get secret", 302, "", "URI"},
-		"web page":           {func(f *fake) { f.vault = status(200, "<html>") }, "get secret", 200, CodeNotKeyVault, "URI"},
-		"empty object":       {func(f *fake) { f.vault = status(200, "{}") }, "get secret", 0, CodeNotKeyVault, "URI"},
-		"id of nothing":      {func(f *fake) { f.vault = status(200, `{"id":"x"}`) }, "get secret", 0, CodeNotKeyVault, "URI"},
-		"panicking challenge": {func(f *fake) {
+		"rbac":               {func(f *testVault) { f.vault = refusal("ForbiddenByRbac") }, "get secret", 403, "ForbiddenByRbac", "Key Vault Secrets User"},
+		"access policy":      {func(f *testVault) { f.vault = refusal("AccessDenied") }, "get secret", 403, "AccessDenied", "secrets/get"},
+		"policy":             {func(f *testVault) { f.vault = refusal("ForbiddenByPolicy") }, "get secret", 403, "ForbiddenByPolicy", "secrets/get"},
+		"firewall":           {func(f *testVault) { f.vault = refusal("ForbiddenByFirewall") }, "get secret", 403, "ForbiddenByFirewall", "network"},
+		"just forbidden":     {func(f *testVault) { f.vault = status(403, `{"error":{"code":"Forbidden"}}`) }, "get secret", 403, "Forbidden", "secrets/get"},
+		"a code that is not": {func(f *testVault) { f.vault = refusal("line\\nbreak " + canarySecret) }, "get secret", 403, "Forbidden", "secrets/get"},
+		"secret expired":     {func(f *testVault) { f.vault = refusal("SecretExpired") }, "get secret", 403, "SecretExpired", "date"},
+		"not found":          {func(f *testVault) { f.versions = nil }, "get secret", 404, "SecretNotFound", "name"},
+		"404 page":           {func(f *testVault) { f.vault = status(404, "<html>") }, "get secret", 404, "", "URI"},
+		"other tenant":       {func(f *testVault) { f.vault = status(401, `{"error":{"code":"Unauthorized"}}`) }, "get secret", 401, "Unauthorized", "tenant"},
+		"throttled":          {func(f *testVault) { f.vault = status(429, "") }, "get secret", 429, "", "rate"},
+		"outage":             {func(f *testVault) { f.vault = status(503, "") }, "get secret", 503, "", "at the moment"},
+		"redirect":           {func(f *testVault) { f.vault = status(302, "") }, "get secret", 302, "", "URI"},
+		"web page":           {func(f *testVault) { f.vault = status(200, "<html>") }, "get secret", 200, CodeNotKeyVault, "URI"},
+		"empty object":       {func(f *testVault) { f.vault = status(200, "{}") }, "get secret", 0, CodeNotKeyVault, "URI"},
+		"id of nothing":      {func(f *testVault) { f.vault = status(200, `{"id":"x"}`) }, "get secret", 0, CodeNotKeyVault, "URI"},
+		"panicking challenge": {func(f *testVault) {
 			f.challenge = `Bearer authorization="https://login.example", resource="https://vault.azure.net"`
 		}, "get secret", 401, CodeNotKeyVault, "URI"},
-		"other resource": {func(f *fake) {
+		"other resource": {func(f *testVault) {
 			f.challenge = `Bearer authorization="https://` + loginHost + `/` + tenant + `", resource="https://management.azure.com"`
 		}, "get secret", 401, CodeNotKeyVault, "URI"},
-		"basic challenge": {func(f *fake) { f.challenge = `Basic realm="proxy"` }, "get secret", 401, CodeNotKeyVault, "URI"},
+		"basic challenge": {func(f *testVault) { f.challenge = `Basic realm="proxy"` }, "get secret", 401, CodeNotKeyVault, "URI"},
 
-		"wrong secret":        {func(f *fake) { f.entra = entra("7000215") }, "log in", 401, "AADSTS7000215", "Value"},
-		"expired secret":      {func(f *fake) { f.entra = entra("7000222") }, "log in", 401, "AADSTS7000222", "expired"},
-		"wrong tenant":        {func(f *fake) { f.entra = entra("700016") }, "log in", 401, "AADSTS700016", "tenant"},
-		"no such tenant":      {func(f *fake) { f.entra = status(400, `{"error":"invalid_tenant","error_codes":[90002]}`) }, "log in", 400, "AADSTS90002", "tenant"},
-		"disabled app":        {func(f *fake) { f.entra = entra("7000112") }, "log in", 401, "AADSTS7000112", "disabled"},
-		"conditional access":  {func(f *fake) { f.entra = entra("53003") }, "log in", 401, "AADSTS53003", "Conditional Access"},
-		"code of tomorrow":    {func(f *fake) { f.entra = entra("123456789") }, "log in", 401, "AADSTS123456789", "client secret"},
-		"entra outage":        {func(f *fake) { f.entra = status(503, "") }, "log in", 503, "", "at the moment"},
-		"entra is a web page": {func(f *fake) { f.entra = status(200, "<html>"+canarySecret) }, "log in", 200, CodeNoCredential, "authority"},
+		"wrong secret":        {func(f *testVault) { f.entra = entra("7000215") }, "log in", 401, "AADSTS7000215", "Value"},
+		"expired secret":      {func(f *testVault) { f.entra = entra("7000222") }, "log in", 401, "AADSTS7000222", "expired"},
+		"wrong tenant":        {func(f *testVault) { f.entra = entra("700016") }, "log in", 401, "AADSTS700016", "tenant"},
+		"no such tenant":      {func(f *testVault) { f.entra = status(400, `{"error":"invalid_tenant","error_codes":[90002]}`) }, "log in", 400, "AADSTS90002", "tenant"},
+		"disabled app":        {func(f *testVault) { f.entra = entra("7000112") }, "log in", 401, "AADSTS7000112", "disabled"},
+		"conditional access":  {func(f *testVault) { f.entra = entra("53003") }, "log in", 401, "AADSTS53003", "Conditional Access"},
+		"code of tomorrow":    {func(f *testVault) { f.entra = entra("123456789") }, "log in", 401, "AADSTS123456789", "client secret"},
+		"entra outage":        {func(f *testVault) { f.entra = status(503, "") }, "log in", 503, "", "at the moment"},
+		"entra is a web page": {func(f *testVault) { f.entra = status(200, "<html>"+canarySecret) }, "log in", 200, CodeNoCredential, "authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t, ver(t, "v1", day))
+				f := newTestVault(t, ver(t, "v1", day))
 				c.change(f)
 				e := wantCode(t, f.open(), "", c.code)
 				if e.Op != c.op || e.Status != c.status || !strings.Contains(e.Remedy, c.remedy) {
@@ -97,9 +97,9 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// The id of a client secret, pasted for its value, is told by its form.
+// The id of a client secret, pasted instead of its value, is recognised by its form.
 func TestPastedSecretID(t *testing.T) {
-	f := newFake(t)
+	f := newTestVault(t)
 	k := f.open(func(c *KeyVaultConfig) {
 		c.Secret = func() (string, error) { return "0f8fad5b-d9cb-469f-a165-70867728950e", nil }
 	})
@@ -111,7 +111,7 @@ func TestPastedSecretID(t *testing.T) {
 // A challenge for another resource must not even make us log in, or a mistyped
 // vault URL would be handed a token.
 func TestForeignChallengeGetsNoToken(t *testing.T) {
-	f := newFake(t)
+	f := newTestVault(t)
 	f.challenge = `Bearer authorization="https://` + loginHost + `/` + tenant + `", resource="https://graph.microsoft.com"`
 	wantCode(t, f.open(), "", CodeNotKeyVault)
 	if got := f.take(loginHost); got != nil {
@@ -121,7 +121,7 @@ func TestForeignChallengeGetsNoToken(t *testing.T) {
 
 // A redirected log-in would take the client secret along.
 func TestLoginIsNotRedirected(t *testing.T) {
-	f := newFake(t)
+	f := newTestVault(t)
 	f.entra = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "https://evil.example/")
 		w.WriteHeader(http.StatusTemporaryRedirect)
@@ -151,7 +151,7 @@ func TestNetworkErrors(t *testing.T) {
 		for _, auth := range []Auth{AuthSecret, AuthManaged} {
 			t.Run(name+", "+string(auth), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					k := newFake(t).open(func(cfg *KeyVaultConfig) {
+					k := newTestVault(t).open(func(cfg *KeyVaultConfig) {
 						cfg.Auth, cfg.HTTPClient = auth, &http.Client{Transport: failing{c.err}}
 					})
 					e := wantCode(t, k, "", c.code)
@@ -168,7 +168,7 @@ func TestNetworkErrors(t *testing.T) {
 // is words only.
 func TestEntraOutOfReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+		f := newTestVault(t)
 		k := f.open(func(cfg *KeyVaultConfig) { cfg.HTTPClient = &http.Client{Transport: vaultOnly{f}} })
 		if e := wantCode(t, k, "", CodeUnknownHost); e.Host != loginHost || !strings.Contains(e.Remedy, "DNS") {
 			t.Errorf("%+v", e)
@@ -176,7 +176,7 @@ func TestEntraOutOfReach(t *testing.T) {
 	})
 }
 
-type vaultOnly struct{ f *fake }
+type vaultOnly struct{ f *testVault }
 
 func (v vaultOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != vaultHost {
@@ -208,14 +208,14 @@ func TestOtherWaysToLogIn(t *testing.T) {
 		{"workload without its variables", AuthWorkload, nil, "", CodeNoCredential},
 		{"managed elsewhere", AuthManaged, nil, "", CodeNoCredential},
 		{"managed", AuthManaged, map[string]string{"IDENTITY_ENDPOINT": "http://" + vaultHost + "/msi", "IDENTITY_HEADER": "h"}, "v1", ""},
-		{"nobody logged in", AuthDefault, nil, "", CodeNoCredential},
+		{"not logged in", AuthDefault, nil, "", CodeNoCredential},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for k, v := range c.env {
 				t.Setenv(k, v)
 			}
 			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t, ver(t, "v1", day))
+				f := newTestVault(t, ver(t, "v1", day))
 				k := f.open(func(cfg *KeyVaultConfig) {
 					cfg.Auth, cfg.Secret = c.auth, nil
 					cfg.ClientID = rand.Text() // the library keeps managed identities' tokens globally
@@ -232,7 +232,7 @@ func TestOtherWaysToLogIn(t *testing.T) {
 
 // machine is a fake with the managed identity endpoint of an App Service and
 // nothing at 169.254.169.254.
-type machine struct{ f *fake }
+type machine struct{ f *testVault }
 
 func (m machine) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {

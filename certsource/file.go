@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -15,24 +17,31 @@ import (
 type FileConfig struct {
 	Path string // PFX or PEM; required
 
-	// Password returns the PFX's password and is called at each poll. It must be
-	// safe for concurrent use, and its errors are logged: they must not hold the
-	// password. nil means no password.
+	// Password returns the PFX's password and is called at each poll, one call at
+	// a time. It may block, as a read of a file can: a call that does not return
+	// within 10 seconds is reported as an error. Its errors are logged: they must
+	// not hold the password. nil means no password.
 	Password func() (string, error)
 
 	Log *slog.Logger // nil means none
 }
 
-// File reads a certificate and its private key from a file, again whenever its
-// content changes. It is safe for concurrent use.
+// File reads a certificate and its private key from a file, at each poll. It is
+// safe for concurrent use.
 type File struct {
-	cfg FileConfig
+	cfg     FileConfig
+	content blockingCall[fileContent]
 
 	mu   sync.Mutex
 	good []*tls.Certificate // newest first
 }
 
-// NewFile checks cfg; the file is not read yet and need not exist yet.
+type fileContent struct {
+	data     []byte
+	password string
+}
+
+// NewFile checks cfg. It does not read the file, which need not exist yet.
 func NewFile(cfg FileConfig) (*File, error) {
 	if cfg.Path == "" {
 		return nil, errors.New("certsource: the path of the certificate file is missing")
@@ -41,61 +50,100 @@ func NewFile(cfg FileConfig) (*File, error) {
 		cfg.Password = func() (string, error) { return "", nil }
 	}
 	cfg.Log = orDiscard(cfg.Log)
-	return &File{cfg: cfg}, nil
+	f := &File{cfg: cfg}
+	f.content.run = f.load
+	return f, nil
 }
 
 // Certificates reads the file and returns its certificate, followed by the one
-// that was there before the file last changed in this process's life. The
-// package comment says how list and error go together: a file that has become
-// unreadable or broken is an error beside the last good list. It only blocks for
-// the file; ctx is not used.
-func (f *File) Certificates(context.Context) ([]*tls.Certificate, error) {
-	cert, problem := f.read()
+// that the file held before it last changed in the life of f. The package comment
+// says how list and error go together: when the file has become unreadable or
+// broken, the last good list is returned with the error. Certificates returns when
+// ctx ends, and after 10 seconds at the latest, also while the file system does
+// not respond.
+func (f *File) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
+	cert, failure := f.read(ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if problem == nil {
+	if failure == nil {
 		f.remember(cert)
 	}
 	list, dates := usable(f.good)
-	if problem == nil && dates != nil {
-		problem = dates.about("read file", f.cfg.Path, "")
+	if failure == nil && dates != nil {
+		failure = dates.about("read file", f.cfg.Path, "")
 	}
-	if problem != nil {
-		return list, problem
+	if failure != nil {
+		return list, failure
 	}
 	return list, nil
 }
 
-func (f *File) read() (*tls.Certificate, *Error) {
+func (f *File) read(ctx context.Context) (*tls.Certificate, *Error) {
+	content, failure, ok := f.content.do(ctx)
+	switch {
+	case !ok && ctx.Err() != nil:
+		return nil, &Error{Op: "read file", Name: f.cfg.Path, Code: CodeCanceled, Err: ctx.Err()}
+	case !ok:
+		return nil, &Error{Op: "read file", Name: f.cfg.Path, Code: CodeBlocked, Remedy: remedy(CodeBlocked)}
+	case failure != nil:
+		return nil, failure
+	}
+	b, failure := read(content.data, content.password)
+	if failure != nil {
+		return nil, failure.about("read file", f.cfg.Path, "")
+	}
+	cert, failure := b.assemble()
+	if failure != nil {
+		return nil, failure.about("read file", f.cfg.Path, "")
+	}
+	return cert, nil
+}
+
+// load returns what the file and the password's source hold. It may block.
+func (f *File) load() (fileContent, *Error) {
 	password, err := f.cfg.Password()
 	if err != nil {
-		return nil, f.unreadable("read password of", err)
+		return fileContent{}, f.unreadable("read password of", err)
+	}
+	info, err := os.Stat(f.cfg.Path)
+	if err != nil {
+		return fileContent{}, f.unreadable("read file", err)
+	}
+	if !info.Mode().IsRegular() {
+		// A pipe would block here, or return its content only once.
+		return fileContent{}, &Error{Op: "read file", Name: f.cfg.Path, Code: CodeNotAFile, Err: errors.New(kindOf(info.Mode())), Remedy: remedy(CodeNotAFile)}
 	}
 	file, err := os.Open(f.cfg.Path)
 	if err != nil {
-		return nil, f.unreadable("read file", err)
+		return fileContent{}, f.unreadable("read file", err)
 	}
 	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
-		return nil, f.unreadable("read file", err)
+		return fileContent{}, f.unreadable("read file", err)
 	}
-	b, problem := read(content, password)
-	if problem != nil {
-		return nil, problem.about("read file", f.cfg.Path, "")
+	return fileContent{data, password}, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "it is a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "it is a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "it is a socket"
+	case mode&fs.ModeDevice != 0:
+		return "it is a device"
 	}
-	cert, problem := b.assemble()
-	if problem != nil {
-		return nil, problem.about("read file", f.cfg.Path, "")
-	}
-	return cert, nil
+	return fmt.Sprintf("it is of the type %v", mode.Type())
 }
 
 func (f *File) unreadable(op string, err error) *Error {
 	return &Error{Op: op, Name: f.cfg.Path, Code: CodeUnreadable, Err: err, Remedy: remedy(CodeUnreadable)}
 }
 
-// remember puts cert first. One that comes back keeps its identity.
+// remember puts cert first. A certificate that was there before keeps its pointer.
 func (f *File) remember(cert *tls.Certificate) {
 	i := slices.IndexFunc(f.good, func(c *tls.Certificate) bool { return c.Leaf.Equal(cert.Leaf) })
 	if i >= 0 {

@@ -2,12 +2,14 @@ package certsource
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,7 +70,7 @@ func TestFileChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.want("b a", CodeUnreadable)
-		d.write(a) // back again: the identical certificate
+		d.write(a) // the first content: the identical certificate
 		d.want("a b", "")
 		if again, _ := d.Certificates(t.Context()); again[0] != first[0] {
 			t.Error("another certificate for the same content")
@@ -98,8 +100,8 @@ func TestFileDates(t *testing.T) {
 }
 
 func TestFilePassword(t *testing.T) {
-	password, problem := "incorrect horse", error(nil)
-	d := newOnDisk(t, func() (string, error) { return password, problem })
+	password, failure := "incorrect horse", error(nil)
+	d := newOnDisk(t, func() (string, error) { return password, failure })
 	d.write(string(fixture(t, "good/windows-aes256-sha256.pfx")))
 	d.want("", CodeWrongPassword)
 	password = ""
@@ -108,19 +110,86 @@ func TestFilePassword(t *testing.T) {
 	}
 	password = "correct horse"
 	d.want("HMA-Cert", "")
-	problem = fs.ErrPermission
+	failure = fs.ErrPermission
 	if err := d.want("HMA-Cert", CodeUnreadable); !errors.Is(err, fs.ErrPermission) {
 		t.Error(err)
 	}
 }
 
-func TestFileThatIsNone(t *testing.T) {
+func TestDirectoryAsFile(t *testing.T) {
 	d := newOnDisk(t, nil)
 	if err := os.Mkdir(d.path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	d.want("", CodeUnreadable)
+	d.want("", CodeNotAFile)
 	if _, err := NewFile(FileConfig{}); err == nil {
 		t.Error("no path, no error")
+	}
+}
+
+// A read that blocks ends in time, is not started a second time, and the file is
+// read after the block has ended.
+func TestBlockedRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls, blocked atomic.Int32
+		release := make(chan struct{})
+		d := newOnDisk(t, func() (string, error) {
+			if calls.Add(1); blocked.Load() == 1 {
+				<-release
+			}
+			return "", nil
+		})
+		a, b := ver(t, "a", 2*day).value, ver(t, "b", day).value
+		d.write(a)
+		d.want("a", "")
+		d.write(b)
+		blocked.Store(1)
+		start := time.Now()
+		d.want("a", CodeBlocked)
+		if took := time.Since(start); took != readTimeout {
+			t.Errorf("the poll took %v", took)
+		}
+		d.want("a", CodeBlocked)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if list, err := d.Certificates(ctx); len(list) != 1 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%d certificates, %v", len(list), err)
+		}
+		if n := calls.Load(); n != 2 {
+			t.Errorf("%d reads while one is blocked, want 2", n)
+		}
+		blocked.Store(0)
+		close(release)
+		synctest.Wait()
+		d.want("b a", "")
+	})
+}
+
+func TestFileWithNegativeSerialNumber(t *testing.T) {
+	for _, name := range []string{"negative-serial.pem", "negative-serial.pfx"} {
+		data := fixture(t, "good/"+name)
+		t.Setenv("GODEBUG", "x509negativeserial=0")
+		_, err := Parse(data, "correct horse")
+		var e *Error
+		if !errors.As(err, &e) || e.Code != CodeNegativeSerial || !strings.Contains(err.Error(), "positive serial number") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// An error about a bundle names the block.
+func TestErrorNamesTheBlock(t *testing.T) {
+	key, crt := string(fixture(t, "bad/key-only.pem")), string(fixture(t, "bad/certificate-only.pem"))
+	line := strings.Split(crt, "\n")[5]
+	tests := map[string]struct{ content, want string }{
+		"cut":     {key + crt + key[:len(key)/2], "block 3 (private key) cannot be decoded"},
+		"altered": {key + strings.Replace(crt, line, "AAAA"+line[4:], 1), "block 2 (certificate): x509: "},
+		"DOS":     {strings.ReplaceAll("\ufeff"+key+strings.Replace(crt, line, "AAAA"+line[4:], 1), "\n", "\r\n"), "block 2 (certificate): x509: "},
+		"locked":  {string(fixture(t, "bad/encrypted-pkcs8.pem")), "EncryptedPEM: block 1 (encrypted private key)"},
+	}
+	for name, tt := range tests {
+		if _, err := Parse([]byte(tt.content), ""); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
 	}
 }

@@ -49,9 +49,9 @@ func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
 
 // ver makes a version of that age whose certificate is valid for a year from its
 // creation on; its name is its certificate's.
-func ver(t *testing.T, id string, age time.Duration) *fakeVersion {
+func ver(t *testing.T, id string, age time.Duration) *testVersion {
 	from := time.Now().Add(-age)
-	return &fakeVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}
+	return &testVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}
 }
 
 // names polls and returns the certificates' names, newest first.

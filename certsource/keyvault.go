@@ -18,9 +18,11 @@ type KeyVault struct {
 	cfg KeyVaultConfig
 	log *slog.Logger
 
-	turn chan struct{} // held during a poll
-	// These belong to the poll under way.
-	known    map[string]*version // by version id: what the last poll saw, to parse each only once
+	secret blockingCall[string] // used with AuthSecret
+
+	polling chan struct{} // holds a value during a poll
+	// Only the poll in progress uses these.
+	known    map[string]*version // by version id: the versions of the last poll, to parse each only once
 	unlisted *string             // the newest version at which listing was refused
 
 	mu      sync.Mutex // guards what follows
@@ -36,7 +38,12 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 	if cfg.Auth == "" {
 		cfg.Auth = AuthSecret
 	}
-	return &KeyVault{cfg: cfg, log: orDiscard(cfg.Log), turn: make(chan struct{}, 1)}, nil
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = newHTTPClient()
+	}
+	k := &KeyVault{cfg: cfg, log: orDiscard(cfg.Log), polling: make(chan struct{}, 1)}
+	k.secret.run = k.loadSecret
+	return k, nil
 }
 
 // Certificates asks Key Vault for the newest version of the certificate and for
@@ -50,13 +57,13 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 // unusable, the list holds older ones, as far as they can be found; a disabled
 // newest version does not name its predecessor.
 //
-// With AuthSecret every poll logs in anew, so that a client secret that has
-// expired is an error at the next poll.
+// With AuthSecret every poll logs in, so that a client secret that has expired is
+// an error at the next poll.
 //
-// Certificates blocks for at most 20 seconds per request that it needs, or until
-// ctx ends.
+// Certificates blocks for at most 10 seconds for the client secret and 20 seconds
+// per request that it needs, or until ctx ends.
 func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
-	problem := k.poll(ctx)
+	failure := k.poll(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var list []*tls.Certificate
@@ -65,26 +72,26 @@ func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error)
 			list = append(list, v.cert)
 		}
 	}
-	if problem != nil {
-		return list, problem
+	if failure != nil {
+		return list, failure
 	}
 	return list, nil
 }
 
-// poll renews k.good, as far as the vault answers.
+// poll renews k.good, as far as the vault can be asked.
 func (k *KeyVault) poll(ctx context.Context) *Error {
 	select {
-	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
+	case k.polling <- struct{}{}:
+		defer func() { <-k.polling }()
 	case <-ctx.Done():
 		return k.canceled("get secret", ctx)
 	}
-	s, problem := k.reopen()
-	if problem != nil {
-		return problem
+	s, failure := k.reopen(ctx)
+	if failure != nil {
+		return failure
 	}
 	w := &walk{k: k, s: s, seen: map[string]*version{}, rejected: map[string]bool{}}
-	found, problem := w.run(ctx)
+	found, failure := w.run(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(w.seen) > 0 {
@@ -95,7 +102,7 @@ func (k *KeyVault) poll(ctx context.Context) *Error {
 	for _, v := range k.good {
 		k.known[v.id] = v
 	}
-	return problem
+	return failure
 }
 
 func (k *KeyVault) canceled(op string, ctx context.Context) *Error {

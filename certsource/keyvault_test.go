@@ -3,6 +3,7 @@ package certsource
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,31 +36,31 @@ func wantCode(t *testing.T, k *KeyVault, list, code string) *Error {
 
 func TestVersions(t *testing.T) {
 	for name, c := range map[string]struct {
-		change   func(f *fake) // of v3, v2, v1, a day apart, unnamed
+		change   func(f *testVault) // of v3, v2, v1, a day apart, unnamed
 		list     string
 		code     string
 		requests int // of the vault, authorised ones and the challenge
 	}{
-		"previous is named":                 {func(f *fake) { f.versions[0].previous = "v2" }, "v3 v2", "", 3},
-		"previous is found by list":         {func(f *fake) { f.mayList = true }, "v3 v2", "", 4},
-		"list is not permitted":             {func(f *fake) {}, "v3", "", 3},
-		"only one":                          {func(f *fake) { f.versions = f.versions[:1]; f.mayList = true }, "v3", "", 3},
-		"newest disabled, listed":           {func(f *fake) { f.versions[0].disabled = true; f.mayList = true }, "v2 v1", "SecretDisabled", 5},
-		"newest disabled, not listed":       {func(f *fake) { f.versions[0].disabled = true }, "", "SecretDisabled", 3},
-		"previous disabled, not listed":     {func(f *fake) { f.versions[0].previous = "v2"; f.versions[1].disabled = true }, "v3", "", 4},
-		"previous disabled, listed":         {func(f *fake) { f.versions[1].disabled = true; f.mayList = true }, "v3 v1", "", 4},
-		"newest broken":                     {func(f *fake) { f.versions[0].value = "oops"; f.versions[0].previous = "v2" }, "v2", CodeUnknownFormat, 4},
-		"newest broken, listed":             {func(f *fake) { f.versions[0].value = ""; f.mayList = true }, "v2 v1", CodeEmpty, 5},
-		"newest not exportable":             {func(f *fake) { stripKey(f.versions[0]); f.mayList = true }, "v2 v1", CodeNoPrivateKey, 5},
-		"names itself":                      {func(f *fake) { f.versions[0].previous = "v3" }, "v3", "", 2},
-		"previous is gone":                  {func(f *fake) { f.versions[0].previous = "v0" }, "v3", "", 3},
-		"all disabled":                      {func(f *fake) { disable(f.versions...); f.mayList = true }, "", "SecretDisabled", 3},
-		"name is of no certificate at all":  {func(f *fake) { f.versions = nil; f.mayList = true }, "", "SecretNotFound", 2},
-		"newest's previous is broken, list": {func(f *fake) { f.versions[0].previous = "v2"; f.versions[1].value = "x"; f.mayList = true }, "v3 v1", "", 5},
+		"previous is named":                 {func(f *testVault) { f.versions[0].previous = "v2" }, "v3 v2", "", 3},
+		"previous is found by list":         {func(f *testVault) { f.mayList = true }, "v3 v2", "", 4},
+		"list is not permitted":             {func(f *testVault) {}, "v3", "", 3},
+		"only one":                          {func(f *testVault) { f.versions = f.versions[:1]; f.mayList = true }, "v3", "", 3},
+		"newest disabled, listed":           {func(f *testVault) { f.versions[0].disabled = true; f.mayList = true }, "v2 v1", "SecretDisabled", 5},
+		"newest disabled, not listed":       {func(f *testVault) { f.versions[0].disabled = true }, "", "SecretDisabled", 3},
+		"previous disabled, not listed":     {func(f *testVault) { f.versions[0].previous = "v2"; f.versions[1].disabled = true }, "v3", "", 4},
+		"previous disabled, listed":         {func(f *testVault) { f.versions[1].disabled = true; f.mayList = true }, "v3 v1", "", 4},
+		"newest broken":                     {func(f *testVault) { f.versions[0].value = "oops"; f.versions[0].previous = "v2" }, "v2", CodeUnknownFormat, 4},
+		"newest broken, listed":             {func(f *testVault) { f.versions[0].value = ""; f.mayList = true }, "v2 v1", CodeEmpty, 5},
+		"newest not exportable":             {func(f *testVault) { stripKey(f.versions[0]); f.mayList = true }, "v2 v1", CodeNoPrivateKey, 5},
+		"names itself":                      {func(f *testVault) { f.versions[0].previous = "v3" }, "v3", "", 2},
+		"previous is gone":                  {func(f *testVault) { f.versions[0].previous = "v0" }, "v3", "", 3},
+		"all disabled":                      {func(f *testVault) { disable(f.versions...); f.mayList = true }, "", "SecretDisabled", 3},
+		"name is of no certificate at all":  {func(f *testVault) { f.versions = nil; f.mayList = true }, "", "SecretNotFound", 2},
+		"newest's previous is broken, list": {func(f *testVault) { f.versions[0].previous = "v2"; f.versions[1].value = "x"; f.mayList = true }, "v3 v1", "", 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t, ver(t, "v3", day), ver(t, "v2", 2*day), ver(t, "v1", 3*day))
+				f := newTestVault(t, ver(t, "v3", day), ver(t, "v2", 2*day), ver(t, "v1", 3*day))
 				c.change(f)
 				k := f.open()
 				e := wantCode(t, k, c.list, c.code)
@@ -77,13 +78,13 @@ func TestVersions(t *testing.T) {
 
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-func disable(versions ...*fakeVersion) {
+func disable(versions ...*testVersion) {
 	for _, v := range versions {
 		v.disabled = true
 	}
 }
 
-func stripKey(v *fakeVersion) {
+func stripKey(v *testVersion) {
 	v.value, _, _ = strings.Cut(v.value, "-----BEGIN PRIVATE")
 }
 
@@ -91,7 +92,7 @@ func stripKey(v *fakeVersion) {
 // said once.
 func TestListRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v1", day))
+		f := newTestVault(t, ver(t, "v1", day))
 		k := f.open()
 		for range 3 {
 			wantCode(t, k, "v1", "")
@@ -99,12 +100,12 @@ func TestListRefused(t *testing.T) {
 		if got := f.take("/versions"); len(got) != 1 {
 			t.Errorf("%q", got)
 		}
-		f.versions = append([]*fakeVersion{ver(t, "v2", 0)}, f.versions...)
+		f.versions = append([]*testVersion{ver(t, "v2", 0)}, f.versions...)
 		wantCode(t, k, "v2 v1", "") // v1 is still known
 		if got := f.take("/versions"); len(got) != 1 {
 			t.Errorf("%q", got)
 		}
-		f.versions = append([]*fakeVersion{ver(t, "v3", 0)}, f.versions...)
+		f.versions = append([]*testVersion{ver(t, "v3", 0)}, f.versions...)
 		wantCode(t, k, "v3 v2", "")
 		if n := strings.Count(f.log.String(), "secrets/list"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, &f.log)
@@ -114,7 +115,7 @@ func TestListRefused(t *testing.T) {
 
 func TestDates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v2", -day), ver(t, "v1", 300*day))
+		f := newTestVault(t, ver(t, "v2", -day), ver(t, "v1", 300*day))
 		f.mayList = true
 		k := f.open()
 		e := wantCode(t, k, "v1", CodeNotYetValid)
@@ -138,7 +139,7 @@ func TestDates(t *testing.T) {
 
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v2", day), ver(t, "v1", 2*day))
+		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
 		f.mayList = true
 		k := f.open()
 		before, err := k.Certificates(t.Context())
@@ -158,10 +159,10 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// A vault that stops answering in the middle of a poll is not asked on and on.
+// After a vault stopped responding in the middle of a poll, the poll ends.
 func TestOutageInBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v2", day), ver(t, "v1", 2*day))
+		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
 		f.versions[0].previous = "v1"
 		k := f.open()
 		wantCode(t, k, "v2 v1", "")
@@ -182,10 +183,10 @@ func TestOutageInBetween(t *testing.T) {
 // A vault full of broken versions is not walked to its end at every poll.
 func TestWalkIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+		f := newTestVault(t)
 		f.mayList = true
 		for i := range 9 {
-			f.versions = append(f.versions, &fakeVersion{id: fmt.Sprintf("v%d", 9-i), value: "oops", created: time.Now().Add(-time.Duration(i) * day)})
+			f.versions = append(f.versions, &testVersion{id: fmt.Sprintf("v%d", 9-i), value: "oops", created: time.Now().Add(-time.Duration(i) * day)})
 		}
 		wantCode(t, f.open(), "", CodeUnknownFormat)
 		if got := f.take("/secrets/HMA-Cert/v"); len(got) != maxLook { // one of them is the listing, and the newest is asked for without its id
@@ -197,7 +198,7 @@ func TestWalkIsBounded(t *testing.T) {
 // The vault's own tenant is the one that its challenge names.
 func TestVaultInAnotherTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v1", day))
+		f := newTestVault(t, ver(t, "v1", day))
 		k := f.open(func(c *KeyVaultConfig) { c.TenantID = "99999999-2222-3333-4444-555555555555" })
 		wantCode(t, k, "v1", "")
 		if got := f.take("POST " + loginHost); len(got) != 1 || !strings.Contains(got[0], tenant) {
@@ -210,7 +211,7 @@ func TestVaultInAnotherTenant(t *testing.T) {
 // found, and is dropped where the listing tells.
 func TestDisabledInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v2", day), ver(t, "v1", 2*day))
+		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
 		k := f.open()
 		wantCode(t, k, "v2", "")
 		f.versions[0].disabled = true
@@ -223,12 +224,12 @@ func TestDisabledInUse(t *testing.T) {
 
 func TestRetryAndDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v1", day))
+		f := newTestVault(t, ver(t, "v1", day))
 		k := f.open()
 		failures := 2
 		f.vault = func(w http.ResponseWriter, r *http.Request) {
 			if failures--; failures >= 0 {
-				answer(w, 503, "")
+				respond(w, 503, "")
 				return
 			}
 			f.serveVault(w, r)
@@ -245,7 +246,7 @@ func TestRetryAndDeadlines(t *testing.T) {
 		failures = 1 // then a hanging try: what is known of the failure is said
 		f.vault = func(w http.ResponseWriter, r *http.Request) {
 			if failures--; failures >= 0 {
-				answer(w, 503, "")
+				respond(w, 503, "")
 				return
 			}
 			hang(w, r)
@@ -261,7 +262,7 @@ func TestRetryAndDeadlines(t *testing.T) {
 			case <-r.Context().Done():
 			}
 			w.Header().Set("Retry-After", "5")
-			answer(w, 503, "")
+			respond(w, 503, "")
 		}
 		start = time.Now()
 		if e := wantCode(t, k, "v1", CodeTimeout); e.Status != 503 || time.Since(start) != callTimeout {
@@ -279,10 +280,10 @@ func TestRetryAndDeadlines(t *testing.T) {
 	})
 }
 
-// A corporate proxy that takes two seconds for each request keeps nobody out.
+// A corporate proxy that takes two seconds for each request is fast enough.
 func TestSlowWayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v1", day))
+		f := newTestVault(t, ver(t, "v1", day))
 		slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			select {
 			case <-time.After(2 * time.Second):
@@ -298,7 +299,7 @@ func TestSlowWayOut(t *testing.T) {
 // A second poll waits for the first with its own context, and gets the list.
 func TestPollsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v1", day))
+		f := newTestVault(t, ver(t, "v1", day))
 		k := f.open()
 		wantCode(t, k, "v1", "")
 		f.vault = hang
@@ -315,9 +316,9 @@ func TestPollsTakeTurns(t *testing.T) {
 
 func TestClientSecretIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t, ver(t, "v1", day))
-		secret, problem := "old-"+canarySecret, error(nil)
-		k := f.open(func(c *KeyVaultConfig) { c.Secret = func() (string, error) { return secret, problem } })
+		f := newTestVault(t, ver(t, "v1", day))
+		secret, failure := "old-"+canarySecret, error(nil)
+		k := f.open(func(c *KeyVaultConfig) { c.Secret = func() (string, error) { return secret, failure } })
 		if e := wantCode(t, k, "", "AADSTS7000215"); e.Op != "log in" || e.Name != app || e.Host != loginHost {
 			t.Errorf("%+v", e)
 		}
@@ -325,8 +326,8 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 		wantCode(t, k, "v1", "")
 		secret = ""
 		wantCode(t, k, "v1", CodeEmpty)
-		problem = errors.New("no such file")
-		if e := wantCode(t, k, "v1", CodeUnreadable); !errors.Is(e, problem) {
+		failure = errors.New("no such file")
+		if e := wantCode(t, k, "v1", CodeUnreadable); !errors.Is(e, failure) {
 			t.Error(e)
 		}
 	})
@@ -380,21 +381,20 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func TestNothingPrintsTheSecret(t *testing.T) {
-	f := newFake(t, &fakeVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
+	f := newTestVault(t, &testVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
 	k := f.open()
 	wantCode(t, k, "HMA-Cert", "")
 	noCanary(t, fmt.Sprintf("%v %+v %#v %+v %#v", k, k, k, *k.session, *k.session))
 }
 
 func TestConfig(t *testing.T) {
-	f := newFake(t)
+	f := newTestVault(t)
 	for name, change := range map[string]func(*KeyVaultConfig){
 		"no vault":         func(c *KeyVaultConfig) { c.Vault = nil },
 		"vault by http":    func(c *KeyVaultConfig) { c.Vault.Scheme = "http" },
 		"vault with path":  func(c *KeyVaultConfig) { c.Vault.Path = "/secrets/HMA-Cert" },
 		"name with slash":  func(c *KeyVaultConfig) { c.Name = "HMA-Cert/versions" },
 		"no name":          func(c *KeyVaultConfig) { c.Name = "" },
-		"no client":        func(c *KeyVaultConfig) { c.HTTPClient = nil },
 		"no secret":        func(c *KeyVaultConfig) { c.Secret = nil },
 		"no tenant":        func(c *KeyVaultConfig) { c.TenantID = "" },
 		"unknown auth":     func(c *KeyVaultConfig) { c.Auth = "Secret" },
@@ -408,5 +408,49 @@ func TestConfig(t *testing.T) {
 	}
 	if got := f.take(""); got != nil {
 		t.Errorf("requests: %q", got)
+	}
+}
+
+// A read of the client secret that blocks ends in time, for polls and for
+// signatures.
+func TestBlockedClientSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTestVault(t, ver(t, "v1", day))
+		release := make(chan struct{})
+		k := f.open(func(c *KeyVaultConfig) {
+			c.Secret = func() (string, error) { <-release; return canarySecret, nil }
+		})
+		start := time.Now()
+		wantCode(t, k, "", CodeBlocked)
+		if took := time.Since(start); took != readTimeout {
+			t.Errorf("the poll took %v", took)
+		}
+		if _, failure := k.open(context.Background()); failure == nil || failure.Code != CodeBlocked {
+			t.Errorf("open: %v", failure)
+		}
+		close(release)
+		synctest.Wait()
+		wantCode(t, k, "v1", "")
+	})
+}
+
+// A client of the package's own does not send the log-in of a managed identity
+// through a proxy.
+func TestOwnHTTPClient(t *testing.T) {
+	k, err := NewKeyVault(KeyVaultConfig{Vault: &url.URL{Scheme: "https", Host: vaultHost}, Name: "HMA-Cert", Auth: AuthManaged})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := k.cfg.HTTPClient.Transport.(*http.Transport)
+	req, err := http.NewRequest(http.MethodGet, "http://169.254.169.254/metadata/identity/oauth2/token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HTTP_PROXY", "http://proxy.contoso.com:3128")
+	if proxy, err := transport.Proxy(req); proxy != nil || err != nil {
+		t.Errorf("proxy %v, %v", proxy, err)
+	}
+	if transport.TLSClientConfig.MinVersion < tls.VersionTLS12 || transport.MaxResponseHeaderBytes == 0 {
+		t.Error("the client's bounds are missing")
 	}
 }

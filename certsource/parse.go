@@ -7,6 +7,8 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
+	"strings"
 )
 
 // maxSize bounds what is read as a certificate. A PFX with a long chain has
@@ -15,14 +17,15 @@ const maxSize = 1 << 20
 
 // Parse reads a certificate with its private key from the content of a PFX
 // (PKCS#12) or PEM file, or from the value of a Key Vault secret, where a PFX
-// is in base64. Which of these it is, is found out from data. password is the
-// PFX's; PEM files with encrypted keys are refused.
+// is in base64. It recognises the format by the data. password is the PFX's; PEM
+// files with encrypted keys are refused. A UTF-8 byte order mark and Windows line
+// ends are accepted.
 //
 // The leaf is the certificate that belongs to the key, wherever it stands; the
 // chain follows it by issuer, and unrelated certificates are left out. Leaf is
 // set. The key must be RSA of at least 2048 bits. The dates are not looked at.
 //
-// The error is an [*Error] whose Code tells what is wrong.
+// The error is an [*Error] with one of this package's codes.
 func Parse(data []byte, password string) (*tls.Certificate, error) {
 	b, err := read(data, password)
 	if err != nil {
@@ -35,26 +38,26 @@ func Parse(data []byte, password string) (*tls.Certificate, error) {
 	return cert, nil
 }
 
-// A bundle is what a file holds, in the file's order.
+// A bundle is the content of a file, in the file's order.
 type bundle struct {
 	keys  []any // as the x509 package returns them
 	certs []*x509.Certificate
 }
 
-// read finds out what data is. It and all below it return *Error rather than
-// error, so that callers can say where the data came from.
+// read recognises the format of data. It and the functions that it calls return
+// *Error, to which callers add the place that the data came from.
 func read(data []byte, password string) (bundle, *Error) {
 	switch {
 	case len(data) > maxSize:
-		return bundle{}, problem(CodeTooLarge)
+		return bundle{}, parseError(CodeTooLarge)
 	case isUTF16(data):
-		return bundle{}, problem(CodeUTF16)
+		return bundle{}, parseError(CodeUTF16)
 	case isDER(data):
 		return readDER(data, password)
 	}
 	text := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	if len(text) == 0 {
-		return bundle{}, problem(CodeEmpty)
+		return bundle{}, parseError(CodeEmpty)
 	}
 	if bytes.Contains(text, []byte(pemBegin)) {
 		return readPEM(text)
@@ -66,11 +69,11 @@ func read(data []byte, password string) (bundle, *Error) {
 	case ok && bytes.Contains(decoded, []byte(pemBegin)):
 		return readPEM(decoded)
 	}
-	return bundle{}, problem(CodeUnknownFormat)
+	return bundle{}, parseError(CodeUnknownFormat)
 }
 
-// isUTF16 knows UTF-16 by its byte order mark or, without one, by a first
-// ASCII character with a zero byte at its side.
+// isUTF16 recognises UTF-16 by its byte order mark or, without one, by a first
+// ASCII character next to a zero byte.
 func isUTF16(data []byte) bool {
 	if len(data) < 2 {
 		return false
@@ -79,8 +82,8 @@ func isUTF16(data []byte) bool {
 	return a == 0xff && b == 0xfe || a == 0xfe && b == 0xff || (a == 0) != (b == 0)
 }
 
-// isDER tells binary data, an ASN.1 SEQUENCE of 128 bytes or more, from text in
-// base64 that happens to begin with a 0.
+// isDER recognises binary data: an ASN.1 SEQUENCE of 128 bytes or more. Text in
+// base64 may also begin with a 0.
 func isDER(data []byte) bool {
 	return len(data) > 2 && data[0] == 0x30 && data[1] >= 0x80
 }
@@ -99,10 +102,14 @@ func readDER(data []byte, password string) (bundle, *Error) {
 	var whole asn1.RawValue
 	rest, err := asn1.Unmarshal(data, &whole)
 	if err != nil || len(bytes.TrimSpace(rest)) > 0 {
-		return bundle{}, problem(CodeDamaged)
+		return bundle{}, parseError(CodeDamaged)
 	}
-	if cert, err := x509.ParseCertificate(whole.FullBytes); err == nil {
+	cert, err := x509.ParseCertificate(whole.FullBytes)
+	switch {
+	case err == nil:
 		return bundle{certs: []*x509.Certificate{cert}}, nil
+	case isNegativeSerial(err):
+		return bundle{}, parseError(CodeNegativeSerial)
 	}
 	return readPFX(whole.FullBytes, password)
 }
@@ -111,36 +118,77 @@ const pemBegin = "-----BEGIN "
 
 func readPEM(text []byte) (bundle, *Error) {
 	var b bundle
-	found := 0
-	for rest := text; ; found++ {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
+	for n, part := range splitPEM(text) {
+		block, _ := pem.Decode(part)
+		if block == nil {
+			e := parseError(CodeDamaged)
+			e.Err = fmt.Errorf("block %d%s cannot be decoded", n+1, blockType(part))
+			return bundle{}, e
 		}
-		if err := b.add(block); err != nil {
-			return bundle{}, err
+		if e := b.add(block); e != nil {
+			if e.Err == nil {
+				e.Err = fmt.Errorf("block %d (%s)", n+1, strings.ToLower(line(block.Type)))
+			} else {
+				e.Err = fmt.Errorf("block %d (%s): %w", n+1, strings.ToLower(line(block.Type)), e.Err)
+			}
+			return bundle{}, e
 		}
-	}
-	// pem.Decode skips blocks that it cannot read.
-	if found != bytes.Count(text, []byte(pemBegin)) {
-		return bundle{}, problem(CodeDamaged)
 	}
 	return b, nil
 }
 
-// add takes what a PEM block holds and skips the kinds that are of no interest,
-// such as EC PARAMETERS.
+// splitPEM returns one part for each block that begins in text. pem.Decode alone
+// skips blocks that it cannot decode.
+func splitPEM(text []byte) (parts [][]byte) {
+	for {
+		begin := bytes.Index(text, []byte(pemBegin))
+		if begin < 0 {
+			return parts
+		}
+		text = text[begin:]
+		next := bytes.Index(text[len(pemBegin):], []byte(pemBegin))
+		if next < 0 {
+			return append(parts, text)
+		}
+		parts = append(parts, text[:len(pemBegin)+next])
+		text = text[len(pemBegin)+next:]
+	}
+}
+
+// blockType returns the type in a block's first line, in brackets after a space,
+// or "" when that line is none.
+func blockType(block []byte) string {
+	label, _, ok := bytes.Cut(block[len(pemBegin):], []byte("-----"))
+	if !ok || len(label) > 40 || bytes.ContainsAny(label, "\r\n") {
+		return ""
+	}
+	return " (" + strings.ToLower(line(string(label))) + ")"
+}
+
+// isNegativeSerial recognises the error of crypto/x509, which has no type. Go
+// refuses such certificates since version 1.23, unless GODEBUG says
+// x509negativeserial=1.
+func isNegativeSerial(err error) bool { return strings.Contains(err.Error(), "negative serial number") }
+
+// add adds the key or certificate of a PEM block, and skips other kinds, such as
+// EC PARAMETERS.
 func (b *bundle) add(block *pem.Block) *Error {
 	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-		return problem(CodeEncryptedPEM)
+		return parseError(CodeEncryptedPEM)
 	}
 	var key any
 	var err error
 	switch block.Type {
 	case "CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE":
 		cert, err := x509.ParseCertificate(trusted(block))
-		if err != nil {
-			return problem(CodeDamaged)
+		switch {
+		case err == nil:
+		case isNegativeSerial(err):
+			return parseError(CodeNegativeSerial)
+		default:
+			e := parseError(CodeDamaged)
+			e.Err = err
+			return e
 		}
 		b.certs = append(b.certs, cert)
 		return nil
@@ -154,7 +202,7 @@ func (b *bundle) add(block *pem.Block) *Error {
 		return nil
 	}
 	if err != nil {
-		return problem(CodeDamaged)
+		return parseError(CodeDamaged)
 	}
 	b.keys = append(b.keys, key)
 	return nil

@@ -19,7 +19,7 @@ const maxIterations = 5_000_000
 // maxDepth is more than a PFX nests.
 const maxDepth = 30
 
-// excessive tells whether anything in der that is not encrypted looks like the
+// excessive reports whether anything in der that is not encrypted looks like the
 // parameters of a key derivation, a salt (OCTET STRING) and then an INTEGER
 // that is too large. Nothing else in a PFX has that order.
 func excessive(der []byte, depth int) bool {
@@ -48,7 +48,7 @@ func excessive(der []byte, depth int) bool {
 // readPFX reads a PKCS#12 file with one private key, or none.
 func readPFX(der []byte, password string) (bundle, *Error) {
 	if excessive(der, 0) {
-		e := problem(CodeUnsupportedPFX)
+		e := parseError(CodeUnsupportedPFX)
 		e.Err = fmt.Errorf("more than %d iterations", maxIterations)
 		return bundle{}, e
 	}
@@ -56,7 +56,7 @@ func readPFX(der []byte, password string) (bundle, *Error) {
 	if err == nil {
 		return bundle{keys: []any{key}, certs: append([]*x509.Certificate{first}, more...)}, nil
 	}
-	e := pfxProblem(err)
+	e := pfxError(err)
 	switch {
 	case e.Code == CodeNoPrivateKey:
 		if certs := keylessCerts(der); certs != nil {
@@ -68,18 +68,19 @@ func readPFX(der []byte, password string) (bundle, *Error) {
 	return bundle{}, e
 }
 
-// pfxProblem maps the library's errors, which are mere texts for the most part.
-func pfxProblem(err error) *Error {
+// pfxError maps the library's errors, most of which have no type.
+func pfxError(err error) *Error {
 	var unsupported pkcs12.NotImplementedError
 	if errors.As(err, &unsupported) {
-		e := problem(CodeUnsupportedPFX)
+		e := parseError(CodeUnsupportedPFX)
 		e.Err = unsupported
 		return e
 	}
 	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
-		return problem(CodeWrongPassword)
+		return parseError(CodeWrongPassword)
 	}
 	for _, known := range []struct{ text, code string }{
+		{"negative serial number", CodeNegativeSerial},
 		{"private key missing", CodeNoPrivateKey},
 		{"certificate missing", CodeNoCertificate},
 		{"expected exactly one key bag", CodeSeveralKeys},
@@ -88,10 +89,10 @@ func pfxProblem(err error) *Error {
 		{"unsupported elliptic curve", CodeNotRSA},
 	} {
 		if strings.Contains(err.Error(), known.text) {
-			return problem(known.code)
+			return parseError(known.code)
 		}
 	}
-	return problem(CodeDamaged)
+	return parseError(CodeDamaged)
 }
 
 // The parts of RFC 7292 that keylessCerts takes apart and puts together.
@@ -112,11 +113,10 @@ type (
 )
 
 // keylessCerts returns the certificates of a PFX without private key and with
-// the empty password, as Key Vault gives for a key that it does not part with.
-// The library reads no such file, so a key that everybody knows is put into a
-// copy. The copy has no MAC any more: the caller got past it already, and a
+// the empty password, as Key Vault returns for a key that is not exportable.
+// The library reads no such file, so a key that is no secret is put into a copy. The copy has no MAC any more: the caller got past it already, and a
 // keyless file holds nothing that a MAC under the empty password would protect.
-// Where that does not work out the result is nil.
+// The result is nil when that fails.
 func keylessCerts(der []byte) []*x509.Certificate {
 	patched, err := withKey(der)
 	if err != nil {

@@ -1,7 +1,7 @@
 package certsource
 
-// remedy says what to do about a problem of the certificate itself or of the
-// way to the service. Codes without an entry have none.
+// remedy says what to do about a certificate that cannot be used or a service
+// that cannot be reached. It is "" for codes without an entry.
 func remedy(code string) string {
 	switch code {
 	case CodeEmpty:
@@ -10,6 +10,12 @@ func remedy(code string) string {
 		return "this is no certificate: name the PFX or PEM file"
 	case CodeUnreadable:
 		return "check the path and the permissions of the file"
+	case CodeNotAFile:
+		return "name a regular file with certificate and private key"
+	case CodeBlocked:
+		return "the file system does not respond: check the mount, such as an NFS or SMB share"
+	case CodeNegativeSerial:
+		return "issue a certificate with a positive serial number (RFC 5280), or run with GODEBUG=x509negativeserial=1"
 	case CodeUTF16:
 		return "the text is in UTF-16: save it as UTF-8 or ASCII"
 	case CodeUnknownFormat:
@@ -53,9 +59,9 @@ func networkRemedy(code string) string {
 	case CodeUnreachable:
 		return "check firewall and proxy between this machine and the host"
 	case CodeTimeout:
-		return "no answer in time: check firewall and proxy between this machine and the host"
+		return "no response in time: check firewall and proxy between this machine and the host"
 	case CodeNotKeyVault:
-		return "what answered is not the Key Vault of this URL: check the Key Vault URI, and proxies on the way"
+		return "the response is not one of the Key Vault of this URL: check the Key Vault URI, and the proxies between this machine and it"
 	case CodeUnsupportedSign:
 		return "Key Vault is asked for PS256 and RS256 only"
 	}

@@ -2,7 +2,7 @@ package certsource
 
 import "net/http"
 
-// vaultRemedy says what to do about an answer of Key Vault.
+// vaultRemedy says what to do about a refusal of Key Vault.
 func vaultRemedy(e *Error) string {
 	switch e.Code {
 	case "SecretNotFound", "KeyNotFound", "CertificateNotFound":
@@ -32,7 +32,7 @@ func statusRemedy(e *Error) string {
 	case e.Status == http.StatusTooManyRequests:
 		return "Key Vault limits the rate of requests: ask less often"
 	case e.Status >= 500:
-		return "Key Vault has a problem at the moment: it is tried again"
+		return "Key Vault has a failure at the moment: it is tried again"
 	case e.Status >= 300 && e.Status < 400:
 		return networkRemedy(CodeNotKeyVault)
 	}
@@ -80,7 +80,7 @@ func (k *KeyVault) entraRemedy(e *Error, s *session) string {
 	}
 	switch {
 	case e.Status >= 500 || e.Status == http.StatusTooManyRequests:
-		return "Entra ID has a problem at the moment: it is tried again"
+		return "Entra ID has a failure at the moment: it is tried again"
 	case k.cfg.Auth == AuthSecret:
 		return "check the Key Vault application's id, its client secret, the tenant and the authority host"
 	}

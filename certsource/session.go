@@ -1,6 +1,7 @@
 package certsource
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"net/http"
@@ -16,9 +17,10 @@ import (
 )
 
 // Tries within callTimeout; the library's defaults wait for minutes. The first
-// one on a session holds four requests, since the log-in is part of it, and a
-// log-in that is cut short is not tried again: a way out on which each takes two
-// seconds must do. There is still time for a second one after a first that hung.
+// try of a session makes four requests, because it includes the log-in, and a
+// log-in that times out is not tried a second time: a connection on which each
+// request takes two seconds must suffice. After a try that hung there is time for
+// one more.
 const (
 	maxRetries    = 2
 	tryTimeout    = 9 * time.Second
@@ -26,8 +28,8 @@ const (
 	maxRetryDelay = 5 * time.Second
 )
 
-// A session holds the clients that were made with one client secret, and with
-// them the access token.
+// A session holds the clients that were made with one client secret, and the
+// access token that they obtained.
 type session struct {
 	secrets *azsecrets.Client
 	keys    *azkeys.Client
@@ -36,42 +38,54 @@ type session struct {
 }
 
 // open returns the session for the client secret as it is now.
-func (k *KeyVault) open() (*session, *Error) {
-	secret, problem := k.clientSecret()
-	if problem != nil {
-		return nil, problem
+func (k *KeyVault) open(ctx context.Context) (*session, *Error) {
+	secret, failure := k.clientSecret(ctx)
+	if failure != nil {
+		return nil, failure
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.session != nil && k.session.secret == sha256.Sum256([]byte(secret)) {
 		return k.session, nil
 	}
-	s, problem := k.newSession(secret)
-	if problem == nil {
+	s, failure := k.newSession(secret)
+	if failure == nil {
 		k.session = s
 	}
-	return s, problem
+	return s, failure
 }
 
-// reopen returns a session for a poll. With a client secret it is one that has
-// yet to log in: that the secret has expired shows now, and not only when the
-// access token ends that it brought before. Signatures stay with the session
-// that has logged in.
-func (k *KeyVault) reopen() (*session, *Error) {
+// reopen returns a session for a poll. With a client secret it is a new one: that
+// the secret has expired shows at this poll, not when the access token of the last
+// session expires. Signatures use the session that has logged in.
+func (k *KeyVault) reopen(ctx context.Context) (*session, *Error) {
 	if k.cfg.Auth != AuthSecret {
-		return k.open()
+		return k.open(ctx)
 	}
-	secret, problem := k.clientSecret()
-	if problem != nil {
-		return nil, problem
+	secret, failure := k.clientSecret(ctx)
+	if failure != nil {
+		return nil, failure
 	}
 	return k.newSession(secret)
 }
 
-func (k *KeyVault) clientSecret() (string, *Error) {
+// clientSecret returns the client secret as it is now, "" without AuthSecret.
+func (k *KeyVault) clientSecret(ctx context.Context) (string, *Error) {
 	if k.cfg.Auth != AuthSecret {
 		return "", nil
 	}
+	secret, failure, ok := k.secret.do(ctx)
+	switch {
+	case !ok && ctx.Err() != nil:
+		return "", k.canceled("read client secret", ctx)
+	case !ok:
+		return "", &Error{Op: "read client secret", Code: CodeBlocked, Remedy: remedy(CodeBlocked)}
+	}
+	return secret, failure
+}
+
+// loadSecret asks for the client secret. It may block.
+func (k *KeyVault) loadSecret() (string, *Error) {
 	secret, err := k.cfg.Secret()
 	if err != nil {
 		return "", &Error{Op: "read client secret", Code: CodeUnreadable, Err: err, Remedy: remedy(CodeUnreadable)}
@@ -86,7 +100,7 @@ func (k *KeyVault) clientSecret() (string, *Error) {
 func (k *KeyVault) newSession(secret string) (*session, *Error) {
 	s, err := k.newClients(secret)
 	if err != nil {
-		// The libraries' complaints about their options name variables of the
+		// The libraries' errors about their options name variables of the
 		// environment and hold no secret.
 		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(k.cfg.Auth)}
 		k.login(e, "")
@@ -117,7 +131,7 @@ func (k *KeyVault) newClients(secret string) (*session, error) {
 
 func (k *KeyVault) clientOptions() azcore.ClientOptions {
 	client := *k.cfg.HTTPClient
-	// A redirect of the log-in would carry the client secret elsewhere.
+	// A redirect of the log-in would send the client secret to another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	authority := cloud.AzurePublic.ActiveDirectoryAuthorityHost
 	if k.cfg.Authority != nil {
@@ -125,14 +139,14 @@ func (k *KeyVault) clientOptions() azcore.ClientOptions {
 	}
 	return azcore.ClientOptions{
 		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: authority},
-		Transport: witness{&client},
+		Transport: recordingClient{&client},
 		Retry:     policy.RetryOptions{MaxRetries: maxRetries, TryTimeout: tryTimeout, RetryDelay: retryDelay, MaxRetryDelay: maxRetryDelay},
 	}
 }
 
-// credential makes the configured credential. The tenant is the one that the
-// vault's challenge names, which is the vault's own whatever is configured;
-// instance discovery would ask login.microsoftonline.com about other clouds.
+// credential makes the configured credential. It accepts the tenant that the
+// vault's challenge names, which is the vault's own. Instance discovery is off: it
+// would ask login.microsoftonline.com about other clouds.
 func (k *KeyVault) credential(secret string, opts azcore.ClientOptions) (azcore.TokenCredential, error) {
 	any := []string{"*"}
 	switch k.cfg.Auth {
@@ -160,8 +174,8 @@ func (k *KeyVault) credential(secret string, opts azcore.ClientOptions) (azcore.
 	return nil, errors.New("unknown way to log in")
 }
 
-// isGUID knows the form of a secret's id, which people paste for its value;
-// values never look like that.
+// isGUID recognises a secret's id, which people paste instead of its value. Values
+// have another form.
 func isGUID(s string) bool {
 	if len(s) != 36 {
 		return false

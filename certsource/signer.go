@@ -31,9 +31,9 @@ func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	if isPSS {
 		algorithm = azkeys.SignatureAlgorithmPS256
 	}
-	signature, problem := s.ask(algorithm, digest)
-	if problem != nil {
-		return nil, problem
+	signature, failure := s.request(algorithm, digest)
+	if failure != nil {
+		return nil, failure
 	}
 	var err error
 	if isPSS {
@@ -47,22 +47,22 @@ func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	return signature, nil
 }
 
-// salted tells whether Key Vault's salt is acceptable.
+// salted reports whether o permits the salt that Key Vault uses.
 func salted(o *rsa.PSSOptions) bool {
 	return o.SaltLength == rsa.PSSSaltLengthAuto || o.SaltLength == rsa.PSSSaltLengthEqualsHash || o.SaltLength == crypto.SHA256.Size()
 }
 
-func (s *signer) ask(algorithm azkeys.SignatureAlgorithm, digest []byte) ([]byte, *Error) {
-	session, problem := s.k.open()
-	if problem != nil {
-		return nil, problem
+func (s *signer) request(algorithm azkeys.SignatureAlgorithm, digest []byte) ([]byte, *Error) {
+	session, failure := s.k.open(context.Background())
+	if failure != nil {
+		return nil, failure
 	}
 	var signature []byte
 	// crypto.Signer knows no context; call sets the deadline.
-	problem = s.k.call(context.Background(), session, "sign", s.version, func(ctx context.Context) error {
+	failure = s.k.call(context.Background(), session, "sign", s.version, func(ctx context.Context) error {
 		resp, err := session.keys.Sign(ctx, s.k.cfg.Name, s.version, azkeys.SignParameters{Algorithm: &algorithm, Value: digest}, nil)
 		signature = resp.Result
 		return err
 	})
-	return signature, problem
+	return signature, failure
 }

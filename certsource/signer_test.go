@@ -14,16 +14,16 @@ import (
 )
 
 // inVault returns a source whose one certificate has its key in the fake vault.
-func inVault(t *testing.T) (*fake, *KeyVault) {
+func inVault(t *testing.T) (*testVault, *KeyVault) {
 	v := ver(t, "v1", day)
 	stripKey(v)
 	v.kid = "https://" + vaultHost + "/keys/HMA-Cert/key-of-v1"
-	f := newFake(t, v)
+	f := newTestVault(t, v)
 	f.key = testKey(t, "good/key-first.pem")
 	return f, f.open(func(c *KeyVaultConfig) { c.KeyInVault = true })
 }
 
-func inVaultSigner(t *testing.T) (*fake, crypto.Signer) {
+func inVaultSigner(t *testing.T) (*testVault, crypto.Signer) {
 	t.Helper()
 	f, k := inVault(t)
 	list, err := k.Certificates(t.Context())
@@ -83,15 +83,15 @@ func TestSignRefuses(t *testing.T) {
 
 func TestSignProblems(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*testing.T, *fake)
+		change func(*testing.T, *testVault)
 		code   string
 		remedy string
 	}{
-		"another key":   {func(t *testing.T, f *fake) { f.key = testKey(t, "bad/key-of-another.pem") }, CodeKeyMismatch, "made by Key Vault"},
-		"no permission": {func(_ *testing.T, f *fake) { f.vault = refusal("ForbiddenByRbac") }, "ForbiddenByRbac", "Key Vault Crypto User"},
-		"no policy":     {func(_ *testing.T, f *fake) { f.vault = refusal("AccessDenied") }, "AccessDenied", "keys/sign"},
-		"outage":        {func(_ *testing.T, f *fake) { f.vault = status(500, "") }, "", "at the moment"},
-		"empty answer":  {func(_ *testing.T, f *fake) { f.vault = status(200, "{}") }, CodeKeyMismatch, ""},
+		"another key":    {func(t *testing.T, f *testVault) { f.key = testKey(t, "bad/key-of-another.pem") }, CodeKeyMismatch, "made by Key Vault"},
+		"no permission":  {func(_ *testing.T, f *testVault) { f.vault = refusal("ForbiddenByRbac") }, "ForbiddenByRbac", "Key Vault Crypto User"},
+		"no policy":      {func(_ *testing.T, f *testVault) { f.vault = refusal("AccessDenied") }, "AccessDenied", "keys/sign"},
+		"outage":         {func(_ *testing.T, f *testVault) { f.vault = status(500, "") }, "", "at the moment"},
+		"empty response": {func(_ *testing.T, f *testVault) { f.vault = status(200, "{}") }, CodeKeyMismatch, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -125,17 +125,17 @@ func TestSignDeadline(t *testing.T) {
 // What a certificate's secret may look like when the key stays in the vault.
 func TestKeyInVaultSecrets(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*testing.T, *fake)
+		change func(*testing.T, *testVault)
 		list   string
 		code   string
 		logged string
 	}{
-		"no kid, same version": {func(_ *testing.T, f *fake) { f.versions[0].kid = "" }, "v1", "", ""},
-		"exportable":           {func(t *testing.T, f *fake) { f.versions[0].value = ver(t, "v1", day).value }, "v1", "", "is exportable"},
-		"EC":                   {func(t *testing.T, f *fake) { f.versions[0].value = string(fixture(t, "bad/ec.pem")) }, "", CodeNotRSA, ""},
-		"RSA 1024":             {func(t *testing.T, f *fake) { f.versions[0].value = string(fixture(t, "bad/rsa1024.pem")) }, "", CodeWeakKey, ""},
-		"key only":             {func(t *testing.T, f *fake) { f.versions[0].value = string(fixture(t, "bad/key-only.pem")) }, "", CodeNoCertificate, ""},
-		"several": {func(t *testing.T, f *fake) {
+		"no kid, same version": {func(_ *testing.T, f *testVault) { f.versions[0].kid = "" }, "v1", "", ""},
+		"exportable":           {func(t *testing.T, f *testVault) { f.versions[0].value = ver(t, "v1", day).value }, "v1", "", "is exportable"},
+		"EC":                   {func(t *testing.T, f *testVault) { f.versions[0].value = string(fixture(t, "bad/ec.pem")) }, "", CodeNotRSA, ""},
+		"RSA 1024":             {func(t *testing.T, f *testVault) { f.versions[0].value = string(fixture(t, "bad/rsa1024.pem")) }, "", CodeWeakKey, ""},
+		"key only":             {func(t *testing.T, f *testVault) { f.versions[0].value = string(fixture(t, "bad/key-only.pem")) }, "", CodeNoCertificate, ""},
+		"several": {func(t *testing.T, f *testVault) {
 			f.versions[0].value = string(fixture(t, "good/unrelated-and-shuffled.pem"))
 		}, "", CodeAmbiguous, ""},
 	} {

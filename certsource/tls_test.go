@@ -20,7 +20,7 @@ import (
 
 // overTLS serves f at its real names, over TLS with a private root, and returns
 // a client that trusts that root and finds the names.
-func overTLS(t *testing.T, f *fake) *http.Client {
+func overTLS(t *testing.T, f *testVault) *http.Client {
 	t.Helper()
 	key := testKey(t, "bad/key-of-another.pem")
 	template := &x509.Certificate{
@@ -53,9 +53,9 @@ func overTLS(t *testing.T, f *fake) *http.Client {
 // The whole dance over real connections: challenge, log-in, a PFX such as Key
 // Vault gives, its previous version; then the signature.
 func TestOverTLS(t *testing.T) {
-	f := newFake(t,
-		&fakeVersion{id: "v2", value: string(fixture(t, "good/keyvault-secret.b64")), previous: "v1"},
-		&fakeVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
+	f := newTestVault(t,
+		&testVersion{id: "v2", value: string(fixture(t, "good/keyvault-secret.b64")), previous: "v1"},
+		&testVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
 	client := overTLS(t, f)
 	k := f.open(func(c *KeyVaultConfig) { c.HTTPClient = client })
 	for range 2 {
@@ -81,7 +81,7 @@ func TestOverTLS(t *testing.T) {
 
 // An emulator on loopback may name any resource in its challenge.
 func TestLoopbackVault(t *testing.T) {
-	f := newFake(t, &fakeVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
+	f := newTestVault(t, &testVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
 	client := overTLS(t, f)
 	k := f.open(func(c *KeyVaultConfig) {
 		c.HTTPClient = client
@@ -93,7 +93,7 @@ func TestLoopbackVault(t *testing.T) {
 }
 
 func TestUntrustedVault(t *testing.T) {
-	f := newFake(t)
+	f := newTestVault(t)
 	client := overTLS(t, f)
 	client.Transport.(*http.Transport).TLSClientConfig = nil
 	k := f.open(func(c *KeyVaultConfig) { c.HTTPClient = client })

@@ -10,21 +10,21 @@ import (
 // before it, which serves until the newest is registered in Entra ID.
 const maxUsable = 2
 
-// usable leaves out the certificates that the clock rules out. The problem, if
-// any, is the first certificate's.
-func usable(certs []*tls.Certificate) (list []*tls.Certificate, problem *Error) {
+// usable returns the certificates that are valid now. The error, if any, is about
+// the first certificate.
+func usable(certs []*tls.Certificate) (list []*tls.Certificate, failure *Error) {
 	for i, c := range certs {
-		e := datesProblem(c.Leaf)
+		e := dateError(c.Leaf)
 		if e == nil {
 			list = append(list, c)
 		} else if i == 0 {
-			problem = e
+			failure = e
 		}
 	}
-	return list, problem
+	return list, failure
 }
 
-// describe names a certificate in a log.
+// describe returns log attributes that identify a certificate.
 func describe(leaf *x509.Certificate) []any {
 	sha1Hex, sha256Hex := Thumbprints(leaf)
 	return []any{

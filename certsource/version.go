@@ -14,36 +14,36 @@ import (
 // maxPages bounds a listing; a page holds 25 versions.
 const maxPages = 10
 
-// A version of the certificate in the vault. It does not change any more.
+// A version of the certificate in the vault. It is immutable.
 type version struct {
 	id       string
 	previous string           // the id of the version before, where Key Vault names it
-	cert     *tls.Certificate // nil where problem is set
-	problem  *Error           // with what the vault holds
+	cert     *tls.Certificate // nil where failure is set
+	failure  *Error           // why the content of the vault cannot be used
 }
 
-// check says what keeps v from being used now.
+// check returns an error when v cannot be used now.
 func (v *version) check() *Error {
-	if v.problem != nil {
-		return v.problem
+	if v.failure != nil {
+		return v.failure
 	}
-	if e := datesProblem(v.cert.Leaf); e != nil {
+	if e := dateError(v.cert.Leaf); e != nil {
 		return e.about("get secret", "", v.id)
 	}
 	return nil
 }
 
-// getVersion asks for a version, the newest if id is empty, and parses it unless
+// getVersion requests a version, the newest if id is empty, and parses it unless
 // the last poll did.
 func (k *KeyVault) getVersion(ctx context.Context, s *session, id string) (*version, *Error) {
 	var got azsecrets.Secret
-	problem := k.call(ctx, s, "get secret", id, func(ctx context.Context) error {
+	failure := k.call(ctx, s, "get secret", id, func(ctx context.Context) error {
 		resp, err := s.secrets.GetSecret(ctx, k.cfg.Name, id, nil)
 		got = resp.Secret
 		return err
 	})
-	if problem != nil {
-		return nil, problem
+	if failure != nil {
+		return nil, failure
 	}
 	if got.ID == nil || lastSegment(string(*got.ID)) == "" {
 		return nil, k.notKeyVault("get secret", id)
@@ -59,7 +59,7 @@ func (k *KeyVault) getVersion(ctx context.Context, s *session, id string) (*vers
 	return v, nil
 }
 
-// parse fills in v.cert or v.problem.
+// parse fills in v.cert or v.failure.
 func (k *KeyVault) parse(v *version, got azsecrets.Secret) {
 	var value string
 	if got.Value != nil {
@@ -70,17 +70,17 @@ func (k *KeyVault) parse(v *version, got azsecrets.Secret) {
 		v.cert, e = k.certificate(v, b, got)
 	}
 	if e != nil {
-		v.problem = e.about("get secret", k.cfg.Name, v.id)
+		v.failure = e.about("get secret", k.cfg.Name, v.id)
 		if e.Code == CodeNoPrivateKey {
-			v.problem.Remedy = "the certificate's policy says that its key is not exportable: issue an exportable one, or use key mode vault"
+			v.failure.Remedy = "the certificate's policy says that its key is not exportable: issue an exportable one, or have the vault sign"
 		}
 		return
 	}
 	k.log.Info("certificate read from Key Vault", append(describe(v.cert.Leaf), "name", k.cfg.Name, "version", v.id)...)
 }
 
-// certificate joins the public part with the key that was sent along or with
-// the one in the vault.
+// certificate joins the public part with the key in the secret or, with
+// KeyInVault, with a signer of the key in the vault.
 func (k *KeyVault) certificate(v *version, b bundle, got azsecrets.Secret) (*tls.Certificate, *Error) {
 	if !k.cfg.KeyInVault {
 		return b.assemble()
@@ -94,14 +94,14 @@ func (k *KeyVault) certificate(v *version, b bundle, got azsecrets.Secret) (*tls
 	}
 	pub, ok := leaf.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, problem(CodeNotRSA)
+		return nil, parseError(CodeNotRSA)
 	}
 	return b.join(&signer{k: k, version: keyVersion(v, got), public: pub})
 }
 
-// keyVersion is the version of the key that belongs to the certificate. Key
-// Vault gives certificate, secret and key of one version the same id; the
-// secret's kid says it outright.
+// keyVersion is the version of the key that belongs to the certificate. The
+// secret's kid names it; without a kid it is the secret's own version, because Key
+// Vault gives certificate, secret and key of one version the same id.
 func keyVersion(v *version, got azsecrets.Secret) string {
 	if got.KID != nil && lastSegment(string(*got.KID)) != "" {
 		return lastSegment(string(*got.KID))
@@ -119,15 +119,15 @@ func lastSegment(id string) string {
 	return parts[5]
 }
 
-// listVersions returns all versions, newest first, or nothing where that is not
-// permitted. A refusal is remembered until there is a new version, so that the
-// vault's audit log is not filled with refusals.
+// listVersions returns all versions, newest first, or nil when that is not
+// permitted. After a refusal it does not ask again until there is a new version, so
+// that the vault's audit log is not filled with refusals.
 func (k *KeyVault) listVersions(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
 	if k.unlisted != nil && *k.unlisted == newest {
 		return nil
 	}
 	var list []*azsecrets.SecretProperties
-	problem := k.call(ctx, s, "list versions", "", func(ctx context.Context) error {
+	failure := k.call(ctx, s, "list versions", "", func(ctx context.Context) error {
 		list = nil
 		pager := s.secrets.NewListSecretPropertiesVersionsPager(k.cfg.Name, nil)
 		for page := 0; pager.More() && page < maxPages; page++ {
@@ -140,15 +140,15 @@ func (k *KeyVault) listVersions(ctx context.Context, s *session, newest string) 
 		return nil
 	})
 	switch {
-	case problem == nil:
+	case failure == nil:
 		k.unlisted = nil
-	case problem.Status == http.StatusForbidden:
+	case failure.Status == http.StatusForbidden:
 		if k.unlisted == nil {
 			k.log.Warn("the certificate's previous version cannot be found: Key Vault does not name it and the permission secrets/list is missing; a restart after a new version is uploaded and before it is registered in Entra ID will be an outage", "name", k.cfg.Name)
 		}
 		k.unlisted = &newest
 	default:
-		k.log.Warn("the certificate's versions could not be listed", "name", k.cfg.Name, "error", problem)
+		k.log.Warn("the certificate's versions could not be listed", "name", k.cfg.Name, "error", failure)
 	}
 	list = slices.DeleteFunc(list, func(p *azsecrets.SecretProperties) bool {
 		return p == nil || p.ID == nil || lastSegment(string(*p.ID)) == ""

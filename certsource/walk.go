@@ -8,7 +8,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// maxLook bounds the versions that one poll looks at in search of two usable ones.
+// maxLook bounds the versions that one poll reads to find two usable ones.
 const maxLook = 5
 
 // A walk goes from the newest version back to older ones, until it has found
@@ -16,16 +16,16 @@ const maxLook = 5
 type walk struct {
 	k        *KeyVault
 	s        *session
-	newest   string              // its id, empty where Key Vault would not say
-	seen     map[string]*version // all that were got
-	rejected map[string]bool     // ids that must not be used any more
+	newest   string              // its id, empty when Key Vault did not return it
+	seen     map[string]*version // all that were read
+	rejected map[string]bool     // ids that must no longer be used
 	list     []*azsecrets.SecretProperties
 	listed   bool
 }
 
-// run returns the usable versions, newest first. The problem is the newest
-// version's, or that of asking for it.
-func (w *walk) run(ctx context.Context) (good []*version, problem *Error) {
+// run returns the usable versions, newest first. The error is about the newest
+// version, or about the request for it.
+func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 	v, err := w.get(ctx, "")
 	if err != nil && !err.ofVersion() {
 		return nil, err
@@ -33,7 +33,7 @@ func (w *walk) run(ctx context.Context) (good []*version, problem *Error) {
 	if v != nil {
 		w.newest = v.id
 	}
-	id := w.newest // of v, which is nil where it may not be had
+	id := w.newest // of v, which is nil when Key Vault refused it
 	for looked := 1; ; looked++ {
 		if err == nil {
 			err = v.check()
@@ -42,22 +42,22 @@ func (w *walk) run(ctx context.Context) (good []*version, problem *Error) {
 		case err == nil:
 			good = append(good, v)
 		case looked == 1:
-			problem = err.about(err.Op, w.k.cfg.Name, id)
+			failure = err.about(err.Op, w.k.cfg.Name, id)
 		}
 		if len(good) == maxUsable || looked == maxLook {
-			return good, problem
+			return good, failure
 		}
 		if id = w.before(ctx, id, v); id == "" || w.seen[id] != nil {
-			return good, problem
+			return good, failure
 		}
 		if v, err = w.get(ctx, id); err != nil && !err.ofVersion() {
 			w.k.log.Warn("the certificate's previous version could not be read", "name", w.k.cfg.Name, "version", id, "error", err)
-			return good, problem
+			return good, failure
 		}
 	}
 }
 
-// get asks for a version, the newest if id is empty.
+// get reads a version, the newest if id is empty.
 func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
 	v, err := w.k.getVersion(ctx, w.s, id)
 	if err == nil {
@@ -68,8 +68,8 @@ func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
 	return v, err
 }
 
-// before returns the id of the version before id, or "" if there is none or no
-// way to know. v is that version unless it could not be had.
+// before returns the id of the version before id, or "" if there is none or it is
+// not known. v is the version of id, or nil when Key Vault refused it.
 func (w *walk) before(ctx context.Context, id string, v *version) string {
 	if v != nil && v.previous != "" {
 		return v.previous
@@ -91,8 +91,8 @@ func (w *walk) before(ctx context.Context, id string, v *version) string {
 	return ""
 }
 
-// topUp adds versions of the last poll that this one could not ask for, for
-// instance because the newest one is disabled now and names no other.
+// topUp adds versions of the last poll that this one could not find, for instance
+// because the newest one is disabled now and does not name its predecessor.
 func (w *walk) topUp(found, last []*version) []*version {
 	for _, v := range last {
 		have := slices.ContainsFunc(found, func(f *version) bool { return f.id == v.id })

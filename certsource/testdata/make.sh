@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the fixtures in good/ and bad/ anew, with OpenSSL 3 and Java's keytool.
+# Makes the fixtures in good/ and bad/ with OpenSSL 3 and Java's keytool.
 # The fixtures are committed, so this is run only to add one. Each folder's
-# index.tsv tells the test what OpenSSL knows about every file.
+# index.tsv holds what OpenSSL says about every file.
 set -eu
 cd "$(dirname "$0")"
 rm -rf good bad && mkdir good bad
@@ -24,6 +24,8 @@ selfsigned rsa:2048 other ''
 selfsigned rsa:1024 rsa1024 ''
 selfsigned ec ec '-pkeyopt ec_paramgen_curve:P-256'
 selfsigned ed25519 ed25519 ''
+selfsigned rsa:2048 negative '-set_serial -5'
+openssl req -x509 -key "$t/negative.key" -subj '/CN=zero serial' -days $days -set_serial 0 -out "$t/zero.crt" 2>/dev/null
 # The same key in an older certificate, as after a renewal that kept the key.
 sleep 1.1
 cp "$t/HMA-Cert.crt" "$t/older.crt" && issue HMA-Cert intermediate 'extendedKeyUsage=clientAuth'
@@ -72,6 +74,11 @@ cat "$key" "$t/older.crt" "$crt" >good/renewed-with-the-same-key.pem;           
 openssl pkcs12 -in good/openssl3-chain.pfx -passin "pass:$pw" -nodes -out good/bag-attributes.pem; good bag-attributes.pem '' 3
 { openssl x509 -in "$crt" -trustout -addtrust clientAuth; cat "$key"; } >good/trusted-certificate.pem; good trusted-certificate.pem '' 1
 base64 <good/key-first.pem >good/pem-in-base64.b64;                                           good pem-in-base64.b64 '' 1
+
+# Serial numbers that RFC 5280 forbids.
+cat "$t/negative.key" "$t/negative.crt" >good/negative-serial.pem;                            good negative-serial.pem '' 1 "$t/negative.crt"
+openssl pkcs12 -export -inkey "$t/negative.key" -in "$t/negative.crt" -out good/negative-serial.pfx -passout "pass:$pw"; good negative-serial.pfx "$pw" 1 "$t/negative.crt"
+cat "$t/negative.key" "$t/zero.crt" >good/zero-serial.pem;                                    good zero-serial.pem '' 1 "$t/zero.crt"
 
 # What is wrong: file, password, Code.
 : >bad/empty.pfx;                                                                             bad empty.pfx '' Empty

@@ -33,31 +33,31 @@ const (
 	app       = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 )
 
-// fake plays Key Vault and Entra ID, by the documented requests and answers, for
-// the certificate HMA-Cert.
-type fake struct {
+// testVault is a double of Key Vault and Entra ID for the certificate HMA-Cert, by
+// the documented requests and responses.
+type testVault struct {
 	t  *testing.T
 	mu sync.Mutex
 
-	versions  []*fakeVersion // newest first
+	versions  []*testVersion // newest first
 	mayList   bool
 	key       *rsa.PrivateKey // signs
 	secret    string          // that Entra ID accepts
 	challenge string          // WWW-Authenticate, if another than usual
 	vault     http.HandlerFunc
-	entra     http.HandlerFunc // answers instead, where set
+	entra     http.HandlerFunc // replace the usual responses when set
 	requests  []string
 	log       bytes.Buffer
 }
 
-type fakeVersion struct {
+type testVersion struct {
 	id, value, previous, kid string
 	disabled                 bool
 	created                  time.Time
 }
 
-func newFake(t *testing.T, versions ...*fakeVersion) *fake {
-	f := &fake{t: t, versions: versions, secret: canarySecret}
+func newTestVault(t *testing.T, versions ...*testVersion) *testVault {
+	f := &testVault{t: t, versions: versions, secret: canarySecret}
 	t.Cleanup(func() { noCanary(t, f.log.String()) })
 	return f
 }
@@ -71,8 +71,8 @@ func noCanary(t *testing.T, text string) {
 	}
 }
 
-// config has the fake answer in process, without network: good in synctest.
-func (f *fake) config() KeyVaultConfig {
+// config connects to the double in process, without a network, as synctest needs.
+func (f *testVault) config() KeyVaultConfig {
 	return KeyVaultConfig{
 		Vault: &url.URL{Scheme: "https", Host: vaultHost}, Name: "HMA-Cert",
 		TenantID: tenant, ClientID: app, Secret: func() (string, error) { return canarySecret, nil },
@@ -81,7 +81,7 @@ func (f *fake) config() KeyVaultConfig {
 	}
 }
 
-func (f *fake) open(change ...func(*KeyVaultConfig)) *KeyVault {
+func (f *testVault) open(change ...func(*KeyVaultConfig)) *KeyVault {
 	f.t.Helper()
 	cfg := f.config()
 	for _, c := range change {
@@ -94,7 +94,7 @@ func (f *fake) open(change ...func(*KeyVaultConfig)) *KeyVault {
 	return k
 }
 
-// inProcess hands requests to a handler and lets a hanging one be given up.
+// inProcess passes requests to a handler and honours their context.
 type inProcess struct{ h http.Handler }
 
 func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -108,7 +108,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *testVault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host := cmp.Or(r.Host, r.URL.Host) // a redirected request has only the latter
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Method+" "+host+r.URL.Path)
@@ -126,7 +126,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("WWW-Authenticate", challenge)
 		w.WriteHeader(http.StatusUnauthorized)
 	case r.Header.Get("Authorization") != "Bearer "+canaryToken:
-		answer(w, 401, `{"error":{"code":"Unauthorized"}}`)
+		respond(w, 401, `{"error":{"code":"Unauthorized"}}`)
 	case f.vault != nil:
 		f.vault(w, r)
 	default:
@@ -134,20 +134,20 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fake) serveEntra(w http.ResponseWriter, r *http.Request) {
+func (f *testVault) serveEntra(w http.ResponseWriter, r *http.Request) {
 	if r.Method == "GET" {
 		base := "https://" + loginHost + "/" + tenant
-		answer(w, 200, fmt.Sprintf(`{"token_endpoint":"%s/oauth2/v2.0/token","authorization_endpoint":"%[1]s/a","issuer":"%[1]s/v2.0"}`, base))
+		respond(w, 200, fmt.Sprintf(`{"token_endpoint":"%s/oauth2/v2.0/token","authorization_endpoint":"%[1]s/a","issuer":"%[1]s/v2.0"}`, base))
 		return
 	}
 	if r.FormValue("client_assertion") == "" && r.FormValue("client_secret") != f.secret {
-		answer(w, 401, `{"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: Invalid client secret provided. `+canarySecret+`"}`)
+		respond(w, 401, `{"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: Invalid client secret provided. `+canarySecret+`"}`)
 		return
 	}
-	answer(w, 200, `{"token_type":"Bearer","expires_in":3599,"access_token":"`+canaryToken+`"}`)
+	respond(w, 200, `{"token_type":"Bearer","expires_in":3599,"access_token":"`+canaryToken+`"}`)
 }
 
-func (f *fake) serveVault(w http.ResponseWriter, r *http.Request) {
+func (f *testVault) serveVault(w http.ResponseWriter, r *http.Request) {
 	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	switch {
 	case len(path) == 3 && path[2] == "versions" && !f.mayList:
@@ -159,11 +159,11 @@ func (f *fake) serveVault(w http.ResponseWriter, r *http.Request) {
 	case r.Method == "POST" && path[0] == "keys" && path[3] == "sign":
 		f.serveSign(w, r, path[2])
 	default:
-		answer(w, 404, `{"error":{"code":"SecretNotFound","message":"x"}}`)
+		respond(w, 404, `{"error":{"code":"SecretNotFound","message":"x"}}`)
 	}
 }
 
-func (f *fake) serveSecret(w http.ResponseWriter, id string) {
+func (f *testVault) serveSecret(w http.ResponseWriter, id string) {
 	for _, v := range f.versions {
 		if id != "" && id != v.id {
 			continue
@@ -180,27 +180,27 @@ func (f *fake) serveSecret(w http.ResponseWriter, id string) {
 			out["kid"] = v.kid
 		}
 		data, _ := json.Marshal(out)
-		answer(w, 200, string(data))
+		respond(w, 200, string(data))
 		return
 	}
-	answer(w, 404, `{"error":{"code":"SecretNotFound","message":"x"}}`)
+	respond(w, 404, `{"error":{"code":"SecretNotFound","message":"x"}}`)
 }
 
 // serveList lists by id, as Key Vault does: not by age.
-func (f *fake) serveList(w http.ResponseWriter) {
+func (f *testVault) serveList(w http.ResponseWriter) {
 	var list []any
-	byID := slices.SortedFunc(slices.Values(f.versions), func(a, b *fakeVersion) int { return strings.Compare(a.id, b.id) })
+	byID := slices.SortedFunc(slices.Values(f.versions), func(a, b *testVersion) int { return strings.Compare(a.id, b.id) })
 	for _, v := range byID {
 		list = append(list, map[string]any{"id": secretID(v.id), "attributes": attributes(v)})
 	}
 	data, _ := json.Marshal(map[string]any{"value": list})
-	answer(w, 200, string(data))
+	respond(w, 200, string(data))
 }
 
-func (f *fake) serveSign(w http.ResponseWriter, r *http.Request, version string) {
+func (f *testVault) serveSign(w http.ResponseWriter, r *http.Request, version string) {
 	var in struct{ Alg, Value string }
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || version != "key-of-v1" {
-		answer(w, 404, `{"error":{"code":"KeyNotFound"}}`)
+		respond(w, 404, `{"error":{"code":"KeyNotFound"}}`)
 		return
 	}
 	digest, _ := base64.RawURLEncoding.DecodeString(in.Value)
@@ -212,19 +212,19 @@ func (f *fake) serveSign(w http.ResponseWriter, r *http.Request, version string)
 		sig, err = rsa.SignPKCS1v15(nil, f.key, crypto.SHA256, digest)
 	}
 	if err != nil {
-		answer(w, 400, `{"error":{"code":"BadParameter"}}`)
+		respond(w, 400, `{"error":{"code":"BadParameter"}}`)
 		return
 	}
-	answer(w, 200, `{"kid":"https://`+vaultHost+`/keys/HMA-Cert/`+version+`","value":"`+base64.RawURLEncoding.EncodeToString(sig)+`"}`)
+	respond(w, 200, `{"kid":"https://`+vaultHost+`/keys/HMA-Cert/`+version+`","value":"`+base64.RawURLEncoding.EncodeToString(sig)+`"}`)
 }
 
-func attributes(v *fakeVersion) map[string]any {
+func attributes(v *testVersion) map[string]any {
 	return map[string]any{"enabled": !v.disabled, "created": v.created.Unix()}
 }
 
 func secretID(version string) string { return "https://" + vaultHost + "/secrets/HMA-Cert/" + version }
 
-func answer(w http.ResponseWriter, status int, body string) {
+func respond(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body))
@@ -232,11 +232,11 @@ func answer(w http.ResponseWriter, status int, body string) {
 
 // refuse is Key Vault's 403: the reason is inside.
 func refuse(w http.ResponseWriter, inner string) {
-	answer(w, 403, `{"error":{"code":"Forbidden","message":"Caller is not authorized. `+canarySecret+`","innererror":{"code":"`+inner+`"}}}`)
+	respond(w, 403, `{"error":{"code":"Forbidden","message":"Caller is not authorized. `+canarySecret+`","innererror":{"code":"`+inner+`"}}}`)
 }
 
 // take returns and forgets the requests so far that contain part.
-func (f *fake) take(part string) (taken []string) {
+func (f *testVault) take(part string) (taken []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.requests {
