@@ -5,12 +5,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -37,29 +41,37 @@ import (
 // listener and its peers (the listeners), the rate of forced refreshes (token),
 // log and metrics.
 func TestRules(t *testing.T) {
-	identity() // outside the bubbles
-	unused := make(map[string]bool)
-	for name := range pending {
-		unused[name] = true
-	}
-	for _, section := range []struct {
+	exchangeCertificate() // outside the bubbles
+	sections := []struct {
 		name  string
 		rules []rule
 	}{
 		{"Guard", guardRules()},
+		{"Inspect", inspectRules()},
 		{"Headers", headerRules()},
 		{"Authenticate", authenticateRules()},
-	} {
+	}
+	names := make(map[string]bool)
+	for _, section := range sections {
+		for _, r := range section.rules {
+			name := section.name + "/" + r.name
+			if names[name] {
+				t.Errorf("two rules are named %s", name)
+			}
+			names[name] = true
+		}
+	}
+	for name := range pending {
+		if !names[name] {
+			t.Errorf("pending names %s, which is no rule of the table", name)
+		}
+	}
+	for _, section := range sections {
 		t.Run(section.name, func(t *testing.T) {
 			for _, r := range section.rules {
-				name := section.name + "/" + r.name
-				delete(unused, name)
-				t.Run(r.name, func(t *testing.T) { r.run(t, pending[name]) })
+				t.Run(r.name, func(t *testing.T) { r.run(t, pending[section.name+"/"+r.name]) })
 			}
 		})
-	}
-	for name := range unused {
-		t.Errorf("pending names %s, which is no rule of the table", name)
 	}
 }
 
@@ -209,15 +221,11 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 		r.policy(&pc)
 	}
 	inForce := mustPolicy(t, pc)
-	root, err := x509.ParseCertificate(identity().Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
 	ews, err := url.Parse(configuredURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.transport = newTransport(t, ews.Host, ews.Host+":443", root, p.upstream.dial)
+	p.transport = newTransport(t, ews.Host, ews.Host+":443", exchangeCertificate().Leaf, p.upstream.dial)
 	config := proxy.Config{
 		EWS: ews, Tokens: p.tokens, Refresher: p.tokens, Transport: p.transport,
 		HostNames:      []string{"ews.internal"},
@@ -511,9 +519,34 @@ type double struct {
 	sent  []sent
 }
 
+// exchangeCertificate is the double's. Its key is cheap: most rules need a
+// handshake.
+var exchangeCertificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"example.com"},
+		NotBefore: time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+})
+
 func (u *double) dial(context.Context, string, string) (net.Conn, error) {
 	here, there := net.Pipe()
-	go u.serve(tls.Server(there, &tls.Config{Certificates: []tls.Certificate{identity()}}))
+	go u.serve(tls.Server(there, &tls.Config{
+		Certificates:           []tls.Certificate{exchangeCertificate()},
+		SessionTicketsDisabled: true, // a ticket that the client has not read yet blocks a pipe without a buffer
+	}))
 	return here, nil
 }
 

@@ -82,7 +82,7 @@ func (w want) check(r *result) (problems []string) {
 	}
 	reason := r.header.Get("X-Hmaproxy-Error")
 	if reason != w.reason && w.reason != anyReason {
-		problem("reason %q, want %q", reason, w.reason)
+		problem("reason %q, want %q; error: %v", reason, w.reason, r.record.Err)
 	}
 	if got := fmt.Sprint(r.record.Reason); got != cmp.Or(w.recorded, reason) {
 		problem("the record has reason %q, the response %q", got, reason)
