@@ -14,7 +14,7 @@ import (
 // the check of the challenge did.
 func gatherAcceptance(ctx context.Context, s *session, f *facts) {
 	if !f.ews.unnamed.sent {
-		f.ews.unnamed = s.getFolder(ctx, f, "")
+		f.ews.unnamed = getFolder(ctx, s, f, "")
 	}
 }
 

@@ -30,10 +30,10 @@ func gatherCertificates(ctx context.Context, s *session, f *facts) {
 	f.source.record(ctx, lookUp, err)
 	if bearer := s.observed.bearerFor(f.config.VaultURI.Host); bearer != "" {
 		s.redactor.add(bearer)
-		f.source.public = s.askPublicHalf(ctx, bearer)
+		f.source.public = askPublicHalf(ctx, s, bearer)
 	}
 	if e := f.source.err; e != nil && e.Code == "AADSTS7000215" && !secretMistake(f) {
-		f.source.secretFitsOther = s.secretFits(ctx, f, string(f.config.App))
+		f.source.secretFitsOther = secretFits(ctx, s, f, string(f.config.App))
 	}
 }
 
@@ -51,7 +51,7 @@ func (s *sourceFacts) record(ctx context.Context, lookUp func(context.Context) (
 const codeUnknown = "Unknown"
 
 // askPublicHalf asks for the certificate without its key.
-func (s *session) askPublicHalf(ctx context.Context, bearer string) publicHalf {
+func askPublicHalf(ctx context.Context, s *session, bearer string) publicHalf {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, vaultURL(s.config, "certificates").String(), nil)
@@ -83,7 +83,7 @@ func (s *session) askPublicHalf(ctx context.Context, bearer string) publicHalf {
 
 // secretFits reports whether Entra ID accepts the client secret for another
 // application. The token that it then gets is not used.
-func (s *session) secretFits(ctx context.Context, f *facts, app string) bool {
+func secretFits(ctx context.Context, s *session, f *facts, app string) bool {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	tenant := challengedTenant(f.network.vault)

@@ -25,7 +25,7 @@ func judgeExchangeConnection(f *facts) Result {
 // tell whether it accepts one.
 func gatherChallenge(ctx context.Context, s *session, f *facts) {
 	if c := bearerChallenge(f.network.exchange.response.header); c != nil && c["authorization_uri"] == "" && f.token.grant().Token != "" {
-		f.ews.unnamed = s.getFolder(ctx, f, "")
+		f.ews.unnamed = getFolder(ctx, s, f, "")
 	}
 }
 
@@ -50,7 +50,7 @@ func judgeChallenge(f *facts) Result {
 		detail += "; trusted issuers " + quote(ch.parameters["trusted_issuers"]) + ", token types " + quote(ch.parameters["token_types"])
 	}
 	if e, wrong := explain(challengeRules, ch); wrong {
-		return f.names.with("{tenant-id}", f.tenantID()).failed(detail, e)
+		return f.names.with("{tenant-id}", tenantID(f)).failed(detail, e)
 	}
 	if ch.parameters["authorization_uri"] == "" {
 		return ok(detail+"; it names no authorization_uri", "Hybrid Modern Authentication is not the default on this server, which nevertheless accepts the token")
@@ -88,7 +88,7 @@ var challengeRules = []rule[challenge]{
 	{
 		when: func(c challenge) bool {
 			issuers := c.parameters["trusted_issuers"]
-			return issuers != "" && !trusts(issuers, c.facts.tenantID())
+			return issuers != "" && !trusts(issuers, tenantID(c.facts))
 		},
 		cause: "Exchange does not trust the tenant {tenant-id}: HMA_TENANT_ID is not the tenant that this organisation's hybrid set-up was made with, or that was never done",
 		repair: []string{"on Exchange: Get-AuthServer | fl Name,Realm,IssuerIdentifier,Enabled",

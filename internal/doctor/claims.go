@@ -55,7 +55,7 @@ var claimRules = []rule[claims]{
 	},
 	{
 		when: func(c claims) bool {
-			id := c.facts.tenantID()
+			id := tenantID(c.facts)
 			return guid.MatchString(id) && !strings.EqualFold(c.token.TenantID, id)
 		},
 		cause:  "the token is of another tenant than HMA_TENANT_ID",

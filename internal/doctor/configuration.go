@@ -87,7 +87,7 @@ func configurationError(err error) Result {
 		lines := strings.Split(err.Error(), "\n")
 		return Result{
 			Status: Failed, Detail: "the settings cannot be read", Cause: lines[0],
-			Repair: []string{"the file's lines are NAME=value, in UTF-8, as docker run --env-file takes them: no export, no quotes, no white space around the =", settingsHelp},
+			Repair: []string{"the file's lines are NAME=value, in UTF-8: no quotes, no white space around the =", settingsHelp},
 			Notes:  lines[1:],
 		}
 	}

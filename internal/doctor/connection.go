@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/httpclient"
 )
 
 // errUntrusted ends a handshake. The reason is in the recorded trustErr.
@@ -68,8 +69,12 @@ func (s *session) get(ctx context.Context, rec *recorder, header http.Header) (r
 		req.Header = http.Header{}
 	}
 	req.Header.Set("User-Agent", "hmaproxy-doctor")
-	next, done := s.recorded(rec)
-	defer done()
+	clients := s.clients.Observed(rec.observer(s.clients.Roots()))
+	defer clients.CloseIdleConnections()
+	next, err := transportTo(rec.c.target, clients)
+	if err != nil {
+		return response{}, err
+	}
 	resp, err := next.RoundTrip(req)
 	if err != nil {
 		return response{}, err
@@ -80,15 +85,12 @@ func (s *session) get(ctx context.Context, rec *recorder, header http.Header) (r
 	return r, nil
 }
 
-// recorded returns the transport for a recorder's target, and what closes its connections.
-func (s *session) recorded(rec *recorder) (next http.RoundTripper, done func()) {
-	control, exchange := s.clients.Tuned(func(t *http.Transport) {
-		rec.watch(t, s.clients.Roots(), rec.c.target.exchange && s.config.Connect != "")
-	})
-	if rec.c.target.exchange {
-		return exchange, func() {}
+// transportTo returns the product's transport to a target.
+func transportTo(t target, clients *httpclient.Clients) (http.RoundTripper, error) {
+	if t.exchange {
+		return clients.Exchange()
 	}
-	return control, func() {}
+	return clients.Control().Transport, nil
 }
 
 // A recorder notes what a transport meets. Transports dial in goroutines that
@@ -118,36 +120,30 @@ func (rec *recorder) end(resp response, err error, took time.Duration) connectio
 	return rec.c
 }
 
-// watch has a transport report what it meets.
-func (rec *recorder) watch(t *http.Transport, roots *x509.CertPool, connectElsewhere bool) {
-	t.DisableKeepAlives = true
-	if rec.c.target.direct {
-		t.Proxy = nil
+// observer returns what reports to the recorder.
+func (rec *recorder) observer(roots *x509.CertPool) httpclient.Observer {
+	return httpclient.Observer{
+		Direct: rec.c.target.direct,
+		Proxy:  rec.proxyChosen,
+		Dialed: rec.dialed,
+		ConnectResponse: func(status int) {
+			if status != http.StatusOK {
+				rec.note(func(c *connection) { c.route.proxyStatus = status })
+			}
+		},
+		TLS: func(c *tls.Config) { rec.watchTLS(c, roots) },
 	}
-	if proxyFor := t.Proxy; proxyFor != nil {
-		t.Proxy = func(r *http.Request) (*url.URL, error) {
-			u, err := proxyFor(r)
-			rec.proxyChosen(u)
-			return u, err
-		}
+}
+
+// dialed notes that a connection was opened. Without a proxy, TLS follows at once.
+func (rec *recorder) dialed(_ net.Conn, err error) {
+	if err != nil {
+		return
 	}
-	dial := t.DialContext
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		rec.note(func(c *connection) { c.route.connected = c.route.connected || err == nil })
-		return conn, err
-	}
-	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-		if resp.StatusCode == http.StatusOK {
-			return nil
-		}
-		rec.note(func(c *connection) { c.route.proxyStatus = resp.StatusCode })
-		return errors.New("CONNECT refused")
-	}
-	if connectElsewhere {
-		t.TLSClientConfig.ServerName = rec.c.target.url.Hostname()
-	}
-	rec.watchTLS(t.TLSClientConfig, roots)
+	rec.note(func(c *connection) {
+		c.route.connected = true
+		c.handshake.begun = c.handshake.begun || c.route.proxy == ""
+	})
 }
 
 func (rec *recorder) proxyChosen(u *url.URL) {
@@ -226,13 +222,11 @@ func (rec *recorder) trace(ctx context.Context) context.Context {
 func (s *session) untrustedClock(ctx context.Context, t target) clock {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	next, exchange := s.clients.Tuned(func(tr *http.Transport) {
-		tr.DisableKeepAlives = true
-		tr.TLSClientConfig.ServerName = t.url.Hostname()
-		tr.TLSClientConfig.InsecureSkipVerify = true
-	})
-	if t.exchange {
-		next = exchange
+	clients := s.clients.Observed(httpclient.Observer{TLS: func(c *tls.Config) { c.InsecureSkipVerify = true }})
+	defer clients.CloseIdleConnections()
+	next, err := transportTo(t, clients)
+	if err != nil {
+		return clock{}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://"+t.url.Host+"/", nil)
 	if err != nil {

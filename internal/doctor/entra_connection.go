@@ -41,15 +41,15 @@ type tenantMetadata struct {
 	Codes         []int  `json:"error_codes"`
 }
 
-func (f *facts) tenantMetadata() (m tenantMetadata, found bool) {
+func readTenantMetadata(f *facts) (m tenantMetadata, found bool) {
 	r := f.network.entra.response
 	err := json.Unmarshal(r.body, &m)
 	return m, err == nil && r.status == http.StatusOK
 }
 
 // tenantID returns the tenant's GUID by Entra ID's metadata, "" when it is unknown.
-func (f *facts) tenantID() string {
-	m, _ := f.tenantMetadata()
+func tenantID(f *facts) string {
+	m, _ := readTenantMetadata(f)
 	issuer, err := url.Parse(m.Issuer)
 	if err != nil {
 		return ""
@@ -60,7 +60,7 @@ func (f *facts) tenantID() string {
 
 // judgeTenant reads the tenant's metadata.
 func judgeTenant(f *facts) Result {
-	m, found := f.tenantMetadata()
+	m, found := readTenantMetadata(f)
 	if !found {
 		return unknownTenant(f, m.Codes)
 	}
@@ -74,7 +74,7 @@ func judgeTenant(f *facts) Result {
 			"set HMA_AUTHORITY_HOST=https://"+printable(endpoint.Host, 120))
 	}
 	detail := string(f.config.Tenant) + " exists there"
-	if id := f.tenantID(); guid.MatchString(id) && !strings.EqualFold(id, string(f.config.Tenant)) {
+	if id := tenantID(f); guid.MatchString(id) && !strings.EqualFold(id, string(f.config.Tenant)) {
 		detail += " and is " + id
 	}
 	return ok(detail)

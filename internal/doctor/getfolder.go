@@ -22,7 +22,7 @@ const (
 
 // getFolder asks for the id of the inbox with the token, as a mailbox. With ""
 // it names none, which Exchange refuses only after it has accepted the token.
-func (s *session) getFolder(ctx context.Context, f *facts, mailbox string) ewsResponse {
+func getFolder(ctx context.Context, s *session, f *facts, mailbox string) ewsResponse {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.EWS.String(), strings.NewReader(getFolderEnvelope(mailbox)))

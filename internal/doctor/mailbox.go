@@ -10,13 +10,13 @@ import (
 
 // gatherMailbox opens a mailbox's inbox, if one is named.
 func gatherMailbox(ctx context.Context, s *session, f *facts) {
-	if mailbox, _ := f.mailbox(); mailbox != "" {
-		f.ews.mailbox = s.getFolder(ctx, f, mailbox)
+	if mailbox, _ := mailboxToOpen(f); mailbox != "" {
+		f.ews.mailbox = getFolder(ctx, s, f, mailbox)
 	}
 }
 
 func judgeMailbox(f *facts) Result {
-	mailbox, origin := f.mailbox()
+	mailbox, origin := mailboxToOpen(f)
 	if mailbox == "" {
 		return skipped("no mailbox was named: hmaproxy doctor -mailbox alice@contoso.com")
 	}
@@ -34,9 +34,9 @@ func judgeMailbox(f *facts) Result {
 	return explainResponseCode(f, r.code, mailbox, detail)
 }
 
-// mailbox returns the mailbox to open and where it was named: the one of the
+// mailboxToOpen returns the mailbox to open and where it was named: the one of the
 // flag, else one that the configuration names.
-func (f *facts) mailbox() (address, origin string) {
+func mailboxToOpen(f *facts) (address, origin string) {
 	if f.asked.mailbox != "" {
 		return f.asked.mailbox, ""
 	}
@@ -66,7 +66,7 @@ func judgeBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 // request does not pass hmaproxy's allow-list.
 func gatherForbidden(ctx context.Context, s *session, f *facts) {
 	if f.asked.forbidden != "" {
-		f.ews.forbidden = s.getFolder(ctx, f, f.asked.forbidden)
+		f.ews.forbidden = getFolder(ctx, s, f, f.asked.forbidden)
 	}
 }
 

@@ -42,7 +42,7 @@ func judgeSignature(f *facts) Result {
 	}
 	n := f.names.with("{remedy}", remedyOr(e.Remedy))
 	detail := "sign: " + statusText(e.Status, e.Code)
-	if ex, closed := explain(closedVault, f.vaultRefusal(e.Code)); closed && e.Status == http.StatusForbidden {
+	if ex, closed := explain(closedVault, vaultRefusal{e.Code, f.network.vault}); closed && e.Status == http.StatusForbidden {
 		return n.failed(detail, ex)
 	}
 	if ex, known := explainCode(signingFailures, e.Code); known {

@@ -20,18 +20,18 @@ import (
 // spellings of the resource.
 func gatherToken(ctx context.Context, s *session, f *facts) {
 	certs, resource := f.source.certs, string(f.config.Resource)
-	first := s.acquire(ctx, resource, certs[0])
+	first := acquire(ctx, s, resource, certs[0])
 	f.token.attempts = []tokenAttempt{first}
 	f.token.clock = s.observed.clockOf(f.config.Authority.Host)
 	if first.err == nil {
 		return
 	}
 	if first.err.Class == token.Certificate && len(certs) > 1 {
-		f.token.attempts = append(f.token.attempts, s.acquire(ctx, resource, certs[1]))
+		f.token.attempts = append(f.token.attempts, acquire(ctx, s, resource, certs[1]))
 	}
 	if unregisteredResource(first.err.AADSTS) {
 		for _, other := range spellings(resource, f.config.EWS.Scheme+"://"+origin(f.config.EWS.URL)) {
-			attempt := s.acquire(ctx, other, certs[0])
+			attempt := acquire(ctx, s, other, certs[0])
 			f.token.attempts = append(f.token.attempts, attempt)
 			if attempt.err == nil {
 				return
@@ -45,7 +45,7 @@ func gatherToken(ctx context.Context, s *session, f *facts) {
 func unregisteredResource(aadsts int) bool { return aadsts == 500011 || aadsts == 50001 }
 
 // acquire makes one attempt to get a token.
-func (s *session) acquire(ctx context.Context, resource string, cert *tls.Certificate) tokenAttempt {
+func acquire(ctx context.Context, s *session, resource string, cert *tls.Certificate) tokenAttempt {
 	a := tokenAttempt{resource: resource, cert: cert.Leaf}
 	c := s.config
 	var err error

@@ -33,7 +33,7 @@ func judgeVaultSecret(f *facts) Result {
 		if text := v.publicText(); text != "" {
 			detail += "; get certificate: " + text
 		}
-		if ex, closed := explain(closedVault, f.vaultRefusal(e.Code)); closed {
+		if ex, closed := explain(closedVault, vaultRefusal{e.Code, f.network.vault}); closed {
 			return n.failed(detail, ex)
 		}
 		return n.failed(detail, must(explain(forbiddenSecrets, v)))
@@ -85,8 +85,6 @@ type vaultRefusal struct {
 	code  string
 	vault connection
 }
-
-func (f *facts) vaultRefusal(code string) vaultRefusal { return vaultRefusal{code, f.network.vault} }
 
 // closedVault explains refusals that have nothing to do with permissions: the
 // vault's network rules, or a device that responds in its place.

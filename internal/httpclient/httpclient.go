@@ -43,6 +43,9 @@ type Clients struct {
 	proxy  func(*http.Request) (*url.URL, error)
 	dial   Dialer
 
+	changeTLS    func(*tls.Config) // nil: no change
+	checkConnect func(context.Context, *url.URL, *http.Request, *http.Response) error
+
 	mu   sync.Mutex
 	made []idleCloser
 }
@@ -72,6 +75,8 @@ func New(c *config.Config, dial Dialer) (*Clients, error) {
 		roots:  roots,
 		proxy:  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
 		dial:   dial,
+
+		checkConnect: checkConnectResponse,
 	}, nil
 }
 
@@ -105,17 +110,6 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 	return connectTo{address: string(c.config.Connect), next: transport}, nil
 }
 
-// Tuned returns transports like those of Control and Exchange, over one
-// http.Transport that tune has changed.
-func (c *Clients) Tuned(tune func(*http.Transport)) (control, exchange http.RoundTripper) {
-	t := c.transport()
-	tune(t)
-	if c.config.Connect == "" {
-		return t, t
-	}
-	return t, connectTo{address: string(c.config.Connect), next: t}
-}
-
 // CloseIdleConnections closes the idle connections of every client that was
 // made. A connection in use is closed when its request ends.
 func (c *Clients) CloseIdleConnections() {
@@ -140,9 +134,9 @@ func (c *Clients) transport() *http.Transport {
 	http1.SetHTTP1(true)
 	t := &http.Transport{
 		Proxy:                  c.proxy,
-		OnProxyConnectResponse: checkConnectResponse,
+		OnProxyConnectResponse: c.checkConnect,
 		DialContext:            c.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        c.tls(""),
 		TLSHandshakeTimeout:    tlsTimeout,
 		IdleConnTimeout:        idleTimeout,
 		MaxIdleConnsPerHost:    maxIdle,
@@ -163,7 +157,7 @@ func (c *Clients) direct() (http.RoundTripper, error) {
 		Host:             ews.Host,
 		Address:          cmp.Or(string(c.config.Connect), net.JoinHostPort(ews.Hostname(), cmp.Or(ews.Port(), "443"))),
 		Dial:             c.dial,
-		TLS:              &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12, ServerName: ews.Hostname()},
+		TLS:              c.tls(ews.Hostname()),
 		HandshakeTimeout: tlsTimeout,
 		ContinueTimeout:  continueTimeout,
 		IdleTimeout:      idleTimeout,
@@ -175,6 +169,16 @@ func (c *Clients) direct() (http.RoundTripper, error) {
 	}
 	c.remember(t)
 	return t, nil
+}
+
+// tls returns the configuration of handshakes. serverName "" means the host that
+// is connected to.
+func (c *Clients) tls(serverName string) *tls.Config {
+	config := &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12, ServerName: serverName}
+	if c.changeTLS != nil {
+		c.changeTLS(config)
+	}
+	return config
 }
 
 // connectTo dials another address than the URL names. The Host header stays.
