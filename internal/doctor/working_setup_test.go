@@ -136,9 +136,10 @@ func TestForbiddenMailbox(t *testing.T) {
 				r := newTestSetup(t, emulator.Config{})
 				r.opts.Forbidden = "ceo@contoso.com"
 				c.setup(r)
-				got := r.examine().get("forbidden")
+				o := r.examine()
+				got := o.get("forbidden")
 				if got.Status != c.status || !strings.Contains(got.Detail, c.detail) || !strings.Contains(got.Cause, c.cause) {
-					t.Errorf("got %+v", got)
+					t.Errorf("got %+v\n%s", got, o.text)
 				}
 			})
 		})
