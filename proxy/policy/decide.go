@@ -6,9 +6,9 @@ import "hmaproxy/proxy/ews"
 // only Operation is set, except in audit mode; see Decide.
 type Decision struct {
 	// Identity is the mailbox to impersonate. With a list it is in the list's
-	// spelling, or in lower case where only a wildcard matched. Without a list
-	// it is what the client or the configuration says. It is zero if there is
-	// no usable name.
+	// spelling, or in lower case and as PrimarySmtpAddress where only a wildcard
+	// matched. Without a list it is what the client or the configuration says.
+	// It is zero if there is no usable name.
 	Identity ews.Identity
 
 	// Injected reports that the client named no mailbox, so that the identity
@@ -126,8 +126,10 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 }
 
 // DecideReference decides about a mailbox that the Body acts on. Without the
-// scope of targets it refuses nothing. Only SMTP entries of the list count. An
-// element that contains anything but text, or nothing, is refused. In audit mode
+// scope of targets it refuses nothing. Only SMTP entries of the list count, and
+// with Config.PrimaryOnly no wildcards: the Body goes upstream unchanged, and
+// Exchange resolves aliases in it. An element that contains anything but text, or
+// nothing, is refused. In audit mode
 // it returns the same, for the caller to log.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
@@ -136,10 +138,14 @@ func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if r.Unreadable {
 		return &Refusal{ReferenceNotAllowed, "a mailbox in the Body is not given as plain text"}
 	}
-	if p.Allows(r.Value) {
-		return nil
+	_, itself, problem := p.lookUp(ews.Identity{Kind: ews.SmtpAddress, Value: r.Value})
+	switch {
+	case problem != "":
+		return &Refusal{ReferenceNotAllowed, "the Body acts on a mailbox that is not on the allow-list"}
+	case p.primary && !itself:
+		return &Refusal{ReferenceNotAllowed, "the Body acts on a mailbox that only a wildcard matches, which may be an alias"}
 	}
-	return &Refusal{ReferenceNotAllowed, "the Body acts on a mailbox that is not on the allow-list"}
+	return nil
 }
 
 // DecideAnchor decides about the client's own X-AnchorMailbox. With a list the

@@ -34,5 +34,5 @@ func Example() {
 	// Output:
 	// SmtpAddress Alice@contoso.com false
 	// mailbox-not-allowed: the mailbox is not on the allow-list
-	// SmtpAddress lobby@rooms.contoso.com true
+	// PrimarySmtpAddress lobby@rooms.contoso.com true
 }

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
 
 	"hmaproxy/proxy/ews"
@@ -47,8 +48,12 @@ func TestInjection(t *testing.T) {
 			if v.Identity.Value != test.want || v.Injected != (test.want != "") {
 				t.Errorf("decision = %+v, want %q", v, test.want)
 			}
-			if test.want != "" && v.Identity.Kind != ews.SmtpAddress {
-				t.Errorf("kind = %s, want SmtpAddress", v.Identity.Kind)
+			kind := ews.SmtpAddress
+			if strings.HasPrefix(test.list, "*") {
+				kind = ews.PrimarySmtpAddress
+			}
+			if test.want != "" && v.Identity.Kind != kind {
+				t.Errorf("kind = %s, want %s", v.Identity.Kind, kind)
 			}
 		})
 	}

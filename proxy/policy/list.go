@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"bytes"
+
 	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/ascii"
 )
@@ -83,40 +85,48 @@ func (l *list) inDomain(key []byte) bool {
 // isOrdinary reports whether a wildcard may match a local part, given in lower
 // case. Exchange resolves some addresses by something other than a mailbox's own
 // addresses, whatever domain follows the "@": a mailbox GUID, and the IMCEA
-// encapsulation of foreign address types such as a legacyDN. Those need an entry
-// of their own.
+// encapsulation of foreign address types such as a legacyDN. Mailboxes that
+// Exchange made for itself are not the people of a domain. All of them need an
+// entry of their own.
 func isOrdinary(local []byte) bool {
-	base := len(local) // up to a "+tag"
-	for i, c := range local {
-		switch c {
-		case '.', '_', '\'', '-':
-		case '+':
-			base = min(base, i)
-		default:
-			if !ascii.IsAlnum(c) {
-				return false
-			}
-		}
-	}
-	return !isEncapsulated(local) && !isGUID(local) && !isGUID(local[:base])
-}
-
-func isEncapsulated(local []byte) bool {
-	const prefix = "imcea"
-	return len(local) >= len(prefix) && string(local[:len(prefix)]) == prefix
-}
-
-// isGUID reports whether a lenient parser could read s as a GUID: any characters
-// with dashes at the usual places, or 32 hexadecimal digits, where a parser may
-// also accept "+" and "0x".
-func isGUID(s []byte) bool {
-	if len(s) == 36 {
-		return s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
-	}
-	for _, c := range s {
-		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || c == 'x' || c == '+') {
+	for _, c := range local {
+		if !ascii.IsAlnum(c) && bytes.IndexByte([]byte("._'-+"), c) < 0 {
 			return false
 		}
 	}
-	return len(s) == 32
+	return !isSystem(local) && !containsGUID(local)
+}
+
+// isSystem reports whether a local part, in lower case, begins like that of an
+// IMCEA encapsulation or of an arbitration, discovery, federation, health or
+// migration mailbox. The names are those that Exchange's set-up gives them.
+func isSystem(local []byte) bool {
+	for _, prefix := range [...]string{
+		"imcea", "systemmailbox", "discoverysearchmailbox", "federatedemail.", "healthmailbox", "migration.",
+	} {
+		if len(local) >= len(prefix) && string(local[:len(prefix)]) == prefix {
+			return true
+		}
+	}
+	return false
+}
+
+// containsGUID reports whether a lenient parser could find a GUID in s: any 36
+// characters with dashes at the usual places, or 32 hexadecimal digits in a row,
+// where a parser may also accept "+" and "0x".
+func containsGUID(s []byte) bool {
+	digits := 0
+	for i, c := range s {
+		if rest := s[i:]; len(rest) >= 36 && rest[8] == '-' && rest[13] == '-' && rest[18] == '-' && rest[23] == '-' {
+			return true
+		}
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || c == 'x' || c == '+') {
+			digits = 0
+			continue
+		}
+		if digits++; digits == 32 {
+			return true
+		}
+	}
+	return false
 }

@@ -12,10 +12,11 @@ import (
 // Config says what a Policy allows. The zero Config allows everything and adds
 // nothing.
 type Config struct {
-	Allowed    []Pattern  // the allow-list; nil: no list, every mailbox is allowed. Empty but not nil is an error
-	Audit      bool       // only report what would be refused; needs a list
-	Targets    bool       // also decide about the mailboxes that a Body acts on; needs a list
-	Operations Operations // zero: all but those that are refused by default; anything else needs a list
+	Allowed     []Pattern  // the allow-list; nil: no list, every mailbox is allowed. Empty but not nil is an error
+	Audit       bool       // only report what would be refused; needs a list
+	Targets     bool       // also decide about the mailboxes that a Body acts on; needs a list
+	PrimaryOnly bool       // send every allowed SMTP address as PrimarySmtpAddress, which Exchange refuses for an alias; needs a list
+	Operations  Operations // zero: all but those that are refused by default; anything else needs a list
 
 	DefaultMailbox string // "room1@contoso.com", impersonated if a request names no mailbox; "": none
 	LoginUser      bool   // take the mailbox from the client's Basic user name if a request names none
@@ -28,6 +29,7 @@ type Policy struct {
 	operations operationTable
 	audit      bool
 	targets    bool
+	primary    bool // PrimaryOnly
 
 	fallback  ews.Identity // the default mailbox
 	loginUser bool
@@ -43,6 +45,7 @@ func New(config Config) (*Policy, error) {
 		operations: newOperationTable(config.Operations),
 		audit:      config.Audit,
 		targets:    config.Targets,
+		primary:    config.PrimaryOnly,
 		loginUser:  config.LoginUser,
 	}
 	if !p.open {
@@ -67,6 +70,9 @@ func (p *Policy) checkList(config Config) error {
 	}
 	if config.Targets {
 		problems = append(problems, errors.New("the scope of targets needs an allow-list"))
+	}
+	if config.PrimaryOnly {
+		problems = append(problems, errors.New("primary addresses only needs an allow-list"))
 	}
 	if !config.Operations.IsZero() {
 		problems = append(problems, errors.New("a list of operations needs an allow-list"))
@@ -134,32 +140,48 @@ const (
 // match looks a name up on all lists. It returns the identity to send: in the
 // spelling of the first list that has the name itself, or in lower case if only
 // wildcards match. Without a list it returns the identity unchanged.
+//
+// A mailbox in another domain may have an address that a wildcard matches as an
+// alias. Exchange resolves aliases in SmtpAddress and refuses them in
+// PrimarySmtpAddress (ErrorNonPrimarySmtpAddress). So an address leaves as
+// SmtpAddress only if every list has the address itself.
 func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
+	listed, _, problem := p.lookUp(id)
+	return listed, problem
+}
+
+// lookUp is match. It also reports whether every list has the name itself.
+func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refusal string) {
 	problem, missing := nameProblem(id)
 	switch {
 	case problem != "":
-		return ews.Identity{}, problem
+		return ews.Identity{}, false, problem
 	case p.open:
-		return id, ""
+		return id, true, ""
 	case len(p.lists) == 0: // the zero Policy
-		return ews.Identity{}, missing
+		return ews.Identity{}, false, missing
 	}
 	var buf [maxAddress]byte // nameProblem refuses longer names
 	key := ascii.AppendLower(buf[:0], id.Value)
-	spelling := ""
+	spelling, itself := "", true
 	for _, l := range p.lists {
-		listed, ok := l.find(id.Kind, key)
+		found, ok := l.find(id.Kind, key)
 		if !ok {
-			return ews.Identity{}, missing
+			return ews.Identity{}, false, missing
 		}
+		itself = itself && found != ""
 		if spelling == "" {
-			spelling = listed
+			spelling = found
 		}
 	}
 	if spelling == "" {
 		spelling = string(key)
 	}
-	return ews.Identity{Kind: id.Kind, Value: spelling}, ""
+	kind := id.Kind
+	if kind == ews.SmtpAddress && (!itself || p.primary) {
+		kind = ews.PrimarySmtpAddress
+	}
+	return ews.Identity{Kind: kind, Value: spelling}, itself, ""
 }
 
 // nameProblem checks the grammar of a name. It also returns the detail of the
