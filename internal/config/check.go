@@ -185,7 +185,7 @@ func (l *loader) checkList() {
 		return
 	}
 	if l.config.Allowed() == nil {
-		for _, name := range []string{"HMA_ALLOW_LIST_MODE", "HMA_ALLOW_LIST_SCOPE", "HMA_ALLOWED_OPERATIONS"} {
+		for _, name := range []string{"HMA_ALLOW_LIST_MODE", "HMA_ALLOW_LIST_SCOPE", "HMA_ALLOW_LIST_ADDRESSES", "HMA_ALLOWED_OPERATIONS"} {
 			if l.set[name] {
 				l.fault(name, "needs an allow-list; set HMA_ALLOWED_MAILBOXES or HMA_ALLOWED_MAILBOXES_FILE"+l.patternsRemedy()+", or remove it")
 			}

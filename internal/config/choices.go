@@ -59,6 +59,21 @@ const (
 // UnmarshalText accepts exactly the constants.
 func (s *ListScope) UnmarshalText(text []byte) error { return choose(s, text, Impersonated, Targets) }
 
+// ListAddresses says which addresses of a mailbox an entry of the allow-list
+// allows.
+type ListAddresses string
+
+// The addresses that an entry allows.
+const (
+	AnyAddress     ListAddresses = "any"     // aliases too
+	PrimaryAddress ListAddresses = "primary" // the primary address alone
+)
+
+// UnmarshalText accepts exactly the constants.
+func (a *ListAddresses) UnmarshalText(text []byte) error {
+	return choose(a, text, AnyAddress, PrimaryAddress)
+}
+
 // LogFormat says how log lines look.
 type LogFormat string
 

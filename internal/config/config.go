@@ -89,6 +89,8 @@ type Config struct {
 	ListMode ListMode `env:"HMA_ALLOW_LIST_MODE" envDefault:"enforce" form:"enforce or audit" desc:"enforce refuses what the allow-list does not cover; audit forwards it and logs what would have been refused."`
 	// ListScope says which mailboxes of a request are judged.
 	ListScope ListScope `env:"HMA_ALLOW_LIST_SCOPE" envDefault:"impersonated" form:"impersonated or targets" desc:"impersonated judges the mailbox that a request acts as; targets also judges the mailboxes that its body refers to. Opaque item ids cannot be checked."`
+	// ListAddresses says which addresses of a mailbox an entry allows.
+	ListAddresses ListAddresses `env:"HMA_ALLOW_LIST_ADDRESSES" envDefault:"any" form:"any or primary" desc:"any lets an entry such as alice@contoso.com allow the mailbox that has this address, also as an alias; primary makes Exchange refuse an alias. An address that only a wildcard matches must be the primary one in either case. With primary, a mailbox that a body refers to needs an entry of its own."`
 	// Operations holds the operations that are lifted or chosen; its zero value is the default set.
 	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations, or of +operations to add to the default" absent:"all but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it."`
 	// DefaultMailbox is "" when a request must name its mailbox itself.

@@ -43,6 +43,7 @@ func (p *policies) make(allowed []policy.Pattern) (*policy.Policy, error) {
 		Allowed:        allowed,
 		Audit:          p.config.ListMode == config.Audit,
 		Targets:        p.config.ListScope == config.Targets,
+		PrimaryOnly:    p.config.ListAddresses == config.PrimaryAddress,
 		Operations:     p.config.Operations.Operations,
 		DefaultMailbox: string(p.config.DefaultMailbox),
 		LoginUser:      p.config.LoginUser,
