@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"hmaproxy/internal/emulator/device"
 )
 
 // A Config describes the organisation to play. The zero value plays
@@ -185,6 +187,13 @@ func (e *Emulator) CAPEM() []byte { return e.ca.pem() }
 // TLSConfig returns a server configuration with a new certificate for the
 // names, loopback addresses included. It offers HTTP/1.1 only.
 func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) { return e.ca.serverConfig(names) }
+
+// ServeBehind serves connections of l as a device that has Exchange behind it,
+// until l is closed. The authority signs the device's certificate for names,
+// with key, which may be nil for a new one.
+func (e *Emulator) ServeBehind(d device.Device, l net.Listener, key *rsa.PrivateKey, names ...string) error {
+	return d.Serve(l, device.Identity{Authority: e.ca.cert, Key: e.ca.key, Names: names, LeafKey: key}, e.exchange)
+}
 
 // Client returns an HTTP client that trusts the emulator's authority and
 // connects to a service wherever it listens, whatever its URL says. It

@@ -1,0 +1,99 @@
+package device
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// refuseExpectation responds with 417 to requests with Expect and leaves their
+// body unread. Other requests go to Exchange.
+func refuseExpectation(conn net.Conn, exchange http.Handler) {
+	const page = "<html><head><title>417 - Expectation Failed</title></head></html>"
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		if r.Header.Get("Expect") == "" {
+			if !relay(conn, r, exchange) {
+				return
+			}
+			continue
+		}
+		if _, err := io.WriteString(conn, "HTTP/1.1 417 Expectation Failed\r\nContent-Type: text/html\r\nContent-Length: "+strconv.Itoa(len(page))+"\r\n\r\n"+page); err != nil {
+			return
+		}
+	}
+}
+
+// takeBodyForRequest ignores a request with Expect. What comes after its head,
+// the body, is taken for the next request.
+func takeBodyForRequest(conn net.Conn, exchange http.Handler) {
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		if r.Header.Get("Expect") == "" {
+			if !relay(conn, r, exchange) {
+				return
+			}
+			continue
+		}
+		if _, err := in.Peek(1); err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		return
+	}
+}
+
+// swallowExpectation drops Expect and waits for the body.
+func swallowExpectation(conn net.Conn, exchange http.Handler) {
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		r.Header.Del("Expect")
+		if !relay(conn, r, exchange) {
+			return
+		}
+	}
+}
+
+// relay passes a request with its whole body to Exchange and writes the
+// response. It reports whether the connection can serve another request.
+func relay(conn net.Conn, r *http.Request, exchange http.Handler) bool {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return false
+	}
+	r.Body, r.RemoteAddr = io.NopCloser(bytes.NewReader(body)), conn.RemoteAddr().String()
+	w := &bufferedWriter{header: http.Header{}, status: http.StatusOK}
+	exchange.ServeHTTP(w, r)
+	resp := &http.Response{
+		StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header, Request: r,
+		Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()),
+	}
+	return resp.Write(conn) == nil && !strings.EqualFold(r.Header.Get("Connection"), "close")
+}
+
+// A bufferedWriter keeps a response.
+type bufferedWriter struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *bufferedWriter) Header() http.Header         { return w.header }
+func (w *bufferedWriter) WriteHeader(status int)      { w.status = status }
+func (w *bufferedWriter) Write(p []byte) (int, error) { return w.body.Write(p) }

@@ -1,0 +1,57 @@
+package device
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+)
+
+// maxHello is the largest ClientHello record, header included, that fits into
+// one segment of usual networks with room for options.
+const maxHello = 1400
+
+var errLongHello = errors.New("device: the ClientHello is too long")
+
+// A shortHelloConn calls onLong when the first record is longer than maxHello.
+type shortHelloConn struct {
+	net.Conn
+	onLong func(net.Conn)
+
+	head   []byte // of the first record, until it is complete
+	passed bool
+}
+
+func (c *shortHelloConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.passed {
+		return n, err
+	}
+	c.head = append(c.head, p[:n]...)
+	if len(c.head) < 5 {
+		return n, err
+	}
+	c.passed = true
+	if 5+int(binary.BigEndian.Uint16(c.head[3:5])) > maxHello {
+		c.onLong(c.Conn)
+		return 0, errLongHello
+	}
+	return n, err
+}
+
+// reset closes a connection with RST where it is TCP.
+func reset(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+// wait reads until the client closes the connection.
+func wait(c net.Conn) {
+	buf := make([]byte, 4096)
+	for {
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
+	}
+}
