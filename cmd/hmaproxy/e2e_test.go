@@ -244,7 +244,7 @@ func TestAllowListFileIsTakenUpWhileRunning(t *testing.T) {
 	write("# nobody\n")
 	eventually("no alarm for an empty list", func() bool {
 		_, text := p.probe("ready")
-		return strings.Contains(text, "alarm: the allow-list file was not taken up")
+		return strings.Contains(text, "alarm: HMA_ALLOWED_MAILBOXES_FILE was not reloaded")
 	})
 	if a, c := status(p, "alice@contoso.com"), status(p, "ceo@contoso.com"); a != 200 || c != 500 {
 		t.Errorf("with a broken new file: alice %d, ceo %d", a, c)

@@ -67,7 +67,7 @@ func TestSupervisorIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := newEmulator(t, emulator.Config{})
 			s := supervise(t, socket)
-			p := start(t, settings(t, e, "NOTIFY_SOCKET="+s.name, "HMA_SHUTDOWN_TIMEOUT=7s"))
+			p := start(t, settings(t, e, "NOTIFY_SOCKET="+s.name, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_TIMEOUT=7s"))
 			if got := s.hears("READY"); got["READY"] != "1" || got["STATUS"] != "ready" {
 				t.Errorf("at start %v", got)
 			}
@@ -145,7 +145,7 @@ func TestHangupFetchesTheCertificateAgain(t *testing.T) {
 
 func TestDelayBeforeTheEnd(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
-	p := start(t, settings(t, e, "HMA_SHUTDOWN_DELAY=2s"))
+	p := start(t, settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_DELAY=2s"))
 	p.ready()
 	began := time.Now()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)

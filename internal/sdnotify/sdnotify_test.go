@@ -1,6 +1,6 @@
 //go:build unix
 
-package sdnotify_test
+package sdnotify
 
 import (
 	"net"
@@ -8,34 +8,56 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"hmaproxy/internal/sdnotify"
 )
 
-func TestSend(t *testing.T) {
+// newTestSocket returns a Notifier and a function that returns the datagrams
+// received since its last call.
+func newTestSocket(t *testing.T) (*Notifier, func() []string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	err = sdnotify.New(path).Send(sdnotify.Stopping, sdnotify.Status("not ready:\n two  lines\n"), sdnotify.ExtendTimeout(1500*time.Millisecond))
-	if err != nil {
+	t.Cleanup(func() { conn.Close() })
+	return New(path), func() (received []string) {
+		t.Helper()
+		// A datagram to a Unix socket is there when its Send returns, so that the
+		// end marker is the last one.
+		const end = "END=1"
+		if err := New(path).Send(end); err != nil {
+			t.Fatal(err)
+		}
+		for b := make([]byte, 1024); ; {
+			n, err := conn.Read(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(b[:n]) == end {
+				return received
+			}
+			received = append(received, string(b[:n]))
+		}
+	}
+}
+
+func TestSend(t *testing.T) {
+	notifier, received := newTestSocket(t)
+	if err := notifier.Send(Stopping, Status("not ready:\n two  lines\n"), ExtendTimeout(1500*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	b := make([]byte, 1024)
-	n, err := conn.Read(b)
 	// sd_notify(3): newline-separated assignments, so a value holds no newline.
-	if want := "STOPPING=1\nSTATUS=not ready: two lines\nEXTEND_TIMEOUT_USEC=1500000"; err != nil || string(b[:n]) != want {
-		t.Errorf("received %q, %v; want %q", b[:n], err, want)
+	want := "STOPPING=1\nSTATUS=not ready: two lines\nEXTEND_TIMEOUT_USEC=1500000"
+	if got := received(); len(got) != 1 || got[0] != want {
+		t.Errorf("received %q, want %q", got, want)
 	}
 }
 
 func TestSendWithoutServiceManager(t *testing.T) {
-	if err := sdnotify.New("").Send(sdnotify.Ready); err != nil {
+	if err := New("").Send(Ready); err != nil {
 		t.Error(err)
 	}
-	err := sdnotify.New(filepath.Join(t.TempDir(), "none")).Send(sdnotify.Ready)
+	err := New(filepath.Join(t.TempDir(), "none")).Send(Ready)
 	if err == nil || !strings.HasPrefix(err.Error(), "NOTIFY_SOCKET: ") {
 		t.Errorf("socket that does not exist: %v", err)
 	}

@@ -38,9 +38,9 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch r.RequestURI {
 	case "/startup", "/live":
-		a.probe(w, r, "")
+		a.probe(w, r, true)
 	case "/ready":
-		a.probe(w, r, a.app.unready())
+		a.probe(w, r, false)
 	case "/quit":
 		a.serveQuit(w, r)
 	case "/metrics":
@@ -52,20 +52,25 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// probe answers 200, or 503 and why not.
-func (a *admin) probe(w http.ResponseWriter, r *http.Request, why string) {
+// probe responds with 200, or with 503 and the cause where it asks for readiness.
+// The body lists the alarms in any case.
+func (a *admin) probe(w http.ResponseWriter, r *http.Request, alive bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "hmaproxy: probes are read by GET", http.StatusMethodNotAllowed)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	now, state := time.Now(), a.app.health()
 	status, text := http.StatusOK, "ok\n"
-	if why != "" {
-		status, text = http.StatusServiceUnavailable, why+"\n"
+	if !alive && !state.Ready() {
+		status, text = http.StatusServiceUnavailable, "not ready: "+state.NotReady.Text()+"\n"
+	}
+	for _, alarm := range state.Alarms {
+		text += "alarm: " + alarm.Text(now) + "\n"
 	}
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+a.app.remarks())
+	_, _ = io.WriteString(w, text)
 }
 
 // serveQuit ends the process, for Jobs whose main container has finished.

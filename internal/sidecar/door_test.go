@@ -15,8 +15,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/filewatch"
+	"hmaproxy/internal/memnet"
 )
 
 // organisation is shared by tests: its keys take a while to make.
@@ -81,24 +85,21 @@ func enter(t *testing.T, extra ...string) (h *house, end func()) {
 		t.Fatal(err)
 	}
 	h = &house{t: t, clock: e}
-	doors := map[string]*pipes{}
+	network := memnet.New()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	started := make(chan struct{})
 	go func() {
 		ended <- Run(ctx, Options{
 			Config: c, Log: slog.New(slog.NewTextHandler(&h.log, nil)), Dial: e.DialContext,
-			Listen: func(_ context.Context, _, address string) (net.Listener, error) {
-				doors[address] = newPipes()
-				return doors[address], nil
-			},
+			Listen:  network.Listen,
 			Started: func([]net.Addr, net.Addr) { close(started) },
 		})
 	}()
 	<-started
 	through := func(address string) *http.Client {
 		return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return doors[address].dial(ctx)
+			return network.DialContext(ctx, "tcp", address)
 		}}}
 	}
 	h.client, h.admin = through("127.0.0.1:8080"), through("127.0.0.1:8081")
@@ -190,11 +191,11 @@ func TestClientUsersOfTheWholeProduct(t *testing.T) {
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(2*listPoll + time.Second)
+			time.Sleep(2*filewatch.Interval + time.Second)
 		}
 		replace(archive)
 		expect("taken off the file", "bob@contoso.com", "crm", "crm-canary-1", 401, 0)
-		if log := h.log.take(); !strings.Contains(log, "taken up") {
+		if log := h.log.take(); !strings.Contains(log, "changed file reloaded") {
 			t.Errorf("log: %s", log)
 		}
 		replace("archive:canary-5\n")
@@ -202,7 +203,7 @@ func TestClientUsersOfTheWholeProduct(t *testing.T) {
 		if text := h.ready(); !strings.Contains(text, "ok") || !strings.Contains(text, "alarm: HMA_CLIENT_USERS_FILE") || strings.Contains(text, "canary") {
 			t.Errorf("readiness: %s", text)
 		}
-		if log := h.log.take(); !strings.Contains(log, "not taken up") || strings.Contains(log, "canary") {
+		if log := h.log.take(); !strings.Contains(log, "changed file not reloaded") || strings.Contains(log, "canary") {
 			t.Errorf("log: %s", log)
 		}
 		replace(crm)
@@ -222,5 +223,10 @@ func TestClientUsersOfTheWholeProduct(t *testing.T) {
 
 // hashOf is a hash as the users' file may hold it.
 func hashOf(t *testing.T, password string) string {
-	return user(t, "x", password, config.MinCost).Hash.Reveal()
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), config.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(hash)
 }

@@ -96,3 +96,16 @@ func lacks(t *testing.T, text string, unwanted ...string) {
 		}
 	}
 }
+
+// spoilFile writes faulty content into a watched file and raises its alarm.
+func spoilFile(t *testing.T, a *app, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("alice"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, f := range a.files {
+			f.Reload(t.Context())
+		}
+	}
+}

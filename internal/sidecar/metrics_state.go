@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"hmaproxy/internal/health"
 	"hmaproxy/token"
 )
 
@@ -53,8 +54,8 @@ func certificateGauges() []gauge {
 		"When a certificate ends: the active one, the candidate that waits to be accepted, the fallback.", []string{"slot"}, nil)
 	return []gauge{
 		{expiry, func(s token.Status, emit func(float64, ...string)) {
-			for _, c := range slots(s) {
-				emit(timestamp(c.leaf.NotAfter), c.slot)
+			for _, c := range health.Certificates(s) {
+				emit(timestamp(c.Leaf.NotAfter), string(c.Slot))
 			}
 		}},
 		number("hmaproxy_certificate_candidate_refused", "1 while Entra ID refuses the newest certificate: it is not registered.",
@@ -72,14 +73,14 @@ func (a *app) ownGauges() []gauge {
 	mode := prometheus.NewDesc("hmaproxy_allow_list_info", "Always 1; the labels say what the allow-list does: mode none lets clients open every mailbox.", []string{"mode", "scope"}, nil)
 	return []gauge{
 		number("hmaproxy_ready", "1 while requests can be served.",
-			func(token.Status) float64 { return truth(a.unready() == "") }),
+			func(token.Status) float64 { return truth(a.health().Ready()) }),
 		number("hmaproxy_allow_list_entries", "Entries of the allow-list in force; 0: there is none.",
-			func(token.Status) float64 { return float64(a.policies.current.Load().Size()) }),
+			func(token.Status) float64 { return float64(a.policy().Size()) }),
 		number("hmaproxy_allow_list_alarm", "1 while the allow-list's file cannot be taken up and an older list is in force.",
-			func(token.Status) float64 { return truth(a.policies.alarm.Load() != nil) }),
+			func(token.Status) float64 { return truth(a.fileErr("HMA_ALLOWED_MAILBOXES_FILE") != nil) }),
 		{file, func(_ token.Status, emit func(float64, ...string)) {
-			for _, f := range a.door.files() {
-				emit(truth(f.alarm.Load() != nil), f.variable)
+			for _, f := range a.files {
+				emit(truth(f.Err() != nil), f.Variable())
 			}
 		}},
 		{mode, func(_ token.Status, emit func(float64, ...string)) {
@@ -104,27 +105,6 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, value, labels...)
 		})
 	}
-}
-
-// A slot is the part that a certificate plays.
-type slot struct {
-	slot string
-	leaf *token.Leaf
-}
-
-// slots lists the certificates that there are. While none was ever accepted,
-// the one that is tried is a candidate like any other.
-func slots(s token.Status) []slot {
-	if s.Active == nil && s.Candidate == nil {
-		s.Candidate, s.Fallback = s.Fallback, nil
-	}
-	var there []slot
-	for _, c := range [...]slot{{"active", s.Active}, {"candidate", s.Candidate}, {"fallback", s.Fallback}} {
-		if c.leaf != nil {
-			there = append(there, c)
-		}
-	}
-	return there
 }
 
 func truth(b bool) float64 {

@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -108,12 +107,12 @@ func TestMetricsOfTokens(t *testing.T) {
 	)
 }
 
-func TestMetricsShowAnAllowListThatWasNotTakenUp(t *testing.T) {
+func TestMetricsShowAFailedReload(t *testing.T) {
 	file := write(t, "alice@contoso.com")
 	a := idle(t, nil, "HMA_ALLOWED_MAILBOXES_FILE="+file)
-	a.policies.complain(errors.New("line 1: an address needs an @"))
-	contains(t, a.ask("/metrics").Body.String(), "hmaproxy_allow_list_alarm 1\n", "hmaproxy_allow_list_entries 1\n")
-	contains(t, a.ask("/ready").Body.String(), "line 1: an address needs an @")
+	spoilFile(t, a, file)
+	contains(t, a.ask("/metrics").Body.String(), `hmaproxy_file_alarm{variable="HMA_ALLOWED_MAILBOXES_FILE"} 1`, "hmaproxy_allow_list_alarm 1\n", "hmaproxy_allow_list_entries 1\n")
+	contains(t, a.ask("/ready").Body.String(), "an address needs an @")
 }
 
 // TestMetricsAnswerAnyone: Prometheus comes from elsewhere and under any name.

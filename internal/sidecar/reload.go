@@ -2,70 +2,81 @@ package sidecar
 
 import (
 	"context"
-	"log/slog"
 	"sync"
-	"sync/atomic"
-	"time"
+
+	"hmaproxy/internal/allowlist"
+	"hmaproxy/internal/clientauth"
+	"hmaproxy/internal/filewatch"
+	"hmaproxy/internal/listener"
 )
 
-// A reloader looks again and again at files that a variable names, and takes up
-// what has changed. What it cannot take up leaves the old in force and raises an
-// alarm.
-type reloader struct {
-	variable string // "HMA_CLIENT_USERS_FILE"
-	// take reads the files and puts what they hold in force; it reports whether
-	// that is something new.
-	take  func() (changed bool, err error)
-	log   *slog.Logger
-	alarm atomic.Pointer[string] // why the files could not be taken up; nil: they could
-
-	looking sync.Mutex // one look at a time; nothing else waits for it
-	suspect string     // the error of the last look, "" after a good one
+// addFiles reads what comes from files that are reloaded while the product runs.
+func (a *app) addFiles() (err error) {
+	c := a.o.Config
+	if a.list, err = allowlist.New(c, a.log); err != nil {
+		return err
+	}
+	if c.AllowedMailboxesFile != "" {
+		a.watchFile("HMA_ALLOWED_MAILBOXES_FILE", a.list.Reload, string(c.AllowedMailboxesFile))
+	}
+	if a.users, err = clientauth.New(c, a.list); err != nil {
+		return err
+	}
+	if a.users != nil {
+		a.watchFile("HMA_CLIENT_USERS_FILE", a.users.Reload, string(c.ClientUsersFile))
+	}
+	if a.keyPair, err = listener.NewKeyPair(c); err != nil {
+		return err
+	}
+	if a.keyPair != nil {
+		a.watchFile("HMA_TLS_CERT_FILE", a.keyPair.Reload, string(c.TLSCertFile), string(c.TLSKeyFile))
+	}
+	return nil
 }
 
-// watch looks at the files until ctx ends.
-func (r *reloader) watch(ctx context.Context) { poll(ctx, r.look) }
+func (a *app) watchFile(variable string, load func() (bool, error), paths ...string) {
+	a.files = append(a.files, filewatch.New(filewatch.Config{Variable: variable, Paths: paths, Load: load, Log: a.log}))
+}
 
-// poll calls look every listPoll until ctx ends.
-func poll(ctx context.Context, look func()) {
-	tick := time.NewTicker(listPoll)
-	defer tick.Stop()
+// watchFiles reloads changed files until ctx ends.
+func (a *app) watchFiles(ctx context.Context, background *sync.WaitGroup) {
+	for _, f := range a.files {
+		background.Go(func() { f.Run(ctx) })
+	}
+}
+
+// fileErr returns why the files of a variable are not in force, nil when they
+// are.
+func (a *app) fileErr(variable string) error {
+	for _, f := range a.files {
+		if f.Variable() == variable {
+			return f.Err()
+		}
+	}
+	return nil
+}
+
+// reloadOnRequest reloads at every value of Options.Reload until ctx ends.
+func (a *app) reloadOnRequest(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			look()
+		case <-a.o.Reload:
+			if !a.draining.Load() {
+				a.reporter.Reload(func() { a.reload(ctx) })
+			}
 		}
 	}
 }
 
-// look looks once. An error counts when the next look meets it too: two files
-// are not replaced in one moment, and editors write in pieces.
-func (r *reloader) look() {
-	r.looking.Lock()
-	defer r.looking.Unlock()
-	changed, err := r.take()
-	if err != nil {
-		r.complain(err.Error())
-		return
+// reload reads at once everything that is reloaded while the product runs: the
+// files of the allow-list, the client users and the TLS key pair, and the
+// certificate with the secret or password that opens it.
+func (a *app) reload(ctx context.Context) {
+	a.log.Info("reloading files and certificates; settings need a restart")
+	for _, f := range a.files {
+		f.Reload(ctx)
 	}
-	r.suspect = ""
-	if r.alarm.Swap(nil) != nil {
-		r.log.Info("file is readable again", "variable", r.variable)
-	}
-	if changed {
-		r.log.Info("changed file taken up", "variable", r.variable)
-	}
-}
-
-// complain raises the alarm, in the log once for each new reason.
-func (r *reloader) complain(text string) {
-	if text != r.suspect {
-		r.suspect = text
-		return
-	}
-	if old := r.alarm.Swap(&text); old == nil || *old != text {
-		r.log.Error("changed file not taken up, what was read before stays in force", "variable", r.variable, "error", text)
-	}
+	a.keeper.Reload()
 }

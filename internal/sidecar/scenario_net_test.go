@@ -2,76 +2,12 @@ package sidecar
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"net"
-	"net/netip"
-	"slices"
 	"sync"
 	"syscall"
 
 	"hmaproxy/internal/httpclient"
 )
-
-// memoryNet is where clients and product meet without sockets.
-type memoryNet struct {
-	mu   sync.Mutex
-	open map[string]*memoryListener
-}
-
-func (n *memoryNet) listen(_ context.Context, _, address string) (net.Listener, error) {
-	where, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil, err
-	}
-	l := &memoryListener{addr: net.TCPAddrFromAddrPort(where), conns: make(chan net.Conn), done: make(chan struct{})}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.open[address] = l
-	return l, nil
-}
-
-func (n *memoryNet) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	n.mu.Lock()
-	l := n.open[address]
-	n.mu.Unlock()
-	if l == nil {
-		return nil, fmt.Errorf("nobody listens at %s, but at %v", address, slices.Collect(maps.Keys(n.open)))
-	}
-	near, far := net.Pipe()
-	select {
-	case l.conns <- memoryConn{far}:
-		return near, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-type memoryListener struct {
-	addr  net.Addr
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (l *memoryListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
-func (l *memoryListener) Addr() net.Addr { return l.addr }
-
-// memoryConn comes from this machine.
-type memoryConn struct{ net.Conn }
-
-func (memoryConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000} }
 
 // A staleNet opens connections that can die as a firewall lets them: nobody
 // hears of it before writing.

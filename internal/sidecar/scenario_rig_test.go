@@ -18,6 +18,7 @@ import (
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
 	"hmaproxy/internal/httpclient"
+	"hmaproxy/internal/memnet"
 )
 
 // Making a key takes longer than most scenarios: they share these. A
@@ -46,7 +47,7 @@ type scenario struct {
 	emu    *emulator.Emulator
 	env    map[string]string // of the product; change it before start
 	log    *scenarioLog
-	memory *memoryNet        // nil: real sockets
+	memory *memnet.Network   // nil: real sockets
 	dial   httpclient.Dialer // instead of the way to the services; set it before start
 
 	app     *app
@@ -64,7 +65,7 @@ func newScenario(t *testing.T, c emulator.Config) *scenario {
 	if err := s.emu.StartPipes(); err != nil {
 		t.Fatal(err)
 	}
-	s.memory = &memoryNet{open: map[string]*memoryListener{}}
+	s.memory = memnet.New()
 	s.env = s.emu.Env()
 	return s
 }
@@ -126,7 +127,7 @@ func (s *scenario) start() *scenario {
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 2000}
 	if s.memory != nil {
-		transport.DialContext = s.memory.dial
+		transport.DialContext = s.memory.DialContext
 	}
 	s.app, s.client = a, &http.Client{Transport: transport}
 	s.end = func() {
@@ -161,7 +162,7 @@ func (s *scenario) makeApp() (*app, <-chan struct{}) {
 		close(started)
 	}
 	if s.memory != nil {
-		o.Dial, o.Listen = s.emu.DialContext, s.memory.listen
+		o.Dial, o.Listen = s.emu.DialContext, s.memory.Listen
 	}
 	if s.dial != nil {
 		o.Dial = s.dial

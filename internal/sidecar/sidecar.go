@@ -12,10 +12,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hmaproxy/internal/allowlist"
+	"hmaproxy/internal/clientauth"
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/filewatch"
+	"hmaproxy/internal/health"
 	"hmaproxy/internal/httpclient"
+	"hmaproxy/internal/listener"
 	"hmaproxy/internal/sdnotify"
 	"hmaproxy/proxy"
+	"hmaproxy/proxy/policy"
 	"hmaproxy/token"
 )
 
@@ -26,7 +32,7 @@ type Options struct {
 	Version string         // for the log
 
 	Dial   httpclient.Dialer // nil: the network
-	Listen Listen            // nil: the network
+	Listen listener.Listen   // nil: the network
 
 	// Reload asks, by a value, to look at once at the files and certificates that
 	// are read again anyway. nil: nobody asks.
@@ -51,18 +57,22 @@ func Run(ctx context.Context, o Options) error {
 
 // An app is a running product.
 type app struct {
-	o        Options
-	log      *slog.Logger
-	keeper   *token.Keeper
-	policies *policies
-	handler  *proxy.Handler
-	door     door
-	draining atomic.Bool
-	clients  *httpclient.Clients
-	begun    time.Time
-	metrics  *metrics
-	recent   ring
-	page     *statusPage
+	o         Options
+	log       *slog.Logger
+	keeper    *token.Keeper
+	list      *allowlist.List
+	users     *clientauth.Authenticator // nil: clients need no credentials
+	keyPair   *listener.KeyPair         // nil: plain HTTP
+	files     []*filewatch.Watcher
+	handler   *proxy.Handler
+	draining  atomic.Bool
+	clients   *httpclient.Clients
+	begun     time.Time
+	metrics   *metrics
+	recent    ring
+	strangers strangers
+	reporter  *sdnotify.Reporter
+	page      *statusPage
 }
 
 func newApp(o Options) (*app, error) {
@@ -70,10 +80,11 @@ func newApp(o Options) (*app, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Listen == nil {
-		o.Listen = listenNetwork
+		o.Listen = listener.ListenNetwork
 	}
 	a := &app{o: o, log: o.Log, begun: time.Now(), metrics: newMetrics(o.Version)}
-	for _, part := range [...]func() error{a.addClients, a.addKeeper, a.addPolicies, a.addDoor, a.addHandler, a.addEyes} {
+	a.reporter = sdnotify.NewReporter(o.Notify, a.health, o.Log)
+	for _, part := range [...]func() error{a.addClients, a.addKeeper, a.addFiles, a.addHandler, a.addEyes} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -107,9 +118,12 @@ func (a *app) addKeeper() error {
 	return err
 }
 
-func (a *app) addPolicies() (err error) {
-	a.policies, err = newPolicies(a.o.Config, a.log)
-	return err
+// policy returns what all clients together may do.
+func (a *app) policy() *policy.Policy {
+	if a.users != nil {
+		return a.users.Policy()
+	}
+	return a.list.Policy()
 }
 
 func (a *app) addHandler() error {
@@ -118,24 +132,27 @@ func (a *app) addHandler() error {
 	if err != nil {
 		return err
 	}
-	a.handler, err = proxy.New(proxy.Config{
+	p := proxy.Config{
 		EWS:            c.EWS.URL,
 		Tokens:         a.keeper,
 		Refresher:      a.keeper,
 		Transport:      exchange,
-		Policy:         a.policies.current.Load,
+		Policy:         a.policy,
 		HostNames:      c.HostNames,
 		ForwardHeaders: c.ForwardHeaders,
-		Client:         a.door.client(),
 		Done:           a.done,
-	})
+	}
+	if a.users != nil {
+		p.Client = a.users.Authenticate
+	}
+	a.handler, err = proxy.New(p)
 	return err
 }
 
 // done is called once for every request.
 func (a *app) done(r *proxy.Record) {
 	how := outcomeOf(r)
-	if !a.door.strangers.omit(a.log, r) {
+	if !a.strangers.omit(a.log, r) {
 		logRequest(a.log, r, how)
 	}
 	a.metrics.done(r, how)
@@ -149,7 +166,7 @@ func (a *app) done(r *proxy.Record) {
 func (a *app) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	clients, err := listenAll(ctx, a.o.Listen, a.o.Config, a.door.keyPair.server())
+	clients, err := listener.OpenAll(ctx, a.o.Listen, a.o.Config.Listen, a.keyPair.TLSConfig())
 	if err != nil {
 		return err
 	}
@@ -157,7 +174,7 @@ func (a *app) run(ctx context.Context) error {
 	server.Handler = a.metrics.watch(server.Handler)
 	adminServer, adminListener, err := a.listenAdmin(ctx, stop)
 	if err != nil {
-		closeAll(clients)
+		listener.CloseAll(clients)
 		return err
 	}
 
@@ -169,9 +186,9 @@ func (a *app) run(ctx context.Context) error {
 	defer server.Close()
 	defer end()
 	background.Go(func() { _ = a.keeper.Run(alive) }) // its only error is a second call
-	background.Go(func() { a.policies.watch(alive) })
-	background.Go(func() { a.supervise(alive) })
-	a.door.watch(alive, &background)
+	background.Go(func() { a.reporter.Run(alive) })
+	background.Go(func() { a.reloadOnRequest(alive) })
+	a.watchFiles(alive, &background)
 
 	failed := make(chan error, len(clients)+1)
 	for _, l := range clients {
@@ -220,7 +237,7 @@ func (a *app) started(clients []net.Listener, adminListener net.Listener) {
 		adminAddress, adminName = adminListener.Addr(), adminListener.Addr().String()
 	}
 	a.log.Info("started", "version", a.o.Version, "listen", strings.Join(names, ","), "admin", adminName,
-		"exchange", c.EWS.String(), "allow_list_entries", a.policies.current.Load().Size())
+		"exchange", c.EWS.String(), "allow_list_entries", a.policy().Size())
 	for _, w := range c.Warnings() {
 		a.log.Warn("configuration", "remark", w)
 	}
@@ -229,12 +246,16 @@ func (a *app) started(clients []net.Listener, adminListener net.Listener) {
 	}
 }
 
+// stopReserve is the time between the end of all requests and that of the
+// process.
+const stopReserve = 10 * time.Second
+
 // drain lets requests under way finish. Streams of notifications never do by
 // themselves: they are ended when the time is over.
 func (a *app) drain(server *http.Server) {
 	c := a.o.Config
 	a.draining.Store(true)
-	a.tellStopping()
+	a.reporter.Stop(c.ShutdownDelay + c.ShutdownTimeout + stopReserve)
 	a.log.Info("stopping", "delay", c.ShutdownDelay, "timeout", c.ShutdownTimeout)
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
@@ -245,27 +266,24 @@ func (a *app) drain(server *http.Server) {
 	a.log.Info("stopped")
 }
 
-// unready says why no request can be served now, "" when one can.
-func (a *app) unready() string {
+// health returns the health at present.
+func (a *app) health() health.State {
+	now, status := time.Now(), a.keeper.Status()
+	s := health.State{NotReady: health.NotReadyFor(status)}
 	if a.draining.Load() {
-		return "not ready: stopping"
+		s.NotReady = &health.NotReady{Cause: health.Stopping}
 	}
-	status := a.keeper.Status()
-	switch {
-	case status.Usable:
-		return ""
-	case status.Err != nil:
-		return "not ready: no access token: " + strings.TrimPrefix(status.Err.Error(), "token: ")
-	case status.CertificatesErr != nil:
-		return "not ready: no certificate: " + status.CertificatesErr.Error()
+	for _, f := range a.files {
+		if err := f.Err(); err != nil {
+			s.Alarms = append(s.Alarms, health.Alarm{Kind: health.FileNotReloaded, Subject: f.Variable(), Err: err})
+		}
 	}
-	return "not ready: no access token yet"
-}
-
-// remarks are alarms that leave the product ready.
-func (a *app) remarks() string {
-	if why := a.policies.alarm.Load(); why != nil {
-		return "alarm: the allow-list file was not taken up, the old list is in force: " + *why + "\n" + a.door.remarks()
+	switch list := a.policy(); {
+	case list.Audit():
+		s.Alarms = append(s.Alarms, health.Alarm{Kind: health.AllowListAudits})
+	case !list.Limited():
+		s.Alarms = append(s.Alarms, health.Alarm{Kind: health.AllowListMissing})
 	}
-	return a.door.remarks()
+	s.Alarms = append(s.Alarms, health.AlarmsFor(status, now)...)
+	return s
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/health"
 	"hmaproxy/token"
 )
 
@@ -21,6 +22,7 @@ type status struct {
 
 	Ready    bool     `json:"ready"`
 	NotReady string   `json:"not_ready,omitempty"` // why
+	Cause    string   `json:"-"`                   // the same for the page
 	Alarms   []string `json:"alarms,omitempty"`    // what is wrong although requests are served
 
 	Token        tokenStatus         `json:"token"`
@@ -55,13 +57,13 @@ type errorStatus struct {
 }
 
 type certificateStatus struct {
-	Slot      string    `json:"slot"`
-	Subject   string    `json:"subject"`
-	SHA1      string    `json:"thumbprint"`
-	SHA256    string    `json:"thumbprint_sha256"`
-	NotBefore time.Time `json:"not_before"`
-	NotAfter  time.Time `json:"not_after"`
-	Refused   string    `json:"refused,omitempty"` // why Entra does not take the candidate
+	Slot      health.Slot `json:"slot"`
+	Subject   string      `json:"subject"`
+	SHA1      string      `json:"thumbprint"`
+	SHA256    string      `json:"thumbprint_sha256"`
+	NotBefore time.Time   `json:"not_before"`
+	NotAfter  time.Time   `json:"not_after"`
+	Refused   string      `json:"refused,omitempty"` // why Entra does not take the candidate
 }
 
 type sourceStatus struct {
@@ -99,15 +101,21 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 func (a *app) status() *status {
 	now, k := time.Now(), a.keeper.Status()
 	s := &status{
-		Time: now, Version: a.o.Version, Begun: a.begun, Exchange: a.o.Config.EWS.String(), NotReady: a.unready(),
+		Time: now, Version: a.o.Version, Begun: a.begun, Exchange: a.o.Config.EWS.String(),
 		Token: tokenStatusOf(k), Certificates: certificateStatuses(k), Source: a.source(k), AllowList: a.allowList(),
 		Requests: a.recent.recent(),
 	}
-	s.Ready = s.NotReady == ""
+	state := a.health()
+	if s.Ready = state.Ready(); !s.Ready {
+		s.Cause = state.NotReady.Text()
+		s.NotReady = "not ready: " + s.Cause
+	}
+	for _, alarm := range state.Alarms {
+		s.Alarms = append(s.Alarms, alarm.Text(now))
+	}
 	for _, m := range a.recent.hour(now) {
 		s.Minutes = append(s.Minutes, minuteStatus{time.Unix(m.at*60, 0), m.byOutcome(), m})
 	}
-	s.Alarms = append(remarks(a.remarks()), s.alarms(now)...)
 	return s
 }
 
@@ -128,9 +136,9 @@ func tokenStatusOf(k token.Status) tokenStatus {
 
 func certificateStatuses(k token.Status) []certificateStatus {
 	list := []certificateStatus{}
-	for _, c := range slots(k) {
-		s := certificateStatus{c.slot, c.leaf.Subject, c.leaf.SHA1, c.leaf.SHA256, c.leaf.NotBefore, c.leaf.NotAfter, ""}
-		if c.slot == "candidate" && k.CandidateErr != nil {
+	for _, c := range health.Certificates(k) {
+		s := certificateStatus{c.Slot, c.Leaf.Subject, c.Leaf.SHA1, c.Leaf.SHA256, c.Leaf.NotBefore, c.Leaf.NotAfter, ""}
+		if c.Slot == health.Candidate && k.CandidateErr != nil {
 			s.Refused = k.CandidateErr.Error()
 		}
 		list = append(list, s)
@@ -153,7 +161,7 @@ func (a *app) source(k token.Status) sourceStatus {
 // allowList says what the allow-list does at present.
 func (a *app) allowList() allowListStatus {
 	c := a.o.Config
-	list := a.policies.current.Load()
+	list := a.policy()
 	s := allowListStatus{Mode: "none", Scope: string(c.ListScope), Entries: list.Size()}
 	switch {
 	case list.Audit():
@@ -161,8 +169,8 @@ func (a *app) allowList() allowListStatus {
 	case list.Limited():
 		s.Mode = string(config.Enforce)
 	}
-	if why := a.policies.alarm.Load(); why != nil {
-		s.Alarm = *why
+	if err := a.fileErr("HMA_ALLOWED_MAILBOXES_FILE"); err != nil {
+		s.Alarm = err.Error()
 	}
 	if c.AllowedMailboxesFile != "" {
 		s.File = string(c.AllowedMailboxesFile)

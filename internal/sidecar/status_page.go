@@ -8,10 +8,11 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"hmaproxy/internal/reltime"
 )
 
 //go:embed status.html
@@ -42,7 +43,7 @@ func (a *app) addEyes() (err error) {
 
 func newStatusPage() (*statusPage, error) {
 	page, err := template.New("status").Funcs(template.FuncMap{
-		"about": about, "until": until, "clock": clock, "took": took, "hex": groups, "svg": decimal, "sentence": sentence,
+		"about": reltime.About, "until": reltime.Until, "clock": clock, "took": took, "hex": groups, "svg": decimal, "sentence": sentence,
 	}).Parse(statusHTML)
 	if err != nil {
 		return nil, err
@@ -142,10 +143,8 @@ func took(s seconds) string {
 // decimal shows one digit after the point.
 func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 
-// sentence makes a line of a log or of /ready read well on a page.
+// sentence begins a text with a capital letter.
 func sentence(s string) string {
-	s = strings.TrimPrefix(strings.TrimPrefix(s, "not ready: "), "alarm: ")
-	s = strings.ReplaceAll(s, ": token: ", ": ")
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }

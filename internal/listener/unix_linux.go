@@ -1,4 +1,4 @@
-package sidecar
+package listener
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenNetwork opens a listener on the network. A Unix socket has its mode from
-// the first moment on: what bind creates takes the mode of the socket itself,
-// so that neither umask nor timing leaves a gap.
-func listenNetwork(ctx context.Context, network, address string) (net.Listener, error) {
+// ListenNetwork opens a listener on the network. A Unix socket has its mode from
+// the moment of its creation: bind gives the file the mode of the socket
+// descriptor, so neither the umask nor timing leaves a gap.
+func ListenNetwork(ctx context.Context, network, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	if network == "unix" {
 		config.Control = func(_, _ string, c syscall.RawConn) error {
@@ -27,8 +27,8 @@ func listenNetwork(ctx context.Context, network, address string) (net.Listener, 
 	return config.Listen(ctx, network, address)
 }
 
-// peerOf says who is at the other end of a Unix socket, by the kernel's word:
-// "@uid=1000". It returns nil for other connections.
+// peerOf returns the peer of a Unix socket with the user id that the kernel
+// reports: "@uid=1000". It returns nil for other connections.
 func peerOf(c net.Conn) net.Addr {
 	u, ok := c.(*net.UnixConn)
 	if !ok {

@@ -1,4 +1,4 @@
-package sidecar
+package listener
 
 import (
 	"context"
@@ -17,18 +17,18 @@ import (
 // socketMode lets only the user that runs hmaproxy, and root, connect.
 const socketMode fs.FileMode = 0o600
 
-// listenUnix opens a Unix socket that only the user of this process can connect
-// to. The directory must exist, belong to that user or root, and be writable to
-// nobody else. A sticky directory such as /tmp will not do either: while
-// hmaproxy is down, anybody could put a socket of his own there, and clients
-// would send it their mail and passwords.
+// listenUnix opens a Unix socket that only the user of this process and root can
+// connect to. The directory must exist, belong to one of them, and be writable
+// by no other user. A sticky directory such as /tmp is refused too: while
+// hmaproxy is down, any user could create a socket of that name there, and
+// clients would send it their mail and passwords.
 //
-// A socket that is there already is replaced if nobody listens on it; anything
-// else that has the name is left alone and is an error. Closing the listener
-// removes its socket, unless another one has taken the name by then.
+// An existing socket is replaced if no process listens on it. Any other existing
+// file is left alone and is an error. Closing the listener removes its socket,
+// unless another one has the name by then.
 func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
-		return listen(ctx, "unix", path) // which says that there are none
+		return listen(ctx, "unix", path) // returns an error that explains why not
 	}
 	if err := checkSocketDirectory(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 		return nil, err
 	}
 	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // it would not look whose socket it removes
+		u.SetUnlinkOnClose(false) // it would remove another process's socket
 	}
 	s := &unixListener{Listener: l, path: path}
 	if s.own, err = restrict(path); err != nil {
@@ -51,8 +51,7 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 	return s, nil
 }
 
-// checkSocketDirectory makes sure that nobody else can put a socket in place of
-// ours.
+// checkSocketDirectory returns an error if another user could replace the socket.
 func checkSocketDirectory(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -68,7 +67,7 @@ func checkSocketDirectory(dir string) error {
 	return nil
 }
 
-// removeStale removes a socket that nobody listens on.
+// removeStale removes a socket that no process listens on.
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -77,17 +76,17 @@ func removeStale(ctx context.Context, path string) error {
 	case err != nil:
 		return fmt.Errorf("socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is there and is no socket; it is left alone", path)
+		return fmt.Errorf("%s exists and is no socket; it is left alone", path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
 		c.Close()
-		return fmt.Errorf("somebody listens on %s already", path)
+		return fmt.Errorf("another process listens on %s", path)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("socket %s is there, and whether somebody listens on it is not to be found out: %w", path, err)
+		return fmt.Errorf("socket %s exists, and connecting to it does not show whether a process listens on it: %w", path, err)
 	}
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("stale socket: %w", err)
@@ -95,8 +94,8 @@ func removeStale(ctx context.Context, path string) error {
 	return nil
 }
 
-// restrict makes sure of a new socket's mode, which the way it was opened has
-// already set where the system knows one, and returns what identifies it.
+// restrict sets a new socket's mode, for systems where opening it did not, and
+// returns its identity.
 func restrict(path string) (fs.FileInfo, error) {
 	if err := os.Chmod(path, socketMode); err != nil {
 		return nil, fmt.Errorf("socket: %w", err)

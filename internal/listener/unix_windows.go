@@ -1,4 +1,4 @@
-package sidecar
+package listener
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"net"
 )
 
-// listenNetwork opens a listener on the network. Windows has Unix sockets but
+// ListenNetwork opens a listener on the network. Windows has Unix sockets but
 // no modes that would protect them.
-func listenNetwork(ctx context.Context, network, address string) (net.Listener, error) {
+func ListenNetwork(ctx context.Context, network, address string) (net.Listener, error) {
 	if network == "unix" {
 		return nil, errors.New("Unix sockets have no mode on Windows that would protect them; use a loopback address, and HMA_CLIENT_USERS_FILE")
 	}

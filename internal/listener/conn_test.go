@@ -1,4 +1,4 @@
-package sidecar
+package listener
 
 import (
 	"errors"
@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-// A counted connection counts the deadlines that the system is told.
-type counted struct {
+// A deadlineCounter counts the read deadlines that are set in the system.
+type deadlineCounter struct {
 	net.Conn
-	told int
+	set int
 }
 
-func (c *counted) SetReadDeadline(t time.Time) error {
-	c.told++
+func (c *deadlineCounter) SetReadDeadline(t time.Time) error {
+	c.set++
 	return c.Conn.SetReadDeadline(t)
 }
 
-// inBubble runs a test of a client's connection, of which it gets both ends.
-func inBubble(t *testing.T, test func(t *testing.T, c *clientConn, system *counted, client net.Conn)) {
+// inBubble runs a test of a connection under synctest and passes both of its ends.
+func inBubble(t *testing.T, test func(t *testing.T, c *conn, system *deadlineCounter, client net.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		system := &counted{Conn: server}
+		system := &deadlineCounter{Conn: server}
 		left := 0
-		c := newClientConn(system, func() { left++ })
+		c := newConn(system, func() { left++ })
 		test(t, c, system, client)
 		c.Close()
 		c.Close()
@@ -46,7 +46,7 @@ func reads(c net.Conn, size int) (took time.Duration, n int, err error) {
 	return time.Since(began), n, err
 }
 
-func TestClientConnDeadlines(t *testing.T) {
+func TestConnDeadlines(t *testing.T) {
 	const s = time.Second
 	for _, test := range []struct {
 		name   string
@@ -65,11 +65,11 @@ func TestClientConnDeadlines(t *testing.T) {
 		{"taken away and set while reading", []time.Duration{3 * s}, []time.Duration{0, 10 * s}, 12 * s},
 		{"over already", []time.Duration{-s}, nil, 0},
 		{"over while reading", []time.Duration{10 * s}, []time.Duration{-s}, s},
-		{"over and set anew", []time.Duration{-s, 2 * s}, nil, 2 * s},
+		{"over and set again", []time.Duration{-s, 2 * s}, nil, 2 * s},
 	} {
 		for size, extra := range map[int]string{64: "", 1: ", a single byte"} {
 			t.Run(test.name+extra, func(t *testing.T) {
-				inBubble(t, func(t *testing.T, c *clientConn, _ *counted, _ net.Conn) {
+				inBubble(t, func(t *testing.T, c *conn, _ *deadlineCounter, _ net.Conn) {
 					set := func(d time.Duration) {
 						if d == 0 {
 							c.SetReadDeadline(time.Time{})
@@ -91,7 +91,7 @@ func TestClientConnDeadlines(t *testing.T) {
 					if n != 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
 						t.Errorf("read %d bytes, %v; want a timeout", n, err)
 					}
-					if took < test.want || took > test.want+patience {
+					if took < test.want || took > test.want+readDelay {
 						t.Errorf("after %v, want %v", took, test.want)
 					}
 					synctest.Wait()
@@ -102,9 +102,9 @@ func TestClientConnDeadlines(t *testing.T) {
 	}
 }
 
-// TestClientConnServes plays what net/http does for each of some requests.
-func TestClientConnServes(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *clientConn, system *counted, client net.Conn) {
+// TestConnSavesDeadlines makes the calls that net/http makes for each request.
+func TestConnSavesDeadlines(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *conn, system *deadlineCounter, client net.Conn) {
 		const requests = 100
 		for range requests {
 			c.SetReadDeadline(time.Now().Add(3 * time.Minute))
@@ -127,30 +127,30 @@ func TestClientConnServes(t *testing.T) {
 			}
 			c.SetReadDeadline(time.Time{})
 		}
-		if system.told > 2 {
-			t.Errorf("the system was told %d deadlines in %d requests", system.told, requests)
+		if system.set > 2 {
+			t.Errorf("%d deadlines were set in the system in %d requests", system.set, requests)
 		}
 	})
 }
 
-// TestClientConnNoticesLeaving: a client that leaves while a handler works is
-// noticed, and what it has sent before is not lost.
-func TestClientConnNoticesLeaving(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *clientConn, _ *counted, client net.Conn) {
+// TestConnNoticesThatTheClientLeft covers a client that leaves
+// during a handler. Bytes that it sent before are not lost.
+func TestConnNoticesThatTheClientLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *conn, _ *deadlineCounter, client net.Conn) {
 		time.AfterFunc(time.Second, func() { client.Close() })
-		if took, _, err := reads(c, 1); err != io.EOF || took > time.Second+patience {
+		if took, _, err := reads(c, 1); err != io.EOF || took > time.Second+readDelay {
 			t.Errorf("noticed after %v: %v", took, err)
 		}
 	})
-	inBubble(t, func(t *testing.T, c *clientConn, _ *counted, client net.Conn) {
+	inBubble(t, func(t *testing.T, c *conn, _ *deadlineCounter, client net.Conn) {
 		go client.Write([]byte("x"))
-		if took, n, err := reads(c, 1); n != 1 || err != nil || took > patience {
+		if took, n, err := reads(c, 1); n != 1 || err != nil || took > readDelay {
 			t.Errorf("%d bytes after %v: %v", n, took, err)
 		}
 	})
-	inBubble(t, func(t *testing.T, c *clientConn, _ *counted, client net.Conn) {
-		time.AfterFunc(patience/2, func() { c.Close() })
-		if took, _, err := reads(c, 1); err == nil || took > patience/2 {
+	inBubble(t, func(t *testing.T, c *conn, _ *deadlineCounter, client net.Conn) {
+		time.AfterFunc(readDelay/2, func() { c.Close() })
+		if took, _, err := reads(c, 1); err == nil || took > readDelay/2 {
 			t.Errorf("a closed connection was read for %v: %v", took, err)
 		}
 	})

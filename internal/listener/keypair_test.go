@@ -1,6 +1,6 @@
 //go:build unix
 
-package sidecar
+package listener
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"log/slog"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -58,23 +58,23 @@ func (pairFiles) write(t testing.TB, file string, data []byte) {
 	}
 }
 
-// serveTLS serves the pair, and a Unix socket beside it, and returns both
+// serveTLS serves the pair on TCP and plain HTTP on a Unix socket, and returns both
 // addresses.
-func serveTLS(t *testing.T, files pairFiles) (k *keyPair, tcp, unix string) {
+func serveTLS(t *testing.T, files pairFiles) (k *KeyPair, tcp, unix string) {
 	t.Helper()
 	c := &config.Config{
 		TLSCertFile: config.Path(files.certificate), TLSKeyFile: config.Path(files.key),
 		Listen: config.Listeners{{TCP: netip.MustParseAddrPort("127.0.0.1:0")}, {Unix: filepath.Join(socketDir(t, 0o700), "s")}},
 	}
-	k, err := newKeyPair(c, slog.New(slog.DiscardHandler))
+	k, err := NewKeyPair(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := listenAll(t.Context(), listenNetwork, c, k.server())
+	listeners, err := OpenAll(t.Context(), nil, c.Listen, k.TLSConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Proto)
 	})}
 	for _, l := range listeners {
@@ -84,7 +84,7 @@ func serveTLS(t *testing.T, files pairFiles) (k *keyPair, tcp, unix string) {
 	return k, listeners[0].Addr().String(), c.Listen[1].Unix
 }
 
-// serial connects and returns the serial number of the certificate it is shown.
+// serial connects and returns the serial number of the server's certificate.
 func serial(t *testing.T, address string) int64 {
 	t.Helper()
 	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
@@ -95,19 +95,19 @@ func serial(t *testing.T, address string) int64 {
 	return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
-func TestTLSPairIsTakenUpWhenItChanges(t *testing.T) {
+func TestKeyPairIsReloaded(t *testing.T) {
 	files := newPairFiles(t)
 	files.renew(t, 1)
 	k, address, _ := serveTLS(t, files)
 	if n := serial(t, address); n != 1 {
 		t.Fatalf("serial number %d", n)
 	}
-	if changed, err := k.take(); changed || err != nil {
-		t.Errorf("take of the same = %v, %v", changed, err)
+	if changed, err := k.Reload(); changed || err != nil {
+		t.Errorf("Reload of the same files = %v, %v", changed, err)
 	}
 	files.renew(t, 2)
-	if changed, err := k.take(); !changed || err != nil {
-		t.Errorf("take of a new pair = %v, %v", changed, err)
+	if changed, err := k.Reload(); !changed || err != nil {
+		t.Errorf("Reload of a new pair = %v, %v", changed, err)
 	}
 	if n := serial(t, address); n != 2 {
 		t.Errorf("serial number %d after the change", n)
@@ -120,8 +120,8 @@ func TestTLSPairIsTakenUpWhenItChanges(t *testing.T) {
 	}
 	for name, key := range map[string][]byte{"another's key": foreign, "no key": []byte("x"), "an empty file": {}} {
 		files.write(t, files.key, key)
-		if changed, err := k.take(); changed || err == nil {
-			t.Errorf("%s: take = %v, %v", name, changed, err)
+		if changed, err := k.Reload(); changed || err == nil {
+			t.Errorf("%s: Reload = %v, %v", name, changed, err)
 		}
 		if n := serial(t, address); n != 2 {
 			t.Errorf("%s: serial number %d", name, n)
@@ -163,7 +163,7 @@ func TestTLSVersionsAndProtocols(t *testing.T) {
 	}
 }
 
-func TestTLSIsForTCPAlone(t *testing.T) {
+func TestTLSAppliesToTCPOnly(t *testing.T) {
 	files := newPairFiles(t)
 	files.renew(t, 1)
 	_, address, socket := serveTLS(t, files)
@@ -182,7 +182,7 @@ func TestTLSIsForTCPAlone(t *testing.T) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != tc.want {
-			t.Errorf("%s: plain HTTP is answered %s", tc.name, resp.Status)
+			t.Errorf("%s: plain HTTP gets %s", tc.name, resp.Status)
 		}
 	}
 }

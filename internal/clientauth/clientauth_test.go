@@ -1,4 +1,4 @@
-package sidecar
+package clientauth
 
 import (
 	"bytes"
@@ -13,13 +13,13 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"hmaproxy/internal/allowlist"
 	"hmaproxy/internal/config"
-	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
 )
 
-// user makes a user with a cheap hash.
-func user(t testing.TB, name, password string, cost int, patterns ...string) config.ClientUser {
+// newTestUser returns a user whose hash has that cost.
+func newTestUser(t testing.TB, name, password string, cost int, patterns ...string) config.ClientUser {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
@@ -43,8 +43,8 @@ func mailboxes(t testing.TB, list string) config.Mailboxes {
 
 func TestPasswords(t *testing.T) {
 	long := strings.Repeat("x", maxPassword)
-	r := newRoster(config.ClientUsers{
-		user(t, "crm", "right", 4), user(t, "archive", "other", 5), user(t, "long", long, 4), user(t, "ümlaut", "pässword", 4),
+	u := newUsers(config.ClientUsers{
+		newTestUser(t, "crm", "right", 4), newTestUser(t, "archive", "other", 5), newTestUser(t, "long", long, 4), newTestUser(t, "ümlaut", "pässword", 4),
 		// From the test vectors of OpenBSD's bcrypt, as Openwall's crypt_blowfish has them: $2a$05$, "U*U".
 		{Name: "vector", Hash: "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
 	}, nil)
@@ -68,87 +68,91 @@ func TestPasswords(t *testing.T) {
 		{"as long as bcrypt reads", "long", long, true},
 		{"longer than bcrypt reads", "long", long + "x", false},
 		{"cycled by its final zero", "crm", "right\x00right", false},
-		{"the hash itself", "crm", r.users[0].Hash.Reveal(), false},
+		{"the hash itself", "crm", u.list[0].Hash.Reveal(), false},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := r.matches(tc.user, tc.password); got != tc.want {
+			if got := u.matches(tc.user, tc.password); got != tc.want {
 				t.Errorf("matches = %v", got)
 			}
 		})
 	}
 }
 
-// TestComparisonsTakeTheSameTime: what is refused tells by its time neither
-// whether the user exists, nor what was wrong, nor how dear the hash is.
-func TestComparisonsTakeTheSameTime(t *testing.T) {
-	r := newRoster(config.ClientUsers{user(t, "cheap", "a", 4), user(t, "dear", "b", 8)}, nil)
-	cases := []struct{ name, user, password string }{
-		{"unknown user", "nobody", "wrong"},
-		{"wrong, dear hash", "dear", "wrong"},
+// TestEveryComparisonDoesTheSameWork checks that the time of a response reveals
+// neither whether the user exists, nor what was wrong, nor the cost of the hash.
+// The work of bcrypt at the cost c is proportional to 2^c.
+func TestEveryComparisonDoesTheSameWork(t *testing.T) {
+	u := newUsers(config.ClientUsers{newTestUser(t, "cheap", "a", 4), newTestUser(t, "expensive", "b", 8)}, nil)
+	work := 0
+	u.compare = func(hash, password []byte) error {
+		cost, err := bcrypt.Cost(hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		work += 1 << cost
+		if len(password) > maxPassword || bytes.IndexByte(password, 0) >= 0 {
+			t.Errorf("bcrypt gets a password that it does not read to its end")
+		}
+		return bcrypt.ErrMismatchedHashAndPassword
+	}
+	for _, tc := range []struct{ name, user, password string }{
+		{"unknown user", "unknown", "wrong"},
+		{"wrong, expensive hash", "expensive", "wrong"},
 		{"wrong, cheap hash", "cheap", "wrong"},
 		{"right, cheap hash", "cheap", "a"},
-		{"too long", "dear", strings.Repeat("x", 100)},
+		{"too long", "expensive", strings.Repeat("x", 100)},
 		{"zero byte", "cheap", "a\x00"},
-	}
-	fastest := make([]time.Duration, len(cases))
-	for round := range 7 { // in turns, so that another's load meets all alike
-		for i, tc := range cases {
-			start := time.Now()
-			r.matches(tc.user, tc.password)
-			if took := time.Since(start); round == 0 || took < fastest[i] {
-				fastest[i] = took
-			}
-		}
-	}
-	for i, took := range fastest { // a cheap hash alone would take a sixteenth
-		if took < fastest[0]/3 || took > fastest[0]*3 {
-			t.Errorf("%s took %v, %s %v", cases[i].name, took, cases[0].name, fastest[0])
+	} {
+		work = 0
+		u.matches(tc.user, tc.password)
+		if work != 1<<8 {
+			t.Errorf("%s: work %d, want that of one comparison at the cost 8", tc.name, work)
 		}
 	}
 }
 
-// newTestClients knows crm and archive, the latter narrowed.
-func newTestClients(t testing.TB, list string) *clients {
+// newTestAuthenticator knows the users crm and archive. The latter has a pattern.
+func newTestAuthenticator(t testing.TB, list string) *Authenticator {
 	t.Helper()
 	c := &config.Config{ClientUsersFile: "users", ClientUsers: config.ClientUsers{
-		user(t, "crm", "right", 4), user(t, "archive", "other", 4, "alice@contoso.com"),
+		newTestUser(t, "crm", "right", 4), newTestUser(t, "archive", "other", 4, "alice@contoso.com"),
 	}}
 	if list != "" {
 		c.AllowedMailboxes = mailboxes(t, list)
 	}
-	p, err := newPolicies(c, slog.New(slog.DiscardHandler))
+	l, err := allowlist.New(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := newClients(c, p, slog.New(slog.DiscardHandler))
+	a, err := New(c, l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k
+	return a
 }
 
-// busy takes every turn: whoever must be compared waits in vain.
-func (k *clients) busy() {
-	for range comparisons {
-		k.turns <- struct{}{}
+// occupy takes every slot, so that no comparison can begin.
+func occupy(a *Authenticator) {
+	for range maxComparisons {
+		a.slots <- struct{}{}
 	}
 }
 
-func (k *clients) free() {
-	for range comparisons {
-		<-k.turns
+func release(a *Authenticator) {
+	for range maxComparisons {
+		<-a.slots
 	}
 }
 
-func TestWhoWasRightIsNotComparedAgain(t *testing.T) {
+func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newTestClients(t, "")
-		allowed := func(name, password string) bool { _, ok := k.authenticate(name, password); return ok }
+		a := newTestAuthenticator(t, "")
+		allowed := func(name, password string) bool { _, ok := a.Authenticate(name, password); return ok }
 		if !allowed("crm", "right") {
 			t.Fatal("the right password is refused")
 		}
-		k.busy()
+		occupy(a)
 		if start := time.Now(); !allowed("crm", "right") || time.Since(start) != 0 {
 			t.Fatal("the right password waits")
 		}
@@ -156,19 +160,19 @@ func TestWhoWasRightIsNotComparedAgain(t *testing.T) {
 			t.Error("another pair counts as known")
 		}
 		allowed("crm", "right")
-		time.Sleep(recentTime - time.Second)
+		time.Sleep(verifiedTime - time.Second)
 		if !allowed("crm", "right") {
 			t.Error("forgotten too soon")
 		}
-		time.Sleep(recentTime - time.Second)
+		time.Sleep(verifiedTime - time.Second)
 		if !allowed("crm", "right") {
 			t.Error("a request does not prolong it")
 		}
-		time.Sleep(recentTime)
+		time.Sleep(verifiedTime)
 		if allowed("crm", "right") {
 			t.Error("never forgotten")
 		}
-		k.free()
+		release(a)
 		if !allowed("crm", "right") {
 			t.Error("the right password is refused after a while")
 		}
@@ -177,34 +181,36 @@ func TestWhoWasRightIsNotComparedAgain(t *testing.T) {
 
 func TestAtMostTwoComparisonsAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newTestClients(t, "")
-		k.turns <- struct{}{}
-		if _, ok := k.authenticate("crm", "right"); !ok {
+		a := newTestAuthenticator(t, "")
+		a.slots <- struct{}{}
+		if _, ok := a.Authenticate("crm", "right"); !ok {
 			t.Error("one comparison under way keeps the second out")
 		}
-		k.turns <- struct{}{}
+		a.slots <- struct{}{}
 		start := time.Now()
-		if _, ok := k.authenticate("archive", "other"); ok || time.Since(start) != turnWait {
+		if _, ok := a.Authenticate("archive", "other"); ok || time.Since(start) != comparisonWait {
 			t.Errorf("a third comparison: %v after %v", ok, time.Since(start))
 		}
 	})
 }
 
-func TestRecentIsBounded(t *testing.T) {
-	var r recent
-	for i := range 3 * maxRecent {
-		r.add(fingerprint{byte(i), byte(i >> 8)})
+func TestVerifiedIsBounded(t *testing.T) {
+	var v verified
+	for i := range 3 * maxVerified {
+		v.add(fingerprint{byte(i), byte(i >> 8)})
 	}
-	if len(r.until) != maxRecent {
-		t.Errorf("%d are remembered", len(r.until))
+	if len(v.until) != maxVerified {
+		t.Errorf("%d are remembered", len(v.until))
 	}
 }
 
 func TestPatternsNarrowTheListInForce(t *testing.T) {
-	k := newTestClients(t, "alice@contoso.com, bob@contoso.com")
+	a := newTestAuthenticator(t, "alice@contoso.com, bob@contoso.com")
+	list := filepath.Join(t.TempDir(), "list")
+	a.config.AllowedMailboxesFile = config.Path(list)
 	allows := func(name, password, mailbox string) bool {
 		t.Helper()
-		p, ok := k.authenticate(name, password)
+		p, ok := a.Authenticate(name, password)
 		if !ok {
 			t.Fatalf("%s is refused", name)
 		}
@@ -216,39 +222,40 @@ func TestPatternsNarrowTheListInForce(t *testing.T) {
 	if !allows("archive", "other", "alice@contoso.com") || allows("archive", "other", "bob@contoso.com") {
 		t.Error("a user's patterns do not narrow the list")
 	}
-	made, err := k.policies.make(mailboxes(t, "bob@contoso.com"))
-	if err != nil {
+	if err := os.WriteFile(list, []byte("bob@contoso.com"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k.policies.current.Store(made)
+	if changed, err := a.list.Reload(); !changed || err != nil {
+		t.Fatalf("Reload of the allow-list = %v, %v", changed, err)
+	}
 	if allows("archive", "other", "alice@contoso.com") || allows("archive", "other", "bob@contoso.com") {
 		t.Error("a user's patterns lift what the global list no longer allows")
 	}
-	first, _ := k.authenticate("archive", "other")
-	if second, _ := k.authenticate("archive", "other"); first != second {
+	first, _ := a.Authenticate("archive", "other")
+	if second, _ := a.Authenticate("archive", "other"); first != second {
 		t.Error("the policy is made anew for every request")
 	}
 }
 
 func TestPatternsWithoutAGlobalList(t *testing.T) {
-	k := newTestClients(t, "")
-	wide, _ := k.authenticate("crm", "right")
-	narrow, _ := k.authenticate("archive", "other")
+	a := newTestAuthenticator(t, "")
+	wide, _ := a.Authenticate("crm", "right")
+	narrow, _ := a.Authenticate("archive", "other")
 	if wide.Limited() || !narrow.Limited() || !narrow.Allows("alice@contoso.com") || narrow.Allows("bob@contoso.com") {
 		t.Error("the patterns of one user are not his list, or are another's")
 	}
-	k.config.ListMode, k.config.ListScope = config.Audit, config.Targets
-	if err := k.enlist(k.current.Load().users[1:]); err != nil {
+	a.config.ListMode, a.config.ListScope = config.Audit, config.Targets
+	if err := a.replace(a.users.Load().list[1:]); err != nil {
 		t.Fatal(err)
 	}
-	audited, ok := k.authenticate("archive", "other")
+	audited, ok := a.Authenticate("archive", "other")
 	if !ok || !audited.Audit() || !audited.References() || audited.Allows("bob@contoso.com") {
 		t.Error("the mode and the scope do not hold for users' patterns")
 	}
-	if err := k.enlist(config.ClientUsers{user(t, "crm", "right", 4)}); err == nil {
+	if err := a.replace(config.ClientUsers{newTestUser(t, "crm", "right", 4)}); err == nil {
 		t.Error("audit mode goes on without a list")
 	}
-	if _, ok := k.authenticate("crm", "right"); ok {
+	if _, ok := a.Authenticate("crm", "right"); ok {
 		t.Error("users that could not be taken up are in force")
 	}
 }
@@ -265,76 +272,46 @@ func TestChangedUsersFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	k := newTestClients(t, "alice@contoso.com")
-	k.config.ClientUsersFile = config.Path(file)
-	known := func(name, password string) bool { _, ok := k.authenticate(name, password); return ok }
+	a := newTestAuthenticator(t, "alice@contoso.com")
+	a.config.ClientUsersFile = config.Path(file)
+	known := func(name, password string) bool { _, ok := a.Authenticate(name, password); return ok }
 	if !known("crm", "right") {
 		t.Fatal("crm is refused")
 	}
-	dear := user(t, "crm", "new", config.MinCost)
+	dear := newTestUser(t, "crm", "new", config.MinCost)
 	write(dear)
-	if changed, err := k.take(); !changed || err != nil {
-		t.Fatalf("take = %v, %v", changed, err)
+	if changed, err := a.Reload(); !changed || err != nil {
+		t.Fatalf("Reload = %v, %v", changed, err)
 	}
 	if known("crm", "right") || known("archive", "other") || !known("crm", "new") {
 		t.Error("the old users are still in force")
 	}
-	if changed, err := k.take(); changed || err != nil {
-		t.Errorf("take of the same = %v, %v", changed, err)
+	if changed, err := a.Reload(); changed || err != nil {
+		t.Errorf("Reload of the same content = %v, %v", changed, err)
 	}
 	for name, bad := range map[string][]config.ClientUser{
-		"no user": nil, "a faulty line": {dear, {Name: "b", Hash: "in clear"}}, "a cheap hash": {user(t, "crm", "right", 4)},
+		"no user": nil, "a faulty line": {dear, {Name: "b", Hash: "in clear"}}, "a cheap hash": {newTestUser(t, "crm", "right", 4)},
 	} {
 		write(bad...)
-		if changed, err := k.take(); changed || err == nil || strings.Contains(err.Error(), "clear") {
-			t.Errorf("%s: take = %v, %v", name, changed, err)
+		if changed, err := a.Reload(); changed || err == nil || strings.Contains(err.Error(), "clear") {
+			t.Errorf("%s: Reload = %v, %v", name, changed, err)
 		}
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := k.take(); changed || err == nil {
-		t.Errorf("no file: take = %v, %v", changed, err)
+	if changed, err := a.Reload(); changed || err == nil {
+		t.Errorf("no file: Reload = %v, %v", changed, err)
 	}
 	if !known("crm", "new") || known("crm", "right") {
 		t.Error("a bad file took the users away, or brought others")
 	}
 }
 
-func TestStrangersDoNotFillTheLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var b bytes.Buffer
-		log := slog.New(slog.NewTextHandler(&b, nil))
-		var s strangers
-		lines := func(n int) (written int) {
-			for range n {
-				if !s.omit(log, &proxy.Record{Reason: proxy.ReasonCredentials}) {
-					written++
-				}
-			}
-			return written
-		}
-		if n := lines(1000); n != strangerBurst {
-			t.Errorf("%d lines of the first 1000", n)
-		}
-		if s.omit(log, &proxy.Record{Reason: proxy.ReasonHost}) || s.omit(log, &proxy.Record{}) {
-			t.Error("other requests are left out of the log")
-		}
-		time.Sleep(strangerPause)
-		if n := lines(1000); n != 1 || !strings.Contains(b.String(), "count=990") {
-			t.Errorf("%d lines after a pause; the log says %q", n, b.String())
-		}
-		time.Sleep(time.Hour)
-		if n := lines(1000); n != strangerBurst {
-			t.Errorf("%d lines after an hour", n)
-		}
-	})
-}
-
 func BenchmarkKnownClient(b *testing.B) {
-	k := newTestClients(b, "alice@contoso.com")
+	a := newTestAuthenticator(b, "alice@contoso.com")
 	for b.Loop() {
-		if _, ok := k.authenticate("archive", "other"); !ok {
+		if _, ok := a.Authenticate("archive", "other"); !ok {
 			b.Fatal("refused")
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sidecar
+package listener
 
 import (
 	"bufio"
@@ -34,7 +34,7 @@ func socketDir(t *testing.T, mode fs.FileMode) string {
 
 func mustListen(t *testing.T, path string) net.Listener {
 	t.Helper()
-	l, err := listenUnix(t.Context(), listenNetwork, path)
+	l, err := listenUnix(t.Context(), ListenNetwork, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,11 +42,11 @@ func mustListen(t *testing.T, path string) net.Listener {
 	return l
 }
 
-func TestSocketIsForItsUserAlone(t *testing.T) {
+func TestSocketMode(t *testing.T) {
 	path := filepath.Join(socketDir(t, 0o755), "s")
 	before := syscall.Umask(0)
 	defer syscall.Umask(before)
-	bare, err := listenNetwork(t.Context(), "unix", path)
+	bare, err := ListenNetwork(t.Context(), "unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestSocketsDirectory(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			l, err := listenUnix(t.Context(), listenNetwork, filepath.Join(socketDir(t, tc.mode), "s"))
+			l, err := listenUnix(t.Context(), ListenNetwork, filepath.Join(socketDir(t, tc.mode), "s"))
 			if err == nil {
 				l.Close()
 			}
@@ -84,7 +84,7 @@ func TestSocketsDirectory(t *testing.T) {
 			}
 		})
 	}
-	if _, err := listenUnix(t.Context(), listenNetwork, "/nowhere/at/all/s"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := listenUnix(t.Context(), ListenNetwork, "/nowhere/at/all/s"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 }
@@ -95,7 +95,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenUnix(t.Context(), listenNetwork, path); err == nil || !strings.Contains(err.Error(), "somebody listens") {
+	if _, err := listenUnix(t.Context(), ListenNetwork, path); err == nil || !strings.Contains(err.Error(), "another process listens") {
 		t.Fatalf("beside a live listener: %v", err)
 	}
 	if c, err := net.Dial("unix", path); err != nil {
@@ -115,7 +115,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
+func TestOtherFilesAreLeftAlone(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
 		"file":      func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
 		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
@@ -131,7 +131,7 @@ func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			before, _ := os.Lstat(path)
-			if _, err := listenUnix(t.Context(), listenNetwork, path); err == nil || !strings.Contains(err.Error(), "no socket") {
+			if _, err := listenUnix(t.Context(), ListenNetwork, path); err == nil || !strings.Contains(err.Error(), "no socket") {
 				t.Errorf("listenUnix: %v", err)
 			}
 			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
@@ -141,7 +141,7 @@ func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAnothersSocketIsNotRemoved(t *testing.T) {
+func TestSocketOfAnotherProcessIsNotRemoved(t *testing.T) {
 	path := filepath.Join(socketDir(t, 0o700), "s")
 	first := mustListen(t, path)
 	if err := os.Remove(path); err != nil {
@@ -158,7 +158,7 @@ func TestAnothersSocketIsNotRemoved(t *testing.T) {
 
 func TestPeerOfASocket(t *testing.T) {
 	path := filepath.Join(socketDir(t, 0o700), "s")
-	l := &clientListener{Listener: mustListen(t, path), slots: make(chan struct{}, 1), closed: make(chan struct{})}
+	l := newLimited(mustListen(t, path), make(chan struct{}, 1))
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sidecar
+package listener
 
 import (
 	"io/fs"
@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// openFiles is how many files the process may have open. Go has raised the soft
-// limit to the hard one at start.
-func openFiles() int64 {
+// openFileLimit returns how many files the process may have open. Go raises the
+// soft limit to the hard one at start.
+func openFileLimit() int64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) > math.MaxInt32 {
 		return math.MaxInt32

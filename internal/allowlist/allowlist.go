@@ -1,0 +1,71 @@
+// Package allowlist keeps the allow-list that is in force and reloads it from
+// its file.
+package allowlist
+
+import (
+	"log/slog"
+	"os"
+	"slices"
+	"sync/atomic"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/proxy/policy"
+)
+
+// A List is the allow-list in force. Policy is safe for concurrent use.
+type List struct {
+	config  *config.Config
+	log     *slog.Logger
+	current atomic.Pointer[policy.Policy]
+	entries config.Mailboxes // that current was made from; Reload alone uses it
+}
+
+// New returns the allow-list of the configuration, which allows every mailbox
+// where none is set.
+func New(c *config.Config, log *slog.Logger) (*List, error) {
+	l := &List{config: c, log: log, entries: c.AllowedMailboxes}
+	made, err := NewPolicy(c, c.Allowed())
+	if err != nil {
+		return nil, err
+	}
+	l.current.Store(made)
+	return l, nil
+}
+
+// NewPolicy returns the policy for these entries with the configuration's mode,
+// scope, operations and default mailbox.
+func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, error) {
+	return policy.New(policy.Config{
+		Allowed:        entries,
+		Audit:          c.ListMode == config.Audit,
+		Targets:        c.ListScope == config.Targets,
+		PrimaryOnly:    c.ListAddresses == config.PrimaryAddress,
+		Operations:     c.Operations.Operations,
+		DefaultMailbox: string(c.DefaultMailbox),
+		LoginUser:      c.LoginUser,
+	})
+}
+
+// Policy returns the policy in force.
+func (l *List) Policy() *policy.Policy { return l.current.Load() }
+
+// Reload reads the file and puts its entries in force. It reports whether they
+// are others than before. After an error the list stays as it was. Calls must
+// not overlap.
+func (l *List) Reload() (changed bool, err error) {
+	entries, err := config.ReadMailboxes(os.ReadFile, l.config.AllowedMailboxesFile)
+	if err != nil {
+		return false, err
+	}
+	if slices.Equal(entries, l.entries) {
+		return false, nil
+	}
+	made, err := NewPolicy(l.config, entries)
+	if err != nil {
+		return false, err
+	}
+	l.log.Info("allow-list reloaded", "entries", made.Size(), "before", l.Policy().Size())
+	l.entries = entries
+	l.current.Store(made)
+	return true, nil
+}

@@ -1,0 +1,84 @@
+package clientauth
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/proxy/policy"
+)
+
+// users is one content of the file, with the credentials verified against it: a
+// changed file starts with none, so that a changed password counts at once.
+type users struct {
+	list     config.ClientUsers
+	byName   map[string]*user
+	cost     int            // the highest of all hashes
+	base     *policy.Policy // what the users' patterns narrow; nil: the allow-list in force
+	compare  func(hash, password []byte) error
+	verified verified
+}
+
+func newUsers(list config.ClientUsers, base *policy.Policy) *users {
+	u := &users{list: list, base: base, compare: bcrypt.CompareHashAndPassword, byName: make(map[string]*user, len(list))}
+	for _, entry := range list {
+		u.byName[entry.Name] = &user{hash: []byte(entry.Hash.Reveal()), cost: entry.Cost(), patterns: entry.Patterns}
+		u.cost = max(u.cost, entry.Cost())
+	}
+	return u
+}
+
+// maxPassword is the length in bytes at which bcrypt stops reading.
+const maxPassword = 72
+
+// matches compares the password with the user's hash. Every call does the work
+// of one comparison at the highest cost: an unknown user is compared with a hash
+// that no password has, and a comparison at a lower cost is followed by more of
+// them. The work at the costs c, c, c+1, … d-1 adds up to that at the cost d.
+func (u *users) matches(name, password string) bool {
+	known := u.byName[name]
+	entry := known
+	if entry == nil {
+		entry = &user{hash: unmatchable(u.cost), cost: u.cost}
+	}
+	given := []byte(password)
+	readable := len(given) <= maxPassword && !strings.Contains(password, "\x00")
+	if !readable {
+		given = nil
+	}
+	right := u.compare(entry.hash, given) == nil
+	for cost := entry.cost; cost < u.cost; cost++ {
+		_ = u.compare(unmatchable(cost), given)
+	}
+	return right && readable && known != nil
+}
+
+// unmatchable returns a well-formed hash of no known password.
+func unmatchable(cost int) []byte {
+	return fmt.Appendf(nil, "$2a$%02d$%s", cost, strings.Repeat(".", 22+31))
+}
+
+// A user is one entry of the file.
+type user struct {
+	hash     []byte
+	cost     int
+	patterns config.Mailboxes
+	narrowed atomic.Pointer[narrowing]
+}
+
+// A narrowing is a policy and what it was made from.
+type narrowing struct{ base, policy *policy.Policy }
+
+// narrow returns base narrowed by the user's patterns. It makes a new policy only
+// when base is another than at the last call.
+func (u *user) narrow(base *policy.Policy) *policy.Policy {
+	if n := u.narrowed.Load(); n != nil && n.base == base {
+		return n.policy
+	}
+	n := &narrowing{base, base.Narrow(u.patterns)}
+	u.narrowed.Store(n)
+	return n.policy
+}

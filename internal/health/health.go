@@ -1,0 +1,107 @@
+// Package health describes how the product is at one moment: whether it can
+// serve requests, and what an operator should look at although it can. The
+// probes, the status page and the notifications to systemd all show a State.
+package health
+
+import (
+	"time"
+
+	"hmaproxy/internal/reltime"
+)
+
+// A State is the health at one moment.
+type State struct {
+	NotReady *NotReady // nil: requests can be served
+	Alarms   []Alarm
+}
+
+// Ready reports whether requests can be served.
+func (s State) Ready() bool { return s.NotReady == nil }
+
+// A Cause is why no request can be served.
+type Cause int
+
+const (
+	Stopping      Cause = iota + 1 // the process drains
+	NoTokenYet                     // the first token request has not ended
+	NoToken                        // Entra ID gives no token
+	NoCertificate                  // there is no certificate to request a token with
+)
+
+// NotReady is why no request can be served.
+type NotReady struct {
+	Cause Cause
+	Err   error // of NoToken and NoCertificate
+}
+
+// Text returns the cause for people, without "not ready".
+func (n NotReady) Text() string {
+	switch n.Cause {
+	case Stopping:
+		return "stopping"
+	case NoTokenYet:
+		return "no access token yet"
+	case NoToken:
+		return "no access token: " + text(n.Err)
+	case NoCertificate:
+		return "no certificate: " + text(n.Err)
+	}
+	return "unknown cause"
+}
+
+// A Kind is what an alarm is about.
+type Kind int
+
+const (
+	FileNotReloaded          Kind = iota + 1 // Subject is its variable
+	AllowListMissing                         // clients can open every mailbox
+	AllowListAudits                          // audit mode refuses nothing
+	CertificateUnreadable                    // a renewed certificate goes unnoticed
+	TokenNotRefreshed                        // At is when the present token ends
+	TokenRoleMissing                         // Exchange will refuse the token
+	ClockDiffers                             // Difference is this machine's clock minus Entra ID's
+	CertificateNotRegistered                 // Subject is the thumbprint of the candidate
+	CertificateEnds                          // At is when the active certificate ends
+)
+
+// An Alarm is something that an operator must look at while requests are
+// served. Kind says which of the other fields it has.
+type Alarm struct {
+	Kind       Kind
+	Subject    string
+	Err        error
+	At         time.Time
+	Difference time.Duration
+}
+
+// Text returns the alarm for people, as a sentence without its full stop.
+func (a Alarm) Text(now time.Time) string {
+	switch a.Kind {
+	case FileNotReloaded:
+		return a.Subject + " was not reloaded, the previous content is in force: " + text(a.Err)
+	case AllowListMissing:
+		return "there is no allow-list: clients may open every mailbox of the organisation"
+	case AllowListAudits:
+		return "the allow-list is in audit mode: requests that it does not allow are forwarded"
+	case CertificateUnreadable:
+		return "the certificate could not be read, so a renewed one goes unnoticed: " + text(a.Err)
+	case TokenNotRefreshed:
+		return "the token cannot be refreshed and ends " + reltime.Until(now, a.At) + ": " + text(a.Err)
+	case TokenRoleMissing:
+		return "the token lacks the role full_access_as_app: Exchange will refuse it"
+	case ClockDiffers:
+		return "this machine's clock differs from Entra's by " + a.Difference.Round(time.Second).String()
+	case CertificateNotRegistered:
+		return "the newest certificate is not in use; register its thumbprint " + a.Subject + ": " + text(a.Err)
+	case CertificateEnds:
+		return "the active certificate ends " + reltime.Until(now, a.At)
+	}
+	return "unknown alarm"
+}
+
+func text(err error) string {
+	if err == nil {
+		return "unknown error"
+	}
+	return err.Error()
+}

@@ -1,0 +1,92 @@
+package health
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"hmaproxy/token"
+)
+
+// How early alarms begin. The alert rules in deploy/monitoring use the same
+// spans.
+const (
+	certificateWarning = 30 * 24 * time.Hour
+	maxClockDifference = time.Minute
+)
+
+// NotReadyFor returns why a keeper in that status cannot supply a token, nil
+// when it can.
+func NotReadyFor(s token.Status) *NotReady {
+	switch {
+	case s.Usable:
+		return nil
+	case s.Err != nil:
+		return &NotReady{Cause: NoToken, Err: unprefixed(s.Err)}
+	case s.CertificatesErr != nil:
+		return &NotReady{Cause: NoCertificate, Err: s.CertificatesErr}
+	}
+	return &NotReady{Cause: NoTokenYet}
+}
+
+// AlarmsFor returns the alarms about the token, the certificates and the clock.
+func AlarmsFor(s token.Status, now time.Time) []Alarm {
+	var alarms []Alarm
+	if s.CertificatesErr != nil {
+		alarms = append(alarms, Alarm{Kind: CertificateUnreadable, Err: s.CertificatesErr})
+	}
+	if s.Err != nil && s.Usable {
+		alarms = append(alarms, Alarm{Kind: TokenNotRefreshed, Err: unprefixed(s.Err), At: s.Expires})
+	}
+	if s.Usable && !s.Claims.FullAccess() {
+		alarms = append(alarms, Alarm{Kind: TokenRoleMissing})
+	}
+	if s.ClockSkew.Abs() > maxClockDifference {
+		alarms = append(alarms, Alarm{Kind: ClockDiffers, Difference: s.ClockSkew})
+	}
+	for _, c := range Certificates(s) {
+		if c.Slot == Candidate && s.CandidateErr != nil {
+			alarms = append(alarms, Alarm{Kind: CertificateNotRegistered, Subject: c.Leaf.SHA1, Err: unprefixed(s.CandidateErr)})
+		}
+		if c.Slot == Active && c.Leaf.NotAfter.Sub(now) < certificateWarning {
+			alarms = append(alarms, Alarm{Kind: CertificateEnds, At: c.Leaf.NotAfter})
+		}
+	}
+	return alarms
+}
+
+// unprefixed returns the error without the name of its package, which the texts
+// around it imply.
+func unprefixed(err *token.Error) error {
+	return errors.New(strings.TrimPrefix(err.Error(), "token: "))
+}
+
+// A Slot is the use of a certificate.
+type Slot string
+
+const (
+	Active    Slot = "active"    // the current token was obtained with it
+	Candidate Slot = "candidate" // Entra ID has not accepted it yet
+	Fallback  Slot = "fallback"  // used when Entra ID refuses the active one
+)
+
+// A Certificate is a certificate and its use.
+type Certificate struct {
+	Slot Slot
+	Leaf *token.Leaf
+}
+
+// Certificates lists the certificates of a keeper. Before Entra ID has accepted
+// any, the one that is tried is a candidate.
+func Certificates(s token.Status) []Certificate {
+	if s.Active == nil && s.Candidate == nil {
+		s.Candidate, s.Fallback = s.Fallback, nil
+	}
+	var all []Certificate
+	for _, c := range [...]Certificate{{Active, s.Active}, {Candidate, s.Candidate}, {Fallback, s.Fallback}} {
+		if c.Leaf != nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}

@@ -1,0 +1,180 @@
+package listener
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/socket"
+)
+
+// A conn is a client's connection. It avoids most of the cost of the eight
+// deadlines that net/http sets for each request: a read deadline later than the
+// one that the system already watches is recorded, and set in the system only if
+// a read lasts that long.
+type conn struct {
+	net.Conn
+	peer    net.Addr // nil: the connection's own
+	onClose func()
+
+	mu       sync.Mutex
+	deadline time.Time // of reads, as set by the caller
+	armed    time.Time // of reads, as set in the system: never later than deadline during a read
+	reading  bool      // a read waits in the system
+	waiting  bool      // delayRead waits
+	wakeUp   chan struct{}
+	timer    *time.Timer // of delayRead
+}
+
+func newConn(c net.Conn, onClose func()) *conn {
+	return &conn{Conn: socket.Of(c), peer: peerOf(c), onClose: sync.OnceFunc(onClose), wakeUp: make(chan struct{}, 1)}
+}
+
+// Read reads. A read of a single byte is how net/http notices during a handler
+// that the client has left. Most handlers end before such a read is worth a
+// system call, so it starts late.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(p) == 1 {
+		c.delayRead()
+	}
+	for {
+		if !c.beginRead() {
+			return 0, os.ErrDeadlineExceeded
+		}
+		n, err := c.Conn.Read(p)
+		if !c.endRead(err) {
+			return n, err
+		}
+	}
+}
+
+// beginRead sets the system's deadline for a read. It returns false when the
+// deadline has passed.
+func (c *conn) beginRead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expired() {
+		return false
+	}
+	if sooner(c.deadline, c.armed) {
+		c.arm()
+	}
+	c.reading = true
+	return true
+}
+
+// endRead ends a read. It returns true when the read must be repeated because
+// its deadline was moved to later during the read.
+func (c *conn) endRead(err error) (repeat bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading = false
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.expired() {
+		return false
+	}
+	c.arm()
+	return true
+}
+
+// expired reports whether the deadline has passed. The caller holds c.mu.
+func (c *conn) expired() bool { return !c.deadline.IsZero() && !time.Now().Before(c.deadline) }
+
+// arm sets the deadline in the system. The caller holds c.mu.
+func (c *conn) arm() {
+	c.armed = c.deadline
+	_ = c.Conn.SetReadDeadline(c.armed)
+}
+
+// sooner compares deadlines. The zero time is no deadline.
+func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
+
+// SetReadDeadline sets the deadline of reads, one under way included.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	if c.reading && sooner(t, c.armed) {
+		c.arm()
+	}
+	if c.waiting && c.expired() {
+		c.wake()
+	}
+	return nil
+}
+
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// readDelay is how long it may take to notice that a client has left.
+const readDelay = 100 * time.Millisecond
+
+// delayRead waits for readDelay, or less if the deadline passes or the
+// connection is closed.
+func (c *conn) delayRead() {
+	if !c.beginWait() {
+		return
+	}
+	select {
+	case <-c.wakeUp:
+		c.timer.Stop()
+	case <-c.timer.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
+	select {
+	case <-c.wakeUp: // sent after the timer had fired
+	default:
+	}
+}
+
+func (c *conn) beginWait() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expired() {
+		return false
+	}
+	if c.timer == nil {
+		c.timer = time.NewTimer(readDelay)
+	} else {
+		c.timer.Reset(readDelay)
+	}
+	c.waiting = true
+	return true
+}
+
+// wake ends delayRead. The caller holds c.mu.
+func (c *conn) wake() {
+	select {
+	case c.wakeUp <- struct{}{}:
+	default:
+	}
+}
+
+func (c *conn) Close() error {
+	defer c.onClose()
+	c.mu.Lock()
+	c.wake()
+	c.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// RemoteAddr returns the address of a TCP peer, "@uid=1000" for a Unix socket's.
+func (c *conn) RemoteAddr() net.Addr {
+	if c.peer != nil {
+		return c.peer
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// SetLinger sets the behaviour of Close with unsent data, as a *net.TCPConn's
+// does. Package proxy resets connections with it.
+func (c *conn) SetLinger(sec int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return errors.ErrUnsupported
+}

@@ -1,0 +1,124 @@
+package sdnotify
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/health"
+)
+
+const (
+	// readyTimeout is how long the service manager waits for the first token. A
+	// start does not fail because Entra ID or Key Vault is down: after this time
+	// the service counts as started, and its status text says what is missing.
+	readyTimeout = 20 * time.Second
+	// reportInterval is the time between two reports of the state.
+	reportInterval = 250 * time.Millisecond
+)
+
+// A Reporter keeps the service manager informed of the product's health. It is
+// safe for concurrent use.
+type Reporter struct {
+	notifier *Notifier
+	state    func() health.State
+	log      *slog.Logger
+	started  time.Time
+
+	mu       sync.Mutex // guards the following
+	ready    bool       // Ready was sent
+	stopping bool       // Stopping was sent
+	status   string     // that was sent last
+}
+
+// NewReporter returns a Reporter of state, which it may call at any time. A nil
+// notifier sends nothing.
+func NewReporter(notifier *Notifier, state func() health.State, log *slog.Logger) *Reporter {
+	return &Reporter{notifier: notifier, state: state, log: log, started: time.Now()}
+}
+
+// Run reports changes until ctx ends.
+func (r *Reporter) Run(ctx context.Context) {
+	if r.notifier == nil {
+		return
+	}
+	tick := time.NewTicker(reportInterval)
+	defer tick.Stop()
+	for {
+		r.send(r.changes())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// changes returns the assignments for what has changed since the last call.
+func (r *Reporter) changes() []string {
+	state := r.state()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopping {
+		return nil
+	}
+	var assignments []string
+	if !r.ready && (state.Ready() || time.Since(r.started) >= readyTimeout) {
+		r.ready = true
+		assignments = append(assignments, Ready)
+	}
+	if status := statusText(state); status != r.status {
+		r.status = status
+		assignments = append(assignments, Status(status))
+	}
+	return assignments
+}
+
+// statusText returns one line about the state.
+func statusText(s health.State) string {
+	var b strings.Builder
+	b.WriteString("ready")
+	if !s.Ready() {
+		b.Reset()
+		b.WriteString("not ready: " + s.NotReady.Text())
+	}
+	now := time.Now()
+	for _, a := range s.Alarms {
+		b.WriteString(" alarm: " + a.Text(now))
+	}
+	return b.String()
+}
+
+// Reload announces a reload, runs it, and announces its end. To a service
+// manager that still waits for the start, and during the stop, it announces
+// nothing.
+func (r *Reporter) Reload(reload func()) {
+	r.mu.Lock()
+	announce := r.ready && !r.stopping
+	r.mu.Unlock()
+	if announce {
+		r.send(Reloading())
+		defer r.send([]string{Ready})
+	}
+	reload()
+}
+
+// Stop announces the stop and how long it may take. Nothing is reported
+// afterwards.
+func (r *Reporter) Stop(timeout time.Duration) {
+	r.mu.Lock()
+	r.stopping = true
+	r.mu.Unlock()
+	r.send([]string{Stopping, Status("stopping: requests in progress may finish"), ExtendTimeout(timeout)})
+}
+
+func (r *Reporter) send(assignments []string) {
+	if len(assignments) == 0 {
+		return
+	}
+	if err := r.notifier.Send(assignments...); err != nil {
+		r.log.Warn("the service manager could not be notified", "error", err.Error())
+	}
+}
