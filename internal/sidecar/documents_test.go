@@ -171,7 +171,7 @@ func TestMessagesAreConstants(t *testing.T) {
 			})
 		})
 	}
-	if calls < 30 {
+	if calls < 25 {
 		t.Errorf("only %d log lines found", calls)
 	}
 }
