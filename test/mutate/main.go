@@ -1,0 +1,227 @@
+// Command mutate measures whether the tests notice a changed rule. It makes
+// small changes to the code that decides about requests, one at a time, builds
+// the tests of the package with each, and runs them: they must fail.
+//
+//	go run ./test/mutate                        200 mutations over all areas
+//	go run ./test/mutate -n 40 guard policy     20 each of two areas
+//	go run ./test/mutate -seed 17 -n 10 proxy/guard.go
+//	go run ./test/mutate -list proxy/guard.go   print the mutations, run nothing
+//
+// The source tree is not changed: mutations are build overlays. A mutation that
+// the tests do not notice is a survivor. Survivors that cannot be caught, or
+// need not be, are explained in survivors.txt. The command fails when a survivor
+// is not explained there, or when the tests of an area notice less than 95 % of
+// its mutations.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An area is a part of the request path, with the files that decide in it.
+type area struct {
+	name  string
+	files []string // patterns below the module's root
+}
+
+// Packages whose tests run in two stages, for they are slow: the rule table
+// notices most mutations.
+var first = map[string]string{"proxy": "^TestRules$"}
+
+var areas = []area{
+	{"guard", []string{"proxy/guard.go"}},
+	{"headers", []string{"proxy/headers.go", "proxy/cookies.go"}},
+	{"client-authentication", []string{"proxy/client.go"}},
+	{"inspection", []string{"proxy/inspect.go", "proxy/internal/soap/*.go"}},
+	{"policy", []string{"proxy/policy/*.go"}},
+}
+
+// needed is the share of mutations that the tests of an area must notice.
+const needed = 0.95
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
+	n := flags.Int("n", 200, "`number` of mutations, spread evenly over the areas")
+	seed := flags.Uint64("seed", 0, "`seed` of the random choice; 0: a new one")
+	workers := flags.Int("p", 2, "`number` of mutations at the same time")
+	timeout := flags.Duration("timeout", 0, "for the tests with one mutation; 0: six times what they take without, at least 1m")
+	skip := flags.String("skip", "", "`pattern` of tests to leave out, as in go test -skip")
+	list := flags.Bool("list", false, "print the mutations and run nothing")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	explained, err := readSurvivors(filepath.Join(root, "test/mutate/survivors.txt"))
+	if err != nil {
+		return err
+	}
+	chosen, err := choose(flags.Args())
+	if err != nil {
+		return err
+	}
+	var all [][]mutation
+	for _, a := range chosen {
+		ms, err := a.mutations(root)
+		if err != nil {
+			return err
+		}
+		all = append(all, ms)
+	}
+	if *list {
+		for _, ms := range all {
+			for _, m := range ms {
+				fmt.Fprintln(out, m.key())
+			}
+		}
+		return nil
+	}
+	if err := explained.stale(root); err != nil {
+		return err
+	}
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano() % 1e6)
+	}
+	fmt.Fprintf(out, "seed %d\n", *seed)
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	r := &runner{root: root, dir: dir, skip: *skip, timeout: *timeout, baseline: make(map[string]time.Duration)}
+	random := rand.New(rand.NewPCG(*seed, 0))
+	var problems []error
+	var scores []score
+	for i, a := range chosen {
+		ms := slices.DeleteFunc(all[i], explained.equivalent)
+		random.Shuffle(len(ms), func(i, j int) { ms[i], ms[j] = ms[j], ms[i] })
+		s, err := r.measure(ctx, a, ms, share(*n, len(chosen), i), *workers, out)
+		if err != nil {
+			return err
+		}
+		scores = append(scores, s)
+		problems = append(problems, s.problems(explained))
+	}
+	fmt.Fprintln(out)
+	for _, s := range scores {
+		fmt.Fprintln(out, s)
+	}
+	return errors.Join(problems...)
+}
+
+// share is the part of n for the ith of several areas.
+func share(n, areas, i int) int {
+	part := n / areas
+	if i < n%areas {
+		part++
+	}
+	return part
+}
+
+// choose returns the areas that are named, all when none is. A file that is
+// named is an area of its own.
+func choose(names []string) (chosen []area, err error) {
+	if len(names) == 0 {
+		return areas, nil
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(areas, func(a area) bool { return a.name == name })
+		switch {
+		case i >= 0:
+			chosen = append(chosen, areas[i])
+		case strings.HasSuffix(name, ".go"):
+			chosen = append(chosen, area{name, []string{filepath.ToSlash(filepath.Clean(name))}})
+		default:
+			return nil, fmt.Errorf("no area %q: name a .go file, or one of %s", name, areaNames())
+		}
+	}
+	return chosen, nil
+}
+
+func areaNames() string {
+	var names []string
+	for _, a := range areas {
+		names = append(names, a.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// mutations returns those of all files of an area.
+func (a area) mutations(root string) (ms []mutation, err error) {
+	for _, pattern := range a.files {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			return nil, err
+		}
+		found := false
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			found = true
+			of, err := mutationsOf(root, file)
+			if err != nil {
+				return nil, err
+			}
+			ms = append(ms, of...)
+		}
+		if !found {
+			return nil, fmt.Errorf("area %s: there is no file %s; where did its code go?", a.name, pattern)
+		}
+	}
+	return ms, nil
+}
+
+// A score is the result for an area.
+type score struct {
+	area      string
+	caught    int
+	survivors []mutation
+	broken    int // did not compile
+}
+
+func (s score) share() float64 {
+	return float64(s.caught) / float64(max(1, s.caught+len(s.survivors)))
+}
+
+func (s score) String() string {
+	return fmt.Sprintf("%-22s %5.1f %%  %d of %d caught, %d did not compile", s.area, 100*s.share(), s.caught, s.caught+len(s.survivors), s.broken)
+}
+
+// problems are what makes the run fail.
+func (s score) problems(explained survivors) error {
+	var problems []error
+	for _, m := range s.survivors {
+		if _, ok := explained[m.key()]; !ok {
+			problems = append(problems, fmt.Errorf("survivor without an explanation: %s:%d: %s", m.file, m.line, m.key()))
+		}
+	}
+	if s.share() < needed {
+		problems = append(problems, fmt.Errorf("area %s: %.1f %% of the mutations were caught, %.0f %% are needed", s.area, 100*s.share(), 100*needed))
+	}
+	slices.SortFunc(problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	return errors.Join(problems...)
+}

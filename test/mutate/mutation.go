@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A mutation replaces one part of a file.
+type mutation struct {
+	file       string // below the module's root, with slashes
+	function   string // "Handler.guard", "-" outside functions
+	line       int
+	start, end int    // in the file's bytes
+	text       string // instead of them
+	from, to   string // the line before and after, for people and as key
+	nth        int    // of mutations with the same key in this function
+}
+
+// key identifies a mutation when the lines around it move.
+func (m mutation) key() string {
+	key := m.file + " | " + m.function + " | " + m.from + " => " + m.to
+	if m.nth > 1 {
+		key += " #" + strconv.Itoa(m.nth)
+	}
+	return key
+}
+
+// mutationsOf returns every mutation of a file, in order.
+func mutationsOf(root, path string) ([]mutation, error) {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	files := token.NewFileSet()
+	tree, err := parser.ParseFile(files, path, source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	relative, err := filepath.Rel(root, path)
+	if err != nil {
+		return nil, err
+	}
+	w := &walker{file: filepath.ToSlash(relative), source: source, files: files, seen: make(map[string]int)}
+	for _, decl := range tree.Decls {
+		w.function = functionName(decl)
+		if g, ok := decl.(*ast.GenDecl); ok && g.Tok == token.IMPORT {
+			continue
+		}
+		ast.Inspect(decl, w.visit)
+	}
+	return w.found, nil
+}
+
+func functionName(decl ast.Decl) string {
+	f, ok := decl.(*ast.FuncDecl)
+	if !ok {
+		return "-"
+	}
+	if f.Recv == nil || len(f.Recv.List) == 0 {
+		return f.Name.Name
+	}
+	receiver := f.Recv.List[0].Type
+	if star, ok := receiver.(*ast.StarExpr); ok {
+		receiver = star.X
+	}
+	if name, ok := receiver.(*ast.Ident); ok {
+		return name.Name + "." + f.Name.Name
+	}
+	return f.Name.Name
+}
+
+// A walker collects the mutations of a file.
+type walker struct {
+	file, function string
+	source         []byte
+	files          *token.FileSet
+	seen           map[string]int
+	found          []mutation
+}
+
+func (w *walker) offset(p token.Pos) int { return w.files.Position(p).Offset }
+
+// replace adds a mutation of the bytes from start to end.
+func (w *walker) replace(start, end int, text string) {
+	m := mutation{file: w.file, function: w.function, start: start, end: end, text: text}
+	m.line = 1 + strings.Count(string(w.source[:start]), "\n")
+	first := strings.LastIndexByte(string(w.source[:start]), '\n') + 1
+	last := end + max(0, strings.IndexByte(string(w.source[end:]), '\n'))
+	m.from = oneLine(string(w.source[first:last]))
+	m.to = oneLine(string(w.source[first:start]) + text + string(w.source[end:last]))
+	w.seen[m.key()]++
+	m.nth = w.seen[m.key()]
+	w.found = append(w.found, m)
+}
+
+// oneLine is code without its comment, as a line that is not too long.
+func oneLine(s string) string {
+	var parts []string
+	for line := range strings.Lines(s) {
+		if i := strings.Index(line, " // "); i >= 0 {
+			line = line[:i]
+		}
+		parts = append(parts, strings.Fields(line)...)
+	}
+	s = strings.Join(parts, " ")
+	if len(s) > 200 {
+		s = s[:200] + "…"
+	}
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+func (w *walker) node(n ast.Node, text string) { w.replace(w.offset(n.Pos()), w.offset(n.End()), text) }
+
+func (w *walker) text(n ast.Node) string {
+	return string(w.source[w.offset(n.Pos()):w.offset(n.End())])
+}
+
+// swapped are operators and what takes their place.
+var swapped = map[token.Token]string{
+	token.LAND: "||", token.LOR: "&&", token.EQL: "!=", token.NEQ: "==",
+	token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">",
+	token.ADD: "-", token.SUB: "+", token.AND: "|", token.OR: "&", token.SHL: ">>", token.SHR: "<<",
+}
+
+func (w *walker) visit(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.BinaryExpr:
+		text, ok := swapped[n.Op]
+		if ok && !(n.Op == token.ADD && (isText(n.X) || isText(n.Y))) {
+			at := w.offset(n.OpPos)
+			w.replace(at, at+len(n.Op.String()), text)
+		}
+	case *ast.UnaryExpr:
+		if n.Op == token.NOT {
+			w.node(n, w.text(n.X))
+		}
+	case *ast.IfStmt:
+		if c, ok := n.Cond.(*ast.BinaryExpr); !ok || c.Op != token.EQL && c.Op != token.NEQ { // or it would be the swapped operator
+			w.node(n.Cond, "!("+w.text(n.Cond)+")")
+		}
+	case *ast.BasicLit:
+		w.literal(n)
+	case *ast.Ident:
+		switch n.Name {
+		case "true":
+			w.node(n, "false")
+		case "false":
+			w.node(n, "true")
+		}
+	case *ast.BlockStmt:
+		w.statements(n.List)
+	case *ast.CaseClause:
+		if n.List != nil {
+			w.node(n, "")
+		}
+		w.statements(n.Body)
+	case *ast.CommClause:
+		w.statements(n.Body)
+	case *ast.Field:
+		return n.Tag == nil
+	}
+	return true
+}
+
+func isText(x ast.Expr) bool {
+	lit, ok := x.(*ast.BasicLit)
+	return ok && lit.Kind == token.STRING
+}
+
+// literal changes constants: numbers by one in both directions, words by a
+// letter. Sentences for people are no rules.
+func (w *walker) literal(n *ast.BasicLit) {
+	switch n.Kind {
+	case token.INT, token.CHAR:
+		w.node(n, "("+n.Value+"+1)")
+		w.node(n, "("+n.Value+"-1)")
+	case token.STRING:
+		if !strings.ContainsAny(n.Value, " \n") || strings.TrimSpace(n.Value) != n.Value {
+			w.node(n, "("+n.Value+`+"x")`)
+		}
+	}
+}
+
+// statements removes what can be missing without a complaint of the compiler.
+func (w *walker) statements(list []ast.Stmt) {
+	for _, s := range list {
+		switch s := s.(type) {
+		case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.GoStmt, *ast.ReturnStmt, *ast.BranchStmt:
+			w.node(s, "")
+		case *ast.AssignStmt:
+			if s.Tok != token.DEFINE {
+				w.node(s, "")
+			}
+		}
+	}
+}
+
+// apply returns the file with the mutation.
+func (m mutation) apply(root string) ([]byte, error) {
+	source, err := os.ReadFile(filepath.Join(root, m.file))
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(source[:m.start], []byte(m.text), source[m.end:]), nil
+}
+
+// survivors explains mutations that the tests do not notice, by key.
+type survivors map[string]string
+
+// readSurvivors reads lines "file | function | before => after | why". A why
+// that begins with "equivalent:" is about a mutation that changes nothing: it is
+// not tried. Others are tried and count against the score.
+func readSurvivors(file string) (survivors, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s := make(survivors)
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := strings.LastIndex(line, " | ")
+		if at < 0 || !(strings.HasPrefix(line[at+3:], "equivalent: ") || strings.HasPrefix(line[at+3:], "accepted: ")) {
+			return nil, fmt.Errorf("%s:%d: want file | function | before => after | equivalent: why, or accepted: why", file, n)
+		}
+		key := strings.TrimSpace(line[:at])
+		if _, twice := s[key]; twice {
+			return nil, fmt.Errorf("%s:%d: the mutation is explained twice", file, n)
+		}
+		s[key] = line[at+3:]
+	}
+	return s, lines.Err()
+}
+
+func (s survivors) equivalent(m mutation) bool {
+	return strings.HasPrefix(s[m.key()], "equivalent: ")
+}
+
+// stale reports explanations of mutations that no longer exist.
+func (s survivors) stale(root string) error {
+	left := make(map[string]bool)
+	files := make(map[string]bool)
+	for key := range s {
+		left[key] = true
+		file, _, _ := strings.Cut(key, " | ")
+		files[file] = true
+	}
+	for file := range files {
+		ms, err := mutationsOf(root, filepath.Join(root, file))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		for _, m := range ms {
+			delete(left, m.key())
+		}
+	}
+	var problems []error
+	for key := range left {
+		problems = append(problems, fmt.Errorf("survivors.txt explains a mutation that no longer exists: %s", key))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// memoryLimit bounds what the tests with a mutation may allocate, in KiB: an
+// endless loop that appends must not take the machine with it.
+const memoryLimit = 4 << 20
+
+// A runner builds and runs the tests of packages.
+type runner struct {
+	root, dir, skip string
+	timeout         time.Duration
+
+	mu       sync.Mutex
+	baseline map[string]time.Duration // how long a package's tests take without a mutation
+}
+
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	file := strings.TrimSpace(string(out))
+	if err != nil || file == "" || file == os.DevNull {
+		return "", errors.New("run this inside the module")
+	}
+	return filepath.Dir(file), nil
+}
+
+// A verdict is what the tests say of a mutation.
+type verdict int
+
+const (
+	survived verdict = iota
+	caught
+	doesNotCompile
+)
+
+// measure tries mutations in order until n of them compiled.
+func (r *runner) measure(ctx context.Context, a area, ms []mutation, n, workers int, out io.Writer) (score, error) {
+	s := score{area: a.name}
+	packages := make(map[string]bool)
+	for _, m := range ms {
+		packages[path.Dir(m.file)] = true
+	}
+	for pkg := range packages {
+		if err := r.checkBaseline(ctx, pkg); err != nil {
+			return s, err
+		}
+	}
+	var mu sync.Mutex
+	var failed error
+	next, began, running := 0, time.Now(), 0
+	more := sync.NewCond(&mu)
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for {
+				for failed == nil && next < len(ms) && s.caught+len(s.survivors)+running >= n && running > 0 {
+					more.Wait()
+				}
+				if failed != nil || next >= len(ms) || s.caught+len(s.survivors)+running >= n {
+					return
+				}
+				m := ms[next]
+				next++
+				running++
+				mu.Unlock()
+				v, took, err := r.try(ctx, m)
+				mu.Lock()
+				running--
+				more.Broadcast()
+				if err != nil {
+					failed = errors.Join(failed, err)
+					return
+				}
+				switch v {
+				case caught:
+					s.caught++
+				case doesNotCompile:
+					s.broken++
+				case survived:
+					s.survivors = append(s.survivors, m)
+					fmt.Fprintf(out, "SURVIVED after %v  %s:%d: %s\n", took.Round(time.Second), m.file, m.line, m.key())
+				}
+			}
+		})
+	}
+	all.Wait()
+	fmt.Fprintf(out, "%s, %v\n", s, time.Since(began).Round(time.Second))
+	return s, failed
+}
+
+// checkBaseline runs a package's tests without a mutation.
+func (r *runner) checkBaseline(ctx context.Context, pkg string) error {
+	if _, known := r.baseline[pkg]; known {
+		return nil
+	}
+	binary := filepath.Join(r.dir, "baseline.test")
+	if out, err := r.build(ctx, pkg, binary, ""); err != nil {
+		return fmt.Errorf("the tests of %s do not compile: %w\n%s", pkg, err, out)
+	}
+	began := time.Now()
+	for _, stage := range stages(pkg) {
+		if out, err := r.test(ctx, pkg, binary, stage, 20*time.Minute); err != nil {
+			return fmt.Errorf("the tests of %s fail without a mutation: %w\n%s", pkg, err, tail(out))
+		}
+	}
+	r.baseline[pkg] = time.Since(began)
+	return nil
+}
+
+// stages are the patterns of tests to run in order.
+func stages(pkg string) []string {
+	if pattern, ok := first[pkg]; ok {
+		return []string{pattern, ""}
+	}
+	return []string{""}
+}
+
+// try builds and runs the tests with a mutation.
+func (r *runner) try(ctx context.Context, m mutation) (verdict, time.Duration, error) {
+	began := time.Now()
+	dir, err := os.MkdirTemp(r.dir, "m")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer os.RemoveAll(dir)
+	source, err := m.apply(r.root)
+	if err != nil {
+		return 0, 0, err
+	}
+	mutated, overlay, binary := filepath.Join(dir, "mutated.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "x.test")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(r.root, m.file): mutated}})
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := errors.Join(os.WriteFile(mutated, source, 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+		return 0, 0, err
+	}
+	pkg := path.Dir(m.file)
+	if _, err := r.build(ctx, pkg, binary, overlay); err != nil {
+		return doesNotCompile, 0, ctx.Err()
+	}
+	timeout := r.timeout
+	if timeout == 0 {
+		timeout = max(time.Minute, 6*r.baseline[pkg])
+	}
+	for _, stage := range stages(pkg) {
+		if _, err := r.test(ctx, pkg, binary, stage, timeout); err != nil {
+			return caught, time.Since(began), ctx.Err()
+		}
+	}
+	return survived, time.Since(began), ctx.Err()
+}
+
+// build compiles the tests of a package, without go vet: it would complain of
+// what the tests are meant to notice.
+func (r *runner) build(ctx context.Context, pkg, binary, overlay string) ([]byte, error) {
+	args := []string{"test", "-c", "-o", binary}
+	if overlay != "" {
+		args = append(args, "-overlay", overlay)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "./"+pkg)...)
+	cmd.Dir = r.root
+	return cmd.CombinedOutput()
+}
+
+// test runs those tests that match a pattern, all when it is empty.
+func (r *runner) test(ctx context.Context, pkg, binary, pattern string, timeout time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout+10*time.Second)
+	defer cancel()
+	args := []string{"-test.failfast", "-test.timeout", timeout.String()}
+	if pattern != "" {
+		args = append(args, "-test.run", pattern)
+	}
+	if r.skip != "" {
+		args = append(args, "-test.skip", r.skip)
+	}
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$@"`, memoryLimit), "sh", binary}, args...)...)
+	cmd.Dir = filepath.Join(r.root, pkg)
+	cmd.WaitDelay = 5 * time.Second
+	return cmd.CombinedOutput()
+}
+
+func tail(out []byte) []byte {
+	return out[max(0, bytes.LastIndexByte(out[:max(0, len(out)-2000)], '\n')):]
+}
