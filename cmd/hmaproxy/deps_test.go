@@ -83,7 +83,7 @@ func TestPackagesKnowNothingOfEachOther(t *testing.T) {
 		}
 	}
 	for _, path := range list(t, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "hmaproxy/internal/emulator") {
-		if path != "hmaproxy/internal/emulator" {
+		if path != "hmaproxy/internal/emulator" && !strings.HasPrefix(path, "hmaproxy/internal/emulator/") {
 			t.Errorf("the emulator imports %s", path)
 		}
 	}
