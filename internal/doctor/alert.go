@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 )
 
 // TLS alerts by their numbers in RFC 8446, section 6, and RFC 5246.
@@ -18,13 +19,82 @@ const (
 	alertCertificateRequired  = 116
 )
 
-// alertRules explain the alert that ended a handshake.
-var alertRules = []codeRule[uint8]{
+// noCommonTLSAlerts end a handshake for the want of a common TLS version or
+// cipher suite.
+var noCommonTLSAlerts = []uint8{alertHandshakeFailure, alertProtocolVersion, alertInsufficientSecurity, alertInappropriate}
+
+// oldTLSRules explain such a handshake by one that offers everything that
+// crypto/tls implements.
+var oldTLSRules = []rule[failedConnection]{
 	{
-		codes:  []uint8{alertHandshakeFailure, alertProtocolVersion, alertInsufficientSecurity, alertInappropriate},
-		cause:  "the server speaks no TLS version or cipher that is safe today (at least TLS 1.2 is needed)",
-		repair: []string{"on Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS"},
+		when:   func(c failedConnection) bool { return c.oldVersion() },
+		detail: refusedHandshake + "; it accepts {version}",
+		cause:  "the server speaks {version} at most, and at least TLS 1.2 is needed",
+		repair: []string{enableTLS12},
 	},
+	{
+		when:   func(c failedConnection) bool { return rsaKeyExchange(c.conn.followUp.old.suite) },
+		detail: refusedHandshake + "; it accepts {suite}",
+		cause:  "the server offers only cipher suites with RSA key exchange, which have no forward secrecy and are off in hmaproxy",
+		repair: []string{enableGCM, "{rsa-setting}"},
+	},
+	{
+		when:   func(c failedConnection) bool { return c.conn.followUp.old.suite != 0 },
+		detail: refusedHandshake + "; it accepts {suite}",
+		cause:  "the server offers only cipher suites that are off in hmaproxy because they are weak (CBC with SHA-256)",
+		repair: []string{enableGCM, "{cbc-setting}"},
+	},
+	{
+		detail: refusedHandshake,
+		cause:  "the server has no TLS version and cipher suite in common with hmaproxy, not even with the old ones that are off by default: it speaks SSL, or only suites with DHE or with CBC and SHA-384",
+		repair: []string{enableTLS12, enableGCM, "{openssl}     # shows what the server accepts"},
+	},
+}
+
+const (
+	refusedHandshake = "{host} refuses the TLS handshake: {alert}"
+	enableTLS12      = "on Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS"
+	enableGCM        = "on Exchange Server: Enable-TlsCipherSuite TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, or the same on the device in front; https://aka.ms/ExchangeTLS"
+)
+
+// oldVersion reports whether the server speaks only TLS versions before 1.2.
+func (c failedConnection) oldVersion() bool {
+	v := c.conn.followUp.old.version
+	return v != 0 && v < tls.VersionTLS12
+}
+
+// rsaKeyExchange reports whether a cipher suite has RSA key exchange.
+func rsaKeyExchange(suite uint16) bool {
+	return strings.HasPrefix(tls.CipherSuiteName(suite), "TLS_RSA_")
+}
+
+// unparsableCertificate reports whether a handshake ended because crypto/tls
+// could not parse the server's certificate, which has no type of its own.
+func unparsableCertificate(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "failed to parse certificate from server")
+}
+
+var unparsableCertificates = []rule[failedConnection]{
+	{
+		when:   func(c failedConnection) bool { return strings.Contains(c.conn.err.Error(), "negative serial number") },
+		detail: unparsable,
+		cause:  "the certificate has a negative serial number, which RFC 5280 forbids and Go does not accept",
+		repair: []string{reissue, "or set GODEBUG=x509negativeserial=1 in the environment of hmaproxy"},
+	},
+	{
+		detail: unparsable,
+		cause:  "the certificate is not encoded as RFC 5280 demands",
+		repair: []string{"{openssl-chain}     # shows it", reissue},
+	},
+}
+
+const (
+	unparsable = "the certificate of {host} cannot be parsed"
+	reissue    = "have a new certificate issued by an authority that follows RFC 5280"
+)
+
+// alertRules explain the other alerts that end a handshake.
+var alertRules = []codeRule[uint8]{
 	{
 		codes:  []uint8{alertBadCertificate, alertCertificateRequired, alertNoRenegotiation},
 		cause:  "the server, or a device in front of it, wants a client certificate, which hmaproxy has none of",
@@ -42,8 +112,17 @@ func explainAlert(alert uint8) explanation {
 	if !known {
 		e = explanation{cause: "the server, or a device in front of it, does not accept this connection", repair: []string{"{openssl}"}}
 	}
-	e.detail = "{host} refuses the TLS handshake: " + tls.AlertError(alert).Error()
+	e.detail = refusedHandshake
 	return e
+}
+
+// alertText returns the text of the alert that ended a handshake, "" without one.
+func alertText(err error) string {
+	alert, sent := alertOf(err)
+	if !sent {
+		return tls.AlertError(alertCertificateRequired).Error()
+	}
+	return tls.AlertError(alert).Error()
 }
 
 // alertOf returns the alert that ended a handshake. crypto/tls gives alerts no

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ var errUntrusted = errors.New("certificate not trusted")
 // connect makes one GET request without a token and finds out more when there
 // is no response. header is added to the request.
 func (s *session) connect(ctx context.Context, t target, header http.Header) connection {
-	c := s.try(ctx, t, header)
+	c := s.try(ctx, t, header, nil)
 	if c.err != nil {
 		c.followUp = s.follow(ctx, c)
 	}
@@ -38,22 +39,57 @@ func (s *session) follow(ctx context.Context, c connection) followUp {
 	switch direct := c.target; {
 	case c.route.proxy != "" && (!c.handshake.begun || errors.As(c.handshake.trustErr, new(x509.UnknownAuthorityError))):
 		direct.direct = true
-		f.directWorks = s.try(ctx, direct, nil).response.status != 0
+		f.directWorks = s.try(ctx, direct, nil, nil).response.status != 0
 	case expired(c.handshake.trustErr):
 		f.serverClock = s.untrustedClock(ctx, c.target)
 	case errors.As(c.err, &dns) && c.target.onInternet() && c.route.proxy == "" && cloudOf(s.config.Authority.Hostname()) != "":
 		// The host of a known cloud's sign-in service cannot be mistyped.
-		known := s.try(ctx, target{url: s.config.Authority.URL}, nil)
+		known := s.try(ctx, target{url: s.config.Authority.URL}, nil, nil)
 		f.noNames = errors.As(known.err, &dns)
+	case c.cutHandshake():
+		f.shortHello = s.try(ctx, c.target, nil, shortHello).response.status != 0
+	case c.noCommonTLS():
+		f.old = s.try(ctx, c.target, nil, oldTLS).handshake
 	}
 	return f
 }
 
-// try makes the request with the client that the product would use.
-func (s *session) try(ctx context.Context, t target, header http.Header) connection {
+// cutHandshake reports whether a handshake with the target ended without a
+// reason: by a reset, a close, or silence.
+func (c connection) cutHandshake() bool {
+	_, alert := alertOf(c.err)
+	return c.handshake.begun && c.handshake.version == 0 && !alert && !errors.As(c.err, new(tls.RecordHeaderError)) && !unparsableCertificate(c.err)
+}
+
+// noCommonTLS reports whether the target ended the handshake because it has no
+// TLS version or cipher suite in common with hmaproxy.
+func (c connection) noCommonTLS() bool {
+	alert, sent := alertOf(c.err)
+	return sent && slices.Contains(noCommonTLSAlerts, alert)
+}
+
+// shortHello makes a ClientHello that fits into one packet: without the key
+// shares of post-quantum key exchange.
+func shortHello(c *tls.Config) {
+	c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+}
+
+// oldTLS permits every TLS version and cipher suite that crypto/tls implements.
+func oldTLS(c *tls.Config) {
+	c.MinVersion = tls.VersionTLS10
+	for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
+		for _, suite := range list {
+			c.CipherSuites = append(c.CipherSuites, suite.ID)
+		}
+	}
+}
+
+// try makes the request with the client that the product would use. change
+// alters the configuration of handshakes; nil does not.
+func (s *session) try(ctx context.Context, t target, header http.Header, change func(*tls.Config)) connection {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	rec := &recorder{c: connection{target: t}}
+	rec := &recorder{c: connection{target: t}, change: change}
 	started := time.Now()
 	resp, err := s.get(rec.trace(ctx), rec, header)
 	return rec.end(resp, err, time.Since(started))
@@ -96,6 +132,8 @@ func transportTo(t target, clients *httpclient.Clients) (http.RoundTripper, erro
 // A recorder notes what a transport meets. Transports dial in goroutines that
 // may outlive the request; what comes after end is ignored.
 type recorder struct {
+	change func(*tls.Config)
+
 	mu    sync.Mutex
 	ended bool
 	c     connection
@@ -131,7 +169,12 @@ func (rec *recorder) observer(roots *x509.CertPool) httpclient.Observer {
 				rec.note(func(c *connection) { c.route.proxyStatus = status })
 			}
 		},
-		TLS: func(c *tls.Config) { rec.watchTLS(c, roots) },
+		TLS: func(c *tls.Config) {
+			rec.watchTLS(c, roots)
+			if rec.change != nil {
+				rec.change(c)
+			}
+		},
 	}
 }
 
@@ -182,7 +225,7 @@ func (rec *recorder) verify(state tls.ConnectionState, roots *x509.CertPool) err
 	system, err := x509.SystemCertPool()
 	byCAFile := trustErr == nil && (err != nil || verifyChain(chain, name, system) != nil)
 	rec.note(func(c *connection) {
-		c.handshake.chain, c.handshake.version = chain, state.Version
+		c.handshake.chain, c.handshake.version, c.handshake.suite = chain, state.Version, state.CipherSuite
 		c.handshake.trustErr, c.handshake.byCAFile = trustErr, byCAFile
 		if trustErr == nil {
 			c.route.proxyTLS = ""

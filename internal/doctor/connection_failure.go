@@ -41,8 +41,12 @@ func judgeFailure(f *facts, c connection) Result {
 	case errors.As(c.err, &record):
 		return n.failed("", explanation{"{at} does not speak TLS on this port",
 			"the port is another service's, or a device on the way responds in plain HTTP", []string{"compare host and port in {by}"}})
+	case unparsableCertificate(c.err):
+		return n.failed("", must(explain(unparsableCertificates, fc)))
 	case c.handshake.asked:
 		return n.failed("", explainAlert(alertCertificateRequired))
+	case c.noCommonTLS():
+		return n.failed("", must(explain(oldTLSRules, fc)))
 	case sent:
 		return n.failed("", explainAlert(alert))
 	case c.handshake.begun:
@@ -72,11 +76,24 @@ func (c failedConnection) names() names {
 		"{openssl-chain}", c.openssl(" -showcerts"),
 		"{proxy-hint}", c.proxyHint(),
 		"{through-proxy}", c.throughProxy(),
+		"{alert}", alertText(c.conn.err),
+		"{version}", tls.VersionName(c.conn.followUp.old.version),
+		"{suite}", tls.CipherSuiteName(c.conn.followUp.old.suite),
+		"{rsa-setting}", "",
+		"{cbc-setting}", "",
+		"{hello-setting}", "",
 		"{split-dns}", "",
 		"{no-proxy}", "",
 	)
 	if c.conn.target.exchange && c.facts.config.Connect == "" {
 		n = n.with("{split-dns}", "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
+	}
+	if c.conn.target.exchange { // which HMA_TLS_COMPATIBILITY is for
+		n = n.with(
+			"{rsa-setting}", "until then set HMA_TLS_COMPATIBILITY=rsa-key-exchange",
+			"{cbc-setting}", "until then set HMA_TLS_COMPATIBILITY=cbc",
+			"{hello-setting}", "or set HMA_TLS_COMPATIBILITY=classic-groups",
+		)
 	}
 	if c.conn.followUp.directWorks {
 		n = n.with("{no-proxy}", "the direct way works: set NO_PROXY="+c.conn.target.url.Hostname()+" (added to what is there)")
@@ -267,6 +284,12 @@ var handshakeFailures = []rule[failedConnection]{
 		detail: "{host} was reached by TLS and then sent no response ({reason})",
 		cause:  "the service hangs or is starting, or a device on the way drops the request: {variable} may lead to the wrong one",
 		repair: []string{"try again; curl -v {url}"},
+	},
+	{
+		when:   func(c failedConnection) bool { return c.conn.followUp.shortHello },
+		detail: handshakeCut + "; with a ClientHello that fits into one packet there is a response",
+		cause:  "a firewall or load balancer on the way drops connections whose ClientHello is larger than one packet (1,400 bytes), as post-quantum key exchange (ML-KEM) makes it",
+		repair: []string{"have the device updated: https://tldr.fail", "{hello-setting}", "or set GODEBUG=tlsmlkem=0 in the environment of hmaproxy"},
 	},
 	{
 		when:   func(c failedConnection) bool { return c.conn.route.proxy != "" },

@@ -146,6 +146,7 @@ type handshake struct {
 	byCAFile bool  // trusted because of HMA_CA_FILE alone
 	asked    bool  // for a client certificate
 	version  uint16
+	suite    uint16
 }
 
 type response struct {
@@ -158,9 +159,11 @@ type response struct {
 
 // followUp is what was found out after a connection failed.
 type followUp struct {
-	directWorks bool  // without the corporate proxy there is a response
-	noNames     bool  // no name of the internet resolves here
-	serverClock clock // of a server whose certificate is out of date
+	directWorks bool      // without the corporate proxy there is a response
+	noNames     bool      // no name of the internet resolves here
+	serverClock clock     // of a server whose certificate is out of date
+	old         handshake // with every TLS version and cipher suite that crypto/tls implements
+	shortHello  bool      // a ClientHello that fits into one packet brings a response
 }
 
 // A clock is what a server's Date header said and when it came. The zero value

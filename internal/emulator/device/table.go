@@ -130,8 +130,8 @@ func handshakes() []Device {
 		},
 		{
 			Name: "client-certificate-accepted", Source: "IIS, SSL settings: client certificates Accept",
-			Does: "asks for a client certificate and goes on without one",
-			tls:  func(c *tls.Config) { c.ClientAuth = tls.RequestClientCert },
+			Does: "speaks TLS 1.2, asks for a client certificate and goes on without one",
+			tls:  func(c *tls.Config) { c.ClientAuth, c.MaxVersion = tls.RequestClientCert, tls.VersionTLS12 },
 		},
 		{
 			Name: "client-certificate-required", Source: "IIS, SSL settings: client certificates Require",

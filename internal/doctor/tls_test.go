@@ -1,0 +1,67 @@
+package doctor_test
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+
+	"hmaproxy/internal/doctor"
+	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/emulator/device"
+)
+
+// behind puts a device in front of Exchange.
+func behind(name string) func(*testSetup) {
+	return func(r *testSetup) { r.putDevice("mail.contoso.com:443", name) }
+}
+
+// putDevice has a device, with Exchange behind it, serve an address.
+func (r *testSetup) putDevice(address, name string) {
+	r.t.Helper()
+	d, err := device.Named(name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	host, _, _ := net.SplitHostPort(address)
+	l := r.listen(address)
+	go r.e.ServeBehind(d, l, certKey(), host)
+	r.ended = append(r.ended, func() { l.Close() })
+}
+
+// A second, different handshake shows why the first failed.
+func TestHandshakeFailures(t *testing.T) {
+	none := emulator.Config{}
+	run(t, []misconfiguration{
+		{"cipher suites with RSA key exchange only", none, behind("tls-rsa-key-exchange"), "exchange", "^the server offers only cipher suites with RSA key exchange", "Enable-TlsCipherSuite.*\nuntil then set HMA_TLS_COMPATIBILITY=rsa-key-exchange"},
+		{"Windows Server 2012 R2, hardened", none, behind("tls-2012r2-hardened"), "exchange", "^the server offers only cipher suites that are off.*CBC", "HMA_TLS_COMPATIBILITY=cbc"},
+		{"TLS 1.0 only", none, behind("tls-1.0-only"), "exchange", "^the server speaks TLS 1.0 at most", "enable TLS 1.2"},
+		{"large ClientHello reset", none, behind("hello-in-two-packets-reset"), "exchange", "ClientHello is larger than one packet", "GODEBUG=tlsmlkem=0"},
+		{"large ClientHello dropped", none, behind("hello-in-two-packets-dropped"), "exchange", "ClientHello is larger than one packet", "HMA_TLS_COMPATIBILITY=classic-groups"},
+		{"large ClientHello reset on the way to Key Vault", none, func(r *testSetup) { r.putDevice("contoso.vault.azure.net:443", "hello-in-two-packets-reset") }, "vault", "ClientHello is larger than one packet", "GODEBUG=tlsmlkem=0"},
+		{"client certificate required", none, behind("client-certificate-required"), "exchange", "wants a client certificate", "SSL Settings"},
+		{"signed with SHA-1 by the device", none, behind("certificate-sha1"), "exchange", "SHA-1 are accepted nowhere", "New-ExchangeCertificate"},
+		{"common name alone on the device", none, behind("certificate-without-san"), "exchange", "common name alone", "New-ExchangeCertificate"},
+	})
+}
+
+func TestUnparsableCertificate(t *testing.T) {
+	t.Setenv("GODEBUG", "x509negativeserial=0")
+	run(t, []misconfiguration{
+		{"negative serial number", emulator.Config{}, behind("certificate-negative-serial"), "exchange", "^the certificate has a negative serial number", "GODEBUG=x509negativeserial=1"},
+	})
+}
+
+// TLS that is old or unusual and works is no failure.
+func TestUnusualTLSWorks(t *testing.T) {
+	for _, name := range []string{"tls-2012r2-default", "certificate-negative-serial", "certificate-rsa1024", "client-certificate-accepted", "expect-417", "expect-501-kemp", "expect-swallowed"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newTestSetup(t, emulator.Config{})
+				behind(name)(r)
+				if o := r.examine(); o.first().Check != "none" || o.get("mailbox").Status != doctor.OK {
+					t.Errorf("%s failed\n%s", o.first().Check, o.text)
+				}
+			})
+		})
+	}
+}
