@@ -178,8 +178,8 @@ func (l *loader) checkTLS() {
 	}
 }
 
-// checkList makes sure that nobody believes in an allow-list that is not there,
-// and that the default mailbox passes the one that is.
+// checkList reports settings of an allow-list that is not there, and makes sure
+// that the default mailbox passes the one that is.
 func (l *loader) checkList() {
 	if !l.good("HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE", "HMA_CLIENT_USERS_FILE") {
 		return
@@ -187,7 +187,7 @@ func (l *loader) checkList() {
 	if l.config.Allowed() == nil {
 		for _, name := range []string{"HMA_ALLOW_LIST_MODE", "HMA_ALLOW_LIST_SCOPE", "HMA_ALLOW_LIST_ADDRESSES", "HMA_ALLOWED_OPERATIONS"} {
 			if l.set[name] {
-				l.fault(name, "needs an allow-list; set HMA_ALLOWED_MAILBOXES or HMA_ALLOWED_MAILBOXES_FILE"+l.patternsRemedy()+", or remove it")
+				l.fault(name, "needs an allow-list"+l.everyHint()+"; set HMA_ALLOWED_MAILBOXES or HMA_ALLOWED_MAILBOXES_FILE"+l.patternsRemedy()+", or remove it")
 			}
 		}
 		return
@@ -195,6 +195,14 @@ func (l *loader) checkList() {
 	if l.set["HMA_DEFAULT_MAILBOX"] && l.good("HMA_DEFAULT_MAILBOX") && !l.listed() {
 		l.fault("HMA_DEFAULT_MAILBOX", "is not on the allow-list; expected a mailbox that it allows")
 	}
+}
+
+// everyHint says why there is no list where HMA_ALLOWED_MAILBOXES is set.
+func (l *loader) everyHint() string {
+	if l.every {
+		return ", which HMA_ALLOWED_MAILBOXES=* is not"
+	}
+	return ""
 }
 
 // patternsRemedy is the remedy where there are users, some of them without a

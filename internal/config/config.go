@@ -81,8 +81,10 @@ type Config struct {
 	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
 	ForwardHeaders HeaderNames `env:"HMA_FORWARD_HEADERS" form:"a comma-separated list of header names" desc:"Further request headers to carry to Exchange. Headers that hold credentials, name mailboxes, frame the message or belong to Exchange itself are refused."`
 
-	// AllowedMailboxes is nil when there is no allow-list, and never empty otherwise.
-	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas or lines" absent:"every mailbox of the organisation, with a warning at start" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments."`
+	// AllowedMailboxes is nil when there is no allow-list, and never empty otherwise. See [Config.Access].
+	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas or lines, or * alone" absent:"every mailbox of the organisation, with an alarm" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments. * alone says that every mailbox of the organisation is meant, and silences the alarm; it is not permitted in a list file."`
+	// EveryMailbox is true for HMA_ALLOWED_MAILBOXES=*: there is no allow-list, on purpose.
+	EveryMailbox bool `env:"-"`
 	// AllowedMailboxesFile is where AllowedMailboxes was read from, to be read again with [ReadMailboxes]; "" when it came from the environment.
 	AllowedMailboxesFile Path `env:"HMA_ALLOWED_MAILBOXES_FILE" form:"the path of a file" desc:"File that holds the allow-list, instead of HMA_ALLOWED_MAILBOXES. Read again when it changes; a faulty new file leaves the old list in force and raises an alarm."`
 	// ListMode says what becomes of a request that the list refuses.
@@ -122,6 +124,10 @@ type Config struct {
 	// NoProxy lists the destinations that HTTPSProxy is not used for.
 	NoProxy string `env:"NO_PROXY" form:"a comma-separated list of host names, domains, IP addresses and networks" desc:"Destinations to reach without HTTPS_PROXY. The lower-case name works too and is preferred."`
 
+	// SecretExposed is for the caller to set: a secret came from a file that every
+	// user of the machine may read (see [ExposesSecret]).
+	SecretExposed bool `env:"-"`
+
 	secretVariables []string
 }
 
@@ -129,7 +135,7 @@ type Config struct {
 // comes from CertFile.
 func (c *Config) FromVault() bool { return c.VaultURI.URL != nil }
 
-// Limited reports whether there is an allow-list.
+// Limited reports whether there is a global allow-list.
 func (c *Config) Limited() bool { return c.AllowedMailboxes != nil }
 
 // Allowed returns what all clients together may open: AllowedMailboxes, or

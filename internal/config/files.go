@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -94,13 +95,13 @@ func decode(data []byte) ([]byte, error) {
 // have changed. Dates and names are for the clients to judge. No error holds a
 // path or anything of the files.
 func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (*tls.Certificate, error) {
-	chain, err := readContent(readFile, certificate)
+	chain, _, err := readPEM(readFile, certificate)
 	if err != nil {
 		return nil, err
 	}
-	private, err := readContent(readFile, key)
+	private, _, err := readPEM(readFile, key)
 	if err != nil {
-		return nil, flaw("is used with HMA_TLS_KEY_FILE, which " + err.Error())
+		return nil, flaw("is used with HMA_TLS_KEY_FILE, which " + flawOf(err))
 	}
 	pair, err := tls.X509KeyPair(chain, private)
 	if err != nil {
@@ -112,30 +113,82 @@ func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (
 // Certificates are trusted roots.
 type Certificates []*x509.Certificate
 
-// readCertificates reads a PEM file of certificates. Anything else in the file
+// readCertificates reads a PEM file of certificates. Any other block in the file
 // is an error: a private key does not belong there.
 func readCertificates(readFile func(string) ([]byte, error), path Path) (Certificates, error) {
-	rest, err := readContent(readFile, path)
+	_, blocks, err := readPEM(readFile, path)
 	if err != nil {
 		return nil, err
 	}
 	var certificates Certificates
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
+	for i, block := range blocks {
 		if block.Type != "CERTIFICATE" {
-			return nil, flaw(fmt.Sprintf("names a file whose PEM block %d is no certificate; expected certificates only", len(certificates)+1))
+			return nil, flaw(fmt.Sprintf("names a file whose PEM block %d is no certificate; expected certificates only", i+1))
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, flaw(fmt.Sprintf("names a file whose certificate %d cannot be parsed", len(certificates)+1))
+			return nil, flaw(fmt.Sprintf("names a file whose PEM block %d %s", i+1, whyNoCertificate(err)))
 		}
 		certificates = append(certificates, certificate)
 	}
-	if len(certificates) == 0 {
-		return nil, flaw("names a file without a PEM certificate; expected blocks that begin with -----BEGIN CERTIFICATE-----")
-	}
 	return certificates, nil
+}
+
+// whyNoCertificate says why a certificate cannot be parsed. The texts of package
+// x509 hold no part of the certificate that is worth hiding, but parts of any
+// length, so that only one that people meet is told apart.
+func whyNoCertificate(err error) string {
+	if strings.Contains(err.Error(), "negative serial number") {
+		return "is a certificate with a negative serial number, which no certificate may have (RFC 5280, 4.1.2.2); have its issuer issue another"
+	}
+	return "cannot be parsed as a certificate; export it again"
+}
+
+// readPEM reads a file of PEM blocks and returns its text without byte order
+// marks, and the blocks. A block that cannot be read is an error, because
+// encoding/pem skips it: the certificate in it would be missing later, without a
+// hint of why.
+func readPEM(readFile func(string) ([]byte, error), path Path) (text []byte, blocks []*pem.Block, err error) {
+	data, err := readContent(readFile, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		return nil, nil, flaw("names a file that is encoded in UTF-16; save it as UTF-8")
+	case bytes.HasPrefix(data, []byte{0x30, 0x82}):
+		return nil, nil, flaw("names a binary file (DER or PFX); expected PEM, text with lines such as -----BEGIN CERTIFICATE-----")
+	case bytes.IndexByte(data, 0) >= 0:
+		return nil, nil, flaw("names a file that holds zero bytes, as UTF-16 without a byte order mark does; expected PEM, saved as UTF-8")
+	}
+	text = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf-----BEGIN "), []byte("-----BEGIN ")) // also where files were joined
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	var marks []int // lines with a mark that opens a block
+	ends := 0
+	for i, line := range lines {
+		if bytes.Contains(line, []byte("-BEGIN ")) {
+			marks = append(marks, i)
+		} else if bytes.Contains(line, []byte("-END ")) {
+			ends++
+		}
+	}
+	if len(marks) == 0 && ends == 0 {
+		return nil, nil, flaw("names a file without a PEM block; expected blocks that begin with a line such as -----BEGIN CERTIFICATE-----")
+	}
+	for i, first := range marks {
+		next := len(lines)
+		if i+1 < len(marks) {
+			next = marks[i+1]
+		}
+		block, _ := pem.Decode(bytes.Join(lines[first:next], nil))
+		if block == nil {
+			return nil, nil, flaw(fmt.Sprintf("names a file whose PEM block %d (line %d) cannot be read; expected a line -----BEGIN …-----, base64, and a line -----END …----- with the same words", i+1, first+1))
+		}
+		blocks = append(blocks, block)
+	}
+	if ends != len(blocks) {
+		return nil, nil, flaw(fmt.Sprintf("names a file with %d lines -----END …----- and %d blocks; expected a line -----BEGIN …----- before each", ends, len(blocks)))
+	}
+	return text, blocks, nil
 }

@@ -39,6 +39,9 @@ type Mailboxes []policy.Pattern
 
 // UnmarshalText parses the list with [policy.ParsePatterns].
 func (m *Mailboxes) UnmarshalText(text []byte) error {
+	if hasStar(string(text)) {
+		return flaw("has an entry *; to permit every mailbox set HMA_ALLOWED_MAILBOXES to * alone, without other entries or comments and without a list file")
+	}
 	patterns, err := policy.ParsePatterns(string(text))
 	if err != nil {
 		return fromPolicy("is no valid list", err)
@@ -48,6 +51,18 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 	}
 	*m = patterns
 	return nil
+}
+
+// hasStar reports whether an entry of a list is a lone *.
+func hasStar(text string) bool {
+	for line := range strings.Lines(text) {
+		for entry := range strings.SplitSeq(uncommented(line), ",") {
+			if strings.Trim(entry, space) == everyMailbox {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Operations are the EWS operations that clients may call.

@@ -46,6 +46,29 @@ func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, err
 	return &l.config, nil
 }
 
+// LoadAdmin reads HMA_ADMIN_LISTEN as [Load] does, and looks at no other setting:
+// a probe needs no secret and must not fail for one. The error is a [*Problems].
+func LoadAdmin(environ []string) (AdminAddress, error) {
+	const name = "HMA_ADMIN_LISTEN"
+	all := variables()
+	v := all[slices.IndexFunc(all, func(v variable) bool { return v.name == name })]
+	value, ok := split(environ)[name]
+	if !ok {
+		value = v.fallback
+	}
+	problem := v.problem(value)
+	var address AdminAddress
+	if problem == "" {
+		if err := address.UnmarshalText([]byte(value)); err != nil {
+			problem = flawOf(err)
+		}
+	}
+	if problem != "" {
+		return AdminAddress{}, &Problems{[]Problem{{Variable: name, Text: problem}}}
+	}
+	return address, nil
+}
+
 // A loader is the state of one call of Load.
 type loader struct {
 	variables []variable
@@ -55,6 +78,7 @@ type loader struct {
 	set      map[string]bool   // variables that the environment has, faulty ones included
 	faulty   map[string]bool   // variables with a problem
 	hints    map[string]string // of hintsFor
+	every    bool              // HMA_ALLOWED_MAILBOXES=*
 	unknown  map[string]string // variables of the environment that are no setting
 	problems []Problem
 }
@@ -91,11 +115,11 @@ func (l *loader) collect(environ []string) map[string]string {
 		}
 		delete(all, v.name)
 		l.set[v.name] = true
-		switch {
-		case value == "":
-			l.fault(v.name, "is set but empty; "+v.remedyForEmpty())
-		case quoted(value) && !v.secret:
-			l.fault(v.name, "is in quotes, which are part of the value here; expected it without them")
+		switch problem := v.problem(value); {
+		case problem != "":
+			l.fault(v.name, problem)
+		case v.name == "HMA_ALLOWED_MAILBOXES" && value == everyMailbox:
+			l.every = true
 		default:
 			values[v.name] = value
 		}
@@ -107,6 +131,9 @@ func (l *loader) collect(environ []string) map[string]string {
 	l.unknown = all
 	return values
 }
+
+// everyMailbox is the value of HMA_ALLOWED_MAILBOXES that means every mailbox.
+const everyMailbox = "*"
 
 // split splits entries into names and trimmed values; the last of a name counts.
 func split(environ []string) map[string]string {
@@ -162,6 +189,7 @@ func (l *loader) parse(values map[string]string) {
 		},
 	})
 	l.config, l.hints = config, hintsFor(values)
+	l.config.EveryMailbox = l.every
 	var all env.AggregateError
 	if err != nil && !errors.As(err, &all) {
 		l.fault("environment", "cannot be parsed")

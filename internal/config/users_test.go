@@ -106,8 +106,8 @@ func TestKeyPairs(t *testing.T) {
 	f["/other.pem"] = other
 	cases := []struct{ name, certificate, key, want string }{
 		{"another's key", "/other.pem", "/tls-key.pem", "does not fit"},
-		{"no certificate", "/text", "/tls-key.pem", "does not fit"},
-		{"no key", "/tls.pem", "/text", "does not fit"},
+		{"no certificate", "/text", "/tls-key.pem", "without a PEM block"},
+		{"no key", "/tls.pem", "/text", "without a PEM block"},
 		{"a missing key", "/tls.pem", "/nowhere", "HMA_TLS_KEY_FILE, which names a file that does not exist"},
 		{"a missing certificate", "/nowhere", "/tls-key.pem", "names a file that does not exist"},
 	}

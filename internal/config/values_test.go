@@ -172,7 +172,7 @@ func TestRefused(t *testing.T) {
 		{"CA missing", "HMA_CA_FILE", "/nowhere", "does not exist"},
 		{"CA not readable", "HMA_CA_FILE", "/denied", "not permitted"},
 		{"CA empty", "HMA_CA_FILE", "/empty", "empty"},
-		{"CA without PEM", "HMA_CA_FILE", "/text", "without a PEM certificate"},
+		{"CA without PEM", "HMA_CA_FILE", "/text", "without a PEM block"},
 		{"CA with a key", "HMA_CA_FILE", "/key.pem", "no certificate"},
 		{"CA that does not parse", "HMA_CA_FILE", "/bad.pem", "cannot be parsed"},
 		{"users file missing", "HMA_CLIENT_USERS_FILE", "/nowhere", "does not exist"},

@@ -30,6 +30,17 @@ func (v variable) remedyForEmpty() string {
 	return "expected " + v.form + ", or the variable removed"
 }
 
+// problem says what is wrong with a value whatever type it is of, "" for nothing.
+func (v variable) problem(value string) string {
+	switch {
+	case value == "":
+		return "is set but empty; " + v.remedyForEmpty()
+	case quoted(value) && !v.secret:
+		return "is in quotes, which are part of the value here; expected it without them"
+	}
+	return ""
+}
+
 // variables reads the tags of Config, in order.
 func variables() []variable {
 	t := reflect.TypeFor[Config]()

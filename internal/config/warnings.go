@@ -15,17 +15,25 @@ func (c *Config) Warnings() []string {
 			all = append(all, text)
 		}
 	}
-	unlimited := c.Allowed() == nil
-	warn(unlimited && c.ClientUsers == nil, "no allow-list is set: clients can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES")
-	warn(unlimited && c.ClientUsers != nil, "no allow-list is set, and users in HMA_CLIENT_USERS_FILE have no mailbox patterns: they can open every mailbox of the organisation; set HMA_ALLOWED_MAILBOXES, or patterns for each user")
+	warn(c.NoListAlarm() != "", c.NoListAlarm())
 	warn(c.ListMode == Audit, "HMA_ALLOW_LIST_MODE=audit: the allow-list refuses nothing, clients can open every mailbox of the organisation")
 	warn(ExchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is blocked there since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
 	warn(c.networked() && c.TLSCertFile == "", "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")
 	warn(c.networked(), "HMA_UNSAFE_LISTEN_ANY=true: whoever reaches HMA_LISTEN and knows a password of HMA_CLIENT_USERS_FILE can open mailboxes")
 	warn(!c.Admin.Off() && !c.Admin.Addr().IsLoopback(), "HMA_ADMIN_LISTEN leaves loopback: health and metrics answer anyone who can reach it")
-	warn(guid.MatchString(c.VaultSecret.Reveal()), "HMA_KEY_VAULT_CLIENT_SECRET is a GUID: the id of a client secret looks like that, its value does not")
+	altered := alteration(c.VaultSecret.Reveal())
+	warn(altered != "", c.vaultSecretName()+" "+altered)
+	warn(c.SecretExposed, "the file of -env-file holds a secret, and every user of this machine may read it: chmod 600 it, or keep the secret in a file of its own (HMA_KEY_VAULT_CLIENT_SECRET_FILE)")
 	warn(c.FromVault() && c.VaultAuth == AuthDefault, "HMA_KEY_VAULT_AUTH=default is meant for development: it takes whichever credential it finds first")
 	return all
+}
+
+// vaultSecretName says where the client secret was read from.
+func (c *Config) vaultSecretName() string {
+	if c.VaultSecretFile != "" {
+		return "the content of HMA_KEY_VAULT_CLIENT_SECRET_FILE"
+	}
+	return "HMA_KEY_VAULT_CLIENT_SECRET"
 }
 
 // networked reports whether a client listener leaves this machine.
