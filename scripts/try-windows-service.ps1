@@ -58,7 +58,7 @@ Check ($null -eq $readers) 'ordinary users cannot read the settings'
 Check ($LASTEXITCODE -eq 0 -and (Get-Service hmaproxy).Status -eq 'Stopped') 'it stops'
 (Get-Content $installed) -replace 'EWS_URL=https', 'EWS_URL=http' | Set-Content -Encoding ascii -Path $installed
 & $program service start
-Check ($LASTEXITCODE -ne 0 -and (Get-CimInstance Win32_Service -Filter "Name='hmaproxy'").ServiceSpecificExitCode -eq 2) 'a mistake in the settings stops it with 2'
+Check ($LASTEXITCODE -ne 0 -and (Get-CimInstance Win32_Service -Filter "Name='hmaproxy'").ServiceSpecificExitCode -eq 78) 'a mistake in the settings stops it with 78'
 $events = Get-WinEvent -FilterHashtable @{ LogName = 'Application'; ProviderName = 'hmaproxy' }
 Check (@($events | Where-Object { $_.Id -eq 3 -and $_.Message -match 'HMA_EWS_URL' }).Count -gt 0) 'the Event Log names the variable'
 Check (@($events | Where-Object { $_.Id -eq 1 }).Count -ge 2) 'the Event Log has start and stop'

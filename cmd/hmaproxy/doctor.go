@@ -3,93 +3,87 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 
-	"hmaproxy/internal/config"
 	"hmaproxy/internal/doctor"
 )
 
-const doctorHelp = `usage: hmaproxy doctor [-env-file FILE] [-mailbox ADDRESS]
-       [-forbidden-mailbox ADDRESS] [-json] [-timeout DURATION]
-
-Finds out why hmaproxy does not work, and what to do about it. It needs no
-running hmaproxy and changes nothing: it reads the same settings, uses the same
-code, and walks the chain in this order:
+func doctorCommand() command {
+	return command{
+		name:     "doctor",
+		summary:  "find out why it does not work, and what to do",
+		synopsis: []string{"doctor [-env-file FILE] [-mailbox ADDRESS] [-forbidden-mailbox ADDRESS]\n                [-json] [-timeout DURATION]"},
+		about: `Finds out why hmaproxy does not work, and what to do about it. It needs no running hmaproxy and
+changes nothing: it reads the same settings, uses the same code, and checks in this order:
 
   configuration   every setting, and what is permitted but rarely meant
-  connections     DNS, TCP and TLS of Key Vault, Entra ID and Exchange; the
-                  corporate proxy and a private PKI are named when they are why
-  clocks          this machine's, Entra's and Exchange's
+  connections     DNS, TCP and TLS of Key Vault, Entra ID and Exchange; a corporate proxy or a
+                  private PKI is named when it is the cause
+  clocks          of this machine, Entra ID and Exchange
   Key Vault       sign-in, then permissions on the certificate
   certificate     dates, kind of key, thumbprints
   token           from Entra ID, then its claims
-  Exchange        what it asks for (is HMA on?), whether it takes the token,
-                  whether it opens a mailbox, whether it keeps another closed
+  Exchange        what it asks for (is HMA on?), whether it accepts the token, whether it opens a
+                  mailbox, whether it keeps another closed
 
-Each check is a line: ✓ holds, ✗ fails, – not run, because something before it
-failed or was not asked for. Below a ✗ stand the likely cause and the command,
-setting or way through the portal that repairs it. With several ✗ begin with
-the first. Nothing that is printed holds a secret or a token.
+Each check is a line: ✓ passed, ✗ failed, – not run, because a check before it failed or it was not
+asked for. Below a ✗ stand the likely cause and the command, setting or way through the portal that
+repairs it. With several ✗ begin with the first. Nothing that is printed holds a secret or a token.
 
-The mailbox to open is that of -mailbox, else HMA_DEFAULT_MAILBOX, else the first
-address of the allow-list; only its inbox's id is asked for. -forbidden-mailbox
-names one that must stay closed: Exchange is asked for it past the allow-list, so
-that the answer tells whether Exchange itself or only the allow-list refuses it.
+The mailbox to open is that of -mailbox, else HMA_DEFAULT_MAILBOX, else the first address of the
+allow-list; only the id of its inbox is requested. -forbidden-mailbox names one that must stay
+closed: Exchange is asked for it past the allow-list, so that the result shows whether Exchange
+itself or only the allow-list refuses it.
 
-What never answers is told of within half a minute. Answers that come late are
-waited for one after the other, no check longer than 40 seconds, so that all of it
-can take two minutes; -timeout ends it before.
-
-exit status: 0 nothing wrong was found, 1 a check failed or could not be made,
-2 mistake in the configuration or on the command line.
-
-examples:
-
-  hmaproxy doctor -env-file hmaproxy.env -mailbox alice@contoso.com
-  hmaproxy doctor -env-file hmaproxy.env -forbidden-mailbox ceo@contoso.com
-  hmaproxy doctor -env-file hmaproxy.env -json | jq '.checks[] | select(.status == "failed")'`
-
-func (f *flags) addDoctorFlags() {
-	f.set.StringVar(&f.mailbox, "mailbox", "", "open this mailbox, an SMTP `address`")
-	f.set.StringVar(&f.forbidden, "forbidden-mailbox", "", "find out who keeps this mailbox closed, an SMTP `address`")
-	f.set.BoolVar(&f.json, "json", false, "write one JSON object instead of lines: {\"ok\":…,\"checks\":[{\"check\":…,\"title\":…,\"status\":\"ok|failed|skipped\",\"detail\":…,\"cause\":…,\"repair\":[…],\"notes\":[…]}]}")
-	f.set.Var(&f.timeout, "timeout", "stop after this `duration`; 0 sets no limit to the whole")
+A host that does not respond is reported within 30 seconds. Slow responses are waited for one after
+the other, at most 40 seconds for each check, so that all checks can take two minutes.`,
+		flags: []option{
+			envFileOption(),
+			{"mailbox", "ADDRESS", "open this mailbox, an SMTP address", completeNothing, func(o *options) flag.Value { return (*stringValue)(&o.mailbox) }},
+			{"forbidden-mailbox", "ADDRESS", "find out what keeps this mailbox closed, an SMTP address", completeNothing, func(o *options) flag.Value { return (*stringValue)(&o.forbidden) }},
+			{"json", "", "write one JSON object instead of lines: {\"ok\": …, \"checks\": [{\"check\": …, \"title\": …, \"status\": \"ok|failed|skipped\", \"detail\": …, \"cause\": …, \"repair\": […], \"notes\": […]}]}",
+				completeNothing, func(o *options) flag.Value { return (*boolValue)(&o.json) }},
+			timeoutOption("stop after DURATION; 0, the default, sets no limit"),
+		},
+		exits: []exit{{exitStopped, "nothing wrong was found"}, {exitFailed, "a check failed or could not be made"}, badSettings},
+		examples: []string{
+			"hmaproxy doctor -env-file hmaproxy.env -mailbox alice@contoso.com",
+			"hmaproxy doctor -env-file hmaproxy.env -forbidden-mailbox ceo@contoso.com",
+			"hmaproxy doctor -env-file hmaproxy.env -json | jq '.checks[] | select(.status == \"failed\")'",
+		},
+		run: runDoctor,
+	}
 }
 
-// errUnwell ends the command after the doctor has said everything.
-var errUnwell = errors.New("doctor: a check failed")
+// errCheckFailed ends the command after the results were printed.
+var errCheckFailed = errors.New("doctor: a check failed")
 
-func runDoctor(ctx context.Context, f *flags, w world) error {
-	if f.set.NArg() > 0 {
-		return usageError{errors.New("doctor takes no arguments, only flags; run hmaproxy doctor -help")}
-	}
-	if f.timeout.Duration > 0 {
+func runDoctor(ctx context.Context, inv *invocation) error {
+	if inv.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.timeout.Duration)
+		ctx, cancel = context.WithTimeout(ctx, inv.timeout)
 		defer cancel()
 	}
-	o := doctor.Options{Mailbox: f.mailbox, Forbidden: f.forbidden}
-	environ, err := f.environment(w)
-	if o.ConfigError = err; err == nil {
-		o.Config, o.ConfigError = config.Load(environ, os.ReadFile)
-	}
-	all, err := examine(ctx, o, f.json, w.stdout)
+	o := doctor.Options{Mailbox: inv.mailbox, Forbidden: inv.forbidden}
+	o.Config, o.ConfigError = inv.load()
+	all, err := examine(ctx, o, inv.json, inv.out)
 	if err != nil {
 		return fmt.Errorf("doctor: %w", err)
 	}
 	switch doctor.ExitCode(all) {
 	case exitStopped:
 		return nil
-	case exitConfiguration:
-		return usageError{errUnwell}
+	case exitSettings:
+		return settingsError{errCheckFailed}
 	}
-	return errUnwell
+	return errCheckFailed
 }
 
-// examine runs the checks and writes them down.
+// examine runs the checks and prints their results.
 func examine(ctx context.Context, o doctor.Options, asJSON bool, w io.Writer) ([]doctor.Result, error) {
 	if asJSON {
 		all := doctor.Run(ctx, o)
@@ -102,7 +96,7 @@ func examine(ctx context.Context, o doctor.Options, asJSON bool, w io.Writer) ([
 	return all, nil
 }
 
-// colorful reports whether w is a terminal that wants colours.
+// colorful reports whether w is a terminal that shows colours.
 func colorful(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {

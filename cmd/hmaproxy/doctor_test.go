@@ -13,16 +13,11 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// consult runs "hmaproxy doctor" as main does.
-func consult(t *testing.T, environ []string, args ...string) (stdout string, code int) {
+// runDoctorCommand runs "hmaproxy doctor" as main does.
+func runDoctorCommand(t *testing.T, environ []string, args ...string) (stdout string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	err := run(t.Context(), append([]string{"doctor"}, args...), world{
-		environ: environ,
-		unset:   func(string) error { return nil },
-		stdout:  &out,
-		stderr:  &errs,
-	})
+	err := run(t.Context(), append([]string{"doctor"}, args...), environ, stdio{nil, &out, &errs})
 	if errs.Len() > 0 {
 		t.Errorf("standard error: %s", errs.String())
 	}
@@ -42,15 +37,15 @@ func TestDoctorCommand(t *testing.T) {
 		{"well", good, []string{"-mailbox", "alice@contoso.com", "-forbidden-mailbox", "ceo@contoso.com"}, 0, "Nothing wrong was found."},
 		{"wrong secret", append(good, "HMA_KEY_VAULT_CLIENT_SECRET=Kv8~canary"), nil, 1, "✗ Key Vault: sign-in"},
 		{"unknown mailbox", good, []string{"-mailbox", "nobody@contoso.com"}, 1, "no mailbox nobody@contoso.com"},
-		{"no settings", nil, nil, 2, "HMA_EWS_URL"},
-		{"mailbox is no address", good, []string{"-mailbox", "alice"}, 2, "✗ configuration"},
+		{"no settings", nil, nil, 78, "HMA_EWS_URL"},
+		{"mailbox is no address", good, []string{"-mailbox", "alice"}, 78, "✗ configuration"},
 		{"out of time", good, []string{"-timeout", "1ns"}, 1, "Not everything could be checked."},
 		{"unknown flag", good, []string{"-mailboxes"}, 2, ""},
 		{"argument", good, []string{"alice@contoso.com"}, 2, ""},
 		{"help", nil, []string{"-help"}, 0, "-forbidden-mailbox"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, code := consult(t, c.environ, c.args...)
+			out, code := runDoctorCommand(t, c.environ, c.args...)
 			if code != c.code || !strings.Contains(out, c.says) {
 				t.Errorf("exit code %d, want %d; says\n%s", code, c.code, out)
 			}
@@ -68,7 +63,7 @@ func TestDoctorJSON(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.Join(settings(t, e), "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, code := consult(t, nil, "-json", "-env-file", file)
+	out, code := runDoctorCommand(t, nil, "-json", "-env-file", file)
 	var got struct {
 		OK     bool
 		Checks []struct {
@@ -95,8 +90,8 @@ func TestDoctorJSON(t *testing.T) {
 	}
 }
 
-// A program that reads the answer finds one for every mistake that a file can
-// hold, and a person the line to correct.
+// TestDoctorEnvFile: a mistake in the env file is a failed check, in JSON and in
+// text, with the number of the line to correct.
 func TestDoctorEnvFile(t *testing.T) {
 	for _, c := range []struct{ name, content, says string }{
 		{"shell", "set HMA_EWS_URL=https://mail.contoso.com\n# canary\nset HMA_APP_ID=canary\n", "line 1 has the form of another program or shell"},
@@ -115,29 +110,29 @@ func TestDoctorEnvFile(t *testing.T) {
 			var got struct {
 				Checks []struct{ Status, Cause string }
 			}
-			out, code := consult(t, nil, "-json", "-env-file", file)
+			out, code := runDoctorCommand(t, nil, "-json", "-env-file", file)
 			if err := json.Unmarshal([]byte(out), &got); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if code != 2 || len(got.Checks) == 0 || got.Checks[0].Status != "failed" || !strings.Contains(got.Checks[0].Cause, c.says) {
+			if code != 78 || len(got.Checks) == 0 || got.Checks[0].Status != "failed" || !strings.Contains(got.Checks[0].Cause, c.says) {
 				t.Errorf("exit code %d\n%s", code, out)
 			}
-			text, code := consult(t, nil, "-env-file", file)
-			if code != 2 || !strings.Contains(text, c.says) || !strings.Contains(text, "NAME=value") || strings.Contains(text, "canary") {
+			text, code := runDoctorCommand(t, nil, "-env-file", file)
+			if code != 78 || !strings.Contains(text, c.says) || !strings.Contains(text, "NAME=value") || strings.Contains(text, "canary") {
 				t.Errorf("exit code %d\n%s", code, text)
 			}
 		})
 	}
 }
 
-// Real sockets, which the doctor's own tests have none of.
-func TestDoctorWaitsForNobody(t *testing.T) {
+// TestDoctorTimeout uses real sockets, which the tests of package doctor do not.
+func TestDoctorTimeout(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Hang: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	began := time.Now()
-	out, code := consult(t, settings(t, e), "-timeout", "2s")
+	out, code := runDoctorCommand(t, settings(t, e), "-timeout", "2s")
 	if code != 1 || ctx.Err() != nil || !strings.Contains(out, "– Exchange: connection: not run: ") {
 		t.Errorf("exit code %d after %v\n%s", code, time.Since(began), out)
 	}

@@ -20,12 +20,12 @@ import (
 // TestTheDoorOfTheBinary: credentials, no debugging handlers, and a process
 // that leaves no memory behind.
 func TestTheDoorOfTheBinary(t *testing.T) {
-	line, err := hash(t, "pass-canary\n", "-name", "crm")
+	line, err := hash(t, "pass-canary\n", "-name", "crm", "-mailboxes", "alice@contoso.com")
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "users")
-	if err := os.WriteFile(file, []byte(strings.TrimSpace(line)+" alice@contoso.com\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e := newEmulator(t, emulator.Config{})
@@ -105,7 +105,7 @@ func TestSwitchesThatPrintTokensAreRefused(t *testing.T) {
 		if name == "HMA_UNSAFE_LISTEN_ANY" {
 			name = "HMA_CLIENT_USERS_FILE" // what is missing then
 		}
-		if code := cmd.ProcessState.ExitCode(); code != exitConfiguration || !strings.Contains(string(out), name+":") && !strings.Contains(string(out), name+" ") {
+		if code := cmd.ProcessState.ExitCode(); code != exitSettings || !strings.Contains(string(out), name+":") && !strings.Contains(string(out), name+" ") {
 			t.Errorf("%s: exit code %d\n%s", extra, code, out)
 		}
 	}

@@ -12,23 +12,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/proxy/policy"
 )
-
-const hashHelp = `usage: hmaproxy hash-password -name NAME [-cost COST]
-
-Makes a line for HMA_CLIENT_USERS_FILE. It reads the password from the terminal
-without showing it, or one line of standard input when that is no terminal, and
-prints name:hash. Mailbox patterns may follow the hash after a blank; the client
-is then narrowed to them:
-
-  hmaproxy hash-password -name crm < password.txt >> users
-  crm:$2a$10$... alice@contoso.com *@sales.contoso.com
-
-A long random password is worth more than a high cost: each step of the cost
-doubles the time that a client waits when it comes first.
-
-exit status: 0 the line was printed, 1 the password could not be read or used,
-2 mistake on the command line.`
 
 // defaultCost makes a comparison take some 50 ms of a processor.
 const defaultCost = config.MinCost
@@ -36,52 +21,79 @@ const defaultCost = config.MinCost
 // maxPassword is where bcrypt stops reading.
 const maxPassword = 72
 
-func hashPassword(ctx context.Context, f *flags, w world) error {
+func runHashPassword(ctx context.Context, inv *invocation) error {
+	patterns, err := inv.userPatterns()
 	switch {
-	case f.set.NArg() > 0:
-		return usageError{errors.New("hash-password takes no arguments: a password on the command line is seen by everybody on the machine; run hmaproxy hash-password -help")}
-	case !config.IsUserName(f.name):
+	case len(inv.args) > 0:
+		return usageError{errors.New("hash-password takes no arguments: every user of the machine can see a password on the command line; run hmaproxy hash-password -help")}
+	case !config.IsUserName(inv.user):
 		return usageError{errors.New("hash-password: -name is required, up to 256 characters without colons and blanks")}
-	case f.cost < config.MinCost || f.cost > config.MaxCost:
+	case inv.cost < config.MinCost || inv.cost > config.MaxCost:
 		return usageError{fmt.Errorf("hash-password: -cost must be between %d and %d", config.MinCost, config.MaxCost)}
+	case err != nil:
+		return usageError{fmt.Errorf("hash-password: %w", err)}
 	}
-	password, err := readPassword(ctx, w)
+	password, err := readPassword(ctx, inv.stdio)
 	if err != nil {
 		return fmt.Errorf("hash-password: %w", err)
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), f.cost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), inv.cost)
 	if err != nil {
 		return fmt.Errorf("hash-password: %w", err)
 	}
-	_, err = fmt.Fprintf(w.stdout, "%s:%s\n", f.name, hash)
+	_, err = fmt.Fprintf(inv.out, "%s:%s%s\n", inv.user, hash, patterns)
 	return err
 }
 
-// readPassword reads the password, twice where a person types it unseen.
-func readPassword(ctx context.Context, w world) (string, error) {
-	terminal, restore := quiet(w.stdin)
+// userPatterns returns what follows the hash in a line of the users file: the
+// patterns, each after a blank. There are none only where the user of this
+// command has said so, because a line without patterns opens everything that the
+// allow-list allows, and every mailbox where there is no list.
+func (inv *invocation) userPatterns() (string, error) {
+	fields := strings.FieldsFunc(inv.mailboxes, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
+	switch {
+	case inv.wholeAllowList && inv.mailboxes != "":
+		return "", errors.New("-mailboxes and -whole-allow-list exclude each other")
+	case inv.wholeAllowList:
+		return "", nil
+	case len(fields) == 0:
+		return "", errors.New("-mailboxes is required: the mailboxes that this user may open; -whole-allow-list stands for all that HMA_ALLOWED_MAILBOXES allows")
+	}
+	text := ""
+	for i, field := range fields {
+		if _, err := policy.ParsePatterns(field); err != nil || field[0] == '#' {
+			return "", fmt.Errorf("-mailboxes: pattern %d is not valid; expected patterns such as alice@contoso.com or *@contoso.com", i+1)
+		}
+		text += " " + field
+	}
+	return text, nil
+}
+
+// readPassword reads the password, twice from a terminal, which does not show it.
+func readPassword(ctx context.Context, std stdio) (string, error) {
+	terminal, restore := quiet(std.in)
 	if !terminal {
-		line, err := readLine(bufio.NewReader(w.stdin))
+		line, err := readLine(bufio.NewReader(std.in))
 		return line, errors.Join(err, checkPassword(line, err))
 	}
 	defer restore()
-	in := bufio.NewReader(w.stdin)
-	first, err := prompt(ctx, w.stderr, in, "Password: ")
+	in := bufio.NewReader(std.in)
+	first, err := prompt(ctx, std.err, in, "Password: ")
 	if err == nil {
 		err = checkPassword(first, nil)
 	}
 	if err != nil {
 		return "", err
 	}
-	second, err := prompt(ctx, w.stderr, in, "Once more: ")
+	second, err := prompt(ctx, std.err, in, "Once more: ")
 	if err == nil && first != second {
 		err = errors.New("the two differ")
 	}
 	return first, err
 }
 
-// prompt asks a person. It returns when ctx ends, so that the terminal gets its
-// echo back after an interrupt.
+// prompt writes text to w and reads a line. It returns when ctx ends, so that the
+// caller can restore the terminal after an interrupt.
 func prompt(ctx context.Context, w io.Writer, in *bufio.Reader, text string) (line string, err error) {
 	fmt.Fprint(w, text)
 	defer fmt.Fprintln(w)
@@ -109,8 +121,8 @@ func readLine(in *bufio.Reader) (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
 }
 
-// checkPassword refuses what clients could not send or bcrypt would not tell
-// apart. read is why there is no password.
+// checkPassword refuses passwords that clients could not send or that bcrypt would
+// not distinguish. read is the error of reading it.
 func checkPassword(password string, read error) error {
 	switch {
 	case read != nil:

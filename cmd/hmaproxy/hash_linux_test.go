@@ -74,7 +74,7 @@ func TestTypedPasswordIsNotShown(t *testing.T) {
 				}
 			}()
 			var stdout bytes.Buffer
-			err = run(t.Context(), []string{"hash-password", "-name", "crm"}, world{stdin: program, stdout: &stdout, stderr: stderr})
+			err = run(t.Context(), []string{"hash-password", "-name", "crm", "-whole-allow-list"}, nil, stdio{program, &stdout, stderr})
 			if tc.want == "" && (err != nil || !strings.HasPrefix(stdout.String(), "crm:$2a$10$")) {
 				t.Errorf("printed %q, %v", &stdout, err)
 			}
@@ -119,7 +119,7 @@ func TestInterruptGivesTheTerminalBack(t *testing.T) {
 	stderr := &asked{prompt: make(chan struct{}, 2)}
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"hash-password", "-name", "crm"}, world{stdin: program, stdout: new(bytes.Buffer), stderr: stderr})
+		done <- run(ctx, []string{"hash-password", "-name", "crm", "-whole-allow-list"}, nil, stdio{program, new(bytes.Buffer), stderr})
 	}()
 	<-stderr.prompt
 	cancel()

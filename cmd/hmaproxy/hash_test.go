@@ -16,7 +16,7 @@ import (
 func hash(t *testing.T, in string, args ...string) (out string, err error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	err = run(t.Context(), append([]string{"hash-password"}, args...), world{stdin: strings.NewReader(in), stdout: &stdout, stderr: &stderr})
+	err = run(t.Context(), append([]string{"hash-password"}, args...), nil, stdio{strings.NewReader(in), &stdout, &stderr})
 	if err != nil && strings.Contains(err.Error()+stderr.String(), "canary") {
 		t.Errorf("the password is shown: %v, %s", err, &stderr)
 	}
@@ -28,14 +28,14 @@ func TestHashPassword(t *testing.T) {
 		"a line": "canary pass:word\n", "without its end": "canary pass:word", "of Windows": "canary pass:word\r\n", "and more": "canary pass:word\nmore\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			line, err := hash(t, in, "-name", `CONTOSO\crm`)
+			line, err := hash(t, in, "-name", `CONTOSO\crm`, "-mailboxes", "alice@contoso.com, *@sales.contoso.com")
 			if err != nil {
 				t.Fatal(err)
 			}
 			users, err := config.ReadClientUsers(func(string) ([]byte, error) {
-				return []byte(strings.TrimSpace(line) + " alice@contoso.com\n"), nil
+				return []byte(line), nil
 			}, "users")
-			if err != nil || len(users) != 1 || users[0].Name != `CONTOSO\crm` || users[0].Cost() != 10 || !strings.HasSuffix(line, "\n") {
+			if err != nil || len(users) != 1 || users[0].Name != `CONTOSO\crm` || users[0].Cost() != 10 || len(users[0].Patterns) != 2 || !strings.HasSuffix(line, "\n") {
 				t.Fatalf("%q makes %v, %v", line, users, err)
 			}
 			if err := bcrypt.CompareHashAndPassword([]byte(users[0].Hash.Reveal()), []byte("canary pass:word")); err != nil {
@@ -43,7 +43,7 @@ func TestHashPassword(t *testing.T) {
 			}
 		})
 	}
-	if line, err := hash(t, "canary\n", "-name", "crm", "-cost", "11"); err != nil || !strings.HasPrefix(line, "crm:$2a$11$") {
+	if line, err := hash(t, "canary\n", "-name", "crm", "-cost", "11", "-whole-allow-list"); err != nil || !strings.HasPrefix(line, "crm:$2a$11$") {
 		t.Errorf("cost 11: %q, %v", line, err)
 	}
 }
@@ -57,13 +57,19 @@ func TestHashPasswordRefuses(t *testing.T) {
 	}{
 		{"no name", "canary\n", nil, true, "-name is required"},
 		{"a colon in the name", "canary\n", []string{"-name", "a:b"}, true, "-name"},
-		{"a password as an argument", "", []string{"-name", "crm", "secret"}, true, "seen by everybody"},
-		{"a cheap hash", "canary\n", []string{"-name", "crm", "-cost", "5"}, true, "between 10 and 15"},
-		{"an endless hash", "canary\n", []string{"-name", "crm", "-cost", "31"}, true, "between 10 and 15"},
-		{"nothing", "", []string{"-name", "crm"}, false, "read the password"},
-		{"an empty line", "\n", []string{"-name", "crm"}, false, "empty"},
-		{"too long", "canary" + strings.Repeat("x", 67) + "\n", []string{"-name", "crm"}, false, "72 bytes"},
-		{"a control character", "canary\x00\n", []string{"-name", "crm"}, false, "control character"},
+		{"a password as an argument", "", []string{"-name", "crm", "-whole-allow-list", "canary"}, true, "can see a password"},
+		{"no mailboxes", "canary\n", []string{"-name", "crm"}, true, "-mailboxes is required"},
+		{"blank mailboxes", "canary\n", []string{"-name", "crm", "-mailboxes", " , "}, true, "-mailboxes is required"},
+		{"both kinds of limits", "canary\n", []string{"-name", "crm", "-mailboxes", "a@b.ch", "-whole-allow-list"}, true, "exclude each other"},
+		{"every mailbox", "canary\n", []string{"-name", "crm", "-mailboxes", "*"}, true, "pattern 1"},
+		{"a comment as pattern", "canary\n", []string{"-name", "crm", "-mailboxes", "a@b.ch #c"}, true, "pattern 2"},
+		{"no pattern", "canary\n", []string{"-name", "crm", "-mailboxes", "alice"}, true, "pattern 1"},
+		{"a cheap hash", "canary\n", []string{"-name", "crm", "-whole-allow-list", "-cost", "5"}, true, "between 10 and 15"},
+		{"an endless hash", "canary\n", []string{"-name", "crm", "-whole-allow-list", "-cost", "31"}, true, "between 10 and 15"},
+		{"nothing", "", []string{"-name", "crm", "-whole-allow-list"}, false, "read the password"},
+		{"an empty line", "\n", []string{"-name", "crm", "-whole-allow-list"}, false, "empty"},
+		{"too long", "canary" + strings.Repeat("x", 67) + "\n", []string{"-name", "crm", "-whole-allow-list"}, false, "72 bytes"},
+		{"a control character", "canary\x00\n", []string{"-name", "crm", "-whole-allow-list"}, false, "control character"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -76,7 +82,7 @@ func TestHashPasswordRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := hash(t, "canary"+strings.Repeat("x", 66)+"\n", "-name", "crm"); err != nil {
+	if _, err := hash(t, "canary"+strings.Repeat("x", 66)+"\n", "-name", "crm", "-whole-allow-list"); err != nil {
 		t.Errorf("72 bytes: %v", err)
 	}
 }

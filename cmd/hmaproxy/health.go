@@ -14,145 +14,117 @@ import (
 	"hmaproxy/internal/config"
 )
 
-const healthHelp = `usage: hmaproxy health [-env-file FILE] [startup|ready|live]
+// probeTimeout is how long a probe waits for a response.
+const probeTimeout = 5 * time.Second
 
-Asks the hmaproxy that runs with the same HMA_ADMIN_LISTEN, and prints what it
-answers. Without an argument it asks whether that is ready.
-
-  startup   the settings are read and the listeners open
-  ready     there is a usable token, and nobody has told it to stop
-  live      the process answers
-
-exit status: 0 yes, 1 no or no answer within 5 seconds, 2 mistake on the command
-line or in HMA_ADMIN_LISTEN, the one setting that it reads.
-
-example, for images without a shell:
-
-  HEALTHCHECK CMD ["/hmaproxy", "health", "ready"]`
-
-const waitHelp = `usage: hmaproxy wait [-env-file FILE] [-timeout DURATION]
-
-Blocks until the hmaproxy that runs with the same HMA_ADMIN_LISTEN is ready. For
-scripts that start a client after the proxy.
-
-exit status: 0 it is ready, 1 it was not when the time was over (standard error says
-why), 2 mistake on the command line or in HMA_ADMIN_LISTEN, the one setting that it
-reads.
-
-example:
-
-  hmaproxy wait -env-file hmaproxy.env -timeout 1m && start-the-sync`
-
-// timeoutFlag is a duration that cannot be negative.
-type timeoutFlag struct{ time.Duration }
-
-func (t *timeoutFlag) Set(s string) error {
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 {
-		return errors.New("write a duration such as 30s")
-	}
-	t.Duration = d
-	return nil
-}
-
-func health(ctx context.Context, f *flags, w world) error {
+func runHealth(ctx context.Context, inv *invocation) error {
 	what := "ready"
-	switch f.set.NArg() {
-	case 0:
-	case 1:
-		what = f.set.Arg(0)
-	default:
-		return usageError{errors.New("health takes one argument: startup, ready or live")}
+	if len(inv.args) > 0 {
+		what = inv.args[0]
 	}
 	if what != "startup" && what != "ready" && what != "live" {
-		return usageError{fmt.Errorf("health knows startup, ready and live, not %q", what)}
+		return usageError{fmt.Errorf("health: unknown probe %q; expected startup, ready or live", what)}
 	}
-	address, err := f.adminAddress(w)
+	address, err := inv.adminAddress()
 	if err != nil {
 		return err
 	}
-	text, err := ask(ctx, address, what)
+	text, err := probe(ctx, address, what)
 	if err != nil {
-		return err
+		return fmt.Errorf("health: %w", err)
 	}
-	_, err = io.WriteString(w.stdout, text)
+	_, err = io.WriteString(inv.out, text)
 	return err
 }
 
-func wait(ctx context.Context, f *flags, w world) error {
-	if f.set.NArg() > 0 {
-		return usageError{errors.New("wait takes no arguments; run hmaproxy wait -help")}
-	}
-	address, err := f.adminAddress(w)
+// waitInterval is the time between two probes.
+const waitInterval = 200 * time.Millisecond
+
+func runWait(ctx context.Context, inv *invocation) error {
+	address, err := inv.adminAddress()
 	if err != nil {
 		return err
 	}
-	if f.timeout.Duration > 0 {
+	if inv.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.timeout.Duration)
+		ctx, cancel = context.WithTimeout(ctx, inv.timeout)
 		defer cancel()
 	}
-	tick := time.NewTicker(200 * time.Millisecond)
+	return waitReady(ctx, address)
+}
+
+// waitReady returns nil once the hmaproxy at address is ready. When ctx ends
+// first it returns the last failure of a probe that ctx did not cut short, which
+// says why; only where there was none does it return that of the cut probe.
+func waitReady(ctx context.Context, address string) error {
+	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
+	var cause error
 	for {
-		_, last := ask(ctx, address, "ready")
-		if last == nil {
+		_, err := probe(ctx, address, "ready")
+		if err == nil {
 			return nil
+		}
+		if cause == nil || ctx.Err() == nil {
+			cause = err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait: %w", last)
+			return fmt.Errorf("wait: %w", cause)
 		case <-tick.C:
 		}
 	}
 }
 
-// ask asks one probe and returns its text, an error when it says no.
-func ask(ctx context.Context, address, what string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// probe sends one probe and returns the text of its response. The error says what
+// is wrong: the text of the response, or that there is none.
+func probe(ctx context.Context, address, what string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/"+what, nil)
 	if err != nil {
 		return "", err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no corporate proxy in between
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // and no corporate proxy
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("health: no hmaproxy answers on %s: %w", address, err)
+		return "", noResponse(address, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	if err != nil {
-		return "", fmt.Errorf("health: answer of %s: %w", address, err)
+		return "", noResponse(address, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("health: %s", strings.TrimSpace(string(text)))
+		return "", errors.New(strings.TrimSpace(string(text)))
 	}
 	return string(text), nil
 }
 
-// defaultAdmin is the default of HMA_ADMIN_LISTEN.
-const defaultAdmin = "127.0.0.1:8081"
+// noResponse explains a probe without a response.
+func noResponse(address string, err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no response from HMA_ADMIN_LISTEN (%s) in time", address)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted before HMA_ADMIN_LISTEN (%s) responded", address)
+	}
+	return fmt.Errorf("no hmaproxy responds at HMA_ADMIN_LISTEN (%s): %w", address, err)
+}
 
-// adminAddress finds the admin listener from its one setting: a probe needs no
-// secrets and must not fail for one.
-func (f *flags) adminAddress(w world) (string, error) {
-	environ, err := f.environment(w)
+// adminAddress returns the address of the admin listener. It reads no other
+// setting: a probe needs no secret and must not fail for one.
+func (inv *invocation) adminAddress() (string, error) {
+	entries, _, err := inv.settings()
 	if err != nil {
 		return "", err
 	}
-	address := defaultAdmin
-	for _, setting := range environ {
-		if v, ok := strings.CutPrefix(setting, "HMA_ADMIN_LISTEN="); ok {
-			address = v
-		}
-	}
-	var admin config.AdminAddress
-	if err := admin.UnmarshalText([]byte(address)); err != nil {
-		return "", usageError{fmt.Errorf("HMA_ADMIN_LISTEN: %w", err)}
-	}
-	if admin.Off() {
-		return "", usageError{errors.New("HMA_ADMIN_LISTEN is off: there is nothing to ask")}
+	admin, err := config.LoadAdmin(entries)
+	switch {
+	case err != nil:
+		return "", settingsError{err}
+	case admin.Off():
+		return "", settingsError{errors.New("HMA_ADMIN_LISTEN is off: there is no listener to ask")}
 	}
 	return reachable(admin.AddrPort), nil
 }

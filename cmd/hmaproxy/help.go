@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"flag"
 	"fmt"
-	"io"
-	"runtime"
-	"runtime/debug"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"hmaproxy/internal/config"
@@ -14,94 +14,88 @@ import (
 
 const overview = `hmaproxy - a local auth proxy for legacy Exchange Web Services clients
 
-usage: hmaproxy [command] [-env-file FILE] [arguments]
+Software that speaks EWS but no modern authentication sends its requests, without credentials,
+to http://localhost:8080/EWS/Exchange.asmx. hmaproxy gets a Hybrid Modern Authentication token with
+a certificate from Azure Key Vault, attaches it, checks the mailbox against an allow-list, and
+forwards the request to Exchange.
 
-Software that speaks EWS but no modern authentication sends its requests, without
-credentials, to http://localhost:8080/EWS/Exchange.asmx. hmaproxy gets a Hybrid
-Modern Authentication token with a certificate from Azure Key Vault, attaches it,
-checks the mailbox against an allow-list, and forwards to Exchange.
+usage: hmaproxy [command] [flags]
 
 commands:
 `
 
-const afterwards = `
-"hmaproxy help COMMAND" tells more of a command.
+const afterCommands = `
+"hmaproxy help COMMAND" explains a command, "hmaproxy help settings" lists all settings. Settings
+are environment variables, or lines of a file: hmaproxy -env-file FILE.
 
-exit status: 0 stopped, 1 failed while running, 2 mistake in the configuration or
-on the command line.
-
-settings (environment variables, or lines of -env-file):
-
+exit status:
 `
 
-func isHelp(arg string) bool {
-	return arg == "-h" || arg == "-help" || arg == "--help"
+// runHelp prints the overview, or explains the topic that is named.
+func runHelp(_ context.Context, inv *invocation) error {
+	if len(inv.args) == 0 {
+		_, err := inv.out.Write(overviewHelp())
+		return err
+	}
+	if topic := inv.args[0]; topic == "settings" || topic == "setting" {
+		return config.Usage(inv.out)
+	}
+	c, err := find(inv.args[0])
+	if err == nil {
+		_, err = inv.out.Write(c.help())
+	}
+	return err
 }
 
-// help prints the overview, or the help of the command that is named.
-func help(args []string, w world) error {
-	if len(args) > 0 && !isHelp(args[0]) {
-		for _, c := range commands() {
-			if c.name == args[0] {
-				return c.execute(context.Background(), []string{"-help"}, w)
-			}
-		}
-		return usageError{fmt.Errorf("unknown command %q; run hmaproxy -help", args[0])}
-	}
-	fmt.Fprint(w.stdout, overview)
-	table := tabwriter.NewWriter(w.stdout, 0, 0, 3, ' ', 0)
+// overviewHelp returns what "hmaproxy -h" prints. It fits on one screen.
+func overviewHelp() []byte {
+	var b bytes.Buffer
+	b.WriteString(overview)
+	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	for _, c := range commands() {
 		fmt.Fprintf(table, "  %s\t%s\n", c.name, c.summary)
 	}
 	table.Flush()
-	fmt.Fprint(w.stdout, afterwards)
-	config.Usage(w.stdout)
-	return nil
+	b.WriteString(afterCommands)
+	writeExits(&b, []exit{{exitStopped, "stopped, or done"}, {exitFailed, "failed while running"}, badSettings})
+	return b.Bytes()
 }
 
-func (c command) printHelp(f *flags, w io.Writer) {
-	fmt.Fprintf(w, "hmaproxy %s - %s\n\n%s\n", c.name, c.summary, c.help)
-	flags := 0
-	if f.set.VisitAll(func(*flag.Flag) { flags++ }); flags == 0 {
-		return
+// help returns what "hmaproxy help NAME" prints.
+func (c command) help() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "hmaproxy %s - %s\n\n", c.name, c.summary)
+	for i, synopsis := range c.synopsis {
+		fmt.Fprintf(&b, "%s hmaproxy %s\n", []string{"usage:", "      "}[min(i, 1)], synopsis)
 	}
-	fmt.Fprint(w, "\nflags:\n")
-	f.set.SetOutput(w)
-	f.set.PrintDefaults()
-	f.set.SetOutput(io.Discard)
+	fmt.Fprintf(&b, "\n%s\n", c.about)
+	if len(c.flags) > 0 {
+		b.WriteString("\nflags:\n")
+	}
+	for _, f := range c.flags {
+		fmt.Fprintf(&b, "  -%s\n", strings.TrimSpace(f.name+" "+f.value))
+		config.Wrap(&b, f.usage)
+	}
+	b.WriteString("\nexit status:\n")
+	writeExits(&b, c.exits)
+	if len(c.examples) > 0 {
+		b.WriteString("\nexamples:\n")
+	}
+	for _, example := range c.examples {
+		fmt.Fprintf(&b, "  %s\n", example)
+	}
+	return b.Bytes()
 }
 
-const versionHelp = `usage: hmaproxy version
-
-Prints the version, the revision it was built from, Go's version and the platform.
-
-exit status: 0, or 2 for a mistake on the command line.`
-
-func printVersion(_ context.Context, _ *flags, w world) error {
-	_, err := fmt.Fprintf(w.stdout, "hmaproxy %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+// allExits returns what every exit status of a command means, in order.
+func allExits(exits []exit) []exit {
+	all := append(slices.Clone(exits), exit{exitUsage, "a mistake on the command line"})
+	slices.SortFunc(all, func(a, b exit) int { return cmp.Compare(a.status, b.status) })
+	return all
 }
 
-// stamp is set by the linker: -ldflags "-X main.stamp=v1.2.3".
-var stamp string
-
-// version is the release, or what the build knows of itself.
-func version() string {
-	if stamp != "" {
-		return stamp
+func writeExits(b *bytes.Buffer, exits []exit) {
+	for _, e := range allExits(exits) {
+		fmt.Fprintf(b, "  %-3d %s\n", e.status, e.means)
 	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	if v == "" || v == "(devel)" {
-		v = "devel"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			v += " " + s.Value[:12]
-		}
-	}
-	return v
 }

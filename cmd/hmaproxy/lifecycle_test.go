@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -217,7 +218,7 @@ func TestLogFileNowhere(t *testing.T) {
 	}
 	e := newEmulator(t, emulator.Config{})
 	code, said := runBinary(t, path, settings(t, e, "HMA_LOG_FILE="+t.TempDir()+"/none/log"))
-	if code != exitConfiguration || !strings.Contains(said, "HMA_LOG_FILE") {
+	if code != exitSettings || !strings.Contains(said, "HMA_LOG_FILE") {
 		t.Errorf("exit code %d: %s", code, said)
 	}
 }
@@ -268,5 +269,67 @@ func TestLogGoesToItsFile(t *testing.T) {
 	}
 	if stderr.Len() > 0 {
 		t.Errorf("standard error got %q", stderr.String())
+	}
+}
+
+// TestClosedLogPipe: a reader of standard error that ends does not end the
+// process. systemd would count death by SIGPIPE as a clean stop.
+func TestClosedLogPipe(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEmulator(t, emulator.Config{})
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	p := &testProcess{t: t, cmd: exec.Command(path), done: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stderr = settings(t, e), write
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.done })
+	lines := bufio.NewScanner(read)
+	for lines.Scan() {
+		var line struct{ Msg, Listen, Admin string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
+			p.clients, p.admin = line.Listen, line.Admin
+			break
+		}
+	}
+	read.Close()
+	p.ready()
+	for range 3 { // each leaves a line in the log
+		if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
+			t.Fatalf("status %d: %s", resp.StatusCode, text)
+		}
+	}
+	if code := p.stop(syscall.SIGTERM); code != exitStopped {
+		t.Errorf("exit code %d, %v", code, p.cmd.ProcessState)
+	}
+}
+
+// TestSecretInAReadableFile: serve and doctor warn about it.
+func TestSecretInAReadableFile(t *testing.T) {
+	e := newEmulator(t, emulator.Config{})
+	file := filepath.Join(t.TempDir(), "hmaproxy.env")
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o644: true} {
+		if err := os.WriteFile(file, []byte(strings.Join(settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com"), "\n")), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, nil, "-env-file", file)
+		if got := strings.Contains(p.said(), "chmod 600"); got != want {
+			t.Errorf("mode %v: serve warns: %v", mode, got)
+		}
+		p.stop(syscall.SIGTERM)
+		if out, _ := runDoctorCommand(t, nil, "-env-file", file); strings.Contains(out, "chmod 600") != want {
+			t.Errorf("mode %v: doctor says\n%s", mode, out)
+		}
 	}
 }

@@ -1,6 +1,11 @@
+// Go refuses certificates with a negative serial number, which break RFC 5280.
+// Old internal CAs issued some, and Windows and OpenSSL accept them.
+
+//go:debug x509negativeserial=1
+
 // Command hmaproxy lets software that speaks Exchange Web Services without
-// modern authentication work with an Exchange Server that demands it. Run
-// "hmaproxy -help" for its commands and settings.
+// modern authentication work with an Exchange Server that requires it. Run
+// "hmaproxy -h" for its commands and "hmaproxy help settings" for its settings.
 package main
 
 import (
@@ -15,24 +20,18 @@ import (
 )
 
 func main() {
-	log.SetOutput(io.Discard) // net/http quotes there what peers have sent; our own log is another
-	err := run(untilToldToStop(), os.Args[1:], world{
-		environ: os.Environ(),
-		unset:   os.Unsetenv,
-		stdin:   os.Stdin,
-		stdout:  os.Stdout,
-		stderr:  os.Stderr,
-		reload:  hangups,
-	})
+	log.SetOutput(io.Discard)      // net/http writes there what peers have sent; this program has a log of its own
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that ends must not end this process, which systemd would call a clean stop
+	err := run(untilStopped(), os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hmaproxy:", err)
 	}
 	os.Exit(exitCode(err))
 }
 
-// untilToldToStop returns a context that a first SIGTERM or interrupt ends. A
-// second one ends the process at once.
-func untilToldToStop() context.Context {
+// untilStopped returns a context that ends at the first SIGTERM or interrupt.
+// The second one ends the process at once.
+func untilStopped() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -45,40 +44,34 @@ func untilToldToStop() context.Context {
 	return ctx
 }
 
-// hangups passes SIGHUP on until ctx ends. Commands that do not call it end by
-// that signal, as anything does whose terminal was closed.
-func hangups(ctx context.Context) <-chan struct{} {
-	signals, asked := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, syscall.SIGHUP)
-	go func() {
-		for range signals {
-			select {
-			case asked <- struct{}{}:
-			case <-ctx.Done(): // one that comes while requests finish is no reason to end at once
-			}
-		}
-	}()
-	return asked
-}
-
-// Exit codes are part of the contract: supervisors restart on 1 and must not
-// on 2.
+// Exit codes are part of the contract. Supervisors restart after exitFailed and
+// must not after exitSettings. 2 cannot be the latter, because Go ends with it
+// after a panic.
 const (
-	exitStopped       = 0
-	exitFailed        = 1
-	exitConfiguration = 2
+	exitStopped  = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitSettings = 78 // EX_CONFIG of sysexits.h
 )
 
-// A usageError is a mistake in the command line or in the configuration.
+// A usageError is a mistake in the command line.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
+// A settingsError is a mistake in the settings.
+type settingsError struct{ error }
+
+func (e settingsError) Unwrap() error { return e.error }
+
 func exitCode(err error) int {
-	var usage usageError
 	switch {
 	case err == nil:
 		return exitStopped
-	case errors.As(err, &usage):
-		return exitConfiguration
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	case errors.As(err, new(settingsError)):
+		return exitSettings
 	}
 	return exitFailed
 }

@@ -5,50 +5,73 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 )
 
-// A demand is what a service manager asks for.
-type demand int
+func serviceCommand() command {
+	return command{
+		name:     "service",
+		summary:  "be a Windows service (Windows only)",
+		synopsis: []string{"service install -env-file FILE", "service remove | start | stop"},
+		about: `Makes hmaproxy a Windows service. install registers this program file to start with Windows,
+under the account NT SERVICE\hmaproxy, which exists for it alone, with the settings of FILE; it
+reads nothing from FILE yet, and starts nothing. Windows restarts the service when it fails while
+running, but not after a mistake in the settings. remove stops it and removes the registration;
+files stay.
 
-const (
-	demandReport demand = iota // to be told the state again
-	demandReload
-	demandStop
-)
+FILE should set HMA_LOG_FILE, because a service has no standard error. Starts, stops, warnings and
+errors go to the Event Log too, with the source "hmaproxy". "sc.exe control hmaproxy paramchange"
+makes the service reread files and certificates at once.
 
-// A condition is what a service manager is told.
-type condition int
-
-const (
-	conditionStarting condition = iota
-	conditionRunning
-	conditionStopping // told again and again, or the manager takes the service for dead
-)
-
-// stillStopping is how often a service manager is told that the end takes time.
-const stillStopping = 2 * time.Second
-
-// A manager is what a service is under: that of Windows, or a test's.
-type manager struct {
-	demands <-chan demand
-	report  func(condition) // tells it
+Windows itself runs "hmaproxy service run -env-file FILE".`,
+		flags:    []option{envFileOption()},
+		argument: "VERB", choices: []string{"install", "remove", "start", "stop"}, maxArgs: math.MaxInt,
+		exits: []exit{{exitStopped, "done"}, {exitFailed, "Windows refused"}},
+		run:   runServiceCommand,
+	}
 }
 
-// supervise runs serve until it ends, and returns its error. It does what is
-// demanded, and reports every change of condition.
-func (m manager) supervise(ctx context.Context, w world, serve func(context.Context, world) error) error {
+// A control is what a service manager asks for.
+type control int
+
+const (
+	controlReport control = iota // report the state again
+	controlReload
+	controlStop
+)
+
+// A state is what a service manager is told about the service.
+type state int
+
+const (
+	stateStarting state = iota
+	stateRunning
+	stateStopping // reported at intervals, or the manager considers the service dead
+)
+
+// stoppingInterval is the time between two reports of stateStopping.
+const stoppingInterval = 2 * time.Second
+
+// A manager is the service manager of Windows, or that of a test.
+type manager struct {
+	controls <-chan control
+	report   func(state)
+}
+
+// supervise runs serve until it ends, and returns its error. It does what the
+// controls ask for, and reports every change of state.
+func (m manager) supervise(ctx context.Context, serve func(context.Context, supervision) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	started, reload, done := make(chan struct{}), make(chan struct{}, 1), make(chan error, 1)
-	w.started = func() { close(started) }
-	w.reload = func(context.Context) <-chan struct{} { return reload }
-	m.report(conditionStarting)
-	go func() { done <- serve(ctx, w) }()
+	s := supervision{started: func() { close(started) }, reload: reload}
+	m.report(stateStarting)
+	go func() { done <- serve(ctx, s) }()
 
-	now := conditionStarting
-	tick := time.NewTicker(stillStopping)
+	now := stateStarting
+	tick := time.NewTicker(stoppingInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -56,35 +79,35 @@ func (m manager) supervise(ctx context.Context, w world, serve func(context.Cont
 			return err
 		case <-started:
 			started = nil
-			now = max(now, conditionRunning)
+			now = max(now, stateRunning)
 			m.report(now)
 		case <-tick.C:
-			if now == conditionStopping {
+			if now == stateStopping {
 				m.report(now)
 			}
-		case d := <-m.demands:
-			now = max(now, obey(d, cancel, reload))
+		case c := <-m.controls:
+			now = max(now, obey(c, cancel, reload))
 			m.report(now)
 		}
 	}
 }
 
-// obey does what is demanded and returns the least condition that follows from it.
-func obey(d demand, stop func(), reload chan<- struct{}) condition {
-	switch d {
-	case demandStop:
+// obey does what a control asks for and returns the least state that follows.
+func obey(c control, stop func(), reload chan<- struct{}) state {
+	switch c {
+	case controlStop:
 		stop()
-		return conditionStopping
-	case demandReload:
+		return stateStopping
+	case controlReload:
 		select {
 		case reload <- struct{}{}:
-		default: // one is waiting to be done already
+		default: // one is pending already
 		}
 	}
-	return conditionStarting
+	return stateStarting
 }
 
-// An eventLog is Windows' own, or a test's.
+// An eventLog is the Event Log of Windows, or that of a test.
 type eventLog interface {
 	Info(id uint32, text string) error
 	Warning(id uint32, text string) error
@@ -152,19 +175,19 @@ func (e events) WithAttrs(attrs []slog.Attr) slog.Handler {
 // its attributes.
 func (e events) WithGroup(string) slog.Handler { return e }
 
-// serviceVerb takes the verb off the arguments, and reads the flags behind it.
-func serviceVerb(f *flags) (string, error) {
-	if f.set.NArg() == 0 {
+// serviceVerb returns the first argument, and reads the flags that follow it.
+func serviceVerb(inv *invocation) (string, error) {
+	if len(inv.args) == 0 {
 		return "", usageError{errors.New("service: one of install, remove, start, stop is required; run hmaproxy service -help")}
 	}
-	verb := f.set.Arg(0)
-	if err := f.set.Parse(f.set.Args()[1:]); err != nil {
+	verb := inv.args[0]
+	rest, err := serviceCommand().parse(&inv.options, inv.args[1:])
+	switch {
+	case err != nil:
 		return "", usageError{fmt.Errorf("service %s: %w; run hmaproxy service -help", verb, err)}
-	}
-	if f.set.NArg() > 0 {
+	case len(rest) > 0:
 		return "", usageError{fmt.Errorf("service %s takes no arguments, only -env-file", verb)}
-	}
-	if takesFile := verb == "install" || verb == "run"; takesFile && f.envFile == "" {
+	case (verb == "install" || verb == "run") && inv.envFile == "":
 		return "", usageError{fmt.Errorf("service %s: -env-file is required: a service has no settings of its own otherwise", verb)}
 	}
 	return verb, nil

@@ -2,5 +2,11 @@
 
 package main
 
-// platformCommands are those that only one platform has.
-func platformCommands() []command { return nil }
+import (
+	"context"
+	"errors"
+)
+
+func runServiceCommand(context.Context, *invocation) error {
+	return usageError{errors.New("service: Windows only; elsewhere let the service manager run hmaproxy -env-file FILE (deploy/systemd has a unit)")}
+}

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -15,62 +13,62 @@ import (
 	"time"
 )
 
-// A managed is a service under a manager that the test plays.
+// A managed is a service under the service manager of the test.
 type managed struct {
-	demands chan demand
-	mu      sync.Mutex
-	told    []condition
-	ended   chan struct{}
-	err     error
+	controls chan control
+	mu       sync.Mutex
+	reported []state
+	ended    chan struct{}
+	err      error
 }
 
-// manage starts a service. After a wait for all goroutines told is what the
-// manager has heard.
-func manage(serve func(context.Context, world) error) *managed {
-	m := &managed{demands: make(chan demand), ended: make(chan struct{})}
+// manage starts a service. After synctest.Wait, reported is what the
+// manager was told.
+func manage(serve func(context.Context, supervision) error) *managed {
+	m := &managed{controls: make(chan control), ended: make(chan struct{})}
 	go func() {
 		defer close(m.ended)
-		m.err = manager{m.demands, m.tell}.supervise(context.Background(), world{}, serve)
+		m.err = manager{m.controls, m.report}.supervise(context.Background(), serve)
 	}()
 	synctest.Wait()
 	return m
 }
 
-func (m *managed) tell(c condition) {
+func (m *managed) report(now state) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.told = append(m.told, c)
+	m.reported = append(m.reported, now)
 }
 
-func (m *managed) hears(t *testing.T, want ...condition) {
+func (m *managed) wantReports(t *testing.T, want ...state) {
 	t.Helper()
 	synctest.Wait()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !slices.Equal(m.told, want) {
-		t.Errorf("the manager heard %v, want %v", m.told, want)
+	if !slices.Equal(m.reported, want) {
+		t.Errorf("the manager was told %v, want %v", m.reported, want)
 	}
-	m.told = nil
+	m.reported = nil
 }
 
-func TestServiceIsStoppedAndTakesItsTime(t *testing.T) {
+func TestServiceStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := manage(func(ctx context.Context, w world) error {
+		m := manage(func(ctx context.Context, s supervision) error {
 			time.Sleep(time.Second)
-			w.started()
+			s.started()
 			<-ctx.Done()
 			time.Sleep(5 * time.Second) // requests under way
 			return nil
 		})
-		m.hears(t, conditionStarting)
+		m.wantReports(t, stateStarting)
 		time.Sleep(time.Second)
-		m.hears(t, conditionRunning)
-		m.demands <- demandReport
-		m.hears(t, conditionRunning)
-		m.demands <- demandStop
-		m.hears(t, conditionStopping)
+		m.wantReports(t, stateRunning)
+		m.controls <- controlReport
+		m.wantReports(t, stateRunning)
+		m.controls <- controlStop
+		m.wantReports(t, stateStopping)
 		time.Sleep(4 * time.Second)
-		m.hears(t, conditionStopping, conditionStopping)
+		m.wantReports(t, stateStopping, stateStopping)
 		<-m.ended
 		if m.err != nil {
 			t.Error(m.err)
@@ -78,45 +76,45 @@ func TestServiceIsStoppedAndTakesItsTime(t *testing.T) {
 	})
 }
 
-func TestServiceStoppedWhileStarting(t *testing.T) {
+func TestServiceStopWhileStarting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := manage(func(ctx context.Context, w world) error {
+		m := manage(func(ctx context.Context, s supervision) error {
 			<-ctx.Done()
-			w.started() // came a moment too late
+			s.started() // after the stop
 			time.Sleep(time.Second)
 			return nil
 		})
-		m.demands <- demandStop
+		m.controls <- controlStop
 		<-m.ended
-		for _, c := range m.told[1:] {
-			if c != conditionStopping {
-				t.Errorf("the manager heard %v", m.told)
+		for _, c := range m.reported[1:] {
+			if c != stateStopping {
+				t.Errorf("the manager was told %v", m.reported)
 			}
 		}
 	})
 }
 
-func TestServiceThatFails(t *testing.T) {
+func TestServiceFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("HMA_EWS_URL: is required")
-		m := manage(func(context.Context, world) error { return usageError{broken} })
+		m := manage(func(context.Context, supervision) error { return settingsError{broken} })
 		<-m.ended
-		if exitCode(m.err) != exitConfiguration || !strings.Contains(m.err.Error(), "HMA_EWS_URL") {
+		if exitCode(m.err) != exitSettings || !strings.Contains(m.err.Error(), "HMA_EWS_URL") {
 			t.Errorf("%v", m.err)
 		}
-		m.hears(t, conditionStarting)
+		m.wantReports(t, stateStarting)
 	})
 }
 
-func TestServiceLooksAgain(t *testing.T) {
+func TestServiceReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		looks := 0
-		m := manage(func(ctx context.Context, w world) error {
-			w.started()
-			for asked := w.reload(ctx); ; {
+		reloads := 0
+		m := manage(func(ctx context.Context, s supervision) error {
+			s.started()
+			for asked := s.reload; ; {
 				select {
 				case <-asked:
-					looks++
+					reloads++
 					time.Sleep(time.Second)
 				case <-ctx.Done():
 					return nil
@@ -124,13 +122,13 @@ func TestServiceLooksAgain(t *testing.T) {
 			}
 		})
 		for range 10 {
-			m.demands <- demandReload // never waits for the looking
+			m.controls <- controlReload // does not block
 		}
 		time.Sleep(time.Minute)
-		m.demands <- demandStop
+		m.controls <- controlStop
 		<-m.ended
-		if looks != 2 {
-			t.Errorf("looked %d times; ten demands in a moment are one look at once and one after", looks)
+		if reloads != 2 {
+			t.Errorf("reloaded %d times, want one at once and one for all that came during it", reloads)
 		}
 	})
 }
@@ -146,7 +144,7 @@ func (r *recorder) Info(id uint32, text string) error    { return r.put("info", 
 func (r *recorder) Warning(id uint32, text string) error { return r.put("warning", id, text) }
 func (r *recorder) Error(id uint32, text string) error   { return r.put("error", id, text) }
 
-func TestEventLogGetsWhatAdministratorsShouldSee(t *testing.T) {
+func TestEventLog(t *testing.T) {
 	var got recorder
 	log := slog.New(eventHandler(&got)).With("version", "v1")
 	log.Debug("started")
@@ -187,17 +185,16 @@ func TestServiceVerb(t *testing.T) {
 		{"unknown flag", "start -force", "", "", "not defined: -force"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &flags{set: flag.NewFlagSet("", flag.ContinueOnError)}
-			f.set.SetOutput(io.Discard)
-			f.set.StringVar(&f.envFile, "env-file", "", "")
-			if err := f.set.Parse(strings.Fields(c.args)); err != nil {
+			inv := new(invocation)
+			var err error
+			if inv.args, err = serviceCommand().parse(&inv.options, strings.Fields(c.args)); err != nil {
 				t.Fatal(err)
 			}
-			verb, err := serviceVerb(f)
-			if c.err == "" && (err != nil || verb != c.verb || f.envFile != c.file) {
-				t.Errorf("%q, %q, %v", verb, f.envFile, err)
+			verb, err := serviceVerb(inv)
+			if c.err == "" && (err != nil || verb != c.verb || inv.envFile != c.file) {
+				t.Errorf("%q, %q, %v", verb, inv.envFile, err)
 			}
-			if c.err != "" && (exitCode(err) != exitConfiguration || !strings.Contains(err.Error(), c.err)) {
+			if c.err != "" && (exitCode(err) != exitUsage || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("%v, want %q", err, c.err)
 			}
 		})

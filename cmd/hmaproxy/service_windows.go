@@ -17,42 +17,19 @@ import (
 	"golang.org/x/sys/windows/svc/mgr"
 )
 
-// platformCommands are those that only one platform has.
-func platformCommands() []command {
-	return []command{{"service", "be a Windows service", serviceHelp, service}}
-}
-
-const serviceHelp = `usage: hmaproxy service install -env-file FILE
-       hmaproxy service remove | start | stop
-
-Makes hmaproxy a Windows service. install registers this very program to start with
-Windows, under the account NT SERVICE\hmaproxy that exists for it alone, with FILE
-for its settings; nothing is read from FILE yet, and nothing is started. Windows
-starts the service again when it fails while running, but not after a mistake in
-the settings. remove stops it and takes the registration back; files stay.
-
-Let FILE set HMA_LOG_FILE, because a service has no standard error. Starts, stops
-and what an administrator should see go to the Event Log, under "hmaproxy", too.
-"sc.exe control hmaproxy paramchange" makes the service look at once at what it
-reads again by and by.
-
-Windows itself calls "hmaproxy service run -env-file FILE".
-
-exit status: 0 done, 1 Windows refused, 2 mistake on the command line.`
-
 // serviceName is the service's, its account's and that of its events.
 const serviceName = "hmaproxy"
 
-func service(ctx context.Context, f *flags, w world) error {
-	verb, err := serviceVerb(f)
+func runServiceCommand(ctx context.Context, inv *invocation) error {
+	verb, err := serviceVerb(inv)
 	if err != nil {
 		return err
 	}
 	switch verb {
 	case "run":
-		return runService(ctx, f, w)
+		return runService(ctx, inv)
 	case "install":
-		err = installService(f.envFile)
+		err = installService(inv.envFile)
 	case "remove":
 		err = withService(removeService)
 	case "start":
@@ -60,7 +37,7 @@ func service(ctx context.Context, f *flags, w world) error {
 	case "stop":
 		err = withService(stopService)
 	default:
-		return usageError{fmt.Errorf("service knows install, remove, start and stop, not %q", verb)}
+		return usageError{fmt.Errorf("service: unknown verb %q; expected install, remove, start or stop", verb)}
 	}
 	if err != nil {
 		return fmt.Errorf("service %s: %w", verb, err)
@@ -181,7 +158,7 @@ func await(s *mgr.Service, want svc.State) error {
 }
 
 // runService serves for the service manager.
-func runService(ctx context.Context, f *flags, w world) error {
+func runService(ctx context.Context, inv *invocation) error {
 	asService, err := svc.IsWindowsService()
 	if err != nil {
 		return fmt.Errorf("service run: %w", err)
@@ -198,8 +175,9 @@ func runService(ctx context.Context, f *flags, w world) error {
 	// service manager ends a service. Without a receiver the event would end it.
 	signal.Reset(syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
-	w.stderr, w.events = io.Discard, eventHandler(log)
-	h := &serviceHandler{ctx: context.WithoutCancel(ctx), flags: f, world: w, log: log}
+	quiet := *inv
+	quiet.err = io.Discard
+	h := &serviceHandler{ctx: context.WithoutCancel(ctx), inv: &quiet, log: log}
 	if err := svc.Run(serviceName, h); err != nil {
 		return fmt.Errorf("service run: %w", err)
 	}
@@ -208,34 +186,35 @@ func runService(ctx context.Context, f *flags, w world) error {
 
 // A serviceHandler is what the service manager talks to.
 type serviceHandler struct {
-	ctx   context.Context
-	flags *flags
-	world world
-	log   eventLog
-	err   error // of serve
+	ctx context.Context
+	inv *invocation
+	log eventLog
+	err error // of serve
 }
 
 // waitHint, in milliseconds, is how soon the manager hears again.
-const waitHint = uint32(5 * stillStopping / time.Millisecond)
+const waitHint = uint32(5 * stoppingInterval / time.Millisecond)
 
 // Execute implements svc.Handler. After a mistake in the configuration the
 // service stops for good. After a failure the process ends without having said
 // that it stops, which is what makes Windows start it again.
 func (h *serviceHandler) Execute(_ []string, requests <-chan svc.ChangeRequest, statuses chan<- svc.Status) (bool, uint32) {
-	demands, gone := make(chan demand), make(chan struct{})
+	controls, gone := make(chan control), make(chan struct{})
 	defer close(gone)
-	go translate(requests, demands, gone)
+	go translate(requests, controls, gone)
 	var checkpoint uint32
-	report := func(c condition) {
-		status := statusOf(c)
+	report := func(now state) {
+		status := statusOf(now)
 		if status.State != svc.Running {
 			checkpoint++
 			status.CheckPoint, status.WaitHint = checkpoint, waitHint
 		}
 		statuses <- status
 	}
-	serve := func(ctx context.Context, w world) error { return serve(ctx, h.flags, w) }
-	h.err = manager{demands, report}.supervise(h.ctx, h.world, serve)
+	h.err = manager{controls, report}.supervise(h.ctx, func(ctx context.Context, s supervision) error {
+		s.events = eventHandler(h.log)
+		return serve(ctx, h.inv, s)
+	})
 	if h.err != nil {
 		_ = h.log.Error(eventError, h.err.Error())
 	}
@@ -245,8 +224,8 @@ func (h *serviceHandler) Execute(_ []string, requests <-chan svc.ChangeRequest, 
 	return h.err != nil, uint32(exitCode(h.err))
 }
 
-// translate turns what Windows asks for into demands, until gone.
-func translate(requests <-chan svc.ChangeRequest, demands chan<- demand, gone <-chan struct{}) {
+// translate turns what Windows asks for into controls, until gone is closed.
+func translate(requests <-chan svc.ChangeRequest, controls chan<- control, gone <-chan struct{}) {
 	for {
 		var r svc.ChangeRequest
 		select {
@@ -254,26 +233,26 @@ func translate(requests <-chan svc.ChangeRequest, demands chan<- demand, gone <-
 		case <-gone:
 			return
 		}
-		d := demandReport
+		c := controlReport
 		switch r.Cmd {
 		case svc.Stop, svc.Shutdown:
-			d = demandStop
+			c = controlStop
 		case svc.ParamChange:
-			d = demandReload
+			c = controlReload
 		}
 		select {
-		case demands <- d:
+		case controls <- c:
 		case <-gone:
 			return
 		}
 	}
 }
 
-func statusOf(c condition) svc.Status {
-	switch c {
-	case conditionRunning:
+func statusOf(now state) svc.Status {
+	switch now {
+	case stateRunning:
 		return svc.Status{State: svc.Running, Accepts: svc.AcceptStop | svc.AcceptShutdown | svc.AcceptParamChange}
-	case conditionStopping:
+	case stateStopping:
 		return svc.Status{State: svc.StopPending}
 	}
 	return svc.Status{State: svc.StartPending}

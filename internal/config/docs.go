@@ -13,7 +13,7 @@ import (
 const docsHead = `# Configuration
 
 hmaproxy is configured by environment variables alone. This page is generated from the program (` + "`go generate ./internal/config`" + `);
-` + "`hmaproxy -help`" + ` prints the same list.
+` + "`hmaproxy help settings`" + ` prints the same list.
 
 - All mistakes are reported at once, by the name of the variable and never by its value.
 - White space around a value is not part of it.
@@ -63,7 +63,7 @@ var markdownEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`)
 // escape keeps Markdown from reading patterns as markup.
 func escape(s string) string { return markdownEscapes.Replace(s) }
 
-// Usage writes the list of variables for the command's help, at most 80
+// Usage writes the list of variables for the command's help, at most 100
 // columns wide.
 func Usage(w io.Writer) error {
 	var b bytes.Buffer
@@ -74,7 +74,7 @@ func Usage(w io.Writer) error {
 		fmt.Fprintf(&b, "%s:\n", s.title)
 		for _, v := range s.variables {
 			fmt.Fprintf(&b, "  %s\n", v.name)
-			wrap(&b, v.desc+" Expects "+v.form+". "+v.usageDefault())
+			Wrap(&b, v.desc+" Expects "+v.form+". "+v.usageDefault())
 		}
 	}
 	_, err := w.Write(b.Bytes())
@@ -93,9 +93,9 @@ func (v variable) usageDefault() string {
 	return ""
 }
 
-// wrap writes text as an indented paragraph.
-func wrap(b *bytes.Buffer, text string) {
-	const indent, width = "        ", 80
+// Wrap writes text as an indented paragraph, at most 100 columns wide.
+func Wrap(b *bytes.Buffer, text string) {
+	const indent, width = "        ", 100
 	column := 0
 	for word := range strings.FieldsSeq(text) {
 		length := utf8.RuneCountInString(word)

@@ -17,8 +17,8 @@ func TestUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {
-		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 80 {
-			t.Errorf("wider than 80 columns: %q", line)
+		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 100 {
+			t.Errorf("wider than 100 columns: %q", line)
 		}
 	}
 	for _, v := range variables() {

@@ -145,6 +145,18 @@ func split(environ []string) map[string]string {
 	return all
 }
 
+// Lookup returns the value of a variable that is no setting of this program, ""
+// when the entries do not have it. Of several the last counts.
+func Lookup(entries []string, name string) string {
+	value := ""
+	for _, entry := range entries {
+		if n, v, _ := strings.Cut(entry, "="); n == name {
+			value = v
+		}
+	}
+	return value
+}
+
 // preferLowerCase moves the value of a variable's lower-case twin to it and
 // removes it when it is empty: such is the custom for proxy variables.
 func preferLowerCase(all map[string]string, name string) {

@@ -10,7 +10,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-const settingsHelp = "hmaproxy -help lists every setting and its form"
+const settingsHelp = "hmaproxy help settings lists every setting and its form"
 
 // judgeConfiguration reports mistakes in the settings, and settings that are
 // permitted but rarely meant.

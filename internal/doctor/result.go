@@ -44,11 +44,11 @@ func (r Result) goingOn() Result {
 const (
 	exitOK            = 0
 	exitFailed        = 1
-	exitConfiguration = 2
+	exitConfiguration = 78 // EX_CONFIG
 )
 
 // ExitCode returns the exit code of a process after these Results: 0 when no
-// check failed, 2 when the configuration did, else 1. A check that was not made
+// check failed, 78 when the configuration did, else 1. A check that was not made
 // counts as failed, unless it is optional.
 func ExitCode(all []Result) int {
 	code := exitOK

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/process"
+	"hmaproxy/internal/sdnotify"
+	"hmaproxy/internal/sidecar"
+)
+
+// A supervision is how a service manager takes part in serve. Its zero value
+// means that there is none.
+type supervision struct {
+	reload  <-chan struct{} // asks to reread files and certificates; nil: nothing does
+	started func()          // called once the listeners are open; may be nil
+	events  slog.Handler    // gets every log record too; may be nil
+}
+
+func runServe(ctx context.Context, inv *invocation) error {
+	return serve(ctx, inv, supervision{reload: hangups(ctx)})
+}
+
+// hangups returns a channel that passes SIGHUP on until ctx ends.
+func hangups(ctx context.Context) <-chan struct{} {
+	signals, asked := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			select {
+			case asked <- struct{}{}:
+			case <-ctx.Done(): // the signal stays caught while requests finish
+			}
+		}
+	}()
+	return asked
+}
+
+// serve loads the configuration and serves until ctx ends.
+func serve(ctx context.Context, inv *invocation, s supervision) error {
+	exposed := process.Harden() // before there are secrets in memory
+	process.TuneRuntime()
+	go process.ReleaseMemory(ctx)
+	c, err := inv.load()
+	if err != nil {
+		return inv.explainNothingSet(err)
+	}
+	for _, name := range c.SecretVariables() {
+		_ = os.Unsetenv(name) // children and crash reports get none of them
+	}
+	out, closeLog, err := sidecar.OpenLog(c, inv.err)
+	if err != nil {
+		return settingsError{err}
+	}
+	defer closeLog()
+	log, flush := sidecar.NewLogger(out, c)
+	defer flush()
+	if s.events != nil {
+		log = slog.New(slog.NewMultiHandler(log.Handler(), s.events))
+	}
+	if exposed != nil {
+		log.Warn("memory protection unavailable", slog.String("error", exposed.Error()))
+	}
+	o := sidecar.Options{Config: c, Log: log, Version: version(), Notify: sdnotify.New(config.Lookup(inv.environ, "NOTIFY_SOCKET")), Reload: s.reload}
+	if s.started != nil {
+		o.Started = func([]net.Addr, net.Addr) { s.started() }
+	}
+	err = sidecar.Run(ctx, o)
+	if err != nil {
+		log.Error("ended", slog.String("error", err.Error()))
+	}
+	return err
+}
+
+// explainNothingSet adds to err how to begin where there is no setting at all.
+func (inv *invocation) explainNothingSet(err error) error {
+	for _, entry := range inv.environ {
+		if strings.HasPrefix(entry, "HMA_") {
+			return err
+		}
+	}
+	if inv.envFile != "" {
+		return err
+	}
+	return settingsError{errors.Join(err, errors.New("no setting is set: pass the file of settings with -env-file FILE; the README says where the values come from"))}
+}

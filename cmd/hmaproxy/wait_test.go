@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// serveAdmin serves handler where an admin listener would be and returns its
+// address.
+func serveAdmin(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: handler}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	return l.Addr().String()
+}
+
+// TestWaitReportsTheCause: the error of wait is what the proxy said last, also
+// when the time ends during a probe.
+func TestWaitReportsTheCause(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var probes atomic.Int32
+	address := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) {
+		if probes.Add(1) == 1 {
+			http.Error(w, "not ready: no access token: AADSTS7000222", http.StatusServiceUnavailable)
+			return
+		}
+		cancel() // the time ends while this probe waits for its response
+		<-r.Context().Done()
+	})
+	err := waitReady(ctx, address)
+	if err == nil || !strings.Contains(err.Error(), "AADSTS7000222") || errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want the cause", err)
+	}
+}
+
+func TestWaitWithoutAnyResponse(t *testing.T) {
+	address := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"wait", "-timeout", "300ms"}, []string{"HMA_ADMIN_LISTEN=" + address}, stdio{nil, &out, &out})
+	if err == nil || !strings.Contains(err.Error(), "no response from HMA_ADMIN_LISTEN ("+address+")") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestProbesReadTheAddressAsServeDoes: blanks and carriage returns around a value
+// are not part of it.
+func TestProbesReadTheAddressAsServeDoes(t *testing.T) {
+	address := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
+	for _, command := range []string{"health", "wait"} {
+		for _, value := range []string{address, " " + address + " ", address + "\r", "\t" + address + "\r\n"} {
+			var out bytes.Buffer
+			if err := run(t.Context(), []string{command}, []string{"HMA_ADMIN_LISTEN=127.0.0.1:1", "HMA_ADMIN_LISTEN=" + value}, stdio{nil, &out, &out}); err != nil {
+				t.Errorf("%s with %q: %v", command, value, err)
+			}
+		}
+	}
+}
