@@ -87,7 +87,7 @@ func TestAuditedReferenceWhileTheAnswerFails(t *testing.T) {
 		defer func() { _ = recover() }()
 		handler.ServeHTTP(newWriter(), newRequest([]byte(body)))
 	}()
-	if rec := <-done; rec.Reason != proxy.ReasonUpstreamCut || !strings.Contains(rec.Detail, "answer") {
+	if rec := <-done; rec.Reason != proxy.ReasonUpstreamCut || !strings.Contains(rec.Detail, "response") {
 		t.Errorf("reason %q, detail %q", rec.Reason, rec.Detail)
 	}
 }

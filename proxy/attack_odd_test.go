@@ -60,7 +60,7 @@ func TestPipelinedRequestsAreAnsweredInTurn(t *testing.T) {
 			}
 		}
 		l.over(len(who), time.Minute)
-		if held := l.handler.Held(); held != 0 {
+		if held := l.handler.Buffered(); held != 0 {
 			t.Errorf("%d bytes of the budget are still spent", held)
 		}
 	})
@@ -124,7 +124,7 @@ func TestUpstreamsThatSpeakOddly(t *testing.T) {
 					t.Errorf("answered %d %s", status, text)
 				}
 				l.over(1, time.Minute)
-				if held := l.handler.Held(); held != 0 {
+				if held := l.handler.Buffered(); held != 0 {
 					t.Errorf("%d bytes of the budget are still spent", held)
 				}
 			})

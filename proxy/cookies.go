@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"hmaproxy/proxy/internal/ascii"
 )
 
 // Exchange's own cookies that keep a client on its back end. X-BEResource and
@@ -31,7 +33,7 @@ func newCookieNames() *cookieNames {
 }
 
 func forbiddenCookie(name string) bool {
-	name = lowerASCII(name)
+	name = ascii.ToLower(name)
 	return name == "x-beresource" || strings.HasPrefix(name, "x-anonresource")
 }
 
@@ -101,7 +103,7 @@ func (c *cookieNames) relay(v string, tls bool) (cookie string, ok bool) {
 	kept := parts[:1]
 	for _, attribute := range parts[1:] {
 		key, _, _ := strings.Cut(strings.Trim(attribute, " \t"), "=")
-		switch lowerASCII(key) {
+		switch ascii.ToLower(key) {
 		case "domain", "path":
 		case "secure":
 			if tls {

@@ -4,83 +4,78 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"hmaproxy/proxy/internal/ascii"
 )
 
-// A Diagnosis is what Exchange says of a token that it refused, and what that
-// means. Exchange's own words may name hosts, tenants and applications, never
-// a token.
+// A Diagnosis explains why Exchange refused a token. Exchange's own texts may
+// name hosts, tenants and applications, never a token.
 type Diagnosis struct {
 	Code     int    // 2000003; 0 when Exchange gave none
 	Category string // "invalid_resource"
-	Reason   string // Exchange's words
-	Meaning  string // in ours
+	Reason   string // Exchange's text
+	Meaning  string // what it means
 	Remedy   string // what to do
 }
 
-// An explanation is what a code of x-ms-diagnostics comes from, and its cure.
+// An explanation says what a code of x-ms-diagnostics means and what to do.
 type explanation struct{ meaning, remedy string }
 
 // Codes and categories are those of Microsoft's "Instrumenting client requests
 // for EWS and REST in Exchange"; remedies are for this product's one flow.
 var explanations = map[int]explanation{
 	2000000: {"Exchange does not know the key that signed the token",
-		"on an Exchange server run: Set-AuthServer EvoSTS -RefreshAuthMetadata, then iisreset; check that HMA_AUTHORITY_HOST is the cloud that Exchange trusts"},
+		"on an Exchange server run: Set-AuthServer EvoSTS -RefreshAuthMetadata, then iisreset; check that {authority} is the cloud that Exchange trusts"},
 	2000001: {"Exchange does not accept this kind of token: unknown issuer, an audience that is no URL, or an empty roles claim",
-		"check HMA_TENANT_ID against trusted_issuers of the challenge, HMA_RESOURCE_ID (https://<EWS host>), and that full_access_as_app has admin consent"},
+		"check {tenant} against trusted_issuers of the challenge, {resource} (https://<EWS host>), and that full_access_as_app has admin consent"},
 	2000002: {"the token has expired by Exchange's clock",
 		"compare the clocks of this host and of the Exchange servers (w32tm /query /status)"},
 	2000003: {"the token's audience is another host than the one that was called",
-		"set HMA_RESOURCE_ID to https://<host of HMA_EWS_URL> and register that URL as a service principal name of 00000002-0000-0ff1-ce00-000000000000; TLS offloading in front of Exchange has the same effect"},
+		"set {resource} to https://<host of {ews-url}> and register that URL as a service principal name of 00000002-0000-0ff1-ce00-000000000000; TLS offloading in front of Exchange has the same effect"},
 	2000004: {"Exchange does not know the token's tenant",
-		"check HMA_TENANT_ID; on Exchange compare Get-AuthServer | fl Name,Realm,IssuerIdentifier"},
+		"check {tenant}; on Exchange compare Get-AuthServer | fl Name,Realm,IssuerIdentifier"},
 	2000005: {"the token names a user that Exchange does not find",
-		"an app-only token names none: check that HMA_APP_ID belongs to an app with application permissions"},
+		"an app-only token names none: check that {app} belongs to an app with application permissions"},
 	2000006: {"Exchange does not know the application",
-		"check HMA_APP_ID and HMA_TENANT_ID, and that the EvoSTS authorization server is enabled: Get-AuthServer | fl Name,Enabled"},
+		"check {app} and {tenant}, and that the EvoSTS authorization server is enabled: Get-AuthServer | fl Name,Enabled"},
 	2000007: {"Exchange met an internal error while it checked the token",
-		"try again; look into Logging\\HttpProxy\\Ews on the server"},
+		"try again; look at Logging\\HttpProxy\\Ews on the server"},
 	2000008: {"the token carries no permission that Exchange knows",
 		"give the HMA app the application permission full_access_as_app of Office 365 Exchange Online and grant admin consent"},
 	2000009: {"Exchange does not find the certificate that the token refers to",
 		"check the certificate of the HMA app registration"},
-	2000010: {"the token was obtained with a client secret, which Exchange takes for too weak",
-		"use a certificate for HMA_APP_ID: the appidacr claim must be 2"},
+	2000010: {"the token was obtained with a client secret, which Exchange regards as too weak",
+		"use a certificate for {app}: the appidacr claim must be 2"},
 	4000000: {"modern authentication is not enabled for this host name",
 		"on Exchange run: Set-OrganizationConfig -OAuth2ClientProfileEnabled $true, and check Get-AuthServer | fl DomainName,IsDefaultAuthorizationEndpoint"},
 }
 
-// Explain returns what a code of x-ms-diagnostics means and what to do. ok is
-// false for a code that is not known.
-func Explain(code int) (meaning, remedy string, ok bool) {
-	e, ok := explanations[code]
-	return e.meaning, e.remedy, ok
-}
-
-// Diagnose reads a refusal's headers: x-ms-diagnostics, and the challenge.
-func Diagnose(h http.Header) *Diagnosis {
+// Diagnose explains a refusal of the token by its headers: x-ms-diagnostics, and
+// the challenge. Remedies use the names of settings.
+func Diagnose(h http.Header, settings Settings) *Diagnosis {
 	d := parseDiagnostics(value(h, "X-Ms-Diagnostics"))
-	if e, ok := explanations[d.Code]; ok {
-		d.Meaning, d.Remedy = e.meaning, e.remedy
-		return d
+	e, ok := explanations[d.Code]
+	if !ok {
+		e = explainChallenge(h.Values("Www-Authenticate"))
 	}
-	d.Meaning, d.Remedy = explainChallenge(h.Values("Www-Authenticate"))
+	d.Meaning, d.Remedy = e.meaning, settings.expand(e.remedy)
 	return d
 }
 
-// explainChallenge says what a challenge without a known code points to.
-func explainChallenge(challenges []string) (meaning, remedy string) {
+// explainChallenge explains a challenge without a known code.
+func explainChallenge(challenges []string) explanation {
 	for _, c := range challenges {
-		if len(c) >= len("Bearer") && lowerASCII(c[:len("Bearer")]) == "bearer" {
-			return "Exchange takes bearer tokens but refused this one without a reason that is known here",
-				"look up the reason and error_category of x-ms-diagnostics; run hmaproxy with HMA_LOG_LEVEL=debug against one mailbox"
+		if ascii.HasPrefixFold(c, "bearer") {
+			return explanation{"Exchange takes bearer tokens but refused this one without a known reason",
+				"look up the reason and error_category of x-ms-diagnostics; run hmaproxy with {log-level-debug} against one mailbox"}
 		}
 	}
-	return "whatever answered offers no bearer authentication: OAuth is off on the EWS virtual directory, or a device in front of Exchange answers in its place",
-		"on Exchange run: Get-WebServicesVirtualDirectory | fl Server,OAuthAuthentication, and check what the name in HMA_EWS_URL resolves to"
+	return explanation{"the responding server offers no bearer authentication: OAuth is off on the EWS virtual directory, or a device in front of Exchange responds in its place",
+		"on Exchange run: Get-WebServicesVirtualDirectory | fl Server,OAuthAuthentication, and check what the name in {ews-url} resolves to"}
 }
 
 // parseDiagnostics reads code;reason="...";error_category="...". Microsoft's
-// page calls the last error_type.
+// page calls the last one error_type.
 func parseDiagnostics(v string) *Diagnosis {
 	var d Diagnosis
 	code, rest, _ := strings.Cut(v, ";")
@@ -94,7 +89,7 @@ func parseDiagnostics(v string) *Diagnosis {
 }
 
 // quoted returns the value of key="value", printable and bounded. A reason may
-// hold quotes of its own, so it ends where the next key begins.
+// contain quotes, so it ends where the next key begins.
 func quoted(s, key string) string {
 	_, s, ok := strings.Cut(s, key+`="`)
 	if !ok {
@@ -108,7 +103,8 @@ func quoted(s, key string) string {
 	return printable(s, 300)
 }
 
-// printable keeps what a log line can hold, at most limit bytes of it.
+// printable returns at most limit bytes of s, with everything but printable ASCII
+// replaced by question marks.
 func printable(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

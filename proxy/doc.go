@@ -1,8 +1,11 @@
-// Package proxy carries one EWS request from a local client to Exchange: it
-// guards the door, reads what the request says, judges it, attaches the access
-// token, forwards it and answers in a way that old clients understand.
+// Package proxy forwards EWS requests of local clients to Exchange.
 //
-// New makes the Handler; Handler.Server wraps it in the http.Server whose
-// limits are part of the guard. Where tokens come from, which policy is in
-// force and what becomes of a request's Record are handed in by Config.
+// A request passes five stages: check (request line and headers),
+// authenticate (the client), inspect (the SOAP document and the policy's
+// decision), round trip (to Exchange, with the access token) and respond (in a
+// form that old clients understand).
+//
+// New returns the Handler. Handler.Server returns the http.Server that it must
+// run in, whose limits are part of the checks. Config supplies the tokens, the
+// policy in force, and receives a Record of each request.
 package proxy

@@ -1,10 +1,12 @@
 package proxy
 
-// LimitHeld sets the budget for held bodies.
-func (h *Handler) LimitHeld(n int64) { h.held.limit = n }
+import "hmaproxy/proxy/internal/body"
 
-// Held returns how much of the budget is spent.
-func (h *Handler) Held() int64 { return h.held.used.Load() }
+// LimitBuffered sets the budget for buffered bodies.
+func (h *Handler) LimitBuffered(n int64) { h.budget = body.NewBudget(n) }
 
-// Unreachable is how an error of the transport is judged.
+// Buffered returns how much of the budget is in use.
+func (h *Handler) Buffered() int64 { return h.budget.Used() }
+
+// Unreachable reports how an error of the transport is classified.
 var Unreachable = unreachable

@@ -2,27 +2,66 @@ package proxy
 
 import (
 	"cmp"
-	"io"
+	"errors"
+	"math"
 	"mime"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/proxy/internal/body"
 	"hmaproxy/proxy/internal/soap"
 	"hmaproxy/proxy/policy"
 )
 
-// mediaType admits text/xml: a browser cannot send that to another origin
-// without asking first, so it is demanded of every request. With a list it must
-// also be UTF-8 without a further encoding, or nobody could read it: that is
-// the second refusal.
-func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
+var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
+
+// An inspection reads one SOAP request and decides whether and in which form it
+// may be sent. It is the body's body.Inspector. While a body is streamed, the
+// transport's goroutine is the only one that uses it, except for audited.
+type inspection struct {
+	client   clientUser
+	anchor   string // the client's X-AnchorMailbox
+	scanner  *soap.Scanner
+	request  *ews.Request // nil until decide, and for an unread document
+	decision policy.Decision
+	unread   bool // the document is sent as it came and not, or no longer, read
+
+	// audited is the first refusal that audit mode reports instead of
+	// enforcing it.
+	audited atomic.Pointer[policy.Refusal]
+}
+
+// begin checks the media type and prepares the scanner.
+func (i *inspection) begin(client clientUser, header http.Header) *policy.Refusal {
+	i.client, i.anchor = client, value(header, anchorHeader)
+	refusal, unreadable := checkMediaType(header)
+	if refusal == nil && client.policy.Limited() && unreadable != nil {
+		if !i.audit(unreadable) {
+			refusal = unreadable
+		}
+		i.unread = true
+	}
+	if refusal == nil {
+		i.scanner = scanners.Get().(*soap.Scanner)
+		i.scanner.Reset(i.references())
+	}
+	return refusal
+}
+
+// checkMediaType demands text/xml of every request: a browser cannot send that
+// to another origin without asking first. unreadable says why the document
+// cannot be inspected; with an allow-list such a request is refused.
+func checkMediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
 		return &policy.Refusal{Reason: policy.EnvelopeRefused, Detail: detail}
 	}
 	stated := value(h, "Content-Type")
 	if stated == soapContentType && h["Content-Encoding"] == nil {
-		return nil, nil // as nearly always
+		return nil, nil // nearly all requests
 	}
 	name, params, err := mime.ParseMediaType(stated)
 	switch {
@@ -30,7 +69,7 @@ func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 		return refused("the Content-Type must be text/xml"), nil
 	case err != nil:
 		return nil, refused("the Content-Type cannot be read")
-	case params["charset"] != "" && lowerASCII(params["charset"]) != "utf-8":
+	case params["charset"] != "" && ascii.ToLower(params["charset"]) != "utf-8":
 		return nil, refused("the charset must be utf-8")
 	case h["Content-Encoding"] != nil && !ascii.EqualFold(value(h, "Content-Encoding"), "identity"):
 		return nil, refused("a Content-Encoding cannot be inspected")
@@ -38,199 +77,183 @@ func mediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	return nil, nil
 }
 
-// references returns what the scanner calls for each mailbox that the body
-// acts on, nil when they are not judged.
-func (x *exchange) references() func(ews.Reference) error {
-	if !x.policy.References() {
+// references returns the scanner's callback for each mailbox that the Body acts
+// on, nil when the policy does not decide about them.
+func (i *inspection) references() func(ews.Reference) error {
+	if !i.client.policy.References() {
 		return nil
 	}
 	return func(r ews.Reference) error {
-		refusal := x.policy.DecideReference(r)
-		if refusal == nil || x.audited(refusal) {
+		refusal := i.client.policy.DecideReference(r)
+		if refusal == nil || i.audit(refusal) {
 			return nil
 		}
 		return refusal
 	}
 }
 
-// audited notes a refusal that is only to be reported. It reports false where
-// refusals are meant.
-func (x *exchange) audited(r *policy.Refusal) bool {
-	if !x.policy.Audit() || r.Always() {
+// audit notes a refusal that is reported and not enforced. It returns false for
+// a refusal that is enforced.
+func (i *inspection) audit(r *policy.Refusal) bool {
+	if !i.client.policy.Audit() || r.Always() {
 		return false
 	}
-	x.audit.CompareAndSwap(nil, r)
+	i.audited.CompareAndSwap(nil, r)
 	return true
 }
 
-// tolerated reports whether a body that cannot be read, or a reference that
-// is not allowed, goes on as it came.
-func (x *exchange) tolerated(err error) bool {
-	return !x.policy.Limited() || x.audited(refusalOf(err))
-}
-
-// read reads and scans the body, of a long one as much as is held. Its error is
-// the scanner's, or errClient when the client broke off.
-func (x *exchange) read() error {
-	x.buf = x.first()
-	for !x.body.ended() && x.room() {
-		at := len(x.buf)
-		n, err := x.body.Read(x.buf[at:cap(x.buf)])
-		if err != nil && err != io.EOF {
-			return err
-		}
-		x.buf = x.buf[:at+n]
-		if err := x.scan(x.buf[at:]); err != nil {
-			return err
-		}
-	}
-	if x.raw || !x.body.ended() {
+// Inspect scans the next bytes; see body.Inspector.
+func (i *inspection) Inspect(p []byte) error {
+	if i.unread {
 		return nil
 	}
-	return x.spoil(x.scanner.Close())
+	_, err := i.scanner.Write(p)
+	return i.Refuse(err)
 }
 
-// scan scans p unless the document was given up.
-func (x *exchange) scan(p []byte) error {
-	if x.raw {
+// Finish closes the document; see body.Inspector.
+func (i *inspection) Finish() error {
+	if i.unread {
 		return nil
 	}
-	_, err := x.scanner.Write(p)
-	return x.spoil(err)
+	return i.Refuse(i.scanner.Close())
 }
 
-// spoil gives the document up where that is tolerated.
-func (x *exchange) spoil(err error) error {
-	if err == nil || !x.tolerated(err) {
+// Refuse returns err unless the document is sent all the same, which happens
+// without an allow-list and in audit mode; see body.Inspector.
+func (i *inspection) Refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	if i.client.policy.Limited() && !i.audit(refusalFor(err)) {
 		return err
 	}
-	x.raw = true
+	i.unread = true
 	return nil
 }
 
-// first returns room for a body of the announced length, where the budget
-// allows it, or a page.
-func (x *exchange) first() []byte {
-	x.page = pages.Get().(*page)
-	n := x.r.ContentLength + 1 // net/http reports the end with the last byte
-	if n <= int64(len(x.page.body)) || !x.reserve(min(n, heldBody)) {
-		return x.page.body[:0]
+// HeadKnown reports whether the head was read; see body.Inspector.
+func (i *inspection) HeadKnown() bool { return i.unread || i.scanner.Request() != nil }
+
+// Forwardable returns how far the document may be sent; see body.Inspector.
+func (i *inspection) Forwardable() int64 {
+	if i.unread {
+		return math.MaxInt64
 	}
-	return x.space()
+	return i.scanner.Forwardable()
 }
 
-// reserve takes n bytes of the budget for held bodies in place of what it had.
-func (x *exchange) reserve(n int64) bool {
-	if !x.h.held.reserve(n - x.reserved) {
-		return false
-	}
-	x.reserved = n
-	return true
-}
+// errNoOperation refuses a document whose Body has no operation.
+var errNoOperation = &soap.Violation{Reason: "the operation is not found where it must be"}
 
-// space returns the memory that is reserved.
-func (x *exchange) space() []byte {
-	if x.reserved < heldBody {
-		return make([]byte, 0, x.reserved)
+// decide asks the policy about what was read. err is why reading ended early.
+// A refusal is enforced: audit mode and the absence of an allow-list were
+// taken into account.
+func (i *inspection) decide(err error) *policy.Refusal {
+	if err == nil && !i.unread && i.scanner.Request() == nil {
+		err = i.Refuse(errNoOperation)
 	}
-	x.held = longBodies.Get().(*[heldBody]byte)
-	return x.held[:0]
-}
-
-// room makes place in the buffer. It reports false when what is there is
-// enough to go on with: more is not held, or the budget for held bodies is
-// spent and the head is known.
-func (x *exchange) room() bool {
-	switch grown := int64(2 * cap(x.buf)); {
-	case len(x.buf) >= heldBody:
-		return false
-	case len(x.buf) < cap(x.buf):
-	case x.reserve(min(grown, heldBody)):
-		x.buf = append(x.space(), x.buf...)
-	case x.raw || x.scanner.Request() != nil:
-		return false
-	default: // the head must be known
-		x.buf = append(make([]byte, 0, grown), x.buf...)
-	}
-	return true
-}
-
-// judge asks the policy about what was read; err is why the reading ended
-// early. What it returns is meant: audit mode and the absence of a list are
-// behind it.
-func (x *exchange) judge(err error) *policy.Refusal {
 	if err != nil {
-		return refusalOf(err)
+		return refusalFor(err)
 	}
-	if !x.raw && x.scanner.Request() == nil {
-		unread := refusalOf(&soap.Violation{Reason: "the operation is not found where it must be"})
-		if !x.tolerated(unread) {
-			return unread
-		}
-		x.raw = true
-	}
-	if x.raw {
-		x.record.Mailbox = "unreadable"
+	if i.unread {
 		return nil
 	}
-	x.message = x.scanner.Request()
-	decision, refusal := x.policy.Decide(x.message, x.login)
-	x.decision = decision
-	x.record.Operation, x.record.Injected = x.message.Operation, decision.Injected
-	x.record.Known = string(decision.Operation)
-	x.record.Mailbox = cmp.Or(decision.Identity.Value, x.message.Identity.Value)
+	i.request = i.scanner.Request()
+	decision, refusal := i.client.policy.Decide(i.request, i.client.login)
+	i.decision = decision
 	if refusal == nil {
-		refusal = x.judgeAnchor()
+		refusal = i.decideAnchor()
 	}
-	if refusal != nil && x.audited(refusal) {
+	if refusal != nil && i.audit(refusal) {
 		return nil
 	}
 	return refusal
 }
 
-// judgeAnchor asks about the mailbox that a client names for routing.
-func (x *exchange) judgeAnchor() *policy.Refusal {
-	anchor := value(x.r.Header, anchorHeader)
-	if anchor == "" || lowerASCII(anchor) == lowerASCII(x.decision.Identity.Value) {
+// decideAnchor asks the policy about the mailbox that the client names for
+// routing.
+func (i *inspection) decideAnchor() *policy.Refusal {
+	if i.anchor == "" || ascii.ToLower(i.anchor) == ascii.ToLower(i.decision.Identity.Value) {
 		return nil
 	}
-	return x.policy.DecideAnchor(anchor)
+	return i.client.policy.DecideAnchor(i.anchor)
 }
 
-// payload is what goes to Exchange: the head written anew where there is a list
-// or somebody must be named, and the client's bytes from the Body on.
-func (x *exchange) payload() payload {
-	head, from := x.head()
-	if x.body.ended() {
-		return &whole{head: head, rest: x.buf[from:], readers: &x.readers}
+// describe completes the Record.
+func (i *inspection) describe(record *Record) {
+	switch {
+	case i.request != nil:
+		record.Operation, record.Injected = i.request.Operation, i.decision.Injected
+		record.Known = string(i.decision.Operation)
+		record.Mailbox = cmp.Or(i.decision.Identity.Value, i.request.Identity.Value)
+	case i.unread:
+		record.Mailbox = "unreadable"
 	}
-	s := &stream{
-		source: &x.body, lenient: x.tolerated, size: -1, readers: &x.readers,
-		head: head, store: x.buf, r: from, w: len(x.buf), offset: int64(from),
-	}
-	if !x.raw {
-		s.scanner = x.scanner
-	}
-	if n := x.r.ContentLength; n >= 0 {
-		s.size = n - int64(from) + int64(len(head))
-	}
-	return s
 }
 
-// head returns the head to send and the offset from which on the client's bytes
-// follow.
-func (x *exchange) head() (head []byte, from int) {
-	if x.raw {
+// head appends to dst the head to send and returns it with the offset from
+// which on the client's bytes follow. read is what was read of the document.
+func (i *inspection) head(dst, read []byte) (head []byte, from int) {
+	if i.request == nil {
 		return nil, 0
 	}
-	from = int(x.message.BodyOffset)
-	named := x.decision.Identity.Kind != ews.NoIdentity
-	added := x.decision.Injected && (x.audit.Load() != nil || !x.policy.Limited())
+	limited := i.client.policy.Limited()
+	named := i.decision.Identity.Kind != ews.NoIdentity
+	added := i.decision.Injected && (i.audited.Load() != nil || !limited)
+	from = int(i.request.BodyOffset)
 	switch {
-	case x.policy.Limited() && named && !added:
-		return x.scanner.AppendHead(x.page.head[:0], x.decision.Identity), from
-	case named && added: // to the client's own head, which nobody vouches for
-		return x.scanner.AppendSpliced(x.page.head[:0], x.buf[:from], x.decision.Identity), from
+	case limited && named && !added:
+		return i.scanner.AppendHead(dst, i.decision.Identity), from
+	case named && added: // to the client's own head, which was not decided about
+		return i.scanner.AppendSpliced(dst, read[:from], i.decision.Identity), from
 	}
 	return nil, 0
+}
+
+// operation returns the client's name for the operation, "" when it was not
+// read.
+func (i *inspection) operation() string {
+	if i.request == nil {
+		return ""
+	}
+	return i.request.Operation
+}
+
+// agreesWith reports whether a SOAPAction names the operation of the Body. The
+// action of GetStreamingEvents is GetEvents in Exchange's own WSDL, and some
+// elements end in Request where their actions do not.
+func (i *inspection) agreesWith(action string) bool {
+	if i.request == nil {
+		return !i.client.policy.Limited()
+	}
+	name, ok := strings.CutPrefix(strings.Trim(action, `"`), ews.MessagesNS+"/")
+	operation := i.request.Operation
+	return ok && (name == operation ||
+		name == strings.TrimSuffix(operation, "Request") ||
+		name == "GetEvents" && operation == streamingOperation)
+}
+
+// release gives the scanner back. It may be called more than once.
+func (i *inspection) release() {
+	if i.scanner != nil {
+		i.scanner.Reset(nil)
+		scanners.Put(i.scanner)
+		i.scanner, i.request = nil, nil
+	}
+}
+
+// refusalFor turns an error of the scanner into a refusal: the document's
+// violation of the profile, or the policy's decision about a reference.
+func refusalFor(err error) *policy.Refusal {
+	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
+		return refusal
+	}
+	detail := "the request cannot be read"
+	if violation, ok := errors.AsType[*soap.Violation](err); ok {
+		detail = violation.Reason
+	} else if errors.Is(err, body.ErrTail) {
+		detail = body.ErrTail.Error()
+	}
+	return &policy.Refusal{Reason: policy.EnvelopeRefused, Detail: detail}
 }

@@ -335,7 +335,7 @@ func TestBodiesBeyondTheBudgetAreNotHeld(t *testing.T) {
 	}{{"within", 1 << 20, ""}, {"beyond", 10 << 10, "100-continue"}} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com")})
-			r.handler.LimitHeld(c.budget)
+			r.handler.LimitBuffered(c.budget)
 			body := envelope("alice@contoso.com", createItem(100<<10))
 			resp, text := r.post(t, body)
 			seen := r.seen()
@@ -349,7 +349,7 @@ func TestBodiesBeyondTheBudgetAreNotHeld(t *testing.T) {
 				t.Error("the Body changed")
 			}
 			r.last(t)
-			if n := r.handler.Held(); n != 0 {
+			if n := r.handler.Buffered(); n != 0 {
 				t.Errorf("%d bytes of the budget were never given back", n)
 			}
 		})

@@ -1,18 +1,14 @@
 package proxy
 
 import (
-	"crypto/tls"
-	"errors"
-	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
-// A Record is what is known of a request when it is over. It holds no body, no
-// token and none of the client's credentials.
+// A Record describes a request that is over. It contains no body, no token and
+// no credentials of the client.
 type Record struct {
-	ID       string        // joins log and client: the request-id header of the proxy's own answers
+	ID       string        // joins log and client: the request-id header of the proxy's own responses
 	Start    time.Time     // when the head had been read
 	Duration time.Duration // until the last byte had gone
 
@@ -20,30 +16,37 @@ type Record struct {
 	Client string // the user name that authenticated, "" without client users
 	Method string // "POST"
 
-	Operation string // "GetFolder", "" when it was not found; the client's word
-	Known     string // the same of a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"
-	Mailbox   string // who was impersonated, "unreadable" when nobody could tell
+	Operation string // "GetFolder", "" when it was not found; the client's spelling
+	Known     string // the same from a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"
+	Mailbox   string // the impersonated mailbox, "unreadable" when the document could not be read
 	Injected  bool   // the mailbox was added by the proxy
 
-	Status   int    // what the client got; 0 when it left before
-	Upstream int    // what Exchange answered last; 0 when it was not asked
-	Reason   Reason // why the proxy refused or failed, as in X-Hmaproxy-Error
-	Detail   string // the same for a person
-	Audit    Reason // what enforcing would have refused
+	Status   int    // what the client got; 0 when it left before that
+	Upstream int    // Exchange's last status; 0 without a response
+	Reason   Reason // why the client did not get a response of Exchange
+	Detail   string // the same for people
+	Audit    Reason // why enforce mode would have refused the request
 	Replayed bool   // sent again with another token
-	Aborted  bool   // the connection was cut in mid-answer
+	Aborted  bool   // the connection was closed in the middle of the response
 
 	BytesIn, BytesOut int64 // bodies
 
 	RequestID string     // Exchange's request-id
 	FrontEnd  string     // Exchange's X-FEServer
 	Diagnosis *Diagnosis // why Exchange refused the token, when it did
-	Err       error      // what failed on the way to Exchange; holds no client data
+	Err       error      // what failed on the way to Exchange; contains no client data
 }
 
-// noted returns a header's value as far as it may stand in a record: printable
-// ASCII, bounded.
-func noted(h http.Header, name string) string {
+// describeResponse notes what is worth knowing of Exchange's response.
+func describeResponse(record *Record, resp *http.Response) {
+	record.Upstream = resp.StatusCode
+	record.RequestID = loggable(resp.Header, "Request-Id")
+	record.FrontEnd = loggable(resp.Header, "X-Feserver")
+}
+
+// loggable returns at most 128 bytes of a header's value, "" when it contains
+// anything but printable ASCII.
+func loggable(h http.Header, name string) string {
 	v := value(h, name)
 	if len(v) > 128 {
 		v = v[:128]
@@ -54,17 +57,4 @@ func noted(h http.Header, name string) string {
 		}
 	}
 	return v
-}
-
-// told is an error of the transport as it may stand in a record. Errors about
-// malformed HTTP quote what was read, and that may be the request, sent back by
-// an echo: token and mail.
-func told(err error) error {
-	text, _, quotes := strings.Cut(err.Error(), `"`)
-	var network net.Error
-	var untrusted *tls.CertificateVerificationError
-	if !quotes || errors.As(err, &network) || errors.As(err, &untrusted) {
-		return err
-	}
-	return errors.New(strings.TrimRight(text, ": "))
 }

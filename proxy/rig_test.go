@@ -152,8 +152,9 @@ func newRig(t testing.TB, c rigConfig) *rig {
 	t.Cleanup(transport.CloseIdleConnections)
 	config := proxy.Config{
 		EWS: target, Tokens: r.tokens, Refresher: r.tokens, Transport: transport,
-		Policy: func() *policy.Policy { return c.policy },
-		Done:   r.record,
+		Policy:   func() *policy.Policy { return c.policy },
+		Settings: testSettings,
+		Done:     r.record,
 	}
 	if c.adjust != nil {
 		c.adjust(&config)
@@ -285,3 +286,6 @@ func createItem(n int) string {
 func targetsConfig(t testing.TB) policy.Config {
 	return policy.Config{Allowed: patterns(t, "alice@contoso.com"), Targets: true}
 }
+
+// testSettings are some of hmaproxy's names.
+var testSettings = proxy.Settings{HostNames: "HMA_HOST_NAMES", Resource: "HMA_RESOURCE_ID"}

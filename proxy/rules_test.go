@@ -244,6 +244,7 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	config := proxy.Config{
 		EWS: ews, Tokens: p.tokens, Refresher: p.tokens, Transport: p.transport,
 		HostNames:      []string{"ews.internal"},
+		Settings:       testSettings,
 		ForwardHeaders: []string{"X-Vendor-Trace"},
 		Policy:         func() *policy.Policy { return inForce },
 		Done: func(rec *proxy.Record) {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"hmaproxy/internal/config"
 	"hmaproxy/proxy"
 )
 
@@ -54,7 +55,7 @@ type refusedToken struct {
 
 // judgeRefusedToken explains Exchange's x-ms-diagnostics.
 func judgeRefusedToken(f *facts, r ewsResponse) Result {
-	d := proxy.Diagnose(r.header)
+	d := proxy.Diagnose(r.header, config.ProxySettings())
 	detail := r.describe()
 	if d.Code != 0 {
 		detail += fmt.Sprintf("; x-ms-diagnostics %d %s: %s", d.Code, d.Category, quote(d.Reason))

@@ -140,6 +140,7 @@ func (a *app) addHandler() error {
 		Policy:         a.policy,
 		HostNames:      c.HostNames,
 		ForwardHeaders: c.ForwardHeaders,
+		Settings:       config.ProxySettings(),
 		Done:           a.done,
 	}
 	if a.users != nil {

@@ -7,60 +7,29 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf16"
+
+	"hmaproxy/proxy/internal/ascii"
 )
 
-// authenticate finds out who the client is, and puts the client's own policy
-// in force where clients must have credentials. What a client sends without
-// being asked is accepted and goes no further: legacy software often insists
-// on sending something.
-func (x *exchange) authenticate() bool {
-	user, password, ok := "", "", false
-	if len(x.r.Header["Authorization"]) == 1 {
-		user, password, ok = x.r.BasicAuth()
-	}
-	if x.h.config.Client == nil {
-		x.login = user
-		return true
-	}
-	if ok {
-		if p, known := x.h.config.Client(user, password); known {
-			x.policy, x.login, x.record.Client = p, user, user
-			return true
-		}
-	}
-	x.record.Reason, x.record.Detail = ReasonCredentials, "no client user with these credentials"
-	if !ok {
-		x.record.Detail = "the client has sent no Basic credentials"
-	}
-	x.challenge()
-	return false
-}
-
-// handshake plays the server's part of an NTLM handshake for clients that
-// insist on one. Anybody is accepted, no identity is taken from it, and nothing
-// of it is forwarded. It reports whether the request was answered.
-func (x *exchange) handshake() bool {
-	scheme, message, ok := strings.Cut(value(x.r.Header, "Authorization"), " ")
-	scheme = lowerASCII(scheme)
-	if !ok || scheme != "ntlm" && scheme != "negotiate" || !x.empty() {
-		return false
+// ntlmStep plays the server's part of an NTLM handshake for clients that insist
+// on one. header is the header of a request without a body. The handshake
+// accepts every client, takes no identity from it and sends nothing of it to
+// Exchange. nil means that the request is no step of a handshake.
+func ntlmStep(header http.Header) *problem {
+	scheme, message, ok := strings.Cut(value(header, "Authorization"), " ")
+	scheme = ascii.ToLower(scheme)
+	if !ok || scheme != "ntlm" && scheme != "negotiate" {
+		return nil
 	}
 	m, err := base64.StdEncoding.DecodeString(strings.Trim(message, " "))
 	if err == nil && len(m) >= 12 && string(m[:8]) == ntlmSignature && binary.LittleEndian.Uint32(m[8:]) == 1 {
 		name := map[string]string{"ntlm": "NTLM ", "negotiate": "Negotiate "}[scheme]
-		x.w.Header().Set("WWW-Authenticate", name+base64.StdEncoding.EncodeToString(ntlmChallenge()))
-		x.record.Reason, x.record.Detail = ReasonNTLM, "an NTLM handshake is answered by the proxy itself"
-		x.plain(http.StatusUnauthorized, "hmaproxy: continue")
-		return true
+		return &problem{
+			form: plainText, status: http.StatusUnauthorized, reason: ReasonNTLM,
+			text: "hmaproxy: continue", challenge: name + base64.StdEncoding.EncodeToString(ntlmChallenge()),
+		}
 	}
-	x.reply(http.StatusOK, "") // an empty request that carries a later message of the handshake
-	return true
-}
-
-// empty reports whether the request is known to have no body, of one in chunks
-// after it was read.
-func (x *exchange) empty() bool {
-	return x.r.ContentLength == 0 || x.body.ended() && x.body.n == 0
+	return &problem{form: plainText, status: http.StatusOK} // a later message of the handshake
 }
 
 const ntlmSignature = "NTLMSSP\x00"
@@ -79,7 +48,7 @@ const (
 )
 
 // ntlmChallenge returns a CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2). Its nonce is
-// random, so that what clients answer is worth nothing to anybody.
+// random, so that the responses that clients derive from it are worthless.
 func ntlmChallenge() []byte {
 	target := utf16LE("HMAPROXY")
 	var info []byte

@@ -1,0 +1,35 @@
+package proxy
+
+import (
+	"net/http"
+
+	"hmaproxy/proxy/policy"
+)
+
+// A clientUser is what is known of a client after authentication.
+type clientUser struct {
+	policy   *policy.Policy // applies to this client
+	login    string         // the Basic user name, verified or not
+	verified string         // the same if Config.Client has accepted it, else ""
+}
+
+// authenticate checks the client's credentials where clients need some. Legacy
+// software often insists on sending credentials: without Config.Client they are
+// accepted unchecked. They never go to Exchange.
+func (h *Handler) authenticate(r *http.Request) (clientUser, *problem) {
+	login, password, ok := "", "", false
+	if len(r.Header["Authorization"]) == 1 {
+		login, password, ok = r.BasicAuth()
+	}
+	if h.config.Client == nil {
+		return clientUser{policy: h.config.Policy(), login: login}, nil
+	}
+	if !ok {
+		return clientUser{}, challenged(ReasonCredentials, "the client has sent no Basic credentials")
+	}
+	p, known := h.config.Client(login, password)
+	if !known {
+		return clientUser{}, challenged(ReasonCredentials, "")
+	}
+	return clientUser{policy: p, login: login, verified: login}, nil
+}

@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"hmaproxy/proxy/internal/body"
+)
+
+// A call is one request of a client. It has a field for the state of each stage
+// and passes values from one stage to the next; one allocation serves all.
+type call struct {
+	h          *Handler
+	r          *http.Request
+	control    http.ResponseController
+	record     Record
+	body       body.Reader
+	buffer     body.Buffer
+	inspection inspection
+	trip       roundTrip
+	respond    responder
+}
+
+func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
+	now := time.Now()
+	c := &call{h: h, r: r, control: *http.NewResponseController(w)}
+	_ = c.control.EnableFullDuplex() // Exchange may respond before it has the whole body
+	c.record = Record{ID: newID(), Start: now, Remote: r.RemoteAddr, Method: r.Method}
+	c.body.Reset(r.Body, &c.control, now)
+	c.respond = responder{w: w, r: r, control: &c.control, body: &c.body, record: &c.record, cookies: h.cookies, settings: &h.config.Settings}
+	c.respond.extendDeadline(now)
+	return c
+}
+
+// newID returns a GUID, the form in which Exchange writes its own request-id.
+// It identifies a request and protects nothing.
+func newID() string {
+	var b [16]byte
+	hi, lo := rand.Uint64(), rand.Uint64()
+	for i := range 8 {
+		b[i], b[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var s [36]byte
+	hex.Encode(s[0:8], b[0:4])
+	hex.Encode(s[9:13], b[4:6])
+	hex.Encode(s[14:18], b[6:8])
+	hex.Encode(s[19:23], b[8:10])
+	hex.Encode(s[24:36], b[10:16])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
+}
+
+// inspect reads a SOAP request and returns what to send to Exchange, or why
+// nothing is sent.
+func (c *call) inspect(client clientUser) (outgoing, *problem) {
+	if refusal := c.inspection.begin(client, c.r.Header); refusal != nil {
+		return outgoing{}, refused(refusal)
+	}
+	err := c.buffer.Fill(&c.body, c.r.ContentLength, c.h.budget, &c.inspection)
+	if c.body.Ended() && c.body.N() == 0 { // an empty body in chunks
+		if step := ntlmStep(c.r.Header); step != nil {
+			return outgoing{}, step
+		}
+	}
+	if errors.Is(err, body.ErrClient) {
+		return outgoing{}, rejected(http.StatusBadRequest, ReasonBody)
+	}
+	refusal := c.inspection.decide(err)
+	c.inspection.describe(&c.record)
+	if refusal != nil {
+		return outgoing{}, refused(refusal)
+	}
+	return outgoing{url: c.h.config.EWS, header: c.h.soapHeader(c.r.Header, &c.inspection), payload: c.payload()}, nil
+}
+
+// payload returns the body to send: the head written from the values that were
+// decided about where there is one, and the client's bytes from the Body on.
+func (c *call) payload() body.Payload {
+	head, from := c.inspection.head(c.buffer.HeadRoom(), c.buffer.Bytes())
+	if c.body.Ended() {
+		return body.NewBuffered(head, c.buffer.Bytes()[from:], c)
+	}
+	return body.NewStream(head, &c.buffer, from, &c.body, c.r.ContentLength, &c.inspection, c)
+}
+
+// Release gives the memory of the body and the scanner back; see body.Owner.
+func (c *call) Release() {
+	c.inspection.release()
+	c.buffer.Release()
+}
+
+// forward sends the request to Exchange and responds to the client. When it
+// returns, nothing reads the client's body or uses its memory.
+func (c *call) forward(out outgoing) {
+	ctx, cancel := c.r.Context(), func(error) {}
+	if out.payload.Streamed() {
+		ctx, cancel = context.WithCancelCause(ctx)
+	}
+	operation := c.inspection.operation()
+	trip := &c.trip
+	trip.upstream, trip.method, trip.outgoing, trip.cancel = c.h.upstream, c.r.Method, out, cancel
+	defer c.drain()
+	defer c.settle(out.payload, cancel)
+	resp, err := trip.do(ctx)
+	out.payload.Close()
+	trip.describe(&c.record)
+	if err != nil {
+		c.settle(out.payload, cancel)
+		c.fail(err, out.payload)
+		return
+	}
+	defer resp.Body.Close()
+	describeResponse(&c.record, resp)
+	if problem := problemOf(resp, c.record.Diagnosis); problem != nil {
+		resp.Body.Close()
+		c.settle(out.payload, cancel)
+		c.respond.problem(problem)
+		return
+	}
+	complete := c.respond.relay(resp, operation)
+	c.settle(out.payload, cancel)
+	if c.refusedLate(out.payload) || !complete {
+		c.record.Aborted = true
+		abort(c.r)
+	}
+	_ = c.control.Flush() // Done is called when the last byte has gone
+}
+
+// refusedLate reports whether the request was broken off because of what it
+// said while its response was under way. Some servers end their response
+// properly all the same.
+func (c *call) refusedLate(payload body.Payload) bool {
+	err := payload.Err()
+	if !errors.Is(err, body.ErrRefused) {
+		return false
+	}
+	refusal := refusalFor(err)
+	c.record.Reason, c.record.Detail = policyReasons[refusal.Reason], refusal.Detail
+	return true
+}
+
+// fail responds to a request that got no response from Exchange.
+func (c *call) fail(err error, payload body.Payload) {
+	switch ended := payload.Err(); {
+	case errors.Is(ended, body.ErrRefused):
+		c.respond.problem(refused(refusalFor(ended)))
+	case errors.Is(ended, body.ErrClient):
+		c.respond.problem(rejected(http.StatusBadRequest, ReasonBody))
+	case c.r.Context().Err() != nil:
+		c.record.Reason, c.record.Detail = ReasonClientLeft, "the client left before Exchange responded"
+		c.record.Aborted = true
+		abort(c.r) // the client would take an empty response for one of Exchange's
+	default:
+		c.respond.problem(problemFor(err))
+	}
+}
+
+// settle ends the attempt under way and waits until the transport has let go of
+// the body. A read of the client's body that is in progress gets a last
+// deadline.
+func (c *call) settle(payload body.Payload, cancel context.CancelCauseFunc) {
+	cancel(nil)
+	if !c.body.Ended() && !payload.Idle() {
+		wait := body.DrainTime
+		if c.record.Aborted {
+			wait = 0
+		}
+		c.body.StopBy(time.Now().Add(wait))
+	}
+	payload.Wait()
+}
+
+// drain reads what the client still sends after an early response, so that the
+// client reads that response.
+func (c *call) drain() {
+	if !c.body.Ended() && !c.record.Aborted && !c.body.Drain() {
+		hangUp(c.respond.w)
+	}
+}
+
+// finish completes the Record and reports it.
+func (c *call) finish() {
+	now := time.Now()
+	c.respond.extendDeadline(now) // for what net/http still has to flush
+	c.record.BytesIn = c.body.N()
+	if refusal := c.inspection.audited.Load(); refusal != nil {
+		c.record.Audit = policyReasons[refusal.Reason]
+		c.record.Detail = cmp.Or(c.record.Detail, refusal.Detail)
+	}
+	c.record.Duration = now.Sub(c.record.Start)
+	c.Release() // nothing, where the payload has done it
+	c.h.config.Done(&c.record)
+}

@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"hmaproxy/proxy/internal/ascii"
+)
+
+// check decides by the request line and the headers alone whether a request is
+// served, and finds its route.
+func (h *Handler) check(r *http.Request) (route, *problem) {
+	for _, check := range [...]func(*http.Request) *problem{
+		checkProtocol, h.checkHost, h.checkBrowser, checkHeaders,
+	} {
+		if p := check(r); p != nil {
+			return route{}, p
+		}
+	}
+	return h.checkRoute(r)
+}
+
+// checkProtocol allows HTTP/1.1 and 1.0 with a target that is a plain path.
+func checkProtocol(r *http.Request) *problem {
+	switch {
+	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
+		return rejected(http.StatusHTTPVersionNotSupported, ReasonProtocol)
+	case r.Method == http.MethodConnect, r.Method == http.MethodTrace, r.Method == http.MethodOptions:
+		return rejected(http.StatusMethodNotAllowed, ReasonMethod)
+	case !strings.HasPrefix(r.RequestURI, "/"), r.URL.Host != "":
+		return rejected(http.StatusBadRequest, ReasonTarget)
+	}
+	return nil
+}
+
+// checkHost stops DNS rebinding: the requests of a page whose name was rebound
+// to 127.0.0.1 have the page's own name in Host.
+func (h *Handler) checkHost(r *http.Request) *problem {
+	if h.hosts[hostName(r.Host)] {
+		return nil
+	}
+	p := rejected(http.StatusMisdirectedRequest, ReasonHost)
+	p.detail = ReasonHost.Text() + "; further names are set by {host-names}"
+	return p
+}
+
+// hostName returns the name in a Host header in lower case, "" when the header
+// is not a name with perhaps a port.
+func hostName(host string) string {
+	name, port, found := host, "", false
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		name, port, found = host[:i], host[i+1:], true
+	}
+	if found && !isPort(port) {
+		return ""
+	}
+	return ascii.ToLower(name)
+}
+
+func isPort(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return 0 < len(s) && len(s) <= 5
+}
+
+// hostNames returns the set of names that a Host header may carry.
+func hostNames(further []string) map[string]bool {
+	names := map[string]bool{"localhost": true, "127.0.0.1": true, "[::1]": true}
+	for _, name := range further {
+		names[ascii.ToLower(name)] = true
+	}
+	return names
+}
+
+// checkBrowser refuses whatever a web page can make a browser send. Node's
+// fetch sends Sec-Fetch-Mode alone, so that header says nothing.
+func (h *Handler) checkBrowser(r *http.Request) *problem {
+	for _, name := range [...]string{"Origin", "Sec-Fetch-Site", "Sec-Fetch-Dest"} {
+		if _, present := r.Header[name]; present {
+			return rejected(http.StatusForbidden, ReasonBrowser)
+		}
+	}
+	if h.browser.Check(r) != nil {
+		return rejected(http.StatusForbidden, ReasonBrowser)
+	}
+	return nil
+}
+
+// checkHeaders bounds the number and the size of the headers, and refuses a
+// second value of a header of which two readers may each use a different one.
+func checkHeaders(r *http.Request) *problem {
+	lines, size := 0, 0
+	for name, values := range r.Header {
+		lines += len(values)
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+		if len(values) > 1 && singleValued[name] {
+			p := rejected(http.StatusBadRequest, ReasonHeaders)
+			p.detail = "the header " + name + " was sent more than once"
+			return p
+		}
+	}
+	if lines > maxHeaders || size > maxHeaderBytes {
+		p := rejected(http.StatusBadRequest, ReasonHeaders)
+		p.detail = fmt.Sprintf("more than %d headers or %d bytes of them", maxHeaders, maxHeaderBytes)
+		return p
+	}
+	return nil
+}
+
+// checkRoute allows the endpoint and its documents, each with its methods.
+func (h *Handler) checkRoute(r *http.Request) (route, *problem) {
+	found := h.routes.find(r.RequestURI)
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead && found.document == nil
+	switch {
+	case !found.known:
+		return found, rejected(http.StatusNotFound, ReasonPath)
+	case r.Method == http.MethodPost && found.document == nil:
+		return found, nil
+	case !reads:
+		return found, rejected(http.StatusMethodNotAllowed, ReasonMethod)
+	case r.ContentLength != 0:
+		p := rejected(http.StatusBadRequest, ReasonBody)
+		p.detail = "a GET must not have a body"
+		return found, p
+	}
+	return found, nil
+}

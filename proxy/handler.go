@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"hmaproxy/proxy/internal/body"
+	"hmaproxy/proxy/policy"
+)
+
+// A TokenSource supplies the access token for upstream requests.
+// It is safe for concurrent use.
+type TokenSource interface {
+	// Token returns a usable token. It blocks only while there is none, and
+	// returns ctx.Err() when ctx ends first.
+	Token(ctx context.Context) (string, error)
+}
+
+// A Refresher replaces a token that Exchange refused.
+// It is safe for concurrent use; it coalesces and limits its own work.
+type Refresher interface {
+	// Replace returns a usable token other than the rejected one. It returns
+	// an error when it may not or cannot fetch one now.
+	Replace(ctx context.Context, rejected string) (string, error)
+}
+
+// Config configures a Handler.
+type Config struct {
+	EWS       *url.URL    // "https://mail.contoso.com/EWS/Exchange.asmx"
+	Tokens    TokenSource // required
+	Refresher Refresher   // nil: the Handler does not replace a token that Exchange refused
+
+	// Transport sends requests to Exchange. It must use HTTP/1.1 and must not
+	// follow redirects. nil: NewTransport's.
+	Transport http.RoundTripper
+
+	// Policy returns the policy in force, a snapshot. It is called once for
+	// each request, concurrently, and must not block. Required.
+	Policy func() *policy.Policy
+
+	// Client checks a client's Basic credentials and returns the policy that
+	// applies to that client, or false. It is called concurrently, at most
+	// once for each request, and may block, for example to limit the work
+	// that guessing costs. nil: clients need no credentials.
+	Client func(user, password string) (*policy.Policy, bool)
+
+	// HostNames are names that a Host header may have besides localhost,
+	// 127.0.0.1 and [::1]: "exchange-proxy.contoso.com".
+	HostNames []string
+
+	// ForwardHeaders are names of request headers to send to Exchange in
+	// addition to those that the package always sends: "X-Trace-Id".
+	ForwardHeaders []string
+
+	// TokenWait bounds how long a request waits while there is no token.
+	// Zero: 4 s, so that the client gets a response within 5.
+	TokenWait time.Duration
+
+	// Settings are the caller's names for its settings, for messages.
+	Settings Settings
+
+	// Done is called once for every request, refused ones included, after the
+	// last byte of the response was written. It is called concurrently; while
+	// it blocks, the client's connection serves no further request. It must
+	// not keep the Record. nil: no call.
+	Done func(*Record)
+}
+
+// A Handler serves EWS clients. It is safe for concurrent use.
+type Handler struct {
+	config   Config
+	routes   routes
+	hosts    map[string]bool
+	carried  map[string]bool
+	cookies  *cookieNames
+	budget   *body.Budget
+	upstream *upstream
+	browser  http.CrossOriginProtection
+}
+
+// New returns a Handler, or an error that names what is missing.
+func New(config Config) (*Handler, error) {
+	switch {
+	case config.EWS == nil || config.EWS.Scheme != "https" || config.EWS.Host == "":
+		return nil, errors.New("proxy: the EWS URL must be an https URL")
+	case config.Tokens == nil:
+		return nil, errors.New("proxy: Config.Tokens is nil")
+	case config.Policy == nil:
+		return nil, errors.New("proxy: Config.Policy is nil")
+	}
+	if config.Transport == nil {
+		config.Transport = NewTransport()
+	}
+	if config.TokenWait == 0 {
+		config.TokenWait = tokenWait
+	}
+	if config.Done == nil {
+		config.Done = func(*Record) {}
+	}
+	return &Handler{
+		config:   config,
+		routes:   newRoutes(config.EWS),
+		hosts:    hostNames(config.HostNames),
+		carried:  carriedHeaders(config.ForwardHeaders),
+		cookies:  newCookieNames(),
+		budget:   body.NewBudget(bufferedTotal),
+		upstream: newUpstream(&config),
+	}, nil
+}
+
+// Server returns the http.Server that h must run in. It speaks HTTP/1 only,
+// does not respond to OPTIONS by itself, and bounds what a client may cost. The
+// caller adds only what belongs to its listeners.
+func (h *Handler) Server(errors *log.Logger) *http.Server {
+	var http1 http.Protocols
+	http1.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      h,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               serverHeaders,
+		Protocols:                    &http1,
+		ErrorLog:                     errors,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+	}
+}
+
+// ServeHTTP serves one request. It panics with http.ErrAbortHandler when a
+// response that has begun cannot be completed, so that the client never takes a
+// part for the whole.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := newCall(h, w, r)
+	defer c.finish()
+	route, problem := h.check(r)
+	if problem != nil {
+		c.respond.problem(problem)
+		return
+	}
+	client, problem := h.authenticate(r)
+	if problem != nil {
+		c.respond.problem(problem)
+		return
+	}
+	c.record.Client = client.verified
+	out := outgoing{url: route.document, payload: body.Empty{}}
+	switch {
+	case r.ContentLength == 0 && ntlmStep(r.Header) != nil:
+		problem = ntlmStep(r.Header)
+	case r.Method == http.MethodPost:
+		out, problem = c.inspect(client)
+	case route.document == nil: // DavMail probes the endpoint like this
+		problem = probeResponse()
+	default:
+		out.header = h.requestHeader(r.Header)
+	}
+	if problem != nil {
+		c.respond.problem(problem)
+		return
+	}
+	c.forward(out)
+}

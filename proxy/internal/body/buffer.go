@@ -1,0 +1,136 @@
+package body
+
+import (
+	"io"
+	"sync"
+)
+
+// An Inspector decides which bytes of a body may be sent.
+type Inspector interface {
+	// Inspect inspects the next bytes. Its error ends the body.
+	Inspect(p []byte) error
+	// Finish is called at the end of the body. Its error refuses the body.
+	Finish() error
+	// Refuse returns the error that refuses the body because of err, or nil
+	// when the body is sent all the same; Forwardable then has no limit.
+	Refuse(err error) error
+	// HeadKnown reports whether everything that must be known before the
+	// first byte is sent has been inspected.
+	HeadKnown() bool
+	// Forwardable returns the offset in the client's body up to which bytes
+	// may be sent before Finish has returned nil.
+	Forwardable() int64
+}
+
+// A page is memory for a body as most are, and for the head that replaces the
+// client's own.
+type page struct {
+	body [pageBody]byte
+	head [pageHead]byte
+}
+
+var (
+	pages      = sync.Pool{New: func() any { return new(page) }}
+	longBodies = sync.Pool{New: func() any { return new([MaxBuffered]byte) }}
+)
+
+// A Buffer keeps the first part of a body in pooled memory, or all of it when
+// it is short. Its zero value is empty; Release gives the memory back.
+type Buffer struct {
+	budget   *Budget
+	reserved int64
+	page     *page
+	long     *[MaxBuffered]byte // for bodies as long as MaxBuffered
+	data     []byte
+}
+
+// Fill reads from the client until the body ends or enough of it is in memory:
+// MaxBuffered bytes, or less when the budget is spent and the head is known.
+// announced is the body's length, -1 when it is unknown. The error is the
+// Inspector's, or ErrClient.
+func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspector) error {
+	b.budget = budget
+	b.data = b.first(announced)
+	for !client.Ended() && b.grow(in) {
+		at := len(b.data)
+		n, err := client.Read(b.data[at:cap(b.data)])
+		if err != nil && err != io.EOF {
+			return err
+		}
+		b.data = b.data[:at+n]
+		if err := in.Inspect(b.data[at:]); err != nil {
+			return err
+		}
+	}
+	if !client.Ended() {
+		return nil
+	}
+	return in.Finish()
+}
+
+// Bytes returns what was read.
+func (b *Buffer) Bytes() []byte { return b.data }
+
+// HeadRoom returns empty memory to which a head can be appended.
+func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
+
+// first returns room for a body of the announced length where the budget allows
+// it, else a page.
+func (b *Buffer) first(announced int64) []byte {
+	b.page = pages.Get().(*page)
+	n := announced + 1 // net/http reports the end with the last byte
+	if n <= int64(len(b.page.body)) || !b.reserve(min(n, MaxBuffered)) {
+		return b.page.body[:0]
+	}
+	return b.reservedRoom()
+}
+
+// reserve makes n bytes the part of the budget that b has.
+func (b *Buffer) reserve(n int64) bool {
+	if !b.budget.reserve(n - b.reserved) {
+		return false
+	}
+	b.reserved = n
+	return true
+}
+
+func (b *Buffer) reservedRoom() []byte {
+	if b.reserved < MaxBuffered {
+		return make([]byte, 0, b.reserved)
+	}
+	b.long = longBodies.Get().(*[MaxBuffered]byte)
+	return b.long[:0]
+}
+
+// grow makes room for more bytes. It reports false when enough is buffered.
+func (b *Buffer) grow(in Inspector) bool {
+	switch grown := int64(2 * cap(b.data)); {
+	case len(b.data) >= MaxBuffered:
+		return false
+	case len(b.data) < cap(b.data):
+	case b.reserve(min(grown, MaxBuffered)):
+		b.data = append(b.reservedRoom(), b.data...)
+	case in.HeadKnown():
+		return false
+	default:
+		b.data = append(make([]byte, 0, grown), b.data...)
+	}
+	return true
+}
+
+// Release gives memory and budget back. It may be called more than once.
+func (b *Buffer) Release() {
+	if b.reserved > 0 {
+		b.budget.release(b.reserved)
+		b.reserved = 0
+	}
+	b.data = nil
+	if b.page != nil {
+		pages.Put(b.page)
+		b.page = nil
+	}
+	if b.long != nil {
+		longBodies.Put(b.long)
+		b.long = nil
+	}
+}

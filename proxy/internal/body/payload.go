@@ -1,0 +1,159 @@
+package body
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrSpent is why a request cannot be sent again.
+var ErrSpent = errors.New("the request's body has already been sent")
+
+// A Payload is a request body on its way to Exchange.
+//
+// The Payload uses its Owner's memory until it and every reader that Open
+// returned have been closed. The last Close calls Owner.Release.
+type Payload interface {
+	// Open returns a reader for one attempt. It returns ErrSpent when an
+	// attempt has taken bytes that cannot be read a second time.
+	Open() (io.ReadCloser, error)
+	// Len is the number of bytes, -1 when it is not known.
+	Len() int64
+	// CanOpen reports whether Open can succeed now.
+	CanOpen() bool
+	// Streamed reports whether the body is read from the client while it is
+	// sent, so that it can be sent once.
+	Streamed() bool
+	// Unsent reports whether an attempt that failed has certainly sent no
+	// byte of the body.
+	Unsent() bool
+	// Err returns why the body ended early: an Inspector's error, ErrClient,
+	// or nil. It is valid once Wait has returned.
+	Err() error
+
+	// Close says that no further attempt will be made.
+	Close()
+	// Idle reports whether no reader is open.
+	Idle() bool
+	// Wait blocks until no reader is open. The transport closes readers on
+	// its own time, often after it has returned a response.
+	Wait()
+}
+
+// An Owner has the memory that a Payload uses.
+type Owner interface {
+	// Release gives the memory back. It is called once, by any goroutine.
+	Release()
+}
+
+// Empty is the Payload of a GET.
+type Empty struct{}
+
+func (Empty) Open() (io.ReadCloser, error) { return http.NoBody, nil }
+func (Empty) Len() int64                   { return 0 }
+func (Empty) CanOpen() bool                { return true }
+func (Empty) Streamed() bool               { return false }
+func (Empty) Unsent() bool                 { return false } // the transport itself repeats a GET
+func (Empty) Err() error                   { return nil }
+func (Empty) Close()                       {}
+func (Empty) Idle() bool                   { return true }
+func (Empty) Wait()                        {}
+
+// users counts the readers of a Payload, and its maker until Close.
+type users struct {
+	readers  atomic.Int32
+	wait     sync.WaitGroup // for the readers
+	closed   atomic.Bool
+	released atomic.Bool
+	payload  interface{ release() }
+}
+
+func (u *users) opened() {
+	u.wait.Add(1)
+	u.readers.Add(1)
+}
+
+// readerClosed counts a reader's first Close.
+func (u *users) readerClosed(already *atomic.Bool) {
+	if already.CompareAndSwap(false, true) {
+		u.readers.Add(-1)
+		u.releaseUnused()
+		u.wait.Done()
+	}
+}
+
+// Close says that no further attempt will be made.
+func (u *users) Close() {
+	u.closed.Store(true)
+	u.releaseUnused()
+}
+
+// Idle reports whether no reader is open.
+func (u *users) Idle() bool { return u.readers.Load() == 0 }
+
+// Wait blocks until no reader is open.
+func (u *users) Wait() { u.wait.Wait() }
+
+func (u *users) releaseUnused() {
+	if u.closed.Load() && u.Idle() && u.released.CompareAndSwap(false, true) {
+		u.payload.release()
+	}
+}
+
+// A Buffered is a Payload that is in memory: a head and the rest.
+type Buffered struct {
+	users
+	owner      Owner
+	head, rest []byte
+}
+
+// NewBuffered returns the Payload that consists of head and rest, which belong
+// to owner.
+func NewBuffered(head, rest []byte, owner Owner) *Buffered {
+	p := &Buffered{head: head, rest: rest, owner: owner}
+	p.payload = p
+	return p
+}
+
+func (p *Buffered) release() {
+	p.head, p.rest = nil, nil
+	p.owner.Release()
+}
+
+func (p *Buffered) Len() int64     { return int64(len(p.head) + len(p.rest)) }
+func (p *Buffered) CanOpen() bool  { return true }
+func (p *Buffered) Streamed() bool { return false }
+func (p *Buffered) Unsent() bool   { return false } // it is written together with the request's header
+func (p *Buffered) Err() error     { return nil }
+func (p *Buffered) Open() (io.ReadCloser, error) {
+	p.opened()
+	return &bufferedReader{head: p.head, rest: p.rest, users: &p.users}, nil
+}
+
+// A bufferedReader reads a Buffered once.
+type bufferedReader struct {
+	head, rest []byte
+	users      *users
+	closed     atomic.Bool
+}
+
+func (r *bufferedReader) Read(p []byte) (int, error) {
+	if len(r.head) == 0 {
+		r.head, r.rest = r.rest, nil
+	}
+	if len(r.head) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.head)
+	if r.head = r.head[n:]; len(r.head) == 0 {
+		r.head = nil // the transport may keep this reader for half an hour
+	}
+	return n, nil
+}
+
+func (r *bufferedReader) Close() error {
+	r.users.readerClosed(&r.closed)
+	return nil
+}

@@ -1,0 +1,121 @@
+package body
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrClient marks a failure to read the client's body: the client left, or was
+// too slow.
+var ErrClient = errors.New("the client's body ended before it was complete")
+
+// A Reader reads a client's body and bounds how slowly it may arrive. One
+// goroutine may call Read and Drain at a time; StopBy and Ended may be called
+// while another one reads.
+type Reader struct {
+	source io.Reader
+	conn   *http.ResponseController
+	start  time.Time
+	n      int64
+	err    error       // sticky; io.EOF at the end
+	ended  atomic.Bool // err is io.EOF
+
+	mu   sync.Mutex // held while a deadline is set
+	last time.Time  // no read lasts longer; zero means no such moment
+}
+
+// Reset prepares r for a request whose body is source and whose deadlines are
+// set by conn.
+func (r *Reader) Reset(source io.Reader, conn *http.ResponseController, start time.Time) {
+	r.source, r.conn, r.start = source, conn, start
+}
+
+// Read sets a new deadline before each read except at the end. A deadline set
+// after the end would stop net/http from noticing a client that leaves, and
+// would end the request.
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	r.setDeadline()
+	n, err := r.source.Read(p)
+	r.n += int64(n)
+	switch {
+	case err == io.EOF:
+		r.finish()
+	case err != nil:
+		r.err = errors.Join(ErrClient, err)
+	}
+	return n, r.err
+}
+
+func (r *Reader) setDeadline() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.deadline(time.Now())
+	if !r.last.IsZero() && r.last.Before(at) {
+		at = r.last
+	}
+	_ = r.conn.SetReadDeadline(at)
+}
+
+// StopBy ends all reading at last, including reads that another goroutine
+// starts until then.
+func (r *Reader) StopBy(last time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last = last; !r.Ended() {
+		_ = r.conn.SetReadDeadline(last)
+	}
+}
+
+// deadline is the earlier of a pause from now on and the time by which a body
+// of this size must have arrived.
+func (r *Reader) deadline(now time.Time) time.Time {
+	pause := now.Add(readPause)
+	due := r.start.Add(graceTime + time.Duration(r.n/minPerSec)*time.Second)
+	if due.Before(pause) {
+		return due
+	}
+	return pause
+}
+
+// finish marks the proper end.
+func (r *Reader) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = r.conn.SetReadDeadline(time.Time{})
+	r.err = io.EOF
+	r.ended.Store(true)
+}
+
+// Ended reports whether the body was read to its proper end.
+func (r *Reader) Ended() bool { return r.ended.Load() }
+
+// Failed reports whether reading has failed.
+func (r *Reader) Failed() bool { return r.err != nil && !r.Ended() }
+
+// N returns how many bytes were read.
+func (r *Reader) N() int64 { return r.n }
+
+// Drain reads and drops what the client still sends, so that the client reads
+// the response. It reports whether the body came to its proper end within
+// MaxDrained bytes and DrainTime.
+func (r *Reader) Drain() bool {
+	if r.err != nil {
+		return r.Ended()
+	}
+	_ = r.conn.SetReadDeadline(time.Now().Add(DrainTime))
+	n, err := io.Copy(io.Discard, io.LimitReader(r.source, MaxDrained))
+	r.n += n
+	if err != nil || n == MaxDrained {
+		r.err = ErrClient
+		return false
+	}
+	r.finish()
+	return true
+}

@@ -1,0 +1,293 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"hmaproxy/proxy/internal/body"
+)
+
+// A responder writes the response to the client: one of Exchange's, or one of
+// the proxy's own. It notes in the Record what the client got.
+type responder struct {
+	w        http.ResponseWriter
+	r        *http.Request
+	control  *http.ResponseController
+	body     *body.Reader // the client's body, drained before a response of the proxy's own
+	record   *Record
+	cookies  *cookieNames
+	settings *Settings
+	deadline time.Time // when the write deadline was set
+}
+
+// extendDeadline gives the client time to take what is written next. Of several
+// calls within a second the first counts: setting a deadline is expensive.
+func (r *responder) extendDeadline(now time.Time) {
+	if now.Sub(r.deadline) >= time.Second {
+		r.deadline = now
+		_ = r.control.SetWriteDeadline(now.Add(writePause))
+	}
+}
+
+// problem writes a response of the proxy's own.
+func (r *responder) problem(p *problem) {
+	detail := p.detail
+	if detail == "" {
+		detail = p.reason.Text()
+	}
+	detail = r.settings.expand(detail)
+	r.record.Reason, r.record.Detail = p.reason, detail
+	if p.err != nil {
+		r.record.Err = p.err
+	}
+	r.prepare(p)
+	header := r.w.Header()
+	if p.challenge != "" {
+		header.Set("WWW-Authenticate", p.challenge)
+	}
+	if p.form != soapFault || r.r.Method != http.MethodPost {
+		status, text := p.status, p.text
+		if p.form == soapFault {
+			status = http.StatusServiceUnavailable
+		}
+		if text == "" && p.reason != ReasonNone {
+			text = "hmaproxy: " + detail
+		}
+		r.plain(status, text)
+		return
+	}
+	header.Set("Content-Type", soapContentType)
+	r.write(http.StatusInternalServerError, p.fault(detail, r.record.ID))
+}
+
+// prepare sees to the client's body and sets the headers of a problem.
+func (r *responder) prepare(p *problem) {
+	header := r.w.Header()
+	switch {
+	case p.form == closingText:
+		header.Set("Connection", "close")
+		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes, without a bound of its own
+			_ = r.control.SetReadDeadline(time.Now().Add(body.DrainTime))
+		}
+	case r.r.Method == http.MethodPost && !r.body.Drain():
+		header.Set("Connection", "close")
+	}
+	if p.reason != ReasonNone && p.reason != ReasonNTLM {
+		header.Set("X-Hmaproxy-Error", p.reason.String())
+		header.Set("Request-Id", r.record.ID)
+	}
+	if p.status == http.StatusMethodNotAllowed {
+		header.Set("Allow", "POST, GET, HEAD")
+	}
+	if p.code == codeBusy {
+		header.Set("Retry-After", strconv.Itoa(int((p.backOff()+time.Second-1)/time.Second)))
+	}
+}
+
+// plain writes a response of text, or an empty one.
+func (r *responder) plain(status int, text string) {
+	if text != "" {
+		r.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		r.w.Header().Set("X-Content-Type-Options", "nosniff")
+		text += "\n"
+	}
+	r.write(status, text)
+}
+
+// write writes a complete response.
+func (r *responder) write(status int, body string) {
+	r.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	r.record.Status = status
+	r.w.WriteHeader(status)
+	if r.r.Method == http.MethodHead {
+		return
+	}
+	n, _ := io.WriteString(r.w, body)
+	r.record.BytesOut += int64(n)
+}
+
+// relay copies Exchange's response, changed only where it would mislead or harm
+// a client. operation is the client's name for the operation. relay returns
+// false when the client did not get all of the response.
+func (r *responder) relay(resp *http.Response, operation string) bool {
+	r.copyHeader(resp.Header)
+	r.record.Status = resp.StatusCode
+	r.extendDeadline(time.Now()) // Exchange may have taken longer than the deadline
+	r.w.WriteHeader(resp.StatusCode)
+	streaming := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
+	if streaming {
+		_ = r.control.Flush() // the first event may be half an hour away
+	}
+	return r.copyBody(resp, streaming)
+}
+
+// streamingOperation is the operation whose response lasts for up to half an
+// hour.
+const streamingOperation = "GetStreamingEvents"
+
+// Memory for copying responses. A stream of notifications waits for half an hour
+// and has a small buffer while it waits. A large buffer is for long responses,
+// and for what comes at once after a part that has filled the small one.
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([2 << 10]byte) }}
+	largeBuffers = sync.Pool{New: func() any { return new([chunk]byte) }}
+)
+
+// copyBody copies the response's body, each part as soon as it has arrived.
+func (r *responder) copyBody(resp *http.Response, streaming bool) bool {
+	small := smallBuffers.Get().(*[2 << 10]byte)
+	defer smallBuffers.Put(small)
+	long := resp.ContentLength > int64(len(small))
+	for large := long; ; {
+		var n int
+		var err error
+		if large {
+			n, err = r.copyLargePart(resp)
+			large = long || n == chunk || n >= len(small) && !streaming
+		} else {
+			n, err = r.copyPart(resp, small[:])
+			large = n == len(small)
+		}
+		if err != nil {
+			return err != errNotTaken && r.ended(err)
+		}
+	}
+}
+
+func (r *responder) copyLargePart(resp *http.Response) (int, error) {
+	large := largeBuffers.Get().(*[chunk]byte)
+	defer largeBuffers.Put(large)
+	return r.copyPart(resp, large[:])
+}
+
+// errNotTaken is returned when the client does not take a part of the response.
+var errNotTaken = errors.New("the client stopped reading the response")
+
+// copyPart copies one part by way of buf.
+func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
+	n, err := resp.Body.Read(buf)
+	if n > 0 && !r.writePart(buf[:n], resp.ContentLength < 0) {
+		return n, errNotTaken
+	}
+	return n, err
+}
+
+// writePart writes a part of the response, which the client must take in time.
+func (r *responder) writePart(p []byte, flush bool) bool {
+	r.extendDeadline(time.Now())
+	n, err := r.w.Write(p)
+	r.record.BytesOut += int64(n)
+	if err == nil && flush {
+		err = r.control.Flush()
+	}
+	if err != nil {
+		r.record.Reason, r.record.Detail = ReasonClientLeft, errNotTaken.Error()
+	}
+	return err == nil
+}
+
+// ended reports whether err is the proper end of the response.
+func (r *responder) ended(err error) bool {
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	r.record.Err = redactError(err)
+	if r.r.Context().Err() != nil {
+		r.record.Reason, r.record.Detail = ReasonClientLeft, "the client left before the response was complete"
+	} else {
+		r.record.Reason, r.record.Detail = ReasonUpstreamCut, ReasonUpstreamCut.Text()
+	}
+	return false
+}
+
+// dropped are the response headers that do not reach the client: hop-by-hop
+// headers, invitations to send credentials, and what a browser would take as a
+// permission or a redirect.
+var dropped = map[string]bool{
+	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authenticate": true,
+	"Proxy-Authentication-Info": true, "Transfer-Encoding": true, "Te": true, "Trailer": true,
+	"Upgrade": true, "Www-Authenticate": true, "Authentication-Info": true, "Authorization": true,
+	"Strict-Transport-Security": true, "Alt-Svc": true, "Location": true, "Refresh": true,
+}
+
+// copyHeader copies Exchange's headers to the client.
+func (r *responder) copyHeader(in http.Header) {
+	out := r.w.Header()
+	for name, values := range in {
+		switch {
+		case dropped[name], strings.HasPrefix(name, "Access-Control-"):
+		case name == "Set-Cookie":
+			for _, v := range values {
+				if cookie, ok := r.cookies.relay(v, r.r.TLS != nil); ok {
+					out.Add("Set-Cookie", cookie)
+				}
+			}
+		default:
+			out[name] = values
+		}
+	}
+	for _, line := range in["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			out.Del(strings.Trim(name, " \t"))
+		}
+	}
+	if _, named := out["Content-Type"]; !named {
+		out["Content-Type"] = nil // or net/http would guess one
+	}
+}
+
+// problemOf maps responses that EWS clients misread to a problem. It returns nil
+// for a response to relay.
+func problemOf(resp *http.Response, diagnosis *Diagnosis) *problem {
+	code := codeBusy
+	var reason Reason
+	detail := ""
+	switch status := resp.StatusCode; {
+	case tokenRefused(resp):
+		reason = ReasonUpstream401
+		if diagnosis != nil {
+			detail = reason.Text() + ": " + diagnosis.Meaning
+		}
+	case status == http.StatusTooManyRequests:
+		reason = ReasonUpstream429
+	case status == http.StatusBadGateway:
+		reason = ReasonUpstream502
+	case status == http.StatusGatewayTimeout:
+		reason = ReasonUpstream504
+	case status == http.StatusProxyAuthRequired:
+		reason = ReasonUpstream407
+		detail = reason.Text() + ": put them into {corporate-proxy}"
+	case 300 <= status && status < 400:
+		code, reason = codeTransient, ReasonUpstreamRedirect
+	case status < 200:
+		code, reason = codeTransient, ReasonUpstreamProtocol
+	default:
+		return nil
+	}
+	p := failed(code, reason, nil)
+	p.detail = detail
+	if code == codeBusy {
+		p.wait = retryAfter(value(resp.Header, "Retry-After"))
+	}
+	return p
+}
+
+// retryAfter reads Retry-After in either form. It returns 0 for none, and at
+// most maxBackOff.
+func retryAfter(v string) time.Duration {
+	if v == "" {
+		return 0
+	}
+	if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 {
+		return min(time.Duration(min(seconds, 3600))*time.Second, maxBackOff)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return min(max(time.Until(at), 0), maxBackOff)
+	}
+	return 0
+}

@@ -1,0 +1,279 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/proxy/internal/body"
+)
+
+// An upstream sends requests with an access token to Exchange. It is shared by
+// all requests and safe for concurrent use.
+type upstream struct {
+	transport http.RoundTripper
+	tokens    TokenSource
+	refresher Refresher // may be nil
+	tokenWait time.Duration
+	settings  Settings
+	bearer    atomic.Pointer[bearer]
+}
+
+func newUpstream(config *Config) *upstream {
+	return &upstream{
+		transport: config.Transport, tokens: config.Tokens, refresher: config.Refresher,
+		tokenWait: config.TokenWait, settings: config.Settings,
+	}
+}
+
+// replace returns a usable token other than the rejected one.
+func (u *upstream) replace(ctx context.Context, rejected string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, replaceWait)
+	defer cancel()
+	return u.refresher.Replace(ctx, rejected)
+}
+
+// send is the only place where a request gets the token; no header of the
+// client is handled below it. A response header that contains the token goes
+// neither to the client nor into the Record.
+func (u *upstream) send(req *http.Request, token string) (*http.Response, error) {
+	req.Header["Authorization"] = u.authorization(token)
+	resp, err := u.transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range resp.Header {
+		if contain(values, token) {
+			delete(resp.Header, name)
+		}
+	}
+	return resp, nil
+}
+
+// contain reports whether one of the values contains a secret.
+func contain(values []string, secret string) bool {
+	for _, v := range values {
+		if len(v) >= len(secret) && secret != "" && strings.Contains(v, secret) {
+			return true
+		}
+	}
+	return false
+}
+
+// A bearer is a token as a header has it.
+type bearer struct {
+	token  string
+	header []string
+}
+
+// authorization returns the header's value for a token. It is made once for
+// each token, which is some kilobytes long.
+func (u *upstream) authorization(token string) []string {
+	b := u.bearer.Load()
+	if b == nil || b.token != token {
+		b = &bearer{token, []string{"Bearer " + token}}
+		u.bearer.Store(b)
+	}
+	return b.header
+}
+
+// An outgoing is a request to send to Exchange.
+type outgoing struct {
+	url     *url.URL
+	header  http.Header // without the token
+	payload body.Payload
+}
+
+// A roundTrip sends one request to Exchange: in one attempt, or in further ones
+// where the first was certainly not processed or the token was refused.
+type roundTrip struct {
+	upstream *upstream
+	method   string
+	outgoing
+	cancel context.CancelCauseFunc // ends the attempt under way
+	wait   lazyTimeout             // for a token
+
+	replayed  bool       // sent again with another token
+	refused   int        // status of the response that refused the first token, 0 for none
+	diagnosis *Diagnosis // of the last refusal of a token
+	tokenErr  error      // why the refused token was not replaced
+}
+
+// errNoToken marks the absence of a token.
+var errNoToken = errors.New("there is no access token yet")
+
+// do returns Exchange's response. It returns the response that refused the
+// token where the request cannot be replayed.
+func (t *roundTrip) do(ctx context.Context) (*http.Response, error) {
+	token, err := t.token(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoToken, err)
+	}
+	resp, err := t.attempt(ctx, t.header, token)
+	if err != nil && t.payload.Unsent() && ctx.Err() == nil && !unreachable(err) {
+		resp, err = t.attempt(ctx, t.header.Clone(), token) // an idle connection had died
+	}
+	if err != nil || !tokenRefused(resp) {
+		return resp, err
+	}
+	t.diagnose(resp)
+	resp, err = t.replay(ctx, token, resp)
+	if err == nil && t.replayed && tokenRefused(resp) {
+		t.diagnose(resp)
+	}
+	return resp, err
+}
+
+// token returns a usable token. It waits for one at most tokenWait.
+func (t *roundTrip) token(ctx context.Context) (string, error) {
+	t.wait.Context, t.wait.timeout = ctx, t.upstream.tokenWait
+	defer t.wait.stop()
+	return t.upstream.tokens.Token(&t.wait)
+}
+
+// attempt sends the request once.
+func (t *roundTrip) attempt(ctx context.Context, header http.Header, token string) (*http.Response, error) {
+	reader, err := t.payload.Open()
+	if err != nil {
+		return nil, err
+	}
+	open := t.payload.Open
+	var gate *gate
+	if t.payload.Streamed() {
+		gate = newGate()
+		stuck := func() { t.cancel(errStuck) }
+		open = func() (io.ReadCloser, error) {
+			reader, err := t.payload.Open()
+			if err != nil {
+				return nil, err
+			}
+			return newGatedReader(reader, gate, stuck), nil
+		}
+		reader = newGatedReader(reader, gate, stuck)
+		header["Expect"] = []string{"100-continue"} // a refusal of the token comes before the body
+		ctx = httptrace.WithClientTrace(ctx, gate.trace())
+	}
+	req := (&http.Request{
+		Method: t.method, URL: t.url, Host: t.url.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: reader, ContentLength: t.payload.Len(),
+		GetBody: open, // for a connection that dies before anything is sent
+	}).WithContext(ctx)
+	resp, err := t.upstream.send(req, token)
+	if gate != nil {
+		gate.decide(err == nil && !tokenRefused(resp))
+	}
+	return resp, err
+}
+
+// errStuck is why a request is broken off that Exchange has stopped reading.
+var errStuck = errors.New("Exchange has stopped reading the request")
+
+// replay replaces the refused token and sends the request again. It returns the
+// refusal where that cannot be done.
+func (t *roundTrip) replay(ctx context.Context, token string, refusal *http.Response) (*http.Response, error) {
+	if t.upstream.refresher == nil || !t.payload.CanOpen() {
+		return refusal, nil
+	}
+	fresh, err := t.upstream.replace(ctx, token)
+	if err != nil {
+		t.tokenErr = err
+		return refusal, nil
+	}
+	discard(refusal)
+	t.payload.Wait()
+	resp, err := t.attempt(ctx, t.header.Clone(), fresh)
+	if errors.Is(err, body.ErrSpent) {
+		return refusal, nil
+	}
+	t.replayed = true
+	return resp, err
+}
+
+// discard reads the rest of a short response, so that its connection serves the
+// next attempt. A response that does not end in time loses its connection.
+func discard(resp *http.Response) {
+	late := time.AfterFunc(discardTime, func() { resp.Body.Close() })
+	defer late.Stop()
+	_, _ = io.CopyN(io.Discard, resp.Body, chunk)
+	resp.Body.Close()
+}
+
+func (t *roundTrip) diagnose(resp *http.Response) {
+	t.refused, t.diagnosis = resp.StatusCode, Diagnose(resp.Header, t.upstream.settings)
+}
+
+// describe completes the Record.
+func (t *roundTrip) describe(record *Record) {
+	record.Replayed, record.Diagnosis = t.replayed, t.diagnosis
+	record.Upstream, record.Err = t.refused, t.tokenErr
+}
+
+// tokenRefused reports whether a response is about the token and not about the
+// request.
+func tokenRefused(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized ||
+		resp.StatusCode == http.StatusForbidden && bearerChallenged(resp.Header)
+}
+
+// bearerChallenged reports whether a response asks for a bearer token.
+func bearerChallenged(h http.Header) bool {
+	for _, c := range h["Www-Authenticate"] {
+		if ascii.HasPrefixFold(c, "bearer") {
+			return true
+		}
+	}
+	return false
+}
+
+// problemFor maps the error of a round trip to what the client gets.
+func problemFor(err error) *problem {
+	switch {
+	case errors.Is(err, errNoToken):
+		return failed(codeBusy, ReasonNoToken, err)
+	case unreachable(err):
+		return failed(codeBusy, ReasonUpstreamUnreachable, redactError(err))
+	}
+	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
+}
+
+// unreachable reports whether a request failed before any of it was sent: no
+// connection, or none that can be trusted. The transport has no timeouts but
+// those of connecting; the system has one for a peer that no longer
+// acknowledges, in the middle of a connection.
+func unreachable(err error) bool {
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return true
+	}
+	if _, notTLS := errors.AsType[tls.RecordHeaderError](err); notTLS {
+		return true
+	}
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return network.Op == "dial"
+	}
+	slow, ok := errors.AsType[net.Error](err)
+	return ok && slow.Timeout()
+}
+
+// redactError returns err in a form that is safe to log. Errors about malformed
+// HTTP quote the bytes read, which may be the request echoed by the server:
+// token and mail.
+func redactError(err error) error {
+	text, _, quotes := strings.Cut(err.Error(), `"`)
+	var network net.Error
+	var untrusted *tls.CertificateVerificationError
+	if !quotes || errors.As(err, &network) || errors.As(err, &untrusted) {
+		return err
+	}
+	return errors.New(strings.TrimRight(text, ": "))
+}

@@ -1,0 +1,37 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A lazyTimeout is a context that ends like its parent, or after a timeout from
+// the first use on. A TokenSource that has a token does not use its context, so
+// that nearly every request saves a timer.
+type lazyTimeout struct {
+	context.Context // the parent
+	timeout         time.Duration
+
+	once   sync.Once
+	inner  context.Context
+	cancel context.CancelFunc
+}
+
+// start starts the timeout at the first call.
+func (c *lazyTimeout) start() context.Context {
+	c.once.Do(func() { c.inner, c.cancel = context.WithTimeout(c.Context, c.timeout) })
+	return c.inner
+}
+
+func (c *lazyTimeout) Done() <-chan struct{}                   { return c.start().Done() }
+func (c *lazyTimeout) Err() error                              { return c.start().Err() }
+func (c *lazyTimeout) Deadline() (deadline time.Time, ok bool) { return c.start().Deadline() }
+
+// stop gives the timer back. Nothing may use the context any more.
+func (c *lazyTimeout) stop() {
+	c.once.Do(func() {})
+	if c.cancel != nil {
+		c.cancel()
+	}
+}

@@ -1,0 +1,31 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+// NewTransport returns the transport that a Handler uses when Config.Transport
+// is nil. It uses HTTP/1.1 and TLS 1.2 or later, passes compressed responses on
+// as they are, honours HTTPS_PROXY and NO_PROXY, and bounds connecting and
+// response headers. It has no bound on a whole response, because a streaming
+// subscription lasts for half an hour. Redirects are not followed: they are a
+// matter of http.Client.
+func NewTransport() *http.Transport {
+	var http1 http.Protocols
+	http1.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  2 * time.Second,
+		IdleConnTimeout:        55 * time.Second, // below IIS's own 2 minutes and most load balancers' minute
+		MaxIdleConnsPerHost:    256,              // a streaming client may have 200 mailboxes
+		MaxResponseHeaderBytes: 256 << 10,
+		DisableCompression:     true,
+		Protocols:              &http1,
+	}
+}
