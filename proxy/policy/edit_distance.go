@@ -1,17 +1,17 @@
 package policy
 
-// nearest returns the name whose key differs from s in the fewest edits; of
-// several, the first in alphabetical order.
-func nearest(s string, names map[string]string) string {
+// nearest returns the name whose key differs from s in the fewest edits, and how
+// many these are; of several names, the first in alphabetical order.
+func nearest(s string, names map[string]string) (name string, distance int) {
 	s = s[:min(len(s), maxOperation)]
-	best, distance := "", int(^uint(0)>>1)
-	for key, name := range names {
+	distance = int(^uint(0) >> 1)
+	for key, candidate := range names {
 		d := editDistance(s, key)
-		if d < distance || d == distance && name < best {
-			best, distance = name, d
+		if d < distance || d == distance && candidate < name {
+			name, distance = candidate, d
 		}
 	}
-	return best
+	return name, distance
 }
 
 // editDistance returns the Levenshtein distance of a and b in bytes.

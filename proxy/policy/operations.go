@@ -2,79 +2,160 @@ package policy
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// Operations says which operations may be called. The zero value is the
-// default: all but those that act beyond the impersonated mailbox.
+// Operations says which operations may be called. The zero value is the default:
+// the known operations, except those that are refused because they act beyond the
+// impersonated mailbox.
 type Operations struct {
 	named map[string]bool // by key
 	lift  bool            // the named operations are allowed in addition to the default
+	other []string        // named operations that no schema has, as written
 }
 
 // IsZero reports whether o is the default.
 func (o Operations) IsZero() bool { return o.named == nil }
 
+// Unknown returns the named operations that no schema has, as they are written in
+// the list. They are allowed; a caller may want to warn about them.
+func (o Operations) Unknown() []string { return slices.Clone(o.other) }
+
 // ParseOperations reads a list of operations, written like an allow-list.
 //
 //	+AddDelegate, +Subscribe:Push   the default and these two
 //	GetFolder, FindItem, Subscribe  just these three
+//	@read, UpdateItem               just the preset and this one
 //
-// Names are those of the schema in any letter case, with or without "Request"
-// at their end. Subscribe:Push is a subscription for push notifications, and
-// Subscribe alone never includes it; GetNonIndexableItem* is both operations
-// that begin so.
+// Names are those of the schema in any letter case, with or without "Request" at
+// their end. Subscribe:Push is a subscription for push notifications, and Subscribe
+// alone never includes it; GetNonIndexableItem* is both operations that begin so.
+// The preset @read has the operations that change nothing, @send those that compose
+// and send a message.
+//
+// A name that no schema has is accepted, for operations of a newer Exchange, unless
+// it is so close to a known one that it is probably misspelt.
 //
 // A mix of the two forms is an error because it has two meanings. To lift an
 // operation that is not refused is an error too. The error reports all problems
 // together, without the entries' text; for a misspelt name it gives the nearest
 // known one.
 func ParseOperations(text string) (Operations, error) {
-	known, escaping := operationKeys(operationNames), operationKeys(escapingOperations)
-	o := Operations{named: make(map[string]bool)}
+	parser := operationParser{
+		Operations: Operations{named: make(map[string]bool)},
+		known:      operationKeys(knownOperations),
+		refused:    operationKeys(refusedOperations),
+	}
 	lifts, plain := 0, 0
 	err := eachEntry(text, func(entry string) string {
 		name, lift := strings.CutPrefix(entry, "+")
 		if lift {
 			lifts++
-		} else {
-			plain++
+			return parser.lift(trim(name))
 		}
-		return o.add(trim(name), lift, known, escaping)
+		plain++
+		return parser.name(entry)
 	})
 	if lifts > 0 && plain > 0 {
 		err = errors.Join(err, errors.New("either all entries begin with + or none does"))
 	}
-	if err == nil && len(o.named) == 0 {
+	if err == nil && len(parser.named) == 0 {
 		err = errors.New("the list of operations has no entry")
 	}
 	if err != nil {
 		return Operations{}, err
 	}
-	o.lift = lifts > 0
-	return o, nil
+	parser.Operations.lift = lifts > 0
+	return parser.Operations, nil
 }
 
-// add adds an entry and returns what is wrong with it.
-func (o Operations) add(name string, lift bool, known, escaping map[string]string) string {
-	key := operationKey(nil, name, false)
-	keys := []string{string(key)}
-	if string(key) == escapingPrefix+"*" {
-		keys = []string{escapingPrefix + "details", escapingPrefix + "statistics"}
+// An operationParser collects the entries of a list.
+type operationParser struct {
+	Operations
+	known, refused map[string]string // names by key
+}
+
+// lift adds an entry that began with "+" and returns what is wrong with it.
+func (p *operationParser) lift(name string) string {
+	if strings.HasPrefix(name, "@") {
+		return "+ lifts single operations; a preset is written without it"
 	}
-	for _, k := range keys {
-		if _, ok := known[k]; !ok {
-			return "no operation of that name; the nearest is " + nearest(k, known)
-		}
-		if _, ok := escaping[k]; lift && !ok {
+	for _, key := range entryKeys(name) {
+		_, known := p.known[key]
+		if _, refused := p.refused[key]; known && !refused {
 			return "+ lifts an operation that is refused by default, and this one is not"
 		}
-		o.named[k] = true
+	}
+	return p.name(name)
+}
+
+// name adds an entry and returns what is wrong with it.
+func (p *operationParser) name(name string) string {
+	if strings.HasPrefix(name, "@") {
+		return p.preset(name)
+	}
+	for _, key := range entryKeys(name) {
+		if _, known := p.known[key]; !known {
+			if problem := p.unknownProblem(name, key); problem != "" {
+				return problem
+			}
+			p.other = append(p.other, name)
+		}
+		p.named[key] = true
 	}
 	return ""
+}
+
+// preset adds the operations of a preset.
+func (p *operationParser) preset(name string) string {
+	for _, preset := range presets {
+		if ascii.EqualFold(name, preset.name) {
+			for key := range operationKeys(preset.operations) {
+				p.named[key] = true
+			}
+			return ""
+		}
+	}
+	return "no preset of that name; the presets are @read and @send"
+}
+
+// misspelling is the largest number of edits between a name and a known one at
+// which the name counts as misspelt.
+const misspelling = 2
+
+// unknownProblem returns what is wrong with a name that no schema has.
+func (p *operationParser) unknownProblem(name, key string) string {
+	nearest, distance := nearest(key, p.known)
+	if isOperationName(name) && distance > misspelling {
+		return ""
+	}
+	return "no operation of that name; the nearest is " + nearest
+}
+
+// isOperationName reports whether s has the form of the names in the schema.
+func isOperationName(s string) bool {
+	if s == "" || len(s) > maxOperation {
+		return false
+	}
+	for i := range len(s) {
+		if !ascii.IsAlnum(s[i]) {
+			return false
+		}
+	}
+	return s[0] > '9'
+}
+
+// entryKeys returns the keys of an entry without its "+".
+func entryKeys(name string) []string {
+	key := string(operationKey(nil, name, false))
+	if key == "getnonindexableitem*" {
+		return []string{"getnonindexableitemdetails", "getnonindexableitemstatistics"}
+	}
+	return []string{key}
 }
 
 // operationKey appends the key of an operation: its name in lower case without
@@ -110,25 +191,24 @@ func operationKeys(names string) map[string]string {
 
 // A rule is a policy's rule for one operation.
 type rule struct {
-	name    ews.Operation // as the schema has it, without "Request"
+	name    ews.Operation
 	allowed bool
 }
 
-// An operationTable has the rules for all known operations.
-type operationTable struct {
-	rules  map[string]rule // by key
-	others bool            // names that are not in rules are allowed
-}
+// An operationTable has the rules for all known and all named operations. Every
+// other operation is refused.
+type operationTable map[string]rule // by key
 
 func newOperationTable(o Operations) operationTable {
-	escaping := operationKeys(escapingOperations)
-	t := operationTable{
-		rules:  make(map[string]rule),
-		others: o.IsZero() || o.lift,
+	t := make(operationTable)
+	for key := range o.named {
+		t[key] = rule{ews.OtherOperation, true}
 	}
-	for key, name := range operationKeys(operationNames) {
-		_, escapes := escaping[key]
-		t.rules[key] = rule{ews.Operation(name), o.named[key] || t.others && !escapes}
+	refused := operationKeys(refusedOperations)
+	byDefault := o.IsZero() || o.lift
+	for key, name := range operationKeys(knownOperations) {
+		_, isRefused := refused[key]
+		t[key] = rule{ews.Operation(name), o.named[key] || byDefault && !isRefused}
 	}
 	return t
 }
@@ -139,16 +219,15 @@ const maxOperation = 64
 // find returns the rule for a request's operation. For an unknown operation its
 // name is ews.OtherOperation.
 func (t operationTable) find(r *ews.Request) rule {
-	other := rule{ews.OtherOperation, t.others && !ascii.HasPrefixFold(r.Operation, escapingPrefix)}
 	if len(r.Operation) > maxOperation {
-		return other
+		return rule{name: ews.OtherOperation}
 	}
 	// The scanner looks for a push subscription only in an element that is
 	// spelt Subscribe. Any other spelling could be one.
 	push := r.Push || r.Operation != "Subscribe"
 	var buf [maxOperation + len(":push")]byte
-	if known, ok := t.rules[string(operationKey(buf[:0], r.Operation, push))]; ok {
+	if known, ok := t[string(operationKey(buf[:0], r.Operation, push))]; ok {
 		return known
 	}
-	return other
+	return rule{name: ews.OtherOperation}
 }

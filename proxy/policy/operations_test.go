@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,10 @@ const escaping = `SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetH
 	FindMessageTrackingReport GetMessageTrackingReport SetTeamMailbox InstallApp UninstallApp
 	DisableApp GetClientAccessToken AddDelegate UpdateDelegate RemoveDelegate Subscribe:Push
 	FindMailboxStatisticsByKeywords SetClientExtension
+	AddAggregatedAccount SetAggregatedAccount GetAggregatedAccount RemoveAggregatedAccount
+	CreateUnifiedMailbox SubscribeToPushNotification SetOMEConfiguration SetEncryptionConfiguration
+	UpdateMailboxAssociation GetUMCallDataRecords GetUMCallDataRecordsRequest
+	NoSuchOperation GetUnifiedGroupsSettings Request
 	GetNonIndexableItemAnything getNonIndexableItemDetailsRequest
 	AddDelegateRequest adddelegate SUBSCRIBE:Push FindMessageTrackingReportRequest`
 
@@ -32,7 +37,7 @@ const ordinary = `GetFolder FindItem CreateItem SyncFolderItems GetItem SendItem
 	GetStreamingEvents GetEvents GetUserAvailabilityRequest GetUserOofSettingsRequest
 	SetUserOofSettingsRequest GetDelegate ResolveNames ConvertId GetServerTimeZones
 	CreateMeetingInstanceRequest GetAppManifests EndSearchSession DeleteSearchSuggestion
-	UnpinTeamMailbox NoSuchOperation Request`
+	UnpinTeamMailbox`
 
 func TestOperationsByDefault(t *testing.T) {
 	limited, open := allowing(t, "alice@contoso.com"), mustNew(t, policy.Config{})
@@ -58,12 +63,17 @@ func TestOperationsConfigured(t *testing.T) {
 		name, text    string
 		allow, refuse string
 	}{
-		{"lift one", "+AddDelegate", "AddDelegate AddDelegateRequest GetFolder NoSuchOperation", "UpdateDelegate Subscribe:Push"},
+		{"lift one", "+AddDelegate", "AddDelegate AddDelegateRequest GetFolder", "UpdateDelegate Subscribe:Push NoSuchOperation"},
 		{"lift in any spelling", "+ adddelegaterequest\n+SUBSCRIBE:push", "AddDelegate Subscribe:Push Subscribe", "RemoveDelegate"},
 		{"lift by prefix", "+GetNonIndexableItem*", "GetNonIndexableItemDetails GetNonIndexableItemStatistics", "GetNonIndexableItemOther SearchMailboxes"},
 		{"just these", "GetFolder, GetUserAvailability", "GetFolder GetUserAvailabilityRequest", "FindItem AddDelegate NoSuchOperation"},
 		{"an escaping one by name", "AddDelegate # the room panel", "AddDelegate", "GetFolder UpdateDelegate"},
 		{"subscribe without push", "Subscribe", "Subscribe", "Subscribe:Push"},
+		{"lift an unknown one", "+GetUnifiedGroupsSettings", "GetUnifiedGroupsSettings getUnifiedGroupsSettingsRequest GetFolder", "GetUnifiedGroups AddDelegate"},
+		{"an unknown one by name", "GetUnifiedGroupsSettings, GetFolder", "GetUnifiedGroupsSettings GetFolder", "FindItem AddDelegate"},
+		{"read", "@read", "GetFolder FindItem GetUserAvailabilityRequest Subscribe GetStreamingEvents ResolveNames ExpandDL ConvertId SyncFolderItems Unsubscribe", "CreateItem SendItem UpdateItem DeleteItem Subscribe:Push GetClientAccessToken GetSearchableMailboxes GetSharingMetadata NoSuchOperation AddDelegate"},
+		{"send", "@send", "CreateItem SendItem CreateAttachment", "GetFolder UpdateItem DeleteItem"},
+		{"read, send and one more", "@read, @SEND, UpdateItem", "GetFolder SendItem UpdateItem", "DeleteItem Subscribe:Push"},
 		{"push alone", "Subscribe:Push", "Subscribe:Push", "Subscribe"},
 	}
 	for _, test := range tests {
@@ -98,6 +108,15 @@ func TestParseOperationsRefuses(t *testing.T) {
 		{"star of another prefix", "GetFolder*", "the nearest is GetFolder"},
 		{"mixed", "+AddDelegate, GetFolder", "either all entries begin with + or none does"},
 		{"lifts what is allowed", "+GetFolder", "refused by default"},
+		{"unknown preset", "@write", "no preset of that name; the presets are @read and @send"},
+		{"bare at", "@", "no preset of that name"},
+		{"lifted preset", "+@read", "a preset is written without it"},
+		{"preset and lift", "@read, +AddDelegate", "either all entries begin with + or none does"},
+		{"two edits from a known name", "GetFoldrs", "the nearest is GetFolder"},
+		{"misspelt lift", "+AddDelegat", "the nearest is AddDelegate"},
+		{"dots", "Get.Unified.Groups", "no operation of that name"},
+		{"digit first", "1GetUnifiedGroups", "no operation of that name"},
+		{"65 characters", strings.Repeat("Unheard", 10)[:65], "no operation of that name"},
 		{"very long", strings.Repeat("GetFolder", 1000), "no operation of that name"},
 		{"all at once", "GetFodler\nFindItm", "line 2, entry 1"},
 	}
@@ -143,5 +162,16 @@ func TestSubscribeInAnotherSpellingCountsAsPush(t *testing.T) {
 		if _, refusal := p.Decide(m, ""); (refusal == nil) != allowed {
 			t.Errorf("%s: %v", operation, refusal)
 		}
+	}
+}
+
+// TestUnknownNames lists what a caller may want to warn about.
+func TestUnknownNames(t *testing.T) {
+	o := mustOperations(t, "@read, GetUnifiedGroupsSettings, UpdateItem\n"+strings.Repeat("Unheard", 10)[:64])
+	if got, want := o.Unknown(), []string{"GetUnifiedGroupsSettings", strings.Repeat("Unheard", 10)[:64]}; !slices.Equal(got, want) {
+		t.Errorf("Unknown() = %q, want %q", got, want)
+	}
+	if got := mustOperations(t, "+AddDelegate").Unknown(); got != nil {
+		t.Errorf("Unknown() = %q of known names", got)
 	}
 }

@@ -1,0 +1,79 @@
+package policy
+
+// The operations of Exchange Web Services by class: those of Services.wsdl, those
+// that only the schema has, and some that only Microsoft's reference or Exchange's
+// own description has. Every known operation is in one class. Names of elements
+// that end in "Request" are here without it.
+const (
+	// readOperations change nothing in a mailbox and reach no further than the
+	// impersonated user does. They are the preset @read.
+	readOperations = `
+ConvertId ExpandDL FindAvailableMeetingTimes FindConversation FindFolder FindItem
+FindMeetingSpaceByJoinUrl FindMeetingTimeCandidates FindPeople FindTags
+GetAppManifests GetAppMarketplaceUrl GetAttachment GetConversationItems
+GetDelegate GetEvents GetFocusedOtherOverrides GetFolder GetImItemList GetImItems
+GetInboxRules GetItem GetLastPrivateCatalogUpdate GetMailTips GetMeetingInstance
+GetMeetingSpace GetPasswordExpirationDate GetPersona GetPhoneCallInformation
+GetPrivateCatalogAddIns GetReminders GetRoomLists GetRooms GetServerTimeZones
+GetServiceConfiguration GetSharingFolder GetSpecificUserConfiguration
+GetStreamingEvents GetUserAvailability GetUserConfiguration GetUserOofSettings
+GetUserPhoto GetUserRetentionPolicyTags ResolveNames Subscribe
+SyncFolderHierarchy SyncFolderItems Unsubscribe`
+
+	// sendOperations compose and send a message. They are the preset @send.
+	// CreateItem makes drafts as well as other items.
+	sendOperations = `CreateAttachment CreateItem SendItem`
+
+	// otherOperations are allowed by default and in no preset. Most change the
+	// mailbox. Those that read are here for a reason: GetSharingMetadata issues a
+	// token that opens a folder to another organisation, GetClientExtension and
+	// GetOMEConfiguration read settings of the whole organisation, ExportItems
+	// and PerformInstantSearch take or find mail in bulk.
+	otherOperations = `
+AddDistributionGroupToImList AddImContactToGroup AddImGroup
+AddNewImContactToGroup AddNewTelUriContactToGroup AddTag
+ApplyConversationAction ArchiveItem CopyFolder CopyItem CreateFolder
+CreateFolderPath CreateManagedFolder CreateMeetingInstance CreateMeetingSpace
+CreateOrUpdateFocusedOtherOverride CreateUserConfiguration DeleteAttachment
+DeleteFocusedOtherOverride DeleteFolder DeleteItem DeleteMeetingInstance
+DeleteMeetingSpace DeleteSearchSuggestion DeleteUserConfiguration
+DisconnectPhoneCall EmptyFolder EndInstantSearchSession EndSearchSession
+ExportItems GetClientExtension GetOMEConfiguration GetSharingMetadata HideTag
+MarkAllItemsAsRead MarkAsJunk MoveFolder MoveItem PerformInstantSearch
+PerformReminderAction PlayOnPhone RefreshSharingFolder RegisterConsent
+RemoveContactFromImList RemoveDistributionGroupFromImList
+RemoveImContactFromGroup RemoveImGroup ReportMessage SetImGroup
+SetImListMigrationCompleted SetUserOofSettings SetUserPhoto UnpinTeamMailbox
+UpdateFolder UpdateInboxRules UpdateItem UpdateItemInRecoverableItems
+UpdateMeetingInstance UpdateMeetingSpace UpdateUserConfiguration UploadItems`
+
+	// refusedOperations are refused by default: they act beyond the
+	// impersonated mailbox, or have an effect after the request that the list
+	// has allowed.
+	refusedOperations = `
+SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetHoldOnMailboxes
+GetDiscoverySearchConfiguration GetNonIndexableItemDetails
+GetNonIndexableItemStatistics StartSearchSession ExecuteSearch
+GetSearchSuggestions FindMailboxStatisticsByKeywords
+
+ExecuteDiagnosticMethod FindMessageTrackingReport GetMessageTrackingReport
+GetUMCallDataRecords SetTeamMailbox UpdateMailboxAssociation
+SetOMEConfiguration SetEncryptionConfiguration
+
+InstallApp UninstallApp DisableApp SetClientExtension GetClientAccessToken
+
+AddDelegate UpdateDelegate RemoveDelegate
+
+AddAggregatedAccount SetAggregatedAccount GetAggregatedAccount
+RemoveAggregatedAccount CreateUnifiedMailbox
+
+SubscribeToPushNotification Subscribe:Push`
+
+	knownOperations = readOperations + "\n" + sendOperations + "\n" + otherOperations + "\n" + refusedOperations
+)
+
+// presets are the names that stand for a class in a list of operations.
+var presets = [...]struct{ name, operations string }{
+	{"@read", readOperations},
+	{"@send", sendOperations},
+}

@@ -1,0 +1,131 @@
+package policy
+
+import (
+	"encoding/xml"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// wsdl has Microsoft's description of EWS. The folder is next to the checkout.
+const wsdl = "../../../shared/wsdl/"
+
+// readXML decodes a file of Microsoft's description. It skips the test where the
+// description is missing.
+func readXML(t *testing.T, name string, v any) {
+	t.Helper()
+	text, err := os.ReadFile(wsdl + name)
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skipf("NOT TESTED: %s is not on this machine", name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := xml.Unmarshal(text, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// schemaOperations returns the operations of Services.wsdl and those request
+// elements of messages.xsd whose types extend BaseRequestType, without a final
+// "Request".
+func schemaOperations(t *testing.T) []string {
+	t.Helper()
+	var services struct {
+		Operations []struct {
+			Name string `xml:"name,attr"`
+		} `xml:"portType>operation"`
+	}
+	readXML(t, "services.wsdl", &services)
+	var messages struct {
+		Elements []struct {
+			Name string `xml:"name,attr"`
+			Type string `xml:"type,attr"`
+		} `xml:"element"`
+		Types []struct {
+			Name      string `xml:"name,attr"`
+			Extension struct {
+				Base string `xml:"base,attr"`
+			} `xml:"complexContent>extension"`
+		} `xml:"complexType"`
+	}
+	readXML(t, "messages.xsd", &messages)
+	base := make(map[string]string)
+	for _, c := range messages.Types {
+		base[local(c.Name)] = local(c.Extension.Base)
+	}
+	var names []string
+	for _, o := range services.Operations {
+		names = append(names, o.Name)
+	}
+	for _, e := range messages.Elements {
+		for name := local(e.Type); name != ""; name = base[name] {
+			if name == "BaseRequestType" {
+				names = append(names, strings.TrimSuffix(e.Name, "Request"))
+			}
+		}
+	}
+	if len(names) < 200 {
+		t.Fatalf("the schema has only %d operations", len(names))
+	}
+	return names
+}
+
+func local(name string) string { return name[strings.IndexByte(name, ':')+1:] }
+
+// TestEveryOperationHasAClass fails for an operation of the schema that has no
+// class, and for one that has two.
+func TestEveryOperationHasAClass(t *testing.T) {
+	classes := map[string]int{}
+	for _, class := range []string{readOperations, sendOperations, otherOperations, refusedOperations} {
+		for _, name := range strings.Fields(class) {
+			classes[name]++
+		}
+	}
+	for name, n := range classes {
+		if n != 1 {
+			t.Errorf("%s is in %d classes", name, n)
+		}
+	}
+	for _, name := range schemaOperations(t) {
+		if classes[name] == 0 {
+			t.Errorf("%s of the schema has no class", name)
+		}
+	}
+}
+
+// TestReadPreset compares @read with the names in the schema: an operation whose
+// name says that it reads is in the preset or listed here with the reason, and
+// nothing else is in the preset but the operations listed here.
+func TestReadPreset(t *testing.T) {
+	others := strings.Fields("ConvertId ExpandDL ResolveNames Subscribe Unsubscribe")
+	left := strings.Fields(`
+		GetSharingMetadata
+		GetClientExtension GetOMEConfiguration`)
+	read, refused := strings.Fields(readOperations), strings.Fields(refusedOperations)
+	reads := func(name string) bool {
+		return strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "Find") || strings.HasPrefix(name, "Sync")
+	}
+	for _, name := range read {
+		if !reads(name) && !slices.Contains(others, name) {
+			t.Errorf("@read has %s, whose name does not say that it reads", name)
+		}
+	}
+	for _, name := range schemaOperations(t) {
+		in := slices.Contains(read, name)
+		out := slices.Contains(left, name) || slices.Contains(refused, name)
+		if reads(name) && in == out {
+			t.Errorf("%s: in @read %v, left out on purpose %v", name, in, out)
+		}
+	}
+}
+
+// TestSendPreset: the preset is what composes and sends one message.
+func TestSendPreset(t *testing.T) {
+	got := strings.Fields(sendOperations)
+	if want := []string{"CreateAttachment", "CreateItem", "SendItem"}; !slices.Equal(got, want) {
+		t.Errorf("@send has %q, want %q", got, want)
+	}
+}
