@@ -67,16 +67,32 @@ func (c *cookieNames) carry(in http.Header) string {
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.Trim(pair, " \t")
 			name, value, ok := strings.Cut(pair, "=")
-			if ok && c.known(name) && cookieValue(value) {
+			if ok && c.known(name) && cookieValue(value) && (name != affinityCookies[0] || overrideValue(value)) {
 				out = append(out, pair)
 				override = override || name == affinityCookies[0]
 			}
 		}
 	}
-	if v := value(in, overrideCookie); v != "" && !override && cookieValue(v) {
+	if v := value(in, overrideCookie); !override && overrideValue(v) {
 		out = append(out, affinityCookies[0]+"="+v)
 	}
 	return strings.Join(out, "; ")
+}
+
+// overrideValue reports whether v has the form of X-BackEndOverrideCookie, such as
+// EX01.contoso.com~1941996295: the name of a back end and its version. A front end
+// connects to the host in this cookie, so that nothing else may be in it.
+func overrideValue(v string) bool {
+	host, version, found := strings.Cut(v, "~")
+	if !found || host == "" || version == "" {
+		return false
+	}
+	for i := range len(host) {
+		if !ascii.IsAlnum(host[i]) && host[i] != '.' && host[i] != '-' {
+			return false
+		}
+	}
+	return strings.Trim(version, "0123456789") == ""
 }
 
 // cookieValue admits the octets that RFC 6265 admits, and the blank that real

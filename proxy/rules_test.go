@@ -91,22 +91,8 @@ var pending = map[string]bool{
 	"Guard/Connection/POST in chunks with foreign Host is drained": true,
 	"Authorise/Block/foreign block for another actor":              true,
 	"Authorise/Block/foreign block for another actor, in front":    true,
-	"Authorise/Operation/GetUMCallDataRecords":                     true,
-	"Authorise/Operation/UpdateMailboxAssociation":                 true,
-	"Authorise/Operation/AddAggregatedAccount":                     true,
-	"Authorise/Operation/SetAggregatedAccount":                     true,
-	"Authorise/Operation/GetAggregatedAccount":                     true,
-	"Authorise/Operation/RemoveAggregatedAccount":                  true,
-	"Authorise/Operation/CreateUnifiedMailbox":                     true,
-	"Authorise/Operation/SetOMEConfiguration":                      true,
-	"Authorise/Operation/SetEncryptionConfiguration":               true,
-	"Authorise/Operation/SubscribeToPushNotification":              true,
-	"Authorise/Operation/OperationOfTheFuture":                     true,
 	"Headers/X-PublicFolderMailbox/off the list":                   true,
 	"Headers/X-OWA-ExplicitLogonUser/off the list":                 true,
-	"Headers/Cookie/override header of another form":               true,
-	"Headers/Cookie/override cookie of another form":               true,
-	"Headers/Cookie/override cookie without a version":             true,
 }
 
 // A rule is a request, and what must become of it.

@@ -82,6 +82,8 @@ var refusedHeaders = []headerRule{
 		why: "belongs to Exchange itself; remove it",
 		prefixes: []string{"msexch", "x-msexch", "x-ms-", "x-exch", "x-ext", "x-excomp", "x-be", "x-fe", "x-backend", "x-frontend", "x-cafe",
 			"x-calculated", "x-target", "x-source", "x-anon", "x-owa-", "x-common", "x-nego", "x-isfrom", "x-cas",
-			"x-diaginfo", "x-routing", "x-server", "x-security", "x-serialized", "x-organization", "x-tenant", "x-partition"},
+			"x-diaginfo", "x-routing", "x-server", "x-security", "x-serialized", "x-organization", "x-tenant", "x-partition",
+			"x-gcc"},
+		words: []string{"backend", "openas", "proxyinfo"},
 	},
 }

@@ -16,6 +16,7 @@ func TestForwardHeaders(t *testing.T) {
 		"Origin", "Referer", "Sec-Fetch-Site", "Access-Control-Request-Method",
 		"X-BEResource", "X-AnonResource", "X-AnonResource-Backend", "X-BEServer", "X-FEServer", "X-TargetServer", "X-CalculatedBETarget",
 		"msExchLogonAccount", "msExchLogonMailbox", "msExchTargetMailbox", "msExchEcpCanary", "X-MS-Exchange-Organization-AuthAs", "X-SourceCafeServer",
+		"X-OpenAs", "X-OpenAsAdmin", "X-GccProxyInfo", "X-TestBackEndUrl", "X-Next-Backend", "X-ProxyInfo",
 		"X_AnchorMailbox", "X AnchorMailbox", "X-Trace:", "", "X-Tr\u00e4ce", "\u017foapaction",
 		"User-Agent", "SOAPAction", "Accept", "Prefer", "X-PreferServerAffinity",
 	}
@@ -26,7 +27,7 @@ func TestForwardHeaders(t *testing.T) {
 	}
 	accepted := map[string]string{
 		"traceparent": "Traceparent", "X-Request-ID": "X-Request-Id", "x-correlation-id": "X-Correlation-Id", "X-Contoso-App": "X-Contoso-App",
-		"Cache-Control": "Cache-Control", "X-Priority": "X-Priority",
+		"Cache-Control": "Cache-Control", "X-Priority": "X-Priority", "X-Test-Run": "X-Test-Run",
 	}
 	for name, want := range accepted {
 		if got, err := headerName(name); err != nil || got != want {
