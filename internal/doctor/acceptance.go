@@ -11,8 +11,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// gatherAcceptance sends Exchange the token without naming a mailbox, unless
-// the check of the challenge did.
+// gatherAcceptance sends Exchange the token without naming a mailbox, unless an
+// earlier check did.
 func gatherAcceptance(ctx context.Context, s *session, f *facts) {
 	if !f.ews.unnamed.sent {
 		f.ews.unnamed = getFolder(ctx, s, f, "")

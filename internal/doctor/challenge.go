@@ -24,7 +24,8 @@ func judgeExchangeConnection(f *facts) Result {
 // gatherChallenge sends Exchange the token where its challenge alone does not
 // tell whether it accepts one.
 func gatherChallenge(ctx context.Context, s *session, f *facts) {
-	if c := bearerChallenge(f.network.exchange.response.header); c != nil && c["authorization_uri"] == "" && f.token.grant().Token != "" {
+	c := bearerChallenge(f.network.exchange.response.header)
+	if c != nil && c["authorization_uri"] == "" && !f.ews.unnamed.sent && f.token.grant().Token != "" {
 		f.ews.unnamed = getFolder(ctx, s, f, "")
 	}
 }

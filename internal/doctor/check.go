@@ -32,7 +32,7 @@ func checksFor(c *config.Config) []check {
 	}
 	return append(all,
 		check{id: "token", title: "Entra ID: access token", needs: tokenNeeds, gather: gatherToken, judge: judgeToken},
-		check{id: "claims", title: "Entra ID: claims of the token", needs: []string{"token"}, judge: judgeClaims},
+		check{id: "claims", title: "Entra ID: claims of the token", needs: []string{"token"}, gather: gatherClaims, judge: judgeClaims},
 		check{id: "challenge", title: "Exchange: authentication offered", needs: []string{"exchange"}, gather: gatherChallenge, judge: judgeChallenge},
 		check{id: "acceptance", title: "Exchange: accepts the token", needs: []string{"challenge", "token"}, gather: gatherAcceptance, judge: judgeAcceptance},
 		check{id: "mailbox", title: "Exchange: opens a mailbox", needs: []string{"acceptance"}, gather: gatherMailbox, judge: judgeMailbox},

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -15,13 +16,31 @@ func judgeClaims(f *facts) Result {
 	if e, wrong := explain(claimRules, claims{f, c}); wrong {
 		return f.failed(detail, e).goingOn()
 	}
-	return ok(detail)
+	r := ok(detail)
+	if !sameOrigin(c.Audience, f.config.EWS.URL) {
+		r.Notes = []string{"the token's audience is not the host of HMA_EWS_URL, and Exchange accepts it"}
+	}
+	return r
+}
+
+// gatherClaims sends Exchange a token whose audience is not the host of
+// HMA_EWS_URL, which Exchange may accept nevertheless: a device in front of it
+// may replace the Host header.
+func gatherClaims(ctx context.Context, s *session, f *facts) {
+	if f.network.exchange.response.status != 0 && !sameOrigin(f.token.grant().Claims.Audience, f.config.EWS.URL) {
+		f.ews.unnamed = getFolder(ctx, s, f, "")
+	}
 }
 
 // claims is what the rules about the token's claims observe.
 type claims struct {
 	facts *facts
 	token token.Claims
+}
+
+// acceptedByExchange reports whether EWS processed a request with the token.
+func (c claims) acceptedByExchange() bool {
+	return c.facts.ews.unnamed.accepted() && c.facts.ews.unnamed.code != ""
 }
 
 // claimRules explain claims with which Exchange refuses a token.
@@ -34,12 +53,14 @@ var claimRules = []rule[claims]{
 	},
 	// Roles are the audience's own: those of another say nothing of Exchange's.
 	{
-		when:   func(c claims) bool { return guid.MatchString(c.token.Audience) },
+		when:   func(c claims) bool { return guid.MatchString(c.token.Audience) && !c.acceptedByExchange() },
 		cause:  "the token's audience is a number and not the host of HMA_EWS_URL: the name in HMA_RESOURCE_ID is registered on an application of its own, and not on Office 365 Exchange Online",
 		repair: []string{"remove it there (App registrations > the application > Expose an API > Application ID URI), then: {register-resource}"},
 	},
 	{
-		when:   func(c claims) bool { return !sameOrigin(c.token.Audience, c.facts.config.EWS.URL) },
+		when: func(c claims) bool {
+			return !sameOrigin(c.token.Audience, c.facts.config.EWS.URL) && !c.acceptedByExchange()
+		},
 		cause:  "the token's audience is not the host of HMA_EWS_URL ({ews}), which Exchange compares: HMA_RESOURCE_ID is wrong",
 		repair: []string{"set HMA_RESOURCE_ID=https://{ews}, and register it: {register-resource}"},
 	},

@@ -26,7 +26,7 @@ type facts struct {
 	source    sourceFacts    // gatherCertificates or gatherCertificateFile
 	signature signatureFacts // gatherSignature
 	token     tokenFacts     // gatherToken
-	ews       ewsFacts       // gatherChallenge, gatherAcceptance, gatherMailbox, gatherForbidden
+	ews       ewsFacts       // by the checks of claims and of Exchange
 }
 
 // asked holds the mailboxes that the command's flags name.

@@ -82,6 +82,14 @@ func TestWorkingSetups(t *testing.T) {
 		{"HMA is not the default and the token is taken", func(r *testSetup) {
 			challenge(r, http.StatusUnauthorized, http.Header{"Www-Authenticate": {strings.Replace(goodChallenge(r), "authorization_uri", "x", 1)}}, true)
 		}, "not the default on this server"},
+		{"audience is another host, which a device makes Exchange's", func(r *testSetup) {
+			r.env["HMA_EWS_URL"] = "https://ews.contoso.com/EWS/Exchange.asmx"
+			r.env["HMA_RESOURCE_ID"] = "https://mail.contoso.com"
+			r.serve("ews.contoso.com:443", r.tlsConfig("ews.contoso.com"), http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				req.Host = "mail.contoso.com"
+				r.e.Exchange().ServeHTTP(w, req)
+			}))
+		}, "audience is not the host of HMA_EWS_URL, and Exchange accepts it"},
 		{"default mailbox", func(r *testSetup) {
 			r.opts.Mailbox, r.env["HMA_DEFAULT_MAILBOX"] = "", "bob@contoso.com"
 		}, ""},
