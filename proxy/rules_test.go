@@ -89,8 +89,6 @@ var pending = map[string]bool{
 	"Guard/Connection/POST to another path is drained":             true,
 	"Guard/Connection/POST with too many headers is drained":       true,
 	"Guard/Connection/POST in chunks with foreign Host is drained": true,
-	"Authorise/Block/foreign block for another actor":              true,
-	"Authorise/Block/foreign block for another actor, in front":    true,
 	"Headers/X-PublicFolderMailbox/off the list":                   true,
 	"Headers/X-OWA-ExplicitLogonUser/off the list":                 true,
 }

@@ -30,9 +30,9 @@ type HeaderBlock struct {
 	MustUnderstand bool   // mustUnderstand is "1", "true" or not a boolean
 	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute
 
-	// Problem says why a block of a known kind cannot be written again from
-	// its values. It is a constant text that contains nothing from the
-	// client. It is empty for a block without a problem and for a block of an
-	// unknown kind.
+	// Problem says why a block must not be sent: a block of a known kind that
+	// cannot be written again from its values, or a block of any kind that is
+	// meant for another actor. It is a constant text that contains nothing from
+	// the client, and empty for a block without a problem.
 	Problem string
 }

@@ -67,6 +67,8 @@ func TestToolkitAttributes(t *testing.T) {
 		{name: "actor next with mustUnderstand", impersonation: toNext + ` s:mustUnderstand="1"`, version: `s:mustUnderstand="1"`, allowed: true},
 		{name: "other actor on the impersonation", impersonation: `s:actor="urn:x"`},
 		{name: "other actor on the version", version: `s:actor="urn:x"`},
+		{name: "other actor on a foreign block", blocks: `<x xmlns="urn:x" s:actor="urn:y"/>`},
+		{name: "actor next on a foreign block", blocks: `<x xmlns="urn:x" s:actor="` + next + `"/>`, allowed: true},
 		{name: "blank actor", impersonation: `s:actor=" "`},
 		{name: "actor next with more", impersonation: `s:actor="` + next + `/x"`},
 		{name: "actor of no namespace", impersonation: `actor=""`},

@@ -150,8 +150,10 @@ func (b *block) attributes(e *element) (mustUnderstand bool) {
 				mustUnderstand = true
 				b.fail("mustUnderstand is no boolean")
 			}
-		case a.space.class == envelopeClass && string(a.local) == "actor" &&
-			(len(a.value) == 0 || string(a.value) == actorNext):
+		case a.space.class == envelopeClass && string(a.local) == "actor":
+			if len(a.value) > 0 && string(a.value) != actorNext {
+				b.problem = "a header block for another actor"
+			}
 		case b.kind == versionBlock && string(a.name) == "Version":
 			b.version = a.value
 		default:

@@ -22,7 +22,7 @@ func TestBlocks(t *testing.T) {
 		{Space: ews.TypesNS, Name: "OpenAsAdminOrSystemService", MustUnderstand: true},
 		{Space: ews.MessagesNS, Name: "SerializedSecurityContext", MustUnderstand: true},
 		{Name: "ExchangeImpersonation"},
-		{Space: "http://example.org/wsse", Name: "Security", MustUnderstand: true},
+		{Space: "http://example.org/wsse", Name: "Security", MustUnderstand: true, Problem: "a header block for another actor"},
 		{Space: ews.MessagesNS, Name: "RequestServerVersion"},
 		{Space: ews.TypesNS, Name: "RequestServerVersion", MustUnderstand: true},
 		{Space: ews.TypesNS, Name: "RequestServerVersion", Problem: "Version is not what a version looks like"},
