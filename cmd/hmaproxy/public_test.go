@@ -18,7 +18,9 @@ import (
 )
 
 // publicPackages can be used by other programs.
-var publicPackages = []string{"hmaproxy/certsource", "hmaproxy/token"}
+var publicPackages = []string{
+	"hmaproxy/certsource", "hmaproxy/proxy", "hmaproxy/proxy/ews", "hmaproxy/proxy/policy", "hmaproxy/token",
+}
 
 // foreignProgram is the program of another module. It uses the public packages by
 // their exported names alone.
@@ -29,9 +31,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 
 	"hmaproxy/certsource"
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/policy"
 	"hmaproxy/token"
 )
 
@@ -62,6 +70,30 @@ func main() {
 	fmt.Println(keeper.Run(ctx), keeper.Run(ctx) == token.ErrRunTwice, keeper.Status().Usable)
 	_, err = keeper.Token(context.Background())
 	fmt.Println(errors.Is(err, token.ErrStopped))
+
+	allowed, err := policy.ParsePatterns("alice@contoso.com")
+	if err != nil {
+		panic(err)
+	}
+	limited, err := policy.New(policy.Config{Allowed: allowed})
+	if err != nil {
+		panic(err)
+	}
+	_, refusal := limited.Decide(&ews.Request{Operation: "GetFolder"}, "")
+	fmt.Println(refusal.Reason == policy.NoMailbox)
+
+	handler, err := proxy.New(proxy.Config{
+		EWS:    &url.URL{Scheme: "https", Host: "mail.contoso.com", Path: "/EWS/Exchange.asmx"},
+		Tokens: keeper,
+		Policy: func() *policy.Policy { return limited },
+		Done:   func(r *proxy.Record) { fmt.Println(r.Reason == proxy.ReasonPath, r.Reason.Class()) },
+	})
+	if err != nil {
+		panic(err)
+	}
+	request := httptest.NewRequest(http.MethodPost, "/owa/", strings.NewReader(""))
+	request.Host = "localhost"
+	handler.Server(nil).Handler.ServeHTTP(httptest.NewRecorder(), request)
 }
 `
 
@@ -92,7 +124,7 @@ func TestPublicPackagesFromAnotherModule(t *testing.T) {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
-	if want := "true\n<nil> true false\ntrue\n"; err != nil || string(out) != want {
+	if want := "true\n<nil> true false\ntrue\ntrue\ntrue refused\n"; err != nil || string(out) != want {
 		t.Errorf("%v, output:\n%s\nwant:\n%s", err, out, want)
 	}
 }
