@@ -199,6 +199,7 @@ func (a *app) run(ctx context.Context) error {
 		background.Go(func() { failed <- adminServer.Serve(adminListener) })
 	}
 	a.started(clients, adminListener)
+	background.Go(func() { a.logReady(alive, clients, adminListener) })
 	select {
 	case err := <-failed:
 		return fmt.Errorf("listener: %w", err)
@@ -238,7 +239,7 @@ func (a *app) started(clients []net.Listener, adminListener net.Listener) {
 		adminAddress, adminName = adminListener.Addr(), adminListener.Addr().String()
 	}
 	a.log.Info("started", "version", a.o.Version, "listen", strings.Join(names, ","), "admin", adminName,
-		"exchange", c.EWS.String(), "allow_list_entries", a.policy().Size())
+		"exchange", c.EWS.String(), "mailboxes", c.Access().String(), "allow_list_entries", a.policy().Size())
 	for _, w := range c.Warnings() {
 		a.log.Warn("configuration", "remark", w)
 	}
@@ -282,7 +283,7 @@ func (a *app) health() health.State {
 	switch list := a.policy(); {
 	case list.Audit():
 		s.Alarms = append(s.Alarms, health.Alarm{Kind: health.AllowListAudits})
-	case !list.Limited():
+	case !list.Limited() && !a.o.Config.EveryMailbox:
 		s.Alarms = append(s.Alarms, health.Alarm{Kind: health.AllowListMissing})
 	}
 	s.Alarms = append(s.Alarms, health.AlarmsFor(status, now)...)

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// logLine returns the first log line with a message.
+func (p *testProcess) logLine(message string) map[string]any {
+	p.t.Helper()
+	for line := range strings.Lines(p.said()) {
+		var fields map[string]any
+		if json.Unmarshal([]byte(line), &fields) == nil && fields["msg"] == message {
+			return fields
+		}
+	}
+	return nil
+}
+
+// TestEveryMailboxOnPurpose: without an allow-list there is an alarm, and
+// HMA_ALLOWED_MAILBOXES=* says that none is meant.
+func TestEveryMailboxOnPurpose(t *testing.T) {
+	for name, tc := range map[string]struct {
+		extra     []string
+		alarm     bool
+		mailboxes string
+	}{
+		"no list":    {nil, true, "every mailbox (no allow-list is set)"},
+		"on purpose": {[]string{"HMA_ALLOWED_MAILBOXES=*"}, false, "every mailbox, on purpose"},
+		"a list":     {[]string{"HMA_ALLOWED_MAILBOXES=alice@contoso.com"}, false, "the mailboxes of the allow-list"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEmulator(t, emulator.Config{})
+			p := start(t, settings(t, e, tc.extra...))
+			p.ready()
+			if status, text := p.probe("ready"); status != http.StatusOK || strings.Contains(text, "alarm: ") != tc.alarm {
+				t.Errorf("/ready: %d %s", status, text)
+			}
+			if got := p.logLine("started")["mailboxes"]; got != tc.mailboxes {
+				t.Errorf("started with mailboxes %q, want %q", got, tc.mailboxes)
+			}
+			if got := strings.Contains(p.said(), "no allow-list is set: clients can open"); got != tc.alarm {
+				t.Errorf("a warning at start: %v", got)
+			}
+			want := "http://" + p.clients + "/EWS/Exchange.asmx"
+			for range 200 {
+				if p.logLine("ready") != nil {
+					break
+				}
+				time.Sleep(25 * time.Millisecond)
+			}
+			if got := p.logLine("ready"); got["ews"] != want || got["status_page"] != "http://"+p.admin+"/" {
+				t.Errorf("ready line %v, want %s", got, want)
+			}
+			if name != "a list" {
+				if resp, _ := p.post(envelope("bob@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
+					t.Errorf("bob: %d", resp.StatusCode)
+				}
+			}
+		})
+	}
+}
