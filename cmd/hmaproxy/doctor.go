@@ -21,6 +21,7 @@ func doctorCommand() command {
 changes nothing: it reads the same settings, uses the same code, and checks in this order:
 
   configuration   every setting, and what is permitted but rarely meant
+  allow-list      whether there is one, or every mailbox is meant
   connections     DNS, TCP and TLS of Key Vault, Entra ID and Exchange; a corporate proxy or a
                   private PKI is named when it is the cause
   clocks          of this machine, Entra ID and Exchange
@@ -30,9 +31,10 @@ changes nothing: it reads the same settings, uses the same code, and checks in t
   Exchange        what it asks for (is HMA on?), whether it accepts the token, whether it opens a
                   mailbox, whether it keeps another closed
 
-Each check is a line: ✓ passed, ✗ failed, – not run, because a check before it failed or it was not
-asked for. Below a ✗ stand the likely cause and the command, setting or way through the portal that
-repairs it. With several ✗ begin with the first. Nothing that is printed holds a secret or a token.
+Each check is a line: ✓ passed, ! passed with a warning, ✗ failed, – not run, because a check before
+it failed or it was not asked for. Below a ✗ stand the likely cause and the command, setting or way
+through the portal that repairs it. With several ✗ begin with the first. -v shows what each check
+observed. Nothing that is printed holds a secret or a token.
 
 The mailbox to open is that of -mailbox, else HMA_DEFAULT_MAILBOX, else the first address of the
 allow-list; only the id of its inbox is requested. -forbidden-mailbox names one that must stay
@@ -45,11 +47,12 @@ the other, at most 40 seconds for each check, so that all checks can take two mi
 			envFileOption(),
 			{"mailbox", "ADDRESS", "open this mailbox, an SMTP address", completeNothing, func(o *options) flag.Value { return (*stringValue)(&o.mailbox) }},
 			{"forbidden-mailbox", "ADDRESS", "find out what keeps this mailbox closed, an SMTP address", completeNothing, func(o *options) flag.Value { return (*stringValue)(&o.forbidden) }},
-			{"json", "", "write one JSON object instead of lines: {\"ok\": …, \"checks\": [{\"check\": …, \"title\": …, \"status\": \"ok|failed|skipped\", \"detail\": …, \"cause\": …, \"repair\": […], \"notes\": […]}]}",
+			{"v", "", "show what each check observed, and notes", completeNothing, func(o *options) flag.Value { return (*boolValue)(&o.verbose) }},
+			{"json", "", "write one JSON object instead of lines: {\"ok\": …, \"checks\": [{\"check\": …, \"title\": …, \"status\": \"ok|warning|failed|skipped\", \"detail\": …, \"cause\": …, \"repair\": […], \"warnings\": […], \"notes\": […]}]}",
 				completeNothing, func(o *options) flag.Value { return (*boolValue)(&o.json) }},
 			timeoutOption("stop after DURATION; 0, the default, sets no limit"),
 		},
-		exits: []exit{{exitStopped, "nothing wrong was found"}, {exitFailed, "a check failed or could not be made"}, badSettings},
+		exits: []exit{{exitStopped, "nothing wrong was found"}, {exitFailed, "a check failed or could not be made, or no allow-list is set"}, badSettings},
 		examples: []string{
 			"hmaproxy doctor -env-file hmaproxy.env -mailbox alice@contoso.com",
 			"hmaproxy doctor -env-file hmaproxy.env -forbidden-mailbox ceo@contoso.com",
@@ -70,7 +73,7 @@ func runDoctor(ctx context.Context, inv *invocation) error {
 	}
 	o := doctor.Options{Mailbox: inv.mailbox, Forbidden: inv.forbidden}
 	o.Config, o.ConfigError = inv.load()
-	all, err := examine(ctx, o, inv.json, inv.out)
+	all, err := examine(ctx, o, inv)
 	if err != nil {
 		return fmt.Errorf("doctor: %w", err)
 	}
@@ -84,12 +87,12 @@ func runDoctor(ctx context.Context, inv *invocation) error {
 }
 
 // examine runs the checks and prints their results.
-func examine(ctx context.Context, o doctor.Options, asJSON bool, w io.Writer) ([]doctor.Result, error) {
-	if asJSON {
+func examine(ctx context.Context, o doctor.Options, inv *invocation) ([]doctor.Result, error) {
+	if inv.json {
 		all := doctor.Run(ctx, o)
-		return all, doctor.WriteJSON(w, all)
+		return all, doctor.WriteJSON(inv.out, all)
 	}
-	text := doctor.NewText(w, colorful(w))
+	text := doctor.NewText(inv.out, doctor.TextOptions{Verbose: inv.verbose, Color: colorful(inv.out)})
 	o.Report = text.Report
 	all := doctor.Run(ctx, o)
 	text.Summary(all)

@@ -42,6 +42,10 @@ func TestDoctorCommand(t *testing.T) {
 		{"out of time", good, []string{"-timeout", "1ns"}, 1, "Not everything could be checked."},
 		{"unknown flag", good, []string{"-mailboxes"}, 2, ""},
 		{"argument", good, []string{"alice@contoso.com"}, 2, ""},
+		{"no allow-list", settings(t, e), []string{"-mailbox", "alice@contoso.com"}, 1, "with a warning: no allow-list is set"},
+		{"every mailbox on purpose", settings(t, e, "HMA_ALLOWED_MAILBOXES=*"), []string{"-mailbox", "alice@contoso.com", "-v"}, 0, "every mailbox, on purpose"},
+		{"brief", good, nil, 0, "✓ Entra ID: access token\n"},
+		{"verbose", good, []string{"-v"}, 0, "✓ Entra ID: access token: obtained for"},
 		{"help", nil, []string{"-help"}, 0, "-forbidden-mailbox"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,6 +24,7 @@ func checksFor(c *config.Config) []check {
 	if c == nil {
 		return append(all, check{id: "rest", title: "everything else", needs: []string{"configuration"}})
 	}
+	all = append(all, check{id: "allow-list", title: "allow-list", needs: []string{"configuration"}, judge: judgeAccess})
 	all = append(all, connectionChecks(c)...)
 	all = append(all, certificateChecks(c)...)
 	tokenNeeds := []string{"certificate", "tenant"}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"hmaproxy/internal/config"
@@ -30,7 +31,9 @@ func judgeConfiguration(f *facts) Result {
 	if e, mistaken := explain(idMistakes, f.config); mistaken {
 		return f.failed("", e).goingOn()
 	}
-	return ok(describeConfiguration(f.config), append(f.config.Warnings(), remarks(f)...)...)
+	r := ok(describeConfiguration(f.config))
+	r.Warnings = append(warnings(f.config), remarks(f)...)
+	return r
 }
 
 // idMistakes are ids that belong to something else. That the settings are valid
@@ -109,21 +112,15 @@ func describeConfiguration(c *config.Config) string {
 	if c.FromVault() {
 		source = fmt.Sprintf("certificate %s from %s", c.VaultCertName, c.VaultURI.Host)
 	}
-	list := "no allow-list"
-	if c.Limited() {
-		list = "allow-list with " + counted(len(c.AllowedMailboxes))
-	}
-	return fmt.Sprintf("%s, resource %s, %s, %s", c.EWS, c.Resource, source, list)
+	return fmt.Sprintf("%s, resource %s, %s", c.EWS, c.Resource, source)
 }
 
-func counted(entries int) string {
-	if entries == 1 {
-		return "one entry"
-	}
-	return fmt.Sprintf("%d entries", entries)
+// warnings returns the product's own, without the one that judgeAccess reports.
+func warnings(c *config.Config) []string {
+	return slices.DeleteFunc(c.Warnings(), func(s string) bool { return s == c.NoListAlarm() })
 }
 
-// remarks returns notes about settings that are valid but rarely meant.
+// remarks returns warnings about settings that are valid but rarely meant.
 func remarks(f *facts) []string {
 	var all []string
 	note := func(when bool, format string, args ...any) {

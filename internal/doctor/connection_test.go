@@ -45,9 +45,9 @@ const stranger = "11111111-2222-4333-8444-555555555555"
 
 func TestWrongConfiguration(t *testing.T) {
 	run(t, []misconfiguration{
-		{"allow-list empty", emulator.Config{}, set("HMA_ALLOWED_MAILBOXES", ""), "configuration", "HMA_ALLOWED_MAILBOXES", "-help"},
-		{"misspelt name", emulator.Config{}, set("HMA_KEY_VAULT_KEY_NAME", "HMA-Cert"), "configuration", "HMA_KEY_VAULT_CERT_NAME", "-help"},
-		{"EWS URL missing", emulator.Config{}, func(r *testSetup) { delete(r.env, "HMA_EWS_URL") }, "configuration", "HMA_EWS_URL", "-help"},
+		{"allow-list empty", emulator.Config{}, set("HMA_ALLOWED_MAILBOXES", ""), "configuration", "HMA_ALLOWED_MAILBOXES", "help settings"},
+		{"misspelt name", emulator.Config{}, set("HMA_KEY_VAULT_KEY_NAME", "HMA-Cert"), "configuration", "HMA_KEY_VAULT_CERT_NAME", "help settings"},
+		{"EWS URL missing", emulator.Config{}, func(r *testSetup) { delete(r.env, "HMA_EWS_URL") }, "configuration", "HMA_EWS_URL", "help settings"},
 		{"two ids mixed up", emulator.Config{}, func(r *testSetup) { r.env["HMA_TENANT_ID"] = r.env["HMA_APP_ID"] }, "configuration", "same|copied", "Directory"},
 		{"mailbox is no address", emulator.Config{}, func(r *testSetup) { r.opts.Mailbox = "CONTOSO\\alice" }, "configuration", ".", "alice@contoso.com"},
 	})

@@ -7,7 +7,7 @@ import (
 )
 
 func ExampleText() {
-	text := doctor.NewText(os.Stdout, false)
+	text := doctor.NewText(os.Stdout, doctor.TextOptions{})
 	all := []doctor.Result{
 		{Check: "vault", Title: "Key Vault: connection", Status: doctor.OK, Detail: "contoso.vault.azure.net, TLS 1.3"},
 		{Check: "vault-secret", Title: "Key Vault: permission", Status: doctor.Failed, Detail: "get secret: HTTP 403 ForbiddenByFirewall",
@@ -20,12 +20,12 @@ func ExampleText() {
 	}
 	text.Summary(all)
 	// Output:
-	// ✓ Key Vault: connection: contoso.vault.azure.net, TLS 1.3
+	// ✓ Key Vault: connection
 	// ✗ Key Vault: permission: get secret: HTTP 403 ForbiddenByFirewall
 	//     cause:  the vault's firewall does not let this machine's address in
 	//     repair: az keyvault network-rule add -n contoso --ip-address ADDRESS
 	//             or use a private endpoint
 	// – Entra ID: access token: not run: “Key Vault: permission” failed
 	//
-	// One check failed: Key Vault: permission.
+	// One check failed: Key Vault: permission. -v shows what each check observed.
 }

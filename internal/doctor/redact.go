@@ -27,13 +27,17 @@ func (d *redactor) add(secrets ...string) { d.secrets = append(d.secrets, secret
 
 func (d *redactor) clean(r Result) Result {
 	r.Detail, r.Cause = d.cleanText(r.Detail), d.cleanText(r.Cause)
-	r.Repair, r.Notes = slices.Clone(r.Repair), slices.Clone(r.Notes)
-	for _, list := range [][]string{r.Repair, r.Notes} {
-		for i := range list {
-			list[i] = d.cleanText(list[i])
-		}
-	}
+	r.Repair, r.Warnings, r.Notes = d.cleanTexts(r.Repair), d.cleanTexts(r.Warnings), d.cleanTexts(r.Notes)
 	return r
+}
+
+// cleanTexts returns a cleaned copy of a list.
+func (d *redactor) cleanTexts(list []string) []string {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i] = d.cleanText(list[i])
+	}
+	return list
 }
 
 func (d *redactor) cleanText(s string) string {

@@ -5,19 +5,21 @@ type Status string
 
 const (
 	OK      Status = "ok"
+	Warning Status = "warning" // the product works, and in a way that is rarely meant
 	Failed  Status = "failed"
 	Skipped Status = "skipped" // not run; Detail says why
 )
 
 // A Result is the outcome of one check.
 type Result struct {
-	Check  string   `json:"check"` // "vault-secret": stable, for programs
-	Title  string   `json:"title"` // "Key Vault: permission"
-	Status Status   `json:"status"`
-	Detail string   `json:"detail"`           // what was observed, or why the check was not run
-	Cause  string   `json:"cause,omitempty"`  // of a failure, the likely one
-	Repair []string `json:"repair,omitempty"` // of a failure: commands, settings or ways through the portal
-	Notes  []string `json:"notes,omitempty"`  // what an operator should know although it is no failure
+	Check    string   `json:"check"` // "vault-secret": stable, for programs
+	Title    string   `json:"title"` // "Key Vault: permission"
+	Status   Status   `json:"status"`
+	Detail   string   `json:"detail"`             // what was observed, or why the check was not run
+	Cause    string   `json:"cause,omitempty"`    // of a failure, the likely one; of a warning, why it is one
+	Repair   []string `json:"repair,omitempty"`   // of a failure or warning: commands, settings or ways through the portal
+	Warnings []string `json:"warnings,omitempty"` // what an operator should look at although it is no failure
+	Notes    []string `json:"notes,omitempty"`    // what helps to understand the outcome
 
 	carryOn bool   // failed, but checks that need this one can be made
 	root    string // of a check that was not run: the failure that caused it
@@ -56,7 +58,7 @@ func ExitCode(all []Result) int {
 		switch {
 		case r.Status == Failed && r.Check == "configuration":
 			return exitConfiguration
-		case r.Status == Failed, r.Status == Skipped && !optional(r.Check):
+		case r.Status == Failed, r.Status == Warning, r.Status == Skipped && !optional(r.Check):
 			code = exitFailed
 		}
 	}

@@ -7,36 +7,47 @@ import (
 	"strings"
 )
 
-// A Text writes Results for people, one line each and what belongs to it
-// indented below.
+// A Text writes Results for people: one line for each, and below those that
+// failed their cause and repair.
 type Text struct {
-	w     io.Writer
-	color bool
+	w io.Writer
+	o TextOptions
 }
 
-// NewText returns a Text that writes to w, with colour when color is set.
-func NewText(w io.Writer, color bool) *Text { return &Text{w, color} }
+// TextOptions say how a Text looks. The zero value is brief and without colour.
+type TextOptions struct {
+	Verbose bool // what each check observed, and notes
+	Color   bool // escape sequences for colours
+}
 
-// marks and colors of the three statuses.
+// NewText returns a Text that writes to w.
+func NewText(w io.Writer, o TextOptions) *Text { return &Text{w, o} }
+
+// marks and colors of the statuses.
 var (
-	marks  = map[Status]string{OK: "✓", Failed: "✗", Skipped: "–"}
-	colors = map[Status]string{OK: "\x1b[32m", Failed: "\x1b[31m", Skipped: "\x1b[2m"}
+	marks  = map[Status]string{OK: "✓", Warning: "!", Failed: "✗", Skipped: "–"}
+	colors = map[Status]string{OK: "\x1b[32m", Warning: "\x1b[33m", Failed: "\x1b[31m", Skipped: "\x1b[2m"}
 )
 
 // Report writes one Result.
 func (t *Text) Report(r Result) {
-	mark := marks[r.Status]
-	if t.color {
+	mark, line := marks[r.Status], r.Title
+	if t.o.Color {
 		mark = colors[r.Status] + mark + "\x1b[0m"
 	}
-	detail := r.Detail
-	if r.Status == Skipped {
-		detail = "not run: " + detail
+	switch {
+	case r.Status == Skipped:
+		line += ": not run: " + r.Detail
+	case r.Status != OK || t.o.Verbose:
+		line += ": " + r.Detail
 	}
-	fmt.Fprintf(t.w, "%s %s: %s\n", mark, r.Title, detail)
+	fmt.Fprintf(t.w, "%s %s\n", mark, line)
 	t.lines("cause:  ", []string{r.Cause})
 	t.lines("repair: ", r.Repair)
-	t.lines("note:   ", r.Notes)
+	t.lines("warning: ", r.Warnings)
+	if r.Status == Failed || t.o.Verbose {
+		t.lines("note:   ", r.Notes)
+	}
 }
 
 func (t *Text) lines(label string, list []string) {
@@ -50,24 +61,35 @@ func (t *Text) lines(label string, list []string) {
 
 // Summary writes the last line.
 func (t *Text) Summary(all []Result) {
-	var broken []string
+	line := summary(all)
+	if !t.o.Verbose {
+		line += " -v shows what each check observed."
+	}
+	fmt.Fprintf(t.w, "\n%s\n", line)
+}
+
+// summary returns the verdict over all Results.
+func summary(all []Result) string {
+	var failed, warned []Result
 	for _, r := range all {
-		if r.Status == Failed {
-			broken = append(broken, r.Title)
+		switch r.Status {
+		case Failed:
+			failed = append(failed, r)
+		case Warning:
+			warned = append(warned, r)
 		}
 	}
-	switch len(broken) {
-	case 0:
-		if ExitCode(all) != exitOK {
-			fmt.Fprintln(t.w, "\nNot everything could be checked.")
-			return
-		}
-		fmt.Fprintln(t.w, "\nNothing wrong was found.")
-	case 1:
-		fmt.Fprintf(t.w, "\nOne check failed: %s.\n", broken[0])
-	default:
-		fmt.Fprintf(t.w, "\n%d checks failed. Begin with the first: %s.\n", len(broken), broken[0])
+	switch {
+	case len(failed) == 1:
+		return fmt.Sprintf("One check failed: %s.", failed[0].Title)
+	case len(failed) > 1:
+		return fmt.Sprintf("%d checks failed. Begin with the first: %s.", len(failed), failed[0].Title)
+	case len(warned) > 0:
+		return "No check failed, with a warning: " + warned[0].Cause + "."
+	case ExitCode(all) != exitOK:
+		return "Not everything could be checked."
 	}
+	return "Nothing wrong was found."
 }
 
 // WriteJSON writes all Results as one JSON object: {"ok": …, "checks": […]}.

@@ -22,7 +22,7 @@ func TestWorkingSetups(t *testing.T) {
 		note  string // somewhere among the notes
 	}{
 		{"as set up", func(*testSetup) {}, ""},
-		{"no allow-list is said", func(r *testSetup) { delete(r.env, "HMA_ALLOWED_MAILBOXES") }, "no allow-list is set"},
+		{"every mailbox on purpose", func(r *testSetup) { r.env["HMA_ALLOWED_MAILBOXES"] = "*" }, "every mailbox, on purpose"},
 		{"through a corporate proxy", func(r *testSetup) {
 			r.connectProxy(func(*http.Request) int { return http.StatusOK })
 			for _, host := range []string{"login.microsoftonline.com", "contoso.vault.azure.net", "mail.contoso.com"} {
@@ -96,7 +96,7 @@ func TestWorkingSetups(t *testing.T) {
 		{"first of the allow-list", func(r *testSetup) { r.opts.Mailbox = "" }, ""},
 		{"no mailbox at all", func(r *testSetup) {
 			r.opts.Mailbox = ""
-			delete(r.env, "HMA_ALLOWED_MAILBOXES")
+			r.env["HMA_ALLOWED_MAILBOXES"] = "*"
 		}, ""},
 		{"mailbox off the allow-list is said", func(r *testSetup) { r.opts.Mailbox = "ceo@contoso.com" }, "-mailbox is not on the allow-list"},
 		{"only the allow-list refuses", func(r *testSetup) { r.opts.Forbidden = "ceo@contoso.com" }, "only protection of this mailbox"},
@@ -122,6 +122,21 @@ func TestWorkingSetups(t *testing.T) {
 			})
 		})
 	}
+}
+
+// No allow-list is a warning in the verdict, however well everything works.
+func TestNoAllowList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newTestSetup(t, emulator.Config{})
+		delete(r.env, "HMA_ALLOWED_MAILBOXES")
+		o := r.examine()
+		if got := o.get("allow-list"); got.Status != doctor.Warning || !strings.Contains(strings.Join(got.Repair, " "), "HMA_ALLOWED_MAILBOXES (to * where every mailbox is meant)") {
+			t.Errorf("got %+v", got)
+		}
+		if o.first().Check != "none" || o.code != 1 || !strings.HasSuffix(strings.TrimSpace(o.text), "with a warning: no allow-list is set: clients can open every mailbox of the organisation.") {
+			t.Errorf("exit code %d\n%s", o.code, o.text)
+		}
+	})
 }
 
 func TestForbiddenMailbox(t *testing.T) {

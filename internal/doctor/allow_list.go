@@ -1,0 +1,31 @@
+package doctor
+
+import (
+	"strconv"
+	"strings"
+
+	"hmaproxy/internal/config"
+)
+
+// judgeAccess reports which mailboxes clients can open. That every mailbox can
+// be opened is a warning, unless the configuration says that it is meant.
+func judgeAccess(f *facts) Result {
+	c := f.config
+	switch alarm := c.NoListAlarm(); {
+	case alarm != "":
+		cause, repair, _ := strings.Cut(alarm, "; ")
+		return Result{Status: Warning, Detail: c.Access().String(), Cause: cause, Repair: []string{repair}}
+	case c.ListMode == config.Audit:
+		return ok(c.Access().String() + "; audit mode refuses nothing")
+	case c.Limited():
+		return ok(c.Access().String() + ", " + counted(len(c.AllowedMailboxes)))
+	}
+	return ok(c.Access().String())
+}
+
+func counted(entries int) string {
+	if entries == 1 {
+		return "one entry"
+	}
+	return strconv.Itoa(entries) + " entries"
+}
