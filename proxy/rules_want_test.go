@@ -99,7 +99,7 @@ func (w want) check(r *result) (problems []string) {
 			whole++
 		}
 	}
-	if w.sent != anyNumber && (whole != w.sent || len(r.sent) > 0 && w.sent == 0 && len(r.request.body) < 256<<10) {
+	if w.sent != anyNumber && (whole != w.sent || len(r.sent) > 0 && w.sent == 0 && len(r.request.body) <= 256<<10) {
 		problem("Exchange got %d requests, %d of them whole, want %d", len(r.sent), whole, w.sent)
 	}
 	for _, check := range w.checks {
