@@ -41,22 +41,28 @@ type script func(n int, c net.Conn, r *bufio.Reader)
 // package sidecar uses.
 func inLane(t *testing.T, p *policy.Policy, upstream script, f func(*lane)) {
 	t.Helper()
+	inLaneWith(t, nil, p, upstream, f)
+}
+
+// inLaneWith does the same with a changed configuration.
+func inLaneWith(t *testing.T, change func(*proxy.Config), p *policy.Policy, upstream script, f func(*lane)) {
+	t.Helper()
 	identity() // outside of the bubbles
 	t.Run("internal/upstream", func(t *testing.T) {
-		inLaneOver(t, func(l *lane) transport { return l.lean(upstream) }, p, f)
+		inLaneOver(t, func(l *lane) transport { return l.lean(upstream) }, change, p, f)
 	})
 	t.Run("net/http", func(t *testing.T) {
 		inLaneOver(t, func(l *lane) transport {
 			return &http.Transport{DialTLSContext: l.dialer(upstream), DisableCompression: true, ExpectContinueTimeout: 2 * time.Second}
-		}, p, f)
+		}, change, p, f)
 	})
 }
 
-func inLaneOver(t *testing.T, over func(*lane) transport, p *policy.Policy, f func(*lane)) {
+func inLaneOver(t *testing.T, over func(*lane) transport, change func(*proxy.Config), p *policy.Policy, f func(*lane)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lane{t: t, tokens: &tokens{current: goodToken}, clients: make(chan net.Conn), gone: make(chan struct{})}
 		transport := over(l)
-		handler, err := proxy.New(proxy.Config{
+		config := proxy.Config{
 			EWS:    &url.URL{Scheme: "https", Host: "mail.contoso.com", Path: "/EWS/Exchange.asmx"},
 			Tokens: l.tokens, Refresher: l.tokens, Transport: transport,
 			Policy: func() *policy.Policy { return p },
@@ -65,7 +71,11 @@ func inLaneOver(t *testing.T, over func(*lane) transport, p *policy.Policy, f fu
 				defer l.mu.Unlock()
 				l.records = append(l.records, *r)
 			},
-		})
+		}
+		if change != nil {
+			change(&config)
+		}
+		handler, err := proxy.New(config)
 		if err != nil {
 			t.Fatal(err)
 		}

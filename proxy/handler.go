@@ -57,6 +57,13 @@ type Config struct {
 	// addition to those that the package always sends: "X-Trace-Id".
 	ForwardHeaders []string
 
+	// NeverExpectContinue says that no request to Exchange has an Expect
+	// header. Without it the Handler asks for 100 Continue before it sends a
+	// body that it cannot send twice, so that a refused token does not cost
+	// the request; an upstream that refuses or ignores the expectation is not
+	// asked again for a day. Set it for a device that fails otherwise.
+	NeverExpectContinue bool
+
 	// TokenWait bounds how long a request waits while there is no token.
 	// Zero: 4 s, so that the client gets a response within 5.
 	TokenWait time.Duration

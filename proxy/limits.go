@@ -17,7 +17,8 @@ const (
 	writePause    = 60 * time.Second // longest time in which a client takes nothing of a response
 	stuckTime     = 2 * time.Minute  // longest time in which Exchange takes nothing of a long body, IIS's own
 
-	gateWait    = 5 * time.Second  // for the rest of a response's head, before a body is sent all the same
+	gateWait    = 5 * time.Second  // for the rest of a response's head that has begun before the body was sent
+	expectPause = 24 * time.Hour   // until an upstream that has refused an expectation is asked again
 	discardTime = time.Second      // for the text of a refusal, before the next attempt
 	tokenWait   = 4 * time.Second  // for the first token, so that the client gets a response within 5 s
 	replaceWait = 20 * time.Second // for another token after a refusal: one attempt at Entra and a little

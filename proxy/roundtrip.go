@@ -26,6 +26,7 @@ type upstream struct {
 	refresher Refresher // may be nil
 	tokenWait time.Duration
 	settings  Settings
+	expect    expectation
 	bearer    atomic.Pointer[bearer]
 }
 
@@ -33,6 +34,7 @@ func newUpstream(config *Config) *upstream {
 	return &upstream{
 		transport: config.Transport, tokens: config.Tokens, refresher: config.Refresher,
 		tokenWait: config.TokenWait, settings: config.Settings,
+		expect: expectation{never: config.NeverExpectContinue},
 	}
 }
 
@@ -119,10 +121,7 @@ func (t *roundTrip) do(ctx context.Context) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoToken, err)
 	}
-	resp, err := t.attempt(ctx, t.header, token)
-	if err != nil && t.payload.Unsent() && ctx.Err() == nil && !unreachable(err) {
-		resp, err = t.attempt(ctx, t.header.Clone(), token) // an idle connection had died
-	}
+	resp, err := t.send(ctx, t.header, token)
 	if err != nil || !tokenRefused(resp) {
 		return resp, err
 	}
@@ -141,16 +140,54 @@ func (t *roundTrip) token(ctx context.Context) (string, error) {
 	return t.upstream.tokens.Token(&t.wait)
 }
 
-// attempt sends the request once.
-func (t *roundTrip) attempt(ctx context.Context, header http.Header, token string) (*http.Response, error) {
-	reader, err := t.payload.Open()
-	if err != nil {
-		return nil, err
+// send sends the request, and a second time without an expectation where the
+// first attempt ended before any of the body was sent. The second attempt is no
+// replay: the request cannot have been processed.
+func (t *roundTrip) send(ctx context.Context, header http.Header, token string) (*http.Response, error) {
+	if !t.payload.Streamed() {
+		return t.attempt(ctx, header, token, nil)
 	}
+	gate := newGate(t.upstream.expect.wanted())
+	resp, err := t.attempt(ctx, header, token, gate)
+	switch {
+	case !t.payload.Unsent(), ctx.Err() != nil:
+		return resp, err
+	case err != nil && unreachable(err):
+		return resp, err
+	case err == nil && (!gate.expecting || tokenRefused(resp)):
+		return resp, err
+	}
+	status := 0
+	if err == nil {
+		status = resp.StatusCode
+		discard(resp)
+	}
+	t.payload.Wait()
+	resp, err = t.attempt(ctx, header.Clone(), token, newGate(false))
+	if err == nil && gate.refused(status, resp.StatusCode) {
+		t.upstream.expect.refused()
+	}
+	return resp, err
+}
+
+// refused reports whether the upstream has refused or ignored the expectation
+// of an attempt that ended without a byte of the body. first is the status of
+// the response to it, 0 for none, and second the status without an expectation.
+// The same status twice is about the request.
+func (g *gate) refused(first, second int) bool {
+	switch {
+	case !g.expecting:
+		return false
+	case first != 0:
+		return first != second
+	}
+	return g.ignored.Load() || g.fresh.Load() // and not an idle connection that had died
+}
+
+// attempt sends the request once. gate is nil for a body that is buffered.
+func (t *roundTrip) attempt(ctx context.Context, header http.Header, token string, gate *gate) (*http.Response, error) {
 	open := t.payload.Open
-	var gate *gate
-	if t.payload.Streamed() {
-		gate = newGate()
+	if gate != nil {
 		stuck := func() { t.cancel(errStuck) }
 		open = func() (io.ReadCloser, error) {
 			reader, err := t.payload.Open()
@@ -159,9 +196,15 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 			}
 			return newGatedReader(reader, gate, stuck), nil
 		}
-		reader = newGatedReader(reader, gate, stuck)
-		header["Expect"] = []string{"100-continue"} // a refusal of the token comes before the body
+		delete(header, "Expect")
+		if gate.expecting {
+			header["Expect"] = []string{"100-continue"}
+		}
 		ctx = httptrace.WithClientTrace(ctx, gate.trace())
+	}
+	reader, err := open()
+	if err != nil {
+		return nil, err
 	}
 	req := (&http.Request{
 		Method: t.method, URL: t.url, Host: t.url.Host, Header: header,
@@ -171,7 +214,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
 	if gate != nil {
-		gate.decide(err == nil && !tokenRefused(resp))
+		gate.decide(err == nil && !gate.expecting && !tokenRefused(resp))
 	}
 	return resp, err
 }
@@ -180,9 +223,10 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 var errStuck = errors.New("Exchange has stopped reading the request")
 
 // replay replaces the refused token and sends the request again. It returns the
-// refusal where that cannot be done.
+// refusal where that cannot be done; where only the body is spent, the next
+// request has the new token.
 func (t *roundTrip) replay(ctx context.Context, token string, refusal *http.Response) (*http.Response, error) {
-	if t.upstream.refresher == nil || !t.payload.CanOpen() {
+	if t.upstream.refresher == nil {
 		return refusal, nil
 	}
 	fresh, err := t.upstream.replace(ctx, token)
@@ -190,9 +234,12 @@ func (t *roundTrip) replay(ctx context.Context, token string, refusal *http.Resp
 		t.tokenErr = err
 		return refusal, nil
 	}
+	if !t.payload.CanOpen() {
+		return refusal, nil
+	}
 	discard(refusal)
 	t.payload.Wait()
-	resp, err := t.attempt(ctx, t.header.Clone(), fresh)
+	resp, err := t.send(ctx, t.header.Clone(), fresh)
 	if errors.Is(err, body.ErrSpent) {
 		return refusal, nil
 	}

@@ -135,3 +135,17 @@ func parseDuration(s string) (any, error) {
 	}
 	return d, nil
 }
+
+// ExpectContinue says whether requests with long bodies ask for 100 Continue.
+type ExpectContinue string
+
+// The ways to treat the expectation.
+const (
+	ExpectAuto  ExpectContinue = "auto"
+	ExpectNever ExpectContinue = "never"
+)
+
+// UnmarshalText accepts exactly the constants.
+func (e *ExpectContinue) UnmarshalText(text []byte) error {
+	return choose(e, text, ExpectAuto, ExpectNever)
+}

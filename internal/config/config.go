@@ -81,6 +81,9 @@ type Config struct {
 	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
 	ForwardHeaders HeaderNames `env:"HMA_FORWARD_HEADERS" form:"a comma-separated list of header names" desc:"Further request headers to carry to Exchange. Headers that hold credentials, name mailboxes, frame the message or belong to Exchange itself are refused."`
 
+	// ExpectContinue says whether long bodies are announced to Exchange.
+	ExpectContinue ExpectContinue `env:"HMA_EXPECT_CONTINUE" envDefault:"auto" form:"auto or never" desc:"auto sends Expect: 100-continue with a body that is too long to buffer, so that a refused token does not cost the request; an upstream that refuses or ignores it is not asked again for a day. never is for a device in front of Exchange that fails because of it."`
+
 	// AllowedMailboxes is nil when there is no allow-list, and never empty otherwise. See [Config.Access].
 	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas or lines, or * alone" absent:"every mailbox of the organisation, with an alarm" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments. * alone says that every mailbox of the organisation is meant, and silences the alarm; it is not permitted in a list file."`
 	// EveryMailbox is true for HMA_ALLOWED_MAILBOXES=*: there is no allow-list, on purpose.

@@ -49,6 +49,7 @@ func TestAccepted(t *testing.T) {
 		{"connect", "HMA_EWS_CONNECT", "10.1.2.3:443", "10.1.2.3:443", func(c *Config) any { return c.Connect }},
 		{"connect IPv6", "HMA_EWS_CONNECT", "[2001:db8::1]:443", "[2001:db8::1]:443", func(c *Config) any { return c.Connect }},
 		{"host names", "HMA_HOST_NAMES", "Proxy.Contoso.com, hma_proxy,10.0.0.1,2001:DB8::1,[::2]", "[proxy.contoso.com hma_proxy 10.0.0.1 [2001:db8::1] [::2]]", func(c *Config) any { return c.HostNames }},
+		{"expect continue", "HMA_EXPECT_CONTINUE", "never", "never", func(c *Config) any { return c.ExpectContinue }},
 		{"forward headers", "HMA_FORWARD_HEADERS", "x-correlation-id, X-Request-ID,x-correlation-id", "[X-Correlation-Id X-Request-Id]", func(c *Config) any { return c.ForwardHeaders }},
 		{"allow-list", "HMA_ALLOWED_MAILBOXES", "alice@contoso.com, *@fabrikam.com", "2", func(c *Config) any { return len(c.AllowedMailboxes) }},
 		{"default mailbox", "HMA_DEFAULT_MAILBOX", "room1@contoso.com", "room1@contoso.com", func(c *Config) any { return c.DefaultMailbox }},

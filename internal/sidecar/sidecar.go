@@ -133,15 +133,16 @@ func (a *app) addHandler() error {
 		return err
 	}
 	p := proxy.Config{
-		EWS:            c.EWS.URL,
-		Tokens:         a.keeper,
-		Refresher:      a.keeper,
-		Transport:      exchange,
-		Policy:         a.policy,
-		HostNames:      c.HostNames,
-		ForwardHeaders: c.ForwardHeaders,
-		Settings:       config.ProxySettings(),
-		Done:           a.done,
+		EWS:                 c.EWS.URL,
+		Tokens:              a.keeper,
+		Refresher:           a.keeper,
+		Transport:           exchange,
+		Policy:              a.policy,
+		HostNames:           c.HostNames,
+		ForwardHeaders:      c.ForwardHeaders,
+		NeverExpectContinue: c.ExpectContinue == config.ExpectNever,
+		Settings:            config.ProxySettings(),
+		Done:                a.done,
 	}
 	if a.users != nil {
 		p.Client = a.users.Authenticate
