@@ -2,6 +2,9 @@ module hmaproxy
 
 go 1.26.0
 
+// Certificates with a negative serial number exist in private PKIs.
+godebug x509negativeserial=1
+
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0
 	github.com/Azure/azure-sdk-for-go/sdk/azidentity v1.15.0

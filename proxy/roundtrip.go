@@ -295,10 +295,15 @@ func problemFor(err error) *problem {
 }
 
 // unreachable reports whether a request failed before any of it was sent: no
-// connection, or none that can be trusted. The transport has no timeouts but
-// those of connecting; the system has one for a peer that no longer
+// connection, or none that can be trusted. A transport's error may say so with a
+// method NotSent() bool. Other transports, such as http.Transport, have no timeouts
+// but those of connecting; the system has one for a peer that no longer
 // acknowledges, in the middle of a connection.
 func unreachable(err error) bool {
+	var attempt interface{ NotSent() bool }
+	if errors.As(err, &attempt) {
+		return attempt.NotSent()
+	}
 	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
 		return true
 	}

@@ -14,6 +14,15 @@ import (
 	"hmaproxy/proxy"
 )
 
+// sendError is a transport's error that says whether the request was sent.
+type sendError struct {
+	error
+	notSent bool
+}
+
+func (e sendError) NotSent() bool { return e.notSent }
+func (e sendError) Unwrap() error { return e.error }
+
 // TestUnreachable: only what cannot have reached Exchange is told to clients as
 // something to send again.
 func TestUnreachable(t *testing.T) {
@@ -34,6 +43,10 @@ func TestUnreachable(t *testing.T) {
 		{"no acknowledgement of what was sent", system("read", syscall.ETIMEDOUT), false},
 		{"the same, met when sending", system("write", syscall.ETIMEDOUT), false},
 		{"ended", io.ErrUnexpectedEOF, false},
+		{"an alert of the TLS handshake, nothing sent", sendError{system("remote error", syscall.EPROTO), true}, true},
+		{"a reset of the TLS handshake, nothing sent", sendError{system("read", syscall.ECONNRESET), true}, true},
+		{"the same after something was sent", sendError{system("read", syscall.ECONNRESET), false}, false},
+		{"a timeout after something was sent", sendError{context.DeadlineExceeded, false}, false},
 	} {
 		if got := proxy.Unreachable(c.err); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

@@ -64,6 +64,7 @@ func TestAccepted(t *testing.T) {
 		{"shutdown delay", "HMA_SHUTDOWN_DELAY", "5s", "5s", func(c *Config) any { return c.ShutdownDelay }},
 		{"shutdown timeout zero", "HMA_SHUTDOWN_TIMEOUT", "0s", "0s", func(c *Config) any { return c.ShutdownTimeout }},
 		{"CA file", "HMA_CA_FILE", "/two.pem", "2", func(c *Config) any { return len(c.CAs) }},
+		{"TLS compatibility", "HMA_TLS_COMPATIBILITY", "cbc, classic-groups", "[cbc classic-groups]", func(c *Config) any { return c.TLSCompatibility }},
 		{"listen socket", "HMA_LISTEN", "unix:/run/hma/ews.sock", "/run/hma/ews.sock", func(c *Config) any { return c.Listen[0] }},
 		{"listen all of 127/8", "HMA_LISTEN", "127.5.6.7:80", "127.5.6.7:80", func(c *Config) any { return c.Listen[0] }},
 		{"client users file", "HMA_CLIENT_USERS_FILE", "/users", "/users", func(c *Config) any { return c.ClientUsersFile }},

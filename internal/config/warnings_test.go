@@ -29,6 +29,8 @@ func TestWarnings(t *testing.T) {
 		{"admin on the network", fromVault().with(list).with(vars{"HMA_ADMIN_LISTEN": "[::]:8081"}), []string{"HMA_ADMIN_LISTEN"}},
 		{"admin off", fromVault().with(list).with(vars{"HMA_ADMIN_LISTEN": "off"}), nil},
 		{"secret id", fromVault().with(list).with(vars{"HMA_KEY_VAULT_CLIENT_SECRET": vaultGUID}), []string{"its value does not"}},
+		{"TLS compatibility", fromVault().with(list).with(vars{"HMA_TLS_COMPATIBILITY": "rsa-key-exchange,cbc,classic-groups"}), []string{"rsa-key-exchange: who records", "cbc: ", "classic-groups: "}},
+		{"TLS compatibility, cbc alone", fromVault().with(list).with(vars{"HMA_TLS_COMPATIBILITY": "cbc"}), []string{"cbc: "}},
 		{"default credential", fromVault().with(list).with(noSecret).with(vars{"HMA_KEY_VAULT_AUTH": "default"}), []string{"development"}},
 	}
 	for _, tc := range cases {

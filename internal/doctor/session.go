@@ -37,7 +37,7 @@ func newSession(o Options) *session {
 
 // open makes the clients. It opens no connection.
 func (s *session) open() error {
-	clients, err := httpclient.New(s.config, s.dial)
+	clients, err := httpclient.New(s.config, s.dial, nil)
 	if err != nil {
 		return err
 	}

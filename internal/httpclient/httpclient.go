@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,14 +19,14 @@ import (
 	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/dialer"
 	"hmaproxy/internal/upstream"
 )
 
-// Bounds of outgoing connections, each with its reason.
+// Bounds of outgoing connections, each with its reason. Package dialer has those
+// of DNS and TCP.
 const (
-	dialTimeout     = 10 * time.Second // a host that drops packets
-	tlsTimeout      = 10 * time.Second
-	keepAlive       = 30 * time.Second
+	tlsTimeout      = 9 * time.Second  // for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
 	continueTimeout = 2 * time.Second  // for a 100 Continue that a device in front of Exchange swallows
 	maxIdle         = 256              // idle connections to Exchange; a streaming client may have 200 mailboxes
@@ -40,11 +41,12 @@ type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 type Clients struct {
 	config *config.Config
 	roots  *x509.CertPool
-	proxy  func(*http.Request) (*url.URL, error)
+	log    *slog.Logger
+	proxy  func(*url.URL) (*url.URL, error) // the corporate proxy for a URL, nil for none
 	dial   Dialer
 
-	changeTLS    func(*tls.Config) // nil: no change
-	checkConnect func(context.Context, *url.URL, *http.Request, *http.Response) error
+	current  func(address string) func(net.Conn) bool // see upstream.Config.Current
+	observer Observer
 
 	mu   sync.Mutex
 	made []idleCloser
@@ -53,9 +55,9 @@ type Clients struct {
 type idleCloser interface{ CloseIdleConnections() }
 
 // New returns the Clients for a configuration. dial opens their connections;
-// nil means the network. It returns an error when the system's trusted roots
-// cannot be read and the configuration has no others.
-func New(c *config.Config, dial Dialer) (*Clients, error) {
+// nil means the network. log may be nil. New returns an error when the system's
+// trusted roots cannot be read and the configuration has no others.
+func New(c *config.Config, dial Dialer, log *slog.Logger) (*Clients, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil && c.CAs == nil {
 		return nil, fmt.Errorf("system's trusted roots: %w", err)
@@ -66,18 +68,12 @@ func New(c *config.Config, dial Dialer) (*Clients, error) {
 	for _, ca := range c.CAs {
 		roots.AddCert(ca)
 	}
+	clients := &Clients{config: c, roots: roots, log: log, proxy: c.Proxy(), dial: dial}
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext
+		network := new(dialer.Dialer)
+		clients.dial, clients.current = network.DialContext, network.Current
 	}
-	proxy := c.Proxy()
-	return &Clients{
-		config: c,
-		roots:  roots,
-		proxy:  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
-		dial:   dial,
-
-		checkConnect: checkConnectResponse,
-	}, nil
+	return clients, nil
 }
 
 // Roots returns the authorities that TLS connections trust: the system's and
@@ -96,18 +92,69 @@ func (c *Clients) Control() *http.Client {
 	}
 }
 
-// Exchange returns a new transport for EWS requests. Behind a corporate proxy
-// that is an http.Transport, because package upstream does not use proxies.
+// Exchange returns a new transport for EWS requests, through the corporate proxy
+// when the configuration has one for Exchange.
 func (c *Clients) Exchange() (http.RoundTripper, error) {
-	if proxy, err := c.proxy(&http.Request{URL: c.config.EWS.URL}); err == nil && proxy == nil {
-		return c.direct()
+	ews := c.config.EWS
+	address := cmp.Or(string(c.config.Connect), net.JoinHostPort(ews.Hostname(), cmp.Or(ews.Port(), "443")))
+	proxy, err := c.exchangeProxy(address)
+	if err != nil {
+		return nil, err
 	}
-	transport := c.transport()
-	if c.config.Connect == "" {
-		return transport, nil
+	settings := upstream.Config{
+		Host:             ews.Host,
+		Address:          address,
+		Dial:             c.dial,
+		TLS:              c.exchangeTLS(),
+		Proxy:            proxy,
+		ProxyResponse:    c.observer.ConnectResponse,
+		Log:              c.log,
+		HandshakeTimeout: tlsTimeout,
+		ContinueTimeout:  continueTimeout,
+		IdleTimeout:      idleTimeout,
+		MaxIdle:          maxIdle,
+		MaxHead:          maxHead,
 	}
-	transport.TLSClientConfig.ServerName = c.config.EWS.Hostname()
-	return connectTo{address: string(c.config.Connect), next: transport}, nil
+	if c.current != nil {
+		settings.Current = c.current(settings.DialAddress())
+	}
+	t, err := upstream.New(settings)
+	if err != nil {
+		return nil, err
+	}
+	c.remember(t)
+	return t, nil
+}
+
+// exchangeProxy returns the corporate proxy for Exchange, nil for none. NO_PROXY
+// may name Exchange's host or the address of HMA_EWS_CONNECT.
+func (c *Clients) exchangeProxy(address string) (*url.URL, error) {
+	proxy, err := c.proxyFor(c.config.EWS.URL)
+	if err == nil && proxy != nil && c.config.Connect != "" {
+		proxy, err = c.proxyFor(&url.URL{Scheme: "https", Host: address})
+	}
+	return proxy, err
+}
+
+// proxyFor returns the corporate proxy for a URL, nil for none.
+func (c *Clients) proxyFor(u *url.URL) (*url.URL, error) {
+	if c.observer.Direct {
+		return nil, nil
+	}
+	proxy, err := c.proxy(u)
+	if err == nil && c.observer.Proxy != nil {
+		c.observer.Proxy(proxy)
+	}
+	return proxy, err
+}
+
+// exchangeTLS returns the configuration of TLS handshakes with Exchange, to which
+// HMA_TLS_COMPATIBILITY applies.
+func (c *Clients) exchangeTLS() *tls.Config {
+	config := c.tls(c.config.EWS.Hostname())
+	config.CipherSuites = c.config.TLSCompatibility.CipherSuites()
+	config.CurvePreferences = c.config.TLSCompatibility.Groups()
+	return config
 }
 
 // CloseIdleConnections closes the idle connections of every client that was
@@ -128,19 +175,17 @@ func (c *Clients) remember(t idleCloser) {
 	c.made = append(c.made, t)
 }
 
-// transport returns a new HTTP/1.1 transport.
+// transport returns a new HTTP/1.1 transport for Entra ID and Key Vault.
 func (c *Clients) transport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
 	t := &http.Transport{
-		Proxy:                  c.proxy,
-		OnProxyConnectResponse: c.checkConnect,
+		Proxy:                  func(r *http.Request) (*url.URL, error) { return c.proxyFor(r.URL) },
+		OnProxyConnectResponse: c.checkConnectResponse,
 		DialContext:            c.dial,
 		TLSClientConfig:        c.tls(""),
 		TLSHandshakeTimeout:    tlsTimeout,
 		IdleConnTimeout:        idleTimeout,
-		MaxIdleConnsPerHost:    maxIdle,
-		ExpectContinueTimeout:  continueTimeout,
 		MaxResponseHeaderBytes: maxHead,
 		DisableCompression:     true,
 		Protocols:              &http1,
@@ -149,48 +194,12 @@ func (c *Clients) transport() *http.Transport {
 	return t
 }
 
-// direct returns the transport for an Exchange that is reached without a
-// corporate proxy.
-func (c *Clients) direct() (http.RoundTripper, error) {
-	ews := c.config.EWS
-	t, err := upstream.New(upstream.Config{
-		Host:             ews.Host,
-		Address:          cmp.Or(string(c.config.Connect), net.JoinHostPort(ews.Hostname(), cmp.Or(ews.Port(), "443"))),
-		Dial:             c.dial,
-		TLS:              c.tls(ews.Hostname()),
-		HandshakeTimeout: tlsTimeout,
-		ContinueTimeout:  continueTimeout,
-		IdleTimeout:      idleTimeout,
-		MaxIdle:          maxIdle,
-		MaxHead:          maxHead,
-	})
-	if err != nil {
-		return nil, err
-	}
-	c.remember(t)
-	return t, nil
-}
-
 // tls returns the configuration of handshakes. serverName "" means the host that
 // is connected to.
 func (c *Clients) tls(serverName string) *tls.Config {
 	config := &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12, ServerName: serverName}
-	if c.changeTLS != nil {
-		c.changeTLS(config)
+	if c.observer.TLS != nil {
+		c.observer.TLS(config)
 	}
 	return config
-}
-
-// connectTo dials another address than the URL names. The Host header stays.
-type connectTo struct {
-	address string
-	next    http.RoundTripper
-}
-
-func (t connectTo) RoundTrip(r *http.Request) (*http.Response, error) {
-	redirected := *r
-	u := *r.URL
-	u.Host = t.address
-	redirected.URL, redirected.Host = &u, r.URL.Host
-	return t.next.RoundTrip(&redirected)
 }

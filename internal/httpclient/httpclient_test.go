@@ -38,22 +38,6 @@ func TestSizeLimit(t *testing.T) {
 	}
 }
 
-func TestConnectTo(t *testing.T) {
-	var sent *http.Request
-	through := connectTo{address: "10.0.0.7:8443", next: roundTripperFunc(func(r *http.Request) (*http.Response, error) {
-		sent = r
-		return nil, io.EOF
-	})}
-	r, _ := http.NewRequest(http.MethodPost, "https://mail.contoso.com/EWS/Exchange.asmx", nil)
-	_, _ = through.RoundTrip(r)
-	if sent.URL.String() != "https://10.0.0.7:8443/EWS/Exchange.asmx" || sent.Host != "mail.contoso.com" {
-		t.Errorf("sent to %s with Host %s", sent.URL, sent.Host)
-	}
-	if r.URL.Host != "mail.contoso.com" {
-		t.Errorf("the caller's request was changed to %s", r.URL)
-	}
-}
-
 func TestRefusalByTheCorporateProxyIsADialError(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
@@ -65,7 +49,7 @@ func TestRefusalByTheCorporateProxyIsADialError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			response := &http.Response{StatusCode: c.status, Status: "403 Forbidden"}
-			err := checkConnectResponse(t.Context(), &url.URL{Host: "proxy.contoso.com:3128", User: url.UserPassword("u", "secret")}, nil, response)
+			err := new(Clients).checkConnectResponse(t.Context(), &url.URL{Host: "proxy.contoso.com:3128", User: url.UserPassword("u", "secret")}, nil, response)
 			if c.text == nil {
 				if err != nil {
 					t.Error(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/http"
 	"net/url"
 )
 
@@ -23,31 +22,12 @@ type Observer struct {
 // Observed returns Clients for the same configuration that report to o. The
 // clients that they make differ in nothing else from those of c.
 func (c *Clients) Observed(o Observer) *Clients {
-	observed := &Clients{config: c.config, roots: c.roots, dial: c.dial, proxy: c.proxy, changeTLS: o.TLS, checkConnect: c.checkConnect}
-	if o.Direct {
-		observed.proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
-	}
-	if o.Proxy != nil {
-		next := observed.proxy
-		observed.proxy = func(r *http.Request) (*url.URL, error) {
-			u, err := next(r)
-			if err == nil {
-				o.Proxy(u)
-			}
-			return u, err
-		}
-	}
+	observed := &Clients{config: c.config, roots: c.roots, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
 	if o.Dialed != nil {
 		observed.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := c.dial(ctx, network, address)
 			o.Dialed(conn, err)
 			return conn, err
-		}
-	}
-	if o.ConnectResponse != nil {
-		observed.checkConnect = func(ctx context.Context, proxy *url.URL, r *http.Request, response *http.Response) error {
-			o.ConnectResponse(response.StatusCode)
-			return c.checkConnect(ctx, proxy, r, response)
 		}
 	}
 	return observed

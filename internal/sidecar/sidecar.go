@@ -93,7 +93,7 @@ func newApp(o Options) (*app, error) {
 }
 
 func (a *app) addClients() (err error) {
-	a.clients, err = httpclient.New(a.o.Config, a.o.Dial)
+	a.clients, err = httpclient.New(a.o.Config, a.o.Dial, a.log)
 	return err
 }
 

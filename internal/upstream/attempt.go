@@ -38,6 +38,9 @@ type attemptError struct {
 
 func (e *attemptError) Error() string { return "upstream: " + e.err.Error() }
 
+// NotSent reports whether no byte of the request was sent.
+func (e *attemptError) NotSent() bool { return e.notSent }
+
 // Unwrap hides the cause when a part of the request was sent: it may look like
 // a failure to connect, for which callers retry.
 func (e *attemptError) Unwrap() error {

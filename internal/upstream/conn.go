@@ -16,6 +16,7 @@ import (
 // A conn is a connection to the server. At most one attempt uses it at a time.
 type conn struct {
 	transport *Transport
+	tcp       net.Conn // as Config.Dial returned it
 	wire      *wire
 	tls       *tls.Conn
 	state     *tls.ConnectionState
@@ -33,11 +34,13 @@ type conn struct {
 // larger one would save no system call. Thousands of streams have one each.
 const readBufferSize = 1 << 10
 
-func newConn(t *Transport, raw net.Conn) *conn {
-	c := &conn{transport: t, wire: &wire{Conn: socket.Of(raw)}, readLimit: math.MaxInt64}
-	c.tls = tls.Client(c.wire, t.config.TLS)
+// newConn returns a connection before its TLS handshake. through is tcp, or the
+// tunnel through a corporate proxy at the other end of tcp.
+func newConn(t *Transport, through, tcp net.Conn, config *tls.Config) *conn {
+	c := &conn{transport: t, tcp: tcp, wire: &wire{Conn: socket.Of(through)}, readLimit: math.MaxInt64}
+	c.tls = tls.Client(c.wire, config)
 	c.br = bufio.NewReaderSize(c, readBufferSize)
-	c.probe = socket.Probe(raw)
+	c.probe = socket.Probe(through)
 	return c
 }
 
@@ -56,12 +59,21 @@ func (c *conn) close() { _ = c.tls.Close() }
 
 // abort closes the connection while it may be read and written. It sends no
 // TLS close_notify, so that the server does not take a truncated request for a
-// whole one.
-func (c *conn) abort() { _ = c.wire.Conn.Close() }
+// whole one, and discards what is unsent: after an outage the system would still
+// deliver a request whose client has given up.
+func (c *conn) abort() {
+	if tcp, ok := c.tcp.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.tcp.Close()
+}
 
 // usable reports whether an idle connection can serve another request: the
-// server has neither closed it nor sent anything.
+// server has neither closed it nor sent anything, and its address is current.
 func (c *conn) usable() bool {
+	if !c.transport.config.Current(c.tcp) {
+		return false
+	}
 	if c.idleReader != nil {
 		return c.stopIdleReader()
 	}

@@ -160,20 +160,6 @@ func TestCloseWhileReading(t *testing.T) {
 	})
 }
 
-func TestHandshakeTimeout(t *testing.T) {
-	inSynctest(t, func(t *testing.T) {
-		s := newServer(memoryNetwork{})
-		s.raw = true
-		r, _ := post.request(t.Context())
-		begun := time.Now()
-		_, err := newTestTransport(t, s).RoundTrip(r)
-		var slow net.Error
-		if !errors.As(err, &slow) || !slow.Timeout() || time.Since(begun) != 10*time.Second {
-			t.Errorf("%v after %v", err, time.Since(begun))
-		}
-	})
-}
-
 // TestWrongCertificate checks that no request is sent to a server that is not
 // trusted.
 func TestWrongCertificate(t *testing.T) {

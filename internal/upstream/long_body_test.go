@@ -100,14 +100,14 @@ func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 	var other sync.WaitGroup
 	other.Go(func() {
 		for range 2000 {
-			w.Write([]byte("|other|"))
+			w.Write([]byte("\x17|other|"))
 		}
 	})
 	buf := make([]byte, 1)
 	for i := range 2000 {
 		w.gather(buf)
 		for j := range 3 {
-			fmt.Fprintf(w, "<%d.%d>", i, j)
+			fmt.Fprintf(w, "\x17<%d.%d>", i, j)
 		}
 		if err := w.flush(); err != nil {
 			t.Fatal(err)
@@ -117,7 +117,9 @@ func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 	ours.Close()
 	<-done
 	text := out.String()
-	if n := strings.Count(text, "|other|"); n != 2000 || w.sent.Load() != int64(len(text)) {
+	sent := int64(len(text))
+	text = strings.ReplaceAll(text, "\x17", "")
+	if n := strings.Count(text, "|other|"); n != 2000 || w.sent.Load() != sent {
 		t.Errorf("%d of the other writes arrived, %d bytes of %d were counted", n, w.sent.Load(), len(text))
 	}
 	rest, next := strings.ReplaceAll(text, "|other|", ""), ""

@@ -16,24 +16,45 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"time"
 )
 
-// Config describes the server and the bounds of its connections. All fields
-// are required.
+// Config describes the server and the bounds of its connections. Fields are
+// required where their comment does not say otherwise.
 type Config struct {
 	Host    string // the URL's host, with the port that the URL has: "mail.contoso.com"
 	Address string // the address to connect to: "mail.contoso.com:443"
 
-	// Dial opens a plain connection. It may be called concurrently.
+	// Dial opens a plain connection, to Address or the corporate proxy. It may be
+	// called concurrently and bounds its own time.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	TLS  *tls.Config // ServerName is required
 
-	HandshakeTimeout time.Duration // for the TLS handshake of a new connection
+	// Current reports whether an idle connection that Dial opened may be used again,
+	// for example because DNS still names its address. It must not wait. nil means
+	// always.
+	Current func(net.Conn) bool
+
+	// TLS requires a ServerName. Where CurvePreferences is nil, a handshake without
+	// a response is repeated with classical groups.
+	TLS *tls.Config
+
+	// Proxy is the URL of the corporate proxy with its credentials. Its scheme is http,
+	// https or socks5. nil means none.
+	Proxy *url.URL
+
+	// ProxyResponse is called with the status of the proxy's response to CONNECT. It
+	// may be called concurrently and must not block. nil: not called.
+	ProxyResponse func(status int)
+
+	Log *slog.Logger // nil discards
+
+	HandshakeTimeout time.Duration // for the corporate proxy's response and the TLS handshake of a new connection
 	ContinueTimeout  time.Duration // for 100 Continue; then the body is sent without it
 	IdleTimeout      time.Duration // after which an idle connection is closed
 	MaxIdle          int           // idle connections that are kept
@@ -42,9 +63,10 @@ type Config struct {
 
 // A Transport is an http.RoundTripper. It is safe for concurrent use.
 type Transport struct {
-	config    Config
-	idle      pool
-	longValue atomic.Pointer[string] // the last long header value that was checked: the token
+	config      Config
+	keyExchange *keyExchange
+	idle        pool
+	longValue   atomic.Pointer[string] // the last long header value that was checked: the token
 }
 
 // sessionCacheSize is the number of TLS sessions kept for resumption.
@@ -60,13 +82,26 @@ func New(config Config) (*Transport, error) {
 		return nil, errors.New("upstream: TLS with a ServerName is required")
 	case config.HandshakeTimeout <= 0 || config.ContinueTimeout <= 0 || config.IdleTimeout <= 0 || config.MaxIdle <= 0 || config.MaxHead <= 0:
 		return nil, errors.New("upstream: all timeouts and limits are required")
+	case config.Proxy != nil && (defaultProxyPort(config.Proxy) == "" || config.Proxy.Hostname() == ""):
+		return nil, errors.New("upstream: the corporate proxy must be an http, https or socks5 URL")
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Current == nil {
+		config.Current = func(net.Conn) bool { return true }
 	}
 	config.TLS = config.TLS.Clone()
 	config.TLS.DynamicRecordSizingDisabled = true // it would send a request in several packets
 	if config.TLS.ClientSessionCache == nil {
 		config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(sessionCacheSize)
 	}
-	return &Transport{config: config, idle: pool{limit: config.MaxIdle, timeout: config.IdleTimeout}}, nil
+	config.TLS.Renegotiation = tls.RenegotiateOnceAsClient // TLS 1.2: IIS does so when it accepts client certificates
+	return &Transport{
+		config:      config,
+		keyExchange: newKeyExchange(config.TLS),
+		idle:        pool{limit: config.MaxIdle, timeout: config.IdleTimeout},
+	}, nil
 }
 
 // CloseIdleConnections closes the idle connections. Until the next request, a
@@ -74,8 +109,9 @@ func New(config Config) (*Transport, error) {
 func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 
 // RoundTrip sends a request and returns the response, according to the contract
-// of http.RoundTripper. Of httptrace's hooks it calls GotConn, Got100Continue,
-// Got1xxResponse and GotFirstResponseByte.
+// of http.RoundTripper. Of httptrace's hooks it calls TLSHandshakeStart,
+// TLSHandshakeDone, GotConn, Got100Continue, Got1xxResponse and
+// GotFirstResponseByte; package net calls those about DNS and TCP.
 //
 // A request is sent once, with two exceptions. Both apply only to a connection
 // that has served a request before and then failed: no byte of the new request
@@ -86,11 +122,11 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 // sent until the response has been read, and for 50 ms after that, as
 // http.Transport does.
 //
-// Errors: the context's cause when the context has ended; a *net.OpError with Op
-// "dial", an error of package tls, or an error whose Timeout method returns true
-// when there was no connection to send the request on. Any other error means that
-// the connection failed, that the request's body could not be read, or that the
-// response is not HTTP. Errors about a response may quote it.
+// Errors: the context's cause when the context has ended; an error whose method
+// NotSent() bool returns true, among them *ConnectError, when no byte of the
+// request was sent. Any other error means that the connection failed, that the
+// request's body could not be read, or that the response is not HTTP. Errors about
+// a response may quote it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	m, err := t.newMessage(r)
 	if err != nil {

@@ -15,8 +15,9 @@ import (
 // into one.
 type wire struct {
 	net.Conn
-	sent  atomic.Int64
-	probe func() socket.State // if set, Read returns what has been received and never waits
+	sent     atomic.Int64
+	received bool                // the server has sent something; owned by the goroutine that reads
+	probe    func() socket.State // if set, Read returns what has been received and never waits
 
 	mu       sync.Mutex // TLS may write in the goroutine that reads, for example a key update
 	gathered []byte     // if not nil, Write appends to it until flush
@@ -33,18 +34,33 @@ func (w *wire) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 	}
-	return w.Conn.Read(p)
+	n, err := w.Conn.Read(p)
+	if n > 0 {
+		w.received = true
+	}
+	return n, err
 }
 
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.gathered != nil {
-		w.gathered = append(w.gathered, p...)
+	if w.gathered == nil {
+		return w.write(p)
+	}
+	w.gathered = append(w.gathered, p...)
+	if len(p) > 0 && p[0] == applicationData {
 		return len(p), nil
 	}
-	return w.write(p)
+	// A message of TLS itself, for example of a renegotiation: the next Write of the
+	// upload waits until the peer has responded to it.
+	_, err := w.write(w.gathered)
+	w.gathered = w.gathered[:0]
+	return len(p), err
 }
+
+// applicationData is the content type of a TLS record, its first byte. In TLS
+// 1.3 every encrypted record has it.
+const applicationData = 23
 
 // gather collects what is written in buf, which must have a capacity, until
 // flush. TLS writes each record of 16 KiB by itself; gathered records need one

@@ -1,0 +1,206 @@
+// Package dialer opens TCP connections to hosts by name. It is made for a
+// process that connects to a few hosts for a long time, over networks that lose
+// packets:
+//
+//   - Of a host's addresses it tries the one that worked last first, and the
+//     others in parallel shortly after, so that a dead address costs a fraction of
+//     a second.
+//   - A DNS query that was lost is repeated after a second.
+//   - A connection whose peer vanished fails about a minute later. See
+//     socket.LimitSilence.
+package dialer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/socket"
+)
+
+const (
+	// timeout bounds the look-up and the connecting together. A system resends a
+	// SYN after 1, 3 and 7 seconds.
+	timeout = 9 * time.Second
+
+	// parallelDelay is the time after which the next address is tried in parallel.
+	// RFC 8305 recommends 250 ms.
+	parallelDelay = 300 * time.Millisecond
+)
+
+// A Dialer opens connections. It is safe for concurrent use. The zero value
+// uses the system's resolver and network.
+type Dialer struct {
+	// Lookup returns a host's addresses. It may be called concurrently. nil means
+	// the system's resolver.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	// Connect opens a connection to one address. It may be called concurrently. nil
+	// means the system's network.
+	Connect func(ctx context.Context, address netip.AddrPort) (net.Conn, error)
+
+	mu    sync.Mutex
+	hosts map[string]*host
+}
+
+// DialContext connects to an address of the form host:port. It is for networks
+// "tcp" only and returns a *net.OpError with Op "dial" when it fails.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
+	defer cancel()
+	name, port, err := splitHostPort(address)
+	if err != nil {
+		return nil, dialError(nil, err)
+	}
+	if addr, err := netip.ParseAddr(name); err == nil {
+		return d.connect(ctx, netip.AddrPortFrom(addr, port))
+	}
+	h := d.host(name)
+	addrs, fresh, err := h.addresses(ctx)
+	if err != nil {
+		return nil, dialError(nil, err)
+	}
+	conn, err := d.connectAny(ctx, h, addrs, port)
+	if err == nil || fresh || ctx.Err() != nil {
+		return conn, err
+	}
+	h.forget() // the addresses were known before; DNS may name others now
+	renewed, _, lookupErr := h.addresses(ctx)
+	if lookupErr != nil || sameAddresses(addrs, renewed) {
+		return nil, err
+	}
+	return d.connectAny(ctx, h, renewed, port)
+}
+
+// errTimeout is the cause of a dial that took longer than timeout.
+var errTimeout error = timeoutError{}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string   { return fmt.Sprintf("no connection within %v", timeout) }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return true }
+
+func splitHostPort(address string) (host string, port uint16, err error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := net.LookupPort("tcp", service)
+	return host, uint16(n), err
+}
+
+func dialError(addr net.Addr, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return err
+	}
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: addr, Err: err}
+}
+
+func sameAddresses(a, b []netip.Addr) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(x netip.Addr) bool { return !slices.Contains(b, x) })
+}
+
+// host returns the state of a host.
+func (d *Dialer) host(name string) *host {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.hosts[name]
+	if h == nil {
+		if d.hosts == nil {
+			d.hosts = map[string]*host{}
+		}
+		lookup := d.Lookup
+		if lookup == nil {
+			lookup = systemLookup
+		}
+		h = &host{name: name, lookup: lookup}
+		d.hosts[name] = h
+	}
+	return h
+}
+
+// connectAny connects to one of the addresses. It starts an attempt for the
+// next address when one has failed, and at the latest after parallelDelay.
+func (d *Dialer) connectAny(ctx context.Context, h *host, addrs []netip.Addr, port uint16) (net.Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(errSuperseded)
+	type result struct {
+		addr netip.Addr
+		conn net.Conn
+		err  error
+	}
+	results := make(chan result)
+	start := func(addr netip.Addr) {
+		conn, err := d.connect(ctx, netip.AddrPortFrom(addr, port))
+		select {
+		case results <- result{addr, conn, err}:
+		case <-ctx.Done():
+			if conn != nil {
+				conn.Close()
+			}
+		}
+	}
+	waiting, pending := h.inOrder(addrs), 0
+	next := time.NewTimer(0)
+	defer next.Stop()
+	var firstErr error
+	for len(waiting) > 0 || pending > 0 {
+		select {
+		case <-next.C:
+			if len(waiting) > 0 {
+				go start(waiting[0])
+				waiting, pending = waiting[1:], pending+1
+				next.Reset(parallelDelay)
+			}
+		case r := <-results:
+			if r.err == nil {
+				h.worked(r.addr)
+				return r.conn, nil
+			}
+			pending--
+			if firstErr == nil {
+				firstErr = r.err
+			}
+			next.Reset(0)
+		case <-ctx.Done():
+			return nil, dialError(tcpAddr(addrs[0], port), context.Cause(ctx))
+		}
+	}
+	if firstErr == nil {
+		firstErr = errors.New("the host has no address")
+	}
+	return nil, dialError(nil, firstErr)
+}
+
+var errSuperseded = errors.New("another address was faster")
+
+func tcpAddr(addr netip.Addr, port uint16) net.Addr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, port))
+}
+
+func (d *Dialer) connect(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
+	connect := d.Connect
+	if connect == nil {
+		connect = systemConnect
+	}
+	conn, err := connect(ctx, address)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return nil, dialError(net.TCPAddrFromAddrPort(address), err)
+	}
+	return conn, nil
+}
+
+func systemConnect(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
+	dialer := net.Dialer{KeepAliveConfig: socket.KeepAlive(), Control: socket.LimitSilence}
+	return dialer.DialContext(ctx, "tcp", address.String())
+}

@@ -1,0 +1,200 @@
+package dialer
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// reuse is how long a DNS result is used without another query, so that a burst
+	// of new connections makes one query.
+	reuse = 5 * time.Second
+
+	// recheck is the age at which a DNS result is renewed while connections made
+	// from it are in use.
+	recheck = 30 * time.Second
+
+	// resend is the time after which a query without a response is sent again. The
+	// system's own resolver waits five seconds.
+	resend = time.Second
+
+	// lookupTimeout bounds a look-up that several callers wait for.
+	lookupTimeout = timeout
+)
+
+// A host is what is known about the addresses of one host name. It is safe for
+// concurrent use.
+type host struct {
+	name   string
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	mu         sync.Mutex
+	addrs      []netip.Addr // the last successful result
+	resolvedAt time.Time
+	lastGood   netip.Addr // the address of the newest connection
+	running    *lookup    // nil: none
+}
+
+// A lookup is a query in progress. Its callers wait for done.
+type lookup struct {
+	done  chan struct{}
+	addrs []netip.Addr
+	err   error
+}
+
+// addresses returns the host's addresses. fresh reports that they were looked up
+// for this call. When DNS does not respond, the last known addresses are
+// returned.
+func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, err error) {
+	h.mu.Lock()
+	if len(h.addrs) > 0 && time.Since(h.resolvedAt) < reuse {
+		defer h.mu.Unlock()
+		return h.addrs, false, nil
+	}
+	l := h.start(ctx)
+	h.mu.Unlock()
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		return nil, true, context.Cause(ctx)
+	}
+	if l.err == nil {
+		return l.addrs, true, nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.addrs) > 0 {
+		return h.addrs, true, nil
+	}
+	return nil, true, l.err
+}
+
+// start returns the lookup in progress, or starts one that does not end with
+// ctx. It requires h.mu.
+func (h *host) start(ctx context.Context) *lookup {
+	if h.running != nil {
+		return h.running
+	}
+	l := &lookup{done: make(chan struct{})}
+	h.running = l
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+		defer cancel()
+		l.addrs, l.err = lookupTwice(ctx, h.name, h.lookup)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.running = nil; l.err == nil {
+			h.addrs, h.resolvedAt = l.addrs, time.Now()
+		}
+		close(l.done)
+	}()
+	return l
+}
+
+// lookupTwice repeats a query that has no response after resend, and returns the
+// first response.
+func lookupTwice(ctx context.Context, name string, query func(context.Context, string) ([]netip.Addr, error)) ([]netip.Addr, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		addrs []netip.Addr
+		err   error
+	}
+	results := make(chan result, 2)
+	ask := func() {
+		addrs, err := query(ctx, name)
+		if err == nil && len(addrs) == 0 {
+			err = &net.DNSError{Err: "no address", Name: name, IsNotFound: true}
+		}
+		results <- result{addrs, err}
+	}
+	go ask()
+	again := time.NewTimer(resend)
+	defer again.Stop()
+	for pending := 1; ; {
+		select {
+		case <-again.C:
+			go ask()
+			pending++
+		case r := <-results:
+			if pending--; r.err == nil || pending == 0 || !isTimeout(r.err) {
+				return r.addrs, r.err
+			}
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs, err
+}
+
+// inOrder returns the addresses with the one that worked last first.
+func (h *host) inOrder(addrs []netip.Addr) []netip.Addr {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ordered := slices.Clone(addrs)
+	if i := slices.Index(ordered, h.lastGood); i > 0 {
+		copy(ordered[1:i+1], ordered[:i])
+		ordered[0] = h.lastGood
+	}
+	return ordered
+}
+
+func (h *host) worked(addr netip.Addr) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lastGood = addr
+}
+
+// forget makes the next call of addresses query DNS.
+func (h *host) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.resolvedAt = time.Time{}
+}
+
+// names reports whether DNS names addr, as far as is known. A result older than
+// recheck is renewed in the background.
+func (h *host) names(addr netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.addrs) == 0 {
+		return true
+	}
+	if time.Since(h.resolvedAt) >= recheck {
+		h.start(context.Background())
+	}
+	return slices.Contains(h.addrs, addr)
+}
+
+// Current returns a function that reports whether an open connection to address,
+// of the form host:port, is to an address that DNS still names. The function is
+// cheap, never waits, and may be called concurrently.
+func (d *Dialer) Current(address string) func(net.Conn) bool {
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return func(net.Conn) bool { return true }
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return func(net.Conn) bool { return true }
+	}
+	h := d.host(name)
+	return func(c net.Conn) bool {
+		tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+		return !ok || h.names(tcp.AddrPort().Addr().Unmap())
+	}
+}

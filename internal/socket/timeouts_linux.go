@@ -1,0 +1,24 @@
+package socket
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+const (
+	tcpRTOMaxMS = 44 // TCP_RTO_MAX_MS, Linux 6.15
+
+	// maxRTO is the longest pause between two retransmissions. By default it grows
+	// to two minutes, for which a connection stays silent after an outage.
+	maxRTO = 4000
+
+	// maxUnsent is how much waits unsent in the system's buffer. On a slow line a
+	// full buffer drains for minutes, in which a Write makes no progress.
+	maxUnsent = 128 << 10
+)
+
+// limitSilence ignores errors: an older kernel lacks some of the options.
+func limitSilence(fd uintptr) {
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(maxSilence.Milliseconds()))
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpRTOMaxMS, maxRTO)
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
+}

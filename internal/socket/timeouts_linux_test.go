@@ -1,0 +1,41 @@
+package socket
+
+import (
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestLimitSilenceSetsTheOptions(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialer := net.Dialer{KeepAliveConfig: KeepAlive(), Control: LimitSilence}
+	c, err := dialer.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []struct {
+		name         string
+		option, want int
+	}{
+		{"TCP_USER_TIMEOUT", unix.TCP_USER_TIMEOUT, 63000},
+		{"TCP_KEEPIDLE", unix.TCP_KEEPIDLE, 30},
+		{"TCP_KEEPINTVL", unix.TCP_KEEPINTVL, 2},
+		{"TCP_NOTSENT_LOWAT", unix.TCP_NOTSENT_LOWAT, 128 << 10},
+	} {
+		_ = raw.Control(func(fd uintptr) {
+			if got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, o.option); got != o.want || err != nil {
+				t.Errorf("%s is %d, %v; want %d", o.name, got, err, o.want)
+			}
+		})
+	}
+}

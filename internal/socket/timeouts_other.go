@@ -1,0 +1,5 @@
+//go:build !linux && !darwin && !windows
+
+package socket
+
+func limitSilence(uintptr) {}

@@ -1,0 +1,153 @@
+package upstream
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"golang.org/x/net/proxy"
+)
+
+// maxConnectResponse bounds the head of a corporate proxy's response to CONNECT.
+const maxConnectResponse = 64 << 10
+
+// DialAddress returns the address to which connections are opened: that of the
+// corporate proxy if there is one.
+func (c *Config) DialAddress() string {
+	if c.Proxy == nil {
+		return c.Address
+	}
+	return net.JoinHostPort(c.Proxy.Hostname(), cmp.Or(c.Proxy.Port(), defaultProxyPort(c.Proxy)))
+}
+
+// defaultProxyPort returns "" for a scheme that is not supported.
+func defaultProxyPort(proxy *url.URL) string {
+	switch proxy.Scheme {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	case "socks5", "socks5h":
+		return "1080"
+	}
+	return ""
+}
+
+// tunnel has the corporate proxy connect to the server and returns the tunnel
+// through it. raw is a connection to the proxy. When ctx ends, raw is closed.
+func (t *Transport) tunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	conn, err := t.openTunnel(ctx, raw)
+	if !stop() {
+		return nil, context.Cause(ctx)
+	}
+	return conn, err
+}
+
+func (t *Transport) openTunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	switch t.config.Proxy.Scheme {
+	case "https":
+		config := t.config.TLS.Clone()
+		config.ServerName = t.config.Proxy.Hostname()
+		config.CipherSuites, config.CurvePreferences = nil, nil // those are Exchange's
+		conn := tls.Client(raw, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, fmt.Errorf("TLS handshake: %w", err)
+		}
+		return conn, t.requestTunnel(conn)
+	case "http":
+		return raw, t.requestTunnel(raw)
+	}
+	return raw, t.requestSOCKS(ctx, raw)
+}
+
+// requestTunnel sends CONNECT and reads the response.
+func (t *Transport) requestTunnel(conn net.Conn) error {
+	if _, err := io.WriteString(conn, t.connectRequest()); err != nil {
+		return err
+	}
+	br := bufio.NewReader(io.LimitReader(conn, maxConnectResponse))
+	if _, err := br.Peek(1); err != nil {
+		return fmt.Errorf("no response to CONNECT: %w", err)
+	}
+	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect})
+	if err != nil {
+		return errors.New("its response to CONNECT is not HTTP")
+	}
+	if t.config.ProxyResponse != nil {
+		t.config.ProxyResponse(resp.StatusCode)
+	}
+	if err := ConnectRefusal(resp); err != nil {
+		return err
+	}
+	if br.Buffered() > 0 {
+		return errors.New("it sent data before the TLS handshake")
+	}
+	return nil
+}
+
+// connectRequest returns the CONNECT request with the credentials of the proxy's
+// URL.
+func (t *Transport) connectRequest() string {
+	request := "CONNECT " + t.config.Address + " HTTP/1.1\r\nHost: " + t.config.Address + "\r\nUser-Agent: hmaproxy\r\n"
+	if user := t.config.Proxy.User; user != nil {
+		password, _ := user.Password()
+		credentials := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
+		request += "Proxy-Authorization: Basic " + credentials + "\r\n"
+	}
+	return request + "\r\n"
+}
+
+// ConnectRefusal returns an error that explains a corporate proxy's refusal of
+// CONNECT, nil for a response that opens the tunnel. Its text follows the name of
+// the proxy.
+func ConnectRefusal(resp *http.Response) error {
+	const limit = 100
+	quote := func(text string) string { return strconv.Quote(text[:min(len(text), limit)]) }
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusProxyAuthRequired:
+		text := "it asks for credentials (407): write them into HTTPS_PROXY, http://user:password@host:port"
+		if offered := resp.Header.Get("Proxy-Authenticate"); offered != "" {
+			text += "; it must accept Basic authentication, and offers " + quote(offered)
+		}
+		return errors.New(text)
+	}
+	return errors.New("it refused to connect: " + quote(resp.Status))
+}
+
+// A socksDialer is the part of package proxy's SOCKS5 dialer that works on an
+// open connection.
+type socksDialer interface {
+	DialWithConn(ctx context.Context, c net.Conn, network, address string) (net.Addr, error)
+}
+
+// requestSOCKS performs the SOCKS5 handshake of RFC 1928. The proxy resolves the
+// server's name.
+func (t *Transport) requestSOCKS(ctx context.Context, conn net.Conn) error {
+	var auth *proxy.Auth
+	if user := t.config.Proxy.User; user != nil {
+		password, _ := user.Password()
+		auth = &proxy.Auth{User: user.Username(), Password: password}
+	}
+	dialer, err := proxy.SOCKS5("tcp", t.config.DialAddress(), auth, nil)
+	if err != nil {
+		return err
+	}
+	socks, ok := dialer.(socksDialer)
+	if !ok {
+		return errors.New("SOCKS5 is not supported")
+	}
+	_, err = socks.DialWithConn(ctx, conn, "tcp", t.config.Address)
+	return err
+}

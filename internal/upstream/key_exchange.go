@@ -1,0 +1,61 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A keyExchange chooses the groups that a TLS hello offers. The hello with a
+// post-quantum group (ML-KEM) needs two TCP segments, and some middleboxes drop
+// or reset that. After such a failure the transport tries once more with
+// classical groups; when that succeeds, all further connections use them.
+type keyExchange struct {
+	hybrid  *tls.Config // nil: never offered
+	classic *tls.Config
+
+	classicOnly  atomic.Bool
+	hybridProven atomic.Bool // the last handshake with hybrid succeeded
+}
+
+// newKeyExchange derives the two configurations. A configuration that names its
+// groups is used as it is.
+func newKeyExchange(config *tls.Config) *keyExchange {
+	if config.CurvePreferences != nil {
+		return &keyExchange{classic: config}
+	}
+	classic := config.Clone()
+	classic.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+	return &keyExchange{hybrid: config, classic: classic}
+}
+
+// first returns the configuration of a first handshake and its timeout. While
+// it is not known whether the hybrid hello passes, half of the time is left for
+// another handshake.
+func (k *keyExchange) first(timeout time.Duration) (*tls.Config, time.Duration) {
+	switch {
+	case k.hybrid == nil || k.classicOnly.Load():
+		return k.classic, timeout
+	case k.hybridProven.Load():
+		return k.hybrid, timeout
+	}
+	return k.hybrid, timeout / 2
+}
+
+func (k *keyExchange) hybridSucceeded() { k.hybridProven.Store(true) }
+func (k *keyExchange) hybridFailed()    { k.hybridProven.Store(false) }
+
+// useClassic reports whether it is the first call.
+func (k *keyExchange) useClassic() bool { return k.classicOnly.CompareAndSwap(false, true) }
+
+// isSilenceOrClose reports whether a handshake ended because the server reset or
+// closed the connection, or sent nothing until the timeout.
+func isSilenceOrClose(ctx context.Context, err error) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED)
+}
