@@ -26,6 +26,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	lean "hmaproxy/internal/upstream"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
 )
@@ -241,12 +242,15 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	if r.policy != nil {
 		r.policy(&pc)
 	}
-	inForce := mustPolicy(t, pc)
+	inForce, err := newPolicy(pc, r.policy == nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ews, err := url.Parse(configuredURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.transport = newTransport(t, ews.Host, ews.Host+":443", exchangeCertificate().Leaf, p.upstream.dial)
+	p.transport = newRuleTransport(t, ews.Host, p.upstream.dial)
 	config := proxy.Config{
 		EWS: ews, Tokens: p.tokens, Refresher: p.tokens, Transport: p.transport,
 		HostNames:      []string{"ews.internal"},
@@ -278,6 +282,40 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	p.server = handler.Server(log.New(io.Discard, "", 0))
 	go p.server.Serve(p)
 	return p
+}
+
+// common are the policies of most rules, by whether there is a list and audit
+// mode.
+var common sync.Map
+
+func newPolicy(c policy.Config, isCommon bool) (*policy.Policy, error) {
+	if !isCommon {
+		return policy.New(c)
+	}
+	key := [2]bool{c.Allowed != nil, c.Audit}
+	if p, ok := common.Load(key); ok {
+		return p.(*policy.Policy), nil
+	}
+	p, err := policy.New(c)
+	common.Store(key, p)
+	return p, err
+}
+
+// newRuleTransport is the transport of the product, with a key exchange that
+// costs little: most rules need a handshake.
+func newRuleTransport(t *testing.T, host string, open dial) transport {
+	roots := x509.NewCertPool()
+	roots.AddCert(exchangeCertificate().Leaf)
+	made, err := lean.New(lean.Config{
+		Host: host, Address: host + ":443", Dial: open,
+		TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com", CurvePreferences: []tls.CurveID{tls.X25519}},
+		HandshakeTimeout: 10 * time.Second, ContinueTimeout: 2 * time.Second, IdleTimeout: 55 * time.Second,
+		MaxIdle: 256, MaxHead: 256 << 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
 }
 
 func (p *ruleProxy) close() {
