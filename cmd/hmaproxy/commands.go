@@ -25,6 +25,9 @@ type command struct {
 	run      func(context.Context, *invocation) error
 }
 
+// anyNumber is the maxArgs of commands that check their arguments themselves.
+const anyNumber = math.MaxInt
+
 // An exit says what an exit status of a command means.
 type exit struct {
 	status int
@@ -69,6 +72,7 @@ HMA_LOG_FILE. "hmaproxy help settings" lists all settings.`,
 			},
 			run: runServe,
 		},
+		initCommand(),
 		doctorCommand(),
 		{
 			name:     "health",
@@ -122,7 +126,7 @@ that a client waits for its first response.`,
 					return (*intValue)(&o.cost)
 				}},
 			},
-			maxArgs:  math.MaxInt, // runHashPassword refuses them without printing them
+			maxArgs:  anyNumber, // runHashPassword refuses them without printing them
 			exits:    []exit{{exitStopped, "the line was printed"}, {exitFailed, "the password could not be read or used"}},
 			examples: []string{"hmaproxy hash-password -name crm -mailboxes 'alice@contoso.com *@sales.contoso.com' >> users"},
 			run:      runHashPassword,
@@ -150,5 +154,5 @@ that a client waits for its first response.`,
 
 // topics returns what "hmaproxy help" explains beyond itself.
 func topics() []string {
-	return []string{"settings", "serve", "doctor", "health", "wait", "hash-password", "service", "version"}
+	return []string{"settings", "serve", "init", "doctor", "health", "wait", "hash-password", "service", "version"}
 }

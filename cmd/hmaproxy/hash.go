@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
@@ -71,62 +68,25 @@ func (inv *invocation) userPatterns() (string, error) {
 
 // readPassword reads the password, twice from a terminal, which does not show it.
 func readPassword(ctx context.Context, std stdio) (string, error) {
-	terminal, restore := quiet(std.in)
-	if !terminal {
-		line, err := readLine(bufio.NewReader(std.in))
-		return line, errors.Join(err, checkPassword(line, err))
-	}
-	defer restore()
-	in := bufio.NewReader(std.in)
-	first, err := prompt(ctx, std.err, in, "Password: ")
-	if err == nil {
-		err = checkPassword(first, nil)
-	}
+	t := newTerminal(std)
+	first, err := t.askHidden(ctx, "Password: ")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("read the password: %w", err)
 	}
-	second, err := prompt(ctx, std.err, in, "Once more: ")
+	if err := checkPassword(first); err != nil || !t.isTerminal() {
+		return first, err
+	}
+	second, err := t.askHidden(ctx, "Once more: ")
 	if err == nil && first != second {
-		err = errors.New("the two differ")
+		err = errors.New("the two passwords differ")
 	}
 	return first, err
 }
 
-// prompt writes text to w and reads a line. It returns when ctx ends, so that the
-// caller can restore the terminal after an interrupt.
-func prompt(ctx context.Context, w io.Writer, in *bufio.Reader, text string) (line string, err error) {
-	fmt.Fprint(w, text)
-	defer fmt.Fprintln(w)
-	done := make(chan struct{})
-	var typed string
-	var failed error
-	go func() {
-		defer close(done)
-		typed, failed = readLine(in)
-	}()
-	select {
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	case <-done:
-		return typed, failed
-	}
-}
-
-// readLine reads a line without its end. The last line may lack one.
-func readLine(in *bufio.Reader) (string, error) {
-	line, err := in.ReadString('\n')
-	if err != nil && (!errors.Is(err, io.EOF) || line == "") {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
-}
-
 // checkPassword refuses passwords that clients could not send or that bcrypt would
-// not distinguish. read is the error of reading it.
-func checkPassword(password string, read error) error {
+// not distinguish.
+func checkPassword(password string) error {
 	switch {
-	case read != nil:
-		return nil
 	case password == "":
 		return errors.New("the password is empty")
 	case len(password) > maxPassword:
@@ -135,14 +95,4 @@ func checkPassword(password string, read error) error {
 		return errors.New("the password holds a control character")
 	}
 	return nil
-}
-
-// quiet makes a terminal stop showing what is typed, until restore is called.
-// It reports false for anything else.
-func quiet(in io.Reader) (terminal bool, restore func()) {
-	file, ok := in.(*os.File)
-	if !ok {
-		return false, nil
-	}
-	return echoOff(file.Fd())
 }

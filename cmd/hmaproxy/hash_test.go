@@ -94,7 +94,7 @@ func TestPipeIsNoTerminal(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	if terminal, _ := quiet(r); terminal {
+	if newTerminal(stdio{in: r}).isTerminal() {
 		t.Error("a pipe counts as a terminal")
 	}
 }

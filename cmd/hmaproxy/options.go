@@ -21,6 +21,8 @@ type options struct {
 	cost           int
 	mailboxes      string
 	wholeAllowList bool
+
+	output string // of init
 }
 
 // An option declares a flag of a command.

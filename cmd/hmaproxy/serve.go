@@ -89,5 +89,5 @@ func (inv *invocation) explainNothingSet(err error) error {
 	if inv.envFile != "" {
 		return err
 	}
-	return settingsError{errors.Join(err, errors.New("no setting is set: pass the file of settings with -env-file FILE; the README says where the values come from"))}
+	return settingsError{errors.Join(err, errors.New("no setting is set: pass a file of settings with -env-file FILE. \"hmaproxy init\" writes one, and the README says where the values come from"))}
 }

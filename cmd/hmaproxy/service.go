@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"strings"
 	"time"
 )
@@ -27,7 +26,7 @@ makes the service reread files and certificates at once.
 
 Windows itself runs "hmaproxy service run -env-file FILE".`,
 		flags:    []option{envFileOption()},
-		argument: "VERB", choices: []string{"install", "remove", "start", "stop"}, maxArgs: math.MaxInt,
+		argument: "VERB", choices: []string{"install", "remove", "start", "stop"}, maxArgs: anyNumber,
 		exits: []exit{{exitStopped, "done"}, {exitFailed, "Windows refused"}},
 		run:   runServiceCommand,
 	}

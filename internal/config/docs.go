@@ -133,11 +133,7 @@ func sections() []section {
 }
 
 // Form says what a variable's value looks like, "" for one that there is not.
-func Form(name string) string {
-	for _, v := range variables() {
-		if v.name == name {
-			return v.form
-		}
-	}
-	return ""
-}
+func Form(name string) string { return variableNamed(name).form }
+
+// IsSecret reports whether a variable holds a secret.
+func IsSecret(name string) bool { return variableNamed(name).secret }

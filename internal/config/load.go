@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -50,8 +51,7 @@ func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, err
 // a probe needs no secret and must not fail for one. The error is a [*Problems].
 func LoadAdmin(environ []string) (AdminAddress, error) {
 	const name = "HMA_ADMIN_LISTEN"
-	all := variables()
-	v := all[slices.IndexFunc(all, func(v variable) bool { return v.name == name })]
+	v := variableNamed(name)
 	value, ok := split(environ)[name]
 	if !ok {
 		value = v.fallback
@@ -67,6 +67,39 @@ func LoadAdmin(environ []string) (AdminAddress, error) {
 		return AdminAddress{}, &Problems{[]Problem{{Variable: name, Text: problem}}}
 	}
 	return address, nil
+}
+
+// Check returns what is wrong with the form of a value, without its white space
+// around it, for a variable of this program. It reads no file and looks at no
+// other variable. A secret that was obviously altered is wrong too, because
+// whoever enters it can correct it. The error holds nothing of the value.
+func Check(name, value string) error {
+	v := variableNamed(name)
+	if problem := v.problem(value); problem != "" {
+		return flaw(problem)
+	}
+	field := reflect.New(reflect.TypeFor[Config]().Field(v.index).Type)
+	if name == "HMA_ALLOWED_MAILBOXES" && value == everyMailbox {
+		return nil
+	}
+	if v.secret {
+		if altered := alteration(value); altered != "" {
+			return flaw(altered)
+		}
+	}
+	var err error
+	switch field := field.Interface().(type) {
+	case encoding.TextUnmarshaler:
+		err = field.UnmarshalText([]byte(value))
+	case *bool:
+		_, err = parseBool(value)
+	case *time.Duration:
+		_, err = parseDuration(value)
+	}
+	if err != nil {
+		return flaw(flawOf(err))
+	}
+	return nil
 }
 
 // A loader is the state of one call of Load.

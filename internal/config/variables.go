@@ -54,6 +54,16 @@ func variables() []variable {
 	return all
 }
 
+// variableNamed returns the variable of a name, the zero value for none.
+func variableNamed(name string) variable {
+	for _, v := range variables() {
+		if v.name == name {
+			return v
+		}
+	}
+	return variable{}
+}
+
 func variableOf(field reflect.StructField) (variable, bool) {
 	name, option, _ := strings.Cut(field.Tag.Get("env"), ",")
 	if name == "" || name == "-" {

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"hmaproxy/internal/config"
+)
+
+func initCommand() command {
+	return command{
+		name:     "init",
+		summary:  "write the file of settings",
+		synopsis: []string{"init [-o FILE] [NAME=value ...]"},
+		about: `Writes the file of settings that -env-file reads: the eight values of Microsoft's guide and the
+allow-list. It takes the values from its arguments and from variables of the environment, asks for
+those that are missing, and checks the form of each. Where standard input is no terminal it reads
+the missing ones from there, one a line.
+
+The client secret is never an argument, because every user of the machine can see those. It is
+asked for without being shown, or taken from the environment. With HMA_KEY_VAULT_CLIENT_SECRET_FILE,
+HMA_KEY_VAULT_AUTH=managed or workload, or HMA_CERT_FILE, the values that are not needed then are
+not asked for.
+
+The file gets mode 0600. A file that exists is not overwritten.`,
+		flags: []option{{"o", "FILE", "write FILE; hmaproxy.env by default", completeFile, func(o *options) flag.Value {
+			o.output = "hmaproxy.env"
+			return (*stringValue)(&o.output)
+		}}},
+		argument: "NAME=value", maxArgs: anyNumber,
+		exits: []exit{{exitStopped, "the file was written"}, {exitFailed, "a value is missing, or the file could not be written"}, {exitSettings, "a value is not valid"}},
+		examples: []string{
+			"hmaproxy init",
+			"hmaproxy init -o hmaproxy.env HMA_EWS_URL=https://mail.contoso.com HMA_TENANT_ID=contoso.com",
+		},
+		run: runInit,
+	}
+}
+
+// A question asks for one setting.
+type question struct {
+	name   string
+	text   string
+	preset func(answers map[string]string) string // what an empty answer means; nil: it must be answered
+	skip   func(answers map[string]string) bool   // true where the setting has no place; nil: never
+	secret bool
+}
+
+// questions returns what init asks, in the order of Microsoft's guide.
+func questions() []question {
+	has := func(names ...string) func(map[string]string) bool {
+		return func(answers map[string]string) bool {
+			return slices.ContainsFunc(names, func(name string) bool { return answers[name] != "" })
+		}
+	}
+	fromFile := has("HMA_CERT_FILE")
+	withoutSecret := func(answers map[string]string) bool {
+		auth := answers["HMA_KEY_VAULT_AUTH"]
+		return fromFile(answers) || auth != "" && auth != string(config.AuthSecret)
+	}
+	return []question{
+		{name: "HMA_EWS_URL", text: "EWS URL of Exchange, such as https://mail.contoso.com/EWS/Exchange.asmx"},
+		{name: "HMA_RESOURCE_ID", text: "AAD resource Id: the https URL under which Exchange is registered in Entra ID", preset: resourceOf},
+		{name: "HMA_TENANT_ID", text: "TenantId: the tenant that Exchange belongs to"},
+		{name: "HMA_APP_ID", text: "HMA Application Id: the application that holds full_access_as_app"},
+		{name: "HMA_KEY_VAULT_URI", text: "Key Vault Uri, such as https://contoso.vault.azure.net", skip: fromFile},
+		{name: "HMA_KEY_VAULT_CERT_NAME", text: "Key Vault KeyName: the name of the certificate in the vault", skip: fromFile,
+			preset: func(map[string]string) string { return "HMA-Cert" }},
+		{name: "HMA_KEY_VAULT_APP_ID", text: "KeyVault Application Id: the application that may read the vault", skip: withoutSecret},
+		{name: "HMA_KEY_VAULT_CLIENT_SECRET", text: "KeyVault Client Secret: its value, not its id", secret: true,
+			skip: func(answers map[string]string) bool {
+				return withoutSecret(answers) || has("HMA_KEY_VAULT_CLIENT_SECRET_FILE")(answers)
+			}},
+		{name: "HMA_ALLOWED_MAILBOXES", text: "Mailboxes that clients may open, separated by commas, such as sync@contoso.com,*@rooms.contoso.com; * means every mailbox of the organisation",
+			skip: has("HMA_ALLOWED_MAILBOXES_FILE")},
+	}
+}
+
+// resourceOf returns the resource that HMA_EWS_URL implies.
+func resourceOf(answers map[string]string) string {
+	var u config.EWSURL
+	if u.UnmarshalText([]byte(answers["HMA_EWS_URL"])) != nil {
+		return ""
+	}
+	return "https://" + u.Hostname()
+}
+
+func runInit(ctx context.Context, inv *invocation) error {
+	file, err := os.OpenFile(inv.output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // before a secret is typed for nothing
+	switch {
+	case errors.Is(err, os.ErrExist):
+		return fmt.Errorf("init: %s exists and is not overwritten; remove it, or write another with -o FILE", inv.output)
+	case err != nil:
+		return fmt.Errorf("init: %w", err)
+	}
+	text, err := inv.settingsText(ctx)
+	if err == nil {
+		_, err = io.WriteString(file, text)
+		err = errors.Join(err, file.Sync())
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		_ = os.Remove(inv.output)
+		return fmt.Errorf("init: %w", err)
+	}
+	_, err = fmt.Fprintf(inv.out, "wrote %[1]s, which only you can read\nnext: hmaproxy doctor -env-file %[1]s\nthen: hmaproxy -env-file %[1]s\n", inv.output)
+	return err
+}
+
+// settingsText returns the content of the file.
+func (inv *invocation) settingsText(ctx context.Context) (string, error) {
+	answers, order, err := inv.givenSettings()
+	if err != nil {
+		return "", err
+	}
+	terminal := newTerminal(inv.stdio)
+	for _, q := range questions() {
+		if answers[q.name] != "" || q.skip != nil && q.skip(answers) {
+			continue
+		}
+		if answers[q.name], err = q.ask(ctx, terminal, answers); err != nil {
+			return "", err
+		}
+		order = append(order, q.name)
+	}
+	text := "# Settings of hmaproxy: hmaproxy -env-file FILE. docs/configuration.md explains them.\n"
+	for _, name := range inOrder(order) {
+		text += name + "=" + answers[name] + "\n"
+	}
+	return text, checkSettings(text, inv.err)
+}
+
+// givenSettings returns the settings of the environment and of the arguments,
+// which win, and their names.
+func (inv *invocation) givenSettings() (answers map[string]string, names []string, err error) {
+	answers = map[string]string{}
+	take := func(name, value string) error {
+		value = strings.TrimSpace(value)
+		if err := config.Check(name, value); err != nil {
+			return settingsError{fmt.Errorf("%s: %w", name, err)}
+		}
+		if answers[name] == "" {
+			names = append(names, name)
+		}
+		answers[name] = value
+		return nil
+	}
+	for _, entry := range inv.environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !isOwnSetting(name) {
+			continue
+		}
+		if err := take(name, value); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, argument := range inv.args {
+		name, value, ok := strings.Cut(argument, "=")
+		switch {
+		case !ok || !isOwnSetting(name):
+			return nil, nil, usageError{errors.New("an argument is no setting; expected NAME=value with a name that \"hmaproxy help settings\" lists")}
+		case config.IsSecret(name):
+			return nil, nil, usageError{fmt.Errorf("%s is a secret, and every user of the machine can see arguments: set it in the environment, or leave it out to be asked", name)}
+		}
+		if err := take(name, value); err != nil {
+			return nil, nil, err
+		}
+	}
+	return answers, names, nil
+}
+
+// isOwnSetting reports whether a name is that of a setting which only this
+// program has.
+func isOwnSetting(name string) bool {
+	return strings.HasPrefix(name, "HMA_") && config.Form(name) != ""
+}
+
+// ask asks until the answer has the right form. Where nobody can answer again,
+// the first wrong one is an error.
+func (q question) ask(ctx context.Context, t *terminal, answers map[string]string) (string, error) {
+	text, preset := q.text+"\n"+q.name, ""
+	if q.preset != nil {
+		preset = q.preset(answers)
+	}
+	if preset != "" {
+		text += " [" + preset + "]"
+	}
+	ask := t.ask
+	if q.secret {
+		ask = t.askHidden
+	}
+	for {
+		answer, err := ask(ctx, text+": ")
+		if err != nil {
+			return "", fmt.Errorf("%s is missing: %w", q.name, err)
+		}
+		if answer = strings.TrimSpace(answer); answer == "" {
+			answer = preset
+		}
+		if err = config.Check(q.name, answer); err == nil {
+			return answer, nil
+		}
+		if !t.isTerminal() {
+			return "", settingsError{fmt.Errorf("%s: %w", q.name, err)}
+		}
+		fmt.Fprintf(t.std.err, "%s %v\n", q.name, err)
+	}
+}
+
+// inOrder returns the names in the order of the questions, other settings last.
+func inOrder(names []string) []string {
+	position := func(name string) int {
+		all := questions()
+		if i := slices.IndexFunc(all, func(q question) bool { return q.name == name }); i >= 0 {
+			return i
+		}
+		return len(all)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return position(a) - position(b) })
+	return names
+}
+
+// checkSettings loads the content of a file of settings as serve will, and prints
+// its warnings.
+func checkSettings(text string, w io.Writer) error {
+	entries, err := config.ParseEnvFile([]byte(text), nil)
+	if err != nil {
+		return settingsError{err}
+	}
+	c, err := config.Load(entries, os.ReadFile)
+	if err != nil {
+		return settingsError{err}
+	}
+	for _, warning := range c.Warnings() {
+		fmt.Fprintln(w, "warning:", warning)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"hmaproxy/internal/config"
+)
+
+const (
+	tenantGUID = "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47"
+	appGUID    = "6c0a4b8e-15f1-4c57-9a53-0d3f7e2b9a11"
+	vaultGUID  = "9b1d7a52-3c44-4f0b-8f5e-7a2c1d0e6f22"
+)
+
+// allAnswers are what init asks for, in its order.
+var allAnswers = []string{
+	"https://mail.contoso.com", "", tenantGUID, appGUID, "https://contoso.vault.azure.net", "", vaultGUID, "canary~secret", "sync@contoso.com, *@rooms.contoso.com",
+}
+
+// runInitCommand runs init with lines on standard input and returns the file's
+// content, what was printed, and the error.
+func runInitCommand(t *testing.T, answers, environ []string, args ...string) (file, text, printed string, err error) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "hmaproxy.env")
+	var out, errs bytes.Buffer
+	err = run(t.Context(), append([]string{"init", "-o", file}, args...), environ, stdio{strings.NewReader(strings.Join(answers, "\n") + "\n"), &out, &errs})
+	data, readErr := os.ReadFile(file)
+	if (readErr == nil) != (err == nil) {
+		t.Errorf("init: %v; the file: %v", err, readErr)
+	}
+	if printed = out.String() + errs.String(); strings.Contains(printed, "canary") || err != nil && strings.Contains(err.Error(), "canary") {
+		t.Errorf("the secret is printed: %s, %v", printed, err)
+	}
+	return file, string(data), printed, err
+}
+
+func TestInit(t *testing.T) {
+	file, text, printed, err := runInitCommand(t, allAnswers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "HMA_EWS_URL=https://mail.contoso.com\nHMA_RESOURCE_ID=https://mail.contoso.com\nHMA_TENANT_ID=" + tenantGUID + "\nHMA_APP_ID=" + appGUID +
+		"\nHMA_KEY_VAULT_URI=https://contoso.vault.azure.net\nHMA_KEY_VAULT_CERT_NAME=HMA-Cert\nHMA_KEY_VAULT_APP_ID=" + vaultGUID +
+		"\nHMA_KEY_VAULT_CLIENT_SECRET=canary~secret\nHMA_ALLOWED_MAILBOXES=sync@contoso.com, *@rooms.contoso.com\n"
+	if !strings.HasSuffix(text, want) {
+		t.Errorf("the file holds\n%s", text)
+	}
+	if !strings.Contains(printed, "next: hmaproxy doctor -env-file "+file) {
+		t.Errorf("printed %s", printed)
+	}
+	info, err := os.Stat(file)
+	if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	entries, err := config.ParseEnvFile([]byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := config.Load(entries, os.ReadFile); err != nil || c.Access() != config.AccessListed {
+		t.Errorf("Load: %v, %v", c, err)
+	}
+}
+
+func TestInitTakesValues(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		answers       []string
+		environ, args []string
+		want, without string
+	}{
+		{"from arguments and the environment", allAnswers[3:], []string{"HMA_EWS_URL=https://old.contoso.com", "HMA_RESOURCE_ID=mail.contoso.com", "LOG_LEVEL=x", "PATH=/bin"},
+			[]string{"HMA_EWS_URL=https://mail.contoso.com", "HMA_TENANT_ID=contoso.com", "HMA_LOG_LEVEL=debug"}, "HMA_LOG_LEVEL=debug\n", "old.contoso.com"},
+		{"with a managed identity", []string{"https://mail.contoso.com", "", tenantGUID, appGUID, "https://contoso.vault.azure.net", "", "*"}, nil,
+			[]string{"HMA_KEY_VAULT_AUTH=managed"}, "HMA_ALLOWED_MAILBOXES=*\n", "CLIENT_SECRET"},
+		{"every secret from the environment", append(allAnswers[:7:7], allAnswers[8]), []string{"HMA_KEY_VAULT_CLIENT_SECRET=canary~other"}, nil, "HMA_KEY_VAULT_CLIENT_SECRET=canary~other\n", "canary~secret"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, text, _, err := runInitCommand(t, tc.answers, tc.environ, tc.args...)
+			if err != nil || !strings.Contains(text, tc.want) || strings.Contains(text, tc.without) {
+				t.Errorf("%v\n%s", err, text)
+			}
+		})
+	}
+}
+
+func TestInitRefuses(t *testing.T) {
+	with := func(i int, answer string) []string {
+		changed := append([]string{}, allAnswers...)
+		changed[i] = answer
+		return changed
+	}
+	for _, tc := range []struct {
+		name    string
+		answers []string
+		environ []string
+		args    []string
+		code    int
+		says    string
+	}{
+		{"http", with(0, "http://mail.contoso.com"), nil, nil, exitSettings, "HMA_EWS_URL: does not begin with https://"},
+		{"no tenant", with(2, ""), nil, nil, exitSettings, "HMA_TENANT_ID: is set but empty"},
+		{"name for an id", with(3, "HMA-App"), nil, nil, exitSettings, "HMA_APP_ID: is not a GUID"},
+		{"the secret's id", with(7, vaultGUID), nil, nil, exitSettings, "HMA_KEY_VAULT_CLIENT_SECRET: is a GUID"},
+		{"quoted secret", with(7, `"canary~secret"`), nil, nil, exitSettings, "quotation mark"},
+		{"no list", with(8, ""), nil, nil, exitSettings, "HMA_ALLOWED_MAILBOXES: is set but empty"},
+		{"names for mailboxes", with(8, "alice"), nil, nil, exitSettings, "HMA_ALLOWED_MAILBOXES: is no valid list"},
+		{"the end of the input", allAnswers[:4], nil, nil, exitFailed, "HMA_KEY_VAULT_URI is missing"},
+		{"secret as an argument", nil, nil, []string{"HMA_KEY_VAULT_CLIENT_SECRET=canary"}, exitUsage, "can see arguments"},
+		{"unknown setting", nil, nil, []string{"HMA_URL=https://canary"}, exitUsage, "an argument is no setting"},
+		{"other program's setting", nil, nil, []string{"HTTPS_PROXY=canary:1"}, exitUsage, "an argument is no setting"},
+		{"faulty argument", nil, nil, []string{"HMA_EWS_URL=http://canary"}, exitSettings, "HMA_EWS_URL: does not begin"},
+		{"settings that exclude each other", allAnswers, nil, []string{"HMA_CERT_PASSWORD_FILE=/x"}, exitSettings, "HMA_CERT_PASSWORD_FILE"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, text, _, err := runInitCommand(t, tc.answers, tc.environ, tc.args...)
+			if exitCode(err) != tc.code || !strings.Contains(err.Error(), tc.says) || text != "" {
+				t.Errorf("exit code %d, %v; want %d, %q", exitCode(err), err, tc.code, tc.says)
+			}
+		})
+	}
+}
+
+func TestInitOverwritesNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hmaproxy.env")
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t.Context(), []string{"init", "-o", file}, nil, stdio{strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer)})
+	if data, _ := os.ReadFile(file); err == nil || !strings.Contains(err.Error(), "exists and is not overwritten") || string(data) != "precious" {
+		t.Errorf("%v; the file holds %q", err, data)
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// A terminal asks questions. Where standard input is no terminal it reads the
+// answers from there, one a line, and asks nothing.
+type terminal struct {
+	std stdio
+	in  *bufio.Reader
+	fd  uintptr
+	is  bool
+}
+
+func newTerminal(std stdio) *terminal {
+	t := &terminal{std: std, in: bufio.NewReader(std.in)}
+	if file, ok := std.in.(*os.File); ok {
+		t.fd = file.Fd()
+		t.is = isTerminal(t.fd)
+	}
+	return t
+}
+
+// isTerminal reports whether a person can answer.
+func (t *terminal) isTerminal() bool { return t.is }
+
+// ask prints a question and reads a line. It returns when ctx ends.
+func (t *terminal) ask(ctx context.Context, question string) (string, error) {
+	if t.is {
+		fmt.Fprint(t.std.err, question)
+	}
+	return t.readLine(ctx)
+}
+
+// askHidden is ask for a secret: the terminal does not show what is typed.
+func (t *terminal) askHidden(ctx context.Context, question string) (string, error) {
+	if !t.is {
+		return t.readLine(ctx)
+	}
+	restore, err := hideInput(t.fd)
+	if err != nil {
+		return "", fmt.Errorf("hide what is typed: %w", err)
+	}
+	defer restore() // also after an interrupt
+	fmt.Fprint(t.std.err, question)
+	defer fmt.Fprintln(t.std.err)
+	return t.readLine(ctx)
+}
+
+// readLine reads a line without its end. The last line may lack one. It returns
+// when ctx ends, and then leaves a read behind.
+func (t *terminal) readLine(ctx context.Context) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		line, err := t.in.ReadString('\n')
+		if errors.Is(err, io.EOF) && line != "" {
+			err = nil
+		}
+		done <- result{strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case r := <-done:
+		return r.line, r.err
+	}
+}
