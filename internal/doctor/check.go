@@ -36,6 +36,7 @@ func checksFor(c *config.Config) []check {
 		check{id: "claims", title: "Entra ID: claims of the token", needs: []string{"token"}, gather: gatherClaims, judge: judgeClaims},
 		check{id: "challenge", title: "Exchange: authentication offered", needs: []string{"exchange"}, gather: gatherChallenge, judge: judgeChallenge},
 		check{id: "acceptance", title: "Exchange: accepts the token", needs: []string{"challenge", "token"}, gather: gatherAcceptance, judge: judgeAcceptance},
+		check{id: "expect", title: "Exchange: large requests", needs: []string{"acceptance"}, gather: gatherExpect, judge: judgeExpect},
 		check{id: "mailbox", title: "Exchange: opens a mailbox", needs: []string{"acceptance"}, gather: gatherMailbox, judge: judgeMailbox},
 		check{id: "forbidden", title: "Exchange: keeps a mailbox closed", needs: []string{"acceptance"}, gather: gatherForbidden, judge: judgeForbidden},
 	)

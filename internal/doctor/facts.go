@@ -96,6 +96,14 @@ type ewsFacts struct {
 	unnamed   ewsResponse // without a mailbox
 	mailbox   ewsResponse
 	forbidden ewsResponse
+	expect    expectFacts
+}
+
+// expectFacts is the outcome of a request with "Expect: 100-continue".
+type expectFacts struct {
+	response  ewsResponse
+	continued bool // 100 Continue came
+	bodySent  bool // the body was sent, after 100 Continue or when that did not come in time
 }
 
 // An ewsResponse is a response to GetFolder. Its zero value means that there

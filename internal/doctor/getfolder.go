@@ -25,9 +25,18 @@ const (
 func getFolder(ctx context.Context, s *session, f *facts, mailbox string) ewsResponse {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.EWS.String(), strings.NewReader(getFolderEnvelope(mailbox)))
+	req, err := newGetFolder(ctx, f, mailbox)
 	if err != nil {
 		return ewsResponse{sent: true, err: err}
+	}
+	return sendEWS(s, req)
+}
+
+// newGetFolder returns the request of getFolder.
+func newGetFolder(ctx context.Context, f *facts, mailbox string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.config.EWS.String(), strings.NewReader(getFolderEnvelope(mailbox)))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	req.Header.Set("User-Agent", "hmaproxy-doctor")
@@ -35,6 +44,11 @@ func getFolder(ctx context.Context, s *session, f *facts, mailbox string) ewsRes
 	if mailbox != "" {
 		req.Header.Set("X-AnchorMailbox", mailbox)
 	}
+	return req, nil
+}
+
+// sendEWS sends a request with the transport that the product uses.
+func sendEWS(s *session, req *http.Request) ewsResponse {
 	transport, err := s.clients.Exchange()
 	if err != nil {
 		return ewsResponse{sent: true, err: err}

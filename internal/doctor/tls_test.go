@@ -2,6 +2,8 @@ package doctor_test
 
 import (
 	"net"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -60,6 +62,31 @@ func TestUnusualTLSWorks(t *testing.T) {
 				behind(name)(r)
 				if o := r.examine(); o.first().Check != "none" || o.get("mailbox").Status != doctor.OK {
 					t.Errorf("%s failed\n%s", o.first().Check, o.text)
+				}
+			})
+		})
+	}
+}
+
+// What a device does with "Expect: 100-continue" is a warning that names it.
+func TestExpectation(t *testing.T) {
+	for _, c := range []struct {
+		device  string
+		warning string // "" for none
+	}{
+		{"tls-2012r2-default", ""}, // does nothing to HTTP
+		{"expect-417", "refuses “Expect: 100-continue” with 417.*HMA_EXPECT_CONTINUE=never"},
+		{"expect-501-kemp", "does not understand “Expect: 100-continue”.*501.*HMA_EXPECT_CONTINUE=never"},
+		{"expect-swallowed", "swallows “Expect: 100-continue”.*HMA_EXPECT_CONTINUE=never"},
+	} {
+		t.Run(c.device, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newTestSetup(t, emulator.Config{})
+				behind(c.device)(r)
+				o := r.examine()
+				got := o.get("expect")
+				if got.Status != doctor.OK || o.code != 0 || (c.warning == "") != (len(got.Warnings) == 0) || !regexp.MustCompile(c.warning).MatchString(strings.Join(got.Warnings, "\n")) {
+					t.Errorf("exit code %d, %+v\n%s", o.code, got, o.text)
 				}
 			})
 		})

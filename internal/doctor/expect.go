@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"context"
+	"io"
+	"net/http/httptrace"
+	"strconv"
+	"sync/atomic"
+)
+
+// gatherExpect sends a request with "Expect: 100-continue", as the product sends
+// large ones, which some devices in front of Exchange mistreat.
+func gatherExpect(ctx context.Context, s *session, f *facts) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	e := &f.ews.expect
+	var continued atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { continued.Store(true) }})
+	req, err := newGetFolder(ctx, f, "")
+	if err != nil {
+		e.response = ewsResponse{sent: true, err: err}
+		return
+	}
+	body := &countedBody{ReadCloser: req.Body}
+	req.Body, req.GetBody = body, nil
+	req.Header.Set("Expect", "100-continue")
+	e.response = sendEWS(s, req)
+	e.continued, e.bodySent = continued.Load(), body.read.Load()
+}
+
+// A countedBody knows whether it was read. Transports may read it after they
+// returned the response.
+type countedBody struct {
+	io.ReadCloser
+	read atomic.Bool
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	b.read.Store(true)
+	return b.ReadCloser.Read(p)
+}
+
+// judgeExpect reports what becomes of the expectation. No outcome is a failure,
+// because the product copes with each.
+func judgeExpect(f *facts) Result {
+	e := f.ews.expect
+	n := f.names.with("{status}", strconv.Itoa(e.response.status), "{reason}", networkReason(e.response.err))
+	ex := must(explain(expectOutcomes, e))
+	r := ok(n.expand(ex.detail))
+	if ex.cause != "" {
+		r.Warnings = []string{n.expand(ex.cause)}
+	}
+	return r
+}
+
+// expectOutcomes say what a device does with the expectation. cause is the warning.
+var expectOutcomes = []rule[expectFacts]{
+	{
+		when:   func(e expectFacts) bool { return e.continued },
+		detail: "“Expect: 100-continue” works: large requests are sent after the token was accepted",
+	},
+	{
+		when:   func(e expectFacts) bool { return e.response.err != nil },
+		detail: "a request with “Expect: 100-continue” got no response ({reason})",
+		cause:  "a device in front of Exchange drops requests with “Expect: 100-continue”, which hmaproxy uses for large ones: " + neverExpect,
+	},
+	{
+		when:   func(e expectFacts) bool { return !e.bodySent },
+		detail: "“Expect: 100-continue” is refused with {status}",
+		cause:  "a device in front of Exchange refuses “Expect: 100-continue” with {status}; hmaproxy sends such a request again without it: " + neverExpect,
+	},
+	{
+		when:   func(e expectFacts) bool { return e.response.code != "" },
+		detail: "“Expect: 100-continue” is ignored",
+		cause:  "a device in front of Exchange swallows “Expect: 100-continue”, so that a large request waits two seconds for it: " + neverExpect,
+	},
+	{
+		detail: "a request with “Expect: 100-continue” got {status} after its body was sent",
+		cause:  "a device in front of Exchange does not understand “Expect: 100-continue”, takes the body for another request and responds with {status}: " + neverExpect,
+	},
+}
+
+const neverExpect = "set HMA_EXPECT_CONTINUE=never"
