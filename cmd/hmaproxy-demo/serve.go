@@ -8,7 +8,7 @@ import (
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
-	"hmaproxy/internal/sidecar"
+	"hmaproxy/internal/logging"
 )
 
 const instructions = `
@@ -50,7 +50,7 @@ func serveForever(ctx context.Context, out io.Writer, listen string) error {
 	if err != nil {
 		return err
 	}
-	log, flush := sidecar.NewLogger(os.Stderr, c)
+	log, flush := logging.New(os.Stderr, c)
 	defer flush()
 	p, err := s.start(ctx, log, "HMA_LISTEN="+listen,
 		"HMA_ALLOWED_MAILBOXES=alice@contoso.com,bob@contoso.com", "HMA_DEFAULT_MAILBOX=alice@contoso.com")

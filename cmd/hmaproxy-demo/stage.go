@@ -15,9 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"hmaproxy/internal/app"
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
-	"hmaproxy/internal/sidecar"
 )
 
 // A stage is the emulator, and the products that run against it.
@@ -87,7 +87,7 @@ func (s *stage) start(ctx context.Context, log *slog.Logger, extra ...string) (*
 	}
 	started, ended := make(chan addresses, 1), make(chan error, 1)
 	go func() {
-		ended <- sidecar.Run(ctx, sidecar.Options{Config: c, Log: log, Version: "demo",
+		ended <- app.Run(ctx, app.Options{Config: c, Log: log, Version: "demo",
 			Started: func(clients []net.Addr, admin net.Addr) { started <- addresses{clients, admin} }})
 	}()
 	select {

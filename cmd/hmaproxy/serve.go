@@ -10,10 +10,11 @@ import (
 	"strings"
 	"syscall"
 
+	"hmaproxy/internal/app"
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/logging"
 	"hmaproxy/internal/process"
 	"hmaproxy/internal/sdnotify"
-	"hmaproxy/internal/sidecar"
 )
 
 // A supervision is how a service manager takes part in serve. Its zero value
@@ -55,12 +56,12 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 	for _, name := range c.SecretVariables() {
 		_ = os.Unsetenv(name) // children and crash reports get none of them
 	}
-	out, closeLog, err := sidecar.OpenLog(c, inv.err)
+	out, closeLog, err := logging.Open(c, inv.err)
 	if err != nil {
 		return settingsError{err}
 	}
 	defer closeLog()
-	log, flush := sidecar.NewLogger(out, c)
+	log, flush := logging.New(out, c)
 	defer flush()
 	if s.events != nil {
 		log = slog.New(slog.NewMultiHandler(log.Handler(), s.events))
@@ -68,11 +69,11 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 	if exposed != nil {
 		log.Warn("memory protection unavailable", slog.String("error", exposed.Error()))
 	}
-	o := sidecar.Options{Config: c, Log: log, Version: version(), Notify: sdnotify.New(config.Lookup(inv.environ, "NOTIFY_SOCKET")), Reload: s.reload}
+	o := app.Options{Config: c, Log: log, Version: version(), Notify: sdnotify.New(config.Lookup(inv.environ, "NOTIFY_SOCKET")), Reload: s.reload}
 	if s.started != nil {
 		o.Started = func([]net.Addr, net.Addr) { s.started() }
 	}
-	err = sidecar.Run(ctx, o)
+	err = app.Run(ctx, o)
 	if err != nil {
 		log.Error("ended", slog.String("error", err.Error()))
 	}

@@ -14,19 +14,19 @@ import (
 	"strings"
 
 	"hmaproxy/certsource"
-	"hmaproxy/internal/sidecar"
+	"hmaproxy/internal/certificates"
 )
 
 // gatherCertificateFile reads the certificate from disk as the product does.
 func gatherCertificateFile(ctx context.Context, _ *session, f *facts) {
-	lookUp, err := sidecar.Certificates(f.config, nil, slog.New(slog.DiscardHandler))
+	lookUp, err := certificates.New(f.config, nil, slog.New(slog.DiscardHandler))
 	f.source.record(ctx, lookUp, err)
 }
 
 // gatherCertificates looks the certificates up in the vault as the product
 // does. Then it asks the vault and Entra ID for more, with what the look-up used.
 func gatherCertificates(ctx context.Context, s *session, f *facts) {
-	lookUp, err := sidecar.Certificates(f.config, s.control, slog.New(slog.DiscardHandler))
+	lookUp, err := certificates.New(f.config, s.control, slog.New(slog.DiscardHandler))
 	f.source.record(ctx, lookUp, err)
 	if bearer := s.observed.bearerFor(f.config.VaultURI.Host); bearer != "" {
 		s.redactor.add(bearer)

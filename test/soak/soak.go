@@ -13,9 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"hmaproxy/internal/app"
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
-	"hmaproxy/internal/sidecar"
 )
 
 const (
@@ -89,7 +89,7 @@ func (s *soak) startProduct() (stop func() error, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	started, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- sidecar.Run(ctx, sidecar.Options{
+		ended <- app.Run(ctx, app.Options{
 			Config:  c,
 			Log:     slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			Started: func(clients []net.Addr, _ net.Addr) { started <- clients[0].String() },

@@ -1,0 +1,95 @@
+// Package accesslog writes one log line for each request.
+package accesslog
+
+import (
+	"context"
+	"log/slog"
+
+	"hmaproxy/internal/logging"
+	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
+)
+
+// A Logger logs requests. It is safe for concurrent use.
+type Logger struct {
+	log          *slog.Logger
+	unauthorised thinning
+}
+
+// New returns a Logger that writes to log.
+func New(log *slog.Logger) *Logger { return &Logger{log: log} }
+
+// Done logs a request that has ended. It leaves out most of many requests
+// without valid credentials, and later logs how many.
+func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
+	if r.Reason == proxy.ReasonCredentials {
+		omit, omitted := l.unauthorised.count()
+		if omit {
+			return
+		}
+		if omitted > 0 {
+			l.log.Warn("requests without valid credentials were left out of this log", "count", omitted)
+		}
+	}
+	l.write(r, levelOf(r, o))
+}
+
+// levelOf returns WARN for requests that an operator may have to look into.
+// Handshakes and clients that leave are normal.
+func levelOf(r *proxy.Record, o outcome.Outcome) slog.Level {
+	if o == outcome.Refused || o == outcome.Failed || o == outcome.Audited || r.Diagnosis != nil || r.Err != nil {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+func (l *Logger) write(r *proxy.Record, level slog.Level) {
+	ctx := context.Background()
+	if !l.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 24)
+	attrs = append(attrs, slog.String("id", r.ID), slog.String("remote", r.Remote))
+	for _, s := range [...]struct{ key, value string }{
+		{"client", r.Client}, {"operation", r.Operation}, {"mailbox", r.Mailbox}, {"method", methodOf(r)},
+		{"reason", r.Reason.String()}, {"audit", r.Audit.String()}, {"detail", r.Detail},
+		{"exchange_request_id", r.RequestID}, {"front_end", r.FrontEnd},
+	} {
+		if s.value != "" {
+			attrs = append(attrs, slog.String(s.key, s.value))
+		}
+	}
+	attrs = append(attrs, slog.Int("status", r.Status), slog.Int("upstream", r.Upstream),
+		slog.Int64("bytes_in", r.BytesIn), slog.Int64("bytes_out", r.BytesOut),
+		slog.Float64("duration_ms", float64(r.Duration.Microseconds())/1000))
+	l.log.LogAttrs(ctx, level, logging.RequestMessage, append(attrs, rareAttrs(r)...)...)
+}
+
+// methodOf returns the method, "" for POST, which nearly all requests use.
+func methodOf(r *proxy.Record) string {
+	if r.Method == "POST" {
+		return ""
+	}
+	return r.Method
+}
+
+// rareAttrs returns attributes that most requests do not have.
+func rareAttrs(r *proxy.Record) []slog.Attr {
+	var attrs []slog.Attr
+	for _, flag := range [...]struct {
+		key string
+		set bool
+	}{{"injected", r.Injected}, {"replayed", r.Replayed}, {"aborted", r.Aborted}} {
+		if flag.set {
+			attrs = append(attrs, slog.Bool(flag.key, true))
+		}
+	}
+	if r.Err != nil {
+		attrs = append(attrs, slog.String("error", r.Err.Error()))
+	}
+	if d := r.Diagnosis; d != nil {
+		attrs = append(attrs, slog.Group("diagnosis", "code", d.Code, "category", d.Category,
+			"reason", d.Reason, "meaning", d.Meaning, "remedy", d.Remedy))
+	}
+	return attrs
+}

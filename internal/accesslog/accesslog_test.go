@@ -1,0 +1,48 @@
+package accesslog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
+)
+
+func TestLevelOfRequests(t *testing.T) {
+	cases := []struct {
+		name string
+		edit func(*proxy.Record)
+		want string
+	}{
+		{"served", nil, "INFO"},
+		{"Exchange's own error", func(r *proxy.Record) { r.Status, r.Upstream = 500, 500 }, "INFO"},
+		{"a handshake", func(r *proxy.Record) { r.Reason = proxy.ReasonNTLM }, "INFO"},
+		{"asked for a login", func(r *proxy.Record) { r.Reason = proxy.ReasonLoginRequired }, "INFO"},
+		{"left in mid-stream", func(r *proxy.Record) { r.Reason = proxy.ReasonClientLeft }, "INFO"},
+		{"refused", func(r *proxy.Record) { r.Reason = proxy.ReasonMailboxNotAllowed }, "WARN"},
+		{"audited", func(r *proxy.Record) { r.Audit = proxy.ReasonMailboxNotAllowed }, "WARN"},
+		{"no token", func(r *proxy.Record) { r.Reason = proxy.ReasonNoToken }, "WARN"},
+		{"replayed with success", func(r *proxy.Record) { r.Diagnosis = &proxy.Diagnosis{Code: 2000002} }, "WARN"},
+		{"an error on the way", func(r *proxy.Record) { r.Err = errors.New("reset") }, "WARN"},
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			r := &proxy.Record{ID: "7f3c", Method: "POST", Operation: "GetFolder", Mailbox: "alice@contoso.com", Status: 200, Upstream: 200}
+			if test.edit != nil {
+				test.edit(r)
+			}
+			New(slog.New(slog.NewJSONHandler(&out, nil))).Done(r, outcome.Of(r))
+			var line struct{ Level, Msg, ID, Operation, Mailbox string }
+			if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+				t.Fatal(err)
+			}
+			if line.Level != test.want || line.Msg != "request" || line.ID != "7f3c" || line.Operation != "GetFolder" || line.Mailbox != "alice@contoso.com" {
+				t.Errorf("%+v", line)
+			}
+		})
+	}
+}

@@ -1,0 +1,270 @@
+// Package app wires the product together and runs it: it makes the HTTP clients
+// from the configuration, passes certificates to the token keeper and tokens to
+// the proxy, opens the listeners, reloads files and drains.
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hmaproxy/internal/accesslog"
+	"hmaproxy/internal/certificates"
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/httpclient"
+	"hmaproxy/internal/listener"
+	"hmaproxy/internal/metrics"
+	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/sdnotify"
+	"hmaproxy/internal/statuspage"
+	"hmaproxy/proxy"
+	"hmaproxy/token"
+)
+
+// Options are the inputs of Run.
+type Options struct {
+	Config  *config.Config // required
+	Log     *slog.Logger   // nil discards
+	Version string         // for log, metrics and status page
+
+	Dial   httpclient.Dialer // nil: the network
+	Listen listener.Listen   // nil: the network
+
+	// Reload requests by a value that all files and the certificate are read
+	// again. nil: no such requests.
+	Reload <-chan struct{}
+	Notify *sdnotify.Notifier // of the service manager; nil: there is none
+
+	// Started is called once with the addresses when all listeners are open. nil:
+	// no call.
+	Started func(clients []net.Addr, admin net.Addr)
+	// Done is called for every request, concurrently, and must not block. nil: no
+	// call.
+	Done func(*proxy.Record)
+}
+
+// Run serves until ctx ends or a listener fails, then drains. It returns nil
+// after a drain. A service that is down never makes it return.
+func Run(ctx context.Context, o Options) error {
+	a, err := newApp(o)
+	if err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+// An app is the running product.
+type app struct {
+	options  Options
+	log      *slog.Logger
+	clients  *httpclient.Clients
+	keeper   *token.Keeper
+	files    *files
+	handler  *proxy.Handler
+	observer *observer
+	reporter *sdnotify.Reporter
+	draining atomic.Bool
+}
+
+func newApp(o Options) (*app, error) {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Listen == nil {
+		o.Listen = listener.ListenNetwork
+	}
+	a := &app{options: o, log: o.Log}
+	var err error
+	if a.clients, err = httpclient.New(o.Config, o.Dial, o.Log); err != nil {
+		return nil, err
+	}
+	if a.files, err = newFiles(o.Config, o.Log); err != nil {
+		return nil, err
+	}
+	if a.observer, err = a.newObserver(); err != nil {
+		return nil, err
+	}
+	if a.keeper, err = a.newKeeper(); err != nil {
+		return nil, err
+	}
+	if a.handler, err = a.newHandler(); err != nil {
+		return nil, err
+	}
+	a.reporter = sdnotify.NewReporter(o.Notify, a.health, o.Log)
+	return a, nil
+}
+
+func (a *app) newKeeper() (*token.Keeper, error) {
+	c := a.options.Config
+	client := a.clients.Control()
+	lookUp, err := certificates.New(c, client, a.log)
+	if err != nil {
+		return nil, err
+	}
+	return token.New(token.Config{
+		Authority:    c.Authority.URL,
+		TenantID:     string(c.Tenant),
+		ClientID:     string(c.App),
+		Resource:     string(c.Resource),
+		Certificates: lookUp,
+		PollInterval: c.CertPoll,
+		HTTPClient:   client,
+		Log:          a.log,
+		Attempted:    a.observer.metrics.TokenRequested,
+	})
+}
+
+func (a *app) newHandler() (*proxy.Handler, error) {
+	c := a.options.Config
+	exchange, err := a.clients.Exchange()
+	if err != nil {
+		return nil, err
+	}
+	p := proxy.Config{
+		EWS:                 c.EWS.URL,
+		Tokens:              a.keeper,
+		Refresher:           a.keeper,
+		Transport:           exchange,
+		Policy:              a.files.policy,
+		HostNames:           c.HostNames,
+		ForwardHeaders:      c.ForwardHeaders,
+		NeverExpectContinue: c.ExpectContinue == config.ExpectNever,
+		Settings:            config.ProxySettings(),
+		Done:                a.observer.done,
+	}
+	if a.files.users != nil {
+		p.Client = a.files.users.Authenticate
+	}
+	return proxy.New(p)
+}
+
+// An observer records every request in the log, the metrics and the history of
+// the status page.
+type observer struct {
+	log     *accesslog.Logger
+	metrics *metrics.Metrics
+	admin   *statuspage.Admin
+	further func(*proxy.Record) // nil: no call
+}
+
+func (o *observer) done(r *proxy.Record) {
+	how := outcome.Of(r)
+	o.log.Done(r, how)
+	o.metrics.Done(r, how)
+	o.admin.Done(r, how)
+	if o.further != nil {
+		o.further(r)
+	}
+}
+
+// run opens the listeners, serves and drains.
+func (a *app) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	clients, err := listener.OpenAll(ctx, a.options.Listen, a.options.Config.Listen, a.files.keyPair.TLSConfig())
+	if err != nil {
+		return err
+	}
+	errorLog := slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	server := a.handler.Server(errorLog)
+	server.Handler = a.observer.metrics.InFlight(server.Handler)
+	if a.options.Config.AdminQuit {
+		a.observer.admin.PermitQuit(stop)
+	}
+	adminServer := a.observer.admin.Server(errorLog)
+	adminListener, err := a.listenAdmin(ctx)
+	if err != nil {
+		listener.CloseAll(clients)
+		return err
+	}
+
+	var background sync.WaitGroup
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // a drain still needs tokens
+	defer a.clients.CloseIdleConnections()
+	defer background.Wait()
+	defer adminServer.Close()
+	defer server.Close()
+	defer end()
+	background.Go(func() { _ = a.keeper.Run(alive) }) // its only error is a second call
+	background.Go(func() { a.reporter.Run(alive) })
+	background.Go(func() { a.reloadOnRequest(alive) })
+	a.files.watch(alive, &background)
+
+	failed := make(chan error, len(clients)+1)
+	for _, l := range clients {
+		background.Go(func() { failed <- server.Serve(l) })
+	}
+	if adminListener != nil {
+		background.Go(func() { failed <- adminServer.Serve(adminListener) })
+	}
+	a.reportStart(clients, adminListener)
+	background.Go(func() { a.logReady(alive, clients, adminListener) })
+	select {
+	case err := <-failed:
+		return fmt.Errorf("listener: %w", err)
+	case <-ctx.Done():
+	}
+	a.drain(server)
+	return nil
+}
+
+// listenAdmin opens the admin listener. It returns nil when that is off.
+func (a *app) listenAdmin(ctx context.Context) (net.Listener, error) {
+	if a.options.Config.Admin.Off() {
+		return nil, nil
+	}
+	l, err := a.options.Listen(ctx, "tcp", a.options.Config.Admin.String())
+	if err != nil {
+		return nil, fmt.Errorf("HMA_ADMIN_LISTEN: %w", err)
+	}
+	return l, nil
+}
+
+// reportStart logs the addresses and what an operator should know from the
+// start.
+func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
+	c := a.options.Config
+	addresses := make([]net.Addr, 0, len(clients))
+	names := make([]string, 0, len(clients))
+	for _, l := range clients {
+		addresses, names = append(addresses, l.Addr()), append(names, l.Addr().String())
+	}
+	adminAddress, adminName := net.Addr(nil), "off"
+	if adminListener != nil {
+		adminAddress, adminName = adminListener.Addr(), adminListener.Addr().String()
+	}
+	a.log.Info("started", "version", a.options.Version, "listen", strings.Join(names, ","), "admin", adminName,
+		"exchange", c.EWS.String(), "mailboxes", c.Access().String(), "allow_list_entries", a.files.policy().Size())
+	for _, w := range c.Warnings() {
+		a.log.Warn("configuration", "remark", w)
+	}
+	if a.options.Started != nil {
+		a.options.Started(addresses, adminAddress)
+	}
+}
+
+// stopReserve is the time between the end of all requests and that of the
+// process.
+const stopReserve = 10 * time.Second
+
+// drain lets requests in progress finish. Notification streams do not finish by
+// themselves: they are closed at the end of the timeout.
+func (a *app) drain(server *http.Server) {
+	c := a.options.Config
+	a.draining.Store(true)
+	a.reporter.Stop(c.ShutdownDelay + c.ShutdownTimeout + stopReserve)
+	a.log.Info("stopping", "delay", c.ShutdownDelay, "timeout", c.ShutdownTimeout)
+	time.Sleep(c.ShutdownDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		a.log.Warn("requests in progress are closed at the end of the shutdown timeout", "timeout", c.ShutdownTimeout)
+	}
+	a.log.Info("stopped")
+}

@@ -1,0 +1,280 @@
+package app
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"hmaproxy/internal/metrics"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	operations = "../../docs/operations.md"
+	rules      = "../../deploy/monitoring/hmaproxy.rules.yaml"
+	dashboard  = "../../deploy/monitoring/grafana-dashboard.json"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+var (
+	metricName = regexp.MustCompile(`\bhmaproxy_[a-z_]+`)
+	described  = regexp.MustCompile(`fqName: "([^"]+)"`)
+)
+
+// metricNames lists the metrics that the product has, whether or not there is
+// anything to count yet.
+func metricNames(t *testing.T) []string {
+	t.Helper()
+	descs := make(chan *prometheus.Desc)
+	go func() {
+		newIdleApp(t).observer.metrics.Describe(descs)
+		close(descs)
+	}()
+	var names []string
+	for d := range descs {
+		if m := described.FindStringSubmatch(d.String()); m != nil && strings.HasPrefix(m[1], "hmaproxy_") {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) < 20 {
+		t.Fatalf("only %d metrics: %q", len(names), names)
+	}
+	return names
+}
+
+// exists reports whether a name in a query is a metric, or one of the three
+// that a histogram has.
+func exists(names []string, name string) bool {
+	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+		if base, ok := strings.CutSuffix(name, suffix); ok && strings.HasSuffix(base, "_seconds") && slices.Contains(names, base) {
+			return true
+		}
+	}
+	return slices.Contains(names, name)
+}
+
+// TestRulesAndDashboardNameMetricsThatExist: a query for a metric that is not
+// there is never an error, just for ever silent.
+func TestRulesAndDashboardNameMetricsThatExist(t *testing.T) {
+	names := metricNames(t)
+	expressions := map[string][]string{rules: ruleExpressions(t), dashboard: dashboardExpressions(t)}
+	for file, list := range expressions {
+		if len(list) < 15 {
+			t.Errorf("%s: only %d expressions found", file, len(list))
+		}
+		for _, e := range list {
+			for _, name := range metricName.FindAllString(e, -1) {
+				if !exists(names, name) {
+					t.Errorf("%s asks for %s", file, name)
+				}
+			}
+		}
+	}
+}
+
+// ruleExpressions takes the rules without their texts, which name metrics too.
+func ruleExpressions(t *testing.T) []string {
+	var list []string
+	for _, rule := range strings.Split(read(t, rules), "- alert: ")[1:] {
+		_, expr, _ := strings.Cut(rule, "expr:")
+		expr, _, _ = strings.Cut(expr, "labels:")
+		list = append(list, expr)
+		list = append(list, rule[strings.Index(rule, "annotations:"):])
+	}
+	return list
+}
+
+func dashboardExpressions(t *testing.T) []string {
+	var d struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal([]byte(read(t, dashboard)), &d); err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			list = append(list, target.Expr)
+		}
+	}
+	return list
+}
+
+func TestOperationsExplainsEveryMetricAndAlert(t *testing.T) {
+	text := read(t, operations)
+	for _, name := range metricNames(t) {
+		contains(t, text, "`"+name+"`")
+	}
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(read(t, rules), -1) {
+		contains(t, text, "`"+m[1]+"`")
+	}
+	for _, reason := range metrics.Reasons() {
+		contains(t, text, "`"+reason.String()+"`")
+	}
+	names := metricNames(t)
+	for _, name := range metricName.FindAllString(text, -1) {
+		if !exists(names, name) {
+			t.Errorf("explains %s, which does not exist", name)
+		}
+	}
+}
+
+// TestOperationsExplainsEveryLineThatMeansTrouble reads the messages of all
+// warnings and errors out of the source.
+func TestOperationsExplainsEveryLineThatMeansTrouble(t *testing.T) {
+	text := read(t, operations)
+	var messages []string
+	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "../*/*.go", "../../cmd/hmaproxy/*.go"} {
+		eachFile(t, pattern, func(f *ast.File) { messages = append(messages, troubles(f)...) })
+	}
+	if len(messages) < 15 {
+		t.Fatalf("only %d messages found: %q", len(messages), messages)
+	}
+	for _, m := range messages {
+		contains(t, text, "`"+m+"`")
+	}
+}
+
+// TestMessagesAreConstants: data goes into attributes, or nobody can search for
+// a line.
+func TestMessagesAreConstants(t *testing.T) {
+	calls := 0
+	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "../*/*.go", "../../proxy/*.go", "../../cmd/hmaproxy/run.go"} {
+		eachFile(t, pattern, func(f *ast.File) {
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				if at := anyMessageAt(call); at >= 0 {
+					calls++
+					if !constant(call.Args[at]) {
+						t.Errorf("%s: the message of a log line is put together at run time", f.Name.Name)
+					}
+				}
+				return true
+			})
+		})
+	}
+	if calls < 25 {
+		t.Errorf("only %d log lines found", calls)
+	}
+}
+
+// anyMessageAt is messageAt for every level.
+func anyMessageAt(call *ast.CallExpr) int {
+	if f, ok := call.Fun.(*ast.SelectorExpr); ok && isLogger(f.X) && (f.Sel.Name == "Info" || f.Sel.Name == "Debug") {
+		return 0
+	}
+	if at := messageAt(call); at < len(call.Args) {
+		return at
+	}
+	return -1
+}
+
+// constant admits a literal, and the variable that holds one of several.
+func constant(e ast.Expr) bool {
+	if name, ok := e.(*ast.Ident); ok {
+		return name.Name == "message"
+	}
+	if name, ok := e.(*ast.SelectorExpr); ok {
+		return name.Sel.Name == "RequestMessage"
+	}
+	_, ok := e.(*ast.BasicLit)
+	return ok
+}
+
+// troubles lists the messages that a file may log at warning or above: the text
+// of Warn and Error, any text given to Log, LogAttrs or log with a level, and
+// what is assigned to a variable named message.
+func troubles(f *ast.File) []string {
+	var messages []string
+	note := func(e ast.Expr) {
+		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if s, _ := strconv.Unquote(lit.Value); !strings.Contains(s, "%") {
+				messages = append(messages, s)
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "message" && len(n.Rhs) == 1 {
+				note(n.Rhs[0])
+			}
+		case *ast.CallExpr:
+			if at := messageAt(n); at >= 0 && at < len(n.Args) {
+				note(n.Args[at])
+			}
+		}
+		return true
+	})
+	return messages
+}
+
+// messageAt returns which argument of a call is the message of a warning or an
+// error, -1 for none.
+func messageAt(call *ast.CallExpr) int {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || !isLogger(f.X) && f.Sel.Name != "log" {
+		return -1
+	}
+	switch f.Sel.Name {
+	case "Warn", "Error":
+		return 0
+	case "Log", "LogAttrs":
+		return 2
+	case "log": // of package token: level, message
+		if level, ok := call.Args[0].(*ast.SelectorExpr); ok && level.Sel.Name == "LevelInfo" {
+			return -1
+		}
+		return 1
+	}
+	return -1
+}
+
+func isLogger(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name == "log"
+	case *ast.SelectorExpr:
+		return e.Sel.Name == "log" || e.Sel.Name == "Log"
+	}
+	return false
+}
+
+// eachFile parses the Go files that are not tests.
+func eachFile(t *testing.T, pattern string, visit func(*ast.File)) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: no files (%v)", pattern, err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visit(f)
+	}
+}

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"hmaproxy/internal/allowlist"
+	"hmaproxy/internal/clientauth"
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/filewatch"
+	"hmaproxy/internal/health"
+	"hmaproxy/internal/listener"
+	"hmaproxy/internal/statuspage"
+	"hmaproxy/proxy/policy"
+)
+
+// files is what comes from files that are reloaded while the product runs.
+type files struct {
+	config   *config.Config
+	list     *allowlist.List
+	users    *clientauth.Authenticator // nil: clients need no credentials
+	keyPair  *listener.KeyPair         // nil: plain HTTP
+	watchers []*filewatch.Watcher
+}
+
+func newFiles(c *config.Config, log *slog.Logger) (*files, error) {
+	f := &files{config: c}
+	add := func(variable string, load func() (bool, error), paths ...string) {
+		f.watchers = append(f.watchers, filewatch.New(filewatch.Config{Variable: variable, Paths: paths, Load: load, Log: log}))
+	}
+	var err error
+	if f.list, err = allowlist.New(c, log); err != nil {
+		return nil, err
+	}
+	if c.AllowedMailboxesFile != "" {
+		add(listVariable, f.list.Reload, string(c.AllowedMailboxesFile))
+	}
+	if f.users, err = clientauth.New(c, f.list); err != nil {
+		return nil, err
+	}
+	if f.users != nil {
+		add("HMA_CLIENT_USERS_FILE", f.users.Reload, string(c.ClientUsersFile))
+	}
+	if f.keyPair, err = listener.NewKeyPair(c); err != nil {
+		return nil, err
+	}
+	if f.keyPair != nil {
+		add("HMA_TLS_CERT_FILE", f.keyPair.Reload, string(c.TLSCertFile), string(c.TLSKeyFile))
+	}
+	return f, nil
+}
+
+const listVariable = "HMA_ALLOWED_MAILBOXES_FILE"
+
+// watch reloads changed files until ctx ends.
+func (f *files) watch(ctx context.Context, background *sync.WaitGroup) {
+	for _, w := range f.watchers {
+		background.Go(func() { w.Run(ctx) })
+	}
+}
+
+// reload reads all files now.
+func (f *files) reload(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, w := range f.watchers {
+		all.Go(func() { w.Reload(ctx) })
+	}
+	all.Wait()
+}
+
+// policy returns what all clients together may do.
+func (f *files) policy() *policy.Policy {
+	if f.users != nil {
+		return f.users.Policy()
+	}
+	return f.list.Policy()
+}
+
+// alarms returns the alarms about the files and the allow-list.
+func (f *files) alarms() []health.Alarm {
+	var alarms []health.Alarm
+	for _, w := range f.watchers {
+		if err := w.Err(); err != nil {
+			alarms = append(alarms, health.Alarm{Kind: health.FileNotReloaded, Subject: w.Variable(), Err: err})
+		}
+	}
+	switch p := f.policy(); {
+	case p.Audit():
+		alarms = append(alarms, health.Alarm{Kind: health.AllowListAudits})
+	case !p.Limited() && !f.config.EveryMailbox:
+		alarms = append(alarms, health.Alarm{Kind: health.AllowListMissing})
+	}
+	return alarms
+}
+
+// allowList describes the allow-list in force.
+func (f *files) allowList() statuspage.AllowList {
+	p := f.policy()
+	l := statuspage.AllowList{Mode: "none", Scope: string(f.config.ListScope), Entries: p.Size(), File: string(f.config.AllowedMailboxesFile)}
+	switch {
+	case p.Audit():
+		l.Mode = string(config.Audit)
+	case p.Limited():
+		l.Mode = string(config.Enforce)
+	}
+	for _, w := range f.watchers {
+		if w.Variable() == listVariable {
+			l.Err = w.Err()
+		}
+	}
+	return l
+}
+
+// reloadOnRequest reloads at every value of Options.Reload until ctx ends.
+func (a *app) reloadOnRequest(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.options.Reload:
+			if !a.draining.Load() {
+				a.reporter.Reload(func() { a.reload(ctx) })
+			}
+		}
+	}
+}
+
+// reload reads at once everything that is reloaded while the product runs: the
+// files, and the certificate with the secret or password that opens it.
+func (a *app) reload(ctx context.Context) {
+	a.log.Info("reloading files and certificates; settings need a restart")
+	a.files.reload(ctx)
+	a.keeper.Reload()
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// testLog keeps what the product logs.
+type testLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *testLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// take returns what was logged since the last call of take, and forgets it.
+func (l *testLog) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.buf.Reset()
+	return l.buf.String()
+}
+
+// text returns everything.
+func (l *testLog) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// String returns the end of what is not about single requests, for people.
+func (l *testLog) String() string {
+	lines := slices.Collect(strings.Lines(l.text()))
+	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.Contains(s, `"msg":"request"`) })
+	return strings.Join(lines[max(0, len(lines)-30):], "")
+}
+
+// A logLine is one line.
+type logLine struct {
+	text string
+	Time time.Time
+	Msg  string
+	// Level is "ERROR", say.
+	Level string
+}
+
+func (l logLine) says(parts ...string) bool {
+	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(l.text, p) })
+}
+
+// lines returns the lines with that message, oldest first.
+func (l *testLog) lines(message string) []logLine {
+	var list []logLine
+	for text := range strings.Lines(l.text()) {
+		line := logLine{text: text}
+		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == message {
+			list = append(list, line)
+		}
+	}
+	return list
+}

@@ -1,0 +1,184 @@
+package app
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// startWatched starts a product in which alice's mailbox is allowed, and waits
+// for its token.
+func startWatched(t *testing.T, settings ...string) *testProduct {
+	t.Helper()
+	s := startTestProduct(t, append([]string{"HMA_ALLOWED_MAILBOXES=alice@contoso.com"}, settings...)...).settle()
+	synctest.Wait()
+	return s
+}
+
+// look reads a page of the admin listener.
+func (s *testProduct) look(uri string) string {
+	s.t.Helper()
+	a := s.probe(uri)
+	if a.err != nil || a.status != http.StatusOK {
+		s.t.Fatalf("%s: %+v", uri, a)
+	}
+	return a.text
+}
+
+// as asks for a mailbox's folder, with Basic credentials that are not needed.
+func (s *testProduct) as(mailbox, password string) answer {
+	s.t.Helper()
+	body := strings.ReplaceAll(envelopeWith(askFolder), "alice@contoso.com", mailbox)
+	r, err := http.NewRequest(http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "text/xml")
+	r.SetBasicAuth("somebody", password)
+	return s.do(r)
+}
+
+// seen is /status.json as a program reads it.
+type seen struct {
+	Ready  bool
+	Alarms []string
+	Token  struct {
+		Usable     bool
+		Audience   string
+		Roles      []string
+		Expires    time.Time
+		FullAccess bool `json:"full_access_as_app"`
+		Error      struct {
+			Class  string
+			AADSTS int
+		}
+	}
+	Certificates []struct {
+		Slot, Thumbprint, Refused string
+		SHA256                    string `json:"thumbprint_sha256"`
+	}
+	Source struct{ From, Name, Error string } `json:"certificate_source"`
+}
+
+func (s *testProduct) seen() (found seen) {
+	s.t.Helper()
+	if err := json.Unmarshal([]byte(s.look("/status.json")), &found); err != nil {
+		s.t.Fatal(err)
+	}
+	return found
+}
+
+// TestPagesShowNoSecret searches all pages for secrets after requests that were
+// served, refused and replayed.
+func TestPagesShowNoSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startWatched(t)
+		defer h.close()
+		h.emu.Exchange().RevokeAll()
+		time.Sleep(time.Second)
+		h.as("alice@contoso.com", "canary-of-a-password")
+		h.as("ceo@contoso.com", "")
+		synctest.Wait()
+
+		secrets := []string{h.emu.Config().VaultSecret, "canary-of-a-password", "PRIVATE KEY", "client_assertion"}
+		for _, hop := range h.emu.Exchange().Hops() {
+			secrets = append(secrets, strings.TrimPrefix(hop.Header.Get("Authorization"), "Bearer "))
+		}
+		if len(secrets) != 4+3 || secrets[5] == secrets[6] {
+			t.Fatalf("%d tokens were seen at Exchange", len(secrets)-4)
+		}
+		for _, uri := range []string{"/", "/status.json", "/metrics", "/ready", "/nothing"} {
+			text := h.probe(uri).text
+			for _, secret := range secrets {
+				lacks(t, text, secret)
+				if parts := strings.Split(secret, "."); len(parts) == 3 {
+					lacks(t, text, parts[1], parts[2])
+				}
+			}
+		}
+		contains(t, h.look("/"), "alice@contoso.com", "ceo@contoso.com", "mailbox-not-allowed", "replayed")
+		metrics := h.look("/metrics")
+		lacks(t, metrics, "contoso.com", "somebody")
+		contains(t, metrics, "hmaproxy_replays_total 1\n", `hmaproxy_token_requests_total{reason="forced"} 1`,
+			`hmaproxy_denials_total{reason="mailbox-not-allowed"} 1`, "hmaproxy_ready 1\n", "hmaproxy_token_full_access 1\n")
+	})
+}
+
+// TestPagesFollowARotation compares thumbprints with those of the emulator.
+func TestPagesFollowARotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startWatched(t)
+		defer h.close()
+		old := h.emu.Certificate()
+		s := h.seen()
+		if !s.Ready || !s.Token.Usable || !s.Token.FullAccess || s.Token.Audience != h.emu.Resource() || s.Alarms != nil {
+			t.Errorf("at first: %+v", s)
+		}
+		if left := time.Until(s.Token.Expires); left < 59*time.Minute || left > time.Hour {
+			t.Errorf("the token ends in %v", left)
+		}
+		if len(s.Certificates) != 1 || s.Certificates[0].Slot != "active" || s.Certificates[0].Thumbprint != old.Thumbprint() || s.Certificates[0].SHA256 != old.ThumbprintSHA256() {
+			t.Errorf("certificates %+v", s.Certificates)
+		}
+
+		next, err := emulator.NewCertificate(emulator.CertOptions{Key: testKeys()[1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.emu.KeyVault().Upload("HMA-Cert", next)
+		time.Sleep(12 * time.Minute)
+		synctest.Wait()
+		s = h.seen()
+		if len(s.Certificates) < 2 || s.Certificates[1].Slot != "candidate" || s.Certificates[1].Thumbprint != next.Thumbprint() || !strings.Contains(s.Certificates[1].Refused, "700027") {
+			t.Errorf("with an unregistered version: %+v", s.Certificates)
+		}
+		if len(s.Alarms) != 1 || !strings.Contains(s.Alarms[0], next.Thumbprint()) {
+			t.Errorf("alarms %q", s.Alarms)
+		}
+		contains(t, h.look("/metrics"), "hmaproxy_certificate_candidate_refused 1\n", `hmaproxy_token_failures_total{aadsts="700027",class="certificate"}`)
+
+		h.emu.Entra().Register(next)
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if s = h.seen(); s.Certificates[0].Thumbprint != next.Thumbprint() || s.Alarms != nil {
+			t.Errorf("registered: %+v, alarms %q", s.Certificates, s.Alarms)
+		}
+		contains(t, h.look("/metrics"), "hmaproxy_certificate_candidate_refused 0\n")
+	})
+}
+
+// TestPagesShowAnOutage takes Key Vault away, then Entra ID, until the token ends.
+func TestPagesShowAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := writeFile(t, "alice@contoso.com")
+		h := startWatched(t, "HMA_ALLOWED_MAILBOXES_FILE="+list)
+		defer h.close()
+		h.emu.KeyVault().SetFirewall(true)
+		if err := os.WriteFile(list, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(12 * time.Minute)
+		synctest.Wait()
+		s := h.seen()
+		if !s.Ready || s.Source.Error == "" || len(s.Alarms) != 2 {
+			t.Errorf("source %+v, alarms %q", s.Source, s.Alarms)
+		}
+		contains(t, h.look("/metrics"), "hmaproxy_certificate_lookup_failed 1\n", "hmaproxy_allow_list_alarm 1\n", "hmaproxy_ready 1\n")
+
+		h.emu.Entra().InjectWhile(func() bool { return true }, emulator.Fault{AADSTS: 700016})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		s = h.seen()
+		if s.Ready || s.Token.Usable || s.Token.Error.AADSTS != 700016 || s.Token.Error.Class != "configuration" {
+			t.Errorf("ready %v, token %+v", s.Ready, s.Token)
+		}
+		contains(t, h.look("/"), "not ready", "AADSTS700016")
+		contains(t, h.look("/metrics"), "hmaproxy_ready 0\n", "hmaproxy_token_usable 0\n", `hmaproxy_token_failures_total{aadsts="700016",class="configuration"}`)
+	})
+}

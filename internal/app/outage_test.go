@@ -1,0 +1,267 @@
+package app
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+func TestADay(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		refreshIn   bool
+		interval    time.Duration
+		least, most int // token requests
+	}{
+		{"without refresh_in", false, 10 * time.Second, 24, 40},
+		{"with refresh_in at half the lifetime", true, 30 * time.Minute, 44, 52},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestProduct(t, emulator.Config{RefreshIn: c.refreshIn}).start()
+				defer s.close()
+				s.unharmed(c.interval, 24*time.Hour)
+				if n := len(s.tokenRequests()); n > c.most || n < c.least {
+					t.Errorf("%d token requests in 24 hours with tokens of one hour", n)
+				}
+				if n := s.emu.Exchange().Executed("GetFolder"); n != int(24*time.Hour/c.interval) {
+					t.Errorf("Exchange executed %d requests", n)
+				}
+			})
+		})
+	}
+}
+
+// An outage is a way in which a service can be away.
+type outage struct {
+	name     string
+	fault    emulator.Fault // or none: its listener is closed
+	recovers time.Duration  // longest time from its return until requests succeed
+}
+
+var outages = []outage{
+	{"answers 503", emulator.Fault{Status: http.StatusServiceUnavailable}, 20 * time.Second},
+	{"refuses connections", emulator.Fault{}, 20 * time.Second},
+	{"drops connections", emulator.Fault{Drop: true}, 20 * time.Second},
+	// One attempt that hangs may have begun just before.
+	{"hangs", emulator.Fault{Hang: true}, 35 * time.Second},
+}
+
+// strike takes a service away until the returned function is called.
+func (o outage) strike(t *testing.T, service *emulator.Service) (back func()) {
+	if o.fault.Status == 0 && !o.fault.Drop && !o.fault.Hang {
+		service.Stop()
+		return func() {
+			if err := service.Restart(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	service.InjectWhile(func() bool { return true }, o.fault)
+	return service.ClearFaults
+}
+
+func TestEntraAwayForAQuarterOfAnHour(t *testing.T) {
+	for _, o := range outages {
+		t.Run(o.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestProduct(t, emulator.Config{}).start().settle()
+				defer s.close()
+				// Again and again, so that it begins at every age of a token.
+				for range 6 {
+					s.unharmed(often, 31*time.Minute)
+					back := o.strike(t, &s.emu.Entra().Service)
+					s.unharmed(often, 15*time.Minute)
+					back()
+				}
+			})
+		})
+	}
+}
+
+func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
+	const away = 160 * time.Minute
+	for _, o := range outages {
+		t.Run(o.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestProduct(t, emulator.Config{}).start().settle()
+				defer s.close()
+				s.unharmed(often, 20*time.Minute)
+				back := o.strike(t, &s.emu.Entra().Service)
+				s.outlives(10*time.Second, away, o.recovers, back)
+				// A token request takes two round trips at first, to learn the endpoint.
+				if n := s.emu.Entra().Count(); n > 1000 {
+					t.Errorf("Entra was asked %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// outlives checks what holds while no token can be had for longer than the last
+// one lives: requests fail only from its last usable moment on, quickly, with a
+// fault that says when to come back, and succeed again soon after the return.
+func (s *testProduct) outlives(interval, away, recovers time.Duration, back func()) {
+	s.t.Helper()
+	last := s.expiry().Add(-time.Minute - time.Second) // the margin of a minute; expires_in is rounded down
+	ends := time.Now().Add(away)
+	_, failed := s.every(interval, away)
+	if len(failed) == 0 || failed[0].at.Before(last) || failed[0].at.After(last.Add(interval+time.Second)) {
+		s.t.Fatalf("%d requests failed, the first not at the token's last moment %v but: %+v\n%s", len(failed), last, failed[:min(1, len(failed))], s.log)
+	}
+	for _, m := range failed {
+		if m.err != nil || m.status != 500 || m.header.Get("X-Hmaproxy-Error") != "no-token" || m.header.Get("Retry-After") == "" ||
+			!strings.Contains(m.text, "ErrorServerBusy") || m.took > 5*time.Second {
+			s.t.Fatalf("the client got %+v", m.answer)
+		}
+	}
+	if a := s.probe("/ready"); a.status != http.StatusServiceUnavailable || !strings.Contains(a.text, "no access token") {
+		s.t.Errorf("readiness says %d %s", a.status, a.text)
+	}
+	if now := time.Now(); now.Before(ends) {
+		time.Sleep(ends.Sub(now))
+	}
+	back()
+	time.Sleep(recovers)
+	s.unharmed(5*time.Second, 3*time.Minute)
+	if a := s.probe("/ready"); a.status != http.StatusOK {
+		s.t.Errorf("readiness says %d %s", a.status, a.text)
+	}
+}
+
+// expiry returns when the token that Exchange saw last says that it expires.
+func (s *testProduct) expiry() time.Time {
+	s.t.Helper()
+	parts := strings.Split(s.emu.Exchange().LastHop().Header.Get("Authorization"), ".")
+	var claims struct{ Exp int64 }
+	if len(parts) == 3 {
+		if payload, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil && json.Unmarshal(payload, &claims) == nil && claims.Exp > 0 {
+			return time.Unix(claims.Exp, 0)
+		}
+	}
+	s.t.Fatal("Exchange saw no token")
+	return time.Time{}
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestProduct(t, emulator.Config{}).start().settle()
+		defer s.close()
+		var asked atomic.Int32
+		throttled := emulator.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"300"}}, Match: s.forMailboxes}
+		s.emu.Entra().InjectWhile(func() bool { asked.Add(1); return true }, throttled)
+		s.unharmed(often, 58*time.Minute)
+		// From the refresh at two thirds on there are at most 20 minutes.
+		if n := asked.Load(); n < 3 || n > 5 {
+			t.Errorf("Entra, which asked for 5 minutes of peace, was asked %d times", n)
+		}
+		s.emu.Entra().ClearFaults()
+		time.Sleep(5*time.Minute + 5*time.Second) // the last one asked for is kept, token or not
+		s.unharmed(often, time.Hour)
+	})
+}
+
+// forMailboxes tells token requests of the application that opens mailboxes
+// from others that Entra gets.
+func (s *testProduct) forMailboxes(r *http.Request) bool {
+	return r.ParseForm() == nil && r.PostForm.Get("client_id") == s.emu.Config().HMAAppID
+}
+
+func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
+	for _, o := range outages {
+		t.Run(o.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestProduct(t, emulator.Config{}).start().settle()
+				defer s.close()
+				back := o.strike(t, &s.emu.KeyVault().Service)
+				began := time.Now()
+				s.unharmed(5*time.Minute, 24*time.Hour)
+				alarms := s.log.lines("certificate look-up failed")
+				if len(alarms) < 20 || len(alarms) > 25 { // one with the first poll after each hour
+					t.Fatalf("%d alarms in a day", len(alarms))
+				}
+				if wait := alarms[0].Time.Sub(began); wait > 13*time.Minute || alarms[0].Level != "ERROR" {
+					t.Errorf("the first alarm came after %v: %v", wait, alarms[0])
+				}
+				if s.app.keeper.Status().CertificatesErr == nil {
+					t.Error("the status shows no alarm")
+				}
+				back()
+				s.unharmed(often, 12*time.Minute)
+				if s.app.keeper.Status().CertificatesErr != nil || len(s.log.lines("certificates are readable again")) != 1 {
+					t.Error("the alarm has not ended")
+				}
+			})
+		})
+	}
+}
+
+func TestKeyVaultAwayForADayInVaultMode(t *testing.T) {
+	for _, o := range outages {
+		away := 70 * time.Minute
+		if o.name == "refuses connections" { // the quickest to play
+			away = 24 * time.Hour
+		}
+		t.Run(o.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestProductWithKeyInVault(t).start().settle()
+				defer s.close()
+				s.unharmed(often, 20*time.Minute)
+				back := o.strike(t, &s.emu.KeyVault().Service)
+				s.outlives(20*time.Second, away, o.recovers+10*time.Second, back) // a signature in the vault has retries of its own
+			})
+		})
+	}
+}
+
+// newTestProductWithKeyInVault plays a vault that does not give its key away.
+func newTestProductWithKeyInVault(t *testing.T) *testProduct {
+	s := newTestProduct(t, emulator.Config{Cert: newTestCertificate(t, 0, emulator.CertOptions{NonExportable: true})})
+	s.env["HMA_KEY_MODE"] = "vault"
+	return s
+}
+
+func TestVaultsClientSecretExpires(t *testing.T) {
+	for _, mode := range []string{"memory", "vault"} {
+		t.Run(mode, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				file := t.TempDir() + "/secret"
+				renew := func(value string) {
+					if err := os.WriteFile(file, []byte(value+"\n"), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				renew("first~secret")
+				s := newTestProduct(t, emulator.Config{VaultSecret: "first~secret", Cert: newTestCertificate(t, 0, emulator.CertOptions{NonExportable: mode == "vault"})})
+				delete(s.env, "HMA_KEY_VAULT_CLIENT_SECRET")
+				s.env["HMA_KEY_VAULT_CLIENT_SECRET_FILE"], s.env["HMA_KEY_MODE"] = file, mode
+				s.start().settle()
+				defer s.close()
+				s.unharmed(often, 15*time.Minute)
+
+				app := s.emu.Config().VaultAppID
+				s.emu.Entra().AddSecret(app, "first~secret", time.Now().Add(-time.Second))
+				s.unharmed(often, 11*time.Minute+10*time.Second) // the poll interval and its jitter
+				alarms := s.log.lines("certificate look-up failed")
+				if len(alarms) != 1 || alarms[0].Level != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
+					t.Fatalf("after the next poll the log says %v", alarms)
+				}
+				s.emu.Entra().AddSecret(app, "second~secret", time.Now().AddDate(1, 0, 0))
+				renew("second~secret")
+				s.unharmed(often, 11*time.Minute+10*time.Second)
+				if len(s.log.lines("certificates are readable again")) != 1 || s.app.keeper.Status().CertificatesErr != nil {
+					t.Fatalf("the new secret was not taken up:\n%s", s.log)
+				}
+				s.unharmed(often, 3*time.Hour)
+			})
+		})
+	}
+}

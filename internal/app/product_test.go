@@ -1,0 +1,332 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/httpclient"
+	"hmaproxy/internal/memnet"
+)
+
+// Making a key takes longer than most tests: they share these. A
+// certificate is known by its dates and serial number, whatever its key.
+var testKeys = sync.OnceValue(func() [3]*rsa.PrivateKey {
+	var keys [3]*rsa.PrivateKey
+	for i := range keys {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		keys[i] = key
+	}
+	return keys
+})
+
+const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
+
+// often is an interval between requests that keeps connections open: a TLS
+// handshake costs more than the request.
+const often = 50 * time.Second
+
+// A testProduct is the whole product between a client and the emulated services.
+type testProduct struct {
+	t      *testing.T
+	emu    *emulator.Emulator
+	env    map[string]string // of the product; change it before start
+	log    *testLog
+	memory *memnet.Network   // nil: real sockets
+	dial   httpclient.Dialer // instead of the way to the services; set it before start
+
+	app     *app
+	clients string // address
+	admin   string
+	client  *http.Client
+	end     func()
+}
+
+// newTestProduct plays the services over in-memory connections, for a synctest
+// bubble. Nothing runs before start.
+func newTestProduct(t *testing.T, c emulator.Config) *testProduct {
+	t.Helper()
+	s := testProductWith(t, c)
+	if err := s.emu.StartPipes(); err != nil {
+		t.Fatal(err)
+	}
+	s.memory = memnet.New()
+	s.env = s.emu.Env()
+	return s
+}
+
+// newTestProductOnSockets plays them over TLS on loopback.
+func newTestProductOnSockets(t *testing.T, c emulator.Config) *testProduct {
+	t.Helper()
+	s := testProductWith(t, c)
+	if err := s.emu.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.env = s.emu.Env()
+	s.env["HMA_LISTEN"], s.env["HMA_ADMIN_LISTEN"] = "127.0.0.1:0", "127.0.0.1:0"
+	return s
+}
+
+func testProductWith(t *testing.T, c emulator.Config) *testProduct {
+	t.Helper()
+	if c.Cert == nil {
+		c.Cert = newTestCertificate(t, 0, emulator.CertOptions{})
+	}
+	c.SigningKey = testKeys()[2]
+	e, err := emulator.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &testProduct{t: t, emu: e, log: &testLog{}}
+}
+
+// newTestCertificate makes a certificate with one of the two shared keys. The vault
+// renders it as PEM: a PFX costs as much as fifty requests.
+func newTestCertificate(t *testing.T, key int, o emulator.CertOptions) *emulator.Certificate {
+	t.Helper()
+	if o.Key == nil && !o.EC {
+		o.Key = testKeys()[key]
+	}
+	if !o.NonExportable {
+		o.Format = emulator.PEM
+	}
+	c, err := emulator.NewCertificate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// startTestProduct starts a product with further settings. The test must run in a
+// synctest bubble.
+func startTestProduct(t *testing.T, settings ...string) *testProduct {
+	t.Helper()
+	s := newTestProduct(t, emulator.Config{})
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		s.env[name] = value
+	}
+	if s.env["HMA_ALLOWED_MAILBOXES_FILE"] != "" {
+		delete(s.env, "HMA_ALLOWED_MAILBOXES")
+	}
+	return s.start()
+}
+
+// writeFile writes a file into a new directory and returns its path.
+func writeFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func contains(t *testing.T, text string, wanted ...string) {
+	t.Helper()
+	for _, w := range wanted {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q is missing", w)
+		}
+	}
+}
+
+func lacks(t *testing.T, text string, unwanted ...string) {
+	t.Helper()
+	for _, u := range unwanted {
+		if strings.Contains(text, u) {
+			t.Errorf("%q is there", u)
+		}
+	}
+}
+
+// start runs the product until stop or the end of the scenario.
+func (s *testProduct) start() *testProduct {
+	s.t.Helper()
+	a, addresses := s.makeApp()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.run(ctx) }()
+	select {
+	case <-addresses:
+	case err := <-ended:
+		cancel()
+		s.t.Fatalf("the product ended: %v", err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 2000}
+	if s.memory != nil {
+		transport.DialContext = s.memory.DialContext
+	}
+	s.app, s.client = a, &http.Client{Transport: transport}
+	s.end = func() {
+		transport.CloseIdleConnections()
+		cancel()
+		if err := <-ended; err != nil {
+			s.t.Errorf("the product ended with %v", err)
+		}
+	}
+	return s
+}
+
+func (s *testProduct) makeApp() (*app, <-chan struct{}) {
+	s.t.Helper()
+	environ := []string{"HMA_CA_FILE=emulator.pem", "HMA_LOG_LEVEL=debug", "HMA_SHUTDOWN_TIMEOUT=5s"}
+	for name, value := range s.env {
+		environ = append(environ, name+"="+value)
+	}
+	c, err := config.Load(environ, func(name string) ([]byte, error) {
+		if name == "emulator.pem" {
+			return s.emu.CAPEM(), nil
+		}
+		return os.ReadFile(name)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	started := make(chan struct{})
+	o := Options{Config: c, Log: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	o.Started = func(clients []net.Addr, admin net.Addr) {
+		s.clients, s.admin = clients[0].String(), admin.String()
+		close(started)
+	}
+	if s.memory != nil {
+		o.Dial, o.Listen = s.emu.DialContext, s.memory.Listen
+	}
+	if s.dial != nil {
+		o.Dial = s.dial
+	}
+	a, err := newApp(o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return a, started
+}
+
+// stop ends the product alone.
+func (s *testProduct) stop() {
+	if s.end != nil {
+		s.end()
+		s.end = nil
+	}
+}
+
+// close ends everything.
+func (s *testProduct) close() {
+	s.stop()
+	s.emu.Close()
+}
+
+// settle waits until the product has a token.
+func (s *testProduct) settle() *testProduct {
+	s.t.Helper()
+	if a := s.ask(); a.status != http.StatusOK {
+		s.t.Fatalf("the first request: %+v\n%s", a, s.log)
+	}
+	return s
+}
+
+// An answer is what a client got.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	took   time.Duration
+	err    error
+}
+
+func (a answer) ok() bool {
+	return a.err == nil && a.status == http.StatusOK && strings.Contains(a.text, "NoError")
+}
+
+// ask sends a small request as alice.
+func (s *testProduct) ask() answer { return s.send(context.Background(), askFolder) }
+
+func (s *testProduct) send(ctx context.Context, operation string) answer {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(envelopeWith(operation)))
+	if err != nil {
+		return answer{err: err}
+	}
+	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	return s.do(req)
+}
+
+// envelopeWith is a request as alice.
+func envelopeWith(operation string) string {
+	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
+}
+
+// create is an operation with a side effect: a message with that subject.
+func create(subject, content string) string {
+	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` + content + `</t:MimeContent><t:Subject>` + subject + `</t:Subject></t:Message></m:Items></m:CreateItem>`
+}
+
+func (s *testProduct) do(req *http.Request) answer {
+	began := time.Now()
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return answer{err: err, took: time.Since(began)}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, string(text), time.Since(began), err}
+}
+
+// probe asks the admin listener.
+func (s *testProduct) probe(path string) answer {
+	req, err := http.NewRequest(http.MethodGet, "http://"+s.admin+path, nil)
+	if err != nil {
+		return answer{err: err}
+	}
+	return s.do(req)
+}
+
+// A miss is a request that failed.
+type miss struct {
+	at time.Time
+	answer
+}
+
+// every sends a request, waits, and so on for d, and returns what failed.
+func (s *testProduct) every(interval, d time.Duration) (sent int, failed []miss) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(interval) {
+		at := time.Now()
+		sent++
+		if a := s.ask(); !a.ok() {
+			failed = append(failed, miss{at, a})
+		}
+	}
+	return sent, failed
+}
+
+// unharmed fails the test if any of the requests of that time fails.
+func (s *testProduct) unharmed(interval, d time.Duration) {
+	s.t.Helper()
+	began := time.Now()
+	sent, failed := s.every(interval, d)
+	if len(failed) > 0 {
+		s.t.Fatalf("%d of %d requests failed, the first after %v: %+v\n%s", len(failed), sent, failed[0].at.Sub(began), failed[0].answer, s.log)
+	}
+}
+
+// tokenRequests returns what Entra saw of the application that opens mailboxes.
+func (s *testProduct) tokenRequests() []emulator.Hop {
+	return slices.DeleteFunc(s.emu.Entra().Hops(), func(h emulator.Hop) bool {
+		return h.Form.Get("client_id") != s.emu.Config().HMAAppID
+	})
+}

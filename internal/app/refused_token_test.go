@@ -1,0 +1,249 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// A thousand requests are at Exchange with a token when that is revoked. One
+// refresh serves them all; each is executed once.
+func TestAThousandRequestsMeetARevokedToken(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		requests int
+		content  int
+	}{
+		{"small", 1000, 0},
+		{"too much to be held for all", 240, 150 << 10},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestProduct(t, emulator.Config{}).start().settle()
+				defer s.close()
+				x := s.emu.Exchange()
+				content := strings.Repeat("QUJD", c.content/4)
+				x.RevokeAll()
+				late := s.emu.Exchange().Count() + c.requests
+				x.InjectWhile(func() bool { return true }, emulator.Fault{Latency: time.Second})
+				var wg sync.WaitGroup
+				failed := make([]*answer, c.requests)
+				for i := range c.requests {
+					wg.Go(func() {
+						if a := s.send(context.Background(), create(fmt.Sprintf("message %04d", i), content)); !a.ok() {
+							failed[i] = &a
+						}
+					})
+				}
+				time.Sleep(500 * time.Millisecond)
+				synctest.Wait()
+				if n := x.Count(); n != late {
+					t.Errorf("%d requests have reached Exchange, want %d at once", n, late)
+				}
+				wg.Wait()
+				failed = slices.DeleteFunc(failed, func(a *answer) bool { return a == nil })
+				if len(failed) > 0 {
+					t.Errorf("%d requests failed: %+v", len(failed), failed[0])
+				}
+				if n := len(s.tokenRequests()); n != 2 {
+					t.Errorf("%d token requests, want the first and one more", n)
+				}
+				s.executedOnce(c.requests)
+			})
+		})
+	}
+}
+
+// executedOnce checks that each of the messages 0 … n-1 was made exactly once.
+func (s *testProduct) executedOnce(n int) {
+	s.t.Helper()
+	subjects := s.emu.Exchange().Subjects("alice@contoso.com", "drafts")
+	if len(subjects) != n || len(slices.Compact(subjects)) != n || s.emu.Exchange().Executed("CreateItem") != n {
+		s.t.Errorf("Exchange executed %d requests and made %d messages, want %d of each", s.emu.Exchange().Executed("CreateItem"), len(subjects), n)
+	}
+}
+
+// Whatever is done about the token, Exchange refuses it: somebody has to act.
+func TestExchangeRefusesEveryToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestProduct(t, emulator.Config{})
+		s.emu.Entra().EditClaims(func(claims map[string]any) {
+			if claims["appid"] == s.emu.Config().HMAAppID {
+				claims["aud"] = "https://autodiscover.contoso.com"
+			}
+		})
+		s.start()
+		defer s.close()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 16*time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				for ctx.Err() == nil {
+					a := s.ask()
+					if a.status != 500 || a.header.Get("X-Hmaproxy-Error") != "upstream-401" || a.header.Get("Retry-After") == "" ||
+						!strings.Contains(a.text, "ErrorServerBusy") || !strings.Contains(a.text, "audience is another host") {
+						t.Errorf("the client got %+v", a)
+						return
+					}
+					time.Sleep(3 * time.Second)
+				}
+			})
+		}
+		wg.Wait()
+		s.sparing(began)
+		s.wants("request", "2000003", "invalid_resource", "audience is another host", "HMA_RESOURCE_ID", "autodiscover.contoso.com")
+
+		s.emu.Entra().EditClaims(nil)
+		time.Sleep(31 * time.Second)
+		s.ask() // brings it to light
+		s.unharmed(5*time.Second, 5*time.Minute)
+	})
+}
+
+// sparing checks that forced refreshes were a burst of three and then at most
+// one in 30 seconds, whatever interval is looked at.
+func (s *testProduct) sparing(began time.Time) {
+	s.t.Helper()
+	hops := s.tokenRequests()[1:] // the first was not forced
+	if n := len(hops); n < 30 {
+		s.t.Errorf("%d forced refreshes since %v: the load brought too few to judge", n, began)
+	}
+	for i := range hops {
+		for j := i; j < len(hops); j++ {
+			d := hops[j].Time.Sub(hops[i].Time)
+			if n := j - i + 1; n > 3+int(d/(30*time.Second)) {
+				s.t.Fatalf("%d forced refreshes within %v", n, d)
+			}
+		}
+	}
+}
+
+// Long bodies are not held: Exchange refuses the token before it is sent one.
+func TestLongBodyIsReplayed(t *testing.T) {
+	const size = 1 << 20
+	for _, c := range []struct {
+		name   string
+		size   int
+		edit   func(*http.Request)
+		expect bool // upstream
+	}{
+		{"held", 200 << 10, func(*http.Request) {}, false},
+		{"of known length", size, func(*http.Request) {}, true},
+		{"of unknown length", size, func(r *http.Request) { r.ContentLength = -1 }, true},
+		{"from a client that expects 100 Continue too", size, func(r *http.Request) { r.Header.Set("Expect", "100-continue") }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newTestProductOnSockets(t, emulator.Config{}).start().settle()
+			defer s.close()
+			s.emu.Exchange().RevokeAll()
+			s.emu.Exchange().ClearHops()
+			text := envelopeWith(create("long", strings.Repeat("QUJD", c.size/4)))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+			c.edit(req)
+			if a := s.do(req); !a.ok() {
+				t.Fatalf("%d %v %s", a.status, a.err, a.text)
+			}
+			s.executedOnce(1)
+			hops := s.emu.Exchange().Hops()
+			if len(hops) != 2 || hops[0].Status != 401 || hops[1].Status != 200 || hops[1].BodySHA256 != emulator.BodySHA256([]byte(text), "soap") {
+				t.Fatalf("Exchange saw %+v", hops)
+			}
+			for i, h := range hops {
+				if got := h.Header.Get("Expect") != ""; got != c.expect {
+					t.Errorf("attempt %d said Expect: %v", i+1, got)
+				}
+			}
+			if c.expect && hops[0].Bytes > 0 {
+				t.Errorf("%d bytes went with a token that was refused", hops[0].Bytes)
+			}
+			if n := len(s.tokenRequests()); n != 2 {
+				t.Errorf("%d token requests", n)
+			}
+		})
+	}
+}
+
+func TestIdleConnectionsDieUnnoticed(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		size     int
+		swallows bool
+	}{
+		{"small", 0, false},
+		{"held", 200 << 10, false},
+		{"long", 1 << 20, false},
+		// Of a held one, that went with its head, nobody knows how far it got.
+		{"long, after the head had gone", 1 << 20, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTestProduct(t, emulator.Config{})
+				network := &staleNet{next: s.emu.DialContext, swallows: c.swallows}
+				s.dial = network.dial
+				s.start().settle()
+				defer s.close()
+				for i := range 5 {
+					network.kill()
+					if a := s.send(t.Context(), create(fmt.Sprint("message ", i), strings.Repeat("QUJD", c.size/4))); !a.ok() {
+						t.Fatalf("request %d: %d %v %s", i, a.status, a.err, a.text)
+					}
+				}
+				s.executedOnce(5)
+			})
+		})
+	}
+}
+
+// Fifty callers find no token: they share one request, and those who give up
+// do so alone.
+func TestColdStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestProduct(t, emulator.Config{})
+		s.emu.Entra().InjectWhile(func() bool { return true }, emulator.Fault{Latency: 700 * time.Millisecond})
+		s.start()
+		defer s.close()
+		var wg sync.WaitGroup
+		for i := range 60 {
+			wg.Go(func() {
+				ctx := t.Context()
+				if i >= 50 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, time.Duration(i-49)*100*time.Millisecond)
+					defer cancel()
+				}
+				if a := s.send(ctx, askFolder); a.ok() != (i < 50) {
+					t.Errorf("caller %d: %+v", i, a)
+				}
+			})
+		}
+		wg.Wait()
+		if n := len(s.tokenRequests()); n != 1 {
+			t.Errorf("%d token requests", n)
+		}
+		if n := s.emu.Exchange().Executed("GetFolder"); n != 50 {
+			t.Errorf("%d requests were executed; those who left asked for nothing", n)
+		}
+		if n := testing.AllocsPerRun(10_000, func() {
+			if _, err := s.app.keeper.Token(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}); n != 0 {
+			t.Errorf("Token allocates %v times", n)
+		}
+	})
+}

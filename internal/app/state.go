@@ -1,0 +1,64 @@
+package app
+
+import (
+	"time"
+
+	"hmaproxy/internal/accesslog"
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/health"
+	"hmaproxy/internal/metrics"
+	"hmaproxy/internal/statuspage"
+	"hmaproxy/token"
+)
+
+// newObserver makes what shows the state and records requests.
+func (a *app) newObserver() (*observer, error) {
+	m := metrics.New(a.options.Version)
+	if err := m.Observe(a.metricsState); err != nil {
+		return nil, err
+	}
+	admin, err := statuspage.New(statuspage.Config{
+		Version:   a.options.Version,
+		Exchange:  a.options.Config.EWS.String(),
+		Source:    certificateSource(a.options.Config),
+		Health:    a.health,
+		Token:     func() token.Status { return a.keeper.Status() },
+		AllowList: a.files.allowList,
+		Metrics:   m,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &observer{log: accesslog.New(a.log), metrics: m, admin: admin, further: a.options.Done}, nil
+}
+
+// health returns the health at present.
+func (a *app) health() health.State {
+	status := a.keeper.Status()
+	s := health.State{NotReady: health.NotReadyFor(status)}
+	if a.draining.Load() {
+		s.NotReady = &health.NotReady{Cause: health.Stopping}
+	}
+	s.Alarms = append(a.files.alarms(), health.AlarmsFor(status, time.Now())...)
+	return s
+}
+
+func (a *app) metricsState() metrics.State {
+	list := a.files.allowList()
+	s := metrics.State{
+		Token:     a.keeper.Status(),
+		Ready:     a.health().Ready(),
+		AllowList: metrics.AllowList{Entries: list.Entries, Mode: list.Mode, Scope: list.Scope, Failed: list.Err != nil},
+	}
+	for _, w := range a.files.watchers {
+		s.Files = append(s.Files, metrics.File{Variable: w.Variable(), Failed: w.Err() != nil})
+	}
+	return s
+}
+
+func certificateSource(c *config.Config) statuspage.CertificateSource {
+	if c.FromVault() {
+		return statuspage.CertificateSource{From: "key vault", Name: c.VaultURI.Host + "/" + string(c.VaultCertName), KeyMode: string(c.KeyMode)}
+	}
+	return statuspage.CertificateSource{From: "file", Name: string(c.CertFile), KeyMode: string(config.KeyMemory)}
+}

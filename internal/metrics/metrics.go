@@ -1,0 +1,113 @@
+// Package metrics counts what the product does and serves it to Prometheus. No
+// other package imports Prometheus. Label values come from closed sets and name
+// no mailbox.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
+	"hmaproxy/token"
+)
+
+// Metrics is an http.Handler that serves all metrics. It is safe for concurrent
+// use.
+type Metrics struct {
+	registry *prometheus.Registry
+	handler  http.Handler
+	requests requestMetrics
+	tokens   tokenMetrics
+}
+
+// maxScrapes bounds how many scrapes are served at once.
+const maxScrapes = 4
+
+// New returns metrics that all begin at 0.
+func New(version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: maxScrapes})
+	f := factory{m.registry}
+	m.requests, m.tokens = newRequestMetrics(f), newTokenMetrics(f)
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "hmaproxy_build_info", Help: "Always 1; the label is the version.",
+		ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// ServeHTTP serves all metrics.
+func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
+
+// Done counts a request that has ended.
+func (m *Metrics) Done(r *proxy.Record, o outcome.Outcome) { m.requests.done(r, o) }
+
+// TokenRequested counts a token request that has ended.
+func (m *Metrics) TokenRequested(a token.Attempt) { m.tokens.done(a) }
+
+// InFlight returns a handler that counts the requests that next serves at
+// present.
+func (m *Metrics) InFlight(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.requests.inFlight.Inc()
+		defer m.requests.inFlight.Dec()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Describe sends the description of every metric, whether or not it has a value
+// yet.
+func (m *Metrics) Describe(out chan<- *prometheus.Desc) { m.registry.Describe(out) }
+
+// A factory makes metrics and registers them.
+type factory struct{ registry *prometheus.Registry }
+
+func (f factory) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	f.registry.MustRegister(c)
+	return c
+}
+
+func (f factory) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	f.registry.MustRegister(c)
+	return c
+}
+
+func (f factory) gauge(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	f.registry.MustRegister(g)
+	return g
+}
+
+func (f factory) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	f.registry.MustRegister(h)
+	return h
+}
+
+// reasons makes a family of counters by reason, of which the known ones begin at
+// 0.
+func (f factory) reasons(known []proxy.Reason, name, help string) family[proxy.Reason, prometheus.Counter] {
+	c := f.counters(name, help, "reason")
+	counters := newFamily(64, proxy.ReasonNone, func(reason proxy.Reason) prometheus.Counter { return c.WithLabelValues(reason.String()) })
+	for _, reason := range known {
+		counters.get(reason)
+	}
+	return counters
+}
+
+// statusLabel returns a status, "other" for one that HTTP does not define.
+func statusLabel(status int) string {
+	if status != 0 && http.StatusText(status) == "" {
+		return "other"
+	}
+	return strconv.Itoa(status)
+}

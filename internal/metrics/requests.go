@@ -1,0 +1,84 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
+)
+
+// requestMetrics are about clients' requests.
+type requestMetrics struct {
+	requests  family[requestLabels, prometheus.Counter]
+	upstream  family[int, prometheus.Counter]
+	durations family[outcome.Outcome, prometheus.Observer]
+	refusals  family[proxy.Reason, prometheus.Counter]
+	failures  family[proxy.Reason, prometheus.Counter]
+	audit     family[proxy.Reason, prometheus.Counter]
+	replays   prometheus.Counter
+	received  prometheus.Counter
+	sent      prometheus.Counter
+	inFlight  prometheus.Gauge
+}
+
+type requestLabels struct {
+	operation string
+	status    int
+}
+
+// requestBuckets returns the histogram's bounds in seconds: from the time that a
+// near Exchange takes for GetFolder to the time after which clients give up.
+func requestBuckets() []float64 {
+	return []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+}
+
+func newRequestMetrics(f factory) requestMetrics {
+	requests := f.counters("hmaproxy_requests_total", "Requests of clients, by operation and by the status that the client got (0: it had left).", "operation", "status")
+	upstream := f.counters("hmaproxy_upstream_responses_total", "Responses of Exchange, by status.", "status")
+	durations := f.histograms("hmaproxy_request_duration_seconds",
+		"Time from a request's head to the last byte of its response, by outcome; notification streams are left out.", requestBuckets(), "outcome")
+	return requestMetrics{
+		requests: newFamily(2048, requestLabels{"other", 0}, func(l requestLabels) prometheus.Counter {
+			return requests.WithLabelValues(l.operation, statusLabel(l.status))
+		}),
+		upstream:  newFamily(128, 0, func(status int) prometheus.Counter { return upstream.WithLabelValues(statusLabel(status)) }),
+		durations: newFamily(16, outcome.Served, func(o outcome.Outcome) prometheus.Observer { return durations.WithLabelValues(string(o)) }),
+		refusals:  f.reasons(reasonsOf(proxy.ClassRefused), "hmaproxy_denials_total", "Requests that the proxy refused, by reason."),
+		failures: f.reasons(reasonsOf(proxy.ClassFailed, proxy.ClassClientLeft), "hmaproxy_failures_total",
+			"Requests without a token or a response of Exchange, and requests that the client left, by reason."),
+		audit: f.reasons(auditReasons(), "hmaproxy_audit_refusals_total",
+			"Requests that audit mode forwarded and enforce mode would have refused, by reason."),
+		replays:  f.counter("hmaproxy_replays_total", "Requests sent a second time because Exchange refused the token."),
+		received: f.counter("hmaproxy_received_bytes_total", "Bytes of clients' bodies."),
+		sent:     f.counter("hmaproxy_sent_bytes_total", "Bytes of bodies sent to clients."),
+		inFlight: f.gauge("hmaproxy_requests_in_flight", "Requests in progress, notification streams included."),
+	}
+}
+
+func (m *requestMetrics) done(r *proxy.Record, o outcome.Outcome) {
+	operation := r.Known
+	if operation == "" {
+		operation = "none"
+	}
+	m.requests.get(requestLabels{operation, r.Status}).Inc()
+	if r.Upstream != 0 {
+		m.upstream.get(r.Upstream).Inc()
+	}
+	if !outcome.IsStreaming(r) {
+		m.durations.get(o).Observe(r.Duration.Seconds())
+	}
+	m.received.Add(float64(r.BytesIn))
+	m.sent.Add(float64(r.BytesOut))
+	switch o {
+	case outcome.Refused:
+		m.refusals.get(r.Reason).Inc()
+	case outcome.Failed, outcome.Left:
+		m.failures.get(r.Reason).Inc()
+	}
+	if r.Audit != proxy.ReasonNone {
+		m.audit.get(r.Audit).Inc()
+	}
+	if r.Replayed {
+		m.replays.Inc()
+	}
+}

@@ -1,0 +1,143 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hmaproxy/internal/health"
+	"hmaproxy/token"
+)
+
+// A State is what the gauges show.
+type State struct {
+	Token     token.Status
+	Ready     bool
+	AllowList AllowList
+	Files     []File // that are reloaded
+}
+
+// AllowList describes the allow-list in force.
+type AllowList struct {
+	Entries int
+	Mode    string // "none", "enforce" or "audit"
+	Scope   string
+	Failed  bool // its file could not be reloaded
+}
+
+// A File is a reloaded file, by the setting that names it.
+type File struct {
+	Variable string
+	Failed   bool // it could not be reloaded
+}
+
+// Observe adds the gauges of a state. It is read at each scrape, so that nothing
+// has to be kept in step with it. Call it once.
+func (m *Metrics) Observe(state func() State) error {
+	return m.registry.Register(&collector{state, append(append(tokenGauges(), certificateGauges()...), processGauges()...)})
+}
+
+// A collector is a prometheus.Collector of gauges.
+type collector struct {
+	state  func() State
+	gauges []gauge
+}
+
+// A gauge is one metric of the state, with a value for each set of labels.
+type gauge struct {
+	desc  *prometheus.Desc
+	value func(s State, emit func(value float64, labels ...string))
+}
+
+// number makes a gauge with one value and no label.
+func number(name, help string, value func(State) float64) gauge {
+	return gauge{prometheus.NewDesc(name, help, nil, nil), func(s State, emit func(float64, ...string)) { emit(value(s)) }}
+}
+
+func tokenGauges() []gauge {
+	return []gauge{
+		number("hmaproxy_token_usable", "1 while there is an access token that may be used.",
+			func(s State) float64 { return truth(s.Token.Usable) }),
+		number("hmaproxy_token_expiry_timestamp_seconds", "When the access token ends; 0 while there is none.",
+			func(s State) float64 { return timestamp(s.Token.Expires) }),
+		number("hmaproxy_token_last_success_timestamp_seconds", "When Entra ID last issued a token; 0 if never.",
+			func(s State) float64 { return timestamp(s.Token.LastToken) }),
+		number("hmaproxy_token_next_refresh_timestamp_seconds", "When the next token request is planned; 0 while that is unknown.",
+			func(s State) float64 { return timestamp(s.Token.NextRefresh) }),
+		number("hmaproxy_token_consecutive_failures", "Refreshes that failed since the last success.",
+			func(s State) float64 { return float64(s.Token.Failures) }),
+		number("hmaproxy_token_full_access", "1 if the token carries the role full_access_as_app; 0 also while there is no token.",
+			func(s State) float64 { return truth(s.Token.Claims.FullAccess()) }),
+		number("hmaproxy_clock_skew_seconds", "This machine's clock minus Entra ID's, at its last response.",
+			func(s State) float64 { return s.Token.ClockSkew.Seconds() }),
+	}
+}
+
+func certificateGauges() []gauge {
+	expiry := prometheus.NewDesc("hmaproxy_certificate_expiry_timestamp_seconds",
+		"When a certificate ends: the active one, the candidate that waits to be accepted, the fallback.", []string{"slot"}, nil)
+	return []gauge{
+		{expiry, func(s State, emit func(float64, ...string)) {
+			for _, c := range health.Certificates(s.Token) {
+				emit(timestamp(c.Leaf.NotAfter), string(c.Slot))
+			}
+		}},
+		number("hmaproxy_certificate_candidate_refused", "1 while Entra ID refuses the newest certificate: it is not registered.",
+			func(s State) float64 { return truth(s.Token.CandidateErr != nil) }),
+		number("hmaproxy_certificate_lookup_last_success_timestamp_seconds", "When the certificate was last read from Key Vault or its file; 0 if never.",
+			func(s State) float64 { return timestamp(s.Token.LastCertificate) }),
+		number("hmaproxy_certificate_lookup_failed", "1 while reading the certificate from Key Vault or its file fails.",
+			func(s State) float64 { return truth(s.Token.CertificatesErr != nil) }),
+	}
+}
+
+// processGauges are about this process rather than about the token.
+func processGauges() []gauge {
+	file := prometheus.NewDesc("hmaproxy_file_alarm", "1 while the changed file of a variable cannot be reloaded and the previous content is in force.", []string{"variable"}, nil)
+	mode := prometheus.NewDesc("hmaproxy_allow_list_info", "Always 1; the labels say what the allow-list does: mode none lets clients open every mailbox.", []string{"mode", "scope"}, nil)
+	return []gauge{
+		number("hmaproxy_ready", "1 while requests can be served.", func(s State) float64 { return truth(s.Ready) }),
+		number("hmaproxy_allow_list_entries", "Entries of the allow-list in force; 0: there is none.",
+			func(s State) float64 { return float64(s.AllowList.Entries) }),
+		number("hmaproxy_allow_list_alarm", "1 while the allow-list's file cannot be reloaded and the previous list is in force.",
+			func(s State) float64 { return truth(s.AllowList.Failed) }),
+		{file, func(s State, emit func(float64, ...string)) {
+			for _, f := range s.Files {
+				emit(truth(f.Failed), f.Variable)
+			}
+		}},
+		{mode, func(s State, emit func(float64, ...string)) { emit(1, s.AllowList.Mode, s.AllowList.Scope) }},
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, g := range c.gauges {
+		out <- g.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	state := c.state()
+	for _, g := range c.gauges {
+		g.value(state, func(value float64, labels ...string) {
+			out <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, value, labels...)
+		})
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// timestamp is 0 for the zero time.
+func timestamp(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}

@@ -1,0 +1,51 @@
+package statuspage
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// fromLoopback reports whether the peer and the Host are both this machine's. A
+// web page whose name was rebound to 127.0.0.1 sends its own name as Host.
+func fromLoopback(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	switch strings.ToLower(strings.Trim(host, "[]")) {
+	case "localhost", "127.0.0.1", "::1":
+		return true
+	}
+	return false
+}
+
+// fromBrowser reports whether a browser sent the request.
+func fromBrowser(r *http.Request) bool {
+	return r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil || r.Header["Sec-Fetch-Dest"] != nil
+}
+
+// fromOtherSite reports whether a browser sent the request for another reason
+// than that a person typed the address or that the status page reloads itself.
+// Another port of this machine is another site, which any user may serve.
+func fromOtherSite(r *http.Request) bool {
+	if r.Header["Origin"] != nil {
+		return true
+	}
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "none" && site != "same-origin" {
+			return true
+		}
+	}
+	for _, dest := range r.Header["Sec-Fetch-Dest"] {
+		if dest != "document" && dest != "empty" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,166 @@
+// Package statuspage serves the admin listener: the probes, the metrics, the
+// status page for people and the same for programs.
+package statuspage
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"time"
+
+	"hmaproxy/internal/health"
+	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
+	"hmaproxy/token"
+)
+
+// Config says what an Admin shows. All functions may be called concurrently.
+type Config struct {
+	Version  string
+	Exchange string            // URL of the endpoint
+	Source   CertificateSource // of the certificate
+
+	Health    func() health.State
+	Token     func() token.Status
+	AllowList func() AllowList
+	Metrics   http.Handler
+}
+
+// A CertificateSource says where the certificate comes from.
+type CertificateSource struct {
+	From    string // "key vault" or "file"
+	Name    string
+	KeyMode string
+}
+
+// AllowList describes the allow-list in force.
+type AllowList struct {
+	Mode    string // "none", "enforce" or "audit"
+	Scope   string
+	Entries int
+	File    string // "" without one
+	Err     error  // why the file could not be reloaded; nil: it could
+}
+
+// An Admin is the handler of the admin listener. Probes and metrics name no
+// mailbox and serve any client. All other pages serve only a loopback peer that
+// uses a loopback Host. It is safe for concurrent use.
+type Admin struct {
+	config  Config
+	quit    func() // nil: POST /quit is not permitted
+	started time.Time
+	history history
+	page    *page
+}
+
+// New returns an Admin that was started now.
+func New(config Config) (*Admin, error) {
+	p, err := newPage()
+	if err != nil {
+		return nil, err
+	}
+	return &Admin{config: config, started: time.Now(), page: p}, nil
+}
+
+// PermitQuit makes POST /quit call quit. Call it before the server starts.
+func (a *Admin) PermitQuit(quit func()) { a.quit = quit }
+
+// Done adds a request that has ended to the history.
+func (a *Admin) Done(r *proxy.Record, o outcome.Outcome) { a.history.add(r, o) }
+
+// Server returns a server of the pages, without a listener.
+func (a *Admin) Server(errors *log.Logger) *http.Server {
+	var http1 http.Protocols
+	http1.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      a,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            5 * time.Second,
+		ReadTimeout:                  10 * time.Second,
+		WriteTimeout:                 10 * time.Second,
+		IdleTimeout:                  time.Minute,
+		MaxHeaderBytes:               16 << 10,
+		Protocols:                    &http1,
+		ErrorLog:                     errors,
+	}
+}
+
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	switch r.RequestURI {
+	case "/startup", "/live":
+		a.serveProbe(w, r, false)
+	case "/ready":
+		a.serveProbe(w, r, true)
+	case "/quit":
+		a.serveQuit(w, r)
+	case "/metrics":
+		a.config.Metrics.ServeHTTP(w, r)
+	case "/", stillPage, "/status.json":
+		a.serveStatus(w, r)
+	default:
+		http.Error(w, "hmaproxy: /, /status.json, /metrics, /startup, /ready and /live are served here", http.StatusNotFound)
+	}
+}
+
+// serveProbe responds with 200, or with 503 and the cause if the product must be
+// ready and is not. The body lists the alarms in any case.
+func (a *Admin) serveProbe(w http.ResponseWriter, r *http.Request, mustBeReady bool) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "hmaproxy: probes are read by GET", http.StatusMethodNotAllowed)
+		return
+	}
+	now, state := time.Now(), a.config.Health()
+	status, text := http.StatusOK, "ok\n"
+	if mustBeReady && !state.Ready() {
+		status, text = http.StatusServiceUnavailable, "not ready: "+state.NotReady.Text()+"\n"
+	}
+	for _, alarm := range state.Alarms {
+		text += "alarm: " + alarm.Text(now) + "\n"
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
+}
+
+// serveQuit ends the process, for Jobs whose main container has finished.
+func (a *Admin) serveQuit(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case a.quit == nil:
+		http.Error(w, "hmaproxy: HMA_ADMIN_QUIT=true permits this", http.StatusNotFound)
+	case !fromLoopback(r):
+		http.Error(w, "hmaproxy: only from this machine, and under a loopback name", http.StatusForbidden)
+	case fromBrowser(r):
+		http.Error(w, "hmaproxy: not from a browser", http.StatusForbidden)
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", "POST")
+		http.Error(w, "hmaproxy: POST /quit", http.StatusMethodNotAllowed)
+	default:
+		_, _ = io.WriteString(w, "ending\n")
+		a.quit()
+	}
+}
+
+// serveStatus serves the status, which names mailboxes: not to other machines,
+// and not to pages of other sites.
+func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+	switch {
+	case !fromLoopback(r):
+		http.Error(w, "hmaproxy: only from this machine, and under a loopback name; /startup, /ready, /live and /metrics serve any client", http.StatusForbidden)
+	case fromOtherSite(r):
+		http.Error(w, "hmaproxy: not from another site's page; type the address", http.StatusForbidden)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "hmaproxy: the status is read by GET", http.StatusMethodNotAllowed)
+	case r.RequestURI == "/status.json":
+		a.status().serveJSON(w)
+	default:
+		a.page.serve(w, a.status(), r.RequestURI == stillPage)
+	}
+}

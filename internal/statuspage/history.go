@@ -1,0 +1,119 @@
+package statuspage
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
+)
+
+// Bounds of the request history.
+const (
+	historySize    = 100
+	historyMinutes = 60
+	maxText        = 256 // bytes of a text that a client chose, because the history outlives the request
+)
+
+// A history holds the last requests and the outcomes of the last hour by minute.
+// Its zero value is empty and ready for use. It is safe for concurrent use.
+type history struct {
+	mu      sync.Mutex
+	last    [historySize]request
+	n       uint64 // requests so far
+	minutes [historyMinutes]minute
+}
+
+// A request is the part of a proxy.Record that the status page shows.
+type request struct {
+	ID        string          `json:"id"`
+	Time      time.Time       `json:"time"`
+	Duration  seconds         `json:"duration_seconds"`
+	Remote    string          `json:"remote"`
+	Client    string          `json:"client,omitempty"`
+	Method    string          `json:"method"`
+	Operation string          `json:"operation,omitempty"`
+	Mailbox   string          `json:"mailbox,omitempty"`
+	Injected  bool            `json:"injected,omitempty"`
+	Outcome   outcome.Outcome `json:"outcome"`
+	Status    int             `json:"status"`
+	Upstream  int             `json:"upstream"`
+	Reason    proxy.Reason    `json:"reason,omitempty"`
+	Detail    string          `json:"detail,omitempty"`
+	Audit     proxy.Reason    `json:"audit,omitempty"`
+	Remedy    string          `json:"remedy,omitempty"`
+	Replayed  bool            `json:"replayed,omitempty"`
+	Aborted   bool            `json:"aborted,omitempty"`
+	FrontEnd  string          `json:"front_end,omitempty"`
+	RequestID string          `json:"exchange_request_id,omitempty"`
+	streaming bool
+}
+
+// A minute counts requests by outcome.
+type minute struct {
+	at     int64              // minutes since 1970
+	counts [outcome.Count]int // in the order of outcome.All
+}
+
+// add adds a request that has ended.
+func (h *history) add(r *proxy.Record, o outcome.Outcome) {
+	e := request{
+		ID: r.ID, Time: r.Start, Duration: seconds(r.Duration), Remote: r.Remote, Client: bounded(r.Client),
+		Method: bounded(r.Method), Operation: bounded(r.Operation), Mailbox: bounded(r.Mailbox), Injected: r.Injected,
+		Outcome: o, Status: r.Status, Upstream: r.Upstream, Reason: r.Reason, Detail: r.Detail, Audit: r.Audit,
+		Replayed: r.Replayed, Aborted: r.Aborted, FrontEnd: r.FrontEnd, RequestID: r.RequestID, streaming: outcome.IsStreaming(r),
+	}
+	if r.Diagnosis != nil {
+		e.Remedy = r.Diagnosis.Remedy
+	}
+	at := r.Start.Add(r.Duration).Unix() / 60
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last[h.n%historySize] = e
+	h.n++
+	m := &h.minutes[at%historyMinutes]
+	if m.at != at {
+		*m = minute{at: at}
+	}
+	for i, other := range outcome.All() {
+		if other == o {
+			m.counts[i]++
+		}
+	}
+}
+
+// bounded shortens a text that came with a request or a token.
+func bounded(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
+}
+
+// recent returns the last requests, the newest first.
+func (h *history) recent() []request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]request, 0, min(h.n, historySize))
+	for i := range min(h.n, historySize) {
+		list = append(list, h.last[(h.n-1-i)%historySize])
+	}
+	return list
+}
+
+// hour returns the minutes up to now, the oldest first.
+func (h *history) hour(now time.Time) [historyMinutes]minute {
+	var list [historyMinutes]minute
+	last := now.Unix() / 60
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range list {
+		at := last - int64(historyMinutes-1-i)
+		list[i] = minute{at: at}
+		if m := h.minutes[at%historyMinutes]; m.at == at {
+			list[i] = m
+		}
+	}
+	return list
+}

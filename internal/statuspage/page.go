@@ -1,0 +1,108 @@
+package statuspage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // the page and its style
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"hmaproxy/internal/reltime"
+)
+
+//go:embed status.html
+var statusHTML string
+
+//go:embed status.css
+var statusCSS string
+
+const (
+	pageReload = "5" // seconds
+	stillPage  = "/?still"
+)
+
+// A page renders the status as HTML.
+type page struct {
+	html   *template.Template
+	policy string // Content-Security-Policy: allows the style sheet by its hash and nothing else
+}
+
+func newPage() (*page, error) {
+	html, err := template.New("status").Funcs(template.FuncMap{
+		"about": reltime.About, "until": reltime.Until, "clock": clock, "took": took, "hex": groups, "svg": decimal, "sentence": sentence,
+	}).Parse(statusHTML)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(statusCSS))
+	return &page{html, "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}, nil
+}
+
+// A view is the data of the template.
+type view struct {
+	*status
+	CSS     template.CSS
+	Still   bool
+	Latency latencyChart
+	Hour    hourChart
+}
+
+// serve writes the page. A page that is still does not reload itself.
+func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
+	v := view{s, template.CSS(statusCSS), still, newLatencyChart(s.Requests), newHourChart(s.Minutes)}
+	var b bytes.Buffer // so that an error writes no part of the page
+	if err := p.html.Execute(&b, v); err != nil {
+		http.Error(w, "hmaproxy: the status page cannot be rendered", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", p.policy)
+	if !still {
+		h.Set("Refresh", pageReload)
+	}
+	_, _ = w.Write(b.Bytes())
+}
+
+// clock shows a time of day.
+func clock(t time.Time) string { return t.Local().Format(time.TimeOnly) }
+
+// took shows a duration with at most three digits.
+func took(s seconds) string {
+	d := time.Duration(s)
+	switch {
+	case d < time.Millisecond:
+		return strconv.Itoa(int(d/time.Microsecond)) + " µs"
+	case d < 10*time.Millisecond:
+		return decimal(float64(d)/1e6) + " ms"
+	case d < time.Second:
+		return strconv.Itoa(int(d/time.Millisecond)) + " ms"
+	case d < time.Minute:
+		return decimal(d.Seconds()) + " s"
+	}
+	return d.Round(time.Second).String()
+}
+
+// decimal shows one digit after the point.
+func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+
+// sentence begins a text with a capital letter.
+func sentence(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+// groups splits a thumbprint into parts that people can compare.
+func groups(s string) []string {
+	var parts []string
+	for ; len(s) > 8; s = s[8:] {
+		parts = append(parts, s[:8])
+	}
+	return append(parts, s)
+}
