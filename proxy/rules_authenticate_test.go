@@ -41,6 +41,7 @@ func clientRules() (rules []rule) {
 		{"no base64", "Authorization: Basic !!!!"},
 		{"Basic alone", "Authorization: Basic"},
 		{"empty", "Authorization:"},
+		{"a colon without Basic", "Authorization: Ogo="},
 		{"another scheme", "Authorization: Digest " + strings.TrimPrefix(basic(clientUser, clientPass), "Basic ")},
 		{"a bearer token", "Authorization: Bearer " + goodToken},
 		{"NTLM", "Authorization: NTLM " + ntlmNegotiate},

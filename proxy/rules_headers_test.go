@@ -1,7 +1,10 @@
 package proxy_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 
 	"hmaproxy/proxy"
@@ -57,6 +60,7 @@ func carriedRules() (rules []rule) {
 		rule{name: "Carried/what Connection names", request: post(valid, "Connection: keep-alive, User-Agent, Authorization, X-AnchorMailbox, Content-Type, Host, Cookie, Content-Length",
 			"User-Agent: x", "Cookie: exchangecookie=1"),
 			all: forwarded(headerSent("User-Agent", "x"), headerSent("X-AnchorMailbox", "alice@contoso.com"), headerSent("Cookie", "exchangecookie=1"), headerSent("Connection", ""))},
+		rule{name: "Carried/no User-Agent of the transport's", request: post(valid), config: func(c *proxy.Config) { c.Transport = noUserAgent{} }, all: want{status: 200, conn: "kept"}},
 		rule{name: "Carried/configured names in any spelling", request: post(valid, "x-vendor-TRACE: 1"), config: forwarding("X-VENDOR-Trace"), all: forwarded(headerSent("X-Vendor-Trace", "1"))},
 		rule{name: "Dropped/Idempotency-Key also by configuration", request: post(valid, "Idempotency-Key: 1", "X-Idempotency-Key: 1"),
 			config: forwarding("Idempotency-Key", "X-Idempotency-Key"), all: forwarded(headerSent("Idempotency-Key", ""), headerSent("X-Idempotency-Key", ""))},
@@ -66,6 +70,18 @@ func carriedRules() (rules []rule) {
 			"X-PublicFolderMailbox: alice@contoso.com", "X-OWA-ExplicitLogonUser: alice@contoso.com", "SOAPAction: x", "Content-Type: text/xml"),
 			all: forwarded(headerSent("Cookie", ""), headerSent("X-AnchorMailbox", ""), headerSent("SOAPAction", ""))},
 	)
+}
+
+// noUserAgent is a transport that fails unless a request tells net/http to send
+// no User-Agent of its own.
+type noUserAgent struct{}
+
+func (noUserAgent) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.Body.Close()
+	if values, present := r.Header["User-Agent"]; !present || values != nil {
+		return nil, errors.New("net/http would send its own User-Agent")
+	}
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(okDocument)), ContentLength: int64(len(okDocument))}, nil
 }
 
 // forwarding configures names that are carried.
@@ -267,6 +283,12 @@ func cookieRules() (rules []rule) {
 	for i := range 70 {
 		many = append(many, fmt.Sprintf("LB%d=v; path=/", i))
 		carried = append(carried, fmt.Sprintf("LB%d=v", i))
+	}
+	for _, value := range []string{"~1941996295", "BE1~", "BE1~19419a6295", "BE1", "BE_1~1", "BE1:444~1", "BE1~1~2", "BE1~-1", "~", "1"} {
+		rules = append(rules,
+			rule{name: "Cookie/override cookie " + value, request: post(valid, "Cookie: X-BackEndOverrideCookie="+value), all: forwarded(headerSent("Cookie", ""))},
+			rule{name: "Cookie/override header " + value, request: post(valid, "X-BackEndOverrideCookie: "+value), all: forwarded(headerSent("Cookie", ""))},
+		)
 	}
 	return append(rules,
 		rule{name: "Cookie/override header", request: override, all: forwarded(headerSent("Cookie", "X-BackEndOverrideCookie=BE1.contoso.com~1941996295"), headerSent("X-BackEndOverrideCookie", ""))},

@@ -224,7 +224,10 @@ func responseRules() (rules []rule) {
 	} {
 		rules = append(rules, rule{name: "Set-Cookie/" + c.name, request: post(valid), reply: always(soapResponse(200, okDocument, "Set-Cookie: "+c.cookie)), all: forwarded(responded("Set-Cookie", c.relayed))})
 	}
+	overTLS := post(valid)
+	overTLS.tls = true
 	rules = append(rules,
+		rule{name: "Set-Cookie/over TLS keeps Secure", request: overTLS, reply: always(soapResponse(200, okDocument, "Set-Cookie: LB=1; Path=/x; Secure; Domain=contoso.com")), all: forwarded(responded("Set-Cookie", "LB=1; Secure; path=/"))},
 		rule{name: "Removed/what Connection names", request: post(valid), reply: always(soapResponse(200, okDocument, "Connection: X-One, x-two", "X-One: 1", "X-Two: 2", "X-Three: 3")),
 			all: forwarded(responded("X-One", ""), responded("X-Two", ""), responded("X-Three", "3"))},
 		rule{name: "Spelling/as Exchange has it", request: post(valid), reply: always(soapResponse(200, okDocument, "X-FEServer: EX1", "request-id: r-1", "X-DiagInfo: D")),

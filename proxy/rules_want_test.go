@@ -240,8 +240,8 @@ func (s *sent) identities() (who []string) {
 func headerSent(name, value string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {
-			if got := s.value(name); got != value {
-				return fmt.Sprintf("Exchange got %s %q, want %q", name, got, value)
+			if got := s.value(name); got != value || value == "" && s.values(name) != nil {
+				return fmt.Sprintf("Exchange got %s %q, want %q", name, s.values(name), value)
 			}
 		}
 		if len(r.sent) == 0 {

@@ -170,6 +170,20 @@ func (w *walker) visit(n ast.Node) bool {
 		w.statements(n.Body)
 	case *ast.Field:
 		return n.Tag == nil
+	case *ast.CallExpr:
+		return !w.make(n)
+	}
+	return true
+}
+
+// make visits a call of make without its capacity, which changes nothing that
+// can be seen. It reports whether n is such a call.
+func (w *walker) make(n *ast.CallExpr) bool {
+	if name, ok := n.Fun.(*ast.Ident); !ok || name.Name != "make" || len(n.Args) < 2 {
+		return false
+	}
+	if _, isMap := n.Args[0].(*ast.MapType); !isMap {
+		ast.Inspect(n.Args[1], w.visit)
 	}
 	return true
 }
