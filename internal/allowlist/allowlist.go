@@ -16,8 +16,14 @@ import (
 type List struct {
 	config  *config.Config
 	log     *slog.Logger
-	current atomic.Pointer[policy.Policy]
+	current atomic.Pointer[inForce]
 	entries config.Mailboxes // that current was made from; Reload alone uses it
+}
+
+// inForce is a policy and what is known about it.
+type inForce struct {
+	policy     *policy.Policy
+	defaultOff bool
 }
 
 // New returns the allow-list of the configuration, which allows every mailbox
@@ -28,7 +34,7 @@ func New(c *config.Config, log *slog.Logger) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.current.Store(made)
+	l.current.Store(&inForce{policy: made})
 	return l, nil
 }
 
@@ -46,8 +52,26 @@ func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, erro
 	})
 }
 
+// DefaultMailboxOff reports whether a reload has taken the default mailbox off
+// the list. Requests that name no mailbox are then refused.
+func (l *List) DefaultMailboxOff() bool { return l.current.Load().defaultOff }
+
+// NewReloadedPolicy is NewPolicy for entries that were read again. A default
+// mailbox that is not among them, which is an error at start, must not keep the
+// old entries in force: the policy then has none, and defaultOff is true.
+func NewReloadedPolicy(c *config.Config, entries config.Mailboxes) (p *policy.Policy, defaultOff bool, err error) {
+	p, err = NewPolicy(c, entries)
+	if err == nil || c.DefaultMailbox == "" {
+		return p, false, err
+	}
+	without := *c
+	without.DefaultMailbox = ""
+	p, err = NewPolicy(&without, entries)
+	return p, err == nil, err
+}
+
 // Policy returns the policy in force.
-func (l *List) Policy() *policy.Policy { return l.current.Load() }
+func (l *List) Policy() *policy.Policy { return l.current.Load().policy }
 
 // Reload reads the file and puts its entries in force. It reports whether they
 // are others than before. After an error the list stays as it was. Calls must
@@ -60,12 +84,12 @@ func (l *List) Reload() (changed bool, err error) {
 	if slices.Equal(entries, l.entries) {
 		return false, nil
 	}
-	made, err := NewPolicy(l.config, entries)
+	made, defaultOff, err := NewReloadedPolicy(l.config, entries)
 	if err != nil {
 		return false, err
 	}
 	l.log.Info("allow-list reloaded", "entries", made.Size(), "before", l.Policy().Size())
 	l.entries = entries
-	l.current.Store(made)
+	l.current.Store(&inForce{made, defaultOff})
 	return true, nil
 }

@@ -85,6 +85,9 @@ func (f *files) alarms() []health.Alarm {
 			alarms = append(alarms, health.Alarm{Kind: health.FileNotReloaded, Subject: w.Variable(), Err: err})
 		}
 	}
+	if f.list.DefaultMailboxOff() || f.users != nil && f.users.DefaultMailboxOff() {
+		alarms = append(alarms, health.Alarm{Kind: health.DefaultMailboxOff})
+	}
 	switch p := f.policy(); {
 	case p.Audit():
 		alarms = append(alarms, health.Alarm{Kind: health.AllowListAudits})

@@ -3,10 +3,13 @@
 package clientauth
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -27,11 +30,15 @@ const (
 // An Authenticator knows the client users in force. It is safe for concurrent
 // use.
 type Authenticator struct {
-	config *config.Config
+	config *config.Config // as at start
 	list   *allowlist.List
 	key    [sha256.Size]byte // of the fingerprints, new in every process
 	slots  chan struct{}     // one for each comparison under way
 	users  atomic.Pointer[users]
+
+	// lineEnd says that the file ended with a line end at start. A file without one
+	// may be cut, and is then not reloaded.
+	lineEnd bool
 }
 
 // New returns an Authenticator for the configuration's client users, nil when
@@ -40,34 +47,83 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 	if c.ClientUsersFile == "" {
 		return nil, nil
 	}
-	a := &Authenticator{config: c, list: list, slots: make(chan struct{}, maxComparisons)}
+	a := &Authenticator{config: c, list: list, slots: make(chan struct{}, maxComparisons), lineEnd: true}
 	rand.Read(a.key[:])
-	return a, a.replace(c.ClientUsers)
-}
-
-// Reload reads the file and puts its users in force. It reports whether they
-// are others than before. After an error the users stay as they were. Calls
-// must not overlap.
-func (a *Authenticator) Reload() (changed bool, err error) {
-	list, err := config.ReadClientUsers(os.ReadFile, a.config.ClientUsersFile)
-	if err != nil || list.Equal(a.users.Load().list) {
-		return false, err
+	if data, err := os.ReadFile(string(c.ClientUsersFile)); err == nil {
+		a.lineEnd = endsLine(data)
 	}
-	return true, a.replace(list)
-}
-
-// replace puts users in force. Without a global allow-list the users' patterns
-// can be one, and the settings of an allow-list apply to it.
-func (a *Authenticator) replace(list config.ClientUsers) error {
 	var base *policy.Policy
-	if !a.config.Limited() {
+	if !c.Limited() {
 		var err error
-		if base, err = allowlist.NewPolicy(a.config, list.Patterns()); err != nil {
-			return err
+		if base, err = allowlist.NewPolicy(c, c.ClientUsers.Patterns()); err != nil {
+			return nil, err
 		}
 	}
-	a.users.Store(newUsers(list, base))
-	return nil
+	a.users.Store(newUsers(c.ClientUsers, base))
+	return a, nil
+}
+
+func endsLine(data []byte) bool { return bytes.HasSuffix(data, []byte("\n")) }
+
+// Reload reads the file and puts its users in force. It reports whether they
+// are others than before. After an error the users stay as they were. It refuses
+// a file that may be cut, and one that lets a user open every mailbox who could
+// not before. Calls must not overlap.
+func (a *Authenticator) Reload() (changed bool, err error) {
+	var data []byte
+	list, err := config.ReadClientUsers(func(path string) (_ []byte, err error) {
+		data, err = os.ReadFile(path)
+		return data, err
+	}, a.config.ClientUsersFile)
+	if err != nil {
+		return false, err
+	}
+	if a.lineEnd && !endsLine(data) {
+		return false, errors.New("the last line has no line end, so the file may be cut; end the line")
+	}
+	before := a.users.Load()
+	if list.Equal(before.list) {
+		return false, nil
+	}
+	if a.config.Limited() {
+		a.users.Store(newUsers(list, nil))
+		return true, nil
+	}
+	if n := widened(before.list, list); n > 0 {
+		return false, fmt.Errorf("user %d of the file has no mailbox pattern and could open every mailbox; add patterns, or restart if every mailbox is meant", n)
+	}
+	base, defaultOff, err := allowlist.NewReloadedPolicy(a.config, list.Patterns())
+	if err != nil {
+		return false, err
+	}
+	u := newUsers(list, base)
+	u.defaultOff = defaultOff
+	a.users.Store(u)
+	return true, nil
+}
+
+// widened returns the number of a user that can open every mailbox after a reload without a
+// global allow-list and could not before: one that had patterns, or a new one
+// where every user had patterns. It returns 0 when there is none. Errors name no
+// user, because /ready shows them to any client.
+func widened(before, after config.ClientUsers) int {
+	narrowed := make(map[string]bool, len(before))
+	for _, u := range before {
+		narrowed[u.Name] = u.Patterns != nil
+	}
+	allNarrowed := before.Patterns() != nil
+	for i, u := range after {
+		if u.Patterns == nil && (narrowed[u.Name] || allNarrowed) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// DefaultMailboxOff reports whether a reload has taken the default mailbox off
+// the patterns of all users. Requests that name no mailbox are then refused.
+func (a *Authenticator) DefaultMailboxOff() bool {
+	return a.users.Load().defaultOff || a.list.DefaultMailboxOff()
 }
 
 // Policy returns what all users together may do: the allow-list in force, or

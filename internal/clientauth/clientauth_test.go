@@ -244,19 +244,26 @@ func TestPatternsWithoutAGlobalList(t *testing.T) {
 	if wide.Limited() || !narrow.Limited() || !narrow.Allows("alice@contoso.com") || narrow.Allows("bob@contoso.com") {
 		t.Error("the patterns of one user are not his list, or are another's")
 	}
-	a.config.ListMode, a.config.ListScope = config.Audit, config.Targets
-	if err := a.replace(a.users.Load().list[1:]); err != nil {
-		t.Fatal(err)
+}
+
+func TestModeAndScopeApplyToUsersPatterns(t *testing.T) {
+	c := config.Config{ListMode: config.Audit, ListScope: config.Targets}
+	a, reload := newTestUsersFile(t, c, "archive:"+testHash+" alice@contoso.com\n")
+	if p := a.Policy(); !p.Audit() || !p.References() || p.Allows("bob@contoso.com") {
+		t.Error("the mode or the scope does not hold for users' patterns")
 	}
-	audited, ok := a.Authenticate("archive", "other")
-	if !ok || !audited.Audit() || !audited.References() || audited.Allows("bob@contoso.com") {
-		t.Error("the mode and the scope do not hold for users' patterns")
+	if err := reload("archive:" + testHash + "\n"); err == nil || !a.Policy().Audit() {
+		t.Errorf("audit mode without a list: %v", err)
 	}
-	if err := a.replace(config.ClientUsers{newTestUser(t, "crm", "right", 4)}); err == nil {
-		t.Error("audit mode goes on without a list")
+}
+
+func TestUsersWithoutTheDefaultMailboxAreReloaded(t *testing.T) {
+	a, reload := newTestUsersFile(t, config.Config{DefaultMailbox: "room@contoso.com"}, "crm:"+testHash+" room@contoso.com\n")
+	if err := reload("crm:" + testHash + " alice@contoso.com\n"); err != nil {
+		t.Fatalf("Reload: %v", err)
 	}
-	if _, ok := a.Authenticate("crm", "right"); ok {
-		t.Error("users that could not be taken up are in force")
+	if p := a.Policy(); p.Allows("room@contoso.com") || !p.Allows("alice@contoso.com") || !a.DefaultMailboxOff() {
+		t.Errorf("the old patterns are in force, or nothing reports the default mailbox (%v)", a.DefaultMailboxOff())
 	}
 }
 
@@ -314,5 +321,94 @@ func BenchmarkKnownClient(b *testing.B) {
 		if _, ok := a.Authenticate("archive", "other"); !ok {
 			b.Fatal("refused")
 		}
+	}
+}
+
+// newTestUsersFile returns an Authenticator of a file with that content, and a
+// function that replaces the content and reloads it.
+func newTestUsersFile(t *testing.T, c config.Config, content string) (a *Authenticator, reload func(content string) error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "users")
+	write := func(content string) {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(content)
+	c.ClientUsersFile = config.Path(file)
+	var err error
+	if c.ClientUsers, err = config.ReadClientUsers(os.ReadFile, c.ClientUsersFile); err != nil {
+		t.Fatal(err)
+	}
+	l, err := allowlist.New(&c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err = New(&c, l); err != nil {
+		t.Fatal(err)
+	}
+	return a, func(content string) error {
+		write(content)
+		_, err := a.Reload()
+		return err
+	}
+}
+
+// testHash is the hash of a password at the lowest cost that a file may have.
+const testHash = "$2a$10$abcdefghijklmnopqrstuuIbWd1ZUqYfKjJ4F1W9Y3hXkJm3ZLr7e"
+
+func TestReloadDoesNotWidenToEveryMailbox(t *testing.T) {
+	const narrow, wide = ":" + testHash + " alice@contoso.com\n", ":" + testHash + "\n"
+	cases := []struct {
+		name, before, after string
+		list                string // the global allow-list
+		want                string // part of the error; "" for a reload
+	}{
+		{"other patterns", "crm" + narrow, "crm:" + testHash + " bob@contoso.com\n", "", ""},
+		{"another narrowed user", "crm" + narrow, "crm" + narrow + "new" + narrow, "", ""},
+		{"another user without patterns", "crm" + narrow, "crm" + narrow + "new" + wide, "", "user 2 of the file"},
+		{"the only user loses its patterns", "crm" + narrow, "crm" + wide, "", "user 1 of the file"},
+		{"a user without patterns at start", "all" + wide + "crm" + narrow, "all" + wide + "crm" + narrow + "new" + wide, "", ""},
+		{"a narrowed user loses its patterns next to one without", "all" + wide + "crm" + narrow, "all" + wide + "crm" + wide, "", "user 2 of the file"},
+		{"with an allow-list the patterns only narrow it", "crm" + narrow, "crm" + wide + "new" + wide, "alice@contoso.com,bob@contoso.com", ""},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			var c config.Config
+			if tc.list != "" {
+				c.AllowedMailboxes = mailboxes(t, tc.list)
+			}
+			a, reload := newTestUsersFile(t, c, tc.before)
+			users := a.users.Load()
+			err := reload(tc.after)
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Reload: %v, want %q", err, tc.want)
+			}
+			if changed := a.users.Load() != users; changed != (tc.want == "") {
+				t.Errorf("users replaced: %v", changed)
+			}
+		})
+	}
+}
+
+func TestReloadNeedsTheLastLineEnd(t *testing.T) {
+	const line = "crm:" + testHash + " alice@contoso.com"
+	for _, tc := range []struct {
+		name, before, after string
+		reloaded            bool
+	}{
+		{"both with line end", line + "\n", "new" + line + "\n", true},
+		{"cut", line + "\n", "new" + line, false},
+		{"cut inside the patterns", line + " bob@contoso.com\n", line + " b@contoso.com", false},
+		{"none at start either", line, "new" + line, true},
+		{"none at start, one now", line, "new" + line + "\n", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, reload := newTestUsersFile(t, config.Config{}, tc.before)
+			err := reload(tc.after)
+			if (err == nil) != tc.reloaded || err != nil && !strings.Contains(err.Error(), "line end") {
+				t.Errorf("Reload: %v", err)
+			}
+		})
 	}
 }

@@ -14,12 +14,13 @@ import (
 // users is one content of the file, with the credentials verified against it: a
 // changed file starts with none, so that a changed password counts at once.
 type users struct {
-	list     config.ClientUsers
-	byName   map[string]*user
-	cost     int            // the highest of all hashes
-	base     *policy.Policy // what the users' patterns narrow; nil: the allow-list in force
-	compare  func(hash, password []byte) error
-	verified verified
+	list       config.ClientUsers
+	byName     map[string]*user
+	cost       int            // the highest of all hashes
+	base       *policy.Policy // what the users' patterns narrow; nil: the allow-list in force
+	defaultOff bool           // base has no default mailbox, against the setting
+	compare    func(hash, password []byte) error
+	verified   verified
 }
 
 func newUsers(list config.ClientUsers, base *policy.Policy) *users {

@@ -54,6 +54,7 @@ type Kind int
 
 const (
 	FileNotReloaded          Kind = iota + 1 // Subject is its variable
+	DefaultMailboxOff                        // a reload took HMA_DEFAULT_MAILBOX off the allow-list
 	AllowListMissing                         // clients can open every mailbox
 	AllowListAudits                          // audit mode refuses nothing
 	CertificateUnreadable                    // a renewed certificate goes unnoticed
@@ -79,6 +80,8 @@ func (a Alarm) Text(now time.Time) string {
 	switch a.Kind {
 	case FileNotReloaded:
 		return a.Subject + " was not reloaded, the previous content is in force: " + text(a.Err)
+	case DefaultMailboxOff:
+		return "HMA_DEFAULT_MAILBOX is not on the reloaded allow-list: requests that name no mailbox are refused"
 	case AllowListMissing:
 		return "there is no allow-list: clients may open every mailbox of the organisation"
 	case AllowListAudits:
