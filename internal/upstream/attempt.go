@@ -126,7 +126,7 @@ func (a *attempt) receive() (resp *http.Response, noResponse bool, err error) {
 		trace.GotFirstResponseByte()
 	}
 	for {
-		resp, err = http.ReadResponse(c.br, a.msg.request)
+		resp, err = a.readHead()
 		if err != nil {
 			return nil, false, err
 		}
@@ -138,6 +138,24 @@ func (a *attempt) receive() (resp *http.Response, noResponse bool, err error) {
 			return nil, false, err
 		}
 	}
+}
+
+// readHead reads the head of one response, and the spelling of its headers.
+func (a *attempt) readHead() (*http.Response, error) {
+	c := a.conn
+	buffered, _ := c.br.Peek(c.br.Buffered())
+	names := &c.transport.headerNames
+	if n := headEnd(buffered); n >= 0 {
+		a.response.headerNames = names.read(buffered[:n])
+		return http.ReadResponse(c.br, a.msg.request)
+	}
+	c.record(buffered)
+	resp, err := http.ReadResponse(c.br, a.msg.request)
+	recorded := c.stopRecording()
+	if err == nil {
+		a.response.headerNames = names.read(recorded[:max(headEnd(recorded), 0)])
+	}
+	return resp, err
 }
 
 // isInterim reports whether another response follows.
@@ -171,10 +189,10 @@ func (a *attempt) begin(resp *http.Response) *http.Response {
 	switch {
 	case resp.StatusCode < 200: // 101: another protocol follows, which was not requested
 		a.response.finish(responseClosed)
-		resp.Body = http.NoBody
+		resp.Body = emptyBody{a.response.headerNames}
 	case a.msg.request.Method == http.MethodHead, resp.ContentLength == 0:
 		a.response.finish(responseComplete)
-		resp.Body = http.NoBody
+		resp.Body = emptyBody{a.response.headerNames}
 	default:
 		a.response.body = resp.Body
 		a.response.fillReads = resp.ContentLength > minFillSize && a.conn.probe != nil

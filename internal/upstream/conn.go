@@ -23,6 +23,8 @@ type conn struct {
 	br        *bufio.Reader       // reads from the conn, which bounds a response's head
 	probe     func() socket.State // nil: the system has no such call
 	readLimit int64               // bytes that may still be read
+	recording bool                // recorded is in use
+	recorded  []byte              // what was read since record
 
 	reused     bool      // has served a request before
 	idleSince  time.Time // while it is idle
@@ -51,7 +53,23 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.tls.Read(p[:min(int64(len(p)), c.readLimit)])
 	c.readLimit -= int64(n)
+	if c.recording {
+		c.recorded = append(c.recorded, p[:n]...)
+	}
 	return n, err
+}
+
+// record keeps a copy of what is read from now on, after already.
+func (c *conn) record(already []byte) {
+	c.recording = true
+	c.recorded = append([]byte(nil), already...)
+}
+
+// stopRecording returns what was recorded.
+func (c *conn) stopRecording() []byte {
+	recorded := c.recorded
+	c.recording, c.recorded = false, nil
+	return recorded
 }
 
 // close closes a connection that no attempt uses.

@@ -10,8 +10,10 @@ import (
 )
 
 // A responseBody is the body of a response. Close may be called while another
-// goroutine reads.
+// goroutine reads. Its method HeaderName returns the server's spelling of a
+// header's canonical name.
 type responseBody struct {
+	*headerNames
 	attempt   *attempt
 	body      io.ReadCloser // the body as net/http reads it
 	fillReads bool          // a Read returns more than one TLS record where more was received

@@ -66,6 +66,7 @@ type Transport struct {
 	config      Config
 	keyExchange *keyExchange
 	idle        pool
+	headerNames headerNameCache
 	longValue   atomic.Pointer[string] // the last long header value that was checked: the token
 }
 
@@ -121,6 +122,9 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 // When the response begins before the request's body was sent, the body is still
 // sent until the response has been read, and for 50 ms after that, as
 // http.Transport does.
+//
+// The response's body has a method HeaderName(canonical string) string, which
+// returns the server's spelling of a header's name.
 //
 // Errors: the context's cause when the context has ended; an error whose method
 // NotSent() bool returns true, among them *ConnectError, when no byte of the
