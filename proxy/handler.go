@@ -36,7 +36,10 @@ type Config struct {
 	Refresher Refresher   // nil: the Handler does not replace a token that Exchange refused
 
 	// Transport sends requests to Exchange. It must use HTTP/1.1 and must not
-	// follow redirects. nil: NewTransport's.
+	// follow redirects. Where the body of its responses has a method
+	// HeaderName(canonical string) string, clients get header names in the
+	// spelling that it returns. Where its errors have a method NotSent() bool,
+	// that says whether nothing of the request was sent. nil: NewTransport's.
 	Transport http.RoundTripper
 
 	// Policy returns the policy in force, a snapshot. It is called once for

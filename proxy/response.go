@@ -115,7 +115,7 @@ func (r *responder) write(status int, body string) {
 // a client. operation is the client's name for the operation. relay returns
 // false when the client did not get all of the response.
 func (r *responder) relay(resp *http.Response, operation string) bool {
-	r.copyHeader(resp.Header)
+	r.copyHeader(resp.Header, spellingOf(resp))
 	r.record.Status = resp.StatusCode
 	r.extendDeadline(time.Now()) // Exchange may have taken longer than the deadline
 	r.w.WriteHeader(resp.StatusCode)
@@ -215,8 +215,25 @@ var dropped = map[string]bool{
 	"Strict-Transport-Security": true, "Alt-Svc": true, "Location": true, "Refresh": true,
 }
 
+// A headerSpeller is a response's body that knows how the server spelled the
+// names of headers.
+type headerSpeller interface{ HeaderName(canonical string) string }
+
+// spellingOf returns the function that restores the spelling of header names.
+// Clients look some up with regard to case: X-FEServer is X-Feserver in net/http.
+// Content-* and Date stay canonical, because net/http's server looks for them.
+func spellingOf(resp *http.Response) func(canonical string) string {
+	speller, ok := resp.Body.(headerSpeller)
+	return func(canonical string) string {
+		if !ok || canonical == "Date" || strings.HasPrefix(canonical, "Content-") {
+			return canonical
+		}
+		return speller.HeaderName(canonical)
+	}
+}
+
 // copyHeader copies Exchange's headers to the client.
-func (r *responder) copyHeader(in http.Header) {
+func (r *responder) copyHeader(in http.Header, spelling func(string) string) {
 	out := r.w.Header()
 	for name, values := range in {
 		switch {
@@ -228,12 +245,12 @@ func (r *responder) copyHeader(in http.Header) {
 				}
 			}
 		default:
-			out[name] = values
+			out[spelling(name)] = values
 		}
 	}
 	for _, line := range in["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
-			out.Del(strings.Trim(name, " \t"))
+			delete(out, spelling(http.CanonicalHeaderKey(strings.Trim(name, " \t"))))
 		}
 	}
 	if _, named := out["Content-Type"]; !named {

@@ -94,7 +94,6 @@ var pending = map[string]bool{
 	"Guard/Connection/POST to another path is drained":             true,
 	"Guard/Connection/POST with too many headers is drained":       true,
 	"Guard/Connection/POST in chunks with foreign Host is drained": true,
-	"Response/Spelling/as Exchange has it":                         true,
 	"Response/Not EWS/200 without a body":                          true,
 	"Response/Not EWS/200 without a media type":                    true,
 	"Response/Not EWS/200 with a page":                             true,
