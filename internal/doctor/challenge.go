@@ -18,7 +18,14 @@ func judgeExchangeConnection(f *facts) Result {
 	if c.err != nil {
 		return judgeFailure(f, c)
 	}
-	return ok(c.describe())
+	r := ok(c.describe())
+	if c.route.dials > 1 {
+		r.Warnings = []string{longHelloDropped + "; hmaproxy then connects without it: have the device updated (https://tldr.fail), or set HMA_TLS_COMPATIBILITY=classic-groups"}
+	}
+	if c.handshake.asked {
+		r.Notes = []string{"the server asks for a client certificate and goes on without one: IIS Manager > EWS > SSL Settings > Client certificates: Ignore"}
+	}
+	return r
 }
 
 // gatherChallenge sends Exchange the token where its challenge alone does not

@@ -185,6 +185,7 @@ func (rec *recorder) dialed(_ net.Conn, err error) {
 	}
 	rec.note(func(c *connection) {
 		c.route.connected = true
+		c.route.dials++
 		c.handshake.begun = c.handshake.begun || c.route.proxy == ""
 	})
 }

@@ -288,7 +288,7 @@ var handshakeFailures = []rule[failedConnection]{
 	{
 		when:   func(c failedConnection) bool { return c.conn.followUp.shortHello },
 		detail: handshakeCut + "; with a ClientHello that fits into one packet there is a response",
-		cause:  "a firewall or load balancer on the way drops connections whose ClientHello is larger than one packet (1,400 bytes), as post-quantum key exchange (ML-KEM) makes it",
+		cause:  longHelloDropped,
 		repair: []string{"have the device updated: https://tldr.fail", "{hello-setting}", "or set GODEBUG=tlsmlkem=0 in the environment of hmaproxy"},
 	},
 	{
@@ -309,6 +309,10 @@ var handshakeFailures = []rule[failedConnection]{
 		repair: []string{"{openssl}", "on an old Exchange Server enable TLS 1.2: https://aka.ms/ExchangeTLS"},
 	},
 }
+
+// longHelloDropped explains why a handshake without post-quantum key exchange
+// succeeds where one with it does not.
+const longHelloDropped = "a firewall or load balancer on the way drops connections whose ClientHello is larger than one packet (1,400 bytes), as post-quantum key exchange (ML-KEM) makes it"
 
 const handshakeCut = "{host} was connected to, then the TLS handshake failed ({reason})"
 

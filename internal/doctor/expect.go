@@ -14,22 +14,25 @@ func gatherExpect(ctx context.Context, s *session, f *facts) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	e := &f.ews.expect
-	var continued atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { continued.Store(true) }})
+	var continued, bodySent atomic.Bool
+	body := new(countedBody)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got100Continue:       func() { continued.Store(true) },
+		GotFirstResponseByte: func() { bodySent.Store(body.read.Load()) },
+	})
 	req, err := newGetFolder(ctx, f, "")
 	if err != nil {
 		e.response = ewsResponse{sent: true, err: err}
 		return
 	}
-	body := &countedBody{ReadCloser: req.Body}
+	body.ReadCloser = req.Body
 	req.Body, req.GetBody = body, nil
 	req.Header.Set("Expect", "100-continue")
 	e.response = sendEWS(s, req)
-	e.continued, e.bodySent = continued.Load(), body.read.Load()
+	e.continued, e.bodySent = continued.Load(), bodySent.Load()
 }
 
-// A countedBody knows whether it was read. Transports may read it after they
-// returned the response.
+// A countedBody records whether it was read.
 type countedBody struct {
 	io.ReadCloser
 	read atomic.Bool

@@ -103,7 +103,7 @@ type ewsFacts struct {
 type expectFacts struct {
 	response  ewsResponse
 	continued bool // 100 Continue came
-	bodySent  bool // the body was sent, after 100 Continue or when that did not come in time
+	bodySent  bool // the body was sent before the first byte of a response, because 100 Continue did not come in time
 }
 
 // An ewsResponse is a response to GetFolder. Its zero value means that there
@@ -144,6 +144,7 @@ type route struct {
 	proxyStatus int    // the status of its refusal of CONNECT; 0: none
 	remote      string // address that was connected to
 	connected   bool
+	dials       int // connections that were opened; the product's transport opens a second one after a handshake without a response
 }
 
 // A handshake is what TLS showed.

@@ -37,13 +37,27 @@ func TestHandshakeFailures(t *testing.T) {
 		{"cipher suites with RSA key exchange only", none, behind("tls-rsa-key-exchange"), "exchange", "^the server offers only cipher suites with RSA key exchange", "Enable-TlsCipherSuite.*\nuntil then set HMA_TLS_COMPATIBILITY=rsa-key-exchange"},
 		{"Windows Server 2012 R2, hardened", none, behind("tls-2012r2-hardened"), "exchange", "^the server offers only cipher suites that are off.*CBC", "HMA_TLS_COMPATIBILITY=cbc"},
 		{"TLS 1.0 only", none, behind("tls-1.0-only"), "exchange", "^the server speaks TLS 1.0 at most", "enable TLS 1.2"},
-		{"large ClientHello reset", none, behind("hello-in-two-packets-reset"), "exchange", "ClientHello is larger than one packet", "GODEBUG=tlsmlkem=0"},
-		{"large ClientHello dropped", none, behind("hello-in-two-packets-dropped"), "exchange", "ClientHello is larger than one packet", "HMA_TLS_COMPATIBILITY=classic-groups"},
 		{"large ClientHello reset on the way to Key Vault", none, func(r *testSetup) { r.putDevice("contoso.vault.azure.net:443", "hello-in-two-packets-reset") }, "vault", "ClientHello is larger than one packet", "GODEBUG=tlsmlkem=0"},
 		{"client certificate required", none, behind("client-certificate-required"), "exchange", "wants a client certificate", "SSL Settings"},
 		{"signed with SHA-1 by the device", none, behind("certificate-sha1"), "exchange", "SHA-1 are accepted nowhere", "New-ExchangeCertificate"},
 		{"common name alone on the device", none, behind("certificate-without-san"), "exchange", "common name alone", "New-ExchangeCertificate"},
 	})
+}
+
+// The product connects to Exchange nevertheless, so that this is a warning there.
+func TestLongHelloDropped(t *testing.T) {
+	for _, name := range []string{"hello-in-two-packets-reset", "hello-in-two-packets-dropped"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newTestSetup(t, emulator.Config{})
+				behind(name)(r)
+				o := r.examine()
+				if got := strings.Join(o.get("exchange").Warnings, "\n"); o.code != 0 || !strings.Contains(got, "ClientHello is larger than one packet") || !strings.Contains(got, "HMA_TLS_COMPATIBILITY=classic-groups") {
+					t.Errorf("exit code %d, warnings %q\n%s", o.code, got, o.text)
+				}
+			})
+		})
+	}
 }
 
 func TestUnparsableCertificate(t *testing.T) {

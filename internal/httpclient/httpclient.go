@@ -151,10 +151,11 @@ func (c *Clients) proxyFor(u *url.URL) (*url.URL, error) {
 // exchangeTLS returns the configuration of TLS handshakes with Exchange, to which
 // HMA_TLS_COMPATIBILITY applies.
 func (c *Clients) exchangeTLS() *tls.Config {
-	config := c.tls(c.config.EWS.Hostname())
-	config.CipherSuites = c.config.TLSCompatibility.CipherSuites()
-	config.CurvePreferences = c.config.TLSCompatibility.Groups()
-	return config
+	return c.observe(&tls.Config{
+		RootCAs: c.roots, MinVersion: tls.VersionTLS12, ServerName: c.config.EWS.Hostname(),
+		CipherSuites:     c.config.TLSCompatibility.CipherSuites(),
+		CurvePreferences: c.config.TLSCompatibility.Groups(),
+	})
 }
 
 // CloseIdleConnections closes the idle connections of every client that was
@@ -183,7 +184,7 @@ func (c *Clients) transport() *http.Transport {
 		Proxy:                  func(r *http.Request) (*url.URL, error) { return c.proxyFor(r.URL) },
 		OnProxyConnectResponse: c.checkConnectResponse,
 		DialContext:            c.dial,
-		TLSClientConfig:        c.tls(""),
+		TLSClientConfig:        c.observe(&tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}),
 		TLSHandshakeTimeout:    tlsTimeout,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHead,
@@ -194,10 +195,8 @@ func (c *Clients) transport() *http.Transport {
 	return t
 }
 
-// tls returns the configuration of handshakes. serverName "" means the host that
-// is connected to.
-func (c *Clients) tls(serverName string) *tls.Config {
-	config := &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12, ServerName: serverName}
+// observe lets the observer change the configuration of handshakes.
+func (c *Clients) observe(config *tls.Config) *tls.Config {
 	if c.observer.TLS != nil {
 		c.observer.TLS(config)
 	}
