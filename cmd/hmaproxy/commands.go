@@ -9,6 +9,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
+//go:generate go test -run ^TestGenerated$ -update .
+
 // A command is one of hmaproxy's. The help, the man page and the completions for
 // shells are made from this table.
 type command struct {

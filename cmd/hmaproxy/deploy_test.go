@@ -22,7 +22,7 @@ func deployFiles(t *testing.T) map[string]string {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && (entry.Name() == "check" || entry.Name() == "testdata") {
+		if entry.IsDir() && slices.Contains([]string{"check", "testdata", "man", "completions"}, entry.Name()) { // the last two are generated
 			return fs.SkipDir
 		}
 		if entry.IsDir() || strings.HasSuffix(path, "_test.go") {

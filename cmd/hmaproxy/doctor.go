@@ -16,7 +16,7 @@ func doctorCommand() command {
 	return command{
 		name:     "doctor",
 		summary:  "find out why it does not work, and what to do",
-		synopsis: []string{"doctor [-env-file FILE] [-mailbox ADDRESS] [-forbidden-mailbox ADDRESS]\n                [-json] [-timeout DURATION]"},
+		synopsis: []string{"doctor [-env-file FILE] [-mailbox ADDRESS] [-forbidden-mailbox ADDRESS]\n                [-v] [-json] [-timeout DURATION]"},
 		about: `Finds out why hmaproxy does not work, and what to do about it. It needs no running hmaproxy and
 changes nothing: it reads the same settings, uses the same code, and checks in this order:
 

@@ -1,0 +1,34 @@
+# Bash completion for hmaproxy. Generated from the command table by go generate ./cmd/hmaproxy.
+_hmaproxy() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=serve words=
+    COMPREPLY=()
+    if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} != -* ]]; then
+        command=${COMP_WORDS[1]}
+    fi
+    case $prev in
+    -env-file | -o)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    -mailbox | -forbidden-mailbox | -timeout | -name | -mailboxes | -cost)
+        return
+        ;;
+    esac
+    case $command in
+    serve) words="-env-file -h" ;;
+    init) words="-o -h" ;;
+    doctor) words="-env-file -mailbox -forbidden-mailbox -v -json -timeout -h" ;;
+    health) words="startup ready live -env-file -h" ;;
+    wait) words="-env-file -timeout -h" ;;
+    hash-password) words="-name -mailboxes -whole-allow-list -cost -h" ;;
+    service) words="install remove start stop -env-file -h" ;;
+    version) words="-h" ;;
+    help) words="settings serve init doctor health wait hash-password service version -h" ;;
+    esac
+    if ((COMP_CWORD == 1)); then
+        words="serve init doctor health wait hash-password service version help $words --version"
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -F _hmaproxy hmaproxy
