@@ -50,7 +50,9 @@ func takes(t *testing.T) map[string][]take {
 }
 
 // varying is what differs from tenant to tenant and from run to run.
-var varying = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9A-F]{40}\b|\b[A-Za-z0-9+/]{27}=|Kv8~\S+|\S*/(own\.pfx|[a-z]+\.(pem|json))|\d{4}-\d\d-\d\dT[0-9:]+Z`)
+var varying = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9A-F]{40}\b|\b[A-Za-z0-9+/]{27}=|Kv8~\S+|@?\S*/(own\.pfx|password|[a-z]+\.(pem|json))|\d{4}-\d\d-\d\dT[0-9:]+Z`)
+
+var varyingFile = regexp.MustCompile(`\.(pfx|pem|json)$|/password$`)
 
 // names gives what varies a name in the order of its appearance, so that two
 // tellings of the same story read the same.
@@ -58,7 +60,7 @@ type names map[string]string
 
 func (n names) in(text string) string {
 	return varying.ReplaceAllStringFunc(text, func(v string) string {
-		if strings.ContainsAny(v, ":") || strings.HasSuffix(v, ".json") || strings.HasSuffix(v, ".pem") || strings.HasSuffix(v, ".pfx") {
+		if strings.Contains(v, ":") || varyingFile.MatchString(v) {
 			return filepath.Ext(v) + "?" // a time or a file: never the same one
 		}
 		if n[v] == "" {
@@ -78,10 +80,17 @@ func TestStandInAnswersAsRecorded(t *testing.T) {
 			n.recordAnswers()
 			theirs, ours := names{}, names{}
 			for _, one := range all {
+				t.Setenv("CERT_PASSWORD", "secret")
 				args := slices.Clone(one.Args)
-				if i := slices.Index(args, "IMPORT"); i >= 0 {
-					args[i] = filepath.Join(n.state, "own.pfx")
-					t.Setenv("CERT_PASSWORD", "secret")
+				for i, word := range args {
+					switch word {
+					case "IMPORT":
+						args[i] = filepath.Join(n.state, "own.pfx")
+					case "ENV":
+						args[i] = filepath.Join(n.state, "hmaproxy.env")
+					case "KVID":
+						args[i] = kvID
+					}
 				}
 				n.mustRun(args...)
 				n.compare(one, theirs, ours)

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Sets up the cloud half of hmaproxy with the Azure CLI: the certificate in Key
 # Vault, the application that may read it, the application that may open
-# mailboxes, and Exchange's name in Entra ID. What is there already stays as it
-# is, so it can be run again. The env file goes to standard output (or -o), all
-# else to standard error.
+# mailboxes, and Exchange's name in Entra ID. It adds what is missing and can be
+# run again. The env file goes to standard output (or -o), everything else to
+# standard error. Exit status: 0 done, 1 failed or not complete, 2 wrong use.
 set -euo pipefail
 
 readonly exchange=00000002-0000-0ff1-ce00-000000000000 # Office 365 Exchange Online, in every tenant
+readonly officer='Key Vault Certificates Officer' # what creating a certificate needs
 readonly full_access=dc890d15-9560-4a4c-9b7f-a736ec74ec40 # its application permission full_access_as_app
 
 usage() {
     cat <<'END'
 usage: setup.sh -e EWS-URL -v VAULT [options]
        setup.sh -x -e EWS-URL [-r URL] [-t TENANT] [-n]
+       setup.sh --drop-role -v VAULT [-n]
 
   -e URL        public EWS URL: https://mail.contoso.com/EWS/Exchange.asmx
   -v NAME       name of the Key Vault; one of its own for hmaproxy is best
@@ -29,16 +31,26 @@ usage: setup.sh -e EWS-URL -v VAULT [options]
   -m LIST       allow-list for the env file: alice@contoso.com,*@rooms.contoso.com
   -K NAME       display name of the application that reads the vault (KV-App)
   -A NAME       display name of the application that opens mailboxes (HMA-App)
+  --kv-app-id ID, --hma-app-id ID
+                use this existing application. Without the id, an application
+                of that name is used only if it has no owner but you and no
+                credential but the certificate in the vault.
   -s            make a new client secret for KV-App though it has one
   -t TENANT     id of the tenant that is meant; in another one nothing is done
   -x            register the EWS host with Exchange, and nothing else
-  -o FILE       write the env file there (mode 0600), not to standard output
+  --drop-role   take back the role on the vault that this script gave to you
+  -o FILE       write the env file there (mode 0600), not to standard output.
+                A file that is there gives the ids of the applications; what it
+                lacks is added, and where a value would change, FILE.new is
+                written instead.
   -n            dry run: look, change nothing, say what would be run
-  -h            this text
+  -h, --help    this text
 
-Needs bash 4.4 and az, logged in (az login) to the tenant of Exchange, as somebody who may
-create applications, grant admin consent (Privileged Role Administrator or
-Global Administrator) and manage the vault (Owner of the resource group).
+Needs bash 4.4 and az, logged in (az login) to the tenant of Exchange, as
+somebody who may create applications and manage the vault (Owner of the resource
+group). Admin consent needs Cloud Application Administrator, Application
+Administrator, Privileged Role Administrator or Global Administrator; who has
+none of them gets a URL to hand to somebody who has.
 END
 }
 
@@ -68,10 +80,41 @@ retry() {
     "$@"
 }
 
+# permitted is retry for Microsoft Graph, where a refusal for lack of a role is
+# final. It then returns 77.
+permitted() {
+    local try
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        "$@" 2>"$scratch/error" && return 0
+        cat "$scratch/error" >&2
+        if grep -qE 'Authorization_RequestDenied|Insufficient privileges|Forbidden' "$scratch/error"; then
+            return 77
+        fi
+        [[ $try == 10 ]] || { say "  not yet (try $try of 10); new applications take a while to be known"; sleep 15; }
+    done
+    return 1
+}
+
+# left records a step that somebody else has to do.
+left() { undone+=("$1"); }
+
 parse() {
     ews='' vault='' group='' location='' model=rbac cert=HMA-Cert import='' mode=memory resource=''
     list='' kv_name=KV-App hma_name=HMA-App renew='' output='' dry='' expected='' only_name=''
-    local option
+    kv_given='' hma_given='' drop='' secret='' kv_id='' hma_id='' printed='' undone=()
+    local option short=()
+    while (($#)); do
+        case $1 in
+        --help) usage; exit 0 ;;
+        --drop-role) drop=1 ;;
+        --kv-app-id=* | --hma-app-id=*) given "${1%%=*}" "${1#*=}" ;;
+        --kv-app-id | --hma-app-id) given "$1" "${2:-}"; (($# < 2)) || shift ;;
+        --*) say "setup.sh: unknown option $1"; usage >&2; exit 2 ;;
+        *) short+=("$1") ;;
+        esac
+        shift
+    done
+    set -- "${short[@]}"
     while getopts e:v:g:l:p:c:i:k:r:m:K:A:t:xso:nh option; do
         case $option in
         e) ews=$OPTARG ;; v) vault=$OPTARG ;; g) group=$OPTARG ;; l) location=$OPTARG ;;
@@ -86,9 +129,34 @@ parse() {
     [[ $# -eq 0 ]] || { say "setup.sh: unexpected argument: $1"; exit 2; }
 }
 
+readonly guid='^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+
+given() {
+    [[ $2 =~ $guid ]] || { say "setup.sh: $1 needs an application (client) id, a GUID"; exit 2; }
+    if [[ $1 == --kv-app-id ]]; then kv_given=${2,,}; else hma_given=${2,,}; fi
+}
+
+# The entries that hmaproxy takes in an allow-list; a test compares the two.
+readonly atom="[A-Za-z0-9!#\$&'+/=?^_\`{|}~-]+"
+readonly label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+readonly address="($atom)(\.$atom)*@$label(\.$label)*"
+readonly entry="^($address|\*@$label(\.$label)*|[Uu][Pp][Nn]:$address|[Ss][Ii][Dd]:[Ss]-1-[0-9]{1,14}(-[0-9]{1,10}){1,15}|[Gg][Uu][Ii][Dd]:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\$"
+
+# check_list refuses an allow-list that hmaproxy would refuse, before anything
+# is changed. "*" alone means every mailbox, on purpose.
+check_list() {
+    local item items
+    [[ $list && $list != '*' ]] || return 0
+    IFS=, read -ra items <<<"$list"
+    for item in "${items[@]}"; do
+        item=${item#"${item%%[![:blank:]]*}"} item=${item%"${item##*[![:blank:]]}"}
+        [[ $item =~ $entry ]] || { say "setup.sh: -m: $item is no entry of an allow-list: alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas"; exit 2; }
+    done
+}
+
 check() {
     local problem=''
-    [[ $ews =~ ^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9./_-]*)?$ ]] || problem='-e must be an https URL'
+    [[ $drop || $ews =~ ^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9./_-]*)?$ ]] || problem='-e must be an https URL'
     [[ $only_name || $vault =~ ^[A-Za-z][A-Za-z0-9-]{2,23}$ ]] || problem='-v must be the name of a vault: 3 to 24 letters, digits, hyphens'
     [[ $cert =~ ^[A-Za-z0-9-]{1,127}$ ]] || problem='-c must be letters, digits and hyphens'
     [[ $model == rbac || $model == policy ]] || problem='-p must be rbac or policy'
@@ -96,15 +164,36 @@ check() {
     [[ -z $import || -r $import ]] || problem='-i: the file cannot be read'
     [[ $kv_name$hma_name != *[\'\"]* ]] || problem='-K and -A must not hold quotes'
     [[ $kv_name != "$hma_name" ]] || problem='-K and -A must differ: whoever reads the vault should not open mail'
+    [[ -z $kv_given || $kv_given != "$hma_given" ]] || problem='--kv-app-id and --hma-app-id must differ: whoever reads the vault should not open mail'
     if [[ -z $resource ]]; then
         resource=${ews#https://}
         resource=https://${resource%%[:/]*}
     fi
-    [[ $problem || $resource =~ ^https://[A-Za-z0-9.-]+(:[0-9]+)?/?$ ]] || problem='-r must be https://host'
+    [[ $problem || $drop || $resource =~ ^https://[A-Za-z0-9.-]+(:[0-9]+)?/?$ ]] || problem='-r must be https://host'
     [[ -z $problem ]] || { say "setup.sh: $problem"; exit 2; }
+    check_list
     ((BASH_VERSINFO[0] * 10 + BASH_VERSINFO[1] >= 44)) || die 'bash 4.4 or later is needed (Azure Cloud Shell has it)'
     command -v az >/dev/null || die 'az is not installed: https://aka.ms/installazurecli'
+    check_output
 }
+
+# check_output makes sure, before anything is changed, that the env file can be
+# written, and takes the ids of the applications from one that is there.
+check_output() {
+    local id
+    [[ $output ]] || return 0
+    [[ ! -e $output.new ]] || die "$output.new is there from an earlier run: compare it with $output, then remove one of them"
+    [[ -d $(dirname -- "$output") && -w $(dirname -- "$output") ]] || die "-o: the folder of $output does not exist or cannot be written to"
+    [[ -e $output ]] || return 0
+    [[ -f $output && -r $output && -w $output ]] || die "-o: $output cannot be read and written"
+    id=$(setting HMA_KEY_VAULT_APP_ID)
+    if [[ $id && -z $kv_given ]]; then given --kv-app-id "$id"; fi
+    id=$(setting HMA_APP_ID)
+    if [[ $id && -z $hma_given ]]; then given --hma-app-id "$id"; fi
+}
+
+# setting prints the value of a setting in the env file that is there.
+setting() { sed -n "s/^\(export \)\{0,1\}$1=//p" "$output" | tail -n 1 | tr -d '\r'; }
 
 login() {
     tenant=$(az account show --query tenantId -o tsv) || die 'not logged in: az login'
@@ -114,6 +203,9 @@ login() {
     authority=${authority%/} graph=${graph%/}
     say "tenant $tenant"
 }
+
+# whoami sets me to the object id of the caller, empty where Entra does not say.
+whoami() { me=$(az ad signed-in-user show --query id -o tsv 2>/dev/null) || me=''; }
 
 # --- the vault and the certificate ---
 
@@ -144,11 +236,25 @@ create_vault() {
         vault_uri=$(az keyvault show -n "$vault" --query properties.vaultUri -o tsv)
     fi
     if [[ $model == rbac ]]; then # whoever creates such a vault may not yet write to it
-        local me
-        me=$(az ad signed-in-user show --query id -o tsv) || die 'creating an RBAC vault needs a signed-in user'
+        [[ $me ]] || die 'creating an RBAC vault needs a signed-in user'
         change az role assignment create --assignee-object-id "$me" --assignee-principal-type User \
-            --role 'Key Vault Certificates Officer' --scope "$vault_id" -o none
+            --role "$officer" --scope "$vault_id" -o none
+        say "you now hold the role $officer on the vault; when all is done, take it back with setup.sh --drop-role -v $vault"
     fi
+}
+
+# drop_role takes that role back.
+drop_role() {
+    [[ $me ]] || die 'a signed-in user is needed'
+    vault_id=$(az keyvault show -n "$vault" --query id -o tsv) || die "there is no vault $vault, or you may not see it"
+    local assignment
+    assignment=$(az role assignment list --assignee "$me" --role "$officer" --scope "$vault_id" --query '[].id' -o tsv) || die 'the roles on the vault could not be read'
+    if [[ -z $assignment ]]; then
+        say "you do not hold the role $officer on the vault $vault"
+        return
+    fi
+    change az role assignment delete --ids "$assignment"
+    [[ $dry ]] || say "the role $officer on the vault $vault was taken back"
 }
 
 thumbprint() { az keyvault certificate show --vault-name "$vault" -n "$cert" --query x509ThumbprintHex -o tsv; }
@@ -161,8 +267,9 @@ make_certificate() {
     if [[ $import ]]; then
         say "certificate $cert: to be imported"
         local password=()
-        if [[ ${CERT_PASSWORD:-} ]]; then
-            password=(--password "$([[ $dry ]] && echo '***' || echo "$CERT_PASSWORD")")
+        if [[ ${CERT_PASSWORD:-} ]]; then # not on the command line, which every user of the machine can read
+            printf '%s' "$CERT_PASSWORD" >"$scratch/password"
+            password=(--password "@$scratch/password")
         fi
         local kept=()
         if [[ $mode == vault ]]; then
@@ -206,19 +313,27 @@ END
 
 # --- the applications ---
 
-# application finds or makes an application and its service principal, and
-# sets app and principal.
+# application sets app and principal to an application and its service
+# principal: the one with the given id, or one of that name that nobody else
+# controls, or a new one. Every member of a tenant may register applications, so
+# a name proves nothing.
 application() {
-    local name=$1 found
-    found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' -o tsv)
-    [[ $(wc -w <<<"$found") -le 1 ]] || die "several applications are called $name: choose another name with -K or -A"
-    app=$found
+    local name=$1 id=$2 flag=$3 found
+    if [[ $id ]]; then
+        app=$(az ad app show --id "$id" --query appId -o tsv) || die "$flag: there is no application with the id $id in this tenant, or you may not see it"
+        say "application $id: is there"
+    else
+        found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' -o tsv)
+        [[ $(wc -w <<<"$found") -le 1 ]] || die "several applications are called $name: say which with $flag, or choose another name with -K or -A"
+        app=$found
+    fi
     if [[ -z $app ]]; then
         say "application $name: to be created"
         app=$(change az ad app create --display-name "$name" --sign-in-audience AzureADMyOrg --query appId -o tsv)
         [[ ! $dry ]] || app=$name-ID
-    else
+    elif [[ -z $id ]]; then
         say "application $name: is there, $app"
+        foreign "$name" "$flag"
     fi
     principal=$(az ad sp show --id "$app" --query id -o tsv 2>/dev/null) || principal=''
     if [[ -z $principal ]]; then
@@ -227,8 +342,40 @@ application() {
     fi
 }
 
+# foreign ends the run when an application that was found by its name has an
+# owner other than the caller, or a credential other than the certificate in the
+# vault.
+foreign() {
+    local name=$1 flag=$2 kind owner key why=''
+    for kind in app sp; do
+        [[ $kind == app ]] || az ad sp show --id "$app" --query id -o tsv >/dev/null 2>&1 || continue
+        for owner in $(az ad "$kind" owner list --id "$app" --query '[].id' -o tsv); do
+            [[ $owner == "$me" ]] || why="it has the owner $owner, who could use it"
+        done
+        if [[ $(az ad "$kind" credential list --id "$app" --query '[].keyId' -o tsv) ]]; then
+            why='it has a client secret, and whoever made it could use it'
+        fi
+        for key in $(az ad "$kind" credential list --id "$app" --cert --query '[].customKeyIdentifier' -o tsv); do
+            is_print "$key" || why="it has a certificate that is not the one in the vault, $key"
+        done
+    done
+    if [[ $(az ad app federated-credential list --id "$app" --query '[].name' -o tsv) ]]; then
+        why='it has a federated credential, and whoever made it could use it'
+    fi
+    [[ -z $why ]] || die "an application that is called $name exists ($app), but $why. If it is yours, say so with $flag $app (or -o with the env file of the first run); if not, choose another name with -K or -A"
+}
+
+# is_print reports whether a key identifier is the certificate in the vault.
+# Entra shows it in hexadecimal or in base64, as the version of az has it.
+is_print() {
+    local bytes='' i
+    [[ $print != THUMBPRINT ]] || return 1
+    for ((i = 0; i < ${#print}; i += 2)); do bytes+="\\x${print:i:2}"; done
+    [[ ${1^^} == "${print^^}" || $1 == "$(printf '%b' "$bytes" | base64)" ]]
+}
+
 kv_app() {
-    application "$kv_name"
+    application "$kv_name" "$kv_given" --kv-app-id
     kv_id=$app
     permit "$principal"
     local now existing=''
@@ -236,14 +383,17 @@ kv_app() {
     if [[ $kv_id != *-ID ]]; then
         existing=$(az ad app credential list --id "$kv_id" --query "[?displayName=='hmaproxy' && endDateTime>'$now'].keyId" -o tsv)
     fi
-    secret=''
     if [[ $existing && ! $renew ]]; then
         say "client secret of $kv_name: is there and cannot be shown again; -s makes a new one"
         return
     fi
     say "client secret of $kv_name: to be created, for one year"
     secret=$(change retry az ad app credential reset --id "$kv_id" --append --display-name hmaproxy --years 1 --query password -o tsv --only-show-errors)
-    [[ ! $dry ]] || secret='***'
+    if [[ $dry ]]; then
+        secret='***'
+    else
+        write_env_file # at once: nobody can show the secret again
+    fi
 }
 
 # permit lets a service principal read the certificate, by the vault's model.
@@ -267,8 +417,9 @@ permit() {
 }
 
 hma_app() {
-    application "$hma_name"
+    application "$hma_name" "$hma_given" --hma-app-id
     hma_id=$app
+    [[ $hma_id != "$kv_id" ]] || die "one application for both: whoever reads the vault should not open mail"
     register_certificate
     local requested=''
     if [[ $hma_id != *-ID ]]; then
@@ -281,28 +432,28 @@ hma_app() {
     consent "$principal"
 }
 
-# register_certificate uploads the public half, unless it is there. Entra shows
-# the thumbprint in hexadecimal or in base64, as the version of az has it.
+# register_certificate uploads the public half, unless it is there.
 register_certificate() {
-    local registered='' bytes='' base64 i
+    local registered='' key
     if [[ $hma_id != *-ID ]]; then
         registered=$(az ad app credential list --id "$hma_id" --cert --query '[].customKeyIdentifier' -o tsv)
     fi
-    [[ $print == THUMBPRINT ]] || for ((i = 0; i < ${#print}; i += 2)); do bytes+="\\x${print:i:2}"; done
-    base64=$(printf '%b' "$bytes" | base64)
-    if [[ $print != THUMBPRINT && ( ${registered^^} == *${print^^}* || $registered == *$base64* ) ]]; then
-        say "certificate on $hma_name: is registered"
-        return
-    fi
+    for key in $registered; do
+        if is_print "$key"; then
+            say "certificate on $hma_name: is registered"
+            return
+        fi
+    done
     say "certificate on $hma_name: to be registered"
     change az keyvault certificate download --vault-name "$vault" -n "$cert" -f "$scratch/cert.pem" -e PEM
     change retry az ad app credential reset --id "$hma_id" --cert "@$scratch/cert.pem" --append -o none --only-show-errors
 }
 
 # consent grants full_access_as_app: an assignment of the role is all that
-# admin consent means for an application permission.
+# admin consent means for an application permission. A caller who may not grant
+# it gets the URL for somebody who may, and the other steps go on.
 consent() {
-    local granted='' resource_id
+    local granted='' resource_id status=0
     if [[ $1 != *-PRINCIPAL ]]; then
         granted=$(az rest --method GET --uri "$graph/v1.0/servicePrincipals/$1/appRoleAssignments" --query "value[?appRoleId=='$full_access'].id" -o tsv)
     fi
@@ -312,8 +463,19 @@ consent() {
     fi
     say "admin consent: to be granted"
     resource_id=$(az ad sp show --id "$exchange" --query id -o tsv)
-    change retry az rest --method POST --uri "$graph/v1.0/servicePrincipals/$1/appRoleAssignments" --headers Content-Type=application/json \
-        --body "{\"principalId\":\"$1\",\"resourceId\":\"$resource_id\",\"appRoleId\":\"$full_access\"}" -o none
+    local grant=(az rest --method POST --uri "$graph/v1.0/servicePrincipals/$1/appRoleAssignments" --headers Content-Type=application/json
+        --body "{\"principalId\":\"$1\",\"resourceId\":\"$resource_id\",\"appRoleId\":\"$full_access\"}" -o none)
+    if [[ $dry ]]; then
+        change "${grant[@]}"
+        return
+    fi
+    permitted "${grant[@]}" || status=$?
+    case $status in
+    0) ;;
+    77) left "admin consent. You may not grant it. Give this URL to a Cloud Application Administrator or Global Administrator:
+    $authority/$tenant/adminconsent?client_id=$hma_id" ;;
+    *) left 'admin consent: see the error above' ;;
+    esac
 }
 
 # register_exchange adds the EWS host to Exchange's names. All names are sent,
@@ -321,6 +483,9 @@ consent() {
 register_exchange() {
     local names id
     names=$(az ad sp show --id "$exchange" --query servicePrincipalNames -o tsv) || die "the tenant has no service principal of Office 365 Exchange Online ($exchange)"
+    # The list is replaced as a whole: writing back one that was read badly would
+    # take Exchange's own names away.
+    grep -qixF -e "$exchange" <<<"$names" || die "the names of Office 365 Exchange Online were read without its own id ($exchange): nothing was written. Register $resource by hand, see docs/setup.md"
     if grep -qixF -e "${resource%/}" -e "${resource%/}/" <<<"$names"; then
         say "service principal name ${resource%/}: is registered"
         return
@@ -332,44 +497,112 @@ register_exchange() {
         while IFS= read -r name; do [[ -z $name ]] || printf '"%s",' "$name"; done <<<"$names"
         printf '"%s"]}' "$resource"
     } >"$scratch/names.json"
-    change az rest --method PATCH --uri "$graph/v1.0/servicePrincipals/$id" --headers Content-Type=application/json --body "@$scratch/names.json" -o none
+    local patch=(az rest --method PATCH --uri "$graph/v1.0/servicePrincipals/$id" --headers Content-Type=application/json --body "@$scratch/names.json" -o none)
+    if [[ $dry ]]; then
+        change "${patch[@]}"
+        return
+    fi
+    permitted "${patch[@]}" || left "the service principal name $resource of Exchange. Somebody with the role Cloud Application Administrator or Hybrid Identity Administrator runs:
+    setup.sh -x -t $tenant -e $ews -r $resource"
 }
 
 # --- the env file ---
 
-env_file() {
-    echo '# Settings of hmaproxy, for -env-file. Keep this file to yourself: it holds a secret.'
+# wanted prints the settings that this run knows, one NAME=value a line.
+wanted() {
     echo "HMA_EWS_URL=$ews"
     echo "HMA_RESOURCE_ID=$resource"
     echo "HMA_TENANT_ID=$tenant"
-    echo "HMA_APP_ID=$hma_id"
+    [[ -z $hma_id ]] || echo "HMA_APP_ID=$hma_id"
     echo "HMA_KEY_VAULT_URI=${vault_uri%/}"
     echo "HMA_KEY_VAULT_CERT_NAME=$cert"
     echo "HMA_KEY_VAULT_APP_ID=$kv_id"
-    if [[ $secret ]]; then
-        echo "HMA_KEY_VAULT_CLIENT_SECRET=$secret"
-    else
+    [[ -z $secret ]] || echo "HMA_KEY_VAULT_CLIENT_SECRET=$secret"
+    [[ $mode == memory ]] || echo "HMA_KEY_MODE=vault"
+    [[ $authority == https://login.microsoftonline.com ]] || echo "HMA_AUTHORITY_HOST=$authority"
+    [[ -z $list ]] || echo "HMA_ALLOWED_MAILBOXES=$list"
+}
+
+env_file() {
+    echo '# Settings of hmaproxy, for -env-file. Keep this file to yourself: it holds a secret.'
+    wanted
+    [[ $hma_id ]] || echo '# HMA_APP_ID is missing: setup.sh stopped before its end. Run it again.'
+    if [[ -z $secret ]]; then
         echo '# The secret was made earlier; write its value here, or run setup.sh -s for a new one.'
         echo '#HMA_KEY_VAULT_CLIENT_SECRET='
     fi
-    [[ $mode == memory ]] || echo "HMA_KEY_MODE=vault"
-    [[ $authority == https://login.microsoftonline.com ]] || echo "HMA_AUTHORITY_HOST=$authority"
-    if [[ $list ]]; then
-        echo "HMA_ALLOWED_MAILBOXES=$list"
-    else
+    if [[ -z $list ]]; then
         echo '# Without an allow-list clients can open every mailbox of the organisation.'
         echo '#HMA_ALLOWED_MAILBOXES=alice@contoso.com'
     fi
+}
+
+# write_env_file writes what is known so far. A file that is there keeps every
+# line: what it lacks is added, and where a value would change, the whole goes to
+# FILE.new, for a person to compare.
+write_env_file() {
+    local line name target=$output lacks='' differs=''
+    [[ $output ]] || return 0
+    if [[ ! -e $output ]]; then
+        (umask 077 && env_file >"$output")
+        return
+    fi
+    while IFS= read -r line; do
+        name=${line%%=*}
+        if ! grep -qE "^(export )?$name=" "$output"; then
+            [[ $name != HMA_ALLOWED_MAILBOXES || -z $(setting HMA_ALLOWED_MAILBOXES_FILE) ]] || continue
+            [[ $name != HMA_KEY_VAULT_CLIENT_SECRET || -z $(setting HMA_KEY_VAULT_CLIENT_SECRET_FILE) ]] || differs=1
+            lacks+=$line$'\n'
+        elif [[ $(setting "$name") != "${line#*=}" ]]; then
+            differs=1
+        fi
+    done < <(wanted)
+    [[ $lacks || $differs ]] || return 0
+    # A copy beside the file keeps mode and owner and replaces it in one step.
+    local copy=$output.part
+    cp -p -- "$output" "$copy"
+    if [[ $differs ]]; then
+        target=$output.new
+        {
+            grep -vE "^(export )?($(wanted | cut -d= -f1 | paste -sd'|'))=" "$output" || true
+            wanted
+        } >"$copy"
+    else
+        {
+            [[ -z $(tail -c 1 -- "$output") ]] || echo
+            printf '%s' "$lacks"
+        } >>"$copy"
+    fi
+    mv -- "$copy" "$target"
+    [[ -z $differs ]] || say "$output has other values and stays as it is; the new ones are in $target. Compare the two, then keep one."
+}
+
+# finish runs at the end, also at one in the middle: a secret that was made and
+# not written yet is not lost.
+finish() {
+    local status=$?
+    if [[ $secret && ! $output && ! $printed && ! $dry ]]; then
+        say 'setup.sh: stopped before the end. The env file as far as it is known:'
+        env_file
+    fi
+    rm -rf "$scratch"
+    exit "$status"
 }
 
 main() {
     parse "$@"
     check
     scratch=$(mktemp -d)
-    trap 'rm -rf "$scratch"' EXIT
+    trap finish EXIT
     login
     if [[ $only_name ]]; then
         register_exchange
+        report_left
+        return
+    fi
+    whoami
+    if [[ $drop ]]; then
+        drop_role
         return
     fi
     find_vault
@@ -381,11 +614,23 @@ main() {
         say 'dry run: nothing was changed. The env file would be:'
     fi
     if [[ $output && ! $dry ]]; then
-        (umask 077 && : >"$output" && chmod 600 "$output" && env_file >"$output")
-        say "written: $output. Next: hmaproxy doctor -env-file $output -mailbox YOURS"
+        write_env_file
+        say "env file: $output. Next: hmaproxy doctor -env-file $output -mailbox YOURS"
     else
+        printed=1
         env_file
     fi
+    report_left
+}
+
+# report_left names the steps that somebody else has to do.
+report_left() {
+    local step
+    ((${#undone[@]})) || return 0
+    say 'setup.sh: everything else is done, but not:'
+    for step in "${undone[@]}"; do say "  - $step"; done
+    say 'Run setup.sh again afterwards; it picks up where it stopped.'
+    exit 1
 }
 
 main "$@"

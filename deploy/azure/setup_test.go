@@ -13,9 +13,10 @@ import (
 	"testing"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/proxy/policy"
 )
 
-// A tenant is what the stub of az plays, kept over several runs of setup.sh.
+// A tenant is the state of the double of az, kept over several runs of setup.sh.
 type tenant struct {
 	t     *testing.T
 	state string
@@ -91,6 +92,13 @@ func (n *tenant) mustRun(args ...string) (stdout, stderr string) {
 	}
 	return stdout, stderr
 }
+
+// The ids that the double gives.
+const (
+	kvID       = "b87c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26"
+	hmaID      = "6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611"
+	exchangeID = "00000002-0000-0ff1-ce00-000000000000"
+)
 
 var basic = []string{"-e", "https://mail.contoso.com/EWS/Exchange.asmx", "-v", "contoso", "-m", "alice@contoso.com"}
 
@@ -182,7 +190,7 @@ func TestSecondRunChangesNothing(t *testing.T) {
 			if len(n.changes()) == 0 {
 				t.Fatal("the first run changed nothing")
 			}
-			stdout, _ := n.mustRun(args...)
+			stdout, _ := n.mustRun(append(args, "--kv-app-id", kvID)...)
 			if again := n.changes(); len(again) != 0 {
 				t.Errorf("the second run changed\n%s", strings.Join(again, "\n"))
 			}
@@ -241,12 +249,15 @@ func TestVariants(t *testing.T) {
 			t.Error("a dry run shows the password")
 		}
 		n.mustRun(with("-i", filepath.Join(n.state, "own.pfx"))...)
-		has(t, n.changes(), "keyvault certificate import", "own.pfx", "--password canary-cert-password")
+		has(t, n.changes(), "keyvault certificate import", "own.pfx", "--password @")
+		if strings.Contains(n.read("calls"), "canary") || n.read("password") != "canary-cert-password" {
+			t.Errorf("the password is on az's command line, or did not reach az: %q", n.read("password"))
+		}
 	})
 	t.Run("name registered with a slash", func(t *testing.T) {
 		n := newTenant(t)
 		n.write("vault", "true\n")
-		n.write("names", "https://Mail.Contoso.com/\n")
+		n.write("names", exchangeID+"\nhttps://Mail.Contoso.com/\n")
 		n.mustRun(basic...)
 		if n.read("names.json") != "" {
 			t.Error("registered again")
@@ -294,7 +305,7 @@ func TestVariants(t *testing.T) {
 		n.mustRun(basic...)
 		n.changes()
 		file := filepath.Join(t.TempDir(), "hmaproxy.env")
-		stdout, _ := n.mustRun(with("-s", "-o", file)...)
+		stdout, _ := n.mustRun(with("-s", "-o", file, "--kv-app-id", kvID)...)
 		has(t, n.changes(), "credential reset", "--display-name hmaproxy")
 		b, err := os.ReadFile(file)
 		info, _ := os.Stat(file)
@@ -327,6 +338,14 @@ func TestMistakes(t *testing.T) {
 		"no vault, no place": {basic, 1, "say -g and -l"},
 		"another tenant":     {with("-t", "11111111-2222-4333-8444-555555555555"), 1, "az login --tenant 11111111"},
 		"no such file":       {with("-i", "nothing.pfx"), 2, "cannot be read"},
+		"id is a name":       {with("--hma-app-id", "HMA-App"), 2, "a GUID"},
+		"id is missing":      {with("--kv-app-id"), 2, "a GUID"},
+		"one id for both":    {with("--kv-app-id", kvID, "--hma-app-id="+kvID), 2, "differ"},
+		"unknown long":       {with("--hma-app"), 2, "unknown option --hma-app"},
+		"semicolon":          {append(slices.Clone(basic[:4]), "-m", "a@contoso.com;b@contoso.com"), 2, "no entry of an allow-list"},
+		"not an address":     {append(slices.Clone(basic[:4]), "-m", "alice"), 2, "no entry of an allow-list"},
+		"no such folder":     {with("-o", "no-such-folder/hmaproxy.env"), 1, "does not exist"},
+		"no such id":         {with("-g", "mail", "-l", "westeurope", "-n", "--hma-app-id", kvID), 1, "no application with the id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newTenant(t)
@@ -339,4 +358,227 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, flag := range []string{"-h", "--help"} {
+		stdout, stderr, code := newTenant(t).run(flag)
+		if code != 0 || !strings.HasPrefix(stdout, "usage: setup.sh") || stderr != "" {
+			t.Errorf("%s: exit code %d, %q, %q", flag, code, stdout, stderr)
+		}
+	}
+}
+
+// Every member of a tenant may register an application that is called HMA-App
+// and keep a credential on it. Only an id, or the absence of anybody else's
+// owner and credential, makes it ours.
+func TestForeignApplications(t *testing.T) {
+	for name, c := range map[string]struct {
+		app     string
+		files   map[string]string
+		says    string
+		allowed []string // arguments with which the same run goes on
+	}{
+		"HMA-App with another owner":         {"HMA-App", map[string]string{"owners.app": "99999999-0000-4000-8000-000000000000\n"}, "--hma-app-id " + hmaID, []string{"--hma-app-id", hmaID}},
+		"HMA-App with a second owner":        {"HMA-App", map[string]string{"owners.app": "5d0c1b9e-0000-4000-8000-00000000aaaa\n99999999-0000-4000-8000-000000000000\n"}, "--hma-app-id", nil},
+		"HMA-App, its principal is owned":    {"HMA-App", map[string]string{"owners.sp": "99999999-0000-4000-8000-000000000000\n", "sp." + hmaID: ""}, "--hma-app-id", nil},
+		"HMA-App with another certificate":   {"HMA-App", map[string]string{"registered": "AAAA41FACE4B50555E8A6CF78D97E5A25F9B8523\n"}, "--hma-app-id", []string{"--hma-app-id", hmaID}},
+		"HMA-App, a secret on its principal": {"HMA-App", map[string]string{"credentials.sp": "k\n", "sp." + hmaID: ""}, "--hma-app-id", nil},
+		"HMA-App with a federated identity":  {"HMA-App", map[string]string{"federated": "github\n"}, "--hma-app-id", nil},
+		"KV-App with a client secret":        {"KV-App", map[string]string{"secret": ""}, "--kv-app-id " + kvID, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newTenant(t)
+			n.write("vault", "true\n")
+			n.write("app."+c.app, "")
+			for file, content := range c.files {
+				n.write(file, content)
+			}
+			_, stderr, code := n.run(basic...)
+			if code != 1 || !strings.Contains(stderr, c.says) {
+				t.Errorf("exit code %d\n%s", code, stderr)
+			}
+			for _, call := range n.changes() {
+				if strings.Contains(call, "appRoleAssignments") || strings.Contains(call, "credential reset") && c.app == "KV-App" {
+					t.Errorf("changed: %s", call)
+				}
+			}
+			if c.allowed != nil {
+				n.mustRun(with(append(c.allowed, "--kv-app-id="+kvID)...)...)
+			}
+		})
+	}
+	t.Run("owned by the caller alone, without credentials", func(t *testing.T) {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.write("app.HMA-App", "")
+		n.write("owners.app", "5d0c1b9e-0000-4000-8000-00000000aaaa\n")
+		n.mustRun(basic...)
+	})
+}
+
+// The env file of an earlier run is never damaged: it gives the ids, gets what
+// it lacks, and is left alone where a value would change.
+func TestEnvFileThatExists(t *testing.T) {
+	first := func(t *testing.T) (n *tenant, file, text string) {
+		n, file = newTenant(t), filepath.Join(t.TempDir(), "hmaproxy.env")
+		n.mustRun(with("-g", "mail", "-l", "westeurope", "-o", file)...)
+		n.changes()
+		return n, file, contents(t, file)
+	}
+	t.Run("again", func(t *testing.T) {
+		n, file, before := first(t)
+		n.mustRun(with("-o", file)...)
+		if contents(t, file) != before || len(n.changes()) != 0 || exists(file+".new") {
+			t.Errorf("changed to\n%s", contents(t, file))
+		}
+	})
+	t.Run("edited by hand", func(t *testing.T) {
+		n, file, before := first(t)
+		before = strings.Replace(before, "HMA_APP_ID="+hmaID+"\n", "", 1) + "# mine\nHMA_LOG_LEVEL=debug"
+		rewrite(t, file, before)
+		n.mustRun(with("-o", file)...)
+		if got, want := contents(t, file), before+"\nHMA_APP_ID="+hmaID+"\n"; got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	})
+	t.Run("another allow-list", func(t *testing.T) {
+		n, file, before := first(t)
+		_, stderr := n.mustRun("-e", basic[1], "-v", "contoso", "-m", "bob@contoso.com", "-o", file)
+		if contents(t, file) != before || !strings.Contains(contents(t, file+".new"), "HMA_ALLOWED_MAILBOXES=bob@contoso.com\n") || !strings.Contains(stderr, file+".new") {
+			t.Errorf("%s\n%s", contents(t, file), stderr)
+		}
+		if !strings.Contains(contents(t, file+".new"), "HMA_KEY_VAULT_CLIENT_SECRET=Kv8~made-by-the-stub\n") {
+			t.Errorf("the secret is not in the new file\n%s", contents(t, file+".new"))
+		}
+		if _, stderr, code := n.run(with("-o", file)...); code != 1 || !strings.Contains(stderr, "earlier run") {
+			t.Errorf("exit code %d\n%s", code, stderr)
+		}
+	})
+	t.Run("a list in a file", func(t *testing.T) {
+		n, file, before := first(t)
+		before = strings.Replace(before, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_ALLOWED_MAILBOXES_FILE=/etc/hmaproxy/mailboxes", 1)
+		rewrite(t, file, before)
+		n.mustRun(with("-o", file)...)
+		if contents(t, file) != before {
+			t.Errorf("changed to\n%s", contents(t, file))
+		}
+	})
+}
+
+// A run that stops after the secret was made does not lose it, and the next one
+// goes on from there.
+func TestSecretSurvivesAFailure(t *testing.T) {
+	for _, output := range []bool{true, false} {
+		n := newTenant(t)
+		n.write("vault", "true\n")
+		n.write("app.HMA-App", "")
+		n.write("owners.app", "99999999-0000-4000-8000-000000000000\n") // HMA-App is refused
+		file := filepath.Join(t.TempDir(), "hmaproxy.env")
+		args := slices.Clone(basic)
+		if output {
+			args = append(args, "-o", file)
+		}
+		stdout, _, code := n.run(args...)
+		text := stdout
+		if output {
+			text = contents(t, file)
+		}
+		if code != 1 || !strings.Contains(text, "HMA_KEY_VAULT_CLIENT_SECRET=Kv8~made-by-the-stub\n") || !strings.Contains(text, "HMA_KEY_VAULT_APP_ID="+kvID) {
+			t.Errorf("exit code %d\n%s", code, text)
+		}
+		if !output {
+			continue
+		}
+		os.Remove(filepath.Join(n.state, "owners.app"))
+		n.mustRun(args...)
+		if _, err := config.Load(settings(t, contents(t, file)), os.ReadFile); err != nil {
+			t.Errorf("%v\n%s", err, contents(t, file))
+		}
+	}
+}
+
+// Somebody who may not grant admin consent gets the URL for somebody who may;
+// everything else is done.
+func TestConsentForbidden(t *testing.T) {
+	n := newTenant(t)
+	n.write("denied", "grant\nnames\n")
+	file := filepath.Join(t.TempDir(), "hmaproxy.env")
+	args := with("-g", "mail", "-l", "westeurope", "-o", file)
+	_, stderr, code := n.run(args...)
+	want := "https://login.microsoftonline.com/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47/adminconsent?client_id=" + hmaID
+	if code != 1 || !strings.Contains(stderr, want) || !strings.Contains(stderr, "setup.sh -x -t") || strings.Contains(stderr, "not yet") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if _, err := config.Load(settings(t, contents(t, file)), os.ReadFile); err != nil {
+		t.Error(err)
+	}
+	os.Remove(filepath.Join(n.state, "denied"))
+	n.changes()
+	n.mustRun(args...)
+	if changes := n.changes(); len(changes) != 2 {
+		t.Errorf("the next run changed %q", changes)
+	}
+}
+
+// Exchange's names are replaced as a whole, so a list that was read badly must
+// not be written back.
+func TestNamesThatWereNotRead(t *testing.T) {
+	n := newTenant(t)
+	n.write("vault", "true\n")
+	n.write("unsaid", "")
+	_, stderr, code := n.run(basic...)
+	if code != 1 || !strings.Contains(stderr, "nothing was written") || n.read("names.json") != "" {
+		t.Errorf("exit code %d, wrote %q\n%s", code, n.read("names.json"), stderr)
+	}
+}
+
+func TestDropRole(t *testing.T) {
+	n := newTenant(t)
+	_, stderr := n.mustRun(with("-g", "mail", "-l", "westeurope")...)
+	if !strings.Contains(stderr, "setup.sh --drop-role -v contoso") {
+		t.Errorf("the role is not named\n%s", stderr)
+	}
+	n.changes()
+	n.mustRun("--drop-role", "-v", "contoso")
+	has(t, n.changes(), "role assignment delete", "--ids /subscriptions/", "roleAssignments/22222221-")
+	n.mustRun("--drop-role", "-v", "contoso")
+	if again := n.changes(); len(again) != 0 {
+		t.Errorf("the second run changed %q", again)
+	}
+}
+
+// What -m takes is what hmaproxy takes.
+func TestAllowListGrammar(t *testing.T) {
+	for _, entry := range []string{
+		"alice@contoso.com", "*@contoso.com", "upn:alice@contoso.com", "UPN:alice@contoso.com", "sid:S-1-5-21-1-2-3-500", "o'neil@x.contoso.com", "a|b`c@contoso.com", "a$b@contoso.com",
+		"alice", "@contoso.com", "a*@contoso.com", "*@*.contoso.com", "a..b@contoso.com", "a@-contoso.com", "sid:1-5", "sid:S-1-5-x", "upn:alice", "smtp:alice@contoso.com", "a b@contoso.com", "<a@contoso.com>", "a%b@contoso.com", "a@contoso.com.",
+	} {
+		_, err := policy.ParsePatterns(entry)
+		_, stderr, code := newTenant(t).run("-e", basic[1], "-v", "contoso", "-m", entry)
+		if taken := code != 2; taken != (err == nil) {
+			t.Errorf("%q: setup.sh takes it: %v, hmaproxy: %v\n%s", entry, taken, err, stderr)
+		}
+	}
+}
+
+func contents(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func rewrite(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }

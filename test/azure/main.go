@@ -1,7 +1,7 @@
 // Command azure records what the real az says to the command lines of
 // deploy/azure/setup.sh, for setup_test.go to hold its stand-in against.
 //
-//	go run ./test/azure [-n]
+//	go run ./test/azure [-n] [SCENARIO...]
 //
 // It needs the Azure CLI and openssl, and neither an account nor the network: az
 // is led, by HTTPS_PROXY, to a small cloud of this program's own. So what is
@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func main() {
 	}
 	dry := flag.Bool("n", false, "write no recordings")
 	flag.Parse()
-	switch err := run(*dry); {
+	switch err := run(*dry, flag.Args()); {
 	case errors.Is(err, exec.ErrNotFound):
 		fmt.Fprintln(os.Stderr, "NOT CHECKED:", err)
 		os.Exit(3)
@@ -42,7 +43,9 @@ func main() {
 	}
 }
 
-// A scenario is runs of setup.sh in one tenant. IMPORT stands for a PFX file.
+// A scenario is runs of setup.sh in one tenant. IMPORT stands for a PFX file, ENV
+// for the env file of the scenario, KVID for the id of KV-App, which the first
+// run prints.
 type scenario struct {
 	name string
 	runs [][]string
@@ -52,9 +55,9 @@ func scenarios() []scenario {
 	basic := []string{"-e", "https://mail.contoso.com/EWS/Exchange.asmx", "-v", "contoso", "-g", "mail", "-l", "westeurope"}
 	with := func(more ...string) []string { return append(append([]string{}, basic...), more...) }
 	return []scenario{
-		{"rbac", [][]string{with("-n"), with(), with(), with("-s"), {"-x", "-t", tenantID, "-e", basic[1]}}},
-		{"policy", [][]string{with("-p", "policy", "-k", "vault"), with("-k", "vault")}},
-		{"import", [][]string{with("-k", "vault", "-i", "IMPORT"), with("-k", "vault")}},
+		{"rbac", [][]string{with("-n"), with("-o", "ENV"), with("-o", "ENV"), with("-s", "-o", "ENV"), {"-x", "-t", tenantID, "-e", basic[1]}, {"--drop-role", "-v", "contoso"}}},
+		{"policy", [][]string{with("-p", "policy", "-k", "vault"), with("-k", "vault", "--kv-app-id", "KVID")}},
+		{"import", [][]string{with("-k", "vault", "-i", "IMPORT"), with("-k", "vault", "--kv-app-id", "KVID")}},
 	}
 }
 
@@ -101,7 +104,8 @@ type studio struct {
 	dry   bool
 }
 
-func run(dry bool) error {
+// run records the named scenarios, or all.
+func run(dry bool, names []string) error {
 	s, err := open()
 	if err != nil {
 		return err
@@ -116,6 +120,9 @@ func run(dry bool) error {
 		return fmt.Errorf("openssl: %v\n%s", err, out)
 	}
 	for _, one := range scenarios() {
+		if len(names) > 0 && !slices.Contains(names, one.name) {
+			continue
+		}
 		if err = s.record(one); err != nil {
 			break
 		}
@@ -173,6 +180,9 @@ func (s *studio) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// printedID is the id of KV-App in an env file.
+var printedID = regexp.MustCompile(`(?m)^HMA_KEY_VAULT_APP_ID=(\S+)$`)
+
 // scratch is what setup.sh has from mktemp.
 var scratch = regexp.MustCompile(`/tmp/tmp\.\w+`)
 
@@ -180,10 +190,12 @@ var scratch = regexp.MustCompile(`/tmp/tmp\.\w+`)
 func (s *studio) record(one scenario) error {
 	s.cloud.reset()
 	var all []take
+	kvID := ""
 	for _, args := range one.runs {
 		os.Remove(filepath.Join(s.dir, "calls"))
 		named := args
-		args = strings.Split(strings.ReplaceAll(strings.Join(args, "\x00"), "IMPORT", filepath.Join(s.dir, "own.pfx")), "\x00")
+		words := strings.NewReplacer("IMPORT", filepath.Join(s.dir, "own.pfx"), "ENV", filepath.Join(s.dir, one.name+".env"), "KVID", kvID)
+		args = strings.Split(words.Replace(strings.Join(args, "\x00")), "\x00")
 		script, err := filepath.Abs("deploy/azure/setup.sh")
 		if err != nil {
 			return err
@@ -192,6 +204,9 @@ func (s *studio) record(one scenario) error {
 		fmt.Printf("== %s: setup.sh %s\n%s", one.name, strings.Join(args, " "), out)
 		if err != nil {
 			return fmt.Errorf("%s: setup.sh %s: %w", one.name, strings.Join(args, " "), err)
+		}
+		if m := printedID.FindSubmatch(out); m != nil {
+			kvID = string(m[1])
 		}
 		calls, err := s.calls()
 		if err != nil {

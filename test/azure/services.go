@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -68,6 +69,9 @@ func (c *cloud) manager(r *request) (int, any) {
 		a := object{"id": p, "name": path.Base(p), "type": "Microsoft.Authorization/roleAssignments", "properties": properties}
 		c.roles = append(c.roles, a)
 		return 201, a
+	case strings.Contains(p, "/roleAssignments/") && r.Method == "DELETE":
+		c.roles = slices.DeleteFunc(c.roles, func(a object) bool { return a["id"] == p })
+		return 200, object{"id": p}
 	case strings.Contains(p, "/Microsoft.KeyVault/vaults/"):
 		return c.resource(r)
 	}
@@ -114,16 +118,17 @@ func (c *cloud) graph(r *request) (int, any) {
 	case p[0] == "me":
 		return 200, object{"id": operator, "userPrincipalName": "admin@contoso.com"}
 	case p[0] == "directoryObjects":
-		return 200, list(c.sps...)
+		return 200, list(c.objects(r)...)
 	case p[0] == "applications" && len(p) == 1 && r.Method == "POST":
 		app := object{"id": c.id(), "appId": c.id(), "passwordCredentials": []any{}, "keyCredentials": []any{}, "requiredResourceAccess": []any{}}
 		for k, v := range r.body {
 			app[k] = v
 		}
+		app["owners"] = []object{{"@odata.type": "#microsoft.graph.user", "id": operator}} // Graph makes the creator an owner
 		c.apps = append(c.apps, app)
 		return 201, app
 	case p[0] == "servicePrincipals" && len(p) == 1 && r.Method == "POST":
-		sp := object{"id": c.id(), "appId": r.body["appId"], "servicePrincipalNames": []any{r.body["appId"]}}
+		sp := object{"id": c.id(), "appId": r.body["appId"], "servicePrincipalNames": []any{r.body["appId"]}, "passwordCredentials": []any{}, "keyCredentials": []any{}}
 		c.sps = append(c.sps, sp)
 		return 201, sp
 	case p[0] == "applications":
@@ -132,6 +137,21 @@ func (c *cloud) graph(r *request) (int, any) {
 		return c.entity(r, c.sps, p[1:])
 	}
 	return 0, nil
+}
+
+// objects returns what a request by ids asks for.
+func (c *cloud) objects(r *request) (found []object) {
+	ids, _ := r.body["ids"].([]any)
+	for _, id := range ids {
+		if id == operator {
+			found = append(found, object{"@odata.type": "#microsoft.graph.user", "id": operator, "userPrincipalName": "admin@contoso.com"})
+		}
+		for _, sp := range matching(c.sps, id.(string)) {
+			sp["@odata.type"] = "#microsoft.graph.servicePrincipal"
+			found = append(found, sp)
+		}
+	}
+	return found
 }
 
 func (c *cloud) entity(r *request, all []object, p []string) (int, any) {
@@ -152,6 +172,11 @@ func (c *cloud) entity(r *request, all []object, p []string) (int, any) {
 		return 204, nil
 	case len(p) == 1:
 		return 200, e
+	case p[1] == "owners":
+		owners, _ := e["owners"].([]object)
+		return 200, list(owners...)
+	case p[1] == "federatedIdentityCredentials":
+		return 200, list()
 	case p[1] == "addPassword":
 		secret, _ := r.body["passwordCredential"].(object)
 		secret["keyId"] = c.id()
