@@ -13,7 +13,7 @@ import (
 // A Logger logs requests. It is safe for concurrent use.
 type Logger struct {
 	log          *slog.Logger
-	unauthorised thinning
+	unauthorised logging.Thinning
 }
 
 // New returns a Logger that writes to log.
@@ -23,7 +23,7 @@ func New(log *slog.Logger) *Logger { return &Logger{log: log} }
 // without valid credentials, and later logs how many.
 func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 	if r.Reason == proxy.ReasonCredentials {
-		omit, omitted := l.unauthorised.count()
+		omit, omitted := l.unauthorised.Count()
 		if omit {
 			return
 		}

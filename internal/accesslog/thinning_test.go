@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hmaproxy/internal/logging"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
 )
@@ -24,18 +25,18 @@ func TestUnauthorisedRequestsAreThinned(t *testing.T) {
 			}
 			return strings.Count(b.String(), "msg=request "), b.String()
 		}
-		if n, _ := lines(1000, proxy.ReasonCredentials); n != lineBurst {
+		if n, _ := lines(1000, proxy.ReasonCredentials); n != logging.LineBurst {
 			t.Errorf("%d lines of the first 1000", n)
 		}
 		if n, _ := lines(1000, proxy.ReasonNone); n != 1000 {
 			t.Errorf("%d lines of 1000 served requests", n)
 		}
-		time.Sleep(lineInterval)
+		time.Sleep(logging.LineInterval)
 		if n, text := lines(1000, proxy.ReasonCredentials); n != 1 || !strings.Contains(text, "count=990") {
 			t.Errorf("%d lines after a pause: %q", n, text)
 		}
 		time.Sleep(time.Hour)
-		if n, _ := lines(1000, proxy.ReasonCredentials); n != lineBurst {
+		if n, _ := lines(1000, proxy.ReasonCredentials); n != logging.LineBurst {
 			t.Errorf("%d lines after an hour", n)
 		}
 	})

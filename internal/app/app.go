@@ -23,6 +23,7 @@ import (
 	"hmaproxy/internal/listener"
 	"hmaproxy/internal/metrics"
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/process"
 	"hmaproxy/internal/sdnotify"
 	"hmaproxy/internal/statuspage"
 	"hmaproxy/proxy"
@@ -76,9 +77,6 @@ type app struct {
 
 func newApp(o Options) (*app, error) {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	if o.Listen == nil {
-		o.Listen = listener.ListenNetwork
-	}
 	a := &app{options: o, log: o.Log}
 	var err error
 	if a.clients, err = httpclient.New(o.Config, o.Dial, o.Log); err != nil {
@@ -167,18 +165,26 @@ func (o *observer) done(r *proxy.Record) {
 func (a *app) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	clients, err := listener.OpenAll(ctx, a.options.Listen, a.options.Config.Listen, a.files.keyPair.TLSConfig())
+	listen := listener.Config{
+		Listen: a.options.Listen,
+		TLS:    a.files.keyPair.TLSConfig(),
+		Memory: process.MemoryLimit(),
+		Log:    a.log,
+	}
+	clients, err := listener.OpenAll(ctx, listen, a.options.Config.Listen)
 	if err != nil {
 		return err
 	}
 	errorLog := slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	server := a.handler.Server(errorLog)
 	server.Handler = a.observer.metrics.InFlight(server.Handler)
+	server.ConnState = listener.ConnState
 	if a.options.Config.AdminQuit {
 		a.observer.admin.PermitQuit(stop)
 	}
 	adminServer := a.observer.admin.Server(errorLog)
-	adminListener, err := a.listenAdmin(ctx)
+	adminServer.ConnState = listener.ConnState
+	adminListener, err := a.listenAdmin(ctx, listen)
 	if err != nil {
 		listener.CloseAll(clients)
 		return err
@@ -215,15 +221,11 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // listenAdmin opens the admin listener. It returns nil when that is off.
-func (a *app) listenAdmin(ctx context.Context) (net.Listener, error) {
+func (a *app) listenAdmin(ctx context.Context, c listener.Config) (net.Listener, error) {
 	if a.options.Config.Admin.Off() {
 		return nil, nil
 	}
-	l, err := a.options.Listen(ctx, "tcp", a.options.Config.Admin.String())
-	if err != nil {
-		return nil, fmt.Errorf("HMA_ADMIN_LISTEN: %w", err)
-	}
-	return l, nil
+	return listener.OpenAdmin(ctx, c, a.options.Config.Admin.String())
 }
 
 // reportStart logs the addresses and what an operator should know from the

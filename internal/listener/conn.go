@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"os"
@@ -16,7 +17,9 @@ import (
 // a read lasts that long.
 type conn struct {
 	net.Conn
-	peer    net.Addr // nil: the connection's own
+	peer    net.Addr      // nil: the connection's own
+	slots   *slots        // nil: the connection takes no slot
+	inIdle  *list.Element // of slots, guarded by it
 	onClose func()
 
 	mu       sync.Mutex
@@ -28,8 +31,12 @@ type conn struct {
 	timer    *time.Timer // of delayRead
 }
 
-func newConn(c net.Conn, onClose func()) *conn {
-	return &conn{Conn: socket.Of(c), peer: peerOf(c), onClose: sync.OnceFunc(onClose), wakeUp: make(chan struct{}, 1)}
+// newConn returns a connection that has a slot. It gives it back when it is
+// closed.
+func newConn(raw net.Conn, s *slots) *conn {
+	c := &conn{Conn: socket.Of(raw), peer: peerOf(raw), slots: s, wakeUp: make(chan struct{}, 1)}
+	c.onClose = sync.OnceFunc(func() { s.release(c) })
+	return c
 }
 
 // Read reads. A read of a single byte is how net/http notices during a handler

@@ -27,14 +27,15 @@ func inBubble(t *testing.T, test func(t *testing.T, c *conn, system *deadlineCou
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		system := &deadlineCounter{Conn: server}
-		left := 0
-		c := newConn(system, func() { left++ })
+		s := newSlots(1)
+		s.acquire(nil)
+		c := newConn(system, s)
 		test(t, c, system, client)
 		c.Close()
 		c.Close()
 		client.Close()
-		if left != 1 {
-			t.Errorf("left %d times", left)
+		if s.open != 0 {
+			t.Errorf("%d slots taken after two calls of Close", s.open)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -70,7 +71,7 @@ func serveTLS(t *testing.T, files pairFiles) (k *KeyPair, tcp, unix string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := OpenAll(t.Context(), nil, c.Listen, k.TLSConfig())
+	listeners, err := OpenAll(t.Context(), Config{TLS: k.TLSConfig(), Log: slog.New(slog.DiscardHandler)}, c.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}

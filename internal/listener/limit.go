@@ -1,54 +1,88 @@
 package listener
 
 import (
+	"log/slog"
 	"net"
 	"sync"
+
+	"hmaproxy/internal/logging"
 )
 
 // Bounds on the connections that clients may hold open at once.
 const (
 	maxConnections  = 16 << 10 // three times the 5,000 notification streams of a large installation
-	minConnections  = 64       // however few files the process may open
+	minConnections  = 64       // however few files the process may open, and however little memory
 	reservedFiles   = 512      // files other than connections of clients and their connections to Exchange
 	filesPerRequest = 2        // the client's connection and the one to Exchange
+
+	reservedMemory      = 56 << 20  // the process itself and the buffered bodies of all requests
+	memoryPerConnection = 128 << 10 // a request's head at its limit; a notification stream needs 47 KiB
+
+	// maxAdminConnections bounds the admin listener: probes, a scraper and a few
+	// browsers.
+	maxAdminConnections = 32
 )
 
-// connectionLimit returns how many connections clients may hold open: no more
-// than the process may open files for, so that clients cannot keep it from
-// reaching Entra ID and Exchange.
-func connectionLimit() int {
-	limit := (openFileLimit() - reservedFiles) / filesPerRequest
+// connectionLimit returns how many connections clients may hold open. They must
+// neither use up the files that the process needs to reach Entra ID and Exchange,
+// nor more memory than the process may have.
+func connectionLimit(files, memory int64) int {
+	limit := min((files-reservedFiles)/filesPerRequest, (memory-reservedMemory)/memoryPerConnection)
 	return int(max(minConnections, min(maxConnections, limit)))
 }
 
 // A limited listener shares a number of connection slots with other listeners.
-// When all are taken, the next connection waits for one, and later ones wait in
-// the system's queue.
+// When all connections have a request, the next one waits for a slot, and later
+// ones wait in the system's queue. A listener on a loopback address closes
+// connections of other machines, which reach it where the system routes such
+// packets (route_localnet, CVE-2020-8558).
 type limited struct {
 	net.Listener
-	slots  chan struct{} // one value for each open connection
-	once   sync.Once
-	closed chan struct{}
+	slots    *slots
+	loopback bool
+	log      *slog.Logger
+	foreign  logging.Thinning // lines about peers of other machines
+	once     sync.Once
+	closed   chan struct{}
 }
 
-func newLimited(l net.Listener, slots chan struct{}) *limited {
-	return &limited{Listener: l, slots: slots, closed: make(chan struct{})}
+func newLimited(l net.Listener, slots *slots, log *slog.Logger) *limited {
+	return &limited{Listener: l, slots: slots, loopback: isLoopback(l.Addr()), log: log, closed: make(chan struct{})}
 }
 
 // Accept returns the next connection, without TLS. A Unix socket's has the
 // peer's user id as its remote address.
 func (l *limited) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.loopback && !isLoopback(c.RemoteAddr()) {
+			l.logForeign(c.RemoteAddr())
+			c.Close()
+			continue
+		}
+		// After Accept, so that a listener without clients takes no slot.
+		if !l.slots.acquire(l.closed) {
+			c.Close()
+			return nil, net.ErrClosed
+		}
+		return newConn(c, l.slots), nil
 	}
-	select {
-	case l.slots <- struct{}{}: // after Accept, so that a listener without clients takes no slot
-	case <-l.closed:
-		c.Close()
-		return nil, net.ErrClosed
+}
+
+func (l *limited) logForeign(peer net.Addr) {
+	if omit, omitted := l.foreign.Count(); !omit {
+		l.log.Warn("connection of another machine to a loopback listener closed", "remote", peer.String(), "listen", l.Addr().String(), "omitted", omitted)
 	}
-	return newConn(c, func() { <-l.slots }), nil
+}
+
+// isLoopback reports whether a TCP address is this machine's own. Unix sockets
+// have no such addresses.
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 // Close closes the listener and ends the wait for a slot.

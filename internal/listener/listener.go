@@ -4,10 +4,13 @@
 package listener
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"net"
 	"syscall"
 
@@ -18,17 +21,22 @@ import (
 // memnet.Network.
 type Listen func(ctx context.Context, network, address string) (net.Listener, error)
 
+// Config says how to open listeners.
+type Config struct {
+	Listen Listen       // nil: sockets
+	TLS    *tls.Config  // of the clients' TCP listeners; nil: plain HTTP
+	Memory int64        // bytes that the process may use; 0: not limited
+	Log    *slog.Logger // required
+}
+
 // OpenAll opens every listener for clients, or none. An optional address that
-// the machine does not have, such as that of IPv6, is left out. TCP listeners
-// speak TLS where server is not nil. A nil listen opens sockets.
-func OpenAll(ctx context.Context, listen Listen, addresses config.Listeners, server *tls.Config) ([]net.Listener, error) {
-	if listen == nil {
-		listen = ListenNetwork
-	}
-	slots := make(chan struct{}, connectionLimit())
+// the machine does not have, such as that of IPv6, is left out. The server must
+// have the hook ConnState.
+func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.Listener, error) {
+	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64)))
 	var open []net.Listener
 	for _, address := range addresses {
-		l, err := openOne(ctx, listen, address)
+		l, err := openOne(ctx, c.listen(), address)
 		if err != nil && address.Optional && isMissingAddress(err) && len(open) > 0 {
 			continue
 		}
@@ -36,13 +44,29 @@ func OpenAll(ctx context.Context, listen Listen, addresses config.Listeners, ser
 			CloseAll(open)
 			return nil, fmt.Errorf("HMA_LISTEN: %w", err)
 		}
-		l = newLimited(l, slots)
-		if server != nil && address.Unix == "" {
-			l = tls.NewListener(l, server)
+		l = newLimited(l, slots, c.Log)
+		if c.TLS != nil && address.Unix == "" {
+			l = tls.NewListener(l, c.TLS)
 		}
 		open = append(open, l)
 	}
 	return open, nil
+}
+
+// OpenAdmin opens the admin listener. The server must have the hook ConnState.
+func OpenAdmin(ctx context.Context, c Config, address string) (net.Listener, error) {
+	l, err := c.listen()(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("HMA_ADMIN_LISTEN: %w", err)
+	}
+	return newLimited(l, newSlots(maxAdminConnections), c.Log), nil
+}
+
+func (c Config) listen() Listen {
+	if c.Listen == nil {
+		return ListenNetwork
+	}
+	return c.Listen
 }
 
 // CloseAll closes listeners.

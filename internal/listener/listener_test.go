@@ -3,69 +3,18 @@ package listener
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/memnet"
 )
 
 var loopback = net.TCPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:8080"))
-
-func TestListenersShareTheirSlots(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slots := make(chan struct{}, 2)
-		var accepted []chan net.Conn
-		var listeners []*limited
-		var inner []*memnet.Listener
-		for range 2 {
-			in := memnet.NewListener(loopback)
-			l := newLimited(in, slots)
-			out := make(chan net.Conn, 10)
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						close(out)
-						return
-					}
-					out <- c
-				}
-			}()
-			inner, listeners, accepted = append(inner, in), append(listeners, l), append(accepted, out)
-		}
-		connect := func(i int) {
-			t.Helper()
-			if _, err := inner[i].DialContext(t.Context(), "tcp", ""); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-		}
-		connect(0)
-		connect(0) // the second listener has no client and takes no slot
-		first := <-accepted[0]
-		<-accepted[0]
-		connect(1)
-		if len(accepted[1]) != 0 {
-			t.Fatal("a third connection was accepted")
-		}
-		first.Close()
-		first.Close() // a second Close frees no second slot
-		synctest.Wait()
-		if len(accepted[1]) != 1 || len(slots) != 2 {
-			t.Errorf("%d connections accepted, %d slots taken", len(accepted[1]), len(slots))
-		}
-		connect(0) // waits for a slot until the listener is closed
-		for i, l := range listeners {
-			l.Close()
-			for range accepted[i] {
-			}
-		}
-	})
-}
 
 func TestOpenAllOrNone(t *testing.T) {
 	four, six := netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("[::1]:8080")
@@ -91,7 +40,7 @@ func TestOpenAllOrNone(t *testing.T) {
 				opened = append(opened, memnet.NewListener(loopback))
 				return opened[len(opened)-1], nil
 			}
-			got, err := OpenAll(t.Context(), listen, config.Listeners{{TCP: four}, {TCP: six, Optional: tc.optional}}, nil)
+			got, err := OpenAll(t.Context(), Config{Listen: listen, Log: slog.New(slog.DiscardHandler)}, config.Listeners{{TCP: four}, {TCP: six, Optional: tc.optional}})
 			if len(got) != tc.want || (err == nil) != (tc.want > 0) {
 				t.Fatalf("%d listeners, %v", len(got), err)
 			}
@@ -111,7 +60,22 @@ func TestOpenAllOrNone(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
-	if n := connectionLimit(); n < minConnections || n > maxConnections {
-		t.Errorf("limit %d", n)
+	const mib = 1 << 20
+	for _, tc := range []struct {
+		name          string
+		files, memory int64
+		want          int
+	}{
+		{"no limits", math.MaxInt32, math.MaxInt64, maxConnections},
+		{"1,024 files", 1024, math.MaxInt64, 256},
+		{"few files", 100, math.MaxInt64, minConnections},
+		{"128 MiB, the limit of deploy/", math.MaxInt32, 128 * mib, 576},
+		{"512 MiB", math.MaxInt32, 512 * mib, 3648},
+		{"less memory than the process needs", math.MaxInt32, 32 * mib, minConnections},
+		{"both", 1024, 128 * mib, 256},
+	} {
+		if n := connectionLimit(tc.files, tc.memory); n != tc.want {
+			t.Errorf("%s: %d connections, want %d", tc.name, n, tc.want)
+		}
 	}
 }

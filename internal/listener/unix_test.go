@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -158,7 +159,7 @@ func TestSocketOfAnotherProcessIsNotRemoved(t *testing.T) {
 
 func TestPeerOfASocket(t *testing.T) {
 	path := filepath.Join(socketDir(t, 0o700), "s")
-	l := newLimited(mustListen(t, path), make(chan struct{}, 1))
+	l := newLimited(mustListen(t, path), newSlots(1), slog.New(slog.DiscardHandler))
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)

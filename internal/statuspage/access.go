@@ -7,11 +7,17 @@ import (
 	"strings"
 )
 
-// fromLoopback reports whether the peer and the Host are both this machine's. A
-// web page whose name was rebound to 127.0.0.1 sends its own name as Host.
+// fromLoopback reports whether the peer, the address that it connected to and the
+// Host are all this machine's. A web page whose name was rebound to 127.0.0.1
+// sends its own name as Host. A service mesh delivers connections of other
+// machines with a loopback source, but to an address of the network.
 func fromLoopback(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() {
 		return false
 	}
 	host := r.Host

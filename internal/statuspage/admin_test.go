@@ -28,6 +28,8 @@ func TestWhoMayQuit(t *testing.T) {
 		{"over IPv6", []string{"Host", "[::1]:8081", "peer", "[::1]:5"}, http.StatusOK},
 		{"from elsewhere", []string{"peer", "10.1.2.3:5"}, http.StatusForbidden},
 		{"from elsewhere, mapped", []string{"peer", "[::ffff:10.1.2.3]:5"}, http.StatusForbidden},
+		{"delivered to an address of the network", []string{"local", "10.1.2.3:8081"}, http.StatusForbidden},
+		{"at an unknown address", []string{"local", ""}, http.StatusForbidden},
 		{"a rebound page", []string{"Host", "evil.example:8081"}, http.StatusForbidden},
 		{"a name that begins well", []string{"Host", "localhost.evil.example"}, http.StatusForbidden},
 		{"no Host", []string{"Host", ""}, http.StatusForbidden},

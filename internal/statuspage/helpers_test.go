@@ -1,9 +1,12 @@
 package statuspage
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -32,21 +35,28 @@ func newTestAdmin(t testing.TB) *Admin {
 }
 
 // ask sends a request as a program on this machine does. header holds names and
-// values; "method", "peer" and "Host" stand for those parts of the request.
+// values; "method", "peer", "local" and "Host" stand for the
+// request's method, its addresses and its Host.
 func ask(a *Admin, uri string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, uri, nil)
 	r.RemoteAddr, r.Host = "127.0.0.1:50000", "127.0.0.1:8081"
+	local := "127.0.0.1:8081"
 	for i := 0; i < len(header); i += 2 {
 		switch name, value := header[i], header[i+1]; name {
 		case "method":
 			r.Method = value
 		case "peer":
 			r.RemoteAddr = value
+		case "local":
+			local = value
 		case "Host":
 			r.Host = value
 		default:
 			r.Header.Add(name, value)
 		}
+	}
+	if local != "" {
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(local))))
 	}
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)

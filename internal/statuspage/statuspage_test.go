@@ -36,6 +36,8 @@ func TestWhoMayReadTheStatus(t *testing.T) {
 		{"the page reloads itself", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, 200},
 		{"another machine", []string{"peer", "10.1.2.3:50000"}, 403},
 		{"another machine that claims to be this one", []string{"peer", "10.1.2.3:50000", "Host", "127.0.0.1:8081", "X-Forwarded-For", "127.0.0.1"}, 403},
+		{"a service mesh, which delivers with a loopback source", []string{"local", "10.1.2.3:8081"}, 403},
+		{"an unknown local address", []string{"local", ""}, 403},
 		{"a rebound name", []string{"Host", "evil.example:8081"}, 403},
 		{"a name that begins well", []string{"Host", "localhost.evil.example"}, 403},
 		{"no Host", []string{"Host", ""}, 403},

@@ -1,4 +1,4 @@
-package accesslog
+package logging
 
 import (
 	"sync"
@@ -6,31 +6,31 @@ import (
 )
 
 // Bounds on the lines of one kind: so many at once, and then one per interval.
-// A client that guesses passwords must not fill the disk.
+// A client that causes lines must not fill the disk.
 const (
-	lineBurst    = 10
-	lineInterval = 10 * time.Second
+	LineBurst    = 10
+	LineInterval = 10 * time.Second
 )
 
-// thinning counts lines of one kind and decides which are left out. Its zero
-// value is ready for use.
-type thinning struct {
+// A Thinning counts lines of one kind and decides which are left out. Its zero
+// value is ready for use. It is safe for concurrent use.
+type Thinning struct {
 	mu      sync.Mutex
 	spent   int       // lines of the burst that were written
 	since   time.Time // when spent was last reduced
 	omitted int       // lines left out since the last line that was written
 }
 
-// count counts a line. omit says whether to leave it out. When it is not left
+// Count counts a line. omit says whether to leave it out. When it is not left
 // out, omitted is the number of lines that were left out before it.
-func (t *thinning) count() (omit bool, omitted int) {
+func (t *Thinning) Count() (omit bool, omitted int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	if n := int(now.Sub(t.since) / lineInterval); n > 0 {
+	if n := int(now.Sub(t.since) / LineInterval); n > 0 {
 		t.spent, t.since = max(0, t.spent-n), now
 	}
-	if t.spent >= lineBurst {
+	if t.spent >= LineBurst {
 		t.omitted++
 		return true, 0
 	}

@@ -1,0 +1,200 @@
+package listener
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/memnet"
+)
+
+// A slotTest is a server behind two listeners that share their slots. GET / ends
+// at once; GET /wait waits for release.
+type slotTest struct {
+	t       *testing.T
+	inner   [2]*memnet.Listener
+	release chan struct{}
+}
+
+func newSlotTest(t *testing.T, limit int) *slotTest {
+	s := &slotTest{t: t, release: make(chan struct{})}
+	slots := newSlots(limit)
+	server := &http.Server{ConnState: ConnState, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			<-s.release
+		}
+	})}
+	for i := range s.inner {
+		s.inner[i] = memnet.NewListener(loopback)
+		go server.Serve(newLimited(s.inner[i], slots, slog.New(slog.DiscardHandler)))
+	}
+	t.Cleanup(func() { server.Close() })
+	return s
+}
+
+// connect opens a connection to a listener.
+func (s *slotTest) connect(listener int) net.Conn {
+	s.t.Helper()
+	c, err := s.inner[listener].DialContext(s.t.Context(), "tcp", "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// get sends a request and returns its status, 0 if none came within a minute.
+func get(c net.Conn, path string) int {
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		return 0
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestLongestIdleConnectionGivesItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlotTest(t, 2)
+		first, second := s.connect(0), s.connect(0)
+		for _, c := range []net.Conn{second, first} { // so that the second is idle for longer
+			if got := get(c, "/"); got != 200 {
+				t.Fatalf("status %d", got)
+			}
+			time.Sleep(time.Second)
+		}
+		if got := get(s.connect(1), "/"); got != 200 {
+			t.Errorf("new connection with all slots taken: status %d", got)
+		}
+		if got := get(second, "/"); got != 0 {
+			t.Errorf("longest idle connection: status %d, want it closed", got)
+		}
+		if got := get(first, "/"); got != 200 {
+			t.Errorf("other idle connection: status %d", got)
+		}
+	})
+}
+
+func TestSilentConnectionGivesItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlotTest(t, 2)
+		silent := s.connect(0)
+		s.connect(0)
+		synctest.Wait()
+		if got := get(s.connect(1), "/"); got != 200 {
+			t.Errorf("new connection: status %d", got)
+		}
+		if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("silent connection: %v, want it closed", err)
+		}
+	})
+}
+
+func TestConnectionWithRequestKeepsItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlotTest(t, 2)
+		statuses := make(chan int, 2)
+		for range 2 {
+			c := s.connect(0)
+			go func() { statuses <- get(c, "/wait") }()
+		}
+		synctest.Wait()
+		third := make(chan int, 1)
+		c := s.connect(1)
+		go func() { third <- get(c, "/") }()
+		time.Sleep(30 * time.Second)
+		if len(third) != 0 || len(statuses) != 0 {
+			t.Fatalf("%d responses on a third connection, %d requests ended", len(third), len(statuses))
+		}
+		close(s.release)
+		for range 2 {
+			if got := <-statuses; got != 200 {
+				t.Errorf("request in progress: status %d", got)
+			}
+		}
+		if got := <-third; got != 200 {
+			t.Errorf("third connection after a slot became free: status %d", got)
+		}
+	})
+}
+
+func TestClosedListenerStopsWaitingForASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := memnet.NewListener(loopback)
+		s := newSlots(0)
+		l := newLimited(inner, s, slog.New(slog.DiscardHandler))
+		ended := make(chan error, 1)
+		go func() {
+			_, err := l.Accept()
+			ended <- err
+		}()
+		if _, err := inner.DialContext(t.Context(), "tcp", ""); err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if err := <-ended; err != net.ErrClosed {
+			t.Errorf("Accept: %v", err)
+		}
+	})
+}
+
+// A foreignListener accepts connections that seem to come from another machine.
+type foreignListener struct{ *memnet.Listener }
+
+func (l foreignListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return foreignConn{c}, nil
+}
+
+type foreignConn struct{ net.Conn }
+
+func (foreignConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 50000} }
+
+func TestLoopbackListenerRefusesOtherMachines(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		listen net.IP
+		served bool
+	}{
+		{"IPv4 loopback", net.IPv4(127, 0, 0, 1), false},
+		{"another loopback address", net.IPv4(127, 9, 9, 9), false},
+		{"IPv6 loopback", net.IPv6loopback, false},
+		{"all addresses", net.IPv4zero, true},
+		{"an address of the network", net.IPv4(10, 0, 0, 1), true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				inner := memnet.NewListener(&net.TCPAddr{IP: tc.listen, Port: 8080})
+				network := func(context.Context, string, string) (net.Listener, error) { return foreignListener{inner}, nil }
+				l, err := OpenAdmin(t.Context(), Config{Listen: network, Log: slog.New(slog.DiscardHandler)}, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				server := &http.Server{Handler: http.NotFoundHandler(), ConnState: ConnState}
+				go server.Serve(l)
+				defer server.Close()
+				c, err := inner.DialContext(t.Context(), "tcp", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if got := get(c, "/"); (got == 404) != tc.served {
+					t.Errorf("status %d, want a response: %v", got, tc.served)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,74 @@
+package process
+
+import (
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+// MemoryLimit returns how many bytes of memory the process may use: the lowest
+// of GOMEMLIMIT and the limits of its control groups, math.MaxInt64 where there
+// is no limit.
+func MemoryLimit() int64 {
+	return min(debug.SetMemoryLimit(-1), cgroupLimit(os.DirFS("/")))
+}
+
+// cgroupLimit returns the lowest memory limit of the process's control group and
+// its ancestors, in version 1 or 2. A container often sees its own group as the
+// root of the file system, whatever path /proc names; the walk up to the root
+// covers that too.
+func cgroupLimit(root fs.FS) int64 {
+	limit := int64(math.MaxInt64)
+	groups, err := fs.ReadFile(root, "proc/self/cgroup")
+	if err != nil {
+		return limit
+	}
+	for line := range strings.Lines(string(groups)) {
+		// "0::/system.slice/x" in version 2, "4:memory:/docker/x" in version 1.
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		mount, file := "sys/fs/cgroup", "memory.max"
+		if parts[1] != "" {
+			if !hasMemory(parts[1]) {
+				continue
+			}
+			mount, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		}
+		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
+			limit = min(limit, readLimit(root, path.Join(mount, group, file)))
+			if group == "/" {
+				break
+			}
+		}
+	}
+	return limit
+}
+
+func hasMemory(controllers string) bool {
+	for c := range strings.SplitSeq(controllers, ",") {
+		if c == "memory" {
+			return true
+		}
+	}
+	return false
+}
+
+// readLimit returns the limit in a file, math.MaxInt64 for "max", for a file that
+// does not exist and for version 1's number that means no limit.
+func readLimit(root fs.FS, name string) int64 {
+	data, err := fs.ReadFile(root, name)
+	if err != nil {
+		return math.MaxInt64
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil || n <= 0 {
+		return math.MaxInt64
+	}
+	return n
+}
