@@ -57,6 +57,14 @@ const (
 	enableGCM        = "on Exchange Server: Enable-TlsCipherSuite TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, or the same on the device in front; https://aka.ms/ExchangeTLS"
 )
 
+const ignoreClientCertificates = "on Exchange: IIS Manager > EWS > SSL Settings > Client certificates: Ignore, and the same on the device in front"
+
+// renegotiates reports whether a request failed because the server asked for
+// renegotiation. Errors of requests that were sent show no cause but their text.
+func renegotiates(err error) bool {
+	return err != nil && strings.Contains(err.Error(), tls.AlertError(alertNoRenegotiation).Error())
+}
+
 // oldVersion reports whether the server speaks only TLS versions before 1.2.
 func (c failedConnection) oldVersion() bool {
 	v := c.conn.followUp.old.version
@@ -98,7 +106,7 @@ var alertRules = []codeRule[uint8]{
 	{
 		codes:  []uint8{alertBadCertificate, alertCertificateRequired, alertNoRenegotiation},
 		cause:  "the server, or a device in front of it, wants a client certificate, which hmaproxy has none of",
-		repair: []string{"on Exchange: IIS Manager > EWS > SSL Settings > Client certificates: Ignore, and the same on the device in front"},
+		repair: []string{ignoreClientCertificates},
 	},
 	{
 		codes:  []uint8{alertUnrecognizedName},

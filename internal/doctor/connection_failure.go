@@ -43,6 +43,9 @@ func judgeFailure(f *facts, c connection) Result {
 			"the port is another service's, or a device on the way responds in plain HTTP", []string{"compare host and port in {by}"}})
 	case unparsableCertificate(c.err):
 		return n.failed("", must(explain(unparsableCertificates, fc)))
+	case renegotiates(c.err):
+		return n.failed("", explanation{"{host} asks for TLS renegotiation, more than once",
+			"the server asks for a client certificate by renegotiation, which hmaproxy permits once for each connection", []string{ignoreClientCertificates}})
 	case c.handshake.asked:
 		return n.failed("", explainAlert(alertCertificateRequired))
 	case c.noCommonTLS():
@@ -328,16 +331,20 @@ func microsoft(u *url.URL) bool {
 	return false
 }
 
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
 // networkReason names an error in words of this program and of the system.
 func networkReason(err error) string {
 	var errno syscall.Errno
-	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "connection reset"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case timedOut(err):
 		return "no response in time"
 	case errors.As(err, &errno):
 		return errno.Error()

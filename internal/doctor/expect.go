@@ -6,11 +6,16 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"sync/atomic"
+
+	"hmaproxy/internal/config"
 )
 
-// gatherExpect sends a request with "Expect: 100-continue", as the product sends
+// gatherExpect sends, unless the configuration says never to do so, a request with "Expect: 100-continue", as the product sends
 // large ones, which some devices in front of Exchange mistreat.
 func gatherExpect(ctx context.Context, s *session, f *facts) {
+	if f.config.ExpectContinue == config.ExpectNever {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	e := &f.ews.expect
@@ -58,6 +63,10 @@ func judgeExpect(f *facts) Result {
 
 // expectOutcomes say what a device does with the expectation. cause is the warning.
 var expectOutcomes = []rule[expectFacts]{
+	{
+		when:   func(e expectFacts) bool { return !e.response.sent },
+		detail: "“Expect: 100-continue” is not used (HMA_EXPECT_CONTINUE=never)",
+	},
 	{
 		when:   func(e expectFacts) bool { return e.continued },
 		detail: "“Expect: 100-continue” works: large requests are sent after the token was accepted",

@@ -106,3 +106,39 @@ func TestExpectation(t *testing.T) {
 		})
 	}
 }
+
+func TestExpectationIsNeverSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newTestSetup(t, emulator.Config{})
+		behind("expect-501-kemp")(r)
+		r.env["HMA_EXPECT_CONTINUE"] = "never"
+		o := r.examine()
+		if got := o.get("expect"); o.code != 0 || got.Status != doctor.OK || len(got.Warnings) > 0 || !strings.Contains(got.Detail, "HMA_EXPECT_CONTINUE=never") {
+			t.Errorf("exit code %d, %+v", o.code, got)
+		}
+	})
+}
+
+// The settings that repairs name do repair.
+func TestTLSCompatibility(t *testing.T) {
+	for device, setting := range map[string]string{
+		"tls-rsa-key-exchange":         "rsa-key-exchange",
+		"tls-2012r2-hardened":          "cbc",
+		"hello-in-two-packets-dropped": "classic-groups",
+	} {
+		t.Run(device, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newTestSetup(t, emulator.Config{})
+				behind(device)(r)
+				r.env["HMA_TLS_COMPATIBILITY"] = setting
+				o := r.examine()
+				if o.code != 0 || o.first().Check != "none" || len(o.get("exchange").Warnings) > 0 {
+					t.Errorf("exit code %d, %s failed\n%s", o.code, o.first().Check, o.text)
+				}
+				if !strings.Contains(strings.Join(o.get("configuration").Warnings, "\n"), "HMA_TLS_COMPATIBILITY") {
+					t.Errorf("no warning about the setting\n%s", o.text)
+				}
+			})
+		})
+	}
+}
