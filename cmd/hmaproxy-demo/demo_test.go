@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -13,12 +14,12 @@ import (
 	"time"
 )
 
-func TestDemoShowsEveryScene(t *testing.T) {
+func TestEveryStep(t *testing.T) {
 	var out bytes.Buffer
 	if err := run(t.Context(), nil, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, s := range scenes() {
+	for _, s := range steps() {
 		if !strings.Contains(out.String(), "  ✓ "+s.title) {
 			t.Errorf("not shown: %s", s.title)
 		}
@@ -71,10 +72,77 @@ func TestServePrintsACommandThatWorks(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		if text, _ := io.ReadAll(resp.Body); !strings.Contains(string(text), "NoError") {
-			t.Errorf("answered %s", text)
+			t.Errorf("response %s", text)
 		}
 	} else if text, err := exec.Command("sh", "-c", m[1]).CombinedOutput(); err != nil || !strings.Contains(string(text), "NoError") {
 		t.Errorf("%v: %s", err, text)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, tc := range []struct {
+		args string
+		says string
+	}{
+		{"-port 1", "not defined: -port"},
+		{"serve", `unexpected argument "serve"`},
+		{"-listen 127.0.0.1:0", "need -serve"},
+		{"-serve -mailboxes alice", `"alice" is no mail address`},
+		{"-serve -mailboxes a@b.ch,", `"" is no mail address`},
+	} {
+		var out bytes.Buffer
+		err := run(t.Context(), strings.Fields(tc.args), &out)
+		if exitCode(err) != 2 || !strings.Contains(err.Error(), tc.says) || out.Len() > 0 {
+			t.Errorf("%s: exit code %d, %v, printed %q", tc.args, exitCode(err), err, out.String())
+		}
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"-help"}, &out); err != nil || !strings.Contains(out.String(), "-mailboxes list") {
+		t.Errorf("%v, printed %s", err, out.String())
+	}
+}
+
+func TestServeNamesListenWhenThePortIsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = run(t.Context(), []string{"-serve", "-listen", l.Addr().String()}, new(output))
+	if exitCode(err) != 1 || !strings.Contains(err.Error(), "choose another address with -listen") {
+		t.Errorf("exit code %d, %v", exitCode(err), err)
+	}
+}
+
+// TestServeMailboxes: -mailboxes names the mailboxes that Exchange has and the
+// proxy allows; the first is the default.
+func TestServeMailboxes(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	out, ended := new(output), make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-serve", "-listen", "127.0.0.1:0", "-mailboxes", "room1@fabrikam.com, room2@fabrikam.com"}, out)
+	}()
+	url := regexp.MustCompile(`http://\S+asmx`)
+	for range 400 {
+		if url.MatchString(out.String()) {
+			break
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	for mailbox, want := range map[string]string{"": ">NoError<", "room2@fabrikam.com": ">NoError<", "alice@contoso.com": "ErrorImpersonateUserDenied"} {
+		resp, err := http.Post(url.FindString(out.String()), "text/xml", strings.NewReader(envelope(mailbox, getFolder)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q: %s", mailbox, text)
+		}
 	}
 	cancel()
 	if err := <-ended; err != nil {

@@ -1,65 +1,111 @@
-// Command hmaproxy-demo shows the whole product at work without an account, a
-// network or a setting: it plays Entra ID, Key Vault and Exchange Server in its
-// own process, runs hmaproxy against them, and sends EWS requests through it.
+// Command hmaproxy-demo shows the whole product without an account, a network or
+// a setting: it emulates Entra ID, Key Vault and Exchange Server in its own
+// process, runs hmaproxy against them, and sends EWS requests through it.
 //
-// With -serve it keeps everything up, for developing an EWS client against it.
+// With -serve it keeps everything running, for developing an EWS client against it.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net/mail"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "hmaproxy-demo:", err)
-		os.Exit(1)
 	}
+	os.Exit(exitCode(err))
 }
 
-const about = `hmaproxy-demo - the whole product at work, without account, network or settings
+// A usageError is a mistake in the command line.
+type usageError struct{ error }
 
-usage: hmaproxy-demo [-serve [-listen ADDRESS]]
+// exitCode returns 0 for no error, 2 for a mistake in the command line, else 1.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, new(usageError)):
+		return 2
+	}
+	return 1
+}
 
-Plays Entra ID, Key Vault and Exchange Server in its own process, runs hmaproxy
-against them, sends EWS requests through it, and shows each hop. It changes nothing
-and leaves nothing behind.
+const about = `hmaproxy-demo - the whole product without account, network or settings
 
-With -serve it keeps all of that up until Ctrl-C, for developing an EWS client, and
-prints where EWS is served, a curl line, and the address of the status page.
+usage: hmaproxy-demo
+       hmaproxy-demo -serve [-listen ADDRESS] [-mailboxes LIST]
 
-exit status: 0 everything was as it should be, 1 it was not.
+Emulates Entra ID, Key Vault and Exchange Server in its own process, runs hmaproxy against them,
+sends EWS requests through it, and shows each request between them. It changes nothing and leaves
+nothing behind.
+
+With -serve it keeps all of that running until Ctrl-C, for developing an EWS client, and prints
+where EWS is served, a curl line, and the address of the status page.
+
+exit status: 0 everything was as expected, 1 it was not, 2 a mistake on the command line.
 
 flags:
 `
 
+// options are the flags.
+type options struct {
+	serve     bool
+	listen    string
+	mailboxes []string
+}
+
+// run executes the command line args until it is done, or with -serve until ctx
+// ends. It leaves the error to the caller to print.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
+	var o options
 	set := flag.NewFlagSet("hmaproxy-demo", flag.ContinueOnError)
-	set.SetOutput(stdout)
-	set.Usage = func() {
+	set.SetOutput(io.Discard)
+	set.BoolVar(&o.serve, "serve", false, "keep everything running, to develop an EWS client against it")
+	set.StringVar(&o.listen, "listen", "127.0.0.1:8080", "with -serve: `address` that EWS clients connect to; port 0 means any free one")
+	set.Func("mailboxes", "with -serve: the `list` of mailboxes, separated by commas (default alice@contoso.com,bob@contoso.com,ceo@contoso.com)", o.setMailboxes)
+	err := set.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, about)
+		set.SetOutput(stdout)
 		set.PrintDefaults()
-	}
-	serve := set.Bool("serve", false, "keep everything up, to develop an EWS client against it")
-	listen := set.String("listen", "127.0.0.1:8080", "with -serve: `address` that EWS clients connect to")
-	if err := set.Parse(args); err != nil {
-		if err == flag.ErrHelp {
-			return nil
-		}
-		return err
-	}
-	if set.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; run hmaproxy-demo -help", set.Arg(0))
-	}
-	if *serve {
-		return serveForever(ctx, stdout, *listen)
+		return nil
+	case err != nil:
+		return usageError{fmt.Errorf("%w; run hmaproxy-demo -help", err)}
+	case set.NArg() > 0:
+		return usageError{fmt.Errorf("unexpected argument %q; run hmaproxy-demo -help", set.Arg(0))}
+	case !o.serve && set.NFlag() > 0:
+		return usageError{errors.New("-listen and -mailboxes need -serve; run hmaproxy-demo -help")}
+	case o.serve:
+		return serve(ctx, stdout, o)
 	}
 	return play(ctx, stdout)
+}
+
+// setMailboxes parses the value of -mailboxes.
+func (o *options) setMailboxes(list string) error {
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		address, err := mail.ParseAddress(name)
+		if err != nil || address.Address != name {
+			return fmt.Errorf("%q is no mail address", name)
+		}
+		if !slices.Contains(o.mailboxes, name) {
+			o.mailboxes = append(o.mailboxes, name)
+		}
+	}
+	return nil
 }

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"strings"
+	"syscall"
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
@@ -13,8 +17,12 @@ import (
 
 const instructions = `
 hmaproxy serves EWS at http://%[1]s/EWS/Exchange.asmx and is ready. Behind it
-Entra ID, Key Vault and Exchange Server are played, with the mailboxes alice, bob
-and ceo at contoso.com; alice and bob are on the allow-list. Stop it with Ctrl-C.
+Entra ID, Key Vault and Exchange Server are emulated, with these mailboxes:
+
+  %[4]s
+
+On the allow-list: %[5]s. A request that names no mailbox acts as %[6]s.
+Stop it with Ctrl-C.
 
 curl:
 
@@ -26,38 +34,64 @@ exchangelib:
   from exchangelib.transport import NOAUTH
   config = Configuration(service_endpoint='http://%[1]s/EWS/Exchange.asmx',
                          auth_type=NOAUTH, version=Version(Build(15, 1, 2507, 6)))
-  account = Account('alice@contoso.com', config=config, access_type=IMPERSONATION, autodiscover=False)
+  account = Account('%[6]s', config=config, access_type=IMPERSONATION, autodiscover=False)
   print(account.inbox.total_count)
 
 status page: http://%[3]s/    health: http://%[3]s/ready
 
 `
 
-// serveForever keeps emulator and product up until ctx ends.
-func serveForever(ctx context.Context, out io.Writer, listen string) error {
+// preferredAdmin is the admin address of the product, which the demo takes when it
+// is free, so that "hmaproxy health" and bookmarks work with both.
+const preferredAdmin = "127.0.0.1:8081"
+
+// serve keeps emulator and product running until ctx ends.
+func serve(ctx context.Context, out io.Writer, o options) error {
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := newStage(out, emulator.Config{})
+	e, err := newEnvironment(out, emulator.Config{Mailboxes: o.mailboxes})
 	if err != nil {
 		cancel()
 		return err
 	}
-	defer s.close()
-	defer s.join(cancel)
-	for _, subject := range []string{"Welcome", "Minutes of Monday", "Lunch?"} {
-		s.world.Exchange().Deliver("alice@contoso.com", subject)
+	defer e.close()
+	defer e.join(cancel)
+	mailboxes := e.cloud.Config().Mailboxes
+	first := mailboxes[0]
+	listed := mailboxes
+	if len(o.mailboxes) == 0 {
+		listed = mailboxes[:len(mailboxes)-1] // so that one is refused
 	}
-	c, err := config.Load(s.settings(), os.ReadFile)
+	for _, subject := range []string{"Welcome", "Minutes of Monday", "Lunch?"} {
+		e.cloud.Exchange().Deliver(first, subject)
+	}
+	c, err := config.Load(e.settings(), os.ReadFile)
 	if err != nil {
 		return err
 	}
 	log, flush := logging.New(os.Stderr, c)
 	defer flush()
-	p, err := s.start(ctx, log, "HMA_LISTEN="+listen,
-		"HMA_ALLOWED_MAILBOXES=alice@contoso.com,bob@contoso.com", "HMA_DEFAULT_MAILBOX=alice@contoso.com")
+	p, err := e.start(ctx, log, "HMA_LISTEN="+o.listen, "HMA_ADMIN_LISTEN="+freeAddress(preferredAdmin, o.listen),
+		"HMA_ALLOWED_MAILBOXES="+strings.Join(listed, ","), "HMA_DEFAULT_MAILBOX="+first)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; choose another address with -listen, or -listen 127.0.0.1:0 for any free port", err)
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, instructions, p.clients, envelope("alice@contoso.com", getFolder), p.admin)
+	fmt.Fprintf(out, instructions, p.clients, envelope(first, getFolder), p.admin, strings.Join(mailboxes, "\n  "), strings.Join(listed, ", "), first)
 	<-ctx.Done()
 	return nil
+}
+
+// freeAddress returns the preferred address when it can be bound and is not taken,
+// else one with any free port.
+func freeAddress(preferred, taken string) string {
+	l, err := net.Listen("tcp", preferred)
+	if err != nil || preferred == taken {
+		preferred = "127.0.0.1:0"
+	}
+	if err == nil {
+		l.Close()
+	}
+	return preferred
 }

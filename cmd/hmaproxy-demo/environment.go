@@ -20,47 +20,47 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A stage is the emulator, and the products that run against it.
-type stage struct {
+// An environment is the emulated services, and the instances of the product that
+// run against them. One goroutine uses it.
+type environment struct {
 	out     io.Writer
-	world   *emulator.Emulator
-	dir     string                    // for the authority's certificate
-	shown   map[*emulator.Service]int // hops that were printed
-	polled  map[string]bool           // look-ups in the vault that were printed
+	cloud   *emulator.Emulator
+	dir     string                    // holds the certificate of the emulator's CA
+	shown   map[*emulator.Service]int // requests that were printed
+	polled  map[string]bool           // kinds of requests to the vault that were printed
 	stopped []chan error
 }
 
-func newStage(out io.Writer, c emulator.Config) (*stage, error) {
-	world, err := emulator.New(c)
+func newEnvironment(out io.Writer, c emulator.Config) (*environment, error) {
+	cloud, err := emulator.New(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := world.Start(); err != nil {
+	if err := cloud.Start(); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "hmaproxy-demo")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{out: out, world: world, dir: dir, shown: make(map[*emulator.Service]int), polled: make(map[string]bool)}
-	return s, os.WriteFile(s.caFile(), world.CAPEM(), 0o600)
+	e := &environment{out: out, cloud: cloud, dir: dir, shown: make(map[*emulator.Service]int), polled: make(map[string]bool)}
+	return e, os.WriteFile(e.caFile(), cloud.CAPEM(), 0o600)
 }
 
-func (s *stage) caFile() string { return filepath.Join(s.dir, "ca.pem") }
+func (e *environment) caFile() string { return filepath.Join(e.dir, "ca.pem") }
 
-func (s *stage) close() {
-	s.world.Close()
-	os.RemoveAll(s.dir)
+func (e *environment) close() {
+	e.cloud.Close()
+	os.RemoveAll(e.dir)
 }
 
-func (s *stage) printf(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
+func (e *environment) printf(format string, args ...any) { fmt.Fprintf(e.out, format, args...) }
 
-// settings are the environment of a product on this stage, by the names that
-// its users set.
-func (s *stage) settings(extra ...string) []string {
-	env := []string{"HMA_CA_FILE=" + s.caFile(), "HMA_LISTEN=127.0.0.1:0", "HMA_ADMIN_LISTEN=127.0.0.1:0",
+// settings returns the settings of an instance of the product.
+func (e *environment) settings(extra ...string) []string {
+	env := []string{"HMA_CA_FILE=" + e.caFile(), "HMA_LISTEN=127.0.0.1:0", "HMA_ADMIN_LISTEN=127.0.0.1:0",
 		"HMA_CERT_POLL_INTERVAL=1s", "HMA_SHUTDOWN_TIMEOUT=1s"}
-	for name, value := range s.world.Env() {
+	for name, value := range e.cloud.Env() {
 		env = append(env, name+"="+value)
 	}
 	slices.Sort(env[5:])
@@ -69,15 +69,15 @@ func (s *stage) settings(extra ...string) []string {
 
 // A product is a running hmaproxy.
 type product struct {
-	stage   *stage
+	env     *environment
 	clients string // address for EWS clients
 	admin   string
 }
 
-// start runs the product's own wiring with the settings and waits until it is
-// ready. It ends with ctx.
-func (s *stage) start(ctx context.Context, log *slog.Logger, extra ...string) (*product, error) {
-	c, err := config.Load(s.settings(extra...), os.ReadFile)
+// start runs the product with the settings and waits until it is ready. The
+// product ends with ctx.
+func (e *environment) start(ctx context.Context, log *slog.Logger, extra ...string) (*product, error) {
+	c, err := config.Load(e.settings(extra...), os.ReadFile)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,8 @@ func (s *stage) start(ctx context.Context, log *slog.Logger, extra ...string) (*
 	case err := <-ended:
 		return nil, err
 	case a := <-started:
-		s.stopped = append(s.stopped, ended)
-		p := &product{stage: s, clients: a.clients[0].String(), admin: a.admin.String()}
+		e.stopped = append(e.stopped, ended)
+		p := &product{env: e, clients: a.clients[0].String(), admin: a.admin.String()}
 		return p, p.ready(ctx)
 	}
 }
@@ -112,7 +112,8 @@ func (p *product) ready(ctx context.Context) error {
 	})
 }
 
-// eventually waits for something that takes a moment by its nature.
+// eventually waits until holds returns true. After 20 seconds it returns an error
+// with the text otherwise.
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -127,35 +128,35 @@ func eventually(ctx context.Context, otherwise string, holds func() bool) error 
 }
 
 // hops prints the requests to the three services since the last call, in the
-// order in which they came.
-func (s *stage) hops() (seen []emulator.Hop) {
+// order of their arrival, and returns them.
+func (e *environment) hops() (seen []emulator.Hop) {
 	for _, service := range []*emulator.Service{
-		&s.world.Entra().Service, &s.world.KeyVault().Service, &s.world.Exchange().Service,
+		&e.cloud.Entra().Service, &e.cloud.KeyVault().Service, &e.cloud.Exchange().Service,
 	} {
 		all := service.Hops()
-		seen = append(seen, all[s.shown[service]:]...)
-		s.shown[service] = len(all)
+		seen = append(seen, all[e.shown[service]:]...)
+		e.shown[service] = len(all)
 	}
 	slices.SortStableFunc(seen, func(a, b emulator.Hop) int { return a.Time.Compare(b.Time) })
 	polls := 0
 	for _, h := range seen {
 		what := describe(h)
-		if h.Service == "vault" && s.polled[what] {
+		if h.Service == "vault" && e.polled[what] {
 			polls++
 			continue
 		}
-		s.polled[what] = true
-		s.hop("proxy → "+map[string]string{"entra": "entra id", "vault": "key vault", "exchange": "exchange"}[h.Service], what)
+		e.polled[what] = true
+		e.hop("proxy → "+map[string]string{"entra": "entra id", "vault": "key vault", "exchange": "exchange"}[h.Service], what)
 	}
 	if polls > 0 {
-		s.hop("proxy → key vault", fmt.Sprintf("the same again, polling for a new version: %d requests", polls))
+		e.hop("proxy → key vault", fmt.Sprintf("polling for a new version: %d requests like those before", polls))
 	}
 	return seen
 }
 
-func (s *stage) hop(between, what string) { s.printf("   %-19s %s\n", between, what) }
+func (e *environment) hop(between, what string) { e.printf("   %-19s %s\n", between, what) }
 
-// describe tells what a hop was for.
+// describe says what a request to a service was for.
 func describe(h emulator.Hop) string {
 	what := h.Method + " " + h.Path
 	switch {
@@ -168,16 +169,16 @@ func describe(h emulator.Hop) string {
 	case h.Form.Get("client_secret") != "":
 		what = "token for Key Vault, by client secret"
 	case strings.HasSuffix(h.Path, "/openid-configuration"):
-		what = "where are tokens to be had?"
+		what = "OpenID configuration"
 	}
-	answer := fmt.Sprint(h.Status)
+	result := fmt.Sprint(h.Status)
 	if h.Status == 0 {
-		answer = "broken off"
+		result = "connection closed"
 	}
 	if h.AADSTS != 0 {
-		answer += fmt.Sprintf(" AADSTS%d", h.AADSTS)
+		result += fmt.Sprintf(" AADSTS%d", h.AADSTS)
 	}
-	return what + " → " + answer
+	return what + " → " + result
 }
 
 // credentials names what a request carried without showing it.
@@ -190,8 +191,8 @@ func credentials(h http.Header) string {
 	return "one " + scheme + " token"
 }
 
-// An answer is what a client got.
-type answer struct {
+// A response is what a client received.
+type response struct {
 	status int
 	header http.Header
 	text   string
@@ -199,17 +200,17 @@ type answer struct {
 
 var responseCode = regexp.MustCompile(`ResponseCode[^>]*>([A-Za-z]+)<`)
 
-// code is the EWS response code, "NoError" for success.
-func (a answer) code() string {
-	if m := responseCode.FindStringSubmatch(a.text); m != nil {
+// code returns the EWS response code, "NoError" for success.
+func (r response) code() string {
+	if m := responseCode.FindStringSubmatch(r.text); m != nil {
 		return m[1]
 	}
 	return "no response code"
 }
 
-// send plays a legacy client: one POST, and with user a Basic header of its
-// own.
-func (p *product) send(ctx context.Context, what, mailbox, operation, user string) (answer, error) {
+// send sends one POST as a legacy client does, with Basic credentials when user is
+// not empty.
+func (p *product) send(ctx context.Context, what, mailbox, operation, user string) (response, error) {
 	as := "as " + mailbox
 	if mailbox == "" {
 		as = "and names no mailbox"
@@ -217,10 +218,10 @@ func (p *product) send(ctx context.Context, what, mailbox, operation, user strin
 	if user != "" {
 		as += ", with Basic credentials of its own"
 	}
-	p.stage.hop("client → proxy", what+" "+as)
+	p.env.hop("client → proxy", what+" "+as)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.clients+"/EWS/Exchange.asmx", strings.NewReader(envelope(mailbox, operation)))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	if user != "" {
@@ -228,20 +229,20 @@ func (p *product) send(ctx context.Context, what, mailbox, operation, user strin
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(text)}, err
+	return response{resp.StatusCode, resp.Header, string(text)}, err
 }
 
-// received prints what the client got.
-func (s *stage) received(a answer) {
-	what := fmt.Sprintf("%d %s", a.status, a.code())
-	if reason := a.header.Get("X-Hmaproxy-Error"); reason != "" {
+// received prints a response.
+func (e *environment) received(r response) {
+	what := fmt.Sprintf("%d %s", r.status, r.code())
+	if reason := r.header.Get("X-Hmaproxy-Error"); reason != "" {
 		what += " (" + reason + ")"
 	}
-	s.hop("client ← proxy", what)
+	e.hop("client ← proxy", what)
 }
 
 // envelope is a request as the EWS Managed API writes it.
