@@ -1,0 +1,223 @@
+package ews
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+)
+
+// An IDKind says what an EWS id tells about the mailbox that it belongs to.
+type IDKind uint8
+
+// The kinds of ids, by the id storage types of [MS-OXWSITEMID] section 2.2.4.
+const (
+	UnknownID      IDKind = iota // not in a known format, or cut short
+	MailboxGUIDID                // an item, folder, attachment or conversation in the mailbox of a GUID
+	MailboxSMTPID                // an item or folder in the mailbox of an SMTP address; Exchange 2007
+	PublicFolderID               // a public folder or an item in one
+	DirectoryID                  // an object of the directory, such as a person
+)
+
+// An IDMailbox says which mailbox an id belongs to. Exchange opens this mailbox
+// for a request with the id.
+type IDMailbox struct {
+	Kind IDKind
+	GUID GUID   // for MailboxGUIDID: the ExchangeGuid or the ArchiveGuid of the mailbox
+	SMTP string // for MailboxSMTPID
+}
+
+// Limits of an id. [MS-OXWSCDATA] allows 512 characters; the rest is for white
+// space, which Exchange ignores in base64.
+const (
+	maxID      = 4 << 10
+	maxMoniker = 256 // an SMTP address
+)
+
+// The storage types of an id.
+const (
+	storageItemSMTP = iota
+	storagePublicFolder
+	storagePublicFolderItem
+	storageItemGUID
+	storageConversation
+	storageDirectoryObject
+	storageConversationWithFallback // Exchange 2016
+)
+
+// The lengths of a decoded head and of the raw bytes that it is read from. A head
+// is a storage type, a length, and a GUID or an address. A pair of equal bytes takes
+// three bytes when compressed, so that this many raw bytes always suffice.
+const (
+	guidHead    = 1 + 2 + 36
+	guidScratch = 63                                   // 1 + guidHead*3/2, in groups of 3
+	longScratch = (1 + (3+maxMoniker)*3/2 + 3) / 3 * 3 // the same for an address
+)
+
+// MailboxOfID reads the mailbox from an EWS id, as it stands in an attribute such
+// as the Id of ItemId. It reads the head of the id only, as far as Exchange needs it
+// to find the mailbox. It does no I/O and keeps nothing of id.
+func MailboxOfID(id []byte) IDMailbox {
+	if len(id) > maxID {
+		return IDMailbox{}
+	}
+	var head [guidHead]byte
+	var chars [guidScratch / 3 * 4]byte
+	var raw [guidScratch]byte
+	return mailboxOfHead(idHead(head[:0], id, chars[:], raw[:]), id)
+}
+
+// mailboxOfHead reads the mailbox from the head of id.
+func mailboxOfHead(head, id []byte) IDMailbox {
+	if len(head) == 0 {
+		return IDMailbox{}
+	}
+	switch head[0] {
+	case storagePublicFolder, storagePublicFolderItem:
+		return IDMailbox{Kind: PublicFolderID}
+	case storageDirectoryObject:
+		return IDMailbox{Kind: DirectoryID}
+	case storageItemGUID, storageConversation, storageConversationWithFallback:
+		if guid, err := parseGUID(moniker(head)); err == nil {
+			return IDMailbox{Kind: MailboxGUIDID, GUID: guid}
+		}
+	case storageItemSMTP:
+		long := idHead(make([]byte, 0, maxMoniker+3), id, make([]byte, longScratch/3*4), make([]byte, longScratch))
+		if address := moniker(long); len(address) > 0 {
+			return IDMailbox{Kind: MailboxSMTPID, SMTP: string(address)}
+		}
+	}
+	return IDMailbox{}
+}
+
+// moniker returns the text after the storage type, which has its length in two
+// bytes in front, or nil if head is too short for it.
+func moniker(head []byte) []byte {
+	if len(head) < 3 {
+		return nil
+	}
+	n := int(head[1]) | int(head[2])<<8
+	if n > len(head)-3 {
+		return nil
+	}
+	return head[3 : 3+n]
+}
+
+// idHead appends to dst the first bytes of what an id says, without the byte for
+// the compression, as many as dst has room for. It appends nothing if id does not
+// begin like an id. chars and raw are memory to work in.
+func idHead(dst, id, chars, raw []byte) []byte {
+	n := 0
+	for _, c := range id {
+		if n == len(chars) {
+			break
+		}
+		// Convert.FromBase64String of .NET ignores white space.
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			chars[n] = c
+			n++
+		}
+	}
+	m, err := base64.StdEncoding.Decode(raw, chars[:n])
+	if err != nil || m < 2 {
+		return nil
+	}
+	switch raw[0] {
+	case 0:
+		return append(dst, raw[1:min(m, 1+cap(dst))]...)
+	case 1:
+		return expand(dst, raw[1:m])
+	}
+	return nil
+}
+
+// expand undoes the run-length encoding of an id: two equal bytes are followed by
+// the number of further ones. It stops when dst has no more room.
+func expand(dst, p []byte) []byte {
+	for i := 0; i < len(p) && len(dst) < cap(dst); i++ {
+		dst = append(dst, p[i])
+		if i+1 == len(p) || p[i+1] != p[i] {
+			continue
+		}
+		if i+2 >= len(p) {
+			return nil
+		}
+		for range min(1+int(p[i+2]), cap(dst)-len(dst)) {
+			dst = append(dst, p[i])
+		}
+		i += 2
+	}
+	return dst
+}
+
+// MailboxOfSubscription reads the mailbox from the id of a notification
+// subscription, as it stands in SubscriptionId: base64 of the name of a back end, a
+// GUID, a time and the GUID of the mailbox, each with its length in front except
+// the time.
+func MailboxOfSubscription(id []byte) IDMailbox {
+	if len(id) > maxID {
+		return IDMailbox{}
+	}
+	raw, err := base64.StdEncoding.AppendDecode(nil, id)
+	if err != nil || len(raw) < 2 {
+		return IDMailbox{}
+	}
+	name := int(raw[0]) | int(raw[1])<<8
+	const rest = 4 + 16 + 8 + 4 + 16
+	if len(raw) != 2+name+rest {
+		return IDMailbox{}
+	}
+	tail := raw[2+name:]
+	if !isLength16(tail) || !isLength16(tail[4+16+8:]) {
+		return IDMailbox{}
+	}
+	return IDMailbox{Kind: MailboxGUIDID, GUID: fromDotNet(tail[rest-16:])}
+}
+
+// isLength16 reports whether p begins with the number 16 in four bytes.
+func isLength16(p []byte) bool { return p[0] == 16 && p[1] == 0 && p[2] == 0 && p[3] == 0 }
+
+// A GUID identifies a mailbox. It is comparable.
+type GUID [16]byte
+
+// ParseGUID parses the form 8-4-4-4-12 in hexadecimal digits of any case.
+func ParseGUID(s string) (GUID, error) { return parseGUID([]byte(s)) }
+
+var errGUID = errors.New("a GUID is written 8-4-4-4-12, in hexadecimal digits")
+
+func parseGUID(s []byte) (g GUID, err error) {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return GUID{}, errGUID
+	}
+	var digits [32]byte
+	copy(digits[:], s[:8])
+	copy(digits[8:], s[9:13])
+	copy(digits[12:], s[14:18])
+	copy(digits[16:], s[19:23])
+	copy(digits[20:], s[24:])
+	if _, err := hex.Decode(g[:], digits[:]); err != nil {
+		return GUID{}, errGUID
+	}
+	return g, nil
+}
+
+// fromDotNet returns the GUID that .NET writes as these 16 bytes: the first three
+// groups are little-endian.
+func fromDotNet(p []byte) (g GUID) {
+	copy(g[:], p)
+	g[0], g[1], g[2], g[3] = p[3], p[2], p[1], p[0]
+	g[4], g[5] = p[5], p[4]
+	g[6], g[7] = p[7], p[6]
+	return g
+}
+
+// String returns the form 8-4-4-4-12 in lower case.
+func (g GUID) String() string {
+	var s [36]byte
+	hex.Encode(s[:], g[:4])
+	hex.Encode(s[9:], g[4:6])
+	hex.Encode(s[14:], g[6:8])
+	hex.Encode(s[19:], g[8:10])
+	hex.Encode(s[24:], g[10:])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
+}
