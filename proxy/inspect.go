@@ -47,7 +47,7 @@ func (i *inspection) begin(client clientUser, header http.Header) *policy.Refusa
 	}
 	if refusal == nil {
 		i.scanner = scanners.Get().(*soap.Scanner)
-		i.scanner.Reset(i.references())
+		i.scanner.Reset(i.references(), i.client.policy.IDs())
 	}
 	return refusal
 }
@@ -237,7 +237,7 @@ func (i *inspection) agreesWith(action string) bool {
 // release gives the scanner back. It may be called more than once.
 func (i *inspection) release() {
 	if i.scanner != nil {
-		i.scanner.Reset(nil)
+		i.scanner.Reset(nil, false)
 		scanners.Put(i.scanner)
 		i.scanner, i.request = nil, nil
 	}

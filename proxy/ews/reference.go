@@ -1,12 +1,30 @@
 package ews
 
+// A ReferenceKind says how a Body names a mailbox.
+type ReferenceKind uint8
+
+// The kinds of references.
+const (
+	AddressReference ReferenceKind = iota // by an address
+	IDReference                           // by the id of something in the mailbox, or by its GUID
+)
+
 // A Reference is a mailbox that the Body of a request acts on. Recipients and
 // attendees are not references.
 type Reference struct {
-	Path  string // where it stands, a constant: "DistinguishedFolderId/Mailbox/EmailAddress"
-	Value string // text, decoded and trimmed; "" if Unreadable
+	Kind ReferenceKind
+	Path string // where it stands, a constant: "DistinguishedFolderId/Mailbox/EmailAddress"
+
+	// Value is the text of an AddressReference, decoded and trimmed. It is
+	// empty if Unreadable.
+	Value string
+
+	// ID is what an IDReference says about its mailbox. It is zero if
+	// Unreadable.
+	ID IDMailbox
 
 	// Unreadable reports that the element contains something other than text,
-	// so that two readers may find two values.
+	// so that two readers may find two values, or names its mailbox in another
+	// way than by an address.
 	Unreadable bool
 }

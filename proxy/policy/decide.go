@@ -126,24 +126,53 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 }
 
 // DecideReference decides about a mailbox that the Body acts on. Without the
-// scope of targets it refuses nothing. Only SMTP entries of the list count, and
-// with Config.PrimaryOnly no wildcards: the Body goes upstream unchanged, and
-// Exchange resolves aliases in it. An element that contains anything but text, or
-// nothing, is refused. In audit mode
-// it returns the same, for the caller to log.
+// scope of targets it refuses nothing. It refuses an element that contains anything
+// but text. In audit mode it returns the same, for the caller to log.
+//
+// For an address only SMTP entries of the list count, and with Config.PrimaryOnly no
+// wildcards: the Body goes upstream unchanged, and Exchange resolves aliases in it.
+// For an id see Policy.IDs.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
 		return nil
 	}
 	if r.Unreadable {
-		return &Refusal{ReferenceNotAllowed, "a mailbox in the Body is not given as plain text"}
+		return &Refusal{ReferenceNotAllowed, "a mailbox in the Body is not given as the plain text of an address or id"}
 	}
-	_, itself, problem := p.lookUp(ews.Identity{Kind: ews.SmtpAddress, Value: r.Value})
+	if r.Kind == ews.IDReference {
+		return p.decideID(r.ID)
+	}
+	return p.decideAddress(r.Value)
+}
+
+// decideAddress decides about an address in the Body.
+func (p *Policy) decideAddress(address string) *Refusal {
+	_, itself, problem := p.lookUp(ews.Identity{Kind: ews.SmtpAddress, Value: address})
 	switch {
 	case problem != "":
 		return &Refusal{ReferenceNotAllowed, "the Body acts on a mailbox that is not on the allow-list"}
 	case p.primary && !itself:
 		return &Refusal{ReferenceNotAllowed, "the Body acts on a mailbox that only a wildcard matches, which may be an alias"}
+	}
+	return nil
+}
+
+// decideID decides about an id in the Body. Every list that has GUIDs must have the
+// mailbox's. Public folders and objects of the directory belong to no mailbox.
+func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
+	switch id.Kind {
+	case ews.MailboxGUIDID:
+		for _, l := range p.lists {
+			if _, listed := l.guids[id.GUID]; !listed && len(l.guids) > 0 {
+				return &Refusal{ReferenceNotAllowed, "the Body acts on something in a mailbox whose GUID is not on the allow-list"}
+			}
+		}
+	case ews.MailboxSMTPID:
+		return p.decideAddress(id.SMTP)
+	case ews.UnknownID:
+		if p.strictIDs {
+			return &Refusal{ReferenceNotAllowed, "the Body has an id that does not say which mailbox it belongs to"}
+		}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 type list struct {
 	smtp, upn, sid map[string]string
 	domains        map[string]struct{} // of *@domain
+	guids          map[ews.GUID]struct{}
 }
 
 func newList(patterns []Pattern) *list {
@@ -20,6 +21,7 @@ func newList(patterns []Pattern) *list {
 		upn:     make(map[string]string),
 		sid:     make(map[string]string),
 		domains: make(map[string]struct{}),
+		guids:   make(map[ews.GUID]struct{}),
 	}
 	for _, p := range patterns {
 		l.add(p)
@@ -38,6 +40,11 @@ func (l *list) add(p Pattern) {
 	case wildcardForm:
 		l.domains[key] = struct{}{}
 		return
+	case guidForm:
+		if guid, err := ews.ParseGUID(p.value); err == nil { // ParsePatterns saw to it
+			l.guids[guid] = struct{}{}
+		}
+		return
 	case upnForm:
 		names = l.upn
 	case sidForm:
@@ -49,7 +56,7 @@ func (l *list) add(p Pattern) {
 }
 
 func (l *list) size() int {
-	return len(l.smtp) + len(l.upn) + len(l.sid) + len(l.domains)
+	return len(l.smtp) + len(l.upn) + len(l.sid) + len(l.domains) + len(l.guids)
 }
 
 // find looks up a name whose grammar has been checked, in lower case. The

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/ascii"
 )
 
@@ -12,7 +13,7 @@ import (
 // Pattern matches nothing.
 type Pattern struct {
 	form  form
-	value string // as written, without the prefix (but a SID begins with "S"); for a wildcard the domain
+	value string // as written, without the prefix (but a SID begins with "S", and a GUID is in lower case); for a wildcard the domain
 }
 
 // A form is the kind of name that a pattern matches.
@@ -24,6 +25,7 @@ const (
 	wildcardForm      // *@contoso.com
 	upnForm           // upn:alice@contoso.com
 	sidForm           // sid:S-1-5-21-…
+	guidForm          // guid:01234567-89ab-…
 )
 
 // What a list has before the value of a pattern.
@@ -31,6 +33,7 @@ const (
 	wildcardPrefix = "*@"
 	upnPrefix      = "upn:"
 	sidPrefix      = "sid:"
+	guidPrefix     = "guid:"
 )
 
 // maxProblems bounds the report about a file that is not a list.
@@ -38,7 +41,7 @@ const maxProblems = 100
 
 // String returns the pattern in the form that ParsePatterns reads.
 func (p Pattern) String() string {
-	return [...]string{"", "", wildcardPrefix, upnPrefix, sidPrefix}[p.form] + p.value
+	return [...]string{"", "", wildcardPrefix, upnPrefix, sidPrefix, guidPrefix}[p.form] + p.value
 }
 
 // ParsePatterns reads an allow-list. Entries are separated by commas or lines;
@@ -50,6 +53,8 @@ func (p Pattern) String() string {
 //	*@contoso.com           every SMTP address of just this domain
 //	upn:alice@contoso.com   a user principal name
 //	sid:S-1-5-21-1-2-3-500  a security identifier
+//	guid:01234567-89ab-cdef-0123-456789abcdef
+//	                        the ExchangeGuid or ArchiveGuid of a mailbox, for ids in a Body
 //
 // The error reports all problems together, but at most 100, by line and entry and
 // without the entry's text. A text without any entry is an error: an empty list
@@ -134,11 +139,21 @@ func parsePattern(entry string) (Pattern, string) {
 		}
 		return Pattern{sidForm, "S" + sid[1:]}, ""
 	}
+	if guid, ok := ascii.CutPrefixFold(entry, guidPrefix); ok {
+		g, err := ews.ParseGUID(guid)
+		switch {
+		case err != nil:
+			return Pattern{}, err.Error()
+		case g == ews.GUID{}:
+			return Pattern{}, "a GUID of zeros belongs to no mailbox"
+		}
+		return Pattern{guidForm, g.String()}, ""
+	}
 	if strings.Contains(entry, "*") {
 		return Pattern{}, "a wildcard stands for a whole local part, as in *@domain, and for nothing else"
 	}
 	if strings.Contains(entry, ":") {
-		return Pattern{}, "an entry is an address, *@domain, upn:… or sid:…"
+		return Pattern{}, "an entry is an address, *@domain, upn:…, sid:… or guid:…"
 	}
 	return Pattern{smtpForm, entry}, addressProblem(entry)
 }

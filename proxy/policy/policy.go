@@ -16,6 +16,7 @@ type Config struct {
 	Audit       bool       // only report what would be refused; needs a list
 	Targets     bool       // also decide about the mailboxes that a Body acts on; needs a list
 	PrimaryOnly bool       // send every allowed SMTP address as PrimarySmtpAddress, which Exchange refuses for an alias; needs a list
+	StrictIDs   bool       // refuse an id that does not say which mailbox it belongs to; needs Targets and an entry guid:…
 	Operations  Operations // zero: all but those that are refused by default; anything else needs a list
 
 	DefaultMailbox string // "room1@contoso.com", impersonated if a request names no mailbox; "": none
@@ -30,6 +31,7 @@ type Policy struct {
 	audit      bool
 	targets    bool
 	primary    bool // PrimaryOnly
+	strictIDs  bool
 
 	fallback  ews.Identity // the default mailbox
 	loginUser bool
@@ -46,6 +48,7 @@ func New(config Config) (*Policy, error) {
 		audit:      config.Audit,
 		targets:    config.Targets,
 		primary:    config.PrimaryOnly,
+		strictIDs:  config.StrictIDs,
 		loginUser:  config.LoginUser,
 	}
 	if !p.open {
@@ -62,6 +65,9 @@ func (p *Policy) checkList(config Config) error {
 		if len(config.Allowed) == 0 || slices.Contains(config.Allowed, Pattern{}) {
 			return errors.New("the allow-list is empty, or an entry of it is")
 		}
+		if config.StrictIDs && !p.IDs() {
+			return errors.New("strict ids need the scope of targets and an entry that begins with guid:")
+		}
 		return nil
 	}
 	var problems []error
@@ -70,6 +76,9 @@ func (p *Policy) checkList(config Config) error {
 	}
 	if config.Targets {
 		problems = append(problems, errors.New("the scope of targets needs an allow-list"))
+	}
+	if config.StrictIDs {
+		problems = append(problems, errors.New("strict ids need an allow-list"))
 	}
 	if config.PrimaryOnly {
 		problems = append(problems, errors.New("primary addresses only needs an allow-list"))
@@ -120,6 +129,12 @@ func (p *Policy) Audit() bool { return p.audit }
 // References reports whether DecideReference is to be asked about the mailboxes
 // that a Body acts on.
 func (p *Policy) References() bool { return p.targets }
+
+// IDs reports whether DecideReference is also to be asked about the ids in a Body:
+// with the scope of targets, if a list has an entry that begins with guid:.
+func (p *Policy) IDs() bool {
+	return p.targets && slices.ContainsFunc(p.lists, func(l *list) bool { return len(l.guids) > 0 })
+}
 
 // Size returns the number of entries on the list; entries that differ in letter
 // case only count once. For a narrowed policy it counts the client's own list.

@@ -43,7 +43,7 @@ func benchmark(b *testing.B, doc []byte) {
 		b.SetBytes(int64(len(doc)))
 		b.ReportAllocs()
 		for b.Loop() {
-			s.Reset(func(ews.Reference) error { return nil })
+			s.Reset(func(ews.Reference) error { return nil }, true)
 			if err := scan(s, doc, pieces); err != nil {
 				b.Fatal(err)
 			}
@@ -107,5 +107,32 @@ func BenchmarkAppendHead(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = s.AppendHead(buf[:0], s.Request().Identity)
+	}
+}
+
+// BenchmarkIDs compares a GetItem of 100 ids whose mailboxes are looked at with one
+// whose ids are only read.
+func BenchmarkIDs(b *testing.B) {
+	id := `<t:ItemId Id="AAMkADRhM2JmZTdhLTBhNjAtNGQyNy1hMjFhLTZjMWRmZDE0ZTNhNABGAAAAAADaJ5hCWQ8ZQZ4C2kvbN9pxBwAPjjxtH5PiTr0lBbBYpF5kAAAAAAEMAAAPjjxtH5PiTr0lBbBYpF5kAAABZ1u3AAA=" ChangeKey="CQAAABYAAAAPjjxtH5PiTr0lBbBYpF5kAAABZ2pY"/>`
+	doc := []byte(head + `<m:GetItem><m:ItemShape><t:BaseShape>Default</t:BaseShape></m:ItemShape><m:ItemIds>` + strings.Repeat(id, 100) + `</m:ItemIds></m:GetItem>` + tail)
+	for _, ids := range []bool{false, true} {
+		b.Run(map[bool]string{false: "addresses", true: "addresses and ids"}[ids], func(b *testing.B) {
+			b.ReportAllocs()
+			s, found := NewScanner(), 0
+			for b.Loop() {
+				s.Reset(func(r ews.Reference) error {
+					if r.ID.Kind == ews.MailboxGUIDID {
+						found++
+					}
+					return nil
+				}, ids)
+				if err := scan(s, doc, pieces); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if ids && found == 0 {
+				b.Fatal("no id was looked at")
+			}
+		})
 	}
 }

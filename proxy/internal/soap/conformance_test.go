@@ -74,7 +74,7 @@ func TestConformance(t *testing.T) {
 	for _, c := range suite(t) {
 		switch c.kind {
 		case "not-wf":
-			s.Reset(nil)
+			s.Reset(nil, false)
 			err := scan(s, c.doc, 0)
 			var v *Violation
 			if !errors.As(err, &v) {
@@ -89,7 +89,7 @@ func TestConformance(t *testing.T) {
 			if !ok {
 				continue
 			}
-			s.Reset(nil)
+			s.Reset(nil, false)
 			if err := scan(s, doc, 0); err != nil {
 				t.Errorf("%s: %v\n%s", c.id, err, doc)
 			}

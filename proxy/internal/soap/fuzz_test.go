@@ -21,7 +21,7 @@ func FuzzScanner(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })
 	s := NewScanner()
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		s.Reset(func(ews.Reference) error { return nil })
+		s.Reset(func(ews.Reference) error { return nil }, true)
 		err := scan(s, doc, 0)
 		if s.Work() > 32*int64(len(doc))+4096 {
 			t.Errorf("%d steps for %d bytes", s.Work(), len(doc))
@@ -55,7 +55,7 @@ func FuzzRewrite(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })
 	s := NewScanner()
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		s.Reset(nil)
+		s.Reset(nil, false)
 		if scan(s, doc, 0) != nil {
 			return
 		}

@@ -103,7 +103,7 @@ func TestMutants(t *testing.T) {
 	s, random, accepted := NewScanner(), rand.New(rand.NewPCG(3, uint64(count))), 0
 	for range count {
 		doc := mutate(seeds[random.IntN(len(seeds))], random)
-		s.Reset(nil)
+		s.Reset(nil, false)
 		if scan(s, doc, 0) != nil {
 			continue
 		}

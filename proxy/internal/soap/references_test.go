@@ -3,6 +3,7 @@ package soap
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"hmaproxy/proxy/ews"
@@ -13,12 +14,18 @@ func operation(content string) []byte { return []byte(head + content + tail) }
 
 func references(t *testing.T, doc []byte) []ews.Reference {
 	t.Helper()
+	return referencesWith(t, doc, false)
+}
+
+// referencesWith returns what the scanner reports, with ids if wanted.
+func referencesWith(t *testing.T, doc []byte, ids bool) []ews.Reference {
+	t.Helper()
 	var found []ews.Reference
 	s := NewScanner()
 	s.Reset(func(r ews.Reference) error {
 		found = append(found, r)
 		return nil
-	})
+	}, ids)
 	if err := scan(s, doc, 3); err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +66,11 @@ func TestReferences(t *testing.T) {
 		{"SearchMailboxes", `<m:SearchMailboxes><m:SearchQueries><t:MailboxQuery><t:MailboxSearchScopes><t:MailboxSearchScope><t:Mailbox>bob@contoso.com</t:Mailbox></t:MailboxSearchScope></t:MailboxSearchScopes></t:MailboxQuery></m:SearchQueries></m:SearchMailboxes>`, "MailboxSearchScope/Mailbox"},
 		{"GetNonIndexableItemDetails", `<m:GetNonIndexableItemDetails><m:Mailboxes><t:LegacyDN>bob@contoso.com</t:LegacyDN></m:Mailboxes></m:GetNonIndexableItemDetails>`, "Mailboxes/LegacyDN"},
 		{"SetHoldOnMailboxes", `<m:SetHoldOnMailboxes><m:Mailboxes><t:String>bob@contoso.com</t:String></m:Mailboxes></m:SetHoldOnMailboxes>`, "Mailboxes/String"},
+		{"search folder's scope", `<m:CreateFolder><m:Folders><t:SearchFolder><t:SearchParameters><t:Scope><t:WellKnownFolder Id="inbox"><t:Mailbox>` + bob + `</t:Mailbox></t:WellKnownFolder></t:Scope></t:SearchParameters></t:SearchFolder></m:Folders></m:CreateFolder>`, "WellKnownFolder/Mailbox/EmailAddress"},
+		{"ReceivedRepresenting", `<m:CreateItem><m:Items><t:Message><t:ReceivedRepresenting><t:Mailbox>` + bob + `</t:Mailbox></t:ReceivedRepresenting></t:Message></m:Items></m:CreateItem>`, "ReceivedRepresenting/Mailbox/EmailAddress"},
+		{"ReceivedBy", `<m:CreateItem><m:Items><t:Message><t:ReceivedBy><t:Mailbox>` + bob + `</t:Mailbox></t:ReceivedBy></t:Message></m:Items></m:CreateItem>`, "ReceivedBy/Mailbox/EmailAddress"},
+		{"Organizer", `<m:CreateItem><m:Items><t:CalendarItem><t:Organizer><t:Mailbox>` + bob + `</t:Mailbox></t:Organizer></t:CalendarItem></m:Items></m:CreateItem>`, "Organizer/Mailbox/EmailAddress"},
+		{"SenderSMTPAddress", `<m:CreateItem><m:Items><t:Message><t:SenderSMTPAddress>bob@contoso.com</t:SenderSMTPAddress></t:Message></m:Items></m:CreateItem>`, "SenderSMTPAddress"},
 		{"ConvertId", `<m:ConvertId><m:SourceIds><t:AlternateId Format="EwsId" Id="A" Mailbox=" bob&#64;contoso.com"/></m:SourceIds></m:ConvertId>`, "@Mailbox"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -67,6 +79,104 @@ func TestReferences(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// TestMailboxWithoutAnAddress has mailboxes that are named by something other than
+// an address. They are reported as not readable.
+func TestMailboxWithoutAnAddress(t *testing.T) {
+	const xsi = ` xmlns:xsi="` + schemaInstanceNS + `"`
+	for name, c := range map[string]struct {
+		mailbox string
+		more    int // references before the one that is not readable
+	}{
+		"empty":                         {`<t:Mailbox/>`, 0},
+		"name only":                     {`<t:Mailbox><t:Name>bob</t:Name></t:Mailbox>`, 0},
+		"item":                          {`<t:Mailbox><t:ItemId Id="AAMk"/></t:Mailbox>`, 0},
+		"address and item":              {`<t:Mailbox>` + bob + `<t:ItemId Id="AAMk"/></t:Mailbox>`, 1},
+		"address deeper":                {`<t:Mailbox><t:Name>` + bob + `</t:Name></t:Mailbox>`, 0},
+		"address in no namespace":       {`<t:Mailbox><EmailAddress>bob@contoso.com</EmailAddress></t:Mailbox>`, 0},
+		"xsi:type":                      {`<t:Mailbox` + xsi + ` xsi:type="t:EmailAddressExtendedType">` + bob + `</t:Mailbox>`, 1},
+		"xsi:nil":                       {`<t:Mailbox` + xsi + ` xsi:nil="true"/>`, 0},
+		"element of the extended":       {`<t:Mailbox>` + bob + `<t:PrimaryEmailAddress>carol@contoso.com</t:PrimaryEmailAddress></t:Mailbox>`, 1},
+		"typed routing type":            {`<t:Mailbox>` + bob + `<t:RoutingType` + xsi + ` xsi:type="t:x">EX</t:RoutingType></t:Mailbox>`, 1},
+		"original name, an unusual one": {`<t:Mailbox>` + bob + `<t:OriginalDisplayName>x</t:OriginalDisplayName></t:Mailbox>`, 1},
+	} {
+		for _, folder := range []string{"DistinguishedFolderId", "WellKnownFolder"} {
+			got := references(t, operation(`<m:GetFolder><m:FolderIds><t:`+folder+` Id="inbox">`+c.mailbox+`</t:`+folder+`></m:FolderIds></m:GetFolder>`))
+			if len(got) != c.more+1 || !got[c.more].Unreadable {
+				t.Errorf("%s in %s: %+v", name, folder, got)
+			}
+		}
+	}
+	two := references(t, operation(`<m:GetFolder><t:DistinguishedFolderId Id="inbox"><t:Mailbox>`+bob+bob+`</t:Mailbox></t:DistinguishedFolderId></m:GetFolder>`))
+	if len(two) != 2 {
+		t.Errorf("two addresses: %+v", two)
+	}
+}
+
+// Ids, from the example of ews.MailboxOfID, and of a subscription with the same
+// mailbox.
+const (
+	itemID         = "AAMkADRhM2JmZTdhLTBhNjAtNGQyNy1hMjFhLTZjMWRmZDE0ZTNhNABGAAAAAAA="
+	subscriptionID = "BABleDAxEAAAAAEBAQEBAQEBAQEBAQEBAQEBAgMEBQbQCBAAAAB6/jtKYAonTaIabB39FOOk"
+	mailboxGUID    = "4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4"
+)
+
+func TestIDReferences(t *testing.T) {
+	for name, content := range map[string]string{
+		"item":               `<m:GetItem><m:ItemIds><t:ItemId Id="` + itemID + `" ChangeKey="CQ"/></m:ItemIds></m:GetItem>`,
+		"folder":             `<m:GetFolder><m:FolderIds><t:FolderId Id="` + itemID + `"/></m:FolderIds></m:GetFolder>`,
+		"attachment":         `<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="` + itemID + `"/></m:AttachmentIds></m:GetAttachment>`,
+		"root item":          `<m:DeleteAttachment><m:AttachmentIds><t:AttachmentId RootItemId="` + itemID + `"/></m:AttachmentIds></m:DeleteAttachment>`,
+		"occurrence":         `<m:GetItem><m:ItemIds><t:OccurrenceItemId RecurringMasterId="` + itemID + `" InstanceIndex="1"/></m:ItemIds></m:GetItem>`,
+		"recurring master":   `<m:GetItem><m:ItemIds><t:RecurringMasterItemId OccurrenceId="` + itemID + `"/></m:ItemIds></m:GetItem>`,
+		"conversation":       `<m:GetConversationItems><m:Conversations><t:Conversation><t:ConversationId Id="` + itemID + `"/></t:Conversation></m:Conversations></m:GetConversationItems>`,
+		"parent":             `<m:CreateAttachment><m:ParentItemId Id="` + itemID + `"/></m:CreateAttachment>`,
+		"export":             `<m:ExportItems><m:ItemIds><t:ItemId Id="` + itemID + `"/></m:ItemIds></m:ExportItems>`,
+		"upload":             `<m:UploadItems><m:Items><t:Item><t:ParentFolderId Id="` + itemID + `"/></t:Item></m:Items></m:UploadItems>`,
+		"by references":      `<m:GetItem><m:ItemIds><t:ItemId Id="&#65;` + itemID[1:] + `"/></m:ItemIds></m:GetItem>`,
+		"with white space":   `<m:GetItem><m:ItemIds><t:ItemId Id=" ` + itemID[:20] + "&#10;\n" + itemID[20:] + `"/></m:ItemIds></m:GetItem>`,
+		"in a reply":         `<m:CreateItem><m:Items><t:ReplyToItem><t:ReferenceItemId Id="` + itemID + `"/></t:ReplyToItem></m:Items></m:CreateItem>`,
+		"in an attached":     `<m:CreateAttachment><m:Attachments><t:ItemAttachment><t:Message><t:ItemId Id="` + itemID + `"/></t:Message></t:ItemAttachment></m:Attachments></m:CreateAttachment>`,
+		"unknown element":    `<m:GetItem><m:ItemIds><t:FutureId Id="` + itemID + `"/></m:ItemIds></m:GetItem>`,
+		"subscription":       `<m:Unsubscribe><m:SubscriptionId>` + subscriptionID + `</m:SubscriptionId></m:Unsubscribe>`,
+		"streaming":          `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>` + subscriptionID + `</t:SubscriptionId></m:SubscriptionIds></m:GetStreamingEvents>`,
+		"GUID of an archive": `<m:X><t:SingleLargeArchiveSearchScope><t:MailboxGuid>` + mailboxGUID + `</t:MailboxGuid></t:SingleLargeArchiveSearchScope></m:X>`,
+	} {
+		got := referencesWith(t, operation(content), true)
+		if len(got) != 1 || got[0].Kind != ews.IDReference || got[0].ID.Kind != ews.MailboxGUIDID || got[0].ID.GUID.String() != mailboxGUID {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := references(t, operation(content)); name != "GUID of an archive" && got != nil {
+			t.Errorf("%s, ids not wanted: %+v", name, got)
+		}
+	}
+	convert := `<m:ConvertId><m:SourceIds><t:AlternateId Format="FORMAT" Id="` + itemID + `" Mailbox="DUMMY"/></m:SourceIds></m:ConvertId>`
+	for format, want := range map[string]int{"EwsId": 1, "EwsLegacyId": 1, "HexEntryId": 0, "StoreId": 0} {
+		if got := referencesWith(t, operation(strings.Replace(convert, "FORMAT", format, 1)), true); len(got) != want {
+			t.Errorf("ConvertId of %s: %+v", format, got)
+		}
+	}
+}
+
+func TestUnknownAndOtherIDs(t *testing.T) {
+	for name, c := range map[string]struct {
+		content string
+		want    []ews.Reference
+	}{
+		"unknown":              {`<m:GetItem><m:ItemIds><t:ItemId Id="x"/></m:ItemIds></m:GetItem>`, []ews.Reference{{Kind: ews.IDReference, Path: "@Id"}}},
+		"distinguished folder": {`<m:GetFolder><t:DistinguishedFolderId Id="inbox"/></m:GetFolder>`, nil},
+		"time zone":            {`<m:CreateItem><t:CalendarItem><t:StartTimeZone Id="UTC"><t:Periods><t:Period Id="x"/></t:Periods></t:StartTimeZone></t:CalendarItem></m:CreateItem>`, nil},
+		"version probe":        {`<m:ConvertId><m:SourceIds><t:AlternateId Format="EwsId" Id="DUMMY" Mailbox="DUMMY"/></m:SourceIds></m:ConvertId>`, nil},
+		"other namespace":      {`<m:GetItem><m:ItemIds><x:ItemId xmlns:x="urn:x" x:Id="` + itemID + `"/></m:ItemIds></m:GetItem>`, nil},
+		"short subscription":   {`<m:Unsubscribe><m:SubscriptionId>x</m:SubscriptionId></m:Unsubscribe>`, nil},
+		"mixed subscription":   {`<m:Unsubscribe><m:SubscriptionId>x<!-- --></m:SubscriptionId></m:Unsubscribe>`, []ews.Reference{{Kind: ews.IDReference, Path: "SubscriptionId", Unreadable: true}}},
+		"GUID that is none":    {`<m:X><t:CustomSearchScope><t:MailboxGuid>x</t:MailboxGuid></t:CustomSearchScope></m:X>`, []ews.Reference{{Path: "CustomSearchScope/MailboxGuid", Unreadable: true}}},
+	} {
+		if got := referencesWith(t, operation(c.content), true); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
 	}
 }
 
@@ -121,10 +231,27 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestMailboxAttribute: the Mailbox of an AlternateId may also be a legacy DN. Only
+// the placeholder that exchangelib sends names no mailbox.
+func TestMailboxAttribute(t *testing.T) {
+	for value, want := range map[string][]ews.Reference{
+		"/o=Contoso/cn=bob": {{Path: "@Mailbox", Value: "/o=Contoso/cn=bob"}},
+		"bob":               {{Path: "@Mailbox", Value: "bob"}},
+		"":                  {{Path: "@Mailbox"}},
+		"DUMMY":             nil,
+		"dummy":             {{Path: "@Mailbox", Value: "dummy"}},
+	} {
+		got := references(t, operation(`<m:ConvertId><m:SourceIds><t:AlternateId Format="HexEntryId" Id="A" Mailbox="`+value+`"/></m:SourceIds></m:ConvertId>`))
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, want %+v", value, got, want)
+		}
+	}
+}
+
 func TestReferenceRefused(t *testing.T) {
 	refusal := errors.New("not on the list")
 	s := NewScanner()
-	s.Reset(func(ews.Reference) error { return refusal })
+	s.Reset(func(ews.Reference) error { return refusal }, true)
 	err := scan(s, operation(`<m:GetFolder>`+dist+`</m:GetFolder>`), 1)
 	if !errors.Is(err, refusal) {
 		t.Errorf("got %v", err)

@@ -53,8 +53,6 @@ func (v *Violation) Error() string { return "soap: " + v.Reason }
 // is not safe for concurrent use. It keeps its buffers, at most about 400 KB after
 // the worst document, so that a Scanner from a pool hardly allocates.
 type Scanner struct {
-	references func(ews.Reference) error
-
 	// bare turns off the rules about envelopes, for tests of the rules of XML.
 	bare bool
 
@@ -88,40 +86,41 @@ type Scanner struct {
 	header   headerTag
 	block    block
 	leaf     leaf
-	target   *target // the reference whose text is in leaf, or nil
-	targetAt int     // depth of its element
-	embedded int     // depth of the outermost open ItemAttachment, or 0
+	refs     tracker
+	value    []byte // an attribute's value, decoded
 }
 
 // NewScanner returns a Scanner that is ready for a document and reports no
 // references.
 func NewScanner() *Scanner {
 	s := &Scanner{spaces: newNamespaces()}
-	s.Reset(nil)
+	s.Reset(nil, false)
 	return s
 }
 
 // Reset makes s ready for the next document. If references is not nil, Write
-// calls it for each Reference as soon as its element has ended. An error that
-// references returns ends the scan, and Write returns it.
-func (s *Scanner) Reset(references func(ews.Reference) error) {
+// calls it for each Reference as soon as its element has ended; with ids also for
+// those by the id of something in a mailbox. An error that references returns ends
+// the scan, and Write returns it.
+func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
 	s.spaces.reset()
 	clear(s.request.Blocks) // release the strings of the last document
 	*s = Scanner{
-		references: references,
-		bare:       s.bare,
-		opEnd:      -1,
-		pending:    s.pending[:0],
-		element:    element{attrs: s.element.attrs[:0]},
-		stack:      s.stack[:0],
-		names:      s.names[:0],
-		spaces:     s.spaces,
-		request:    ews.Request{Blocks: s.request.Blocks[:0]},
-		envelope:   s.envelope[:0],
-		prefix:     s.prefix[:0],
-		header:     headerTag{name: s.header.name[:0]},
-		block:      block{out: s.block.out[:0]},
-		leaf:       leaf{text: s.leaf.text[:0]},
+		refs:     tracker{report: references, ids: ids},
+		bare:     s.bare,
+		opEnd:    -1,
+		pending:  s.pending[:0],
+		element:  element{attrs: s.element.attrs[:0]},
+		stack:    s.stack[:0],
+		names:    s.names[:0],
+		spaces:   s.spaces,
+		request:  ews.Request{Blocks: s.request.Blocks[:0]},
+		envelope: s.envelope[:0],
+		prefix:   s.prefix[:0],
+		header:   headerTag{name: s.header.name[:0]},
+		block:    block{out: s.block.out[:0]},
+		leaf:     leaf{text: s.leaf.text[:0]},
+		value:    s.value[:0],
 	}
 }
 

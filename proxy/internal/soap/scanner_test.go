@@ -119,7 +119,7 @@ func outcomeOf(s *Scanner, doc []byte, next func() int) outcome {
 	s.Reset(func(r ews.Reference) error {
 		o.references = append(o.references, r)
 		return nil
-	})
+	}, true)
 	var err error
 	for rest := doc; len(rest) > 0 && err == nil; {
 		n := min(next(), len(rest))
@@ -246,7 +246,7 @@ func TestHeld(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	s, doc := NewScanner(), getFolder()
 	allocs := testing.AllocsPerRun(100, func() {
-		s.Reset(nil)
+		s.Reset(nil, false)
 		if err := scan(s, doc, 512); err != nil {
 			t.Fatal(err)
 		}

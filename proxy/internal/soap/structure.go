@@ -123,8 +123,7 @@ func (s *Scanner) enterContent(e *element) error {
 		s.request.Push = string(e.local) == "PushSubscriptionRequest"
 		s.known = true
 	}
-	s.follow(e)
-	return s.addressed(e)
+	return s.follow(e)
 }
 
 func (s *Scanner) enterOperation(e *element) error {
@@ -134,8 +133,7 @@ func (s *Scanner) enterOperation(e *element) error {
 	s.place = inOperation
 	s.request.Operation = string(e.local)
 	s.known = s.request.Operation != "Subscribe"
-	s.follow(e)
-	return nil
+	return s.follow(e)
 }
 
 // exit handles the end of the innermost element of s.stack.
@@ -178,7 +176,7 @@ func (s *Scanner) data(at int64, p []byte) error {
 	case inBlock:
 		s.block.data(s, p, len(s.stack)-blockDepth)
 	case inOperation:
-		if s.target != nil {
+		if s.refs.leaf != nil {
 			s.leaf.add(p)
 		}
 	default:

@@ -40,7 +40,7 @@ func TestWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			work := func(size int) int64 {
 				s := NewScanner()
-				s.Reset(func(ews.Reference) error { return nil })
+				s.Reset(func(ews.Reference) error { return nil }, true)
 				doc := operation("<m:GetFolder>" + strings.Repeat(unit, 1+size/len(unit)) + "</m:GetFolder>")
 				if err := scan(s, doc, 1000); err != nil {
 					t.Fatal(err)
