@@ -189,6 +189,7 @@ func (c *call) finish() {
 	now := time.Now()
 	c.respond.extendDeadline(now) // for what net/http still has to flush
 	c.record.BytesIn = c.body.N()
+	c.record.UnknownIDs = int(c.inspection.unknownIDs.Load())
 	if refusal := c.inspection.audited.Load(); refusal != nil {
 		c.record.Audit = policyReasons[refusal.Reason]
 		c.record.Detail = cmp.Or(c.record.Detail, refusal.Detail)

@@ -33,6 +33,8 @@ type inspection struct {
 	// audited is the first refusal that audit mode reports instead of
 	// enforcing it.
 	audited atomic.Pointer[policy.Refusal]
+
+	unknownIDs atomic.Int32 // ids that the policy allowed without knowing their mailbox
 }
 
 // begin checks the media type and prepares the scanner.
@@ -85,10 +87,13 @@ func (i *inspection) references() func(ews.Reference) error {
 	}
 	return func(r ews.Reference) error {
 		refusal := i.client.policy.DecideReference(r)
-		if refusal == nil || i.audit(refusal) {
-			return nil
+		if refusal != nil && !i.audit(refusal) {
+			return refusal
 		}
-		return refusal
+		if r.Kind == ews.IDReference && r.ID.Kind == ews.UnknownID {
+			i.unknownIDs.Add(1)
+		}
+		return nil
 	}
 }
 

@@ -30,6 +30,7 @@ type Record struct {
 	Aborted  bool   // the connection was closed in the middle of the response
 
 	BytesIn, BytesOut int64 // bodies
+	UnknownIDs        int   // ids in the Body that were sent without knowing their mailbox
 
 	RequestID string     // Exchange's request-id
 	FrontEnd  string     // Exchange's X-FEServer

@@ -84,6 +84,9 @@ func rareAttrs(r *proxy.Record) []slog.Attr {
 			attrs = append(attrs, slog.Bool(flag.key, true))
 		}
 	}
+	if r.UnknownIDs > 0 {
+		attrs = append(attrs, slog.Int("unknown_ids", r.UnknownIDs))
+	}
 	if r.Err != nil {
 		attrs = append(attrs, slog.String("error", r.Err.Error()))
 	}

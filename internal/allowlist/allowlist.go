@@ -46,6 +46,7 @@ func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, erro
 		Audit:          c.ListMode == config.Audit,
 		Targets:        c.ListScope == config.Targets,
 		PrimaryOnly:    c.ListAddresses == config.PrimaryAddress,
+		StrictIDs:      c.ListIDs == config.StrictIDs,
 		Operations:     c.Operations.Operations,
 		DefaultMailbox: string(c.DefaultMailbox),
 		LoginUser:      c.LoginUser,

@@ -185,12 +185,17 @@ func (l *loader) checkList() {
 		return
 	}
 	if l.config.Allowed() == nil {
-		for _, name := range []string{"HMA_ALLOW_LIST_MODE", "HMA_ALLOW_LIST_SCOPE", "HMA_ALLOW_LIST_ADDRESSES", "HMA_ALLOWED_OPERATIONS"} {
+		for _, name := range []string{"HMA_ALLOW_LIST_MODE", "HMA_ALLOW_LIST_SCOPE", "HMA_ALLOW_LIST_ADDRESSES", "HMA_ALLOW_LIST_IDS", "HMA_ALLOWED_OPERATIONS"} {
 			if l.set[name] {
 				l.fault(name, "needs an allow-list"+l.everyHint()+"; set HMA_ALLOWED_MAILBOXES or HMA_ALLOWED_MAILBOXES_FILE"+l.patternsRemedy()+", or remove it")
 			}
 		}
 		return
+	}
+	if c := &l.config; c.ListIDs == StrictIDs && l.good("HMA_ALLOW_LIST_SCOPE") {
+		if _, err := policy.New(policy.Config{Allowed: c.Allowed(), Targets: c.ListScope == Targets, StrictIDs: true}); err != nil {
+			l.fault("HMA_ALLOW_LIST_IDS", "is strict, which needs HMA_ALLOW_LIST_SCOPE=targets and an entry of the allow-list that begins with guid:")
+		}
 	}
 	if l.set["HMA_DEFAULT_MAILBOX"] && l.good("HMA_DEFAULT_MAILBOX") && !l.listed() {
 		l.fault("HMA_DEFAULT_MAILBOX", "is not on the allow-list; expected a mailbox that it allows")

@@ -74,6 +74,18 @@ func (a *ListAddresses) UnmarshalText(text []byte) error {
 	return choose(a, text, AnyAddress, PrimaryAddress)
 }
 
+// ListIDs says what becomes of an id whose mailbox cannot be read.
+type ListIDs string
+
+// The ways to treat such an id.
+const (
+	KnownIDs  ListIDs = "known"  // forward and count it
+	StrictIDs ListIDs = "strict" // refuse it
+)
+
+// UnmarshalText accepts exactly the constants.
+func (i *ListIDs) UnmarshalText(text []byte) error { return choose(i, text, KnownIDs, StrictIDs) }
+
 // LogFormat says how log lines look.
 type LogFormat string
 

@@ -85,7 +85,7 @@ type Config struct {
 	ExpectContinue ExpectContinue `env:"HMA_EXPECT_CONTINUE" envDefault:"auto" form:"auto or never" desc:"auto sends Expect: 100-continue with a body that is too long to buffer, so that a refused token does not cost the request; an upstream that refuses or ignores it is not asked again for a day. never is for a device in front of Exchange that fails because of it."`
 
 	// AllowedMailboxes is nil when there is no allow-list, and never empty otherwise. See [Config.Access].
-	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas or lines, or * alone" absent:"every mailbox of the organisation, with an alarm" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments. * alone says that every mailbox of the organisation is meant, and silences the alarm; it is not permitted in a list file."`
+	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, guid:01234567-…, separated by commas or lines, or * alone" absent:"every mailbox of the organisation, with an alarm" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments. * alone says that every mailbox of the organisation is meant, and silences the alarm; it is not permitted in a list file."`
 	// EveryMailbox is true for HMA_ALLOWED_MAILBOXES=*: there is no allow-list, on purpose.
 	EveryMailbox bool `env:"-"`
 	// AllowedMailboxesFile is where AllowedMailboxes was read from, to be read again with [ReadMailboxes]; "" when it came from the environment.
@@ -93,9 +93,11 @@ type Config struct {
 	// ListMode says what becomes of a request that the list refuses.
 	ListMode ListMode `env:"HMA_ALLOW_LIST_MODE" envDefault:"enforce" form:"enforce or audit" desc:"enforce refuses what the allow-list does not cover; audit forwards it and logs what would have been refused."`
 	// ListScope says which mailboxes of a request are judged.
-	ListScope ListScope `env:"HMA_ALLOW_LIST_SCOPE" envDefault:"impersonated" form:"impersonated or targets" desc:"impersonated judges the mailbox that a request acts as; targets also judges the mailboxes that its body refers to. Opaque item ids cannot be checked."`
+	ListScope ListScope `env:"HMA_ALLOW_LIST_SCOPE" envDefault:"impersonated" form:"impersonated or targets" desc:"impersonated judges the mailbox that a request acts as; targets also judges the mailboxes that its body refers to, by address and, where the allow-list has guid: entries, by the ids of items and folders."`
 	// ListAddresses says which addresses of a mailbox an entry allows.
 	ListAddresses ListAddresses `env:"HMA_ALLOW_LIST_ADDRESSES" envDefault:"any" form:"any or primary" desc:"any lets an entry such as alice@contoso.com allow the mailbox that has this address, also as an alias; primary makes Exchange refuse an alias. An address that only a wildcard matches must be the primary one in either case. With primary, a mailbox that a body refers to needs an entry of its own."`
+	// ListIDs says what becomes of an id whose mailbox cannot be read.
+	ListIDs ListIDs `env:"HMA_ALLOW_LIST_IDS" envDefault:"known" form:"known or strict" desc:"With HMA_ALLOW_LIST_SCOPE=targets and guid: entries in the allow-list, an id of an item, folder, attachment or conversation in another mailbox is refused. known forwards and counts an id whose mailbox cannot be read; strict refuses it."`
 	// Operations holds the operations that are lifted or chosen; its zero value is the default set.
 	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations and presets (@read, @send), or of +operations to add to the default" absent:"all known operations but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it. @read stands for the operations that change nothing, @send for CreateItem, CreateAttachment and SendItem. Marking a message as read needs UpdateItem. An operation that no EWS schema has is refused unless it is named here."`
 	// DefaultMailbox is "" when a request must name its mailbox itself.

@@ -18,6 +18,7 @@ type requestMetrics struct {
 	replays   prometheus.Counter
 	received  prometheus.Counter
 	sent      prometheus.Counter
+	unknown   prometheus.Counter
 	inFlight  prometheus.Gauge
 }
 
@@ -51,6 +52,7 @@ func newRequestMetrics(f factory) requestMetrics {
 		replays:  f.counter("hmaproxy_replays_total", "Requests sent a second time because Exchange refused the token."),
 		received: f.counter("hmaproxy_received_bytes_total", "Bytes of clients' bodies."),
 		sent:     f.counter("hmaproxy_sent_bytes_total", "Bytes of bodies sent to clients."),
+		unknown:  f.counter("hmaproxy_unknown_ids_total", "Ids in bodies that were forwarded although their mailbox could not be read; counted while the allow-list has guid entries and its scope is targets."),
 		inFlight: f.gauge("hmaproxy_requests_in_flight", "Requests in progress, notification streams included."),
 	}
 }
@@ -78,6 +80,7 @@ func (m *requestMetrics) done(r *proxy.Record, o outcome.Outcome) {
 	if r.Audit != proxy.ReasonNone {
 		m.audit.get(r.Audit).Inc()
 	}
+	m.unknown.Add(float64(r.UnknownIDs))
 	if r.Replayed {
 		m.replays.Inc()
 	}
