@@ -29,6 +29,7 @@ const (
 	tlsTimeout      = 9 * time.Second  // for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
 	continueTimeout = 2 * time.Second  // for a 100 Continue that a device in front of Exchange swallows
+	responseTimeout = 10 * time.Minute // Exchange ends its own work on a request after at most 5 minutes
 	maxIdle         = 256              // idle connections to Exchange; a streaming client may have 200 mailboxes
 	maxHead         = 256 << 10        // bytes of a response's head
 )
@@ -109,6 +110,7 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 		Proxy:            proxy,
 		ProxyResponse:    c.observer.ConnectResponse,
 		Log:              c.log,
+		ResponseTimeout:  responseTimeoutOf,
 		HandshakeTimeout: tlsTimeout,
 		ContinueTimeout:  continueTimeout,
 		IdleTimeout:      idleTimeout,
@@ -124,6 +126,18 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 	}
 	c.remember(t)
 	return t, nil
+}
+
+// responseTimeoutOf returns how long Exchange may work on a request before it
+// responds. Package proxy sets a request's Pattern to its EWS operation.
+// GetStreamingEvents has no bound: a device on the way may hold its response back
+// until its end, half an hour later. Nor has a request whose operation is unknown,
+// because it may be that one.
+func responseTimeoutOf(r *http.Request) time.Duration {
+	if r.Method == http.MethodPost && (r.Pattern == "" || r.Pattern == "GetStreamingEvents") {
+		return 0
+	}
+	return responseTimeout
 }
 
 // exchangeProxy returns the corporate proxy for Exchange, nil for none. NO_PROXY

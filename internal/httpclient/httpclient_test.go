@@ -71,3 +71,19 @@ func TestRefusalByTheCorporateProxyIsADialError(t *testing.T) {
 		})
 	}
 }
+
+func TestResponseTimeout(t *testing.T) {
+	for _, c := range []struct {
+		method, operation string
+		bounded           bool
+	}{
+		{http.MethodPost, "GetFolder", true},
+		{http.MethodPost, "GetStreamingEvents", false},
+		{http.MethodPost, "", false},
+		{http.MethodGet, "", true},
+	} {
+		if got := responseTimeoutOf(&http.Request{Method: c.method, Pattern: c.operation}); (got > 0) != c.bounded {
+			t.Errorf("%s %q: %v", c.method, c.operation, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -31,4 +32,12 @@ func KeepAlive() net.KeepAliveConfig {
 // silence is bounded by keep-alive alone.
 func LimitSilence(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { limitSilence(fd) })
+}
+
+// PeerLost reports whether err says that the network lost the peer of a
+// connection, or the way to it. A peer that closes or resets the connection is
+// not lost.
+func PeerLost(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && isPeerLost(errno)
 }

@@ -22,6 +22,7 @@ type attempt struct {
 	sentBefore int64       // bytes that the connection had sent before
 	upload     *upload     // nil: the message was written in one piece
 	response   responseBody
+	deadline   responseDeadline
 
 	uploadLimit *time.Timer  // aborts an upload after its response was read
 	active      atomic.Int32 // how many of upload and response have not ended
@@ -44,7 +45,7 @@ func (e *attemptError) NotSent() bool { return e.notSent }
 // Unwrap hides the cause when a part of the request was sent: it may look like
 // a failure to connect, for which callers retry.
 func (e *attemptError) Unwrap() error {
-	if e.notSent || e.bodyFailed {
+	if e.notSent || e.bodyFailed || e.err == ErrResponseTimeout {
 		return e.err
 	}
 	return nil
@@ -69,6 +70,8 @@ func send(m *message, c *conn) (*http.Response, error) {
 		go a.upload.run()
 	} else if _, sendErr = c.tls.Write(m.text); sendErr != nil {
 		a.limitLateResponse()
+	} else {
+		a.deadline.requestSent(c, m.request)
 	}
 	resp, noResponse, err := a.receive()
 	if err == nil {
@@ -76,6 +79,7 @@ func send(m *message, c *conn) (*http.Response, error) {
 	}
 	a.stopWatch()
 	c.abort()
+	c.transport.checkPeer(err)
 	if a.upload != nil {
 		a.upload.decide(false)
 		<-a.upload.done
@@ -88,8 +92,12 @@ func send(m *message, c *conn) (*http.Response, error) {
 // longer be written.
 func (a *attempt) limitLateResponse() {
 	a.unusable.Store(true)
-	_ = a.conn.wire.SetReadDeadline(time.Now().Add(lateResponseTimeout))
+	a.deadline.requestFailed(a.conn)
 }
+
+// ErrResponseTimeout means that the server did not respond in time to a request
+// that was sent completely. It may have processed the request.
+var ErrResponseTimeout error = timeoutError("no response in time; the request may have been executed")
 
 // newError returns the error of an attempt that failed while sending, receiving
 // or both.
@@ -98,6 +106,9 @@ func (a *attempt) newError(sendErr, receiveErr error, noResponse bool) error {
 		return context.Cause(a.msg.ctx)
 	}
 	err := receiveErr
+	if a.deadline.exceeded(a.conn) {
+		err = ErrResponseTimeout
+	}
 	if sendErr != nil {
 		err = fmt.Errorf("sending the request: %w", sendErr)
 	}
@@ -132,6 +143,7 @@ func (a *attempt) receive() (resp *http.Response, noResponse bool, err error) {
 		}
 		if !isInterim(resp.StatusCode) {
 			c.readLimit = math.MaxInt64
+			a.deadline.responseBegun(c, resp)
 			return a.begin(resp), false, nil
 		}
 		if err := a.handleInterim(resp); err != nil {

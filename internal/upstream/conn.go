@@ -23,6 +23,7 @@ type conn struct {
 	br        *bufio.Reader       // reads from the conn, which bounds a response's head
 	probe     func() socket.State // nil: the system has no such call
 	readLimit int64               // bytes that may still be read
+	deadline  time.Time           // the read deadline of responses, zero for none
 	recording bool                // recorded is in use
 	recorded  []byte              // what was read since record
 
@@ -118,6 +119,7 @@ func (c *conn) startIdleReader() {
 
 // stopIdleReader reports whether nothing was received.
 func (c *conn) stopIdleReader() bool {
+	c.deadline = time.Time{}
 	_ = c.wire.SetReadDeadline(time.Unix(1, 0))
 	silent := <-c.idleReader
 	c.idleReader = nil

@@ -97,6 +97,17 @@ func (p *pool) removeExpired(now time.Time) []*conn {
 	return expired
 }
 
+// closeIdle closes every idle connection.
+func (p *pool) closeIdle() {
+	p.mu.Lock()
+	conns := p.conns
+	p.conns = nil
+	p.mu.Unlock()
+	for _, c := range conns {
+		c.close()
+	}
+}
+
 // closeAll closes every connection, and until the next take every connection
 // that is put.
 func (p *pool) closeAll() {

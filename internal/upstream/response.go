@@ -47,6 +47,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 			err = http.ErrBodyReadAfterClose
 		}
 	case err != nil:
+		b.attempt.conn.transport.checkPeer(err)
 		b.finish(responseClosed)
 		if ctx := b.attempt.msg.ctx; ctx.Err() != nil {
 			err = context.Cause(ctx)

@@ -23,6 +23,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"hmaproxy/internal/socket"
 )
 
 // Config describes the server and the bounds of its connections. Fields are
@@ -53,6 +55,11 @@ type Config struct {
 	ProxyResponse func(status int)
 
 	Log *slog.Logger // nil discards
+
+	// ResponseTimeout returns how long a response's head may take after the request
+	// was sent; 0 means without a bound. It may be called concurrently. nil means
+	// always 0.
+	ResponseTimeout func(*http.Request) time.Duration
 
 	HandshakeTimeout time.Duration // for the corporate proxy's response and the TLS handshake of a new connection
 	ContinueTimeout  time.Duration // for 100 Continue; then the body is sent without it
@@ -88,6 +95,9 @@ func New(config Config) (*Transport, error) {
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.ResponseTimeout == nil {
+		config.ResponseTimeout = func(*http.Request) time.Duration { return 0 }
 	}
 	if config.Current == nil {
 		config.Current = func(net.Conn) bool { return true }
@@ -127,6 +137,7 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 // returns the server's spelling of a header's name.
 //
 // Errors: the context's cause when the context has ended; an error whose method
+// Timeout() bool returns true when the server did not respond in time; an error whose method
 // NotSent() bool returns true, among them *ConnectError, when no byte of the
 // request was sent. Any other error means that the connection failed, that the
 // request's body could not be read, or that the response is not HTTP. Errors about
@@ -164,6 +175,14 @@ func (t *Transport) connection(m *message) (*conn, error) {
 		m.trace.GotConn(httptrace.GotConnInfo{Conn: c.tls, Reused: c.reused})
 	}
 	return c, nil
+}
+
+// checkPeer closes the idle connections when err says that the network lost a
+// peer: those connections go the same way.
+func (t *Transport) checkPeer(err error) {
+	if socket.PeerLost(err) {
+		t.idle.closeIdle()
+	}
 }
 
 func closeBody(r *http.Request) {

@@ -35,8 +35,11 @@ func (u *upload) run() {
 	defer close(u.done)
 	u.connFailed, u.err = u.send()
 	u.attempt.msg.closeBody()
-	if u.connFailed {
+	switch {
+	case u.connFailed:
 		u.attempt.limitLateResponse()
+	case u.err == nil:
+		u.attempt.deadline.requestSent(u.attempt.conn, u.attempt.msg.request)
 	}
 	u.attempt.partEnded(u.err == nil || u.connFailed)
 }

@@ -1,0 +1,7 @@
+//go:build !unix && !windows
+
+package socket
+
+import "syscall"
+
+func isPeerLost(syscall.Errno) bool { return false }
