@@ -87,6 +87,7 @@ func (c failedConnection) names() names {
 		"{hello-setting}", "",
 		"{split-dns}", "",
 		"{no-proxy}", "",
+		"{odd-vault-name}", "",
 	)
 	if c.conn.target.exchange && c.facts.config.Connect == "" {
 		n = n.with("{split-dns}", "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")

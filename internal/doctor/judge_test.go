@@ -1,8 +1,11 @@
 package doctor
 
 import (
+	"crypto/x509"
 	"errors"
+	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -44,4 +47,68 @@ func TestRenegotiation(t *testing.T) {
 	if !strings.Contains(r.Detail, "asks for TLS renegotiation") || !strings.Contains(r.Cause, "client certificate by renegotiation") || !strings.Contains(strings.Join(r.Repair, " "), "SSL Settings") {
 		t.Errorf("got %+v", r)
 	}
+}
+
+// Every rule has a cause, and every word in braces is replaced. The cases of the
+// other tests do not reach every rule.
+func TestTables(t *testing.T) {
+	f := testFacts(t)
+	u, err := url.Parse("https://mail.contoso.com/EWS/Exchange.asmx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fc := failedConnection{conn: connection{target: target{url: u, variable: "HMA_EWS_URL", exchange: true}}, facts: f, dns: &net.DNSError{Name: "mail.contoso.com"}}
+	n := untrusted{conn: fc.conn, facts: f, leaf: new(x509.Certificate), top: new(x509.Certificate)}.names(fc.names())
+	for _, word := range []string{ // which checks add from what they gathered
+		"{no-identity}", "{auth}", "{code}", "{meaning}", "{login-host}", "{login-remedy}", "{remedy}", "{version-option}",
+		"{not-before}", "{now}", "{why}", "{tenant-id}", "{redirect-host}", "{redirect-path}", "{server}", "{other-server}",
+		"{expected}", "{status}", "{mailbox}", "{app}",
+	} {
+		n = n.with(word, "x")
+	}
+	tables := map[string][]explanation{
+		"idMistakes": explanations(idMistakes), "proxyFailures": explanations(proxyFailures), "nameFailures": explanations(nameFailures),
+		"unreachableHosts": explanations(unreachableHosts), "handshakeFailures": explanations(handshakeFailures),
+		"oldTLSRules": explanations(oldTLSRules), "unparsableCertificates": explanations(unparsableCertificates),
+		"trustRules": explanations(trustRules), "loginFailures": explanations(loginFailures),
+		"unknownLoginFailures": explanations(unknownLoginFailures), "closedVault": explanations(closedVault),
+		"forbiddenSecrets": explanations(forbiddenSecrets), "secretFailures": explanations(secretFailures),
+		"certificateRules": explanations(certificateRules), "tokenFailures": explanations(tokenFailures),
+		"claimRules": explanations(claimRules), "challengeRules": explanations(challengeRules),
+		"foreignResponses": explanations(foreignResponses), "responsesWithToken": explanations(responsesWithToken),
+		"tokenRefusals": explanations(tokenRefusals),
+		"alertRules":    codeExplanations(alertRules), "signingFailures": codeExplanations(signingFailures), "getFolderCodes": codeExplanations(getFolderCodes),
+	}
+	for table, all := range tables {
+		for _, e := range all {
+			r := n.failed("observed", e)
+			text := strings.Join(append([]string{r.Detail, r.Cause}, r.Repair...), "\n")
+			if word := regexp.MustCompile(`\{[a-z0-9-]+\}`).FindString(text); word != "" || r.Cause == "" || len(r.Repair) == 0 {
+				t.Errorf("%s: %q is left, or there is no cause or repair: %+v", table, word, r)
+			}
+		}
+	}
+	for _, r := range aadstsRepairs {
+		for _, line := range codeRepairs(r.codes[0], "", "{hma-app}") {
+			if text := n.expand(line); strings.Contains(text, "{") && !strings.Contains(text, "ServicePrincipalNames") {
+				t.Errorf("%d: %q", r.codes[0], text)
+			}
+		}
+	}
+}
+
+func explanations[T any](rules []rule[T]) []explanation {
+	var all []explanation
+	for _, r := range rules {
+		all = append(all, explanation{r.detail, r.cause, r.repair})
+	}
+	return all
+}
+
+func codeExplanations[C comparable](rules []codeRule[C]) []explanation {
+	var all []explanation
+	for _, r := range rules {
+		all = append(all, explanation{cause: r.cause, repair: r.repair})
+	}
+	return all
 }

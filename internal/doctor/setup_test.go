@@ -309,6 +309,7 @@ func (r *testSetup) examine() outcome {
 	}
 	r.close()
 	r.noSecrets(b.String() + j.String())
+	r.namesExist(b.String())
 	if os.Getenv("DOCTOR_SHOW") != "" {
 		r.t.Log("\n" + b.String())
 	}
@@ -344,6 +345,39 @@ func (r *testSetup) noSecrets(output string) {
 		if secret != "" && strings.Contains(output, secret) {
 			r.t.Errorf("a secret (%.12s…) was printed:\n%s", secret, output)
 		}
+	}
+}
+
+var (
+	settingName = regexp.MustCompile(`HMA_[A-Z_]*[A-Z]`)
+	repoPath    = regexp.MustCompile(`\b(?:docs|deploy)/[A-Za-z0-9_./-]*[A-Za-z0-9]`)
+	placeholder = regexp.MustCompile(`\{[a-z-]+\}`)
+)
+
+// namesExist fails when the output names a setting or a file that does not
+// exist, or a word in braces that was not replaced.
+func (r *testSetup) namesExist(output string) {
+	r.t.Helper()
+	var usage strings.Builder
+	if err := config.Usage(&usage); err != nil {
+		r.t.Fatal(err)
+	}
+	settings := map[string]bool{}
+	for _, name := range settingName.FindAllString(usage.String(), -1) {
+		settings[name] = true
+	}
+	for _, name := range settingName.FindAllString(output, -1) {
+		if !settings[name] && r.env[name] == "" {
+			r.t.Errorf("%s is no setting:\n%s", name, output)
+		}
+	}
+	for _, path := range repoPath.FindAllString(output, -1) {
+		if _, err := os.Stat(filepath.Join("..", "..", path)); err != nil {
+			r.t.Errorf("%s does not exist:\n%s", path, output)
+		}
+	}
+	if word := placeholder.FindString(output); word != "" {
+		r.t.Errorf("%s was not replaced:\n%s", word, output)
 	}
 }
 
