@@ -4,12 +4,14 @@
 // [NewKeyVault] is the usual source: it reads a certificate from Azure Key
 // Vault, together with its previous version, and with KeyInVault leaves the
 // private key there and has every signature made by the vault. [NewFile] reads
-// a PFX (PKCS#12) or PEM file. [Parse] reads one such file or secret that is
+// a PFX (PKCS#12) or PEM file. [NewStore] reads a Windows certificate store, whose
+// private keys stay in Windows. [NewExperimentalFederated] supplies tokens that take
+// the place of a certificate. [Parse] reads one such file or secret that is
 // already in memory; [Thumbprints] names a certificate as the Azure portal does.
 //
 // # What Certificates returns
 //
-// Both sources have the same method,
+// The sources of certificates have the same method,
 //
 //	Certificates(ctx context.Context) ([]*tls.Certificate, error)
 //
@@ -28,7 +30,8 @@
 //
 // A certificate that did not change is the identical *tls.Certificate, so that
 // callers may compare pointers. Callers must not modify it. Its Leaf is set, its
-// PrivateKey is a [crypto.Signer]: an *rsa.PrivateKey unless KeyInVault.
+// PrivateKey is a [crypto.Signer]: an *rsa.PrivateKey, unless the key stays in Key
+// Vault or in Windows.
 //
 // Every error is an [*Error]: one line that says what to do next. Neither errors
 // nor logs ever hold a password, a secret or a key.

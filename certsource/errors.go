@@ -17,6 +17,7 @@ const (
 	CodeNotAFile        = "NotAFile"        // the path is a directory, pipe, socket or device
 	CodeBlocked         = "Blocked"         // the read of the file, or of the client secret, did not return in time
 	CodeUTF16           = "UTF16"           // text in UTF-16, as Windows PowerShell's ">" writes it
+	CodePKCS7           = "PKCS7"           // a chain of certificates (.p7b), which holds no private key
 	CodeUnknownFormat   = "UnknownFormat"   // neither PFX nor PEM
 	CodeDamaged         = "Damaged"         // PFX or PEM, but broken
 	CodeUnsupportedPFX  = "UnsupportedPFX"  // a PFX with algorithms or a structure that cannot be read
@@ -30,6 +31,16 @@ const (
 	CodeWeakKey         = "WeakKey"         // RSA of less than 2048 bits
 	CodeKeyMismatch     = "KeyMismatch"     // the private key belongs to none of the certificates
 	CodeNegativeSerial  = "NegativeSerial"  // a certificate with a negative serial number, which Go refuses by default
+	CodeNoStore         = "NoStore"         // the Windows certificate store does not exist
+	CodeNotInStore      = "NotInStore"      // no certificate of the store fits
+	CodeKeyAccess       = "KeyAccess"       // the account may not read the private key
+	CodeKeyPrompts      = "KeyPrompts"      // the private key asks a person for consent
+	CodeLegacyKey       = "LegacyKey"       // the private key's provider cannot sign with RSASSA-PSS
+	CodeSaltLength      = "SaltLength"      // the private key's provider signs with another salt length
+	CodeStoreFailed     = "StoreFailed"     // another failure of Windows; Err has the status
+	CodeNotAToken       = "NotAToken"       // a federated credential that is not a signed JSON web token
+	CodeTokenExpired    = "TokenExpired"    // a federated credential that was not renewed
+	CodeTokenAudience   = "TokenAudience"   // a federated credential for another audience
 	CodeNotYetValid     = "NotYetValid"     // see NotBefore
 	CodeExpired         = "Expired"         // the certificate has expired
 	CodeUnknownHost     = "UnknownHost"     // the host's name does not resolve
@@ -45,7 +56,7 @@ const (
 // Error is the error of every function and method of this package. Only the
 // constructors return other errors, about their Config.
 type Error struct {
-	Op        string    // what was being done: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "sign"
+	Op        string    // what was being done: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
 	Name      string    // of the file, secret or key; to log in: of the application; empty for Parse
 	Version   string    // of the secret or key, where one was asked for or found
 	Host      string    // that could not be reached or sent an unexpected response

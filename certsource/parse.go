@@ -111,7 +111,18 @@ func readDER(data []byte, password string) (bundle, *Error) {
 	case isNegativeSerial(err):
 		return bundle{}, parseError(CodeNegativeSerial)
 	}
+	if isPKCS7(whole.Bytes) {
+		return bundle{}, parseError(CodePKCS7)
+	}
 	return readPFX(whole.FullBytes, password)
+}
+
+// isPKCS7 reports whether the content of a SEQUENCE begins with the type of signed
+// data (RFC 2315), as a .p7b file does.
+func isPKCS7(content []byte) bool {
+	var kind asn1.ObjectIdentifier
+	_, err := asn1.Unmarshal(content, &kind)
+	return err == nil && kind.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2})
 }
 
 const pemBegin = "-----BEGIN "
@@ -192,6 +203,8 @@ func (b *bundle) add(block *pem.Block) *Error {
 		}
 		b.certs = append(b.certs, cert)
 		return nil
+	case "PKCS7", "CMS":
+		return parseError(CodePKCS7)
 	case "PRIVATE KEY":
 		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case "RSA PRIVATE KEY":

@@ -18,6 +18,8 @@ func remedy(code string) string {
 		return "issue a certificate with a positive serial number (RFC 5280), or run with GODEBUG=x509negativeserial=1"
 	case CodeUTF16:
 		return "the text is in UTF-16: save it as UTF-8 or ASCII"
+	case CodePKCS7:
+		return "export the certificate together with its private key, as PFX (PKCS#12)"
 	case CodeUnknownFormat:
 		return "a PFX (PKCS#12) or a PEM file with certificate and private key is needed"
 	case CodeDamaged:

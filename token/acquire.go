@@ -18,7 +18,8 @@ type Grant struct {
 	obtained time.Time
 }
 
-// Acquire requests one token with cert. It does not retry, makes at most two HTTP
+// Acquire requests one token with cert, or with cfg.ExperimentalAssertion when cert
+// is nil and that is set. It does not retry, makes at most two HTTP
 // requests and returns within 15 seconds, unless cert's signer takes longer. Of
 // cfg, Certificates, PollInterval, Log and Attempted are not used. The error is an
 // [*Error]:
@@ -31,7 +32,10 @@ func Acquire(ctx context.Context, cfg Config, cert *tls.Certificate) (Grant, err
 	if err != nil {
 		return Grant{}, configurationError(err)
 	}
-	id, err := newIdentity(cert)
+	id := identity{federated: cfg.ExperimentalAssertion}
+	if cert != nil || id.federated == nil {
+		id, err = newIdentity(cert)
+	}
 	if err != nil {
 		return Grant{}, &Error{Class: Certificate, what: "certificate: " + oneLine(err), cause: err}
 	}

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -23,10 +24,13 @@ const (
 	assertionAhead = 10*time.Minute - assertionBack
 )
 
-// An identity signs assertions with one version of the certificate.
+// An identity makes assertions: it signs them with one version of the certificate
+// or, with a federated credential, returns those of another issuer.
 type identity struct {
-	leaf   *x509.Certificate
+	leaf   *x509.Certificate // nil with a federated credential
 	signer crypto.Signer
+
+	federated func(context.Context) (string, error) // Config.ExperimentalAssertion
 }
 
 // newIdentity returns an error when cert cannot sign assertions for Entra.
@@ -52,12 +56,24 @@ func newIdentity(cert *tls.Certificate) (identity, error) {
 	if !public.Equal(leaf.PublicKey) {
 		return identity{}, errors.New("the private key does not belong to the certificate")
 	}
-	return identity{leaf, signer}, nil
+	return identity{leaf: leaf, signer: signer}, nil
 }
 
-// assertion returns a signed JWT that proves clientID's identity to audience:
+// assertion returns a JWT that proves clientID's identity to audience.
+func (id identity) assertion(ctx context.Context, audience, clientID string, now time.Time) (string, error) {
+	if id.federated == nil {
+		return id.signedAssertion(audience, clientID, now)
+	}
+	jwt, err := id.federated(ctx)
+	if err == nil && jwt == "" {
+		err = errors.New("it is empty")
+	}
+	return jwt, err
+}
+
+// signedAssertion returns the JWT that Microsoft documents:
 // https://learn.microsoft.com/entra/identity-platform/certificate-credentials
-func (id identity) assertion(audience, clientID string, now time.Time) (string, error) {
+func (id identity) signedAssertion(audience, clientID string, now time.Time) (string, error) {
 	thumbprint := sha256.Sum256(id.leaf.Raw)
 	header, err := json.Marshal(map[string]string{
 		"alg":      "PS256",

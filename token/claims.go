@@ -14,7 +14,7 @@ type Claims struct {
 	Audience string    // aud
 	TenantID string    // tid
 	AppID    string    // appid (v1) or azp (v2)
-	AuthKind string    // appidacr or azpacr: "2" means that a certificate was used
+	AuthKind string    // appidacr or azpacr: "1" is a client secret, "2" a certificate or a federated credential
 	Roles    []string  // roles
 	Expires  time.Time // exp, by Entra's clock
 }

@@ -30,6 +30,16 @@ type Config struct {
 	// as it does not, it is not called a second time.
 	Certificates func(context.Context) ([]*tls.Certificate, error)
 
+	// ExperimentalAssertion returns a client assertion that proves the identity of
+	// the application in place of a certificate: the token of a workload or managed
+	// identity for api://AzureADTokenExchange, which a federated credential of the
+	// application trusts. It is called before every token request, one call at a
+	// time; its context ends after 15 s. Exactly one of it and Certificates is set.
+	//
+	// It is experimental: it is not known whether Exchange Server accepts the tokens
+	// that Entra issues for it.
+	ExperimentalAssertion func(context.Context) (string, error)
+
 	PollInterval time.Duration // between calls of Certificates, ±10 %; 0 means 10 minutes
 
 	// HTTPClient sends the requests to Entra. nil means a client with a transport

@@ -97,6 +97,20 @@ var explanations = [...]explanation{
 		"the application is a public client and may not present a credential",
 		"switch off \"Allow public client flows\" on the app registration"},
 
+	// A federated credential in a certificate's place.
+	{[]int{700211}, Configuration,
+		"no federated credential of the application has the issuer of the assertion",
+		"compare the issuer of the federated credential with the cluster's OIDC issuer URL, or with https://login.microsoftonline.com/TENANT/v2.0 for a managed identity; the trailing slash counts"},
+	{[]int{700212}, Configuration,
+		"no federated credential of the application has the audience of the assertion",
+		"the audience of the federated credential must be api://AzureADTokenExchange, as the token's is"},
+	{[]int{700213, 70021}, Configuration,
+		"no federated credential of the application has the subject of the assertion",
+		"the subject is system:serviceaccount:NAMESPACE:NAME of the pod, or the object (principal) id of the managed identity, in this very letter case"},
+	{[]int{50013}, Configuration,
+		"the signature of the assertion was not accepted: Entra cannot read the issuer's keys, or they are others",
+		"the issuer's /.well-known/openid-configuration and its keys must be readable from the internet"},
+
 	// The tenant and the cloud.
 	{[]int{90002, 50059, 50128, 9001023}, Configuration,
 		"the tenant was not found, or none was named",

@@ -88,6 +88,7 @@ type entra struct {
 	roles      []string
 	clock      time.Duration // its clock minus this machine's
 	refusal    int           // AADSTS code for a certificate that is not registered
+	federated  string        // an assertion of another issuer that is accepted
 
 	metadata, token func() *response // nil, or returning nil: the usual
 
@@ -252,6 +253,9 @@ func (e *entra) check(req *http.Request, form url.Values) int {
 	}
 	if scopes := strings.Fields(form.Get("scope")); len(scopes) == 0 || scopes[0] != testResource+"/.default" {
 		return complain("scope = %q", form.Get("scope"))
+	}
+	if e.federated != "" && form.Get("client_assertion") == e.federated {
+		return 0
 	}
 	parts := strings.Split(form.Get("client_assertion"), ".")
 	if len(parts) != 3 {

@@ -25,8 +25,8 @@ type Keeper struct {
 // it. It does no I/O: requests begin with [Keeper.Run].
 func New(cfg Config) (*Keeper, error) {
 	cfg, err := cfg.checked()
-	if cfg.Certificates == nil {
-		err = errors.Join(err, errors.New("no Certificates"))
+	if (cfg.Certificates == nil) == (cfg.ExperimentalAssertion == nil) {
+		err = errors.Join(err, errors.New("want exactly one of Certificates and ExperimentalAssertion"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("token: %w", err)

@@ -24,7 +24,7 @@ type pollResult struct {
 // goroutine of its own: a vault or file system that hangs must not delay a
 // refresh.
 type poller struct {
-	certificates func(context.Context) ([]*tls.Certificate, error)
+	certificates func(context.Context) ([]*tls.Certificate, error) // nil with a federated credential: no look-up is ever due
 	interval     time.Duration
 	log          *slog.Logger
 
@@ -58,7 +58,7 @@ func (p *poller) start(ctx context.Context, now time.Time) {
 
 // startIn returns how long until start or overdue has something to do.
 func (p *poller) startIn(now time.Time) time.Duration {
-	if p.running {
+	if p.running || p.certificates == nil {
 		return maxSleep
 	}
 	return p.due.left(now)

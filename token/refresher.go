@@ -23,11 +23,16 @@ type refresher struct {
 }
 
 func newRefresher(k *Keeper) *refresher {
-	return &refresher{
+	r := &refresher{
 		keeper: k,
 		poller: newPoller(k.cfg.Certificates, k.cfg.PollInterval, k.cfg.Log),
 		report: reporter{log: k.cfg.Log},
 	}
+	if k.cfg.ExperimentalAssertion != nil {
+		k.cfg.Log.Warn("a federated credential takes the certificate's place: this is experimental", "application", k.cfg.ClientID)
+		r.versions.list = []*version{{requester: r.newRequester(identity{federated: k.cfg.ExperimentalAssertion})}}
+	}
+	return r
 }
 
 // run works until ctx ends.
@@ -173,7 +178,7 @@ func (r *refresher) mayProbe() bool {
 
 // probeIn returns how long until c is probed.
 func (r *refresher) probeIn(now time.Time, c *version) time.Duration {
-	return max(c.probe.left(now), r.keeper.rounds.heldFor(now), c.requester.identity.leaf.NotBefore.Sub(now))
+	return max(c.probe.left(now), r.keeper.rounds.heldFor(now), c.notBefore().Sub(now))
 }
 
 // attempt requests one token. When Entra refuses the assertion's times and its
@@ -227,7 +232,7 @@ func (r *refresher) succeed(v *version, grant Grant) {
 	r.keeper.rounds.succeed(&servedToken{string(grant.Token), usableUntil(grant.obtained, grant.Expires)}, r.status())
 
 	r.report.obtained(v, grant, r.planned, failures)
-	if previous != v {
+	if previous != v && v.leafName() != nil {
 		r.report.version(slog.LevelInfo, "certificate accepted by Entra and in use", v)
 	}
 }

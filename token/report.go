@@ -50,6 +50,9 @@ func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures in
 func (r *reporter) refused(v *version, err *Error, cfg Config) {
 	message := "certificate refused by Entra"
 	switch {
+	case v.leafName() == nil:
+		r.log.Warn("federated credential refused by Entra", "application", cfg.ClientID, "tenant", cfg.TenantID, "error", err.Error())
+		return
 	case err.Status == 0:
 		message = "certificate cannot be used"
 	case err.AADSTS == aadstsNotRegistered:

@@ -25,7 +25,7 @@ const (
 	maxBearerToken = 48 << 10
 )
 
-// A requester requests tokens with one version of the certificate. MSAL builds the
+// A requester requests tokens with one identity. MSAL builds the
 // request and reads the response; its cache and its error texts are not used. It
 // is not safe for concurrent use.
 type requester struct {
@@ -59,6 +59,8 @@ func (r *requester) acquire(ctx context.Context, correction time.Duration) (Gran
 	case errors.As(err, &panicked):
 		r.msal = nil
 		return Grant{}, rt.panicked(panicked)
+	case r.signErr != nil && r.identity.federated != nil:
+		return Grant{}, &Error{Class: Transient, what: "federated credential (experimental): " + oneLine(r.signErr), cause: r.signErr}
 	case r.signErr != nil:
 		return Grant{}, &Error{Class: Certificate, what: "client assertion: " + oneLine(r.signErr), cause: r.signErr}
 	case attempt.Err() != nil: // the cause must not look like the caller's deadline
@@ -104,8 +106,8 @@ func (r *requester) request(ctx context.Context) (result confidential.AuthResult
 }
 
 // sign is MSAL's callback: it is called for every request to the token endpoint.
-func (r *requester) sign(_ context.Context, to confidential.AssertionRequestOptions) (string, error) {
-	jwt, err := r.identity.assertion(to.TokenEndpoint, to.ClientID, r.now)
+func (r *requester) sign(ctx context.Context, to confidential.AssertionRequestOptions) (string, error) {
+	jwt, err := r.identity.assertion(ctx, to.TokenEndpoint, to.ClientID, r.now)
 	r.signErr = err
 	return jwt, err
 }

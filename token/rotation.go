@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A version is one version of the certificate, with Entra's decisions about it.
+// A version is one version of the certificate, with Entra's decisions about it. A
+// federated credential is a version without a certificate.
 type version struct {
 	requester    *requester
 	name         Leaf
@@ -21,17 +22,25 @@ type version struct {
 }
 
 func (v *version) leafName() *Leaf {
-	if v == nil {
+	if v == nil || v.requester.identity.leaf == nil {
 		return nil
 	}
 	name := v.name
 	return &name
 }
 
-// valid reports whether now is within the dates of the certificate.
-func (v *version) valid(now time.Time) bool {
+// notBefore returns when the certificate becomes valid.
+func (v *version) notBefore() time.Time {
+	if leaf := v.requester.identity.leaf; leaf != nil {
+		return leaf.NotBefore
+	}
+	return time.Time{}
+}
+
+// expired reports whether the certificate is no longer valid at now.
+func (v *version) expired(now time.Time) bool {
 	leaf := v.requester.identity.leaf
-	return !now.Before(leaf.NotBefore) && now.Before(leaf.NotAfter)
+	return leaf != nil && !now.Before(leaf.NotAfter)
 }
 
 // refused records a refusal and plans the next probe.
@@ -70,7 +79,7 @@ func (r *rotation) candidate() *version {
 // fallback returns the version that is tried after the active one and the candidate.
 func (r *rotation) fallback(now time.Time) *version {
 	for _, v := range r.order(now) {
-		if v != r.active && v != r.candidate() && now.Before(v.requester.identity.leaf.NotAfter) {
+		if v != r.active && v != r.candidate() && !v.expired(now) {
 			return v
 		}
 	}
@@ -85,7 +94,7 @@ func (r *rotation) order(now time.Time) []*version {
 		switch {
 		case v == r.active:
 			return 0
-		case !v.valid(now):
+		case now.Before(v.notBefore()), v.expired(now):
 			return 2
 		default:
 			return 1
@@ -138,7 +147,7 @@ func (r *rotation) retained(now time.Time, list []*version) []*version {
 	const limit = 3
 	var retained []*version
 	for _, v := range r.list {
-		useful := v.accepted && now.Before(v.requester.identity.leaf.NotAfter)
+		useful := v.accepted && !v.expired(now)
 		if useful && !slices.Contains(list, v) && len(retained) < limit {
 			retained = append(retained, v)
 		}

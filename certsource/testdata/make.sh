@@ -119,3 +119,5 @@ openssl pkcs12 -export -inkey "$t/ed25519.key" -in "$t/ed25519.crt" -out bad/ed2
 cat "$t/rsa1024.key" "$t/rsa1024.crt" >bad/rsa1024.pem;                                       bad rsa1024.pem '' WeakKey
 openssl pkcs12 -export -inkey "$t/rsa1024.key" -in "$t/rsa1024.crt" -out bad/rsa1024.pfx -passout pass:; bad rsa1024.pfx '' WeakKey
 cat "$t/other.key" "$crt" >bad/key-of-another.pem;                                            bad key-of-another.pem '' KeyMismatch
+openssl crl2pkcs7 -nocrl -certfile "$crt" -out bad/chain.p7b;                                 bad chain.p7b '' PKCS7
+openssl crl2pkcs7 -nocrl -certfile "$crt" -outform DER -out bad/chain-der.p7b;                bad chain-der.p7b '' PKCS7

@@ -101,21 +101,20 @@ func newApp(o Options) (*app, error) {
 func (a *app) newKeeper() (*token.Keeper, error) {
 	c := a.options.Config
 	client := a.clients.Control()
-	lookUp, err := certificates.New(c, client, a.log)
-	if err != nil {
-		return nil, err
-	}
-	return token.New(token.Config{
+	t := token.Config{
 		Authority:    c.Authority.URL,
 		TenantID:     string(c.Tenant),
 		ClientID:     string(c.App),
 		Resource:     string(c.Resource),
-		Certificates: lookUp,
 		PollInterval: c.CertPoll,
 		HTTPClient:   client,
 		Log:          a.log,
 		Attempted:    a.observer.metrics.TokenRequested,
-	})
+	}
+	if err := certificates.Prove(&t, c, client, a.log); err != nil {
+		return nil, err
+	}
+	return token.New(t)
 }
 
 func (a *app) newHandler() (*proxy.Handler, error) {

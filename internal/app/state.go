@@ -57,7 +57,12 @@ func (a *app) metricsState() metrics.State {
 }
 
 func certificateSource(c *config.Config) statuspage.CertificateSource {
-	if c.FromVault() {
+	switch {
+	case c.Federated():
+		return statuspage.CertificateSource{From: "federated credential (experimental)", Name: string(c.AppAuth), KeyMode: "federated"}
+	case c.FromStore():
+		return statuspage.CertificateSource{From: "windows store", Name: c.CertStore.String() + " " + string(c.CertThumbprint) + string(c.CertSubject), KeyMode: "windows"}
+	case c.FromVault():
 		return statuspage.CertificateSource{From: "key vault", Name: c.VaultURI.Host + "/" + string(c.VaultCertName), KeyMode: string(c.KeyMode)}
 	}
 	return statuspage.CertificateSource{From: "file", Name: string(c.CertFile), KeyMode: string(config.KeyMemory)}

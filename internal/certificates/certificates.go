@@ -11,12 +11,26 @@ import (
 
 	"hmaproxy/certsource"
 	"hmaproxy/internal/config"
+	"hmaproxy/token"
 )
 
 // New returns the certificate source that the configuration asks for.
 // client reaches Entra ID and Key Vault.
 func New(c *config.Config, client *http.Client, log *slog.Logger) (func(context.Context) ([]*tls.Certificate, error), error) {
-	if !c.FromVault() {
+	switch {
+	case c.FromStore():
+		store, err := certsource.NewStore(certsource.StoreConfig{
+			Location:   c.CertStore.Location,
+			Name:       c.CertStore.Name,
+			Thumbprint: string(c.CertThumbprint),
+			Subject:    string(c.CertSubject),
+			Log:        log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return store.Certificates, nil
+	case !c.FromVault():
 		file, err := certsource.NewFile(certsource.FileConfig{
 			Path:     string(c.CertFile),
 			Password: secret(c.CertPassword, c.CertPasswordFile),
@@ -43,6 +57,46 @@ func New(c *config.Config, client *http.Client, log *slog.Logger) (func(context.
 		return nil, err
 	}
 	return vault.Certificates, nil
+}
+
+// Prove sets the field of t that proves the application's identity: the
+// certificate source or, experimental, a federated credential. client reaches
+// Entra ID and Key Vault.
+func Prove(t *token.Config, c *config.Config, client *http.Client, log *slog.Logger) (err error) {
+	if !c.Federated() {
+		t.Certificates, err = New(c, client, log)
+		return err
+	}
+	t.ExperimentalAssertion, err = NewFederated(c, client)
+	return err
+}
+
+// NewFederated returns the source of client assertions that take the
+// certificate's place. It is experimental.
+func NewFederated(c *config.Config, client *http.Client) (func(context.Context) (string, error), error) {
+	federated, err := certsource.NewExperimentalFederated(certsource.ExperimentalFederatedConfig{
+		Auth:       certsource.Auth(c.AppAuth),
+		TokenFile:  string(c.FederatedTokenFile),
+		ClientID:   string(c.AppIdentity),
+		Audience:   federatedAudience(c.Authority.Hostname()),
+		HTTPClient: client,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return federated.Assertion, nil
+}
+
+// federatedAudience returns the audience of federated credentials in the cloud of
+// an authority: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust
+func federatedAudience(authority string) string {
+	switch authority {
+	case "login.microsoftonline.us":
+		return "api://AzureADTokenExchangeUSGov"
+	case "login.partner.microsoftonline.cn", "login.chinacloudapi.cn":
+		return "api://AzureADTokenExchangeChina"
+	}
+	return certsource.FederatedAudience
 }
 
 // secret returns a look-up of a secret that may be renewed in its file while

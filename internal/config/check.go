@@ -73,20 +73,73 @@ func (l *loader) check() {
 	l.checkList()
 }
 
-// checkSource makes sure that there is exactly one source of the certificate.
+// checkSource makes sure that there is exactly one source of the certificate, or
+// none with a federated credential.
 func (l *loader) checkSource() {
-	if l.set["HMA_CERT_FILE"] {
-		if names := l.vaultVariables(); len(names) > 0 {
-			l.fault("HMA_CERT_FILE", "is set together with "+strings.Join(names, ", ")+"; expected one source of the certificate")
+	if !l.good("HMA_APP_AUTH") {
+		return
+	}
+	if l.config.Federated() {
+		l.checkFederated()
+		return
+	}
+	l.refuse("with HMA_APP_AUTH=certificate", "HMA_APP_IDENTITY_ID")
+	vault, store := l.vaultVariables(), l.storeVariables()
+	switch {
+	case l.set["HMA_CERT_FILE"]:
+		if others := append(vault, store...); len(others) > 0 {
+			l.fault("HMA_CERT_FILE", "is set together with "+strings.Join(others, ", ")+"; expected one source of the certificate")
 		}
+	case len(store) > 0:
+		if len(vault) > 0 {
+			l.fault(store[0], "is set together with "+strings.Join(vault, ", ")+"; expected one source of the certificate")
+		}
+		l.checkStore()
+	case len(vault) == 0:
+		l.fault("HMA_KEY_VAULT_URI", "is not set, and neither is HMA_CERT_FILE or HMA_CERT_STORE; expected one source of the certificate: HMA_KEY_VAULT_URI and HMA_KEY_VAULT_CERT_NAME, HMA_CERT_FILE, or HMA_CERT_STORE")
+	default:
+		l.need("HMA_KEY_VAULT_URI", "for a certificate from Key Vault")
+		l.need("HMA_KEY_VAULT_CERT_NAME", "for a certificate from Key Vault")
+	}
+}
+
+// checkFederated checks the settings of a federated credential.
+func (l *loader) checkFederated() {
+	with := "with HMA_APP_AUTH=" + string(l.config.AppAuth)
+	l.refuse(with+", which replaces the certificate", append(append(l.vaultVariables(), l.storeVariables()...), "HMA_CERT_FILE", "HMA_CERT_POLL_INTERVAL")...)
+	if l.config.AppAuth == AppWorkload {
+		l.refuse(with, "HMA_APP_IDENTITY_ID")
+		l.need("AZURE_FEDERATED_TOKEN_FILE", with+" (the pod's label azure.workload.identity/use: \"true\" makes Azure's webhook set it)")
+	}
+}
+
+// checkStore checks the settings of a certificate in a Windows store.
+func (l *loader) checkStore() {
+	if l.system != "windows" {
+		l.fault(l.storeVariables()[0], "names a Windows certificate store, and this is not Windows; expected HMA_CERT_FILE, or a certificate from Key Vault")
 		return
 	}
-	if len(l.vaultVariables()) == 0 {
-		l.fault("HMA_KEY_VAULT_URI", "is not set, and neither is HMA_CERT_FILE; expected one source of the certificate: HMA_KEY_VAULT_URI and HMA_KEY_VAULT_CERT_NAME, or HMA_CERT_FILE")
-		return
+	l.need("HMA_CERT_STORE", "with HMA_CERT_THUMBPRINT or HMA_CERT_SUBJECT")
+	switch thumbprint, subject := l.set["HMA_CERT_THUMBPRINT"], l.set["HMA_CERT_SUBJECT"]; {
+	case thumbprint && subject:
+		l.fault("HMA_CERT_SUBJECT", "is set together with HMA_CERT_THUMBPRINT; expected one of the two")
+	case !thumbprint && !subject:
+		l.need("HMA_CERT_SUBJECT", "(or HMA_CERT_THUMBPRINT) with HMA_CERT_STORE")
 	}
-	l.need("HMA_KEY_VAULT_URI", "for a certificate from Key Vault")
-	l.need("HMA_KEY_VAULT_CERT_NAME", "for a certificate from Key Vault")
+	if l.config.KeyMode == KeyVault {
+		l.fault("HMA_KEY_MODE", "asks for signatures inside Key Vault, and HMA_CERT_STORE leaves the key in Windows; expected memory, or a certificate from Key Vault")
+	}
+}
+
+// storeVariables returns the variables of a Windows store that are set.
+func (l *loader) storeVariables() []string {
+	var names []string
+	for _, name := range []string{"HMA_CERT_STORE", "HMA_CERT_THUMBPRINT", "HMA_CERT_SUBJECT"} {
+		if l.set[name] {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // vaultVariables returns the Key Vault variables that are set.
@@ -121,7 +174,7 @@ func (l *loader) refuse(why string, names ...string) {
 // checkVaultAuth makes sure that the credentials are those that the chosen way
 // to sign in needs.
 func (l *loader) checkVaultAuth() {
-	if len(l.vaultVariables()) == 0 || l.set["HMA_CERT_FILE"] || !l.good("HMA_KEY_VAULT_AUTH") {
+	if len(l.vaultVariables()) == 0 || l.set["HMA_CERT_FILE"] || l.config.Federated() || len(l.storeVariables()) > 0 || !l.good("HMA_KEY_VAULT_AUTH") {
 		return
 	}
 	auth := l.config.VaultAuth

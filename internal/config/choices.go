@@ -23,6 +23,21 @@ func (v *VaultAuth) UnmarshalText(text []byte) error {
 	return choose(v, text, AuthSecret, AuthWorkload, AuthManaged, AuthDefault)
 }
 
+// AppAuth says what proves the application's identity to Entra ID.
+type AppAuth string
+
+// What proves the application's identity. All but AppCertificate are experimental.
+const (
+	AppCertificate AppAuth = "certificate" // an assertion signed with a certificate
+	AppWorkload    AppAuth = "workload"    // a token of the Kubernetes service account
+	AppManaged     AppAuth = "managed"     // a token of a managed identity
+)
+
+// UnmarshalText accepts exactly the constants.
+func (a *AppAuth) UnmarshalText(text []byte) error {
+	return choose(a, text, AppCertificate, AppWorkload, AppManaged)
+}
+
 // KeyMode says where the private key signs.
 type KeyMode string
 

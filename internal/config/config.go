@@ -39,7 +39,14 @@ type Config struct {
 	// Authority is the sign-in service: scheme, host and port only.
 	Authority Origin `env:"HMA_AUTHORITY_HOST" envDefault:"https://login.microsoftonline.com" form:"an https URL without a path" desc:"Sign-in service of the cloud: public, national or sovereign."`
 
-	// VaultURI is nil when the certificate comes from CertFile.
+	// AppAuth says what proves the identity of App.
+	AppAuth AppAuth `env:"HMA_APP_AUTH" envDefault:"certificate" form:"certificate, workload or managed" desc:"What proves the identity of HMA_APP_ID to Entra ID. certificate is the supported way. workload and managed are experimental: a federated credential takes the certificate's place, a token of the Kubernetes service account (AZURE_FEDERATED_TOKEN_FILE) or of a managed identity. It is not known whether Exchange Server accepts the tokens that Entra ID then issues: hmaproxy doctor finds out."`
+	// AppIdentity is the user-assigned managed identity of AppAuth managed; "" means the machine's only one.
+	AppIdentity AppID `env:"HMA_APP_IDENTITY_ID" form:"a client id, a GUID" absent:"the machine's only user-assigned identity" desc:"Client id of the managed identity, with HMA_APP_AUTH=managed (experimental)."`
+	// FederatedTokenFile holds the token of AppAuth workload. It may be set with other settings: the platform sets it.
+	FederatedTokenFile Path `env:"AZURE_FEDERATED_TOKEN_FILE" form:"the path of a file" absent:"set by Azure's workload identity webhook" desc:"Token of the Kubernetes service account, with HMA_APP_AUTH=workload (experimental). Read again for every client assertion."`
+
+	// VaultURI is nil when the certificate does not come from Key Vault.
 	VaultURI Origin `env:"HMA_KEY_VAULT_URI" section:"Certificate from Key Vault" form:"an https URL without a path, such as https://contoso.vault.azure.net" desc:"Key Vault that holds the certificate (\"Key Vault Uri\")."`
 	// VaultCertName names the certificate in the vault; "" exactly when VaultURI is nil.
 	VaultCertName CertName `env:"HMA_KEY_VAULT_CERT_NAME" form:"1 to 127 letters, digits and hyphens" desc:"Name of the certificate in the vault (\"Key Vault KeyName\")."`
@@ -56,14 +63,22 @@ type Config struct {
 	// KeyMode says where assertions are signed.
 	KeyMode KeyMode `env:"HMA_KEY_MODE" envDefault:"memory" form:"memory or vault" desc:"memory fetches the private key; vault leaves a non-exportable key where it is and has every assertion signed inside Key Vault."`
 
-	// CertFile is "" when the certificate comes from Key Vault.
+	// CertFile is "" when the certificate does not come from a file.
 	CertFile Path `env:"HMA_CERT_FILE" section:"Certificate from a file" form:"the path of a PEM or PFX file" desc:"Certificate and private key on disk instead of in Key Vault. Read again when the file changes."`
 	// CertPassword opens CertFile; "" means that it has no password.
 	CertPassword Secret `env:"HMA_CERT_PASSWORD" form:"the file's password" desc:"Password of HMA_CERT_FILE."`
 	// CertPasswordFile is where CertPassword was read from, to be read again with [ReadSecret]; "" when it came from the environment.
 	CertPasswordFile Path `env:"HMA_CERT_PASSWORD_FILE" form:"the path of a file" desc:"File that holds the password, instead of HMA_CERT_PASSWORD."`
+
+	// CertStore is zero when the certificate does not come from a Windows store.
+	CertStore CertStore `env:"HMA_CERT_STORE" section:"Certificate from the Windows certificate store" form:"LocalMachine/My or CurrentUser/My" desc:"Windows certificate store that holds the certificate. Its private key stays there, also in a TPM, and need not be exportable. The store CurrentUser of a service is that of the service's account."`
+	// CertThumbprint selects one certificate of CertStore; "" when CertSubject does.
+	CertThumbprint Thumbprint `env:"HMA_CERT_THUMBPRINT" form:"a SHA-1 thumbprint, 40 hexadecimal digits" desc:"Certificate in HMA_CERT_STORE. A renewed one takes a new value and a restart."`
+	// CertSubject selects the newest valid certificates of CertStore; "" when CertThumbprint does.
+	CertSubject Subject `env:"HMA_CERT_SUBJECT" form:"a distinguished name such as CN=HMA-Cert" desc:"Subject of the certificate in HMA_CERT_STORE, instead of HMA_CERT_THUMBPRINT. The newest valid certificate of that subject is used, so that auto-enrolment renews it."`
+
 	// CertPoll is the time between two looks for a new certificate version.
-	CertPoll time.Duration `env:"HMA_CERT_POLL_INTERVAL" envDefault:"10m" min:"1s" form:"a duration such as 10m" desc:"How often to look for a new version of the certificate, in the vault or in the file."`
+	CertPoll time.Duration `env:"HMA_CERT_POLL_INTERVAL" envDefault:"10m" min:"1s" form:"a duration such as 10m" desc:"How often to look for a new version of the certificate, in the vault, the file or the store."`
 
 	// Listen is never empty.
 	Listen Listeners `env:"HMA_LISTEN" envDefault:"127.0.0.1:8080,[::1]:8080" section:"Clients" form:"a comma-separated list of address:port (an IP address or localhost) and unix:/path" desc:"Where clients connect. A Unix socket gets mode 0600, in a directory that exists and that only its owner may write to. On a machine without IPv6 the second default address is skipped."`
@@ -138,9 +153,14 @@ type Config struct {
 	secretVariables []string
 }
 
-// FromVault reports whether the certificate comes from Key Vault. Otherwise it
-// comes from CertFile.
+// FromVault reports whether the certificate comes from Key Vault.
 func (c *Config) FromVault() bool { return c.VaultURI.URL != nil }
+
+// FromStore reports whether the certificate comes from a Windows store.
+func (c *Config) FromStore() bool { return c.CertStore != CertStore{} }
+
+// Federated reports whether a federated credential takes the certificate's place.
+func (c *Config) Federated() bool { return c.AppAuth != AppCertificate }
 
 // Limited reports whether there is a global allow-list.
 func (c *Config) Limited() bool { return c.AllowedMailboxes != nil }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -67,6 +68,8 @@ func readContent(readFile func(string) ([]byte, error), path Path) ([]byte, erro
 		return nil, flaw("names a file that does not exist")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, flaw("names a file that this process is not permitted to read")
+	case errors.Is(err, syscall.EISDIR):
+		return nil, flaw("names a directory; expected a file")
 	case err != nil:
 		return nil, flaw("names a file that cannot be read")
 	case len(data) == 0:

@@ -64,7 +64,7 @@ func tryValue(t *testing.T, files files, name, value string) {
 		t.Errorf("%s: the error shows the value: %v", name, err)
 	}
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "hma_") && !strings.HasPrefix(line, "https_proxy: ") && !strings.HasPrefix(line, "no_proxy: ") {
+		if !strings.HasPrefix(line, "hma_") && !strings.HasPrefix(line, "https_proxy: ") && !strings.HasPrefix(line, "no_proxy: ") && !strings.HasPrefix(line, "azure_federated_token_file: ") {
 			t.Errorf("%s: a line without a variable: %q", name, line)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,13 @@ import (
 // The error is a [*Problems] that lists every mistake and no value; the Config
 // is nil then.
 func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
+	return loadOn(runtime.GOOS, environ, readFile)
+}
+
+// loadOn is Load for an operating system, as GOOS names it.
+func loadOn(system string, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
 	l := &loader{
+		system:    system,
 		variables: variables(),
 		readFile:  readFile,
 		set:       map[string]bool{},
@@ -104,6 +111,7 @@ func Check(name, value string) error {
 
 // A loader is the state of one call of Load.
 type loader struct {
+	system    string // as GOOS names it
 	variables []variable
 	readFile  func(string) ([]byte, error)
 

@@ -91,6 +91,87 @@ var certificateRules = []rule[unusableCertificate]{
 		repair: setClock[:2],
 	},
 	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeNotInStore) },
+		cause:  "no certificate of {store} has this thumbprint or subject: it was imported into another store, or the value is mistyped",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeNoStore) },
+		cause:  "the store {store} does not exist on this machine",
+		repair: []string{"set HMA_CERT_STORE=LocalMachine/My"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeKeyAccess) },
+		detail: "{detail}{why}",
+		cause:  "this account may not read the private key of the certificate in {store}",
+		repair: []string{"{remedy}", "icacls on the key's file below C:\\ProgramData\\Microsoft\\Crypto\\Keys shows who may"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeLegacyKey) },
+		detail: "{detail}{why}",
+		cause:  "the private key is held by a legacy provider (CSP), which cannot sign as Entra ID requires (RSASSA-PSS)",
+		repair: []string{"{remedy}", "certutil -store My     # shows the provider"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeKeyPrompts) },
+		cause:  "the private key asks a person for consent at every use (strong private key protection)",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeStoreFailed) },
+		detail: "{detail}{why}",
+		cause:  "Windows failed to open the certificate store or the private key",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when: func(u unusableCertificate) bool {
+			return u.is(certsource.CodeNoPrivateKey) && u.facts.config.FromStore()
+		},
+		cause:  "the store {store} has the certificate without its private key",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeNotAFile) },
+		detail: "{detail}{why}",
+		cause:  "HMA_CERT_FILE names something else than a file: the folder of a mounted secret, perhaps",
+		repair: []string{"ls -l {cert-file}", "name the file in it: one that holds certificate and private key"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeBlocked) },
+		cause:  "the file system of HMA_CERT_FILE or of a secret's file does not respond",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeUTF16) },
+		cause:  "the certificate is text in UTF-16, as Windows PowerShell's > writes it",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodePKCS7) },
+		cause:  "the file is a certificate chain (PKCS #7, .p7b), which never holds a private key",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeNegativeSerial) },
+		cause:  "the certificate has a negative serial number, which Go refuses",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when: func(u unusableCertificate) bool {
+			return u.is(certsource.CodeNoCertificate) && !u.fromVault()
+		},
+		cause:  "the file holds the private key alone, without its certificate: cert-manager writes tls.key and tls.crt apart",
+		repair: []string{"{remedy}", "ask cert-manager for additionalOutputFormats: CombinedPEM, and name tls-combined.pem"},
+	},
+	{
+		when: func(u unusableCertificate) bool {
+			return u.is(certsource.CodeDamaged) && !u.fromVault()
+		},
+		detail: "{detail}{why}",
+		cause:  "the file is cut off or altered",
+		repair: []string{"{remedy}"},
+	},
+	{
 		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeNoPrivateKey) && !u.fromVault() },
 		cause:  "its private key is missing: it was uploaded without",
 		repair: []string{"export it with its private key, as PFX or PEM"},

@@ -28,6 +28,9 @@ func checksFor(c *config.Config) []check {
 	all = append(all, connectionChecks(c)...)
 	all = append(all, certificateChecks(c)...)
 	tokenNeeds := []string{"certificate", "tenant"}
+	if c.Federated() {
+		tokenNeeds = []string{"credential", "tenant"}
+	}
 	if signsInVault(c) {
 		tokenNeeds = append(tokenNeeds, "vault-sign")
 	}
@@ -57,6 +60,9 @@ func connectionChecks(c *config.Config) []check {
 }
 
 func certificateChecks(c *config.Config) []check {
+	if c.Federated() {
+		return []check{credentialCheck}
+	}
 	if !c.FromVault() {
 		return []check{{id: "certificate", title: "certificate", needs: []string{"configuration"}, gather: gatherCertificateFile, judge: judgeCertificate}}
 	}

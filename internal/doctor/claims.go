@@ -83,6 +83,13 @@ var claimRules = []rule[claims]{
 		repair: []string{"compare HMA_TENANT_ID with the portal: Entra ID > Overview > Tenant ID"},
 	},
 	{
+		when: func(c claims) bool {
+			return c.token.AuthKind != "2" && c.facts.config.Federated()
+		},
+		cause:  "Entra ID issued the token for a federated credential with another appidacr than 2, which Exchange Server demands",
+		repair: []string{"set HMA_APP_AUTH=certificate, with one of the sources that docs/setup.md lists"},
+	},
+	{
 		when:   func(c claims) bool { return c.token.AuthKind != "2" },
 		cause:  "the token was not obtained with a certificate (appidacr is not 2), which Exchange demands",
 		repair: []string{"register the certificate on HMA-App: {register}"},

@@ -108,11 +108,7 @@ func configurationError(err error) Result {
 }
 
 func describeConfiguration(c *config.Config) string {
-	source := "certificate from " + quote(string(c.CertFile))
-	if c.FromVault() {
-		source = fmt.Sprintf("certificate %s from %s", c.VaultCertName, c.VaultURI.Host)
-	}
-	return fmt.Sprintf("%s, resource %s, %s", c.EWS, c.Resource, source)
+	return fmt.Sprintf("%s, resource %s, %s", c.EWS, c.Resource, sourceOf(c))
 }
 
 // warnings returns the product's own, without the one that judgeAccess reports.

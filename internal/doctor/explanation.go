@@ -96,6 +96,7 @@ func namesOf(c *config.Config) names {
 		"{authorities}", authorityList,
 		"{cert}", string(c.VaultCertName),
 		"{cert-file}", string(c.CertFile),
+		"{store}", c.CertStore.String(),
 	}
 	if c.FromVault() {
 		n = append(n, "{vault}", vaultName(c), "{vault-host}", c.VaultURI.Hostname())

@@ -24,6 +24,7 @@ type facts struct {
 	setup     setupFacts     // gatherSetup
 	network   networkFacts   // gatherVaultConnection, gatherEntraConnection, gatherExchangeConnection
 	source    sourceFacts    // gatherCertificates or gatherCertificateFile
+	federated federatedFacts // gatherFederated
 	signature signatureFacts // gatherSignature
 	token     tokenFacts     // gatherToken
 	ews       ewsFacts       // by the checks of claims and of Exchange

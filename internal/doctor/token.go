@@ -20,18 +20,21 @@ import (
 // spellings of the resource.
 func gatherToken(ctx context.Context, s *session, f *facts) {
 	certs, resource := f.source.certs, string(f.config.Resource)
-	first := acquire(ctx, s, resource, certs[0])
+	if f.config.Federated() {
+		certs = []*tls.Certificate{nil}
+	}
+	first := acquire(ctx, s, f, resource, certs[0])
 	f.token.attempts = []tokenAttempt{first}
 	f.token.clock = s.observed.clockOf(f.config.Authority.Host)
 	if first.err == nil {
 		return
 	}
 	if first.err.Class == token.Certificate && len(certs) > 1 {
-		f.token.attempts = append(f.token.attempts, acquire(ctx, s, resource, certs[1]))
+		f.token.attempts = append(f.token.attempts, acquire(ctx, s, f, resource, certs[1]))
 	}
 	if unregisteredResource(first.err.AADSTS) {
 		for _, other := range spellings(resource, f.config.EWS.Scheme+"://"+origin(f.config.EWS.URL)) {
-			attempt := acquire(ctx, s, other, certs[0])
+			attempt := acquire(ctx, s, f, other, certs[0])
 			f.token.attempts = append(f.token.attempts, attempt)
 			if attempt.err == nil {
 				return
@@ -44,14 +47,18 @@ func gatherToken(ctx context.Context, s *session, f *facts) {
 // tenant has the resource's name.
 func unregisteredResource(aadsts int) bool { return aadsts == 500011 || aadsts == 50001 }
 
-// acquire makes one attempt to get a token.
-func acquire(ctx context.Context, s *session, resource string, cert *tls.Certificate) tokenAttempt {
-	a := tokenAttempt{resource: resource, cert: cert.Leaf}
+// acquire makes one attempt to get a token. cert is nil with a federated
+// credential.
+func acquire(ctx context.Context, s *session, f *facts, resource string, cert *tls.Certificate) tokenAttempt {
+	a := tokenAttempt{resource: resource}
+	if cert != nil {
+		a.cert = cert.Leaf
+	}
 	c := s.config
 	var err error
 	a.grant, err = token.Acquire(ctx, token.Config{
 		Authority: c.Authority.URL, TenantID: string(c.Tenant), ClientID: string(c.App),
-		Resource: resource, HTTPClient: s.control,
+		Resource: resource, HTTPClient: s.control, ExperimentalAssertion: f.federated.assertion,
 	}, cert)
 	s.redactor.add(string(a.grant.Token))
 	if err != nil && !errors.As(err, &a.err) {
@@ -109,7 +116,9 @@ func explainToken(f *facts, a tokenAttempt) Result {
 	case 500011, 50001:
 		nameResource(f, &r)
 	case 700027, 50012:
-		nameThumbprint(f, &r)
+		if !f.config.Federated() {
+			nameThumbprint(f, &r)
+		}
 	case 700024:
 		if c := f.token.clock; c.known() {
 			r.Cause = "this machine's clock is " + aheadOrBehind(c.skew()) + " Entra ID's, so that the assertion is outside its time range"
@@ -117,6 +126,7 @@ func explainToken(f *facts, a tokenAttempt) Result {
 	case 700016, 7000229:
 		r.Cause = f.names.expand("HMA_APP_ID is not an application of the tenant {tenant}: mistyped (an object id, perhaps), or HMA_TENANT_ID is another organisation's")
 	}
+	nameFederated(f, e.AADSTS, &r)
 	return r
 }
 
@@ -170,6 +180,11 @@ func (t failedToken) forbidden() bool {
 	return t.foreign(400, 500) && t.err.Status != http.StatusProxyAuthRequired
 }
 
+// unsigned reports whether there was no client assertion.
+func (t failedToken) unsigned() bool {
+	return errors.As(t.err.Unwrap(), new(*certsource.Error))
+}
+
 // tokenFailures explain failures without an AADSTS code.
 var tokenFailures = []rule[failedToken]{
 	{
@@ -185,7 +200,17 @@ var tokenFailures = []rule[failedToken]{
 		repair: []string{forbidsPOST},
 	},
 	{
-		when:   func(t failedToken) bool { return errors.As(t.err.Unwrap(), new(*certsource.Error)) },
+		when:   func(t failedToken) bool { return t.unsigned() && t.facts.config.Federated() },
+		cause:  "the federated credential could not be obtained",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   func(t failedToken) bool { return t.unsigned() && t.facts.config.FromStore() },
+		cause:  "the client assertion could not be signed with the key in the Windows store",
+		repair: []string{"{remedy}"},
+	},
+	{
+		when:   failedToken.unsigned,
 		cause:  "the client assertion could not be signed in Key Vault",
 		repair: []string{"{remedy}"},
 	},

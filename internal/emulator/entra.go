@@ -41,6 +41,8 @@ type application struct {
 	roles    map[string][]string      // consented, by resource
 	disabled bool
 	blocked  bool // by conditional access
+
+	federated []FederatedCredential
 }
 
 type registration struct {

@@ -25,6 +25,9 @@ func (n *Entra) checkAssertion(r *http.Request, app application, assertion strin
 	if err != nil {
 		return refusalOf(50027, "JWT token is invalid or malformed.")
 	}
+	if isFederated(j, app) {
+		return n.checkFederated(j, app)
+	}
 	cert, f := n.assertionCert(j, app)
 	if f != nil {
 		return f

@@ -28,7 +28,7 @@ type Config struct {
 
 // A CertificateSource says where the certificate comes from.
 type CertificateSource struct {
-	From    string // "key vault" or "file"
+	From    string // "key vault", "file", "windows store" or "federated credential (experimental)"
 	Name    string
 	KeyMode string
 }

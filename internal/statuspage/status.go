@@ -67,7 +67,7 @@ type certificateStatus struct {
 }
 
 type sourceStatus struct {
-	From        string    `json:"from"` // "key vault" or "file"
+	From        string    `json:"from"` // "key vault", "file", "windows store" or "federated credential (experimental)"
 	Name        string    `json:"name"`
 	KeyMode     string    `json:"key_mode"`
 	LastSuccess time.Time `json:"last_success,omitzero"`

@@ -1,0 +1,329 @@
+package certsource
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// StoreConfig says which certificate of a Windows certificate store to use.
+type StoreConfig struct {
+	// Location is LocalMachine or CurrentUser; empty means LocalMachine. The store
+	// CurrentUser of a service is that of the service's account.
+	Location string
+	Name     string // of the store; empty means "My", which consoles show as Personal
+
+	// Exactly one of these selects the certificate. Thumbprint is the SHA-1 of one
+	// certificate, in 40 hexadecimal digits. Subject is a distinguished name,
+	// "CN=HMA-Cert": the newest valid certificate of that subject is used, so that a
+	// renewed one is used by itself. A subject of a common name alone matches
+	// certificates whose subject has further parts.
+	Thumbprint string
+	Subject    string
+
+	Log *slog.Logger // nil means none
+}
+
+// The locations of StoreConfig.
+const (
+	StoreLocalMachine = "LocalMachine"
+	StoreCurrentUser  = "CurrentUser"
+)
+
+// ErrNoStore is returned by [NewStore] on systems other than Windows.
+var ErrNoStore = errors.New("certsource: certificate stores exist on Windows alone")
+
+var thumbprintForm = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
+
+// check returns an error that lists everything that is wrong with c.
+func (c *StoreConfig) check() error {
+	var errs []error
+	if c.Location != StoreLocalMachine && c.Location != StoreCurrentUser {
+		errs = append(errs, errors.New("the location must be LocalMachine or CurrentUser"))
+	}
+	if strings.ContainsAny(c.Name, `\/`) {
+		errs = append(errs, errors.New(`a store's name is one word, such as "My"`))
+	}
+	switch {
+	case c.Thumbprint == "" && c.Subject == "":
+		errs = append(errs, errors.New("thumbprint or subject is required"))
+	case c.Thumbprint != "" && c.Subject != "":
+		errs = append(errs, errors.New("thumbprint and subject exclude each other"))
+	case c.Thumbprint != "" && !thumbprintForm.MatchString(c.Thumbprint):
+		errs = append(errs, errors.New("a thumbprint has 40 hexadecimal digits"))
+	case c.Subject != "" && !strings.Contains(c.Subject, "="):
+		errs = append(errs, errors.New("a subject is a distinguished name such as CN=HMA-Cert"))
+	}
+	return errors.Join(errs...)
+}
+
+// Store reads certificates from a Windows certificate store. Private keys stay in
+// their provider, a TPM included, and sign there. It is safe for concurrent use.
+type Store struct {
+	cfg     StoreConfig
+	content blockingCall[[]storeEntry]
+
+	mu   sync.Mutex
+	good []*tls.Certificate // newest first, those of the last poll that found any
+}
+
+// The operating system's part, which tests replace.
+type (
+	// A storeReader lists a store.
+	storeReader interface {
+		// entries returns the certificates of the store. Its errors are *storeError.
+		entries() ([]storeEntry, error)
+	}
+	// A storeEntry is a certificate in a store.
+	storeEntry interface {
+		der() []byte
+		// key returns a handle of the private key. Its errors are *storeError.
+		key() (storeKey, error)
+	}
+	// A storeKey is a handle of a private key. It is safe for concurrent use.
+	storeKey interface {
+		// sign signs a SHA-256 digest by RSASSA-PSS with a salt of 32 bytes, or by
+		// PKCS #1 v1.5. Its errors are *storeError.
+		sign(digest []byte, pss bool) ([]byte, error)
+	}
+)
+
+// storeError is a failed call of the operating system.
+type storeError struct {
+	call     string // "CertOpenStore"
+	status   uint32 // a Win32 error or an HRESULT
+	provider string // of the key, "" when unknown
+	legacy   bool   // the key is in a CryptoAPI provider, which has no RSASSA-PSS
+}
+
+func (e *storeError) Error() string {
+	s := fmt.Sprintf("%s: 0x%08X", e.call, e.status)
+	if e.provider != "" {
+		s += fmt.Sprintf(", provider %q", e.provider)
+	}
+	return s
+}
+
+// Statuses that have a cause of their own, from winerror.h.
+const (
+	statusFileNotFound  = 2          // ERROR_FILE_NOT_FOUND
+	statusAccessDenied  = 5          // ERROR_ACCESS_DENIED
+	statusEAccessDenied = 0x80070005 // E_ACCESSDENIED
+	statusBadFlags      = 0x80090009 // NTE_BAD_FLAGS
+	statusBadType       = 0x8009000A // NTE_BAD_TYPE
+	statusNoKey         = 0x8009000D // NTE_NO_KEY
+	statusPerm          = 0x80090010 // NTE_PERM
+	statusBadKeyset     = 0x80090016 // NTE_BAD_KEYSET
+	statusSilent        = 0x80090022 // NTE_SILENT_CONTEXT
+	statusNotSupported  = 0x80090029 // NTE_NOT_SUPPORTED
+	statusNoKeyProperty = 0x8009200B // CRYPT_E_NO_KEY_PROPERTY
+)
+
+// code returns the reason of a failed call.
+func (e *storeError) code() string {
+	switch e.status {
+	case statusFileNotFound:
+		return CodeNoStore
+	case statusNoKeyProperty, statusNoKey:
+		return CodeNoPrivateKey
+	case statusPerm, statusBadKeyset, statusAccessDenied, statusEAccessDenied:
+		return CodeKeyAccess
+	case statusSilent:
+		return CodeKeyPrompts
+	case statusBadFlags, statusBadType, statusNotSupported:
+		return CodeLegacyKey
+	}
+	if e.legacy {
+		return CodeLegacyKey
+	}
+	return CodeStoreFailed
+}
+
+// NewStore checks cfg. It does not open the store yet. On systems other than
+// Windows it returns [ErrNoStore].
+func NewStore(cfg StoreConfig) (*Store, error) {
+	s, err := newStore(cfg)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := newStoreReader(s.cfg.Location, s.cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	s.content.run = func() ([]storeEntry, *Error) { return s.load(reader) }
+	return s, nil
+}
+
+func newStore(cfg StoreConfig) (*Store, error) {
+	if cfg.Location == "" {
+		cfg.Location = StoreLocalMachine
+	}
+	if cfg.Name == "" {
+		cfg.Name = "My"
+	}
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("certsource: %w", err)
+	}
+	cfg.Log = orDiscard(cfg.Log)
+	return &Store{cfg: cfg}, nil
+}
+
+// Certificates reads the store and returns the selected certificate or, with a
+// subject, the two newest valid ones. The package comment says how list and error
+// go together. Certificates returns when ctx ends, and after 10 seconds at the
+// latest.
+func (s *Store) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
+	entries, failure, ok := s.content.do(ctx)
+	switch {
+	case !ok && ctx.Err() != nil:
+		failure = s.error("read store", CodeCanceled, ctx.Err())
+	case !ok:
+		failure = s.error("read store", CodeBlocked, nil)
+		failure.Remedy = "Windows does not respond: restart the service Cryptographic Services (CryptSvc)"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if failure == nil {
+		failure = s.take(entries)
+	}
+	var list []*tls.Certificate
+	for _, c := range s.good {
+		if dateError(c.Leaf) == nil && len(list) < maxUsable {
+			list = append(list, c)
+		}
+	}
+	if failure != nil {
+		return list, failure
+	}
+	return list, nil
+}
+
+func (s *Store) load(reader storeReader) ([]storeEntry, *Error) {
+	entries, err := reader.entries()
+	if err != nil {
+		return nil, s.failed("open store", err)
+	}
+	return entries, nil
+}
+
+// take selects certificates from the content of the store. The error is about the
+// newest one that was selected.
+func (s *Store) take(entries []storeEntry) *Error {
+	found := s.selected(entries)
+	if len(found) == 0 {
+		return s.error("read store", CodeNotInStore, nil)
+	}
+	var good []*tls.Certificate
+	var first *Error
+	for i, f := range found {
+		c, failure := s.open(f)
+		if failure != nil && i == 0 {
+			first = failure
+		}
+		if failure == nil {
+			good = append(good, c)
+		}
+		if len(good) == maxUsable {
+			break
+		}
+	}
+	if len(good) > 0 || first == nil {
+		s.good = good
+	}
+	return first
+}
+
+type foundEntry struct {
+	entry storeEntry
+	leaf  *x509.Certificate
+}
+
+// selected returns the certificates that the configuration names, newest first.
+func (s *Store) selected(entries []storeEntry) []foundEntry {
+	var found []foundEntry
+	for _, entry := range entries {
+		leaf, err := x509.ParseCertificate(entry.der())
+		if err != nil || !s.matches(leaf) {
+			continue // certificates of other programs
+		}
+		found = append(found, foundEntry{entry, leaf})
+	}
+	slices.SortStableFunc(found, func(a, b foundEntry) int { return b.leaf.NotBefore.Compare(a.leaf.NotBefore) })
+	return found
+}
+
+func (s *Store) matches(leaf *x509.Certificate) bool {
+	if s.cfg.Thumbprint != "" {
+		thumbprint, _ := Thumbprints(leaf)
+		return strings.EqualFold(thumbprint, s.cfg.Thumbprint)
+	}
+	want := normalName(s.cfg.Subject)
+	return want == normalName(leaf.Subject.String()) || leaf.Subject.CommonName != "" && want == normalName("CN="+leaf.Subject.CommonName)
+}
+
+// normalName returns a distinguished name in lower case and without the blanks
+// between its parts, which certmgr.msc shows and RFC 2253 has not.
+func normalName(name string) string {
+	parts := strings.Split(name, ",")
+	for i := range parts {
+		parts[i] = strings.ToLower(strings.TrimSpace(parts[i]))
+	}
+	return strings.Join(parts, ",")
+}
+
+// open returns the certificate with a signer. One that is known keeps its pointer
+// and its handle.
+func (s *Store) open(f foundEntry) (*tls.Certificate, *Error) {
+	if e := dateError(f.leaf); e != nil {
+		return nil, e.about("read store", s.name(), "")
+	}
+	for _, known := range s.good {
+		if known.Leaf.Equal(f.leaf) {
+			return known, nil
+		}
+	}
+	public, ok := f.leaf.PublicKey.(*rsa.PublicKey)
+	switch {
+	case !ok:
+		return nil, s.error("read store", CodeNotRSA, nil)
+	case public.N.BitLen() < minKeyBits:
+		return nil, s.error("read store", CodeWeakKey, nil)
+	}
+	key, err := f.entry.key()
+	if err != nil {
+		return nil, s.failed("open private key", err)
+	}
+	c := &tls.Certificate{
+		Certificate: [][]byte{f.leaf.Raw},
+		PrivateKey:  &storeSigner{store: s, key: key, public: public},
+		Leaf:        f.leaf,
+	}
+	s.cfg.Log.Info("certificate read from store", append(describe(f.leaf), "store", s.name())...)
+	return c, nil
+}
+
+// name identifies what is looked for, in errors: "LocalMachine/My CN=HMA-Cert".
+func (s *Store) name() string {
+	return s.cfg.Location + "/" + s.cfg.Name + " " + s.cfg.Thumbprint + s.cfg.Subject
+}
+
+func (s *Store) error(op, code string, err error) *Error {
+	return &Error{Op: op, Name: s.name(), Code: code, Err: err, Remedy: storeRemedy(code, s.cfg.Location)}
+}
+
+// failed is the error of a call of the operating system.
+func (s *Store) failed(op string, err error) *Error {
+	var failed *storeError
+	if errors.As(err, &failed) {
+		return s.error(op, failed.code(), failed)
+	}
+	return s.error(op, CodeStoreFailed, err)
+}

@@ -1,0 +1,96 @@
+package emulator
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// FederatedAudience is the audience of tokens that take the place of a client
+// credential, in the public cloud.
+const FederatedAudience = "api://AzureADTokenExchange"
+
+// A FederatedCredential is a trust of an application in tokens of another issuer:
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation
+type FederatedCredential struct {
+	Issuer   *FederatedIssuer
+	Subject  string // "system:serviceaccount:mail:hmaproxy"
+	Audience string // empty means FederatedAudience
+}
+
+// A FederatedIssuer issues tokens of service accounts or managed identities, as a
+// Kubernetes cluster does.
+type FederatedIssuer struct {
+	URL string // "https://oidc.contoso.com/cluster"
+	key *rsa.PrivateKey
+}
+
+// NewFederatedIssuer makes an issuer with a key of its own.
+func NewFederatedIssuer(url string) (*FederatedIssuer, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	return &FederatedIssuer{url, key}, nil
+}
+
+// Token issues a token that is valid for an hour from now on.
+func (i *FederatedIssuer) Token(subject, audience string, now time.Time) (string, error) {
+	return signJWT(i.key, map[string]any{"typ": "JWT", "alg": "RS256", "kid": "federated"}, map[string]any{
+		"iss": i.URL, "sub": subject, "aud": []string{audience}, "jti": rand.Text(),
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+	})
+}
+
+// AddFederatedCredential lets the HMA application authenticate with tokens of an
+// issuer.
+func (n *Entra) AddFederatedCredential(c FederatedCredential) {
+	if c.Audience == "" {
+		c.Audience = FederatedAudience
+	}
+	n.app(n.emulator.config.HMAAppID, func(a *application) { a.federated = append(slices.Clone(a.federated), c) })
+}
+
+// isFederated reports whether an assertion was made by another than the client.
+func isFederated(j *jwt, app application) bool {
+	_, _, named := thumbprintMatcher(j.header)
+	return !named && j.text("iss") != app.id
+}
+
+// checkFederated verifies a token of another issuer: issuer, subject and audience
+// must be those of one credential. A token may be used several times.
+func (n *Entra) checkFederated(j *jwt, app application) *refusal {
+	const none = "No matching federated identity record found for presented assertion %s '%s'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://docs.microsoft.com/azure/active-directory/develop/workload-identity-federation"
+	of := slices.DeleteFunc(slices.Clone(app.federated), func(c FederatedCredential) bool { return c.Issuer.URL != j.text("iss") })
+	if len(of) == 0 {
+		return refusalOf(700211, fmt.Sprintf(none, "issuer", j.text("iss")))
+	}
+	if j.verify(&of[0].Issuer.key.PublicKey) != nil {
+		return refusalOf(50013, "")
+	}
+	of = slices.DeleteFunc(of, func(c FederatedCredential) bool { return c.Subject != j.text("sub") })
+	if len(of) == 0 {
+		return refusalOf(700213, fmt.Sprintf(none, "subject", j.text("sub")))
+	}
+	if !slices.ContainsFunc(of, func(c FederatedCredential) bool { return slices.Contains(j.audiences(), c.Audience) }) {
+		return refusalOf(700212, fmt.Sprintf(none, "audience", j.audiences()))
+	}
+	return n.checkLifetime(j)
+}
+
+// audiences returns the claim "aud", which is a text or a list.
+func (j *jwt) audiences() []string {
+	if aud := j.text("aud"); aud != "" {
+		return []string{aud}
+	}
+	var list []string
+	all, _ := j.claims["aud"].([]any)
+	for _, a := range all {
+		if s, ok := a.(string); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
