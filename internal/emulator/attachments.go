@@ -22,7 +22,7 @@ type attachment struct {
 func (c *call) attach(i *item, n *node) *attachment {
 	c.x.changes++
 	a := &attachment{
-		id: opaqueID("A", i.folder.owner.GUID, strconv.Itoa(c.x.changes)), element: n.name.Local, size: n.weight(),
+		id: mailboxID("A", i.folder.owner.GUID, strconv.Itoa(c.x.changes)), element: n.name.Local, size: n.weight(),
 	}
 	for _, kid := range n.kids {
 		switch kid.name.Local {
@@ -174,7 +174,7 @@ func (x *Exchange) AttachmentID(address string) string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if m := x.byAddress(address); m != nil {
-		return opaqueID("A", m.GUID, "1")
+		return mailboxID("A", m.GUID, "1")
 	}
 	return ""
 }

@@ -47,7 +47,7 @@ func (c *call) newFolder(parent *folder, n *node) result {
 	}
 	c.x.changes++
 	name := strconv.Itoa(c.x.changes)
-	f := &folder{id: opaqueID("F", parent.owner.GUID, name), name: name, display: display, class: class, owner: parent.owner, above: parent}
+	f := &folder{id: mailboxID("F", parent.owner.GUID, name), name: name, display: display, class: class, owner: parent.owner, above: parent}
 	parent.owner.folders = append(parent.owner.folders, f)
 	c.x.noteFolder(f, "Create")
 	return result{inner: f.list()}

@@ -119,7 +119,7 @@ func (c *call) syncFolderHierarchy() response {
 	for _, ch := range news {
 		switch f := c.user.folder(ch.id); {
 		case f == nil:
-			fmt.Fprintf(&b, `<t:Delete><t:FolderId Id="%s"/></t:Delete>`, opaqueID("F", c.user.GUID, ch.id))
+			fmt.Fprintf(&b, `<t:Delete><t:FolderId Id="%s"/></t:Delete>`, mailboxID("F", c.user.GUID, ch.id))
 		default:
 			fmt.Fprintf(&b, "<t:%s>%s</t:%[1]s>", ch.kind, f.xml())
 		}

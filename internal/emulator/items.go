@@ -76,7 +76,7 @@ func (i *item) number() int {
 // put files an item, new or moved, under a new identifier.
 func (x *Exchange) put(f *folder, i *item, event string) {
 	x.changes++
-	i.id, i.folder = opaqueID("I", f.owner.GUID, strconv.Itoa(x.changes)), f
+	i.id, i.folder = mailboxID("I", f.owner.GUID, strconv.Itoa(x.changes)), f
 	f.owner.items[i.id] = i
 	x.changed(i, "Create", event)
 }

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -72,7 +71,7 @@ func (x *Exchange) AddMailbox(m Mailbox) Mailbox {
 		{"deleteditems", "Deleted Items", "IPF.Note"}, {"junkemail", "Junk Email", "IPF.Note"},
 		{"calendar", "Calendar", "IPF.Appointment"}, {"contacts", "Contacts", "IPF.Contact"}, {"tasks", "Tasks", "IPF.Task"},
 	} {
-		box.folders = append(box.folders, &folder{id: opaqueID("F", m.GUID, f[0]), name: f[0], display: f[1], class: f[2], owner: box})
+		box.folders = append(box.folders, &folder{id: mailboxID("F", m.GUID, f[0]), name: f[0], display: f[1], class: f[2], owner: box})
 		box.log = append(box.log, change{kind: "Create", id: f[0]})
 	}
 	x.mailboxes = append(x.mailboxes, box)
@@ -88,24 +87,6 @@ func (x *Exchange) Mailboxes() []Mailbox {
 		list = append(list, m.Mailbox)
 	}
 	return list
-}
-
-// opaqueID is an identifier in the manner of Exchange: base64 that says
-// nothing to a reader, yet names the mailbox.
-func opaqueID(parts ...string) string {
-	return base64.StdEncoding.EncodeToString([]byte("AAMk" + strings.Join(parts, "|")))
-}
-
-func parseID(id string) (parts []string) {
-	b, err := base64.StdEncoding.DecodeString(id)
-	if err != nil {
-		return nil
-	}
-	text, ok := strings.CutPrefix(string(b), "AAMk")
-	if !ok {
-		return nil
-	}
-	return strings.Split(text, "|")
 }
 
 // impersonated finds the mailbox that a request acts as. The fault, if any,

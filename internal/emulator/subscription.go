@@ -54,7 +54,7 @@ func (c *call) subscribe() response {
 	}
 	request := c.op.kids[0]
 	s := &subscription{
-		id:        opaqueID("N", strings.ToLower(c.backEnd), newGUID()),
+		id:        subscriptionID(strings.ToLower(c.backEnd), c.user.GUID, uint64(c.x.changes)),
 		backEnd:   c.backEnd,
 		streaming: request.name.Local == "StreamingSubscriptionRequest",
 		folders:   map[*folder]bool{},
