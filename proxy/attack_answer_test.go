@@ -15,7 +15,7 @@ func TestAnswerAfterALongThought(t *testing.T) {
 	inLane(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
 		swallow(r, contentLength(readHead(r)))
 		time.Sleep(5 * time.Minute)
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
 		_, _ = io.Copy(io.Discard, r)
 	}, func(l *lane) {
 		conn, r := l.dial()

@@ -21,7 +21,7 @@ func TestRestOfABodyIsNeverARequest(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 				readHead(r)
-				_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy")
+				_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy")
 			}, func(l *lane) {
 				conn, r := l.dial()
 				body := long()

@@ -14,10 +14,10 @@ import (
 // so the token must not be in it.
 func TestRecordHoldsNoToken(t *testing.T) {
 	for _, c := range []struct{ name, answer string }{
-		{"request id", "HTTP/1.1 200 OK\r\nrequest-id: %s\r\nX-FEServer: ex-%s\r\nContent-Length: 0\r\n\r\n"},
+		{"request id", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nrequest-id: %s\r\nX-FEServer: ex-%s\r\nContent-Length: 0\r\n\r\n"},
 		{"diagnostics", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nx-ms-diagnostics: 2000001;reason=\"what is %s\";error_category=\"%s\"\r\nContent-Length: 0\r\n\r\n"},
 		{"a status line", "HTTP/1.1 %s %s\r\n\r\n"},
-		{"a header line", "HTTP/1.1 200 OK\r\nAuthorization Bearer %s %s\r\n\r\n"},
+		{"a header line", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nAuthorization Bearer %s %s\r\n\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {

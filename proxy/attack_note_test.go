@@ -77,7 +77,7 @@ func TestAuditedReferenceWhileTheAnswerFails(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				r.Body.Close()
 			}()
-			return &http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{}, Body: io.NopCloser(cutBody{})}, nil
+			return &http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(cutBody{})}, nil
 		}),
 	})
 	if err != nil {

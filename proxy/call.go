@@ -117,14 +117,22 @@ func (c *call) forward(out outgoing) {
 	}
 	defer resp.Body.Close()
 	describeResponse(&c.record, resp)
-	if problem := problemOf(resp, c.record.Diagnosis); problem != nil {
+	problem := problemOf(resp, c.record.Diagnosis)
+	if problem == nil && c.r.Method == http.MethodPost {
+		problem = notEWS(resp, trip.sent)
+	}
+	if problem != nil {
 		resp.Body.Close()
 		c.settle(out.payload, cancel)
 		c.respond.problem(problem)
 		return
 	}
-	complete := c.respond.relay(resp, operation)
+	complete, err := c.respond.relay(resp, operation)
 	c.settle(out.payload, cancel)
+	if err != nil {
+		c.respond.problem(notEWSProblem(resp, trip.sent))
+		return
+	}
 	if c.refusedLate(out.payload) || !complete {
 		c.record.Aborted = true
 		abort(c.r)

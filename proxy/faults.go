@@ -27,6 +27,8 @@ var faultStrings = map[ews.ResponseCode]string{
 	ews.ErrorInvalidExchangeImpersonationHeaderData: "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
 	ews.ErrorAccessDenied:                           "Access is denied. Check credentials and try again.",
 	ews.ErrorSchemaValidation:                       "The request failed schema validation.",
+	ews.ErrorInternalServerError:                    "An internal server error occurred. The operation failed.",
+	ews.ErrorMessageSizeExceeded:                    "The message exceeds the maximum supported size.",
 	codeBusy:                                        "The server cannot service this request right now. Try again later.",
 	codeTransient:                                   "An internal server error occurred. Try again later.",
 }
@@ -39,6 +41,7 @@ type problem struct {
 	code   ews.ResponseCode // for soapFault
 	reason Reason
 	detail string        // text for people, in place of reason.Text(); holds nothing of the client or the allow-list
+	hint   string        // more of the detail, for the Record only
 	text   string        // body of the response, in place of the detail
 	wait   time.Duration // back-off, for codeBusy; zero: backOff
 	err    error         // for the log

@@ -12,6 +12,9 @@ const (
 	bufferedTotal = 32 << 20 // buffered bodies of all requests together
 	chunk         = 64 << 10 // one read of a long response
 
+	hintRead = 8 << 10 // read of a page to find its title
+	hintText = 80      // of a text that a device has chosen
+
 	headerTimeout = 10 * time.Second // a client's whole head
 	idleTimeout   = 3 * time.Minute  // an idle client connection, above IIS's own 2 minutes
 	writePause    = 60 * time.Second // longest time in which a client takes nothing of a response

@@ -178,6 +178,7 @@ func TestHopByHopInAnswers(t *testing.T) {
 		for _, name := range []string{"X-One", "X-Two", "X-Three", "X-Four"} {
 			w.Header().Set(name, "1")
 		}
+		_, _ = io.WriteString(w, okDocument)
 	}})
 	resp, _ := r.post(t, envelope("alice@contoso.com", getFolder))
 	for name, want := range map[string]string{"X-One": "", "X-Two": "", "X-Three": "", "X-Four": "1"} {
@@ -224,7 +225,7 @@ func TestStreamWaitsWithLittleMemory(t *testing.T) {
 			r := newRig(t, rigConfig{adjust: func(p *proxy.Config) {
 				p.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 					r.Body.Close()
-					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, ContentLength: c.length}, nil
+					return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/xml"}}, Body: body, ContentLength: c.length}, nil
 				})
 			}})
 			r.post(t, envelope("alice@contoso.com", "<m:"+c.operation+"/>"))

@@ -51,6 +51,7 @@ const (
 	ReasonUpstream429
 	ReasonUpstream502
 	ReasonUpstream504
+	ReasonUpstreamNotEWS // a response that is not one of EWS, such as a sign-in page
 
 	ReasonClientLeft // the client did not wait for the end of the response
 
@@ -124,6 +125,7 @@ var reasons = [reasonCount]reasonInfo{
 	ReasonUpstream429:         {"upstream-429", ClassFailed, "Exchange, or a device in front of it, responded 429"},
 	ReasonUpstream502:         {"upstream-502", ClassFailed, "Exchange, or a device in front of it, responded 502"},
 	ReasonUpstream504:         {"upstream-504", ClassFailed, "Exchange, or a device in front of it, responded 504"},
+	ReasonUpstreamNotEWS:      {"upstream-not-ews", ClassFailed, "the response is not one of Exchange Web Services"},
 
 	ReasonClientLeft: {"client-left", ClassClientLeft, "the client left before the response was complete"},
 }

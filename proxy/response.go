@@ -42,6 +42,9 @@ func (r *responder) problem(p *problem) {
 	}
 	detail = r.settings.expand(detail)
 	r.record.Reason, r.record.Detail = p.reason, detail
+	if p.hint != "" {
+		r.record.Detail += ": " + p.hint
+	}
 	if p.err != nil {
 		r.record.Err = p.err
 	}
@@ -113,18 +116,36 @@ func (r *responder) write(status int, body string) {
 
 // relay copies Exchange's response, changed only where it would mislead or harm
 // a client. operation is the client's name for the operation. relay returns
-// false when the client did not get all of the response.
-func (r *responder) relay(resp *http.Response, operation string) bool {
+// false when the client did not get all of the response, and errEmpty without
+// having written anything when a response to a POST turns out to be empty.
+func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
+	small := smallBuffers.Get().(*[smallBuffer]byte)
+	defer smallBuffers.Put(small)
+	streaming := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
+	n := 0
+	if resp.ContentLength < 0 && !streaming {
+		n, err = resp.Body.Read(small[:])
+		if n == 0 && err == io.EOF && resp.StatusCode == http.StatusOK {
+			return false, errEmpty
+		}
+	}
 	r.copyHeader(resp.Header, spellingOf(resp))
 	r.record.Status = resp.StatusCode
 	r.extendDeadline(time.Now()) // Exchange may have taken longer than the deadline
 	r.w.WriteHeader(resp.StatusCode)
-	streaming := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
-	if streaming {
+	switch {
+	case streaming:
 		_ = r.control.Flush() // the first event may be half an hour away
+	case n > 0 && !r.writePart(small[:n], true):
+		return false, nil
+	case err != nil:
+		return r.ended(err), nil
 	}
-	return r.copyBody(resp, streaming)
+	return r.copyBody(resp, small, streaming, n == len(small)), nil
 }
+
+// errEmpty is returned for a response that has no body.
+var errEmpty = errors.New("the response is empty")
 
 // streamingOperation is the operation whose response lasts for up to half an
 // hour.
@@ -134,16 +155,17 @@ const streamingOperation = "GetStreamingEvents"
 // and has a small buffer while it waits. A large buffer is for long responses,
 // and for what comes at once after a part that has filled the small one.
 var (
-	smallBuffers = sync.Pool{New: func() any { return new([2 << 10]byte) }}
+	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
 	largeBuffers = sync.Pool{New: func() any { return new([chunk]byte) }}
 )
 
-// copyBody copies the response's body, each part as soon as it has arrived.
-func (r *responder) copyBody(resp *http.Response, streaming bool) bool {
-	small := smallBuffers.Get().(*[2 << 10]byte)
-	defer smallBuffers.Put(small)
+const smallBuffer = 2 << 10
+
+// copyBody copies the response's body, each part as soon as it has arrived. more
+// says that the next part is likely to be large.
+func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, streaming, more bool) bool {
 	long := resp.ContentLength > int64(len(small))
-	for large := long; ; {
+	for large := long || more; ; {
 		var n int
 		var err error
 		if large {

@@ -36,7 +36,7 @@ type upstream struct {
 	*httptest.Server
 	mu       sync.Mutex
 	arrivals []arrival
-	// answer writes the answer; nil answers 200 with a small document.
+	// answer writes the response, by default of type text/xml; nil responds 200 with a small document.
 	answer func(w http.ResponseWriter, r *http.Request)
 }
 
@@ -61,6 +61,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	u.arrivals = append(u.arrivals, arrival{method: r.Method, uri: r.RequestURI, host: r.Host, header: r.Header.Clone()})
 	u.mu.Unlock()
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	if u.answer != nil {
 		copied := *r // net/http looks at the body of its own request
 		copied.Body = &recorder{r.Body, u, at}
@@ -68,7 +69,6 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.Copy(io.Discard, &recorder{r.Body, u, at})
-	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	_, _ = io.WriteString(w, okDocument)
 }
 

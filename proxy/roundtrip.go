@@ -105,6 +105,7 @@ type roundTrip struct {
 	cancel context.CancelCauseFunc // ends the attempt under way
 	wait   lazyTimeout             // for a token
 
+	sent      string     // the token of the last attempt
 	replayed  bool       // sent again with another token
 	refused   int        // status of the response that refused the first token, 0 for none
 	diagnosis *Diagnosis // of the last refusal of a token
@@ -186,6 +187,7 @@ func (g *gate) refused(first, second int) bool {
 
 // attempt sends the request once. gate is nil for a body that is buffered.
 func (t *roundTrip) attempt(ctx context.Context, header http.Header, token string, gate *gate) (*http.Response, error) {
+	t.sent = token
 	open := t.payload.Open
 	if gate != nil {
 		stuck := func() { t.cancel(errStuck) }

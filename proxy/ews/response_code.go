@@ -8,8 +8,10 @@ type ResponseCode string
 const (
 	ErrorAccessDenied                           ResponseCode = "ErrorAccessDenied"
 	ErrorImpersonateUserDenied                  ResponseCode = "ErrorImpersonateUserDenied"
+	ErrorInternalServerError                    ResponseCode = "ErrorInternalServerError"
 	ErrorInternalServerTransientError           ResponseCode = "ErrorInternalServerTransientError"
 	ErrorInvalidExchangeImpersonationHeaderData ResponseCode = "ErrorInvalidExchangeImpersonationHeaderData"
+	ErrorMessageSizeExceeded                    ResponseCode = "ErrorMessageSizeExceeded"
 	ErrorSchemaValidation                       ResponseCode = "ErrorSchemaValidation"
 	ErrorServerBusy                             ResponseCode = "ErrorServerBusy"
 )

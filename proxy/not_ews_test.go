@@ -1,0 +1,145 @@
+package proxy_test
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"hmaproxy/proxy"
+)
+
+// What devices in front of Exchange, and Exchange's own web server, send in
+// place of an EWS response. The response codes are those of docs/design.md.
+func TestResponsesThatAreNoEWSResponses(t *testing.T) {
+	page := func(status int, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("Server", "BigIP")
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "<!DOCTYPE html><html><head><TITLE lang=\"de\">\r\n Sign&nbsp;in \u00fc\t</TITLE></head></html>")
+		}
+	}
+	plain := func(status int, contentType, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header()["Content-Type"] = nil
+			if contentType != "" {
+				w.Header().Set("Content-Type", contentType)
+			}
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		respond http.HandlerFunc
+		code    string
+		detail  string // a part of the record's
+	}{
+		{"page-200", page(200), "ErrorServerBusy", `Server "BigIP", title "Sign&nbsp;in ?"`},
+		{"page-400", page(400), "ErrorServerBusy", "status 400"},
+		{"page-403", page(403), "ErrorServerBusy", "status 403"},
+		{"page-404", page(404), "ErrorInternalServerError", "status 404"},
+		{"page-405", page(405), "ErrorInternalServerError", "status 405"},
+		{"page-413", page(413), "ErrorMessageSizeExceeded", "status 413"},
+		{"page-417", page(417), "ErrorServerBusy", "status 417"},
+		{"page-440", page(440), "ErrorServerBusy", "status 440"},
+		{"page-500", page(500), "ErrorServerBusy", "status 500"},
+		{"page-501", page(501), "ErrorInternalServerError", "status 501"},
+		{"page-503", page(503, "Retry-After", "30"), "ErrorServerBusy", "status 503"},
+		{"with a location", page(200, "Location", "https://login.contoso.com:8443/x?token=secret"), "ErrorServerBusy", `Location of "login.contoso.com:8443"`},
+		{"empty-200", plain(200, "", ""), "ErrorServerBusy", "status 200"},
+		{"text/xml, 200, empty", plain(200, "text/xml; charset=utf-8", ""), "ErrorServerBusy", "an empty body"},
+		{"text/xml, 200, empty in chunks", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/xml")
+			w.(http.Flusher).Flush()
+		}, "ErrorServerBusy", "an empty body"},
+		{"no media type", plain(200, "", "<Envelope/>"), "ErrorServerBusy", "status 200"},
+		{"SOAP 1.2", plain(200, "application/soap+xml", "<Envelope/>"), "ErrorServerBusy", `type "application/soap+xml"`},
+		{"almost text/xml", plain(200, "text/xml-external-parsed-entity", "<x/>"), "ErrorServerBusy", "status 200"},
+		{"no content", plain(204, "", ""), "ErrorServerBusy", "status 204"},
+		{"compressed", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = io.WriteString(z, "<title>Sign in</title>")
+			z.Close()
+		}, "ErrorServerBusy", `title "Sign in"`},
+		{"the token in the title", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<title>"+r.Header.Get("Authorization")+"</title>")
+		}, "ErrorServerBusy", "status 200"},
+		{"control characters", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<title>a\x1b[31mb"+strings.Repeat("c", 5000)+"</title>")
+		}, "ErrorServerBusy", `title "a?[31mbccc`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com"), answer: c.respond})
+			resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
+			rec := r.last(t)
+			if resp.StatusCode != 500 || resp.Header.Get("Content-Type") != "text/xml; charset=utf-8" || readFault(t, text).Detail != c.code {
+				t.Errorf("status %d, %s", resp.StatusCode, text)
+			}
+			if rec.Reason.String() != "upstream-not-ews" || rec.Reason.Class() != proxy.ClassFailed || !strings.Contains(rec.Detail, c.detail) {
+				t.Errorf("reason %q, detail %q", rec.Reason, rec.Detail)
+			}
+			if strings.Contains(rec.Detail, goodToken) || strings.Contains(rec.Detail, "secret") || len(rec.Detail) > 500 || strings.Contains(text, "Sign") {
+				t.Errorf("detail %q, text %q", rec.Detail, text)
+			}
+			if busy := c.code == "ErrorServerBusy"; busy != (resp.Header.Get("Retry-After") != "") || busy != strings.Contains(text, "BackOffMilliseconds") {
+				t.Errorf("Retry-After %q, %s", resp.Header.Get("Retry-After"), text)
+			}
+			if c.name == "page-503" && resp.Header.Get("Retry-After") != "30" {
+				t.Errorf("Retry-After %q", resp.Header.Get("Retry-After"))
+			}
+		})
+	}
+}
+
+// EWS responses, and the documents that a GET fetches, go back as they are.
+func TestEWSResponsesAreRelayed(t *testing.T) {
+	for _, c := range []struct {
+		method, contentType string
+		status              int
+	}{
+		{"POST", "text/xml; charset=utf-8", 200},
+		{"POST", "Text/XML;charset=\"utf-8\"", 500},
+		{"POST", "text/xml", 503},
+		{"POST", "text/xml ; charset=utf-8", 404},
+		{"GET", "text/html", 200},
+		{"GET", "", 200},
+		{"GET", "text/html", 404},
+	} {
+		r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header()["Content-Type"] = nil
+			if c.contentType != "" {
+				w.Header().Set("Content-Type", c.contentType)
+			}
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, "<x/>")
+		}})
+		req, _ := http.NewRequest(c.method, "http://"+r.address+"/EWS/Exchange.asmx", http.NoBody)
+		if c.method == "GET" {
+			req.URL.RawQuery = "wsdl"
+		} else {
+			req.Header.Set("Content-Type", "text/xml")
+			req.Body = io.NopCloser(strings.NewReader(string(envelope("alice@contoso.com", getFolder))))
+			req.ContentLength = -1
+		}
+		if resp, text := r.do(t, req); resp.StatusCode != c.status || text != "<x/>" || resp.Header.Get("Content-Type") != c.contentType {
+			t.Errorf("%v: status %d, Content-Type %q, %q", c, resp.StatusCode, resp.Header.Get("Content-Type"), text)
+		}
+	}
+}
