@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +140,34 @@ func TestDoctorTimeout(t *testing.T) {
 	out, code := runDoctorCommand(t, settings(t, e), "-timeout", "2s")
 	if code != 1 || ctx.Err() != nil || !strings.Contains(out, "– Exchange: connection: not run: ") {
 		t.Errorf("exit code %d after %v\n%s", code, time.Since(began), out)
+	}
+}
+
+// What is no failure and needs attention is a warning, which brief output has too.
+func TestDoctorWarnsAboutSecrets(t *testing.T) {
+	e := newEmulator(t, emulator.Config{VaultSecret: "changeme"})
+	write := func(mode os.FileMode) string {
+		file := filepath.Join(t.TempDir(), "hmaproxy.env")
+		if err := os.WriteFile(file, []byte(strings.Join(settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com"), "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	for _, c := range []struct {
+		mode    os.FileMode
+		exposed bool
+	}{{0o600, false}, {0o640, false}, {0o644, runtime.GOOS != "windows"}} {
+		t.Run(c.mode.String(), func(t *testing.T) {
+			out, code := runDoctorCommand(t, nil, "-env-file", write(c.mode))
+			if code != 0 || strings.Contains(out, "every user of this machine may read it") != c.exposed {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+			if !strings.Contains(out, "HMA_KEY_VAULT_CLIENT_SECRET is a placeholder") || strings.Contains(out, "changeme") {
+				t.Errorf("no warning about the secret, or its value:\n%s", out)
+			}
+		})
 	}
 }

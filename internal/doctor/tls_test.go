@@ -142,3 +142,50 @@ func TestTLSCompatibility(t *testing.T) {
 		})
 	}
 }
+
+// Every device of the emulator's table has an expected outcome here.
+func TestEveryDevice(t *testing.T) {
+	type outcome struct{ check, cause string } // check "" for a set-up that works
+	want := map[string]outcome{
+		"expect-417": {}, "expect-501-kemp": {}, "expect-swallowed": {}, // see TestExpectation
+		"page-200":                     {"challenge", "sign-in page of a device"},
+		"empty-200":                    {"challenge", "is not Exchange's EWS"},
+		"status-440":                   {"challenge", "sign-in by form"},
+		"status-404-page":              {"challenge", "no EWS under this name"},
+		"redirect-owa":                 {"challenge", "pre-authentication"},
+		"401-negotiate-only":           {"challenge", "OAuth is switched off"},
+		"401-forms":                    {"challenge", "asks for credentials of its own"},
+		"tls-rsa-key-exchange":         {"exchange", "RSA key exchange"},
+		"tls-2012r2-hardened":          {"exchange", "CBC"},
+		"tls-2012r2-default":           {},
+		"tls-1.0-only":                 {"exchange", "TLS 1.0 at most"},
+		"hello-in-two-packets-reset":   {}, // see TestLongHelloDropped
+		"hello-in-two-packets-dropped": {},
+		"client-certificate-accepted":  {},
+		"client-certificate-required":  {"exchange", "client certificate"},
+		"certificate-negative-serial":  {}, // see TestUnparsableCertificate
+		"certificate-sha1":             {"exchange", "SHA-1"},
+		"certificate-without-san":      {"exchange", "common name alone"},
+		"certificate-rsa1024":          {},
+	}
+	for _, d := range device.Table() {
+		t.Run(d.Name, func(t *testing.T) {
+			expected, known := want[d.Name]
+			if !known {
+				t.Fatalf("no outcome is expected of %s", d.Name)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				r := newTestSetup(t, emulator.Config{})
+				behind(d.Name)(r)
+				o := r.examine()
+				first := o.first()
+				if expected.check == "" {
+					expected.check = "none"
+				}
+				if first.Check != expected.check || !strings.Contains(first.Cause, expected.cause) {
+					t.Errorf("first is %+v\n%s", first, o.text)
+				}
+			})
+		})
+	}
+}
