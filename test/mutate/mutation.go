@@ -147,7 +147,7 @@ func (w *walker) visit(n ast.Node) bool {
 			w.node(n, w.text(n.X))
 		}
 	case *ast.IfStmt:
-		if c, ok := n.Cond.(*ast.BinaryExpr); !ok || c.Op != token.EQL && c.Op != token.NEQ { // or it would be the swapped operator
+		if !negatedElsewhere(n.Cond) {
 			w.node(n.Cond, "!("+w.text(n.Cond)+")")
 		}
 	case *ast.BasicLit:
@@ -186,6 +186,18 @@ func (w *walker) make(n *ast.CallExpr) bool {
 		ast.Inspect(n.Args[1], w.visit)
 	}
 	return true
+}
+
+// negatedElsewhere reports whether another mutation negates a condition: that of
+// its operator.
+func negatedElsewhere(cond ast.Expr) bool {
+	switch c := cond.(type) {
+	case *ast.BinaryExpr:
+		return c.Op == token.EQL || c.Op == token.NEQ
+	case *ast.UnaryExpr:
+		return c.Op == token.NOT
+	}
+	return false
 }
 
 func isText(x ast.Expr) bool {

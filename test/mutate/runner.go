@@ -90,6 +90,9 @@ func (r *runner) measure(ctx context.Context, a area, ms []mutation, n, workers 
 				switch v {
 				case caught:
 					s.caught++
+					if done := s.caught + len(s.survivors); done%10 == 0 {
+						fmt.Fprintf(out, "%s: %d of %d after %v\n", a.name, done, n, time.Since(began).Round(time.Second))
+					}
 				case doesNotCompile:
 					s.broken++
 				case survived:
@@ -171,7 +174,7 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (verdict, time.Dur
 // build compiles the tests of a package, without go vet: it would complain of
 // what the tests are meant to notice.
 func (r *runner) build(ctx context.Context, pkg, binary, overlay string) ([]byte, error) {
-	args := []string{"test", "-c", "-o", binary}
+	args := []string{"test", "-c", "-ldflags=-s -w", "-o", binary}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
