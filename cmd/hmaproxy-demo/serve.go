@@ -68,9 +68,12 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	log, flush := logging.New(os.Stderr, c)
-	defer flush()
-	p, err := e.start(ctx, log, "HMA_LISTEN="+o.listen, "HMA_ADMIN_LISTEN="+freeAddress(preferredAdmin, o.listen),
+	output, err := logging.Open(c, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	p, err := e.start(ctx, output.Logger(), "HMA_LISTEN="+o.listen, "HMA_ADMIN_LISTEN="+freeAddress(preferredAdmin, o.listen),
 		"HMA_ALLOWED_MAILBOXES="+strings.Join(listed, ","), "HMA_DEFAULT_MAILBOX="+first)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; choose another address with -listen, or -listen 127.0.0.1:0 for any free port", err)

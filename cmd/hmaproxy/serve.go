@@ -56,20 +56,19 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 	for _, name := range c.SecretVariables() {
 		_ = os.Unsetenv(name) // children and crash reports get none of them
 	}
-	out, closeLog, err := logging.Open(c, inv.err)
+	output, err := logging.Open(c, inv.err)
 	if err != nil {
 		return settingsError{err}
 	}
-	defer closeLog()
-	log, flush := logging.New(out, c)
-	defer flush()
+	defer output.Close()
+	log := output.Logger()
 	if s.events != nil {
 		log = slog.New(slog.NewMultiHandler(log.Handler(), s.events))
 	}
 	if exposed != nil {
 		log.Warn("memory protection unavailable", slog.String("error", exposed.Error()))
 	}
-	o := app.Options{Config: c, Log: log, Version: version(), Notify: sdnotify.New(config.Lookup(inv.environ, "NOTIFY_SOCKET")), Reload: s.reload}
+	o := app.Options{Config: c, Log: log, Version: version(), Notify: sdnotify.New(config.Lookup(inv.environ, "NOTIFY_SOCKET")), Reload: s.reload, LogState: output.State}
 	if s.started != nil {
 		o.Started = func([]net.Addr, net.Addr) { s.started() }
 	}

@@ -4,6 +4,7 @@ package accesslog
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"hmaproxy/internal/logging"
 	"hmaproxy/internal/outcome"
@@ -12,23 +13,50 @@ import (
 
 // A Logger logs requests. It is safe for concurrent use.
 type Logger struct {
-	log          *slog.Logger
-	unauthorised logging.Thinning
+	log     *slog.Logger
+	thinned map[proxy.Reason]thinned // by the reasons of refusals
 }
 
-// New returns a Logger that writes to log.
-func New(log *slog.Logger) *Logger { return &Logger{log: log} }
+// A thinned is a kind of lines that are left out when there are many.
+type thinned struct {
+	count   *logging.Thinning
+	message string // of the line that says how many were left out
+}
 
-// Done logs a request that has ended. It leaves out most of many requests
-// without valid credentials, and later logs how many.
+// Bounds on the lines of one reason: so many at once, and then one per interval.
+// Guessed passwords fill the log with less information than other refusals.
+const (
+	refusalBurst        = 100
+	refusalInterval     = time.Second
+	credentialsBurst    = 10
+	credentialsInterval = 10 * time.Second
+)
+
+// New returns a Logger that writes to log.
+func New(log *slog.Logger) *Logger {
+	l := &Logger{log: log, thinned: make(map[proxy.Reason]thinned)}
+	for _, reason := range proxy.Reasons() {
+		if reason.Class() == proxy.ClassRefused {
+			l.thinned[reason] = thinned{logging.NewThinning(refusalBurst, refusalInterval), "refused requests were left out of this log"}
+		}
+	}
+	l.thinned[proxy.ReasonCredentials] = thinned{
+		logging.NewThinning(credentialsBurst, credentialsInterval), "requests without valid credentials were left out of this log",
+	}
+	return l
+}
+
+// Done logs a request that has ended. It leaves out most of many requests that
+// are refused for one reason, and later logs how many.
 func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
-	if r.Reason == proxy.ReasonCredentials {
-		omit, omitted := l.unauthorised.Count()
+	if kind, ok := l.thinned[r.Reason]; ok {
+		omit, omitted := kind.count.Count()
 		if omit {
 			return
 		}
 		if omitted > 0 {
-			l.log.Warn("requests without valid credentials were left out of this log", "count", omitted)
+			message := kind.message
+			l.log.Warn(message, "reason", r.Reason.String(), "count", omitted)
 		}
 	}
 	l.write(r, levelOf(r, o))

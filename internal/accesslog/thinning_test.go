@@ -2,18 +2,18 @@ package accesslog
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"hmaproxy/internal/logging"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
 )
 
-func TestUnauthorisedRequestsAreThinned(t *testing.T) {
+func TestRefusedRequestsAreThinned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer
 		l := New(slog.New(slog.NewTextHandler(&b, nil)))
@@ -25,19 +25,29 @@ func TestUnauthorisedRequestsAreThinned(t *testing.T) {
 			}
 			return strings.Count(b.String(), "msg=request "), b.String()
 		}
-		if n, _ := lines(1000, proxy.ReasonCredentials); n != logging.LineBurst {
-			t.Errorf("%d lines of the first 1000", n)
-		}
-		if n, _ := lines(1000, proxy.ReasonNone); n != 1000 {
-			t.Errorf("%d lines of 1000 served requests", n)
-		}
-		time.Sleep(logging.LineInterval)
-		if n, text := lines(1000, proxy.ReasonCredentials); n != 1 || !strings.Contains(text, "count=990") {
-			t.Errorf("%d lines after a pause: %q", n, text)
-		}
-		time.Sleep(time.Hour)
-		if n, _ := lines(1000, proxy.ReasonCredentials); n != logging.LineBurst {
-			t.Errorf("%d lines after an hour", n)
+		for _, reason := range proxy.Reasons() {
+			first, interval, message := 1000, time.Duration(0), ""
+			switch {
+			case reason == proxy.ReasonCredentials:
+				first, interval, message = 10, 10*time.Second, "requests without valid credentials were left out of this log"
+			case reason.Class() == proxy.ClassRefused:
+				first, interval, message = 100, time.Second, "refused requests were left out of this log"
+			}
+			if n, _ := lines(1000, reason); n != first {
+				t.Errorf("%v: %d lines of the first 1000, want %d", reason, n, first)
+			}
+			if message == "" {
+				continue
+			}
+			time.Sleep(interval)
+			n, text := lines(1000, reason)
+			if n != 1 || !strings.Contains(text, message) || !strings.Contains(text, fmt.Sprintf("count=%d", 1000-first)) {
+				t.Errorf("%v: %d lines after a pause: %.300q", reason, n, text)
+			}
+			time.Sleep(time.Hour)
+			if n, _ := lines(1000, reason); n != first {
+				t.Errorf("%v: %d lines after an hour, want %d", reason, n, first)
+			}
 		}
 	})
 }

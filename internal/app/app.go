@@ -21,6 +21,7 @@ import (
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/httpclient"
 	"hmaproxy/internal/listener"
+	"hmaproxy/internal/logging"
 	"hmaproxy/internal/metrics"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/internal/process"
@@ -43,6 +44,9 @@ type Options struct {
 	// again. nil: no such requests.
 	Reload <-chan struct{}
 	Notify *sdnotify.Notifier // of the service manager; nil: there is none
+
+	// LogState returns how the log works. It must not block. nil: unknown.
+	LogState func() logging.State
 
 	// Started is called once with the addresses when all listeners are open. nil:
 	// no call.

@@ -6,6 +6,7 @@ import (
 	"hmaproxy/internal/accesslog"
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/health"
+	"hmaproxy/internal/logging"
 	"hmaproxy/internal/metrics"
 	"hmaproxy/internal/statuspage"
 	"hmaproxy/token"
@@ -39,8 +40,31 @@ func (a *app) health() health.State {
 	if a.draining.Load() {
 		s.NotReady = &health.NotReady{Cause: health.Stopping}
 	}
-	s.Alarms = append(a.files.alarms(), health.AlarmsFor(status, time.Now())...)
+	now := time.Now()
+	s.Alarms = append(a.files.alarms(), health.AlarmsFor(status, now)...)
+	s.Alarms = append(s.Alarms, logAlarms(a.logState(), now)...)
 	return s
+}
+
+// dropAlarm is how long dropped log lines are an alarm.
+const dropAlarm = 10 * time.Minute
+
+func logAlarms(s logging.State, now time.Time) []health.Alarm {
+	var alarms []health.Alarm
+	if s.Blocked || s.Dropped > 0 && now.Sub(s.Last) < dropAlarm {
+		alarms = append(alarms, health.Alarm{Kind: health.LogDropped, Count: s.Dropped})
+	}
+	if s.FileErr != nil {
+		alarms = append(alarms, health.Alarm{Kind: health.LogFileFailed, Err: s.FileErr})
+	}
+	return alarms
+}
+
+func (a *app) logState() logging.State {
+	if a.options.LogState == nil {
+		return logging.State{}
+	}
+	return a.options.LogState()
 }
 
 func (a *app) metricsState() metrics.State {
@@ -50,6 +74,8 @@ func (a *app) metricsState() metrics.State {
 		Ready:     a.health().Ready(),
 		AllowList: metrics.AllowList{Entries: list.Entries, Mode: list.Mode, Scope: list.Scope, Failed: list.Err != nil},
 	}
+	log := a.logState()
+	s.Log = metrics.Log{Dropped: log.Dropped, Alarm: len(logAlarms(log, time.Now())) > 0}
 	for _, w := range a.files.watchers {
 		s.Files = append(s.Files, metrics.File{Variable: w.Variable(), Failed: w.Err() != nil})
 	}

@@ -4,6 +4,7 @@
 package health
 
 import (
+	"fmt"
 	"time"
 
 	"hmaproxy/internal/reltime"
@@ -54,6 +55,8 @@ type Kind int
 
 const (
 	FileNotReloaded          Kind = iota + 1 // Subject is its variable
+	LogDropped                               // Count lines were dropped, because the log is not read
+	LogFileFailed                            // HMA_LOG_FILE cannot be written
 	DefaultMailboxOff                        // a reload took HMA_DEFAULT_MAILBOX off the allow-list
 	AllowListMissing                         // clients can open every mailbox
 	AllowListAudits                          // audit mode refuses nothing
@@ -73,6 +76,7 @@ type Alarm struct {
 	Err        error
 	At         time.Time
 	Difference time.Duration
+	Count      uint64
 }
 
 // Text returns the alarm for people, as a sentence without its full stop.
@@ -80,6 +84,10 @@ func (a Alarm) Text(now time.Time) string {
 	switch a.Kind {
 	case FileNotReloaded:
 		return a.Subject + " was not reloaded, the previous content is in force: " + text(a.Err)
+	case LogDropped:
+		return fmt.Sprintf("the log is not read: %d lines were dropped since the start", a.Count)
+	case LogFileFailed:
+		return "log lines go to standard error: " + text(a.Err)
 	case DefaultMailboxOff:
 		return "HMA_DEFAULT_MAILBOX is not on the reloaded allow-list: requests that name no mailbox are refused"
 	case AllowListMissing:

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"hmaproxy/internal/logging"
 )
@@ -17,6 +18,10 @@ const (
 
 	reservedMemory      = 56 << 20  // the process itself and the buffered bodies of all requests
 	memoryPerConnection = 128 << 10 // a request's head at its limit; a notification stream needs 47 KiB
+
+	// Lines about connections of other machines to a loopback listener.
+	foreignBurst    = 10
+	foreignInterval = 10 * time.Second
 
 	// maxAdminConnections bounds the admin listener: probes, a scraper and a few
 	// browsers.
@@ -41,13 +46,13 @@ type limited struct {
 	slots    *slots
 	loopback bool
 	log      *slog.Logger
-	foreign  logging.Thinning // lines about peers of other machines
+	foreign  *logging.Thinning // lines about peers of other machines
 	once     sync.Once
 	closed   chan struct{}
 }
 
 func newLimited(l net.Listener, slots *slots, log *slog.Logger) *limited {
-	return &limited{Listener: l, slots: slots, loopback: isLoopback(l.Addr()), log: log, closed: make(chan struct{})}
+	return &limited{Listener: l, slots: slots, loopback: isLoopback(l.Addr()), log: log, foreign: logging.NewThinning(foreignBurst, foreignInterval), closed: make(chan struct{})}
 }
 
 // Accept returns the next connection, without TLS. A Unix socket's has the

@@ -3,7 +3,6 @@ package logging
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,19 +14,17 @@ import (
 func TestLogFileIsRotated(t *testing.T) {
 	folder := t.TempDir()
 	var stderr bytes.Buffer
-	w, closeLog, err := Open(&config.Config{LogFile: config.Path(filepath.Join(folder, "hmaproxy.log"))}, &stderr)
+	f, err := openFile(filepath.Join(folder, "hmaproxy.log"), &stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	line := []byte(strings.Repeat("x", 1<<20-1) + "\n")
 	for range 21 {
-		if _, err := w.Write(line); err != nil {
+		if _, err := f.Write(line); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := closeLog(); err != nil {
-		t.Fatal(err)
-	}
+	f.close()
 	files, err := os.ReadDir(folder)
 	if err != nil || len(files) != 2 {
 		t.Fatalf("%v, %v; want the file and one old one", files, err)
@@ -48,20 +45,59 @@ func TestLogFileIsRotated(t *testing.T) {
 	}
 }
 
-type brokenWriter struct{}
+// A fullDisk takes room bytes.
+type fullDisk struct {
+	bytes.Buffer
+	room int
+}
 
-func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+func (d *fullDisk) Write(p []byte) (int, error) {
+	n := min(len(p), d.room)
+	d.room -= n
+	d.Buffer.Write(p[:n])
+	if n < len(p) {
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
 
-func TestLinesGoToStderrWhenTheFileFails(t *testing.T) {
+func (*fullDisk) Close() error { return nil }
+
+func TestFullDisk(t *testing.T) {
 	var stderr bytes.Buffer
-	if n, err := io.WriteString(logFile{brokenWriter{}, &stderr}, "line\n"); n != 5 || err != nil || stderr.String() != "line\n" {
-		t.Errorf("%d, %v, standard error %q", n, err, stderr.String())
+	disk := &fullDisk{room: 9}
+	f := &file{rotated: disk, stderr: &stderr}
+	write := func(lines string) {
+		t.Helper()
+		if n, err := f.Write([]byte(lines)); n != len(lines) || err != nil {
+			t.Errorf("Write: %d, %v", n, err)
+		}
+	}
+	write("first\n")
+	if f.lastError() != nil {
+		t.Errorf("before the disk is full: %v", f.lastError())
+	}
+	write("second\nthird\n")
+	write("fourth\n")
+	if err := f.lastError(); err == nil || !strings.Contains(err.Error(), "HMA_LOG_FILE: no space") {
+		t.Errorf("on a full disk: %v", err)
+	}
+	if got := stderr.String(); got != "second\nthird\nfourth\n" {
+		t.Errorf("standard error has %q", got)
+	}
+	disk.room = 100
+	write("fifth\n")
+	if got := disk.String(); got != "first\nsec\nfifth\n" {
+		t.Errorf("the file has %q; want the cut line ended before the next one", got)
+	}
+	if f.lastError() != nil {
+		t.Errorf("with room again: %v", f.lastError())
 	}
 }
 
-func TestLogWithoutFile(t *testing.T) {
-	w, closeLog, err := Open(&config.Config{}, os.Stderr)
-	if w != os.Stderr || err != nil || closeLog() != nil {
-		t.Errorf("%v, %v; a terminal must be known as one", w, err)
+func TestLogFileThatCannotBeOpened(t *testing.T) {
+	_, err := Open(&config.Config{LogFile: config.Path(t.TempDir())}, os.Stderr)
+	if err == nil || !strings.HasPrefix(err.Error(), "HMA_LOG_FILE: ") {
+		t.Errorf("Open: %v", err)
 	}
 }

@@ -1,5 +1,5 @@
 // Package logging opens the product's log: its format, its place and how its
-// lines are buffered.
+// lines are queued. A log that blocks or fails never blocks a caller.
 package logging
 
 import (
@@ -14,15 +14,61 @@ import (
 )
 
 // RequestMessage is the message of the line that each request leaves. Lines with
-// this message at the level INFO are written together.
+// this message at the level INFO are written together, at most 10 ms late.
 const RequestMessage = "request"
 
-// New returns the logger that the configuration asks for. It writes the lines of
-// served requests together, at most 10 ms late, and all others at once. Call
-// flush before w is closed.
-func New(w io.Writer, c *config.Config) (log *slog.Logger, flush func() error) {
-	l := &lines{w: w}
-	return slog.New(promptHandler{newHandler(l, isTerminal(w), c), l}), l.flush
+// An Output is an open log.
+type Output struct {
+	queue *queue
+	file  *file // nil: standard error
+	log   *slog.Logger
+}
+
+// Open opens the log that the configuration asks for: the file of HMA_LOG_FILE,
+// or else stderr. It creates the file with mode 0600 and returns an error if the
+// file cannot be opened.
+func Open(c *config.Config, stderr io.Writer) (*Output, error) {
+	o := &Output{}
+	var w io.Writer = stderr
+	if c.LogFile != "" {
+		var err error
+		if o.file, err = openFile(string(c.LogFile), stderr); err != nil {
+			return nil, err
+		}
+		w = o.file
+	}
+	o.queue = newQueue(w, func(lines uint64) { o.log.Warn("log lines were dropped because the log was not read", "count", lines) })
+	o.log = slog.New(promptHandler{newHandler(o.queue, o.file == nil && isTerminal(stderr), c), o.queue})
+	return o, nil
+}
+
+// Logger returns the logger that writes to the output.
+func (o *Output) Logger() *slog.Logger { return o.log }
+
+// Close writes the queued lines and closes the file. It waits for at most a
+// second for a log that blocks.
+func (o *Output) Close() {
+	if o.queue.close() && o.file != nil {
+		o.file.close()
+	}
+}
+
+// A State is how the output works.
+type State struct {
+	Dropped uint64    // lines dropped because the log was not read, since the start
+	Last    time.Time // when a line was dropped last; zero: never
+	Blocked bool      // a write has not ended for several seconds
+	FileErr error     // of the last write to the file; nil: it succeeded
+}
+
+// State returns how the output works at present. It never blocks.
+func (o *Output) State() State {
+	var s State
+	s.Dropped, s.Last, s.Blocked = o.queue.state()
+	if o.file != nil {
+		s.FileErr = o.file.lastError()
+	}
+	return s
 }
 
 func newHandler(w io.Writer, terminal bool, c *config.Config) slog.Handler {

@@ -5,20 +5,22 @@ import (
 	"time"
 )
 
-// Bounds on the lines of one kind: so many at once, and then one per interval.
-// A client that causes lines must not fill the disk.
-const (
-	LineBurst    = 10
-	LineInterval = 10 * time.Second
-)
-
-// A Thinning counts lines of one kind and decides which are left out. Its zero
-// value is ready for use. It is safe for concurrent use.
+// A Thinning counts lines of one kind and decides which are left out, so that a
+// client that causes lines does not fill the disk. It is safe for concurrent use.
 type Thinning struct {
+	burst    int
+	interval time.Duration
+
 	mu      sync.Mutex
 	spent   int       // lines of the burst that were written
 	since   time.Time // when spent was last reduced
 	omitted int       // lines left out since the last line that was written
+}
+
+// NewThinning returns a Thinning that leaves out no line of the first burst, and
+// then all but one in each interval.
+func NewThinning(burst int, interval time.Duration) *Thinning {
+	return &Thinning{burst: burst, interval: interval}
 }
 
 // Count counts a line. omit says whether to leave it out. When it is not left
@@ -27,10 +29,10 @@ func (t *Thinning) Count() (omit bool, omitted int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	if n := int(now.Sub(t.since) / LineInterval); n > 0 {
+	if n := int(now.Sub(t.since) / t.interval); n > 0 {
 		t.spent, t.since = max(0, t.spent-n), now
 	}
-	if t.spent >= LineBurst {
+	if t.spent >= t.burst {
 		t.omitted++
 		return true, 0
 	}

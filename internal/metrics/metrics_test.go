@@ -109,10 +109,12 @@ func TestMetricsOfState(t *testing.T) {
 	}
 	contains(t, scrape(m),
 		"hmaproxy_token_usable 0\n", "hmaproxy_token_expiry_timestamp_seconds 0\n", "hmaproxy_ready 0\n",
+		"hmaproxy_log_dropped_lines_total 0\n", "hmaproxy_log_alarm 0\n",
 		"hmaproxy_allow_list_entries 2\n", "hmaproxy_allow_list_alarm 0\n",
 		`hmaproxy_allow_list_info{mode="audit",scope="impersonated"} 1`,
 		`hmaproxy_file_alarm{variable="HMA_ALLOWED_MAILBOXES_FILE"} 0`,
 	)
+	state.Log = Log{Dropped: 7, Alarm: true}
 	state.Ready, state.AllowList.Failed, state.Files[0].Failed = true, true, true
 	state.Token = token.Status{
 		Usable: true, Expires: time.Unix(1800000000, 0), Failures: 3, ClockSkew: -90 * time.Second,
@@ -120,6 +122,7 @@ func TestMetricsOfState(t *testing.T) {
 	}
 	contains(t, scrape(m),
 		"hmaproxy_token_usable 1\n", "hmaproxy_token_expiry_timestamp_seconds 1.8e+09\n", "hmaproxy_ready 1\n",
+		"hmaproxy_log_dropped_lines_total 7\n", "hmaproxy_log_alarm 1\n",
 		"hmaproxy_token_consecutive_failures 3\n", "hmaproxy_clock_skew_seconds -90\n",
 		"hmaproxy_allow_list_alarm 1\n", `hmaproxy_file_alarm{variable="HMA_ALLOWED_MAILBOXES_FILE"} 1`,
 		`hmaproxy_certificate_expiry_timestamp_seconds{slot="active"} 1.9e+09`,

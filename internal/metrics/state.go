@@ -15,6 +15,7 @@ type State struct {
 	Ready     bool
 	AllowList AllowList
 	Files     []File // that are reloaded
+	Log       Log
 }
 
 // AllowList describes the allow-list in force.
@@ -23,6 +24,12 @@ type AllowList struct {
 	Mode    string // "none", "enforce" or "audit"
 	Scope   string
 	Failed  bool // its file could not be reloaded
+}
+
+// Log describes the log.
+type Log struct {
+	Dropped uint64 // lines, since the start
+	Alarm   bool   // lines are dropped at present, or the log's file cannot be written
 }
 
 // A File is a reloaded file, by the setting that names it.
@@ -46,12 +53,13 @@ type collector struct {
 // A gauge is one metric of the state, with a value for each set of labels.
 type gauge struct {
 	desc  *prometheus.Desc
+	kind  prometheus.ValueType
 	value func(s State, emit func(value float64, labels ...string))
 }
 
 // number makes a gauge with one value and no label.
 func number(name, help string, value func(State) float64) gauge {
-	return gauge{prometheus.NewDesc(name, help, nil, nil), func(s State, emit func(float64, ...string)) { emit(value(s)) }}
+	return gauge{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, func(s State, emit func(float64, ...string)) { emit(value(s)) }}
 }
 
 func tokenGauges() []gauge {
@@ -77,7 +85,7 @@ func certificateGauges() []gauge {
 	expiry := prometheus.NewDesc("hmaproxy_certificate_expiry_timestamp_seconds",
 		"When a certificate ends: the active one, the candidate that waits to be accepted, the fallback.", []string{"slot"}, nil)
 	return []gauge{
-		{expiry, func(s State, emit func(float64, ...string)) {
+		{expiry, prometheus.GaugeValue, func(s State, emit func(float64, ...string)) {
 			for _, c := range health.Certificates(s.Token) {
 				emit(timestamp(c.Leaf.NotAfter), string(c.Slot))
 			}
@@ -94,6 +102,7 @@ func certificateGauges() []gauge {
 // processGauges are about this process rather than about the token.
 func processGauges() []gauge {
 	file := prometheus.NewDesc("hmaproxy_file_alarm", "1 while the changed file of a variable cannot be reloaded and the previous content is in force.", []string{"variable"}, nil)
+	dropped := prometheus.NewDesc("hmaproxy_log_dropped_lines_total", "Log lines dropped because the log was not read.", nil, nil)
 	mode := prometheus.NewDesc("hmaproxy_allow_list_info", "Always 1; the labels say what the allow-list does: mode none lets clients open every mailbox.", []string{"mode", "scope"}, nil)
 	return []gauge{
 		number("hmaproxy_ready", "1 while requests can be served.", func(s State) float64 { return truth(s.Ready) }),
@@ -101,12 +110,14 @@ func processGauges() []gauge {
 			func(s State) float64 { return float64(s.AllowList.Entries) }),
 		number("hmaproxy_allow_list_alarm", "1 while the allow-list's file cannot be reloaded and the previous list is in force.",
 			func(s State) float64 { return truth(s.AllowList.Failed) }),
-		{file, func(s State, emit func(float64, ...string)) {
+		{file, prometheus.GaugeValue, func(s State, emit func(float64, ...string)) {
 			for _, f := range s.Files {
 				emit(truth(f.Failed), f.Variable)
 			}
 		}},
-		{mode, func(s State, emit func(float64, ...string)) { emit(1, s.AllowList.Mode, s.AllowList.Scope) }},
+		{dropped, prometheus.CounterValue, func(s State, emit func(float64, ...string)) { emit(float64(s.Log.Dropped)) }},
+		number("hmaproxy_log_alarm", "1 while log lines are dropped or the log's file cannot be written.", func(s State) float64 { return truth(s.Log.Alarm) }),
+		{mode, prometheus.GaugeValue, func(s State, emit func(float64, ...string)) { emit(1, s.AllowList.Mode, s.AllowList.Scope) }},
 	}
 }
 
@@ -122,7 +133,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	state := c.state()
 	for _, g := range c.gauges {
 		g.value(state, func(value float64, labels ...string) {
-			out <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, value, labels...)
+			out <- prometheus.MustNewConstMetric(g.desc, g.kind, value, labels...)
 		})
 	}
 }

@@ -1,0 +1,174 @@
+package logging
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Bounds on lines that are not written yet.
+const (
+	maxDelay    = 10 * time.Millisecond // a write for each line would be a large part of a request's cost
+	writeSize   = 32 << 10              // bytes that are written without waiting for maxDelay
+	maxQueued   = 1 << 20               // bytes; further lines are dropped while a write blocks
+	closeWait   = time.Second           // for the last lines at the end of the process
+	blockedTime = 5 * time.Second       // a write that takes longer is reported as blocked
+)
+
+// A queue writes lines in a goroutine of its own, so that a log that blocks never
+// blocks a caller. It is safe for concurrent use.
+type queue struct {
+	w io.Writer
+	// onDrop is called after lines were dropped, when the log is read again.
+	onDrop func(lines uint64)
+	wake   chan struct{} // holds a value when lines are to be written now
+	end    chan struct{} // closed by close
+	done   chan struct{} // closed when all lines are written after the end
+
+	mu      sync.Mutex
+	buffer  []byte // whole lines, at most maxQueued bytes
+	spare   []byte // for the next buffer
+	timer   *time.Timer
+	since   time.Time // when the write in progress began; zero: there is none
+	dropped uint64    // lines, since the start
+	logged  uint64    // dropped lines that the log itself reports
+	last    time.Time // when a line was dropped last
+}
+
+func newQueue(w io.Writer, onDrop func(lines uint64)) *queue {
+	q := &queue{w: w, onDrop: onDrop, wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{})}
+	go q.run()
+	return q
+}
+
+// Write queues a line. It never blocks, and drops the line when the queue is
+// full.
+func (q *queue) Write(line []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.buffer)+len(line) > maxQueued {
+		q.dropped++
+		q.last = time.Now()
+		return len(line), nil
+	}
+	if len(q.buffer) == 0 {
+		q.startTimer()
+	}
+	q.buffer = append(q.buffer, line...)
+	if len(q.buffer) >= writeSize {
+		q.flush()
+	}
+	return len(line), nil
+}
+
+// startTimer starts the delay of served requests' lines. The caller holds q.mu.
+func (q *queue) startTimer() {
+	if q.timer == nil {
+		q.timer = time.AfterFunc(maxDelay, q.flush)
+		return
+	}
+	q.timer.Reset(maxDelay)
+}
+
+// flush has the queued lines written now. It does not wait for that.
+func (q *queue) flush() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes lines until close is called, and then the rest.
+func (q *queue) run() {
+	defer close(q.done)
+	for {
+		select {
+		case <-q.wake:
+			q.write()
+			if n := q.newlyDropped(); n > 0 {
+				q.onDrop(n)
+			}
+		case <-q.end:
+			q.write()
+			return
+		}
+	}
+}
+
+// write writes the queued lines. Lines that cannot be written are lost.
+func (q *queue) write() {
+	q.mu.Lock()
+	lines := q.buffer
+	q.buffer, q.spare = q.spare[:0], nil
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	if len(lines) > 0 {
+		q.since = time.Now()
+	}
+	q.mu.Unlock()
+	if len(lines) > 0 {
+		_, _ = q.w.Write(lines)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.since = time.Time{}
+	if cap(lines) <= 2*writeSize { // a larger one came from a write that blocked
+		q.spare = lines
+	}
+}
+
+func (q *queue) newlyDropped() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.dropped - q.logged
+	q.logged = q.dropped
+	return n
+}
+
+// close writes the remaining lines and reports whether they are written. It does
+// not wait for a log that blocks. Call it once.
+func (q *queue) close() bool {
+	close(q.end)
+	timeout := time.NewTimer(closeWait)
+	defer timeout.Stop()
+	select {
+	case <-q.done:
+		return true
+	case <-timeout.C:
+		return false
+	}
+}
+
+// state returns how many lines were dropped, when the last one was, and whether a
+// write blocks.
+func (q *queue) state() (dropped uint64, last time.Time, blocked bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.dropped, q.last, !q.since.IsZero() && time.Since(q.since) > blockedTime
+}
+
+// A promptHandler has every line written at once, with the queued ones before it,
+// except the lines of served requests.
+type promptHandler struct {
+	slog.Handler
+	queue *queue
+}
+
+func (h promptHandler) Handle(ctx context.Context, r slog.Record) error {
+	err := h.Handler.Handle(ctx, r)
+	if r.Level != slog.LevelInfo || r.Message != RequestMessage {
+		h.queue.flush()
+	}
+	return err
+}
+
+func (h promptHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return promptHandler{h.Handler.WithAttrs(attrs), h.queue}
+}
+
+func (h promptHandler) WithGroup(name string) slog.Handler {
+	return promptHandler{h.Handler.WithGroup(name), h.queue}
+}
