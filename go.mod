@@ -38,8 +38,3 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
-
-// Certificates of old private authorities have negative serial numbers. Go has
-// refused to parse them since 1.23; up to then it accepted them. The number is not
-// used to identify a certificate here.
-godebug x509negativeserial=1

@@ -13,7 +13,7 @@ import (
 // logLine returns the first log line with a message.
 func (p *testProcess) logLine(message string) map[string]any {
 	p.t.Helper()
-	for line := range strings.Lines(p.said()) {
+	for line := range strings.Lines(p.log()) {
 		var fields map[string]any
 		if json.Unmarshal([]byte(line), &fields) == nil && fields["msg"] == message {
 			return fields
@@ -44,7 +44,7 @@ func TestEveryMailboxOnPurpose(t *testing.T) {
 			if got := p.logLine("started")["mailboxes"]; got != tc.mailboxes {
 				t.Errorf("started with mailboxes %q, want %q", got, tc.mailboxes)
 			}
-			if got := strings.Contains(p.said(), "no allow-list is set: clients can open"); got != tc.alarm {
+			if got := strings.Contains(p.log(), "no allow-list is set: clients can open"); got != tc.alarm {
 				t.Errorf("a warning at start: %v", got)
 			}
 			want := "http://" + p.clients + "/EWS/Exchange.asmx"

@@ -70,7 +70,7 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-func TestPackagesKnowNothingOfEachOther(t *testing.T) {
+func TestPublicPackagesAreIndependent(t *testing.T) {
 	for _, root := range []string{"proxy", "token", "certsource"} {
 		imports := list(t, "-f", `{{join .Imports "\n"}}`, "hmaproxy/"+root+"/...")
 		if len(imports) < 5 {

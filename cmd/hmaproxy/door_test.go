@@ -17,9 +17,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestTheDoorOfTheBinary: credentials, no debugging handlers, and a process
-// that leaves no memory behind.
-func TestTheDoorOfTheBinary(t *testing.T) {
+// TestClientAuthenticationAndHardening: clients need credentials, there are no
+// debugging handlers, and the process dumps no memory.
+func TestClientAuthenticationAndHardening(t *testing.T) {
 	line, err := hash(t, "pass-canary\n", "-name", "crm", "-mailboxes", "alice@contoso.com")
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestTheDoorOfTheBinary(t *testing.T) {
 		}
 		resp, _ := p.post(envelope(tc.mailbox, getFolder), header...)
 		if resp.StatusCode != tc.want || e.Exchange().Count() != tc.arrivals {
-			t.Errorf("%s: answered %d, %d requests reached Exchange", tc.name, resp.StatusCode, e.Exchange().Count())
+			t.Errorf("%s: status %d, %d requests reached Exchange", tc.name, resp.StatusCode, e.Exchange().Count())
 		}
 	}
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/debug/requests", "/debug/events"} {
@@ -63,7 +63,7 @@ func TestTheDoorOfTheBinary(t *testing.T) {
 			}
 			resp.Body.Close()
 			if resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusUnauthorized {
-				t.Errorf("%s is answered %s", path, resp.Status)
+				t.Errorf("%s: status %s", path, resp.Status)
 			}
 		}
 	}
@@ -76,12 +76,12 @@ func TestTheDoorOfTheBinary(t *testing.T) {
 			t.Errorf("limits on core dumps: %q", fields)
 		}
 	}
-	if strings.Contains(p.said(), "canary") || strings.Contains(p.said(), "$2a$") {
+	if strings.Contains(p.log(), "canary") || strings.Contains(p.log(), "$2a$") {
 		t.Error("the log holds a password or a hash")
 	}
 }
 
-// lineOf returns the line of a text that begins so.
+// lineOf returns the first line with a prefix.
 func lineOf(text, prefix string) string {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, prefix) {

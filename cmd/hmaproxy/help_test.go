@@ -37,8 +37,8 @@ func TestCommandHelp(t *testing.T) {
 					t.Errorf("no flag -%s in\n%s", f.name, text)
 				}
 			}
-			if again := output(t, "help", c.name); again != text {
-				t.Errorf("hmaproxy help %s prints something else:\n%s", c.name, again)
+			if other := output(t, "help", c.name); other != text {
+				t.Errorf("hmaproxy help %s differs:\n%s", c.name, other)
 			}
 		})
 	}

@@ -47,22 +47,22 @@ The file gets mode 0600. A file that exists is not overwritten.`,
 type question struct {
 	name   string
 	text   string
-	preset func(answers map[string]string) string // what an empty answer means; nil: it must be answered
-	skip   func(answers map[string]string) bool   // true where the setting has no place; nil: never
+	preset func(values map[string]string) string // the value that an empty line stands for; nil: a value is required
+	skip   func(values map[string]string) bool   // true where the setting has no place; nil: never
 	secret bool
 }
 
 // questions returns what init asks, in the order of Microsoft's guide.
 func questions() []question {
 	has := func(names ...string) func(map[string]string) bool {
-		return func(answers map[string]string) bool {
-			return slices.ContainsFunc(names, func(name string) bool { return answers[name] != "" })
+		return func(values map[string]string) bool {
+			return slices.ContainsFunc(names, func(name string) bool { return values[name] != "" })
 		}
 	}
 	fromFile := has("HMA_CERT_FILE")
-	withoutSecret := func(answers map[string]string) bool {
-		auth := answers["HMA_KEY_VAULT_AUTH"]
-		return fromFile(answers) || auth != "" && auth != string(config.AuthSecret)
+	withoutSecret := func(values map[string]string) bool {
+		auth := values["HMA_KEY_VAULT_AUTH"]
+		return fromFile(values) || auth != "" && auth != string(config.AuthSecret)
 	}
 	return []question{
 		{name: "HMA_EWS_URL", text: "EWS URL of Exchange, such as https://mail.contoso.com/EWS/Exchange.asmx"},
@@ -74,8 +74,8 @@ func questions() []question {
 			preset: func(map[string]string) string { return "HMA-Cert" }},
 		{name: "HMA_KEY_VAULT_APP_ID", text: "KeyVault Application Id: the application that may read the vault", skip: withoutSecret},
 		{name: "HMA_KEY_VAULT_CLIENT_SECRET", text: "KeyVault Client Secret: its value, not its id", secret: true,
-			skip: func(answers map[string]string) bool {
-				return withoutSecret(answers) || has("HMA_KEY_VAULT_CLIENT_SECRET_FILE")(answers)
+			skip: func(values map[string]string) bool {
+				return withoutSecret(values) || has("HMA_KEY_VAULT_CLIENT_SECRET_FILE")(values)
 			}},
 		{name: "HMA_ALLOWED_MAILBOXES", text: "Mailboxes that clients may open, separated by commas, such as sync@contoso.com,*@rooms.contoso.com; * means every mailbox of the organisation",
 			skip: has("HMA_ALLOWED_MAILBOXES_FILE")},
@@ -83,9 +83,9 @@ func questions() []question {
 }
 
 // resourceOf returns the resource that HMA_EWS_URL implies.
-func resourceOf(answers map[string]string) string {
+func resourceOf(values map[string]string) string {
 	var u config.EWSURL
-	if u.UnmarshalText([]byte(answers["HMA_EWS_URL"])) != nil {
+	if u.UnmarshalText([]byte(values["HMA_EWS_URL"])) != nil {
 		return ""
 	}
 	return "https://" + u.Hostname()
@@ -114,40 +114,40 @@ func runInit(ctx context.Context, inv *invocation) error {
 
 // settingsText returns the content of the file.
 func (inv *invocation) settingsText(ctx context.Context) (string, error) {
-	answers, order, err := inv.givenSettings()
+	values, order, err := inv.givenSettings()
 	if err != nil {
 		return "", err
 	}
 	terminal := newTerminal(inv.stdio)
 	for _, q := range questions() {
-		if answers[q.name] != "" || q.skip != nil && q.skip(answers) {
+		if values[q.name] != "" || q.skip != nil && q.skip(values) {
 			continue
 		}
-		if answers[q.name], err = q.ask(ctx, terminal, answers); err != nil {
+		if values[q.name], err = q.ask(ctx, terminal, values); err != nil {
 			return "", err
 		}
 		order = append(order, q.name)
 	}
 	text := "# Settings of hmaproxy: hmaproxy -env-file FILE. docs/configuration.md explains them.\n"
 	for _, name := range inOrder(order) {
-		text += name + "=" + answers[name] + "\n"
+		text += name + "=" + values[name] + "\n"
 	}
 	return text, checkSettings(text, inv.err)
 }
 
 // givenSettings returns the settings of the environment and of the arguments,
 // which win, and their names.
-func (inv *invocation) givenSettings() (answers map[string]string, names []string, err error) {
-	answers = map[string]string{}
+func (inv *invocation) givenSettings() (values map[string]string, names []string, err error) {
+	values = map[string]string{}
 	take := func(name, value string) error {
 		value = strings.TrimSpace(value)
 		if err := config.Check(name, value); err != nil {
 			return settingsError{fmt.Errorf("%s: %w", name, err)}
 		}
-		if answers[name] == "" {
+		if values[name] == "" {
 			names = append(names, name)
 		}
-		answers[name] = value
+		values[name] = value
 		return nil
 	}
 	for _, entry := range inv.environ {
@@ -165,13 +165,13 @@ func (inv *invocation) givenSettings() (answers map[string]string, names []strin
 		case !ok || !isOwnSetting(name):
 			return nil, nil, usageError{errors.New("an argument is no setting; expected NAME=value with a name that \"hmaproxy help settings\" lists")}
 		case config.IsSecret(name):
-			return nil, nil, usageError{fmt.Errorf("%s is a secret, and every user of the machine can see arguments: set it in the environment, or leave it out to be asked", name)}
+			return nil, nil, usageError{fmt.Errorf("%s is a secret, and every user of the machine can see arguments: set it in the environment, or enter it when init asks", name)}
 		}
 		if err := take(name, value); err != nil {
 			return nil, nil, err
 		}
 	}
-	return answers, names, nil
+	return values, names, nil
 }
 
 // isOwnSetting reports whether a name is that of a setting which only this
@@ -180,12 +180,12 @@ func isOwnSetting(name string) bool {
 	return strings.HasPrefix(name, "HMA_") && config.Form(name) != ""
 }
 
-// ask asks until the answer has the right form. Where nobody can answer again,
-// the first wrong one is an error.
-func (q question) ask(ctx context.Context, t *terminal, answers map[string]string) (string, error) {
+// ask asks until the value has the right form. Without a terminal the first value
+// of a wrong form is an error.
+func (q question) ask(ctx context.Context, t *terminal, values map[string]string) (string, error) {
 	text, preset := q.text+"\n"+q.name, ""
 	if q.preset != nil {
-		preset = q.preset(answers)
+		preset = q.preset(values)
 	}
 	if preset != "" {
 		text += " [" + preset + "]"
@@ -195,15 +195,15 @@ func (q question) ask(ctx context.Context, t *terminal, answers map[string]strin
 		ask = t.askHidden
 	}
 	for {
-		answer, err := ask(ctx, text+": ")
+		value, err := ask(ctx, text+": ")
 		if err != nil {
 			return "", fmt.Errorf("%s is missing: %w", q.name, err)
 		}
-		if answer = strings.TrimSpace(answer); answer == "" {
-			answer = preset
+		if value = strings.TrimSpace(value); value == "" {
+			value = preset
 		}
-		if err = config.Check(q.name, answer); err == nil {
-			return answer, nil
+		if err = config.Check(q.name, value); err == nil {
+			return value, nil
 		}
 		if !t.isTerminal() {
 			return "", settingsError{fmt.Errorf("%s: %w", q.name, err)}

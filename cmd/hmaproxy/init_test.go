@@ -24,11 +24,11 @@ var allAnswers = []string{
 
 // runInitCommand runs init with lines on standard input and returns the file's
 // content, what was printed, and the error.
-func runInitCommand(t *testing.T, answers, environ []string, args ...string) (file, text, printed string, err error) {
+func runInitCommand(t *testing.T, values, environ []string, args ...string) (file, text, printed string, err error) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "hmaproxy.env")
 	var out, errs bytes.Buffer
-	err = run(t.Context(), append([]string{"init", "-o", file}, args...), environ, stdio{strings.NewReader(strings.Join(answers, "\n") + "\n"), &out, &errs})
+	err = run(t.Context(), append([]string{"init", "-o", file}, args...), environ, stdio{strings.NewReader(strings.Join(values, "\n") + "\n"), &out, &errs})
 	data, readErr := os.ReadFile(file)
 	if (readErr == nil) != (err == nil) {
 		t.Errorf("init: %v; the file: %v", err, readErr)
@@ -69,7 +69,7 @@ func TestInit(t *testing.T) {
 func TestInitTakesValues(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
-		answers       []string
+		values        []string
 		environ, args []string
 		want, without string
 	}{
@@ -80,7 +80,7 @@ func TestInitTakesValues(t *testing.T) {
 		{"every secret from the environment", append(allAnswers[:7:7], allAnswers[8]), []string{"HMA_KEY_VAULT_CLIENT_SECRET=canary~other"}, nil, "HMA_KEY_VAULT_CLIENT_SECRET=canary~other\n", "canary~secret"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, text, _, err := runInitCommand(t, tc.answers, tc.environ, tc.args...)
+			_, text, _, err := runInitCommand(t, tc.values, tc.environ, tc.args...)
 			if err != nil || !strings.Contains(text, tc.want) || strings.Contains(text, tc.without) {
 				t.Errorf("%v\n%s", err, text)
 			}
@@ -89,14 +89,14 @@ func TestInitTakesValues(t *testing.T) {
 }
 
 func TestInitRefuses(t *testing.T) {
-	with := func(i int, answer string) []string {
+	with := func(i int, value string) []string {
 		changed := append([]string{}, allAnswers...)
-		changed[i] = answer
+		changed[i] = value
 		return changed
 	}
 	for _, tc := range []struct {
 		name    string
-		answers []string
+		values  []string
 		environ []string
 		args    []string
 		code    int
@@ -117,7 +117,7 @@ func TestInitRefuses(t *testing.T) {
 		{"settings that exclude each other", allAnswers, nil, []string{"HMA_CERT_PASSWORD_FILE=/x"}, exitSettings, "HMA_CERT_PASSWORD_FILE"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, text, _, err := runInitCommand(t, tc.answers, tc.environ, tc.args...)
+			_, text, _, err := runInitCommand(t, tc.values, tc.environ, tc.args...)
 			if exitCode(err) != tc.code || !strings.Contains(err.Error(), tc.says) || text != "" {
 				t.Errorf("exit code %d, %v; want %d, %q", exitCode(err), err, tc.code, tc.says)
 			}

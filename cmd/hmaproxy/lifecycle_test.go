@@ -20,7 +20,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A supervisor is systemd's end of the notify socket.
+// A supervisor is the end of the notify socket that systemd has.
 type supervisor struct {
 	t    *testing.T
 	name string // for NOTIFY_SOCKET
@@ -37,15 +37,15 @@ func supervise(t *testing.T, name string) *supervisor {
 	return &supervisor{t, name, conn}
 }
 
-// hears returns the assignments of the next message that has one of this name.
-func (s *supervisor) hears(name string) map[string]string {
+// await returns the assignments of the next message that has one of this name.
+func (s *supervisor) await(name string) map[string]string {
 	s.t.Helper()
 	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	for {
 		b := make([]byte, 4096)
 		n, err := s.conn.Read(b)
 		if err != nil {
-			s.t.Fatalf("never told %s: %v", name, err)
+			s.t.Fatalf("no message with %s: %v", name, err)
 		}
 		all := map[string]string{}
 		for line := range strings.SplitSeq(string(b[:n]), "\n") {
@@ -58,7 +58,7 @@ func (s *supervisor) hears(name string) map[string]string {
 	}
 }
 
-func TestSupervisorIsTold(t *testing.T) {
+func TestNotifyProtocol(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	names := map[string]string{"path": path}
 	if runtime.GOOS == "linux" {
@@ -69,17 +69,17 @@ func TestSupervisorIsTold(t *testing.T) {
 			e := newEmulator(t, emulator.Config{})
 			s := supervise(t, socket)
 			p := start(t, settings(t, e, "NOTIFY_SOCKET="+s.name, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_TIMEOUT=7s"))
-			if got := s.hears("READY"); got["READY"] != "1" || got["STATUS"] != "ready" {
+			if got := s.await("READY"); got["READY"] != "1" || got["STATUS"] != "ready" {
 				t.Errorf("at start %v", got)
 			}
 			_ = p.cmd.Process.Signal(syscall.SIGHUP)
-			got := s.hears("RELOADING")
+			got := s.await("RELOADING")
 			if at, err := strconv.ParseInt(got["MONOTONIC_USEC"], 10, 64); runtime.GOOS == "linux" && (err != nil || at <= 0) {
 				t.Errorf("at reload %v", got)
 			}
-			s.hears("READY")
+			s.await("READY")
 			_ = p.cmd.Process.Signal(syscall.SIGTERM)
-			if got := s.hears("STOPPING"); got["STOPPING"] != "1" || got["EXTEND_TIMEOUT_USEC"] != "17000000" {
+			if got := s.await("STOPPING"); got["STOPPING"] != "1" || got["EXTEND_TIMEOUT_USEC"] != "17000000" {
 				t.Errorf("at the end %v", got)
 			}
 			<-p.done
@@ -87,21 +87,21 @@ func TestSupervisorIsTold(t *testing.T) {
 	}
 }
 
-func TestSupervisorLearnsWhatIsMissing(t *testing.T) {
+func TestNotifyStatusNamesTheCause(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	e.KeyVault().Stop()
 	s := supervise(t, filepath.Join(t.TempDir(), "notify"))
 	start(t, settings(t, e, "NOTIFY_SOCKET="+s.name))
 	for got := ""; !strings.Contains(got, "get secret HMA-Cert"); {
-		told := s.hears("STATUS")
-		if told["READY"] != "" {
-			t.Fatalf("told ready at once: %v", told)
+		message := s.await("STATUS")
+		if message["READY"] != "" {
+			t.Fatalf("ready at once: %v", message)
 		}
-		got = told["STATUS"]
+		got = message["STATUS"]
 	}
 }
 
-func TestHangupTakesFilesUpAtOnce(t *testing.T) {
+func TestHangupReloadsFilesAtOnce(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "list")
 	write := func(s string) {
@@ -119,22 +119,22 @@ func TestHangupTakesFilesUpAtOnce(t *testing.T) {
 	for status := 0; status != 200; {
 		resp, _ := p.post(envelope("bob@contoso.com", getFolder))
 		if status = resp.StatusCode; time.Since(began) > 10*time.Second {
-			t.Fatal("the list was not taken up")
+			t.Fatal("the list was not reloaded")
 		}
 	}
 	if took := time.Since(began); took > 3*time.Second { // files are looked at every 5 s anyway
 		t.Errorf("took %s", took)
 	}
 	if resp, _ := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode == 200 {
-		t.Error("alice is still let in")
+		t.Error("alice is still allowed")
 	}
 }
 
-func TestHangupFetchesTheCertificateAgain(t *testing.T) {
+func TestHangupRefetchesTheCertificate(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	e.KeyVault().Stop()
 	p := start(t, settings(t, e))
-	for !strings.Contains(p.said(), `"level":"WARN"`) && !strings.Contains(p.said(), `"level":"ERROR"`) {
+	for !strings.Contains(p.log(), `"level":"WARN"`) && !strings.Contains(p.log(), `"level":"ERROR"`) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err := e.KeyVault().Restart(); err != nil {
@@ -144,7 +144,7 @@ func TestHangupFetchesTheCertificateAgain(t *testing.T) {
 	p.ready()
 }
 
-func TestDelayBeforeTheEnd(t *testing.T) {
+func TestShutdownDelay(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	p := start(t, settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_DELAY=2s"))
 	p.ready()
@@ -176,7 +176,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	p := start(t, settings(t, e, "HMA_SHUTDOWN_DELAY=60s"))
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	for !strings.Contains(p.said(), `"msg":"stopping"`) {
+	for !strings.Contains(p.log(), `"msg":"stopping"`) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	began := time.Now()
@@ -217,9 +217,9 @@ func TestLogFileNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := newEmulator(t, emulator.Config{})
-	code, said := runBinary(t, path, settings(t, e, "HMA_LOG_FILE="+t.TempDir()+"/none/log"))
-	if code != exitSettings || !strings.Contains(said, "HMA_LOG_FILE") {
-		t.Errorf("exit code %d: %s", code, said)
+	code, output := runBinary(t, path, settings(t, e, "HMA_LOG_FILE="+t.TempDir()+"/none/log"))
+	if code != exitSettings || !strings.Contains(output, "HMA_LOG_FILE") {
+		t.Errorf("exit code %d: %s", code, output)
 	}
 }
 
@@ -324,7 +324,8 @@ func TestSecretInAReadableFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := start(t, nil, "-env-file", file)
-		if got := strings.Contains(p.said(), "chmod 600"); got != want {
+		p.ready() // by then the warnings are in the log
+		if got := strings.Contains(p.log(), "chmod 600"); got != want {
 			t.Errorf("mode %v: serve warns: %v", mode, got)
 		}
 		p.stop(syscall.SIGTERM)

@@ -1,8 +1,3 @@
-// Go refuses certificates with a negative serial number, which break RFC 5280.
-// Old internal CAs issued some, and Windows and OpenSSL accept them.
-
-//go:debug x509negativeserial=1
-
 // Command hmaproxy lets software that speaks Exchange Web Services without
 // modern authentication work with an Exchange Server that requires it. Run
 // "hmaproxy -h" for its commands and "hmaproxy help settings" for its settings.

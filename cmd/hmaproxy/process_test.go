@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A testProcess is the real binary under way.
+// A testProcess is a running instance of the real binary.
 type testProcess struct {
 	t       *testing.T
 	cmd     *exec.Cmd
@@ -55,7 +55,7 @@ type testProcess struct {
 	err     error        // of Wait, once done is closed
 }
 
-// world of services that a process is started against.
+// newEmulator starts the services that a process runs against.
 func newEmulator(t *testing.T, config emulator.Config) *emulator.Emulator {
 	t.Helper()
 	e, err := emulator.New(config)
@@ -110,15 +110,15 @@ func start(t *testing.T, env []string, args ...string) *testProcess {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("output:\n%s", p.said())
+			t.Logf("output:\n%s", p.log())
 		}
 	})
 	select {
 	case <-started:
 	case <-p.done:
-		t.Fatalf("it ended: %v\n%s", p.err, p.said())
+		t.Fatalf("it ended: %v\n%s", p.err, p.log())
 	case <-time.After(20 * time.Second):
-		t.Fatalf("it did not start\n%s", p.said())
+		t.Fatalf("it did not start\n%s", p.log())
 	}
 	return p
 }
@@ -149,7 +149,7 @@ func (w lockedWriter) Write(b []byte) (int, error) {
 	return w.p.output.Write(b)
 }
 
-func (p *testProcess) said() string {
+func (p *testProcess) log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.output.String()
@@ -175,12 +175,12 @@ func (p *testProcess) ready() {
 		}
 		select {
 		case <-p.done:
-			p.t.Fatalf("it ended: %v\n%s", p.err, p.said())
+			p.t.Fatalf("it ended: %v\n%s", p.err, p.log())
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
 	_, why := p.probe("ready")
-	p.t.Fatalf("never ready: %s\n%s", why, p.said())
+	p.t.Fatalf("never ready: %s\n%s", why, p.log())
 }
 
 // stop sends a signal and returns the exit code.
@@ -190,7 +190,7 @@ func (p *testProcess) stop(sig syscall.Signal) int {
 	select {
 	case <-p.done:
 	case <-time.After(20 * time.Second):
-		p.t.Fatalf("it did not end\n%s", p.said())
+		p.t.Fatalf("it did not end\n%s", p.log())
 	}
 	return p.cmd.ProcessState.ExitCode()
 }

@@ -31,17 +31,17 @@ func runServe(ctx context.Context, inv *invocation) error {
 
 // hangups returns a channel that passes SIGHUP on until ctx ends.
 func hangups(ctx context.Context) <-chan struct{} {
-	signals, asked := make(chan os.Signal, 1), make(chan struct{})
+	signals, reload := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
 	go func() {
 		for range signals {
 			select {
-			case asked <- struct{}{}:
+			case reload <- struct{}{}:
 			case <-ctx.Done(): // the signal stays caught while requests finish
 			}
 		}
 	}()
-	return asked
+	return reload
 }
 
 // serve loads the configuration and serves until ctx ends.
@@ -54,7 +54,7 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 		return inv.explainNothingSet(err)
 	}
 	for _, name := range c.SecretVariables() {
-		_ = os.Unsetenv(name) // children and crash reports get none of them
+		_ = os.Unsetenv(name) // so that child processes and crash reports do not get them
 	}
 	output, err := logging.Open(c, inv.err)
 	if err != nil {

@@ -41,7 +41,7 @@ const (
 	controlStop
 )
 
-// A state is what a service manager is told about the service.
+// A state is what is reported to a service manager.
 type state int
 
 const (

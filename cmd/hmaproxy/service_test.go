@@ -22,8 +22,8 @@ type managed struct {
 	err      error
 }
 
-// manage starts a service. After synctest.Wait, reported is what the
-// manager was told.
+// manage starts a service. After synctest.Wait, reported holds all
+// reports to the manager.
 func manage(serve func(context.Context, supervision) error) *managed {
 	m := &managed{controls: make(chan control), ended: make(chan struct{})}
 	go func() {
@@ -46,7 +46,7 @@ func (m *managed) wantReports(t *testing.T, want ...state) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !slices.Equal(m.reported, want) {
-		t.Errorf("the manager was told %v, want %v", m.reported, want)
+		t.Errorf("reports %v, want %v", m.reported, want)
 	}
 	m.reported = nil
 }
@@ -88,7 +88,7 @@ func TestServiceStopWhileStarting(t *testing.T) {
 		<-m.ended
 		for _, c := range m.reported[1:] {
 			if c != stateStopping {
-				t.Errorf("the manager was told %v", m.reported)
+				t.Errorf("reports %v", m.reported)
 			}
 		}
 	})
@@ -111,9 +111,9 @@ func TestServiceReload(t *testing.T) {
 		reloads := 0
 		m := manage(func(ctx context.Context, s supervision) error {
 			s.started()
-			for asked := s.reload; ; {
+			for {
 				select {
-				case <-asked:
+				case <-s.reload:
 					reloads++
 					time.Sleep(time.Second)
 				case <-ctx.Done():

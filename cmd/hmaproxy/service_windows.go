@@ -151,7 +151,7 @@ func await(s *mgr.Service, want svc.State) error {
 		case status.State == want:
 			return nil
 		case status.State == svc.Stopped:
-			return errors.New("it has stopped again; the Event Log says why, under hmaproxy")
+			return errors.New("it stopped; the Event Log says why, with the source hmaproxy")
 		}
 	}
 	return fmt.Errorf("not done after %s; it may still come", awaitLimit)
@@ -192,12 +192,12 @@ type serviceHandler struct {
 	err error // of serve
 }
 
-// waitHint, in milliseconds, is how soon the manager hears again.
+// waitHint, in milliseconds, is the longest time until the next report.
 const waitHint = uint32(5 * stoppingInterval / time.Millisecond)
 
 // Execute implements svc.Handler. After a mistake in the configuration the
-// service stops for good. After a failure the process ends without having said
-// that it stops, which is what makes Windows start it again.
+// service stops. After a failure the process ends without reporting that it stops,
+// which makes Windows restart it.
 func (h *serviceHandler) Execute(_ []string, requests <-chan svc.ChangeRequest, statuses chan<- svc.Status) (bool, uint32) {
 	controls, gone := make(chan control), make(chan struct{})
 	defer close(gone)

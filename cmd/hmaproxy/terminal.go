@@ -11,7 +11,7 @@ import (
 )
 
 // A terminal asks questions. Where standard input is no terminal it reads the
-// answers from there, one a line, and asks nothing.
+// values from there, one a line, and prints no question.
 type terminal struct {
 	std stdio
 	in  *bufio.Reader
@@ -28,7 +28,7 @@ func newTerminal(std stdio) *terminal {
 	return t
 }
 
-// isTerminal reports whether a person can answer.
+// isTerminal reports whether a person enters the values.
 func (t *terminal) isTerminal() bool { return t.is }
 
 // ask prints a question and reads a line. It returns when ctx ends.

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminals opens the two ends of a pseudo terminal: the person's and the
-// program's.
+// terminals opens the two ends of a pseudo terminal: that of the user and that of
+// the program.
 func terminals(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -38,14 +38,14 @@ func terminals(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// asked is what a program asks on standard error. A person answers prompts.
-type asked struct {
+// A promptWriter is a standard error that reports each prompt on a channel.
+type promptWriter struct {
 	mu     sync.Mutex
 	text   bytes.Buffer
 	prompt chan struct{}
 }
 
-func (a *asked) Write(p []byte) (int, error) {
+func (a *promptWriter) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if bytes.HasSuffix(p, []byte(": ")) {
@@ -54,7 +54,7 @@ func (a *asked) Write(p []byte) (int, error) {
 	return a.text.Write(p)
 }
 
-func TestTypedPasswordIsNotShown(t *testing.T) {
+func TestHiddenPassword(t *testing.T) {
 	for _, tc := range []struct{ name, first, second, want string }{
 		{"typed twice", "typed-canary", "typed-canary", ""},
 		{"typed differently", "typed-canary", "typed-canarx", "differ"},
@@ -66,7 +66,7 @@ func TestTypedPasswordIsNotShown(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stderr := &asked{prompt: make(chan struct{}, 2)}
+			stderr := &promptWriter{prompt: make(chan struct{}, 2)}
 			go func() {
 				for _, line := range []string{tc.first, tc.second} {
 					<-stderr.prompt
@@ -111,12 +111,11 @@ func shown(t *testing.T, person, program *os.File) string {
 	return string(all)
 }
 
-// TestInterruptGivesTheTerminalBack: after Ctrl-C the shell shows again what is
-// typed.
-func TestInterruptGivesTheTerminalBack(t *testing.T) {
+// TestInterruptRestoresTheTerminal: after Ctrl-C the terminal shows what is typed.
+func TestInterruptRestoresTheTerminal(t *testing.T) {
 	_, program := terminals(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	stderr := &asked{prompt: make(chan struct{}, 2)}
+	stderr := &promptWriter{prompt: make(chan struct{}, 2)}
 	done := make(chan error, 1)
 	go func() {
 		done <- run(ctx, []string{"hash-password", "-name", "crm", "-whole-allow-list"}, nil, stdio{program, new(bytes.Buffer), stderr})

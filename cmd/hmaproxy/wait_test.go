@@ -25,7 +25,7 @@ func serveAdmin(t *testing.T, handler http.HandlerFunc) string {
 	return l.Addr().String()
 }
 
-// TestWaitReportsTheCause: the error of wait is what the proxy said last, also
+// TestWaitReportsTheCause: the error of wait is the last response of the proxy, also
 // when the time ends during a probe.
 func TestWaitReportsTheCause(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -66,8 +66,8 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// A secret that Entra ID gave out, with one character changed; its form is that
-// of Microsoft's credential scanner ("7" or "8" and "Q~" from the fourth on).
+// likeEntra is a made-up secret in the form that Microsoft's credential scanner
+// looks for: 3 characters, "7" or "8", "Q~", 34 characters.
 const likeEntra = "abc8" + "Q~abcdefghijklmnopqrstuvwxyz0123.-_~"
 
 func TestAlteredSecrets(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// readFiles reads what the _FILE variables and HMA_CA_FILE point to, and makes
-// sure that files which others will read are there.
+// readFiles reads the files of the _FILE variables and of HMA_CA_FILE, and checks
+// that the files which other packages read exist.
 func (l *loader) readFiles() {
 	c := &l.config
 	l.twin("HMA_KEY_VAULT_CLIENT_SECRET", func() (err error) {
@@ -153,7 +153,7 @@ func (l *loader) vaultVariables() []string {
 	return names
 }
 
-// need reports a variable that others make necessary.
+// need reports a variable that is not set and that another variable requires.
 func (l *loader) need(name, why string) {
 	if l.set[name] {
 		return
@@ -200,7 +200,8 @@ func (l *loader) checkCertFile() {
 	}
 }
 
-// checkListeners keeps the door on this machine.
+// checkListeners refuses listeners beyond loopback, unless they are permitted and
+// clients authenticate.
 func (l *loader) checkListeners() {
 	c := &l.config
 	if l.good("HMA_UNSAFE_LISTEN_ANY") && c.UnsafeListenAny {
@@ -272,8 +273,8 @@ func (l *loader) patternsRemedy() string {
 	return ", or give every user in HMA_CLIENT_USERS_FILE mailbox patterns"
 }
 
-// listed reports whether the allow-list allows the default mailbox, in the
-// judgement that requests will meet.
+// listed reports whether the allow-list allows the default mailbox, by the decision
+// that requests will get.
 func (l *loader) listed() bool {
 	list, err := policy.New(policy.Config{Allowed: l.config.Allowed()})
 	return err == nil && list.Allows(string(l.config.DefaultMailbox))

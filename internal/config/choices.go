@@ -62,7 +62,7 @@ const (
 // UnmarshalText accepts exactly the constants.
 func (m *ListMode) UnmarshalText(text []byte) error { return choose(m, text, Enforce, Audit) }
 
-// ListScope says which mailboxes of a request are judged.
+// ListScope says which mailboxes of a request must be on the allow-list.
 type ListScope string
 
 // The allow-list scopes.
@@ -131,8 +131,7 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 	return (*slog.Level)(l).UnmarshalText([]byte(name))
 }
 
-// choose sets value to the choice that text spells. Letter case counts: there
-// is one way to write a setting.
+// choose sets value to the choice that text spells, letter case included.
 func choose[T ~string](value *T, text []byte, choices ...T) error {
 	if !slices.Contains(choices, T(text)) {
 		names := make([]string, len(choices))

@@ -2,9 +2,9 @@
 // wrong: addresses are parsed, lists are not empty, and settings that only make
 // sense together have been checked together.
 //
-// Newcomers want [Load]. It reads every variable, reports all mistakes at once
-// as [*Problems], and never puts a value into an error, because a value may be
-// a secret that ended up in the wrong variable. [ParseEnvFile] reads the file
+// [Load] is the entry point. It reads every variable, reports all mistakes at once
+// as [*Problems], and never puts a value into an error, because a value may be a
+// secret that was set as the wrong variable. [ParseEnvFile] reads the file
 // of the -env-file flag, [Usage] and [Markdown] print the list of variables
 // that the tags of Config describe.
 package config
@@ -54,7 +54,7 @@ type Config struct {
 	VaultApp AppID `env:"HMA_KEY_VAULT_APP_ID" form:"an application (client) id, a GUID" desc:"Application that may read the vault (\"KeyVault Application Id\"). Required with HMA_KEY_VAULT_AUTH=secret; with workload and managed it selects an identity other than the platform's default."`
 	// VaultSecret is set exactly when VaultAuth is AuthSecret and the vault is the source.
 	VaultSecret Secret `env:"HMA_KEY_VAULT_CLIENT_SECRET" form:"the secret's value" desc:"Client secret of that application (\"KeyVault Client Secret\"): its value, not its id."`
-	// VaultSecretFile is where VaultSecret was read from, to be read again with [ReadSecret]; "" when it came from the environment.
+	// VaultSecretFile is where VaultSecret was read from, to be reread with [ReadSecret]; "" when it came from the environment.
 	VaultSecretFile Path `env:"HMA_KEY_VAULT_CLIENT_SECRET_FILE" form:"the path of a file" desc:"File that holds the client secret, instead of HMA_KEY_VAULT_CLIENT_SECRET. Read again at every poll."`
 	// VaultTenant is the tenant of the vault's application.
 	VaultTenant TenantID `env:"HMA_KEY_VAULT_TENANT_ID" form:"a tenant id (GUID) or one of the tenant's domain names" absent:"HMA_TENANT_ID" desc:"Tenant of the vault, when it is another one."`
@@ -67,7 +67,7 @@ type Config struct {
 	CertFile Path `env:"HMA_CERT_FILE" section:"Certificate from a file" form:"the path of a PEM or PFX file" desc:"Certificate and private key on disk instead of in Key Vault. Read again when the file changes."`
 	// CertPassword opens CertFile; "" means that it has no password.
 	CertPassword Secret `env:"HMA_CERT_PASSWORD" form:"the file's password" desc:"Password of HMA_CERT_FILE."`
-	// CertPasswordFile is where CertPassword was read from, to be read again with [ReadSecret]; "" when it came from the environment.
+	// CertPasswordFile is where CertPassword was read from, to be reread with [ReadSecret]; "" when it came from the environment.
 	CertPasswordFile Path `env:"HMA_CERT_PASSWORD_FILE" form:"the path of a file" desc:"File that holds the password, instead of HMA_CERT_PASSWORD."`
 
 	// CertStore is zero when the certificate does not come from a Windows store.
@@ -89,7 +89,7 @@ type Config struct {
 	UnsafeListenAny bool `env:"HMA_UNSAFE_LISTEN_ANY" envDefault:"false" form:"true or false" desc:"Permits addresses beyond loopback in HMA_LISTEN; HMA_CLIENT_USERS_FILE is then required. To reach the proxy from another container, share the network namespace instead."`
 	// ClientUsersFile is "" when clients need no credentials.
 	ClientUsersFile Path `env:"HMA_CLIENT_USERS_FILE" form:"the path of a file" desc:"Clients must present Basic credentials: one line for each, name:bcrypt-hash, then optionally mailbox patterns that narrow the allow-list for that client (and are one where there is none). hmaproxy hash-password makes a line. Read again when it changes; a faulty new file leaves the old users in force and raises an alarm."`
-	// ClientUsers are the users of ClientUsersFile, to be read again with [ReadClientUsers]; nil without it.
+	// ClientUsers are the users of ClientUsersFile, to be reread with [ReadClientUsers]; nil without it.
 	ClientUsers ClientUsers `env:"-"`
 	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means none.
 	HostNames HostNames `env:"HMA_HOST_NAMES" form:"a comma-separated list of host names or IP addresses, without ports" absent:"only localhost, 127.0.0.1 and [::1]" desc:"Further names that clients may use for this proxy in the Host header."`
@@ -103,15 +103,15 @@ type Config struct {
 	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, guid:01234567-…, separated by commas or lines, or * alone" absent:"every mailbox of the organisation, with an alarm" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments. * alone says that every mailbox of the organisation is meant, and silences the alarm; it is not permitted in a list file."`
 	// EveryMailbox is true for HMA_ALLOWED_MAILBOXES=*: there is no allow-list, on purpose.
 	EveryMailbox bool `env:"-"`
-	// AllowedMailboxesFile is where AllowedMailboxes was read from, to be read again with [ReadMailboxes]; "" when it came from the environment.
+	// AllowedMailboxesFile is where AllowedMailboxes was read from, to be reread with [ReadMailboxes]; "" when it came from the environment.
 	AllowedMailboxesFile Path `env:"HMA_ALLOWED_MAILBOXES_FILE" form:"the path of a file" desc:"File that holds the allow-list, instead of HMA_ALLOWED_MAILBOXES. Read again when it changes; a faulty new file leaves the old list in force and raises an alarm."`
-	// ListMode says what becomes of a request that the list refuses.
+	// ListMode says what happens to a request that the list refuses.
 	ListMode ListMode `env:"HMA_ALLOW_LIST_MODE" envDefault:"enforce" form:"enforce or audit" desc:"enforce refuses what the allow-list does not cover; audit forwards it and logs what would have been refused."`
-	// ListScope says which mailboxes of a request are judged.
+	// ListScope says which mailboxes of a request must be on the allow-list.
 	ListScope ListScope `env:"HMA_ALLOW_LIST_SCOPE" envDefault:"impersonated" form:"impersonated or targets" desc:"impersonated judges the mailbox that a request acts as; targets also judges the mailboxes that its body refers to, by address and, where the allow-list has guid: entries, by the ids of items and folders."`
 	// ListAddresses says which addresses of a mailbox an entry allows.
 	ListAddresses ListAddresses `env:"HMA_ALLOW_LIST_ADDRESSES" envDefault:"any" form:"any or primary" desc:"any lets an entry such as alice@contoso.com allow the mailbox that has this address, also as an alias; primary makes Exchange refuse an alias. An address that only a wildcard matches must be the primary one in either case. With primary, a mailbox that a body refers to needs an entry of its own."`
-	// ListIDs says what becomes of an id whose mailbox cannot be read.
+	// ListIDs says what happens to an id whose mailbox cannot be read.
 	ListIDs ListIDs `env:"HMA_ALLOW_LIST_IDS" envDefault:"known" form:"known or strict" desc:"With HMA_ALLOW_LIST_SCOPE=targets and guid: entries in the allow-list, an id of an item, folder, attachment or conversation in another mailbox is refused. known forwards and counts an id whose mailbox cannot be read; strict refuses it."`
 	// Operations holds the operations that are lifted or chosen; its zero value is the default set.
 	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations and presets (@read, @send), or of +operations to add to the default" absent:"all known operations but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it. @read stands for the operations that change nothing, @send for CreateItem, CreateAttachment and SendItem. Marking a message as read needs UpdateItem. An operation that no EWS schema has is refused unless it is named here."`
@@ -137,7 +137,7 @@ type Config struct {
 
 	// CAFile is "" when the system's roots suffice.
 	CAFile Path `env:"HMA_CA_FILE" section:"Outgoing connections" form:"the path of a PEM file with at least one certificate" desc:"Further trusted roots for Exchange, Entra ID and Key Vault (private PKI)."`
-	// CAs are the certificates of CAFile, to be trusted beside the system's roots; nil without it.
+	// CAs are the certificates of CAFile, to be trusted in addition to the system's roots; nil without it.
 	CAs Certificates `env:"-"`
 	// TLSCompatibility is nil for Go's defaults.
 	TLSCompatibility TLSCompatibility `env:"HMA_TLS_COMPATIBILITY" form:"a comma-separated list of rsa-key-exchange, cbc and classic-groups" absent:"Go's defaults" desc:"For an Exchange, or a device before it, that completes no TLS handshake otherwise. rsa-key-exchange offers cipher suites without forward secrecy, cbc those with AES-CBC and SHA-256, classic-groups leaves post-quantum key exchange out. Applies to connections to Exchange only."`

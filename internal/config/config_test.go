@@ -116,7 +116,7 @@ func testFiles(t testing.TB) files {
 		"/secret":       []byte("\xef\xbb\xbf  file~secret \r\n"),
 		"/lines":        []byte("one\ntwo\n"),
 		"/mailboxes":    []byte("\xef\xbb\xbf# staff\r\nalice@contoso.com\r\n*@fabrikam.com # partner\r\n"),
-		"/comments":     []byte("# nobody yet\n"),
+		"/comments":     []byte("# none yet\n"),
 		"/blank":        []byte(" \r\n"),
 		"/empty":        {},
 		"/utf16":        []byte("\xff\xfea\x00l\x00i\x00c\x00e\x00"),

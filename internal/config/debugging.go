@@ -3,8 +3,8 @@ package config
 import "strings"
 
 // checkDebugging refuses switches of Go and of the Azure SDK that weaken this
-// program or print what it must not print. They belong to others, so that what
-// else these variables hold is none of its business.
+// program or print what it must not print. Other values of these variables are
+// permitted, because they belong to Go and the SDK.
 func (l *loader) checkDebugging(all map[string]string) {
 	for entry := range strings.SplitSeq(all["GODEBUG"], ",") {
 		key, _, _ := strings.Cut(strings.Trim(entry, space), "=")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Each of these lines was written with a setting in mind and sets none. A file
-// that holds one must not be accepted without it.
+// TestEnvFileRefusesLookAlikes: each of these lines looks like a setting and sets
+// none.
 func TestEnvFileRefusesLookAlikes(t *testing.T) {
 	const setting = "HMA_ALLOWED_MAILBOXES"
 	cases := []struct{ name, line string }{
@@ -93,8 +93,8 @@ func TestEnvFileRefusesLookAlikes(t *testing.T) {
 	}
 }
 
-// A line without the name of a setting is refused too: it may be the rest of a
-// value that was continued.
+// TestEnvFileRefusesOtherLines: a line without the name of a setting may be the
+// rest of a value that was continued.
 func TestEnvFileRefusesOtherLines(t *testing.T) {
 	for _, line := range []string{
 		"bob@contoso.com", "  bob@contoso.com,", "bob", "*@contoso.com", "upn:bob@contoso.com", "sid:S-1-5-21-1-2-3-500", "\\",
@@ -121,8 +121,8 @@ func TestEnvFileAcceptsWhatIsOrdinary(t *testing.T) {
 	}
 }
 
-// In a file that somebody wrote for this program even a generic name without
-// its prefix was meant for it. The process environment belongs to others too.
+// An env file is written for this program, so that even a generic name without its
+// prefix was meant for it. The process environment belongs to other programs too.
 func TestEnvFileRefusesEverySettingWithoutPrefix(t *testing.T) {
 	for _, v := range variables() {
 		bare, ok := strings.CutPrefix(v.name, "HMA_")

@@ -59,8 +59,8 @@ func TestParseEnvFile(t *testing.T) {
 	}
 }
 
-// FuzzParseEnvFile: what is accepted is the file's lines minus comments and
-// names alone, in order; an error comes without entries and without the text.
+// FuzzParseEnvFile: the entries are the file's lines without comments and bare
+// names, in order, and an error comes without entries.
 func FuzzParseEnvFile(f *testing.F) {
 	f.Add([]byte("HMA_A=1\r\n# c\nHMA_B\n HMA_C==\n"))
 	f.Add([]byte("=x\n"))

@@ -56,7 +56,7 @@ func TestEnvironmentOfOthers(t *testing.T) {
 }
 
 // TestCopiesOfSettings: a platform's copy has the setting's value. Another value
-// is a setting that somebody believes in.
+// was meant to be the setting.
 func TestCopiesOfSettings(t *testing.T) {
 	for _, entry := range []string{"APPSETTING_HMA_APP_ID=" + vaultGUID, "APPSETTING_HMA_ALLOWED_MAILBOXES=alice@contoso.com"} {
 		if _, err := Load(append(fromVault().environ(), entry), testFiles(t).read); err == nil {
@@ -65,8 +65,8 @@ func TestCopiesOfSettings(t *testing.T) {
 	}
 }
 
-// TestMissingPrefixIsNamed: the generic names that are none of this program's
-// business help where the setting is missing.
+// TestMissingPrefixIsNamed: the error for a missing setting names a variable that
+// lacks the prefix, also where that variable alone is no error.
 func TestMissingPrefixIsNamed(t *testing.T) {
 	p := problemsOf(t, fromVault().with(vars{"HMA_TENANT_ID": "-", "TENANT_ID": "contoso.onmicrosoft.com"}))
 	wantProblem(t, p, "HMA_TENANT_ID", "TENANT_ID is set, without the prefix")

@@ -95,8 +95,8 @@ func decode(data []byte) ([]byte, error) {
 
 // ReadKeyPair reads the certificate chain and the private key that
 // HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE point to, at start and when they may
-// have changed. Dates and names are for the clients to judge. No error holds a
-// path or anything of the files.
+// have changed. It does not check dates and names, which clients check. No error
+// holds a path or anything of the files.
 func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (*tls.Certificate, error) {
 	chain, _, err := readPEM(readFile, certificate)
 	if err != nil {
@@ -137,14 +137,13 @@ func readCertificates(readFile func(string) ([]byte, error), path Path) (Certifi
 	return certificates, nil
 }
 
-// whyNoCertificate says why a certificate cannot be parsed. The texts of package
-// x509 hold no part of the certificate that is worth hiding, but parts of any
-// length, so that only one that people meet is told apart.
+// whyNoCertificate says why a certificate cannot be parsed. The error itself is not
+// shown, because package x509 quotes parts of the input.
 func whyNoCertificate(err error) string {
 	if strings.Contains(err.Error(), "negative serial number") {
 		return "is a certificate with a negative serial number, which no certificate may have (RFC 5280, 4.1.2.2); have its issuer issue another"
 	}
-	return "cannot be parsed as a certificate; export it again"
+	return "cannot be parsed as a certificate; export the certificate once more"
 }
 
 // readPEM reads a file of PEM blocks and returns its text without byte order

@@ -11,10 +11,9 @@ import (
 // canary makes a value recognisable. No word of this package contains it.
 const canary = "zq7Xv9"
 
-// FuzzLoad puts a recognisable value into one variable after the other: no
-// error shows it, and what is accepted has the properties that the rest of the
-// program relies on. The value stands alone, inside what the fuzzer makes up,
-// and, for the variables that name files, in the file.
+// FuzzLoad sets one variable after the other to a recognisable value. No error
+// shows the value, and an accepted configuration has the properties that the rest
+// of the program relies on. Variables that name files get the value as content too.
 func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		"", "CANARY", "https://CANARY", "https://user:CANARY@host", "https://mail.contoso.com/CANARY", "http://CANARY:99999",

@@ -8,11 +8,11 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// space is what may surround a value or an entry without belonging to it.
+// space holds the characters that are trimmed from values and entries.
 const space = " \t\r\n"
 
 // parseList parses comma-separated entries with one. It refuses empty entries,
-// since a stray comma may be where an entry got lost, and drops repeated ones.
+// because a stray comma may stand for a lost entry, and drops repeated ones.
 // The error names every faulty entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
 	var parsed []T
@@ -47,7 +47,7 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 		return fromPolicy("is no valid list", err)
 	}
 	if len(patterns) == 0 {
-		return flaw("has no entry; an allow-list that is asked for must not be empty")
+		return flaw("has no entry; an allow-list that is set must not be empty")
 	}
 	*m = patterns
 	return nil

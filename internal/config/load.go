@@ -25,7 +25,7 @@ import (
 //
 // White space around a value is not part of it. A variable that is set but
 // empty is an error rather than unset, with the exception of HTTPS_PROXY and
-// NO_PROXY, which others have defined. A name that this program does not know and
+// NO_PROXY, which other programs share. A name that this program does not know and
 // that was meant for it is an error too: one with HMA or HMAPROXY as a word, one
 // of a setting without its prefix, and what looks like either.
 //
@@ -137,7 +137,7 @@ func (l *loader) report(p Problem) {
 	}
 }
 
-// good reports whether every one of the variables may be looked at.
+// good reports whether none of the variables has a problem.
 func (l *loader) good(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }
@@ -198,8 +198,8 @@ func Lookup(entries []string, name string) string {
 	return value
 }
 
-// preferLowerCase moves the value of a variable's lower-case twin to it and
-// removes it when it is empty: such is the custom for proxy variables.
+// preferLowerCase replaces the value of a variable by that of its lower-case twin,
+// and removes the variable when it is empty, as curl and others do for proxies.
 func preferLowerCase(all map[string]string, name string) {
 	if twin := all[strings.ToLower(name)]; twin != "" {
 		all[name] = twin
@@ -209,14 +209,14 @@ func preferLowerCase(all map[string]string, name string) {
 	}
 }
 
-// quoted reports whether a shell's quotes got into a value, as they do in an
-// --env-file. No value but a secret begins and ends with them.
+// quoted reports whether a value is in quotes. An env file does not remove them as
+// a shell does, and no value but a secret can begin and end with them.
 func quoted(s string) bool {
 	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
 }
 
-// hintsFor says of each value what may be odd about it, in case it cannot be
-// parsed: what somebody may have meant as a comment, and what nobody sees.
+// hintsFor returns for each value what may explain that it cannot be parsed: a
+// comment behind it, or characters that are not visible.
 func hintsFor(values map[string]string) map[string]string {
 	hints := map[string]string{}
 	for name, value := range values {
@@ -225,7 +225,7 @@ func hintsFor(values map[string]string) map[string]string {
 		case strings.Contains(value, " #"), strings.Contains(value, "\t#"):
 			hints[name] = "; a comment behind a value is part of the value here, so it needs a line of its own"
 		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
-			hints[name] = "; it holds a character beyond plain ASCII, perhaps an invisible one: type it anew instead of pasting it"
+			hints[name] = "; it holds a character beyond plain ASCII, perhaps an invisible one: type the value instead of pasting it"
 		}
 	}
 	return hints
@@ -278,7 +278,8 @@ func (l *loader) bareNameHint(name string) string {
 	return "; " + bare + " is set, without the prefix HMA_"
 }
 
-// flawOf returns the text of a flaw, and a general one for any other error.
+// flawOf returns the text of a flaw, and a general text for any other error, which
+// may quote a value.
 func flawOf(err error) string {
 	var f flaw
 	if errors.As(err, &f) {

@@ -24,8 +24,8 @@ func fromFile() vars {
 	})
 }
 
-// TestTogether checks what variables mean to each other. An empty text expects
-// no problem.
+// TestTogether checks rules about several variables. An empty text expects no
+// problem.
 func TestTogether(t *testing.T) {
 	list := vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso.com,*@fabrikam.com"}
 	cases := []struct {
@@ -111,8 +111,8 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// TestEveryEmptyVariable: nothing falls back to its default, or to no
-// protection at all, because a template left it empty.
+// TestEveryEmptyVariable: a variable that a template left empty is an error, and
+// does not fall back to its default or to no protection.
 func TestEveryEmptyVariable(t *testing.T) {
 	for _, v := range variables() {
 		if !strings.HasPrefix(v.name, "HMA_") {
@@ -171,7 +171,7 @@ func TestLastEntryWins(t *testing.T) {
 	}
 }
 
-func TestFilesReadAgain(t *testing.T) {
+func TestRereadFiles(t *testing.T) {
 	read := testFiles(t).read
 	c := mustLoad(t, fromVault().with(vars{
 		"HMA_KEY_VAULT_CLIENT_SECRET": "-", "HMA_KEY_VAULT_CLIENT_SECRET_FILE": "/secret", "HMA_ALLOWED_MAILBOXES_FILE": "/mailboxes",
@@ -189,7 +189,7 @@ func TestFilesReadAgain(t *testing.T) {
 	}
 }
 
-// TestSecretsDoNotPrint formats a whole Config in every way that is at hand.
+// TestSecretsDoNotPrint formats a whole Config with fmt, slog and encoding/json.
 func TestSecretsDoNotPrint(t *testing.T) {
 	const canary = "c4n4ry"
 	fromVault := mustLoad(t, fromVault().with(vars{

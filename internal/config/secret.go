@@ -4,8 +4,8 @@ import "log/slog"
 
 const redacted = "[redacted]"
 
-// A Secret is a text that does not print: whatever formats it, logs it or
-// marshals it gets "[redacted]".
+// A Secret is a text that is not printed: formatting, logging and marshalling it
+// yields "[redacted]".
 type Secret string
 
 // Reveal returns the secret itself.

@@ -10,10 +10,10 @@ import (
 	"hmaproxy/internal/nearest"
 )
 
-// A setting that was meant and not understood would be worse than an error: an
-// allow-list whose name is misspelt is no allow-list. The rules of this file say
-// which names nobody but the author of a setting can have written. They must not
-// refuse what platforms, shells and other programs put into an environment:
+// A misspelt name is an error, because an allow-list whose name is misspelt is no
+// allow-list. The rules of this file find names that were meant for this program.
+// They must accept what platforms, shells and other programs put into an
+// environment:
 //
 //   - HMA or HMAPROXY as a word of its own is this program's name. A word ends at
 //     every character that is no letter, so that HMAC_SECRET and ASTHMA_DB belong

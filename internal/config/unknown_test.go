@@ -60,7 +60,7 @@ func TestServiceLinks(t *testing.T) {
 	}
 }
 
-// TestNamesThatHoldValues: a name may be a value gone astray.
+// TestNamesThatHoldValues: a line without = is all name, and may hold a secret.
 func TestNamesThatHoldValues(t *testing.T) {
 	for _, entry := range []string{"HMA_SECRET:hunter2=", "HMA_SECRET hunter2", "HMA_\x1b[31mhunter2=x", "HMA_" + strings.Repeat("hunter2", 20) + "=x"} {
 		_, err := Load(append(fromVault().environ(), entry), testFiles(t).read)
@@ -70,7 +70,7 @@ func TestNamesThatHoldValues(t *testing.T) {
 	}
 }
 
-func TestOtherNamesLeadSomewhere(t *testing.T) {
+func TestOtherNamesAreForSettings(t *testing.T) {
 	known := variables()
 	for other, name := range otherNames {
 		isKnown := func(name string) bool {

@@ -11,8 +11,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// Bounds on a bcrypt cost: below the first a stolen file is soon guessed, above
-// the second one comparison takes seconds of a processor.
+// Bounds on the cost of bcrypt. Below MinCost the passwords of a stolen file are
+// guessed quickly; above MaxCost one comparison takes seconds of CPU time.
 const (
 	MinCost = 10
 	MaxCost = 15

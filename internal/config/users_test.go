@@ -55,7 +55,7 @@ func TestFaultyClientUsers(t *testing.T) {
 		{"a faulty pattern", "a:" + tenHash + "\nb:" + tenHash + " alice@contoso.com zq7Xv9", "line 2 has a faulty mailbox pattern 2: "},
 		{"a pattern that is a lone comma", "a:" + tenHash + " ,", "line 1 has a faulty mailbox pattern 1"},
 		{"two faults", "a\nb", "line 1 has no colon; expected name:bcrypt-hash; line 2 has no colon"},
-		{"comments alone", "# nobody\n", "no user"},
+		{"comments alone", "# none\n", "no user"},
 		{"blank", " \r\n", "no user"},
 		{"UTF-16", "\xff\xfea\x00", "UTF-16"},
 		{"no list at all", strings.Repeat("x\n", 1000), "line 20 has no colon"},
@@ -85,7 +85,7 @@ func TestUsersPatternsAsTheOnlyList(t *testing.T) {
 	wantProblem(t, problemsOf(t, wide.with(audit)), "HMA_ALLOW_LIST_MODE", "every user in HMA_CLIENT_USERS_FILE")
 }
 
-func TestDebuggingIsRefused(t *testing.T) {
+func TestRefusesDebuggingSwitches(t *testing.T) {
 	cases := []struct{ name, variable, value, want string }{
 		{"headers of HTTP/2", "GODEBUG", "http2debug=2", "access tokens"},
 		{"switched off again", "GODEBUG", "netdns=go,http2debug=0", "access tokens"},

@@ -159,7 +159,7 @@ func TestRefused(t *testing.T) {
 		{"host name url", "HMA_HOST_NAMES", "http://proxy", "scheme"},
 		{"host name wildcard", "HMA_HOST_NAMES", "*.contoso.com", "wildcard"},
 		{"host name with final dot", "HMA_HOST_NAMES", "proxy.", "host name"},
-		{"allow-list without pattern", "HMA_ALLOWED_MAILBOXES", "# nobody", ""},
+		{"allow-list without pattern", "HMA_ALLOWED_MAILBOXES", "# none", ""},
 		{"allow-list names only", "HMA_ALLOWED_MAILBOXES", "alice", ""},
 		{"default mailbox name", "HMA_DEFAULT_MAILBOX", "Alice Doe <alice@contoso.com>", "no mail address"},
 		{"default mailbox domain user", "HMA_DEFAULT_MAILBOX", `CONTOSO\alice`, "no mail address"},

@@ -30,7 +30,7 @@ func (v variable) remedyForEmpty() string {
 	return "expected " + v.form + ", or the variable removed"
 }
 
-// problem says what is wrong with a value whatever type it is of, "" for nothing.
+// problem returns what is wrong with a value of any type, "" for nothing.
 func (v variable) problem(value string) string {
 	switch {
 	case value == "":

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Warnings says what is permitted and yet should be said at start: constant
-// texts, one for each, nil when there is nothing to say.
+// Warnings returns a text for each setting that is valid and dangerous or rarely
+// meant, for the log at start and for doctor; nil for none. The texts are constant.
 func (c *Config) Warnings() []string {
 	var all []string
 	warn := func(when bool, text string) {
@@ -20,8 +20,8 @@ func (c *Config) Warnings() []string {
 	warn(c.Operations.Unknown() != nil, "HMA_ALLOWED_OPERATIONS names an operation that no EWS schema has: check its spelling")
 	warn(ExchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is blocked there since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
 	warn(c.networked() && c.TLSCertFile == "", "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")
-	warn(c.networked(), "HMA_UNSAFE_LISTEN_ANY=true: whoever reaches HMA_LISTEN and knows a password of HMA_CLIENT_USERS_FILE can open mailboxes")
-	warn(!c.Admin.Off() && !c.Admin.Addr().IsLoopback(), "HMA_ADMIN_LISTEN leaves loopback: health and metrics answer anyone who can reach it")
+	warn(c.networked(), "HMA_UNSAFE_LISTEN_ANY=true: every host that reaches HMA_LISTEN and knows a password of HMA_CLIENT_USERS_FILE can open mailboxes")
+	warn(!c.Admin.Off() && !c.Admin.Addr().IsLoopback(), "HMA_ADMIN_LISTEN leaves loopback: every host that reaches it can read health and metrics")
 	altered := alteration(c.VaultSecret.Reveal())
 	warn(altered != "", c.vaultSecretName()+" "+altered)
 	warn(c.SecretExposed, "the file of -env-file holds a secret, and every user of this machine may read it: chmod 600 it, or keep the secret in a file of its own (HMA_KEY_VAULT_CLIENT_SECRET_FILE)")
