@@ -19,9 +19,9 @@ func gatherAcceptance(ctx context.Context, s *session, f *facts) {
 	}
 }
 
-func judgeAcceptance(f *facts) Result {
+func evaluateAcceptance(f *facts) Result {
 	r := f.ews.unnamed
-	if failure, bad := judgeEWSFailure(f, r); bad {
+	if failure, bad := evaluateEWSFailure(f, r); bad {
 		return failure
 	}
 	if r.code != "ErrorInvalidExchangeImpersonationHeaderData" {
@@ -30,9 +30,9 @@ func judgeAcceptance(f *facts) Result {
 	return ok(r.describe() + ": the token was accepted, and the missing mailbox noticed")
 }
 
-// judgeEWSFailure explains a response to a request with a token that is not
+// evaluateEWSFailure explains a response to a request with a token that is not
 // one of EWS.
-func judgeEWSFailure(f *facts, r ewsResponse) (Result, bool) {
+func evaluateEWSFailure(f *facts, r ewsResponse) (Result, bool) {
 	switch {
 	case r.err != nil:
 		return f.fail("no response to a request with a token ("+networkReason(r.err)+")", "Exchange, or a device in front of it, drops requests with a token or a body",
@@ -40,9 +40,9 @@ func judgeEWSFailure(f *facts, r ewsResponse) (Result, bool) {
 	case r.code != "":
 		return Result{}, false
 	case r.status == http.StatusUnauthorized:
-		return judgeRefusedToken(f, r), true
+		return evaluateRefusedToken(f, r), true
 	}
-	return newForeignResponse(f, r.status, r.header).judge(r.describe(), responsesWithToken), true
+	return newForeignResponse(f, r.status, r.header).evaluate(r.describe(), responsesWithToken), true
 }
 
 // A refusedToken is what the rules about 401 observe.
@@ -53,8 +53,8 @@ type refusedToken struct {
 	expected  *url.URL // the audience that Exchange expects, by its own words; nil when it names none
 }
 
-// judgeRefusedToken explains Exchange's x-ms-diagnostics.
-func judgeRefusedToken(f *facts, r ewsResponse) Result {
+// evaluateRefusedToken explains Exchange's x-ms-diagnostics.
+func evaluateRefusedToken(f *facts, r ewsResponse) Result {
 	d := proxy.Diagnose(r.header, config.ProxySettings())
 	detail := r.describe()
 	if d.Code != 0 {

@@ -7,9 +7,9 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// judgeAccess reports which mailboxes clients can open. That every mailbox can
+// evaluateAccess reports which mailboxes clients can open. That every mailbox can
 // be opened is a warning, unless the configuration says that it is meant.
-func judgeAccess(f *facts) Result {
+func evaluateAccess(f *facts) Result {
 	c := f.config
 	switch alarm := c.NoListAlarm(); {
 	case alarm != "":

@@ -13,8 +13,8 @@ import (
 
 const expiresSoon = 30 * 24 * time.Hour
 
-// judgeCertificate judges the certificates that the source handed out.
-func judgeCertificate(f *facts) Result {
+// evaluateCertificate evaluates the certificates that the source handed out.
+func evaluateCertificate(f *facts) Result {
 	certs := f.source.certs
 	if e := f.source.err; e != nil && (aboutContent(e) || len(certs) == 0) {
 		r := explainCertificate(f, e)

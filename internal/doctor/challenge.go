@@ -13,16 +13,16 @@ func gatherExchangeConnection(ctx context.Context, s *session, f *facts) {
 	f.network.exchange = s.connect(ctx, target{url: f.config.EWS.URL, variable: "HMA_EWS_URL", exchange: true}, http.Header{"Authorization": {"Bearer"}})
 }
 
-func judgeExchangeConnection(f *facts) Result {
+func evaluateExchangeConnection(f *facts) Result {
 	c := f.network.exchange
 	if c.err != nil {
-		return judgeFailure(f, c)
+		return evaluateFailure(f, c)
 	}
 	r := ok(c.describe())
 	if c.route.dials > 1 {
 		r.Warnings = []string{longHelloDropped + "; hmaproxy then connects without it: have the device updated (https://tldr.fail), or set HMA_TLS_COMPATIBILITY=classic-groups"}
 	}
-	if c.handshake.asked {
+	if c.handshake.wantsCertificate {
 		r.Notes = []string{"the server asks for a client certificate and goes on without one: IIS Manager > EWS > SSL Settings > Client certificates: Ignore"}
 	}
 	return r
@@ -45,12 +45,12 @@ type challenge struct {
 	parameters map[string]string // of the Bearer challenge; nil without one
 }
 
-// judgeChallenge judges what Exchange offers to a client without a token.
-func judgeChallenge(f *facts) Result {
+// evaluateChallenge evaluates what Exchange offers to a client without a token.
+func evaluateChallenge(f *facts) Result {
 	c := f.network.exchange
 	if c.response.status != http.StatusUnauthorized {
 		detail := fmt.Sprintf("%s returned %d to a request without a token", c.target.url.Host, c.response.status)
-		return judgeForeignResponse(f, detail, c.response)
+		return evaluateForeignResponse(f, detail, c.response)
 	}
 	ch := challenge{f, c.response, bearerChallenge(c.response.header)}
 	detail := "it offers " + schemes(c.response.header)

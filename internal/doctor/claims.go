@@ -8,9 +8,9 @@ import (
 	"hmaproxy/token"
 )
 
-// judgeClaims reads the token as Exchange will. A failure does not stop the
+// evaluateClaims reads the token as Exchange will. A failure does not stop the
 // checks of Exchange, which decides.
-func judgeClaims(f *facts) Result {
+func evaluateClaims(f *facts) Result {
 	c := f.token.grant().Claims
 	detail := fmt.Sprintf("aud %s, tid %s, appid %s, appidacr %s, roles %s", quote(c.Audience), quote(c.TenantID), quote(c.AppID), quote(c.AuthKind), quote(strings.Join(c.Roles, " ")))
 	if e, wrong := explain(claimRules, claims{f, c}); wrong {

@@ -18,9 +18,9 @@ var setClock = []string{
 	"virtual machines and containers have their host's clock: correct it there",
 }
 
-// judgeClocks compares the clock of this machine with those of the services.
+// evaluateClocks compares the clock of this machine with those of the services.
 // It takes Entra ID's and Key Vault's for right.
-func judgeClocks(f *facts) Result {
+func evaluateClocks(f *facts) Result {
 	var compared []string
 	var here, exchange clockSkew
 	for _, s := range [...]struct {
@@ -50,7 +50,7 @@ type clockSkew struct {
 	known bool
 }
 
-// compareClocks judges the skew of this machine, by Entra ID and Key Vault, and
+// compareClocks evaluates the skew of this machine, by Entra ID and Key Vault, and
 // its difference to Exchange.
 func compareClocks(f *facts, detail string, here, exchange clockSkew) Result {
 	switch {

@@ -13,9 +13,9 @@ import (
 
 const settingsHelp = "hmaproxy help settings lists every setting and its form"
 
-// judgeConfiguration reports mistakes in the settings, and settings that are
+// evaluateConfiguration reports mistakes in the settings, and settings that are
 // permitted but rarely meant.
-func judgeConfiguration(f *facts) Result {
+func evaluateConfiguration(f *facts) Result {
 	if f.config == nil {
 		return configurationError(f.setup.configError)
 	}
@@ -23,7 +23,7 @@ func judgeConfiguration(f *facts) Result {
 		return f.fail("the system's trusted roots cannot be read", "this machine has no usable store of trusted roots",
 			"install the package ca-certificates, or name the roots in HMA_CA_FILE")
 	}
-	for _, address := range []string{f.asked.mailbox, f.asked.forbidden} {
+	for _, address := range []string{f.flags.mailbox, f.flags.forbidden} {
 		if _, err := policy.ParseAddress(address); address != "" && err != nil {
 			return f.fail("-mailbox or -forbidden-mailbox is not an SMTP address", err.Error(), "write an address such as alice@contoso.com").goingOn()
 		}
@@ -111,7 +111,7 @@ func describeConfiguration(c *config.Config) string {
 	return fmt.Sprintf("%s, resource %s, %s", c.EWS, c.Resource, sourceOf(c))
 }
 
-// warnings returns the product's own, without the one that judgeAccess reports.
+// warnings returns the product's own, without the one that evaluateAccess reports.
 func warnings(c *config.Config) []string {
 	return slices.DeleteFunc(c.Warnings(), func(s string) bool { return s == c.NoListAlarm() })
 }
@@ -129,7 +129,7 @@ func remarks(f *facts) []string {
 	note(!strings.EqualFold(c.EWS.Path, "/EWS/Exchange.asmx"), "the path in HMA_EWS_URL is %s: that of every Exchange Server is /EWS/Exchange.asmx", c.EWS.Path)
 	note(c.FromVault() && c.VaultApp == c.App, "HMA_KEY_VAULT_APP_ID and HMA_APP_ID are one application: with two, the application that reads the vault cannot read mail")
 	if p, err := newPolicy(c); err == nil && p.Limited() {
-		note(f.asked.mailbox != "" && !p.Allows(f.asked.mailbox), "-mailbox is not on the allow-list: hmaproxy refuses it to its clients")
+		note(f.flags.mailbox != "" && !p.Allows(f.flags.mailbox), "-mailbox is not on the allow-list: hmaproxy refuses it to its clients")
 	}
 	return all
 }

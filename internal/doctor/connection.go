@@ -117,7 +117,7 @@ func (s *session) get(ctx context.Context, rec *recorder, header http.Header) (r
 	}
 	defer resp.Body.Close()
 	r := response{status: resp.StatusCode, header: resp.Header, clock: readClock(resp.Header)}
-	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is judged
+	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is evaluated
 	return r, nil
 }
 
@@ -208,7 +208,7 @@ func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
 	c.InsecureSkipVerify = true // VerifyConnection verifies
 	c.VerifyConnection = func(state tls.ConnectionState) error { return rec.verify(state, roots) }
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		rec.note(func(c *connection) { c.handshake.asked = true })
+		rec.note(func(c *connection) { c.handshake.wantsCertificate = true })
 		return new(tls.Certificate), nil // none, as the product sends
 	}
 }

@@ -21,8 +21,8 @@ type failedConnection struct {
 	dns   *net.DNSError // nil: names resolve
 }
 
-// judgeFailure explains why a connection brought no response.
-func judgeFailure(f *facts, c connection) Result {
+// evaluateFailure explains why a connection brought no response.
+func evaluateFailure(f *facts, c connection) Result {
 	fc := failedConnection{conn: c, facts: f}
 	errors.As(c.err, &fc.dns)
 	n := fc.names()
@@ -35,7 +35,7 @@ func judgeFailure(f *facts, c connection) Result {
 	alert, sent := alertOf(c.err)
 	switch {
 	case c.handshake.trustErr != nil:
-		return judgeTrust(fc, n)
+		return evaluateTrust(fc, n)
 	case fc.dns != nil:
 		return n.failed("", must(explain(nameFailures, fc)))
 	case errors.As(c.err, &record):
@@ -46,7 +46,7 @@ func judgeFailure(f *facts, c connection) Result {
 	case renegotiates(c.err):
 		return n.failed("", explanation{"{host} asks for TLS renegotiation, more than once",
 			"the server asks for a client certificate by renegotiation, which hmaproxy permits once for each connection", []string{ignoreClientCertificates}})
-	case c.handshake.asked:
+	case c.handshake.wantsCertificate:
 		return n.failed("", explainAlert(alertCertificateRequired))
 	case c.noCommonTLS():
 		return n.failed("", must(explain(oldTLSRules, fc)))

@@ -8,12 +8,12 @@
 //
 // # Structure
 //
-// A check gathers facts, which may need the network, and judges them, which
+// A check gathers facts, which may need the network, and evaluates them, which
 // does not. What can fail, and what to do about it, is data: tables of rules
 // that map an observation to an explanation.
 //
 //	check.go        the ordered list of checks, and how they run
-//	facts.go        the values that checks gather and judge
+//	facts.go        the values that checks gather and evaluate
 //	session.go      the HTTP clients
 //	explanation.go  rules, explanations and the names that they contain
 //
@@ -47,20 +47,20 @@ type Options struct {
 // in the logs of the services.
 func Run(ctx context.Context, o Options) []Result {
 	s, f := newSession(o), newFacts(o)
-	w := walk{session: s, facts: f, done: map[string]Result{}, early: map[string]chan struct{}{}}
+	rn := runner{session: s, facts: f, done: map[string]Result{}, early: map[string]chan struct{}{}}
 	checks := checksFor(o.Config)
 	var all []Result
 	for i, c := range checks {
-		r := w.run(ctx, c)
+		r := rn.run(ctx, c)
 		r.Check, r.Title = c.id, c.title
-		w.done[c.id] = r
+		rn.done[c.id] = r
 		r = s.redactor.clean(r)
 		all = append(all, r)
 		if o.Report != nil {
 			o.Report(r)
 		}
 		if i == 0 && r.Status != Skipped && !r.stops() {
-			w.beginEarly(ctx, checks)
+			rn.beginEarly(ctx, checks)
 		}
 	}
 	return all

@@ -20,11 +20,11 @@ func gatherEntraConnection(ctx context.Context, s *session, f *facts) {
 
 const compareAuthority = "compare HMA_AUTHORITY_HOST with the cloud of your tenant: " + authorityList
 
-func judgeEntraConnection(f *facts) Result {
+func evaluateEntraConnection(f *facts) Result {
 	c := f.network.entra
 	switch status := c.response.status; {
 	case c.err != nil:
-		return judgeFailure(f, c)
+		return evaluateFailure(f, c)
 	case status >= 500 && status != http.StatusNetworkAuthenticationRequired, status == http.StatusTooManyRequests:
 		return f.fail(c.describe(), "Entra ID has a passing problem, or something on the way responds in its place", "try again in some minutes; https://azure.status.microsoft shows known outages")
 	case !json.Valid(c.response.body):
@@ -58,8 +58,8 @@ func tenantID(f *facts) string {
 	return id
 }
 
-// judgeTenant reads the tenant's metadata.
-func judgeTenant(f *facts) Result {
+// evaluateTenant reads the tenant's metadata.
+func evaluateTenant(f *facts) Result {
 	m, found := readTenantMetadata(f)
 	if !found {
 		return unknownTenant(f, m.Codes)

@@ -48,9 +48,9 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// judgeExpect reports what becomes of the expectation. No outcome is a failure,
+// evaluateExpect reports what becomes of the expectation. No outcome is a failure,
 // because the product copes with each.
-func judgeExpect(f *facts) Result {
+func evaluateExpect(f *facts) Result {
 	e := f.ews.expect
 	n := f.names.with("{status}", strconv.Itoa(e.response.status), "{reason}", networkReason(e.response.err))
 	ex := must(explain(expectOutcomes, e))

@@ -14,12 +14,12 @@ import (
 )
 
 // facts holds everything that checks gather. Each field is written by the
-// gather functions that its comment names, and read by the judge functions of
+// gather functions that its comment names, and read by the evaluate functions of
 // the same check and of later ones.
 type facts struct {
 	config *config.Config // nil when there is no valid configuration
 	names  names
-	asked  asked // the command's flags
+	flags  flags // of the command
 
 	setup     setupFacts     // gatherSetup
 	network   networkFacts   // gatherVaultConnection, gatherEntraConnection, gatherExchangeConnection
@@ -30,8 +30,8 @@ type facts struct {
 	ews       ewsFacts       // by the checks of claims and of Exchange
 }
 
-// asked holds the mailboxes that the command's flags name.
-type asked struct {
+// flags holds the mailboxes that the command's flags name.
+type flags struct {
 	mailbox, forbidden string
 }
 
@@ -150,13 +150,13 @@ type route struct {
 
 // A handshake is what TLS showed.
 type handshake struct {
-	begun    bool // with the target, not with a proxy
-	chain    []*x509.Certificate
-	trustErr error // why the chain is not trusted
-	byCAFile bool  // trusted because of HMA_CA_FILE alone
-	asked    bool  // for a client certificate
-	version  uint16
-	suite    uint16
+	begun            bool // with the target, not with a proxy
+	chain            []*x509.Certificate
+	trustErr         error // why the chain is not trusted
+	byCAFile         bool  // trusted because of HMA_CA_FILE alone
+	wantsCertificate bool  // the server asked for a client certificate
+	version          uint16
+	suite            uint16
 }
 
 type response struct {
@@ -190,7 +190,7 @@ func (c clock) skew() time.Duration { return c.received.Sub(c.date).Truncate(tim
 func newFacts(o Options) *facts {
 	f := &facts{
 		config: o.Config,
-		asked:  asked{mailbox: o.Mailbox, forbidden: o.Forbidden},
+		flags:  flags{mailbox: o.Mailbox, forbidden: o.Forbidden},
 		setup:  setupFacts{configError: o.ConfigError},
 	}
 	if f.config == nil {

@@ -15,7 +15,7 @@ import (
 
 // credentialCheck checks a federated credential, which takes the certificate's
 // place.
-var credentialCheck = check{id: "credential", title: "federated credential (experimental)", needs: []string{"configuration"}, gather: gatherFederated, judge: judgeFederated}
+var credentialCheck = check{id: "credential", title: "federated credential (experimental)", needs: []string{"configuration"}, gather: gatherFederated, evaluate: evaluateFederated}
 
 // federatedFacts are about the token that takes the certificate's place. What it
 // says about itself is unverified.
@@ -55,8 +55,8 @@ func issuerOf(token string) (issuer, subject string) {
 	return claims.Iss, claims.Sub
 }
 
-// judgeFederated judges whether the token could be obtained.
-func judgeFederated(f *facts) Result {
+// evaluateFederated evaluates whether the token could be obtained.
+func evaluateFederated(f *facts) Result {
 	e := f.federated.err
 	if e == nil {
 		return ok(f.federated.describe(), experimentalNote)

@@ -17,10 +17,10 @@ type foreignResponse struct {
 	location *url.URL // of a redirection; never nil
 }
 
-// judgeForeignResponse explains a response to a request without a token that is
+// evaluateForeignResponse explains a response to a request without a token that is
 // no challenge.
-func judgeForeignResponse(f *facts, detail string, r response) Result {
-	return newForeignResponse(f, r.status, r.header).judge(detail, foreignResponses)
+func evaluateForeignResponse(f *facts, detail string, r response) Result {
+	return newForeignResponse(f, r.status, r.header).evaluate(detail, foreignResponses)
 }
 
 func newForeignResponse(f *facts, status int, header http.Header) foreignResponse {
@@ -35,7 +35,7 @@ func newForeignResponse(f *facts, status int, header http.Header) foreignRespons
 	return foreignResponse{facts: f, status: status, header: header, location: u}
 }
 
-func (r foreignResponse) judge(detail string, rules []rule[foreignResponse]) Result {
+func (r foreignResponse) evaluate(detail string, rules []rule[foreignResponse]) Result {
 	n := r.facts.names.with("{redirect-host}", quote(r.location.Host), "{redirect-path}", quote(r.location.Path))
 	return n.failed(detail, must(explain(rules, r)))
 }

@@ -76,7 +76,7 @@ func readEWSResponse(resp *http.Response, err error) ewsResponse {
 	}
 	defer resp.Body.Close()
 	r := ewsResponse{sent: true, status: resp.StatusCode, header: resp.Header}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is judged
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is evaluated
 	if m := responseCode.FindSubmatch(body); m != nil {
 		r.code = string(m[1])
 	}

@@ -15,16 +15,16 @@ func gatherMailbox(ctx context.Context, s *session, f *facts) {
 	}
 }
 
-func judgeMailbox(f *facts) Result {
+func evaluateMailbox(f *facts) Result {
 	mailbox, origin := mailboxToOpen(f)
 	if mailbox == "" {
 		return skipped("no mailbox was named: hmaproxy doctor -mailbox alice@contoso.com")
 	}
 	r := f.ews.mailbox
 	if r.err != nil || r.code == "" && r.status >= 500 {
-		return judgeBackEnd(f, r, mailbox)
+		return evaluateBackEnd(f, r, mailbox)
 	}
-	if failure, bad := judgeEWSFailure(f, r); bad {
+	if failure, bad := evaluateEWSFailure(f, r); bad {
 		return failure
 	}
 	detail := mailbox + origin + ": " + r.describe()
@@ -37,8 +37,8 @@ func judgeMailbox(f *facts) Result {
 // mailboxToOpen returns the mailbox to open and where it was named: the one of the
 // flag, else one that the configuration names.
 func mailboxToOpen(f *facts) (address, origin string) {
-	if f.asked.mailbox != "" {
-		return f.asked.mailbox, ""
+	if f.flags.mailbox != "" {
+		return f.flags.mailbox, ""
 	}
 	if m := string(f.config.DefaultMailbox); m != "" {
 		return m, " (HMA_DEFAULT_MAILBOX)"
@@ -51,9 +51,9 @@ func mailboxToOpen(f *facts) (address, origin string) {
 	return "", ""
 }
 
-// judgeBackEnd is about a mailbox that brings no response, although Exchange's
+// evaluateBackEnd is about a mailbox that brings no response, although Exchange's
 // front end has just responded to a request without one.
-func judgeBackEnd(f *facts, r ewsResponse, mailbox string) Result {
+func evaluateBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 	detail := "no response to a request for " + mailbox + " (" + networkReason(r.err) + ")"
 	if r.err == nil {
 		detail = mailbox + ": " + r.describe()
@@ -65,19 +65,19 @@ func judgeBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 // gatherForbidden asks Exchange for the mailbox that is to stay closed. The
 // request does not pass hmaproxy's allow-list.
 func gatherForbidden(ctx context.Context, s *session, f *facts) {
-	if f.asked.forbidden != "" {
-		f.ews.forbidden = getFolder(ctx, s, f, f.asked.forbidden)
+	if f.flags.forbidden != "" {
+		f.ews.forbidden = getFolder(ctx, s, f, f.flags.forbidden)
 	}
 }
 
-// judgeForbidden compares Exchange's response with the allow-list.
-func judgeForbidden(f *facts) Result {
-	mailbox := f.asked.forbidden
+// evaluateForbidden compares Exchange's response with the allow-list.
+func evaluateForbidden(f *facts) Result {
+	mailbox := f.flags.forbidden
 	if mailbox == "" {
 		return skipped("no mailbox was named: hmaproxy doctor -forbidden-mailbox ceo@contoso.com")
 	}
 	r := f.ews.forbidden
-	if failure, bad := judgeEWSFailure(f, r); bad {
+	if failure, bad := evaluateEWSFailure(f, r); bad {
 		return failure
 	}
 	listed, why := listAllows(f.config, mailbox)

@@ -28,7 +28,7 @@ func gatherSignature(_ context.Context, _ *session, f *facts) {
 	f.signature.mismatch = err == nil && rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, options) != nil
 }
 
-func judgeSignature(f *facts) Result {
+func evaluateSignature(f *facts) Result {
 	var e *certsource.Error
 	switch s := f.signature; {
 	case s.keyUnusable:

@@ -81,8 +81,8 @@ func spellings(ours, ews string) []string {
 	return all
 }
 
-// judgeToken judges the first attempt, by what the others showed.
-func judgeToken(f *facts) Result {
+// evaluateToken evaluates the first attempt, by what the others showed.
+func evaluateToken(f *facts) Result {
 	first := f.token.attempts[0]
 	if first.err == nil {
 		return ok(fmt.Sprintf("obtained for %s, valid for %s", f.config.Resource, age(time.Until(first.grant.Expires))))

@@ -19,8 +19,8 @@ type untrusted struct {
 	isInvalid bool
 }
 
-// judgeTrust explains why the chain of a connection is not trusted.
-func judgeTrust(c failedConnection, n names) Result {
+// evaluateTrust explains why the chain of a connection is not trusted.
+func evaluateTrust(c failedConnection, n names) Result {
 	chain := c.conn.handshake.chain
 	if len(chain) == 0 {
 		return n.failed("{host} sent no certificate", must(explain(handshakeFailures, c)))

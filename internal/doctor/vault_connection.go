@@ -26,13 +26,13 @@ func gatherVaultConnection(ctx context.Context, s *session, f *facts) {
 	f.network.vault = s.connect(ctx, target{url: vaultURL(f.config, "secrets"), variable: vaultURI}, nil)
 }
 
-func judgeVaultConnection(f *facts) Result {
+func evaluateVaultConnection(f *facts) Result {
 	c := f.network.vault
 	switch challenge := bearerChallenge(c.response.header); {
 	case c.err != nil:
-		return judgeFailure(f, c)
+		return evaluateFailure(f, c)
 	case isVaultChallenge(c):
-		return judgeVaultChallenge(f, c.describe(), challenge["authorization"]+challenge["authorization_uri"])
+		return evaluateVaultChallenge(f, c.describe(), challenge["authorization"]+challenge["authorization_uri"])
 	case c.response.status == http.StatusForbidden && strings.Contains(string(c.response.body), `"Forbidden`):
 		return ok(c.describe()) // a private vault; the product's request will show more
 	case vaultBusy(c):
@@ -54,9 +54,9 @@ func vaultBusy(c connection) bool {
 		(len(r.body) == 0 || json.Valid(r.body))
 }
 
-// judgeVaultChallenge compares the sign-in service that the vault names with
+// evaluateVaultChallenge compares the sign-in service that the vault names with
 // the configured one.
-func judgeVaultChallenge(f *facts, detail, authorization string) Result {
+func evaluateVaultChallenge(f *facts, detail, authorization string) Result {
 	u, err := url.Parse(authorization)
 	tenant := ""
 	if err == nil {

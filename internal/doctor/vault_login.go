@@ -15,8 +15,8 @@ import (
 // vaultService is the application id of Key Vault in every tenant.
 const vaultService = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"
 
-// judgeVaultLogin judges the sign-in part of the look-up.
-func judgeVaultLogin(f *facts) Result {
+// evaluateVaultLogin evaluates the sign-in part of the look-up.
+func evaluateVaultLogin(f *facts) Result {
 	e := f.source.err
 	switch {
 	case e == nil, e.Op != "log in" && e.Op != "read client secret" && (e.Host == "" || e.Host == f.config.VaultURI.Host):
@@ -27,7 +27,7 @@ func judgeVaultLogin(f *facts) Result {
 	}
 	l := failedLogin{facts: f, err: e}
 	l.code, _ = strconv.Atoi(strings.TrimPrefix(e.Code, "AADSTS"))
-	return l.judge()
+	return l.evaluate()
 }
 
 // toTenant names the tenant that KV-App signs in to.
@@ -45,7 +45,7 @@ type failedLogin struct {
 	code  int // AADSTS code, 0 for none
 }
 
-func (l failedLogin) judge() Result {
+func (l failedLogin) evaluate() Result {
 	f, e := l.facts, l.err
 	detail := "the sign-in of {identity}" + toTenant(f) + " failed: " + statusText(e.Status, e.Code)
 	if e.Host != "" && e.Status == 0 {

@@ -9,9 +9,9 @@ import (
 	"hmaproxy/certsource"
 )
 
-// judgeVaultSecret judges whether the vault hands out the secret behind the
+// evaluateVaultSecret evaluates whether the vault hands out the secret behind the
 // certificate, which holds certificate and key.
-func judgeVaultSecret(f *facts) Result {
+func evaluateVaultSecret(f *facts) Result {
 	e := f.source.err
 	v := failedSecret{facts: f, err: e}
 	if e == nil || aboutContent(e) {

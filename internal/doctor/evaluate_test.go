@@ -38,10 +38,10 @@ func TestRenegotiation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := judgeFailure(f, connection{
+	r := evaluateFailure(f, connection{
 		target:    target{url: u, variable: "HMA_EWS_URL", exchange: true},
 		route:     route{connected: true},
-		handshake: handshake{begun: true, version: 0x0303, asked: true},
+		handshake: handshake{begun: true, version: 0x0303, wantsCertificate: true},
 		err:       errors.New("upstream: local error: tls: no renegotiation"),
 	})
 	if !strings.Contains(r.Detail, "asks for TLS renegotiation") || !strings.Contains(r.Cause, "client certificate by renegotiation") || !strings.Contains(strings.Join(r.Repair, " "), "SSL Settings") {
