@@ -31,7 +31,7 @@ func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{h: h, r: r, control: *http.NewResponseController(w)}
 	_ = c.control.EnableFullDuplex() // Exchange may respond before it has the whole body
 	c.record = Record{ID: newID(), Start: now, Remote: r.RemoteAddr, Method: r.Method}
-	c.body.Reset(r.Body, &c.control, now)
+	c.body.Reset(r.Body, &c.control)
 	c.respond = responder{w: w, r: r, control: &c.control, body: &c.body, record: &c.record, cookies: h.cookies, settings: &h.config.Settings}
 	c.respond.extendDeadline(now)
 	return c
@@ -69,7 +69,7 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 		}
 	}
 	if errors.Is(err, body.ErrClient) {
-		return outgoing{}, rejected(http.StatusBadRequest, ReasonBody)
+		return outgoing{}, failed(codeTransient, ReasonBody, nil)
 	}
 	refusal := c.inspection.decide(err)
 	c.inspection.describe(&c.record)
@@ -104,7 +104,7 @@ func (c *call) forward(out outgoing) {
 	}
 	operation := c.inspection.operation()
 	trip := &c.trip
-	trip.upstream, trip.method, trip.outgoing, trip.cancel = c.h.upstream, c.r.Method, out, cancel
+	trip.upstream, trip.method, trip.operation, trip.outgoing, trip.cancel = c.h.upstream, c.r.Method, operation, out, cancel
 	defer c.drain()
 	defer c.settle(out.payload, cancel)
 	resp, err := trip.do(ctx)
@@ -159,7 +159,7 @@ func (c *call) fail(err error, payload body.Payload) {
 	case errors.Is(ended, body.ErrRefused):
 		c.respond.problem(refused(refusalFor(ended)))
 	case errors.Is(ended, body.ErrClient):
-		c.respond.problem(rejected(http.StatusBadRequest, ReasonBody))
+		c.respond.problem(failed(codeTransient, ReasonBody, nil))
 	case c.r.Context().Err() != nil:
 		c.record.Reason, c.record.Detail = ReasonClientLeft, "the client left before Exchange responded"
 		c.record.Aborted = true

@@ -39,7 +39,10 @@ type Config struct {
 	// follow redirects. Where the body of its responses has a method
 	// HeaderName(canonical string) string, clients get header names in the
 	// spelling that it returns. Where its errors have a method NotSent() bool,
-	// that says whether nothing of the request was sent. nil: NewTransport's.
+	// that says whether nothing of the request was sent. The Pattern of the
+	// requests is their EWS operation, so that the transport can choose a timeout;
+	// a Timeout error of a request that was sent is reported to clients as one that
+	// may have been executed. nil: NewTransport's.
 	Transport http.RoundTripper
 
 	// Policy returns the policy in force, a snapshot. It is called once for

@@ -51,7 +51,8 @@ const (
 	ReasonUpstream429
 	ReasonUpstream502
 	ReasonUpstream504
-	ReasonUpstreamNotEWS // a response that is not one of EWS, such as a sign-in page
+	ReasonUpstreamNotEWS  // a response that is not one of EWS, such as a sign-in page
+	ReasonUpstreamTimeout // no response to a request that was sent
 
 	ReasonClientLeft // the client did not wait for the end of the response
 
@@ -126,6 +127,8 @@ var reasons = [reasonCount]reasonInfo{
 	ReasonUpstream502:         {"upstream-502", ClassFailed, "Exchange, or a device in front of it, responded 502"},
 	ReasonUpstream504:         {"upstream-504", ClassFailed, "Exchange, or a device in front of it, responded 504"},
 	ReasonUpstreamNotEWS:      {"upstream-not-ews", ClassFailed, "the response is not one of Exchange Web Services"},
+
+	ReasonUpstreamTimeout: {"upstream-timeout", ClassFailed, "Exchange did not respond in time; the request may have been executed"},
 
 	ReasonClientLeft: {"client-left", ClassClientLeft, "the client left before the response was complete"},
 }

@@ -99,8 +99,9 @@ type outgoing struct {
 // A roundTrip sends one request to Exchange: in one attempt, or in further ones
 // where the first was certainly not processed or the token was refused.
 type roundTrip struct {
-	upstream *upstream
-	method   string
+	upstream  *upstream
+	method    string
+	operation string // "" when it is not known
 	outgoing
 	cancel context.CancelCauseFunc // ends the attempt under way
 	wait   lazyTimeout             // for a token
@@ -209,7 +210,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		return nil, err
 	}
 	req := (&http.Request{
-		Method: t.method, URL: t.url, Host: t.url.Host, Header: header,
+		Method: t.method, URL: t.url, Host: t.url.Host, Header: header, Pattern: t.operation,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: reader, ContentLength: t.payload.Len(),
 		GetBody: open, // for a connection that dies before anything is sent
@@ -292,8 +293,19 @@ func problemFor(err error) *problem {
 		return failed(codeBusy, ReasonNoToken, err)
 	case unreachable(err):
 		return failed(codeBusy, ReasonUpstreamUnreachable, redactError(err))
+	case noResponse(err):
+		return failed(codeTransient, ReasonUpstreamTimeout, redactError(err))
 	}
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
+}
+
+// noResponse reports whether Exchange did not respond in time to a request that
+// was sent. Other transports than one whose errors have a method NotSent() bool
+// have no such bound.
+func noResponse(err error) bool {
+	var attempt interface{ NotSent() bool }
+	var timeout net.Error
+	return errors.As(err, &attempt) && !attempt.NotSent() && errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // unreachable reports whether a request failed before any of it was sent: no

@@ -19,10 +19,10 @@ var ErrClient = errors.New("the client's body ended before it was complete")
 type Reader struct {
 	source io.Reader
 	conn   *http.ResponseController
-	start  time.Time
 	n      int64
-	err    error       // sticky; io.EOF at the end
-	ended  atomic.Bool // err is io.EOF
+	waited time.Duration // for the client, in all reads
+	err    error         // sticky; io.EOF at the end
+	ended  atomic.Bool   // err is io.EOF
 
 	mu   sync.Mutex // held while a deadline is set
 	last time.Time  // no read lasts longer; zero means no such moment
@@ -30,8 +30,8 @@ type Reader struct {
 
 // Reset prepares r for a request whose body is source and whose deadlines are
 // set by conn.
-func (r *Reader) Reset(source io.Reader, conn *http.ResponseController, start time.Time) {
-	r.source, r.conn, r.start = source, conn, start
+func (r *Reader) Reset(source io.Reader, conn *http.ResponseController) {
+	r.source, r.conn = source, conn
 }
 
 // Read sets a new deadline before each read except at the end. A deadline set
@@ -41,9 +41,11 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	r.setDeadline()
+	began := time.Now()
+	r.setDeadline(began)
 	n, err := r.source.Read(p)
 	r.n += int64(n)
+	r.waited += time.Since(began)
 	switch {
 	case err == io.EOF:
 		r.finish()
@@ -53,10 +55,10 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-func (r *Reader) setDeadline() {
+func (r *Reader) setDeadline(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at := r.deadline(time.Now())
+	at := r.deadline(now)
 	if !r.last.IsZero() && r.last.Before(at) {
 		at = r.last
 	}
@@ -73,15 +75,12 @@ func (r *Reader) StopBy(last time.Time) {
 	}
 }
 
-// deadline is the earlier of a pause from now on and the time by which a body
-// of this size must have arrived.
+// deadline returns the time by which a read must end. It may last for readPause,
+// and all reads together for as long as a body of this size may take. Between
+// reads it is Exchange that takes its time, not the client.
 func (r *Reader) deadline(now time.Time) time.Time {
-	pause := now.Add(readPause)
-	due := r.start.Add(graceTime + time.Duration(r.n/minPerSec)*time.Second)
-	if due.Before(pause) {
-		return due
-	}
-	return pause
+	left := graceTime + time.Duration(r.n/minPerSec)*time.Second - r.waited
+	return now.Add(min(readPause, left))
 }
 
 // finish marks the proper end.

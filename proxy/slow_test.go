@@ -1,0 +1,82 @@
+package proxy_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"hmaproxy/proxy"
+)
+
+// TestIncompleteBodyIsAFault checks that a client whose body ends early gets a
+// SOAP fault, whether the body is short or is already on its way to Exchange.
+func TestIncompleteBodyIsAFault(t *testing.T) {
+	text := string(envelope("alice@contoso.com", getFolder))
+	long := strings.Replace(text, "<m:GetFolder>", "<m:GetFolder><!--"+strings.Repeat("x", 400<<10)+"-->", 1)
+	if long == text {
+		long = text[:len(text)-20] + strings.Repeat(" ", 400<<10)
+	}
+	for name, sent := range map[string]string{"short": text[:len(text)-30], "long": long[:len(long)-30]} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, rigConfig{})
+			conn, err := net.Dial("tcp", r.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s", len(sent)+30, sent)
+			_ = conn.(*net.TCPConn).CloseWrite()
+			response, _ := io.ReadAll(conn)
+			if !strings.HasPrefix(string(response), "HTTP/1.1 500 ") || !strings.Contains(string(response), "ErrorInternalServerTransientError") {
+				t.Errorf("got %.300q", response)
+			}
+		})
+	}
+}
+
+// timeoutError is a transport's error that Exchange did not respond in time.
+type timeoutError struct{ notSent bool }
+
+func (timeoutError) Error() string   { return "no response in time" }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return true }
+func (e timeoutError) NotSent() bool { return e.notSent }
+
+type timeoutTransport struct {
+	err       error
+	operation string
+}
+
+func (f *timeoutTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.Body.Close()
+	f.operation = r.Pattern
+	return nil, f.err
+}
+
+// TestTimeoutSaysWhetherItWasSent checks that a client is asked to retry only what
+// was not sent.
+func TestTimeoutSaysWhetherItWasSent(t *testing.T) {
+	for _, c := range []struct {
+		err          error
+		code, reason string
+		text         string
+	}{
+		{timeoutError{notSent: false}, "ErrorInternalServerTransientError", "upstream-timeout", "may have been executed"},
+		{timeoutError{notSent: true}, "ErrorServerBusy", "upstream-unreachable", "no connection"},
+		{context.DeadlineExceeded, "ErrorServerBusy", "upstream-unreachable", "no connection"},
+	} {
+		transport := &timeoutTransport{err: c.err}
+		r := newRig(t, rigConfig{adjust: func(config *proxy.Config) { config.Transport = transport }})
+		resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
+		if f := readFault(t, text); f.Detail != c.code || resp.Header.Get("X-Hmaproxy-Error") != c.reason || !strings.Contains(text, c.text) {
+			t.Errorf("%v: %s, %s\n%s", c.err, f.Detail, resp.Header.Get("X-Hmaproxy-Error"), text)
+		}
+		if transport.operation != "GetFolder" {
+			t.Errorf("the request's operation is %q", transport.operation)
+		}
+	}
+}
