@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"hmaproxy/proxy/internal/ascii"
@@ -25,11 +27,11 @@ func (h *Handler) check(r *http.Request) (route, *problem) {
 func checkProtocol(r *http.Request) *problem {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
-		return rejected(http.StatusHTTPVersionNotSupported, ReasonProtocol)
+		return malformed(http.StatusHTTPVersionNotSupported, ReasonProtocol)
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace, r.Method == http.MethodOptions:
 		return rejected(http.StatusMethodNotAllowed, ReasonMethod)
 	case !strings.HasPrefix(r.RequestURI, "/"), r.URL.Host != "":
-		return rejected(http.StatusBadRequest, ReasonTarget)
+		return malformed(http.StatusBadRequest, ReasonTarget)
 	}
 	return nil
 }
@@ -37,12 +39,27 @@ func checkProtocol(r *http.Request) *problem {
 // checkHost stops DNS rebinding: the requests of a page whose name was rebound
 // to 127.0.0.1 have the page's own name in Host.
 func (h *Handler) checkHost(r *http.Request) *problem {
-	if h.hosts[hostName(r.Host)] {
+	name := hostName(r.Host)
+	if h.hosts[name] || name != "" && name == ownLoopback(r) {
 		return nil
 	}
 	p := rejected(http.StatusMisdirectedRequest, ReasonHost)
 	p.detail = ReasonHost.Text() + "; further names are set by {host-names}"
 	return p
+}
+
+// ownLoopback returns the address that the client has connected to if that is a
+// loopback address, such as 127.0.0.2, else "".
+func ownLoopback(r *http.Request) string {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return ""
+	}
+	address, err := netip.ParseAddrPort(local.String())
+	if err != nil || !address.Addr().Unmap().IsLoopback() {
+		return ""
+	}
+	return address.Addr().Unmap().String()
 }
 
 // hostName returns the name in a Host header in lower case, "" when the header
@@ -79,15 +96,30 @@ func hostNames(further []string) map[string]bool {
 // checkBrowser refuses whatever a web page can make a browser send. Node's
 // fetch sends Sec-Fetch-Mode alone, so that header says nothing.
 func (h *Handler) checkBrowser(r *http.Request) *problem {
-	for _, name := range [...]string{"Origin", "Sec-Fetch-Site", "Sec-Fetch-Dest"} {
-		if _, present := r.Header[name]; present {
-			return rejected(http.StatusForbidden, ReasonBrowser)
-		}
+	_, origin := r.Header["Origin"]
+	_, site := r.Header["Sec-Fetch-Site"]
+	_, dest := r.Header["Sec-Fetch-Dest"]
+	switch {
+	case !origin && !site && !dest:
+	case !origin && nativeFetch(r):
+	default:
+		return rejected(http.StatusForbidden, ReasonBrowser)
 	}
 	if h.browser.Check(r) != nil {
 		return rejected(http.StatusForbidden, ReasonBrowser)
 	}
 	return nil
+}
+
+// nativeFetch reports whether a request without Origin comes from a native
+// client on a browser's network stack, such as Thunderbird. "none" says that no
+// page has caused the request; what a person causes so, by the address bar or a
+// bookmark, is a GET whose destination is a document.
+func nativeFetch(r *http.Request) bool {
+	site, dest := r.Header["Sec-Fetch-Site"], r.Header["Sec-Fetch-Dest"]
+	return r.Method == http.MethodPost && isXML(value(r.Header, "Content-Type")) &&
+		len(site) == 1 && site[0] == "none" &&
+		(len(dest) == 0 || len(dest) == 1 && dest[0] == "empty")
 }
 
 // checkHeaders bounds the number and the size of the headers, and refuses a
@@ -100,7 +132,7 @@ func checkHeaders(r *http.Request) *problem {
 			size += len(name) + len(v) + len(": \r\n")
 		}
 		if len(values) > 1 && singleValued[name] {
-			p := rejected(http.StatusBadRequest, ReasonHeaders)
+			p := malformed(http.StatusBadRequest, ReasonHeaders)
 			p.detail = "the header " + name + " was sent more than once"
 			return p
 		}

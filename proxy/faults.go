@@ -47,6 +47,7 @@ type problem struct {
 	err    error         // for the log
 
 	challenge string // WWW-Authenticate
+	malformed bool   // the request cannot be trusted to end where it says
 }
 
 // A form is how a problem is written.
@@ -55,7 +56,7 @@ type form uint8
 const (
 	soapFault   form = iota // 500 with a SOAP fault; 503 with text unless the request is a POST
 	plainText               // status and text
-	closingText             // status and text, and the connection is closed
+	closingText             // the same; the connection is closed unless the request is a well-formed POST that can be drained
 )
 
 // refused is the response to what the policy refuses.
@@ -69,6 +70,11 @@ func refused(r *policy.Refusal) *problem {
 // rejected is the response to what the checks refuse.
 func rejected(status int, reason Reason) *problem {
 	return &problem{form: closingText, status: status, reason: reason}
+}
+
+// malformed is the response to a request that is not well-formed.
+func malformed(status int, reason Reason) *problem {
+	return &problem{form: closingText, status: status, reason: reason, malformed: true}
 }
 
 // challenged asks for Basic credentials. Only clients that need some are asked.

@@ -94,6 +94,7 @@ type Handler struct {
 	budget   *body.Budget
 	upstream *upstream
 	browser  http.CrossOriginProtection
+	busy     busyDelay
 }
 
 // New returns a Handler, or an error that names what is missing.

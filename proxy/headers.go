@@ -115,7 +115,7 @@ func setMailboxHeaders(out, in http.Header, i *inspection) {
 		}
 	}
 	switch id := i.decision.Identity; {
-	case i.anchor != "":
+	case value(in, anchorHeader) != "":
 		out[anchorHeader] = in[anchorHeader]
 	case id.Kind != ews.NoIdentity && id.Kind != ews.SID && safeInHeader(id.Value):
 		out[anchorHeader] = []string{id.Value}

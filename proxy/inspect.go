@@ -24,7 +24,7 @@ var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
 // transport's goroutine is the only one that uses it, except for audited.
 type inspection struct {
 	client   clientUser
-	anchor   string // the client's X-AnchorMailbox
+	header   http.Header // the client's
 	scanner  *soap.Scanner
 	request  *ews.Request // nil until decide, and for an unread document
 	decision policy.Decision
@@ -39,7 +39,7 @@ type inspection struct {
 
 // begin checks the media type and prepares the scanner.
 func (i *inspection) begin(client clientUser, header http.Header) *policy.Refusal {
-	i.client, i.anchor = client, value(header, anchorHeader)
+	i.client, i.header = client, header
 	refusal, unreadable := checkMediaType(header)
 	if refusal == nil && client.policy.Limited() && unreadable != nil {
 		if !i.audit(unreadable) {
@@ -168,7 +168,7 @@ func (i *inspection) decide(err error) *policy.Refusal {
 	decision, refusal := i.client.policy.Decide(i.request, i.client.login)
 	i.decision = decision
 	if refusal == nil {
-		refusal = i.decideAnchor()
+		refusal = i.decideHeaders()
 	}
 	if refusal != nil && i.audit(refusal) {
 		return nil
@@ -176,13 +176,24 @@ func (i *inspection) decide(err error) *policy.Refusal {
 	return refusal
 }
 
-// decideAnchor asks the policy about the mailbox that the client names for
-// routing.
-func (i *inspection) decideAnchor() *policy.Refusal {
-	if i.anchor == "" || ascii.ToLower(i.anchor) == ascii.ToLower(i.decision.Identity.Value) {
-		return nil
+// decideHeaders asks the policy about the mailboxes that the client names in
+// headers.
+func (i *inspection) decideHeaders() *policy.Refusal {
+	anchor := value(i.header, anchorHeader)
+	if anchor != "" && !ascii.EqualFold(anchor, i.decision.Identity.Value) {
+		if refusal := i.client.policy.DecideAnchor(anchor); refusal != nil {
+			return refusal
+		}
 	}
-	return i.client.policy.DecideAnchor(i.anchor)
+	for _, h := range [...]struct{ name, detail string }{
+		{publicFolderHeader, "X-PublicFolderMailbox names a mailbox that is not on the allow-list"},
+		{explicitLogonHeader, "X-OWA-ExplicitLogonUser names a mailbox that is not on the allow-list"},
+	} {
+		if v := value(i.header, h.name); v != "" && !i.client.policy.Allows(v) {
+			return &policy.Refusal{Reason: policy.AnchorNotAllowed, Detail: h.detail}
+		}
+	}
+	return nil
 }
 
 // describe completes the Record.

@@ -15,6 +15,11 @@ const (
 	hintRead = 8 << 10 // read of a page to find its title
 	hintText = 80      // of a text that a device has chosen
 
+	busyWindow   = 5 * time.Second        // a peer that repeats a failing request sooner is slowed
+	minBusyDelay = 250 * time.Millisecond // and more each time,
+	maxBusyDelay = 2 * time.Second        // up to this: clients have timeouts
+	maxBusyPeers = 1024
+
 	headerTimeout = 10 * time.Second // a client's whole head
 	idleTimeout   = 3 * time.Minute  // an idle client connection, above IIS's own 2 minutes
 	writePause    = 60 * time.Second // longest time in which a client takes nothing of a response

@@ -22,6 +22,7 @@ type responder struct {
 	record   *Record
 	cookies  *cookieNames
 	settings *Settings
+	busy     *busyDelay
 	deadline time.Time // when the write deadline was set
 }
 
@@ -64,15 +65,33 @@ func (r *responder) problem(p *problem) {
 		r.plain(status, text)
 		return
 	}
+	if p.code == codeBusy {
+		r.delay()
+	}
 	header.Set("Content-Type", soapContentType)
 	r.write(http.StatusInternalServerError, p.fault(detail, r.record.ID))
+}
+
+// delay waits, where the client repeats a failing request without a pause.
+func (r *responder) delay() {
+	d := r.busy.next(peerOf(r.record.Remote, r.record.Client), time.Now())
+	if d == 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.r.Context().Done():
+	}
+	r.extendDeadline(time.Now())
 }
 
 // prepare sees to the client's body and sets the headers of a problem.
 func (r *responder) prepare(p *problem) {
 	header := r.w.Header()
 	switch {
-	case p.form == closingText:
+	case p.form == closingText && (p.malformed || r.r.Method != http.MethodPost):
 		header.Set("Connection", "close")
 		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes, without a bound of its own
 			_ = r.control.SetReadDeadline(time.Now().Add(body.DrainTime))

@@ -85,18 +85,7 @@ func TestRules(t *testing.T) {
 // pending lists the rules that do not hold yet, because what docs/design.md
 // describes is not built. Such a rule must fail in at least one setup. Whoever
 // builds the behaviour removes the line.
-var pending = map[string]bool{
-	"Guard/Host/loopback literal of the listener":                  true,
-	"Guard/Browser/Sec-Fetch-Site none on a text_xml POST":         true,
-	"Guard/Browser/Sec-Fetch-Site none with Sec-Fetch-Dest empty":  true,
-	"Guard/Connection/POST with a foreign Host is drained":         true,
-	"Guard/Connection/POST from a browser is drained":              true,
-	"Guard/Connection/POST to another path is drained":             true,
-	"Guard/Connection/POST with too many headers is drained":       true,
-	"Guard/Connection/POST in chunks with foreign Host is drained": true,
-	"Headers/X-PublicFolderMailbox/off the list":                   true,
-	"Headers/X-OWA-ExplicitLogonUser/off the list":                 true,
-}
+var pending = map[string]bool{}
 
 // A rule is a request, and what must become of it.
 type rule struct {

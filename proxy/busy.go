@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// A busyDelay slows clients that repeat a failing request without a pause. It is
+// safe for concurrent use.
+type busyDelay struct {
+	mu    sync.Mutex
+	peers map[string]busyPeer
+}
+
+// A busyPeer is a peer that was told that the server is busy.
+type busyPeer struct {
+	last  time.Time // of its last response
+	delay time.Duration
+}
+
+// next returns how long to delay the next ErrorServerBusy to a peer: not at
+// all, unless the peer got one within busyWindow.
+func (b *busyDelay) next(peer string, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, known := b.peers[peer]
+	if !known && len(b.peers) >= maxBusyPeers && !b.forget(now) {
+		return 0
+	}
+	switch {
+	case !known || now.Sub(p.last) > busyWindow:
+		p.delay = 0
+	case p.delay == 0:
+		p.delay = minBusyDelay
+	default:
+		p.delay = min(2*p.delay, maxBusyDelay)
+	}
+	p.last = now.Add(p.delay)
+	if b.peers == nil {
+		b.peers = make(map[string]busyPeer)
+	}
+	b.peers[peer] = p
+	return p.delay
+}
+
+// forget removes the peers that are not delayed any more. It reports whether
+// there is room for another one.
+func (b *busyDelay) forget(now time.Time) bool {
+	for peer, p := range b.peers {
+		if now.Sub(p.last) > busyWindow {
+			delete(b.peers, peer)
+		}
+	}
+	return len(b.peers) < maxBusyPeers
+}
+
+// peerOf names the peer of a request: its host, and the user that it has
+// authenticated as.
+func peerOf(remote, user string) string {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		remote = host
+	}
+	return remote + " " + user
+}

@@ -1,0 +1,77 @@
+package proxy_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"hmaproxy/proxy"
+)
+
+// unavailable is an Exchange whose web server has no application.
+func unavailable(_ int, conn net.Conn, r *bufio.Reader) {
+	for {
+		h := readHead(r)
+		if h == "" {
+			return
+		}
+		swallow(r, contentLength(h))
+		_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+	}
+}
+
+// A client that repeats a failing request without a pause is slowed, up to two
+// seconds a response. One that waits as it is asked to is not.
+func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
+	inLane(t, only(t, "alice@contoso.com"), unavailable, func(l *lane) {
+		conn, r := l.dial()
+		body := envelope("alice@contoso.com", getFolder)
+		ask := func() time.Duration {
+			began := time.Now()
+			go conn.Write(append([]byte(head(len(body))), body...))
+			within(conn, time.Minute)
+			if status, _ := answered(r); status != 500 {
+				t.Fatalf("status %d", status)
+			}
+			return time.Since(began) // of simulated time
+		}
+		for i, want := range []time.Duration{0, 250, 500, 1000, 2000, 2000} {
+			if got := ask(); got != want*time.Millisecond {
+				t.Errorf("response %d came after %v, want %d ms", i, got, want)
+			}
+		}
+		for range 3 {
+			time.Sleep(10 * time.Second)
+			if got := ask(); got != 0 {
+				t.Errorf("a response to a patient client came after %v", got)
+			}
+		}
+		if rec := l.over(9, time.Minute)[8]; rec.Reason != proxy.ReasonUpstreamNotEWS {
+			t.Errorf("reason %q", rec.Reason)
+		}
+	})
+}
+
+func TestClientThatLeavesEndsTheDelay(t *testing.T) {
+	inLane(t, only(t, "alice@contoso.com"), unavailable, func(l *lane) {
+		body := envelope("alice@contoso.com", getFolder)
+		for range 8 {
+			conn, r := l.dial()
+			go conn.Write(append([]byte(head(len(body))), body...))
+			within(conn, time.Minute)
+			answered(r)
+			conn.Close()
+		}
+		conn, _ := l.dial()
+		began := time.Now()
+		_, _ = conn.Write(append([]byte(head(len(body))), body...))
+		time.Sleep(100 * time.Millisecond)
+		conn.Close()
+		l.over(9, time.Second)
+		if d := time.Since(began); d > time.Second { // of simulated time
+			t.Errorf("the request was over after %v", d)
+		}
+	})
+}
