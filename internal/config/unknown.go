@@ -94,7 +94,10 @@ func (l *loader) resembles(folded, setting string) bool {
 	if first, rest, ok := strings.Cut(folded, "_"); ok && nearest.Distance(first, "HMA") <= 1 && nearest.Distance(rest, bare) <= len(bare)/10 {
 		return true
 	}
-	return len(bare) >= 12 && nearest.Distance(folded, bare) <= len(bare)/8
+	if len(bare) < 12 {
+		return false
+	}
+	return nearest.Distance(folded, bare) <= len(bare)/8 || nearest.Distance(folded, setting) <= len(bare)/8
 }
 
 // withoutPrefix returns the setting whose name without HMA_ a name is, in any
@@ -109,19 +112,19 @@ func (l *loader) withoutPrefix(folded string) string {
 }
 
 // assignment returns the setting that a value assigns, as that of
-// Environment=HMA_APP_ID=… does; "" for none. A value of several lines is the
-// content of a file, which some CI systems keep in a variable.
+// Environment=HMA_APP_ID=… does, exactly or nearly; "" for none. A value of several
+// lines is the content of a file, which some CI systems keep in a variable.
 func (l *loader) assignment(value string) string {
 	name, _, ok := strings.Cut(strings.TrimLeft(value, `"'`+space), "=")
-	if !ok || strings.Contains(value, "\n") {
+	name = strings.TrimRight(name, `"'`+space)
+	if !ok || strings.Contains(value, "\n") || !plainName.MatchString(name) {
 		return ""
 	}
-	for _, v := range l.variables {
-		if strings.HasPrefix(v.name, prefix) && v.name == strings.TrimRight(name, `"'`+space) {
-			return v.name
-		}
+	if setting := variableNamed(name).name; strings.HasPrefix(setting, prefix) {
+		return setting
 	}
-	return ""
+	setting, _ := l.meant(name)
+	return setting
 }
 
 // foreign reports whether a platform made the name from that of a service or of

@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,8 +42,9 @@ func (v variable) problem(value string) string {
 	return ""
 }
 
-// variables reads the tags of Config, in order.
-func variables() []variable {
+// variables returns the variables in the order of the fields of Config. The
+// caller does not change them.
+var variables = sync.OnceValue(func() []variable {
 	t := reflect.TypeFor[Config]()
 	var all []variable
 	for i := range t.NumField() {
@@ -52,7 +54,7 @@ func variables() []variable {
 		}
 	}
 	return all
-}
+})
 
 // variableNamed returns the variable of a name, the zero value for none.
 func variableNamed(name string) variable {
