@@ -4,7 +4,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"strings"
+
+	"hmaproxy/internal/config"
 )
 
 // TLS alerts by their numbers in RFC 8446, section 6, and RFC 5246.
@@ -36,18 +39,24 @@ var oldTLSRules = []rule[failedConnection]{
 		when:   func(c failedConnection) bool { return rsaKeyExchange(c.conn.followUp.old.suite) },
 		detail: refusedHandshake + "; it accepts {suite}",
 		cause:  "the server offers only cipher suites with RSA key exchange, which have no forward secrecy and are off in hmaproxy",
-		repair: []string{enableGCM, "{rsa-setting}"},
+		repair: []string{enableGCM, "{suite-setting}"},
 	},
 	{
 		when:   func(c failedConnection) bool { return c.conn.followUp.old.suite != 0 },
 		detail: refusedHandshake + "; it accepts {suite}",
-		cause:  "the server offers only cipher suites that are off in hmaproxy because they are weak (CBC with SHA-256)",
-		repair: []string{enableGCM, "{cbc-setting}"},
+		cause:  "the server offers only cipher suites that are off in hmaproxy because they are weak, such as {suite}",
+		repair: []string{enableGCM, "{suite-setting}"},
+	},
+	{
+		when:   func(c failedConnection) bool { return c.endedBy(alertProtocolVersion, alertInappropriate) },
+		detail: refusedHandshake,
+		cause:  "the server speaks no TLS version that hmaproxy does, not even TLS 1.0",
+		repair: []string{enableTLS12, "{openssl}     # shows what the server accepts"},
 	},
 	{
 		detail: refusedHandshake,
-		cause:  "the server has no TLS version and cipher suite in common with hmaproxy, not even with the old ones that are off by default: it speaks SSL, or only suites with DHE or with CBC and SHA-384",
-		repair: []string{enableTLS12, enableGCM, "{openssl}     # shows what the server accepts"},
+		cause:  "the server has no cipher suite in common with hmaproxy, not even one of those that are off by default: it offers only suites with DHE, or with CBC and SHA-384, which hmaproxy does not implement",
+		repair: []string{enableGCM, "{openssl}     # shows what the server accepts"},
 	},
 }
 
@@ -63,6 +72,28 @@ const ignoreClientCertificates = "on Exchange: IIS Manager > EWS > SSL Settings 
 // renegotiation. Errors of requests that were sent show no cause but their text.
 func renegotiates(err error) bool {
 	return err != nil && strings.Contains(err.Error(), tls.AlertError(alertNoRenegotiation).Error())
+}
+
+// endedBy reports whether one of these alerts ended the handshake.
+func (c failedConnection) endedBy(alerts ...uint8) bool {
+	alert, sent := alertOf(c.conn.err)
+	return sent && slices.Contains(alerts, alert)
+}
+
+// suiteSetting returns the repair by a setting that offers the cipher suite
+// which the server accepts, "" when there is none.
+func (c failedConnection) suiteSetting() string {
+	suite := c.conn.followUp.old.suite
+	for _, compatibility := range []config.TLSCompatibility{{config.RSAKeyExchange}, {config.CBC}, {config.RSAKeyExchange, config.CBC}} {
+		if c.conn.target.exchange && suite != 0 && slices.Contains(compatibility.CipherSuites(), suite) {
+			var values []string
+			for _, v := range compatibility {
+				values = append(values, string(v))
+			}
+			return "until then set HMA_TLS_COMPATIBILITY=" + strings.Join(values, ",")
+		}
+	}
+	return ""
 }
 
 // oldVersion reports whether the server speaks only TLS versions before 1.2.

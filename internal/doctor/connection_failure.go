@@ -82,8 +82,7 @@ func (c failedConnection) names() names {
 		"{alert}", alertText(c.conn.err),
 		"{version}", tls.VersionName(c.conn.followUp.old.version),
 		"{suite}", tls.CipherSuiteName(c.conn.followUp.old.suite),
-		"{rsa-setting}", "",
-		"{cbc-setting}", "",
+		"{suite-setting}", c.suiteSetting(),
 		"{hello-setting}", "",
 		"{split-dns}", "",
 		"{no-proxy}", "",
@@ -93,11 +92,7 @@ func (c failedConnection) names() names {
 		n = n.with("{split-dns}", "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
 	}
 	if c.conn.target.exchange { // which HMA_TLS_COMPATIBILITY is for
-		n = n.with(
-			"{rsa-setting}", "until then set HMA_TLS_COMPATIBILITY=rsa-key-exchange",
-			"{cbc-setting}", "until then set HMA_TLS_COMPATIBILITY=cbc",
-			"{hello-setting}", "or set HMA_TLS_COMPATIBILITY=classic-groups",
-		)
+		n = n.with("{hello-setting}", "or set HMA_TLS_COMPATIBILITY=classic-groups")
 	}
 	if c.conn.followUp.directWorks {
 		n = n.with("{no-proxy}", "the direct way works: set NO_PROXY="+c.conn.target.url.Hostname()+" (added to what is there)")

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
@@ -111,4 +112,29 @@ func codeExplanations[C comparable](rules []codeRule[C]) []explanation {
 		all = append(all, explanation{cause: r.cause, repair: r.repair})
 	}
 	return all
+}
+
+// Go's TLS server implements no DHE and no CBC with SHA-384. openssl s_server
+// with such suites alone ends the handshake with these alerts.
+func TestNoCommonTLS(t *testing.T) {
+	f := testFacts(t)
+	for _, c := range []struct {
+		name   string
+		alert  uint8
+		cause  string
+		repair string
+	}{
+		{"no common cipher suite", alertHandshakeFailure, "no cipher suite in common", "Enable-TlsCipherSuite"},
+		{"no common version", alertProtocolVersion, "no TLS version that hmaproxy does", "enable TLS 1.2"},
+	} {
+		r := evaluateFailure(f, connection{
+			target:    target{url: f.config.EWS.URL, variable: "HMA_EWS_URL", exchange: true},
+			route:     route{connected: true},
+			handshake: handshake{begun: true},
+			err:       &net.OpError{Op: "remote error", Err: tls.AlertError(c.alert)},
+		})
+		if !strings.Contains(r.Cause, c.cause) || !strings.Contains(strings.Join(r.Repair, " "), c.repair) || strings.Contains(strings.Join(r.Repair, " "), "HMA_TLS_COMPATIBILITY") {
+			t.Errorf("%s: %+v", c.name, r)
+		}
+	}
 }
