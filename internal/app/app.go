@@ -19,6 +19,7 @@ import (
 	"hmaproxy/internal/accesslog"
 	"hmaproxy/internal/certificates"
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/health"
 	"hmaproxy/internal/httpclient"
 	"hmaproxy/internal/listener"
 	"hmaproxy/internal/logging"
@@ -74,6 +75,7 @@ type app struct {
 	keeper   *token.Keeper
 	files    *files
 	handler  *proxy.Handler
+	exchange health.Exchange
 	observer *observer
 	reporter *sdnotify.Reporter
 	draining atomic.Bool
@@ -145,13 +147,14 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 	return proxy.New(p)
 }
 
-// An observer records every request in the log, the metrics and the history of
-// the status page.
+// An observer records every request in the log, the metrics, the history of the
+// status page and the state of Exchange.
 type observer struct {
-	log     *accesslog.Logger
-	metrics *metrics.Metrics
-	admin   *statuspage.Admin
-	further func(*proxy.Record) // nil: no call
+	log      *accesslog.Logger
+	metrics  *metrics.Metrics
+	admin    *statuspage.Admin
+	exchange *health.Exchange
+	further  func(*proxy.Record) // nil: no call
 }
 
 func (o *observer) done(r *proxy.Record) {
@@ -159,6 +162,7 @@ func (o *observer) done(r *proxy.Record) {
 	o.log.Done(r, how)
 	o.metrics.Done(r, how)
 	o.admin.Done(r, how)
+	o.exchange.Done(r, how)
 	if o.further != nil {
 		o.further(r)
 	}

@@ -182,3 +182,48 @@ func TestPagesShowAnOutage(t *testing.T) {
 		contains(t, h.look("/metrics"), "hmaproxy_ready 0\n", "hmaproxy_token_usable 0\n", `hmaproxy_token_failures_total{aadsts="700016",class="configuration"}`)
 	})
 }
+
+// TestExchangeThatFailsIsAnAlarm lets Exchange's web server respond without its
+// application, and compares every place that shows the state.
+func TestExchangeThatFailsIsAnAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startWatched(t)
+		defer h.close()
+		lacks(t, h.look("/ready"), "alarm:")
+		h.emu.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Status: 503, Body: "Service Unavailable"})
+		for range 3 {
+			h.ask()
+			time.Sleep(time.Minute)
+		}
+		synctest.Wait()
+		const alarm = "requests to Exchange fail, the first one 3 min ago and the last good response 3 min ago: " +
+			"the response is not one of Exchange Web Services: status 503; look at Exchange's application pool"
+		ready := h.look("/ready") // 200: requests are served as well as they can be
+		contains(t, ready, "ok\n", "alarm: "+alarm)
+		contains(t, h.look("/live"), "alarm: "+alarm)
+		var s struct {
+			Alarms    []string
+			Responses struct {
+				Failures int
+				First    struct{ Reason, Cause, Remedy string } `json:"first_failure"`
+			} `json:"exchange_responses"`
+		}
+		if err := json.Unmarshal([]byte(h.look("/status.json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		if s.Responses.Failures != 3 || s.Responses.First.Reason != "upstream-not-ews" || s.Responses.First.Remedy == "" {
+			t.Errorf("exchange_responses %+v", s.Responses)
+		}
+		for _, text := range s.Alarms {
+			contains(t, ready, "alarm: "+text+"\n")
+		}
+		contains(t, h.look("/"), "3 requests in a row failed", "upstream-not-ews")
+		contains(t, h.look("/metrics"), "hmaproxy_exchange_consecutive_failures 3\n", "hmaproxy_ready 1\n")
+
+		h.emu.Exchange().ClearFaults()
+		h.ask()
+		synctest.Wait()
+		lacks(t, h.look("/ready"), "alarm:")
+		contains(t, h.look("/metrics"), "hmaproxy_exchange_consecutive_failures 0\n")
+	})
+}

@@ -25,12 +25,13 @@ func (a *app) newObserver() (*observer, error) {
 		Health:    a.health,
 		Token:     func() token.Status { return a.keeper.Status() },
 		AllowList: a.files.allowList,
+		Responses: a.exchange.State,
 		Metrics:   m,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &observer{log: accesslog.New(a.log), metrics: m, admin: admin, further: a.options.Done}, nil
+	return &observer{log: accesslog.New(a.log), metrics: m, admin: admin, exchange: &a.exchange, further: a.options.Done}, nil
 }
 
 // health returns the health at present.
@@ -42,6 +43,7 @@ func (a *app) health() health.State {
 	}
 	now := time.Now()
 	s.Alarms = append(a.files.alarms(), health.AlarmsFor(status, now)...)
+	s.Alarms = append(s.Alarms, health.AlarmsForExchange(a.exchange.State())...)
 	s.Alarms = append(s.Alarms, logAlarms(a.logState(), now)...)
 	return s
 }
@@ -72,6 +74,7 @@ func (a *app) metricsState() metrics.State {
 	s := metrics.State{
 		Token:     a.keeper.Status(),
 		Ready:     a.health().Ready(),
+		Exchange:  a.exchange.State(),
 		AllowList: metrics.AllowList{Entries: list.Entries, Mode: list.Mode, Scope: list.Scope, Failed: list.Err != nil},
 	}
 	log := a.logState()

@@ -66,6 +66,7 @@ const (
 	ClockDiffers                             // Difference is this machine's clock minus Entra ID's
 	CertificateNotRegistered                 // Subject is the thumbprint of the candidate
 	CertificateEnds                          // At is when the active certificate ends
+	ExchangeFails                            // Exchange describes the run of failures
 )
 
 // An Alarm is something that an operator must look at while requests are
@@ -77,6 +78,7 @@ type Alarm struct {
 	At         time.Time
 	Difference time.Duration
 	Count      uint64
+	Exchange   ExchangeState
 }
 
 // Text returns the alarm for people, as a sentence without its full stop.
@@ -106,6 +108,8 @@ func (a Alarm) Text(now time.Time) string {
 		return "the newest certificate is not in use; register its thumbprint " + a.Subject + ": " + text(a.Err)
 	case CertificateEnds:
 		return "the active certificate ends " + reltime.Until(now, a.At)
+	case ExchangeFails:
+		return a.Exchange.text(now)
 	}
 	return "unknown alarm"
 }

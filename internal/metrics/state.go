@@ -13,6 +13,7 @@ import (
 type State struct {
 	Token     token.Status
 	Ready     bool
+	Exchange  health.ExchangeState
 	AllowList AllowList
 	Files     []File // that are reloaded
 	Log       Log
@@ -106,6 +107,10 @@ func processGauges() []gauge {
 	mode := prometheus.NewDesc("hmaproxy_allow_list_info", "Always 1; the labels say what the allow-list does: mode none lets clients open every mailbox.", []string{"mode", "scope"}, nil)
 	return []gauge{
 		number("hmaproxy_ready", "1 while requests can be served.", func(s State) float64 { return truth(s.Ready) }),
+		number("hmaproxy_exchange_consecutive_failures", "Requests in a row that failed at Exchange or on the way to it; 0 after a good response.",
+			func(s State) float64 { return float64(s.Exchange.Failures) }),
+		number("hmaproxy_exchange_last_success_timestamp_seconds", "When Exchange last served a request; 0 if never.",
+			func(s State) float64 { return timestamp(s.Exchange.LastGood) }),
 		number("hmaproxy_allow_list_entries", "Entries of the allow-list in force; 0: there is none.",
 			func(s State) float64 { return float64(s.AllowList.Entries) }),
 		number("hmaproxy_allow_list_alarm", "1 while the allow-list's file cannot be reloaded and the previous list is in force.",

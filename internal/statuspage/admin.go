@@ -23,6 +23,7 @@ type Config struct {
 	Health    func() health.State
 	Token     func() token.Status
 	AllowList func() AllowList
+	Responses func() health.ExchangeState // of Exchange
 	Metrics   http.Handler
 }
 

@@ -26,6 +26,7 @@ func newTestAdmin(t testing.TB) *Admin {
 		Health:    func() health.State { return health.State{NotReady: &health.NotReady{Cause: health.NoTokenYet}} },
 		Token:     func() token.Status { return token.Status{} },
 		AllowList: func() AllowList { return AllowList{Mode: "enforce", Scope: "impersonated", Entries: 1} },
+		Responses: func() health.ExchangeState { return health.ExchangeState{} },
 		Metrics:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
 	"hmaproxy/token"
 )
 
@@ -25,6 +26,7 @@ type status struct {
 	Cause    string   `json:"-"`                   // the same for the page
 	Alarms   []string `json:"alarms,omitempty"`    // what an operator must look at while requests are served
 
+	Responses    responsesStatus     `json:"exchange_responses"`
 	Token        tokenStatus         `json:"token"`
 	Certificates []certificateStatus `json:"certificates"`
 	Source       sourceStatus        `json:"certificate_source"`
@@ -32,6 +34,22 @@ type status struct {
 
 	Minutes  []minuteStatus `json:"minutes"`  // the last hour, the oldest first
 	Requests []request      `json:"requests"` // the last ones, the newest first
+}
+
+// responsesStatus says how Exchange responds.
+type responsesStatus struct {
+	LastGood time.Time      `json:"last_good,omitzero"`
+	Failures int            `json:"failures"` // in a row, up to now
+	First    *failureStatus `json:"first_failure,omitempty"`
+	Last     time.Time      `json:"last_failure,omitzero"`
+}
+
+type failureStatus struct {
+	Time   time.Time    `json:"time"`
+	Reason proxy.Reason `json:"reason"`
+	Status int          `json:"status,omitempty"`
+	Cause  string       `json:"cause"`
+	Remedy string       `json:"remedy,omitempty"`
 }
 
 type tokenStatus struct {
@@ -102,7 +120,8 @@ func (a *Admin) status() *status {
 	now, state, tokens := time.Now(), a.config.Health(), a.config.Token()
 	s := &status{
 		Time: now, Version: a.config.Version, Begun: a.started, Exchange: a.config.Exchange, Ready: state.Ready(),
-		Token: tokenStatusOf(tokens), Certificates: certificateStatuses(tokens), Source: a.source(tokens), AllowList: allowListStatusOf(a.config.AllowList()),
+		Responses: responsesStatusOf(a.config.Responses()),
+		Token:     tokenStatusOf(tokens), Certificates: certificateStatuses(tokens), Source: a.source(tokens), AllowList: allowListStatusOf(a.config.AllowList()),
 		Requests: a.history.recent(),
 	}
 	if !s.Ready {
@@ -114,6 +133,14 @@ func (a *Admin) status() *status {
 	}
 	for _, m := range a.history.hour(now) {
 		s.Minutes = append(s.Minutes, minuteStatus{time.Unix(m.at*60, 0), m.byOutcome(), m})
+	}
+	return s
+}
+
+func responsesStatusOf(e health.ExchangeState) responsesStatus {
+	s := responsesStatus{LastGood: e.LastGood, Failures: e.Failures, Last: e.Last}
+	if f := e.First; f != nil {
+		s.First = &failureStatus{f.At, f.Reason, f.Status, f.Cause, f.Remedy}
 	}
 	return s
 }

@@ -1,0 +1,122 @@
+package health
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/reltime"
+	"hmaproxy/proxy"
+)
+
+// noResponseAfter is how long a client has waited without a response of Exchange
+// when that counts as a failure of Exchange. Clients that leave sooner often do
+// so for reasons of their own.
+const noResponseAfter = 10 * time.Second
+
+// An Exchange keeps how Exchange responds, by the requests that have ended. Its
+// zero value knows of none. It is safe for concurrent use.
+type Exchange struct {
+	mu    sync.Mutex
+	state ExchangeState
+}
+
+// An ExchangeState is how Exchange responds.
+type ExchangeState struct {
+	LastGood time.Time        // end of the last request that Exchange served; zero: none yet
+	Failures int              // requests in a row that failed, up to now
+	First    *ExchangeFailure // the first one of them; nil while Failures is 0
+	Last     time.Time        // end of the last one of them
+}
+
+// An ExchangeFailure is a request that failed at Exchange or on the way to it.
+// It names no mailbox.
+type ExchangeFailure struct {
+	At     time.Time
+	Reason proxy.Reason
+	Status int    // of the response; 0: there was none
+	Cause  string // for people
+	Remedy string // for people
+}
+
+// Done takes a request that has ended into account. Requests that say nothing
+// about Exchange are ignored.
+func (e *Exchange) Done(r *proxy.Record, o outcome.Outcome) {
+	at := r.Start.Add(r.Duration)
+	switch {
+	case failedAtExchange(r, o):
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.state.Failures == 0 {
+			e.state.First = &ExchangeFailure{At: at, Reason: r.Reason, Status: r.Upstream, Cause: causeOf(r), Remedy: outcome.Remedy(r)}
+		}
+		e.state.Failures++
+		e.state.Last = at
+	case servedByExchange(r, o):
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.state = ExchangeState{LastGood: at}
+	}
+}
+
+// State returns how Exchange responds at present.
+func (e *Exchange) State() ExchangeState {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state
+}
+
+// failedAtExchange reports whether a request failed at Exchange or on the way to
+// it. A message that is too large says nothing about other requests.
+func failedAtExchange(r *proxy.Record, o outcome.Outcome) bool {
+	switch o {
+	case outcome.Failed:
+		return r.Reason != proxy.ReasonNoToken && r.Upstream != 413
+	case outcome.Left:
+		return r.Upstream == 0 && r.Duration >= noResponseAfter
+	}
+	return false
+}
+
+func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
+	return r.Upstream != 0 && (o == outcome.Served || o == outcome.Audited || o == outcome.Left)
+}
+
+// causeOf says what failed, without the texts that a device has chosen: probes
+// show it to any client.
+func causeOf(r *proxy.Record) string {
+	switch {
+	case r.Err != nil:
+		return r.Reason.Text() + ": " + r.Err.Error()
+	case r.Reason == proxy.ReasonClientLeft:
+		return "there was no response within the client's timeout of " + r.Duration.Round(time.Second).String()
+	case r.Diagnosis != nil:
+		return r.Reason.Text() + ": " + r.Diagnosis.Meaning
+	case r.Reason == proxy.ReasonUpstreamNotEWS:
+		return fmt.Sprintf("%s: status %d", r.Reason.Text(), r.Upstream)
+	}
+	return r.Reason.Text()
+}
+
+// AlarmsForExchange returns the alarm about Exchange while requests fail there.
+func AlarmsForExchange(s ExchangeState) []Alarm {
+	if s.First == nil {
+		return nil
+	}
+	return []Alarm{{Kind: ExchangeFails, Exchange: s}}
+}
+
+// text describes the run of failures without its number, which changes with
+// every request.
+func (s ExchangeState) text(now time.Time) string {
+	text := "requests to Exchange fail, the first one " + reltime.Until(now, s.First.At)
+	if !s.LastGood.IsZero() {
+		text += " and the last good response " + reltime.Until(now, s.LastGood)
+	}
+	text += ": " + s.First.Cause
+	if s.First.Remedy != "" {
+		text += "; " + s.First.Remedy
+	}
+	return text
+}
