@@ -89,7 +89,7 @@ func expectedAudience(d *proxy.Diagnosis) *url.URL {
 var tokenRefusals = []rule[refusedToken]{
 	{
 		when:   refusedToken.byUnequalServer,
-		cause:  "the server {server} offers no bearer authentication and is not set up as {other-server}, which offered it a moment ago: OAuth is off on its EWS virtual directory",
+		cause:  "the server {server} offers no bearer authentication and is not set up as {other-server}, which offered it before: OAuth is off on its EWS virtual directory",
 		repair: []string{"on Exchange: Get-WebServicesVirtualDirectory | fl Server,OAuthAuthentication     # the same on all servers behind the load balancer"},
 	},
 	{
@@ -102,7 +102,7 @@ var tokenRefusals = []rule[refusedToken]{
 	},
 	{
 		when:   func(t refusedToken) bool { return t.expected != nil && t.expected.Scheme == "http" },
-		cause:  "TLS ends at a device in front of Exchange, which passes the request on as plain http: Exchange takes itself for {expected} then, and no token's audience is that",
+		cause:  "TLS ends at a device in front of Exchange, which passes the request on as plain http: Exchange then expects the audience {expected}, which no token has",
 		repair: []string{"have the load balancer speak https to Exchange too (SSL bridging instead of offloading)"},
 	},
 	{

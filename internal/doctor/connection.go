@@ -262,7 +262,7 @@ func (rec *recorder) trace(ctx context.Context) context.Context {
 }
 
 // untrustedClock asks a server whose certificate is out of date for the time. It
-// does not verify the server and sends it nothing but the question.
+// does not verify the server, and the request holds no secret.
 func (s *session) untrustedClock(ctx context.Context, t target) clock {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

@@ -39,7 +39,7 @@ func TestHandshakeFailures(t *testing.T) {
 		{"TLS 1.0 only", none, behind("tls-1.0-only"), "exchange", "^the server speaks TLS 1.0 at most", "enable TLS 1.2"},
 		{"large ClientHello reset on the way to Key Vault", none, func(r *testSetup) { r.putDevice("contoso.vault.azure.net:443", "hello-in-two-packets-reset") }, "vault", "ClientHello is larger than one packet", "GODEBUG=tlsmlkem=0"},
 		{"client certificate required", none, behind("client-certificate-required"), "exchange", "wants a client certificate", "SSL Settings"},
-		{"signed with SHA-1 by the device", none, behind("certificate-sha1"), "exchange", "SHA-1 are accepted nowhere", "New-ExchangeCertificate"},
+		{"signed with SHA-1 by the device", none, behind("certificate-sha1"), "exchange", "clients refuse certificates signed with SHA-1", "New-ExchangeCertificate"},
 		{"common name alone on the device", none, behind("certificate-without-san"), "exchange", "common name alone", "New-ExchangeCertificate"},
 	})
 }

@@ -208,7 +208,7 @@ var trustRules = []rule[untrusted]{
 	{
 		when:   func(u untrusted) bool { return signedWithSHA1(u.conn.handshake.chain) },
 		detail: "{detail}; it is signed with SHA-1",
-		cause:  "certificates signed with SHA-1 are accepted nowhere any more, whoever issued them",
+		cause:  "clients refuse certificates signed with SHA-1, whichever authority issued them",
 		repair: newServerCertificate,
 	},
 	{

@@ -25,7 +25,7 @@ func TestWrongChains(t *testing.T) {
 		{"intermediate not sent, public authority", none, func(r *testSetup) { r.serveLeaf(&x509.Certificate{Policies: []x509.OID{browsers}}, true, nil) }, "exchange", "^the server's chain is incomplete", "^on the server import .*Contoso Issuing CA"},
 		{"signed with SHA-1", none, func(r *testSetup) {
 			r.serveLeaf(&x509.Certificate{SignatureAlgorithm: x509.SHA1WithRSA}, false, nil)
-		}, "exchange", "SHA-1 are accepted nowhere", "New-ExchangeCertificate"},
+		}, "exchange", "clients refuse certificates signed with SHA-1", "New-ExchangeCertificate"},
 		{"for clients, not for servers", none, func(r *testSetup) {
 			r.serveLeaf(&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, false, nil)
 		}, "exchange", "not one for server authentication", "New-ExchangeCertificate"},

@@ -116,7 +116,7 @@ var loginFailures = []rule[failedLogin]{
 	},
 	{
 		when:   func(l failedLogin) bool { return l.is("AADSTS7000215") && oneApplication(l.facts.config) },
-		cause:  "HMA_KEY_VAULT_APP_ID and HMA_APP_ID are the same application, and the client secret is not its: HMA_APP_ID was copied into both settings",
+		cause:  "HMA_KEY_VAULT_APP_ID and HMA_APP_ID are the same application, and the client secret belongs to another one: HMA_APP_ID was copied into both settings",
 		repair: []string{"portal: App registrations > KV-App > Overview > Application (client) ID; set HMA_KEY_VAULT_APP_ID to it", "{new-secret}"},
 	},
 	{

@@ -103,13 +103,13 @@ var closedVault = []rule[vaultRefusal]{
 	},
 	{
 		when:  func(v vaultRefusal) bool { return v.code == "ForbiddenByConnection" },
-		cause: "the vault's firewall takes no connection from public networks, and this machine does not come through a private endpoint; permissions were not even looked at",
+		cause: "the vault's firewall takes no connection from public networks, and this machine does not come through a private endpoint; permissions were not checked",
 		repair: []string{"nslookup {vault-host}     # behind a private endpoint it must resolve to a private address here",
 			"or az keyvault update -n {vault} --public-network-access Enabled, and az keyvault network-rule add -n {vault} --ip-address ADDRESS"},
 	},
 	{
 		when:  func(v vaultRefusal) bool { return v.code == "ForbiddenByFirewall" },
-		cause: "the vault's firewall does not let this machine's address in; permissions were not even looked at",
+		cause: "the vault's firewall does not let this machine's address in; permissions were not checked",
 		repair: []string{"az keyvault network-rule add -n {vault} --ip-address ADDRESS     # this machine's public one, or that of the corporate proxy",
 			"or use a private endpoint, and HMA_KEY_VAULT_URI as it is"},
 	},
