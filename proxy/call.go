@@ -165,7 +165,7 @@ func (c *call) fail(err error, payload body.Payload) {
 		c.record.Aborted = true
 		abort(c.r) // the client would take an empty response for one of Exchange's
 	default:
-		c.respond.problem(problemFor(err))
+		c.respond.problem(problemFor(err, c.trip.nothing))
 	}
 }
 

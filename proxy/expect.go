@@ -37,7 +37,8 @@ func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix
 // once, unless a response has come and refuses the token.
 type gate struct {
 	expecting bool
-	fresh     atomic.Bool // the connection has served no request before
+	connected atomic.Bool // there was a connection
+	fresh     atomic.Bool // it has served no request before
 	responded atomic.Bool // a first byte has come back
 	ignored   atomic.Bool // the transport has waited for 100 Continue in vain
 	welcome   sync.Once
@@ -58,7 +59,10 @@ func newGate(expecting bool) *gate {
 // trace returns the hooks by which the gate learns what comes back.
 func (g *gate) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotConn:              func(i httptrace.GotConnInfo) { g.fresh.Store(!i.Reused) },
+		GotConn: func(i httptrace.GotConnInfo) {
+			g.connected.Store(true)
+			g.fresh.Store(!i.Reused)
+		},
 		GotFirstResponseByte: func() { g.responded.Store(true) },
 		Got100Continue:       func() { g.welcome.Do(func() { close(g.invited) }) },
 	}

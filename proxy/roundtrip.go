@@ -106,6 +106,7 @@ type roundTrip struct {
 	cancel context.CancelCauseFunc // ends the attempt under way
 	wait   lazyTimeout             // for a token
 
+	nothing   bool       // the last attempt failed before any of it was sent
 	sent      string     // the token of the last attempt
 	replayed  bool       // sent again with another token
 	refused   int        // status of the response that refused the first token, 0 for none
@@ -154,7 +155,7 @@ func (t *roundTrip) send(ctx context.Context, header http.Header, token string) 
 	switch {
 	case !t.payload.Unsent(), ctx.Err() != nil:
 		return resp, err
-	case err != nil && unreachable(err):
+	case err != nil && (t.nothing || unreachable(err)):
 		return resp, err
 	case err == nil && (!gate.expecting || tokenRefused(resp)):
 		return resp, err
@@ -189,7 +190,11 @@ func (g *gate) refused(first, second int) bool {
 // attempt sends the request once. gate is nil for a body that is buffered.
 func (t *roundTrip) attempt(ctx context.Context, header http.Header, token string, gate *gate) (*http.Response, error) {
 	t.sent = token
-	open := t.payload.Open
+	open, trace := t.payload.Open, gate
+	if t.payload.Len() == 0 {
+		trace = newGate(false)
+		ctx = httptrace.WithClientTrace(ctx, trace.trace())
+	}
 	if gate != nil {
 		stuck := func() { t.cancel(errStuck) }
 		open = func() (io.ReadCloser, error) {
@@ -216,6 +221,8 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		GetBody: open, // for a connection that dies before anything is sent
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
+	// A buffered body is written together with the header.
+	t.nothing = err != nil && t.payload.Unsent() && (trace == nil || !trace.connected.Load())
 	if gate != nil {
 		gate.decide(err == nil && !gate.expecting && !tokenRefused(resp))
 	}
@@ -286,17 +293,24 @@ func bearerChallenged(h http.Header) bool {
 	return false
 }
 
-// problemFor maps the error of a round trip to what the client gets.
-func problemFor(err error) *problem {
+// problemFor maps the error of a round trip to what the client gets. nothing
+// says that nothing of the request was sent.
+func problemFor(err error, nothing bool) *problem {
 	switch {
 	case errors.Is(err, errNoToken):
 		return failed(codeBusy, ReasonNoToken, err)
-	case unreachable(err):
+	case unreachable(err), nothing && !says(err):
 		return failed(codeBusy, ReasonUpstreamUnreachable, redactError(err))
 	case noResponse(err):
 		return failed(codeTransient, ReasonUpstreamTimeout, redactError(err))
 	}
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
+}
+
+// says reports whether an error says itself whether the request was sent.
+func says(err error) bool {
+	var attempt interface{ NotSent() bool }
+	return errors.As(err, &attempt)
 }
 
 // noResponse reports whether Exchange did not respond in time to a request that

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 	"testing"
@@ -50,6 +51,33 @@ func TestUnreachable(t *testing.T) {
 	} {
 		if got := proxy.Unreachable(c.err); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestFailedHandshakeIsUnreachable: http.Transport's errors do not say that the
+// connection failed before the request was sent.
+func TestFailedHandshakeIsUnreachable(t *testing.T) {
+	for name, err := range map[string]error{
+		"an alert":                      &net.OpError{Op: "remote error", Err: tls.AlertError(40)},
+		"a reset":                       &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)},
+		"closed":                        io.EOF,
+		"a certificate that Go refuses": errors.New("tls: failed to parse certificate from server: x509: negative serial number"),
+	} {
+		for size, body := range map[string][]byte{"short": envelope("alice@contoso.com", getFolder), "long": long()} {
+			t.Run(name+", "+size, func(t *testing.T) {
+				transport := proxy.NewTransport()
+				transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) { return nil, err }
+				r := newRig(t, rigConfig{adjust: func(c *proxy.Config) { c.Transport = transport }})
+				req, _ := http.NewRequest(http.MethodGet, "http://"+r.address+"/EWS/types.xsd", nil)
+				if resp, _ := r.do(t, req); resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" {
+					t.Errorf("GET: reason %q", resp.Header.Get("X-Hmaproxy-Error"))
+				}
+				resp, text := r.post(t, body)
+				if reason := resp.Header.Get("X-Hmaproxy-Error"); reason != "upstream-unreachable" || readFault(t, text).Detail != "ErrorServerBusy" {
+					t.Errorf("reason %q, %s", reason, text)
+				}
+			})
 		}
 	}
 }

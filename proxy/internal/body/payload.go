@@ -26,8 +26,8 @@ type Payload interface {
 	// Streamed reports whether the body is read from the client while it is
 	// sent, so that it can be sent once.
 	Streamed() bool
-	// Unsent reports whether an attempt that failed has certainly sent no
-	// byte of the body.
+	// Unsent reports whether no attempt has read any byte of the body. The
+	// request's header may have been sent.
 	Unsent() bool
 	// Err returns why the body ended early: an Inspector's error, ErrClient,
 	// or nil. It is valid once Wait has returned.
@@ -55,7 +55,7 @@ func (Empty) Open() (io.ReadCloser, error) { return http.NoBody, nil }
 func (Empty) Len() int64                   { return 0 }
 func (Empty) CanOpen() bool                { return true }
 func (Empty) Streamed() bool               { return false }
-func (Empty) Unsent() bool                 { return false } // the transport itself repeats a GET
+func (Empty) Unsent() bool                 { return true }
 func (Empty) Err() error                   { return nil }
 func (Empty) Close()                       {}
 func (Empty) Idle() bool                   { return true }
@@ -107,6 +107,7 @@ type Buffered struct {
 	users
 	owner      Owner
 	head, rest []byte
+	begun      atomic.Bool // an attempt has read of it
 }
 
 // NewBuffered returns the Payload that consists of head and rest, which belong
@@ -125,21 +126,22 @@ func (p *Buffered) release() {
 func (p *Buffered) Len() int64     { return int64(len(p.head) + len(p.rest)) }
 func (p *Buffered) CanOpen() bool  { return true }
 func (p *Buffered) Streamed() bool { return false }
-func (p *Buffered) Unsent() bool   { return false } // it is written together with the request's header
+func (p *Buffered) Unsent() bool   { return !p.begun.Load() }
 func (p *Buffered) Err() error     { return nil }
 func (p *Buffered) Open() (io.ReadCloser, error) {
 	p.opened()
-	return &bufferedReader{head: p.head, rest: p.rest, users: &p.users}, nil
+	return &bufferedReader{head: p.head, rest: p.rest, payload: p}, nil
 }
 
 // A bufferedReader reads a Buffered once.
 type bufferedReader struct {
 	head, rest []byte
-	users      *users
+	payload    *Buffered
 	closed     atomic.Bool
 }
 
 func (r *bufferedReader) Read(p []byte) (int, error) {
+	r.payload.begun.Store(true)
 	if len(r.head) == 0 {
 		r.head, r.rest = r.rest, nil
 	}
@@ -154,6 +156,6 @@ func (r *bufferedReader) Read(p []byte) (int, error) {
 }
 
 func (r *bufferedReader) Close() error {
-	r.users.readerClosed(&r.closed)
+	r.payload.readerClosed(&r.closed)
 	return nil
 }
