@@ -18,6 +18,7 @@ import (
 	"hmaproxy/internal/app"
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/listener"
 )
 
 // An environment is the emulated services, and the instances of the product that
@@ -29,6 +30,7 @@ type environment struct {
 	shown   map[*emulator.Service]int // requests that were printed
 	polled  map[string]bool           // kinds of requests to the vault that were printed
 	stopped []chan error
+	listen  listener.Listen // of the instances; nil: the network
 }
 
 func newEnvironment(out io.Writer, c emulator.Config) (*environment, error) {
@@ -87,7 +89,7 @@ func (e *environment) start(ctx context.Context, log *slog.Logger, extra ...stri
 	}
 	started, ended := make(chan addresses, 1), make(chan error, 1)
 	go func() {
-		ended <- app.Run(ctx, app.Options{Config: c, Log: log, Version: "demo",
+		ended <- app.Run(ctx, app.Options{Config: c, Log: log, Version: "demo", Listen: e.listen,
 			Started: func(clients []net.Addr, admin net.Addr) { started <- addresses{clients, admin} }})
 	}()
 	select {

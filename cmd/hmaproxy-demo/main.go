@@ -53,7 +53,9 @@ sends EWS requests through it, and shows each request between them. It changes n
 nothing behind.
 
 With -serve it keeps all of that running until Ctrl-C, for developing an EWS client, and prints
-where EWS is served, a curl line, and the address of the status page.
+where EWS is served, a curl line, and the addresses of the status page and of a developer page. The
+latter shows the client's requests and the responses with their bodies, repeats one as curl, injects
+faults and delivers mail. It serves this machine only; hmaproxy itself has no such page.
 
 exit status: 0 everything was as expected, 1 it was not, 2 a mistake on the command line.
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
@@ -38,12 +40,16 @@ exchangelib:
   print(account.inbox.total_count)
 
 status page: http://%[3]s/    health: http://%[3]s/ready
+developer page, with request and response bodies, faults to inject and mail to deliver: http://%[7]s/
 
 `
 
 // preferredAdmin is the admin address of the product, which the demo takes when it
 // is free, so that "hmaproxy health" and bookmarks work with both.
 const preferredAdmin = "127.0.0.1:8081"
+
+// preferredPage is where the developer page is, when that is free.
+const preferredPage = "127.0.0.1:8082"
 
 // serve keeps emulator and product running until ctx ends.
 func serve(ctx context.Context, out io.Writer, o options) error {
@@ -73,7 +79,13 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 		return err
 	}
 	defer output.Close()
-	p, err := e.start(ctx, output.Logger(), "HMA_LISTEN="+o.listen, "HMA_ADMIN_LISTEN="+freeAddress(preferredAdmin, o.listen),
+	admin, err := freeAddress(preferredAdmin, o.listen)
+	if err != nil {
+		return err
+	}
+	calls := new(journal)
+	e.listen = calls.listenExcept(admin)
+	p, err := e.start(ctx, output.Logger(), "HMA_LISTEN="+o.listen, "HMA_ADMIN_LISTEN="+admin,
 		"HMA_ALLOWED_MAILBOXES="+strings.Join(listed, ","), "HMA_DEFAULT_MAILBOX="+first)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; choose another address with -listen, or -listen 127.0.0.1:0 for any free port", err)
@@ -81,20 +93,34 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, instructions, p.clients, envelope(first, getFolder), p.admin, strings.Join(mailboxes, "\n  "), strings.Join(listed, ", "), first)
+	pageAddress, err := freeAddress(preferredPage, o.listen)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", pageAddress)
+	if err != nil {
+		return err
+	}
+	developer := &page{cloud: e.cloud, journal: calls, mailboxes: mailboxes, proxy: p.clients}
+	server := &http.Server{Handler: developer.handler(), ReadHeaderTimeout: 5 * time.Second}
+	defer server.Close()
+	go server.Serve(l)
+	fmt.Fprintf(out, instructions, p.clients, envelope(first, getFolder), p.admin, strings.Join(mailboxes, "\n  "), strings.Join(listed, ", "), first, l.Addr())
 	<-ctx.Done()
 	return nil
 }
 
 // freeAddress returns the preferred address when it can be bound and is not taken,
-// else one with any free port.
-func freeAddress(preferred, taken string) string {
-	l, err := net.Listen("tcp", preferred)
-	if err != nil || preferred == taken {
-		preferred = "127.0.0.1:0"
+// else one with a port that is free now.
+func freeAddress(preferred, taken string) (string, error) {
+	for _, address := range []string{preferred, "127.0.0.1:0"} {
+		if address == taken && address == preferred {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			defer l.Close()
+			return l.Addr().String(), nil
+		}
 	}
-	if err == nil {
-		l.Close()
-	}
-	return preferred
+	return "", errors.New("no port of 127.0.0.1 is free")
 }
