@@ -1,0 +1,202 @@
+// Package groups keeps the members of mail-enabled groups, so that they can be part
+// of the allow-list. It asks Exchange with ExpandDL, which needs no permission
+// beyond the one that the proxy has.
+//
+// The owner of a group can add members to it, and so widen the allow-list. A change
+// of many members at once is therefore held until an operator confirms it.
+package groups
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"hmaproxy/proxy/policy"
+)
+
+const (
+	// Interval is the mean time between two expansions.
+	Interval = 15 * time.Minute
+	// runTimeout bounds one expansion of all groups.
+	runTimeout = 2 * time.Minute
+	// firstRetry and Interval bound the time between attempts until the first
+	// expansion succeeds.
+	firstRetry = 15 * time.Second
+	// FirstLimit is how long readiness waits for the first expansion.
+	FirstLimit = 2 * time.Minute
+	// growth is the number of new members that is never held.
+	growth = 20
+)
+
+// Config says what a Keeper keeps.
+type Config struct {
+	Groups []string // SMTP addresses of the groups
+	// Expand returns the members of groups. Calls do not overlap.
+	Expand func(ctx context.Context, groups []string) (Members, error)
+	// Apply puts members in force. An error leaves the previous members in force.
+	Apply func([]policy.Pattern) error
+	Log   *slog.Logger // required
+}
+
+// A Keeper expands groups and keeps the members in force. It is safe for concurrent
+// use.
+type Keeper struct {
+	config  Config
+	confirm chan struct{} // holds a request to expand now
+	running sync.Mutex    // one expansion at a time
+
+	mu      sync.Mutex
+	status  Status
+	started time.Time // when Run began
+	current map[string]bool
+}
+
+// Status is the state of the groups.
+type Status struct {
+	Groups  []string
+	Members int       // mailboxes in force
+	Nested  int       // groups in groups, in the last expansion that is in force
+	Skipped int       // members that are not a mailbox here
+	At      time.Time // of that expansion; zero: there was none
+	Err     error     // why the last expansion is not in force; nil: it is
+}
+
+// ErrHeld is in the error of an expansion that changes too many members.
+var ErrHeld = errors.New("held until SIGHUP confirms it")
+
+// New returns a Keeper. It sends nothing before Run.
+func New(config Config) *Keeper {
+	return &Keeper{config: config, confirm: make(chan struct{}, 1), status: Status{Groups: config.Groups}}
+}
+
+// Status returns the present state.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status
+}
+
+// Waiting reports whether readiness should wait for the first expansion: for at
+// most FirstLimit after the start.
+func (k *Keeper) Waiting(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status.At.IsZero() && (k.started.IsZero() || now.Sub(k.started) < FirstLimit)
+}
+
+// Confirm expands the groups now and puts the result in force, however many members
+// it changes. It returns at once; Run does the work.
+func (k *Keeper) Confirm() {
+	select {
+	case k.confirm <- struct{}{}:
+	default: // one is requested already
+	}
+}
+
+// Run expands the groups at once and then about every Interval, until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
+	k.mu.Lock()
+	k.started = time.Now()
+	k.mu.Unlock()
+	k.Refresh(ctx, false)
+	retry := firstRetry
+	for {
+		wait := Interval - Interval/10 + rand.N(Interval/5)
+		if k.Status().At.IsZero() {
+			wait, retry = retry, min(2*retry, Interval)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-k.confirm:
+			timer.Stop()
+			k.Refresh(ctx, true)
+		case <-timer.C:
+			k.Refresh(ctx, false)
+		}
+	}
+}
+
+// Refresh expands the groups once. confirmed puts the result in force however many
+// members it changes.
+func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
+	k.running.Lock()
+	defer k.running.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	members, err := k.config.Expand(ctx, k.config.Groups)
+	if err == nil && !confirmed {
+		err = k.massChange(members.Mailboxes)
+	}
+	var patterns []policy.Pattern
+	if err == nil {
+		patterns, err = patternsOf(members.Mailboxes)
+	}
+	if err == nil {
+		err = k.config.Apply(patterns)
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return // the process ends
+	}
+	k.report(members, err)
+}
+
+// massChange returns an error if the members differ too much from those in force.
+func (k *Keeper) massChange(mailboxes []string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old := len(k.current)
+	if old == 0 {
+		return nil
+	}
+	kept := 0
+	for _, m := range mailboxes {
+		if k.current[strings.ToLower(m)] {
+			kept++
+		}
+	}
+	removed, added := old-kept, len(mailboxes)-kept
+	switch {
+	case removed*2 >= old:
+		return fmt.Errorf("%d of %d members are gone: %w", removed, old, ErrHeld)
+	case added*2 > old+2*growth:
+		return fmt.Errorf("%d members are new to %d: %w", added, old, ErrHeld)
+	}
+	return nil
+}
+
+// patternsOf returns entries of an allow-list for addresses.
+func patternsOf(mailboxes []string) ([]policy.Pattern, error) {
+	return policy.ParsePatterns(strings.Join(mailboxes, "\n"))
+}
+
+// report records the result of an expansion, and logs what is new.
+func (k *Keeper) report(members Members, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := k.status
+	if err != nil {
+		k.status.Err = err
+		if before.Err == nil || before.Err.Error() != err.Error() {
+			k.config.Log.Error("groups not expanded, the previous members stay in force", "error", err.Error(), "members", before.Members)
+		}
+		return
+	}
+	k.status = Status{
+		Groups: k.config.Groups, Members: len(members.Mailboxes), Nested: members.Nested, Skipped: members.Skipped, At: time.Now(),
+	}
+	k.current = make(map[string]bool, len(members.Mailboxes))
+	for _, m := range members.Mailboxes {
+		k.current[strings.ToLower(m)] = true
+	}
+	if before.Err != nil || before.Members != k.status.Members || before.Skipped != k.status.Skipped {
+		k.config.Log.Info("groups expanded", "members", k.status.Members, "before", before.Members, "nested", members.Nested, "skipped", members.Skipped)
+	}
+}
