@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"hmaproxy/internal/config"
@@ -17,7 +18,10 @@ type List struct {
 	config  *config.Config
 	log     *slog.Logger
 	current atomic.Pointer[inForce]
-	entries config.Mailboxes // that current was made from; Reload alone uses it
+
+	mu      sync.Mutex       // held while current is replaced
+	entries config.Mailboxes // of the variable or the file
+	members config.Mailboxes // of groups
 }
 
 // inForce is a policy and what is known about it.
@@ -30,11 +34,11 @@ type inForce struct {
 // where none is set.
 func New(c *config.Config, log *slog.Logger) (*List, error) {
 	l := &List{config: c, log: log, entries: c.AllowedMailboxes}
-	made, err := NewPolicy(c, c.Allowed())
+	made, defaultOff, err := l.make(c.Allowed())
 	if err != nil {
 		return nil, err
 	}
-	l.current.Store(&inForce{policy: made})
+	l.current.Store(&inForce{made, defaultOff})
 	return l, nil
 }
 
@@ -43,6 +47,7 @@ func New(c *config.Config, log *slog.Logger) (*List, error) {
 func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, error) {
 	return policy.New(policy.Config{
 		Allowed:        entries,
+		Empty:          c.AllowedGroups != nil,
 		Audit:          c.ListMode == config.Audit,
 		Targets:        c.ListScope == config.Targets,
 		PrimaryOnly:    c.ListAddresses == config.PrimaryAddress,
@@ -78,6 +83,8 @@ func (l *List) Policy() *policy.Policy { return l.current.Load().policy }
 // are others than before. After an error the list stays as it was. Calls must
 // not overlap.
 func (l *List) Reload() (changed bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	entries, err := config.ReadMailboxes(os.ReadFile, l.config.AllowedMailboxesFile)
 	if err != nil {
 		return false, err
@@ -85,7 +92,7 @@ func (l *List) Reload() (changed bool, err error) {
 	if slices.Equal(entries, l.entries) {
 		return false, nil
 	}
-	made, defaultOff, err := NewReloadedPolicy(l.config, entries)
+	made, defaultOff, err := l.make(slices.Concat(entries, l.members))
 	if err != nil {
 		return false, err
 	}
@@ -93,4 +100,28 @@ func (l *List) Reload() (changed bool, err error) {
 	l.entries = entries
 	l.current.Store(&inForce{made, defaultOff})
 	return true, nil
+}
+
+// SetMembers replaces the entries that come from groups. They add to those of the
+// variable or the file. An error leaves the previous ones in force.
+func (l *List) SetMembers(members []policy.Pattern) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	made, defaultOff, err := l.make(slices.Concat(l.entries, members))
+	if err != nil {
+		return err
+	}
+	l.members = members
+	l.current.Store(&inForce{made, defaultOff})
+	return nil
+}
+
+// make returns the policy for entries. With groups the default mailbox may be one
+// of their members, so that it can be off the list until they are known.
+func (l *List) make(entries config.Mailboxes) (*policy.Policy, bool, error) {
+	if l.config.AllowedGroups == nil && l.current.Load() == nil {
+		made, err := NewPolicy(l.config, entries)
+		return made, false, err
+	}
+	return NewReloadedPolicy(l.config, entries)
 }

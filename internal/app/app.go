@@ -19,6 +19,7 @@ import (
 	"hmaproxy/internal/accesslog"
 	"hmaproxy/internal/certificates"
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/groups"
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/httpclient"
 	"hmaproxy/internal/listener"
@@ -74,6 +75,7 @@ type app struct {
 	clients  *httpclient.Clients
 	keeper   *token.Keeper
 	files    *files
+	groups   *groups.Keeper // nil: there are no groups
 	handler  *proxy.Handler
 	exchange health.Exchange
 	observer *observer
@@ -95,6 +97,9 @@ func newApp(o Options) (*app, error) {
 		return nil, err
 	}
 	if a.keeper, err = a.newKeeper(); err != nil {
+		return nil, err
+	}
+	if a.groups, err = a.newGroups(); err != nil {
 		return nil, err
 	}
 	if a.handler, err = a.newHandler(); err != nil {
@@ -208,6 +213,9 @@ func (a *app) run(ctx context.Context) error {
 	background.Go(func() { a.reporter.Run(alive) })
 	background.Go(func() { a.reloadOnRequest(alive) })
 	a.files.watch(alive, &background)
+	if a.groups != nil {
+		background.Go(func() { a.groups.Run(alive) })
+	}
 
 	failed := make(chan error, len(clients)+1)
 	for _, l := range clients {

@@ -134,5 +134,8 @@ func (a *app) reloadOnRequest(ctx context.Context) {
 func (a *app) reload(ctx context.Context) {
 	a.log.Info("reloading files and certificates; settings need a restart")
 	a.files.reload(ctx)
+	if a.groups != nil {
+		a.groups.Confirm()
+	}
 	a.keeper.Reload()
 }

@@ -45,6 +45,7 @@ func (a *app) health() health.State {
 	s.Alarms = append(a.files.alarms(), health.AlarmsFor(status, now)...)
 	s.Alarms = append(s.Alarms, health.AlarmsForExchange(a.exchange.State())...)
 	s.Alarms = append(s.Alarms, logAlarms(a.logState(), now)...)
+	a.groupsHealth(&s)
 	return s
 }
 
@@ -79,6 +80,11 @@ func (a *app) metricsState() metrics.State {
 	}
 	log := a.logState()
 	s.Log = metrics.Log{Dropped: log.Dropped, Alarm: len(logAlarms(log, time.Now())) > 0}
+	if a.groups != nil {
+		failed := a.groups.Status().Err != nil
+		s.AllowList.Failed = s.AllowList.Failed || failed
+		s.Files = append(s.Files, metrics.File{Variable: groupsVariable, Failed: failed})
+	}
 	for _, w := range a.files.watchers {
 		s.Files = append(s.Files, metrics.File{Variable: w.Variable(), Failed: w.Err() != nil})
 	}

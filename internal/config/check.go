@@ -235,7 +235,8 @@ func (l *loader) checkTLS() {
 // checkList reports settings of an allow-list that is not there, and makes sure
 // that the default mailbox passes the one that is.
 func (l *loader) checkList() {
-	if !l.good("HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE", "HMA_CLIENT_USERS_FILE") {
+	l.checkGroups()
+	if !l.good("HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE", "HMA_CLIENT_USERS_FILE", "HMA_ALLOWED_GROUPS") {
 		return
 	}
 	if l.config.Allowed() == nil {
@@ -251,8 +252,28 @@ func (l *loader) checkList() {
 			l.fault("HMA_ALLOW_LIST_IDS", "is strict, which needs HMA_ALLOW_LIST_SCOPE=targets and an entry of the allow-list that begins with guid:")
 		}
 	}
-	if l.set["HMA_DEFAULT_MAILBOX"] && l.good("HMA_DEFAULT_MAILBOX") && !l.listed() {
+	if l.set["HMA_DEFAULT_MAILBOX"] && l.good("HMA_DEFAULT_MAILBOX") && !l.set["HMA_ALLOWED_GROUPS"] && !l.listed() {
 		l.fault("HMA_DEFAULT_MAILBOX", "is not on the allow-list; expected a mailbox that it allows")
+	}
+}
+
+// checkGroups checks the settings of groups, and completes the mailbox to act as.
+func (l *loader) checkGroups() {
+	c := &l.config
+	if !l.set["HMA_ALLOWED_GROUPS"] {
+		if l.set["HMA_ALLOWED_GROUPS_AS"] {
+			l.fault("HMA_ALLOWED_GROUPS_AS", "needs HMA_ALLOWED_GROUPS; set that, or remove it")
+		}
+		return
+	}
+	if l.every {
+		l.fault("HMA_ALLOWED_GROUPS", "cannot narrow HMA_ALLOWED_MAILBOXES=*, which allows every mailbox; remove one of the two")
+	}
+	if !l.set["HMA_ALLOWED_GROUPS_AS"] {
+		c.AllowedGroupsAs = c.DefaultMailbox
+	}
+	if l.good("HMA_ALLOWED_GROUPS_AS", "HMA_DEFAULT_MAILBOX") && c.AllowedGroupsAs == "" {
+		l.fault("HMA_ALLOWED_GROUPS", "needs a mailbox to act as; set HMA_ALLOWED_GROUPS_AS or HMA_DEFAULT_MAILBOX")
 	}
 }
 

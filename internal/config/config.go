@@ -105,6 +105,10 @@ type Config struct {
 	EveryMailbox bool `env:"-"`
 	// AllowedMailboxesFile is where AllowedMailboxes was read from, to be reread with [ReadMailboxes]; "" when it came from the environment.
 	AllowedMailboxesFile Path `env:"HMA_ALLOWED_MAILBOXES_FILE" form:"the path of a file" desc:"File that holds the allow-list, instead of HMA_ALLOWED_MAILBOXES. Read again when it changes; a faulty new file leaves the old list in force and raises an alarm."`
+	// AllowedGroups are groups whose members are part of the allow-list; nil: none.
+	AllowedGroups Addresses `env:"HMA_ALLOWED_GROUPS" form:"a comma-separated list of mail addresses of groups" desc:"Mail-enabled or dynamic distribution groups of Exchange whose members are part of the allow-list, nested groups included. Expanded at start, about every 15 minutes and on SIGHUP. A change of many members at once is held until SIGHUP confirms it. Whoever may add members to such a group widens the allow-list."`
+	// AllowedGroupsAs is "" exactly when AllowedGroups is nil.
+	AllowedGroupsAs Address `env:"HMA_ALLOWED_GROUPS_AS" form:"a mail address" absent:"HMA_DEFAULT_MAILBOX" desc:"Mailbox to act as when groups are expanded. Its user must see the groups and their members in the address book. It need not be on the allow-list."`
 	// ListMode says what happens to a request that the list refuses.
 	ListMode ListMode `env:"HMA_ALLOW_LIST_MODE" envDefault:"enforce" form:"enforce or audit" desc:"enforce refuses what the allow-list does not cover; audit forwards it and logs what would have been refused."`
 	// ListScope says which mailboxes of a request must be on the allow-list.
@@ -163,14 +167,18 @@ func (c *Config) FromStore() bool { return c.CertStore != CertStore{} }
 func (c *Config) Federated() bool { return c.AppAuth != AppCertificate }
 
 // Limited reports whether there is a global allow-list.
-func (c *Config) Limited() bool { return c.AllowedMailboxes != nil }
+func (c *Config) Limited() bool { return c.AllowedMailboxes != nil || c.AllowedGroups != nil }
 
-// Allowed returns what all clients together may open: AllowedMailboxes, or
+// Allowed returns what all clients together may open before groups are expanded:
+// AllowedMailboxes, or
 // without that the patterns of ClientUsers where every user has some. It is nil
 // when some client may open every mailbox.
 func (c *Config) Allowed() Mailboxes {
-	if c.Limited() {
+	switch {
+	case c.AllowedMailboxes != nil:
 		return c.AllowedMailboxes
+	case c.AllowedGroups != nil:
+		return Mailboxes{} // their members come later
 	}
 	return c.ClientUsers.Patterns()
 }

@@ -91,6 +91,18 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Addresses are mail addresses, nil or at least one.
+type Addresses []Address
+
+// UnmarshalText parses a comma-separated list.
+func (a *Addresses) UnmarshalText(text []byte) error {
+	return parseList(text, (*[]Address)(a), func(entry string) (Address, error) {
+		var address Address
+		err := address.UnmarshalText([]byte(entry))
+		return address, err
+	})
+}
+
 // fromPolicy turns an error of package policy, whose texts hold no input by
 // contract, into one line.
 func fromPolicy(what string, err error) error {

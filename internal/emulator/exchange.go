@@ -23,7 +23,8 @@ type Exchange struct {
 	mu             sync.Mutex
 	mailboxes      []*mailbox
 	subscriptions  map[string]*subscription
-	executed       map[string]int // by operation
+	groups         map[string][]string // members, by address in lower case
+	executed       map[string]int      // by operation
 	grants         map[[2]string]bool
 	revoked        map[string]bool
 	revokedUpTo    int // tokens issued before
@@ -40,6 +41,7 @@ type Exchange struct {
 func newExchange(e *Emulator) *Exchange {
 	x := &Exchange{
 		subscriptions:  map[string]*subscription{},
+		groups:         map[string][]string{},
 		executed:       map[string]int{},
 		grants:         map[[2]string]bool{},
 		revoked:        map[string]bool{},

@@ -33,6 +33,7 @@ func operations() map[string]func(*call) response {
 		"DeleteAttachment":           (*call).deleteAttachment,
 		"DeleteFolder":               (*call).deleteFolder,
 		"DeleteItem":                 (*call).deleteItem,
+		"ExpandDL":                   (*call).expandDL,
 		"FindFolder":                 (*call).findFolder,
 		"FindItem":                   (*call).findItem,
 		"GetAttachment":              (*call).getAttachment,

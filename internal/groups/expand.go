@@ -163,6 +163,7 @@ func (e *Expander) request(ctx context.Context, group string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	req.Pattern = "ExpandDL" // the transport bounds the time of a response by it
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	req.Header.Set("X-AnchorMailbox", e.As)
 	req.Header.Set("Authorization", "Bearer "+token)

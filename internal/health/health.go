@@ -23,16 +23,17 @@ func (s State) Ready() bool { return s.NotReady == nil }
 type Cause int
 
 const (
-	Stopping      Cause = iota + 1 // the process drains
-	NoTokenYet                     // the first token request has not ended
-	NoToken                        // Entra ID gives no token
-	NoCertificate                  // there is no certificate to request a token with
+	Stopping          Cause = iota + 1 // the process drains
+	NoTokenYet                         // the first token request has not ended
+	NoToken                            // Entra ID gives no token
+	NoCertificate                      // there is no certificate to request a token with
+	GroupsNotExpanded                  // the first expansion of HMA_ALLOWED_GROUPS has not succeeded
 )
 
 // NotReady is why no request can be served.
 type NotReady struct {
 	Cause Cause
-	Err   error // of NoToken and NoCertificate
+	Err   error // of NoToken and NoCertificate; of GroupsNotExpanded if an expansion failed
 }
 
 // Text returns the cause for people, without "not ready".
@@ -46,6 +47,11 @@ func (n NotReady) Text() string {
 		return "no access token: " + text(n.Err)
 	case NoCertificate:
 		return "no certificate: " + text(n.Err)
+	case GroupsNotExpanded:
+		if n.Err == nil {
+			return "the groups in HMA_ALLOWED_GROUPS are not expanded yet"
+		}
+		return "the groups in HMA_ALLOWED_GROUPS are not expanded yet: " + n.Err.Error()
 	}
 	return "unknown cause"
 }
@@ -57,6 +63,7 @@ const (
 	FileNotReloaded          Kind = iota + 1 // Subject is its variable
 	LogDropped                               // Count lines were dropped, because the log is not read
 	LogFileFailed                            // HMA_LOG_FILE cannot be written
+	GroupsAlarm                              // the groups could not be expanded, or their change is held
 	DefaultMailboxOff                        // a reload took HMA_DEFAULT_MAILBOX off the allow-list
 	AllowListMissing                         // clients can open every mailbox
 	AllowListAudits                          // audit mode refuses nothing
@@ -90,6 +97,8 @@ func (a Alarm) Text(now time.Time) string {
 		return fmt.Sprintf("the log is not read: %d lines were dropped since the start", a.Count)
 	case LogFileFailed:
 		return "log lines go to standard error: " + text(a.Err)
+	case GroupsAlarm:
+		return "the groups in HMA_ALLOWED_GROUPS were not expanded, their previous members are in force: " + text(a.Err)
 	case DefaultMailboxOff:
 		return "HMA_DEFAULT_MAILBOX is not on the reloaded allow-list: requests that name no mailbox are refused"
 	case AllowListMissing:

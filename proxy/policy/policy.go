@@ -12,6 +12,10 @@ import (
 // Config says what a Policy allows. The zero Config allows everything and adds
 // nothing.
 type Config struct {
+	// Empty permits a list without an entry, which allows no mailbox: that of a
+	// program whose list is not yet complete. Allowed may then be nil.
+	Empty bool
+
 	Allowed     []Pattern  // the allow-list; nil: no list, every mailbox is allowed. Empty but not nil is an error
 	Audit       bool       // only report what would be refused; needs a list
 	Targets     bool       // also decide about the mailboxes that a Body acts on; needs a list
@@ -43,7 +47,7 @@ type Policy struct {
 // the list.
 func New(config Config) (*Policy, error) {
 	p := &Policy{
-		open:       config.Allowed == nil,
+		open:       config.Allowed == nil && !config.Empty,
 		operations: newOperationTable(config.Operations),
 		audit:      config.Audit,
 		targets:    config.Targets,
@@ -62,7 +66,7 @@ func New(config Config) (*Policy, error) {
 
 func (p *Policy) checkList(config Config) error {
 	if p.Limited() {
-		if len(config.Allowed) == 0 || slices.Contains(config.Allowed, Pattern{}) {
+		if len(config.Allowed) == 0 && !config.Empty || slices.Contains(config.Allowed, Pattern{}) {
 			return errors.New("the allow-list is empty, or an entry of it is")
 		}
 		if config.StrictIDs && !p.IDs() {

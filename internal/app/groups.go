@@ -1,0 +1,45 @@
+package app
+
+import (
+	"time"
+
+	"hmaproxy/internal/groups"
+	"hmaproxy/internal/health"
+)
+
+const groupsVariable = "HMA_ALLOWED_GROUPS"
+
+// newGroups returns the keeper of the groups' members, nil without groups.
+func (a *app) newGroups() (*groups.Keeper, error) {
+	c := a.options.Config
+	if c.AllowedGroups == nil {
+		return nil, nil
+	}
+	exchange, err := a.clients.Exchange()
+	if err != nil {
+		return nil, err
+	}
+	addresses := make([]string, len(c.AllowedGroups))
+	for i, group := range c.AllowedGroups {
+		addresses[i] = string(group)
+	}
+	expander := &groups.Expander{EWS: c.EWS.URL, Transport: exchange, Tokens: a.keeper, As: string(c.AllowedGroupsAs)}
+	return groups.New(groups.Config{
+		Groups: addresses, Expand: expander.Expand, Apply: a.files.list.SetMembers, Log: a.log,
+	}), nil
+}
+
+// groupsHealth adds the state of the groups to s.
+func (a *app) groupsHealth(s *health.State) {
+	if a.groups == nil {
+		return
+	}
+	status := a.groups.Status()
+	waiting := a.groups.Waiting(time.Now())
+	if waiting && s.NotReady == nil {
+		s.NotReady = &health.NotReady{Cause: health.GroupsNotExpanded, Err: status.Err}
+	}
+	if status.Err != nil {
+		s.Alarms = append(s.Alarms, health.Alarm{Kind: health.GroupsAlarm, Err: status.Err})
+	}
+}

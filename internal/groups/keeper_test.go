@@ -1,0 +1,185 @@
+package groups
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/proxy/policy"
+)
+
+// A testKeeper keeps one group whose members a test sets.
+type testKeeper struct {
+	*Keeper
+	members []string
+	err     error // of the expansion
+	refuse  error // of Apply
+	applied int   // members in force, -1 before the first
+	calls   int
+}
+
+func newTestKeeper() *testKeeper {
+	k := &testKeeper{applied: -1}
+	k.Keeper = New(Config{
+		Groups: []string{"g@contoso.com"},
+		Expand: func(context.Context, []string) (Members, error) {
+			k.calls++
+			return Members{Mailboxes: k.members}, k.err
+		},
+		Apply: func(patterns []policy.Pattern) error {
+			if k.refuse == nil {
+				k.applied = len(patterns)
+			}
+			return k.refuse
+		},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	return k
+}
+
+// users returns n addresses, from number first on.
+func users(first, n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("u%d@contoso.com", first+i))
+	}
+	return all
+}
+
+// TestMassChange has both sides of each limit: a loss of half the members, and a
+// growth by more than half and twenty.
+func TestMassChange(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		old, new []string
+		held     bool
+	}{
+		{"first", nil, users(0, 5000), false},
+		{"equal", users(0, 10), users(0, 10), false},
+		{"in another case", users(0, 10), strings.Split(strings.ToUpper(strings.Join(users(0, 10), " ")), " "), false},
+		{"less than half gone", users(0, 10), users(0, 6), false},
+		{"half gone", users(0, 10), users(0, 5), true},
+		{"all but one gone", users(0, 3), users(0, 1), true},
+		{"one of three gone", users(0, 3), users(0, 2), false},
+		{"grown by half and twenty", users(0, 10), users(0, 35), false},
+		{"grown by one more", users(0, 10), users(0, 36), true},
+		{"grown by twenty from one", users(0, 1), users(0, 21), false},
+		{"grown by twenty-one from one", users(0, 1), users(0, 22), true},
+		{"replaced", users(0, 10), users(10, 10), true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := newTestKeeper()
+			if test.old != nil {
+				k.members = test.old
+				k.Refresh(t.Context(), false)
+			}
+			k.members = test.new
+			k.Refresh(t.Context(), false)
+			want := len(test.new)
+			if test.held {
+				want = len(test.old)
+			}
+			if k.applied != want || errors.Is(k.Status().Err, ErrHeld) != test.held || k.Status().Members != want {
+				t.Errorf("in force %d, status %+v; want %d, held %v", k.applied, k.Status(), want, test.held)
+			}
+			k.Refresh(t.Context(), true)
+			if k.applied != len(test.new) || k.Status().Err != nil {
+				t.Errorf("after confirmation: in force %d, status %+v", k.applied, k.Status())
+			}
+		})
+	}
+}
+
+func TestFailureKeepsTheOldMembers(t *testing.T) {
+	k := newTestKeeper()
+	k.members = users(0, 10)
+	k.Refresh(t.Context(), false)
+	at := k.Status().At
+	for name, change := range map[string]func(){
+		"expansion":  func() { k.err = errors.New("group g@contoso.com: no members") },
+		"no mailbox": func() { k.members = nil },
+		"policy":     func() { k.refuse = errors.New("refused") },
+	} {
+		change()
+		for _, confirmed := range []bool{false, true} {
+			k.Refresh(t.Context(), confirmed)
+			if s := k.Status(); k.applied != 10 || s.Members != 10 || s.Err == nil || s.At != at {
+				t.Errorf("%s, confirmed %v: in force %d, status %+v", name, confirmed, k.applied, s)
+			}
+		}
+		k.err, k.members, k.refuse = nil, users(0, 10), nil
+	}
+	k.Refresh(t.Context(), false)
+	if k.Status().Err != nil {
+		t.Errorf("after recovery: %v", k.Status().Err)
+	}
+}
+
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTestKeeper()
+		if !k.Waiting(time.Now()) {
+			t.Error("readiness does not wait before the first expansion")
+		}
+		k.err = errors.New("down")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); k.Run(ctx) }()
+		synctest.Wait()
+		if k.calls != 1 || !k.Waiting(time.Now()) {
+			t.Errorf("%d expansions at the start, waiting %v", k.calls, k.Waiting(time.Now()))
+		}
+		time.Sleep(FirstLimit)
+		synctest.Wait()
+		if k.Waiting(time.Now()) || k.calls < 3 {
+			t.Errorf("after two minutes: %d expansions, waiting %v", k.calls, k.Waiting(time.Now()))
+		}
+		k.err, k.members = nil, users(0, 10)
+		time.Sleep(Interval)
+		synctest.Wait()
+		if k.applied != 10 || k.Waiting(time.Now()) {
+			t.Errorf("in force %d", k.applied)
+		}
+		k.calls = 0
+		time.Sleep(4 * Interval)
+		synctest.Wait()
+		if k.calls < 3 || k.calls > 5 {
+			t.Errorf("%d expansions in an hour, want about 4", k.calls)
+		}
+		k.members = users(0, 100)
+		time.Sleep(2 * Interval)
+		synctest.Wait()
+		if k.applied != 10 {
+			t.Errorf("in force %d without confirmation", k.applied)
+		}
+		k.Confirm()
+		synctest.Wait()
+		if k.applied != 100 || k.Status().Err != nil {
+			t.Errorf("in force %d after confirmation, %v", k.applied, k.Status().Err)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// BenchmarkExpandedList is the policy of a group of 20,000 members.
+func BenchmarkExpandedList(b *testing.B) {
+	patterns, err := patternsOf(users(0, 20_000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := policy.New(policy.Config{Allowed: patterns})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if !p.Allows("u7@contoso.com") {
+			b.Fatal("not allowed")
+		}
+	}
+}
