@@ -258,7 +258,16 @@ func (a answer) ok() bool {
 func (s *testProduct) ask() answer { return s.send(context.Background(), askFolder) }
 
 func (s *testProduct) send(ctx context.Context, operation string) answer {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(envelopeWith(operation)))
+	return s.sendText(ctx, envelopeWith(operation))
+}
+
+// sendEnvelope sends a whole request.
+func (s *testProduct) sendEnvelope(envelope string) answer {
+	return s.sendText(context.Background(), envelope)
+}
+
+func (s *testProduct) sendText(ctx context.Context, envelope string) answer {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(envelope))
 	if err != nil {
 		return answer{err: err}
 	}

@@ -1,0 +1,151 @@
+package app
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/groups"
+)
+
+// asMailbox sends an operation as a mailbox, named in a form of ConnectingSID.
+func (s *testProduct) asMailbox(form, mailbox, operation string) answer {
+	s.t.Helper()
+	body := strings.NewReplacer("PrimarySmtpAddress", form, "alice@contoso.com", mailbox).Replace(envelopeWith("OPERATION"))
+	return s.sendEnvelope(strings.Replace(body, "OPERATION", operation, 1))
+}
+
+// refusedBy reports whether the proxy refused the request for a reason.
+func (a answer) refusedBy(reason string) bool {
+	return a.err == nil && a.header.Get("X-Hmaproxy-Error") == reason
+}
+
+// TestWildcardDoesNotOpenAliases is the attack on a list for one domain: the address
+// in it is an alias of a mailbox in another domain.
+func TestWildcardDoesNotOpenAliases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestProduct(t, emulator.Config{})
+		s.emu.Exchange().AddMailbox(emulator.Mailbox{Primary: "chief@contoso.com", Aliases: []string{"chief@subsidiary.example", "boss@subsidiary.example"}})
+		s.emu.Exchange().AddMailbox(emulator.Mailbox{Primary: "clerk@subsidiary.example"})
+		s.env["HMA_ALLOWED_MAILBOXES"] = "*@subsidiary.example, boss@subsidiary.example"
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		for _, form := range []string{"SmtpAddress", "PrimarySmtpAddress"} {
+			if a := s.asMailbox(form, "chief@subsidiary.example", askFolder); a.ok() || !strings.Contains(a.text, "ErrorNonPrimarySmtpAddress") {
+				t.Errorf("the alias as %s: %d %s", form, a.status, a.text)
+			}
+			if a := s.asMailbox(form, "Clerk@subsidiary.example", askFolder); !a.ok() {
+				t.Errorf("the mailbox of the domain as %s: %d %s", form, a.status, a.text)
+			}
+		}
+		if a := s.asMailbox("SmtpAddress", "boss@subsidiary.example", askFolder); !a.ok() {
+			t.Errorf("an alias with an entry of its own: %d %s", a.status, a.text)
+		}
+	})
+}
+
+// TestIDsOfAnotherMailbox: Exchange lets alice open bob's folder, because bob gave
+// her the right; the list does not.
+func TestIDsOfAnotherMailbox(t *testing.T) {
+	for _, ids := range []string{"known", "strict"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTestProduct(t, emulator.Config{})
+			var guid string
+			for _, m := range s.emu.Exchange().Mailboxes() {
+				if m.Primary == "alice@contoso.com" {
+					guid = m.GUID
+				}
+			}
+			s.emu.Exchange().Permit("alice@contoso.com", "bob@contoso.com")
+			s.env["HMA_ALLOWED_MAILBOXES"] = "alice@contoso.com, guid:" + guid
+			s.env["HMA_ALLOW_LIST_SCOPE"], s.env["HMA_ALLOW_LIST_IDS"] = "targets", ids
+			s.start()
+			defer s.close()
+			time.Sleep(time.Second)
+			get := func(id string) answer {
+				return s.asMailbox("SmtpAddress", "alice@contoso.com", `<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="`+id+`"/></m:AttachmentIds></m:GetAttachment>`)
+			}
+			if a := get(s.emu.Exchange().AttachmentID("alice@contoso.com")); !a.ok() {
+				t.Errorf("%s: alice's own: %d %s", ids, a.status, a.text)
+			}
+			before := s.emu.Exchange().Count()
+			if a := get(s.emu.Exchange().AttachmentID("bob@contoso.com")); !a.refusedBy("reference-not-allowed") {
+				t.Errorf("%s: bob's: %d %s", ids, a.status, a.text)
+			}
+			if a := get("unreadable"); a.refusedBy("reference-not-allowed") != (ids == "strict") {
+				t.Errorf("%s: an id that cannot be read: %d %s", ids, a.status, a.text)
+			}
+			if n := s.emu.Exchange().Count() - before; n != map[string]int{"known": 1, "strict": 0}[ids] {
+				t.Errorf("%s: %d requests reached Exchange", ids, n)
+			}
+			if a := s.probe("/metrics"); !strings.Contains(a.text, "hmaproxy_unknown_ids_total "+map[string]string{"known": "1", "strict": "0"}[ids]) {
+				t.Errorf("%s: the metric of unknown ids is wrong", ids)
+			}
+		})
+	}
+}
+
+// TestGroups follows a group from the start: no mailbox is allowed before it is
+// expanded, a failure keeps the members, and a large change waits for SIGHUP.
+func TestGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestProduct(t, emulator.Config{})
+		x := s.emu.Exchange()
+		delete(s.env, "HMA_ALLOWED_MAILBOXES")
+		s.env["HMA_ALLOWED_GROUPS"], s.env["HMA_ALLOWED_GROUPS_AS"] = "erp@contoso.com", "ceo@contoso.com"
+		s.start()
+		defer s.close()
+		time.Sleep(10 * time.Second)
+		if a := s.ask(); !a.refusedBy("mailbox-not-allowed") {
+			t.Errorf("before the first expansion: %d %s", a.status, a.text)
+		}
+		if a := s.probe("/ready"); a.status == 200 || !strings.Contains(a.text, "HMA_ALLOWED_GROUPS") {
+			t.Errorf("/ready before the first expansion: %d %s", a.status, a.text)
+		}
+
+		x.AddGroup("erp@contoso.com", "alice@contoso.com", "team@contoso.com", "partner@elsewhere.example")
+		x.AddGroup("team@contoso.com", "ceo@contoso.com", "erp@contoso.com")
+		time.Sleep(time.Minute)
+		if a := s.ask(); !a.ok() {
+			t.Errorf("a member: %d %s", a.status, a.text)
+		}
+		if a := s.asMailbox("SmtpAddress", "ceo@contoso.com", askFolder); !a.ok() {
+			t.Errorf("a member of a nested group: %d %s", a.status, a.text)
+		}
+		if a := s.asMailbox("SmtpAddress", "bob@contoso.com", askFolder); !a.refusedBy("mailbox-not-allowed") {
+			t.Errorf("not a member: %d %s", a.status, a.text)
+		}
+		if a := s.probe("/ready"); a.status != 200 {
+			t.Errorf("/ready: %d %s", a.status, a.text)
+		}
+
+		x.AddGroup("erp@contoso.com") // as an unknown group looks
+		time.Sleep(2 * groups.Interval)
+		if a := s.ask(); !a.ok() {
+			t.Errorf("after a failure: %d %s", a.status, a.text)
+		}
+		if a := s.probe("/metrics"); !strings.Contains(a.text, `hmaproxy_file_alarm{variable="HMA_ALLOWED_GROUPS"} 1`) {
+			t.Error("the failure raises no alarm")
+		}
+
+		x.AddGroup("erp@contoso.com", "bob@contoso.com")
+		time.Sleep(2 * groups.Interval)
+		if a := s.asMailbox("SmtpAddress", "bob@contoso.com", askFolder); !a.refusedBy("mailbox-not-allowed") {
+			t.Errorf("a large change is in force without confirmation: %d %s", a.status, a.text)
+		}
+		s.app.reload(t.Context())
+		time.Sleep(time.Second)
+		if a := s.asMailbox("SmtpAddress", "bob@contoso.com", askFolder); !a.ok() {
+			t.Errorf("after SIGHUP: %d %s\n%s", a.status, a.text, s.log)
+		}
+		if a := s.ask(); !a.refusedBy("mailbox-not-allowed") {
+			t.Errorf("no longer a member: %d %s", a.status, a.text)
+		}
+		if strings.Contains(s.log.String(), "partner@elsewhere.example") {
+			t.Error("the log names a contact of the group")
+		}
+	})
+}
