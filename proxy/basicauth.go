@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 
 	"hmaproxy/proxy/policy"
@@ -27,9 +28,12 @@ func (h *Handler) authenticate(r *http.Request) (clientUser, *problem) {
 	if !ok {
 		return clientUser{}, challenged(ReasonCredentials, "the client has sent no Basic credentials")
 	}
-	p, known := h.config.Client(login, password)
-	if !known {
+	p, err := h.config.Client(r.Context(), r.RemoteAddr, login, password)
+	switch {
+	case err == nil:
+		return clientUser{policy: p, login: login, verified: login}, nil
+	case errors.Is(err, ErrCredentials):
 		return clientUser{}, challenged(ReasonCredentials, "")
 	}
-	return clientUser{policy: p, login: login, verified: login}, nil
+	return clientUser{}, &problem{form: plainText, status: http.StatusServiceUnavailable, code: codeBusy, reason: ReasonCredentialsUnchecked, err: err}
 }

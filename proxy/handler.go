@@ -29,6 +29,9 @@ type Refresher interface {
 	Replace(ctx context.Context, rejected string) (string, error)
 }
 
+// ErrCredentials is the error of Config.Client for wrong credentials.
+var ErrCredentials = errors.New("wrong credentials")
+
 // Config configures a Handler.
 type Config struct {
 	EWS       *url.URL    // "https://mail.contoso.com/EWS/Exchange.asmx"
@@ -49,11 +52,14 @@ type Config struct {
 	// each request, concurrently, and must not block. Required.
 	Policy func() *policy.Policy
 
-	// Client checks a client's Basic credentials and returns the policy that
-	// applies to that client, or false. It is called concurrently, at most
-	// once for each request, and may block, for example to limit the work
-	// that guessing costs. nil: clients need no credentials.
-	Client func(user, password string) (*policy.Policy, bool)
+	// Client checks the Basic credentials of a client at the address remote and
+	// returns the policy that applies to that client. It returns
+	// ErrCredentials for wrong credentials, and another error if they could
+	// not be checked: the client then gets 503 and may try again. It is called
+	// concurrently, at most once for each request, and may block, for example
+	// to limit the work that guessing costs, until ctx ends. nil: clients need
+	// no credentials.
+	Client func(ctx context.Context, remote, user, password string) (*policy.Policy, error)
 
 	// HostNames are names that a Host header may have besides localhost,
 	// 127.0.0.1 and [::1]: "exchange-proxy.contoso.com".

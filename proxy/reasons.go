@@ -26,6 +26,9 @@ const (
 	ReasonBody                          // a body where none is allowed, or an incomplete one
 	ReasonCredentials                   // no or wrong Basic credentials
 
+	// The credentials could not be checked in time.
+	ReasonCredentialsUnchecked
+
 	// Refusals by the policy; see policyReasons.
 	ReasonMailboxNotAllowed
 	ReasonNoMailbox
@@ -94,15 +97,16 @@ type reasonInfo struct {
 var reasons = [reasonCount]reasonInfo{
 	ReasonNone: {"", ClassServed, ""},
 
-	ReasonProtocol:    {"protocol", ClassRefused, "HTTP/1.1 and HTTP/1.0 only"},
-	ReasonTarget:      {"target", ClassRefused, "this is not a forward proxy: send the path alone, " + endpointPath},
-	ReasonMethod:      {"method", ClassRefused, "POST SOAP requests to " + endpointPath},
-	ReasonHost:        {"host", ClassRefused, "the Host header names neither localhost, 127.0.0.1 nor [::1]"},
-	ReasonBrowser:     {"browser", ClassRefused, "requests from browsers are refused"},
-	ReasonHeaders:     {"headers", ClassRefused, "the request's headers are too many, too large or ambiguous"},
-	ReasonPath:        {"path", ClassRefused, "only " + endpointPath + " is served here"},
-	ReasonBody:        {"body", ClassRefused, "the request's body ended before it was complete"},
-	ReasonCredentials: {"credentials", ClassRefused, "no client user with these credentials"},
+	ReasonProtocol:             {"protocol", ClassRefused, "HTTP/1.1 and HTTP/1.0 only"},
+	ReasonTarget:               {"target", ClassRefused, "this is not a forward proxy: send the path alone, " + endpointPath},
+	ReasonMethod:               {"method", ClassRefused, "POST SOAP requests to " + endpointPath},
+	ReasonHost:                 {"host", ClassRefused, "the Host header names neither localhost, 127.0.0.1 nor [::1]"},
+	ReasonBrowser:              {"browser", ClassRefused, "requests from browsers are refused"},
+	ReasonHeaders:              {"headers", ClassRefused, "the request's headers are too many, too large or ambiguous"},
+	ReasonPath:                 {"path", ClassRefused, "only " + endpointPath + " is served here"},
+	ReasonBody:                 {"body", ClassRefused, "the request's body ended before it was complete"},
+	ReasonCredentialsUnchecked: {"credentials-unchecked", ClassFailed, "too many passwords are being checked; try again"},
+	ReasonCredentials:          {"credentials", ClassRefused, "no client user with these credentials"},
 
 	ReasonMailboxNotAllowed:   {"mailbox-not-allowed", ClassRefused, "the mailbox is not on the allow-list"},
 	ReasonNoMailbox:           {"no-mailbox", ClassRefused, "the request names no mailbox to impersonate"},

@@ -31,6 +31,7 @@ func challenged(reason string) want {
 // Client users.
 func clientRules() (rules []rule) {
 	asked := challenged("credentials").withUsers()
+	unchecked := want{status: 503, reason: "credentials-unchecked", conn: "kept"}.and(responded("Retry-After", "10")).withUsers()
 	for _, c := range []struct{ name, line string }{
 		{"another password", "Authorization: " + basic(clientUser, "wrong")},
 		{"password in another letter case", "Authorization: " + basic(clientUser, strings.ToUpper(clientPass))},
@@ -74,12 +75,25 @@ func clientRules() (rules []rule) {
 		rule{name: "Client/credentials without client users", request: post(valid, good), all: forwarded(clientRecorded("")).withoutUsers()},
 		rule{name: "Client/none without client users", request: post(valid), all: forwarded(clientRecorded("")).withoutUsers()},
 
+		rule{name: "Client/valid credentials that cannot be checked", request: post(valid, good), config: uncheckable, all: unchecked},
+		rule{name: "Client/wrong credentials that cannot be checked", request: post(valid, "Authorization: "+basic(clientUser, "wrong")), config: uncheckable, all: unchecked},
+
 		// the policy of the client is in force, not that of others
 		rule{name: "Client/mailbox that the client's own policy lacks", request: post(valid), config: ownPolicy("bob@contoso.com"),
 			list: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers(), open: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers()},
 		rule{name: "Client/mailbox that the client's own policy has", request: post(valid), config: ownPolicy("alice@contoso.com"),
 			list: forwarded().withUsers(), open: forwarded().withUsers()},
 	)
+}
+
+// uncheckable makes the check of credentials fail for another reason than that
+// they are wrong.
+func uncheckable(c *proxy.Config) {
+	if c.Client != nil {
+		c.Client = func(context.Context, string, string, string) (*policy.Policy, error) {
+			return nil, errors.New("too many checks")
+		}
+	}
 }
 
 // ownPolicy gives the client user a policy with this list.
@@ -94,8 +108,11 @@ func ownPolicy(list string) func(*proxy.Config) {
 			panic(err)
 		}
 		if c.Client != nil {
-			c.Client = func(user, password string) (*policy.Policy, bool) {
-				return own, user == clientUser && password == clientPass
+			c.Client = func(_ context.Context, _, user, password string) (*policy.Policy, error) {
+				if user != clientUser || password != clientPass {
+					return nil, proxy.ErrCredentials
+				}
+				return own, nil
 			}
 		}
 	}

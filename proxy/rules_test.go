@@ -236,12 +236,12 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	}
 	if s.users {
 		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows nobody: the client has a policy of its own
-		config.Client = func(user, password string) (*policy.Policy, bool) {
+		config.Client = func(_ context.Context, _, user, password string) (*policy.Policy, error) {
 			// also accepts empty credentials: a request without any must not get so far
 			if user == clientUser && password == clientPass || user == "" && password == "" {
-				return inForce, true
+				return inForce, nil
 			}
-			return nil, false
+			return nil, proxy.ErrCredentials
 		}
 	}
 	if r.config != nil {

@@ -181,6 +181,7 @@ func (a *app) run(ctx context.Context) error {
 		Listen: a.options.Listen,
 		TLS:    a.files.keyPair.TLSConfig(),
 		Memory: process.MemoryLimit(),
+		Failed: a.observer.metrics.AcceptFailed,
 		Log:    a.log,
 	}
 	clients, err := listener.OpenAll(ctx, listen, a.options.Config.Listen)
@@ -189,12 +190,13 @@ func (a *app) run(ctx context.Context) error {
 	}
 	errorLog := slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	server := a.handler.Server(errorLog)
-	server.Handler = a.observer.metrics.InFlight(server.Handler)
+	server.Handler = reportPanics(a.observer.metrics.InFlight(server.Handler), a.log, a.observer.metrics.Panicked)
 	server.ConnState = listener.ConnState
 	if a.options.Config.AdminQuit {
 		a.observer.admin.PermitQuit(stop)
 	}
 	adminServer := a.observer.admin.Server(errorLog)
+	adminServer.Handler = reportPanics(adminServer.Handler, a.log, a.observer.metrics.Panicked)
 	adminServer.ConnState = listener.ConnState
 	adminListener, err := a.listenAdmin(ctx, listen)
 	if err != nil {

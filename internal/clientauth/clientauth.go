@@ -4,6 +4,7 @@ package clientauth
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -16,15 +17,16 @@ import (
 
 	"hmaproxy/internal/allowlist"
 	"hmaproxy/internal/config"
+	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
 )
 
 const (
-	// maxComparisons is how many passwords are compared at once. bcrypt keeps a
-	// processor busy for tens of milliseconds, and mail must flow at the same time.
-	maxComparisons = 2
-	// comparisonWait is how long a request waits for its comparison to begin.
-	comparisonWait = 10 * time.Second
+	// verifiedTime is how long verified credentials need no further comparison.
+	// Each request prolongs it, so that a flood of wrong passwords does not keep
+	// active clients out. A change of the file ends it.
+	verifiedTime = 5 * time.Minute
+	maxVerified  = 1024 // fingerprints; a client has one, or a few after changes of its password
 )
 
 // An Authenticator knows the client users in force. It is safe for concurrent
@@ -33,8 +35,10 @@ type Authenticator struct {
 	config *config.Config // as at start
 	list   *allowlist.List
 	key    [sha256.Size]byte // of the fingerprints, new in every process
-	slots  chan struct{}     // one for each comparison under way
 	users  atomic.Pointer[users]
+
+	fresh, suspect *lane           // for peers without and with wrong passwords in the last minute
+	suspects       *recent[string] // the latter peers
 
 	// lineEnd says that the file ended with a line end at start. A file without one
 	// may be cut, and is then not reloaded.
@@ -47,7 +51,10 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 	if c.ClientUsersFile == "" {
 		return nil, nil
 	}
-	a := &Authenticator{config: c, list: list, slots: make(chan struct{}, maxComparisons), lineEnd: true}
+	a := &Authenticator{
+		config: c, list: list, lineEnd: true,
+		fresh: newLane(freshRest), suspect: newLane(suspectRest), suspects: newRecent[string](suspectTime, maxSuspects),
+	}
 	rand.Read(a.key[:])
 	if data, err := os.ReadFile(string(c.ClientUsersFile)); err == nil {
 		a.lineEnd = endsLine(data)
@@ -142,38 +149,39 @@ func (a *Authenticator) policyFor(u *users) *policy.Policy {
 // Authenticate returns the policy of the user with that password. It has the
 // signature of proxy.Config's Client. It blocks while it compares the password
 // or waits to do so.
-func (a *Authenticator) Authenticate(name, password string) (*policy.Policy, bool) {
+func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password string) (*policy.Policy, error) {
 	u := a.users.Load()
-	if !a.verify(u, name, password) {
-		return nil, false
+	if err := a.verify(ctx, u, peerOf(remote), name, password); err != nil {
+		return nil, err
 	}
-	return u.byName[name].narrow(a.policyFor(u)), true
+	return u.byName[name].narrow(a.policyFor(u)), nil
 }
 
-// verify reports whether a user has the password. It takes the same time for an
-// unknown user, a wrong password and a right one, except for a pair that was
-// right a short time ago, which it accepts at once.
-func (a *Authenticator) verify(u *users, name, password string) bool {
+// verify returns nil if a user has the password. Its comparison does the same
+// work for an unknown user, a wrong password and a right one. A pair that was
+// right a short time ago needs none.
+func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, password string) error {
 	print := a.fingerprint(name, password)
-	if u.verified.has(print) {
-		return true
+	if u.verified.renew(print) {
+		return nil
 	}
-	timeout := time.NewTimer(comparisonWait)
-	defer timeout.Stop()
-	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
-	case <-timeout.C:
-		return false
+	l := a.fresh
+	if a.suspects.has(peer) {
+		l = a.suspect
 	}
-	if u.verified.has(print) { // verified for another connection during the wait
-		return true
-	}
-	if !u.matches(name, password) {
-		return false
+	right, err := l.compare(ctx, func() bool {
+		// It may have been verified for another connection during the wait.
+		return u.verified.renew(print) || u.matches(name, password)
+	})
+	switch {
+	case err != nil:
+		return err
+	case !right:
+		a.suspects.add(peer)
+		return proxy.ErrCredentials
 	}
 	u.verified.add(print)
-	return true
+	return nil
 }
 
 // A fingerprint identifies a name and a password together. Without the key it

@@ -2,6 +2,8 @@ package clientauth
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +17,7 @@ import (
 
 	"hmaproxy/internal/allowlist"
 	"hmaproxy/internal/config"
+	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
 )
 
@@ -132,75 +135,137 @@ func newTestAuthenticator(t testing.TB, list string) *Authenticator {
 	return a
 }
 
-// occupy takes every slot, so that no comparison can begin.
-func occupy(a *Authenticator) {
-	for range maxComparisons {
-		a.slots <- struct{}{}
+func policyOf(t testing.TB, a *Authenticator, name, password string) *policy.Policy {
+	t.Helper()
+	p, err := a.Authenticate(t.Context(), "10.1.2.3:50000", name, password)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
 	}
+	return p
 }
 
-func release(a *Authenticator) {
-	for range maxComparisons {
-		<-a.slots
+// known reports whether a client at an address of the network has right
+// credentials.
+func known(t testing.TB, a *Authenticator, name, password string) bool {
+	t.Helper()
+	_, err := a.Authenticate(t.Context(), "10.1.2.3:50000", name, password)
+	if err != nil && !errors.Is(err, proxy.ErrCredentials) {
+		t.Errorf("%s: %v", name, err)
 	}
+	return err == nil
+}
+
+// slowly makes each comparison of the users in force take a second, and counts
+// them.
+func slowly(a *Authenticator) (comparisons *int) {
+	comparisons = new(int)
+	compare := a.users.Load().compare
+	a.users.Load().compare = func(hash, password []byte) error {
+		time.Sleep(time.Second)
+		*comparisons++
+		return compare(hash, password)
+	}
+	return comparisons
 }
 
 func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")
-		allowed := func(name, password string) bool { _, ok := a.Authenticate(name, password); return ok }
-		if !allowed("crm", "right") {
-			t.Fatal("the right password is refused")
+		comparisons := slowly(a)
+		expect := func(when string, want bool, compared int, name, password string) {
+			t.Helper()
+			time.Sleep(20 * time.Second) // the rest after a wrong password
+			*comparisons = 0
+			if got := known(t, a, name, password); got != want || *comparisons != compared {
+				t.Errorf("%s: known %v after %d comparisons, want %v after %d", when, got, *comparisons, want, compared)
+			}
 		}
-		occupy(a)
-		if start := time.Now(); !allowed("crm", "right") || time.Since(start) != 0 {
-			t.Fatal("the right password waits")
-		}
-		if allowed("crm", "wrong") || allowed("archive", "right") || allowed("cr", "mright") {
-			t.Error("another pair counts as known")
-		}
-		allowed("crm", "right")
-		time.Sleep(verifiedTime - time.Second)
-		if !allowed("crm", "right") {
-			t.Error("forgotten too soon")
-		}
-		time.Sleep(verifiedTime - time.Second)
-		if !allowed("crm", "right") {
-			t.Error("a request does not prolong it")
-		}
+		expect("first", true, 1, "crm", "right")
+		expect("again", true, 0, "crm", "right")
+		expect("wrong password", false, 1, "crm", "wrong")
+		expect("another user", false, 1, "archive", "right")
+		expect("the same bytes, split elsewhere", false, 1, "cr", "mright")
+		expect("after wrong ones", true, 0, "crm", "right")
+		time.Sleep(verifiedTime - 21*time.Second)
+		expect("shortly before the end", true, 0, "crm", "right")
+		time.Sleep(verifiedTime - 21*time.Second)
+		expect("prolonged by the last request", true, 0, "crm", "right")
 		time.Sleep(verifiedTime)
-		if allowed("crm", "right") {
-			t.Error("never forgotten")
-		}
-		release(a)
-		if !allowed("crm", "right") {
-			t.Error("the right password is refused after a while")
-		}
+		expect("after the end", true, 1, "crm", "right")
 	})
 }
 
-func TestAtMostTwoComparisonsAtATime(t *testing.T) {
+// guess sends wrong passwords from a peer until the test ends.
+func guess(ctx context.Context, a *Authenticator, remote string) {
+	for i := 0; ctx.Err() == nil; i++ {
+		_, _ = a.Authenticate(ctx, remote, "crm", fmt.Sprint("guess ", i))
+	}
+}
+
+func TestGuessesAreSlowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")
-		a.slots <- struct{}{}
-		if _, ok := a.Authenticate("crm", "right"); !ok {
-			t.Error("one comparison under way keeps the second out")
+		comparisons := slowly(a)
+		for i := range 20 {
+			go guess(t.Context(), a, fmt.Sprintf("10.1.2.%d:50000", i))
 		}
-		a.slots <- struct{}{}
-		start := time.Now()
-		if _, ok := a.Authenticate("archive", "other"); ok || time.Since(start) != comparisonWait {
-			t.Errorf("a third comparison: %v after %v", ok, time.Since(start))
+		time.Sleep(10 * time.Minute)
+		// A comparison takes a second: a fifth and a tenth of the time at most.
+		if n := *comparisons; n > 600/5+600/10+2 || n < 60 {
+			t.Errorf("%d seconds of work in 600 seconds", n)
 		}
 	})
 }
 
-func TestVerifiedIsBounded(t *testing.T) {
-	var v verified
-	for i := range 3 * maxVerified {
-		v.add(fingerprint{byte(i), byte(i >> 8)})
+func TestGuessesOfAnotherPeerDoNotKeepAClientOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTestAuthenticator(t, "")
+		slowly(a)
+		go guess(t.Context(), a, "10.1.2.9:50000")
+		time.Sleep(10 * time.Second) // the peer is known by now
+		start := time.Now()
+		if !known(t, a, "archive", "other") || time.Since(start) > time.Second {
+			t.Errorf("a client of another peer waited for %v", time.Since(start))
+		}
+	})
+}
+
+func TestCredentialsThatCannotBeComparedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTestAuthenticator(t, "")
+		a.fresh.slot <- struct{}{} // a comparison that does not end
+		start := time.Now()
+		_, err := a.Authenticate(t.Context(), "10.1.2.3:50000", "crm", "right")
+		if err == nil || errors.Is(err, proxy.ErrCredentials) || time.Since(start) != comparisonWait {
+			t.Errorf("%v after %v; want another error than for a wrong password", err, time.Since(start))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		if _, err := a.Authenticate(ctx, "10.1.2.3:50000", "crm", "right"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("a client that left: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestPeerOf(t *testing.T) {
+	for remote, want := range map[string]string{
+		"10.1.2.3:50000": "10.1.2.3", "[2001:db8::1]:50000": "2001:db8::1",
+		"127.0.0.1:50000": "127.0.0.1:50000", "[::1]:50000": "[::1]:50000", "@uid=1000": "@uid=1000",
+	} {
+		if got := peerOf(remote); got != want {
+			t.Errorf("peerOf(%s) = %s, want %s", remote, got, want)
+		}
 	}
-	if len(v.until) != maxVerified {
-		t.Errorf("%d are remembered", len(v.until))
+}
+
+func TestRecentIsBounded(t *testing.T) {
+	r := newRecent[int](time.Minute, 100)
+	for i := range 300 {
+		r.add(i)
+	}
+	if len(r.until) != 100 || !r.has(299) {
+		t.Errorf("%d keys, the last one held: %v", len(r.until), r.has(299))
 	}
 }
 
@@ -210,11 +275,7 @@ func TestPatternsNarrowTheListInForce(t *testing.T) {
 	a.config.AllowedMailboxesFile = config.Path(list)
 	allows := func(name, password, mailbox string) bool {
 		t.Helper()
-		p, ok := a.Authenticate(name, password)
-		if !ok {
-			t.Fatalf("%s is refused", name)
-		}
-		return p.Allows(mailbox)
+		return policyOf(t, a, name, password).Allows(mailbox)
 	}
 	if !allows("crm", "right", "bob@contoso.com") || allows("crm", "right", "ceo@contoso.com") {
 		t.Error("a user without patterns has another list than the global one")
@@ -231,16 +292,16 @@ func TestPatternsNarrowTheListInForce(t *testing.T) {
 	if allows("archive", "other", "alice@contoso.com") || allows("archive", "other", "bob@contoso.com") {
 		t.Error("a user's patterns lift what the global list no longer allows")
 	}
-	first, _ := a.Authenticate("archive", "other")
-	if second, _ := a.Authenticate("archive", "other"); first != second {
+	first := policyOf(t, a, "archive", "other")
+	if second := policyOf(t, a, "archive", "other"); first != second {
 		t.Error("the policy is made anew for every request")
 	}
 }
 
 func TestPatternsWithoutAGlobalList(t *testing.T) {
 	a := newTestAuthenticator(t, "")
-	wide, _ := a.Authenticate("crm", "right")
-	narrow, _ := a.Authenticate("archive", "other")
+	wide := policyOf(t, a, "crm", "right")
+	narrow := policyOf(t, a, "archive", "other")
 	if wide.Limited() || !narrow.Limited() || !narrow.Allows("alice@contoso.com") || narrow.Allows("bob@contoso.com") {
 		t.Error("the patterns of one user are not his list, or are another's")
 	}
@@ -281,8 +342,7 @@ func TestChangedUsersFile(t *testing.T) {
 	}
 	a := newTestAuthenticator(t, "alice@contoso.com")
 	a.config.ClientUsersFile = config.Path(file)
-	known := func(name, password string) bool { _, ok := a.Authenticate(name, password); return ok }
-	if !known("crm", "right") {
+	if !known(t, a, "crm", "right") {
 		t.Fatal("crm is refused")
 	}
 	dear := newTestUser(t, "crm", "new", config.MinCost)
@@ -290,7 +350,7 @@ func TestChangedUsersFile(t *testing.T) {
 	if changed, err := a.Reload(); !changed || err != nil {
 		t.Fatalf("Reload = %v, %v", changed, err)
 	}
-	if known("crm", "right") || known("archive", "other") || !known("crm", "new") {
+	if known(t, a, "crm", "right") || known(t, a, "archive", "other") || !known(t, a, "crm", "new") {
 		t.Error("the old users are still in force")
 	}
 	if changed, err := a.Reload(); changed || err != nil {
@@ -310,7 +370,7 @@ func TestChangedUsersFile(t *testing.T) {
 	if changed, err := a.Reload(); changed || err == nil {
 		t.Errorf("no file: Reload = %v, %v", changed, err)
 	}
-	if !known("crm", "new") || known("crm", "right") {
+	if !known(t, a, "crm", "new") || known(t, a, "crm", "right") {
 		t.Error("a bad file took the users away, or brought others")
 	}
 }
@@ -318,7 +378,7 @@ func TestChangedUsersFile(t *testing.T) {
 func BenchmarkKnownClient(b *testing.B) {
 	a := newTestAuthenticator(b, "alice@contoso.com")
 	for b.Loop() {
-		if _, ok := a.Authenticate("archive", "other"); !ok {
+		if !known(b, a, "archive", "other") {
 			b.Fatal("refused")
 		}
 	}

@@ -20,11 +20,11 @@ type users struct {
 	base       *policy.Policy // what the users' patterns narrow; nil: the allow-list in force
 	defaultOff bool           // base has no default mailbox, against the setting
 	compare    func(hash, password []byte) error
-	verified   verified
+	verified   *recent[fingerprint]
 }
 
 func newUsers(list config.ClientUsers, base *policy.Policy) *users {
-	u := &users{list: list, base: base, compare: bcrypt.CompareHashAndPassword, byName: make(map[string]*user, len(list))}
+	u := &users{list: list, base: base, compare: bcrypt.CompareHashAndPassword, verified: newRecent[fingerprint](verifiedTime, maxVerified), byName: make(map[string]*user, len(list))}
 	for _, entry := range list {
 		u.byName[entry.Name] = &user{hash: []byte(entry.Hash.Reveal()), cost: entry.Cost(), patterns: entry.Patterns}
 		u.cost = max(u.cost, entry.Cost())

@@ -1,7 +1,7 @@
 package listener
 
 import (
-	"log/slog"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -19,9 +19,9 @@ const (
 	reservedMemory      = 56 << 20  // the process itself and the buffered bodies of all requests
 	memoryPerConnection = 128 << 10 // a request's head at its limit; a notification stream needs 47 KiB
 
-	// Lines about connections of other machines to a loopback listener.
-	foreignBurst    = 10
-	foreignInterval = 10 * time.Second
+	// Lines about connections that are not served.
+	lineBurst    = 10
+	lineInterval = 10 * time.Second
 
 	// maxAdminConnections bounds the admin listener: probes, a scraper and a few
 	// browsers.
@@ -45,14 +45,16 @@ type limited struct {
 	net.Listener
 	slots    *slots
 	loopback bool
-	log      *slog.Logger
+	config   Config
 	foreign  *logging.Thinning // lines about peers of other machines
+	failures *logging.Thinning // lines about connections that cannot be accepted
 	once     sync.Once
 	closed   chan struct{}
 }
 
-func newLimited(l net.Listener, slots *slots, log *slog.Logger) *limited {
-	return &limited{Listener: l, slots: slots, loopback: isLoopback(l.Addr()), log: log, foreign: logging.NewThinning(foreignBurst, foreignInterval), closed: make(chan struct{})}
+func newLimited(l net.Listener, slots *slots, c Config) *limited {
+	return &limited{Listener: l, slots: slots, loopback: isLoopback(l.Addr()), config: c, closed: make(chan struct{}),
+		foreign: logging.NewThinning(lineBurst, lineInterval), failures: logging.NewThinning(lineBurst, lineInterval)}
 }
 
 // Accept returns the next connection, without TLS. A Unix socket's has the
@@ -61,6 +63,7 @@ func (l *limited) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
+			l.reportFailure(err)
 			return nil, err
 		}
 		if l.loopback && !isLoopback(c.RemoteAddr()) {
@@ -79,7 +82,22 @@ func (l *limited) Accept() (net.Conn, error) {
 
 func (l *limited) logForeign(peer net.Addr) {
 	if omit, omitted := l.foreign.Count(); !omit {
-		l.log.Warn("connection of another machine to a loopback listener closed", "remote", peer.String(), "listen", l.Addr().String(), "omitted", omitted)
+		l.config.Log.Warn("connection of another machine to a loopback listener closed", "remote", peer.String(), "listen", l.Addr().String(), "omitted", omitted)
+	}
+}
+
+// reportFailure logs and counts that a connection cannot be accepted, because the
+// process has no file left for example. net/http tries again after a second at
+// most.
+func (l *limited) reportFailure(err error) {
+	if errors.Is(err, net.ErrClosed) {
+		return
+	}
+	if l.config.Failed != nil {
+		l.config.Failed()
+	}
+	if omit, omitted := l.failures.Count(); !omit {
+		l.config.Log.Error("connection could not be accepted", "listen", l.Addr().String(), "error", err.Error(), "omitted", omitted)
 	}
 }
 

@@ -27,6 +27,7 @@ type Config struct {
 	TLS    *tls.Config  // of the clients' TCP listeners; nil: plain HTTP
 	Memory int64        // bytes that the process may use; 0: not limited
 	Log    *slog.Logger // required
+	Failed func()       // called for each connection that cannot be accepted; nil: no call
 }
 
 // OpenAll opens every listener for clients, or none. An optional address that
@@ -44,7 +45,7 @@ func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.L
 			CloseAll(open)
 			return nil, fmt.Errorf("HMA_LISTEN: %w", err)
 		}
-		l = newLimited(l, slots, c.Log)
+		l = newLimited(l, slots, c)
 		if c.TLS != nil && address.Unix == "" {
 			l = tls.NewListener(l, c.TLS)
 		}
@@ -59,7 +60,7 @@ func OpenAdmin(ctx context.Context, c Config, address string) (net.Listener, err
 	if err != nil {
 		return nil, fmt.Errorf("HMA_ADMIN_LISTEN: %w", err)
 	}
-	return newLimited(l, newSlots(maxAdminConnections), c.Log), nil
+	return newLimited(l, newSlots(maxAdminConnections), c), nil
 }
 
 func (c Config) listen() Listen {

@@ -2,11 +2,15 @@ package listener
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +36,7 @@ func newSlotTest(t *testing.T, limit int) *slotTest {
 	})}
 	for i := range s.inner {
 		s.inner[i] = memnet.NewListener(loopback)
-		go server.Serve(newLimited(s.inner[i], slots, slog.New(slog.DiscardHandler)))
+		go server.Serve(newLimited(s.inner[i], slots, Config{Log: slog.New(slog.DiscardHandler)}))
 	}
 	t.Cleanup(func() { server.Close() })
 	return s
@@ -132,7 +136,7 @@ func TestClosedListenerStopsWaitingForASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := memnet.NewListener(loopback)
 		s := newSlots(0)
-		l := newLimited(inner, s, slog.New(slog.DiscardHandler))
+		l := newLimited(inner, s, Config{Log: slog.New(slog.DiscardHandler)})
 		ended := make(chan error, 1)
 		go func() {
 			_, err := l.Accept()
@@ -196,5 +200,37 @@ func TestLoopbackListenerRefusesOtherMachines(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A failingListener returns an error from Accept.
+type failingListener struct {
+	net.Listener
+	err error
+}
+
+func (l failingListener) Accept() (net.Conn, error) { return nil, l.err }
+
+func TestFailedAcceptIsReported(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		err   error
+		lines int
+	}{
+		{"too many open files", &net.OpError{Op: "accept", Err: syscall.EMFILE}, lineBurst},
+		{"closed listener", net.ErrClosed, 0},
+	} {
+		var b bytes.Buffer
+		counted := 0
+		c := Config{Log: slog.New(slog.NewTextHandler(&b, nil)), Failed: func() { counted++ }}
+		l := newLimited(failingListener{memnet.NewListener(loopback), tc.err}, newSlots(1), c)
+		for range 100 {
+			if _, err := l.Accept(); !errors.Is(err, tc.err) {
+				t.Errorf("%s: Accept returns %v", tc.name, err)
+			}
+		}
+		if n := strings.Count(b.String(), "level=ERROR"); n != tc.lines || (counted == 100) != (tc.lines > 0) {
+			t.Errorf("%s: %d lines, counted %d", tc.name, n, counted)
+		}
 	}
 }

@@ -159,7 +159,7 @@ func TestSocketOfAnotherProcessIsNotRemoved(t *testing.T) {
 
 func TestPeerOfASocket(t *testing.T) {
 	path := filepath.Join(socketDir(t, 0o700), "s")
-	l := newLimited(mustListen(t, path), newSlots(1), slog.New(slog.DiscardHandler))
+	l := newLimited(mustListen(t, path), newSlots(1), Config{Log: slog.New(slog.DiscardHandler)})
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)

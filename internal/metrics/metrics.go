@@ -23,6 +23,8 @@ type Metrics struct {
 	handler  http.Handler
 	requests requestMetrics
 	tokens   tokenMetrics
+	panics   prometheus.Counter
+	accepts  prometheus.Counter
 }
 
 // maxScrapes bounds how many scrapes are served at once.
@@ -34,6 +36,8 @@ func New(version string) *Metrics {
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: maxScrapes})
 	f := factory{m.registry}
 	m.requests, m.tokens = newRequestMetrics(f), newTokenMetrics(f)
+	m.panics = f.counter("hmaproxy_panics_total", "Panics while serving a request: faults of this program.")
+	m.accepts = f.counter("hmaproxy_accept_failures_total", "Connections that could not be accepted, usually for want of files.")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hmaproxy_build_info", Help: "Always 1; the label is the version.",
 		ConstLabels: prometheus.Labels{"version": version},
@@ -51,6 +55,12 @@ func (m *Metrics) Done(r *proxy.Record, o outcome.Outcome) { m.requests.done(r, 
 
 // TokenRequested counts a token request that has ended.
 func (m *Metrics) TokenRequested(a token.Attempt) { m.tokens.done(a) }
+
+// Panicked counts a panic while serving a request.
+func (m *Metrics) Panicked() { m.panics.Inc() }
+
+// AcceptFailed counts a connection that could not be accepted.
+func (m *Metrics) AcceptFailed() { m.accepts.Inc() }
 
 // InFlight returns a handler that counts the requests that next serves at
 // present.

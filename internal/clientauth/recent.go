@@ -1,0 +1,53 @@
+package clientauth
+
+import (
+	"sync"
+	"time"
+)
+
+// A recent holds keys for a time. It is safe for concurrent use.
+type recent[K comparable] struct {
+	ttl   time.Duration // from the last add or renewal
+	limit int           // keys
+
+	mu    sync.Mutex
+	until map[K]time.Time
+}
+
+func newRecent[K comparable](ttl time.Duration, limit int) *recent[K] {
+	return &recent[K]{ttl: ttl, limit: limit, until: make(map[K]time.Time)}
+}
+
+// renew reports whether it holds k, and then holds it for longer.
+func (r *recent[K]) renew(k K) bool {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !now.Before(r.until[k]) {
+		return false
+	}
+	r.until[k] = now.Add(r.ttl)
+	return true
+}
+
+// has reports whether it holds k.
+func (r *recent[K]) has(k K) bool {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now.Before(r.until[k])
+}
+
+// add adds a key. It makes room by dropping the expired ones, and any one when
+// none has expired.
+func (r *recent[K]) add(k K) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for old, until := range r.until {
+		if len(r.until) >= r.limit || !now.Before(until) {
+			delete(r.until, old)
+		}
+	}
+	r.until[k] = now.Add(r.ttl)
+}
