@@ -41,11 +41,11 @@ func (c *clock) observe(skew time.Duration, log *slog.Logger) {
 	}
 	if skew.Abs() <= skewWarning {
 		c.warned = 0
-		log.Info("clock agrees with Entra's again", "skew", skew)
+		log.Info("clock agrees with Entra's again", "skew_ms", skew.Milliseconds())
 		return
 	}
 	c.warned = skew
-	log.Warn("this machine's clock differs from Entra's; set it, or Entra and Exchange will refuse assertions and tokens", "skew", skew)
+	log.Warn("this machine's clock differs from Entra's; set it, or Entra and Exchange will refuse assertions and tokens", "skew_ms", skew.Milliseconds())
 }
 
 // skewChanged reports whether a skew needs a log line, given the one of the last

@@ -42,7 +42,7 @@ func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures in
 	}
 	if r.refreshAlarm.raise(now, level.String()+err.key()) {
 		r.log.Log(context.Background(), level, "token refresh failed", "error", err.Error(), "class", err.Class, "aadsts", err.AADSTS,
-			"failures", failures, "retry", retry.at, "effect", effect, "usable_for", usable.Round(time.Second))
+			"failures", failures, "retry", retry.at, "effect", effect, "usable_ms", usable.Milliseconds())
 	}
 }
 

@@ -278,12 +278,12 @@ func (a *app) drain(server *http.Server) {
 	c := a.options.Config
 	a.draining.Store(true)
 	a.reporter.Stop(c.ShutdownDelay + c.ShutdownTimeout + stopReserve)
-	a.log.Info("stopping", "delay", c.ShutdownDelay, "timeout", c.ShutdownTimeout)
+	a.log.Info("stopping", "delay_ms", c.ShutdownDelay.Milliseconds(), "timeout_ms", c.ShutdownTimeout.Milliseconds())
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		a.log.Warn("requests in progress are closed at the end of the shutdown timeout", "timeout", c.ShutdownTimeout)
+		a.log.Warn("requests in progress are closed at the end of the shutdown timeout", "timeout_ms", c.ShutdownTimeout.Milliseconds())
 	}
 	a.log.Info("stopped")
 }

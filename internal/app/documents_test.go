@@ -178,6 +178,106 @@ func TestMessagesAreConstants(t *testing.T) {
 	}
 }
 
+// TestOperationsExplainsEveryLogKey compares the keys in the source with the table
+// of log keys, in both directions.
+func TestOperationsExplainsEveryLogKey(t *testing.T) {
+	used := map[string]bool{"time": true, "level": true, "msg": true}
+	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "../*/*.go", "../../cmd/hmaproxy/*.go"} {
+		eachFile(t, pattern, func(f *ast.File) {
+			for _, key := range logKeys(f) {
+				used[key] = true
+			}
+		})
+	}
+	_, table, found := strings.Cut(read(t, operations), "\n## Log keys\n")
+	if !found || len(used) < 40 {
+		t.Fatalf("table found: %v; %d keys in the source", found, len(used))
+	}
+	explained := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\|").FindAllStringSubmatch(table, -1) {
+		explained[m[1]] = true
+	}
+	for key := range used {
+		if !explained[key] && !explained["diagnosis."+key] {
+			t.Errorf("the key %s is not explained", key)
+		}
+	}
+	for key := range explained {
+		if !used[strings.TrimPrefix(key, "diagnosis.")] {
+			t.Errorf("the key %s is explained and not used", key)
+		}
+	}
+}
+
+// logKeys lists the keys of attributes: the arguments of calls of a logger and of
+// slog's constructors, and the lists that are appended to them. Package accesslog
+// also keeps keys in fields.
+func logKeys(f *ast.File) []string {
+	var keys []string
+	every2nd := func(list []ast.Expr) {
+		for i := 0; i < len(list); i += 2 {
+			if key := literal(list[i]); key != "" {
+				keys = append(keys, key)
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			keys = append(keys, callKeys(n, every2nd)...)
+		case *ast.CompositeLit:
+			if array, ok := n.Type.(*ast.ArrayType); ok {
+				if name, ok := array.Elt.(*ast.Ident); ok && name.Name == "any" {
+					every2nd(n.Elts)
+				}
+			}
+			if f.Name.Name == "accesslog" && n.Type == nil && len(n.Elts) == 2 {
+				every2nd(n.Elts[:1])
+			}
+		}
+		return true
+	})
+	return keys
+}
+
+func callKeys(call *ast.CallExpr, every2nd func([]ast.Expr)) []string {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return nil
+	}
+	if pkg, ok := f.X.(*ast.Ident); ok && pkg.Name == "slog" && len(call.Args) > 1 {
+		if key := literal(call.Args[0]); key != "" {
+			if f.Sel.Name == "Group" {
+				every2nd(call.Args[1:])
+			}
+			return []string{key}
+		}
+		return nil
+	}
+	if at := anyMessageAt(call); at >= 0 && at < len(call.Args) {
+		every2nd(call.Args[at+1:])
+		for _, arg := range call.Args[at+1:] {
+			if appended, ok := arg.(*ast.CallExpr); ok && len(appended.Args) > 1 { // append(describe(c), "path", p)
+				every2nd(appended.Args[1:])
+			}
+		}
+	}
+	if f.Sel.Name == "version" && len(call.Args) > 3 { // of package token: level, message, version, attributes
+		every2nd(call.Args[3:])
+	}
+	return nil
+}
+
+// literal returns the value of a string literal, "" for any other expression.
+func literal(e ast.Expr) string {
+	lit, ok := e.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return ""
+	}
+	s, _ := strconv.Unquote(lit.Value)
+	return s
+}
+
 // anyMessageAt is messageAt for every level.
 func anyMessageAt(call *ast.CallExpr) int {
 	if f, ok := call.Fun.(*ast.SelectorExpr); ok && isLogger(f.X) && (f.Sel.Name == "Info" || f.Sel.Name == "Debug") {

@@ -200,7 +200,7 @@ func (s *testProduct) makeApp() (*app, <-chan struct{}) {
 		s.t.Fatal(err)
 	}
 	started := make(chan struct{})
-	o := Options{Config: c, Log: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	o := Options{Config: c, Log: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: s.noDurations}))}
 	o.Started = func(clients []net.Addr, admin net.Addr) {
 		s.clients, s.admin = clients[0].String(), admin.String()
 		close(started)
@@ -216,6 +216,15 @@ func (s *testProduct) makeApp() (*app, <-chan struct{}) {
 		s.t.Fatal(err)
 	}
 	return a, started
+}
+
+// noDurations fails the test for an attribute that is a time.Duration: JSON would
+// have its nanoseconds, under a key that does not say so.
+func (s *testProduct) noDurations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		s.t.Errorf("the value of the log key %s is a duration and has no unit", a.Key)
+	}
+	return a
 }
 
 // stop ends the product alone.
