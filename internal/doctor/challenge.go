@@ -20,7 +20,7 @@ func evaluateExchangeConnection(f *facts) Result {
 	}
 	r := ok(c.describe())
 	if c.route.dials > 1 {
-		r.Warnings = []string{longHelloDropped + "; hmaproxy then connects without it: have the device updated (https://tldr.fail), or set HMA_TLS_COMPATIBILITY=classic-groups"}
+		r.Warnings = []string{longHelloDropped + "; hmaproxy then connects without it: have the device updated (https://tldr.fail), or set HMA_TLS_COMPATIBILITY=classic-groups, which does what GODEBUG=tlsmlkem=0 does for every connection"}
 	}
 	if c.handshake.wantsCertificate {
 		r.Notes = []string{"the server asks for a client certificate and goes on without one: IIS Manager > EWS > SSL Settings > Client certificates: Ignore"}

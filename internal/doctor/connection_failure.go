@@ -279,6 +279,15 @@ const (
 // without a TLS alert.
 var handshakeFailures = []rule[failedConnection]{
 	{
+		// Package upstream and net/http give errors about responses no type.
+		when: func(c failedConnection) bool {
+			return c.conn.handshake.version != 0 && strings.Contains(c.conn.err.Error(), "malformed")
+		},
+		detail: "{host} was reached by TLS and sent a response that is not HTTP",
+		cause:  "a device on the way writes a response that is not HTTP, or {variable} leads to another service",
+		repair: []string{"curl -v {url}     # shows the response; have the device updated", "compare host and port in {variable}"},
+	},
+	{
 		when:   func(c failedConnection) bool { return c.conn.handshake.version != 0 },
 		detail: "{host} was reached by TLS and then sent no response ({reason})",
 		cause:  "the service hangs or is starting, or a device on the way drops the request: {variable} may lead to the wrong one",

@@ -148,13 +148,16 @@ func TestEveryDevice(t *testing.T) {
 	type outcome struct{ check, cause string } // check "" for a set-up that works
 	want := map[string]outcome{
 		"expect-417": {}, "expect-501-kemp": {}, "expect-swallowed": {}, // see TestExpectation
-		"page-200":                     {"challenge", "sign-in page of a device"},
-		"empty-200":                    {"challenge", "is not Exchange's EWS"},
-		"status-440":                   {"challenge", "sign-in by form"},
-		"status-404-page":              {"challenge", "no EWS under this name"},
-		"redirect-owa":                 {"challenge", "pre-authentication"},
-		"401-negotiate-only":           {"challenge", "OAuth is switched off"},
-		"401-forms":                    {"challenge", "asks for credentials of its own"},
+		"page-200":                {"challenge", "sign-in page of a device"},
+		"empty-200":               {"challenge", "is not Exchange's EWS"},
+		"status-440":              {"challenge", "sign-in by form"},
+		"status-404-page":         {"challenge", "no EWS under this name"},
+		"redirect-owa":            {"challenge", "pre-authentication"},
+		"401-negotiate-only":      {"challenge", "OAuth is switched off"},
+		"401-forms":               {"challenge", "asks for credentials of its own"},
+		"head-space-before-colon": {}, "head-latin1": {}, "head-folded": {}, "head-no-reason": {}, "head-cl-twice": {}, "head-cl-and-te": {},
+		"head-lf": {}, "head-http10": {}, "head-unasked-100": {}, "head-trailing-crlf": {},
+		"head-nocolon":                 {"exchange", "not HTTP"},
 		"tls-rsa-key-exchange":         {"exchange", "RSA key exchange"},
 		"tls-2012r2-hardened":          {"exchange", "CBC"},
 		"tls-2012r2-default":           {},

@@ -158,6 +158,16 @@ func TestResponses(t *testing.T) {
 		{"401-negotiate-only", "", 401, ""},
 		{"401-forms", "", 401, "Sign in"},
 		{"tls-2012r2-default", "", 200, "exchange read <x/>"},
+		{"head-space-before-colon", "", 200, "exchange read <x/>"},
+		{"head-latin1", "", 200, "exchange read <x/>"},
+		{"head-folded", "", 200, "exchange read <x/>"},
+		{"head-no-reason", "", 200, "exchange read <x/>"},
+		{"head-cl-twice", "", 200, "exchange read <x/>"},
+		{"head-cl-and-te", "", 200, "exchange read <x/>"},
+		{"head-lf", "", 200, "exchange read <x/>"},
+		{"head-http10", "", 200, "exchange read <x/>"},
+		{"head-unasked-100", "", 200, "exchange read <x/>"},
+		{"head-trailing-crlf", "", 200, "exchange read <x/>"},
 	} {
 		t.Run(c.device+" "+c.expect, func(t *testing.T) {
 			address, roots := start(t, c.device)
@@ -183,6 +193,21 @@ func TestResponses(t *testing.T) {
 				t.Errorf("Content-Type %q", resp.Header["Content-Type"])
 			}
 		})
+	}
+}
+
+// Go's client refuses what is no header line.
+func TestHeaderWithoutColon(t *testing.T) {
+	address, roots := start(t, "head-nocolon")
+	transport := &http.Transport{TLSClientConfig: config(roots)}
+	defer transport.CloseIdleConnections()
+	r, err := http.NewRequest(http.MethodGet, "https://"+address+"/EWS/Exchange.asmx", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := transport.RoundTrip(r); err == nil {
+		resp.Body.Close()
+		t.Errorf("the response was read: %s", resp.Status)
 	}
 }
 

@@ -73,18 +73,27 @@ func swallowExpectation(conn net.Conn, exchange http.Handler) {
 // relay passes a request with its whole body to Exchange and writes the
 // response. It reports whether the connection can serve another request.
 func relay(conn net.Conn, r *http.Request, exchange http.Handler) bool {
-	body, err := io.ReadAll(r.Body)
+	w, err := handle(conn, r, exchange)
 	if err != nil {
 		return false
 	}
-	r.Body, r.RemoteAddr = io.NopCloser(bytes.NewReader(body)), conn.RemoteAddr().String()
-	w := &bufferedWriter{header: http.Header{}, status: http.StatusOK}
-	exchange.ServeHTTP(w, r)
 	resp := &http.Response{
 		StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Header: w.header, Request: r,
 		Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()),
 	}
 	return resp.Write(conn) == nil && !strings.EqualFold(r.Header.Get("Connection"), "close")
+}
+
+// handle passes a request with its whole body to Exchange.
+func handle(conn net.Conn, r *http.Request, exchange http.Handler) (*bufferedWriter, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body, r.RemoteAddr = io.NopCloser(bytes.NewReader(body)), conn.RemoteAddr().String()
+	w := &bufferedWriter{header: http.Header{}, status: http.StatusOK}
+	exchange.ServeHTTP(w, r)
+	return w, nil
 }
 
 // A bufferedWriter keeps a response.

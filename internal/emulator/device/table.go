@@ -9,7 +9,7 @@ import (
 // Table returns every device.
 func Table() []Device {
 	var all []Device
-	for _, part := range [][]Device{expectations(), pages(), handshakes(), certificates()} {
+	for _, part := range [][]Device{expectations(), pages(), heads(), handshakes(), certificates()} {
 		all = append(all, part...)
 	}
 	return all

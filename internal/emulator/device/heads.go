@@ -1,0 +1,110 @@
+package device
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// heads are devices whose responses are not framed or spelled as RFC 9112 says,
+// and which clients read nevertheless.
+func heads() []Device {
+	const source = "github.com/golang/go/issues/21290, 63168"
+	var all []Device
+	for _, d := range []struct {
+		name, does string
+		write      func(response) string
+	}{
+		{"head-space-before-colon", "writes a space between the name and the colon of a header", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\nX-Device : 1\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-latin1", "writes a header value in ISO 8859-1", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\nX-Device: caf\xe9\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-folded", "continues a header on the next line", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\nX-Device: 1,\r\n 2\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-no-reason", "leaves out the reason phrase and the space before it", func(r response) string {
+			return "HTTP/1.1 " + r.status[:3] + "\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-cl-twice", "writes Content-Length twice", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\n" + r.headers + r.length() + r.length() + "\r\n" + r.body
+		}},
+		{"head-cl-and-te", "writes Content-Length and a chunked body", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\n" + r.headers + r.length() + "Transfer-Encoding: chunked\r\n\r\n" + r.chunked()
+		}},
+		{"head-lf", "ends lines with LF alone", func(r response) string {
+			return strings.ReplaceAll("HTTP/1.1 "+r.status+"\r\n"+r.headers+r.length()+"\r\n", "\r\n", "\n") + r.body
+		}},
+		{"head-http10", "speaks HTTP/1.0", func(r response) string {
+			return "HTTP/1.0 " + r.status + "\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-unasked-100", "sends 100 Continue that was not asked for", func(r response) string {
+			return "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 " + r.status + "\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-trailing-crlf", "sends an empty line after the body", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\n" + r.headers + r.length() + "\r\n" + r.body + "\r\n"
+		}},
+		{"head-nocolon", "writes a header line without a colon", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\nX-Device\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+	} {
+		all = append(all, Device{Name: d.name, Does: d.does, Source: source, session: writeHead(d.write)})
+	}
+	return all
+}
+
+// A response is Exchange's, in parts.
+type response struct {
+	status  string // "200 OK"
+	headers string // lines without those about the length
+	body    string
+}
+
+func (r response) length() string { return "Content-Length: " + strconv.Itoa(len(r.body)) + "\r\n" }
+
+func (r response) chunked() string {
+	if r.body == "" {
+		return "0\r\n\r\n"
+	}
+	return strconv.FormatInt(int64(len(r.body)), 16) + "\r\n" + r.body + "\r\n0\r\n\r\n"
+}
+
+// writeHead returns a session that writes Exchange's responses with write.
+func writeHead(write func(response) string) func(net.Conn, http.Handler) {
+	return func(conn net.Conn, exchange http.Handler) {
+		in := bufio.NewReader(conn)
+		for {
+			r, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			if strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+				if _, err := io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+					return
+				}
+			}
+			w, err := handle(conn, r, exchange)
+			if err != nil {
+				return
+			}
+			text := write(w.response())
+			if _, err := io.WriteString(conn, text); err != nil || strings.HasPrefix(text, "HTTP/1.0") {
+				return
+			}
+		}
+	}
+}
+
+// response returns what was written, in parts.
+func (w *bufferedWriter) response() response {
+	var headers bytes.Buffer
+	h := w.header.Clone()
+	h.Del("Content-Length")
+	_ = h.Write(&headers) // a Buffer returns no error
+	return response{status: strconv.Itoa(w.status) + " " + http.StatusText(w.status), headers: headers.String(), body: w.body.String()}
+}
