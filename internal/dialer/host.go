@@ -135,7 +135,9 @@ func isTimeout(err error) bool {
 }
 
 func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	// Lookups of the same name by one Resolver share their queries, so that a second
+	// one would wait for the lost query of the first.
+	addrs, err := new(net.Resolver).LookupNetIP(ctx, "ip", name)
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap()
 	}

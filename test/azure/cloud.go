@@ -23,7 +23,7 @@ import (
 
 // A cloud plays sign-in, Resource Manager, Graph and Key Vault for the real az,
 // which reaches it through HTTPS_PROXY under the names of the real ones. It keeps
-// what it was told, and refuses what it does not know: az is then shown a 501
+// what it received, and refuses what it does not know: az then gets a 501
 // and unknown holds the request.
 type cloud struct {
 	mu      sync.Mutex
@@ -140,7 +140,7 @@ func (q *queue) Accept() (net.Conn, error) { return <-q.conns, nil }
 func (q *queue) Close() error              { return nil }
 func (q *queue) Addr() net.Addr            { return q.addr }
 
-// A request is what the services answer: status and a body in JSON.
+// A request is what the services respond with: status and a body in JSON.
 type request struct {
 	*http.Request
 	body object

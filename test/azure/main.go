@@ -6,7 +6,7 @@
 // It needs the Azure CLI and openssl, and neither an account nor the network: az
 // is led, by HTTPS_PROXY, to a small cloud of this program's own. So what is
 // recorded is az's part: which arguments it takes, what its queries give, its
-// exit codes. What Azure itself answers is only as true as services.go.
+// exit codes. How Azure itself responds is only as true as services.go.
 // The recordings go to deploy/azure/testdata/recorded, with -n nowhere; the exit
 // status is 1 when setup.sh failed or az asked for something that the cloud does
 // not know, and 3 when there is no az.

@@ -57,7 +57,7 @@ func (b *bench) bulkOf(ctx context.Context, i *instance, way string, move func(c
 	return nil
 }
 
-// once sends a request on a connection of its own and counts the answer.
+// once sends a request on a connection of its own and counts the response.
 func once(r *http.Request, into io.Writer) (int64, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ReadBufferSize: 64 << 10, WriteBufferSize: 64 << 10}}
 	resp, err := client.Do(r)

@@ -54,8 +54,8 @@ func (g goal) bounds() string {
 	return text
 }
 
-// judge compares a value.
-func (g goal) judge(value float64) string {
+// check compares a value.
+func (g goal) check(value float64) string {
 	switch {
 	case g.least && value >= g.aim, !g.least && value <= g.aim:
 		return "met"
@@ -65,7 +65,7 @@ func (g goal) judge(value float64) string {
 	return "NOT met"
 }
 
-// printGoals writes what was measured beside what is wanted.
+// printGoals writes the measured values next to the wanted ones.
 func (r *results) printGoals(w io.Writer) {
 	fmt.Fprintln(w, "\nGoals")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -77,7 +77,7 @@ func (r *results) printGoals(w io.Writer) {
 		}
 		verdict := "not measured"
 		if len(list) > 0 {
-			verdict = g.judge(median(list))
+			verdict = g.check(median(list))
 		}
 		fmt.Fprintf(t, "  %s\t%s\tgoal %s\t%s\n", g, spread(list, 2), g.bounds(), verdict)
 	}

@@ -66,7 +66,7 @@ func (h *heavy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream sends one event and then holds the answer open until its reader goes.
+// stream sends one event and then keeps the response open until its reader leaves.
 func (h *heavy) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // without it nginx keeps the event to itself
 	_, _ = io.WriteString(w, event)

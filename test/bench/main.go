@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command bench measures hmaproxy beside other proxies that do the same work.
+// Command bench compares hmaproxy with other proxies that do the same work.
 //
 //	go run ./test/bench [-quick] [-only cpu,rate,memory,bulk,start] [-json FILE]
 //

@@ -65,7 +65,7 @@ func TestWarnings(t *testing.T) {
 }
 
 // A worker whose master is killed at the same moment is waited for by neither, so
-// the system counts it for nobody.
+// the system attributes it to no process.
 func TestWorkersOfWhatWasStoppedAreCounted(t *testing.T) {
 	b := new(bench)
 	dir := t.TempDir()

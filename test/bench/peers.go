@@ -67,7 +67,7 @@ func (b *bench) chosen() []peer {
 	return all
 }
 
-// launch starts a peer and waits for its first good answer.
+// launch starts a peer and waits for its first good response.
 func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance, error) {
 	i, err := p.start(b, ctx, upstream)
 	if err != nil {
@@ -77,7 +77,7 @@ func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance,
 	if upstream == b.untrusted || upstream == b.misnamed {
 		err = i.await(ctx, i.address)
 	} else {
-		err = i.awaitAnswer(ctx)
+		err = i.awaitResponse(ctx)
 	}
 	if err != nil {
 		i.stop()
@@ -101,8 +101,8 @@ func (p *process) await(ctx context.Context, address string) error {
 	})
 }
 
-// awaitAnswer waits until a good request is answered so.
-func (i *instance) awaitAnswer(ctx context.Context) error {
+// awaitResponse waits until a good request gets this response.
+func (i *instance) awaitResponse(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	return i.poll(ctx, func() error {
 		status, _, err := post(ctx, client, i.url(), request())

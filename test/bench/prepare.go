@@ -237,7 +237,7 @@ func fill(name, path string, values map[string]any) error {
 	return os.WriteFile(path, []byte(text.String()), 0o644)
 }
 
-// freeAddress is one that nobody listens on now.
+// freeAddress returns an address that no process listens on.
 func freeAddress() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -59,7 +59,7 @@ func start(ctx context.Context, dir string, env []string, argv ...string) (*proc
 }
 
 // stop kills the whole group: nothing that was measured needs a proper end. A
-// worker whose master dies with it is counted by nobody afterwards, so that is
+// worker whose master dies with it is counted by no process afterwards, so that is
 // done before.
 func (p *process) stop() {
 	p.used = p.cpu()

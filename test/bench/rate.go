@@ -23,7 +23,7 @@ func rateMetric(what string) metric {
 	return metric{fmt.Sprintf("%s at %d requests/s", what, perSecond), "µs"}
 }
 
-// rate sends at fixed times, whether or not the answers before have come.
+// rate sends at fixed times, whether or not earlier responses have arrived.
 func (b *bench) rate(ctx context.Context) error {
 	all, stop, err := b.launchAll(ctx, b.direct)
 	if err != nil {
@@ -106,7 +106,7 @@ func pace(ctx context.Context, client *http.Client, base string, m message, coun
 	return late, took, err
 }
 
-// good posts a message and holds that its answer is one.
+// good posts a message and checks that its response is a good one.
 func good(ctx context.Context, client *http.Client, base string, m message) error {
 	status, _, err := post(ctx, client, base, m)
 	if err == nil && status != http.StatusOK {

@@ -43,7 +43,7 @@ func reference(args []string) error {
 	}
 	defer access.Close()
 	proxy := forwarder(*upstream, "Bearer "+os.Getenv("TOKEN"), roots)
-	server := http.Server{Addr: *listen, Handler: logged(access, judged(*inspect, proxy))}
+	server := http.Server{Addr: *listen, Handler: logged(access, allowed(*inspect, proxy))}
 	return server.ListenAndServe()
 }
 
@@ -65,7 +65,7 @@ func forwarder(upstream, authorization string, roots *x509.CertPool) http.Handle
 
 func logged(w io.Writer, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		// An answer may begin while the body still comes, as with the other peers.
+		// A response may begin while the body is still being received, as with the other peers.
 		if err := http.NewResponseController(rw).EnableFullDuplex(); err != nil {
 			http.Error(rw, err.Error(), http.StatusInternalServerError)
 			return
@@ -75,8 +75,8 @@ func logged(w io.Writer, next http.Handler) http.Handler {
 	})
 }
 
-// judged refuses mailboxes other than alice's, when it inspects at all.
-func judged(inspect bool, next http.Handler) http.Handler {
+// allowed refuses mailboxes other than alice's, when it inspects at all.
+func allowed(inspect bool, next http.Handler) http.Handler {
 	if !inspect {
 		return next
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// startTime is to the first good answer: with certificate, token and connection
+// startTime is the time to the first good response: with certificate, token and connection
 // to Exchange.
 var startTime = metric{"start to the first good answer", "ms"}
 

@@ -19,7 +19,7 @@ type finding struct {
 }
 
 // verify holds that every peer does the work that it is compared by. A peer that
-// takes an Exchange for another one is told of and measured all the same, as one
+// accepts another server as Exchange is reported and measured all the same, as one
 // that does less; hmaproxy must not.
 func (b *bench) verify(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -40,7 +40,7 @@ func (m message) request(ctx context.Context, base string) (*http.Request, error
 	return r, nil
 }
 
-// post sends a message as clients do and reads the whole answer.
+// post sends a message as clients do and reads the whole response.
 func post(ctx context.Context, client *http.Client, base string, m message) (status int, body []byte, err error) {
 	r, err := m.request(ctx, base)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 var lists = [...]string{"/usr/share/dirb/wordlists/common.txt", "/usr/share/dirb/wordlists/vulns/iis.txt"}
 
 // paths looks for a path that reaches Exchange, by GET and by POST, at the root
-// and beside the endpoint.
+// and next to the endpoint.
 func paths(ctx context.Context) error {
 	tool, err := need(ctx, "ffuf", "ffuf")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // curl drives curl, whose options are the dialects of HTTP that scripts and
 // old libraries speak. $URL, $HOST and $DIR in its arguments are the world's;
-// want is the status and a part of the answer.
+// want is the status and a part of the response.
 func curl() []scenario { return append(curlDialects(), curlTroubles()...) }
 
 const curlUser = username + ":" + password
@@ -26,7 +26,7 @@ func curlTask(name, want string, args ...string) scenario {
 	}
 }
 
-// curlGets sends a GetFolder and gets its answer.
+// curlGets sends a GetFolder and gets its response.
 func curlGets(name string, args ...string) scenario {
 	return curlTask(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
 }
@@ -121,7 +121,7 @@ func curlPost(want, body string) func(context.Context, *world) (string, error) {
 	}
 }
 
-// runCurl compares the last answer's status and text.
+// runCurl compares the last response's status and text.
 func runCurl(ctx context.Context, w *world, want string, args []string) (string, error) {
 	if err := writeEnvelopes(w.dir); err != nil {
 		return "", err

@@ -54,7 +54,7 @@ func described() []scenario {
 
 // exchangesOwnDescription returns what makes Exchange serve the description
 // that Microsoft publishes, which is not part of this repository, or nil where
-// the folder wsdl is not beside it.
+// the folder wsdl is not next to it.
 func exchangesOwnDescription() func(*emulator.Emulator) {
 	texts := map[string]string{}
 	for _, name := range []string{"services.wsdl", "messages.xsd", "types.xsd"} {

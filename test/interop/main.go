@@ -1,10 +1,10 @@
-// Command interop drives the product with client software that nobody here
-// wrote: it starts the emulated services and the real binary, installs the
+// Command interop drives the product with client software that this project
+// did not write: it starts the emulated services and the real binary, installs the
 // clients from their registries, lets them work, and looks at the wire on both
 // sides of the product while they do. README.md says how to run it.
 //
 // A scenario is one line of the table in scenarios.go: a client, what it is
-// told to do, and the settings of the product. Each gets a world of its own.
+// configured to do, and the settings of the product. Each gets a world of its own.
 package main
 
 import (
@@ -131,7 +131,7 @@ func one(ctx context.Context, s scenario, tools *tools) (output string, err erro
 	defer w.close()
 	output, err = s.client(ctx, w)
 	if err == nil {
-		err = w.judge()
+		err = w.compare()
 	}
 	return output + "\n" + w.product.said() + w.wire(), err
 }

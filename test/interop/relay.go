@@ -91,7 +91,7 @@ func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
 	}
 }
 
-// A message is a request with its answer, as the client had them.
+// A message is a request with its response, as the client had them.
 type message struct {
 	method, target string
 	header         http.Header
@@ -131,7 +131,7 @@ func parseStreams(client, server []byte) []message {
 			return list
 		}
 		m := message{method: req.Method, target: req.RequestURI, header: req.Header, body: body}
-		if resp := finalAnswer(answers, req); resp != nil {
+		if resp := finalResponse(answers, req); resp != nil {
 			m.status, m.answer = resp.StatusCode, resp.Header
 			m.content, err = io.ReadAll(resp.Body)
 			m.cut = err != nil
@@ -140,8 +140,8 @@ func parseStreams(client, server []byte) []message {
 	}
 }
 
-// finalAnswer skips 100 Continue. It returns nil where there is no answer.
-func finalAnswer(r *bufio.Reader, req *http.Request) *http.Response {
+// finalResponse skips 100 Continue. It returns nil when there is no response.
+func finalResponse(r *bufio.Reader, req *http.Request) *http.Response {
 	for {
 		resp, err := http.ReadResponse(r, req)
 		if err != nil {

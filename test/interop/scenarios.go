@@ -45,7 +45,7 @@ func (s scenario) but(change func(*scenario)) scenario {
 // listed is the allow-list that most scenarios run with.
 const listed = "HMA_ALLOWED_MAILBOXES=" + alice
 
-// targets has mailboxes judged that a request's Body names.
+// targets makes the policy check the mailboxes that a request's Body names.
 const targets = "HMA_ALLOW_LIST_SCOPE=targets"
 
 func scenarios() []scenario {

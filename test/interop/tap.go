@@ -10,11 +10,11 @@ import (
 	"sync"
 )
 
-// tapHeader numbers Exchange's answers, so that each can be found again at
+// tapHeader numbers Exchange's responses, so that each can be found again at
 // the client.
 const tapHeader = "X-Interop-Answer"
 
-// unwanted stands for what Exchange and load balancers add to answers and
+// unwanted stands for what Exchange and load balancers add to responses and
 // clients of the product must not get.
 func unwanted(h http.Header) {
 	h.Set("WWW-Authenticate", "Negotiate")
@@ -23,8 +23,8 @@ func unwanted(h http.Header) {
 	h.Set("Alt-Svc", `h3=":443"`)
 }
 
-// A tap is an http.Handler before Exchange's that keeps requests and answers,
-// compresses answers for those who accept it, as IIS does, and adds headers
+// A tap is an http.Handler before Exchange's that keeps requests and responses,
+// compresses responses for clients that accept it, as IIS does, and adds headers
 // that must not arrive.
 type tap struct {
 	exchange http.Handler
@@ -34,7 +34,7 @@ type tap struct {
 	seen []*visit
 }
 
-// A visit is a request as it reached Exchange, and the answer as it left.
+// A visit is a request as it reached Exchange, and the response as it left.
 type visit struct {
 	mu      sync.Mutex
 	method  string

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// judge compares what passed on the two sides of the product.
-func (w *world) judge() error {
+// compare compares what passed on the two sides of the product.
+func (w *world) compare() error {
 	w.settle()
 	front, back := w.relay.messages(), w.tap.visits()
 	if len(front) == 0 {
 		return errors.New("wire: the client did not come this way at all")
 	}
-	errs := []error{judgePairs(front, back, w.scenario), judgeStorm(front, w.scenario.most)}
+	errs := []error{comparePairs(front, back, w.scenario), judgeStorm(front, w.scenario.most)}
 	for i, v := range back {
 		if err := judgeVisit(v, front); err != nil {
 			errs = append(errs, fmt.Errorf("wire: visit %d of Exchange: %w", i+1, err))
@@ -55,19 +55,19 @@ func (w *world) settle() {
 	}
 }
 
-// judgePairs finds for every message of the client the one visit whose answer
+// comparePairs finds for every message of the client the one visit whose response
 // it got, and compares them; what is left over on either side is an error,
 // unless the scenario says that it must be there.
-func judgePairs(front []message, back []*visit, s scenario) error {
+func comparePairs(front []message, back []*visit, s scenario) error {
 	var errs []error
 	reached := make([]int, len(back))
 	for i, m := range front {
 		n, err := strconv.Atoi(m.answer.Get(tapHeader))
 		if err == nil && 0 < n && n <= len(back) {
 			reached[n-1]++
-			err = judgePair(m, back[n-1])
+			err = comparePair(m, back[n-1])
 		} else {
-			err = judgeOwn(m, s)
+			err = compareOwn(m, s)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("wire: request %d of the client (%s %s): %w", i+1, m.method, m.target, err))
@@ -81,15 +81,15 @@ func judgePairs(front []message, back []*visit, s scenario) error {
 	return errors.Join(errs...)
 }
 
-// mayBeUnseen: the product answers some failures of Exchange in its own words.
+// mayBeUnseen reports whether the product may have replaced a failure of Exchange by a response of its own.
 func (v *visit) mayBeUnseen(s scenario) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.status == http.StatusUnauthorized && s.replays || s.broken && v.status != http.StatusOK
 }
 
-// judgeOwn judges an answer that is the product's own.
-func judgeOwn(m message, s scenario) error {
+// compareOwn checks a response that is the product's own.
+func compareOwn(m message, s scenario) error {
 	reason := m.answer.Get("X-Hmaproxy-Error")
 	switch {
 	case m.status == 0:
@@ -102,8 +102,8 @@ func judgeOwn(m message, s scenario) error {
 	return fmt.Errorf("the product itself answered %d %q", m.status, reason)
 }
 
-// judgePair compares a request and its answer on the two sides.
-func judgePair(m message, v *visit) error {
+// comparePair compares a request and its response on the two sides.
+func comparePair(m message, v *visit) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var errs []error
@@ -120,7 +120,7 @@ func judgePair(m message, v *visit) error {
 	if m.cut && !bytes.HasPrefix(v.content.Bytes(), m.content) || !m.cut && !bytes.Equal(v.content.Bytes(), m.content) {
 		errs = append(errs, errors.New("the answer changed on the way to the client"))
 	}
-	return errors.Join(append(errs, judgeAnswerHeader(m.answer, v.answer))...)
+	return errors.Join(append(errs, compareResponseHeader(m.answer, v.answer))...)
 }
 
 var bodyTag = regexp.MustCompile(`<([A-Za-z0-9_.-]+:)?Body[\s/>]`)
@@ -137,10 +137,10 @@ func fromBody(envelope []byte) []byte {
 // connectionHeaders belong to one connection, and are each server's own.
 var connectionHeaders = []string{"Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Date", "Trailer"}
 
-// judgeAnswerHeader knows what the product may change in an answer's header:
+// compareResponseHeader allows what the product may change in a response's header:
 // challenges and what binds a browser go, cookies lose what ties them to
 // https and to Exchange's paths. Nothing else may differ.
-func judgeAnswerHeader(got, sent http.Header) error {
+func compareResponseHeader(got, sent http.Header) error {
 	want := http.Header{}
 	for name, values := range sent {
 		switch {

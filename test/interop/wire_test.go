@@ -59,7 +59,7 @@ func TestJudges(t *testing.T) {
 			m, v := exchanged()
 			c.change(&m, v)
 			got := ""
-			for _, err := range []error{judgePairs([]message{m}, []*visit{v}, scenario{}), judgeVisit(v, []message{m})} {
+			for _, err := range []error{comparePairs([]message{m}, []*visit{v}, scenario{}), judgeVisit(v, []message{m})} {
 				if err != nil {
 					got += err.Error()
 				}
@@ -74,11 +74,11 @@ func TestJudges(t *testing.T) {
 func TestARequestThatReachedExchangeTwice(t *testing.T) {
 	m, v := exchanged()
 	_, again := exchanged()
-	if err := judgePairs([]message{m}, []*visit{v, again}, scenario{}); err == nil {
+	if err := comparePairs([]message{m}, []*visit{v, again}, scenario{}); err == nil {
 		t.Error("nobody noticed")
 	}
 	again.status = http.StatusUnauthorized
-	if err := judgePairs([]message{m}, []*visit{v, again}, scenario{replays: true}); err != nil {
+	if err := comparePairs([]message{m}, []*visit{v, again}, scenario{replays: true}); err != nil {
 		t.Errorf("a replay after 401: %v", err)
 	}
 }

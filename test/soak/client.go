@@ -32,7 +32,7 @@ func (c *client) run(ctx context.Context) {
 }
 
 // once sends a message of random size, or asks for something small, and now and
-// then does not wait for the answer.
+// then does not wait for the response.
 func (c *client) once() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -68,7 +68,7 @@ func (c *client) size() int {
 	return c.random.IntN(2 << 10)
 }
 
-// post sends a request and says what its answer means; reason is empty for success.
+// post sends a request and returns what its response means; reason is empty for success.
 func (c *client) post(ctx context.Context, text string) (o outcome, reason string) {
 	var body io.Reader = strings.NewReader(text)
 	if c.random.IntN(4) == 0 {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An outcome is what a client may conclude from its answer.
+// An outcome is what a client may conclude from its response.
 type outcome int
 
 const (

@@ -61,7 +61,7 @@ func main() {
 }
 
 // endWithParent ends this process when the one that started it has ended,
-// however it did: standard input is a pipe from there, to which nobody writes.
+// however it ended: standard input is a pipe from it, to which it writes nothing.
 func endWithParent() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	os.Exit(1)

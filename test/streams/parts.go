@@ -22,12 +22,12 @@ import (
 const (
 	types    = "http://schemas.microsoft.com/exchange/services/2006/types"
 	messages = "http://schemas.microsoft.com/exchange/services/2006/messages"
-	// event is what every beat brings, last what the last one brings beside it.
+	// event is sent at every beat, last in addition at the last one.
 	event = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><m:GetStreamingEventsResponse xmlns:m="` + messages + `"/></Body></Envelope>`
 	last  = `<!-- closed -->`
 )
 
-// serve is Exchange's part, with emulated services for the token beside it. It
+// serve is Exchange's part, and runs emulated services for the token. It
 // prints hmaproxy's settings, the files for which go into dir, and never returns.
 func (p plan) serve(out io.Writer, dir string) error {
 	e, err := emulator.New(emulator.Config{})

@@ -1,0 +1,86 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// An order is what a request asks of Exchange, in the Id of its folder:
+// "ID.THINK", with THINK in milliseconds.
+var order = regexp.MustCompile(`Id="(r\d+)\.(\d+)`)
+
+// An exchangeServer executes requests and keeps a ledger of them.
+type exchangeServer struct {
+	mu     sync.Mutex
+	ledger map[string]int // executions by request
+}
+
+// serveExchange serves until standard input ends. To each line on it, it writes
+// the ledger as a line.
+func serveExchange(dir string) error {
+	pair, err := tls.LoadX509KeyPair(dir+"/server.pem", dir+"/server-key.pem")
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp4", ":443")
+	if err != nil {
+		return err
+	}
+	s := &exchangeServer{ledger: map[string]int{}}
+	server := &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = server.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})) }()
+	fmt.Println("serving")
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		s.mu.Lock()
+		err := json.NewEncoder(os.Stdout).Encode(s.ledger)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *exchangeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(r.Body)
+	m := order.FindSubmatch(text)
+	if err != nil || m == nil {
+		http.Error(w, "no order", http.StatusBadRequest)
+		return
+	}
+	id := string(m[1])
+	think, _ := time.ParseDuration(string(m[2]) + "ms")
+	s.mu.Lock()
+	s.ledger[id]++
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	if strings.Contains(string(text), "GetStreamingEvents") {
+		s.stream(w, r, id, think)
+		return
+	}
+	time.Sleep(think) // Exchange does not stop when the connection breaks
+	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
+}
+
+// stream sends an event each second.
+func (s *exchangeServer) stream(w http.ResponseWriter, r *http.Request, id string, lasts time.Duration) {
+	rc := http.NewResponseController(w)
+	for end := time.Now().Add(lasts); time.Now().Before(end) && r.Context().Err() == nil; time.Sleep(time.Second) {
+		_, _ = io.WriteString(w, "<event/>")
+		_ = rc.Flush()
+	}
+	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
+}

@@ -1,0 +1,270 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A fault is one case: what fails, and the bounds that hold.
+type fault struct {
+	name string
+	run  func(w *world) ([]bound, error)
+}
+
+// A bound is a time that was measured and its limit.
+type bound struct {
+	what        string
+	took, limit time.Duration
+}
+
+var rtt = faults{delay: 10 * time.Millisecond}
+
+var allFaults = []fault{
+	{"none", func(w *world) ([]bound, error) {
+		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
+	}},
+	{"loss", func(w *world) ([]bound, error) {
+		w.link.set(faults{delay: 10 * time.Millisecond, loss: 0.02})
+		return []bound{{"longest wait at 2 % loss", w.many(200, request{size: 5000}, 0), 10 * time.Second}}, nil
+	}},
+	{"dead-first-address", func(w *world) ([]bound, error) {
+		w.names.set(0, unreachable, exchangeA)
+		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
+	}},
+	{"black-hole", func(w *world) ([]bound, error) {
+		w.names.set(0, unreachable)
+		o := w.send(w.ctx, request{})
+		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
+	}},
+	{"lost-query", func(w *world) ([]bound, error) {
+		w.names.set(2, exchangeA) // A and AAAA
+		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
+	}},
+	{"changed-address", changedAddress},
+	{"blackout", blackout},
+	{"client-gave-up", clientGaveUp},
+	{"dead-peer", deadPeer},
+	{"slow-line", func(w *world) ([]bound, error) {
+		w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10}) // 256 kbit/s
+		longest, failed := w.parallel(10, request{size: 300 << 10})
+		if failed != "" {
+			return nil, errors.New("an upload failed: " + failed)
+		}
+		return []bound{{"10 uploads of 300 KiB at 256 kbit/s", longest, 3 * time.Minute}}, nil
+	}},
+}
+
+// changedAddress moves Exchange to another address while connections to the old
+// one are idle.
+func changedAddress(w *world) ([]bound, error) {
+	w.mustSucceed(request{})
+	w.names.set(0, exchangeB)
+	w.link.set(faults{delay: rtt.delay, dead: map[netip.Addr]bool{exchangeA: true}})
+	first := w.send(w.ctx, request{})
+	next := w.mustSucceed(request{})
+	return []bound{{"first failure", first.took, 65 * time.Second}, {"next request", next, time.Second}}, nil
+}
+
+// blackout interrupts the link for 30 s. Exchange works on one request meanwhile.
+func blackout(w *world) ([]bound, error) {
+	const lasts = 30 * time.Second
+	w.mustSucceed(request{})
+	var during sync.WaitGroup
+	var thinking outcome
+	var longest time.Duration
+	thought := make(chan struct{})
+	go func() { thinking = w.send(w.ctx, request{think: lasts + time.Second}); close(thought) }()
+	time.Sleep(500 * time.Millisecond)
+	w.link.set(faults{down: true})
+	var mu sync.Mutex
+	for range 5 { // on new connections
+		during.Go(func() {
+			o := w.send(w.ctx, request{})
+			mu.Lock()
+			defer mu.Unlock()
+			longest = max(longest, o.took)
+		})
+		time.Sleep(time.Second)
+	}
+	time.Sleep(lasts - 5*time.Second)
+	w.link.set(rtt)
+	returned := time.Now()
+	for w.send(w.ctx, request{}).what != "ok" && time.Since(returned) < time.Minute {
+		time.Sleep(50 * time.Millisecond)
+	}
+	recovery := time.Since(returned)
+	<-thought
+	answered := time.Since(returned)
+	during.Wait()
+	return []bound{{"longest wait", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
+		{"response of a request in progress", answered, 10 * time.Second}}, expect(thinking, "ok")
+}
+
+// clientGaveUp cancels uploads during a blackout. None may be executed later.
+func clientGaveUp(w *world) ([]bound, error) {
+	w.many(3, request{}, 0)
+	w.link.set(faults{down: true})
+	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
+	defer cancel()
+	before := w.ids.Load()
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() { w.send(ctx, request{size: 20 << 10}) })
+	}
+	all.Wait()
+	time.Sleep(time.Second)
+	w.link.set(rtt)
+	time.Sleep(10 * time.Second)
+	ledger, err := w.ledger()
+	if err != nil {
+		return nil, err
+	}
+	for i := before + 1; i <= before+3; i++ {
+		if ledger[fmt.Sprintf("r%d", i)] > 0 {
+			return nil, errors.New("a request was delivered after its client had given up")
+		}
+	}
+	return []bound{{"next request", w.mustSucceed(request{}), 5 * time.Second}}, nil
+}
+
+// deadPeer drops the packets of all open connections, as a firewall that has lost
+// its state. New connections work.
+func deadPeer(w *world) ([]bound, error) {
+	w.parallel(4, request{think: 200 * time.Millisecond}) // four idle connections
+	stream := make(chan outcome, 1)
+	began := make(chan struct{})
+	go func() { close(began); stream <- w.send(w.ctx, request{stream: true, think: 5 * time.Minute}) }()
+	<-began
+	time.Sleep(3 * time.Second)
+	w.link.forget()
+	lost := time.Now()
+	first := w.send(w.ctx, request{})
+	next := w.mustSucceed(request{})
+	<-stream
+	return []bound{{"request on a dead connection", first.took, 65 * time.Second}, {"next request", next, 5 * time.Second},
+		{"end of a stream", time.Since(lost), 95 * time.Second}}, nil
+}
+
+// many sends requests one after another and returns the longest time.
+func (w *world) many(n int, r request, pause time.Duration) (longest time.Duration) {
+	for range n {
+		longest = max(longest, w.send(w.ctx, r).took)
+		time.Sleep(pause)
+	}
+	return longest
+}
+
+// parallel sends requests at the same time.
+func (w *world) parallel(n int, r request) (longest time.Duration, failed string) {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for range n {
+		all.Go(func() {
+			o := w.send(w.ctx, r)
+			mu.Lock()
+			defer mu.Unlock()
+			longest = max(longest, o.took)
+			if o.what != "ok" {
+				failed = o.what
+			}
+		})
+	}
+	all.Wait()
+	return longest, failed
+}
+
+// mustSucceed returns the time of a request, a very long one when it fails.
+func (w *world) mustSucceed(r request) time.Duration {
+	o := w.send(w.ctx, r)
+	if o.what != "ok" {
+		fmt.Println("  failed:", o.what, "after", o.took.Round(time.Millisecond))
+		return time.Hour
+	}
+	return o.took
+}
+
+func expect(o outcome, what string) error {
+	if o.what != what {
+		return fmt.Errorf("got %s, want %s", o.what, what)
+	}
+	return nil
+}
+
+// runFaults runs the faults and prints the table.
+func (w *world) runFaults(only string) error {
+	fmt.Printf("%-20s %9s %5s %8s %6s  %s\n", "fault", "requests", "lost", "doubled", "wrong", "times")
+	bad := 0
+	for _, f := range allFaults {
+		if only != "" && !slices.Contains(strings.Split(only, ","), f.name) {
+			continue
+		}
+		w.link.set(rtt)
+		w.names.set(0, exchangeA)
+		if err := w.startProxy(); err != nil {
+			return err
+		}
+		before := w.ids.Load()
+		bounds, err := f.run(w)
+		w.link.set(rtt)
+		if w.ctx.Err() != nil {
+			return w.ctx.Err()
+		}
+		line, ok, ledgerErr := w.check(f.name, before, bounds)
+		if ledgerErr != nil {
+			return ledgerErr
+		}
+		fmt.Println(line)
+		if err != nil {
+			fmt.Println("  FAILED:", err)
+		}
+		if err != nil || !ok {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d faults have failed checks", bad)
+	}
+	return nil
+}
+
+// check compares the outcomes since a request with Exchange's ledger.
+func (w *world) check(name string, before int64, bounds []bound) (line string, ok bool, err error) {
+	ledger, err := w.ledger()
+	if err != nil {
+		return "", false, err
+	}
+	var requests, lost, doubled, wrong int
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := before + 1; i <= w.ids.Load(); i++ {
+		id := fmt.Sprintf("r%d", i)
+		o, executions := w.outcomes[id], ledger[id]
+		requests++
+		switch {
+		case executions > 1:
+			doubled++
+		case o.executed == "yes" && executions == 0:
+			lost++
+		case o.wrong, o.executed == "no" && executions > 0:
+			wrong++
+		}
+	}
+	ok = lost+doubled+wrong == 0
+	var times []string
+	for _, b := range bounds {
+		text := fmt.Sprintf("%s %.1f s (at most %v)", b.what, b.took.Seconds(), b.limit)
+		if b.took > b.limit {
+			text, ok = text+" TOO LONG", false
+		}
+		times = append(times, text)
+	}
+	return fmt.Sprintf("%-20s %9d %5d %8d %6d  %s", name, requests, lost, doubled, wrong, strings.Join(times, "; ")), ok, nil
+}

@@ -1,0 +1,286 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	mathrand "math/rand/v2"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hmaproxy/internal/emulator"
+)
+
+// Addresses of the two ends of the link. Exchange has two.
+var (
+	exchangeA   = netip.MustParseAddr("10.77.0.2")
+	exchangeB   = netip.MustParseAddr("10.77.0.3")
+	unreachable = netip.MustParseAddr("10.77.0.9") // in DNS only
+)
+
+const exchangeName = "mail.contoso.test"
+
+// A world is the network with everything that runs in it.
+type world struct {
+	ctx     context.Context
+	dir     string
+	verbose bool
+	link    *link
+	names   nameServer
+	env     []string // hmaproxy's settings
+
+	exchange     *exec.Cmd
+	exchangeIn   io.Writer
+	exchangeOut  *bufio.Scanner
+	proxy        *exec.Cmd
+	proxyAddress string
+	client       *http.Client
+
+	ids      atomic.Int64
+	mu       sync.Mutex
+	outcomes map[string]outcome
+}
+
+// An outcome is what a client got.
+type outcome struct {
+	executed string // "yes", "no" or "unknown", according to the response
+	wrong    bool   // the response of another request
+	took     time.Duration
+	what     string
+}
+
+func runInside(ctx context.Context, inside, only string, verbose bool) error {
+	dir, pid, _ := strings.Cut(inside, ",")
+	id, err := strconv.Atoi(pid)
+	if err != nil {
+		return err
+	}
+	w := &world{ctx: ctx, dir: dir, verbose: verbose, outcomes: map[string]outcome{}}
+	seed := uint64(time.Now().UnixNano())
+	fmt.Printf("seed %d\n", seed)
+	w.link = &link{random: mathrand.New(mathrand.NewPCG(seed, 0)), known: map[flow]bool{}}
+	if err := w.connect(id); err != nil {
+		return err
+	}
+	if err := w.startServices(id); err != nil {
+		return err
+	}
+	defer func() { _ = w.exchange.Process.Kill() }()
+	defer w.stopProxy()
+	return w.runFaults(only)
+}
+
+// connect makes the link.
+func (w *world) connect(id int) error {
+	clientName, serverName := namespaces(id)
+	clientTUN, err := openTUN(clientName, "hma0", "10.77.0.1/24")
+	if err != nil {
+		return err
+	}
+	serverTUN, err := openTUN(serverName, "hma0", exchangeA.String()+"/24", exchangeB.String()+"/24")
+	if err != nil {
+		return err
+	}
+	go w.link.forward(toServer, clientTUN, serverTUN)
+	go w.link.forward(toClient, serverTUN, clientTUN)
+	return nil
+}
+
+// startServices starts DNS, Entra ID and Key Vault here, and Exchange beyond the
+// link.
+func (w *world) startServices(id int) error {
+	w.names.set(0, exchangeA)
+	if err := w.names.serve(); err != nil {
+		return err
+	}
+	e, err := emulator.New(emulator.Config{ExchangeURL: "https://" + exchangeName})
+	if err != nil {
+		return err
+	}
+	if err := e.Start(); err != nil {
+		return err
+	}
+	root, err := w.writeCertificates()
+	if err != nil {
+		return err
+	}
+	ca := filepath.Join(w.dir, "ca.pem")
+	if err := os.WriteFile(ca, append(e.CAPEM(), root...), 0o600); err != nil {
+		return err
+	}
+	for name, value := range e.Env() {
+		if name != "HMA_EWS_CONNECT" {
+			w.env = append(w.env, name+"="+value)
+		}
+	}
+	w.env = append(w.env, "HMA_CA_FILE="+ca, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LISTEN=127.0.0.1:8080", "HMA_ADMIN_LISTEN=127.0.0.1:8081")
+	_, serverName := namespaces(id)
+	w.exchange = exec.Command("ip", "netns", "exec", serverName, os.Args[0], "-exchange", w.dir)
+	w.exchange.Stderr = os.Stderr
+	in, inErr := w.exchange.StdinPipe()
+	out, outErr := w.exchange.StdoutPipe()
+	if err := errors.Join(inErr, outErr, w.exchange.Start()); err != nil {
+		return err
+	}
+	w.exchangeIn, w.exchangeOut = in, bufio.NewScanner(out)
+	w.exchangeOut.Buffer(nil, 16<<20)
+	if !w.exchangeOut.Scan() {
+		return errors.New("Exchange did not start")
+	}
+	return nil
+}
+
+// writeCertificates writes Exchange's certificate and key, and returns the
+// certificate, which is its own root.
+func (w *world) writeCertificates() ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: exchangeName}, DNSNames: []string{exchangeName},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return certificate, errors.Join(
+		os.WriteFile(filepath.Join(w.dir, "server.pem"), certificate, 0o600),
+		os.WriteFile(filepath.Join(w.dir, "server-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
+}
+
+// startProxy starts a new hmaproxy, which has no connections.
+func (w *world) startProxy() error {
+	w.stopProxy()
+	w.proxy = exec.Command(filepath.Join(w.dir, "hmaproxy"))
+	w.proxy.Env = w.env
+	if w.verbose {
+		w.proxy.Stderr = os.Stderr
+	}
+	if err := w.proxy.Start(); err != nil {
+		return err
+	}
+	w.proxyAddress = "127.0.0.1:8080"
+	w.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get("http://127.0.0.1:8081/ready")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+	}
+	return errors.New("hmaproxy is not ready after 20 s")
+}
+
+func (w *world) stopProxy() {
+	if w.proxy != nil {
+		_ = w.proxy.Process.Kill()
+		_ = w.proxy.Wait()
+		w.proxy = nil
+	}
+}
+
+// A request is one request of a client.
+type request struct {
+	think  time.Duration // that Exchange takes, or how long a stream lasts
+	size   int           // bytes of padding
+	stream bool
+}
+
+const (
+	typesNS    = "http://schemas.microsoft.com/exchange/services/2006/types"
+	messagesNS = "http://schemas.microsoft.com/exchange/services/2006/messages"
+)
+
+func (r request) text(id string) []byte {
+	operation := `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:FolderId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `"/></m:FolderIds></m:GetFolder>`
+	if r.stream {
+		operation = `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `">x</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`
+	}
+	var b bytes.Buffer
+	b.WriteString(`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + typesNS + `" xmlns:m="` + messagesNS + `"><s:Header>` +
+		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body>`)
+	b.WriteString(operation)
+	b.WriteString(strings.Repeat(" ", r.size))
+	b.WriteString(`</s:Body></s:Envelope>`)
+	return b.Bytes()
+}
+
+// send sends a request and records its outcome.
+func (w *world) send(ctx context.Context, r request) outcome {
+	id := fmt.Sprintf("r%d", w.ids.Add(1))
+	began := time.Now()
+	o := w.do(ctx, id, r)
+	o.took = time.Since(began)
+	w.mu.Lock()
+	w.outcomes[id] = o
+	w.mu.Unlock()
+	return o
+}
+
+func (w *world) do(ctx context.Context, id string, r request) outcome {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.proxyAddress+"/EWS/Exchange.asmx", bytes.NewReader(r.text(id)))
+	if err != nil {
+		return outcome{what: err.Error()}
+	}
+	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return outcome{executed: "unknown", what: "the client: " + err.Error()}
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	reason := resp.Header.Get("X-Hmaproxy-Error")
+	switch {
+	case err != nil:
+		return outcome{executed: "unknown", what: "cut off"}
+	case resp.StatusCode == http.StatusOK:
+		return outcome{executed: "yes", wrong: !strings.HasSuffix(string(text), "<done>"+id+"</done>"), what: "ok"}
+	case reason == "upstream-unreachable":
+		return outcome{executed: "no", what: reason}
+	case reason == "":
+		return outcome{executed: "unknown", wrong: true, what: resp.Status}
+	}
+	return outcome{executed: "unknown", what: fmt.Sprintf("%s (%d)", reason, resp.StatusCode), wrong: resp.StatusCode != http.StatusInternalServerError}
+}
+
+// ledger returns Exchange's executions.
+func (w *world) ledger() (map[string]int, error) {
+	if _, err := io.WriteString(w.exchangeIn, "ledger\n"); err != nil {
+		return nil, err
+	}
+	if !w.exchangeOut.Scan() {
+		return nil, errors.New("Exchange has ended")
+	}
+	var ledger map[string]int
+	return ledger, json.Unmarshal(w.exchangeOut.Bytes(), &ledger)
+}
