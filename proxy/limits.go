@@ -12,8 +12,10 @@ const (
 	bufferedTotal = 32 << 20 // buffered bodies of all requests together
 	chunk         = 64 << 10 // one read of a long response
 
-	hintRead = 8 << 10 // read of a page to find its title
-	hintText = 80      // of a text that a device has chosen
+	hintRead     = 8 << 10  // read of a page to find its title
+	keptRead     = 8 << 10  // kept of an error response to find its code
+	inflatedRead = 32 << 10 // read of either after inflating it
+	hintText     = 80       // of a text that a device has chosen
 
 	busyWindow   = 5 * time.Second        // a peer that repeats a failing request sooner is slowed
 	minBusyDelay = 250 * time.Millisecond // and more each time,

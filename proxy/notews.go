@@ -109,8 +109,8 @@ func title(resp *http.Response) string {
 	return text
 }
 
-// inflated reads at most hintRead bytes of a body, of a compressed one after
-// inflating it. It returns what can be read.
+// inflated reads at most inflatedRead bytes of a body, which may be compressed.
+// It returns what can be read.
 func inflated(header http.Header, body io.Reader) []byte {
 	if ascii.EqualFold(value(header, "Content-Encoding"), "gzip") {
 		z, err := gzip.NewReader(body)
@@ -119,6 +119,6 @@ func inflated(header http.Header, body io.Reader) []byte {
 		}
 		body = z
 	}
-	data, _ := io.ReadAll(io.LimitReader(body, hintRead))
+	data, _ := io.ReadAll(io.LimitReader(body, inflatedRead))
 	return data
 }

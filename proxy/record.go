@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/http"
 	"time"
+
+	"hmaproxy/proxy/ews"
 )
 
 // A Record describes a request that is over. It contains no body, no token and
@@ -31,6 +33,11 @@ type Record struct {
 
 	BytesIn, BytesOut int64 // bodies
 	UnknownIDs        int   // ids in the Body that were sent without knowing their mailbox
+
+	// Fault is the response code of a SOAP fault of Exchange, "" for none, and
+	// BackOff the time that the fault asks the client to wait.
+	Fault   ews.ResponseCode
+	BackOff time.Duration
 
 	RequestID string     // Exchange's request-id
 	FrontEnd  string     // Exchange's X-FEServer

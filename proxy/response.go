@@ -23,6 +23,7 @@ type responder struct {
 	cookies  *cookieNames
 	settings *Settings
 	busy     *busyDelay
+	kept     []byte    // the beginning of an error response
 	deadline time.Time // when the write deadline was set
 }
 
@@ -152,6 +153,10 @@ func (r *responder) relay(resp *http.Response, operation string) (complete bool,
 	r.record.Status = resp.StatusCode
 	r.extendDeadline(time.Now()) // Exchange may have taken longer than the deadline
 	r.w.WriteHeader(resp.StatusCode)
+	if resp.StatusCode >= 400 && r.r.Method == http.MethodPost {
+		r.kept = make([]byte, 0, keptRead)
+		defer func() { describeFault(r.record, resp.Header, r.kept) }()
+	}
 	switch {
 	case streaming:
 		_ = r.control.Flush() // the first event may be half an hour away
@@ -221,6 +226,7 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 // writePart writes a part of the response, which the client must take in time.
 func (r *responder) writePart(p []byte, flush bool) bool {
 	r.extendDeadline(time.Now())
+	r.kept = append(r.kept, p[:min(len(p), cap(r.kept)-len(r.kept))]...)
 	n, err := r.w.Write(p)
 	r.record.BytesOut += int64(n)
 	if err == nil && flush {

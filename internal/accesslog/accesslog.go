@@ -9,6 +9,7 @@ import (
 	"hmaproxy/internal/logging"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
 )
 
 // A Logger logs requests. It is safe for concurrent use.
@@ -68,6 +69,11 @@ func levelOf(r *proxy.Record, o outcome.Outcome) slog.Level {
 	if o == outcome.Refused || o == outcome.Failed || o == outcome.Audited || r.Diagnosis != nil || r.Err != nil {
 		return slog.LevelWarn
 	}
+	if r.Fault != "" {
+		if _, known := ews.ExplainFault(r.Fault); known {
+			return slog.LevelWarn // an administrator can do something about it
+		}
+	}
 	return slog.LevelInfo
 }
 
@@ -81,7 +87,7 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 	for _, s := range [...]struct{ key, value string }{
 		{"client", r.Client}, {"operation", r.Operation}, {"mailbox", r.Mailbox}, {"method", methodOf(r)},
 		{"reason", r.Reason.String()}, {"audit", r.Audit.String()}, {"detail", r.Detail},
-		{"exchange_request_id", r.RequestID}, {"front_end", r.FrontEnd},
+		{"fault", string(r.Fault)}, {"exchange_request_id", r.RequestID}, {"front_end", r.FrontEnd},
 	} {
 		if s.value != "" {
 			attrs = append(attrs, slog.String(s.key, s.value))
@@ -111,6 +117,9 @@ func rareAttrs(r *proxy.Record) []slog.Attr {
 		if flag.set {
 			attrs = append(attrs, slog.Bool(flag.key, true))
 		}
+	}
+	if r.BackOff > 0 {
+		attrs = append(attrs, slog.Int64("backoff_ms", r.BackOff.Milliseconds()))
 	}
 	if r.UnknownIDs > 0 {
 		attrs = append(attrs, slog.Int("unknown_ids", r.UnknownIDs))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
@@ -26,6 +27,8 @@ func TestLevelOfRequests(t *testing.T) {
 		{"audited", func(r *proxy.Record) { r.Audit = proxy.ReasonMailboxNotAllowed }, "WARN"},
 		{"no token", func(r *proxy.Record) { r.Reason = proxy.ReasonNoToken }, "WARN"},
 		{"replayed with success", func(r *proxy.Record) { r.Diagnosis = &proxy.Diagnosis{Code: 2000002} }, "WARN"},
+		{"a fault with a remedy", func(r *proxy.Record) { r.Status, r.Fault = 500, "ErrorNonExistentMailbox" }, "WARN"},
+		{"a fault of the client's own", func(r *proxy.Record) { r.Status, r.Fault = 500, "ErrorItemNotFound" }, "INFO"},
 		{"an error on the way", func(r *proxy.Record) { r.Err = errors.New("reset") }, "WARN"},
 	}
 	for _, test := range cases {
@@ -44,5 +47,18 @@ func TestLevelOfRequests(t *testing.T) {
 				t.Errorf("%+v", line)
 			}
 		})
+	}
+}
+
+func TestFaultsAreLogged(t *testing.T) {
+	var out bytes.Buffer
+	r := &proxy.Record{Method: "POST", Status: 500, Upstream: 500, Fault: "ErrorServerBusy", BackOff: 38526 * time.Millisecond}
+	New(slog.New(slog.NewJSONHandler(&out, nil))).Done(r, outcome.Of(r))
+	var line struct {
+		Fault   string
+		BackOff int `json:"backoff_ms"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Fault != "ErrorServerBusy" || line.BackOff != 38526 {
+		t.Errorf("%s (%v)", out.Bytes(), err)
 	}
 }

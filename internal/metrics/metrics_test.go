@@ -60,6 +60,12 @@ func TestMetricsOfRequests(t *testing.T) {
 		{"the client left", func(r *proxy.Record) { r.Status, r.Reason = 0, proxy.ReasonClientLeft }, []string{
 			`hmaproxy_requests_total{operation="GetFolder",status="0"} 1`, `hmaproxy_failures_total{reason="client-left"} 1`,
 		}},
+		{"a fault of Exchange", func(r *proxy.Record) { r.Status, r.Upstream, r.Fault = 500, 500, "ErrorNonExistentMailbox" }, []string{
+			`hmaproxy_exchange_faults_total{code="ErrorNonExistentMailbox"} 1`, `hmaproxy_exchange_faults_total{code="ErrorServerBusy"} 0`,
+		}},
+		{"a fault of the client's own", func(r *proxy.Record) { r.Status, r.Upstream, r.Fault = 500, 500, "ErrorItemNotFound" }, []string{
+			`hmaproxy_exchange_faults_total{code="other"} 1`,
+		}},
 		{"unknown operation", func(r *proxy.Record) { r.Operation, r.Known = "ReadEverything", "other" }, []string{
 			`hmaproxy_requests_total{operation="other",status="200"} 1`,
 		}},

@@ -5,6 +5,7 @@ import (
 
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
 )
 
 // requestMetrics are about clients' requests.
@@ -15,6 +16,7 @@ type requestMetrics struct {
 	refusals  family[proxy.Reason, prometheus.Counter]
 	failures  family[proxy.Reason, prometheus.Counter]
 	audit     family[proxy.Reason, prometheus.Counter]
+	faults    family[ews.ResponseCode, prometheus.Counter]
 	replays   prometheus.Counter
 	received  prometheus.Counter
 	sent      prometheus.Counter
@@ -49,12 +51,38 @@ func newRequestMetrics(f factory) requestMetrics {
 			"Requests without a token or a response of Exchange, and requests that the client left, by reason."),
 		audit: f.reasons(auditReasons(), "hmaproxy_audit_refusals_total",
 			"Requests that audit mode forwarded and enforce mode would have refused, by reason."),
+		faults:   newFaultCounters(f),
 		replays:  f.counter("hmaproxy_replays_total", "Requests sent a second time because Exchange refused the token."),
 		received: f.counter("hmaproxy_received_bytes_total", "Bytes of clients' bodies."),
 		sent:     f.counter("hmaproxy_sent_bytes_total", "Bytes of bodies sent to clients."),
 		unknown:  f.counter("hmaproxy_unknown_ids_total", "Ids in bodies that were forwarded although their mailbox could not be read; counted while the allow-list has guid entries and its scope is targets."),
 		inFlight: f.gauge("hmaproxy_requests_in_flight", "Requests in progress, notification streams included."),
 	}
+}
+
+// otherFault is the label of response codes without an explanation.
+const otherFault ews.ResponseCode = "other"
+
+// newFaultCounters makes the counters of Exchange's SOAP faults. Their codes are
+// those that an administrator can do something about, and other.
+func newFaultCounters(f factory) family[ews.ResponseCode, prometheus.Counter] {
+	c := f.counters("hmaproxy_exchange_faults_total", "SOAP faults of Exchange, by response code; other stands for the codes that concern the client alone.", "code")
+	counters := newFamily(128, otherFault, func(code ews.ResponseCode) prometheus.Counter { return c.WithLabelValues(string(code)) })
+	for _, explanation := range ews.FaultExplanations() {
+		for _, code := range explanation.Codes {
+			counters.get(code)
+		}
+	}
+	counters.get(otherFault)
+	return counters
+}
+
+// faultLabel returns the label of a response code.
+func faultLabel(code ews.ResponseCode) ews.ResponseCode {
+	if _, known := ews.ExplainFault(code); known {
+		return code
+	}
+	return otherFault
 }
 
 func (m *requestMetrics) done(r *proxy.Record, o outcome.Outcome) {
@@ -81,6 +109,9 @@ func (m *requestMetrics) done(r *proxy.Record, o outcome.Outcome) {
 		m.audit.get(r.Audit).Inc()
 	}
 	m.unknown.Add(float64(r.UnknownIDs))
+	if r.Fault != "" {
+		m.faults.get(faultLabel(r.Fault)).Inc()
+	}
 	if r.Replayed {
 		m.replays.Inc()
 	}

@@ -1,0 +1,37 @@
+package proxy
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"hmaproxy/proxy/ews"
+)
+
+// The elements of a SOAP fault that name its cause. Exchange is trusted, so that
+// a search does; what does not look like a response code is not reported.
+var (
+	responseCode = regexp.MustCompile(`ResponseCode(?:\s[^<>]*)?>\s*(Error[A-Za-z]{1,60})\s*<`)
+	faultCode    = regexp.MustCompile(`faultcode(?:\s[^<>]*)?>\s*(?:[A-Za-z_][\w.-]*:)?(Error[A-Za-z]{1,60})\s*<`)
+	faultBackoff = regexp.MustCompile(`BackOffMilliseconds"\s*>\s*([0-9]{1,9})\s*<`)
+)
+
+// describeFault notes the response code of a SOAP fault and the back-off that it
+// asks for. beginning is what was kept of the response's body, compressed as
+// header says. Exchange's texts are not reported: they quote the request.
+func describeFault(record *Record, header http.Header, beginning []byte) {
+	text := inflated(header, bytes.NewReader(beginning))
+	for _, element := range [...]*regexp.Regexp{responseCode, faultCode} {
+		if found := element.FindSubmatch(text); found != nil {
+			record.Fault = ews.ResponseCode(found[1])
+			break
+		}
+	}
+	if found := faultBackoff.FindSubmatch(text); found != nil {
+		if n, err := strconv.Atoi(string(found[1])); err == nil {
+			record.BackOff = time.Duration(n) * time.Millisecond
+		}
+	}
+}
