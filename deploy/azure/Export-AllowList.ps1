@@ -6,8 +6,10 @@ for hmaproxy.
 .DESCRIPTION
 For every mailbox in the scope the file gets its primary address, its aliases,
 its user principal name (upn:) and its security identifier (sid:), so that a
-client may name the mailbox in any of these ways. hmaproxy takes a changed file
-up while it runs.
+client may name the mailbox in any of these ways, and the GUIDs of the mailbox
+and of its archive (guid:), by which hmaproxy knows ids of items and folders when
+HMA_ALLOW_LIST_SCOPE is targets. A mailbox that was made again has another GUID.
+hmaproxy reloads a changed file while it runs.
 
 The file is replaced as a whole, and only after everything was read: when
 anything fails, or no mailbox is in the scope, the old file stays and the exit
@@ -26,7 +28,7 @@ software used. Without it all assignments of the role count.
 An OPATH filter for Get-Mailbox, where there is no role assignment to go by.
 
 .PARAMETER PrimaryOnly
-Writes primary addresses only.
+Writes primary addresses and GUIDs only.
 
 .PARAMETER WholeOrganization
 Permits a scope that is the whole organisation.
@@ -109,6 +111,9 @@ function Get-Entry($Mailbox) {
     }
     foreach ($name in $names) {
         if ($name -match $address) { $name } else { Write-Warning "Left out, not an address that hmaproxy takes: $name" }
+    }
+    foreach ($guid in "$($Mailbox.ExchangeGuid)", "$($Mailbox.ArchiveGuid)") {
+        if ($guid -match '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' -and $guid -ne '00000000-0000-0000-0000-000000000000') { "guid:$($guid.ToLowerInvariant())" }
     }
     if ($PrimaryOnly) { return }
     if ("$($Mailbox.UserPrincipalName)" -match $address) { "upn:$($Mailbox.UserPrincipalName)" }
