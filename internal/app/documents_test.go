@@ -257,7 +257,7 @@ func callKeys(call *ast.CallExpr, every2nd func([]ast.Expr)) []string {
 	if at := anyMessageAt(call); at >= 0 && at < len(call.Args) {
 		every2nd(call.Args[at+1:])
 		for _, arg := range call.Args[at+1:] {
-			if appended, ok := arg.(*ast.CallExpr); ok && len(appended.Args) > 1 { // append(describe(c), "path", p)
+			if appended, ok := arg.(*ast.CallExpr); ok && isAppend(appended) { // append(describe(c), "path", p)
 				every2nd(appended.Args[1:])
 			}
 		}
@@ -266,6 +266,11 @@ func callKeys(call *ast.CallExpr, every2nd func([]ast.Expr)) []string {
 		every2nd(call.Args[3:])
 	}
 	return nil
+}
+
+func isAppend(call *ast.CallExpr) bool {
+	f, ok := call.Fun.(*ast.Ident)
+	return ok && f.Name == "append"
 }
 
 // literal returns the value of a string literal, "" for any other expression.
