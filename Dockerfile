@@ -15,4 +15,4 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/hmaproxy /hmaproxy
 USER 65532:65532
 ENTRYPOINT ["/hmaproxy"]
-HEALTHCHECK --interval=10s --timeout=6s --start-period=20s --retries=3 CMD ["/hmaproxy", "health", "ready"]
+HEALTHCHECK --interval=10s --timeout=6s --start-period=20s --retries=3 CMD ["/hmaproxy", "health", "live"]

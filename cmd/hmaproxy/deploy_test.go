@@ -160,3 +160,33 @@ func TestWorkflowsArePinned(t *testing.T) {
 		}
 	}
 }
+
+// TestProbesDoNotRestartForAnOutage checks that no probe restarts a container
+// because Entra ID, Key Vault or Exchange is down: readiness depends on them.
+func TestProbesDoNotRestartForAnOutage(t *testing.T) {
+	dockerfile, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^HEALTHCHECK .*CMD \["/hmaproxy", "health", "live"\]$`).Match(dockerfile) {
+		t.Error("the image's HEALTHCHECK does not ask for live")
+	}
+	startup := regexp.MustCompile(`(?s)startupProbe:(.*?)(?:readinessProbe|livenessProbe):`)
+	threshold := regexp.MustCompile(`failureThreshold: (\d+)`)
+	probes := 0
+	for name, text := range deployFiles(t) {
+		for _, probe := range startup.FindAllStringSubmatch(text, -1) {
+			probes++
+			if !strings.Contains(probe[1], "path: /ready") {
+				continue
+			}
+			m := threshold.FindStringSubmatch(probe[1])
+			if m == nil || len(m[1]) < 5 { // a day, at one probe a second
+				t.Errorf("%s: a startup probe of /ready gives up after %v probes", name, m)
+			}
+		}
+	}
+	if probes < 3 {
+		t.Errorf("only %d startup probes found", probes)
+	}
+}

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -68,10 +70,24 @@ func (l Listeners) has(other Listener) bool {
 	return false
 }
 
+// maxSocketPath returns the length in bytes of the longest path of a Unix socket.
+// sun_path has 108 bytes on Linux and Windows and 104 on macOS and the BSDs, with
+// a zero at the end.
+func maxSocketPath() int {
+	switch runtime.GOOS {
+	case "linux", "windows":
+		return 107
+	}
+	return 103
+}
+
 func checkListener(s string) error {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		if !strings.HasPrefix(path, "/") && !filepath.IsAbs(path) {
 			return flaw("is not an absolute path; expected unix:/path")
+		}
+		if len(path) > maxSocketPath() {
+			return flaw(fmt.Sprintf("names a socket whose path is longer than %d bytes, more than this system takes; choose a shorter one, in /run for example", maxSocketPath()))
 		}
 		return nil
 	}

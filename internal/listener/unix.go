@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,7 +20,7 @@ const socketMode fs.FileMode = 0o600
 
 // listenUnix opens a Unix socket that only the user of this process and root can
 // connect to. The directory must exist, belong to one of them, and be writable
-// by no other user. A sticky directory such as /tmp is refused too: while
+// by no other user, and so must those above it. A sticky directory such as /tmp is refused too: while
 // hmaproxy is down, any user could create a socket of that name there, and
 // clients would send it their mail and passwords.
 //
@@ -33,6 +34,11 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 	if err := checkSocketDirectory(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
+	unlock, err := lockDirectory(ctx, filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("directory of the socket: %w", err)
+	}
+	defer unlock() // another start may look for a stale socket now
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}
@@ -51,18 +57,67 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 	return s, nil
 }
 
-// checkSocketDirectory returns an error if another user could replace the socket.
+// maxLinks bounds the symbolic links on a socket's path, as the kernel does.
+const maxLinks = 40
+
+// checkSocketDirectory returns an error if another user could replace the socket,
+// or rename a directory or a symbolic link on the way to it.
 func checkSocketDirectory(dir string) error {
-	info, err := os.Stat(dir)
+	at, rest, links := "/", components(dir), 0
+	for {
+		info, err := os.Stat(at)
+		if err != nil {
+			return fmt.Errorf("directory of the socket: %w", err)
+		}
+		if err := checkDirectory(at, info, len(rest) == 0); err != nil {
+			return fmt.Errorf("directory of the socket: %w", err)
+		}
+		if len(rest) == 0 {
+			return nil
+		}
+		next := filepath.Join(at, rest[0])
+		rest = rest[1:]
+		if info, err = os.Lstat(next); err != nil {
+			return fmt.Errorf("directory of the socket: %w", err)
+		}
+		if info.Mode().Type() != fs.ModeSymlink {
+			at = next
+			continue
+		}
+		target, err := os.Readlink(next)
+		if links++; err == nil && links > maxLinks {
+			err = fmt.Errorf("too many symbolic links on the way to %s", dir)
+		}
+		if err == nil && !ownedByUs(info) {
+			err = fmt.Errorf("the symbolic link %s belongs neither to this user nor to root", next)
+		}
+		if err != nil {
+			return fmt.Errorf("directory of the socket: %w", err)
+		}
+		if filepath.IsAbs(target) {
+			at = "/"
+		}
+		rest = append(components(target), rest...)
+	}
+}
+
+// components returns the parts of a path. ".." stays, because filepath.Join
+// resolves it against a directory that holds no symbolic link.
+func components(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}
+
+// checkDirectory returns an error if another user could replace what is in a
+// directory. In a sticky directory only the owner of an entry can; the socket's
+// own directory must not be one, because the socket does not exist at all times.
+func checkDirectory(dir string, info fs.FileInfo, last bool) error {
 	switch {
-	case err != nil:
-		return fmt.Errorf("directory of the socket: %w", err)
 	case !info.IsDir():
-		return fmt.Errorf("directory of the socket: %s is no directory", dir)
-	case info.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("directory of the socket: others may write to %s (mode %#o), and could put a socket of theirs there; chmod go-w, or a directory of its own", dir, info.Mode().Perm())
+		return fmt.Errorf("%s is no directory", dir)
 	case !ownedByUs(info):
-		return fmt.Errorf("directory of the socket: %s belongs neither to this user nor to root", dir)
+		return fmt.Errorf("%s belongs neither to this user nor to root", dir)
+	case info.Mode().Perm()&0o022 != 0 && (last || info.Mode()&fs.ModeSticky == 0):
+		return fmt.Errorf("others may write to %s (mode %#o), and could put a socket of theirs there; chmod go-w, or use another directory", dir, info.Mode().Perm())
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -231,5 +232,110 @@ func TestAnotherUserCannotConnect(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("as nobody: %s (%v), want %q", out, err, want)
 		}
+	}
+}
+
+// TestSocketsWholePath checks the directories above the socket's own: who may
+// rename one of them can replace the socket.
+func TestSocketsWholePath(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		build func(t *testing.T, root string) (path string)
+		want  string // "" for a good one
+	}{
+		{"private below private", func(t *testing.T, root string) string {
+			return filepath.Join(mkdir(t, root, "a", 0o755), "s")
+		}, ""},
+		{"private below one that others may write to", func(t *testing.T, root string) string {
+			open := mkdir(t, root, "open", 0o777)
+			return filepath.Join(mkdir(t, open, "a", 0o700), "s")
+		}, "others may write"},
+		{"private below one of a group", func(t *testing.T, root string) string {
+			open := mkdir(t, root, "open", 0o770)
+			return filepath.Join(mkdir(t, open, "a", 0o700), "s")
+		}, "others may write"},
+		{"private below a sticky directory, as /tmp is", func(t *testing.T, root string) string {
+			sticky := mkdir(t, root, "sticky", 0o777|fs.ModeSticky)
+			return filepath.Join(mkdir(t, sticky, "a", 0o700), "s")
+		}, ""},
+		{"a symbolic link to a private directory", func(t *testing.T, root string) string {
+			return filepath.Join(symlink(t, mkdir(t, root, "a", 0o700), root, "link"), "s")
+		}, ""},
+		{"a symbolic link to a directory below one that others may write to", func(t *testing.T, root string) string {
+			open := mkdir(t, root, "open", 0o777)
+			return filepath.Join(symlink(t, mkdir(t, open, "a", 0o700), root, "link"), "s")
+		}, "others may write"},
+		{"a symbolic link in a directory that others may write to", func(t *testing.T, root string) string {
+			open := mkdir(t, root, "open", 0o777)
+			return filepath.Join(symlink(t, mkdir(t, root, "a", 0o700), open, "link"), "s")
+		}, "others may write"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := tc.build(t, socketDir(t, 0o755))
+			l, err := listenUnix(t.Context(), ListenNetwork, path)
+			if err == nil {
+				l.Close()
+			}
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("listenUnix: %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func mkdir(t *testing.T, parent, name string, mode fs.FileMode) string {
+	t.Helper()
+	dir := filepath.Join(parent, name)
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, mode)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func symlink(t *testing.T, target, parent, name string) string {
+	t.Helper()
+	link := filepath.Join(parent, name)
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// TestTwoStartsOverAStaleSocket checks that one of two processes that start at
+// the same time over a stale socket gets an error, and the other one's socket
+// works.
+func TestTwoStartsOverAStaleSocket(t *testing.T) {
+	for range 50 {
+		path := filepath.Join(socketDir(t, 0o700), "s")
+		old, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old.(*net.UnixListener).SetUnlinkOnClose(false)
+		old.Close()
+		const starts = 4
+		listeners, failures := make(chan net.Listener, starts), make(chan error, starts)
+		var all sync.WaitGroup
+		for range starts {
+			all.Go(func() {
+				l, err := listenUnix(t.Context(), ListenNetwork, path)
+				if err != nil {
+					failures <- err
+					return
+				}
+				listeners <- l
+			})
+		}
+		all.Wait()
+		if len(listeners) != 1 {
+			t.Fatalf("%d of %d starts have the socket; errors: %d", len(listeners), starts, len(failures))
+		}
+		l := <-listeners
+		if c, err := net.Dial("unix", path); err != nil {
+			t.Errorf("the socket of the start that succeeded: %v", err)
+		} else {
+			c.Close()
+		}
+		l.Close()
 	}
 }
