@@ -71,6 +71,9 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 	if errors.Is(err, body.ErrClient) {
 		return outgoing{}, failed(codeTransient, ReasonBody, nil)
 	}
+	if errors.Is(err, body.ErrFull) {
+		return outgoing{}, failed(codeBusy, ReasonProxyBusy, nil)
+	}
 	refusal := c.inspection.decide(err)
 	c.inspection.describe(&c.record)
 	if refusal != nil {
@@ -145,6 +148,10 @@ func (c *call) forward(out outgoing) {
 // properly all the same.
 func (c *call) refusedLate(payload body.Payload) bool {
 	err := payload.Err()
+	if errors.Is(err, body.ErrFull) {
+		c.record.Reason, c.record.Detail = ReasonProxyBusy, ReasonProxyBusy.Text()
+		return true
+	}
 	if !errors.Is(err, body.ErrRefused) {
 		return false
 	}
@@ -158,6 +165,8 @@ func (c *call) fail(err error, payload body.Payload) {
 	switch ended := payload.Err(); {
 	case errors.Is(ended, body.ErrRefused):
 		c.respond.problem(refused(refusalFor(ended)))
+	case errors.Is(ended, body.ErrFull):
+		c.respond.problem(failed(codeBusy, ReasonProxyBusy, nil))
 	case errors.Is(ended, body.ErrClient):
 		c.respond.problem(failed(codeTransient, ReasonBody, nil))
 	case c.r.Context().Err() != nil:

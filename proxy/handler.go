@@ -76,6 +76,12 @@ type Config struct {
 	// asked again for a day. Set it for a device that fails otherwise.
 	NeverExpectContinue bool
 
+	// BufferBudget bounds the memory, in bytes, that the bodies of all
+	// requests take together: buffered for a replay, read before they are
+	// decided about, or on their way to Exchange. A request for which there
+	// is no room gets ErrorServerBusy. Zero: 32 MiB.
+	BufferBudget int64
+
 	// TokenWait bounds how long a request waits while there is no token.
 	// Zero: 4 s, so that the client gets a response within 5.
 	TokenWait time.Duration
@@ -119,6 +125,9 @@ func New(config Config) (*Handler, error) {
 	if config.TokenWait == 0 {
 		config.TokenWait = tokenWait
 	}
+	if config.BufferBudget == 0 {
+		config.BufferBudget = bufferedTotal
+	}
 	if config.Done == nil {
 		config.Done = func(*Record) {}
 	}
@@ -128,7 +137,7 @@ func New(config Config) (*Handler, error) {
 		hosts:    hostNames(config.HostNames),
 		carried:  carriedHeaders(config.ForwardHeaders),
 		cookies:  newCookieNames(),
-		budget:   body.NewBudget(bufferedTotal),
+		budget:   body.NewBudget(config.BufferBudget),
 		upstream: newUpstream(&config),
 	}, nil
 }

@@ -43,6 +43,7 @@ const (
 	ReasonLoginRequired // the login user is to be impersonated and no credentials came
 
 	// Failures on the way to Exchange.
+	ReasonProxyBusy           // the memory for request bodies is in use
 	ReasonNoToken             // no access token
 	ReasonUpstreamUnreachable // no connection, or none that can be trusted
 	ReasonUpstreamBroken      // the connection ended before a response came
@@ -119,6 +120,7 @@ var reasons = [reasonCount]reasonInfo{
 	ReasonNTLM:          {"ntlm", ClassChallenged, "the proxy itself completes NTLM handshakes"},
 	ReasonLoginRequired: {"login-required", ClassChallenged, "the request names no mailbox and has no login name"},
 
+	ReasonProxyBusy:           {"proxy-busy", ClassFailed, "the memory for request bodies is in use: too many or too large requests at a time"},
 	ReasonNoToken:             {"no-token", ClassFailed, "there is no access token yet"},
 	ReasonUpstreamUnreachable: {"upstream-unreachable", ClassFailed, "no connection to Exchange"},
 	ReasonUpstreamBroken:      {"upstream-broken", ClassFailed, "the connection to Exchange ended before a response came"},

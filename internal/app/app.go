@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -143,6 +144,7 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 		HostNames:           c.HostNames,
 		ForwardHeaders:      c.ForwardHeaders,
 		NeverExpectContinue: c.ExpectContinue == config.ExpectNever,
+		BufferBudget:        bufferBudget(process.MemoryLimit()),
 		Settings:            config.ProxySettings(),
 		Done:                a.observer.done,
 	}
@@ -150,6 +152,15 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 		p.Client = a.files.users.Authenticate
 	}
 	return proxy.New(p)
+}
+
+// bufferBudget returns how much memory the bodies of all requests may take: a
+// quarter of the process's limit, or proxy's default without one.
+func bufferBudget(limit int64) int64 {
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return limit / 4
 }
 
 // An observer records every request in the log, the metrics, the history of the

@@ -5,6 +5,7 @@ import "hmaproxy/proxy"
 // remedies says what to do about a failure, for the log, the probes and the
 // status page. docs/operations.md says more.
 var remedies = map[proxy.Reason]string{
+	proxy.ReasonProxyBusy:           "let clients send fewer or smaller requests at a time, or give the process more memory",
 	proxy.ReasonNoToken:             "see why there is no access token in /ready",
 	proxy.ReasonUpstreamUnreachable: "run hmaproxy doctor; compare HMA_EWS_URL, HMA_EWS_CONNECT and HTTPS_PROXY with the network",
 	proxy.ReasonUpstreamBroken:      "look at the log of Exchange, or of the load balancer in front of it, at that time",

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"errors"
 	"io"
 	"sync"
 )
@@ -21,6 +22,9 @@ type Inspector interface {
 	// may be sent before Finish has returned nil.
 	Forwardable() int64
 }
+
+// ErrFull is returned when a body needs memory and the budget is spent.
+var ErrFull = errors.New("the memory for request bodies is in use")
 
 // A page is memory for a body as most are, and for the head that replaces the
 // client's own.
@@ -47,11 +51,17 @@ type Buffer struct {
 // Fill reads from the client until the body ends or enough of it is in memory:
 // MaxBuffered bytes, or less when the budget is spent and the head is known.
 // announced is the body's length, -1 when it is unknown. The error is the
-// Inspector's, or ErrClient.
+// Inspector's, ErrClient, or ErrFull.
 func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspector) error {
 	b.budget = budget
+	if !b.reserve(0) {
+		return ErrFull
+	}
 	b.data = b.first(announced)
-	for !client.Ended() && b.grow(in) {
+	for !client.Ended() {
+		if more, err := b.grow(in); !more {
+			return err
+		}
 		at := len(b.data)
 		n, err := client.Read(b.data[at:cap(b.data)])
 		if err != nil && err != io.EOF {
@@ -61,9 +71,6 @@ func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspec
 		if err := in.Inspect(b.data[at:]); err != nil {
 			return err
 		}
-	}
-	if !client.Ended() {
-		return nil
 	}
 	return in.Finish()
 }
@@ -85,8 +92,12 @@ func (b *Buffer) first(announced int64) []byte {
 	return b.reservedRoom()
 }
 
-// reserve makes n bytes the part of the budget that b has.
+// pageSize is what a page takes of the budget.
+const pageSize = pageBody + pageHead
+
+// reserve makes n bytes and a page the part of the budget that b has.
 func (b *Buffer) reserve(n int64) bool {
+	n += pageSize
 	if !b.budget.reserve(n - b.reserved) {
 		return false
 	}
@@ -94,28 +105,38 @@ func (b *Buffer) reserve(n int64) bool {
 	return true
 }
 
+// extend adds n bytes to the part of the budget that b has.
+func (b *Buffer) extend(n int64) bool {
+	if !b.budget.reserve(n) {
+		return false
+	}
+	b.reserved += n
+	return true
+}
+
 func (b *Buffer) reservedRoom() []byte {
-	if b.reserved < MaxBuffered {
-		return make([]byte, 0, b.reserved)
+	if n := b.reserved - pageSize; n < MaxBuffered {
+		return make([]byte, 0, n)
 	}
 	b.long = longBodies.Get().(*[MaxBuffered]byte)
 	return b.long[:0]
 }
 
-// grow makes room for more bytes. It reports false when enough is buffered.
-func (b *Buffer) grow(in Inspector) bool {
+// grow makes room for more bytes. It returns false when enough is buffered, or
+// an error when there is no memory for a head that must be known.
+func (b *Buffer) grow(in Inspector) (more bool, err error) {
 	switch grown := int64(2 * cap(b.data)); {
 	case len(b.data) >= MaxBuffered:
-		return false
+		return false, nil
 	case len(b.data) < cap(b.data):
+		return true, nil
 	case b.reserve(min(grown, MaxBuffered)):
 		b.data = append(b.reservedRoom(), b.data...)
+		return true, nil
 	case in.HeadKnown():
-		return false
-	default:
-		b.data = append(make([]byte, 0, grown), b.data...)
+		return false, nil
 	}
-	return true
+	return false, ErrFull
 }
 
 // Release gives memory and budget back. It may be called more than once.

@@ -20,6 +20,7 @@ var ErrTail = errors.New("more of the body has to wait for its end than a reques
 type Stream struct {
 	users
 	owner     Owner
+	buffer    *Buffer
 	client    *Reader
 	inspector Inspector
 	size      int64
@@ -40,7 +41,7 @@ type Stream struct {
 func NewStream(head []byte, buffer *Buffer, from int, client *Reader, announced int64, in Inspector, owner Owner) *Stream {
 	data := buffer.Bytes()
 	s := &Stream{
-		owner: owner, client: client, inspector: in, size: -1,
+		owner: owner, buffer: buffer, client: client, inspector: in, size: -1,
 		head: head, store: data, r: from, w: len(data), offset: int64(from),
 	}
 	s.payload = s
@@ -126,8 +127,11 @@ func (s *Stream) fill() {
 		}
 		return
 	}
-	s.makeRoom()
-	n, err := s.client.Read(s.store[s.w : s.w+chunk])
+	if !s.makeRoom() {
+		s.err = ErrFull
+		return
+	}
+	n, err := s.client.Read(s.store[s.w:min(s.w+chunk, len(s.store))])
 	s.w += n
 	refused := s.inspector.Inspect(s.store[s.w-n : s.w])
 	if refused == nil && err == io.EOF {
@@ -139,17 +143,17 @@ func (s *Stream) fill() {
 	s.err = err
 }
 
-// makeRoom makes room for a chunk in memory that is used over and over.
-func (s *Stream) makeRoom() {
-	if cap(s.store)-s.w >= chunk {
-		s.store = s.store[:cap(s.store)]
-		return
+// makeRoom makes room for a chunk in memory that is used over and over, or for
+// less where the budget is spent. It returns false when there is no room at all.
+func (s *Stream) makeRoom() bool {
+	store := s.store[:cap(s.store)]
+	if len(store)-s.w < chunk {
+		if len(store) < streamSize && s.buffer.extend(streamSize) {
+			store = make([]byte, streamSize)
+		}
+		s.w = copy(store, s.store[s.r:s.w])
+		s.r = 0
 	}
-	store := s.store
-	if cap(store) < streamSize {
-		store = make([]byte, streamSize)
-	}
-	store = store[:cap(store)]
-	s.w = copy(store, s.store[s.r:s.w])
-	s.r, s.store = 0, store
+	s.store = store
+	return s.w < len(store)
 }
