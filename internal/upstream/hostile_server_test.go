@@ -23,7 +23,7 @@ import (
 // newHostileServer starts a server that serves each TLS connection with serve,
 // and returns a Transport for it. wrap, if not nil, wraps the client's
 // connections.
-func newHostileServer(t *testing.T, serve func(net.Conn, *bufio.Reader), wrap func(net.Conn) net.Conn) *Transport {
+func newHostileServer(t testing.TB, serve func(net.Conn, *bufio.Reader), wrap func(net.Conn) net.Conn) *Transport {
 	t.Helper()
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
