@@ -1,13 +1,18 @@
 package httpclient
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"hmaproxy/internal/config"
 )
 
 type roundTripperFunc func(*http.Request) (*http.Response, error)
@@ -85,5 +90,53 @@ func TestResponseTimeout(t *testing.T) {
 		if got := responseTimeoutOf(&http.Request{Method: c.method, Pattern: c.operation}); (got > 0) != c.bounded {
 			t.Errorf("%s %q: %v", c.method, c.operation, got)
 		}
+	}
+}
+
+// TestTLSCompatibility uses an Exchange that only has RSA key exchange.
+func TestTLSCompatibility(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	server.TLS = &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	ews, err := url.Parse(server.URL + "/EWS/Exchange.asmx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		options config.TLSCompatibility
+		ok      bool
+	}{
+		{"defaults", nil, false},
+		{"cbc", config.TLSCompatibility{config.CBC}, false},
+		{"rsa-key-exchange", config.TLSCompatibility{config.RSAKeyExchange}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clients, err := New(&config.Config{EWS: config.EWSURL{URL: ews}, CAs: config.Certificates{server.Certificate()}, TLSCompatibility: c.options}, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer clients.CloseIdleConnections()
+			transport, err := clients.Exchange()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, _ := http.NewRequest(http.MethodPost, ews.String(), nil)
+			resp, err := transport.RoundTrip(r)
+			if (err == nil) != c.ok {
+				t.Fatalf("%v, want success: %v", err, c.ok)
+			}
+			if err == nil {
+				resp.Body.Close()
+			} else if !strings.Contains(err.Error(), "HMA_TLS_COMPATIBILITY") {
+				t.Errorf("%v does not name the setting", err)
+			}
+			// The options are Exchange's alone.
+			if control := clients.Control().Transport.(sizeLimit).next.(*http.Transport); control.TLSClientConfig.CipherSuites != nil {
+				t.Error("Entra ID and Key Vault are offered other cipher suites")
+			}
+		})
 	}
 }

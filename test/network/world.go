@@ -222,7 +222,8 @@ const (
 )
 
 func (r request) text(id string) []byte {
-	operation := `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:FolderId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `"/></m:FolderIds></m:GetFolder>`
+	padding := strings.Repeat(" ", r.size)
+	operation := `<m:GetFolder>` + padding + `<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:FolderId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `"/></m:FolderIds></m:GetFolder>`
 	if r.stream {
 		operation = `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `">x</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`
 	}
@@ -230,7 +231,6 @@ func (r request) text(id string) []byte {
 	b.WriteString(`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + typesNS + `" xmlns:m="` + messagesNS + `"><s:Header>` +
 		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body>`)
 	b.WriteString(operation)
-	b.WriteString(strings.Repeat(" ", r.size))
 	b.WriteString(`</s:Body></s:Envelope>`)
 	return b.Bytes()
 }
