@@ -18,9 +18,17 @@ func evaluateAccess(f *facts) Result {
 	case c.ListMode == config.Audit:
 		return ok(c.Access().String() + "; audit mode refuses nothing")
 	case c.Limited():
-		return ok(c.Access().String() + ", " + counted(len(c.AllowedMailboxes)))
+		return ok(c.Access().String() + ", " + counted(len(c.AllowedMailboxes)) + groupNote(c))
 	}
 	return ok(c.Access().String())
+}
+
+// groupNote names the number of groups that add to the allow-list.
+func groupNote(c *config.Config) string {
+	if c.AllowedGroups == nil {
+		return ""
+	}
+	return " and " + plural(len(c.AllowedGroups), "group", "groups")
 }
 
 func counted(entries int) string {

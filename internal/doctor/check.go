@@ -34,12 +34,17 @@ func checksFor(c *config.Config) []check {
 	if signsInVault(c) {
 		tokenNeeds = append(tokenNeeds, "vault-sign")
 	}
-	return append(all,
+	all = append(all,
 		check{id: "token", title: "Entra ID: access token", needs: tokenNeeds, gather: gatherToken, evaluate: evaluateToken},
 		check{id: "claims", title: "Entra ID: claims of the token", needs: []string{"token"}, gather: gatherClaims, evaluate: evaluateClaims},
 		check{id: "challenge", title: "Exchange: authentication offered", needs: []string{"exchange"}, gather: gatherChallenge, evaluate: evaluateChallenge},
 		check{id: "acceptance", title: "Exchange: accepts the token", needs: []string{"challenge", "token"}, gather: gatherAcceptance, evaluate: evaluateAcceptance},
 		check{id: "expect", title: "Exchange: large requests", needs: []string{"acceptance"}, gather: gatherExpect, evaluate: evaluateExpect},
+	)
+	if c.AllowedGroups != nil {
+		all = append(all, check{id: "groups", title: "Exchange: expands the groups", needs: []string{"acceptance"}, gather: gatherGroups, evaluate: evaluateGroups})
+	}
+	return append(all,
 		check{id: "mailbox", title: "Exchange: opens a mailbox", needs: []string{"acceptance"}, gather: gatherMailbox, evaluate: evaluateMailbox},
 		check{id: "forbidden", title: "Exchange: keeps a mailbox closed", needs: []string{"acceptance"}, gather: gatherForbidden, evaluate: evaluateForbidden},
 	)

@@ -128,15 +128,18 @@ func remarks(f *facts) []string {
 	note(!sameOrigin(string(c.Resource), c.EWS.URL), "HMA_RESOURCE_ID is %s and HMA_EWS_URL leads to %s: Exchange compares the two", c.Resource, c.EWS.Host)
 	note(!strings.EqualFold(c.EWS.Path, "/EWS/Exchange.asmx"), "the path in HMA_EWS_URL is %s: that of every Exchange Server is /EWS/Exchange.asmx", c.EWS.Path)
 	note(c.FromVault() && c.VaultApp == c.App, "HMA_KEY_VAULT_APP_ID and HMA_APP_ID are one application: with two, the application that reads the vault cannot read mail")
-	if p, err := newPolicy(c); err == nil && p.Limited() {
+	if p, err := newPolicy(c); err == nil && p.Limited() && c.AllowedGroups == nil {
 		note(f.flags.mailbox != "" && !p.Allows(f.flags.mailbox), "-mailbox is not on the allow-list: hmaproxy refuses it to its clients")
 	}
 	return all
 }
 
-// newPolicy returns the allow-list as the product applies it.
-func newPolicy(c *config.Config) (*policy.Policy, error) {
-	return policy.New(policy.Config{Allowed: c.AllowedMailboxes, Audit: c.ListMode == config.Audit})
+// newPolicy returns the allow-list as the product applies it, with further entries
+// from groups.
+func newPolicy(c *config.Config, members ...policy.Pattern) (*policy.Policy, error) {
+	return policy.New(policy.Config{
+		Allowed: slices.Concat(c.AllowedMailboxes, members), Empty: c.AllowedGroups != nil, Audit: c.ListMode == config.Audit,
+	})
 }
 
 // sameOrigin compares as Exchange does: scheme, host and port.

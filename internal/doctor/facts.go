@@ -98,6 +98,7 @@ type ewsFacts struct {
 	mailbox   ewsResponse
 	forbidden ewsResponse
 	expect    expectFacts
+	groups    []groupFacts
 }
 
 // expectFacts is the outcome of a request with "Expect: 100-continue".

@@ -80,7 +80,7 @@ func evaluateForbidden(f *facts) Result {
 	if failure, bad := evaluateEWSFailure(f, r); bad {
 		return failure
 	}
-	listed, why := listAllows(f.config, mailbox)
+	listed, why := listAllows(f, mailbox)
 	detail := mailbox + ": " + r.describe()
 	switch {
 	case strings.HasSuffix(r.code, "Denied"):
@@ -103,12 +103,12 @@ func evaluateForbidden(f *facts) Result {
 }
 
 // listAllows reports whether the allow-list lets a request for a mailbox pass, and why.
-func listAllows(c *config.Config, mailbox string) (allowed bool, why string) {
-	p, err := newPolicy(c)
+func listAllows(f *facts, mailbox string) (allowed bool, why string) {
+	p, err := newPolicy(f.config, f.groupMembers()...)
 	switch {
 	case err != nil || !p.Limited():
 		return true, "no allow-list is set"
-	case c.ListMode == config.Audit:
+	case f.config.ListMode == config.Audit:
 		return true, "HMA_ALLOW_LIST_MODE=audit refuses nothing"
 	case p.Allows(mailbox):
 		return true, "the allow-list contains it"

@@ -23,6 +23,12 @@ func TestWorkingSetups(t *testing.T) {
 	}{
 		{"as set up", func(*testSetup) {}, ""},
 		{"every mailbox on purpose", func(r *testSetup) { r.env["HMA_ALLOWED_MAILBOXES"] = "*" }, "every mailbox, on purpose"},
+		{"groups", func(r *testSetup) {
+			delete(r.env, "HMA_ALLOWED_MAILBOXES")
+			r.env["HMA_ALLOWED_GROUPS"], r.env["HMA_ALLOWED_GROUPS_AS"] = "erp@contoso.com", "bob@contoso.com"
+			r.e.Exchange().AddGroup("erp@contoso.com", "alice@contoso.com", "team@contoso.com")
+			r.e.Exchange().AddGroup("team@contoso.com", "bob@contoso.com")
+		}, "MemberJoinRestriction"},
 		{"through a corporate proxy", func(r *testSetup) {
 			r.connectProxy(func(*http.Request) int { return http.StatusOK })
 			for _, host := range []string{"login.microsoftonline.com", "contoso.vault.azure.net", "mail.contoso.com"} {
