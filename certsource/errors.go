@@ -21,6 +21,7 @@ const (
 	CodeUnknownFormat   = "UnknownFormat"   // neither PFX nor PEM
 	CodeDamaged         = "Damaged"         // PFX or PEM, but broken
 	CodeUnsupportedPFX  = "UnsupportedPFX"  // a PFX with algorithms or a structure that cannot be read
+	CodeNotFIPS         = "NotFIPS"         // a PFX with algorithms that GODEBUG=fips140=only forbids
 	CodeWrongPassword   = "WrongPassword"   // the PFX has another password
 	CodeEncryptedPEM    = "EncryptedPEM"    // the PEM's private key has a password
 	CodeNoPrivateKey    = "NoPrivateKey"    // certificate only

@@ -14,7 +14,7 @@ import (
 
 func Example() {
 	src, err := certsource.NewFile(certsource.FileConfig{
-		Path:     filepath.Join("testdata", "good", "windows-aes256-sha256.pfx"),
+		Path:     filepath.Join("testdata", "good", "keytool-chain.p12"),
 		Password: func() (string, error) { return "correct horse", nil },
 	})
 	if err != nil {

@@ -1,7 +1,9 @@
 package certsource
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"crypto/fips140"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -52,9 +54,14 @@ func readPFX(der []byte, password string) (bundle, *Error) {
 		e.Err = fmt.Errorf("more than %d iterations", maxIterations)
 		return bundle{}, e
 	}
-	key, first, more, err := pkcs12.DecodeChain(der, password)
+	if fips140.Enforced() && bytes.Contains(der, legacyPBE) {
+		e := parseError(CodeNotFIPS)
+		e.Err = errors.New("it is encrypted with 3DES, RC2 or RC4")
+		return bundle{}, e
+	}
+	b, err := decodeChain(der, password)
 	if err == nil {
-		return bundle{keys: []any{key}, certs: append([]*x509.Certificate{first}, more...)}, nil
+		return b, nil
 	}
 	e := pfxError(err)
 	switch {
@@ -68,6 +75,31 @@ func readPFX(der []byte, password string) (bundle, *Error) {
 	return bundle{}, e
 }
 
+// legacyPBE is what the object identifiers of the encryption schemes of RFC 7292
+// appendix C begin with in DER, all of which use 3DES, RC2 or RC4.
+var legacyPBE = []byte{0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01}
+
+// fipsText is in every panic and error of the standard library about an algorithm
+// that GODEBUG=fips140=only forbids.
+const fipsText = "not allowed in FIPS 140-only mode"
+
+// decodeChain calls the library. A panic of it is an error.
+func decodeChain(der []byte, password string) (b bundle, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("panic")
+			if text := fmt.Sprint(p); strings.Contains(text, fipsText) {
+				err = errors.New(text) // a constant of the standard library
+			}
+		}
+	}()
+	key, first, more, err := pkcs12.DecodeChain(der, password)
+	if err != nil {
+		return bundle{}, err
+	}
+	return bundle{keys: []any{key}, certs: append([]*x509.Certificate{first}, more...)}, nil
+}
+
 // pfxError maps the library's errors, most of which have no type.
 func pfxError(err error) *Error {
 	var unsupported pkcs12.NotImplementedError
@@ -78,6 +110,11 @@ func pfxError(err error) *Error {
 	}
 	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
 		return parseError(CodeWrongPassword)
+	}
+	if _, text, ok := strings.Cut(err.Error(), "use of "); ok && strings.HasSuffix(text, fipsText) {
+		e := parseError(CodeNotFIPS)
+		e.Err = errors.New(text)
+		return e
 	}
 	for _, known := range []struct{ text, code string }{
 		{"negative serial number", CodeNegativeSerial},
@@ -122,11 +159,11 @@ func keylessCerts(der []byte) []*x509.Certificate {
 	if err != nil {
 		return nil
 	}
-	_, first, more, err := pkcs12.DecodeChain(patched, "")
+	b, err := decodeChain(patched, "")
 	if err != nil {
 		return nil
 	}
-	return append([]*x509.Certificate{first}, more...)
+	return b.certs
 }
 
 func withKey(der []byte) ([]byte, error) {

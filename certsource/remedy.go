@@ -26,6 +26,8 @@ func remedy(code string) string {
 		return "it is cut off, altered or lost its line breaks: export it again, and import it as a certificate rather than pasting it as a secret"
 	case CodeUnsupportedPFX:
 		return "export it again, with AES-256 and SHA-256: openssl pkcs12 -export"
+	case CodeNotFIPS:
+		return "FIPS 140-3 is enforced (GODEBUG=fips140=only): use a PEM file, or in Key Vault a certificate with the content type application/x-pem-file"
 	case CodeWrongPassword:
 		return "the configured password is not the PFX's"
 	case CodeEncryptedPEM:

@@ -280,7 +280,7 @@ func newRuleTransport(t *testing.T, host string, open dial) transport {
 	roots.AddCert(exchangeCertificate().Leaf)
 	made, err := lean.New(lean.Config{
 		Host: host, Address: host + ":443", Dial: open,
-		TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com", CurvePreferences: []tls.CurveID{tls.X25519}},
+		TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com", CurvePreferences: []tls.CurveID{tls.CurveP256}},
 		HandshakeTimeout: 10 * time.Second, ContinueTimeout: 2 * time.Second, IdleTimeout: 55 * time.Second,
 		MaxIdle: 256, MaxHead: 256 << 10,
 	})

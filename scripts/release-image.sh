@@ -5,16 +5,17 @@
 # program, and no emulation of another processor is needed.
 #
 #   scripts/release-image.sh dist image
+#   scripts/release-image.sh dist image-fips140 _fips140
 #   docker buildx build --platform linux/amd64,linux/arm64 image
 set -euo pipefail
 dist=$(cd "$1" && pwd)
 mkdir -p "$2"
+variant=${3:-}
 context=$(cd "$2" && pwd)
 cd "$(dirname "$0")/.."
 
-for archive in "$dist"/hmaproxy_*_linux_*.tar.gz; do
-  arch=${archive##*_linux_}
-  arch=${arch%.tar.gz}
+for arch in amd64 arm64; do
+  archive=$(echo "$dist"/hmaproxy_*_linux_"$arch$variant".tar.gz)
   mkdir -p "$context/$arch/etc/ssl/certs"
   tar -xzf "$archive" -C "$context/$arch" --strip-components=1 --wildcards '*/hmaproxy'
   cp /etc/ssl/certs/ca-certificates.crt "$context/$arch/etc/ssl/certs/"

@@ -11,7 +11,8 @@ cd "$(dirname "$0")/.."
 version=$1
 mkdir -p "$2"
 dist=$(cd "$2" && pwd)
-targets=${TARGETS:-linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64}
+# A third part is the version of the Go Cryptographic Module to build with, see docs/fips.md.
+targets=${TARGETS:-linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64 linux/amd64/v1.0.0 linux/arm64/v1.0.0 windows/amd64/v1.0.0}
 
 umask 022
 export TZ=UTC LC_ALL=C GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -mod=readonly"
@@ -44,8 +45,9 @@ pack() {
 }
 
 for target in $targets; do
-  os=${target%/*} arch=${target#*/}
-  name=hmaproxy_${version}_${os}_${arch}
+  IFS=/ read -r os arch fips <<<"$target"
+  name=hmaproxy_${version}_${os}_${arch}${fips:+_fips140}
+  export GOFIPS140=${fips:-off}
   folder=$work/$name
   mkdir -p "$folder/docs"
   program=hmaproxy
@@ -62,7 +64,7 @@ for target in $targets; do
   GOOS=$os GOARCH=$arch go build -ldflags "-s -w -X main.stamp=$version" -o "$folder/$program" ./cmd/hmaproxy
   cp docs/*.md "$folder/docs/"
   cp LICENSE SECURITY.md CHANGELOG.md "$folder/"
-  licences "$target" >"$folder/LICENSES-of-dependencies.txt"
+  licences "$os/$arch" >"$folder/LICENSES-of-dependencies.txt"
   chmod -R u=rwX,go=rX "$folder"
   pack "$name"
   GOOS=$os GOARCH=$arch "$work/cyclonedx-gomod" app -json -licenses -noserial -notimestamp -output-version 1.6 -main cmd/hmaproxy -output "$dist/$name.cdx.json" .

@@ -138,9 +138,10 @@ that a client waits for its first response.`,
 			name:     "version",
 			summary:  "print the version",
 			synopsis: []string{"version"},
-			about:    `Prints the version, the revision it was built from, the version of Go and the platform.`,
-			exits:    []exit{{exitStopped, "always"}},
-			run:      runVersion,
+			about: `Prints the version, the revision it was built from, the version of Go, the platform, and the
+version and mode (off, on, only) of the FIPS 140-3 module.`,
+			exits: []exit{{exitStopped, "always"}},
+			run:   runVersion,
 		},
 		{
 			name:     "help",

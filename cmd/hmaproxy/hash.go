@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,6 +30,9 @@ func runHashPassword(ctx context.Context, inv *invocation) error {
 		return usageError{fmt.Errorf("hash-password: -cost must be between %d and %d", config.MinCost, config.MaxCost)}
 	case err != nil:
 		return usageError{fmt.Errorf("hash-password: %w", err)}
+	}
+	if fips140.Enforced() {
+		return errors.New("hash-password: it needs bcrypt, which FIPS 140-3 does not permit, and GODEBUG=fips140=only enforces it")
 	}
 	password, err := readPassword(ctx, inv.stdio)
 	if err != nil {

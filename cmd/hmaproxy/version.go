@@ -2,14 +2,28 @@ package main
 
 import (
 	"context"
+	"crypto/fips140"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 )
 
 func runVersion(_ context.Context, inv *invocation) error {
-	_, err := fmt.Fprintf(inv.out, "hmaproxy %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(inv.out, "hmaproxy %s %s %s/%s, %s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, fipsMode())
 	return err
+}
+
+// fipsMode says which Go Cryptographic Module this is, and whether it runs in FIPS
+// 140-3 mode: https://go.dev/doc/security/fips140
+func fipsMode() string {
+	mode := "off"
+	switch {
+	case fips140.Enforced():
+		mode = "only"
+	case fips140.Enabled():
+		mode = "on"
+	}
+	return "FIPS 140-3 module " + fips140.Version() + ", mode " + mode
 }
 
 // stamp is set by the linker: -ldflags "-X main.stamp=v1.2.3".

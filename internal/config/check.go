@@ -68,6 +68,7 @@ func (l *loader) check() {
 	l.checkSource()
 	l.checkVaultAuth()
 	l.checkCertFile()
+	l.checkFIPS()
 	l.checkListeners()
 	l.checkTLS()
 	l.checkList()
@@ -115,7 +116,7 @@ func (l *loader) checkFederated() {
 
 // checkStore checks the settings of a certificate in a Windows store.
 func (l *loader) checkStore() {
-	if l.system != "windows" {
+	if l.platform.system != "windows" {
 		l.fault(l.storeVariables()[0], "names a Windows certificate store, and this is not Windows; expected HMA_CERT_FILE, or a certificate from Key Vault")
 		return
 	}
@@ -197,6 +198,13 @@ func (l *loader) checkCertFile() {
 		l.refuse("without HMA_CERT_FILE", "HMA_CERT_PASSWORD", "HMA_CERT_PASSWORD_FILE")
 	} else if l.config.KeyMode == KeyVault {
 		l.fault("HMA_KEY_MODE", "asks for signatures inside Key Vault, and HMA_CERT_FILE takes the key from a file; expected memory, or a certificate from Key Vault")
+	}
+}
+
+// checkFIPS refuses what FIPS 140-3 does not permit, when it is enforced.
+func (l *loader) checkFIPS() {
+	if l.platform.fips && l.set["HMA_CLIENT_USERS_FILE"] {
+		l.fault("HMA_CLIENT_USERS_FILE", "needs bcrypt, which FIPS 140-3 does not permit, and GODEBUG=fips140=only enforces it; remove it, and let a Unix socket in HMA_LISTEN say who may connect")
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/fips140"
 	"encoding"
 	"errors"
 	"fmt"
@@ -32,13 +33,19 @@ import (
 // The error is a [*Problems] that lists every mistake and no value; the Config
 // is nil then.
 func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
-	return loadOn(runtime.GOOS, environ, readFile)
+	return loadOn(platform{runtime.GOOS, fips140.Enforced()}, environ, readFile)
 }
 
-// loadOn is Load for an operating system, as GOOS names it.
-func loadOn(system string, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
+// A platform is what the process runs on.
+type platform struct {
+	system string // as GOOS names it
+	fips   bool   // FIPS 140-3 is enforced: GODEBUG=fips140=only
+}
+
+// loadOn is Load for a platform.
+func loadOn(p platform, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
 	l := &loader{
-		system:    system,
+		platform:  p,
 		variables: variables(),
 		readFile:  readFile,
 		set:       map[string]bool{},
@@ -111,7 +118,7 @@ func Check(name, value string) error {
 
 // A loader is the state of one call of Load.
 type loader struct {
-	system    string // as GOOS names it
+	platform  platform
 	variables []variable
 	readFile  func(string) ([]byte, error)
 

@@ -32,7 +32,7 @@ func TestStoreValues(t *testing.T) {
 			if tt.variable == "HMA_CERT_THUMBPRINT" {
 				env = env.with(vars{"HMA_CERT_SUBJECT": "-"})
 			}
-			c, err := loadOn("windows", env.with(vars{tt.variable: tt.value}).environ(), testFiles(t).read)
+			c, err := loadOn(platform{system: "windows"}, env.with(vars{tt.variable: tt.value}).environ(), testFiles(t).read)
 			if tt.problem != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.variable) || !strings.Contains(err.Error(), tt.problem) {
 					t.Errorf("error %v, want %q", err, tt.problem)
@@ -88,7 +88,7 @@ func TestSourceMistakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := loadOn(tt.system, tt.env.environ(), testFiles(t).read)
+			_, err := loadOn(platform{system: tt.system}, tt.env.environ(), testFiles(t).read)
 			var problems *Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("error %v", err)
@@ -105,7 +105,7 @@ func TestSourceMistakes(t *testing.T) {
 
 func TestFederatedConfig(t *testing.T) {
 	for _, auth := range []AppAuth{AppWorkload, AppManaged} {
-		c, err := loadOn("linux", federated(string(auth)).environ(), testFiles(t).read)
+		c, err := loadOn(platform{system: "linux"}, federated(string(auth)).environ(), testFiles(t).read)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,22 @@ func TestFederatedConfig(t *testing.T) {
 			t.Errorf("warnings %q", w)
 		}
 	}
-	if c, err := loadOn("linux", fromVault().with(vars{"AZURE_FEDERATED_TOKEN_FILE": "/token"}).environ(), testFiles(t).read); err != nil || c.Federated() {
+	if c, err := loadOn(platform{system: "linux"}, fromVault().with(vars{"AZURE_FEDERATED_TOKEN_FILE": "/token"}).environ(), testFiles(t).read); err != nil || c.Federated() {
 		t.Errorf("the platform's token file with a certificate: %v", err)
+	}
+}
+
+// Where FIPS 140-3 is enforced, bcrypt is refused by name.
+func TestClientUsersUnderFIPS(t *testing.T) {
+	env := fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/users"})
+	read := files{"/users": []byte("crm:" + tenHash + " alice@contoso.com\n")}.read
+	if _, err := loadOn(platform{"linux", true}, env.environ(), read); err == nil || !strings.Contains(err.Error(), "HMA_CLIENT_USERS_FILE: needs bcrypt") {
+		t.Errorf("enforced: %v", err)
+	}
+	if _, err := loadOn(platform{"linux", false}, env.environ(), read); err != nil {
+		t.Errorf("not enforced: %v", err)
+	}
+	if _, err := loadOn(platform{"linux", true}, fromVault().environ(), read); err != nil {
+		t.Errorf("enforced, without users: %v", err)
 	}
 }

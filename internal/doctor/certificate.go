@@ -147,6 +147,12 @@ var certificateRules = []rule[unusableCertificate]{
 		repair: []string{"{remedy}"},
 	},
 	{
+		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeNotFIPS) },
+		detail: "{detail}{why}",
+		cause:  "FIPS 140-3 is enforced (GODEBUG=fips140=only), and the PFX uses algorithms that it does not permit",
+		repair: []string{"{remedy}"},
+	},
+	{
 		when:   func(u unusableCertificate) bool { return u.is(certsource.CodePKCS7) },
 		cause:  "the file is a certificate chain (PKCS #7, .p7b), which never holds a private key",
 		repair: []string{"{remedy}"},

@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -123,7 +122,7 @@ func (c *Certificate) ThumbprintSHA256() string {
 }
 
 func thumbprint(cert *x509.Certificate) string {
-	sum := sha1.Sum(cert.Raw)
+	sum := sha1Sum(cert.Raw)
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 

@@ -3,7 +3,6 @@ package emulator
 import (
 	"bytes"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -66,7 +65,7 @@ func thumbprintMatcher(header map[string]any) (match func(der []byte) bool, show
 			continue
 		}
 		match = func(der []byte) bool {
-			long, short := sha256.Sum256(der), sha1.Sum(der)
+			long, short := sha256.Sum256(der), sha1Sum(der)
 			return bytes.Equal(want, long[:]) && name == "x5t#S256" || bytes.Equal(want, short[:]) && name == "x5t"
 		}
 		return match, strings.ToUpper(hex.EncodeToString(want)), true

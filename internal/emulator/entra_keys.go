@@ -3,7 +3,6 @@ package emulator
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -37,7 +36,7 @@ func newSigningKey(key *rsa.PrivateKey) *signingKey {
 	if err != nil {
 		panic(err) // a constant template
 	}
-	sum := sha1.Sum(cert.Raw)
+	sum := sha1Sum(cert.Raw)
 	return &signingKey{key, cert, base64.RawURLEncoding.EncodeToString(sum[:])}
 }
 

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -226,13 +225,13 @@ func issuerOf(tenant string) string { return "https://sts.windows.net/" + tenant
 
 // objectID derives a service principal's identifier from its application's.
 func objectID(appID string) string {
-	b := sha1.Sum([]byte("service principal of " + appID))
+	b := sha1Sum([]byte("service principal of " + appID))
 	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }
 
 // base64Thumbprint is the SHA-1 thumbprint as "x5t" has it.
 func base64Thumbprint(c *Certificate) string {
-	sum := sha1.Sum(c.Leaf.Raw)
+	sum := sha1Sum(c.Leaf.Raw)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -162,7 +161,7 @@ func publicKeyEqual(c *x509.Certificate, key crypto.Signer) bool {
 }
 
 func keyID(public []byte) []bagAttribute {
-	id := sha1.Sum(public)
+	id := sha1Sum(public)
 	return []bagAttribute{{oidLocalKeyID, [][]byte{id[:]}}}
 }
 
