@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hmaproxy/internal/memnet"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
 )
@@ -28,17 +29,16 @@ type lane struct {
 	t       *testing.T
 	tokens  *tokens
 	handler *proxy.Handler
-	clients chan net.Conn
+	clients *memnet.Listener
 	mu      sync.Mutex
 	records []proxy.Record
-	gone    chan struct{} // closed when the test ends
 }
 
 // A script plays the upstream's side of one connection, the nth from 1 on.
 type script func(n int, c net.Conn, r *bufio.Reader)
 
-// inLane runs f in a bubble with a lane, over each of the transports that
-// package sidecar uses.
+// inLane runs f in a bubble with a lane, over each of the transports that the
+// product uses.
 func inLane(t *testing.T, p *policy.Policy, upstream script, f func(*lane)) {
 	t.Helper()
 	inLaneWith(t, nil, p, upstream, f)
@@ -60,7 +60,7 @@ func inLaneWith(t *testing.T, change func(*proxy.Config), p *policy.Policy, upst
 
 func inLaneOver(t *testing.T, over func(*lane) transport, change func(*proxy.Config), p *policy.Policy, f func(*lane)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lane{t: t, tokens: &tokens{current: goodToken}, clients: make(chan net.Conn), gone: make(chan struct{})}
+		l := &lane{t: t, tokens: &tokens{current: goodToken}, clients: memnet.NewListener(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})}
 		transport := over(l)
 		config := proxy.Config{
 			EWS:    &url.URL{Scheme: "https", Host: "mail.contoso.com", Path: "/EWS/Exchange.asmx"},
@@ -81,9 +81,9 @@ func inLaneOver(t *testing.T, over func(*lane) transport, change func(*proxy.Con
 		}
 		l.handler = handler
 		server := handler.Server(log.New(io.Discard, "", 0))
-		go server.Serve(l)
+		go server.Serve(l.clients)
 		f(l)
-		close(l.gone)
+		l.clients.Close()
 		server.Close()
 		transport.CloseIdleConnections()
 		time.Sleep(time.Minute) // net/http lingers before it closes some connections
@@ -106,26 +106,14 @@ func (l *lane) dialer(upstream script) func(context.Context, string, string) (ne
 	}
 }
 
-// A lane is its own net.Listener.
-
-func (l *lane) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.clients:
-		return c, nil
-	case <-l.gone:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *lane) Close() error   { return nil }
-func (l *lane) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-
 // dial opens a client's connection.
 func (l *lane) dial() (net.Conn, *bufio.Reader) {
-	here, there := net.Pipe()
-	l.clients <- there
-	l.t.Cleanup(func() { here.Close() })
-	return here, bufio.NewReader(here)
+	c, err := l.clients.DialContext(l.t.Context(), "tcp", "")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { c.Close() })
+	return c, bufio.NewReader(c)
 }
 
 // over waits for n requests to be over, for at most d of simulated time.

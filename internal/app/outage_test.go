@@ -21,7 +21,7 @@ func TestADay(t *testing.T) {
 		interval    time.Duration
 		least, most int // token requests
 	}{
-		{"without refresh_in", false, 10 * time.Second, 24, 40},
+		{"without refresh_in", false, 30 * time.Second, 24, 40},
 		{"with refresh_in at half the lifetime", true, 30 * time.Minute, 44, 52},
 	} {
 		t.Run(c.name, func(t *testing.T) {

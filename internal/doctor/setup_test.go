@@ -24,6 +24,7 @@ import (
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/doctor"
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/memnet"
 )
 
 // Making keys takes longer than all the rest; these are shared.
@@ -146,47 +147,17 @@ func (r *testSetup) blackHole(address string) {
 	}
 }
 
-// pipes is a listener whose connections are net.Pipes.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
 type pipeAddr struct{}
 
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-func (r *testSetup) listen(address string) *pipes {
-	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	r.ways[address] = l.dial
+// listen opens a listener in memory at an address.
+func (r *testSetup) listen(address string) *memnet.Listener {
+	l := memnet.NewListener(pipeAddr{})
+	r.ways[address] = func(ctx context.Context) (net.Conn, error) { return l.DialContext(ctx, "tcp", address) }
 	return l
 }
-
-func (l *pipes) dial(ctx context.Context) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-		return ours, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-l.done:
-		return nil, refused(ctx)
-	}
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
-func (l *pipes) Addr() net.Addr { return pipeAddr{} }
 
 // serve serves an address with a handler, over TLS if c is not nil.
 func (r *testSetup) serve(address string, c *tls.Config, h http.Handler) {
