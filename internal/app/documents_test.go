@@ -122,8 +122,11 @@ func TestOperationsExplainsEveryMetricAndAlert(t *testing.T) {
 	for _, name := range metricNames(t) {
 		contains(t, text, "`"+name+"`")
 	}
-	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(read(t, rules), -1) {
-		contains(t, text, "`"+m[1]+"`")
+	for _, rule := range strings.Split(read(t, rules), "- alert: ")[1:] {
+		name, _, _ := strings.Cut(rule, "\n")
+		anchor := strings.ToLower(name)
+		contains(t, text, `| <a id="`+anchor+`"></a>`+"`"+name+"`")
+		contains(t, rule, "/operations.md#"+anchor+`"`+"\n")
 	}
 	for _, reason := range metrics.Reasons() {
 		contains(t, text, "`"+reason.String()+"`")
