@@ -118,6 +118,12 @@ func TestGroups(t *testing.T) {
 		if a := s.asMailbox("SmtpAddress", "bob@contoso.com", askFolder); !a.refusedBy("mailbox-not-allowed") {
 			t.Errorf("not a member: %d %s", a.status, a.text)
 		}
+		if a := s.probe("/status.json"); !strings.Contains(a.text, `"names":["erp@contoso.com"],"members":2`) && !strings.Contains(strings.Join(strings.Fields(a.text), ""), `"names":["erp@contoso.com"],"members":2`) {
+			t.Errorf("/status.json does not show the group: %s", a.text)
+		}
+		if a := s.probe("/"); !strings.Contains(a.text, "erp@contoso.com") {
+			t.Error("the status page does not show the group")
+		}
 		if a := s.probe("/ready"); a.status != 200 {
 			t.Errorf("/ready: %d %s", a.status, a.text)
 		}

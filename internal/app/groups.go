@@ -5,6 +5,7 @@ import (
 
 	"hmaproxy/internal/groups"
 	"hmaproxy/internal/health"
+	"hmaproxy/internal/statuspage"
 )
 
 const groupsVariable = "HMA_ALLOWED_GROUPS"
@@ -27,6 +28,22 @@ func (a *app) newGroups() (*groups.Keeper, error) {
 	return groups.New(groups.Config{
 		Groups: addresses, Expand: expander.Expand, Apply: a.files.list.SetMembers, Log: a.log,
 	}), nil
+}
+
+// groupsOnPage describes the groups for the status page, nil without groups.
+func (a *app) groupsOnPage() *statuspage.Groups {
+	if a.groups == nil {
+		return nil
+	}
+	s := a.groups.Status()
+	return &statuspage.Groups{Names: s.Groups, Members: s.Members, At: s.At, Err: s.Err}
+}
+
+// allowList describes the allow-list in force, with its groups.
+func (a *app) allowList() statuspage.AllowList {
+	l := a.files.allowList()
+	l.Groups = a.groupsOnPage()
+	return l
 }
 
 // groupsHealth adds the state of the groups to s.

@@ -24,7 +24,7 @@ func (a *app) newObserver() (*observer, error) {
 		Source:    certificateSource(a.options.Config),
 		Health:    a.health,
 		Token:     func() token.Status { return a.keeper.Status() },
-		AllowList: a.files.allowList,
+		AllowList: a.allowList,
 		Responses: a.exchange.State,
 		Metrics:   m,
 	})
@@ -71,7 +71,7 @@ func (a *app) logState() logging.State {
 }
 
 func (a *app) metricsState() metrics.State {
-	list := a.files.allowList()
+	list := a.allowList()
 	s := metrics.State{
 		Token:     a.keeper.Status(),
 		Ready:     a.health().Ready(),

@@ -39,8 +39,17 @@ type AllowList struct {
 	Mode    string // "none", "enforce" or "audit"
 	Scope   string
 	Entries int
-	File    string // "" without one
-	Err     error  // why the file could not be reloaded; nil: it could
+	File    string  // "" without one
+	Err     error   // why the file could not be reloaded; nil: it could
+	Groups  *Groups // nil: no groups
+}
+
+// Groups describes the groups whose members are on the allow-list.
+type Groups struct {
+	Names   []string
+	Members int
+	At      time.Time // of the last expansion in force; zero: there was none
+	Err     error     // why the last expansion is not in force; nil: it is
 }
 
 // An Admin is the handler of the admin listener. Probes and metrics name no

@@ -99,6 +99,15 @@ type allowListStatus struct {
 	File     string    `json:"file,omitempty"`
 	Modified time.Time `json:"file_modified,omitzero"`
 	Alarm    string    `json:"alarm,omitempty"`
+
+	Groups *groupsStatus `json:"groups,omitempty"`
+}
+
+type groupsStatus struct {
+	Names    []string  `json:"names"`
+	Members  int       `json:"members"`
+	Expanded time.Time `json:"expanded,omitzero"`
+	Error    string    `json:"error,omitempty"`
 }
 
 type minuteStatus struct {
@@ -183,6 +192,12 @@ func (a *Admin) source(k token.Status) sourceStatus {
 
 func allowListStatusOf(l AllowList) allowListStatus {
 	s := allowListStatus{Mode: l.Mode, Scope: l.Scope, Entries: l.Entries, File: l.File}
+	if g := l.Groups; g != nil {
+		s.Groups = &groupsStatus{Names: g.Names[:min(len(g.Names), 16)], Members: g.Members, Expanded: g.At}
+		if g.Err != nil {
+			s.Groups.Error = g.Err.Error()
+		}
+	}
 	if l.Err != nil {
 		s.Alarm = l.Err.Error()
 	}
