@@ -48,6 +48,21 @@ const listed = "HMA_ALLOWED_MAILBOXES=" + alice
 // targets makes the policy check the mailboxes that a request's Body names.
 const targets = "HMA_ALLOW_LIST_SCOPE=targets"
 
+// strictIDs returns a scenario in which every id must belong to Alice's mailbox. No
+// client may notice.
+func strictIDs(s scenario) scenario {
+	s.name += ", strict ids"
+	settings := []string{targets, "HMA_ALLOW_LIST_IDS=strict"}
+	for _, setting := range s.settings {
+		if strings.HasPrefix(setting, "HMA_ALLOWED_MAILBOXES=") {
+			setting += ",guid:$GUID"
+		}
+		settings = append(settings, setting)
+	}
+	s.settings = settings
+	return s
+}
+
 func scenarios() []scenario {
 	var list []scenario
 	list = append(list, exchangelib()...)

@@ -99,12 +99,22 @@ func (w *world) settings(connect string) ([]string, error) {
 		env = append(env, name+"="+value)
 	}
 	for _, setting := range w.scenario.settings {
-		env = append(env, strings.ReplaceAll(setting, "$DIR", w.dir))
+		env = append(env, strings.NewReplacer("$DIR", w.dir, "$GUID", w.guid(alice)).Replace(setting))
 	}
 	if slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, "HMA_CLIENT_USERS_FILE=") }) {
 		return env, w.writeUsers()
 	}
 	return env, nil
+}
+
+// guid returns the GUID of a mailbox.
+func (w *world) guid(address string) string {
+	for _, m := range w.services.Exchange().Mailboxes() {
+		if m.Primary == address {
+			return m.GUID
+		}
+	}
+	return ""
 }
 
 // writeUsers writes the file of client users, both of whom may open Alice's
