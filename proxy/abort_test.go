@@ -12,13 +12,13 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestCutAnswerOverTLSNeverLooksWhole: to a client of HTTP/1.0 the orderly end
-// of the TLS session is the end of the answer, so there must be none.
-func TestCutAnswerOverTLSNeverLooksWhole(t *testing.T) {
+// TestTruncatedResponseOverTLSNeverLooksComplete: to a client of HTTP/1.0 the orderly end
+// of the TLS session is the end of the response, so there must be none.
+func TestTruncatedResponseOverTLSNeverLooksComplete(t *testing.T) {
 	var config proxy.Config
-	r := newRig(t, rigConfig{
+	r := newTestProxy(t, testConfig{
 		adjust: func(c *proxy.Config) { config = *c },
-		answer: func(w http.ResponseWriter, _ *http.Request) {
+		respond: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/xml")
 			_, _ = io.WriteString(w, "<half")
 			_ = http.NewResponseController(w).Flush()
@@ -46,6 +46,6 @@ func TestCutAnswerOverTLSNeverLooksWhole(t *testing.T) {
 	_, _ = io.WriteString(c, "POST /EWS/Exchange.asmx HTTP/1.0\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 5\r\n\r\n<a/> ")
 	text, err := io.ReadAll(c)
 	if err == nil && strings.Contains(string(text), "<half") {
-		t.Errorf("the client sees a whole answer: %q", text)
+		t.Errorf("the client sees a whole respond: %q", text)
 	}
 }

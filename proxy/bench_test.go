@@ -17,11 +17,11 @@ import (
 func BenchmarkGetFolder(b *testing.B) {
 	body := envelope("alice@contoso.com", getFolder)
 	b.Run("direct", func(b *testing.B) {
-		u := newUpstream(b, answerFolder)
+		u := newUpstream(b, respondFolder)
 		benchmark(b, u.Client(), u.URL, body)
 	})
 	b.Run("ReverseProxy", func(b *testing.B) {
-		u := newUpstream(b, answerFolder)
+		u := newUpstream(b, respondFolder)
 		target, _ := url.Parse(u.URL)
 		front := httptest.NewServer(&httputil.ReverseProxy{
 			Transport: u.Client().Transport,
@@ -34,7 +34,7 @@ func BenchmarkGetFolder(b *testing.B) {
 		benchmark(b, front.Client(), front.URL, body)
 	})
 	b.Run("hmaproxy", func(b *testing.B) {
-		r := newRig(b, rigConfig{policy: only(b, "alice@contoso.com"), answer: answerFolder})
+		r := newTestProxy(b, testConfig{policy: only(b, "alice@contoso.com"), respond: respondFolder})
 		go func() {
 			for range r.done {
 			}
@@ -43,8 +43,8 @@ func BenchmarkGetFolder(b *testing.B) {
 	})
 }
 
-// answerFolder answers 3.2 KB, as Exchange does to GetFolder.
-func answerFolder(w http.ResponseWriter, r *http.Request) {
+// respondFolder responds with 3.2 KB, as Exchange does to GetFolder.
+func respondFolder(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	_, _ = w.Write(bytes.Repeat([]byte("x"), 3200))

@@ -32,7 +32,7 @@ func TestBudgetCountsEverythingThatIsBuffered(t *testing.T) {
 		{"a long tag beyond the budget", 8 << 10, longTag, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com"), adjust: func(p *proxy.Config) { p.BufferBudget = c.budget }})
+			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), adjust: func(p *proxy.Config) { p.BufferBudget = c.budget }})
 			resp, text := r.post(t, []byte(c.body))
 			rec := r.last(t)
 			switch {
@@ -54,7 +54,7 @@ func TestBudgetCountsEverythingThatIsBuffered(t *testing.T) {
 // or is told that the proxy is busy.
 func TestManyUploadsStayWithinTheBudget(t *testing.T) {
 	const budget, uploads = 1 << 20, 40
-	inLaneWith(t, func(c *proxy.Config) { c.BufferBudget = budget }, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+	withScriptAnd(t, func(c *proxy.Config) { c.BufferBudget = budget }, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		for {
 			h := readHead(r)
 			if h == "" {
@@ -63,10 +63,10 @@ func TestManyUploadsStayWithinTheBudget(t *testing.T) {
 			if strings.Contains(h, "Expect") {
 				_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 			}
-			swallow(r, contentLength(h))
+			readBodyOf(r, contentLength(h))
 			_, _ = io.WriteString(conn, shortOK)
 		}
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		body := long()
 		results := make(chan int, uploads)
 		for range uploads {
@@ -78,7 +78,7 @@ func TestManyUploadsStayWithinTheBudget(t *testing.T) {
 			}()
 			go func() {
 				within(conn, 2*time.Minute)
-				status, _ := answered(r)
+				status, _ := readReply(r)
 				results <- status
 			}()
 		}

@@ -13,7 +13,7 @@ type busyDelay struct {
 	peers map[string]busyPeer
 }
 
-// A busyPeer is a peer that was told that the server is busy.
+// A busyPeer is a peer that has got ErrorServerBusy.
 type busyPeer struct {
 	last  time.Time // of its last response
 	delay time.Duration

@@ -17,7 +17,7 @@ func unavailable(_ int, conn net.Conn, r *bufio.Reader) {
 		if h == "" {
 			return
 		}
-		swallow(r, contentLength(h))
+		readBodyOf(r, contentLength(h))
 		_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 	}
 }
@@ -25,14 +25,14 @@ func unavailable(_ int, conn net.Conn, r *bufio.Reader) {
 // A client that repeats a failing request without a pause is slowed, up to two
 // seconds a response. One that waits as it is asked to is not.
 func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), unavailable, func(l *lane) {
+	withScript(t, only(t, "alice@contoso.com"), unavailable, func(l *scripted) {
 		conn, r := l.dial()
 		body := envelope("alice@contoso.com", getFolder)
 		ask := func() time.Duration {
 			began := time.Now()
 			go conn.Write(append([]byte(head(len(body))), body...))
 			within(conn, time.Minute)
-			if status, _ := answered(r); status != 500 {
+			if status, _ := readReply(r); status != 500 {
 				t.Fatalf("status %d", status)
 			}
 			return time.Since(began) // of simulated time
@@ -55,13 +55,13 @@ func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
 }
 
 func TestClientThatLeavesEndsTheDelay(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), unavailable, func(l *lane) {
+	withScript(t, only(t, "alice@contoso.com"), unavailable, func(l *scripted) {
 		body := envelope("alice@contoso.com", getFolder)
 		for range 8 {
 			conn, r := l.dial()
 			go conn.Write(append([]byte(head(len(body))), body...))
 			within(conn, time.Minute)
-			answered(r)
+			readReply(r)
 			conn.Close()
 		}
 		conn, _ := l.dial()

@@ -62,16 +62,16 @@ func TestHTTPCorpus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com")})
+			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			status := r.raw(t, raw)
 			checkArrivals(t, r, row["expected"], status)
 		})
 	}
 }
 
-// raw sends bytes as they are and returns the first answer's status, 0 for
+// raw sends bytes as they are and returns the status of the first response, 0 for
 // none. Requests that are not whole are given up after a moment.
-func (r *rig) raw(t *testing.T, raw []byte) int {
+func (r *testProxy) raw(t *testing.T, raw []byte) int {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(r.address)
 	raw = bytes.ReplaceAll(raw, []byte("{HP}"), []byte(r.address))
@@ -91,7 +91,7 @@ func (r *rig) raw(t *testing.T, raw []byte) int {
 	return resp.StatusCode
 }
 
-func checkArrivals(t *testing.T, r *rig, expected string, status int) {
+func checkArrivals(t *testing.T, r *testProxy, expected string, status int) {
 	t.Helper()
 	seen := r.seen()
 	if expected == "deny" {
@@ -99,12 +99,12 @@ func checkArrivals(t *testing.T, r *rig, expected string, status int) {
 			t.Fatalf("reached Exchange: %s %s", seen[0].method, seen[0].uri)
 		}
 		if status >= 200 && status < 300 {
-			t.Errorf("answered %d", status)
+			t.Errorf("readReply %d", status)
 		}
 		return
 	}
 	if len(seen) != 1 || status != http.StatusOK {
-		t.Fatalf("reached Exchange %d times, answered %d", len(seen), status)
+		t.Fatalf("reached Exchange %d times, readReply %d", len(seen), status)
 	}
 	a := seen[0]
 	if a.method != http.MethodPost || a.uri != "/EWS/Exchange.asmx" || !a.whole {
@@ -126,7 +126,7 @@ func checkArrivals(t *testing.T, r *rig, expected string, status int) {
 	}
 }
 
-// excused are rows of the corpus that are not "must" and get another answer
+// excused are rows of the corpus that are not "must" and get another response
 // here, each with its reason.
 var excused = map[string]string{}
 
@@ -145,10 +145,10 @@ func TestSOAPCorpus(t *testing.T) {
 			if row["strength"] == "body-check" {
 				p = mustPolicy(t, targetsConfig(t))
 			}
-			r := newRig(t, rigConfig{policy: p})
+			r := newTestProxy(t, testConfig{policy: p})
 			resp, text := r.post(t, raw, "Content-Type", row["content_type"], "Content-Encoding", row["content_encoding"])
 			if why := excused[row["file"]]; why != "" && row["strength"] != "must" {
-				t.Logf("another answer on purpose: %s", why)
+				t.Logf("another response on purpose: %s", why)
 				return
 			}
 			if row["expected"] == "deny" {
@@ -165,7 +165,7 @@ func TestSOAPCorpus(t *testing.T) {
 	secondOpinion(t, forwarded)
 }
 
-func checkDenied(t *testing.T, r *rig, resp *http.Response, text string) {
+func checkDenied(t *testing.T, r *testProxy, resp *http.Response, text string) {
 	t.Helper()
 	for _, a := range r.seen() {
 		if a.whole {
@@ -173,7 +173,7 @@ func checkDenied(t *testing.T, r *rig, resp *http.Response, text string) {
 		}
 	}
 	if resp.StatusCode != http.StatusInternalServerError || resp.Header.Get("Content-Type") != "text/xml; charset=utf-8" {
-		t.Errorf("answered %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
+		t.Errorf("readReply %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
 	if resp.Header.Get("X-Hmaproxy-Error") == "" || resp.Header.Get("Request-Id") == "" {
 		t.Errorf("header %v", resp.Header)
@@ -189,11 +189,11 @@ func checkDenied(t *testing.T, r *rig, resp *http.Response, text string) {
 	}
 }
 
-func checkForwarded(t *testing.T, r *rig, resp *http.Response, sent []byte) {
+func checkForwarded(t *testing.T, r *testProxy, resp *http.Response, sent []byte) {
 	t.Helper()
 	seen := r.seen()
 	if len(seen) != 1 || resp.StatusCode != http.StatusOK || !seen[0].whole {
-		t.Fatalf("reached Exchange %d times, answered %d %s", len(seen), resp.StatusCode, resp.Header.Get("X-Hmaproxy-Error"))
+		t.Fatalf("reached Exchange %d times, readReply %d %s", len(seen), resp.StatusCode, resp.Header.Get("X-Hmaproxy-Error"))
 	}
 	got := seen[0].body
 	if who := identities(t, got); len(who) != 1 || who[0] != "alice@contoso.com" {

@@ -65,7 +65,7 @@ func TestDefaultTransportDoesNotFollowRedirects(t *testing.T) {
 // TestNilTransport: a Handler without a transport has one that verifies
 // certificates. The test server's certificate is not trusted.
 func TestNilTransport(t *testing.T) {
-	r := newRig(t, rigConfig{adjust: func(c *proxy.Config) { c.Transport = nil }})
+	r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) { c.Transport = nil }})
 	resp, _ := r.post(t, envelope("alice@contoso.com", getFolder))
 	if reason := resp.Header.Get("X-Hmaproxy-Error"); reason != "upstream-unreachable" || len(r.seen()) != 0 {
 		t.Errorf("reason %q, %d requests reached the server", reason, len(r.seen()))

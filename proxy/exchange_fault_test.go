@@ -45,7 +45,7 @@ func TestExchangeFaults(t *testing.T) {
 		{"success", throttled, 200, false, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, r *http.Request) {
+			r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				if !c.gzip {
 					w.WriteHeader(c.status)

@@ -12,9 +12,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestHeadOfAnAnswerThatNeverEnds: the upstream begins an answer instead of
+// TestResponseHeadThatNeverEnds: the upstream begins a response instead of
 // inviting the body, and stops in the middle of the status line.
-func TestHeadOfAnAnswerThatNeverEnds(t *testing.T) {
+func TestResponseHeadThatNeverEnds(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		then func(c net.Conn)
@@ -23,20 +23,20 @@ func TestHeadOfAnAnswerThatNeverEnds(t *testing.T) {
 		{"the upstream hangs up much later", func(c net.Conn) { time.Sleep(time.Minute) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+			withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 				readHead(r)
 				go io.Copy(io.Discard, r)
 				time.Sleep(time.Second)
 				_, _ = io.WriteString(conn, "HTTP/1.1 4")
 				time.Sleep(3 * time.Second) // the wait for 100 Continue is over
 				c.then(conn)
-			}, func(l *lane) {
+			}, func(l *scripted) {
 				conn, r := l.dial()
 				body := long()
 				go conn.Write(append([]byte(head(len(body))), body...))
 				within(conn, 2*time.Minute)
-				if status, text := answered(r); status != 500 || !strings.Contains(text, "ErrorInternalServerTransientError") {
-					t.Errorf("answered %d %s", status, text)
+				if status, text := readReply(r); status != 500 || !strings.Contains(text, "ErrorInternalServerTransientError") {
+					t.Errorf("readReply %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 			})
@@ -44,12 +44,12 @@ func TestHeadOfAnAnswerThatNeverEnds(t *testing.T) {
 	}
 }
 
-func TestClientThatLeavesWhileTheHeadOfAnAnswerHangs(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+func TestClientThatLeavesWhileAResponseHeadHangs(t *testing.T) {
+	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
 		go io.WriteString(conn, "HTTP/1.1 4")
 		_, _ = io.Copy(io.Discard, r) // until the proxy hangs up
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		conn, _ := l.dial()
 		body := long()
 		go conn.Write(append([]byte(head(len(body))), body[:300<<10]...))
@@ -59,9 +59,9 @@ func TestClientThatLeavesWhileTheHeadOfAnAnswerHangs(t *testing.T) {
 	})
 }
 
-// TestInvitationsInOddShapes: whatever comes before the final answer, the body
+// TestInterimResponses: whatever comes before the final response, the body
 // arrives whole.
-func TestInvitationsInOddShapes(t *testing.T) {
+func TestInterimResponses(t *testing.T) {
 	for _, c := range []struct{ name, first, rest string }{
 		{"100 at once", "HTTP/1.1 100 Continue\r\n\r\n", ""},
 		{"100 in two parts around the end of the wait", "HTTP/1.1 1", "00 Continue\r\n\r\n"},
@@ -70,23 +70,23 @@ func TestInvitationsInOddShapes(t *testing.T) {
 		{"nothing", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+			withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 				h := readHead(r)
 				time.Sleep(time.Second)
 				_, _ = io.WriteString(conn, c.first)
 				time.AfterFunc(3*time.Second, func() { _, _ = io.WriteString(conn, c.rest) })
-				if swallow(r, contentLength(h)) {
+				if readBodyOf(r, contentLength(h)) {
 					time.Sleep(5 * time.Second)
 					_, _ = io.WriteString(conn, shortOK)
 				}
 				_, _ = io.Copy(io.Discard, r)
-			}, func(l *lane) {
+			}, func(l *scripted) {
 				conn, r := l.dial()
 				body := long()
 				go conn.Write(append([]byte(head(len(body))), body...))
 				within(conn, time.Minute)
-				if status, text := answered(r); status != 200 || text != "<ok/>" {
-					t.Errorf("answered %d %s", status, text)
+				if status, text := readReply(r); status != 200 || text != "<ok/>" {
+					t.Errorf("readReply %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 			})
@@ -139,7 +139,7 @@ func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 						c.device(conn, r)
 						return
 					}
-					whole := swallow(r, contentLength(h))
+					whole := readBodyOf(r, contentLength(h))
 					mu.Lock()
 					if whole {
 						arrived++
@@ -148,14 +148,14 @@ func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 					_, _ = io.WriteString(conn, shortOK)
 				}
 			}
-			inLane(t, only(t, "alice@contoso.com"), upstream, func(l *lane) {
+			withScript(t, only(t, "alice@contoso.com"), upstream, func(l *scripted) {
 				expected, arrived = 0, 0
 				send := func() {
 					conn, r := l.dial()
 					defer conn.Close()
 					go conn.Write(append([]byte(head(len(body))), body...))
 					within(conn, time.Minute)
-					if status, text := answered(r); status != 200 || text != "<ok/>" {
+					if status, text := readReply(r); status != 200 || text != "<ok/>" {
 						t.Errorf("status %d %s", status, text)
 					}
 				}
@@ -197,16 +197,16 @@ func TestExpectationKeepsTheBodyForAnotherToken(t *testing.T) {
 				return
 			}
 			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
-			swallow(r, contentLength(h))
+			readBodyOf(r, contentLength(h))
 			_, _ = io.WriteString(conn, shortOK)
 		}
 	}
-	inLane(t, only(t, "alice@contoso.com"), upstream, func(l *lane) {
+	withScript(t, only(t, "alice@contoso.com"), upstream, func(l *scripted) {
 		conn, r := l.dial()
 		body := long()
 		go conn.Write(append([]byte(head(len(body))), body...))
 		within(conn, time.Minute)
-		if status, text := answered(r); status != 200 || text != "<ok/>" {
+		if status, text := readReply(r); status != 200 || text != "<ok/>" {
 			t.Errorf("status %d %s", status, text)
 		}
 		if rec := l.over(1, time.Minute)[0]; !rec.Replayed {
@@ -229,7 +229,7 @@ func TestWithoutExpectation(t *testing.T) {
 			mu.Lock()
 			heads = append(heads, h)
 			mu.Unlock()
-			swallow(r, contentLength(h))
+			readBodyOf(r, contentLength(h))
 			if strings.Contains(h, goodToken) {
 				_, _ = io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
 				continue
@@ -237,14 +237,14 @@ func TestWithoutExpectation(t *testing.T) {
 			_, _ = io.WriteString(conn, shortOK)
 		}
 	}
-	inLaneWith(t, func(c *proxy.Config) { c.NeverExpectContinue = true }, only(t, "alice@contoso.com"), upstream, func(l *lane) {
+	withScriptAnd(t, func(c *proxy.Config) { c.NeverExpectContinue = true }, only(t, "alice@contoso.com"), upstream, func(l *scripted) {
 		heads = nil
 		for _, status := range []int{500, 200} {
 			conn, r := l.dial()
 			body := long()
 			go conn.Write(append([]byte(head(len(body))), body...))
 			within(conn, time.Minute)
-			if got, text := answered(r); got != status {
+			if got, text := readReply(r); got != status {
 				t.Errorf("status %d %s, want %d", got, text, status)
 			}
 			conn.Close()

@@ -45,7 +45,7 @@ func (t spellingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestHeaderSpelling checks that clients get the server's spelling, and that no
 // spelling adds a second header of the message's framing or type.
 func TestHeaderSpelling(t *testing.T) {
-	r := newRig(t, rigConfig{adjust: func(c *proxy.Config) {
+	r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) {
 		c.Transport = spellingTransport{[]string{"X-FEServer", "request-id", "content-length", "content-type", "date", "X-Hop-By-hop", "WWW-authenticate"}}
 	}})
 	request := string(envelope("alice@contoso.com", getFolder))

@@ -85,7 +85,7 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 		}, "ErrorServerBusy", `title "a?[31mbccc`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com"), answer: c.respond})
+			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), respond: c.respond})
 			resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 			rec := r.last(t)
 			if resp.StatusCode != 500 || resp.Header.Get("Content-Type") != "text/xml; charset=utf-8" || readFault(t, text).Detail != c.code {
@@ -121,7 +121,7 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 		{"GET", "", 200},
 		{"GET", "text/html", 404},
 	} {
-		r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, r *http.Request) {
+		r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header()["Content-Type"] = nil
 			if c.contentType != "" {

@@ -45,7 +45,7 @@ func readFault(t *testing.T, text string) fault {
 }
 
 func TestRequestHeadersAreCarriedByName(t *testing.T) {
-	r := newRig(t, rigConfig{
+	r := newTestProxy(t, testConfig{
 		adjust: func(c *proxy.Config) { c.ForwardHeaders = []string{"X-Vendor-Trace"} },
 	})
 	req, _ := http.NewRequest(http.MethodPost, "http://"+r.address+"/ews/exchange.asmx", bytes.NewReader(envelope("alice@contoso.com", getFolder)))
@@ -114,7 +114,7 @@ func TestSOAPActionThatDisagreesIsDropped(t *testing.T) {
 			`<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>alice@contoso.com</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com")})
+			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			r.post(t, envelope("alice@contoso.com", c.operation), "SOAPAction", c.action)
 			if seen := r.seen(); len(seen) != 1 || (seen[0].header["Soapaction"] != nil) != c.kept {
 				t.Errorf("arrivals %v", seen)
@@ -123,8 +123,8 @@ func TestSOAPActionThatDisagreesIsDropped(t *testing.T) {
 	}
 }
 
-func TestAnswerHeaders(t *testing.T) {
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+func TestResponseHeaders(t *testing.T) {
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		for _, h := range [][2]string{
 			{"Content-Type", "text/xml; charset=utf-8"}, {"request-id", "r-1"}, {"X-FEServer", "EX1"},
@@ -169,10 +169,10 @@ func TestAnswerHeaders(t *testing.T) {
 	}
 }
 
-// Headers that the answer's Connection names, in whichever of its lines, are
+// Headers that the response's Connection names, in whichever of its lines, are
 // for this hop alone.
-func TestHopByHopInAnswers(t *testing.T) {
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+func TestHopByHopHeadersOfResponses(t *testing.T) {
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		w.Header()["Connection"] = []string{"x-one , X-Two", "keep-alive", "X-Three"}
 		for _, name := range []string{"X-One", "X-Two", "X-Three", "X-Four"} {
@@ -217,12 +217,12 @@ func TestStreamWaitsWithLittleMemory(t *testing.T) {
 		parts, rooms    []int
 	}{
 		{"a stream", "GetStreamingEvents", -1, []int{100, 5000, 700, 3000}, []int{2 << 10, 2 << 10, 64 << 10, 2 << 10, 2 << 10, 64 << 10}},
-		{"a long answer in chunks", "GetFolder", -1, []int{16000, 16000, 16000, 100, 100}, []int{2 << 10, 64 << 10, 64 << 10, 64 << 10, 64 << 10, 2 << 10}},
-		{"a long answer", "GetFolder", 70000, []int{20000, 20000, 30000}, []int{64 << 10, 64 << 10, 64 << 10}},
+		{"a long response in chunks", "GetFolder", -1, []int{16000, 16000, 16000, 100, 100}, []int{2 << 10, 64 << 10, 64 << 10, 64 << 10, 64 << 10, 2 << 10}},
+		{"a long response", "GetFolder", 70000, []int{20000, 20000, 30000}, []int{64 << 10, 64 << 10, 64 << 10}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			body := &sizedBody{parts: c.parts}
-			r := newRig(t, rigConfig{adjust: func(p *proxy.Config) {
+			r := newTestProxy(t, testConfig{adjust: func(p *proxy.Config) {
 				p.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 					r.Body.Close()
 					return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/xml"}}, Body: body, ContentLength: c.length}, nil
@@ -236,7 +236,7 @@ func TestStreamWaitsWithLittleMemory(t *testing.T) {
 	}
 }
 
-func TestAnswersThatBecomeFaults(t *testing.T) {
+func TestResponsesThatBecomeFaults(t *testing.T) {
 	for _, c := range []struct {
 		status     int
 		header     [2]string
@@ -254,9 +254,9 @@ func TestAnswersThatBecomeFaults(t *testing.T) {
 		{307, [2]string{"Location", "https://evil.example/"}, "ErrorInternalServerTransientError", 0, ""},
 	} {
 		t.Run(fmt.Sprint(c.status), func(t *testing.T) {
-			r := newRig(t, rigConfig{
+			r := newTestProxy(t, testConfig{
 				adjust: func(p *proxy.Config) { p.Refresher = nil },
-				answer: func(w http.ResponseWriter, req *http.Request) {
+				respond: func(w http.ResponseWriter, req *http.Request) {
 					_, _ = io.Copy(io.Discard, req.Body)
 					if c.header[0] != "" {
 						w.Header().Set(c.header[0], c.header[1])
@@ -267,7 +267,7 @@ func TestAnswersThatBecomeFaults(t *testing.T) {
 			resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 			f := readFault(t, text)
 			if resp.StatusCode != 500 || f.Detail != c.code || f.Code != "a:"+c.code || resp.Header.Get("Location") != "" {
-				t.Errorf("answered %d %s", resp.StatusCode, text)
+				t.Errorf("readReply %d %s", resp.StatusCode, text)
 			}
 			if resp.Header.Get("Content-Type") != "text/xml; charset=utf-8" || resp.Header.Get("Connection") == "close" {
 				t.Errorf("header %v", resp.Header)
@@ -289,9 +289,9 @@ func TestAnswersThatBecomeFaults(t *testing.T) {
 }
 
 func TestForbiddenWithoutABearerChallengeIsExchangesOwn(t *testing.T) {
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) { w.WriteHeader(403) }})
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) { w.WriteHeader(403) }})
 	if resp, _ := r.post(t, envelope("alice@contoso.com", getFolder)); resp.StatusCode != 403 {
-		t.Errorf("answered %d", resp.StatusCode)
+		t.Errorf("readReply %d", resp.StatusCode)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}{{"held body", 1000, 2}, {"long body", 3 << 20, 2}} {
 		t.Run(c.name, func(t *testing.T) {
 			var whole atomic.Int32
-			r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+			r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 				if req.Header.Get("Authorization") != "Bearer "+nextToken {
 					w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 					w.Header().Set("x-ms-diagnostics", `2000002;reason="The token has expired.";error_category="token_expired"`)
@@ -318,7 +318,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 			body := envelope("alice@contoso.com", createItem(c.size))
 			resp, text := r.post(t, body)
 			if resp.StatusCode != 200 || text != okDocument || len(r.seen()) != c.times || whole.Load() != 1 {
-				t.Errorf("answered %d %s after %d arrivals, %d whole", resp.StatusCode, text, len(r.seen()), whole.Load())
+				t.Errorf("readReply %d %s after %d arrivals, %d whole", resp.StatusCode, text, len(r.seen()), whole.Load())
 			}
 			rec := r.last(t)
 			if !rec.Replayed || rec.Diagnosis == nil || rec.Diagnosis.Code != 2000002 || rec.Diagnosis.Remedy == "" || r.tokens.replaced != 1 {
@@ -328,20 +328,20 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
-func TestBodiesBeyondTheBudgetAreNotHeld(t *testing.T) {
+func TestBodiesBeyondTheBudgetAreStreamed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		budget int64
 		expect string
 	}{{"within", 1 << 20, ""}, {"beyond", 10 << 10, "100-continue"}} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com")})
+			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			r.handler.LimitBuffered(c.budget)
 			body := envelope("alice@contoso.com", createItem(100<<10))
 			resp, text := r.post(t, body)
 			seen := r.seen()
 			if resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
-				t.Fatalf("answered %d %s", resp.StatusCode, text)
+				t.Fatalf("readReply %d %s", resp.StatusCode, text)
 			}
 			if got := seen[0].header.Get("Expect"); got != c.expect {
 				t.Errorf("Expect %q", got)
@@ -358,7 +358,7 @@ func TestBodiesBeyondTheBudgetAreNotHeld(t *testing.T) {
 }
 
 func TestTokenRefusedForGoodIsAFault(t *testing.T) {
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		w.Header().Add("WWW-Authenticate", "NTLM")
 		w.Header().Set("x-ms-diagnostics", `2000003;reason="The hostname component of the audience claim value is invalid. Expected 'https://mail.contoso.com'. Actual 'https://x'.";error_category="invalid_resource"`)
@@ -367,7 +367,7 @@ func TestTokenRefusedForGoodIsAFault(t *testing.T) {
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	f := readFault(t, text)
 	if resp.StatusCode != 500 || f.Detail != "ErrorServerBusy" || resp.Header["Www-Authenticate"] != nil {
-		t.Errorf("answered %d %s", resp.StatusCode, text)
+		t.Errorf("readReply %d %s", resp.StatusCode, text)
 	}
 	if !strings.Contains(f.Message, "the token's audience is another host") {
 		t.Errorf("the fault does not say why: %s", f.Message)
@@ -381,45 +381,45 @@ func TestTokenRefusedForGoodIsAFault(t *testing.T) {
 	}
 }
 
-func TestNoTokenIsAFaultInTime(t *testing.T) {
-	r := newRig(t, rigConfig{})
+func TestNoTokenIsAFault(t *testing.T) {
+	r := newTestProxy(t, testConfig{})
 	r.tokens.err = errors.New("no token")
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	f := readFault(t, text)
 	if f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "no-token" || len(r.seen()) != 0 {
-		t.Errorf("answered %s", text)
+		t.Errorf("readReply %s", text)
 	}
 }
 
 func TestUnreachableExchangeIsAFault(t *testing.T) {
-	r := newRig(t, rigConfig{})
+	r := newTestProxy(t, testConfig{})
 	r.Close()
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	if f := readFault(t, text); f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" {
-		t.Errorf("answered %s", text)
+		t.Errorf("readReply %s", text)
 	}
 }
 
 func TestExchangeThatCannotBeTrustedIsAFault(t *testing.T) {
-	r := newRig(t, rigConfig{adjust: func(c *proxy.Config) { c.Transport = &http.Transport{} }})
+	r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) { c.Transport = &http.Transport{} }})
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	if f := readFault(t, text); f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" || len(r.seen()) != 0 {
-		t.Errorf("answered %s", text)
+		t.Errorf("readReply %s", text)
 	}
 }
 
 func TestExchangeCutOffBeforeItsHeadersIsAFault(t *testing.T) {
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) { panic(http.ErrAbortHandler) }})
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) { panic(http.ErrAbortHandler) }})
 	_, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	if f := readFault(t, text); f.Detail != "ErrorInternalServerTransientError" {
-		t.Errorf("answered %s", text)
+		t.Errorf("readReply %s", text)
 	}
 }
 
-func TestAnswerCutInTheMiddleNeverLooksWhole(t *testing.T) {
+func TestTruncatedResponseNeverLooksComplete(t *testing.T) {
 	for _, version := range []string{"HTTP/1.1", "HTTP/1.0"} {
 		t.Run(version, func(t *testing.T) {
-			r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+			r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 				_, _ = io.Copy(io.Discard, req.Body)
 				_, _ = w.Write(bytes.Repeat([]byte("x"), 100_000))
 				_ = http.NewResponseController(w).Flush()
@@ -437,7 +437,7 @@ func TestAnswerCutInTheMiddleNeverLooksWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := io.Copy(io.Discard, resp.Body); err == nil {
-				t.Error("the client read a half answer to a proper end")
+				t.Error("the client read a half response to a proper end")
 			}
 			if rec := r.last(t); !rec.Aborted || rec.Reason != proxy.ReasonUpstreamCut {
 				t.Errorf("record %+v", rec)
@@ -448,7 +448,7 @@ func TestAnswerCutInTheMiddleNeverLooksWhole(t *testing.T) {
 
 func TestStreamingReachesTheClientEventByEvent(t *testing.T) {
 	step := make(chan bool)
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		rc := http.NewResponseController(w)
 		w.WriteHeader(200)
@@ -478,7 +478,7 @@ func TestStreamingReachesTheClientEventByEvent(t *testing.T) {
 
 func TestClientThatLeavesCancelsUpstream(t *testing.T) {
 	gone := make(chan bool)
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		_ = http.NewResponseController(w).Flush()
 		<-req.Context().Done()
@@ -508,7 +508,7 @@ func TestClientThatBreaksOffNeverLooksCompleteUpstream(t *testing.T) {
 		{"chunked", "Transfer-Encoding: chunked\r\n", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, rigConfig{})
+			r := newTestProxy(t, testConfig{})
 			conn, err := net.Dial("tcp", r.address)
 			if err != nil {
 				t.Fatal(err)
@@ -531,13 +531,13 @@ func TestClientThatBreaksOffNeverLooksCompleteUpstream(t *testing.T) {
 	}
 }
 
-func TestBodyThatTurnsBadNeverCompletesUpstream(t *testing.T) {
+func TestRefusedBodyNeverCompletesUpstream(t *testing.T) {
 	bad := envelope("alice@contoso.com", createItem(32<<20))
 	copy(bad[10<<20:], "<!DOCTYPE x>")
-	r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com")})
+	r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 	resp, text := r.post(t, bad)
 	if f := readFault(t, text); resp.StatusCode != 500 || f.Detail != "ErrorSchemaValidation" {
-		t.Errorf("answered %d %s", resp.StatusCode, text)
+		t.Errorf("readReply %d %s", resp.StatusCode, text)
 	}
 	for _, a := range r.seen() {
 		if a.whole {
@@ -546,15 +546,15 @@ func TestBodyThatTurnsBadNeverCompletesUpstream(t *testing.T) {
 	}
 }
 
-func TestBodyThatTurnsBadAfterTheAnswerBeganAbortsIt(t *testing.T) {
-	answered := make(chan bool)
-	r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com"), answer: func(w http.ResponseWriter, req *http.Request) {
+func TestBodyRefusedAfterTheResponseBeganAbortsIt(t *testing.T) {
+	readReply := make(chan bool)
+	r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.ReadFull(req.Body, make([]byte, 1000))
 		rc := http.NewResponseController(w)
 		_ = rc.EnableFullDuplex()
 		_, _ = io.WriteString(w, "<early/>")
 		_ = rc.Flush()
-		close(answered)
+		close(readReply)
 		_, err := io.Copy(io.Discard, req.Body)
 		if err == nil {
 			t.Error("the body came to its proper end")
@@ -565,7 +565,7 @@ func TestBodyThatTurnsBadAfterTheAnswerBeganAbortsIt(t *testing.T) {
 	reader, writer := io.Pipe()
 	go func() {
 		_, _ = writer.Write(bad[:1<<20])
-		<-answered
+		<-readReply
 		_, _ = writer.Write([]byte("<?pi?>"))
 		writer.Close()
 	}()
@@ -574,15 +574,15 @@ func TestBodyThatTurnsBadAfterTheAnswerBeganAbortsIt(t *testing.T) {
 	resp, err := (&http.Client{Transport: &http.Transport{}}).Do(req)
 	if err == nil {
 		defer resp.Body.Close()
-		all, err := io.ReadAll(resp.Body) // the refusal may also come before the answer's header
+		all, err := io.ReadAll(resp.Body) // the refusal may also come before the response's header
 		if err == nil && resp.Header.Get("X-Hmaproxy-Error") != "envelope-refused" {
 			t.Errorf("the client read %q to a proper end", all)
 		}
 	}
 }
 
-func TestEarlyAnswerReachesAClientThatSendsAllFirst(t *testing.T) {
-	r := newRig(t, rigConfig{answer: func(w http.ResponseWriter, req *http.Request) {
+func TestEarlyResponseReachesAClientThatSendsAllFirst(t *testing.T) {
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		_, _ = io.WriteString(w, "too large")
 	}})
@@ -605,10 +605,10 @@ func TestEarlyAnswerReachesAClientThatSendsAllFirst(t *testing.T) {
 	}
 }
 
-func TestLongBodiesPassWithoutBeingHeld(t *testing.T) {
+func TestLongBodiesAreStreamed(t *testing.T) {
 	const size = 60 << 20
 	var got atomic.Int64
-	r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com"), answer: func(w http.ResponseWriter, req *http.Request) {
+	r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), respond: func(w http.ResponseWriter, req *http.Request) {
 		n, _ := io.Copy(io.Discard, req.Body)
 		got.Store(n)
 		part := bytes.Repeat([]byte("A"), 64<<10)
@@ -662,7 +662,7 @@ func (letters) Read(p []byte) (int, error) {
 }
 
 func TestDocumentsAndProbes(t *testing.T) {
-	r := newRig(t, rigConfig{})
+	r := newTestProxy(t, testConfig{})
 	for _, c := range []struct {
 		method, target string
 		status         int
@@ -693,7 +693,7 @@ func TestDocumentsAndProbes(t *testing.T) {
 			req.Header.Set("X-AnchorMailbox", "ceo@contoso.com")
 			resp, _ := r.do(t, req)
 			if resp.StatusCode != c.status {
-				t.Errorf("answered %d", resp.StatusCode)
+				t.Errorf("readReply %d", resp.StatusCode)
 			}
 			seen := r.seen()[before:]
 			if c.uri == "" {
@@ -713,7 +713,7 @@ func TestDocumentsAndProbes(t *testing.T) {
 }
 
 func TestHostNamesAndBrowsers(t *testing.T) {
-	r := newRig(t, rigConfig{adjust: func(c *proxy.Config) { c.HostNames = []string{"ews.internal"} }})
+	r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) { c.HostNames = []string{"ews.internal"} }})
 	for _, c := range []struct {
 		name, host, header, value string
 		status                    int
@@ -744,7 +744,7 @@ func TestHostNamesAndBrowsers(t *testing.T) {
 			}
 			resp, text := r.do(t, req)
 			if resp.StatusCode != c.status {
-				t.Errorf("answered %d %s", resp.StatusCode, text)
+				t.Errorf("readReply %d %s", resp.StatusCode, text)
 			}
 			if c.status == 421 && !strings.Contains(text, "HMA_HOST_NAMES") {
 				t.Errorf("the text does not name the variable: %s", text)
@@ -757,10 +757,10 @@ func TestHostNamesAndBrowsers(t *testing.T) {
 }
 
 func TestLoginUserIsAskedFor(t *testing.T) {
-	r := newRig(t, rigConfig{policy: mustPolicy(t, policy.Config{Allowed: patterns(t, "alice@contoso.com"), LoginUser: true})})
+	r := newTestProxy(t, testConfig{policy: mustPolicy(t, policy.Config{Allowed: patterns(t, "alice@contoso.com"), LoginUser: true})})
 	resp, _ := r.post(t, envelope("", getFolder))
 	if resp.StatusCode != 401 || !strings.HasPrefix(resp.Header.Get("Www-Authenticate"), "Basic ") || len(r.seen()) != 0 {
-		t.Fatalf("answered %d %v", resp.StatusCode, resp.Header)
+		t.Fatalf("readReply %d %v", resp.StatusCode, resp.Header)
 	}
 	for _, c := range []struct{ user, code string }{
 		{"alice@contoso.com", ""}, {"bob@contoso.com", "ErrorImpersonateUserDenied"}, {`CONTOSO\alice`, "ErrorInvalidExchangeImpersonationHeaderData"},
@@ -777,7 +777,7 @@ func TestLoginUserIsAskedFor(t *testing.T) {
 		}
 		seen := r.seen()
 		if resp.StatusCode != 200 || len(seen) != 1 {
-			t.Fatalf("%s: answered %d %s", c.user, resp.StatusCode, text)
+			t.Fatalf("%s: readReply %d %s", c.user, resp.StatusCode, text)
 		}
 		if who := identities(t, seen[0].body); len(who) != 1 || who[0] != c.user {
 			t.Errorf("Exchange would act for %q", who)
@@ -799,11 +799,11 @@ func TestDefaultMailboxIsInjected(t *testing.T) {
 			"prefix t is another": `<t:Envelope xmlns:t="http://schemas.xmlsoap.org/soap/envelope/"><t:Header/><t:Body><GetFolder xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"><FolderIds/></GetFolder></t:Body></t:Envelope>`,
 		} {
 			t.Run(fmt.Sprint(name, " limited ", limited), func(t *testing.T) {
-				r := newRig(t, rigConfig{policy: mustPolicy(t, c)})
+				r := newTestProxy(t, testConfig{policy: mustPolicy(t, c)})
 				resp, text := r.post(t, []byte(doc))
 				seen := r.seen()
 				if resp.StatusCode != 200 || len(seen) != 1 {
-					t.Fatalf("answered %d %s", resp.StatusCode, text)
+					t.Fatalf("readReply %d %s", resp.StatusCode, text)
 				}
 				if who := identities(t, seen[0].body); len(who) != 1 || !strings.EqualFold(who[0], "sync@contoso.com") {
 					t.Errorf("Exchange would act for %q in %s", who, seen[0].body)
@@ -820,7 +820,7 @@ func TestDefaultMailboxIsInjected(t *testing.T) {
 }
 
 func TestWithoutAListNothingIsRefusedForItsContent(t *testing.T) {
-	r := newRig(t, rigConfig{})
+	r := newTestProxy(t, testConfig{})
 	for name, doc := range map[string]string{
 		"no XML at all":    "hello",
 		"a DOCTYPE":        `<!DOCTYPE x><x/>`,
@@ -835,7 +835,7 @@ func TestWithoutAListNothingIsRefusedForItsContent(t *testing.T) {
 			resp, text := r.post(t, []byte(doc))
 			seen := r.seen()[before:]
 			if resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
-				t.Fatalf("answered %d %s", resp.StatusCode, text)
+				t.Fatalf("readReply %d %s", resp.StatusCode, text)
 			}
 			want := []byte(doc)
 			if !bytes.HasPrefix(want, seen[0].body) || len(seen[0].body) < min(len(want), 1<<20) {
@@ -846,7 +846,7 @@ func TestWithoutAListNothingIsRefusedForItsContent(t *testing.T) {
 }
 
 func TestAuditModeForwardsAndReports(t *testing.T) {
-	r := newRig(t, rigConfig{policy: mustPolicy(t, policy.Config{Allowed: patterns(t, "alice@contoso.com"), Audit: true})})
+	r := newTestProxy(t, testConfig{policy: mustPolicy(t, policy.Config{Allowed: patterns(t, "alice@contoso.com"), Audit: true})})
 	for _, c := range []struct{ name, doc, audit, mailbox string }{
 		{"allowed", string(envelope("alice@contoso.com", getFolder)), "", "alice@contoso.com"},
 		{"not on the list", string(envelope("bob@contoso.com", getFolder)), "mailbox-not-allowed", "bob@contoso.com"},
@@ -865,7 +865,7 @@ func TestAuditModeForwardsAndReports(t *testing.T) {
 			resp, _ := r.post(t, []byte(c.doc), header...)
 			rec := r.last(t)
 			if seen := r.seen()[before:]; resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
-				t.Errorf("answered %d", resp.StatusCode)
+				t.Errorf("readReply %d", resp.StatusCode)
 			}
 			if rec.Audit.String() != c.audit || rec.Mailbox != c.mailbox || rec.Reason != proxy.ReasonNone {
 				t.Errorf("audit %q mailbox %q reason %q", rec.Audit, rec.Mailbox, rec.Reason)
@@ -875,7 +875,7 @@ func TestAuditModeForwardsAndReports(t *testing.T) {
 }
 
 func TestNTLMHandshakeEndsHere(t *testing.T) {
-	r := newRig(t, rigConfig{})
+	r := newTestProxy(t, testConfig{})
 	const type1 = "NTLM TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA="
 	for _, method := range []string{"POST", "GET"} {
 		req, _ := http.NewRequest(method, "http://"+r.address+"/EWS/Exchange.asmx", nil)
@@ -884,7 +884,7 @@ func TestNTLMHandshakeEndsHere(t *testing.T) {
 		resp, _ := r.do(t, req)
 		challenge, ok := strings.CutPrefix(resp.Header.Get("Www-Authenticate"), "NTLM TlRMTVNTUAACAAAA")
 		if resp.StatusCode != 401 || !ok || len(challenge) < 40 {
-			t.Errorf("%s: answered %d %v", method, resp.StatusCode, resp.Header)
+			t.Errorf("%s: readReply %d %v", method, resp.StatusCode, resp.Header)
 		}
 	}
 	if len(r.seen()) != 0 {
@@ -892,6 +892,6 @@ func TestNTLMHandshakeEndsHere(t *testing.T) {
 	}
 	resp, _ := r.post(t, envelope("alice@contoso.com", getFolder), "Authorization", "NTLM TlRMTVNTUAADAAAA")
 	if seen := r.seen(); resp.StatusCode != 200 || len(seen) != 1 || seen[0].header.Get("Authorization") != "Bearer "+goodToken {
-		t.Errorf("answered %d, arrivals %v", resp.StatusCode, seen)
+		t.Errorf("readReply %d, arrivals %v", resp.StatusCode, seen)
 	}
 }

@@ -22,7 +22,7 @@ func TestIncompleteBodyIsAFault(t *testing.T) {
 	}
 	for name, sent := range map[string]string{"short": text[:len(text)-30], "long": long[:len(long)-30]} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, rigConfig{})
+			r := newTestProxy(t, testConfig{})
 			conn, err := net.Dial("tcp", r.address)
 			if err != nil {
 				t.Fatal(err)
@@ -70,7 +70,7 @@ func TestTimeoutSaysWhetherItWasSent(t *testing.T) {
 		{context.DeadlineExceeded, "ErrorServerBusy", "upstream-unreachable", "no connection"},
 	} {
 		transport := &timeoutTransport{err: c.err}
-		r := newRig(t, rigConfig{adjust: func(config *proxy.Config) { config.Transport = transport }})
+		r := newTestProxy(t, testConfig{adjust: func(config *proxy.Config) { config.Transport = transport }})
 		resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 		if f := readFault(t, text); f.Detail != c.code || resp.Header.Get("X-Hmaproxy-Error") != c.reason || !strings.Contains(text, c.text) {
 			t.Errorf("%v: %s, %s\n%s", c.err, f.Detail, resp.Header.Get("X-Hmaproxy-Error"), text)

@@ -20,8 +20,8 @@ import (
 )
 
 // exchangeRaw sends bytes over one connection and returns the status of every
-// answer. It waits for as many answers as are wanted, and a moment for more.
-func (r *rig) exchangeRaw(t *testing.T, raw string, wanted int) (statuses []int) {
+// response. It waits for as many responses as are wanted, and briefly for more.
+func (r *testProxy) exchangeRaw(t *testing.T, raw string, wanted int) (statuses []int) {
 	t.Helper()
 	c, err := net.Dial("tcp", r.address)
 	if err != nil {
@@ -64,7 +64,7 @@ func crowd(t *testing.T, tests map[string]func(*testing.T)) {
 
 // checkOnlyPosts: whatever was sent, what arrived are requests of the one kind,
 // with the proxy's own credentials, and no more than there may be.
-func (r *rig) checkOnlyPosts(t *testing.T, most int) {
+func (r *testProxy) checkOnlyPosts(t *testing.T, most int) {
 	t.Helper()
 	seen := r.seen()
 	if len(seen) > most {
@@ -164,14 +164,14 @@ func TestSmuggling(t *testing.T) {
 	tests := make(map[string]func(*testing.T))
 	for _, tc := range cases {
 		tests[tc.name] = func(t *testing.T) {
-			r := newRig(t, rigConfig{policy: only(t, "alice@contoso.com")})
+			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			statuses := r.exchangeRaw(t, tc.raw, max(0, tc.arrivals))
 			if most := tc.arrivals; most < 0 {
 				r.checkOnlyPosts(t, 2) // refused or read as the standard says: both will do
 			} else {
 				r.checkOnlyPosts(t, most)
 				if n := whole(r.seen()); n != most {
-					t.Errorf("%d whole requests reached Exchange, want %d; answered %v", n, most, statuses)
+					t.Errorf("%d whole requests reached Exchange, want %d; readReply %v", n, most, statuses)
 				}
 			}
 		}
@@ -255,7 +255,7 @@ func TestGosOwnRequests(t *testing.T) {
 	tests := make(map[string]func(*testing.T))
 	for i, request := range requests {
 		tests[strconv.Itoa(i)] = func(t *testing.T) {
-			r := newRig(t, rigConfig{})
+			r := newTestProxy(t, testConfig{})
 			r.exchangeRaw(t, request, 0)
 			r.checkOnlyPosts(t, 0)
 			aimed := aim(request)
@@ -301,7 +301,7 @@ func TestGosOwnHeaders(t *testing.T) {
 				if !strings.Contains(row.text, "Content-Length") {
 					head += "Content-Length: " + strconv.Itoa(len(soap)) + "\r\n"
 				}
-				r := newRig(t, rigConfig{})
+				r := newTestProxy(t, testConfig{})
 				r.exchangeRaw(t, "POST /EWS/Exchange.asmx HTTP/1.1\r\n"+head+"\r\n"+soap, 0)
 				most := 1
 				if row.status >= 400 {

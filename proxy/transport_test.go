@@ -51,7 +51,7 @@ var identity = sync.OnceValue(func() tls.Certificate {
 
 // lean returns internal/upstream's transport to a script, which then speaks
 // through TLS.
-func (l *lane) lean(play script) transport {
+func (l *scripted) lean(play script) transport {
 	server := &tls.Config{Certificates: []tls.Certificate{identity()}}
 	root, err := x509.ParseCertificate(identity().Certificate[0])
 	if err != nil {

@@ -36,11 +36,11 @@ func TestUnreachable(t *testing.T) {
 		want bool
 	}{
 		{"refused", system("dial", syscall.ECONNREFUSED), true},
-		{"no answer to a SYN", system("dial", syscall.ETIMEDOUT), true},
+		{"no reply to a SYN", system("dial", syscall.ETIMEDOUT), true},
 		{"a certificate that is not trusted", &tls.CertificateVerificationError{Err: errors.New("x")}, true},
 		{"no TLS", tls.RecordHeaderError{Msg: "x"}, true},
 		{"the handshake's time is over", context.DeadlineExceeded, true},
-		{"reset while the answer is awaited", system("read", syscall.ECONNRESET), false},
+		{"reset while the response is awaited", system("read", syscall.ECONNRESET), false},
 		{"no acknowledgement of what was sent", system("read", syscall.ETIMEDOUT), false},
 		{"the same, met when sending", system("write", syscall.ETIMEDOUT), false},
 		{"ended", io.ErrUnexpectedEOF, false},
@@ -68,7 +68,7 @@ func TestFailedHandshakeIsUnreachable(t *testing.T) {
 			t.Run(name+", "+size, func(t *testing.T) {
 				transport := proxy.NewTransport()
 				transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) { return nil, err }
-				r := newRig(t, rigConfig{adjust: func(c *proxy.Config) { c.Transport = transport }})
+				r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) { c.Transport = transport }})
 				req, _ := http.NewRequest(http.MethodGet, "http://"+r.address+"/EWS/types.xsd", nil)
 				if resp, _ := r.do(t, req); resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" {
 					t.Errorf("GET: reason %q", resp.Header.Get("X-Hmaproxy-Error"))

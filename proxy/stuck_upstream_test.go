@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// TestUpstreamThatStopsReading: as long as a body is under way nobody watches
-// whether the client is still there, so an upstream that takes no more of it
-// must not hold the request for ever.
+// While a body is being sent, net/http does not notice that the client has left.
+// An upstream that stops reading the body must not block the request for ever.
 func TestUpstreamThatStopsReading(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		name := "the client waits"
@@ -19,12 +18,12 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 			name = "the client leaves"
 		}
 		t.Run(name, func(t *testing.T) {
-			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+			withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 				readHead(r)
 				_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 				_, _ = io.CopyN(io.Discard, r, 1000)
 				time.Sleep(time.Hour)
-			}, func(l *lane) {
+			}, func(l *scripted) {
 				conn, r := l.dial()
 				body := long()
 				go conn.Write(append([]byte(head(len(body))), body...))
@@ -33,8 +32,8 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 					conn.Close()
 				} else {
 					within(conn, 10*time.Minute)
-					if status, text := answered(r); status != 500 || !strings.Contains(text, "ErrorInternalServerTransientError") {
-						t.Errorf("answered %d %s", status, text)
+					if status, text := readReply(r); status != 500 || !strings.Contains(text, "ErrorInternalServerTransientError") {
+						t.Errorf("readReply %d %s", status, text)
 					}
 				}
 				l.over(1, 10*time.Minute)

@@ -22,10 +22,10 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A lane is a proxy between raw connections: a client that writes bytes, and an
+// A scripted proxy is one between raw connections: a client that writes bytes, and an
 // upstream that follows a script. It lives in a bubble of simulated time, so
 // that what takes minutes costs nothing.
-type lane struct {
+type scripted struct {
 	t       *testing.T
 	tokens  *tokens
 	handler *proxy.Handler
@@ -37,30 +37,30 @@ type lane struct {
 // A script plays the upstream's side of one connection, the nth from 1 on.
 type script func(n int, c net.Conn, r *bufio.Reader)
 
-// inLane runs f in a bubble with a lane, over each of the transports that the
+// withScript runs f in a bubble with a scripted proxy, over each of the transports that the
 // product uses.
-func inLane(t *testing.T, p *policy.Policy, upstream script, f func(*lane)) {
+func withScript(t *testing.T, p *policy.Policy, upstream script, f func(*scripted)) {
 	t.Helper()
-	inLaneWith(t, nil, p, upstream, f)
+	withScriptAnd(t, nil, p, upstream, f)
 }
 
-// inLaneWith does the same with a changed configuration.
-func inLaneWith(t *testing.T, change func(*proxy.Config), p *policy.Policy, upstream script, f func(*lane)) {
+// withScriptAnd does the same with a changed configuration.
+func withScriptAnd(t *testing.T, change func(*proxy.Config), p *policy.Policy, upstream script, f func(*scripted)) {
 	t.Helper()
 	identity() // outside of the bubbles
 	t.Run("internal/upstream", func(t *testing.T) {
-		inLaneOver(t, func(l *lane) transport { return l.lean(upstream) }, change, p, f)
+		withScriptOver(t, func(l *scripted) transport { return l.lean(upstream) }, change, p, f)
 	})
 	t.Run("net/http", func(t *testing.T) {
-		inLaneOver(t, func(l *lane) transport {
+		withScriptOver(t, func(l *scripted) transport {
 			return &http.Transport{DialTLSContext: l.dialer(upstream), DisableCompression: true, ExpectContinueTimeout: 2 * time.Second}
 		}, change, p, f)
 	})
 }
 
-func inLaneOver(t *testing.T, over func(*lane) transport, change func(*proxy.Config), p *policy.Policy, f func(*lane)) {
+func withScriptOver(t *testing.T, over func(*scripted) transport, change func(*proxy.Config), p *policy.Policy, f func(*scripted)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lane{t: t, tokens: &tokens{current: goodToken}, clients: memnet.NewListener(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})}
+		l := &scripted{t: t, tokens: &tokens{current: goodToken}, clients: memnet.NewListener(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})}
 		transport := over(l)
 		config := proxy.Config{
 			EWS:    &url.URL{Scheme: "https", Host: "mail.contoso.com", Path: "/EWS/Exchange.asmx"},
@@ -90,7 +90,7 @@ func inLaneOver(t *testing.T, over func(*lane) transport, change func(*proxy.Con
 	})
 }
 
-func (l *lane) dialer(upstream script) func(context.Context, string, string) (net.Conn, error) {
+func (l *scripted) dialer(upstream script) func(context.Context, string, string) (net.Conn, error) {
 	n := 0
 	return func(context.Context, string, string) (net.Conn, error) {
 		here, there := net.Pipe()
@@ -107,7 +107,7 @@ func (l *lane) dialer(upstream script) func(context.Context, string, string) (ne
 }
 
 // dial opens a client's connection.
-func (l *lane) dial() (net.Conn, *bufio.Reader) {
+func (l *scripted) dial() (net.Conn, *bufio.Reader) {
 	c, err := l.clients.DialContext(l.t.Context(), "tcp", "")
 	if err != nil {
 		l.t.Fatal(err)
@@ -117,7 +117,7 @@ func (l *lane) dial() (net.Conn, *bufio.Reader) {
 }
 
 // over waits for n requests to be over, for at most d of simulated time.
-func (l *lane) over(n int, d time.Duration) []proxy.Record {
+func (l *scripted) over(n int, d time.Duration) []proxy.Record {
 	l.t.Helper()
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
 		l.mu.Lock()
@@ -151,15 +151,15 @@ func readHead(r *bufio.Reader) string {
 	}
 }
 
-// answered reads a whole answer; status is 0 when none came.
-func answered(r *bufio.Reader) (status int, text string) {
+// readReply reads a whole response; status is 0 when none came.
+func readReply(r *bufio.Reader) (status int, text string) {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
-		return 0, "no answer: " + err.Error()
+		return 0, "no respond: " + err.Error()
 	}
 	all, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return 0, "half an answer: " + err.Error()
+		return 0, "half an respond: " + err.Error()
 	}
 	return resp.StatusCode, string(all)
 }
@@ -170,9 +170,9 @@ func within(c net.Conn, d time.Duration) { _ = c.SetReadDeadline(time.Now().Add(
 // long is a body that is not held, and its length.
 func long() []byte { return envelope("alice@contoso.com", createItem(400<<10)) }
 
-// swallow reads a body with Content-Length n to its end and reports whether it
+// readBodyOf reads a body with Content-Length n to its end and reports whether it
 // came.
-func swallow(r io.Reader, n int) bool {
+func readBodyOf(r io.Reader, n int) bool {
 	_, err := io.CopyN(io.Discard, r, int64(n))
 	return err == nil
 }

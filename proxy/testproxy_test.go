@@ -31,19 +31,19 @@ type arrival struct {
 	whole             bool // the body came to its proper end
 }
 
-// upstream stands where Exchange would: it records and answers.
+// upstream is in the place of Exchange. It records requests and responds to them.
 type upstream struct {
 	*httptest.Server
 	mu       sync.Mutex
 	arrivals []arrival
-	// answer writes the response, by default of type text/xml; nil responds 200 with a small document.
-	answer func(w http.ResponseWriter, r *http.Request)
+	// respond writes the response, by default of type text/xml; nil responds 200 with a small document.
+	respond func(w http.ResponseWriter, r *http.Request)
 }
 
 const okDocument = `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>`
 
-func newUpstream(t testing.TB, answer func(http.ResponseWriter, *http.Request)) *upstream {
-	u := &upstream{answer: answer}
+func newUpstream(t testing.TB, respond func(http.ResponseWriter, *http.Request)) *upstream {
+	u := &upstream{respond: respond}
 	u.Server = httptest.NewUnstartedServer(u)
 	u.Server.Config.ErrorLog = nil
 	u.StartTLS()
@@ -56,16 +56,16 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := len(u.arrivals)
 	if at == 1000 { // enough for any test; the rest is a benchmark's
 		u.mu.Unlock()
-		u.answer(w, r)
+		u.respond(w, r)
 		return
 	}
 	u.arrivals = append(u.arrivals, arrival{method: r.Method, uri: r.RequestURI, host: r.Host, header: r.Header.Clone()})
 	u.mu.Unlock()
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-	if u.answer != nil {
+	if u.respond != nil {
 		copied := *r // net/http looks at the body of its own request
 		copied.Body = &recorder{r.Body, u, at}
-		u.answer(w, &copied)
+		u.respond(w, &copied)
 		return
 	}
 	_, _ = io.Copy(io.Discard, &recorder{r.Body, u, at})
@@ -121,8 +121,8 @@ func (s *tokens) Replace(ctx context.Context, rejected string) (string, error) {
 	return s.current, s.err
 }
 
-// A rig is a proxy in front of an upstream.
-type rig struct {
+// A testProxy is a proxy in front of an upstream.
+type testProxy struct {
 	*upstream
 	handler *proxy.Handler
 	address string
@@ -132,15 +132,15 @@ type rig struct {
 	done    chan struct{}
 }
 
-type rigConfig struct {
-	policy *policy.Policy
-	answer func(http.ResponseWriter, *http.Request)
-	adjust func(*proxy.Config)
+type testConfig struct {
+	policy  *policy.Policy
+	respond func(http.ResponseWriter, *http.Request)
+	adjust  func(*proxy.Config)
 }
 
-func newRig(t testing.TB, c rigConfig) *rig {
+func newTestProxy(t testing.TB, c testConfig) *testProxy {
 	t.Helper()
-	r := &rig{upstream: newUpstream(t, c.answer), tokens: &tokens{current: goodToken}, done: make(chan struct{}, 1000)}
+	r := &testProxy{upstream: newUpstream(t, c.respond), tokens: &tokens{current: goodToken}, done: make(chan struct{}, 1000)}
 	target, err := url.Parse(r.URL + "/EWS/Exchange.asmx")
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func newRig(t testing.TB, c rigConfig) *rig {
 	return r
 }
 
-func (r *rig) record(rec *proxy.Record) {
+func (r *testProxy) record(rec *proxy.Record) {
 	r.mu.Lock()
 	r.records = append(r.records[max(0, len(r.records)-100):], *rec)
 	r.mu.Unlock()
@@ -183,7 +183,7 @@ func (r *rig) record(rec *proxy.Record) {
 }
 
 // last waits for one more request to be over and returns its record.
-func (r *rig) last(t testing.TB) proxy.Record {
+func (r *testProxy) last(t testing.TB) proxy.Record {
 	t.Helper()
 	select {
 	case <-r.done:
@@ -195,7 +195,7 @@ func (r *rig) last(t testing.TB) proxy.Record {
 	return r.records[len(r.records)-1]
 }
 
-func (r *rig) post(t testing.TB, body []byte, header ...string) (*http.Response, string) {
+func (r *testProxy) post(t testing.TB, body []byte, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, "http://"+r.address+"/EWS/Exchange.asmx", bytes.NewReader(body))
 	if err != nil {
@@ -212,7 +212,7 @@ func (r *rig) post(t testing.TB, body []byte, header ...string) (*http.Response,
 	return r.do(t, req)
 }
 
-func (r *rig) do(t testing.TB, req *http.Request) (*http.Response, string) {
+func (r *testProxy) do(t testing.TB, req *http.Request) (*http.Response, string) {
 	t.Helper()
 	client := &http.Client{
 		Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true, ExpectContinueTimeout: time.Second},
@@ -226,7 +226,7 @@ func (r *rig) do(t testing.TB, req *http.Request) (*http.Response, string) {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("%s: answer: %v", req.URL, err)
+		t.Fatalf("%s: respond: %v", req.URL, err)
 	}
 	return resp, string(text)
 }

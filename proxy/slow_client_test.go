@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestRefusedRequestsDoNotHoldConnections: a body that is announced and never
-// comes ends with the connection, whatever the guard thought of it.
+// A refused request whose body was announced and never comes loses its
+// connection.
 func TestRefusedRequestsDoNotHoldConnections(t *testing.T) {
 	for _, c := range []struct{ name, head string }{
 		{"not found", "POST /owa HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
@@ -22,7 +22,7 @@ func TestRefusedRequestsDoNotHoldConnections(t *testing.T) {
 		{"a good head", head(10)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inLane(t, only(t, "alice@contoso.com"), func(int, net.Conn, *bufio.Reader) {}, func(l *lane) {
+			withScript(t, only(t, "alice@contoso.com"), func(int, net.Conn, *bufio.Reader) {}, func(l *scripted) {
 				conn, _ := l.dial()
 				go io.WriteString(conn, c.head)
 				within(conn, 2*time.Minute)
@@ -34,16 +34,16 @@ func TestRefusedRequestsDoNotHoldConnections(t *testing.T) {
 	}
 }
 
-// TestClientThatTricklesIntoTheHeldPartEndsSoon: after an early answer a client
+// TestClientThatTricklesAfterAnEarlyResponseEndsSoon: after an early response a client
 // has ten seconds for the rest, also where the proxy holds back what it sends.
-func TestClientThatTricklesIntoTheHeldPartEndsSoon(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+func TestClientThatTricklesAfterAnEarlyResponseEndsSoon(t *testing.T) {
+	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
 		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		_, _ = io.CopyN(io.Discard, r, 1000)
 		go io.WriteString(conn, shortOK)
 		_, _ = io.Copy(io.Discard, r)
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		conn, r := l.dial()
 		body := long()
 		start := time.Now()

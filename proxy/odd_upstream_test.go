@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// served is an upstream that takes every request whole and answers it.
+// served is an upstream that reads each request and responds to it.
 func served(_ int, conn net.Conn, r *bufio.Reader) {
 	for {
 		req, err := http.ReadRequest(r)
@@ -26,13 +26,13 @@ func served(_ int, conn net.Conn, r *bufio.Reader) {
 // TestEmptyHandshakeInChunks: an empty POST that opens a handshake stays here,
 // also where its emptiness shows only in its body.
 func TestEmptyHandshakeInChunks(t *testing.T) {
-	inLane(t, open(t), served, func(l *lane) {
+	withScript(t, open(t), served, func(l *scripted) {
 		conn, r := l.dial()
 		go io.WriteString(conn, "POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"+
 			"Authorization: NTLM TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA=\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 		within(conn, time.Minute)
-		if status, text := answered(r); status != 401 {
-			t.Errorf("answered %d %s", status, text)
+		if status, text := readReply(r); status != 401 {
+			t.Errorf("readReply %d %s", status, text)
 		}
 		if rec := l.over(1, time.Minute)[0]; rec.Upstream != 0 {
 			t.Error("it reached Exchange")
@@ -40,10 +40,10 @@ func TestEmptyHandshakeInChunks(t *testing.T) {
 	})
 }
 
-// TestPipelinedRequestsAreAnsweredInTurn: one after the other, refusals with a
+// TestPipelinedRequestsGetResponsesInOrder: one after the other, refusals with a
 // body included.
-func TestPipelinedRequestsAreAnsweredInTurn(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), served, func(l *lane) {
+func TestPipelinedRequestsGetResponsesInOrder(t *testing.T) {
+	withScript(t, only(t, "alice@contoso.com"), served, func(l *scripted) {
 		conn, r := l.dial()
 		var all strings.Builder
 		who := []string{"alice@contoso.com", "ceo@contoso.com", "alice@contoso.com", "ceo@contoso.com"}
@@ -54,9 +54,9 @@ func TestPipelinedRequestsAreAnsweredInTurn(t *testing.T) {
 		go io.WriteString(conn, all.String())
 		within(conn, time.Minute)
 		for i, mailbox := range who {
-			status, text := answered(r)
+			status, text := readReply(r)
 			if want := map[bool]int{true: 200, false: 500}[mailbox == who[0]]; status != want {
-				t.Errorf("%d: answered %d %s", i, status, text)
+				t.Errorf("%d: readReply %d %s", i, status, text)
 			}
 		}
 		l.over(len(who), time.Minute)
@@ -68,10 +68,10 @@ func TestPipelinedRequestsAreAnsweredInTurn(t *testing.T) {
 
 // TestDocumentWithoutAContentTypeStaysWithoutOne: the proxy does not guess.
 func TestDocumentWithoutAContentTypeStaysWithoutOne(t *testing.T) {
-	inLane(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
+	withScript(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		conn, r := l.dial()
 		go io.WriteString(conn, "GET /EWS/Exchange.asmx?wsdl HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		within(conn, time.Minute)
@@ -86,12 +86,12 @@ func TestDocumentWithoutAContentTypeStaysWithoutOne(t *testing.T) {
 	})
 }
 
-// TestUpstreamsThatSpeakOddly: whatever comes back, the client reads one
-// answer of a known kind or sees the connection end.
-func TestUpstreamsThatSpeakOddly(t *testing.T) {
+// TestMalformedUpstreamResponses: whatever comes back, the client reads one
+// response of a known kind or sees the connection end.
+func TestMalformedUpstreamResponses(t *testing.T) {
 	for _, c := range []struct {
-		name, answer string
-		status       int // 0: the connection ends, or the answer does not come whole
+		name, respond string
+		status        int // 0: the connection ends, or the response does not come whole
 	}{
 		{"101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 500},
 		{"status 000", "HTTP/1.1 000 None\r\nContent-Length: 0\r\n\r\n", 500},
@@ -106,21 +106,21 @@ func TestUpstreamsThatSpeakOddly(t *testing.T) {
 		{"short of its length", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 10\r\n\r\nab", 0},
 		{"trailers", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-T: " + goodToken + "\r\n\r\n", 200},
 		{"a cut gzip", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n\x1f\x8b\x08", 0},
-		{"many interim answers", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100) + shortOK, 200},
+		{"many interim responses", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100) + shortOK, 200},
 		{"no content", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 500},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
-				swallow(r, contentLength(readHead(r)))
-				_, _ = io.WriteString(conn, c.answer)
-			}, func(l *lane) {
+			withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+				readBodyOf(r, contentLength(readHead(r)))
+				_, _ = io.WriteString(conn, c.respond)
+			}, func(l *scripted) {
 				conn, r := l.dial()
 				body := envelope("alice@contoso.com", getFolder)
 				go conn.Write(append([]byte(head(len(body))), body...))
 				within(conn, time.Minute)
-				status, text := answered(r)
+				status, text := readReply(r)
 				if status != c.status || strings.Contains(text, goodToken) {
-					t.Errorf("answered %d %s", status, text)
+					t.Errorf("readReply %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 				if held := l.handler.Buffered(); held != 0 {
@@ -134,17 +134,17 @@ func TestUpstreamsThatSpeakOddly(t *testing.T) {
 // TestClientThatStallsWhileTheUpstreamDies hears of it within the longest
 // silence that a body may have.
 func TestClientThatStallsWhileTheUpstreamDies(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
 		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		_, _ = io.CopyN(io.Discard, r, 1000)
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		conn, r := l.dial()
 		body := long()
 		go conn.Write(append([]byte(head(len(body))), body[:300<<10]...))
 		within(conn, 45*time.Second)
-		if status, text := answered(r); status == 0 || status == 200 {
-			t.Errorf("answered %d %s", status, text)
+		if status, text := readReply(r); status == 0 || status == 200 {
+			t.Errorf("readReply %d %s", status, text)
 		}
 		conn.Close()
 	})

@@ -13,22 +13,22 @@ import (
 // TestRecordHoldsNoToken: what the upstream says of itself goes into the log,
 // so the token must not be in it.
 func TestRecordHoldsNoToken(t *testing.T) {
-	for _, c := range []struct{ name, answer string }{
+	for _, c := range []struct{ name, respond string }{
 		{"request id", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nrequest-id: %s\r\nX-FEServer: ex-%s\r\nContent-Length: 0\r\n\r\n"},
 		{"diagnostics", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nx-ms-diagnostics: 2000001;reason=\"what is %s\";error_category=\"%s\"\r\nContent-Length: 0\r\n\r\n"},
 		{"a status line", "HTTP/1.1 %s %s\r\n\r\n"},
 		{"a header line", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nAuthorization Bearer %s %s\r\n\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+			withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 				h := readHead(r)
-				swallow(r, contentLength(h))
+				readBodyOf(r, contentLength(h))
 				token := goodToken
 				if strings.Contains(h, nextToken) {
 					token = nextToken
 				}
-				fmt.Fprintf(conn, c.answer, token, token)
-			}, func(l *lane) {
+				fmt.Fprintf(conn, c.respond, token, token)
+			}, func(l *scripted) {
 				conn, r := l.dial()
 				body := envelope("alice@contoso.com", getFolder)
 				go conn.Write(append([]byte(head(len(body))), body...))
@@ -46,7 +46,7 @@ func TestRecordHoldsNoToken(t *testing.T) {
 						t.Errorf("the record holds the token: %s", kept)
 					}
 					if strings.Contains(sent.String(), token) {
-						t.Errorf("the answer holds the token: %s", sent.String())
+						t.Errorf("the response holds the token: %s", sent.String())
 					}
 				}
 			})

@@ -15,21 +15,20 @@ import (
 	"time"
 )
 
-// TestRequestIsNeverExecutedTwice: Exchange took the request and hung up. There
-// is no telling whether it was executed, so it is not sent again, whatever
-// header a client adds.
+// Exchange reads the request and closes the connection. The request may have been
+// executed, so it is not sent again, whatever header a client adds.
 func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "X-Vendor"} {
 		t.Run(name, func(t *testing.T) {
 			executed := 0
 			synctest.Test(t, func(t *testing.T) {
-				l := &lane{t: t}
+				l := &scripted{t: t}
 				transport := &http.Transport{DialTLSContext: l.dialer(func(_ int, c net.Conn, r *bufio.Reader) {
 					for range 2 {
-						swallow(r, contentLength(readHead(r)))
+						readBodyOf(r, contentLength(readHead(r)))
 						executed++
 						if executed == 2 {
-							return // executed, and not answered
+							return // executed, and not readReply
 						}
 						_, _ = io.WriteString(c, shortOK)
 					}
@@ -58,9 +57,9 @@ func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	}
 }
 
-// TestAuditedReferenceWhileTheAnswerFails: what is noted of a body that still
-// passes and what is noted of its answer are noted by two goroutines.
-func TestAuditedReferenceWhileTheAnswerFails(t *testing.T) {
+// TestAuditedReferenceWhileTheResponseFails: what is noted of a body that still
+// passes and what is noted of its response are noted by two goroutines.
+func TestAuditedReferenceWhileTheResponseFails(t *testing.T) {
 	c := targetsConfig(t)
 	c.Audit = true
 	body := string(envelope("alice@contoso.com", createItem(400<<10)))
@@ -96,7 +95,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// cutBody is an answer that breaks off when something has come of it.
+// cutBody is a response that breaks off when something has come of it.
 type cutBody struct{}
 
 func (cutBody) Read(p []byte) (int, error) {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestRestOfABodyIsNeverARequest: the upstream answers early, the client stops
-// in the middle of its body and goes on when the proxy has given up reading.
-// What comes then is mail, not a request.
+// The upstream responds early. The client stops in the middle of its body and
+// goes on after the proxy has given up reading: what comes then is never read as
+// a request.
 func TestRestOfABodyIsNeverARequest(t *testing.T) {
 	inner := envelope("alice@contoso.com", getFolder)
 	for _, c := range []struct{ name, hidden string }{
@@ -19,22 +19,22 @@ func TestRestOfABodyIsNeverARequest(t *testing.T) {
 		{"something else", "GET /owa HTTP/1.1\r\nHost: localhost\r\n\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+			withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 				readHead(r)
 				_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy")
-			}, func(l *lane) {
+			}, func(l *scripted) {
 				conn, r := l.dial()
 				body := long()
 				const sent = 300 << 10
 				go conn.Write(append([]byte(head(len(body)+len(c.hidden))), body[:sent]...))
 				within(conn, 2*time.Minute)
-				if status, text := answered(r); status != 503 || text != "busy" {
-					t.Errorf("answered %d %s", status, text)
+				if status, text := readReply(r); status != 503 || text != "busy" {
+					t.Errorf("readReply %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 				go io.WriteString(conn, c.hidden+string(body[sent:]))
-				if status, text := answered(r); status != 0 {
-					t.Errorf("the rest of a body was answered with %d %s", status, text)
+				if status, text := readReply(r); status != 0 {
+					t.Errorf("the rest of a body was readReply with %d %s", status, text)
 				}
 				if records := l.over(1, time.Second); len(records) != 1 {
 					t.Errorf("it was taken for a request: %+v", records[1])

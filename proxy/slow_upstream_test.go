@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// TestAnswerAfterALongThought: an answer whose first part is flushed at once
+// TestResponseAfterALongWait: a response whose first part is flushed at once
 // reaches the client however long Exchange took.
-func TestAnswerAfterALongThought(t *testing.T) {
-	inLane(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
-		swallow(r, contentLength(readHead(r)))
+func TestResponseAfterALongWait(t *testing.T) {
+	withScript(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
+		readBodyOf(r, contentLength(readHead(r)))
 		time.Sleep(5 * time.Minute)
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
 		_, _ = io.Copy(io.Discard, r)
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		conn, r := l.dial()
 		body := []byte("unreadable without a list")
 		go conn.Write(append([]byte(head(len(body))), body...))
 		within(conn, 10*time.Minute)
-		if status, text := answered(r); status != 200 || text != "ok" {
-			t.Errorf("answered %d %q", status, text)
+		if status, text := readReply(r); status != 200 || text != "ok" {
+			t.Errorf("readReply %d %q", status, text)
 		}
 	})
 }
@@ -31,22 +31,22 @@ func TestAnswerAfterALongThought(t *testing.T) {
 // TestRefusalWithoutAnEnd: a 401 whose body never ends does not keep the second
 // attempt from being made.
 func TestRefusalWithoutAnEnd(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), func(n int, conn net.Conn, r *bufio.Reader) {
+	withScript(t, only(t, "alice@contoso.com"), func(n int, conn net.Conn, r *bufio.Reader) {
 		h := readHead(r)
-		swallow(r, contentLength(h))
+		readBodyOf(r, contentLength(h))
 		if strings.Contains(h, nextToken) {
 			_, _ = io.WriteString(conn, shortOK)
 		} else {
 			_, _ = io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n")
 		}
 		_, _ = io.Copy(io.Discard, r)
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		conn, r := l.dial()
 		body := envelope("alice@contoso.com", getFolder)
 		go conn.Write(append([]byte(head(len(body))), body...))
 		within(conn, time.Minute)
-		if status, text := answered(r); status != 200 || text != "<ok/>" {
-			t.Errorf("answered %d %s", status, text)
+		if status, text := readReply(r); status != 200 || text != "<ok/>" {
+			t.Errorf("readReply %d %s", status, text)
 		}
 	})
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// TestAnswerToARequestThatWasBrokenOffNeverLooksWhole: the upstream takes the
-// end of the connection for the end of the body, and ends its answer properly.
-func TestAnswerToARequestThatWasBrokenOffNeverLooksWhole(t *testing.T) {
-	inLane(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
+// TestResponseToARefusedRequestNeverLooksComplete: the upstream takes the
+// end of the connection for the end of the body, and ends its response properly.
+func TestResponseToARefusedRequestNeverLooksComplete(t *testing.T) {
+	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
 		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		_, _ = io.CopyN(io.Discard, r, 1000)
@@ -20,7 +20,7 @@ func TestAnswerToARequestThatWasBrokenOffNeverLooksWhole(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		go io.WriteString(conn, "1\r\n>\r\n0\r\n\r\n")
 		time.Sleep(5 * time.Second)
-	}, func(l *lane) {
+	}, func(l *scripted) {
 		conn, r := l.dial()
 		body := long()
 		copy(body[350<<10:], "<?pi?>")
@@ -30,8 +30,8 @@ func TestAnswerToARequestThatWasBrokenOffNeverLooksWhole(t *testing.T) {
 			_, _ = conn.Write(body[340<<10:])
 		}()
 		within(conn, time.Minute)
-		if status, text := answered(r); status != 0 {
-			t.Errorf("answered %d %s", status, text)
+		if status, text := readReply(r); status != 0 {
+			t.Errorf("readReply %d %s", status, text)
 		}
 		if rec := l.over(1, time.Minute)[0]; rec.Reason.String() != "envelope-refused" || !rec.Aborted {
 			t.Errorf("reason %q, aborted %v", rec.Reason, rec.Aborted)
