@@ -13,6 +13,7 @@ type list struct {
 	smtp, upn, sid map[string]string
 	domains        map[string]struct{} // of *@domain
 	guids          map[ews.GUID]struct{}
+	ofClient       bool // the patterns of a client user
 }
 
 func newList(patterns []Pattern) *list {

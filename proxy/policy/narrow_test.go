@@ -57,6 +57,23 @@ func TestNarrowLeavesTheRestAlone(t *testing.T) {
 	checkRefusal(t, refusal, "operation-not-allowed")
 }
 
+// TestRefusalSaysWhoseListItIs: an administrator must know whether to change the
+// allow-list or the line of the client user.
+func TestRefusalSaysWhoseListItIs(t *testing.T) {
+	for _, test := range []struct{ name, list, client, want string }{
+		{"only in the list", "alice@contoso.com", "bob@contoso.com", "the mailbox matches no pattern of this client user"},
+		{"no list", "", "bob@contoso.com", "the mailbox matches no pattern of this client user"},
+		{"only in the client's", "bob@contoso.com", "alice@contoso.com", "the mailbox is not on the allow-list"},
+		{"in neither", "bob@contoso.com", "bob@contoso.com", "the mailbox is not on the allow-list"},
+	} {
+		p := mustNew(t, policy.Config{Allowed: mustPatterns(t, test.list)}).Narrow(mustPatterns(t, test.client))
+		_, refusal := p.Decide(requestFor(ews.SmtpAddress, "alice@contoso.com"), "")
+		if refusal == nil || refusal.Detail != test.want {
+			t.Errorf("%s: %v, want %q", test.name, refusal, test.want)
+		}
+	}
+}
+
 func TestNarrowOfEmptyPatternsAllowsNobody(t *testing.T) {
 	for _, list := range []string{"", "*@contoso.com"} {
 		p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list)}).Narrow(make([]policy.Pattern, 1))

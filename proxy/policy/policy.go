@@ -118,7 +118,9 @@ func (p *Policy) Narrow(patterns []Pattern) *Policy {
 	}
 	narrow := *p
 	narrow.open = false
-	narrow.lists = append(slices.Clip(p.lists), newList(patterns))
+	own := newList(patterns)
+	own.ofClient = true
+	narrow.lists = append(slices.Clip(p.lists), own)
 	return &narrow
 }
 
@@ -153,6 +155,7 @@ func (p *Policy) Size() int {
 const (
 	notListed    = "the mailbox is not on the allow-list"
 	upnNotListed = "the user principal name is not on the allow-list: it needs an entry that begins with upn:"
+	notOfClient  = "the mailbox matches no pattern of this client user"
 	sidNotListed = "the security identifier is not on the allow-list: it needs an entry that begins with sid:"
 )
 
@@ -185,7 +188,10 @@ func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refu
 	spelling, itself := "", true
 	for _, l := range p.lists {
 		found, ok := l.find(id.Kind, key)
-		if !ok {
+		switch {
+		case !ok && l.ofClient:
+			return ews.Identity{}, false, notOfClient
+		case !ok:
 			return ews.Identity{}, false, missing
 		}
 		itself = itself && found != ""
