@@ -282,6 +282,21 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 
 // A look-up that does not return alarms, keeps the token fresh, and is the only
 // one until it returns.
+// TestColdStartWithoutCertificate checks that the log line says that requests fail.
+func TestColdStartWithoutCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestKeeper(t, newCert(t, 0, "one"))
+		w.cfg.Certificates = func(context.Context) ([]*tls.Certificate, error) { return nil, errors.New("key vault: 403") }
+		w.run()
+		defer w.close()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if w.logs.lines("certificate look-up failed", "requests fail: there is no certificate to obtain a token with") != 1 {
+			t.Errorf("log:\n%s", w.logs)
+		}
+	})
+}
+
 func TestHangingLookUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cert := newCert(t, 0, "one")
@@ -300,7 +315,7 @@ func TestHangingLookUp(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		w.mustUse(3 * time.Hour)
-		if calls != 2 || w.logs.lines("certificate look-up failed") != 1 {
+		if calls != 2 || w.logs.lines("certificate look-up failed", "a renewed certificate goes unnoticed") != 1 {
 			t.Errorf("%d calls; log:\n%s", calls, w.logs)
 		}
 		close(release)

@@ -93,8 +93,12 @@ func (p *poller) finish(now time.Time, result pollResult, skipped error, usable 
 	}
 	p.failures++
 	if p.alarm.raise(now, oneLine(p.err)) {
+		effect := "a renewed certificate goes unnoticed"
+		if usable == 0 {
+			effect = "requests fail: there is no certificate to obtain a token with"
+		}
 		p.log.Error("certificate look-up failed", "error", oneLine(p.err), "failures", p.failures, "last_success", p.lastSuccess,
-			"in_use", usable, "effect", "a renewed certificate goes unnoticed")
+			"in_use", usable, "effect", effect)
 	}
 	if usable == 0 {
 		p.due = after(now, min(backoff(p.failures, backoffWithoutToken, rand.Float64()), p.interval))

@@ -73,6 +73,7 @@ const (
 	ClockDiffers                             // Difference is this machine's clock minus Entra ID's
 	CertificateNotRegistered                 // Subject is the thumbprint of the candidate
 	CertificateEnds                          // At is when the active certificate ends
+	CertificateMissing                       // there is none at all
 	ExchangeFails                            // Exchange describes the run of failures
 )
 
@@ -107,6 +108,8 @@ func (a Alarm) Text(now time.Time) string {
 		return "the allow-list is in audit mode: requests that it does not allow are forwarded"
 	case CertificateUnreadable:
 		return "the certificate could not be read, so a renewed one goes unnoticed: " + text(a.Err)
+	case CertificateMissing:
+		return "requests fail: the certificate could not be read: " + text(a.Err)
 	case TokenNotRefreshed:
 		return "the token cannot be refreshed and ends " + reltime.Until(now, a.At) + ": " + text(a.Err)
 	case TokenRoleMissing:

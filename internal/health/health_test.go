@@ -30,6 +30,9 @@ func TestAlarmsForToken(t *testing.T) {
 		want string // "": no alarm
 	}{
 		{"look-up failed", func(s *token.Status) { s.CertificatesErr = errors.New("key vault: 403 ForbiddenByRbac") }, "ForbiddenByRbac"},
+		{"look-up failed and there is no certificate", func(s *token.Status) {
+			s.CertificatesErr, s.Usable, s.Active = errors.New("key vault: 403 ForbiddenByRbac"), false, nil
+		}, "requests fail: the certificate could not be read: key vault: 403 ForbiddenByRbac"},
 		{"refresh failed", func(s *token.Status) { s.Err = &token.Error{AADSTS: 7000222} }, "ends in 60 min: "},
 		{"refresh failed without a usable token", func(s *token.Status) { s.Err, s.Usable = &token.Error{}, false }, ""},
 		{"role missing", func(s *token.Status) { s.Claims.Roles = nil }, "full_access_as_app"},

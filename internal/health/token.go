@@ -32,7 +32,11 @@ func NotReadyFor(s token.Status) *NotReady {
 // AlarmsFor returns the alarms about the token, the certificates and the clock.
 func AlarmsFor(s token.Status, now time.Time) []Alarm {
 	var alarms []Alarm
-	if s.CertificatesErr != nil {
+	switch {
+	case s.CertificatesErr == nil:
+	case !s.Usable && len(Certificates(s)) == 0:
+		alarms = append(alarms, Alarm{Kind: CertificateMissing, Err: s.CertificatesErr})
+	default:
 		alarms = append(alarms, Alarm{Kind: CertificateUnreadable, Err: s.CertificatesErr})
 	}
 	if s.Err != nil && s.Usable {
