@@ -9,7 +9,6 @@ import (
 	"hmaproxy/internal/logging"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
-	"hmaproxy/proxy/ews"
 )
 
 // A Logger logs requests. It is safe for concurrent use.
@@ -64,15 +63,9 @@ func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 }
 
 // levelOf returns WARN for requests that an operator may have to look into.
-// Handshakes and clients that leave are normal.
 func levelOf(r *proxy.Record, o outcome.Outcome) slog.Level {
-	if o == outcome.Refused || o == outcome.Failed || o == outcome.Audited || r.Diagnosis != nil || r.Err != nil {
+	if outcome.NeedsAttention(r, o) {
 		return slog.LevelWarn
-	}
-	if r.Fault != "" {
-		if _, known := ews.ExplainFault(r.Fault); known {
-			return slog.LevelWarn // an administrator can do something about it
-		}
 	}
 	return slog.LevelInfo
 }

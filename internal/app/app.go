@@ -201,8 +201,9 @@ func (a *app) run(ctx context.Context) error {
 	}
 	errorLog := slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	server := a.handler.Server(errorLog)
-	server.Handler = reportPanics(a.observer.metrics.InFlight(server.Handler), a.log, a.observer.metrics.Panicked)
+	server.Handler = reportPanics(a.observer.metrics.InFlight(a.observer.admin.Track(server.Handler)), a.log, a.observer.metrics.Panicked)
 	server.ConnState = listener.ConnState
+	a.observer.admin.ServesClientsAt(a.clientURLs(clients))
 	if a.options.Config.AdminQuit {
 		a.observer.admin.PermitQuit(stop)
 	}

@@ -23,6 +23,15 @@ func (a *app) logReady(ctx context.Context, clients []net.Listener, admin net.Li
 		case <-tick.C:
 		}
 	}
+	page := "off"
+	if admin != nil {
+		page = urlOf("http", admin.Addr(), "/")
+	}
+	a.log.Info("ready", "ews", strings.Join(a.clientURLs(clients), " "), "status_page", page)
+}
+
+// clientURLs returns the URLs that clients use, for people.
+func (a *app) clientURLs(clients []net.Listener) []string {
 	scheme := "http"
 	if a.files.keyPair != nil {
 		scheme = "https"
@@ -31,11 +40,7 @@ func (a *app) logReady(ctx context.Context, clients []net.Listener, admin net.Li
 	for _, l := range clients {
 		urls = append(urls, urlOf(scheme, l.Addr(), "/EWS/Exchange.asmx"))
 	}
-	page := "off"
-	if admin != nil {
-		page = urlOf("http", admin.Addr(), "/")
-	}
-	a.log.Info("ready", "ews", strings.Join(urls, " "), "status_page", page)
+	return urls
 }
 
 // urlOf returns the URL of a path at a listener, for a person to open on this

@@ -26,6 +26,7 @@ func (a *app) newObserver() (*observer, error) {
 		Token:     func() token.Status { return a.keeper.Status() },
 		AllowList: a.allowList,
 		Responses: a.exchange.State,
+		Allows:    func(address string) bool { return a.files.policy().Allows(address) },
 		Metrics:   m,
 	})
 	if err != nil {

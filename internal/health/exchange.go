@@ -2,12 +2,14 @@ package health
 
 import (
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
 	"hmaproxy/internal/outcome"
 	"hmaproxy/internal/reltime"
 	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
 )
 
 // noResponseAfter is how long a client has waited without a response of Exchange
@@ -34,10 +36,11 @@ type ExchangeState struct {
 // It names no mailbox.
 type ExchangeFailure struct {
 	At     time.Time
-	Reason proxy.Reason
-	Status int    // of the response; 0: there was none
-	Cause  string // for people
-	Remedy string // for people
+	Reason proxy.Reason     // none for a fault
+	Fault  ews.ResponseCode // "": none
+	Status int              // of the response; 0: there was none
+	Cause  string           // for people
+	Remedy string           // for people
 }
 
 // Done takes a request that has ended into account. Requests that say nothing
@@ -49,7 +52,9 @@ func (e *Exchange) Done(r *proxy.Record, o outcome.Outcome) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if e.state.Failures == 0 {
-			e.state.First = &ExchangeFailure{At: at, Reason: r.Reason, Status: r.Upstream, Cause: causeOf(r), Remedy: outcome.Remedy(r)}
+			unnamed := *r
+			unnamed.Mailbox = "MAILBOX"
+			e.state.First = &ExchangeFailure{At: at, Reason: r.Reason, Fault: r.Fault, Status: r.Upstream, Cause: causeOf(r), Remedy: outcome.Remedy(&unnamed)}
 		}
 		e.state.Failures++
 		e.state.Last = at
@@ -71,12 +76,29 @@ func (e *Exchange) State() ExchangeState {
 // it. A message that is too large says nothing about other requests.
 func failedAtExchange(r *proxy.Record, o outcome.Outcome) bool {
 	switch o {
+	case outcome.Served, outcome.Audited:
+		return ofWholeExchange(r.Fault)
 	case outcome.Failed:
-		return r.Reason != proxy.ReasonNoToken && r.Upstream != 413
+		return !failedHere(r.Reason) && r.Upstream != http.StatusRequestEntityTooLarge
 	case outcome.Left:
 		return r.Upstream == 0 && r.Duration >= noResponseAfter
 	}
 	return false
+}
+
+// ofWholeExchange reports whether a fault usually concerns all requests rather
+// than one mailbox.
+func ofWholeExchange(fault ews.ResponseCode) bool {
+	switch fault {
+	case ews.ErrorServerBusy, ews.ErrorInternalServerError, ews.ErrorInternalServerTransientError, "ErrorADUnavailable", "ErrorADOperation":
+		return true
+	}
+	return false
+}
+
+// failedHere reports whether hmaproxy itself is the reason of a failure.
+func failedHere(r proxy.Reason) bool {
+	return r == proxy.ReasonNoToken || r == proxy.ReasonCredentialsUnchecked || r == proxy.ReasonProxyBusy
 }
 
 func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
@@ -87,6 +109,8 @@ func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
 // show it to any client.
 func causeOf(r *proxy.Record) string {
 	switch {
+	case r.Reason == proxy.ReasonNone:
+		return "Exchange responded with the fault " + string(r.Fault)
 	case r.Err != nil:
 		return r.Reason.Text() + ": " + r.Err.Error()
 	case r.Reason == proxy.ReasonClientLeft:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"strings"
 	"time"
 
 	"hmaproxy/internal/health"
@@ -24,7 +25,12 @@ type Config struct {
 	Token     func() token.Status
 	AllowList func() AllowList
 	Responses func() health.ExchangeState // of Exchange
-	Metrics   http.Handler
+
+	// Allows reports whether clients may open a mailbox, given by its SMTP
+	// address.
+	Allows func(address string) bool
+
+	Metrics http.Handler
 }
 
 // A CertificateSource says where the certificate comes from.
@@ -36,7 +42,7 @@ type CertificateSource struct {
 
 // AllowList describes the allow-list in force.
 type AllowList struct {
-	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
+	Mode    string // "none", "enforce" or "audit"
 	Scope   string
 	Entries int
 	File    string  // "" without one
@@ -60,6 +66,8 @@ type Admin struct {
 	quit    func() // nil: POST /quit is not permitted
 	started time.Time
 	history history
+	running running
+	listen  []string // URLs that clients use
 	page    *page
 }
 
@@ -74,6 +82,9 @@ func New(config Config) (*Admin, error) {
 
 // PermitQuit makes POST /quit call quit. Call it before the server starts.
 func (a *Admin) PermitQuit(quit func()) { a.quit = quit }
+
+// ServesClientsAt sets the URLs that clients use. Call it before the server starts.
+func (a *Admin) ServesClientsAt(urls []string) { a.listen = urls }
 
 // Done adds a request that has ended to the history.
 func (a *Admin) Done(r *proxy.Record, o outcome.Outcome) { a.history.add(r, o) }
@@ -98,6 +109,10 @@ func (a *Admin) Server(errors *log.Logger) *http.Server {
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	if strings.HasPrefix(r.RequestURI, mailboxPage) {
+		a.serveStatus(w, r)
+		return
+	}
 	switch r.RequestURI {
 	case "/startup", "/live":
 		a.serveProbe(w, r, false)
@@ -171,6 +186,10 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	case r.RequestURI == "/status.json":
 		a.status().serveJSON(w)
 	default:
-		a.page.serve(w, a.status(), r.RequestURI == stillPage)
+		s := a.status()
+		if strings.HasPrefix(r.RequestURI, mailboxPage) {
+			s.Asked = a.mailboxStatus(r.URL.Query().Get("mailbox"))
+		}
+		a.page.serve(w, s, r.RequestURI != "/")
 	}
 }

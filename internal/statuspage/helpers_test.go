@@ -27,6 +27,7 @@ func newTestAdmin(t testing.TB) *Admin {
 		Token:     func() token.Status { return token.Status{} },
 		AllowList: func() AllowList { return AllowList{Mode: "enforce", Scope: "impersonated", Entries: 1} },
 		Responses: func() health.ExchangeState { return health.ExchangeState{} },
+		Allows:    func(address string) bool { return address == "alice@contoso.com" },
 		Metrics:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 	})
 	if err != nil {

@@ -16,13 +16,34 @@ const (
 	maxText        = 256 // bytes of a text that a client chose, because the history outlives the request
 )
 
-// A history holds the last requests and the outcomes of the last hour by minute.
-// Its zero value is empty and ready for use. It is safe for concurrent use.
+// A history holds the last requests, the last ones that were refused or failed,
+// and the outcomes of the last hour by minute. Its zero value is empty and ready
+// for use. It is safe for concurrent use.
 type history struct {
-	mu      sync.Mutex
-	last    [historySize]request
-	n       uint64 // requests so far
-	minutes [historyMinutes]minute
+	mu       sync.Mutex
+	all      lastRequests
+	problems lastRequests // that an operator may have to look into
+	minutes  [historyMinutes]minute
+}
+
+// lastRequests holds the last requests of a kind.
+type lastRequests struct {
+	last [historySize]request
+	n    uint64 // requests so far
+}
+
+func (l *lastRequests) add(r request) {
+	l.last[l.n%historySize] = r
+	l.n++
+}
+
+// list returns the requests, the newest first.
+func (l *lastRequests) list() []request {
+	list := make([]request, 0, min(l.n, historySize))
+	for i := range min(l.n, historySize) {
+		list = append(list, l.last[(l.n-1-i)%historySize])
+	}
+	return list
 }
 
 // A request is the part of a proxy.Record that the status page shows.
@@ -47,6 +68,9 @@ type request struct {
 	Aborted   bool            `json:"aborted,omitempty"`
 	FrontEnd  string          `json:"front_end,omitempty"`
 	RequestID string          `json:"exchange_request_id,omitempty"`
+	Fault     string          `json:"fault,omitempty"` // response code of Exchange's SOAP fault
+	BackOff   seconds         `json:"backoff_seconds,omitempty"`
+	Error     string          `json:"error,omitempty"` // what failed on the way to Exchange
 	streaming bool
 }
 
@@ -64,14 +88,20 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 		Outcome: o, Status: r.Status, Upstream: r.Upstream, Reason: r.Reason, Detail: r.Detail, Audit: r.Audit,
 		Replayed: r.Replayed, Aborted: r.Aborted, FrontEnd: r.FrontEnd, RequestID: r.RequestID, streaming: outcome.IsStreaming(r),
 	}
-	if r.Diagnosis != nil {
-		e.Remedy = r.Diagnosis.Remedy
+	e.Fault, e.BackOff = bounded(string(r.Fault)), seconds(r.BackOff)
+	if r.Err != nil {
+		e.Error = bounded(r.Err.Error())
+	}
+	if o != outcome.Left || r.Upstream == 0 { // that clients leave streams is normal
+		e.Remedy = outcome.Remedy(r)
 	}
 	at := r.Start.Add(r.Duration).Unix() / 60
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.last[h.n%historySize] = e
-	h.n++
+	h.all.add(e)
+	if outcome.NeedsAttention(r, o) {
+		h.problems.add(e)
+	}
 	m := &h.minutes[at%historyMinutes]
 	if m.at != at {
 		*m = minute{at: at}
@@ -91,15 +121,12 @@ func bounded(s string) string {
 	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
-// recent returns the last requests, the newest first.
-func (h *history) recent() []request {
+// recent returns the last requests, and the last ones that were refused or
+// failed, each with the newest first.
+func (h *history) recent() (all, problems []request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := make([]request, 0, min(h.n, historySize))
-	for i := range min(h.n, historySize) {
-		list = append(list, h.last[(h.n-1-i)%historySize])
-	}
-	return list
+	return h.all.list(), h.problems.list()
 }
 
 // hour returns the minutes up to now, the oldest first.

@@ -24,6 +24,10 @@ var statusCSS string
 const (
 	pageReload = "5" // seconds
 	stillPage  = "/?still"
+
+	// mailboxPage begins the target of the form that asks whether a mailbox is
+	// allowed.
+	mailboxPage = "/?mailbox="
 )
 
 // A page renders the status as HTML.
@@ -34,14 +38,14 @@ type page struct {
 
 func newPage() (*page, error) {
 	html, err := template.New("status").Funcs(template.FuncMap{
-		"about": reltime.About, "until": reltime.Until, "clock": clock, "took": took, "hex": groups, "svg": decimal, "sentence": sentence,
+		"about": reltime.About, "until": reltime.Until, "clock": clock, "instant": instant, "list": listOf, "took": took, "hex": groups, "svg": decimal, "sentence": sentence,
 	}).Parse(statusHTML)
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(statusCSS))
 	return &page{html, "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}, nil
+		"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"}, nil
 }
 
 // A view is the data of the template.
@@ -73,6 +77,9 @@ func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
 // clock shows a time of day.
 func clock(t time.Time) string { return t.Local().Format(time.TimeOnly) }
 
+// instant shows date, time and zone.
+func instant(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
 // took shows a duration with at most three digits.
 func took(s seconds) string {
 	d := time.Duration(s)
@@ -91,6 +98,14 @@ func took(s seconds) string {
 
 // decimal shows one digit after the point.
 func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+
+// A requestList is the data of a table of requests.
+type requestList struct {
+	Label    string
+	Requests []request
+}
+
+func listOf(label string, requests []request) requestList { return requestList{label, requests} }
 
 // sentence begins a text with a capital letter.
 func sentence(s string) string {

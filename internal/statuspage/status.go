@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"hmaproxy/internal/health"
@@ -20,6 +21,7 @@ type status struct {
 	Version  string    `json:"version"`
 	Begun    time.Time `json:"started"`
 	Exchange string    `json:"exchange"`
+	Listen   []string  `json:"listen,omitempty"` // URLs that clients use
 
 	Ready    bool     `json:"ready"`
 	NotReady string   `json:"not_ready,omitempty"` // why
@@ -34,6 +36,12 @@ type status struct {
 
 	Minutes  []minuteStatus `json:"minutes"`  // the last hour, the oldest first
 	Requests []request      `json:"requests"` // the last ones, the newest first
+	Problems []request      `json:"problems"` // the last ones that were refused or failed, the newest first
+
+	InFlight int              `json:"in_flight"`
+	Running  []runningRequest `json:"running"` // the oldest requests in flight
+
+	Asked *mailboxStatus `json:"-"` // of the form; nil: nothing was asked
 }
 
 // responsesStatus says how Exchange responds.
@@ -46,7 +54,8 @@ type responsesStatus struct {
 
 type failureStatus struct {
 	Time   time.Time    `json:"time"`
-	Reason proxy.Reason `json:"reason"`
+	Reason proxy.Reason `json:"reason,omitempty"`
+	Fault  string       `json:"fault,omitempty"`
 	Status int          `json:"status,omitempty"`
 	Cause  string       `json:"cause"`
 	Remedy string       `json:"remedy,omitempty"`
@@ -93,7 +102,7 @@ type sourceStatus struct {
 }
 
 type allowListStatus struct {
-	Mode     string    `json:"mode"` // "none", "every", "enforce", "audit"
+	Mode     string    `json:"mode"` // "none", "enforce", "audit"
 	Scope    string    `json:"scope"`
 	Entries  int       `json:"entries"`
 	File     string    `json:"file,omitempty"`
@@ -131,8 +140,10 @@ func (a *Admin) status() *status {
 		Time: now, Version: a.config.Version, Begun: a.started, Exchange: a.config.Exchange, Ready: state.Ready(),
 		Responses: responsesStatusOf(a.config.Responses()),
 		Token:     tokenStatusOf(tokens), Certificates: certificateStatuses(tokens), Source: a.source(tokens), AllowList: allowListStatusOf(a.config.AllowList()),
-		Requests: a.history.recent(),
+		Listen: a.listen,
 	}
+	s.Requests, s.Problems = a.history.recent()
+	s.InFlight, s.Running = a.running.oldest()
 	if !s.Ready {
 		s.Cause = state.NotReady.Text()
 		s.NotReady = "not ready: " + s.Cause
@@ -146,10 +157,21 @@ func (a *Admin) status() *status {
 	return s
 }
 
+// A mailboxStatus says whether clients may open a mailbox.
+type mailboxStatus struct {
+	Mailbox string
+	Allowed bool
+}
+
+func (a *Admin) mailboxStatus(address string) *mailboxStatus {
+	address = strings.Trim(address, " ")
+	return &mailboxStatus{bounded(address), a.config.Allows(address)}
+}
+
 func responsesStatusOf(e health.ExchangeState) responsesStatus {
 	s := responsesStatus{LastGood: e.LastGood, Failures: e.Failures, Last: e.Last}
 	if f := e.First; f != nil {
-		s.First = &failureStatus{f.At, f.Reason, f.Status, f.Cause, f.Remedy}
+		s.First = &failureStatus{f.At, f.Reason, string(f.Fault), f.Status, f.Cause, f.Remedy}
 	}
 	return s
 }

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +84,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	w := ask(a, "/")
 	page := w.Body.String()
 	csp := w.Header().Get("Content-Security-Policy")
-	contains(t, csp, "default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'")
+	contains(t, csp, "default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'")
 	lacks(t, csp, "unsafe", "*", "http")
 
 	sheets := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(page, -1)
@@ -272,6 +274,118 @@ func TestUnknownPathsOfTheAdminListener(t *testing.T) {
 	for _, uri := range []string{"/index.html", "/?x", "/metrics/", "/status", "//", "/debug/pprof/", "/debug/vars", "/?still=1"} {
 		if w := ask(a, uri); w.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", uri, w.Code)
+		}
+	}
+}
+
+// TestProblemsOutliveGoodRequests: after one refusal, many good requests.
+func TestProblemsOutliveGoodRequests(t *testing.T) {
+	a := newTestAdmin(t)
+	for id, edit := range map[string]func(*proxy.Record){
+		"refused": func(r *proxy.Record) { r.Reason = proxy.ReasonMailboxNotAllowed },
+		"gone":    func(r *proxy.Record) { r.Fault, r.Status, r.Upstream = "ErrorNonExistentMailbox", 500, 500 },
+		"no such": func(r *proxy.Record) { r.Fault, r.Status, r.Upstream = "ErrorItemNotFound", 500, 500 },
+		"left":    func(r *proxy.Record) { r.Reason = proxy.ReasonClientLeft },
+	} {
+		done(a, newTestRecord(func(r *proxy.Record) { r.ID = id; edit(r) }))
+	}
+	for range 2 * historySize {
+		done(a, newTestRecord(nil))
+	}
+	var s struct {
+		Problems []struct{ ID, Fault, Remedy string }
+	}
+	if err := json.Unmarshal(ask(a, "/status.json").Body.Bytes(), &s); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, p := range s.Problems {
+		found[p.ID] = p.Remedy
+	}
+	if _, refused := found["refused"]; len(s.Problems) != 2 || !refused || !strings.Contains(found["gone"], "Get-Recipient alice@contoso.com") {
+		t.Errorf("problems %+v", s.Problems)
+	}
+	contains(t, ask(a, "/").Body.String(), "Last requests that were refused or failed", "mailbox-not-allowed", "ErrorNonExistentMailbox")
+}
+
+// TestPageShowsDetailsAsText: what leads to other logs can be searched and copied.
+func TestPageShowsDetailsAsText(t *testing.T) {
+	a := newTestAdmin(t)
+	done(a, newTestRecord(func(r *proxy.Record) {
+		r.ID, r.Client, r.Remote, r.FrontEnd, r.RequestID = "id-of-ours", "erp", "127.0.0.1:40007", "EX07", "id-at-exchange"
+		r.Fault, r.BackOff, r.Status, r.Upstream = "ErrorServerBusy", 30*time.Second, 500, 500
+		r.Err = errors.New(`upstream: TLS handshake mail.contoso.com:443: the issuer is "CN=Contoso Root": add its certificate to HMA_CA_FILE`)
+	}))
+	text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(ask(a, "/").Body.String(), " ")
+	contains(t, text, "id-of-ours", "client erp", "127.0.0.1:40007", "EX07", "id-at-exchange", "ErrorServerBusy", "30.0 s",
+		"CN=Contoso Root", "HMA_CA_FILE", "Get-ThrottlingPolicy", time.Now().Format(" MST"))
+}
+
+func TestRequestsInFlight(t *testing.T) {
+	a := newTestAdmin(t)
+	a.ServesClientsAt([]string{"http://127.0.0.1:8080/EWS/Exchange.asmx"})
+	r, _ := http.NewRequest(http.MethodPost, "/EWS/Exchange.asmx", nil)
+	r.RemoteAddr = "127.0.0.1:40009"
+	r.Header.Set("SOAPAction", "http://schemas.microsoft.com/exchange/services/2006/messages/GetStreamingEvents")
+	a.Track(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		contains(t, ask(a, "/").Body.String(), "1 in flight", "127.0.0.1:40009", "GetStreamingEvents", "http://127.0.0.1:8080/EWS/Exchange.asmx")
+		contains(t, ask(a, "/status.json").Body.String(), `"in_flight": 1`)
+	})).ServeHTTP(nil, r)
+	contains(t, ask(a, "/status.json").Body.String(), `"in_flight": 0`)
+}
+
+func TestIsThisMailboxAllowed(t *testing.T) {
+	a := newTestAdmin(t)
+	contains(t, ask(a, "/?mailbox=alice%40contoso.com").Body.String(), "alice@contoso.com is allowed")
+	contains(t, ask(a, "/?mailbox=+alice%40contoso.com").Body.String(), "alice@contoso.com is allowed")
+	contains(t, ask(a, "/?mailbox=ceo%40contoso.com").Body.String(), "ceo@contoso.com is not allowed")
+	lacks(t, ask(a, "/?mailbox=%3Cscript%3E").Body.String(), "<script")
+	if w := ask(a, "/?mailbox=alice%40contoso.com", "peer", "10.1.2.3:50000"); w.Code != http.StatusForbidden {
+		t.Errorf("another machine: %d", w.Code)
+	}
+}
+
+// TestBarsContrast computes the contrast of the bars with their card by WCAG
+// 2.1, which asks for 3:1 of graphics.
+func TestBarsContrast(t *testing.T) {
+	variable := regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`)
+	for i, theme := range strings.SplitN(statusCSS, "@media", 2) {
+		colours := map[string]float64{}
+		for _, m := range variable.FindAllStringSubmatch(theme, -1) {
+			if _, known := colours[m[1]]; !known {
+				colours[m[1]] = luminance(m[2])
+			}
+		}
+		for _, o := range outcome.All() {
+			bar, card := colours[string(o)], colours["card"]
+			if contrast := (max(bar, card) + .05) / (min(bar, card) + .05); contrast < 3 {
+				t.Errorf("theme %d: %s has a contrast of %.2f", i, o, contrast)
+			}
+		}
+	}
+}
+
+func luminance(hex string) float64 {
+	sum := 0.0
+	for i, weight := range [...]float64{.2126, .7152, .0722} {
+		n, _ := strconv.ParseUint(hex[2*i:2*i+2], 16, 8)
+		c := float64(n) / 255
+		if c <= .03928 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+.055)/1.055, 2.4)
+		}
+		sum += weight * c
+	}
+	return sum
+}
+
+// TestTableStaysATable: a display value on its elements takes the semantics of a
+// table away from it, at any width.
+func TestTableStaysATable(t *testing.T) {
+	for _, rule := range regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`).FindAllStringSubmatch(statusCSS, -1) {
+		if regexp.MustCompile(`\b(table|thead|tbody|tr|th|td)\b`).MatchString(rule[1]) && strings.Contains(rule[2], "display:") {
+			t.Errorf("%s has %s", rule[1], rule[2])
 		}
 	}
 }
