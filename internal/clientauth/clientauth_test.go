@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,12 +159,12 @@ func known(t testing.TB, a *Authenticator, name, password string) bool {
 
 // slowly makes each comparison of the users in force take a second, and counts
 // them.
-func slowly(a *Authenticator) (comparisons *int) {
-	comparisons = new(int)
+func slowly(a *Authenticator) (comparisons *atomic.Int64) {
+	comparisons = new(atomic.Int64)
 	compare := a.users.Load().compare
 	a.users.Load().compare = func(hash, password []byte) error {
 		time.Sleep(time.Second)
-		*comparisons++
+		comparisons.Add(1)
 		return compare(hash, password)
 	}
 	return comparisons
@@ -172,12 +174,12 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")
 		comparisons := slowly(a)
-		expect := func(when string, want bool, compared int, name, password string) {
+		expect := func(when string, want bool, compared int64, name, password string) {
 			t.Helper()
 			time.Sleep(20 * time.Second) // the rest after a wrong password
-			*comparisons = 0
-			if got := known(t, a, name, password); got != want || *comparisons != compared {
-				t.Errorf("%s: known %v after %d comparisons, want %v after %d", when, got, *comparisons, want, compared)
+			comparisons.Store(0)
+			if got := known(t, a, name, password); got != want || comparisons.Load() != compared {
+				t.Errorf("%s: known %v after %d comparisons, want %v after %d", when, got, comparisons.Load(), want, compared)
 			}
 		}
 		expect("first", true, 1, "crm", "right")
@@ -195,10 +197,21 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 	})
 }
 
-// guess sends wrong passwords from a peer until the test ends.
-func guess(ctx context.Context, a *Authenticator, remote string) {
-	for i := 0; ctx.Err() == nil; i++ {
-		_, _ = a.Authenticate(ctx, remote, "crm", fmt.Sprint("guess ", i))
+// guess sends wrong passwords from each of the peers until stop is called, which
+// waits for the last comparison.
+func guess(t *testing.T, a *Authenticator, peers ...string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for _, remote := range peers {
+		all.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				_, _ = a.Authenticate(ctx, remote, "crm", fmt.Sprint("guess ", i))
+			}
+		})
+	}
+	return func() {
+		cancel()
+		all.Wait()
 	}
 }
 
@@ -206,12 +219,15 @@ func TestGuessesAreSlowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")
 		comparisons := slowly(a)
+		var peers []string
 		for i := range 20 {
-			go guess(t.Context(), a, fmt.Sprintf("10.1.2.%d:50000", i))
+			peers = append(peers, fmt.Sprintf("10.1.2.%d:50000", i))
 		}
+		stop := guess(t, a, peers...)
 		time.Sleep(10 * time.Minute)
+		stop()
 		// A comparison takes a second: a fifth and a tenth of the time at most.
-		if n := *comparisons; n > 600/5+600/10+2 || n < 60 {
+		if n := comparisons.Load(); n > 600/5+600/10+2 || n < 60 {
 			t.Errorf("%d seconds of work in 600 seconds", n)
 		}
 	})
@@ -221,7 +237,7 @@ func TestGuessesOfAnotherPeerDoNotKeepAClientOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")
 		slowly(a)
-		go guess(t.Context(), a, "10.1.2.9:50000")
+		defer guess(t, a, "10.1.2.9:50000")()
 		time.Sleep(10 * time.Second) // the peer is known by now
 		start := time.Now()
 		if !known(t, a, "archive", "other") || time.Since(start) > time.Second {
@@ -328,7 +344,11 @@ func TestUsersWithoutTheDefaultMailboxAreReloaded(t *testing.T) {
 	}
 }
 
-func TestChangedUsersFile(t *testing.T) {
+// TestChangedUsersFile runs under synctest, where a comparison takes no time, so
+// that wrong passwords delay nothing.
+func TestChangedUsersFile(t *testing.T) { synctest.Test(t, testChangedUsersFile) }
+
+func testChangedUsersFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users")
 	write := func(users ...config.ClientUser) {
 		t.Helper()

@@ -19,6 +19,9 @@ const (
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
 
+	// maxRest keeps the rest after a comparison at a high cost below comparisonWait.
+	maxRest = comparisonWait / 2
+
 	suspectTime = time.Minute
 	maxSuspects = 1024 // peers
 )
@@ -53,7 +56,7 @@ func (l *lane) compare(ctx context.Context, matches func() bool) (bool, error) {
 		<-l.slot
 		return true, nil
 	}
-	time.AfterFunc(l.rest*time.Since(start), func() { <-l.slot })
+	time.AfterFunc(min(l.rest*time.Since(start), maxRest), func() { <-l.slot })
 	return false, nil
 }
 
