@@ -127,8 +127,8 @@ func TestCorporateProxyFails(t *testing.T) {
 			r, sent := post.request(t.Context())
 			var status int
 			_, err := newTestTransport(t, s, p.through, func(u *upstream.Config) { u.ProxyResponse = func(s int) { status = s } }).RoundTrip(r)
-			if !isConnectError(err, upstream.CorporateProxy) || s.requests > 0 || !sent.closed.Load() {
-				t.Fatalf("%v, %d requests", err, s.requests)
+			if _, requests := s.counts(); !isConnectError(err, upstream.CorporateProxy) || requests > 0 || !sent.closed.Load() {
+				t.Fatalf("%v, %d requests", err, requests)
 			}
 			for _, text := range append(c.text, p.url.Host) {
 				if !strings.Contains(err.Error(), text) {

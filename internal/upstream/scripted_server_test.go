@@ -246,3 +246,10 @@ func (l tcpNetwork) open(ctx context.Context, s *server) (net.Conn, error) {
 
 // settle lets the system deliver what was sent. No call reports when it has.
 func (tcpNetwork) settle() { time.Sleep(15 * time.Millisecond) }
+
+// counts returns the numbers of connections and requests so far.
+func (s *server) counts() (conns, requests int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns, s.requests
+}
