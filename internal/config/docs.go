@@ -9,6 +9,7 @@ import (
 )
 
 //go:generate go test -run ^TestDocumentation$ -update .
+//go:generate go test ../../cmd/hmaproxy -run ^TestGenerated$ -update
 
 const docsHead = `# Configuration
 
