@@ -21,10 +21,9 @@ import (
 	"time"
 )
 
-// A cloud plays sign-in, Resource Manager, Graph and Key Vault for the real az,
-// which reaches it through HTTPS_PROXY under the names of the real ones. It keeps
-// what it received, and refuses what it does not know: az then gets a 501
-// and unknown holds the request.
+// A cloud emulates sign-in, Resource Manager, Graph and Key Vault for the real az,
+// which connects to it by HTTPS_PROXY under the real host names. It records the
+// requests. It responds to unknown ones with 501 and adds them to unknown.
 type cloud struct {
 	mu      sync.Mutex
 	key     *ecdsa.PrivateKey // signs certificates, those of the vault too
@@ -42,7 +41,7 @@ type sent struct {
 	Body   object `json:"body,omitempty"`
 }
 
-// A tenant is what one scenario begins with and changes.
+// A tenant is the state of one scenario.
 type tenant struct {
 	vaults map[string]object
 	apps   []object
@@ -84,8 +83,8 @@ func (c *cloud) authority() []byte {
 
 const exchange = "00000002-0000-0ff1-ce00-000000000000"
 
-// reset makes the tenant an empty one, which has Exchange's service principal
-// with the names that the hybrid set-up gave it.
+// reset creates an empty tenant with Exchange's service principal and the names
+// that the hybrid set-up gives it.
 func (c *cloud) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,7 +95,7 @@ func (c *cloud) reset() {
 	})
 }
 
-// sent returns the requests since the last look that changed something.
+// sent returns the changing requests since the last call.
 func (c *cloud) sent() []sent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,13 +103,13 @@ func (c *cloud) sent() []sent {
 	return c.requests
 }
 
-// id makes up a GUID, the same ones in the same order for each scenario.
+// id returns a GUID. Each scenario gets the same ones in the same order.
 func (c *cloud) id() string {
 	c.serial++
 	return fmt.Sprintf("%08d-0000-4000-8000-000000000000", c.serial)
 }
 
-// connect is the proxy: it ends the TLS of every name itself.
+// connect implements the proxy. It terminates TLS for every host name.
 func (c *cloud) connect(l net.Listener) {
 	inner := &queue{conns: make(chan net.Conn), addr: l.Addr()}
 	go (&http.Server{Handler: c}).Serve(inner)
@@ -130,7 +129,7 @@ func (c *cloud) connect(l net.Listener) {
 	}
 }
 
-// A queue is a listener of connections that others accepted.
+// A queue is a listener for connections that are already accepted.
 type queue struct {
 	conns chan net.Conn
 	addr  net.Addr
@@ -140,7 +139,7 @@ func (q *queue) Accept() (net.Conn, error) { return <-q.conns, nil }
 func (q *queue) Close() error              { return nil }
 func (q *queue) Addr() net.Addr            { return q.addr }
 
-// A request is what the services respond with: status and a body in JSON.
+// A request is a request to the services; they respond with status and JSON.
 type request struct {
 	*http.Request
 	body object
@@ -164,24 +163,24 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodGet && r.Host != "login.microsoftonline.com" && !strings.HasSuffix(r.URL.Path, "/getByIds") {
-		asked := object{} // not q.body, which the services make their own
+		asked := object{} // a copy, because the services change q.body
 		json.Unmarshal(raw, &asked)
-		for _, secret := range []string{"value", "pwd"} { // of an import: a private key, and what opens it
+		for _, secret := range []string{"value", "pwd"} { // of an import: a private key and its password
 			if asked[secret] != nil {
 				asked[secret] = "left out"
 			}
 		}
 		c.requests = append(c.requests, sent{r.Method, "https://" + r.Host + r.URL.Path, asked})
 	}
-	status, answer := service(q)
+	status, result := service(q)
 	if status == 0 {
 		c.unknown = append(c.unknown, r.Method+" "+r.Host+r.URL.String()+" "+string(raw))
-		status, answer = 501, object{"error": object{"code": "NotRecorded", "message": "the recording's cloud does not know this request"}}
+		status, result = 501, object{"error": object{"code": "NotRecorded", "message": "the recording's cloud does not know this request"}}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	if answer != nil {
-		json.NewEncoder(w).Encode(answer)
+	if result != nil {
+		json.NewEncoder(w).Encode(result)
 	}
 }
 

@@ -43,9 +43,9 @@ func main() {
 	}
 }
 
-// A scenario is runs of setup.sh in one tenant. IMPORT stands for a PFX file, ENV
-// for the env file of the scenario, KVID for the id of KV-App, which the first
-// run prints.
+// A scenario is a series of runs of setup.sh in one tenant. IMPORT stands for a PFX
+// file, ENV for the env file of the scenario, KVID for the id of KV-App, which the
+// first run prints.
 type scenario struct {
 	name string
 	runs [][]string
@@ -61,7 +61,7 @@ func scenarios() []scenario {
 	}
 }
 
-// A call is one of az.
+// A call is one call of az.
 type call struct {
 	Args   []string `json:"args"`
 	Stdout string   `json:"stdout"`
@@ -76,7 +76,7 @@ type take struct {
 	Requests []sent   `json:"requests"`
 }
 
-// passOn is az for setup.sh: it calls the real one and writes the call down.
+// passOn runs in place of az: it calls the real az and records the call.
 func passOn(args []string) int {
 	var out, errs bytes.Buffer
 	az := strings.Fields(os.Getenv("RECORD_AZ"))
@@ -96,7 +96,7 @@ func passOn(args []string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// A studio is where the recordings are made.
+// A studio is the environment of the recordings.
 type studio struct {
 	dir   string
 	cloud *cloud
@@ -133,7 +133,7 @@ func run(dry bool, names []string) error {
 	return err
 }
 
-// open starts the cloud and puts this program in az's place.
+// open starts the cloud and puts this program in place of az on PATH.
 func open() (*studio, error) {
 	az, err := exec.LookPath("az")
 	if err != nil {
@@ -180,10 +180,10 @@ func (s *studio) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// printedID is the id of KV-App in an env file.
+// printedID returns the id of KV-App from an env file.
 var printedID = regexp.MustCompile(`(?m)^HMA_KEY_VAULT_APP_ID=(\S+)$`)
 
-// scratch is what setup.sh has from mktemp.
+// scratch matches the temporary files of setup.sh.
 var scratch = regexp.MustCompile(`/tmp/tmp\.\w+`)
 
 // record runs a scenario and writes its calls, one list for each run.

@@ -52,11 +52,11 @@ func (c *cloud) manager(r *request) (int, any) {
 	case p == "/tenants":
 		return 200, list(object{"id": "/tenants/" + tenantID, "tenantId": tenantID})
 	case strings.HasSuffix(p, "/resources"):
-		answer := list()
+		result := list()
 		for id, v := range c.vaults {
-			answer["value"] = []object{{"id": id, "name": v["name"], "type": "Microsoft.KeyVault/vaults", "location": "westeurope"}}
+			result["value"] = []object{{"id": id, "name": v["name"], "type": "Microsoft.KeyVault/vaults", "location": "westeurope"}}
 		}
-		return 200, answer
+		return 200, result
 	case strings.Contains(p, "/deletedVaults/"):
 		return 404, refusal("DeletedVaultNotFound")
 	case strings.HasSuffix(p, "/roleDefinitions"):
@@ -139,7 +139,7 @@ func (c *cloud) graph(r *request) (int, any) {
 	return 0, nil
 }
 
-// objects returns what a request by ids asks for.
+// objects returns the objects whose ids the request lists.
 func (c *cloud) objects(r *request) (found []object) {
 	ids, _ := r.body["ids"].([]any)
 	for _, id := range ids {
@@ -192,7 +192,7 @@ func (c *cloud) entity(r *request, all []object, p []string) (int, any) {
 	return 0, nil
 }
 
-// matching returns those that have the value as a name of any kind.
+// matching returns the objects that have the value as one of their names.
 func matching(all []object, value string) (found []object) {
 	for _, e := range all {
 		names, _ := e["servicePrincipalNames"].([]any)
@@ -206,8 +206,8 @@ func matching(all []object, value string) (found []object) {
 	return found
 }
 
-// thumbprints does what Graph does with new certificates: their SHA-1 becomes
-// customKeyIdentifier.
+// thumbprints sets customKeyIdentifier of new certificates to their SHA-1, as Graph
+// does.
 func thumbprints(app object) {
 	keys, _ := app["keyCredentials"].([]any)
 	for _, k := range keys {

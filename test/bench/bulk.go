@@ -15,7 +15,7 @@ func speedOf(way string) metric  { return metric{"64 MiB " + way, "MB/s"} }
 func workOf(way string) metric   { return metric{"CPU of a 64 MiB " + way, "ms/MB"} }
 func growthOf(way string) metric { return metric{"memory growth by a 64 MiB " + way, "MiB"} }
 
-// bulk sends large bodies both ways.
+// bulk sends large bodies in both directions.
 func (b *bench) bulk(ctx context.Context) error {
 	all, stop, err := b.launchAll(ctx, b.heavy.address)
 	if err != nil {
@@ -57,7 +57,7 @@ func (b *bench) bulkOf(ctx context.Context, i *instance, way string, move func(c
 	return nil
 }
 
-// once sends a request on a connection of its own and counts the response.
+// once sends a request on a new connection and counts the bytes of the response.
 func once(r *http.Request, into io.Writer) (int64, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ReadBufferSize: 64 << 10, WriteBufferSize: 64 << 10}}
 	resp, err := client.Do(r)
@@ -83,7 +83,7 @@ func download(ctx context.Context, base string) error {
 	return err
 }
 
-// upload sends a large message and holds that Exchange got all of it.
+// upload sends a large message and checks that Exchange received all of it.
 func upload(ctx context.Context, base string) error {
 	before, after, _ := strings.Cut(asking(`<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>|`+
 		`</t:MimeContent></t:Message></m:Items></m:CreateItem>`).body, "|")
@@ -94,13 +94,13 @@ func upload(ctx context.Context, base string) error {
 	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(before), io.LimitReader(letters{}, bulkBytes), strings.NewReader(after)))
 	r.ContentLength = int64(len(before) + bulkBytes + len(after))
 	r.GetBody = nil
-	var answer strings.Builder
-	if _, err := once(r, &answer); err != nil {
+	var response strings.Builder
+	if _, err := once(r, &response); err != nil {
 		return err
 	}
-	var got int64 // a proxy may write the header anew: more than what was sent is no loss
-	if _, err := fmt.Sscanf(answer.String(), "<got>%d</got>", &got); err != nil || got < r.ContentLength {
-		return fmt.Errorf("of %d bytes Exchange said %.100q", r.ContentLength, answer.String())
+	var got int64 // a proxy may reformat the header: a larger size is no loss
+	if _, err := fmt.Sscanf(response.String(), "<got>%d</got>", &got); err != nil || got < r.ContentLength {
+		return fmt.Errorf("of %d bytes Exchange said %.100q", r.ContentLength, response.String())
 	}
 	return nil
 }

@@ -8,14 +8,13 @@ import (
 	"text/tabwriter"
 )
 
-// A goal is what hmaproxy shall reach: a bound of a metric, or of its ratio to a
-// peer's.
+// A goal is a bound for a metric of hmaproxy, or for its ratio to a peer's.
 type goal struct {
 	metric metric
-	peer   string  // empty: of the metric itself
-	aim    float64 // what it shall reach
-	limit  float64 // what is acceptable, 0 when that is the aim
-	least  bool    // the value shall be at least that
+	peer   string  // empty: a bound for the metric itself
+	aim    float64 // the value to reach
+	limit  float64 // the value that is still acceptable, 0 if that is aim
+	least  bool    // aim and limit are lower bounds
 }
 
 func goals(o options) []goal {
@@ -41,7 +40,7 @@ func (g goal) String() string {
 	return text
 }
 
-// bounds says what is wanted.
+// bounds formats the bounds of a goal.
 func (g goal) bounds() string {
 	sign := "≤"
 	if g.least {
@@ -54,7 +53,7 @@ func (g goal) bounds() string {
 	return text
 }
 
-// check compares a value.
+// check compares a value with the bounds.
 func (g goal) check(value float64) string {
 	switch {
 	case g.least && value >= g.aim, !g.least && value <= g.aim:
@@ -65,7 +64,7 @@ func (g goal) check(value float64) string {
 	return "NOT met"
 }
 
-// printGoals writes the measured values next to the wanted ones.
+// printGoals writes the measured values next to their goals.
 func (r *results) printGoals(w io.Writer) {
 	fmt.Fprintln(w, "\nGoals")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

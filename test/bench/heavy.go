@@ -14,13 +14,13 @@ import (
 	"strings"
 )
 
-// bulkBytes is how much a large body carries.
+// bulkBytes is the payload size of a large body.
 const bulkBytes = 64 << 20
 
 const event = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><m:GetStreamingEventsResponse ` +
 	`xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"/></Body></Envelope>`
 
-// heavy is Exchange's part for streams and large bodies.
+// heavy emulates Exchange for streams and large bodies.
 type heavy struct {
 	server  *http.Server
 	address string
@@ -42,7 +42,7 @@ func newHeavy(config *tls.Config) (*heavy, error) {
 
 func (h *heavy) close() { h.server.Close() }
 
-// serve does what the beginning of the body asks for.
+// serve responds as the beginning of the body requests.
 func (h *heavy) serve(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
 		w.WriteHeader(http.StatusUnauthorized)
@@ -66,15 +66,16 @@ func (h *heavy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream sends one event and then keeps the response open until its reader leaves.
+// stream sends one event and then keeps the response open until the client
+// disconnects.
 func (h *heavy) stream(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Accel-Buffering", "no") // without it nginx keeps the event to itself
+	w.Header().Set("X-Accel-Buffering", "no") // without it nginx buffers the event
 	_, _ = io.WriteString(w, event)
 	_ = http.NewResponseController(w).Flush()
 	<-r.Context().Done()
 }
 
-// letters is text without end.
+// letters is endless text.
 type letters struct{}
 
 func (letters) Read(p []byte) (int, error) {
@@ -84,7 +85,7 @@ func (letters) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// asking is a request for another operation than the usual one.
+// asking returns a request for another operation than the usual one.
 func asking(operation string) message {
 	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
 		` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID>` +

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// direct is the name of going to Exchange without a proxy.
+// direct is the name in the tables for requests to Exchange without a proxy.
 const direct = "direct"
 
 func at(n int) string {
@@ -28,7 +28,7 @@ func p50At(n int) metric        { return metric{"p50 " + at(n), "µs"} }
 func p99At(n int) metric        { return metric{"p99 " + at(n), "µs"} }
 func addedAt(n int) metric      { return metric{"p50 added to that of going direct, " + at(n), "µs"} }
 
-// launchAll starts every peer before an Exchange.
+// launchAll starts every peer in front of an Exchange.
 func (b *bench) launchAll(ctx context.Context, upstream string) (all []*instance, stop func(), err error) {
 	stop = func() {
 		for _, i := range all {
@@ -46,7 +46,7 @@ func (b *bench) launchAll(ctx context.Context, upstream string) (all []*instance
 	return all, stop, nil
 }
 
-// inTurn is the order of a round: every other one is backwards.
+// inTurn returns the order of the peers in a round; every second round is reversed.
 func inTurn(round int, all []*instance) []*instance {
 	turn := slices.Clone(all)
 	if round%2 == 1 {
@@ -122,7 +122,7 @@ func (b *bench) wrk(ctx context.Context, base, script string, connections, secon
 		return run, fmt.Errorf("wrk: %w: %s", err, out)
 	}
 	if run.Errors > 0 || run.Requests == 0 {
-		return run, fmt.Errorf("wrk: %.0f of %.0f requests had no good answer: %s", run.Errors, run.Requests, out)
+		return run, fmt.Errorf("wrk: %.0f of %.0f requests had no correct response: %s", run.Errors, run.Requests, out)
 	}
 	return run, nil
 }

@@ -24,7 +24,8 @@ import (
 	"time"
 )
 
-// whole is how long measuring may take; building the peers once is not in it.
+// whole is the time limit of all measurements. Building the peers for the first
+// time does not count.
 const whole = 10 * time.Minute
 
 func main() {
@@ -46,7 +47,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// options are the command line's.
+// options are the flags of the command line.
 type options struct {
 	only, peers     []string
 	rounds          int
@@ -105,7 +106,7 @@ func (o options) check() error {
 	return nil
 }
 
-// pick is one number for a whole run and one for a quick one.
+// pick returns the first number in a whole run and the second in a quick one.
 func (o options) pick(whole, quick int) int {
 	if o.quick {
 		return quick
@@ -146,7 +147,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// because says that an error came of the end of ctx, if it did.
+// because adds the reason to an error that was caused by the end of ctx.
 func because(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

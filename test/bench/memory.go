@@ -19,11 +19,11 @@ func perStreamAt(n int) metric {
 	return metric{fmt.Sprintf("memory per stream at %d", n), "KiB"}
 }
 
-// streams is how many are held open, first a few and then many.
+// streams are the numbers of open streams, first a few and then many.
 func (o options) streams() (few, many int) { return o.pick(1000, 200), o.pick(5000, 1000) }
 
-// memory holds streaming notifications open. It has one round: each peer is a
-// fresh process.
+// memory keeps streaming notifications open. It has one round, because each peer
+// must be a new process.
 func (b *bench) memory(ctx context.Context) error {
 	for _, p := range b.chosen() {
 		b.progress("memory, %s", p.name)
@@ -63,8 +63,8 @@ func (b *bench) memoryOf(ctx context.Context, p peer) error {
 	return nil
 }
 
-// hold opens further streams, some at a time, that stay until ctx ends. It
-// returns when each has brought its first event.
+// hold opens further streams, some at a time, that stay open until ctx ends. It
+// returns when each has received its first event.
 func hold(ctx context.Context, client *http.Client, base string, count int) error {
 	jobs := make(chan struct{}, count)
 	for range count {

@@ -21,14 +21,14 @@ const (
 	lateLimit = 100 * time.Microsecond
 )
 
-// A moment is the time that the processors have spent so far.
+// A moment is the CPU time used up to a point in time.
 type moment struct {
 	at           time.Time
 	busy, stolen time.Duration // by all programs here; by other virtual machines
 	own          time.Duration // by this program and what it started
 }
 
-// A noise is the share of the processors that others had during a part.
+// A noise is the share of the processors that other programs used during a part.
 type noise struct {
 	part           string
 	others, stolen float64
@@ -62,7 +62,7 @@ func parseStat(text string) (moment, error) {
 	return moment{busy: time.Duration(busy) * tick, stolen: time.Duration(ticks[7]) * tick}, nil
 }
 
-// spent is the CPU of this program, of what it started, and of wrk.
+// spent returns the CPU time of this program, of its child processes, and of wrk.
 func (b *bench) spent() time.Duration {
 	var self syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self) // it has no errors for that
@@ -78,7 +78,8 @@ func (b *bench) spent() time.Duration {
 	return sum
 }
 
-// listen notes how much of the processors others had while a part ran.
+// listen records which share of the processors other programs used while a part
+// ran.
 func (b *bench) listen(part string, run func() error) error {
 	before, err := b.now()
 	if err != nil {
@@ -98,7 +99,7 @@ func between(part string, before, after moment, processors int) noise {
 	return noise{part, max(0, others.Seconds()/all), (after.stolen - before.stolen).Seconds() / all}
 }
 
-// printNoise says what the figures are worth.
+// printNoise prints how reliable the figures are.
 func (b *bench) printNoise(w io.Writer) {
 	fmt.Fprintln(w, "\nNoise")
 	for _, n := range b.noise {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The numbers are chosen so that each of them shows; the order of the fields is
-// that of proc(5).
+// All numbers differ, so that a confusion of fields shows. The order of the fields
+// is that of proc(5).
 func TestStatCountsAllButIdleAndWaiting(t *testing.T) {
 	got, err := parseStat("cpu  1000000 200000 30000 999 888 4000 500 77 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
 	if err != nil {
@@ -26,7 +26,7 @@ func TestStatCountsAllButIdleAndWaiting(t *testing.T) {
 	}
 }
 
-func TestStatThatIsNoneIsAnError(t *testing.T) {
+func TestParseStatRejectsMalformedText(t *testing.T) {
 	for _, text := range []string{"", "cpu 1 2 3 4 5 6 7\n", "cpu0 1 2 3 4 5 6 7 8\n", "cpu 1 2 3 4 5 6 7 x\n"} {
 		if _, err := parseStat(text); err == nil {
 			t.Errorf("%q is taken", text)
@@ -34,9 +34,9 @@ func TestStatThatIsNoneIsAnError(t *testing.T) {
 	}
 }
 
-// Ten seconds of two processors are twenty: of the eight that were busy five
-// were our own.
-func TestNoiseIsWhatOthersHad(t *testing.T) {
+// Two processors have twenty seconds of CPU time in ten seconds. Of the eight busy
+// seconds, five were the benchmark's own.
+func TestNoiseIsTheShareOfOtherPrograms(t *testing.T) {
 	before := moment{at: time.Unix(100, 0), busy: time.Hour, stolen: time.Minute, own: time.Second}
 	after := moment{at: time.Unix(110, 0), busy: time.Hour + 8*time.Second, stolen: time.Minute + time.Second, own: 6 * time.Second}
 	if got, want := between("cpu", before, after, 2), (noise{"cpu", 0.15, 0.05}); got != want {
@@ -64,9 +64,9 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// A worker whose master is killed at the same moment is waited for by neither, so
-// the system attributes it to no process.
-func TestWorkersOfWhatWasStoppedAreCounted(t *testing.T) {
+// If a worker and its master are killed at the same moment, neither waits for the
+// worker, and the system attributes its CPU time to no process.
+func TestCPUOfStoppedWorkersIsCounted(t *testing.T) {
 	b := new(bench)
 	dir := t.TempDir()
 	const work = `(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo done; exec sleep 60) & wait`

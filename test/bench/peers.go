@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// A peer is a proxy that can be started before any Exchange.
+// A peer is a proxy that the benchmark can start in front of an Exchange.
 type peer struct {
 	name     string
-	inspects bool // it judges the mailbox
+	inspects bool // it checks the mailbox
 	start    func(b *bench, ctx context.Context, upstream string) (*instance, error)
 }
 
-// An instance is a peer that runs.
+// An instance is a running peer.
 type instance struct {
 	*process
 	peer
 	address string        // host:port for clients
-	ready   time.Duration // from its start to its first good answer
+	ready   time.Duration // from its start to its first correct response
 }
 
 func (i *instance) url() string { return "http://" + i.address }
 
 const product = "hmaproxy"
 
-// allPeers are those that can be named, in the order of the tables.
+// allPeers returns all peers, in the order of the tables.
 func allPeers() []peer {
 	return []peer{
 		{"nginx-lua", true, startNginx("nginx-lua", true)},
@@ -51,7 +51,7 @@ func peerNames() []string {
 	return names
 }
 
-// chosen are the product and the peers to be compared with it.
+// chosen returns the product and the selected peers.
 func (b *bench) chosen() []peer {
 	all := []peer{{product, true, startProduct(b.binary)}}
 	if b.against != "" {
@@ -87,10 +87,10 @@ func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance,
 	return i, nil
 }
 
-// patience is how long a start may take.
-const patience = 15 * time.Second
+// startTimeout limits the start of a peer.
+const startTimeout = 15 * time.Second
 
-// await waits until somebody listens.
+// await waits until a process listens at the address.
 func (p *process) await(ctx context.Context, address string) error {
 	return p.poll(ctx, func() error {
 		conn, err := net.Dial("tcp", address)
@@ -101,13 +101,13 @@ func (p *process) await(ctx context.Context, address string) error {
 	})
 }
 
-// awaitResponse waits until a good request gets this response.
+// awaitResponse waits until a valid request gets the expected response.
 func (i *instance) awaitResponse(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	return i.poll(ctx, func() error {
 		status, _, err := post(ctx, client, i.url(), request())
 		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("it answered %d", status)
+			err = fmt.Errorf("the status is %d", status)
 		}
 		return err
 	})
@@ -126,13 +126,13 @@ func (p *process) poll(ctx context.Context, try func() error) error {
 			return ctx.Err()
 		default:
 		}
-		if time.Since(began) > patience {
-			return fmt.Errorf("not ready after %v: %w: %s", patience, err, p.said())
+		if time.Since(began) > startTimeout {
+			return fmt.Errorf("not ready after %v: %w: %s", startTimeout, err, p.said())
 		}
 	}
 }
 
-// settings are what the templates in peers/ take.
+// settings are the values for the templates in peers/.
 func (b *bench) settings(listen, upstream string) map[string]any {
 	_, port, _ := net.SplitHostPort(listen)
 	return map[string]any{

@@ -26,23 +26,23 @@ import (
 //go:embed peers
 var files embed.FS
 
-// exchangeName is what the certificate of Exchange's part says.
+// exchangeName is the host name in the certificate of the emulated Exchange.
 const exchangeName = "mail.contoso.com"
 
-// bench is what all parts share.
+// bench is the state that all parts share.
 type bench struct {
 	options
 	stderr    io.Writer
 	dir       string // removed at the end
 	caddy     string // program
-	token     string // what the peers hold
+	token     string // the token of the peers
 	emulator  *emulator.Emulator
-	backend   *process // Exchange's part for small requests: nginx
+	backend   *process // emulated Exchange for small requests: nginx
 	direct    string   // its host:port
-	untrusted string   // the same with a certificate that nobody trusts
-	misnamed  string   // and with a trusted one for another name
-	heavy     *heavy   // Exchange's part for streams and large bodies: Go
-	contents  int      // the instances so far, for their folders
+	untrusted string   // the same with a certificate of an unknown authority
+	misnamed  string   // the same with a certificate for another name
+	heavy     *heavy   // emulated Exchange for streams and large bodies: Go
+	contents  int      // number of instances so far, for the names of their folders
 	started   []*process
 	loading   time.Duration   // CPU of wrk
 	late      []time.Duration // how late each request at a fixed rate went out
@@ -51,7 +51,7 @@ type bench struct {
 	results   *results
 }
 
-// prepare installs, builds and starts all that is no peer.
+// prepare installs, builds and starts everything except the peers.
 func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err error) {
 	b = &bench{options: o, stderr: stderr, token: newToken(), results: newResults(o)}
 	defer func() {
@@ -79,8 +79,8 @@ func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err er
 	return b, b.serve(ctx)
 }
 
-// raiseFiles lets this process and its children open as many files as the
-// system gives. Go would hand the old limit on to children had it not been set.
+// raiseFiles raises the limit of open files of this process and its children to the
+// maximum. Without it, Go passes the old limit on to children.
 func raiseFiles() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -90,7 +90,7 @@ func raiseFiles() error {
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
-// newToken is as long as the one that the emulated services give to hmaproxy.
+// newToken returns a token as long as that of the emulated Entra ID.
 func newToken() string {
 	random := make([]byte, 926) // 1,235 letters
 	_, _ = rand.Read(random)
@@ -116,7 +116,7 @@ func (b *bench) build(ctx context.Context) (err error) {
 	return err
 }
 
-// serve starts Exchange's part and the emulated services for the token.
+// serve starts the emulated Exchange and the emulated services for the token.
 func (b *bench) serve(ctx context.Context) (err error) {
 	if b.emulator, err = emulator.New(emulator.Config{}); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (b *bench) serve(ctx context.Context) (err error) {
 	return b.startBackend(ctx)
 }
 
-// identity writes a certificate for host and its key as nginx reads them.
+// identity writes a certificate for host and its key as PEM, for nginx.
 func (b *bench) identity(name, host string, from *emulator.Emulator) (*tls.Config, error) {
 	config, err := from.TLSConfig(host)
 	if err != nil {
@@ -169,7 +169,7 @@ func (b *bench) identity(name, host string, from *emulator.Emulator) (*tls.Confi
 }
 
 func (b *bench) startBackend(ctx context.Context) (err error) {
-	for _, name := range []string{"request.xml", "answer.xml"} {
+	for _, name := range []string{"request.xml", "response.xml"} {
 		if err := os.WriteFile(b.path(name), file(name), 0o644); err != nil {
 			return err
 		}
@@ -188,8 +188,8 @@ func (b *bench) startBackend(ctx context.Context) (err error) {
 	return b.backend.await(ctx, b.direct)
 }
 
-// scripts writes wrk's: clients of a proxy bring a password, which it replaces,
-// and those that ask Exchange itself the token.
+// scripts writes wrk's scripts: clients of a proxy send a password, which the proxy
+// replaces; requests directly to Exchange contain the token.
 func (b *bench) scripts() error {
 	for name, authorization := range map[string]string{"proxied.lua": password, "direct.lua": "Bearer " + b.token} {
 		values := map[string]any{"Dir": b.dir, "Authorization": authorization}
@@ -216,7 +216,7 @@ func (b *bench) folder(name, config string, values map[string]any) (string, erro
 	return dir, fill(config, filepath.Join(dir, config), values)
 }
 
-// file is one of those in peers/.
+// file returns a file in peers/.
 func file(name string) []byte {
 	text, err := files.ReadFile("peers/" + name)
 	if err != nil {

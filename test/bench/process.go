@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A process is one that was started here, with all that it started itself.
+// A process is a child process with all its descendants.
 type process struct {
 	cmd   *exec.Cmd
 	began time.Time
@@ -23,7 +23,8 @@ type process struct {
 	used  time.Duration // the CPU of the whole tree, once it was stopped
 }
 
-// start runs a program and remembers it, for what it costs.
+// start runs a program and adds it to the list of processes whose CPU time is
+// counted.
 func (b *bench) start(ctx context.Context, dir string, env []string, argv ...string) (*process, error) {
 	p, err := start(ctx, dir, env, argv...)
 	if err == nil {
@@ -32,8 +33,8 @@ func (b *bench) start(ctx context.Context, dir string, env []string, argv ...str
 	return p, err
 }
 
-// start runs a program in a process group of its own, which ends with ctx. What
-// it prints goes to the file output in dir.
+// start runs a program in its own process group until ctx ends. Its output goes to
+// the file output in dir.
 func start(ctx context.Context, dir string, env []string, argv ...string) (*process, error) {
 	p := &process{done: make(chan struct{}), log: filepath.Join(dir, "output")}
 	out, err := os.Create(p.log)
@@ -44,7 +45,7 @@ func start(ctx context.Context, dir string, env []string, argv ...string) (*proc
 	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, out
-	// Pdeathsig is for the case that this process is killed itself.
+	// Pdeathsig ends the child if this process is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 	p.began = time.Now()
@@ -58,16 +59,15 @@ func start(ctx context.Context, dir string, env []string, argv ...string) (*proc
 	return p, nil
 }
 
-// stop kills the whole group: nothing that was measured needs a proper end. A
-// worker whose master dies with it is counted by no process afterwards, so that is
-// done before.
+// stop kills the whole group. It reads the CPU time first, because the time of a
+// worker that dies together with its master is not attributed to any process.
 func (p *process) stop() {
 	p.used = p.cpu()
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 }
 
-// said is the end of what the process printed.
+// said returns the end of the process's output.
 func (p *process) said() string {
 	text, _ := os.ReadFile(p.log)
 	return strings.TrimSpace(string(text[max(0, len(text)-600):]))
@@ -104,8 +104,8 @@ func parentOf(dir string) (pid int, ok bool) {
 	return pid, err == nil
 }
 
-// cpu is the time that all threads of the tree have run. utime and stime count
-// ticks of 10 ms, which is too coarse; schedstat counts nanoseconds.
+// cpu returns the CPU time of all threads of the tree. It reads schedstat, which
+// counts nanoseconds, because utime and stime have a resolution of 10 ms.
 func (p *process) cpu() time.Duration {
 	var sum time.Duration
 	for _, pid := range p.tree() {
@@ -136,7 +136,7 @@ func (p *process) memory(field string) float64 {
 	return sum
 }
 
-// forgetPeak makes VmHWM begin again at what is resident now.
+// forgetPeak resets VmHWM to the current resident size.
 func (p *process) forgetPeak() error {
 	for _, pid := range p.tree() {
 		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// perSecond is a moderate rate: no peer is anywhere near its end.
+// perSecond is a moderate rate, far below the capacity of every peer.
 const perSecond = 500
 
 func rateMetric(what string) metric {
@@ -54,12 +54,12 @@ func (b *bench) rate(ctx context.Context) error {
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// sent is how many requests a run has.
+// sent returns the number of requests of a run.
 func (b *bench) sent() int { return perSecond * b.pick(3, 1) }
 
 // atRate measures one target and returns the p50. Each latency counts from the
-// time that the request was meant to go out, so that a stall is seen by all who
-// would have met it.
+// scheduled time of the request, so that a stall also counts for the requests that
+// it delays.
 func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 time.Duration, err error) {
 	client := &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // as wrk does
@@ -80,11 +80,11 @@ func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 t
 	return p50, nil
 }
 
-// workers is how many requests may be under way.
+// workers is the largest number of concurrent requests.
 const workers = 16
 
-// pace sends count requests at their times, and returns how late each went out
-// and how long it took, each from its time on.
+// pace sends count requests at their scheduled times, and returns for each how late
+// it was sent and how long it took, both from the scheduled time.
 func pace(ctx context.Context, client *http.Client, base string, m message, count int) (late, took []time.Duration, err error) {
 	due := make(chan time.Time, count)
 	var mu sync.Mutex
@@ -106,7 +106,7 @@ func pace(ctx context.Context, client *http.Client, base string, m message, coun
 	return late, took, err
 }
 
-// good posts a message and checks that its response is a good one.
+// good posts a message and checks its response.
 func good(ctx context.Context, client *http.Client, base string, m message) error {
 	status, _, err := post(ctx, client, base, m)
 	if err == nil && status != http.StatusOK {
@@ -115,12 +115,11 @@ func good(ctx context.Context, client *http.Client, base string, m message) erro
 	return err
 }
 
-// spin is how long a processor takes to wake from its sleep, and some more.
+// spin is a little longer than the time that a processor needs to wake up.
 const spin = 100 * time.Microsecond
 
-// inTime names count times as they come and closes due. time.Sleep would be late
-// by half a millisecond, and the system's own pause by 30 µs: the last of each
-// wait is spent awake.
+// inTime sends the times to due when they come. time.Sleep is late by up to half a
+// millisecond and nanosleep by 30 µs, so the end of each wait is a busy loop.
 func inTime(count int, due chan<- time.Time) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -18,8 +18,8 @@ import (
 	"strings"
 )
 
-// reference is a proxy as one would write it with the standard library alone. It
-// never returns but with an error; the token is in the environment.
+// reference is a minimal proxy that uses only the standard library. It returns only
+// on an error; the token is in the environment.
 func reference(args []string) error {
 	flags := flag.NewFlagSet("reference", flag.ContinueOnError)
 	listen := flags.String("listen", "", "host:port for clients")
@@ -50,7 +50,7 @@ func reference(args []string) error {
 func forwarder(upstream, authorization string, roots *x509.CertPool) http.Handler {
 	target := &url.URL{Scheme: "https", Host: upstream}
 	return &httputil.ReverseProxy{
-		FlushInterval: -1, // an event goes on as it comes, as with the other peers
+		FlushInterval: -1, // send events immediately, as the other peers do
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = exchangeName
@@ -75,7 +75,7 @@ func logged(w io.Writer, next http.Handler) http.Handler {
 	})
 }
 
-// allowed refuses mailboxes other than alice's, when it inspects at all.
+// allowed refuses mailboxes other than alice's if inspection is on.
 func allowed(inspect bool, next http.Handler) http.Handler {
 	if !inspect {
 		return next
@@ -96,7 +96,7 @@ func allowed(inspect bool, next http.Handler) http.Handler {
 	})
 }
 
-// impersonated reads as far as the mailbox in ConnectingSID.
+// impersonated reads up to the mailbox in ConnectingSID.
 func impersonated(r io.Reader) (string, error) {
 	decoder := xml.NewDecoder(r)
 	inside := false

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// A metric is one kind of number.
+// A metric is one measured quantity.
 type metric struct{ name, unit string }
 
-// results are the samples of a run: for each metric and peer one for each round.
+// results are the samples of a run: one for each metric, peer and round.
 type results struct {
 	peers   []string
 	metrics []metric // in the order of the first sample
@@ -37,7 +37,7 @@ func (r *results) add(m metric, peer string, value float64) {
 	r.samples[m][peer] = append(r.samples[m][peer], value)
 }
 
-// ratios are the product's samples by the peer's of the same round.
+// ratios divides the product's samples by those of the peer in the same round.
 func (r *results) ratios(m metric, peer string) []float64 {
 	ours, theirs := r.samples[m][product], r.samples[m][peer]
 	var all []float64
@@ -49,14 +49,14 @@ func (r *results) ratios(m metric, peer string) []float64 {
 	return all
 }
 
-// median is that of a list which is not empty.
+// median returns the median of a list that is not empty.
 func median(list []float64) float64 {
 	sorted := slices.Sorted(slices.Values(list))
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// spread writes the median and, of more than one, the ends.
+// spread formats the median and, if there is more than one sample, the extremes.
 func spread(list []float64, digits int) string {
 	if len(list) == 0 {
 		return "–"
@@ -68,7 +68,7 @@ func spread(list []float64, digits int) string {
 	return text
 }
 
-// digits shows three figures or more.
+// digits formats a number with at least three significant digits.
 func digits(list []float64) int {
 	switch m := median(list); {
 	case m >= 100 || m <= -100:

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// startTime is the time to the first good response: with certificate, token and connection
-// to Exchange.
-var startTime = metric{"start to the first good answer", "ms"}
+// startTime is the time to the first correct response, with certificate, token and
+// connection to Exchange.
+var startTime = metric{"start to the first correct response", "ms"}
 
-// startup starts each peer some times.
+// startup starts each peer several times.
 func (b *bench) startup(ctx context.Context) error {
 	b.progress("start")
 	for range b.rounds * b.pick(3, 2) {

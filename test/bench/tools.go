@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// luaModule is where Debian's package puts it.
+// luaModule is the path in Debian's package.
 const luaModule = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
 
-// install makes sure of the programs that come from Debian.
+// install installs the programs that come from Debian if they are missing.
 func install(ctx context.Context, o options, stderr io.Writer) error {
 	packages := []string{"nginx", "libnginx-mod-http-lua", "wrk"}
 	have := has("nginx") && has("wrk")

@@ -12,21 +12,21 @@ import (
 	"text/tabwriter"
 )
 
-// A finding is what a peer was seen to do before anything was measured.
+// A finding is the observed behaviour of a peer before the measurement.
 type finding struct {
 	peer                          string
 	inspects, authority, hostname bool // it refuses other mailboxes, authorities, hosts
 }
 
-// verify holds that every peer does the work that it is compared by. A peer that
-// accepts another server as Exchange is reported and measured all the same, as one
-// that does less; hmaproxy must not.
+// verify checks that every peer does the work that it is compared by. A peer that
+// accepts another server as Exchange is reported and still measured, as one that
+// does less. For hmaproxy it is an error.
 func (b *bench) verify(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, p := range b.chosen() {
 		found, err := b.verifyPeer(ctx, client, p)
 		if err == nil && p.name == product && !(found.authority && found.hostname) {
-			err = errors.New("it takes an Exchange that it must not trust")
+			err = errors.New("it accepts an Exchange that it must not trust")
 		}
 		if err != nil {
 			return fmt.Errorf("verify %s: %w", p.name, err)
@@ -42,10 +42,10 @@ func (b *bench) verifyPeer(ctx context.Context, client *http.Client, p peer) (fo
 		return found, err
 	}
 	if found.authority, err = b.distrusts(ctx, client, p, b.untrusted); err != nil {
-		return found, fmt.Errorf("before an Exchange that nobody vouches for: %w", err)
+		return found, fmt.Errorf("in front of an Exchange with an untrusted certificate: %w", err)
 	}
 	if found.hostname, err = b.distrusts(ctx, client, p, b.misnamed); err != nil {
-		return found, fmt.Errorf("before an Exchange that shows another host's certificate: %w", err)
+		return found, fmt.Errorf("in front of an Exchange with another host's certificate: %w", err)
 	}
 	return found, nil
 }
@@ -62,8 +62,8 @@ func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) err
 	return b.verifyRefusals(ctx, client, i)
 }
 
-// distrusts says whether a peer that begins to talk to an Exchange refuses it. It
-// asks until the peer has begun: hmaproxy needs a token first.
+// distrusts reports whether a peer refuses the Exchange. It sends requests until
+// the peer has tried to connect, because hmaproxy needs a token first.
 func (b *bench) distrusts(ctx context.Context, client *http.Client, p peer, upstream string) (refused bool, err error) {
 	i, err := b.launch(ctx, p, upstream)
 	if err != nil {
@@ -81,17 +81,17 @@ func (b *bench) distrusts(ctx context.Context, client *http.Client, p peer, upst
 		}
 		after, err := b.ask(ctx, "/handshakes")
 		if err == nil && after == before {
-			err = errors.New("it never came to Exchange")
+			err = errors.New("it did not connect to Exchange")
 		}
-		refused = status >= 500 && !bytes.Contains(body, []byte("nobody may get"))
+		refused = status >= 500 && !bytes.Contains(body, []byte("no client may get"))
 		return err
 	})
 	return refused, err
 }
 
-// printFindings says what each peer was seen to do, and to leave.
+// printFindings prints which checks each peer does and does not do.
 func (b *bench) printFindings(w io.Writer) {
-	fmt.Fprintln(w, "What the peers were seen to do")
+	fmt.Fprintln(w, "Checked behaviour of the peers")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush()
 	for _, f := range b.findings {

@@ -19,14 +19,14 @@ type message struct{ body, anchor, authorization string }
 const (
 	alice   = "alice@contoso.com"
 	foreign = "ceo@contoso.com"
-	// password is what clients bring and proxies replace.
+	// password is the clients' password, which proxies replace with the token.
 	password = "Basic YWxpY2U6cGFzc3dvcmQ="
 )
 
-// request is the one that everything is measured with.
+// request is the request of all measurements.
 func request() message { return message{string(file("request.xml")), alice, password} }
 
-// request makes one for a client.
+// request returns the request for a client.
 func (m message) request(ctx context.Context, base string) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/EWS/Exchange.asmx", strings.NewReader(m.body))
 	if err != nil {
@@ -55,8 +55,8 @@ func post(ctx context.Context, client *http.Client, base string, m message) (sta
 	return resp.StatusCode, body, err
 }
 
-// verifyRefusals holds that requests for another's mailbox are refused and never
-// come to Exchange.
+// verifyRefusals checks that requests for another mailbox are refused and do not
+// reach Exchange.
 func (b *bench) verifyRefusals(ctx context.Context, client *http.Client, i *instance) error {
 	body := string(file("request.xml"))
 	for what, m := range map[string]message{
@@ -76,7 +76,7 @@ func (b *bench) verifyRefusals(ctx context.Context, client *http.Client, i *inst
 			return err
 		}
 		if status < 400 || after != before {
-			return fmt.Errorf("a request that %s another's mailbox was not refused: %d, and %d requests came to Exchange", what, status, after-before)
+			return fmt.Errorf("a request that %s another's mailbox was not refused: %d, and %d requests reached Exchange", what, status, after-before)
 		}
 	}
 	return nil
@@ -88,9 +88,9 @@ func (b *bench) verifyGood(ctx context.Context, client *http.Client, i *instance
 	case err != nil:
 		return err
 	case status != http.StatusOK:
-		return fmt.Errorf("a good request got %d", status)
-	case !bytes.Equal(body, file("answer.xml")):
-		return fmt.Errorf("the answer has %d bytes of %d", len(body), len(file("answer.xml")))
+		return fmt.Errorf("a valid request got %d", status)
+	case !bytes.Equal(body, file("response.xml")):
+		return fmt.Errorf("the response has %d bytes of %d", len(body), len(file("response.xml")))
 	}
 	_, seen, err := b.seen(ctx)
 	if err != nil {
@@ -98,13 +98,14 @@ func (b *bench) verifyGood(ctx context.Context, client *http.Client, i *instance
 	}
 	token, ok := strings.CutPrefix(seen, "Bearer ")
 	if !ok || max(len(token)-len(b.token), len(b.token)-len(token)) > 16 {
-		return fmt.Errorf("no bearer token of about %d bytes came to Exchange, but an Authorization of %d", len(b.token), len(seen))
+		return fmt.Errorf("no bearer token of about %d bytes reached Exchange, but an Authorization of %d", len(b.token), len(seen))
 	}
 	b.progress("%s: as it should be, with a token of %d bytes", i.name, len(token))
 	return nil
 }
 
-// seen is how many requests came to Exchange, and the Authorization of the last.
+// seen returns how many requests reached Exchange, and the Authorization of the
+// last.
 func (b *bench) seen(ctx context.Context) (count int, authorization string, err error) {
 	text, err := b.ask(ctx, "/seen")
 	if err != nil {
@@ -115,10 +116,10 @@ func (b *bench) seen(ctx context.Context) (count int, authorization string, err 
 	return count, authorization, err
 }
 
-// ask reads what Exchange's part counts.
+// ask reads the counters of the emulated Exchange.
 func (b *bench) ask(ctx context.Context, path string) (string, error) {
 	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // our own backend, asked for what it saw
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the benchmark's own backend
 	}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+b.direct+path, nil)
 	if err != nil {

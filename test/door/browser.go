@@ -17,15 +17,14 @@ import (
 	"time"
 )
 
-// page tries every way in which a page can send a request, and reports.
+// page sends requests in every way that a page can, and reports the results.
 //
 //go:embed page.html
 var page string
 
-// browser opens two hostile pages in Chromium: one of another origin, and one
-// whose name was rebound to this machine, so that hmaproxy is its own origin.
-// The same page is then shown a server without a guard, which proves that its
-// attacks are attacks.
+// browser opens two hostile pages in Chromium: one of another origin, and one whose
+// name was rebound to this machine, so that hmaproxy is its own origin. The page
+// then attacks a server without a guard, which shows that its attacks work.
 func browser(ctx context.Context) error {
 	chromium, err := need(ctx, "chromium", "chromium")
 	if err != nil {
@@ -68,8 +67,8 @@ func browser(ctx context.Context) error {
 	return nil
 }
 
-// visit shows Chromium the page, served under a name of its own, and returns
-// what the page reports.
+// visit opens the page in Chromium under its own host name, and returns the page's
+// report.
 func visit(ctx context.Context, chromium, target string, rebind bool) (report string, err error) {
 	_, port, err := net.SplitHostPort(target)
 	if err != nil {
@@ -77,7 +76,7 @@ func visit(ctx context.Context, chromium, target string, rebind bool) (report st
 	}
 	own := "127.0.0.2:0"
 	if rebind {
-		own = "127.0.0.2:" + port // a rebound page keeps its port
+		own = "127.0.0.2:" + port // the port of a rebound page stays the same
 	}
 	l, err := net.Listen("tcp", own)
 	if err != nil {
@@ -118,9 +117,9 @@ func visit(ctx context.Context, chromium, target string, rebind bool) (report st
 	}
 }
 
-// An attacker serves the page and takes its report at a desk. Whatever else comes, it
-// hands to the target as it is: to the browser and to the target that is what
-// they would see after the name was rebound.
+// An attacker serves the page and receives its report. It passes every other
+// request to the target unchanged. Browser and target therefore see the same as
+// after a change of the name's address.
 type attacker struct {
 	target  string
 	reports chan string
@@ -132,11 +131,11 @@ func (a *attacker) serve(l net.Listener) {
 		if err != nil {
 			return
 		}
-		go a.answer(c)
+		go a.handle(c)
 	}
 }
 
-func (a *attacker) answer(c net.Conn) {
+func (a *attacker) handle(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	first, err := in.Peek(len("GET /?"))
@@ -152,7 +151,7 @@ func (a *attacker) answer(c net.Conn) {
 	}
 }
 
-// report takes the page's report.
+// report receives the page's report.
 func (a *attacker) report(_ http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(io.LimitReader(r.Body, 1<<10))
 	if err == nil && r.Method == http.MethodPost {
@@ -173,7 +172,7 @@ func (a *attacker) splice(c net.Conn, in *bufio.Reader) {
 	_, _ = io.Copy(c, there)
 }
 
-// A victim is what hmaproxy would be without a guard: it takes everything.
+// A victim is a server without a guard. It accepts every request.
 type victim struct {
 	*http.Server
 	address string

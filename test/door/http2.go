@@ -17,7 +17,8 @@ import (
 	"regexp"
 )
 
-// http2 asks h2spec whether anything speaks HTTP/2, in clear text and over TLS.
+// http2 checks with h2spec that no listener speaks HTTP/2, in clear text or over
+// TLS.
 func http2(ctx context.Context) error {
 	tool, err := h2spec(ctx)
 	if err != nil {
@@ -53,8 +54,8 @@ func http2(ctx context.Context) error {
 
 var passed = regexp.MustCompile(`(\d+) tests?, (\d+) passed`)
 
-// speaksHTTP2 runs the tests that any server of HTTP/2 passes: the connection's
-// preface, a GET, a ping.
+// speaksHTTP2 runs tests that every HTTP/2 server passes: the connection preface, a
+// GET, a ping.
 func (s *stand) speaksHTTP2(ctx context.Context, tool string, flags ...string) error {
 	host, port, err := net.SplitHostPort(s.clients[0])
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// A check is one kind of attack. Its error says what came through.
+// A check is one kind of attack. Its error describes the part that succeeded.
 type check struct {
 	name string
 	run  func(context.Context) error
@@ -35,10 +35,10 @@ func checks() []check {
 	}
 }
 
-// errMissing says that a tool is not to be had.
+// errMissing is the error for a tool that cannot be installed.
 var errMissing = errors.New("NOT CHECKED")
 
-// limit is how long one check may take.
+// limit is the time limit of one check.
 const limit = 100 * time.Second
 
 func main() {
@@ -78,7 +78,7 @@ func run(ctx context.Context, names []string) (status int) {
 	return status
 }
 
-// need makes sure that a program is there, from a Debian package if it must be.
+// need finds a program, and installs its Debian package if it is missing.
 func need(ctx context.Context, program, pkg string) (path string, err error) {
 	if path, err := exec.LookPath(program); err == nil {
 		return path, nil

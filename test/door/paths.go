@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// lists are dirb's, of which ffuf's own package has none.
+// lists are the word lists of dirb. The ffuf package has none.
 var lists = [...]string{"/usr/share/dirb/wordlists/common.txt", "/usr/share/dirb/wordlists/vulns/iis.txt"}
 
-// paths looks for a path that reaches Exchange, by GET and by POST, at the root
-// and next to the endpoint.
+// paths looks for paths that reach Exchange, by GET and by POST, at the root and
+// below the endpoint.
 func paths(ctx context.Context) error {
 	tool, err := need(ctx, "ffuf", "ffuf")
 	if err != nil {
@@ -46,7 +46,7 @@ func paths(ctx context.Context) error {
 				return fmt.Errorf("ffuf: %w: %.300s", err, out)
 			}
 			if hits := strings.Fields(string(bytes.TrimSpace(out))); len(hits) > 0 {
-				fmt.Printf("   %s %s answers something for %.200q\n", method, strings.TrimPrefix(url, base), hits)
+				fmt.Printf("   %s %s gets a response for %.200q\n", method, strings.TrimPrefix(url, base), hits)
 			}
 		}
 	}
@@ -57,8 +57,8 @@ func paths(ctx context.Context) error {
 	return nil
 }
 
-// words joins the lists. Two words lead to Exchange on purpose and are left
-// out: those that find the endpoint's own description.
+// words joins the lists without two words that are meant to reach Exchange: the
+// endpoint's service description.
 func (s *stand) words() (path string, n int, err error) {
 	var all []string
 	for _, list := range lists {

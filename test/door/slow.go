@@ -18,15 +18,15 @@ import (
 const (
 	crowd   = "200"                  // connections of slowhttptest
 	rate    = "50"                   // of them opened in a second, its default
-	patient = 100 * time.Millisecond // what a normal client may lose by them
+	patient = 100 * time.Millisecond // the delay that a normal client may suffer
 )
 
 func slowHeaders(ctx context.Context) error {
 	return slow(ctx, "25", true, "-H", "-i", "5", "-u", "/EWS/Exchange.asmx")
 }
 
-// slowBody runs for less than a slow body may take: that it is ended then is
-// tested in simulated time.
+// slowBody runs for less than the time limit of a slow body. That limit is tested
+// in simulated time.
 func slowBody(ctx context.Context) error {
 	return slow(ctx, "25", false, "-B", "-i", "5", "-s", "100000", "-f", "text/xml", "-u", "/EWS/Exchange.asmx")
 }
@@ -35,8 +35,8 @@ func slowRead(ctx context.Context) error {
 	return slow(ctx, "25", false, "-X", "-n", "5", "-z", "32", "-w", "512", "-y", "1024", "-k", "3", "-u", "/EWS/Exchange.asmx?wsdl")
 }
 
-// slow lets slowhttptest loose while a normal client works, and says what that
-// one notices. With ended, all slow connections must be closed within the time.
+// slow runs slowhttptest while a normal client works, and reports the effect on
+// that client. With ended, all slow connections must be closed within the time.
 func slow(ctx context.Context, seconds string, ended bool, args ...string) error {
 	tool, err := need(ctx, "slowhttptest", "slowhttptest")
 	if err != nil {
@@ -91,7 +91,7 @@ func (l latency) at(percent int) time.Duration {
 	return l[min(len(l)*percent/100, len(l)-1)].Round(100 * time.Microsecond)
 }
 
-// measure works as a normal client for a while, twenty times a second.
+// measure sends requests as a normal client, twenty a second.
 func (s *stand) measure(ctx context.Context, d time.Duration) (latency, error) {
 	var all latency
 	tick := time.NewTicker(50 * time.Millisecond)

@@ -21,12 +21,12 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A stand is a real hmaproxy before emulated services.
+// A stand is a real hmaproxy in front of emulated services.
 type stand struct {
 	*emulator.Emulator
 	dir     string
 	cmd     *exec.Cmd
-	clients []string // what it says that it listens on
+	clients []string // the addresses in its log
 	scheme  string
 	client  *http.Client
 }
@@ -41,7 +41,7 @@ func build(ctx context.Context, dir string) (string, error) {
 	return path, nil
 }
 
-// newStand starts all of it; extra are further settings.
+// newStand starts hmaproxy and the services; extra are further settings.
 func newStand(ctx context.Context, extra ...string) (*stand, error) {
 	dir, err := os.MkdirTemp("", "door")
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *stand) start(ctx context.Context, extra []string) error {
 	return s.listen(log)
 }
 
-// listen reads the log until the listeners are open, and throws the rest away.
+// listen reads the log until the listeners are open, and discards the rest.
 func (s *stand) listen(log io.Reader) error {
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
@@ -96,7 +96,7 @@ func (s *stand) listen(log io.Reader) error {
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
 			s.clients = strings.Split(line.Listen, ",")
 			s.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
-				DialContext: s.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // its certificate is its own
+				DialContext: s.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // a self-signed certificate
 			}}
 			go io.Copy(io.Discard, log)
 			return s.warm()
@@ -113,7 +113,7 @@ func (s *stand) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, s.clients[0])
 }
 
-// warm makes sure that a request comes through, and then forgets it.
+// warm checks that a request succeeds, and removes it from the record.
 func (s *stand) warm() error {
 	var err error
 	for range 100 {
@@ -145,7 +145,7 @@ const envelope = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/
 	`<s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
 	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
 
-// post is a normal client's request. It returns how long it took.
+// post sends a normal client's request. It returns how long it took.
 func (s *stand) post() (time.Duration, error) {
 	started := time.Now()
 	resp, err := s.client.Post(s.scheme+"://localhost/EWS/Exchange.asmx", "text/xml", strings.NewReader(envelope))
@@ -162,7 +162,7 @@ func (s *stand) post() (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// came lists what Exchange was asked, but for what the caller knows of.
+// came returns the requests that reached Exchange, without those of the caller.
 func (s *stand) came() []string {
 	var all []string
 	for _, hop := range s.Exchange().Hops() {

@@ -11,14 +11,14 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// curl drives curl, whose options are the dialects of HTTP that scripts and
-// old libraries speak. $URL, $HOST and $DIR in its arguments are the world's;
-// want is the status and a part of the response.
-func curl() []scenario { return append(curlDialects(), curlTroubles()...) }
+// curl runs curl, whose options cover the variants of HTTP that scripts and old
+// libraries use. $URL, $HOST and $DIR in its arguments are replaced by those of the
+// scenario; want is the status and a part of the response.
+func curl() []scenario { return append(curlDialects(), curlFailures()...) }
 
 const curlUser = username + ":" + password
 
-// curlTask sends what its arguments say.
+// curlTask runs curl with the arguments.
 func curlTask(name, want string, args ...string) scenario {
 	return scenario{
 		name: "curl: " + name, settings: []string{listed},
@@ -26,12 +26,12 @@ func curlTask(name, want string, args ...string) scenario {
 	}
 }
 
-// curlGets sends a GetFolder and gets its response.
+// curlGets sends a GetFolder request and expects its response.
 func curlGets(name string, args ...string) scenario {
 	return curlTask(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
 }
 
-// curlDialects are ways to say the same.
+// curlDialects are variants of the same HTTP request.
 func curlDialects() []scenario {
 	handshake := func(s *scenario) { s.own = []string{"ntlm", ""} }
 	return []scenario{
@@ -40,7 +40,7 @@ func curlDialects() []scenario {
 		curlGets("NTLM", "-u", curlUser, "--ntlm").but(handshake),
 		curlGets("Negotiate", "-u", ":", "--negotiate").but(handshake),
 		curlGets("anyauth", "-u", curlUser, "--anyauth"),
-		curlTask("Digest is told off, not left waiting", "500 ErrorSchemaValidation", "-u", curlUser, "--digest", "--data-binary", "@$DIR/get-folder.xml", "$URL").but(func(s *scenario) { s.own = []string{"envelope-refused"} }),
+		curlTask("Digest gets a response", "500 ErrorSchemaValidation", "-u", curlUser, "--digest", "--data-binary", "@$DIR/get-folder.xml", "$URL").but(func(s *scenario) { s.own = []string{"envelope-refused"} }),
 		curlGets("chunked", "-H", "Transfer-Encoding: chunked"),
 		curlGets("HTTP/1.0", "--http1.0"),
 		curlGets("HTTP/2 offered", "--http2"),
@@ -57,18 +57,18 @@ func curlDialects() []scenario {
 	}
 }
 
-// curlTroubles are requests that fail, or nearly.
-func curlTroubles() []scenario {
+// curlFailures are requests that fail or must be retried.
+func curlFailures() []scenario {
 	users := func(s *scenario) {
 		s.settings, s.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users"}, []string{"credentials"}
 	}
 	return []scenario{
-		curlGets("nobody named").but(func(s *scenario) {
-			s.client = curlPost("500 ErrorInvalidExchangeImpersonationHeaderData", "@$DIR/nobody.xml")
+		curlGets("no mailbox named").but(func(s *scenario) {
+			s.client = curlPost("500 ErrorInvalidExchangeImpersonationHeaderData", "@$DIR/no-mailbox.xml")
 			s.own = []string{"no-mailbox"}
 		}),
-		curlGets("nobody named, default mailbox").but(func(s *scenario) {
-			s.client = curlPost("200 <t:DisplayName>Inbox<", "@$DIR/nobody.xml")
+		curlGets("no mailbox named, default mailbox").but(func(s *scenario) {
+			s.client = curlPost("200 <t:DisplayName>Inbox<", "@$DIR/no-mailbox.xml")
 			s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice)
 		}),
 		curlGets("mailbox not listed").but(func(s *scenario) {
@@ -121,7 +121,7 @@ func curlPost(want, body string) func(context.Context, *world) (string, error) {
 	}
 }
 
-// runCurl compares the last response's status and text.
+// runCurl runs curl and compares the last response's status and text.
 func runCurl(ctx context.Context, w *world, want string, args []string) (string, error) {
 	if err := writeEnvelopes(w.dir); err != nil {
 		return "", err
@@ -137,12 +137,12 @@ func runCurl(ctx context.Context, w *world, want string, args []string) (string,
 	}
 	status, text, _ := strings.Cut(want, " ")
 	if got := lastLine(out); got != status || !strings.Contains(out, text) {
-		return out, fmt.Errorf("answered %s: %s", got, out)
+		return out, fmt.Errorf("got the response %s: %s", got, out)
 	}
 	return out, nil
 }
 
-// writeEnvelopes writes what curl sends.
+// writeEnvelopes writes the request bodies that curl sends.
 func writeEnvelopes(dir string) error {
 	const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>` +
 		`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
@@ -152,7 +152,7 @@ func writeEnvelopes(dir string) error {
 	var errs []error
 	for name, text := range map[string]string{
 		"get-folder.xml":   envelope(alice, getFolder),
-		"nobody.xml":       envelope("", getFolder),
+		"no-mailbox.xml":   envelope("", getFolder),
 		"add-delegate.xml": envelope(alice, addDelegate),
 		"create-item.xml":  envelope(alice, fmt.Sprintf(createItem, strings.Repeat("0123456789 Grüße &amp; more\r\n", 100_000))),
 	} {

@@ -1,7 +1,7 @@
 package main
 
-// davmail drives Debian's DavMail, which never says whom it acts as: the
-// product takes that from the default mailbox.
+// davmail runs Debian's DavMail, which sends no ExchangeImpersonation: the product
+// uses the default mailbox.
 func davmail() []scenario {
 	task := func(name string) scenario {
 		return scenario{
@@ -10,8 +10,8 @@ func davmail() []scenario {
 			settings: []string{listed, "HMA_DEFAULT_MAILBOX=" + alice},
 		}
 	}
-	// It asks for its own address by an identifier and a mailbox that it makes
-	// up, which with this scope must be on the list.
+	// DavMail looks up its own address with an identifier and a mailbox that it
+	// makes up. With this scope, that mailbox must be on the allow-list.
 	wide := task("IMAP")
 	wide.name += ", scope targets"
 	wide.settings = []string{listed + ",blah@blah.com", "HMA_DEFAULT_MAILBOX=" + alice, targets}

@@ -8,8 +8,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// described are the clients that are generated from the service description,
-// which they fetch through the product: zeep, PHP's SoapClient, node-ews.
+// described are clients that are generated from the service description, which they
+// fetch through the product: zeep, PHP's SoapClient, node-ews.
 func described() []scenario {
 	task := func(client, name string, args []string, settings ...string) scenario {
 		return scenario{
@@ -32,15 +32,15 @@ func described() []scenario {
 		zeep("Services.wsdl"),
 		zeep("Exchange.asmx?wsdl"),
 		zeep("Basic credentials"),
-		zeep("nobody named", "HMA_DEFAULT_MAILBOX="+alice),
+		zeep("no mailbox named", "HMA_DEFAULT_MAILBOX="+alice),
 		refused(zeep("mailbox not listed")),
 		php("no credentials"),
 		php("Basic credentials"),
-		php("nobody named", "HMA_DEFAULT_MAILBOX="+alice),
+		php("no mailbox named", "HMA_DEFAULT_MAILBOX="+alice),
 		refused(php("mailbox not listed")),
 		node("Basic"),
 		node("NTLM"),
-		node("nobody named", "HMA_DEFAULT_MAILBOX="+alice),
+		node("no mailbox named", "HMA_DEFAULT_MAILBOX="+alice),
 		refused(node("mailbox not listed")),
 	}
 	for _, s := range []scenario{zeep("Services.wsdl"), php("no credentials"), node("Basic")} {
@@ -52,9 +52,9 @@ func described() []scenario {
 	return list
 }
 
-// exchangesOwnDescription returns what makes Exchange serve the description
-// that Microsoft publishes, which is not part of this repository, or nil where
-// the folder wsdl is not next to it.
+// exchangesOwnDescription returns a function that makes Exchange serve Microsoft's
+// published description. That is not part of this repository; without a folder wsdl
+// next to it the function returns nil.
 func exchangesOwnDescription() func(*emulator.Emulator) {
 	texts := map[string]string{}
 	for _, name := range []string{"services.wsdl", "messages.xsd", "types.xsd"} {

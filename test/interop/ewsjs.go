@@ -2,8 +2,8 @@ package main
 
 import "hmaproxy/internal/emulator"
 
-// ewsjs drives ews-javascript-api of npm. It sends Basic credentials with
-// every request, whether asked for or not.
+// ewsjs runs ews-javascript-api of npm. It sends Basic credentials with every
+// request, without waiting for a challenge.
 func ewsjs() []scenario {
 	task := func(name string, settings ...string) scenario {
 		return scenario{
@@ -26,8 +26,8 @@ func ewsjs() []scenario {
 		task("streaming notifications"),
 		task("affinity").but(func(s *scenario) { s.before = strictAffinity }),
 		task("free/busy and names"),
-		task("nobody named", "HMA_DEFAULT_MAILBOX="+alice).but(func(s *scenario) { s.name += ", default mailbox" }),
-		task("nobody named").but(func(s *scenario) {
+		task("no mailbox named", "HMA_DEFAULT_MAILBOX="+alice).but(func(s *scenario) { s.name += ", default mailbox" }),
+		task("no mailbox named").but(func(s *scenario) {
 			s.name += ", login user"
 			s.settings = []string{"HMA_ALLOWED_MAILBOXES=" + username, "HMA_IMPERSONATE_LOGIN_USER=true"}
 			s.mailboxes = []string{username}

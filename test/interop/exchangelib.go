@@ -1,8 +1,8 @@
 package main
 
-// exchangelib drives Debian's python3-exchangelib. Auth type and version are
-// pinned, as docs/clients.md says, but for the scenario that shows what the
-// library finds by itself.
+// exchangelib runs Debian's python3-exchangelib. Auth type and version are set, as
+// docs/clients.md recommends, except in the scenario that lets the library detect
+// them.
 func exchangelib() []scenario {
 	task := func(name string) scenario {
 		return scenario{

@@ -31,7 +31,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// options are the command line's.
+// options are the flags of the command line.
 type options struct {
 	only    *regexp.Regexp
 	verbose bool
@@ -55,8 +55,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, err
 }
 
-// run returns the exit code: 0 when every scenario passed, 1 when one failed,
-// 2 when there was nothing to run or no way to.
+// run returns the exit code: 0 if every scenario passed, 1 if one failed, 2 if no
+// scenario could run.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stderr)
 	if err != nil {
@@ -119,8 +119,8 @@ func all(ctx context.Context, list []scenario, tools *tools, o options, stdout, 
 	return passed, failed
 }
 
-// one runs a scenario in a world of its own. The client's word comes first,
-// then the wire's, then the server's.
+// one runs a scenario in its own environment. It checks the client's result first,
+// then the traffic, then the services' records.
 func one(ctx context.Context, s scenario, tools *tools) (output string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scenarioTime)
 	defer cancel()
@@ -138,7 +138,7 @@ func one(ctx context.Context, s scenario, tools *tools) (output string, err erro
 
 var lineEnds = regexp.MustCompile(`\s+`)
 
-// oneLine is for the reason of a failure: at most 300 characters.
+// oneLine shortens the reason of a failure to at most 300 characters.
 func oneLine(s string) string {
 	s = lineEnds.ReplaceAllString(s, " ")
 	if len(s) > 300 {
@@ -147,11 +147,11 @@ func oneLine(s string) string {
 	return s
 }
 
-// wire is what passed between client and product, for a person.
+// wire formats the traffic between client and product for the report.
 func (w *world) wire() string {
 	var b strings.Builder
 	for _, m := range w.relay.messages() {
-		fmt.Fprintf(&b, "> %s %s %.300q\n> %.4000s\n< %d %.300q\n< %.4000s\n", m.method, m.target, m.header, m.body, m.status, m.answer, m.content)
+		fmt.Fprintf(&b, "> %s %s %.300q\n> %.4000s\n< %d %.300q\n< %.4000s\n", m.method, m.target, m.header, m.body, m.status, m.responseHeader, m.content)
 	}
 	return b.String()
 }

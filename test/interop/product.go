@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A product is the real binary under way.
+// A product is a running binary of hmaproxy.
 type product struct {
 	cmd            *exec.Cmd
 	clients, admin string // addresses
@@ -25,8 +25,8 @@ type product struct {
 	output bytes.Buffer
 }
 
-// startProduct returns when the product is ready, or with a cold scenario when
-// it listens.
+// startProduct returns when the product is ready. In a cold scenario it returns
+// when the product listens.
 func startProduct(ctx context.Context, w *world, connect string) (*product, error) {
 	env, err := w.settings(connect)
 	if err != nil {
@@ -85,7 +85,7 @@ func (p *product) ready(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("the product was never ready")
+			return errors.New("the product did not become ready")
 		case <-p.done:
 			return fmt.Errorf("the product ended: %s", p.said())
 		case <-time.After(20 * time.Millisecond):
@@ -99,7 +99,7 @@ func (p *product) said() string {
 	return p.output.String()
 }
 
-// stop ends it as an administrator would, and harder after a while.
+// stop ends the product as an administrator does, and kills it after a timeout.
 func (p *product) stop() {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// A relay stands between client and product and keeps every byte of both
-// directions. It knows nothing of HTTP while it relays.
+// A relay forwards connections from client to product and records every byte of
+// both directions. It does not parse HTTP while it relays.
 type relay struct {
 	ln net.Listener
 	to string
@@ -22,7 +22,7 @@ type relay struct {
 	open  sync.WaitGroup
 }
 
-// A wiretap is one connection's record.
+// A wiretap is the record of one connection.
 type wiretap struct {
 	mu     sync.Mutex
 	client bytes.Buffer // what the client sent
@@ -64,8 +64,8 @@ func (r *relay) accept() {
 	}
 }
 
-// pump copies one direction, and passes its end on as a half-close so that
-// each side learns what the other did.
+// pump copies one direction and half-closes the other side at its end, so that each
+// side sees the end of the other's data.
 func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
 	defer r.open.Done()
 	buf := make([]byte, 64<<10)
@@ -91,19 +91,18 @@ func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
 	}
 }
 
-// A message is a request with its response, as the client had them.
+// A message is a request with its response, as the client sent and received them.
 type message struct {
 	method, target string
 	header         http.Header
 	body           []byte
-	status         int // 0: no answer
-	answer         http.Header
+	status         int // 0: no response
+	responseHeader http.Header
 	content        []byte
-	cut            bool // the answer was not read to its end
+	cut            bool // the response was not read to its end
 }
 
-// messages parses the records so far. A request that broke off is not among
-// them.
+// messages parses the records so far, without requests that are incomplete.
 func (r *relay) messages() []message {
 	r.mu.Lock()
 	taps := slices.Clone(r.conns)
@@ -119,7 +118,7 @@ func (r *relay) messages() []message {
 }
 
 func parseStreams(client, server []byte) []message {
-	requests, answers := bufio.NewReader(bytes.NewReader(client)), bufio.NewReader(bytes.NewReader(server))
+	requests, responses := bufio.NewReader(bytes.NewReader(client)), bufio.NewReader(bytes.NewReader(server))
 	var list []message
 	for {
 		req, err := http.ReadRequest(requests)
@@ -131,8 +130,8 @@ func parseStreams(client, server []byte) []message {
 			return list
 		}
 		m := message{method: req.Method, target: req.RequestURI, header: req.Header, body: body}
-		if resp := finalResponse(answers, req); resp != nil {
-			m.status, m.answer = resp.StatusCode, resp.Header
+		if resp := finalResponse(responses, req); resp != nil {
+			m.status, m.responseHeader = resp.StatusCode, resp.Header
 			m.content, err = io.ReadAll(resp.Body)
 			m.cut = err != nil
 		}

@@ -16,7 +16,7 @@ const (
 	alice = "alice@contoso.com"
 	bob   = "bob@contoso.com"
 
-	// What clients hold for credentials. None of it may reach Exchange.
+	// The credentials of clients. They must not reach Exchange.
 	username = "legacy@contoso.com"
 	password = "Interop-Passw0rd"
 )
@@ -25,24 +25,24 @@ const (
 type scenario struct {
 	name      string
 	client    func(context.Context, *world) (output string, err error)
-	settings  []string                 // of the product, beside those of the services
+	settings  []string                 // of the product, in addition to those of the services
 	before    func(*emulator.Emulator) // sets the services up
-	own       []string                 // reasons that the product may answer with itself
-	replays   bool                     // 401 of Exchange is expected, and answered in another way
-	broken    bool                     // other failures of Exchange are too
-	most      int                      // requests that the product may refuse or fail, when not 0: no retry storm
+	own       []string                 // reasons of responses by the product itself that are allowed
+	replays   bool                     // a 401 of Exchange is allowed, after which the product replays the request
+	broken    bool                     // other failures of Exchange are allowed
+	most      int                      // if not 0, the largest number of requests that the product may refuse or fail
 	cold      bool                     // the product has no token yet: Entra is down
 	gzip      bool                     // Exchange compresses
-	mailboxes []string                 // whom operations may act as: alice, when nil
+	mailboxes []string                 // mailboxes that operations may impersonate; nil means alice
 }
 
-// but changes a scenario.
+// but returns a changed copy of the scenario.
 func (s scenario) but(change func(*scenario)) scenario {
 	change(&s)
 	return s
 }
 
-// listed is the allow-list that most scenarios run with.
+// listed is the allow-list of most scenarios.
 const listed = "HMA_ALLOWED_MAILBOXES=" + alice
 
 // targets makes the policy check the mailboxes that a request's Body names.
@@ -74,8 +74,8 @@ func scenarios() []scenario {
 	return list
 }
 
-// program runs a client's program, which says what is wrong with its last
-// line and a code other than 0.
+// program runs a client's program. It reports a failure by an exit code other than
+// 0 and its last line of output.
 func program(args ...string) func(context.Context, *world) (string, error) {
 	return func(ctx context.Context, w *world) (string, error) {
 		args := append([]string(nil), args...)
@@ -90,7 +90,7 @@ func execute(ctx context.Context, w *world, args []string) (string, error) {
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if ctx.Err() != nil {
-		err = fmt.Errorf("not done in time: %s", lastLine(text))
+		err = fmt.Errorf("timed out: %s", lastLine(text))
 	} else if err != nil {
 		err = fmt.Errorf("%s: %s", filepath.Base(args[0]), lastLine(text))
 	}

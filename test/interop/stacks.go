@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// stacks drives the HTTP libraries on which Java and .NET software stands,
-// with envelopes as their EWS libraries write them.
+// stacks runs the HTTP libraries of Java and .NET with envelopes as their EWS
+// libraries write them.
 func stacks() []scenario {
 	java := func(name string) scenario {
 		jars := []string{"httpclient", "httpcore", "commons-logging", "commons-codec"}

@@ -10,12 +10,12 @@ import (
 	"sync"
 )
 
-// tapHeader numbers Exchange's responses, so that each can be found again at
-// the client.
+// tapHeader numbers Exchange's responses, so that each can be matched with the one
+// that the client received.
 const tapHeader = "X-Interop-Answer"
 
-// unwanted stands for what Exchange and load balancers add to responses and
-// clients of the product must not get.
+// unwanted are header fields of Exchange and load balancers that clients of the
+// product must not receive.
 func unwanted(h http.Header) {
 	h.Set("WWW-Authenticate", "Negotiate")
 	h.Set("Strict-Transport-Security", "max-age=31536000")
@@ -23,9 +23,9 @@ func unwanted(h http.Header) {
 	h.Set("Alt-Svc", `h3=":443"`)
 }
 
-// A tap is an http.Handler before Exchange's that keeps requests and responses,
-// compresses responses for clients that accept it, as IIS does, and adds headers
-// that must not arrive.
+// A tap is an http.Handler in front of Exchange's. It records requests and
+// responses, compresses responses for clients that accept it, as IIS does, and adds
+// the unwanted header fields.
 type tap struct {
 	exchange http.Handler
 	gzip     bool
@@ -36,15 +36,15 @@ type tap struct {
 
 // A visit is a request as it reached Exchange, and the response as it left.
 type visit struct {
-	mu      sync.Mutex
-	method  string
-	path    string
-	header  http.Header
-	body    bytes.Buffer
-	whole   bool // the body was read to its end
-	status  int
-	answer  http.Header
-	content bytes.Buffer
+	mu             sync.Mutex
+	method         string
+	path           string
+	header         http.Header
+	body           bytes.Buffer
+	whole          bool // the body was read to its end
+	status         int
+	responseHeader http.Header
+	content        bytes.Buffer
 }
 
 func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +63,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.exchange.ServeHTTP(out, r)
 }
 
-// visits returns what has been seen so far.
+// visits returns the requests recorded so far.
 func (t *tap) visits() []*visit {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -102,7 +102,7 @@ func (a *copiedAnswer) WriteHeader(status int) {
 			a.Header().Set("Content-Encoding", "gzip")
 			a.Header().Set("Vary", "Accept-Encoding")
 		}
-		a.visit.status, a.visit.answer = status, a.Header().Clone()
+		a.visit.status, a.visit.responseHeader = status, a.Header().Clone()
 	}
 	a.visit.mu.Unlock()
 	a.ResponseWriter.WriteHeader(status)
@@ -125,7 +125,7 @@ func (a *copiedAnswer) plain(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// Flush is for http.ResponseController.
+// Flush is called by http.ResponseController.
 func (a *copiedAnswer) Flush() {
 	if a.zip != nil {
 		a.zip.Flush()

@@ -20,8 +20,8 @@ import (
 //go:embed clients
 var programs embed.FS
 
-// Clients by the names of their packages. Debian's are the operating
-// system's; npm's are installed into a cache folder of the user.
+// Clients by the names of their packages. Debian's are installed into the operating
+// system; npm's into a cache folder of the user.
 var (
 	debianPackages = []string{
 		"python3-exchangelib", "python3-zeep", "php-cli", "php-soap", "davmail", "curl",
@@ -30,7 +30,7 @@ var (
 	npmPackages = []string{"ews-javascript-api@0.15.3", "node-ews@3.5.0", "ntlm-client@0.1.1"}
 )
 
-// tools is what all scenarios share.
+// tools are the installed programs that all scenarios share.
 type tools struct {
 	temp        string // removed at the end
 	binary      string // the product
@@ -121,7 +121,7 @@ func (t *tools) installNPM(ctx context.Context, cache string, stderr io.Writer) 
 	return os.WriteFile(stamp, []byte(want), 0o644)
 }
 
-// loudly runs a command whose output goes to stderr.
+// loudly runs a command and shows its output on stderr.
 func loudly(ctx context.Context, stderr io.Writer, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, stderr, stderr

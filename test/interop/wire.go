@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// compare compares what passed on the two sides of the product.
+// compare compares the traffic on the two sides of the product.
 func (w *world) compare() error {
 	w.settle()
 	front, back := w.relay.messages(), w.tap.visits()
 	if len(front) == 0 {
-		return errors.New("wire: the client did not come this way at all")
+		return errors.New("wire: the client sent no request through the product")
 	}
 	errs := []error{comparePairs(front, back, w.scenario), judgeStorm(front, w.scenario.most)}
 	for i, v := range back {
@@ -29,12 +29,12 @@ func (w *world) compare() error {
 	return errors.Join(append(errs, w.judgeMailboxes())...)
 }
 
-// judgeStorm counts what the product would not do: a client that is refused
-// should see it, and not try again and again.
+// judgeStorm limits how many requests were refused or failed. A client must report
+// a refusal instead of repeating the request.
 func judgeStorm(front []message, most int) error {
 	n := 0
 	for _, m := range front {
-		if m.answer.Get("X-Hmaproxy-Error") != "" {
+		if m.responseHeader.Get("X-Hmaproxy-Error") != "" {
 			n++
 		}
 	}
@@ -44,8 +44,8 @@ func judgeStorm(front []message, most int) error {
 	return nil
 }
 
-// settle waits until the client's last connection has ended, or not for long:
-// a client may have left a pool behind.
+// settle waits until the client's last connection has ended. It gives up soon,
+// because a client may keep a pool of connections open.
 func (w *world) settle() {
 	ended := make(chan struct{})
 	go func() { w.relay.open.Wait(); close(ended) }()
@@ -55,14 +55,14 @@ func (w *world) settle() {
 	}
 }
 
-// comparePairs finds for every message of the client the one visit whose response
-// it got, and compares them; what is left over on either side is an error,
-// unless the scenario says that it must be there.
+// comparePairs finds for every message of the client the request at Exchange whose
+// response it received, and compares them. A message or request without a
+// counterpart is an error unless the scenario allows it.
 func comparePairs(front []message, back []*visit, s scenario) error {
 	var errs []error
 	reached := make([]int, len(back))
 	for i, m := range front {
-		n, err := strconv.Atoi(m.answer.Get(tapHeader))
+		n, err := strconv.Atoi(m.responseHeader.Get(tapHeader))
 		if err == nil && 0 < n && n <= len(back) {
 			reached[n-1]++
 			err = comparePair(m, back[n-1])
@@ -75,7 +75,7 @@ func comparePairs(front []message, back []*visit, s scenario) error {
 	}
 	for i, n := range reached {
 		if n != 1 && !back[i].mayBeUnseen(s) {
-			errs = append(errs, fmt.Errorf("wire: answer %d of Exchange (%d) reached the client %d times", i+1, back[i].status, n))
+			errs = append(errs, fmt.Errorf("wire: response %d of Exchange (%d) reached the client %d times", i+1, back[i].status, n))
 		}
 	}
 	return errors.Join(errs...)
@@ -90,16 +90,16 @@ func (v *visit) mayBeUnseen(s scenario) bool {
 
 // compareOwn checks a response that is the product's own.
 func compareOwn(m message, s scenario) error {
-	reason := m.answer.Get("X-Hmaproxy-Error")
+	reason := m.responseHeader.Get("X-Hmaproxy-Error")
 	switch {
 	case m.status == 0:
-		return errors.New("no answer")
+		return errors.New("no response")
 	case m.status == http.StatusOK && (m.method == http.MethodGet || m.method == http.MethodHead):
 		return nil // the plain text of the endpoint
 	case slices.Contains(s.own, reason):
 		return nil
 	}
-	return fmt.Errorf("the product itself answered %d %q", m.status, reason)
+	return fmt.Errorf("the product itself responded with %d %q", m.status, reason)
 }
 
 // comparePair compares a request and its response on the two sides.
@@ -118,15 +118,14 @@ func comparePair(m message, v *visit) error {
 		errs = append(errs, fmt.Errorf("status %d became %d", v.status, m.status))
 	}
 	if m.cut && !bytes.HasPrefix(v.content.Bytes(), m.content) || !m.cut && !bytes.Equal(v.content.Bytes(), m.content) {
-		errs = append(errs, errors.New("the answer changed on the way to the client"))
+		errs = append(errs, errors.New("the response changed on the way to the client"))
 	}
-	return errors.Join(append(errs, compareResponseHeader(m.answer, v.answer))...)
+	return errors.Join(append(errs, compareResponseHeader(m.responseHeader, v.responseHeader))...)
 }
 
 var bodyTag = regexp.MustCompile(`<([A-Za-z0-9_.-]+:)?Body[\s/>]`)
 
-// fromBody returns an envelope from "<Body" on: nothing, where that was not
-// reached.
+// fromBody returns an envelope from "<Body" on, or nothing if it has no Body.
 func fromBody(envelope []byte) []byte {
 	if at := bodyTag.FindIndex(envelope); at != nil {
 		return envelope[at[0]:]
@@ -134,12 +133,12 @@ func fromBody(envelope []byte) []byte {
 	return nil
 }
 
-// connectionHeaders belong to one connection, and are each server's own.
+// connectionHeaders are header fields that belong to one connection.
 var connectionHeaders = []string{"Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Date", "Trailer"}
 
-// compareResponseHeader allows what the product may change in a response's header:
-// challenges and what binds a browser go, cookies lose what ties them to
-// https and to Exchange's paths. Nothing else may differ.
+// compareResponseHeader compares the response headers. The product may remove
+// challenges and header fields for browsers, and the attributes of cookies that
+// bind them to https and to Exchange's paths. No other difference is allowed.
 func compareResponseHeader(got, sent http.Header) error {
 	want := http.Header{}
 	for name, values := range sent {
@@ -179,7 +178,7 @@ func sameValues(name string, want, got []string) bool {
 	return slices.Equal(want, got)
 }
 
-// localCookie is a cookie without Secure and Domain, for the path /.
+// localCookie returns a cookie without Secure and Domain, for the path /.
 func localCookie(c string) string {
 	parts := strings.Split(sortedCookie(c), "; ")
 	parts = slices.DeleteFunc(parts, func(p string) bool {
@@ -189,8 +188,7 @@ func localCookie(c string) string {
 	return sortedCookie(strings.Join(append(parts, "path=/"), "; "))
 }
 
-// sortedCookie makes the order of attributes and the letter case of their
-// names no difference.
+// sortedCookie sorts the attributes and lower-cases their names.
 func sortedCookie(c string) string {
 	parts := strings.Split(c, ";")
 	for i, p := range parts {
@@ -205,8 +203,8 @@ func sortedCookie(c string) string {
 	return strings.Join(parts, "; ")
 }
 
-// judgeVisit looks at one request as Exchange got it: one bearer, and nothing
-// of what the client holds for credentials.
+// judgeVisit checks one request that Exchange received: it must have one bearer
+// token and none of the client's credentials.
 func judgeVisit(v *visit, front []message) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -232,7 +230,8 @@ func judgeVisit(v *visit, front []message) error {
 	return nil
 }
 
-// judgeMailboxes asks the services' own record whom each operation acted as.
+// judgeMailboxes checks which mailbox each operation impersonated, by the services'
+// own record.
 func (w *world) judgeMailboxes() error {
 	allowed := w.scenario.mailboxes
 	if allowed == nil {

@@ -12,23 +12,23 @@ const (
 	cameEnvelope = `<?xml version="1.0"?><s:Envelope><s:Header></s:Header><s:Body><op/></s:Body></s:Envelope>`
 )
 
-// exchanged returns a request as it is on the two sides of a faithful product.
+// exchanged returns a request as both sides of a correct product see it.
 func exchanged() (message, *visit) {
 	m := message{
-		method: "POST", target: "/EWS/Exchange.asmx", body: []byte(sentEnvelope), status: 200, content: []byte("<answer/>"),
-		header: http.Header{"Authorization": {"Basic c2VjcmV0"}},
-		answer: http.Header{tapHeader: {"1"}, "Set-Cookie": {"a=b; path=/; HttpOnly"}, "Content-Type": {"text/xml"}, "Date": {"now"}},
+		method: "POST", target: "/EWS/Exchange.asmx", body: []byte(sentEnvelope), status: 200, content: []byte("<response/>"),
+		header:         http.Header{"Authorization": {"Basic c2VjcmV0"}},
+		responseHeader: http.Header{tapHeader: {"1"}, "Set-Cookie": {"a=b; path=/; HttpOnly"}, "Content-Type": {"text/xml"}, "Date": {"now"}},
 	}
 	v := &visit{
 		method: "POST", header: http.Header{"Authorization": {"Bearer eyJ0"}}, whole: true, status: 200,
-		answer: http.Header{tapHeader: {"1"}, "Set-Cookie": {"a=b; path=/EWS; secure; HttpOnly; Domain=x"}, "Content-Type": {"text/xml"}, "Www-Authenticate": {"NTLM"}},
+		responseHeader: http.Header{tapHeader: {"1"}, "Set-Cookie": {"a=b; path=/EWS; secure; HttpOnly; Domain=x"}, "Content-Type": {"text/xml"}, "Www-Authenticate": {"NTLM"}},
 	}
 	v.body.WriteString(cameEnvelope)
-	v.content.WriteString("<answer/>")
+	v.content.WriteString("<response/>")
 	return m, v
 }
 
-func TestJudges(t *testing.T) {
+func TestCompareFindsDifferences(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*message, *visit)
 		want   string // part of the error; "" for none
@@ -39,21 +39,21 @@ func TestJudges(t *testing.T) {
 		}, "Body changed"},
 		"a Body cut short":      {func(_ *message, v *visit) { v.body.Truncate(v.body.Len() - 4) }, "Body changed"},
 		"a Body read in part":   {func(_ *message, v *visit) { v.body.Truncate(v.body.Len() - 4); v.whole = false }, ""},
-		"another answer":        {func(m *message, _ *visit) { m.content = []byte("<answer />") }, "answer changed"},
-		"an answer cut":         {func(m *message, _ *visit) { m.content, m.cut = []byte("<ans"), true }, ""},
+		"another response":      {func(m *message, _ *visit) { m.content = []byte("<response />") }, "response changed"},
+		"a response cut":        {func(m *message, _ *visit) { m.content, m.cut = []byte("<res"), true }, ""},
 		"another status":        {func(m *message, _ *visit) { m.status = 500 }, "status 200 became 500"},
-		"a header lost":         {func(_ *message, v *visit) { v.answer.Set("X-DiagInfo", "EX01") }, "X-Diaginfo"},
-		"a header added":        {func(m *message, _ *visit) { m.answer.Set("X-New", "1") }, "X-New was added"},
-		"a challenge":           {func(m *message, _ *visit) { m.answer.Set("Www-Authenticate", "NTLM") }, "Www-Authenticate was added"},
-		"a Secure cookie":       {func(m *message, _ *visit) { m.answer.Set("Set-Cookie", "a=b; path=/; HttpOnly; Secure") }, "Set-Cookie"},
-		"a cookie for a path":   {func(m *message, _ *visit) { m.answer.Set("Set-Cookie", "a=b; path=/EWS; HttpOnly") }, "Set-Cookie"},
-		"another cookie":        {func(m *message, _ *visit) { m.answer.Set("Set-Cookie", "a=c; path=/; HttpOnly") }, "Set-Cookie"},
+		"a header lost":         {func(_ *message, v *visit) { v.responseHeader.Set("X-DiagInfo", "EX01") }, "X-Diaginfo"},
+		"a header added":        {func(m *message, _ *visit) { m.responseHeader.Set("X-New", "1") }, "X-New was added"},
+		"a challenge":           {func(m *message, _ *visit) { m.responseHeader.Set("Www-Authenticate", "NTLM") }, "Www-Authenticate was added"},
+		"a Secure cookie":       {func(m *message, _ *visit) { m.responseHeader.Set("Set-Cookie", "a=b; path=/; HttpOnly; Secure") }, "Set-Cookie"},
+		"a cookie for a path":   {func(m *message, _ *visit) { m.responseHeader.Set("Set-Cookie", "a=b; path=/EWS; HttpOnly") }, "Set-Cookie"},
+		"another cookie":        {func(m *message, _ *visit) { m.responseHeader.Set("Set-Cookie", "a=c; path=/; HttpOnly") }, "Set-Cookie"},
 		"no bearer":             {func(_ *message, v *visit) { v.header.Del("Authorization") }, "0 Authorization"},
 		"two bearers":           {func(_ *message, v *visit) { v.header.Add("Authorization", "Bearer eyJ1") }, "2 Authorization"},
 		"the client's password": {func(_ *message, v *visit) { v.header.Set("X-Auth", "c2VjcmV0") }, "credentials"},
 		"the runner's password": {func(_ *message, v *visit) { v.body.WriteString(password) }, "credentials"},
-		"an answer unseen":      {func(m *message, _ *visit) { m.answer = http.Header{"X-Hmaproxy-Error": {"no-token"}} }, `"no-token"`},
-		"no answer":             {func(m *message, _ *visit) { m.status, m.answer = 0, nil }, "no answer"},
+		"an unexpected refusal": {func(m *message, _ *visit) { m.responseHeader = http.Header{"X-Hmaproxy-Error": {"no-token"}} }, `"no-token"`},
+		"no response":           {func(m *message, _ *visit) { m.status, m.responseHeader = 0, nil }, "no response"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, v := exchanged()
@@ -65,20 +65,20 @@ func TestJudges(t *testing.T) {
 				}
 			}
 			if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
-				t.Errorf("said %q, want %q", got, c.want)
+				t.Errorf("error %q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
-func TestARequestThatReachedExchangeTwice(t *testing.T) {
+func TestCompareFindsRequestSentTwice(t *testing.T) {
 	m, v := exchanged()
-	_, again := exchanged()
-	if err := comparePairs([]message{m}, []*visit{v, again}, scenario{}); err == nil {
-		t.Error("nobody noticed")
+	_, second := exchanged()
+	if err := comparePairs([]message{m}, []*visit{v, second}, scenario{}); err == nil {
+		t.Error("no error for a request that reached Exchange twice")
 	}
-	again.status = http.StatusUnauthorized
-	if err := comparePairs([]message{m}, []*visit{v, again}, scenario{replays: true}); err != nil {
+	second.status = http.StatusUnauthorized
+	if err := comparePairs([]message{m}, []*visit{v, second}, scenario{replays: true}); err != nil {
 		t.Errorf("a replay after 401: %v", err)
 	}
 }

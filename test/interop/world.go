@@ -18,8 +18,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A world is what one scenario happens in: the services, the product before
-// them, and a way to look at the wire on either side of the product.
+// A world is the environment of one scenario: the services, the product in front of
+// them, and records of the traffic on both sides of the product.
 type world struct {
 	scenario scenario
 	tools    *tools
@@ -85,7 +85,7 @@ func (w *world) listenTap() (string, error) {
 	return ln.Addr().String(), nil
 }
 
-// settings are the product's environment, whole.
+// settings returns all environment variables of the product.
 func (w *world) settings(connect string) ([]string, error) {
 	ca := filepath.Join(w.dir, "ca.pem")
 	if err := os.WriteFile(ca, w.services.CAPEM(), 0o600); err != nil {
@@ -117,8 +117,7 @@ func (w *world) guid(address string) string {
 	return ""
 }
 
-// writeUsers writes the file of client users, both of whom may open Alice's
-// mailbox.
+// writeUsers writes the file of client users. Both users may open Alice's mailbox.
 func (w *world) writeUsers() error {
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	if err != nil {
@@ -131,10 +130,10 @@ func (w *world) writeUsers() error {
 	return os.WriteFile(filepath.Join(w.dir, "users"), []byte(lines), 0o600)
 }
 
-// url is where clients find the product.
+// url returns the product's URL for clients.
 func (w *world) url() string { return "http://" + w.relay.addr() + "/EWS/Exchange.asmx" }
 
-// environment is what a client's program gets.
+// environment returns the environment variables of a client's program.
 func (w *world) environment() []string {
 	return []string{
 		"EWS_URL=" + w.url(), "CONTROL_URL=" + w.steering, "WORK_DIR=" + w.dir, "HOME=" + w.dir,
@@ -161,8 +160,8 @@ func (w *world) close() {
 	os.RemoveAll(w.dir)
 }
 
-// listenControl lets a client's program do what happens to a service: a
-// message arrives, a token is revoked.
+// listenControl starts an HTTP endpoint through which a client's program controls
+// the services, for example to deliver a message or to revoke a token.
 func (w *world) listenControl() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

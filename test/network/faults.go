@@ -73,7 +73,7 @@ func changedAddress(w *world) ([]bound, error) {
 	return []bound{{"first failure", first.took, 65 * time.Second}, {"next request", next, time.Second}}, nil
 }
 
-// blackout interrupts the link for 30 s. Exchange works on one request meanwhile.
+// blackout interrupts the link for 30 s. Exchange works on one request during that time.
 func blackout(w *world) ([]bound, error) {
 	const lasts = 30 * time.Second
 	w.mustSucceed(request{})
@@ -102,10 +102,10 @@ func blackout(w *world) ([]bound, error) {
 	}
 	recovery := time.Since(returned)
 	<-thought
-	answered := time.Since(returned)
+	responded := time.Since(returned)
 	during.Wait()
 	return []bound{{"longest wait", longest, 65 * time.Second}, {"first success after the end", recovery, 5 * time.Second},
-		{"response of a request in progress", answered, 10 * time.Second}}, expect(thinking, "ok")
+		{"response of a request in progress", responded, 10 * time.Second}}, expect(thinking, "ok")
 }
 
 // clientGaveUp cancels uploads during a blackout. None may be executed later.

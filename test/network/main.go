@@ -2,7 +2,7 @@
 
 // Command network runs hmaproxy over an emulated network that fails, and checks
 // that no request is lost, executed twice or given another one's response, and
-// that nobody waits for longer than a bound.
+// that no client waits longer than a bound.
 //
 //	go run ./test/network [-only dead-peer,slow-line] [-v]
 //

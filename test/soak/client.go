@@ -31,8 +31,8 @@ func (c *client) run(ctx context.Context) {
 	}
 }
 
-// once sends a message of random size, or asks for something small, and now and
-// then does not wait for the response.
+// once sends a message of random size or a small request, and sometimes disconnects
+// before the response.
 func (c *client) once() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -57,7 +57,8 @@ func (c *client) once() {
 	c.ledger.settle(subject, o, reason, began)
 }
 
-// size is mostly small, sometimes held for a replay, sometimes too long for that.
+// size returns mostly small sizes, sometimes one that is buffered for a replay, and
+// sometimes one that is too large for that.
 func (c *client) size() int {
 	switch c.random.IntN(10) {
 	case 0:
@@ -68,7 +69,8 @@ func (c *client) size() int {
 	return c.random.IntN(2 << 10)
 }
 
-// post sends a request and returns what its response means; reason is empty for success.
+// post sends a request and returns the outcome that its response shows. reason is
+// empty for success.
 func (c *client) post(ctx context.Context, text string) (o outcome, reason string) {
 	var body io.Reader = strings.NewReader(text)
 	if c.random.IntN(4) == 0 {
@@ -81,17 +83,17 @@ func (c *client) post(ctx context.Context, text string) (o outcome, reason strin
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return unknown, "connection broken before the answer"
+		return unknown, "connection broken before the response"
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
+	content, err := io.ReadAll(resp.Body)
 	switch reason := resp.Header.Get("X-Hmaproxy-Error"); {
 	case err != nil:
-		return unknown, "connection broken in the answer"
-	case strings.Contains(string(answer), "eyJ"):
-		c.ledger.complain("an answer holds a token")
+		return unknown, "connection broken in the response"
+	case strings.Contains(string(content), "eyJ"):
+		c.ledger.complain("a response contains a token")
 		return unknown, "leak"
-	case resp.StatusCode == http.StatusOK && strings.Contains(string(answer), "NoError") && strings.HasSuffix(string(answer), "Envelope>"):
+	case resp.StatusCode == http.StatusOK && strings.Contains(string(content), "NoError") && strings.HasSuffix(string(content), "Envelope>"):
 		return done, ""
 	case reason == "no-token", reason == "upstream-unreachable", reason == "upstream-401":
 		return never, reason
@@ -108,7 +110,7 @@ func create(subject string, size int) string {
 		`</t:MimeContent><t:Subject>` + subject + `</t:Subject></t:Message></m:Items></m:CreateItem>`
 }
 
-// envelope is a request as alice.
+// envelope returns a request that impersonates alice.
 func envelope(operation string) string {
 	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>` + mailbox + `</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
 }

@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// An outcome is what a client may conclude from its response.
+// An outcome is the conclusion that a client can draw from its response.
 type outcome int
 
 const (
-	unknown outcome = iota // it may have been run, once at most
-	done                   // it was run, once
-	never                  // it was not run
+	unknown outcome = iota // Exchange may have run the request, at most once
+	done                   // Exchange ran the request once
+	never                  // Exchange did not run the request
 )
 
-// A ledger keeps account of every request with a side effect.
+// A ledger records every request with a side effect.
 type ledger struct {
 	mu       sync.Mutex
 	messages map[string]outcome // by subject
 	bodies   map[string]bool    // digests of what clients sent
 	ok       int
-	reasons  map[string]int // of answers other than success
+	reasons  map[string]int // of responses other than success
 	wrong    []string
 	silent   bool      // no request may fail
-	since    time.Time // silent, or not
+	since    time.Time // begin of the time in which silent has its value
 }
 
 func newLedger() *ledger {
 	return &ledger{messages: map[string]outcome{}, bodies: map[string]bool{}, reasons: map[string]int{}}
 }
 
-// promise notes what a client is about to send; subject is empty where it has
-// no side effect.
+// promise records a request that a client is about to send. subject is empty for a
+// request without a side effect.
 func (l *ledger) promise(subject, digest string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,8 +45,8 @@ func (l *ledger) promise(subject, digest string) {
 	l.bodies[digest] = true
 }
 
-// settle notes what became of it; reason is empty for success. A request that
-// began in a time of silence must not fail.
+// settle records the outcome of a request; reason is empty for success. A request
+// that began while no request may fail must succeed.
 func (l *ledger) settle(subject string, o outcome, reason string, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,14 +63,14 @@ func (l *ledger) settle(subject string, o outcome, reason string, began time.Tim
 	}
 }
 
-// silence begins or ends a time in which no request may fail.
+// silence begins or ends a period in which no request may fail.
 func (l *ledger) silence(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.silent, l.since = on, time.Now()
 }
 
-// executed checks that what Exchange ran is what a client sent.
+// executed checks that Exchange ran only requests that a client sent.
 func (l *ledger) executed(digest string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,42 +85,43 @@ func (l *ledger) complain(format string, args ...any) {
 	l.fault(format, args...)
 }
 
-// fault needs the lock.
+// fault must be called with the lock found.
 func (l *ledger) fault(format string, args ...any) {
 	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
 }
 
-func (l *ledger) answered() int {
+func (l *ledger) succeeded() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ok
 }
 
-// balance compares the account with what the mailbox holds.
+// balance compares the ledger with the content of the mailbox.
 func (l *ledger) balance(subjects []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	held := map[string]int{}
+	found := map[string]int{}
 	for _, s := range subjects {
-		held[s]++
+		found[s]++
 	}
 	for subject, o := range l.messages {
-		switch n := held[subject]; {
+		switch n := found[subject]; {
 		case n > 1:
 			l.fault("%s was run %d times", subject, n)
 		case n == 0 && o == done:
-			l.fault("%s was lost, although its client was told of success", subject)
+			l.fault("%s was lost, although its client got a success response", subject)
 		case n == 1 && o == never:
-			l.fault("%s was run, although its client was told that it was not", subject)
+			l.fault("%s was run, although its client got a refusal", subject)
 		}
-		delete(held, subject)
+		delete(found, subject)
 	}
-	for subject := range held {
-		l.fault("%q was sent by nobody", subject)
+	for subject := range found {
+		l.fault("%q was sent by no client", subject)
 	}
 }
 
-// report prints the account and returns an error if it does not balance.
+// report prints the ledger and returns an error if it does not agree with the
+// mailbox.
 func (l *ledger) report(out io.Writer) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,7 +136,7 @@ func (l *ledger) report(out io.Writer) error {
 		reasons = append(reasons, fmt.Sprintf("%s %d", reason, n))
 	}
 	slices.Sort(reasons)
-	fmt.Fprintf(out, "failed, by what the client was told: %s\n", strings.Join(reasons, ", "))
+	fmt.Fprintf(out, "failed, by reason in the response: %s\n", strings.Join(reasons, ", "))
 	for _, w := range l.wrong[:min(20, len(l.wrong))] {
 		fmt.Fprintln(out, "WRONG:", w)
 	}

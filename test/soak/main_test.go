@@ -25,7 +25,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// A soak that finds nothing proves nothing unless the ledger finds what is wrong.
+// TestLedger checks that the ledger finds each kind of error.
 func TestLedger(t *testing.T) {
 	send := func(l *ledger, o outcome, reason string) {
 		l.promise("message", "digest")
@@ -33,10 +33,10 @@ func TestLedger(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		play  func(l *ledger)
+		run   func(l *ledger)
 		wrong string
 	}{
-		{"told of success", func(l *ledger) { send(l, done, ""); l.balance([]string{"message"}) }, ""},
+		{"success", func(l *ledger) { send(l, done, ""); l.balance([]string{"message"}) }, ""},
 		{"in doubt and made", func(l *ledger) { send(l, unknown, "broken"); l.balance([]string{"message"}) }, ""},
 		{"in doubt and not made", func(l *ledger) { send(l, unknown, "broken"); l.balance(nil) }, ""},
 		{"refused", func(l *ledger) { send(l, never, "no-token"); l.balance(nil) }, ""},
@@ -44,14 +44,14 @@ func TestLedger(t *testing.T) {
 		{"lost", func(l *ledger) { send(l, done, ""); l.balance(nil) }, "lost"},
 		{"made twice", func(l *ledger) { send(l, done, ""); l.balance([]string{"message", "message"}) }, "run 2 times"},
 		{"in doubt and made twice", func(l *ledger) { send(l, unknown, "broken"); l.balance([]string{"message", "message"}) }, "run 2 times"},
-		{"refused and made", func(l *ledger) { send(l, never, "no-token"); l.balance([]string{"message"}) }, "told that it was not"},
-		{"made by nobody", func(l *ledger) { l.balance([]string{"message"}) }, "sent by nobody"},
+		{"refused and made", func(l *ledger) { send(l, never, "no-token"); l.balance([]string{"message"}) }, "got a refusal"},
+		{"made without a request", func(l *ledger) { l.balance([]string{"message"}) }, "sent by no client"},
 		{"altered", func(l *ledger) { send(l, done, ""); l.executed("another"); l.balance([]string{"message"}) }, "no client sent"},
 		{"failed in a time of silence", func(l *ledger) { l.silence(true); send(l, never, "no-token"); l.balance(nil) }, "no fault excuses it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLedger()
-			c.play(l)
+			c.run(l)
 			var out bytes.Buffer
 			err := l.report(&out)
 			if (err != nil) != (c.wrong != "") || !strings.Contains(out.String(), c.wrong) {

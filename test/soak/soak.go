@@ -21,10 +21,10 @@ import (
 const (
 	mailbox = "alice@contoso.com"
 
-	tokenLife = 2 * time.Minute  // so that faults of some seconds end well before the token
-	stormTime = 6 * time.Second  // of faults at a time
-	calmTime  = 3 * time.Second  // without any, in which no request may fail
-	patience  = 45 * time.Second // from the last fault until all is well: refused tokens are replaced every 30 s at worst
+	tokenLife    = 2 * time.Minute  // longer than faults of some seconds
+	stormTime    = 6 * time.Second  // duration of each period of faults
+	calmTime     = 3 * time.Second  // duration of each period without faults, in which no request may fail
+	recoveryTime = 45 * time.Second // from the last fault until requests succeed: refused tokens are replaced every 30 s at worst
 )
 
 // A soak is one run.
@@ -43,7 +43,7 @@ type soak struct {
 	revoked time.Time
 }
 
-// run soaks for d and returns what is wrong.
+// run runs the soak test for d and returns the errors that it found.
 func (s *soak) run(ctx context.Context, d time.Duration) error {
 	before := runtime.NumGoroutine()
 	s.ledger = newLedger()
@@ -104,7 +104,7 @@ func (s *soak) startProduct() (stop func() error, err error) {
 	}
 }
 
-// weather lets clients send while storms and calm follow each other.
+// weather alternates periods of faults and periods without while clients send.
 func (s *soak) weather(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -123,7 +123,7 @@ func (s *soak) weather(ctx context.Context, d time.Duration) {
 	for turn := 0; ctx.Err() == nil; turn++ {
 		switch turn % 3 {
 		case 0:
-			s.storm(ctx, control, stormTime) // in silence still: nobody may notice
+			s.storm(ctx, control, stormTime) // requests must still succeed
 		case 1:
 			s.ledger.silence(false)
 			s.storm(ctx, data, stormTime)
@@ -144,7 +144,7 @@ func (s *soak) recover() {
 	text := envelope(askFolder)
 	s.ledger.promise("", emulator.BodySHA256([]byte(text), "soap"))
 	var reason string
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(recoveryTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		_, reason = c.post(ctx, text)
 		cancel()
@@ -152,17 +152,17 @@ func (s *soak) recover() {
 			return
 		}
 	}
-	s.ledger.complain("%v after the last fault requests still fail: %s", patience, reason)
+	s.ledger.complain("%v after the last fault requests still fail: %s", recoveryTime, reason)
 }
 
-// account draws the balance when all is over.
+// account checks the ledger at the end.
 func (s *soak) account(goroutines int) {
 	s.ledger.balance(s.emu.Exchange().Subjects(mailbox, "drafts"))
 	if n := s.log.leaks(); n > 0 {
 		s.ledger.complain("%d lines of the log hold something secret", n)
 	}
 	left := 0
-	for range 100 { // goroutines end in their own time
+	for range 100 { // goroutines need some time to end
 		if left = runtime.NumGoroutine() - goroutines; left <= 0 {
 			break
 		}
@@ -172,12 +172,12 @@ func (s *soak) account(goroutines int) {
 		s.ledger.complain("%d goroutines were left behind", left)
 	}
 	fmt.Fprintf(s.out, "%d faults, %d certificates, %d tokens issued\n", s.faults, len(s.certs), s.emu.Entra().Issued())
-	if s.ledger.answered() == 0 {
+	if s.ledger.succeeded() == 0 {
 		s.ledger.complain("no request ever succeeded")
 	}
 }
 
-// canaryLog looks for secrets in what the product logs, line by line.
+// canaryLog looks for secrets in the product's log, line by line.
 type canaryLog struct {
 	secrets [][]byte
 	keep    io.Writer // or nil

@@ -8,8 +8,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// control are faults that no client may notice: what happens to Entra, to the
-// vault and to the certificate is over before the token ends.
+// control are faults that must not fail a request: faults of Entra, of the vault
+// and of the certificate that end before the token expires.
 func (s *soak) control() []func() {
 	entra, vault := s.emu.Entra(), s.emu.KeyVault()
 	return []func(){
@@ -31,7 +31,7 @@ func (s *soak) control() []func() {
 	}
 }
 
-// data are faults of Exchange, tokens that it refuses among them.
+// data are faults of Exchange, refused tokens among them.
 func (s *soak) data() []func() {
 	x := s.emu.Exchange()
 	return []func(){
@@ -47,8 +47,9 @@ func (s *soak) data() []func() {
 	}
 }
 
-// revoke makes Exchange refuse the tokens of today. The product forces a refresh
-// three times at once and then every 30 seconds: more often would be an outage.
+// revoke makes Exchange refuse the current tokens. The product refreshes a refused
+// token three times immediately and then every 30 seconds, so more frequent
+// revocations would be an outage.
 func (s *soak) revoke() {
 	if time.Since(s.revoked) > 30*time.Second {
 		s.revoked = time.Now()
@@ -56,11 +57,11 @@ func (s *soak) revoke() {
 	}
 }
 
-// rotate brings a new certificate into service, in either order, and takes the
-// oldest one away.
+// rotate registers and uploads a new certificate, in either order, and removes the
+// oldest one.
 func (s *soak) rotate() {
 	if len(s.certs) >= 12 {
-		return // one more would teach nothing; keys are costly to make
+		return // making keys takes long, and this number is enough
 	}
 	c, err := emulator.NewCertificate(emulator.CertOptions{Key: s.emu.Certificate().Key})
 	if err != nil {
@@ -82,7 +83,7 @@ func (s *soak) rotate() {
 	}
 }
 
-// bounce restarts a service: whatever is under way there is cut off.
+// bounce restarts a service, which breaks the requests under way there.
 func (s *soak) bounce(service *emulator.Service) {
 	service.Stop()
 	time.Sleep(s.upTo(300 * time.Millisecond))
@@ -95,7 +96,7 @@ func (s *soak) some() int { return 1 + s.random.IntN(5) }
 
 func (s *soak) upTo(d time.Duration) time.Duration { return time.Duration(s.random.Int64N(int64(d))) }
 
-// storm brings faults for a while and then makes an end of them.
+// storm applies faults for a while and then ends them.
 func (s *soak) storm(ctx context.Context, faults []func(), d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -110,7 +111,7 @@ func (s *soak) storm(ctx context.Context, faults []func(), d time.Duration) {
 	s.emu.KeyVault().SetFirewall(false)
 }
 
-// wait waits, for no longer than ctx lasts.
+// wait waits until d has passed or ctx ends.
 func wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

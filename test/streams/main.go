@@ -26,14 +26,14 @@ import (
 	"time"
 )
 
-// A plan is what the three processes agree on.
+// A plan is the configuration that the three processes share.
 type plan struct {
 	streams  int
 	duration time.Duration
 	beat     time.Duration
 }
 
-// events is how many a stream has, the last one at its end.
+// events returns the number of events of a stream, the last one included.
 func (p plan) events() int { return int(p.duration / p.beat) }
 
 func main() {
@@ -60,14 +60,14 @@ func main() {
 	}
 }
 
-// endWithParent ends this process when the one that started it has ended,
-// however it ended: standard input is a pipe from it, to which it writes nothing.
+// endWithParent ends this process when its parent ends, for whatever reason.
+// Standard input is a pipe from the parent, which writes nothing to it.
 func endWithParent() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	os.Exit(1)
 }
 
-// part returns one of the other processes, to be started.
+// part returns the command of another process.
 func (p plan) part(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	flags := []string{"-n", strconv.Itoa(p.streams), "-for", p.duration.String(), "-beat", p.beat.String()}
 	cmd := exec.CommandContext(ctx, os.Args[0], append(flags, args...)...)
@@ -129,8 +129,8 @@ func (p plan) run(ctx context.Context) error {
 
 func mib(kib int64) float64 { return float64(kib) / 1024 }
 
-// startProxy builds and starts hmaproxy with the settings that Exchange's part
-// prints, and returns where it listens.
+// startProxy builds and starts hmaproxy with the settings that the emulated
+// Exchange prints, and returns the address where it listens.
 func startProxy(ctx context.Context, dir string, settings io.Reader) (*exec.Cmd, string, error) {
 	var env []string
 	if err := json.NewDecoder(settings).Decode(&env); err != nil {

@@ -22,13 +22,14 @@ import (
 const (
 	types    = "http://schemas.microsoft.com/exchange/services/2006/types"
 	messages = "http://schemas.microsoft.com/exchange/services/2006/messages"
-	// event is sent at every beat, last in addition at the last one.
+	// event is sent at every beat; the last beat also sends last.
 	event = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><m:GetStreamingEventsResponse xmlns:m="` + messages + `"/></Body></Envelope>`
 	last  = `<!-- closed -->`
 )
 
-// serve is Exchange's part, and runs emulated services for the token. It
-// prints hmaproxy's settings, the files for which go into dir, and never returns.
+// serve is the emulated Exchange. It also runs the emulated services for the token.
+// It writes the files for hmaproxy into dir, prints hmaproxy's settings, and does
+// not return.
 func (p plan) serve(out io.Writer, dir string) error {
 	e, err := emulator.New(emulator.Config{})
 	if err != nil {
@@ -82,7 +83,7 @@ func (p plan) stream(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, last)
 }
 
-// watch is the clients' part.
+// watch runs the clients.
 func (p plan) watch(address string) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: p.streams, DisableCompression: true}
 	client := &http.Client{Transport: transport}
@@ -90,14 +91,14 @@ func (p plan) watch(address string) error {
 	var first sync.Once
 	var all sync.WaitGroup
 	started := time.Now()
-	const ramp = 10 * time.Second // 5,000 clients do not come in one moment
+	const ramp = 10 * time.Second // 5,000 clients do not connect at the same moment
 	for i := range p.streams {
 		time.Sleep(time.Until(started.Add(ramp * time.Duration(i) / time.Duration(p.streams))))
 		all.Go(func() {
 			n, err := p.one(client, address, func() { open.Add(1) })
 			events.Add(int64(n))
 			if err != nil {
-				first.Do(func() { fmt.Println("the first that was lost:", err) })
+				first.Do(func() { fmt.Println("the first lost stream:", err) })
 				return
 			}
 			whole.Add(1)
@@ -114,7 +115,7 @@ func (p plan) watch(address string) error {
 	return nil
 }
 
-// one holds one stream and returns the number of its events.
+// one keeps one stream open and returns the number of its events.
 func (p plan) one(client *http.Client, address string, opened func()) (events int, err error) {
 	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + types + `" xmlns:m="` + messages + `"><s:Header>` +
 		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>` +
@@ -126,7 +127,7 @@ func (p plan) one(client *http.Client, address string, opened func()) (events in
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("answered %s %s", resp.Status, resp.Header.Get("X-Hmaproxy-Error"))
+		return 0, fmt.Errorf("got %s %s", resp.Status, resp.Header.Get("X-Hmaproxy-Error"))
 	}
 	opened()
 	text, err := io.ReadAll(resp.Body)

@@ -60,9 +60,9 @@ class DavMail:
         return m
 
 
-def ok(answer):
-    assert answer[0] == "OK", answer
-    return answer[1]
+def ok(response):
+    assert response[0] == "OK", response
+    return response[1]
 
 
 def message(subject, size=0):
@@ -139,7 +139,7 @@ def throttled():
     with DavMail() as d:
         m = d.imap()
         urllib.request.urlopen(os.environ["CONTROL_URL"] + "/busy?times=1&milliseconds=1000").close()
-        assert "INBOX" in str(ok(m.list()))  # it waits for ten seconds more than it is told
+        assert "INBOX" in str(ok(m.list()))  # waits ten seconds longer than configured
         m.logout()
 
 

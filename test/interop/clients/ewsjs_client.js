@@ -180,10 +180,10 @@ const tasks = {
     assert.strictEqual(names._getItem(0).Mailbox.Address, env.MAILBOX);
   },
 
-  async 'nobody named'() {
+  async 'no mailbox named'() {
     const s = service(null);
-    await save(s, 'nobody named');
-    assert.deepStrictEqual(await subjects(s, WellKnownFolderName.Inbox), ['nobody named']);
+    await save(s, 'no mailbox named');
+    assert.deepStrictEqual(await subjects(s, WellKnownFolderName.Inbox), ['no mailbox named']);
   },
 
   async 'mailbox not listed'() {

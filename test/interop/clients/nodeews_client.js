@@ -16,8 +16,8 @@ function header(mailbox) {
 async function work(config, mailbox) {
   const ews = new EWS({ username: env.USERNAME, password: env.PASSWORD, host, ...config });
   const run = async (operation, args) => {
-    const answer = await ews.run(operation, args, header(mailbox));
-    let message = answer.ResponseMessages[operation + 'ResponseMessage'];
+    const response = await ews.run(operation, args, header(mailbox));
+    let message = response.ResponseMessages[operation + 'ResponseMessage'];
     if (Array.isArray(message)) message = message[0];
     assert.strictEqual(message.ResponseCode, 'NoError', JSON.stringify(message));
     return message;
@@ -41,7 +41,7 @@ async function work(config, mailbox) {
 const tasks = {
   Basic: () => work({ auth: 'basic' }, env.MAILBOX),
   NTLM: () => work({ auth: 'ntlm' }, env.MAILBOX),
-  'nobody named': () => work({ auth: 'basic' }, null),
+  'no mailbox named': () => work({ auth: 'basic' }, null),
   async 'mailbox not listed'() {
     const e = await work({ auth: 'basic' }, 'bob@contoso.com').then(() => null, (e) => e);
     assert.ok(e, 'no error');

@@ -43,8 +43,8 @@ function client(?string $mailbox, array $options = []): SoapClient
 
 function call(SoapClient $client, string $operation, array $arguments): object
 {
-    $answer = $client->$operation($arguments);
-    $message = $answer->ResponseMessages->{$operation . 'ResponseMessage'}[0];
+    $response = $client->$operation($arguments);
+    $message = $response->ResponseMessages->{$operation . 'ResponseMessage'}[0];
     must($message->ResponseCode === 'NoError', "$operation: " . $message->ResponseCode);
     return $message;
 }
@@ -69,7 +69,7 @@ $basic = ['login' => getenv('USERNAME'), 'password' => getenv('PASSWORD')];
 $tasks = [
     'no credentials' => fn () => work(client(getenv('MAILBOX'))),
     'Basic credentials' => fn () => work(client(getenv('MAILBOX'), $basic)),
-    'nobody named' => fn () => work(client(null, $basic)),
+    'no mailbox named' => fn () => work(client(null, $basic)),
     'mailbox not listed' => function () {
         try {
             work(client('bob@contoso.com'));

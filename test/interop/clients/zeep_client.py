@@ -34,9 +34,9 @@ class Service:
             self.headers["Impersonation"] = {"ConnectingSID": {"SmtpAddress": mailbox}}
 
     def call(self, operation, **arguments):
-        answer = getattr(self.proxy, operation)(_soapheaders=self.headers, **arguments)
-        answer = getattr(answer, "body", answer)
-        messages = getattr(answer, operation + "Result", answer)
+        response = getattr(self.proxy, operation)(_soapheaders=self.headers, **arguments)
+        response = getattr(response, "body", response)
+        messages = getattr(response, operation + "Result", response)
         messages = getattr(messages, "ResponseMessages", None) or messages
         messages = getattr(messages, "ResponseMessages", None) or messages
         message = zeep.helpers.serialize_object(messages, dict)
@@ -79,7 +79,7 @@ def basic_credentials():
     work(Service(credentials=(os.environ["USERNAME"], os.environ["PASSWORD"])))
 
 
-def nobody_named():
+def no_mailbox_named():
     work(Service(mailbox=None))
 
 
