@@ -23,6 +23,12 @@ func TestLevelOfRequests(t *testing.T) {
 		{"a handshake", func(r *proxy.Record) { r.Reason = proxy.ReasonNTLM }, "INFO"},
 		{"asked for a login", func(r *proxy.Record) { r.Reason = proxy.ReasonLoginRequired }, "INFO"},
 		{"left in mid-stream", func(r *proxy.Record) { r.Reason = proxy.ReasonClientLeft }, "INFO"},
+		{"left without a response after 10 s", func(r *proxy.Record) {
+			r.Reason, r.Upstream, r.Duration = proxy.ReasonClientLeft, 0, 10*time.Second
+		}, "WARN"},
+		{"left without a response before", func(r *proxy.Record) {
+			r.Reason, r.Upstream, r.Duration = proxy.ReasonClientLeft, 0, 10*time.Second-1
+		}, "INFO"},
 		{"refused", func(r *proxy.Record) { r.Reason = proxy.ReasonMailboxNotAllowed }, "WARN"},
 		{"audited", func(r *proxy.Record) { r.Audit = proxy.ReasonMailboxNotAllowed }, "WARN"},
 		{"no token", func(r *proxy.Record) { r.Reason = proxy.ReasonNoToken }, "WARN"},

@@ -12,11 +12,6 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// noResponseAfter is how long a client has waited without a response of Exchange
-// when that counts as a failure of Exchange. Clients that leave sooner often do
-// so for reasons of their own.
-const noResponseAfter = 10 * time.Second
-
 // An Exchange keeps how Exchange responds, by the requests that have ended. Its
 // zero value knows of none. It is safe for concurrent use.
 type Exchange struct {
@@ -81,7 +76,7 @@ func failedAtExchange(r *proxy.Record, o outcome.Outcome) bool {
 	case outcome.Failed:
 		return !failedHere(r.Reason) && r.Upstream != http.StatusRequestEntityTooLarge
 	case outcome.Left:
-		return r.Upstream == 0 && r.Duration >= noResponseAfter
+		return outcome.NoResponse(r)
 	}
 	return false
 }
@@ -134,9 +129,9 @@ func AlarmsForExchange(s ExchangeState) []Alarm {
 // text describes the run of failures without its number, which changes with
 // every request.
 func (s ExchangeState) text(now time.Time) string {
-	text := "requests to Exchange fail, the first one " + reltime.Until(now, s.First.At)
+	text := "requests to Exchange fail, the first one " + reltime.About(now.Sub(s.First.At)) + " ago"
 	if !s.LastGood.IsZero() {
-		text += " and the last good response " + reltime.Until(now, s.LastGood)
+		text += " and the last good response " + reltime.About(now.Sub(s.LastGood)) + " ago"
 	}
 	text += ": " + s.First.Cause
 	if s.First.Remedy != "" {

@@ -2,6 +2,7 @@ package outcome
 
 import (
 	"strings"
+	"time"
 
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
@@ -48,9 +49,12 @@ func Remedy(r *proxy.Record) string {
 
 // NeedsAttention reports whether an operator may have to look into a request: it
 // was refused or failed, would be refused in enforce mode, or met a fault of
-// Exchange or a refused token on the way. Handshakes and clients that leave are
-// normal.
+// Exchange or a refused token on the way. Handshakes are normal, and so are clients
+// that leave, unless they have waited for Exchange; see NoResponse.
 func NeedsAttention(r *proxy.Record, o Outcome) bool {
+	if o == Left {
+		return NoResponse(r)
+	}
 	if o == Refused || o == Failed || o == Audited || r.Diagnosis != nil || r.Err != nil {
 		return true
 	}
@@ -59,4 +63,14 @@ func NeedsAttention(r *proxy.Record, o Outcome) bool {
 	}
 	_, known := ews.ExplainFault(r.Fault)
 	return known
+}
+
+// noResponseAfter is how long a client has waited without a response of Exchange
+// when that counts as a failure of Exchange. Clients that leave sooner often do
+// so for reasons of their own.
+const noResponseAfter = 10 * time.Second
+
+// NoResponse reports whether a client left because Exchange did not respond.
+func NoResponse(r *proxy.Record) bool {
+	return r.Reason == proxy.ReasonClientLeft && r.Upstream == 0 && r.Duration >= noResponseAfter
 }

@@ -92,7 +92,7 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 	if r.Err != nil {
 		e.Error = bounded(r.Err.Error())
 	}
-	if o != outcome.Left || r.Upstream == 0 { // that clients leave streams is normal
+	if o != outcome.Left || outcome.NoResponse(r) { // that clients leave is normal
 		e.Remedy = outcome.Remedy(r)
 	}
 	at := r.Start.Add(r.Duration).Unix() / 60
