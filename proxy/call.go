@@ -30,7 +30,7 @@ func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
 	now := time.Now()
 	c := &call{h: h, r: r, control: *http.NewResponseController(w)}
 	_ = c.control.EnableFullDuplex() // Exchange may respond before it has the whole body
-	c.record = Record{ID: newID(), Start: now, Remote: r.RemoteAddr, Method: r.Method}
+	c.record = Record{ID: newID(), Start: now, Remote: r.RemoteAddr, Method: r.Method, Product: product(r.UserAgent())}
 	c.body.Reset(r.Body, &c.control)
 	c.respond = responder{w: w, r: r, control: &c.control, body: &c.body, record: &c.record, cookies: h.cookies, settings: &h.config.Settings, busy: &h.busy}
 	c.respond.extendDeadline(now)

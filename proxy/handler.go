@@ -170,6 +170,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer c.finish()
 	route, problem := h.check(r)
 	if problem != nil {
+		if problem.reason == ReasonPath {
+			c.record.Asked = serviceOf(r.RequestURI)
+		}
 		c.respond.problem(problem)
 		return
 	}

@@ -18,6 +18,9 @@ type Record struct {
 	Client string // the user name that authenticated, "" without client users
 	Method string // "POST"
 
+	Product string  // first product of the User-Agent: "exchangelib/5.4.0"
+	Asked   Service // what was asked for on a path that is not served
+
 	Operation string // "GetFolder", "" when it was not found; the client's spelling
 	Known     string // the same from a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"
 	Mailbox   string // the impersonated mailbox, "unreadable" when the document could not be read

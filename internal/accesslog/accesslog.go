@@ -79,6 +79,7 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 	attrs = append(attrs, slog.String("id", r.ID), slog.String("remote", r.Remote))
 	for _, s := range [...]struct{ key, value string }{
 		{"client", r.Client}, {"operation", r.Operation}, {"mailbox", r.Mailbox}, {"method", methodOf(r)},
+		{"user_agent", r.Product}, {"asked_for", string(r.Asked)},
 		{"reason", r.Reason.String()}, {"audit", r.Audit.String()}, {"detail", r.Detail},
 		{"fault", string(r.Fault)}, {"exchange_request_id", r.RequestID}, {"front_end", r.FrontEnd},
 	} {

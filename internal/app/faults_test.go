@@ -173,9 +173,12 @@ func describeClient(a answer) string {
 // describeLine returns level, reason, fault and detail of the request's log line.
 func describeLine(log string) string {
 	for line := range strings.Lines(log) {
-		var l struct{ Level, Msg, Reason, Fault, Detail string }
+		var l struct {
+			Level, Msg, Reason, Fault, Detail string
+			Asked                             string `json:"asked_for"`
+		}
 		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "request" {
-			return strings.TrimSpace(strings.Join(strings.Fields(l.Level+" "+l.Reason+l.Fault+" "+l.Detail), " "))
+			return strings.TrimSpace(strings.Join(strings.Fields(l.Level+" "+l.Reason+l.Fault+" "+l.Asked+" "+l.Detail), " "))
 		}
 	}
 	return "no line"

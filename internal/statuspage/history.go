@@ -57,6 +57,8 @@ type request struct {
 	Operation string          `json:"operation,omitempty"`
 	Mailbox   string          `json:"mailbox,omitempty"`
 	Injected  bool            `json:"injected,omitempty"`
+	Product   string          `json:"user_agent,omitempty"`
+	Asked     proxy.Service   `json:"asked_for,omitempty"` // on a path that is not served
 	Outcome   outcome.Outcome `json:"outcome"`
 	Status    int             `json:"status"`
 	Upstream  int             `json:"upstream"`
@@ -88,6 +90,7 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 		Outcome: o, Status: r.Status, Upstream: r.Upstream, Reason: r.Reason, Detail: r.Detail, Audit: r.Audit,
 		Replayed: r.Replayed, Aborted: r.Aborted, FrontEnd: r.FrontEnd, RequestID: r.RequestID, streaming: outcome.IsStreaming(r),
 	}
+	e.Product, e.Asked = r.Product, r.Asked
 	e.Fault, e.BackOff = bounded(string(r.Fault)), seconds(r.BackOff)
 	if r.Err != nil {
 		e.Error = bounded(r.Err.Error())

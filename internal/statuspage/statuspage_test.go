@@ -314,10 +314,11 @@ func TestPageShowsDetailsAsText(t *testing.T) {
 	done(a, newTestRecord(func(r *proxy.Record) {
 		r.ID, r.Client, r.Remote, r.FrontEnd, r.RequestID = "id-of-ours", "erp", "127.0.0.1:40007", "EX07", "id-at-exchange"
 		r.Fault, r.BackOff, r.Status, r.Upstream = "ErrorServerBusy", 30*time.Second, 500, 500
+		r.Product, r.Asked = "exchangelib/5.4.0", proxy.ServiceAutodiscover
 		r.Err = errors.New(`upstream: TLS handshake mail.contoso.com:443: the issuer is "CN=Contoso Root": add its certificate to HMA_CA_FILE`)
 	}))
 	text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(ask(a, "/").Body.String(), " ")
-	contains(t, text, "id-of-ours", "client erp", "127.0.0.1:40007", "EX07", "id-at-exchange", "ErrorServerBusy", "30.0 s",
+	contains(t, text, "id-of-ours", "client erp", "127.0.0.1:40007", "EX07", "id-at-exchange", "exchangelib/5.4.0", "autodiscover", "ErrorServerBusy", "30.0 s",
 		"CN=Contoso Root", "HMA_CA_FILE", "Get-ThrottlingPolicy", time.Now().Format(" MST"))
 }
 

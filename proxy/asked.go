@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"strings"
+
+	"hmaproxy/proxy/internal/ascii"
+)
+
+// A Service is what a client asks for on a path that is not served. The set is
+// closed.
+type Service string
+
+// The services that clients of Exchange ask for.
+const (
+	ServiceNone           Service = ""
+	ServiceAutodiscover   Service = "autodiscover"
+	ServiceOWA            Service = "owa"
+	ServiceMAPI           Service = "mapi"
+	ServiceEAS            Service = "eas"              // Exchange ActiveSync
+	ServiceEWSWithoutAsmx Service = "ews-without-asmx" // "/EWS/", "/EWS/Exchange"
+	ServiceOther          Service = "other"
+)
+
+// serviceOf returns what a target that is not served asks for.
+func serviceOf(target string) Service {
+	path, _, _ := strings.Cut(target, "?")
+	path = ascii.ToLower(path)
+	for _, s := range [...]struct {
+		prefix  string
+		service Service
+	}{
+		{"/autodiscover", ServiceAutodiscover}, {"/owa", ServiceOWA}, {"/ecp", ServiceOWA}, {"/mapi", ServiceMAPI}, {"/rpc", ServiceMAPI},
+		{"/microsoft-server-activesync", ServiceEAS},
+	} {
+		if rest, ok := strings.CutPrefix(path, s.prefix); ok && (rest == "" || rest[0] == '/' || rest[0] == '.') {
+			return s.service
+		}
+	}
+	if (path == "/ews" || strings.HasPrefix(path, "/ews/")) && !strings.Contains(path, ".asmx") {
+		return ServiceEWSWithoutAsmx
+	}
+	return ServiceOther
+}
+
+// maxProduct bounds the product of a User-Agent.
+const maxProduct = 48
+
+// product returns the first product of a User-Agent, such as
+// "ExchangeServicesClient/15.00.0913.015". It returns "" for what is no product
+// by RFC 9110, section 10.1.5.
+func product(userAgent string) string {
+	first, _, _ := strings.Cut(userAgent, " ")
+	if len(first) > maxProduct {
+		first = first[:maxProduct]
+	}
+	for i := range len(first) {
+		if c := first[i]; c != '/' && !isTokenByte(c) {
+			return ""
+		}
+	}
+	return first
+}
+
+// isTokenByte reports whether c may be in a token of HTTP.
+func isTokenByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}

@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestServiceOf(t *testing.T) {
+	for target, want := range map[string]Service{
+		"/autodiscover/autodiscover.xml":        ServiceAutodiscover,
+		"/Autodiscover/Autodiscover.svc":        ServiceAutodiscover,
+		"/autodiscoverer":                       ServiceOther,
+		"/owa/":                                 ServiceOWA,
+		"/OWA":                                  ServiceOWA,
+		"/mapi/emsmdb?MailboxId=x":              ServiceMAPI,
+		"/rpc/rpcproxy.dll":                     ServiceMAPI,
+		"/Microsoft-Server-ActiveSync?Cmd=Sync": ServiceEAS,
+		"/EWS/":                                 ServiceEWSWithoutAsmx,
+		"/ews":                                  ServiceEWSWithoutAsmx,
+		"/EWS/Exchange":                         ServiceEWSWithoutAsmx,
+		"/EWS/Exchange.asmx/s/GetUserPhoto?email=a": ServiceOther,
+		"/ewsx":                  ServiceOther,
+		"/":                      ServiceOther,
+		"/index.html?next=/owa/": ServiceOther,
+	} {
+		if got := serviceOf(target); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+}
+
+func TestProduct(t *testing.T) {
+	for userAgent, want := range map[string]string{
+		"ExchangeServicesClient/15.00.0913.015": "ExchangeServicesClient/15.00.0913.015",
+		"Mozilla/5.0 (Macintosh) alice":         "Mozilla/5.0",
+		"exchangelib/5.4.0 (python-requests)":   "exchangelib/5.4.0",
+		"":                                      "",
+		"alice@contoso.com":                     "",
+		"<script>":                              "",
+		"é/1":                                   "",
+		strings.Repeat("a", 60):                 strings.Repeat("a", 48),
+	} {
+		if got := product(userAgent); got != want {
+			t.Errorf("%q: %q, want %q", userAgent, got, want)
+		}
+	}
+}
