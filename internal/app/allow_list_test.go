@@ -11,14 +11,14 @@ import (
 )
 
 // asMailbox sends an operation as a mailbox, named in a form of ConnectingSID.
-func (s *testProduct) asMailbox(form, mailbox, operation string) answer {
+func (s *testProduct) asMailbox(form, mailbox, operation string) response {
 	s.t.Helper()
 	body := strings.NewReplacer("PrimarySmtpAddress", form, "alice@contoso.com", mailbox).Replace(envelopeWith("OPERATION"))
 	return s.sendEnvelope(strings.Replace(body, "OPERATION", operation, 1))
 }
 
 // refusedBy reports whether the proxy refused the request for a reason.
-func (a answer) refusedBy(reason string) bool {
+func (a response) refusedBy(reason string) bool {
 	return a.err == nil && a.header.Get("X-Hmaproxy-Error") == reason
 }
 
@@ -65,7 +65,7 @@ func TestIDsOfAnotherMailbox(t *testing.T) {
 			s.start()
 			defer s.close()
 			time.Sleep(time.Second)
-			get := func(id string) answer {
+			get := func(id string) response {
 				return s.asMailbox("SmtpAddress", "alice@contoso.com", `<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="`+id+`"/></m:AttachmentIds></m:GetAttachment>`)
 			}
 			if a := get(s.emu.Exchange().AttachmentID("alice@contoso.com")); !a.ok() {

@@ -50,11 +50,11 @@ func TestClientUsersOfTheWholeProduct(t *testing.T) {
 			if status != want || h.emu.Exchange().Count()-before != arrivals {
 				t.Errorf("%s: %d %s, %d requests reached Exchange", name, status, header.Get("X-Hmaproxy-Error"), h.emu.Exchange().Count()-before)
 			}
-			if asked := header["Www-Authenticate"]; (want == http.StatusUnauthorized) != (len(asked) == 1 && strings.HasPrefix(asked[0], "Basic ")) {
-				t.Errorf("%s: WWW-Authenticate %q", name, asked)
+			if challenges := header["Www-Authenticate"]; (want == http.StatusUnauthorized) != (len(challenges) == 1 && strings.HasPrefix(challenges[0], "Basic ")) {
+				t.Errorf("%s: WWW-Authenticate %q", name, challenges)
 			}
 		}
-		expect("nobody", "alice@contoso.com", "", "", 401, 0)
+		expect("unknown", "alice@contoso.com", "", "", 401, 0)
 		expect("wrong", "alice@contoso.com", "crm", "guess-canary-3", 401, 0)
 		expect("unknown", "alice@contoso.com", "guess-canary-4", "crm-canary-1", 401, 0)
 		expect("right", "bob@contoso.com", "crm", "crm-canary-1", 200, 1)
@@ -100,7 +100,7 @@ func TestClientUsersOfTheWholeProduct(t *testing.T) {
 	})
 }
 
-// hashOf is a hash as the users' file may hold it.
+// hashOf returns the hash of a password for the users' file.
 func hashOf(t *testing.T, password string) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), config.MinCost)

@@ -13,24 +13,24 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// named plays the three services under names that no resolver here knows.
+// named gives the three services host names that cannot be resolved.
 var named = emulator.Config{
 	EntraURL: "https://login.contoso.test", VaultURL: "https://hma.vault.azure.net", ExchangeURL: "https://mail.contoso.test",
 }
 
-// A corporateProxy opens tunnels to the emulator's services, whatever their
-// names, and notes what it was asked for.
+// A corporateProxy opens tunnels to the emulator's services under any host name,
+// and records the requested hosts.
 type corporateProxy struct {
 	emu    *emulator.Emulator
-	status int // of the answer to CONNECT; 200 opens the tunnel
+	status int // of the response to CONNECT; 200 opens the tunnel
 
-	mu    sync.Mutex
-	asked []string
+	mu        sync.Mutex
+	requested []string
 }
 
 func (p *corporateProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	p.asked = append(p.asked, r.Method+" "+r.Host)
+	p.requested = append(p.requested, r.Method+" "+r.Host)
 	p.mu.Unlock()
 	if p.status != http.StatusOK {
 		w.Header().Set("Proxy-Authenticate", "Basic")
@@ -56,9 +56,9 @@ func (p *corporateProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *corporateProxy) hosts() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	asked := slices.Clone(p.asked)
-	slices.Sort(asked)
-	return slices.Compact(asked)
+	requested := slices.Clone(p.requested)
+	slices.Sort(requested)
+	return slices.Compact(requested)
 }
 
 func startCorporateProxy(t *testing.T, s *testProduct, status int) *corporateProxy {
@@ -81,34 +81,34 @@ func TestCorporateProxyServesEveryOutgoingConnection(t *testing.T) {
 	}
 }
 
-func TestCorporateProxyThatWantsCredentialsIsExplained(t *testing.T) {
+func TestCorporateProxyWithoutCredentialsIsExplained(t *testing.T) {
 	s := newTestProductOnSockets(t, named)
 	defer s.close()
 	startCorporateProxy(t, s, http.StatusProxyAuthRequired)
 	s.start()
 	a := s.ask()
 	if a.status != 500 || !strings.Contains(a.text, "ErrorServerBusy") || a.header.Get("Proxy-Authenticate") != "" {
-		t.Errorf("answered %+v", a)
+		t.Errorf("got %+v", a)
 	}
 	if text := s.log.text(); !strings.Contains(text, "407") || !strings.Contains(text, "HTTPS_PROXY") {
-		t.Errorf("the log does not say what to do:\n%s", text)
+		t.Errorf("the log does not name the remedy:\n%s", text)
 	}
 }
 
-func TestNoProxyLeavesAHostOut(t *testing.T) {
+func TestNoProxyExcludesHost(t *testing.T) {
 	s := newTestProductOnSockets(t, named)
 	defer s.close()
 	p := startCorporateProxy(t, s, http.StatusOK)
 	s.env["NO_PROXY"] = "mail.contoso.test"
 	direct := s.emu.Exchange().Addr()
-	s.env["HMA_EWS_CONNECT"] = direct // the name leads nowhere here
+	s.env["HMA_EWS_CONNECT"] = direct // the name cannot be resolved
 	s.start().settle()
 	if got := p.hosts(); slices.ContainsFunc(got, func(h string) bool { return strings.Contains(h, "mail") || strings.Contains(h, direct) }) {
 		t.Errorf("the proxy was asked for %q", got)
 	}
 }
 
-func TestEWSConnectDialsElsewhereUnderTheSameName(t *testing.T) {
+func TestEWSConnectChangesAddressAndKeepsName(t *testing.T) {
 	s := newTestProductOnSockets(t, emulator.Config{ExchangeURL: "https://mail.contoso.test"})
 	defer s.close()
 	if _, port, err := net.SplitHostPort(s.env["HMA_EWS_CONNECT"]); err != nil || port == "" {

@@ -38,8 +38,7 @@ var (
 	described  = regexp.MustCompile(`fqName: "([^"]+)"`)
 )
 
-// metricNames lists the metrics that the product has, whether or not there is
-// anything to count yet.
+// metricNames lists all metrics of the product, including those without samples.
 func metricNames(t *testing.T) []string {
 	t.Helper()
 	descs := make(chan *prometheus.Desc)
@@ -59,8 +58,8 @@ func metricNames(t *testing.T) []string {
 	return names
 }
 
-// exists reports whether a name in a query is a metric, or one of the three
-// that a histogram has.
+// exists reports whether a name in a query is a metric or one of the three series
+// of a histogram.
 func exists(names []string, name string) bool {
 	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
 		if base, ok := strings.CutSuffix(name, suffix); ok && strings.HasSuffix(base, "_seconds") && slices.Contains(names, base) {
@@ -70,8 +69,8 @@ func exists(names []string, name string) bool {
 	return slices.Contains(names, name)
 }
 
-// TestRulesAndDashboardNameMetricsThatExist: a query for a metric that is not
-// there is never an error, just for ever silent.
+// TestRulesAndDashboardNameMetricsThatExist finds misspelt metrics. Prometheus
+// reports no error for them, so their alerts would never fire.
 func TestRulesAndDashboardNameMetricsThatExist(t *testing.T) {
 	names := metricNames(t)
 	expressions := map[string][]string{rules: ruleExpressions(t), dashboard: dashboardExpressions(t)}
@@ -89,7 +88,8 @@ func TestRulesAndDashboardNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// ruleExpressions takes the rules without their texts, which name metrics too.
+// ruleExpressions returns the expressions of the rules without their annotations,
+// which name metrics too.
 func ruleExpressions(t *testing.T) []string {
 	var list []string
 	for _, rule := range strings.Split(read(t, rules), "- alert: ")[1:] {
@@ -139,13 +139,13 @@ func TestOperationsExplainsEveryMetricAndAlert(t *testing.T) {
 	}
 }
 
-// TestOperationsExplainsEveryLineThatMeansTrouble reads the messages of all
-// warnings and errors out of the source.
-func TestOperationsExplainsEveryLineThatMeansTrouble(t *testing.T) {
+// TestOperationsExplainsEveryWarningAndError reads the messages of all warnings and
+// errors from the source.
+func TestOperationsExplainsEveryWarningAndError(t *testing.T) {
 	text := read(t, operations)
 	var messages []string
 	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "../*/*.go", "../../cmd/hmaproxy/*.go"} {
-		eachFile(t, pattern, func(f *ast.File) { messages = append(messages, troubles(f)...) })
+		eachFile(t, pattern, func(f *ast.File) { messages = append(messages, warnings(f)...) })
 	}
 	if len(messages) < 15 {
 		t.Fatalf("only %d messages found: %q", len(messages), messages)
@@ -155,8 +155,8 @@ func TestOperationsExplainsEveryLineThatMeansTrouble(t *testing.T) {
 	}
 }
 
-// TestMessagesAreConstants: data goes into attributes, or nobody can search for
-// a line.
+// TestMessagesAreConstants checks that data is in attributes, so that messages can
+// be searched for.
 func TestMessagesAreConstants(t *testing.T) {
 	calls := 0
 	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "../*/*.go", "../../proxy/*.go", "../../cmd/hmaproxy/run.go"} {
@@ -169,7 +169,7 @@ func TestMessagesAreConstants(t *testing.T) {
 				if at := anyMessageAt(call); at >= 0 {
 					calls++
 					if !constant(call.Args[at]) {
-						t.Errorf("%s: the message of a log line is put together at run time", f.Name.Name)
+						t.Errorf("%s: the message of a log line is not a constant", f.Name.Name)
 					}
 				}
 				return true
@@ -297,7 +297,7 @@ func anyMessageAt(call *ast.CallExpr) int {
 	return -1
 }
 
-// constant admits a literal, and the variable that holds one of several.
+// constant accepts a literal and a variable that is one of several literals.
 func constant(e ast.Expr) bool {
 	if name, ok := e.(*ast.Ident); ok {
 		return name.Name == "message"
@@ -309,10 +309,10 @@ func constant(e ast.Expr) bool {
 	return ok
 }
 
-// troubles lists the messages that a file may log at warning or above: the text
+// warnings lists the messages that a file may log at warning or above: the text
 // of Warn and Error, any text given to Log, LogAttrs or log with a level, and
-// what is assigned to a variable named message.
-func troubles(f *ast.File) []string {
+// string assigned to a variable named message.
+func warnings(f *ast.File) []string {
 	var messages []string
 	note := func(e ast.Expr) {
 		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {

@@ -21,7 +21,7 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// take returns what was logged since the last call of take, and forgets it.
+// take returns and clears the log since the last call of take.
 func (l *testLog) take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,7 +36,8 @@ func (l *testLog) text() string {
 	return l.buf.String()
 }
 
-// String returns the end of what is not about single requests, for people.
+// String returns the end of the log without the lines of single requests, for
+// failure messages.
 func (l *testLog) String() string {
 	lines := slices.Collect(strings.Lines(l.text()))
 	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.Contains(s, `"msg":"request"`) })

@@ -21,7 +21,7 @@ func startWatched(t *testing.T, settings ...string) *testProduct {
 	return s
 }
 
-// look reads a page of the admin listener.
+// look returns a page of the admin listener.
 func (s *testProduct) look(uri string) string {
 	s.t.Helper()
 	a := s.probe(uri)
@@ -31,8 +31,8 @@ func (s *testProduct) look(uri string) string {
 	return a.text
 }
 
-// as asks for a mailbox's folder, with Basic credentials that are not needed.
-func (s *testProduct) as(mailbox, password string) answer {
+// as requests a mailbox's folder, with Basic credentials that are not needed.
+func (s *testProduct) as(mailbox, password string) response {
 	s.t.Helper()
 	body := strings.ReplaceAll(envelopeWith(askFolder), "alice@contoso.com", mailbox)
 	r, err := http.NewRequest(http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(body))
@@ -40,7 +40,7 @@ func (s *testProduct) as(mailbox, password string) answer {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "text/xml")
-	r.SetBasicAuth("somebody", password)
+	r.SetBasicAuth("login-user", password)
 	return s.do(r)
 }
 
@@ -104,7 +104,7 @@ func TestPagesShowNoSecret(t *testing.T) {
 		}
 		contains(t, h.look("/"), "alice@contoso.com", "ceo@contoso.com", "mailbox-not-allowed", "replayed")
 		metrics := h.look("/metrics")
-		lacks(t, metrics, "contoso.com", "somebody")
+		lacks(t, metrics, "contoso.com", "login-user")
 		contains(t, metrics, "hmaproxy_replays_total 1\n", `hmaproxy_token_requests_total{reason="forced"} 1`,
 			`hmaproxy_denials_total{reason="mailbox-not-allowed"} 1`, "hmaproxy_ready 1\n", "hmaproxy_token_full_access 1\n")
 	})
@@ -153,7 +153,7 @@ func TestPagesFollowARotation(t *testing.T) {
 	})
 }
 
-// TestPagesShowAnOutage takes Key Vault away, then Entra ID, until the token ends.
+// TestPagesShowAnOutage stops Key Vault and then Entra ID until the token expires.
 func TestPagesShowAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := writeFile(t, "alice@contoso.com")
@@ -183,9 +183,9 @@ func TestPagesShowAnOutage(t *testing.T) {
 	})
 }
 
-// TestExchangeThatFailsIsAnAlarm lets Exchange's web server respond without its
-// application, and compares every place that shows the state.
-func TestExchangeThatFailsIsAnAlarm(t *testing.T) {
+// TestFailingExchangeRaisesAlarm makes Exchange respond as a web server without its
+// application, and compares all outputs that show the state.
+func TestFailingExchangeRaisesAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startWatched(t)
 		defer h.close()
@@ -198,7 +198,7 @@ func TestExchangeThatFailsIsAnAlarm(t *testing.T) {
 		synctest.Wait()
 		const alarm = "requests to Exchange fail, the first one 3 min ago and the last good response 3 min ago: " +
 			"the response is not one of Exchange Web Services: status 503; look at Exchange's application pool"
-		ready := h.look("/ready") // 200: requests are served as well as they can be
+		ready := h.look("/ready") // 200: hmaproxy itself can serve requests
 		contains(t, ready, "ok\n", "alarm: "+alarm)
 		contains(t, h.look("/live"), "alarm: "+alarm)
 		var s struct {

@@ -28,7 +28,7 @@ func TestADay(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{RefreshIn: c.refreshIn}).start()
 				defer s.close()
-				s.unharmed(c.interval, 24*time.Hour)
+				s.allSucceed(c.interval, 24*time.Hour)
 				if n := len(s.tokenRequests()); n > c.most || n < c.least {
 					t.Errorf("%d token requests in 24 hours with tokens of one hour", n)
 				}
@@ -40,23 +40,23 @@ func TestADay(t *testing.T) {
 	}
 }
 
-// An outage is a way in which a service can be away.
+// An outage is a way in which a service can fail.
 type outage struct {
 	name     string
-	fault    emulator.Fault // or none: its listener is closed
+	fault    emulator.Fault // zero: the listener is closed
 	recovers time.Duration  // longest time from its return until requests succeed
 }
 
 var outages = []outage{
-	{"answers 503", emulator.Fault{Status: http.StatusServiceUnavailable}, 20 * time.Second},
+	{"responds with 503", emulator.Fault{Status: http.StatusServiceUnavailable}, 20 * time.Second},
 	{"refuses connections", emulator.Fault{}, 20 * time.Second},
 	{"drops connections", emulator.Fault{Drop: true}, 20 * time.Second},
-	// One attempt that hangs may have begun just before.
+	// An attempt that hangs may have begun just before the end.
 	{"hangs", emulator.Fault{Hang: true}, 35 * time.Second},
 }
 
-// strike takes a service away until the returned function is called.
-func (o outage) strike(t *testing.T, service *emulator.Service) (back func()) {
+// begin starts the outage of a service; the returned function ends it.
+func (o outage) begin(t *testing.T, service *emulator.Service) (back func()) {
 	if o.fault.Status == 0 && !o.fault.Drop && !o.fault.Hang {
 		service.Stop()
 		return func() {
@@ -75,11 +75,11 @@ func TestEntraAwayForAQuarterOfAnHour(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
-				// Again and again, so that it begins at every age of a token.
+				// Several times, so that the outage begins at different ages of the token.
 				for range 6 {
-					s.unharmed(often, 31*time.Minute)
-					back := o.strike(t, &s.emu.Entra().Service)
-					s.unharmed(often, 15*time.Minute)
+					s.allSucceed(often, 31*time.Minute)
+					back := o.begin(t, &s.emu.Entra().Service)
+					s.allSucceed(often, 15*time.Minute)
 					back()
 				}
 			})
@@ -94,22 +94,22 @@ func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
-				s.unharmed(often, 20*time.Minute)
-				back := o.strike(t, &s.emu.Entra().Service)
-				s.outlives(10*time.Second, away, o.recovers, back)
+				s.allSucceed(often, 20*time.Minute)
+				back := o.begin(t, &s.emu.Entra().Service)
+				s.checkOutage(10*time.Second, away, o.recovers, back)
 				// A token request takes two round trips at first, to learn the endpoint.
 				if n := s.emu.Entra().Count(); n > 1000 {
-					t.Errorf("Entra was asked %d times", n)
+					t.Errorf("Entra got %d requests", n)
 				}
 			})
 		})
 	}
 }
 
-// outlives checks what holds while no token can be had for longer than the last
-// one lives: requests fail only from its last usable moment on, quickly, with a
-// fault that says when to come back, and succeed again soon after the return.
-func (s *testProduct) outlives(interval, away, recovers time.Duration, back func()) {
+// checkOutage checks an outage that is longer than the lifetime of the token.
+// Requests fail only after the token has expired, quickly, with a fault that has a
+// back-off time. They succeed again soon after the outage.
+func (s *testProduct) checkOutage(interval, away, recovers time.Duration, back func()) {
 	s.t.Helper()
 	last := s.expiry().Add(-time.Minute - time.Second) // the margin of a minute; expires_in is rounded down
 	ends := time.Now().Add(away)
@@ -120,7 +120,7 @@ func (s *testProduct) outlives(interval, away, recovers time.Duration, back func
 	for _, m := range failed {
 		if m.err != nil || m.status != 500 || m.header.Get("X-Hmaproxy-Error") != "no-token" || m.header.Get("Retry-After") == "" ||
 			!strings.Contains(m.text, "ErrorServerBusy") || m.took > 5*time.Second {
-			s.t.Fatalf("the client got %+v", m.answer)
+			s.t.Fatalf("the client got %+v", m.response)
 		}
 	}
 	if a := s.probe("/ready"); a.status != http.StatusServiceUnavailable || !strings.Contains(a.text, "no access token") {
@@ -131,13 +131,13 @@ func (s *testProduct) outlives(interval, away, recovers time.Duration, back func
 	}
 	back()
 	time.Sleep(recovers)
-	s.unharmed(5*time.Second, 3*time.Minute)
+	s.allSucceed(5*time.Second, 3*time.Minute)
 	if a := s.probe("/ready"); a.status != http.StatusOK {
 		s.t.Errorf("readiness says %d %s", a.status, a.text)
 	}
 }
 
-// expiry returns when the token that Exchange saw last says that it expires.
+// expiry returns the expiry of the token that Exchange received last.
 func (s *testProduct) expiry() time.Time {
 	s.t.Helper()
 	parts := strings.Split(s.emu.Exchange().LastHop().Header.Get("Authorization"), ".")
@@ -155,22 +155,22 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{}).start().settle()
 		defer s.close()
-		var asked atomic.Int32
+		var requests atomic.Int32
 		throttled := emulator.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"300"}}, Match: s.forMailboxes}
-		s.emu.Entra().InjectWhile(func() bool { asked.Add(1); return true }, throttled)
-		s.unharmed(often, 58*time.Minute)
+		s.emu.Entra().InjectWhile(func() bool { requests.Add(1); return true }, throttled)
+		s.allSucceed(often, 58*time.Minute)
 		// From the refresh at two thirds on there are at most 20 minutes.
-		if n := asked.Load(); n < 3 || n > 5 {
-			t.Errorf("Entra, which asked for 5 minutes of peace, was asked %d times", n)
+		if n := requests.Load(); n < 3 || n > 5 {
+			t.Errorf("Entra got %d requests despite Retry-After of 5 minutes", n)
 		}
 		s.emu.Entra().ClearFaults()
-		time.Sleep(5*time.Minute + 5*time.Second) // the last one asked for is kept, token or not
-		s.unharmed(often, time.Hour)
+		time.Sleep(5*time.Minute + 5*time.Second) // the last Retry-After applies, with or without a token
+		s.allSucceed(often, time.Hour)
 	})
 }
 
-// forMailboxes tells token requests of the application that opens mailboxes
-// from others that Entra gets.
+// forMailboxes reports whether r is a token request of the application that opens
+// mailboxes.
 func (s *testProduct) forMailboxes(r *http.Request) bool {
 	return r.ParseForm() == nil && r.PostForm.Get("client_id") == s.emu.Config().HMAAppID
 }
@@ -181,9 +181,9 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
-				back := o.strike(t, &s.emu.KeyVault().Service)
+				back := o.begin(t, &s.emu.KeyVault().Service)
 				began := time.Now()
-				s.unharmed(5*time.Minute, 24*time.Hour)
+				s.allSucceed(5*time.Minute, 24*time.Hour)
 				alarms := s.log.lines("certificate look-up failed")
 				if len(alarms) < 20 || len(alarms) > 25 { // one with the first poll after each hour
 					t.Fatalf("%d alarms in a day", len(alarms))
@@ -195,7 +195,7 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 					t.Error("the status shows no alarm")
 				}
 				back()
-				s.unharmed(often, 12*time.Minute)
+				s.allSucceed(often, 12*time.Minute)
 				if s.app.keeper.Status().CertificatesErr != nil || len(s.log.lines("certificates are readable again")) != 1 {
 					t.Error("the alarm has not ended")
 				}
@@ -207,22 +207,22 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 func TestKeyVaultAwayForADayInVaultMode(t *testing.T) {
 	for _, o := range outages {
 		away := 70 * time.Minute
-		if o.name == "refuses connections" { // the quickest to play
+		if o.name == "refuses connections" { // the fastest to simulate
 			away = 24 * time.Hour
 		}
 		t.Run(o.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProductWithKeyInVault(t).start().settle()
 				defer s.close()
-				s.unharmed(often, 20*time.Minute)
-				back := o.strike(t, &s.emu.KeyVault().Service)
-				s.outlives(20*time.Second, away, o.recovers+10*time.Second, back) // a signature in the vault has retries of its own
+				s.allSucceed(often, 20*time.Minute)
+				back := o.begin(t, &s.emu.KeyVault().Service)
+				s.checkOutage(20*time.Second, away, o.recovers+10*time.Second, back) // a signature in the vault has retries of its own
 			})
 		})
 	}
 }
 
-// newTestProductWithKeyInVault plays a vault that does not give its key away.
+// newTestProductWithKeyInVault uses a vault with a non-exportable key.
 func newTestProductWithKeyInVault(t *testing.T) *testProduct {
 	s := newTestProduct(t, emulator.Config{Cert: newTestCertificate(t, 0, emulator.CertOptions{NonExportable: true})})
 	s.env["HMA_KEY_MODE"] = "vault"
@@ -245,22 +245,22 @@ func TestVaultsClientSecretExpires(t *testing.T) {
 				s.env["HMA_KEY_VAULT_CLIENT_SECRET_FILE"], s.env["HMA_KEY_MODE"] = file, mode
 				s.start().settle()
 				defer s.close()
-				s.unharmed(often, 15*time.Minute)
+				s.allSucceed(often, 15*time.Minute)
 
 				app := s.emu.Config().VaultAppID
 				s.emu.Entra().AddSecret(app, "first~secret", time.Now().Add(-time.Second))
-				s.unharmed(often, 11*time.Minute+10*time.Second) // the poll interval and its jitter
+				s.allSucceed(often, 11*time.Minute+10*time.Second) // the poll interval and its jitter
 				alarms := s.log.lines("certificate look-up failed")
 				if len(alarms) != 1 || alarms[0].Level != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
-					t.Fatalf("after the next poll the log says %v", alarms)
+					t.Fatalf("after the next poll the log has %v", alarms)
 				}
 				s.emu.Entra().AddSecret(app, "second~secret", time.Now().AddDate(1, 0, 0))
 				renew("second~secret")
-				s.unharmed(often, 11*time.Minute+10*time.Second)
+				s.allSucceed(often, 11*time.Minute+10*time.Second)
 				if len(s.log.lines("certificates are readable again")) != 1 || s.app.keeper.Status().CertificatesErr != nil {
-					t.Fatalf("the new secret was not taken up:\n%s", s.log)
+					t.Fatalf("the new secret is not used:\n%s", s.log)
 				}
-				s.unharmed(often, 3*time.Hour)
+				s.allSucceed(often, 3*time.Hour)
 			})
 		})
 	}

@@ -22,8 +22,8 @@ import (
 	"hmaproxy/internal/memnet"
 )
 
-// Making a key takes longer than most tests: they share these. A
-// certificate is known by its dates and serial number, whatever its key.
+// The tests share these keys, because making a key takes longer than most tests.
+// Certificates with the same key differ by their dates and serial numbers.
 var testKeys = sync.OnceValue(func() [3]*rsa.PrivateKey {
 	var keys [3]*rsa.PrivateKey
 	for i := range keys {
@@ -48,8 +48,8 @@ type testProduct struct {
 	emu    *emulator.Emulator
 	env    map[string]string // of the product; change it before start
 	log    *testLog
-	memory *memnet.Network   // nil: real sockets
-	dial   httpclient.Dialer // instead of the way to the services; set it before start
+	memory *memnet.Network   // nil means real sockets
+	dial   httpclient.Dialer // replaces the connections to the services; set it before start
 
 	app     *app
 	clients string // address
@@ -58,8 +58,8 @@ type testProduct struct {
 	end     func()
 }
 
-// newTestProduct plays the services over in-memory connections, for a synctest
-// bubble. Nothing runs before start.
+// newTestProduct emulates the services over in-memory connections, for a synctest
+// bubble. It starts no goroutines; start does.
 func newTestProduct(t *testing.T, c emulator.Config) *testProduct {
 	t.Helper()
 	s := testProductWith(t, c)
@@ -71,7 +71,7 @@ func newTestProduct(t *testing.T, c emulator.Config) *testProduct {
 	return s
 }
 
-// newTestProductOnSockets plays them over TLS on loopback.
+// newTestProductOnSockets emulates the services over TLS on loopback.
 func newTestProductOnSockets(t *testing.T, c emulator.Config) *testProduct {
 	t.Helper()
 	s := testProductWith(t, c)
@@ -97,7 +97,7 @@ func testProductWith(t *testing.T, c emulator.Config) *testProduct {
 }
 
 // newTestCertificate makes a certificate with one of the two shared keys. The vault
-// renders it as PEM: a PFX costs as much as fifty requests.
+// renders it as PEM, because decoding a PFX takes as long as fifty requests.
 func newTestCertificate(t *testing.T, key int, o emulator.CertOptions) *emulator.Certificate {
 	t.Helper()
 	if o.Key == nil && !o.EC {
@@ -156,7 +156,7 @@ func lacks(t *testing.T, text string, unwanted ...string) {
 	}
 }
 
-// start runs the product until stop or the end of the scenario.
+// start runs the product until stop or close.
 func (s *testProduct) start() *testProduct {
 	s.t.Helper()
 	a, addresses := s.makeApp()
@@ -227,7 +227,7 @@ func (s *testProduct) noDurations(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// stop ends the product alone.
+// stop ends the product and leaves the services running.
 func (s *testProduct) stop() {
 	if s.end != nil {
 		s.end()
@@ -235,7 +235,7 @@ func (s *testProduct) stop() {
 	}
 }
 
-// close ends everything.
+// close ends the product and the services.
 func (s *testProduct) close() {
 	s.stop()
 	s.emu.Close()
@@ -250,8 +250,8 @@ func (s *testProduct) settle() *testProduct {
 	return s
 }
 
-// An answer is what a client got.
-type answer struct {
+// A response is the response that a client received, or its error.
+type response struct {
 	status int
 	header http.Header
 	text   string
@@ -259,90 +259,90 @@ type answer struct {
 	err    error
 }
 
-func (a answer) ok() bool {
+func (a response) ok() bool {
 	return a.err == nil && a.status == http.StatusOK && strings.Contains(a.text, "NoError")
 }
 
-// ask sends a small request as alice.
-func (s *testProduct) ask() answer { return s.send(context.Background(), askFolder) }
+// ask sends a small request that impersonates alice.
+func (s *testProduct) ask() response { return s.send(context.Background(), askFolder) }
 
-func (s *testProduct) send(ctx context.Context, operation string) answer {
+func (s *testProduct) send(ctx context.Context, operation string) response {
 	return s.sendText(ctx, envelopeWith(operation))
 }
 
-// sendEnvelope sends a whole request.
-func (s *testProduct) sendEnvelope(envelope string) answer {
+// sendEnvelope sends a complete SOAP envelope.
+func (s *testProduct) sendEnvelope(envelope string) response {
 	return s.sendText(context.Background(), envelope)
 }
 
-func (s *testProduct) sendText(ctx context.Context, envelope string) answer {
+func (s *testProduct) sendText(ctx context.Context, envelope string) response {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(envelope))
 	if err != nil {
-		return answer{err: err}
+		return response{err: err}
 	}
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	return s.do(req)
 }
 
-// envelopeWith is a request as alice.
+// envelopeWith returns an envelope that impersonates alice.
 func envelopeWith(operation string) string {
 	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
 }
 
-// create is an operation with a side effect: a message with that subject.
+// create returns an operation with a side effect: it creates a message.
 func create(subject, content string) string {
 	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` + content + `</t:MimeContent><t:Subject>` + subject + `</t:Subject></t:Message></m:Items></m:CreateItem>`
 }
 
-func (s *testProduct) do(req *http.Request) answer {
+func (s *testProduct) do(req *http.Request) response {
 	began := time.Now()
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return answer{err: err, took: time.Since(began)}
+		return response{err: err, took: time.Since(began)}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(text), time.Since(began), err}
+	return response{resp.StatusCode, resp.Header, string(text), time.Since(began), err}
 }
 
-// probe asks the admin listener.
-func (s *testProduct) probe(path string) answer {
+// probe sends a GET request to the admin listener.
+func (s *testProduct) probe(path string) response {
 	req, err := http.NewRequest(http.MethodGet, "http://"+s.admin+path, nil)
 	if err != nil {
-		return answer{err: err}
+		return response{err: err}
 	}
 	return s.do(req)
 }
 
-// A miss is a request that failed.
-type miss struct {
+// A failedRequest is the time and response of a request that failed.
+type failedRequest struct {
 	at time.Time
-	answer
+	response
 }
 
-// every sends a request, waits, and so on for d, and returns what failed.
-func (s *testProduct) every(interval, d time.Duration) (sent int, failed []miss) {
+// every sends a request at each interval for d, and returns those that failed.
+func (s *testProduct) every(interval, d time.Duration) (sent int, failed []failedRequest) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(interval) {
 		at := time.Now()
 		sent++
 		if a := s.ask(); !a.ok() {
-			failed = append(failed, miss{at, a})
+			failed = append(failed, failedRequest{at, a})
 		}
 	}
 	return sent, failed
 }
 
-// unharmed fails the test if any of the requests of that time fails.
-func (s *testProduct) unharmed(interval, d time.Duration) {
+// allSucceed sends requests for d and fails the test if any of them fails.
+func (s *testProduct) allSucceed(interval, d time.Duration) {
 	s.t.Helper()
 	began := time.Now()
 	sent, failed := s.every(interval, d)
 	if len(failed) > 0 {
-		s.t.Fatalf("%d of %d requests failed, the first after %v: %+v\n%s", len(failed), sent, failed[0].at.Sub(began), failed[0].answer, s.log)
+		s.t.Fatalf("%d of %d requests failed, the first after %v: %+v\n%s", len(failed), sent, failed[0].at.Sub(began), failed[0].response, s.log)
 	}
 }
 
-// tokenRequests returns what Entra saw of the application that opens mailboxes.
+// tokenRequests returns Entra's requests of the application that opens mailboxes.
 func (s *testProduct) tokenRequests() []emulator.Hop {
 	return slices.DeleteFunc(s.emu.Entra().Hops(), func(h emulator.Hop) bool {
 		return h.Form.Get("client_id") != s.emu.Config().HMAAppID

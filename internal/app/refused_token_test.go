@@ -14,9 +14,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A thousand requests are at Exchange with a token when that is revoked. One
-// refresh serves them all; each is executed once.
-func TestAThousandRequestsMeetARevokedToken(t *testing.T) {
+// TestThousandRequestsWithRevokedToken revokes the token of a thousand running
+// requests. One refresh serves them all, and each is executed once.
+func TestThousandRequestsWithRevokedToken(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		requests int
@@ -35,7 +35,7 @@ func TestAThousandRequestsMeetARevokedToken(t *testing.T) {
 				late := s.emu.Exchange().Count() + c.requests
 				x.InjectWhile(func() bool { return true }, emulator.Fault{Latency: time.Second})
 				var wg sync.WaitGroup
-				failed := make([]*answer, c.requests)
+				failed := make([]*response, c.requests)
 				for i := range c.requests {
 					wg.Go(func() {
 						if a := s.send(context.Background(), create(fmt.Sprintf("message %04d", i), content)); !a.ok() {
@@ -49,7 +49,7 @@ func TestAThousandRequestsMeetARevokedToken(t *testing.T) {
 					t.Errorf("%d requests have reached Exchange, want %d at once", n, late)
 				}
 				wg.Wait()
-				failed = slices.DeleteFunc(failed, func(a *answer) bool { return a == nil })
+				failed = slices.DeleteFunc(failed, func(a *response) bool { return a == nil })
 				if len(failed) > 0 {
 					t.Errorf("%d requests failed: %+v", len(failed), failed[0])
 				}
@@ -71,7 +71,7 @@ func (s *testProduct) executedOnce(n int) {
 	}
 }
 
-// Whatever is done about the token, Exchange refuses it: somebody has to act.
+// TestExchangeRefusesEveryToken covers causes that a new token does not resolve.
 func TestExchangeRefusesEveryToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
@@ -101,23 +101,23 @@ func TestExchangeRefusesEveryToken(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		s.sparing(began)
-		s.wants("request", "2000003", "invalid_resource", "audience is another host", "HMA_RESOURCE_ID", "autodiscover.contoso.com")
+		s.checkRefreshRate(began)
+		s.wantLog("request", "2000003", "invalid_resource", "audience is another host", "HMA_RESOURCE_ID", "autodiscover.contoso.com")
 
 		s.emu.Entra().EditClaims(nil)
 		time.Sleep(31 * time.Second)
-		s.ask() // brings it to light
-		s.unharmed(5*time.Second, 5*time.Minute)
+		s.ask() // makes Exchange refuse the token
+		s.allSucceed(5*time.Second, 5*time.Minute)
 	})
 }
 
-// sparing checks that forced refreshes were a burst of three and then at most
-// one in 30 seconds, whatever interval is looked at.
-func (s *testProduct) sparing(began time.Time) {
+// checkRefreshRate checks the forced refreshes: a burst of three, and then at most
+// one in any 30 seconds.
+func (s *testProduct) checkRefreshRate(began time.Time) {
 	s.t.Helper()
 	hops := s.tokenRequests()[1:] // the first was not forced
 	if n := len(hops); n < 30 {
-		s.t.Errorf("%d forced refreshes since %v: the load brought too few to judge", n, began)
+		s.t.Errorf("%d forced refreshes since %v: too few for the check", n, began)
 	}
 	for i := range hops {
 		for j := i; j < len(hops); j++ {
@@ -129,7 +129,8 @@ func (s *testProduct) sparing(began time.Time) {
 	}
 }
 
-// Long bodies are not held: Exchange refuses the token before it is sent one.
+// TestLongBodyIsReplayed covers bodies that are not buffered: Exchange refuses the
+// token before the body is sent.
 func TestLongBodyIsReplayed(t *testing.T) {
 	const size = 1 << 20
 	for _, c := range []struct {
@@ -138,7 +139,7 @@ func TestLongBodyIsReplayed(t *testing.T) {
 		edit   func(*http.Request)
 		expect bool // upstream
 	}{
-		{"held", 200 << 10, func(*http.Request) {}, false},
+		{"buffered", 200 << 10, func(*http.Request) {}, false},
 		{"of known length", size, func(*http.Request) {}, true},
 		{"of unknown length", size, func(r *http.Request) { r.ContentLength = -1 }, true},
 		{"from a client that expects 100 Continue too", size, func(r *http.Request) { r.Header.Set("Expect", "100-continue") }, true},
@@ -165,11 +166,11 @@ func TestLongBodyIsReplayed(t *testing.T) {
 			}
 			for i, h := range hops {
 				if got := h.Header.Get("Expect") != ""; got != c.expect {
-					t.Errorf("attempt %d said Expect: %v", i+1, got)
+					t.Errorf("attempt %d had Expect: %v", i+1, got)
 				}
 			}
 			if c.expect && hops[0].Bytes > 0 {
-				t.Errorf("%d bytes went with a token that was refused", hops[0].Bytes)
+				t.Errorf("%d bytes were sent with a refused token", hops[0].Bytes)
 			}
 			if n := len(s.tokenRequests()); n != 2 {
 				t.Errorf("%d token requests", n)
@@ -178,16 +179,16 @@ func TestLongBodyIsReplayed(t *testing.T) {
 	}
 }
 
-func TestIdleConnectionsDieUnnoticed(t *testing.T) {
+func TestIdleConnectionsBrokenSilently(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		size     int
 		swallows bool
 	}{
 		{"small", 0, false},
-		{"held", 200 << 10, false},
+		{"buffered", 200 << 10, false},
 		{"long", 1 << 20, false},
-		// Of a held one, that went with its head, nobody knows how far it got.
+		// A buffered body is sent together with its head, so it cannot be retried.
 		{"long, after the head had gone", 1 << 20, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,8 +210,8 @@ func TestIdleConnectionsDieUnnoticed(t *testing.T) {
 	}
 }
 
-// Fifty callers find no token: they share one request, and those who give up
-// do so alone.
+// TestColdStart checks that requests without a token share one token request, and
+// that a cancelled request does not cancel the others.
 func TestColdStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
@@ -236,7 +237,7 @@ func TestColdStart(t *testing.T) {
 			t.Errorf("%d token requests", n)
 		}
 		if n := s.emu.Exchange().Executed("GetFolder"); n != 50 {
-			t.Errorf("%d requests were executed; those who left asked for nothing", n)
+			t.Errorf("%d requests were executed; cancelled requests must not be executed", n)
 		}
 		if n := testing.AllocsPerRun(10_000, func() {
 			if _, err := s.app.keeper.Token(context.Background()); err != nil {

@@ -10,33 +10,33 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A rotation is an order in which people and replicas bring a new certificate
-// into service. Whatever it is, no request may fail.
+// A rotation is an order of the steps that bring a new certificate into service.
+// No request may fail in any of them.
 type rotation struct {
 	name string
-	play func(s *testProduct, old, renewed *emulator.Certificate)
-	// What Entra accepted last must have been signed with the renewed one.
+	run  func(s *testProduct, old, renewed *emulator.Certificate)
+	// Entra must have accepted the last assertion with the renewed certificate.
 	renewed bool
 }
 
-const aPoll = 12 * time.Minute // within which the vault is looked into
+const aPoll = 12 * time.Minute // longest time between two polls of the vault
 
 var rotations = []rotation{
 	{"uploaded before registered", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.upload(renewed)
 		s.pass(3 * time.Hour)
-		s.wants("certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint",
+		s.wantLog("certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint",
 			renewed.Thumbprint(), renewed.ThumbprintSHA256(), "AADSTS700027")
 		s.emu.Entra().Register(renewed)
 		s.pass(16 * time.Minute) // it is tried every quarter of an hour
-		s.wants("certificate accepted by Entra and in use", renewed.Thumbprint())
+		s.wantLog("certificate accepted by Entra and in use", renewed.Thumbprint())
 	}, true},
 	{"registered before uploaded", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.emu.Entra().Register(renewed)
 		s.pass(time.Hour)
 		s.upload(renewed)
 		s.pass(aPoll)
-		s.wants("certificate accepted by Entra and in use", renewed.Thumbprint())
+		s.wantLog("certificate accepted by Entra and in use", renewed.Thumbprint())
 	}, true},
 	{"Entra's replicas disagree for an hour", func(s *testProduct, _, renewed *emulator.Certificate) {
 		flips := 0
@@ -46,9 +46,9 @@ var rotations = []rotation{
 		s.pass(3 * time.Hour)
 	}, true},
 	{"accepted once and then refused for long", func(s *testProduct, _, renewed *emulator.Certificate) {
-		asked := 0
+		requests := 0
 		until := time.Now().Add(5 * time.Hour)
-		s.emu.Entra().RegisterWhile(renewed, func() bool { asked++; return asked == 1 || time.Now().After(until) })
+		s.emu.Entra().RegisterWhile(renewed, func() bool { requests++; return requests == 1 || time.Now().After(until) })
 		s.upload(renewed)
 		s.pass(6 * time.Hour)
 	}, true},
@@ -62,7 +62,7 @@ var rotations = []rotation{
 	{"the old one is removed from Entra before the new one is seen", func(s *testProduct, old, renewed *emulator.Certificate) {
 		s.emu.Entra().Unregister(old)
 		s.emu.Entra().Register(renewed)
-		s.pass(30 * time.Minute) // the refresh is refused: the vault is looked into again
+		s.pass(30 * time.Minute) // the refused refresh causes another poll of the vault
 		s.upload(renewed)
 		s.pass(2 * time.Hour)
 	}, true},
@@ -92,7 +92,7 @@ var rotations = []rotation{
 		}
 		s.pass(2 * time.Hour)
 	}, true},
-	{"taken back: disabled again before it was registered", func(s *testProduct, _, renewed *emulator.Certificate) {
+	{"withdrawn: disabled again before it was registered", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.upload(renewed)
 		s.pass(time.Hour)
 		s.emu.KeyVault().Disable(s.versions()[1])
@@ -100,7 +100,7 @@ var rotations = []rotation{
 		s.restart()
 		s.pass(time.Hour)
 	}, false},
-	{"taken back: disabled again after it was in use", func(s *testProduct, _, renewed *emulator.Certificate) {
+	{"withdrawn: disabled again after it was in use", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.emu.Entra().Register(renewed)
 		s.upload(renewed)
 		s.pass(time.Hour)
@@ -124,7 +124,7 @@ func TestRotation(t *testing.T) {
 					s.start().settle()
 					defer s.close()
 					s.pass(20 * time.Minute)
-					r.play(s, old, renewed)
+					r.run(s, old, renewed)
 					s.pass(time.Hour)
 					want := old
 					if r.renewed {
@@ -139,8 +139,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// A restart in mid-rotation with the least of permissions: the vault names the
-// version before, or may be asked for the list.
+// TestRestartNeedsEitherListOrPreviousVersion restarts during a rotation with
+// minimal permissions: the vault names the previous version, or permits the list.
 func TestRestartNeedsEitherListOrPreviousVersion(t *testing.T) {
 	for _, previous := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestRestartNeedsEitherListOrPreviousVersion(t *testing.T) {
 				permissions = append(permissions, emulator.ListSecrets)
 			}
 			s.emu.KeyVault().Permit(s.emu.Config().VaultAppID, permissions...)
-			time.Sleep(time.Hour) // versions are told apart by their age
+			time.Sleep(time.Hour) // versions must differ in age
 			s.upload(newTestCertificate(t, 1, emulator.CertOptions{}))
 			s.start().settle()
 			s.pass(2 * time.Hour)
@@ -160,7 +160,7 @@ func TestRestartNeedsEitherListOrPreviousVersion(t *testing.T) {
 	}
 }
 
-// A certificate that the vault offers and that cannot be used.
+// TestNewVersionIsUnusable uploads certificates that cannot be used.
 func TestNewVersionIsUnusable(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -191,15 +191,15 @@ func TestNewVersionIsUnusable(t *testing.T) {
 				s.pass(time.Hour)
 				c.make(s)
 				s.pass(2 * time.Hour)
-				s.wants("certificate look-up failed", c.says...)
+				s.wantLog("certificate look-up failed", c.says...)
 				s.restart()
 				s.pass(2 * time.Hour)
 				good := newTestCertificate(t, 1, emulator.CertOptions{})
 				s.emu.Entra().Register(good)
 				s.upload(good)
 				s.pass(aPoll)
-				s.wants("certificate accepted by Entra and in use", good.Thumbprint())
-				s.wants("certificates are readable again")
+				s.wantLog("certificate accepted by Entra and in use", good.Thumbprint())
+				s.wantLog("certificates are readable again")
 			})
 		})
 	}
@@ -213,9 +213,9 @@ func TestNewVersionIsNotYetValid(t *testing.T) {
 		s.emu.Entra().Register(early)
 		s.upload(early)
 		s.pass(4 * time.Hour)
-		s.wants("certificate look-up failed", "NotYetValid")
+		s.wantLog("certificate look-up failed", "NotYetValid")
 		s.pass(time.Hour + aPoll)
-		s.wants("certificate accepted by Entra and in use", early.Thumbprint())
+		s.wantLog("certificate accepted by Entra and in use", early.Thumbprint())
 	})
 }
 
@@ -244,31 +244,31 @@ func TestCertificateFileChanges(t *testing.T) {
 		s.pass(time.Hour)
 		write([]byte("-----BEGIN CERTIFICATE-----\nhalf of it"), nil)
 		s.pass(2 * time.Hour)
-		s.wants("certificate look-up failed", file)
+		s.wantLog("certificate look-up failed", file)
 		renewed := newTestCertificate(t, 1, emulator.CertOptions{})
 		write(renewed.PFX())
 		s.pass(2 * time.Hour) // not registered yet
-		s.wants("certificates are readable again")
+		s.wantLog("certificates are readable again")
 		s.emu.Entra().Register(renewed)
 		s.pass(16 * time.Minute)
-		s.wants("certificate accepted by Entra and in use", renewed.Thumbprint())
+		s.wantLog("certificate accepted by Entra and in use", renewed.Thumbprint())
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
 		s.pass(3 * time.Hour)
 		if s.emu.KeyVault().Count() != 0 {
-			t.Error("a vault was asked")
+			t.Error("the vault got a request")
 		}
 	})
 }
 
-// pass lets time go by, in which no request may fail.
+// pass lets time pass while all requests must succeed.
 func (s *testProduct) pass(d time.Duration) {
 	s.t.Helper()
-	s.unharmed(often, d)
+	s.allSucceed(often, d)
 }
 
-// restart replaces the process, which remembers nothing.
+// restart replaces the process, which loses all state.
 func (s *testProduct) restart() {
 	s.t.Helper()
 	s.stop()
@@ -282,7 +282,7 @@ func (s *testProduct) upload(c *emulator.Certificate) (version string) {
 func (s *testProduct) versions() []string { return s.emu.KeyVault().Versions(s.emu.Config().CertName) }
 
 // wants checks that the log has a line with that message and all of the parts.
-func (s *testProduct) wants(message string, parts ...string) {
+func (s *testProduct) wantLog(message string, parts ...string) {
 	s.t.Helper()
 	lines := s.log.lines(message)
 	if !slices.ContainsFunc(lines, func(l logLine) bool { return l.says(parts...) }) {

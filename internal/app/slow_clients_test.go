@@ -30,21 +30,21 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 	const head = "POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
 	cases := []struct {
 		name    string
-		at      string        // sent at once
+		at      string        // sent immediately
 		pause   time.Duration // before each further byte; 0: no further ones
-		reads   bool          // the client reads what it is sent
+		reads   bool          // the client reads the response
 		longest time.Duration
 	}{
-		{"a connection without a word", "", 0, true, 10 * time.Second},
+		{"a connection without a request", "", 0, true, 10 * time.Second},
 		{"a slow head", "POST /EWS", time.Second, true, 10 * time.Second},
 		{"a head that does not end", head, 0, true, 10 * time.Second},
-		{"a body that does not come", head + "Content-Length: 10000\r\n\r\n", 0, true, 40 * time.Second},
+		{"a body that is not sent", head + "Content-Length: 10000\r\n\r\n", 0, true, 40 * time.Second},
 		{"a slow body", head + "Content-Length: 10000\r\n\r\n", 5 * time.Second, true, 72 * time.Second},
 		{"a slow body in chunks", head + "Transfer-Encoding: chunked\r\n\r\n2000\r\n", 5 * time.Second, true, 72 * time.Second},
 		{"a slow body of a refused request", strings.Replace(head, "text/xml", "text/plain", 1) + "Content-Length: 10000\r\n\r\n", time.Second, true, 72 * time.Second},
-		{"a slow body at a place that is not there", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n", time.Second, true, 30 * time.Second},
-		{"an answer that is not read", "GET /EWS/Exchange.asmx?wsdl HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, false, 70 * time.Second},
-		{"a connection kept alive for nothing", "GET /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, true, 181 * time.Second},
+		{"a slow body at an unknown path", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n", time.Second, true, 30 * time.Second},
+		{"a response that is not read", "GET /EWS/Exchange.asmx?wsdl HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, false, 70 * time.Second},
+		{"an idle connection", "GET /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, true, 181 * time.Second},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -72,11 +72,11 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 					time.Sleep(tc.longest)
 					_ = c.SetReadDeadline(time.Now().Add(time.Second))
 					if n, err := io.Copy(io.Discard, c); n > 1<<20 {
-						t.Errorf("%d bytes were still to be had, %v", n, err)
+						t.Errorf("%d bytes could still be read, %v", n, err)
 					}
 				}
 				if took := time.Since(started); took > tc.longest+time.Second {
-					t.Errorf("it was closed after %v, not within %v", took, tc.longest)
+					t.Errorf("closed after %v, want within %v", took, tc.longest)
 				}
 				c.Close()
 				<-over
@@ -85,8 +85,8 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 	}
 }
 
-// TestHalfAnHourOfNotifications checks that a stream with few events is no slow
-// client.
+// TestHalfAnHourOfNotifications checks that a stream with few events is not treated
+// as a slow client.
 func TestHalfAnHourOfNotifications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startTestProduct(t, "HMA_ALLOWED_MAILBOXES=alice@contoso.com")
@@ -100,7 +100,7 @@ func TestHalfAnHourOfNotifications(t *testing.T) {
 					`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`+
 					`</s:Header><s:Body>`+operation+`</s:Body></s:Envelope>`))
 			if err != nil || resp.StatusCode != http.StatusOK {
-				t.Fatalf("answered %v, %v", resp, err)
+				t.Fatalf("got %v, %v", resp, err)
 			}
 			return resp
 		}

@@ -9,11 +9,11 @@ import (
 	"hmaproxy/internal/httpclient"
 )
 
-// A staleNet opens connections that can die as a firewall lets them: nobody
-// hears of it before writing.
+// A staleNet opens connections that can break silently, as behind a firewall that
+// dropped their state: only a write shows the error.
 type staleNet struct {
 	next     httpclient.Dialer
-	swallows bool // what is written to the dead first, as a kernel does
+	swallows bool // the first write to a broken connection succeeds, as in a kernel
 	mu       sync.Mutex
 	conns    []*staleConn
 }
@@ -36,7 +36,7 @@ func (n *staleNet) dial(ctx context.Context, network, address string) (net.Conn,
 	return stale, nil
 }
 
-// kill kills all connections that there are.
+// kill breaks all open connections.
 func (n *staleNet) kill() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// The private key stays in the vault: the product gets a certificate, and has
-// each assertion signed by the key of the very same version.
+// TestKeyStaysInTheVault checks that the product reads the certificate only, and
+// that the vault signs each assertion with the key of the same version.
 func TestKeyStaysInTheVault(t *testing.T) {
 	o := emulator.CertOptions{NonExportable: true}
 	for name, format := range map[string]emulator.Format{"PFX": emulator.PFX, "PEM": emulator.PEM} {
@@ -24,10 +24,10 @@ func TestKeyStaysInTheVault(t *testing.T) {
 			s.emu.Entra().Register(renewed)
 			s.upload(renewed)
 			for s.app.keeper.Status().Active.SHA1 != renewed.Thumbprint() {
-				s.unharmed(50e6, 100e6)
+				s.allSucceed(50e6, 100e6)
 			}
 			s.emu.Exchange().RevokeAll()
-			s.unharmed(50e6, 200e6)
+			s.allSucceed(50e6, 200e6)
 
 			signed := map[string]int{}
 			for _, h := range s.emu.KeyVault().Hops() {
@@ -42,14 +42,14 @@ func TestKeyStaysInTheVault(t *testing.T) {
 			if n := len(s.tokenRequests()); n != 3 {
 				t.Errorf("%d token requests", n)
 			}
-			s.servesNoKey(renewed)
+			s.checkNoKey(renewed)
 		})
 	}
 }
 
-// servesNoKey checks that what the vault hands out holds no key: not by asking
-// the product, but by reading it as anybody would.
-func (s *testProduct) servesNoKey(c *emulator.Certificate) {
+// checkNoKey reads the vault's secret independently of the product and checks that
+// it contains no key.
+func (s *testProduct) checkNoKey(c *emulator.Certificate) {
 	s.t.Helper()
 	text, err := c.PEM()
 	if err != nil || bytes.Contains(text, []byte("PRIVATE KEY")) {

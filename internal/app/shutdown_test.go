@@ -12,9 +12,9 @@ import (
 
 var ofTheProduct = regexp.MustCompile(`net/http\.\(\*persistConn\)|hmaproxy/(token|certsource|proxy)\.|app\.\(\*app\)`)
 
-// When Run has returned, nothing of the product is left: no goroutine, and no
-// connection to the services, which are still there.
-func TestEndLeavesNothing(t *testing.T) {
+// TestShutdownLeavesNoGoroutines checks that no goroutine of the product and no
+// connection to the services remains when Run has returned.
+func TestShutdownLeavesNoGoroutines(t *testing.T) {
 	for _, mode := range []string{"memory", "vault"} {
 		t.Run(mode, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 
 var elsewhere = http.Header{"Location": {"https://attacker.example/collect"}}
 
-// Answers that no documentation promises. Nothing may crash, nothing secret may
-// get out, the log must say what is wrong, and all is well when they end.
-func TestEntraTalksNonsense(t *testing.T) {
+// TestMalformedResponsesOfEntra checks undocumented responses: the product does not
+// crash or log secrets, logs the cause, and recovers when they end.
+func TestMalformedResponsesOfEntra(t *testing.T) {
 	token := func(s *testProduct) func(*http.Request) bool { return s.forMailboxes }
 	metadata := func(*testProduct) func(*http.Request) bool {
 		return func(r *http.Request) bool { return strings.Contains(r.URL.Path, ".well-known") }
@@ -35,12 +35,12 @@ func TestEntraTalksNonsense(t *testing.T) {
 		{"HTML", token, emulator.Fault{Status: 200, Body: "<html><body>Please log in to the WLAN"}, "not a JSON object; remedy: look for a proxy or captive portal"},
 		{"HTML and 502", token, emulator.Fault{Status: 502, Body: "<html>Bad Gateway"}, "responded 502"},
 		{"an empty object", token, emulator.Fault{Status: 200, Body: "{}"}, "responded 200 without an access token"},
-		{"a token that breaks off", token, emulator.Fault{TruncateAt: 700}, "incomplete body: the connection was cut"},
-		{"a lifetime that is none", token, emulator.Fault{Status: 200, Body: `{"token_type":"Bearer","expires_in":"soon","access_token":"eyJzZWNyZXQ.eyJzZWNyZXQ.c2VjcmV0"}`}, "responded 200"},
+		{"a truncated token response", token, emulator.Fault{TruncateAt: 700}, "incomplete body: the connection was cut"},
+		{"an invalid lifetime", token, emulator.Fault{Status: 200, Body: `{"token_type":"Bearer","expires_in":"soon","access_token":"eyJzZWNyZXQ.eyJzZWNyZXQ.c2VjcmV0"}`}, "responded 200"},
 		{"a token that splits the header", token, emulator.Fault{Status: 200, Body: `{"token_type":"Bearer","expires_in":3599,"access_token":"eyJzZWNyZXQ\r\nX-Evil: 1"}`}, "a token that no header can hold"},
 		{"metadata with a redirection", metadata, emulator.Fault{Status: 307, Header: elsewhere}, "307"},
 		{"metadata in HTML", metadata, emulator.Fault{Status: 200, Body: "<html>"}, "log in"},
-		{"metadata of somebody else", metadata, emulator.Fault{Status: 200, Body: `{"issuer":"https://attacker.example/","authorization_endpoint":"https://attacker.example/a","token_endpoint":"https://attacker.example/collect"}`}, "log in"},
+		{"metadata of another issuer", metadata, emulator.Fault{Status: 200, Body: `{"issuer":"https://attacker.example/","authorization_endpoint":"https://attacker.example/a","token_endpoint":"https://attacker.example/collect"}`}, "log in"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -51,24 +51,24 @@ func TestEntraTalksNonsense(t *testing.T) {
 				s.emu.Entra().InjectWhile(func() bool { return true }, fault)
 				s.start()
 				defer s.close()
-				s.suffers(c.says)
+				s.checkNoToken(c.says)
 				s.emu.Entra().ClearFaults()
-				time.Sleep(5 * time.Minute) // some of it looks like a mistake that a person must cure
-				s.unharmed(often, 30*time.Minute)
+				time.Sleep(5 * time.Minute) // some of these errors are retried slowly, as configuration errors
+				s.allSucceed(often, 30*time.Minute)
 
-				// Again, while there is a token: nobody notices.
+				// The same while there is a token: requests succeed.
 				s.emu.Entra().InjectWhile(func() bool { return true }, fault)
-				s.unharmed(often, 20*time.Minute)
+				s.allSucceed(often, 20*time.Minute)
 				s.emu.Entra().ClearFaults()
-				s.unharmed(often, time.Hour)
-				s.keepsSecrets()
+				s.allSucceed(often, time.Hour)
+				s.checkNoSecrets()
 				watch.only(t, "login.microsoftonline.com:443", "contoso.vault.azure.net:443", "mail.contoso.com:443")
 			})
 		})
 	}
 }
 
-func TestKeyVaultTalksNonsense(t *testing.T) {
+func TestMalformedResponsesOfKeyVault(t *testing.T) {
 	challenge := func(authority, resource string) emulator.Fault {
 		return emulator.Fault{Status: 401, Header: http.Header{"Www-Authenticate": {`Bearer authorization="` + authority + `", resource="` + resource + `"`}}}
 	}
@@ -80,8 +80,8 @@ func TestKeyVaultTalksNonsense(t *testing.T) {
 		{"a challenge without a tenant", emulator.Fault{NoTenantInChallenge: true}, "certsource: get secret HMA-Cert"},
 		{"a challenge without anything", emulator.Fault{Status: 401, Header: http.Header{"Www-Authenticate": {"Bearer"}}}, "certsource: get secret HMA-Cert"},
 		{"no challenge", emulator.Fault{Status: 401}, "certsource: get secret HMA-Cert"},
-		{"a challenge that sends elsewhere", challenge("https://attacker.example/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47", "https://vault.azure.net"), "certsource: "},
-		{"a challenge for something else", challenge("https://login.microsoftonline.com/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47", "https://graph.microsoft.com"), "certsource: get secret HMA-Cert"},
+		{"a challenge with a foreign authority", challenge("https://attacker.example/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47", "https://vault.azure.net"), "certsource: "},
+		{"a challenge for another resource", challenge("https://login.microsoftonline.com/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47", "https://graph.microsoft.com"), "certsource: get secret HMA-Cert"},
 		{"HTML", emulator.Fault{Status: 200, Body: "<html>"}, "certsource: get secret HMA-Cert"},
 		{"an empty object", emulator.Fault{Status: 200, Body: "{}"}, "certsource: get secret HMA-Cert"},
 		{"a huge body", emulator.Fault{Status: 200, Filler: 16 << 20}, "certsource: get secret HMA-Cert"},
@@ -95,22 +95,22 @@ func TestKeyVaultTalksNonsense(t *testing.T) {
 				s.emu.KeyVault().InjectWhile(func() bool { return true }, c.fault)
 				s.start()
 				defer s.close()
-				s.suffers(c.says)
+				s.checkNoToken(c.says)
 				s.emu.KeyVault().ClearFaults()
 				time.Sleep(40 * time.Second)
-				s.unharmed(often, 5*time.Minute)
+				s.allSucceed(often, 5*time.Minute)
 
 				s.emu.KeyVault().InjectWhile(func() bool { return true }, c.fault)
-				s.unharmed(often, 70*time.Minute)
-				s.keepsSecrets()
+				s.allSucceed(often, 70*time.Minute)
+				s.checkNoSecrets()
 				watch.only(t, "login.microsoftonline.com:443", "contoso.vault.azure.net:443", "mail.contoso.com:443")
 			})
 		})
 	}
 }
 
-// suffers checks what a client, a probe and the log hear while there is no token.
-func (s *testProduct) suffers(says string) {
+// checkNoToken checks response, readiness and log while there is no token.
+func (s *testProduct) checkNoToken(says string) {
 	s.t.Helper()
 	a := s.ask()
 	if a.status != 500 || a.header.Get("X-Hmaproxy-Error") != "no-token" || a.took > 5*time.Second {
@@ -127,12 +127,12 @@ func (s *testProduct) suffers(says string) {
 	if !strings.Contains(s.log.text(), says) {
 		s.t.Errorf("the log does not say %q:\n%s", says, s.log)
 	}
-	s.log.Write([]byte(a.text + ready.text)) // for keepsSecrets
+	s.log.Write([]byte(a.text + ready.text)) // for checkNoSecrets
 }
 
-// keepsSecrets checks that nothing secret was logged or answered. Every token
+// checkNoSecrets checks that no secret is in the log or in a response. Every token
 // and assertion begins with eyJ, the base64 of a JSON object's first bytes.
-func (s *testProduct) keepsSecrets() {
+func (s *testProduct) checkNoSecrets() {
 	s.t.Helper()
 	text := s.log.text()
 	for _, secret := range []string{"eyJ", s.emu.Config().VaultSecret, "PRIVATE KEY", "attacker.example/collect", "c2VjcmV0"} {
@@ -142,7 +142,7 @@ func (s *testProduct) keepsSecrets() {
 	}
 	hops := slices.DeleteFunc(s.tokenRequests(), func(h emulator.Hop) bool { return !strings.HasPrefix(h.Form.Get("client_assertion"), "eyJ") })
 	if len(hops) == 0 || !strings.HasPrefix(s.emu.Exchange().LastHop().Header.Get("Authorization"), "Bearer eyJ") {
-		s.t.Error("no secret was ever under way: the check proves nothing")
+		s.t.Error("no secret was in use, so the check has no effect")
 	}
 }
 
