@@ -12,8 +12,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestTruncatedResponseOverTLSNeverLooksComplete: to a client of HTTP/1.0 the orderly end
-// of the TLS session is the end of the response, so there must be none.
+// TestTruncatedResponseOverTLSNeverLooksComplete checks that the TLS session of a
+// truncated response is not closed properly. A client of HTTP/1.0 takes a proper
+// close for the end of the response.
 func TestTruncatedResponseOverTLSNeverLooksComplete(t *testing.T) {
 	var config proxy.Config
 	r := newTestProxy(t, testConfig{
@@ -46,6 +47,6 @@ func TestTruncatedResponseOverTLSNeverLooksComplete(t *testing.T) {
 	_, _ = io.WriteString(c, "POST /EWS/Exchange.asmx HTTP/1.0\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: 5\r\n\r\n<a/> ")
 	text, err := io.ReadAll(c)
 	if err == nil && strings.Contains(string(text), "<half") {
-		t.Errorf("the client sees a whole respond: %q", text)
+		t.Errorf("the client sees a complete response: %q", text)
 	}
 }

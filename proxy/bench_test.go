@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// BenchmarkGetFolder sends the same request directly, through a textbook
-// httputil.ReverseProxy that attaches a token and judges nothing, and through
-// this proxy with an allow-list. The figures hold client and upstream too: the
-// differences to direct are what the proxies cost.
+// BenchmarkGetFolder sends the same request directly, through a plain
+// httputil.ReverseProxy that attaches a token without inspection, and through this
+// proxy with an allow-list. The figures include client and upstream; subtract those
+// of direct to get the cost of a proxy.
 func BenchmarkGetFolder(b *testing.B) {
 	body := envelope("alice@contoso.com", getFolder)
 	b.Run("direct", func(b *testing.B) {

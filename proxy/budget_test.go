@@ -11,8 +11,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// Everything that is kept in memory of requests counts against the budget. What
-// it has no room for gets ErrorServerBusy; a long body passes in small parts.
+// TestBudgetCountsEverythingThatIsBuffered checks that all buffered parts of
+// requests count against the budget. A request that exceeds it gets
+// ErrorServerBusy; a long body is streamed.
 func TestBudgetCountsEverythingThatIsBuffered(t *testing.T) {
 	longHead := strings.Replace(string(envelope("alice@contoso.com", getFolder)), "<soap:Header>",
 		"<soap:Header><x:y xmlns:x=\"urn:x\">"+strings.Repeat("z", 100<<10)+"</x:y>", 1)
@@ -50,8 +51,8 @@ func TestBudgetCountsEverythingThatIsBuffered(t *testing.T) {
 	}
 }
 
-// Many uploads at a time stay within the budget, and each of them either passes
-// or is told that the proxy is busy.
+// TestManyUploadsStayWithinTheBudget checks that concurrent uploads stay within the
+// budget. Each succeeds or gets a fault that says that the proxy is busy.
 func TestManyUploadsStayWithinTheBudget(t *testing.T) {
 	const budget, uploads = 1 << 20, 40
 	withScriptAnd(t, func(c *proxy.Config) { c.BufferBudget = budget }, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {

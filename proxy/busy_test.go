@@ -10,7 +10,7 @@ import (
 	"hmaproxy/proxy"
 )
 
-// unavailable is an Exchange whose web server has no application.
+// unavailable responds as Exchange's web server without its application.
 func unavailable(_ int, conn net.Conn, r *bufio.Reader) {
 	for {
 		h := readHead(r)
@@ -22,8 +22,9 @@ func unavailable(_ int, conn net.Conn, r *bufio.Reader) {
 	}
 }
 
-// A client that repeats a failing request without a pause is slowed, up to two
-// seconds a response. One that waits as it is asked to is not.
+// TestRepeatedBusyResponsesAreDelayed checks the delay, of up to two seconds, of
+// responses to a client that repeats a failing request without a pause. A client
+// that observes the back-off time is not delayed.
 func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), unavailable, func(l *scripted) {
 		conn, r := l.dial()
@@ -45,7 +46,7 @@ func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
 		for range 3 {
 			time.Sleep(10 * time.Second)
 			if got := ask(); got != 0 {
-				t.Errorf("a response to a patient client came after %v", got)
+				t.Errorf("the response to a client that observes the back-off time came after %v", got)
 			}
 		}
 		if rec := l.over(9, time.Minute)[8]; rec.Reason != proxy.ReasonUpstreamNotEWS {

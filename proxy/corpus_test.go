@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// corpus lies beside the project where it is developed. Without it the cases
-// in testdata and in the other tests remain.
+// corpus is a folder outside the repository. Without it, the tests use the cases in
+// testdata.
 const corpus = "../../shared/corpus"
 
-// rows reads a tab-separated index by its first line's names.
+// rows reads a tab-separated index whose first line has the names of the columns.
 func rows(t *testing.T, file string) []map[string]string {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -70,7 +70,7 @@ func TestHTTPCorpus(t *testing.T) {
 }
 
 // raw sends bytes as they are and returns the status of the first response, 0 for
-// none. Requests that are not whole are given up after a moment.
+// none. It gives up on incomplete requests after a short time.
 func (r *testProxy) raw(t *testing.T, raw []byte) int {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(r.address)
@@ -99,12 +99,12 @@ func checkArrivals(t *testing.T, r *testProxy, expected string, status int) {
 			t.Fatalf("reached Exchange: %s %s", seen[0].method, seen[0].uri)
 		}
 		if status >= 200 && status < 300 {
-			t.Errorf("readReply %d", status)
+			t.Errorf("response %d", status)
 		}
 		return
 	}
 	if len(seen) != 1 || status != http.StatusOK {
-		t.Fatalf("reached Exchange %d times, readReply %d", len(seen), status)
+		t.Fatalf("reached Exchange %d times, response %d", len(seen), status)
 	}
 	a := seen[0]
 	if a.method != http.MethodPost || a.uri != "/EWS/Exchange.asmx" || !a.whole {
@@ -126,15 +126,15 @@ func checkArrivals(t *testing.T, r *testProxy, expected string, status int) {
 	}
 }
 
-// excused are rows of the corpus that are not "must" and get another response
-// here, each with its reason.
+// excused lists rows of the corpus that are not "must" and for which hmaproxy
+// responds differently, each with its reason.
 var excused = map[string]string{}
 
 func TestSOAPCorpus(t *testing.T) {
 	forwarded := make(map[string][]byte)
 	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
 		if row["strength"] == "limit" {
-			continue // what no proxy can decide
+			continue // no proxy can decide this
 		}
 		t.Run(row["file"], func(t *testing.T) {
 			raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))
@@ -173,7 +173,7 @@ func checkDenied(t *testing.T, r *testProxy, resp *http.Response, text string) {
 		}
 	}
 	if resp.StatusCode != http.StatusInternalServerError || resp.Header.Get("Content-Type") != "text/xml; charset=utf-8" {
-		t.Errorf("readReply %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
+		t.Errorf("response %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
 	if resp.Header.Get("X-Hmaproxy-Error") == "" || resp.Header.Get("Request-Id") == "" {
 		t.Errorf("header %v", resp.Header)
@@ -193,7 +193,7 @@ func checkForwarded(t *testing.T, r *testProxy, resp *http.Response, sent []byte
 	t.Helper()
 	seen := r.seen()
 	if len(seen) != 1 || resp.StatusCode != http.StatusOK || !seen[0].whole {
-		t.Fatalf("reached Exchange %d times, readReply %d %s", len(seen), resp.StatusCode, resp.Header.Get("X-Hmaproxy-Error"))
+		t.Fatalf("reached Exchange %d times, response %d %s", len(seen), resp.StatusCode, resp.Header.Get("X-Hmaproxy-Error"))
 	}
 	got := seen[0].body
 	if who := identities(t, got); len(who) != 1 || who[0] != "alice@contoso.com" {
@@ -254,8 +254,8 @@ func bodyOffset(t *testing.T, doc []byte) int64 {
 	}
 }
 
-// expat reads with Python's binding of expat and prints whom each document
-// impersonates.
+// expat is a Python program that reads documents with expat and prints the
+// identities that each impersonates.
 const expat = `
 import json, sys
 import xml.etree.ElementTree as E
@@ -268,7 +268,7 @@ for name, text in docs.items():
 json.dump(out, sys.stdout)
 `
 
-// secondOpinion has another parser read what was forwarded.
+// secondOpinion reads the forwarded envelopes with another parser.
 func secondOpinion(t *testing.T, forwarded map[string][]byte) {
 	t.Helper()
 	python, err := exec.LookPath("python3")

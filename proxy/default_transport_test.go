@@ -62,7 +62,7 @@ func TestDefaultTransportDoesNotFollowRedirects(t *testing.T) {
 	}
 }
 
-// TestNilTransport: a Handler without a transport has one that verifies
+// TestNilTransport checks that a Handler without a transport uses one that verifies
 // certificates. The test server's certificate is not trusted.
 func TestNilTransport(t *testing.T) {
 	r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) { c.Transport = nil }})

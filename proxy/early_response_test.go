@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// The upstream responds early. The client stops in the middle of its body and
-// goes on after the proxy has given up reading: what comes then is never read as
-// a request.
+// TestRestOfABodyIsNeverARequest covers an upstream that responds before the body is
+// complete. The client pauses until the proxy has stopped reading, and then sends
+// the rest. The proxy must not read the rest as a request.
 func TestRestOfABodyIsNeverARequest(t *testing.T) {
 	inner := envelope("alice@contoso.com", getFolder)
 	for _, c := range []struct{ name, hidden string }{
@@ -29,15 +29,15 @@ func TestRestOfABodyIsNeverARequest(t *testing.T) {
 				go conn.Write(append([]byte(head(len(body)+len(c.hidden))), body[:sent]...))
 				within(conn, 2*time.Minute)
 				if status, text := readReply(r); status != 503 || text != "busy" {
-					t.Errorf("readReply %d %s", status, text)
+					t.Errorf("response %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 				go io.WriteString(conn, c.hidden+string(body[sent:]))
 				if status, text := readReply(r); status != 0 {
-					t.Errorf("the rest of a body was readReply with %d %s", status, text)
+					t.Errorf("the rest of a body got the response %d %s", status, text)
 				}
 				if records := l.over(1, time.Second); len(records) != 1 {
-					t.Errorf("it was taken for a request: %+v", records[1])
+					t.Errorf("it was read as a request: %+v", records[1])
 				}
 			})
 		})

@@ -20,7 +20,8 @@ const throttled = `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="ht
 	`<t:MessageXml xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types">` +
 	`<t:Value Name="BackOffMilliseconds">38526</t:Value></t:MessageXml></detail></s:Fault></s:Body></s:Envelope>`
 
-// Exchange's own faults reach the client unchanged; the Record names them.
+// TestExchangeFaults checks that Exchange's faults reach the client unchanged and
+// that the Record names them.
 func TestExchangeFaults(t *testing.T) {
 	replaced := func(old, new string) string { return strings.ReplaceAll(throttled, old, new) }
 	for _, c := range []struct {

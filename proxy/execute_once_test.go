@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// Exchange reads the request and closes the connection. The request may have been
-// executed, so it is not sent again, whatever header a client adds.
+// TestRequestIsNeverExecutedTwice covers an Exchange that reads the request and
+// closes the connection. The request may have been executed, so it is not retried,
+// whatever headers the client sends.
 func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "X-Vendor"} {
 		t.Run(name, func(t *testing.T) {
@@ -28,7 +29,7 @@ func TestRequestIsNeverExecutedTwice(t *testing.T) {
 						readBodyOf(r, contentLength(readHead(r)))
 						executed++
 						if executed == 2 {
-							return // executed, and not readReply
+							return // executed, without a response
 						}
 						_, _ = io.WriteString(c, shortOK)
 					}
@@ -57,8 +58,8 @@ func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	}
 }
 
-// TestAuditedReferenceWhileTheResponseFails: what is noted of a body that still
-// passes and what is noted of its response are noted by two goroutines.
+// TestAuditedReferenceWhileTheResponseFails checks for a data race: one goroutine
+// records findings in the body, another one the failure of the response.
 func TestAuditedReferenceWhileTheResponseFails(t *testing.T) {
 	c := targetsConfig(t)
 	c.Audit = true
@@ -95,7 +96,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// cutBody is a response that breaks off when something has come of it.
+// cutBody is a response body that fails after its first bytes.
 type cutBody struct{}
 
 func (cutBody) Read(p []byte) (int, error) {

@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestResponseHeadThatNeverEnds: the upstream begins a response instead of
-// inviting the body, and stops in the middle of the status line.
+// TestResponseHeadThatNeverEnds covers an upstream that sends part of a status line
+// instead of 100 Continue.
 func TestResponseHeadThatNeverEnds(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -36,7 +36,7 @@ func TestResponseHeadThatNeverEnds(t *testing.T) {
 				go conn.Write(append([]byte(head(len(body))), body...))
 				within(conn, 2*time.Minute)
 				if status, text := readReply(r); status != 500 || !strings.Contains(text, "ErrorInternalServerTransientError") {
-					t.Errorf("readReply %d %s", status, text)
+					t.Errorf("response %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 			})
@@ -59,8 +59,8 @@ func TestClientThatLeavesWhileAResponseHeadHangs(t *testing.T) {
 	})
 }
 
-// TestInterimResponses: whatever comes before the final response, the body
-// arrives whole.
+// TestInterimResponses checks that the complete body reaches the upstream, whatever
+// interim responses precede the final one.
 func TestInterimResponses(t *testing.T) {
 	for _, c := range []struct{ name, first, rest string }{
 		{"100 at once", "HTTP/1.1 100 Continue\r\n\r\n", ""},
@@ -86,7 +86,7 @@ func TestInterimResponses(t *testing.T) {
 				go conn.Write(append([]byte(head(len(body))), body...))
 				within(conn, time.Minute)
 				if status, text := readReply(r); status != 200 || text != "<ok/>" {
-					t.Errorf("readReply %d %s", status, text)
+					t.Errorf("response %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 			})
@@ -94,8 +94,8 @@ func TestInterimResponses(t *testing.T) {
 	}
 }
 
-// An expectation that a device in front of Exchange does not honour costs an
-// attempt and never the body.
+// TestBodyIsNotLostToAnExpectation covers devices that do not support Expect. The
+// first attempt may fail, but the body must reach Exchange.
 func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 	const page = "Content-Type: text/html\r\nContent-Length: 6\r\n"
 	for _, c := range []struct {
@@ -183,8 +183,8 @@ func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 	}
 }
 
-// A refused token is replaced and the body is replayed, because the refusal
-// comes before the body.
+// TestExpectationKeepsTheBodyForAnotherToken checks that a refused token is replaced
+// and the request replayed, because the 401 comes before the body was sent.
 func TestExpectationKeepsTheBodyForAnotherToken(t *testing.T) {
 	upstream := func(_ int, conn net.Conn, r *bufio.Reader) {
 		for {
@@ -215,8 +215,8 @@ func TestExpectationKeepsTheBodyForAnotherToken(t *testing.T) {
 	})
 }
 
-// Where the expectation is switched off a refused token costs the request, and
-// the next one has another token.
+// TestWithoutExpectation checks that without Expect a request with a refused token
+// fails, and that the next request has a new token.
 func TestWithoutExpectation(t *testing.T) {
 	var mu sync.Mutex
 	var heads []string

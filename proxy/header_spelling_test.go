@@ -11,8 +11,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// A spellingTransport responds as a transport that knows the server's spelling
-// of header names.
+// A spellingTransport is a transport that reports the server's spelling of header
+// names.
 type spellingTransport struct{ names []string }
 
 type spelledBody struct {

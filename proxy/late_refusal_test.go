@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestResponseToARefusedRequestNeverLooksComplete: the upstream takes the
-// end of the connection for the end of the body, and ends its response properly.
+// TestResponseToARefusedRequestNeverLooksComplete covers an upstream that takes the
+// end of the connection for the end of the body, and completes its response.
 func TestResponseToARefusedRequestNeverLooksComplete(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
@@ -31,7 +31,7 @@ func TestResponseToARefusedRequestNeverLooksComplete(t *testing.T) {
 		}()
 		within(conn, time.Minute)
 		if status, text := readReply(r); status != 0 {
-			t.Errorf("readReply %d %s", status, text)
+			t.Errorf("response %d %s", status, text)
 		}
 		if rec := l.over(1, time.Minute)[0]; rec.Reason.String() != "envelope-refused" || !rec.Aborted {
 			t.Errorf("reason %q, aborted %v", rec.Reason, rec.Aborted)

@@ -10,8 +10,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// What devices in front of Exchange, and Exchange's own web server, send in
-// place of an EWS response. The response codes are those of docs/design.md.
+// TestResponsesThatAreNoEWSResponses covers responses that devices in front of
+// Exchange, and Exchange's web server, send in place of an EWS response. The response
+// codes are those of docs/design.md.
 func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 	page := func(status int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +108,8 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 	}
 }
 
-// EWS responses, and the documents that a GET fetches, go back as they are.
+// TestEWSResponsesAreRelayed checks that EWS responses and documents are relayed
+// unchanged.
 func TestEWSResponsesAreRelayed(t *testing.T) {
 	for _, c := range []struct {
 		method, contentType string

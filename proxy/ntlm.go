@@ -11,7 +11,7 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// ntlmStep plays the server's part of an NTLM handshake for clients that insist
+// ntlmStep responds as the server in an NTLM handshake for clients that insist
 // on one. header is the header of a request without a body. The handshake
 // accepts every client, takes no identity from it and sends nothing of it to
 // Exchange. nil means that the request is no step of a handshake.

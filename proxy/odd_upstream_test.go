@@ -23,8 +23,8 @@ func served(_ int, conn net.Conn, r *bufio.Reader) {
 	}
 }
 
-// TestEmptyHandshakeInChunks: an empty POST that opens a handshake stays here,
-// also where its emptiness shows only in its body.
+// TestEmptyHandshakeInChunks checks that an empty POST that opens a handshake is not
+// forwarded when it is chunked, so that only the body shows that it is empty.
 func TestEmptyHandshakeInChunks(t *testing.T) {
 	withScript(t, open(t), served, func(l *scripted) {
 		conn, r := l.dial()
@@ -32,7 +32,7 @@ func TestEmptyHandshakeInChunks(t *testing.T) {
 			"Authorization: NTLM TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA=\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 		within(conn, time.Minute)
 		if status, text := readReply(r); status != 401 {
-			t.Errorf("readReply %d %s", status, text)
+			t.Errorf("response %d %s", status, text)
 		}
 		if rec := l.over(1, time.Minute)[0]; rec.Upstream != 0 {
 			t.Error("it reached Exchange")
@@ -40,8 +40,7 @@ func TestEmptyHandshakeInChunks(t *testing.T) {
 	})
 }
 
-// TestPipelinedRequestsGetResponsesInOrder: one after the other, refusals with a
-// body included.
+// TestPipelinedRequestsGetResponsesInOrder includes refused requests with a body.
 func TestPipelinedRequestsGetResponsesInOrder(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), served, func(l *scripted) {
 		conn, r := l.dial()
@@ -56,7 +55,7 @@ func TestPipelinedRequestsGetResponsesInOrder(t *testing.T) {
 		for i, mailbox := range who {
 			status, text := readReply(r)
 			if want := map[bool]int{true: 200, false: 500}[mailbox == who[0]]; status != want {
-				t.Errorf("%d: readReply %d %s", i, status, text)
+				t.Errorf("%d: response %d %s", i, status, text)
 			}
 		}
 		l.over(len(who), time.Minute)
@@ -66,7 +65,8 @@ func TestPipelinedRequestsGetResponsesInOrder(t *testing.T) {
 	})
 }
 
-// TestDocumentWithoutAContentTypeStaysWithoutOne: the proxy does not guess.
+// TestDocumentWithoutAContentTypeStaysWithoutOne checks that the proxy does not
+// guess a media type.
 func TestDocumentWithoutAContentTypeStaysWithoutOne(t *testing.T) {
 	withScript(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
@@ -86,12 +86,12 @@ func TestDocumentWithoutAContentTypeStaysWithoutOne(t *testing.T) {
 	})
 }
 
-// TestMalformedUpstreamResponses: whatever comes back, the client reads one
-// response of a known kind or sees the connection end.
+// TestMalformedUpstreamResponses checks that for each malformed response the client
+// gets one well-formed response or a closed connection.
 func TestMalformedUpstreamResponses(t *testing.T) {
 	for _, c := range []struct {
 		name, respond string
-		status        int // 0: the connection ends, or the response does not come whole
+		status        int // 0: the connection ends, or the response is incomplete
 	}{
 		{"101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 500},
 		{"status 000", "HTTP/1.1 000 None\r\nContent-Length: 0\r\n\r\n", 500},
@@ -120,7 +120,7 @@ func TestMalformedUpstreamResponses(t *testing.T) {
 				within(conn, time.Minute)
 				status, text := readReply(r)
 				if status != c.status || strings.Contains(text, goodToken) {
-					t.Errorf("readReply %d %s", status, text)
+					t.Errorf("response %d %s", status, text)
 				}
 				l.over(1, time.Minute)
 				if held := l.handler.Buffered(); held != 0 {
@@ -131,8 +131,8 @@ func TestMalformedUpstreamResponses(t *testing.T) {
 	}
 }
 
-// TestClientThatStallsWhileTheUpstreamDies hears of it within the longest
-// silence that a body may have.
+// TestClientThatStallsWhileTheUpstreamDies checks that the client gets a response
+// within the longest pause that a body may have.
 func TestClientThatStallsWhileTheUpstreamDies(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
@@ -144,7 +144,7 @@ func TestClientThatStallsWhileTheUpstreamDies(t *testing.T) {
 		go conn.Write(append([]byte(head(len(body))), body[:300<<10]...))
 		within(conn, 45*time.Second)
 		if status, text := readReply(r); status == 0 || status == 200 {
-			t.Errorf("readReply %d %s", status, text)
+			t.Errorf("response %d %s", status, text)
 		}
 		conn.Close()
 	})

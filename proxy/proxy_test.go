@@ -20,7 +20,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A fault is what EWS client libraries read of an error.
+// A fault has the parts of a SOAP fault that EWS client libraries read.
 type fault struct {
 	Code    string `xml:"Body>Fault>faultcode"`
 	Text    string `xml:"Body>Fault>faultstring"`
@@ -162,15 +162,15 @@ func TestResponseHeaders(t *testing.T) {
 	if rec.RequestID != "r-1" || rec.FrontEnd != "EX1" || rec.Upstream != 503 || rec.Status != 503 || rec.BytesOut != 4 {
 		t.Errorf("record %+v", rec)
 	}
-	// the load balancer's cookie is known from now on
+	// the proxy has learned the load balancer's cookie
 	r.post(t, envelope("alice@contoso.com", getFolder), "Cookie", "BIGipServerPool=1.2.3; other=x")
 	if got := r.seen()[1].header.Get("Cookie"); got != "BIGipServerPool=1.2.3" {
 		t.Errorf("cookie upstream %q", got)
 	}
 }
 
-// Headers that the response's Connection names, in whichever of its lines, are
-// for this hop alone.
+// TestHopByHopHeadersOfResponses checks that headers that any Connection line of the
+// response names are not relayed.
 func TestHopByHopHeadersOfResponses(t *testing.T) {
 	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -188,8 +188,8 @@ func TestHopByHopHeadersOfResponses(t *testing.T) {
 	}
 }
 
-// A sized body gives parts of certain sizes and keeps how much room it was given
-// for each.
+// A sizedBody returns parts of given sizes and records the size of the buffer of
+// each read.
 type sizedBody struct {
 	parts []int
 	rooms []int
@@ -208,8 +208,8 @@ func (b *sizedBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestStreamWaitsWithLittleMemory: a long event does not leave a stream with a
-// large buffer for the rest of its half hour.
+// TestStreamWaitsWithLittleMemory checks that a stream does not keep a large buffer
+// after a long event.
 func TestStreamWaitsWithLittleMemory(t *testing.T) {
 	for _, c := range []struct {
 		name, operation string
@@ -267,7 +267,7 @@ func TestResponsesThatBecomeFaults(t *testing.T) {
 			resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 			f := readFault(t, text)
 			if resp.StatusCode != 500 || f.Detail != c.code || f.Code != "a:"+c.code || resp.Header.Get("Location") != "" {
-				t.Errorf("readReply %d %s", resp.StatusCode, text)
+				t.Errorf("response %d %s", resp.StatusCode, text)
 			}
 			if resp.Header.Get("Content-Type") != "text/xml; charset=utf-8" || resp.Header.Get("Connection") == "close" {
 				t.Errorf("header %v", resp.Header)
@@ -291,7 +291,7 @@ func TestResponsesThatBecomeFaults(t *testing.T) {
 func TestForbiddenWithoutABearerChallengeIsExchangesOwn(t *testing.T) {
 	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) { w.WriteHeader(403) }})
 	if resp, _ := r.post(t, envelope("alice@contoso.com", getFolder)); resp.StatusCode != 403 {
-		t.Errorf("readReply %d", resp.StatusCode)
+		t.Errorf("response %d", resp.StatusCode)
 	}
 }
 
@@ -318,7 +318,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 			body := envelope("alice@contoso.com", createItem(c.size))
 			resp, text := r.post(t, body)
 			if resp.StatusCode != 200 || text != okDocument || len(r.seen()) != c.times || whole.Load() != 1 {
-				t.Errorf("readReply %d %s after %d arrivals, %d whole", resp.StatusCode, text, len(r.seen()), whole.Load())
+				t.Errorf("response %d %s after %d arrivals, %d whole", resp.StatusCode, text, len(r.seen()), whole.Load())
 			}
 			rec := r.last(t)
 			if !rec.Replayed || rec.Diagnosis == nil || rec.Diagnosis.Code != 2000002 || rec.Diagnosis.Remedy == "" || r.tokens.replaced != 1 {
@@ -341,7 +341,7 @@ func TestBodiesBeyondTheBudgetAreStreamed(t *testing.T) {
 			resp, text := r.post(t, body)
 			seen := r.seen()
 			if resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
-				t.Fatalf("readReply %d %s", resp.StatusCode, text)
+				t.Fatalf("response %d %s", resp.StatusCode, text)
 			}
 			if got := seen[0].header.Get("Expect"); got != c.expect {
 				t.Errorf("Expect %q", got)
@@ -351,7 +351,7 @@ func TestBodiesBeyondTheBudgetAreStreamed(t *testing.T) {
 			}
 			r.last(t)
 			if n := r.handler.Buffered(); n != 0 {
-				t.Errorf("%d bytes of the budget were never given back", n)
+				t.Errorf("%d bytes of the budget are still in use", n)
 			}
 		})
 	}
@@ -367,7 +367,7 @@ func TestTokenRefusedForGoodIsAFault(t *testing.T) {
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	f := readFault(t, text)
 	if resp.StatusCode != 500 || f.Detail != "ErrorServerBusy" || resp.Header["Www-Authenticate"] != nil {
-		t.Errorf("readReply %d %s", resp.StatusCode, text)
+		t.Errorf("response %d %s", resp.StatusCode, text)
 	}
 	if !strings.Contains(f.Message, "the token's audience is another host") {
 		t.Errorf("the fault does not say why: %s", f.Message)
@@ -387,7 +387,7 @@ func TestNoTokenIsAFault(t *testing.T) {
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	f := readFault(t, text)
 	if f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "no-token" || len(r.seen()) != 0 {
-		t.Errorf("readReply %s", text)
+		t.Errorf("response %s", text)
 	}
 }
 
@@ -396,7 +396,7 @@ func TestUnreachableExchangeIsAFault(t *testing.T) {
 	r.Close()
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	if f := readFault(t, text); f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" {
-		t.Errorf("readReply %s", text)
+		t.Errorf("response %s", text)
 	}
 }
 
@@ -404,7 +404,7 @@ func TestExchangeThatCannotBeTrustedIsAFault(t *testing.T) {
 	r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) { c.Transport = &http.Transport{} }})
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	if f := readFault(t, text); f.Detail != "ErrorServerBusy" || resp.Header.Get("X-Hmaproxy-Error") != "upstream-unreachable" || len(r.seen()) != 0 {
-		t.Errorf("readReply %s", text)
+		t.Errorf("response %s", text)
 	}
 }
 
@@ -412,7 +412,7 @@ func TestExchangeCutOffBeforeItsHeadersIsAFault(t *testing.T) {
 	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) { panic(http.ErrAbortHandler) }})
 	_, text := r.post(t, envelope("alice@contoso.com", getFolder))
 	if f := readFault(t, text); f.Detail != "ErrorInternalServerTransientError" {
-		t.Errorf("readReply %s", text)
+		t.Errorf("response %s", text)
 	}
 }
 
@@ -537,7 +537,7 @@ func TestRefusedBodyNeverCompletesUpstream(t *testing.T) {
 	r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 	resp, text := r.post(t, bad)
 	if f := readFault(t, text); resp.StatusCode != 500 || f.Detail != "ErrorSchemaValidation" {
-		t.Errorf("readReply %d %s", resp.StatusCode, text)
+		t.Errorf("response %d %s", resp.StatusCode, text)
 	}
 	for _, a := range r.seen() {
 		if a.whole {
@@ -547,14 +547,14 @@ func TestRefusedBodyNeverCompletesUpstream(t *testing.T) {
 }
 
 func TestBodyRefusedAfterTheResponseBeganAbortsIt(t *testing.T) {
-	readReply := make(chan bool)
+	responded := make(chan bool)
 	r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.ReadFull(req.Body, make([]byte, 1000))
 		rc := http.NewResponseController(w)
 		_ = rc.EnableFullDuplex()
 		_, _ = io.WriteString(w, "<early/>")
 		_ = rc.Flush()
-		close(readReply)
+		close(responded)
 		_, err := io.Copy(io.Discard, req.Body)
 		if err == nil {
 			t.Error("the body came to its proper end")
@@ -565,7 +565,7 @@ func TestBodyRefusedAfterTheResponseBeganAbortsIt(t *testing.T) {
 	reader, writer := io.Pipe()
 	go func() {
 		_, _ = writer.Write(bad[:1<<20])
-		<-readReply
+		<-responded
 		_, _ = writer.Write([]byte("<?pi?>"))
 		writer.Close()
 	}()
@@ -644,14 +644,14 @@ func TestLongBodiesAreStreamed(t *testing.T) {
 	if got.Load() < size {
 		t.Errorf("%d bytes arrived", got.Load())
 	}
-	// what client, proxy and upstream together allocate while 120 MiB pass;
-	// pools are leaky by design under the race detector
+	// allocations of client, proxy and upstream together for 120 MiB;
+	// the race detector makes sync.Pool drop objects
 	if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > 48<<20 {
 		t.Errorf("%d MiB were allocated", grown>>20)
 	}
 }
 
-// letters is endless text as base64 has it.
+// letters is endless base64 text.
 type letters struct{}
 
 func (letters) Read(p []byte) (int, error) {
@@ -693,7 +693,7 @@ func TestDocumentsAndProbes(t *testing.T) {
 			req.Header.Set("X-AnchorMailbox", "ceo@contoso.com")
 			resp, _ := r.do(t, req)
 			if resp.StatusCode != c.status {
-				t.Errorf("readReply %d", resp.StatusCode)
+				t.Errorf("response %d", resp.StatusCode)
 			}
 			seen := r.seen()[before:]
 			if c.uri == "" {
@@ -744,7 +744,7 @@ func TestHostNamesAndBrowsers(t *testing.T) {
 			}
 			resp, text := r.do(t, req)
 			if resp.StatusCode != c.status {
-				t.Errorf("readReply %d %s", resp.StatusCode, text)
+				t.Errorf("response %d %s", resp.StatusCode, text)
 			}
 			if c.status == 421 && !strings.Contains(text, "HMA_HOST_NAMES") {
 				t.Errorf("the text does not name the variable: %s", text)
@@ -760,7 +760,7 @@ func TestLoginUserIsAskedFor(t *testing.T) {
 	r := newTestProxy(t, testConfig{policy: mustPolicy(t, policy.Config{Allowed: patterns(t, "alice@contoso.com"), LoginUser: true})})
 	resp, _ := r.post(t, envelope("", getFolder))
 	if resp.StatusCode != 401 || !strings.HasPrefix(resp.Header.Get("Www-Authenticate"), "Basic ") || len(r.seen()) != 0 {
-		t.Fatalf("readReply %d %v", resp.StatusCode, resp.Header)
+		t.Fatalf("response %d %v", resp.StatusCode, resp.Header)
 	}
 	for _, c := range []struct{ user, code string }{
 		{"alice@contoso.com", ""}, {"bob@contoso.com", "ErrorImpersonateUserDenied"}, {`CONTOSO\alice`, "ErrorInvalidExchangeImpersonationHeaderData"},
@@ -777,7 +777,7 @@ func TestLoginUserIsAskedFor(t *testing.T) {
 		}
 		seen := r.seen()
 		if resp.StatusCode != 200 || len(seen) != 1 {
-			t.Fatalf("%s: readReply %d %s", c.user, resp.StatusCode, text)
+			t.Fatalf("%s: response %d %s", c.user, resp.StatusCode, text)
 		}
 		if who := identities(t, seen[0].body); len(who) != 1 || who[0] != c.user {
 			t.Errorf("Exchange would act for %q", who)
@@ -803,7 +803,7 @@ func TestDefaultMailboxIsInjected(t *testing.T) {
 				resp, text := r.post(t, []byte(doc))
 				seen := r.seen()
 				if resp.StatusCode != 200 || len(seen) != 1 {
-					t.Fatalf("readReply %d %s", resp.StatusCode, text)
+					t.Fatalf("response %d %s", resp.StatusCode, text)
 				}
 				if who := identities(t, seen[0].body); len(who) != 1 || !strings.EqualFold(who[0], "sync@contoso.com") {
 					t.Errorf("Exchange would act for %q in %s", who, seen[0].body)
@@ -825,7 +825,7 @@ func TestWithoutAListNothingIsRefusedForItsContent(t *testing.T) {
 		"no XML at all":    "hello",
 		"a DOCTYPE":        `<!DOCTYPE x><x/>`,
 		"two mailboxes":    strings.Replace(string(envelope("alice@contoso.com", getFolder)), "</t:ConnectingSID>", "<t:SID>S-1-5</t:SID></t:ConnectingSID>", 1),
-		"nobody":           string(envelope("", getFolder)),
+		"no mailbox":       string(envelope("", getFolder)),
 		"an eDiscovery":    string(envelope("alice@contoso.com", "<m:SearchMailboxes/>")),
 		"truncated":        string(envelope("alice@contoso.com", getFolder)[:300]),
 		"long, then wrong": string(envelope("alice@contoso.com", createItem(1<<20))) + "<junk>",
@@ -835,7 +835,7 @@ func TestWithoutAListNothingIsRefusedForItsContent(t *testing.T) {
 			resp, text := r.post(t, []byte(doc))
 			seen := r.seen()[before:]
 			if resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
-				t.Fatalf("readReply %d %s", resp.StatusCode, text)
+				t.Fatalf("response %d %s", resp.StatusCode, text)
 			}
 			want := []byte(doc)
 			if !bytes.HasPrefix(want, seen[0].body) || len(seen[0].body) < min(len(want), 1<<20) {
@@ -850,7 +850,7 @@ func TestAuditModeForwardsAndReports(t *testing.T) {
 	for _, c := range []struct{ name, doc, audit, mailbox string }{
 		{"allowed", string(envelope("alice@contoso.com", getFolder)), "", "alice@contoso.com"},
 		{"not on the list", string(envelope("bob@contoso.com", getFolder)), "mailbox-not-allowed", "bob@contoso.com"},
-		{"nobody", string(envelope("", getFolder)), "no-mailbox", ""},
+		{"no mailbox", string(envelope("", getFolder)), "no-mailbox", ""},
 		{"operation", string(envelope("alice@contoso.com", "<m:AddDelegate/>")), "operation-not-allowed", "alice@contoso.com"},
 		{"unreadable", "<!DOCTYPE x><x/>", "envelope-refused", "unreadable"},
 		{"another charset", string(envelope("alice@contoso.com", getFolder)), "envelope-refused", "unreadable"},
@@ -865,7 +865,7 @@ func TestAuditModeForwardsAndReports(t *testing.T) {
 			resp, _ := r.post(t, []byte(c.doc), header...)
 			rec := r.last(t)
 			if seen := r.seen()[before:]; resp.StatusCode != 200 || len(seen) != 1 || !seen[0].whole {
-				t.Errorf("readReply %d", resp.StatusCode)
+				t.Errorf("response %d", resp.StatusCode)
 			}
 			if rec.Audit.String() != c.audit || rec.Mailbox != c.mailbox || rec.Reason != proxy.ReasonNone {
 				t.Errorf("audit %q mailbox %q reason %q", rec.Audit, rec.Mailbox, rec.Reason)
@@ -884,7 +884,7 @@ func TestNTLMHandshakeEndsHere(t *testing.T) {
 		resp, _ := r.do(t, req)
 		challenge, ok := strings.CutPrefix(resp.Header.Get("Www-Authenticate"), "NTLM TlRMTVNTUAACAAAA")
 		if resp.StatusCode != 401 || !ok || len(challenge) < 40 {
-			t.Errorf("%s: readReply %d %v", method, resp.StatusCode, resp.Header)
+			t.Errorf("%s: response %d %v", method, resp.StatusCode, resp.Header)
 		}
 	}
 	if len(r.seen()) != 0 {
@@ -892,6 +892,6 @@ func TestNTLMHandshakeEndsHere(t *testing.T) {
 	}
 	resp, _ := r.post(t, envelope("alice@contoso.com", getFolder), "Authorization", "NTLM TlRMTVNTUAADAAAA")
 	if seen := r.seen(); resp.StatusCode != 200 || len(seen) != 1 || seen[0].header.Get("Authorization") != "Bearer "+goodToken {
-		t.Errorf("readReply %d, arrivals %v", resp.StatusCode, seen)
+		t.Errorf("response %d, arrivals %v", resp.StatusCode, seen)
 	}
 }

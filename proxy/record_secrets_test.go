@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestRecordHoldsNoToken: what the upstream says of itself goes into the log,
-// so the token must not be in it.
+// TestRecordHoldsNoToken covers an upstream that repeats the token in headers that
+// are logged.
 func TestRecordHoldsNoToken(t *testing.T) {
 	for _, c := range []struct{ name, respond string }{
 		{"request id", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nrequest-id: %s\r\nX-FEServer: ex-%s\r\nContent-Length: 0\r\n\r\n"},

@@ -22,8 +22,7 @@ func authenticateRules() (rules []rule) {
 	return append(rules, tokenRules()...)
 }
 
-// challenged: the client is asked for Basic credentials, and its request goes
-// no further.
+// challenged expects a 401 that offers Basic, and that nothing reaches Exchange.
 func challenged(reason string) want {
 	return want{status: 401, reason: reason, conn: "kept"}.and(responded("WWW-Authenticate", `Basic realm="hmaproxy", charset="UTF-8"`))
 }
@@ -86,8 +85,7 @@ func clientRules() (rules []rule) {
 	)
 }
 
-// uncheckable makes the check of credentials fail for another reason than that
-// they are wrong.
+// uncheckable makes the check of credentials fail, as opposed to finding them wrong.
 func uncheckable(c *proxy.Config) {
 	if c.Client != nil {
 		c.Client = func(context.Context, string, string, string) (*policy.Policy, error) {
@@ -127,16 +125,16 @@ func clientRecorded(user string) func(*result) string {
 	}
 }
 
-// The login user is impersonated when a request names nobody.
+// The login user is impersonated when a request names no mailbox.
 func loginRules() []rule {
 	loginUser := func(c *policy.Config) { c.LoginUser = true }
 	both := func(c *policy.Config) { c.LoginUser, c.DefaultMailbox = true, "alice@contoso.com" }
 	unnamed := post(envelope("", getFolder))
 	as := func(user string) request { return unnamed.with("Authorization: " + basic(user, "anything")) }
 	return []rule{
-		{name: "Login/nobody has logged on", policy: loginUser, request: unnamed, all: challenged("login-required").withoutUsers()},
-		{name: "Login/nobody has logged on, also with a default mailbox", policy: both, request: unnamed, all: challenged("login-required").withoutUsers()},
-		{name: "Login/nobody has logged on, long body", policy: loginUser, request: post(envelope("", createItem(400<<10))), all: challenged("login-required").withoutUsers()},
+		{name: "Login/no credentials", policy: loginUser, request: unnamed, all: challenged("login-required").withoutUsers()},
+		{name: "Login/no credentials, also with a default mailbox", policy: both, request: unnamed, all: challenged("login-required").withoutUsers()},
+		{name: "Login/no credentials, long body", policy: loginUser, request: post(envelope("", createItem(400<<10))), all: challenged("login-required").withoutUsers()},
 		{name: "Login/two Authorization headers", policy: loginUser, request: as("alice@contoso.com").and("Authorization: " + basic("bob@contoso.com", "x")), all: challenged("login-required").withoutUsers()},
 		{name: "Login/on the list", policy: loginUser, request: as("alice@contoso.com"), all: forwarded(impersonates("SmtpAddress alice@contoso.com"), headerSent("X-AnchorMailbox", "alice@contoso.com")).withoutUsers()},
 		{name: "Login/client user", policy: loginUser, request: unnamed, all: forwarded(impersonates("SmtpAddress alice@contoso.com")).withUsers()},
@@ -197,7 +195,7 @@ func handshakeRules() (rules []rule) {
 	)
 }
 
-// ntlmChallenge: the client gets a CHALLENGE_MESSAGE as MS-NLMP 2.2.1.2 has it.
+// ntlmChallenge expects a CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2).
 func ntlmChallenge(scheme string) func(*result) string {
 	return func(r *result) string {
 		name, text, _ := strings.Cut(r.header.Get("WWW-Authenticate"), " ")
@@ -235,8 +233,7 @@ func ntlmChallenge(scheme string) func(*result) string {
 	}
 }
 
-// The token is read from memory; a request waits for one only while there is
-// none.
+// A request waits for the token only while there is none.
 func tokenRules() []rule {
 	from := func(s proxy.TokenSource) func(*proxy.Config) {
 		return func(c *proxy.Config) { c.Tokens = s }
@@ -254,7 +251,7 @@ func tokenRules() []rule {
 	}
 }
 
-// took: the request lasted so long, in simulated time.
+// took expects the duration of the request, in simulated time.
 func took(d time.Duration) func(*result) string {
 	return func(r *result) string {
 		if r.record.Duration != d {
@@ -264,7 +261,7 @@ func took(d time.Duration) func(*result) string {
 	}
 }
 
-// tokenAfter is a source that has its token only after a time.
+// tokenAfter is a token source that has no token before the duration has passed.
 type tokenAfter time.Duration
 
 func (d tokenAfter) Token(ctx context.Context) (string, error) {

@@ -15,8 +15,8 @@ func authoriseRules() (rules []rule) {
 	return append(rules, referenceRules()...)
 }
 
-// notJudged is what becomes of a head that cannot be judged: refused, or passed
-// on as it came.
+// notJudged expects the result for a head that cannot be judged: a refusal with a
+// list, forwarding unchanged without one.
 func notJudged(r rule) rule {
 	r.list = faulted("ErrorSchemaValidation", "envelope-refused")
 	r.audit = forwarded(unchanged, audited("envelope-refused"))
@@ -102,10 +102,10 @@ func impersonationRules() (rules []rule) {
 			list: forwarded(bodyKept, impersonates("SmtpAddress alice@contoso.com")), audit: forwarded(bodyKept, audited(""), impersonates("SmtpAddress alice@contoso.com"))})
 	}
 	return append(rules,
-		rule{name: "Impersonation/nobody named", request: post(headed()),
+		rule{name: "Impersonation/no mailbox named", request: post(headed()),
 			list:  faulted("ErrorInvalidExchangeImpersonationHeaderData", "no-mailbox"),
 			audit: forwarded(unchanged, audited("no-mailbox")), open: forwarded(unchanged, audited(""))},
-		rule{name: "Impersonation/nobody named in a long request", request: post(envelope("", createItem(400<<10))),
+		rule{name: "Impersonation/no mailbox named in a long request", request: post(envelope("", createItem(400<<10))),
 			list: faulted("ErrorInvalidExchangeImpersonationHeaderData", "no-mailbox"), audit: forwarded(unchanged, audited("no-mailbox")), open: forwarded(unchanged)},
 		rule{name: "Impersonation/off the list in a long request", request: post(envelope("bob@contoso.com", createItem(400<<10))),
 			list: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed"), audit: forwarded(bodyKept, audited("mailbox-not-allowed")), open: forwarded(unchanged)},
@@ -249,7 +249,7 @@ func operationRules() (rules []rule) {
 	)
 }
 
-// Which names match which entries.
+// Matching of identities with entries.
 func matchRules() (rules []rule) {
 	as := func(form, name string) request {
 		return post(headed(strings.Replace(impersonation, "<t:SmtpAddress>alice@contoso.com</t:SmtpAddress>", "<t:"+form+">"+name+"</t:"+form+">", 1)))
@@ -305,7 +305,7 @@ func matchRules() (rules []rule) {
 	)
 }
 
-// The scope of targets judges the mailboxes that a Body acts on.
+// References, which the scope "targets" checks.
 func referenceRules() (rules []rule) {
 	targets := func(c *policy.Config) { c.Targets = c.Allowed != nil }
 	const oof = "<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>MAILBOX</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>"

@@ -17,8 +17,7 @@ func guardRules() (rules []rule) {
 
 const endpointCalled = "POST /Published/Exchange.asmx HTTP/1.1"
 
-// Which methods and targets exist. The URL upstream comes from the
-// configuration.
+// Methods and targets. The upstream URL comes from the configuration.
 func targetRules() []rule {
 	rules := []rule{
 		{name: "Target/POST of the endpoint", request: post(valid), all: forwarded(called(endpointCalled))},
@@ -83,7 +82,7 @@ func (q request) sending(body string) request {
 	return q
 }
 
-// Which names Host may carry.
+// Values of Host.
 func hostRules() (rules []rule) {
 	for _, host := range []string{
 		"localhost", "localhost:8080", "localhost:0", "localhost:9", "localhost:99999", "LOCALHOST", "LocalHost:8080",
@@ -120,7 +119,7 @@ func hostRules() (rules []rule) {
 	)
 }
 
-// What a web page can make a browser send.
+// Requests that a web page can make a browser send.
 func browserRules() (rules []rule) {
 	for _, line := range []string{
 		"Origin: https://evil.example", "Origin: null", "Origin:", "Origin: http://localhost:8080",
@@ -177,7 +176,7 @@ func protocolRules() []rule {
 	}
 }
 
-// How many headers, how long, and which of them once.
+// Number, size and repetition of headers.
 func headerLimitRules() (rules []rule) {
 	lines := func(n int) request { q := post(valid); q.lines = n; return q }
 	size := func(n int) request { q := post(valid); q.size = n; return q }
@@ -210,7 +209,7 @@ func headerLimitRules() (rules []rule) {
 	return rules
 }
 
-// When a refusal of the guard closes the connection.
+// Refusals of the guard that close the connection, and those that do not.
 func connectionRules() []rule {
 	many := post(valid)
 	many.lines = 101

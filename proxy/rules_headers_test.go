@@ -20,7 +20,7 @@ func headerRules() (rules []rule) {
 	return append(rules, cookieRules()...)
 }
 
-// What is carried over by name, and what is not.
+// Headers that are carried over by name, and headers that are dropped.
 func carriedRules() (rules []rule) {
 	for _, line := range []string{
 		"Accept: text/xml", "Accept-Encoding: gzip, deflate", "Accept-Language: de-DE", "User-Agent: ExchangeServicesClient/15.00.0913.015",
@@ -57,7 +57,7 @@ func carriedRules() (rules []rule) {
 		rule{name: "Dropped/Expect with a short body", request: post(valid, "Expect: 100-continue"), all: forwarded(headerSent("Expect", ""))},
 		rule{name: "Dropped/trailers", request: trailers, all: forwarded(headerSent("X-AnchorMailbox", "alice@contoso.com"), headerSent("User-Agent", ""), headerSent("X-Vendor-Trace", ""))},
 		rule{name: "Dropped/trailers that are announced", request: trailers.with("Trailer: X-Vendor-Trace, User-Agent"), all: forwarded(headerSent("User-Agent", ""), headerSent("Trailer", ""), headerSent("X-Vendor-Trace", ""))},
-		rule{name: "Carried/what Connection names", request: post(valid, "Connection: keep-alive, User-Agent, Authorization, X-AnchorMailbox, Content-Type, Host, Cookie, Content-Length",
+		rule{name: "Carried/headers that Connection names", request: post(valid, "Connection: keep-alive, User-Agent, Authorization, X-AnchorMailbox, Content-Type, Host, Cookie, Content-Length",
 			"User-Agent: x", "Cookie: exchangecookie=1"),
 			all: forwarded(headerSent("User-Agent", "x"), headerSent("X-AnchorMailbox", "alice@contoso.com"), headerSent("Cookie", "exchangecookie=1"), headerSent("Connection", ""))},
 		rule{name: "Carried/no User-Agent of the transport's", request: post(valid), config: func(c *proxy.Config) { c.Transport = noUserAgent{} }, all: want{status: 200, conn: "kept"}},
@@ -139,7 +139,7 @@ func contentTypeRules() (rules []rule) {
 	)
 }
 
-// SOAPAction is neither required nor believed.
+// SOAPAction is optional, and dropped if it disagrees with the Body.
 func soapActionRules() (rules []rule) {
 	const ns = "http://schemas.microsoft.com/exchange/services/2006/messages/"
 	const oof = `<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>alice@contoso.com</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>`
@@ -206,7 +206,7 @@ func mailboxHeaderRules() (rules []rule) {
 			all: forwarded(headerSent("X-AnchorMailbox", "dora@contoso.com"))},
 		rule{name: "X-AnchorMailbox/absent, for a SID", request: spelled("<t:SID>S-1-5-21-1-2-3-500</t:SID>"), all: forwarded(headerSent("X-AnchorMailbox", ""))},
 		rule{name: "X-AnchorMailbox/present, for a SID", request: spelled("<t:SID>S-1-5-21-1-2-3-500</t:SID>").with("X-AnchorMailbox: alice@contoso.com"), all: forwarded(headerSent("X-AnchorMailbox", "alice@contoso.com"))},
-		rule{name: "X-AnchorMailbox/absent, nobody named", request: post(envelope("", getFolder)), open: forwarded(headerSent("X-AnchorMailbox", ""))},
+		rule{name: "X-AnchorMailbox/absent, no mailbox named", request: post(envelope("", getFolder)), open: forwarded(headerSent("X-AnchorMailbox", ""))},
 		rule{name: "X-AnchorMailbox/absent, no address", request: spelled("<t:SmtpAddress>alice</t:SmtpAddress>"), open: forwarded(headerSent("X-AnchorMailbox", ""), unchanged)},
 		rule{name: "X-AnchorMailbox/absent, a line break in the address", request: spelled("<t:SmtpAddress>alice@contoso.com&#13;&#10;X-A: b</t:SmtpAddress>"),
 			open: forwarded(headerSent("X-AnchorMailbox", ""), headerSent("X-A", ""), unchanged), list: faulted("ErrorSchemaValidation", "envelope-refused")},
@@ -230,7 +230,7 @@ func named(child, operation string) []byte {
 	return []byte(strings.Replace(string(envelope("x", operation)), "<t:SmtpAddress>x</t:SmtpAddress>", child, 1))
 }
 
-// neverSent: no attempt carries the header.
+// neverSent expects that no attempt has the header.
 func neverSent(name string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {
@@ -242,7 +242,7 @@ func neverSent(name string) func(*result) string {
 	}
 }
 
-// mailboxRecorded: what the record says of the impersonated mailbox.
+// mailboxRecorded expects the impersonated mailbox in the record.
 func mailboxRecorded(mailbox string) func(*result) string {
 	return func(r *result) string {
 		if r.record.Mailbox != mailbox {
@@ -308,7 +308,7 @@ func cookieRules() (rules []rule) {
 	)
 }
 
-// headerSentLast: the last request that Exchange gets has this header.
+// headerSentLast expects the header in the last request to Exchange.
 func headerSentLast(name, value string) func(*result) string {
 	return func(r *result) string {
 		if len(r.sent) == 0 {

@@ -165,7 +165,7 @@ func utf16(s string) string {
 	return string(b)
 }
 
-// bodyKept: from <Body on Exchange gets the client's bytes.
+// bodyKept expects that the bytes from <Body on reach Exchange unchanged.
 func bodyKept(r *result) string {
 	for _, s := range r.sent {
 		if got, want := fromBody(s.body), fromBody(r.request.body); got == nil || !bytes.Equal(got, want) {
@@ -214,7 +214,7 @@ func holdBackRules() []rule {
 	}
 }
 
-// notSent: Exchange does not get these bytes.
+// notSent expects that the text does not reach Exchange.
 func notSent(text string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {

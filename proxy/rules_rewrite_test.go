@@ -44,7 +44,7 @@ func rewriteRules() (rules []rule) {
 	)
 }
 
-// rewritten: hmaproxy wrote the head, from a prolog of its own to the Body.
+// rewritten expects a head that hmaproxy wrote, including the prolog.
 func rewritten(r *result) string {
 	for _, s := range r.sent {
 		head := s.body[:len(s.body)-len(fromBody(s.body))]
@@ -105,7 +105,7 @@ func readBlocks(doc []byte) ([]block, error) {
 	return blocks, nil
 }
 
-// headerBlocks: Exchange gets these header blocks, in any order.
+// headerBlocks expects these header blocks at Exchange, in any order.
 func headerBlocks(names ...string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {

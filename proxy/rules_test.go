@@ -87,7 +87,7 @@ func TestRules(t *testing.T) {
 // builds the behaviour removes the line.
 var pending = map[string]bool{}
 
-// A rule is a request, and what must become of it.
+// A rule is a request and its expected result.
 type rule struct {
 	name    string
 	request request
@@ -96,8 +96,8 @@ type rule struct {
 	policy  func(*policy.Config)                // changes the policy; nil: no change
 	reply   func(attempt int, s *sent) response // Exchange's; nil: 200 with a SOAP response
 
-	// What must happen, in every setup or in those of one mode. Where a mode is
-	// stated, it holds instead of all. A mode without either is not run.
+	// The expected results. That of a mode applies instead of all. A mode that has
+	// neither is not run.
 	all, list, audit, open want
 }
 
@@ -153,7 +153,7 @@ func (r rule) run(t *testing.T, pending bool) {
 	}
 }
 
-// The list of the table, and who authenticates.
+// The allow-list of the table, and the client user.
 const (
 	listed        = "alice@contoso.com, *@rooms.contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500"
 	clientUser    = "alice@contoso.com"
@@ -235,7 +235,7 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 		},
 	}
 	if s.users {
-		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows nobody: the client has a policy of its own
+		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows no mailbox: the client has its own policy
 		config.Client = func(_ context.Context, _, user, password string) (*policy.Policy, error) {
 			// also accepts empty credentials: a request without any must not get so far
 			if user == clientUser && password == clientPass || user == "" && password == "" {
@@ -321,7 +321,7 @@ func (c clientConn) RemoteAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000}
 }
 
-// A result is what became of a request.
+// A result is the outcome of a request, seen from both sides of hmaproxy.
 type result struct {
 	request request // as it was sent
 	began   time.Time
@@ -560,7 +560,7 @@ func always(r response) func(int, *sent) response {
 	return func(int, *sent) response { return r }
 }
 
-// A double stands in for Exchange and records what it gets.
+// A double replaces Exchange and records the requests.
 type double struct {
 	reply func(attempt int, s *sent) response
 	mu    sync.Mutex

@@ -84,7 +84,7 @@ func forwardRules() (rules []rule) {
 	}
 }
 
-// bodyKept1: the last attempt carries the client's Body.
+// bodyKept1 expects the client's Body in the last attempt.
 func bodyKept1(r *result) string {
 	last := *r
 	last.sent = r.sent[max(0, len(r.sent)-1):]
@@ -107,7 +107,7 @@ func firstByteAfter(d time.Duration) func(*result) string {
 	}
 }
 
-// attempts: so many requests reached Exchange, whole or not.
+// attempts expects a number of requests at Exchange, complete or not.
 func attempts(n int) func(*result) string {
 	return func(r *result) string {
 		if len(r.sent) != n {
@@ -273,7 +273,7 @@ func hides(text string) func(*result) string {
 	}
 }
 
-// spelled: the response has these header lines to the letter.
+// spelled expects these exact header lines in the response.
 func spelled(lines ...string) func(*result) string {
 	return func(r *result) string {
 		for _, line := range lines {
@@ -294,7 +294,7 @@ func errorRules() []rule {
 	bob := post(envelope("bob@contoso.com", getFolder))
 	return []rule{
 		{name: "Shape/mailbox not allowed", request: bob, list: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").and(shape("ErrorImpersonateUserDenied", -1), hides("bob"), hides("alice"))},
-		{name: "Shape/nobody named", request: post(headed()), list: faulted("ErrorInvalidExchangeImpersonationHeaderData", "no-mailbox").and(shape("ErrorInvalidExchangeImpersonationHeaderData", -1))},
+		{name: "Shape/no mailbox named", request: post(headed()), list: faulted("ErrorInvalidExchangeImpersonationHeaderData", "no-mailbox").and(shape("ErrorInvalidExchangeImpersonationHeaderData", -1))},
 		{name: "Shape/operation not allowed", request: post(enveloped(impersonation, "<m:AddDelegate/>")), list: faulted("ErrorAccessDenied", "operation-not-allowed").and(shape("ErrorAccessDenied", -1))},
 		{name: "Shape/envelope refused", request: post([]byte("<x/>")), list: faulted("ErrorSchemaValidation", "envelope-refused").and(shape("ErrorSchemaValidation", -1))},
 		{name: "Shape/busy", request: post(valid), reply: always(soapResponse(429, "", "Retry-After: 7")), all: want{status: 500, reason: "upstream-429", code: "ErrorServerBusy", sent: 1, conn: "kept"}.and(shape("ErrorServerBusy", 7000))},
@@ -305,8 +305,8 @@ func errorRules() []rule {
 	}
 }
 
-// shape: the fault is one that every EWS client library understands; backOff is
-// in milliseconds, -1 for none.
+// shape expects a fault that every EWS client library understands. backOff is in
+// milliseconds, -1 for none.
 func shape(code string, backOff int) func(*result) string {
 	return func(r *result) string {
 		if got := r.header.Get("Content-Type"); got != "text/xml; charset=utf-8" {

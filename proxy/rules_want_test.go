@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// A want is what must become of a request.
+// A want is the expected result of a request.
 type want struct {
 	status   int
 	reason   string // X-Hmaproxy-Error
@@ -39,7 +39,7 @@ func (w want) withoutUsers() want { no := false; w.users = &no; return w }
 // times is how many requests reach Exchange, those sent before included.
 func (w want) times(n int) want { w.sent = n; return w }
 
-// Values of a want that say nothing.
+// Values of a want that match anything.
 const (
 	anyStatus = -1
 	anyNumber = -1
@@ -47,7 +47,7 @@ const (
 	anyCode   = "any"
 )
 
-// forwarded: Exchange gets the request once, the client gets the response.
+// forwarded expects one request at Exchange, and its response at the client.
 func forwarded(checks ...func(*result) string) want {
 	return want{status: 200, sent: 1, conn: "kept"}.and(checks...).and(func(r *result) string {
 		if r.body != okDocument {
@@ -57,7 +57,7 @@ func forwarded(checks ...func(*result) string) want {
 	})
 }
 
-// refused: a plain status and text; nothing reaches Exchange.
+// refused expects a status with plain text, and that nothing reaches Exchange.
 func refused(status int, reason string) want {
 	return want{status: status, reason: reason}.and(func(r *result) string {
 		if r.header.Get("Content-Type") != "text/plain; charset=utf-8" && r.request.method != "HEAD" {
@@ -67,12 +67,12 @@ func refused(status int, reason string) want {
 	})
 }
 
-// faulted: hmaproxy's own SOAP fault; nothing reaches Exchange.
+// faulted expects a SOAP fault by hmaproxy, and that nothing reaches Exchange.
 func faulted(code, reason string) want {
 	return want{status: 500, reason: reason, code: code, conn: "kept"}
 }
 
-// local: hmaproxy responds itself; nothing reaches Exchange.
+// local expects a response by hmaproxy, and that nothing reaches Exchange.
 func local(status int) want { return want{status: status} }
 
 func (w want) check(r *result) (problems []string) {
@@ -236,7 +236,7 @@ func (s *sent) identities() (who []string) {
 	}
 }
 
-// headerSent: the header reaches Exchange with this value, "" for not at all.
+// headerSent expects the header at Exchange with this value; "" expects none.
 func headerSent(name, value string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {
@@ -251,7 +251,7 @@ func headerSent(name, value string) func(*result) string {
 	}
 }
 
-// called: the request line that Exchange gets.
+// called expects the request line at Exchange.
 func called(line string) func(*result) string {
 	return func(r *result) string {
 		if len(r.sent) != 1 || r.sent[0].line != line {
@@ -261,7 +261,7 @@ func called(line string) func(*result) string {
 	}
 }
 
-// unchanged: the body reaches Exchange byte for byte.
+// unchanged expects that the body reaches Exchange byte for byte.
 func unchanged(r *result) string {
 	for _, s := range r.sent {
 		if !bytes.Equal(s.body, r.request.body) {
@@ -271,7 +271,7 @@ func unchanged(r *result) string {
 	return ""
 }
 
-// impersonates: Exchange acts for this mailbox alone, "" for none.
+// impersonates expects this identity at Exchange and no other; "" expects none.
 func impersonates(identity string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {
@@ -283,7 +283,7 @@ func impersonates(identity string) func(*result) string {
 	}
 }
 
-// audited: the record has the reason for which enforce mode would refuse.
+// audited expects the reason, in the record, for which enforce mode would refuse.
 func audited(reason string) func(*result) string {
 	return func(r *result) string {
 		if got := fmt.Sprint(r.record.Audit); got != reason {
@@ -293,7 +293,7 @@ func audited(reason string) func(*result) string {
 	}
 }
 
-// responded: the client gets this header, "" for not at all.
+// responded expects the header in the response; "" expects none.
 func responded(name, value string) func(*result) string {
 	return func(r *result) string {
 		if got := strings.Join(r.header.Values(name), " | "); got != value {
@@ -303,7 +303,7 @@ func responded(name, value string) func(*result) string {
 	}
 }
 
-// mentions: the text that the client gets contains this.
+// mentions expects the text in the response body.
 func mentions(text string) func(*result) string {
 	return func(r *result) string {
 		if !strings.Contains(r.body, text) {

@@ -22,9 +22,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A scripted proxy is one between raw connections: a client that writes bytes, and an
-// upstream that follows a script. It lives in a bubble of simulated time, so
-// that what takes minutes costs nothing.
+// A scripted is a proxy between raw connections: a client that writes bytes, and an
+// upstream that follows a script. It runs in a bubble of simulated time.
 type scripted struct {
 	t       *testing.T
 	tokens  *tokens
@@ -34,7 +33,7 @@ type scripted struct {
 	records []proxy.Record
 }
 
-// A script plays the upstream's side of one connection, the nth from 1 on.
+// A script is the upstream's side of one connection, the nth from 1 on.
 type script func(n int, c net.Conn, r *bufio.Reader)
 
 // withScript runs f in a bubble with a scripted proxy, over each of the transports that the
@@ -116,7 +115,7 @@ func (l *scripted) dial() (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// over waits for n requests to be over, for at most d of simulated time.
+// over waits until n requests have ended, for at most d of simulated time.
 func (l *scripted) over(n int, d time.Duration) []proxy.Record {
 	l.t.Helper()
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
@@ -151,7 +150,7 @@ func readHead(r *bufio.Reader) string {
 	}
 }
 
-// readReply reads a whole response; status is 0 when none came.
+// response reads a whole response; status is 0 when none came.
 func readReply(r *bufio.Reader) (status int, text string) {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {

@@ -23,7 +23,7 @@ func TestResponseAfterALongWait(t *testing.T) {
 		go conn.Write(append([]byte(head(len(body))), body...))
 		within(conn, 10*time.Minute)
 		if status, text := readReply(r); status != 200 || text != "ok" {
-			t.Errorf("readReply %d %q", status, text)
+			t.Errorf("response %d %q", status, text)
 		}
 	})
 }
@@ -46,7 +46,7 @@ func TestRefusalWithoutAnEnd(t *testing.T) {
 		go conn.Write(append([]byte(head(len(body))), body...))
 		within(conn, time.Minute)
 		if status, text := readReply(r); status != 200 || text != "<ok/>" {
-			t.Errorf("readReply %d %s", status, text)
+			t.Errorf("response %d %s", status, text)
 		}
 	})
 }

@@ -171,7 +171,7 @@ func TestSmuggling(t *testing.T) {
 			} else {
 				r.checkOnlyPosts(t, most)
 				if n := whole(r.seen()); n != most {
-					t.Errorf("%d whole requests reached Exchange, want %d; readReply %v", n, most, statuses)
+					t.Errorf("%d whole requests reached Exchange, want %d; response %v", n, most, statuses)
 				}
 			}
 		}
@@ -308,7 +308,7 @@ func TestGosOwnHeaders(t *testing.T) {
 					most = 0
 				}
 				if strings.Contains(row.text, "foo.com") || strings.Contains(row.text, "1.2.3.4") {
-					most = 0 // good HTTP, and nobody that this door knows
+					most = 0 // valid HTTP, and no known identity
 				}
 				r.checkOnlyPosts(t, most)
 			}

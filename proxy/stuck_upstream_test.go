@@ -33,7 +33,7 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 				} else {
 					within(conn, 10*time.Minute)
 					if status, text := readReply(r); status != 500 || !strings.Contains(text, "ErrorInternalServerTransientError") {
-						t.Errorf("readReply %d %s", status, text)
+						t.Errorf("response %d %s", status, text)
 					}
 				}
 				l.over(1, 10*time.Minute)

@@ -51,7 +51,7 @@ var identity = sync.OnceValue(func() tls.Certificate {
 
 // lean returns internal/upstream's transport to a script, which then speaks
 // through TLS.
-func (l *scripted) lean(play script) transport {
+func (l *scripted) lean(upstream script) transport {
 	server := &tls.Config{Certificates: []tls.Certificate{identity()}}
 	root, err := x509.ParseCertificate(identity().Certificate[0])
 	if err != nil {
@@ -60,6 +60,6 @@ func (l *scripted) lean(play script) transport {
 	return newTransport(l.t, "mail.contoso.com", "mail.contoso.com:443", root, l.dialer(func(n int, c net.Conn, _ *bufio.Reader) {
 		inside := tls.Server(c, server)
 		defer inside.Close()
-		play(n, inside, bufio.NewReader(inside))
+		upstream(n, inside, bufio.NewReader(inside))
 	}))
 }

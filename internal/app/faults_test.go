@@ -25,7 +25,7 @@ const faultsDocument = "../../docs/faults.md"
 type brokenCase struct {
 	name  string
 	fault func(h *testProduct) // nil: the request itself is the fault
-	send  func(h *testProduct) answer
+	send  func(h *testProduct) response
 	alert string // of deploy/monitoring that fires while it lasts; "": none
 }
 
@@ -65,11 +65,11 @@ func without(strike func(h *testProduct)) func(*testProduct) {
 }
 
 // request sends a request that differs from alice's GetFolder.
-func request(method, path, body string, header ...string) func(*testProduct) answer {
-	return func(h *testProduct) answer {
+func request(method, path, body string, header ...string) func(*testProduct) response {
+	return func(h *testProduct) response {
 		r, err := http.NewRequest(method, "http://"+h.clients+path, strings.NewReader(body))
 		if err != nil {
-			return answer{err: err}
+			return response{err: err}
 		}
 		r.Header.Set("Content-Type", "text/xml; charset=utf-8")
 		for i := 0; i < len(header); i += 2 {
@@ -80,7 +80,7 @@ func request(method, path, body string, header ...string) func(*testProduct) ans
 }
 
 // impatient sends a request and leaves after a minute.
-func impatient(h *testProduct) answer {
+func impatient(h *testProduct) response {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return h.send(ctx, askFolder)
@@ -119,8 +119,8 @@ func brokenCases() []brokenCase {
 		{"Entra ID refuses the application", without(func(h *testProduct) { always(&h.emu.Entra().Service, emulator.Fault{AADSTS: 700016}) }), nil, "HmaproxyNotReady"},
 		{"Entra ID responds 503", without(func(h *testProduct) { always(&h.emu.Entra().Service, emulator.Fault{Status: 503}) }), nil, "HmaproxyNotReady"},
 		{"Key Vault refuses this address", func(h *testProduct) { h.emu.KeyVault().SetFirewall(true); time.Sleep(12 * time.Minute) }, nil, "HmaproxyCertificateLookupFailing"},
-		{"a mailbox is not on the allow-list", nil, func(h *testProduct) answer { return h.as("ceo@contoso.com", "") }, "HmaproxyRefusals"},
-		{"an operation is not allowed", nil, func(h *testProduct) answer { return h.send(context.Background(), "<m:AddDelegate/>") }, "HmaproxyRefusals"},
+		{"a mailbox is not on the allow-list", nil, func(h *testProduct) response { return h.as("ceo@contoso.com", "") }, "HmaproxyRefusals"},
+		{"an operation is not allowed", nil, func(h *testProduct) response { return h.send(context.Background(), "<m:AddDelegate/>") }, "HmaproxyRefusals"},
 		{"a document cannot be trusted", nil, request("POST", ews, "<!DOCTYPE x>"+alice), "HmaproxyRefusals"},
 		{"a client uses a path that is not served", nil, request("POST", "/autodiscover/autodiscover.xml", alice), ""},
 		{"a web page sends a request", nil, request("POST", ews, alice, "Origin", "https://evil.example"), "HmaproxyRefusals"},
@@ -159,7 +159,7 @@ func (c brokenCase) row(t *testing.T) (row string) {
 	return row
 }
 
-func describeClient(a answer) string {
+func describeClient(a response) string {
 	if a.err != nil {
 		return "no response"
 	}
@@ -184,7 +184,7 @@ func describeLine(log string) string {
 	return "no line"
 }
 
-func describeReady(a answer) string {
+func describeReady(a response) string {
 	return fmt.Sprint(a.status) + " " + strings.TrimSpace(a.text)
 }
 
