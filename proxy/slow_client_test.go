@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A refused request whose body was announced and never comes loses its
-// connection.
+// TestRefusedRequestsDoNotHoldConnections checks that the connection of a refused request
+// is closed when its body is not sent.
 func TestRefusedRequestsDoNotHoldConnections(t *testing.T) {
 	for _, c := range []struct{ name, head string }{
 		{"not found", "POST /owa HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
@@ -34,8 +34,9 @@ func TestRefusedRequestsDoNotHoldConnections(t *testing.T) {
 	}
 }
 
-// TestClientThatTricklesAfterAnEarlyResponseEndsSoon: after an early response a client
-// has ten seconds for the rest, also where the proxy holds back what it sends.
+// TestClientThatTricklesAfterAnEarlyResponseEndsSoon checks that after an early
+// response a client has ten seconds for the rest of its body, also while the scanner
+// buffers an incomplete tag.
 func TestClientThatTricklesAfterAnEarlyResponseEndsSoon(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)

@@ -57,8 +57,8 @@ func (f *timeoutTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, f.err
 }
 
-// TestTimeoutSaysWhetherItWasSent checks that a client is asked to retry only what
-// was not sent.
+// TestTimeoutSaysWhetherItWasSent checks that a client is asked to retry only a
+// request that was not sent.
 func TestTimeoutSaysWhetherItWasSent(t *testing.T) {
 	for _, c := range []struct {
 		err          error

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestResponseAfterALongWait: a response whose first part is flushed at once
-// reaches the client however long Exchange took.
+// TestResponseAfterALongWait checks that the first part of a response reaches the
+// client immediately, however long Exchange took.
 func TestResponseAfterALongWait(t *testing.T) {
 	withScript(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readBodyOf(r, contentLength(readHead(r)))
@@ -28,8 +28,8 @@ func TestResponseAfterALongWait(t *testing.T) {
 	})
 }
 
-// TestRefusalWithoutAnEnd: a 401 whose body never ends does not keep the second
-// attempt from being made.
+// TestRefusalWithoutAnEnd checks that a 401 with an endless body does not prevent
+// the second attempt.
 func TestRefusalWithoutAnEnd(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(n int, conn net.Conn, r *bufio.Reader) {
 		h := readHead(r)

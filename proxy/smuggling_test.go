@@ -31,11 +31,11 @@ func (r *testProxy) exchangeRaw(t *testing.T, raw string, wanted int) (statuses 
 	go io.WriteString(c, raw)
 	in := bufio.NewReader(c)
 	for {
-		patience := 300 * time.Millisecond
+		limit := 300 * time.Millisecond
 		if len(statuses) < wanted {
-			patience = 20 * time.Second
+			limit = 20 * time.Second
 		}
-		_ = c.SetReadDeadline(time.Now().Add(patience))
+		_ = c.SetReadDeadline(time.Now().Add(limit))
 		resp, err := http.ReadResponse(in, nil)
 		if err != nil {
 			return statuses
@@ -47,8 +47,7 @@ func (r *testProxy) exchangeRaw(t *testing.T, raw string, wanted int) (statuses 
 	}
 }
 
-// crowd runs subtests, which mostly wait, many at once and more than -parallel
-// would.
+// crowd runs subtests, which mostly wait, with more concurrency than -parallel.
 func crowd(t *testing.T, tests map[string]func(*testing.T)) {
 	var all sync.WaitGroup
 	places := make(chan struct{}, 32)
@@ -62,8 +61,8 @@ func crowd(t *testing.T, tests map[string]func(*testing.T)) {
 	all.Wait()
 }
 
-// checkOnlyPosts: whatever was sent, what arrived are requests of the one kind,
-// with the proxy's own credentials, and no more than there may be.
+// checkOnlyPosts checks that only POST requests with the proxy's own credentials
+// reached Exchange, and at most a given number of them.
 func (r *testProxy) checkOnlyPosts(t *testing.T, most int) {
 	t.Helper()
 	seen := r.seen()
@@ -108,7 +107,7 @@ func TestSmuggling(t *testing.T) {
 		{"HTTP/2's preface, pipelined", good + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1},
 		{"CONNECT, pipelined", good + "CONNECT mail.contoso.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 1},
 
-		// Two lengths: what RFC 9112, 6.3 has a server without choice do, or refuse.
+		// Two lengths: RFC 9112, 6.3 prescribes the interpretation or a refusal.
 		{"CL.TE", head + "Content-Length: " + longer + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + owa, -1},
 		{"CL.TE, the smuggled one aims well", head + "Content-Length: " + longer + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + strings.Replace(good, "Host: localhost", "Host: evil", 1), -1},
 		{"TE.CL", head + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + chunked, -1},
@@ -167,7 +166,7 @@ func TestSmuggling(t *testing.T) {
 			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			statuses := r.exchangeRaw(t, tc.raw, max(0, tc.arrivals))
 			if most := tc.arrivals; most < 0 {
-				r.checkOnlyPosts(t, 2) // refused or read as the standard says: both will do
+				r.checkOnlyPosts(t, 2) // both a refusal and the standard's interpretation are correct
 			} else {
 				r.checkOnlyPosts(t, most)
 				if n := whole(r.seen()); n != most {
@@ -179,7 +178,7 @@ func TestSmuggling(t *testing.T) {
 	crowd(t, tests)
 }
 
-// whole counts the requests that came to their proper end.
+// whole counts the complete requests.
 func whole(seen []arrival) (n int) {
 	for _, a := range seen {
 		if a.whole {
@@ -189,7 +188,7 @@ func whole(seen []arrival) (n int) {
 	return n
 }
 
-// goRoot is where Go itself lies.
+// goRoot returns the root folder of the Go installation.
 var goRoot = sync.OnceValue(func() string {
 	out, _ := exec.Command("go", "env", "GOROOT").Output()
 	return strings.TrimSpace(string(out))
@@ -238,8 +237,8 @@ func constantText(e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// TestGosOwnRequests sends the requests that Go's tests read, as they are and
-// aimed at the endpoint.
+// TestGosOwnRequests sends the requests of net/http's tests, both unchanged and with
+// the endpoint as their target.
 func TestGosOwnRequests(t *testing.T) {
 	isRequest := func(s string) bool {
 		first, rest, ok := strings.Cut(s, "\n")
@@ -266,8 +265,7 @@ func TestGosOwnRequests(t *testing.T) {
 	crowd(t, tests)
 }
 
-// aim turns a request into one that differs from a good one only by what made
-// it interesting.
+// aim makes a request valid except for the part that the test is about.
 func aim(request string) string {
 	line, rest, _ := strings.Cut(request, "\n")
 	method, target, _ := strings.Cut(line, " ")
@@ -286,8 +284,8 @@ func aim(request string) string {
 	return method + " /EWS/Exchange.asmx " + version + "\nHost: localhost\r\nContent-Type: text/xml\r\n" + strings.Join(head, "") + rest
 }
 
-// TestGosOwnHeaders puts the header lines of Go's tables into a request that is
-// good without them: what Go refuses must not arrive.
+// TestGosOwnHeaders adds the header lines of Go's test tables to a valid request.
+// Requests that Go refuses must not reach Exchange.
 func TestGosOwnHeaders(t *testing.T) {
 	soap := string(envelope("alice@contoso.com", getFolder))
 	tests := make(map[string]func(*testing.T))
@@ -320,7 +318,7 @@ func TestGosOwnHeaders(t *testing.T) {
 	crowd(t, tests)
 }
 
-// goRow is a row of a table in Go's tests: a header and the status it earns.
+// goRow is a row of a table in Go's tests: a header and the expected status.
 type goRow struct {
 	text   string
 	status int

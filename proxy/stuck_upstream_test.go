@@ -37,7 +37,7 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 					}
 				}
 				l.over(1, 10*time.Minute)
-				time.Sleep(time.Hour) // the script's end
+				time.Sleep(time.Hour) // until the end of the test
 			})
 		})
 	}

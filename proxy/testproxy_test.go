@@ -28,10 +28,10 @@ type arrival struct {
 	method, uri, host string
 	header            http.Header
 	body              []byte
-	whole             bool // the body came to its proper end
+	whole             bool // the body is complete
 }
 
-// upstream is in the place of Exchange. It records requests and responds to them.
+// upstream is a double of Exchange. It records requests and responds to them.
 type upstream struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -54,7 +54,7 @@ func newUpstream(t testing.TB, respond func(http.ResponseWriter, *http.Request))
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
 	at := len(u.arrivals)
-	if at == 1000 { // enough for any test; the rest is a benchmark's
+	if at == 1000 { // enough for any test; a benchmark sends more
 		u.mu.Unlock()
 		u.respond(w, r)
 		return
@@ -72,7 +72,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, okDocument)
 }
 
-// recorder keeps what is read of a body.
+// recorder records the bytes read from a body.
 type recorder struct {
 	io.ReadCloser
 	u  *upstream
@@ -97,7 +97,7 @@ func (u *upstream) seen() []arrival {
 	return append([]arrival(nil), u.arrivals...)
 }
 
-// tokens is a source that always has a token, and replaces it when asked.
+// tokens is a token source that always has a token and can replace it.
 type tokens struct {
 	mu       sync.Mutex
 	current  string
@@ -182,7 +182,7 @@ func (r *testProxy) record(rec *proxy.Record) {
 	r.done <- struct{}{}
 }
 
-// last waits for one more request to be over and returns its record.
+// last waits until one more request has ended and returns its record.
 func (r *testProxy) last(t testing.TB) proxy.Record {
 	t.Helper()
 	select {
@@ -231,10 +231,10 @@ func (r *testProxy) do(t testing.TB, req *http.Request) (*http.Response, string)
 	return resp, string(text)
 }
 
-// open is the policy without a list.
+// open returns the policy without a list.
 func open(t testing.TB) *policy.Policy { return mustPolicy(t, policy.Config{}) }
 
-// only is the policy with a list.
+// only returns the policy with a list.
 func only(t testing.TB, list string) *policy.Policy {
 	return mustPolicy(t, policy.Config{Allowed: patterns(t, list)})
 }
@@ -257,8 +257,8 @@ func mustPolicy(t testing.TB, c policy.Config) *policy.Policy {
 	return p
 }
 
-// envelope is a request as the EWS Managed API writes one; mailbox "" leaves
-// the impersonation out.
+// envelope returns a request as the EWS Managed API writes it, without
+// ExchangeImpersonation if mailbox is "".
 func envelope(mailbox, operation string) []byte {
 	impersonation := ""
 	if mailbox != "" {
@@ -276,16 +276,16 @@ func envelope(mailbox, operation string) []byte {
 const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
 	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// createItem is a CreateItem with a body of about n bytes.
+// createItem returns a CreateItem operation of about n bytes.
 func createItem(n int) string {
 	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` +
 		strings.Repeat("QUJDREVG", n/8) + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`
 }
 
-// targetsConfig is a list with the scope that judges body references too.
+// targetsConfig returns a list with the scope that also checks references.
 func targetsConfig(t testing.TB) policy.Config {
 	return policy.Config{Allowed: patterns(t, "alice@contoso.com"), Targets: true}
 }
 
-// testSettings are some of hmaproxy's names.
+// testSettings are some of hmaproxy's environment variables.
 var testSettings = proxy.Settings{HostNames: "HMA_HOST_NAMES", Resource: "HMA_RESOURCE_ID"}

@@ -15,7 +15,7 @@ import (
 	lean "hmaproxy/internal/upstream"
 )
 
-// A transport is internal/upstream's, which package sidecar uses, or
+// A transport is that of internal/upstream, which the product uses, or
 // http.Transport, which it uses behind a corporate proxy.
 type transport interface {
 	http.RoundTripper

@@ -24,8 +24,8 @@ type sendError struct {
 func (e sendError) NotSent() bool { return e.notSent }
 func (e sendError) Unwrap() error { return e.error }
 
-// TestUnreachable: only what cannot have reached Exchange is told to clients as
-// something to send again.
+// TestUnreachable checks that clients are asked to retry only requests that cannot
+// have reached Exchange.
 func TestUnreachable(t *testing.T) {
 	system := func(op string, err error) error {
 		return fmt.Errorf("upstream: %w", &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, err)})

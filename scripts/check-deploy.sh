@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks what is in deploy/kubernetes and deploy/compose: strictly against the
+# Checks the files in deploy/kubernetes and deploy/compose: strictly against the
 # types of Kubernetes and Compose, and by the product's own configuration. Then
-# plays the development stack without containers.
+# runs the development stack without containers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ for _ in $(seq 100); do
   curl -fsS "http://$address/EWS/Exchange.asmx" >/dev/null 2>&1 && break
   sleep 0.1
 done
-curl -fsS -H 'Content-Type: text/xml; charset=utf-8' --data-binary @deploy/compose/getfolder.xml "http://$address/EWS/Exchange.asmx" >"$work/answer" ||
+curl -fsS -H 'Content-Type: text/xml; charset=utf-8' --data-binary @deploy/compose/getfolder.xml "http://$address/EWS/Exchange.asmx" >"$work/response" ||
   { cat "$work/said" >&2; exit 1; }
-grep -q '<m:GetFolderResponse' "$work/answer" || { cat "$work/answer" >&2; exit 1; }
-echo "the development stack's request is answered"
+grep -q '<m:GetFolderResponse' "$work/response" || { cat "$work/response" >&2; exit 1; }
+echo "the development stack's request gets a response"

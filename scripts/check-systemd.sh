@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the unit: its grammar, that its program starts as it says, and that its
-# exposure is no worse than the README of deploy/systemd admits.
+# Checks the unit: its syntax, that its program starts, and that its exposure is not
+# worse than the README of deploy/systemd says.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v systemd-analyze >/dev/null; then
@@ -10,12 +10,12 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# verify wants the program and the settings to exist
+# verify requires that the program and the settings exist
 go build -o "$work/hmaproxy" ./cmd/hmaproxy
 sed "s#/usr/local/bin/hmaproxy#$work/hmaproxy#" deploy/systemd/hmaproxy.service >"$work/hmaproxy.service"
 systemd-analyze verify --man=no "$work/hmaproxy.service" 2>&1 | tee "$work/said"
 if grep -q "hmaproxy.service" "$work/said"; then exit 1; fi
-echo "grammar: no complaint"
+echo "syntax: correct"
 
 systemd-analyze security --offline=yes --threshold=15 --no-pager "$work/hmaproxy.service" >"$work/score" || {
   cat "$work/score" >&2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks deploy/azure/terraform without a cloud: format, validity by the real
 # providers' schemas, and its tests, whose providers are mocked and whose az is
-# the stand-in of deploy/azure.
+# the double of deploy/azure.
 #
 # Needs Terraform 1.11 or later, and the providers azuread 3, azurerm 5 and time,
 # either from registry.terraform.io or, where that is out of reach, built from
@@ -10,7 +10,7 @@
 #   git clone https://github.com/hashicorp/terraform-provider-azuread   # then -azurerm, -time
 #   cd terraform-provider-azuread && go build -o "$TERRAFORM_PROVIDERS" .
 #
-# Exit status 3: Terraform or a provider is not to be had, and nothing was checked.
+# Exit status 3: Terraform or a provider is missing, and nothing was checked.
 set -euo pipefail
 cd "$(dirname "$0")/../deploy/azure"
 
@@ -22,7 +22,7 @@ trap 'rm -rf "$scratch"' EXIT
 export TF_IN_AUTOMATION=1 TF_DATA_DIR=$scratch/data CHECKPOINT_DISABLE=1
 
 terraform -chdir=terraform fmt -check -diff -recursive
-cp -r setup.sh terraform "$scratch" # init writes a lock file beside the configuration
+cp -r setup.sh terraform "$scratch" # init writes a lock file into the folder of the configuration
 cd "$scratch/terraform"
 
 if [[ ${TERRAFORM_PROVIDERS:-} ]]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Looks for known vulnerabilities in what the program calls. Says so where the
-# database cannot be reached, and fails then in CI.
+# Looks for known vulnerabilities in the code that the program calls. If the
+# database cannot be reached it prints NOT RUN, and fails in CI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for os in linux windows; do

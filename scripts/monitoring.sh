@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks what is in deploy/monitoring with Prometheus' own tool, and every
+# Checks the files in deploy/monitoring with Prometheus' own tool, and every
 # expression of the dashboard too. With the address of a running hmaproxy's
 # admin listener it also lints the metrics: scripts/monitoring.sh 127.0.0.1:8081
 set -euo pipefail
@@ -13,7 +13,7 @@ fi
 promtool check rules --lint-fatal hmaproxy.rules.yaml
 promtool test rules hmaproxy.rules.test.yaml
 
-# Grafana's variables become what they stand for, each expression a rule.
+# Replaces Grafana's variables by values and makes each expression a rule.
 expressions=$(mktemp --suffix=.yaml)
 trap 'rm -f "$expressions"' EXIT
 python3 - >"$expressions" <<'EOF'

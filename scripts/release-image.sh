@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Lays out what the image of a release is built from: the programs that
-# scripts/release.sh has put into its archives, and the last stage of the
-# Dockerfile. Nothing is compiled again, so that image and archives hold the same
-# program, and no emulation of another processor is needed.
+# Writes the build context of a release's image: the programs in the archives of
+# scripts/release.sh, and the last stage of the Dockerfile. Nothing is compiled, so
+# image and archives contain the same program, and no emulation of another processor
+# is needed.
 #
 #   scripts/release-image.sh dist image
 #   scripts/release-image.sh dist image-fips140 _fips140

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the files of a release: for every platform an archive with program,
-# licences and what its deploy folder holds, a bill of materials for each, and
+# licences and the files of its deploy folder, a bill of materials for each, and
 # SHA256SUMS. The same source and the same Go give the same bytes, wherever and
 # whenever it runs: scripts/check-reproducible.sh proves it.
 #

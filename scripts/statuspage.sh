@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Draws the status page in headless Chromium, for somebody to look at: light,
+# Takes screenshots of the status page in headless Chromium: light,
 # dark and at phone width. Fails where the browser reports that the page broke
 # its own Content-Security-Policy. usage: scripts/statuspage.sh [FOLDER]
 set -euo pipefail
@@ -21,21 +21,21 @@ for _ in $(seq 100); do grep -q 'health:' "$work/said" && break; sleep 0.1; done
 admin=$(sed -n 's|.*health: http://\(.*\)/ready$|\1|p' "$work/said")
 ews=$(sed -n 's|.*serves EWS at \(http://[^ ]*\) .*|\1|p' "$work/said")
 if [[ -z $admin || -z $ews ]]; then
-  echo "the demo did not say where it serves:" >&2
+  echo "the demo did not print its address:" >&2
   cat "$work/said" "$work/log" >&2
   exit 1
 fi
 
-# Something to see: what the demo's own curl line asks for, a mailbox off the
+# Requests for the page to show: the curl line of the demo, a mailbox off the
 # list, an operation that is refused, a wrong path.
 body=$(sed -n "s/.* -d '\(.*\)'\$/\1/p" "$work/said")
-post() { curl -s -o "$work/answer" -H 'Content-Type: text/xml; charset=utf-8' -d "$1" "$ews"; }
+post() { curl -s -o "$work/response" -H 'Content-Type: text/xml; charset=utf-8' -d "$1" "$ews"; }
 for i in $(seq 40); do
   post "$body"
   if [ $((i % 9)) = 0 ]; then post "${body//alice@/ceo@}"; fi
   if [ $((i % 13)) = 0 ]; then post "${body//GetFolder/AddDelegate}"; fi
 done
-curl -s -o "$work/answer" "${ews%/*}/Other.asmx"
+curl -s -o "$work/response" "${ews%/*}/Other.asmx"
 grep -q . <(curl -fsS "http://$admin/status.json")
 
 shoot() { # name, size, further flags

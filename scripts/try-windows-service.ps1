@@ -47,7 +47,7 @@ Check ($LASTEXITCODE -eq 0) 'the service starts'
 $service = Get-CimInstance -ClassName Win32_Service -Filter "Name='hmaproxy'"
 Check ($service.State -eq 'Running' -and $service.StartName -eq 'NT SERVICE\hmaproxy') 'it runs under its own account'
 & $program health -env-file $installed live
-Check ($LASTEXITCODE -eq 0) 'it answers'
+Check ($LASTEXITCODE -eq 0) 'it responds'
 sc.exe control hmaproxy paramchange | Out-Null
 Start-Sleep -Seconds 2
 Check ((Get-Content $log -Raw) -match '"msg":"reloading') 'it looks at its files when asked'

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Has mutants of the scanner's test documents, those that it accepts, read by
-# other parsers: expat and libxml2 from Python (python3, lxml), and the readers
-# of .NET from Mono (mcs, mono). The argument is the number of mutants. What is
-# not installed is left out, loudly.
+# Compares the scanner with other parsers on mutants of its test documents that it
+# accepts: expat and libxml2 from Python (python3, lxml), and the readers
+# of .NET from Mono (mcs, mono). The argument is the number of mutants. Missing
+# parsers are skipped with a message.
 set -eu
 
 cd "$(dirname "$0")/.."

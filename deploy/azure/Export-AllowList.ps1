@@ -72,7 +72,7 @@ $kinds = 'UserMailbox', 'LinkedMailbox', 'SharedMailbox', 'LegacyMailbox', 'Room
 # The grammar that hmaproxy has for addresses. Others cannot be on its list.
 $address = '^[A-Za-z0-9!#$&''+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$&''+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
 
-# Get-Assignment returns the assignments that let somebody impersonate.
+# Get-Assignment returns the role assignments that permit impersonation.
 function Get-Assignment {
     $query = @{ Role = 'ApplicationImpersonation' }
     if ($RoleAssignee) { $query.RoleAssignee = $RoleAssignee }

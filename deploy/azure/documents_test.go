@@ -21,7 +21,7 @@ func TestShellcheck(t *testing.T) {
 	}
 }
 
-// Every setting that these documents and scripts name is one that exists.
+// TestSettingsExist checks that the settings in these documents and scripts exist.
 func TestSettingsExist(t *testing.T) {
 	known := string(config.Markdown())
 	for _, file := range []string{"README.md", "setup.sh", "terraform/outputs.tf", "terraform/tests/memory.env", "terraform/tests/vault.env", "Get-HmaState.ps1", "Export-AllowList.ps1", "../../docs/setup.md"} {
@@ -32,7 +32,7 @@ func TestSettingsExist(t *testing.T) {
 		names := regexp.MustCompile(`HMA_[A-Z_]+`).FindAllString(string(text), -1)
 		for _, name := range names {
 			if !strings.Contains(known, "`"+name+"`") {
-				t.Errorf("%s names %s, which is no setting", file, name)
+				t.Errorf("%s names %s, which is not a setting", file, name)
 			}
 		}
 		if len(names) == 0 {
@@ -41,8 +41,8 @@ func TestSettingsExist(t *testing.T) {
 	}
 }
 
-// The script that exports addresses must take and leave the same ones as the
-// product that reads them.
+// TestExportedAddresses checks that the export script and the product accept the
+// same addresses.
 func TestExportedAddresses(t *testing.T) {
 	script, err := os.ReadFile("Export-AllowList.ps1")
 	if err != nil {
@@ -60,7 +60,7 @@ func TestExportedAddresses(t *testing.T) {
 	} {
 		_, err := policy.ParseAddress(address)
 		if got := pattern.MatchString(address); got != (err == nil) {
-			t.Errorf("%q: the script takes it: %v, the product: %v", address, got, err)
+			t.Errorf("%q: the script accepts it: %v, the product: %v", address, got, err)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// Terraform's tests hold its output against these files, and setup.sh prints the
-// same: whoever changes from one to the other gets the same settings.
+// TestSetupAndTerraformPrintTheSame compares the output of setup.sh with the files
+// that Terraform's tests use too, so that both print the same settings.
 func TestSetupAndTerraformPrintTheSame(t *testing.T) {
 	place := []string{"-g", "mail", "-l", "westeurope"}
 	for file, args := range map[string][]string{
@@ -27,8 +27,8 @@ func TestSetupAndTerraformPrintTheSame(t *testing.T) {
 	}
 }
 
-// The env file goes to hmaproxy doctor as it is; the environment says only where
-// the emulated services listen.
+// TestDoctorTakesTheEnvFile runs hmaproxy doctor with the unchanged env file. The
+// environment has only the addresses of the emulated services.
 func TestDoctorTakesTheEnvFile(t *testing.T) {
 	n := newTenant(t)
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")

@@ -49,19 +49,19 @@ func takes(t *testing.T) map[string][]take {
 	return all
 }
 
-// varying is what differs from tenant to tenant and from run to run.
+// varying matches text that differs between tenants or runs.
 var varying = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9A-F]{40}\b|\b[A-Za-z0-9+/]{27}=|Kv8~\S+|@?\S*/(own\.pfx|password|[a-z]+\.(pem|json))|\d{4}-\d\d-\d\dT[0-9:]+Z`)
 
 var varyingFile = regexp.MustCompile(`\.(pfx|pem|json)$|/password$`)
 
-// names gives what varies a name in the order of its appearance, so that two
-// tellings of the same story read the same.
+// names replaces varying text by numbers in order of appearance, so that two runs
+// can be compared.
 type names map[string]string
 
 func (n names) in(text string) string {
 	return varying.ReplaceAllStringFunc(text, func(v string) string {
 		if strings.Contains(v, ":") || varyingFile.MatchString(v) {
-			return filepath.Ext(v) + "?" // a time or a file: never the same one
+			return filepath.Ext(v) + "?" // times and files always differ
 		}
 		if n[v] == "" {
 			n[v] = fmt.Sprintf("<%d>", len(n)+1)
@@ -70,14 +70,14 @@ func (n names) in(text string) string {
 	})
 }
 
-// The stand-in for az is asked what the real one was asked, and answers as it
-// did: the same output, with other ids, and success or failure.
-func TestStandInAnswersAsRecorded(t *testing.T) {
+// TestDoubleRespondsAsRecorded checks that the double of az gets the recorded calls
+// and gives the recorded output, except for ids, and the recorded success or failure.
+func TestDoubleRespondsAsRecorded(t *testing.T) {
 	for name, all := range takes(t) {
 		t.Run(name, func(t *testing.T) {
 			n := newTenant(t)
 			n.write("own.pfx", "x")
-			n.recordAnswers()
+			n.recordOutputs()
 			theirs, ours := names{}, names{}
 			for _, one := range all {
 				t.Setenv("CERT_PASSWORD", "secret")
@@ -99,14 +99,14 @@ func TestStandInAnswersAsRecorded(t *testing.T) {
 	}
 }
 
-// recordAnswers has the answers of az written down beside its calls.
-func (n *tenant) recordAnswers() {
+// recordOutputs makes the double of az record its output in addition to the calls.
+func (n *tenant) recordOutputs() {
 	n.t.Helper()
 	az := filepath.Join(strings.Split(n.path, string(os.PathListSeparator))[0], "az")
 	script := `#!/usr/bin/env bash
 out=$("$AZ_STATE/../az" "$@"; echo "code $?")
 [[ $out == 'code '* || $out == *$'\n'code* ]] || out=${out/%code /$'\n'code }
-printf '%s\n\f\n' "$out" >>"$AZ_STATE/answers"
+printf '%s\n\f\n' "$out" >>"$AZ_STATE/outputs"
 code=${out##*code }
 [[ ${out%code *} == '' ]] || printf '%s' "${out%code *}"
 exit "$code"
@@ -120,25 +120,25 @@ exit "$code"
 	}
 }
 
-// compare holds the calls of the last run against a take.
+// compare compares the calls of the last run with a take.
 func (n *tenant) compare(one take, theirs, ours names) {
 	n.t.Helper()
 	calls := strings.Split(strings.TrimSpace(n.read("calls")), "\n")
-	answers := strings.Split(strings.TrimSuffix(n.read("answers"), "\n\f\n"), "\n\f\n")
+	outputs := strings.Split(strings.TrimSuffix(n.read("outputs"), "\n\f\n"), "\n\f\n")
 	os.Remove(filepath.Join(n.state, "calls"))
-	os.Remove(filepath.Join(n.state, "answers"))
-	if len(calls) != len(one.Calls) || len(answers) != len(calls) {
-		n.t.Fatalf("setup.sh %v: %d calls of az, %d answers; recorded: %d. Has setup.sh changed? go run ./test/azure records anew", one.Args, len(calls), len(answers), len(one.Calls))
+	os.Remove(filepath.Join(n.state, "outputs"))
+	if len(calls) != len(one.Calls) || len(outputs) != len(calls) {
+		n.t.Fatalf("setup.sh %v: %d calls of az, %d outputs; recorded: %d. If setup.sh has changed, run go run ./test/azure", one.Args, len(calls), len(outputs), len(one.Calls))
 	}
 	for i, want := range one.Calls {
 		if got, want := ours.in(unquoted(calls[i])), theirs.in(strings.Join(want.Args, " ")); got != want {
 			n.t.Errorf("call\n  %s\nrecorded\n  %s", got, want)
 		}
 		code := 0
-		output, after, _ := strings.Cut(answers[i], "code ")
+		output, after, _ := strings.Cut(outputs[i], "code ")
 		fmt.Sscan(after, &code)
 		if got, want := ours.in(output), theirs.in(want.Stdout); strings.TrimSpace(got) != strings.TrimSpace(want) || (code == 0) != (one.Calls[i].Code == 0) {
-			n.t.Errorf("az %s\n  answers %q, code %d\n  recorded %q, code %d", calls[i], got, code, want, one.Calls[i].Code)
+			n.t.Errorf("az %s\n  output %q, code %d\n  recorded %q, code %d", calls[i], got, code, want, one.Calls[i].Code)
 		}
 	}
 }
@@ -148,14 +148,14 @@ func unquoted(call string) string {
 	return regexp.MustCompile(`\\(.)`).ReplaceAllString(strings.TrimSpace(strings.ReplaceAll(call, "''", "")), "$1")
 }
 
-// What the real az asked Azure for is what setup.sh means.
+// TestRecordedRequests checks the requests that the real az sent to Azure.
 func TestRecordedRequests(t *testing.T) {
 	all := takes(t)
 	if dry := all["rbac"][0]; !slices.Contains(dry.Args, "-n") || len(dry.Requests) != 0 {
 		t.Errorf("the dry run asked for %d changes", len(dry.Requests))
 	}
-	if again := all["rbac"][2]; len(again.Requests) != 0 {
-		t.Errorf("the second run asked for %d changes", len(again.Requests))
+	if second := all["rbac"][2]; len(second.Requests) != 0 {
+		t.Errorf("the second run asked for %d changes", len(second.Requests))
 	}
 	for name, exportable := range map[string]string{"rbac": "true", "policy": "false", "import": "false"} {
 		var found bool
@@ -181,8 +181,8 @@ func TestRecordedRequests(t *testing.T) {
 	}
 }
 
-// What Entra is given of the certificate is the vault's own, its public half
-// and nothing else.
+// TestRecordedCertificate checks that exactly the public certificate of the vault is
+// registered in Entra.
 func TestRecordedCertificate(t *testing.T) {
 	for name, all := range takes(t) {
 		key := registered(t, all)
@@ -193,8 +193,8 @@ func TestRecordedCertificate(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := x509.ParseCertificate(der); err != nil { // nor may anything follow it
-			t.Errorf("%s: what was registered is no certificate: %v", name, err)
+		if _, err := x509.ParseCertificate(der); err != nil { // also fails on trailing data
+			t.Errorf("%s: the registered key is not a certificate: %v", name, err)
 		}
 		if got, want := fmt.Sprintf("%X", sha1.Sum(der)), thumbprint(all); got != want {
 			t.Errorf("%s: the certificate %s was registered, the vault's is %s", name, got, want)
@@ -204,8 +204,8 @@ func TestRecordedCertificate(t *testing.T) {
 
 type credential struct{ Key, Type, Usage string }
 
-// registered returns the key that was registered last. No request may hold a
-// private one.
+// registered returns the key that was registered last. No request may contain a
+// private key.
 func registered(t *testing.T, all []take) (key credential) {
 	t.Helper()
 	for _, one := range all {
@@ -222,7 +222,7 @@ func registered(t *testing.T, all []take) (key credential) {
 	return key
 }
 
-// thumbprint returns what the vault said last of its certificate.
+// thumbprint returns the last thumbprint in the vault's responses.
 func thumbprint(all []take) (hex string) {
 	for _, one := range all {
 		for _, call := range one.Calls {

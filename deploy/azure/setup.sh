@@ -69,7 +69,7 @@ change() {
     "$@"
 }
 
-# retry is for what takes effect late: role assignments, new applications.
+# retry is for changes that take effect late: role assignments, new applications.
 retry() {
     local try
     for try in 1 2 3 4 5 6 7 8 9; do
@@ -95,7 +95,7 @@ permitted() {
     return 1
 }
 
-# left records a step that somebody else has to do.
+# left records a step that another administrator has to do.
 left() { undone+=("$1"); }
 
 parse() {
@@ -243,7 +243,7 @@ create_vault() {
     fi
 }
 
-# drop_role takes that role back.
+# drop_role removes that role assignment.
 drop_role() {
     [[ $me ]] || die 'a signed-in user is needed'
     vault_id=$(az keyvault show -n "$vault" --query id -o tsv) || die "there is no vault $vault, or you may not see it"
@@ -267,7 +267,7 @@ make_certificate() {
     if [[ $import ]]; then
         say "certificate $cert: to be imported"
         local password=()
-        if [[ ${CERT_PASSWORD:-} ]]; then # not on the command line, which every user of the machine can read
+        if [[ ${CERT_PASSWORD:-} ]]; then # not on the command line, which every local user can read
             printf '%s' "$CERT_PASSWORD" >"$scratch/password"
             password=(--password "@$scratch/password")
         fi
@@ -300,7 +300,7 @@ policy() {
 END
 }
 
-# import_policy keeps an imported key in the vault, which would else give it out.
+# import_policy makes an imported key non-exportable.
 import_policy() {
     cat <<'END'
 {
@@ -314,8 +314,8 @@ END
 # --- the applications ---
 
 # application sets app and principal to an application and its service
-# principal: the one with the given id, or one of that name that nobody else
-# controls, or a new one. Every member of a tenant may register applications, so
+# principal: the one with the given id, or one of that name without another
+# owner or credential, or a new one. Every member of a tenant may register applications, so
 # a name proves nothing.
 application() {
     local name=$1 id=$2 flag=$3 found
@@ -392,7 +392,7 @@ kv_app() {
     if [[ $dry ]]; then
         secret='***'
     else
-        write_env_file # at once: nobody can show the secret again
+        write_env_file # immediately: the secret cannot be shown again
     fi
 }
 
@@ -451,7 +451,7 @@ register_certificate() {
 
 # consent grants full_access_as_app: an assignment of the role is all that
 # admin consent means for an application permission. A caller who may not grant
-# it gets the URL for somebody who may, and the other steps go on.
+# it gets the URL for an administrator, and the other steps go on.
 consent() {
     local granted='' resource_id status=0
     if [[ $1 != *-PRINCIPAL ]]; then
@@ -537,9 +537,9 @@ env_file() {
     fi
 }
 
-# write_env_file writes what is known so far. A file that is there keeps every
-# line: what it lacks is added, and where a value would change, the whole goes to
-# FILE.new, for a person to compare.
+# write_env_file writes the settings known so far. An existing file keeps every
+# line: missing settings are added. If a value would change, all settings go to
+# FILE.new instead, for a person to compare.
 write_env_file() {
     local line name target=$output lacks='' differs=''
     [[ $output ]] || return 0
@@ -558,7 +558,7 @@ write_env_file() {
         fi
     done < <(wanted)
     [[ $lacks || $differs ]] || return 0
-    # A copy beside the file keeps mode and owner and replaces it in one step.
+    # A copy in the same folder keeps mode and owner and replaces the file in one step.
     local copy=$output.part
     cp -p -- "$output" "$copy"
     if [[ $differs ]]; then
@@ -577,8 +577,8 @@ write_env_file() {
     [[ -z $differs ]] || say "$output has other values and stays as it is; the new ones are in $target. Compare the two, then keep one."
 }
 
-# finish runs at the end, also at one in the middle: a secret that was made and
-# not written yet is not lost.
+# finish runs at the end, also after a failure, so that a new secret that was not
+# written yet is not lost.
 finish() {
     local status=$?
     if [[ $secret && ! $output && ! $printed && ! $dry ]]; then
@@ -623,7 +623,7 @@ main() {
     report_left
 }
 
-# report_left names the steps that somebody else has to do.
+# report_left names the steps that another administrator has to do.
 report_left() {
     local step
     ((${#undone[@]})) || return 0

@@ -1,4 +1,4 @@
-// Package azure has no code: its tests run the scripts beside them.
+// Package azure has no code: its tests run the scripts in this folder.
 package azure
 
 import (
@@ -28,7 +28,7 @@ func newTenant(t *testing.T) *tenant {
 	t.Helper()
 	bash, err := exec.LookPath("bash")
 	if err != nil || runtime.GOOS == "windows" {
-		t.Skip("NOT CHECKED: there is no bash on this machine, or one that knows no symbolic links")
+		t.Skip("NOT CHECKED: there is no bash on this machine, or it does not support symbolic links")
 	}
 	stub, err := filepath.Abs(filepath.Join("testdata", "az"))
 	if err != nil {
@@ -93,7 +93,7 @@ func (n *tenant) mustRun(args ...string) (stdout, stderr string) {
 	return stdout, stderr
 }
 
-// The ids that the double gives.
+// The ids that the double returns.
 const (
 	kvID       = "b87c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26"
 	hmaID      = "6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611"
@@ -117,7 +117,7 @@ func has(t *testing.T, calls []string, words ...string) {
 
 func TestEmptyTenant(t *testing.T) {
 	n := newTenant(t)
-	n.write("late", "") // everything new is unknown at first
+	n.write("late", "") // new objects are not found at first
 	stdout, stderr := n.mustRun(with("-g", "mail", "-l", "westeurope")...)
 	changes := n.changes()
 	has(t, changes, "keyvault create", "-g mail", "-l westeurope", "--enable-rbac-authorization true")
@@ -171,7 +171,7 @@ func certificatePolicy(t *testing.T, n *tenant) (p keyPolicy) {
 	return p
 }
 
-// settings takes an env file apart with the product's own reader.
+// settings parses an env file with the product's own parser.
 func settings(t *testing.T, text string) []string {
 	t.Helper()
 	all, err := config.ParseEnvFile([]byte(text), nil)
@@ -191,8 +191,8 @@ func TestSecondRunChangesNothing(t *testing.T) {
 				t.Fatal("the first run changed nothing")
 			}
 			stdout, _ := n.mustRun(append(args, "--kv-app-id", kvID)...)
-			if again := n.changes(); len(again) != 0 {
-				t.Errorf("the second run changed\n%s", strings.Join(again, "\n"))
+			if second := n.changes(); len(second) != 0 {
+				t.Errorf("the second run changed\n%s", strings.Join(second, "\n"))
 			}
 			if !strings.Contains(stdout, "#HMA_KEY_VAULT_CLIENT_SECRET=") {
 				t.Errorf("the env file does not say that the secret exists\n%s", stdout)
@@ -209,11 +209,11 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 	for _, want := range []string{"would run: az keyvault create", "would run: az keyvault certificate create", "would run: az ad app create", "az rest --method PATCH", "appRoleAssignments"} {
 		if !strings.Contains(stderr, want) {
-			t.Errorf("%q is not announced\n%s", want, stderr)
+			t.Errorf("%q is not in the output\n%s", want, stderr)
 		}
 	}
 	if strings.Contains(stderr, "line ") {
-		t.Errorf("bash complains\n%s", stderr)
+		t.Errorf("bash reports an error\n%s", stderr)
 	}
 	if !strings.Contains(stdout, "HMA_KEY_VAULT_CLIENT_SECRET=***\n") {
 		t.Errorf("a secret that would be made is said to be there\n%s", stdout)
@@ -260,7 +260,7 @@ func TestVariants(t *testing.T) {
 		n.write("names", exchangeID+"\nhttps://Mail.Contoso.com/\n")
 		n.mustRun(basic...)
 		if n.read("names.json") != "" {
-			t.Error("registered again")
+			t.Error("registered twice")
 		}
 	})
 	t.Run("the name alone", func(t *testing.T) {
@@ -274,8 +274,8 @@ func TestVariants(t *testing.T) {
 			t.Errorf("names become %s", n.read("names.json"))
 		}
 		n.mustRun(args...)
-		if again := n.changes(); len(again) != 0 {
-			t.Errorf("the second run changed %q", again)
+		if second := n.changes(); len(second) != 0 {
+			t.Errorf("the second run changed %q", second)
 		}
 	})
 	t.Run("an imported key stays in the vault", func(t *testing.T) {
@@ -369,9 +369,9 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// Every member of a tenant may register an application that is called HMA-App
-// and keep a credential on it. Only an id, or the absence of anybody else's
-// owner and credential, makes it ours.
+// TestForeignApplications covers applications of the same name. Every member of a
+// tenant may register an application HMA-App with a credential. setup.sh accepts it
+// only by its id, or if it has no other owner and no other credential.
 func TestForeignApplications(t *testing.T) {
 	for name, c := range map[string]struct {
 		app     string
@@ -417,8 +417,8 @@ func TestForeignApplications(t *testing.T) {
 	})
 }
 
-// The env file of an earlier run is never damaged: it gives the ids, gets what
-// it lacks, and is left alone where a value would change.
+// TestEnvFileThatExists checks that the env file of an earlier run is a source of
+// ids, that missing settings are added, and that no value is changed.
 func TestEnvFileThatExists(t *testing.T) {
 	first := func(t *testing.T) (n *tenant, file, text string) {
 		n, file = newTenant(t), filepath.Join(t.TempDir(), "hmaproxy.env")
@@ -426,7 +426,7 @@ func TestEnvFileThatExists(t *testing.T) {
 		n.changes()
 		return n, file, contents(t, file)
 	}
-	t.Run("again", func(t *testing.T) {
+	t.Run("run twice", func(t *testing.T) {
 		n, file, before := first(t)
 		n.mustRun(with("-o", file)...)
 		if contents(t, file) != before || len(n.changes()) != 0 || exists(file+".new") {
@@ -466,8 +466,8 @@ func TestEnvFileThatExists(t *testing.T) {
 	})
 }
 
-// A run that stops after the secret was made does not lose it, and the next one
-// goes on from there.
+// TestSecretSurvivesAFailure checks that a run that fails after the secret was made
+// writes the secret, and that the next run continues.
 func TestSecretSurvivesAFailure(t *testing.T) {
 	for _, output := range []bool{true, false} {
 		n := newTenant(t)
@@ -498,8 +498,8 @@ func TestSecretSurvivesAFailure(t *testing.T) {
 	}
 }
 
-// Somebody who may not grant admin consent gets the URL for somebody who may;
-// everything else is done.
+// TestConsentForbidden checks that a caller who may not grant admin consent gets the
+// URL for an administrator, and that the other steps are done.
 func TestConsentForbidden(t *testing.T) {
 	n := newTenant(t)
 	n.write("denied", "grant\nnames\n")
@@ -521,8 +521,8 @@ func TestConsentForbidden(t *testing.T) {
 	}
 }
 
-// Exchange's names are replaced as a whole, so a list that was read badly must
-// not be written back.
+// TestNamesThatWereNotRead checks that an incompletely read list of Exchange's names
+// is not written back, because writing replaces the whole list.
 func TestNamesThatWereNotRead(t *testing.T) {
 	n := newTenant(t)
 	n.write("vault", "true\n")
@@ -543,12 +543,12 @@ func TestDropRole(t *testing.T) {
 	n.mustRun("--drop-role", "-v", "contoso")
 	has(t, n.changes(), "role assignment delete", "--ids /subscriptions/", "roleAssignments/22222221-")
 	n.mustRun("--drop-role", "-v", "contoso")
-	if again := n.changes(); len(again) != 0 {
-		t.Errorf("the second run changed %q", again)
+	if second := n.changes(); len(second) != 0 {
+		t.Errorf("the second run changed %q", second)
 	}
 }
 
-// What -m takes is what hmaproxy takes.
+// TestAllowListGrammar checks that -m accepts the same entries as hmaproxy.
 func TestAllowListGrammar(t *testing.T) {
 	for _, entry := range []string{
 		"alice@contoso.com", "*@contoso.com", "upn:alice@contoso.com", "UPN:alice@contoso.com", "sid:S-1-5-21-1-2-3-500", "o'neil@x.contoso.com", "a|b`c@contoso.com", "a$b@contoso.com",
@@ -557,7 +557,7 @@ func TestAllowListGrammar(t *testing.T) {
 		_, err := policy.ParsePatterns(entry)
 		_, stderr, code := newTenant(t).run("-e", basic[1], "-v", "contoso", "-m", entry)
 		if taken := code != 2; taken != (err == nil) {
-			t.Errorf("%q: setup.sh takes it: %v, hmaproxy: %v\n%s", entry, taken, err, stderr)
+			t.Errorf("%q: setup.sh accepts it: %v, hmaproxy: %v\n%s", entry, taken, err, stderr)
 		}
 	}
 }

@@ -26,10 +26,10 @@ import (
 
 const kubernetes = "../kubernetes"
 
-// variants are what a user applies: folders for kubectl apply -k, and the pod.
+// variants are the folders for kubectl apply -k, and the pod.
 var variants = []string{"base", "overlays/job", "overlays/workload-identity", "overlays/gateway", "pod.yaml"}
 
-// render returns what the API server would be sent.
+// render returns the objects that kubectl would send to the API server.
 func render(t *testing.T, variant string) []byte {
 	t.Helper()
 	path := filepath.Join(kubernetes, variant)
@@ -51,8 +51,7 @@ func render(t *testing.T, variant string) []byte {
 	return data
 }
 
-// decode turns documents into objects; a field that no such object has is an
-// error.
+// decode decodes documents into objects. An unknown field is an error.
 func decode(t *testing.T, data []byte) []runtime.Object {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -115,8 +114,7 @@ func each(t *testing.T, test func(t *testing.T, objects []runtime.Object)) {
 	}
 }
 
-// TestPodSecurity: every pod is admitted where the standard "restricted" is
-// enforced.
+// TestPodSecurity checks that every pod conforms to the standard "restricted".
 func TestPodSecurity(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -125,7 +123,7 @@ func TestPodSecurity(t *testing.T) {
 	each(t, func(t *testing.T, objects []runtime.Object) {
 		pod, _ := workload(t, objects)
 		if strings.HasSuffix(t.Name(), "pod.yaml") {
-			pod.Spec.Containers = nil // its sample container is the reader's to harden
+			pod.Spec.Containers = nil // users replace the sample container
 			pod.Spec.Containers = append(pod.Spec.Containers, pod.Spec.InitContainers...)
 		}
 		level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
@@ -190,8 +188,7 @@ func checkProbe(t *testing.T, c *corev1.Container, name string, probe *corev1.Pr
 	}
 }
 
-// TestSelectors: everything that chooses pods by labels chooses those of the
-// variant.
+// TestSelectors checks that all label selectors select the variant's pods.
 func TestSelectors(t *testing.T) {
 	each(t, func(t *testing.T, objects []runtime.Object) {
 		pod, c := workload(t, objects)
@@ -225,7 +222,7 @@ func chooses(t *testing.T, who string, s *metav1.LabelSelector, pod *corev1.PodT
 	}
 }
 
-// TestStrict shows that the checks would see a misspelt field.
+// TestStrict checks that a misspelt field is found.
 func TestStrict(t *testing.T) {
 	misspelt := bytes.Replace(render(t, "base"), []byte("readOnlyRootFilesystem"), []byte("readonlyRootFilesystem"), 1)
 	scheme := runtime.NewScheme()

@@ -22,7 +22,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// secrets are what the READMEs tell users to create.
+// secrets are the Secrets that the READMEs describe.
 func secrets(t *testing.T) map[string]map[string][]byte {
 	t.Helper()
 	certificate, key := keyPair(t)
@@ -68,7 +68,7 @@ func newCluster(t *testing.T, objects []runtime.Object) cluster {
 			c.maps[m.Name] = m.Data
 		}
 	}
-	if len(c.maps) == 0 { // pod.yaml leaves them to the user
+	if len(c.maps) == 0 { // for pod.yaml the user creates them
 		c.maps["hmaproxy"] = envFile(t, "../kubernetes/components/sidecar/hmaproxy.env")
 		c.maps["hmaproxy-mailboxes"] = map[string]string{"mailboxes": "sync@contoso.com"}
 	}
@@ -93,7 +93,7 @@ func envFile(t *testing.T, name string) map[string]string {
 	return all
 }
 
-// environ is the environment that the kubelet would give the container.
+// environ returns the environment variables of the container.
 func (c cluster) environ(t *testing.T, container *corev1.Container) []string {
 	t.Helper()
 	var all []string
@@ -132,8 +132,8 @@ func (c cluster) readFile(pod *corev1.PodTemplateSpec, container *corev1.Contain
 	}
 }
 
-// TestSettingsOfPods: the product accepts the settings of every variant, and they
-// are no laxer than the README says.
+// TestSettingsOfPods checks that the product accepts the settings of every variant,
+// and that they are as strict as the README says.
 func TestSettingsOfPods(t *testing.T) {
 	each(t, func(t *testing.T, objects []runtime.Object) {
 		pod, container := workload(t, objects)

@@ -103,7 +103,7 @@ resource "terraform_data" "exchange_name" {
   }
 }
 
-# A name that somebody took away later is a warning in every plan.
+# If the name is removed later, every plan shows a warning.
 check "exchange_name" {
   data "azuread_service_principal" "after" {
     client_id  = local.exchange
