@@ -230,7 +230,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 }
 
 // errStuck is why a request is broken off that Exchange has stopped reading.
-var errStuck = errors.New("Exchange has stopped reading the request")
+var errStuck = errors.New("upstream has stopped reading the request")
 
 // replay replaces the refused token and sends the request again. It returns the
 // refusal where that cannot be done; where only the body is spent, the next

@@ -13,6 +13,7 @@ import (
 func TestPanicsAreReported(t *testing.T) {
 	var none []int
 	index := 5
+	noMap := map[string]int(nil)
 	for _, tc := range []struct {
 		name    string
 		handler func()
@@ -22,7 +23,7 @@ func TestPanicsAreReported(t *testing.T) {
 		{"no panic", func() {}, 0, ""},
 		{"aborted response", func() { panic(http.ErrAbortHandler) }, 0, ""},
 		{"index out of range", func() { _ = none[index] }, 1, "index out of range [5] with length 0"},
-		{"nil map", func() { var m map[string]int; m["a"] = 1 }, 1, "assignment to entry in nil map"},
+		{"nil map", func() { noMap["a"] = 1 }, 1, "assignment to entry in nil map"},
 		{"text of a request", func() { panic("canary") }, 1, "string"},
 		{"error with text of a request", func() { panic(errors.New("canary")) }, 1, "*errors.errorString"},
 	} {

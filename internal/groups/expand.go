@@ -169,11 +169,11 @@ func (e *Expander) request(ctx context.Context, group string) ([]entry, error) {
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := e.Transport.RoundTrip(req)
 	if err != nil {
-		return nil, errors.New("Exchange cannot be reached: " + withoutToken(err, token))
+		return nil, errors.New("no response from Exchange: " + withoutToken(err, token))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusInternalServerError {
-		return nil, fmt.Errorf("Exchange responds with status %d", resp.StatusCode)
+		return nil, fmt.Errorf("response of Exchange: status %d", resp.StatusCode)
 	}
 	return readResponse(resp.Body)
 }
@@ -190,10 +190,10 @@ func withoutToken(err error, token string) string {
 func readResponse(body io.Reader) ([]entry, error) {
 	text, err := io.ReadAll(io.LimitReader(body, maxResponse+1))
 	if err != nil {
-		return nil, errors.New("Exchange's response breaks off")
+		return nil, errors.New("the response of Exchange is cut off")
 	}
 	if len(text) > maxResponse {
-		return nil, fmt.Errorf("Exchange's response is longer than %d MB", maxResponse>>20)
+		return nil, fmt.Errorf("the response of Exchange is longer than %d MB", maxResponse>>20)
 	}
 	var r expandResponse
 	if err := xml.Unmarshal(text, &r); err != nil {
@@ -201,15 +201,15 @@ func readResponse(body io.Reader) ([]entry, error) {
 	}
 	switch {
 	case r.Fault != nil:
-		return nil, errors.New("Exchange responds with " + code(r.Fault.Code))
+		return nil, errors.New("response of Exchange: " + code(r.Fault.Code))
 	case r.Message == nil:
 		return nil, errors.New("the response is not one of ExpandDL")
 	case r.Message.Class != "Success" || r.Message.Code != "NoError":
-		return nil, errors.New("Exchange responds with " + code(r.Message.Code))
+		return nil, errors.New("response of Exchange: " + code(r.Message.Code))
 	case r.Message.Expansion == nil:
 		return nil, nil
 	case r.Message.Expansion.Complete != "true":
-		return nil, errors.New("Exchange returns only a part of the members")
+		return nil, errors.New("the response of Exchange holds only a part of the members")
 	}
 	return r.Message.Expansion.Entries, nil
 }

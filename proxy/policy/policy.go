@@ -70,7 +70,7 @@ func (p *Policy) checkList(config Config) error {
 			return errors.New("the allow-list is empty, or an entry of it is")
 		}
 		if config.StrictIDs && !p.IDs() {
-			return errors.New("strict ids need the scope of targets and an entry that begins with guid:")
+			return errors.New("strict ids need the scope of targets and a guid: entry")
 		}
 		return nil
 	}

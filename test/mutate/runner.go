@@ -25,7 +25,6 @@ type runner struct {
 	root, dir, skip string
 	timeout         time.Duration
 
-	mu       sync.Mutex
 	baseline map[string]time.Duration // how long a package's tests take without a mutation
 }
 

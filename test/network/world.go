@@ -146,7 +146,7 @@ func (w *world) startServices(id int) error {
 	w.exchangeIn, w.exchangeOut = in, bufio.NewScanner(out)
 	w.exchangeOut.Buffer(nil, 16<<20)
 	if !w.exchangeOut.Scan() {
-		return errors.New("Exchange did not start")
+		return errors.New("the emulated Exchange did not start")
 	}
 	return nil
 }
@@ -279,7 +279,7 @@ func (w *world) ledger() (map[string]int, error) {
 		return nil, err
 	}
 	if !w.exchangeOut.Scan() {
-		return nil, errors.New("Exchange has ended")
+		return nil, errors.New("the emulated Exchange has ended")
 	}
 	var ledger map[string]int
 	return ledger, json.Unmarshal(w.exchangeOut.Bytes(), &ledger)
