@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// An attachment belongs to an item. Its content is as it came: base64, or the
-// element of an attached item.
+// An attachment belongs to an item. Its content is stored as the client sent it:
+// base64, or the element of an attached item.
 type attachment struct {
 	id      string
 	element string  // "FileAttachment", "ItemAttachment"
@@ -18,7 +18,7 @@ type attachment struct {
 	size    int64
 }
 
-// attach adds what an Attachments element holds.
+// attach adds the attachments that an Attachments element lists.
 func (c *call) attach(i *item, n *node) *attachment {
 	c.x.changes++
 	a := &attachment{
@@ -38,7 +38,7 @@ func (c *call) attach(i *item, n *node) *attachment {
 	return a
 }
 
-// reference is the attachment as an item's field lists it.
+// reference returns the attachment as it appears in the fields of its item.
 func (a *attachment) reference() *node {
 	n := branch(a.element, branch("AttachmentId").with("Id", a.id))
 	for _, name := range []string{"Name", "ContentType", "ContentId", "ContentLocation"} {
@@ -84,7 +84,7 @@ func (c *call) createAttachment() response {
 	return replies("CreateAttachment", results)
 }
 
-// attachment finds what an AttachmentId names among those that were attached.
+// attachment returns the item and the attachment of an AttachmentId, or nil.
 func (m *mailbox) attachment(id string) (*item, *attachment) {
 	for _, i := range m.items {
 		for _, a := range i.attachments {
@@ -123,8 +123,9 @@ func (c *call) detach(id string) result {
 	return result{inner: fmt.Sprintf(`<m:RootItemId RootItemId="%s" RootItemChangeKey="%s"/>`, i.id, i.changeKey())}
 }
 
-// getAttachment answers any attachment of a mailbox that the user may open:
-// what was attached, or else filler of the configured size, as it writes.
+// getAttachment returns any attachment of a mailbox that the user may open. An id
+// that no client created yields filler of the configured size, generated while it
+// is written.
 func (c *call) getAttachment() response {
 	ids := c.op.children("AttachmentIds")
 	if len(ids) != 1 {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// localTime is the layout of availability's times: in the time zone that the
-// request names, and without saying so.
+// localTime is the layout of the times in availability requests. They are in the
+// time zone that the request names and carry no offset.
 const localTime = "2006-01-02T15:04:05"
 
-// getUserAvailability tells when the calendars of mailboxes are busy, to
-// anybody: free/busy is open to the whole organisation by default.
+// getUserAvailability returns when the calendars of mailboxes are busy. Any user
+// may ask, because free/busy is open to the whole organisation by default.
 func (c *call) getUserAvailability() response {
 	var b strings.Builder
 	for _, d := range c.op.children("MailboxDataArray") {
@@ -29,15 +29,15 @@ func (c *call) getUserAvailability() response {
 	return reply("GetUserAvailabilityResponse", "<m:FreeBusyResponseArray>"+b.String()+"</m:FreeBusyResponseArray>")
 }
 
-// bias is how far the request's time zone is behind UTC; the rules of summer
-// time are not worked out, standard time is all year.
+// bias returns how far the request's time zone is behind UTC. It uses standard time
+// all year and ignores daylight saving rules.
 func (c *call) bias() time.Duration {
 	minutes, _ := strconv.Atoi(c.op.value("TimeZone", "Bias"))
 	standard, _ := strconv.Atoi(c.op.value("TimeZone", "StandardTime", "Bias"))
 	return time.Duration(minutes+standard) * time.Minute
 }
 
-// busy lists the calendar's items in the window that is asked for.
+// busy lists the calendar items in the requested time window.
 func (c *call) busy(m *mailbox) string {
 	bias := c.bias()
 	edge := func(name string) string {
@@ -70,7 +70,7 @@ func (c *call) busy(m *mailbox) string {
 	return "<t:CalendarEventArray>" + b.String() + "</t:CalendarEventArray>"
 }
 
-// workingHours are nine to five, in UTC.
+// workingHours returns 09:00 to 17:00 UTC.
 func (c *call) workingHours() string {
 	const change = "<t:Bias>0</t:Bias><t:Time>00:00:00</t:Time><t:DayOrder>0</t:DayOrder><t:Month>0</t:Month><t:DayOfWeek>Sunday</t:DayOfWeek>"
 	return "<t:WorkingHours><t:TimeZone><t:Bias>0</t:Bias><t:StandardTime>" + change + "</t:StandardTime><t:DaylightTime>" + change +

@@ -39,7 +39,7 @@ func newAuthority() (*authority, error) {
 	return &authority{cert, key}, err
 }
 
-// signCertificate is x509.CreateCertificate, parsed.
+// signCertificate creates a certificate and parses it.
 func signCertificate(template, parent *x509.Certificate, public crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	if err != nil {

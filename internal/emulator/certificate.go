@@ -41,7 +41,8 @@ type CertOptions struct {
 	Issued        bool // by an intermediate authority, which the secret includes
 	LeafLast      bool // with Issued: the secret lists the leaf after its issuer
 
-	// Key saves the time to make one; tests of many certificates share it.
+	// Key is used instead of a new key. Tests that need many certificates share
+	// one.
 	Key crypto.Signer
 }
 
@@ -54,7 +55,7 @@ type Certificate struct {
 	options CertOptions
 }
 
-// NewCertificate makes a key, if it is given none, and a certificate.
+// NewCertificate makes a certificate, and a key if o has none.
 func NewCertificate(o CertOptions) (*Certificate, error) {
 	o = o.withDefaults()
 	c := &Certificate{Key: o.Key, options: o}
@@ -110,8 +111,8 @@ func (o CertOptions) newKey() (crypto.Signer, error) {
 	return rsa.GenerateKey(rand.Reader, o.Bits)
 }
 
-// Thumbprint returns the SHA-1 of the certificate in upper-case hexadecimal,
-// as the portal shows it.
+// Thumbprint returns the SHA-1 of the certificate in upper-case hexadecimal, as the
+// Azure portal shows it.
 func (c *Certificate) Thumbprint() string { return thumbprint(c.Leaf) }
 
 // ThumbprintSHA256 returns the SHA-256 of the certificate in upper-case
@@ -135,8 +136,8 @@ func (c *Certificate) chain() []*x509.Certificate {
 	return append(leaf, c.Issuers...)
 }
 
-// PFX returns the certificate as PKCS#12 with an empty password, with the key
-// unless that is not exportable.
+// PFX returns the certificate as PKCS#12 with an empty password. It includes the
+// key unless the key is not exportable.
 func (c *Certificate) PFX() ([]byte, error) {
 	if c.options.NonExportable {
 		return encodePFX(nil, c.chain(), "")
@@ -144,7 +145,7 @@ func (c *Certificate) PFX() ([]byte, error) {
 	return encodePFX(c.Key, c.chain(), "")
 }
 
-// PEM returns the certificate as PEM, after its key unless that is not
+// PEM returns the certificate as PEM, preceded by its key unless the key is not
 // exportable.
 func (c *Certificate) PEM() ([]byte, error) {
 	var b bytes.Buffer

@@ -24,7 +24,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// Microsoft's own clients speak to the emulator as they do to the services.
+// The tests of this file use Microsoft's own client libraries.
 
 func msalClient(t *testing.T, e *emulator.Emulator, client *http.Client, credential confidential.Credential) confidential.Client {
 	t.Helper()
@@ -87,7 +87,7 @@ func azure(t *testing.T, e *emulator.Emulator, client *http.Client) (azcore.Toke
 func TestAzsecretsFetchesTheCertificate(t *testing.T) {
 	e, client := start(t, emulator.Config{})
 	credential, options := azure(t, e, client)
-	// The stand-in URL is a host of vault.azure.net, so the challenge's
+	// The URL in the configuration is a host of vault.azure.net, so the challenge's
 	// resource is verified as in production.
 	secrets, err := azsecrets.NewClient(e.KeyVault().URL(), credential, &azsecrets.ClientOptions{ClientOptions: options})
 	if err != nil {
@@ -103,7 +103,7 @@ func TestAzsecretsFetchesTheCertificate(t *testing.T) {
 	}
 	_, leaf, err := pkcs12.Decode(der, "")
 	if err != nil || !leaf.Equal(e.Certificate().Leaf) {
-		t.Errorf("another certificate came out: %v", err)
+		t.Errorf("another certificate was returned: %v", err)
 	}
 	if version := e.KeyVault().Versions("HMA-Cert")[0]; got.ID.Version() != version || *got.ContentType != "application/x-pkcs12" {
 		t.Errorf("version %s, content type %s", got.ID.Version(), *got.ContentType)

@@ -52,7 +52,7 @@ func (c *call) create(n *node, disposition string) result {
 	return result{inner: itemList(i)}
 }
 
-// maySend judges the address in From.
+// maySend checks whether the user may send from the address in From.
 func (c *call) maySend(i *item) *result {
 	from := i.field("From").value("Mailbox", "EmailAddress")
 	if from == "" {
@@ -65,7 +65,7 @@ func (c *call) maySend(i *item) *result {
 	return nil
 }
 
-// destination is where a new item goes: SavedItemFolderId, or the default.
+// destination returns the folder of a new item: SavedItemFolderId, or the default.
 func (c *call) destination(class string, send bool) (*folder, *result) {
 	if ids := c.op.children("SavedItemFolderId"); len(ids) > 0 {
 		return c.resolve(ids[0])
@@ -81,7 +81,7 @@ func (c *call) destination(class string, send bool) (*folder, *result) {
 	return c.open(c.user, name)
 }
 
-// sendItem sends drafts, and files them where SavedItemFolderId says.
+// sendItem sends drafts and moves them to the folder in SavedItemFolderId.
 func (c *call) sendItem() response {
 	saves := c.op.attribute("", "SaveItemToFolder") == "true"
 	to, bad := c.destination("Message", true)

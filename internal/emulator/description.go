@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// description is a service description of our own, of some operations.
+// description is a service description of some operations, written for the
+// emulator.
 //
 //go:embed wsdl
 var description embed.FS
@@ -19,8 +20,8 @@ func (x *Exchange) SetDocument(name, text string) {
 	x.documents[name] = text
 }
 
-// document serves the service description: well-formed, true of what the
-// emulator does, and a small part of Exchange's.
+// document serves the service description. It is well-formed, covers only what the
+// emulator implements, and is a small part of Exchange's.
 func (x *Exchange) document(w http.ResponseWriter, name string) {
 	x.mu.Lock()
 	text, ok := x.documents[name]

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// convertID returns every identifier in the format that is asked for,
-// unchanged: none of the emulator's means anything in another. The mailbox in
-// the answer is the identifier's, whatever the request says; DavMail learns
-// its user's address so.
+// convertID returns every identifier unchanged under the requested format, because
+// the emulator's identifiers exist in one format only. The Mailbox in the response
+// is the owner of the identifier, whatever the request says; DavMail reads its
+// user's address from there.
 func (c *call) convertID() response {
 	format := c.op.attribute("", "DestinationFormat")
 	var results []result
@@ -53,7 +53,7 @@ func (m *mailbox) xml() string {
 	return fmt.Sprintf(`<t:Mailbox><t:Name>%s</t:Name><t:EmailAddress>%s</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType><t:MailboxType>Mailbox</t:MailboxType></t:Mailbox>`, esc(name), esc(m.Primary))
 }
 
-// getUserOofSettings answers in the one shape that is not a batch.
+// getUserOofSettings returns a single response message instead of a list.
 func (c *call) getUserOofSettings() response {
 	m := c.x.byAddress(c.op.value("Mailbox", "Address"))
 	if m == nil || !c.mayOpen(m) {

@@ -1,4 +1,4 @@
-// Package emulator plays the three services that an application needs to
+// Package emulator imitates the three services that an application needs to
 // reach a mailbox on Exchange Server by Hybrid Modern Authentication: Entra
 // ID, which issues tokens; Key Vault, which keeps the certificate; and
 // Exchange Web Services. Each is an [http.Handler] with knobs.
@@ -6,14 +6,14 @@
 // Start with [New], then [Emulator.Start] for TLS listeners on loopback or
 // [Emulator.StartPipes] for in-memory ones that work in a testing/synctest
 // bubble. [Emulator.Client] reaches either. [Emulator.Env] has the settings
-// that an administrator would hand to the program under test.
+// that the program under test needs.
 //
-// Exchange implements the operations that clients of mailboxes need most; it
-// answers any other, real or not, as Exchange does an unknown one. Its service
-// description is a stand-in.
+// Exchange implements the operations that clients of mailboxes need most. It
+// responds to every other operation as Exchange does to an unknown one. Its
+// service description covers the implemented operations only.
 //
-// It is awkward on purpose. Entra verifies every assertion to the last claim
-// and refuses one that it has seen before; Exchange runs an operation as soon
+// It is strict on purpose. Entra verifies every claim of an assertion and
+// refuses an assertion that it has seen before; Exchange runs an operation as soon
 // as its element ends, whatever follows; it reads XML as leniently as .NET
 // does where .NET is lenient; subscriptions live on one of two back ends.
 // Every service can be made to fail in a [Fault]'s ways, and records each
@@ -24,8 +24,8 @@
 // the vault's private keys to its caller.
 //
 // It is modelled on what Microsoft documents and on captured traffic, and it
-// imports the standard library alone, so that no mistake of the program under
-// test can stand on both sides of a test. Where the services' behaviour is
+// imports the standard library only, so that a mistake in the program under
+// test cannot be repeated in the emulator. Where the services' behaviour is
 // not public, a comment says so.
 //
 // Time is [time.Now] everywhere. There is no package state, nothing runs

@@ -16,7 +16,7 @@ import (
 	"hmaproxy/internal/emulator/device"
 )
 
-// A Config describes the organisation to play. The zero value plays
+// A Config describes the emulated organisation. The zero value describes
 // contoso.com with the mailboxes alice, bob and ceo.
 type Config struct {
 	TenantID    string // "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47"
@@ -25,29 +25,29 @@ type Config struct {
 	VaultSecret string // its client secret
 	CertName    string // "HMA-Cert", the certificate's name in the vault
 
-	// Mailboxes are primary SMTP addresses; the user principal names are the
-	// same. Exchange.AddMailbox knows mailboxes with aliases.
+	// Mailboxes are primary SMTP addresses, which are also the user principal
+	// names. Use Exchange.AddMailbox for mailboxes with aliases.
 	Mailboxes []string
 
 	TokenLifetime time.Duration // one hour
 	RefreshIn     bool          // tokens come with refresh_in, half their lifetime
 
-	// EntraURL, VaultURL and ExchangeURL are scheme and host as clients know
-	// them. Empty means the service's own listener, or before Start a name
-	// such as https://mail.contoso.com. Where one differs from its listener,
-	// clients must be told to connect elsewhere; Emulator.Client knows.
+	// EntraURL, VaultURL and ExchangeURL are scheme and host as clients use them.
+	// Empty means the URL of the service's own listener, or before Start a name
+	// such as https://mail.contoso.com. A client whose URL differs from the
+	// listener must connect to the listener all the same; Emulator.Client does.
 	EntraURL, VaultURL, ExchangeURL string
 
 	// Resource is the service principal name under which Exchange is
 	// registered in Entra: its URL by default.
 	Resource string
 
-	// Cert is the first certificate, uploaded to the vault and registered in
-	// Entra by New. Nil means a fresh RSA 2048 one, valid for a year.
+	// Cert is the first certificate. New uploads it to the vault and registers it
+	// in Entra. Nil means a new RSA 2048 certificate, valid for a year.
 	Cert *Certificate
 
-	// SigningKey is Entra's first. Nil means a fresh one, made when it is
-	// needed; many short tests go faster with one that they share.
+	// SigningKey is Entra's first key. Nil means a new key, made when it is first
+	// needed. Tests share one to save the time to make it.
 	SigningKey *rsa.PrivateKey
 
 	// Observe, when set, is called at the end of every request to any of the
@@ -55,8 +55,8 @@ type Config struct {
 	Observe func(Hop)
 }
 
-// An Emulator is the three services with what they share: an authority for
-// their TLS certificates, and a lifetime. It is safe for concurrent use.
+// An Emulator consists of the three services, the authority of their TLS
+// certificates, and their lifetime. It is safe for concurrent use.
 type Emulator struct {
 	config   Config
 	ca       *authority
@@ -72,7 +72,7 @@ type Emulator struct {
 }
 
 // New makes the keys and the first certificate, uploads it to the vault and
-// registers it in Entra. It listens nowhere: see Start, StartPipes and
+// registers it in Entra. It opens no listener: see Start, StartPipes and
 // Service.Serve.
 func New(config Config) (*Emulator, error) {
 	e := &Emulator{config: config.withDefaults(), done: make(chan struct{})}
@@ -137,8 +137,8 @@ func (e *Emulator) Start() error {
 	return e.start(func(string) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
 }
 
-// StartPipes serves TLS over in-memory connections, which Client opens. In a
-// testing/synctest bubble these block durably, as sockets do not.
+// StartPipes serves TLS over in-memory connections, which Client opens. Unlike
+// sockets, they block durably in a testing/synctest bubble.
 func (e *Emulator) StartPipes() error {
 	return e.start(func(name string) (net.Listener, error) { return newPipeListener(name), nil })
 }
@@ -153,7 +153,8 @@ func (e *Emulator) start(listen func(name string) (net.Listener, error)) error {
 	return nil
 }
 
-// Close ends every connection and waits for all that the emulator started.
+// Close ends every connection and waits for every goroutine that the emulator
+// started.
 func (e *Emulator) Close() {
 	e.mu.Lock()
 	if !e.closed {
@@ -188,31 +189,31 @@ func (e *Emulator) CAPEM() []byte { return e.ca.pem() }
 // names, loopback addresses included. It offers HTTP/1.1 only.
 func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) { return e.ca.serverConfig(names) }
 
-// ServeBehind serves connections of l as a device that has Exchange behind it,
-// until l is closed. The authority signs the device's certificate for names,
-// with key, which may be nil for a new one.
+// ServeBehind serves connections of l as a device in front of Exchange, until l is
+// closed. The authority signs the device's certificate for names, with key; a nil
+// key means a new one.
 func (e *Emulator) ServeBehind(d device.Device, l net.Listener, key *rsa.PrivateKey, names ...string) error {
 	return d.Serve(l, device.Identity{Authority: e.ca.cert, Key: e.ca.key, Names: names, LeafKey: key}, e.exchange)
 }
 
-// Client returns an HTTP client that trusts the emulator's authority and
-// connects to a service wherever it listens, whatever its URL says. It
-// follows no redirects. The caller ends it with CloseIdleConnections.
+// Client returns an HTTP client that trusts the emulator's authority and connects
+// to the services' listeners, whatever their URLs say. It follows no redirects. The
+// caller must call CloseIdleConnections.
 func (e *Emulator) Client() *http.Client {
 	return &http.Client{Transport: e.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
 }
 
-// Transport returns a new transport for Client, or for a caller's own.
+// Transport returns a new transport like that of Client.
 func (e *Emulator) Transport() *http.Transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(e.ca.cert)
 	return &http.Transport{DialContext: e.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}}
 }
 
-// DialContext connects to the service whose URL or listener has that host and
-// port, and to nothing else.
+// DialContext connects to the service whose URL or listener has the host and port.
+// It refuses every other address.
 func (e *Emulator) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	for _, s := range e.services() {
 		if u, err := url.Parse(s.URL()); (err == nil && hostPort(u) == address) || s.listensAt(address) {
@@ -229,9 +230,9 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), "443")
 }
 
-// Env returns the settings of a program that uses the three services, by the
-// names of its environment variables. The authority's certificate is not
-// among them: write CAPEM to a file and name that in HMA_CA_FILE.
+// Env returns the environment variables of a program that uses the three services.
+// The authority's certificate is not among them: write CAPEM to a file and name
+// that file in HMA_CA_FILE.
 func (e *Emulator) Env() map[string]string {
 	env := map[string]string{
 		"HMA_EWS_URL":                 e.exchange.URL() + "/EWS/Exchange.asmx",

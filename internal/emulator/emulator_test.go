@@ -86,7 +86,7 @@ func listening(t *testing.T, c emulator.Config) *emulator.Emulator {
 	return e
 }
 
-func TestServeRefusesToLeaveLoopback(t *testing.T) {
+func TestServeRefusesListenerBeyondLoopback(t *testing.T) {
 	e, err := emulator.New(emulator.Config{Cert: newCert(t, emulator.CertOptions{})})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestServeRefusesToLeaveLoopback(t *testing.T) {
 	}
 }
 
-func TestEnvHasWhatAnAdministratorWouldSay(t *testing.T) {
+func TestEnv(t *testing.T) {
 	e := listening(t, emulator.Config{ExchangeURL: "https://mail.contoso.com", TenantID: "tid"})
 	c := e.Config()
 	want := map[string]string{
@@ -137,7 +137,7 @@ func TestEnvHasWhatAnAdministratorWouldSay(t *testing.T) {
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault  emulator.Fault
-		status int // 0: no answer
+		status int // 0: no response
 		body   int // bytes of it; -1: cut short
 	}{
 		"status":            {emulator.Fault{Status: 503}, 503, 0},
@@ -155,7 +155,7 @@ func TestFaults(t *testing.T) {
 			resp, err := client.Get(e.Entra().URL() + "/common/discovery/instance")
 			if c.status == 0 {
 				if err == nil {
-					t.Error("an answer came")
+					t.Error("a response arrived")
 				}
 				return
 			}
@@ -174,7 +174,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestFaultsComeInOrderAndEnd(t *testing.T) {
+func TestFaultsApplyInOrderOfInjection(t *testing.T) {
 	e, client := start(t, emulator.Config{})
 	broken := true
 	e.Entra().Inject(2, emulator.Fault{Status: 503, Header: http.Header{"Retry-After": {"7"}}})
@@ -206,7 +206,7 @@ func TestTokenWithoutExpiresIn(t *testing.T) {
 	e.Entra().Inject(1, emulator.Fault{NoExpiresIn: true})
 	got := postToken(t, client, tokenURL(e), secretForm(e))
 	if got.Token == "" || got.ExpiresIn != 0 {
-		t.Errorf("answer: %+v", got)
+		t.Errorf("response: %+v", got)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestHangEndsWithTheClientOrTheEmulator(t *testing.T) {
 		}
 		time.AfterFunc(48*time.Hour, e.Close)
 		if _, err := client.Get(e.KeyVault().URL()); err == nil {
-			t.Error("an answer came")
+			t.Error("a response arrived")
 		}
 		if got := time.Since(began); got != 49*time.Hour {
 			t.Errorf("the emulator closed after %v", got)
@@ -247,7 +247,7 @@ func TestStopRefusesConnectionsUntilRestart(t *testing.T) {
 			defer client.CloseIdleConnections()
 			e.KeyVault().Stop()
 			if _, err := client.Get(target); err == nil {
-				t.Error("an answer came")
+				t.Error("a response arrived")
 			}
 			if err := e.KeyVault().Restart(); err != nil {
 				t.Fatal(err)
@@ -290,7 +290,7 @@ func TestHopsAreCopies(t *testing.T) {
 	}
 	e.Entra().ClearHops()
 	if len(e.Entra().Hops()) != 0 || e.Entra().Count() != 0 || e.Entra().LastHop().Service != "" {
-		t.Error("a hop outlived ClearHops")
+		t.Error("a hop remains after ClearHops")
 	}
 }
 
@@ -317,12 +317,12 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 }
 
-func TestClosedEmulatorServesNothing(t *testing.T) {
+func TestClosedEmulatorServesNoRequests(t *testing.T) {
 	e, client := start(t, emulator.Config{})
 	e.Close()
 	e.Close()
 	if _, err := client.Get(e.Entra().URL()); err == nil {
-		t.Error("an answer came")
+		t.Error("a response arrived")
 	}
 	if err := e.Start(); err == nil {
 		t.Error("a closed emulator started")

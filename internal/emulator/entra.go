@@ -16,9 +16,8 @@ const vaultAudience = "https://vault.azure.net"
 // fullAccess is the application permission that opens every mailbox.
 const fullAccess = "full_access_as_app"
 
-// Entra is the identity provider: a tenant with applications, the
-// certificates and secrets that they may present, and the resources that
-// tokens can be asked for.
+// Entra is the identity provider: a tenant with applications, their certificates
+// and secrets, and the resources for which it issues tokens.
 type Entra struct {
 	Service
 
@@ -64,8 +63,8 @@ func newEntra(e *Emulator) *Entra {
 		lifetime:  c.TokenLifetime,
 		refreshIn: c.RefreshIn,
 	}
-	n.name, n.public, n.standIn = "entra", c.EntraURL, "https://login.microsoftonline.com"
-	n.emulator, n.answer = e, n.serve
+	n.name, n.public, n.nameURL = "entra", c.EntraURL, "https://login.microsoftonline.com"
+	n.emulator, n.respond = e, n.serve
 	n.apps[c.HMAAppID] = newApplication(c.HMAAppID)
 	n.apps[c.VaultAppID] = newApplication(c.VaultAppID)
 	n.apps[c.VaultAppID].secrets[c.VaultSecret] = time.Now().AddDate(1, 0, 0)
@@ -81,15 +80,15 @@ func newApplication(id string) *application {
 	}
 }
 
-// Register uploads a certificate's public half to the HMA application.
+// Register registers a certificate with the HMA application.
 func (n *Entra) Register(c *Certificate) {
 	n.RegisterWhile(c, func() bool { return true })
 }
 
-// RegisterWhile registers a certificate that Entra knows only at the moments
-// when the function returns true, as happens until a registration has reached
-// every replica. The function is called once per assertion that names the
-// certificate, by the goroutine that serves it.
+// RegisterWhile registers a certificate that Entra accepts only while the function
+// returns true. It imitates a registration that has not reached every replica. The
+// function is called once per assertion that names the certificate, by the
+// goroutine that serves it.
 func (n *Entra) RegisterWhile(c *Certificate, visible func() bool) {
 	n.app(n.emulator.config.HMAAppID, func(a *application) {
 		a.certs[c.Thumbprint()] = &registration{c, visible}
@@ -101,8 +100,8 @@ func (n *Entra) Unregister(c *Certificate) {
 	n.app(n.emulator.config.HMAAppID, func(a *application) { delete(a.certs, c.Thumbprint()) })
 }
 
-// AddSecret gives an application a client secret until it expires. A secret
-// for the HMA application yields tokens that Exchange finds too weak.
+// AddSecret gives an application a client secret until it expires. Exchange refuses
+// tokens that the HMA application gets with a secret.
 func (n *Entra) AddSecret(appID, secret string, expires time.Time) {
 	n.app(appID, func(a *application) { a.secrets[secret] = expires })
 }
@@ -113,9 +112,9 @@ func (n *Entra) RemoveSecret(appID, secret string) {
 }
 
 // Consent sets the roles that an administrator granted an application at a
-// resource. Until then the HMA application has full_access_as_app everywhere
-// but at the vault. With no roles, Entra still issues tokens, without the
-// claim, unless the resource requires an assignment.
+// resource. By default the HMA application has full_access_as_app at every resource
+// but the vault. Without roles, Entra still issues tokens, without the claim,
+// unless the resource requires an assignment.
 func (n *Entra) Consent(appID, resource string, roles ...string) {
 	n.app(appID, func(a *application) { a.roles[trimSlash(resource)] = roles })
 }
@@ -125,7 +124,7 @@ func (n *Entra) Disable(appID string, disabled bool) {
 	n.app(appID, func(a *application) { a.disabled = disabled })
 }
 
-// Block makes conditional access refuse an application, or stops that.
+// Block makes conditional access refuse an application, or accept it again.
 func (n *Entra) Block(appID string, blocked bool) {
 	n.app(appID, func(a *application) { a.blocked = blocked })
 }
@@ -137,7 +136,7 @@ func (n *Entra) RemoveApp(appID string) {
 	delete(n.apps, appID)
 }
 
-// app changes an application, which is created when it is not there.
+// app changes an application and creates it first if it does not exist.
 func (n *Entra) app(id string, change func(*application)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -147,38 +146,38 @@ func (n *Entra) app(id string, change func(*application)) {
 	change(n.apps[id])
 }
 
-// AddResource registers a service principal name, exactly as spelt.
-// assignmentRequired refuses tokens to applications without a role.
+// AddResource registers a service principal name, spelled exactly so. With
+// assignmentRequired, applications without a role get no tokens.
 func (n *Entra) AddResource(uri string, assignmentRequired bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.resources[uri] = &resource{assignmentRequired}
 }
 
-// RemoveResource removes a service principal name. Exchange's own is there
-// from the start; Emulator.Resource returns it.
+// RemoveResource removes a service principal name. Emulator.Resource returns that
+// of Exchange.
 func (n *Entra) RemoveResource(uri string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.resources[uri] = nil
 }
 
-// SetTokenLifetime sets the lifetime of the tokens to come.
+// SetTokenLifetime sets the lifetime of later tokens.
 func (n *Entra) SetTokenLifetime(d time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.lifetime = d
 }
 
-// SetRefreshIn sets whether tokens come with refresh_in.
+// SetRefreshIn sets whether later token responses have refresh_in.
 func (n *Entra) SetRefreshIn(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.refreshIn = on
 }
 
-// EditClaims has the function change the claims of every token to come before
-// it is signed; nil stops that. The function is called under a lock.
+// EditClaims sets a function that changes the claims of every later token before it
+// is signed; nil removes it. The function is called under a lock.
 func (n *Entra) EditClaims(edit func(claims map[string]any)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -213,8 +212,8 @@ func (n *Entra) serve(w http.ResponseWriter, r *http.Request, rec *record) {
 	}
 }
 
-// self is the service's URL as the request names it: Entra's documents name
-// the host that was asked.
+// self returns the service's URL with the host of the request, as Entra's documents
+// have it.
 func self(r *http.Request) string { return "https://" + r.Host }
 
 func (n *Entra) discovery(w http.ResponseWriter, r *http.Request, tenant string, rec *record) {
@@ -240,12 +239,12 @@ func (n *Entra) discovery(w http.ResponseWriter, r *http.Request, tenant string,
 	})
 }
 
-// knowsTenant also takes the tenant's domain for its identifier.
+// knowsTenant accepts the tenant's identifier and its domain.
 func (n *Entra) knowsTenant(tenant string) bool {
 	return strings.EqualFold(tenant, n.emulator.config.TenantID) || strings.EqualFold(tenant, n.emulator.exchange.domain())
 }
 
-// instance answers the question of which authorities there are with itself.
+// instance serves instance discovery. It lists this service as the only authority.
 func (n *Entra) instance(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"tenant_discovery_endpoint": self(r) + "/" + n.emulator.config.TenantID + "/v2.0/.well-known/openid-configuration",
@@ -268,7 +267,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 func trimSlash(s string) string { return strings.TrimSuffix(s, "/") }
 
-// snapshot returns copies of what a grant is judged by.
+// snapshot returns copies of the state that decides about a token request.
 func (n *Entra) snapshot(appID string) (application, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// maxAssertionLifetime is the day that Entra allows between nbf and exp at
-// most; assertions should live five to ten minutes.
+// maxAssertionLifetime is the longest time between nbf and exp that Entra allows.
+// Assertions should be valid for five to ten minutes.
 const maxAssertionLifetime = 24 * time.Hour
 
-// checkAssertion verifies a client assertion as RFC 7523 has it and Entra
-// documents it: signed with a registered certificate, for this endpoint, by
-// and about the client, in time. Entra documents no memory of identifiers;
-// this one has it, since the RFC allows that and clients must cope.
+// checkAssertion verifies a client assertion as RFC 7523 and Entra's documentation
+// require: signed with a registered certificate, issued for this endpoint, with the
+// client as issuer and subject, and within its lifetime. It also refuses a jti that
+// it has seen. RFC 7523 allows that; Entra does not document it.
 func (n *Entra) checkAssertion(r *http.Request, app application, assertion string) *refusal {
 	j, err := parseJWT(assertion)
 	if err != nil {
@@ -42,7 +42,7 @@ func (n *Entra) checkAssertion(r *http.Request, app application, assertion strin
 	return n.checkClaims(r, app, j)
 }
 
-// assertionCert finds the registered certificate that the header names.
+// assertionCert returns the registered certificate that the header names.
 func (n *Entra) assertionCert(j *jwt, app application) (*Certificate, *refusal) {
 	match, shown, ok := thumbprintMatcher(j.header)
 	if !ok {
@@ -56,7 +56,7 @@ func (n *Entra) assertionCert(j *jwt, app application) (*Certificate, *refusal) 
 	return nil, refusalOf(700027, fmt.Sprintf("The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found., Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]", shown, app.id))
 }
 
-// thumbprintMatcher reads "x5t#S256" or else "x5t".
+// thumbprintMatcher reads "x5t#S256", or "x5t" without it.
 func thumbprintMatcher(header map[string]any) (match func(der []byte) bool, shown string, ok bool) {
 	for _, name := range []string{"x5t#S256", "x5t"} {
 		text, _ := header[name].(string)
@@ -73,7 +73,7 @@ func thumbprintMatcher(header map[string]any) (match func(der []byte) bool, show
 	return nil, "", false
 }
 
-// checkClaims checks what a verified assertion says.
+// checkClaims checks the claims of an assertion whose signature is valid.
 func (n *Entra) checkClaims(r *http.Request, app application, j *jwt) *refusal {
 	base := self(r) + "/"
 	endpoint, v2, id := "/oauth2/v2.0/token", "/v2.0", n.emulator.config.TenantID
@@ -100,7 +100,7 @@ func (n *Entra) checkClaims(r *http.Request, app application, j *jwt) *refusal {
 	return nil
 }
 
-// checkLifetime allows no clock skew at all, less than Entra does.
+// checkLifetime allows no clock skew. Entra allows some.
 func (n *Entra) checkLifetime(j *jwt) *refusal {
 	now := n.now()
 	from, ok1 := j.instant("nbf")

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A refusal is an error of Entra. Codes, names and texts are those of its
-// documentation and of traces in public trackers; which HTTP status goes with
-// a code is documented only in part.
+// A refusal is an error of Entra. Codes, names and texts come from its
+// documentation and from traces in public issue trackers. The HTTP status of a code
+// is documented only in part.
 type refusal struct {
 	code   int
 	status int
@@ -20,9 +20,9 @@ type refusal struct {
 
 func (f *refusal) Error() string { return fmt.Sprintf("AADSTS%d: %s", f.code, f.text) }
 
-// refusalOf returns a code's status and OAuth error, with a text of its own
-// when the caller has no particulars. A code that it does not know is one
-// that a test made up.
+// refusalOf returns the status and OAuth error of a code. An empty text means the
+// default text of the code. An unknown code, as a test may choose, gets a generic
+// refusal.
 func refusalOf(code int, text string) *refusal {
 	known, ok := map[int]refusal{
 		50013:   {status: 400, name: "invalid_grant", text: "Assertion failed signature validation."},

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// FederatedAudience is the audience of tokens that take the place of a client
-// credential, in the public cloud.
+// FederatedAudience is the audience, in the public cloud, of tokens that are used
+// as a client credential.
 const FederatedAudience = "api://AzureADTokenExchange"
 
-// A FederatedCredential is a trust of an application in tokens of another issuer:
+// A FederatedCredential makes an application accept tokens of another issuer:
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation
 type FederatedCredential struct {
 	Issuer   *FederatedIssuer
@@ -36,7 +36,7 @@ func NewFederatedIssuer(url string) (*FederatedIssuer, error) {
 	return &FederatedIssuer{url, key}, nil
 }
 
-// Token issues a token that is valid for an hour from now on.
+// Token issues a token that is valid for one hour.
 func (i *FederatedIssuer) Token(subject, audience string, now time.Time) (string, error) {
 	return signJWT(i.key, map[string]any{"typ": "JWT", "alg": "RS256", "kid": "federated"}, map[string]any{
 		"iss": i.URL, "sub": subject, "aud": []string{audience}, "jti": rand.Text(),
@@ -53,7 +53,7 @@ func (n *Entra) AddFederatedCredential(c FederatedCredential) {
 	n.app(n.emulator.config.HMAAppID, func(a *application) { a.federated = append(slices.Clone(a.federated), c) })
 }
 
-// isFederated reports whether an assertion was made by another than the client.
+// isFederated reports whether an assertion has another issuer than the client.
 func isFederated(j *jwt, app application) bool {
 	_, _, named := thumbprintMatcher(j.header)
 	return !named && j.text("iss") != app.id
@@ -80,7 +80,7 @@ func (n *Entra) checkFederated(j *jwt, app application) *refusal {
 	return n.checkLifetime(j)
 }
 
-// audiences returns the claim "aud", which is a text or a list.
+// audiences returns the claim "aud", which is a string or a list.
 func (j *jwt) audiences() []string {
 	if aud := j.text("aud"); aud != "" {
 		return []string{aud}

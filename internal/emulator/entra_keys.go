@@ -40,7 +40,7 @@ func newSigningKey(key *rsa.PrivateKey) *signingKey {
 	return &signingKey{key, cert, base64.RawURLEncoding.EncodeToString(sum[:])}
 }
 
-// signers returns the keys, of which there is at least one.
+// signers returns the keys and makes the first if there is none.
 func (n *Entra) signers() []*signingKey {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,7 +60,7 @@ func (n *Entra) RollSigningKey() {
 	n.keys = append(n.keys, key)
 }
 
-// Sign signs any claims with Entra's current key, as a token would be.
+// Sign signs claims with Entra's current key, as a token is signed.
 func (n *Entra) Sign(claims map[string]any) (string, error) {
 	keys := n.signers()
 	k := keys[len(keys)-1]

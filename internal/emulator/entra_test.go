@@ -35,7 +35,7 @@ func TestEntraAcceptsEveryDocumentedHeader(t *testing.T) {
 			a.header[c.key] = c.value
 			got := postToken(t, client, tokenURL(e), assertionForm(e, a.sign(t)))
 			if got.Status != http.StatusOK || got.Type != "Bearer" || got.ExpiresIn != 3599 || got.RefreshIn != 0 {
-				t.Errorf("answer: %+v", got)
+				t.Errorf("response: %+v", got)
 			}
 		})
 	}
@@ -67,7 +67,7 @@ func TestEntraTokenClaims(t *testing.T) {
 	}
 }
 
-// refusalCases change a good request for a token of Exchange.
+// refusalCases change a valid request for a token of Exchange.
 var refusalCases = map[string]struct {
 	change func(t *testing.T, e *emulator.Emulator, a *assertion, form url.Values)
 	after  func(e *emulator.Emulator, form url.Values) // the assertion is signed
@@ -263,7 +263,7 @@ func TestEntraRefuses(t *testing.T) {
 			}
 			got := postToken(t, client, target, form)
 			if got.Status != c.status || got.Error != c.oauth || !slices.Equal(got.Codes, []int{c.code}) || got.Token != "" {
-				t.Fatalf("answer: %+v", got)
+				t.Fatalf("response: %+v", got)
 			}
 			text := regexp.MustCompile(`^AADSTS` + fmt.Sprint(c.code) + `: .+ Trace ID: [0-9a-f-]{36} Correlation ID: [0-9a-f-]{36} Timestamp: \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$`)
 			if !text.MatchString(got.Description) {
@@ -291,7 +291,7 @@ func TestEntraResourceWithASlash(t *testing.T) {
 	e, client := start(t, emulator.Config{Resource: "https://mail.contoso.com/"})
 	got := postToken(t, client, tokenURL(e), assertionForm(e, newAssertion(e, e.Certificate()).sign(t)))
 	if got.Status != http.StatusOK || claimsOf(t, got.Token)["aud"] != "https://mail.contoso.com/" {
-		t.Errorf("answer: %+v", got)
+		t.Errorf("response: %+v", got)
 	}
 }
 

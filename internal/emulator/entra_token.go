@@ -13,7 +13,7 @@ import (
 // maxTokenRequest bounds the form of a token request.
 const maxTokenRequest = 64 << 10
 
-// token answers a token request of the client credentials flow.
+// token handles a token request of the client credentials flow.
 func (n *Entra) token(w http.ResponseWriter, r *http.Request, tenant string, rec *record) {
 	if r.Method != http.MethodPost {
 		n.refuse(w, r, rec, refusalOf(900561, "The endpoint only accepts POST requests. Received a "+r.Method+" request."))
@@ -38,7 +38,7 @@ func (n *Entra) token(w http.ResponseWriter, r *http.Request, tenant string, rec
 	n.grant(w, g, rec)
 }
 
-// A grant is a request that was judged good.
+// A grant is an accepted token request.
 type grant struct {
 	app      application
 	resource string
@@ -46,8 +46,8 @@ type grant struct {
 	strength string // appidacr: 1 for a secret, 2 for a certificate
 }
 
-// judge checks in the order in which Entra's errors are seen to mask each
-// other: tenant, application, credential, policy, resource.
+// judge checks tenant, application, credential, policy and resource, in the order
+// in which Entra reports these errors.
 func (n *Entra) judge(r *http.Request, tenant string, form url.Values) (*grant, *refusal) {
 	switch strings.ToLower(tenant) {
 	case "common", "consumers":
@@ -88,7 +88,7 @@ func wellFormed(form url.Values) *refusal {
 	return nil
 }
 
-// authenticate checks secret or assertion and returns appidacr.
+// authenticate checks the secret or the assertion and returns appidacr.
 func (n *Entra) authenticate(r *http.Request, app application, form url.Values) (string, *refusal) {
 	if assertion := form.Get("client_assertion"); assertion != "" {
 		if form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
@@ -110,7 +110,8 @@ func (n *Entra) authenticate(r *http.Request, app application, form url.Values) 
 	return "1", nil
 }
 
-// authorise finds the resource that the scope asks for, and the roles there.
+// authorise returns the resource that the scope names, and the application's roles
+// there.
 func (n *Entra) authorise(app application, scope, strength string) (*grant, *refusal) {
 	name, f := resourceOf(scope)
 	if f != nil {
@@ -130,8 +131,9 @@ func (n *Entra) authorise(app application, scope, strength string) (*grant, *ref
 	return &grant{app, name, roles, strength}, nil
 }
 
-// resourceOf returns what precedes the last "/.default" of the one scope that
-// is no OpenID scope: with a resource that ends in a slash there are two.
+// resourceOf returns the part of the scope before the last "/.default", ignoring
+// OpenID scopes. The scope of a resource that ends in a slash has two slashes
+// there.
 func resourceOf(scope string) (string, *refusal) {
 	scopes := slices.DeleteFunc(strings.Fields(scope), func(s string) bool {
 		return s == "openid" || s == "offline_access" || s == "profile" || s == "email"
@@ -149,9 +151,9 @@ func resourceOf(scope string) (string, *refusal) {
 	return name, nil
 }
 
-// lookup finds a resource by its name. A registration matches with or without
-// a final slash only as it was spelt: whether the real one is as strict is
-// not documented, and a client that gets it exactly right passes both.
+// lookup returns the resource of a name. The name must match with or without the
+// final slash, exactly as it was registered. Whether Entra is as strict is not
+// documented.
 func (n *Entra) lookup(name string) *resource {
 	own := n.emulator.Resource()
 	n.mu.Lock()
@@ -176,21 +178,21 @@ func (n *Entra) grant(w http.ResponseWriter, g *grant, rec *record) {
 		return
 	}
 	seconds := int(lifetime/time.Second) - 1 // as in all traces: 3599
-	answer := map[string]any{
+	fields := map[string]any{
 		"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token,
 	}
 	if refreshIn {
-		answer["refresh_in"] = seconds / 2
+		fields["refresh_in"] = seconds / 2
 	}
 	if rec.fault.NoExpiresIn {
-		delete(answer, "expires_in")
-		delete(answer, "ext_expires_in")
+		delete(fields, "expires_in")
+		delete(fields, "ext_expires_in")
 	}
-	writeJSON(w, http.StatusOK, answer)
+	writeJSON(w, http.StatusOK, fields)
 }
 
-// issue signs a v1.0 access token: that version is the resource's choice, and
-// Exchange's.
+// issue signs an access token of version 1.0. The resource chooses the version, and
+// Exchange uses this one.
 func (n *Entra) issue(g *grant, lifetime time.Duration) (string, error) {
 	now, tenant := n.now(), n.emulator.config.TenantID
 	uti, subject := randomHex(11), objectID(g.app.id)
@@ -212,7 +214,7 @@ func (n *Entra) issue(g *grant, lifetime time.Duration) (string, error) {
 	return n.Sign(claims)
 }
 
-// Grant returns a token as the HMA application would get it for the resource.
+// Grant returns a token as the HMA application gets it for the resource.
 func (n *Entra) Grant(resource string) (string, error) {
 	app, _ := n.snapshot(n.emulator.config.HMAAppID)
 	n.mu.Lock()
@@ -223,14 +225,14 @@ func (n *Entra) Grant(resource string) (string, error) {
 
 func issuerOf(tenant string) string { return "https://sts.windows.net/" + tenant + "/" }
 
-// objectID derives a service principal's identifier from its application's.
+// objectID derives a service principal's identifier from the application's.
 func objectID(appID string) string {
 	b := sha1Sum([]byte("service principal of " + appID))
 	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }
 
-// base64Thumbprint is the SHA-1 thumbprint as "x5t" has it.
+// base64Thumbprint returns the SHA-1 thumbprint in the format of "x5t".
 func base64Thumbprint(c *Certificate) string {
 	sum := sha1Sum(c.Leaf.Raw)
 	return base64.RawURLEncoding.EncodeToString(sum[:])

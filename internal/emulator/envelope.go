@@ -19,9 +19,9 @@ const (
 	trimTextRun = 1 << 20 // of one run of text, unless KeepContent says more
 )
 
-// An envelope reads a SOAP document as it arrives. It is written on
-// encoding/xml, and stricter than that where .NET is: prefixes are declared,
-// attributes are not repeated, there is no DTD and no processing instruction.
+// An envelope reads a SOAP document while it arrives. It uses encoding/xml with the
+// stricter checks of .NET: prefixes must be declared, attributes must not repeat,
+// and DTDs and processing instructions are refused.
 type envelope struct {
 	raw   *rawReader
 	dec   *xml.Decoder
@@ -30,12 +30,12 @@ type envelope struct {
 	text  int
 }
 
-// A node is an element with what it holds.
+// A node is an element with its attributes, text and children.
 type node struct {
 	name xml.Name
 	attr []xml.Attr
 	text string
-	size int64 // of the text, trimmed runs included, in bytes on the wire
+	size int64 // of the text on the wire, in bytes, trimmed runs included
 	kids []*node
 }
 
@@ -44,7 +44,7 @@ func newEnvelope(r io.Reader) *envelope {
 	return &envelope{raw: raw, dec: xml.NewDecoder(raw)}
 }
 
-// next returns the next token, after the checks that .NET makes.
+// next returns the next token, after the checks of .NET.
 func (e *envelope) next() (xml.Token, error) {
 	t, err := e.dec.Token()
 	if err != nil {
@@ -127,8 +127,8 @@ func (e *envelope) tree(start xml.StartElement) (*node, error) {
 	}
 }
 
-// element returns the next start tag, or false at an end tag. Comments and
-// white space may stand between; a byte order mark before the first.
+// element returns the next start tag, or false at an end tag. It skips comments and
+// white space, and a byte order mark at the start.
 func (e *envelope) element() (xml.StartElement, bool, error) {
 	for {
 		t, err := e.next()
@@ -151,7 +151,7 @@ func (e *envelope) element() (xml.StartElement, bool, error) {
 	}
 }
 
-// want is element, of one name.
+// want is element with a required name.
 func (e *envelope) want(space, local string) (xml.StartElement, error) {
 	t, ok, err := e.element()
 	if err == nil && (!ok || t.Name != xml.Name{Space: space, Local: local}) {
@@ -160,8 +160,8 @@ func (e *envelope) want(space, local string) (xml.StartElement, error) {
 	return t, err
 }
 
-// readHead reads up to and including the Body's start tag. What it has found
-// until an error is returned with it.
+// readHead reads up to and including the Body's start tag. With an error it returns
+// what it read before it.
 func (e *envelope) readHead() (*head, error) {
 	h := new(head)
 	if _, err := e.want(nsSoap, "Envelope"); err != nil {
@@ -203,8 +203,8 @@ func (e *envelope) readOperation() (*node, error) {
 	return e.tree(t)
 }
 
-// finish reads on to the end of the input and returns the hash of the Body,
-// or "" where that did not end.
+// finish reads to the end of the input and returns the hash of the Body, or "" if
+// the Body did not end.
 func (e *envelope) finish() string {
 	sum := ""
 	for {
@@ -219,9 +219,9 @@ func (e *envelope) finish() string {
 	return sum
 }
 
-// BodySHA256 returns in hexadecimal the SHA-256 of the part of an envelope
-// from "<Body" to the end of "</Body>", as Hop.BodySHA256 has it: for a
-// client to compare. The prefix is the one of the Body's name, "" for none.
+// BodySHA256 returns the SHA-256, in hexadecimal, of the part of an envelope from
+// "<Body" to the end of "</Body>", for comparison with Hop.BodySHA256. The prefix
+// is that of the Body's name, "" for none.
 func BodySHA256(envelope []byte, prefix string) string {
 	if prefix != "" {
 		prefix += ":"

@@ -48,16 +48,16 @@ func newExchange(e *Emulator) *Exchange {
 		documents:      map[string]string{},
 		attachmentSize: 1 << 10,
 	}
-	x.name, x.public, x.standIn = "exchange", e.config.ExchangeURL, "https://mail.contoso.com"
-	x.emulator, x.answer = e, x.serve
+	x.name, x.public, x.nameURL = "exchange", e.config.ExchangeURL, "https://mail.contoso.com"
+	x.emulator, x.respond = e, x.serve
 	for _, address := range e.config.Mailboxes {
 		x.AddMailbox(Mailbox{Primary: address})
 	}
 	return x
 }
 
-// Executed returns how often an operation ran, by the local name of the
-// Body's element: side effects, where it has any, happened so many times.
+// Executed returns how often an operation ran, by the local name of the Body's
+// element. This is also the number of its side effects.
 func (x *Exchange) Executed(operation string) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -65,16 +65,15 @@ func (x *Exchange) Executed(operation string) int {
 }
 
 // Permit gives the user of one mailbox full access to another, by primary
-// addresses. Without it a request that acts as the user finds the other's
-// folders denied.
+// addresses. Without it Exchange denies access to the other mailbox's folders.
 func (x *Exchange) Permit(user, owner string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.grants[[2]string{strings.ToLower(user), strings.ToLower(owner)}] = true
 }
 
-// SetStrictAffinity sends every request without an X-BackEndOverrideCookie to
-// the next back end in turn, instead of the anchor mailbox's.
+// SetStrictAffinity routes requests without an X-BackEndOverrideCookie to the back
+// ends in turn, instead of by the anchor mailbox.
 func (x *Exchange) SetStrictAffinity(on bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -89,9 +88,9 @@ func (x *Exchange) SetAttachmentSize(n int64) {
 	x.attachmentSize = n
 }
 
-// KeepContent makes Exchange keep attachments and other base64 of up to n
-// bytes in one piece; 8 MiB is the most, and 1 MiB what it keeps without. It
-// counts the rest.
+// KeepContent makes Exchange store base64 text of up to n bytes, such as
+// attachments. The default is 1 MiB and the maximum 8 MiB. Of longer text it stores
+// only the size.
 func (x *Exchange) KeepContent(n int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -112,7 +111,7 @@ func (x *Exchange) domain() string {
 	return "contoso.com"
 }
 
-// serve routes as IIS does: by path, in any letter case, after the token.
+// serve checks the token and then routes by path, in any letter case, as IIS does.
 func (x *Exchange) serve(w http.ResponseWriter, r *http.Request, rec *record) {
 	requestID := newGUID()
 	h := w.Header()
@@ -142,9 +141,9 @@ func (x *Exchange) serve(w http.ResponseWriter, r *http.Request, rec *record) {
 	}
 }
 
-// soap reads an envelope, runs its operation and writes the answer. The
-// operation runs when its element has ended: what follows in the document
-// is read later, and cannot undo it.
+// soap reads an envelope, runs its operation and writes the response. The operation
+// runs as soon as its element has ended, so an error later in the document does not
+// prevent it.
 func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *record) {
 	switch {
 	case !textXML(r):
@@ -180,8 +179,8 @@ func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *record) {
 	respond(w)
 }
 
-// unreadable answers a document that is broken; where the connection itself
-// broke there is nobody to answer.
+// unreadable responds to a malformed document. It writes nothing if reading failed
+// because the connection broke.
 func (x *Exchange) unreadable(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
@@ -197,15 +196,15 @@ func (x *Exchange) unreadable(w http.ResponseWriter, r *http.Request, err error)
 	(&fault{code: "ErrorSchemaValidation", text: "The request failed schema validation: " + err.Error()}).write(w)
 }
 
-// textXML reports whether the request is SOAP 1.1 in UTF-8, uncompressed: all
-// that the binding takes.
+// textXML reports whether the request is uncompressed SOAP 1.1 in UTF-8, the only
+// form that Exchange's binding accepts.
 func textXML(r *http.Request) bool {
 	media, params, _ := strings.Cut(strings.ToLower(r.Header.Get("Content-Type")), ";")
 	charset := strings.Trim(strings.TrimPrefix(strings.TrimSpace(params), "charset="), `"`)
 	return strings.TrimSpace(media) == "text/xml" && (charset == "" || charset == "utf-8") && r.Header.Get("Content-Encoding") == ""
 }
 
-// route picks the back end and sets the cookies of the front end.
+// route chooses the back end and sets the cookies of the front end.
 func (x *Exchange) route(w http.ResponseWriter, c *call) {
 	anchor := c.r.Header.Get("X-AnchorMailbox")
 	if c.user != nil && anchor == "" {
@@ -230,8 +229,8 @@ func (x *Exchange) route(w http.ResponseWriter, c *call) {
 	h.Add("Set-Cookie", fmt.Sprintf("X-BackEndCookie=%s=%s; expires=%s; path=/EWS; secure; HttpOnly", anchor, randomHex(12), expires))
 }
 
-// backEndFor spreads mailboxes over the back ends by their position, and
-// unknown addresses by hash.
+// backEndFor assigns mailboxes to the back ends by their position, and unknown
+// addresses by hash.
 func (x *Exchange) backEndFor(anchor string) string {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// A diagnosis is Exchange's reason for a 401, as x-ms-diagnostics has it.
-// Numbers and categories are documented; reasons follow published traces.
+// A diagnosis is the reason for a 401 in x-ms-diagnostics. Numbers and categories
+// are documented; the texts follow published traces.
 type diagnosis struct {
 	number   int
 	reason   string
 	category string
-	silent   bool // no token was sent: the challenge alone
+	silent   bool // no token was sent: respond with the challenge only
 }
 
-// RevokeToken makes Exchange refuse a token that was good, as expired. (There
-// is no revocation on premises; it stands for whatever makes a new token
-// help, such as a clock that is ahead.)
+// RevokeToken makes Exchange refuse a valid token as expired. Exchange Server has
+// no revocation; the method imitates every cause that a new token resolves, such as
+// a clock that is ahead.
 func (x *Exchange) RevokeToken(token string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -53,8 +53,8 @@ func (x *Exchange) trustedKeys() []*signingKey {
 	return keys[:x.trusted]
 }
 
-// authenticate judges the request's token and returns why it is no good, or
-// nil. Basic and the rest are offered by the challenge and accepted never.
+// authenticate returns why the request's token is refused, or nil. The challenge
+// also offers Basic and other schemes, which are never accepted.
 func (x *Exchange) authenticate(r *http.Request) *diagnosis {
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
@@ -77,9 +77,9 @@ func (x *Exchange) authenticate(r *http.Request) *diagnosis {
 	return x.authorise(r, j, token)
 }
 
-// authorise judges a token that is Entra's: lifetime, audience, tenant,
-// strength, permission. Of the audience only scheme, host and port count, and
-// they must be those by which the request names this server.
+// authorise checks a token that Entra signed: lifetime, audience, tenant, strength,
+// permission. Only scheme, host and port of the audience count. They must equal
+// those of the request.
 func (x *Exchange) authorise(r *http.Request, j *jwt, token string) *diagnosis {
 	if !j.validAt(x.now()) || x.isRevoked(j, token) {
 		return &diagnosis{number: 2000002, reason: "The token has expired.", category: "token_expired"}
@@ -108,15 +108,15 @@ func (x *Exchange) isRevoked(j *jwt, token string) bool {
 	return x.revoked[token] || n <= x.revokedUpTo && x.revokedUpTo > 0
 }
 
-// number returns a token's place in the order of issue, or 0.
+// number returns a token's position in the order of issue, or 0.
 func (n *Entra) number(uti string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.issued[uti]
 }
 
-// challenge answers 401 with all that Exchange offers. The token's value is
-// never repeated.
+// challenge responds with 401 and all schemes that Exchange offers. It never
+// repeats the token's value.
 func (x *Exchange) challenge(w http.ResponseWriter, r *http.Request, d *diagnosis) {
 	bearer := fmt.Sprintf(`Bearer client_id="%s", trusted_issuers="00000001-0000-0000-c000-000000000000@%s", token_types="app_asserted_user_v1 service_asserted_app_v1", authorization_uri="https://login.windows.net/common/oauth2/authorize"`, exchangeAppID, x.emulator.config.TenantID)
 	h := w.Header()

@@ -27,7 +27,7 @@ type fault struct {
 
 func (f *fault) Error() string { return f.code + ": " + f.text }
 
-// write answers with status 500, in the layout of captured faults.
+// write responds with status 500, in the layout of captured faults.
 func (f *fault) write(w http.ResponseWriter) {
 	var extra strings.Builder
 	if len(f.values) > 0 {

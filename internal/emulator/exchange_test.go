@@ -13,7 +13,7 @@ func TestGetFolderWithTokenOfTheCertificate(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	body := x.call(getInbox)
 	if !strings.Contains(body, "<t:DisplayName>Inbox</t:DisplayName>") || !strings.Contains(body, `ResponseClass="Success"`) {
-		t.Errorf("answer: %s", body)
+		t.Errorf("response: %s", body)
 	}
 	sent := soapEnvelope(asAlice, getInbox)
 	hop := x.e.Exchange().LastHop()
@@ -80,7 +80,7 @@ func set(claim string, value any) func(map[string]any) {
 	}
 }
 
-func TestExchangeAcceptsAgainAfterRevocation(t *testing.T) {
+func TestExchangeAcceptsNewTokenAfterRevocation(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	x.e.Exchange().RevokeAll()
 	x.token = hmaToken(t, x.e, x.client)
@@ -133,7 +133,7 @@ func TestExchangeImpersonation(t *testing.T) {
 		"text around a comment":    {header: impersonate("SmtpAddress", "dora@<!-- -->contoso.com"), mailbox: "dora@contoso.com"},
 		"two children":             {header: two(smtp, upn), mailbox: "bob@contoso.com", seen: "alice@contoso.com"},
 		"two children, one empty":  {header: two(`<t:PrincipalName/>`, smtp), mailbox: "alice@contoso.com"},
-		"nobody":                   {fault: "ErrorInvalidExchangeImpersonationHeaderData"},
+		"no identity":              {fault: "ErrorInvalidExchangeImpersonationHeaderData"},
 		"empty":                    {header: impersonate("SmtpAddress", ""), fault: "ErrorInvalidExchangeImpersonationHeaderData"},
 		"unknown mailbox":          {header: impersonate("SmtpAddress", "x@contoso.com"), fault: "ErrorNonExistentMailbox", mailbox: "x@contoso.com"},
 		"twice":                    {header: asAlice + asAlice, fault: "ErrorDuplicateSOAPHeader", mailbox: "alice@contoso.com"},
@@ -187,7 +187,7 @@ func TestExchangeReadsXMLAsDotNetDoes(t *testing.T) {
 	}
 }
 
-func TestExchangeRunsAnOperationBeforeItReadsOn(t *testing.T) {
+func TestExchangeRunsAnOperationBeforeTheRestOfTheDocument(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	document, _, _ := strings.Cut(soapEnvelope(asAlice, createDraft), "</s:Body>")
 	x.do(x.request(document + "<broken"))
@@ -199,13 +199,13 @@ func TestExchangeRunsAnOperationBeforeItReadsOn(t *testing.T) {
 	}
 }
 
-func TestExchangeRunsNothingOfARequestCutShort(t *testing.T) {
+func TestExchangeDoesNotRunATruncatedRequest(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	document, _, _ := strings.Cut(soapEnvelope(asAlice, createDraft), "</m:Items>")
 	req := x.request(document)
 	req.ContentLength += 100
 	if _, err := x.client.Do(req); err == nil {
-		t.Fatal("the client sent less than it promised, and did not mind")
+		t.Fatal("the client sent less than Content-Length without an error")
 	}
 	x.e.Close()
 	if hop := x.e.Exchange().LastHop(); hop.Complete || hop.Executed || x.e.Exchange().Executed("CreateItem") != 0 {

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// A Fault is what happens to a request instead of its proper answer, or to
-// the answer. Fields combine: latency first, then the first that applies.
+// A Fault replaces or changes the response to a request. Fields combine: Latency
+// comes first, then the first other field that is set.
 type Fault struct {
-	// Match chooses requests; nil takes all. A request that does not match
-	// does not use up an Inject.
+	// Match selects requests; nil selects all. A request that does not match does
+	// not count for Inject.
 	Match func(*http.Request) bool
 
 	Latency time.Duration // wait before anything else
-	Hang    bool          // read the request, then never answer
-	Drop    bool          // close the connection without an answer
+	Hang    bool          // read the request, then never respond
+	Drop    bool          // close the connection without a response
 
-	// Status, when not 0, is answered with Header, then Body, then Filler
-	// bytes. A 307 elsewhere is Status with a Location in Header.
+	// Status, if not 0, is sent with Header, then Body, then Filler bytes. For a
+	// redirect set Status 307 and a Location in Header.
 	Status int
 	Header http.Header
 	Body   string
@@ -29,7 +29,7 @@ type Fault struct {
 
 	// AADSTS, when not 0, makes Entra refuse with this code.
 	AADSTS int
-	// TruncateAt breaks the proper answer off after so many bytes; 0 does not.
+	// TruncateAt, if not 0, ends the service's own response after so many bytes.
 	TruncateAt int64
 	// NoExpiresIn makes Entra leave that field out of a granted token.
 	NoExpiresIn bool
@@ -38,25 +38,25 @@ type Fault struct {
 	NoTenantInChallenge bool
 }
 
-// A scripted fault is due while the condition holds.
+// A scripted fault applies while its condition holds.
 type scripted struct {
 	Fault
 	left  int         // further requests, when while is nil
 	while func() bool // or nil
 }
 
-// Inject brings the fault upon the next n requests that match. Faults that
-// were injected earlier come first.
+// Inject applies the fault to the next n requests that match. Faults that were
+// injected earlier come first.
 func (s *Service) Inject(n int, f Fault) { s.script(&scripted{Fault: f, left: n}) }
 
-// InjectWhile brings the fault upon every matching request while the function
-// returns true. It is called once per request, under a lock: it must not call
-// the emulator.
+// InjectWhile applies the fault to every matching request while the function
+// returns true. The function is called once per request, under a lock, and must not
+// call the emulator.
 func (s *Service) InjectWhile(while func() bool, f Fault) {
 	s.script(&scripted{Fault: f, while: while})
 }
 
-// ClearFaults forgets all faults on order.
+// ClearFaults removes all faults that are still to come.
 func (s *Service) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *Service) script(f *scripted) {
 	s.faults = append(s.faults, f)
 }
 
-// dueFault returns the fault that r meets, or nil.
+// dueFault returns the fault to apply to r, or nil.
 func (s *Service) dueFault(r *http.Request) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,14 +89,14 @@ func (s *Service) dueFault(r *http.Request) *Fault {
 	return nil
 }
 
-// strike carries out what replaces the answer, and reports whether it did.
+// strike applies a fault that replaces the response, and reports whether it did.
 func (f *Fault) strike(s *Service, w *meteredWriter, r *http.Request) bool {
 	if f.Latency > 0 && !s.pause(r, f.Latency) {
 		panic(http.ErrAbortHandler)
 	}
 	switch {
 	case f.Hang:
-		io.Copy(io.Discard, r.Body) // only then does the server notice that the client left
+		io.Copy(io.Discard, r.Body) // the server detects a client that disconnects only after the body is read
 		s.pause(r, 1<<62)
 		panic(http.ErrAbortHandler)
 	case f.Drop:
@@ -111,7 +111,7 @@ func (f *Fault) strike(s *Service, w *meteredWriter, r *http.Request) bool {
 	return false
 }
 
-// pause waits, and reports false when the client left or the emulator closed.
+// pause waits. It reports false if the client disconnected or the emulator closed.
 func (s *Service) pause(r *http.Request, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -135,7 +135,7 @@ func (f *Fault) respond(w http.ResponseWriter) {
 	writeFiller(w, f.Filler)
 }
 
-// writeFiller writes n bytes of nothing in particular, a piece at a time.
+// writeFiller writes n bytes of filler in pieces.
 func writeFiller(w io.Writer, n int64) error {
 	piece := strings.Repeat("QUJD", 8<<10) // base64, for attachments
 	for n > 0 {

@@ -22,7 +22,8 @@ const fieldOrder = " MimeContent ItemId ParentFolderId ItemClass Subject Sensiti
 	"PhoneNumbers Birthday Department JobTitle Surname " +
 	"DueDate IsComplete PercentComplete StartDate Status "
 
-// rank is a field's place in the schema; what is not in the list comes last.
+// rank returns a field's position in the schema. Fields that are not in the list
+// come last.
 func rank(name string) int {
 	if at := strings.Index(fieldOrder, " "+name+" "); at >= 0 {
 		return at
@@ -62,7 +63,7 @@ func (n *node) write(b *strings.Builder) {
 	b.WriteString("</t:" + n.name.Local + ">")
 }
 
-// field returns what was set under a name, or nil.
+// field returns the field that a client set under a name, or nil.
 func (i *item) field(name string) *node {
 	for _, f := range i.fields {
 		if f.name.Local == name {
@@ -82,8 +83,7 @@ func (i *item) text(name string) string {
 	return ""
 }
 
-// set replaces a field, or the one extended property or dictionary entry that
-// it holds.
+// set replaces a field, or the extended property or dictionary entry in it.
 func (i *item) set(n *node) {
 	switch n.name.Local {
 	case "Start", "End":
@@ -114,7 +114,7 @@ func (i *item) unsetExtended(key string) {
 	})
 }
 
-// extendedKey is what makes two ExtendedFieldURI the same property.
+// extendedKey identifies the property of an ExtendedFieldURI.
 func extendedKey(uri *node) string {
 	if tag := uri.attribute("", "PropertyTag"); tag != "" {
 		n, err := strconv.ParseUint(tag, 0, 32)
@@ -129,7 +129,7 @@ func extendedKey(uri *node) string {
 	return strings.Join(parts, "|")
 }
 
-// truth is a truth value as Exchange returns it; it takes numbers too.
+// truth formats a Boolean as Exchange returns it. It also reads 0 and 1.
 func truth(text string) string {
 	switch text = strings.TrimSpace(text); text {
 	case "0":
@@ -140,8 +140,8 @@ func truth(text string) string {
 	return text
 }
 
-// inUTC is a point in time as Exchange returns it. A time without a zone is
-// taken for UTC: time zone contexts are not read.
+// inUTC formats a time as Exchange returns it. A time without a zone is read as
+// UTC; the emulator ignores time zone contexts.
 func inUTC(text string) string {
 	text = strings.TrimSpace(text)
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
@@ -164,7 +164,7 @@ func (i *item) render() []*node {
 	return list
 }
 
-// computed returns the fields that Exchange itself fills in.
+// computed returns the fields that Exchange fills in.
 func (i *item) computed() []*node {
 	created := i.created.UTC().Format(time.RFC3339)
 	list := []*node{

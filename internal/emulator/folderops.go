@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// noteFolder adds to the history of a mailbox's folders.
+// noteFolder adds an entry to the history of a mailbox's folders.
 func (x *Exchange) noteFolder(f *folder, kind string) {
 	x.changes++
 	f.owner.log = append(f.owner.log, change{x.changes, kind, f.name})
@@ -53,7 +53,7 @@ func (c *call) newFolder(parent *folder, n *node) result {
 	return result{inner: f.list()}
 }
 
-// updateFolder knows how to set a display name.
+// updateFolder implements a change of the display name only.
 func (c *call) updateFolder() response {
 	var results []result
 	for _, ch := range c.op.children("FolderChanges") {
@@ -78,8 +78,8 @@ func (c *call) updateFolder() response {
 	return replies("UpdateFolder", results)
 }
 
-// eachOwnFolder does something with every folder that FolderIds names;
-// distinguished ones are left alone, as in Exchange.
+// eachOwnFolder calls a function for every folder in FolderIds. Like Exchange, it
+// leaves distinguished folders alone.
 func (c *call) eachOwnFolder(operation string, do func(*folder) result) response {
 	var results []result
 	for _, id := range c.op.children("FolderIds") {

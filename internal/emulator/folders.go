@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// resolve finds the folder that a FolderId or DistinguishedFolderId names, if
-// the user may open it.
+// resolve returns the folder of a FolderId or DistinguishedFolderId if the user may
+// open it.
 func (c *call) resolve(id *node) (*folder, *result) {
 	owner, name := c.user, ""
 	switch id.name.Local {
@@ -47,8 +47,8 @@ func (c *call) open(owner *mailbox, name string) (*folder, *result) {
 	return nil, &r
 }
 
-// mayOpen judges by the rights of the user whom the request acts as: the
-// application's own are spent on becoming that user.
+// mayOpen checks the rights of the impersonated user. The application's own
+// permission only allows the impersonation.
 func (c *call) mayOpen(owner *mailbox) bool {
 	return owner == c.user || c.x.grants[[2]string{strings.ToLower(c.user.Primary), strings.ToLower(owner.Primary)}]
 }
@@ -103,8 +103,8 @@ func (f *folder) xml() string {
 		f.element(), f.id, f.parent().id, f.class, esc(f.display), count, len(f.below(false)), unread)
 }
 
-// parent: the distinguished folders form a tree of three levels, and the root
-// is its own parent.
+// parent returns the folder above. The distinguished folders form a tree of three
+// levels; the root is its own parent.
 func (f *folder) parent() *folder {
 	if f.above != nil {
 		return f.above

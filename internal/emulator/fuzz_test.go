@@ -11,8 +11,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// FuzzExchange holds that Exchange answers any document, always with XML of
-// its own, and runs nothing that the header does not permit.
+// FuzzExchange checks that Exchange responds to any document with well-formed XML,
+// and runs no operation that the header does not permit.
 func FuzzExchange(f *testing.F) {
 	e, _ := start(f, emulator.Config{})
 	token, err := e.Entra().Grant(e.Resource())
@@ -31,7 +31,7 @@ func FuzzExchange(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, document string) {
 		if strings.Contains(document, "GetStreamingEvents") {
-			t.Skip("holds the response for minutes")
+			t.Skip("keeps the response for minutes")
 		}
 		e.Exchange().ClearHops()
 		r := httptest.NewRequest("POST", e.Exchange().URL()+"/EWS/Exchange.asmx", strings.NewReader(document))
@@ -50,7 +50,7 @@ func FuzzExchange(f *testing.F) {
 			if _, err := d.Token(); err == io.EOF {
 				break
 			} else if err != nil {
-				t.Fatalf("answer: %v", err)
+				t.Fatalf("response: %v", err)
 			}
 		}
 	})

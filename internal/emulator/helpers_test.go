@@ -22,8 +22,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// The tests of this package share a certificate's key and Entra's: making one
-// takes longer than most tests.
+// The tests of this package share a certificate key and an Entra key, because
+// making one takes longer than most tests.
 var testKey, signingKey = sync.OnceValue(newKey), sync.OnceValue(newKey)
 
 func newKey() *rsa.PrivateKey {
@@ -65,7 +65,7 @@ func start(t testing.TB, c emulator.Config) (*emulator.Emulator, *http.Client) {
 	return e, client
 }
 
-// An assertion is a client assertion in the making, by RFC 7515 and 7523.
+// An assertion is a client assertion that is not signed yet, by RFC 7515 and 7523.
 type assertion struct {
 	key    crypto.Signer
 	alg    string
@@ -120,7 +120,7 @@ func tokenURL(e *emulator.Emulator) string {
 	return e.Entra().URL() + "/" + e.Config().TenantID + "/oauth2/v2.0/token"
 }
 
-// assertionForm is the token request of the certificate flow.
+// assertionForm returns the token request of the certificate flow.
 func assertionForm(e *emulator.Emulator, signed string) url.Values {
 	return url.Values{
 		"grant_type":            {"client_credentials"},
@@ -131,7 +131,7 @@ func assertionForm(e *emulator.Emulator, signed string) url.Values {
 	}
 }
 
-// secretForm is the token request of the secret flow.
+// secretForm returns the token request of the secret flow.
 func secretForm(e *emulator.Emulator) url.Values {
 	return url.Values{
 		"grant_type":    {"client_credentials"},
@@ -141,8 +141,8 @@ func secretForm(e *emulator.Emulator) url.Values {
 	}
 }
 
-// A tokenAnswer is whatever Entra answered.
-type tokenAnswer struct {
+// A tokenResponse is a response of Entra: a token or an error.
+type tokenResponse struct {
 	Status      int    `json:"-"`
 	Token       string `json:"access_token"`
 	Type        string `json:"token_type"`
@@ -156,13 +156,13 @@ type tokenAnswer struct {
 	Timestamp   string `json:"timestamp"`
 }
 
-func postToken(t testing.TB, client *http.Client, target string, form url.Values) tokenAnswer {
+func postToken(t testing.TB, client *http.Client, target string, form url.Values) tokenResponse {
 	t.Helper()
 	resp, err := client.PostForm(target, form)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := tokenAnswer{Status: resp.StatusCode}
+	a := tokenResponse{Status: resp.StatusCode}
 	if err := json.Unmarshal(readAll(t, resp), &a); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func claimsOf(t testing.TB, token string) map[string]any {
 	return claims
 }
 
-// soapEnvelope is a request as client libraries write it.
+// soapEnvelope returns a request as client libraries write it.
 func soapEnvelope(header, operation string) string {
 	return `<?xml version="1.0" encoding="utf-8"?>
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>` + header + `</s:Header><s:Body>` + operation + `</s:Body></s:Envelope>`
@@ -252,7 +252,7 @@ func (x *ews) do(req *http.Request) (*http.Response, string) {
 	return resp, string(readAll(x.t, resp))
 }
 
-// call posts an operation as alice, who must succeed.
+// call posts an operation that impersonates alice and must succeed.
 func (x *ews) call(operation string) string {
 	x.t.Helper()
 	resp, body := x.do(x.request(soapEnvelope(asAlice, operation)))
@@ -262,7 +262,7 @@ func (x *ews) call(operation string) string {
 	return body
 }
 
-// between returns what follows before and precedes after.
+// between returns the text between before and after.
 func between(t testing.TB, s, before, after string) string {
 	t.Helper()
 	_, s, ok1 := strings.Cut(s, before)

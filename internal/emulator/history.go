@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// since returns what a history comes to after a point: for each thing that
-// changed, the one change that tells all, in the order of the last changes,
-// and the point that was reached. A thing that came and went is not told of.
+// since returns the changes of a history after a point, one for each thing that
+// changed, in the order of the last changes, and the point that was reached. It
+// omits things that were both created and deleted.
 func since(log []change, point, limit int) (news []change, reached int, last bool) {
 	born, latest, heavy := map[string]bool{}, map[string]change{}, map[string]bool{}
 	for _, ch := range log {
@@ -46,8 +46,7 @@ func since(log []change, point, limit int) (news []change, reached int, last boo
 	return news, point, true
 }
 
-// syncPoint reads a SyncState, which is empty at first and means nothing to a
-// client.
+// syncPoint reads a SyncState, which is empty at first and opaque to clients.
 func syncPoint(state, kind, owner string) (point int, ok bool) {
 	if state == "" {
 		return -1, true
@@ -68,7 +67,7 @@ func invalidSyncState() result {
 	return failed("ErrorInvalidSyncStateData", "The SyncState data is invalid.")
 }
 
-// syncFolderItems tells what happened in a folder since the SyncState.
+// syncFolderItems returns the changes in a folder since the SyncState.
 func (c *call) syncFolderItems() response {
 	ids := c.op.children("SyncFolderId")
 	if len(ids) == 0 {
@@ -107,8 +106,8 @@ func (f *folder) writeChange(b *strings.Builder, ch change, s shape) {
 	}
 }
 
-// syncFolderHierarchy tells what happened to folders since the SyncState:
-// everywhere, whatever SyncFolderId says.
+// syncFolderHierarchy returns the changes to all folders since the SyncState. It
+// ignores SyncFolderId.
 func (c *call) syncFolderHierarchy() response {
 	point, ok := syncPoint(c.op.value("SyncState"), "H", c.user.GUID)
 	if !ok {

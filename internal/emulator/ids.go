@@ -56,7 +56,8 @@ func parseMailboxID(id string) []string {
 	return []string{string(entry[20:21]), string(guid), string(entry[21:])}
 }
 
-// counted splits what has its length in two bytes in front from what follows.
+// counted splits b into the part whose length is in the first two bytes, and the
+// rest.
 func counted(p []byte) (value, rest []byte) {
 	if len(p) < 2 {
 		return nil, nil
@@ -124,8 +125,8 @@ func dotNetGUID(guid string) []byte {
 	return append([]byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6]}, b[8:]...)
 }
 
-// opaqueID is an identifier that only this server reads, such as a synchronisation
-// state.
+// opaqueID returns an identifier that only the emulator reads, such as a
+// synchronisation state.
 func opaqueID(parts ...string) string {
 	return base64.StdEncoding.EncodeToString([]byte("AAMk" + strings.Join(parts, "|")))
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Deliver puts a message into the inbox of a mailbox, named by any of its
-// addresses, and reports whether there is one.
+// Deliver puts a message into the inbox of the mailbox with the address, which may
+// be an alias. It reports whether there is such a mailbox.
 func (x *Exchange) Deliver(address, subject string) bool {
 	now := x.now()
 	x.mu.Lock()
@@ -22,7 +22,7 @@ func (x *Exchange) Deliver(address, subject string) bool {
 	return true
 }
 
-// Subjects returns the subjects of a folder's items, sorted: "inbox",
+// Subjects returns the sorted subjects of the items in a folder: "inbox",
 // "sentitems", "drafts" and so on.
 func (x *Exchange) Subjects(address, folder string) []string {
 	x.mu.Lock()
@@ -67,13 +67,14 @@ func (m *mailbox) itemsOf(f *folder) []*item {
 	return list
 }
 
-// number is the place in the order of creation, which the identifier holds.
+// number returns the position in the order of creation, which is part of the
+// identifier.
 func (i *item) number() int {
 	n, _ := strconv.Atoi(parseID(i.id)[2])
 	return n
 }
 
-// put files an item, new or moved, under a new identifier.
+// put adds a new or moved item to a folder under a new identifier.
 func (x *Exchange) put(f *folder, i *item, event string) {
 	x.changes++
 	i.id, i.folder = mailboxID("I", f.owner.GUID, strconv.Itoa(x.changes)), f
@@ -99,7 +100,7 @@ func (i *item) idXML() string {
 	return fmt.Sprintf(`<t:ItemId Id="%s" ChangeKey="%s"/>`, i.id, i.changeKey())
 }
 
-// item finds what an ItemId names, if the user may open it.
+// item returns the item of an ItemId if the user may open it.
 func (c *call) item(id *node) (*item, *result) {
 	parts := parseID(id.attribute("", "Id"))
 	if id == nil || len(parts) != 3 || parts[0] != "I" {
@@ -118,7 +119,7 @@ func (c *call) item(id *node) (*item, *result) {
 	return owner.items[id.attribute("", "Id")], nil
 }
 
-// eachItem does something with every item that ItemIds names.
+// eachItem calls a function for every item in ItemIds.
 func (c *call) eachItem(operation string, do func(*item) result) response {
 	var results []result
 	for _, id := range c.op.children("ItemIds") {
@@ -151,7 +152,7 @@ func (c *call) deleteItem() response {
 	})
 }
 
-// moveItem gives the item a new identifier, as a move does in Exchange.
+// moveItem gives the item a new identifier, as Exchange does on a move.
 func (c *call) moveItem() response {
 	to, bad := c.target()
 	return c.eachItem("MoveItem", func(i *item) result {
@@ -176,7 +177,7 @@ func (c *call) copyItem() response {
 	})
 }
 
-// target finds the folder that ToFolderId names.
+// target returns the folder of ToFolderId.
 func (c *call) target() (*folder, *result) {
 	if ids := c.op.children("ToFolderId"); len(ids) > 0 {
 		return c.resolve(ids[0])
@@ -209,7 +210,7 @@ func (c *call) updateItem() response {
 	return replies("UpdateItem", results)
 }
 
-// update carries out one of Updates and returns the field's name.
+// update applies one element of Updates and returns the field's name.
 func (i *item) update(update *node) string {
 	name := ""
 	for _, kid := range update.kids {
@@ -222,7 +223,7 @@ func (i *item) update(update *node) string {
 			if strings.HasPrefix(update.name.Local, "Delete") {
 				i.unsetExtended(extendedKey(kid))
 			}
-		default: // Message and the like, which holds the new value
+		default: // Message and other item elements, which contain the new value
 			for _, value := range kid.kids {
 				i.set(value)
 			}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A jwt is a token taken apart and not yet believed.
+// A jwt is a decoded token that is not verified.
 type jwt struct {
 	header  map[string]any
 	claims  map[string]any
@@ -56,13 +56,13 @@ func decodeObject(b []byte, into *map[string]any) error {
 	return nil
 }
 
-// text returns a claim, or "" when it is absent or no string.
+// text returns a claim, or "" if it is absent or not a string.
 func (j *jwt) text(claim string) string {
 	s, _ := j.claims[claim].(string)
 	return s
 }
 
-// instant returns a claim of seconds since 1970.
+// instant returns a claim in seconds since 1970.
 func (j *jwt) instant(claim string) (time.Time, bool) {
 	n, ok := j.claims[claim].(json.Number)
 	if !ok {
@@ -119,8 +119,8 @@ func signJWT(key crypto.Signer, header, claims map[string]any) (string, error) {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(sig), nil
 }
 
-// decodeThumbprint reads base64 in any of its dialects: the documents ask for
-// base64url, MSAL for Go sends padded standard base64, and Entra takes both.
+// decodeThumbprint reads base64 in every variant: the documents require base64url,
+// MSAL for Go sends padded standard base64, and Entra accepts both.
 func decodeThumbprint(s string) ([]byte, bool) {
 	s = strings.TrimRight(s, "=")
 	s = strings.NewReplacer("+", "-", "/", "_").Replace(s)
@@ -138,8 +138,8 @@ func (j *jwt) validAt(now time.Time) bool {
 // check verifies the signature of an access token with any of Entra's keys.
 func (n *Entra) check(token string) (*jwt, error) { return verifyWith(n.signers(), token) }
 
-// verifyWith verifies with the key that the header names. With an error it
-// returns what the token claims, or nil where it is no token.
+// verifyWith verifies with the key that the header names. With an error it returns
+// the unverified token, or nil if it is not a token.
 func verifyWith(keys []*signingKey, token string) (*jwt, error) {
 	j, err := parseJWT(token)
 	if err != nil {

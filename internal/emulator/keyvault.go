@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Permission is what an application may do in the vault.
+// A Permission is one thing that an application may do in the vault.
 type Permission string
 
 const (
@@ -19,8 +19,8 @@ const (
 	SignKeys        Permission = "keys/sign"
 )
 
-// KeyVault is a vault with secrets, each a list of versions, and the
-// certificates and keys that belong to them.
+// KeyVault is a vault with secrets, each a list of versions, and their certificates
+// and keys.
 type KeyVault struct {
 	Service
 
@@ -49,18 +49,18 @@ func newKeyVault(e *Emulator) *KeyVault {
 			e.config.VaultAppID: {GetSecrets, ListSecrets, GetCertificates, SignKeys},
 		},
 	}
-	k.name, k.public, k.standIn = "vault", e.config.VaultURL, "https://contoso.vault.azure.net"
-	k.emulator, k.answer = e, k.serve
+	k.name, k.public, k.nameURL = "vault", e.config.VaultURL, "https://contoso.vault.azure.net"
+	k.emulator, k.respond = e, k.serve
 	return k
 }
 
-// Upload makes the certificate the newest version under the name, and returns
-// that version's identifier.
+// Upload adds the certificate as the newest version under the name, and returns the
+// version's identifier.
 func (k *KeyVault) Upload(name string, c *Certificate) string {
 	return k.add(&secretVersion{name: name, cert: c})
 }
 
-// PutSecret makes a plain secret the newest version under the name.
+// PutSecret adds a plain secret as the newest version under the name.
 func (k *KeyVault) PutSecret(name, value, contentType string) string {
 	return k.add(&secretVersion{name: name, value: value, contentType: contentType})
 }
@@ -75,8 +75,8 @@ func (k *KeyVault) add(v *secretVersion) string {
 	return v.id
 }
 
-// SetEnabled enables or disables a version. A disabled newest version makes
-// asking for the newest fail, as it does in Azure.
+// SetEnabled enables or disables a version. As in Azure, a request for the newest
+// version fails if that version is disabled.
 func (k *KeyVault) SetEnabled(version string, enabled bool) {
 	now := k.now()
 	k.mu.Lock()
@@ -111,39 +111,38 @@ func (k *KeyVault) Versions(name string) []string {
 	return ids
 }
 
-// Permit sets what an application may do. At first the configured one may do
-// everything, and no other anything.
+// Permit sets an application's permissions. By default the configured application
+// has all of them, and others have none.
 func (k *KeyVault) Permit(appID string, permissions ...Permission) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.permissions[appID] = permissions
 }
 
-// SetRBAC chooses whether a lack of permission reads as role assignments put
-// it, or as access policies do.
+// SetRBAC chooses the error for a missing permission: that of role assignments, or
+// that of access policies.
 func (k *KeyVault) SetRBAC(on bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.rbac = on
 }
 
-// SetFirewall makes the vault refuse every address.
+// SetFirewall makes the vault's firewall refuse every address.
 func (k *KeyVault) SetFirewall(on bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.firewall = on
 }
 
-// SetPreviousVersion chooses whether a certificate's secret names the version
-// before it, as for certificates made since the middle of 2025. At first it
-// does not.
+// SetPreviousVersion chooses whether a certificate's secret names the previous
+// version, as for certificates made since the middle of 2025. The default is false.
 func (k *KeyVault) SetPreviousVersion(on bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.previous = on
 }
 
-// find returns a version, the newest for "", and the identifier of the one
+// find returns a version, the newest for "", and the identifier of the version
 // before it.
 func (k *KeyVault) find(name, id string) (found *secretVersion, before string) {
 	k.mu.Lock()
@@ -163,7 +162,7 @@ func (k *KeyVault) find(name, id string) (found *secretVersion, before string) {
 	return &v, before
 }
 
-// A vaultCall is a request that was let in.
+// A vaultCall is an authenticated request.
 type vaultCall struct {
 	w             http.ResponseWriter
 	r             *http.Request
@@ -194,8 +193,8 @@ func (k *KeyVault) serve(w http.ResponseWriter, r *http.Request, rec *record) {
 	k.route(&vaultCall{w: w, r: r, caller: caller})
 }
 
-// route takes the path apart: collection, name, version, action. A final
-// slash, which azsecrets sends where there is no version, is nothing.
+// route splits the path into collection, name, version and action. It ignores a
+// final slash, which azsecrets sends when there is no version.
 func (k *KeyVault) route(c *vaultCall) {
 	parts := strings.Split(strings.Trim(c.r.URL.Path, "/"), "/")
 	for len(parts) < 4 {

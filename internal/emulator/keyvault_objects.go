@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// authenticate returns the caller's token, or nil after a refusal. The first
-// request of a client comes without a token, to be told where to get one.
+// authenticate returns the caller's token, or nil after a refusal. A client's first
+// request has no token and gets a challenge that names the authority.
 func (k *KeyVault) authenticate(w http.ResponseWriter, r *http.Request, rec *record) *jwt {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
@@ -28,8 +28,8 @@ func (k *KeyVault) authenticate(w http.ResponseWriter, r *http.Request, rec *rec
 	return j
 }
 
-// judge returns what is wrong with a token, or "". The vault's texts are
-// those of public traces, but for the last.
+// judge returns why a token is refused, or "". All texts but the last come from
+// public traces.
 func (k *KeyVault) judge(token string) (*jwt, string) {
 	j, err := k.emulator.entra.check(token)
 	issuer := issuerOf(k.emulator.config.TenantID)
@@ -98,8 +98,9 @@ func (v *secretVersion) render(out string) (value, contentType string, err error
 	return v.cert.secret(format)
 }
 
-// attributes is the part of a secret that a list shows too. In contrast to
-// keys, a secret's nbf and exp inform only: an expired one is still served.
+// attributes returns the part of a secret that lists also show. Unlike those of
+// keys, nbf and exp of a secret are informational: the vault serves an expired
+// secret.
 func (v *secretVersion) attributes(vault string) map[string]any {
 	a := map[string]any{
 		"enabled": !v.disabled, "created": v.created.Unix(), "updated": v.updated.Unix(),

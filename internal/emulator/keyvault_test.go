@@ -9,7 +9,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A vaultClient asks with a token of the configured application.
+// A vaultClient sends requests with a token of the configured application.
 type vaultClient struct {
 	t      *testing.T
 	e      *emulator.Emulator
@@ -22,8 +22,8 @@ func newVaultClient(t *testing.T, c emulator.Config) *vaultClient {
 	return &vaultClient{t, e, client, postToken(t, client, tokenURL(e), secretForm(e)).Token}
 }
 
-// A vaultAnswer is whatever the vault answered.
-type vaultAnswer struct {
+// A vaultResponse is a response of the vault: a secret or an error.
+type vaultResponse struct {
 	status          int
 	challenge       string
 	ID              string
@@ -42,7 +42,7 @@ type vaultAnswer struct {
 	}
 }
 
-func (v *vaultClient) get(path string) vaultAnswer {
+func (v *vaultClient) get(path string) vaultResponse {
 	v.t.Helper()
 	req, err := http.NewRequestWithContext(v.t.Context(), "GET", v.e.KeyVault().URL()+path+"?api-version=7.4", nil)
 	if err != nil {
@@ -55,7 +55,7 @@ func (v *vaultClient) get(path string) vaultAnswer {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	a := vaultAnswer{status: resp.StatusCode, challenge: resp.Header.Get("WWW-Authenticate")}
+	a := vaultResponse{status: resp.StatusCode, challenge: resp.Header.Get("WWW-Authenticate")}
 	if err := json.Unmarshal(readAll(v.t, resp), &a); err != nil {
 		v.t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestVaultChallenges(t *testing.T) {
 			v.token = c.token
 			got := v.get("/secrets/HMA-Cert")
 			if got.status != http.StatusUnauthorized || got.challenge != want || !strings.HasPrefix(got.Error.Message, c.code) {
-				t.Errorf("answer: %+v", got)
+				t.Errorf("response: %+v", got)
 			}
 		})
 	}
@@ -122,7 +122,7 @@ func TestVaultRefuses(t *testing.T) {
 			}
 			got := v.get(c.path)
 			if got.status != c.status || got.Error.Code != c.code || got.Error.InnerError.Code != c.inner {
-				t.Errorf("answer: %+v", got)
+				t.Errorf("response: %+v", got)
 			}
 		})
 	}
@@ -157,10 +157,10 @@ func TestVaultSecretWithoutContentType(t *testing.T) {
 	v := newVaultClient(t, emulator.Config{})
 	v.e.KeyVault().Upload("plain", newCert(t, emulator.CertOptions{Format: emulator.PEMUnlabeled}))
 	if got := v.get("/secrets/plain"); got.ContentType != "" || !strings.Contains(string(got.Value), "BEGIN PRIVATE KEY") {
-		t.Errorf("answer: %+v", got)
+		t.Errorf("response: %+v", got)
 	}
 	v.e.KeyVault().PutSecret("text", "hello", "text/plain")
 	if got := v.get("/secrets/text"); string(got.Value) != `"hello"` || got.ContentType != "text/plain" {
-		t.Errorf("answer: %+v", got)
+		t.Errorf("response: %+v", got)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Mailbox is one that Exchange has. Empty fields are made up.
+// A Mailbox is a mailbox of Exchange. AddMailbox fills in empty fields.
 type Mailbox struct {
 	Primary string   // primary SMTP address
 	UPN     string   // user principal name: the primary address
@@ -23,7 +23,7 @@ type mailbox struct {
 	log     []change         // of the folders
 }
 
-// A folder is a distinguished one, or one that a client made; the name of the
+// A folder is a distinguished folder, or one that a client made. The name of the
 // latter is a number.
 type folder struct {
 	id, name, display, class string
@@ -50,7 +50,7 @@ type change struct {
 	id   string
 }
 
-// AddMailbox adds a mailbox and returns it with what was made up.
+// AddMailbox adds a mailbox and returns it with all fields filled in.
 func (x *Exchange) AddMailbox(m Mailbox) Mailbox {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -89,8 +89,8 @@ func (x *Exchange) Mailboxes() []Mailbox {
 	return list
 }
 
-// impersonated finds the mailbox that a request acts as. The fault, if any,
-// is what Exchange answers before it looks at the operation.
+// impersonated returns the mailbox that a request impersonates. A fault, if any, is
+// sent before the operation is read.
 func (x *Exchange) impersonated(h *head) (*mailbox, *fault) {
 	if f := h.judge(); f != nil {
 		return nil, f
@@ -125,8 +125,8 @@ func (x *Exchange) findBy(form, value string, match func(*mailbox) bool) (*mailb
 	return nil, &fault{"ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.", [][2]string{{form, value}}}
 }
 
-// has reports whether an SMTP address leads to the mailbox: besides its own
-// ones, the mailbox's GUID at any domain, and an encapsulated address.
+// has reports whether an SMTP address leads to the mailbox: its own addresses, its
+// GUID at any domain, and an encapsulated address.
 func (m *mailbox) has(address string) bool {
 	const imcea = "IMCEASMTP-"
 	local, _, _ := strings.Cut(address, "@")
@@ -144,7 +144,7 @@ func (m *mailbox) has(address string) bool {
 	return false
 }
 
-// decapsulate undoes IMCEA encoding: +40 for an @.
+// decapsulate undoes IMCEA encoding, in which +40 is @.
 func decapsulate(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// readMIME fills fields that were not set from those of MimeContent's header,
-// and a text that has one part from its body.
+// readMIME fills in the fields that were not set, from the header of MimeContent,
+// and the body from a message of one text part.
 func (i *item) readMIME() {
 	content := i.field("MimeContent")
 	if content == nil {
@@ -63,7 +63,7 @@ func mailboxNodes(list []*mail.Address) []*node {
 	return nodes
 }
 
-// mime writes a message that was not given as MIME.
+// mime writes a message that was not created from MIME.
 func (i *item) mime() string {
 	var b bytes.Buffer
 	address := func(header string, list []*node) {
@@ -85,7 +85,7 @@ func (i *item) mime() string {
 
 var markup = regexp.MustCompile(`<[^>]*>`)
 
-// plainBody is the body without its markup.
+// plainBody returns the body without its markup.
 func (i *item) plainBody() string {
 	body := i.field("Body")
 	if body == nil {

@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// A call is one operation under way.
+// A call is a running operation.
 type call struct {
 	x             *Exchange
 	r             *http.Request
 	head          *head
-	user          *mailbox // whom it acts as
+	user          *mailbox // the impersonated mailbox
 	op            *node
 	backEnd       string
 	offerAffinity bool
 }
 
-// A response writes the answer when the request has been read to its end.
+// A response writes the response. It is called after the whole request was read.
 type response func(http.ResponseWriter)
 
-// operations returns what is implemented, by the local name of the Body's
+// operations returns the implemented operations, by the local name of the Body's
 // element. Each runs under the lock; its response does not.
 func operations() map[string]func(*call) response {
 	return map[string]func(*call) response{
@@ -57,8 +57,8 @@ func operations() map[string]func(*call) response {
 	}
 }
 
-// run executes the operation and returns its answer. f is the fault that the
-// header has earned.
+// run executes the operation and returns its response. f is the fault of the
+// header, or nil.
 func (c *call) run(f *fault, rec *record) response {
 	operation := operations()[c.op.name.Local]
 	if operation == nil || c.op.name.Space != nsMessages {
@@ -74,21 +74,21 @@ func (c *call) run(f *fault, rec *record) response {
 	return operation(c)
 }
 
-// serverVersion is the header of every answer that is no fault.
+// serverVersion is the header of every response that is not a fault.
 const serverVersion = `<h:ServerVersionInfo MajorVersion="15" MinorVersion="2" MajorBuildNumber="1544" MinorBuildNumber="9" Version="V2017_07_11" xmlns:h="` + nsTypes + `" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>`
 
 func bodyOf(inner string) string {
 	return `<s:Envelope xmlns:s="` + nsSoap + `"><s:Header>` + serverVersion + `</s:Header><s:Body xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">` + inner + `</s:Body></s:Envelope>`
 }
 
-// reply answers with an element of the messages namespace.
+// reply returns a response with one element of the messages namespace.
 func reply(element, inner string) response {
 	return func(w http.ResponseWriter) {
 		writeXML(w, http.StatusOK, bodyOf(fmt.Sprintf(`<m:%s xmlns:m="%s" xmlns:t="%s">%s</m:%[1]s>`, element, nsMessages, nsTypes, inner)))
 	}
 }
 
-// replies answers with one response message for each result.
+// replies returns a response with one response message for each result.
 func replies(operation string, results []result) response {
 	var b strings.Builder
 	for _, r := range results {
@@ -97,7 +97,7 @@ func replies(operation string, results []result) response {
 	return reply(operation+"Response", "<m:ResponseMessages>"+b.String()+"</m:ResponseMessages>")
 }
 
-// A result is what became of one item of a batch: XML, or a code and text.
+// A result is the outcome for one item of a batch: XML, or a code and a text.
 type result struct {
 	inner      string
 	code, text string

@@ -23,7 +23,7 @@ func subjects(t *testing.T, x *ews, address, folder string, want ...string) {
 	}
 }
 
-func TestItemsLiveAndMove(t *testing.T) {
+func TestItemsCanBeReadAndMoved(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	id := func(body string) string { return between(t, body, `<t:ItemId Id="`, `"`) }
 	item := id(x.call(createDraft))
@@ -45,14 +45,14 @@ func TestItemsLiveAndMove(t *testing.T) {
 	subjects(t, x, "alice@contoso.com", "inbox")
 	subjects(t, x, "alice@contoso.com", "deleteditems", "new")
 	if gone := x.call(`<m:GetItem><m:ItemIds><t:ItemId Id="` + moved + `"/></m:ItemIds></m:GetItem>`); !strings.Contains(gone, "ErrorItemNotFound") {
-		t.Errorf("GetItem of what is gone: %s", gone)
+		t.Errorf("GetItem of a moved item: %s", gone)
 	}
 	if n := x.e.Exchange().Executed("GetItem"); n != 2 {
 		t.Errorf("GetItem ran %d times", n)
 	}
 }
 
-func TestSentMailArrives(t *testing.T) {
+func TestSentMailIsDelivered(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	mail := `<m:CreateItem MessageDisposition="SendAndSaveCopy"><m:Items><t:Message><t:Subject>hello</t:Subject><t:ToRecipients><t:Mailbox><t:EmailAddress>bob@contoso.com</t:EmailAddress></t:Mailbox></t:ToRecipients>%s</t:Message></m:Items></m:CreateItem>`
 	x.call(fmt.Sprintf(mail, ""))
@@ -60,12 +60,12 @@ func TestSentMailArrives(t *testing.T) {
 	subjects(t, x, "alice@contoso.com", "sentitems", "hello")
 	from := `<t:From><t:Mailbox><t:EmailAddress>ceo@contoso.com</t:EmailAddress></t:Mailbox></t:From>`
 	if got := x.call(fmt.Sprintf(mail, from)); !strings.Contains(got, "ErrorSendAsDenied") {
-		t.Errorf("mail in another's name: %s", got)
+		t.Errorf("mail with another mailbox in From: %s", got)
 	}
 	subjects(t, x, "bob@contoso.com", "inbox", "hello")
 }
 
-func TestOthersFoldersAreDenied(t *testing.T) {
+func TestFoldersOfOtherMailboxesAreDenied(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	const ceo = `<m:GetFolder><m:FolderIds><t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>ceo@contoso.com</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId></m:FolderIds></m:GetFolder>`
 	if got := x.call(ceo); !strings.Contains(got, "ErrorAccessDenied") {
@@ -79,7 +79,7 @@ func TestOthersFoldersAreDenied(t *testing.T) {
 	folder := between(t, got, `<t:FolderId Id="`, `"`)
 	_, body := x.do(x.request(soapEnvelope(impersonate("SmtpAddress", "bob@contoso.com"), `<m:GetFolder><m:FolderIds><t:FolderId Id="`+folder+`"/></m:FolderIds></m:GetFolder>`)))
 	if !strings.Contains(body, "ErrorAccessDenied") {
-		t.Errorf("an identifier in another's hands: %s", body)
+		t.Errorf("another mailbox's item identifier: %s", body)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestSyncFolderItems(t *testing.T) {
 		t.Errorf("third: %s", third)
 	}
 	if got := sync("rubbish", 10); !strings.Contains(got, "ErrorInvalidSyncStateData") {
-		t.Errorf("a state of nobody's: %s", got)
+		t.Errorf("an invalid SyncState: %s", got)
 	}
 }
 
@@ -221,7 +221,7 @@ func TestPullNotifications(t *testing.T) {
 	id := between(t, x.call(strings.ReplaceAll(subscribe, "Streaming", "Pull")), "<m:SubscriptionId>", "<")
 	get := `<m:GetEvents><m:SubscriptionId>` + id + `</m:SubscriptionId><m:Watermark>x</m:Watermark></m:GetEvents>`
 	if got := x.call(get); !strings.Contains(got, "<t:StatusEvent>") {
-		t.Errorf("nothing happened: %s", got)
+		t.Errorf("without events: %s", got)
 	}
 	x.call(createDraft)
 	x.e.Exchange().Deliver("alice@contoso.com", "news")
@@ -230,7 +230,7 @@ func TestPullNotifications(t *testing.T) {
 	}
 }
 
-func TestVolumePassesThroughWithoutBeingHeld(t *testing.T) {
+func TestLargeBodiesAreNotBuffered(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	const size = 32 << 20
 	parent := between(t, x.call(createDraft), `<t:ItemId Id="`, `"`)
@@ -240,10 +240,10 @@ func TestVolumePassesThroughWithoutBeingHeld(t *testing.T) {
 	req.Body, req.ContentLength, req.GetBody = io.NopCloser(body), int64(len(before)+size+len(after)), nil
 	var m0, m1 runtime.MemStats
 	runtime.ReadMemStats(&m0)
-	resp, answer := x.do(req)
+	resp, text := x.do(req)
 	runtime.ReadMemStats(&m1)
-	if resp.StatusCode != http.StatusOK || !strings.Contains(answer, "<t:AttachmentId") {
-		t.Errorf("status %d: %s", resp.StatusCode, answer)
+	if resp.StatusCode != http.StatusOK || !strings.Contains(text, "<t:AttachmentId") {
+		t.Errorf("status %d: %s", resp.StatusCode, text)
 	}
 	if grown := m1.TotalAlloc - m0.TotalAlloc; grown > size/2 {
 		t.Errorf("allocated %d MiB for a body of %d", grown>>20, size>>20)

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A pipeListener accepts what its dial opens: in-memory connections.
+// A pipeListener accepts the in-memory connections that its dial opens.
 type pipeListener struct {
 	name  string
 	conns chan net.Conn

@@ -90,7 +90,7 @@ type (
 	}
 )
 
-// A derWriter marshals and remembers the first error.
+// A derWriter marshals values and keeps the first error.
 type derWriter struct{ err error }
 
 func (d *derWriter) marshal(v any) []byte {
@@ -130,8 +130,8 @@ func encodePFX(key crypto.Signer, certs []*x509.Certificate, password string) ([
 	return out, nil
 }
 
-// certificates returns an encrypted safe. The one that belongs to the key
-// carries its identifier.
+// certificates returns an encrypted safe. The certificate of the key has the key's
+// identifier.
 func (d *derWriter) certificates(key crypto.Signer, certs []*x509.Certificate, password string) contentInfo {
 	var bags []safeBag
 	for _, c := range certs {
@@ -165,8 +165,8 @@ func keyID(public []byte) []bagAttribute {
 	return []bagAttribute{{oidLocalKeyID, [][]byte{id[:]}}}
 }
 
-// encrypt is PBES2. Its PBKDF2 takes the password as it is, unlike the MAC's
-// derivation.
+// encrypt implements PBES2. Its PBKDF2 uses the password unchanged, unlike the
+// derivation for the MAC.
 func (d *derWriter) encrypt(plain []byte, password string) (pkix.AlgorithmIdentifier, []byte) {
 	salt, iv := make([]byte, 16), make([]byte, aes.BlockSize)
 	rand.Read(salt)

@@ -34,7 +34,7 @@ func TestPFXIsReadByAnotherImplementation(t *testing.T) {
 			}
 			private, ok := c.Key.(interface{ Equal(crypto.PrivateKey) bool })
 			if !ok || !private.Equal(key) {
-				t.Error("another key came out")
+				t.Error("another key was returned")
 			}
 			certs := append([]*x509.Certificate{first}, rest...)
 			if len(certs) != 1+len(c.Issuers) {
@@ -45,7 +45,7 @@ func TestPFXIsReadByAnotherImplementation(t *testing.T) {
 				at = len(certs) - 1
 			}
 			if !certs[at].Equal(c.Leaf) {
-				t.Error("the leaf is not where it was asked to be")
+				t.Error("the leaf is not at the configured position")
 			}
 		})
 	}
@@ -71,7 +71,7 @@ func TestPFXIsReadByOpenSSL(t *testing.T) {
 	}
 	for _, want := range []string{"MAC: sha256", "PBES2, PBKDF2, AES-256-CBC, Iteration 2000, PRF hmacWithSHA256", "BEGIN PRIVATE KEY"} {
 		if !bytes.Contains(out, []byte(want)) {
-			t.Errorf("openssl does not say %q", want)
+			t.Errorf("openssl does not print %q", want)
 		}
 	}
 	if n := bytes.Count(out, []byte("BEGIN CERTIFICATE")); n != 2 {
@@ -79,7 +79,7 @@ func TestPFXIsReadByOpenSSL(t *testing.T) {
 	}
 }
 
-func TestPEMOfANonExportableKeyHasNone(t *testing.T) {
+func TestPEMOfNonExportableCertificateHasNoKey(t *testing.T) {
 	text, err := newCert(t, emulator.CertOptions{NonExportable: true}).PEM()
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// search returns the items that FindItem asks for, in its order, or why it
-// cannot.
+// search returns the items that FindItem requests, in its order, or an error.
 func (c *call) search(f *folder) ([]*item, *result) {
 	var list []*item
 	if c.op.attribute("", "Traversal") == "Associated" {
@@ -37,8 +36,8 @@ func (c *call) search(f *folder) ([]*item, *result) {
 	return list, nil
 }
 
-// within judges a CalendarView: what begins before its end and ends after its
-// start.
+// within reports whether an item overlaps a CalendarView: it begins before the end
+// of the view and ends after its start.
 func (i *item) within(view *node) bool {
 	if view == nil {
 		return true
@@ -62,7 +61,7 @@ func (i *item) valueOf(list []*node) string {
 	return ""
 }
 
-// compare orders numbers as numbers, and all else as text without regard to
+// compare compares numbers by value, and everything else as text without regard to
 // letter case.
 func compare(a, b string) int {
 	x, xerr := strconv.Atoi(a)
@@ -73,8 +72,8 @@ func compare(a, b string) int {
 	return strings.Compare(strings.ToLower(a), strings.ToLower(b))
 }
 
-// meets judges restrictions, all of which must hold, on something whose
-// values value returns.
+// meets reports whether all restrictions hold for an object whose field values the
+// function value returns.
 func meets(list []*node, value func([]*node) string) (bool, *result) {
 	for _, n := range list {
 		if ok, bad := meetsOne(n, value); !ok || bad != nil {

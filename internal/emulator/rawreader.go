@@ -9,9 +9,9 @@ import (
 	"io"
 )
 
-// A rawReader feeds an XML decoder byte by byte, so that the decoder never
-// reads ahead of the token it returns. It keeps the document's head, hashes
-// the Body, and trims overlong runs of text, which the decoder would buffer.
+// A rawReader feeds an XML decoder byte by byte, so that the decoder never reads
+// beyond the token that it returns. It keeps the document's head, hashes the Body,
+// and trims long runs of text, which the decoder would buffer.
 type rawReader struct {
 	in      *bufio.Reader
 	kept    []byte // the head, while keeping
@@ -30,7 +30,7 @@ func newRawReader(r io.Reader) *rawReader {
 	return &rawReader{in: bufio.NewReaderSize(r, 16<<10), keeping: true, longest: trimTextRun}
 }
 
-// ReadByte is all that the decoder calls.
+// ReadByte is the only method that the decoder calls.
 func (r *rawReader) ReadByte() (byte, error) {
 	for {
 		b, err := r.in.ReadByte()
@@ -55,7 +55,7 @@ func (r *rawReader) ReadByte() (byte, error) {
 	}
 }
 
-// Read makes it an io.Reader, as xml.NewDecoder wants.
+// Read implements io.Reader, which xml.NewDecoder requires.
 func (r *rawReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -68,8 +68,8 @@ func (r *rawReader) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// trim reports whether b may be withheld: a byte of base64 deep inside a run
-// of text. Anything that could be markup is let through.
+// trim reports whether b may be left out: it is a byte of base64 deep inside a run
+// of text. Every byte that could be markup is kept.
 func (r *rawReader) trim(b byte) bool {
 	switch b {
 	case '<':

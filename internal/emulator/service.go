@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// A Service is what Entra, KeyVault and Exchange have in common: a listener,
-// a clock, faults on order, and a record of every request. It is an
-// http.Handler; the request's Host decides how the service names itself.
+// A Service is the common part of Entra, KeyVault and Exchange: a listener, a
+// clock, injected faults, and a record of every request. It is an http.Handler.
+// URLs in its responses use the Host of the request.
 type Service struct {
 	name     string // "entra", "vault", "exchange"
 	public   string // configured URL, or ""
-	standIn  string // URL before Start
+	nameURL  string // URL before Start
 	emulator *Emulator
-	answer   func(http.ResponseWriter, *http.Request, *record)
+	respond  func(http.ResponseWriter, *http.Request, *record)
 
 	mu      sync.Mutex
 	skew    time.Duration
@@ -49,7 +49,7 @@ func (s *Service) URL() string {
 	if _, ok := s.addr.(*net.TCPAddr); ok {
 		return "https://" + s.addr.String()
 	}
-	return s.standIn
+	return s.nameURL
 }
 
 // Addr returns the host and port that the service listens at, or "".
@@ -64,8 +64,8 @@ func (s *Service) Addr() string {
 
 func (s *Service) listensAt(address string) bool { return address != "" && s.Addr() == address }
 
-// SetClockSkew sets the service's clock ahead of time.Now, or behind it. The
-// Date header and every judgement of lifetimes follow.
+// SetClockSkew sets the service's clock ahead of time.Now, or behind it. The Date
+// header and all checks of lifetimes use this clock.
 func (s *Service) SetClockSkew(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,10 +97,11 @@ func (s *Service) open(listen func(string) (net.Listener, error)) error {
 	return s.serveLater(tls.NewListener(ln, config))
 }
 
-// Stop closes the service's listener and connections: new ones are refused.
+// Stop closes the service's listener and connections, so that connections are
+// refused.
 func (s *Service) Stop() { s.shut() }
 
-// Restart listens again, at the same address, after Stop.
+// Restart listens at the same address again after Stop.
 func (s *Service) Restart() error {
 	s.mu.Lock()
 	addr, config, running := s.addr, s.tls, s.ln != nil
@@ -122,8 +123,8 @@ func (s *Service) Restart() error {
 }
 
 // Serve serves connections of l until l fails or the emulator is closed, as
-// [http.Server.Serve] does; wrap l with tls.NewListener and
-// Emulator.TLSConfig for TLS. It refuses a listener beyond loopback.
+// [http.Server.Serve] does. For TLS wrap l with tls.NewListener and
+// Emulator.TLSConfig. It refuses a listener that is not on loopback.
 func (s *Service) Serve(l net.Listener) error {
 	srv, err := s.server(l)
 	if err != nil {
@@ -158,7 +159,7 @@ func (s *Service) server(l net.Listener) (*http.Server, error) {
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // handshakes that tests break
+		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are part of tests
 	}
 	s.mu.Lock()
 	s.servers = append(s.servers, srv)
@@ -166,7 +167,7 @@ func (s *Service) server(l net.Listener) (*http.Server, error) {
 	return srv, nil
 }
 
-// isLoopback accepts loopback addresses and what is no IP address at all:
+// isLoopback accepts loopback addresses and addresses that are not IP addresses:
 // pipes and Unix sockets.
 func isLoopback(a net.Addr) bool {
 	if ap, err := netip.ParseAddrPort(a.String()); err == nil {
@@ -181,7 +182,7 @@ func (s *Service) shut() {
 	s.servers, s.ln = nil, nil
 	s.mu.Unlock()
 	if ln != nil {
-		ln.Close() // a server that has not begun to accept does not know it yet
+		ln.Close() // Close does not close a listener that srv.Serve has not received yet
 	}
 	for _, srv := range servers {
 		srv.Close()
@@ -201,7 +202,7 @@ func (s *Service) dial(ctx context.Context) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 }
 
-// ServeHTTP answers a request, unless a fault is due. It panics with
+// ServeHTTP responds to a request, unless a fault applies. It panics with
 // http.ErrAbortHandler to drop a connection.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.emulator.enter() != nil {
@@ -209,8 +210,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.emulator.running.Done()
 	body := &meteredBody{ReadCloser: r.Body, empty: r.ContentLength == 0}
-	// net/http knows by its own body whether a client still waits for
-	// 100 Continue: the one that it made must stay in its request.
+	// net/http detects by the type of its own body whether a client waits for 100
+	// Continue, so that body must stay in its request.
 	r = r.WithContext(r.Context())
 	r.Body = body
 	rec := s.begin(r)
@@ -223,5 +224,5 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s.answer(out, r, rec)
+	s.respond(out, r, rec)
 }

@@ -37,7 +37,7 @@ func TestItemsKeepTheirFields(t *testing.T) {
 	}
 }
 
-func TestFindItemObeys(t *testing.T) {
+func TestFindItemAppliesRestrictionsAndOrder(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	for _, s := range []string{"apple", "Banana", "cherry"} {
 		x.save("Message", "<t:Subject>"+s+"</t:Subject>")
@@ -71,10 +71,10 @@ func TestFindItemObeys(t *testing.T) {
 	}
 }
 
-func TestAttachmentsComeAndGo(t *testing.T) {
+func TestAttachmentsAreCreatedAndDeleted(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	x.e.Exchange().KeepContent(4 << 20)
-	content := strings.Repeat("QUJD", 1<<19) // 2 MiB, more than is kept without asking
+	content := strings.Repeat("QUJD", 1<<19) // 2 MiB, more than the default of KeepContent
 	item := x.save("Message", "<t:Subject>a</t:Subject>")
 	id := between(t, x.call(`<m:CreateAttachment><m:ParentItemId Id="`+item+`"/><m:Attachments><t:FileAttachment><t:Name>f.bin</t:Name><t:Content>`+
 		content+`</t:Content></t:FileAttachment></m:Attachments></m:CreateAttachment>`), `<t:AttachmentId Id="`, `"`)
@@ -87,7 +87,7 @@ func TestAttachmentsComeAndGo(t *testing.T) {
 	}
 	_, body := x.do(x.request(soapEnvelope(impersonate("SmtpAddress", "bob@contoso.com"), get)))
 	if !strings.Contains(body, "ErrorAccessDenied") {
-		t.Errorf("in another's hands: %.300s", body)
+		t.Errorf("read by another mailbox: %.300s", body)
 	}
 	x.call(`<m:DeleteAttachment><m:AttachmentIds><t:AttachmentId Id="` + id + `"/></m:AttachmentIds></m:DeleteAttachment>`)
 	if got := x.call(getWith(item, `<t:BaseShape>Default</t:BaseShape>`)); !strings.Contains(got, "<t:HasAttachments>false<") {
@@ -95,7 +95,7 @@ func TestAttachmentsComeAndGo(t *testing.T) {
 	}
 }
 
-func TestFoldersAndTheirHistory(t *testing.T) {
+func TestFolderSynchronisation(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	state := ""
 	sync := func() string {
@@ -120,7 +120,7 @@ func TestFoldersAndTheirHistory(t *testing.T) {
 		t.Errorf("after deletion: %s", got)
 	}
 	if got := sync(); got != "" {
-		t.Errorf("after nothing: %s", got)
+		t.Errorf("after no change: %s", got)
 	}
 	if got := x.call(`<m:DeleteFolder><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:DeleteFolder>`); !strings.Contains(got, "ErrorDeleteDistinguishedFolder") {
 		t.Errorf("a distinguished folder: %s", got)
@@ -137,7 +137,7 @@ func TestDraftsAreSent(t *testing.T) {
 	subjects(t, x, "bob@contoso.com", "inbox", "Grü")
 }
 
-func TestFreeBusyIsTheCalendars(t *testing.T) {
+func TestFreeBusyListsCalendarItems(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
 	x.call(`<m:CreateItem><m:Items><t:CalendarItem><t:Subject>s</t:Subject><t:Start>2026-11-24T10:00:00+01:00</t:Start><t:End>2026-11-24T10:00:00Z</t:End></t:CalendarItem></m:Items></m:CreateItem>`)
 	ask := func(from, to string) string {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A subscription collects the events of some folders. It lives on one back
-// end; the other does not know it.
+// A subscription collects the events of some folders. It exists on one back end
+// only.
 type subscription struct {
 	id        string
 	backEnd   string
@@ -20,7 +20,7 @@ type subscription struct {
 	previous  string   // watermark
 }
 
-// heartbeat is how often a streaming response says that it is alive.
+// heartbeat is the interval of the keep-alive documents of a streaming response.
 const heartbeat = 45 * time.Second
 
 // publish renders an event for every subscription that covers the item.
@@ -38,7 +38,7 @@ func (x *Exchange) publish(i *item, event string) {
 	}
 }
 
-// await returns a channel that the next event closes.
+// await returns a channel that is closed at the next event.
 func (x *Exchange) await() <-chan struct{} {
 	if x.news == nil {
 		x.news = make(chan struct{})
@@ -80,7 +80,7 @@ func (c *call) subscribe() response {
 	return c.withAffinity(replies("Subscribe", []result{{inner: inner}}))
 }
 
-// withAffinity adds the cookie that leads back to this back end, once.
+// withAffinity adds the cookie for this back end, once.
 func (c *call) withAffinity(write response) response {
 	if !c.offerAffinity {
 		return write
@@ -92,7 +92,7 @@ func (c *call) withAffinity(write response) response {
 	}
 }
 
-// subscription finds one on the back end that the request came to.
+// subscription returns a subscription of the back end that received the request.
 func (c *call) subscription(id string, streaming bool) *subscription {
 	s := c.x.subscriptions[id]
 	if s == nil || s.backEnd != c.backEnd || s.streaming != streaming {
@@ -114,7 +114,7 @@ func (c *call) unsubscribe() response {
 	return replies("Unsubscribe", []result{{}})
 }
 
-// getEvents fetches what a pull subscription has collected.
+// getEvents returns the events that a pull subscription has collected.
 func (c *call) getEvents() response {
 	s := c.subscription(c.op.value("SubscriptionId"), false)
 	if s == nil {
@@ -135,7 +135,7 @@ func (s *subscription) take() string {
 	return events
 }
 
-// getStreamingEvents holds the response open for ConnectionTimeout minutes.
+// getStreamingEvents keeps the response open for ConnectionTimeout minutes.
 func (c *call) getStreamingEvents() response {
 	minutes, err := strconv.Atoi(c.op.value("ConnectionTimeout"))
 	if err != nil || minutes < 1 || minutes > 30 {
@@ -158,7 +158,7 @@ func (c *call) getStreamingEvents() response {
 	return func(w http.ResponseWriter) { c.stream(w, subs, time.Duration(minutes)*time.Minute) }
 }
 
-// stream writes one SOAP document after the other: the first at once.
+// stream writes SOAP documents one after the other, the first immediately.
 func (c *call) stream(w http.ResponseWriter, subs []*subscription, timeout time.Duration) {
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	end := time.NewTimer(timeout)
@@ -198,8 +198,8 @@ func takeAll(subs []*subscription) string {
 	return b.String()
 }
 
-// writeStreaming writes a complete document. Streaming answers differ from
-// all others: the Envelope has no prefix, and the Header's is "soap11".
+// writeStreaming writes a complete document. Unlike other responses, its Envelope
+// has no prefix and its Header has the prefix "soap11".
 func writeStreaming(w http.ResponseWriter, inner string) {
 	io.WriteString(w, xmlDeclaration+`<Envelope xmlns="`+nsSoap+`"><soap11:Header xmlns:soap11="`+nsSoap+`">`+serverVersion+
 		`</soap11:Header><soap11:Body xmlns:soap11="`+nsSoap+`"><m:GetStreamingEventsResponse xmlns:m="`+nsMessages+`" xmlns:t="`+nsTypes+

@@ -24,7 +24,7 @@ func (c *call) findItem() response {
 	return replies("FindItem", results)
 }
 
-// page is the part of what was found that an IndexedPageItemView asks for.
+// page returns the part of the results that an IndexedPageItemView requests.
 func (c *call) page(items []*item) string {
 	total, from, size := len(items), 0, 1000
 	if view := c.op.find("IndexedPageItemView"); view != nil {
@@ -56,7 +56,7 @@ func (c *call) findFolder() response {
 	return replies("FindFolder", results)
 }
 
-// children lists the folders below one that FindFolder asks for.
+// children lists the folders below a folder for FindFolder.
 func (f *folder) children(op *node) result {
 	var b strings.Builder
 	n := 0

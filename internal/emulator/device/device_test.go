@@ -81,8 +81,8 @@ func config(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{RootCAs: roots, ServerName: "mail.contoso.com"}
 }
 
-// What crypto/tls's defaults do with each device, and what a changed
-// configuration does.
+// TestHandshakes shows the result of crypto/tls's defaults with each device, and
+// that of a changed configuration.
 func TestHandshakes(t *testing.T) {
 	classical := func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256} }
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func TestHandshakes(t *testing.T) {
 		{"hello-in-two-packets-dropped", classical, ""},
 		{"client-certificate-accepted", nil, ""},
 		{"client-certificate-required", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, "handshake failure"},
-		{"certificate-negative-serial", nil, ""}, // the module permits it: see go.mod
+		{"certificate-negative-serial", nil, ""}, // go.mod permits it
 		{"certificate-sha1", nil, "SHA1"},
 		{"certificate-without-san", nil, "Common Name"},
 		{"certificate-rsa1024", nil, ""},
@@ -196,7 +196,7 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// Go's client refuses what is no header line.
+// Go's client refuses a header line without a colon.
 func TestHeaderWithoutColon(t *testing.T) {
 	address, roots := start(t, "head-nocolon")
 	transport := &http.Transport{TLSClientConfig: config(roots)}

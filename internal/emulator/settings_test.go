@@ -63,12 +63,12 @@ func TestStrictAffinity(t *testing.T) {
 	}
 }
 
-func TestSettingsOfTokens(t *testing.T) {
+func TestTokenLifetimeAndRefreshIn(t *testing.T) {
 	e, client := start(t, emulator.Config{})
 	e.Entra().SetTokenLifetime(24 * time.Hour)
 	e.Entra().SetRefreshIn(true)
 	if got := postToken(t, client, tokenURL(e), secretForm(e)); got.ExpiresIn != 86399 || got.RefreshIn != 43199 {
-		t.Errorf("answer: %+v", got)
+		t.Errorf("response: %+v", got)
 	}
 	e.Entra().RemoveSecret(e.Config().VaultAppID, e.Config().VaultSecret)
 	if got := postToken(t, client, tokenURL(e), secretForm(e)); got.Status != http.StatusUnauthorized {
@@ -93,10 +93,10 @@ func TestVaultCertificate(t *testing.T) {
 	version := v.e.KeyVault().Upload("HMA-Cert", cert)
 	got := v.get("/certificates/HMA-Cert/" + version)
 	if got.Cer != base64.StdEncoding.EncodeToString(cert.Leaf.Raw) || got.KID != v.e.KeyVault().URL()+"/keys/HMA-Cert/"+version {
-		t.Errorf("answer: %+v", got)
+		t.Errorf("response: %+v", got)
 	}
 	if secret := v.get("/secrets/HMA-Cert"); strings.Contains(string(secret.Value), "PRIVATE") || !strings.Contains(string(secret.Value), "CERTIFICATE") {
-		t.Errorf("the secret of a certificate whose key must stay: %s", secret.Value)
+		t.Errorf("the secret of a non-exportable certificate: %s", secret.Value)
 	}
 }
 

@@ -7,19 +7,21 @@ import (
 	"strings"
 )
 
-// A head is what precedes the Body, read twice by readers that share nothing
-// but the tokeniser: in document order, and into structs, as .NET does it.
+// A head is the part of an envelope before the Body. Two independent readers, which
+// share only the tokeniser, read it: one in document order, one into structs as
+// .NET does.
 type head struct {
 	blocks   []*node
-	seen     string   // whom the document names first
-	identity identity // whom .NET would find
-	present  bool     // there is an ExchangeImpersonation
+	seen     string   // the identity that comes first in the document
+	identity identity // the identity that .NET reads
+	present  bool     // the head has an ExchangeImpersonation
 }
 
 // An identity is one of the four forms of a ConnectingSID.
 type identity struct{ form, value string }
 
-// look is the document-order reader: the first text of a ConnectingSID.
+// look is the reader in document order: it returns the first text of a
+// ConnectingSID.
 func (h *head) look() {
 	for _, block := range h.blocks {
 		if block.name.Local != "ExchangeImpersonation" {
@@ -36,7 +38,7 @@ func (h *head) look() {
 	}
 }
 
-// netEnvelope is the struct that the head is unmarshalled into.
+// netEnvelope is the struct into which the head is unmarshalled.
 type netEnvelope struct {
 	XMLName xml.Name `xml:"http://schemas.xmlsoap.org/soap/envelope/ Envelope"`
 	Header  struct {
@@ -51,9 +53,9 @@ type netEnvelope struct {
 	} `xml:"http://schemas.xmlsoap.org/soap/envelope/ Header"`
 }
 
-// unmarshal is the other reader. It takes the first form that is not empty,
-// in the order of Exchange's own source of identities, not the document's;
-// that order is not documented.
+// unmarshal is the reader that imitates .NET. It takes the first form that is not
+// empty, in Exchange's order of identity sources instead of the document's. That
+// order is not documented.
 func (h *head) unmarshal(raw []byte) error {
 	var env netEnvelope
 	err := xml.NewDecoder(bytes.NewReader(raw)).Decode(&env)
@@ -75,14 +77,14 @@ func (h *head) unmarshal(raw []byte) error {
 	return nil
 }
 
-// cutShort reports whether an error is that of the elements that are still
-// open at the head's end.
+// cutShort reports whether an error is only about the elements that are still open
+// at the end of the head.
 func cutShort(err error) bool {
 	syntax, ok := err.(*xml.SyntaxError)
 	return ok && syntax.Msg == "unexpected EOF"
 }
 
-// judge returns the fault of a header that contradicts itself.
+// judge returns the fault for a header that contradicts itself, or nil.
 func (h *head) judge() *fault {
 	count := map[string]int{}
 	for _, b := range h.blocks {

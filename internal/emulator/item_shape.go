@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A shape is which of an item's fields an answer has.
+// A shape is the set of an item's fields in a response.
 type shape struct {
 	base string  // "IdOnly", "Default", "AllProperties", "" for Default
 	more []*node // FieldURI, IndexedFieldURI, ExtendedFieldURI
@@ -46,7 +46,7 @@ func (s shape) lists(name string) bool {
 	return slices.ContainsFunc(s.more, func(n *node) bool { return fieldName(n) == name })
 }
 
-// fieldName returns the element that a FieldURI names, or "".
+// fieldName returns the element of a FieldURI, or "".
 func fieldName(n *node) string {
 	uri := n.attribute("", "FieldURI")
 	prefix, name, _ := strings.Cut(uri, ":")
@@ -62,7 +62,7 @@ func fieldName(n *node) string {
 	return ""
 }
 
-// shaped renders an item as an answer has it.
+// shaped renders an item with the fields of the shape.
 func (i *item) shaped(s shape) string {
 	var b strings.Builder
 	b.WriteString("<t:" + i.class + ">")
@@ -87,7 +87,7 @@ func writeAll(b *strings.Builder, list []*node) {
 	}
 }
 
-// extended returns the extended properties that are asked for and there.
+// extended returns the requested extended properties that the item has.
 func (s shape) extended(i *item) []*node {
 	var list []*node
 	for _, uri := range s.more {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Hop is one request to one service, as that service saw it. Whoever has
-// seen a byte of the answer finds everything in it but the Duration.
+// A Hop is one request to one service, as that service received it. All fields but
+// Duration are set before the first byte of the response is sent.
 type Hop struct {
 	Service  string // "entra", "vault", "exchange"
 	Time     time.Time
@@ -22,24 +22,24 @@ type Hop struct {
 	Proto    string
 	Header   http.Header // as received, Authorization included
 	Trailer  http.Header
-	Bytes    int64 // of the body that were read
+	Bytes    int64 // bytes of the body that the handler read
 	Complete bool  // the body was read to its end
-	Status   int   // of the answer; 0 for none
-	Sent     int64 // bytes of the answer's body, handed to the connection
+	Status   int   // of the response; 0 for none
+	Sent     int64 // bytes of the response's body that were written to the connection
 
 	Form   url.Values // Entra: the token request, secrets included
 	AADSTS int        // Entra: the refusal, or 0
 
 	Operation   string // Exchange: local name of the Body's element
 	BodySHA256  string // Exchange: of the envelope from "<Body" to the end of "</Body>"
-	Mailbox     string // Exchange: whom it acted as, the first non-empty of the four forms as .NET reads them
-	MailboxSeen string // Exchange: whom the document names first, by a reader of its own
+	Mailbox     string // Exchange: the impersonated mailbox, the first non-empty of the four forms as .NET reads them
+	MailboxSeen string // Exchange: the mailbox that comes first in the document, read independently
 	BackEnd     string // Exchange: "EX01" or "EX02"
 	Executed    bool   // Exchange: the operation ran
 }
 
-// A record is a Hop in the making. The serving goroutine alone writes fault;
-// the Hop is guarded by the service's mutex.
+// A record is a Hop whose request is still running. Only the serving goroutine
+// writes fault; the service's mutex guards the Hop.
 type record struct {
 	service *Service
 	hop     Hop
@@ -53,7 +53,7 @@ func (r *record) note(change func(*Hop)) {
 	change(&r.hop)
 }
 
-// maxRecords bounds the memory of a long demo; older hops are forgotten.
+// maxRecords bounds the memory of a long demo. Older hops are dropped.
 const maxRecords = 10_000
 
 func (s *Service) begin(r *http.Request) *record {
@@ -95,7 +95,7 @@ func (h Hop) clone() Hop {
 	return h
 }
 
-// Hops returns the requests so far, oldest first, those under way included.
+// Hops returns the requests so far, oldest first, including those that are still running.
 func (s *Service) Hops() []Hop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Service) Count() int {
 	return s.count
 }
 
-// ClearHops forgets the requests so far.
+// ClearHops drops all hops recorded so far.
 func (s *Service) ClearHops() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,9 +149,9 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 
 func (b *meteredBody) complete() bool { return b.empty || b.err == io.EOF }
 
-// A meteredWriter notes an answer's status and size in the record, before the
-// client can see them, and breaks the answer off at limit bytes unless that
-// is negative.
+// A meteredWriter writes a response's status and size to the record before the
+// client can see them. It ends the response after limit bytes, unless limit is
+// negative.
 type meteredWriter struct {
 	http.ResponseWriter
 	rec     *record
@@ -183,11 +183,11 @@ func (w *meteredWriter) Write(p []byte) (int, error) {
 	w.rec.note(func(h *Hop) { h.Sent = w.n })
 	n, err := w.ResponseWriter.Write(p)
 	if cut {
-		http.NewResponseController(w.ResponseWriter).Flush() // what there is must arrive
+		http.NewResponseController(w.ResponseWriter).Flush() // send what was written before the connection ends
 		panic(http.ErrAbortHandler)
 	}
 	return n, err
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap is called by http.ResponseController.
 func (w *meteredWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
