@@ -29,10 +29,11 @@ func TestEveryMailboxOnPurpose(t *testing.T) {
 		extra     []string
 		alarm     bool
 		mailboxes string
+		mode      string
 	}{
-		"no list":    {nil, true, "every mailbox (no allow-list is set)"},
-		"on purpose": {[]string{"HMA_ALLOWED_MAILBOXES=*"}, false, "every mailbox, on purpose"},
-		"a list":     {[]string{"HMA_ALLOWED_MAILBOXES=alice@contoso.com"}, false, "the mailboxes of the allow-list"},
+		"no list":    {nil, true, "every mailbox (no allow-list is set)", "none"},
+		"on purpose": {[]string{"HMA_ALLOWED_MAILBOXES=*"}, false, "every mailbox, on purpose", "every"},
+		"a list":     {[]string{"HMA_ALLOWED_MAILBOXES=alice@contoso.com"}, false, "the mailboxes of the allow-list", "enforce"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEmulator(t, emulator.Config{})
@@ -46,6 +47,12 @@ func TestEveryMailboxOnPurpose(t *testing.T) {
 			}
 			if got := strings.Contains(p.log(), "no allow-list is set: clients can open"); got != tc.alarm {
 				t.Errorf("a warning at start: %v", got)
+			}
+			if _, text := p.probe("metrics"); !strings.Contains(text, `hmaproxy_allow_list_info{mode="`+tc.mode+`"`) {
+				t.Errorf("no metric with mode %s", tc.mode)
+			}
+			if _, text := p.probe(""); strings.Contains(text, "every mailbox, on purpose") != (tc.mode == "every") {
+				t.Errorf("the status page with mode %s", tc.mode)
 			}
 			want := "http://" + p.clients + "/EWS/Exchange.asmx"
 			for range 200 {

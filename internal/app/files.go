@@ -106,6 +106,8 @@ func (f *files) allowList() statuspage.AllowList {
 		l.Mode = string(config.Audit)
 	case p.Limited():
 		l.Mode = string(config.Enforce)
+	case f.config.EveryMailbox:
+		l.Mode = "every"
 	}
 	for _, w := range f.watchers {
 		if w.Variable() == listVariable {

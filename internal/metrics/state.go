@@ -22,7 +22,7 @@ type State struct {
 // AllowList describes the allow-list in force.
 type AllowList struct {
 	Entries int
-	Mode    string // "none", "enforce" or "audit"
+	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
 	Scope   string
 	Failed  bool // its file could not be reloaded
 }
@@ -104,7 +104,7 @@ func certificateGauges() []gauge {
 func processGauges() []gauge {
 	file := prometheus.NewDesc("hmaproxy_file_alarm", "1 while the changed file of a variable cannot be reloaded and the previous content is in force.", []string{"variable"}, nil)
 	dropped := prometheus.NewDesc("hmaproxy_log_dropped_lines_total", "Log lines dropped because the log was not read.", nil, nil)
-	mode := prometheus.NewDesc("hmaproxy_allow_list_info", "Always 1; the labels say what the allow-list does: mode none lets clients open every mailbox.", []string{"mode", "scope"}, nil)
+	mode := prometheus.NewDesc("hmaproxy_allow_list_info", "Always 1; the labels say what the allow-list does: mode none lets clients open every mailbox, mode every does so on purpose.", []string{"mode", "scope"}, nil)
 	return []gauge{
 		number("hmaproxy_ready", "1 while requests can be served.", func(s State) float64 { return truth(s.Ready) }),
 		number("hmaproxy_exchange_consecutive_failures", "Requests in a row that failed at Exchange or on the way to it; 0 after a good response.",

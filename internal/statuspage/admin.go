@@ -42,7 +42,7 @@ type CertificateSource struct {
 
 // AllowList describes the allow-list in force.
 type AllowList struct {
-	Mode    string // "none", "enforce" or "audit"
+	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
 	Scope   string
 	Entries int
 	File    string  // "" without one

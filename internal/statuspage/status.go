@@ -102,7 +102,7 @@ type sourceStatus struct {
 }
 
 type allowListStatus struct {
-	Mode     string    `json:"mode"` // "none", "enforce", "audit"
+	Mode     string    `json:"mode"` // "none", "every", "enforce", "audit"
 	Scope    string    `json:"scope"`
 	Entries  int       `json:"entries"`
 	File     string    `json:"file,omitempty"`
