@@ -55,7 +55,7 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 	return e
 }
 
-// login makes e an error of the log-in: the application, and the host.
+// login adds the application and the host of the log-in to e.
 func (k *KeyVault) login(e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(k.cfg.ClientID, string(k.cfg.Auth)), "", host
 }

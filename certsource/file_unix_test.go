@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// A named pipe would block, or return its content once: it is refused by name.
+// TestPipeAsFile checks that a named pipe, which can block and is readable only
+// once, is refused with an error that says so.
 func TestPipeAsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -270,7 +270,7 @@ func (s *Store) matches(leaf *x509.Certificate) bool {
 }
 
 // normalName returns a distinguished name in lower case and without the blanks
-// between its parts, which certmgr.msc shows and RFC 2253 has not.
+// between its parts, which certmgr.msc shows and RFC 2253 omits.
 func normalName(name string) string {
 	parts := strings.Split(name, ",")
 	for i := range parts {

@@ -116,8 +116,9 @@ func wantStore(t *testing.T, s *Store, list []*entryDouble, code string) *Error 
 
 var hmaCert = pkix.Name{CommonName: "HMA-Cert"}
 
-// Auto-enrolment adds a renewed certificate of the same subject: it comes first,
-// the one before it stays, and what cannot be used is left out.
+// TestStoreBySubject checks the order after auto-enrolment added a renewed
+// certificate of the same subject: the newest first, then the previous one, and no
+// unusable certificates.
 func TestStoreBySubject(t *testing.T) {
 	now := time.Now()
 	year := 365 * day

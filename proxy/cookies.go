@@ -9,7 +9,7 @@ import (
 )
 
 // Exchange's own cookies that keep a client on its back end. X-BEResource and
-// X-AnonResource made a front end connect to a place of the client's choice
+// X-AnonResource can make a front end connect to a host that the client chose
 // (CVE-2021-26855): they travel in neither direction.
 var affinityCookies = [...]string{"X-BackEndOverrideCookie", "X-BackEndCookie", "exchangecookie", "ClientId"}
 

@@ -72,7 +72,7 @@ func contain(values []string, secret string) bool {
 	return false
 }
 
-// A bearer is a token as a header has it.
+// A bearer is a token in the form of the Authorization header.
 type bearer struct {
 	token  string
 	header []string
@@ -184,7 +184,7 @@ func (g *gate) refused(first, second int) bool {
 	case first != 0:
 		return first != second
 	}
-	return g.ignored.Load() || g.fresh.Load() // and not an idle connection that had died
+	return g.ignored.Load() || g.fresh.Load() // an idle connection may have been broken before the request
 }
 
 // attempt sends the request once. gate is nil for a body that is buffered.

@@ -72,8 +72,8 @@ func carriedRules() (rules []rule) {
 	)
 }
 
-// noUserAgent is a transport that fails unless a request tells net/http to send
-// no User-Agent of its own.
+// noUserAgent is a transport that fails unless the request prevents net/http from
+// adding its own User-Agent.
 type noUserAgent struct{}
 
 func (noUserAgent) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	case o.serve:
 		return serve(ctx, stdout, o)
 	}
-	return play(ctx, stdout)
+	return runSteps(ctx, stdout)
 }
 
 // setMailboxes parses the value of -mailboxes.

@@ -53,8 +53,8 @@ func steps() []step {
 	}
 }
 
-// play runs every step and returns an error that names those that failed.
-func play(ctx context.Context, out io.Writer) error {
+// runSteps runs every step and returns an error that names those that failed.
+func runSteps(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	e, err := newEnvironment(out, emulator.Config{})
 	if err != nil {

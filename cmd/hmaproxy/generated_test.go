@@ -196,7 +196,7 @@ func commandNames() string {
 	return strings.Join(names, " ")
 }
 
-// flagsTaking returns the flags that take a value to complete in a way.
+// flagsTaking returns the flags whose values shells complete in the given way.
 func flagsTaking(kind completion) []string {
 	seen := map[string]bool{}
 	var names []string

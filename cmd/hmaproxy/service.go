@@ -59,8 +59,8 @@ type manager struct {
 	report   func(state)
 }
 
-// supervise runs serve until it ends, and returns its error. It does what the
-// controls ask for, and reports every change of state.
+// supervise runs serve until it ends, and returns its error. It carries
+// out the controls and reports every change of state.
 func (m manager) supervise(ctx context.Context, serve func(context.Context, supervision) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -120,7 +120,7 @@ const (
 	eventError     = 3
 )
 
-// maxEvent is less than an event can hold.
+// maxEvent is below the size limit of an event.
 const maxEvent = 16 << 10
 
 // eventHandler returns a handler that puts starts, stops, warnings and errors

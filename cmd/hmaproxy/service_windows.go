@@ -95,7 +95,7 @@ func connectManager() (*mgr.Mgr, error) {
 	return m, err
 }
 
-// withService does something to the registered service.
+// withService calls do with the registered service.
 func withService(do func(*mgr.Service) error) error {
 	m, err := connectManager()
 	if err != nil {

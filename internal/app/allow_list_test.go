@@ -128,7 +128,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("/ready: %d %s", a.status, a.text)
 		}
 
-		x.AddGroup("erp@contoso.com") // as an unknown group looks
+		x.AddGroup("erp@contoso.com") // without members, like an unknown group
 		time.Sleep(2 * groups.Interval)
 		if a := s.ask(); !a.ok() {
 			t.Errorf("after a failure: %d %s", a.status, a.text)

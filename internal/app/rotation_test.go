@@ -19,7 +19,7 @@ type rotation struct {
 	renewed bool
 }
 
-const aPoll = 12 * time.Minute // longest time between two polls of the vault
+const pollTime = 12 * time.Minute // longest time between two polls of the vault
 
 var rotations = []rotation{
 	{"uploaded before registered", func(s *testProduct, _, renewed *emulator.Certificate) {
@@ -35,7 +35,7 @@ var rotations = []rotation{
 		s.emu.Entra().Register(renewed)
 		s.pass(time.Hour)
 		s.upload(renewed)
-		s.pass(aPoll)
+		s.pass(pollTime)
 		s.wantLog("certificate accepted by Entra and in use", renewed.Thumbprint())
 	}, true},
 	{"Entra's replicas disagree for an hour", func(s *testProduct, _, renewed *emulator.Certificate) {
@@ -68,7 +68,7 @@ var rotations = []rotation{
 	}, true},
 	{"restart between upload and registration", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.upload(renewed)
-		s.pass(aPoll)
+		s.pass(pollTime)
 		s.restart()
 		s.pass(2 * time.Hour)
 		s.emu.Entra().Register(renewed)
@@ -197,7 +197,7 @@ func TestNewVersionIsUnusable(t *testing.T) {
 				good := newTestCertificate(t, 1, emulator.CertOptions{})
 				s.emu.Entra().Register(good)
 				s.upload(good)
-				s.pass(aPoll)
+				s.pass(pollTime)
 				s.wantLog("certificate accepted by Entra and in use", good.Thumbprint())
 				s.wantLog("certificates are readable again")
 			})
@@ -214,7 +214,7 @@ func TestNewVersionIsNotYetValid(t *testing.T) {
 		s.upload(early)
 		s.pass(4 * time.Hour)
 		s.wantLog("certificate look-up failed", "NotYetValid")
-		s.pass(time.Hour + aPoll)
+		s.pass(time.Hour + pollTime)
 		s.wantLog("certificate accepted by Entra and in use", early.Thumbprint())
 	})
 }
@@ -281,7 +281,7 @@ func (s *testProduct) upload(c *emulator.Certificate) (version string) {
 
 func (s *testProduct) versions() []string { return s.emu.KeyVault().Versions(s.emu.Config().CertName) }
 
-// wants checks that the log has a line with that message and all of the parts.
+// wantLog checks that the log has a line with that message and all of the parts.
 func (s *testProduct) wantLog(message string, parts ...string) {
 	s.t.Helper()
 	lines := s.log.lines(message)

@@ -163,7 +163,7 @@ func readPEM(readFile func(string) ([]byte, error), path Path) (text []byte, blo
 	case bytes.IndexByte(data, 0) >= 0:
 		return nil, nil, flaw("names a file that holds zero bytes, as UTF-16 without a byte order mark does; expected PEM, saved as UTF-8")
 	}
-	text = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf-----BEGIN "), []byte("-----BEGIN ")) // also where files were joined
+	text = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf-----BEGIN "), []byte("-----BEGIN ")) // concatenated files contain several
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	var marks []int // lines with a mark that opens a block

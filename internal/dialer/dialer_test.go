@@ -225,8 +225,8 @@ func TestLiteralAddressNeedsNoQuery(t *testing.T) {
 	}
 }
 
-// TestCurrent checks that connections to an address that DNS no longer names are
-// recognised after the result was renewed.
+// TestCurrent checks that a connection is no longer current when a new DNS result
+// lacks its address.
 func TestCurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testNetwork{names: []netip.Addr{addrA, addrB}, open: map[netip.Addr]bool{addrA: true}}

@@ -171,7 +171,7 @@ type response struct {
 // followUp is what was found out after a connection failed.
 type followUp struct {
 	directWorks bool      // without the corporate proxy there is a response
-	noNames     bool      // no name of the internet resolves here
+	noNames     bool      // public host names cannot be resolved
 	serverClock clock     // of a server whose certificate is out of date
 	old         handshake // with every TLS version and cipher suite that crypto/tls implements
 	shortHello  bool      // a ClientHello that fits into one packet brings a response

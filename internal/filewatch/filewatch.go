@@ -53,7 +53,7 @@ type Watcher struct {
 	mu       sync.Mutex
 	previous string        // the error of the last check, "" after a successful one
 	err      error         // the alarm
-	pending  *load         // that no check has taken yet; nil: there is none
+	pending  *load         // read, but not yet used by a check; nil means none
 	seen     []fs.FileInfo // of the content in force; nil: unknown
 }
 

@@ -65,9 +65,9 @@ func NeedsAttention(r *proxy.Record, o Outcome) bool {
 	return known
 }
 
-// noResponseAfter is how long a client has waited without a response of Exchange
-// when that counts as a failure of Exchange. Clients that leave sooner often do
-// so for reasons of their own.
+// noResponseAfter is the time without a response after which a client that
+// disconnects counts as a failure of Exchange. Clients that disconnect sooner often
+// have other reasons.
 const noResponseAfter = 10 * time.Second
 
 // NoResponse reports whether a client left because Exchange did not respond.

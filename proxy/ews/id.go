@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// An IDKind says what an EWS id tells about the mailbox that it belongs to.
+// An IDKind classifies an EWS id by the way in which it names its mailbox.
 type IDKind uint8
 
 // The kinds of ids, by the id storage types of [MS-OXWSITEMID] section 2.2.4.
@@ -102,9 +102,9 @@ func moniker(head []byte) []byte {
 	return head[3 : 3+n]
 }
 
-// idHead appends to dst the first bytes of what an id says, without the byte for
-// the compression, as many as dst has room for. It appends nothing if id does not
-// begin like an id. chars and raw are memory to work in.
+// idHead decodes the beginning of an id, without the compression byte, and appends
+// as many bytes to dst as fit into its capacity. It appends nothing if id does not
+// begin like an id. chars and raw are scratch buffers.
 func idHead(dst, id, chars, raw []byte) []byte {
 	n := 0
 	for _, c := range id {

@@ -81,8 +81,8 @@ func TestFormOfAnInjectedIdentity(t *testing.T) {
 	}
 }
 
-// TestReferencesByAlias: the Body goes upstream unchanged, so that the form of an
-// address in it cannot be chosen. With PrimaryOnly only plain entries count there.
+// TestReferencesByAlias checks addresses in the Body, which hmaproxy cannot rewrite
+// to another form. With PrimaryOnly they must match a plain entry.
 func TestReferencesByAlias(t *testing.T) {
 	for _, test := range []struct {
 		address     string

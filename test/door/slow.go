@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	crowd   = "200"                  // connections of slowhttptest
-	rate    = "50"                   // of them opened in a second, its default
-	patient = 100 * time.Millisecond // the delay that a normal client may suffer
+	crowd    = "200"                  // connections of slowhttptest
+	rate     = "50"                   // of them opened in a second, its default
+	maxDelay = 100 * time.Millisecond // the delay that a normal client may suffer
 )
 
 func slowHeaders(ctx context.Context) error {
@@ -73,8 +73,8 @@ func slow(ctx context.Context, seconds string, ended bool, args ...string) error
 		before.at(50), during.at(50), before.at(99), during.at(99), before.at(100), during.at(100))
 	fmt.Printf("   slowhttptest: %s\n", state)
 	switch {
-	case during.at(50)-before.at(50) > patient, during.at(99)-before.at(99) > patient:
-		return fmt.Errorf("a normal client loses more than %v", patient)
+	case during.at(50)-before.at(50) > maxDelay, during.at(99)-before.at(99) > maxDelay:
+		return fmt.Errorf("a normal client loses more than %v", maxDelay)
 	case !strings.Contains(state, "service available: YES"):
 		return errors.New("slowhttptest found the service unavailable, or did not run")
 	case ended && !strings.Contains(state, "No open connections left"):

@@ -122,8 +122,8 @@ func (b *Buffer) reservedRoom() []byte {
 	return b.long[:0]
 }
 
-// grow makes room for more bytes. It returns false when enough is buffered, or
-// an error when there is no memory for a head that must be known.
+// grow makes room for more bytes. It returns false when enough is buffered. It
+// returns an error when the head is still incomplete and the budget is used up.
 func (b *Buffer) grow(in Inspector) (more bool, err error) {
 	switch grown := int64(2 * cap(b.data)); {
 	case len(b.data) >= MaxBuffered:

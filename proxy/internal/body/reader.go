@@ -76,8 +76,8 @@ func (r *Reader) StopBy(last time.Time) {
 }
 
 // deadline returns the time by which a read must end. It may last for readPause,
-// and all reads together for as long as a body of this size may take. Between
-// reads it is Exchange that takes its time, not the client.
+// and all reads together for as long as a body of this size may take. The
+// time between reads does not count, because the proxy then waits for Exchange.
 func (r *Reader) deadline(now time.Time) time.Time {
 	left := graceTime + time.Duration(r.n/minPerSec)*time.Second - r.waited
 	return now.Add(min(readPause, left))

@@ -31,7 +31,7 @@ type Stream struct {
 	offset int64 // of store[r] in the client's body
 	err    error // sticky, once all is sent that may be
 
-	begun atomic.Bool // bytes have been taken
+	begun atomic.Bool // bytes have been read
 }
 
 // NewStream returns the Payload that consists of head, of what buffer has from

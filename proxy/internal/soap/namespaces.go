@@ -107,7 +107,7 @@ func (n *namespaces) slot(prefix []byte) uint8 {
 }
 
 // find returns the namespace that prefix is bound to. Without a default namespace
-// the empty prefix is bound to nowhere.
+// the empty prefix has no namespace.
 func (n *namespaces) find(prefix []byte) (space, bool) {
 	if string(prefix) == "xml" {
 		return space{class: xmlClass}, true

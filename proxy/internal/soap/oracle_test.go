@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// A reading is what encoding/xml finds in a document: the second opinion that
-// every document which Scanner accepts must share.
+// A reading is the content of a document according to encoding/xml. For every
+// document that Scanner accepts, both must agree.
 type reading struct {
 	blocks     []xml.Name
 	contents   []string       // what a reader makes of each block's attributes and content
@@ -32,7 +32,7 @@ type reader struct {
 	text  string
 
 	last     int64 // offset of the last start tag
-	startEnd int64 // and after it
+	startEnd int64 // offset after the last start tag
 }
 
 // read walks a document with encoding/xml.

@@ -298,8 +298,8 @@ func decorated(e *element) bool {
 	return slices.ContainsFunc(e.attrs, func(a attribute) bool { return !a.declares() })
 }
 
-// unfollow handles the end of an element in the operation and reports the
-// reference that it was.
+// unfollow handles the end of an element in the operation. If the element is a
+// reference, it reports the reference.
 func (s *Scanner) unfollow() error {
 	r := &s.refs
 	depth := len(s.stack)

@@ -64,7 +64,7 @@ type Scanner struct {
 	// The current token.
 	state   state
 	token   int64  // offset of its first byte
-	pending []byte // what earlier calls of Write gave of it
+	pending []byte // its bytes from earlier calls of Write
 	quote   byte   // that encloses the current attribute value, or 0
 	matched int    // bytes of marker that were seen
 	marker  string // "<!--" or "<![CDATA["
