@@ -72,7 +72,7 @@ func (r *refresher) step(ctx context.Context) {
 	r.keeper.rounds.publish(r.status())
 }
 
-// sleep returns how long nothing will be due.
+// sleep returns the time until the next step is due.
 func (r *refresher) sleep(now time.Time) time.Duration {
 	d := min(maxSleep, r.poller.startIn(now))
 	if wait, ok := r.keeper.reloads.dueIn(now); ok {

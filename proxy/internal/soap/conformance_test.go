@@ -64,9 +64,9 @@ func suite(t *testing.T) []suiteCase {
 	}
 }
 
-// TestConformance: no document of the suite that is not well-formed is
-// accepted, not even with the rules about envelopes turned off; and those that
-// are well-formed and within the profile are.
+// TestConformance checks that the scanner refuses every malformed document of the
+// suite, also without the rules about envelopes, and accepts the well-formed ones
+// within the profile.
 func TestConformance(t *testing.T) {
 	s := NewScanner()
 	s.bare = true
