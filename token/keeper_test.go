@@ -386,7 +386,7 @@ func TestWaitersDuringBackoff(t *testing.T) {
 		if n := w.entra.requests(); n != before {
 			t.Errorf("1000 callers caused %d requests", n-before)
 		}
-		// Somebody puts it right.
+		// An administrator corrects it.
 		w.entra.respondWith(nil)
 		w.Reload()
 		synctest.Wait()

@@ -310,7 +310,7 @@ func TestPatternsNarrowTheListInForce(t *testing.T) {
 	}
 	first := policyOf(t, a, "archive", "other")
 	if second := policyOf(t, a, "archive", "other"); first != second {
-		t.Error("the policy is made anew for every request")
+		t.Error("the policy is made again for every request")
 	}
 }
 

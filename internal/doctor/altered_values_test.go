@@ -62,7 +62,7 @@ func TestWrongIdentities(t *testing.T) {
 				_, _ = w.Write([]byte(`{"error":"invalid_request","error_description":"Identity not found"}`))
 			}))
 		}, "vault-login", "no managed identity, or not the one", "az vm identity assign"},
-		{"name registered on an application of its own", none, editEWS("aud", stranger), "claims", "registered on an application of its own", "Expose an API"},
+		{"name registered on an application of its own", none, editEWS("aud", otherID), "claims", "registered on an application of its own", "Expose an API"},
 		{"secret cut off", none, secretAltered(func(s string) string { return s[strings.Index(s, "~")+1:] }), "vault-login", "cut off", "az ad app credential reset"},
 		{"vault's tenant does not know Key Vault", none, entraFault(posted, emulator.Fault{AADSTS: 500011}), "vault-login", "does not know Azure Key Vault", "az ad sp create --id cfa8b339-"},
 		{"assignment demanded of KV-App", none, entraFault(posted, emulator.Fault{AADSTS: 501051}), "vault-login", "an assignment or a consent that is missing", "appRoleAssignmentRequired"},
@@ -90,7 +90,7 @@ func TestVaultResponses(t *testing.T) {
 		{"vault of China responds", none, func(r *testSetup) {
 			r.env["HMA_KEY_VAULT_URI"] = "https://contoso.vault.azure.cn"
 			r.serve("contoso.vault.azure.cn:443", r.tlsConfig("contoso.vault.azure.cn"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.partner.microsoftonline.cn/`+stranger+`", resource="https://vault.azure.cn"`)
+				w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.partner.microsoftonline.cn/`+otherID+`", resource="https://vault.azure.cn"`)
 				w.WriteHeader(http.StatusUnauthorized)
 			}))
 		}, "vault", "another cloud .China.", "HMA_AUTHORITY_HOST=https://login.partner.microsoftonline.cn"},

@@ -41,7 +41,7 @@ func set(pairs ...string) func(*testSetup) {
 	}
 }
 
-const stranger = "11111111-2222-4333-8444-555555555555"
+const otherID = "11111111-2222-4333-8444-555555555555"
 
 func TestWrongConfiguration(t *testing.T) {
 	run(t, []misconfiguration{
@@ -180,7 +180,7 @@ func TestWrongClock(t *testing.T) {
 
 func TestWrongTenantOrCloud(t *testing.T) {
 	run(t, []misconfiguration{
-		{"tenant mistyped", emulator.Config{}, set("HMA_TENANT_ID", stranger), "tenant", "HMA_TENANT_ID is not a tenant of this cloud.*Key Vault, for one, belongs to", "Tenant ID"},
+		{"tenant mistyped", emulator.Config{}, set("HMA_TENANT_ID", otherID), "tenant", "HMA_TENANT_ID is not a tenant of this cloud.*Key Vault, for one, belongs to", "Tenant ID"},
 		{"vault in another cloud", emulator.Config{EntraURL: "https://login.microsoftonline.us"}, func(r *testSetup) {
 			r.env["HMA_AUTHORITY_HOST"] = "https://login.microsoftonline.com"
 			r.serve("login.microsoftonline.com:443", r.tlsConfig("login.microsoftonline.com"), r.e.Entra())

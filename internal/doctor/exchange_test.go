@@ -33,7 +33,7 @@ func TestWrongExchange(t *testing.T) {
 		{"OAuth off on the directory", emulator.Config{}, func(r *testSetup) {
 			challenge(r, 401, header("Www-Authenticate", "Negotiate", "Www-Authenticate", "NTLM"), false)
 		}, "challenge", "OAuth is switched off", "-OAuthAuthentication"},
-		{"another tenant trusted", emulator.Config{}, func(r *testSetup) { edited(r.e.Config().TenantID, stranger, false)(r) }, "challenge", "does not trust the tenant", "Get-AuthServer"},
+		{"another tenant trusted", emulator.Config{}, func(r *testSetup) { edited(r.e.Config().TenantID, otherID, false)(r) }, "challenge", "does not trust the tenant", "Get-AuthServer"},
 		{"no app-only tokens", emulator.Config{}, edited(" service_asserted_app_v1", "", false), "challenge", "no app-only tokens", "update"},
 		{"pre-authentication by redirect", emulator.Config{}, func(r *testSetup) {
 			challenge(r, 302, http.Header{"Location": {"https://adfs.contoso.com/adfs/ls/?wa=signin"}}, false)

@@ -19,7 +19,7 @@ func TestMisplacedValues(t *testing.T) {
 		{"display name in the allow-list", none, set("HMA_ALLOWED_MAILBOXES", "Alice <alice@contoso.com>"), "configuration", "without a display name", "such as alice@contoso.com"},
 		{"allow-list as CSV", none, listFile("\"PrimarySmtpAddress\"\r\n\"alice@contoso.com\"\r\n"), "configuration", "line 1, entry 1: .*without quotes.*line 2", "HMA_ALLOWED_MAILBOXES_FILE"},
 		{"domain without a star", none, set("HMA_ALLOWED_MAILBOXES", "@contoso.com"), "configuration", `every address of a domain .*\*@domain`, "such as alice@contoso.com"},
-		{"secret beside a managed identity", none, set("HMA_KEY_VAULT_AUTH", "managed"), "configuration", "HMA_KEY_VAULT_CLIENT_SECRET has no effect", "^remove HMA_KEY_VAULT_CLIENT_SECRET"},
+		{"secret next to a managed identity", none, set("HMA_KEY_VAULT_AUTH", "managed"), "configuration", "HMA_KEY_VAULT_CLIENT_SECRET has no effect", "^remove HMA_KEY_VAULT_CLIENT_SECRET"},
 		{"Exchange Online's application in the place of HMA-App", none, set("HMA_APP_ID", "00000002-0000-0ff1-ce00-000000000000"), "configuration", "Office 365 Exchange Online itself", "HMA-App > Overview"},
 		{"tenant's id in the place of KV-App's", none, func(r *testSetup) { r.env["HMA_KEY_VAULT_APP_ID"] = r.env["HMA_TENANT_ID"] }, "configuration", "copied into both", "KV-App > Overview"},
 		{"thumbprint in the place of the name", none, set("HMA_KEY_VAULT_CERT_NAME", "21B4915FFD593229EF87D56F39170D5F68DC7FB6"), "vault-secret", "^HMA_KEY_VAULT_CERT_NAME is a thumbprint", "az keyvault certificate list"},
@@ -33,7 +33,7 @@ func TestMisplacedValues(t *testing.T) {
 		{"name registered on an application of its own, without roles", none, func(r *testSetup) {
 			r.e.Entra().EditClaims(func(c map[string]any) {
 				if c["aud"] == "https://mail.contoso.com" {
-					c["aud"] = stranger
+					c["aud"] = otherID
 					delete(c, "roles")
 				}
 			})

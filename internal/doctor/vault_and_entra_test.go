@@ -33,11 +33,11 @@ func permit(rbac bool, permissions ...emulator.Permission) func(*testSetup) {
 func TestWrongVault(t *testing.T) {
 	run(t, []misconfiguration{
 		{"client secret wrong", emulator.Config{}, set("HMA_KEY_VAULT_CLIENT_SECRET", "Kv8~another-canary-secret"), "vault-login", "client secret is wrong", "az ad app credential reset"},
-		{"secret's id instead of its value", emulator.Config{}, set("HMA_KEY_VAULT_CLIENT_SECRET", stranger), "vault-login", "secret's ID; its Value is needed", "az ad app credential reset"},
+		{"secret's id instead of its value", emulator.Config{}, set("HMA_KEY_VAULT_CLIENT_SECRET", otherID), "vault-login", "secret's ID; its Value is needed", "az ad app credential reset"},
 		{"client secret expired", emulator.Config{}, func(r *testSetup) {
 			r.e.Entra().AddSecret(r.e.Config().VaultAppID, vaultSecret, time.Now().Add(-time.Hour))
 		}, "vault-login", "has expired", "az ad app credential reset"},
-		{"KV-App's id mistyped", emulator.Config{}, set("HMA_KEY_VAULT_APP_ID", stranger), "vault-login", "HMA_KEY_VAULT_APP_ID is not an application", "az ad app list"},
+		{"KV-App's id mistyped", emulator.Config{}, set("HMA_KEY_VAULT_APP_ID", otherID), "vault-login", "HMA_KEY_VAULT_APP_ID is not an application", "az ad app list"},
 		{"KV-App disabled", emulator.Config{}, func(r *testSetup) { r.e.Entra().Disable(r.e.Config().VaultAppID, true) }, "vault-login", "disabled", "accountEnabled=true"},
 		{"KV-App blocked by Conditional Access", emulator.Config{}, func(r *testSetup) { r.e.Entra().Block(r.e.Config().VaultAppID, true) }, "vault-login", "Conditional Access", "exclude the service principal"},
 		{"get secret missing, access policy", emulator.Config{}, permit(false, emulator.GetCertificates), "vault-secret", "lacks the permission get on secrets in the vault's access policy", "az keyvault set-policy .*--secret-permissions get"},
@@ -150,7 +150,7 @@ func TestWrongApplication(t *testing.T) {
 		{"newest version not registered", emulator.Config{}, func(r *testSetup) {
 			later(r, newCert(r.t, emulator.CertOptions{}))
 		}, "token", "is not registered on HMA-App", "az ad app credential reset"},
-		{"HMA-App's id mistyped", emulator.Config{}, set("HMA_APP_ID", stranger), "token", "HMA_APP_ID is not an application of the tenant", "az ad app show"},
+		{"HMA-App's id mistyped", emulator.Config{}, set("HMA_APP_ID", otherID), "token", "HMA_APP_ID is not an application of the tenant", "az ad app show"},
 		{"HMA-App disabled", emulator.Config{}, func(r *testSetup) { r.e.Entra().Disable(hmaApp(r.e), true) }, "token", "disabled", "accountEnabled=true"},
 		{"HMA-App blocked by Conditional Access", emulator.Config{}, func(r *testSetup) { r.e.Entra().Block(hmaApp(r.e), true) }, "token", "Conditional Access", "exclude the service principal"},
 		{"resource not registered", emulator.Config{}, func(r *testSetup) { r.e.Entra().RemoveResource(r.e.Resource()) }, "token", "no spelling of https://mail.contoso.com is registered", "Update-MgServicePrincipal"},
@@ -176,7 +176,7 @@ func TestWrongApplication(t *testing.T) {
 				}
 			})
 		}, "claims", "audience is not", "HMA_RESOURCE_ID"},
-		{"token of another tenant", emulator.Config{}, editEWS("tid", stranger), "claims", "another tenant", "Tenant ID"},
+		{"token of another tenant", emulator.Config{}, editEWS("tid", otherID), "claims", "another tenant", "Tenant ID"},
 		{"token by client secret", emulator.Config{}, editEWS("appidacr", "1"), "claims", "not obtained with a certificate", "az ad app credential reset"},
 		{"token endpoint redirects", emulator.Config{}, func(r *testSetup) {
 			r.e.Entra().InjectWhile(func() bool { return true }, emulator.Fault{

@@ -59,7 +59,7 @@ func TestWorkingSetups(t *testing.T) {
 			r.e.KeyVault().SetClockSkew(2 * time.Minute)
 			r.e.Exchange().SetClockSkew(2 * time.Minute)
 		}, "the clock is off by 2 minutes"},
-		{"another tenant named for the vault", set("HMA_KEY_VAULT_TENANT_ID", stranger), "hmaproxy uses the vault's"},
+		{"another tenant named for the vault", set("HMA_KEY_VAULT_TENANT_ID", otherID), "hmaproxy uses the vault's"},
 		{"resource with a slash, registered so", func(r *testSetup) {
 			r.env["HMA_RESOURCE_ID"] = "https://mail.contoso.com/"
 			r.e.Entra().AddResource("https://mail.contoso.com/", false)

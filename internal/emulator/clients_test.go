@@ -52,8 +52,8 @@ func TestMSALGetsAToken(t *testing.T) {
 
 func TestMSALSeesARefusal(t *testing.T) {
 	e, client := start(t, emulator.Config{})
-	stranger := newCert(t, emulator.CertOptions{})
-	credential, err := confidential.NewCredFromCert([]*x509.Certificate{stranger.Leaf}, stranger.Key)
+	unregistered := newCert(t, emulator.CertOptions{})
+	credential, err := confidential.NewCredFromCert([]*x509.Certificate{unregistered.Leaf}, unregistered.Key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := listenUnix(t.Context(), ListenNetwork, path); err == nil || !strings.Contains(err.Error(), "another process listens") {
-		t.Fatalf("beside a live listener: %v", err)
+		t.Fatalf("next to a live listener: %v", err)
 	}
 	if c, err := net.Dial("unix", path); err != nil {
 		t.Fatalf("the live socket is gone: %v", err)

@@ -8,7 +8,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestIdentity tries names that mean somebody else than alice@contoso.com to
+// TestIdentity tries names of identities other than alice@contoso.com to
 // some reader, or could, against a list that holds just her. The kinds are
 // those of ConnectingSID's children.
 func TestIdentity(t *testing.T) {

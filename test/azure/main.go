@@ -1,5 +1,5 @@
 // Command azure records what the real az says to the command lines of
-// deploy/azure/setup.sh, for setup_test.go to hold its stand-in against.
+// deploy/azure/setup.sh, for setup_test.go to compare its double with.
 //
 //	go run ./test/azure [-n] [SCENARIO...]
 //

@@ -12,7 +12,7 @@ import (
 
 // tapHeader numbers Exchange's responses, so that each can be matched with the one
 // that the client received.
-const tapHeader = "X-Interop-Answer"
+const tapHeader = "X-Interop-Response"
 
 // unwanted are header fields of Exchange and load balancers that clients of the
 // product must not receive.
