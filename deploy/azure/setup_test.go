@@ -225,12 +225,14 @@ func TestDryRunChangesNothing(t *testing.T) {
 
 func TestVariants(t *testing.T) {
 	t.Run("access policy", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "false\n")
 		n.mustRun(basic...)
 		has(t, n.changes(), "keyvault set-policy", "--object-id aa7c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26", "--secret-permissions get", "--certificate-permissions get")
 	})
 	t.Run("signing in the vault", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "true\n")
 		stdout, _ := n.mustRun(with("-k", "vault")...)
@@ -255,6 +257,7 @@ func TestVariants(t *testing.T) {
 		}
 	})
 	t.Run("name registered with a slash", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "true\n")
 		n.write("names", exchangeID+"\nhttps://Mail.Contoso.com/\n")
@@ -264,6 +267,7 @@ func TestVariants(t *testing.T) {
 		}
 	})
 	t.Run("the name alone", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		args := []string{"-x", "-t", "0F3C9A52-6b1d-4b7e-9d0e-2f6a1c5b8e47", "-e", "https://mail.contoso.com/EWS/Exchange.asmx"}
 		stdout, _ := n.mustRun(args...)
@@ -279,6 +283,7 @@ func TestVariants(t *testing.T) {
 		}
 	})
 	t.Run("an imported key stays in the vault", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "true\n")
 		n.write("own.pfx", "x")
@@ -289,6 +294,7 @@ func TestVariants(t *testing.T) {
 		}
 	})
 	t.Run("certificate registered, thumbprint in base64", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "true\n")
 		n.write("certificate", "CFD741FACE4B50555E8A6CF78D97E5A25F9B8523\n")
@@ -300,6 +306,7 @@ func TestVariants(t *testing.T) {
 		}
 	})
 	t.Run("new secret", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "true\n")
 		n.mustRun(basic...)
@@ -314,6 +321,7 @@ func TestVariants(t *testing.T) {
 		}
 	})
 	t.Run("another cloud", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "true\n")
 		n.write("authority", "https://login.microsoftonline.us\n")
@@ -388,6 +396,7 @@ func TestForeignApplications(t *testing.T) {
 		"KV-App with a client secret":        {"KV-App", map[string]string{"secret": ""}, "--kv-app-id " + kvID, []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := newTenant(t)
 			n.write("vault", "true\n")
 			n.write("app."+c.app, "")
@@ -409,6 +418,7 @@ func TestForeignApplications(t *testing.T) {
 		})
 	}
 	t.Run("owned by the caller alone, without credentials", func(t *testing.T) {
+		t.Parallel()
 		n := newTenant(t)
 		n.write("vault", "true\n")
 		n.write("app.HMA-App", "")
@@ -427,6 +437,7 @@ func TestEnvFileThatExists(t *testing.T) {
 		return n, file, contents(t, file)
 	}
 	t.Run("run twice", func(t *testing.T) {
+		t.Parallel()
 		n, file, before := first(t)
 		n.mustRun(with("-o", file)...)
 		if contents(t, file) != before || len(n.changes()) != 0 || exists(file+".new") {
@@ -434,6 +445,7 @@ func TestEnvFileThatExists(t *testing.T) {
 		}
 	})
 	t.Run("edited by hand", func(t *testing.T) {
+		t.Parallel()
 		n, file, before := first(t)
 		before = strings.Replace(before, "HMA_APP_ID="+hmaID+"\n", "", 1) + "# mine\nHMA_LOG_LEVEL=debug"
 		rewrite(t, file, before)
@@ -443,6 +455,7 @@ func TestEnvFileThatExists(t *testing.T) {
 		}
 	})
 	t.Run("another allow-list", func(t *testing.T) {
+		t.Parallel()
 		n, file, before := first(t)
 		_, stderr := n.mustRun("-e", basic[1], "-v", "contoso", "-m", "bob@contoso.com", "-o", file)
 		if contents(t, file) != before || !strings.Contains(contents(t, file+".new"), "HMA_ALLOWED_MAILBOXES=bob@contoso.com\n") || !strings.Contains(stderr, file+".new") {
@@ -456,6 +469,7 @@ func TestEnvFileThatExists(t *testing.T) {
 		}
 	})
 	t.Run("a list in a file", func(t *testing.T) {
+		t.Parallel()
 		n, file, before := first(t)
 		before = strings.Replace(before, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_ALLOWED_MAILBOXES_FILE=/etc/hmaproxy/mailboxes", 1)
 		rewrite(t, file, before)

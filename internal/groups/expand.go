@@ -201,11 +201,11 @@ func readResponse(body io.Reader) ([]entry, error) {
 	}
 	switch {
 	case r.Fault != nil:
-		return nil, errors.New("response of Exchange: " + code(r.Fault.Code))
+		return nil, errors.New("the operation ExpandDL responds with " + code(r.Fault.Code))
 	case r.Message == nil:
 		return nil, errors.New("the response is not one of ExpandDL")
 	case r.Message.Class != "Success" || r.Message.Code != "NoError":
-		return nil, errors.New("response of Exchange: " + code(r.Message.Code))
+		return nil, errors.New("the operation ExpandDL responds with " + code(r.Message.Code))
 	case r.Message.Expansion == nil:
 		return nil, nil
 	case r.Message.Expansion.Complete != "true":
