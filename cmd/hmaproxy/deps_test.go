@@ -37,6 +37,21 @@ func TestShippedBinaryContainsNoTestCode(t *testing.T) {
 	}
 }
 
+// TestDepsContainNoTemplates: text/template calls methods by names that the
+// linker does not know, so a binary that contains it keeps every exported method
+// of its types. That adds more than 2 MB.
+func TestDepsContainNoTemplates(t *testing.T) {
+	deps := list(t, "-deps", ".")
+	if len(deps) < 100 {
+		t.Fatalf("go list found %d packages", len(deps))
+	}
+	for _, unwanted := range []string{"text/template", "text/template/parse", "html/template"} {
+		if slices.Contains(deps, unwanted) {
+			t.Errorf("the binary contains %s", unwanted)
+		}
+	}
+}
+
 // TestDependencies keeps the list of all packages that are not Go's own, so
 // that a new one is seen in review. Run go test ./cmd/hmaproxy -update to
 // rewrite it.

@@ -18,7 +18,7 @@ func (a *app) newObserver() (*observer, error) {
 	if err := m.Observe(a.metricsState); err != nil {
 		return nil, err
 	}
-	admin, err := statuspage.New(statuspage.Config{
+	admin := statuspage.New(statuspage.Config{
 		Version:   a.options.Version,
 		Exchange:  a.options.Config.EWS.String(),
 		Source:    certificateSource(a.options.Config),
@@ -29,9 +29,6 @@ func (a *app) newObserver() (*observer, error) {
 		Allows:    func(address string) bool { return a.files.policy().Allows(address) },
 		Metrics:   m,
 	})
-	if err != nil {
-		return nil, err
-	}
 	return &observer{log: accesslog.New(a.log), metrics: m, admin: admin, exchange: &a.exchange, further: a.options.Done}, nil
 }
 

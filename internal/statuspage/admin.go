@@ -72,12 +72,8 @@ type Admin struct {
 }
 
 // New returns an Admin that was started now.
-func New(config Config) (*Admin, error) {
-	p, err := newPage()
-	if err != nil {
-		return nil, err
-	}
-	return &Admin{config: config, started: time.Now(), page: p}, nil
+func New(config Config) *Admin {
+	return &Admin{config: config, started: time.Now(), page: newPage()}
 }
 
 // PermitQuit makes POST /quit call quit. Call it before the server starts.

@@ -20,7 +20,7 @@ import (
 // newTestAdmin returns the pages of a product that has no token yet.
 func newTestAdmin(t testing.TB) *Admin {
 	t.Helper()
-	a, err := New(Config{
+	return New(Config{
 		Version: "v1.2.3", Exchange: "https://mail.contoso.com/EWS/Exchange.asmx",
 		Source:    CertificateSource{From: "file", Name: "/etc/hmaproxy/cert.pem", KeyMode: "memory"},
 		Health:    func() health.State { return health.State{NotReady: &health.NotReady{Cause: health.NoTokenYet}} },
@@ -30,10 +30,6 @@ func newTestAdmin(t testing.TB) *Admin {
 		Allows:    func(address string) bool { return address == "alice@contoso.com" },
 		Metrics:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
 }
 
 // ask sends a request as a program on this machine does. header holds names and

@@ -1,25 +1,18 @@
 package statuspage
 
 import (
-	"bytes"
 	"crypto/sha256"
-	_ "embed" // the page and its style
+	_ "embed" // the style sheet
 	"encoding/base64"
-	"html/template"
 	"net/http"
 	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"hmaproxy/internal/reltime"
 )
 
-//go:embed status.html
-var statusHTML string
-
 //go:embed status.css
-var statusCSS string
+var statusCSS markup
 
 const (
 	pageReload = "5" // seconds
@@ -30,48 +23,41 @@ const (
 	mailboxPage = "/?mailbox="
 )
 
-// A page renders the status as HTML.
+// A page serves the status as HTML. Go code writes it, because a binary that contains
+// html/template keeps every exported method, which adds more than 2 MB.
 type page struct {
-	html   *template.Template
 	policy string // Content-Security-Policy: allows the style sheet by its hash and nothing else
 }
 
-func newPage() (*page, error) {
-	html, err := template.New("status").Funcs(template.FuncMap{
-		"about": reltime.About, "until": reltime.Until, "clock": clock, "instant": instant, "list": listOf, "took": took, "hex": groups, "svg": decimal, "sentence": sentence,
-	}).Parse(statusHTML)
-	if err != nil {
-		return nil, err
-	}
+func newPage() *page {
 	sum := sha256.Sum256([]byte(statusCSS))
-	return &page{html, "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"}, nil
+	return &page{"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"}
 }
 
-// A view is the data of the template.
+// A view is what the page shows.
 type view struct {
 	*status
-	CSS     template.CSS
-	Still   bool
+	Still   bool // the page does not reload itself
 	Latency latencyChart
 	Hour    hourChart
 }
 
+func newView(s *status, still bool) *view {
+	return &view{s, still, newLatencyChart(s.Requests), newHourChart(s.Minutes)}
+}
+
 // serve writes the page. A page that is still does not reload itself.
 func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
-	v := view{s, template.CSS(statusCSS), still, newLatencyChart(s.Requests), newHourChart(s.Minutes)}
-	var b bytes.Buffer // so that an error writes no part of the page
-	if err := p.html.Execute(&b, v); err != nil {
-		http.Error(w, "hmaproxy: the status page cannot be rendered", http.StatusInternalServerError)
-		return
-	}
+	var html htmlWriter
+	writePage(&html, newView(s, still))
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", p.policy)
 	if !still {
 		h.Set("Refresh", pageReload)
 	}
-	_, _ = w.Write(b.Bytes())
+	_, _ = w.Write(html.b.Bytes())
 }
 
 // clock shows a time of day.
@@ -98,14 +84,6 @@ func took(s seconds) string {
 
 // decimal shows one digit after the point.
 func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
-
-// A requestList is the data of a table of requests.
-type requestList struct {
-	Label    string
-	Requests []request
-}
-
-func listOf(label string, requests []request) requestList { return requestList{label, requests} }
 
 // sentence begins a text with a capital letter.
 func sentence(s string) string {
