@@ -47,7 +47,7 @@ func evaluateGroups(f *facts) Result {
 			" ("+plural(g.members.Nested, "nested group", "nested groups")+", "+strconv.Itoa(g.members.Skipped)+" skipped)")
 	}
 	return ok(strings.Join(counts, "; "),
-		"Exchange does not report here who may change these groups; check that nobody can join by himself: Get-DistributionGroup | fl MemberJoinRestriction,ManagedBy")
+		"Exchange does not report here who may change these groups; check that users cannot add themselves: Get-DistributionGroup | fl MemberJoinRestriction,ManagedBy")
 }
 
 func plural(n int, one, many string) string {
