@@ -17,9 +17,18 @@ func TestFederatedCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t)
 		w.entra.federated = "e30.e30.CANARY-first"
-		assertion, failure := w.entra.federated, error(nil)
+		assertion, failure := w.entra.federated, error(nil) // guarded by w.entra.mu
 		cfg := testConfig(w.entra)
-		cfg.ExperimentalAssertion = func(context.Context) (string, error) { return assertion, failure }
+		cfg.ExperimentalAssertion = func(context.Context) (string, error) {
+			w.entra.mu.Lock()
+			defer w.entra.mu.Unlock()
+			return assertion, failure
+		}
+		set := func(change func()) {
+			w.entra.mu.Lock()
+			defer w.entra.mu.Unlock()
+			change()
+		}
 		cfg.Log = slog.New(slog.NewTextHandler(w.logs, nil))
 		k, err := New(cfg)
 		if err != nil {
@@ -37,16 +46,19 @@ func TestFederatedCredential(t *testing.T) {
 			t.Error("the log does not say once that this is experimental")
 		}
 
-		assertion, w.entra.federated = "e30.e30.CANARY-second", "e30.e30.CANARY-second" // the platform renewed it
+		set(func() { // the platform renewed it
+			assertion, w.entra.federated = "e30.e30.CANARY-second", "e30.e30.CANARY-second"
+		})
 		w.mustUse(3 * time.Hour)
 
-		failure = errors.New("certsource: read service account token: NAMED")
+		refused := errors.New("certsource: read service account token: NAMED")
+		set(func() { failure = refused })
 		w.mustUse(15 * time.Minute)
 		w.use(2 * time.Hour)
-		if s := w.Status(); s.Usable || s.Err == nil || s.Err.Class != Transient || !errors.Is(s.Err, failure) || !strings.Contains(s.Err.Error(), "federated credential (experimental)") {
+		if s := w.Status(); s.Usable || s.Err == nil || s.Err.Class != Transient || !errors.Is(s.Err, refused) || !strings.Contains(s.Err.Error(), "federated credential (experimental)") {
 			t.Errorf("status %+v, %v", s, s.Err)
 		}
-		failure = nil
+		set(func() { failure = nil })
 		time.Sleep(20 * time.Second)
 		w.mustUse(time.Hour)
 

@@ -3,6 +3,7 @@ package app
 import (
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +15,10 @@ import (
 func TestReloadOnRequestReadsEveryFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newIdleApp(t)
-		loads := 0
+		var loads atomic.Int64
 		for range 2 {
 			a.files.watchers = append(a.files.watchers, filewatch.New(filewatch.Config{
-				Log: slog.New(slog.DiscardHandler), Load: func() (bool, error) { loads++; return false, nil },
+				Log: slog.New(slog.DiscardHandler), Load: func() (bool, error) { loads.Add(1); return false, nil },
 			}))
 		}
 		requests := make(chan struct{})
@@ -25,14 +26,14 @@ func TestReloadOnRequestReadsEveryFile(t *testing.T) {
 		go a.reloadOnRequest(t.Context())
 		requests <- struct{}{}
 		time.Sleep(time.Second)
-		if loads != 2 {
-			t.Errorf("%d loads of 2 files", loads)
+		if loads.Load() != 2 {
+			t.Errorf("%d loads of 2 files", loads.Load())
 		}
 		a.draining.Store(true)
 		requests <- struct{}{}
 		time.Sleep(time.Second)
-		if loads != 2 {
-			t.Errorf("%d loads after a request during the drain", loads)
+		if loads.Load() != 2 {
+			t.Errorf("%d loads after a request during the drain", loads.Load())
 		}
 	})
 }

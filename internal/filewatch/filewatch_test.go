@@ -79,9 +79,9 @@ func TestRunChecksEveryInterval(t *testing.T) {
 func TestBlockedReadRaisesAnAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := make(chan struct{})
-		loads := 0
+		var loads atomic.Int64
 		w := New(Config{Variable: "HMA_X_FILE", Log: slog.New(slog.DiscardHandler), Load: func() (bool, error) {
-			loads++
+			loads.Add(1)
 			<-blocked
 			return true, nil
 		}})
@@ -89,13 +89,13 @@ func TestBlockedReadRaisesAnAlarm(t *testing.T) {
 		defer cancel()
 		go w.Run(ctx)
 		time.Sleep(time.Minute)
-		if !errors.Is(w.Err(), errTimeout) || loads != 1 {
-			t.Errorf("while the read blocks: alarm %v, %d loads", w.Err(), loads)
+		if !errors.Is(w.Err(), errTimeout) || loads.Load() != 1 {
+			t.Errorf("while the read blocks: alarm %v, %d loads", w.Err(), loads.Load())
 		}
 		close(blocked)
 		time.Sleep(2 * loadTimeout)
-		if w.Err() != nil || loads < 2 {
-			t.Errorf("after the read has ended: alarm %v, %d loads", w.Err(), loads)
+		if w.Err() != nil || loads.Load() < 2 {
+			t.Errorf("after the read has ended: alarm %v, %d loads", w.Err(), loads.Load())
 		}
 	})
 }

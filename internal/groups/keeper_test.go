@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 // A testKeeper keeps one group whose members a test sets.
 type testKeeper struct {
 	*Keeper
+	mu      sync.Mutex // held by Expand and Apply, and by set
 	members []string
 	err     error // of the expansion
 	refuse  error // of Apply
@@ -28,10 +30,14 @@ func newTestKeeper() *testKeeper {
 	k.Keeper = New(Config{
 		Groups: []string{"g@contoso.com"},
 		Expand: func(context.Context, []string) (Members, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
 			k.calls++
 			return Members{Mailboxes: k.members}, k.err
 		},
 		Apply: func(patterns []policy.Pattern) error {
+			k.mu.Lock()
+			defer k.mu.Unlock()
 			if k.refuse == nil {
 				k.applied = len(patterns)
 			}
@@ -40,6 +46,20 @@ func newTestKeeper() *testKeeper {
 		Log: slog.New(slog.DiscardHandler),
 	})
 	return k
+}
+
+// set changes fields while Run is running.
+func (k *testKeeper) set(change func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	change()
+}
+
+// counts returns the expansions and the members in force while Run is running.
+func (k *testKeeper) counts() (calls, applied int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.calls, k.applied
 }
 
 // users returns n addresses, from number first on.
@@ -131,36 +151,36 @@ func TestRun(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); k.Run(ctx) }()
 		synctest.Wait()
-		if k.calls != 1 || !k.Waiting(time.Now()) {
-			t.Errorf("%d expansions at the start, waiting %v", k.calls, k.Waiting(time.Now()))
+		if calls, _ := k.counts(); calls != 1 || !k.Waiting(time.Now()) {
+			t.Errorf("%d expansions at the start, waiting %v", calls, k.Waiting(time.Now()))
 		}
 		time.Sleep(FirstLimit)
 		synctest.Wait()
-		if k.Waiting(time.Now()) || k.calls < 3 {
-			t.Errorf("after two minutes: %d expansions, waiting %v", k.calls, k.Waiting(time.Now()))
+		if calls, _ := k.counts(); k.Waiting(time.Now()) || calls < 3 {
+			t.Errorf("after two minutes: %d expansions, waiting %v", calls, k.Waiting(time.Now()))
 		}
-		k.err, k.members = nil, users(0, 10)
+		k.set(func() { k.err, k.members = nil, users(0, 10) })
 		time.Sleep(Interval)
 		synctest.Wait()
-		if k.applied != 10 || k.Waiting(time.Now()) {
-			t.Errorf("in force %d", k.applied)
+		if _, applied := k.counts(); applied != 10 || k.Waiting(time.Now()) {
+			t.Errorf("in force %d", applied)
 		}
-		k.calls = 0
+		k.set(func() { k.calls = 0 })
 		time.Sleep(4 * Interval)
 		synctest.Wait()
-		if k.calls < 3 || k.calls > 5 {
-			t.Errorf("%d expansions in an hour, want about 4", k.calls)
+		if calls, _ := k.counts(); calls < 3 || calls > 5 {
+			t.Errorf("%d expansions in an hour, want about 4", calls)
 		}
-		k.members = users(0, 100)
+		k.set(func() { k.members = users(0, 100) })
 		time.Sleep(2 * Interval)
 		synctest.Wait()
-		if k.applied != 10 {
-			t.Errorf("in force %d without confirmation", k.applied)
+		if _, applied := k.counts(); applied != 10 {
+			t.Errorf("in force %d without confirmation", applied)
 		}
 		k.Confirm()
 		synctest.Wait()
-		if k.applied != 100 || k.Status().Err != nil {
-			t.Errorf("in force %d after confirmation, %v", k.applied, k.Status().Err)
+		if _, applied := k.counts(); applied != 100 || k.Status().Err != nil {
+			t.Errorf("in force %d after confirmation, %v", applied, k.Status().Err)
 		}
 		cancel()
 		<-done

@@ -225,6 +225,7 @@ func TestPageIsThatOfTheTemplate(t *testing.T) {
 		"only a candidate":          edited(func(s *status) { s.Certificates = s.Certificates[1:]; s.Certificates[0].Refused = "" }),
 		"a key in memory":           edited(func(s *status) { s.Source = sourceStatus{From: "file", Name: "cert.pem", KeyMode: "memory"} }),
 		"no list":                   edited(func(s *status) { s.AllowList = allowListStatus{Mode: "none"} }),
+		"every mailbox":             edited(func(s *status) { s.AllowList = allowListStatus{Mode: "every"} }),
 		"audit":                     edited(func(s *status) { s.AllowList = allowListStatus{Mode: "audit", Scope: "impersonated", Entries: 1} }),
 		"groups not expanded":       edited(func(s *status) { s.AllowList.Groups = &groupsStatus{Names: []string{"one"}} }),
 		"an allowed mailbox":        edited(func(s *status) { s.Asked = &mailboxStatus{"alice@contoso.com", true} }),

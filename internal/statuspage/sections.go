@@ -426,11 +426,16 @@ func writeAllowList(w *htmlWriter, v *view) {
     <dl>
 `)
 	writeColoured(w, "Mode", choose(l.Mode == "enforce", "good", "warn"))
-	if l.Mode == "none" {
+	switch l.Mode {
+	case "none":
 		w.markup("no list: every mailbox\n")
-	} else {
+	case "every":
+		w.markup("every mailbox, on purpose\n")
+	default:
 		w.text(l.Mode)
 		w.markup("\n")
+	}
+	if l.Mode != "none" {
 		writeTerm(w, "Judges")
 		w.markup(choose(l.Scope == "targets", "who is impersonated, and the mailboxes in the body\n", "who is impersonated\n"))
 		writeTerm(w, "Entries")
