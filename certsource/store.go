@@ -310,7 +310,7 @@ func (s *Store) open(f foundEntry) (*tls.Certificate, *Error) {
 	return c, nil
 }
 
-// name identifies what is looked for, in errors: "LocalMachine/My CN=HMA-Cert".
+// name identifies the certificate in errors: "LocalMachine/My CN=HMA-Cert".
 func (s *Store) name() string {
 	return s.cfg.Location + "/" + s.cfg.Name + " " + s.cfg.Thumbprint + s.cfg.Subject
 }

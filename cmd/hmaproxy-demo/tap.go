@@ -129,7 +129,7 @@ func (l tapListener) Accept() (net.Conn, error) {
 	return &tapConn{Conn: c, in: in, out: out}, nil
 }
 
-// A tapConn copies what is read and written. The goroutines at the other ends of
+// A tapConn copies the bytes that are read and written. The goroutines at the other ends of
 // the pipes read until they end, so that a copy waits for them only briefly.
 type tapConn struct {
 	net.Conn
@@ -155,7 +155,7 @@ func (c *tapConn) Close() error {
 }
 
 // readRequests adds each request to the journal and passes it on to readResponses.
-// What is not HTTP is read and dropped.
+// Bytes that are not HTTP are read and dropped.
 func (j *journal) readRequests(r io.Reader, calls chan<- *call) {
 	defer io.Copy(io.Discard, r)
 	defer close(calls)

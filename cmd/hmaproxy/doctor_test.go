@@ -143,7 +143,7 @@ func TestDoctorTimeout(t *testing.T) {
 	}
 }
 
-// What is no failure and needs attention is a warning, which brief output has too.
+// A result that needs attention but is no failure is a warning. Brief output shows it too.
 func TestDoctorWarnsAboutSecrets(t *testing.T) {
 	e := newEmulator(t, emulator.Config{VaultSecret: "changeme"})
 	write := func(mode os.FileMode) string {
