@@ -5,17 +5,17 @@ import "strings"
 // checkDebugging refuses switches of Go and of the Azure SDK that weaken this
 // program or print what it must not print. Other values of these variables are
 // permitted, because they belong to Go and the SDK.
-func (l *loader) checkDebugging(all map[string]string) {
+func checkDebugging(all map[string]string, problems *problemList) {
 	for entry := range strings.SplitSeq(all["GODEBUG"], ",") {
 		key, _, _ := strings.Cut(strings.Trim(entry, space), "=")
 		switch {
 		case strings.HasPrefix(key, "http2debug"):
-			l.fault("GODEBUG", "holds http2debug, which prints headers and with them access tokens; remove it")
+			problems.fault("GODEBUG", "holds http2debug, which prints headers and with them access tokens; remove it")
 		case key == "httplaxcontentlength":
-			l.fault("GODEBUG", "holds httplaxcontentlength, which lets requests be read in two ways; remove it")
+			problems.fault("GODEBUG", "holds httplaxcontentlength, which lets requests be read in two ways; remove it")
 		}
 	}
 	if all["AZURE_SDK_GO_LOGGING"] != "" {
-		l.fault("AZURE_SDK_GO_LOGGING", "makes the Azure SDK print its requests past this program's log; remove it, and use HMA_LOG_LEVEL=debug")
+		problems.fault("AZURE_SDK_GO_LOGGING", "makes the Azure SDK print its requests past this program's log; remove it, and use HMA_LOG_LEVEL=debug")
 	}
 }

@@ -34,7 +34,7 @@ func ParseEnvFile(data []byte, environ []string) ([]string, error) {
 		return nil, fmt.Errorf("environment file %v", err)
 	}
 	p := envFile{
-		loader:  &loader{variables: variables()},
+		names:   variables(),
 		environ: split(environ),
 		lineOf:  map[string]int{},
 	}
@@ -50,7 +50,7 @@ func ParseEnvFile(data []byte, environ []string) ([]string, error) {
 
 // An envFile is the state of one call of ParseEnvFile.
 type envFile struct {
-	loader  *loader
+	names   settingNames
 	environ map[string]string
 	number  int // of the current line
 	entries []string
@@ -90,14 +90,14 @@ func (p *envFile) line(line string) {
 
 func (p *envFile) set(name, value string) {
 	folded := fold(name)
-	bare := p.loader.withoutPrefix(folded)
+	bare := p.names.withoutPrefix(folded)
 	switch {
 	case bare != "" && !strings.HasPrefix(folded, prefix):
 		p.report("has the name of a setting without its prefix; write " + bare + "=value")
 	case serviceLink.MatchString(name):
 		p.report("has a name that Kubernetes gives to a service and this program ignores; for the address that clients connect to write HMA_LISTEN=value")
-	case p.loader.assignment(value) != "":
-		p.report("holds a whole setting in its value; write " + p.loader.assignment(value) + "=value")
+	case p.names.assignment(value) != "":
+		p.report("holds a whole setting in its value; write " + p.names.assignment(value) + "=value")
 	case p.lineOf[name] > 0:
 		p.report(fmt.Sprintf("sets a variable that line %d has set already", p.lineOf[name]))
 	default:
@@ -109,7 +109,7 @@ func (p *envFile) set(name, value string) {
 // fault reports a line that is not understood, and what to write in its place.
 func (p *envFile) fault(reason, line string) {
 	repair := "expected NAME=value with a name of letters, digits and underscores, or a comment that begins with #"
-	if setting := p.loader.settingIn(line); setting != "" {
+	if setting := p.names.settingIn(line); setting != "" {
 		repair = "write " + setting + "=value"
 	}
 	p.report(reason + "; " + repair)
@@ -145,20 +145,4 @@ func reasonFor(line string) string {
 // a line. A comment before it would hide the setting behind it.
 func isHiddenBreak(r rune) bool {
 	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
-}
-
-// settingIn returns the setting whose name a line holds, with or without the
-// prefix and however it is spelled; "" for none. Of several it returns the
-// longest.
-func (l *loader) settingIn(line string) string {
-	line = squeeze(fold(line))
-	var found string
-	for _, v := range l.variables {
-		bare := squeeze(strings.TrimPrefix(v.name, prefix))
-		known := strings.Contains(line, squeeze(v.name)) || len(bare) >= 12 && strings.Contains(line, bare)
-		if known && strings.HasPrefix(v.name, prefix) && len(v.name) > len(found) {
-			found = v.name
-		}
-	}
-	return found
 }

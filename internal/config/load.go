@@ -1,14 +1,12 @@
 package config
 
 import (
-	"cmp"
 	"crypto/fips140"
 	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -44,21 +42,16 @@ type platform struct {
 
 // loadOn is Load for a platform.
 func loadOn(p platform, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
-	l := &loader{
-		platform:  p,
-		variables: variables(),
-		readFile:  readFile,
-		set:       map[string]bool{},
-		faulty:    map[string]bool{},
+	problems := &problemList{}
+	given := collect(environ, problems)
+	config := parse(given, problems)
+	r := &rules{p, readFile, given, &config, problems}
+	r.check()
+	if all := problems.sorted(); len(all) > 0 {
+		return nil, &Problems{all}
 	}
-	l.parse(l.collect(environ))
-	l.readFiles()
-	l.check()
-	if len(l.problems) > 0 {
-		return nil, &Problems{l.sorted()}
-	}
-	l.complete()
-	return &l.config, nil
+	complete(&config, given)
+	return &config, nil
 }
 
 // LoadAdmin reads HMA_ADMIN_LISTEN as [Load] does, and looks at no other setting:
@@ -116,68 +109,52 @@ func Check(name, value string) error {
 	return nil
 }
 
-// A loader is the state of one call of Load.
-type loader struct {
-	platform  platform
-	variables []variable
-	readFile  func(string) ([]byte, error)
-
-	config   Config
-	set      map[string]bool   // variables that the environment has, faulty ones included
-	faulty   map[string]bool   // variables with a problem
-	hints    map[string]string // of hintsFor
-	every    bool              // HMA_ALLOWED_MAILBOXES=*
-	unknown  map[string]string // variables of the environment that are no setting
-	problems []Problem
+// An environment is what a process environment sets.
+type environment struct {
+	values  map[string]string // of settings, in their text form, those without a problem
+	set     map[string]bool   // settings that have a value, faulty ones included
+	every   bool              // HMA_ALLOWED_MAILBOXES=*
+	unknown map[string]string // variables that are no setting
 }
 
-// fault reports what is wrong with a variable. Only the first problem of each
-// counts: later ones would follow from it.
-func (l *loader) fault(name, text string) {
-	l.report(Problem{Variable: name, Text: text})
-}
-
-func (l *loader) report(p Problem) {
-	if !l.faulty[p.Variable] {
-		l.faulty[p.Variable] = true
-		l.problems = append(l.problems, p)
-	}
-}
-
-// good reports whether none of the variables has a problem.
-func (l *loader) good(names ...string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
-}
-
-// collect picks the values of known variables out of an environment and reports
-// unknown and empty ones.
-func (l *loader) collect(environ []string) map[string]string {
+// collect picks the values of settings out of an environment and reports unknown
+// and empty ones.
+func collect(environ []string, problems *problemList) environment {
 	all := split(environ)
 	preferLowerCase(all, "HTTPS_PROXY")
 	preferLowerCase(all, "NO_PROXY")
-	values := map[string]string{}
-	for _, v := range l.variables {
+	e := environment{values: map[string]string{}, set: map[string]bool{}}
+	for _, v := range variables() {
 		value, ok := all[v.name]
 		if !ok {
 			continue
 		}
 		delete(all, v.name)
-		l.set[v.name] = true
+		e.set[v.name] = true
 		switch problem := v.problem(value); {
 		case problem != "":
-			l.fault(v.name, problem)
+			problems.fault(v.name, problem)
 		case v.name == "HMA_ALLOWED_MAILBOXES" && value == everyMailbox:
-			l.every = true
+			e.every = true
 		default:
-			values[v.name] = value
+			e.values[v.name] = value
 		}
 	}
-	l.checkDebugging(all)
+	e.unknown = all
+	checkDebugging(all, problems)
 	for name, value := range all {
-		l.checkUnknown(name, value, values)
+		checkUnknown(name, value, e.values, problems)
 	}
-	l.unknown = all
-	return values
+	return e
+}
+
+// bareNameHint says that a missing setting is there without its prefix.
+func (e environment) bareNameHint(name string) string {
+	bare := strings.TrimPrefix(name, prefix)
+	if _, ok := e.unknown[bare]; !ok {
+		return ""
+	}
+	return "; " + bare + " is set, without the prefix HMA_"
 }
 
 // everyMailbox is the value of HMA_ALLOWED_MAILBOXES that means every mailbox.
@@ -238,51 +215,44 @@ func hintsFor(values map[string]string) map[string]string {
 	return hints
 }
 
-// parse fills the Config. The errors of the library quote values, so that only
-// the variable's name and this package's own texts are taken from them.
-func (l *loader) parse(values map[string]string) {
+// parse returns the Config of an environment. The errors of the library quote
+// values, so that only the variable's name and this package's own texts are taken
+// from them.
+func parse(given environment, problems *problemList) Config {
 	config, err := env.ParseAsWithOptions[Config](env.Options{
-		Environment: values,
+		Environment: given.values,
 		FuncMap: map[reflect.Type]env.ParserFunc{
 			reflect.TypeFor[bool]():          parseBool,
 			reflect.TypeFor[time.Duration](): parseDuration,
 		},
 	})
-	l.config, l.hints = config, hintsFor(values)
-	l.config.EveryMailbox = l.every
+	config.EveryMailbox = given.every
 	var all env.AggregateError
 	if err != nil && !errors.As(err, &all) {
-		l.fault("environment", "cannot be parsed")
+		problems.fault("environment", "cannot be parsed")
 	}
+	hints := hintsFor(given.values)
 	for _, err := range all.Errors {
-		l.parseFault(err)
+		problems.fault(parseFault(err, given, hints))
 	}
-	l.checkDurations()
+	checkDurations(&config, problems)
+	return config
 }
 
-func (l *loader) parseFault(err error) {
+// parseFault returns the variable that an error of the library is about, and what is
+// wrong with it.
+func parseFault(err error, given environment, hints map[string]string) (name, text string) {
 	var parse env.ParseError
 	var unset env.VarIsNotSetError
-	for _, v := range l.variables {
+	for _, v := range variables() {
 		switch {
 		case errors.As(err, &parse) && parse.Name == v.field:
-			l.fault(v.name, flawOf(parse.Err)+l.hints[v.name])
-			return
+			return v.name, flawOf(parse.Err) + hints[v.name]
 		case errors.As(err, &unset) && unset.Key == v.name:
-			l.fault(v.name, "is required and not set; expected "+v.form+l.bareNameHint(v.name))
-			return
+			return v.name, "is required and not set; expected " + v.form + given.bareNameHint(v.name)
 		}
 	}
-	l.fault("environment", "cannot be parsed")
-}
-
-// bareNameHint says that a missing setting is there without its prefix.
-func (l *loader) bareNameHint(name string) string {
-	bare := strings.TrimPrefix(name, prefix)
-	if _, ok := l.unknown[bare]; !ok {
-		return ""
-	}
-	return "; " + bare + " is set, without the prefix HMA_"
+	return "environment", "cannot be parsed"
 }
 
 // flawOf returns the text of a flaw, and a general text for any other error, which
@@ -295,34 +265,17 @@ func flawOf(err error) string {
 	return "is not valid"
 }
 
-func (l *loader) checkDurations() {
-	config := reflect.ValueOf(l.config)
-	for _, v := range l.variables {
-		if v.bounded && l.good(v.name) && config.Field(v.index).Int() < int64(v.min) {
-			l.fault(v.name, fmt.Sprintf("is too short; expected at least %v", v.min))
+func checkDurations(c *Config, problems *problemList) {
+	config := reflect.ValueOf(*c)
+	for _, v := range variables() {
+		if v.bounded && problems.none(v.name) && config.Field(v.index).Int() < int64(v.min) {
+			problems.fault(v.name, fmt.Sprintf("is too short; expected at least %v", v.min))
 		}
 	}
-}
-
-// sorted returns the problems in the order of the documentation, those of
-// unknown variables last and by name.
-func (l *loader) sorted() []Problem {
-	position := func(p Problem) int {
-		i := slices.IndexFunc(l.variables, func(v variable) bool { return v.name == p.Variable })
-		if i < 0 {
-			return len(l.variables)
-		}
-		return i
-	}
-	slices.SortFunc(l.problems, func(a, b Problem) int {
-		return cmp.Or(position(a)-position(b), strings.Compare(a.Variable, b.Variable))
-	})
-	return l.problems
 }
 
 // complete derives what follows from valid variables.
-func (l *loader) complete() {
-	c := &l.config
+func complete(c *Config, given environment) {
 	if c.Resource == "" {
 		c.Resource = ResourceID("https://" + bareHost(c.EWS.URL))
 	}
@@ -330,12 +283,12 @@ func (l *loader) complete() {
 		c.VaultTenant = c.Tenant
 	}
 	for i := range c.Listen {
-		if !l.set["HMA_LISTEN"] && c.Listen[i].TCP.Addr().Is6() {
+		if !given.set["HMA_LISTEN"] && c.Listen[i].TCP.Addr().Is6() {
 			c.Listen[i].Optional = true
 		}
 	}
-	for _, v := range l.variables {
-		if v.secret && l.set[v.name] {
+	for _, v := range variables() {
+		if v.secret && given.set[v.name] {
 			c.secretVariables = append(c.secretVariables, v.name)
 		}
 	}

@@ -260,9 +260,7 @@ func TestForeignErrors(t *testing.T) {
 	if got := flawOf(err); got != "is not valid" {
 		t.Errorf("flawOf = %q", got)
 	}
-	l := &loader{variables: variables(), faulty: map[string]bool{}}
-	l.parseFault(err)
-	if len(l.problems) != 1 || l.problems[0] != (Problem{Variable: "environment", Text: "cannot be parsed"}) {
-		t.Errorf("problems = %+v", l.problems)
+	if name, text := parseFault(err, environment{}, nil); name != "environment" || text != "cannot be parsed" {
+		t.Errorf("parseFault = %q, %q", name, text)
 	}
 }

@@ -1,12 +1,16 @@
 package config
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // A Problem is one mistake in the configuration.
 type Problem struct {
 	Variable string // the variable to change
 	Text     string // what is wrong and what is expected; never a value
-	Needless bool   // the variable has no place in this configuration
+	Repair   string // what to do instead of setting the variable as Text says; "" for that
 }
 
 // Problems is the error of [Load]: every mistake that it found, in the order of
@@ -22,6 +26,56 @@ func (p *Problems) Error() string {
 		lines[i] = problem.Variable + ": " + problem.Text
 	}
 	return strings.Join(lines, "\n")
+}
+
+// A problemList collects the problems of one configuration.
+type problemList struct {
+	all    []Problem
+	faulty map[string]bool // variables with a problem
+}
+
+// add reports a problem. Only the first one of a variable counts: later ones would
+// follow from it.
+func (l *problemList) add(p Problem) {
+	if l.faulty[p.Variable] {
+		return
+	}
+	if l.faulty == nil {
+		l.faulty = map[string]bool{}
+	}
+	l.faulty[p.Variable] = true
+	l.all = append(l.all, p)
+}
+
+// fault reports what is wrong with a variable.
+func (l *problemList) fault(name, text string) { l.add(Problem{Variable: name, Text: text}) }
+
+// addUnnamed reports a problem of a variable whose name is not shown. There may be
+// several.
+func (l *problemList) addUnnamed(text string) {
+	l.all = append(l.all, Problem{Variable: "environment", Text: text})
+}
+
+// none reports whether none of the variables has a problem.
+func (l *problemList) none(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
+}
+
+// sorted returns the problems in the order of the documentation, those of unknown
+// variables last and by name.
+func (l *problemList) sorted() []Problem {
+	known := variables()
+	position := func(p Problem) int {
+		i := slices.IndexFunc(known, func(v variable) bool { return v.name == p.Variable })
+		if i < 0 {
+			return len(known)
+		}
+		return i
+	}
+	slices.SortFunc(l.all, func(a, b Problem) int {
+		return cmp.Or(position(a)-position(b), strings.Compare(a.Variable, b.Variable))
+	})
+	return l.all
 }
 
 // A flaw says what is wrong with a value without repeating it. The parsers of

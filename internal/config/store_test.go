@@ -84,6 +84,10 @@ func TestSourceMistakes(t *testing.T) {
 		{"workload without a token", "linux", federated("workload").with(vars{"AZURE_FEDERATED_TOKEN_FILE": "-"}), "AZURE_FEDERATED_TOKEN_FILE", "azure.workload.identity/use"},
 		{"workload with an identity", "linux", federated("workload").with(vars{"HMA_APP_IDENTITY_ID": "11111111-2222-3333-4444-555555555555"}), "HMA_APP_IDENTITY_ID", "no effect with HMA_APP_AUTH=workload"},
 		{"certificate with an identity", "linux", fromVault().with(vars{"HMA_APP_IDENTITY_ID": "11111111-2222-3333-4444-555555555555"}), "HMA_APP_IDENTITY_ID", "no effect with HMA_APP_AUTH=certificate"},
+		{"federated and signing in the vault", "linux", federated("managed").with(vars{"HMA_KEY_MODE": "vault"}), "HMA_KEY_MODE", "has no effect with HMA_APP_AUTH=managed"},
+		{"vault and a file that does not exist", "linux", fromVault().with(vars{"HMA_CERT_FILE": "/missing.pem"}), "HMA_CERT_FILE", "is set together with HMA_KEY_VAULT_URI"},
+		{"store and a file that does not exist", "windows", fromStore().with(vars{"HMA_CERT_FILE": "/missing.pem"}), "HMA_CERT_FILE", "is set together with HMA_CERT_STORE"},
+		{"federated and a file that does not exist", "linux", federated("workload").with(vars{"HMA_CERT_FILE": "/missing.pem"}), "HMA_CERT_FILE", "replaces the certificate"},
 		{"unknown way", "linux", federated("federated"), "HMA_APP_AUTH", "certificate, workload or managed"},
 	}
 	for _, tt := range tests {
@@ -95,6 +99,9 @@ func TestSourceMistakes(t *testing.T) {
 			}
 			for _, p := range problems.All {
 				if p.Variable == tt.variable && strings.Contains(p.Text, tt.text) {
+					if one := strings.Contains(p.Text, "is set together with"); one != strings.Contains(p.Repair, "or remove") {
+						t.Errorf("repair %q for %q", p.Repair, p.Text)
+					}
 					return
 				}
 			}

@@ -26,14 +26,15 @@ import (
 
 // checkUnknown reports a variable that this program does not know and that was
 // meant for it. known holds the values of the variables that it does know.
-func (l *loader) checkUnknown(name, value string, known map[string]string) {
-	if l.foreign(name, value, known) {
+func checkUnknown(name, value string, known map[string]string, problems *problemList) {
+	if foreign(name, value, known) {
 		return
 	}
-	setting := l.assignment(value)
+	names := settingNames(variables())
+	setting := names.assignment(value)
 	text := "holds a whole setting in its value; write %s=value as a setting of its own"
 	if setting == "" {
-		setting, text = l.meant(name)
+		setting, text = names.meant(name)
 	}
 	if text == "" {
 		return
@@ -42,33 +43,35 @@ func (l *loader) checkUnknown(name, value string, known map[string]string) {
 		text = fmt.Sprintf(text, setting)
 	}
 	if plainName.MatchString(name) {
-		l.fault(name, text)
+		problems.fault(name, text)
 		return
 	}
 	// The name may be a whole line with a secret in it, so that it is not shown.
 	if setting == "" {
-		l.problems = append(l.problems, Problem{Variable: "environment",
-			Text: "holds a name with HMA in it that has other characters than letters, digits and underscores, or is very long; remove or rename it"})
+		problems.addUnnamed("holds a name with HMA in it that has other characters than letters, digits and underscores, or is very long; remove or rename it")
 		return
 	}
-	l.problems = append(l.problems, Problem{Variable: "environment",
-		Text: "holds a name that resembles " + setting + " and is not spelled exactly so; expected " + setting + " alone as the name, without other characters, visible or not"})
+	problems.addUnnamed("holds a name that resembles " + setting + " and is not spelled exactly so; expected " + setting + " alone as the name, without other characters, visible or not")
 }
+
+// settingNames are the settings of this program, to be found by names that resemble
+// theirs.
+type settingNames []variable
 
 // meant says what is wrong with the name of a variable that this program does
 // not know, in a text with room for the setting where there is one. The text is
 // empty for a name that was not meant for this program.
-func (l *loader) meant(name string) (setting, text string) {
+func (n settingNames) meant(name string) (setting, text string) {
 	folded := fold(name)
-	setting = l.nearest(folded)
+	setting = n.nearest(folded)
 	switch {
 	case hmaWord.MatchString(folded):
-	case l.withoutPrefix(folded) != "":
-		if setting = l.withoutPrefix(folded); commonNames[strings.TrimPrefix(setting, prefix)] {
+	case n.withoutPrefix(folded) != "":
+		if setting = n.withoutPrefix(folded); commonNames[strings.TrimPrefix(setting, prefix)] {
 			return "", ""
 		}
 		return setting, "lacks the prefix HMA_; expected %s"
-	case !strings.HasPrefix(setting, prefix) || !l.resembles(folded, setting):
+	case !strings.HasPrefix(setting, prefix) || !n.resembles(folded, setting):
 		return "", ""
 	}
 	switch {
@@ -83,7 +86,7 @@ func (l *loader) meant(name string) (setting, text string) {
 // resembles reports whether a folded name without the word HMA is so close to a
 // setting that nothing else can be meant: the setting without underscores, with a
 // slip in the prefix (HAM_), or without the prefix and with a slip in a long name.
-func (l *loader) resembles(folded, setting string) bool {
+func (n settingNames) resembles(folded, setting string) bool {
 	bare := strings.TrimPrefix(setting, prefix)
 	if strings.HasSuffix(squeeze(folded), squeeze(setting)) || squeeze(folded) == "HMAPROXY"+squeeze(bare) {
 		return true
@@ -102,8 +105,8 @@ func (l *loader) resembles(folded, setting string) bool {
 
 // withoutPrefix returns the setting whose name without HMA_ a name is, in any
 // letter case and with any separators; "" for none.
-func (l *loader) withoutPrefix(folded string) string {
-	for _, v := range l.variables {
+func (n settingNames) withoutPrefix(folded string) string {
+	for _, v := range n {
 		if bare, ok := strings.CutPrefix(v.name, prefix); ok && squeeze(bare) == squeeze(folded) {
 			return v.name
 		}
@@ -114,7 +117,7 @@ func (l *loader) withoutPrefix(folded string) string {
 // assignment returns the setting that a value assigns, as that of
 // Environment=HMA_APP_ID=… does, exactly or nearly; "" for none. A value of several
 // lines is the content of a file, which some CI systems keep in a variable.
-func (l *loader) assignment(value string) string {
+func (n settingNames) assignment(value string) string {
 	name, _, ok := strings.Cut(strings.TrimLeft(value, `"'`+space), "=")
 	name = strings.TrimRight(name, `"'`+space)
 	if !ok || strings.Contains(value, "\n") || !plainName.MatchString(name) {
@@ -123,7 +126,7 @@ func (l *loader) assignment(value string) string {
 	if setting := variableNamed(name).name; strings.HasPrefix(setting, prefix) {
 		return setting
 	}
-	setting, _ := l.meant(name)
+	setting, _ := n.meant(name)
 	return setting
 }
 
@@ -131,7 +134,7 @@ func (l *loader) assignment(value string) string {
 // a setting: Kubernetes' service links, Nomad's addresses, Bash's exported
 // functions, and copies with a prefix, such as Azure App Service's
 // APPSETTING_HMA_APP_ID, which have the value of the setting that they copy.
-func (l *loader) foreign(name, value string, known map[string]string) bool {
+func foreign(name, value string, known map[string]string) bool {
 	if serviceLink.MatchString(name) || strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "BASH_FUNC_") {
 		return true
 	}
@@ -141,6 +144,22 @@ func (l *loader) foreign(name, value string, known map[string]string) bool {
 		}
 	}
 	return false
+}
+
+// settingIn returns the setting whose name a line holds, with or without the
+// prefix and however it is spelled; "" for none. Of several it returns the
+// longest.
+func (n settingNames) settingIn(line string) string {
+	line = squeeze(fold(line))
+	var found string
+	for _, v := range n {
+		bare := squeeze(strings.TrimPrefix(v.name, prefix))
+		known := strings.Contains(line, squeeze(v.name)) || len(bare) >= 12 && strings.Contains(line, bare)
+		if known && strings.HasPrefix(v.name, prefix) && len(v.name) > len(found) {
+			found = v.name
+		}
+	}
+	return found
 }
 
 const prefix = "HMA_"
@@ -210,14 +229,14 @@ func squeeze(folded string) string {
 
 // nearest returns the setting that somebody who wrote a folded name most likely
 // meant, or "" when none is near.
-func (l *loader) nearest(folded string) string {
+func (n settingNames) nearest(folded string) string {
 	words := strings.Join(strings.FieldsFunc(folded, func(r rune) bool { return squeeze(string(r)) == "" }), "_")
 	name := prefix + strings.TrimPrefix(hmaPrefix.ReplaceAllString(words, ""), "_")
 	if known, ok := otherNames[name]; ok {
 		return known
 	}
-	all := make([]string, len(l.variables))
-	for i, v := range l.variables {
+	all := make([]string, len(n))
+	for i, v := range n {
 		all[i] = v.name
 	}
 	if best, distance := nearest.Of(name, slices.Values(all)); distance <= len(name)/4 {

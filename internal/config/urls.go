@@ -145,3 +145,9 @@ var (
 	dnsName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 	numeric = regexp.MustCompile(`^([0-9]+|0[xX][0-9A-Fa-f]*)$`)
 )
+
+// bareHost returns the host of a URL without its port, an IPv6 address in
+// brackets.
+func bareHost(u *url.URL) string {
+	return strings.TrimSuffix(u.Host, ":"+u.Port())
+}

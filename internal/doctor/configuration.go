@@ -96,8 +96,8 @@ func configurationError(err error) Result {
 	}
 	first := problems.All[0]
 	r := Result{Status: Failed, Detail: "the configuration cannot be used", Cause: first.Variable + " " + first.Text, Repair: []string{settingsHelp}}
-	if first.Needless {
-		r.Repair = []string{"remove " + first.Variable, settingsHelp}
+	if first.Repair != "" {
+		r.Repair = []string{first.Repair, settingsHelp}
 	} else if form := config.Form(first.Variable); form != "" {
 		r.Repair = []string{"set " + first.Variable + " to " + form, settingsHelp}
 	}

@@ -1,0 +1,56 @@
+package config
+
+// readFiles reads the files of the _FILE variables and of HMA_CA_FILE, and checks
+// that the files which other packages read exist.
+func readFiles(r *rules) {
+	c := r.config
+	readTwin(r, "HMA_KEY_VAULT_CLIENT_SECRET", func() (err error) {
+		c.VaultSecret, err = ReadSecret(r.readFile, c.VaultSecretFile)
+		return err
+	})
+	readTwin(r, "HMA_CERT_PASSWORD", func() (err error) {
+		c.CertPassword, err = ReadSecret(r.readFile, c.CertPasswordFile)
+		return err
+	})
+	readTwin(r, "HMA_ALLOWED_MAILBOXES", func() (err error) {
+		c.AllowedMailboxes, err = ReadMailboxes(r.readFile, c.AllowedMailboxesFile)
+		return err
+	})
+	readFileOf(r, "HMA_CA_FILE", func() (err error) {
+		c.CAs, err = readCertificates(r.readFile, c.CAFile)
+		return err
+	})
+	readFileOf(r, "HMA_CLIENT_USERS_FILE", func() (err error) {
+		c.ClientUsers, err = ReadClientUsers(r.readFile, c.ClientUsersFile)
+		return err
+	})
+	for name, path := range map[string]Path{
+		"HMA_CERT_FILE":     c.CertFile,
+		"HMA_TLS_CERT_FILE": c.TLSCertFile,
+		"HMA_TLS_KEY_FILE":  c.TLSKeyFile,
+	} {
+		readFileOf(r, name, func() error {
+			_, err := readContent(r.readFile, path)
+			return err
+		})
+	}
+}
+
+// readTwin reads the file of name's _FILE twin, unless both are set.
+func readTwin(r *rules, name string, read func() error) {
+	if twin := name + "_FILE"; r.given.set[name] && r.given.set[twin] {
+		r.conflict(twin, []string{name}, "one of the two")
+		return
+	}
+	readFileOf(r, name+"_FILE", read)
+}
+
+// readFileOf reads the file that a variable points to, when it does.
+func readFileOf(r *rules, name string, read func() error) {
+	if !r.given.set[name] || !r.problems.none(name) {
+		return
+	}
+	if err := read(); err != nil {
+		r.problems.fault(name, flawOf(err))
+	}
+}
