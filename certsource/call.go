@@ -9,7 +9,7 @@ import (
 
 // call runs one operation on the vault under its own deadline and explains its
 // error.
-func (k *KeyVault) call(ctx context.Context, s *session, op, version string, run func(context.Context) error) *Error {
+func (c *vaultClient) call(ctx context.Context, s *session, op, version string, run func(context.Context) error) *Error {
 	inner, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	t := &trace{}
@@ -18,9 +18,18 @@ func (k *KeyVault) call(ctx context.Context, s *session, op, version string, run
 		return nil
 	}
 	if ctx.Err() != nil {
-		return k.canceled(op, ctx)
+		return c.canceled(op, ctx)
 	}
-	return k.explain(err, t, s, &Error{Op: op, Name: k.cfg.Name, Version: version})
+	return explain(err, t, &c.cfg, s, &Error{Op: op, Name: c.cfg.Name, Version: version})
+}
+
+func (c *vaultClient) canceled(op string, ctx context.Context) *Error {
+	return &Error{Op: op, Name: c.cfg.Name, Code: CodeCanceled, Err: ctx.Err()}
+}
+
+// notKeyVault is the error about a response without an id.
+func (c *vaultClient) notKeyVault(op, version string) *Error {
+	return &Error{Op: op, Name: c.cfg.Name, Version: version, Host: c.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}
 }
 
 // errPanic stands for a panic in the Key Vault libraries, which index into parts

@@ -19,7 +19,7 @@ import (
 
 // explain completes e from a library's error and the trace of its requests. It
 // takes numbers and codes from the error, never its text.
-func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
+func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Error {
 	host, status, failure := t.last()
 	var response *azcore.ResponseError
 	var login *azidentity.AuthenticationFailedError
@@ -28,14 +28,14 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 		e.Status, e.Code = response.StatusCode, vaultCode(response)
 		e.Remedy = vaultRemedy(e)
 	case errors.As(err, &login) && login.RawResponse != nil:
-		k.login(e, host)
+		logIn(cfg, e, host)
 		e.Status, e.Code = login.RawResponse.StatusCode, entraCode(login.RawResponse)
-		e.Remedy = k.entraRemedy(e, s)
-	case failure != nil && host != k.cfg.Vault.Host && (k.cfg.Auth == AuthManaged || k.cfg.Auth == AuthDefault):
+		e.Remedy = entraRemedy(e, cfg.Auth, s)
+	case failure != nil && host != cfg.Vault.Host && (cfg.Auth == AuthManaged || cfg.Auth == AuthDefault):
 		// These credentials try several endpoints; the failure of the last one is
 		// not the reason.
-		k.login(e, "")
-		e.Code, e.Remedy = CodeNoCredential, loginRemedy(k.cfg.Auth)
+		logIn(cfg, e, "")
+		e.Code, e.Remedy = CodeNoCredential, loginRemedy(cfg.Auth)
 	case failure != nil:
 		e.Host, e.Code, e.Err = host, networkCode(failure), safeCause(failure)
 		e.Remedy = networkRemedy(e.Code)
@@ -43,9 +43,9 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 		e.Host, e.Status, e.Code = host, status, CodeTimeout
 		e.Remedy = networkRemedy(e.Code)
 	case errors.As(err, &login) || status == 0:
-		k.login(e, host)
+		logIn(cfg, e, host)
 		e.Status, e.Code = status, CodeNoCredential
-		e.Remedy = loginRemedy(k.cfg.Auth)
+		e.Remedy = loginRemedy(cfg.Auth)
 	default:
 		// A response that is not one of Key Vault's: no or another challenge, a
 		// challenge that causes a panic, a body that is not JSON.
@@ -55,14 +55,9 @@ func (k *KeyVault) explain(err error, t *trace, s *session, e *Error) *Error {
 	return e
 }
 
-// login adds the application and the host of the log-in to e.
-func (k *KeyVault) login(e *Error, host string) {
-	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(k.cfg.ClientID, string(k.cfg.Auth)), "", host
-}
-
-// notKeyVault is the error about a response without an id.
-func (k *KeyVault) notKeyVault(op, version string) *Error {
-	return &Error{Op: op, Name: k.cfg.Name, Version: version, Host: k.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}
+// logIn adds the application and the host of the log-in to e.
+func logIn(cfg *KeyVaultConfig, e *Error, host string) {
+	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(cfg.ClientID, string(cfg.Auth)), "", host
 }
 
 // ofVersion reports whether e is about one version, not about the request.

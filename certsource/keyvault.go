@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -15,19 +14,13 @@ const callTimeout = 20 * time.Second
 // KeyVault reads a certificate from Azure Key Vault. It is safe for concurrent
 // use; one poll at a time is made.
 type KeyVault struct {
-	cfg KeyVaultConfig
-	log *slog.Logger
+	client *vaultClient
 
-	secret blockingCall[string] // used with AuthSecret
+	polling  chan struct{} // holds a value during a poll
+	versions versionReader // only the poll in progress uses it
 
-	polling chan struct{} // holds a value during a poll
-	// Only the poll in progress uses these.
-	known    map[string]*version // by version id: the versions of the last poll, to parse each only once
-	unlisted *string             // the newest version at which listing was refused
-
-	mu      sync.Mutex // guards what follows
-	good    []*version // newest first
-	session *session
+	mu   sync.Mutex
+	good []*version // newest first
 }
 
 // NewKeyVault checks cfg and makes no request yet.
@@ -41,9 +34,9 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = newHTTPClient()
 	}
-	k := &KeyVault{cfg: cfg, log: orDiscard(cfg.Log), polling: make(chan struct{}, 1)}
-	k.secret.run = k.loadSecret
-	return k, nil
+	cfg.Log = orDiscard(cfg.Log)
+	client := newVaultClient(cfg)
+	return &KeyVault{client: client, polling: make(chan struct{}, 1), versions: versionReader{client: client}}, nil
 }
 
 // Certificates asks Key Vault for the newest version of the certificate and for
@@ -84,27 +77,23 @@ func (k *KeyVault) poll(ctx context.Context) *Error {
 	case k.polling <- struct{}{}:
 		defer func() { <-k.polling }()
 	case <-ctx.Done():
-		return k.canceled("get secret", ctx)
+		return k.client.canceled("get secret", ctx)
 	}
-	s, failure := k.reopen(ctx)
+	s, failure := k.client.reopen(ctx)
 	if failure != nil {
 		return failure
 	}
-	w := &walk{k: k, s: s, seen: map[string]*version{}, rejected: map[string]bool{}}
+	w := &walk{versions: &k.versions, s: s, seen: map[string]*version{}, rejected: map[string]bool{}}
 	found, failure := w.run(ctx)
+	if len(w.seen) > 0 {
+		k.client.keep(s) // it has logged in
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(w.seen) > 0 {
-		k.session = s // it has logged in
-	}
 	k.good = w.topUp(found, k.good)
-	k.known = w.seen
+	k.versions.known = w.seen
 	for _, v := range k.good {
-		k.known[v.id] = v
+		k.versions.known[v.id] = v
 	}
 	return failure
-}
-
-func (k *KeyVault) canceled(op string, ctx context.Context) *Error {
-	return &Error{Op: op, Name: k.cfg.Name, Code: CodeCanceled, Err: ctx.Err()}
 }

@@ -217,7 +217,7 @@ func TestDisabledInUse(t *testing.T) {
 		f.versions[0].disabled = true
 		wantCode(t, k, "v2", "SecretDisabled")
 		f.mayList = true
-		k.unlisted = nil // as after a new version
+		k.versions.unlisted = nil // as after a new version
 		wantCode(t, k, "v1", "SecretDisabled")
 	})
 }
@@ -384,7 +384,7 @@ func TestNothingPrintsTheSecret(t *testing.T) {
 	f := newTestVault(t, &testVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
 	k := f.open()
 	wantCode(t, k, "HMA-Cert", "")
-	noCanary(t, fmt.Sprintf("%v %+v %#v %+v %#v", k, k, k, *k.session, *k.session))
+	noCanary(t, fmt.Sprintf("%v %+v %#v %+v %#v", k, k, k, *k.client.session, *k.client.session))
 }
 
 func TestConfig(t *testing.T) {
@@ -425,7 +425,7 @@ func TestBlockedClientSecret(t *testing.T) {
 		if took := time.Since(start); took != readTimeout {
 			t.Errorf("the poll took %v", took)
 		}
-		if _, failure := k.open(context.Background()); failure == nil || failure.Code != CodeBlocked {
+		if _, failure := k.client.open(context.Background()); failure == nil || failure.Code != CodeBlocked {
 			t.Errorf("open: %v", failure)
 		}
 		close(release)
@@ -441,7 +441,7 @@ func TestOwnHTTPClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := k.cfg.HTTPClient.Transport.(*http.Transport)
+	transport := k.client.cfg.HTTPClient.Transport.(*http.Transport)
 	req, err := http.NewRequest(http.MethodGet, "http://169.254.169.254/metadata/identity/oauth2/token", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func role(op string) string {
 
 // entraRemedy says what to do about a refused log-in. Entra ID documents its
 // codes at https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
-func (k *KeyVault) entraRemedy(e *Error, s *session) string {
+func entraRemedy(e *Error, auth Auth, s *session) string {
 	switch e.Code {
 	case "AADSTS7000215":
 		if s.pasted {
@@ -81,10 +81,10 @@ func (k *KeyVault) entraRemedy(e *Error, s *session) string {
 	switch {
 	case e.Status >= 500 || e.Status == http.StatusTooManyRequests:
 		return "Entra ID has a failure at the moment: it is tried again"
-	case k.cfg.Auth == AuthSecret:
+	case auth == AuthSecret:
 		return "check the Key Vault application's id, its client secret, the tenant and the authority host"
 	}
-	return loginRemedy(k.cfg.Auth)
+	return loginRemedy(auth)
 }
 
 func loginRemedy(auth Auth) string {

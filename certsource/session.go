@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -37,20 +38,42 @@ type session struct {
 	pasted  bool              // that secret has the form of an id
 }
 
+// A vaultClient makes requests of one vault. It is safe for concurrent use.
+type vaultClient struct {
+	cfg    KeyVaultConfig       // Log is not nil
+	secret blockingCall[string] // used with AuthSecret
+
+	mu      sync.Mutex
+	session *session // the last one that has logged in, or is to
+}
+
+func newVaultClient(cfg KeyVaultConfig) *vaultClient {
+	c := &vaultClient{cfg: cfg}
+	c.secret.run = c.loadSecret
+	return c
+}
+
+// keep makes s the session of signatures.
+func (c *vaultClient) keep(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = s
+}
+
 // open returns the session for the client secret as it is now.
-func (k *KeyVault) open(ctx context.Context) (*session, *Error) {
-	secret, failure := k.clientSecret(ctx)
+func (c *vaultClient) open(ctx context.Context) (*session, *Error) {
+	secret, failure := c.clientSecret(ctx)
 	if failure != nil {
 		return nil, failure
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.session != nil && k.session.secret == sha256.Sum256([]byte(secret)) {
-		return k.session, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session != nil && c.session.secret == sha256.Sum256([]byte(secret)) {
+		return c.session, nil
 	}
-	s, failure := k.newSession(secret)
+	s, failure := c.newSession(secret)
 	if failure == nil {
-		k.session = s
+		c.session = s
 	}
 	return s, failure
 }
@@ -58,35 +81,35 @@ func (k *KeyVault) open(ctx context.Context) (*session, *Error) {
 // reopen returns a session for a poll. With a client secret it is a new one: that
 // the secret has expired shows at this poll, not when the access token of the last
 // session expires. Signatures use the session that has logged in.
-func (k *KeyVault) reopen(ctx context.Context) (*session, *Error) {
-	if k.cfg.Auth != AuthSecret {
-		return k.open(ctx)
+func (c *vaultClient) reopen(ctx context.Context) (*session, *Error) {
+	if c.cfg.Auth != AuthSecret {
+		return c.open(ctx)
 	}
-	secret, failure := k.clientSecret(ctx)
+	secret, failure := c.clientSecret(ctx)
 	if failure != nil {
 		return nil, failure
 	}
-	return k.newSession(secret)
+	return c.newSession(secret)
 }
 
 // clientSecret returns the client secret as it is now, "" without AuthSecret.
-func (k *KeyVault) clientSecret(ctx context.Context) (string, *Error) {
-	if k.cfg.Auth != AuthSecret {
+func (c *vaultClient) clientSecret(ctx context.Context) (string, *Error) {
+	if c.cfg.Auth != AuthSecret {
 		return "", nil
 	}
-	secret, failure, ok := k.secret.do(ctx)
+	secret, failure, ok := c.secret.do(ctx)
 	switch {
 	case !ok && ctx.Err() != nil:
-		return "", k.canceled("read client secret", ctx)
+		return "", c.canceled("read client secret", ctx)
 	case !ok:
 		return "", &Error{Op: "read client secret", Code: CodeBlocked, Remedy: remedy(CodeBlocked)}
 	}
 	return secret, failure
 }
 
-// loadSecret asks for the client secret. It may block.
-func (k *KeyVault) loadSecret() (string, *Error) {
-	secret, err := k.cfg.Secret()
+// loadSecret asks for the client secret. It may blocc.
+func (c *vaultClient) loadSecret() (string, *Error) {
+	secret, err := c.cfg.Secret()
 	if err != nil {
 		return "", &Error{Op: "read client secret", Code: CodeUnreadable, Err: err, Remedy: remedy(CodeUnreadable)}
 	}
@@ -97,27 +120,27 @@ func (k *KeyVault) loadSecret() (string, *Error) {
 }
 
 // newSession makes a session; no request yet.
-func (k *KeyVault) newSession(secret string) (*session, *Error) {
-	s, err := k.newClients(secret)
+func (c *vaultClient) newSession(secret string) (*session, *Error) {
+	s, err := newClients(&c.cfg, secret)
 	if err != nil {
 		// The libraries' errors about their options name variables of the
 		// environment and hold no secret.
-		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(k.cfg.Auth)}
-		k.login(e, "")
+		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(c.cfg.Auth)}
+		logIn(&c.cfg, e, "")
 		return nil, e
 	}
 	s.secret, s.pasted = sha256.Sum256([]byte(secret)), isGUID(secret)
 	return s, nil
 }
 
-func (k *KeyVault) newClients(secret string) (*session, error) {
-	opts := k.clientOptions()
-	cred, err := k.credential(secret, opts)
+func newClients(cfg *KeyVaultConfig, secret string) (*session, error) {
+	opts := clientOptions(cfg)
+	cred, err := credential(cfg, secret, opts)
 	if err != nil {
 		return nil, err
 	}
-	vault := strings.TrimSuffix(k.cfg.Vault.String(), "/")
-	trusting := isLoopback(k.cfg.Vault)
+	vault := strings.TrimSuffix(cfg.Vault.String(), "/")
+	trusting := isLoopback(cfg.Vault)
 	secrets, err := azsecrets.NewClient(vault, cred, &azsecrets.ClientOptions{ClientOptions: opts, DisableChallengeResourceVerification: trusting})
 	if err != nil {
 		return nil, err
@@ -129,13 +152,13 @@ func (k *KeyVault) newClients(secret string) (*session, error) {
 	return &session{secrets: secrets, keys: keys}, nil
 }
 
-func (k *KeyVault) clientOptions() azcore.ClientOptions {
-	client := *k.cfg.HTTPClient
+func clientOptions(cfg *KeyVaultConfig) azcore.ClientOptions {
+	client := *cfg.HTTPClient
 	// A redirect of the log-in would send the client secret to another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	authority := cloud.AzurePublic.ActiveDirectoryAuthorityHost
-	if k.cfg.Authority != nil {
-		authority = k.cfg.Authority.String()
+	if cfg.Authority != nil {
+		authority = cfg.Authority.String()
 	}
 	return azcore.ClientOptions{
 		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: authority},
@@ -147,27 +170,27 @@ func (k *KeyVault) clientOptions() azcore.ClientOptions {
 // credential makes the configured credential. It accepts the tenant that the
 // vault's challenge names, which is the vault's own. Instance discovery is off: it
 // would ask login.microsoftonline.com about other clouds.
-func (k *KeyVault) credential(secret string, opts azcore.ClientOptions) (azcore.TokenCredential, error) {
+func credential(cfg *KeyVaultConfig, secret string, opts azcore.ClientOptions) (azcore.TokenCredential, error) {
 	any := []string{"*"}
-	switch k.cfg.Auth {
+	switch cfg.Auth {
 	case AuthWorkload:
 		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-			ClientOptions: opts, ClientID: k.cfg.ClientID, TenantID: k.cfg.TenantID,
+			ClientOptions: opts, ClientID: cfg.ClientID, TenantID: cfg.TenantID,
 			AdditionallyAllowedTenants: any, DisableInstanceDiscovery: true,
 		})
 	case AuthManaged:
 		managed := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: opts}
-		if k.cfg.ClientID != "" {
-			managed.ID = azidentity.ClientID(k.cfg.ClientID)
+		if cfg.ClientID != "" {
+			managed.ID = azidentity.ClientID(cfg.ClientID)
 		}
 		return azidentity.NewManagedIdentityCredential(managed)
 	case AuthDefault:
 		return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
-			ClientOptions: opts, TenantID: k.cfg.TenantID,
+			ClientOptions: opts, TenantID: cfg.TenantID,
 			AdditionallyAllowedTenants: any, DisableInstanceDiscovery: true,
 		})
 	case AuthSecret:
-		return azidentity.NewClientSecretCredential(k.cfg.TenantID, k.cfg.ClientID, secret, &azidentity.ClientSecretCredentialOptions{
+		return azidentity.NewClientSecretCredential(cfg.TenantID, cfg.ClientID, secret, &azidentity.ClientSecretCredentialOptions{
 			ClientOptions: opts, AdditionallyAllowedTenants: any, DisableInstanceDiscovery: true,
 		})
 	}

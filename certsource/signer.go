@@ -12,7 +12,7 @@ import (
 // A signer is a private key that stays in Key Vault. Its version is pinned: the
 // signature must belong to the certificate whose thumbprint goes with it.
 type signer struct {
-	k       *KeyVault
+	client  *vaultClient
 	version string
 	public  *rsa.PublicKey
 }
@@ -23,44 +23,61 @@ func (s *signer) Public() crypto.PublicKey { return s.public }
 // a salt as long as the hash. It blocks for up to callTimeout. The signature is
 // verified before it is returned.
 func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	pss, isPSS := opts.(*rsa.PSSOptions)
-	if opts.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() || isPSS && !salted(pss) {
-		return nil, &Error{Op: "sign", Name: s.k.cfg.Name, Version: s.version, Code: CodeUnsupportedSign, Remedy: remedy(CodeUnsupportedSign)}
-	}
-	algorithm := azkeys.SignatureAlgorithmRS256
-	if isPSS {
-		algorithm = azkeys.SignatureAlgorithmPS256
-	}
-	signature, failure := s.request(algorithm, digest)
-	if failure != nil {
-		return nil, failure
-	}
-	var err error
-	if isPSS {
-		err = rsa.VerifyPSS(s.public, crypto.SHA256, digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
-	} else {
-		err = rsa.VerifyPKCS1v15(s.public, crypto.SHA256, digest, signature)
-	}
-	if err != nil {
-		return nil, &Error{Op: "sign", Name: s.k.cfg.Name, Version: s.version, Code: CodeKeyMismatch, Remedy: "the key in Key Vault is not the certificate's: use the name of a certificate made by Key Vault or imported with its key"}
-	}
-	return signature, nil
+	return signAndVerify(s.public, digest, opts, s.request, s.error)
 }
 
-// salted reports whether o permits the salt that Key Vault uses.
+func (s *signer) error(code string) *Error {
+	e := &Error{Op: "sign", Name: s.client.cfg.Name, Version: s.version, Code: code, Remedy: remedy(code)}
+	if code == CodeKeyMismatch {
+		e.Remedy = "the key in Key Vault is not the certificate's: use the name of a certificate made by Key Vault or imported with its key"
+	}
+	return e
+}
+
+// signAndVerify has sign make a signature of a SHA-256 digest and verifies it. A
+// digest or options that are not supported, and a signature that does not verify,
+// are the error that failure makes of a code.
+func signAndVerify(public *rsa.PublicKey, digest []byte, opts crypto.SignerOpts, sign func(digest []byte, pss bool) ([]byte, *Error), failure func(code string) *Error) ([]byte, error) {
+	pss, isPSS := opts.(*rsa.PSSOptions)
+	if opts.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() || isPSS && !salted(pss) {
+		return nil, failure(CodeUnsupportedSign)
+	}
+	signature, e := sign(digest, isPSS)
+	if e != nil {
+		return nil, e
+	}
+	verified := func(saltLength int) bool {
+		return rsa.VerifyPSS(public, crypto.SHA256, digest, signature, &rsa.PSSOptions{SaltLength: saltLength}) == nil
+	}
+	switch {
+	case !isPSS && rsa.VerifyPKCS1v15(public, crypto.SHA256, digest, signature) == nil:
+		return signature, nil
+	case isPSS && verified(rsa.PSSSaltLengthEqualsHash):
+		return signature, nil
+	case isPSS && verified(rsa.PSSSaltLengthAuto):
+		return nil, failure(CodeSaltLength)
+	}
+	return nil, failure(CodeKeyMismatch)
+}
+
+// salted reports whether o permits a salt as long as the hash.
 func salted(o *rsa.PSSOptions) bool {
 	return o.SaltLength == rsa.PSSSaltLengthAuto || o.SaltLength == rsa.PSSSaltLengthEqualsHash || o.SaltLength == crypto.SHA256.Size()
 }
 
-func (s *signer) request(algorithm azkeys.SignatureAlgorithm, digest []byte) ([]byte, *Error) {
-	session, failure := s.k.open(context.Background())
+func (s *signer) request(digest []byte, pss bool) ([]byte, *Error) {
+	algorithm := azkeys.SignatureAlgorithmRS256
+	if pss {
+		algorithm = azkeys.SignatureAlgorithmPS256
+	}
+	session, failure := s.client.open(context.Background())
 	if failure != nil {
 		return nil, failure
 	}
 	var signature []byte
 	// crypto.Signer knows no context; call sets the deadline.
-	failure = s.k.call(context.Background(), session, "sign", s.version, func(ctx context.Context) error {
-		resp, err := session.keys.Sign(ctx, s.k.cfg.Name, s.version, azkeys.SignParameters{Algorithm: &algorithm, Value: digest}, nil)
+	failure = s.client.call(context.Background(), session, "sign", s.version, func(ctx context.Context) error {
+		resp, err := session.keys.Sign(ctx, s.client.cfg.Name, s.version, azkeys.SignParameters{Algorithm: &algorithm, Value: digest}, nil)
 		signature = resp.Result
 		return err
 	})

@@ -33,12 +33,19 @@ func (v *version) check() *Error {
 	return nil
 }
 
-// getVersion requests a version, the newest if id is empty, and parses it unless
+// A versionReader reads versions of the certificate.
+type versionReader struct {
+	client   *vaultClient
+	known    map[string]*version // by version id: the versions of the last poll, to parse each only once
+	unlisted *string             // the newest version at which listing was refused
+}
+
+// get requests a version, the newest if id is empty, and parses it unless
 // the last poll did.
-func (k *KeyVault) getVersion(ctx context.Context, s *session, id string) (*version, *Error) {
+func (r *versionReader) get(ctx context.Context, s *session, id string) (*version, *Error) {
 	var got azsecrets.Secret
-	failure := k.call(ctx, s, "get secret", id, func(ctx context.Context) error {
-		resp, err := s.secrets.GetSecret(ctx, k.cfg.Name, id, nil)
+	failure := r.client.call(ctx, s, "get secret", id, func(ctx context.Context) error {
+		resp, err := s.secrets.GetSecret(ctx, r.client.cfg.Name, id, nil)
 		got = resp.Secret
 		return err
 	})
@@ -46,47 +53,47 @@ func (k *KeyVault) getVersion(ctx context.Context, s *session, id string) (*vers
 		return nil, failure
 	}
 	if got.ID == nil || lastSegment(string(*got.ID)) == "" {
-		return nil, k.notKeyVault("get secret", id)
+		return nil, r.client.notKeyVault("get secret", id)
 	}
 	v := &version{id: lastSegment(string(*got.ID))}
-	if known := k.known[v.id]; known != nil {
+	if known := r.known[v.id]; known != nil {
 		return known, nil
 	}
 	if got.PreviousVersion != nil {
 		v.previous = *got.PreviousVersion
 	}
-	k.parse(v, got)
+	r.parse(v, got)
 	return v, nil
 }
 
 // parse fills in v.cert or v.failure.
-func (k *KeyVault) parse(v *version, got azsecrets.Secret) {
+func (r *versionReader) parse(v *version, got azsecrets.Secret) {
 	var value string
 	if got.Value != nil {
 		value = *got.Value
 	}
 	b, e := read([]byte(value), "")
 	if e == nil {
-		v.cert, e = k.certificate(v, b, got)
+		v.cert, e = r.certificate(v, b, got)
 	}
 	if e != nil {
-		v.failure = e.about("get secret", k.cfg.Name, v.id)
+		v.failure = e.about("get secret", r.client.cfg.Name, v.id)
 		if e.Code == CodeNoPrivateKey {
 			v.failure.Remedy = "the certificate's policy says that its key is not exportable: issue an exportable one, or have the vault sign"
 		}
 		return
 	}
-	k.log.Info("certificate read from Key Vault", append(describe(v.cert.Leaf), "name", k.cfg.Name, "version", v.id)...)
+	r.client.cfg.Log.Info("certificate read from Key Vault", append(describe(v.cert.Leaf), "name", r.client.cfg.Name, "version", v.id)...)
 }
 
 // certificate joins the public part with the key in the secret or, with
 // KeyInVault, with a signer of the key in the vault.
-func (k *KeyVault) certificate(v *version, b bundle, got azsecrets.Secret) (*tls.Certificate, *Error) {
-	if !k.cfg.KeyInVault {
+func (r *versionReader) certificate(v *version, b bundle, got azsecrets.Secret) (*tls.Certificate, *Error) {
+	if !r.client.cfg.KeyInVault {
 		return b.assemble()
 	}
 	if len(b.keys) > 0 {
-		k.log.Warn("the private key is exportable although it is used in Key Vault only: issue a certificate with a non-exportable key", "name", k.cfg.Name, "version", v.id)
+		r.client.cfg.Log.Warn("the private key is exportable although it is used in Key Vault only: issue a certificate with a non-exportable key", "name", r.client.cfg.Name, "version", v.id)
 	}
 	leaf, e := b.leaf()
 	if e != nil {
@@ -96,7 +103,7 @@ func (k *KeyVault) certificate(v *version, b bundle, got azsecrets.Secret) (*tls
 	if !ok {
 		return nil, parseError(CodeNotRSA)
 	}
-	return b.join(&signer{k: k, version: keyVersion(v, got), public: pub})
+	return b.join(&signer{client: r.client, version: keyVersion(v, got), public: pub})
 }
 
 // keyVersion is the version of the key that belongs to the certificate. The
@@ -119,17 +126,17 @@ func lastSegment(id string) string {
 	return parts[5]
 }
 
-// listVersions returns all versions, newest first, or nil when that is not
+// list returns all versions, newest first, or nil when that is not
 // permitted. After a refusal it does not ask again until there is a new version, so
 // that the vault's audit log is not filled with refusals.
-func (k *KeyVault) listVersions(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
-	if k.unlisted != nil && *k.unlisted == newest {
+func (r *versionReader) list(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
+	if r.unlisted != nil && *r.unlisted == newest {
 		return nil
 	}
 	var list []*azsecrets.SecretProperties
-	failure := k.call(ctx, s, "list versions", "", func(ctx context.Context) error {
+	failure := r.client.call(ctx, s, "list versions", "", func(ctx context.Context) error {
 		list = nil
-		pager := s.secrets.NewListSecretPropertiesVersionsPager(k.cfg.Name, nil)
+		pager := s.secrets.NewListSecretPropertiesVersionsPager(r.client.cfg.Name, nil)
 		for page := 0; pager.More() && page < maxPages; page++ {
 			resp, err := pager.NextPage(ctx)
 			if err != nil {
@@ -141,14 +148,14 @@ func (k *KeyVault) listVersions(ctx context.Context, s *session, newest string) 
 	})
 	switch {
 	case failure == nil:
-		k.unlisted = nil
+		r.unlisted = nil
 	case failure.Status == http.StatusForbidden:
-		if k.unlisted == nil {
-			k.log.Warn("the certificate's previous version cannot be found: Key Vault does not name it and the permission secrets/list is missing; a restart after a new version is uploaded and before it is registered in Entra ID will be an outage", "name", k.cfg.Name)
+		if r.unlisted == nil {
+			r.client.cfg.Log.Warn("the certificate's previous version cannot be found: Key Vault does not name it and the permission secrets/list is missing; a restart after a new version is uploaded and before it is registered in Entra ID will be an outage", "name", r.client.cfg.Name)
 		}
-		k.unlisted = &newest
+		r.unlisted = &newest
 	default:
-		k.log.Warn("the certificate's versions could not be listed", "name", k.cfg.Name, "error", failure)
+		r.client.cfg.Log.Warn("the certificate's versions could not be listed", "name", r.client.cfg.Name, "error", failure)
 	}
 	list = slices.DeleteFunc(list, func(p *azsecrets.SecretProperties) bool {
 		return p == nil || p.ID == nil || lastSegment(string(*p.ID)) == ""

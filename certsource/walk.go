@@ -14,7 +14,7 @@ const maxLook = 5
 // A walk goes from the newest version back to older ones, until it has found
 // enough that are usable.
 type walk struct {
-	k        *KeyVault
+	versions *versionReader
 	s        *session
 	newest   string              // its id, empty when Key Vault did not return it
 	seen     map[string]*version // all that were read
@@ -42,7 +42,7 @@ func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 		case err == nil:
 			good = append(good, v)
 		case looked == 1:
-			failure = err.about(err.Op, w.k.cfg.Name, id)
+			failure = err.about(err.Op, w.versions.client.cfg.Name, id)
 		}
 		if len(good) == maxUsable || looked == maxLook {
 			return good, failure
@@ -51,7 +51,7 @@ func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 			return good, failure
 		}
 		if v, err = w.get(ctx, id); err != nil && !err.ofVersion() {
-			w.k.log.Warn("the certificate's previous version could not be read", "name", w.k.cfg.Name, "version", id, "error", err)
+			w.versions.client.cfg.Log.Warn("the certificate's previous version could not be read", "name", w.versions.client.cfg.Name, "version", id, "error", err)
 			return good, failure
 		}
 	}
@@ -59,7 +59,7 @@ func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 
 // get reads a version, the newest if id is empty.
 func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
-	v, err := w.k.getVersion(ctx, w.s, id)
+	v, err := w.versions.get(ctx, w.s, id)
 	if err == nil {
 		w.seen[v.id] = v
 	} else if err.ofVersion() {
@@ -75,7 +75,7 @@ func (w *walk) before(ctx context.Context, id string, v *version) string {
 		return v.previous
 	}
 	if !w.listed {
-		w.list, w.listed = w.k.listVersions(ctx, w.s, w.newest), true
+		w.list, w.listed = w.versions.list(ctx, w.s, w.newest), true
 		for _, p := range w.list {
 			if !enabled(p) {
 				w.rejected[p.ID.Version()] = true
