@@ -202,7 +202,8 @@ func (i *inspection) describe(record *Record) {
 	case i.request != nil:
 		record.Operation, record.Injected = i.request.Operation, i.decision.Injected
 		record.Known = string(i.decision.Operation)
-		record.Mailbox = cmp.Or(i.decision.Identity.Value, i.request.Identity.Value)
+		named := cmp.Or(i.decision.Identity, i.request.Identity)
+		record.Mailbox, record.Named = named.Value, named.Kind
 	case i.unread:
 		record.Mailbox = "unreadable"
 	}

@@ -26,6 +26,10 @@ type Record struct {
 	Mailbox   string // the impersonated mailbox, "unreadable" when the document could not be read
 	Injected  bool   // the mailbox was added by the proxy
 
+	// Named is the form in which Mailbox is given. Forms that no policy has looked
+	// at are those of the client.
+	Named ews.IdentityKind
+
 	Status   int    // what the client got; 0 when it left before that
 	Upstream int    // Exchange's last status; 0 without a response
 	Reason   Reason // why the client did not get a response of Exchange

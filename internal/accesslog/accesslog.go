@@ -9,6 +9,7 @@ import (
 	"hmaproxy/internal/logging"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
 )
 
 // A Logger logs requests. It is safe for concurrent use.
@@ -78,7 +79,7 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 	attrs := make([]slog.Attr, 0, 24)
 	attrs = append(attrs, slog.String("id", r.ID), slog.String("remote", r.Remote))
 	for _, s := range [...]struct{ key, value string }{
-		{"client", r.Client}, {"operation", r.Operation}, {"mailbox", r.Mailbox}, {"method", methodOf(r)},
+		{"client", r.Client}, {"operation", r.Operation}, {"mailbox", r.Mailbox}, {"mailbox_form", formOf(r)}, {"method", methodOf(r)},
 		{"user_agent", r.Product}, {"asked_for", string(r.Asked)},
 		{"reason", r.Reason.String()}, {"audit", r.Audit.String()}, {"detail", r.Detail},
 		{"fault", string(r.Fault)}, {"exchange_request_id", r.RequestID}, {"front_end", r.FrontEnd},
@@ -91,6 +92,18 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 		slog.Int64("bytes_in", r.BytesIn), slog.Int64("bytes_out", r.BytesOut),
 		slog.Float64("duration_ms", float64(r.Duration.Microseconds())/1000))
 	l.log.LogAttrs(ctx, level, logging.RequestMessage, append(attrs, rareAttrs(r)...)...)
+}
+
+// formOf returns how the mailbox is named, as an entry of an allow-list begins. It
+// returns "" for an SMTP address, which nearly all clients use.
+func formOf(r *proxy.Record) string {
+	switch r.Named {
+	case ews.PrincipalName:
+		return "upn"
+	case ews.SID:
+		return "sid"
+	}
+	return ""
 }
 
 // methodOf returns the method, "" for POST, which nearly all requests use.
@@ -107,7 +120,7 @@ func rareAttrs(r *proxy.Record) []slog.Attr {
 	for _, flag := range [...]struct {
 		key string
 		set bool
-	}{{"injected", r.Injected}, {"replayed", r.Replayed}, {"aborted", r.Aborted}} {
+	}{{"injected", r.Injected}, {"push", r.Known == string(ews.PushSubscription)}, {"replayed", r.Replayed}, {"aborted", r.Aborted}} {
 		if flag.set {
 			attrs = append(attrs, slog.Bool(flag.key, true))
 		}

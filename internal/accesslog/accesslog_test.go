@@ -10,6 +10,7 @@ import (
 
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
 )
 
 func TestLevelOfRequests(t *testing.T) {
@@ -66,5 +67,35 @@ func TestFaultsAreLogged(t *testing.T) {
 	}
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Fault != "ErrorServerBusy" || line.BackOff != 38526 {
 		t.Errorf("%s (%v)", out.Bytes(), err)
+	}
+}
+
+// TestFormsAndPushAreLogged: the allow-list that the log suggests depends on both.
+func TestFormsAndPushAreLogged(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		record proxy.Record
+		want   map[string]any
+	}{
+		{"an address", proxy.Record{Mailbox: "alice@contoso.com", Named: ews.SmtpAddress}, nil},
+		{"a primary address", proxy.Record{Mailbox: "alice@contoso.com", Named: ews.PrimarySmtpAddress}, nil},
+		{"a principal name", proxy.Record{Named: ews.PrincipalName}, map[string]any{"mailbox_form": "upn"}},
+		{"a SID", proxy.Record{Named: ews.SID}, map[string]any{"mailbox_form": "sid"}},
+		{"a push subscription", proxy.Record{Operation: "Subscribe", Known: "Subscribe:Push"}, map[string]any{"push": true}},
+		{"another subscription", proxy.Record{Operation: "Subscribe", Known: "Subscribe"}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			New(slog.New(slog.NewJSONHandler(&out, nil))).Done(&test.record, outcome.Of(&test.record))
+			var line map[string]any
+			if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range []string{"mailbox_form", "push"} {
+				if line[key] != test.want[key] {
+					t.Errorf("%s is %v, want %v", key, line[key], test.want[key])
+				}
+			}
+		})
 	}
 }
