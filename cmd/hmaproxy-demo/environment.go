@@ -133,7 +133,7 @@ func eventually(ctx context.Context, otherwise string, holds func() bool) error 
 // order of their arrival, and returns them.
 func (e *environment) hops() (seen []emulator.Hop) {
 	for _, service := range []*emulator.Service{
-		&e.cloud.Entra().Service, &e.cloud.KeyVault().Service, &e.cloud.Exchange().Service,
+		e.cloud.Entra().Service, e.cloud.KeyVault().Service, e.cloud.Exchange().Service,
 	} {
 		all := service.Hops()
 		seen = append(seen, all[e.shown[service]:]...)

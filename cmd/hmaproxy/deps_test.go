@@ -31,8 +31,8 @@ func TestShippedBinaryContainsNoTestCode(t *testing.T) {
 	for _, unwanted := range []string{
 		"hmaproxy/internal/emulator", "testing", "testing/synctest", "net/http/httptest", "net/http/pprof",
 	} {
-		if slices.Contains(deps, unwanted) {
-			t.Errorf("the binary contains %s", unwanted)
+		if i := slices.IndexFunc(deps, func(d string) bool { return d == unwanted || strings.HasPrefix(d, unwanted+"/") }); i >= 0 {
+			t.Errorf("the binary contains %s", deps[i])
 		}
 	}
 }

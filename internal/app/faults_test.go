@@ -35,7 +35,7 @@ func always(s *emulator.Service, f emulator.Fault) {
 }
 
 func exchangeFault(f emulator.Fault) func(*testProduct) {
-	return func(h *testProduct) { always(&h.emu.Exchange().Service, f) }
+	return func(h *testProduct) { always(h.emu.Exchange().Service, f) }
 }
 
 // exchangeResponds makes Exchange respond with a page or an empty body.
@@ -116,8 +116,8 @@ func brokenCases() []brokenCase {
 		{"Exchange reaches no domain controller", soapFault("ErrorADUnavailable"), nil, "HmaproxyExchangeNotServing"},
 		{"Exchange meets an error of its own", soapFault("ErrorInternalServerError"), nil, "HmaproxyExchangeNotServing"},
 		{"a client asks for an item that is gone", soapFault("ErrorItemNotFound"), nil, ""},
-		{"Entra ID refuses the application", without(func(h *testProduct) { always(&h.emu.Entra().Service, emulator.Fault{AADSTS: 700016}) }), nil, "HmaproxyNotReady"},
-		{"Entra ID responds 503", without(func(h *testProduct) { always(&h.emu.Entra().Service, emulator.Fault{Status: 503}) }), nil, "HmaproxyNotReady"},
+		{"Entra ID refuses the application", without(func(h *testProduct) { always(h.emu.Entra().Service, emulator.Fault{AADSTS: 700016}) }), nil, "HmaproxyNotReady"},
+		{"Entra ID responds 503", without(func(h *testProduct) { always(h.emu.Entra().Service, emulator.Fault{Status: 503}) }), nil, "HmaproxyNotReady"},
 		{"Key Vault refuses this address", func(h *testProduct) { h.emu.KeyVault().SetFirewall(true); time.Sleep(12 * time.Minute) }, nil, "HmaproxyCertificateLookupFailing"},
 		{"a mailbox is not on the allow-list", nil, func(h *testProduct) response { return h.as("ceo@contoso.com", "") }, "HmaproxyRefusals"},
 		{"an operation is not allowed", nil, func(h *testProduct) response { return h.send(context.Background(), "<m:AddDelegate/>") }, "HmaproxyRefusals"},

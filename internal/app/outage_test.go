@@ -78,7 +78,7 @@ func TestEntraAwayForAQuarterOfAnHour(t *testing.T) {
 				// Several times, so that the outage begins at different ages of the token.
 				for range 6 {
 					s.allSucceed(often, 31*time.Minute)
-					back := o.begin(t, &s.emu.Entra().Service)
+					back := o.begin(t, s.emu.Entra().Service)
 					s.allSucceed(often, 15*time.Minute)
 					back()
 				}
@@ -95,7 +95,7 @@ func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
 				s.allSucceed(often, 20*time.Minute)
-				back := o.begin(t, &s.emu.Entra().Service)
+				back := o.begin(t, s.emu.Entra().Service)
 				s.checkOutage(10*time.Second, away, o.recovers, back)
 				// A token request takes two round trips at first, to learn the endpoint.
 				if n := s.emu.Entra().Count(); n > 1000 {
@@ -181,7 +181,7 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
-				back := o.begin(t, &s.emu.KeyVault().Service)
+				back := o.begin(t, s.emu.KeyVault().Service)
 				began := time.Now()
 				s.allSucceed(5*time.Minute, 24*time.Hour)
 				alarms := s.log.lines("certificate look-up failed")
@@ -215,7 +215,7 @@ func TestKeyVaultAwayForADayInVaultMode(t *testing.T) {
 				s := newTestProductWithKeyInVault(t).start().settle()
 				defer s.close()
 				s.allSucceed(often, 20*time.Minute)
-				back := o.begin(t, &s.emu.KeyVault().Service)
+				back := o.begin(t, s.emu.KeyVault().Service)
 				s.checkOutage(20*time.Second, away, o.recovers+10*time.Second, back) // a signature in the vault has retries of its own
 			})
 		})

@@ -167,16 +167,16 @@ func TestSlowResponsesEndWithinTwoMinutes(t *testing.T) {
 		s.InjectWhile(func() bool { return true }, emulator.Fault{Latency: d})
 	}
 	for name, setup := range map[string]func(*testSetup){
-		"Exchange": func(r *testSetup) { late(&r.e.Exchange().Service, 19*time.Second) },
+		"Exchange": func(r *testSetup) { late(r.e.Exchange().Service, 19*time.Second) },
 		"the vault, which signs": func(r *testSetup) {
 			r.env["HMA_KEY_MODE"] = "vault"
-			late(&r.e.KeyVault().Service, 8*time.Second)
+			late(r.e.KeyVault().Service, 8*time.Second)
 		},
 		"everything": func(r *testSetup) {
 			r.env["HMA_KEY_MODE"] = "vault"
-			late(&r.e.KeyVault().Service, 2*time.Second)
-			late(&r.e.Entra().Service, 2*time.Second)
-			late(&r.e.Exchange().Service, 15*time.Second)
+			late(r.e.KeyVault().Service, 2*time.Second)
+			late(r.e.Entra().Service, 2*time.Second)
+			late(r.e.Exchange().Service, 15*time.Second)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,8 @@
 // Package emulator imitates the three services that an application needs to
 // reach a mailbox on Exchange Server by Hybrid Modern Authentication: Entra
 // ID, which issues tokens; Key Vault, which keeps the certificate; and
-// Exchange Web Services. Each is an [http.Handler] with knobs.
+// Exchange Web Services. Each is an [http.Handler] with settings, in a package of
+// its own: entra, keyvault and exchange. This package starts and ends them together.
 //
 // Start with [New], then [Emulator.Start] for TLS listeners on loopback or
 // [Emulator.StartPipes] for in-memory ones that work in a testing/synctest

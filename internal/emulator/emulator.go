@@ -5,15 +5,19 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
+	"strings"
 	"time"
 
 	"hmaproxy/internal/emulator/device"
+	"hmaproxy/internal/emulator/entra"
+	"hmaproxy/internal/emulator/exchange"
+	"hmaproxy/internal/emulator/keyvault"
+	"hmaproxy/internal/emulator/pki"
+	"hmaproxy/internal/emulator/service"
 )
 
 // A Config describes the emulated organisation. The zero value describes
@@ -59,25 +63,21 @@ type Config struct {
 // certificates, and their lifetime. It is safe for concurrent use.
 type Emulator struct {
 	config   Config
-	ca       *authority
+	life     *service.Lifetime
+	ca       *pki.Authority
 	cert     *Certificate
 	entra    *Entra
 	vault    *KeyVault
 	exchange *Exchange
-
-	mu      sync.Mutex
-	closed  bool
-	done    chan struct{} // closed by Close
-	running sync.WaitGroup
 }
 
 // New makes the keys and the first certificate, uploads it to the vault and
 // registers it in Entra. It opens no listener: see Start, StartPipes and
 // Service.Serve.
 func New(config Config) (*Emulator, error) {
-	e := &Emulator{config: config.withDefaults(), done: make(chan struct{})}
+	e := &Emulator{config: config.withDefaults(), life: service.NewLifetime()}
 	var err error
-	if e.ca, err = newAuthority(); err != nil {
+	if e.ca, err = pki.NewAuthority(); err != nil {
 		return nil, fmt.Errorf("emulator: certificate authority: %w", err)
 	}
 	if e.cert = config.Cert; e.cert == nil {
@@ -85,12 +85,23 @@ func New(config Config) (*Emulator, error) {
 			return nil, err
 		}
 	}
-	e.entra = newEntra(e)
-	e.vault = newKeyVault(e)
-	e.exchange = newExchange(e)
-	e.vault.Upload(e.config.CertName, e.cert)
+	c := e.config
+	e.entra = entra.New(entra.Config{
+		TenantID: c.TenantID, Domain: c.domain(), HMAAppID: c.HMAAppID, VaultAppID: c.VaultAppID, VaultSecret: c.VaultSecret,
+		Resource: e.Resource, TokenLifetime: c.TokenLifetime, RefreshIn: c.RefreshIn, SigningKey: c.SigningKey,
+	}, e.service(c.EntraURL))
+	e.vault = keyvault.New(keyvault.Config{TenantID: c.TenantID, Issuer: e.entra, AppID: c.VaultAppID}, e.service(c.VaultURL))
+	e.exchange = exchange.New(exchange.Config{
+		TenantID: c.TenantID, Domain: c.domain(), Issuer: e.entra, Mailboxes: c.Mailboxes,
+	}, e.service(c.ExchangeURL))
+	e.vault.Upload(c.CertName, e.cert)
 	e.entra.Register(e.cert)
 	return e, nil
+}
+
+// service returns the configuration that the services share.
+func (e *Emulator) service(url string) service.Config {
+	return service.Config{URL: url, Lifetime: e.life, TLS: e.TLSConfig, Observe: e.config.Observe}
 }
 
 func (c Config) withDefaults() Config {
@@ -102,7 +113,7 @@ func (c Config) withDefaults() Config {
 	fallback(&c.TenantID, "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47")
 	fallback(&c.HMAAppID, "6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611")
 	fallback(&c.VaultAppID, "b87c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26")
-	fallback(&c.VaultSecret, "fake~vault.secret-"+randomHex(8))
+	fallback(&c.VaultSecret, "fake~vault.secret-"+service.RandomHex(8))
 	fallback(&c.CertName, "HMA-Cert")
 	if c.Mailboxes == nil {
 		c.Mailboxes = []string{"alice@contoso.com", "bob@contoso.com", "ceo@contoso.com"}
@@ -111,6 +122,15 @@ func (c Config) withDefaults() Config {
 		c.TokenLifetime = time.Hour
 	}
 	return c
+}
+
+// domain returns the domain of the first mailbox.
+func (c Config) domain() string {
+	if len(c.Mailboxes) > 0 {
+		_, domain, _ := strings.Cut(c.Mailboxes[0], "@")
+		return domain
+	}
+	return "contoso.com"
 }
 
 // Entra returns the identity provider.
@@ -129,7 +149,7 @@ func (e *Emulator) Certificate() *Certificate { return e.cert }
 func (e *Emulator) Config() Config { return e.config }
 
 func (e *Emulator) services() []*Service {
-	return []*Service{&e.entra.Service, &e.vault.Service, &e.exchange.Service}
+	return []*Service{e.entra.Service, e.vault.Service, e.exchange.Service}
 }
 
 // Start opens a TLS listener for each service on a free port of 127.0.0.1.
@@ -140,14 +160,14 @@ func (e *Emulator) Start() error {
 // StartPipes serves TLS over in-memory connections, which Client opens. Unlike
 // sockets, they block durably in a testing/synctest bubble.
 func (e *Emulator) StartPipes() error {
-	return e.start(func(name string) (net.Listener, error) { return newPipeListener(name), nil })
+	return e.start(func(name string) (net.Listener, error) { return service.NewPipeListener(name), nil })
 }
 
 func (e *Emulator) start(listen func(name string) (net.Listener, error)) error {
 	for _, s := range e.services() {
-		if err := s.open(listen); err != nil {
+		if err := s.Open(listen); err != nil {
 			e.Close()
-			return fmt.Errorf("emulator: %s: %w", s.name, err)
+			return fmt.Errorf("emulator: %s: %w", s.Name(), err)
 		}
 	}
 	return nil
@@ -156,44 +176,28 @@ func (e *Emulator) start(listen func(name string) (net.Listener, error)) error {
 // Close ends every connection and waits for every goroutine that the emulator
 // started.
 func (e *Emulator) Close() {
-	e.mu.Lock()
-	if !e.closed {
-		e.closed = true
-		close(e.done)
-	}
-	e.mu.Unlock()
+	e.life.Close()
 	for _, s := range e.services() {
-		s.shut()
+		s.Stop()
 	}
-	e.running.Wait()
-}
-
-var errClosed = errors.New("the emulator is closed")
-
-// enter counts a goroutine that Close must wait for.
-func (e *Emulator) enter() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return errClosed
-	}
-	e.running.Add(1)
-	return nil
+	e.life.Wait()
 }
 
 // CAPEM returns the certificate of the authority that signs the services'
 // TLS certificates, for the client's roots.
-func (e *Emulator) CAPEM() []byte { return e.ca.pem() }
+func (e *Emulator) CAPEM() []byte { return e.ca.PEM() }
 
 // TLSConfig returns a server configuration with a new certificate for the
 // names, loopback addresses included. It offers HTTP/1.1 only.
-func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) { return e.ca.serverConfig(names) }
+func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) {
+	return e.ca.ServerConfig(names...)
+}
 
 // ServeBehind serves connections of l as a device in front of Exchange, until l is
 // closed. The authority signs the device's certificate for names, with key; a nil
 // key means a new one.
 func (e *Emulator) ServeBehind(d device.Device, l net.Listener, key *rsa.PrivateKey, names ...string) error {
-	return d.Serve(l, device.Identity{Authority: e.ca.cert, Key: e.ca.key, Names: names, LeafKey: key}, e.exchange)
+	return d.Serve(l, device.Identity{Authority: e.ca.Cert, Key: e.ca.Key, Names: names, LeafKey: key}, e.exchange)
 }
 
 // Client returns an HTTP client that trusts the emulator's authority and connects
@@ -208,7 +212,7 @@ func (e *Emulator) Client() *http.Client {
 // Transport returns a new transport like that of Client.
 func (e *Emulator) Transport() *http.Transport {
 	roots := x509.NewCertPool()
-	roots.AddCert(e.ca.cert)
+	roots.AddCert(e.ca.Cert)
 	return &http.Transport{DialContext: e.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}}
 }
 
@@ -216,8 +220,8 @@ func (e *Emulator) Transport() *http.Transport {
 // It refuses every other address.
 func (e *Emulator) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	for _, s := range e.services() {
-		if u, err := url.Parse(s.URL()); (err == nil && hostPort(u) == address) || s.listensAt(address) {
-			return s.dial(ctx)
+		if u, err := url.Parse(s.URL()); (err == nil && hostPort(u) == address) || s.ListensAt(address) {
+			return s.Dial(ctx)
 		}
 	}
 	return nil, fmt.Errorf("emulator: no service at %s", address)

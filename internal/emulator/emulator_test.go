@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/http"
@@ -24,26 +25,28 @@ import (
 )
 
 func TestImportsTheStandardLibraryOnly(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	devices, deviceErr := filepath.Glob("device/*.go")
-	if err != nil || deviceErr != nil || len(files) == 0 || len(devices) == 0 {
-		t.Fatalf("%d and %d files, %v, %v", len(files), len(devices), err, deviceErr)
-	}
-	for _, file := range append(files, devices...) {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
+	const own = "hmaproxy/internal/emulator/"
+	seen := map[string]int{} // files, by folder
+	err := filepath.WalkDir(".", func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
 		}
+		seen[filepath.Dir(file)]++
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		for _, i := range f.Imports {
 			path, err := strconv.Unquote(i.Path.Value)
 			first, _, _ := strings.Cut(path, "/")
-			if err != nil || strings.Contains(first, ".") || first == "hmaproxy" && path != "hmaproxy/internal/emulator/device" || path == "testing" {
+			if err != nil || strings.Contains(first, ".") || first == "hmaproxy" && !strings.HasPrefix(path, own) || path == "testing" {
 				t.Errorf("%s imports %s", file, i.Path.Value)
 			}
 		}
+		return nil
+	})
+	if err != nil || seen["."] == 0 || seen["device"] == 0 || seen["exchange"] == 0 {
+		t.Fatalf("files read: %v, %v", seen, err)
 	}
 }
 

@@ -43,7 +43,7 @@ func (s *soak) data() []func() {
 		},
 		func() { x.Inject(s.some(), emulator.Fault{Status: http.StatusBadGateway}) },
 		func() { x.Inject(s.some(), emulator.Fault{TruncateAt: 1 + int64(s.random.IntN(1200))}) },
-		func() { s.bounce(&x.Service) },
+		func() { s.bounce(x.Service) },
 	}
 }
 

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const (
+	maxMethods = 20 // of a type
+	maxFiles   = 2  // that contain the methods of a type
+)
+
+// largeTypes are the types that do not comply yet.
+var largeTypes = map[string]bool{
+	"certsource.KeyVault":         true,
+	"cmd/hmaproxy.invocation":     true,
+	"internal/app.app":            true,
+	"internal/config.Config":      true,
+	"internal/config.loader":      true,
+	"internal/httpclient.Clients": true,
+	"internal/statuspage.Admin":   true,
+	"internal/upstream.Transport": true,
+	"proxy.Handler":               true,
+	"proxy/internal/soap.Scanner": true,
+	"proxy/internal/soap.block":   true,
+	"token.roundTrip":             true,
+}
+
+// TestTypesAreSmall keeps every type of the module at a size that a reader can
+// follow: few methods, in one or two files.
+func TestTypesAreSmall(t *testing.T) {
+	methods, files := map[string]int{}, map[string]map[string]bool{}
+	for _, root := range []string{"cmd", "proxy", "token", "certsource", "internal"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", root), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			folder, err := filepath.Rel(filepath.Join("..", ".."), filepath.Dir(path))
+			if err != nil {
+				return err
+			}
+			for _, d := range file.Decls {
+				f, ok := d.(*ast.FuncDecl)
+				if !ok || f.Recv == nil {
+					continue
+				}
+				name := filepath.ToSlash(folder) + "." + receiver(f.Recv.List[0].Type)
+				methods[name]++
+				if files[name] == nil {
+					files[name] = map[string]bool{}
+				}
+				files[name][path] = true
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(methods) < 100 {
+		t.Fatalf("only %d types found", len(methods))
+	}
+	for name, n := range methods {
+		large := n > maxMethods || len(files[name]) > maxFiles
+		if large && !largeTypes[name] {
+			t.Errorf("%s has %d methods in %d files, more than %d in %d", name, n, len(files[name]), maxMethods, maxFiles)
+		}
+		if !large && largeTypes[name] {
+			t.Errorf("%s complies: remove it from largeTypes", name)
+		}
+	}
+	for name := range largeTypes {
+		if methods[name] == 0 {
+			t.Errorf("%s does not exist: remove it from largeTypes", name)
+		}
+	}
+}
+
+// receiver returns the name of a receiver's type.
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
+}

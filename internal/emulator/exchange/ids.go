@@ -1,0 +1,150 @@
+package exchange
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+
+	"hmaproxy/internal/emulator/service"
+)
+
+// The formats of Exchange's ids are published in [MS-OXWSITEMID].
+
+// mailboxItem is the storage type of the id of a folder, an item or an attachment.
+const mailboxItem = 3
+
+// mailboxID returns the id of a folder ("F"), an item ("I") or an attachment ("A")
+// in the mailbox of a GUID. Its store id, which in Exchange is a MAPI entry id,
+// holds kind and name.
+func mailboxID(kind, guid, name string) string {
+	entry := append(make([]byte, 4), fromGUID(guid)...) // flags and provider
+	entry = append(append(entry, kind...), name...)
+	id := binary.LittleEndian.AppendUint16([]byte{mailboxItem}, uint16(len(guid)))
+	id = append(append(id, guid...), 0) // 0: the item itself, not an occurrence
+	id = append(binary.LittleEndian.AppendUint16(id, uint16(len(entry))), entry...)
+	if kind == "A" {
+		id = append(id, 1) // number of attachment ids
+		id = append(binary.LittleEndian.AppendUint16(id, uint16(len(name))), name...)
+	}
+	if packed := compress(id); len(packed) < len(id) {
+		return base64.StdEncoding.EncodeToString(append([]byte{1}, packed...))
+	}
+	return base64.StdEncoding.EncodeToString(append([]byte{0}, id...))
+}
+
+// parseMailboxID returns kind, GUID and name of what mailboxID wrote, or nil.
+func parseMailboxID(id string) []string {
+	raw, err := base64.StdEncoding.DecodeString(id)
+	if err != nil || len(raw) < 2 {
+		return nil
+	}
+	body := raw[1:]
+	if raw[0] == 1 {
+		body = decompress(body)
+	}
+	if len(body) < 3 || body[0] != mailboxItem {
+		return nil
+	}
+	guid, rest := counted(body[1:])
+	if len(rest) < 1 {
+		return nil
+	}
+	entry, _ := counted(rest[1:])
+	if len(guid) != 36 || len(entry) < 22 {
+		return nil
+	}
+	return []string{string(entry[20:21]), string(guid), string(entry[21:])}
+}
+
+// counted splits b into the part whose length is in the first two bytes, and the
+// rest.
+func counted(p []byte) (value, rest []byte) {
+	if len(p) < 2 {
+		return nil, nil
+	}
+	n := int(binary.LittleEndian.Uint16(p))
+	if n > len(p)-2 {
+		return nil, nil
+	}
+	return p[2 : 2+n], p[2+n:]
+}
+
+// compress writes two equal bytes and the number of further ones for each run.
+func compress(p []byte) []byte {
+	var out []byte
+	for len(p) > 0 {
+		n := 1
+		for n < len(p) && p[n] == p[0] && n < 257 {
+			n++
+		}
+		out = append(out, p[0])
+		if n > 1 {
+			out = append(out, p[0], byte(n-2))
+		}
+		p = p[n:]
+	}
+	return out
+}
+
+func decompress(p []byte) []byte {
+	var out []byte
+	for len(p) > 0 {
+		if len(p) < 3 || p[0] != p[1] {
+			out, p = append(out, p[0]), p[1:]
+			continue
+		}
+		out, p = append(out, bytes.Repeat(p[:1], 2+int(p[2]))...), p[3:]
+	}
+	return out
+}
+
+// subscriptionID returns the id of a subscription of a mailbox: the back end, a new
+// GUID, a time in ticks, and the mailbox's GUID.
+func subscriptionID(backEnd, guid string, ticks uint64) string {
+	id := binary.LittleEndian.AppendUint16(nil, uint16(len(backEnd)))
+	id = append(id, backEnd...)
+	id = append(binary.LittleEndian.AppendUint32(id, 16), fromGUID(service.NewGUID())...)
+	id = binary.LittleEndian.AppendUint64(id, ticks)
+	id = append(binary.LittleEndian.AppendUint32(id, 16), dotNetGUID(guid)...)
+	return base64.StdEncoding.EncodeToString(id)
+}
+
+// fromGUID returns the 16 bytes of a GUID in the order of its text.
+func fromGUID(guid string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(guid, "-", ""))
+	if err != nil || len(b) != 16 {
+		return make([]byte, 16)
+	}
+	return b
+}
+
+// dotNetGUID returns the 16 bytes of a GUID as Guid.ToByteArray of .NET does: the
+// first three groups are little-endian.
+func dotNetGUID(guid string) []byte {
+	b := fromGUID(guid)
+	return append([]byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6]}, b[8:]...)
+}
+
+// opaqueID returns an identifier that only the emulator reads, such as a
+// synchronisation state.
+func opaqueID(parts ...string) string {
+	return base64.StdEncoding.EncodeToString([]byte("AAMk" + strings.Join(parts, "|")))
+}
+
+// parseID returns the parts of an id of either kind, or nil.
+func parseID(id string) (parts []string) {
+	if parts := parseMailboxID(id); parts != nil {
+		return parts
+	}
+	b, err := base64.StdEncoding.DecodeString(id)
+	if err != nil {
+		return nil
+	}
+	text, ok := strings.CutPrefix(string(b), "AAMk")
+	if !ok {
+		return nil
+	}
+	return strings.Split(text, "|")
+}

@@ -1,0 +1,42 @@
+package exchange
+
+import "sync"
+
+// Limits are the sizes of what Exchange stores and returns. It is safe for concurrent
+// use.
+type Limits struct {
+	mu             sync.Mutex
+	attachmentSize int64
+	keptContent    int
+}
+
+// SetAttachmentSize sets the size of every attachment that GetAttachment
+// returns, in bytes of base64.
+func (l *Limits) SetAttachmentSize(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.attachmentSize = n
+}
+
+// KeepContent makes Exchange store base64 text of up to n bytes, such as
+// attachments. The default is 1 MiB and the maximum 8 MiB. Of longer text it stores
+// only the size.
+func (l *Limits) KeepContent(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keptContent = min(n, keptText)
+}
+
+func (l *Limits) longestText() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.keptContent, trimTextRun)
+}
+
+// fillerSize returns the size of an attachment that no client created: a multiple of
+// four bytes.
+func (l *Limits) fillerSize() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.attachmentSize / 4 * 4
+}

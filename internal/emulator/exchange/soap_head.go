@@ -1,0 +1,112 @@
+package exchange
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"strings"
+)
+
+// A head is the part of an envelope before the Body. Two independent readers, which
+// share only the tokeniser, read it: one in document order, one into structs as
+// .NET does.
+type head struct {
+	blocks   []*node
+	seen     string   // the identity that comes first in the document
+	identity identity // the identity that .NET reads
+	present  bool     // the head has an ExchangeImpersonation
+}
+
+// An identity is one of the four forms of a ConnectingSID.
+type identity struct{ form, value string }
+
+// look is the reader in document order: it returns the first text of a
+// ConnectingSID.
+func (h *head) look() {
+	for _, block := range h.blocks {
+		if block.name.Local != "ExchangeImpersonation" {
+			continue
+		}
+		for _, sid := range block.kids {
+			for _, kid := range sid.kids {
+				if text := strings.TrimSpace(kid.text); text != "" {
+					h.seen = text
+					return
+				}
+			}
+		}
+	}
+}
+
+// netEnvelope is the struct into which the head is unmarshalled.
+type netEnvelope struct {
+	XMLName xml.Name `xml:"http://schemas.xmlsoap.org/soap/envelope/ Envelope"`
+	Header  struct {
+		Impersonation []struct {
+			ConnectingSID struct {
+				PrincipalName      string `xml:"http://schemas.microsoft.com/exchange/services/2006/types PrincipalName"`
+				SID                string `xml:"http://schemas.microsoft.com/exchange/services/2006/types SID"`
+				PrimarySmtpAddress string `xml:"http://schemas.microsoft.com/exchange/services/2006/types PrimarySmtpAddress"`
+				SmtpAddress        string `xml:"http://schemas.microsoft.com/exchange/services/2006/types SmtpAddress"`
+			} `xml:"http://schemas.microsoft.com/exchange/services/2006/types ConnectingSID"`
+		} `xml:"http://schemas.microsoft.com/exchange/services/2006/types ExchangeImpersonation"`
+	} `xml:"http://schemas.xmlsoap.org/soap/envelope/ Header"`
+}
+
+// unmarshal is the reader that imitates .NET. It takes the first form that is not
+// empty, in Exchange's order of identity sources instead of the document's. That
+// order is not documented.
+func (h *head) unmarshal(raw []byte) error {
+	var env netEnvelope
+	err := xml.NewDecoder(bytes.NewReader(raw)).Decode(&env)
+	if err != nil && !cutShort(err) {
+		return err
+	}
+	for _, i := range env.Header.Impersonation {
+		h.present = true
+		c := i.ConnectingSID
+		for _, id := range []identity{
+			{"PrincipalName", c.PrincipalName}, {"SID", c.SID},
+			{"PrimarySmtpAddress", c.PrimarySmtpAddress}, {"SmtpAddress", c.SmtpAddress},
+		} {
+			if id.value = strings.TrimSpace(id.value); id.value != "" && h.identity.value == "" {
+				h.identity = id
+			}
+		}
+	}
+	return nil
+}
+
+// cutShort reports whether an error is only about the elements that are still open
+// at the end of the head.
+func cutShort(err error) bool {
+	syntax, ok := err.(*xml.SyntaxError)
+	return ok && syntax.Msg == "unexpected EOF"
+}
+
+// judge returns the fault for a header that contradicts itself, or nil.
+func (h *head) judge() *fault {
+	count := map[string]int{}
+	for _, b := range h.blocks {
+		count[b.name.Local]++
+		if count[b.name.Local] > 1 {
+			return &fault{code: "ErrorDuplicateSOAPHeader", text: fmt.Sprintf("The request contains duplicate SOAP headers: %s.", b.name.Local)}
+		}
+		if !knownHeader(b.name) && b.attribute(nsSoap, "mustUnderstand") == "1" {
+			return &fault{code: "ErrorInvalidRequest", text: "A header that must be understood is not."}
+		}
+	}
+	if h.present && count["SerializedSecurityContext"]+count["OpenAsAdminOrSystemService"] > 0 {
+		return &fault{code: "ErrorMoreThanOneAccessModeSpecified", text: "More than one access mode was specified."}
+	}
+	return nil
+}
+
+func knownHeader(n xml.Name) bool {
+	switch n.Local {
+	case "RequestServerVersion", "ExchangeImpersonation", "MailboxCulture", "TimeZoneContext", "DateTimePrecision",
+		"SerializedSecurityContext", "OpenAsAdminOrSystemService", "ManagementRole", "ProxyRequestTypeHeader":
+		return n.Space == nsTypes
+	}
+	return false
+}
