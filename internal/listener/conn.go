@@ -17,10 +17,11 @@ import (
 // a read lasts that long.
 type conn struct {
 	net.Conn
-	peer    net.Addr      // nil: the connection's own
-	slots   *slots        // nil: the connection takes no slot
-	inIdle  *list.Element // of slots, guarded by it
-	onClose func()
+	peer     net.Addr      // nil: the connection's own
+	slots    *slots        // nil: the connection takes no slot
+	listener *limited      // nil: of no listener of this package
+	inIdle   *list.Element // of slots, guarded by it
+	onClose  func()
 
 	mu       sync.Mutex
 	deadline time.Time // of reads, as set by the caller

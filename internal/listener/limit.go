@@ -43,18 +43,20 @@ func connectionLimit(files, memory int64) int {
 // packets (route_localnet, CVE-2020-8558).
 type limited struct {
 	net.Listener
-	slots    *slots
-	loopback bool
-	config   Config
-	foreign  *logging.Thinning // lines about peers of other machines
-	failures *logging.Thinning // lines about connections that cannot be accepted
-	once     sync.Once
-	closed   chan struct{}
+	slots      *slots
+	loopback   bool
+	config     Config
+	foreign    *logging.Thinning // lines about peers of other machines
+	failures   *logging.Thinning // lines about connections that cannot be accepted
+	handshakes *handshakeLog
+	once       sync.Once
+	closed     chan struct{}
 }
 
 func newLimited(l net.Listener, slots *slots, c Config) *limited {
 	return &limited{Listener: l, slots: slots, loopback: isLoopback(l.Addr()), config: c, closed: make(chan struct{}),
-		foreign: logging.NewThinning(lineBurst, lineInterval), failures: logging.NewThinning(lineBurst, lineInterval)}
+		foreign: logging.NewThinning(lineBurst, lineInterval), failures: logging.NewThinning(lineBurst, lineInterval),
+		handshakes: newHandshakeLog()}
 }
 
 // Accept returns the next connection, without TLS. A Unix socket's has the
@@ -76,7 +78,9 @@ func (l *limited) Accept() (net.Conn, error) {
 			c.Close()
 			return nil, net.ErrClosed
 		}
-		return newConn(c, l.slots), nil
+		accepted := newConn(c, l.slots)
+		accepted.listener = l
+		return accepted, nil
 	}
 }
 

@@ -94,17 +94,24 @@ func (s *slots) setIdle(c *conn, idle bool) {
 }
 
 // ConnState is the hook of an http.Server for the listeners of this package. It
-// tells them which connections are without a request.
-func ConnState(c net.Conn, state http.ConnState) {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+// tells them which connections are without a request, and which have ended.
+func ConnState(raw net.Conn, state http.ConnState) {
+	inner := raw
+	secure, overTLS := raw.(*tls.Conn)
+	if overTLS {
+		inner = secure.NetConn()
 	}
-	if c, ok := c.(*conn); ok && c.slots != nil {
-		switch state {
-		case http.StateNew, http.StateIdle:
-			c.slots.setIdle(c, true)
-		case http.StateActive:
-			c.slots.setIdle(c, false)
-		}
+	c, ok := inner.(*conn)
+	if !ok {
+		return
+	}
+	switch {
+	case state == http.StateClosed && overTLS && c.listener != nil:
+		c.listener.logHandshake(secure)
+	case c.slots == nil:
+	case state == http.StateNew || state == http.StateIdle:
+		c.slots.setIdle(c, true)
+	case state == http.StateActive:
+		c.slots.setIdle(c, false)
 	}
 }
