@@ -2,17 +2,15 @@ package statuspage
 
 import (
 	"crypto/sha256"
-	_ "embed" // the style sheet
 	"encoding/base64"
 	"net/http"
 	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
-)
 
-//go:embed status.css
-var statusCSS markup
+	"hmaproxy/internal/webpage"
+)
 
 const (
 	pageReload = "5" // seconds
@@ -23,14 +21,13 @@ const (
 	mailboxPage = "/?mailbox="
 )
 
-// A page serves the status as HTML. Go code writes it, because a binary that contains
-// html/template keeps every exported method, which adds more than 2 MB.
+// A page serves the status as HTML.
 type page struct {
 	policy string // Content-Security-Policy: allows the style sheet by its hash and nothing else
 }
 
 func newPage() *page {
-	sum := sha256.Sum256([]byte(statusCSS))
+	sum := sha256.Sum256([]byte(webpage.CSS()))
 	return &page{"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"}
 }
@@ -49,7 +46,7 @@ func newView(s *status, still bool) *view {
 
 // serve writes the page. A page that is still does not reload itself.
 func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
-	var html htmlWriter
+	var html webpage.Writer
 	writePage(&html, newView(s, still))
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -57,7 +54,7 @@ func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
 	if !still {
 		h.Set("Refresh", pageReload)
 	}
-	_, _ = w.Write(html.b.Bytes())
+	_, _ = w.Write(html.Bytes())
 }
 
 // clock shows a time of day.

@@ -16,6 +16,7 @@ import (
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/internal/reltime"
+	"hmaproxy/internal/webpage"
 	"hmaproxy/proxy"
 	"hmaproxy/token"
 )
@@ -45,7 +46,7 @@ func renderTemplate(t *testing.T, v *view) string {
 	if err := page.Execute(&b, struct {
 		*view
 		CSS template.CSS
-	}{v, template.CSS(statusCSS)}); err != nil {
+	}{v, template.CSS(webpage.CSS())}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -234,9 +235,9 @@ func TestPageIsThatOfTheTemplate(t *testing.T) {
 	}
 	for name, v := range cases {
 		t.Run(name, func(t *testing.T) {
-			var w htmlWriter
+			var w webpage.Writer
 			writePage(&w, v)
-			got, want := nodes(t, w.b.String()), nodes(t, renderTemplate(t, v))
+			got, want := nodes(t, string(w.Bytes())), nodes(t, renderTemplate(t, v))
 			if len(want) < 100 {
 				t.Fatalf("the template renders %d nodes", len(want))
 			}
@@ -255,9 +256,9 @@ func TestPageIsThatOfTheTemplate(t *testing.T) {
 // TestHostileTextIsOnThePage: the comparison above would mean nothing if fillHostile
 // filled in nothing.
 func TestHostileTextIsOnThePage(t *testing.T) {
-	var w htmlWriter
+	var w webpage.Writer
 	writePage(&w, newHostileView(1, true))
-	found := nodes(t, w.b.String())
+	found := nodes(t, string(w.Bytes()))
 	if slices.ContainsFunc(found, func(n string) bool { return strings.HasSuffix(n, `"script" []`) }) {
 		t.Error("the page contains a script")
 	}

@@ -18,6 +18,7 @@ import (
 
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/webpage"
 	"hmaproxy/proxy"
 )
 
@@ -350,7 +351,7 @@ func TestIsThisMailboxAllowed(t *testing.T) {
 // 2.1, which asks for 3:1 of graphics.
 func TestBarsContrast(t *testing.T) {
 	variable := regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`)
-	for i, theme := range strings.SplitN(string(statusCSS), "@media", 2) {
+	for i, theme := range strings.SplitN(string(webpage.CSS()), "@media", 2) {
 		colours := map[string]float64{}
 		for _, m := range variable.FindAllStringSubmatch(theme, -1) {
 			if _, known := colours[m[1]]; !known {
@@ -384,7 +385,7 @@ func luminance(hex string) float64 {
 // TestTableStaysATable: a display value on its elements takes the semantics of a
 // table away from it, at any width.
 func TestTableStaysATable(t *testing.T) {
-	for _, rule := range regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`).FindAllStringSubmatch(string(statusCSS), -1) {
+	for _, rule := range regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`).FindAllStringSubmatch(string(webpage.CSS()), -1) {
 		if regexp.MustCompile(`\b(table|thead|tbody|tr|th|td)\b`).MatchString(rule[1]) && strings.Contains(rule[2], "display:") {
 			t.Errorf("%s has %s", rule[1], rule[2])
 		}

@@ -1,0 +1,63 @@
+// Package webpage writes HTML without html/template: a binary that contains that
+// package keeps every exported method, which adds more than 2 MB.
+package webpage
+
+import (
+	"bytes"
+	_ "embed" // the style sheet
+	"html"
+	"strconv"
+)
+
+// Markup is HTML that is written as it is. Only constants and embedded style sheets
+// are Markup. No other string is converted to it: data is written by Text, Number and
+// Attribute.
+type Markup string
+
+//go:embed base.css
+var baseCSS Markup
+
+// CSS returns the style sheet of all pages: light and dark colours, those of
+// outcomes, charts, cards and tables.
+func CSS() Markup { return baseCSS }
+
+// A Writer collects a page. Its zero value is empty and ready for use.
+type Writer struct{ b bytes.Buffer }
+
+// Bytes returns the page so far.
+func (w *Writer) Bytes() []byte { return w.b.Bytes() }
+
+// Markup writes m.
+func (w *Writer) Markup(m Markup) { w.b.WriteString(string(m)) }
+
+// Text writes s as the content of an element. The element is not a script or a
+// style sheet, where HTML's escapes have no meaning.
+func (w *Writer) Text(s string) { w.b.WriteString(html.EscapeString(s)) }
+
+// Number writes n as the content of an element.
+func (w *Writer) Number(n int) { w.b.WriteString(strconv.Itoa(n)) }
+
+// Attribute writes a space, name and the quoted value. It does not check URLs: name
+// is not that of a link, a style or an event.
+func (w *Writer) Attribute(name Markup, value string) {
+	w.Markup(" ")
+	w.Markup(name)
+	w.Markup(`="`)
+	w.Text(value)
+	w.Markup(`"`)
+}
+
+// Code writes a code element.
+func (w *Writer) Code(s string) {
+	w.Markup("<code>")
+	w.Text(s)
+	w.Markup("</code>")
+}
+
+// Choose returns yes if ok, and no otherwise.
+func Choose(ok bool, yes, no Markup) Markup {
+	if ok {
+		return yes
+	}
+	return no
+}
