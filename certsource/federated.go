@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -102,9 +101,9 @@ func (f *ExperimentalFederated) token(ctx context.Context) (string, *Error) {
 
 // load reads and checks the token file. It may block.
 func (f *ExperimentalFederated) load() (string, *Error) {
-	data, err := os.ReadFile(f.cfg.TokenFile)
+	data, code, err := readRegular(f.cfg.TokenFile)
 	if err != nil {
-		return "", f.error(CodeUnreadable, err)
+		return "", f.error(code, err)
 	}
 	token := strings.TrimSpace(string(data))
 	if token == "" {
@@ -187,7 +186,7 @@ func (f *ExperimentalFederated) error(code string, err error) *Error {
 
 func federatedRemedy(code, audience string) string {
 	switch code {
-	case CodeUnreadable, CodeEmpty:
+	case CodeUnreadable, CodeEmpty, CodeNotAFile:
 		return "the pod needs the label azure.workload.identity/use: \"true\", and a service account with the annotation azure.workload.identity/client-id; the path must be that of AZURE_FEDERATED_TOKEN_FILE"
 	case CodeNotAToken:
 		return "it is not a signed JSON web token: name the file that the platform projects for the service account"

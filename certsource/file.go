@@ -105,24 +105,35 @@ func (f *File) load() (fileContent, *Error) {
 	if err != nil {
 		return fileContent{}, f.unreadable("read password of", err)
 	}
-	info, err := os.Stat(f.cfg.Path)
-	if err != nil {
-		return fileContent{}, f.unreadable("read file", err)
-	}
-	if !info.Mode().IsRegular() {
-		// A pipe would block here, or return its content only once.
-		return fileContent{}, &Error{Op: "read file", Name: f.cfg.Path, Code: CodeNotAFile, Err: errors.New(kindOf(info.Mode())), Remedy: remedy(CodeNotAFile)}
-	}
-	file, err := os.Open(f.cfg.Path)
-	if err != nil {
-		return fileContent{}, f.unreadable("read file", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	if err != nil {
+	data, code, err := readRegular(f.cfg.Path)
+	switch {
+	case code == CodeNotAFile:
+		return fileContent{}, &Error{Op: "read file", Name: f.cfg.Path, Code: code, Err: err, Remedy: remedy(code)}
+	case err != nil:
 		return fileContent{}, f.unreadable("read file", err)
 	}
 	return fileContent{data, password}, nil
+}
+
+// readRegular returns up to maxSize+1 bytes of a regular file. A pipe would block,
+// or return its content only once; the code is [CodeNotAFile] then.
+func readRegular(path string) (data []byte, code string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, CodeUnreadable, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, CodeNotAFile, errors.New(kindOf(info.Mode()))
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, CodeUnreadable, err
+	}
+	defer file.Close()
+	if data, err = io.ReadAll(io.LimitReader(file, maxSize+1)); err != nil {
+		return nil, CodeUnreadable, err
+	}
+	return data, "", nil
 }
 
 func kindOf(mode fs.FileMode) string {

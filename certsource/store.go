@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -59,8 +60,10 @@ func (c *StoreConfig) check() error {
 		errs = append(errs, errors.New("thumbprint and subject exclude each other"))
 	case c.Thumbprint != "" && !thumbprintForm.MatchString(c.Thumbprint):
 		errs = append(errs, errors.New("a thumbprint has 40 hexadecimal digits"))
-	case c.Subject != "" && !strings.Contains(c.Subject, "="):
-		errs = append(errs, errors.New("a subject is a distinguished name such as CN=HMA-Cert"))
+	case c.Subject != "":
+		if _, err := parseName(c.Subject); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -69,6 +72,7 @@ func (c *StoreConfig) check() error {
 // their provider, a TPM included, and sign there. It is safe for concurrent use.
 type Store struct {
 	cfg     StoreConfig
+	subject []nameAttribute // of cfg.Subject
 	content blockingCall[[]storeEntry]
 
 	mu   sync.Mutex
@@ -173,7 +177,11 @@ func newStore(cfg StoreConfig) (*Store, error) {
 		return nil, fmt.Errorf("certsource: %w", err)
 	}
 	cfg.Log = orDiscard(cfg.Log)
-	return &Store{cfg: cfg}, nil
+	s := &Store{cfg: cfg}
+	if cfg.Subject != "" {
+		s.subject, _ = parseName(cfg.Subject) // check has parsed it
+	}
+	return s, nil
 }
 
 // Certificates reads the store and returns the selected certificate or, with a
@@ -219,7 +227,7 @@ func (s *Store) load(reader storeReader) ([]storeEntry, *Error) {
 func (s *Store) take(entries []storeEntry) *Error {
 	found := s.selected(entries)
 	if len(found) == 0 {
-		return s.error("read store", CodeNotInStore, nil)
+		return s.error("read store", CodeNotInStore, whatIsThere(entries))
 	}
 	var good []*tls.Certificate
 	var first *Error
@@ -239,6 +247,20 @@ func (s *Store) take(entries []storeEntry) *Error {
 		s.good = good
 	}
 	return first
+}
+
+// whatIsThere describes a store in which no certificate fits.
+func whatIsThere(entries []storeEntry) error {
+	var subjects []string
+	for _, entry := range entries {
+		if leaf, err := x509.ParseCertificate(entry.der()); err == nil && len(subjects) < 3 {
+			subjects = append(subjects, strconv.Quote(leaf.Subject.String()))
+		}
+	}
+	if len(subjects) == 0 {
+		return errors.New("it holds no certificate that this account can see")
+	}
+	return fmt.Errorf("it holds %d, with subjects such as %s", len(entries), strings.Join(subjects, ", "))
 }
 
 type foundEntry struct {
@@ -265,18 +287,11 @@ func (s *Store) matches(leaf *x509.Certificate) bool {
 		thumbprint, _ := Thumbprints(leaf)
 		return strings.EqualFold(thumbprint, s.cfg.Thumbprint)
 	}
-	want := normalName(s.cfg.Subject)
-	return want == normalName(leaf.Subject.String()) || leaf.Subject.CommonName != "" && want == normalName("CN="+leaf.Subject.CommonName)
-}
-
-// normalName returns a distinguished name in lower case and without the blanks
-// between its parts, which certmgr.msc shows and RFC 2253 omits.
-func normalName(name string) string {
-	parts := strings.Split(name, ",")
-	for i := range parts {
-		parts[i] = strings.ToLower(strings.TrimSpace(parts[i]))
+	subject := nameAttributes(leaf.Subject)
+	if len(s.subject) == 1 && s.subject[0].oid == attributeOIDs["CN"] {
+		subject = slices.DeleteFunc(subject, func(a nameAttribute) bool { return a.oid != s.subject[0].oid })
 	}
-	return strings.Join(parts, ",")
+	return sameName(s.subject, subject)
 }
 
 // open returns the certificate with a signer. One that is known keeps its pointer

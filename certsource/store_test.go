@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"log/slog"
@@ -155,26 +156,69 @@ func TestStoreBySubject(t *testing.T) {
 	}
 }
 
+// The subject as certutil, PowerShell, the certificate console and OpenSSL print it.
 func TestStoreSubjects(t *testing.T) {
-	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: "HMA-Cert", Organization: []string{"Contoso"}, Country: []string{"DE"}}}
-	for subject, want := range map[string]bool{
-		"CN=HMA-Cert":                 true,
-		"cn=hma-cert":                 true,
-		"CN=HMA-Cert,O=Contoso,C=DE":  true,
-		"CN=HMA-Cert, O=Contoso,C=DE": true,
-		"CN=HMA":                      false,
-		"CN=HMA-Cert,O=Contoso":       false,
-		"O=Contoso":                   false,
-		"CN=":                         false,
+	simple := newEntry(t, pkix.Name{CommonName: "HMA-Cert", Organization: []string{"Contoso"}, Country: []string{"DE"}}, time.Now(), time.Now().Add(time.Hour))
+	domain := newEntry(t, pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{ // in the order of the encoding
+		{Type: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, Value: "com"},
+		{Type: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, Value: "contoso"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 8}, Value: "Washington"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 10}, Value: `Contoso, "Ltd."`},
+		{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: "pki@contoso.com"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "HMA Cert"},
+	}}, time.Now(), time.Now().Add(time.Hour))
+	for _, tt := range []struct {
+		subject        string
+		simple, domain bool
+	}{
+		{"CN=HMA-Cert", true, false},
+		{"cn=hma-cert", true, false},
+		{"CN=HMA-Cert,O=Contoso,C=DE", true, false},
+		{"CN=HMA-Cert, O=Contoso,C=DE", true, false},
+		{"C = DE, O = Contoso, CN = HMA-Cert", true, false}, // OpenSSL
+		{"CN=HMA", false, false},
+		{"CN=HMA-Cert,O=Contoso", false, false},
+		{"O=Contoso", false, false},
+		{"CN=HMA Cert", false, true},
+		{`CN=HMA Cert, E=pki@contoso.com, O="Contoso, ""Ltd.""", S=Washington, DC=contoso, DC=com`, false, true},
+		{`DC=com, DC=contoso, S=Washington, O="Contoso, ""Ltd.""", E=pki@contoso.com, CN=HMA Cert`, false, true},
+		{`CN=HMA Cert,emailAddress=pki@contoso.com,O=Contoso\, \"Ltd.\",ST=Washington,DC=contoso,DC=com`, false, true},
+		{`OID.2.5.4.3=HMA Cert;1.2.840.113549.1.9.1=pki@contoso.com;O="Contoso, ""Ltd.""";ST=Washington;DC=contoso;DC=com`, false, true},
+		{`CN=HMA Cert, E=pki@contoso.com, O="Contoso, ""Ltd.""", S=Washington, DC=com, DC=contoso`, false, false},
+		{`CN=HMA Cert, DC=contoso, DC=com`, false, false},
 	} {
-		s := &Store{cfg: StoreConfig{Subject: subject}}
-		if got := s.matches(leaf); got != want {
-			t.Errorf("%q: %v", subject, got)
+		s, err := newStore(StoreConfig{Subject: tt.subject})
+		if err != nil {
+			t.Errorf("%q: %v", tt.subject, err)
+			continue
+		}
+		for entry, want := range map[*entryDouble]bool{simple: tt.simple, domain: tt.domain} {
+			if leaf, _ := x509.ParseCertificate(entry.der()); s.matches(leaf) != want {
+				t.Errorf("%q: %v for %v", tt.subject, !want, leaf.Subject)
+			}
 		}
 	}
-	if (&Store{cfg: StoreConfig{Subject: "CN="}}).matches(&x509.Certificate{}) {
-		t.Error("an empty common name fits an empty subject")
+	for subject, problem := range map[string]string{
+		"CN=":              "has no value",
+		"CN=x,O=":          "has no value",
+		"CN=x, Contoso":    "distinguished name",
+		"CN=x, Ltd=Y":      `not "LTD"`,
+		`CN=x, O="Contoso`: "quotation mark",
+	} {
+		if _, err := newStore(StoreConfig{Subject: subject}); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%q: error %v, want %s", subject, err, problem)
+		}
 	}
+}
+
+func FuzzSubject(f *testing.F) {
+	f.Add(`CN=HMA Cert, E=pki@contoso.com, O="Contoso, ""Ltd.""", S=Washington, DC=contoso, DC=com`)
+	f.Fuzz(func(t *testing.T, s string) {
+		name, err := parseName(s)
+		if (err == nil) != (len(name) > 0) {
+			t.Errorf("%d attributes and %v", len(name), err)
+		}
+	})
 }
 
 func TestStoreByThumbprint(t *testing.T) {

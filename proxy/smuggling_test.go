@@ -20,8 +20,9 @@ import (
 )
 
 // exchangeRaw sends bytes over one connection and returns the status of every
-// response. It waits for as many responses as are wanted, and briefly for more.
-func (r *testProxy) exchangeRaw(t *testing.T, raw string, wanted int) (statuses []int) {
+// response. It waits until Exchange has received as many whole requests as arrivals,
+// and briefly for more.
+func (r *testProxy) exchangeRaw(t *testing.T, raw string, arrivals int) (statuses []int) {
 	t.Helper()
 	c, err := net.Dial("tcp", r.address)
 	if err != nil {
@@ -32,7 +33,7 @@ func (r *testProxy) exchangeRaw(t *testing.T, raw string, wanted int) (statuses 
 	in := bufio.NewReader(c)
 	for {
 		limit := 300 * time.Millisecond
-		if len(statuses) < wanted {
+		if whole(r.seen()) < arrivals {
 			limit = 20 * time.Second
 		}
 		_ = c.SetReadDeadline(time.Now().Add(limit))

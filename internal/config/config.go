@@ -40,7 +40,7 @@ type Config struct {
 	Authority Origin `env:"HMA_AUTHORITY_HOST" envDefault:"https://login.microsoftonline.com" form:"an https URL without a path" desc:"Sign-in service of the cloud: public, national or sovereign."`
 
 	// AppAuth says what proves the identity of App.
-	AppAuth AppAuth `env:"HMA_APP_AUTH" envDefault:"certificate" form:"certificate, workload or managed" desc:"What proves the identity of HMA_APP_ID to Entra ID. certificate is the supported way. workload and managed are experimental: a federated credential takes the certificate's place, a token of the Kubernetes service account (AZURE_FEDERATED_TOKEN_FILE) or of a managed identity. It is not known whether Exchange Server accepts the tokens that Entra ID then issues: hmaproxy doctor finds out."`
+	AppAuth AppAuth `env:"HMA_APP_AUTH" envDefault:"certificate" form:"certificate, workload or managed" desc:"What proves the identity of HMA_APP_ID to Entra ID. certificate is the supported way. workload and managed are experimental: a federated credential takes the certificate's place, a token of the Kubernetes service account (AZURE_FEDERATED_TOKEN_FILE) or of a managed identity. It is not known whether Exchange Server accepts the tokens that Entra ID then issues: hmaproxy doctor -mailbox ADDRESS finds out."`
 	// AppIdentity is the user-assigned managed identity of AppAuth managed; "" means the machine's only one.
 	AppIdentity AppID `env:"HMA_APP_IDENTITY_ID" form:"a client id, a GUID" absent:"the machine's only user-assigned identity" desc:"Client id of the managed identity, with HMA_APP_AUTH=managed (experimental)."`
 	// FederatedTokenFile holds the token of AppAuth workload. It may be set with other settings: the platform sets it.

@@ -50,7 +50,7 @@ func checkStore(r *rules) {
 		name := storeVariables(r.given)[0]
 		r.problems.add(Problem{
 			Variable: name, Text: "names a Windows certificate store, and this is not Windows; expected HMA_CERT_FILE, or a certificate from Key Vault",
-			Repair: "remove " + name + ", and set HMA_CERT_FILE or the HMA_KEY_VAULT_ settings",
+			Repair: "remove " + name + ", and set HMA_CERT_FILE, or HMA_KEY_VAULT_URI and the settings that it needs",
 		})
 		return
 	}

@@ -24,8 +24,8 @@ func (c *Config) Warnings() []string {
 	warn(!c.Admin.Off() && !c.Admin.Addr().IsLoopback(), "HMA_ADMIN_LISTEN leaves loopback: every host that reaches it can read health and metrics")
 	altered := alteration(c.VaultSecret.Reveal())
 	warn(altered != "", c.vaultSecretName()+" "+altered)
-	warn(c.SecretExposed, "the file of -env-file holds a secret, and every user of this machine may read it: chmod 600 it, or keep the secret in a file of its own (HMA_KEY_VAULT_CLIENT_SECRET_FILE)")
-	warn(c.Federated(), "HMA_APP_AUTH="+string(c.AppAuth)+" is experimental: it is not known whether Exchange Server accepts the tokens that Entra ID issues for a federated credential; hmaproxy doctor finds out")
+	warn(c.SecretExposed, "the file of -env-file holds a secret, and every user of this machine may read it: chmod 600 it, or keep the secret in a file of its own and name it in "+c.secretFileSetting())
+	warn(c.Federated(), "HMA_APP_AUTH="+string(c.AppAuth)+" is experimental: it is not known whether Exchange Server accepts the tokens that Entra ID issues for a federated credential; hmaproxy doctor -mailbox ADDRESS finds out")
 	warn(c.FromVault() && c.VaultAuth == AuthDefault, "HMA_KEY_VAULT_AUTH=default is meant for development: it takes whichever credential it finds first")
 	warn(slices.Contains(c.TLSCompatibility, RSAKeyExchange), "HMA_TLS_COMPATIBILITY=rsa-key-exchange: who records connections to Exchange can read them once the server's key is known; enable ECDHE cipher suites on the server instead")
 	warn(slices.Contains(c.TLSCompatibility, CBC), "HMA_TLS_COMPATIBILITY=cbc: connections to Exchange may use AES-CBC, which has had padding attacks; enable AES-GCM cipher suites on the server instead")
@@ -56,4 +56,12 @@ func ExchangeOnline(u *url.URL) bool {
 		host := u.Hostname()
 		return host == domain || strings.HasSuffix(host, "."+domain)
 	})
+}
+
+// secretFileSetting names the _FILE twin of the secret that is set.
+func (c *Config) secretFileSetting() string {
+	if c.VaultSecret == "" && c.CertPassword != "" {
+		return "HMA_CERT_PASSWORD_FILE"
+	}
+	return "HMA_KEY_VAULT_CLIENT_SECRET_FILE"
 }

@@ -92,6 +92,7 @@ var certificateRules = []rule[unusableCertificate]{
 	},
 	{
 		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeNotInStore) },
+		detail: "{detail}{why}",
 		cause:  "no certificate of {store} has this thumbprint or subject: it was imported into another store, or the value is mistyped",
 		repair: []string{"{remedy}"},
 	},
@@ -135,6 +136,13 @@ var certificateRules = []rule[unusableCertificate]{
 		detail: "{detail}{why}",
 		cause:  "HMA_CERT_FILE names something else than a file: the folder of a mounted secret, perhaps",
 		repair: []string{"ls -l {cert-file}", "name the file in it: one that holds certificate and private key"},
+	},
+	{
+		when: func(u unusableCertificate) bool {
+			return u.is(certsource.CodeBlocked) && u.facts.config.FromStore()
+		},
+		cause:  "Windows does not respond when the certificate store {store} is read",
+		repair: []string{"{remedy}"},
 	},
 	{
 		when:   func(u unusableCertificate) bool { return u.is(certsource.CodeBlocked) },

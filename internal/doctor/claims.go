@@ -17,6 +17,9 @@ func evaluateClaims(f *facts) Result {
 		return f.failed(detail, e).goingOn()
 	}
 	r := ok(detail)
+	if f.config.Federated() && f.flags.mailbox == "" {
+		r.Warnings = []string{"the token has appidacr " + quote(c.AuthKind) + ", as Exchange Server demands; hmaproxy doctor -mailbox ADDRESS shows whether it accepts the token (HMA_APP_AUTH is experimental)"}
+	}
 	if !sameOrigin(c.Audience, f.config.EWS.URL) {
 		r.Notes = []string{"the token's audience is not the host of HMA_EWS_URL, and Exchange accepts it"}
 	}

@@ -101,7 +101,11 @@ func evaluateToken(f *facts) Result {
 func explainToken(f *facts, a tokenAttempt) Result {
 	e := a.err
 	if e.AADSTS == 0 {
-		return f.names.with("{remedy}", remedyOr(e.Remedy)).failed(withoutRemedy(e), must(explain(tokenFailures, failedToken{f, e})))
+		remedy, detail := e.Remedy, withoutRemedy(e)
+		if unsigned := (*certsource.Error)(nil); errors.As(e.Unwrap(), &unsigned) {
+			remedy, detail = unsigned.Remedy, strings.Replace(detail, " ("+unsigned.Remedy+")", "", 1)
+		}
+		return f.names.with("{remedy}", remedyOr(remedy)).failed(detail, must(explain(tokenFailures, failedToken{f, e})))
 	}
 	detail := fmt.Sprintf("Entra ID returned %d with AADSTS%d", e.Status, e.AADSTS)
 	if e.CorrelationID != "" {
