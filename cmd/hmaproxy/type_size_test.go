@@ -24,7 +24,6 @@ var largeTypes = map[string]bool{
 	"internal/config.loader":      true,
 	"internal/httpclient.Clients": true,
 	"internal/statuspage.Admin":   true,
-	"internal/upstream.Transport": true,
 	"proxy.Handler":               true,
 	"proxy/internal/soap.Scanner": true,
 	"proxy/internal/soap.block":   true,

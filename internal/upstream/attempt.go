@@ -126,7 +126,7 @@ var errNoResponse = errors.New("the connection ended without a response")
 // received.
 func (a *attempt) receive() (resp *http.Response, noResponse bool, err error) {
 	c := a.conn
-	c.readLimit = c.transport.config.MaxHead
+	c.readLimit = c.config.MaxHead
 	if _, err := c.br.Peek(1); err != nil {
 		if err == io.EOF {
 			err = errNoResponse

@@ -15,8 +15,9 @@ import (
 
 // A conn is a connection to the server. At most one attempt uses it at a time.
 type conn struct {
-	transport *Transport
-	tcp       net.Conn // as Config.Dial returned it
+	config    *Config
+	transport *Transport // that uses the connection; nil until it is connected
+	tcp       net.Conn   // as Config.Dial returned it
 	wire      *wire
 	tls       *tls.Conn
 	state     *tls.ConnectionState
@@ -39,9 +40,9 @@ const readBufferSize = 1 << 10
 
 // newConn returns a connection before its TLS handshake. through is tcp, or the
 // tunnel through a corporate proxy at the other end of tcp.
-func newConn(t *Transport, through, tcp net.Conn, config *tls.Config) *conn {
-	c := &conn{transport: t, tcp: tcp, wire: &wire{Conn: socket.Of(through)}, readLimit: math.MaxInt64}
-	c.tls = tls.Client(c.wire, config)
+func newConn(config *Config, through, tcp net.Conn, tlsConfig *tls.Config) *conn {
+	c := &conn{config: config, tcp: tcp, wire: &wire{Conn: socket.Of(through)}, readLimit: math.MaxInt64}
+	c.tls = tls.Client(c.wire, tlsConfig)
 	c.br = bufio.NewReaderSize(c, readBufferSize)
 	c.probe = socket.Probe(through)
 	return c
@@ -50,7 +51,7 @@ func newConn(t *Transport, through, tcp net.Conn, config *tls.Config) *conn {
 // Read reads decrypted bytes within readLimit.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.readLimit <= 0 {
-		return 0, fmt.Errorf("upstream: the response's head is longer than %d bytes", c.transport.config.MaxHead)
+		return 0, fmt.Errorf("upstream: the response's head is longer than %d bytes", c.config.MaxHead)
 	}
 	n, err := c.tls.Read(p[:min(int64(len(p)), c.readLimit)])
 	c.readLimit -= int64(n)
@@ -90,7 +91,7 @@ func (c *conn) abort() {
 // usable reports whether an idle connection can serve another request: the
 // server has neither closed it nor sent anything, and its address is current.
 func (c *conn) usable() bool {
-	if !c.transport.config.Current(c.tcp) {
+	if !c.config.Current(c.tcp) {
 		return false
 	}
 	if c.idleReader != nil {

@@ -9,17 +9,23 @@ import (
 	"time"
 )
 
+// A connector opens connections to the server. It is safe for concurrent use.
+type connector struct {
+	config      *Config
+	keyExchange *keyExchange
+}
+
 // connect opens a connection. It does so in another goroutine, because a TLS
 // handshake grows the stack, and the caller's stack lives as long as its
 // response.
-func (t *Transport) connect(ctx context.Context) (*conn, error) {
+func (d *connector) connect(ctx context.Context) (*conn, error) {
 	type result struct {
 		c   *conn
 		err error
 	}
 	opened := make(chan result)
 	go func() {
-		c, err := t.open(ctx)
+		c, err := d.open(ctx)
 		select {
 		case opened <- result{c, err}:
 		case <-ctx.Done():
@@ -41,30 +47,30 @@ func (t *Transport) connect(ctx context.Context) (*conn, error) {
 
 // open opens a connection. When the server does not respond to the hello, it
 // tries once more with a shorter one: see keyExchange.
-func (t *Transport) open(ctx context.Context) (*conn, error) {
-	config, timeout := t.keyExchange.first(t.config.HandshakeTimeout)
-	c, err := t.openWith(ctx, config, timeout)
-	if config == t.keyExchange.classic {
+func (d *connector) open(ctx context.Context) (*conn, error) {
+	config, timeout := d.keyExchange.first(d.config.HandshakeTimeout)
+	c, err := d.openWith(ctx, config, timeout)
+	if config == d.keyExchange.classic {
 		return c, err
 	}
 	var failed *ConnectError
 	switch {
 	case err == nil:
-		t.keyExchange.hybridSucceeded()
+		d.keyExchange.hybridSucceeded()
 		return c, nil
 	case ctx.Err() != nil || !errors.As(err, &failed) || !failed.helloUnanswered:
 		return nil, err
-	case failed.Timeout() && timeout == t.config.HandshakeTimeout:
-		t.keyExchange.hybridFailed() // the next connection tries both
+	case failed.Timeout() && timeout == d.config.HandshakeTimeout:
+		d.keyExchange.hybridFailed() // the next connection tries both
 		return nil, err
 	}
-	c, classicErr := t.openWith(ctx, t.keyExchange.classic, t.config.HandshakeTimeout/2)
+	c, classicErr := d.openWith(ctx, d.keyExchange.classic, d.config.HandshakeTimeout/2)
 	if classicErr != nil {
-		t.keyExchange.hybridFailed()
+		d.keyExchange.hybridFailed()
 		return nil, err // not about the key exchange: the first error is the cause
 	}
-	if t.keyExchange.useClassic() {
-		t.config.Log.Warn("the server only completes TLS handshakes without post-quantum key exchange", "server", t.config.Address,
+	if d.keyExchange.useClassic() {
+		d.config.Log.Warn("the server only completes TLS handshakes without post-quantum key exchange", "server", d.config.Address,
 			"first_error", err.Error(), "remedy", "a device on the way drops long TLS hellos: have it updated, or set HMA_TLS_COMPATIBILITY=classic-groups")
 	}
 	return c, nil
@@ -72,25 +78,25 @@ func (t *Transport) open(ctx context.Context) (*conn, error) {
 
 // openWith dials, opens a tunnel through the corporate proxy if there is one,
 // and performs the TLS handshake. timeout bounds all but the dialling.
-func (t *Transport) openWith(ctx context.Context, config *tls.Config, timeout time.Duration) (*conn, error) {
-	raw, err := t.config.Dial(ctx, "tcp", t.config.DialAddress())
+func (d *connector) openWith(ctx context.Context, config *tls.Config, timeout time.Duration) (*conn, error) {
+	raw, err := d.config.Dial(ctx, "tcp", d.config.DialAddress())
 	if err != nil {
-		return nil, &ConnectError{Step: Dial, Server: t.config.DialAddress(), Err: err}
+		return nil, &ConnectError{Step: Dial, Server: d.config.DialAddress(), Err: err}
 	}
 	deadlineCtx, cancel := context.WithTimeoutCause(ctx, timeout, timeoutError(fmt.Sprintf("no response within %v", timeout)))
 	defer cancel()
 	through := raw
-	if t.config.Proxy != nil {
-		if through, err = t.tunnel(deadlineCtx, raw); err != nil {
+	if d.config.Proxy != nil {
+		if through, err = (&corporateProxy{d.config}).tunnel(deadlineCtx, raw); err != nil {
 			raw.Close()
-			return nil, &ConnectError{Step: CorporateProxy, Server: t.config.Proxy.Host, Err: cause(deadlineCtx, err)}
+			return nil, &ConnectError{Step: CorporateProxy, Server: d.config.Proxy.Host, Err: cause(deadlineCtx, err)}
 		}
 	}
-	c := newConn(t, through, raw, config)
-	if err := t.handshake(deadlineCtx, c); err != nil {
+	c := newConn(d.config, through, raw, config)
+	if err := handshake(deadlineCtx, c); err != nil {
 		raw.Close()
 		return nil, &ConnectError{
-			Step: Handshake, Server: t.config.Address, Err: cause(deadlineCtx, err),
+			Step: Handshake, Server: d.config.Address, Err: cause(deadlineCtx, err),
 			helloUnanswered: !c.wire.received && isSilenceOrClose(deadlineCtx, err),
 		}
 	}
@@ -105,7 +111,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-func (t *Transport) handshake(ctx context.Context, c *conn) error {
+func handshake(ctx context.Context, c *conn) error {
 	trace := httptrace.ContextClientTrace(ctx)
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()

@@ -42,37 +42,40 @@ func defaultProxyPort(proxy *url.URL) string {
 	return ""
 }
 
+// A corporateProxy opens tunnels to the server. It requires Config.Proxy.
+type corporateProxy struct{ config *Config }
+
 // tunnel has the corporate proxy connect to the server and returns the tunnel
 // through it. raw is a connection to the proxy. When ctx ends, raw is closed.
-func (t *Transport) tunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
+func (p *corporateProxy) tunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	conn, err := t.openTunnel(ctx, raw)
+	conn, err := p.openTunnel(ctx, raw)
 	if !stop() {
 		return nil, context.Cause(ctx)
 	}
 	return conn, err
 }
 
-func (t *Transport) openTunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
-	switch t.config.Proxy.Scheme {
+func (p *corporateProxy) openTunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	switch p.config.Proxy.Scheme {
 	case "https":
-		config := t.config.TLS.Clone()
-		config.ServerName = t.config.Proxy.Hostname()
+		config := p.config.TLS.Clone()
+		config.ServerName = p.config.Proxy.Hostname()
 		config.CipherSuites, config.CurvePreferences = nil, nil // those are Exchange's
 		conn := tls.Client(raw, config)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			return nil, fmt.Errorf("TLS handshake: %w", err)
 		}
-		return conn, t.requestTunnel(conn)
+		return conn, p.requestTunnel(conn)
 	case "http":
-		return raw, t.requestTunnel(raw)
+		return raw, p.requestTunnel(raw)
 	}
-	return raw, t.requestSOCKS(ctx, raw)
+	return raw, p.requestSOCKS(ctx, raw)
 }
 
 // requestTunnel sends CONNECT and reads the response.
-func (t *Transport) requestTunnel(conn net.Conn) error {
-	if _, err := io.WriteString(conn, t.connectRequest()); err != nil {
+func (p *corporateProxy) requestTunnel(conn net.Conn) error {
+	if _, err := io.WriteString(conn, p.connectRequest()); err != nil {
 		return err
 	}
 	br := bufio.NewReader(io.LimitReader(conn, maxConnectResponse))
@@ -83,8 +86,8 @@ func (t *Transport) requestTunnel(conn net.Conn) error {
 	if err != nil {
 		return errors.New("its response to CONNECT is not HTTP")
 	}
-	if t.config.ProxyResponse != nil {
-		t.config.ProxyResponse(resp.StatusCode)
+	if p.config.ProxyResponse != nil {
+		p.config.ProxyResponse(resp.StatusCode)
 	}
 	if err := ConnectRefusal(resp); err != nil {
 		return err
@@ -97,9 +100,9 @@ func (t *Transport) requestTunnel(conn net.Conn) error {
 
 // connectRequest returns the CONNECT request with the credentials of the proxy's
 // URL.
-func (t *Transport) connectRequest() string {
-	request := "CONNECT " + t.config.Address + " HTTP/1.1\r\nHost: " + t.config.Address + "\r\nUser-Agent: hmaproxy\r\n"
-	if user := t.config.Proxy.User; user != nil {
+func (p *corporateProxy) connectRequest() string {
+	request := "CONNECT " + p.config.Address + " HTTP/1.1\r\nHost: " + p.config.Address + "\r\nUser-Agent: hmaproxy\r\n"
+	if user := p.config.Proxy.User; user != nil {
 		password, _ := user.Password()
 		credentials := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
 		request += "Proxy-Authorization: Basic " + credentials + "\r\n"
@@ -134,13 +137,13 @@ type socksDialer interface {
 
 // requestSOCKS performs the SOCKS5 handshake of RFC 1928. The proxy resolves the
 // server's name.
-func (t *Transport) requestSOCKS(ctx context.Context, conn net.Conn) error {
+func (p *corporateProxy) requestSOCKS(ctx context.Context, conn net.Conn) error {
 	var auth *proxy.Auth
-	if user := t.config.Proxy.User; user != nil {
+	if user := p.config.Proxy.User; user != nil {
 		password, _ := user.Password()
 		auth = &proxy.Auth{User: user.Username(), Password: password}
 	}
-	dialer, err := proxy.SOCKS5("tcp", t.config.DialAddress(), auth, nil)
+	dialer, err := proxy.SOCKS5("tcp", p.config.DialAddress(), auth, nil)
 	if err != nil {
 		return err
 	}
@@ -148,6 +151,6 @@ func (t *Transport) requestSOCKS(ctx context.Context, conn net.Conn) error {
 	if !ok {
 		return errors.New("SOCKS5 is not supported")
 	}
-	_, err = socks.DialWithConn(ctx, conn, "tcp", t.config.Address)
+	_, err = socks.DialWithConn(ctx, conn, "tcp", p.config.Address)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -46,11 +47,11 @@ var messageBuffers = sync.Pool{New: func() any { return &messageBuffer{text: mak
 // maxPooledText is the capacity up to which a buffer is kept for reuse.
 const maxPooledText = 16 << 10
 
-// newMessage checks a request and writes its head. A short body whose GetBody
+// newMessage checks a request for the server host and writes its head. A short body whose GetBody
 // is set, which is therefore in memory, is appended to the head.
-func (t *Transport) newMessage(r *http.Request) (*message, error) {
+func newMessage(r *http.Request, host string, headers *headerChecker) (*message, error) {
 	m := &message{request: r, ctx: r.Context(), trace: httptrace.ContextClientTrace(r.Context())}
-	if err := t.check(r); err != nil {
+	if err := check(r, host, headers); err != nil {
 		return nil, err
 	}
 	if r.Body != nil && r.Body != http.NoBody {
@@ -92,9 +93,9 @@ func (m *message) detectBody() error {
 
 // check refuses a request that is for another server or cannot be sent as it
 // is.
-func (t *Transport) check(r *http.Request) error {
+func check(r *http.Request, host string, headers *headerChecker) error {
 	switch {
-	case r.URL == nil || r.URL.Scheme != "https" || r.URL.Host != t.config.Host:
+	case r.URL == nil || r.URL.Scheme != "https" || r.URL.Host != host:
 		return errors.New("the request is for another server")
 	case !httpguts.ValidHeaderFieldName(r.Method) || r.Method == http.MethodConnect:
 		return errors.New("the request's method cannot be sent")
@@ -108,7 +109,7 @@ func (t *Transport) check(r *http.Request) error {
 			return errors.New("a header's name cannot be sent")
 		}
 		for _, v := range values {
-			if !t.validHeaderValue(v) {
+			if !headers.valid(v) {
 				return fmt.Errorf("the header %s has a value that cannot be sent", name) // the value may be a secret
 			}
 		}
@@ -116,24 +117,30 @@ func (t *Transport) check(r *http.Request) error {
 	return nil
 }
 
-// validHeaderValue reports whether a header may have the value. A token has
-// kilobytes and is the same string in thousands of requests: it is checked once.
-func (t *Transport) validHeaderValue(v string) bool {
+// A headerChecker checks the values of headers. A token has kilobytes and is the
+// same string in thousands of requests: it is checked once. It is safe for
+// concurrent use.
+type headerChecker struct {
+	long atomic.Pointer[string] // the last long value that was valid
+}
+
+// valid reports whether a header may have the value.
+func (c *headerChecker) valid(v string) bool {
 	const long = 256
 	if len(v) < long {
 		return httpguts.ValidHeaderFieldValue(v)
 	}
-	if checked := t.longValue.Load(); checked != nil && *checked == v {
+	if checked := c.long.Load(); checked != nil && *checked == v {
 		return true
 	}
-	return t.checkLongValue(v)
+	return c.checkLong(v)
 }
 
-func (t *Transport) checkLongValue(v string) bool {
+func (c *headerChecker) checkLong(v string) bool {
 	if !httpguts.ValidHeaderFieldValue(v) {
 		return false
 	}
-	t.longValue.Store(&v)
+	c.long.Store(&v)
 	return true
 }
 

@@ -47,7 +47,7 @@ func (p *pool) put(c *conn) {
 	c.reused = true
 	c.idleSince = time.Now()
 	c.startIdleReader()
-	if !c.transport.config.Current(c.tcp) || !p.push(c) {
+	if !c.config.Current(c.tcp) || !p.push(c) {
 		c.close()
 	}
 }

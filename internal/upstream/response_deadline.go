@@ -17,7 +17,7 @@ type responseDeadline struct {
 // requestSent starts the time. A deadline that the connection has from an earlier
 // request is kept where it is nearly the same: setting one is expensive.
 func (d *responseDeadline) requestSent(c *conn, r *http.Request) {
-	timeout := c.transport.config.ResponseTimeout(r)
+	timeout := c.config.ResponseTimeout(r)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.begun {

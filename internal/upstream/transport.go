@@ -21,7 +21,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"hmaproxy/internal/socket"
@@ -70,11 +69,10 @@ type Config struct {
 
 // A Transport is an http.RoundTripper. It is safe for concurrent use.
 type Transport struct {
-	config      Config
-	keyExchange *keyExchange
+	connector   connector
 	idle        pool
+	headers     headerChecker
 	headerNames headerNameCache
-	longValue   atomic.Pointer[string] // the last long header value that was checked: the token
 }
 
 // sessionCacheSize is the number of TLS sessions kept for resumption.
@@ -109,9 +107,8 @@ func New(config Config) (*Transport, error) {
 	}
 	config.TLS.Renegotiation = tls.RenegotiateOnceAsClient // TLS 1.2: IIS does so when it accepts client certificates
 	return &Transport{
-		config:      config,
-		keyExchange: newKeyExchange(config.TLS),
-		idle:        pool{limit: config.MaxIdle, timeout: config.IdleTimeout},
+		connector: connector{config: &config, keyExchange: newKeyExchange(config.TLS)},
+		idle:      pool{limit: config.MaxIdle, timeout: config.IdleTimeout},
 	}, nil
 }
 
@@ -143,7 +140,7 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 // request's body could not be read, or that the response is not HTTP. Errors about
 // a response may quote it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	m, err := t.newMessage(r)
+	m, err := newMessage(r, t.connector.config.Host, &t.headers)
 	if err != nil {
 		closeBody(r)
 		return nil, fmt.Errorf("upstream: %w", err)
@@ -167,9 +164,10 @@ func (t *Transport) connection(m *message) (*conn, error) {
 	c := t.idle.take()
 	if c == nil {
 		var err error
-		if c, err = t.connect(m.ctx); err != nil {
+		if c, err = t.connector.connect(m.ctx); err != nil {
 			return nil, err
 		}
+		c.transport = t
 	}
 	if m.trace != nil && m.trace.GotConn != nil {
 		m.trace.GotConn(httptrace.GotConnInfo{Conn: c.tls, Reused: c.reused})

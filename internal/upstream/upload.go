@@ -59,7 +59,7 @@ func (u *upload) send() (connFailed bool, err error) {
 // awaitDecision waits until the server has responded to the expectation, and
 // no longer than the timeout.
 func (u *upload) awaitDecision() bool {
-	timeout := time.NewTimer(u.attempt.conn.transport.config.ContinueTimeout)
+	timeout := time.NewTimer(u.attempt.conn.config.ContinueTimeout)
 	defer timeout.Stop()
 	select {
 	case send := <-u.decision:
