@@ -16,6 +16,7 @@ import (
 type Logger struct {
 	log     *slog.Logger
 	thinned map[proxy.Reason]thinned // by the reasons of refusals
+	repeats *repeats
 }
 
 // A thinned is a kind of lines that are left out when there are many.
@@ -35,7 +36,7 @@ const (
 
 // New returns a Logger that writes to log.
 func New(log *slog.Logger) *Logger {
-	l := &Logger{log: log, thinned: make(map[proxy.Reason]thinned)}
+	l := &Logger{log: log, thinned: make(map[proxy.Reason]thinned), repeats: &repeats{log: log, lines: make(map[repeat]*repeatedLine)}}
 	for _, reason := range proxy.Reasons() {
 		if reason.Class() == proxy.ClassRefused {
 			l.thinned[reason] = thinned{logging.NewThinning(refusalBurst, refusalInterval), "refused requests were left out of this log"}
@@ -48,7 +49,8 @@ func New(log *slog.Logger) *Logger {
 }
 
 // Done logs a request that has ended. It leaves out most of many requests that
-// are refused for one reason, and later logs how many.
+// are refused for one reason, and of repetitions of a request that failed. It
+// later logs how many.
 func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 	if kind, ok := l.thinned[r.Reason]; ok {
 		omit, omitted := kind.count.Count()
@@ -60,8 +62,15 @@ func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 			l.log.Warn(message, "reason", r.Reason.String(), "count", omitted)
 		}
 	}
+	if key, failed := repeatOf(r); failed && l.repeats.omit(key) {
+		return
+	}
 	l.write(r, levelOf(r, o))
 }
+
+// Close logs how many repetitions were left out since the last line about them.
+// Call it after the last request.
+func (l *Logger) Close() { l.repeats.close() }
 
 // levelOf returns WARN for requests that an operator may have to look into.
 func levelOf(r *proxy.Record, o outcome.Outcome) slog.Level {

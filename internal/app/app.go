@@ -218,6 +218,7 @@ func (a *app) run(ctx context.Context) error {
 
 	var background sync.WaitGroup
 	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // a drain still needs tokens
+	defer a.observer.log.Close()
 	defer a.clients.CloseIdleConnections()
 	defer background.Wait()
 	defer adminServer.Close()

@@ -1,0 +1,123 @@
+package accesslog
+
+import (
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/logging"
+	"hmaproxy/proxy"
+)
+
+// Bounds on the lines of a client that repeats a request that fails: so many at
+// once, then one per interval with the number of those that were left out. The
+// repetitions of so many requests are told apart.
+const (
+	repeatBurst    = 10
+	repeatInterval = 10 * time.Second
+	repeatKinds    = 1024
+)
+
+// A repeat is what the lines of a repeated request have in common.
+type repeat struct {
+	host, client, operation, mailbox, reason string
+}
+
+// repeatOf returns the repeat that a failed request belongs to. ok is false for
+// requests that did not fail.
+func repeatOf(r *proxy.Record) (key repeat, ok bool) {
+	reason := r.Reason.String()
+	switch {
+	case r.Reason.Class() == proxy.ClassFailed:
+	case r.Reason == proxy.ReasonNone && r.Fault == "ErrorServerBusy": // Exchange throttles
+		reason = string(r.Fault)
+	default:
+		return repeat{}, false
+	}
+	host, _, err := net.SplitHostPort(r.Remote)
+	if err != nil {
+		host = r.Remote
+	}
+	return repeat{host, r.Client, r.Operation, r.Mailbox, reason}, true
+}
+
+// repeats merges the lines of repeated requests. It is safe for concurrent use.
+type repeats struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	lines map[repeat]*repeatedLine
+}
+
+type repeatedLine struct {
+	thinning *logging.Thinning
+	omitted  int // since the last line about them
+	last     time.Time
+}
+
+// omit reports whether to leave a line out. It counts the line, and the count is
+// logged within repeatInterval.
+func (m *repeats) omit(key repeat) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	line := m.lines[key]
+	if line == nil {
+		if len(m.lines) >= repeatKinds && !m.forget(now) {
+			key = repeat{reason: key.reason} // all others together
+		}
+		if line = m.lines[key]; line == nil {
+			line = &repeatedLine{thinning: logging.NewThinning(repeatBurst, repeatInterval)}
+			m.lines[key] = line
+		}
+	}
+	line.last = now
+	if omit, _ := line.thinning.Count(); !omit {
+		return false
+	}
+	if line.omitted++; line.omitted == 1 {
+		time.AfterFunc(repeatInterval, func() { m.report(key, line) })
+	}
+	return true
+}
+
+// report logs how many lines were left out.
+func (m *repeats) report(key repeat, line *repeatedLine) {
+	m.mu.Lock()
+	n := line.omitted
+	line.omitted = 0
+	m.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	attrs := []any{"reason", key.reason, "count", n}
+	for _, s := range [...]struct{ key, value string }{{"remote", key.host}, {"client", key.client}, {"operation", key.operation}, {"mailbox", key.mailbox}} {
+		if s.value != "" {
+			attrs = append(attrs, s.key, s.value)
+		}
+	}
+	m.log.Warn("repetitions of a failed request were left out of this log", attrs...)
+}
+
+// forget removes the lines that are written again anyway. It reports whether
+// there is room for another one.
+func (m *repeats) forget(now time.Time) bool {
+	for key, line := range m.lines {
+		if line.omitted == 0 && now.Sub(line.last) > repeatBurst*repeatInterval {
+			delete(m.lines, key)
+		}
+	}
+	return len(m.lines) < repeatKinds
+}
+
+// close logs what is counted and not logged yet.
+func (m *repeats) close() {
+	m.mu.Lock()
+	lines := m.lines
+	m.lines = make(map[repeat]*repeatedLine)
+	m.mu.Unlock()
+	for key, line := range lines {
+		m.report(key, line)
+	}
+}
