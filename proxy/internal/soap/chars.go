@@ -96,9 +96,9 @@ func plain(p []byte) int {
 	return i
 }
 
-// character returns the length of the character of several bytes at the beginning
-// of p: 0 if p is too short to tell, -1 if it is not a character of XML.
-func character(p []byte) int {
+// characterLength returns the length of the character of several bytes at the
+// beginning of p: 0 if p is too short to tell, -1 if it is not a character of XML.
+func characterLength(p []byte) int {
 	if !utf8.FullRune(p) {
 		return 0
 	}
@@ -123,9 +123,9 @@ func isChar(r rune) bool {
 }
 
 // characters returns the length of the run of characters at the beginning of p that
-// are not of the class stop, and whether the run ends at bytes that are not a
-// character. It counts an incomplete last character and keeps it in s.partial.
-func (s *Scanner) characters(p []byte, stop uint8) (n int, bad bool) {
+// are not of the class stop. It also reports whether the run ends at the beginning
+// of an incomplete character, and whether it ends at bytes that are not a character.
+func characters(p []byte, stop uint8) (n int, incomplete, bad bool) {
 	i := 0
 	for i < len(p) {
 		if stop != stopsComment {
@@ -136,46 +136,23 @@ func (s *Scanner) characters(p []byte, stop uint8) (n int, bad bool) {
 		class := classes[p[i]]
 		switch {
 		case class&stop != 0:
-			return i, false
+			return i, false, false
 		case class&illegal != 0:
-			return i, true
+			return i, false, true
 		case class&wide == 0:
 			i++
 			continue
 		}
-		switch size := character(p[i:]); size {
+		switch size := characterLength(p[i:]); size {
 		case -1:
-			return i, true
+			return i, false, true
 		case 0:
-			s.cut = copy(s.partial[:], p[i:])
-			return len(p), false
+			return i, true, false
 		default:
 			i += size
 		}
 	}
-	return i, false
-}
-
-// mend completes a character that the last Write ended in.
-func (s *Scanner) mend(p []byte) (int, error) {
-	from := s.cut
-	for n := range p {
-		s.partial[s.cut] = p[n]
-		s.cut++
-		switch size := character(s.partial[:s.cut]); size {
-		case 0:
-			continue
-		case -1:
-			return n, s.violation(s.off-int64(from), notXML)
-		}
-		whole := s.partial[:s.cut]
-		s.cut = 0
-		if s.state != inText {
-			return n + 1, nil
-		}
-		return n + 1, s.data(s.off-int64(from), whole)
-	}
-	return len(p), nil
+	return i, false, false
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -69,7 +69,7 @@ func suite(t *testing.T) []suiteCase {
 // within the profile.
 func TestConformance(t *testing.T) {
 	s := NewScanner()
-	s.bare = true
+	s.envelope.bare = true
 	refused, undeclared, accepted := 0, 0, 0
 	for _, c := range suite(t) {
 		switch c.kind {

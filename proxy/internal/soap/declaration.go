@@ -6,23 +6,6 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// declaration collects the XML declaration and checks it when it is complete.
-func (s *Scanner) declaration(p []byte) (int, error) {
-	s.pending = append(s.pending, p[0])
-	if !bytes.HasSuffix(s.pending, []byte("?>")) {
-		if len(s.pending) == maxDeclaration {
-			return 0, s.violation(s.token, "an XML declaration that is too long")
-		}
-		return 1, nil
-	}
-	inner := s.pending[:len(s.pending)-len("?>")]
-	if !goodDeclaration(inner) {
-		return 0, s.violation(s.token, "an XML declaration other than for version 1.0 in UTF-8")
-	}
-	s.state = inText
-	return 1, nil
-}
-
 // goodDeclaration checks what is between "<?" and "?>".
 func goodDeclaration(p []byte) bool {
 	p, ok := bytes.CutPrefix(p, []byte("xml"))

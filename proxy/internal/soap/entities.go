@@ -82,7 +82,7 @@ func checkValue(p []byte) (int, string) {
 			}
 			i += n + 1
 		default:
-			n := character(p[i:])
+			n := characterLength(p[i:])
 			if classes[c]&illegal != 0 || n <= 0 {
 				return i, notXML
 			}

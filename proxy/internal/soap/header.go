@@ -22,30 +22,6 @@ var blockNames = [...]string{
 	zoneBlock:          "TimeZoneContext",
 }
 
-// A block is the current header block. Levels count from it: its own content is at
-// level 0, that of its children at level 1.
-type block struct {
-	kind    blockKind
-	problem string
-	isNil   bool                  // xsi:nil="true" is the only attribute
-	content bool                  // there is content in a block with isNil
-	seen    [len(blockNames)]bool // kinds that are in out already
-	out     []byte                // the rewritten blocks
-	begin   int                   // where the current one begins in out
-
-	sids, names int              // ExchangeImpersonation: number of ConnectingSIDs and of their children
-	identity    ews.IdentityKind // ExchangeImpersonation: kind of the child
-	version     []byte           // RequestServerVersion: the attribute, valid until the next tag
-	zoneLeaf    bool             // TimeZoneContext: inside an element of text
-}
-
-// fail records the first problem of a block that the rewriter knows.
-func (b *block) fail(problem string) {
-	if b.problem == "" && b.kind != unknownBlock {
-		b.problem = problem
-	}
-}
-
 func kindOf(e *element) blockKind {
 	if e.space.class == typesClass {
 		for kind, name := range blockNames {
@@ -57,86 +33,68 @@ func kindOf(e *element) blockKind {
 	return unknownBlock
 }
 
-// enterBlock begins a child of Header.
-func (s *Scanner) enterBlock(e *element) error {
-	if len(s.request.Blocks) == maxBlocks {
-		return s.violation(s.token, "too many header blocks")
+// A header reads the header blocks, one after the other, and writes the known ones
+// from their values. Levels count from the block: its own content is at level 0,
+// that of its children at level 1.
+type header struct {
+	written []byte                // the known blocks without a Problem, each kind once
+	seen    [len(blockNames)]bool // kinds that are in written
+
+	block         block // the current block
+	leaf          leaf  // the text whose value is wanted
+	impersonation impersonation
+	zone          zone
+}
+
+// A block is a header block that is being read.
+type block struct {
+	kind    blockKind
+	found   ews.HeaderBlock
+	begin   int  // where it begins in header.written
+	content bool // there is content in a block that is nil
+}
+
+// fail records the first problem of a block that the rewriter knows.
+func (b *block) fail(problem string) {
+	if b.found.Problem == "" && b.kind != unknownBlock {
+		b.found.Problem = problem
 	}
-	b := &s.block
-	b.kind, b.problem, b.begin = kindOf(e), "", len(b.out)
-	s.leaf.reset()
-	found := ews.HeaderBlock{Space: e.space.String(), Name: blockNames[b.kind]}
-	if b.kind == unknownBlock {
-		found.Name = string(e.local)
+}
+
+func (h *header) reset() {
+	*h = header{written: h.written[:0], leaf: leaf{text: h.leaf.text[:0]}}
+}
+
+// begin begins a block.
+func (h *header) begin(e *element) {
+	kind := kindOf(e)
+	h.block = block{kind: kind, begin: len(h.written)}
+	b := &h.block
+	h.leaf.reset()
+	b.found.Space, b.found.Name = e.space.String(), blockNames[kind]
+	if kind == unknownBlock {
+		b.found.Name = string(e.local)
 	}
-	b.isNil, b.content = b.kind != impersonationBlock && onlyNil(e), false
-	if !b.isNil {
-		found.MustUnderstand = b.attributes(e)
+	if b.found.Nil = kind != impersonationBlock && onlyNil(e); b.found.Nil {
+		return
 	}
-	s.request.Blocks = append(s.request.Blocks, found)
-	if b.isNil {
-		return nil
-	}
-	switch b.kind {
+	version := b.attributes(e)
+	switch kind {
 	case impersonationBlock:
-		b.sids, b.names, b.identity = 0, 0, ews.NoIdentity
+		h.impersonation = impersonation{}
 	case versionBlock:
-		b.writeVersion()
+		h.writeVersion(version)
 	case zoneBlock:
-		b.zoneLeaf = false
-		b.open(zoneBlock)
-		b.out = append(b.out, '>')
+		h.zone = zone{}
+		h.written = append(appendStart(h.written, kind), '>')
 	}
-	return nil
 }
 
-// String returns the URI.
-func (a space) String() string {
-	switch a.class {
-	case envelopeClass:
-		return ews.EnvelopeNS
-	case typesClass:
-		return ews.TypesNS
-	case messagesClass:
-		return ews.MessagesNS
-	}
-	return string(a.uri) // empty for nowhere
-}
-
-// Values of the attributes that SOAP toolkits write on header blocks.
-const (
-	schemaInstanceNS = "http://www.w3.org/2001/XMLSchema-instance"
-	actorNext        = "http://schemas.xmlsoap.org/soap/actor/next" // SOAP 1.1 section 4.2.2
-)
-
-// onlyNil reports whether xsi:nil="true" is the only attribute of e. Stubs of
-// JAX-WS write such a block for each header that the program leaves out.
-func onlyNil(e *element) bool {
-	found := false
-	for i := range e.attrs {
-		a := &e.attrs[i]
-		switch {
-		case a.declares():
-		case a.isSchemaInstance("nil") && string(a.value) == "true":
-			found = true
-		default:
-			return false
-		}
-	}
-	return found
-}
-
-// isSchemaInstance reports whether a is the attribute of this name in the
-// namespace of XML Schema instances, whose usual prefix is xsi.
-func (a *attribute) isSchemaInstance(local string) bool {
-	return a.space.class == foreign && string(a.space.uri) == schemaInstanceNS && string(a.local) == local
-}
-
-// attributes checks the block's attributes and reports whether its receiver must
-// understand it. A value that is not a boolean counts as true. The actors that are
-// accepted mean the receiver, as no actor does.
-func (b *block) attributes(e *element) (mustUnderstand bool) {
-	b.version = nil
+// attributes checks the block's attributes and sets MustUnderstand. It returns the
+// attribute Version of a RequestServerVersion. A value of mustUnderstand that is not
+// a boolean counts as true. The actors that are accepted mean the receiver, as no
+// actor does.
+func (b *block) attributes(e *element) (version []byte) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
 		switch {
@@ -145,167 +103,162 @@ func (b *block) attributes(e *element) (mustUnderstand bool) {
 			switch string(trim(a.value)) {
 			case "0", "false":
 			case "1", "true":
-				mustUnderstand = true
+				b.found.MustUnderstand = true
 			default:
-				mustUnderstand = true
+				b.found.MustUnderstand = true
 				b.fail("mustUnderstand is no boolean")
 			}
 		case a.space.class == envelopeClass && string(a.local) == "actor":
 			if len(a.value) > 0 && string(a.value) != actorNext {
-				b.problem = "a header block for another actor"
+				b.found.Problem = "a header block for another actor"
 			}
 		case b.kind == versionBlock && string(a.name) == "Version":
-			b.version = a.value
+			version = a.value
 		default:
 			b.fail(badAttribute)
 		}
 	}
-	return mustUnderstand
-}
-
-const badAttribute = "an attribute that does not belong there"
-
-// passive refuses attributes of an element inside a block, except declarations
-// and mustUnderstand.
-func (b *block) passive(e *element) {
-	for i := range e.attrs {
-		a := &e.attrs[i]
-		if !a.declares() && (a.space.class != envelopeClass || string(a.local) != "mustUnderstand") {
-			b.fail(badAttribute)
-		}
-	}
+	return version
 }
 
 // enter begins an element inside the block, at a level of 1 or more.
-func (b *block) enter(s *Scanner, e *element, level int) {
-	if b.isNil {
+func (h *header) enter(e *element, level int) {
+	b := &h.block
+	switch {
+	case b.found.Nil:
 		b.content = true
-		return
-	}
-	switch b.kind {
-	case unknownBlock:
-	case impersonationBlock:
-		b.enterImpersonation(s, e, level)
-	case zoneBlock:
-		b.enterZone(s, e, level)
+	case b.kind == unknownBlock || b.found.Problem != "":
+	case b.kind == impersonationBlock:
+		h.leaf.reset()
+		b.fail(h.impersonation.enter(e, level))
+	case b.kind == zoneBlock:
+		var problem string
+		h.leaf.reset()
+		h.written, problem = h.zone.enter(h.written, e, level)
+		b.fail(problem)
 	default:
 		b.fail("an element where text should be")
 	}
 }
 
-// exit ends an element inside the block.
-func (b *block) exit(s *Scanner, level int) {
+// exit ends an element inside the block: its qualified name and level.
+func (h *header) exit(name []byte, level int) {
+	b := &h.block
 	switch {
-	case b.isNil:
+	case b.found.Nil || b.found.Problem != "":
 	case b.kind == impersonationBlock && level == 2:
-		b.exitIdentity(s)
+		b.fail(identityProblem(&h.leaf))
 	case b.kind == zoneBlock:
-		b.exitZone(s)
+		var problem string
+		h.written, problem = h.zone.exit(h.written, name, &h.leaf)
+		b.fail(problem)
+		if len(h.written)-b.begin > maxZone {
+			b.fail("a time zone that is too large")
+		}
 	}
 }
 
-// data takes text at a level.
-func (b *block) data(s *Scanner, p []byte, level int) {
+// text handles text at a level.
+func (h *header) text(p []byte, level int) {
+	b := &h.block
 	switch {
-	case b.isNil:
+	case b.found.Nil:
 		b.content = b.content || spaces(p) < len(p)
 	case b.kind == unknownBlock:
 	case b.kind == impersonationBlock && level == 2,
 		b.kind == cultureBlock, b.kind == precisionBlock,
-		b.kind == zoneBlock && b.zoneLeaf:
-		s.leaf.add(p)
+		b.kind == zoneBlock && h.zone.inText:
+		h.leaf.add(p)
 	case spaces(p) < len(p):
 		b.fail("text where none should be")
 	}
 }
 
-// exitBlock ends a child of Header.
-func (s *Scanner) exitBlock() {
-	b := &s.block
-	if b.isNil {
-		s.exitNil()
-		return
+// interrupted handles a comment.
+func (h *header) interrupted() { h.leaf.mixed = true }
+
+// end ends the block and returns it, with the mailbox of an ExchangeImpersonation
+// without a Problem.
+func (h *header) end() (ews.HeaderBlock, ews.Identity) {
+	b := &h.block
+	if b.found.Nil {
+		return b.endNil(), ews.Identity{}
 	}
+	var id ews.Identity
 	switch b.kind {
 	case impersonationBlock:
-		if b.names == 0 {
-			b.fail("ExchangeImpersonation names no mailbox")
-		}
-		if b.problem == "" && s.request.Identity.IsZero() {
-			s.request.Identity = ews.Identity{Kind: b.identity, Value: string(trim(s.leaf.text))}
+		b.fail(h.impersonation.problem())
+		if b.found.Problem == "" {
+			id = ews.Identity{Kind: h.impersonation.kind, Value: string(trim(h.leaf.text))}
 		}
 	case cultureBlock, precisionBlock:
-		b.writeText(&s.leaf)
+		h.writeText()
 	case zoneBlock:
-		b.close(zoneBlock)
+		h.written = appendEnd(h.written, zoneBlock)
 	}
-	if b.problem != "" {
-		s.request.Blocks[len(s.request.Blocks)-1].Problem = b.problem
+	if b.found.Problem != "" || h.seen[b.kind] {
+		h.written = h.written[:b.begin]
+	} else {
+		h.seen[b.kind] = true
 	}
-	if b.problem != "" || b.seen[b.kind] {
-		b.out = b.out[:b.begin]
-		return
-	}
-	b.seen[b.kind] = true
+	return b.found, id
 }
 
-// exitNil ends a child of Header that has nothing but xsi:nil="true". Nothing is
-// written for it.
-func (s *Scanner) exitNil() {
-	last := &s.request.Blocks[len(s.request.Blocks)-1]
-	switch {
-	case !s.block.content:
-		last.Nil = true
-	case s.block.kind != unknownBlock:
-		last.Problem = "content in an element that is nil"
+// endNil returns a block whose only attribute is xsi:nil="true". Nothing is written
+// for it.
+func (b *block) endNil() ews.HeaderBlock {
+	if b.content {
+		b.found.Nil = false
+		b.fail("content in an element that is nil")
 	}
-}
-
-// open writes a block's start tag up to where its own attributes belong.
-func (b *block) open(kind blockKind) {
-	b.out = append(b.out, "<t:"...)
-	b.out = append(b.out, blockNames[kind]...)
-	b.out = append(b.out, ` xmlns:t="`+ews.TypesNS+`"`...)
-}
-
-func (b *block) close(kind blockKind) {
-	b.out = append(b.out, "</t:"...)
-	b.out = append(b.out, blockNames[kind]...)
-	b.out = append(b.out, '>')
+	return b.found
 }
 
 // writeVersion writes RequestServerVersion from its attribute's value.
-func (b *block) writeVersion() {
-	good := len(b.version) > 0 && len(b.version) <= 64
-	for _, c := range b.version {
+func (h *header) writeVersion(version []byte) {
+	good := len(version) > 0 && len(version) <= 64
+	for _, c := range version {
 		good = good && (classes[c]&nameRest != 0 && c != '-' && c != '.')
 	}
 	if !good {
-		b.fail("Version is not what a version looks like")
+		h.block.fail("Version is not what a version looks like")
 		return
 	}
-	b.open(versionBlock)
-	b.out = append(b.out, ` Version="`...)
-	b.out = append(b.out, b.version...)
-	b.out = append(b.out, `"/>`...)
+	h.written = appendStart(h.written, versionBlock)
+	h.written = append(h.written, ` Version="`...)
+	h.written = append(h.written, version...)
+	h.written = append(h.written, `"/>`...)
 }
 
 // writeText writes MailboxCulture or DateTimePrecision from its text.
-func (b *block) writeText(text *leaf) {
-	value := trim(text.text)
-	good := !text.long && !text.mixed && len(value) > 0 && len(value) <= 35
+func (h *header) writeText() {
+	kind, value := h.block.kind, trim(h.leaf.text)
+	good := !h.leaf.long && !h.leaf.mixed && len(value) > 0 && len(value) <= 35
 	for _, c := range value {
 		good = good && (classes[c]&nameRest != 0 && c != '_' && c != '.')
 	}
-	if b.kind == precisionBlock {
+	if kind == precisionBlock {
 		good = good && (string(value) == "Seconds" || string(value) == "Milliseconds")
 	}
 	if !good {
-		b.fail("text that is not of this block's form")
+		h.block.fail("text that is not of this block's form")
 		return
 	}
-	b.open(b.kind)
-	b.out = append(b.out, '>')
-	b.out = append(b.out, value...)
-	b.close(b.kind)
+	h.written = append(appendStart(h.written, kind), '>')
+	h.written = append(h.written, value...)
+	h.written = appendEnd(h.written, kind)
+}
+
+// appendStart appends a block's start tag up to where its own attributes belong.
+func appendStart(dst []byte, kind blockKind) []byte {
+	dst = append(dst, "<t:"...)
+	dst = append(dst, blockNames[kind]...)
+	return append(dst, ` xmlns:t="`+ews.TypesNS+`"`...)
+}
+
+// appendEnd appends a block's end tag.
+func appendEnd(dst []byte, kind blockKind) []byte {
+	dst = append(dst, "</t:"...)
+	dst = append(dst, blockNames[kind]...)
+	return append(dst, '>')
 }

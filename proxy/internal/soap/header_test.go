@@ -89,7 +89,7 @@ func TestBare(t *testing.T) {
 		`<a/><![CDATA[ ]]>`:                  false,
 	} {
 		s := NewScanner()
-		s.bare = true
+		s.envelope.bare = true
 		if err := scan(s, []byte(doc), 1); (err == nil) != good {
 			t.Errorf("%s: %v", doc, err)
 		}

@@ -9,14 +9,14 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestMailboxOfManyIDs compares the tracker, which remembers the last id, with the
+// TestMailboxOfManyIDs compares the reader, which keeps the last id, with the
 // decoder, on ids that differ in one character.
 func TestMailboxOfManyIDs(t *testing.T) {
 	plain := base64.StdEncoding.EncodeToString([]byte("\x00\x03\x24\x00" + mailboxGUID + strings.Repeat("store", 20)))
 	packed := base64.StdEncoding.EncodeToString([]byte("\x01\x03\x24\x00" + "aa\x06-aa\x02-aa\x02-aa\x02-aa\x0a" + strings.Repeat("store", 20)))
 	random := rand.New(rand.NewPCG(1, 2))
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \n"
-	var r tracker
+	var r idReader
 	kinds := map[ews.IDKind]int{}
 	for range 20000 {
 		id := []byte([...]string{plain, packed}[random.IntN(2)])

@@ -6,6 +6,43 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
+// An impersonation reads the elements of an ExchangeImpersonation. Comments between
+// them are accepted: the written block does not contain them, and they mean nothing
+// to any reader.
+type impersonation struct {
+	sids, names int              // number of ConnectingSIDs and of their children
+	kind        ews.IdentityKind // of the child
+}
+
+// enter begins an element at a level and returns what is wrong with it, or "".
+func (i *impersonation) enter(e *element, level int) string {
+	kind := identityKind(e)
+	switch {
+	case !passive(e):
+		return badAttribute
+	case level == 1 && e.is(typesClass, "ConnectingSID"):
+		if i.sids++; i.sids > 1 {
+			return "more than one ConnectingSID"
+		}
+	case level == 2 && kind != ews.NoIdentity:
+		i.kind = kind
+		if i.names++; i.names > 1 {
+			return "more than one name in ConnectingSID"
+		}
+	default:
+		return "an element where none should be"
+	}
+	return ""
+}
+
+// problem returns what is wrong with the elements together, or "".
+func (i *impersonation) problem() string {
+	if i.names == 0 {
+		return "ExchangeImpersonation names no mailbox"
+	}
+	return ""
+}
+
 // identityKind returns the kind whose element e is, or ews.NoIdentity.
 func identityKind(e *element) ews.IdentityKind {
 	if e.space.class == typesClass {
@@ -18,40 +55,20 @@ func identityKind(e *element) ews.IdentityKind {
 	return ews.NoIdentity
 }
 
-// enterImpersonation begins an element inside ExchangeImpersonation. Comments
-// between the elements are accepted: the written block does not contain them, and
-// they mean nothing to any reader.
-func (b *block) enterImpersonation(s *Scanner, e *element, level int) {
-	b.passive(e)
+// identityProblem returns what is wrong with the text that names the mailbox, or "".
+func identityProblem(text *leaf) string {
+	name := trim(text.text)
 	switch {
-	case level == 1 && e.is(typesClass, "ConnectingSID"):
-		if b.sids++; b.sids > 1 {
-			b.fail("more than one ConnectingSID")
-		}
-	case level == 2 && identityKind(e) != ews.NoIdentity:
-		b.identity = identityKind(e)
-		s.leaf.reset()
-		if b.names++; b.names > 1 {
-			b.fail("more than one name in ConnectingSID")
-		}
-	default:
-		b.fail("an element where none should be")
-	}
-}
-
-// exitIdentity ends the child of ConnectingSID.
-func (b *block) exitIdentity(s *Scanner) {
-	name := trim(s.leaf.text)
-	switch {
-	case s.leaf.mixed:
-		b.fail("something other than text in the name")
-	case s.leaf.long:
-		b.fail("the name is too long")
-	case !s.leaf.ascii():
-		b.fail("the name is not ASCII")
+	case text.mixed:
+		return "something other than text in the name"
+	case text.long:
+		return "the name is too long"
+	case !text.ascii():
+		return "the name is not ASCII"
 	case len(name) == 0:
-		b.fail("the name is empty")
+		return "the name is empty"
 	case bytes.ContainsAny(name, "\t\r\n"):
-		b.fail("a tab or line end in the name")
+		return "a tab or line end in the name"
 	}
+	return ""
 }

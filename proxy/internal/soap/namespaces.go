@@ -36,6 +36,19 @@ func (a space) same(b space) bool {
 	return a.class == b.class && a.hash == b.hash && bytes.Equal(a.uri, b.uri)
 }
 
+// String returns the URI.
+func (a space) String() string {
+	switch a.class {
+	case envelopeClass:
+		return ews.EnvelopeNS
+	case typesClass:
+		return ews.TypesNS
+	case messagesClass:
+		return ews.MessagesNS
+	}
+	return string(a.uri) // empty for nowhere
+}
+
 // A binding is a namespace declaration in force.
 type binding struct {
 	prefix []byte
@@ -122,78 +135,6 @@ func (n *namespaces) find(prefix []byte) (space, bool) {
 	}
 	return space{}, len(prefix) == 0
 }
-
-// resolve adds the start tag's declarations and sets the namespaces of the element
-// and its attributes.
-func (s *Scanner) resolve() error {
-	e := &s.element
-	for i := range e.attrs {
-		if a := &e.attrs[i]; a.declares() {
-			if err := s.declare(a); err != nil {
-				return err
-			}
-		}
-	}
-	var ok bool
-	if e.space, ok = s.spaces.find(e.prefix); !ok || e.space.class == xmlClass {
-		return s.inTag(0, badPrefix)
-	}
-	for i := range e.attrs {
-		a := &e.attrs[i]
-		if len(a.prefix) == 0 || a.declares() {
-			continue
-		}
-		if a.space, ok = s.spaces.find(a.prefix); !ok {
-			return s.inTag(a.at, badPrefix)
-		}
-		if err := s.distinctIn(e.attrs[:i], a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-const badPrefix = "a prefix that is not declared or reserved"
-
-// distinctIn refuses a if an attribute before it has the same name in the same
-// namespace under another prefix.
-func (s *Scanner) distinctIn(before []attribute, a *attribute) error {
-	for i := range before {
-		b := &before[i]
-		s.work++
-		if len(b.prefix) > 0 && !b.declares() && bytes.Equal(a.local, b.local) && a.space.same(b.space) {
-			return s.inTag(a.at, "an attribute twice")
-		}
-	}
-	return nil
-}
-
-// declare adds one declaration. URIs are compared as they are written, so they may
-// contain nothing that a reader could change.
-func (s *Scanner) declare(a *attribute) error {
-	prefix := a.local
-	if len(a.prefix) == 0 {
-		prefix = nil
-	}
-	uri := a.value
-	if bytes.IndexByte(uri, '&') >= 0 { // any other reference leaves a ";" behind
-		uri = bytes.ReplaceAll(uri, []byte("&amp;"), []byte("&"))
-	}
-	for _, c := range uri {
-		if classes[c]&inURI == 0 {
-			return s.inTag(a.at, badURI)
-		}
-	}
-	if !bindable(prefix, uri) {
-		return s.inTag(a.at, "a namespace declaration that is not allowed")
-	}
-	if !s.spaces.push(prefix, uri) {
-		return s.inTag(a.at, "too many namespaces")
-	}
-	return nil
-}
-
-const badURI = "a namespace URI that is not of plain characters"
 
 // bindable reports whether a prefix, empty for the default namespace, may be bound
 // to uri. Prefixes that begin with "xml" are reserved, and xml has its own URI.

@@ -191,8 +191,8 @@ func agree(s *Scanner, doc []byte) error {
 		return fmt.Errorf("operation %s %v, want %s %v", m.Operation, m.Push, want.operation, want.push)
 	case m.BodyOffset != want.bodyOffset+shift:
 		return fmt.Errorf("Body at %d, want %d", m.BodyOffset, want.bodyOffset+shift)
-	case s.opEnd != want.opEnd+shift:
-		return fmt.Errorf("operation ends at %d, want %d", s.opEnd, want.opEnd+shift)
+	case s.envelope.operationEnd != want.opEnd+shift:
+		return fmt.Errorf("operation ends at %d, want %d", s.envelope.operationEnd, want.opEnd+shift)
 	case len(m.Blocks) != len(want.blocks):
 		return fmt.Errorf("%d header blocks, want %d", len(m.Blocks), len(want.blocks))
 	}

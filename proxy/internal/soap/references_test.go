@@ -12,7 +12,7 @@ import (
 // operation puts a request into an envelope.
 func operation(content string) []byte { return []byte(head + content + tail) }
 
-func references(t *testing.T, doc []byte) []ews.Reference {
+func referencesIn(t *testing.T, doc []byte) []ews.Reference {
 	t.Helper()
 	return referencesWith(t, doc, false)
 }
@@ -75,7 +75,7 @@ func TestReferences(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := []ews.Reference{{Path: c.path, Value: "bob@contoso.com"}}
-			if got := references(t, operation(c.content)); !reflect.DeepEqual(got, want) {
+			if got := referencesIn(t, operation(c.content)); !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
@@ -103,13 +103,13 @@ func TestMailboxWithoutAnAddress(t *testing.T) {
 		"original name, an unusual one": {`<t:Mailbox>` + bob + `<t:OriginalDisplayName>x</t:OriginalDisplayName></t:Mailbox>`, 1},
 	} {
 		for _, folder := range []string{"DistinguishedFolderId", "WellKnownFolder"} {
-			got := references(t, operation(`<m:GetFolder><m:FolderIds><t:`+folder+` Id="inbox">`+c.mailbox+`</t:`+folder+`></m:FolderIds></m:GetFolder>`))
+			got := referencesIn(t, operation(`<m:GetFolder><m:FolderIds><t:`+folder+` Id="inbox">`+c.mailbox+`</t:`+folder+`></m:FolderIds></m:GetFolder>`))
 			if len(got) != c.more+1 || !got[c.more].Unreadable {
 				t.Errorf("%s in %s: %+v", name, folder, got)
 			}
 		}
 	}
-	two := references(t, operation(`<m:GetFolder><t:DistinguishedFolderId Id="inbox"><t:Mailbox>`+bob+bob+`</t:Mailbox></t:DistinguishedFolderId></m:GetFolder>`))
+	two := referencesIn(t, operation(`<m:GetFolder><t:DistinguishedFolderId Id="inbox"><t:Mailbox>`+bob+bob+`</t:Mailbox></t:DistinguishedFolderId></m:GetFolder>`))
 	if len(two) != 2 {
 		t.Errorf("two addresses: %+v", two)
 	}
@@ -148,7 +148,7 @@ func TestIDReferences(t *testing.T) {
 		if len(got) != 1 || got[0].Kind != ews.IDReference || got[0].ID.Kind != ews.MailboxGUIDID || got[0].ID.GUID.String() != mailboxGUID {
 			t.Errorf("%s: %+v", name, got)
 		}
-		if got := references(t, operation(content)); name != "GUID of an archive" && got != nil {
+		if got := referencesIn(t, operation(content)); name != "GUID of an archive" && got != nil {
 			t.Errorf("%s, ids not wanted: %+v", name, got)
 		}
 	}
@@ -197,7 +197,7 @@ func TestNoReferences(t *testing.T) {
 		"CDATA":                  `<m:CreateItem><m:Items><t:Message><t:Body><![CDATA[` + dist + `]]></t:Body></t:Message></m:Items></m:CreateItem>`,
 		"meeting time attendees": `<m:FindMeetingTimeCandidates><m:AttendeeConstraints><t:AttendeeEntries><t:AttendeeItem><t:Email>bob@contoso.com</t:Email></t:AttendeeItem></t:AttendeeEntries></m:AttendeeConstraints></m:FindMeetingTimeCandidates>`,
 	} {
-		if got := references(t, operation(content)); got != nil {
+		if got := referencesIn(t, operation(content)); got != nil {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -224,7 +224,7 @@ func TestUnreadable(t *testing.T) {
 		"an attribute": {`<t:EmailAddress nil="true">alice@contoso.com</t:EmailAddress>`, ews.Reference{Unreadable: true}},
 	} {
 		c.want.Path = "Mailbox/EmailAddress"
-		got := references(t, operation(`<m:GetDelegate><m:Mailbox>`+c.leaf+`</m:Mailbox></m:GetDelegate>`))
+		got := referencesIn(t, operation(`<m:GetDelegate><m:Mailbox>`+c.leaf+`</m:Mailbox></m:GetDelegate>`))
 		if len(got) != 1 || got[0] != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
@@ -241,7 +241,7 @@ func TestMailboxAttribute(t *testing.T) {
 		"DUMMY":             nil,
 		"dummy":             {{Path: "@Mailbox", Value: "dummy"}},
 	} {
-		got := references(t, operation(`<m:ConvertId><m:SourceIds><t:AlternateId Format="HexEntryId" Id="A" Mailbox="`+value+`"/></m:SourceIds></m:ConvertId>`))
+		got := referencesIn(t, operation(`<m:ConvertId><m:SourceIds><t:AlternateId Format="HexEntryId" Id="A" Mailbox="`+value+`"/></m:SourceIds></m:ConvertId>`))
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %+v, want %+v", value, got, want)
 		}

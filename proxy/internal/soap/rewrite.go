@@ -2,72 +2,73 @@ package soap
 
 import "hmaproxy/proxy/ews"
 
-// A headerTag is the position of Header in the client's bytes.
-type headerTag struct {
-	name  []byte // as written
-	there bool
-	slash int64 // offset of "/" in <Header/>, 0 for a Header with an end tag
-	close int64 // offset of the "<" of its end tag
+// headTags are the tags of Envelope and Header, from which a head is written.
+type headTags struct {
+	envelope []byte // start tag of Envelope, written again
+	prefix   []byte // of Envelope, with its colon
+	header   []byte // name of Header as written, empty if there is none
+	slash    int64  // offset of "/" in <Header/>, 0 for a Header with an end tag
+	close    int64  // offset of the "<" of Header's end tag
 }
 
-func (h *headerTag) keep(e *element, at int64) {
-	h.name = append(h.name[:0], e.name...)
-	h.there = true
-	if e.empty {
-		h.slash = at + int64(e.size)
-	}
+func (h *headTags) reset() {
+	*h = headTags{envelope: h.envelope[:0], prefix: h.prefix[:0], header: h.header[:0]}
 }
-
-func (h *headerTag) end(at int64) { h.close = at }
 
 // keepEnvelope writes a new start tag for the Envelope: the client's own name,
 // because its end tag comes from the client, and its declarations, which the
 // Body's content may use.
-func (s *Scanner) keepEnvelope(e *element) {
+func (h *headTags) keepEnvelope(e *element) {
 	if len(e.prefix) > 0 {
-		s.prefix = append(append(s.prefix, e.prefix...), ':')
+		h.prefix = append(append(h.prefix, e.prefix...), ':')
 	}
-	s.envelope = append(append(s.envelope, '<'), e.name...)
+	h.envelope = append(append(h.envelope, '<'), e.name...)
 	for i := range e.attrs {
 		a := &e.attrs[i]
 		if a.declares() {
-			s.envelope = append(append(s.envelope, ' '), a.name...)
-			s.envelope = append(append(s.envelope, `="`...), a.value...)
-			s.envelope = append(s.envelope, '"')
+			h.envelope = append(append(h.envelope, ' '), a.name...)
+			h.envelope = append(append(h.envelope, `="`...), a.value...)
+			h.envelope = append(h.envelope, '"')
 		}
 	}
-	s.envelope = append(s.envelope, '>')
+	h.envelope = append(h.envelope, '>')
 }
 
-// AppendHead appends a new head, everything before the "<" of Body: the Envelope's
-// start tag with the client's own name and its namespace declarations; a Header
-// written from the values of the known blocks without a Problem, each kind once;
-// and id, unless it is zero, as the only ExchangeImpersonation. It may be called
-// once Request returns a Request.
-func (s *Scanner) AppendHead(dst []byte, id ews.Identity) []byte {
+// keepHeader keeps the start tag of Header.
+func (h *headTags) keepHeader(e *element) {
+	h.header = append(h.header, e.name...)
+	if e.empty {
+		h.slash = e.at + int64(e.size)
+	}
+}
+
+// endHeader keeps the offset of the end tag of Header.
+func (h *headTags) endHeader(at int64) { h.close = at }
+
+// appendHead appends a new head with the given header blocks; see
+// Scanner.AppendHead.
+func (h *headTags) appendHead(dst, blocks []byte, id ews.Identity) []byte {
 	dst = append(dst, `<?xml version="1.0" encoding="utf-8"?>`...)
-	dst = append(dst, s.envelope...)
-	dst = s.appendTag(dst, "<")
-	dst = append(dst, s.block.out...)
+	dst = append(dst, h.envelope...)
+	dst = h.appendTag(dst, "<")
+	dst = append(dst, blocks...)
 	dst = appendIdentity(dst, id)
-	return s.appendTag(dst, "</")
+	return h.appendTag(dst, "</")
 }
 
-// AppendSpliced appends head, the client's bytes before the "<" of Body, with an
-// ExchangeImpersonation for id added. It changes nothing else but the Header: it
-// adds one if there is none, and an end tag to <Header/>. It is for requests
-// without an ExchangeImpersonation.
-func (s *Scanner) AppendSpliced(dst, head []byte, id ews.Identity) []byte {
-	switch h := &s.header; {
-	case !h.there:
+// appendSpliced appends the client's head with an impersonation added; see
+// Scanner.AppendSpliced.
+func (h *headTags) appendSpliced(dst, head []byte, id ews.Identity) []byte {
+	switch {
+	case len(h.header) == 0:
 		dst = append(dst, head...)
-		dst = s.appendTag(dst, "<")
+		dst = h.appendTag(dst, "<")
 		dst = appendIdentity(dst, id)
-		return s.appendTag(dst, "</")
+		return h.appendTag(dst, "</")
 	case h.slash > 0:
 		dst = append(append(dst, head[:h.slash]...), '>')
 		dst = appendIdentity(dst, id)
-		dst = append(append(dst, "</"...), h.name...)
+		dst = append(append(dst, "</"...), h.header...)
 		return append(dst, head[h.slash+1:]...)
 	default:
 		dst = append(dst, head[:h.close]...)
@@ -77,8 +78,8 @@ func (s *Scanner) AppendSpliced(dst, head []byte, id ews.Identity) []byte {
 }
 
 // appendTag appends a tag of Header with the Envelope's own prefix.
-func (s *Scanner) appendTag(dst []byte, opening string) []byte {
-	dst = append(append(dst, opening...), s.prefix...)
+func (h *headTags) appendTag(dst []byte, opening string) []byte {
+	dst = append(append(dst, opening...), h.prefix...)
 	return append(dst, "Header>"...)
 }
 

@@ -34,6 +34,10 @@ type Violation struct {
 // Error returns the reason, with the package's prefix.
 func (v *Violation) Error() string { return "soap: " + v.Reason }
 
+func violation(at int64, reason string) error {
+	return &Violation{Offset: at, Reason: reason}
+}
+
 // A Scanner reads one document that is pushed into it, and refuses what two
 // readers could read differently. It accepts:
 //
@@ -53,47 +57,18 @@ func (v *Violation) Error() string { return "soap: " + v.Reason }
 // is not safe for concurrent use. It keeps its buffers, at most about 400 KB after
 // the worst document, so that a Scanner from a pool hardly allocates.
 type Scanner struct {
-	// bare turns off the rules about envelopes, for tests of the rules of XML.
-	bare bool
+	lexer    lexer
+	elements elements
+	envelope envelope
 
 	err    error
 	closed bool
-	off    int64 // bytes scanned
-	work   int64
-
-	// The current token.
-	state   state
-	token   int64  // offset of its first byte
-	pending []byte // its bytes from earlier calls of Write
-	quote   byte   // that encloses the current attribute value, or 0
-	matched int    // bytes of marker that were seen
-	marker  string // "<!--" or "<![CDATA["
-	run     int    // "]" or "-" in a row just before, 2 at most
-	partial [4]byte
-	cut     int // bytes of a character in partial
-
-	element  element // current start tag
-	stack    []frame // open elements
-	names    []byte  // their qualified names
-	spaces   namespaces
-	place    place
-	opened   int64 // offset after the BOM
-	opEnd    int64 // offset of the operation's end tag, -1 until it is known
-	known    bool  // request is complete
-	request  ews.Request
-	envelope []byte // start tag of Envelope written again
-	prefix   []byte // of Envelope, with its colon
-	header   headerTag
-	block    block
-	leaf     leaf
-	refs     tracker
-	value    []byte // an attribute's value, decoded
 }
 
 // NewScanner returns a Scanner that is ready for a document and reports no
 // references.
 func NewScanner() *Scanner {
-	s := &Scanner{spaces: newNamespaces()}
+	s := &Scanner{elements: elements{spaces: newNamespaces()}}
 	s.Reset(nil, false)
 	return s
 }
@@ -103,69 +78,95 @@ func NewScanner() *Scanner {
 // those by the id of something in a mailbox. An error that references returns ends
 // the scan, and Write returns it.
 func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
-	s.spaces.reset()
-	clear(s.request.Blocks) // release the strings of the last document
-	*s = Scanner{
-		refs:     tracker{report: references, ids: ids},
-		bare:     s.bare,
-		opEnd:    -1,
-		pending:  s.pending[:0],
-		element:  element{attrs: s.element.attrs[:0]},
-		stack:    s.stack[:0],
-		names:    s.names[:0],
-		spaces:   s.spaces,
-		request:  ews.Request{Blocks: s.request.Blocks[:0]},
-		envelope: s.envelope[:0],
-		prefix:   s.prefix[:0],
-		header:   headerTag{name: s.header.name[:0]},
-		block:    block{out: s.block.out[:0]},
-		leaf:     leaf{text: s.leaf.text[:0]},
-		value:    s.value[:0],
-	}
+	s.lexer.reset()
+	s.elements.reset()
+	s.envelope.reset(references, ids)
+	s.err, s.closed = nil, false
 }
 
 // Write scans p and returns how many bytes it scanned. These are fewer than len(p)
 // only with an error: a *Violation, or the error of the function given to Reset.
 // Every later call returns the same error.
 func (s *Scanner) Write(p []byte) (int, error) {
-	begin := s.off
+	begin := s.lexer.off
 	for len(p) > 0 && s.err == nil {
 		window := s.window(p)
 		if len(window) == 0 {
 			break
 		}
-		n, err := s.step(window)
-		s.err = err
-		s.off += int64(n)
-		s.work += int64(n) + 1
+		n, err := s.lexer.next(window)
+		if s.err = s.handle(&s.lexer.token); s.err == nil {
+			s.err = err
+		}
 		p = p[n:]
 	}
-	return int(s.off - begin), s.err
+	return int(s.lexer.off - begin), s.err
 }
 
 // window returns as much of p as the limits allow.
 func (s *Scanner) window(p []byte) []byte {
 	limit, reason := int64(math.MaxInt64), ""
-	switch {
+	switch v := &s.envelope; {
 	case s.closed:
-		limit, reason = s.off, "bytes after the end"
-	case s.opEnd >= 0:
-		limit, reason = s.opEnd+maxTail, "too much after the operation"
-	case !s.known && !s.bare:
+		limit, reason = s.lexer.off, "bytes after the end"
+	case v.operationEnd >= 0:
+		limit, reason = v.operationEnd+maxTail, "too much after the operation"
+	case !v.known && !v.bare:
 		limit, reason = maxHead, "head too large"
 	}
-	room := max(limit-s.off, 0)
+	room := max(limit-s.lexer.off, 0)
 	if room == 0 {
-		s.err = s.violation(s.off, reason)
+		s.err = violation(s.lexer.off, reason)
 	}
 	return p[:min(room, int64(len(p)))]
+}
+
+// handle handles a token.
+func (s *Scanner) handle(t *token) error {
+	switch t.kind {
+	case textToken:
+		return s.envelope.text(t, s.elements.depth())
+	case startTag:
+		return s.open(t)
+	case endTag:
+		if err := s.elements.closes(t); err != nil {
+			return err
+		}
+		return s.leave(t.at)
+	case referenceToken:
+		return s.envelope.referred(t, s.elements.depth())
+	case commentToken, cdataToken:
+		return s.envelope.interrupted(t)
+	}
+	return nil
+}
+
+func (s *Scanner) open(t *token) error {
+	e, err := s.elements.open(t)
+	if err != nil {
+		return err
+	}
+	if err := s.envelope.enter(e); err != nil {
+		return err
+	}
+	if e.empty {
+		return s.leave(t.at)
+	}
+	return nil
+}
+
+// leave ends the innermost open element.
+func (s *Scanner) leave(at int64) error {
+	err := s.envelope.exit(s.elements.depth(), s.elements.innermost(), at)
+	s.elements.pop()
+	return err
 }
 
 // Close ends the document. It returns nil only if the document is complete and
 // keeps to the profile.
 func (s *Scanner) Close() error {
-	if s.err == nil && (s.state != inText || s.cut > 0 || s.place != afterRoot) {
-		s.err = s.violation(s.off, "the document is cut short")
+	if s.err == nil && (!s.lexer.complete() || s.envelope.place != afterRoot) {
+		s.err = violation(s.lexer.off, "the document is cut short")
 	}
 	s.closed = s.err == nil
 	return s.err
@@ -175,10 +176,10 @@ func (s *Scanner) Close() error {
 // operation's start tag has been scanned, for Subscribe the start tag of its first
 // child. The Request is valid until Reset, also after an error.
 func (s *Scanner) Request() *ews.Request {
-	if !s.known {
+	if !s.envelope.known {
 		return nil
 	}
-	return &s.request
+	return &s.envelope.request
 }
 
 // Forwardable returns the offset in the document up to which bytes may go
@@ -188,22 +189,35 @@ func (s *Scanner) Request() *ews.Request {
 // advance until Close has returned nil.
 func (s *Scanner) Forwardable() int64 {
 	switch {
-	case s.err != nil || !s.known:
+	case s.err != nil || !s.envelope.known:
 		return 0
 	case s.closed:
-		return s.off
-	case s.opEnd >= 0:
-		return s.opEnd
-	case s.state == inText, s.state == inComment, s.state == inCDATA:
-		return s.off - int64(s.cut)
+		return s.lexer.off
+	case s.envelope.operationEnd >= 0:
+		return s.envelope.operationEnd
 	}
-	return s.token
+	return s.lexer.whole()
+}
+
+// AppendHead appends a new head, everything before the "<" of Body: the Envelope's
+// start tag with the client's own name and its namespace declarations; a Header
+// written from the values of the known blocks without a Problem, each kind once;
+// and id, unless it is zero, as the only ExchangeImpersonation. It may be called
+// once Request returns a Request.
+func (s *Scanner) AppendHead(dst []byte, id ews.Identity) []byte {
+	return s.envelope.tags.appendHead(dst, s.envelope.header.written, id)
+}
+
+// AppendSpliced appends head, the client's bytes before the "<" of Body, with an
+// ExchangeImpersonation for id added. It changes nothing else but the Header: it
+// adds one if there is none, and an end tag to <Header/>. It is for requests
+// without an ExchangeImpersonation.
+func (s *Scanner) AppendSpliced(dst, head []byte, id ews.Identity) []byte {
+	return s.envelope.tags.appendSpliced(dst, head, id)
 }
 
 // Work counts elementary steps: bytes examined, names compared. Tests use it to
 // check that work grows linearly with the input.
-func (s *Scanner) Work() int64 { return s.work + s.spaces.work }
-
-func (s *Scanner) violation(at int64, reason string) error {
-	return &Violation{Offset: at, Reason: reason}
+func (s *Scanner) Work() int64 {
+	return s.lexer.work + s.elements.work + s.elements.spaces.work + s.envelope.references.work
 }

@@ -226,8 +226,8 @@ func TestHeld(t *testing.T) {
 				}
 				rest = rest[n:]
 			}
-			if s.off-s.Forwardable() > maxTag {
-				t.Fatalf("%d bytes held back", s.off-s.Forwardable())
+			if s.lexer.off-s.Forwardable() > maxTag {
+				t.Fatalf("%d bytes held back", s.lexer.off-s.Forwardable())
 			}
 		}
 		if _, err := s.Write([]byte("</m:CreateItem>" + tail)); err != nil {

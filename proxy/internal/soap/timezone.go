@@ -24,67 +24,61 @@ func zoneAttribute(name []byte) bool {
 	return false
 }
 
-// enterZone writes the start tag of an element inside TimeZoneContext.
-func (b *block) enterZone(s *Scanner, e *element, level int) {
+// A zone writes the elements of a TimeZoneContext from their values. After a problem
+// it must not be used any more.
+type zone struct {
+	inText bool // in an element that contains text
+}
+
+// enter appends the start tag of an element at a level. It returns what is wrong
+// with the element, or "".
+func (z *zone) enter(dst []byte, e *element, level int) ([]byte, string) {
 	known, text := zoneElement(e.local)
 	switch {
 	case e.space.class != typesClass || !known:
-		b.fail("an element that does not belong in a time zone")
-	case b.zoneLeaf:
-		b.fail("an element where text should be")
+		return dst, "an element that does not belong in a time zone"
+	case z.inText:
+		return dst, "an element where text should be"
 	case (level == 1) != (string(e.local) == "TimeZoneDefinition"):
-		b.fail("a time zone definition out of place")
+		return dst, "a time zone definition out of place"
 	}
-	if b.problem != "" {
-		return
-	}
-	b.zoneLeaf = text
-	s.leaf.reset()
-	b.out = append(b.out, "<t:"...)
-	b.out = append(b.out, e.local...)
-	b.zoneAttributes(e)
-	b.out = append(b.out, '>')
-}
-
-func (b *block) zoneAttributes(e *element) {
-	var buf [256]byte
+	z.inText = text
+	dst = append(dst, "<t:"...)
+	dst = append(dst, e.local...)
 	for i := range e.attrs {
 		a := &e.attrs[i]
-		if a.declares() {
-			continue
+		switch {
+		case a.declares():
+		case zoneAttribute(a.name):
+			dst = appendZoneAttribute(dst, a)
+		default:
+			return dst, badAttribute
 		}
-		if !zoneAttribute(a.name) {
-			b.fail(badAttribute)
-			return
-		}
-		b.out = append(b.out, ' ')
-		b.out = append(b.out, a.name...)
-		b.out = append(b.out, `="`...)
-		b.out = appendEscaped(b.out, appendValue(buf[:0], a.value))
-		b.out = append(b.out, '"')
 	}
+	return append(dst, '>'), ""
 }
 
-// exitZone writes the end tag of the innermost element, with its text if it is
-// one that has any.
-func (b *block) exitZone(s *Scanner) {
-	if b.problem != "" {
-		return
-	}
-	if b.zoneLeaf {
-		b.zoneLeaf = false
-		if s.leaf.mixed || s.leaf.long || bytes.ContainsAny(s.leaf.text, "\t\r\n") {
-			b.fail("text of a time zone that is not plain")
-			return
+func appendZoneAttribute(dst []byte, a *attribute) []byte {
+	var buf [256]byte
+	dst = append(dst, ' ')
+	dst = append(dst, a.name...)
+	dst = append(dst, `="`...)
+	dst = appendEscaped(dst, appendValue(buf[:0], a.value))
+	return append(dst, '"')
+}
+
+// exit appends the end tag of the innermost element, with its text if it is one
+// that has any. name is the element's qualified name.
+func (z *zone) exit(dst, name []byte, text *leaf) ([]byte, string) {
+	if z.inText {
+		z.inText = false
+		if text.mixed || text.long || bytes.ContainsAny(text.text, "\t\r\n") {
+			return dst, "text of a time zone that is not plain"
 		}
-		b.out = appendEscaped(b.out, s.leaf.text)
+		dst = appendEscaped(dst, text.text)
 	}
-	top := s.stack[len(s.stack)-1]
-	_, local := split(s.names[top.name:])
-	b.out = append(b.out, "</t:"...)
-	b.out = append(b.out, local...)
-	b.out = append(b.out, '>')
-	if len(b.out)-b.begin > maxZone {
-		b.fail("a time zone that is too large")
-	}
+	_, local := split(name)
+	dst = append(dst, "</t:"...)
+	dst = append(dst, local...)
+	return append(dst, '>'), ""
 }

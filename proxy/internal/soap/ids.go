@@ -1,0 +1,74 @@
+package soap
+
+import (
+	"bytes"
+
+	"hmaproxy/proxy/ews"
+)
+
+// idHead is the number of characters, without white space, that decide about the
+// GUID in an id; see ews.MailboxOfID.
+const idHead = 84
+
+// An idReader finds out which mailboxes ids belong to. It keeps the beginning of the
+// last id, because most ids of a request belong to one mailbox.
+type idReader struct {
+	wanted  bool   // ids are to be reported
+	decoded []byte // an attribute's value without references
+
+	head   [idHead]byte  // the beginning of the last id
+	headOK bool          // head alone says what last is
+	last   ews.IDMailbox // what the last id says
+}
+
+// read returns the mailbox of the id in attribute a of e, whose tag is t. It returns
+// false if ids are not wanted or it is not the id of something in a mailbox.
+func (r *idReader) read(e *element, t tag, a *attribute) (ews.IDMailbox, bool) {
+	if !r.wanted || !r.isItemID(e, t) {
+		return ews.IDMailbox{}, false
+	}
+	value := r.value(a)
+	if t == alternateIDTag && string(value) == placeholder {
+		return ews.IDMailbox{}, false
+	}
+	return r.mailboxOf(value), true
+}
+
+// mailboxOf returns the mailbox of an id.
+func (r *idReader) mailboxOf(id []byte) ews.IDMailbox {
+	if r.headOK && len(id) >= idHead && [idHead]byte(id) == r.head {
+		return r.last
+	}
+	found := ews.MailboxOfID(id)
+	r.headOK = found.Kind == ews.MailboxGUIDID && len(id) >= idHead && !bytes.ContainsAny(id[:idHead], " \t\r\n")
+	if r.headOK {
+		r.head, r.last = [idHead]byte(id), found
+	}
+	return found
+}
+
+// value returns the value of a as a reader sees it, valid until the next call.
+func (r *idReader) value(a *attribute) []byte {
+	if bytes.IndexByte(a.value, '&') < 0 {
+		return a.value
+	}
+	r.decoded = appendValue(r.decoded[:0], a.value)
+	return r.decoded
+}
+
+// isItemID reports whether the ids in the attributes of e are ids of EWS. In an
+// AlternateId they are only in some formats; for the others its Mailbox decides.
+func (r *idReader) isItemID(e *element, t tag) bool {
+	switch t {
+	case distinguishedFolderIDTag, wellKnownFolderTag, withOtherIDTag:
+		return false
+	case alternateIDTag:
+		for i := range e.attrs {
+			if a := &e.attrs[i]; string(a.name) == "Format" {
+				format := string(r.value(a))
+				return format == "EwsId" || format == "EwsLegacyId"
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,179 @@
+package soap
+
+// A tag stands for an element of the operation that lies on the path to a
+// reference, in the types or messages namespace.
+type tag uint8
+
+const (
+	otherTag tag = iota
+	operationTag
+	actingAsTag
+	addressTag
+	alternateIDTag
+	customSearchScopeTag
+	distinguishedFolderIDTag
+	emailTag
+	emailAddressTag
+	fromTag
+	itemAttachmentTag
+	legacyDNTag
+	mailboxTag
+	mailboxDataTag
+	mailboxesTag
+	mailboxGUIDTag
+	mailboxSearchScopeTag
+	mailboxSmtpAddressTag
+	mailboxTypeTag
+	nameTag
+	organizerTag
+	receivedByTag
+	receivedRepresentingTag
+	routingTypeTag
+	senderTag
+	senderSmtpAddressTag
+	senderSMTPAddressTag
+	sendingAsTag
+	singleLargeArchiveSearchScopeTag
+	smtpAddressTag
+	stringTag
+	subscriptionIDTag
+	wellKnownFolderTag
+	withOtherIDTag // has an Id that is not the id of something in a mailbox
+	tagCount
+)
+
+func tagOf(e *element) tag {
+	if e.space.class != typesClass && e.space.class != messagesClass {
+		return otherTag
+	}
+	switch string(e.local) {
+	case "ActingAs":
+		return actingAsTag
+	case "Address":
+		return addressTag
+	case "AlternateId":
+		return alternateIDTag
+	case "CustomSearchScope":
+		return customSearchScopeTag
+	case "DistinguishedFolderId":
+		return distinguishedFolderIDTag
+	case "Email":
+		return emailTag
+	case "EmailAddress":
+		return emailAddressTag
+	case "From":
+		return fromTag
+	case "ItemAttachment":
+		return itemAttachmentTag
+	case "LegacyDN":
+		return legacyDNTag
+	case "Mailbox":
+		return mailboxTag
+	case "MailboxData":
+		return mailboxDataTag
+	case "Mailboxes":
+		return mailboxesTag
+	case "MailboxGuid":
+		return mailboxGUIDTag
+	case "MailboxSearchScope":
+		return mailboxSearchScopeTag
+	case "MailboxSmtpAddress":
+		return mailboxSmtpAddressTag
+	case "MailboxType":
+		return mailboxTypeTag
+	case "Name":
+		return nameTag
+	case "Organizer":
+		return organizerTag
+	case "ReceivedBy":
+		return receivedByTag
+	case "ReceivedRepresenting":
+		return receivedRepresentingTag
+	case "RoutingType":
+		return routingTypeTag
+	case "Sender":
+		return senderTag
+	case "SenderSmtpAddress":
+		return senderSmtpAddressTag
+	case "SenderSMTPAddress": // of a message, as the schema spells it
+		return senderSMTPAddressTag
+	case "SendingAs":
+		return sendingAsTag
+	case "SingleLargeArchiveSearchScope":
+		return singleLargeArchiveSearchScopeTag
+	case "SmtpAddress":
+		return smtpAddressTag
+	case "String":
+		return stringTag
+	case "SubscriptionId":
+		return subscriptionIDTag
+	case "WellKnownFolder":
+		return wellKnownFolderTag
+	case "AddressListId", "EndTimeZone", "Period", "PhoneCallId", "StartTimeZone", "TimeZoneContext",
+		"TimeZoneDefinition", "Transitions", "TransitionsGroup", "UserMailbox":
+		return withOtherIDTag
+	}
+	return otherTag
+}
+
+// A form is how the element at the end of a target's path names a mailbox.
+type form uint8
+
+const (
+	addressForm      form = iota // by an address as its text
+	mailboxForm                  // by a child EmailAddress or Address
+	guidForm                     // by the GUID as its text
+	subscriptionForm             // by the id of a subscription as its text
+)
+
+// A target is a kind of reference: an element at the end of a path.
+type target struct {
+	name       string   // for Reference.Path
+	form       form     // of the last element
+	path       []tag    // from the outside in
+	operations []string // where it is one, nil for all
+	sender     bool     // only in the message itself, not in one that is attached
+}
+
+// targets are the elements that name a mailbox that a request acts on. Their
+// completeness is checked against messages.xsd and types.xsd; the test lists what
+// is left out, with the reasons.
+var targets = [...]target{
+	{name: "DistinguishedFolderId/Mailbox/EmailAddress", form: mailboxForm, path: []tag{distinguishedFolderIDTag, mailboxTag}},
+	{name: "WellKnownFolder/Mailbox/EmailAddress", form: mailboxForm, path: []tag{wellKnownFolderTag, mailboxTag}},
+	{name: "MailboxData/Email/Address", form: mailboxForm, path: []tag{mailboxDataTag, emailTag}},
+	{name: "Mailbox/Address", form: mailboxForm, path: []tag{operationTag, mailboxTag},
+		operations: []string{"GetUserOofSettingsRequest", "SetUserOofSettingsRequest"}},
+	{name: "Mailbox/EmailAddress", form: mailboxForm, path: []tag{operationTag, mailboxTag},
+		operations: []string{"AddDelegate", "GetDelegate", "UpdateDelegate", "RemoveDelegate", "CreateManagedFolder"}},
+	{name: "From/Mailbox/EmailAddress", form: mailboxForm, path: []tag{fromTag, mailboxTag}, sender: true},
+	{name: "Sender/Mailbox/EmailAddress", form: mailboxForm, path: []tag{senderTag, mailboxTag}, sender: true},
+	{name: "ReceivedBy/Mailbox/EmailAddress", form: mailboxForm, path: []tag{receivedByTag, mailboxTag}, sender: true},
+	{name: "ReceivedRepresenting/Mailbox/EmailAddress", form: mailboxForm, path: []tag{receivedRepresentingTag, mailboxTag}, sender: true},
+	{name: "Organizer/Mailbox/EmailAddress", form: mailboxForm, path: []tag{organizerTag, mailboxTag}, sender: true},
+	{name: "SendingAs/EmailAddress", form: mailboxForm, path: []tag{operationTag, sendingAsTag}},
+	{name: "ActingAs/EmailAddress", form: mailboxForm, path: []tag{operationTag, actingAsTag}},
+	{name: "EmailAddress/EmailAddress", form: mailboxForm, path: []tag{operationTag, emailAddressTag},
+		operations: []string{"SetTeamMailbox", "UnpinTeamMailbox"}},
+	{name: "MailboxSmtpAddress", path: []tag{mailboxSmtpAddressTag}},
+	{name: "Email", path: []tag{operationTag, emailTag}, operations: []string{"GetUserPhoto", "SetUserPhoto"}},
+	{name: "SmtpAddress", path: []tag{operationTag, smtpAddressTag}, operations: []string{"GetSharingFolder"}},
+	{name: "SenderSmtpAddress", path: []tag{operationTag, senderSmtpAddressTag}, operations: []string{"GetSharingMetadata"}},
+	{name: "SenderSMTPAddress", path: []tag{senderSMTPAddressTag}, sender: true},
+	{name: "MailboxSearchScope/Mailbox", path: []tag{mailboxSearchScopeTag, mailboxTag}},
+	{name: "Mailboxes/LegacyDN", path: []tag{mailboxesTag, legacyDNTag}},
+	{name: "Mailboxes/String", path: []tag{mailboxesTag, stringTag}},
+	{name: "CustomSearchScope/MailboxGuid", form: guidForm, path: []tag{customSearchScopeTag, mailboxGUIDTag}},
+	{name: "SingleLargeArchiveSearchScope/MailboxGuid", form: guidForm, path: []tag{singleLargeArchiveSearchScopeTag, mailboxGUIDTag}},
+	{name: "SubscriptionId", form: subscriptionForm, path: []tag{subscriptionIDTag}},
+}
+
+// targetsByTag are the targets by the last element of their paths.
+var targetsByTag = func() (by [tagCount][]*target) {
+	for i := range targets {
+		t := &targets[i]
+		last := t.path[len(t.path)-1]
+		by[last] = append(by[last], t)
+	}
+	return by
+}()
