@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/proxy/internal/autodiscover"
 )
 
 // check decides by the request line and the headers alone whether a request is
@@ -145,14 +146,15 @@ func checkHeaders(r *http.Request) *problem {
 	return nil
 }
 
-// checkRoute allows the endpoint and its documents, each with its methods.
+// checkRoute allows the endpoint, its documents and the paths of Autodiscover,
+// each with its methods.
 func (h *Handler) checkRoute(r *http.Request) (route, *problem) {
 	found := h.routes.find(r.RequestURI)
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead && found.document == nil
 	switch {
 	case !found.known:
 		return found, rejected(http.StatusNotFound, ReasonPath)
-	case r.Method == http.MethodPost && found.document == nil:
+	case r.Method == http.MethodPost && found.document == nil && found.autodiscover != autodiscover.JSON:
 		return found, nil
 	case !reads:
 		return found, rejected(http.StatusMethodNotAllowed, ReasonMethod)

@@ -65,6 +65,54 @@ func TestHTTPCorpus(t *testing.T) {
 			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			status := r.raw(t, raw)
 			checkArrivals(t, r, row["expected"], status)
+
+			r = newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), adjust: discovering})
+			if again := r.raw(t, raw); again != status {
+				t.Errorf("with Autodiscover: status %d, without: %d", again, status)
+			}
+			checkArrivals(t, r, row["expected"], status)
+		})
+	}
+}
+
+// TestCorporaAtAutodiscover sends the requests of both corpora to the paths of
+// Autodiscover. None of them asks about a mailbox, so none may get the URL.
+func TestCorporaAtAutodiscover(t *testing.T) {
+	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
+		raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{svcPath, poxPath} {
+			r := newTestProxy(t, testConfig{adjust: discovering})
+			req, _ := http.NewRequest(http.MethodPost, "http://"+r.address+path, bytes.NewReader(raw))
+			req.Header.Set("Content-Type", row["content_type"])
+			if row["content_encoding"] != "" {
+				req.Header.Set("Content-Encoding", row["content_encoding"])
+			}
+			resp, text := r.do(t, req)
+			if len(r.seen()) != 0 || resp.Header.Get("X-Hmaproxy-Error") == "" || strings.Contains(text, handedOut) {
+				t.Errorf("%s at %s: %d requests at Exchange; response %d %.300s", row["file"], path, len(r.seen()), resp.StatusCode, text)
+			}
+		}
+	}
+	for _, row := range rows(t, filepath.Join(corpus, "http/index.tsv")) {
+		if row["expected"] != "deny" {
+			continue
+		}
+		t.Run(row["file"], func(t *testing.T) {
+			t.Parallel()
+			raw, err := os.ReadFile(filepath.Join(corpus, "http", row["file"]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			line, rest, _ := bytes.Cut(raw, []byte("\n"))
+			line = bytes.ReplaceAll(line, []byte("/EWS/Exchange.asmx"), []byte(svcPath))
+			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), adjust: discovering})
+			_ = r.raw(t, append(append(line, '\n'), rest...))
+			if seen := r.seen(); len(seen) != 0 {
+				t.Errorf("reached Exchange: %s %s", seen[0].method, seen[0].uri)
+			}
 		})
 	}
 }

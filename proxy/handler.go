@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"hmaproxy/proxy/internal/autodiscover"
 	"hmaproxy/proxy/internal/body"
 	"hmaproxy/proxy/policy"
 )
@@ -60,6 +61,10 @@ type Config struct {
 	// to limit the work that guessing costs, until ctx ends. nil: clients need
 	// no credentials.
 	Client func(ctx context.Context, remote, user, password string) (*policy.Policy, error)
+
+	// Autodiscover says how to respond to Autodiscover requests. nil: their paths
+	// are not served.
+	Autodiscover *Autodiscover
 
 	// HostNames are names that a Host header may have besides localhost,
 	// 127.0.0.1 and [::1]: "exchange-proxy.contoso.com".
@@ -133,7 +138,7 @@ func New(config Config) (*Handler, error) {
 	}
 	return &Handler{
 		config:   config,
-		routes:   newRoutes(config.EWS),
+		routes:   newRoutes(config.EWS, config.Autodiscover != nil),
 		hosts:    hostNames(config.HostNames),
 		carried:  carriedHeaders(config.ForwardHeaders),
 		cookies:  newCookieNames(),
@@ -176,6 +181,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.respond.problem(problem)
 		return
 	}
+	if route.autodiscover != autodiscover.NoForm {
+		c.beginAutodiscover(route.autodiscover)
+	}
 	client, problem := h.authenticate(r)
 	if problem != nil {
 		c.respond.problem(problem)
@@ -186,6 +194,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.ContentLength == 0 && ntlmStep(r.Header) != nil:
 		problem = ntlmStep(r.Header)
+	case route.autodiscover != autodiscover.NoForm:
+		c.serveAutodiscover(route.autodiscover, client)
+		return
 	case r.Method == http.MethodPost:
 		out, problem = c.inspect(client)
 	case route.document == nil: // DavMail probes the endpoint like this

@@ -38,18 +38,7 @@ func (r *responder) extendDeadline(now time.Time) {
 
 // problem writes a response of the proxy's own.
 func (r *responder) problem(p *problem) {
-	detail := p.detail
-	if detail == "" {
-		detail = p.reason.Text()
-	}
-	detail = r.settings.expand(detail)
-	r.record.Reason, r.record.Detail = p.reason, detail
-	if p.hint != "" {
-		r.record.Detail += ": " + p.hint
-	}
-	if p.err != nil {
-		r.record.Err = p.err
-	}
+	detail := r.note(p)
 	r.prepare(p)
 	header := r.w.Header()
 	if p.challenge != "" {
@@ -71,6 +60,36 @@ func (r *responder) problem(p *problem) {
 	}
 	header.Set("Content-Type", soapContentType)
 	r.write(http.StatusInternalServerError, p.fault(detail, r.record.ID))
+}
+
+// note puts a problem into the Record. It returns the text for people.
+func (r *responder) note(p *problem) (detail string) {
+	detail = p.detail
+	if detail == "" {
+		detail = p.reason.Text()
+	}
+	detail = r.settings.expand(detail)
+	r.record.Reason, r.record.Detail = p.reason, detail
+	if p.hint != "" {
+		r.record.Detail += ": " + p.hint
+	}
+	if p.err != nil {
+		r.record.Err = p.err
+	}
+	return detail
+}
+
+// document writes a response of the proxy's own that is a document. p says why it
+// does not contain what the client asked for; nil: it does.
+func (r *responder) document(status int, contentType, text string, p *problem) {
+	if p == nil {
+		p = &problem{status: status}
+	} else {
+		r.note(p)
+	}
+	r.prepare(p)
+	r.w.Header().Set("Content-Type", contentType)
+	r.write(status, text)
 }
 
 // delay waits, where the client repeats a failing request without a pause.

@@ -5,22 +5,35 @@ import (
 	"strings"
 
 	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/proxy/internal/autodiscover"
 )
 
 // endpointPath is where clients send their requests. It does not depend on the
 // path of the configured EWS URL.
 const endpointPath = "/EWS/Exchange.asmx"
 
+// Paths of Autodiscover requests whose body is XML. autodiscover.JSONPath is the
+// third path.
+const (
+	autodiscoverSOAP = "/autodiscover/autodiscover.svc"
+	autodiscoverPOX  = "/autodiscover/autodiscover.xml"
+)
+
 // routes maps the raw targets that are served to routes.
-type routes map[string]route
+type routes struct {
+	exact        map[string]route
+	longest      int  // length of the longest target in exact
+	autodiscover bool // Autodiscover requests are served
+}
 
 // A route is what a target stands for. The zero route is not served.
 type route struct {
-	known    bool
-	document *url.URL // what a GET fetches; nil for the endpoint itself
+	known        bool
+	document     *url.URL          // what a GET fetches; nil for the endpoint itself and for Autodiscover
+	autodiscover autodiscover.Form // that the path stands for; NoForm for EWS
 }
 
-func newRoutes(ews *url.URL) routes {
+func newRoutes(ews *url.URL, withAutodiscover bool) routes {
 	sibling := func(name string) *url.URL {
 		u := *ews
 		u.Path = ews.Path[:strings.LastIndexByte(ews.Path, '/')+1] + name
@@ -28,24 +41,38 @@ func newRoutes(ews *url.URL) routes {
 	}
 	wsdl := *ews
 	wsdl.RawQuery = "wsdl"
-	return routes{
+	t := routes{autodiscover: withAutodiscover, exact: map[string]route{
 		endpointPath:                          {known: true}, // as most clients write it: found without folding
 		ascii.ToLower(endpointPath):           {known: true},
 		ascii.ToLower(endpointPath) + "?wsdl": {known: true, document: &wsdl},
 		"/ews/services.wsdl":                  {known: true, document: sibling("Services.wsdl")},
 		"/ews/messages.xsd":                   {known: true, document: sibling("messages.xsd")},
 		"/ews/types.xsd":                      {known: true, document: sibling("types.xsd")},
+	}}
+	if withAutodiscover {
+		t.exact[autodiscoverSOAP] = route{known: true, autodiscover: autodiscover.SOAP}
+		t.exact[autodiscoverPOX] = route{known: true, autodiscover: autodiscover.POX}
 	}
+	for target := range t.exact {
+		t.longest = max(t.longest, len(target))
+	}
+	return t
 }
 
 // find compares the raw target in ASCII letter case only: no decoding, no
-// cleaning, nothing that could make two targets one.
-func (t routes) find(target string) route {
-	if len(target) > len(endpointPath)+len("?wsdl") {
-		return route{}
+// cleaning, nothing that could make two targets one. Only the address in a JSON
+// request of Autodiscover is decoded, later.
+func (t *routes) find(target string) route {
+	if found, ok := t.exact[target]; ok {
+		return found
 	}
-	if route, found := t[target]; found {
-		return route
+	if len(target) <= t.longest {
+		if found, ok := t.exact[ascii.ToLower(target)]; ok {
+			return found
+		}
 	}
-	return t[ascii.ToLower(target)]
+	if t.autodiscover && autodiscover.IsJSON(target) {
+		return route{known: true, autodiscover: autodiscover.JSON}
+	}
+	return route{}
 }

@@ -53,6 +53,7 @@ func TestRules(t *testing.T) {
 		{"Rewrite", rewriteRules()},
 		{"Headers", headerRules()},
 		{"Authenticate", authenticateRules()},
+		{"Autodiscover", autodiscoverRules()},
 		{"Forward", forwardRules()},
 		{"Upstream401", upstream401Rules()},
 		{"Response", responseRules()},

@@ -193,6 +193,18 @@ func (p *Policy) DecideAnchor(value string) *Refusal {
 	return &Refusal{AnchorNotAllowed, "X-AnchorMailbox names a mailbox that is not on the allow-list"}
 }
 
+// DecideMailbox decides about a mailbox that a client asks about by an address, as
+// in Autodiscover. It returns the address in the spelling that Decide would give
+// it. Without a list it refuses what is no address. In audit mode it returns the
+// same, for the caller to log.
+func (p *Policy) DecideMailbox(address string) (string, *Refusal) {
+	id, problem := p.match(ews.Identity{Kind: ews.SmtpAddress, Value: address})
+	if problem != "" {
+		return "", &Refusal{MailboxNotAllowed, problem}
+	}
+	return id.Value, nil
+}
+
 // Allows reports whether an SMTP address is on the list; without a list it
 // reports true. It is for other HTTP headers that name mailboxes.
 func (p *Policy) Allows(address string) bool {

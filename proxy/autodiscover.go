@@ -1,0 +1,222 @@
+package proxy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"hmaproxy/proxy/internal/autodiscover"
+	"hmaproxy/proxy/internal/body"
+	"hmaproxy/proxy/policy"
+)
+
+// Autodiscover configures the responses to Autodiscover requests. A client gets
+// the URL of the proxy for each mailbox that the policy allows it. Exchange is not
+// asked.
+type Autodiscover struct {
+	// URL is what clients get: "https://ews-proxy.contoso.com/EWS/Exchange.asmx".
+	// nil: the URL by which the client came, with the Host that it has sent and
+	// https where it came by TLS.
+	URL *url.URL
+}
+
+// ewsURL returns the URL to give to a client. Its Host was checked.
+func (a *Autodiscover) ewsURL(r *http.Request) string {
+	if a.URL != nil {
+		return a.URL.String()
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host + endpointPath
+}
+
+// beginAutodiscover prepares every response at a path of Autodiscover, a refusal
+// included. From the header X-SOAP-Enabled the EWS Managed API and its relatives
+// conclude that they may POST SOAP, whatever the status is.
+func (c *call) beginAutodiscover(form autodiscover.Form) {
+	c.describeForm(form)
+	header := c.respond.w.Header()
+	header["X-SOAP-Enabled"] = []string{"True"}
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Cache-Control", "no-store")
+}
+
+// describeForm notes the form of a request as its operation.
+func (c *call) describeForm(form autodiscover.Form) {
+	c.record.Operation = "Autodiscover:" + form.String()
+	c.record.Known = c.record.Operation
+}
+
+// serveAutodiscover responds to a request at a path of Autodiscover.
+func (c *call) serveAutodiscover(form autodiscover.Form, client clientUser) {
+	c.inspection.client = client
+	switch {
+	case form == autodiscover.JSON:
+		c.serveJSON()
+	case c.r.Method == http.MethodPost:
+		c.serveXML(form)
+	default: // clients look at the header alone
+		c.respond.problem(&problem{form: plainText, status: http.StatusOK, text: "hmaproxy: POST Autodiscover requests to this path"})
+	}
+}
+
+// serveXML responds to a SOAP or POX request. Its root element says which of the
+// two it is; form, that of the path, applies where it cannot be read.
+func (c *call) serveXML(form autodiscover.Form) {
+	doc, problem := c.readDocument()
+	if problem != nil {
+		c.respond.problem(problem)
+		return
+	}
+	request, err := c.parse(doc)
+	if request.Form != autodiscover.NoForm {
+		form = request.Form
+		c.describeForm(form)
+	}
+	if err != nil {
+		c.refuseXML(form, err)
+		return
+	}
+	results, refused := c.decideMailboxes(request.Mailboxes)
+	ewsURL := c.h.config.Autodiscover.ewsURL(c.r)
+	text := ""
+	if form == autodiscover.SOAP {
+		text = autodiscover.WriteSOAP(request.Settings, results, ewsURL)
+	} else {
+		text = autodiscover.WritePOX(results[0], ewsURL, c.record.Start)
+	}
+	c.respond.document(http.StatusOK, soapContentType, text, refused)
+}
+
+// readDocument reads the body, as far as a document may be long. It returns the
+// problem of a body that did not arrive, or for which there is no memory.
+func (c *call) readDocument() ([]byte, *problem) {
+	err := c.buffer.Fill(&c.body, c.r.ContentLength, c.h.budget, new(documentLength))
+	switch {
+	case errors.Is(err, body.ErrClient):
+		return nil, failed(codeTransient, ReasonBody, nil)
+	case errors.Is(err, body.ErrFull):
+		return nil, failed(codeBusy, ReasonProxyBusy, nil)
+	case c.body.Ended() && c.body.N() == 0: // an empty body in chunks
+		if step := ntlmStep(c.r.Header); step != nil {
+			return nil, step
+		}
+	}
+	return c.buffer.Bytes(), nil // too long, if reading ended early: the parser refuses that
+}
+
+// A documentLength ends the reading of a body that is longer than a document may
+// be; see body.Inspector.
+type documentLength int
+
+var errDocumentLength = errors.New("the document is too long")
+
+func (n *documentLength) Inspect(p []byte) error {
+	if *n += documentLength(len(p)); *n > autodiscover.MaxDocument {
+		return errDocumentLength
+	}
+	return nil
+}
+
+func (n *documentLength) Finish() error          { return nil }
+func (n *documentLength) Refuse(err error) error { return err }
+func (n *documentLength) HeadKnown() bool        { return false }
+func (n *documentLength) Forwardable() int64     { return 0 }
+
+// parse checks the media type and parses the document.
+func (c *call) parse(doc []byte) (autodiscover.Request, error) {
+	refusal, unreadable := checkMediaType(c.r.Header)
+	if refusal := cmp.Or(refusal, unreadable); refusal != nil {
+		return autodiscover.Request{}, &autodiscover.Violation{Reason: refusal.Detail}
+	}
+	return autodiscover.Parse(doc)
+}
+
+// refuseXML responds to a SOAP or POX request that is not served.
+func (c *call) refuseXML(form autodiscover.Form, err error) {
+	reason := policy.EnvelopeRefused
+	if err == autodiscover.ErrOperation || err == autodiscover.ErrSchema {
+		reason = policy.OperationNotAllowed
+	}
+	p := refused(&policy.Refusal{Reason: reason, Detail: err.Error()})
+	if form == autodiscover.POX {
+		c.respond.document(http.StatusOK, soapContentType, autodiscover.WritePOXError(err, c.explain(p), c.record.Start), p)
+		return
+	}
+	c.respond.problem(p)
+}
+
+// explain returns the text for people that a response contains.
+func (c *call) explain(p *problem) string {
+	return "hmaproxy: " + p.reason.String() + ": " + p.detail + "; request " + c.record.ID
+}
+
+// serveJSON responds to a JSON request.
+func (c *call) serveJSON() {
+	const contentType = "application/json; charset=utf-8"
+	request, err := autodiscover.ParseJSON(c.r.RequestURI)
+	if err != nil {
+		p := refused(&policy.Refusal{Reason: policy.EnvelopeRefused, Detail: err.Error()})
+		c.respond.document(http.StatusBadRequest, contentType, autodiscover.WriteJSONError(err, c.explain(p)), p)
+		return
+	}
+	results, refused := c.decideMailboxes(request.Mailboxes)
+	if why := results[0].Refusal; why != "" {
+		c.respond.document(http.StatusNotFound, contentType, autodiscover.WriteJSONError(nil, why), refused)
+		return
+	}
+	c.respond.document(http.StatusOK, contentType, autodiscover.WriteJSON(c.h.config.Autodiscover.ewsURL(c.r)), nil)
+}
+
+// probeMailbox is the address with which exchangelib finds out how to
+// authenticate, before it asks about the mailbox that it needs. RFC 2606
+// reserves its domain.
+const probeMailbox = "DUMMY@example.com"
+
+// decideMailboxes decides about each mailbox of a request. It notes the mailbox of
+// the request: the first that is refused, else the first. The problem says why
+// mailboxes are refused; it is nil if none is.
+func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *problem) {
+	results := make([]autodiscover.Result, 0, len(addresses))
+	var first *problem
+	n := 0
+	c.record.Mailbox = addresses[0]
+	for _, address := range addresses {
+		if address == probeMailbox {
+			results = append(results, autodiscover.Result{Refusal: "hmaproxy: this address is reserved for tests"})
+			continue
+		}
+		listed, refusal := c.decideMailbox(address)
+		if refusal == nil {
+			results = append(results, autodiscover.Result{Address: listed})
+			continue
+		}
+		p := refused(refusal)
+		results = append(results, autodiscover.Result{Refusal: c.explain(p)})
+		if n++; first == nil {
+			first, c.record.Mailbox = p, address
+		}
+	}
+	if n > 1 {
+		first.hint = fmt.Sprintf("%d of %d mailboxes", n, len(addresses))
+	}
+	return results, first
+}
+
+// decideMailbox decides about one mailbox and returns the address for the
+// response. What is no address is refused in audit mode too.
+func (c *call) decideMailbox(address string) (string, *policy.Refusal) {
+	listed, refusal := c.inspection.client.policy.DecideMailbox(address)
+	if refusal == nil {
+		return listed, nil
+	}
+	if _, err := policy.ParseAddress(address); err != nil || !c.inspection.audit(refusal) {
+		return "", refusal
+	}
+	return address, nil
+}

@@ -1,0 +1,83 @@
+package autodiscover
+
+import (
+	"net/url"
+	"strings"
+
+	"hmaproxy/proxy/internal/ascii"
+)
+
+// JSONPath is the path of JSON requests, in lower case.
+const JSONPath = "/autodiscover/autodiscover.json"
+
+// jsonUser is the path in front of an address.
+const jsonUser = JSONPath + "/v1.0/"
+
+// maxTarget bounds the target of a JSON request; the longest with a percent sign
+// for every character of an address takes 900 bytes.
+const maxTarget = 2048
+
+// IsJSON reports whether a raw target is that of a JSON request: the path, in any
+// case of letters, with a query or with an address and perhaps a query.
+func IsJSON(target string) bool {
+	path, _, _ := strings.Cut(target, "?")
+	if len(target) > maxTarget {
+		return false
+	}
+	if ascii.EqualFold(path, JSONPath) {
+		return true
+	}
+	user, found := ascii.CutPrefixFold(path, jsonUser)
+	return found && user != "" && !strings.Contains(user, "/")
+}
+
+// Errors of JSON requests, by what is missing or wrong.
+var (
+	// ErrEmail is about a request without the address of a mailbox, or with two.
+	ErrEmail error = &Violation{"the request needs Email once"}
+	// ErrProtocol is about a request without a protocol, with two, or with another
+	// than EWS.
+	ErrProtocol error = &Violation{"the request needs Protocol=EWS"}
+)
+
+// ParseJSON reads a request by its raw target, for which IsJSON holds. Names of
+// parameters and the protocol may be in any letter case; parameters other than
+// Email and Protocol are ignored. Its error is ErrEmail, ErrProtocol or another
+// *Violation.
+func ParseJSON(target string) (Request, error) {
+	request := Request{Form: JSON}
+	path, query, _ := strings.Cut(target, "?")
+	var emails, protocols []string
+	if user, found := ascii.CutPrefixFold(path, jsonUser); found {
+		address, err := url.PathUnescape(user)
+		if err != nil {
+			return request, violation("the target has a percent sign that begins no encoded byte")
+		}
+		emails = append(emails, address)
+	}
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		var list *[]string
+		switch {
+		case ascii.EqualFold(name, "email"):
+			list = &emails
+		case ascii.EqualFold(name, "protocol"):
+			list = &protocols
+		default:
+			continue
+		}
+		text, err := url.PathUnescape(value) // a plus sign belongs to an address
+		if err != nil {
+			return request, violation("the target has a percent sign that begins no encoded byte")
+		}
+		*list = append(*list, text)
+	}
+	switch {
+	case len(emails) != 1 || emails[0] == "":
+		return request, ErrEmail
+	case len(protocols) != 1 || !ascii.EqualFold(protocols[0], "ews"):
+		return request, ErrProtocol
+	}
+	request.Mailboxes = emails
+	return request, nil
+}
