@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/proxy/internal/autodiscover"
 )
 
 // A Service is what a client asks for on a path that is not served. The set is
@@ -40,6 +41,18 @@ func serviceOf(target string) Service {
 		return ServiceEWSWithoutAsmx
 	}
 	return ServiceOther
+}
+
+// pathDetail returns the text for a client that asks for a service on a path that
+// is not served. "" stands for the text of ReasonPath.
+func (h *Handler) pathDetail(asked Service) string {
+	switch {
+	case asked != ServiceAutodiscover:
+		return ""
+	case h.config.Autodiscover == nil:
+		return ReasonPath.Text() + "; Autodiscover is served when {autodiscover} is set"
+	}
+	return "of Autodiscover, only " + autodiscoverSOAP + ", " + autodiscoverPOX + " and " + autodiscover.JSONPath + " are served here"
 }
 
 // maxProduct bounds the product of a User-Agent.

@@ -177,6 +177,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if problem != nil {
 		if problem.reason == ReasonPath {
 			c.record.Asked = serviceOf(r.RequestURI)
+			problem.detail = h.pathDetail(c.record.Asked)
 		}
 		c.respond.problem(problem)
 		return

@@ -111,7 +111,7 @@ func withoutAutodiscoverRules() (rules []rule) {
 		post(getUserSettings("alice@contoso.com")).to(svcPath), post(outlookSettings("alice@contoso.com")).to(poxPath),
 		get(poxPath), get(jsonPath + "?Email=alice@contoso.com&Protocol=EWS"), get(jsonPath + "/v1.0/alice@contoso.com?Protocol=EWS"),
 	} {
-		rules = append(rules, rule{name: "Off/" + q.method + " " + q.target, request: q, all: refused(404, "path")})
+		rules = append(rules, rule{name: "Off/" + q.method + " " + q.target, request: q, all: refused(404, "path").and(mentions("Autodiscover is served when HMA_AUTODISCOVER is set"))})
 	}
 	return rules
 }

@@ -11,6 +11,7 @@ type Settings struct {
 	App            string // the id of the application whose token is sent
 	Authority      string // the host of the authority that issues tokens
 	HostNames      string // Config.HostNames
+	Autodiscover   string // Config.Autodiscover
 	CorporateProxy string // the proxy on the way to Exchange
 	LogLevel       string // the level of the log
 }
@@ -27,6 +28,7 @@ func (s *Settings) expand(text string) string {
 		"{app}", name(s.App, "the application id"),
 		"{authority}", name(s.Authority, "the authority host"),
 		"{host-names}", name(s.HostNames, "the configuration of this proxy"),
+		"{autodiscover}", name(s.Autodiscover, "the setting for it"),
 		"{corporate-proxy}", name(s.CorporateProxy, "the setting for that proxy"),
 		"{log-level-debug}", name(suffixed(s.LogLevel, "=debug"), "log level debug"),
 	).Replace(text)

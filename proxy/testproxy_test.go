@@ -288,4 +288,4 @@ func targetsConfig(t testing.TB) policy.Config {
 }
 
 // testSettings are some of hmaproxy's environment variables.
-var testSettings = proxy.Settings{HostNames: "HMA_HOST_NAMES", Resource: "HMA_RESOURCE_ID"}
+var testSettings = proxy.Settings{HostNames: "HMA_HOST_NAMES", Autodiscover: "HMA_AUTODISCOVER", Resource: "HMA_RESOURCE_ID"}

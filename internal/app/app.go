@@ -148,6 +148,9 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 		Settings:            config.ProxySettings(),
 		Done:                a.observer.done,
 	}
+	if c.Autodiscover.On {
+		p.Autodiscover = &proxy.Autodiscover{URL: c.Autodiscover.URL}
+	}
 	if a.files.users != nil {
 		p.Client = a.files.users.Authenticate
 	}

@@ -25,6 +25,7 @@ func (r *rules) check() {
 	checkFIPS(r)
 	checkListeners(r)
 	checkTLS(r)
+	checkAutodiscover(r)
 	checkList(r)
 }
 

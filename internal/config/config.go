@@ -93,6 +93,8 @@ type Config struct {
 	ClientUsers ClientUsers `env:"-"`
 	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means none.
 	HostNames HostNames `env:"HMA_HOST_NAMES" form:"a comma-separated list of host names or IP addresses, without ports" absent:"only localhost, 127.0.0.1 and [::1]" desc:"Further names that clients may use for this proxy in the Host header."`
+	// Autodiscover is zero when Autodiscover's paths are not served.
+	Autodiscover Autodiscover `env:"HMA_AUTODISCOVER" form:"auto, or the https URL of this proxy's EWS endpoint such as https://ews-proxy.contoso.com/EWS/Exchange.asmx" absent:"Autodiscover is not served" desc:"URL that clients get which find Exchange by Autodiscover, for mailboxes that the allow-list allows. auto hands out the URL by which the client came. The names under which clients ask, such as autodiscover.contoso.com, belong into HMA_HOST_NAMES and must lead here on the client's machine alone; docs/autodiscover.md says how."`
 	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
 	ForwardHeaders HeaderNames `env:"HMA_FORWARD_HEADERS" form:"a comma-separated list of header names" desc:"Further request headers to carry to Exchange. Headers that hold credentials, name mailboxes, frame the message or belong to Exchange itself are refused."`
 

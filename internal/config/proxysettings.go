@@ -12,6 +12,7 @@ func ProxySettings() proxy.Settings {
 		App:            "HMA_APP_ID",
 		Authority:      "HMA_AUTHORITY_HOST",
 		HostNames:      "HMA_HOST_NAMES",
+		Autodiscover:   "HMA_AUTODISCOVER",
 		CorporateProxy: "HTTPS_PROXY",
 		LogLevel:       "HMA_LOG_LEVEL",
 	}

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Autodiscover says which URL clients get that look for Exchange. The zero value
+// means that Autodiscover's paths are not served.
+type Autodiscover struct {
+	On  bool
+	URL *url.URL // nil for auto: the URL by which the client came
+}
+
+// UnmarshalText accepts auto or the URL of an EWS endpoint of this proxy. http is
+// for the machine itself alone, because a client sends its credentials there.
+func (a *Autodiscover) UnmarshalText(text []byte) error {
+	s := string(text)
+	if s == "auto" {
+		*a = Autodiscover{On: true}
+		return nil
+	}
+	if !strings.Contains(s, "://") {
+		return flaw("is neither auto nor a URL; expected auto, or a URL that begins with https://")
+	}
+	rest, plain := strings.CutPrefix(s, "http://")
+	if plain {
+		s = "https://" + rest
+	}
+	parsed, err := parseHTTPS(s)
+	if err != nil {
+		return err
+	}
+	if parsed.Path == "" || parsed.Path == "/" {
+		parsed.Path = ewsPath
+	}
+	if !strings.EqualFold(parsed.Path, ewsPath) || parsed.RawPath != "" {
+		return flaw("has another path than this proxy; expected /EWS/Exchange.asmx, or none")
+	}
+	parsed.Path = ewsPath
+	if plain {
+		if !loopbackName(parsed.Hostname()) {
+			return flaw("begins with http:// and leaves this machine; expected https://, or localhost")
+		}
+		parsed.Scheme = "http"
+	}
+	*a = Autodiscover{On: true, URL: parsed}
+	return nil
+}
+
+// loopbackName reports whether a name is one of those that stand for this machine.
+func loopbackName(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// checkAutodiscover refuses a URL by which this proxy does not serve clients.
+func checkAutodiscover(r *rules) {
+	u := r.config.Autodiscover.URL
+	if u == nil || !r.problems.none("HMA_AUTODISCOVER", "HMA_HOST_NAMES", "HMA_LISTEN") {
+		return
+	}
+	host := bareName(u.Hostname())
+	if !loopbackName(u.Hostname()) && !slices.Contains(r.config.HostNames, host) {
+		r.problems.fault("HMA_AUTODISCOVER", "has a host that this proxy does not serve; add it to HMA_HOST_NAMES, with the names under which clients ask (autodiscover.DOMAIN and DOMAIN)")
+	}
+	if u.Scheme == "http" && r.given.set["HMA_TLS_CERT_FILE"] {
+		r.problems.fault("HMA_AUTODISCOVER", "begins with http://, and with HMA_TLS_CERT_FILE clients come by TLS; expected https://")
+	}
+}
+
+// bareName returns a host as HostNames has it: IPv6 addresses in brackets.
+func bareName(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// leadsRound reports whether the URL that clients get has the host of Exchange and
+// hmaproxy finds Exchange by the same name: one of the two then goes astray.
+func (c *Config) leadsRound() bool {
+	u := c.Autodiscover.URL
+	return u != nil && strings.EqualFold(u.Hostname(), c.EWS.Hostname()) && c.Connect == ""
+}
