@@ -102,10 +102,19 @@ func (c *call) Release() {
 // returns, nothing reads the client's body or uses its memory.
 func (c *call) forward(out outgoing) {
 	ctx, cancel := c.r.Context(), func(error) {}
-	if out.payload.Streamed() {
+	operation := c.inspection.operation()
+	if out.payload.Streamed() || operation == streamingOperation {
 		ctx, cancel = context.WithCancelCause(ctx)
 	}
-	operation := c.inspection.operation()
+	if operation == streamingOperation {
+		stop, err := c.h.streams.begin(cancel)
+		if err != nil {
+			out.payload.Close()
+			c.fail(err, out.payload)
+			return
+		}
+		defer stop()
+	}
 	trip := &c.trip
 	trip.upstream, trip.method, trip.operation, trip.outgoing, trip.cancel = c.h.upstream, c.r.Method, operation, out, cancel
 	defer c.drain()
@@ -169,6 +178,8 @@ func (c *call) fail(err error, payload body.Payload) {
 		c.respond.problem(failed(codeBusy, ReasonProxyBusy, nil))
 	case errors.Is(ended, body.ErrClient):
 		c.respond.problem(failed(codeTransient, ReasonBody, nil))
+	case errors.Is(err, errStopping):
+		c.respond.problem(failed(codeBusy, ReasonProxyStopping, nil))
 	case c.r.Context().Err() != nil:
 		c.record.Reason, c.record.Detail = ReasonClientLeft, "the client left before Exchange responded"
 		c.record.Aborted = true

@@ -112,6 +112,7 @@ type Handler struct {
 	upstream *upstream
 	browser  http.CrossOriginProtection
 	busy     busyDelay
+	streams  streams
 }
 
 // New returns a Handler, or an error that names what is missing.
@@ -144,6 +145,7 @@ func New(config Config) (*Handler, error) {
 		cookies:  newCookieNames(),
 		budget:   body.NewBudget(config.BufferBudget),
 		upstream: newUpstream(&config),
+		streams:  newStreams(),
 	}, nil
 }
 

@@ -57,6 +57,7 @@ const (
 	ReasonUpstream504
 	ReasonUpstreamNotEWS  // a response that is not one of EWS, such as a sign-in page
 	ReasonUpstreamTimeout // no response to a request that was sent
+	ReasonProxyStopping   // a notification stream that was not begun, or broken off, because the process ends
 
 	ReasonClientLeft // the client did not wait for the end of the response
 
@@ -135,6 +136,7 @@ var reasons = [reasonCount]reasonInfo{
 	ReasonUpstreamNotEWS:      {"upstream-not-ews", ClassFailed, "the response is not one of Exchange Web Services"},
 
 	ReasonUpstreamTimeout: {"upstream-timeout", ClassFailed, "Exchange did not respond in time; the request may have been executed"},
+	ReasonProxyStopping:   {"proxy-stopping", ClassFailed, "hmaproxy is stopping and ends notification streams"},
 
 	ReasonClientLeft: {"client-left", ClassClientLeft, "the client left before the response was complete"},
 }

@@ -15,7 +15,7 @@ var reasonWords = map[proxy.ReasonClass]string{
 		"mailbox-not-allowed no-mailbox operation-not-allowed envelope-refused reference-not-allowed anchor-not-allowed login-name-invalid",
 	proxy.ClassChallenged: "ntlm login-required",
 	proxy.ClassFailed: "proxy-busy no-token credentials-unchecked upstream-unreachable upstream-broken upstream-cut upstream-redirect upstream-protocol " +
-		"upstream-401 upstream-407 upstream-429 upstream-502 upstream-504 upstream-not-ews upstream-timeout",
+		"upstream-401 upstream-407 upstream-429 upstream-502 upstream-504 upstream-not-ews upstream-timeout proxy-stopping",
 	proxy.ClassClientLeft: "client-left",
 }
 

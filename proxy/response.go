@@ -24,6 +24,7 @@ type responder struct {
 	settings *Settings
 	busy     *busyDelay
 	kept     []byte    // the beginning of an error response
+	tail     tail      // of a notification stream
 	deadline time.Time // when the write deadline was set
 }
 
@@ -182,7 +183,7 @@ func (r *responder) relay(resp *http.Response, operation string) (complete bool,
 	case n > 0 && !r.writePart(small[:n], true):
 		return false, nil
 	case err != nil:
-		return r.ended(err), nil
+		return r.ended(err, resp), nil
 	}
 	return r.copyBody(resp, small, streaming, n == len(small)), nil
 }
@@ -219,7 +220,7 @@ func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, stre
 			large = n == len(small)
 		}
 		if err != nil {
-			return err != errNotTaken && r.ended(err)
+			return err != errNotTaken && r.ended(err, resp)
 		}
 	}
 }
@@ -246,6 +247,7 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 func (r *responder) writePart(p []byte, flush bool) bool {
 	r.extendDeadline(time.Now())
 	r.kept = append(r.kept, p[:min(len(p), cap(r.kept)-len(r.kept))]...)
+	r.tail.add(p)
 	n, err := r.w.Write(p)
 	r.record.BytesOut += int64(n)
 	if err == nil && flush {
@@ -257,10 +259,14 @@ func (r *responder) writePart(p []byte, flush bool) bool {
 	return err == nil
 }
 
-// ended reports whether err is the proper end of the response.
-func (r *responder) ended(err error) bool {
-	if errors.Is(err, io.EOF) {
+// ended reports whether the response has a proper end where err ended that of
+// Exchange.
+func (r *responder) ended(err error, resp *http.Response) bool {
+	switch {
+	case errors.Is(err, io.EOF):
 		return true
+	case errors.Is(err, errStopping):
+		return r.endStream(resp)
 	}
 	r.record.Err = redactError(err)
 	if r.r.Context().Err() != nil {
@@ -268,6 +274,18 @@ func (r *responder) ended(err error) bool {
 	} else {
 		r.record.Reason, r.record.Detail = ReasonUpstreamCut, ReasonUpstreamCut.Text()
 	}
+	return false
+}
+
+// endStream writes the end of a notification stream because the process stops. It
+// returns false where the stream cannot be ended properly.
+func (r *responder) endStream(resp *http.Response) bool {
+	r.record.Detail = ReasonProxyStopping.Text()
+	whole := r.tail.n == 0 || r.tail.endsDocument()
+	if whole && resp.StatusCode == http.StatusOK && resp.ContentLength < 0 && resp.Header["Content-Encoding"] == nil {
+		return r.writePart([]byte(streamClosed), true)
+	}
+	r.record.Reason = ReasonProxyStopping
 	return false
 }
 

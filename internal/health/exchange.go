@@ -93,7 +93,11 @@ func ofWholeExchange(fault ews.ResponseCode) bool {
 
 // failedHere reports whether hmaproxy itself is the reason of a failure.
 func failedHere(r proxy.Reason) bool {
-	return r == proxy.ReasonNoToken || r == proxy.ReasonCredentialsUnchecked || r == proxy.ReasonProxyBusy
+	switch r {
+	case proxy.ReasonNoToken, proxy.ReasonCredentialsUnchecked, proxy.ReasonProxyBusy, proxy.ReasonProxyStopping:
+		return true
+	}
+	return false
 }
 
 func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {

@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+)
+
+// streams are the requests for notification streams that are in progress. Only
+// they last longer than Exchange works on a request. It is safe for concurrent
+// use.
+type streams struct {
+	ended context.Context
+	end   context.CancelFunc
+}
+
+func newStreams() streams {
+	ended, end := context.WithCancel(context.Background())
+	return streams{ended, end}
+}
+
+// errStopping is why a notification stream is ended, or not begun.
+var errStopping = errors.New("hmaproxy is stopping")
+
+// begin cancels a stream's context, with errStopping as its cause, when all
+// streams are ended. Call stop at the stream's own end. begin returns errStopping
+// when that has happened already.
+func (s *streams) begin(cancel context.CancelCauseFunc) (stop func() bool, err error) {
+	if s.ended.Err() != nil {
+		return nil, errStopping
+	}
+	return context.AfterFunc(s.ended, func() { cancel(errStopping) }), nil
+}
+
+// EndStreams ends all notification streams, and refuses further ones with
+// ErrorServerBusy. Call it when the process stops: other requests end soon, but a
+// stream may last for half an hour, and its client opens another one. EndStreams
+// does not wait.
+//
+// A client gets the document with which Exchange itself ends a stream, where the
+// response is not compressed and ends with a whole document. Any other response
+// is broken off, so that it does not look complete.
+func (h *Handler) EndStreams() { h.streams.end() }
+
+// streamClosed is the document with which Exchange ends a stream. The EWS Managed
+// API expects a Header that is not an empty tag.
+const streamClosed = `<?xml version="1.0" encoding="utf-8"?>` +
+	`<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/">` +
+	`<soap11:Header xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/"></soap11:Header>` +
+	`<soap11:Body xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/">` +
+	`<m:GetStreamingEventsResponse xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><m:ResponseMessages>` +
+	`<m:GetStreamingEventsResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>` +
+	`<m:ConnectionStatus>Closed</m:ConnectionStatus>` +
+	`</m:GetStreamingEventsResponseMessage></m:ResponseMessages></m:GetStreamingEventsResponse></soap11:Body></Envelope>`
+
+// A tail keeps the last bytes of a stream of SOAP documents.
+type tail struct {
+	last [tailSize]byte
+	n    int
+}
+
+const tailSize = 48 // an end tag with a prefix, and white space
+
+func (t *tail) add(p []byte) {
+	if len(p) >= tailSize {
+		t.n = copy(t.last[:], p[len(p)-tailSize:])
+		return
+	}
+	if drop := t.n + len(p) - tailSize; drop > 0 {
+		t.n = copy(t.last[:], t.last[drop:t.n])
+	}
+	t.n += copy(t.last[t.n:], p)
+}
+
+// endsDocument reports whether the stream ends with the end tag of an Envelope.
+func (t *tail) endsDocument() bool {
+	text, closed := bytes.CutSuffix(bytes.TrimRight(t.last[:t.n], " \t\r\n"), []byte(">"))
+	name := bytes.TrimRight(text[bytes.LastIndexByte(text, '<')+1:], " \t\r\n")
+	if !closed || !bytes.HasPrefix(name, []byte("/")) {
+		return false
+	}
+	_, local, prefixed := bytes.Cut(name[1:], []byte(":"))
+	if !prefixed {
+		local = name[1:]
+	}
+	return string(local) == "Envelope"
+}
