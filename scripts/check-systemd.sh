@@ -13,8 +13,9 @@ trap 'rm -rf "$work"' EXIT
 # verify requires that the program and the settings exist
 go build -o "$work/hmaproxy" ./cmd/hmaproxy
 sed "s#/usr/local/bin/hmaproxy#$work/hmaproxy#" deploy/systemd/hmaproxy.service >"$work/hmaproxy.service"
-systemd-analyze verify --man=no "$work/hmaproxy.service" 2>&1 | tee "$work/said"
-if grep -q "hmaproxy.service" "$work/said"; then exit 1; fi
+cp deploy/systemd/hmaproxy.socket "$work"
+systemd-analyze verify --man=no "$work/hmaproxy.service" "$work/hmaproxy.socket" 2>&1 | tee "$work/said"
+if grep -q "hmaproxy\." "$work/said"; then exit 1; fi
 echo "syntax: correct"
 
 systemd-analyze security --offline=yes --threshold=15 --no-pager "$work/hmaproxy.service" >"$work/score" || {

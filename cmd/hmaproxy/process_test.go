@@ -94,8 +94,15 @@ func start(t *testing.T, env []string, args ...string) *testProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &testProcess{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
-	p.cmd.Env = env
+	cmd := exec.Command(path, args...)
+	cmd.Env = env
+	return startCommand(t, cmd)
+}
+
+// startCommand starts a command that runs the binary.
+func startCommand(t *testing.T, cmd *exec.Cmd) *testProcess {
+	t.Helper()
+	p := &testProcess{t: t, cmd: cmd, done: make(chan struct{})}
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"hmaproxy/internal/app"
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/listener"
 	"hmaproxy/internal/logging"
 	"hmaproxy/internal/process"
 	"hmaproxy/internal/sdnotify"
@@ -56,6 +57,10 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 	for _, name := range c.SecretVariables() {
 		_ = os.Unsetenv(name) // so that child processes and crash reports do not get them
 	}
+	sockets, err := listener.Inherited(c.ListenAddresses())
+	if err != nil {
+		return settingsError{err}
+	}
 	output, err := logging.Open(c, inv.err)
 	if err != nil {
 		return settingsError{err}
@@ -68,7 +73,7 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 	if exposed != nil {
 		log.Warn("memory protection unavailable", slog.String("error", exposed.Error()))
 	}
-	o := app.Options{Config: c, Log: log, Version: version(), Notify: sdnotify.New(config.Lookup(inv.environ, "NOTIFY_SOCKET")), Reload: s.reload, LogState: output.State}
+	o := app.Options{Config: c, Log: log, Listen: sockets, Version: version(), Notify: sdnotify.New(config.Lookup(inv.environ, "NOTIFY_SOCKET")), Reload: s.reload, LogState: output.State}
 	if s.started != nil {
 		o.Started = func([]net.Addr, net.Addr) { s.started() }
 	}

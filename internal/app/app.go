@@ -6,16 +6,14 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
+
 	"fmt"
 	"log/slog"
 	"math"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"hmaproxy/internal/accesslog"
 	"hmaproxy/internal/certificates"
@@ -204,7 +202,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	errorLog := slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	server := a.handler.Server(errorLog)
-	server.Handler = reportPanics(a.observer.metrics.InFlight(a.observer.admin.Track(server.Handler)), a.log, a.observer.metrics.Panicked)
+	server.Handler = a.closeWhileDraining(reportPanics(a.observer.metrics.InFlight(a.observer.admin.Track(server.Handler)), a.log, a.observer.metrics.Panicked))
 	server.ConnState = listener.ConnState
 	a.observer.admin.ServesClientsAt(a.clientURLs(clients))
 	if a.options.Config.AdminQuit {
@@ -249,7 +247,7 @@ func (a *app) run(ctx context.Context) error {
 		return fmt.Errorf("listener: %w", err)
 	case <-ctx.Done():
 	}
-	a.drain(server)
+	a.drain(server, clients)
 	return nil
 }
 
@@ -282,24 +280,4 @@ func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 	if a.options.Started != nil {
 		a.options.Started(addresses, adminAddress)
 	}
-}
-
-// stopReserve is the time between the end of all requests and that of the
-// process.
-const stopReserve = 10 * time.Second
-
-// drain lets requests in progress finish. Notification streams do not finish by
-// themselves: they are closed at the end of the timeout.
-func (a *app) drain(server *http.Server) {
-	c := a.options.Config
-	a.draining.Store(true)
-	a.reporter.Stop(c.ShutdownDelay + c.ShutdownTimeout + stopReserve)
-	a.log.Info("stopping", "delay_ms", c.ShutdownDelay.Milliseconds(), "timeout_ms", c.ShutdownTimeout.Milliseconds())
-	time.Sleep(c.ShutdownDelay)
-	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		a.log.Warn("requests in progress are closed at the end of the shutdown timeout", "timeout_ms", c.ShutdownTimeout.Milliseconds())
-	}
-	a.log.Info("stopped")
 }

@@ -1,11 +1,17 @@
 package app
 
 import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
 	"regexp"
 	"runtime/pprof"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hmaproxy/internal/emulator"
 )
@@ -36,4 +42,84 @@ func TestShutdownLeavesNoGoroutines(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStopEndsStreamsFirst checks that a stop lasts as long as the last short
+// request, and that clients of notification streams get a proper end at its
+// beginning.
+func TestStopEndsStreamsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startTestProduct(t, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_TIMEOUT=60s")
+		defer h.close()
+		h.settle()
+		subscribed := h.send(t.Context(), `<m:Subscribe><m:StreamingSubscriptionRequest SubscribeToAllFolders="true"><t:EventTypes><t:EventType>NewMailEvent</t:EventType></t:EventTypes></m:StreamingSubscriptionRequest></m:Subscribe>`)
+		_, rest, _ := strings.Cut(subscribed.text, "SubscriptionId>")
+		id, _, ok := strings.Cut(rest, "<")
+		if !ok {
+			t.Fatalf("no subscription in %s", subscribed.text)
+		}
+		streamed, short := make(chan response, 1), make(chan response, 1)
+		go func() {
+			streamed <- h.send(context.Background(), `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>`+id+`</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`)
+		}()
+		time.Sleep(time.Minute)
+		const lasts = 20 * time.Second
+		h.emu.Exchange().Inject(1, emulator.Fault{Latency: lasts})
+		go func() { short <- h.ask() }()
+		time.Sleep(time.Second)
+		began := time.Now()
+		stopped := make(chan struct{})
+		go func() { h.end(); close(stopped) }()
+		stream := <-streamed
+		if took := time.Since(began); stream.err != nil || !strings.Contains(stream.text, "<m:ConnectionStatus>Closed<") || took > time.Second {
+			t.Errorf("the stream ended after %v with %v: %.200q", took, stream.err, stream.text)
+		}
+		if a := <-short; !a.ok() {
+			t.Errorf("the short request: %+v", a)
+		}
+		<-stopped
+		h.end = nil
+		if took := time.Since(began); took > lasts+time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+	})
+}
+
+// TestStopDoesNotWaitForSilentConnections checks that connections without a
+// request do not prolong a stop, and that a client which uses its connection
+// shortly after its beginning is served.
+func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startTestProduct(t, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_TIMEOUT=60s")
+		defer h.close()
+		h.settle()
+		h.connect() // never sends a byte
+		c := h.connect()
+		in := bufio.NewReader(c)
+		ask := func() *http.Response {
+			text := envelopeWith(askFolder)
+			fmt.Fprintf(c, "POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			return resp
+		}
+		if resp := ask(); resp.StatusCode != http.StatusOK || resp.Close {
+			t.Errorf("before the stop: %v", resp)
+		}
+		began := time.Now()
+		stopped := make(chan struct{})
+		go func() { h.end(); close(stopped) }()
+		time.Sleep(idleGrace / 2)
+		if resp := ask(); resp.StatusCode != http.StatusOK || !resp.Close {
+			t.Errorf("at the beginning of the stop: %v, want a response that closes the connection", resp)
+		}
+		<-stopped
+		h.end = nil
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+	})
 }

@@ -139,7 +139,7 @@ type Config struct {
 	// ShutdownDelay is the time between "not ready" and closing the listeners.
 	ShutdownDelay time.Duration `env:"HMA_SHUTDOWN_DELAY" envDefault:"0s" min:"0s" form:"a duration such as 5s" desc:"How long to go on accepting requests after SIGTERM, while readiness already says no."`
 	// ShutdownTimeout is the time that requests under way get to finish.
-	ShutdownTimeout time.Duration `env:"HMA_SHUTDOWN_TIMEOUT" envDefault:"30s" min:"0s" form:"a duration such as 30s" desc:"How long requests under way may take to finish after that; streaming responses are ended then."`
+	ShutdownTimeout time.Duration `env:"HMA_SHUTDOWN_TIMEOUT" envDefault:"30s" min:"0s" form:"a duration such as 30s" desc:"How long requests in progress may take to finish after that. Notification streams are ended at its beginning; their clients open them again."`
 
 	// CAFile is "" when the system's roots suffice.
 	CAFile Path `env:"HMA_CA_FILE" section:"Outgoing connections" form:"the path of a PEM file with at least one certificate" desc:"Further trusted roots for Exchange, Entra ID and Key Vault (private PKI)."`

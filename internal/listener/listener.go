@@ -47,7 +47,7 @@ func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.L
 		}
 		l = newLimited(l, slots, c)
 		if c.TLS != nil && address.Unix == "" {
-			l = tls.NewListener(l, c.TLS)
+			l = tlsListener{tls.NewListener(l, c.TLS), slots}
 		}
 		open = append(open, l)
 	}
@@ -76,6 +76,27 @@ func CloseAll(listeners []net.Listener) {
 		l.Close()
 	}
 }
+
+// CloseIdle closes the connections of OpenAll's listeners that have no request,
+// those included whose first request has not come yet. The listeners may be
+// closed.
+func CloseIdle(listeners []net.Listener) {
+	for _, l := range listeners {
+		if l, ok := l.(interface{ closeIdle() }); ok {
+			l.closeIdle()
+		}
+	}
+}
+
+// A tlsListener is a limited listener below TLS.
+type tlsListener struct {
+	net.Listener
+	slots *slots
+}
+
+func (l tlsListener) closeIdle() { l.slots.closeIdle() }
+
+func (l *limited) closeIdle() { l.slots.closeIdle() }
 
 func openOne(ctx context.Context, listen Listen, address config.Listener) (net.Listener, error) {
 	if address.Unix != "" {

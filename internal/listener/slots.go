@@ -60,6 +60,26 @@ func (s *slots) try() (victim *conn, ok bool) {
 	return nil, false
 }
 
+// closeIdle closes the connections without a request.
+func (s *slots) closeIdle() {
+	for _, c := range s.takeIdle() {
+		c.Close() // releases its slot
+	}
+}
+
+// takeIdle removes and returns the connections without a request.
+func (s *slots) takeIdle() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	idle := make([]*conn, 0, s.idle.Len())
+	for e := s.idle.Front(); e != nil; e = s.idle.Front() {
+		c := s.idle.Remove(e).(*conn)
+		c.inIdle = nil
+		idle = append(idle, c)
+	}
+	return idle
+}
+
 // signal wakes a caller of acquire if it may succeed. The caller holds s.mu.
 func (s *slots) signal() {
 	if s.open < s.limit || s.idle.Len() > 0 {

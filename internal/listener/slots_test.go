@@ -24,6 +24,8 @@ type slotTest struct {
 	t       *testing.T
 	inner   [2]*memnet.Listener
 	release chan struct{}
+
+	listeners []net.Listener // that the server serves
 }
 
 func newSlotTest(t *testing.T, limit int) *slotTest {
@@ -36,7 +38,9 @@ func newSlotTest(t *testing.T, limit int) *slotTest {
 	})}
 	for i := range s.inner {
 		s.inner[i] = memnet.NewListener(loopback)
-		go server.Serve(newLimited(s.inner[i], slots, Config{Log: slog.New(slog.DiscardHandler)}))
+		l := newLimited(s.inner[i], slots, Config{Log: slog.New(slog.DiscardHandler)})
+		s.listeners = append(s.listeners, l)
+		go server.Serve(l)
 	}
 	t.Cleanup(func() { server.Close() })
 	return s
@@ -233,4 +237,30 @@ func TestFailedAcceptIsReported(t *testing.T) {
 			t.Errorf("%s: %d lines, counted %d", tc.name, n, counted)
 		}
 	}
+}
+
+// TestCloseIdle checks that connections without a request are closed, one that
+// has never had one included, and that one with a request is not.
+func TestCloseIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlotTest(t, 10)
+		unused, idle, busy := s.connect(0), s.connect(1), s.connect(0)
+		if got := get(idle, "/"); got != 200 {
+			t.Fatalf("status %d", got)
+		}
+		status := make(chan int)
+		go func() { status <- get(busy, "/wait") }()
+		synctest.Wait()
+		CloseIdle(s.listeners)
+		for name, c := range map[string]net.Conn{"unused": unused, "idle": idle} {
+			_ = c.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("%s: %v, want the end of the connection", name, err)
+			}
+		}
+		close(s.release)
+		if got := <-status; got != 200 {
+			t.Errorf("the request in progress got status %d", got)
+		}
+	})
 }

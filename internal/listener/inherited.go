@@ -1,0 +1,84 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/coreos/go-systemd/v22/activation"
+)
+
+// Inherited returns a Listen that returns the sockets which systemd has opened and
+// passed to this process (LISTEN_FDS, systemd.socket(5)), and opens all others
+// itself. It is nil when there are none. Such a socket stays open while the
+// process restarts, so that no client is refused.
+//
+// Each socket must have one of the addresses, which are those of HMA_LISTEN and
+// HMA_ADMIN_LISTEN: the rules about who may connect are made for these. Inherited
+// takes the sockets from the environment. Call it once.
+func Inherited(addresses []string) (Listen, error) {
+	sockets, err := activation.Listeners()
+	if err != nil || len(sockets) == 0 {
+		return nil, err
+	}
+	return inherit(sockets, addresses)
+}
+
+func inherit(sockets []net.Listener, addresses []string) (Listen, error) {
+	i := inherited{sockets: make(map[string]net.Listener, len(sockets))}
+	var problems []error
+	for _, socket := range sockets {
+		if err := i.add(socket, addresses); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 {
+		for _, socket := range sockets {
+			if socket != nil {
+				socket.Close()
+			}
+		}
+		return nil, errors.Join(problems...)
+	}
+	return i.listen, nil
+}
+
+// inherited are the sockets that were not yet asked for.
+type inherited struct {
+	mu      sync.Mutex
+	sockets map[string]net.Listener // by address
+}
+
+func (i *inherited) add(socket net.Listener, addresses []string) error {
+	if socket == nil {
+		return errors.New("systemd passes a socket that does not listen for connections; expected ListenStream= and Accept=no in the socket unit")
+	}
+	address := socket.Addr()
+	switch name := address.String(); {
+	case address.Network() != "tcp":
+		return fmt.Errorf("systemd passes the Unix socket %s; hmaproxy opens Unix sockets itself, so that it sees to who may connect: remove it from the socket unit", name)
+	case !slices.Contains(addresses, name):
+		return fmt.Errorf("systemd passes a socket that listens on %s, which neither HMA_LISTEN nor HMA_ADMIN_LISTEN names (%s): make ListenStream= and the settings agree", name, strings.Join(addresses, ", "))
+	case i.sockets[name] != nil:
+		return fmt.Errorf("systemd passes two sockets that listen on %s", name)
+	default:
+		i.sockets[name] = socket
+	}
+	return nil
+}
+
+// listen returns an inherited socket once, and else opens one.
+func (i *inherited) listen(ctx context.Context, network, address string) (net.Listener, error) {
+	i.mu.Lock()
+	socket := i.sockets[address]
+	delete(i.sockets, address)
+	i.mu.Unlock()
+	if socket != nil && network == "tcp" {
+		return socket, nil
+	}
+	return ListenNetwork(ctx, network, address)
+}
