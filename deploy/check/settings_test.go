@@ -146,8 +146,8 @@ func TestSettingsOfPods(t *testing.T) {
 			t.Error("no allow-list")
 		}
 		gateway := strings.Contains(t.Name(), "gateway")
-		if gateway != (c.ClientUsersFile != "") || gateway != (c.TLSCertFile != "") {
-			t.Errorf("client users %q, TLS %q", c.ClientUsersFile, c.TLSCertFile)
+		if gateway != (c.ClientUsersFile != "") || gateway != (c.TLSCertFiles != nil) {
+			t.Errorf("client users %q, TLS %q", c.ClientUsersFile, c.TLSCertFiles)
 		}
 		if identity := strings.Contains(t.Name(), "workload-identity"); identity != (c.VaultAuth == config.AuthWorkload) || identity != (c.VaultSecretFile == "") {
 			t.Errorf("vault by %v with secret %q", c.VaultAuth, c.VaultSecretFile)

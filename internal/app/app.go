@@ -191,7 +191,7 @@ func (a *app) run(ctx context.Context) error {
 	defer stop()
 	listen := listener.Config{
 		Listen: a.options.Listen,
-		TLS:    a.files.keyPair.TLSConfig(),
+		TLS:    a.files.keyPairs.TLSConfig(),
 		Memory: process.MemoryLimit(),
 		Failed: a.observer.metrics.AcceptFailed,
 		Log:    a.log,

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"hmaproxy/internal/allowlist"
@@ -20,7 +21,7 @@ type files struct {
 	config   *config.Config
 	list     *allowlist.List
 	users    *clientauth.Authenticator // nil: clients need no credentials
-	keyPair  *listener.KeyPair         // nil: plain HTTP
+	keyPairs *listener.KeyPairs        // nil: plain HTTP
 	watchers []*filewatch.Watcher
 }
 
@@ -42,13 +43,22 @@ func newFiles(c *config.Config, log *slog.Logger) (*files, error) {
 	if f.users != nil {
 		add("HMA_CLIENT_USERS_FILE", f.users.Reload, string(c.ClientUsersFile))
 	}
-	if f.keyPair, err = listener.NewKeyPair(c); err != nil {
+	if f.keyPairs, err = listener.NewKeyPairs(c); err != nil {
 		return nil, err
 	}
-	if f.keyPair != nil {
-		add("HMA_TLS_CERT_FILE", f.keyPair.Reload, string(c.TLSCertFile), string(c.TLSKeyFile))
+	if f.keyPairs != nil {
+		add("HMA_TLS_CERT_FILE", f.keyPairs.Reload, f.keyPairPaths()...)
 	}
 	return f, nil
+}
+
+// keyPairPaths returns the files of the listeners' certificates and keys.
+func (f *files) keyPairPaths() []string {
+	var paths []string
+	for _, path := range slices.Concat(f.config.TLSCertFiles, f.config.TLSKeyFiles) {
+		paths = append(paths, string(path))
+	}
+	return paths
 }
 
 const listVariable = "HMA_ALLOWED_MAILBOXES_FILE"

@@ -33,7 +33,7 @@ func (a *app) logReady(ctx context.Context, clients []net.Listener, admin net.Li
 // clientURLs returns the URLs that clients use, for people.
 func (a *app) clientURLs(clients []net.Listener) []string {
 	scheme := "http"
-	if a.files.keyPair != nil {
+	if a.files.keyPairs != nil {
 		scheme = "https"
 	}
 	urls := make([]string, 0, len(clients))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"slices"
 	"strings"
 )
@@ -89,7 +90,15 @@ func checkTLS(r *rules) {
 	if !r.problems.none("HMA_TLS_CERT_FILE", "HMA_TLS_KEY_FILE") {
 		return
 	}
-	if _, err := ReadKeyPair(r.readFile, c.TLSCertFile, c.TLSKeyFile); err != nil {
+	pairs, err := ReadKeyPairs(r.readFile, c.TLSCertFiles, c.TLSKeyFiles)
+	if err != nil {
 		r.problems.fault("HMA_TLS_CERT_FILE", flawOf(err))
+		return
 	}
+	c.uncovered = slices.ContainsFunc(c.HostNames, func(name string) bool { return !covered(name, pairs) })
+}
+
+// covered reports whether one of the certificates is for a name.
+func covered(name string, pairs []tls.Certificate) bool {
+	return slices.ContainsFunc(pairs, func(pair tls.Certificate) bool { return pair.Leaf.VerifyHostname(name) == nil })
 }

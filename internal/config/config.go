@@ -82,9 +82,9 @@ type Config struct {
 
 	// Listen is never empty.
 	Listen Listeners `env:"HMA_LISTEN" envDefault:"127.0.0.1:8080,[::1]:8080" section:"Clients" form:"a comma-separated list of address:port (an IP address or localhost) and unix:/path" desc:"Where clients connect. A Unix socket gets mode 0600, in a directory that exists and that only its owner may write to. On a machine without IPv6 the second default address is skipped."`
-	// TLSCertFile and TLSKeyFile are both "" (plain HTTP) or both set.
-	TLSCertFile Path `env:"HMA_TLS_CERT_FILE" form:"the path of a PEM file" desc:"Certificate chain to serve TLS with, for clients that insist on https. TCP addresses of HMA_LISTEN then speak TLS alone; Unix sockets and HMA_ADMIN_LISTEN do not. Read again when it changes; a faulty new pair leaves the old one in use and raises an alarm."`
-	TLSKeyFile  Path `env:"HMA_TLS_KEY_FILE" form:"the path of a PEM file" desc:"Private key of HMA_TLS_CERT_FILE, not encrypted."`
+	// TLSCertFiles and TLSKeyFiles are both nil (plain HTTP) or have the same length.
+	TLSCertFiles Paths `env:"HMA_TLS_CERT_FILE" form:"the path of a PEM file, or several separated by commas" desc:"Certificate chain to serve TLS with, for clients that insist on https. TCP addresses of HMA_LISTEN then speak TLS alone; Unix sockets and HMA_ADMIN_LISTEN do not. Of several chains each client gets the first that is for the name it asks for (SNI), or else the first. Read again when a file changes; faulty new files leave the old ones in use and raise an alarm. hmaproxy tls-setup makes one."`
+	TLSKeyFiles  Paths `env:"HMA_TLS_KEY_FILE" form:"the path of a PEM file, or several separated by commas" desc:"Private keys of HMA_TLS_CERT_FILE in the same order, not encrypted."`
 	// UnsafeListenAny is true only together with a ClientUsersFile.
 	UnsafeListenAny bool `env:"HMA_UNSAFE_LISTEN_ANY" envDefault:"false" form:"true or false" desc:"Permits addresses beyond loopback in HMA_LISTEN; HMA_CLIENT_USERS_FILE is then required. To reach the proxy from another container, share the network namespace instead."`
 	// ClientUsersFile is "" when clients need no credentials.
@@ -157,6 +157,7 @@ type Config struct {
 	SecretExposed bool `env:"-"`
 
 	secretVariables []string
+	uncovered       bool // a name in HostNames is on no certificate of TLSCertFiles
 }
 
 // FromVault reports whether the certificate comes from Key Vault.

@@ -93,8 +93,8 @@ func decode(data []byte) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
 
-// ReadKeyPair reads the certificate chain and the private key that
-// HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE point to, at start and when they may
+// ReadKeyPair reads a certificate chain and its private key of HMA_TLS_CERT_FILE
+// and HMA_TLS_KEY_FILE, at start and when they may
 // have changed. It does not check dates and names, which clients check. No error
 // holds a path or anything of the files.
 func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (*tls.Certificate, error) {
@@ -111,6 +111,31 @@ func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (
 		return nil, flaw("names a file that does not fit HMA_TLS_KEY_FILE; expected a PEM certificate chain, and its unencrypted PEM key there")
 	}
 	return &pair, nil
+}
+
+// ReadKeyPairs reads the key pairs of HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE; see
+// ReadKeyPair.
+func ReadKeyPairs(readFile func(string) ([]byte, error), certificates, keys Paths) ([]tls.Certificate, error) {
+	if len(certificates) != len(keys) {
+		return nil, flaw("has another number of entries than HMA_TLS_KEY_FILE; expected a key there for each certificate, in the same order")
+	}
+	var pairs []tls.Certificate
+	for i := range certificates {
+		pair, err := ReadKeyPair(readFile, certificates[i], keys[i])
+		if err != nil {
+			return nil, ofEntry(i, len(certificates), err)
+		}
+		pairs = append(pairs, *pair)
+	}
+	return pairs, nil
+}
+
+// ofEntry says which entry of a list of n an error is about.
+func ofEntry(i, n int, err error) error {
+	if n == 1 {
+		return err
+	}
+	return flaw(fmt.Sprintf("has entry %d, which %s", i+1, flawOf(err)))
 }
 
 // Certificates are trusted roots.

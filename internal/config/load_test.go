@@ -70,6 +70,11 @@ func TestTogether(t *testing.T) {
 		{"any port twice", fromVault().with(vars{"HMA_LISTEN": "127.0.0.1:0", "HMA_ADMIN_LISTEN": "127.0.0.1:0"}), "", ""},
 		{"tls", fromVault().with(vars{"HMA_TLS_CERT_FILE": "/tls.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem"}), "", ""},
 		{"tls certificate alone", fromVault().with(vars{"HMA_TLS_CERT_FILE": "/tls.pem"}), "HMA_TLS_KEY_FILE", "required with HMA_TLS_CERT_FILE"},
+		{"two tls pairs", fromVault().with(vars{"HMA_TLS_CERT_FILE": "/tls.pem, /tls.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem,/tls-key.pem"}), "", ""},
+		{"tls list with an empty entry", fromVault().with(vars{"HMA_TLS_CERT_FILE": "/tls.pem,", "HMA_TLS_KEY_FILE": "/tls-key.pem"}), "HMA_TLS_CERT_FILE", "empty entry 2"},
+		{"tls pair without a key", fromVault().with(vars{"HMA_TLS_CERT_FILE": "/tls.pem,/ca.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem"}), "HMA_TLS_CERT_FILE", "number of entries"},
+		{"second tls pair that does not fit", fromVault().with(vars{"HMA_TLS_CERT_FILE": "/tls.pem,/ca.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem,/secret"}), "HMA_TLS_CERT_FILE", "has entry 2"},
+		{"second tls key that does not exist", fromVault().with(vars{"HMA_TLS_CERT_FILE": "/tls.pem,/ca.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem,/nowhere"}), "HMA_TLS_KEY_FILE", "has entry 2, which names a file that does not exist"},
 		{"tls key alone", fromVault().with(vars{"HMA_TLS_KEY_FILE": "/tls-key.pem"}), "HMA_TLS_CERT_FILE", "required with HMA_TLS_KEY_FILE"},
 
 		{"list with everything", fromVault().with(list).with(vars{"HMA_ALLOW_LIST_MODE": "audit", "HMA_ALLOW_LIST_SCOPE": "targets", "HMA_ALLOWED_OPERATIONS": "+AddDelegate", "HMA_DEFAULT_MAILBOX": "alice@contoso.com"}), "", ""},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"regexp"
@@ -101,6 +102,28 @@ func hostName(s string) (string, error) {
 // containerHost is validHost for names inside container networks too, which
 // have underscores where DNS proper has none.
 func containerHost(s string) bool { return validHost(strings.ReplaceAll(s, "_", "x")) }
+
+// Paths name files. They are not empty when their variable is set.
+type Paths []Path
+
+// UnmarshalText parses a comma-separated list. An entry may occur more than once:
+// two certificates may have one key.
+func (p *Paths) UnmarshalText(text []byte) error {
+	var parsed Paths
+	for i, entry := range strings.Split(string(text), ",") {
+		entry = strings.Trim(entry, space)
+		var path Path
+		if entry == "" {
+			return flaw(fmt.Sprintf("has an empty entry %d", i+1))
+		}
+		if err := path.UnmarshalText([]byte(entry)); err != nil {
+			return err
+		}
+		parsed = append(parsed, path)
+	}
+	*p = parsed
+	return nil
+}
 
 // A Path names a file. It is not empty when its variable is set.
 type Path string

@@ -24,14 +24,18 @@ func readFiles(r *rules) {
 		c.ClientUsers, err = ReadClientUsers(r.readFile, c.ClientUsersFile)
 		return err
 	})
-	for name, path := range map[string]Path{
-		"HMA_CERT_FILE":     c.CertFile,
-		"HMA_TLS_CERT_FILE": c.TLSCertFile,
-		"HMA_TLS_KEY_FILE":  c.TLSKeyFile,
+	for name, paths := range map[string]Paths{
+		"HMA_CERT_FILE":     {c.CertFile},
+		"HMA_TLS_CERT_FILE": c.TLSCertFiles,
+		"HMA_TLS_KEY_FILE":  c.TLSKeyFiles,
 	} {
 		readFileOf(r, name, func() error {
-			_, err := readContent(r.readFile, path)
-			return err
+			for i, path := range paths {
+				if _, err := readContent(r.readFile, path); err != nil {
+					return ofEntry(i, len(paths), err)
+				}
+			}
+			return nil
 		})
 	}
 }

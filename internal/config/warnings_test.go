@@ -26,6 +26,7 @@ func TestWarnings(t *testing.T) {
 		{"exchange online's name inside another", fromVault().with(list).with(vars{"HMA_EWS_URL": "https://outlook.office365.com.contoso.com"}), nil},
 		{"network", fromVault().with(list).with(network), []string{"clear text", "HMA_UNSAFE_LISTEN_ANY"}},
 		{"network with TLS", fromVault().with(list).with(network).with(vars{"HMA_TLS_CERT_FILE": "/tls.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem"}), []string{"HMA_UNSAFE_LISTEN_ANY"}},
+		{"certificate without a host name", fromVault().with(list).with(vars{"HMA_TLS_CERT_FILE": "/tls.pem", "HMA_TLS_KEY_FILE": "/tls-key.pem", "HMA_HOST_NAMES": "nowhere.contoso.com"}), []string{"no certificate of HMA_TLS_CERT_FILE is for"}},
 		{"admin on the network", fromVault().with(list).with(vars{"HMA_ADMIN_LISTEN": "[::]:8081"}), []string{"HMA_ADMIN_LISTEN"}},
 		{"admin off", fromVault().with(list).with(vars{"HMA_ADMIN_LISTEN": "off"}), nil},
 		{"secret id", fromVault().with(list).with(vars{"HMA_KEY_VAULT_CLIENT_SECRET": vaultGUID}), []string{"its value does not"}},

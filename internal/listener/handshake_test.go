@@ -34,10 +34,10 @@ func serveLoggedTLS(t *testing.T) (address string, lines <-chan string) {
 	files := newPairFiles(t)
 	files.renew(t, 1)
 	c := &config.Config{
-		TLSCertFile: config.Path(files.certificate), TLSKeyFile: config.Path(files.key),
+		TLSCertFiles: config.Paths{config.Path(files.certificate)}, TLSKeyFiles: config.Paths{config.Path(files.key)},
 		Listen: config.Listeners{{TCP: netip.MustParseAddrPort("127.0.0.1:0")}},
 	}
-	k, err := NewKeyPair(c)
+	k, err := NewKeyPairs(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,13 +33,16 @@ func newPairFiles(t testing.TB) pairFiles {
 }
 
 // renew writes a new pair with the serial number into the files.
-func (p pairFiles) renew(t testing.TB, serial int64) {
+func (p pairFiles) renew(t testing.TB, serial int64) { p.issue(t, serial, "localhost") }
+
+// issue does the same for names other than localhost.
+func (p pairFiles) issue(t testing.TB, serial int64, names ...string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: names}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -59,15 +62,17 @@ func (pairFiles) write(t testing.TB, file string, data []byte) {
 	}
 }
 
-// serveTLS serves the pair on TCP and plain HTTP on a Unix socket, and returns both
+// serveTLS serves the pairs on TCP and plain HTTP on a Unix socket, and returns both
 // addresses.
-func serveTLS(t *testing.T, files pairFiles) (k *KeyPair, tcp, unix string) {
+func serveTLS(t *testing.T, files ...pairFiles) (k *KeyPairs, tcp, unix string) {
 	t.Helper()
 	c := &config.Config{
-		TLSCertFile: config.Path(files.certificate), TLSKeyFile: config.Path(files.key),
 		Listen: config.Listeners{{TCP: netip.MustParseAddrPort("127.0.0.1:0")}, {Unix: filepath.Join(socketDir(t, 0o700), "s")}},
 	}
-	k, err := NewKeyPair(c)
+	for _, f := range files {
+		c.TLSCertFiles, c.TLSKeyFiles = append(c.TLSCertFiles, config.Path(f.certificate)), append(c.TLSKeyFiles, config.Path(f.key))
+	}
+	k, err := NewKeyPairs(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +91,12 @@ func serveTLS(t *testing.T, files pairFiles) (k *KeyPair, tcp, unix string) {
 }
 
 // serial connects and returns the serial number of the server's certificate.
-func serial(t *testing.T, address string) int64 {
+func serial(t *testing.T, address string) int64 { return serialFor(t, address, "") }
+
+// serialFor does the same for a client that asks for a name.
+func serialFor(t *testing.T, address, name string) int64 {
 	t.Helper()
-	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, ServerName: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +134,32 @@ func TestKeyPairIsReloaded(t *testing.T) {
 		}
 		if n := serial(t, address); n != 2 {
 			t.Errorf("%s: serial number %d", name, n)
+		}
+	}
+}
+
+// TestCertificateIsThatOfTheName serves three certificates and asks by SNI.
+func TestCertificateIsThatOfTheName(t *testing.T) {
+	files := []pairFiles{newPairFiles(t), newPairFiles(t), newPairFiles(t)}
+	files[0].issue(t, 1, "ews-proxy.contoso.com")
+	files[1].issue(t, 2, "autodiscover.contoso.com", "contoso.com")
+	files[2].issue(t, 3, "*.fabrikam.com")
+	k, address, _ := serveTLS(t, files...)
+	for name, want := range map[string]int64{
+		"": 1, "ews-proxy.contoso.com": 1, "autodiscover.contoso.com": 2, "AUTODISCOVER.contoso.com": 2, "contoso.com": 2,
+		"autodiscover.fabrikam.com": 3, "fabrikam.com": 1, "a.autodiscover.contoso.com": 1, "evil.example": 1,
+	} {
+		if got := serialFor(t, address, name); got != want {
+			t.Errorf("%q gets certificate %d, want %d", name, got, want)
+		}
+	}
+	files[1].issue(t, 4, "autodiscover.contoso.com")
+	if changed, err := k.Reload(); !changed || err != nil {
+		t.Fatalf("Reload = %v, %v", changed, err)
+	}
+	for name, want := range map[string]int64{"autodiscover.contoso.com": 4, "ews-proxy.contoso.com": 1, "contoso.com": 1} {
+		if got := serialFor(t, address, name); got != want {
+			t.Errorf("after the change %q gets certificate %d, want %d", name, got, want)
 		}
 	}
 }
