@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"hmaproxy/proxy/policy"
@@ -320,6 +321,7 @@ func referenceRules() (rules []rule) {
 		"GetUserPhoto":          "<m:GetUserPhoto><m:Email>MAILBOX</m:Email><m:SizeRequested>HR48x48</m:SizeRequested></m:GetUserPhoto>",
 		"From":                  "<m:CreateItem><m:Items><t:Message><t:From><t:Mailbox><t:EmailAddress>MAILBOX</t:EmailAddress></t:Mailbox></t:From></t:Message></m:Items></m:CreateItem>",
 		"Sender":                "<m:CreateItem><m:Items><t:Message><t:Sender><t:Mailbox><t:EmailAddress>MAILBOX</t:EmailAddress></t:Mailbox></t:Sender></t:Message></m:Items></m:CreateItem>",
+		"sender property":       `<m:CreateItem><m:Items><t:Message><t:ExtendedProperty><t:ExtendedFieldURI PropertyTag="0x0065" PropertyType="String"/><t:Value>MAILBOX</t:Value></t:ExtendedProperty></t:Message></m:Items></m:CreateItem>`,
 		"SendingAs":             "<m:GetMailTips><m:SendingAs><t:EmailAddress>MAILBOX</t:EmailAddress></m:SendingAs></m:GetMailTips>",
 	} {
 		request := func(mailbox string) request {
@@ -332,6 +334,18 @@ func referenceRules() (rules []rule) {
 			rule{name: "Reference/" + name + " off the list in the default scope", request: request("bob@contoso.com"), all: forwarded(bodyKept, audited(""))},
 		)
 	}
+	const start, end = `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>`, "</t:MimeContent></t:Message></m:Items></m:CreateItem>"
+	mime := func(from string) request {
+		text := base64.StdEncoding.EncodeToString([]byte("Subject: x\r\nFrom: " + from + "\r\nTo: bob@contoso.com\r\n\r\ntext\r\n"))
+		return post(enveloped(impersonation, start+text+end))
+	}
+	rules = append(rules,
+		rule{name: "Reference/From of a MIME message on the list", policy: targets, request: mime(`"Alice" <Alice@contoso.com>`), all: forwarded(bodyKept, audited(""))},
+		rule{name: "Reference/From of a MIME message off the list", policy: targets, request: mime("<bob@contoso.com>"),
+			list: faulted("ErrorAccessDenied", "reference-not-allowed"), audit: forwarded(bodyKept, audited("reference-not-allowed")), open: forwarded(unchanged, audited(""))},
+		rule{name: "Reference/From of a MIME message that cannot be read", policy: targets, request: mime("bob"), list: faulted("ErrorAccessDenied", "reference-not-allowed")},
+		rule{name: "Reference/From of a MIME message off the list in the default scope", request: mime("<bob@contoso.com>"), all: forwarded(bodyKept, audited(""))},
+	)
 	recipients := "<m:CreateItem><m:Items><t:Message><t:ToRecipients><t:Mailbox><t:EmailAddress>bob@contoso.com</t:EmailAddress></t:Mailbox></t:ToRecipients></t:Message>" +
 		"<t:CalendarItem><t:RequiredAttendees><t:Attendee><t:Mailbox><t:EmailAddress>bob@contoso.com</t:EmailAddress></t:Mailbox></t:Attendee></t:RequiredAttendees></t:CalendarItem></m:Items></m:CreateItem>"
 	late := strings.Replace(createItem(400<<10), "</t:Message>", "<t:From><t:Mailbox><t:EmailAddress>bob@contoso.com</t:EmailAddress></t:Mailbox></t:From></t:Message>", 1)

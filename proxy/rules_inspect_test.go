@@ -194,7 +194,7 @@ func fromBody(doc []byte) []byte {
 func holdBackRules() []rule {
 	long := string(envelope("alice@contoso.com", createItem(400<<10)))
 	turned := strings.Replace(long, "QUJDREVGQUJDREVG</t:MimeContent>", "<!DOCTYPE x></t:MimeContent>", 1)
-	early := strings.Replace(long, "<t:MimeContent>QUJDREVG", "<t:MimeContent><?x ?>", 1)
+	early := strings.Replace(long, "<t:MimeContent>U3Vi", "<t:MimeContent><?x ?>", 1)
 	list := faulted("ErrorSchemaValidation", "envelope-refused")
 	return []rule{
 		{name: "Hold-back/long body", request: post([]byte(long)), all: forwarded(bodyKept, audited(""))},

@@ -276,9 +276,10 @@ func envelope(mailbox, operation string) []byte {
 const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
 	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// createItem returns a CreateItem operation of about n bytes.
+// createItem returns a CreateItem operation of about n bytes. Its message has one
+// header field, a Subject.
 func createItem(n int) string {
-	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` +
+	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` + "U3ViamVjdDogeHkNCg0K" +
 		strings.Repeat("QUJDREVG", n/8) + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`
 }
 

@@ -212,7 +212,7 @@ func (v *envelope) text(t *token, depth int) error {
 	case inBlock:
 		v.header.text(t.text, depth-blockDepth)
 	case inOperation:
-		v.references.text(t.text)
+		return v.references.text(t.text)
 	default:
 		if n := spaces(t.text); n < len(t.text) {
 			return violation(t.at+int64(n), textOutOfPlace)

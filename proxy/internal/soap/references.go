@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/ascii"
 )
 
 // references follows the elements of an operation and reports the mailboxes that
@@ -15,6 +16,7 @@ type references struct {
 	embedded  int                       // length of path at the outermost open ItemAttachment, or 0
 	value     pendingValue
 	mailbox   openMailbox
+	message   openMessage
 	ids       idReader
 	work      int64
 }
@@ -26,7 +28,16 @@ type pendingValue struct {
 	leaf   leaf
 }
 
-// An openMailbox is the open element of a target of mailboxForm.
+// An openMessage is the open element of a target of mimeForm.
+type openMessage struct {
+	target *target // nil: none
+	depth  int     // length of path at its element
+	mixed  bool    // there is something other than text in it
+	head   mimeHead
+}
+
+// An openMailbox is the open element of a target of mailboxForm, or the
+// ExtendedProperty of one of propertyForm.
 type openMailbox struct {
 	target *target // nil: none
 	depth  int     // length of path at its element
@@ -36,10 +47,11 @@ type openMailbox struct {
 
 func (r *references) reset(report func(ews.Reference) error, ids bool) {
 	*r = references{
-		report: report,
-		path:   r.path[:0],
-		value:  pendingValue{leaf: leaf{text: r.value.leaf.text[:0]}},
-		ids:    idReader{wanted: ids, decoded: r.ids.decoded[:0]},
+		report:  report,
+		path:    r.path[:0],
+		value:   pendingValue{leaf: leaf{text: r.value.leaf.text[:0]}},
+		message: openMessage{head: mimeHead{field: r.message.head.field[:0]}},
+		ids:     idReader{wanted: ids, decoded: r.ids.decoded[:0]},
 	}
 }
 
@@ -59,6 +71,8 @@ func (r *references) enter(e *element) error {
 	switch {
 	case r.value.target != nil:
 		r.value.leaf.mixed = true
+	case r.message.target != nil:
+		r.message.mixed = true
 	case r.mailbox.target != nil:
 		r.enterMailbox(e, t)
 	case t == itemAttachmentTag && r.embedded == 0:
@@ -77,6 +91,14 @@ func (r *references) enterTarget(e *element, t tag) {
 		case target.form == mailboxForm:
 			r.mailbox = openMailbox{target: target, depth: len(r.path), odd: decorated(e)}
 			return
+		case target.form == propertyForm:
+			r.enterProperty(target, e)
+			return
+		case target.form == mimeForm:
+			r.message.target, r.message.depth = target, len(r.path)
+			r.message.mixed = !plainMIME(e)
+			r.message.head.reset()
+			return
 		default:
 			r.collect(target, e)
 			return
@@ -92,11 +114,48 @@ func (r *references) collect(t *target, e *element) {
 	v.leaf.mixed = decorated(e)
 }
 
+// enterProperty handles an ExtendedFieldURI in an ExtendedProperty. If the property
+// names a sender, the Value after it is expected to be an address.
+func (r *references) enterProperty(t *target, e *element) {
+	for i := range e.attrs {
+		a := &e.attrs[i]
+		if string(a.name) != "PropertyTag" {
+			continue
+		}
+		if p := senderPropertyOf(string(trim(r.ids.value(a)))); p != noSender {
+			r.mailbox = openMailbox{target: t, depth: len(r.path) - 1, odd: p == opaqueSender}
+		}
+	}
+}
+
+// plainMIME reports whether the attributes of a MimeContent leave its content a
+// message whose header is ASCII.
+func plainMIME(e *element) bool {
+	for i := range e.attrs {
+		a := &e.attrs[i]
+		switch charset := string(a.value); {
+		case a.declares():
+		case string(a.name) != "CharacterSet":
+			return false
+		case charset == "", ascii.EqualFold(charset, "utf-8"), ascii.EqualFold(charset, "us-ascii"),
+			ascii.HasPrefixFold(charset, "iso-8859-"), ascii.HasPrefixFold(charset, "windows-125"):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // enterMailbox handles an element in the open mailbox. Besides the address only
 // what describes it is expected: another child could name another mailbox.
 func (r *references) enterMailbox(e *element, t tag) {
 	direct := len(r.path) == r.mailbox.depth+1
 	switch {
+	case r.mailbox.target.form == propertyForm:
+		if r.mailbox.odd = r.mailbox.odd || t != valueTag || r.mailbox.found; !r.mailbox.odd {
+			r.mailbox.found = true
+			r.collect(r.mailbox.target, e)
+		}
 	case direct && (t == emailAddressTag || t == addressTag):
 		r.mailbox.found = true
 		r.collect(r.mailbox.target, e)
@@ -122,14 +181,23 @@ func decorated(e *element) bool {
 }
 
 // text handles text in the operation.
-func (r *references) text(p []byte) {
-	if r.value.target != nil {
+func (r *references) text(p []byte) error {
+	switch {
+	case r.value.target != nil:
 		r.value.leaf.add(p)
+	case r.message.target != nil && !r.message.head.done:
+		return r.message.head.write(p, r.reportSender)
 	}
+	return nil
+}
+
+// reportSender reports a sender in a MimeContent.
+func (r *references) reportSender(path, address string) error {
+	return r.report(ews.Reference{Path: path, Value: address})
 }
 
 // interrupted handles a comment or a CDATA section.
-func (r *references) interrupted() { r.value.leaf.mixed = true }
+func (r *references) interrupted() { r.value.leaf.mixed, r.message.mixed = true, true }
 
 // exit handles the end of an element in the operation. If the element is a
 // reference, it reports the reference.
@@ -145,6 +213,15 @@ func (r *references) exit() error {
 	if t := r.value.target; t != nil && r.value.depth == depth {
 		r.value.target = nil
 		return r.reportValue(t)
+	}
+	if t := r.message.target; t != nil && r.message.depth == depth {
+		r.message.target = nil
+		if err := r.message.head.end(r.reportSender); err != nil {
+			return err
+		}
+		if r.message.mixed || r.message.head.bad {
+			return r.report(ews.Reference{Path: t.name, Unreadable: true})
+		}
 	}
 	if t := r.mailbox.target; t != nil && r.mailbox.depth == depth {
 		r.mailbox.target = nil

@@ -22,6 +22,7 @@ const (
 	maxLeaf        = 1 << 10   // text of an element whose value is wanted
 	maxBlocks      = 64        // children of Header
 	maxZone        = 64 << 10  // a TimeZoneContext written again
+	maxMIMEHead    = 256 << 10 // header section of a MimeContent, decoded; that of a message to 2,000 recipients has half of it
 )
 
 // A Violation is a departure from the profile that Scanner requires. It does not

@@ -127,8 +127,6 @@ var harmlessByReason = map[string]string{
 		t:RightsManagementLicenseDataType ContentOwner
 		t:TaskType Delegator
 		t:TaskType Owner`,
-	"a sender inside MIME: Exchange checks the right of the impersonated user to send as it": `
-		t:MimeContentType #text`,
 	"an id of something other than what is in a mailbox": `
 		m:DeleteFocusedOtherOverrideRequestType Id
 		m:RegisterConsentType Id

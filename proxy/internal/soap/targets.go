@@ -14,6 +14,8 @@ const (
 	distinguishedFolderIDTag
 	emailTag
 	emailAddressTag
+	extendedFieldURITag
+	extendedPropertyTag
 	fromTag
 	itemAttachmentTag
 	legacyDNTag
@@ -24,6 +26,7 @@ const (
 	mailboxSearchScopeTag
 	mailboxSmtpAddressTag
 	mailboxTypeTag
+	mimeContentTag
 	nameTag
 	organizerTag
 	receivedByTag
@@ -37,6 +40,7 @@ const (
 	smtpAddressTag
 	stringTag
 	subscriptionIDTag
+	valueTag
 	wellKnownFolderTag
 	withOtherIDTag // has an Id that is not the id of something in a mailbox
 	tagCount
@@ -61,6 +65,10 @@ func tagOf(e *element) tag {
 		return emailTag
 	case "EmailAddress":
 		return emailAddressTag
+	case "ExtendedFieldURI":
+		return extendedFieldURITag
+	case "ExtendedProperty":
+		return extendedPropertyTag
 	case "From":
 		return fromTag
 	case "ItemAttachment":
@@ -81,6 +89,8 @@ func tagOf(e *element) tag {
 		return mailboxSmtpAddressTag
 	case "MailboxType":
 		return mailboxTypeTag
+	case "MimeContent", "MimeContentUTF8":
+		return mimeContentTag
 	case "Name":
 		return nameTag
 	case "Organizer":
@@ -107,6 +117,8 @@ func tagOf(e *element) tag {
 		return stringTag
 	case "SubscriptionId":
 		return subscriptionIDTag
+	case "Value":
+		return valueTag
 	case "WellKnownFolder":
 		return wellKnownFolderTag
 	case "AddressListId", "EndTimeZone", "Period", "PhoneCallId", "StartTimeZone", "TimeZoneContext",
@@ -124,6 +136,8 @@ const (
 	mailboxForm                  // by a child EmailAddress or Address
 	guidForm                     // by the GUID as its text
 	subscriptionForm             // by the id of a subscription as its text
+	propertyForm                 // by a MAPI property; the element says which
+	mimeForm                     // by header fields of a message in base64
 )
 
 // A target is a kind of reference: an element at the end of a path.
@@ -155,6 +169,8 @@ var targets = [...]target{
 	{name: "ActingAs/EmailAddress", form: mailboxForm, path: []tag{operationTag, actingAsTag}},
 	{name: "EmailAddress/EmailAddress", form: mailboxForm, path: []tag{operationTag, emailAddressTag},
 		operations: []string{"SetTeamMailbox", "UnpinTeamMailbox"}},
+	{name: "ExtendedProperty/Value", form: propertyForm, path: []tag{extendedPropertyTag, extendedFieldURITag}, sender: true},
+	{name: "MimeContent", form: mimeForm, path: []tag{mimeContentTag}, sender: true},
 	{name: "MailboxSmtpAddress", path: []tag{mailboxSmtpAddressTag}},
 	{name: "Email", path: []tag{operationTag, emailTag}, operations: []string{"GetUserPhoto", "SetUserPhoto"}},
 	{name: "SmtpAddress", path: []tag{operationTag, smtpAddressTag}, operations: []string{"GetSharingFolder"}},

@@ -1,0 +1,274 @@
+package soap
+
+import (
+	"bytes"
+
+	"hmaproxy/proxy/internal/ascii"
+)
+
+// A mimeHead reads the senders of an Internet message (RFC 5322) in base64, as
+// MimeContent has it. It reads only the header section, up to maxMIMEHead bytes, and
+// keeps one field at a time.
+//
+// Where readers of messages differ, it reads the most that any of them could take
+// for the header, or gives up: at a line end that is not like the others, at a
+// sender whose form it does not know, at base64 that is not plain.
+type mimeHead struct {
+	base64 base64Reader
+	size   int    // decoded bytes
+	ending string // of the lines: "\n", "\r\n", or "" before the first
+	cr     bool   // the last byte was a CR
+	line   int    // length of the current line, without its end
+	field  []byte // the current header field, unfolded, up to maxLeaf bytes
+	long   bool   // the field has more
+	done   bool   // the header has ended, or the reader gave up
+	bad    bool   // the reader gave up
+}
+
+func (h *mimeHead) reset() { *h = mimeHead{field: h.field[:0]} }
+
+// write reads the next part of the text and calls report for each sender, with the
+// name of its field.
+func (h *mimeHead) write(text []byte, report func(field, address string) error) error {
+	for _, c := range text {
+		if h.done {
+			return nil
+		}
+		octet, ok, bad := h.base64.read(c)
+		switch {
+		case bad:
+			h.giveUp()
+		case ok:
+			if err := h.octet(octet, report); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// end ends the text. A message may consist of header fields alone.
+func (h *mimeHead) end(report func(field, address string) error) error {
+	if h.done {
+		return nil
+	}
+	h.done = true
+	return h.endField(report)
+}
+
+func (h *mimeHead) giveUp() { h.done, h.bad = true, true }
+
+// octet handles a byte of the message.
+func (h *mimeHead) octet(c byte, report func(field, address string) error) error {
+	h.size++
+	switch {
+	case h.size > maxMIMEHead, c == 0, h.cr && c != '\n':
+		h.giveUp()
+	case c == '\r':
+		h.cr = true
+	case c == '\n':
+		return h.endLine(report)
+	default:
+		if h.line == 0 && c != ' ' && c != '\t' { // else the line continues the field
+			if err := h.endField(report); err != nil {
+				return err
+			}
+		}
+		h.line++
+		if len(h.field) == maxLeaf {
+			h.long = true
+			return nil
+		}
+		h.field = append(h.field, c)
+	}
+	return nil
+}
+
+// endLine handles the end of a line. Empty lines before the first field are skipped;
+// after it an empty line ends the header.
+func (h *mimeHead) endLine(report func(field, address string) error) error {
+	ending := "\n"
+	if h.cr {
+		ending = "\r\n"
+	}
+	if h.ending != "" && h.ending != ending {
+		h.giveUp()
+		return nil
+	}
+	empty := h.line == 0
+	h.ending, h.cr, h.line = ending, false, 0
+	if !empty || len(trim(h.field)) == 0 {
+		return nil
+	}
+	h.done = true
+	return h.endField(report)
+}
+
+// endField reports the senders in the current field.
+func (h *mimeHead) endField(report func(field, address string) error) error {
+	name, value, _ := bytes.Cut(h.field, []byte(":"))
+	path, plain := senderField(name)
+	long := h.long
+	h.field, h.long = h.field[:0], false
+	if path == "" {
+		return nil
+	}
+	addresses, ok := parseMailboxes(value)
+	if long || !plain || !ok {
+		h.giveUp()
+		return nil
+	}
+	for _, address := range addresses {
+		if err := report(path, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// senderField returns the path of a header field that names a sender, or "". It
+// ignores in the name whatever is not a printable character of ASCII, and reports
+// whether there was none of that but white space at the ends.
+func senderField(name []byte) (path string, plain bool) {
+	var letters [len("Sender")]byte
+	n := 0
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f {
+			continue
+		}
+		if n == len(letters) {
+			return "", false
+		}
+		letters[n] = c
+		n++
+	}
+	plain = len(trim(name)) == n
+	switch field := string(letters[:n]); {
+	case ascii.EqualFold(field, "From"):
+		return "MimeContent/From", plain
+	case ascii.EqualFold(field, "Sender"):
+		return "MimeContent/Sender", plain
+	}
+	return "", false
+}
+
+// parseMailboxes returns the addresses in the value of From or Sender. It knows the
+// forms that programs write: an address, or a display name and an address in angle
+// brackets, and lists of them with commas. It returns false for groups, comments,
+// routes and everything else. An empty value names no sender.
+func parseMailboxes(value []byte) ([]string, bool) {
+	value = trim(value)
+	if len(value) == 0 {
+		return nil, true
+	}
+	var addresses []string
+	for {
+		address, rest, ok := parseMailbox(value)
+		if !ok {
+			return nil, false
+		}
+		addresses = append(addresses, address)
+		if len(rest) == 0 {
+			return addresses, true
+		}
+		value = rest[1:] // after the comma
+	}
+}
+
+// parseMailbox returns the first address of a list, and the list from the next
+// comma on.
+func parseMailbox(list []byte) (address string, rest []byte, ok bool) {
+	for i := 0; i < len(list); i++ {
+		switch list[i] {
+		case '"':
+			end := quotedEnd(list[i:])
+			if end < 0 {
+				return "", nil, false
+			}
+			i += end
+		case '<':
+			end := bytes.IndexByte(list[i:], '>')
+			if end < 0 {
+				return "", nil, false
+			}
+			address, rest = string(trim(list[i+1:i+end])), trim(list[i+end+1:])
+			return address, rest, isPlainAddress(address) && (len(rest) == 0 || rest[0] == ',')
+		case ',':
+			address = string(trim(list[:i]))
+			return address, list[i:], isPlainAddress(address)
+		case '(', ')', '>', '[', ']', ':', ';', '\\':
+			return "", nil, false
+		}
+	}
+	address = string(trim(list))
+	return address, nil, isPlainAddress(address)
+}
+
+// quotedEnd returns the index of the quote that ends the quoted string at the
+// beginning of p, or -1.
+func quotedEnd(p []byte) int {
+	for i := 1; i < len(p); i++ {
+		switch p[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return -1
+}
+
+// isPlainAddress reports whether s has one "@" and nothing that a reader could take
+// for something other than a part of an address.
+func isPlainAddress(s string) bool {
+	at := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '@':
+			at++
+		case c <= ' ' || c >= 0x7f, bytes.IndexByte([]byte(`"(),:;<>[\]`), c) >= 0:
+			return false
+		}
+	}
+	return at == 1
+}
+
+// A base64Reader decodes base64 byte by byte.
+type base64Reader struct {
+	bits   uint32
+	count  int  // of bits that are not yet part of an octet
+	padded bool // there was a "="
+}
+
+// read returns the octet that c completes, if it does, and whether c is no base64.
+func (r *base64Reader) read(c byte) (octet byte, ok, bad bool) {
+	var v uint32
+	switch {
+	case isSpace(c):
+		return 0, false, false
+	case c == '=':
+		r.padded = true
+		return 0, false, false
+	case 'A' <= c && c <= 'Z':
+		v = uint32(c - 'A')
+	case 'a' <= c && c <= 'z':
+		v = uint32(c-'a') + 26
+	case '0' <= c && c <= '9':
+		v = uint32(c-'0') + 52
+	case c == '+':
+		v = 62
+	case c == '/':
+		v = 63
+	default:
+		return 0, false, true
+	}
+	if r.padded {
+		return 0, false, true
+	}
+	r.bits = r.bits<<6 | v
+	if r.count += 6; r.count < 8 {
+		return 0, false, false
+	}
+	r.count -= 8
+	return byte(r.bits >> r.count), true, false
+}
