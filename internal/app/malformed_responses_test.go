@@ -54,13 +54,13 @@ func TestMalformedResponsesOfEntra(t *testing.T) {
 				s.checkNoToken(c.says)
 				s.emu.Entra().ClearFaults()
 				time.Sleep(5 * time.Minute) // some of these errors are retried slowly, as configuration errors
-				s.allSucceed(often, 30*time.Minute)
+				s.allSucceed(seldom, 30*time.Minute)
 
 				// The same while there is a token: requests succeed.
 				s.emu.Entra().InjectWhile(func() bool { return true }, fault)
 				s.allSucceed(often, 20*time.Minute)
 				s.emu.Entra().ClearFaults()
-				s.allSucceed(often, time.Hour)
+				s.allSucceed(seldom, time.Hour)
 				s.checkNoSecrets()
 				watch.only(t, "login.microsoftonline.com:443", "contoso.vault.azure.net:443", "mail.contoso.com:443")
 			})
@@ -101,7 +101,7 @@ func TestMalformedResponsesOfKeyVault(t *testing.T) {
 				s.allSucceed(often, 5*time.Minute)
 
 				s.emu.KeyVault().InjectWhile(func() bool { return true }, c.fault)
-				s.allSucceed(often, 70*time.Minute)
+				s.allSucceed(seldom, 70*time.Minute)
 				s.checkNoSecrets()
 				watch.only(t, "login.microsoftonline.com:443", "contoso.vault.azure.net:443", "mail.contoso.com:443")
 			})

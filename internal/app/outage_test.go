@@ -21,7 +21,7 @@ func TestADay(t *testing.T) {
 		interval    time.Duration
 		least, most int // token requests
 	}{
-		{"without refresh_in", false, 30 * time.Second, 24, 40},
+		{"without refresh_in", false, seldom, 24, 40},
 		{"with refresh_in at half the lifetime", true, 30 * time.Minute, 44, 52},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestEntraAwayForAQuarterOfAnHour(t *testing.T) {
 				defer s.close()
 				// Several times, so that the outage begins at different ages of the token.
 				for range 6 {
-					s.allSucceed(often, 31*time.Minute)
+					s.allSucceed(seldom, 31*time.Minute)
 					back := o.begin(t, s.emu.Entra().Service)
 					s.allSucceed(often, 15*time.Minute)
 					back()
@@ -88,7 +88,7 @@ func TestEntraAwayForAQuarterOfAnHour(t *testing.T) {
 }
 
 func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
-	const away = 160 * time.Minute
+	const away = 90 * time.Minute
 	for _, o := range outages {
 		t.Run(o.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -96,9 +96,9 @@ func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
 				defer s.close()
 				s.allSucceed(often, 20*time.Minute)
 				back := o.begin(t, s.emu.Entra().Service)
-				s.checkOutage(10*time.Second, away, o.recovers, back)
+				s.checkOutage(away, o.recovers, back)
 				// A token request takes two round trips at first, to learn the endpoint.
-				if n := s.emu.Entra().Count(); n > 1000 {
+				if n := s.emu.Entra().Count(); n > 600 {
 					t.Errorf("Entra got %d requests", n)
 				}
 			})
@@ -109,12 +109,16 @@ func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
 // checkOutage checks an outage that is longer than the lifetime of the token.
 // Requests fail only after the token has expired, quickly, with a fault that has a
 // back-off time. They succeed again soon after the outage.
-func (s *testProduct) checkOutage(interval, away, recovers time.Duration, back func()) {
+func (s *testProduct) checkOutage(away, recovers time.Duration, back func()) {
 	s.t.Helper()
+	const near, step = time.Minute, 5 * time.Second
 	last := s.expiry().Add(-time.Minute - time.Second) // the margin of a minute; expires_in is rounded down
 	ends := time.Now().Add(away)
-	_, failed := s.every(interval, away)
-	if len(failed) == 0 || failed[0].at.Before(last) || failed[0].at.After(last.Add(interval+time.Second)) {
+	s.allSucceed(often, time.Until(last.Add(-near)))
+	_, failed := s.every(step, time.Until(last.Add(near)))
+	_, more := s.every(30*time.Second, time.Until(ends))
+	failed = append(failed, more...)
+	if len(failed) == 0 || failed[0].at.Before(last) || failed[0].at.After(last.Add(step+time.Second)) {
 		s.t.Fatalf("%d requests failed, the first not at the token's last moment %v but: %+v\n%s", len(failed), last, failed[:min(1, len(failed))], s.log)
 	}
 	for _, m := range failed {
@@ -183,10 +187,14 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 				defer s.close()
 				back := o.begin(t, s.emu.KeyVault().Service)
 				began := time.Now()
-				s.allSucceed(5*time.Minute, 24*time.Hour)
+				hours := 4
+				if o.name == "refuses connections" { // the fastest to simulate
+					hours = 24
+				}
+				s.allSucceed(5*time.Minute, time.Duration(hours)*time.Hour)
 				alarms := s.log.lines("certificate look-up failed")
-				if len(alarms) < 20 || len(alarms) > 25 { // one with the first poll after each hour
-					t.Fatalf("%d alarms in a day", len(alarms))
+				if len(alarms) < hours*5/6 || len(alarms) > hours+1 { // one with the first poll after each hour
+					t.Fatalf("%d alarms in %d hours", len(alarms), hours)
 				}
 				if wait := alarms[0].Time.Sub(began); wait > 13*time.Minute || alarms[0].Level != "ERROR" {
 					t.Errorf("the first alarm came after %v: %v", wait, alarms[0])
@@ -204,19 +212,16 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 	}
 }
 
-func TestKeyVaultAwayForADayInVaultMode(t *testing.T) {
+func TestKeyVaultAwayBeyondTheTokensLifeInVaultMode(t *testing.T) {
+	const away = 70 * time.Minute
 	for _, o := range outages {
-		away := 70 * time.Minute
-		if o.name == "refuses connections" { // the fastest to simulate
-			away = 24 * time.Hour
-		}
 		t.Run(o.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProductWithKeyInVault(t).start().settle()
 				defer s.close()
 				s.allSucceed(often, 20*time.Minute)
 				back := o.begin(t, s.emu.KeyVault().Service)
-				s.checkOutage(20*time.Second, away, o.recovers+10*time.Second, back) // a signature in the vault has retries of its own
+				s.checkOutage(away, o.recovers+10*time.Second, back) // a signature in the vault has retries of its own
 			})
 		})
 	}
@@ -260,7 +265,7 @@ func TestVaultsClientSecretExpires(t *testing.T) {
 				if len(s.log.lines("certificates are readable again")) != 1 || s.app.keeper.Status().CertificatesErr != nil {
 					t.Fatalf("the new secret is not used:\n%s", s.log)
 				}
-				s.allSucceed(often, 3*time.Hour)
+				s.allSucceed(seldom, 3*time.Hour)
 			})
 		})
 	}

@@ -38,9 +38,13 @@ var testKeys = sync.OnceValue(func() [3]*rsa.PrivateKey {
 
 const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// often is an interval between requests that keeps connections open: a TLS
-// handshake costs more than the request.
-const often = 50 * time.Second
+// Intervals between requests. A TLS handshake costs more than a request, so often
+// is short enough to keep connections open, and seldom is for hours in which only
+// a lasting failure is of interest.
+const (
+	often  = 50 * time.Second
+	seldom = 5 * time.Minute
+)
 
 // A testProduct is the whole product between a client and the emulated services.
 type testProduct struct {

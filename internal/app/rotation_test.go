@@ -19,12 +19,15 @@ type rotation struct {
 	renewed bool
 }
 
-const pollTime = 12 * time.Minute // longest time between two polls of the vault
+const (
+	pollTime    = 12 * time.Minute // longest time between two polls of the vault
+	refreshTime = 50 * time.Minute // longest time between two refreshes of the token
+)
 
 var rotations = []rotation{
 	{"uploaded before registered", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.upload(renewed)
-		s.pass(3 * time.Hour)
+		s.pass(2 * refreshTime)
 		s.wantLog("certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint",
 			renewed.Thumbprint(), renewed.ThumbprintSHA256(), "AADSTS700027")
 		s.emu.Entra().Register(renewed)
@@ -43,34 +46,34 @@ var rotations = []rotation{
 		until := time.Now().Add(time.Hour)
 		s.emu.Entra().RegisterWhile(renewed, func() bool { flips++; return flips%2 == 1 || time.Now().After(until) })
 		s.upload(renewed)
-		s.pass(3 * time.Hour)
+		s.pass(time.Hour + refreshTime)
 	}, true},
 	{"accepted once and then refused for long", func(s *testProduct, _, renewed *emulator.Certificate) {
 		requests := 0
-		until := time.Now().Add(5 * time.Hour)
+		until := time.Now().Add(2 * time.Hour)
 		s.emu.Entra().RegisterWhile(renewed, func() bool { requests++; return requests == 1 || time.Now().After(until) })
 		s.upload(renewed)
-		s.pass(6 * time.Hour)
+		s.pass(2*time.Hour + refreshTime)
 	}, true},
 	{"the old one is removed at once, everywhere", func(s *testProduct, old, renewed *emulator.Certificate) {
 		s.emu.Entra().Register(renewed)
 		s.upload(renewed)
 		s.emu.KeyVault().Disable(s.versions()[0])
 		s.emu.Entra().Unregister(old)
-		s.pass(2 * time.Hour)
+		s.pass(refreshTime + pollTime)
 	}, true},
 	{"the old one is removed from Entra before the new one is seen", func(s *testProduct, old, renewed *emulator.Certificate) {
 		s.emu.Entra().Unregister(old)
 		s.emu.Entra().Register(renewed)
 		s.pass(30 * time.Minute) // the refused refresh causes another poll of the vault
 		s.upload(renewed)
-		s.pass(2 * time.Hour)
+		s.pass(refreshTime + pollTime)
 	}, true},
 	{"restart between upload and registration", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.upload(renewed)
 		s.pass(pollTime)
 		s.restart()
-		s.pass(2 * time.Hour)
+		s.pass(refreshTime + pollTime)
 		s.emu.Entra().Register(renewed)
 		s.pass(16 * time.Minute)
 	}, true},
@@ -90,13 +93,13 @@ var rotations = []rotation{
 			s.pass(10 * time.Minute)
 			s.restart()
 		}
-		s.pass(2 * time.Hour)
+		s.pass(refreshTime + pollTime)
 	}, true},
 	{"withdrawn: disabled again before it was registered", func(s *testProduct, _, renewed *emulator.Certificate) {
 		s.upload(renewed)
 		s.pass(time.Hour)
 		s.emu.KeyVault().Disable(s.versions()[1])
-		s.pass(3 * time.Hour)
+		s.pass(2 * refreshTime)
 		s.restart()
 		s.pass(time.Hour)
 	}, false},
@@ -106,7 +109,7 @@ var rotations = []rotation{
 		s.pass(time.Hour)
 		s.emu.KeyVault().Disable(s.versions()[1])
 		s.emu.Entra().Unregister(renewed)
-		s.pass(3 * time.Hour)
+		s.pass(2 * refreshTime)
 		s.restart()
 		s.pass(time.Hour)
 	}, false},
@@ -125,7 +128,7 @@ func TestRotation(t *testing.T) {
 					defer s.close()
 					s.pass(20 * time.Minute)
 					r.run(s, old, renewed)
-					s.pass(time.Hour)
+					s.pass(refreshTime)
 					want := old
 					if r.renewed {
 						want = renewed
@@ -188,12 +191,12 @@ func TestNewVersionIsUnusable(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
-				s.pass(time.Hour)
+				s.pass(20 * time.Minute)
 				c.make(s)
-				s.pass(2 * time.Hour)
+				s.pass(refreshTime + pollTime)
 				s.wantLog("certificate look-up failed", c.says...)
 				s.restart()
-				s.pass(2 * time.Hour)
+				s.pass(refreshTime + pollTime)
 				good := newTestCertificate(t, 1, emulator.CertOptions{})
 				s.emu.Entra().Register(good)
 				s.upload(good)
@@ -262,10 +265,12 @@ func TestCertificateFileChanges(t *testing.T) {
 	})
 }
 
-// pass lets time pass while all requests must succeed.
+// pass lets time pass while all requests must succeed. They are frequent until the
+// next poll of the vault is over, which is when a change takes effect.
 func (s *testProduct) pass(d time.Duration) {
 	s.t.Helper()
-	s.allSucceed(often, d)
+	s.allSucceed(often, min(d, pollTime))
+	s.allSucceed(seldom, d-min(d, pollTime))
 }
 
 // restart replaces the process, which loses all state.

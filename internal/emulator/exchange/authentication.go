@@ -35,6 +35,7 @@ type Tokens struct {
 	issuer   Issuer
 	tenantID string
 	now      func() time.Time
+	verifier jwt.Verifier
 
 	mu          sync.Mutex
 	revoked     map[string]bool
@@ -89,7 +90,7 @@ func (t *Tokens) authenticate(r *http.Request) *diagnosis {
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return &diagnosis{silent: true}
 	}
-	j, err := jwt.VerifyWith(t.trustedKeys(), token)
+	j, err := t.verifier.Verify(t.trustedKeys(), token)
 	if j == nil {
 		return &diagnosis{number: 2000001, reason: "The token is invalid.", category: "invalid_token"}
 	}

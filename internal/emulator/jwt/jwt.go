@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -129,19 +130,44 @@ func (j *Token) ValidAt(now time.Time) bool {
 	return ok1 && ok2 && !now.Before(from) && now.Before(until)
 }
 
-// VerifyWith verifies with the key that the header names. With an error it returns
-// the unverified token, or nil if it is not a token.
-func VerifyWith(keys []Key, token string) (*Token, error) {
+// A Verifier verifies tokens. It remembers the last one whose signature was valid,
+// because a client sends the same token with thousands of requests. The zero value
+// is ready to use. It is safe for concurrent use.
+type Verifier struct {
+	mu    sync.Mutex
+	token string
+	key   *rsa.PublicKey
+}
+
+// Verify verifies with the one of the keys that the header names. With an error it
+// returns the unverified token, or nil if it is not a token.
+func (v *Verifier) Verify(keys []Key, token string) (*Token, error) {
 	j, err := Parse(token)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range keys {
 		if j.Header["kid"] == k.ID {
-			return j, j.Verify(k.Public)
+			return j, v.verify(j, token, k.Public)
 		}
 	}
 	return j, errors.New("signed with an unknown key")
+}
+
+func (v *Verifier) verify(j *Token, token string, key *rsa.PublicKey) error {
+	v.mu.Lock()
+	known := v.token == token && v.key == key
+	v.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := j.Verify(key); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.token, v.key = token, key
+	return nil
 }
 
 // Audiences returns the claim "aud", which is a string or a list.

@@ -32,7 +32,8 @@ type KeyVault struct {
 	*Secrets
 	*Access
 
-	config Config
+	config   Config
+	verifier jwt.Verifier
 }
 
 // New returns an empty vault, which does not listen yet.
@@ -86,7 +87,7 @@ func (k *KeyVault) authenticate(w http.ResponseWriter, r *http.Request, rec *ser
 // judge returns why a token is refused, or "". All texts but the last come from
 // public traces.
 func (k *KeyVault) judge(token string) (*jwt.Token, string) {
-	j, err := jwt.VerifyWith(k.config.Issuer.SigningKeys(), token)
+	j, err := k.verifier.Verify(k.config.Issuer.SigningKeys(), token)
 	issuer := entra.IssuerOf(k.config.TenantID)
 	switch {
 	case err != nil:

@@ -17,6 +17,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -55,12 +56,14 @@ type Certificate struct {
 	Key     crypto.Signer
 
 	options Options
+	pfx     func() ([]byte, error) // encodes once: each derives several keys
 }
 
 // New makes a certificate, and a key if o has none.
 func New(o Options) (*Certificate, error) {
 	o = o.withDefaults()
 	c := &Certificate{Key: o.Key, options: o}
+	c.pfx = sync.OnceValues(c.encodePFX)
 	var err error
 	if c.Key == nil {
 		if c.Key, err = o.newKey(); err != nil {
@@ -147,6 +150,11 @@ func (c *Certificate) chain() []*x509.Certificate {
 // PFX returns the certificate as PKCS#12 with an empty password. It includes the
 // key unless the key is not exportable.
 func (c *Certificate) PFX() ([]byte, error) {
+	der, err := c.pfx()
+	return bytes.Clone(der), err
+}
+
+func (c *Certificate) encodePFX() ([]byte, error) {
 	if c.options.NonExportable {
 		return encodePFX(nil, c.chain(), "")
 	}
