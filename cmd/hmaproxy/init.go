@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -28,7 +29,8 @@ asked for without being shown, or taken from the environment. With HMA_KEY_VAULT
 HMA_KEY_VAULT_AUTH=managed or workload, or HMA_CERT_FILE, the values that are not needed then are
 not asked for.
 
-The file gets mode 0600. A file that exists is not overwritten.`,
+A new file gets mode 0600. A file that exists is overwritten only if it sets nothing, as the one
+that deb and rpm packages install; it keeps its owner and mode.`,
 		flags: []option{{"o", "FILE", "write FILE; hmaproxy.env by default", completeFile, func(o *options) flag.Value {
 			o.output = "hmaproxy.env"
 			return (*stringValue)(&o.output)
@@ -92,24 +94,60 @@ func resourceOf(values map[string]string) string {
 }
 
 func runInit(ctx context.Context, inv *invocation) error {
-	file, err := os.OpenFile(inv.output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // before a secret is typed for nothing
-	switch {
-	case errors.Is(err, os.ErrExist):
-		return fmt.Errorf("init: %s exists and is not overwritten; remove it, or write another with -o FILE", inv.output)
-	case err != nil:
+	file, isNew, err := openUnset(inv.output) // before a secret is typed for nothing
+	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
 	text, err := inv.settingsText(ctx)
 	if err == nil {
-		_, err = io.WriteString(file, text)
-		err = errors.Join(err, file.Sync())
+		err = overwrite(file, text)
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		_ = os.Remove(inv.output)
+		if isNew {
+			_ = os.Remove(inv.output)
+		}
 		return fmt.Errorf("init: %w", err)
 	}
-	_, err = fmt.Fprintf(inv.out, "wrote %[1]s, which only you can read\nnext: hmaproxy doctor -env-file %[1]s\nthen: hmaproxy -env-file %[1]s\n", inv.output)
+	readers := "which only you can read"
+	if !isNew {
+		readers = "with its owner and mode as before"
+	}
+	_, err = fmt.Fprintf(inv.out, "wrote %[1]s, %[2]s\nnext: hmaproxy doctor -env-file %[1]s\nthen: hmaproxy -env-file %[1]s\n", inv.output, readers)
 	return err
+}
+
+// openUnset creates the file of settings, or opens one that sets nothing yet and
+// that not every user can read.
+func openUnset(name string) (file *os.File, isNew bool, err error) {
+	file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if !errors.Is(err, os.ErrExist) {
+		return file, true, err
+	}
+	info, err := os.Lstat(name)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case !info.Mode().IsRegular():
+		return nil, false, fmt.Errorf("%s exists and is not a regular file; write another with -o FILE", name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, false, err
+	}
+	if entries, err := config.ParseEnvFile(data, nil); err != nil || len(entries) > 0 {
+		return nil, false, fmt.Errorf("%s exists and is not overwritten; remove it, or write another with -o FILE", name)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 {
+		return nil, false, fmt.Errorf("%s exists and every user can open it, so it is not the place for a secret; run chmod o= %s first", name, name)
+	}
+	file, err = os.OpenFile(name, os.O_WRONLY, 0)
+	return file, false, err
+}
+
+// overwrite makes text the content of the file.
+func overwrite(file *os.File, text string) error {
+	_, err := io.WriteString(file, text)
+	return errors.Join(err, file.Truncate(int64(len(text))), file.Sync())
 }
 
 // settingsText returns the content of the file.

@@ -3,11 +3,12 @@
 Installs hmaproxy as a Windows service, or updates it.
 
 .DESCRIPTION
-Run it from the folder that the release's zip was extracted to, in a console that
-was opened as administrator. It copies the program to Program Files, keeps
-settings, secret and log in ProgramData\hmaproxy where only administrators and
-the service can read them, and registers the service. Settings and secret that
-are there already stay as they are. Works with Windows PowerShell 5.1.
+Run it from the folder that the release's zip was extracted to, or after the Windows
+Installer package from its folder in Program Files, in a console that was opened as
+administrator. It copies the program to Program Files, keeps settings, secret and
+log in ProgramData\hmaproxy where only administrators and the service can read
+them, and registers the service. What the package has done already is left as it
+is, and so are settings and secret. Works with Windows PowerShell 5.1.
 
 .PARAMETER EnvFile
 Settings to begin with, lines NAME=value. Without it the example is copied, to be
@@ -17,7 +18,7 @@ filled in.
 Start the service in the end.
 
 .EXAMPLE
-.\install.ps1 -EnvFile C:\Temp\hmaproxy.env -Start
+deploy\windows\install.ps1 -EnvFile C:\Temp\hmaproxy.env -Start
 #>
 #Requires -Version 5.1
 #Requires -RunAsAdministrator
@@ -37,6 +38,16 @@ $logFolder = Join-Path $dataFolder 'log'
 $settings = Join-Path $dataFolder 'hmaproxy.env'
 $secret = Join-Path $dataFolder 'client-secret'
 
+# The program lies at the top of the zip and of the package's folder, two folders up
+# from here, or next to this script.
+$source = @((Join-Path $PSScriptRoot 'hmaproxy.exe'), (Join-Path $PSScriptRoot '..\..\hmaproxy.exe')) |
+    Where-Object { Test-Path $_ } | Select-Object -First 1
+if (-not $source) {
+    throw "The program is missing in $PSScriptRoot and two folders up: extract the whole zip."
+}
+$source = (Resolve-Path $source).Path
+$inPlace = $source -eq $program # installed by the Windows Installer package
+
 # Invoke runs a program and ends the script when that fails.
 function Invoke([string] $Path, [string[]] $Arguments) {
     & $Path @Arguments | Out-Host
@@ -54,12 +65,14 @@ function Protect([string] $Folder, [string] $Rights) {
 # A service that runs holds its program open.
 $service = Get-Service -Name hmaproxy -ErrorAction SilentlyContinue
 $wasRunning = $service -and $service.Status -ne 'Stopped'
-if ($wasRunning) {
+if ($wasRunning -and -not $inPlace) {
     Invoke $program @('service', 'stop')
 }
 
 New-Item -ItemType Directory -Force -Path $programFolder, $dataFolder, $logFolder | Out-Null
-Copy-Item -Force -Path (Join-Path $PSScriptRoot 'hmaproxy.exe') -Destination $program
+if (-not $inPlace) {
+    Copy-Item -Force -Path $source -Destination $program
+}
 if (-not $service) {
     Invoke $program @('service', 'install', '-env-file', $settings)
 }
@@ -81,6 +94,9 @@ if (-not (Test-Path $secret) -and (Select-String -Quiet -SimpleMatch -Pattern 'H
     [System.IO.File]::WriteAllText($secret, $plain)
 }
 
+if ($wasRunning -and $inPlace) {
+    Invoke $program @('service', 'stop') # so that it reads its settings again
+}
 if ($Start -or $wasRunning) {
     Invoke $program @('service', 'start')
     Invoke $program @('wait', '-env-file', $settings, '-timeout', '60s')

@@ -225,7 +225,7 @@ func describePage(t *testing.T, h *testProduct) string {
 // -update-faults
 func TestFaultMatrix(t *testing.T) {
 	text := "# What is seen of each fault\n\n" +
-		"A test runs each fault against the emulator, with one request, and writes this file: `go test ./internal/app -run TestFaultMatrix\n-update-faults`. Another run of the test compares. [operations.md](operations.md) explains reasons, alerts and metrics; the\nalert is the one to expect while the fault lasts, from [hmaproxy.rules.yaml](../deploy/monitoring/hmaproxy.rules.yaml).\n\n" +
+		"A test runs each fault against the emulator, with one request, and writes this file<!-- source -->: `go test ./internal/app -run TestFaultMatrix\n-update-faults`. Another run of the test compares<!-- /source -->. [operations.md](operations.md) explains reasons, alerts and metrics; the\nalert is the one to expect while the fault lasts, from [hmaproxy.rules.yaml](../deploy/monitoring/hmaproxy.rules.yaml).\n\n" +
 		"| what broke | client | log line of the request | `/ready` | counters that rise | status page | alert while it lasts |\n|---|---|---|---|---|---|---|\n"
 	cases, alerts := brokenCases(), read(t, rules)
 	if len(cases) < 30 {

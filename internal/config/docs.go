@@ -13,7 +13,7 @@ import (
 
 const docsHead = `# Configuration
 
-hmaproxy is configured by environment variables alone. This page is generated from the program (` + "`go generate ./internal/config`" + `);
+hmaproxy is configured by environment variables alone. This page is generated from the program<!-- source --> (` + "`go generate ./internal/config`" + `)<!-- /source -->;
 ` + "`hmaproxy help settings`" + ` prints the same list.
 
 - All mistakes are reported at once, by the name of the variable and never by its value.

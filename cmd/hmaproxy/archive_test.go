@@ -1,0 +1,161 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"hmaproxy/internal/release"
+)
+
+// archive returns the files of an archive, with an empty program of each platform.
+func archive(t *testing.T) fstest.MapFS {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var names []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		names = append(names, filepath.ToSlash(name))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := release.Origin{}.Files(os.DirFS(root), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fstest.MapFS{"hmaproxy": {}, "hmaproxy.exe": {}, "LICENSES-of-dependencies.txt": {}}
+	for name, data := range files {
+		all[name] = &fstest.MapFile{Data: data}
+	}
+	return all
+}
+
+func archiveTree(t *testing.T) *release.Tree {
+	t.Helper()
+	tree, err := release.NewTree(archive(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// TestArchiveHolds checks that an archive has what a user needs, and nothing of
+// the tests.
+func TestArchiveHolds(t *testing.T) {
+	all := archive(t)
+	for _, name := range []string{
+		"README.md", "LICENSE", "docs/setup.md", "docs/configuration.md", "docs/operations.md",
+		"deploy/azure/setup.sh", "deploy/azure/terraform/vault.tf", "deploy/azure/Export-AllowList.ps1",
+		"deploy/monitoring/hmaproxy.rules.yaml", "deploy/man/hmaproxy.1", "deploy/completions/hmaproxy.bash",
+		"deploy/systemd/hmaproxy.service", "deploy/windows/install.ps1", "deploy/kubernetes/base/kustomization.yaml",
+	} {
+		if all[name] == nil {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	for name := range all {
+		if strings.Contains(name, "test") && name != "deploy/monitoring/hmaproxy.rules.test.yaml" {
+			t.Errorf("%s is for developers", name)
+		}
+	}
+}
+
+// TestLinksOfArchive: every link of a document in an archive leads to a file or
+// heading of the archive.
+func TestLinksOfArchive(t *testing.T) {
+	tree := archiveTree(t)
+	if len(tree.Documents()) < 12 {
+		t.Fatalf("only these documents: %q", tree.Documents())
+	}
+	for _, dead := range tree.DeadLinks() {
+		t.Error(dead)
+	}
+}
+
+// TestPathsOfArchive: every path that a document of an archive prints as code, and
+// every path that the program itself names, is in the archive.
+func TestPathsOfArchive(t *testing.T) {
+	for _, missing := range archiveTree(t).MissingPaths("./client-secret", "./hmaproxy_amd64.deb") {
+		t.Error(missing)
+	}
+	all := archive(t)
+	path := regexp.MustCompile(`\b(?:deploy|docs)/[\w./-]*\w`)
+	found := 0
+	for file, text := range sources(t, "../../internal/doctor", "../../internal/config", "../../token", "../../certsource", "../../proxy", ".") {
+		for _, name := range path.FindAllString(text, -1) {
+			if found++; all[name] == nil && !isFolder(all, name) {
+				t.Errorf("%s names %s, which no archive holds", file, name)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d paths found", found)
+	}
+}
+
+func isFolder(all fstest.MapFS, name string) bool {
+	info, err := fs.Stat(all, name)
+	return err == nil && info.IsDir()
+}
+
+// sources returns the string literals that the program may print: the Go files of
+// folders without tests and comments.
+func sources(t *testing.T, folders ...string) map[string]string {
+	t.Helper()
+	comment := regexp.MustCompile(`(?m)//.*$`)
+	all := map[string]string{}
+	for _, folder := range folders {
+		names, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %v", folder, err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name] = comment.ReplaceAllString(string(data), "")
+		}
+	}
+	return all
+}
+
+// commandOfCode matches a call of the program in code, and captures what follows.
+var commandOfCode = regexp.MustCompile(`(?:^|[\s(]|[./\\])hmaproxy(?:\.exe)?['"]? ((?:-|[a-z])[^#|<>]*)`)
+
+// TestCommandsOfArchive: every command and flag of the program that a document of
+// an archive prints as code exists.
+func TestCommandsOfArchive(t *testing.T) {
+	flags := flagsByCommand()
+	found := 0
+	for _, code := range archiveTree(t).Code() {
+		match := commandOfCode.FindStringSubmatch(code.Text)
+		if match == nil || slices.ContainsFunc(notCommands, func(s string) bool { return strings.Contains(code.Text, s) }) {
+			continue
+		}
+		found++
+		words := strings.FieldsFunc(match[1], func(r rune) bool { return strings.ContainsRune(" ,[]\"'`)", r) })
+		checkCommandLine(t, code.Document, words, flags)
+	}
+	if found < 25 {
+		t.Errorf("only %d commands found", found)
+	}
+}
+
+// notCommands are lines in which the program's name is an argument of another one.
+var notCommands = []string{
+	"systemctl", "journalctl", "docker ", "kubectl", "apt", "dnf", "rpm", "sc.exe", "Restart-Service", "install ",
+}

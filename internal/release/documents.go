@@ -1,0 +1,208 @@
+package release
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// A Tree is the files of an archive.
+type Tree struct {
+	text    map[string]string // of documents, by the name of the file
+	folders map[string]bool   // and files
+}
+
+// NewTree reads the files of an archive, the program included.
+func NewTree(archive fs.FS) (*Tree, error) {
+	t := &Tree{text: map[string]string{}, folders: map[string]bool{}}
+	err := fs.WalkDir(archive, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		t.folders[name] = true
+		if entry.IsDir() || path.Ext(name) != ".md" {
+			return nil
+		}
+		data, err := fs.ReadFile(archive, name)
+		t.text[name] = string(data)
+		return err
+	})
+	return t, err
+}
+
+// Documents returns the names of the documents.
+func (t *Tree) Documents() []string {
+	var names []string
+	for name := range t.text {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+var (
+	markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	explicitID   = regexp.MustCompile(`<a id="([^"]+)">`)
+	heading      = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+)
+
+// DeadLinks returns a line for each link of a document to a file or heading that
+// the archive does not hold.
+func (t *Tree) DeadLinks() []string {
+	var dead []string
+	for _, name := range t.Documents() {
+		for _, match := range markdownLink.FindAllStringSubmatch(withoutCode(t.text[name]), -1) {
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(match[1], "#")
+			target := name
+			if file != "" {
+				target = path.Join(path.Dir(name), file)
+			}
+			switch {
+			case !t.folders[target]:
+				dead = append(dead, fmt.Sprintf("%s: %s is not there", name, match[1]))
+			case anchor != "" && !slices.Contains(anchors(t.text[target]), anchor):
+				dead = append(dead, fmt.Sprintf("%s: %s has no such heading", name, match[1]))
+			}
+		}
+	}
+	return dead
+}
+
+// anchors returns the fragments that a document's headings and ids have.
+func anchors(text string) []string {
+	var all []string
+	for _, match := range explicitID.FindAllStringSubmatch(text, -1) {
+		all = append(all, match[1])
+	}
+	for _, match := range heading.FindAllStringSubmatch(text, -1) {
+		all = append(all, slug(match[1]))
+	}
+	return all
+}
+
+// slug returns the fragment of a heading, as GitHub makes it.
+func slug(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, text)
+}
+
+// Code is a span or a line of a block that a document prints as code.
+type Code struct {
+	Document string
+	Text     string
+	Folder   string // where the commands before it in its block have changed to; "": nowhere
+}
+
+var span = regexp.MustCompile("`([^`\n]+)`")
+
+// Code returns the code of all documents, in order.
+func (t *Tree) Code() []Code {
+	var all []Code
+	for _, name := range t.Documents() {
+		all = append(all, codeOf(name, t.text[name])...)
+	}
+	return all
+}
+
+func codeOf(name, text string) []Code {
+	var all []Code
+	folder, fenced, before := "", false, ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		fence := strings.HasPrefix(strings.TrimSpace(line), "```")
+		indented := strings.HasPrefix(line, "    ") && (before == "" || strings.HasPrefix(before, "    "))
+		switch {
+		case fence:
+			fenced, folder = !fenced, ""
+		case fenced || indented:
+			all = append(all, Code{name, strings.TrimSpace(line), folder})
+			if to := changesTo(line); to != "" {
+				folder = path.Join(folder, to)
+			}
+		default:
+			if line != "" {
+				folder = ""
+			}
+			for _, match := range span.FindAllStringSubmatch(line, -1) {
+				all = append(all, Code{name, match[1], ""})
+			}
+		}
+		before = line
+	}
+	return all
+}
+
+// withoutCode returns a document without its blocks of code, which may hold what
+// looks like a link.
+func withoutCode(text string) string {
+	var kept strings.Builder
+	fenced := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			fenced = !fenced
+		} else if !fenced {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+var changeFolder = regexp.MustCompile(`(?:^|&& )\s*cd ([\w./\\-]+)`)
+
+// changesTo returns the folder that a command line changes to, "" for none.
+func changesTo(line string) string {
+	if match := changeFolder.FindStringSubmatch(line); match != nil {
+		return strings.ReplaceAll(match[1], `\`, "/")
+	}
+	return ""
+}
+
+var (
+	// localPath matches a path into the tree of an archive or of the source code.
+	localPath = regexp.MustCompile(`(?:^|[\s"'(=@])((?:\.{1,2}[/\\]|(?:deploy|docs|scripts|test|cmd|\.ci)[/\\])[\w./\\-]*)`)
+	goCommand = regexp.MustCompile(`(?:^|[\s(=])go (?:run|build|test|generate|vet|install) `)
+)
+
+// MissingPaths returns a line for each path in code that names a file which the
+// archive does not hold, and for each command that needs the source code. made are
+// files that the commands of the documents make.
+func (t *Tree) MissingPaths(made ...string) []string {
+	var missing []string
+	for _, code := range t.Code() {
+		if goCommand.MatchString(code.Text) {
+			missing = append(missing, fmt.Sprintf("%s: %q needs the source code", code.Document, code.Text))
+		}
+		for _, match := range localPath.FindAllStringSubmatch(code.Text, -1) {
+			if name := strings.ReplaceAll(match[1], `\`, "/"); !slices.Contains(made, name) && !t.has(code, name) {
+				missing = append(missing, fmt.Sprintf("%s: %s in %q is not there", code.Document, name, code.Text))
+			}
+		}
+	}
+	return missing
+}
+
+// has reports whether a path in code exists: from the top of the archive, from the
+// folder of its document, or from the one that the block of code has changed to.
+func (t *Tree) has(code Code, name string) bool {
+	own := path.Dir(code.Document)
+	for _, folder := range []string{".", own, code.Folder, path.Join(own, code.Folder)} {
+		if t.folders[path.Join(folder, name)] {
+			return true
+		}
+	}
+	return false
+}

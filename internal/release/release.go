@@ -1,0 +1,144 @@
+// Package release decides which files of the repository an archive of a release
+// holds next to the program, and checks that their documents hold together: no
+// dead link, no path and no command that is not there.
+package release
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// developerDocuments are about the source code, which an archive does not hold.
+var developerDocuments = []string{
+	"docs/architecture.md", "docs/design.md", "docs/glossary.md", "docs/performance.md", "docs/soak.md",
+}
+
+// Includes reports whether an archive holds the file of the repository with this
+// name. Archives of all platforms hold the same files in the same folders, so that
+// the links between documents hold.
+func Includes(name string) bool {
+	switch name {
+	case "README.md", "LICENSE", "SECURITY.md", "CHANGELOG.md":
+		return true
+	case "deploy/compose/dev.yaml", "deploy/compose/getfolder.xml": // they build from source
+		return false
+	}
+	parts := strings.Split(name, "/")
+	if slices.ContainsFunc(parts, isInternal) {
+		return false
+	}
+	switch parts[0] {
+	case "docs":
+		return len(parts) == 2 && path.Ext(name) == ".md" && !slices.Contains(developerDocuments, name)
+	case "deploy":
+		return true
+	}
+	return false
+}
+
+// isInternal reports whether a file or folder of deploy is for developers, or for
+// a tool that keeps its state there.
+func isInternal(part string) bool {
+	return strings.HasPrefix(part, ".") || strings.HasSuffix(part, "_test.go") || strings.Contains(part, "tfstate") ||
+		slices.Contains([]string{"check", "testdata", "tests"}, part)
+}
+
+// Marks enclose what a document says about the source code. They are comments of
+// Markdown, within a line or on lines of their own.
+const (
+	sourceBegin = "<!-- source -->"
+	sourceEnd   = "<!-- /source -->"
+)
+
+// An Origin says where a release is published. Documents and manifests name it in
+// place of the placeholder OWNER. The zero value keeps the placeholder.
+type Origin struct {
+	Repository string // "owner/name" on GitHub
+	Version    string // the tag, "v1.2.3"
+}
+
+// content returns what an archive holds of a file. Markdown is without what it
+// says about the source code, and the settings for Windows have that system's line
+// ends, because Notepad of Windows Server 2016 knows no others.
+func (o Origin) content(name string, data []byte) ([]byte, error) {
+	switch path.Ext(name) {
+	case ".md":
+		text, err := withoutSource(name, data)
+		return o.Fill(text), err
+	case ".yaml":
+		return o.Fill(data), nil
+	case ".example":
+		if strings.HasPrefix(name, "deploy/windows/") {
+			return bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")), nil
+		}
+	}
+	return data, nil
+}
+
+var (
+	imageName = regexp.MustCompile(`(image: )hmaproxy:latest\b`)
+	newName   = regexp.MustCompile(`(newName: )hmaproxy(\n\s*newTag: )latest\b`)
+)
+
+// Fill puts the origin in the place of the placeholders: the repository, the names
+// that contain its owner, and the image.
+func (o Origin) Fill(data []byte) []byte {
+	if o.Repository == "" {
+		return data
+	}
+	owner, _, _ := strings.Cut(o.Repository, "/")
+	image := "ghcr.io/" + strings.ToLower(o.Repository)
+	text := strings.ReplaceAll(string(data), "ghcr.io/OWNER/hmaproxy", image)
+	text = strings.ReplaceAll(text, "OWNER/hmaproxy", o.Repository)
+	text = strings.ReplaceAll(text, "OWNER", owner)
+	text = imageName.ReplaceAllString(text, "${1}"+image+":"+o.Version)
+	return []byte(newName.ReplaceAllString(text, "${1}"+image+"${2}"+o.Version))
+}
+
+func withoutSource(name string, data []byte) ([]byte, error) {
+	var kept []byte
+	for {
+		before, rest, found := bytes.Cut(data, []byte(sourceBegin))
+		kept = append(kept, before...)
+		if !found {
+			return kept, nil
+		}
+		inside, after, closed := bytes.Cut(rest, []byte(sourceEnd))
+		if !closed || bytes.Contains(inside, []byte(sourceBegin)) {
+			return nil, fmt.Errorf("%s: %s without %s", name, sourceBegin, sourceEnd)
+		}
+		if bytes.HasSuffix(kept, []byte("\n")) { // the mark stood on a line of its own
+			after = bytes.TrimPrefix(after, []byte("\n"))
+		}
+		data = after
+	}
+}
+
+// Files returns the content of all files of an archive by their names, without the
+// program and the licences of its dependencies. tracked are the names of the files
+// in source; others are never packed, because deploy/azure/terraform may hold a
+// state with secrets.
+func (o Origin) Files(source fs.FS, tracked []string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, name := range tracked {
+		if !Includes(name) {
+			continue
+		}
+		data, err := fs.ReadFile(source, name)
+		if err != nil {
+			return nil, err
+		}
+		if files[name], err = o.content(name, data); err != nil {
+			return nil, err
+		}
+	}
+	if len(files) < 30 {
+		return nil, fmt.Errorf("only %d files were found", len(files))
+	}
+	return files, nil
+}
