@@ -56,8 +56,8 @@ func TestFormOfTheIdentity(t *testing.T) {
 	}
 }
 
-// TestFormOfAnInjectedIdentity: the default mailbox and the login user are bound
-// by the same rule.
+// TestFormOfAnInjectedIdentity checks the same rule for the default mailbox and the
+// login user.
 func TestFormOfAnInjectedIdentity(t *testing.T) {
 	for _, test := range []struct {
 		list        string

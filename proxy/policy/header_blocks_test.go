@@ -94,8 +94,8 @@ func TestHeadBoundsItsWork(t *testing.T) {
 	}
 }
 
-// TestMalformedImpersonationIsNeverReplaced has a default mailbox and a login
-// user at hand, which must not act for one whose impersonation is malformed.
+// TestMalformedImpersonationIsNeverReplaced checks that a malformed impersonation is
+// refused, although a default mailbox and a login user are configured.
 func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
 	blocks := map[string]ews.HeaderBlock{
 		"with a problem":          {Space: ews.TypesNS, Name: "ExchangeImpersonation", Problem: "it is empty"},

@@ -8,9 +8,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestIdentity tries names of identities other than alice@contoso.com to
-// some reader, or could, against a list that holds just her. The kinds are
-// those of ConnectingSID's children.
+// TestIdentity looks up names in a list that has only alice@contoso.com. Some readers
+// may take the other names for hers. The kinds are those of ConnectingSID's children.
 func TestIdentity(t *testing.T) {
 	const smtp, upn, sid = ews.PrimarySmtpAddress, ews.PrincipalName, ews.SID
 	p := allowing(t, "alice@contoso.com")
@@ -211,8 +210,8 @@ func TestWildcard(t *testing.T) {
 	}
 }
 
-// TestAcceptedPathAllocations keeps the hot path free of garbage. Only a
-// wildcard has to make a string.
+// TestAcceptedPathAllocations checks that an allowed request allocates nothing,
+// except a string for a wildcard.
 func TestAcceptedPathAllocations(t *testing.T) {
 	tests := []struct {
 		name, list string

@@ -71,8 +71,9 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestGUIDEntriesNameNobody: an entry for ids allows no impersonation.
-func TestGUIDEntriesNameNobody(t *testing.T) {
+// TestGUIDEntriesAllowNoImpersonation checks that an entry for ids allows no
+// impersonation.
+func TestGUIDEntriesAllowNoImpersonation(t *testing.T) {
 	p := allowing(t, "guid:"+aliceGUID)
 	for kind := ews.PrimarySmtpAddress; kind <= ews.SID; kind++ {
 		for _, value := range []string{aliceGUID, "guid:" + aliceGUID, aliceGUID + "@contoso.com"} {

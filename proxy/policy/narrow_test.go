@@ -57,7 +57,7 @@ func TestNarrowLeavesTheRestAlone(t *testing.T) {
 	checkRefusal(t, refusal, "operation-not-allowed")
 }
 
-// TestRefusalSaysWhoseListItIs: an administrator must know whether to change the
+// TestRefusalSaysWhoseListItIs checks that a refusal says which list to change: the
 // allow-list or the line of the client user.
 func TestRefusalSaysWhoseListItIs(t *testing.T) {
 	for _, test := range []struct{ name, list, client, want string }{
@@ -83,8 +83,8 @@ func TestNarrowOfEmptyPatternsAllowsNobody(t *testing.T) {
 	}
 }
 
-// TestNarrowNeverWidens draws lists, clients and names from a small stock, and
-// compares the narrowed judgement with the two that it is made of.
+// TestNarrowNeverWidens combines random lists, clients and names. The narrowed
+// policy must allow a name if and only if both of its parts allow it.
 func TestNarrowNeverWidens(t *testing.T) {
 	stock := []string{"a@x.y", "A@X.Y", "b@x.y", "*@x.y", "*@y", "upn:a@x.y", "sid:S-1-5-1", "imceaex-a@x.y"}
 	names := []ews.Identity{
@@ -107,13 +107,13 @@ func TestNarrowNeverWidens(t *testing.T) {
 		base := mustNew(t, policy.Config{Allowed: list})
 		narrow := base.Narrow(first).Narrow(second)
 		id := names[random.IntN(len(names))]
-		judge := func(p *policy.Policy) bool {
+		decide := func(p *policy.Policy) bool {
 			_, refusal := p.Decide(requestFor(id.Kind, id.Value), "")
 			return refusal == nil
 		}
-		alone := func(patterns []policy.Pattern) bool { return judge(mustNew(t, policy.Config{Allowed: patterns})) }
-		want := judge(base) && alone(first) && alone(second)
-		if got := judge(narrow); got != want {
+		alone := func(patterns []policy.Pattern) bool { return decide(mustNew(t, policy.Config{Allowed: patterns})) }
+		want := decide(base) && alone(first) && alone(second)
+		if got := decide(narrow); got != want {
 			t.Fatalf("%v: list %v, client %v then %v: allowed = %v, want %v", id, list, first, second, got, want)
 		}
 		if want {

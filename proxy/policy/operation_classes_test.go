@@ -122,7 +122,7 @@ func TestReadPreset(t *testing.T) {
 	}
 }
 
-// TestSendPreset: the preset is what composes and sends one message.
+// TestSendPreset checks that the preset has what composes and sends one message.
 func TestSendPreset(t *testing.T) {
 	got := strings.Fields(sendOperations)
 	if want := []string{"CreateAttachment", "CreateItem", "SendItem"}; !slices.Equal(got, want) {

@@ -17,8 +17,8 @@ func call(operation string) *ews.Request {
 	return m
 }
 
-// escaping are the operations that the design refuses by default, and names
-// under which a lenient reader might find them.
+// escaping are the operations that the design refuses by default, also in spellings
+// that a lenient reader might accept.
 const escaping = `SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetHoldOnMailboxes
 	GetDiscoverySearchConfiguration GetNonIndexableItemDetails GetNonIndexableItemStatistics
 	StartSearchSession ExecuteSearch GetSearchSuggestions ExecuteDiagnosticMethod
@@ -32,7 +32,7 @@ const escaping = `SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetH
 	GetNonIndexableItemAnything getNonIndexableItemDetailsRequest
 	AddDelegateRequest adddelegate SUBSCRIBE:Push FindMessageTrackingReportRequest`
 
-// ordinary are operations that clients live on.
+// ordinary are operations that most clients need.
 const ordinary = `GetFolder FindItem CreateItem SyncFolderItems GetItem SendItem Subscribe Unsubscribe
 	GetStreamingEvents GetEvents GetUserAvailabilityRequest GetUserOofSettingsRequest
 	SetUserOofSettingsRequest GetDelegate ResolveNames ConvertId GetServerTimeZones
@@ -133,8 +133,9 @@ func TestParseOperationsRefuses(t *testing.T) {
 	}
 }
 
-// TestOperationInVerdict sees to it that metrics get a closed set of names.
-func TestOperationInVerdict(t *testing.T) {
+// TestOperationInDecision checks that a Decision has names of a closed set only,
+// which metrics need.
+func TestOperationInDecision(t *testing.T) {
 	p := allowing(t, "alice@contoso.com")
 	for in, want := range map[string]string{
 		"GetFolder":                   "GetFolder",
@@ -165,7 +166,7 @@ func TestSubscribeInAnotherSpellingCountsAsPush(t *testing.T) {
 	}
 }
 
-// TestUnknownNames lists what a caller may want to warn about.
+// TestUnknownNames checks which names Unknown returns.
 func TestUnknownNames(t *testing.T) {
 	o := mustOperations(t, "@read, GetUnifiedGroupsSettings, UpdateItem\n"+strings.Repeat("Unheard", 10)[:64])
 	if got, want := o.Unknown(), []string{"GetUnifiedGroupsSettings", strings.Repeat("Unheard", 10)[:64]}; !slices.Equal(got, want) {

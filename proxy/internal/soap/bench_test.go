@@ -21,8 +21,8 @@ func getFolder() []byte {
 		strings.Repeat(id, 4) + `<t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>alice@contoso.com</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId></m:FolderIds></m:GetFolder>` + tail)
 }
 
-// attachment is a request with content of about size bytes, cut by end after
-// every 76.
+// attachment is a request with content of about size bytes in lines of 76
+// characters. end ends each line.
 func attachment(size int, end string) []byte {
 	line := "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0" + end
 	return []byte(head + `<m:CreateAttachment><m:Attachments><t:FileAttachment><t:Content>` +
@@ -34,7 +34,7 @@ func items(size int) []byte {
 	return []byte(head + `<m:GetItem><m:ItemIds>` + strings.Repeat(id, size/len(id)) + `</m:ItemIds></m:GetItem>` + tail)
 }
 
-// pieces is how net/http hands out a body.
+// pieces is the size of the pieces in which net/http returns a body.
 const pieces = 32 << 10
 
 func benchmark(b *testing.B, doc []byte) {
@@ -72,8 +72,7 @@ func BenchmarkAttachment20MBLines(b *testing.B) {
 }
 func BenchmarkItems5MB(b *testing.B) { benchmark(b, items(5<<20)) }
 
-// Benchmark64MB shows by its allocations what a body of 64 MB makes the scanner
-// hold.
+// Benchmark64MB reports how much memory the scanner needs for a body of 64 MB.
 func Benchmark64MB(b *testing.B) {
 	piece := attachment(pieces, "\r\n")
 	piece = piece[len(piece)/4 : len(piece)/2]
@@ -110,8 +109,8 @@ func BenchmarkAppendHead(b *testing.B) {
 	}
 }
 
-// BenchmarkIDs compares a GetItem of 100 ids whose mailboxes are looked at with one
-// whose ids are only read.
+// BenchmarkIDs compares a GetItem of 100 ids whose mailboxes are reported with one
+// whose ids are only scanned.
 func BenchmarkIDs(b *testing.B) {
 	id := `<t:ItemId Id="AAMkADRhM2JmZTdhLTBhNjAtNGQyNy1hMjFhLTZjMWRmZDE0ZTNhNABGAAAAAADaJ5hCWQ8ZQZ4C2kvbN9pxBwAPjjxtH5PiTr0lBbBYpF5kAAAAAAEMAAAPjjxtH5PiTr0lBbBYpF5kAAABZ1u3AAA=" ChangeKey="CQAAABYAAAAPjjxtH5PiTr0lBbBYpF5kAAABZ2pY"/>`
 	doc := []byte(head + `<m:GetItem><m:ItemShape><t:BaseShape>Default</t:BaseShape></m:ItemShape><m:ItemIds>` + strings.Repeat(id, 100) + `</m:ItemIds></m:GetItem>` + tail)

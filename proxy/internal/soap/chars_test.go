@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPlain puts every byte at every place where the length of what is looked
-// at together changes.
+// TestPlain puts every byte at the places around the ends of a block, a word and a
+// byte, which plain examines in different ways.
 func TestPlain(t *testing.T) {
 	for c := range 0x100 {
 		stops := c < ' ' && !strings.ContainsRune("\t\r\n", rune(c)) || strings.ContainsRune("<&]", rune(c)) || c >= 0x80

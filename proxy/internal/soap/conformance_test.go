@@ -108,9 +108,9 @@ var (
 	outside     = regexp.MustCompile(`<\?|<!DOCTYPE|&[A-Za-z]|<[^<>!]*[^\x00-\x7f]|<[^<>!"']*:|[\s]xml`)
 )
 
-// withinProfile takes the DOCTYPE away and reports whether the rest, judged by
-// its looks alone and by encoding/xml, keeps to the profile: no processing
-// instruction, no entities, names of ASCII without a colon.
+// withinProfile removes the DOCTYPE and reports whether the rest keeps to the
+// profile: no processing instruction, no entities, names of ASCII without a colon.
+// It decides by regular expressions and encoding/xml, without the scanner.
 func withinProfile(doc []byte) ([]byte, bool) {
 	doc = doctype.ReplaceAll(doc, nil)
 	start := declaration.Find(doc)

@@ -32,8 +32,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// aboutContent reports whether the row must be refused for what the document
-// says, not for the headers that it came with or for what is judged elsewhere.
+// aboutContent reports whether the row must be refused because of the document,
+// not because of its HTTP headers or by a rule of another package.
 func aboutContent(r row) bool {
 	switch {
 	case r.strength != "must" && r.strength != "policy":

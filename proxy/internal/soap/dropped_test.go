@@ -55,8 +55,8 @@ func (c headCase) document() []byte {
 		c.body + `><m:GetRooms/></s:Body></s:Envelope>`)
 }
 
-// TestToolkitAttributes has what SOAP toolkits add to an envelope. What cannot
-// change the mailbox is dropped; what could is refused.
+// TestToolkitAttributes adds to an envelope what SOAP toolkits write there. What
+// cannot change the mailbox is dropped; what could change it is refused.
 func TestToolkitAttributes(t *testing.T) {
 	const toNext = `s:actor="` + next + `"`
 	for _, c := range []headCase{
@@ -142,8 +142,8 @@ func TestToolkitAttributes(t *testing.T) {
 	}
 }
 
-// TestFieldHeads has the heads that Axis, JAX-WS and others write. The requests
-// were recorded; the folder is next to the checkout.
+// TestFieldHeads reads recorded requests of Axis, JAX-WS and others. Their folder
+// is next to the checkout.
 func TestFieldHeads(t *testing.T) {
 	const dir = "../../../../shared/field"
 	for name, allowed := range map[string]bool{

@@ -18,7 +18,8 @@ const request = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
  <s:Body><GetServerTimeZones xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"/></s:Body>
 </s:Envelope>`
 
-// A request is scanned, judged, and given a head that says what was judged.
+// This example scans a request, and writes a new head for the mailbox that was
+// decided about.
 func Example() {
 	s := soap.NewScanner()
 	if _, err := s.Write([]byte(request)); err != nil {

@@ -9,14 +9,14 @@ import (
 
 func seed(f *testing.F, add func(doc []byte)) {
 	for _, doc := range documents(f) {
-		if len(doc) < 10_000 { // a long one teaches nothing and slows every mutation
+		if len(doc) < 10_000 { // long ones slow the fuzzer
 			add(doc)
 		}
 	}
 }
 
-// FuzzScanner: what is accepted, encoding/xml reads the same, and effort is
-// linear in the input's length.
+// FuzzScanner checks that encoding/xml reads every accepted document in the same
+// way, and that work is linear in the length of the input.
 func FuzzScanner(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })
 	s := NewScanner()
@@ -38,7 +38,7 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// FuzzSplit: the outcome is the same for every cutting of the input.
+// FuzzSplit checks that the outcome does not depend on how the input is split.
 func FuzzSplit(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc, uint64(len(doc))) })
 	s := NewScanner()
@@ -49,8 +49,8 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzRewrite: a rewritten head, and one that an impersonation was added to,
-// say the same and are accepted again.
+// FuzzRewrite checks the heads that AppendHead and AppendSpliced write: they say the
+// same as the client's head, and the scanner accepts them.
 func FuzzRewrite(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })
 	s := NewScanner()

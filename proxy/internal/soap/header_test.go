@@ -39,7 +39,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestIdentity has every form, twice: the first without a Problem counts.
+// TestIdentity writes every form of an identity in two blocks. The first block
+// without a Problem counts.
 func TestIdentity(t *testing.T) {
 	block := func(kind ews.IdentityKind, value string) string {
 		name := "t:" + kind.String()
@@ -59,8 +60,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestBare looks at the rules of XML alone, as the conformance suite does where
-// it is present.
+// TestBare checks the rules of XML alone. TestConformance does the same with more
+// documents, where the suite is present.
 func TestBare(t *testing.T) {
 	for doc, good := range map[string]bool{
 		`<a/>`:                               true,
@@ -96,7 +97,8 @@ func TestBare(t *testing.T) {
 	}
 }
 
-// TestAppendValue follows section 3.3.3 of XML 1.0, and there and back.
+// TestAppendValue decodes values as section 3.3.3 of XML 1.0 demands. It also checks
+// that an escaped value is decoded to the same text.
 func TestAppendValue(t *testing.T) {
 	for raw, want := range map[string]string{
 		"a":                               "a",

@@ -55,9 +55,8 @@ type reason struct {
 	reason string
 }
 
-// reasons reads testdata/reasons.tsv, which was reviewed document by
-// document: without it one could be refused for something else than its name
-// says.
+// reasons reads testdata/reasons.tsv. The table was reviewed document by document.
+// It ensures that each document is refused for the reason that its name says.
 func reasons(t testing.TB) map[string]reason {
 	t.Helper()
 	text, err := os.ReadFile("testdata/reasons.tsv")
@@ -79,7 +78,7 @@ func reasons(t testing.TB) map[string]reason {
 // A row is a line of the corpus's index.
 type row struct{ file, group, expected, strength, contentType, encoding string }
 
-// corpus returns the rows of the shared corpus, none where that is absent.
+// corpus returns the rows of the shared corpus, or none if there is no corpus.
 func corpus(t testing.TB) []row {
 	t.Helper()
 	f, err := os.Open(filepath.Join(corpusDir, "index.tsv"))

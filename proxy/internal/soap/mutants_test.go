@@ -13,7 +13,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// snippets are put into documents at random: what parsers are known to differ on.
+// snippets are inserted into documents at random. Parsers are known to differ on
+// them.
 var snippets = []string{
 	"<!-- -->", "<!-->", "--", "-->", "<![CDATA[", "]]>", "]]", "<![CDATA[x]]>", "<?xml version='1.0'?>", "<?x?>", "<!DOCTYPE a>",
 	"&lt;", "&#64;", "&#x0;", "&#13;", "&amp", "&x;", "bob@contoso.com", "\u017f", "\u00a0", "\xff", "\xc0\xbc", "\x00", "\xEF\xBB\xBF",
@@ -33,10 +34,10 @@ func mutate(doc []byte, random *rand.Rand) []byte {
 		switch random.IntN(5) {
 		case 0, 1:
 			doc = slices.Insert(doc, at, []byte(snippets[random.IntN(len(snippets))])...)
-		case 2: // takes a piece out
+		case 2: // removes a piece
 			end := max(at, boundary(doc, random))
 			doc = slices.Delete(doc, at, min(end, at+200))
-		case 3: // has a piece twice
+		case 3: // repeats a piece
 			end := max(at, boundary(doc, random))
 			doc = slices.Insert(doc, at, slices.Clone(doc[at:min(end, at+500)])...)
 		default:
@@ -48,7 +49,7 @@ func mutate(doc []byte, random *rand.Rand) []byte {
 	return doc
 }
 
-// boundary picks a place, more often than not next to a tag's end.
+// boundary returns a random index, in three of four cases next to a "<" or ">".
 func boundary(doc []byte, random *rand.Rand) int {
 	at := random.IntN(len(doc) + 1)
 	if random.IntN(4) == 0 {
@@ -63,7 +64,7 @@ func boundary(doc []byte, random *rand.Rand) int {
 	return at
 }
 
-// keep appends a document and what was found in it to a file for other readers:
+// keep appends a document and what was found in it to a file for other parsers:
 // kind, value, operation and the document in base64.
 func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 	t.Helper()
@@ -73,10 +74,10 @@ func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 	}
 }
 
-// TestMutants does to documents what a fuzzer does, but knows their grammar.
-// HMAPROXY_MUTANTS sets another number than the quick one, and
-// HMAPROXY_MUTANTS_FILE names a file for the accepted ones: as they came, if
-// nothing in them raises a doubt, and with a new head.
+// TestMutants changes documents at random with pieces of their grammar.
+// HMAPROXY_MUTANTS sets the number of changed documents. HMAPROXY_MUTANTS_FILE names a
+// file for the accepted ones, as input for other parsers: with a new head, and
+// unchanged if a policy allows them.
 func TestMutants(t *testing.T) {
 	count := 20_000
 	if n, err := strconv.Atoi(os.Getenv("HMAPROXY_MUTANTS")); err == nil {

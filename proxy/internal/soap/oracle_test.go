@@ -127,8 +127,8 @@ func (r *reader) enter(name xml.Name, at int64) error {
 	return nil
 }
 
-// content takes a token of a header block down in a form that leaves out what a
-// block written again may leave out.
+// content appends a token of a header block to contents, in a form without what a
+// rewritten block may leave out.
 func (r *reader) content(tok xml.Token) {
 	if len(r.stack) < 3 || r.stack[1].Local != "Header" {
 		return

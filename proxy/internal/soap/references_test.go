@@ -82,8 +82,8 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// TestMailboxWithoutAnAddress has mailboxes that are named by something other than
-// an address. They are reported as not readable.
+// TestMailboxWithoutAnAddress checks that a mailbox that is named by something other
+// than an address is reported as not readable.
 func TestMailboxWithoutAnAddress(t *testing.T) {
 	const xsi = ` xmlns:xsi="` + schemaInstanceNS + `"`
 	for name, c := range map[string]struct {
@@ -231,8 +231,8 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestMailboxAttribute: the Mailbox of an AlternateId may also be a legacy DN. Only
-// the placeholder that exchangelib sends names no mailbox.
+// TestMailboxAttribute checks the Mailbox of an AlternateId, which may also be a
+// legacy DN. Only the placeholder that exchangelib sends names no mailbox.
 func TestMailboxAttribute(t *testing.T) {
 	for value, want := range map[string][]ews.Reference{
 		"/o=Contoso/cn=bob": {{Path: "@Mailbox", Value: "/o=Contoso/cn=bob"}},

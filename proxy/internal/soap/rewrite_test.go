@@ -48,7 +48,7 @@ func rewrites(s *Scanner, doc []byte) error {
 }
 
 // sameBlocks checks that the known blocks without a Problem, the first of each
-// kind, and no others, are there again with the same content.
+// kind, and no others, were written with the same content.
 func sameBlocks(m, n *ews.Request, before, after reading) error {
 	var want, got []string
 	for i, b := range m.Blocks {

@@ -2,8 +2,8 @@ package soap
 
 import "strings"
 
-// harmless lists the places of a request that can name a mailbox, or look as if
-// they could, and do not make the request act on it; by place, with the reason.
+// harmless lists places of a request that name a mailbox, or seem to, although the
+// request does not act on that mailbox. It has the reason by place.
 var harmless = func() map[string]string {
 	places := map[string]string{}
 	for reason, list := range harmlessByReason {

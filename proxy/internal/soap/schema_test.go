@@ -166,7 +166,7 @@ func (w *walker) visit(path []step, kind string) {
 	attached := slices.ContainsFunc(path, func(s step) bool { return s.name == "t:ItemAttachment" })
 	operation := path[0].name
 	if len(path) > 3 {
-		operation = "" // the scanner does not look at it any more
+		operation = "" // it makes no difference so deep in the request
 	}
 	key := fmt.Sprint(operation, last, kind, attached)
 	if w.seen[key] {
@@ -310,7 +310,7 @@ func TestEveryMailboxInTheSchemaIsKnown(t *testing.T) {
 		switch {
 		case slices.ContainsFunc(probes, func(text string) bool { return finds(path, name, text) }):
 			reported[key] = true
-		case attached: // what is attached is content
+		case attached: // an attached item is content
 		case harmless[key] == "":
 			unlisted[key] = path
 		default:

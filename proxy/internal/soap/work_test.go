@@ -8,7 +8,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// list writes n things that differ by their number.
+// list formats the numbers from 0 to n-1.
 func list(n int, format string) string {
 	var b strings.Builder
 	for i := range n {
@@ -17,8 +17,9 @@ func list(n int, format string) string {
 	return b.String()
 }
 
-// TestWork feeds what makes a careless reader slow, in two sizes: twice the
-// input may be twice the work, and each byte costs a bounded number of steps.
+// TestWork scans documents that are slow for a parser with quadratic steps, in two
+// sizes. Twice the input may cost twice the work, and each byte a bounded number of
+// steps.
 func TestWork(t *testing.T) {
 	for name, unit := range map[string]string{
 		"text":              strings.Repeat("a", 100),
