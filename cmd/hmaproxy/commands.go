@@ -22,6 +22,7 @@ type command struct {
 	argument string   // what the help calls the argument; "" for none
 	choices  []string // the arguments that there are; nil: any
 	maxArgs  int
+	files    bool   // arguments beyond the choices are files, for shells to complete
 	exits    []exit // beyond exitUsage, which every command has
 	examples []string
 	run      func(context.Context, *invocation) error
@@ -133,6 +134,8 @@ that a client waits for its first response.`,
 			examples: []string{"hmaproxy hash-password -name crm -mailboxes 'alice@contoso.com *@sales.contoso.com' >> users"},
 			run:      runHashPassword,
 		},
+		reportCommand(),
+		policyCommand(),
 		serviceCommand(),
 		{
 			name:     "version",
@@ -157,5 +160,5 @@ version and mode (off, on, only) of the FIPS 140-3 module.`,
 
 // topics returns what "hmaproxy help" explains beyond itself.
 func topics() []string {
-	return []string{"settings", "serve", "init", "doctor", "health", "wait", "hash-password", "service", "version"}
+	return []string{"settings", "serve", "init", "doctor", "health", "wait", "hash-password", "report", "policy", "service", "version"}
 }

@@ -45,7 +45,7 @@ func TestBashCompletion(t *testing.T) {
 		t.Skip("NOT CHECKED: there is no bash here")
 	}
 	for line, want := range map[string]string{
-		"hmaproxy ":                      "serve init doctor health wait hash-password service version help -env-file -h --version",
+		"hmaproxy ":                      "serve init doctor health wait hash-password report policy service version help -env-file -h --version",
 		"hmaproxy d":                     "doctor",
 		"hmaproxy -e":                    "-env-file",
 		"hmaproxy health ":               "startup ready live -env-file -h",
@@ -55,6 +55,9 @@ func TestBashCompletion(t *testing.T) {
 		"hmaproxy help se":               "settings serve service",
 		"hmaproxy serve -env-file depl":  "deploy_test.go",
 		"hmaproxy nonsense ":             "",
+		"hmaproxy report -h":             "-html -h",
+		"hmaproxy report depl":           "deploy_test.go",
+		"hmaproxy policy ch":             "check",
 		"hmaproxy wait -timeout 1s -env": "-env-file",
 	} {
 		script := fmt.Sprintf("source ../../deploy/completions/hmaproxy.bash; line=%q; read -ra COMP_WORDS <<<\"$line\"; [[ $line == *' ' ]] && COMP_WORDS+=(''); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _hmaproxy 2>/dev/null; echo \"${COMPREPLY[*]}\"", line)
@@ -196,6 +199,17 @@ func commandNames() string {
 	return strings.Join(names, " ")
 }
 
+// commandsWithFiles returns the commands whose arguments are files.
+func commandsWithFiles() []string {
+	var names []string
+	for _, c := range commands() {
+		if c.files {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
 // flagsTaking returns the flags whose values shells complete in the given way.
 func flagsTaking(kind completion) []string {
 	seen := map[string]bool{}
@@ -240,9 +254,17 @@ _hmaproxy() {
         words="%s $words --version"
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    case $command in
+    %s)
+        if ((COMP_CWORD > 1)); then
+            compopt -o filenames
+            mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
+        fi
+        ;;
+    esac
 }
 complete -F _hmaproxy hmaproxy
-`, commandNames())
+`, commandNames(), strings.Join(commandsWithFiles(), " | "))
 	return b.Bytes()
 }
 
@@ -285,6 +307,9 @@ func zshCompletion() []byte {
 		if len(c.choices) > 0 {
 			fmt.Fprintf(&b, " \\\n            '1:%s:(%s)'", c.argument, strings.Join(c.choices, " "))
 		}
+		if c.files {
+			b.WriteString(" \\\n            '*:file:_files'")
+		}
 		b.WriteString("\n        ;;\n")
 	}
 	b.WriteString("    esac\n}\n\n_hmaproxy \"$@\"\n")
@@ -324,6 +349,9 @@ func fishCompletion() []byte {
 		}
 		if len(c.choices) > 0 {
 			fmt.Fprintf(&b, "complete -c hmaproxy -n '%s' -a '%s'\n", condition, strings.Join(c.choices, " "))
+		}
+		if c.files {
+			fmt.Fprintf(&b, "complete -c hmaproxy -n '%s' -F\n", condition)
 		}
 	}
 	return b.Bytes()

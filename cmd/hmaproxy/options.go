@@ -23,6 +23,10 @@ type options struct {
 	wholeAllowList bool
 
 	output string // of init
+
+	csv, html, suggest, graph bool     // of report
+	top                       rowLimit // of report and policy test
+	list, operation, client   string
 }
 
 // An option declares a flag of a command.
@@ -72,6 +76,38 @@ func (i *intValue) Set(text string) error {
 }
 func (i *intValue) String() string { return strconv.Itoa(int(*i)) }
 
+// A rowLimit is the value of a flag that limits rows; 0 on the command line means no
+// limit. Its zero value means defaultTop.
+type rowLimit int
+
+const (
+	defaultTop          = 20
+	unlimited  rowLimit = -1
+)
+
+func (l *rowLimit) Set(text string) error {
+	parsed, err := strconv.Atoi(text)
+	if err != nil || parsed < 0 {
+		return errors.New("expected a number of rows, or 0 for all")
+	}
+	if *l = rowLimit(parsed); parsed == 0 {
+		*l = unlimited
+	}
+	return nil
+}
+func (l *rowLimit) String() string { return strconv.Itoa(l.rows()) }
+
+// rows returns the number of rows, 0 for all.
+func (l rowLimit) rows() int {
+	switch l {
+	case 0:
+		return defaultTop
+	case unlimited:
+		return 0
+	}
+	return int(l)
+}
+
 // A durationValue is the value of a flag that takes a duration, which cannot be
 // negative.
 type durationValue time.Duration
@@ -85,6 +121,23 @@ func (d *durationValue) Set(text string) error {
 	return nil
 }
 func (d *durationValue) String() string { return time.Duration(*d).String() }
+
+// parseMixed is parse for commands whose flags may follow arguments. It returns the
+// arguments.
+func (c command) parseMixed(o *options, args []string) ([]string, error) {
+	var arguments []string
+	for len(args) > 0 {
+		rest, err := c.parse(o, args)
+		if err != nil {
+			return nil, err
+		}
+		if len(rest) == 0 {
+			break
+		}
+		arguments, args = append(arguments, rest[0]), rest[1:]
+	}
+	return arguments, nil
+}
 
 // parse reads the flags of a command into o and returns the arguments that
 // follow them. It returns flag.ErrHelp for -h and -help.

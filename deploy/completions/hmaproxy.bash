@@ -6,12 +6,12 @@ _hmaproxy() {
         command=${COMP_WORDS[1]}
     fi
     case $prev in
-    -env-file | -o)
+    -env-file | -o | -list)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    -mailbox | -forbidden-mailbox | -timeout | -name | -mailboxes | -cost)
+    -mailbox | -forbidden-mailbox | -timeout | -name | -mailboxes | -cost | -top | -operation | -client)
         return
         ;;
     esac
@@ -22,13 +22,23 @@ _hmaproxy() {
     health) words="startup ready live -env-file -h" ;;
     wait) words="-env-file -timeout -h" ;;
     hash-password) words="-name -mailboxes -whole-allow-list -cost -h" ;;
+    report) words="-json -csv -html -suggest -graph -top -h" ;;
+    policy) words="test check -env-file -list -operation -client -json -top -h" ;;
     service) words="install remove start stop -env-file -h" ;;
     version) words="-h" ;;
-    help) words="settings serve init doctor health wait hash-password service version -h" ;;
+    help) words="settings serve init doctor health wait hash-password report policy service version -h" ;;
     esac
     if ((COMP_CWORD == 1)); then
-        words="serve init doctor health wait hash-password service version help $words --version"
+        words="serve init doctor health wait hash-password report policy service version help $words --version"
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    case $command in
+    report | policy)
+        if ((COMP_CWORD > 1)); then
+            compopt -o filenames
+            mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
+        fi
+        ;;
+    esac
 }
 complete -F _hmaproxy hmaproxy

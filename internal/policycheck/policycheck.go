@@ -1,0 +1,231 @@
+// Package policycheck asks the policy of a configuration about requests that are not
+// served: one that an operator asks about, and those that a log holds. It decides
+// nothing itself.
+package policycheck
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+
+	"hmaproxy/internal/allowlist"
+	"hmaproxy/internal/config"
+	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/policy"
+)
+
+// NewRequest returns a request as the scanner finds it: one that calls an operation
+// and names a mailbox, or none for the zero Identity. An operation named
+// "Subscribe:Push" is a subscription for push notifications.
+func NewRequest(operation string, id ews.Identity) *ews.Request {
+	r := &ews.Request{Operation: operation, Identity: id}
+	if operation == string(ews.PushSubscription) {
+		r.Operation, r.Push = "Subscribe", true
+	}
+	if !id.IsZero() {
+		r.Blocks = []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation"}}
+	}
+	return r
+}
+
+// ParseName reads a mailbox as an allow-list names it: an address, upn:… or sid:….
+// It does not check the grammar, which the policy does.
+func ParseName(s string) ews.Identity {
+	for prefix, kind := range map[string]ews.IdentityKind{"upn:": ews.PrincipalName, "sid:": ews.SID} {
+		if len(s) > len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
+			return ews.Identity{Kind: kind, Value: s[len(prefix):]}
+		}
+	}
+	return ews.Identity{Kind: ews.SmtpAddress, Value: s}
+}
+
+// Policies are the policies of a configuration, made as the running product makes
+// them, except that the members of groups are not known.
+type Policies struct {
+	config *config.Config
+	base   *policy.Policy
+	plain  *policy.Policy // base with the operations that are allowed by default
+}
+
+// New returns the policies of a configuration.
+func New(c *config.Config) (*Policies, error) {
+	made := func(c *config.Config) (*policy.Policy, error) {
+		list, err := allowlist.New(c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return nil, err
+		}
+		return list.Policy(), nil
+	}
+	base, err := made(c)
+	if err != nil {
+		return nil, err
+	}
+	without := *c
+	without.Operations = config.Operations{}
+	plain, err := made(&without)
+	return &Policies{c, base, plain}, err
+}
+
+// errUnknownUser is the error for a client user that the configuration does not have.
+var errUnknownUser = errors.New("HMA_CLIENT_USERS_FILE has no such client user")
+
+// narrow returns p as it is for a client user, and p itself for "".
+func (p *Policies) narrow(of *policy.Policy, user string) (*policy.Policy, error) {
+	if user == "" {
+		return of, nil
+	}
+	if p.config.ClientUsersFile == "" {
+		return nil, errors.New("HMA_CLIENT_USERS_FILE is not set, so that there are no client users")
+	}
+	for _, u := range p.config.ClientUsers {
+		if u.Name == user {
+			return of.Narrow(u.Patterns), nil
+		}
+	}
+	return nil, errUnknownUser
+}
+
+// A Result is the decision about one mailbox, and what made it.
+type Result struct {
+	Mailbox string   `json:"mailbox"`
+	Allowed bool     `json:"allowed"`
+	Reason  string   `json:"reason,omitempty"` // of a refusal, the word of the log
+	Rules   []string `json:"rules"`            // what made the decision, each a clause
+	Audit   bool     `json:"audit,omitempty"`  // a refusal is forwarded and logged
+}
+
+// Check decides about a mailbox, an operation ("" for none) and a client user ("" for
+// none), as enforce mode does. It returns an error if there is no such client user.
+func (p *Policies) Check(mailbox, operation, user string) (Result, error) {
+	r := Result{Mailbox: mailbox}
+	from := p.base
+	if operation == "" { // the question is about the mailbox alone
+		from = p.plain
+	}
+	narrowed, err := p.narrow(from, user)
+	if err != nil {
+		return r, err
+	}
+	id := ParseName(mailbox)
+	_, refusal := narrowed.Decide(NewRequest(asked(operation), id), "")
+	r.Allowed, r.Rules = refusal == nil, p.mailboxRules(narrowed, id, user)
+	if !narrowed.Limited() { // it looks at no name; an address that it cannot have is no mailbox
+		if _, problem := narrowed.Explain(id); problem != "" {
+			r.Rules = append(r.Rules, "the name is none that an allow-list can have: "+problem)
+		}
+	}
+	if refusal != nil {
+		r.Reason, r.Audit = refusal.Reason.String(), narrowed.Audit()
+	}
+	if operation != "" {
+		r.Rules = append(r.Rules, p.operationRule(narrowed, operation))
+	}
+	return r, nil
+}
+
+// asked returns the operation to decide about. Every policy that is not narrowed to a
+// list of operations allows GetFolder.
+func asked(operation string) string {
+	if operation == "" {
+		return "GetFolder"
+	}
+	return operation
+}
+
+// mailboxRules says what a mailbox matches.
+func (p *Policies) mailboxRules(narrowed *policy.Policy, id ews.Identity, user string) []string {
+	if !narrowed.Limited() {
+		if p.config.EveryMailbox {
+			return []string{"HMA_ALLOWED_MAILBOXES=*: every mailbox, on purpose"}
+		}
+		return []string{"no allow-list is set: every mailbox"}
+	}
+	matches, problem := narrowed.Explain(id)
+	if problem != "" {
+		return []string{"the name is none that an allow-list can have: " + problem}
+	}
+	var rules []string
+	for _, m := range matches {
+		rules = append(rules, p.matchRule(m, user))
+	}
+	return rules
+}
+
+func (p *Policies) matchRule(m policy.Match, user string) string {
+	source, entry := p.source(), m.Entry.String()
+	if m.OfClient {
+		source = "the patterns of client user " + user
+	}
+	switch {
+	case entry == "" && !m.OfClient && p.config.AllowedGroups != nil:
+		return "no entry of " + source + " matches; the members of HMA_ALLOWED_GROUPS are known to a running hmaproxy only, which may allow it"
+	case entry == "":
+		return "no entry of " + source + " matches"
+	case strings.HasPrefix(entry, "*@"):
+		return "the wildcard " + entry + " of " + source + ", if it is the mailbox's primary address"
+	}
+	return "the entry " + entry + " of " + source
+}
+
+// source names where the list of all clients comes from.
+func (p *Policies) source() string {
+	switch c := p.config; {
+	case c.AllowedMailboxesFile != "":
+		return "HMA_ALLOWED_MAILBOXES_FILE (" + string(c.AllowedMailboxesFile) + ")"
+	case c.AllowedMailboxes == nil && c.AllowedGroups != nil:
+		return "HMA_ALLOWED_GROUPS"
+	case c.AllowedMailboxes == nil:
+		return "HMA_CLIENT_USERS_FILE, all users together,"
+	}
+	return "HMA_ALLOWED_MAILBOXES"
+}
+
+// operationRule says why an operation is allowed or refused.
+func (p *Policies) operationRule(narrowed *policy.Policy, operation string) string {
+	if !narrowed.Limited() {
+		return "without an allow-list no operation is refused"
+	}
+	name, allowed := decideOperation(p.base, operation)
+	_, byDefault := decideOperation(p.plain, operation)
+	set := !p.config.Operations.IsZero()
+	switch {
+	case allowed && byDefault && !set:
+		return "the operation is allowed by default"
+	case allowed && byDefault:
+		return "HMA_ALLOWED_OPERATIONS leaves the operation allowed"
+	case allowed:
+		return "HMA_ALLOWED_OPERATIONS names the operation, which is refused by default"
+	case byDefault:
+		return "HMA_ALLOWED_OPERATIONS does not name the operation"
+	case name == ews.OtherOperation:
+		return "no known schema of EWS has the operation, and HMA_ALLOWED_OPERATIONS does not name it"
+	}
+	return "the operation is refused by default, because it reaches beyond the mailbox, and HMA_ALLOWED_OPERATIONS does not name it"
+}
+
+// decideOperation asks a policy about an operation, whatever the mailbox.
+func decideOperation(p *policy.Policy, operation string) (name ews.Operation, allowed bool) {
+	decision, refusal := p.Decide(NewRequest(operation, ews.Identity{Kind: ews.SmtpAddress, Value: "someone@contoso.com"}), "")
+	return decision.Operation, refusal == nil || refusal.Reason != policy.OperationNotAllowed
+}
+
+// RefusedByDefault says why an allow-list refuses an operation by default, "" if it
+// does not.
+func RefusedByDefault(operation string) string {
+	patterns, err := policy.ParsePatterns("someone@contoso.com")
+	if err != nil {
+		return "it cannot be decided about"
+	}
+	p, err := policy.New(policy.Config{Allowed: patterns})
+	if err != nil {
+		return "it cannot be decided about"
+	}
+	name, allowed := decideOperation(p, operation)
+	switch {
+	case allowed:
+		return ""
+	case name == ews.OtherOperation:
+		return "no known schema of EWS has it"
+	}
+	return "it is refused by default, because it reaches beyond the mailbox"
+}

@@ -1,0 +1,279 @@
+package policycheck
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"hmaproxy/internal/config"
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/policy"
+)
+
+// maxRows bounds the groups of requests that are kept, because clients choose their
+// names.
+const maxRows = 50_000
+
+// A Replay decides about the requests of a log as enforce mode would. One goroutine
+// uses it.
+type Replay struct {
+	policies *Policies
+	users    map[string]*policy.Policy // nil: no such user
+	rows     map[rowKey]*Row
+	totals   Totals
+}
+
+// Totals count requests by what became of them.
+type Totals struct {
+	Allowed   int64 `json:"allowed"`
+	Refused   int64 `json:"refused"`
+	Undecided int64 `json:"undecided"`   // the log does not have what the decision needs
+	Outside   int64 `json:"not_decided"` // the policy does not decide about these, such as requests without credentials
+	Userless  int64 `json:"without_user"`
+	Beyond    int64 `json:"beyond"` // refused or undecided, and in no row because there are too many
+}
+
+type rowKey struct {
+	client, operation string
+	id                ews.Identity
+	why               string
+	undecided         bool
+}
+
+// A Row is a group of requests that would be refused, or about which the log does not
+// say enough.
+type Row struct {
+	Undecided bool      `json:"undecided,omitempty"`
+	Client    string    `json:"client,omitempty"`
+	Mailbox   string    `json:"mailbox,omitempty"` // as an allow-list names it
+	Operation string    `json:"operation,omitempty"`
+	Why       string    `json:"why"` // the reason, a word of the log, or what the log lacks
+	Requests  int64     `json:"requests"`
+	Succeeded int64     `json:"succeeded"` // according to the log
+	First     time.Time `json:"first"`
+	Last      time.Time `json:"last"`
+}
+
+// NewReplay returns a Replay of these policies.
+func NewReplay(p *Policies) *Replay {
+	return &Replay{policies: p, users: make(map[string]*policy.Policy), rows: make(map[rowKey]*Row)}
+}
+
+// What the log lacks, for rows that are undecided.
+const (
+	lacksReference = "the log does not name the mailboxes in the Body"
+	lacksAnchor    = "the log does not name the mailbox of X-AnchorMailbox"
+	lacksLogin     = "the log does not have the login name"
+	lacksMembers   = "the members of HMA_ALLOWED_GROUPS are known to a running hmaproxy only"
+)
+
+// Add decides about a request.
+func (p *Replay) Add(r *proxy.Record) {
+	outside, refused, lacks := p.decide(r)
+	switch {
+	case outside:
+		p.totals.Outside++
+	case refused != "":
+		p.totals.Refused++
+		p.add(r, refused, false)
+	case lacks != "":
+		p.totals.Undecided++
+		p.add(r, lacks, true)
+	default:
+		p.totals.Allowed++
+	}
+}
+
+// decide returns the reason of a refusal, or what the log lacks for a decision.
+// outside reports that the policy would not be asked.
+func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
+	unread := r.Mailbox == "unreadable" || r.Reason == proxy.ReasonEnvelopeRefused || r.Audit == proxy.ReasonEnvelopeRefused
+	if r.Operation == "" && !unread {
+		return true, "", ""
+	}
+	decides, known := p.policyOf(r)
+	switch {
+	case !known:
+		return false, proxy.ReasonCredentials.String(), ""
+	case unread && decides.Limited(): // what was wrong with the document does not depend on the list
+		return false, policy.EnvelopeRefused.String(), ""
+	case unread:
+		return false, "", ""
+	}
+	id, login := identity(r)
+	if id.IsZero() && p.policies.config.LoginUser && login == "" {
+		return false, "", lacksLogin
+	}
+	if _, refusal := decides.Decide(NewRequest(operationOf(r), id), login); refusal != nil {
+		if p.mayBeMember(decides, refusal, id) {
+			return false, "", lacksMembers
+		}
+		return false, refusal.Reason.String(), ""
+	}
+	return false, "", p.lacks(decides, r)
+}
+
+// operationOf returns the schema's name of the operation, and the client's spelling of
+// one that no schema has.
+func operationOf(r *proxy.Record) string {
+	if r.Known == string(ews.OtherOperation) {
+		return r.Operation
+	}
+	return cmp.Or(r.Known, r.Operation)
+}
+
+// policyOf returns the policy that decides about a request, and false if the client
+// user of the log does not exist any longer.
+func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
+	if p.policies.config.ClientUsersFile == "" {
+		return p.policies.base, true
+	}
+	if r.Client == "" {
+		p.totals.Userless++
+		return p.policies.base, true
+	}
+	narrowed, known := p.users[r.Client]
+	if !known && len(p.users) < maxRows {
+		var err error
+		if narrowed, err = p.policies.narrow(p.policies.base, r.Client); errors.Is(err, errUnknownUser) {
+			narrowed = nil
+		}
+		p.users[r.Client] = narrowed
+	}
+	return narrowed, narrowed != nil
+}
+
+// identity returns the mailbox that a request named, zero for none, and its login
+// name. Where hmaproxy added the mailbox, it was the login user's or the default one,
+// and stands for the login name here.
+func identity(r *proxy.Record) (id ews.Identity, login string) {
+	switch {
+	case r.Injected:
+		return ews.Identity{}, cmp.Or(r.Client, r.Mailbox)
+	case r.Mailbox == "":
+		return ews.Identity{}, r.Client
+	}
+	return ews.Identity{Kind: r.Named, Value: r.Mailbox}, r.Client
+}
+
+// mayBeMember reports whether a mailbox was refused only because the members of
+// groups are not known here.
+func (p *Replay) mayBeMember(decides *policy.Policy, refusal *policy.Refusal, id ews.Identity) bool {
+	if p.policies.config.AllowedGroups == nil || refusal.Reason != policy.MailboxNotAllowed {
+		return false
+	}
+	matches, problem := decides.Explain(id)
+	if problem != "" {
+		return false
+	}
+	return !slices.ContainsFunc(matches, func(m policy.Match) bool { return m.OfClient && m.Entry == policy.Pattern{} })
+}
+
+// lacks says what the log lacks about a request whose operation and mailbox are
+// allowed, "" for nothing.
+func (p *Replay) lacks(decides *policy.Policy, r *proxy.Record) string {
+	for _, reason := range [...]proxy.Reason{r.Reason, r.Audit} {
+		switch {
+		case reason == proxy.ReasonAnchorNotAllowed && decides.Limited():
+			return lacksAnchor
+		case reason == proxy.ReasonReferenceNotAllowed && decides.References():
+			return lacksReference
+		}
+	}
+	return ""
+}
+
+func (p *Replay) add(r *proxy.Record, why string, undecided bool) {
+	id := ews.Identity{Kind: r.Named, Value: bounded(r.Mailbox)}
+	key := rowKey{bounded(r.Client), bounded(operationOf(r)), id, why, undecided}
+	row := p.rows[key]
+	if row == nil {
+		if len(p.rows) >= maxRows {
+			p.totals.Beyond++
+			return
+		}
+		row = &Row{Undecided: undecided, Client: key.client, Mailbox: nameOf(id), Operation: key.operation, Why: why}
+		p.rows[key] = row
+	}
+	row.Requests++
+	if r.Upstream == 200 && r.Reason == proxy.ReasonNone && r.Fault == "" {
+		row.Succeeded++
+	}
+	at := r.Start.Add(r.Duration)
+	if row.First.IsZero() || at.Before(row.First) {
+		row.First = at
+	}
+	if at.After(row.Last) {
+		row.Last = at
+	}
+}
+
+// nameOf returns a mailbox as an allow-list names it.
+func nameOf(id ews.Identity) string {
+	switch id.Kind {
+	case ews.PrincipalName:
+		return "upn:" + id.Value
+	case ews.SID:
+		return "sid:" + id.Value
+	}
+	return id.Value
+}
+
+// maxName bounds a name that a client chose, in bytes.
+const maxName = 256
+
+func bounded(s string) string {
+	if len(s) <= maxName {
+		return s
+	}
+	return s[:maxName] + "…"
+}
+
+// Totals returns the numbers so far.
+func (p *Replay) Totals() Totals { return p.totals }
+
+// Rows returns the groups so far: what would be refused first, and the most frequent
+// first.
+func (p *Replay) Rows() []Row {
+	list := make([]Row, 0, len(p.rows))
+	for _, row := range p.rows {
+		list = append(list, *row)
+	}
+	slices.SortFunc(list, func(a, b Row) int {
+		return cmp.Or(compareBool(a.Undecided, b.Undecided), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Client, b.Client),
+			cmp.Compare(a.Mailbox, b.Mailbox), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Why, b.Why))
+	})
+	return list
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// Limits says what no log can show about this configuration, each a sentence.
+func (p *Replay) Limits() []string {
+	c := p.policies.config
+	limits := []string{"Requests that are not in the log are not tested: the rarest job of each program must be in its span."}
+	if !p.policies.base.Limited() {
+		return append(limits, "The configuration has no allow-list, so that nothing is refused for its mailbox or operation.")
+	}
+	limits = append(limits, "Header blocks that an allow-list refuses are in the log only where a list was set, in audit mode or enforced.")
+	if c.ListScope == config.Targets {
+		limits = append(limits, "HMA_ALLOW_LIST_SCOPE=targets is not tested: the log does not hold the mailboxes and ids that a Body names. Audit mode tests it.")
+	}
+	if c.AllowedGroups != nil {
+		limits = append(limits, "The members of HMA_ALLOWED_GROUPS are not known here.")
+	}
+	if p.totals.Userless > 0 {
+		limits = append(limits, "Requests without a client user are tested against the list of all clients: the log does not say what HMA_CLIENT_USERS_FILE would say about them.")
+	}
+	return limits
+}

@@ -1,0 +1,155 @@
+// Package printable shows texts that others chose, and numbers, to people. A name
+// in a log may hold control characters that move the cursor, letters that reverse
+// the direction of text, or the beginning of a formula.
+package printable
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text returns s with every character that is not printable as a visible escape,
+// such as \x1b or \u202e. The result is one line, and harmless on a terminal.
+func Text(s string) string {
+	if plain(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case visible(r):
+			b.WriteRune(r)
+		case r < utf8.RuneSelf:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+func plain(s string) bool {
+	for _, r := range s {
+		if !visible(r) || r == utf8.RuneError {
+			return false
+		}
+	}
+	return true
+}
+
+// visible excludes marks that combine with the character before them, because
+// enough of them cover other lines.
+func visible(r rune) bool {
+	return unicode.IsPrint(r) && !unicode.Is(unicode.Mn, r) && !unicode.Is(unicode.Me, r)
+}
+
+// Quote is Text in double quotes, with quotes inside escaped.
+func Quote(s string) string { return `"` + strings.ReplaceAll(Text(s), `"`, `\"`) + `"` }
+
+// Cell returns s for a cell of a spreadsheet: what a program would take for a
+// formula gets an apostrophe in front, which shows that it is text.
+func Cell(s string) string {
+	s = Text(s)
+	if s != "" && strings.IndexByte("=+-@", s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}
+
+// Short returns Text(s), cut to a number of characters.
+func Short(s string, most int) string {
+	s = Text(s)
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	runes := []rune(s)
+	return string(runes[:most-1]) + "…"
+}
+
+// Number writes an integer with commas between thousands.
+func Number(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// Count writes a number with the word for one or for several.
+func Count(n int64, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Number(n) + " " + several
+}
+
+// Bytes writes a size with at most four digits.
+func Bytes(n int64) string {
+	if n < 1000 {
+		return Count(n, "byte", "bytes")
+	}
+	f := float64(n)
+	for _, unit := range []string{"kB", "MB", "GB", "TB"} {
+		if f /= 1000; f < 1000 || unit == "TB" {
+			return strconv.FormatFloat(f, 'f', 1, 64) + " " + unit
+		}
+	}
+	return ""
+}
+
+// Share writes a share in per cent. It writes 0 % and 100 % only for none and all.
+func Share(part, all int64) string {
+	if all == 0 {
+		return "–"
+	}
+	percent := 100 * float64(part) / float64(all)
+	switch {
+	case part > 0 && percent < .1:
+		return "< 0.1 %"
+	case part < all && percent > 99.9:
+		return "> 99.9 %"
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(percent, 'f', 1, 64), ".0") + " %"
+}
+
+// Span writes how long something lasted, in its two largest units.
+func Span(d time.Duration) string {
+	d = d.Round(time.Second)
+	days, hours, minutes, seconds := d/(24*time.Hour), d/time.Hour%24, d/time.Minute%60, d/time.Second%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%d d %d h", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%d min %d s", minutes, seconds)
+	}
+	return fmt.Sprintf("%d s", seconds)
+}
+
+// Took writes the duration of a request.
+func Took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return strconv.FormatInt(d.Microseconds(), 10) + " µs"
+	case d < time.Second:
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	case d < time.Minute:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+	}
+	return Span(d)
+}

@@ -1,0 +1,81 @@
+package printable
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+)
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"alice@contoso.com":  "alice@contoso.com",
+		"Jürgen Größe 日本":    "Jürgen Größe 日本",
+		"a\x1b[2Jb":          `a\x1b[2Jb`,
+		"a\nb\rc\td":         `a\x0ab\x0dc\x09d`,
+		"a\u202eb":           `a\u202eb`,      // reverses the direction of text
+		"a\u009bb":           `a\u009bb`,      // CSI in one character
+		"a\x9bb":             `a\x9bb`,        // the same as a byte
+		"\u200bzero":         `\u200bzero`,    // no width
+		"e\u0301\u0301":      `e\u0301\u0301`, // marks pile up
+		"\U000e0041":         `\U000e0041`,    // a tag
+		"a\x7f\x00":          `a\x7f\x00`,
+		"\xff\xfe":           `\xff\xfe`,
+		"replacement \ufffd": "replacement \ufffd",
+		"":                   "",
+	} {
+		if got := Text(in); got != want {
+			t.Errorf("Text(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("a\x1b[2Jb\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, r := range Text(s) {
+			if !unicode.IsPrint(r) {
+				t.Errorf("Text(%q) holds %q", s, r)
+			}
+		}
+		if c := Cell(s); c != "" && strings.ContainsAny(c[:1], "=+-@\t\r") {
+			t.Errorf("Cell(%q) = %q", s, c)
+		}
+		if n := len([]rune(Short(s, 10))); n > 10 {
+			t.Errorf("Short(%q) has %d characters", s, n)
+		}
+	})
+}
+
+// TestCell: what spreadsheets take for a formula, by OWASP's list.
+func TestCell(t *testing.T) {
+	for in, want := range map[string]string{
+		"alice@contoso.com": "alice@contoso.com",
+		"=1+1":              "'=1+1",
+		"+1":                "'+1",
+		"-1":                "'-1",
+		"@SUM(A1)":          "'@SUM(A1)",
+		"\t=1":              `\x09=1`,
+		"\r=1":              `\x0d=1`,
+		"":                  "",
+	} {
+		if got := Cell(in); got != want {
+			t.Errorf("Cell(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for got, want := range map[string]string{
+		Number(0): "0", Number(999): "999", Number(1000): "1,000", Number(1234567): "1,234,567", Number(-1234): "-1,234",
+		Count(1, "request", "requests"): "1 request", Count(1200, "request", "requests"): "1,200 requests",
+		Bytes(999): "999 bytes", Bytes(1): "1 byte", Bytes(1000): "1.0 kB", Bytes(1_500_000): "1.5 MB", Bytes(7_000_000_000_000_000): "7000.0 TB",
+		Share(0, 10): "0 %", Share(10, 10): "100 %", Share(1, 3): "33.3 %", Share(1, 100_000): "< 0.1 %", Share(99_999, 100_000): "> 99.9 %", Share(0, 0): "–",
+		Span(59 * time.Second): "59 s", Span(time.Hour): "1 h 0 min", Span(14*24*time.Hour + 3*time.Hour): "14 d 3 h", Span(61 * time.Second): "1 min 1 s",
+		Took(500 * time.Microsecond): "500 µs", Took(42 * time.Millisecond): "42 ms", Took(1500 * time.Millisecond): "1.5 s", Took(29 * time.Minute): "29 min 0 s",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,216 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/requestlog"
+	"hmaproxy/internal/traffic"
+	"hmaproxy/proxy"
+)
+
+var update = flag.Bool("update", false, "rewrite the reports in testdata")
+
+// newReport reads testdata/traffic.log, which has a line of every kind and names that
+// a client chose to do harm.
+func newReport(t *testing.T, o Options) *Report {
+	t.Helper()
+	counted := traffic.New(traffic.LogLimits())
+	reader, err := requestlog.NewReader(func(r *proxy.Record) { counted.Done(r, outcome.Of(r)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open("testdata/traffic.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := reader.Read("traffic.log", file); err != nil {
+		t.Fatal(err)
+	}
+	o.Version, o.Files, o.Location = "v1.2.3", []string{"traffic.log"}, time.FixedZone("CET", 3600)
+	r, err := New(reader.Facts(), counted.Summary(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func write(t *testing.T, f func(io.Writer) error) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := f(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestGolden compares each format with a file that was read by a person.
+func TestGolden(t *testing.T) {
+	full := newReport(t, Options{Suggest: true, Graph: true})
+	for name, got := range map[string]string{
+		"report.txt":       write(t, newReport(t, Options{Top: 5}).WriteText),
+		"report-graph.txt": write(t, newReport(t, Options{Top: 3, Graph: true}).WriteText),
+		"report.json":      write(t, full.WriteJSON),
+		"report.csv":       write(t, full.WriteCSV),
+		"report.html":      write(t, full.WriteHTML),
+		"suggestion.txt":   write(t, full.WriteSuggestion),
+	} {
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s differs (go test ./internal/report -update rewrites it):\n%s", name, difference(got, string(want)))
+		}
+	}
+}
+
+// difference returns the first line that differs.
+func difference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			return "got  " + g[i] + "\nwant " + w[i]
+		}
+	}
+	return "one is longer"
+}
+
+// TestNumbersAreThoseOfTheLog counts the log with a few lines of other code.
+func TestNumbersAreThoseOfTheLog(t *testing.T) {
+	data, err := os.ReadFile("testdata/traffic.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(data), `\"`, `"`)
+	mailboxes := func(name string) int64 {
+		return int64(strings.Count(strings.ToLower(text), `"mailbox":"`+strings.ToLower(name)+`"`))
+	}
+	r := newReport(t, Options{})
+	n := 0
+	for _, m := range r.Mailboxes {
+		want := mailboxes(m.Name)
+		switch {
+		case strings.Contains(m.Name, `\x`) || strings.Contains(m.Name, `"`):
+			continue // escaped in the log and in the report in other ways
+		case m.Name == "alice@contoso.com":
+			want-- // in a line with an unknown reason
+		case m.Name == "-minus@contoso.com":
+			want-- // twice in the log
+		}
+		n++
+		if m.Requests != want {
+			t.Errorf("%s: %d requests, want %d", m.Name, m.Requests, want)
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d mailboxes compared", n)
+	}
+	if r.Total.Requests != r.Log.Requests+1900 || r.Total.Refused != 1902 {
+		t.Errorf("total %+v", r.Total)
+	}
+	sum := r.Log.Requests + r.Log.Other + r.Log.Duplicates + r.Log.Cut + r.Log.Foreign + r.Log.Text + r.Log.Unknown
+	if lines := int64(strings.Count(string(data), "\n")); r.Log.Lines != lines || sum != lines {
+		t.Errorf("%d lines, of which %d are accounted for; the file has %d", r.Log.Lines, sum, lines)
+	}
+}
+
+// TestHarmfulNamesAreHarmless: names of the log hold control characters, markup and
+// formulas.
+func TestHarmfulNamesAreHarmless(t *testing.T) {
+	r := newReport(t, Options{Suggest: true, Graph: true})
+	for name, text := range map[string]string{
+		"text": write(t, r.WriteText), "json": write(t, r.WriteJSON), "csv": write(t, r.WriteCSV), "html": write(t, r.WriteHTML), "suggestion": write(t, r.WriteSuggestion),
+	} {
+		for _, c := range text {
+			if c != '\n' && !unicode.IsPrint(c) {
+				t.Errorf("%s: holds %q", name, c)
+				break
+			}
+		}
+		if !strings.Contains(strings.ToLower(text), "moc.osotnoc@ecila") {
+			t.Errorf("%s: the name is missing", name)
+		}
+	}
+	rows, err := csv.NewReader(strings.NewReader(write(t, r.WriteCSV))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	formulas := 0
+	for _, row := range rows {
+		if len(row) != len(csvHead) {
+			t.Errorf("%d cells in %q", len(row), row)
+		}
+		for _, cell := range row {
+			if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") {
+				t.Errorf("a formula: %q", cell)
+			}
+			if strings.HasPrefix(cell, "'=hyperlink") || strings.HasPrefix(cell, "'-minus") {
+				formulas++
+			}
+		}
+	}
+	if formulas < 2 {
+		t.Errorf("%d formulas were neutralised", formulas)
+	}
+	page := write(t, r.WriteHTML)
+	for _, harm := range []string{"<script", "javascript:", " onload", "src=", "@import", "url("} {
+		if strings.Contains(page, harm) {
+			t.Errorf("html: holds %q", harm)
+		}
+	}
+}
+
+func TestJSONIsComplete(t *testing.T) {
+	var got struct {
+		Total      struct{ Requests, Refused int64 }
+		Mailboxes  []struct{ Name string }
+		Suggestion struct {
+			Entries    []string
+			Operations string
+		}
+		Graph struct {
+			Listed int64 `json:"requests_with_counterpart"`
+		}
+	}
+	if err := json.Unmarshal([]byte(write(t, newReport(t, Options{Suggest: true, Graph: true, Top: 1}).WriteJSON)), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Total.Requests != 2092 || len(got.Mailboxes) != 20 || len(got.Suggestion.Entries) != 14 || !strings.HasPrefix(got.Suggestion.Operations, "CreateItem,") || got.Graph.Listed == 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAnEmptyLog: every format says that there is nothing, and none fails.
+func TestAnEmptyLog(t *testing.T) {
+	reader, err := requestlog.NewReader(func(*proxy.Record) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := New(reader.Facts(), traffic.New(traffic.LogLimits()).Summary(), Options{Suggest: true, Graph: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []func(io.Writer) error{r.WriteText, r.WriteJSON, r.WriteHTML, r.WriteSuggestion} {
+		if text := write(t, f); !strings.Contains(text, "The files hold no request of hmaproxy.") {
+			t.Errorf("%s", text)
+		}
+	}
+}

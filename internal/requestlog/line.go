@@ -1,0 +1,130 @@
+package requestlog
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"time"
+)
+
+// An entry is a line of hmaproxy's log, as far as reports need it. The last fields
+// are those of lines that hold such a line as text.
+type entry struct {
+	Time  time.Time `json:"time"`
+	Level string    `json:"level"`
+	Msg   string    `json:"msg"`
+
+	ID          string  `json:"id"`
+	Client      string  `json:"client"`
+	Operation   string  `json:"operation"`
+	Mailbox     string  `json:"mailbox"`
+	MailboxForm string  `json:"mailbox_form"`
+	Method      string  `json:"method"`
+	UserAgent   string  `json:"user_agent"`
+	Reason      string  `json:"reason"`
+	Audit       string  `json:"audit"`
+	Fault       string  `json:"fault"`
+	Status      int     `json:"status"`
+	Upstream    int     `json:"upstream"`
+	BytesIn     int64   `json:"bytes_in"`
+	BytesOut    int64   `json:"bytes_out"`
+	DurationMS  float64 `json:"duration_ms"`
+	Duration    int64   `json:"duration"`
+	Injected    bool    `json:"injected"`
+	Push        bool    `json:"push"`
+
+	Count   int64  `json:"count"`
+	Version string `json:"version"`
+
+	Log        string          `json:"log"`               // Docker's json-file
+	Message    json.RawMessage `json:"MESSAGE"`           // journalctl -o json
+	Identifier string          `json:"SYSLOG_IDENTIFIER"` // likewise
+}
+
+// A lineForm is what a line is.
+type lineForm int
+
+const (
+	ours    lineForm = iota // a line of hmaproxy
+	cut                     // the beginning of JSON
+	text                    // a line of hmaproxy in the form for terminals
+	foreign                 // anything else
+)
+
+// wrapped matches what container platforms and journals write before a line. Where
+// they mix the lines of several programs, hmaproxy must be the one that is named:
+// other programs log what strangers send them, which may look like a line of ours.
+//
+//	2026-11-27T20:00:00.1Z stderr F           CRI: containerd, CRI-O
+//	hmaproxy-1  |                             docker compose logs
+//	[pod/mail-7d9f/hmaproxy]                  kubectl logs --prefix
+//	Nov 27 20:00:00 host hmaproxy[12]:        journalctl, syslog
+//	2026-11-27T20:00:00+0100 host hmaproxy[12]:
+var wrapped = regexp.MustCompile(`^(?:` +
+	`\d{4}-\d\d-\d\dT\S+ std(?:out|err) F ` +
+	`|hmaproxy\S* +\| ` +
+	`|\[\S+/hmaproxy\] ` +
+	`|(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT\S+) \S+ hmaproxy\[\d+\]: ` +
+	`)`)
+
+// terminal matches a request line in the form for terminals.
+var terminal = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d\S* \S*(?:INF|WRN)\S* request `)
+
+// parse parses a line, which is not empty, into l.
+func parse(line []byte, l *entry) lineForm {
+	if line[0] != '{' {
+		if at := wrapped.FindIndex(line); at != nil && bytes.HasPrefix(line[at[1]:], []byte("{")) {
+			return parseJSON(line[at[1]:], l)
+		}
+		if terminal.Match(line) {
+			return text
+		}
+		return foreign
+	}
+	form := parseJSON(line, l)
+	if form != foreign {
+		return form
+	}
+	inner := l.inner()
+	if inner == "" {
+		return foreign
+	}
+	*l = entry{}
+	if inner[0] != '{' {
+		if terminal.MatchString(inner) {
+			return text
+		}
+		return foreign
+	}
+	return parseJSON([]byte(inner), l)
+}
+
+// parseJSON parses an object. It is foreign if it does not have what every line of
+// hmaproxy has.
+func parseJSON(line []byte, l *entry) lineForm {
+	if err := json.Unmarshal(line, l); err != nil {
+		if !json.Valid(line) {
+			return cut
+		}
+		return foreign // a value of another type
+	}
+	if l.Msg == "" || l.Level == "" || l.Time.IsZero() {
+		return foreign
+	}
+	return ours
+}
+
+// inner returns the line that another format holds as text, "" for none.
+func (l *entry) inner() string {
+	if l.Log != "" {
+		return string(bytes.TrimSpace([]byte(l.Log)))
+	}
+	if l.Identifier != "hmaproxy" {
+		return ""
+	}
+	var message string
+	if json.Unmarshal(l.Message, &message) != nil { // an array of bytes, or null
+		return ""
+	}
+	return string(bytes.TrimSpace([]byte(message)))
+}

@@ -1,0 +1,321 @@
+// Package requestlog reads the request lines of hmaproxy's log back: those that
+// package accesslog writes, as files or as container platforms and journals wrap
+// them.
+//
+// Names in a log were chosen by clients. Whoever prints them must make them
+// harmless; this package does not.
+package requestlog
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"time"
+
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/policy"
+)
+
+// Bounds on what a Reader keeps.
+const (
+	maxLine     = 1 << 20   // bytes; the product's lines have less than 16 KiB
+	maxIDs      = 4_000_000 // ids of requests, for finding duplicates; 8 to 16 bytes each
+	maxEvents   = 10_000    // starts and ends of the process
+	maxVersions = 20
+)
+
+// ErrUTF16 is returned for a file that is UTF-16, as Windows PowerShell writes when
+// it redirects output.
+var ErrUTF16 = errors.New("the file is UTF-16: save it as UTF-8")
+
+// Facts say what was read, and what a report cannot know.
+type Facts struct {
+	Lines      int64 // that are not blank
+	Requests   int64 // request lines that were passed on
+	Other      int64 // other lines of hmaproxy
+	Duplicates int64 // request lines that were read before
+	Unchecked  int64 // request lines after those whose ids are kept, which may be duplicates
+	Cut        int64 // lines that begin as JSON and are not complete, or are too long
+	Foreign    int64 // lines of something else
+	Text       int64 // lines of hmaproxy in the form for terminals, which cannot be read
+	Unknown    int64 // lines about requests with a reason that this version does not know
+	Old        int64 // request lines of versions that did not log mailbox_form and push
+
+	LeftOut map[proxy.Reason]int64 // refused requests that the log counts and leaves out
+	Dropped int64                  // lines of the log that were lost
+
+	Informed    bool     // the log has request lines of the level INFO
+	Unfinished  []string // compressed files that end too early
+	Events      []Event  // in the order of reading
+	MoreEvents  int64    // beyond the number that is kept
+	Versions    []string // of hmaproxy, as its lines about its start say
+	First, Last time.Time
+}
+
+// LeftOutTotal returns the number of requests that the log counts and leaves out.
+func (f *Facts) LeftOutTotal() int64 {
+	var n int64
+	for _, m := range f.LeftOut {
+		n += m
+	}
+	return n
+}
+
+// An Event is a start or an end of hmaproxy.
+type Event struct {
+	At    time.Time
+	Start bool
+}
+
+// A Reader reads logs, in any order of the files. One goroutine uses it.
+type Reader struct {
+	facts  Facts
+	each   func(*proxy.Record)
+	seen   map[uint64]struct{} // hashes of ids
+	seed   maphash.Seed
+	policy *policy.Policy // names operations
+	known  map[operation]string
+	record proxy.Record
+}
+
+// operation is the spelling of an operation in the log.
+type operation struct {
+	name string
+	push bool
+}
+
+// NewReader returns a Reader that calls each for every request. The record is only
+// valid during the call, and has what the log line has: its Start and Duration are
+// known, its Err and Diagnosis are not.
+func NewReader(each func(*proxy.Record)) (*Reader, error) {
+	p, err := policy.New(policy.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("request log: %w", err)
+	}
+	return &Reader{
+		facts: Facts{LeftOut: make(map[proxy.Reason]int64)}, each: each, policy: p,
+		seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(), known: make(map[operation]string),
+	}, nil
+}
+
+// Facts returns what is known about the files that were read.
+func (r *Reader) Facts() *Facts { return &r.facts }
+
+// Read reads a log, compressed by gzip or not. name is for Facts. The error is that
+// of in, or ErrUTF16.
+func (r *Reader) Read(name string, in io.Reader) error {
+	buffered := bufio.NewReaderSize(in, 64<<10)
+	magic, _ := buffered.Peek(3)
+	if !bytes.HasPrefix(magic, []byte("\x1f\x8b")) {
+		return r.readLines(buffered)
+	}
+	unpacked, err := gzip.NewReader(buffered)
+	if err == nil {
+		err = r.readLines(bufio.NewReaderSize(unpacked, 64<<10))
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) { // still being written, or cut
+		r.facts.Unfinished = append(r.facts.Unfinished, name)
+		return nil
+	}
+	return err
+}
+
+func (r *Reader) readLines(in *bufio.Reader) error {
+	magic, _ := in.Peek(3)
+	switch {
+	case bytes.HasPrefix(magic, []byte("\xff\xfe")), bytes.HasPrefix(magic, []byte("\xfe\xff")):
+		return ErrUTF16
+	case bytes.HasPrefix(magic, []byte("\xef\xbb\xbf")):
+		_, _ = in.Discard(3)
+	}
+	var long []byte // the beginning of a line that is longer than the buffer
+	for {
+		part, err := in.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			if len(long) <= maxLine {
+				long = append(long, part...)
+			}
+			continue
+		case err != nil && !errors.Is(err, io.EOF):
+			return err
+		case len(long) > maxLine:
+			r.facts.Lines++
+			r.facts.Cut++
+		case len(long) > 0:
+			r.line(append(long, part...))
+		default:
+			r.line(part)
+		}
+		long = long[:0]
+		if err != nil {
+			return nil // io.EOF
+		}
+	}
+}
+
+// line reads a line with or without its end.
+func (r *Reader) line(line []byte) {
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 {
+		return
+	}
+	r.facts.Lines++
+	var l entry
+	switch form := parse(line, &l); form {
+	case ours:
+		r.entry(&l)
+	case cut:
+		r.facts.Cut++
+	case text:
+		r.facts.Text++
+	case foreign:
+		r.facts.Foreign++
+	}
+}
+
+// entry reads a line of hmaproxy.
+func (r *Reader) entry(l *entry) {
+	switch l.Msg {
+	case "request":
+		r.request(l)
+		return
+	case "started":
+		r.event(l, true)
+		r.version(l.Version)
+	case "stopped", "ended":
+		r.event(l, false)
+	case "refused requests were left out of this log", "requests without valid credentials were left out of this log":
+		if !r.leftOut(l) {
+			r.facts.Unknown++
+			return
+		}
+	case "log lines were dropped because the log was not read":
+		r.facts.Dropped += max(l.Count, 0)
+	}
+	r.facts.Other++
+}
+
+// leftOut counts requests that the log leaves out. It reports whether it knows why.
+func (r *Reader) leftOut(l *entry) bool {
+	var reason proxy.Reason
+	if err := reason.UnmarshalText([]byte(l.Reason)); err != nil || l.Count < 0 {
+		return false
+	}
+	if reason == proxy.ReasonNone { // the line of an older version about credentials has no reason
+		reason = proxy.ReasonCredentials
+	}
+	r.facts.LeftOut[reason] += l.Count
+	return true
+}
+
+func (r *Reader) event(l *entry, start bool) {
+	if len(r.facts.Events) == maxEvents {
+		r.facts.MoreEvents++
+		return
+	}
+	r.facts.Events = append(r.facts.Events, Event{l.Time, start})
+}
+
+func (r *Reader) version(v string) {
+	for _, known := range r.facts.Versions {
+		if known == v {
+			return
+		}
+	}
+	if v != "" && len(r.facts.Versions) < maxVersions {
+		r.facts.Versions = append(r.facts.Versions, v)
+	}
+}
+
+// request passes a request on, unless it was read before.
+func (r *Reader) request(l *entry) {
+	rec := &r.record
+	*rec = proxy.Record{
+		ID: l.ID, Client: l.Client, Method: l.Method, Product: l.UserAgent, Operation: l.Operation, Mailbox: l.Mailbox,
+		Injected: l.Injected, Status: l.Status, Upstream: l.Upstream, BytesIn: max(l.BytesIn, 0), BytesOut: max(l.BytesOut, 0),
+		Fault: ews.ResponseCode(l.Fault), Named: named(l),
+	}
+	if rec.Reason.UnmarshalText([]byte(l.Reason)) != nil || rec.Audit.UnmarshalText([]byte(l.Audit)) != nil {
+		r.facts.Unknown++
+		return
+	}
+	if r.isDuplicate(l.ID) {
+		r.facts.Duplicates++
+		return
+	}
+	if l.Duration != 0 { // of the first version, in nanoseconds
+		rec.Duration = time.Duration(l.Duration)
+		r.facts.Old++
+	} else {
+		rec.Duration = time.Duration(l.DurationMS * float64(time.Millisecond))
+	}
+	rec.Duration = max(rec.Duration, 0)
+	rec.Start = l.Time.Add(-rec.Duration)
+	rec.Known = r.knownOperation(l)
+	r.facts.Informed = r.facts.Informed || l.Level == "INFO"
+	r.facts.Requests++
+	if r.facts.First.IsZero() || l.Time.Before(r.facts.First) {
+		r.facts.First = l.Time
+	}
+	if l.Time.After(r.facts.Last) {
+		r.facts.Last = l.Time
+	}
+	r.each(rec)
+}
+
+// named returns the form of the mailbox's name.
+func named(l *entry) ews.IdentityKind {
+	switch {
+	case l.Mailbox == "" || l.Mailbox == "unreadable":
+		return ews.NoIdentity
+	case l.MailboxForm == "upn":
+		return ews.PrincipalName
+	case l.MailboxForm == "sid", len(l.Mailbox) > 4 && (l.Mailbox[:4] == "S-1-" || l.Mailbox[:4] == "s-1-"): // older versions log no form
+		return ews.SID
+	}
+	return ews.SmtpAddress
+}
+
+// isDuplicate reports whether a request with that id was read before.
+func (r *Reader) isDuplicate(id string) bool {
+	if id == "" {
+		return false
+	}
+	h := maphash.String(r.seed, id)
+	if _, seen := r.seen[h]; seen {
+		return true
+	}
+	if len(r.seen) >= maxIDs {
+		r.facts.Unchecked++
+		return false
+	}
+	r.seen[h] = struct{}{}
+	return false
+}
+
+// maxKnown bounds the spellings of operations that are kept, because clients choose
+// them.
+const maxKnown = 1000
+
+// knownOperation returns the schema's name of the operation, as proxy.Record's Known.
+func (r *Reader) knownOperation(l *entry) string {
+	if l.Operation == "" {
+		return ""
+	}
+	key := operation{l.Operation, l.Push}
+	if name, ok := r.known[key]; ok {
+		return name
+	}
+	decision, _ := r.policy.Decide(&ews.Request{Operation: l.Operation, Push: l.Push}, "")
+	name := string(decision.Operation)
+	if len(r.known) < maxKnown {
+		r.known[key] = name
+	}
+	return name
+}

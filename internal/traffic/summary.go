@@ -1,0 +1,198 @@
+package traffic
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Summary is what a Traffic has counted. Every list is complete, apart from what
+// Beyond counts, and has the most frequent first.
+type Summary struct {
+	Counts
+	Durations Durations // of requests that are no streams
+
+	Clients    []Client
+	Operations []Operation // of all clients together
+	Mailboxes  []Mailbox   // of all clients together
+	ByClient   []Mailbox   // of each client user apart
+	Problems   []Problem
+
+	Timeline []Moment      // in the order of time
+	Width    time.Duration // of a moment
+	Gaps     []Gap
+	LeastGap time.Duration // the pause from which on one is a gap
+
+	Unnamed    int64 // SOAP requests without a mailbox
+	Unreadable int64 // SOAP requests that could not be read
+	Injected   int64 // requests whose mailbox was added
+	Beyond     Beyond
+}
+
+// Span returns the time from the first to the last request.
+func (s *Summary) Span() time.Duration { return s.Last.Sub(s.First) }
+
+// Durations say how long requests took. Median and Slowest5 are at most a quarter
+// too high.
+type Durations struct{ Median, Slowest5, Most time.Duration }
+
+func (d *durations) summary() Durations {
+	return Durations{d.quantile(.5), d.quantile(.95), d.most}
+}
+
+// A Client is a client user and a program that it uses.
+type Client struct {
+	Name    string // of the client user, "" for none
+	Product string // of the User-Agent, with its version; "" for none
+	Counts
+	Operations []Operation
+}
+
+// An Operation is an EWS operation.
+type Operation struct {
+	Name string // "" for requests that are no SOAP requests
+	Counts
+	Durations Durations
+	durations durations
+}
+
+// A Mailbox is a mailbox as clients name it.
+type Mailbox struct {
+	Client string // the client user; "" in a list of all clients together
+	Form   Form
+	Name   string // in lower case
+	Counts
+	Injected int64     // requests to which the name was added
+	Gone     bool      // Exchange says that it does not have it, and has not opened it since
+	Fault    string    // response code of the last SOAP fault
+	opened   time.Time // last
+	gone     time.Time
+}
+
+// Entry returns the mailbox as an entry of an allow-list has it. The text is the
+// client's and may be no valid entry.
+func (m *Mailbox) Entry() string {
+	if m.Form == SID {
+		return m.Form.Prefix() + strings.ToUpper(m.Name)
+	}
+	return m.Form.Prefix() + m.Name
+}
+
+// A ProblemKind is a kind of Problem.
+type ProblemKind uint8
+
+// The kinds.
+const (
+	Refused ProblemKind = iota // the reason of a request that did not get Exchange's response
+	Audited                    // the reason for which enforce mode would have refused
+	Fault                      // the response code of Exchange's own SOAP fault
+)
+
+// String returns "reason", "audit" or "fault", the key of the log.
+func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
+
+// A Problem is why requests did not get what they asked for.
+type Problem struct {
+	Client  string // the client user, "" for none
+	Kind    ProblemKind
+	Word    string // the reason or the response code
+	Count   int64
+	Last    time.Time
+	Mailbox string // of the last request
+}
+
+// Summary returns what was counted so far.
+func (t *Traffic) Summary() *Summary {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := &Summary{
+		Counts: t.total, Durations: t.durations.summary(), Unnamed: t.unnamed, Unreadable: t.unreadable, Beyond: t.beyond,
+		Timeline: t.timeline.sorted(), Width: time.Duration(t.timeline.width) * time.Second,
+	}
+	s.Gaps, s.LeastGap = gaps(s.Timeline, s.Width)
+	t.addMailboxes(s)
+	t.addOperations(s)
+	for key, p := range t.problems {
+		s.Problems = append(s.Problems, Problem{key.client, key.kind, key.word, p.count, p.last, p.mailbox})
+	}
+	slices.SortFunc(s.Problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Word, b.Word), cmp.Compare(a.Client, b.Client))
+	})
+	return s
+}
+
+func (t *Traffic) addMailboxes(s *Summary) {
+	type name struct {
+		form Form
+		name string
+	}
+	all := make(map[name]int, len(t.mailboxes)) // positions in s.Mailboxes
+	for key, m := range t.mailboxes {
+		one := Mailbox{
+			Client: key.client, Form: key.form, Name: key.name, Counts: m.Counts,
+			Injected: m.injected, Fault: m.fault, opened: m.opened, gone: m.gone,
+		}
+		s.Injected += m.injected
+		s.ByClient = append(s.ByClient, one)
+		at, known := all[name{key.form, key.name}]
+		if !known {
+			all[name{key.form, key.name}] = len(s.Mailboxes)
+			one.Client = ""
+			s.Mailboxes = append(s.Mailboxes, one)
+			continue
+		}
+		sum := &s.Mailboxes[at]
+		sum.merge(&one.Counts)
+		sum.Injected += one.Injected
+		sum.Fault = max(sum.Fault, one.Fault) // independent of the order
+		sum.opened, sum.gone = later(sum.opened, one.opened), later(sum.gone, one.gone)
+	}
+	for _, list := range [][]Mailbox{s.Mailboxes, s.ByClient} {
+		for i := range list {
+			list[i].Gone = list[i].gone.After(list[i].opened)
+		}
+		slices.SortFunc(list, func(a, b Mailbox) int {
+			return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), cmp.Compare(a.Entry(), b.Entry()), cmp.Compare(a.Client, b.Client))
+		})
+	}
+}
+
+func (t *Traffic) addOperations(s *Summary) {
+	type client struct{ name, product string }
+	clients, all := make(map[client]*Client), make(map[string]*Operation)
+	for key, o := range t.operations {
+		one := clients[client{key.client, key.product}]
+		if one == nil {
+			one = &Client{Name: key.client, Product: key.product}
+			clients[client{key.client, key.product}] = one
+		}
+		one.merge(&o.Counts)
+		one.Operations = append(one.Operations, Operation{Name: key.name, Counts: o.Counts, Durations: o.durations.summary()})
+		sum := all[key.name]
+		if sum == nil {
+			sum = &Operation{Name: key.name}
+			all[key.name] = sum
+		}
+		sum.merge(&o.Counts)
+		sum.durations.merge(&o.durations)
+	}
+	for _, o := range all {
+		o.Durations = o.durations.summary()
+		s.Operations = append(s.Operations, *o)
+	}
+	sortOperations(s.Operations)
+	for _, c := range clients {
+		sortOperations(c.Operations)
+		s.Clients = append(s.Clients, *c)
+	}
+	slices.SortFunc(s.Clients, func(a, b Client) int {
+		return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Product, b.Product))
+	})
+}
+
+func sortOperations(list []Operation) {
+	slices.SortFunc(list, func(a, b Operation) int {
+		return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), cmp.Compare(a.Name, b.Name))
+	})
+}

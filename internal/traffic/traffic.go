@@ -1,0 +1,325 @@
+// Package traffic counts requests by mailbox, operation and client, with bounded
+// memory. A running hmaproxy counts what it serves, and hmaproxy report what a log
+// holds.
+package traffic
+
+import (
+	"cmp"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/outcome"
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
+)
+
+// Limits bound what a Traffic keeps. Clients choose most of the names that are
+// counted, so each kind of names has a limit. A limit of 0 counts none of its kind.
+type Limits struct {
+	Mailboxes  int // names of mailboxes, each client user's and each form apart
+	Operations int // operations, each client's apart
+	Problems   int // refusals, failures and faults, each client user's apart
+	Moments    int // parts of the timeline; its resolution decreases when they are used up
+}
+
+// LogLimits are the limits for reading logs. What they permit takes about 60 MB.
+func LogLimits() Limits {
+	return Limits{Mailboxes: 100_000, Operations: 20_000, Problems: 5_000, Moments: 50_000}
+}
+
+// LiveLimits are the limits in a running hmaproxy. What they permit takes less than
+// 1 MB. There is no timeline.
+func LiveLimits() Limits { return Limits{Mailboxes: 1000, Operations: 500, Problems: 200} }
+
+// maxName bounds a name in bytes. No name that an allow-list can have is longer.
+const maxName = 256
+
+// Counts are what a group of requests adds up to.
+type Counts struct {
+	Outcomes [outcome.Count]int64 // in the order of outcome.All
+	BytesIn  int64
+	BytesOut int64
+	Opened   int64 // Exchange responded with 200
+	First    time.Time
+	Last     time.Time
+}
+
+// Requests returns the number of requests.
+func (c *Counts) Requests() int64 {
+	var n int64
+	for _, m := range c.Outcomes {
+		n += m
+	}
+	return n
+}
+
+// Of returns the number of requests with an outcome.
+func (c *Counts) Of(o outcome.Outcome) int64 { return c.Outcomes[position(o)] }
+
+func (c *Counts) add(r *proxy.Record, o outcome.Outcome) {
+	c.Outcomes[position(o)]++
+	c.BytesIn += r.BytesIn
+	c.BytesOut += r.BytesOut
+	if opened(r) {
+		c.Opened++
+	}
+	at := r.Start.Add(r.Duration)
+	if c.First.IsZero() || at.Before(c.First) {
+		c.First = at
+	}
+	if at.After(c.Last) {
+		c.Last = at
+	}
+}
+
+// merge adds other to c.
+func (c *Counts) merge(other *Counts) {
+	for i, n := range other.Outcomes {
+		c.Outcomes[i] += n
+	}
+	c.BytesIn += other.BytesIn
+	c.BytesOut += other.BytesOut
+	c.Opened += other.Opened
+	if c.First.IsZero() || !other.First.IsZero() && other.First.Before(c.First) {
+		c.First = other.First
+	}
+	if other.Last.After(c.Last) {
+		c.Last = other.Last
+	}
+}
+
+// opened reports whether Exchange did what the request asked for, as far as the
+// status of its response says. A sign-in page may have the status 200 too.
+func opened(r *proxy.Record) bool {
+	class := r.Reason.Class()
+	return r.Upstream == 200 && r.Fault == "" && (class == proxy.ClassServed || class == proxy.ClassClientLeft)
+}
+
+func position(o outcome.Outcome) int {
+	for i, other := range outcome.All() {
+		if other == o {
+			return i
+		}
+	}
+	return 0
+}
+
+// A Form is how a mailbox is named. Each has entries of its own on an allow-list.
+type Form uint8
+
+// The forms.
+const (
+	SMTP Form = iota // an address; "" for no mailbox
+	UPN              // a user principal name
+	SID              // a security identifier
+)
+
+// Prefix returns what an entry of the form begins with on an allow-list.
+func (f Form) Prefix() string { return [...]string{"", "upn:", "sid:"}[f] }
+
+func formOf(k ews.IdentityKind) Form {
+	switch k {
+	case ews.PrincipalName:
+		return UPN
+	case ews.SID:
+		return SID
+	}
+	return SMTP
+}
+
+type mailboxKey struct {
+	client string // the client user, "" for none
+	form   Form
+	name   string // in ASCII lower case
+}
+
+type mailbox struct {
+	Counts
+	injected int64
+	gone     time.Time // when Exchange last said that it does not have it
+	opened   time.Time // when it was last opened
+	fault    string    // of the last request that Exchange responded to with one
+}
+
+type operationKey struct{ client, product, name string }
+
+type operation struct {
+	Counts
+	durations durations
+}
+
+type problemKey struct {
+	client string
+	kind   ProblemKind
+	word   string
+}
+
+type problem struct {
+	count   int64
+	last    time.Time
+	mailbox string // of the last request
+}
+
+// A Traffic counts requests. It is safe for concurrent use.
+type Traffic struct {
+	limits Limits
+
+	mu         sync.Mutex
+	total      Counts
+	durations  durations // of requests that are no streams
+	mailboxes  map[mailboxKey]*mailbox
+	operations map[operationKey]*operation
+	problems   map[problemKey]*problem
+	timeline   timeline
+	beyond     Beyond
+	unnamed    int64 // SOAP requests that name no mailbox and got none
+	unreadable int64 // SOAP requests that could not be read
+}
+
+// Beyond counts requests whose names are beyond a limit. They are in the totals.
+type Beyond struct{ Mailboxes, Operations, Problems int64 }
+
+// New returns a Traffic that has counted nothing.
+func New(l Limits) *Traffic {
+	return &Traffic{
+		limits: l, mailboxes: make(map[mailboxKey]*mailbox), operations: make(map[operationKey]*operation),
+		problems: make(map[problemKey]*problem), timeline: newTimeline(l.Moments),
+	}
+}
+
+// unreadableMailbox is what a record has in place of the mailbox when the document
+// could not be read.
+const unreadableMailbox = "unreadable"
+
+// Done counts a request that has ended.
+func (t *Traffic) Done(r *proxy.Record, o outcome.Outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total.add(r, o)
+	t.timeline.add(r.Start.Add(r.Duration), o)
+	if !outcome.IsStreaming(r) {
+		t.durations.add(r.Duration)
+	}
+	t.addMailbox(r, o)
+	t.addOperation(r, o)
+	t.addProblem(r, Refused, r.Reason.String())
+	t.addProblem(r, Audited, r.Audit.String())
+	t.addProblem(r, Fault, string(r.Fault))
+}
+
+func (t *Traffic) addMailbox(r *proxy.Record, o outcome.Outcome) {
+	switch {
+	case r.Mailbox == "" && r.Operation != "":
+		t.unnamed++
+		return
+	case r.Mailbox == "":
+		return
+	case r.Mailbox == unreadableMailbox:
+		t.unreadable++
+		return
+	}
+	key := mailboxKey{r.Client, formOf(r.Named), lower(bounded(r.Mailbox))}
+	m := t.mailboxes[key]
+	if m == nil {
+		if len(t.mailboxes) >= t.limits.Mailboxes {
+			t.beyond.Mailboxes++
+			return
+		}
+		m = new(mailbox)
+		t.mailboxes[key] = m
+	}
+	m.add(r, o)
+	if r.Injected {
+		m.injected++
+	}
+	at := r.Start.Add(r.Duration)
+	switch {
+	case opened(r):
+		m.opened = later(m.opened, at)
+	case r.Fault == nonExistent:
+		m.gone = later(m.gone, at)
+	}
+	if r.Fault != "" {
+		m.fault = string(r.Fault)
+	}
+}
+
+// nonExistent is the response code for an address without a mailbox in this
+// organisation's Exchange Server: removed, moved to Exchange Online, or mistyped.
+const nonExistent = "ErrorNonExistentMailbox"
+
+func (t *Traffic) addOperation(r *proxy.Record, o outcome.Outcome) {
+	key := operationKey{r.Client, r.Product, operationName(r)}
+	op := t.operations[key]
+	if op == nil {
+		if len(t.operations) >= t.limits.Operations {
+			t.beyond.Operations++
+			return
+		}
+		op = new(operation)
+		t.operations[key] = op
+	}
+	op.add(r, o)
+	op.durations.add(r.Duration)
+}
+
+// operationName returns the schema's name of the operation. It returns the client's
+// spelling of one that no schema has, and "" for a request without one.
+func operationName(r *proxy.Record) string {
+	if r.Known == string(ews.OtherOperation) {
+		return bounded(r.Operation)
+	}
+	return cmp.Or(r.Known, bounded(r.Operation))
+}
+
+func (t *Traffic) addProblem(r *proxy.Record, kind ProblemKind, word string) {
+	if word == "" {
+		return
+	}
+	key := problemKey{r.Client, kind, bounded(word)}
+	p := t.problems[key]
+	if p == nil {
+		if len(t.problems) >= t.limits.Problems {
+			t.beyond.Problems++
+			return
+		}
+		p = new(problem)
+		t.problems[key] = p
+	}
+	p.count++
+	if at := r.Start.Add(r.Duration); !at.Before(p.last) {
+		p.last, p.mailbox = at, bounded(r.Mailbox)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// bounded shortens a name that a client chose.
+func bounded(s string) string {
+	if len(s) <= maxName {
+		return s
+	}
+	return s[:maxName] + "…"
+}
+
+// lower returns s in ASCII lower case, as allow-lists compare names. It does not
+// allocate when s has no capital letter.
+func lower(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if 'A' <= b[i] && b[i] <= 'Z' {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
