@@ -18,7 +18,6 @@ const (
 // largeTypes are the types that do not comply yet.
 var largeTypes = map[string]bool{
 	"cmd/hmaproxy.invocation":     true,
-	"internal/app.app":            true,
 	"internal/config.Config":      true,
 	"internal/httpclient.Clients": true,
 	"internal/statuspage.Admin":   true,

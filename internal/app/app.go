@@ -6,6 +6,8 @@ package app
 import (
 	"cmp"
 	"context"
+	"net/http"
+	"time"
 
 	"fmt"
 	"log/slog"
@@ -13,7 +15,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"hmaproxy/internal/accesslog"
 	"hmaproxy/internal/certificates"
@@ -76,10 +77,9 @@ type app struct {
 	files    *files
 	groups   *groups.Keeper // nil: there are no groups
 	handler  *proxy.Handler
-	exchange health.Exchange
+	state    *state
 	observer *observer
 	reporter *sdnotify.Reporter
-	draining atomic.Bool
 }
 
 func newApp(o Options) (*app, error) {
@@ -92,25 +92,26 @@ func newApp(o Options) (*app, error) {
 	if a.files, err = newFiles(o.Config, o.Log); err != nil {
 		return nil, err
 	}
-	if a.observer, err = a.newObserver(); err != nil {
+	a.state = &state{files: a.files, log: o.LogState}
+	if a.observer, err = newObserver(o, a.state); err != nil {
 		return nil, err
 	}
-	if a.keeper, err = a.newKeeper(); err != nil {
+	if a.keeper, err = newKeeper(o, a.clients.Control(), a.observer.metrics.TokenRequested); err != nil {
 		return nil, err
 	}
-	if a.groups, err = a.newGroups(); err != nil {
+	if a.groups, err = newGroups(o, a.clients, a.keeper, a.files.list); err != nil {
 		return nil, err
 	}
 	if a.handler, err = a.newHandler(); err != nil {
 		return nil, err
 	}
-	a.reporter = sdnotify.NewReporter(o.Notify, a.health, o.Log)
+	a.state.keeper, a.state.groups = a.keeper, a.groups
+	a.reporter = sdnotify.NewReporter(o.Notify, a.state.health, o.Log)
 	return a, nil
 }
 
-func (a *app) newKeeper() (*token.Keeper, error) {
-	c := a.options.Config
-	client := a.clients.Control()
+func newKeeper(o Options, client *http.Client, attempted func(token.Attempt)) (*token.Keeper, error) {
+	c := o.Config
 	t := token.Config{
 		Authority:    c.Authority.URL,
 		TenantID:     string(c.Tenant),
@@ -118,10 +119,10 @@ func (a *app) newKeeper() (*token.Keeper, error) {
 		Resource:     string(c.Resource),
 		PollInterval: c.CertPoll,
 		HTTPClient:   client,
-		Log:          a.log,
-		Attempted:    a.observer.metrics.TokenRequested,
+		Log:          o.Log,
+		Attempted:    attempted,
 	}
-	if err := certificates.Prove(&t, c, client, a.log); err != nil {
+	if err := certificates.Prove(&t, c, client, o.Log); err != nil {
 		return nil, err
 	}
 	return token.New(t)
@@ -174,6 +175,26 @@ type observer struct {
 	further  func(*proxy.Record) // nil: no call
 }
 
+// newObserver makes what shows the state and records requests.
+func newObserver(o Options, s *state) (*observer, error) {
+	m := metrics.New(o.Version)
+	if err := m.Observe(s.metricsState); err != nil {
+		return nil, err
+	}
+	admin := statuspage.New(statuspage.Config{
+		Version:   o.Version,
+		Exchange:  o.Config.EWS.String(),
+		Source:    certificateSource(o.Config),
+		Health:    s.health,
+		Token:     func() token.Status { return s.keeper.Status() },
+		AllowList: s.allowList,
+		Responses: s.exchange.State,
+		Allows:    func(address string) bool { return s.files.policy().Allows(address) },
+		Metrics:   m,
+	})
+	return &observer{log: accesslog.New(o.Log), metrics: m, admin: admin, exchange: &s.exchange, further: o.Done}, nil
+}
+
 func (o *observer) done(r *proxy.Record) {
 	how := outcome.Of(r)
 	o.log.Done(r, how)
@@ -204,14 +225,14 @@ func (a *app) run(ctx context.Context) error {
 	server := a.handler.Server(errorLog)
 	server.Handler = a.closeWhileDraining(reportPanics(a.observer.metrics.InFlight(a.observer.admin.Track(server.Handler)), a.log, a.observer.metrics.Panicked))
 	server.ConnState = listener.ConnState
-	a.observer.admin.ServesClientsAt(a.clientURLs(clients))
+	a.observer.admin.ServesClientsAt(clientURLs(clients, a.files.keyPairs != nil))
 	if a.options.Config.AdminQuit {
 		a.observer.admin.PermitQuit(stop)
 	}
 	adminServer := a.observer.admin.Server(errorLog)
 	adminServer.Handler = reportPanics(adminServer.Handler, a.log, a.observer.metrics.Panicked)
 	adminServer.ConnState = listener.ConnState
-	adminListener, err := a.listenAdmin(ctx, listen)
+	adminListener, err := listenAdmin(ctx, listen, a.options.Config)
 	if err != nil {
 		listener.CloseAll(clients)
 		return err
@@ -252,11 +273,11 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // listenAdmin opens the admin listener. It returns nil when that is off.
-func (a *app) listenAdmin(ctx context.Context, c listener.Config) (net.Listener, error) {
-	if a.options.Config.Admin.Off() {
+func listenAdmin(ctx context.Context, l listener.Config, c *config.Config) (net.Listener, error) {
+	if c.Admin.Off() {
 		return nil, nil
 	}
-	return listener.OpenAdmin(ctx, c, a.options.Config.Admin.String())
+	return listener.OpenAdmin(ctx, l, c.Admin.String())
 }
 
 // reportStart logs the addresses and what an operator should know from the
@@ -280,4 +301,51 @@ func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 	if a.options.Started != nil {
 		a.options.Started(addresses, adminAddress)
 	}
+}
+
+// reloadOnRequest reloads at every value of Options.Reload until ctx ends.
+func (a *app) reloadOnRequest(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.options.Reload:
+			if !a.state.draining.Load() {
+				a.reporter.Reload(func() { a.reload(ctx) })
+			}
+		}
+	}
+}
+
+// reload reads at once everything that is reloaded while the product runs: the
+// files, and the certificate with the secret or password that opens it.
+func (a *app) reload(ctx context.Context) {
+	a.log.Info("reloading files and certificates; settings need a restart")
+	a.files.reload(ctx)
+	if a.groups != nil {
+		a.groups.Confirm()
+	}
+	a.keeper.Reload()
+}
+
+// readyInterval is the time between two looks at the health.
+const readyInterval = 100 * time.Millisecond
+
+// logReady logs once, as soon as requests can be served, where. It returns then,
+// or when ctx ends.
+func (a *app) logReady(ctx context.Context, clients []net.Listener, admin net.Listener) {
+	tick := time.NewTicker(readyInterval)
+	defer tick.Stop()
+	for !a.state.health().Ready() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	page := "off"
+	if admin != nil {
+		page = urlOf("http", admin.Addr(), "/")
+	}
+	a.log.Info("ready", "ews", strings.Join(clientURLs(clients, a.files.keyPairs != nil), " "), "status_page", page)
 }

@@ -26,7 +26,7 @@ const (
 // request on a connection that is about to be closed.
 func (a *app) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.draining.Load() {
+		if a.state.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
@@ -38,7 +38,7 @@ func (a *app) closeWhileDraining(next http.Handler) http.Handler {
 // beginning. Before it, new requests are accepted for the shutdown delay.
 func (a *app) drain(server *http.Server, clients []net.Listener) {
 	c := a.options.Config
-	a.draining.Store(true)
+	a.state.draining.Store(true)
 	a.reporter.Stop(c.ShutdownDelay + c.ShutdownTimeout + stopReserve)
 	a.log.Info("stopping", "delay_ms", c.ShutdownDelay.Milliseconds(), "timeout_ms", c.ShutdownTimeout.Milliseconds())
 	time.Sleep(c.ShutdownDelay)

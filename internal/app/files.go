@@ -126,28 +126,3 @@ func (f *files) allowList() statuspage.AllowList {
 	}
 	return l
 }
-
-// reloadOnRequest reloads at every value of Options.Reload until ctx ends.
-func (a *app) reloadOnRequest(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.options.Reload:
-			if !a.draining.Load() {
-				a.reporter.Reload(func() { a.reload(ctx) })
-			}
-		}
-	}
-}
-
-// reload reads at once everything that is reloaded while the product runs: the
-// files, and the certificate with the secret or password that opens it.
-func (a *app) reload(ctx context.Context) {
-	a.log.Info("reloading files and certificates; settings need a restart")
-	a.files.reload(ctx)
-	if a.groups != nil {
-		a.groups.Confirm()
-	}
-	a.keeper.Reload()
-}

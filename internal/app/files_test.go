@@ -29,7 +29,7 @@ func TestReloadOnRequestReadsEveryFile(t *testing.T) {
 		if loads.Load() != 2 {
 			t.Errorf("%d loads of 2 files", loads.Load())
 		}
-		a.draining.Store(true)
+		a.state.draining.Store(true)
 		requests <- struct{}{}
 		time.Sleep(time.Second)
 		if loads.Load() != 2 {

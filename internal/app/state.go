@@ -1,10 +1,11 @@
 package app
 
 import (
+	"sync/atomic"
 	"time"
 
-	"hmaproxy/internal/accesslog"
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/groups"
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/logging"
 	"hmaproxy/internal/metrics"
@@ -12,39 +13,31 @@ import (
 	"hmaproxy/token"
 )
 
-// newObserver makes what shows the state and records requests.
-func (a *app) newObserver() (*observer, error) {
-	m := metrics.New(a.options.Version)
-	if err := m.Observe(a.metricsState); err != nil {
-		return nil, err
-	}
-	admin := statuspage.New(statuspage.Config{
-		Version:   a.options.Version,
-		Exchange:  a.options.Config.EWS.String(),
-		Source:    certificateSource(a.options.Config),
-		Health:    a.health,
-		Token:     func() token.Status { return a.keeper.Status() },
-		AllowList: a.allowList,
-		Responses: a.exchange.State,
-		Allows:    func(address string) bool { return a.files.policy().Allows(address) },
-		Metrics:   m,
-	})
-	return &observer{log: accesslog.New(a.log), metrics: m, admin: admin, exchange: &a.exchange, further: a.options.Done}, nil
+// A state reads the health and what the metrics and the status page show from the
+// parts of the product. It owns draining and the record of Exchange's responses.
+type state struct {
+	files  *files
+	keeper *token.Keeper
+	groups *groups.Keeper       // nil: there are no groups
+	log    func() logging.State // nil: unknown
+
+	exchange health.Exchange
+	draining atomic.Bool
 }
 
 // health returns the health at present.
-func (a *app) health() health.State {
-	status := a.keeper.Status()
-	s := health.State{NotReady: health.NotReadyFor(status)}
-	if a.draining.Load() {
-		s.NotReady = &health.NotReady{Cause: health.Stopping}
+func (s *state) health() health.State {
+	status := s.keeper.Status()
+	h := health.State{NotReady: health.NotReadyFor(status)}
+	if s.draining.Load() {
+		h.NotReady = &health.NotReady{Cause: health.Stopping}
 	}
 	now := time.Now()
-	s.Alarms = append(a.files.alarms(), health.AlarmsFor(status, now)...)
-	s.Alarms = append(s.Alarms, health.AlarmsForExchange(a.exchange.State())...)
-	s.Alarms = append(s.Alarms, logAlarms(a.logState(), now)...)
-	a.groupsHealth(&s)
-	return s
+	h.Alarms = append(s.files.alarms(), health.AlarmsFor(status, now)...)
+	h.Alarms = append(h.Alarms, health.AlarmsForExchange(s.exchange.State())...)
+	h.Alarms = append(h.Alarms, logAlarms(s.logState(), now)...)
+	s.groupsHealth(&h)
+	return h
 }
 
 // dropAlarm is how long dropped log lines are an alarm.
@@ -61,32 +54,63 @@ func logAlarms(s logging.State, now time.Time) []health.Alarm {
 	return alarms
 }
 
-func (a *app) logState() logging.State {
-	if a.options.LogState == nil {
+func (s *state) logState() logging.State {
+	if s.log == nil {
 		return logging.State{}
 	}
-	return a.options.LogState()
+	return s.log()
 }
 
-func (a *app) metricsState() metrics.State {
-	list := a.allowList()
-	s := metrics.State{
-		Token:     a.keeper.Status(),
-		Ready:     a.health().Ready(),
-		Exchange:  a.exchange.State(),
+func (s *state) metricsState() metrics.State {
+	list := s.allowList()
+	m := metrics.State{
+		Token:     s.keeper.Status(),
+		Ready:     s.health().Ready(),
+		Exchange:  s.exchange.State(),
 		AllowList: metrics.AllowList{Entries: list.Entries, Mode: list.Mode, Scope: list.Scope, Failed: list.Err != nil},
 	}
-	log := a.logState()
-	s.Log = metrics.Log{Dropped: log.Dropped, Alarm: len(logAlarms(log, time.Now())) > 0}
-	if a.groups != nil {
-		failed := a.groups.Status().Err != nil
-		s.AllowList.Failed = s.AllowList.Failed || failed
-		s.Files = append(s.Files, metrics.File{Variable: groupsVariable, Failed: failed})
+	log := s.logState()
+	m.Log = metrics.Log{Dropped: log.Dropped, Alarm: len(logAlarms(log, time.Now())) > 0}
+	if s.groups != nil {
+		failed := s.groups.Status().Err != nil
+		m.AllowList.Failed = m.AllowList.Failed || failed
+		m.Files = append(m.Files, metrics.File{Variable: groupsVariable, Failed: failed})
 	}
-	for _, w := range a.files.watchers {
-		s.Files = append(s.Files, metrics.File{Variable: w.Variable(), Failed: w.Err() != nil})
+	for _, w := range s.files.watchers {
+		m.Files = append(m.Files, metrics.File{Variable: w.Variable(), Failed: w.Err() != nil})
 	}
-	return s
+	return m
+}
+
+// groupsOnPage describes the groups for the status page, nil without groups.
+func (s *state) groupsOnPage() *statuspage.Groups {
+	if s.groups == nil {
+		return nil
+	}
+	g := s.groups.Status()
+	return &statuspage.Groups{Names: g.Groups, Members: g.Members, At: g.At, Err: g.Err}
+}
+
+// allowList describes the allow-list in force, with its groups.
+func (s *state) allowList() statuspage.AllowList {
+	l := s.files.allowList()
+	l.Groups = s.groupsOnPage()
+	return l
+}
+
+// groupsHealth adds the state of the groups to h.
+func (s *state) groupsHealth(h *health.State) {
+	if s.groups == nil {
+		return
+	}
+	status := s.groups.Status()
+	waiting := s.groups.Waiting(time.Now())
+	if waiting && h.NotReady == nil {
+		h.NotReady = &health.NotReady{Cause: health.GroupsNotExpanded, Err: status.Err}
+	}
+	if status.Err != nil {
+		h.Alarms = append(h.Alarms, health.Alarm{Kind: health.GroupsAlarm, Err: status.Err})
+	}
 }
 
 func certificateSource(c *config.Config) statuspage.CertificateSource {

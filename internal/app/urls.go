@@ -1,39 +1,14 @@
 package app
 
 import (
-	"context"
 	"net"
 	"net/netip"
-	"strings"
-	"time"
 )
 
-// readyInterval is the time between two looks at the health.
-const readyInterval = 100 * time.Millisecond
-
-// logReady logs once, as soon as requests can be served, where. It returns then,
-// or when ctx ends.
-func (a *app) logReady(ctx context.Context, clients []net.Listener, admin net.Listener) {
-	tick := time.NewTicker(readyInterval)
-	defer tick.Stop()
-	for !a.health().Ready() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-	page := "off"
-	if admin != nil {
-		page = urlOf("http", admin.Addr(), "/")
-	}
-	a.log.Info("ready", "ews", strings.Join(a.clientURLs(clients), " "), "status_page", page)
-}
-
 // clientURLs returns the URLs that clients use, for people.
-func (a *app) clientURLs(clients []net.Listener) []string {
+func clientURLs(clients []net.Listener, tls bool) []string {
 	scheme := "http"
-	if a.files.keyPairs != nil {
+	if tls {
 		scheme = "https"
 	}
 	urls := make([]string, 0, len(clients))
