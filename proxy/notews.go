@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"hmaproxy/internal/retryafter"
 	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/ascii"
 )
@@ -28,7 +29,7 @@ func notEWSProblem(resp *http.Response, token string) *problem {
 	p := failed(notEWSCode(resp.StatusCode), ReasonUpstreamNotEWS, nil)
 	p.hint = hint(resp, token)
 	if p.code == codeBusy {
-		p.wait = retryAfter(value(resp.Header, "Retry-After"))
+		p.wait = retryafter.Parse(value(resp.Header, "Retry-After"), time.Now(), maxBackOff)
 	}
 	return p
 }

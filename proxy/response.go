@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"hmaproxy/internal/retryafter"
 	"hmaproxy/proxy/internal/body"
 )
 
@@ -373,22 +374,7 @@ func problemOf(resp *http.Response, diagnosis *Diagnosis) *problem {
 	p := failed(code, reason, nil)
 	p.detail = detail
 	if code == codeBusy {
-		p.wait = retryAfter(value(resp.Header, "Retry-After"))
+		p.wait = retryafter.Parse(value(resp.Header, "Retry-After"), time.Now(), maxBackOff)
 	}
 	return p
-}
-
-// retryAfter reads Retry-After in either form. It returns 0 for none, and at
-// most maxBackOff.
-func retryAfter(v string) time.Duration {
-	if v == "" {
-		return 0
-	}
-	if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 {
-		return min(time.Duration(min(seconds, 3600))*time.Second, maxBackOff)
-	}
-	if at, err := http.ParseTime(v); err == nil {
-		return min(max(time.Until(at), 0), maxBackOff)
-	}
-	return 0
 }

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"hmaproxy/internal/retryafter"
 )
 
 const (
@@ -155,11 +157,15 @@ func (rt *roundTrip) skew() time.Duration {
 	return rt.received.Sub(date).Truncate(time.Second)
 }
 
+// maxRetryAfter bounds a mistaken header, which must not keep a healthy Entra
+// unused for a day.
+const maxRetryAfter = 15 * time.Minute
+
 // retryAfter returns how long Entra asked to wait. A date counts by Entra's clock.
 func (rt *roundTrip) retryAfter() time.Duration {
 	now := rt.serverDate()
 	if now.IsZero() {
 		now = rt.received
 	}
-	return retryAfter(rt.header.Get("Retry-After"), now)
+	return retryafter.Parse(rt.header.Get("Retry-After"), now, maxRetryAfter)
 }

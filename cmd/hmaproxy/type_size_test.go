@@ -21,6 +21,8 @@ var largeTypes = map[string]bool{
 	"internal/config.Config":      true,
 	"internal/httpclient.Clients": true,
 	"internal/statuspage.Admin":   true,
+	"internal/listener.limited":   true,
+	"proxy/policy.Policy":         true,
 	"proxy.Handler":               true,
 	"proxy/internal/soap.Scanner": true,
 	"proxy/internal/soap.block":   true,

@@ -92,7 +92,7 @@ func newApp(o Options) (*app, error) {
 	if a.files, err = newFiles(o.Config, o.Log); err != nil {
 		return nil, err
 	}
-	a.state = &state{files: a.files, log: o.LogState}
+	a.state = &state{files: a.files, readLog: o.LogState}
 	if a.observer, err = newObserver(o, a.state); err != nil {
 		return nil, err
 	}

@@ -16,10 +16,10 @@ import (
 // A state reads the health and what the metrics and the status page show from the
 // parts of the product. It owns draining and the record of Exchange's responses.
 type state struct {
-	files  *files
-	keeper *token.Keeper
-	groups *groups.Keeper       // nil: there are no groups
-	log    func() logging.State // nil: unknown
+	files   *files
+	keeper  *token.Keeper
+	groups  *groups.Keeper       // nil: there are no groups
+	readLog func() logging.State // nil: unknown
 
 	exchange health.Exchange
 	draining atomic.Bool
@@ -55,10 +55,10 @@ func logAlarms(s logging.State, now time.Time) []health.Alarm {
 }
 
 func (s *state) logState() logging.State {
-	if s.log == nil {
+	if s.readLog == nil {
 		return logging.State{}
 	}
-	return s.log()
+	return s.readLog()
 }
 
 func (s *state) metricsState() metrics.State {

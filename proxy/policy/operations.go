@@ -2,9 +2,11 @@ package policy
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
+	"hmaproxy/internal/nearest"
 	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/ascii"
 )
@@ -129,11 +131,11 @@ const misspelling = 2
 
 // unknownProblem returns what is wrong with a name that no schema has.
 func (p *operationParser) unknownProblem(name, key string) string {
-	nearest, distance := nearest(key, p.known)
+	key, distance := nearest.Of(key[:min(len(key), maxOperation)], slices.Values(slices.Sorted(maps.Keys(p.known))))
 	if isOperationName(name) && distance > misspelling {
 		return ""
 	}
-	return "no operation of that name; the nearest is " + nearest
+	return "no operation of that name; the nearest is " + p.known[key]
 }
 
 // isOperationName reports whether s has the form of the names in the schema.
