@@ -42,7 +42,7 @@ func (l *list) add(p Pattern) {
 		l.domains[key] = struct{}{}
 		return
 	case guidForm:
-		if guid, err := ews.ParseGUID(p.value); err == nil { // ParsePatterns saw to it
+		if guid, err := ews.ParseGUID(p.value); err == nil { // ParsePatterns has checked it
 			l.guids[guid] = struct{}{}
 		}
 		return
@@ -93,8 +93,8 @@ func (l *list) inDomain(key []byte) bool {
 // isOrdinary reports whether a wildcard may match a local part, given in lower
 // case. Exchange resolves some addresses by something other than a mailbox's own
 // addresses, whatever domain follows the "@": a mailbox GUID, and the IMCEA
-// encapsulation of foreign address types such as a legacyDN. Mailboxes that
-// Exchange made for itself are not the people of a domain. All of them need an
+// encapsulation of foreign address types such as a legacyDN. A wildcard is not meant
+// for the mailboxes that Exchange creates for itself either. All of them need an
 // entry of their own.
 func isOrdinary(local []byte) bool {
 	for _, c := range local {

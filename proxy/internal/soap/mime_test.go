@@ -40,6 +40,7 @@ func TestSendersInMIME(t *testing.T) {
 		"encoded name":              {"From: =?utf-8?Q?J=C3=BCrgen?= <bob@contoso.com>\r\n\r\n", from(bobAddress)},
 		"name in UTF-8":             {"From: Jürgen <bob@contoso.com>\r\n\r\n", from(bobAddress)},
 		"list":                      {"From: bob@contoso.com, C <carol@contoso.com>\r\n\r\n", from(bobAddress, "carol@contoso.com")},
+		"list with brackets first":  {"From: B <bob@contoso.com> , carol@contoso.com\r\n\r\n", from(bobAddress, "carol@contoso.com")},
 		"two fields":                {"From: bob@contoso.com\r\nFrom: carol@contoso.com\r\n\r\n", from(bobAddress, "carol@contoso.com")},
 		"Sender":                    {"Sender: bob@contoso.com\r\n\r\n", []ews.Reference{{Path: "MimeContent/Sender", Value: bobAddress}}},
 		"letter case":               {"fROM: bob@contoso.com\r\n\r\n", from(bobAddress)},
@@ -165,6 +166,20 @@ func TestSenderProperties(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestBase64Alphabet compares the value of every byte with RFC 4648 section 4.
+func TestBase64Alphabet(t *testing.T) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for c := range 256 {
+		value := strings.IndexByte(alphabet, byte(c))
+		r := base64Reader{count: 2} // this and six more bits are an octet
+		octet, ok, bad := r.read(byte(c))
+		ignored := strings.IndexByte(" \t\r\n=", byte(c)) >= 0
+		if ok != (value >= 0) || ok && octet != byte(value) || bad != (value < 0 && !ignored) {
+			t.Errorf("%#x: %d %v %v, want %d", c, octet, ok, bad, value)
+		}
 	}
 }
 
