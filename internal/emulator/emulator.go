@@ -197,7 +197,13 @@ func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) {
 // closed. The authority signs the device's certificate for names, with key; a nil
 // key means a new one.
 func (e *Emulator) ServeBehind(d device.Device, l net.Listener, key *rsa.PrivateKey, names ...string) error {
-	return d.Serve(l, device.Identity{Authority: e.ca.Cert, Key: e.ca.Key, Names: names, LeafKey: key}, e.exchange)
+	return e.ServeHandlerBehind(d, l, key, e.exchange, names...)
+}
+
+// ServeHandlerBehind does the same with a handler in Exchange's place, which may
+// pass requests on to Exchange.
+func (e *Emulator) ServeHandlerBehind(d device.Device, l net.Listener, key *rsa.PrivateKey, exchange http.Handler, names ...string) error {
+	return d.Serve(l, device.Identity{Authority: e.ca.Cert, Key: e.ca.Key, Names: names, LeafKey: key}, exchange)
 }
 
 // Client returns an HTTP client that trusts the emulator's authority and connects

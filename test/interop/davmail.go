@@ -27,7 +27,30 @@ func davmail() []scenario {
 	own := task("IMAP")
 	own.name += ", client users, login user"
 	own.settings, own.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users", "HMA_IMPERSONATE_LOGIN_USER=true"}, []string{"credentials"}
+	// What a device in front of Exchange does to a mail must neither lose it nor make
+	// DavMail repeat the request without end.
+	behind := func(device string) scenario {
+		s := task("large mail behind a device")
+		s.name += ", " + device
+		s.device = device
+		return s
+	}
+	failing := func(name string, most int) scenario {
+		s := task(name)
+		s.own, s.broken, s.most = []string{"upstream-not-ews"}, true, most
+		return s
+	}
+	revoked := task("token revoked")
+	revoked.replays = true
 	return []scenario{
+		behind("expect-417"),
+		behind("expect-501-kemp"),
+		behind("expect-swallowed"),
+		failing("IMAP, sign-in page", 4),
+		failing("SMTP, sign-in page", 4),
+		failing("IMAP, empty response", 4).but(func(s *scenario) { s.slow = true }),
+		failing("IMAP, too large for the device", 4),
+		revoked,
 		own,
 		wide,
 		named("IMAP"),

@@ -37,6 +37,7 @@ type options struct {
 	verbose bool
 	workers int
 	install bool
+	slow    bool
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -47,6 +48,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.verbose, "v", false, "show what clients and product say in a scenario that fails")
 	flags.IntVar(&o.workers, "parallel", 3, "scenarios at the same time")
 	flags.BoolVar(&o.install, "install", true, "install the clients that are missing")
+	flags.BoolVar(&o.slow, "slow", false, "run the scenarios that take a minute or more too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -70,11 +72,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer tools.close()
 	var chosen []scenario
 	for _, s := range scenarios() {
-		if o.only.MatchString(s.name) {
+		switch {
+		case !o.only.MatchString(s.name):
+		case s.slow && !o.slow:
+			fmt.Fprintln(stdout, "NOT CHECKED without -slow:", s.name)
+		default:
 			chosen = append(chosen, s)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, totalTime)
+	limit := totalTime
+	if o.slow {
+		limit *= 2
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	passed, failed := all(ctx, chosen, tools, o, stdout, stderr)
 	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)

@@ -31,8 +31,10 @@ type scenario struct {
 	replays   bool                     // a 401 of Exchange is allowed, after which the product replays the request
 	broken    bool                     // other failures of Exchange are allowed
 	most      int                      // if not 0, the largest number of requests that the product may refuse or fail
+	slow      bool                     // takes a minute or more and runs with -slow alone
 	cold      bool                     // the product has no token yet: Entra is down
 	gzip      bool                     // Exchange compresses
+	device    string                   // what is in front of Exchange, by the names of package device; "" for nothing
 	mailboxes []string                 // mailboxes that operations may impersonate; nil means alice
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/emulator/device"
 )
 
 // A world is the environment of one scenario: the services, the product in front of
@@ -26,7 +27,8 @@ type world struct {
 	dir      string // of the scenario alone
 	services *emulator.Emulator
 	tap      *tap
-	exchange *http.Server // the tap's
+	exchange *http.Server // the tap's; nil with a device
+	device   net.Listener // the device's; nil without
 	product  *product
 	relay    *relay
 	control  *http.Server
@@ -79,6 +81,15 @@ func (w *world) listenTap() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
+	}
+	if w.scenario.device != "" {
+		d, err := device.Named(w.scenario.device)
+		if err != nil {
+			return "", err
+		}
+		w.device = ln
+		go w.services.ServeHandlerBehind(d, ln, w.tools.key, w.tap, "127.0.0.1")
+		return ln.Addr().String(), nil
 	}
 	w.exchange = &http.Server{Handler: w.tap, ErrorLog: log.New(io.Discard, "", 0)}
 	go w.exchange.Serve(tls.NewListener(ln, config))
@@ -154,6 +165,9 @@ func (w *world) close() {
 			s.Close()
 		}
 	}
+	if w.device != nil {
+		w.device.Close()
+	}
 	if w.services != nil {
 		w.services.Close()
 	}
@@ -192,9 +206,25 @@ func (w *world) steer(out http.ResponseWriter, r *http.Request) {
 		x.Inject(atoi(q.Get("times")), emulator.Fault{Status: atoi(q.Get("status")), Body: "<html>from a load balancer</html>"})
 	case "/unavailable":
 		x.Inject(atoi(q.Get("times")), emulator.Fault{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"1"}}, Body: "The service is unavailable."})
+	case "/page": // a device responds to large requests in place of Exchange, until /page?status=0
+		x.ClearFaults()
+		if status := atoi(q.Get("status")); status != 0 {
+			x.InjectWhile(func() bool { return true }, devicesPage(status, q.Get("body")))
+		}
 	case "/executed":
 		fmt.Fprint(out, x.Executed(q.Get("operation")))
 	default:
 		http.NotFound(out, r)
 	}
+}
+
+// devicesPage is the response of a device in front of Exchange to requests of
+// more than 100 kB.
+func devicesPage(status int, body string) emulator.Fault {
+	header := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
+	if body == "" {
+		header = http.Header{"Content-Type": nil} // net/http then adds none
+	}
+	large := func(r *http.Request) bool { return r.ContentLength > 100_000 || r.ContentLength < 0 }
+	return emulator.Fault{Status: status, Header: header, Body: body, Match: large}
 }

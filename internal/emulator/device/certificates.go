@@ -12,6 +12,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"math/big"
+	"net"
 )
 
 // certificates are servers with certificates that some clients refuse.
@@ -66,7 +67,13 @@ func (id Identity) leaf(change func(*x509.Certificate)) (tls.Certificate, error)
 		NotAfter:     id.Authority.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, // the latter for RSA key exchange
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     id.Names,
+	}
+	for _, name := range id.Names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	if len(id.Names) > 0 {
 		template.Subject = pkix.Name{CommonName: id.Names[0]}

@@ -35,7 +35,7 @@ type Device struct {
 type Identity struct {
 	Authority *x509.Certificate
 	Key       crypto.Signer   // of Authority
-	Names     []string        // host names of the certificate
+	Names     []string        // host names and IP addresses of the certificate
 	LeafKey   *rsa.PrivateKey // of the certificate; nil: a new one
 }
 

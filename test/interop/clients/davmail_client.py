@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 
 imaplib._MAXLINE = 20_000_000
@@ -143,9 +144,94 @@ def throttled():
         m.logout()
 
 
+def control(path):
+    urllib.request.urlopen(os.environ["CONTROL_URL"] + path).close()
+
+
+def mail(d, subject, size):
+    with smtplib.SMTP("127.0.0.1", d.smtp_port, timeout=100) as s:
+        s.login(USER, os.environ["PASSWORD"])
+        s.send_message(message(subject, size))
+
+
+def subjects(m):
+    """The subjects of all messages in the inbox."""
+    n = int(ok(m.select("INBOX"))[0])
+    return sorted(str(email.message_from_bytes(ok(m.fetch(str(i + 1), "(BODY.PEEK[HEADER])"))[0][1])["Subject"]) for i in range(n))
+
+
+def large_mail_behind_a_device():
+    """What is refused because of its Expect header is sent again without."""
+    with DavMail() as d:
+        m = d.imap()
+        ok(m.append("INBOX", "", None, message("appended", 600_000).as_bytes()))
+        mail(d, "mailed", 600_000)
+        assert subjects(m) == ["appended", "mailed"], subjects(m)
+        m.logout()
+
+
+def fails_visibly(store, status, body):
+    """store must report an error while a device responds in place of Exchange, and
+    the mail must be in the mailbox neither then nor later."""
+    with DavMail() as d:
+        m = d.imap()
+        ok(m.append("INBOX", "", None, message("before").as_bytes()))
+        control("/page?status=%d&body=%s" % (status, urllib.parse.quote(body)))
+        try:
+            said = store(d, m)
+        except (imaplib.IMAP4.error, smtplib.SMTPException) as e:
+            said = repr(e)
+        else:
+            raise AssertionError("the sender was told that the mail was stored: %r" % (said,))
+        print(said)
+        control("/page?status=0")
+        m = d.imap()
+        assert subjects(m) == ["before"], subjects(m)
+
+
+def append(d, m):
+    return ok_or_raise(m.append("INBOX", "", None, message("lost", 600_000).as_bytes()))
+
+
+def ok_or_raise(response):
+    if response[0] != "OK":
+        raise imaplib.IMAP4.error(response)
+    return response
+
+
+SIGN_IN = '<html><head><title>Sign in</title></head><body><form action="/my.policy" method="post"></form></body></html>'
+
+
+def imap_sign_in_page():
+    fails_visibly(append, 200, SIGN_IN)
+
+
+def imap_empty_response():
+    fails_visibly(append, 200, "")
+
+
+def imap_too_large_for_the_device():
+    fails_visibly(append, 413, "<html><head><title>413 Request Entity Too Large</title></head></html>")
+
+
+def smtp_sign_in_page():
+    fails_visibly(lambda d, m: mail(d, "lost", 600_000), 200, SIGN_IN)
+
+
+def token_revoked():
+    with DavMail() as d:
+        m = d.imap()
+        for i in range(4):
+            ok(m.append("INBOX", "", None, message("message %d" % i, 400_000 * (i % 2)).as_bytes()))
+            if i < 3:
+                control("/revoke")
+        assert len(subjects(m)) == 4, subjects(m)
+        m.logout()
+
+
 def imap_client_users():
     imap(os.environ["USERNAME"])
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1].lower().replace(", ", "_").replace(" ", "_")]()
+    globals()[sys.argv[1].lower().replace(", ", "_").replace("-", "_").replace(" ", "_")]()
