@@ -74,6 +74,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, s := range scenarios() {
 		switch {
 		case !o.only.MatchString(s.name):
+		case s.lacks != "":
+			fmt.Fprintf(stdout, "NOT CHECKED: %s: this machine lacks %s\n", s.name, s.lacks)
 		case s.slow && !o.slow:
 			fmt.Fprintln(stdout, "NOT CHECKED without -slow:", s.name)
 		default:

@@ -32,6 +32,7 @@ type scenario struct {
 	broken    bool                     // other failures of Exchange are allowed
 	most      int                      // if not 0, the largest number of requests that the product may refuse or fail
 	slow      bool                     // takes a minute or more and runs with -slow alone
+	lacks     string                   // what this machine does not have, so that the scenario cannot run; "" if nothing
 	cold      bool                     // the product has no token yet: Entra is down
 	gzip      bool                     // Exchange compresses
 	device    string                   // what is in front of Exchange, by the names of package device; "" for nothing
@@ -73,6 +74,7 @@ func scenarios() []scenario {
 	list = append(list, curl()...)
 	list = append(list, davmail()...)
 	list = append(list, stacks()...)
+	list = append(list, toolkits()...)
 	return list
 }
 

@@ -54,6 +54,9 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(tapHeader, strconv.Itoa(len(t.seen)))
 	t.mu.Unlock()
 	unwanted(w.Header())
+	// A copy, because net/http reads the rest of a body that is not its own, and a
+	// client that expects 100 Continue does not send it.
+	r = r.WithContext(r.Context())
 	r.Body = &copiedBody{r.Body, v}
 	out := &copiedAnswer{ResponseWriter: w, visit: v}
 	defer out.finish()

@@ -26,6 +26,7 @@ var (
 	debianPackages = []string{
 		"python3-exchangelib", "python3-zeep", "php-cli", "php-soap", "davmail", "curl",
 		"default-jdk-headless", "libhttpclient-java", "mono-mcs", "mono-runtime",
+		"libsoap-lite-perl", "gsoap", "libgsoap-dev", "g++", "libaxis-java", "libjaxws-java",
 	}
 	npmPackages = []string{"ews-javascript-api@0.15.3", "node-ews@3.5.0", "ntlm-client@0.1.1"}
 )
@@ -35,7 +36,10 @@ type tools struct {
 	temp        string // removed at the end
 	binary      string // the product
 	programs    string // folder of clients/
+	cache       string // of the user, for what takes long to make
 	nodeModules string
+	gsoap       built
+	jaxws       built
 	cert        *emulator.Certificate
 	key         *rsa.PrivateKey
 }
@@ -49,7 +53,7 @@ func prepare(ctx context.Context, o options, stderr io.Writer) (*tools, error) {
 		return nil, err
 	}
 	cache = filepath.Join(cache, "hmaproxy-interop")
-	t := &tools{nodeModules: filepath.Join(cache, "node_modules")}
+	t := &tools{cache: cache, nodeModules: filepath.Join(cache, "node_modules")}
 	if o.install {
 		if err := errors.Join(installDebian(ctx, stderr), t.installNPM(ctx, cache, stderr)); err != nil {
 			return nil, err
