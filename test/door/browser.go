@@ -3,15 +3,19 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,14 +26,60 @@ import (
 //go:embed page.html
 var page string
 
-// browser opens two hostile pages in Chromium: one of another origin, and one whose
-// name was rebound to this machine, so that hmaproxy is its own origin. The page
-// then attacks a server without a guard, which shows that its attacks work.
-func browser(ctx context.Context) error {
-	chromium, err := need(ctx, "chromium", "chromium")
+//go:embed sw.js
+var serviceWorker string
+
+// visitLimit is the time limit of one visit.
+const visitLimit = 90 * time.Second
+
+// A program is a browser.
+type program struct {
+	name string
+	// command returns the arguments that open a page under a new profile. Every host
+	// name must lead to address.
+	command func(profile, address, url string) ([]string, error)
+}
+
+// chromium and firefox open hostile pages in the browsers.
+func chromium(ctx context.Context) error {
+	path, err := need(ctx, "chromium", "chromium")
 	if err != nil {
 		return err
 	}
+	return browse(ctx, program{"Chromium", func(profile, address, url string) ([]string, error) {
+		return []string{path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+			"--no-first-run", "--no-proxy-server", "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
+			"--user-data-dir=" + profile, "--host-resolver-rules=MAP evil.example " + address, url}, nil
+	}})
+}
+
+func firefox(ctx context.Context) error {
+	path, err := need(ctx, "firefox-esr", "firefox-esr")
+	if err != nil {
+		return err
+	}
+	return browse(ctx, program{"Firefox", func(profile, address, url string) ([]string, error) {
+		settings := fmt.Sprintf(`user_pref("network.dns.forceResolve", %q);`, address) + `
+user_pref("network.proxy.type", 0);
+user_pref("network.lna.enabled", false);
+user_pref("network.lna.blocking", false);
+user_pref("dom.disable_open_during_load", false);
+user_pref("browser.send_pings", true);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("app.update.enabled", false);
+user_pref("toolkit.telemetry.enabled", false);
+`
+		err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(settings), 0o600)
+		return []string{path, "--headless", "--no-remote", "--profile", profile, url}, err
+	}})
+}
+
+// browse opens three hostile pages: one of another origin, one of another port of
+// this machine, and one whose name was rebound to this machine, so that hmaproxy is
+// its own origin. The pages then attack a server without a guard, which shows that
+// the attacks work, and that none of them has the header that the guard allows.
+func browse(ctx context.Context, b program) error {
 	s, err := newStand(ctx)
 	if err != nil {
 		return err
@@ -40,52 +90,57 @@ func browser(ctx context.Context) error {
 		return err
 	}
 	defer victim.Close()
-	for _, attack := range []struct {
-		name   string
-		target string // address that is attacked
-		rebind bool
-	}{
-		{"a page of another origin, no guard", victim.address, false}, {"a rebound page, no guard", victim.address, true},
-		{"a page of another origin", s.clients[0], false}, {"a rebound page", s.clients[0], true},
-	} {
-		report, err := visit(ctx, chromium, attack.target, attack.rebind)
+	for _, target := range []struct{ name, address string }{{"no guard", victim.address}, {"hmaproxy", s.clients[0]}} {
+		_, port, err := net.SplitHostPort(target.address)
 		if err != nil {
-			return fmt.Errorf("%s: %w", attack.name, err)
+			return err
 		}
-		fmt.Printf("   %s: %s\n", attack.name, report)
+		for _, p := range []place{
+			{"a page of another origin", "evil.example", "127.0.0.2:0"},
+			{"a page of another port", "127.0.0.1", "127.0.0.1:0"},
+			{"a rebound page", "evil.example", "127.0.0.2:" + port}, // the port of a rebound page stays the same
+		} {
+			report, err := visit(ctx, b, target.address, p)
+			if err != nil {
+				return fmt.Errorf("%s, %s, %s: %w", b.name, p.name, target.name, err)
+			}
+			fmt.Printf("   %s, %s, %s: %s\n", b.name, p.name, target.name, report)
+		}
 	}
-	kinds := victim.kinds()
+	kinds, allowed := victim.came()
 	fmt.Printf("   without a guard there came: %s\n   Exchange was asked %d times\n", strings.Join(kinds, ", "), len(s.came()))
 	if came := s.came(); len(came) > 0 {
 		return fmt.Errorf("a page's requests reached Exchange: %q", came)
 	}
-	for _, kind := range []string{"POST text/plain", "POST text/xml", "GET", "GET upgrade"} {
+	if len(allowed) > 0 {
+		return fmt.Errorf("a page's request has the headers that the guard allows to native clients: %q", allowed)
+	}
+	for _, kind := range []string{"POST text/plain", "POST text/xml", "POST text/xml from null", "GET", "GET upgrade", "POST text/ping"} {
 		if !slices.Contains(kinds, kind) {
-			return fmt.Errorf("the page never sends a %s, so this proves nothing", kind)
+			return fmt.Errorf("the pages never send a %s, so this proves nothing", kind)
 		}
 	}
 	return nil
 }
 
-// visit opens the page in Chromium under its own host name, and returns the page's
-// report.
-func visit(ctx context.Context, chromium, target string, rebind bool) (report string, err error) {
-	_, port, err := net.SplitHostPort(target)
-	if err != nil {
-		return "", err
-	}
-	own := "127.0.0.2:0"
-	if rebind {
-		own = "127.0.0.2:" + port // the port of a rebound page stays the same
-	}
-	l, err := net.Listen("tcp", own)
+// A place is where a page comes from.
+type place struct {
+	name string
+	host string // in the page's URL
+	own  string // address that serves the page
+}
+
+// visit opens the page in a browser, and returns the page's report.
+func visit(ctx context.Context, b program, target string, p place) (report string, err error) {
+	l, err := net.Listen("tcp", p.own)
 	if err != nil {
 		return "", err
 	}
 	defer l.Close()
 	a := &attacker{target: target, reports: make(chan string, 1)}
 	go a.serve(l)
-	desk, err := net.Listen("tcp", "127.0.0.2:0")
+	address, own, _ := net.SplitHostPort(l.Addr().String())
+	desk, err := net.Listen("tcp", address+":0")
 	if err != nil {
 		return "", err
 	}
@@ -96,13 +151,16 @@ func visit(ctx context.Context, chromium, target string, rebind bool) (report st
 		return "", err
 	}
 	defer os.RemoveAll(profile)
-	_, own, _ = net.SplitHostPort(l.Addr().String())
+	_, port, _ := net.SplitHostPort(target)
 	_, back, _ := net.SplitHostPort(desk.Addr().String())
-	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, visitLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--no-first-run", "--no-proxy-server", "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
-		"--user-data-dir="+profile, "--host-resolver-rules=MAP evil.example 127.0.0.2", "http://evil.example:"+own+"/?"+port+","+back)
+	args, err := b.command(profile, address, "http://"+p.host+":"+own+"/?"+port+","+back)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "HOME="+profile, "MOZ_CRASHREPORTER_DISABLE=1")
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &said, &said, time.Second
 	if err := cmd.Start(); err != nil {
@@ -113,7 +171,7 @@ func visit(ctx context.Context, chromium, target string, rebind bool) (report st
 	case report := <-a.reports:
 		return report, nil
 	case <-ctx.Done():
-		return "", fmt.Errorf("the page never reported; Chromium said %.300q", said.String())
+		return "", fmt.Errorf("the page never reported; the browser said %.300q", said.String())
 	}
 }
 
@@ -138,10 +196,14 @@ func (a *attacker) serve(l net.Listener) {
 func (a *attacker) handle(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
-	first, err := in.Peek(len("GET /?"))
+	first, err := in.Peek(len("GET /sw.js"))
 	switch {
 	case err != nil:
-	case string(first) == "GET /?":
+	case string(first) == "GET /sw.js":
+		if _, err := http.ReadRequest(in); err == nil {
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(serviceWorker), serviceWorker)
+		}
+	case strings.HasPrefix(string(first), "GET /?"):
 		if _, err := http.ReadRequest(in); err == nil {
 			text := strings.Replace(page, "ENVELOPE", envelope, 1)
 			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
@@ -151,8 +213,18 @@ func (a *attacker) handle(c net.Conn) {
 	}
 }
 
-// report receives the page's report.
-func (a *attacker) report(_ http.ResponseWriter, r *http.Request) {
+// report receives the page's report, and redirects its requests.
+func (a *attacker) report(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/redirect" {
+		status, to, _ := strings.Cut(r.URL.RawQuery, ",")
+		code, _ := strconv.Atoi(status)
+		permit(w.Header(), r)
+		if r.Method == http.MethodPost {
+			w.Header().Set("Location", to)
+			w.WriteHeader(code)
+		}
+		return
+	}
 	text, err := io.ReadAll(io.LimitReader(r.Body, 1<<10))
 	if err == nil && r.Method == http.MethodPost {
 		a.reports <- string(text)
@@ -172,12 +244,22 @@ func (a *attacker) splice(c net.Conn, in *bufio.Reader) {
 	_, _ = io.Copy(c, there)
 }
 
-// A victim is a server without a guard. It accepts every request.
+// permit permits a page of any origin everything.
+func permit(h http.Header, r *http.Request) {
+	h.Set("Access-Control-Allow-Origin", cmp.Or(r.Header.Get("Origin"), "*"))
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Allow-Headers", "content-type")
+	h.Set("Access-Control-Allow-Private-Network", "true")
+}
+
+// A victim is a server without a guard. It accepts every request, and preflight
+// requests too.
 type victim struct {
 	*http.Server
 	address string
 	mu      sync.Mutex
 	seen    map[string]bool
+	allowed []string // requests that hmaproxy's guard would let pass by their headers
 }
 
 func newVictim() (*victim, error) {
@@ -201,16 +283,29 @@ func (v *victim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	v.mu.Lock()
 	v.seen[kind] = true
+	if r.Header.Get("Origin") == "null" {
+		v.seen[kind+" from null"] = true
+	}
+	if native(r) {
+		v.allowed = append(v.allowed, fmt.Sprintf("%s %v", kind, r.Header))
+	}
 	v.mu.Unlock()
+	permit(w.Header(), r)
 	_, _ = io.Copy(io.Discard, r.Body)
 }
 
-func (v *victim) kinds() (all []string) {
+// native reports whether a request has the headers of a native client: those that
+// hmaproxy's guard lets pass.
+func native(r *http.Request) bool {
+	site, dest := r.Header.Values("Sec-Fetch-Site"), r.Header.Values("Sec-Fetch-Dest")
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return r.Method == http.MethodPost && strings.EqualFold(strings.TrimSpace(media), "text/xml") && r.Header.Values("Origin") == nil &&
+		(site == nil || slices.Equal(site, []string{"none"})) && (dest == nil || slices.Equal(dest, []string{"empty"}))
+}
+
+// came returns the kinds of requests, and those that the guard would let pass.
+func (v *victim) came() (kinds, allowed []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for kind := range v.seen {
-		all = append(all, kind)
-	}
-	slices.Sort(all)
-	return all
+	return slices.Sorted(maps.Keys(v.seen)), slices.Clone(v.allowed)
 }

@@ -4,7 +4,7 @@
 //	go run ./test/door [all | NAME...]
 //
 // The names are slow-headers, slow-body, slow-read (slowhttptest), paths (ffuf
-// with dirb's lists), http2 (h2spec), browser (Chromium) and socket (another
+// with dirb's lists), http2 (h2spec), browser (Chromium), firefox and socket (another
 // local user by runuser). It builds hmaproxy, runs it before emulated services,
 // and looks at what those were asked. Tools that are missing are installed from
 // Debian's packages when it runs as root; one that cannot be had is said so, and
@@ -31,7 +31,7 @@ type check struct {
 func checks() []check {
 	return []check{
 		{"slow-headers", slowHeaders}, {"slow-body", slowBody}, {"slow-read", slowRead},
-		{"paths", paths}, {"http2", http2}, {"browser", browser}, {"socket", socket},
+		{"paths", paths}, {"http2", http2}, {"browser", chromium}, {"firefox", firefox}, {"socket", socket},
 	}
 }
 
@@ -39,7 +39,7 @@ func checks() []check {
 var errMissing = errors.New("NOT CHECKED")
 
 // limit is the time limit of one check.
-const limit = 100 * time.Second
+const limit = 5 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
