@@ -22,7 +22,7 @@ import (
 
 const (
 	totalTime    = 9 * time.Minute // for all scenarios, installation excluded
-	scenarioTime = 2 * time.Minute
+	scenarioTime = 4 * time.Minute
 )
 
 func main() {
