@@ -11,6 +11,7 @@ import (
 
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/traffic"
 	"hmaproxy/proxy"
 	"hmaproxy/token"
 )
@@ -66,6 +67,7 @@ type Admin struct {
 	quit    func() // nil: POST /quit is not permitted
 	started time.Time
 	history history
+	traffic *traffic.Traffic
 	running running
 	listen  []string // URLs that clients use
 	page    *page
@@ -73,7 +75,7 @@ type Admin struct {
 
 // New returns an Admin that was started now.
 func New(config Config) *Admin {
-	return &Admin{config: config, started: time.Now(), page: newPage()}
+	return &Admin{config: config, started: time.Now(), page: newPage(), traffic: traffic.New(traffic.LiveLimits())}
 }
 
 // PermitQuit makes POST /quit call quit. Call it before the server starts.
@@ -82,8 +84,11 @@ func (a *Admin) PermitQuit(quit func()) { a.quit = quit }
 // ServesClientsAt sets the URLs that clients use. Call it before the server starts.
 func (a *Admin) ServesClientsAt(urls []string) { a.listen = urls }
 
-// Done adds a request that has ended to the history.
-func (a *Admin) Done(r *proxy.Record, o outcome.Outcome) { a.history.add(r, o) }
+// Done adds a request that has ended to the history and counts it.
+func (a *Admin) Done(r *proxy.Record, o outcome.Outcome) {
+	a.history.add(r, o)
+	a.traffic.Done(r, o)
+}
 
 // Server returns a server of the pages, without a listener.
 func (a *Admin) Server(errors *log.Logger) *http.Server {

@@ -15,6 +15,7 @@ import (
 
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/printable"
 	"hmaproxy/internal/reltime"
 	"hmaproxy/internal/webpage"
 	"hmaproxy/proxy"
@@ -34,10 +35,16 @@ func renderTemplate(t *testing.T, v *view) string {
 		Label    string
 		Requests []request
 	}
+	type usedList struct {
+		Title string
+		List  []usedStatus
+	}
 	page, err := template.New("status").Funcs(template.FuncMap{
 		"about": reltime.About, "until": reltime.Until, "clock": clock, "instant": instant, "took": took,
 		"hex": groups, "svg": decimal, "sentence": sentence,
-		"list": func(label string, requests []request) requestList { return requestList{label, requests} },
+		"count": printable.Number,
+		"uses":  func(title string, list []usedStatus) usedList { return usedList{title, list} },
+		"list":  func(label string, requests []request) requestList { return requestList{label, requests} },
 	}).Parse(statusTemplate)
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +181,11 @@ func newFullStatus() *status {
 			Mode: "enforce", Scope: "targets", Entries: 7, File: "/etc/hmaproxy/list", Modified: earlier, Alarm: "line 1",
 			Groups: &groupsStatus{Names: []string{"one", "two"}, Members: 40, Expanded: earlier, Error: "429"},
 		},
+		Traffic: trafficStatus{
+			Requests:  1234567,
+			Mailboxes: []usedStatus{{"alice@contoso.com", 1234000, 0}, {"upn:dora@contoso.com", 567, 7}}, Operations: []usedStatus{{"GetItem", 1234567, 7}},
+			Clients: []usedStatus{{"erp exchangelib/5.4.0", 1234566, 7}, {"", 1, 0}}, Needed: "# Suggested\n\nalice@contoso.com  # often\n",
+		},
 		Requests: []request{served, refused, fault, audited}, Problems: []request{refused, fault},
 		InFlight: 60, Running: []runningRequest{{Started: earlier, Remote: "127.0.0.1:1", Method: "POST", Action: "GetStreamingEvents"}, {Started: now, Method: "GET"}},
 	}
@@ -227,6 +239,8 @@ func TestPageIsThatOfTheTemplate(t *testing.T) {
 		"a key in memory":           edited(func(s *status) { s.Source = sourceStatus{From: "file", Name: "cert.pem", KeyMode: "memory"} }),
 		"no list":                   edited(func(s *status) { s.AllowList = allowListStatus{Mode: "none"} }),
 		"every mailbox":             edited(func(s *status) { s.AllowList = allowListStatus{Mode: "every"} }),
+		"no traffic":                edited(func(s *status) { s.Traffic = trafficStatus{} }),
+		"no list to suggest":        edited(func(s *status) { s.Traffic.Needed = "" }),
 		"audit":                     edited(func(s *status) { s.AllowList = allowListStatus{Mode: "audit", Scope: "impersonated", Entries: 1} }),
 		"groups not expanded":       edited(func(s *status) { s.AllowList.Groups = &groupsStatus{Names: []string{"one"}} }),
 		"an allowed mailbox":        edited(func(s *status) { s.Asked = &mailboxStatus{"alice@contoso.com", true} }),

@@ -21,6 +21,7 @@ func writePage(w *webpage.Writer, v *view) {
 	writeNotes(w, v)
 	writeCharts(w, v)
 	writeCards(w, v)
+	writeTraffic(w, &v.Traffic)
 	writeProblems(w, v.Problems)
 	writeRunning(w, v)
 	writeLastRequests(w, v)

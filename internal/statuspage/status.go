@@ -34,6 +34,7 @@ type status struct {
 	Source       sourceStatus        `json:"certificate_source"`
 	AllowList    allowListStatus     `json:"allow_list"`
 
+	Traffic  trafficStatus  `json:"traffic"`  // since the start
 	Minutes  []minuteStatus `json:"minutes"`  // the last hour, the oldest first
 	Requests []request      `json:"requests"` // the last ones, the newest first
 	Problems []request      `json:"problems"` // the last ones that were refused or failed, the newest first
@@ -142,6 +143,7 @@ func (a *Admin) status() *status {
 		Token:     tokenStatusOf(tokens), Certificates: certificateStatuses(tokens), Source: a.source(tokens), AllowList: allowListStatusOf(a.config.AllowList()),
 		Listen: a.listen,
 	}
+	s.Traffic = trafficStatusOf(a.traffic.Summary(), s.AllowList.Mode)
 	s.Requests, s.Problems = a.history.recent()
 	s.InFlight, s.Running = a.running.oldest()
 	if !s.Ready {

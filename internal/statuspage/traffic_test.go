@@ -1,0 +1,98 @@
+package statuspage
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"hmaproxy/proxy"
+	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/policy"
+)
+
+// needed returns the text of the text area of a page, "" without one.
+func needed(t *testing.T, page string) string {
+	t.Helper()
+	document, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range document.Descendants() {
+		if n.Data == "textarea" && n.FirstChild != nil {
+			return n.FirstChild.Data
+		}
+	}
+	return ""
+}
+
+// TestAuditModeShowsTheListThatEnforcingWouldNeed: what can be copied from the page is
+// an allow-list that the product accepts, with what was used and nothing else.
+func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
+	for _, mode := range []string{"audit", "enforce", "every", "none"} {
+		a := newTestAdmin(t)
+		a.config.AllowList = func() AllowList { return AllowList{Mode: mode, Entries: 1} }
+		for _, edit := range []func(*proxy.Record){
+			nil,
+			func(r *proxy.Record) { r.Mailbox, r.Audit = "bob@contoso.com", proxy.ReasonMailboxNotAllowed },
+			func(r *proxy.Record) { r.Mailbox, r.Named = "dora@contoso.com", ews.PrincipalName },
+			func(r *proxy.Record) {
+				r.Mailbox, r.Upstream, r.Status, r.Fault = "gone@contoso.com", 500, 500, "ErrorNonExistentMailbox"
+			},
+			func(r *proxy.Record) { r.Mailbox = "</textarea><script>\nceo@contoso.com" },
+			func(r *proxy.Record) { r.Mailbox = "*@contoso.com" },
+		} {
+			done(a, newTestRecord(edit))
+		}
+		text := needed(t, ask(a, "/").Body.String())
+		if mode != "audit" {
+			if text != "" {
+				t.Errorf("%s: the page has a list:\n%s", mode, text)
+			}
+			continue
+		}
+		patterns, err := policy.ParsePatterns(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var entries []string
+		for _, p := range patterns {
+			entries = append(entries, p.String())
+		}
+		if want := []string{"alice@contoso.com", "bob@contoso.com", "upn:dora@contoso.com"}; !slices.Equal(entries, want) {
+			t.Errorf("%q, want %q", entries, want)
+		}
+	}
+}
+
+// TestTopIsBounded: there are at most ten rows of each, the most used first.
+func TestTopIsBounded(t *testing.T) {
+	a := newTestAdmin(t)
+	for i := range 15 {
+		for range i + 1 {
+			done(a, newTestRecord(func(r *proxy.Record) {
+				r.Mailbox, r.Known, r.Product = fmt.Sprintf("user%d@contoso.com", i), fmt.Sprint("Operation", i), fmt.Sprint("program/", i)
+				if i == 14 {
+					r.Reason = proxy.ReasonMailboxNotAllowed
+				}
+			}))
+		}
+	}
+	var got struct{ Traffic trafficStatus }
+	if err := json.Unmarshal(ask(a, "/status.json").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for name, list := range map[string][]usedStatus{"user14@contoso.com": got.Traffic.Mailboxes, "Operation14": got.Traffic.Operations, "program/14": got.Traffic.Clients} {
+		if len(list) != maxTop || list[0] != (usedStatus{name, 15, 15}) || list[1].Requests != 14 || list[1].NotServed != 0 {
+			t.Errorf("%+v", list)
+		}
+	}
+	if got.Traffic.Requests != 120 {
+		t.Errorf("%d requests", got.Traffic.Requests)
+	}
+	page := ask(a, "/").Body.String()
+	contains(t, page, "user14@contoso.com", "Operation14", "program/14")
+}
