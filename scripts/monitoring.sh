@@ -11,7 +11,7 @@ if ! command -v promtool >/dev/null; then
 fi
 
 promtool check rules --lint-fatal hmaproxy.rules.yaml
-promtool test rules hmaproxy.rules.test.yaml
+promtool test rules hmaproxy.rules.test.yaml faults.rules.test.yaml
 
 # Replaces Grafana's variables by values and makes each expression a rule.
 expressions=$(mktemp --suffix=.yaml)

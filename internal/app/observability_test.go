@@ -33,6 +33,11 @@ func (s *testProduct) look(uri string) string {
 
 // as requests a mailbox's folder, with Basic credentials that are not needed.
 func (s *testProduct) as(mailbox, password string) response {
+	return s.asUser(mailbox, "login-user", password)
+}
+
+// asUser requests a mailbox's folder with Basic credentials.
+func (s *testProduct) asUser(mailbox, user, password string) response {
 	s.t.Helper()
 	body := strings.ReplaceAll(envelopeWith(askFolder), "alice@contoso.com", mailbox)
 	r, err := http.NewRequest(http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(body))
@@ -40,7 +45,7 @@ func (s *testProduct) as(mailbox, password string) response {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "text/xml")
-	r.SetBasicAuth("login-user", password)
+	r.SetBasicAuth(user, password)
 	return s.do(r)
 }
 

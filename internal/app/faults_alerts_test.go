@@ -1,0 +1,116 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// alertTests are promtool's tests of the alert rules against the metrics of each
+// fault. scripts/monitoring.sh runs them.
+const alertTests = "../../deploy/monitoring/faults.rules.test.yaml"
+
+const alertTestsHead = `# Which alerts fire while a fault of docs/faults.md lasts, by the metrics that the
+# product had with it. Written together with that file, by
+# go test ./internal/app -run TestFaultMatrix -update-faults
+rule_files: [hmaproxy.rules.yaml]
+evaluation_interval: 1m
+tests:
+`
+
+// A sample is one line of /metrics.
+var sample = regexp.MustCompile(`(?m)^([a-z_]+)(?:\{(.*)\})? (\S+)$`)
+
+// samples returns the values of /metrics by name and labels.
+func samples(text string) map[string]float64 {
+	values := map[string]float64{}
+	for _, m := range sample.FindAllStringSubmatch(text, -1) {
+		if v, err := strconv.ParseFloat(m[3], 64); err == nil {
+			values[m[1]+"{"+m[2]+"}"] = v
+		}
+	}
+	return values
+}
+
+// lasting returns promtool's series of two hours in which each minute is as the time
+// between before and after was, for the metrics that the rules name.
+func lasting(t *testing.T, before, after string) []string {
+	t.Helper()
+	old, now := samples(before), float64(time.Now().Unix())
+	longest := map[string]float64{"hmaproxy_token_expiry_timestamp_seconds": 900, "hmaproxy_certificate_expiry_timestamp_seconds": 60 * 86400}
+	used := ""
+	for _, e := range ruleExpressions(t) {
+		if !strings.HasPrefix(e, "annotations:") {
+			used += e
+		}
+	}
+	var all []string
+	for key, value := range samples(after) {
+		name, labels, _ := strings.Cut(key, "{")
+		if !slices.Contains(metricName.FindAllString(used, -1), name) {
+			continue
+		}
+		labels = strings.TrimPrefix(strings.TrimSuffix(labels, "}")+`,instance="a"`, ",")
+		values := fmt.Sprintf("%gx120", value)
+		switch {
+		case strings.HasSuffix(name, "_failures"):
+			values = fmt.Sprintf("%gx120", min(value, 10))
+		case strings.HasSuffix(name, "_total"), strings.HasSuffix(name, "_count"):
+			values = fmt.Sprintf("0+%gx120", min(value-old[key], 10)) // retries have random delays
+		case strings.HasSuffix(name, "_timestamp_seconds"):
+			// Its random part lies beyond every threshold of the rules.
+			values = fmt.Sprintf("%d+60x120", int(min(max(value-now, -600), longest[name])))
+		}
+		all = append(all, fmt.Sprintf("      - {series: '%s{%s}', values: %q}\n", name, strings.ReplaceAll(labels, "'", "''"), values))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// alertTest returns promtool's test that these alerts fire after 100 minutes of a
+// fault, and no others.
+func alertTest(name string, series, alerts []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  - name: '%s'\n    interval: 1m\n    input_series:\n%s", strings.ReplaceAll(name, "'", "''"), strings.Join(series, ""))
+	b.WriteString("    promql_expr_test:\n      - expr: 'group by (alertname) (ALERTS{alertstate=\"firing\"})'\n        eval_time: 100m\n        exp_samples:")
+	if len(alerts) == 0 {
+		b.WriteString(" []")
+	}
+	for _, a := range alerts {
+		fmt.Fprintf(&b, "\n          - {labels: '{alertname=%q}', value: 1}", a)
+	}
+	return b.String() + "\n"
+}
+
+var firing = regexp.MustCompile(`alertname=\\?"(\w+)\\?"`)
+
+// promtoolAlerts asks promtool which alerts fire: it names them when none is expected.
+func promtoolAlerts(t *testing.T, series []string) []string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, text := range map[string]string{"hmaproxy.rules.yaml": read(t, rules), "test.yaml": alertTestsHead + alertTest("x", series, nil)} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := exec.Command("promtool", "test", "rules", "test.yaml")
+	run.Dir = folder
+	out, err := run.CombinedOutput()
+	_, got, _ := strings.Cut(string(out), "got:")
+	var alerts []string
+	for _, m := range firing.FindAllStringSubmatch(got, -1) {
+		alerts = append(alerts, m[1])
+	}
+	if (err == nil) != (len(alerts) == 0) {
+		t.Fatalf("promtool: %v\n%s", err, out)
+	}
+	slices.Sort(alerts)
+	return slices.Compact(alerts)
+}
