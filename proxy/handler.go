@@ -83,7 +83,8 @@ type Config struct {
 
 	// BufferBudget bounds the memory, in bytes, that the bodies of all
 	// requests take together: buffered for a replay, read before they are
-	// decided about, or on their way to Exchange. A request for which there
+	// decided about, or on their way to Exchange, there in the buffers of the
+	// transport and the system, too. A request for which there
 	// is no room gets ErrorServerBusy. Zero: 32 MiB.
 	BufferBudget int64
 

@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"container/list"
 	"errors"
 	"net"
 	"os"
@@ -17,16 +16,18 @@ import (
 // a read lasts that long.
 type conn struct {
 	net.Conn
-	peer     net.Addr      // nil: the connection's own
-	slots    *slots        // nil: the connection takes no slot
-	listener *limited      // nil: of no listener of this package
-	inIdle   *list.Element // of slots, guarded by it
+	peer     net.Addr // nil: the connection's own
+	slots    *slots   // nil: the connection takes no slot
+	listener *limited // nil: of no listener of this package
+	slot     slot     // of slots
 	onClose  func()
 
 	mu       sync.Mutex
 	deadline time.Time // of reads, as set by the caller
 	armed    time.Time // of reads, as set in the system: never later than deadline during a read
 	reading  bool      // a read waits in the system
+	since    time.Time // when that read began; zero for the read of a single byte
+	evicted  bool      // reads fail with errSlotLost
 	waiting  bool      // delayRead waits
 	wakeUp   chan struct{}
 	timer    *time.Timer // of delayRead
@@ -35,9 +36,45 @@ type conn struct {
 // newConn returns a connection that has a slot. It gives it back when it is
 // closed.
 func newConn(raw net.Conn, s *slots) *conn {
-	c := &conn{Conn: socket.Of(raw), peer: peerOf(raw), slots: s, wakeUp: make(chan struct{}, 1)}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(systemBuffer)
+		_ = tcp.SetWriteBuffer(systemBuffer)
+	}
+	c := &conn{Conn: socket.Of(raw), peer: peerOf(raw), slots: s, slot: slot{raw: raw}, wakeUp: make(chan struct{}, 1)}
 	c.onClose = sync.OnceFunc(func() { s.release(c) })
+	s.add(c)
 	return c
+}
+
+// errSlotLost is the error of reads from a connection whose slot was given to
+// another one. Package proxy recognises it by its method Busy and responds with
+// ErrorServerBusy.
+var errSlotLost error = slotLostError{}
+
+type slotLostError struct{}
+
+func (slotLostError) Error() string { return "too many connections: a newer one has this one's slot" }
+func (slotLostError) Busy() bool    { return true }
+
+// evict makes reads fail with errSlotLost, one that waits included.
+func (c *conn) evict() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.evicted = true
+	if c.reading {
+		c.armed = time.Unix(1, 0)
+		_ = c.Conn.SetReadDeadline(c.armed)
+	}
+}
+
+// waited returns how long a read has waited for the client, zero when none does.
+func (c *conn) waited(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reading || c.since.IsZero() || c.evicted {
+		return 0
+	}
+	return now.Sub(c.since)
 }
 
 // Read reads. A read of a single byte is how net/http notices during a handler
@@ -48,46 +85,62 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.delayRead()
 	}
 	for {
-		if !c.beginRead() {
-			return 0, os.ErrDeadlineExceeded
+		if err := c.beginRead(len(p)); err != nil {
+			return 0, err
 		}
 		n, err := c.Conn.Read(p)
-		if !c.endRead(err) {
+		repeat, lost := c.endRead(err)
+		if lost {
+			return n, errSlotLost
+		}
+		if !repeat {
 			return n, err
 		}
 	}
 }
 
-// beginRead sets the system's deadline for a read. It returns false when the
-// deadline has passed.
-func (c *conn) beginRead() bool {
+// beginRead sets the system's deadline for a read of that size. It returns an
+// error when the deadline has passed or the slot is lost.
+func (c *conn) beginRead(size int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.expired() {
-		return false
+	now := time.Now()
+	switch {
+	case c.evicted:
+		return errSlotLost
+	case c.expired(now):
+		return os.ErrDeadlineExceeded
 	}
 	if sooner(c.deadline, c.armed) {
 		c.arm()
 	}
-	c.reading = true
-	return true
+	c.reading, c.since = true, now
+	if size == 1 { // it does not wait for a part of a request
+		c.since = time.Time{}
+	}
+	return nil
 }
 
-// endRead ends a read. It returns true when the read must be repeated because
-// its deadline was moved to later during the read.
-func (c *conn) endRead(err error) (repeat bool) {
+// endRead ends a read. repeat is true when the read must be repeated because its
+// deadline was moved to later during the read, and lost when the slot was lost.
+func (c *conn) endRead(err error) (repeat, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reading = false
-	if !errors.Is(err, os.ErrDeadlineExceeded) || c.expired() {
-		return false
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return false, false
+	case c.evicted:
+		return false, true
+	case c.expired(time.Now()):
+		return false, false
 	}
 	c.arm()
-	return true
+	return true, false
 }
 
 // expired reports whether the deadline has passed. The caller holds c.mu.
-func (c *conn) expired() bool { return !c.deadline.IsZero() && !time.Now().Before(c.deadline) }
+func (c *conn) expired(now time.Time) bool { return !c.deadline.IsZero() && !now.Before(c.deadline) }
 
 // arm sets the deadline in the system. The caller holds c.mu.
 func (c *conn) arm() {
@@ -106,7 +159,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	if c.reading && sooner(t, c.armed) {
 		c.arm()
 	}
-	if c.waiting && c.expired() {
+	if c.waiting && c.expired(time.Now()) {
 		c.wake()
 	}
 	return nil
@@ -142,7 +195,7 @@ func (c *conn) delayRead() {
 func (c *conn) beginWait() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.expired() {
+	if c.expired(time.Now()) {
 		return false
 	}
 	if c.timer == nil {

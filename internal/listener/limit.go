@@ -19,6 +19,11 @@ const (
 	reservedMemory      = 56 << 20  // the process itself and the buffered bodies of all requests
 	memoryPerConnection = 128 << 10 // a request's head at its limit; a notification stream needs 47 KiB
 
+	// systemBuffer is the size of a connection's receive and send buffer, which the
+	// system doubles for its own needs. By itself it lets them grow to megabytes,
+	// which count as memory of the control group.
+	systemBuffer = 64 << 10
+
 	// Lines about connections that are not served.
 	lineBurst    = 10
 	lineInterval = 10 * time.Second

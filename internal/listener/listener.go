@@ -35,6 +35,7 @@ type Config struct {
 // have the hook ConnState.
 func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.Listener, error) {
 	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64)))
+	slots.minIdle = minIdle
 	var open []net.Listener
 	for _, address := range addresses {
 		l, err := openOne(ctx, c.listen(), address)

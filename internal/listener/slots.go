@@ -6,58 +6,137 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
+
+	"hmaproxy/internal/socket"
 )
 
 // slots bounds the connections of several listeners together. When all slots are
 // taken, a new connection takes that of the connection that has been without a
-// request for the longest time.
+// request for the longest time, and else that of the request that has waited for
+// the longest time for the rest of its body.
 type slots struct {
-	limit int
-	freed chan struct{} // holds a value when acquire may succeed
+	limit   int
+	minIdle time.Duration // how long a connection must have been idle before it may lose its slot
+	freed   chan struct{} // holds a value when acquire may succeed
 
-	mu   sync.Mutex
-	open int
-	idle list.List // of *conn without a request, the longest idle first
+	mu      sync.Mutex
+	open    int                // connections that have a slot
+	evicted int                // connections that have lost theirs and are not yet closed
+	conns   map[*conn]struct{} // all of them
+	idle    list.List          // of *conn without a request, the longest idle first
 }
 
-func newSlots(limit int) *slots { return &slots{limit: limit, freed: make(chan struct{}, 1)} }
+// A slot is a connection's part in slots, which guards it.
+type slot struct {
+	raw   net.Conn      // the connection, as it was accepted
+	idle  *list.Element // of the idle connections; nil: it has a request
+	since time.Time     // when it became idle
+	lost  bool          // another connection has the slot
+}
 
-// acquire takes a slot. It blocks while all connections have a request, and
-// returns false when closed is closed first.
+// readable reports whether the client has sent something that was not yet read.
+func (s *slot) readable() bool {
+	probe := socket.Probe(s.raw)
+	return probe != nil && probe() == socket.Readable
+}
+
+const (
+	// minBodyWait is how long a request must have waited for its client before it
+	// may lose its slot. A client sends a short body with its head.
+	minBodyWait = time.Second
+
+	// minIdle is the same for a connection without a request: the first request of a
+	// new connection may be on its way.
+	minIdle = 250 * time.Millisecond
+
+	// retryInterval is the time between two looks at how long requests have waited.
+	retryInterval = 100 * time.Millisecond
+)
+
+func newSlots(limit int) *slots {
+	return &slots{limit: limit, freed: make(chan struct{}, 1), conns: map[*conn]struct{}{}}
+}
+
+// acquire takes a slot. It blocks while there is none to take, and returns false
+// when closed is closed first.
 func (s *slots) acquire(closed <-chan struct{}) bool {
 	for {
-		victim, ok := s.try()
-		if ok {
+		idle, waiting, ok := s.try(time.Now())
+		switch {
+		case ok:
 			return true
-		}
-		if victim != nil {
-			victim.Close() // releases its slot
+		case idle != nil:
+			idle.Close() // releases its slot
+			continue
+		case waiting != nil:
+			waiting.evict()
 			continue
 		}
 		select {
 		case <-s.freed:
+		case <-time.After(retryInterval):
 		case <-closed:
 			return false
 		}
 	}
 }
 
-// try takes a free slot. Without one it returns the connection to close, which is
-// then no longer in the list.
-func (s *slots) try() (victim *conn, ok bool) {
+// try takes a free slot. Without one it returns an idle connection to close, or
+// else a connection that waits for its client and has lost its slot, if there is
+// any.
+func (s *slots) try(now time.Time) (idle, waiting *conn, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open < s.limit {
 		s.open++
 		s.signal()
-		return nil, true
+		return nil, nil, true
 	}
-	if first := s.idle.Front(); first != nil {
-		victim = s.idle.Remove(first).(*conn)
-		victim.inIdle = nil
-		return victim, false
+	for e := s.idle.Front(); e != nil; e = e.Next() {
+		c := e.Value.(*conn)
+		if now.Sub(c.slot.since) < s.minIdle {
+			break // so are those that follow
+		}
+		if c.slot.readable() {
+			continue // its request has come
+		}
+		s.idle.Remove(e)
+		c.slot.idle = nil
+		return c, nil, false
 	}
-	return nil, false
+	return nil, s.longestWaiting(now), false
+}
+
+// longestWaiting takes the slot of the request that has waited for its client for
+// the longest time, and returns its connection. The caller holds s.mu.
+func (s *slots) longestWaiting(now time.Time) *conn {
+	if s.evicted >= s.limit { // their number is bounded, too
+		return nil
+	}
+	var longest *conn
+	most := minBodyWait
+	for c := range s.conns {
+		if c.slot.idle != nil || c.slot.lost {
+			continue
+		}
+		if waited := c.waited(now); waited >= most {
+			longest, most = c, waited
+		}
+	}
+	if longest != nil {
+		longest.slot.lost = true
+		s.open--
+		s.evicted++
+	}
+	return longest
+}
+
+// add records a connection for which a slot was acquired.
+func (s *slots) add(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
 }
 
 // closeIdle closes the connections without a request.
@@ -74,7 +153,7 @@ func (s *slots) takeIdle() []*conn {
 	idle := make([]*conn, 0, s.idle.Len())
 	for e := s.idle.Front(); e != nil; e = s.idle.Front() {
 		c := s.idle.Remove(e).(*conn)
-		c.inIdle = nil
+		c.slot.idle = nil
 		idle = append(idle, c)
 	}
 	return idle
@@ -95,7 +174,12 @@ func (s *slots) release(c *conn) {
 	s.setIdle(c, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open--
+	delete(s.conns, c)
+	if c.slot.lost {
+		s.evicted--
+	} else {
+		s.open--
+	}
 	s.signal()
 }
 
@@ -104,12 +188,12 @@ func (s *slots) setIdle(c *conn, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case idle && c.inIdle == nil:
-		c.inIdle = s.idle.PushBack(c)
+	case idle && c.slot.idle == nil:
+		c.slot.idle, c.slot.since = s.idle.PushBack(c), time.Now()
 		s.signal()
-	case !idle && c.inIdle != nil:
-		s.idle.Remove(c.inIdle)
-		c.inIdle = nil
+	case !idle && c.slot.idle != nil:
+		s.idle.Remove(c.slot.idle)
+		c.slot.idle = nil
 	}
 }
 

@@ -31,9 +31,14 @@ type slotTest struct {
 func newSlotTest(t *testing.T, limit int) *slotTest {
 	s := &slotTest{t: t, release: make(chan struct{})}
 	slots := newSlots(limit)
-	server := &http.Server{ConnState: ConnState, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/wait" {
+	server := &http.Server{ConnState: ConnState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/wait":
 			<-s.release
+		case "/body":
+			if _, err := io.Copy(io.Discard, r.Body); errors.Is(err, errSlotLost) {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
 		}
 	})}
 	for i := range s.inner {
@@ -263,4 +268,93 @@ func TestCloseIdle(t *testing.T) {
 			t.Errorf("the request in progress got status %d", got)
 		}
 	})
+}
+
+// TestLongestWaitingRequestGivesItsSlot checks that a new connection gets the slot
+// of the request that has waited for its body for the longest time, at least
+// minBodyWait, and that requests which wait for something else keep theirs.
+func TestLongestWaitingRequestGivesItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlotTest(t, 3)
+		working := s.connect(0)
+		done := make(chan int)
+		go func() { done <- get(working, "/wait") }()
+		type result struct {
+			status int
+			at     time.Time
+		}
+		posts := [2]chan result{make(chan result, 1), make(chan result, 1)}
+		for i, post := range posts {
+			c := s.connect(i)
+			go func() {
+				_, _ = io.WriteString(c, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
+				resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil { // at the end of the test
+					resp = new(http.Response)
+				}
+				post <- result{resp.StatusCode, time.Now()}
+			}()
+			time.Sleep(minBodyWait / 2)
+		}
+		began := time.Now()
+		if got := get(s.connect(1), "/"); got != 200 {
+			t.Errorf("the new connection got status %d", got)
+		}
+		if waited := time.Since(began); waited > minBodyWait/2+retryInterval {
+			t.Errorf("the new connection waited %v", waited)
+		}
+		first := <-posts[0]
+		if first.status != http.StatusServiceUnavailable {
+			t.Errorf("the longest waiting request got status %d, want that of a lost slot", first.status)
+		}
+		select {
+		case got := <-posts[1]:
+			t.Errorf("the other waiting request got status %d", got.status)
+		default:
+		}
+		close(s.release)
+		if got := <-done; got != 200 {
+			t.Errorf("the request in progress got status %d", got)
+		}
+	})
+}
+
+// TestConnectionWhoseRequestHasComeKeepsItsSlot checks it for a connection whose
+// request was not yet read, and that one is not closed as soon as it is idle.
+func TestConnectionWhoseRequestHasComeKeepsItsSlot(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := newSlots(2)
+	accept := func(text string) (*conn, net.Conn) {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close() })
+		raw, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.acquire(nil)
+		c := newConn(raw, s)
+		t.Cleanup(func() { c.Close() })
+		_, _ = io.WriteString(client, text)
+		s.setIdle(c, true)
+		return c, client
+	}
+	sent, _ := accept("POST /")
+	for !sent.slot.readable() {
+		time.Sleep(time.Millisecond)
+	}
+	silent, _ := accept("")
+	s.minIdle = time.Hour
+	if idle, _, ok := s.try(time.Now()); idle != nil || ok {
+		t.Error("a connection that has just become idle lost its slot")
+	}
+	if idle, _, ok := s.try(time.Now().Add(2 * time.Hour)); idle != silent || ok {
+		t.Error("another connection than the silent one lost its slot")
+	}
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -8,8 +9,8 @@ import (
 )
 
 // TuneRuntime sets how the Go runtime uses processors and memory, to suit a
-// sidecar that waits most of the time. It leaves alone what GOMAXPROCS and GOGC
-// set. Call it once, at start.
+// sidecar that waits most of the time. It leaves alone what GOMAXPROCS, GOGC and
+// GOMEMLIMIT set. Call it once, at start.
 //
 // One processor serves about ten thousand requests a second. With one, a single
 // request costs much less, because no other processor is woken to look for
@@ -22,7 +23,16 @@ func TuneRuntime() {
 		c := &collector{sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 		c.tune()
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		if limit := cgroupLimit(os.DirFS("/")); limit < math.MaxInt64 {
+			debug.SetMemoryLimit(heapLimit(limit))
+		}
+	}
 }
+
+// heapLimit returns GOMEMLIMIT for a control group's limit. A quarter is left for
+// what Go does not count: the buffers of sockets and the program's own pages.
+func heapLimit(group int64) int64 { return group / 4 * 3 }
 
 // Bounds on the garbage that accumulates before a collection. Go's own rule (as
 // much as the live heap) collects a small heap a hundred times a second under

@@ -14,3 +14,9 @@ func TestPercentFor(t *testing.T) {
 		}
 	}
 }
+
+func TestHeapLimit(t *testing.T) {
+	if got := heapLimit(128 << 20); got != 96<<20 { // as deploy/ sets it
+		t.Errorf("%d bytes of 128 MiB", got)
+	}
+}

@@ -23,7 +23,8 @@ type Inspector interface {
 	Forwardable() int64
 }
 
-// ErrFull is returned when a body needs memory and the budget is spent.
+// ErrFull is returned when a body needs memory and the budget is spent, or its
+// connection had to make room for another one.
 var ErrFull = errors.New("the memory for request bodies is in use")
 
 // A page is memory for a body as most are, and for the head that replaces the
@@ -42,19 +43,22 @@ var (
 // it is short. Its zero value is empty; Release gives the memory back.
 type Buffer struct {
 	budget   *Budget
-	reserved int64
+	reserved int64 // of the budget, sending included
+	sending  int64 // sendMemory, once it is reserved
 	page     *page
 	long     *[MaxBuffered]byte // for bodies as long as MaxBuffered
 	data     []byte
 }
 
 // Fill reads from the client until the body ends or enough of it is in memory:
-// MaxBuffered bytes, or less when the budget is spent and the head is known.
+// MaxBuffered bytes, or less when the budget is spent and the head is known. The
+// memory that sending a long body takes is reserved before it is read, so that a
+// body which was read can be sent.
 // announced is the body's length, -1 when it is unknown. The error is the
 // Inspector's, ErrClient, or ErrFull.
 func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspector) error {
 	b.budget = budget
-	if !b.reserve(0) {
+	if !b.reserve(0) || announced > shortBody && !b.reserveSending() {
 		return ErrFull
 	}
 	b.data = b.first(announced)
@@ -97,12 +101,21 @@ const pageSize = pageBody + pageHead
 
 // reserve makes n bytes and a page the part of the budget that b has.
 func (b *Buffer) reserve(n int64) bool {
-	n += pageSize
+	n += pageSize + b.sending
 	if !b.budget.reserve(n - b.reserved) {
 		return false
 	}
 	b.reserved = n
 	return true
+}
+
+// reserveSending reserves the memory that sending a long body takes. It may be
+// called more than once.
+func (b *Buffer) reserveSending() bool {
+	if b.sending == 0 && b.extend(sendMemory) {
+		b.sending = sendMemory
+	}
+	return b.sending > 0
 }
 
 // extend adds n bytes to the part of the budget that b has.
@@ -115,25 +128,28 @@ func (b *Buffer) extend(n int64) bool {
 }
 
 func (b *Buffer) reservedRoom() []byte {
-	if n := b.reserved - pageSize; n < MaxBuffered {
+	if n := b.reserved - pageSize - b.sending; n < MaxBuffered {
 		return make([]byte, 0, n)
 	}
 	b.long = longBodies.Get().(*[MaxBuffered]byte)
 	return b.long[:0]
 }
 
-// grow makes room for more bytes. It returns false when enough is buffered. It
-// returns an error when the head is still incomplete and the budget is used up.
+// grow makes room for more bytes. It returns false when enough is buffered, so
+// that the rest is streamed. It returns an error when the budget is used up and
+// the head is still incomplete, or a long body cannot be sent.
 func (b *Buffer) grow(in Inspector) (more bool, err error) {
 	switch grown := int64(2 * cap(b.data)); {
 	case len(b.data) >= MaxBuffered:
 		return false, nil
 	case len(b.data) < cap(b.data):
 		return true, nil
+	case grown > shortBody && !b.reserveSending():
+		return false, ErrFull
 	case b.reserve(min(grown, MaxBuffered)):
 		b.data = append(b.reservedRoom(), b.data...)
 		return true, nil
-	case in.HeadKnown():
+	case in.HeadKnown() && b.reserveSending():
 		return false, nil
 	}
 	return false, ErrFull
@@ -143,7 +159,7 @@ func (b *Buffer) grow(in Inspector) (more bool, err error) {
 func (b *Buffer) Release() {
 	if b.reserved > 0 {
 		b.budget.release(b.reserved)
-		b.reserved = 0
+		b.reserved, b.sending = 0, 0
 	}
 	b.data = nil
 	if b.page != nil {

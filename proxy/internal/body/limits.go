@@ -17,4 +17,10 @@ const (
 	pageBody   = 4 << 10          // most bodies fit
 	pageHead   = 2 << 10          // most rewritten heads fit
 	streamSize = maxTail + 2*chunk
+
+	// A body over shortBody is sent in pieces, for which the transport and the
+	// system have memory of their own: 130 KiB for a piece and its TLS records, and
+	// what is in the send buffer, where the transport lets 128 KiB wait unsent.
+	shortBody  = 32 << 10
+	sendMemory = 256 << 10
 )

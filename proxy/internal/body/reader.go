@@ -49,10 +49,19 @@ func (r *Reader) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		r.finish()
+	case isBusy(err):
+		r.err = errors.Join(ErrFull, err)
 	case err != nil:
 		r.err = errors.Join(ErrClient, err)
 	}
 	return n, r.err
+}
+
+// isBusy reports whether a read has failed because a connection had to make room
+// for another one. Listeners say so with a method Busy() bool of the error.
+func isBusy(err error) bool {
+	var busy interface{ Busy() bool }
+	return errors.As(err, &busy) && busy.Busy()
 }
 
 func (r *Reader) setDeadline(now time.Time) {

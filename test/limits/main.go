@@ -1,0 +1,81 @@
+//go:build linux
+
+// Command limits checks that no load makes hmaproxy use more memory than it may,
+// that mail passes all the same, and that what cannot be served gets
+// ErrorServerBusy in time.
+//
+//	go run ./test/limits [-only uploads,unfinished-heads] [-v]
+//
+// It runs hmaproxy in a control group with the memory limit of deploy/kubernetes,
+// which takes root on Linux with version 1 or 2 of the memory controller. Without
+// them it says so, and measures the resident memory of the process alone. For each
+// load it prints a line, and exits with 1 when a check fails.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// memoryLimit is that of deploy/kubernetes. goMemoryLimit is the GOMEMLIMIT there.
+const (
+	mib           = 1 << 20
+	memoryLimit   = 128 * mib
+	goMemoryLimit = "96MiB"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	only := flag.String("only", "", "comma-separated names of loads; empty means all")
+	verbose := flag.Bool("v", false, "print hmaproxy's log")
+	flag.Parse()
+	if err := run(ctx, *only, *verbose); err != nil {
+		fmt.Fprintln(os.Stderr, "limits:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string, verbose bool) error {
+	dir, err := os.MkdirTemp("", "hmaproxy-limits")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "hmaproxy")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/hmaproxy")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("building hmaproxy: %w", err)
+	}
+	w := &world{ctx: ctx, dir: dir, binary: binary, verbose: verbose}
+	if err := w.startServices(); err != nil {
+		return err
+	}
+	failed := 0
+	for _, l := range loads {
+		if only != "" && !slices.Contains(strings.Split(only, ","), l.name) {
+			continue
+		}
+		problems, err := w.run(l)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
+		}
+		for _, p := range problems {
+			fmt.Println("  FAILED:", p)
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d checks failed", failed)
+	}
+	return nil
+}
