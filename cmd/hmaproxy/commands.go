@@ -136,6 +136,7 @@ that a client waits for its first response.`,
 		},
 		reportCommand(),
 		policyCommand(),
+		tlsSetupCommand(),
 		serviceCommand(),
 		{
 			name:     "version",
@@ -160,5 +161,5 @@ version and mode (off, on, only) of the FIPS 140-3 module.`,
 
 // topics returns what "hmaproxy help" explains beyond itself.
 func topics() []string {
-	return []string{"settings", "serve", "init", "doctor", "health", "wait", "hash-password", "report", "policy", "service", "version"}
+	return []string{"settings", "serve", "init", "doctor", "health", "wait", "hash-password", "report", "policy", "tls-setup", "service", "version"}
 }

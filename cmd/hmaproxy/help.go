@@ -15,9 +15,8 @@ import (
 const overview = `hmaproxy - a local auth proxy for legacy Exchange Web Services clients
 
 Software that speaks EWS but no modern authentication sends its requests, without credentials,
-to http://localhost:8080/EWS/Exchange.asmx. hmaproxy gets a Hybrid Modern Authentication token with
-a certificate from Azure Key Vault, attaches it, checks the mailbox against an allow-list, and
-forwards the request to Exchange.
+to http://localhost:8080/EWS/Exchange.asmx. hmaproxy attaches a Hybrid Modern Authentication token,
+checks the mailbox against an allow-list, and forwards the request to Exchange.
 
 usage: hmaproxy [command] [flags]
 

@@ -27,6 +27,9 @@ type options struct {
 	csv, html, suggest, graph bool     // of report
 	top                       rowLimit // of report and policy test
 	list, operation, client   string
+
+	dir  string // of tls-setup
+	days int
 }
 
 // An option declares a flag of a command.

@@ -6,12 +6,12 @@ _hmaproxy() {
         command=${COMP_WORDS[1]}
     fi
     case $prev in
-    -env-file | -o | -list)
+    -env-file | -o | -list | -dir)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    -mailbox | -forbidden-mailbox | -timeout | -name | -mailboxes | -cost | -top | -operation | -client)
+    -mailbox | -forbidden-mailbox | -timeout | -name | -mailboxes | -cost | -top | -operation | -client | -days)
         return
         ;;
     esac
@@ -24,12 +24,13 @@ _hmaproxy() {
     hash-password) words="-name -mailboxes -whole-allow-list -cost -h" ;;
     report) words="-json -csv -html -suggest -graph -top -h" ;;
     policy) words="test check -env-file -list -operation -client -json -top -h" ;;
+    tls-setup) words="-env-file -dir -days -h" ;;
     service) words="install remove start stop -env-file -h" ;;
     version) words="-h" ;;
-    help) words="settings serve init doctor health wait hash-password report policy service version -h" ;;
+    help) words="settings serve init doctor health wait hash-password report policy tls-setup service version -h" ;;
     esac
     if ((COMP_CWORD == 1)); then
-        words="serve init doctor health wait hash-password report policy service version help $words --version"
+        words="serve init doctor health wait hash-password report policy tls-setup service version help $words --version"
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     case $command in

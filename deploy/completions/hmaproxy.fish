@@ -8,6 +8,7 @@ complete -c hmaproxy -n __fish_use_subcommand -a wait -d 'block until a running 
 complete -c hmaproxy -n __fish_use_subcommand -a hash-password -d 'make a line for HMA_CLIENT_USERS_FILE'
 complete -c hmaproxy -n __fish_use_subcommand -a report -d 'say who used which mailboxes, from logs; suggest an allow-list'
 complete -c hmaproxy -n __fish_use_subcommand -a policy -d 'test an allow-list with logs, or ask about a mailbox'
+complete -c hmaproxy -n __fish_use_subcommand -a tls-setup -d 'make a certificate for clients that insist on https'
 complete -c hmaproxy -n __fish_use_subcommand -a service -d 'be a Windows service (Windows only)'
 complete -c hmaproxy -n __fish_use_subcommand -a version -d 'print the version'
 complete -c hmaproxy -n __fish_use_subcommand -a help -d 'explain a command, or list all settings'
@@ -43,6 +44,9 @@ complete -c hmaproxy -n '__fish_seen_subcommand_from policy' -o json -d 'write o
 complete -c hmaproxy -n '__fish_seen_subcommand_from policy' -o top -x -d 'rows of each table of the text; 0 shows all, 20 is the default'
 complete -c hmaproxy -n '__fish_seen_subcommand_from policy' -a 'test check'
 complete -c hmaproxy -n '__fish_seen_subcommand_from policy' -F
+complete -c hmaproxy -n '__fish_seen_subcommand_from tls-setup' -o env-file -r -F -d 'read settings from FILE, one NAME=value a line; a variable of the environment wins over it'
+complete -c hmaproxy -n '__fish_seen_subcommand_from tls-setup' -o dir -r -F -d 'folder for ca.pem, tls.pem and tls.key; tls by default'
+complete -c hmaproxy -n '__fish_seen_subcommand_from tls-setup' -o days -x -d 'how long the certificate is valid; 825 by default, at most 3650'
 complete -c hmaproxy -n '__fish_seen_subcommand_from service' -o env-file -r -F -d 'read settings from FILE, one NAME=value a line; a variable of the environment wins over it'
 complete -c hmaproxy -n '__fish_seen_subcommand_from service' -a 'install remove start stop'
-complete -c hmaproxy -n '__fish_seen_subcommand_from help' -a 'settings serve init doctor health wait hash-password report policy service version'
+complete -c hmaproxy -n '__fish_seen_subcommand_from help' -a 'settings serve init doctor health wait hash-password report policy tls-setup service version'

@@ -10,6 +10,7 @@ Register-ArgumentCompleter -Native -CommandName hmaproxy, hmaproxy.exe -ScriptBl
         'hash-password' = 'make a line for HMA_CLIENT_USERS_FILE'
         'report' = 'say who used which mailboxes, from logs; suggest an allow-list'
         'policy' = 'test an allow-list with logs, or ask about a mailbox'
+        'tls-setup' = 'make a certificate for clients that insist on https'
         'service' = 'be a Windows service (Windows only)'
         'version' = 'print the version'
         'help' = 'explain a command, or list all settings'
@@ -23,14 +24,15 @@ Register-ArgumentCompleter -Native -CommandName hmaproxy, hmaproxy.exe -ScriptBl
         'hash-password' = @('-name', '-mailboxes', '-whole-allow-list', '-cost', '-h')
         'report' = @('-json', '-csv', '-html', '-suggest', '-graph', '-top', '-h')
         'policy' = @('test', 'check', '-env-file', '-list', '-operation', '-client', '-json', '-top', '-h')
+        'tls-setup' = @('-env-file', '-dir', '-days', '-h')
         'service' = @('install', 'remove', 'start', 'stop', '-env-file', '-h')
         'version' = @('-h')
-        'help' = @('settings', 'serve', 'init', 'doctor', 'health', 'wait', 'hash-password', 'report', 'policy', 'service', 'version', '-h')
+        'help' = @('settings', 'serve', 'init', 'doctor', 'health', 'wait', 'hash-password', 'report', 'policy', 'tls-setup', 'service', 'version', '-h')
     }
     $elements = @($commandAst.CommandElements | ForEach-Object { $_.ToString() })
     if ($wordToComplete -ne '') { $elements = @($elements | Select-Object -SkipLast 1) }
     $previous = $elements[-1]
-    if (@('-env-file', '-o', '-list', '-mailbox', '-forbidden-mailbox', '-timeout', '-name', '-mailboxes', '-cost', '-top', '-operation', '-client') -contains $previous) { return } # PowerShell completes files by itself
+    if (@('-env-file', '-o', '-list', '-dir', '-mailbox', '-forbidden-mailbox', '-timeout', '-name', '-mailboxes', '-cost', '-top', '-operation', '-client', '-days') -contains $previous) { return } # PowerShell completes files by itself
     $command = 'serve'
     if ($elements.Count -gt 1 -and -not $elements[1].StartsWith('-')) { $command = $elements[1] }
     $words = @($arguments[$command])
