@@ -14,8 +14,8 @@ import (
 // A relay forwards connections from client to product and records every byte of
 // both directions. It does not parse HTTP while it relays.
 type relay struct {
-	ln net.Listener
-	to string
+	ln   net.Listener
+	dial func() (net.Conn, error) // to the product
 
 	mu    sync.Mutex
 	conns []*wiretap
@@ -34,9 +34,14 @@ func newRelay(to string) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{ln: ln, to: to}
+	return startRelay(ln, func() (net.Conn, error) { return net.Dial("tcp", to) }), nil
+}
+
+// startRelay relays between the connections of a listener and those of dial.
+func startRelay(ln net.Listener, dial func() (net.Conn, error)) *relay {
+	r := &relay{ln: ln, dial: dial}
 	go r.accept()
-	return r, nil
+	return r
 }
 
 func (r *relay) addr() string { return r.ln.Addr().String() }
@@ -49,7 +54,7 @@ func (r *relay) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", r.to)
+		server, err := r.dial()
 		if err != nil {
 			client.Close()
 			continue
@@ -81,7 +86,7 @@ func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			to.(*net.TCPConn).CloseWrite()
+			to.(interface{ CloseWrite() error }).CloseWrite()
 			return
 		}
 		if err != nil {

@@ -36,6 +36,7 @@ type scenario struct {
 	cold      bool                     // the product has no token yet: Entra is down
 	gzip      bool                     // Exchange compresses
 	device    string                   // what is in front of Exchange, by the names of package device; "" for nothing
+	finds     bool                     // the client gets no URL: it looks for Exchange
 	mailboxes []string                 // mailboxes that operations may impersonate; nil means alice
 }
 
@@ -75,6 +76,7 @@ func scenarios() []scenario {
 	list = append(list, davmail()...)
 	list = append(list, stacks()...)
 	list = append(list, toolkits()...)
+	list = append(list, autodiscover()...)
 	return list
 }
 
@@ -89,6 +91,10 @@ func program(args ...string) func(context.Context, *world) (string, error) {
 }
 
 func execute(ctx context.Context, w *world, args []string) (string, error) {
+	name := args[0]
+	if w.finding != nil {
+		args = w.finding.command(args)
+	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Dir = w.environment(), w.dir
 	out, err := cmd.CombinedOutput()
@@ -96,7 +102,7 @@ func execute(ctx context.Context, w *world, args []string) (string, error) {
 	if ctx.Err() != nil {
 		err = fmt.Errorf("timed out: %s", lastLine(text))
 	} else if err != nil {
-		err = fmt.Errorf("%s: %s", filepath.Base(args[0]), lastLine(text))
+		err = fmt.Errorf("%s: %s", filepath.Base(name), lastLine(text))
 	}
 	return text, err
 }

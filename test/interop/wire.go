@@ -65,7 +65,7 @@ func comparePairs(front []message, back []*visit, s scenario) error {
 		n, err := strconv.Atoi(m.responseHeader.Get(tapHeader))
 		if err == nil && 0 < n && n <= len(back) {
 			reached[n-1]++
-			err = comparePair(m, back[n-1])
+			err = comparePair(m, back[n-1], s.finds)
 		} else {
 			err = compareOwn(m, s)
 		}
@@ -103,8 +103,9 @@ func compareOwn(m message, s scenario) error {
 	return fmt.Errorf("the product itself responded with %d %q", m.status, reason)
 }
 
-// comparePair compares a request and its response on the two sides.
-func comparePair(m message, v *visit) error {
+// comparePair compares a request and its response on the two sides. secure says that
+// the client came by TLS.
+func comparePair(m message, v *visit, secure bool) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var errs []error
@@ -121,7 +122,7 @@ func comparePair(m message, v *visit) error {
 	if m.cut && !bytes.HasPrefix(v.content.Bytes(), m.content) || !m.cut && !bytes.Equal(v.content.Bytes(), m.content) {
 		errs = append(errs, errors.New("the response changed on the way to the client"))
 	}
-	return errors.Join(append(errs, compareResponseHeader(m.responseHeader, v.responseHeader))...)
+	return errors.Join(append(errs, compareResponseHeader(m.responseHeader, v.responseHeader, secure))...)
 }
 
 var bodyTag = regexp.MustCompile(`<([A-Za-z0-9_.-]+:)?Body[\s/>]`)
@@ -140,7 +141,7 @@ var connectionHeaders = []string{"Connection", "Keep-Alive", "Transfer-Encoding"
 // compareResponseHeader compares the response headers. The product may remove
 // challenges and header fields for browsers, and the attributes of cookies that
 // bind them to https and to Exchange's paths. No other difference is allowed.
-func compareResponseHeader(got, sent http.Header) error {
+func compareResponseHeader(got, sent http.Header, secure bool) error {
 	want := http.Header{}
 	for name, values := range sent {
 		switch {
@@ -148,7 +149,7 @@ func compareResponseHeader(got, sent http.Header) error {
 			name == "Alt-Svc", strings.HasPrefix(name, "Access-Control-"):
 		case name == "Set-Cookie":
 			for _, c := range values {
-				want.Add(name, localCookie(c))
+				want.Add(name, localCookie(c, secure))
 			}
 		default:
 			want[name] = values
@@ -179,12 +180,13 @@ func sameValues(name string, want, got []string) bool {
 	return slices.Equal(want, got)
 }
 
-// localCookie returns a cookie without Secure and Domain, for the path /.
-func localCookie(c string) string {
+// localCookie returns a cookie without Domain, for the path /, and without Secure
+// unless the client came by TLS.
+func localCookie(c string, secure bool) string {
 	parts := strings.Split(sortedCookie(c), "; ")
 	parts = slices.DeleteFunc(parts, func(p string) bool {
 		name, _, _ := strings.Cut(p, "=")
-		return p != parts[0] && (name == "secure" || name == "domain" || name == "path")
+		return p != parts[0] && (name == "secure" && !secure || name == "domain" || name == "path")
 	})
 	return sortedCookie(strings.Join(append(parts, "path=/"), "; "))
 }

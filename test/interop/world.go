@@ -31,6 +31,7 @@ type world struct {
 	device   net.Listener // the device's; nil without
 	product  *product
 	relay    *relay
+	finding  *finding // nil: the client gets the URL
 	control  *http.Server
 	steering string // the control's URL
 }
@@ -62,10 +63,20 @@ func newWorld(ctx context.Context, s scenario, t *tools) (w *world, err error) {
 	if s.cold {
 		w.services.Entra().Stop()
 	}
+	if s.finds {
+		if w.finding, err = newFinding(ctx, t, w.dir); err != nil {
+			return w, err
+		}
+	}
 	if w.product, err = startProduct(ctx, w, connect); err != nil {
 		return w, err
 	}
-	if w.relay, err = newRelay(w.product.clients); err != nil {
+	if w.finding != nil {
+		w.relay, err = w.finding.relayTo(w.product.clients)
+	} else {
+		w.relay, err = newRelay(w.product.clients)
+	}
+	if err != nil {
 		return w, err
 	}
 	return w, w.listenControl()
@@ -109,6 +120,9 @@ func (w *world) settings(connect string) ([]string, error) {
 	for name, value := range w.services.Env() {
 		env = append(env, name+"="+value)
 	}
+	if w.finding != nil {
+		env = append(env, w.finding.settings()...)
+	}
 	for _, setting := range w.scenario.settings {
 		env = append(env, strings.NewReplacer("$DIR", w.dir, "$GUID", w.guid(alice)).Replace(setting))
 	}
@@ -146,11 +160,15 @@ func (w *world) url() string { return "http://" + w.relay.addr() + "/EWS/Exchang
 
 // environment returns the environment variables of a client's program.
 func (w *world) environment() []string {
-	return []string{
+	env := []string{
 		"EWS_URL=" + w.url(), "CONTROL_URL=" + w.steering, "WORK_DIR=" + w.dir, "HOME=" + w.dir,
 		"NODE_PATH=" + w.tools.nodeModules, "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONWARNINGS=ignore",
 		"MAILBOX=" + alice, "USERNAME=" + username, "PASSWORD=" + password,
 	}
+	if w.finding != nil {
+		env = append(env, w.finding.environment()...)
+	}
+	return env
 }
 
 func (w *world) close() {
@@ -159,6 +177,9 @@ func (w *world) close() {
 	}
 	if w.relay != nil {
 		w.relay.close()
+	}
+	if w.finding != nil {
+		w.finding.close()
 	}
 	for _, s := range []*http.Server{w.control, w.exchange} {
 		if s != nil {

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+)
+
+// autodiscover runs clients that get an address and nothing else: no URL. Each
+// looks for Exchange by itself, finds the product, and opens the Inbox.
+func autodiscover() []scenario {
+	python := func(task string) func(context.Context, *world) (string, error) {
+		return program("/usr/bin/python3", "autodiscover_client.py", task)
+	}
+	task := func(client string, run func(context.Context, *world) (string, error), own ...string) scenario {
+		return scenario{
+			name: "Autodiscover: " + client, client: run, finds: true, own: append(own, ""),
+			settings: []string{listed, "HMA_AUTODISCOVER=auto", "HMA_HOST_NAMES=" + discoverName + "," + mailDomain},
+		}
+	}
+	off := func(s *scenario) {
+		s.name += ", mailbox not listed"
+		s.own, s.most = append(s.own, "mailbox-not-allowed"), 3
+	}
+	byDefault := func(s *scenario) { s.settings = append(s.settings, "HMA_DEFAULT_MAILBOX="+alice) }
+	users := func(s *scenario) {
+		s.name += ", client users"
+		s.settings, s.own = append(s.settings, "HMA_CLIENT_USERS_FILE=$DIR/users"), append(s.own, "credentials")
+	}
+	return []scenario{
+		task("exchangelib, POX", python("pox")).but(byDefault),
+		task("exchangelib, POX", python("pox refused")).but(off),
+		task("exchangelib, POX", python("pox users")).but(byDefault).but(users),
+		task("exchangelib, SOAP", python("soap")).but(byDefault),
+		task("exchangelib, SOAP", python("soap refused")).but(off),
+		task("ews-javascript-api", program("node", "autodiscover_client.js", "found")),
+		task("ews-javascript-api", program("node", "autodiscover_client.js", "refused")).but(off),
+		task("ews-javascript-api", program("node", "autodiscover_client.js", "found")).but(users),
+		task("Java HttpURLConnection", runJavaDiscovery("found")),
+		task("Java HttpURLConnection", runJavaDiscovery("refused")).but(off),
+		task(".NET HttpWebRequest", runNetDiscovery("found")),
+		task(".NET HttpWebRequest", runNetDiscovery("refused")).but(off),
+		task("curl, POX", curlDiscovery("POX", alice, handedOut)),
+		task("curl, POX", curlDiscovery("POX", bob, "<ErrorCode>500<")).but(off),
+		task("curl, SOAP", curlDiscovery("SOAP", alice, handedOut)),
+		task("curl, JSON", curlDiscovery("JSON", alice, handedOut)),
+		task("curl, JSON", curlDiscovery("JSON", bob, "UserNotFound")).but(off),
+	}
+}
+
+// The names of the scenarios. Only the first has an address.
+const (
+	mailDomain   = "contoso.com"
+	discoverName = "autodiscover.contoso.com"
+	handedOut    = "https://autodiscover.contoso.com/EWS/Exchange.asmx"
+)
+
+// A finding is what lets clients of one world find the product: names that lead to
+// an address of this world alone, and a certificate for them.
+type finding struct {
+	address string // 127.77.0.1
+	dir     string // ca.pem, tls.pem, tls.key, hosts and resolv.conf
+	dns     net.PacketConn
+}
+
+// worlds numbers the worlds with names.
+var worlds atomic.Int32
+
+// newFinding makes the certificate, by the product's own command, and serves the
+// names.
+func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
+	f := &finding{address: fmt.Sprintf("127.77.0.%d", worlds.Add(1)), dir: filepath.Join(dir, "tls")}
+	if out, err := exec.CommandContext(ctx, t.binary, "tls-setup", "-dir", f.dir, discoverName, mailDomain).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("tls-setup: %w: %s", err, out)
+	}
+	err := errors.Join(
+		os.WriteFile(filepath.Join(f.dir, "hosts"), []byte("127.0.0.1 localhost\n"+f.address+" "+discoverName+"\n"), 0o644),
+		os.WriteFile(filepath.Join(f.dir, "resolv.conf"), []byte("nameserver "+f.address+"\noptions timeout:1 attempts:1\n"), 0o644),
+	)
+	if err != nil {
+		return nil, err
+	}
+	f.dns, err = serveNames(f.address, map[string]string{discoverName: f.address})
+	return f, err
+}
+
+func (f *finding) close() { f.dns.Close() }
+
+// settings are those of the product's listener.
+func (f *finding) settings() []string {
+	return []string{"HMA_TLS_CERT_FILE=" + filepath.Join(f.dir, "tls.pem"), "HMA_TLS_KEY_FILE=" + filepath.Join(f.dir, "tls.key")}
+}
+
+// relayTo returns a relay that clients reach by TLS at port 443 of the address, and
+// that reaches the product by TLS.
+func (f *finding) relayTo(product string) (*relay, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(f.dir, "tls.pem"), filepath.Join(f.dir, "tls.key"))
+	if err != nil {
+		return nil, err
+	}
+	authority, err := os.ReadFile(filepath.Join(f.dir, "ca.pem"))
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	ln, err := tls.Listen("tcp", f.address+":443", &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		return nil, err
+	}
+	return startRelay(ln, func() (net.Conn, error) {
+		return tls.Dial("tcp", product, &tls.Config{RootCAs: roots, ServerName: discoverName, NextProtos: []string{"http/1.1"}})
+	}), nil
+}
+
+// environment are variables by which clients trust the authority.
+func (f *finding) environment() []string {
+	ca := filepath.Join(f.dir, "ca.pem")
+	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca}
+}
+
+// command returns the command that runs args with the names of this world in place
+// of the machine's: /etc/hosts and /etc/resolv.conf are replaced for it alone.
+func (f *finding) command(args []string) []string {
+	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
+	return append([]string{"unshare", "--mount", "sh", "-c", script, "sh", f.dir}, args...)
+}
+
+func runJavaDiscovery(task string) func(context.Context, *world) (string, error) {
+	return func(ctx context.Context, w *world) (string, error) {
+		store := filepath.Join(w.dir, "trust")
+		out, err := execute(ctx, w, []string{"keytool", "-importcert", "-noprompt", "-keystore", store, "-storepass", "changeit", "-alias", "hmaproxy", "-file", filepath.Join(w.finding.dir, "ca.pem")})
+		if err != nil {
+			return out, err
+		}
+		return execute(ctx, w, []string{"java", "-Djavax.net.ssl.trustStore=" + store, "-Djavax.net.ssl.trustStorePassword=changeit",
+			filepath.Join(w.tools.programs, "Autodiscover.java"), task})
+	}
+}
+
+func runNetDiscovery(task string) func(context.Context, *world) (string, error) {
+	return func(ctx context.Context, w *world) (string, error) {
+		exe := filepath.Join(w.dir, "Autodiscover.exe")
+		if out, err := execute(ctx, w, []string{"mcs", "-out:" + exe, filepath.Join(w.tools.programs, "Autodiscover.cs")}); err != nil {
+			return out, err
+		}
+		return execute(ctx, w, []string{"mono", exe, task})
+	}
+}
+
+// curlDiscovery asks with curl in one form for a mailbox, and expects a part of the
+// response.
+func curlDiscovery(form, mailbox, want string) func(context.Context, *world) (string, error) {
+	return func(ctx context.Context, w *world) (string, error) {
+		body := filepath.Join(w.dir, "question.xml")
+		documents := map[string]string{
+			"POX": `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>` + mailbox +
+				`</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`,
+			"SOAP": `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:a="http://schemas.microsoft.com/exchange/2010/Autodiscover"><s:Body>` +
+				`<a:GetUserSettingsRequestMessage><a:Request><a:Users><a:User><a:Mailbox>` + mailbox + `</a:Mailbox></a:User></a:Users><a:RequestedSettings><a:Setting>ExternalEwsUrl</a:Setting>` +
+				`</a:RequestedSettings></a:Request></a:GetUserSettingsRequestMessage></s:Body></s:Envelope>`,
+		}
+		if err := errors.Join(os.WriteFile(body, []byte(documents[form]), 0o600), writeEnvelopes(w.dir)); err != nil {
+			return "", err
+		}
+		base := []string{"curl", "-sS", "--max-time", "30", "-H", "Content-Type: text/xml; charset=utf-8"}
+		targets := map[string][]string{
+			"POX":  {"--data-binary", "@" + body, "https://" + discoverName + "/autodiscover/autodiscover.xml"},
+			"SOAP": {"--data-binary", "@" + body, "https://" + discoverName + "/autodiscover/autodiscover.svc"},
+			"JSON": {"https://" + discoverName + "/autodiscover/autodiscover.json?Email=" + mailbox + "&Protocol=EWS"},
+		}
+		out, err := execute(ctx, w, append(base, targets[form]...))
+		if err != nil {
+			return out, err
+		}
+		if !strings.Contains(out, want) {
+			return out, fmt.Errorf("no %q in %s", want, out)
+		}
+		if want != handedOut {
+			return out, nil
+		}
+		inbox, err := execute(ctx, w, append(base, "--data-binary", "@"+filepath.Join(w.dir, "get-folder.xml"), handedOut))
+		if err == nil && !strings.Contains(inbox, "<t:DisplayName>Inbox<") {
+			err = fmt.Errorf("no Inbox in %s", inbox)
+		}
+		return out + "\n" + inbox, err
+	}
+}
