@@ -45,11 +45,11 @@ func serviceOf(target string) Service {
 
 // pathDetail returns the text for a client that asks for a service on a path that
 // is not served. "" stands for the text of ReasonPath.
-func (h *Handler) pathDetail(asked Service) string {
+func (c *Config) pathDetail(asked Service) string {
 	switch {
 	case asked != ServiceAutodiscover:
 		return ""
-	case h.config.Autodiscover == nil:
+	case c.Autodiscover == nil:
 		return ReasonPath.Text() + "; Autodiscover is served when {autodiscover} is set"
 	}
 	return "of Autodiscover, only " + autodiscoverSOAP + ", " + autodiscoverPOX + " and " + autodiscover.JSONPath + " are served here"

@@ -17,18 +17,18 @@ type clientUser struct {
 // authenticate checks the client's credentials where clients need some. Legacy
 // software often insists on sending credentials: without Config.Client they are
 // accepted unchecked. They never go to Exchange.
-func (h *Handler) authenticate(r *http.Request) (clientUser, *problem) {
+func (c *Config) authenticate(r *http.Request) (clientUser, *problem) {
 	login, password, ok := "", "", false
 	if len(r.Header["Authorization"]) == 1 {
 		login, password, ok = r.BasicAuth()
 	}
-	if h.config.Client == nil {
-		return clientUser{policy: h.config.Policy(), login: login}, nil
+	if c.Client == nil {
+		return clientUser{policy: c.Policy(), login: login}, nil
 	}
 	if !ok {
 		return clientUser{}, challenged(ReasonCredentials, "the client has sent no Basic credentials")
 	}
-	p, err := h.config.Client(r.Context(), r.RemoteAddr, login, password)
+	p, err := c.Client(r.Context(), r.RemoteAddr, login, password)
 	switch {
 	case err == nil:
 		return clientUser{policy: p, login: login, verified: login}, nil

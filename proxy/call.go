@@ -79,7 +79,7 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 	if refusal != nil {
 		return outgoing{}, refused(refusal)
 	}
-	return outgoing{url: c.h.config.EWS, header: c.h.soapHeader(c.r.Header, &c.inspection), payload: c.payload()}, nil
+	return outgoing{url: c.h.config.EWS, header: c.h.headers.soap(c.r.Header, &c.inspection), payload: c.payload()}, nil
 }
 
 // payload returns the body to send: the head written from the values that were

@@ -107,7 +107,7 @@ type Handler struct {
 	config   Config
 	routes   routes
 	hosts    map[string]bool
-	carried  map[string]bool
+	headers  requestHeaders
 	cookies  *cookieNames
 	budget   *body.Budget
 	upstream *upstream
@@ -138,12 +138,13 @@ func New(config Config) (*Handler, error) {
 	if config.Done == nil {
 		config.Done = func(*Record) {}
 	}
+	cookies := newCookieNames()
 	return &Handler{
 		config:   config,
 		routes:   newRoutes(config.EWS, config.Autodiscover != nil),
 		hosts:    hostNames(config.HostNames),
-		carried:  carriedHeaders(config.ForwardHeaders),
-		cookies:  newCookieNames(),
+		headers:  requestHeaders{carried: carriedHeaders(config.ForwardHeaders), cookies: cookies},
+		cookies:  cookies,
 		budget:   body.NewBudget(config.BufferBudget),
 		upstream: newUpstream(&config),
 		streams:  newStreams(),
@@ -170,6 +171,16 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 	}
 }
 
+// EndStreams ends all notification streams, and refuses further ones with
+// ErrorServerBusy. Call it when the process stops: other requests end soon, but a
+// stream may last for half an hour, and its client opens another one. EndStreams
+// does not wait.
+//
+// A client gets the document with which Exchange itself ends a stream, where the
+// response is not compressed and ends with a whole document. Any other response
+// is broken off, so that it does not look complete.
+func (h *Handler) EndStreams() { h.streams.end() }
+
 // ServeHTTP serves one request. It panics with http.ErrAbortHandler when a
 // response that has begun cannot be completed, so that the client never takes a
 // part for the whole.
@@ -180,7 +191,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if problem != nil {
 		if problem.reason == ReasonPath {
 			c.record.Asked = serviceOf(r.RequestURI)
-			problem.detail = h.pathDetail(c.record.Asked)
+			problem.detail = h.config.pathDetail(c.record.Asked)
 		}
 		c.respond.problem(problem)
 		return
@@ -188,7 +199,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if route.autodiscover != autodiscover.NoForm {
 		c.beginAutodiscover(route.autodiscover)
 	}
-	client, problem := h.authenticate(r)
+	client, problem := h.config.authenticate(r)
 	if problem != nil {
 		c.respond.problem(problem)
 		return
@@ -206,7 +217,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case route.document == nil: // DavMail probes the endpoint like this
 		problem = probeResponse()
 	default:
-		out.header = h.requestHeader(r.Header)
+		out.header = h.headers.plain(r.Header)
 	}
 	if problem != nil {
 		c.respond.problem(problem)

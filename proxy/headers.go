@@ -62,9 +62,15 @@ func carriedHeaders(further []string) map[string]bool {
 	return names
 }
 
-// requestHeader builds the header of an upstream request from nothing. The token
-// is not in it; upstream.send sets that.
-func (h *Handler) requestHeader(in http.Header) http.Header {
+// requestHeaders builds the headers of upstream requests from nothing. The token is
+// not in them; upstream.send sets that.
+type requestHeaders struct {
+	carried map[string]bool // names that are copied from the client's request
+	cookies *cookieNames
+}
+
+// plain returns the header of a request without a SOAP body.
+func (h *requestHeaders) plain(in http.Header) http.Header {
 	out := make(http.Header, len(in)+2)
 	for name, values := range in {
 		if h.carried[name] {
@@ -77,9 +83,9 @@ func (h *Handler) requestHeader(in http.Header) http.Header {
 	return out
 }
 
-// soapHeader adds what belongs to a SOAP request that was inspected.
-func (h *Handler) soapHeader(in http.Header, i *inspection) http.Header {
-	out := h.requestHeader(in)
+// soap returns the header of a SOAP request that was inspected.
+func (h *requestHeaders) soap(in http.Header, i *inspection) http.Header {
+	out := h.plain(in)
 	setContentType(out, in, i)
 	if action := value(in, "Soapaction"); action != "" && i.agreesWith(action) {
 		out["Soapaction"] = []string{action}

@@ -32,16 +32,6 @@ func (s *streams) begin(cancel context.CancelCauseFunc) (stop func() bool, err e
 	return context.AfterFunc(s.ended, func() { cancel(errStopping) }), nil
 }
 
-// EndStreams ends all notification streams, and refuses further ones with
-// ErrorServerBusy. Call it when the process stops: other requests end soon, but a
-// stream may last for half an hour, and its client opens another one. EndStreams
-// does not wait.
-//
-// A client gets the document with which Exchange itself ends a stream, where the
-// response is not compressed and ends with a whole document. Any other response
-// is broken off, so that it does not look complete.
-func (h *Handler) EndStreams() { h.streams.end() }
-
 // streamClosed is the document with which Exchange ends a stream. The EWS Managed
 // API expects a Header that is not an empty tag.
 const streamClosed = `<?xml version="1.0" encoding="utf-8"?>` +

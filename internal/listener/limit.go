@@ -117,6 +117,8 @@ func isLoopback(a net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
+func (l *limited) closeIdle() { l.slots.closeIdle() }
+
 // Close closes the listener and ends the wait for a slot.
 func (l *limited) Close() error {
 	l.once.Do(func() { close(l.closed) })

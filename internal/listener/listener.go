@@ -97,8 +97,6 @@ type tlsListener struct {
 
 func (l tlsListener) closeIdle() { l.slots.closeIdle() }
 
-func (l *limited) closeIdle() { l.slots.closeIdle() }
-
 func openOne(ctx context.Context, listen Listen, address config.Listener) (net.Listener, error) {
 	if address.Unix != "" {
 		return listenUnix(ctx, listen, address.Unix)
