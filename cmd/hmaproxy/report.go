@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"hmaproxy/internal/outcome"
@@ -133,8 +134,11 @@ func (inv *invocation) checkReportFlags(files []string) error {
 	return nil
 }
 
-// readLogs reads logs, and calls each for every request in them.
+// readLogs reads logs, and calls each for every request in them. It has the garbage
+// collected more often than usual: that keeps a million requests below 100 MB, and
+// costs little because most lines leave no garbage.
 func (inv *invocation) readLogs(ctx context.Context, files []string, each func(*proxy.Record)) (*requestlog.Facts, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	reader, err := requestlog.NewReader(each)
 	if err != nil {
 		return nil, err

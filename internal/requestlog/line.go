@@ -71,17 +71,17 @@ var wrapped = regexp.MustCompile(`^(?:` +
 var terminal = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d\S* \S*(?:INF|WRN)\S* request `)
 
 // parse parses a line, which is not empty, into l.
-func parse(line []byte, l *entry) lineForm {
+func (d *decoder) parse(line []byte, l *entry) lineForm {
 	if line[0] != '{' {
 		if at := wrapped.FindIndex(line); at != nil && bytes.HasPrefix(line[at[1]:], []byte("{")) {
-			return parseJSON(line[at[1]:], l)
+			return d.parseJSON(line[at[1]:], l)
 		}
 		if terminal.Match(line) {
 			return text
 		}
 		return foreign
 	}
-	form := parseJSON(line, l)
+	form := d.parseJSON(line, l)
 	if form != foreign {
 		return form
 	}
@@ -96,12 +96,19 @@ func parse(line []byte, l *entry) lineForm {
 		}
 		return foreign
 	}
-	return parseJSON([]byte(inner), l)
+	return d.parseJSON([]byte(inner), l)
 }
 
 // parseJSON parses an object. It is foreign if it does not have what every line of
 // hmaproxy has.
-func parseJSON(line []byte, l *entry) lineForm {
+func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
+	if d.decode(line, l) {
+		if l.Msg == "" || l.Level == "" || l.Time.IsZero() {
+			return foreign
+		}
+		return ours
+	}
+	*l = entry{}
 	if err := json.Unmarshal(line, l); err != nil {
 		if !json.Valid(line) {
 			return cut

@@ -74,13 +74,14 @@ type Event struct {
 
 // A Reader reads logs, in any order of the files. One goroutine uses it.
 type Reader struct {
-	facts  Facts
-	each   func(*proxy.Record)
-	seen   map[uint64]struct{} // hashes of ids
-	seed   maphash.Seed
-	policy *policy.Policy // names operations
-	known  map[operation]string
-	record proxy.Record
+	facts   Facts
+	each    func(*proxy.Record)
+	seen    map[uint64]struct{} // hashes of ids
+	seed    maphash.Seed
+	policy  *policy.Policy // names operations
+	known   map[operation]string
+	decoder decoder
+	record  proxy.Record
 }
 
 // operation is the spelling of an operation in the log.
@@ -99,7 +100,7 @@ func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	}
 	return &Reader{
 		facts: Facts{LeftOut: make(map[proxy.Reason]int64)}, each: each, policy: p,
-		seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(), known: make(map[operation]string),
+		seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(), known: make(map[operation]string), decoder: decoder{make(map[string]string)},
 	}, nil
 }
 
@@ -167,7 +168,7 @@ func (r *Reader) line(line []byte) {
 	}
 	r.facts.Lines++
 	var l entry
-	switch form := parse(line, &l); form {
+	switch r.decoder.parse(line, &l) {
 	case ours:
 		r.entry(&l)
 	case cut:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -265,4 +266,49 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d requests, %+v", n, facts)
 		}
 	})
+}
+
+// FuzzDecoderAgreesWithEncodingJSON: a line that the fast decoder reads means the same
+// to encoding/json.
+func FuzzDecoderAgreesWithEncodingJSON(f *testing.F) {
+	f.Add([]byte(aRequest))
+	f.Add([]byte(another))
+	f.Add([]byte(`{"time":"2026-11-04T16:00:00Z","level":"INFO","msg":"request","status":0,"injected":true,"push":false,"duration_ms":0.5,"count":12}`))
+	f.Add([]byte(`{"msg":"a","msg":"b","backoff_ms":7}`))
+	f.Add([]byte(`{"status":01,"duration_ms":1.,"bytes_in":-1}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var fast, slow entry
+		d := decoder{make(map[string]string)}
+		if !d.decode(line, &fast) {
+			return
+		}
+		if err := json.Unmarshal(line, &slow); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if !fast.Time.Equal(slow.Time) {
+			t.Errorf("%q: time %v, want %v", line, fast.Time, slow.Time)
+		}
+		fast.Time, slow.Time = time.Time{}, time.Time{}
+		if !reflect.DeepEqual(fast, slow) {
+			t.Errorf("%q:\n%+v, want\n%+v", line, fast, slow)
+		}
+	})
+}
+
+// TestUsualLinesAreDecodedFast: a line of the access log must not fall back to
+// encoding/json.
+func TestUsualLinesAreDecodedFast(t *testing.T) {
+	d := decoder{make(map[string]string)}
+	for _, line := range []string{aRequest, another} {
+		if !d.decode([]byte(line), new(entry)) {
+			t.Errorf("%s", line)
+		}
+	}
+	var b bytes.Buffer
+	r := proxy.Record{ID: "7f3c", Operation: "Subscribe", Known: "Subscribe:Push", Mailbox: "alice@contoso.com", Audit: proxy.ReasonOperationNotAllowed, Detail: "a detail",
+		Injected: true, Replayed: true, Aborted: true, Fault: "ErrorServerBusy", BackOff: time.Second, UnknownIDs: 2, Duration: 1234567 * time.Microsecond, Product: "exchangelib/5.4.0"}
+	accesslog.New(slog.New(slog.NewJSONHandler(&b, nil))).Done(&r, outcome.Of(&r))
+	if !d.decode(bytes.TrimSpace(b.Bytes()), new(entry)) {
+		t.Errorf("%s", b.String())
+	}
 }

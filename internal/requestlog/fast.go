@@ -1,0 +1,190 @@
+package requestlog
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// maxInterned bounds the strings that are kept to be used again.
+const maxInterned = 50_000
+
+// A decoder reads the lines that hmaproxy writes nearly always: one flat object whose
+// keys are lower-case and whose strings are ASCII without escapes. It is several times
+// as fast as encoding/json and allocates little, which a log of millions of lines
+// needs. It leaves every other line to encoding/json.
+type decoder struct{ strings map[string]string }
+
+// decode reads a line into l. It returns false, with l undefined, for a line that
+// encoding/json has to read.
+func (d *decoder) decode(line []byte, l *entry) bool {
+	if len(line) < 2 || line[0] != '{' {
+		return false
+	}
+	for rest := line[1:]; ; {
+		key, after, ok := plainString(rest)
+		if !ok || len(after) < 2 || after[0] != ':' || !isLowerKey(key) {
+			return false
+		}
+		rest = after[1:]
+		if rest[0] == '"' {
+			var text []byte
+			if text, rest, ok = plainString(rest); !ok || !d.setString(l, string(key), text) {
+				return false
+			}
+		} else {
+			end := bytes.IndexAny(rest, ",}")
+			if end < 0 || !setWord(l, string(key), rest[:end]) {
+				return false
+			}
+			rest = rest[end:]
+		}
+		switch {
+		case len(rest) == 1 && rest[0] == '}':
+			return true
+		case len(rest) < 2 || rest[0] != ',':
+			return false
+		}
+		rest = rest[1:]
+	}
+}
+
+// plainString cuts a string without escapes and its quotes from b.
+func plainString(b []byte) (text, rest []byte, ok bool) {
+	if len(b) < 2 || b[0] != '"' {
+		return nil, nil, false
+	}
+	for i := 1; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			return b[1:i], b[i+1:], true
+		case c == '\\' || c < ' ' || c >= 0x7f:
+			return nil, nil, false
+		}
+	}
+	return nil, nil, false
+}
+
+func isLowerKey(key []byte) bool {
+	for _, c := range key {
+		if c != '_' && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return len(key) > 0
+}
+
+// setString sets a field that is a string. It returns false for a field of another
+// type, and for a line that holds another as text.
+func (d *decoder) setString(l *entry, key string, text []byte) bool {
+	switch key {
+	case "time":
+		return l.Time.UnmarshalText(text) == nil
+	case "id":
+		l.ID = string(text) // every line has another
+	case "level":
+		l.Level = d.intern(text)
+	case "msg":
+		l.Msg = d.intern(text)
+	case "client":
+		l.Client = d.intern(text)
+	case "operation":
+		l.Operation = d.intern(text)
+	case "mailbox":
+		l.Mailbox = d.intern(text)
+	case "mailbox_form":
+		l.MailboxForm = d.intern(text)
+	case "method":
+		l.Method = d.intern(text)
+	case "user_agent":
+		l.UserAgent = d.intern(text)
+	case "reason":
+		l.Reason = d.intern(text)
+	case "audit":
+		l.Audit = d.intern(text)
+	case "fault":
+		l.Fault = d.intern(text)
+	case "version":
+		l.Version = string(text)
+	case "log", "message", "syslog_identifier", "status", "upstream", "bytes_in", "bytes_out", "duration_ms", "duration", "injected", "push", "count":
+		return false
+	}
+	return true
+}
+
+// setWord sets a field that is a number, true or false. It returns false for anything
+// else, and for a field of another type.
+func setWord(l *entry, key string, word []byte) bool {
+	n, isNumber := plainNumber(word)
+	truth := string(word) == "true"
+	isTruth := truth || string(word) == "false"
+	switch key {
+	case "status":
+		l.Status = int(n)
+	case "upstream":
+		l.Upstream = int(n)
+	case "bytes_in":
+		l.BytesIn = n
+	case "bytes_out":
+		l.BytesOut = n
+	case "duration":
+		l.Duration = n
+	case "count":
+		l.Count = n
+	case "duration_ms":
+		return setMilliseconds(l, word)
+	case "injected":
+		l.Injected = truth
+		return isTruth
+	case "push":
+		l.Push = truth
+		return isTruth
+	case "backoff_ms", "unknown_ids", "delay_ms", "timeout_ms", "entries", "allow_list_entries":
+	case "replayed", "aborted":
+		return isTruth
+	default:
+		return false
+	}
+	return isNumber
+}
+
+// plainNumber reads digits.
+func plainNumber(word []byte) (n int64, ok bool) {
+	if len(word) == 0 || len(word) > 18 || word[0] == '0' && len(word) > 1 {
+		return 0, false
+	}
+	for _, c := range word {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+// setMilliseconds reads digits, perhaps with a fraction.
+func setMilliseconds(l *entry, word []byte) bool {
+	whole, fraction, dotted := bytes.Cut(word, []byte("."))
+	if _, ok := plainNumber(whole); !ok || dotted && len(fraction) == 0 {
+		return false
+	}
+	for _, c := range fraction {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	f, err := strconv.ParseFloat(string(word), 64)
+	l.DurationMS = f
+	return err == nil
+}
+
+// intern returns the string of text, the same for equal texts.
+func (d *decoder) intern(text []byte) string {
+	if s, ok := d.strings[string(text)]; ok {
+		return s
+	}
+	s := string(text)
+	if len(d.strings) < maxInterned && len(s) <= 256 {
+		d.strings[s] = s
+	}
+	return s
+}
