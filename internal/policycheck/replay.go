@@ -261,11 +261,11 @@ func compareBool(a, b bool) int {
 // Limits says what no log can show about this configuration, each a sentence.
 func (p *Replay) Limits() []string {
 	c := p.policies.config
-	limits := []string{"Requests that are not in the log are not tested: the rarest job of each program must be in its span."}
+	limits := []string{"Requests that are not in the log are not tested; the rarest job must be in its span."}
 	if !p.policies.base.Limited() {
 		return append(limits, "The configuration has no allow-list, so that nothing is refused for its mailbox or operation.")
 	}
-	limits = append(limits, "Header blocks that an allow-list refuses are in the log only where a list was set, in audit mode or enforced.")
+	limits = append(limits, "Header blocks that a list refuses show only in a log that was written with a list.")
 	if c.ListScope == config.Targets {
 		limits = append(limits, "HMA_ALLOW_LIST_SCOPE=targets is not tested: the log does not hold the mailboxes and ids that a Body names. Audit mode tests it.")
 	}
