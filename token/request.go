@@ -2,7 +2,6 @@ package token
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -122,36 +121,6 @@ func (nullCache) Replace(_ context.Context, c cache.Unmarshaler, _ cache.Replace
 }
 
 func (nullCache) Export(context.Context, cache.Marshaler, cache.ExportHints) error { return nil }
-
-// grant checks a response that MSAL accepted as a token.
-func (rt *roundTrip) grant(result confidential.AuthResult) (Grant, *Error) {
-	now := wall()
-	g := Grant{
-		Token:      Secret(result.AccessToken),
-		Expires:    result.ExpiresOn.Round(0),
-		RefreshAt:  result.Metadata.RefreshOn.Round(0),
-		ServerDate: rt.serverDate(),
-		ClockSkew:  rt.skew(),
-		obtained:   now,
-	}
-	var response struct {
-		TokenType string `json:"token_type"`
-	}
-	json.Unmarshal(rt.body, &response) // MSAL could read it
-	switch {
-	case response.TokenType != "" && !strings.EqualFold(response.TokenType, "Bearer"):
-		return Grant{}, rt.error(Transient, "issued a token that is not of type Bearer")
-	case !isBearerToken(result.AccessToken):
-		return Grant{}, rt.error(Transient, "issued a token that no header can hold")
-	case !g.Expires.After(now):
-		return Grant{}, rt.error(Transient, "issued a token that has expired already")
-	}
-	if latest := now.Add(maxLifetime); g.Expires.After(latest) {
-		g.Expires = latest
-	}
-	g.Claims = readClaims(result.AccessToken)
-	return g, nil
-}
 
 // isBearerToken reports whether an Authorization header may hold s: RFC 6750
 // section 2.1, within the length that servers accept.

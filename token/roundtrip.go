@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"hmaproxy/internal/retryafter"
+
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
 )
 
 const (
@@ -168,4 +171,34 @@ func (rt *roundTrip) retryAfter() time.Duration {
 		now = rt.received
 	}
 	return retryafter.Parse(rt.header.Get("Retry-After"), now, maxRetryAfter)
+}
+
+// grant checks a response that MSAL accepted as a token.
+func (rt *roundTrip) grant(result confidential.AuthResult) (Grant, *Error) {
+	now := wall()
+	g := Grant{
+		Token:      Secret(result.AccessToken),
+		Expires:    result.ExpiresOn.Round(0),
+		RefreshAt:  result.Metadata.RefreshOn.Round(0),
+		ServerDate: rt.serverDate(),
+		ClockSkew:  rt.skew(),
+		obtained:   now,
+	}
+	var response struct {
+		TokenType string `json:"token_type"`
+	}
+	json.Unmarshal(rt.body, &response) // MSAL could read it
+	switch {
+	case response.TokenType != "" && !strings.EqualFold(response.TokenType, "Bearer"):
+		return Grant{}, rt.error(Transient, "issued a token that is not of type Bearer")
+	case !isBearerToken(result.AccessToken):
+		return Grant{}, rt.error(Transient, "issued a token that no header can hold")
+	case !g.Expires.After(now):
+		return Grant{}, rt.error(Transient, "issued a token that has expired already")
+	}
+	if latest := now.Add(maxLifetime); g.Expires.After(latest) {
+		g.Expires = latest
+	}
+	g.Claims = readClaims(result.AccessToken)
+	return g, nil
 }

@@ -81,7 +81,7 @@ func bareName(host string) string {
 
 // leadsRound reports whether the URL that clients get has the host of Exchange and
 // hmaproxy finds Exchange by the same name: one of the two then goes astray.
-func (c *Config) leadsRound() bool {
+func leadsRound(c *Config) bool {
 	u := c.Autodiscover.URL
 	return u != nil && strings.EqualFold(u.Hostname(), c.EWS.Hostname()) && c.Connect == ""
 }

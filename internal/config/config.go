@@ -10,7 +10,10 @@
 package config
 
 import (
+	"net/url"
 	"time"
+
+	"golang.org/x/net/http/httpproxy"
 )
 
 // Config is the whole configuration. Each field holds the variable that its
@@ -191,3 +194,53 @@ func (c *Config) Allowed() Mailboxes {
 // started with stays readable to its owner in /proc/PID/environ; the _FILE
 // variables avoid that.)
 func (c *Config) SecretVariables() []string { return c.secretVariables }
+
+// Access returns which mailboxes clients can open by this configuration.
+func (c *Config) Access() Access {
+	switch {
+	case c.Allowed() != nil:
+		return AccessListed
+	case c.EveryMailbox:
+		return AccessEvery
+	}
+	return AccessUnlimited
+}
+
+// NoListAlarm returns the text of the alarm that no allow-list is set and nothing
+// says that every mailbox is meant; "" when there is no such alarm. The text is
+// one line, for logs, /ready, the status page and doctor.
+func (c *Config) NoListAlarm() string {
+	const meant = "set HMA_ALLOWED_MAILBOXES (to * where every mailbox is meant)"
+	switch {
+	case c.Access() != AccessUnlimited:
+		return ""
+	case c.ClientUsers != nil:
+		return "no allow-list is set, and users in HMA_CLIENT_USERS_FILE have no mailbox patterns: they can open every mailbox of the organisation; " + meant + ", or patterns for each user"
+	}
+	return "no allow-list is set: clients can open every mailbox of the organisation; " + meant
+}
+
+// ListenAddresses returns the addresses of all listeners for clients and of the
+// admin listener, as [net.Listen] takes them.
+func (c *Config) ListenAddresses() []string {
+	var addresses []string
+	for _, l := range c.Listen {
+		addresses = append(addresses, l.String())
+	}
+	if !c.Admin.Off() {
+		addresses = append(addresses, c.Admin.String())
+	}
+	return addresses
+}
+
+// Proxy returns the proxy function for http.Transport's use with a request's
+// URL: nil for the destinations of NO_PROXY, for loopback addresses, for plain
+// http (the platform's metadata service), and when no proxy is set. The URLs
+// that it returns hold the proxy's password.
+func (c *Config) Proxy() func(*url.URL) (*url.URL, error) {
+	settings := httpproxy.Config{NoProxy: c.NoProxy}
+	if c.HTTPSProxy.url != nil {
+		settings.HTTPSProxy = c.HTTPSProxy.url.String()
+	}
+	return settings.ProxyFunc()
+}

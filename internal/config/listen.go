@@ -159,16 +159,3 @@ func (a *AdminAddress) UnmarshalText(text []byte) error {
 	a.AddrPort = addr
 	return nil
 }
-
-// ListenAddresses returns the addresses of all listeners for clients and of the
-// admin listener, as [net.Listen] takes them.
-func (c *Config) ListenAddresses() []string {
-	var addresses []string
-	for _, l := range c.Listen {
-		addresses = append(addresses, l.String())
-	}
-	if !c.Admin.Off() {
-		addresses = append(addresses, c.Admin.String())
-	}
-	return addresses
-}

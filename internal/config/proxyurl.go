@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
-
-	"golang.org/x/net/http/httpproxy"
 )
 
 // A ProxyURL is the URL of a proxy for outgoing connections. It may hold a
@@ -54,15 +52,3 @@ func (p ProxyURL) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // MarshalText returns what String returns.
 func (p ProxyURL) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// Proxy returns the proxy function for http.Transport's use with a request's
-// URL: nil for the destinations of NO_PROXY, for loopback addresses, for plain
-// http (the platform's metadata service), and when no proxy is set. The URLs
-// that it returns hold the proxy's password.
-func (c *Config) Proxy() func(*url.URL) (*url.URL, error) {
-	settings := httpproxy.Config{NoProxy: c.NoProxy}
-	if c.HTTPSProxy.url != nil {
-		settings.HTTPSProxy = c.HTTPSProxy.url.String()
-	}
-	return settings.ProxyFunc()
-}

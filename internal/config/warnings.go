@@ -22,7 +22,7 @@ func (c *Config) Warnings() []string {
 	warn(c.networked() && c.TLSCertFiles == nil, "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")
 	warn(c.networked(), "HMA_UNSAFE_LISTEN_ANY=true: every host that reaches HMA_LISTEN and knows a password of HMA_CLIENT_USERS_FILE can open mailboxes")
 	warn(c.Autodiscover.On && c.uncovered, "HMA_HOST_NAMES has a name that no certificate of HMA_TLS_CERT_FILE is for: clients that look for Exchange under that name refuse the connection")
-	warn(c.leadsRound(), "HMA_AUTODISCOVER has the host of HMA_EWS_URL: where that name leads to Exchange, clients go round this proxy; where it leads here, this proxy does not find Exchange without HMA_EWS_CONNECT")
+	warn(leadsRound(c), "HMA_AUTODISCOVER has the host of HMA_EWS_URL: where that name leads to Exchange, clients go round this proxy; where it leads here, this proxy does not find Exchange without HMA_EWS_CONNECT")
 	warn(!c.Admin.Off() && !c.Admin.Addr().IsLoopback(), "HMA_ADMIN_LISTEN leaves loopback: every host that reaches it can read health and metrics")
 	altered := alteration(c.VaultSecret.Reveal())
 	warn(altered != "", c.vaultSecretName()+" "+altered)

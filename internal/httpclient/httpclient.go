@@ -216,3 +216,17 @@ func (c *Clients) observe(config *tls.Config) *tls.Config {
 	}
 	return config
 }
+
+// Observed returns Clients for the same configuration that report to o. The
+// clients that they make differ in nothing else from those of c.
+func (c *Clients) Observed(o Observer) *Clients {
+	observed := &Clients{config: c.config, roots: c.roots, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
+	if o.Dialed != nil {
+		observed.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := c.dial(ctx, network, address)
+			o.Dialed(conn, err)
+			return conn, err
+		}
+	}
+	return observed
+}

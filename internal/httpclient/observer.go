@@ -1,7 +1,6 @@
 package httpclient
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/url"
@@ -17,18 +16,4 @@ type Observer struct {
 	Dialed          func(net.Conn, error) // the outcome of opening a connection, before TLS
 	ConnectResponse func(status int)      // the corporate proxy's response to CONNECT
 	TLS             func(*tls.Config)     // may change the configuration of handshakes, those with an https proxy included
-}
-
-// Observed returns Clients for the same configuration that report to o. The
-// clients that they make differ in nothing else from those of c.
-func (c *Clients) Observed(o Observer) *Clients {
-	observed := &Clients{config: c.config, roots: c.roots, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
-	if o.Dialed != nil {
-		observed.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := c.dial(ctx, network, address)
-			o.Dialed(conn, err)
-			return conn, err
-		}
-	}
-	return observed
 }

@@ -194,3 +194,13 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 		a.page.serve(w, s, r.RequestURI != "/")
 	}
 }
+
+// Track returns a handler that shows the requests that next serves at present on
+// the status page, notification streams included.
+func (a *Admin) Track(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one := a.running.begin(r)
+		defer a.running.end(one)
+		next.ServeHTTP(w, r)
+	})
+}

@@ -56,13 +56,3 @@ func (r *running) oldest() (n int, list []runningRequest) {
 	slices.SortFunc(list, func(a, b runningRequest) int { return a.Started.Compare(b.Started) })
 	return len(list), list[:min(len(list), maxRunningShown)]
 }
-
-// Track returns a handler that shows the requests that next serves at present on
-// the status page, notification streams included.
-func (a *Admin) Track(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		one := a.running.begin(r)
-		defer a.running.end(one)
-		next.ServeHTTP(w, r)
-	})
-}

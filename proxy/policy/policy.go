@@ -58,13 +58,13 @@ func New(config Config) (*Policy, error) {
 	if !p.open {
 		p.lists = []*list{newList(config.Allowed)}
 	}
-	if err := errors.Join(p.checkList(config), p.setFallback(config.DefaultMailbox)); err != nil {
+	if err := errors.Join(checkList(p, config), setFallback(p, config.DefaultMailbox)); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *Policy) checkList(config Config) error {
+func checkList(p *Policy, config Config) error {
 	if p.Limited() {
 		if len(config.Allowed) == 0 && !config.Empty || slices.Contains(config.Allowed, Pattern{}) {
 			return errors.New("the allow-list is empty, or an entry of it is")
@@ -94,7 +94,7 @@ func (p *Policy) checkList(config Config) error {
 }
 
 // setFallback sets the default mailbox.
-func (p *Policy) setFallback(address string) error {
+func setFallback(p *Policy, address string) error {
 	if address == "" {
 		return nil
 	}
@@ -221,4 +221,22 @@ func nameProblem(id ews.Identity) (problem, missing string) {
 		return sidProblem(id.Value), sidNotListed
 	}
 	return "a form of name that is not known", ""
+}
+
+// Explain returns what a name matches on each list that it must be on, for people who
+// ask why it is allowed or refused. It returns nil without a list. problem says what
+// is wrong with the name itself; no list has it then. The decision is that of Decide.
+func (p *Policy) Explain(id ews.Identity) (matches []Match, problem string) {
+	if problem, _ = nameProblem(id); problem != "" {
+		return nil, problem
+	}
+	key := ascii.AppendLower(nil, id.Value)
+	for _, l := range p.lists {
+		m := Match{OfClient: l.ofClient}
+		if spelling, ok := l.find(id.Kind, key); ok {
+			m.Entry = entryFor(id.Kind, spelling, string(key))
+		}
+		matches = append(matches, m)
+	}
+	return matches, ""
 }
