@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -12,31 +13,58 @@ const (
 	releaseInterval = 5 * time.Second // between checks; start-up is over at the first one
 	quietBytes      = 8 << 20         // a quiet interval allocates at most this: some hundred requests a second
 	releaseBytes    = 8 << 20         // allocated since the last release, before another is worth its cost
+
+	// Free memory of that size, at that many checks in a row, is left from a burst:
+	// under load Go's collector lets half as much accumulate.
+	burstBytes  = 32 << 20
+	burstChecks = 3
 )
 
 // ReleaseMemory returns unused memory to the system until ctx ends: once after
-// the start, and after every quiet interval. A sidecar is idle most of the time
-// and shares the machine with its client; opening notification streams needs a
+// the start, after every quiet interval, and within 30 seconds of the end of a
+// burst, also where other requests go on. A sidecar is idle most of the time and
+// shares the machine with its client; opening notification streams needs a
 // multiple of the memory that they keep.
 //
 // It concerns the whole process: run it once, from main.
 func ReleaseMemory(ctx context.Context) {
 	tick := time.NewTicker(releaseInterval)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	last, released := uint64(0), uint64(0)
-	for first := true; ; first = false {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	var r releaser
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		metrics.Read(sample)
-		now := sample[0].Value.Uint64()
-		if first || now-last < quietBytes && now-released > releaseBytes {
+		if r.due(sample[0].Value.Uint64(), sample[1].Value.Uint64()) {
+			runtime.GC() // a sync.Pool keeps its content for one collection
 			debug.FreeOSMemory()
-			released = now
 		}
-		last = now
 	}
+}
+
+// A releaser decides when to return memory.
+type releaser struct {
+	begun    bool
+	last     uint64 // allocated at the last check
+	released uint64 // allocated at the last release
+	burst    int    // checks in a row with a burst's memory
+}
+
+// due is called at each check. allocated is how many bytes were allocated since
+// the start, and free how many are neither used nor returned to the system.
+func (r *releaser) due(allocated, free uint64) bool {
+	quiet := allocated-r.last < quietBytes && allocated-r.released > releaseBytes
+	if r.burst++; free < burstBytes {
+		r.burst = 0
+	}
+	due := !r.begun || quiet || r.burst >= burstChecks
+	r.begun, r.last = true, allocated
+	if due {
+		r.released, r.burst = allocated, 0
+	}
+	return due
 }

@@ -48,7 +48,24 @@ var loads = []load{
 	{"idle-admin", "7,600 idle connections to the admin listener", true, func(w *world, _ *tally) {
 		hold(w.ctx, 7600, adminAddress, "", 15*time.Second)
 	}, nil},
+	{"memory-comes-back", "1,000 slow uploads of 1 MiB without a memory limit", false, func(w *world, t *tally) {
+		w.before, _, _ = resident(w.proxy.Process.Pid)
+		w.slow.Store(true)
+		text := envelope(1 << 20)
+		parallel(1000, func(int) { upload(w.ctx, t, text) })
+		pause(w.ctx, 30*time.Second)
+		w.after, w.peak, _ = resident(w.proxy.Process.Pid)
+	}, func(w *world, load, _, _ *tally) []string {
+		fmt.Printf("  resident before %d MiB, at most %d, 30 s after the end %d\n", w.before/mib, w.peak/mib, w.after/mib)
+		if w.after > w.before+keptMemory {
+			return append(servedOrBusy()(w, load, nil, nil), "memory was not given back within 30 s")
+		}
+		return servedOrBusy()(w, load, nil, nil)
+	}},
 }
+
+// keptMemory is how much more resident memory may stay after a burst.
+const keptMemory = 16 * mib
 
 func (w *world) run(l load) ([]string, error) {
 	if err := w.startProxy(l.limited); err != nil {

@@ -42,6 +42,8 @@ type world struct {
 
 	proxy *exec.Cmd
 	group *group // nil: none could be made
+
+	before, peak, after int64 // resident memory, for the load that compares it
 }
 
 // startServices starts the emulated services and an Exchange that does nothing
