@@ -101,7 +101,7 @@ func (c *call) readDocument() ([]byte, *problem) {
 	case errors.Is(err, body.ErrClient):
 		return nil, failed(codeTransient, ReasonBody, nil)
 	case errors.Is(err, body.ErrFull):
-		return nil, failed(codeBusy, ReasonProxyBusy, nil)
+		return nil, proxyBusy("")
 	case c.body.Ended() && c.body.N() == 0: // an empty body in chunks
 		if step := ntlmStep(c.r.Header); step != nil {
 			return nil, step

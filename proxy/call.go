@@ -24,6 +24,7 @@ type call struct {
 	inspection inspection
 	trip       roundTrip
 	respond    responder
+	admitted   bool // counts for the admission
 }
 
 func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
@@ -56,6 +57,29 @@ func newID() string {
 	return string(s[:])
 }
 
+// enter waits until the request may be served. It returns a problem when it may
+// not, or when the client has left.
+func (c *call) enter() *problem {
+	err := c.h.admission.enter(c.r.Context(), c.record.Start)
+	switch {
+	case err == nil:
+		c.admitted = true
+		return nil
+	case errors.Is(err, errOverload):
+		return proxyBusy(errOverload.Error())
+	}
+	return failed(codeTransient, ReasonClientLeft, nil)
+}
+
+// leave says that the request is over, or that what is left of it is a stream of
+// notifications. It may be called more than once.
+func (c *call) leave() {
+	if c.admitted {
+		c.admitted = false
+		c.h.admission.leave()
+	}
+}
+
 // inspect reads a SOAP request and returns what to send to Exchange, or why
 // nothing is sent.
 func (c *call) inspect(client clientUser) (outgoing, *problem) {
@@ -72,7 +96,7 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 		return outgoing{}, failed(codeTransient, ReasonBody, nil)
 	}
 	if errors.Is(err, body.ErrFull) {
-		return outgoing{}, failed(codeBusy, ReasonProxyBusy, nil)
+		return outgoing{}, proxyBusy("")
 	}
 	refusal := c.inspection.decide(err)
 	c.inspection.describe(&c.record)
@@ -139,6 +163,9 @@ func (c *call) forward(out outgoing) {
 		c.respond.problem(problem)
 		return
 	}
+	if operation == streamingOperation || operation == "" && resp.ContentLength < 0 {
+		c.leave()
+	}
 	complete, err := c.respond.relay(resp, operation)
 	c.settle(out.payload, cancel)
 	if err != nil {
@@ -175,7 +202,7 @@ func (c *call) fail(err error, payload body.Payload) {
 	case errors.Is(ended, body.ErrRefused):
 		c.respond.problem(refused(refusalFor(ended)))
 	case errors.Is(ended, body.ErrFull):
-		c.respond.problem(failed(codeBusy, ReasonProxyBusy, nil))
+		c.respond.problem(proxyBusy(""))
 	case errors.Is(ended, body.ErrClient):
 		c.respond.problem(failed(codeTransient, ReasonBody, nil))
 	case errors.Is(err, errStopping):
@@ -214,6 +241,7 @@ func (c *call) drain() {
 
 // finish completes the Record and reports it.
 func (c *call) finish() {
+	c.leave()
 	now := time.Now()
 	c.respond.extendDeadline(now) // for what net/http still has to flush
 	c.record.BytesIn = c.body.N()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -94,6 +95,15 @@ func probeResponse() *problem {
 // failed is the response to a failure on the way to Exchange.
 func failed(code ews.ResponseCode, reason Reason, err error) *problem {
 	return &problem{code: code, reason: reason, err: err}
+}
+
+// proxyBusy is the response to a request for which there is no memory or no time.
+// The waits that clients are asked for differ, so that they do not all come again
+// in the same moment. detail may be "".
+func proxyBusy(detail string) *problem {
+	p := failed(codeBusy, ReasonProxyBusy, nil)
+	p.detail, p.wait = detail, backOff/2+rand.N(backOff)
+	return p
 }
 
 // The shape is that of Exchange's faults: fault code in the types namespace,

@@ -88,6 +88,13 @@ type Config struct {
 	// is no room gets ErrorServerBusy. Zero: 32 MiB.
 	BufferBudget int64
 
+	// SchedulerDelay returns how long goroutines that can run wait for a processor
+	// at present. While that is long, requests wait until others end, for two
+	// seconds at most, and get ErrorServerBusy where there are too many of them for
+	// that. It is called ten times a second at most, and must not block. nil:
+	// requests are always served at once.
+	SchedulerDelay func() time.Duration
+
 	// TokenWait bounds how long a request waits while there is no token.
 	// Zero: 4 s, so that the client gets a response within 5.
 	TokenWait time.Duration
@@ -114,6 +121,8 @@ type Handler struct {
 	browser  http.CrossOriginProtection
 	busy     busyDelay
 	streams  streams
+
+	admission admission
 }
 
 // New returns a Handler, or an error that names what is missing.
@@ -148,6 +157,8 @@ func New(config Config) (*Handler, error) {
 		budget:   body.NewBudget(config.BufferBudget),
 		upstream: newUpstream(&config),
 		streams:  newStreams(),
+
+		admission: admission{delay: config.SchedulerDelay},
 	}, nil
 }
 
@@ -213,7 +224,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.serveAutodiscover(route.autodiscover, client)
 		return
 	case r.Method == http.MethodPost:
-		out, problem = c.inspect(client)
+		if problem = c.enter(); problem == nil {
+			out, problem = c.inspect(client)
+		}
 	case route.document == nil: // DavMail probes the endpoint like this
 		problem = probeResponse()
 	default:

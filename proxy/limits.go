@@ -22,6 +22,11 @@ const (
 	maxBusyDelay = 2 * time.Second        // up to this: clients have timeouts
 	maxBusyPeers = 1024
 
+	maxSchedulerDelay = 10 * time.Millisecond  // a request waits for a processor some ten times
+	maxAdmissionWait  = 2 * time.Second        // clients have timeouts, and the next ones wait too
+	admissionInterval = 100 * time.Millisecond // between two looks at the delay
+	minAdmitted       = 64                     // requests in progress that are admitted in any case
+
 	headerTimeout = 10 * time.Second // a client's whole head
 	idleTimeout   = 3 * time.Minute  // an idle client connection, above IIS's own 2 minutes
 	writePause    = 60 * time.Second // longest time in which a client takes nothing of a response

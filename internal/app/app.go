@@ -144,6 +144,7 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 		ForwardHeaders:      c.ForwardHeaders,
 		NeverExpectContinue: c.ExpectContinue == config.ExpectNever,
 		BufferBudget:        bufferBudget(process.MemoryLimit()),
+		SchedulerDelay:      new(process.SchedulerDelay).Since,
 		Settings:            config.ProxySettings(),
 		Done:                a.observer.done,
 	}

@@ -12,7 +12,7 @@ import (
 // status page. docs/operations.md says more.
 var remedies = map[proxy.Reason]string{
 	proxy.ReasonNoToken:              "see why there is no access token in /ready",
-	proxy.ReasonProxyBusy:            "let fewer clients send large requests at the same time, or give hmaproxy more memory",
+	proxy.ReasonProxyBusy:            "let fewer clients send requests at the same time, or give hmaproxy more memory or processors, as detail says",
 	proxy.ReasonProxyStopping:        "nothing: clients open their streams again when hmaproxy runs again",
 	proxy.ReasonCredentialsUnchecked: "find the client that sends wrong passwords: its guesses take the time that checking others needs",
 	proxy.ReasonUpstreamTimeout:      "look at how long Exchange takes, and at its application pools",

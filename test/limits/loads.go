@@ -48,6 +48,7 @@ var loads = []load{
 	{"idle-admin", "7,600 idle connections to the admin listener", true, func(w *world, _ *tally) {
 		hold(w.ctx, 7600, adminAddress, "", 15*time.Second)
 	}, nil},
+	{"overload", "5,000 clients that send one request after another", false, overload, checkOverload},
 	{"memory-comes-back", "1,000 slow uploads of 1 MiB without a memory limit", false, func(w *world, t *tally) {
 		w.before, _, _ = resident(w.proxy.Process.Pid)
 		w.slow.Store(true)

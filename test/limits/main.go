@@ -36,7 +36,12 @@ func main() {
 	defer stop()
 	only := flag.String("only", "", "comma-separated names of loads; empty means all")
 	verbose := flag.Bool("v", false, "print hmaproxy's log")
+	probing := flag.Duration("probe", 0, "used by the program itself")
 	flag.Parse()
+	if *probing > 0 {
+		probeFor(*probing)
+		return
+	}
 	if err := run(ctx, *only, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "limits:", err)
 		os.Exit(1)

@@ -43,7 +43,8 @@ type world struct {
 	proxy *exec.Cmd
 	group *group // nil: none could be made
 
-	before, peak, after int64 // resident memory, for the load that compares it
+	before, peak, after int64       // resident memory, for the load that compares it
+	probes              probeReport // of the load that measures them in a process of its own
 }
 
 // startServices starts the emulated services and an Exchange that does nothing

@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// An admission bounds the requests in progress while the process has more work
+// than its processors do: what waits for a processor makes everything late, the
+// admin listener included. The bound adapts to how long goroutines wait for a
+// processor. Requests beyond it wait in order, as many as are served within
+// maxAdmissionWait at the rate of the last moments. Others are refused.
+//
+// A slow Exchange is no overload: requests that wait for it need no processor.
+//
+// It is safe for concurrent use.
+type admission struct {
+	delay func() time.Duration // of goroutines that wait for a processor; nil: there is no bound
+
+	mu      sync.Mutex
+	running int       // requests in progress
+	limit   int       // of running; 0: none
+	waiting list.List // of *waiter, the first comes first
+	ticking bool      // tick is scheduled
+	checked time.Time // when limit was adapted
+	ended   int       // requests that have ended since then
+	rate    float64   // requests that end in a second
+}
+
+// A waiter is a request that waits to be admitted.
+type waiter struct {
+	since    time.Time
+	admitted chan bool // receives once whether it is
+}
+
+// errOverload is why a request was not admitted.
+var errOverload = errors.New("more requests than can be served within two seconds")
+
+// enter admits a request, after a wait of at most maxAdmissionWait. It returns
+// errOverload, or ctx.Err() when ctx ends first. After nil, leave must be called.
+func (a *admission) enter(ctx context.Context, now time.Time) error {
+	if a.delay == nil {
+		return nil
+	}
+	place, err := a.queue(now)
+	if place == nil {
+		return err
+	}
+	w := place.Value.(*waiter)
+	select {
+	case admitted := <-w.admitted:
+		if !admitted {
+			return errOverload
+		}
+		return nil
+	case <-ctx.Done():
+		a.abandon(place)
+		return ctx.Err()
+	}
+}
+
+// queue admits a request at once, refuses it, or returns its place in the queue.
+func (a *admission) queue(now time.Time) (place *list.Element, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.adapt(now)
+	switch {
+	case a.limit == 0 || a.running < a.limit && a.waiting.Len() == 0:
+		a.running++
+		return nil, nil
+	case float64(a.waiting.Len()) >= a.rate*maxAdmissionWait.Seconds():
+		return nil, errOverload
+	}
+	a.schedule()
+	return a.waiting.PushBack(&waiter{now, make(chan bool, 1)}), nil
+}
+
+// abandon removes a request whose client has left. It may have been admitted at
+// the same time.
+func (a *admission) abandon(place *list.Element) {
+	a.mu.Lock()
+	a.waiting.Remove(place)
+	a.mu.Unlock()
+	select {
+	case admitted := <-place.Value.(*waiter).admitted:
+		if admitted {
+			a.leave()
+		}
+	default:
+	}
+}
+
+// leave ends a request that was admitted.
+func (a *admission) leave() {
+	if a.delay == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running--
+	a.ended++
+	a.adapt(time.Now())
+	a.admit()
+}
+
+// tick goes on while requests wait, so that they do not depend on others that come
+// or end.
+func (a *admission) tick() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ticking = false
+	now := time.Now()
+	a.adapt(now)
+	a.admit()
+	for e := a.waiting.Front(); e != nil && now.Sub(e.Value.(*waiter).since) >= maxAdmissionWait; e = a.waiting.Front() {
+		a.waiting.Remove(e).(*waiter).admitted <- false
+	}
+	if a.waiting.Len() > 0 {
+		a.schedule()
+	}
+}
+
+// schedule requires a.mu, like the following methods.
+func (a *admission) schedule() {
+	if !a.ticking {
+		a.ticking = true
+		time.AfterFunc(admissionInterval, a.tick)
+	}
+}
+
+// admit admits waiting requests within the limit.
+func (a *admission) admit() {
+	for a.waiting.Len() > 0 && (a.limit == 0 || a.running < a.limit) {
+		a.running++
+		a.waiting.Remove(a.waiting.Front()).(*waiter).admitted <- true
+	}
+}
+
+// adapt adapts the limit and the rate, once in admissionInterval.
+func (a *admission) adapt(now time.Time) {
+	passed := now.Sub(a.checked)
+	if passed < admissionInterval {
+		return
+	}
+	rate := float64(a.ended) / passed.Seconds()
+	a.checked, a.ended = now, 0
+	if a.rate = (a.rate + rate) / 2; a.limit == 0 {
+		a.rate = max(a.rate, rate)
+	}
+	switch {
+	case a.delay() > maxSchedulerDelay:
+		a.limit = max(minAdmitted, a.running*3/4)
+	case a.limit == 0:
+	case a.waiting.Len() == 0 && a.running < a.limit/2:
+		a.limit = 0
+	default:
+		a.limit = max(a.limit, a.running) + a.limit/8 + 1
+	}
+}

@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// An admissionTest is an admission whose requests are counted.
+type admissionTest struct {
+	*admission
+	delay    time.Duration
+	admitted int
+	refused  int
+	waits    []time.Duration // of those that were admitted
+}
+
+func testAdmission(t *testing.T, test func(a *admissionTest)) {
+	synctest.Test(t, func(*testing.T) {
+		a := new(admissionTest)
+		a.admission = &admission{delay: func() time.Duration { return a.delay }}
+		time.Sleep(time.Second) // beyond the first adaption
+		test(a)
+	})
+}
+
+// come lets n requests come at once. Each lasts for d once it is admitted.
+func (a *admissionTest) come(n int, d time.Duration) {
+	for range n {
+		go func() {
+			began := time.Now()
+			err := a.enter(context.Background(), began)
+			a.mu.Lock()
+			if err != nil {
+				a.refused++
+				a.mu.Unlock()
+				return
+			}
+			a.admitted++
+			a.waits = append(a.waits, time.Since(began))
+			a.mu.Unlock()
+			time.Sleep(d)
+			a.leave()
+		}()
+	}
+	synctest.Wait()
+}
+
+// expect checks how many requests were admitted and refused since the last call.
+func (a *admissionTest) expect(t *testing.T, when string, admitted, refused int) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.admitted != admitted || a.refused != refused {
+		t.Errorf("%s: %d admitted and %d refused, want %d and %d", when, a.admitted, a.refused, admitted, refused)
+	}
+	a.admitted, a.refused = 0, 0
+}
+
+func TestSlowExchangeIsNoOverload(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		a.delay = maxSchedulerDelay
+		for range 10 {
+			a.come(1000, time.Hour)
+			time.Sleep(time.Second)
+		}
+		a.expect(t, "10,000 requests that wait for Exchange", 10000, 0)
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+func TestOverload(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		for range 10 { // 1,000 a second
+			a.come(100, 50*time.Millisecond)
+			time.Sleep(admissionInterval)
+		}
+		a.expect(t, "before", 1000, 0)
+		a.come(400, 500*time.Millisecond)
+		a.expect(t, "a burst without delay", 400, 0)
+		a.delay = maxSchedulerDelay + time.Nanosecond
+		time.Sleep(admissionInterval)
+		a.come(3000, 500*time.Millisecond)
+		a.mu.Lock()
+		if n := a.admitted; n > 0 {
+			t.Errorf("%d requests were admitted beyond the limit", n)
+		}
+		if n := a.refused; n < 900 || n > 2600 { // 1,000 a second at most were served before
+			t.Errorf("%d of 3,000 requests were refused at once", n)
+		}
+		waiting := a.waiting.Len()
+		if waiting < 400 {
+			t.Errorf("%d requests wait", waiting)
+		}
+		a.mu.Unlock()
+		time.Sleep(maxAdmissionWait + admissionInterval)
+		synctest.Wait()
+		a.mu.Lock()
+		if got := a.admitted + a.refused; got != 3000 || a.admitted == 0 {
+			t.Errorf("%d of 3,000 requests were admitted or refused, %d admitted", got, a.admitted)
+		}
+		for _, w := range a.waits {
+			if w > maxAdmissionWait {
+				t.Errorf("a request was admitted after %v", w)
+			}
+		}
+		a.admitted, a.refused = 0, 0
+		a.mu.Unlock()
+		a.delay = 0
+		time.Sleep(10 * time.Second)
+		a.come(1, 0)
+		time.Sleep(admissionInterval)
+		a.come(1000, time.Second)
+		a.expect(t, "after the overload", 1001, 0)
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestFewRequestsAreAlwaysAdmitted checks the boundary of minAdmitted.
+func TestFewRequestsAreAlwaysAdmitted(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		a.delay = time.Second
+		a.come(minAdmitted, time.Hour)
+		time.Sleep(time.Second)
+		a.expect(t, "as many as are always admitted", minAdmitted, 0)
+		a.come(1, time.Hour)
+		time.Sleep(maxAdmissionWait + admissionInterval)
+		a.expect(t, "one more", 0, 1)
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// TestAbandonedPlace checks that a request whose client leaves while it waits
+// takes no place.
+func TestAbandonedPlace(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		a.rate = 100
+		a.delay = time.Second
+		a.come(minAdmitted, time.Minute)
+		time.Sleep(admissionInterval)
+		ctx, cancel := context.WithCancel(context.Background())
+		left := make(chan error)
+		go func() { left <- a.enter(ctx, time.Now()) }()
+		synctest.Wait()
+		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if a.running != 0 || a.waiting.Len() != 0 {
+			t.Errorf("%d requests run and %d wait", a.running, a.waiting.Len())
+		}
+	})
+}

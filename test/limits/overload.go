@@ -1,0 +1,124 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	overloadClients = 5000
+	overloadTime    = 20 * time.Second
+
+	// probeBound is how long 19 of 20 probes may take. The rest meet the load's own
+	// use of the processors.
+	probeBound = 100 * time.Millisecond
+	// servedBound is the wait of half of the requests that are served.
+	servedBound = 2 * time.Second
+)
+
+// A probeReport is what the process that probes has measured, in milliseconds.
+type probeReport struct {
+	Count, Failed, P50, P95, Longest int64
+}
+
+// probeFor asks the admin listener for /live twenty times a second, and prints a
+// report. It is a process of its own, so that the load's goroutines do not delay
+// it.
+func probeFor(d time.Duration) {
+	client := &http.Client{Timeout: time.Minute}
+	var took []int64
+	var report probeReport
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		began := time.Now()
+		if what := outcomeOf(client.Get("http://" + adminAddress + "/live")); what != served {
+			report.Failed++
+		}
+		took = append(took, time.Since(began).Milliseconds())
+	}
+	slices.Sort(took)
+	n := len(took)
+	report.Count, report.P50, report.P95, report.Longest = int64(n), took[n/2], took[n*19/20], took[n-1]
+	_ = json.NewEncoder(os.Stdout).Encode(report)
+}
+
+var backOffValue = regexp.MustCompile(`"BackOffMilliseconds">(\d+)<`)
+
+// overload lets many clients send one request after another. A client that gets
+// ErrorServerBusy waits as long as it is asked to.
+func overload(w *world, t *tally) {
+	ctx, cancel := context.WithTimeout(w.ctx, overloadTime)
+	defer cancel()
+	probe := exec.CommandContext(w.ctx, os.Args[0], "-probe", overloadTime.String())
+	probe.Stderr = os.Stderr
+	reported := make(chan error, 1)
+	go func() {
+		text, err := probe.Output()
+		if err == nil {
+			err = json.Unmarshal(text, &w.probes)
+		}
+		reported <- err
+	}()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: overloadClients}, Timeout: time.Minute}
+	defer client.CloseIdleConnections()
+	var all sync.WaitGroup
+	text := envelope(0)
+	for range overloadClients {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				began := time.Now()
+				what, wait := askOnce(client, text)
+				t.add(what, time.Since(began))
+				pause(ctx, wait)
+			}
+		})
+	}
+	all.Wait()
+	if err := <-reported; err != nil {
+		fmt.Println("  the probes:", err)
+	}
+}
+
+// askOnce sends a request and returns what came of it, and how long the client is
+// asked to wait.
+func askOnce(client *http.Client, text string) (what string, wait time.Duration) {
+	resp, err := client.Post("http://"+clientAddress+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", strings.NewReader(text))
+	if err != nil {
+		return "broken off", time.Second
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode == http.StatusOK {
+		return served, 0
+	}
+	if m := backOffValue.FindSubmatch(body); err == nil && m != nil {
+		ms, _ := strconv.Atoi(string(m[1]))
+		return busy, time.Duration(ms) * time.Millisecond
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, resp.Header.Get("X-Hmaproxy-Error")), time.Second
+}
+
+func checkOverload(w *world, load, mail, _ *tally) []string {
+	fmt.Printf("  half of the served within %d ms, of the refused within %d ms; %d probes: half within %d ms, 19 of 20 within %d, all within %d\n",
+		load.median(served).Milliseconds(), load.median(busy).Milliseconds(), w.probes.Count, w.probes.P50, w.probes.P95, w.probes.Longest)
+	problems := servedOrBusy()(w, load, nil, nil)
+	if m := load.median(served); m > servedBound {
+		problems = append(problems, fmt.Sprintf("half of the requests waited for more than %v", servedBound))
+	}
+	if w.probes.Failed > 0 || w.probes.Count == 0 || w.probes.P95 > probeBound.Milliseconds() {
+		problems = append(problems, fmt.Sprintf("%d of %d probes failed, and 1 of 20 took more than %d ms", w.probes.Failed, w.probes.Count, w.probes.P95))
+	}
+	return problems
+}
