@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 
+	"hmaproxy/internal/config"
 	"hmaproxy/internal/doctor"
 )
 
@@ -16,7 +17,7 @@ func doctorCommand() command {
 	return command{
 		name:     "doctor",
 		summary:  "find out why it does not work, and what to do",
-		synopsis: []string{"doctor [-env-file FILE] [-mailbox ADDRESS] [-forbidden-mailbox ADDRESS]\n                [-v] [-json] [-timeout DURATION]"},
+		synopsis: []string{"doctor [-env-file FILE] [-mailbox ADDRESS] [-forbidden-mailbox ADDRESS]\n                [-v] [-json] [-timeout DURATION]", "doctor -autodiscover ADDRESS [-v] [-json] [-timeout DURATION]"},
 		about: `Finds out why hmaproxy does not work, and what to do about it. It needs no running hmaproxy and
 changes nothing: it reads the same settings, uses the same code, and checks in this order:
 
@@ -41,12 +42,17 @@ allow-list; only the id of its inbox is requested. -forbidden-mailbox names one 
 closed: Exchange is asked for it past the allow-list, so that the result shows whether Exchange
 itself or only the allow-list refuses it.
 
+With -autodiscover it does instead what software on this machine does that looks for Exchange: it
+asks at each place where such software asks for the mailbox, and names the first that leads round
+hmaproxy. For this, hmaproxy must run; settings are not read.
+
 A host that does not respond is reported within 30 seconds. Slow responses are waited for one after
 the other, at most 40 seconds for each check, so that all checks can take two minutes.`,
 		flags: []option{
 			envFileOption(),
 			{"mailbox", "ADDRESS", "open this mailbox, an SMTP address", completeNothing, func(o *options) flag.Value { return (*stringValue)(&o.mailbox) }},
 			{"forbidden-mailbox", "ADDRESS", "find out what keeps this mailbox closed, an SMTP address", completeNothing, func(o *options) flag.Value { return (*stringValue)(&o.forbidden) }},
+			{"autodiscover", "ADDRESS", "find out where Autodiscover on this machine leads for this mailbox, an SMTP address", completeNothing, func(o *options) flag.Value { return (*stringValue)(&o.autodiscover) }},
 			{"v", "", "show what each check observed, and notes", completeNothing, func(o *options) flag.Value { return (*boolValue)(&o.verbose) }},
 			{"json", "", "write one JSON object instead of lines: {\"ok\": …, \"checks\": [{\"check\": …, \"title\": …, \"status\": \"ok|warning|failed|skipped\", \"detail\": …, \"cause\": …, \"repair\": […], \"warnings\": […], \"notes\": […]}]}",
 				completeNothing, func(o *options) flag.Value { return (*boolValue)(&o.json) }},
@@ -56,6 +62,7 @@ the other, at most 40 seconds for each check, so that all checks can take two mi
 		examples: []string{
 			"hmaproxy doctor -env-file hmaproxy.env -mailbox alice@contoso.com",
 			"hmaproxy doctor -env-file hmaproxy.env -forbidden-mailbox ceo@contoso.com",
+			"hmaproxy doctor -autodiscover alice@contoso.com",
 			"hmaproxy doctor -env-file hmaproxy.env -json | jq '.checks[] | select(.status == \"failed\")'",
 		},
 		run: runDoctor,
@@ -71,9 +78,16 @@ func runDoctor(ctx context.Context, inv *invocation) error {
 		ctx, cancel = context.WithTimeout(ctx, inv.timeout)
 		defer cancel()
 	}
-	o := doctor.Options{Mailbox: inv.mailbox, Forbidden: inv.forbidden}
-	o.Config, o.ConfigError = inv.load()
-	all, err := examine(ctx, o, inv)
+	all, err := examine(inv, func(report func(doctor.Result)) []doctor.Result {
+		if inv.autodiscover != "" {
+			return doctor.Autodiscover(ctx, doctor.AutodiscoverOptions{
+				Mailbox: inv.autodiscover, Domain: config.Lookup(inv.environ, "USERDNSDOMAIN"), Temp: os.TempDir(), Report: report,
+			})
+		}
+		o := doctor.Options{Mailbox: inv.mailbox, Forbidden: inv.forbidden, Report: report}
+		o.Config, o.ConfigError = inv.load()
+		return doctor.Run(ctx, o)
+	})
 	if err != nil {
 		return fmt.Errorf("doctor: %w", err)
 	}
@@ -86,15 +100,14 @@ func runDoctor(ctx context.Context, inv *invocation) error {
 	return errCheckFailed
 }
 
-// examine runs the checks and prints their results.
-func examine(ctx context.Context, o doctor.Options, inv *invocation) ([]doctor.Result, error) {
+// examine makes the checks and prints their results.
+func examine(inv *invocation, run func(report func(doctor.Result)) []doctor.Result) ([]doctor.Result, error) {
 	if inv.json {
-		all := doctor.Run(ctx, o)
+		all := run(nil)
 		return all, doctor.WriteJSON(inv.out, all)
 	}
-	text := doctor.NewText(inv.out, doctor.TextOptions{Verbose: inv.verbose, Color: colorful(inv.out)})
-	o.Report = text.Report
-	all := doctor.Run(ctx, o)
+	text := doctor.NewText(inv.out, doctor.TextOptions{Verbose: inv.verbose || inv.autodiscover != "", Color: colorful(inv.out)})
+	all := run(text.Report)
 	text.Summary(all)
 	return all, nil
 }

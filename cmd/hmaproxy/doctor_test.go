@@ -171,3 +171,16 @@ func TestDoctorWarnsAboutSecrets(t *testing.T) {
 		})
 	}
 }
+
+// TestDoctorAutodiscover looks for a domain that does not exist (RFC 2606).
+func TestDoctorAutodiscover(t *testing.T) {
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"doctor", "-autodiscover", "alice@nowhere.invalid", "-timeout", "1ns"}, nil, stdio{nil, &out, &out})
+	if exitCode(err) != exitFailed || !strings.Contains(out.String(), "no place leads to hmaproxy") || !strings.Contains(out.String(), "127.0.0.1 autodiscover.nowhere.invalid") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	out.Reset()
+	if err := run(t.Context(), []string{"doctor", "-autodiscover", "alice"}, nil, stdio{nil, &out, &out}); exitCode(err) != exitFailed || !strings.Contains(out.String(), "needs the address of a mailbox") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}

@@ -15,6 +15,7 @@ type options struct {
 	timeout time.Duration
 
 	mailbox, forbidden string // of doctor
+	autodiscover       string
 	json, verbose      bool
 
 	user           string // of hash-password

@@ -11,14 +11,14 @@ _hmaproxy() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    -mailbox | -forbidden-mailbox | -timeout | -name | -mailboxes | -cost | -top | -operation | -client | -days)
+    -mailbox | -forbidden-mailbox | -autodiscover | -timeout | -name | -mailboxes | -cost | -top | -operation | -client | -days)
         return
         ;;
     esac
     case $command in
     serve) words="-env-file -h" ;;
     init) words="-o -h" ;;
-    doctor) words="-env-file -mailbox -forbidden-mailbox -v -json -timeout -h" ;;
+    doctor) words="-env-file -mailbox -forbidden-mailbox -autodiscover -v -json -timeout -h" ;;
     health) words="startup ready live -env-file -h" ;;
     wait) words="-env-file -timeout -h" ;;
     hash-password) words="-name -mailboxes -whole-allow-list -cost -h" ;;

@@ -18,6 +18,7 @@ complete -c hmaproxy -n '__fish_seen_subcommand_from init' -s o -r -F -d 'write 
 complete -c hmaproxy -n '__fish_seen_subcommand_from doctor' -o env-file -r -F -d 'read settings from FILE, one NAME=value a line; a variable of the environment wins over it'
 complete -c hmaproxy -n '__fish_seen_subcommand_from doctor' -o mailbox -x -d 'open this mailbox, an SMTP address'
 complete -c hmaproxy -n '__fish_seen_subcommand_from doctor' -o forbidden-mailbox -x -d 'find out what keeps this mailbox closed, an SMTP address'
+complete -c hmaproxy -n '__fish_seen_subcommand_from doctor' -o autodiscover -x -d 'find out where Autodiscover on this machine leads for this mailbox, an SMTP address'
 complete -c hmaproxy -n '__fish_seen_subcommand_from doctor' -s v -d 'show what each check observed, and notes'
 complete -c hmaproxy -n '__fish_seen_subcommand_from doctor' -o json -d 'write one JSON object instead of lines: {"ok": …, "checks": [{"check": …, "title": …, "status": "ok|warning|failed|skipped", "detail": …, "cause": …, "repair": […], "warnings": […], "notes": […]}]}'
 complete -c hmaproxy -n '__fish_seen_subcommand_from doctor' -o timeout -x -d 'stop after DURATION; 0, the default, sets no limit'

@@ -18,7 +18,7 @@ Register-ArgumentCompleter -Native -CommandName hmaproxy, hmaproxy.exe -ScriptBl
     $arguments = @{
         'serve' = @('-env-file', '-h')
         'init' = @('-o', '-h')
-        'doctor' = @('-env-file', '-mailbox', '-forbidden-mailbox', '-v', '-json', '-timeout', '-h')
+        'doctor' = @('-env-file', '-mailbox', '-forbidden-mailbox', '-autodiscover', '-v', '-json', '-timeout', '-h')
         'health' = @('startup', 'ready', 'live', '-env-file', '-h')
         'wait' = @('-env-file', '-timeout', '-h')
         'hash-password' = @('-name', '-mailboxes', '-whole-allow-list', '-cost', '-h')
@@ -32,7 +32,7 @@ Register-ArgumentCompleter -Native -CommandName hmaproxy, hmaproxy.exe -ScriptBl
     $elements = @($commandAst.CommandElements | ForEach-Object { $_.ToString() })
     if ($wordToComplete -ne '') { $elements = @($elements | Select-Object -SkipLast 1) }
     $previous = $elements[-1]
-    if (@('-env-file', '-o', '-list', '-dir', '-mailbox', '-forbidden-mailbox', '-timeout', '-name', '-mailboxes', '-cost', '-top', '-operation', '-client', '-days') -contains $previous) { return } # PowerShell completes files by itself
+    if (@('-env-file', '-o', '-list', '-dir', '-mailbox', '-forbidden-mailbox', '-autodiscover', '-timeout', '-name', '-mailboxes', '-cost', '-top', '-operation', '-client', '-days') -contains $previous) { return } # PowerShell completes files by itself
     $command = 'serve'
     if ($elements.Count -gt 1 -and -not $elements[1].StartsWith('-')) { $command = $elements[1] }
     $words = @($arguments[$command])
