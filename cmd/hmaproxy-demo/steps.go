@@ -42,6 +42,7 @@ func steps() []step {
 	return []step{
 		{"An allowed mailbox", allowed},
 		{"A client that sends Basic credentials of its own", basic},
+		{"A client that looks for Exchange by Autodiscover finds hmaproxy", discovered},
 		{"A mailbox that is not on the allow-list", refused},
 		{"Audit mode: such a request is forwarded, and the log says so", audited},
 		{"A client that names no mailbox gets the default mailbox", injected},
@@ -119,7 +120,7 @@ func (d *demo) expect(ctx context.Context, p *product, mailbox, user, code strin
 }
 
 func allowed(ctx context.Context, d *demo) (err error) {
-	if d.enforcing, err = d.env.start(ctx, slog.New(slog.DiscardHandler), "HMA_ALLOWED_MAILBOXES=alice@contoso.com"); err != nil {
+	if d.enforcing, err = d.env.start(ctx, slog.New(slog.DiscardHandler), "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_AUTODISCOVER=auto"); err != nil {
 		return err
 	}
 	_, err = d.expect(ctx, d.enforcing, "alice@contoso.com", "", "NoError", 1)

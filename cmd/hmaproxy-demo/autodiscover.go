@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// discovered asks the product for the URL of Exchange, as software does that gets an
+// address and nothing else, and opens the Inbox there.
+func discovered(ctx context.Context, d *demo) error {
+	found, err := d.discover(ctx, "alice@contoso.com")
+	if err != nil {
+		return err
+	}
+	if u, err := url.Parse(found.URL); err != nil || u.Host != d.enforcing.clients {
+		return fmt.Errorf("the client got the URL %q", found.URL)
+	}
+	if _, err := d.expect(ctx, d.enforcing, "alice@contoso.com", "", "NoError", 1); err != nil {
+		return err
+	}
+	other, err := d.discover(ctx, "ceo@contoso.com")
+	if err == nil && (other.ErrorCode != "UserNotFound" || other.URL != "") {
+		err = fmt.Errorf("a mailbox that is not allowed is found: %+v", other)
+	}
+	if err == nil && len(d.env.hops()) > 0 {
+		err = errors.New("Exchange was asked")
+	}
+	return err
+}
+
+// A discovery is a response of Autodiscover in JSON.
+type discovery struct {
+	URL       string `json:"Url"`
+	ErrorCode string
+}
+
+// discover sends a request of Autodiscover and prints it with its response.
+func (d *demo) discover(ctx context.Context, mailbox string) (discovery, error) {
+	target := "/autodiscover/autodiscover.json?Email=" + url.QueryEscape(mailbox) + "&Protocol=EWS"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.enforcing.clients+target, nil)
+	if err != nil {
+		return discovery{}, err
+	}
+	resp, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return discovery{}, err
+	}
+	defer resp.Body.Close()
+	var got discovery
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		return discovery{}, err
+	}
+	d.env.printf("   client → proxy      GET %s\n   client ← proxy      %d %s\n", target, resp.StatusCode, strings.TrimSpace(got.URL+" "+got.ErrorCode))
+	return got, nil
+}
