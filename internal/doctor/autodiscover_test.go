@@ -214,7 +214,9 @@ func TestAutodiscoverWalk(t *testing.T) {
 		{"client users", func(s *surrounding) {
 			s.places[atHost] = ourIP
 			s.serve(ourIP, s.hmaproxy(func(c *proxy.Config) {
-				c.Client = func(context.Context, string, string, string) (*policy.Policy, error) { return nil, proxy.ErrCredentials }
+				c.Client = func(context.Context, string, string, string) (*policy.Policy, error) {
+					return nil, proxy.ErrCredentials
+				}
 			}, host), host)
 		}, "", "asks for the credentials of a client user"},
 		{"domain of Active Directory", func(s *surrounding) {
