@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -97,7 +96,7 @@ func (inv *invocation) policies() (*policycheck.Policies, error) {
 		})
 		entries = append(entries, "HMA_ALLOWED_MAILBOXES_FILE="+inv.list)
 	}
-	c, err := config.Load(entries, os.ReadFile)
+	c, err := config.Load(entries, config.ReadFile)
 	if err != nil {
 		return nil, settingsError{err}
 	}

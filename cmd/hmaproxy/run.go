@@ -90,7 +90,7 @@ func (inv *invocation) settings() (entries []string, exposed bool, err error) {
 	if inv.envFile == "" {
 		return inv.environ, false, nil
 	}
-	data, err := os.ReadFile(inv.envFile)
+	data, err := config.ReadOnce(inv.envFile)
 	if err != nil {
 		return nil, false, settingsError{fmt.Errorf("-env-file: %w", err)}
 	}
@@ -110,7 +110,7 @@ func (inv *invocation) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load(entries, os.ReadFile)
+	c, err := config.Load(entries, config.ReadFile)
 	if err != nil {
 		return nil, settingsError{err}
 	}

@@ -4,7 +4,6 @@ package allowlist
 
 import (
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -85,7 +84,7 @@ func (l *List) Policy() *policy.Policy { return l.current.Load().policy }
 func (l *List) Reload() (changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	entries, err := config.ReadMailboxes(os.ReadFile, l.config.AllowedMailboxesFile)
+	entries, err := config.ReadMailboxes(config.ReadFile, l.config.AllowedMailboxesFile)
 	if err != nil {
 		return false, err
 	}

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
-	"os"
 
 	"hmaproxy/certsource"
 	"hmaproxy/internal/config"
@@ -105,7 +104,7 @@ func secret(value config.Secret, file config.Path) func() (string, error) {
 	switch {
 	case file != "":
 		return func() (string, error) {
-			s, err := config.ReadSecret(os.ReadFile, file)
+			s, err := config.ReadSecret(config.ReadFile, file)
 			return s.Reveal(), err
 		}
 	case value != "":

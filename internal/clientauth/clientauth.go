@@ -11,7 +11,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -56,7 +55,7 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 		fresh: newLane(freshRest), suspect: newLane(suspectRest), suspects: newRecent[string](suspectTime, maxSuspects),
 	}
 	rand.Read(a.key[:])
-	if data, err := os.ReadFile(string(c.ClientUsersFile)); err == nil {
+	if data, err := config.ReadFile(string(c.ClientUsersFile)); err == nil {
 		a.lineEnd = endsLine(data)
 	}
 	var base *policy.Policy
@@ -79,7 +78,7 @@ func endsLine(data []byte) bool { return bytes.HasSuffix(data, []byte("\n")) }
 func (a *Authenticator) Reload() (changed bool, err error) {
 	var data []byte
 	list, err := config.ReadClientUsers(func(path string) (_ []byte, err error) {
-		data, err = os.ReadFile(path)
+		data, err = config.ReadFile(path)
 		return data, err
 	}, a.config.ClientUsersFile)
 	if err != nil {

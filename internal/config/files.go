@@ -68,6 +68,10 @@ func readContent(readFile func(string) ([]byte, error), path Path) ([]byte, erro
 		return nil, flaw("names a file that does not exist")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, flaw("names a file that this process is not permitted to read")
+	case errors.Is(err, errNotRegular):
+		return nil, flaw("names a pipe, socket or device; expected a regular file, which can be read again")
+	case errors.Is(err, errBlocked):
+		return nil, flaw("names a file that could not be read within 10 seconds: its file system does not respond (NFS, SMB)")
 	case errors.Is(err, syscall.EISDIR):
 		return nil, flaw("names a directory; expected a file")
 	case err != nil:

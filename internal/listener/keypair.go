@@ -3,7 +3,6 @@ package listener
 import (
 	"bytes"
 	"crypto/tls"
-	"os"
 	"slices"
 	"sync/atomic"
 
@@ -33,7 +32,7 @@ func NewKeyPairs(c *config.Config) (*KeyPairs, error) {
 // It reports whether a certificate is another than before. After an error the
 // key pairs stay as they were. Calls must not overlap.
 func (k *KeyPairs) Reload() (changed bool, err error) {
-	pairs, err := config.ReadKeyPairs(os.ReadFile, k.config.TLSCertFiles, k.config.TLSKeyFiles)
+	pairs, err := config.ReadKeyPairs(config.ReadFile, k.config.TLSCertFiles, k.config.TLSKeyFiles)
 	if err != nil {
 		return false, err
 	}

@@ -1,0 +1,35 @@
+//go:build unix
+
+package config
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A pipe without a writer blocks whoever opens it. Each setting that names a file
+// refuses it by name.
+func TestPipesAreRefused(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, without := range map[string][]string{
+		"HMA_CERT_FILE":                    {"HMA_KEY_VAULT_URI", "HMA_KEY_VAULT_CERT_NAME", "HMA_KEY_VAULT_APP_ID", "HMA_KEY_VAULT_CLIENT_SECRET"},
+		"HMA_KEY_VAULT_CLIENT_SECRET_FILE": {"HMA_KEY_VAULT_CLIENT_SECRET"},
+		"HMA_ALLOWED_MAILBOXES_FILE":       {"HMA_ALLOWED_MAILBOXES"},
+		"HMA_CA_FILE":                      nil,
+		"HMA_CLIENT_USERS_FILE":            nil,
+	} {
+		env := fromVault().with(vars{name: pipe})
+		for _, w := range without {
+			env = env.with(vars{w: "-"})
+		}
+		_, err := Load(env.environ(), ReadFile)
+		if err == nil || !strings.Contains(err.Error(), name+": names a pipe, socket or device; expected a regular file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
