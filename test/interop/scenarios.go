@@ -76,6 +76,7 @@ func scenarios() []scenario {
 	list = append(list, davmail()...)
 	list = append(list, stacks()...)
 	list = append(list, toolkits()...)
+	list = append(list, thunderbird()...)
 	list = append(list, autodiscover()...)
 	return list
 }

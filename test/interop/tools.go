@@ -26,7 +26,7 @@ var (
 	debianPackages = []string{
 		"python3-exchangelib", "python3-zeep", "php-cli", "php-soap", "davmail", "curl",
 		"default-jdk-headless", "libhttpclient-java", "mono-mcs", "mono-runtime",
-		"libsoap-lite-perl", "gsoap", "libgsoap-dev", "g++", "libaxis-java", "libjaxws-java",
+		"libsoap-lite-perl", "gsoap", "libgsoap-dev", "g++", "libaxis-java", "libjaxws-java", "thunderbird",
 	}
 	npmPackages = []string{"ews-javascript-api@0.15.3", "node-ews@3.5.0", "ntlm-client@0.1.1"}
 )
