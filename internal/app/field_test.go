@@ -353,11 +353,12 @@ var elsewhereTested = map[string][2]string{
 	"ca-file-crlf":            {"../config", "TestCAFilesAsTheyAreFound"},
 	"old-tls-client":          {"../listener", "TestFailedHandshakesAreLogged"},
 	"davmail-417":             {"../../test/interop", "large mail behind a device"},
+	"thunderbird-live":        {"../../test/interop", "Thunderbird: "},
 }
 
 // TestEveryFieldCase finds cases and devices that no test runs.
 func TestEveryFieldCase(t *testing.T) {
-	tested := map[string]bool{"vault-rbac-delay": true, "thunderbird-live": true} // TestVaultPermissionArrivesLate; as the request thunderbird
+	tested := map[string]bool{"vault-rbac-delay": true} // TestVaultPermissionArrivesLate
 	for _, f := range fieldRequests() {
 		tested[f.name] = true
 	}
