@@ -138,7 +138,7 @@ func (inv *invocation) checkReportFlags(files []string) error {
 // collected more often than usual: that keeps a million requests below 100 MB, and
 // costs little because most lines leave no garbage.
 func (inv *invocation) readLogs(ctx context.Context, files []string, each func(*proxy.Record)) (*requestlog.Facts, error) {
-	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	reader, err := requestlog.NewReader(each)
 	if err != nil {
 		return nil, err

@@ -267,32 +267,32 @@ func barOf(n, most int64) string { return decimal(100 * float64(n) / float64(max
 
 func (p *pageWriter) clients() {
 	list := p.r.Clients
-	p.table("Clients", len(list), []column{{"User", "name"}, {"Program", "name"}, {"Requests", "n"}, {"", "bar"}, {"User’s mailboxes", "n"}, {"Operations", "n"}, {"Received", "n"}, {"Sent", "n"}, {"Not served", "words"}}, func(i int) []string {
+	p.table("Clients", len(list), []column{{"User", "name"}, {"Program", "name"}, {"Requests", "n"}, {"", "bar"}, {"User’s mailboxes", "n"}, {"Operations", "n"}, {"Received", "n"}, {"Sent", "n"}, {"Other outcomes", "words"}}, func(i int) []string {
 		c := &list[i]
 		return []string{
 			cmp.Or(c.Client, "–"), cmp.Or(c.Product, "–"), printable.Number(c.Requests), barOf(c.Requests, list[0].Requests), printable.Number(int64(c.Mailboxes)),
-			printable.Number(int64(len(c.Operations))), printable.Bytes(c.BytesIn), printable.Bytes(c.BytesOut), notServed(c),
+			printable.Number(int64(len(c.Operations))), printable.Bytes(c.BytesIn), printable.Bytes(c.BytesOut), otherOutcomes(c),
 		}
 	})
 }
 
 func (p *pageWriter) operations() {
 	list := p.r.Operations
-	p.table("Operations", len(list), []column{{"Operation", "name"}, {"Requests", "n"}, {"", "bar"}, {"Share", "n"}, {"Median", "n"}, {"95 %", "n"}, {"Received", "n"}, {"Sent", "n"}, {"Not served", "words"}}, func(i int) []string {
+	p.table("Operations", len(list), []column{{"Operation", "name"}, {"Requests", "n"}, {"", "bar"}, {"Share", "n"}, {"Median", "n"}, {"95 %", "n"}, {"Received", "n"}, {"Sent", "n"}, {"Other outcomes", "words"}}, func(i int) []string {
 		o := &list[i]
 		return []string{
 			operationTitle(o.Name), printable.Number(o.Requests), barOf(o.Requests, list[0].Requests), printable.Share(o.Requests, p.r.Total.Requests), ms(o.MedianMS), ms(o.P95MS),
-			printable.Bytes(o.BytesIn), printable.Bytes(o.BytesOut), notServed(o),
+			printable.Bytes(o.BytesIn), printable.Bytes(o.BytesOut), otherOutcomes(o),
 		}
 	})
 }
 
 func (p *pageWriter) mailboxes() {
 	list := p.r.Mailboxes
-	p.table("Mailboxes", len(list), []column{{"Mailbox", "name"}, {"Requests", "n"}, {"", "bar"}, {"First", "time"}, {"Last", "time"}, {"Sent", "n"}, {"Not served", "words"}, {"Last fault", "words"}}, func(i int) []string {
+	p.table("Mailboxes", len(list), []column{{"Mailbox", "name"}, {"Requests", "n"}, {"", "bar"}, {"First", "time"}, {"Last", "time"}, {"Sent", "n"}, {"Other outcomes", "words"}, {"Last fault", "words"}}, func(i int) []string {
 		m := &list[i]
 		return []string{
-			mailboxTitle(m), printable.Number(m.Requests), barOf(m.Requests, list[0].Requests), p.r.day(m.First), p.r.day(m.Last), printable.Bytes(m.BytesOut), notServed(m), state(m),
+			mailboxTitle(m), printable.Number(m.Requests), barOf(m.Requests, list[0].Requests), p.r.day(m.First), p.r.day(m.Last), printable.Bytes(m.BytesOut), otherOutcomes(m), state(m),
 		}
 	})
 }

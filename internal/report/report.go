@@ -76,6 +76,7 @@ type Span struct {
 	GapFrom int64       `json:"gap_from_seconds"` // the pause from which on one is a gap
 	Starts  []time.Time `json:"starts,omitempty"` // of hmaproxy
 	Stopped []Pause     `json:"stopped,omitempty"`
+	Abrupt  int         `json:"starts_without_end,omitempty"` // starts after one whose end is not in the log
 }
 
 // A Pause is a time without requests, or one in which hmaproxy did not run.
@@ -206,7 +207,11 @@ func spanOf(f *requestlog.Facts, s *traffic.Summary) Span {
 			continue
 		}
 		span.Starts = append(span.Starts, e.At.UTC())
-		if i > 0 && !events[i-1].Start {
+		switch {
+		case i == 0:
+		case events[i-1].Start:
+			span.Abrupt++
+		default:
 			span.Stopped = append(span.Stopped, pause(events[i-1].At, e.At))
 		}
 	}

@@ -232,3 +232,35 @@ func TestAnEmptyLog(t *testing.T) {
 		}
 	}
 }
+
+// TestStartsAndEnds: the log says when hmaproxy did not run, and when an end is
+// missing.
+func TestStartsAndEnds(t *testing.T) {
+	at := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
+	start := func(h int) requestlog.Event {
+		return requestlog.Event{At: at.Add(time.Duration(h) * time.Hour), Start: true}
+	}
+	end := func(h int) requestlog.Event { return requestlog.Event{At: at.Add(time.Duration(h) * time.Hour)} }
+	for name, test := range map[string]struct {
+		events          []requestlog.Event
+		starts, stopped int
+		abrupt          int
+	}{
+		"none":                 {nil, 0, 0, 0},
+		"one start":            {[]requestlog.Event{start(0)}, 1, 0, 0},
+		"stopped and started":  {[]requestlog.Event{start(0), end(1), start(2)}, 2, 1, 0},
+		"in another order":     {[]requestlog.Event{start(2), end(1), start(0)}, 2, 1, 0},
+		"killed and started":   {[]requestlog.Event{start(0), start(2)}, 2, 0, 1},
+		"the log begins later": {[]requestlog.Event{end(1), start(2)}, 1, 1, 0},
+	} {
+		span := spanOf(&requestlog.Facts{Events: test.events}, &traffic.Summary{})
+		if len(span.Starts) != test.starts || len(span.Stopped) != test.stopped || span.Abrupt != test.abrupt {
+			t.Errorf("%s: %+v", name, span)
+		}
+		for _, p := range span.Stopped {
+			if p.Seconds != 3600 || !p.From.Equal(at.Add(time.Hour)) {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+	}
+}

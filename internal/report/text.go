@@ -79,7 +79,11 @@ func (r *Report) pauses() []string {
 	add(r.Span.Gaps, "no request")
 	add(r.Span.Stopped, "hmaproxy did not run")
 	if n := len(r.Span.Starts); n > 0 {
-		lines = append(lines, fmt.Sprintf("hmaproxy was started %s, last at %s", printable.Count(int64(n), "time", "times"), r.instant(r.Span.Starts[n-1])))
+		line := fmt.Sprintf("hmaproxy was started %s, last at %s", printable.Count(int64(n), "time", "times"), r.instant(r.Span.Starts[n-1]))
+		if r.Span.Abrupt > 0 {
+			line += fmt.Sprintf("; before %s of the starts the log has no end: it was killed, or several instances wrote the log", printable.Number(int64(r.Span.Abrupt)))
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -190,17 +194,17 @@ func (t *textWriter) table(title string, n int, heads []string, cells func(i int
 func short(s string) string { return printable.Short(s, maxCell) }
 
 func (t *textWriter) clients() {
-	t.table("clients", len(t.r.Clients), []string{"user", "program", ">requests", ">user's mailboxes", ">operations", ">in", ">out", "not served"}, func(i int) []string {
+	t.table("clients", len(t.r.Clients), []string{"user", "program", ">requests", ">user's mailboxes", ">operations", ">in", ">out", "other outcomes"}, func(i int) []string {
 		c := &t.r.Clients[i]
 		return []string{
 			cmp.Or(short(c.Client), "–"), cmp.Or(short(c.Product), "–"), printable.Number(c.Requests), printable.Number(int64(c.Mailboxes)),
-			printable.Number(int64(len(c.Operations))), printable.Bytes(c.BytesIn), printable.Bytes(c.BytesOut), notServed(c),
+			printable.Number(int64(len(c.Operations))), printable.Bytes(c.BytesIn), printable.Bytes(c.BytesOut), otherOutcomes(c),
 		}
 	})
 }
 
-// notServed says how requests ended that were not served, "" for none.
-func notServed(row *Row) string {
+// otherOutcomes says how requests ended that were not served, "" for none.
+func otherOutcomes(row *Row) string {
 	without := *row
 	without.Served = 0
 	return outcomesText(&without)
@@ -210,11 +214,11 @@ func notServed(row *Row) string {
 func operationTitle(name string) string { return cmp.Or(short(name), "(no SOAP request)") }
 
 func (t *textWriter) operations() {
-	t.table("operations", len(t.r.Operations), []string{"operation", ">requests", ">share", ">median", ">95 %", ">in", ">out", "not served"}, func(i int) []string {
+	t.table("operations", len(t.r.Operations), []string{"operation", ">requests", ">share", ">median", ">95 %", ">in", ">out", "other outcomes"}, func(i int) []string {
 		o := &t.r.Operations[i]
 		return []string{
 			operationTitle(o.Name), printable.Number(o.Requests), printable.Share(o.Requests, t.r.Total.Requests), ms(o.MedianMS), ms(o.P95MS),
-			printable.Bytes(o.BytesIn), printable.Bytes(o.BytesOut), notServed(o),
+			printable.Bytes(o.BytesIn), printable.Bytes(o.BytesOut), otherOutcomes(o),
 		}
 	})
 }
@@ -239,10 +243,10 @@ func state(row *Row) string {
 }
 
 func (t *textWriter) mailboxes() {
-	t.table("mailboxes", len(t.r.Mailboxes), []string{"mailbox", ">requests", "first", "last", ">out", "not served", "last fault"}, func(i int) []string {
+	t.table("mailboxes", len(t.r.Mailboxes), []string{"mailbox", ">requests", "first", "last", ">out", "other outcomes", "last fault"}, func(i int) []string {
 		m := &t.r.Mailboxes[i]
 		return []string{
-			mailboxTitle(m), printable.Number(m.Requests), t.r.day(m.First), t.r.day(m.Last), printable.Bytes(m.BytesOut), notServed(m), state(m),
+			mailboxTitle(m), printable.Number(m.Requests), t.r.day(m.First), t.r.day(m.Last), printable.Bytes(m.BytesOut), otherOutcomes(m), state(m),
 		}
 	})
 }

@@ -24,9 +24,9 @@ type trafficStatus struct {
 
 // usedStatus is a name and how often it was used.
 type usedStatus struct {
-	Name      string `json:"name"`
-	Requests  int64  `json:"requests"`
-	NotServed int64  `json:"not_served"` // refused, failed, or would be refused in enforce mode
+	Name     string `json:"name"`
+	Requests int64  `json:"requests"`
+	Problems int64  `json:"problems"` // refused or failed, or would be refused in enforce mode
 }
 
 func trafficStatusOf(s *traffic.Summary, mode string) trafficStatus {
@@ -88,7 +88,7 @@ func writeUsed(w *webpage.Writer, title webpage.Markup, list []usedStatus) {
 	w.Markup(title)
 	w.Markup(`</h2>
     <table>
-      <thead><tr><th scope="col">Name<th scope="col" class="n">Requests<th scope="col" class="n">Not served</thead>
+      <thead><tr><th scope="col">Name<th scope="col" class="n">Requests<th scope="col" class="n">Problems</thead>
       <tbody>
 `)
 	for _, u := range list {
@@ -97,7 +97,7 @@ func writeUsed(w *webpage.Writer, title webpage.Markup, list []usedStatus) {
 		w.Markup(`<td class="n">`)
 		w.Text(printable.Number(u.Requests))
 		w.Markup(`<td class="n">`)
-		w.Text(printable.Number(u.NotServed))
+		w.Text(printable.Number(u.Problems))
 		w.Markup("\n")
 	}
 	w.Markup(`      </tbody>

@@ -86,7 +86,7 @@ func TestTopIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, list := range map[string][]usedStatus{"user14@contoso.com": got.Traffic.Mailboxes, "Operation14": got.Traffic.Operations, "program/14": got.Traffic.Clients} {
-		if len(list) != maxTop || list[0] != (usedStatus{name, 15, 15}) || list[1].Requests != 14 || list[1].NotServed != 0 {
+		if len(list) != maxTop || list[0] != (usedStatus{name, 15, 15}) || list[1].Requests != 14 || list[1].Problems != 0 {
 			t.Errorf("%+v", list)
 		}
 	}
