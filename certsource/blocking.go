@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// readTimeout bounds the read of a local file or secret. One that takes longer is
-// on a file system that does not respond.
+// readTimeout limits the read of a local file or secret. A read that takes
+// longer is on a file system that does not respond.
 const readTimeout = 10 * time.Second
 
-// A blockingCall runs a function that no context can end, such as a read from a
-// network file system. At most one run is in progress: a caller that comes while
-// an earlier run blocks waits for the result of that run. A run that never
-// returns costs one goroutine.
+// A blockingCall runs a function that a context cannot end, such as a read from
+// a network file system. At most one run is in progress: a caller that comes
+// during a run waits for its result. A run that never returns costs one
+// goroutine.
 type blockingCall[T any] struct {
 	run func() (T, *Error)
 
 	mu      sync.Mutex
-	current *runResult[T] // of the run in progress; nil: none
+	current *runResult[T] // the run in progress; nil: none
 }
 
 type runResult[T any] struct {
@@ -27,8 +27,8 @@ type runResult[T any] struct {
 	err   *Error
 }
 
-// do returns the result of run, or ok false when run takes longer than readTimeout
-// or ctx ends first.
+// do returns the result of run. ok is false when run takes longer than
+// readTimeout or ctx ends first.
 func (b *blockingCall[T]) do(ctx context.Context) (value T, err *Error, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// call runs one operation on the vault under its own deadline and explains its
+// call runs one operation on the vault with its own timeout and explains its
 // error.
 func (c *vaultClient) call(ctx context.Context, s *session, op, version string, run func(context.Context) error) *Error {
 	inner, cancel := context.WithTimeout(ctx, callTimeout)
@@ -27,13 +27,14 @@ func (c *vaultClient) canceled(op string, ctx context.Context) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Code: CodeCanceled, Err: ctx.Err()}
 }
 
-// notKeyVault is the error about a response without an id.
+// notKeyVault is the error about a response that Key Vault cannot have sent,
+// because it has no id.
 func (c *vaultClient) notKeyVault(op, version string) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Version: version, Host: c.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}
 }
 
-// errPanic stands for a panic in the Key Vault libraries, which index into parts
-// of a challenge that need not be there.
+// errPanic represents a panic in the Key Vault libraries. They index into parts
+// of a challenge without checking that the parts exist.
 var errPanic = errors.New("the response cannot be read")
 
 func recovered(ctx context.Context, run func(context.Context) error) (err error) {
@@ -45,8 +46,8 @@ func recovered(ctx context.Context, run func(context.Context) error) (err error)
 	return run(ctx)
 }
 
-// A trace is the result of the last HTTP request of a call. The libraries' errors
-// hold it as text only, and not at all after retries.
+// A trace is the result of the latest HTTP request of a call. The libraries'
+// errors hold it only as text, and not at all after retries.
 type trace struct {
 	mu     sync.Mutex
 	host   string
@@ -73,7 +74,8 @@ func (w recordingClient) Do(req *http.Request) (*http.Response, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// A try that ended by the deadline says less than the failure before it.
+	// If a try fails because the deadline has passed, the failure of the try
+	// before it is more informative.
 	if errors.Is(err, context.DeadlineExceeded) && t.host == req.URL.Host && t.status >= http.StatusInternalServerError {
 		return resp, err
 	}

@@ -14,23 +14,24 @@ import (
 	"time"
 )
 
-// minKeyBits is the smallest RSA key that is accepted. Certificate authorities have
-// issued nothing smaller for a decade.
+// minKeyBits is the size of the smallest accepted RSA key. Certificate
+// authorities have issued none smaller for a decade.
 const minKeyBits = 2048
 
-// maxChain bounds the certificates that are kept with the leaf.
+// maxChain limits the number of certificates that are kept with the leaf.
 const maxChain = 10
 
-// Thumbprints returns the names by which people and portals identify a certificate:
-// SHA-1, which the Azure portal shows, and SHA-256 of its DER in upper-case
-// hexadecimal.
+// Thumbprints returns the hashes of the DER by which administrators and portals
+// identify a certificate, in upper-case hexadecimal: SHA-1, which the Azure
+// portal shows, and SHA-256.
 func Thumbprints(cert *x509.Certificate) (sha1Hex, sha256Hex string) {
-	// A name, not a security function: FIPS 140-3 does not concern it.
+	// The hash is a name and not a security function, so that FIPS 140-3 does
+	// not concern it.
 	fips140.WithoutEnforcement(func() { sha1Hex = fmt.Sprintf("%X", sha1.Sum(cert.Raw)) })
 	return sha1Hex, fmt.Sprintf("%X", sha256.Sum256(cert.Raw))
 }
 
-// assemble joins the bundle's one key with its certificate.
+// assemble joins the bundle's only key with its certificate.
 func (b bundle) assemble() (*tls.Certificate, *Error) {
 	switch {
 	case len(b.keys) == 0 && len(b.certs) == 0:
@@ -47,7 +48,7 @@ func (b bundle) assemble() (*tls.Certificate, *Error) {
 	return b.join(key)
 }
 
-// join returns the certificate of key, which may be a key that stays in a vault.
+// join returns the certificate of key. key may be a key that stays in a vault.
 func (b bundle) join(key crypto.Signer) (*tls.Certificate, *Error) {
 	pub, ok := key.Public().(*rsa.PublicKey)
 	switch {
@@ -69,8 +70,8 @@ func (b bundle) join(key crypto.Signer) (*tls.Certificate, *Error) {
 	return cert, nil
 }
 
-// newestOf returns the certificate of a public key. A file may hold two where a
-// certificate was renewed with its old key.
+// newestOf returns the newest certificate of a public key. A file may hold two
+// certificates if one was renewed with its old key.
 func (b bundle) newestOf(pub *rsa.PublicKey) *x509.Certificate {
 	var newest *x509.Certificate
 	for _, c := range b.certs {
@@ -98,8 +99,8 @@ func (b bundle) chain(leaf *x509.Certificate) []*x509.Certificate {
 	return chain
 }
 
-// leaf returns the leaf of a bundle without a key: the only certificate that has
-// issued none of the others.
+// leaf returns the leaf of a bundle without a key: the only certificate that is
+// not the issuer of another one.
 func (b bundle) leaf() (*x509.Certificate, *Error) {
 	var leaf *x509.Certificate
 	for _, c := range b.certs {
@@ -117,8 +118,8 @@ func (b bundle) leaf() (*x509.Certificate, *Error) {
 	return leaf, nil
 }
 
-// issued compares names and key ids. It checks no signature: the receiver does,
-// and old roots are signed with SHA-1.
+// issued compares names and key ids. It checks no signature: the receiver of
+// the chain does, and old roots are signed with SHA-1.
 func issued(issuer, c *x509.Certificate) bool {
 	ids := len(issuer.SubjectKeyId) > 0 && len(c.AuthorityKeyId) > 0
 	return bytes.Equal(issuer.RawSubject, c.RawIssuer) &&

@@ -17,7 +17,7 @@ const (
 	AuthSecret   Auth = "secret"   // client id and client secret of an app registration
 	AuthWorkload Auth = "workload" // a Kubernetes service account, federated
 	AuthManaged  Auth = "managed"  // the managed identity of an Azure machine
-	AuthDefault  Auth = "default"  // what azidentity finds: az login on a developer's machine
+	AuthDefault  Auth = "default"  // azidentity's default chain, which includes az login on a developer's machine
 )
 
 // KeyVaultConfig says which certificate to read and how to log in.
@@ -26,30 +26,31 @@ type KeyVaultConfig struct {
 	Name  string   // of the certificate: "HMA-Cert"; required
 	Auth  Auth     // empty means AuthSecret
 
-	TenantID string // of the vault; required with AuthSecret, else found in the environment
+	TenantID string // tenant of the vault; required with AuthSecret, else found in the environment
 	ClientID string // required with AuthSecret; AuthManaged: empty means the system-assigned identity
 
-	// Secret returns the client secret and is called before each poll and
+	// Secret returns the client secret. It is called before each poll and
 	// signature, one call at a time, so that a renewed secret is used. It may
-	// block, as a read of a file can: a call that does not return within 10 seconds
-	// is reported as an error. Its errors are logged: they must not hold the secret.
-	// Required with AuthSecret, not used otherwise.
+	// block, for example while reading a file; a call that does not return
+	// within 10 seconds is reported as an error. Its errors are logged and must
+	// not hold the secret. Required with AuthSecret, not used otherwise.
 	Secret func() (string, error)
 
 	Authority *url.URL // nil means "https://login.microsoftonline.com"
 
-	// HTTPClient sends all requests, also those to Entra ID. nil means a client
-	// that honours HTTPS_PROXY, requires TLS 1.2 and connects to 169.254.169.254
-	// without a proxy, where AuthManaged logs in. An own client must do the latter
-	// too, and should bound the headers of responses. Redirects are not followed
-	// with any client.
+	// HTTPClient sends all requests, including those to Entra ID. nil means a
+	// client that honours HTTPS_PROXY, requires TLS 1.2 and connects to
+	// 169.254.169.254, where AuthManaged logs in, without a proxy. A client of
+	// the caller must not use a proxy for that address either, and should limit
+	// the size of response headers. Redirects are never followed.
 	HTTPClient *http.Client
 
-	// KeyInVault leaves the private key in the vault: the certificates' PrivateKey
-	// is a crypto.Signer that signs there. It needs the permission keys/sign.
+	// KeyInVault leaves the private key in the vault: the PrivateKey of each
+	// certificate is a crypto.Signer that signs there. It needs the permission
+	// keys/sign.
 	KeyInVault bool
 
-	Log *slog.Logger // nil means none
+	Log *slog.Logger // nil: no log
 }
 
 // check returns an error that lists everything that is wrong with c.
@@ -79,8 +80,9 @@ func isOrigin(u *url.URL) bool {
 		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
 }
 
-// isLoopback reports whether u is on this machine. Only there may a challenge name
-// another resource than the vault's own domain, because it is an emulator.
+// isLoopback reports whether u is on this machine. Only an emulator on this
+// machine may name a resource in its challenge that does not belong to the
+// vault's domain.
 func isLoopback(u *url.URL) bool {
 	addr, err := netip.ParseAddr(u.Hostname())
 	return u.Hostname() == "localhost" || err == nil && addr.IsLoopback()

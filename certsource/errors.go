@@ -7,13 +7,13 @@ import (
 	"unicode"
 )
 
-// The values of [Error.Code] that are this package's own. It may also be one of
-// Key Vault's (SecretNotFound, ForbiddenByRbac, …) or an Entra ID error in the
-// form AADSTS7000215.
+// The values of [Error.Code] that this package defines. Other values are Key
+// Vault's codes (SecretNotFound, ForbiddenByRbac, …) and Entra ID errors in
+// the form AADSTS7000215.
 const (
-	CodeEmpty           = "Empty"           // nothing in the file, secret or client secret
-	CodeTooLarge        = "TooLarge"        // no certificate is that large
-	CodeUnreadable      = "Unreadable"      // the file, or the client secret's, could not be read
+	CodeEmpty           = "Empty"           // the file, secret or client secret is empty
+	CodeTooLarge        = "TooLarge"        // larger than any certificate
+	CodeUnreadable      = "Unreadable"      // the file, or the file of the client secret, could not be read
 	CodeNotAFile        = "NotAFile"        // the path is a directory, pipe, socket or device
 	CodeBlocked         = "Blocked"         // the read of the file, or of the client secret, did not return in time
 	CodeUTF16           = "UTF16"           // text in UTF-16, as Windows PowerShell's ">" writes it
@@ -24,8 +24,8 @@ const (
 	CodeNotFIPS         = "NotFIPS"         // a PFX with algorithms that GODEBUG=fips140=only forbids
 	CodeWrongPassword   = "WrongPassword"   // the PFX has another password
 	CodeEncryptedPEM    = "EncryptedPEM"    // the PEM's private key has a password
-	CodeNoPrivateKey    = "NoPrivateKey"    // certificate only
-	CodeNoCertificate   = "NoCertificate"   // private key only
+	CodeNoPrivateKey    = "NoPrivateKey"    // a certificate without private key
+	CodeNoCertificate   = "NoCertificate"   // a private key without certificate
 	CodeSeveralKeys     = "SeveralKeys"     // more than one private key
 	CodeAmbiguous       = "Ambiguous"       // several certificates, and none is the issuer of all others
 	CodeNotRSA          = "NotRSA"          // Entra ID accepts RSA keys only
@@ -33,38 +33,38 @@ const (
 	CodeKeyMismatch     = "KeyMismatch"     // the private key belongs to none of the certificates
 	CodeNegativeSerial  = "NegativeSerial"  // a certificate with a negative serial number, which Go refuses by default
 	CodeNoStore         = "NoStore"         // the Windows certificate store does not exist
-	CodeNotInStore      = "NotInStore"      // no certificate of the store fits
+	CodeNotInStore      = "NotInStore"      // no certificate of the store matches
 	CodeKeyAccess       = "KeyAccess"       // the account may not read the private key
-	CodeKeyPrompts      = "KeyPrompts"      // the private key asks a person for consent
+	CodeKeyPrompts      = "KeyPrompts"      // use of the private key requires a person's consent
 	CodeLegacyKey       = "LegacyKey"       // the private key's provider cannot sign with RSASSA-PSS
 	CodeSaltLength      = "SaltLength"      // the private key's provider signs with another salt length
 	CodeStoreFailed     = "StoreFailed"     // another failure of Windows; Err has the status
 	CodeNotAToken       = "NotAToken"       // a federated credential that is not a signed JSON web token
 	CodeTokenExpired    = "TokenExpired"    // a federated credential that was not renewed
 	CodeTokenAudience   = "TokenAudience"   // a federated credential for another audience
-	CodeNotYetValid     = "NotYetValid"     // see NotBefore
+	CodeNotYetValid     = "NotYetValid"     // the certificate is not yet valid; see NotBefore
 	CodeExpired         = "Expired"         // the certificate has expired
 	CodeUnknownHost     = "UnknownHost"     // the host's name does not resolve
 	CodeUntrusted       = "Untrusted"       // the host's TLS certificate is not trusted
-	CodeUnreachable     = "Unreachable"     // no connection, or it broke
+	CodeUnreachable     = "Unreachable"     // there was no connection, or it failed
 	CodeTimeout         = "Timeout"         // no response in time
 	CodeCanceled        = "Canceled"        // the caller's context ended
-	CodeNotKeyVault     = "NotKeyVault"     // the response is not one of this Key Vault
-	CodeNoCredential    = "NoCredential"    // no workload identity, managed identity or az login here
+	CodeNotKeyVault     = "NotKeyVault"     // the response does not come from this Key Vault
+	CodeNoCredential    = "NoCredential"    // there is no workload identity, managed identity or az login on this machine
 	CodeUnsupportedSign = "UnsupportedSign" // asked to sign with an algorithm other than PS256 or RS256
 )
 
-// Error is the error of every function and method of this package. Only the
-// constructors return other errors, about their Config.
+// Error is the error of every function and method of this package, except that
+// constructors return other errors about their Config.
 type Error struct {
-	Op        string    // what was being done: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
-	Name      string    // of the file, secret or key; to log in: of the application; empty for Parse
-	Version   string    // of the secret or key, where one was asked for or found
-	Host      string    // that could not be reached or sent an unexpected response
-	Status    int       // HTTP status, 0 where there was none
-	Code      string    // the reason: a Code constant, Key Vault's own or AADSTS and a number
-	NotBefore time.Time // with CodeNotYetValid: when it will be usable
-	Remedy    string    // what a person should do next; one sentence
+	Op        string    // the operation: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
+	Name      string    // of the file, secret or key; for "log in" of the application; empty for Parse
+	Version   string    // of the secret or key, if known
+	Host      string    // the host that could not be reached or sent an unexpected response
+	Status    int       // HTTP status, 0 without a response
+	Code      string    // a Code constant, Key Vault's own code, or AADSTS and a number
+	NotBefore time.Time // when the certificate becomes valid, with CodeNotYetValid
+	Remedy    string    // advice for a person; one sentence
 	Err       error     // a further cause that is safe to print, or nil
 }
 
@@ -98,8 +98,8 @@ func (e *Error) Error() string {
 	return line(b.String())
 }
 
-// line makes text from elsewhere, such as the names in a server's certificate,
-// harmless on a terminal.
+// line makes text from outside, such as the names in a server's certificate,
+// safe to print on a terminal.
 func line(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	return strings.Map(func(r rune) rune {
@@ -113,12 +113,12 @@ func line(s string) string {
 // Unwrap returns Err, for instance [context.Canceled] or an [fs.PathError].
 func (e *Error) Unwrap() error { return e.Err }
 
-// parseError is an error of Parse.
+// parseError returns an error of Parse with the given code.
 func parseError(code string) *Error {
 	return &Error{Op: "parse", Code: code, Remedy: remedy(code)}
 }
 
-// about gives a copy of e the place where the bytes came from.
+// about returns a copy of e that names the source of the data.
 func (e *Error) about(op, name, version string) *Error {
 	c := *e
 	c.Op, c.Name, c.Version = op, name, version

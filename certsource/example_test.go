@@ -22,7 +22,7 @@ func Example() {
 	}
 	list, err := src.Certificates(context.Background())
 	if err != nil {
-		log.Print(err) // the list may be usable all the same
+		log.Print(err) // the list may be usable in spite of the error
 	}
 	for _, cert := range list {
 		fmt.Println(cert.Leaf.Subject)

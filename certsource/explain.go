@@ -18,7 +18,7 @@ import (
 )
 
 // explain completes e from a library's error and the trace of its requests. It
-// takes numbers and codes from the error, never its text.
+// uses numbers and codes of the error, never its text.
 func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Error {
 	host, status, failure := t.last()
 	var response *azcore.ResponseError
@@ -32,8 +32,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 		e.Status, e.Code = login.RawResponse.StatusCode, entraCode(login.RawResponse)
 		e.Remedy = entraRemedy(e, cfg.Auth, s)
 	case failure != nil && host != cfg.Vault.Host && (cfg.Auth == AuthManaged || cfg.Auth == AuthDefault):
-		// These credentials try several endpoints; the failure of the last one is
-		// not the reason.
+		// These credentials try several endpoints. The failure of the last one is
+		// not the cause.
 		logIn(cfg, e, "")
 		e.Code, e.Remedy = CodeNoCredential, loginRemedy(cfg.Auth)
 	case failure != nil:
@@ -47,8 +47,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 		e.Status, e.Code = status, CodeNoCredential
 		e.Remedy = loginRemedy(cfg.Auth)
 	default:
-		// A response that is not one of Key Vault's: no or another challenge, a
-		// challenge that causes a panic, a body that is not JSON.
+		// The response does not come from Key Vault: it has no or another
+		// challenge, its challenge causes a panic, or its body is not JSON.
 		e.Host, e.Status, e.Code = host, status, CodeNotKeyVault
 		e.Remedy = networkRemedy(e.Code)
 	}
@@ -60,7 +60,7 @@ func logIn(cfg *KeyVaultConfig, e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(cfg.ClientID, string(cfg.Auth)), "", host
 }
 
-// ofVersion reports whether e is about one version, not about the request.
+// ofVersion reports whether e is about one version and not about the request.
 func (e *Error) ofVersion() bool {
 	switch e.Code {
 	case "SecretDisabled", "SecretExpired", "SecretNotYetValid":
@@ -69,8 +69,8 @@ func (e *Error) ofVersion() bool {
 	return false
 }
 
-// vaultCode prefers Key Vault's inner code: the outer one is "Forbidden" for many
-// reasons.
+// vaultCode returns Key Vault's inner code if there is one, because the outer
+// code is "Forbidden" for many reasons.
 func vaultCode(err *azcore.ResponseError) string {
 	var body struct {
 		Error struct {
@@ -105,7 +105,8 @@ func entraCode(resp *http.Response) string {
 	return ""
 }
 
-// isWord reports whether s has the form of a code, which errors and logs may show.
+// isWord reports whether s has the form of a code, so that errors and logs may
+// show it.
 func isWord(s string) bool {
 	return len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == ""
 }
@@ -126,8 +127,8 @@ func networkCode(err error) string {
 	return CodeUnreachable
 }
 
-// safeCause returns the part of a network error that holds addresses and names
-// only. Other parts may hold a proxy's password.
+// safeCause returns the part of a network error that holds only addresses and
+// names. Other parts may hold a proxy's password.
 func safeCause(err error) error {
 	var op *net.OpError
 	var untrusted *tls.CertificateVerificationError

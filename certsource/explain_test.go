@@ -23,7 +23,8 @@ func refusal(inner string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { refuse(w, inner) }
 }
 
-// entra is Entra ID's refusal of a log-in, with a text that must not be passed on.
+// entra returns Entra ID's refusal of a log-in. Its text must not appear in
+// errors or logs.
 func entra(code string) http.HandlerFunc {
 	body := `{"error":"invalid_client","error_description":"AADSTS` + code + `: ` + canarySecret + `","error_codes":[` + code + `]}`
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +36,7 @@ func entra(code string) http.HandlerFunc {
 	}
 }
 
-// What people meet. The remedies are checked for the word that matters.
+// Frequent errors. Each remedy must contain a certain word.
 func TestExplain(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testVault)
@@ -97,7 +98,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// The id of a client secret, pasted instead of its value, is recognised by its form.
+// The id of a client secret, pasted instead of its value, is recognised by its
+// form.
 func TestPastedSecretID(t *testing.T) {
 	f := newTestVault(t)
 	k := f.open(func(c *KeyVaultConfig) {
@@ -108,8 +110,8 @@ func TestPastedSecretID(t *testing.T) {
 	}
 }
 
-// A challenge for another resource must not even make us log in, or a mistyped
-// vault URL would be handed a token.
+// A challenge for another resource must not even cause a log-in; otherwise a
+// mistyped vault URL would receive a token.
 func TestForeignChallengeGetsNoToken(t *testing.T) {
 	f := newTestVault(t)
 	f.challenge = `Bearer authorization="https://` + loginHost + `/` + tenant + `", resource="https://graph.microsoft.com"`
@@ -119,7 +121,8 @@ func TestForeignChallengeGetsNoToken(t *testing.T) {
 	}
 }
 
-// A redirected log-in would take the client secret along.
+// A log-in that followed a redirect would send the client secret to another
+// host.
 func TestLoginIsNotRedirected(t *testing.T) {
 	f := newTestVault(t)
 	f.entra = func(w http.ResponseWriter, r *http.Request) {
@@ -164,8 +167,8 @@ func TestNetworkErrors(t *testing.T) {
 	}
 }
 
-// The host that is out of reach is named, although the library's error about it
-// is words only.
+// The error names the host that cannot be reached, although the library's error
+// contains it only in its text.
 func TestEntraOutOfReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t)
@@ -218,7 +221,7 @@ func TestOtherWaysToLogIn(t *testing.T) {
 				f := newTestVault(t, ver(t, "v1", day))
 				k := f.open(func(cfg *KeyVaultConfig) {
 					cfg.Auth, cfg.Secret = c.auth, nil
-					cfg.ClientID = rand.Text() // the library keeps managed identities' tokens globally
+					cfg.ClientID = rand.Text() // the library caches the tokens of managed identities in a global variable
 					cfg.HTTPClient = &http.Client{Transport: machine{f}}
 				})
 				e := wantCode(t, k, c.list, c.code)
@@ -230,8 +233,8 @@ func TestOtherWaysToLogIn(t *testing.T) {
 	}
 }
 
-// machine is a fake with the managed identity endpoint of an App Service and
-// nothing at 169.254.169.254.
+// machine is a double of a machine that has the managed identity endpoint of an
+// App Service and no service at 169.254.169.254.
 type machine struct{ f *testVault }
 
 func (m machine) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -19,21 +19,21 @@ import (
 // Others are api://AzureADTokenExchangeUSGov and api://AzureADTokenExchangeChina.
 const FederatedAudience = "api://AzureADTokenExchange"
 
-// ExperimentalFederatedConfig says which token takes the place of a certificate.
+// ExperimentalFederatedConfig says which token replaces the certificate.
 type ExperimentalFederatedConfig struct {
 	Auth Auth // AuthWorkload or AuthManaged
 
-	TokenFile string // AuthWorkload: the token of the service account, as the platform renews it
-	ClientID  string // AuthManaged: of the user-assigned identity; empty means the machine's only one
+	TokenFile string // for AuthWorkload: the file of the service account's token, which the platform renews
+	ClientID  string // for AuthManaged: id of the user-assigned identity; empty means the machine's only one
 
 	Audience string // empty means FederatedAudience
 
-	// HTTPClient connects to the machine's metadata service, with AuthManaged. nil
-	// means a client of its own.
+	// HTTPClient connects to the machine's metadata service, for AuthManaged.
+	// nil means a new client.
 	HTTPClient *http.Client
 }
 
-// ExperimentalFederated supplies tokens that take the place of a certificate. It is
+// ExperimentalFederated supplies tokens that replace the certificate. It is
 // experimental: it is not known whether Exchange Server accepts the tokens that
 // Entra ID issues for them. It is safe for concurrent use.
 type ExperimentalFederated struct {
@@ -75,8 +75,9 @@ func NewExperimentalFederated(cfg ExperimentalFederatedConfig) (*ExperimentalFed
 	return f, nil
 }
 
-// Assertion returns the token. It blocks for at most 10 seconds for a file and 20
-// seconds for a managed identity, or until ctx ends. The error is an [*Error].
+// Assertion returns the token. It blocks for at most 10 seconds for a file and
+// 20 seconds for a managed identity, or until ctx ends. The error is an
+// [*Error].
 func (f *ExperimentalFederated) Assertion(ctx context.Context) (string, error) {
 	token, failure := f.token(ctx)
 	if failure != nil {
@@ -112,7 +113,7 @@ func (f *ExperimentalFederated) load() (string, *Error) {
 	return token, f.check(token)
 }
 
-// fromIdentity asks the machine's metadata service.
+// fromIdentity requests the token from the machine's metadata service.
 func (f *ExperimentalFederated) fromIdentity(ctx context.Context) (string, *Error) {
 	inner, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -137,8 +138,8 @@ func (f *ExperimentalFederated) fromIdentity(ctx context.Context) (string, *Erro
 	return "", f.error(CodeNoCredential, nil)
 }
 
-// check looks at what a token says about itself, as far as it can be read. That
-// it is not for Entra ID, or has expired, is not obvious from Entra ID's refusal.
+// check checks the audience and the expiry of a token as far as they can be
+// read, because Entra ID's refusal does not clearly show that they are wrong.
 func (f *ExperimentalFederated) check(token string) *Error {
 	var claims struct {
 		Audience any     `json:"aud"`
@@ -161,7 +162,8 @@ func (f *ExperimentalFederated) check(token string) *Error {
 	return nil
 }
 
-// holds reports whether the claim aud, a text or a list, holds an audience.
+// holds reports whether the claim aud, a string or a list, contains an
+// audience.
 func holds(aud any, want string) bool {
 	if list, ok := aud.([]any); ok {
 		for _, a := range list {

@@ -17,13 +17,13 @@ import (
 type FileConfig struct {
 	Path string // PFX or PEM; required
 
-	// Password returns the PFX's password and is called at each poll, one call at
-	// a time. It may block, as a read of a file can: a call that does not return
-	// within 10 seconds is reported as an error. Its errors are logged: they must
-	// not hold the password. nil means no password.
+	// Password returns the PFX's password. It is called at each poll, one call
+	// at a time. It may block, for example while reading a file; a call that
+	// does not return within 10 seconds is reported as an error. Its errors are
+	// logged and must not hold the password. nil means no password.
 	Password func() (string, error)
 
-	Log *slog.Logger // nil means none
+	Log *slog.Logger // nil: no log
 }
 
 // File reads a certificate and its private key from a file, at each poll. It is
@@ -55,12 +55,11 @@ func NewFile(cfg FileConfig) (*File, error) {
 	return f, nil
 }
 
-// Certificates reads the file and returns its certificate, followed by the one
-// that the file held before it last changed in the life of f. The package comment
-// says how list and error go together: when the file has become unreadable or
-// broken, the last good list is returned with the error. Certificates returns when
-// ctx ends, and after 10 seconds at the latest, also while the file system does
-// not respond.
+// Certificates reads the file and returns its certificate, followed by the
+// previous one if the file has changed since NewFile. The package comment
+// explains list and error: when the file has become unreadable or broken, the
+// last good list is returned with the error. Certificates returns when ctx
+// ends, and after at most 10 seconds, even if the file system does not respond.
 func (f *File) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	cert, failure := f.read(ctx)
 	f.mu.Lock()
@@ -99,7 +98,7 @@ func (f *File) read(ctx context.Context) (*tls.Certificate, *Error) {
 	return cert, nil
 }
 
-// load returns what the file and the password's source hold. It may block.
+// load reads the file and the password. It may block.
 func (f *File) load() (fileContent, *Error) {
 	password, err := f.cfg.Password()
 	if err != nil {
@@ -115,8 +114,9 @@ func (f *File) load() (fileContent, *Error) {
 	return fileContent{data, password}, nil
 }
 
-// readRegular returns up to maxSize+1 bytes of a regular file. A pipe would block,
-// or return its content only once; the code is [CodeNotAFile] then.
+// readRegular returns up to maxSize+1 bytes of a regular file. Other files are
+// refused with [CodeNotAFile], because a pipe would block, or return its
+// content only once.
 func readRegular(path string) (data []byte, code string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -154,7 +154,8 @@ func (f *File) unreadable(op string, err error) *Error {
 	return &Error{Op: op, Name: f.cfg.Path, Code: CodeUnreadable, Err: err, Remedy: remedy(CodeUnreadable)}
 }
 
-// remember puts cert first. A certificate that was there before keeps its pointer.
+// remember makes cert the newest certificate. If it is already known, the known
+// pointer is kept.
 func (f *File) remember(cert *tls.Certificate) {
 	i := slices.IndexFunc(f.good, func(c *tls.Certificate) bool { return c.Leaf.Equal(cert.Leaf) })
 	if i >= 0 {

@@ -70,7 +70,7 @@ func TestFileChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.want("b a", CodeUnreadable)
-		d.write(a) // the first content: the identical certificate
+		d.write(a) // the first content again: the same pointer
 		d.want("a b", "")
 		if again, _ := d.Certificates(t.Context()); again[0] != first[0] {
 			t.Error("another certificate for the same content")
@@ -127,8 +127,8 @@ func TestDirectoryAsFile(t *testing.T) {
 	}
 }
 
-// A read that blocks ends in time, is not started a second time, and the file is
-// read after the block has ended.
+// A read that blocks returns in time and is not started a second time. After it
+// has ended, the file is read again.
 func TestBlockedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls, blocked atomic.Int32
@@ -180,7 +180,7 @@ func TestFileWithNegativeSerialNumber(t *testing.T) {
 	}
 }
 
-// An error about a bundle names the block.
+// An error about a bundle names the block of the bundle.
 func TestErrorNamesTheBlock(t *testing.T) {
 	key, crt := string(fixture(t, "bad/key-only.pem")), string(fixture(t, "bad/certificate-only.pem"))
 	line := strings.Split(crt, "\n")[5]

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// testKey is one of the fixtures' keys; making one takes long.
+// testKey returns one of the fixtures' keys, because making a key takes long.
 func testKey(t *testing.T, path string) *rsa.PrivateKey {
 	t.Helper()
 	for rest := fixture(t, path); ; {
@@ -29,8 +29,8 @@ func testKey(t *testing.T, path string) *rsa.PrivateKey {
 	}
 }
 
-// certPEM makes a certificate for the dates; key and certificate, or the latter
-// alone.
+// certPEM makes a certificate that is valid between the dates, with or without
+// its key.
 func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
 	t.Helper()
 	key := testKey(t, "good/key-first.pem")
@@ -47,8 +47,8 @@ func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
 	return string(out)
 }
 
-// ver makes a version of that age whose certificate is valid for a year from its
-// creation on; its name is its certificate's.
+// ver makes a version of the given age whose certificate is valid for a year
+// from its creation. The certificate has the name of the version.
 func ver(t *testing.T, id string, age time.Duration) *testVersion {
 	from := time.Now().Add(-age)
 	return &testVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}

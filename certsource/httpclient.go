@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// metadataHost is where managed identities log in. It is reachable from the machine itself
-// alone, not through a proxy.
+// metadataHost is the address at which managed identities log in. It can be
+// reached only from the machine itself, not through a proxy.
 const metadataHost = "169.254.169.254"
 
 // newHTTPClient returns the client for a configuration without one.

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// callTimeout bounds one operation on the vault, retries and log-in included.
+// callTimeout limits one operation on the vault, including retries and log-in.
 const callTimeout = 20 * time.Second
 
 // KeyVault reads a certificate from Azure Key Vault. It is safe for concurrent
-// use; one poll at a time is made.
+// use; polls do not overlap.
 type KeyVault struct {
 	client *vaultClient
 
 	polling  chan struct{} // holds a value during a poll
-	versions versionReader // only the poll in progress uses it
+	versions versionReader // used only by the poll in progress
 
 	mu   sync.Mutex
 	good []*version // newest first
 }
 
-// NewKeyVault checks cfg and makes no request yet.
+// NewKeyVault checks cfg. It makes no request yet.
 func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("certsource: %w", err)
@@ -39,22 +39,22 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 	return &KeyVault{client: client, polling: make(chan struct{}, 1), versions: versionReader{client: client}}, nil
 }
 
-// Certificates asks Key Vault for the newest version of the certificate and for
-// the one before it, which needs the permission secrets/get. Where Key Vault
-// does not name the version before (it does for certificates made since June
-// 2025), it is found with secrets/list; without either there is no version
-// before, and the log says so once.
+// Certificates requests the newest version of the certificate and the one
+// before it from Key Vault, which needs the permission secrets/get. If Key
+// Vault does not name the version before (it does for certificates made since
+// June 2025), Certificates looks for it with secrets/list. If that is not
+// permitted either, there is no version before, and the log says so once.
 //
-// The package comment says how list and error go together. When the vault cannot
-// be asked, the list is that of the last poll. When the newest version is
-// unusable, the list holds older ones, as far as they can be found; a disabled
-// newest version does not name its predecessor.
+// The package comment explains list and error. When the vault cannot be
+// reached, the list is that of the previous poll. When the newest version is
+// unusable, the list holds older ones if they can be found; a disabled newest
+// version does not name the one before it.
 //
-// With AuthSecret every poll logs in, so that a client secret that has expired is
-// an error at the next poll.
+// With AuthSecret every poll logs in, so that an expired client secret is an
+// error at the next poll.
 //
-// Certificates blocks for at most 10 seconds for the client secret and 20 seconds
-// per request that it needs, or until ctx ends.
+// Certificates blocks for at most 10 seconds for the client secret and 20
+// seconds for each request that it needs, or until ctx ends.
 func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	failure := k.poll(ctx)
 	k.mu.Lock()
@@ -71,7 +71,7 @@ func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error)
 	return list, nil
 }
 
-// poll renews k.good, as far as the vault can be asked.
+// poll updates k.good as far as the vault responds.
 func (k *KeyVault) poll(ctx context.Context) *Error {
 	select {
 	case k.polling <- struct{}{}:
@@ -86,7 +86,7 @@ func (k *KeyVault) poll(ctx context.Context) *Error {
 	w := &walk{versions: &k.versions, s: s, seen: map[string]*version{}, rejected: map[string]bool{}}
 	found, failure := w.run(ctx)
 	if len(w.seen) > 0 {
-		k.client.keep(s) // it has logged in
+		k.client.keep(s) // the session has logged in
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

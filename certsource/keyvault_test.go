@@ -17,7 +17,8 @@ import (
 
 const day = 24 * time.Hour
 
-// wantCode polls and checks the list's names and the error's code; "" is none.
+// wantCode polls and checks the names in the list and the error's code; ""
+// means no error.
 func wantCode(t *testing.T, k *KeyVault, list, code string) *Error {
 	t.Helper()
 	got, err := names(t, k)
@@ -36,10 +37,10 @@ func wantCode(t *testing.T, k *KeyVault, list, code string) *Error {
 
 func TestVersions(t *testing.T) {
 	for name, c := range map[string]struct {
-		change   func(f *testVault) // of v3, v2, v1, a day apart, unnamed
+		change   func(f *testVault) // changes a vault with the versions v3, v2 and v1, one day apart, that do not name each other
 		list     string
 		code     string
-		requests int // of the vault, authorised ones and the challenge
+		requests int // number of requests to the vault, including the one that gets the challenge
 	}{
 		"previous is named":                 {func(f *testVault) { f.versions[0].previous = "v2" }, "v3 v2", "", 3},
 		"previous is found by list":         {func(f *testVault) { f.mayList = true }, "v3 v2", "", 4},
@@ -70,7 +71,7 @@ func TestVersions(t *testing.T) {
 				if got := f.take(vaultHost); len(got) != c.requests {
 					t.Errorf("%d requests, want %d: %q", len(got), c.requests, got)
 				}
-				wantCode(t, k, c.list, c.code) // and so again
+				wantCode(t, k, c.list, c.code) // the second poll has the same result
 			})
 		})
 	}
@@ -88,8 +89,8 @@ func stripKey(v *testVersion) {
 	v.value, _, _ = strings.Cut(v.value, "-----BEGIN PRIVATE")
 }
 
-// The permission to list is asked for once per newest version, and its lack is
-// said once.
+// The permission to list is tested once per newest version, and its lack is
+// logged once.
 func TestListRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -159,7 +160,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// After a vault stopped responding in the middle of a poll, the poll ends.
+// A poll ends although the vault stops responding in the middle of it.
 func TestOutageInBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
@@ -180,7 +181,7 @@ func TestOutageInBetween(t *testing.T) {
 	})
 }
 
-// A vault full of broken versions is not walked to its end at every poll.
+// A poll does not read all versions if many are broken.
 func TestWalkIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t)
@@ -189,7 +190,7 @@ func TestWalkIsBounded(t *testing.T) {
 			f.versions = append(f.versions, &testVersion{id: fmt.Sprintf("v%d", 9-i), value: "oops", created: time.Now().Add(-time.Duration(i) * day)})
 		}
 		wantCode(t, f.open(), "", CodeUnknownFormat)
-		if got := f.take("/secrets/HMA-Cert/v"); len(got) != maxLook { // one of them is the listing, and the newest is asked for without its id
+		if got := f.take("/secrets/HMA-Cert/v"); len(got) != maxLook { // the listing is one of them, and the newest version is requested without its id
 			t.Errorf("%q", got)
 		}
 	})
@@ -207,8 +208,8 @@ func TestVaultInAnotherTenant(t *testing.T) {
 	})
 }
 
-// A version that is disabled while it is in use goes on where no other can be
-// found, and is dropped where the listing tells.
+// A version that is disabled while it is in use stays in use if no other can be
+// found. It is dropped if the listing shows that it is disabled.
 func TestDisabledInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
@@ -217,7 +218,7 @@ func TestDisabledInUse(t *testing.T) {
 		f.versions[0].disabled = true
 		wantCode(t, k, "v2", "SecretDisabled")
 		f.mayList = true
-		k.versions.unlisted = nil // as after a new version
+		k.versions.unlisted = nil // has the effect of a new version
 		wantCode(t, k, "v1", "SecretDisabled")
 	})
 }
@@ -243,7 +244,7 @@ func TestRetryAndDeadlines(t *testing.T) {
 			t.Errorf("after %v: %v", took, e)
 		}
 
-		failures = 1 // then a hanging try: what is known of the failure is said
+		failures = 1 // after this failure the vault hangs; the error is about the failure
 		f.vault = func(w http.ResponseWriter, r *http.Request) {
 			if failures--; failures >= 0 {
 				respond(w, 503, "")
@@ -255,7 +256,8 @@ func TestRetryAndDeadlines(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 
-		// Answers that are slow and ask for more patience than there is.
+		// Responses that are slow and ask for a longer wait than the timeout
+		// permits.
 		f.vault = func(w http.ResponseWriter, r *http.Request) {
 			select {
 			case <-time.After(tryTimeout - time.Millisecond):
@@ -280,7 +282,8 @@ func TestRetryAndDeadlines(t *testing.T) {
 	})
 }
 
-// A corporate proxy that takes two seconds for each request is fast enough.
+// Polls succeed through a corporate proxy that takes two seconds for each
+// request.
 func TestSlowWayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -296,7 +299,8 @@ func TestSlowWayOut(t *testing.T) {
 	})
 }
 
-// A second poll waits for the first with its own context, and gets the list.
+// A second poll waits for the first one, as long as its own context lasts, and
+// gets the same list.
 func TestPollsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -333,8 +337,8 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 	})
 }
 
-// A client secret that has expired shows at the next poll, although the access
-// token that it brought is good for an hour. Signatures make use of that hour.
+// An expired client secret is an error at the next poll, although its access
+// token is valid for an hour. Signatures use the token for that hour.
 func TestClientSecretExpires(t *testing.T) {
 	f, k := inVault(t)
 	list, err := k.Certificates(t.Context())
@@ -357,7 +361,7 @@ func TestClientSecretExpires(t *testing.T) {
 	}
 }
 
-// Polls and signatures from all sides; for the race detector.
+// Concurrent polls and signatures, for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k := inVault(t)
@@ -411,7 +415,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// A read of the client secret that blocks ends in time, for polls and for
+// A read of the client secret that blocks returns in time, for polls and for
 // signatures.
 func TestBlockedClientSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -434,8 +438,8 @@ func TestBlockedClientSecret(t *testing.T) {
 	})
 }
 
-// A client of the package's own does not send the log-in of a managed identity
-// through a proxy.
+// The package's own HTTP client does not use a proxy for the log-in of a
+// managed identity.
 func TestOwnHTTPClient(t *testing.T) {
 	k, err := NewKeyVault(KeyVaultConfig{Vault: &url.URL{Scheme: "https", Host: vaultHost}, Name: "HMA-Cert", Auth: AuthManaged})
 	if err != nil {

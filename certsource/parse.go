@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// maxSize bounds what is read as a certificate. A PFX with a long chain has
-// some 10 KB; Key Vault stores 25 KB at most.
+// maxSize limits the size of a certificate file. A PFX with a long chain has
+// about 10 KB; Key Vault stores at most 25 KB.
 const maxSize = 1 << 20
 
 // Parse reads a certificate with its private key from the content of a PFX
-// (PKCS#12) or PEM file, or from the value of a Key Vault secret, where a PFX
-// is in base64. It recognises the format by the data. password is the PFX's; PEM
-// files with encrypted keys are refused. A UTF-8 byte order mark and Windows line
-// ends are accepted.
+// (PKCS#12) or PEM file, or from the value of a Key Vault secret, in which a
+// PFX is encoded in base64. It recognises the format by the data. password is
+// the PFX's; PEM files with encrypted keys are refused. A UTF-8 byte order mark
+// and Windows line ends are accepted.
 //
-// The leaf is the certificate that belongs to the key, wherever it stands; the
+// The leaf is the certificate that belongs to the key, at any position. The
 // chain follows it by issuer, and unrelated certificates are left out. Leaf is
-// set. The key must be RSA of at least 2048 bits. The dates are not looked at.
+// set. The key must be RSA of at least 2048 bits. The dates are not checked.
 //
 // The error is an [*Error] with one of this package's codes.
 func Parse(data []byte, password string) (*tls.Certificate, error) {
@@ -45,7 +45,7 @@ type bundle struct {
 }
 
 // read recognises the format of data. It and the functions that it calls return
-// *Error, to which callers add the place that the data came from.
+// *Error without the source of the data, which callers add.
 func read(data []byte, password string) (bundle, *Error) {
 	switch {
 	case len(data) > maxSize:
@@ -72,8 +72,8 @@ func read(data []byte, password string) (bundle, *Error) {
 	return bundle{}, parseError(CodeUnknownFormat)
 }
 
-// isUTF16 recognises UTF-16 by its byte order mark or, without one, by a first
-// ASCII character next to a zero byte.
+// isUTF16 recognises UTF-16 by its byte order mark or, without one, by an ASCII
+// character at the beginning that is followed or preceded by a zero byte.
 func isUTF16(data []byte) bool {
 	if len(data) < 2 {
 		return false
@@ -82,13 +82,13 @@ func isUTF16(data []byte) bool {
 	return a == 0xff && b == 0xfe || a == 0xfe && b == 0xff || (a == 0) != (b == 0)
 }
 
-// isDER recognises binary data: an ASN.1 SEQUENCE of 128 bytes or more. Text in
-// base64 may also begin with a 0.
+// isDER recognises binary data: an ASN.1 SEQUENCE of 128 bytes or more. The
+// second byte is checked because text in base64 may begin with a 0 too.
 func isDER(data []byte) bool {
 	return len(data) > 2 && data[0] == 0x30 && data[1] >= 0x80
 }
 
-// decodeBase64 is lenient about white space, padding and the alphabet.
+// decodeBase64 accepts white space, missing padding and the URL-safe alphabet.
 func decodeBase64(text []byte) ([]byte, bool) {
 	s := bytes.Join(bytes.Fields(text), nil)
 	s = bytes.TrimRight(s, "=")
@@ -97,7 +97,7 @@ func decodeBase64(text []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
-// readDER reads a PFX, with white space after it at most.
+// readDER reads a PFX. Only white space may follow it.
 func readDER(data []byte, password string) (bundle, *Error) {
 	var whole asn1.RawValue
 	rest, err := asn1.Unmarshal(data, &whole)
@@ -117,8 +117,8 @@ func readDER(data []byte, password string) (bundle, *Error) {
 	return readPFX(whole.FullBytes, password)
 }
 
-// isPKCS7 reports whether the content of a SEQUENCE begins with the type of signed
-// data (RFC 2315), as a .p7b file does.
+// isPKCS7 reports whether the content of a SEQUENCE begins with the type of
+// signed data (RFC 2315), as in a .p7b file.
 func isPKCS7(content []byte) bool {
 	var kind asn1.ObjectIdentifier
 	_, err := asn1.Unmarshal(content, &kind)
@@ -148,8 +148,8 @@ func readPEM(text []byte) (bundle, *Error) {
 	return b, nil
 }
 
-// splitPEM returns one part for each block that begins in text. pem.Decode alone
-// skips blocks that it cannot decode.
+// splitPEM returns one part for each block in text. pem.Decode alone would
+// silently skip blocks that it cannot decode.
 func splitPEM(text []byte) (parts [][]byte) {
 	for {
 		begin := bytes.Index(text, []byte(pemBegin))
@@ -166,8 +166,8 @@ func splitPEM(text []byte) (parts [][]byte) {
 	}
 }
 
-// blockType returns the type in a block's first line, in brackets after a space,
-// or "" when that line is none.
+// blockType returns the type in a block's first line as " (TYPE)", "" when the
+// line has none.
 func blockType(block []byte) string {
 	label, _, ok := bytes.Cut(block[len(pemBegin):], []byte("-----"))
 	if !ok || len(label) > 40 || bytes.ContainsAny(label, "\r\n") {
@@ -176,13 +176,13 @@ func blockType(block []byte) string {
 	return " (" + strings.ToLower(line(string(label))) + ")"
 }
 
-// isNegativeSerial recognises the error of crypto/x509, which has no type. Go
-// refuses such certificates since version 1.23, unless GODEBUG says
+// isNegativeSerial recognises an error of crypto/x509, which has no type. Since
+// Go 1.23 such certificates are refused, unless GODEBUG contains
 // x509negativeserial=1.
 func isNegativeSerial(err error) bool { return strings.Contains(err.Error(), "negative serial number") }
 
-// add adds the key or certificate of a PEM block, and skips other kinds, such as
-// EC PARAMETERS.
+// add adds the key or certificate in a PEM block. It ignores other kinds, such
+// as EC PARAMETERS.
 func (b *bundle) add(block *pem.Block) *Error {
 	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
 		return parseError(CodeEncryptedPEM)
@@ -221,8 +221,8 @@ func (b *bundle) add(block *pem.Block) *Error {
 	return nil
 }
 
-// trusted cuts off the trust settings that OpenSSL writes after the certificate
-// in its TRUSTED CERTIFICATE.
+// trusted removes the trust settings that OpenSSL appends to the certificate in
+// a TRUSTED CERTIFICATE block.
 func trusted(block *pem.Block) []byte {
 	var cert asn1.RawValue
 	if _, err := asn1.Unmarshal(block.Bytes, &cert); err != nil || block.Type != "TRUSTED CERTIFICATE" {

@@ -17,8 +17,8 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// fixtures reads a folder's index, which testdata/make.sh wrote by OpenSSL, and
-// insists that it names every file of the folder.
+// fixtures reads a folder's index, which testdata/make.sh has written by means
+// of OpenSSL. It fails unless the index names every file of the folder.
 func fixtures(t *testing.T, folder string) [][]string {
 	t.Helper()
 	index, err := os.ReadFile(filepath.Join("testdata", folder, "index.tsv"))
@@ -47,7 +47,8 @@ func fixture(t testing.TB, path string) []byte {
 	return data
 }
 
-// refusedByFIPS reports whether a PFX was refused because FIPS 140-3 is enforced.
+// refusedByFIPS reports whether a PFX was refused because FIPS 140-3 is
+// enforced.
 func refusedByFIPS(t *testing.T, name string, err error) bool {
 	t.Helper()
 	var e *Error
@@ -58,14 +59,14 @@ func refusedByFIPS(t *testing.T, name string, err error) bool {
 		}
 		return refused
 	}
-	legacy := strings.Contains(name, "3des") || name == "keyvault-secret.b64" // 3DES and RC2
+	legacy := strings.Contains(name, "3des") || name == "keyvault-secret.b64" // uses 3DES and RC2
 	if legacy && !refused || refused && (e.Err == nil || !strings.Contains(e.Remedy, "PEM")) {
 		t.Errorf("%s: %v", name, err)
 	}
 	return refused
 }
 
-// Where FIPS 140-3 is enforced, what it permits is read.
+// Where FIPS 140-3 is enforced, files with permitted algorithms are read.
 func TestParseUnderFIPS(t *testing.T) {
 	for _, name := range []string{"key-first.pem", "pkcs1.pem", "bom-crlf.pem", "pem-in-base64.b64", "keytool-chain.p12"} {
 		if _, err := Parse(fixture(t, "good/"+name), "correct horse"); err != nil {
@@ -138,7 +139,7 @@ func TestParseBad(t *testing.T) {
 	}
 }
 
-// OpenSSL and keytool always write the leaf first; others need not.
+// OpenSSL and keytool always write the leaf first; other programs may not.
 func TestParsePFXWithLeafLast(t *testing.T) {
 	b, e := read(fixture(t, "good/leaf-last.pem"), "")
 	if e != nil {
@@ -165,8 +166,8 @@ func TestParseTooLarge(t *testing.T) {
 	}
 }
 
-// A non-exportable certificate's secret is a file without key; with KeyInVault
-// its certificates are wanted all the same.
+// The secret of a non-exportable certificate is a file without key. With
+// KeyInVault, its certificates are needed nevertheless.
 func TestPublicPart(t *testing.T) {
 	want, err := Parse(fixture(t, "good/leaf-last.pem"), "")
 	if err != nil {
@@ -210,7 +211,7 @@ func TestPublicPartAmbiguous(t *testing.T) {
 	}
 }
 
-// FuzzParse: a result is complete or absent, and an error is one of ours.
+// FuzzParse: a result is either complete or nil, and every error is an *Error.
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"good/leaf-last.pem", "good/nothing-encrypted-no-mac.pfx", "good/keyvault-secret.b64", "bad/non-exportable.pfx", "bad/utf16le.pem"} {
 		f.Add(fixture(f, name))

@@ -14,16 +14,17 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// maxIterations bounds the work of a PFX, which its own fields ask for. OpenSSL
-// does 2048, keytool 10 000; 5 million take some seconds.
+// maxIterations limits the work of key derivation, whose amount the PFX itself
+// specifies. OpenSSL uses 2048 iterations, keytool 10 000; 5 million take some
+// seconds.
 const maxIterations = 5_000_000
 
-// maxDepth is more than a PFX nests.
+// maxDepth is deeper than the nesting of any PFX.
 const maxDepth = 30
 
-// excessive reports whether anything in der that is not encrypted looks like the
-// parameters of a key derivation, a salt (OCTET STRING) and then an INTEGER
-// that is too large. Nothing else in a PFX has that order.
+// excessive reports whether an unencrypted part of der contains parameters of a
+// key derivation with too many iterations: a salt (OCTET STRING) followed by an
+// INTEGER that is too large. No other part of a PFX has this order.
 func excessive(der []byte, depth int) bool {
 	afterSalt := false
 	for len(der) > 0 && depth < maxDepth {
@@ -47,7 +48,7 @@ func excessive(der []byte, depth int) bool {
 	return false
 }
 
-// readPFX reads a PKCS#12 file with one private key, or none.
+// readPFX reads a PKCS#12 file with at most one private key.
 func readPFX(der []byte, password string) (bundle, *Error) {
 	if excessive(der, 0) {
 		e := parseError(CodeUnsupportedPFX)
@@ -75,15 +76,15 @@ func readPFX(der []byte, password string) (bundle, *Error) {
 	return bundle{}, e
 }
 
-// legacyPBE is what the object identifiers of the encryption schemes of RFC 7292
-// appendix C begin with in DER, all of which use 3DES, RC2 or RC4.
+// legacyPBE is the common DER prefix of the object identifiers of the
+// encryption schemes in RFC 7292 appendix C. All of these use 3DES, RC2 or RC4.
 var legacyPBE = []byte{0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01}
 
-// fipsText is in every panic and error of the standard library about an algorithm
-// that GODEBUG=fips140=only forbids.
+// fipsText occurs in every panic and error of the standard library about an
+// algorithm that GODEBUG=fips140=only forbids.
 const fipsText = "not allowed in FIPS 140-only mode"
 
-// decodeChain calls the library. A panic of it is an error.
+// decodeChain calls the library and turns a panic into an error.
 func decodeChain(der []byte, password string) (b bundle, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -100,7 +101,7 @@ func decodeChain(der []byte, password string) (b bundle, err error) {
 	return bundle{keys: []any{key}, certs: append([]*x509.Certificate{first}, more...)}, nil
 }
 
-// pfxError maps the library's errors, most of which have no type.
+// pfxError maps the library's errors, most of which have no type, to codes.
 func pfxError(err error) *Error {
 	var unsupported pkcs12.NotImplementedError
 	if errors.As(err, &unsupported) {
@@ -132,7 +133,7 @@ func pfxError(err error) *Error {
 	return parseError(CodeDamaged)
 }
 
-// The parts of RFC 7292 that keylessCerts takes apart and puts together.
+// The structures of RFC 7292 that keylessCerts reads and writes.
 type (
 	pfx struct {
 		Version  int
@@ -149,11 +150,12 @@ type (
 	}
 )
 
-// keylessCerts returns the certificates of a PFX without private key and with
-// the empty password, as Key Vault returns for a key that is not exportable.
-// The library reads no such file, so a key that is no secret is put into a copy. The copy has no MAC any more: the caller got past it already, and a
-// keyless file holds nothing that a MAC under the empty password would protect.
-// The result is nil when that fails.
+// keylessCerts returns the certificates of a PFX that has no private key and
+// the empty password. Key Vault returns such a file for a key that is not
+// exportable. The library does not read files without a key, so that
+// keylessCerts reads a copy to which it has added a publicly known key. The
+// copy has no MAC, because the caller has already checked it. keylessCerts
+// returns nil if it fails.
 func keylessCerts(der []byte) []*x509.Certificate {
 	patched, err := withKey(der)
 	if err != nil {

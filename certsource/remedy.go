@@ -1,7 +1,7 @@
 package certsource
 
-// remedy says what to do about a certificate that cannot be used or a service
-// that cannot be reached. It is "" for codes without an entry.
+// remedy returns the remedy for a certificate that cannot be used or a service
+// that cannot be reached. It returns "" for unknown codes.
 func remedy(code string) string {
 	switch code {
 	case CodeEmpty:

@@ -2,7 +2,7 @@ package certsource
 
 import "net/http"
 
-// vaultRemedy says what to do about a refusal of Key Vault.
+// vaultRemedy returns the remedy for a refusal of Key Vault.
 func vaultRemedy(e *Error) string {
 	switch e.Code {
 	case "SecretNotFound", "KeyNotFound", "CertificateNotFound":
@@ -56,8 +56,9 @@ func role(op string) string {
 	return "Key Vault Secrets User"
 }
 
-// entraRemedy says what to do about a refused log-in. Entra ID documents its
-// codes at https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
+// entraRemedy returns the remedy for a refused log-in. Entra ID documents its
+// codes at
+// https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
 func entraRemedy(e *Error, auth Auth, s *session) string {
 	switch e.Code {
 	case "AADSTS7000215":

@@ -17,11 +17,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// Tries within callTimeout; the library's defaults wait for minutes. The first
-// try of a session makes four requests, because it includes the log-in, and a
-// log-in that times out is not tried a second time: a connection on which each
-// request takes two seconds must suffice. After a try that hung there is time for
-// one more.
+// Limits for the tries within callTimeout; the library's defaults would wait for
+// minutes. The first try of a session makes four requests, because it includes
+// the log-in, and a log-in that times out is not tried again. So a try lasts long
+// enough for a connection on which each request takes two seconds. After a try
+// that hangs there is time for one more.
 const (
 	maxRetries    = 2
 	tryTimeout    = 9 * time.Second
@@ -29,13 +29,13 @@ const (
 	maxRetryDelay = 5 * time.Second
 )
 
-// A session holds the clients that were made with one client secret, and the
-// access token that they obtained.
+// A session holds the clients for one client secret, and the access token that
+// they obtained.
 type session struct {
 	secrets *azsecrets.Client
 	keys    *azkeys.Client
 	secret  [sha256.Size]byte // of the client secret
-	pasted  bool              // that secret has the form of an id
+	pasted  bool              // the client secret has the form of an id
 }
 
 // A vaultClient makes requests of one vault. It is safe for concurrent use.
@@ -44,7 +44,7 @@ type vaultClient struct {
 	secret blockingCall[string] // used with AuthSecret
 
 	mu      sync.Mutex
-	session *session // the last one that has logged in, or is to
+	session *session // the latest session that has logged in or will do so
 }
 
 func newVaultClient(cfg KeyVaultConfig) *vaultClient {
@@ -53,14 +53,14 @@ func newVaultClient(cfg KeyVaultConfig) *vaultClient {
 	return c
 }
 
-// keep makes s the session of signatures.
+// keep makes s the session that signatures use.
 func (c *vaultClient) keep(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = s
 }
 
-// open returns the session for the client secret as it is now.
+// open returns the session for the current client secret.
 func (c *vaultClient) open(ctx context.Context) (*session, *Error) {
 	secret, failure := c.clientSecret(ctx)
 	if failure != nil {
@@ -78,9 +78,9 @@ func (c *vaultClient) open(ctx context.Context) (*session, *Error) {
 	return s, failure
 }
 
-// reopen returns a session for a poll. With a client secret it is a new one: that
-// the secret has expired shows at this poll, not when the access token of the last
-// session expires. Signatures use the session that has logged in.
+// reopen returns a session for a poll. With a client secret it is a new
+// session, so that an expired secret is noticed at this poll and not when the
+// access token expires. Signatures use the session that has logged in.
 func (c *vaultClient) reopen(ctx context.Context) (*session, *Error) {
 	if c.cfg.Auth != AuthSecret {
 		return c.open(ctx)
@@ -92,7 +92,7 @@ func (c *vaultClient) reopen(ctx context.Context) (*session, *Error) {
 	return c.newSession(secret)
 }
 
-// clientSecret returns the client secret as it is now, "" without AuthSecret.
+// clientSecret returns the current client secret, "" without AuthSecret.
 func (c *vaultClient) clientSecret(ctx context.Context) (string, *Error) {
 	if c.cfg.Auth != AuthSecret {
 		return "", nil
@@ -119,12 +119,12 @@ func (c *vaultClient) loadSecret() (string, *Error) {
 	return secret, nil
 }
 
-// newSession makes a session; no request yet.
+// newSession makes a session. It makes no request yet.
 func (c *vaultClient) newSession(secret string) (*session, *Error) {
 	s, err := newClients(&c.cfg, secret)
 	if err != nil {
-		// The libraries' errors about their options name variables of the
-		// environment and hold no secret.
+		// The libraries' errors about options name environment variables and hold
+		// no secret.
 		e := &Error{Code: CodeNoCredential, Err: err, Remedy: loginRemedy(c.cfg.Auth)}
 		logIn(&c.cfg, e, "")
 		return nil, e
@@ -154,7 +154,8 @@ func newClients(cfg *KeyVaultConfig, secret string) (*session, error) {
 
 func clientOptions(cfg *KeyVaultConfig) azcore.ClientOptions {
 	client := *cfg.HTTPClient
-	// A redirect of the log-in would send the client secret to another host.
+	// A log-in that followed a redirect would send the client secret to another
+	// host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	authority := cloud.AzurePublic.ActiveDirectoryAuthorityHost
 	if cfg.Authority != nil {
@@ -167,9 +168,10 @@ func clientOptions(cfg *KeyVaultConfig) azcore.ClientOptions {
 	}
 }
 
-// credential makes the configured credential. It accepts the tenant that the
-// vault's challenge names, which is the vault's own. Instance discovery is off: it
-// would ask login.microsoftonline.com about other clouds.
+// credential makes the configured credential. It accepts the tenant in the
+// vault's challenge, which is the vault's own tenant. Instance discovery is
+// off, because it would send requests to login.microsoftonline.com in other
+// clouds too.
 func credential(cfg *KeyVaultConfig, secret string, opts azcore.ClientOptions) (azcore.TokenCredential, error) {
 	any := []string{"*"}
 	switch cfg.Auth {
@@ -197,8 +199,8 @@ func credential(cfg *KeyVaultConfig, secret string, opts azcore.ClientOptions) (
 	return nil, errors.New("unknown way to log in")
 }
 
-// isGUID recognises a secret's id, which people paste instead of its value. Values
-// have another form.
+// isGUID recognises the id of a client secret, which is often pasted instead of
+// its value. Values have another form.
 func isGUID(s string) bool {
 	if len(s) != 36 {
 		return false

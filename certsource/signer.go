@@ -9,8 +9,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 )
 
-// A signer is a private key that stays in Key Vault. Its version is pinned: the
-// signature must belong to the certificate whose thumbprint goes with it.
+// A signer is a private key that stays in Key Vault. Its version is fixed,
+// because Entra ID verifies the signature with the certificate of that version.
 type signer struct {
 	client  *vaultClient
 	version string
@@ -20,8 +20,8 @@ type signer struct {
 func (s *signer) Public() crypto.PublicKey { return s.public }
 
 // Sign signs a SHA-256 digest, as RS256 or, with *rsa.PSSOptions, as PS256 with
-// a salt as long as the hash. It blocks for up to callTimeout. The signature is
-// verified before it is returned.
+// a salt as long as the hash. It blocks for up to callTimeout. It verifies the
+// signature before it returns it.
 func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return signAndVerify(s.public, digest, opts, s.request, s.error)
 }
@@ -34,9 +34,9 @@ func (s *signer) error(code string) *Error {
 	return e
 }
 
-// signAndVerify has sign make a signature of a SHA-256 digest and verifies it. A
-// digest or options that are not supported, and a signature that does not verify,
-// are the error that failure makes of a code.
+// signAndVerify calls sign for a SHA-256 digest and verifies the signature. It
+// returns failure(code) if it does not support the digest or the options, or if
+// the signature does not verify.
 func signAndVerify(public *rsa.PublicKey, digest []byte, opts crypto.SignerOpts, sign func(digest []byte, pss bool) ([]byte, *Error), failure func(code string) *Error) ([]byte, error) {
 	pss, isPSS := opts.(*rsa.PSSOptions)
 	if opts.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() || isPSS && !salted(pss) {
@@ -75,7 +75,7 @@ func (s *signer) request(digest []byte, pss bool) ([]byte, *Error) {
 		return nil, failure
 	}
 	var signature []byte
-	// crypto.Signer knows no context; call sets the deadline.
+	// crypto.Signer has no context; call sets a deadline.
 	failure = s.client.call(context.Background(), session, "sign", s.version, func(ctx context.Context) error {
 		resp, err := session.keys.Sign(ctx, s.client.cfg.Name, s.version, azkeys.SignParameters{Algorithm: &algorithm, Value: digest}, nil)
 		signature = resp.Result

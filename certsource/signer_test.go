@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// inVault returns a source whose one certificate has its key in the fake vault.
+// inVault returns a source with one certificate whose key stays in the double
+// of the vault.
 func inVault(t *testing.T) (*testVault, *KeyVault) {
 	v := ver(t, "v1", day)
 	stripKey(v)
@@ -108,7 +109,7 @@ func TestSignProblems(t *testing.T) {
 	}
 }
 
-// A vault that hangs holds a signature up for a bounded time only.
+// A vault that hangs delays a signature only for a limited time.
 func TestSignDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := inVaultSigner(t)
@@ -122,7 +123,7 @@ func TestSignDeadline(t *testing.T) {
 	})
 }
 
-// What a certificate's secret may look like when the key stays in the vault.
+// Possible contents of a certificate's secret when the key stays in the vault.
 func TestKeyInVaultSecrets(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testing.T, *testVault)

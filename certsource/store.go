@@ -22,15 +22,16 @@ type StoreConfig struct {
 	Location string
 	Name     string // of the store; empty means "My", which consoles show as Personal
 
-	// Exactly one of these selects the certificate. Thumbprint is the SHA-1 of one
-	// certificate, in 40 hexadecimal digits. Subject is a distinguished name,
-	// "CN=HMA-Cert": the newest valid certificate of that subject is used, so that a
-	// renewed one is used by itself. A subject of a common name alone matches
-	// certificates whose subject has further parts.
+	// Exactly one of Thumbprint and Subject must be set. Thumbprint is the SHA-1
+	// of a certificate, in 40 hexadecimal digits. Subject is a distinguished
+	// name such as "CN=HMA-Cert" and selects the newest valid certificate of
+	// that subject, so that a renewed one is used automatically. A Subject that
+	// has only a common name matches certificates whose subject has further
+	// attributes.
 	Thumbprint string
 	Subject    string
 
-	Log *slog.Logger // nil means none
+	Log *slog.Logger // nil: no log
 }
 
 // The locations of StoreConfig.
@@ -68,18 +69,19 @@ func (c *StoreConfig) check() error {
 	return errors.Join(errs...)
 }
 
-// Store reads certificates from a Windows certificate store. Private keys stay in
-// their provider, a TPM included, and sign there. It is safe for concurrent use.
+// Store reads certificates from a Windows certificate store. Private keys stay
+// in their provider, which may be a TPM, and sign there. It is safe for
+// concurrent use.
 type Store struct {
 	cfg     StoreConfig
-	subject []nameAttribute // of cfg.Subject
+	subject []nameAttribute // cfg.Subject, parsed
 	content blockingCall[[]storeEntry]
 
 	mu   sync.Mutex
-	good []*tls.Certificate // newest first, those of the last poll that found any
+	good []*tls.Certificate // newest first; the result of the latest poll that found a certificate
 }
 
-// The operating system's part, which tests replace.
+// The part that calls the operating system. Tests replace it.
 type (
 	// A storeReader lists a store.
 	storeReader interface {
@@ -116,7 +118,7 @@ func (e *storeError) Error() string {
 	return s
 }
 
-// Statuses that have a cause of their own, from winerror.h.
+// Status codes with a specific cause, from winerror.h.
 const (
 	statusFileNotFound  = 2          // ERROR_FILE_NOT_FOUND
 	statusAccessDenied  = 5          // ERROR_ACCESS_DENIED
@@ -131,7 +133,7 @@ const (
 	statusNoKeyProperty = 0x8009200B // CRYPT_E_NO_KEY_PROPERTY
 )
 
-// code returns the reason of a failed call.
+// code returns the Code of a failed call.
 func (e *storeError) code() string {
 	switch e.status {
 	case statusFileNotFound:
@@ -185,9 +187,8 @@ func newStore(cfg StoreConfig) (*Store, error) {
 }
 
 // Certificates reads the store and returns the selected certificate or, with a
-// subject, the two newest valid ones. The package comment says how list and error
-// go together. Certificates returns when ctx ends, and after 10 seconds at the
-// latest.
+// subject, the two newest valid ones. The package comment explains list and
+// error. Certificates returns when ctx ends, and after at most 10 seconds.
 func (s *Store) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	entries, failure, ok := s.content.do(ctx)
 	switch {
@@ -222,8 +223,8 @@ func (s *Store) load(reader storeReader) ([]storeEntry, *Error) {
 	return entries, nil
 }
 
-// take selects certificates from the content of the store. The error is about the
-// newest one that was selected.
+// take selects certificates from the content of the store. The error is about
+// the newest of the selected ones.
 func (s *Store) take(entries []storeEntry) *Error {
 	found := s.selected(entries)
 	if len(found) == 0 {
@@ -249,7 +250,8 @@ func (s *Store) take(entries []storeEntry) *Error {
 	return first
 }
 
-// whatIsThere describes a store in which no certificate fits.
+// whatIsThere returns an error that lists certificates of a store in which none
+// matches.
 func whatIsThere(entries []storeEntry) error {
 	var subjects []string
 	for _, entry := range entries {
@@ -268,13 +270,14 @@ type foundEntry struct {
 	leaf  *x509.Certificate
 }
 
-// selected returns the certificates that the configuration names, newest first.
+// selected returns the certificates that the configuration selects, newest
+// first.
 func (s *Store) selected(entries []storeEntry) []foundEntry {
 	var found []foundEntry
 	for _, entry := range entries {
 		leaf, err := x509.ParseCertificate(entry.der())
 		if err != nil || !s.matches(leaf) {
-			continue // certificates of other programs
+			continue // certificates that this package cannot parse belong to other programs
 		}
 		found = append(found, foundEntry{entry, leaf})
 	}
@@ -294,8 +297,8 @@ func (s *Store) matches(leaf *x509.Certificate) bool {
 	return sameName(s.subject, subject)
 }
 
-// open returns the certificate with a signer. One that is known keeps its pointer
-// and its handle.
+// open returns the certificate with a signer. A known certificate keeps its
+// pointer and its key handle.
 func (s *Store) open(f foundEntry) (*tls.Certificate, *Error) {
 	if e := dateError(f.leaf); e != nil {
 		return nil, e.about("read store", s.name(), "")
@@ -334,7 +337,7 @@ func (s *Store) error(op, code string, err error) *Error {
 	return &Error{Op: op, Name: s.name(), Code: code, Err: err, Remedy: storeRemedy(code, s.cfg.Location)}
 }
 
-// failed is the error of a call of the operating system.
+// failed returns an error about a call of the operating system.
 func (s *Store) failed(op string, err error) *Error {
 	var failed *storeError
 	if errors.As(err, &failed) {

@@ -36,12 +36,13 @@ func (d *storeDouble) entries() ([]storeEntry, error) {
 	return d.list, d.err
 }
 
-// entryDouble is a certificate with a private key, unless err says why not.
+// entryDouble is a certificate with a private key, or without one if err is
+// set.
 type entryDouble struct {
 	encoded []byte
 	private *rsa.PrivateKey
 	salt    int
-	err     error // of key
+	err     error // error of key
 	signErr error
 	opened  int
 }
@@ -117,9 +118,9 @@ func wantStore(t *testing.T, s *Store, list []*entryDouble, code string) *Error 
 
 var hmaCert = pkix.Name{CommonName: "HMA-Cert"}
 
-// TestStoreBySubject checks the order after auto-enrolment added a renewed
-// certificate of the same subject: the newest first, then the previous one, and no
-// unusable certificates.
+// TestStoreBySubject checks the order of the list after automatic enrolment has
+// added a renewed certificate of the same subject: the newest one first, then
+// the previous one, without unusable ones.
 func TestStoreBySubject(t *testing.T) {
 	now := time.Now()
 	year := 365 * day
@@ -147,7 +148,7 @@ func TestStoreBySubject(t *testing.T) {
 	reader.list = []storeEntry{old, fresh, locked}
 	wantStore(t, s, []*entryDouble{fresh, old}, CodeKeyAccess)
 
-	reader.list = nil // removed by mistake: what works is kept
+	reader.list = nil // removed by mistake: the working certificate is kept
 	wantStore(t, s, []*entryDouble{fresh, old}, CodeNotInStore)
 	reader.list, reader.err = nil, &storeError{call: "CertOpenStore", status: statusFileNotFound}
 	wantStore(t, s, []*entryDouble{fresh, old}, CodeNoStore)
@@ -234,7 +235,7 @@ func TestStoreByThumbprint(t *testing.T) {
 	wantStore(t, s, []*entryDouble{wanted}, "")
 }
 
-// Each failure of Windows, with the code and the remedy that an operator reads.
+// Each error of Windows with the code and the remedy for the operator.
 func TestStoreFailures(t *testing.T) {
 	tests := []struct {
 		name   string

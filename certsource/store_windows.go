@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// The functions that x/sys/windows lacks. They are looked up in the system's
-// folder alone, at the first use.
+// Functions that x/sys/windows does not have. They are loaded from the system's
+// folder only, at the first use.
 var (
 	crypt32                = windows.NewLazySystemDLL("crypt32.dll")
 	procGetContextProperty = crypt32.NewProc("CertGetCertificateContextProperty")
@@ -27,8 +27,8 @@ const (
 	silent                  = 0x40
 	saltLength              = 32 // as long as SHA-256
 
-	maxEntries     = 10_000 // of a store, against a loop without end
-	maxSignature   = 2048   // bytes: RSA of 16384 bits
+	maxEntries     = 10_000 // number of entries in a store, to end a loop that would not end
+	maxSignature   = 2048   // in bytes, for RSA of 16384 bits
 	maxPropertyLen = 64 << 10
 )
 
@@ -60,7 +60,7 @@ func (s *windowsStore) entries() ([]storeEntry, error) {
 	var list []storeEntry
 	var context *windows.CertContext
 	for len(list) < maxEntries {
-		// Each call frees the context of the call before.
+		// Each call frees the context of the previous call.
 		context, err = windows.CertEnumCertificatesInStore(store, context)
 		if context == nil {
 			break // CRYPT_E_NOT_FOUND, or ERROR_NO_MORE_FILES: the end of the store
@@ -119,8 +119,8 @@ type keyProvInfo struct {
 	keySpec    uint32
 }
 
-// provider returns the name of the key's provider, and whether it is one of
-// CryptoAPI; "" when the certificate has no private key.
+// provider returns the name of the key's provider, and whether it is a
+// CryptoAPI provider; "" when the certificate has no private key.
 func (e *windowsEntry) provider() (name string, legacy bool) {
 	var size uint32
 	ok, _, _ := procGetContextProperty.Call(uintptr(unsafe.Pointer(e.context)), certKeyProvInfoProperty, 0, uintptr(unsafe.Pointer(&size)))

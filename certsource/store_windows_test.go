@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// From wincrypt.h: the private key of a PFX goes to a CNG provider, or to one of
-// CryptoAPI.
+// From wincrypt.h: a flag decides whether the private key of a PFX goes to a
+// CNG or to a CryptoAPI provider.
 const (
 	pkcs12AlwaysCNG  = 0x00000200 // PKCS12_ALWAYS_CNG_KSP
-	pkcs12PreferCAPI = 0          // without a preference, the PFX's own, which is CryptoAPI
+	pkcs12PreferCAPI = 0          // no flag: the provider that the PFX names, which is CryptoAPI
 )
 
 // imported puts a fixture with a non-exportable key into CurrentUser/My and
@@ -40,7 +40,7 @@ func imported(t *testing.T, flags uint32) string {
 	}
 	defer windows.CertCloseStore(pfx, 0)
 	store := openMy(t)
-	defer windows.CertCloseStore(store, 0) // Wine stores the additions then
+	defer windows.CertCloseStore(store, 0) // closing makes Wine save the added certificates
 	for context := (*windows.CertContext)(nil); ; {
 		if context, _ = windows.CertEnumCertificatesInStore(pfx, context); context == nil {
 			t.Fatal("the fixture has no leaf")
@@ -79,13 +79,13 @@ func removeFromMy(t *testing.T, der []byte) {
 			return
 		}
 		if bytes.Equal(unsafe.Slice(context.EncodedCert, context.Length), der) {
-			windows.CertDeleteCertificateFromStore(context) // which frees context
+			windows.CertDeleteCertificateFromStore(context) // this frees context
 			return
 		}
 	}
 }
 
-// signs makes both kinds of signatures, which Sign verifies.
+// signs checks that Sign makes both kinds of signatures, which it verifies.
 func signs(t *testing.T, s *Store) {
 	t.Helper()
 	list, err := s.Certificates(t.Context())
@@ -110,7 +110,8 @@ func TestWindowsStoreCNG(t *testing.T) {
 	signs(t, s)
 }
 
-// A key of CryptoAPI is named as the cause, or Windows signs with it all the same.
+// A key of a CryptoAPI provider either signs, or the error names the provider
+// as the cause.
 func TestWindowsStoreCryptoAPI(t *testing.T) {
 	thumbprint := imported(t, pkcs12PreferCAPI)
 	s, err := NewStore(StoreConfig{Location: StoreCurrentUser, Thumbprint: thumbprint})
@@ -149,8 +150,8 @@ func TestWindowsStoreFailures(t *testing.T) {
 	}
 }
 
-// The certificate that the workflow made with New-SelfSignedCertificate, whose key
-// is not exportable. HMAPROXY_TEST_STORE_SUBJECT names it.
+// A certificate that the CI workflow has made with New-SelfSignedCertificate
+// and whose key is not exportable. HMAPROXY_TEST_STORE_SUBJECT names it.
 func TestWindowsStoreSelfSigned(t *testing.T) {
 	subject := os.Getenv("HMAPROXY_TEST_STORE_SUBJECT")
 	if subject == "" {
@@ -195,8 +196,8 @@ func TestWindowsKeySigns(t *testing.T) {
 	var n uint32
 	status, _, _ = ncrypt.NewProc("NCryptExportKey").Call(uintptr(key), 0, text("RSAPUBLICBLOB"), 0, uintptr(unsafe.Pointer(&blob[0])), uintptr(len(blob)), uintptr(unsafe.Pointer(&n)), 0)
 	ok("NCryptExportKey", status)
-	// BCRYPT_RSAKEY_BLOB: six words, the third and fourth of which are the lengths
-	// of the exponent and the modulus that follow, in big-endian order.
+	// BCRYPT_RSAKEY_BLOB has six words. The third and the fourth are the lengths
+	// of the exponent and the modulus, which follow in big-endian order.
 	exponent := binary.LittleEndian.Uint32(blob[8:])
 	modulus := binary.LittleEndian.Uint32(blob[12:])
 	public := &rsa.PublicKey{

@@ -15,9 +15,9 @@ type storeSigner struct {
 
 func (s *storeSigner) Public() crypto.PublicKey { return s.public }
 
-// Sign signs a SHA-256 digest, as RS256 or, with *rsa.PSSOptions, as PS256 with a
-// salt as long as the hash. It blocks for as long as the key's provider takes. The
-// signature is verified before it is returned.
+// Sign signs a SHA-256 digest, as RS256 or, with *rsa.PSSOptions, as PS256 with
+// a salt as long as the hash. It blocks as long as the key's provider takes. It
+// verifies the signature before it returns it.
 func (s *storeSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return signAndVerify(s.public, digest, opts, s.sign, func(code string) *Error { return s.store.error("sign", code, nil) })
 }

@@ -58,8 +58,8 @@ func parseName(s string) ([]nameAttribute, error) {
 	}
 }
 
-// cutValue returns the value at the beginning of s without quotes and escapes, and
-// what follows the separator behind it.
+// cutValue returns the value at the beginning of s without quotes and escapes,
+// and the text after the separator that follows it.
 func cutValue(s string) (value, rest string, more bool, err error) {
 	s = strings.TrimLeft(s, " ")
 	var b strings.Builder
@@ -86,8 +86,8 @@ func cutValue(s string) (value, rest string, more bool, err error) {
 	return b.String(), "", false, nil
 }
 
-// normalValue returns a value in the form in which values are compared (RFC 4518
-// for the attributes of certificates: without regard to case and white space).
+// normalValue returns a value in the form in which values are compared. As in
+// RFC 4518, letter case and white space are ignored.
 func normalValue(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
 // nameAttributes returns the attributes of a certificate's subject.
@@ -99,8 +99,8 @@ func nameAttributes(name pkix.Name) []nameAttribute {
 	return all
 }
 
-// sameName reports whether a subject is the wanted name. Programs write names from
-// the first or from the last attribute on.
+// sameName reports whether a subject is the wanted name. Programs write the
+// attributes of a name in one order or in the reverse order.
 func sameName(want, subject []nameAttribute) bool {
 	if slices.Equal(want, subject) {
 		return true

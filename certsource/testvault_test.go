@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// What must never be seen outside the requests.
+// Texts that must not appear outside the requests.
 const (
 	canarySecret = "canary-client-secret-Zq7"
 	canaryToken  = "canary-access-token-Xw9"
@@ -33,17 +33,17 @@ const (
 	app       = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 )
 
-// testVault is a double of Key Vault and Entra ID for the certificate HMA-Cert, by
-// the documented requests and responses.
+// testVault is a double of Key Vault and Entra ID that holds the certificate
+// HMA-Cert. Requests and responses are as documented.
 type testVault struct {
 	t  *testing.T
 	mu sync.Mutex
 
 	versions  []*testVersion // newest first
 	mayList   bool
-	key       *rsa.PrivateKey // signs
-	secret    string          // that Entra ID accepts
-	challenge string          // WWW-Authenticate, if another than usual
+	key       *rsa.PrivateKey // key that signs
+	secret    string          // client secret that Entra ID accepts
+	challenge string          // WWW-Authenticate, if not the usual one
 	vault     http.HandlerFunc
 	entra     http.HandlerFunc // replace the usual responses when set
 	requests  []string
@@ -109,7 +109,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (f *testVault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	host := cmp.Or(r.Host, r.URL.Host) // a redirected request has only the latter
+	host := cmp.Or(r.Host, r.URL.Host) // a redirected request has only URL.Host
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Method+" "+host+r.URL.Path)
 	f.mu.Unlock()
@@ -186,7 +186,8 @@ func (f *testVault) serveSecret(w http.ResponseWriter, id string) {
 	respond(w, 404, `{"error":{"code":"SecretNotFound","message":"x"}}`)
 }
 
-// serveList lists by id, as Key Vault does: not by age.
+// serveList lists the versions in the order of their ids, like Key Vault, and
+// not by age.
 func (f *testVault) serveList(w http.ResponseWriter) {
 	var list []any
 	byID := slices.SortedFunc(slices.Values(f.versions), func(a, b *testVersion) int { return strings.Compare(a.id, b.id) })
@@ -230,12 +231,12 @@ func respond(w http.ResponseWriter, status int, body string) {
 	_, _ = w.Write([]byte(body))
 }
 
-// refuse is Key Vault's 403: the reason is inside.
+// refuse sends a 403 of Key Vault, with the reason in the inner error.
 func refuse(w http.ResponseWriter, inner string) {
 	respond(w, 403, `{"error":{"code":"Forbidden","message":"Caller is not authorized. `+canarySecret+`","innererror":{"code":"`+inner+`"}}}`)
 }
 
-// take returns and forgets the requests so far that contain part.
+// take returns the requests so far that contain part, and forgets all requests.
 func (f *testVault) take(part string) (taken []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// overTLS serves f at its real names, over TLS with a private root, and returns
-// a client that trusts that root and finds the names.
+// overTLS serves f at the services' real names, over TLS with a private root.
+// It returns a client that trusts that root and resolves the names.
 func overTLS(t *testing.T, f *testVault) *http.Client {
 	t.Helper()
 	key := testKey(t, "bad/key-of-another.pem")
@@ -36,7 +36,7 @@ func overTLS(t *testing.T, f *testVault) *http.Client {
 	root, _ := x509.ParseCertificate(der)
 	srv := httptest.NewUnstartedServer(f)
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that fail on purpose
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // some handshakes fail on purpose
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	pool := x509.NewCertPool()
@@ -51,8 +51,8 @@ func overTLS(t *testing.T, f *testVault) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// All requests over real connections: challenge, log-in, a PFX such as Key
-// Vault gives, its previous version; then the signature.
+// All requests over real connections: challenge, log-in, a PFX in Key Vault's
+// form and its previous version, then the signature.
 func TestOverTLS(t *testing.T) {
 	newest := "keyvault-secret.b64"
 	if fips140.Enforced() {
@@ -78,7 +78,7 @@ func TestOverTLS(t *testing.T) {
 		}
 	}
 	want := "GET " + loginHost + "/" + tenant + "/v2.0/.well-known/openid-configuration POST " + loginHost + "/" + tenant + "/oauth2/v2.0/token"
-	want += " " + want // every poll logs in, to learn whether the client secret still serves
+	want += " " + want // every poll logs in, to test the client secret
 	if got := strings.Join(f.take(loginHost), " "); got != want {
 		t.Errorf("log-in: %s", got)
 	}

@@ -11,18 +11,18 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// maxPages bounds a listing; a page holds 25 versions.
+// maxPages limits a listing; a page holds 25 versions.
 const maxPages = 10
 
 // A version of the certificate in the vault. It is immutable.
 type version struct {
 	id       string
-	previous string           // the id of the version before, where Key Vault names it
-	cert     *tls.Certificate // nil where failure is set
-	failure  *Error           // why the content of the vault cannot be used
+	previous string           // id of the previous version, if Key Vault names it
+	cert     *tls.Certificate // nil if failure is set
+	failure  *Error           // why the content in the vault cannot be used
 }
 
-// check returns an error when v cannot be used now.
+// check returns an error if v cannot be used now.
 func (v *version) check() *Error {
 	if v.failure != nil {
 		return v.failure
@@ -36,12 +36,12 @@ func (v *version) check() *Error {
 // A versionReader reads versions of the certificate.
 type versionReader struct {
 	client   *vaultClient
-	known    map[string]*version // by version id: the versions of the last poll, to parse each only once
-	unlisted *string             // the newest version at which listing was refused
+	known    map[string]*version // the versions of the previous poll by id, so that each is parsed only once
+	unlisted *string             // the newest version when listing was refused
 }
 
-// get requests a version, the newest if id is empty, and parses it unless
-// the last poll did.
+// get requests a version, the newest if id is empty. It parses the version
+// unless the previous poll did.
 func (r *versionReader) get(ctx context.Context, s *session, id string) (*version, *Error) {
 	var got azsecrets.Secret
 	failure := r.client.call(ctx, s, "get secret", id, func(ctx context.Context) error {
@@ -66,7 +66,7 @@ func (r *versionReader) get(ctx context.Context, s *session, id string) (*versio
 	return v, nil
 }
 
-// parse fills in v.cert or v.failure.
+// parse sets v.cert or v.failure.
 func (r *versionReader) parse(v *version, got azsecrets.Secret) {
 	var value string
 	if got.Value != nil {
@@ -86,8 +86,8 @@ func (r *versionReader) parse(v *version, got azsecrets.Secret) {
 	r.client.cfg.Log.Info("certificate read from Key Vault", append(describe(v.cert.Leaf), "name", r.client.cfg.Name, "version", v.id)...)
 }
 
-// certificate joins the public part with the key in the secret or, with
-// KeyInVault, with a signer of the key in the vault.
+// certificate joins the certificates in the secret with the key in it or, with
+// KeyInVault, with a signer for the key in the vault.
 func (r *versionReader) certificate(v *version, b bundle, got azsecrets.Secret) (*tls.Certificate, *Error) {
 	if !r.client.cfg.KeyInVault {
 		return b.assemble()
@@ -106,9 +106,9 @@ func (r *versionReader) certificate(v *version, b bundle, got azsecrets.Secret) 
 	return b.join(&signer{client: r.client, version: keyVersion(v, got), public: pub})
 }
 
-// keyVersion is the version of the key that belongs to the certificate. The
-// secret's kid names it; without a kid it is the secret's own version, because Key
-// Vault gives certificate, secret and key of one version the same id.
+// keyVersion returns the version of the key that belongs to the certificate.
+// The secret's kid names it. Without a kid it is the secret's version, because
+// Key Vault gives certificate, secret and key of one version the same id.
 func keyVersion(v *version, got azsecrets.Secret) string {
 	if got.KID != nil && lastSegment(string(*got.KID)) != "" {
 		return lastSegment(string(*got.KID))
@@ -126,9 +126,9 @@ func lastSegment(id string) string {
 	return parts[5]
 }
 
-// list returns all versions, newest first, or nil when that is not
-// permitted. After a refusal it does not ask again until there is a new version, so
-// that the vault's audit log is not filled with refusals.
+// list returns all versions, newest first, or nil when that is not permitted.
+// After a refusal it does not ask again until there is a new version, so that
+// the vault's audit log does not fill with refusals.
 func (r *versionReader) list(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
 	if r.unlisted != nil && *r.unlisted == newest {
 		return nil

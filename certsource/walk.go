@@ -8,17 +8,18 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// maxLook bounds the versions that one poll reads to find two usable ones.
+// maxLook limits the number of versions that one poll reads to find two usable
+// ones.
 const maxLook = 5
 
-// A walk goes from the newest version back to older ones, until it has found
-// enough that are usable.
+// A walk reads versions from the newest to older ones until it has found enough
+// usable ones.
 type walk struct {
 	versions *versionReader
 	s        *session
 	newest   string              // its id, empty when Key Vault did not return it
-	seen     map[string]*version // all that were read
-	rejected map[string]bool     // ids that must no longer be used
+	seen     map[string]*version // all versions that were read
+	rejected map[string]bool     // ids of versions that must not be used any more
 	list     []*azsecrets.SecretProperties
 	listed   bool
 }
@@ -33,7 +34,7 @@ func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 	if v != nil {
 		w.newest = v.id
 	}
-	id := w.newest // of v, which is nil when Key Vault refused it
+	id := w.newest // id of v; v is nil when Key Vault refused it
 	for looked := 1; ; looked++ {
 		if err == nil {
 			err = v.check()
@@ -68,7 +69,7 @@ func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
 	return v, err
 }
 
-// before returns the id of the version before id, or "" if there is none or it is
+// before returns the id of the version before id, "" if there is none or it is
 // not known. v is the version of id, or nil when Key Vault refused it.
 func (w *walk) before(ctx context.Context, id string, v *version) string {
 	if v != nil && v.previous != "" {
@@ -91,8 +92,9 @@ func (w *walk) before(ctx context.Context, id string, v *version) string {
 	return ""
 }
 
-// topUp adds versions of the last poll that this one could not find, for instance
-// because the newest one is disabled now and does not name its predecessor.
+// topUp adds versions of the previous poll that this one could not find, for
+// instance because the newest version is disabled now and does not name the one
+// before it.
 func (w *walk) topUp(found, last []*version) []*version {
 	for _, v := range last {
 		have := slices.ContainsFunc(found, func(f *version) bool { return f.id == v.id })

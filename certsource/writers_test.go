@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// A writer replaces the content of a certificate file the way that another program
-// does. between is called at each moment at which a reader may look.
+// A writer replaces the content of a certificate file as another program does.
+// It calls between at each moment at which a reader may read the file.
 type writer struct {
 	name   string
 	atomic bool                                                                     // a reader never sees a partial file
-	first  func(t *testing.T, dir, content string) (path string)                    // creates the file
-	next   func(t *testing.T, dir, path, content string, n int, between func(bool)) // replaces it; between says whether the new content is complete
+	first  func(t *testing.T, dir, content string) (path string)                    // creates the file and returns its path
+	next   func(t *testing.T, dir, path, content string, n int, between func(bool)) // replaces the file; the argument of between is whether the new content is complete
 }
 
 func must(t *testing.T, err error) {
@@ -26,9 +26,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// kubelet writes a volume's files into a new folder and swaps a symbolic link to
-// it: Kubernetes' pkg/volume/util/atomic_writer.go. Volumes of Secrets (cert-manager,
-// external-secrets) and the Secrets Store CSI driver do that.
+// kubelet writes the files of a volume into a new folder and then changes a
+// symbolic link to it; see Kubernetes' pkg/volume/util/atomic_writer.go. This
+// applies to volumes of Secrets (cert-manager, external-secrets) and of the
+// Secrets Store CSI driver.
 func kubelet(t *testing.T, dir, content string, n int, between func(bool)) {
 	version := "..2026_11_27_12_00_00." + strconv.Itoa(n)
 	must(t, os.Mkdir(filepath.Join(dir, version), 0o755))
@@ -111,8 +112,8 @@ var writers = []writer{
 	},
 }
 
-// At every moment of every rotation there is a certificate to use, and after it the
-// new one comes first. A writer that is atomic causes no error at any moment.
+// At every moment of every rotation there is a usable certificate. After it,
+// the new one is first in the list. An atomic writer never causes an error.
 func TestRotationByOtherPrograms(t *testing.T) {
 	for _, w := range writers {
 		t.Run(w.name, func(t *testing.T) {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// A Grant is the result of a successful attempt.
+// A Grant is the result of a successful token request.
 type Grant struct {
 	Token      Secret
 	Expires    time.Time     // by the local wall clock
-	RefreshAt  time.Time     // when Entra advised to refresh; zero: it did not
-	Claims     Claims        // what the token says about itself, unverified
-	ServerDate time.Time     // Entra's clock at its response; zero: unknown
+	RefreshAt  time.Time     // when Entra advised to refresh the token; zero: it gave no advice
+	Claims     Claims        // the claims of the token, unverified
+	ServerDate time.Time     // Entra's clock when it responded; zero: unknown
 	ClockSkew  time.Duration // local clock minus Entra's; positive: the local one is ahead
 
 	obtained time.Time
 }
 
-// Acquire requests one token with cert, or with cfg.ExperimentalAssertion when cert
-// is nil and that is set. It does not retry, makes at most two HTTP
-// requests and returns within 15 seconds, unless cert's signer takes longer. Of
-// cfg, Certificates, PollInterval, Log and Attempted are not used. The error is an
-// [*Error]:
+// Acquire requests one token with cert. If cert is nil it uses
+// cfg.ExperimentalAssertion. It does not retry, makes at most two HTTP requests
+// and returns within 15 seconds, unless cert's signer takes longer. It does not
+// use the fields Certificates, PollInterval, Log and Attempted of cfg. The
+// error is an [*Error]
 //   - of class [Configuration] when cfg is incomplete,
 //   - of class [Certificate] when cert cannot sign,
-//   - one that wraps ctx.Err() when ctx ends first,
-//   - otherwise of the class of the failure.
+//   - that wraps ctx.Err() when ctx ends first,
+//   - of the class of the failure otherwise.
 func Acquire(ctx context.Context, cfg Config, cert *tls.Certificate) (Grant, error) {
 	cfg, err := cfg.checked()
 	if err != nil {

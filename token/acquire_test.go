@@ -24,7 +24,8 @@ import (
 
 const okBody = `"token_type":"Bearer","expires_in":3600,"access_token":"CANARY-token"`
 
-// Every response without a usable token: its class, and a part of its text.
+// Each response without a usable token, with the class of the error and a part
+// of its text.
 func TestFailedResponses(t *testing.T) {
 	huge := `{"x":"` + strings.Repeat("CANARY", 1<<20) + `",` + okBody + `}`
 	tests := []struct {
@@ -110,7 +111,7 @@ func TestFailedResponses(t *testing.T) {
 	}
 }
 
-// The same for the metadata, which is requested first.
+// The same for the metadata request, which comes first.
 func TestMetadata(t *testing.T) {
 	document := func(issuer, endpoint string) string {
 		return fmt.Sprintf(`{"issuer":%q,"authorization_endpoint":"https://login.example.com/a","token_endpoint":%q}`, issuer, endpoint)
@@ -206,8 +207,8 @@ func TestAcquireRefusesBadInput(t *testing.T) {
 	}
 }
 
-// A trailing slash of the resource is part of it: Entra takes what is before the
-// last slash of the scope for the resource.
+// A trailing slash of the resource is significant: Entra reads the part of the
+// scope before its last slash as the resource.
 func TestScopeKeepsTheSlash(t *testing.T) {
 	cert := newCert(t, 0, "one")
 	cfg := testConfig(newEntra(cert))
@@ -270,7 +271,8 @@ func TestRetryAfter(t *testing.T) {
 		{"Mon, 02 Nov 2026 12:00:00 GMT", 15 * time.Minute},
 	}
 	for _, tt := range tests {
-		// The date counts from the server's clock, here an hour off ours.
+		// A date in Retry-After is compared with the server's clock, which is an
+		// hour off here.
 		x := &roundTrip{received: date.Add(time.Hour), header: http.Header{"Date": {"Sun, 01 Nov 2026 12:00:00 GMT"}, "Retry-After": {tt.value}}}
 		if got := x.retryAfter(); got != tt.want {
 			t.Errorf("%q: %v, want %v", tt.value, got, tt.want)
@@ -314,7 +316,8 @@ func TestDescribeNetwork(t *testing.T) {
 	}
 }
 
-// net/http keeps only the text of a proxy's status line; this shows that it does.
+// net/http keeps only the text of a proxy's status line. This test would show a
+// change.
 func TestProxyRefuses(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
@@ -351,7 +354,7 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	}
 }
 
-// FuzzResponse reads arbitrary responses without a panic or a leak.
+// FuzzResponse checks that no response causes a panic or a leak.
 func FuzzResponse(f *testing.F) {
 	f.Add(200, []byte(`{`+okBody+`}`))
 	f.Add(200, []byte(`{"token_type":"Bearer","expires_on":"01/02/2006 15:04:05","access_token":"a","client_info":"e30","id_token":"a.b.c","scope":""}`))

@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// Entra allows no skew before nbf: a clock that runs a little ahead would
-	// otherwise make every assertion "not yet valid".
+	// Entra accepts no skew before nbf. Without this margin, a clock that is a
+	// little ahead would make every assertion "not yet valid".
 	assertionBack = 30 * time.Second
-	// Room for a clock that is behind, within the ten minutes from nbf to exp that
-	// Microsoft recommends as the most.
+	// Room for a clock that is behind, within the ten minutes from nbf to exp
+	// that Microsoft recommends as the maximum.
 	assertionAhead = 10*time.Minute - assertionBack
 )
 
-// An identity makes assertions: it signs them with one version of the certificate
-// or, with a federated credential, returns those of another issuer.
+// An identity makes client assertions. It signs them with one version of the
+// certificate or, with a federated credential, returns those of another issuer.
 type identity struct {
 	leaf   *x509.Certificate // nil with a federated credential
 	signer crypto.Signer

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Claims are what a token says about itself. They are read without checking the
-// signature, for people to look at: nothing may be decided by them.
+// Claims are the claims of a token. The signature was not verified, so that
+// they are for display only and no decision may depend on them.
 type Claims struct {
 	Audience string    // aud
 	TenantID string    // tid
@@ -23,7 +23,8 @@ type Claims struct {
 // without which Exchange refuses it.
 func (c Claims) FullAccess() bool { return slices.Contains(c.Roles, "full_access_as_app") }
 
-// readClaims reads what it can of a JWT; a token that is none yields zero Claims.
+// readClaims reads the claims of a JWT as far as possible. A token that is not
+// a JWT has zero Claims.
 func readClaims(token string) Claims {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -37,7 +38,8 @@ func readClaims(token string) Claims {
 	if json.Unmarshal(payload, &raw) != nil {
 		return Claims{}
 	}
-	// One by one, so that a claim of an unexpected type costs only itself.
+	// Each claim is decoded separately, so that a claim of an unexpected type
+	// loses only itself.
 	text := func(names ...string) (s string) {
 		for _, name := range names {
 			if json.Unmarshal(raw[name], &s) == nil && s != "" {

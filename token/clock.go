@@ -8,16 +8,17 @@ import (
 // aadstsTimeRange is Entra's code for an assertion outside its valid time range.
 const aadstsTimeRange = 700024
 
-// clock compares this machine's clock with Entra's.
+// clock tracks the skew between this machine's clock and Entra's.
 type clock struct {
 	skew       time.Duration // local clock minus Entra's, at the last response
-	correction time.Duration // added to the local clock for the times of assertions
-	warned     time.Duration // the skew of the last warning; 0: none
+	correction time.Duration // added to the local clock for the times in assertions
+	warned     time.Duration // the skew of the latest warning; 0: no warning
 }
 
-// adjust corrects the time of further assertions by the Date of a response in
-// which Entra refused an assertion's times. It reports whether another request
-// is worth making. A working clock is never corrected: a Date may be wrong too.
+// adjust is called when Entra has refused an assertion's times. It corrects the
+// times of further assertions by the Date of that response, and reports whether
+// to make another request. A clock that works is not corrected, because a Date
+// may be wrong too.
 func (c *clock) adjust(refusal *Error) bool {
 	if refusal.date.IsZero() || (refusal.skew+c.correction).Abs() < minCorrection {
 		return false
@@ -26,8 +27,8 @@ func (c *clock) adjust(refusal *Error) bool {
 	return true
 }
 
-// observe records the skew of a response and logs when the two clocks come to
-// differ or to agree.
+// observe records the skew of a response. It logs when the skew becomes large,
+// changes, or ends.
 func (c *clock) observe(skew time.Duration, log *slog.Logger) {
 	c.skew = skew
 	if c.correction != 0 {
@@ -48,8 +49,8 @@ func (c *clock) observe(skew time.Duration, log *slog.Logger) {
 	log.Warn("this machine's clock differs from Entra's; set it, or Entra and Exchange will refuse assertions and tokens", "skew_ms", skew.Milliseconds())
 }
 
-// skewChanged reports whether a skew needs a log line, given the one of the last
-// warning (0: none).
+// skewChanged reports whether a skew must be logged, given the skew of the
+// latest warning (0: none).
 func skewChanged(skew, warned time.Duration) bool {
 	if skew.Abs() <= skewWarning {
 		return warned != 0

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Config says which token to keep and which certificates prove the identity of
-// the application.
+// Config says which token to request and which certificates prove the identity
+// of the application.
 type Config struct {
 	Authority *url.URL // "https://login.microsoftonline.com"; https only, without a path
 	TenantID  string   // GUID or a verified domain of the tenant
@@ -24,31 +24,32 @@ type Config struct {
 
 	// Certificates returns the certificates to sign with, newest first. Each
 	// PrivateKey is a crypto.Signer with an RSA public key; one that signs over
-	// the network must bound that itself. List and error may both be non-nil:
-	// the look-up was incomplete, and the certificates in the list are usable.
-	// The context ends after a minute. Certificates should return then; as long
-	// as it does not, it is not called a second time.
+	// the network must have its own timeout. Both the list and the error may be
+	// non-nil: then the look-up was incomplete, but the certificates in the list
+	// are usable. The context ends after a minute, and Certificates should
+	// return then. It is not called again before it returns.
 	Certificates func(context.Context) ([]*tls.Certificate, error)
 
-	// ExperimentalAssertion returns a client assertion that proves the identity of
-	// the application in place of a certificate: the token of a workload or managed
-	// identity for api://AzureADTokenExchange, which a federated credential of the
-	// application trusts. It is called before every token request, one call at a
-	// time; its context ends after 15 s. Exactly one of it and Certificates is set.
+	// ExperimentalAssertion returns a client assertion that proves the identity
+	// of the application without a certificate. This is the token of a workload
+	// or managed identity for api://AzureADTokenExchange, which a federated
+	// credential of the application trusts. It is called before every token
+	// request, one call at a time; its context ends after 15 s. Exactly one of
+	// ExperimentalAssertion and Certificates must be set.
 	//
-	// It is experimental: it is not known whether Exchange Server accepts the tokens
-	// that Entra issues for it.
+	// It is experimental: it is not known whether Exchange Server accepts the
+	// tokens that Entra issues for it.
 	ExperimentalAssertion func(context.Context) (string, error)
 
-	PollInterval time.Duration // between calls of Certificates, ±10 %; 0 means 10 minutes
+	PollInterval time.Duration // interval between calls of Certificates, ±10 %; 0 means 10 minutes
 
-	// HTTPClient sends the requests to Entra. nil means a client with a transport
-	// of its own, which honours HTTPS_PROXY and requires TLS 1.2. With every
-	// client, redirects are not followed, responses are bounded, and requests to
-	// other hosts than the authority's are refused.
+	// HTTPClient sends the requests to Entra. nil means a client with its own
+	// transport, which honours HTTPS_PROXY and requires TLS 1.2. Whatever the
+	// client, redirects are not followed, the size of responses is limited, and
+	// requests to hosts other than the authority are refused.
 	HTTPClient *http.Client
 
-	Log *slog.Logger // nil discards
+	Log *slog.Logger // nil: no log
 
 	// Attempted, when set, is called after every token request, one call at a
 	// time. It must not block: it runs on the goroutine of Run.
@@ -62,29 +63,29 @@ type Attempt struct {
 	Err      *Error // nil: Entra issued a token
 }
 
-// A Reason is why a token was requested.
+// A Reason says why a token was requested.
 type Reason string
 
 const (
 	Scheduled Reason = "scheduled" // there is no token yet, or the current one is due for a refresh
 	Forced    Reason = "forced"    // the resource refused the current one
-	Probe     Reason = "probe"     // to learn whether Entra accepts a new certificate
+	Probe     Reason = "probe"     // test whether Entra accepts a new certificate
 )
 
 const defaultPollInterval = 10 * time.Minute
 
 var (
-	// A tenant becomes a segment of the authority's path.
+	// A tenant is used as a path segment of the authority's URL.
 	tenantForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.-]*$`)
-	// Values of the token request; a space would make one scope two.
+	// Values of the token request. A space would split the scope in two.
 	valueForm = regexp.MustCompile(`^[!-~]+$`)
 )
 
 // reservedTenants are path segments that Entra or MSAL do not treat as a tenant.
 var reservedTenants = []string{"common", "organizations", "consumers", "adfs", "dstsv2"}
 
-// checked returns cfg with its defaults, or an error that lists everything that
-// is wrong with the fields of a token request.
+// checked returns cfg with defaults, or an error that lists everything that is
+// wrong with its fields.
 func (cfg Config) checked() (Config, error) {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }

@@ -8,44 +8,45 @@ import (
 )
 
 var (
-	// ErrLimited is returned by [Keeper.Replace] when refreshes were forced too often.
+	// ErrLimited is returned by [Keeper.Replace] when too many refreshes were
+	// forced.
 	ErrLimited = errors.New("token: forced refreshes are limited to a burst of three and one per 30 s")
 
 	// ErrStopped is returned by [Keeper.Token] and [Keeper.Replace] when there is
 	// no usable token and Run has returned.
 	ErrStopped = errors.New("token: stopped")
 
-	// ErrSameToken is returned by [Keeper.Replace] when Entra issued the rejected
-	// token a second time.
+	// ErrSameToken is returned by [Keeper.Replace] when Entra issued the
+	// rejected token again.
 	ErrSameToken = errors.New("token: Entra issued the rejected token a second time")
 
 	// ErrRunTwice is returned by the second call of [Keeper.Run].
 	ErrRunTwice = errors.New("token: Run was called twice")
 )
 
-// A Class is what can be done about a failed token request.
+// A Class says how a failed token request may be resolved.
 type Class string
 
 const (
-	Transient     Class = "transient"     // it may work later: network, 408, 429, 5xx, a response that is not Entra's
+	Transient     Class = "transient"     // waiting may help: network, 408, 429, 5xx, a response that is not Entra's
 	Certificate   Class = "certificate"   // another certificate may work
 	Configuration Class = "configuration" // a person has to change something
 )
 
-// An Error is a failed token request. Its text is one line of this package's own
-// words: what happened, what it means, what to do.
+// An Error is a failed token request. Its text is one line of this package's
+// own words: the event, its meaning and the remedy.
 type Error struct {
 	Class         Class
 	AADSTS        int           // Entra's error code; 0: none
 	Status        int           // HTTP status; 0: no response
-	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: it did not
+	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: no such request
 	Foreign       bool          // the response is not one of Entra's: a portal, proxy or firewall sent it
 	CorrelationID string        // for Microsoft's support; "" when unknown
-	Remedy        string        // what to do; "" when only waiting helps
+	Remedy        string        // advice; "" when only waiting helps
 
-	what  string        // what happened, and what it means
-	cause error         // of this side only: a context's, the signer's or the certificate source's
-	date  time.Time     // Entra's clock at its response; zero: unknown
+	what  string        // the event and its meaning
+	cause error         // a local cause: the context's error, the signer's or the certificate source's
+	date  time.Time     // Entra's clock when it responded; zero: unknown
 	skew  time.Duration // local clock minus Entra's
 }
 
@@ -61,12 +62,11 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns the error of this side that caused e: the context's, the
-// signer's or that of Config.Certificates. It is nil when Entra or the network
-// failed.
+// Unwrap returns the local error that caused e: the context's, the signer's or
+// that of Config.Certificates. It is nil when Entra or the network failed.
 func (e *Error) Unwrap() error { return e.cause }
 
-// key is equal for two errors when the second needs no log line of its own.
+// key is equal for two errors if the second one needs no log line of its own.
 func (e *Error) key() string {
 	if e == nil {
 		return ""
@@ -78,7 +78,7 @@ func configurationError(err error) *Error {
 	return &Error{Class: Configuration, what: strings.TrimPrefix(oneLine(err), "token: "), cause: err}
 }
 
-// oneLine returns the text of an error that the caller's own code made.
+// oneLine returns the text of an error from the caller's own code in one line.
 func oneLine(err error) string {
 	const limit = 500
 	s := strings.Join(strings.Fields(err.Error()), " ")

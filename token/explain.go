@@ -13,7 +13,7 @@ func Explain(aadsts int) (meaning, remedy string, ok bool) {
 	return "", "", false
 }
 
-// classOf returns the class of a known code, else "".
+// classOf returns the class of a known AADSTS code, "" for other codes.
 func classOf(aadsts int) Class {
 	for _, row := range explanations {
 		for _, code := range row.codes {
@@ -31,9 +31,9 @@ type explanation struct {
 	meaning, remedy string
 }
 
-// Microsoft warns that codes and their texts change, so they serve for hints, and
-// for telling apart what OAuth's own error names do not. Source: "Microsoft Entra
-// authentication and authorization error codes".
+// Microsoft warns that codes and their texts change. They serve only for hints,
+// and to distinguish errors for which OAuth has one name. Source: "Microsoft
+// Entra authentication and authorization error codes".
 var explanations = [...]explanation{
 	// Another certificate, or another version of it, may work.
 	{[]int{700027}, Certificate,
@@ -97,7 +97,7 @@ var explanations = [...]explanation{
 		"the application is a public client and may not present a credential",
 		"switch off \"Allow public client flows\" on the app registration"},
 
-	// A federated credential in a certificate's place.
+	// A federated credential that replaces the certificate.
 	{[]int{700211}, Configuration,
 		"no federated credential of the application has the issuer of the assertion",
 		"compare the issuer of the federated credential with the cluster's OIDC issuer URL, or with https://login.microsoftonline.com/TENANT/v2.0 for a managed identity; the trailing slash counts"},

@@ -23,8 +23,9 @@ func TestExplainTable(t *testing.T) {
 	}
 }
 
-// The codes and their kinds come from Microsoft's published list of error codes
-// and, for certificates, from the codes on which Microsoft.Identity.Web reloads.
+// The codes and their classes come from Microsoft's published list of error
+// codes. Those for certificates are the codes on which Microsoft.Identity.Web
+// reloads.
 func TestExplainKnowsEveryCode(t *testing.T) {
 	want := map[Class][]int{
 		Certificate: {700027, 700024, 7000214, 1000502},
@@ -53,7 +54,7 @@ func TestExplainKnowsEveryCode(t *testing.T) {
 	}
 }
 
-// What the administrator must read in the remedy, by code.
+// Words that the remedy must contain, by code.
 func TestExplainRemedies(t *testing.T) {
 	for code, want := range map[int]string{
 		500011: "00000002-0000-0ff1-ce00-000000000000",

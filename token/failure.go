@@ -19,8 +19,8 @@ var (
 var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
 	"invalid_scope", "invalid_resource", "invalid_tenant", "access_denied", "interaction_required", "server_error", "temporarily_unavailable"}
 
-// failure explains err, which MSAL returned. Only the kind of err counts: its text
-// may hold the token.
+// failure explains err, an error of MSAL. It uses only the kind of err, because
+// its text may hold the token.
 func (rt *roundTrip) failure(err error) *Error {
 	switch {
 	case rt.foreignHost != "":
@@ -46,7 +46,8 @@ func (rt *roundTrip) foreignHostError() *Error {
 	return e
 }
 
-// error makes an error about Entra's response. what continues "Entra's token endpoint …".
+// error makes an error about Entra's response. what is the rest of a sentence
+// that begins with "Entra's token endpoint".
 func (rt *roundTrip) error(class Class, what string) *Error {
 	subject := "Entra's metadata endpoint "
 	if rt.posted {
@@ -55,7 +56,7 @@ func (rt *roundTrip) error(class Class, what string) *Error {
 	return &Error{Class: class, Status: rt.status, what: subject + what, RetryAfter: rt.retryAfter(), date: rt.serverDate(), skew: rt.skew()}
 }
 
-// unreadable explains a 200 that MSAL rejected.
+// unreadable explains a response 200 that MSAL could not use.
 func (rt *roundTrip) unreadable() *Error {
 	var response map[string]json.RawMessage
 	switch {
@@ -85,8 +86,9 @@ func (rt *roundTrip) refusal() *Error {
 	if json.Unmarshal(rt.body, &response) != nil {
 		response.Codes = nil
 	}
-	// Entra's refusals are JSON objects of RFC 6749 section 5.2. Others come from a
-	// captive portal, a proxy or a firewall, which may let the next request pass.
+	// Entra's refusals are JSON objects of RFC 6749 section 5.2. Other responses
+	// come from a captive portal, a proxy or a firewall, which may let the next
+	// request pass.
 	if response.Error == "" || rt.status < http.StatusBadRequest {
 		return rt.foreignResponse()
 	}
@@ -104,7 +106,7 @@ func (rt *roundTrip) refusal() *Error {
 	return e
 }
 
-// foreignResponse explains a refusal that is not one of Entra's.
+// foreignResponse explains a refusal that did not come from Entra.
 func (rt *roundTrip) foreignResponse() *Error {
 	e := rt.error(Transient, "responded "+strconv.Itoa(rt.status)+" without an error of Entra's")
 	e.Foreign = true
@@ -128,8 +130,8 @@ func (rt *roundTrip) panicked(p *panicError) *Error {
 	return &Error{Class: Transient, Status: rt.status, what: what, date: rt.serverDate(), skew: rt.skew()}
 }
 
-// pickCode returns the most specific code. Descriptions are read for the number
-// alone, where a service gives no list.
+// pickCode returns the most specific AADSTS code. It reads a description only
+// for the code in it, and only if the response has no list of codes.
 func pickCode(codes []int, description string) int {
 	for _, code := range codes {
 		if _, _, known := Explain(code); known {

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// A federated credential keeps a token usable: it is read for every request, its
-// failures are retried, and refusals of Entra need a person.
+// A federated credential keeps a token usable: it is read for every request,
+// failures to read it are retried, and refusals of Entra must be corrected by a
+// person.
 func TestFederatedCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t)
@@ -46,7 +47,7 @@ func TestFederatedCredential(t *testing.T) {
 			t.Error("the log does not say once that this is experimental")
 		}
 
-		set(func() { // the platform renewed it
+		set(func() { // the platform has replaced the token
 			assertion, w.entra.federated = "e30.e30.CANARY-second", "e30.e30.CANARY-second"
 		})
 		w.mustUse(3 * time.Hour)

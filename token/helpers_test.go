@@ -46,7 +46,8 @@ var testKeys = sync.OnceValue(func() (keys [3]*rsa.PrivateKey) {
 	return keys
 })
 
-// newCert returns a certificate, valid for a year from now, for one of the test keys.
+// newCert returns a certificate for one of the test keys that is valid for a
+// year from now.
 func newCert(t testing.TB, key int, name string) *tls.Certificate {
 	t.Helper()
 	return newCertAt(t, key, name, time.Now().Add(-time.Hour), time.Now().AddDate(1, 0, 0))
@@ -67,34 +68,35 @@ func newCertAt(t testing.TB, key int, name string, from, to time.Time) *tls.Cert
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: leaf}
 }
 
-// response replaces the usual response of the double.
+// response replaces the usual response of the double of Entra.
 type response struct {
 	status int
 	header http.Header
 	body   string
-	err    error         // no response
-	cut    error         // after the body
-	hang   bool          // until the request's context ends
-	delay  time.Duration // before the usual response
+	err    error         // there is no response
+	cut    error         // the error comes after the body
+	hang   bool          // the response takes until the request's context ends
+	delay  time.Duration // time before the usual response
 }
 
-// entra is a token service for one application, behind an http.RoundTripper. It
-// checks assertions by what Microsoft documents, with the standard library alone.
+// entra is a double of the token service for one application, behind an
+// http.RoundTripper. It checks assertions as Microsoft documents them, with the
+// standard library alone.
 type entra struct {
 	mu         sync.Mutex
-	registered map[string]*rsa.PublicKey // by base64url SHA-256 of the certificate
+	registered map[string]*rsa.PublicKey // registered certificates by base64url SHA-256
 	life       time.Duration
 	refreshIn  time.Duration
 	roles      []string
 	clock      time.Duration // its clock minus this machine's
 	refusal    int           // AADSTS code for a certificate that is not registered
-	federated  string        // an assertion of another issuer that is accepted
+	federated  string        // an accepted assertion of another issuer
 
-	metadata, token func() *response // nil, or returning nil: the usual
+	metadata, token func() *response // replaces the usual response; nil, or a nil result: the usual one
 
 	metadataRequests, posts int
 	assertions              []string
-	tokens                  map[string]time.Time // with their end
+	tokens                  map[string]time.Time // tokens issued, with their expiry
 	jti                     map[string]bool
 	hosts                   map[string]int
 	complaints              []string
@@ -213,7 +215,8 @@ func (e *entra) respond(req *http.Request, status int, body string) *http.Respon
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: req, ProtoMajor: 1, ProtoMinor: 1}
 }
 
-// aadsts is the shape of Entra's refusals, with a description that must not travel on.
+// aadsts returns a body in the form of Entra's refusals. Its description must
+// not appear in logs or errors.
 func aadsts(code int, name string) string {
 	return fmt.Sprintf(`{"error":%q,"error_description":"AADSTS%d: CANARY-description. Trace ID: x","error_codes":[%d],"correlation_id":"11111111-2222-3333-4444-555555555555"}`, name, code, code)
 }
@@ -236,7 +239,7 @@ func (e *entra) grant(req *http.Request, form url.Values) *http.Response {
 	return e.respond(req, 200, string(raw))
 }
 
-// check returns the AADSTS code of the refusal, else 0.
+// check returns the AADSTS code of a refusal, 0 without one.
 func (e *entra) check(req *http.Request, form url.Values) int {
 	complain := func(format string, args ...any) int {
 		e.complaints = append(e.complaints, fmt.Sprintf(format, args...))
@@ -300,7 +303,7 @@ func (e *entra) check(req *http.Request, form url.Values) int {
 	return 0
 }
 
-// vault is where the certificates come from.
+// vault is a double of the certificate source.
 type vault struct {
 	mu    sync.Mutex
 	certs []*tls.Certificate
@@ -333,7 +336,7 @@ func (v *vault) certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	return certs, err
 }
 
-// safeBuffer collects a log.
+// safeBuffer is a log that can be read while it is written.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -386,8 +389,8 @@ func testConfig(e *entra) Config {
 	return Config{Authority: authority, TenantID: testTenant, ClientID: testClient, Resource: testResource, HTTPClient: &http.Client{Transport: e}}
 }
 
-// newTestKeeper makes a keeper whose vault holds certs, newest first, all of them
-// registered, and does not run it yet.
+// newTestKeeper makes a keeper that is not running. Its vault holds certs,
+// newest first, all of them registered.
 func newTestKeeper(t testing.TB, certs ...*tls.Certificate) *testKeeper {
 	t.Helper()
 	w := &testKeeper{t: t, entra: newEntra(certs...), vault: &vault{certs: certs}, logs: &safeBuffer{}, begun: time.Now()}
@@ -407,8 +410,8 @@ func newTestKeeper(t testing.TB, certs ...*tls.Certificate) *testKeeper {
 	return w
 }
 
-// run starts the keeper; the returned function stops it and makes the checks that
-// hold in every scenario.
+// run starts the keeper. The returned function stops it and makes the checks
+// that hold in every scenario.
 func (w *testKeeper) run() *testKeeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -458,7 +461,8 @@ func (w *testKeeper) request() error {
 	return err
 }
 
-// use makes a request every 10 s for that long, and returns when which failed.
+// use makes a request every 10 s for the duration d. It returns the times of
+// those that failed.
 func (w *testKeeper) use(d time.Duration) (failed []time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Second) {
 		synctest.Wait()
@@ -469,7 +473,7 @@ func (w *testKeeper) use(d time.Duration) (failed []time.Duration) {
 	return failed
 }
 
-// mustUse is use where nothing may fail.
+// mustUse is use, but fails the test if a request fails.
 func (w *testKeeper) mustUse(d time.Duration) {
 	w.t.Helper()
 	if failed := w.use(d); len(failed) > 0 {

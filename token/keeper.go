@@ -16,7 +16,7 @@ type Keeper struct {
 	client  *http.Client
 	rounds  rounds
 	reloads reloadRequests
-	wake    chan struct{} // wakes the refresher to look at rounds and reloads
+	wake    chan struct{} // wakes the refresher, which then reads rounds and reloads
 	started atomic.Bool
 	stopped chan struct{} // closed when Run returns
 }
@@ -40,10 +40,10 @@ func New(cfg Config) (*Keeper, error) {
 	}, nil
 }
 
-// Run keeps the token usable until ctx ends, then returns nil. Failures of Entra,
-// of the network or of Config.Certificates do not end it. After Run returned,
-// Token still returns the last token for as long as it is usable. The second call
-// of Run returns [ErrRunTwice] at once.
+// Run keeps the token usable until ctx ends, then returns nil. It does not end
+// when Entra, the network or Config.Certificates fails. After Run has returned,
+// Token returns the last token for as long as it is usable. A second call of
+// Run returns [ErrRunTwice] immediately.
 func (k *Keeper) Run(ctx context.Context) error {
 	if !k.started.CompareAndSwap(false, true) {
 		return ErrRunTwice
@@ -53,15 +53,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// Token returns a usable token, at once whenever there is one. While there is
-// none it waits for the next refresh to succeed, whichever caller or schedule
-// caused it. The error
+// Token returns a usable token, without blocking if there is one. Otherwise it
+// waits until a refresh succeeds. The error
 //   - wraps ctx.Err() when ctx ends first,
-//   - is the [*Error] of the last refresh, at once, when the next attempt is due
-//     after ctx's deadline: waiting never shortens the back-off,
+//   - is the [*Error] of the last refresh, without blocking, when the next attempt is due after ctx's deadline: waiting never shortens the back-off,
 //   - is [ErrStopped] when Run has returned.
 //
-// Token waits without limit unless ctx has a deadline, also while Run has not
+// Without a deadline in ctx, Token waits without limit, even if Run has not
 // been called.
 func (k *Keeper) Token(ctx context.Context) (string, error) {
 	if t := k.rounds.token.Load(); t.usable(time.Now()) {
@@ -70,12 +68,13 @@ func (k *Keeper) Token(ctx context.Context) (string, error) {
 	return k.await(ctx)
 }
 
-// await is Token's slow path.
+// await is the slow path of Token.
 func (k *Keeper) await(ctx context.Context) (string, error) {
 	for {
 		done, failure, retry := k.rounds.last()
 		now := time.Now()
-		// Loaded after the round, so that no token is missed between the two.
+		// The token is loaded after the round, so that a token stored between the
+		// two is not missed.
 		if t := k.rounds.token.Load(); t.usable(now) {
 			return t.value, nil
 		}
@@ -102,14 +101,13 @@ func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 }
 
 // Replace returns a usable token other than rejected, which the resource has
-// refused. When the current one differs already, it is returned at once.
-// Otherwise one refresh is forced on behalf of all callers, or the one in progress
-// is awaited; Token returns the old token until the new one is there. The error
-//   - is [ErrLimited], at once, when more than a burst of three and one refresh
-//     per 30 s would be forced, counted over all callers,
-//   - is the [*Error] of the last refresh, at once, while refreshes fail,
+// refused. If the current token is another one it returns that without
+// blocking. Otherwise it forces one refresh on behalf of all callers, or waits
+// for the one in progress. Until then Token returns the old token. The error
+//   - is [ErrLimited], without blocking, when more than a burst of three and one refresh per 30 s would be forced, counted over all callers,
+//   - is the [*Error] of the last refresh, without blocking, while refreshes fail,
 //   - is the [*Error] of the forced refresh when that fails,
-//   - is [ErrSameToken] when Entra issued the rejected token a second time,
+//   - is [ErrSameToken] when Entra issued the rejected token again,
 //   - wraps ctx.Err() when ctx ends first,
 //   - is [ErrStopped] when Run has returned.
 func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
@@ -130,11 +128,11 @@ func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
 	return "", ErrSameToken
 }
 
-// Reload makes the keeper look at once at what it would look at later: the
-// certificates, a candidate that was refused, and the token if there is none or
-// its refresh has failed. While a token is usable, a Retry-After of Entra is still
-// honoured. Reload does not block. Reloads are limited to one per 10 s: a call
-// that comes earlier takes effect at the end of that time.
+// Reload makes the keeper do now what it would do later: look up the
+// certificates, try a refused candidate, and request a token if there is none
+// or the last refresh failed. While a token is usable, Reload does not shorten
+// a Retry-After of Entra. Reload does not block. Reloads are limited to one per
+// 10 s: an earlier call takes effect at the end of that time.
 func (k *Keeper) Reload() {
 	k.reloads.request()
 	k.wakeRefresher()

@@ -54,7 +54,7 @@ func TestOutageWithinLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()
-		w.mustUse(35 * time.Minute) // the refresh is due at 40 ± 2
+		w.mustUse(35 * time.Minute) // the refresh is due after 40 ± 2 minutes
 		w.entra.respondWith(&response{status: 503})
 		w.mustUse(15 * time.Minute)
 		if s := w.Status(); s.Failures == 0 || s.Err == nil || s.Err.Class != Transient || !s.Usable {
@@ -99,7 +99,8 @@ func TestOutageBeyondLifetime(t *testing.T) {
 	}
 }
 
-// An endpoint that does not respond costs 15 s per attempt. Callers get the old token.
+// A request to an endpoint that does not respond takes 15 s. Callers get the
+// old token.
 func TestHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -114,15 +115,16 @@ func TestHang(t *testing.T) {
 				t.Errorf("an attempt took %v", a.Duration)
 			}
 		}
-		// Callers must not mistake the attempt's timeout for the end of their context.
+		// Callers must not take the attempt's timeout for the end of their own
+		// context.
 		if s := w.Status(); s.Err == nil || errors.Is(s.Err, context.DeadlineExceeded) || s.Err.Class != Transient {
 			t.Errorf("error %v", s.Err)
 		}
 	})
 }
 
-// While a token is usable, Retry-After counts in both its forms, and Reload does
-// not end it.
+// While a token is usable, Retry-After is respected in both its forms, and
+// Reload does not shorten it.
 func TestRetryAfterIsHonouredWithToken(t *testing.T) {
 	for name, value := range map[string]func() string{
 		"seconds": func() string { return "300" },
@@ -156,7 +158,8 @@ func TestRetryAfterIsHonouredWithToken(t *testing.T) {
 	}
 }
 
-// Without a token, Retry-After counts for a minute at most, and Reload ends it.
+// Without a token, Retry-After is respected for at most a minute, and Reload
+// ends it.
 func TestRetryAfterIsCappedWithoutToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -181,8 +184,8 @@ func TestRetryAfterIsCappedWithoutToken(t *testing.T) {
 	})
 }
 
-// A hold that began while a token was usable does not reach more than a minute
-// into the time without one.
+// A Retry-After that was received while a token was usable delays requests by
+// at most a minute after the token has expired.
 func TestRetryAfterAcrossTokenExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -191,7 +194,7 @@ func TestRetryAfterAcrossTokenExpiry(t *testing.T) {
 		w.entra.respondWith(&response{status: 503})
 		w.mustUse(28 * time.Minute)
 		w.entra.respondWith(&response{status: 429, header: map[string][]string{"Retry-After": {"900"}}})
-		time.Sleep(2*time.Minute + 30*time.Second) // past the token's end
+		time.Sleep(2*time.Minute + 30*time.Second) // after the token's end
 		synctest.Wait()
 		w.entra.respondWith(nil)
 		time.Sleep(time.Minute)
@@ -280,9 +283,8 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 	}
 }
 
-// A look-up that does not return alarms, keeps the token fresh, and is the only
-// one until it returns.
-// TestColdStartWithoutCertificate checks that the log line says that requests fail.
+// TestColdStartWithoutCertificate checks that the log line says that requests
+// fail.
 func TestColdStartWithoutCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -304,7 +306,7 @@ func TestHangingLookUp(t *testing.T) {
 		calls, release := 0, make(chan struct{})
 		w.cfg.Certificates = func(context.Context) ([]*tls.Certificate, error) {
 			if calls++; calls == 2 {
-				<-release // as a read from a hung file system, which no context ends
+				<-release // like a read from a file system that hangs, which ignores the context
 			}
 			return []*tls.Certificate{cert}, nil
 		}
@@ -341,7 +343,7 @@ func TestColdHerd(t *testing.T) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
-				if i%5 == 0 { // these give up; the others must not
+				if i%5 == 0 { // every fifth caller gives up; the others must not
 					time.AfterFunc(100*time.Millisecond, cancel)
 				}
 				token, err := w.Token(ctx)
@@ -361,7 +363,8 @@ func TestColdHerd(t *testing.T) {
 	})
 }
 
-// Waiting neither shortens the back-off nor lasts when nothing can come of it.
+// Waiting callers do not shorten the back-off. A caller whose deadline is
+// before the next attempt does not wait.
 func TestWaitersDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -386,7 +389,7 @@ func TestWaitersDuringBackoff(t *testing.T) {
 		if n := w.entra.requests(); n != before {
 			t.Errorf("1000 callers caused %d requests", n-before)
 		}
-		// An administrator corrects it.
+		// An administrator corrects the configuration.
 		w.entra.respondWith(nil)
 		w.Reload()
 		synctest.Wait()
@@ -396,7 +399,7 @@ func TestWaitersDuringBackoff(t *testing.T) {
 	})
 }
 
-// A caller for whom the next attempt comes soon enough waits for it.
+// A caller waits if the next attempt is before its deadline.
 func TestWaiterOutlastsShortBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -505,13 +508,13 @@ func TestSigningInTheVault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cert := newCert(t, 0, "one")
 		signer := &remoteSigner{Signer: cert.PrivateKey.(crypto.Signer)}
-		remote := &tls.Certificate{Certificate: cert.Certificate, PrivateKey: signer} // and no Leaf
+		remote := &tls.Certificate{Certificate: cert.Certificate, PrivateKey: signer} // and Leaf is nil
 		w := newTestKeeper(t, cert)
 		w.vault.set(nil, remote)
 		w.run()
 		defer w.close()
 		w.mustUse(2 * time.Hour)
-		signer.set(nil, 10*time.Second) // slow; callers get the old token
+		signer.set(nil, 10*time.Second) // the request takes long; callers get the old token
 		w.mustUse(2 * time.Hour)
 
 		down := errors.New("key vault: sign: 503")
@@ -541,7 +544,7 @@ func TestSignerIsReplaced(t *testing.T) {
 		defer w.close()
 		time.Sleep(5 * time.Minute)
 		w.vault.set(nil, cert)
-		time.Sleep(time.Minute) // reloaded after 30 s, retried after 15
+		time.Sleep(time.Minute) // reloaded after 30 s, retried after 15 s
 		w.mustUse(time.Hour)
 	})
 }
@@ -580,13 +583,13 @@ func TestMissingRoleIsWarnedAbout(t *testing.T) {
 	})
 }
 
-// The times of an assertion follow Entra's clock once Entra has refused those of
-// this machine's.
+// Once Entra has refused an assertion's times, the times of later assertions
+// follow Entra's clock.
 func TestClockSkew(t *testing.T) {
 	tests := []struct {
 		name    string
-		clock   time.Duration // Entra's minus ours
-		refused bool          // the first assertion
+		clock   time.Duration // Entra's clock minus the local one
+		refused bool          // refusal of the first assertion
 		warning bool
 	}{
 		{"equal", 0, false, false},
@@ -630,7 +633,7 @@ func TestClockSkew(t *testing.T) {
 				if n := w.logs.lines("level=WARN", "clock differs"); n != want {
 					t.Errorf("%d warnings, want %d", n, want)
 				}
-				// The clock is set.
+				// An administrator sets the clock.
 				w.entra.mu.Lock()
 				w.entra.clock = 0
 				w.entra.mu.Unlock()
@@ -643,8 +646,8 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// A refusal of the times with an equal clock has another cause: no request is made
-// for it at once.
+// If the clocks are equal, a refusal of an assertion's times has another cause
+// and is not followed by another request immediately.
 func TestTimeRangeRefusalWithEqualClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

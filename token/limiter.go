@@ -2,7 +2,8 @@ package token
 
 import "time"
 
-// A limiter permits a burst of three, then one per 30 s, however often it is asked.
+// A limiter permits a burst of three, then one per 30 s. Calls that it refuses
+// do not count.
 type limiter struct{ paid time.Time }
 
 const (

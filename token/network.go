@@ -13,7 +13,8 @@ import (
 	"syscall"
 )
 
-// describeNetwork says why no response came. It repeats no text of the peer.
+// describeNetwork says why there was no response. The text holds nothing that
+// the peer sent.
 func describeNetwork(err error) string {
 	var (
 		dns       *net.DNSError
@@ -56,8 +57,8 @@ func describeNetwork(err error) string {
 	}
 }
 
-// proxyStatus returns the status with which an HTTP proxy refused CONNECT: all that
-// net/http keeps of that response is the status line's text.
+// proxyStatus returns the status with which an HTTP proxy refused CONNECT.
+// net/http keeps only the text of that status line.
 func proxyStatus(err error) int {
 	var u *url.Error
 	if !errors.As(err, &u) {

@@ -20,21 +20,21 @@ type pollResult struct {
 	err   error
 }
 
-// A poller calls Config.Certificates regularly, one call at a time, each in a
-// goroutine of its own: a vault or file system that hangs must not delay a
-// refresh.
+// A poller calls Config.Certificates regularly, one call at a time. Each call
+// has its own goroutine, because a vault or file system that hangs must not
+// delay a refresh.
 type poller struct {
-	certificates func(context.Context) ([]*tls.Certificate, error) // nil with a federated credential: no look-up is ever due
+	certificates func(context.Context) ([]*tls.Certificate, error) // nil with a federated credential, for which no look-up is ever due
 	interval     time.Duration
 	log          *slog.Logger
 
-	results   chan pollResult // holds one, so that a call that outlives Run ends too
-	due       deadline        // of the next call
-	started   time.Time       // of the latest call
-	running   bool            // that call has not returned
-	abandoned bool            // it is overdue, and its failure is recorded
+	results   chan pollResult // has a capacity of one, so that a call that outlives Run can end
+	due       deadline        // time of the next call
+	started   time.Time       // time of the latest call
+	running   bool            // the latest call has not returned
+	abandoned bool            // the latest call is overdue, and its failure is recorded
 
-	failures    int // look-ups failed in a row
+	failures    int // number of consecutive failures
 	err         error
 	lastSuccess time.Time
 	alarm       logAlarm
@@ -56,7 +56,7 @@ func (p *poller) start(ctx context.Context, now time.Time) {
 	}()
 }
 
-// startIn returns how long until start or overdue has something to do.
+// startIn returns how long until start or overdue must be called.
 func (p *poller) startIn(now time.Time) time.Duration {
 	if p.running || p.certificates == nil {
 		return maxSleep
@@ -64,8 +64,8 @@ func (p *poller) startIn(now time.Time) time.Duration {
 	return p.due.left(now)
 }
 
-// overdue reports once for each call that it did not return in time. Until it
-// returns, Certificates is not called again.
+// overdue reports that a call did not return in time, once for each call. Until
+// the call returns, Certificates is not called again.
 func (p *poller) overdue(now time.Time) bool {
 	if !p.running || p.abandoned || now.Sub(p.started).Abs() <= pollTimeout+pollGrace {
 		return false
@@ -74,8 +74,8 @@ func (p *poller) overdue(now time.Time) bool {
 	return true
 }
 
-// finish records how a look-up went. skipped is what is wrong with certificates
-// that cannot be used; usable is how many can.
+// finish records the result of a look-up. skipped is the error about
+// certificates that cannot be used; usable is the number of the others.
 func (p *poller) finish(now time.Time, result pollResult, skipped error, usable int) {
 	if result.err != errPollOverdue {
 		p.running, p.abandoned = false, false
@@ -105,7 +105,7 @@ func (p *poller) finish(now time.Time, result pollResult, skipped error, usable 
 	}
 }
 
-// soon brings the next look-up forward because Entra, or a signer, refused a
+// soon makes the next look-up earlier, because Entra or a signer refused a
 // certificate.
 func (p *poller) soon(now time.Time) {
 	wait := max(p.started.Add(pollAfterRefusal).Sub(now), 0)

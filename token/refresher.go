@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A refresher is the state of Run's goroutine, which alone uses it. What callers
-// ask for and read is in rounds.
+// A refresher is the state of Run's goroutine and is used only by it. The state
+// that is shared with callers is in rounds.
 type refresher struct {
 	keeper   *Keeper
 	versions rotation
 	poller   poller
 	report   reporter
 
-	grant    Grant    // of the current token
-	planned  deadline // of the next refresh
-	failures int      // refreshes failed in a row
+	grant    Grant    // time of the current token
+	planned  deadline // time of the next refresh
+	failures int      // number of consecutive failures
 	obtained time.Time
 	clock    clock
 }
@@ -35,7 +35,7 @@ func newRefresher(k *Keeper) *refresher {
 	return r
 }
 
-// run works until ctx ends.
+// run runs the schedule until ctx ends.
 func (r *refresher) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -54,7 +54,7 @@ func (r *refresher) run(ctx context.Context) {
 	}
 }
 
-// step does everything that is due.
+// step performs all actions that are due.
 func (r *refresher) step(ctx context.Context) {
 	r.takeReload(wall())
 	if now := wall(); r.poller.overdue(now) {
@@ -91,7 +91,7 @@ func (r *refresher) refreshIn(now time.Time) time.Duration {
 	return r.keeper.rounds.refreshIn(now, r.planned)
 }
 
-// takeReload makes everything due that this side has put off.
+// takeReload makes all postponed actions due if a reload was requested.
 func (r *refresher) takeReload(now time.Time) {
 	if !r.keeper.reloads.take(now) {
 		return
@@ -121,8 +121,8 @@ func (r *refresher) newRequester(id identity) *requester {
 	return newRequester(r.keeper.cfg, r.keeper.client, id)
 }
 
-// refresh requests a token with the active certificate and, only when Entra
-// refuses that as a certificate, with the others.
+// refresh requests a token with the active certificate. Only if Entra refuses
+// that certificate does it try the others.
 func (r *refresher) refresh(ctx context.Context) {
 	reason := Scheduled
 	if r.keeper.rounds.begin() {
@@ -150,7 +150,7 @@ func (r *refresher) refresh(ctx context.Context) {
 	r.fail(failure)
 }
 
-// probe learns whether Entra accepts c. The current token stays in use.
+// probe tests whether Entra accepts c. The current token stays in use.
 func (r *refresher) probe(ctx context.Context, c *version) {
 	grant, err := r.attempt(ctx, c, Probe)
 	switch {
@@ -165,9 +165,9 @@ func (r *refresher) probe(ctx context.Context, c *version) {
 	}
 }
 
-// mayProbe reports whether a probe is useful now. While refreshes fail because of
-// Entra or the network, a probe would fail too; while they fail because of the
-// certificate, each of them tries the candidate.
+// mayProbe reports whether a probe is useful now. While refreshes fail because
+// of Entra or the network, a probe would fail too. While they fail because of
+// the certificate, each refresh tries the candidate anyway.
 func (r *refresher) mayProbe() bool {
 	if r.failures == 0 {
 		return true
@@ -181,8 +181,8 @@ func (r *refresher) probeIn(now time.Time, c *version) time.Duration {
 	return max(c.probe.left(now), r.keeper.rounds.heldFor(now), c.notBefore().Sub(now))
 }
 
-// attempt requests one token. When Entra refuses the assertion's times and its
-// clock differs from this machine's, it makes a second request by Entra's clock.
+// attempt requests one token. If Entra refuses the assertion's times and the
+// clocks differ, it makes a second request with Entra's time.
 func (r *refresher) attempt(ctx context.Context, v *version, reason Reason) (Grant, *Error) {
 	grant, err := r.request(ctx, v, reason)
 	if err != nil && err.AADSTS == aadstsTimeRange && r.clock.adjust(err) && ctx.Err() == nil {
@@ -191,8 +191,8 @@ func (r *refresher) attempt(ctx context.Context, v *version, reason Reason) (Gra
 	return grant, err
 }
 
-// request makes one token request and keeps what its response says about clock
-// and load.
+// request makes one token request and records the clock and the Retry-After of
+// the response.
 func (r *refresher) request(ctx context.Context, v *version, reason Reason) (Grant, *Error) {
 	start := time.Now()
 	grant, err := v.requester.acquire(ctx, r.clock.correction)
@@ -213,7 +213,7 @@ func (r *refresher) request(ctx context.Context, v *version, reason Reason) (Gra
 	return grant, err
 }
 
-// usableFor returns for how long callers still get the current token.
+// usableFor returns how long callers still get the current token.
 func (r *refresher) usableFor(now time.Time) time.Duration {
 	if t := r.keeper.rounds.token.Load(); t.usable(now) {
 		return t.until.Sub(now)
@@ -221,8 +221,7 @@ func (r *refresher) usableFor(now time.Time) time.Duration {
 	return 0
 }
 
-// succeed makes the new token current, and the certificate that Entra accepted
-// active.
+// succeed makes the new token current and its certificate active.
 func (r *refresher) succeed(v *version, grant Grant) {
 	previous := r.versions.active
 	r.versions.activate(v)

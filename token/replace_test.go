@@ -18,8 +18,8 @@ func TestReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.entra.respondWith(&response{delay: 2 * time.Second})
-		// A thousand requests are refused at once: one refresh, all get its token,
-		// and Token returns the old one until then.
+		// A thousand requests are refused at once. One refresh serves them all;
+		// until it ends, Token returns the old token.
 		var wg sync.WaitGroup
 		for range 1000 {
 			wg.Go(func() {
@@ -42,7 +42,8 @@ func TestReplace(t *testing.T) {
 	})
 }
 
-// An upstream that refuses every token does not cause a request to Entra for each.
+// An upstream that refuses every token does not cause one request to Entra for
+// each request.
 func TestPermanentRejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -143,7 +144,7 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
-// Entra may issue the same token twice, from a cache of its own.
+// Entra may issue the same token twice, from its own cache.
 func TestReplaceBySameToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// aadstsNotRegistered is the one refusal that registering the certificate ends.
+// aadstsNotRegistered is the only refusal of a certificate that registering it
+// resolves.
 const aadstsNotRegistered = 700027
 
 // A reporter writes the log lines of the refresher.
@@ -17,7 +18,8 @@ type reporter struct {
 	roleAlarm    logAlarm
 }
 
-// obtained logs a new token, and warns when Exchange will most likely refuse it.
+// obtained logs a new token. It warns when Exchange will probably refuse the
+// token.
 func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int) {
 	r.refreshAlarm.clear()
 	c := grant.Claims
@@ -34,7 +36,7 @@ func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int
 	}
 }
 
-// failed logs a failed refresh once per change, and as a reminder every hour.
+// failed logs a failed refresh when the error changes, and again every hour.
 func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures int, usable time.Duration) {
 	level, effect := slog.LevelWarn, "none yet: the old token is still usable"
 	if usable == 0 {
@@ -46,7 +48,8 @@ func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures in
 	}
 }
 
-// refused logs that a certificate cannot be used, and what to register where.
+// refused logs that a certificate cannot be used, and which certificate to
+// register.
 func (r *reporter) refused(v *version, err *Error, cfg Config) {
 	message := "certificate refused by Entra"
 	switch {
@@ -76,8 +79,8 @@ func clip(s string) string {
 	return s
 }
 
-// A logAlarm decides when a lasting state gets a log line: when it changes, and
-// as a reminder once an hour.
+// A logAlarm decides when to log a lasting state: when it changes, and again
+// every hour.
 type logAlarm struct {
 	key    string
 	raised time.Time
@@ -85,7 +88,7 @@ type logAlarm struct {
 
 const alarmReminder = time.Hour
 
-// raise reports whether key, which describes the state, needs a line now.
+// raise reports whether to log the state that key describes.
 func (a *logAlarm) raise(now time.Time, key string) bool {
 	if key == a.key && now.Sub(a.raised).Abs() < alarmReminder {
 		return false

@@ -16,25 +16,25 @@ import (
 const (
 	attemptTimeout = 15 * time.Second
 
-	// Tokens of continuous access evaluation live 28 hours at most; anything
-	// beyond this is a mistake, and would overflow the schedule's arithmetic.
+	// Tokens with continuous access evaluation live at most 28 hours. A longer
+	// lifetime is a mistake, and could overflow the arithmetic of the schedule.
 	maxLifetime = 7 * 24 * time.Hour
 
-	// Exchange takes 64 KiB of headers by default, tokens have 2 to 4.
+	// Exchange accepts 64 KiB of headers by default; tokens have 2 to 4 KiB.
 	maxBearerToken = 48 << 10
 )
 
-// A requester requests tokens with one identity. MSAL builds the
-// request and reads the response; its cache and its error texts are not used. It
+// A requester requests tokens with one identity. MSAL makes the request and
+// reads the response; its cache and its error texts are not used. A requester
 // is not safe for concurrent use.
 type requester struct {
 	identity identity
 	cfg      Config
 	client   *http.Client
-	msal     *confidential.Client // made on first use; keeps the token endpoint's address
+	msal     *confidential.Client // made on first use; remembers the token endpoint's address
 
-	now     time.Time // the time of the attempt's assertion
-	signErr error     // of the latest attempt
+	now     time.Time // time in the assertion of the current attempt
+	signErr error     // error of the signer in the latest attempt
 }
 
 func newRequester(cfg Config, client *http.Client, id identity) *requester {
@@ -62,15 +62,15 @@ func (r *requester) acquire(ctx context.Context, correction time.Duration) (Gran
 		return Grant{}, &Error{Class: Transient, what: "federated credential (experimental): " + oneLine(r.signErr), cause: r.signErr}
 	case r.signErr != nil:
 		return Grant{}, &Error{Class: Certificate, what: "client assertion: " + oneLine(r.signErr), cause: r.signErr}
-	case attempt.Err() != nil: // the cause must not look like the caller's deadline
+	case attempt.Err() != nil: // the cause must not be confused with the caller's deadline
 		return Grant{}, &Error{Class: Transient, what: fmt.Sprintf("no response from Entra within %v, signing included", attemptTimeout)}
 	default:
 		return Grant{}, rt.failure(err)
 	}
 }
 
-// A panicError is a panic of MSAL, of the HTTP client or of the signer. The value
-// is not kept: it may hold the token.
+// A panicError is a panic of MSAL, of the HTTP client or of the signer. It does
+// not keep the panic's value, which may hold the token.
 type panicError struct{ kind string }
 
 func (e *panicError) Error() string { return "panic: " + e.kind }
@@ -80,7 +80,7 @@ func (r *requester) request(ctx context.Context) (result confidential.AuthResult
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
-		case runtime.Error: // its text holds numbers and types only
+		case runtime.Error: // this text holds only numbers and types
 			err = &panicError{oneLine(v)}
 		default:
 			err = &panicError{fmt.Sprintf("%T", v)}
@@ -93,7 +93,8 @@ func (r *requester) request(ctx context.Context) (result confidential.AuthResult
 			confidential.WithHTTPClient(r.client),
 			confidential.WithCache(nullCache{}),
 			confidential.WithInstanceDiscovery(false),
-			// Else MSAL_FORCE_REGION in the environment makes it ask the VM's metadata service.
+			// Otherwise MSAL_FORCE_REGION in the environment makes MSAL ask the
+			// VM's metadata service.
 			confidential.WithAzureRegion("DisableMsalForceRegion"),
 		)
 		if err != nil {
@@ -104,16 +105,17 @@ func (r *requester) request(ctx context.Context) (result confidential.AuthResult
 	return r.msal.AcquireTokenByCredential(ctx, []string{r.cfg.Resource + "/.default"})
 }
 
-// sign is MSAL's callback: it is called for every request to the token endpoint.
+// sign is a callback of MSAL, which calls it for every request to the token
+// endpoint.
 func (r *requester) sign(ctx context.Context, to confidential.AssertionRequestOptions) (string, error) {
 	jwt, err := r.identity.assertion(ctx, to.TokenEndpoint, to.ClientID, r.now)
 	r.signErr = err
 	return jwt, err
 }
 
-// nullCache empties MSAL's cache before every use, so that every call is exactly
-// one POST: MSAL's own cache neither returns a token in its last five minutes nor
-// shows that a refresh failed.
+// nullCache empties MSAL's cache before every use, so that each call makes
+// exactly one POST. MSAL's own cache does not return a token in its last five
+// minutes and does not show that a refresh failed.
 type nullCache struct{}
 
 func (nullCache) Replace(_ context.Context, c cache.Unmarshaler, _ cache.ReplaceHints) error {

@@ -14,10 +14,10 @@ type version struct {
 	requester    *requester
 	name         Leaf
 	accepted     bool      // Entra has issued a token for it
-	refusal      *Error    // of the last request; nil: Entra issued a token
-	refusedSince time.Time // the first refusal in a row
-	probe        deadline  // of the next probe
-	inconclusive int       // probes in a row that failed for other reasons
+	refusal      *Error    // of the latest request with it; nil: Entra issued a token
+	refusedSince time.Time // time of the first of the consecutive refusals
+	probe        deadline  // time of the next probe
+	inconclusive int       // number of consecutive probes that failed for other reasons
 	alarm        logAlarm
 }
 
@@ -58,13 +58,13 @@ func (v *version) refused(now time.Time, err *Error) {
 
 // rotation holds the versions of the certificate and which of them is active.
 //
-// The newest becomes active only after Entra has accepted it: it may be in the
-// vault before it is registered on the application. Until then it is the
-// candidate. The version that was active before stays in the list until it
-// expires: Entra's servers do not learn of a registration at the same time, so a
-// version that was accepted may be refused by the next request.
+// The newest version becomes active only after Entra has accepted it, because
+// it may be in the vault before it is registered on the application. Until then
+// it is the candidate. The version that was active before stays in the list
+// until it expires: Entra's servers do not learn of a registration at the same
+// time, so that the next request may refuse a version that was accepted.
 type rotation struct {
-	list   []*version // newest first, followed by those that the source no longer returns
+	list   []*version // newest first, followed by versions that the source no longer returns
 	active *version   // the version of the current token; nil: there has been no token
 }
 
@@ -76,7 +76,8 @@ func (r *rotation) candidate() *version {
 	return r.list[0]
 }
 
-// fallback returns the version that is tried after the active one and the candidate.
+// fallback returns the version that is tried after the active version and the
+// candidate.
 func (r *rotation) fallback(now time.Time) *version {
 	for _, v := range r.order(now) {
 		if v != r.active && v != r.candidate() && !v.expired(now) {
@@ -87,8 +88,8 @@ func (r *rotation) fallback(now time.Time) *version {
 }
 
 // order returns the versions in the order in which a refresh tries them: the
-// active one, the newest, the rest. Those outside their dates are last instead of
-// left out: it may be this machine's clock that is wrong.
+// active one, the newest, the rest. Versions outside their dates come last.
+// They are not left out, because this machine's clock may be wrong.
 func (r *rotation) order(now time.Time) []*version {
 	rank := func(v *version) int {
 		switch {
@@ -105,8 +106,8 @@ func (r *rotation) order(now time.Time) []*version {
 	return list
 }
 
-// merge applies a new list of certificates. It reports whether the newest of them
-// is a new one, and what is wrong with those that cannot be used.
+// merge applies a new list of certificates. It reports whether the newest one
+// is new, and returns an error about those that cannot be used.
 func (r *rotation) merge(now time.Time, certs []*tls.Certificate, newRequester func(identity) *requester) (fresh bool, skipped error) {
 	var list []*version
 	var problems []error
@@ -121,7 +122,7 @@ func (r *rotation) merge(now time.Time, certs []*tls.Certificate, newRequester f
 			v = &version{requester: newRequester(id), name: leafOf(id.leaf)}
 			fresh = fresh || len(list) == 0
 		}
-		v.requester.identity = id // the signer may be a new one
+		v.requester.identity = id // the signer may be different
 		if !slices.Contains(list, v) {
 			list = append(list, v)
 		}
@@ -141,8 +142,8 @@ func (r *rotation) find(id identity) *version {
 	return nil
 }
 
-// retained returns the versions that are missing from list and stay useful: those
-// that Entra has accepted, until they expire.
+// retained returns the versions to keep that are missing from list: those that
+// Entra has accepted, until they expire.
 func (r *rotation) retained(now time.Time, list []*version) []*version {
 	const limit = 3
 	var retained []*version

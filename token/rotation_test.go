@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
-// Each order in which people rotate a certificate. No request may fail in any.
+// Each order of steps in which administrators rotate a certificate. No request
+// may fail in any of them.
 func TestRotation(t *testing.T) {
 	type scene struct {
 		*testKeeper
 		old, new *tls.Certificate
 	}
 	tests := []struct {
-		name string
-		play func(s scene)
+		name   string
+		rotate func(s scene)
 	}{
 		{"uploaded before registered", func(s scene) {
 			s.vault.set(nil, s.new, s.old)
@@ -60,7 +61,7 @@ func TestRotation(t *testing.T) {
 		}},
 		{"old removed, vault polled too late", func(s scene) {
 			s.vault.set(nil, s.new, s.old)
-			s.mustUse(20 * time.Minute) // known, and refused
+			s.mustUse(20 * time.Minute) // the new certificate is known and was refused
 			s.entra.unregister(s.old)
 			s.entra.register(s.new)
 			s.mustUse(10 * time.Minute)
@@ -69,7 +70,7 @@ func TestRotation(t *testing.T) {
 			s.entra.register(s.new)
 			s.vault.set(nil, s.new, s.old)
 			s.mustUse(12 * time.Minute)
-			s.entra.unregister(s.new) // a server that has not heard of it yet
+			s.entra.unregister(s.new) // a server of Entra that does not know the certificate yet
 			s.mustUse(time.Hour)
 			if s.activeName() != "CN=old" {
 				s.t.Errorf("active %q while the new one is refused", s.activeName())
@@ -140,7 +141,7 @@ func TestRotation(t *testing.T) {
 				w := newTestKeeper(t, old).run()
 				defer w.close()
 				w.mustUse(15 * time.Minute)
-				tt.play(scene{w, old, fresh})
+				tt.rotate(scene{w, old, fresh})
 				if w.activeName() != "CN=new" {
 					t.Errorf("active %q at the end", w.activeName())
 				}
@@ -175,8 +176,8 @@ func TestRestartInRotation(t *testing.T) {
 	})
 }
 
-// With every certificate refused the vault is asked again, not more than once in
-// 30 s, and a good certificate that appears there is used at once.
+// While every certificate is refused, the vault is asked again, at most once in
+// 30 s. A good certificate that appears there is used immediately.
 func TestAllRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
@@ -212,7 +213,7 @@ func TestOtherErrorsTryNoOtherCertificate(t *testing.T) {
 	})
 }
 
-// The previous version serves as fallback until it expires, not longer.
+// The previous version serves as fallback until it expires.
 func TestFallbackExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := newCertAt(t, 0, "old", time.Now(), time.Now().Add(3*time.Hour))
@@ -240,7 +241,7 @@ func TestFallbackExpires(t *testing.T) {
 	})
 }
 
-// A candidate adds nothing to the load on an Entra that is down.
+// While Entra is down, a candidate causes no additional requests.
 func TestNoProbesDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
@@ -261,7 +262,7 @@ func TestNoProbesDuringAnOutage(t *testing.T) {
 	})
 }
 
-// A new certificate is a reason not to wait for the end of a back-off.
+// A new certificate ends a back-off.
 func TestNewCertificateEndsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
@@ -282,7 +283,8 @@ func TestNewCertificateEndsBackoff(t *testing.T) {
 	})
 }
 
-// A newest version that cannot work at all alarms, and the others go on serving.
+// A newest version that can never work raises an alarm, and the others continue
+// to serve.
 func TestUnusableNewest(t *testing.T) {
 	good, other := newCert(t, 0, "old"), newCert(t, 1, "new")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

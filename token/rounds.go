@@ -7,30 +7,31 @@ import (
 )
 
 // rounds is the state that the callers of a Keeper share with its refresher. A
-// round is a refresh that callers can wait for; it ends with a token or a failure.
+// round is a refresh for which callers can wait. It ends with a token or a
+// failure.
 type rounds struct {
-	token atomic.Pointer[servedToken] // nil: there has been none. Stored with mu held.
+	token atomic.Pointer[servedToken] // nil: no token yet. Stored with mu held.
 
 	mu      sync.Mutex
-	status  Status        // without Usable
-	done    chan struct{} // closed, and replaced, at the end of each round
-	failure *Error        // of the last round; nil: it succeeded
-	retry   deadline      // of the round after a failure
-	hold    deadline      // end of the time for which Entra asked not to be asked
+	status  Status        // the field Usable is not set
+	done    chan struct{} // closed at the end of each round and then replaced
+	failure *Error        // of the latest round; nil: it succeeded
+	retry   deadline      // time of the next round after a failure
+	hold    deadline      // Entra asked not to be sent requests until then
 	busy    bool          // a refresh is in progress
-	forced  bool          // Replace asked for a refresh
+	forced  bool          // Replace requested a refresh
 	limiter limiter
 }
 
-// servedToken is a token that callers get. It is replaced, never changed.
+// servedToken is the token that callers get. It is immutable.
 type servedToken struct {
 	value string
-	until time.Time // on the wall clock
+	until time.Time // by the wall clock
 }
 
 func (t *servedToken) usable(now time.Time) bool { return t != nil && now.Before(t.until) }
 
-// other returns the token if it is usable and not the rejected one, otherwise "".
+// other returns the token if it is usable and not the rejected one, else "".
 func (t *servedToken) other(rejected string, now time.Time) string {
 	if t.usable(now) && t.value != rejected {
 		return t.value
@@ -38,16 +39,17 @@ func (t *servedToken) other(rejected string, now time.Time) string {
 	return ""
 }
 
-// last returns the end of the current round and the outcome of the last one.
+// last returns a channel that is closed at the end of the current round, and
+// the failure of the latest round with the time of the next one.
 func (r *rounds) last() (done <-chan struct{}, failure *Error, retry deadline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.done, r.failure, r.retry
 }
 
-// force asks for a refresh that replaces the rejected token, or joins the one in
-// progress, and returns the end of the round to wait for. It returns the token
-// instead when the current one is another one already.
+// force requests a refresh that replaces the rejected token, or joins the one
+// in progress, and returns the channel of the round to wait for. If the current
+// token is another one, force returns it instead.
 func (r *rounds) force(rejected string) (done <-chan struct{}, token string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,8 +69,8 @@ func (r *rounds) force(rejected string) (done <-chan struct{}, token string, err
 	return r.done, "", nil
 }
 
-// begin marks the start of a refresh: until the end of the round, further calls
-// of force join it. It reports whether the refresh was forced.
+// begin marks the start of a refresh. Further calls of force join it until the
+// end of the round. It reports whether the refresh was forced.
 func (r *rounds) begin() (forced bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,7 +93,8 @@ func (r *rounds) fail(failure *Error, retry deadline, s Status) {
 	r.end(failure, retry, s)
 }
 
-// end needs the lock. The status is stored before callers wake up.
+// end must be called with mu held. It stores the status before it wakes the
+// callers.
 func (r *rounds) end(failure *Error, retry deadline, s Status) {
 	r.busy, r.forced = false, false
 	r.failure, r.retry = failure, retry
@@ -100,15 +103,15 @@ func (r *rounds) end(failure *Error, retry deadline, s Status) {
 	r.done = make(chan struct{})
 }
 
-// publish makes s the status. s.NextRefresh is the time planned for a refresh
-// after a success.
+// publish makes s the status. s.NextRefresh is the time of the next refresh if
+// the latest one succeeded.
 func (r *rounds) publish(s Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.setStatus(s)
 }
 
-// setStatus needs the lock.
+// setStatus must be called with mu held.
 func (r *rounds) setStatus(s Status) {
 	s.Err = r.failure
 	if r.failure != nil {
@@ -117,8 +120,8 @@ func (r *rounds) setStatus(s Status) {
 	r.status = s
 }
 
-// refreshIn returns how long until the next refresh, which is due at planned
-// unless the last one failed.
+// refreshIn returns how long until the next refresh. planned is its time if the
+// latest refresh succeeded.
 func (r *rounds) refreshIn(now time.Time, planned deadline) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,22 +134,22 @@ func (r *rounds) refreshIn(now time.Time, planned deadline) time.Duration {
 	return max(planned.left(now), r.hold.left(now))
 }
 
-// holdUntil stops requests to Entra for a time that Entra asked for.
+// holdUntil stops requests to Entra for the time that Entra asked for.
 func (r *rounds) holdUntil(until deadline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hold = until
 }
 
-// heldFor returns how long until Entra may be asked.
+// heldFor returns how long until requests to Entra are allowed.
 func (r *rounds) heldFor(now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.hold.left(now)
 }
 
-// endBackoff makes the next attempt after a failure due. It ends the time for
-// which Entra asked not to be asked only with endHold.
+// endBackoff makes the next attempt after a failure due. Only with endHold does
+// it also end the time that Entra asked to wait.
 func (r *rounds) endBackoff(endHold bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +159,7 @@ func (r *rounds) endBackoff(endHold bool) {
 	r.retry = r.hold
 }
 
-// reloadRequests are the calls of Reload, limited to one per reloadInterval.
+// reloadRequests are the calls of Reload. One per reloadInterval takes effect.
 type reloadRequests struct {
 	mu      sync.Mutex
 	pending bool
@@ -177,7 +180,7 @@ func (r *reloadRequests) dueIn(now time.Time) (wait time.Duration, ok bool) {
 	return r.next.left(now), r.pending
 }
 
-// take reports whether a request is due, and then counts it as done.
+// take reports whether a request is due, and removes it.
 func (r *reloadRequests) take(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

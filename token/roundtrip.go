@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// Entra's responses have 2 to 10 KB; MSAL reads them without any limit.
+	// Entra's responses have 2 to 10 KB; MSAL reads without any limit.
 	maxResponseBody   = 1 << 20
 	maxResponseHeader = 64 << 10
 )
 
-// The transport's own refusals. They pass through MSAL; the error for the caller
-// is made from the roundTrip.
+// The transport's own refusals. They pass through MSAL; the error for the
+// caller is made from the roundTrip.
 var (
 	errForeignHost = errors.New("request to another host than the authority's")
 	errTooLarge    = errors.New("response too large")
 )
 
 // httpClient returns a client for cfg's authority only. Whatever cfg.HTTPClient
-// is, it follows no redirect (307 and 308 would post the assertion to wherever
-// they point), keeps no cookies and bounds every response.
+// is, the client follows no redirects (307 and 308 would post the assertion to
+// another host), keeps no cookies and limits the size of every response.
 func (cfg Config) httpClient() *http.Client {
 	client := http.Client{}
 	if cfg.HTTPClient != nil {
@@ -56,12 +56,13 @@ func newTransport() *http.Transport {
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		// One request in 40 minutes: an idle connection would be dead by then.
+		// There is one request in 40 minutes, by which time an idle connection
+		// would be dead.
 		IdleConnTimeout: 30 * time.Second,
 	}
 }
 
-// hostPort returns u's host in lower case with its port spelled out.
+// hostPort returns u's host in lower case with an explicit port.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -70,9 +71,9 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// authorityTransport sends https requests to the authority and refuses others:
-// MSAL posts the assertion to the endpoint that the metadata names. It records
-// each response in the roundTrip of the request's context.
+// authorityTransport sends https requests to the authority and refuses all
+// others, because MSAL posts the assertion to the endpoint that the metadata
+// names. It records each response in the roundTrip of the request's context.
 type authorityTransport struct {
 	next http.RoundTripper
 	host string
@@ -100,31 +101,31 @@ func (t authorityTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		return nil, errTooLarge
 	}
 	if err != nil {
-		rt.cut, rt.body = true, nil // half a response is not interpreted
+		rt.cut, rt.body = true, nil // an incomplete response is not interpreted
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(rt.body))
 	return resp, nil
 }
 
-// CloseIdleConnections lets http.Client reach through.
+// CloseIdleConnections is called by http.Client.
 func (t authorityTransport) CloseIdleConnections() {
 	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// roundTrip is what the latest request of an attempt met. Errors are made from it
-// rather than from MSAL's texts, which quote whole bodies.
+// roundTrip is the outcome of the latest request of an attempt. Errors are made
+// from it and not from MSAL's texts, which quote whole bodies.
 type roundTrip struct {
-	posted      bool   // to the token endpoint; else it asked for metadata
-	foreignHost string // the host of a request that was refused for it
+	posted      bool   // the request was for the token endpoint; false: for the metadata
+	foreignHost string // the host of a request that was refused because of its host
 	status      int    // 0: no response
 	header      http.Header
 	body        []byte
 	received    time.Time
 	tooLarge    bool
-	cut         bool // the body did not come to its end
+	cut         bool // the body ended early
 }
 
 type roundTripKey struct{}
@@ -134,7 +135,7 @@ func withRoundTrip(ctx context.Context) (context.Context, *roundTrip) {
 	return context.WithValue(ctx, roundTripKey{}, rt), rt
 }
 
-// roundTripOf returns ctx's roundTrip, or one that is not used further.
+// roundTripOf returns ctx's roundTrip, or a new one if ctx has none.
 func roundTripOf(ctx context.Context) *roundTrip {
 	if rt, ok := ctx.Value(roundTripKey{}).(*roundTrip); ok {
 		return rt
@@ -142,7 +143,7 @@ func roundTripOf(ctx context.Context) *roundTrip {
 	return new(roundTrip)
 }
 
-// serverDate returns Entra's clock at its response; zero: unknown.
+// serverDate returns Entra's clock when it responded; zero: unknown.
 func (rt *roundTrip) serverDate() time.Time {
 	date, err := http.ParseTime(rt.header.Get("Date"))
 	if err != nil {
@@ -151,7 +152,8 @@ func (rt *roundTrip) serverDate() time.Time {
 	return date
 }
 
-// skew returns local clock minus Entra's. The Date header counts whole seconds.
+// skew returns the local clock minus Entra's. The Date header counts whole
+// seconds.
 func (rt *roundTrip) skew() time.Duration {
 	date := rt.serverDate()
 	if date.IsZero() {
@@ -160,11 +162,12 @@ func (rt *roundTrip) skew() time.Duration {
 	return rt.received.Sub(date).Truncate(time.Second)
 }
 
-// maxRetryAfter bounds a mistaken header, which must not keep a healthy Entra
-// unused for a day.
+// maxRetryAfter limits the effect of a wrong Retry-After, which could otherwise
+// stop requests to a healthy Entra for a day.
 const maxRetryAfter = 15 * time.Minute
 
-// retryAfter returns how long Entra asked to wait. A date counts by Entra's clock.
+// retryAfter returns how long Entra asked to wait. A date is compared with
+// Entra's clock.
 func (rt *roundTrip) retryAfter() time.Duration {
 	now := rt.serverDate()
 	if now.IsZero() {

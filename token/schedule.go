@@ -4,49 +4,52 @@ import "time"
 
 // The durations of the schedule, each with its reason.
 const (
-	// A suspended machine's timers stand still while the wall clock goes on, so
-	// the refresher wakes this often to compare.
+	// The timers of a suspended machine stand still while the wall clock
+	// continues. The refresher wakes this often to compare the two.
 	maxSleep = 30 * time.Second
-	// A lower bound of every sleep, so that no mistake in the schedule can spin.
+	// A lower bound for every sleep, so that no error in the schedule can cause
+	// a busy loop.
 	minSleep = 20 * time.Millisecond
 
 	// The old token is used until this long, or a tenth of its life, before its
-	// end: a request needs time to arrive and clocks differ.
+	// end: a request needs time to arrive, and clocks differ.
 	maxMargin = time.Minute
-	// The earliest refresh after a token was issued, whatever Entra advises.
+	// The earliest refresh after a token was issued, even if Entra advises an
+	// earlier one.
 	minRefresh = 10 * time.Second
 
 	firstBackoff         = time.Second
-	backoffWithToken     = 2 * time.Minute  // requests still succeed
-	backoffWithoutToken  = 15 * time.Second // requests fail
-	backoffConfiguration = 5 * time.Minute  // a person has to act; Reload ends it
+	backoffWithToken     = 2 * time.Minute  // back-off while requests succeed
+	backoffWithoutToken  = 15 * time.Second // back-off while requests fail
+	backoffConfiguration = 5 * time.Minute  // back-off when a person must act; Reload ends it
 	backoffProbe         = 2 * time.Minute
-	probeSoon            = 5 * time.Minute // Entra takes seconds to minutes to know a new certificate …
-	probeSoonFor         = time.Hour       // … and people up to days to register it
+	probeSoon            = 5 * time.Minute // Entra takes seconds to minutes to learn of a new certificate …
+	probeSoonFor         = time.Hour       // … and people take up to days to register it
 	probeLater           = 15 * time.Minute
 
 	// Entra may ask for a wait of up to maxRetryAfter. Without a token every
-	// request fails, so a Retry-After then counts for this long at most.
+	// request fails, so that Retry-After is then respected for at most this
+	// long.
 	maxHoldWithoutToken = time.Minute
 
-	pollAfterRefusal = 30 * time.Second // between look-ups that refusals cause
+	pollAfterRefusal = 30 * time.Second // between look-ups that are caused by refusals
 	pollTimeout      = time.Minute
-	pollGrace        = 5 * time.Second // for a look-up to return after its context ended
+	pollGrace        = 5 * time.Second // extra time for a look-up to return after its context has ended
 
 	reloadInterval = 10 * time.Second // between calls of Reload that take effect
 
-	skewWarning = time.Minute // Entra's tolerance for assertions is 30 s ahead, 9 minutes behind
-	// Below this, Entra's refusal of an assertion's times has another cause than
-	// the clock; Date headers count whole seconds.
+	skewWarning = time.Minute // Entra accepts assertions from a clock that is up to 30 s ahead or 9 minutes behind
+	// Below this skew, Entra's refusal of an assertion's times has another cause
+	// than the clock. Date headers count whole seconds.
 	minCorrection = 10 * time.Second
 	clockSlack    = time.Minute
 )
 
-// wall returns the wall clock without its monotonic part, which stands still
-// while a virtual machine is suspended.
+// wall returns the wall clock without its monotonic part, because the monotonic
+// clock stands still while a virtual machine is suspended.
 func wall() time.Time { return time.Now().Round(0) }
 
-// A deadline is a point on the wall clock that was set span ahead. The zero
+// A deadline is a wall-clock time that was set span in advance. The zero
 // deadline is due.
 type deadline struct {
 	at   time.Time
@@ -55,8 +58,8 @@ type deadline struct {
 
 func after(now time.Time, span time.Duration) deadline { return deadline{now.Add(span), span} }
 
-// left returns how long is left until d. When that is more than its span, the
-// clock was set back after d was set, and d is due.
+// left returns how long until d is due. If that is more than span, the wall
+// clock was set back in the meantime, and d is due.
 func (d deadline) left(now time.Time) time.Duration {
 	left := d.at.Sub(now)
 	if left > d.span+clockSlack {
@@ -67,14 +70,15 @@ func (d deadline) left(now time.Time) time.Duration {
 
 func (d deadline) due(now time.Time) bool { return d.left(now) == 0 }
 
-// usableUntil returns until when callers get a token.
+// usableUntil returns the time until which callers get a token.
 func usableUntil(obtained, expires time.Time) time.Time {
 	return expires.Add(-min(maxMargin, expires.Sub(obtained)/10))
 }
 
-// refreshDelay returns how long after obtained the token is replaced: after two
-// thirds of its life, or earlier when Entra advises so (advised may be zero).
-// jitter in [-1, 1) spreads it by 5 %, so that instances drift apart.
+// refreshDelay returns the time from obtained until the token is replaced: two
+// thirds of its life, or less if Entra advises so (advised may be zero). jitter
+// in [-1, 1) varies it by 5 %, so that several instances do not refresh at the
+// same time.
 func refreshDelay(obtained, expires, advised time.Time, jitter float64) time.Duration {
 	life := expires.Sub(obtained)
 	delay := life / 3 * 2
@@ -84,8 +88,9 @@ func refreshDelay(obtained, expires, advised time.Time, jitter float64) time.Dur
 	return delay + time.Duration(jitter*0.05*float64(delay))
 }
 
-// backoff returns the wait after the given number of failures in a row (from 1):
-// doubling up to limit, half of it fixed, half of it spread by jitter in [0, 1).
+// backoff returns the wait after the given number of consecutive failures (from
+// 1). It doubles up to limit; half of it is fixed and half varies with jitter
+// in [0, 1).
 func backoff(failures int, limit time.Duration, jitter float64) time.Duration {
 	step := limit
 	if shift := max(failures-1, 0); shift < 16 {
@@ -94,9 +99,9 @@ func backoff(failures int, limit time.Duration, jitter float64) time.Duration {
 	return step/2 + time.Duration(jitter*float64(step/2))
 }
 
-// retryDelay returns the wait after a failed refresh. usable is for how long
-// callers still get the old token: the longer waits of that time must not reach
-// far into the time without one.
+// retryDelay returns the wait after a failed refresh. usable is how long
+// callers still get the old token. After that the shorter waits of the time
+// without a token apply.
 func retryDelay(err *Error, failures int, usable time.Duration, jitter float64) time.Duration {
 	delay := backoff(failures, backoffWithoutToken, jitter)
 	switch {

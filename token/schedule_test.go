@@ -7,7 +7,7 @@ import (
 
 var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// A timer cannot see that the machine slept; the wall clock can.
+// A timer does not notice that the machine was suspended; the wall clock does.
 func TestDeadline(t *testing.T) {
 	d := after(noon, 40*time.Minute)
 	tests := []struct {
@@ -90,7 +90,7 @@ func TestRetryDelay(t *testing.T) {
 		name   string
 		err    Error
 		usable time.Duration
-		want   time.Duration // with many failures and the longest jitter
+		want   time.Duration // after many failures and with the greatest jitter
 	}{
 		{"token usable", Error{Class: Transient}, time.Hour, 2 * time.Minute},
 		{"none", Error{Class: Transient}, 0, 15 * time.Second},

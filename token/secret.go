@@ -8,8 +8,8 @@ import (
 
 const redacted = "[redacted]"
 
-// A Secret is a string that does not print itself: fmt, slog and encoding/json
-// all show "[redacted]". Convert it with string(s) where it is needed.
+// A Secret is a string that is never printed: fmt, slog and encoding/json all
+// show "[redacted]". string(s) returns the text.
 type Secret string
 
 func (Secret) String() string               { return redacted }
@@ -17,5 +17,5 @@ func (Secret) GoString() string             { return redacted }
 func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// Format keeps every verb, %x and %d included, from showing the bytes.
+// Format redacts the text for every verb, including %x and %d.
 func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }

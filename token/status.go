@@ -11,27 +11,28 @@ import (
 
 // Status is a snapshot of a [Keeper].
 type Status struct {
-	Usable      bool      // Token would return at once
-	Expires     time.Time // of the current token; zero: there is none
-	NextRefresh time.Time // when the next attempt is planned; zero: not known yet
-	Claims      Claims    // of the current token
+	Usable      bool      // Token would return immediately
+	Expires     time.Time // expiry of the current token; zero: there is none
+	NextRefresh time.Time // planned time of the next attempt; zero: not known yet
+	Claims      Claims    // claims of the current token
 
 	Active    *Leaf // the certificate that the current token was obtained with
-	Candidate *Leaf // the newest, while it is not the active one
+	Candidate *Leaf // the newest one, if it is not active
 	Fallback  *Leaf // tried when Entra refuses the active one
 
 	CandidateErr *Error // why Entra refused the candidate; nil: not tried, or accepted
 
-	Failures        int       // refreshes failed since the last success
-	Err             *Error    // of the last refresh; nil: it succeeded
+	Failures        int       // number of failures since the last success
+	Err             *Error    // of the latest refresh; nil: it succeeded
 	LastToken       time.Time // when Entra last issued a token; zero: never
-	CertificatesErr error     // of the last look-up; nil: it succeeded
-	LastCertificate time.Time // when Certificates last succeeded; zero: never
+	CertificatesErr error     // of the latest look-up; nil: it succeeded
+	LastCertificate time.Time // time of the latest look-up that succeeded; zero: never
 
-	ClockSkew time.Duration // local clock minus Entra's, at the last response
+	ClockSkew time.Duration // local clock minus Entra's at the latest response
 }
 
-// A Leaf identifies a certificate by the names that people and portals use.
+// A Leaf identifies a certificate by the names that administrators and portals
+// use.
 type Leaf struct {
 	Subject   string
 	SHA1      string // upper-case hex: "Thumbprint" in the Entra portal
@@ -42,7 +43,8 @@ type Leaf struct {
 
 func leafOf(cert *x509.Certificate) Leaf {
 	var sha1Hex string
-	// A name, not a security function: FIPS 140-3 does not concern it.
+	// The hash is a name and not a security function, so that FIPS 140-3 does
+	// not concern it.
 	fips140.WithoutEnforcement(func() { sha1Hex = fmt.Sprintf("%X", sha1.Sum(cert.Raw)) })
 	return Leaf{
 		Subject:   cert.Subject.String(),

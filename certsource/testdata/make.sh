@@ -26,7 +26,8 @@ selfsigned ec ec '-pkeyopt ec_paramgen_curve:P-256'
 selfsigned ed25519 ed25519 ''
 selfsigned rsa:2048 negative '-set_serial -5'
 openssl req -x509 -key "$t/negative.key" -subj '/CN=zero serial' -days $days -set_serial 0 -out "$t/zero.crt" 2>/dev/null
-# The same key in an older certificate, as after a renewal that kept the key.
+# A second, older certificate for the same key, as after a renewal that kept
+# the key.
 sleep 1.1
 cp "$t/HMA-Cert.crt" "$t/older.crt" && issue HMA-Cert intermediate 'extendedKeyUsage=clientAuth'
 cat "$t/intermediate.crt" "$t/root.crt" >"$t/chain.pem"
@@ -80,7 +81,7 @@ cat "$t/negative.key" "$t/negative.crt" >good/negative-serial.pem;              
 openssl pkcs12 -export -inkey "$t/negative.key" -in "$t/negative.crt" -out good/negative-serial.pfx -passout "pass:$pw"; good negative-serial.pfx "$pw" 1 "$t/negative.crt"
 cat "$t/negative.key" "$t/zero.crt" >good/zero-serial.pem;                                    good zero-serial.pem '' 1 "$t/zero.crt"
 
-# What is wrong: file, password, Code.
+# Fields: file, password, Code.
 : >bad/empty.pfx;                                                                             bad empty.pfx '' Empty
 printf ' \r\n' >bad/white-space.pem;                                                          bad white-space.pem '' Empty
 printf '\357\273\277' >bad/bom-only.pem;                                                      bad bom-only.pem '' Empty

@@ -17,13 +17,14 @@ func (s *testProduct) asMailbox(form, mailbox, operation string) response {
 	return s.sendEnvelope(strings.Replace(body, "OPERATION", operation, 1))
 }
 
-// refusedBy reports whether the proxy refused the request for a reason.
+// refusedBy reports whether the proxy refused the request for the given reason.
 func (a response) refusedBy(reason string) bool {
 	return a.err == nil && a.header.Get("X-Hmaproxy-Error") == reason
 }
 
-// TestWildcardDoesNotOpenAliases is the attack on a list for one domain: the address
-// in it is an alias of a mailbox in another domain.
+// TestWildcardDoesNotOpenAliases is an attack on an allow-list for one domain.
+// The request names an address of that domain that is an alias of a mailbox in
+// another domain.
 func TestWildcardDoesNotOpenAliases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
@@ -47,8 +48,8 @@ func TestWildcardDoesNotOpenAliases(t *testing.T) {
 	})
 }
 
-// TestIDsOfAnotherMailbox: Exchange lets alice open bob's folder, because bob gave
-// her the right; the list does not.
+// TestIDsOfAnotherMailbox: Exchange lets alice open bob's folder, because bob
+// gave alice the permission. The allow-list does not contain bob's mailbox.
 func TestIDsOfAnotherMailbox(t *testing.T) {
 	for _, ids := range []string{"known", "strict"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -88,8 +89,8 @@ func TestIDsOfAnotherMailbox(t *testing.T) {
 	}
 }
 
-// TestGroups follows a group from the start: no mailbox is allowed before it is
-// expanded, a failure keeps the members, and a large change waits for SIGHUP.
+// TestGroups: no mailbox is allowed before the group is expanded, a failed
+// expansion keeps the members, and a large change waits for SIGHUP.
 func TestGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
@@ -128,7 +129,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("/ready: %d %s", a.status, a.text)
 		}
 
-		x.AddGroup("erp@contoso.com") // without members, like an unknown group
+		x.AddGroup("erp@contoso.com") // Exchange reports no members, as for an unknown group
 		time.Sleep(2 * groups.Interval)
 		if a := s.ask(); !a.ok() {
 			t.Errorf("after a failure: %d %s", a.status, a.text)

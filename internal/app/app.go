@@ -36,18 +36,18 @@ import (
 // Options are the inputs of Run.
 type Options struct {
 	Config  *config.Config // required
-	Log     *slog.Logger   // nil discards
-	Version string         // for log, metrics and status page
+	Log     *slog.Logger   // nil: no log
+	Version string         // of hmaproxy; appears in log, metrics and status page
 
-	Dial   httpclient.Dialer // nil: the network
-	Listen listener.Listen   // nil: the network
+	Dial   httpclient.Dialer // nil: connect over the network
+	Listen listener.Listen   // nil: open sockets
 
-	// Reload requests by a value that all files and the certificate are read
-	// again. nil: no such requests.
+	// Each value received from Reload causes all files and the certificate to be
+	// read again. nil: no such requests.
 	Reload <-chan struct{}
-	Notify *sdnotify.Notifier // of the service manager; nil: there is none
+	Notify *sdnotify.Notifier // notifies the service manager; nil: there is none
 
-	// LogState returns how the log works. It must not block. nil: unknown.
+	// LogState returns the state of the log. It must not block. nil: unknown.
 	LogState func() logging.State
 
 	// Started is called once with the addresses when all listeners are open. nil:
@@ -59,7 +59,7 @@ type Options struct {
 }
 
 // Run serves until ctx ends or a listener fails, then drains. It returns nil
-// after a drain. A service that is down never makes it return.
+// after a drain. The failure of a service never ends it.
 func Run(ctx context.Context, o Options) error {
 	a, err := newApp(o)
 	if err != nil {
@@ -75,7 +75,7 @@ type app struct {
 	clients  *httpclient.Clients
 	keeper   *token.Keeper
 	files    *files
-	groups   *groups.Keeper // nil: there are no groups
+	groups   *groups.Keeper // nil without groups
 	handler  *proxy.Handler
 	state    *state
 	observer *observer
@@ -170,7 +170,7 @@ func bufferBudget(limit int64) int64 {
 	return limit / 4
 }
 
-// An observer records every request in the log, the metrics, the history of the
+// An observer reports every request to the log, the metrics, the history of the
 // status page and the state of Exchange.
 type observer struct {
 	log      *accesslog.Logger
@@ -180,7 +180,7 @@ type observer struct {
 	further  func(*proxy.Record) // nil: no call
 }
 
-// newObserver makes what shows the state and records requests.
+// newObserver makes the observer and the status page.
 func newObserver(o Options, s *state) (*observer, error) {
 	m := metrics.New(o.Version)
 	if err := m.Observe(s.metricsState); err != nil {
@@ -244,14 +244,14 @@ func (a *app) run(ctx context.Context) error {
 	}
 
 	var background sync.WaitGroup
-	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // a drain still needs tokens
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // requests in a drain still need tokens
 	defer a.observer.log.Close()
 	defer a.clients.CloseIdleConnections()
 	defer background.Wait()
 	defer adminServer.Close()
 	defer server.Close()
 	defer end()
-	background.Go(func() { _ = a.keeper.Run(alive) }) // its only error is a second call
+	background.Go(func() { _ = a.keeper.Run(alive) }) // only a second call of Run returns an error
 	background.Go(func() { a.reporter.Run(alive) })
 	background.Go(func() { a.reloadOnRequest(alive) })
 	a.files.watch(alive, &background)
@@ -277,7 +277,8 @@ func (a *app) run(ctx context.Context) error {
 	return nil
 }
 
-// listenAdmin opens the admin listener. It returns nil when that is off.
+// listenAdmin opens the admin listener. It returns nil when the configuration
+// turns the listener off.
 func listenAdmin(ctx context.Context, l listener.Config, c *config.Config) (net.Listener, error) {
 	if c.Admin.Off() {
 		return nil, nil
@@ -285,8 +286,7 @@ func listenAdmin(ctx context.Context, l listener.Config, c *config.Config) (net.
 	return listener.OpenAdmin(ctx, l, c.Admin.String())
 }
 
-// reportStart logs the addresses and what an operator should know from the
-// start.
+// reportStart logs the addresses and the configuration's warnings.
 func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 	c := a.options.Config
 	addresses := make([]net.Addr, 0, len(clients))
@@ -308,7 +308,7 @@ func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 	}
 }
 
-// reloadOnRequest reloads at every value of Options.Reload until ctx ends.
+// reloadOnRequest reloads for each value of Options.Reload until ctx ends.
 func (a *app) reloadOnRequest(ctx context.Context) {
 	for {
 		select {
@@ -322,8 +322,8 @@ func (a *app) reloadOnRequest(ctx context.Context) {
 	}
 }
 
-// reload reads at once everything that is reloaded while the product runs: the
-// files, and the certificate with the secret or password that opens it.
+// reload reads the files and the certificate immediately, including the secret
+// or password that gives access to the certificate.
 func (a *app) reload(ctx context.Context) {
 	a.log.Info("reloading files and certificates; settings need a restart")
 	a.files.reload(ctx)
@@ -333,11 +333,11 @@ func (a *app) reload(ctx context.Context) {
 	a.keeper.Reload()
 }
 
-// readyInterval is the time between two looks at the health.
+// readyInterval is the interval between checks of the readiness.
 const readyInterval = 100 * time.Millisecond
 
-// logReady logs once, as soon as requests can be served, where. It returns then,
-// or when ctx ends.
+// logReady logs the clients' URLs once requests can be served, then returns. It
+// also returns when ctx ends.
 func (a *app) logReady(ctx context.Context, clients []net.Listener, admin net.Listener) {
 	tick := time.NewTicker(readyInterval)
 	defer tick.Stop()

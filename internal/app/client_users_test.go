@@ -14,7 +14,8 @@ import (
 	"hmaproxy/internal/filewatch"
 )
 
-// post asks for a mailbox's folder and returns the response's status and headers.
+// post sends a GetFolder request for a mailbox and returns the response's
+// status and headers.
 func (s *testProduct) post(mailbox, user, password string) (int, http.Header) {
 	s.t.Helper()
 	body := strings.ReplaceAll(envelopeWith(askFolder), "alice@contoso.com", mailbox)

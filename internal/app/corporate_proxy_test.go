@@ -22,7 +22,7 @@ var named = emulator.Config{
 // and records the requested hosts.
 type corporateProxy struct {
 	emu    *emulator.Emulator
-	status int // of the response to CONNECT; 200 opens the tunnel
+	status int // status of the response to CONNECT; 200 opens the tunnel
 
 	mu        sync.Mutex
 	requested []string

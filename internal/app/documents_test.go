@@ -139,8 +139,8 @@ func TestOperationsExplainsEveryMetricAndAlert(t *testing.T) {
 	}
 }
 
-// TestOperationsExplainsEveryWarningAndError reads the messages of all warnings and
-// errors from the source.
+// TestOperationsExplainsEveryWarningAndError compares the messages of all
+// warnings and errors in the source with the document.
 func TestOperationsExplainsEveryWarningAndError(t *testing.T) {
 	text := read(t, operations)
 	var messages []string
@@ -260,12 +260,12 @@ func callKeys(call *ast.CallExpr, every2nd func([]ast.Expr)) []string {
 	if at := anyMessageAt(call); at >= 0 && at < len(call.Args) {
 		every2nd(call.Args[at+1:])
 		for _, arg := range call.Args[at+1:] {
-			if appended, ok := arg.(*ast.CallExpr); ok && isAppend(appended) { // append(describe(c), "path", p)
+			if appended, ok := arg.(*ast.CallExpr); ok && isAppend(appended) { // such as append(describe(c), "path", p)
 				every2nd(appended.Args[1:])
 			}
 		}
 	}
-	if f.Sel.Name == "version" && len(call.Args) > 3 { // of package token: level, message, version, attributes
+	if f.Sel.Name == "version" && len(call.Args) > 3 { // method of package token with the arguments level, message, version and attributes
 		every2nd(call.Args[3:])
 	}
 	return nil
@@ -297,7 +297,8 @@ func anyMessageAt(call *ast.CallExpr) int {
 	return -1
 }
 
-// constant accepts a literal and a variable that is one of several literals.
+// constant accepts a literal, and a variable whose possible values are
+// literals.
 func constant(e ast.Expr) bool {
 	if name, ok := e.(*ast.Ident); ok {
 		return name.Name == "message"
@@ -309,9 +310,9 @@ func constant(e ast.Expr) bool {
 	return ok
 }
 
-// warnings lists the messages that a file may log at warning or above: the text
-// of Warn and Error, any text given to Log, LogAttrs or log with a level, and
-// string assigned to a variable named message.
+// warnings lists the messages that a file may log as warning or error: the
+// arguments of Warn and Error, the messages given to Log, LogAttrs or log with
+// a level, and the strings assigned to a variable named message.
 func warnings(f *ast.File) []string {
 	var messages []string
 	note := func(e ast.Expr) {
@@ -337,8 +338,8 @@ func warnings(f *ast.File) []string {
 	return messages
 }
 
-// messageAt returns which argument of a call is the message of a warning or an
-// error, -1 for none.
+// messageAt returns the index of the argument that is the message of a warning
+// or an error, -1 if the call logs none.
 func messageAt(call *ast.CallExpr) int {
 	f, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok || !isLogger(f.X) && f.Sel.Name != "log" {
@@ -349,7 +350,7 @@ func messageAt(call *ast.CallExpr) int {
 		return 0
 	case "Log", "LogAttrs":
 		return 2
-	case "log": // of package token: level, message
+	case "log": // method of package token with the arguments level and message
 		if level, ok := call.Args[0].(*ast.SelectorExpr); ok && level.Sel.Name == "LevelInfo" {
 			return -1
 		}
@@ -368,7 +369,7 @@ func isLogger(e ast.Expr) bool {
 	return false
 }
 
-// eachFile parses the Go files that are not tests.
+// eachFile parses every Go file that is not a test.
 func eachFile(t *testing.T, pattern string, visit func(*ast.File)) {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)

@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// stopReserve is the time between the end of all requests and that of the
-	// process.
+	// stopReserve is the time that remains for the process to stop after all
+	// requests have ended.
 	stopReserve = 10 * time.Second
 
-	// idleGrace is how long connections without a request stay open once all
-	// responses say that theirs is closed. A client that uses its connection within
-	// that time does not lose a request.
+	// idleGrace is how long connections without a request stay open after
+	// responses begin to close their connections. A client that uses its
+	// connection within that time loses no request.
 	idleGrace = 300 * time.Millisecond
 )
 
 // closeWhileDraining returns a handler whose responses close their connection
-// while requests in progress finish, so that the client does not send its next
-// request on a connection that is about to be closed.
+// during a drain, so that the client does not send its next request on a
+// connection that is about to be closed.
 func (a *app) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.state.draining.Load() {
@@ -33,9 +33,9 @@ func (a *app) closeWhileDraining(next http.Handler) http.Handler {
 	})
 }
 
-// drain lets requests in progress finish, for at most the shutdown timeout.
-// Notification streams, which do not finish by themselves, are ended at its
-// beginning. Before it, new requests are accepted for the shutdown delay.
+// drain lets requests in progress finish within the shutdown timeout. First it
+// accepts new requests for the shutdown delay. Then it ends the notification
+// streams, which do not finish by themselves.
 func (a *app) drain(server *http.Server, clients []net.Listener) {
 	c := a.options.Config
 	a.state.draining.Store(true)
@@ -44,8 +44,8 @@ func (a *app) drain(server *http.Server, clients []net.Listener) {
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
 	defer cancel()
-	listener.CloseAll(clients) // where the sockets were passed to this process, new connections wait for the next one
-	a.handler.EndStreams()     // after that, so that their clients connect to the next process
+	listener.CloseAll(clients) // connections to inherited sockets wait for the next process
+	a.handler.EndStreams()     // after the listeners are closed, so that these clients reconnect to the next process
 	if c.ShutdownDelay < idleGrace {
 		time.Sleep(min(idleGrace, c.ShutdownTimeout))
 	}

@@ -63,7 +63,8 @@ func soapFault(code string) func(*testProduct) {
 	return exchangeResponds(500, "text/xml; charset=utf-8", fmt.Sprintf(form, code))
 }
 
-// without waits until the token has ended, with Entra ID or Key Vault failing.
+// without makes Entra ID or Key Vault fail and waits until the token has
+// expired.
 func without(strike func(h *testProduct)) func(*testProduct) {
 	return func(h *testProduct) {
 		strike(h)
@@ -71,7 +72,7 @@ func without(strike func(h *testProduct)) func(*testProduct) {
 	}
 }
 
-// request sends a request that differs from alice's GetFolder.
+// request sends alice's GetFolder with changes.
 func request(method, path, body string, header ...string) func(*testProduct) response {
 	return func(h *testProduct) response {
 		r, err := http.NewRequest(method, "http://"+h.clients+path, strings.NewReader(body))
@@ -86,7 +87,7 @@ func request(method, path, body string, header ...string) func(*testProduct) res
 	}
 }
 
-// impatient sends a request and leaves after a minute.
+// impatient sends a request and cancels it after a minute.
 func impatient(h *testProduct) response {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -321,7 +322,7 @@ func describeReady(a response) string {
 	return fmt.Sprint(a.status) + " " + strings.TrimSpace(a.text)
 }
 
-// risen lists the counters of problems that rose.
+// risen lists the counters of problems that have increased.
 func risen(before, after string) string {
 	var names []string
 	for line := range strings.Lines(after) {

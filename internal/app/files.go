@@ -16,12 +16,12 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// files is what comes from files that are reloaded while the product runs.
+// files holds the content of files that are reloaded while the product runs.
 type files struct {
 	config   *config.Config
 	list     *allowlist.List
 	users    *clientauth.Authenticator // nil: clients need no credentials
-	keyPairs *listener.KeyPairs        // nil: plain HTTP
+	keyPairs *listener.KeyPairs        // nil: clients connect without TLS
 	watchers []*filewatch.Watcher
 }
 
@@ -79,7 +79,7 @@ func (f *files) reload(ctx context.Context) {
 	all.Wait()
 }
 
-// policy returns what all clients together may do.
+// policy returns the policy that covers all clients together.
 func (f *files) policy() *policy.Policy {
 	if f.users != nil {
 		return f.users.Policy()
@@ -107,7 +107,7 @@ func (f *files) alarms() []health.Alarm {
 	return alarms
 }
 
-// allowList describes the allow-list in force.
+// allowList describes the current allow-list.
 func (f *files) allowList() statuspage.AllowList {
 	p := f.policy()
 	l := statuspage.AllowList{Mode: "none", Scope: string(f.config.ListScope), Entries: p.Size(), File: string(f.config.AllowedMailboxesFile)}

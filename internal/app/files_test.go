@@ -38,7 +38,7 @@ func TestReloadOnRequestReadsEveryFile(t *testing.T) {
 	})
 }
 
-// newIdleApp returns a product that does not run.
+// newIdleApp returns a product that is not running.
 func newIdleApp(t *testing.T) *app {
 	t.Helper()
 	const guid = "6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611"

@@ -21,7 +21,7 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// take returns and clears the log since the last call of take.
+// take returns the log since the previous call of take.
 func (l *testLog) take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -29,7 +29,7 @@ func (l *testLog) take() string {
 	return l.buf.String()
 }
 
-// text returns everything.
+// text returns the whole log.
 func (l *testLog) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,7 +49,7 @@ type logLine struct {
 	text string
 	Time time.Time
 	Msg  string
-	// Level is "ERROR", say.
+	// Level is a level such as "ERROR".
 	Level string
 }
 
@@ -57,7 +57,7 @@ func (l logLine) says(parts ...string) bool {
 	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(l.text, p) })
 }
 
-// lines returns the lines with that message, oldest first.
+// lines returns the lines with the given message, oldest first.
 func (l *testLog) lines(message string) []logLine {
 	var list []logLine
 	for text := range strings.Lines(l.text()) {

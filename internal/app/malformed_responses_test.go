@@ -16,8 +16,9 @@ import (
 
 var elsewhere = http.Header{"Location": {"https://attacker.example/collect"}}
 
-// TestMalformedResponsesOfEntra checks undocumented responses: the product does not
-// crash or log secrets, logs the cause, and recovers when they end.
+// TestMalformedResponsesOfEntra checks undocumented responses of Entra ID: the
+// product does not crash or log secrets, logs the cause, and recovers
+// afterwards.
 func TestMalformedResponsesOfEntra(t *testing.T) {
 	token := func(s *testProduct) func(*http.Request) bool { return s.forMailboxes }
 	metadata := func(*testProduct) func(*http.Request) bool {
@@ -56,7 +57,8 @@ func TestMalformedResponsesOfEntra(t *testing.T) {
 				time.Sleep(5 * time.Minute) // some of these errors are retried slowly, as configuration errors
 				s.allSucceed(seldom, 30*time.Minute)
 
-				// The same while there is a token: requests succeed.
+				// The same malformed response while there is a token: requests
+				// succeed.
 				s.emu.Entra().InjectWhile(func() bool { return true }, fault)
 				s.allSucceed(often, 20*time.Minute)
 				s.emu.Entra().ClearFaults()
@@ -127,7 +129,7 @@ func (s *testProduct) checkNoToken(says string) {
 	if !strings.Contains(s.log.text(), says) {
 		s.t.Errorf("the log does not say %q:\n%s", says, s.log)
 	}
-	s.log.Write([]byte(a.text + ready.text)) // for checkNoSecrets
+	s.log.Write([]byte(a.text + ready.text)) // texts for checkNoSecrets
 }
 
 // checkNoSecrets checks that no secret is in the log or in a response. Every token
@@ -146,7 +148,7 @@ func (s *testProduct) checkNoSecrets() {
 	}
 }
 
-// dials are the addresses that the product connects to.
+// dials counts the addresses that the product connects to.
 type dials struct {
 	mu   sync.Mutex
 	seen []string

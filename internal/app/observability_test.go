@@ -31,7 +31,8 @@ func (s *testProduct) look(uri string) string {
 	return a.text
 }
 
-// as requests a mailbox's folder, with Basic credentials that are not needed.
+// as requests a mailbox's folder. It sends Basic credentials although clients
+// need none.
 func (s *testProduct) as(mailbox, password string) response {
 	return s.asUser(mailbox, "login-user", password)
 }
@@ -49,7 +50,7 @@ func (s *testProduct) asUser(mailbox, user, password string) response {
 	return s.do(r)
 }
 
-// seen is /status.json as a program reads it.
+// seen is the content of /status.json.
 type seen struct {
 	Ready  bool
 	Alarms []string
@@ -188,8 +189,8 @@ func TestPagesShowAnOutage(t *testing.T) {
 	})
 }
 
-// TestFailingExchangeRaisesAlarm makes Exchange respond as a web server without its
-// application, and compares all outputs that show the state.
+// TestFailingExchangeRaisesAlarm makes Exchange respond like a web server on
+// which EWS is missing, and compares all outputs that show the state.
 func TestFailingExchangeRaisesAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startWatched(t)

@@ -19,7 +19,7 @@ func TestADay(t *testing.T) {
 		name        string
 		refreshIn   bool
 		interval    time.Duration
-		least, most int // token requests
+		least, most int // bounds of the number of token requests
 	}{
 		{"without refresh_in", false, seldom, 24, 40},
 		{"with refresh_in at half the lifetime", true, 30 * time.Minute, 44, 52},
@@ -40,18 +40,18 @@ func TestADay(t *testing.T) {
 	}
 }
 
-// An outage is a way in which a service can fail.
+// An outage is a way in which a service fails.
 type outage struct {
 	name     string
-	fault    emulator.Fault // zero: the listener is closed
-	recovers time.Duration  // longest time from its return until requests succeed
+	fault    emulator.Fault // the zero value closes the listener
+	recovers time.Duration  // longest time from the end of the outage until requests succeed
 }
 
 var outages = []outage{
 	{"responds with 503", emulator.Fault{Status: http.StatusServiceUnavailable}, 20 * time.Second},
 	{"refuses connections", emulator.Fault{}, 20 * time.Second},
 	{"drops connections", emulator.Fault{Drop: true}, 20 * time.Second},
-	// An attempt that hangs may have begun just before the end.
+	// Just before the end, a request may have begun that hangs.
 	{"hangs", emulator.Fault{Hang: true}, 35 * time.Second},
 }
 
@@ -75,7 +75,7 @@ func TestEntraAwayForAQuarterOfAnHour(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
-				// Several times, so that the outage begins at different ages of the token.
+				// The outage begins at different ages of the token.
 				for range 6 {
 					s.allSucceed(seldom, 31*time.Minute)
 					back := o.begin(t, s.emu.Entra().Service)
@@ -97,7 +97,8 @@ func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
 				s.allSucceed(often, 20*time.Minute)
 				back := o.begin(t, s.emu.Entra().Service)
 				s.checkOutage(away, o.recovers, back)
-				// A token request takes two round trips at first, to learn the endpoint.
+				// The first token request takes two round trips, because it also
+				// requests the metadata.
 				if n := s.emu.Entra().Count(); n > 600 {
 					t.Errorf("Entra got %d requests", n)
 				}
@@ -107,12 +108,12 @@ func TestEntraAwayBeyondTheTokensLife(t *testing.T) {
 }
 
 // checkOutage checks an outage that is longer than the lifetime of the token.
-// Requests fail only after the token has expired, quickly, with a fault that has a
-// back-off time. They succeed again soon after the outage.
+// Requests fail only after the token has expired. They fail fast, with a fault
+// that has a back-off time. Soon after the outage they succeed again.
 func (s *testProduct) checkOutage(away, recovers time.Duration, back func()) {
 	s.t.Helper()
 	const near, step = time.Minute, 5 * time.Second
-	last := s.expiry().Add(-time.Minute - time.Second) // the margin of a minute; expires_in is rounded down
+	last := s.expiry().Add(-time.Minute - time.Second) // a token is used until one minute before its end; expires_in is rounded down
 	ends := time.Now().Add(away)
 	s.allSucceed(often, time.Until(last.Add(-near)))
 	_, failed := s.every(step, time.Until(last.Add(near)))
@@ -141,7 +142,7 @@ func (s *testProduct) checkOutage(away, recovers time.Duration, back func()) {
 	}
 }
 
-// expiry returns the expiry of the token that Exchange received last.
+// expiry returns the expiry of the latest token that Exchange received.
 func (s *testProduct) expiry() time.Time {
 	s.t.Helper()
 	parts := strings.Split(s.emu.Exchange().LastHop().Header.Get("Authorization"), ".")
@@ -163,7 +164,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		throttled := emulator.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"300"}}, Match: s.forMailboxes}
 		s.emu.Entra().InjectWhile(func() bool { requests.Add(1); return true }, throttled)
 		s.allSucceed(often, 58*time.Minute)
-		// From the refresh at two thirds on there are at most 20 minutes.
+		// At most 20 minutes remain after the refresh at two thirds of the
+		// token's lifetime.
 		if n := requests.Load(); n < 3 || n > 5 {
 			t.Errorf("Entra got %d requests despite Retry-After of 5 minutes", n)
 		}
@@ -188,12 +190,12 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 				back := o.begin(t, s.emu.KeyVault().Service)
 				began := time.Now()
 				hours := 4
-				if o.name == "refuses connections" { // the fastest to simulate
+				if o.name == "refuses connections" { // this outage takes the least time to simulate
 					hours = 24
 				}
 				s.allSucceed(5*time.Minute, time.Duration(hours)*time.Hour)
 				alarms := s.log.lines("certificate look-up failed")
-				if len(alarms) < hours*5/6 || len(alarms) > hours+1 { // one with the first poll after each hour
+				if len(alarms) < hours*5/6 || len(alarms) > hours+1 { // one request with the first poll after each hour
 					t.Fatalf("%d alarms in %d hours", len(alarms), hours)
 				}
 				if wait := alarms[0].Time.Sub(began); wait > 13*time.Minute || alarms[0].Level != "ERROR" {
@@ -221,7 +223,7 @@ func TestKeyVaultAwayBeyondTheTokensLifeInVaultMode(t *testing.T) {
 				defer s.close()
 				s.allSucceed(often, 20*time.Minute)
 				back := o.begin(t, s.emu.KeyVault().Service)
-				s.checkOutage(away, o.recovers+10*time.Second, back) // a signature in the vault has retries of its own
+				s.checkOutage(away, o.recovers+10*time.Second, back) // a signature in the vault has its own retries
 			})
 		})
 	}
@@ -254,7 +256,7 @@ func TestVaultsClientSecretExpires(t *testing.T) {
 
 				app := s.emu.Config().VaultAppID
 				s.emu.Entra().AddSecret(app, "first~secret", time.Now().Add(-time.Second))
-				s.allSucceed(often, 11*time.Minute+10*time.Second) // the poll interval and its jitter
+				s.allSucceed(often, 11*time.Minute+10*time.Second) // poll interval and jitter
 				alarms := s.log.lines("certificate look-up failed")
 				if len(alarms) != 1 || alarms[0].Level != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
 					t.Fatalf("after the next poll the log has %v", alarms)

@@ -18,7 +18,7 @@ func TestPanicsAreReported(t *testing.T) {
 		name    string
 		handler func()
 		counted int
-		logged  string // part of the line; "": no line
+		logged  string // part of the log line; "": no line
 	}{
 		{"no panic", func() {}, 0, ""},
 		{"aborted response", func() { panic(http.ErrAbortHandler) }, 0, ""},

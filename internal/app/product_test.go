@@ -38,9 +38,9 @@ var testKeys = sync.OnceValue(func() [3]*rsa.PrivateKey {
 
 const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// Intervals between requests. A TLS handshake costs more than a request, so often
-// is short enough to keep connections open, and seldom is for hours in which only
-// a lasting failure is of interest.
+// Intervals between requests. A TLS handshake costs more than a request, so
+// that often is short enough to keep connections open. seldom is for simulated
+// hours in which only a lasting failure matters.
 const (
 	often  = 50 * time.Second
 	seldom = 5 * time.Minute
@@ -50,13 +50,13 @@ const (
 type testProduct struct {
 	t      *testing.T
 	emu    *emulator.Emulator
-	env    map[string]string // of the product; change it before start
+	env    map[string]string // environment of the product; change it before start
 	log    *testLog
 	memory *memnet.Network   // nil means real sockets
 	dial   httpclient.Dialer // replaces the connections to the services; set it before start
 
 	app     *app
-	clients string // address
+	clients string // address of the clients' listener
 	admin   string
 	client  *http.Client
 	end     func()
@@ -100,8 +100,9 @@ func testProductWith(t *testing.T, c emulator.Config) *testProduct {
 	return &testProduct{t: t, emu: e, log: &testLog{}}
 }
 
-// newTestCertificate makes a certificate with one of the two shared keys. The vault
-// renders it as PEM, because decoding a PFX takes as long as fifty requests.
+// newTestCertificate makes a certificate with one of the two shared keys. The
+// vault returns it as PEM, because decoding a PFX takes as long as fifty
+// requests.
 func newTestCertificate(t *testing.T, key int, o emulator.CertOptions) *emulator.Certificate {
 	t.Helper()
 	if o.Key == nil && !o.EC {
@@ -222,8 +223,8 @@ func (s *testProduct) makeApp() (*app, <-chan struct{}) {
 	return a, started
 }
 
-// noDurations fails the test for an attribute that is a time.Duration: JSON would
-// have its nanoseconds, under a key that does not say so.
+// noDurations fails the test if a log attribute is a time.Duration: JSON would
+// contain nanoseconds under a key without a unit.
 func (s *testProduct) noDurations(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		s.t.Errorf("the value of the log key %s is a duration and has no unit", a.Key)
@@ -288,7 +289,8 @@ func (s *testProduct) sendText(ctx context.Context, envelope string) response {
 	return s.do(req)
 }
 
-// envelopeWith returns an envelope that impersonates alice.
+// envelopeWith returns an envelope with the given operation that impersonates
+// alice.
 func envelopeWith(operation string) string {
 	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
 }
@@ -308,9 +310,9 @@ func (s *testProduct) do(req *http.Request) response {
 	text, err := io.ReadAll(resp.Body)
 	took := time.Since(began)
 	if s.memory != nil {
-		// The product writes its log line and counts after the response. In a bubble a
-		// sleep ends only when every goroutine waits, and several may sleep at once,
-		// which synctest.Wait does not allow.
+		// The product writes its log line and its counters after the response. In
+		// a bubble a sleep ends only when every goroutine waits. Several
+		// goroutines may sleep at once, which synctest.Wait does not allow.
 		time.Sleep(time.Nanosecond)
 	}
 	return response{resp.StatusCode, resp.Header, string(text), took, err}

@@ -14,8 +14,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestManyRequestsWithRevokedToken revokes the token of hundreds of running
-// requests. One refresh serves them all, and each is executed once.
+// TestManyRequestsWithRevokedToken revokes the token of hundreds of requests in
+// progress. One refresh serves them all, and Exchange executes each request
+// once.
 func TestManyRequestsWithRevokedToken(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -62,7 +63,8 @@ func TestManyRequestsWithRevokedToken(t *testing.T) {
 	}
 }
 
-// executedOnce checks that each of the messages 0 … n-1 was made exactly once.
+// executedOnce checks that each of the messages 0 … n-1 was created exactly
+// once.
 func (s *testProduct) executedOnce(n int) {
 	s.t.Helper()
 	subjects := s.emu.Exchange().Subjects("alice@contoso.com", "drafts")
@@ -115,7 +117,7 @@ func TestExchangeRefusesEveryToken(t *testing.T) {
 // one in any 30 seconds.
 func (s *testProduct) checkRefreshRate(began time.Time) {
 	s.t.Helper()
-	hops := s.tokenRequests()[1:] // the first was not forced
+	hops := s.tokenRequests()[1:] // the first refresh was not forced
 	if n := len(hops); n < 30 {
 		s.t.Errorf("%d forced refreshes since %v: too few for the check", n, began)
 	}
@@ -137,7 +139,7 @@ func TestLongBodyIsReplayed(t *testing.T) {
 		name   string
 		size   int
 		edit   func(*http.Request)
-		expect bool // upstream
+		expect bool // the request to Exchange has "Expect: 100-continue"
 	}{
 		{"buffered", 200 << 10, func(*http.Request) {}, false},
 		{"of known length", size, func(*http.Request) {}, true},

@@ -10,7 +10,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A rotation is an order of the steps that bring a new certificate into service.
+// A rotation is a sequence of steps that bring a new certificate into service.
 // No request may fail in any of them.
 type rotation struct {
 	name string
@@ -31,7 +31,7 @@ var rotations = []rotation{
 		s.wantLog("certificate refused by Entra: register it on the application (Certificates & secrets) under this thumbprint",
 			renewed.Thumbprint(), renewed.ThumbprintSHA256(), "AADSTS700027")
 		s.emu.Entra().Register(renewed)
-		s.pass(16 * time.Minute) // it is tried every quarter of an hour
+		s.pass(16 * time.Minute) // a candidate is tried every quarter of an hour
 		s.wantLog("certificate accepted by Entra and in use", renewed.Thumbprint())
 	}, true},
 	{"registered before uploaded", func(s *testProduct, _, renewed *emulator.Certificate) {
@@ -168,7 +168,7 @@ func TestNewVersionIsUnusable(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		make func(s *testProduct)
-		says []string // in the alarm
+		says []string // text in the alarm
 	}{
 		{"broken", func(s *testProduct) {
 			s.emu.KeyVault().PutSecret("HMA-Cert", "bm90IGEgY2VydGlmaWNhdGU=", "application/x-pkcs12")
@@ -250,7 +250,7 @@ func TestCertificateFileChanges(t *testing.T) {
 		s.wantLog("certificate look-up failed", file)
 		renewed := newTestCertificate(t, 1, emulator.CertOptions{})
 		write(renewed.PFX())
-		s.pass(2 * time.Hour) // not registered yet
+		s.pass(2 * time.Hour) // Entra ID does not know the certificate yet
 		s.wantLog("certificates are readable again")
 		s.emu.Entra().Register(renewed)
 		s.pass(16 * time.Minute)

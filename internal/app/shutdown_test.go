@@ -18,8 +18,8 @@ import (
 
 var ofTheProduct = regexp.MustCompile(`net/http\.\(\*persistConn\)|hmaproxy/(token|certsource|proxy)\.|app\.\(\*app\)`)
 
-// TestShutdownLeavesNoGoroutines checks that no goroutine of the product and no
-// connection to the services remains when Run has returned.
+// TestShutdownLeavesNoGoroutines checks that after Run no goroutine of the
+// product and no connection to the services remains.
 func TestShutdownLeavesNoGoroutines(t *testing.T) {
 	for _, mode := range []string{"memory", "vault"} {
 		t.Run(mode, func(t *testing.T) {
@@ -45,8 +45,8 @@ func TestShutdownLeavesNoGoroutines(t *testing.T) {
 }
 
 // TestStopEndsStreamsFirst checks that a stop lasts as long as the last short
-// request, and that clients of notification streams get a proper end at its
-// beginning.
+// request. Notification streams are ended properly at the beginning of the
+// stop.
 func TestStopEndsStreamsFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startTestProduct(t, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_TIMEOUT=60s")
@@ -86,8 +86,8 @@ func TestStopEndsStreamsFirst(t *testing.T) {
 }
 
 // TestStopDoesNotWaitForSilentConnections checks that connections without a
-// request do not prolong a stop, and that a client which uses its connection
-// shortly after its beginning is served.
+// request do not prolong a stop. A client that uses its connection shortly
+// after the beginning of the stop is served.
 func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startTestProduct(t, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_TIMEOUT=60s")

@@ -24,14 +24,14 @@ func (s *testProduct) connect() net.Conn {
 	return c
 }
 
-// TestSlowClientsAreDisconnected checks that slow clients hold a connection for a
-// bounded time.
+// TestSlowClientsAreDisconnected checks that slow clients can occupy a
+// connection only for a limited time.
 func TestSlowClientsAreDisconnected(t *testing.T) {
 	const head = "POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
 	cases := []struct {
 		name    string
 		at      string        // sent immediately
-		pause   time.Duration // before each further byte; 0: no further ones
+		pause   time.Duration // pause before each further byte; 0: no further bytes
 		reads   bool          // the client reads the response
 		longest time.Duration
 	}{

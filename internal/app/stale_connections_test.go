@@ -13,7 +13,7 @@ import (
 // dropped their state: only a write shows the error.
 type staleNet struct {
 	next     httpclient.Dialer
-	swallows bool // the first write to a broken connection succeeds, as in a kernel
+	swallows bool // whether the first write to a broken connection succeeds, as in a kernel
 	mu       sync.Mutex
 	conns    []*staleConn
 }
@@ -21,7 +21,7 @@ type staleNet struct {
 type staleConn struct {
 	net.Conn
 	network *staleNet
-	dead    bool // guarded by the network's lock
+	dead    bool // guarded by staleNet.mu
 }
 
 func (n *staleNet) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -13,19 +13,20 @@ import (
 	"hmaproxy/token"
 )
 
-// A state reads the health and what the metrics and the status page show from the
-// parts of the product. It owns draining and the record of Exchange's responses.
+// A state collects the health and the data of metrics and status page from the
+// parts of the product. It owns draining and the record of Exchange's
+// responses.
 type state struct {
 	files   *files
 	keeper  *token.Keeper
-	groups  *groups.Keeper       // nil: there are no groups
+	groups  *groups.Keeper       // nil without groups
 	readLog func() logging.State // nil: unknown
 
 	exchange health.Exchange
 	draining atomic.Bool
 }
 
-// health returns the health at present.
+// health returns the current health.
 func (s *state) health() health.State {
 	status := s.keeper.Status()
 	h := health.State{NotReady: health.NotReadyFor(status)}
@@ -40,7 +41,7 @@ func (s *state) health() health.State {
 	return h
 }
 
-// dropAlarm is how long dropped log lines are an alarm.
+// dropAlarm is the duration of the alarm after log lines were dropped.
 const dropAlarm = 10 * time.Minute
 
 func logAlarms(s logging.State, now time.Time) []health.Alarm {
@@ -91,7 +92,7 @@ func (s *state) groupsOnPage() *statuspage.Groups {
 	return &statuspage.Groups{Names: g.Groups, Members: g.Members, At: g.At, Err: g.Err}
 }
 
-// allowList describes the allow-list in force, with its groups.
+// allowList describes the current allow-list with its groups.
 func (s *state) allowList() statuspage.AllowList {
 	l := s.files.allowList()
 	l.Groups = s.groupsOnPage()

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// clientURLs returns the URLs that clients use, for people.
+// clientURLs returns the URLs that clients use, for log and status page.
 func clientURLs(clients []net.Listener, tls bool) []string {
 	scheme := "http"
 	if tls {
@@ -18,8 +18,8 @@ func clientURLs(clients []net.Listener, tls bool) []string {
 	return urls
 }
 
-// urlOf returns the URL of a path at a listener, for a person to open on this
-// machine. A Unix socket has none and is named by its path.
+// urlOf returns the URL of a path at a listener, as a browser on this machine
+// would open it. A Unix socket has no URL; its path is returned.
 func urlOf(scheme string, addr net.Addr, path string) string {
 	if addr.Network() == "unix" {
 		return "unix:" + addr.String()

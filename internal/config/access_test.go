@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestEveryMailboxOnPurpose: HMA_ALLOWED_MAILBOXES=* is the one spelling of it.
+// TestEveryMailboxOnPurpose: HMA_ALLOWED_MAILBOXES=* is the only value that
+// allows every mailbox.
 func TestEveryMailboxOnPurpose(t *testing.T) {
 	c := mustLoad(t, fromVault().with(vars{"HMA_ALLOWED_MAILBOXES": " * "}))
 	if c.Access() != AccessEvery || c.Limited() || c.NoListAlarm() != "" || c.Warnings() != nil || c.Access().String() != "every mailbox, on purpose" {
@@ -154,7 +155,7 @@ func TestExposedSecret(t *testing.T) {
 	}
 }
 
-// TestLoadAdmin: a probe understands HMA_ADMIN_LISTEN exactly as serve does.
+// TestLoadAdmin: a probe reads HMA_ADMIN_LISTEN exactly as serve does.
 func TestLoadAdmin(t *testing.T) {
 	for _, value := range []string{
 		"127.0.0.1:9000", " 127.0.0.1:9000 ", "127.0.0.1:9000\r", "\t127.0.0.1:9000\r\n", "[::1]:9000", "localhost:9000", "0.0.0.0:9000", "off",

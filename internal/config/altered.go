@@ -10,9 +10,10 @@ import (
 	"unicode"
 )
 
-// alteration says what a client secret has become on its way here, "" when
-// nothing is obvious. It is a warning and no error, because only Entra ID knows
-// what a secret looks like. No text holds anything of the secret.
+// alteration says how a client secret was obviously altered before it reached
+// hmaproxy, "" when nothing is obvious. It is a warning and not an error,
+// because only Entra ID knows the form of its secrets. The text holds no part
+// of the secret.
 func alteration(secret string) string {
 	switch lower := strings.ToLower(secret); {
 	case secret == "":
@@ -46,8 +47,8 @@ var (
 	entraSecret = regexp.MustCompile(`^[A-Za-z0-9]{3}[0-9]Q~[A-Za-z0-9._~-]{31,34}$`)
 )
 
-// isEncoded reports whether base64 decodes to a client secret of the form that
-// Entra ID gives them.
+// isEncoded reports whether s is the base64 encoding of a text in the form of
+// Entra ID's client secrets.
 func isEncoded(secret string) bool {
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding} {
 		if text, err := encoding.DecodeString(secret); err == nil && entraSecret.MatchString(strings.TrimSpace(string(text))) {
@@ -57,8 +58,8 @@ func isEncoded(secret string) bool {
 	return false
 }
 
-// neverInSecret reports whether neither today's client secrets nor those of
-// earlier years have a character.
+// neverInSecret reports whether a character occurs in no client secret, neither
+// in today's nor in those of earlier years.
 func neverInSecret(r rune) bool {
 	return r > unicode.MaxASCII || !unicode.IsPrint(r) || strings.ContainsRune(" \"'`$%<>{}|\\^#,;&()", r)
 }

@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// Autodiscover says which URL clients get that look for Exchange. The zero value
-// means that Autodiscover's paths are not served.
+// Autodiscover says which EWS URL is returned to clients that look for
+// Exchange. The zero value means that Autodiscover's paths are not served.
 type Autodiscover struct {
 	On  bool
-	URL *url.URL // nil for auto: the URL by which the client came
+	URL *url.URL // nil for auto: the URL is made from the address that the client used
 }
 
-// UnmarshalText accepts auto or the URL of an EWS endpoint of this proxy. http is
-// for the machine itself alone, because a client sends its credentials there.
+// UnmarshalText accepts auto or the URL of an EWS endpoint of this proxy. It
+// accepts http only for loopback, because clients send their credentials to
+// this URL.
 func (a *Autodiscover) UnmarshalText(text []byte) error {
 	s := string(text)
 	if s == "auto" {
@@ -56,7 +57,7 @@ func loopbackName(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// checkAutodiscover refuses a URL by which this proxy does not serve clients.
+// checkAutodiscover refuses a URL that does not lead clients to this proxy.
 func checkAutodiscover(r *rules) {
 	u := r.config.Autodiscover.URL
 	if u == nil || !r.problems.none("HMA_AUTODISCOVER", "HMA_HOST_NAMES", "HMA_LISTEN") {

@@ -11,7 +11,7 @@ func TestAutodiscover(t *testing.T) {
 	for _, tc := range []struct {
 		name, value string
 		with        vars
-		want        string // the URL, "auto", or a part of the problem
+		want        string // the URL, "auto", or a part of the problem's text
 		good        bool
 	}{
 		{"auto", "auto", nil, "auto", true},

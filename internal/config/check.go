@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// rules are what the checks of several settings together look at.
+// rules is the input of the checks that look at several settings together.
 type rules struct {
 	platform platform
 	readFile func(string) ([]byte, error)
@@ -15,9 +15,9 @@ type rules struct {
 	problems *problemList
 }
 
-// check looks at the settings together. The source of the certificate comes before
-// the files, so that a file that does not exist does not hide that it has no place
-// in the configuration.
+// check checks the settings together. The source of the certificate is checked
+// before the files: a file that must not be set at all is then reported as
+// such, even if it does not exist.
 func (r *rules) check() {
 	checkSource(r)
 	checkVaultAuth(r)
@@ -37,7 +37,7 @@ func (r *rules) need(name, why string) {
 	}
 }
 
-// refuse reports variables that are set and would have no effect.
+// refuse reports variables that are set but would have no effect.
 func (r *rules) refuse(why string, names ...string) {
 	for _, name := range names {
 		if r.given.set[name] {
@@ -47,7 +47,7 @@ func (r *rules) refuse(why string, names ...string) {
 }
 
 // conflict reports a variable that is set together with others that exclude it.
-// expected says what must be there instead.
+// expected says what to set instead.
 func (r *rules) conflict(name string, others []string, expected string) {
 	list := strings.Join(others, ", ")
 	r.problems.add(Problem{
@@ -63,8 +63,8 @@ func checkFIPS(r *rules) {
 	}
 }
 
-// checkListeners refuses listeners beyond loopback, unless they are permitted and
-// clients authenticate.
+// checkListeners refuses listeners beyond loopback unless they are explicitly
+// permitted and clients authenticate.
 func checkListeners(r *rules) {
 	c := r.config
 	if r.problems.none("HMA_UNSAFE_LISTEN_ANY") && c.UnsafeListenAny {
@@ -98,7 +98,7 @@ func checkTLS(r *rules) {
 	c.uncovered = slices.ContainsFunc(c.HostNames, func(name string) bool { return !covered(name, pairs) })
 }
 
-// covered reports whether one of the certificates is for a name.
+// covered reports whether one of the certificates is valid for a name.
 func covered(name string, pairs []tls.Certificate) bool {
 	return slices.ContainsFunc(pairs, func(pair tls.Certificate) bool { return pair.Leaf.VerifyHostname(name) == nil })
 }

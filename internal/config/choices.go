@@ -10,12 +10,12 @@ import (
 // VaultAuth says how to sign in to Key Vault.
 type VaultAuth string
 
-// The ways to sign in to Key Vault.
+// The values of HMA_KEY_VAULT_AUTH.
 const (
 	AuthSecret   VaultAuth = "secret"   // application id and client secret
 	AuthWorkload VaultAuth = "workload" // workload identity federation
 	AuthManaged  VaultAuth = "managed"  // managed identity
-	AuthDefault  VaultAuth = "default"  // what azidentity's default chain finds, az login for one
+	AuthDefault  VaultAuth = "default"  // azidentity's default chain, which includes az login
 )
 
 // UnmarshalText accepts exactly the constants.
@@ -50,7 +50,7 @@ const (
 // UnmarshalText accepts exactly the constants.
 func (k *KeyMode) UnmarshalText(text []byte) error { return choose(k, text, KeyMemory, KeyVault) }
 
-// ListMode says what becomes of a request that the allow-list refuses.
+// ListMode says how a request that the allow-list refuses is treated.
 type ListMode string
 
 // The allow-list modes.
@@ -89,7 +89,7 @@ func (a *ListAddresses) UnmarshalText(text []byte) error {
 	return choose(a, text, AnyAddress, PrimaryAddress)
 }
 
-// ListIDs says what becomes of an id whose mailbox cannot be read.
+// ListIDs says how an id whose mailbox cannot be read is treated.
 type ListIDs string
 
 // The ways to treat such an id.
@@ -131,7 +131,7 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 	return (*slog.Level)(l).UnmarshalText([]byte(name))
 }
 
-// choose sets value to the choice that text spells, letter case included.
+// choose sets value to the choice whose name is text, in any letter case.
 func choose[T ~string](value *T, text []byte, choices ...T) error {
 	if !slices.Contains(choices, T(text)) {
 		names := make([]string, len(choices))
@@ -145,7 +145,7 @@ func choose[T ~string](value *T, text []byte, choices ...T) error {
 	return nil
 }
 
-// parseBool accepts true and false, for the library that fills the struct.
+// parseBool accepts true and false. It is the parser for bool fields of Config.
 func parseBool(s string) (any, error) {
 	if s != "true" && s != "false" {
 		return nil, flaw("is not a known choice; expected true or false")
@@ -153,7 +153,7 @@ func parseBool(s string) (any, error) {
 	return s == "true", nil
 }
 
-// parseDuration accepts Go's durations.
+// parseDuration accepts the durations of time.ParseDuration.
 func parseDuration(s string) (any, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil {
@@ -162,10 +162,11 @@ func parseDuration(s string) (any, error) {
 	return d, nil
 }
 
-// ExpectContinue says whether requests with long bodies ask for 100 Continue.
+// ExpectContinue says whether requests with long bodies are sent with "Expect:
+// 100-continue".
 type ExpectContinue string
 
-// The ways to treat the expectation.
+// The values of HMA_EXPECT_CONTINUE.
 const (
 	ExpectAuto  ExpectContinue = "auto"
 	ExpectNever ExpectContinue = "never"

@@ -80,7 +80,7 @@ type Config struct {
 	// CertSubject selects the newest valid certificates of CertStore; "" when CertThumbprint does.
 	CertSubject Subject `env:"HMA_CERT_SUBJECT" form:"a distinguished name such as CN=HMA-Cert" desc:"Subject of the certificate in HMA_CERT_STORE, instead of HMA_CERT_THUMBPRINT. The newest valid certificate of that subject is used, so that auto-enrolment renews it."`
 
-	// CertPoll is the time between two looks for a new certificate version.
+	// CertPoll is the interval between checks for a new certificate version.
 	CertPoll time.Duration `env:"HMA_CERT_POLL_INTERVAL" envDefault:"10m" min:"1s" form:"a duration such as 10m" desc:"How often to look for a new version of the certificate, in the vault, the file or the store."`
 
 	// Listen is never empty.
@@ -101,7 +101,8 @@ type Config struct {
 	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
 	ForwardHeaders HeaderNames `env:"HMA_FORWARD_HEADERS" form:"a comma-separated list of header names" desc:"Further request headers to carry to Exchange. Headers that hold credentials, name mailboxes, frame the message or belong to Exchange itself are refused."`
 
-	// ExpectContinue says whether long bodies are announced to Exchange.
+	// ExpectContinue says whether requests with long bodies are sent with
+	// "Expect: 100-continue".
 	ExpectContinue ExpectContinue `env:"HMA_EXPECT_CONTINUE" envDefault:"auto" form:"auto or never" desc:"auto sends Expect: 100-continue with a body that is too long to buffer, so that a refused token does not cost the request; an upstream that refuses or ignores it is not asked again for a day. never is for a device in front of Exchange that fails because of it."`
 
 	// AllowedMailboxes is nil when there is no allow-list, and never empty otherwise. See [Config.Access].
@@ -122,26 +123,28 @@ type Config struct {
 	ListAddresses ListAddresses `env:"HMA_ALLOW_LIST_ADDRESSES" envDefault:"any" form:"any or primary" desc:"any lets an entry such as alice@contoso.com allow the mailbox that has this address, also as an alias; primary makes Exchange refuse an alias. An address that only a wildcard matches must be the primary one in either case. With primary, a mailbox that a body refers to needs an entry of its own."`
 	// ListIDs says what happens to an id whose mailbox cannot be read.
 	ListIDs ListIDs `env:"HMA_ALLOW_LIST_IDS" envDefault:"known" form:"known or strict" desc:"With HMA_ALLOW_LIST_SCOPE=targets and guid: entries in the allow-list, an id of an item, folder, attachment or conversation in another mailbox is refused. known forwards and counts an id whose mailbox cannot be read; strict refuses it."`
-	// Operations holds the operations that are lifted or chosen; its zero value is the default set.
+	// Operations holds the operations that are allowed in addition, or instead;
+	// its zero value is the default set.
 	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations and presets (@read, @send), or of +operations to add to the default" absent:"all known operations but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it. @read stands for the operations that change nothing, @send for CreateItem, CreateAttachment and SendItem. Marking a message as read needs UpdateItem. An operation that no EWS schema has is refused unless it is named here."`
-	// DefaultMailbox is "" when a request must name its mailbox itself.
+	// DefaultMailbox is "" when requests must name a mailbox themselves.
 	DefaultMailbox Address `env:"HMA_DEFAULT_MAILBOX" form:"a mail address" desc:"Mailbox to act as when a request names none. It must be on the allow-list when there is one."`
-	// LoginUser takes the mailbox from the client's Basic user name.
+	// LoginUser says that the mailbox is taken from the client's Basic user name.
 	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is no mail address (DOMAIN\\user) is refused. The password is checked only with HMA_CLIENT_USERS_FILE."`
 
 	// Admin serves health, metrics and status; see [AdminAddress.Off].
 	Admin AdminAddress `env:"HMA_ADMIN_LISTEN" envDefault:"127.0.0.1:8081" section:"Operation" form:"address:port (an IP address or localhost), or off" desc:"Health, metrics and the status page. Beyond loopback only /startup, /ready, /live and /metrics are served, which name no mailbox."`
-	// AdminQuit lets POST /quit end the process.
+	// AdminQuit says that POST /quit ends the process.
 	AdminQuit bool `env:"HMA_ADMIN_QUIT" envDefault:"false" form:"true or false" desc:"Lets POST /quit on the admin address end the process, for jobs."`
-	// LogLevel is the least level that is logged.
+	// LogLevel is the lowest level that is logged.
 	LogLevel LogLevel `env:"HMA_LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" desc:"Least level that is logged."`
 	// LogFormat says how log lines look.
 	LogFormat LogFormat `env:"HMA_LOG_FORMAT" envDefault:"auto" form:"auto, text or json" desc:"text is for people, json for programs; auto is text on a terminal and json otherwise."`
 	// LogFile is "" when the log goes to standard error.
 	LogFile Path `env:"HMA_LOG_FILE" form:"the path of a file in a folder that exists" absent:"standard error" desc:"Logs to this file, for Windows services. At 20 MiB it is renamed after the time and a new one begun; the five newest of the old ones are kept."`
-	// ShutdownDelay is the time between "not ready" and closing the listeners.
+	// ShutdownDelay is the time between "not ready" and the closing of the
+	// listeners.
 	ShutdownDelay time.Duration `env:"HMA_SHUTDOWN_DELAY" envDefault:"0s" min:"0s" form:"a duration such as 5s" desc:"How long to go on accepting requests after SIGTERM, while readiness already says no."`
-	// ShutdownTimeout is the time that requests under way get to finish.
+	// ShutdownTimeout is how long requests under way may take to finish.
 	ShutdownTimeout time.Duration `env:"HMA_SHUTDOWN_TIMEOUT" envDefault:"30s" min:"0s" form:"a duration such as 30s" desc:"How long requests in progress may take to finish after that. Notification streams are ended at its beginning; their clients open them again."`
 
 	// CAFile is "" when the system's roots suffice.
@@ -155,12 +158,12 @@ type Config struct {
 	// NoProxy lists the destinations that HTTPSProxy is not used for.
 	NoProxy string `env:"NO_PROXY" form:"a comma-separated list of host names, domains, IP addresses and networks" desc:"Destinations to reach without HTTPS_PROXY. The lower-case name works too and is preferred."`
 
-	// SecretExposed is for the caller to set: a secret came from a file that every
-	// user of the machine may read (see [ExposesSecret]).
+	// SecretExposed is set by the caller when a secret came from a file that
+	// every user of the machine may read (see [ExposesSecret]).
 	SecretExposed bool `env:"-"`
 
 	secretVariables []string
-	uncovered       bool // a name in HostNames is on no certificate of TLSCertFiles
+	uncovered       bool // a name in HostNames that no certificate of TLSCertFiles is valid for
 }
 
 // FromVault reports whether the certificate comes from Key Vault.
@@ -169,30 +172,30 @@ func (c *Config) FromVault() bool { return c.VaultURI.URL != nil }
 // FromStore reports whether the certificate comes from a Windows store.
 func (c *Config) FromStore() bool { return c.CertStore != CertStore{} }
 
-// Federated reports whether a federated credential takes the certificate's place.
+// Federated reports whether a federated credential replaces the certificate.
 func (c *Config) Federated() bool { return c.AppAuth != AppCertificate }
 
 // Limited reports whether there is a global allow-list.
 func (c *Config) Limited() bool { return c.AllowedMailboxes != nil || c.AllowedGroups != nil }
 
-// Allowed returns what all clients together may open before groups are expanded:
-// AllowedMailboxes, or
-// without that the patterns of ClientUsers where every user has some. It is nil
-// when some client may open every mailbox.
+// Allowed returns the patterns of all mailboxes that some client may open,
+// without the members of groups: AllowedMailboxes, or the patterns of
+// ClientUsers if every user has some. It is nil when some client may open every
+// mailbox.
 func (c *Config) Allowed() Mailboxes {
 	switch {
 	case c.AllowedMailboxes != nil:
 		return c.AllowedMailboxes
 	case c.AllowedGroups != nil:
-		return Mailboxes{} // their members come later
+		return Mailboxes{} // the members of groups are added later
 	}
 	return c.ClientUsers.Patterns()
 }
 
-// SecretVariables names the variables that held secrets, so that the caller can
-// take them out of its environment with os.Unsetenv. (What the process was
-// started with stays readable to its owner in /proc/PID/environ; the _FILE
-// variables avoid that.)
+// SecretVariables returns the names of the variables that held secrets, so that
+// the caller can remove them from its environment with os.Unsetenv. (The
+// initial environment stays readable to the owner of the process in
+// /proc/PID/environ; the _FILE variables avoid that.)
 func (c *Config) SecretVariables() []string { return c.secretVariables }
 
 // Access returns which mailboxes clients can open by this configuration.

@@ -16,8 +16,7 @@ import (
 	"testing"
 )
 
-// files stands in for the file system. A nil content is a file that may not be
-// read.
+// files replaces the file system. A nil content is a file that may not be read.
 type files map[string][]byte
 
 func (f files) read(name string) ([]byte, error) {
@@ -31,7 +30,7 @@ func (f files) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// vars is an environment; "-" takes a variable out of the base.
+// vars is an environment. In changes, the value "-" removes a variable.
 type vars map[string]string
 
 const (
@@ -39,7 +38,7 @@ const (
 	vaultGUID = "9b1d7a52-3c44-4f0b-8f5e-7a2c1d0e6f22"
 )
 
-// fromVault is the least environment with a certificate from Key Vault.
+// fromVault is the smallest environment with a certificate from Key Vault.
 func fromVault() vars {
 	return vars{
 		"HMA_EWS_URL":                 "https://mail.contoso.com/EWS/Exchange.asmx",
@@ -52,7 +51,7 @@ func fromVault() vars {
 	}
 }
 
-// with returns the environment with changes.
+// with returns a copy of the environment with the changes.
 func (v vars) with(changes vars) vars {
 	v = maps.Clone(v)
 	for name, value := range changes {
@@ -126,7 +125,7 @@ func testFiles(t testing.TB) files {
 	}
 }
 
-// mustLoad loads an environment that is expected to be good.
+// mustLoad loads an environment that must be valid.
 func mustLoad(t *testing.T, v vars) *Config {
 	t.Helper()
 	c, err := Load(v.environ(), testFiles(t).read)
@@ -136,7 +135,7 @@ func mustLoad(t *testing.T, v vars) *Config {
 	return c
 }
 
-// problemsOf loads an environment that is expected to be faulty.
+// problemsOf loads an environment that must be invalid.
 func problemsOf(t *testing.T, v vars) *Problems {
 	t.Helper()
 	c, err := Load(v.environ(), testFiles(t).read)
@@ -147,8 +146,8 @@ func problemsOf(t *testing.T, v vars) *Problems {
 	return p
 }
 
-// wantProblem checks that there is exactly one problem, with the variable, and
-// that it mentions the text.
+// wantProblem checks that there is exactly one problem, that it is about the
+// variable and that it contains the text.
 func wantProblem(t *testing.T, p *Problems, variable, text string) {
 	t.Helper()
 	if len(p.All) != 1 || p.All[0].Variable != variable || !strings.Contains(p.All[0].Text, text) {

@@ -61,7 +61,7 @@ func (v variable) markdownDefault() string {
 
 var markdownEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`)
 
-// escape keeps Markdown from reading patterns as markup.
+// escape escapes characters of patterns that Markdown would read as markup.
 func escape(s string) string { return markdownEscapes.Replace(s) }
 
 // Usage writes the list of variables for the command's help, at most 100
@@ -133,7 +133,7 @@ func sections() []section {
 	return all
 }
 
-// Form says what a variable's value looks like, "" for one that there is not.
+// Form describes the form of a variable's value, "" for an unknown variable.
 func Form(name string) string { return variableNamed(name).form }
 
 // IsSecret reports whether a variable holds a secret.

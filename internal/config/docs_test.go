@@ -28,7 +28,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestTags: every field is described, and nothing is misspelt.
+// TestTags: every field has a description, and no tag is misspelt.
 func TestTags(t *testing.T) {
 	known := map[string]bool{}
 	all := variables()

@@ -59,10 +59,11 @@ type envFile struct {
 }
 
 var (
-	// assignment matches a line that sets a variable or names one.
+	// assignment matches a line that sets a variable or holds only its name.
 	assignment = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(=.*)?$`)
 
-	// otherSyntax matches how lines begin that set a variable elsewhere.
+	// otherSyntax matches the beginning of lines that set a variable in other
+	// programs.
 	otherSyntax = regexp.MustCompile(`(?i)^(export|set|setx|setenv|env|declare|typeset|readonly|local|let|var|rem|-e|--env|-)[ \t=]`)
 )
 
@@ -141,8 +142,9 @@ func reasonFor(line string) string {
 	return "has a name with other characters than letters, digits and underscores"
 }
 
-// isHiddenBreak reports whether some programs end a line at a character within
-// a line. A comment before it would hide the setting behind it.
+// isHiddenBreak reports whether some programs treat a character within a line
+// as the end of the line. Such a character in a comment would make the setting
+// after it invisible.
 func isHiddenBreak(r rune) bool {
 	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestEnvFileRefusesLookAlikes: each of these lines looks like a setting and sets
-// none.
+// TestEnvFileRefusesLookAlikes: each of these lines looks like a setting but
+// sets none.
 func TestEnvFileRefusesLookAlikes(t *testing.T) {
 	const setting = "HMA_ALLOWED_MAILBOXES"
 	cases := []struct{ name, line string }{
@@ -94,7 +94,7 @@ func TestEnvFileRefusesLookAlikes(t *testing.T) {
 }
 
 // TestEnvFileRefusesOtherLines: a line without the name of a setting may be the
-// rest of a value that was continued.
+// continuation of a value.
 func TestEnvFileRefusesOtherLines(t *testing.T) {
 	for _, line := range []string{
 		"bob@contoso.com", "  bob@contoso.com,", "bob", "*@contoso.com", "upn:bob@contoso.com", "sid:S-1-5-21-1-2-3-500", "\\",
@@ -121,8 +121,9 @@ func TestEnvFileAcceptsWhatIsOrdinary(t *testing.T) {
 	}
 }
 
-// An env file is written for this program, so that even a generic name without its
-// prefix was meant for it. The process environment belongs to other programs too.
+// An env file is written for this program, so that even a general name without
+// the prefix HMA_ was intended for it. The process environment belongs to other
+// programs too.
 func TestEnvFileRefusesEverySettingWithoutPrefix(t *testing.T) {
 	for _, v := range variables() {
 		bare, ok := strings.CutPrefix(v.name, "HMA_")
@@ -135,7 +136,7 @@ func TestEnvFileRefusesEverySettingWithoutPrefix(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"HMA_PORT", "HMA_SERVICE_PORT", "HMA_SERVICE_HOST"} { // Kubernetes writes no files
+	for _, name := range []string{"HMA_PORT", "HMA_SERVICE_PORT", "HMA_SERVICE_HOST"} { // Kubernetes sets these in the environment and in no file
 		if _, err := ParseEnvFile([]byte(name+"=8080\n"), nil); err == nil || !strings.Contains(err.Error(), "HMA_LISTEN") {
 			t.Errorf("%s: %v", name, err)
 		}

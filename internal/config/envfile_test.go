@@ -7,7 +7,7 @@ import (
 )
 
 // The cases follow Docker's documentation of --env-file and the tests of its
-// command line client; where this parser is stricter the name says so.
+// command line client. The name of a case says so when this parser is stricter.
 func TestParseEnvFile(t *testing.T) {
 	const expected = "expected NAME=value with a name of letters, digits and underscores, or a comment that begins with #"
 	cases := []struct {
@@ -60,7 +60,7 @@ func TestParseEnvFile(t *testing.T) {
 }
 
 // FuzzParseEnvFile: the entries are the file's lines without comments and bare
-// names, in order, and an error comes without entries.
+// names, in order. If there is an error there are no entries.
 func FuzzParseEnvFile(f *testing.F) {
 	f.Add([]byte("HMA_A=1\r\n# c\nHMA_B\n HMA_C==\n"))
 	f.Add([]byte("=x\n"))

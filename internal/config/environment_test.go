@@ -35,17 +35,17 @@ func TestEnvironmentRefusesLookAlikes(t *testing.T) {
 // own, or that is close to a setting that only this program has, is refused.
 func TestEnvironmentOfOthers(t *testing.T) {
 	for _, entry := range []string{
-		// HMA inside a word
+		// HMA is only a part of a word
 		"HMAC_SECRET=x", "HMAC_KEY=x", "WEBHOOK_HMAC=x", "GITHUB_HMAC_SECRET=x", "hmac_sha256=x", "ALGORITHMAPI_KEY=x", "BRAHMA_HOST=x", "ASTHMA_DB=x", "LAKSHMAN=x",
-		// generic names that a setting has too
+		// general names that are also settings without their prefix
 		"LOG_LEVEL=debug", "LOG_FORMAT=json", "LOG_FILE=/x", "TENANT_ID=x", "APP_ID=x", "LISTEN=:80", "CA_FILE=/x", "CERT_FILE=/x", "TLS_CERT_FILE=/x", "TLS_KEY_FILE=/x",
 		"HOST_NAMES=x", "SHUTDOWN_TIMEOUT=3s", "EWS_URL=http://localhost:8080/EWS/Exchange.asmx", "KEY_VAULT_URI=https://x", "ADMIN_LISTEN=off", "FORWARD_HEADERS=x",
-		// platforms
+		// variables of platforms
 		"HMA_SERVICE_HOST=10.0.0.1", "HMA_PORT=tcp://10.0.0.1:80", "HMAPROXY_SERVICE_HOST=10.0.0.1", "HMAPROXY_SERVICE_PORT=8080", "HMAPROXY_SERVICE_PORT_EWS=8080",
 		"HMAPROXY_PORT=tcp://10.0.0.1:8080", "HMAPROXY_PORT_8080_TCP=tcp://10.0.0.1:8080", "HMAPROXY_PORT_8080_TCP_ADDR=10.0.0.1", "MAIL_HMA_SERVICE_HOST=10.0.0.1", "MAIL_HMA_PORT_8080_TCP_PROTO=tcp",
 		"NOMAD_PORT_hma=8080", "NOMAD_ADDR_hmaproxy_ews=10.0.0.1:8080", "BASH_FUNC_hma_logs%%=() {  journalctl -u hmaproxy\n}",
 		"APPSETTING_HMA_APP_ID=" + appGUID, "CUSTOMCONNSTR_HMA_KEY_VAULT_CERT_NAME=HMA-Cert",
-		// values that speak of settings
+		// values that contain settings
 		"SUDO_COMMAND=/usr/bin/env HMA_LOG_LEVEL=debug hmaproxy", "ENV_FILE=HMA_EWS_URL=https://mail.contoso.com\nHMA_APP_ID=x\n", "PS1=HMA> ",
 		"PATH=/opt/hmaproxy", "PWD=/home/hma", "CREDENTIALS_DIRECTORY=/run/credentials/hmaproxy.service", "=C:=C:\\", "_=/usr/local/bin/hmaproxy", "HOSTNAME=hma-1", "TZ=UTC",
 	} {
@@ -55,8 +55,8 @@ func TestEnvironmentOfOthers(t *testing.T) {
 	}
 }
 
-// TestCopiesOfSettings: a platform's copy has the setting's value. Another value
-// was meant to be the setting.
+// TestCopiesOfSettings: a platform's copy of a setting has the setting's value.
+// A different value was intended as the setting itself.
 func TestCopiesOfSettings(t *testing.T) {
 	for _, entry := range []string{"APPSETTING_HMA_APP_ID=" + vaultGUID, "APPSETTING_HMA_ALLOWED_MAILBOXES=alice@contoso.com"} {
 		if _, err := Load(append(fromVault().environ(), entry), testFiles(t).read); err == nil {
@@ -65,8 +65,8 @@ func TestCopiesOfSettings(t *testing.T) {
 	}
 }
 
-// TestMissingPrefixIsNamed: the error for a missing setting names a variable that
-// lacks the prefix, also where that variable alone is no error.
+// TestMissingPrefixIsNamed: the error for a missing setting names a variable
+// that lacks only the prefix, even if that variable alone is not an error.
 func TestMissingPrefixIsNamed(t *testing.T) {
 	p := problemsOf(t, fromVault().with(vars{"HMA_TENANT_ID": "-", "TENANT_ID": "contoso.onmicrosoft.com"}))
 	wantProblem(t, p, "HMA_TENANT_ID", "TENANT_ID is set, without the prefix")

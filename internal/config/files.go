@@ -13,9 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// ReadSecret reads the secret that a _FILE variable points to, at start and
-// when the file may have changed. White space around the secret is dropped; an
-// empty file is an error. No error holds the path or anything of the file.
+// ReadSecret reads the secret of a _FILE variable, at start and for each
+// reload. White space around the secret is dropped; an empty file is an error.
+// The error holds neither the path nor any content of the file.
 func ReadSecret(readFile func(string) ([]byte, error), path Path) (Secret, error) {
 	text, err := readText(readFile, path)
 	if err != nil {
@@ -28,9 +28,9 @@ func ReadSecret(readFile func(string) ([]byte, error), path Path) (Secret, error
 	return secret, nil
 }
 
-// ReadMailboxes reads the allow-list that HMA_ALLOWED_MAILBOXES_FILE points to,
-// at start and when the file may have changed. An empty list is an error. No
-// error holds the path or anything of the file.
+// ReadMailboxes reads the allow-list of HMA_ALLOWED_MAILBOXES_FILE, at start
+// and for each reload. An empty list is an error. The error holds neither the
+// path nor any content of the file.
 func ReadMailboxes(readFile func(string) ([]byte, error), path Path) (Mailboxes, error) {
 	text, err := readText(readFile, path)
 	if err != nil {
@@ -97,10 +97,10 @@ func decode(data []byte) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
 
-// ReadKeyPair reads a certificate chain and its private key of HMA_TLS_CERT_FILE
-// and HMA_TLS_KEY_FILE, at start and when they may
-// have changed. It does not check dates and names, which clients check. No error
-// holds a path or anything of the files.
+// ReadKeyPair reads a certificate chain and its private key, at start and for
+// each reload. The files are those of HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE.
+// It does not check dates and names; clients do. The error holds neither a path
+// nor any content of the files.
 func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (*tls.Certificate, error) {
 	chain, _, err := readPEM(readFile, certificate)
 	if err != nil {
@@ -117,8 +117,8 @@ func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (
 	return &pair, nil
 }
 
-// ReadKeyPairs reads the key pairs of HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE; see
-// ReadKeyPair.
+// ReadKeyPairs reads the key pairs of HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE
+// with ReadKeyPair.
 func ReadKeyPairs(readFile func(string) ([]byte, error), certificates, keys Paths) ([]tls.Certificate, error) {
 	if len(certificates) != len(keys) {
 		return nil, flaw("has another number of entries than HMA_TLS_KEY_FILE; expected a key there for each certificate, in the same order")
@@ -134,7 +134,7 @@ func ReadKeyPairs(readFile func(string) ([]byte, error), certificates, keys Path
 	return pairs, nil
 }
 
-// ofEntry says which entry of a list of n an error is about.
+// ofEntry adds to err which of the n entries of a list it is about.
 func ofEntry(i, n int, err error) error {
 	if n == 1 {
 		return err
@@ -166,8 +166,8 @@ func readCertificates(readFile func(string) ([]byte, error), path Path) (Certifi
 	return certificates, nil
 }
 
-// whyNoCertificate says why a certificate cannot be parsed. The error itself is not
-// shown, because package x509 quotes parts of the input.
+// whyNoCertificate says why a certificate cannot be parsed. It does not return
+// the text of the error, because package x509 quotes parts of the input.
 func whyNoCertificate(err error) string {
 	if strings.Contains(err.Error(), "negative serial number") {
 		return "is a certificate with a negative serial number, which no certificate may have (RFC 5280, 4.1.2.2); have its issuer issue another"
@@ -175,10 +175,9 @@ func whyNoCertificate(err error) string {
 	return "cannot be parsed as a certificate; export the certificate once more"
 }
 
-// readPEM reads a file of PEM blocks and returns its text without byte order
-// marks, and the blocks. A block that cannot be read is an error, because
-// encoding/pem skips it: the certificate in it would be missing later, without a
-// hint of why.
+// readPEM reads a file of PEM blocks. It returns the text without byte order
+// marks, and the blocks. A block that cannot be read is an error: encoding/pem
+// would skip it silently, and its certificate would be missing.
 func readPEM(readFile func(string) ([]byte, error), path Path) (text []byte, blocks []*pem.Block, err error) {
 	data, err := readContent(readFile, path)
 	if err != nil {
@@ -192,10 +191,10 @@ func readPEM(readFile func(string) ([]byte, error), path Path) (text []byte, blo
 	case bytes.IndexByte(data, 0) >= 0:
 		return nil, nil, flaw("names a file that holds zero bytes, as UTF-16 without a byte order mark does; expected PEM, saved as UTF-8")
 	}
-	text = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf-----BEGIN "), []byte("-----BEGIN ")) // concatenated files contain several
+	text = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf-----BEGIN "), []byte("-----BEGIN ")) // concatenated files have several byte order marks
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	lines := bytes.SplitAfter(text, []byte("\n"))
-	var marks []int // lines with a mark that opens a block
+	var marks []int // lines that begin a block
 	ends := 0
 	for i, line := range lines {
 		if bytes.Contains(line, []byte("-BEGIN ")) {

@@ -29,13 +29,13 @@ func headerName(s string) (string, error) {
 	return textproto.CanonicalMIMEHeaderKey(s), nil
 }
 
-// An underscore is not among the characters: some servers take X_AnchorMailbox
-// for X-AnchorMailbox.
+// Underscores are refused: some servers treat X_AnchorMailbox as
+// X-AnchorMailbox.
 var plainHeader = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
-// A headerRule refuses header names, in lower case: some exactly, some by how
-// they begin and some by what they contain. It is broader than the headers that
-// are known to matter, because Exchange's internal ones are not all documented.
+// A headerRule refuses header names, in lower case: some exactly, some by a
+// prefix and some by a part. It refuses more than the headers that are known to
+// be dangerous, because Exchange's internal headers are not all documented.
 type headerRule struct {
 	why      string
 	exact    []string

@@ -14,7 +14,7 @@ import (
 type Listener struct {
 	Unix     string         // absolute path of the socket; "" for TCP
 	TCP      netip.AddrPort // an IP literal, never a name; the zero value for a Unix socket
-	Optional bool           // to be skipped where the machine has no such address (IPv6 loopback)
+	Optional bool           // skipped when the machine has no such address (IPv6 loopback)
 }
 
 // Network returns "unix" or "tcp", as [net.Listen] takes it.
@@ -59,8 +59,8 @@ func (l *Listeners) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// has reports whether the list binds the address already. Port 0 is a new port
-// every time.
+// has reports whether the list already has the address. Port 0 differs from
+// every other entry, because it selects a new port.
 func (l Listeners) has(other Listener) bool {
 	for _, listener := range l {
 		if listener.String() == other.String() && (other.Unix != "" || other.TCP.Port() != 0) {
@@ -107,9 +107,9 @@ func listenersOf(s string) []Listener {
 	return []Listener{{TCP: addr}, {TCP: netip.AddrPortFrom(netip.IPv6Loopback(), addr.Port()), Optional: true}}
 }
 
-// parseAddrPort parses address:port. The address is an IP literal, since what a
-// name means is for others to decide; localhost is 127.0.0.1 whatever the hosts
-// file says.
+// parseAddrPort parses address:port. The address must be an IP literal, because
+// the resolver decides what a name means. The exception is localhost, which
+// always is 127.0.0.1.
 func parseAddrPort(s string) (netip.AddrPort, error) {
 	none := netip.AddrPort{}
 	host, port, err := net.SplitHostPort(s)

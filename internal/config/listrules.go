@@ -4,8 +4,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// checkList reports settings of an allow-list that is not there, and makes sure
-// that the default mailbox passes the one that is.
+// checkList refuses settings that have no effect without an allow-list, and a
+// default mailbox that the allow-list does not allow.
 func checkList(r *rules) {
 	checkGroups(r)
 	if !r.problems.none("HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE", "HMA_CLIENT_USERS_FILE", "HMA_ALLOWED_GROUPS") {
@@ -29,7 +29,8 @@ func checkList(r *rules) {
 	}
 }
 
-// checkGroups checks the settings of groups, and completes the mailbox to act as.
+// checkGroups checks the settings of groups. It sets HMA_ALLOWED_GROUPS_AS to
+// the default mailbox when it is not set.
 func checkGroups(r *rules) {
 	c := r.config
 	if !r.given.set["HMA_ALLOWED_GROUPS"] {
@@ -49,7 +50,8 @@ func checkGroups(r *rules) {
 	}
 }
 
-// everyHint says why there is no list where HMA_ALLOWED_MAILBOXES is set.
+// everyHint explains that HMA_ALLOWED_MAILBOXES=* means that there is no
+// allow-list.
 func everyHint(r *rules) string {
 	if r.given.every {
 		return ", which HMA_ALLOWED_MAILBOXES=* is not"
@@ -57,8 +59,8 @@ func everyHint(r *rules) string {
 	return ""
 }
 
-// patternsRemedy is the remedy where there are users, some of them without a
-// list of their own.
+// patternsRemedy suggests mailbox patterns for client users. It returns ""
+// without client users.
 func patternsRemedy(r *rules) string {
 	if r.config.ClientUsers == nil {
 		return ""
@@ -66,8 +68,8 @@ func patternsRemedy(r *rules) string {
 	return ", or give every user in HMA_CLIENT_USERS_FILE mailbox patterns"
 }
 
-// listed reports whether the allow-list allows the default mailbox, by the decision
-// that requests will get.
+// listed reports whether the allow-list allows the default mailbox. It uses the
+// same decision as requests.
 func listed(c *Config) bool {
 	list, err := policy.New(policy.Config{Allowed: c.Allowed()})
 	return err == nil && list.Allows(string(c.DefaultMailbox))

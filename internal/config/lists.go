@@ -11,9 +11,9 @@ import (
 // space holds the characters that are trimmed from values and entries.
 const space = " \t\r\n"
 
-// parseList parses comma-separated entries with one. It refuses empty entries,
-// because a stray comma may stand for a lost entry, and drops repeated ones.
-// The error names every faulty entry.
+// parseList parses a comma-separated list and uses one for each entry. It
+// refuses empty entries, because a stray comma may stand for a lost entry, and
+// drops repeated ones. The error names every faulty entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
 	var parsed []T
 	var faults []string
@@ -34,7 +34,7 @@ func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)
 	return nil
 }
 
-// Mailboxes is an allow-list. It is nil (no list) or has an entry.
+// Mailboxes is an allow-list. It is nil (no list) or not empty.
 type Mailboxes []policy.Pattern
 
 // UnmarshalText parses the list with [policy.ParsePatterns].
@@ -53,7 +53,7 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// hasStar reports whether an entry of a list is a lone *.
+// hasStar reports whether one of the entries is "*".
 func hasStar(text string) bool {
 	for line := range strings.Lines(text) {
 		for entry := range strings.SplitSeq(uncommented(line), ",") {
@@ -91,7 +91,7 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Addresses are mail addresses, nil or at least one.
+// Addresses are mail addresses. It is nil or not empty.
 type Addresses []Address
 
 // UnmarshalText parses a comma-separated list.
@@ -103,8 +103,8 @@ func (a *Addresses) UnmarshalText(text []byte) error {
 	})
 }
 
-// fromPolicy turns an error of package policy, whose texts hold no input by
-// contract, into one line.
+// fromPolicy turns an error of package policy into one line. Errors of that
+// package never hold input.
 func fromPolicy(what string, err error) error {
 	return flaw(what + ": " + strings.ReplaceAll(err.Error(), "\n", "; "))
 }

@@ -23,10 +23,10 @@ import (
 // lets the environment win over a file.
 //
 // White space around a value is not part of it. A variable that is set but
-// empty is an error rather than unset, with the exception of HTTPS_PROXY and
-// NO_PROXY, which other programs share. A name that this program does not know and
-// that was meant for it is an error too: one with HMA or HMAPROXY as a word, one
-// of a setting without its prefix, and what looks like either.
+// empty is an error, except HTTPS_PROXY and NO_PROXY, which other programs
+// share. An unknown name that was intended for this program is an error too:
+// one with HMA or HMAPROXY as a word, one of a setting without its prefix, and
+// names that resemble either.
 //
 // The error is a [*Problems] that lists every mistake and no value; the Config
 // is nil then.
@@ -40,7 +40,7 @@ type platform struct {
 	fips   bool   // FIPS 140-3 is enforced: GODEBUG=fips140=only
 }
 
-// loadOn is Load for a platform.
+// loadOn is Load with an explicit platform.
 func loadOn(p platform, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
 	problems := &problemList{}
 	given := collect(environ, problems)
@@ -54,8 +54,9 @@ func loadOn(p platform, environ []string, readFile func(string) ([]byte, error))
 	return &config, nil
 }
 
-// LoadAdmin reads HMA_ADMIN_LISTEN as [Load] does, and looks at no other setting:
-// a probe needs no secret and must not fail for one. The error is a [*Problems].
+// LoadAdmin reads HMA_ADMIN_LISTEN as [Load] does and ignores all other
+// settings, because a probe has no secrets and must not fail when they are
+// missing. The error is a [*Problems].
 func LoadAdmin(environ []string) (AdminAddress, error) {
 	const name = "HMA_ADMIN_LISTEN"
 	v := variableNamed(name)
@@ -76,10 +77,10 @@ func LoadAdmin(environ []string) (AdminAddress, error) {
 	return address, nil
 }
 
-// Check returns what is wrong with the form of a value, without its white space
-// around it, for a variable of this program. It reads no file and looks at no
-// other variable. A secret that was obviously altered is wrong too, because
-// whoever enters it can correct it. The error holds nothing of the value.
+// Check returns an error if the value does not have the form of the variable.
+// It ignores white space around the value, reads no file and looks at no other
+// variable. An obviously altered secret is an error too, because whoever enters
+// it can correct it. The error holds no part of the value.
 func Check(name, value string) error {
 	v := variableNamed(name)
 	if problem := v.problem(value); problem != "" {
@@ -111,14 +112,14 @@ func Check(name, value string) error {
 
 // An environment is what a process environment sets.
 type environment struct {
-	values  map[string]string // of settings, in their text form, those without a problem
+	values  map[string]string // settings in text form, without faulty ones
 	set     map[string]bool   // settings that have a value, faulty ones included
 	every   bool              // HMA_ALLOWED_MAILBOXES=*
-	unknown map[string]string // variables that are no setting
+	unknown map[string]string // variables that are not settings
 }
 
-// collect picks the values of settings out of an environment and reports unknown
-// and empty ones.
+// collect selects the settings of an environment and reports unknown and empty
+// ones.
 func collect(environ []string, problems *problemList) environment {
 	all := split(environ)
 	preferLowerCase(all, "HTTPS_PROXY")
@@ -148,7 +149,8 @@ func collect(environ []string, problems *problemList) environment {
 	return e
 }
 
-// bareNameHint says that a missing setting is there without its prefix.
+// bareNameHint returns a hint for a missing setting whose name is set without
+// the prefix.
 func (e environment) bareNameHint(name string) string {
 	bare := strings.TrimPrefix(name, prefix)
 	if _, ok := e.unknown[bare]; !ok {
@@ -160,7 +162,8 @@ func (e environment) bareNameHint(name string) string {
 // everyMailbox is the value of HMA_ALLOWED_MAILBOXES that means every mailbox.
 const everyMailbox = "*"
 
-// split splits entries into names and trimmed values; the last of a name counts.
+// split splits entries into names and trimmed values. If a name occurs more
+// than once the last entry counts.
 func split(environ []string) map[string]string {
 	all := map[string]string{}
 	for _, entry := range environ {
@@ -170,8 +173,9 @@ func split(environ []string) map[string]string {
 	return all
 }
 
-// Lookup returns the value of a variable that is no setting of this program, ""
-// when the entries do not have it. Of several the last counts.
+// Lookup returns the value of a variable that is not a setting of this program,
+// "" when it is not set. If the name occurs more than once the last entry
+// counts.
 func Lookup(entries []string, name string) string {
 	value := ""
 	for _, entry := range entries {
@@ -193,19 +197,19 @@ func preferLowerCase(all map[string]string, name string) {
 	}
 }
 
-// quoted reports whether a value is in quotes. An env file does not remove them as
-// a shell does, and no value but a secret can begin and end with them.
+// quoted reports whether a value is in quotes. An env file keeps quotes, unlike
+// a shell, and only a secret can begin and end with them.
 func quoted(s string) bool {
 	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
 }
 
-// hintsFor returns for each value what may explain that it cannot be parsed: a
-// comment behind it, or characters that are not visible.
+// hintsFor returns for each value a hint why it may be impossible to parse: a
+// comment after it, or invisible characters.
 func hintsFor(values map[string]string) map[string]string {
 	hints := map[string]string{}
 	for name, value := range values {
 		switch {
-		case name == "HMA_ALLOWED_MAILBOXES": // which has comments, and several lines
+		case name == "HMA_ALLOWED_MAILBOXES": // comments and line breaks are allowed in it
 		case strings.Contains(value, " #"), strings.Contains(value, "\t#"):
 			hints[name] = "; a comment behind a value is part of the value here, so it needs a line of its own"
 		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
@@ -215,9 +219,9 @@ func hintsFor(values map[string]string) map[string]string {
 	return hints
 }
 
-// parse returns the Config of an environment. The errors of the library quote
-// values, so that only the variable's name and this package's own texts are taken
-// from them.
+// parse returns the Config of an environment. The errors of the env library
+// quote values, so that only the variable's name and this package's own texts
+// are taken from them.
 func parse(given environment, problems *problemList) Config {
 	config, err := env.ParseAsWithOptions[Config](env.Options{
 		Environment: given.values,
@@ -239,8 +243,8 @@ func parse(given environment, problems *problemList) Config {
 	return config
 }
 
-// parseFault returns the variable that an error of the library is about, and what is
-// wrong with it.
+// parseFault extracts the variable and the text of a flaw from an error of the
+// env library.
 func parseFault(err error, given environment, hints map[string]string) (name, text string) {
 	var parse env.ParseError
 	var unset env.VarIsNotSetError
@@ -255,8 +259,8 @@ func parseFault(err error, given environment, hints map[string]string) (name, te
 	return "environment", "cannot be parsed"
 }
 
-// flawOf returns the text of a flaw, and a general text for any other error, which
-// may quote a value.
+// flawOf returns the text of a flaw. For any other error, which may quote a
+// value, it returns a general text.
 func flawOf(err error) string {
 	var f flaw
 	if errors.As(err, &f) {
@@ -274,7 +278,7 @@ func checkDurations(c *Config, problems *problemList) {
 	}
 }
 
-// complete derives what follows from valid variables.
+// complete sets the fields that follow from other variables.
 func complete(c *Config, given environment) {
 	if c.Resource == "" {
 		c.Resource = ResourceID("https://" + bareHost(c.EWS.URL))

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write generated files instead of comparing them")
 
-// fromFile is the least environment with a certificate from a file.
+// fromFile is the smallest environment with a certificate from a file.
 func fromFile() vars {
 	return fromVault().with(vars{
 		"HMA_CERT_FILE": "/ca.pem", "HMA_KEY_VAULT_URI": "-", "HMA_KEY_VAULT_CERT_NAME": "-",
@@ -24,8 +24,8 @@ func fromFile() vars {
 	})
 }
 
-// TestTogether checks rules about several variables. An empty text expects no
-// problem.
+// TestTogether checks rules about several variables. An empty text means that
+// no problem is expected.
 func TestTogether(t *testing.T) {
 	list := vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso.com,*@fabrikam.com"}
 	cases := []struct {
@@ -123,8 +123,8 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// TestEveryEmptyVariable: a variable that a template left empty is an error, and
-// does not fall back to its default or to no protection.
+// TestEveryEmptyVariable: an empty variable, for example from a template, is an
+// error. It does not mean the default or no protection.
 func TestEveryEmptyVariable(t *testing.T) {
 	for _, v := range variables() {
 		if !strings.HasPrefix(v.name, "HMA_") {
@@ -255,8 +255,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestForeignErrors: the text of an error that is not this package's own may
-// quote a value, and is not shown.
+// TestForeignErrors: the text of an error from another package is not shown,
+// because it may quote a value.
 func TestForeignErrors(t *testing.T) {
 	_, err := strconv.Atoi("hunter2")
 	if err == nil || !strings.Contains(err.Error(), "hunter2") {

@@ -99,8 +99,8 @@ func hostName(s string) (string, error) {
 	return strings.ToLower(s), nil
 }
 
-// containerHost is validHost for names inside container networks too, which
-// have underscores where DNS proper has none.
+// containerHost is validHost, but also accepts underscores, which occur in
+// names inside container networks.
 func containerHost(s string) bool { return validHost(strings.ReplaceAll(s, "_", "x")) }
 
 // Paths name files. They are not empty when their variable is set.

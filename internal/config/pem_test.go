@@ -26,8 +26,8 @@ func utf16(text []byte, mark bool) []byte {
 	return out
 }
 
-// TestCAFilesAsTheyAreFound: a certificate that is in the file is trusted, or the
-// block that cannot be read is named. It is never skipped.
+// TestCAFilesAsTheyAreFound: either every certificate in the file is trusted,
+// or the error names the block that cannot be read. No block is skipped.
 func TestCAFilesAsTheyAreFound(t *testing.T) {
 	ca := testFiles(t)["/ca.pem"]
 	bad := bytes.Replace(ca, []byte("\nMII"), []byte("\n*II"), 1)
@@ -60,7 +60,7 @@ func TestCAFilesAsTheyAreFound(t *testing.T) {
 		{"behind a comment mark", join(ca, []byte("# "), ca), 0, "block 2 (line "},
 		{"not a certificate inside", join(ca, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")), 0, "block 2 cannot be parsed"},
 		{"a key inside", join(ca, []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")), 0, "block 2 is no certificate"},
-		{"negative serial number", join(ca, negativeSerial(t)), 2, ""}, // by the godebug line of go.mod
+		{"negative serial number", join(ca, negativeSerial(t)), 2, ""}, // allowed by the godebug line of go.mod
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := readCertificates(files{"/x": tc.data}.read, "/x")
@@ -74,8 +74,8 @@ func TestCAFilesAsTheyAreFound(t *testing.T) {
 	}
 }
 
-// Without the godebug line of go.mod, Go refuses a negative serial number: it is
-// named as the cause.
+// Without the godebug line of go.mod, Go refuses a negative serial number. The
+// error names it as the cause.
 func TestNegativeSerialIsNamed(t *testing.T) {
 	t.Setenv("GODEBUG", "x509negativeserial=0")
 	data := append(bytes.Clone(testFiles(t)["/ca.pem"]), negativeSerial(t)...)

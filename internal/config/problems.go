@@ -10,7 +10,7 @@ import (
 type Problem struct {
 	Variable string // the variable to change
 	Text     string // what is wrong and what is expected; never a value
-	Repair   string // what to do instead of setting the variable as Text says; "" for that
+	Repair   string // what to do instead of the correction in Text; "" for none
 }
 
 // Problems is the error of [Load]: every mistake that it found, in the order of
@@ -34,8 +34,8 @@ type problemList struct {
 	faulty map[string]bool // variables with a problem
 }
 
-// add reports a problem. Only the first one of a variable counts: later ones would
-// follow from it.
+// add reports a problem. Only the first problem of a variable is kept, because
+// later ones would follow from it.
 func (l *problemList) add(p Problem) {
 	if l.faulty[p.Variable] {
 		return
@@ -50,8 +50,8 @@ func (l *problemList) add(p Problem) {
 // fault reports what is wrong with a variable.
 func (l *problemList) fault(name, text string) { l.add(Problem{Variable: name, Text: text}) }
 
-// addUnnamed reports a problem of a variable whose name is not shown. There may be
-// several.
+// addUnnamed reports a problem with a variable whose name is not shown. All of
+// them are kept.
 func (l *problemList) addUnnamed(text string) {
 	l.all = append(l.all, Problem{Variable: "environment", Text: text})
 }
@@ -61,8 +61,8 @@ func (l *problemList) none(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }
 
-// sorted returns the problems in the order of the documentation, those of unknown
-// variables last and by name.
+// sorted returns the problems in the order of the documentation, then those of
+// unknown variables by name.
 func (l *problemList) sorted() []Problem {
 	known := variables()
 	position := func(p Problem) int {
@@ -79,8 +79,8 @@ func (l *problemList) sorted() []Problem {
 }
 
 // A flaw says what is wrong with a value without repeating it. The parsers of
-// this package return no other error, and no other error's text is shown:
-// those of the standard library quote their input.
+// this package return no other error. Texts of other errors are not shown,
+// because the standard library quotes its input in them.
 type flaw string
 
 func (f flaw) Error() string { return string(f) }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A ProxyURL is the URL of a proxy for outgoing connections. It may hold a
-// password, so nothing that formats it shows the user information. Its zero
-// value means no proxy.
+// A ProxyURL is the URL of a corporate proxy. It may hold a password, so that
+// all formatting leaves the user information out. Its zero value means no
+// proxy.
 type ProxyURL struct{ url *url.URL }
 
 // UnmarshalText parses a proxy's URL; without a scheme it is http://.

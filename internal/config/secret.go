@@ -4,8 +4,8 @@ import "log/slog"
 
 const redacted = "[redacted]"
 
-// A Secret is a text that is not printed: formatting, logging and marshalling it
-// yields "[redacted]".
+// A Secret is a string that is never printed: formatting, logging and
+// marshalling it yields "[redacted]".
 type Secret string
 
 // Reveal returns the secret itself.
@@ -20,11 +20,11 @@ func (s Secret) GoString() string { return redacted }
 // LogValue returns "[redacted]" for log/slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns "[redacted]" for encoding/json and its like.
+// MarshalText returns "[redacted]" for encoding/json and other encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// UnmarshalText takes a secret as it is. It refuses control characters: a line
-// break within a secret is a file that holds more than the secret.
+// UnmarshalText accepts a secret unchanged. It refuses control characters: a
+// file with a line break within the secret holds more than the secret.
 func (s *Secret) UnmarshalText(text []byte) error {
 	for _, b := range text {
 		if b < ' ' || b == 0x7f {

@@ -1,7 +1,7 @@
 package config
 
-// readFiles reads the files of the _FILE variables and of HMA_CA_FILE, and checks
-// that the files which other packages read exist.
+// readFiles reads the files of the _FILE variables and of HMA_CA_FILE. It
+// checks that files which other packages read exist.
 func readFiles(r *rules) {
 	c := r.config
 	readTwin(r, "HMA_KEY_VAULT_CLIENT_SECRET", func() (err error) {
@@ -40,7 +40,8 @@ func readFiles(r *rules) {
 	}
 }
 
-// readTwin reads the file of name's _FILE twin, unless both are set.
+// readTwin reads the file that the variable name_FILE points to. Setting both
+// name and name_FILE is a conflict.
 func readTwin(r *rules, name string, read func() error) {
 	if twin := name + "_FILE"; r.given.set[name] && r.given.set[twin] {
 		r.conflict(twin, []string{name}, "one of the two")
@@ -49,7 +50,7 @@ func readTwin(r *rules, name string, read func() error) {
 	readFileOf(r, name+"_FILE", read)
 }
 
-// readFileOf reads the file that a variable points to, when it does.
+// readFileOf reads the file that a variable points to, if the variable is set.
 func readFileOf(r *rules, name string, read func() error) {
 	if !r.given.set[name] || !r.problems.none(name) {
 		return

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// slips returns every text that one slip of the keyboard makes of s: a character
+// slips returns every text that one typing mistake makes of s: a character
 // dropped, doubled, replaced, inserted, or swapped with its neighbour.
 func slips(s string) []string {
 	inserted := []string{" ", "\t", "_", "-", ".", ":", ";", ",", "=", "#", "\"", "'", "$", "\\", "x", "\u200b", "\u00a0", "\ufeff", "\r", "É"}
@@ -28,9 +28,9 @@ func slips(s string) []string {
 	return all
 }
 
-// TestNoSlipOpensEveryMailbox: whatever one slip does to the line with the
-// allow-list, the result is an error or an allow-list. A comment is the one way
-// to have none, and then there is the alarm.
+// TestNoSlipOpensEveryMailbox: one typing mistake in the line with the
+// allow-list leads to an error or to an allow-list. Only a comment removes the
+// list, and that raises the alarm.
 func TestNoSlipOpensEveryMailbox(t *testing.T) {
 	rest := strings.Join(fromVault().environ(), "\n") + "\n"
 	f := testFiles(t)
@@ -51,7 +51,7 @@ func TestNoSlipOpensEveryMailbox(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "alice") {
 				t.Errorf("%q: the error shows the value: %v", slip, err)
 			}
-			// The same in the environment of the process.
+			// The same for the environment of the process.
 			environ := append(slices.Clone(strings.Split(strings.TrimSpace(rest), "\n")), slip)
 			if c, err := Load(environ, f.read); err == nil && c.Access() != AccessListed {
 				t.Errorf("%q in the environment: %v", slip, c.Access())

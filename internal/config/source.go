@@ -88,8 +88,8 @@ func vaultVariables(given environment) []string {
 	return names
 }
 
-// checkVaultAuth makes sure that the credentials are those that the chosen way
-// to sign in needs.
+// checkVaultAuth checks that exactly the credentials which the chosen way to
+// sign in needs are set.
 func checkVaultAuth(r *rules) {
 	if len(vaultVariables(r.given)) == 0 || r.given.set["HMA_CERT_FILE"] || r.config.Federated() || len(storeVariables(r.given)) > 0 || !r.problems.none("HMA_KEY_VAULT_AUTH") {
 		return
@@ -117,7 +117,8 @@ func checkCertFile(r *rules) {
 	}
 }
 
-// keyModeConflict reports HMA_KEY_MODE=vault with a certificate from elsewhere.
+// keyModeConflict reports HMA_KEY_MODE=vault with a certificate that does not
+// come from Key Vault.
 func keyModeConflict(r *rules, text string) {
 	r.problems.add(Problem{Variable: "HMA_KEY_MODE", Text: text, Repair: "remove HMA_KEY_MODE, or take the certificate from Key Vault"})
 }

@@ -39,7 +39,7 @@ func (c CertStore) String() string {
 // A Thumbprint is the SHA-1 of a certificate, in 40 upper-case hexadecimal digits.
 type Thumbprint string
 
-// UnmarshalText parses a thumbprint, with or without the blanks and colons that
+// UnmarshalText parses a thumbprint. It ignores the blanks and colons that
 // other programs show.
 func (t *Thumbprint) UnmarshalText(text []byte) error {
 	s := strings.NewReplacer(" ", "", ":", "").Replace(string(text))
@@ -58,7 +58,7 @@ func (t *Thumbprint) UnmarshalText(text []byte) error {
 // A Subject is the distinguished name of a certificate: "CN=HMA-Cert".
 type Subject string
 
-// UnmarshalText parses a distinguished name, as far as an attribute is there.
+// UnmarshalText checks that the text begins with an attribute such as CN=.
 func (s *Subject) UnmarshalText(text []byte) error {
 	if !distinguishedName.Match(text) {
 		return flaw("is not a distinguished name; expected one such as CN=HMA-Cert")

@@ -63,7 +63,7 @@ func federated(auth string) vars {
 	return fromStore().with(vars{"HMA_CERT_STORE": "-", "HMA_CERT_SUBJECT": "-", "HMA_APP_AUTH": auth, "AZURE_FEDERATED_TOKEN_FILE": "/token"})
 }
 
-// Each combination of sources that has no clear meaning.
+// Each combination of sources that contradicts itself.
 func TestSourceMistakes(t *testing.T) {
 	thumbprint := strings.Repeat("0a", 20)
 	tests := []struct {
@@ -128,7 +128,7 @@ func TestFederatedConfig(t *testing.T) {
 	}
 }
 
-// Where FIPS 140-3 is enforced, bcrypt is refused by name.
+// Where FIPS 140-3 is enforced, the error names bcrypt.
 func TestClientUsersUnderFIPS(t *testing.T) {
 	env := fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/users"})
 	read := files{"/users": []byte("crm:" + tenHash + " alice@contoso.com\n")}.read

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// TLSCompatibility lists what connections to Exchange offer in TLS beyond Go's
-// defaults, or leave out. Its zero value is the defaults.
+// TLSCompatibility lists what connections to Exchange offer in addition to Go's
+// TLS defaults, or do not offer. Its zero value is the defaults.
 type TLSCompatibility []TLSOption
 
 // A TLSOption is one entry of a TLSCompatibility.

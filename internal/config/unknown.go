@@ -24,8 +24,8 @@ import (
 //   - Names that platforms derive from names of services and settings are theirs;
 //     see [foreign].
 
-// checkUnknown reports a variable that this program does not know and that was
-// meant for it. known holds the values of the variables that it does know.
+// checkUnknown reports a variable that this program does not know but that was
+// intended for it. known holds the values of the known variables.
 func checkUnknown(name, value string, known map[string]string, problems *problemList) {
 	if foreign(name, value, known) {
 		return
@@ -54,13 +54,12 @@ func checkUnknown(name, value string, known map[string]string, problems *problem
 	problems.addUnnamed("holds a name that resembles " + setting + " and is not spelled exactly so; expected " + setting + " alone as the name, without other characters, visible or not")
 }
 
-// settingNames are the settings of this program, to be found by names that resemble
-// theirs.
+// settingNames are the names of this program's settings.
 type settingNames []variable
 
-// meant says what is wrong with the name of a variable that this program does
-// not know, in a text with room for the setting where there is one. The text is
-// empty for a name that was not meant for this program.
+// meant says what is wrong with the name of an unknown variable. If setting is
+// not "", text has a %s for it. text is "" for a name that was not intended for
+// this program.
 func (n settingNames) meant(name string) (setting, text string) {
 	folded := fold(name)
 	setting = n.nearest(folded)
@@ -84,8 +83,9 @@ func (n settingNames) meant(name string) (setting, text string) {
 }
 
 // resembles reports whether a folded name without the word HMA is so close to a
-// setting that nothing else can be meant: the setting without underscores, with a
-// slip in the prefix (HAM_), or without the prefix and with a slip in a long name.
+// setting that it must be a misspelling: the setting without underscores, with
+// a typing mistake in the prefix (HAM_), or without the prefix and with a
+// typing mistake in a long name.
 func (n settingNames) resembles(folded, setting string) bool {
 	bare := strings.TrimPrefix(setting, prefix)
 	if strings.HasSuffix(squeeze(folded), squeeze(setting)) || squeeze(folded) == "HMAPROXY"+squeeze(bare) {
@@ -103,8 +103,8 @@ func (n settingNames) resembles(folded, setting string) bool {
 	return nearest.Distance(folded, bare) <= len(bare)/8 || nearest.Distance(folded, setting) <= len(bare)/8
 }
 
-// withoutPrefix returns the setting whose name without HMA_ a name is, in any
-// letter case and with any separators; "" for none.
+// withoutPrefix returns the setting whose name is name with the prefix HMA_
+// added, in any letter case and with any separators; "" for none.
 func (n settingNames) withoutPrefix(folded string) string {
 	for _, v := range n {
 		if bare, ok := strings.CutPrefix(v.name, prefix); ok && squeeze(bare) == squeeze(folded) {
@@ -114,9 +114,9 @@ func (n settingNames) withoutPrefix(folded string) string {
 	return ""
 }
 
-// assignment returns the setting that a value assigns, as that of
-// Environment=HMA_APP_ID=… does, exactly or nearly; "" for none. A value of several
-// lines is the content of a file, which some CI systems keep in a variable.
+// assignment returns the setting that a value assigns, exactly or nearly, as in
+// Environment=HMA_APP_ID=…; "" for none. Values of several lines are ignored:
+// some CI systems keep the content of files in variables.
 func (n settingNames) assignment(value string) string {
 	name, _, ok := strings.Cut(strings.TrimLeft(value, `"'`+space), "=")
 	name = strings.TrimRight(name, `"'`+space)
@@ -132,8 +132,8 @@ func (n settingNames) assignment(value string) string {
 
 // foreign reports whether a platform made the name from that of a service or of
 // a setting: Kubernetes' service links, Nomad's addresses, Bash's exported
-// functions, and copies with a prefix, such as Azure App Service's
-// APPSETTING_HMA_APP_ID, which have the value of the setting that they copy.
+// functions, and copies with a prefix such as Azure App Service's
+// APPSETTING_HMA_APP_ID, which have the value of the setting itself.
 func foreign(name, value string, known map[string]string) bool {
 	if serviceLink.MatchString(name) || strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "BASH_FUNC_") {
 		return true
@@ -146,9 +146,9 @@ func foreign(name, value string, known map[string]string) bool {
 	return false
 }
 
-// settingIn returns the setting whose name a line holds, with or without the
-// prefix and however it is spelled; "" for none. Of several it returns the
-// longest.
+// settingIn returns the setting whose name a line contains, with or without the
+// prefix and however it is spelled; "" for none. If there are several it
+// returns the longest.
 func (n settingNames) settingIn(line string) string {
 	line = squeeze(fold(line))
 	var found string
@@ -168,18 +168,18 @@ var (
 	// hmaWord matches a folded name in which HMA or HMAPROXY is a word of its own.
 	hmaWord = regexp.MustCompile(`(^|[^A-Z0-9])HMA(PROXY)?([^A-Z]|$)`)
 
-	// serviceLink matches what Kubernetes puts into every container of a namespace
-	// for services whose names have a part "hma" or "hmaproxy".
+	// serviceLink matches the variables that Kubernetes sets in every container
+	// of a namespace for services whose names have a part "hma" or "hmaproxy".
 	serviceLink = regexp.MustCompile(`^([A-Z0-9]+_)*HMA(PROXY)?_(.*_)?(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)$`)
 
 	// plainName matches a name that may be shown.
 	plainName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 )
 
-// commonNames are settings without their prefix whose names other programs have
-// too. In the process environment they mean nothing to this one. Whoever meant
-// one for it learns of that by an error for the missing setting, or has lost
-// nothing that protects a mailbox.
+// commonNames are settings without their prefix whose names other programs use
+// too. In the process environment this program ignores them. If such a variable
+// was intended as a setting, either an error reports the setting as missing, or
+// the setting protects no mailbox.
 var commonNames = map[string]bool{
 	"ADMIN_LISTEN": true, "APP_AUTH": true, "APP_ID": true, "AUTHORITY_HOST": true, "AUTODISCOVER": true, "CA_FILE": true,
 	"CERT_FILE": true, "CERT_PASSWORD": true, "CERT_PASSWORD_FILE": true, "CERT_STORE": true, "CERT_SUBJECT": true, "CERT_THUMBPRINT": true,
@@ -190,9 +190,9 @@ var commonNames = map[string]bool{
 	"SHUTDOWN_DELAY": true, "SHUTDOWN_TIMEOUT": true, "TENANT_ID": true, "TLS_CERT_FILE": true, "TLS_COMPATIBILITY": true, "TLS_KEY_FILE": true,
 }
 
-// fold returns a name as a person reads it: in upper case, full-width, Cyrillic
-// and Greek letters as the Latin ones that they look like, and without
-// characters that are not seen.
+// fold returns a name in the form in which names are compared: upper case,
+// full-width, Cyrillic and Greek letters replaced by the Latin letters that
+// they resemble, and invisible characters removed.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Mn, r) {
@@ -227,8 +227,8 @@ func squeeze(folded string) string {
 	}, folded)
 }
 
-// nearest returns the setting that somebody who wrote a folded name most likely
-// meant, or "" when none is near.
+// nearest returns the setting that a folded name most likely stands for, ""
+// when none is near.
 func (n settingNames) nearest(folded string) string {
 	words := strings.Join(strings.FieldsFunc(folded, func(r rune) bool { return squeeze(string(r)) == "" }), "_")
 	name := prefix + strings.TrimPrefix(hmaPrefix.ReplaceAllString(words, ""), "_")
@@ -251,11 +251,11 @@ func (n settingNames) nearest(folded string) string {
 	return longest
 }
 
-// hmaPrefix matches what stands before the name proper, up to this program's name.
+// hmaPrefix matches everything up to and including this program's name.
 var hmaPrefix = regexp.MustCompile(`^([A-Z0-9]+_)*?HMA(_?PROXY)?(_|$)`)
 
-// otherNames leads from the terms of Microsoft's guide, and from those of
-// similar programs, to this program's names.
+// otherNames maps the terms of Microsoft's guide, and of similar programs, to
+// this program's names.
 var otherNames = map[string]string{
 	"HMA_EWS_ENDPOINT":                 "HMA_EWS_URL",
 	"HMA_EWS_URI":                      "HMA_EWS_URL",
@@ -308,7 +308,7 @@ var otherNames = map[string]string{
 	"HMA_NO_PROXY":                     "NO_PROXY",
 }
 
-// upperASCII raises a-z only.
+// upperASCII converts a-z to upper case and leaves other characters unchanged.
 func upperASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'a' <= r && r <= 'z' {

@@ -28,7 +28,7 @@ func TestUnknownNames(t *testing.T) {
 		{"hma_client_id", "HMA_APP_ID"},
 		{"HMA_COMPLETELY_DIFFERENT", "hmaproxy help settings"},
 		{"HMA_", "hmaproxy help settings"},
-		{"hma_service_host", "hmaproxy help settings"}, // Kubernetes writes upper case only
+		{"hma_service_host", "hmaproxy help settings"}, // Kubernetes uses upper case only
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -60,7 +60,8 @@ func TestServiceLinks(t *testing.T) {
 	}
 }
 
-// TestNamesThatHoldValues: a line without = is all name, and may hold a secret.
+// TestNamesThatHoldValues: a line without "=" is a name that may contain a
+// secret.
 func TestNamesThatHoldValues(t *testing.T) {
 	for _, entry := range []string{"HMA_SECRET:hunter2=", "HMA_SECRET hunter2", "HMA_\x1b[31mhunter2=x", "HMA_" + strings.Repeat("hunter2", 20) + "=x"} {
 		_, err := Load(append(fromVault().environ(), entry), testFiles(t).read)

@@ -30,8 +30,8 @@ func (u *EWSURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// plainEndpoint reports whether the path can be read in one way only and ends
-// in Exchange.asmx, in any letter case.
+// plainEndpoint reports whether the path is unambiguous and ends in
+// Exchange.asmx, in any letter case.
 func plainEndpoint(u *url.URL) bool {
 	segments := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
 	for _, segment := range segments {
@@ -139,8 +139,8 @@ func endsInNumber(s string) bool {
 	return numeric.MatchString(last)
 }
 
-// Plain ASCII classes: with (?i) the regexp package would also take the Kelvin
-// sign for k and the long s for s.
+// The classes list ASCII letters explicitly: with (?i) the regexp package would
+// also accept the Kelvin sign for k and the long s for s.
 var (
 	dnsName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 	numeric = regexp.MustCompile(`^([0-9]+|0[xX][0-9A-Fa-f]*)$`)

@@ -21,17 +21,17 @@ const (
 // A ClientUser is a line of HMA_CLIENT_USERS_FILE.
 type ClientUser struct {
 	Name     string    // without blanks, colons and control characters
-	Hash     Secret    // bcrypt's, of the password
-	Patterns Mailboxes // narrow the allow-list for this user; nil: they do not
+	Hash     Secret    // bcrypt hash of the password
+	Patterns Mailboxes // restrict this user further than the allow-list; nil: no further restriction
 }
 
 // Cost returns the cost of the user's hash, from MinCost to MaxCost.
 func (u ClientUser) Cost() int {
-	cost, _ := strconv.Atoi(u.Hash.Reveal()[4:6]) // the parser saw the digits
+	cost, _ := strconv.Atoi(u.Hash.Reveal()[4:6]) // the parser checked that these are digits
 	return cost
 }
 
-// ClientUsers are the users of HMA_CLIENT_USERS_FILE, each name once.
+// ClientUsers are the users of HMA_CLIENT_USERS_FILE. Names are unique.
 type ClientUsers []ClientUser
 
 // Equal reports whether both hold the same users in the same order.
@@ -41,8 +41,9 @@ func (u ClientUsers) Equal(other ClientUsers) bool {
 	})
 }
 
-// Patterns returns all users' patterns together where every user has some: then
-// no client can open any other mailbox. Otherwise it returns nil.
+// Patterns returns the patterns of all users together if every user has some.
+// It returns nil if a user has none, because that user may open other
+// mailboxes.
 func (u ClientUsers) Patterns() Mailboxes {
 	var all Mailboxes
 	for _, user := range u {
@@ -54,15 +55,16 @@ func (u ClientUsers) Patterns() Mailboxes {
 	return all
 }
 
-// ReadClientUsers reads the file that HMA_CLIENT_USERS_FILE points to, at start
-// and when the file may have changed. Each line is
+// ReadClientUsers reads the file of HMA_CLIENT_USERS_FILE, at start and for
+// each reload. Each line is
 //
 //	name:bcrypt-hash [mailbox-pattern ...]
 //
 // with blanks between the parts. Lines that begin with "#" are comments, and so
-// is what follows a "#" after a blank. A file without a user is an error, as are
-// a name that occurs twice and a hash whose cost is out of bounds. Errors hold
-// line numbers, and neither the path nor anything of the file.
+// is the text from a "#" that follows a blank. A file without a user is an
+// error, as are a name that occurs twice and a hash whose cost is out of
+// bounds. Errors hold line numbers, but neither the path nor any content of the
+// file.
 func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (ClientUsers, error) {
 	data, err := readContent(readFile, path)
 	if err != nil {
@@ -79,13 +81,14 @@ func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (ClientUs
 	return users, nil
 }
 
-// maxFaults is how many faulty lines are reported: more are no list of users.
+// maxFaults is the number of faulty lines that are reported. A file with more
+// is probably not a list of users.
 const maxFaults = 20
 
 func parseUsers(text string) (ClientUsers, error) {
 	var users ClientUsers
 	var faults []string
-	line := map[string]int{} // of each name
+	line := map[string]int{} // line number of each name
 	number := 0
 	for s := range strings.Lines(text) {
 		number++
@@ -114,7 +117,7 @@ func parseUsers(text string) (ClientUsers, error) {
 	return users, nil
 }
 
-// uncommented cuts a line at the "#" that opens a comment.
+// uncommented removes a comment from the end of a line.
 func uncommented(line string) string {
 	for i := range len(line) {
 		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
@@ -124,7 +127,7 @@ func uncommented(line string) string {
 	return line
 }
 
-// bcryptHash is what bcrypt writes: version, cost, 22 characters of salt and 31
+// bcryptHash matches a bcrypt hash: version, cost, 22 characters of salt and 31
 // of the digest.
 var bcryptHash = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 
@@ -149,8 +152,8 @@ func parseUser(line string) (u ClientUser, problem string) {
 	return u, problem
 }
 
-// IsUserName reports whether s can be a name in HMA_CLIENT_USERS_FILE: HTTP's
-// Basic scheme ends it at a colon, the file at a blank.
+// IsUserName reports whether s can be a name in HMA_CLIENT_USERS_FILE. A colon
+// ends the name in HTTP's Basic scheme, a blank ends it in the file.
 func IsUserName(s string) bool {
 	return s != "" && len(s) <= 256 && s[0] != '#' && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == ':' || r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)
@@ -161,7 +164,7 @@ func parseUserPatterns(s string) (all Mailboxes, problem string) {
 	for i, field := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' }) {
 		patterns, err := policy.ParsePatterns(field)
 		if err != nil {
-			_, text, _ := strings.Cut(err.Error(), ": ") // policy counts lines and entries of its own text
+			_, text, _ := strings.Cut(err.Error(), ": ") // drop the prefix with line and entry, which package policy counts within its own input
 			return nil, strings.TrimSuffix(fmt.Sprintf("has a faulty mailbox pattern %d: %s", i+1, firstLine(text)), ": ")
 		}
 		all = append(all, patterns...)

@@ -73,8 +73,8 @@ func TestFaultyClientUsers(t *testing.T) {
 	}
 }
 
-// TestUsersPatternsAsTheOnlyList: where every user has patterns they are an
-// allow-list, and what needs one has it.
+// TestUsersPatternsAsTheOnlyList: if every user has patterns, these are the
+// allow-list for settings that need one.
 func TestUsersPatternsAsTheOnlyList(t *testing.T) {
 	audit := vars{"HMA_ALLOW_LIST_MODE": "audit"}
 	narrow := fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/narrow-users"})

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// A variable is what the tags of one field of Config say.
+// A variable is what the tags of one field of Config describe.
 type variable struct {
 	name     string // "HMA_EWS_URL"
 	field    string // "EWS"
-	index    int    // of the field in Config
-	section  string // title that the documentation opens here, or ""
+	index    int    // index of the field in Config
+	section  string // title of the section of the documentation that begins here, or ""
 	required bool
 	fallback string // default value, "" when there is none
-	absent   string // what holds when unset, where fallback does not say so
+	absent   string // what holds when it is not set and fallback does not say so
 	form     string
 	desc     string
 	min      time.Duration
-	bounded  bool // min holds
+	bounded  bool // whether min applies
 	secret   bool
 }
 
@@ -31,7 +31,7 @@ func (v variable) remedyForEmpty() string {
 	return "expected " + v.form + ", or the variable removed"
 }
 
-// problem returns what is wrong with a value of any type, "" for nothing.
+// problem returns what is wrong with a value of any type, "" if nothing is.
 func (v variable) problem(value string) string {
 	switch {
 	case value == "":
@@ -56,7 +56,8 @@ var variables = sync.OnceValue(func() []variable {
 	return all
 })
 
-// variableNamed returns the variable of a name, the zero value for none.
+// variableNamed returns the variable with the given name, the zero value for
+// none.
 func variableNamed(name string) variable {
 	for _, v := range variables() {
 		if v.name == name {
@@ -84,7 +85,7 @@ func variableOf(field reflect.StructField) (variable, bool) {
 		secret:   field.Type == reflect.TypeFor[Secret](),
 	}
 	if min := tag("min"); min != "" {
-		v.min, _ = time.ParseDuration(min) // a test parses every min
+		v.min, _ = time.ParseDuration(min) // a test parses the min tag of every field
 		v.bounded = true
 	}
 	return v, true

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Warnings returns a text for each setting that is valid and dangerous or rarely
-// meant, for the log at start and for doctor; nil for none. The texts are constant.
+// Warnings returns a text for each setting that is valid but dangerous or
+// rarely intended, for the log at start and for doctor; nil for none. The texts
+// are constant.
 func (c *Config) Warnings() []string {
 	var all []string
 	warn := func(when bool, text string) {
@@ -35,7 +36,7 @@ func (c *Config) Warnings() []string {
 	return all
 }
 
-// vaultSecretName says where the client secret was read from.
+// vaultSecretName returns the variable that held the client secret.
 func (c *Config) vaultSecretName() string {
 	if c.VaultSecretFile != "" {
 		return "the content of HMA_KEY_VAULT_CLIENT_SECRET_FILE"
@@ -43,7 +44,7 @@ func (c *Config) vaultSecretName() string {
 	return "HMA_KEY_VAULT_CLIENT_SECRET"
 }
 
-// networked reports whether a client listener leaves this machine.
+// networked reports whether a listener can be reached from other machines.
 func (c *Config) networked() bool {
 	return slices.ContainsFunc(c.Listen, func(l Listener) bool { return !l.Local() })
 }
@@ -60,7 +61,7 @@ func ExchangeOnline(u *url.URL) bool {
 	})
 }
 
-// secretFileSetting names the _FILE twin of the secret that is set.
+// secretFileSetting returns the _FILE variable for the secret that is set.
 func (c *Config) secretFileSetting() string {
 	if c.VaultSecret == "" && c.CertPassword != "" {
 		return "HMA_CERT_PASSWORD_FILE"

@@ -30,8 +30,8 @@ func evaluateAcceptance(f *facts) Result {
 	return ok(r.describe() + ": the token was accepted, and the missing mailbox noticed")
 }
 
-// evaluateEWSFailure explains a response to a request with a token that is not
-// one of EWS.
+// evaluateEWSFailure explains a response that is not from EWS although the
+// request carried a token.
 func evaluateEWSFailure(f *facts, r ewsResponse) (Result, bool) {
 	switch {
 	case r.err != nil:
@@ -45,12 +45,12 @@ func evaluateEWSFailure(f *facts, r ewsResponse) (Result, bool) {
 	return newForeignResponse(f, r.status, r.header).evaluate(r.describe(), responsesWithToken), true
 }
 
-// A refusedToken is what the rules about 401 observe.
+// A refusedToken is the input of the rules about 401.
 type refusedToken struct {
 	facts     *facts
 	response  ewsResponse
 	diagnosis *proxy.Diagnosis
-	expected  *url.URL // the audience that Exchange expects, by its own words; nil when it names none
+	expected  *url.URL // the audience that Exchange's response names as expected; nil when it names none
 }
 
 // evaluateRefusedToken explains Exchange's x-ms-diagnostics.
@@ -74,7 +74,8 @@ func evaluateRefusedToken(f *facts, r ewsResponse) Result {
 	return n.failed(detail, must(explain(tokenRefusals, t)))
 }
 
-// expectedAudience returns the name by which Exchange was called, in its opinion.
+// expectedAudience returns the host name by which Exchange says it was
+// addressed, nil when it names none.
 func expectedAudience(d *proxy.Diagnosis) *url.URL {
 	_, rest, found := strings.Cut(d.Reason, "Expected '")
 	expected, _, closed := strings.Cut(rest, "'")
@@ -118,8 +119,8 @@ var tokenRefusals = []rule[refusedToken]{
 	},
 }
 
-// byUnequalServer reports whether another server of Exchange offered bearer
-// authentication before, and this one does not.
+// byUnequalServer reports whether this Exchange server does not offer bearer
+// authentication, although another one did before.
 func (t refusedToken) byUnequalServer() bool {
 	before, now := t.facts.network.exchange.response.header, t.response.header
 	a, b := before.Get("X-Feserver"), now.Get("X-Feserver")

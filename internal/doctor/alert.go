@@ -22,12 +22,12 @@ const (
 	alertCertificateRequired  = 116
 )
 
-// noCommonTLSAlerts end a handshake for the want of a common TLS version or
-// cipher suite.
+// noCommonTLSAlerts end a handshake when client and server have no TLS version
+// or cipher suite in common.
 var noCommonTLSAlerts = []uint8{alertHandshakeFailure, alertProtocolVersion, alertInsufficientSecurity, alertInappropriate}
 
-// oldTLSRules explain such a handshake by one that offers everything that
-// crypto/tls implements.
+// oldTLSRules explain such a handshake. They use the result of a second
+// handshake, which offers everything that crypto/tls implements.
 var oldTLSRules = []rule[failedConnection]{
 	{
 		when:   func(c failedConnection) bool { return c.oldVersion() },
@@ -69,7 +69,8 @@ const (
 const ignoreClientCertificates = "on Exchange: IIS Manager > EWS > SSL Settings > Client certificates: Ignore, and the same on the device in front"
 
 // renegotiates reports whether a request failed because the server asked for
-// renegotiation. Errors of requests that were sent show no cause but their text.
+// renegotiation. It compares the error's text, because the error wraps no typed
+// cause.
 func renegotiates(err error) bool {
 	return err != nil && strings.Contains(err.Error(), tls.AlertError(alertNoRenegotiation).Error())
 }
@@ -164,8 +165,8 @@ func alertText(err error) string {
 	return tls.AlertError(alert).Error()
 }
 
-// alertOf returns the alert that ended a handshake. crypto/tls gives alerts no
-// type that can be asked for, so that their texts are compared.
+// alertOf returns the alert that ended a handshake. It compares texts, because
+// crypto/tls has no error type for alerts received.
 func alertOf(err error) (number uint8, found bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" && op.Op != "local error" {

@@ -7,8 +7,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// evaluateAccess reports which mailboxes clients can open. That every mailbox can
-// be opened is a warning, unless the configuration says that it is meant.
+// evaluateAccess reports which mailboxes clients can open. Access to every
+// mailbox is a warning, unless the configuration says that it is intended.
 func evaluateAccess(f *facts) Result {
 	c := f.config
 	switch alarm := c.NoListAlarm(); {

@@ -115,7 +115,7 @@ func TestVaultResponses(t *testing.T) {
 	})
 }
 
-// Further codes, which package token does not tell apart, have a cause too.
+// Codes that package token does not list also have a cause.
 func TestFurtherAADSTS(t *testing.T) {
 	for code, cause := range map[int]string{500133: "clock", 900023: "tenant", 53000: "Conditional Access", 530003: "Conditional Access"} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {

@@ -49,13 +49,13 @@ func describeLeaf(leaf *x509.Certificate) string {
 		commonName(leaf, false), bits, leaf.NotAfter.UTC().Format("2006-01-02"), short, long)
 }
 
-// An unusableCertificate is what the rules about certificates observe.
+// An unusableCertificate is the input of the rules about certificates.
 type unusableCertificate struct {
 	facts *facts
 	err   *certsource.Error
 }
 
-// explainCertificate is about a certificate that was read and cannot be used.
+// explainCertificate explains why a certificate that was read cannot be used.
 func explainCertificate(f *facts, e *certsource.Error) Result {
 	n := f.names.with(
 		"{not-before}", e.NotBefore.UTC().Format(time.RFC3339),

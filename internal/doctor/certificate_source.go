@@ -24,7 +24,8 @@ func gatherCertificateFile(ctx context.Context, _ *session, f *facts) {
 }
 
 // gatherCertificates looks the certificates up in the vault as the product
-// does. Then it asks the vault and Entra ID for more, with what the look-up used.
+// does. Then it sends the vault and Entra ID further requests with the same
+// credentials.
 func gatherCertificates(ctx context.Context, s *session, f *facts) {
 	lookUp, err := certificates.New(f.config, s.control, slog.New(slog.DiscardHandler))
 	f.source.record(ctx, lookUp, err)
@@ -37,7 +38,8 @@ func gatherCertificates(ctx context.Context, s *session, f *facts) {
 	}
 }
 
-// record makes the look-up, unless it could not be made.
+// record runs lookUp and stores its result. A non-nil err means that the
+// look-up could not be prepared.
 func (s *sourceFacts) record(ctx context.Context, lookUp func(context.Context) ([]*tls.Certificate, error), err error) {
 	if err == nil {
 		s.certs, err = lookUp(ctx)
@@ -47,10 +49,10 @@ func (s *sourceFacts) record(ctx context.Context, lookUp func(context.Context) (
 	}
 }
 
-// codeUnknown is the code of an error that certsource did not make.
+// codeUnknown stands for an error that does not come from package certsource.
 const codeUnknown = "Unknown"
 
-// askPublicHalf asks for the certificate without its key.
+// askPublicHalf requests the certificate without its key.
 func askPublicHalf(ctx context.Context, s *session, bearer string) publicHalf {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -81,8 +83,8 @@ func askPublicHalf(ctx context.Context, s *session, bearer string) publicHalf {
 	return half
 }
 
-// secretFits reports whether Entra ID accepts the client secret for another
-// application. The token that it then gets is not used.
+// secretFits reports whether Entra ID accepts the client secret for the
+// application app. The token in the response is not used.
 func secretFits(ctx context.Context, s *session, f *facts, app string) bool {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

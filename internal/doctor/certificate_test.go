@@ -63,8 +63,9 @@ func (tenantDiscovery) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
 }
 
-// A key of a Windows store that fails only when it signs: the repair is that of the
-// store, and the cause is named once.
+// TestSigningFailureOfStoreIsExplained: a key of a Windows store that fails
+// only when it signs leads to the repair for the store, and the cause is
+// reported once.
 func TestSigningFailureOfStoreIsExplained(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

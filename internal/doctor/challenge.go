@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// gatherExchangeConnection sends the empty bearer that makes Exchange name
-// everything that it accepts.
+// gatherExchangeConnection sends an empty bearer token, to which Exchange
+// responds with every authentication scheme that it accepts.
 func gatherExchangeConnection(ctx context.Context, s *session, f *facts) {
 	f.network.exchange = s.connect(ctx, target{url: f.config.EWS.URL, variable: "HMA_EWS_URL", exchange: true}, http.Header{"Authorization": {"Bearer"}})
 }
@@ -28,8 +28,8 @@ func evaluateExchangeConnection(f *facts) Result {
 	return r
 }
 
-// gatherChallenge sends Exchange the token where its challenge alone does not
-// tell whether it accepts one.
+// gatherChallenge sends Exchange the token when the challenge alone does not
+// show whether Exchange accepts bearer tokens.
 func gatherChallenge(ctx context.Context, s *session, f *facts) {
 	c := bearerChallenge(f.network.exchange.response.header)
 	if c != nil && c["authorization_uri"] == "" && !f.ews.unnamed.sent && f.token.grant().Token != "" {
@@ -37,8 +37,8 @@ func gatherChallenge(ctx context.Context, s *session, f *facts) {
 	}
 }
 
-// A challenge is what the rules about Exchange's challenge observe: its response
-// to a request without a token.
+// A challenge is the input of the rules about Exchange's challenge, which is
+// its response to a request without a token.
 type challenge struct {
 	facts      *facts
 	response   response
@@ -110,8 +110,8 @@ var challengeRules = []rule[challenge]{
 		cause:  "Exchange takes no app-only tokens on this virtual directory (service_asserted_app_v1 is not among the token types)",
 		repair: []string{"on Exchange: update to a supported cumulative update; Get-WebServicesVirtualDirectory | fl Server,OAuthAuthentication"},
 	},
-	// A challenge without the address to sign in at: HMA is off, and some servers
-	// accept app-only tokens nevertheless.
+	// The challenge has no authorization_uri: HMA is off. Some servers accept
+	// app-only tokens nevertheless.
 	{
 		when: func(c challenge) bool {
 			return c.parameters["authorization_uri"] == "" && !c.facts.ews.unnamed.accepted()
@@ -145,7 +145,8 @@ func trusts(issuers, tenant string) bool {
 }
 
 // fromExchange recognises Exchange's front end by headers that it adds to every
-// response; devices in front remove some of them. Others send Request-Id too.
+// response. Some devices remove some of these headers. Request-Id is not among
+// them, because other servers send it too.
 func fromExchange(h http.Header) bool {
 	for _, name := range []string{"X-Feserver", "X-Beserver", "X-Diaginfo", "X-Calculatedbetarget", "X-Ms-Diagnostics"} {
 		if h.Get(name) != "" {

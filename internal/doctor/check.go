@@ -9,16 +9,16 @@ import (
 // A check gathers facts and evaluates them.
 type check struct {
 	id, title string
-	needs     []string // ids of checks that must not have failed
+	needs     []string // ids of the checks that this one needs
 
-	gather   func(context.Context, *session, *facts) // nil: evaluate uses facts of other checks
+	gather   func(context.Context, *session, *facts) // may be nil when evaluate uses only facts of other checks
 	evaluate func(*facts) Result
 
-	early bool // gather needs only the configuration, and runs concurrently with others
+	early bool // gather needs only the configuration and runs concurrently with other checks
 }
 
-// checksFor returns the checks that a configuration calls for, in order. c is
-// nil when there is no valid configuration.
+// checksFor returns the checks for a configuration, in order. c is nil when
+// there is no valid configuration.
 func checksFor(c *config.Config) []check {
 	all := []check{{id: "configuration", title: "configuration", gather: gatherSetup, evaluate: evaluateConfiguration}}
 	if c == nil {
@@ -108,7 +108,7 @@ func (rn *runner) beginEarly(ctx context.Context, checks []check) {
 	}
 }
 
-// run makes a check, or reports why it cannot be made.
+// run runs a check, or reports why it cannot be run.
 func (rn *runner) run(ctx context.Context, c check) Result {
 	if r, missing := rn.missing(c.needs); missing {
 		return r
@@ -129,7 +129,7 @@ func (rn *runner) run(ctx context.Context, c check) Result {
 	return r
 }
 
-// missing returns the Result of a check with a prerequisite that does not hold.
+// missing returns the Result of a check whose prerequisite failed.
 func (rn *runner) missing(needs []string) (Result, bool) {
 	for _, need := range needs {
 		switch r := rn.done[need]; {

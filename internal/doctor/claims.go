@@ -27,15 +27,15 @@ func evaluateClaims(f *facts) Result {
 }
 
 // gatherClaims sends Exchange a token whose audience is not the host of
-// HMA_EWS_URL, which Exchange may accept nevertheless: a device in front of it
-// may replace the Host header.
+// HMA_EWS_URL. Exchange may accept it, because a device in front of it may
+// replace the Host header.
 func gatherClaims(ctx context.Context, s *session, f *facts) {
 	if f.network.exchange.response.status != 0 && !sameOrigin(f.token.grant().Claims.Audience, f.config.EWS.URL) {
 		f.ews.unnamed = getFolder(ctx, s, f, "")
 	}
 }
 
-// claims is what the rules about the token's claims observe.
+// claims is the input of the rules about the token's claims.
 type claims struct {
 	facts *facts
 	token token.Claims
@@ -54,7 +54,8 @@ var claimRules = []rule[claims]{
 		cause:  "it is no JWT of Entra ID's v1 kind, which is the only one that Exchange takes",
 		repair: []string{"compare HMA_RESOURCE_ID with https://{ews}"},
 	},
-	// Roles are the audience's own: those of another say nothing of Exchange's.
+	// Roles belong to the token's audience. Roles for another audience show
+	// nothing about Exchange.
 	{
 		when:   func(c claims) bool { return guid.MatchString(c.token.Audience) && !c.acceptedByExchange() },
 		cause:  "the token's audience is a number and not the host of HMA_EWS_URL: the name in HMA_RESOURCE_ID is registered on an application of its own, and not on Office 365 Exchange Online",

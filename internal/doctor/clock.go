@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	toleratedSkew  = 5 * time.Minute // by Entra ID and Exchange
+	toleratedSkew  = 5 * time.Minute // accepted by Entra ID and Exchange
 	remarkableSkew = time.Minute
 )
 
@@ -19,7 +19,7 @@ var setClock = []string{
 }
 
 // evaluateClocks compares the clock of this machine with those of the services.
-// It takes Entra ID's and Key Vault's for right.
+// It assumes that the clocks of Entra ID and Key Vault are right.
 func evaluateClocks(f *facts) Result {
 	var compared []string
 	var here, exchange clockSkew
@@ -50,8 +50,8 @@ type clockSkew struct {
 	known bool
 }
 
-// compareClocks evaluates the skew of this machine, by Entra ID and Key Vault, and
-// its difference to Exchange.
+// compareClocks evaluates how far the local clock differs from Entra ID's and
+// Key Vault's, and from Exchange's.
 func compareClocks(f *facts, detail string, here, exchange clockSkew) Result {
 	switch {
 	case here.d.Abs() > toleratedSkew:

@@ -6,9 +6,9 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// clouds maps hosts of sign-in services, old names included, to their cloud. A
-// host that is not listed belongs to a cloud that is not known here, which is
-// no mistake.
+// clouds maps hosts of sign-in services to their cloud. It includes former host
+// names. A host that is not listed may belong to another cloud and is not
+// reported as a mistake.
 var clouds = map[string]string{
 	"login.microsoftonline.com":        "public",
 	"login.windows.net":                "public",
@@ -22,7 +22,7 @@ var clouds = map[string]string{
 	"login.sovcloud-identity.de":       "Delos",
 }
 
-// authorities are the values for HMA_AUTHORITY_HOST.
+// authorities are the host names for HMA_AUTHORITY_HOST.
 var authorities = map[string]string{
 	"public":        "login.microsoftonline.com",
 	"US Government": "login.microsoftonline.us",
@@ -42,8 +42,8 @@ var vaultClouds = map[string]string{
 	"vault.usgovcloudapi.net": "US Government",
 }
 
-// oddVaultName says what is odd about the vault's name, as an addition to
-// another cause; "" when nothing is.
+// oddVaultName returns a sentence about an unusual vault name, to be added to
+// another cause; "" for a usual name.
 func oddVaultName(c *config.Config) string {
 	name, domain, _ := strings.Cut(c.VaultURI.Hostname(), ".")
 	theirs, ours := vaultClouds[domain], cloudOf(c.Authority.Hostname())

@@ -14,7 +14,7 @@ import (
 const settingsHelp = "hmaproxy help settings lists every setting and its form"
 
 // evaluateConfiguration reports mistakes in the settings, and settings that are
-// permitted but rarely meant.
+// valid but rarely intended.
 func evaluateConfiguration(f *facts) Result {
 	if f.config == nil {
 		return configurationError(f.setup.configError)
@@ -36,8 +36,7 @@ func evaluateConfiguration(f *facts) Result {
 	return r
 }
 
-// idMistakes are ids that belong to something else. That the settings are valid
-// does not show them.
+// idMistakes explain ids that are valid but belong to another object.
 var idMistakes = []rule[*config.Config]{
 	{
 		when:   func(c *config.Config) bool { return placeholder(string(c.Tenant)) },
@@ -111,12 +110,13 @@ func describeConfiguration(c *config.Config) string {
 	return fmt.Sprintf("%s, resource %s, %s", c.EWS, c.Resource, sourceOf(c))
 }
 
-// warnings returns the product's own, without the one that evaluateAccess reports.
+// warnings returns the product's own warnings, except the one that
+// evaluateAccess reports.
 func warnings(c *config.Config) []string {
 	return slices.DeleteFunc(c.Warnings(), func(s string) bool { return s == c.NoListAlarm() })
 }
 
-// remarks returns warnings about settings that are valid but rarely meant.
+// remarks returns warnings about settings that are valid but rarely intended.
 func remarks(f *facts) []string {
 	var all []string
 	note := func(when bool, format string, args ...any) {

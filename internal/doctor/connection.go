@@ -26,7 +26,8 @@ func (s *session) connect(ctx context.Context, t target, header http.Header) con
 	return c
 }
 
-// follow looks for the cause of a failed connection by a second, different request.
+// follow makes a second, different request to find the cause of a failed
+// connection.
 func (s *session) follow(ctx context.Context, c connection) followUp {
 	var f followUp
 	var dns *net.DNSError
@@ -37,7 +38,7 @@ func (s *session) follow(ctx context.Context, c connection) followUp {
 	case expired(c.handshake.trustErr):
 		f.serverClock = s.untrustedClock(ctx, c.target)
 	case errors.As(c.err, &dns) && c.target.onInternet() && c.route.proxy == "" && cloudOf(s.config.Authority.Hostname()) != "":
-		// The host of a known cloud's sign-in service cannot be mistyped.
+		// This host name is a constant, so that it cannot be misspelt.
 		known := s.try(ctx, target{url: s.config.Authority.URL}, nil, nil)
 		f.noNames = errors.As(known.err, &dns)
 	case c.cutHandshake():
@@ -62,8 +63,8 @@ func (c connection) noCommonTLS() bool {
 	return sent && slices.Contains(noCommonTLSAlerts, alert)
 }
 
-// shortHello makes a ClientHello that fits into one packet: without the key
-// shares of post-quantum key exchange.
+// shortHello makes a ClientHello that fits into one packet, because it has no
+// key shares for post-quantum key exchange.
 func shortHello(c *tls.Config) {
 	c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
 }
@@ -111,7 +112,7 @@ func (s *session) get(ctx context.Context, rec *recorder, header http.Header) (r
 	}
 	defer resp.Body.Close()
 	r := response{status: resp.StatusCode, header: resp.Header, clock: readClock(resp.Header)}
-	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is evaluated
+	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body breaks off, its beginning is evaluated
 	return r, nil
 }
 
@@ -123,8 +124,8 @@ func transportTo(t target, clients *httpclient.Clients) (http.RoundTripper, erro
 	return clients.Control().Transport, nil
 }
 
-// untrustedClock asks a server whose certificate is out of date for the time. It
-// does not verify the server, and the request holds no secret.
+// untrustedClock requests the time from a server whose certificate is outside
+// its dates. It does not verify the server; the request holds no secret.
 func (s *session) untrustedClock(ctx context.Context, t target) clock {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

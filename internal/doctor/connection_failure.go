@@ -14,11 +14,11 @@ import (
 	"syscall"
 )
 
-// A failedConnection is what the rules about connections observe.
+// A failedConnection is the input of the rules about connections.
 type failedConnection struct {
 	conn  connection
 	facts *facts
-	dns   *net.DNSError // nil: names resolve
+	dns   *net.DNSError // nil unless a name did not resolve
 }
 
 // evaluateFailure explains why a connection brought no response.
@@ -58,10 +58,11 @@ func evaluateFailure(f *facts, c connection) Result {
 	return n.failed("", must(explain(unreachableHosts, fc)))
 }
 
-// must returns the explanation of a table whose last rule always holds.
+// must drops the found flag of explain, for tables whose last rule has no
+// condition.
 func must(e explanation, _ bool) explanation { return e }
 
-// names returns the names of the set-up and of this connection.
+// names returns the replacements of the configuration and of this connection.
 func (c failedConnection) names() names {
 	at, by := c.leadsTo()
 	n := c.facts.names.with(
@@ -91,7 +92,7 @@ func (c failedConnection) names() names {
 	if c.conn.target.exchange && c.facts.config.Connect == "" {
 		n = n.with("{split-dns}", "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
 	}
-	if c.conn.target.exchange { // which HMA_TLS_COMPATIBILITY is for
+	if c.conn.target.exchange { // the only target of HMA_TLS_COMPATIBILITY
 		n = n.with("{hello-setting}", "or set HMA_TLS_COMPATIBILITY=classic-groups")
 	}
 	if c.conn.followUp.directWorks {
@@ -106,7 +107,8 @@ func (c failedConnection) names() names {
 	return n
 }
 
-// leadsTo returns where connections go and the setting that says so.
+// leadsTo returns the address that connections go to and the setting that it
+// comes from.
 func (c failedConnection) leadsTo() (at, by string) {
 	if c.conn.target.exchange && c.facts.config.Connect != "" {
 		return string(c.facts.config.Connect), "HMA_EWS_CONNECT"
@@ -119,7 +121,7 @@ func (c failedConnection) direct() bool {
 	return c.conn.target.onInternet() && c.conn.route.proxy == ""
 }
 
-// proxyHint says why no proxy was used although one seems to be meant.
+// proxyHint says why no proxy was used although the environment names one.
 func (c failedConnection) proxyHint() string {
 	switch {
 	case c.facts.config.HTTPSProxy.String() != "":
@@ -130,7 +132,7 @@ func (c failedConnection) proxyHint() string {
 	return ""
 }
 
-// throughProxy says how to have the connection go through the corporate proxy.
+// throughProxy says how to send the connection through the corporate proxy.
 func (c failedConnection) throughProxy() string {
 	if c.facts.config.HTTPSProxy.String() != "" {
 		return "take what matches " + c.conn.target.url.Hostname() + " out of NO_PROXY"
@@ -138,7 +140,8 @@ func (c failedConnection) throughProxy() string {
 	return "set HTTPS_PROXY=http://proxy:port"
 }
 
-// openssl returns the command that makes the handshake that failed, by the same route.
+// openssl returns the openssl command that repeats the failed handshake by the
+// same route.
 func (c failedConnection) openssl(more string) string {
 	to, name := c.conn.target.address(), c.conn.target.url.Hostname()
 	switch {
@@ -152,7 +155,7 @@ func (c failedConnection) openssl(more string) string {
 	return "openssl s_client -connect " + to + " -servername " + name + more + " </dev/null"
 }
 
-// proxyFailures are about the corporate proxy itself.
+// proxyFailures explain failures of the corporate proxy itself.
 var proxyFailures = []rule[failedConnection]{
 	{
 		when:   func(c failedConnection) bool { return c.conn.route.proxyStatus == http.StatusProxyAuthRequired },
@@ -193,7 +196,7 @@ var proxyFailures = []rule[failedConnection]{
 	},
 }
 
-// nameFailures are about names that do not resolve.
+// nameFailures explain names that do not resolve.
 var nameFailures = []rule[failedConnection]{
 	{
 		when:   func(c failedConnection) bool { return c.direct() && c.conn.followUp.noNames },
@@ -247,7 +250,7 @@ const (
 	behindProxy   = "; in networks that reach the internet by a corporate proxy only, it is that HTTPS_PROXY is not set{proxy-hint}"
 )
 
-// unreachableHosts are about connections that could not be opened.
+// unreachableHosts explain connections that could not be opened.
 var unreachableHosts = []rule[failedConnection]{
 	{
 		when:   failedConnection.direct,
@@ -275,11 +278,12 @@ const (
 	curlHere     = "curl -v https://{host}/     # from this machine"
 )
 
-// handshakeFailures are about connections that were opened and then ended
+// handshakeFailures explain connections that were opened and then closed
 // without a TLS alert.
 var handshakeFailures = []rule[failedConnection]{
 	{
-		// Package upstream and net/http give errors about responses no type.
+		// The text is compared, because errors of package upstream and net/http
+		// about responses have no type.
 		when: func(c failedConnection) bool {
 			return c.conn.handshake.version != 0 && strings.Contains(c.conn.err.Error(), "malformed")
 		},
@@ -325,7 +329,7 @@ const longHelloDropped = "a firewall or load balancer on the way drops connectio
 const handshakeCut = "{host} was connected to, then the TLS handshake failed ({reason})"
 
 // microsoft reports whether a host belongs to Microsoft. Every system trusts
-// the certificates of those.
+// the certificates of these hosts.
 func microsoft(u *url.URL) bool {
 	for _, domain := range []string{"microsoftonline.com", "microsoftonline.us", "microsoftonline.cn", "azure.net", "azure.cn", "usgovcloudapi.net",
 		"sovcloud-identity.fr", "sovcloud-identity.de", "office365.com", "outlook.com", "office365.us"} {
@@ -341,7 +345,8 @@ func timedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// networkReason names an error in words of this program and of the system.
+// networkReason returns a short text for an error: fixed words for common
+// errors, else the system's text for the errno.
 func networkReason(err error) string {
 	var errno syscall.Errno
 	switch {

@@ -11,8 +11,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A wrong is something that people get wrong. check is the first that must
-// fail; cause and repair are patterns of what it must say.
+// A misconfiguration is one mistake in an organisation. check is the first
+// check that must fail; cause and repair are patterns for its texts.
 type misconfiguration struct {
 	name                 string
 	config               emulator.Config
@@ -32,7 +32,8 @@ func run(t *testing.T, table []misconfiguration) {
 	}
 }
 
-// set returns a setup that changes settings, given as name and value in turn.
+// set returns a function that changes settings, given as name and value in
+// turn.
 func set(pairs ...string) func(*testSetup) {
 	return func(r *testSetup) {
 		for i := 0; i < len(pairs); i += 2 {
@@ -154,8 +155,8 @@ func TestWrongTLS(t *testing.T) {
 	})
 }
 
-// dated returns a server configuration whose certificate is good for one year,
-// so many years from now.
+// dated returns a server configuration whose certificate is valid for one year,
+// beginning the given number of years from now.
 func dated(r *testSetup, years int) *tls.Config {
 	from := time.Now().AddDate(years, 0, 0)
 	c := newCert(r.t, emulator.CertOptions{CommonName: "mail.contoso.com", NotBefore: from, NotAfter: from.AddDate(1, 0, 0)})

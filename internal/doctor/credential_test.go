@@ -55,8 +55,8 @@ func workload(change func(r *testSetup, c *emulator.FederatedCredential, subject
 func unchanged(*testSetup, *emulator.FederatedCredential, *string, *string, *time.Time) {}
 
 // managed sets up HMA_APP_AUTH=managed on a machine whose metadata service is
-// metadata. Each test has an identity of its own: the library caches tokens by
-// identity for the life of the process.
+// metadata. Each test has its own identity, because the library caches tokens
+// by identity as long as the process runs.
 func managed(identity string, metadata func(*testSetup)) func(*testSetup) {
 	return func(r *testSetup) {
 		r.withoutCertificate()
@@ -84,8 +84,8 @@ func identityOf(issuer *emulator.FederatedIssuer, subject string) func(*testSetu
 	}
 }
 
-// Both federated credentials work, are called experimental, and the mailbox check
-// decides.
+// Both federated credentials work and are reported as experimental. The result
+// depends on the mailbox check.
 func TestFederatedCredentials(t *testing.T) {
 	identity, err := emulator.NewFederatedIssuer("https://login.microsoftonline.com/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47/v2.0")
 	if err != nil {
@@ -181,7 +181,7 @@ func TestWrongFederatedCredentials(t *testing.T) {
 	})
 }
 
-// Files that other programs write.
+// Files that other programs wrote.
 func TestWrongMountedFiles(t *testing.T) {
 	from := func(path func(*testSetup) string) func(*testSetup) {
 		return func(r *testSetup) {

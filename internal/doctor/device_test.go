@@ -60,7 +60,7 @@ func TestWrongProxies(t *testing.T) {
 		}, "exchange", "corporate proxy proxy.contoso.com:3128 inspects TLS", "^the direct way works: set NO_PROXY=mail.contoso.com"},
 		{"DNS of the zone down", none, func(r *testSetup) { r.noDNSResponse("mail.contoso.com") }, "exchange", "DNS server .* is down", "nslookup mail.contoso.com"},
 		{"handshake cut on the way to Microsoft", none, func(r *testSetup) { r.hangUp("contoso.vault.azure.net:443") }, "vault", "between this machine and Microsoft", "contoso.vault.azure.net:443 pass"},
-		{"SMTP's port", none, func(r *testSetup) { r.greet("mail.contoso.com:443", "220 mail.contoso.com ESMTP\r\n") }, "exchange", "the port is another service's", "HMA_EWS_URL"},
+		{"SMTP's port", none, func(r *testSetup) { r.serveBanner("mail.contoso.com:443", "220 mail.contoso.com ESMTP\r\n") }, "exchange", "the port is another service's", "HMA_EWS_URL"},
 	})
 }
 
@@ -160,8 +160,8 @@ func TestUnresponsiveHostsEndWithin30Seconds(t *testing.T) {
 	}
 }
 
-// doctor waits for slow responses one after the other. -help promises that this
-// ends within two minutes.
+// doctor waits for slow responses one after the other. The text of -help
+// promises that this ends within two minutes.
 func TestSlowResponsesEndWithinTwoMinutes(t *testing.T) {
 	late := func(s *emulator.Service, d time.Duration) {
 		s.InjectWhile(func() bool { return true }, emulator.Fault{Latency: d})
@@ -202,12 +202,13 @@ func (r *testSetup) noDNSResponse(host string) {
 	}
 }
 
-// hangUp has a device close every connection at the first bytes.
+// hangUp has a device close every connection when the first bytes arrive.
 func (r *testSetup) hangUp(address string) {
 	r.ways[address] = func(context.Context) (net.Conn, error) { return &cutConn{}, nil }
 }
 
-// A cutConn takes what is sent and was reset by the peer then.
+// A cutConn accepts everything that is written; every read returns "connection
+// reset by peer".
 type cutConn struct{ net.Conn }
 
 func (*cutConn) Write(b []byte) (int, error)      { return len(b), nil }
@@ -219,8 +220,8 @@ func (*cutConn) SetWriteDeadline(time.Time) error { return nil }
 func (*cutConn) LocalAddr() net.Addr              { return pipeAddr{} }
 func (*cutConn) RemoteAddr() net.Addr             { return pipeAddr{} }
 
-// greet has another protocol's server speak first.
-func (r *testSetup) greet(address, line string) {
+// serveBanner serves another protocol, whose server sends the first line.
+func (r *testSetup) serveBanner(address, line string) {
 	l := r.listen(address)
 	go func() {
 		for {

@@ -30,16 +30,16 @@ import (
 	"hmaproxy/internal/httpclient"
 )
 
-// Options say what to examine.
+// Options are the input of Run.
 type Options struct {
-	Config      *config.Config // nil exactly when ConfigError is not
+	Config      *config.Config // nil if and only if ConfigError is not nil
 	ConfigError error          // the error of config.Load; its text must not hold values
 
 	Mailbox   string // mailbox to open; "" means the default mailbox, or the first address of the allow-list
 	Forbidden string // mailbox that must stay closed; "" skips the check
 
 	Dial   httpclient.Dialer // nil: the network
-	Report func(Result)      // called for each check as it ends, in order; may be nil
+	Report func(Result)      // called in order as each check ends; may be nil
 }
 
 // Run makes every check whose prerequisites hold and returns all Results in

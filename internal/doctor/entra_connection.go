@@ -33,8 +33,8 @@ func evaluateEntraConnection(f *facts) Result {
 	return ok(c.describe())
 }
 
-// tenantMetadata is the part of the tenant's metadata, or of an error response
-// in its place, that checks use.
+// tenantMetadata holds the fields of the tenant's metadata, or of an error
+// response, that checks use.
 type tenantMetadata struct {
 	Issuer        string `json:"issuer"`
 	TokenEndpoint string `json:"token_endpoint"`
@@ -47,7 +47,8 @@ func readTenantMetadata(f *facts) (m tenantMetadata, found bool) {
 	return m, err == nil && r.status == http.StatusOK
 }
 
-// tenantID returns the tenant's GUID by Entra ID's metadata, "" when it is unknown.
+// tenantID returns the tenant's GUID from Entra ID's metadata, "" when it is
+// unknown.
 func tenantID(f *facts) string {
 	m, _ := readTenantMetadata(f)
 	issuer, err := url.Parse(m.Issuer)
@@ -94,7 +95,7 @@ func unknownTenant(f *facts, codes []int) Result {
 		"in another cloud set HMA_AUTHORITY_HOST too: {authorities}")
 }
 
-// otherResponder says what it means that a response is not one of the service.
+// otherResponder explains a response that did not come from the service.
 func otherResponder(c connection, what string) string {
 	s := "what responded " + what
 	switch status := c.response.status; {
@@ -115,8 +116,9 @@ func otherResponder(c connection, what string) string {
 	return s + ": the URL is another service's, or a corporate proxy or captive portal responds in its place"
 }
 
-// passThrough returns the repair where something responds in a service's place:
-// for a name of Microsoft's the way there, else the setting that holds the name.
+// passThrough returns the repair when another program responds in a service's
+// place: for a host of Microsoft the network path to it, else the setting that
+// holds the host.
 func passThrough(c connection, compare string) []string {
 	if !microsoft(c.target.url) {
 		return []string{compare}
@@ -125,7 +127,8 @@ func passThrough(c connection, compare string) []string {
 		"curl -v " + c.target.url.Scheme + "://" + c.target.url.Host + "/     # shows who responds", compare}
 }
 
-// redirectHost returns the host of a Location, which is all that is shown of it.
+// redirectHost returns the host of a Location header. No other part of it is
+// shown.
 func redirectHost(location string) string {
 	u, err := url.Parse(location)
 	if err != nil || u.Host == "" {

@@ -13,7 +13,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// testFacts returns the facts of a set-up that nothing was gathered for.
+// testFacts returns the facts of a configuration for which nothing was
+// gathered.
 func testFacts(t *testing.T, environ ...string) *facts {
 	t.Helper()
 	c, err := config.Load(append([]string{
@@ -32,7 +33,7 @@ func testFacts(t *testing.T, environ ...string) *facts {
 }
 
 // Go's TLS server cannot ask for renegotiation. The error is the one that the
-// product's transport returns then.
+// product's transport returns when a server does.
 func TestRenegotiation(t *testing.T) {
 	f := testFacts(t)
 	u, err := url.Parse("https://mail.contoso.com/EWS/Exchange.asmx")
@@ -60,7 +61,7 @@ func TestTables(t *testing.T) {
 	}
 	fc := failedConnection{conn: connection{target: target{url: u, variable: "HMA_EWS_URL", exchange: true}}, facts: f, dns: &net.DNSError{Name: "mail.contoso.com"}}
 	n := untrusted{conn: fc.conn, facts: f, leaf: new(x509.Certificate), top: new(x509.Certificate)}.names(fc.names())
-	for _, word := range []string{ // which checks add from what they gathered
+	for _, word := range []string{ // added by checks from gathered facts
 		"{no-identity}", "{auth}", "{code}", "{meaning}", "{login-host}", "{login-remedy}", "{remedy}", "{version-option}",
 		"{not-before}", "{now}", "{why}", "{tenant-id}", "{redirect-host}", "{redirect-path}", "{server}", "{other-server}",
 		"{expected}", "{status}", "{mailbox}", "{app}",
@@ -114,8 +115,8 @@ func codeExplanations[C comparable](rules []codeRule[C]) []explanation {
 	return all
 }
 
-// Go's TLS server implements no DHE and no CBC with SHA-384. openssl s_server
-// with such suites alone ends the handshake with these alerts.
+// Go's TLS server implements neither DHE nor CBC with SHA-384. openssl s_server
+// that offers only such suites ends the handshake with these alerts.
 func TestNoCommonTLS(t *testing.T) {
 	f := testFacts(t)
 	for _, c := range []struct {

@@ -10,8 +10,9 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// gatherExpect sends, unless the configuration says never to do so, a request with "Expect: 100-continue", as the product sends
-// large ones, which some devices in front of Exchange mistreat.
+// gatherExpect sends a request with "Expect: 100-continue", as the product does
+// for large bodies, because some devices in front of Exchange mishandle it. It
+// sends nothing when the configuration turns the header off.
 func gatherExpect(ctx context.Context, s *session, f *facts) {
 	if f.config.ExpectContinue == config.ExpectNever {
 		return
@@ -48,8 +49,8 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// evaluateExpect reports what becomes of the expectation. No outcome is a failure,
-// because the product copes with each.
+// evaluateExpect reports how the expectation was treated. No outcome is a
+// failure, because the product copes with all of them.
 func evaluateExpect(f *facts) Result {
 	e := f.ews.expect
 	n := f.names.with("{status}", strconv.Itoa(e.response.status), "{reason}", networkReason(e.response.err))
@@ -61,7 +62,8 @@ func evaluateExpect(f *facts) Result {
 	return r
 }
 
-// expectOutcomes say what a device does with the expectation. cause is the warning.
+// expectOutcomes explain how a device treats the expectation. cause is the text
+// of the warning.
 var expectOutcomes = []rule[expectFacts]{
 	{
 		when:   func(e expectFacts) bool { return !e.response.sent },

@@ -11,15 +11,15 @@ import (
 
 // An explanation says what a failure means. Words in braces are replaced from a
 // names value: {hma-app} becomes the application id. A line of repair that is
-// then empty is left out.
+// empty after the replacement is left out.
 type explanation struct {
-	detail string // what was observed; {detail} is what the check observed itself. "" means {detail}
+	detail string // the observation, in which {detail} is the text of the check; "" means {detail} alone
 	cause  string
 	repair []string
 }
 
-// A rule explains one observation. In a table, the first rule whose condition
-// holds counts; a rule without a condition always holds.
+// A rule explains one observation. The first rule of a table whose condition
+// holds is used; a rule without a condition always holds.
 type rule[T any] struct {
 	when   func(T) bool
 	detail string
@@ -37,7 +37,7 @@ func explain[T any](rules []rule[T], observed T) (explanation, bool) {
 	return explanation{}, false
 }
 
-// A codeRule explains the codes of one service that mean the same.
+// A codeRule explains the codes of one service that have the same meaning.
 type codeRule[C comparable] struct {
 	codes  []C
 	cause  string
@@ -56,8 +56,8 @@ func explainCode[C comparable](rules []codeRule[C], code C) (explanation, bool) 
 	return explanation{}, false
 }
 
-// names holds the replacements of words in braces, as pairs. The first pair of
-// a word counts.
+// names holds the replacements of words in braces, as pairs. The first pair
+// with a word is used.
 type names []string
 
 // with returns names with more pairs, which precede those of n.
@@ -66,7 +66,8 @@ func (n names) with(pairs ...string) names { return append(pairs[:len(pairs):len
 // expand replaces the words in braces in s.
 func (n names) expand(s string) string { return strings.NewReplacer(n...).Replace(s) }
 
-// failed returns the Result of a check that observed detail.
+// failed returns the Result of a failed check. detail is what the check
+// observed.
 func (n names) failed(detail string, e explanation) Result {
 	n = n.with("{detail}", detail)
 	r := Result{Status: Failed, Detail: n.expand(cmp.Or(e.detail, "{detail}")), Cause: n.expand(e.cause)}
@@ -78,7 +79,7 @@ func (n names) failed(detail string, e explanation) Result {
 	return r
 }
 
-// namesOf returns the names of a set-up.
+// namesOf returns the replacements for a configuration.
 func namesOf(c *config.Config) names {
 	ews := origin(c.EWS.URL)
 	n := names{
@@ -107,7 +108,8 @@ func namesOf(c *config.Config) names {
 	return n
 }
 
-// commands returns names for whole commands. Each may use the names before it.
+// commands returns replacements that are whole commands. Each may use those
+// before it.
 func commands(c *config.Config) [][2]string {
 	issue := `openssl req -x509 -newkey rsa:2048 -noenc -days 365 -subj /CN=HMA-Cert -keyout hma.key -out hma.crt && cat hma.key hma.crt >{cert-file}`
 	fetch := `openssl x509 -in {cert-file} -out hma-cert.pem`
@@ -128,7 +130,7 @@ func commands(c *config.Config) [][2]string {
 	}
 }
 
-// vaultName returns the vault's name as az takes it.
+// vaultName returns the vault's name in the form that az expects.
 func vaultName(c *config.Config) string {
 	if net.ParseIP(c.VaultURI.Hostname()) != nil {
 		return "VAULT"

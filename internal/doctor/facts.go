@@ -21,13 +21,13 @@ type facts struct {
 	names  names
 	flags  flags // of the command
 
-	setup     setupFacts     // gatherSetup
-	network   networkFacts   // gatherVaultConnection, gatherEntraConnection, gatherExchangeConnection
-	source    sourceFacts    // gatherCertificates or gatherCertificateFile
-	federated federatedFacts // gatherFederated
-	signature signatureFacts // gatherSignature
-	token     tokenFacts     // gatherToken
-	ews       ewsFacts       // by the checks of claims and of Exchange
+	setup     setupFacts     // from gatherSetup
+	network   networkFacts   // from gatherVaultConnection, gatherEntraConnection, gatherExchangeConnection
+	source    sourceFacts    // from gatherCertificates or gatherCertificateFile
+	federated federatedFacts // from gatherFederated
+	signature signatureFacts // from gatherSignature
+	token     tokenFacts     // from gatherToken
+	ews       ewsFacts       // from the checks of claims and of Exchange
 }
 
 // flags holds the mailboxes that the command's flags name.
@@ -38,7 +38,7 @@ type flags struct {
 type setupFacts struct {
 	configError    error
 	rootsError     error    // the system's trusted roots could not be read
-	otherProxyVars []string // proxy variables of the environment that https ignores
+	otherProxyVars []string // variables that name a proxy but have no effect on https
 }
 
 type networkFacts struct {
@@ -54,10 +54,10 @@ type sourceFacts struct {
 	secretFitsOther bool // Entra ID accepts the client secret for HMA_APP_ID
 }
 
-// publicHalf is what the vault says of a certificate to those who may get
-// certificates, a permission that the product itself does not need.
+// publicHalf is what the vault returns about a certificate to clients with the
+// permission to get certificates, which the product itself does not need.
 type publicHalf struct {
-	status     int // of the response; 0: not asked, or no response
+	status     int // of the response; 0 without a request or a response
 	thumbprint string
 	exportable bool
 }
@@ -72,7 +72,7 @@ type signatureFacts struct {
 // product would make.
 type tokenFacts struct {
 	attempts []tokenAttempt
-	clock    clock // Entra ID's, in the last response
+	clock    clock // Entra ID's clock, from the last response
 }
 
 type tokenAttempt struct {
@@ -104,8 +104,8 @@ type ewsFacts struct {
 // expectFacts is the outcome of a request with "Expect: 100-continue".
 type expectFacts struct {
 	response  ewsResponse
-	continued bool // 100 Continue came
-	bodySent  bool // the body was sent before the first byte of a response, because 100 Continue did not come in time
+	continued bool // 100 Continue was received
+	bodySent  bool // the body was sent before the first byte of the response, because 100 Continue did not come in time
 }
 
 // An ewsResponse is a response to GetFolder. Its zero value means that there
@@ -118,7 +118,7 @@ type ewsResponse struct {
 	err    error
 }
 
-// A connection is one request without a token, and what happened on the way.
+// A connection is one request without a token, and what was observed of it.
 type connection struct {
 	target    target
 	route     route
@@ -128,33 +128,33 @@ type connection struct {
 	followUp  followUp
 }
 
-// vaultURI is the setting that leads to the vault.
+// vaultURI is the variable with the vault's URL.
 const vaultURI = "HMA_KEY_VAULT_URI"
 
-// A target is where a connection leads.
+// A target is the destination of a connection.
 type target struct {
 	url      *url.URL
-	variable string // the setting that url comes from
+	variable string // the variable that holds url
 	exchange bool   // HMA_EWS_CONNECT applies
-	direct   bool   // without the corporate proxy
+	direct   bool   // without a corporate proxy
 }
 
-// A route is how far a connection came below TLS.
+// A route is the part of a connection below TLS.
 type route struct {
 	proxy       string // host:port of the corporate proxy, "" without one
-	proxyTLS    string // host of the corporate proxy while TLS to the proxy itself (https://proxy) has not ended
-	proxyStatus int    // the status of its refusal of CONNECT; 0: none
+	proxyTLS    string // host of the corporate proxy until the TLS handshake with the proxy itself (https://proxy) has ended
+	proxyStatus int    // the proxy's status when it refused CONNECT, else 0
 	remote      string // address that was connected to
 	connected   bool
-	dials       int // connections that were opened; the product's transport opens a second one after a handshake without a response
+	dials       int // number of connections opened; the product's transport opens a second one after a handshake without a response
 }
 
-// A handshake is what TLS showed.
+// A handshake is what was observed of TLS.
 type handshake struct {
-	begun            bool // with the target, not with a proxy
+	begun            bool // with the target itself, not with a proxy
 	chain            []*x509.Certificate
 	trustErr         error // why the chain is not trusted
-	byCAFile         bool  // trusted because of HMA_CA_FILE alone
+	byCAFile         bool  // trusted only because of HMA_CA_FILE
 	wantsCertificate bool  // the server asked for a client certificate
 	version          uint16
 	suite            uint16
@@ -168,17 +168,17 @@ type response struct {
 	took   time.Duration
 }
 
-// followUp is what was found out after a connection failed.
+// followUp holds what was found out after a connection failed.
 type followUp struct {
-	directWorks bool      // without the corporate proxy there is a response
+	directWorks bool      // a connection without the corporate proxy brings a response
 	noNames     bool      // public host names cannot be resolved
-	serverClock clock     // of a server whose certificate is out of date
-	old         handshake // with every TLS version and cipher suite that crypto/tls implements
+	serverClock clock     // clock of a server whose certificate is outside its dates
+	old         handshake // handshake that offers every TLS version and cipher suite of crypto/tls
 	shortHello  bool      // a ClientHello that fits into one packet brings a response
 }
 
-// A clock is what a server's Date header said and when it came. The zero value
-// is unknown.
+// A clock is the time in a server's Date header and when it was received. The
+// zero value means unknown.
 type clock struct {
 	date, received time.Time
 }
@@ -209,10 +209,12 @@ func newFacts(o Options) *facts {
 // online reports whether HMA_EWS_URL is Exchange Online.
 func (f *facts) online() bool { return config.ExchangeOnline(f.config.EWS.URL) }
 
-// failed returns the Result of a check that observed detail.
+// failed returns the Result of a failed check. detail is what the check
+// observed.
 func (f *facts) failed(detail string, e explanation) Result { return f.names.failed(detail, e) }
 
-// fail returns the Result of a check that observed detail, with cause and repair in place.
+// fail returns the Result of a failed check with the given detail, cause and
+// repair.
 func (f *facts) fail(detail, cause string, repair ...string) Result {
 	return f.names.failed(detail, explanation{cause: cause, repair: repair})
 }

@@ -13,12 +13,12 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// credentialCheck checks a federated credential, which takes the certificate's
-// place.
+// credentialCheck checks a federated credential, which replaces the
+// certificate.
 var credentialCheck = check{id: "credential", title: "federated credential (experimental)", needs: []string{"configuration"}, gather: gatherFederated, evaluate: evaluateFederated}
 
-// federatedFacts are about the token that takes the certificate's place. What it
-// says about itself is unverified.
+// federatedFacts are about the token that replaces the certificate. Its claims
+// are not verified.
 type federatedFacts struct {
 	assertion func(context.Context) (string, error)
 	err       *certsource.Error

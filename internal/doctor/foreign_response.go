@@ -8,17 +8,17 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// A foreignResponse is what the rules about responses observe that are neither
-// Exchange's challenge nor a response of EWS.
+// A foreignResponse is the input of the rules about responses that are neither
+// Exchange's challenge nor from EWS.
 type foreignResponse struct {
 	facts    *facts
 	status   int
 	header   http.Header
-	location *url.URL // of a redirection; never nil
+	location *url.URL // target of a redirection; never nil
 }
 
-// evaluateForeignResponse explains a response to a request without a token that is
-// no challenge.
+// evaluateForeignResponse explains a response to a request without a token that
+// is not a challenge.
 func evaluateForeignResponse(f *facts, detail string, r response) Result {
 	return newForeignResponse(f, r.status, r.header).evaluate(detail, foreignResponses)
 }
@@ -40,20 +40,20 @@ func (r foreignResponse) evaluate(detail string, rules []rule[foreignResponse]) 
 	return n.failed(detail, must(explain(rules, r)))
 }
 
-// redirects reports whether the response sends the request elsewhere. EWS itself
+// redirects reports whether the response redirects the request. EWS itself
 // never redirects a request with a bearer token.
 func (r foreignResponse) redirects() bool {
 	return r.status >= 300 && r.status < 400 || r.status == http.StatusUnavailableForLegalReasons
 }
 
-// otherPath reports whether a redirection leads to another path of the same host.
+// otherPath reports whether the redirection has another path on the same host.
 func (r foreignResponse) otherPath() bool {
 	ews := r.facts.config.EWS
 	return strings.EqualFold(r.location.Host, ews.Host) && !strings.EqualFold(r.location.Path, ews.Path)
 }
 
-// fromGateway reports whether the status is one with which a gateway says that
-// it reached no server. Those from 520 on are of content networks.
+// fromGateway reports whether a gateway that reached no server sends this
+// status. Content networks use those from 520.
 func (r foreignResponse) fromGateway() bool {
 	return r.status == http.StatusBadGateway || r.status == http.StatusGatewayTimeout || r.status >= 520
 }
@@ -110,7 +110,8 @@ var foreignResponses = joinRules([]rule[foreignResponse]{
 // statusLoginTimeout is sent by Microsoft's sign-in forms.
 const statusLoginTimeout = 440
 
-// responsesWithToken explain responses to a request with a token that are not EWS's.
+// responsesWithToken explain responses to a request with a token that did not
+// come from EWS.
 var responsesWithToken = joinRules(refusals, redirections, []rule[foreignResponse]{
 	{
 		when:   func(r foreignResponse) bool { return r.status >= 400 && r.status < 500 },
@@ -164,7 +165,7 @@ var redirections = []rule[foreignResponse]{
 
 const redirectsTo = "{detail} and redirects to {redirect-host}"
 
-// refusals are 404, 403 and 429.
+// refusals explain 404, 403 and 429.
 var refusals = []rule[foreignResponse]{
 	{
 		when: func(r foreignResponse) bool {

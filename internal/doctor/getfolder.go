@@ -20,8 +20,9 @@ const (
 		`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
 )
 
-// getFolder asks for the id of the inbox with the token, as a mailbox. With ""
-// it names none, which Exchange refuses only after it has accepted the token.
+// getFolder requests the id of a mailbox's inbox with the token. An empty
+// mailbox means that the request names none; Exchange refuses such a request,
+// but only after it has accepted the token.
 func getFolder(ctx context.Context, s *session, f *facts, mailbox string) ewsResponse {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -76,7 +77,7 @@ func readEWSResponse(resp *http.Response, err error) ewsResponse {
 	}
 	defer resp.Body.Close()
 	r := ewsResponse{sent: true, status: resp.StatusCode, header: resp.Header}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // of a body that breaks off, the beginning is evaluated
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body breaks off, its beginning is evaluated
 	if m := responseCode.FindSubmatch(body); m != nil {
 		r.code = string(m[1])
 	}

@@ -9,8 +9,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestGroups: a group that Exchange reports without members is a failure, and its
-// members count where doctor compares a mailbox with the allow-list.
+// TestGroups: a group that Exchange reports as empty is a failure. Members of
+// groups belong to the allow-list with which doctor compares a mailbox.
 func TestGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newTestSetup(t, emulator.Config{})

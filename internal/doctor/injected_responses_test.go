@@ -40,7 +40,7 @@ func entraFault(match func(*http.Request) bool, f emulator.Fault) func(*testSetu
 	return func(r *testSetup) { r.e.Entra().InjectWhile(always, f) }
 }
 
-// page is a document for people, as portals, filters and devices send it.
+// page is an HTML page, as portals, filters and devices send it.
 func page(status int) emulator.Fault {
 	return emulator.Fault{Status: status, Header: http.Header{"Content-Type": {"text/html"}},
 		Body: "<html><head><title>Sign in</title></head><body>eyJhbGciOiJub25lIn0.e30.x</body></html>"}
@@ -73,13 +73,13 @@ func iisForbids() emulator.Fault {
 		Body: "<h2>403 - Forbidden: Access is denied.</h2>"}
 }
 
-// expected is Exchange's reason for a token whose audience it compares with
-// another name.
+// expected is Exchange's reason when the token's audience is not the name that
+// it expects.
 func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }
 
-// both puts one application's id into both settings.
+// both sets both application ids to the same id.
 func both(from string) func(*testSetup) {
 	return func(r *testSetup) {
 		id := r.env[from]
@@ -87,12 +87,12 @@ func both(from string) func(*testSetup) {
 	}
 }
 
-// stored writes a secret by hand in place of the certificate.
+// stored replaces the certificate by a secret that was written by hand.
 func stored(content func(*testSetup) string, kind string) func(*testSetup) {
 	return func(r *testSetup) { r.e.KeyVault().PutSecret("HMA-Cert", content(r), kind) }
 }
 
-// secretAltered changes the client secret on its way into the setting.
+// secretAltered sets the client secret to an altered value.
 func secretAltered(change func(string) string) func(*testSetup) {
 	return set("HMA_KEY_VAULT_CLIENT_SECRET", change(vaultSecret))
 }

@@ -34,8 +34,8 @@ func evaluateMailbox(f *facts) Result {
 	return explainResponseCode(f, r.code, mailbox, detail)
 }
 
-// mailboxToOpen returns the mailbox to open and where it was named: the one of the
-// flag, else one that the configuration names.
+// mailboxToOpen returns the mailbox to open and where it is named: by the flag,
+// else by the configuration.
 func mailboxToOpen(f *facts) (address, origin string) {
 	if f.flags.mailbox != "" {
 		return f.flags.mailbox, ""
@@ -51,8 +51,8 @@ func mailboxToOpen(f *facts) (address, origin string) {
 	return "", ""
 }
 
-// evaluateBackEnd is about a mailbox that brings no response, although Exchange's
-// front end has just responded to a request without one.
+// evaluateBackEnd explains a mailbox that brings no response although
+// Exchange's front end has just responded to a request without a mailbox.
 func evaluateBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 	detail := "no response to a request for " + mailbox + " (" + networkReason(r.err) + ")"
 	if r.err == nil {
@@ -62,7 +62,7 @@ func evaluateBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 		"on Exchange: Get-MailboxDatabaseCopyStatus; Get-ServerComponentState SERVER; Test-ServiceHealth", "try -mailbox with one in another database; look into Logging\\HttpProxy\\Ews on the server")
 }
 
-// gatherForbidden asks Exchange for the mailbox that is to stay closed. The
+// gatherForbidden asks Exchange for the mailbox that clients must not open. The
 // request does not pass hmaproxy's allow-list.
 func gatherForbidden(ctx context.Context, s *session, f *facts) {
 	if f.flags.forbidden != "" {

@@ -12,7 +12,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// The right value in the wrong setting or form.
+// The right value in the wrong setting or in the wrong form.
 func TestMisplacedValues(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []misconfiguration{

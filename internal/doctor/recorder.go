@@ -15,11 +15,12 @@ import (
 	"hmaproxy/internal/httpclient"
 )
 
-// errUntrusted ends a handshake. The reason is in the recorded trustErr.
+// errUntrusted ends a handshake; trustErr holds the reason.
 var errUntrusted = errors.New("certificate not trusted")
 
-// A recorder notes what a transport meets. Transports dial in goroutines that
-// may outlive the request; what comes after end is ignored.
+// A recorder notes what happens on a transport's connections. Transports dial
+// in goroutines that may outlive the request, so that events after end are
+// ignored.
 type recorder struct {
 	change func(*tls.Config)
 
@@ -47,7 +48,7 @@ func (rec *recorder) end(resp response, err error, took time.Duration) connectio
 	return rec.c
 }
 
-// observer returns what reports to the recorder.
+// observer returns the callbacks that report to the recorder.
 func (rec *recorder) observer(roots *x509.CertPool) httpclient.Observer {
 	return httpclient.Observer{
 		Direct: rec.c.target.direct,
@@ -67,7 +68,8 @@ func (rec *recorder) observer(roots *x509.CertPool) httpclient.Observer {
 	}
 }
 
-// dialed notes that a connection was opened. Without a proxy, TLS follows at once.
+// dialed notes that a connection was opened. Without a proxy, the TLS handshake
+// comes next.
 func (rec *recorder) dialed(_ net.Conn, err error) {
 	if err != nil {
 		return
@@ -91,14 +93,14 @@ func (rec *recorder) proxyChosen(u *url.URL) {
 	})
 }
 
-// watchTLS has verify check the chain, with the rules and roots that crypto/tls
-// would use, because crypto/tls shows no chain that it does not trust.
+// watchTLS replaces the verification of the chain by verify, which uses the
+// roots and rules of crypto/tls and also records chains that are not trusted.
 func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
-	c.InsecureSkipVerify = true // VerifyConnection verifies
+	c.InsecureSkipVerify = true // verify replaces it
 	c.VerifyConnection = func(state tls.ConnectionState) error { return rec.verify(state, roots) }
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		rec.note(func(c *connection) { c.handshake.wantsCertificate = true })
-		return new(tls.Certificate), nil // none, as the product sends
+		return new(tls.Certificate), nil // no certificate, as in the product
 	}
 }
 
@@ -107,7 +109,7 @@ func (rec *recorder) verify(state tls.ConnectionState, roots *x509.CertPool) err
 	chain := state.PeerCertificates
 	rec.mu.Lock()
 	name := rec.c.target.url.Hostname()
-	if rec.c.route.proxyTLS != "" { // the first of two handshakes, with the proxy
+	if rec.c.route.proxyTLS != "" { // this handshake is with the proxy, and another follows
 		name = rec.c.route.proxyTLS
 	}
 	rec.mu.Unlock()

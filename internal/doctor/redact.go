@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxText  = 900 // bytes of one text of a Result
+	maxText  = 900 // limit of one text of a Result, in bytes
 	redacted = "[redacted]"
 )
 
@@ -16,9 +16,9 @@ const (
 var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
 
 // A redactor removes secrets from Results. It is a second line of defence:
-// Results are made of this module's own words and of short values that should
+// Results consist of this module's own texts and of short values that should
 // hold no secret, but the reason in a response and the names in a certificate
-// come from elsewhere.
+// come from outside.
 type redactor struct {
 	secrets []string
 }
@@ -42,15 +42,15 @@ func (d *redactor) cleanTexts(list []string) []string {
 
 func (d *redactor) cleanText(s string) string {
 	for _, secret := range d.secrets {
-		if len(secret) >= 4 { // shorter ones are parts of ordinary words
+		if len(secret) >= 4 { // shorter values occur in ordinary words
 			s = strings.ReplaceAll(s, secret, redacted)
 		}
 	}
 	return printable(jwt.ReplaceAllString(s, redacted), maxText)
 }
 
-// printable replaces what a line on a terminal cannot show, and shortens s to
-// limit bytes.
+// printable replaces characters that a terminal cannot show on one line, and
+// shortens s to limit bytes.
 func printable(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -2,8 +2,8 @@ package doctor
 
 import "hmaproxy/proxy/ews"
 
-// explainResponseCode says what a response code to GetFolder means: by what is
-// special about that request, else by the table that log and status page use.
+// explainResponseCode explains a response code to GetFolder: by getFolderCodes,
+// else by the table that log and status page use.
 func explainResponseCode(f *facts, code, mailbox, detail string) Result {
 	n := f.names.with("{mailbox}", mailbox, "{code}", code)
 	if e, known := explainCode(getFolderCodes, code); known {
@@ -19,8 +19,8 @@ func explainResponseCode(f *facts, code, mailbox, detail string) Result {
 	})
 }
 
-// getFolderCodes explain response codes that mean something else, or more, when
-// doctor's own GetFolder gets them.
+// getFolderCodes explain response codes that mean something else, or more, in
+// response to doctor's own GetFolder.
 var getFolderCodes = []codeRule[string]{
 	{
 		codes:  []string{"ErrorInvalidExchangeImpersonationHeaderData", "ErrorSchemaValidation", "ErrorInvalidRequest"},

@@ -1,11 +1,11 @@
 package doctor
 
-// A Status says how a check ended.
+// A Status is the outcome of a check.
 type Status string
 
 const (
 	OK      Status = "ok"
-	Warning Status = "warning" // the product works, and in a way that is rarely meant
+	Warning Status = "warning" // the product works, but in a way that is rarely intended
 	Failed  Status = "failed"
 	Skipped Status = "skipped" // not run; Detail says why
 )
@@ -15,14 +15,14 @@ type Result struct {
 	Check    string   `json:"check"` // "vault-secret": stable, for programs
 	Title    string   `json:"title"` // "Key Vault: permission"
 	Status   Status   `json:"status"`
-	Detail   string   `json:"detail"`             // what was observed, or why the check was not run
-	Cause    string   `json:"cause,omitempty"`    // of a failure, the likely one; of a warning, why it is one
-	Repair   []string `json:"repair,omitempty"`   // of a failure or warning: commands, settings or ways through the portal
-	Warnings []string `json:"warnings,omitempty"` // what an operator should look at although it is no failure
-	Notes    []string `json:"notes,omitempty"`    // what helps to understand the outcome
+	Detail   string   `json:"detail"`             // the observation, or why the check was not run
+	Cause    string   `json:"cause,omitempty"`    // the likely cause of a failure, or the reason of a warning
+	Repair   []string `json:"repair,omitempty"`   // commands, settings or steps in the portal that repair a failure or warning
+	Warnings []string `json:"warnings,omitempty"` // details for the operator to look at although the check did not fail
+	Notes    []string `json:"notes,omitempty"`    // details that help to understand the outcome
 
-	carryOn bool   // failed, but checks that need this one can be made
-	root    string // of a check that was not run: the failure that caused it
+	carryOn bool   // the check failed, and checks that need it run nevertheless
+	root    string // the failure that prevented this check
 }
 
 func ok(detail string, notes ...string) Result {
@@ -33,10 +33,10 @@ func skipped(because string) Result {
 	return Result{Status: Skipped, Detail: because}
 }
 
-// stops reports whether checks that need this one cannot be made.
+// stops reports whether checks that need this one cannot run.
 func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
 
-// goingOn lets checks that need a failed one be made nevertheless.
+// goingOn returns r changed so that checks that need it run although it failed.
 func (r Result) goingOn() Result {
 	r.carryOn = true
 	return r
@@ -50,8 +50,8 @@ const (
 )
 
 // ExitCode returns the exit code of a process after these Results: 0 when no
-// check failed, 78 when the configuration did, else 1. A check that was not made
-// counts as failed, unless it is optional.
+// check failed, 78 when the configuration check did, else 1. A check that was
+// not run counts as failed, unless it is optional.
 func ExitCode(all []Result) int {
 	code := exitOK
 	for _, r := range all {
@@ -66,5 +66,5 @@ func ExitCode(all []Result) int {
 }
 
 // optional reports whether a check depends on the caller's flags, or on headers
-// that services need not send.
+// that services may leave out.
 func optional(id string) bool { return id == "mailbox" || id == "forbidden" || id == "clock" }

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	requestTimeout = 20 * time.Second // connecting and the response
-	maxBody        = 256 << 10        // bytes of a response's body that are looked at
+	requestTimeout = 20 * time.Second // limit for the connection and the response together
+	maxBody        = 256 << 10        // limit for the part of a response body that is evaluated
 )
 
-// A session holds the product's HTTP clients, with which facts are gathered.
+// A session holds the product's HTTP clients, which gather the facts.
 type session struct {
 	config   *config.Config
 	dial     httpclient.Dialer
-	clients  *httpclient.Clients // nil until gatherSetup
+	clients  *httpclient.Clients // nil before gatherSetup
 	control  *http.Client        // for Entra ID and Key Vault
-	observed *observed           // what control's requests and responses held
+	observed *observed           // records the requests and responses of control
 	redactor redactor
 }
 

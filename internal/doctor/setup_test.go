@@ -27,7 +27,7 @@ import (
 	"hmaproxy/internal/memnet"
 )
 
-// Making keys takes longer than all the rest; these are shared.
+// Making keys takes longer than everything else, so that all tests share these.
 var certKey, signingKey = sync.OnceValue(newKey), sync.OnceValue(newKey)
 
 func newKey() *rsa.PrivateKey {
@@ -50,10 +50,10 @@ type testSetup struct {
 	e     *emulator.Emulator
 	env   map[string]string
 	opts  doctor.Options
-	ways  map[string]func(context.Context) (net.Conn, error) // by host:port; others lead to the emulator
+	ways  map[string]func(context.Context) (net.Conn, error) // by host:port; other addresses lead to the emulator
 	ended []func()
 
-	beyond func(ctx context.Context, network, address string) (net.Conn, error) // what connectProxy leads to
+	beyond func(ctx context.Context, network, address string) (net.Conn, error) // where connectProxy forwards connections to
 }
 
 // newTestSetup must be called in a synctest bubble. It opens no socket.
@@ -219,7 +219,7 @@ func (r *testSetup) connectProxy(respond func(*http.Request) int) {
 	}))
 }
 
-// overTLS puts TLS in front of what serves an address.
+// overTLS puts TLS in front of the listener of an address.
 func (r *testSetup) overTLS(address string) {
 	host, _, _ := net.SplitHostPort(address)
 	inner, c := r.ways[address], r.tlsConfig(host)
@@ -255,10 +255,10 @@ type outcome struct {
 	text string
 	code int
 
-	longest time.Duration // that a check took
+	longest time.Duration // longest time that a check took
 }
 
-// examine runs doctor and checks what holds for every run.
+// examine runs doctor and checks the properties that every run must have.
 func (r *testSetup) examine() outcome {
 	r.t.Helper()
 	var environ []string
@@ -287,22 +287,23 @@ func (r *testSetup) examine() outcome {
 	return outcome{all, b.String(), doctor.ExitCode(all), longest}
 }
 
-// grace is the time for clients to close the connections that doctor used.
+// grace is how long clients have to close the connections that doctor used.
 const grace = time.Minute
 
 func (r *testSetup) close() {
-	// Closing a server holds its lock while it writes into pipes that are not
-	// read any more, which would stop the time of the bubble. Clients close first.
+	// A server that closes holds its lock while it writes into pipes that are no
+	// longer read, which would stop the time of the bubble. So clients close
+	// first.
 	time.Sleep(grace)
 	for _, end := range r.ended {
 		end()
 	}
 	r.e.Close()
-	time.Sleep(time.Minute) // crypto/tls waits for a peer that takes its last record
+	time.Sleep(time.Minute) // crypto/tls waits until the peer has read its last record
 	synctest.Wait()
 }
 
-// noSecrets fails when anything that was secret on the way is in the output.
+// noSecrets fails when the output holds a secret.
 func (r *testSetup) noSecrets(output string) {
 	r.t.Helper()
 	secrets := map[string]bool{vaultSecret: true, proxyPassword: true, certPassword: true, r.env["HMA_KEY_VAULT_CLIENT_SECRET"]: true, "-----BEGIN": true, "eyJ": true}
@@ -371,8 +372,8 @@ func (o outcome) get(id string) doctor.Result {
 	return doctor.Result{}
 }
 
-// wants fails unless the first failed check is the one, its cause matches, and
-// it says how to repair it.
+// wants fails unless the first failed check is the expected one, its cause
+// matches, and it has a matching repair.
 func (o outcome) wants(t *testing.T, check, cause, repair string) {
 	t.Helper()
 	f := o.first()

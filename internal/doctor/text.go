@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// A Text writes Results for people: one line for each, and below those that
-// failed their cause and repair.
+// A Text writes Results as text: one line for each, followed by cause and
+// repair of those that failed.
 type Text struct {
 	w io.Writer
 	o TextOptions
 }
 
-// TextOptions say how a Text looks. The zero value is brief and without colour.
+// TextOptions are the options of a Text. The zero value is brief and without
+// colour.
 type TextOptions struct {
-	Verbose bool // what each check observed, and notes
-	Color   bool // escape sequences for colours
+	Verbose bool // also print what each check observed, and its notes
+	Color   bool // use escape sequences for colours
 }
 
 // NewText returns a Text that writes to w.

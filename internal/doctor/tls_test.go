@@ -30,7 +30,7 @@ func (r *testSetup) putDevice(address, name string) {
 	r.ended = append(r.ended, func() { l.Close() })
 }
 
-// A second, different handshake shows why the first failed.
+// A second, different handshake shows why the first one failed.
 func TestHandshakeFailures(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []misconfiguration{
@@ -44,7 +44,8 @@ func TestHandshakeFailures(t *testing.T) {
 	})
 }
 
-// The product connects to Exchange nevertheless, so that this is a warning there.
+// The product connects to Exchange in spite of these devices, so that they are
+// only a warning for Exchange.
 func TestLongHelloDropped(t *testing.T) {
 	for _, name := range []string{"hello-in-two-packets-reset", "hello-in-two-packets-dropped"} {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +68,7 @@ func TestUnparsableCertificate(t *testing.T) {
 	})
 }
 
-// TLS that is old or unusual and works is no failure.
+// TLS that is old or unusual and works is not a failure.
 func TestUnusualTLSWorks(t *testing.T) {
 	for _, name := range []string{"tls-2012r2-default", "certificate-negative-serial", "certificate-rsa1024", "client-certificate-accepted", "expect-417", "expect-501-kemp", "expect-swallowed"} {
 		t.Run(name, func(t *testing.T) {
@@ -82,13 +83,14 @@ func TestUnusualTLSWorks(t *testing.T) {
 	}
 }
 
-// What a device does with "Expect: 100-continue" is a warning that names it.
+// Each treatment of "Expect: 100-continue" by a device is a warning that names
+// it.
 func TestExpectation(t *testing.T) {
 	for _, c := range []struct {
 		device  string
-		warning string // "" for none
+		warning string // "" for no warning
 	}{
-		{"tls-2012r2-default", ""}, // does nothing to HTTP
+		{"tls-2012r2-default", ""}, // does not touch HTTP
 		{"expect-417", "refuses “Expect: 100-continue” with 417.*HMA_EXPECT_CONTINUE=never"},
 		{"expect-501-kemp", "does not understand “Expect: 100-continue”.*501.*HMA_EXPECT_CONTINUE=never"},
 		{"expect-swallowed", "swallows “Expect: 100-continue”.*HMA_EXPECT_CONTINUE=never"},
@@ -119,7 +121,7 @@ func TestExpectationIsNeverSent(t *testing.T) {
 	})
 }
 
-// The settings that repairs name do repair.
+// The setting that a repair names makes the connection work.
 func TestTLSCompatibility(t *testing.T) {
 	for device, setting := range map[string]string{
 		"tls-rsa-key-exchange":         "rsa-key-exchange",
@@ -145,7 +147,7 @@ func TestTLSCompatibility(t *testing.T) {
 
 // Every device of the emulator's table has an expected outcome here.
 func TestEveryDevice(t *testing.T) {
-	type outcome struct{ check, cause string } // check "" for a set-up that works
+	type outcome struct{ check, cause string } // check is "" for a set-up that works
 	want := map[string]outcome{
 		"expect-417": {}, "expect-501-kemp": {}, "expect-swallowed": {}, // see TestExpectation
 		"page-200":                {"challenge", "sign-in page of a device"},

@@ -15,9 +15,9 @@ import (
 	"hmaproxy/token"
 )
 
-// gatherToken gets a token as the product would. When Entra ID refuses that, it
-// tries what else could work: the previous version of the certificate, or other
-// spellings of the resource.
+// gatherToken requests a token as the product does. When Entra ID refuses it,
+// gatherToken tries the previous version of the certificate, or other spellings
+// of the resource.
 func gatherToken(ctx context.Context, s *session, f *facts) {
 	certs, resource := f.source.certs, string(f.config.Resource)
 	if f.config.Federated() {
@@ -67,8 +67,8 @@ func acquire(ctx context.Context, s *session, f *facts, resource string, cert *t
 	return a
 }
 
-// spellings returns other names that the resource may be registered by, with
-// and without the final slash.
+// spellings returns other names under which the resource may be registered,
+// with and without the final slash.
 func spellings(ours, ews string) []string {
 	var all []string
 	for _, base := range []string{strings.TrimSuffix(ours, "/"), ews} {
@@ -81,7 +81,8 @@ func spellings(ours, ews string) []string {
 	return all
 }
 
-// evaluateToken evaluates the first attempt, by what the others showed.
+// evaluateToken evaluates the first attempt. The other attempts help to explain
+// its failure.
 func evaluateToken(f *facts) Result {
 	first := f.token.attempts[0]
 	if first.err == nil {
@@ -97,7 +98,7 @@ func evaluateToken(f *facts) Result {
 	return r
 }
 
-// explainToken says why Entra ID gave no token.
+// explainToken says why Entra ID issued no token.
 func explainToken(f *facts, a tokenAttempt) Result {
 	e := a.err
 	if e.AADSTS == 0 {
@@ -167,14 +168,14 @@ func nameThumbprint(f *facts, r *Result) {
 	r.Notes = append(r.Notes, "SHA-256: "+long, "portal: App registrations > HMA-App > Certificates & secrets > Certificates; a new one counts after some minutes")
 }
 
-// A failedToken is what the rules about token requests observe.
+// A failedToken is the input of the rules about token requests.
 type failedToken struct {
 	facts *facts
 	err   *token.Error
 }
 
-// foreign reports whether something else than Entra ID responded with one of
-// these statuses.
+// foreign reports whether the response has one of these statuses and did not
+// come from Entra ID.
 func (t failedToken) foreign(from, below int) bool {
 	return t.err.Foreign && t.err.Status >= from && t.err.Status < below
 }

@@ -10,12 +10,13 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// An untrusted chain is what the rules about certificates observe.
+// An untrusted chain is the input of the rules about the certificates of
+// servers.
 type untrusted struct {
 	conn      connection
 	facts     *facts
 	leaf, top *x509.Certificate
-	invalid   x509.CertificateInvalidError // Cert is nil when the chain is not invalid
+	invalid   x509.CertificateInvalidError // Cert is nil unless isInvalid
 	isInvalid bool
 }
 
@@ -34,7 +35,7 @@ func evaluateTrust(c failedConnection, n names) Result {
 	return u.names(n).failed(detail, must(explain(trustRules, u)))
 }
 
-// names adds the names of the chain.
+// names adds the replacements for the chain.
 func (u untrusted) names(n names) names {
 	culprit := u.leaf
 	if u.invalid.Cert != nil {
@@ -82,7 +83,7 @@ func (u untrusted) dnsNames() string {
 	return strings.Join(u.leaf.DNSNames, ", ")
 }
 
-// nameSettings names the settings that decide which host responds.
+// nameSettings names the settings that determine which host is connected to.
 func (u untrusted) nameSettings() string {
 	switch {
 	case u.ofProxy():
@@ -93,10 +94,12 @@ func (u untrusted) nameSettings() string {
 	return u.conn.target.variable
 }
 
-// ofProxy reports whether the certificate is that of the corporate proxy itself.
+// ofProxy reports whether the certificate belongs to the corporate proxy
+// itself.
 func (u untrusted) ofProxy() bool { return u.conn.route.proxyTLS != "" }
 
-// ofExchange reports whether the certificate is that of Exchange or of a device in front of it.
+// ofExchange reports whether the certificate belongs to Exchange or to a device
+// in front of it.
 func (u untrusted) ofExchange() bool { return u.conn.target.exchange && !u.ofProxy() }
 
 func (u untrusted) ofMicrosoft() bool { return microsoft(u.conn.target.url) }
@@ -108,16 +111,19 @@ func (u untrusted) wrongName() bool {
 
 func (u untrusted) selfSigned() bool { return len(u.conn.handshake.chain) == 1 && selfIssued(u.leaf) }
 
-// alone reports whether the chain is one certificate that is not its own
-// issuer. It lacks an intermediate unless a root issued it.
+// alone reports whether the chain has only one certificate and that is not its
+// own issuer. Then an intermediate certificate is missing, unless a root issued
+// it.
 func (u untrusted) alone() bool { return len(u.conn.handshake.chain) == 1 && !selfIssued(u.leaf) }
 
-// invalidFor reports whether a certificate of the chain is invalid for a reason.
+// invalidFor reports whether a certificate of the chain is invalid for the
+// given reason.
 func (u untrusted) invalidFor(reason x509.InvalidReason) bool {
 	return u.isInvalid && u.invalid.Reason == reason
 }
 
-// validByServer reports whether the server's own clock is within the dates of the certificate.
+// validByServer reports whether the certificate is within its dates by the
+// server's own clock.
 func (u untrusted) validByServer() bool {
 	culprit, c := u.leaf, u.conn.followUp.serverClock
 	if u.invalid.Cert != nil {
@@ -286,8 +292,8 @@ func signedWithSHA1(chain []*x509.Certificate) bool {
 
 func selfIssued(c *x509.Certificate) bool { return c.Subject.String() == c.Issuer.String() }
 
-// fromPublicAuthority reports whether a certificate is of an authority that
-// browsers trust: its policies are those of the CA/Browser Forum.
+// fromPublicAuthority reports whether the certificate comes from an authority
+// that browsers trust. It looks for the policies of the CA/Browser Forum.
 func fromPublicAuthority(leaf *x509.Certificate) bool {
 	return slices.ContainsFunc(leaf.Policies, func(o x509.OID) bool { return strings.HasPrefix(o.String(), "2.23.140.1.") })
 }

@@ -55,14 +55,15 @@ func TestWrongChains(t *testing.T) {
 	})
 }
 
-// newAuthority makes a self-signed authority; form holds what is special.
+// newAuthority makes a self-signed authority. form holds the fields that differ
+// from an ordinary one.
 func newAuthority(t *testing.T, name string, key *rsa.PrivateKey, form *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	form.IsCA, form.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature
 	return issue(t, name, key, form, nil, key)
 }
 
-// issue makes a certificate, self-signed without an issuer.
+// issue makes a certificate, self-signed if issuer is nil.
 func issue(t *testing.T, name string, key *rsa.PrivateKey, form, issuer *x509.Certificate, issuerKey *rsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	form.SerialNumber, form.Subject = big.NewInt(1), pkix.Name{CommonName: name}
@@ -81,9 +82,9 @@ func issue(t *testing.T, name string, key *rsa.PrivateKey, form, issuer *x509.Ce
 	return c
 }
 
-// serveLeaf has Exchange show one certificate, issued by a root that is trusted
-// or by an intermediate below it that is not sent. form and rootForm hold what
-// is special about leaf and root.
+// serveLeaf has Exchange serve one certificate without its chain. Its issuer is
+// a trusted root, or an intermediate below that root. form and rootForm hold
+// the fields of leaf and root that differ from ordinary ones.
 func (r *testSetup) serveLeaf(form *x509.Certificate, intermediate bool, rootForm *x509.Certificate) {
 	r.t.Helper()
 	if rootForm == nil {

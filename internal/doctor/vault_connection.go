@@ -34,7 +34,7 @@ func evaluateVaultConnection(f *facts) Result {
 	case isVaultChallenge(c):
 		return evaluateVaultChallenge(f, c.describe(), challenge["authorization"]+challenge["authorization_uri"])
 	case c.response.status == http.StatusForbidden && strings.Contains(string(c.response.body), `"Forbidden`):
-		return ok(c.describe()) // a private vault; the product's request will show more
+		return ok(c.describe()) // a private vault; the product's own request will show more
 	case vaultBusy(c):
 		return f.fail(c.describe(), "Key Vault has a passing problem, or limits the rate of requests", "try again in some minutes; https://azure.status.microsoft shows known outages")
 	}
@@ -46,8 +46,8 @@ func isVaultChallenge(c connection) bool {
 	return c.response.status == http.StatusUnauthorized && (challenge["authorization"] != "" || challenge["authorization_uri"] != "")
 }
 
-// vaultBusy recognises Key Vault's own way to say that it cannot serve now,
-// which is JSON. A device that responds in its place sends a page.
+// vaultBusy reports whether Key Vault itself says that it cannot serve now. Its
+// response is JSON; a device that responds in its place sends an HTML page.
 func vaultBusy(c connection) bool {
 	r := c.response
 	return (r.status >= 500 || r.status == http.StatusTooManyRequests) && r.status != http.StatusNetworkAuthenticationRequired &&

@@ -30,7 +30,7 @@ func evaluateVaultLogin(f *facts) Result {
 	return l.evaluate()
 }
 
-// toTenant names the tenant that KV-App signs in to.
+// toTenant names the tenant in which KV-App signs in.
 func toTenant(f *facts) string {
 	if id := challengedTenant(f.network.vault); id != "" {
 		return " to the vault's tenant " + printable(id, 80)
@@ -38,11 +38,11 @@ func toTenant(f *facts) string {
 	return ""
 }
 
-// A failedLogin is what the rules about the sign-in to the vault observe.
+// A failedLogin is the input of the rules about the sign-in to the vault.
 type failedLogin struct {
 	facts *facts
 	err   *certsource.Error
-	code  int // AADSTS code, 0 for none
+	code  int // AADSTS code; 0 without one
 }
 
 func (l failedLogin) evaluate() Result {
@@ -176,8 +176,8 @@ var loginFailures = []rule[failedLogin]{
 	},
 }
 
-// unknownLoginFailures explain failures whose AADSTS code is not known, or that
-// have none.
+// unknownLoginFailures explain failures without an AADSTS code, or with one
+// that is not known.
 var unknownLoginFailures = []rule[failedLogin]{
 	{
 		when:   func(l failedLogin) bool { return l.err.Status >= 500 || l.err.Status == http.StatusTooManyRequests },
@@ -217,14 +217,14 @@ const (
 	forbidsPOST  = "look for a proxy or web filter that forbids POST, or inspects TLS"
 )
 
-// permissionCodes are those that aadstsRepairs repairs with full_access_as_app,
-// which is never what KV-App lacks.
+// permissionCodes are the codes that aadstsRepairs repairs with
+// full_access_as_app. KV-App never needs that permission.
 var permissionCodes = map[int]bool{650057: true, 65005: true, 650056: true, 501051: true, 65001: true}
 
 // federationCodes are about the federated credentials of workload identity.
 var federationCodes = map[int]bool{70021: true, 700211: true, 700212: true, 700213: true}
 
-// noIdentity maps ways to sign in to the repair when there is no identity.
+// noIdentity maps each way to sign in to the repair when there is no identity.
 var noIdentity = map[config.VaultAuth]string{
 	config.AuthWorkload: "label the pod azure.workload.identity/use=true, and annotate its service account with azure.workload.identity/client-id",
 	config.AuthManaged:  "az vm identity assign -g GROUP -n MACHINE     # and reach 169.254.169.254 without a proxy",
@@ -234,8 +234,8 @@ var noIdentity = map[config.VaultAuth]string{
 
 func oneApplication(c *config.Config) bool { return c.FromVault() && c.VaultApp == c.App }
 
-// secretMistake reports whether the form of the client secret, or the ids,
-// explain that it is refused.
+// secretMistake reports whether the form of the client secret, or the
+// application ids, explain why the secret is refused.
 func secretMistake(f *facts) bool {
 	secret := f.config.VaultSecret.Reveal()
 	return guid.MatchString(secret) || vaultReference(secret) || encoded(secret) || altered(secret) || oneApplication(f.config)
@@ -244,8 +244,8 @@ func secretMistake(f *facts) bool {
 // vaultReference reports whether a secret is App Service's reference to one.
 func vaultReference(secret string) bool { return strings.HasPrefix(secret, "@Microsoft.KeyVault(") }
 
-// encoded reports whether a secret is the base64 of what has the form of one:
-// text with the ~ that every secret of Entra ID holds.
+// encoded reports whether a secret is the base64 encoding of a client secret.
+// Every client secret of Entra ID holds a "~".
 func encoded(secret string) bool {
 	inner, err := base64.StdEncoding.DecodeString(secret)
 	plain := !bytes.ContainsFunc(inner, func(r rune) bool { return r <= ' ' || r > '~' })

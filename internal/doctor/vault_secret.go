@@ -44,7 +44,8 @@ func evaluateVaultSecret(f *facts) Result {
 	return r
 }
 
-// aboutContent tells an unusable certificate from one that could not be read.
+// aboutContent reports whether an error is about a certificate that was read
+// but cannot be used.
 func aboutContent(e *certsource.Error) bool {
 	return e.Status == 0 && e.Host == "" && e.Code != codeUnknown
 }
@@ -53,13 +54,13 @@ func versionProblem(code string) bool {
 	return code == "SecretDisabled" || code == "SecretExpired" || code == "SecretNotYetValid"
 }
 
-// A failedSecret is what the rules about the vault's secret observe.
+// A failedSecret is the input of the rules about the vault's secret.
 type failedSecret struct {
 	facts *facts
 	err   *certsource.Error
 }
 
-// publicText says what is known of the permission get on certificates.
+// publicText returns the note about the permission get on certificates.
 func (v failedSecret) publicText() string {
 	switch status := v.facts.source.public.status; status {
 	case 0:
@@ -80,7 +81,8 @@ func (v failedSecret) publicForbidden() bool {
 // is reports whether the failure has one of these codes.
 func (v failedSecret) is(codes ...string) bool { return slices.Contains(codes, v.err.Code) }
 
-// A vaultRefusal is a code with which the vault, or a device in its place, refuses a request.
+// A vaultRefusal is a code with which the vault, or a device in its place,
+// refuses a request.
 type vaultRefusal struct {
 	code  string
 	vault connection

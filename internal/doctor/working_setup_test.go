@@ -19,7 +19,7 @@ func TestWorkingSetups(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		setup func(*testSetup)
-		note  string // somewhere among the notes
+		note  string // a part of the notes
 	}{
 		{"as set up", func(*testSetup) {}, ""},
 		{"every mailbox on purpose", func(r *testSetup) { r.env["HMA_ALLOWED_MAILBOXES"] = "*" }, "every mailbox, on purpose"},
@@ -130,7 +130,7 @@ func TestWorkingSetups(t *testing.T) {
 	}
 }
 
-// No allow-list is a warning in the verdict, however well everything works.
+// A missing allow-list is a warning in the summary even if everything works.
 func TestNoAllowList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newTestSetup(t, emulator.Config{})
@@ -175,8 +175,8 @@ func TestForbiddenMailbox(t *testing.T) {
 	}
 }
 
-// later uploads a version that is newer by more than the second that the vault
-// counts in.
+// later uploads a version that is newer by more than one second, the vault's
+// resolution.
 func later(r *testSetup, c *emulator.Certificate) string {
 	time.Sleep(2 * time.Second)
 	return r.e.KeyVault().Upload("HMA-Cert", c)
@@ -216,14 +216,15 @@ func TestContinuesAfterTolerableFailure(t *testing.T) {
 	}
 }
 
-// goodChallenge is Exchange's with everything on, as Microsoft documents it.
+// goodChallenge is Exchange's challenge with every feature on, as Microsoft
+// documents it.
 func goodChallenge(r *testSetup) string {
 	return `Bearer client_id="00000002-0000-0ff1-ce00-000000000000", trusted_issuers="00000001-0000-0000-c000-000000000000@` + r.e.Config().TenantID +
 		`", token_types="app_asserted_user_v1 service_asserted_app_v1", authorization_uri="https://login.windows.net/common/oauth2/authorize"`
 }
 
-// challenge has Exchange, or a device in front of it, respond to requests with a
-// status and headers: all of them, or the ones without a token.
+// challenge has Exchange, or a device in front of it, respond with a status and
+// headers: to all requests, or only to those without a token.
 func challenge(r *testSetup, status int, h http.Header, emptyOnly bool) {
 	h = h.Clone()
 	if h == nil {

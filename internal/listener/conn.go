@@ -11,8 +11,8 @@ import (
 )
 
 // A conn is a client's connection. It avoids most of the cost of the eight
-// deadlines that net/http sets for each request: a read deadline later than the
-// one that the system already watches is recorded, and set in the system only if
+// deadlines that net/http sets for each request. A read deadline that is later
+// than the one set in the system is only recorded. It is set in the system when
 // a read lasts that long.
 type conn struct {
 	net.Conn
@@ -30,11 +30,11 @@ type conn struct {
 	evicted  bool      // reads fail with errSlotLost
 	waiting  bool      // delayRead waits
 	wakeUp   chan struct{}
-	timer    *time.Timer // of delayRead
+	timer    *time.Timer // used by delayRead
 }
 
-// newConn returns a connection that has a slot. It gives it back when it is
-// closed.
+// newConn returns a connection that occupies a slot. Closing it releases the
+// slot.
 func newConn(raw net.Conn, s *slots) *conn {
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(systemBuffer)
@@ -169,7 +169,8 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// readDelay is how long it may take to notice that a client has left.
+// readDelay is the delay of such a read, and so the longest time until a
+// client's disconnection is noticed.
 const readDelay = 100 * time.Millisecond
 
 // delayRead waits for readDelay, or less if the deadline passes or the
@@ -187,7 +188,7 @@ func (c *conn) delayRead() {
 	defer c.mu.Unlock()
 	c.waiting = false
 	select {
-	case <-c.wakeUp: // sent after the timer had fired
+	case <-c.wakeUp: // wake was called after the timer had fired
 	default:
 	}
 }

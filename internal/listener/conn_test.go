@@ -21,7 +21,8 @@ func (c *deadlineCounter) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// inBubble runs a test of a connection under synctest and passes both of its ends.
+// inBubble runs a test in a synctest bubble and passes it both ends of a
+// connection.
 func inBubble(t *testing.T, test func(t *testing.T, c *conn, system *deadlineCounter, client net.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -40,7 +41,7 @@ func inBubble(t *testing.T, test func(t *testing.T, c *conn, system *deadlineCou
 	})
 }
 
-// reads returns how long a read took and what it came to.
+// reads returns the duration and the result of a read.
 func reads(c net.Conn, size int) (took time.Duration, n int, err error) {
 	began := time.Now()
 	n, err = c.Read(make([]byte, size))
@@ -51,9 +52,9 @@ func TestConnDeadlines(t *testing.T) {
 	const s = time.Second
 	for _, test := range []struct {
 		name   string
-		before []time.Duration // deadlines set before the read; 0: none
-		during []time.Duration // the same, one each second while it waits
-		want   time.Duration   // until the read times out
+		before []time.Duration // deadlines that are set before the read; 0: none
+		during []time.Duration // deadlines that are set during the read, one each second
+		want   time.Duration   // duration of the read until it times out
 	}{
 		{"one", []time.Duration{10 * s}, nil, 10 * s},
 		{"moved to sooner", []time.Duration{10 * s, 2 * s}, nil, 2 * s},
@@ -121,7 +122,7 @@ func TestConnSavesDeadlines(t *testing.T) {
 				_, _, err := reads(c, 1)
 				watched <- err
 			}()
-			time.Sleep(time.Millisecond) // the handler's work
+			time.Sleep(time.Millisecond) // time in the handler
 			c.SetReadDeadline(time.Unix(1, 0))
 			if err := <-watched; !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Fatalf("the watch ended with %v", err)

@@ -12,8 +12,9 @@ import (
 	"hmaproxy/internal/logging"
 )
 
-// Bounds on the lines about TLS handshakes that failed: so many at once from one
-// peer, then one per interval; for so many peers, and all others together.
+// Limits for the log lines about failed TLS handshakes: handshakeBurst lines
+// per peer, then one per handshakeInterval. At most handshakePeers peers are
+// counted separately, all others together.
 const (
 	handshakeBurst    = 3
 	handshakeInterval = time.Minute
@@ -21,19 +22,19 @@ const (
 )
 
 // A handshakeLog logs clients that fail to make a TLS connection, such as those
-// with an old TLS stack. They get no response that would say why. It is safe for
-// concurrent use.
+// with an old TLS stack. Such a client gets no response that explains the
+// failure. It is safe for concurrent use.
 type handshakeLog struct {
 	mu     sync.Mutex
 	peers  map[string]*logging.Thinning // by host
-	others *logging.Thinning            // of peers that found no place in the map
+	others *logging.Thinning            // counts the lines of peers beyond the map's limit
 }
 
 func newHandshakeLog() *handshakeLog {
 	return &handshakeLog{peers: make(map[string]*logging.Thinning), others: logging.NewThinning(handshakeBurst, handshakeInterval)}
 }
 
-// of returns the count of a peer's lines.
+// of returns the counter for a peer's lines.
 func (h *handshakeLog) of(peer net.Addr) *logging.Thinning {
 	host, _, err := net.SplitHostPort(peer.String())
 	if err != nil {
@@ -59,7 +60,7 @@ func (l *limited) logHandshake(c *tls.Conn) {
 	if state.HandshakeComplete {
 		return
 	}
-	err := c.Handshake() // the result of the handshake that has ended
+	err := c.Handshake() // returns the result of the handshake, which has ended
 	if err == nil || errors.Is(err, net.ErrClosed) || state.Version == 0 && isNetworkError(err) {
 		return
 	}
@@ -71,8 +72,9 @@ func (l *limited) logHandshake(c *tls.Conn) {
 		"error", err.Error(), "remedy", handshakeRemedy(err), "omitted", omitted)
 }
 
-// isNetworkError reports whether a connection ended or stayed silent. Before a
-// ClientHello that is a probe of the port.
+// isNetworkError reports whether the client closed the connection or sent
+// nothing. If that happens before a ClientHello, the connection was a probe of
+// the port.
 func isNetworkError(err error) bool {
 	var network net.Error
 	return errors.Is(err, io.EOF) || errors.As(err, &network)

@@ -20,7 +20,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// A lineLog passes on each line of a log.
+// A lineLog sends each line of a log to a channel.
 type lineLog struct{ lines chan string }
 
 func (l lineLog) Write(p []byte) (int, error) {
@@ -99,7 +99,8 @@ func TestFailedHandshakesAreLogged(t *testing.T) {
 			connect(tc.client)
 			last := tc.err == ""
 			if last {
-				// The next line belongs to this connection, so that there was none before.
+				// The next line belongs to this connection, so that the earlier
+				// ones left none.
 				connect(versions(tls.VersionTLS10, tls.VersionTLS10))
 				tc.err, tc.remedy = "unsupported versions", "TLS 1.1 at most"
 			}
@@ -121,8 +122,8 @@ func TestFailedHandshakesAreLogged(t *testing.T) {
 	}
 }
 
-// A client that tries again and again does not fill the log, and does not hide
-// another one.
+// A client that keeps trying does not fill the log, and does not suppress lines
+// about another client.
 func TestFailedHandshakesAreThinned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandshakeLog()

@@ -12,14 +12,15 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// Inherited returns a Listen that returns the sockets which systemd has opened and
-// passed to this process (LISTEN_FDS, systemd.socket(5)), and opens all others
-// itself. It is nil when there are none. Such a socket stays open while the
-// process restarts, so that no client is refused.
+// Inherited returns a Listen for the sockets that systemd has opened and passed
+// to this process (LISTEN_FDS, systemd.socket(5)). The Listen opens all other
+// addresses itself. Inherited returns nil when there are no such sockets. They
+// stay open while the process restarts, so that no client is refused.
 //
 // Each socket must have one of the addresses, which are those of HMA_LISTEN and
-// HMA_ADMIN_LISTEN: the rules about who may connect are made for these. Inherited
-// takes the sockets from the environment. Call it once.
+// HMA_ADMIN_LISTEN, because the rules about who may connect apply to these.
+// Inherited removes the sockets from the environment. It must be called only
+// once.
 func Inherited(addresses []string) (Listen, error) {
 	sockets, err := activation.Listeners()
 	if err != nil || len(sockets) == 0 {
@@ -47,7 +48,7 @@ func inherit(sockets []net.Listener, addresses []string) (Listen, error) {
 	return i.listen, nil
 }
 
-// inherited are the sockets that were not yet asked for.
+// inherited holds the sockets that listen has not returned yet.
 type inherited struct {
 	mu      sync.Mutex
 	sockets map[string]net.Listener // by address

@@ -9,9 +9,9 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// KeyPairs are the certificates and keys of the TCP listeners. They do not apply
-// to Unix sockets, which have no name that a certificate could confirm, nor to
-// the admin listener, whose clients would have to be configured to trust it.
+// KeyPairs are the certificates and keys of the TCP listeners. They are not
+// used for Unix sockets, which have no host name, nor for the admin listener,
+// whose clients would have to be configured to trust them.
 type KeyPairs struct {
 	config  *config.Config
 	current atomic.Pointer[[]tls.Certificate]
@@ -28,9 +28,9 @@ func NewKeyPairs(c *config.Config) (*KeyPairs, error) {
 	return k, err
 }
 
-// Reload reads the files and puts their key pairs in force for new connections.
-// It reports whether a certificate is another than before. After an error the
-// key pairs stay as they were. Calls must not overlap.
+// Reload reads the files. New connections use the key pairs from then on. It
+// reports whether a certificate has changed. After an error the previous key
+// pairs stay in use. Calls must not overlap.
 func (k *KeyPairs) Reload() (changed bool, err error) {
 	pairs, err := config.ReadKeyPairs(config.ReadFile, k.config.TLSCertFiles, k.config.TLSKeyFiles)
 	if err != nil {
@@ -44,8 +44,8 @@ func (k *KeyPairs) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// TLSConfig returns the configuration of TCP listeners, nil for nil KeyPairs:
-// plain HTTP.
+// TLSConfig returns the configuration of TCP listeners. It returns nil for nil
+// KeyPairs, which means plain HTTP.
 func (k *KeyPairs) TLSConfig() *tls.Config {
 	if k == nil {
 		return nil
@@ -57,8 +57,8 @@ func (k *KeyPairs) TLSConfig() *tls.Config {
 	}
 }
 
-// choose returns the first certificate that is for the name that the client asks
-// for and that it supports, else the first.
+// choose returns the first certificate that matches the client's server name
+// and that the client supports, else the first.
 func (k *KeyPairs) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pairs := *k.current.Load()
 	for i := range pairs {

@@ -24,7 +24,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// pairFiles are the two files of a key pair.
+// pairFiles are the paths of a certificate and its key.
 type pairFiles struct{ certificate, key string }
 
 func newPairFiles(t testing.TB) pairFiles {
@@ -32,10 +32,10 @@ func newPairFiles(t testing.TB) pairFiles {
 	return pairFiles{filepath.Join(dir, "tls.pem"), filepath.Join(dir, "tls-key.pem")}
 }
 
-// renew writes a new pair with the serial number into the files.
+// renew writes a new key pair for localhost with the given serial number.
 func (p pairFiles) renew(t testing.TB, serial int64) { p.issue(t, serial, "localhost") }
 
-// issue does the same for names other than localhost.
+// issue writes a new key pair for the given names.
 func (p pairFiles) issue(t testing.TB, serial int64, names ...string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -12,12 +12,12 @@ import (
 // Bounds on the connections that clients may hold open at once.
 const (
 	maxConnections  = 16 << 10 // three times the 5,000 notification streams of a large installation
-	minConnections  = 64       // however few files the process may open, and however little memory
-	reservedFiles   = 512      // files other than connections of clients and their connections to Exchange
-	filesPerRequest = 2        // the client's connection and the one to Exchange
+	minConnections  = 64       // lower limit, even if the process may open few files or has little memory
+	reservedFiles   = 512      // files that are neither connections of clients nor their connections to Exchange
+	filesPerRequest = 2        // one connection of the client and one to Exchange
 
-	reservedMemory      = 56 << 20  // the process itself and the buffered bodies of all requests
-	memoryPerConnection = 128 << 10 // a request's head at its limit; a notification stream needs 47 KiB
+	reservedMemory      = 56 << 20  // memory of the process itself and of the buffered bodies of all requests
+	memoryPerConnection = 128 << 10 // a request with a head of the maximum size; a notification stream needs 47 KiB
 
 	// systemBuffer is the size of a connection's receive and send buffer, which the
 	// system doubles for its own needs. By itself it lets them grow to megabytes,
@@ -28,31 +28,31 @@ const (
 	lineBurst    = 10
 	lineInterval = 10 * time.Second
 
-	// maxAdminConnections bounds the admin listener: probes, a scraper and a few
-	// browsers.
+	// maxAdminConnections is the limit of the admin listener, which serves
+	// probes, a scraper and a few browsers.
 	maxAdminConnections = 32
 )
 
-// connectionLimit returns how many connections clients may hold open. They must
-// neither use up the files that the process needs to reach Entra ID and Exchange,
-// nor more memory than the process may have.
+// connectionLimit returns how many connections clients may hold open. The limit
+// leaves enough files for connections to Entra ID and Exchange, and keeps
+// within the memory of the process.
 func connectionLimit(files, memory int64) int {
 	limit := min((files-reservedFiles)/filesPerRequest, (memory-reservedMemory)/memoryPerConnection)
 	return int(max(minConnections, min(maxConnections, limit)))
 }
 
 // A limited listener shares a number of connection slots with other listeners.
-// When all connections have a request, the next one waits for a slot, and later
-// ones wait in the system's queue. A listener on a loopback address closes
-// connections of other machines, which reach it where the system routes such
-// packets (route_localnet, CVE-2020-8558).
+// When all connections have a request, one more connection is accepted and
+// waits for a slot; later ones wait in the system's queue. A listener on a
+// loopback address closes connections of other machines, which can arrive where
+// the system routes such packets (route_localnet, CVE-2020-8558).
 type limited struct {
 	net.Listener
 	slots      *slots
 	loopback   bool
 	config     Config
-	foreign    *logging.Thinning // lines about peers of other machines
-	failures   *logging.Thinning // lines about connections that cannot be accepted
+	foreign    *logging.Thinning // limits lines about peers on other machines
+	failures   *logging.Thinning // limits lines about connections that cannot be accepted
 	handshakes *handshakeLog
 	once       sync.Once
 	closed     chan struct{}
@@ -64,8 +64,8 @@ func newLimited(l net.Listener, slots *slots, c Config) *limited {
 		handshakes: newHandshakeLog()}
 }
 
-// Accept returns the next connection, without TLS. A Unix socket's has the
-// peer's user id as its remote address.
+// Accept returns the next connection, without TLS. The remote address of a Unix
+// socket's connection is the peer's user id.
 func (l *limited) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
@@ -78,7 +78,8 @@ func (l *limited) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		// After Accept, so that a listener without clients takes no slot.
+		// The slot is taken after Accept, so that a listener without clients
+		// takes none.
 		if !l.slots.acquire(l.closed) {
 			c.Close()
 			return nil, net.ErrClosed
@@ -95,9 +96,9 @@ func (l *limited) logForeign(peer net.Addr) {
 	}
 }
 
-// reportFailure logs and counts that a connection cannot be accepted, because the
-// process has no file left for example. net/http tries again after a second at
-// most.
+// reportFailure logs and counts a connection that cannot be accepted, for
+// example because the process has too many files open. net/http tries again
+// after at most a second.
 func (l *limited) reportFailure(err error) {
 	if errors.Is(err, net.ErrClosed) {
 		return

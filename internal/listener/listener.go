@@ -17,22 +17,22 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// A Listen opens a listener, like net.ListenConfig.Listen. Tests pass that of a
+// A Listen opens a listener, like net.ListenConfig.Listen. Tests use that of a
 // memnet.Network.
 type Listen func(ctx context.Context, network, address string) (net.Listener, error)
 
 // Config says how to open listeners.
 type Config struct {
-	Listen Listen       // nil: sockets
-	TLS    *tls.Config  // of the clients' TCP listeners; nil: plain HTTP
-	Memory int64        // bytes that the process may use; 0: not limited
+	Listen Listen       // nil: open sockets
+	TLS    *tls.Config  // certificates of the clients' TCP listeners; nil: plain HTTP
+	Memory int64        // number of bytes that the process may use; 0: no limit
 	Log    *slog.Logger // required
 	Failed func()       // called for each connection that cannot be accepted; nil: no call
 }
 
-// OpenAll opens every listener for clients, or none. An optional address that
-// the machine does not have, such as that of IPv6, is left out. The server must
-// have the hook ConnState.
+// OpenAll opens all listeners for clients, or none. An optional address that
+// the machine does not have, such as IPv6 loopback, is left out. The server
+// must use the hook ConnState.
 func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.Listener, error) {
 	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64)))
 	slots.minIdle = minIdle
@@ -55,7 +55,7 @@ func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.L
 	return open, nil
 }
 
-// OpenAdmin opens the admin listener. The server must have the hook ConnState.
+// OpenAdmin opens the admin listener. The server must use the hook ConnState.
 func OpenAdmin(ctx context.Context, c Config, address string) (net.Listener, error) {
 	l, err := c.listen()(ctx, "tcp", address)
 	if err != nil {
@@ -79,8 +79,8 @@ func CloseAll(listeners []net.Listener) {
 }
 
 // CloseIdle closes the connections of OpenAll's listeners that have no request,
-// those included whose first request has not come yet. The listeners may be
-// closed.
+// including those that have not sent their first request. It may be called
+// after the listeners are closed.
 func CloseIdle(listeners []net.Listener) {
 	for _, l := range listeners {
 		if l, ok := l.(interface{ closeIdle() }); ok {
@@ -89,7 +89,7 @@ func CloseIdle(listeners []net.Listener) {
 	}
 }
 
-// A tlsListener is a limited listener below TLS.
+// A tlsListener puts TLS on the connections of a limited listener.
 type tlsListener struct {
 	net.Listener
 	slots *slots

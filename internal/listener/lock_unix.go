@@ -12,16 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long the start waits for another one that opens a socket in the same
-// directory. That takes milliseconds, or the time of a connection that is not
-// accepted.
+// Limits for the wait while another process opens a socket in the same
+// directory. That takes milliseconds, or as long as a connection attempt to a
+// process that does not accept.
 const (
 	lockWait  = 5 * time.Second
 	lockPause = 10 * time.Millisecond
 )
 
-// lockDirectory keeps other processes that call it from replacing a stale socket
-// in the directory at the same time. A file system without locks is no error.
+// lockDirectory locks the directory, so that two processes do not replace a
+// stale socket in it at the same time. A file system without locks is not an
+// error.
 func lockDirectory(ctx context.Context, dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -32,7 +33,7 @@ func lockDirectory(ctx context.Context, dir string) (unlock func(), err error) {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return func() { f.Close() }, nil // locked, or there are no locks
+			return func() { f.Close() }, nil // locked, or locks are not supported
 		}
 		select {
 		case <-time.After(lockPause):

@@ -142,7 +142,7 @@ func (s *slots) add(c *conn) {
 // closeIdle closes the connections without a request.
 func (s *slots) closeIdle() {
 	for _, c := range s.takeIdle() {
-		c.Close() // releases its slot
+		c.Close() // closing releases its slot
 	}
 }
 
@@ -197,8 +197,8 @@ func (s *slots) setIdle(c *conn, idle bool) {
 	}
 }
 
-// ConnState is the hook of an http.Server for the listeners of this package. It
-// tells them which connections are without a request, and which have ended.
+// ConnState is the hook of an http.Server with listeners of this package. It
+// records which connections are without a request and which are closed.
 func ConnState(raw net.Conn, state http.ConnState) {
 	inner := raw
 	secure, overTLS := raw.(*tls.Conn)

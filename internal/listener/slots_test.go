@@ -25,7 +25,7 @@ type slotTest struct {
 	inner   [2]*memnet.Listener
 	release chan struct{}
 
-	listeners []net.Listener // that the server serves
+	listeners []net.Listener // the server's listeners
 }
 
 func newSlotTest(t *testing.T, limit int) *slotTest {
@@ -62,7 +62,8 @@ func (s *slotTest) connect(listener int) net.Conn {
 	return c
 }
 
-// get sends a request and returns its status, 0 if none came within a minute.
+// get sends a request and returns the status of the response, 0 if none came
+// within a minute.
 func get(c net.Conn, path string) int {
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
@@ -80,7 +81,7 @@ func TestLongestIdleConnectionGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)
 		first, second := s.connect(0), s.connect(0)
-		for _, c := range []net.Conn{second, first} { // so that the second is idle for longer
+		for _, c := range []net.Conn{second, first} { // so that the second connection has been idle for longer
 			if got := get(c, "/"); got != 200 {
 				t.Fatalf("status %d", got)
 			}
@@ -161,7 +162,7 @@ func TestClosedListenerStopsWaitingForASlot(t *testing.T) {
 	})
 }
 
-// A foreignListener accepts connections that seem to come from another machine.
+// A foreignListener accepts connections whose peer seems to be another machine.
 type foreignListener struct{ *memnet.Listener }
 
 func (l foreignListener) Accept() (net.Conn, error) {
@@ -244,8 +245,8 @@ func TestFailedAcceptIsReported(t *testing.T) {
 	}
 }
 
-// TestCloseIdle checks that connections without a request are closed, one that
-// has never had one included, and that one with a request is not.
+// TestCloseIdle checks that connections without a request are closed, including
+// one that never had a request. A connection with a request stays open.
 func TestCloseIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 10)

@@ -15,21 +15,22 @@ import (
 	"time"
 )
 
-// socketMode lets only the user that runs hmaproxy, and root, connect.
+// socketMode lets only root and the user of this process connect.
 const socketMode fs.FileMode = 0o600
 
-// listenUnix opens a Unix socket that only the user of this process and root can
-// connect to. The directory must exist, belong to one of them, and be writable
-// by no other user, and so must those above it. A sticky directory such as /tmp is refused too: while
-// hmaproxy is down, any user could create a socket of that name there, and
-// clients would send it their mail and passwords.
+// listenUnix opens a Unix socket to which only root and the user of this
+// process can connect. The directory must exist. It and the directories above
+// it must belong to one of these two users and must not be writable by others.
+// A sticky directory such as /tmp is refused too: while hmaproxy is down, any
+// user could create a socket of that name there, and clients would send their
+// mail and passwords to it.
 //
-// An existing socket is replaced if no process listens on it. Any other existing
-// file is left alone and is an error. Closing the listener removes its socket,
-// unless another one has the name by then.
+// An existing socket is replaced if no process listens on it. Any other
+// existing file is left unchanged and is an error. Closing the listener removes
+// its socket, unless the name belongs to another socket by then.
 func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
-		return listen(ctx, "unix", path) // returns an error that explains why not
+		return listen(ctx, "unix", path) // fails with an error that explains why
 	}
 	if err := checkSocketDirectory(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 	if err != nil {
 		return nil, fmt.Errorf("directory of the socket: %w", err)
 	}
-	defer unlock() // another start may look for a stale socket now
+	defer unlock() // from now on another process may replace a stale socket
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 		return nil, err
 	}
 	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // it would remove another process's socket
+		u.SetUnlinkOnClose(false) // the automatic removal could remove another process's socket
 	}
 	s := &unixListener{Listener: l, path: path}
 	if s.own, err = restrict(path); err != nil {
@@ -57,7 +58,7 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 	return s, nil
 }
 
-// maxLinks bounds the symbolic links on a socket's path, as the kernel does.
+// maxLinks limits the symbolic links on a socket's path, as the kernel does.
 const maxLinks = 40
 
 // checkSocketDirectory returns an error if another user could replace the socket,
@@ -101,15 +102,16 @@ func checkSocketDirectory(dir string) error {
 	}
 }
 
-// components returns the parts of a path. ".." stays, because filepath.Join
-// resolves it against a directory that holds no symbolic link.
+// components returns the parts of a path. It keeps "..": filepath.Join resolves
+// it, against a directory whose path has no symbolic link.
 func components(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }
 
-// checkDirectory returns an error if another user could replace what is in a
-// directory. In a sticky directory only the owner of an entry can; the socket's
-// own directory must not be one, because the socket does not exist at all times.
+// checkDirectory returns an error if another user could replace an entry of the
+// directory. In a sticky directory only the owner of an entry can. This is not
+// enough for the socket's own directory, because the socket does not exist at
+// all times.
 func checkDirectory(dir string, info fs.FileInfo, last bool) error {
 	switch {
 	case !info.IsDir():
@@ -149,8 +151,8 @@ func removeStale(ctx context.Context, path string) error {
 	return nil
 }
 
-// restrict sets a new socket's mode, for systems where opening it did not, and
-// returns its identity.
+// restrict sets the mode of a new socket, on systems where opening it did not.
+// It returns the identity of the file.
 func restrict(path string) (fs.FileInfo, error) {
 	if err := os.Chmod(path, socketMode); err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
@@ -182,7 +184,7 @@ func (l *unixListener) Close() error {
 	return l.Listener.Close()
 }
 
-// A peerAddr names the process at the other end of a Unix socket.
+// A peerAddr is the address of the process that connected to a Unix socket.
 type peerAddr string
 
 func (peerAddr) Network() string  { return "unix" }

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ListenNetwork opens a listener on the network. The umask sets the mode of a
-// Unix socket. It applies to the whole process, which creates no other files
-// during the start.
+// ListenNetwork opens a listener on the network. It sets the mode of a Unix
+// socket through the umask. The umask applies to the whole process, but during
+// the start the process creates no other files.
 func ListenNetwork(ctx context.Context, network, address string) (net.Listener, error) {
 	if network == "unix" {
 		before := unix.Umask(0o177)

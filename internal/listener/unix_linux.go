@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ListenNetwork opens a listener on the network. A Unix socket has its mode from
-// the moment of its creation: bind gives the file the mode of the socket
-// descriptor, so neither the umask nor timing leaves a gap.
+// ListenNetwork opens a listener on the network. A Unix socket has its mode
+// from its creation on, independent of the umask: bind gives the file the mode
+// of the socket descriptor.
 func ListenNetwork(ctx context.Context, network, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	if network == "unix" {

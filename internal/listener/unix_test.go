@@ -20,7 +20,8 @@ import (
 	"testing"
 )
 
-// socketDir is a directory with a short name: a socket's path has little room.
+// socketDir makes a directory with a short name, because the length of a
+// socket's path is limited.
 func socketDir(t *testing.T, mode fs.FileMode) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hma")
@@ -52,7 +53,7 @@ func TestSocketMode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(path) // before anybody has changed the mode
+	info, err := os.Stat(path) // the mode at creation
 	bare.Close()
 	if err != nil || info.Mode() != 0o600|fs.ModeSocket {
 		t.Errorf("the socket comes into being with mode %v (%v)", info.Mode(), err)
@@ -67,7 +68,7 @@ func TestSocketsDirectory(t *testing.T) {
 	cases := []struct {
 		name string
 		mode fs.FileMode
-		want string // "" for a good one
+		want string // "" when the directory is accepted
 	}{
 		{"its owner's", 0o700, ""},
 		{"readable to all", 0o755, ""},
@@ -195,8 +196,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestAnotherUserCannotConnect lets another user try, in a directory that he
-// may enter.
+// TestAnotherUserCannotConnect lets another user connect to a socket in a
+// directory that this user may enter.
 func TestAnotherUserCannotConnect(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Log("NOT CHECKED: only root can be another user")
@@ -214,7 +215,7 @@ func TestAnotherUserCannotConnect(t *testing.T) {
 	open := filepath.Join(dir, "open")
 	for path, want := range map[string]string{filepath.Join(dir, "s"): "permission denied", open: "<nil>"} {
 		l := mustListen(t, path)
-		if path == open { // what the test would see if the mode did not matter
+		if path == open { // a control: with this mode the other user can connect
 			if err := os.Chmod(path, 0o666); err != nil {
 				t.Fatal(err)
 			}
@@ -235,13 +236,13 @@ func TestAnotherUserCannotConnect(t *testing.T) {
 	}
 }
 
-// TestSocketsWholePath checks the directories above the socket's own: who may
-// rename one of them can replace the socket.
+// TestSocketsWholePath checks the directories above the socket's own, because a
+// user who can rename one of them can replace the socket.
 func TestSocketsWholePath(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		build func(t *testing.T, root string) (path string)
-		want  string // "" for a good one
+		want  string // "" when the path is accepted
 	}{
 		{"private below private", func(t *testing.T, root string) string {
 			return filepath.Join(mkdir(t, root, "a", 0o755), "s")
@@ -301,8 +302,8 @@ func symlink(t *testing.T, target, parent, name string) string {
 	return link
 }
 
-// TestTwoStartsOverAStaleSocket checks that one of two processes that start at
-// the same time over a stale socket gets an error, and the other one's socket
+// TestTwoStartsOverAStaleSocket starts two processes at the same time over a
+// stale socket. One of them gets an error, and the socket of the other one
 // works.
 func TestTwoStartsOverAStaleSocket(t *testing.T) {
 	for range 50 {

@@ -18,15 +18,15 @@ import (
 type attempt struct {
 	msg        *message
 	conn       *conn
-	stopWatch  func() bool // ends the watch on the context
-	sentBefore int64       // bytes that the connection had sent before
+	stopWatch  func() bool // stops watching the context
+	sentBefore int64       // number of bytes sent on the connection before this attempt
 	upload     *upload     // nil: the message was written in one piece
 	response   responseBody
 	deadline   responseDeadline
 
 	uploadLimit *time.Timer  // aborts an upload after its response was read
-	active      atomic.Int32 // how many of upload and response have not ended
-	unusable    atomic.Bool  // the connection cannot serve another request
+	active      atomic.Int32 // number of parts (upload and response) that have not ended
+	unusable    atomic.Bool  // the connection must not serve another request
 }
 
 // An attemptError says why an attempt had no response.
@@ -42,8 +42,8 @@ func (e *attemptError) Error() string { return "upstream: " + e.err.Error() }
 // NotSent reports whether no byte of the request was sent.
 func (e *attemptError) NotSent() bool { return e.notSent }
 
-// Unwrap hides the cause when a part of the request was sent: it may look like
-// a failure to connect, for which callers retry.
+// Unwrap hides the cause when a part of the request was sent. The cause may
+// look like a failure to connect, after which callers retry.
 func (e *attemptError) Unwrap() error {
 	if e.notSent || e.bodyFailed || e.err == ErrResponseTimeout {
 		return e.err
@@ -51,9 +51,9 @@ func (e *attemptError) Unwrap() error {
 	return nil
 }
 
-// lateResponseTimeout bounds the wait for a response after the request could not
-// be sent completely. A server that responds early and closes the connection has
-// sent the response before.
+// lateResponseTimeout bounds the wait for a response when the request could not
+// be sent completely. A server that responds early and then closes the
+// connection has sent its response already.
 const lateResponseTimeout = time.Second
 
 // send makes an attempt and returns the response. After an error the connection
@@ -88,8 +88,8 @@ func send(m *message, c *conn) (*http.Response, error) {
 	return nil, a.newError(sendErr, err, noResponse)
 }
 
-// limitLateResponse bounds the wait for a response on a connection that can no
-// longer be written.
+// limitLateResponse bounds the wait for a response on a connection on which
+// nothing more can be sent.
 func (a *attempt) limitLateResponse() {
 	a.unusable.Store(true)
 	a.deadline.requestFailed(a.conn)
@@ -152,7 +152,8 @@ func (a *attempt) receive() (resp *http.Response, noResponse bool, err error) {
 	}
 }
 
-// readHead reads the head of one response, and the spelling of its headers.
+// readHead reads the head of one response and the server's spelling of its
+// header names.
 func (a *attempt) readHead() (*http.Response, error) {
 	c := a.conn
 	buffered, _ := c.br.Peek(c.br.Buffered())
@@ -170,12 +171,13 @@ func (a *attempt) readHead() (*http.Response, error) {
 	return resp, err
 }
 
-// isInterim reports whether another response follows.
+// isInterim reports whether a response is interim, so that another one follows.
 func isInterim(status int) bool {
 	return 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
 }
 
-// handleInterim handles an interim response. All heads share one limit.
+// handleInterim handles an interim response. readLimit applies to all heads of
+// an attempt together.
 func (a *attempt) handleInterim(resp *http.Response) error {
 	trace := a.msg.trace
 	if resp.StatusCode == http.StatusContinue && a.msg.expect {
@@ -194,12 +196,12 @@ func (a *attempt) handleInterim(resp *http.Response) error {
 func (a *attempt) begin(resp *http.Response) *http.Response {
 	keepAlive := !resp.Close && !a.msg.request.Close && resp.StatusCode >= 200
 	if a.upload != nil {
-		a.upload.decide(keepAlive) // sending the body keeps the connection
+		a.upload.decide(keepAlive) // only if the connection is kept is the body sent
 	}
 	resp.TLS = a.conn.state
 	a.response.keepAlive = keepAlive
 	switch {
-	case resp.StatusCode < 200: // 101: another protocol follows, which was not requested
+	case resp.StatusCode < 200: // 101 announces another protocol, which was not requested
 		a.response.finish(responseClosed)
 		resp.Body = emptyBody{a.response.headerNames}
 	case a.msg.request.Method == http.MethodHead, resp.ContentLength == 0:
@@ -213,8 +215,8 @@ func (a *attempt) begin(resp *http.Response) *http.Response {
 	return resp
 }
 
-// lateUploadTimeout bounds an upload after its response was read completely: the
-// server may or may not read the rest.
+// lateUploadTimeout bounds an upload after its response was read completely,
+// because the server may never read the rest.
 const lateUploadTimeout = 50 * time.Millisecond
 
 // responseEnded records the end of the response. reusable reports whether the

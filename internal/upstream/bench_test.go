@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// BenchmarkRoundTrip measures a short request and its response on loopback, the
-// server included.
+// BenchmarkRoundTrip measures a short request and its response on loopback,
+// including the work of the server.
 func BenchmarkRoundTrip(b *testing.B) {
 	tr := newBenchServer(b)
 	body := strings.Repeat("x", 1700)

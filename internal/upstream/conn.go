@@ -16,30 +16,31 @@ import (
 // A conn is a connection to the server. At most one attempt uses it at a time.
 type conn struct {
 	config    *Config
-	transport *Transport // that uses the connection; nil until it is connected
+	transport *Transport // the attempt that uses the connection; nil until it is connected
 	tcp       net.Conn   // as Config.Dial returned it
 	wire      *wire
 	tls       *tls.Conn
 	state     *tls.ConnectionState
-	br        *bufio.Reader       // reads from the conn, which bounds a response's head
-	probe     func() socket.State // nil: the system has no such call
-	readLimit int64               // bytes that may still be read
+	br        *bufio.Reader       // reads from the conn, whose readLimit bounds the head of a response
+	probe     func() socket.State // state of the socket; nil: the system has no such call
+	readLimit int64               // number of bytes that may still be read
 	deadline  time.Time           // the read deadline of responses, zero for none
-	recording bool                // recorded is in use
-	recorded  []byte              // what was read since record
+	recording bool                // whether Read appends to recorded
+	recorded  []byte              // bytes read since the call of record
 
 	reused     bool      // has served a request before
-	idleSince  time.Time // while it is idle
-	idleReader chan bool // receives whether the idle connection stayed silent; nil: no goroutine reads
+	idleSince  time.Time // time at which the connection became idle
+	idleReader chan bool // receives whether the idle connection received nothing; nil: no goroutine reads
 }
 
-// readBufferSize is the size of a connection's read buffer, for a response's
-// head and the sizes of chunks. TLS has a buffer of its own below it, so a
-// larger one would save no system call. Thousands of streams have one each.
+// readBufferSize is the size of a connection's read buffer, which holds a
+// response's head and the sizes of chunks. TLS has its own buffer below, so
+// that a larger one would save no system calls. Each of thousands of streams
+// has one.
 const readBufferSize = 1 << 10
 
-// newConn returns a connection before its TLS handshake. through is tcp, or the
-// tunnel through a corporate proxy at the other end of tcp.
+// newConn returns a connection before its TLS handshake. through is tcp itself,
+// or a tunnel through a corporate proxy, to which tcp leads.
 func newConn(config *Config, through, tcp net.Conn, tlsConfig *tls.Config) *conn {
 	c := &conn{config: config, tcp: tcp, wire: &wire{Conn: socket.Of(through)}, readLimit: math.MaxInt64}
 	c.tls = tls.Client(c.wire, tlsConfig)
@@ -61,7 +62,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// record keeps a copy of what is read from now on, after already.
+// record keeps a copy of already and of everything that is read from now on.
 func (c *conn) record(already []byte) {
 	c.recording = true
 	c.recorded = append([]byte(nil), already...)
@@ -77,10 +78,10 @@ func (c *conn) stopRecording() []byte {
 // close closes a connection that no attempt uses.
 func (c *conn) close() { _ = c.tls.Close() }
 
-// abort closes the connection while it may be read and written. It sends no
-// TLS close_notify, so that the server does not take a truncated request for a
-// whole one, and discards what is unsent: after an outage the system would still
-// deliver a request whose client has given up.
+// abort closes the connection while other goroutines may read and write it. It
+// sends no TLS close_notify, so that the server does not process a truncated
+// request as a complete one. It discards unsent bytes: after an outage the
+// system would otherwise still deliver a request whose client has given up.
 func (c *conn) abort() {
 	if tcp, ok := c.tcp.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
@@ -105,8 +106,8 @@ func (c *conn) usable() bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// startIdleReader reads from an idle connection where its state cannot be
-// probed.
+// startIdleReader reads from an idle connection on systems that cannot report
+// the state of a socket.
 func (c *conn) startIdleReader() {
 	if c.probe != nil {
 		return
@@ -118,7 +119,7 @@ func (c *conn) startIdleReader() {
 	}()
 }
 
-// stopIdleReader reports whether nothing was received.
+// stopIdleReader reports whether the idle connection received nothing.
 func (c *conn) stopIdleReader() bool {
 	c.deadline = time.Time{}
 	_ = c.wire.SetReadDeadline(time.Unix(1, 0))

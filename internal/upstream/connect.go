@@ -15,9 +15,8 @@ type connector struct {
 	keyExchange *keyExchange
 }
 
-// connect opens a connection. It does so in another goroutine, because a TLS
-// handshake grows the stack, and the caller's stack lives as long as its
-// response.
+// connect opens a connection in another goroutine, because a TLS handshake
+// makes the stack grow. The caller's stack exists for as long as its response.
 func (d *connector) connect(ctx context.Context) (*conn, error) {
 	type result struct {
 		c   *conn
@@ -61,13 +60,13 @@ func (d *connector) open(ctx context.Context) (*conn, error) {
 	case ctx.Err() != nil || !errors.As(err, &failed) || !failed.helloUnanswered:
 		return nil, err
 	case failed.Timeout() && timeout == d.config.HandshakeTimeout:
-		d.keyExchange.hybridFailed() // the next connection tries both
+		d.keyExchange.hybridFailed() // the next connection tries both hellos again
 		return nil, err
 	}
 	c, classicErr := d.openWith(ctx, d.keyExchange.classic, d.config.HandshakeTimeout/2)
 	if classicErr != nil {
 		d.keyExchange.hybridFailed()
-		return nil, err // not about the key exchange: the first error is the cause
+		return nil, err // the key exchange is not the cause, so that the first error is returned
 	}
 	if d.keyExchange.useClassic() {
 		d.config.Log.Warn("the server only completes TLS handshakes without post-quantum key exchange", "server", d.config.Address,

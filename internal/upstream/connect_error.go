@@ -9,24 +9,24 @@ import (
 	"strings"
 )
 
-// A Step is a part of connecting.
+// A Step is one step of opening a connection.
 type Step string
 
-// The steps, in their order.
+// The steps, in order.
 const (
 	Dial           Step = "connect"
 	CorporateProxy Step = "corporate proxy"
 	Handshake      Step = "TLS handshake"
 )
 
-// A ConnectError says why there was no connection to send a request on. Nothing
+// A ConnectError says why no connection could be opened for a request. No byte
 // of the request was sent. It is a net.Error.
 type ConnectError struct {
 	Step   Step
 	Server string // host:port of the server or the corporate proxy
 	Err    error
 
-	helloUnanswered bool // the server reset, closed or stayed silent instead of a response to the hello
+	helloUnanswered bool // the server reset or closed the connection, or sent nothing, instead of responding to the hello
 }
 
 // Error describes the failure, with the issuer of a certificate that is not
@@ -41,7 +41,7 @@ func (e *ConnectError) Error() string {
 
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-// NotSent reports true: nothing of the request was sent.
+// NotSent reports true, because no byte of the request was sent.
 func (e *ConnectError) NotSent() bool { return true }
 
 // Timeout reports whether the server did not respond in time.
@@ -53,7 +53,7 @@ func (e *ConnectError) Timeout() bool {
 // Temporary reports the same as Timeout. It makes the error a net.Error.
 func (e *ConnectError) Temporary() bool { return e.Timeout() }
 
-// Remedy returns what an administrator can do, "" when that is not known.
+// Remedy returns advice for the administrator, "" when there is none.
 func (e *ConnectError) Remedy() string {
 	var (
 		unknown  x509.UnknownAuthorityError

@@ -22,9 +22,9 @@ import (
 // TLS hello.
 const maxSegment = 1400
 
-// helloFilter is a step before the TLS handshake. It reads the client's hello and
-// does refuse when that is longer than one TCP segment. Otherwise it passes the
-// hello on.
+// helloFilter is a step before the TLS handshake. It reads the client's hello
+// and runs refuse if the hello is longer than one TCP segment. Otherwise it
+// passes the hello on.
 func helloFilter(refuse step) step {
 	return func(p *peer) error {
 		header := make([]byte, 5)
@@ -112,8 +112,9 @@ func TestHelloThatIsTooLong(t *testing.T) {
 	})
 }
 
-// TestSilentServer checks that the fallback to a shorter hello neither exceeds
-// the timeout nor is remembered when it fails as well.
+// TestSilentServer checks that the second handshake, with a shorter hello, does
+// not exceed the timeout. If that handshake fails too, the next connection
+// begins with the long hello again.
 func TestSilentServer(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -134,9 +135,9 @@ func TestSilentServer(t *testing.T) {
 	})
 }
 
-// TestHandshakeBecomesSilent checks that a server that completed a handshake with
-// the long hello before has the whole timeout, and that both hellos are tried
-// after it has used it up.
+// TestHandshakeBecomesSilent uses a server that completed a handshake with the
+// long hello and later does not respond. A handshake then has the whole timeout,
+// and later connections try both hellos.
 func TestHandshakeBecomesSilent(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		s := newServer(memoryNetwork{})
@@ -218,8 +219,8 @@ func TestConnectErrors(t *testing.T) {
 	}
 }
 
-// TestCipherSuitesOfTheConfiguration checks that a server with RSA key exchange
-// is reached when the configuration offers that.
+// TestCipherSuitesOfTheConfiguration checks that a connection to a server with
+// RSA key exchange succeeds when the configuration offers it.
 func TestCipherSuitesOfTheConfiguration(t *testing.T) {
 	s := newServer(listen(t), head, body, say(ok))
 	s.tls.MaxVersion = tls.VersionTLS12
@@ -255,8 +256,8 @@ func TestConnectionThatIsNotCurrent(t *testing.T) {
 	}
 }
 
-// TestAbortResets checks that what is unsent when a request is cancelled is not
-// delivered later.
+// TestAbortResets checks that bytes which are unsent when a request is
+// cancelled are not delivered later.
 func TestAbortResets(t *testing.T) {
 	cancelled := make(chan bool)
 	received := make(chan error, 1)

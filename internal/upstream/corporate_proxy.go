@@ -20,8 +20,8 @@ import (
 // maxConnectResponse bounds the head of a corporate proxy's response to CONNECT.
 const maxConnectResponse = 64 << 10
 
-// DialAddress returns the address to which connections are opened: that of the
-// corporate proxy if there is one.
+// DialAddress returns the address to open connections to: the corporate proxy's
+// if there is one, else the server's.
 func (c *Config) DialAddress() string {
 	if c.Proxy == nil {
 		return c.Address
@@ -61,7 +61,7 @@ func (p *corporateProxy) openTunnel(ctx context.Context, raw net.Conn) (net.Conn
 	case "https":
 		config := p.config.TLS.Clone()
 		config.ServerName = p.config.Proxy.Hostname()
-		config.CipherSuites, config.CurvePreferences = nil, nil // those are Exchange's
+		config.CipherSuites, config.CurvePreferences = nil, nil // these settings are only for Exchange
 		conn := tls.Client(raw, config)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			return nil, fmt.Errorf("TLS handshake: %w", err)
@@ -111,8 +111,8 @@ func (p *corporateProxy) connectRequest() string {
 }
 
 // ConnectRefusal returns an error that explains a corporate proxy's refusal of
-// CONNECT, nil for a response that opens the tunnel. Its text follows the name of
-// the proxy.
+// CONNECT, nil for a response that opens the tunnel. Callers put the name of
+// the proxy before its text.
 func ConnectRefusal(resp *http.Response) error {
 	const limit = 100
 	quote := func(text string) string { return strconv.Quote(text[:min(len(text), limit)]) }
@@ -129,7 +129,7 @@ func ConnectRefusal(resp *http.Response) error {
 	return errors.New("it refused to connect: " + quote(resp.Status))
 }
 
-// A socksDialer is the part of package proxy's SOCKS5 dialer that works on an
+// A socksDialer is the method of package proxy's SOCKS5 dialer that uses an
 // open connection.
 type socksDialer interface {
 	DialWithConn(ctx context.Context, c net.Conn, network, address string) (net.Addr, error)

@@ -19,8 +19,8 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// A testProxy is a corporate proxy on TCP. It forwards to the server of the test,
-// whatever it is asked for.
+// A testProxy is a corporate proxy on TCP. It forwards every connection to the
+// server of the test.
 type testProxy struct {
 	url      *url.URL
 	requests chan *http.Request
@@ -68,7 +68,7 @@ func (p *testProxy) serve(c net.Conn, s *server, response string) {
 	_, _ = io.Copy(c, there)
 }
 
-// through makes the transport use the proxy.
+// through configures the transport to use the proxy.
 func (p *testProxy) through(u *upstream.Config) {
 	u.Proxy = p.url
 	u.Address = "mail.contoso.com:443"

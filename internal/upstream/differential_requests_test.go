@@ -130,7 +130,7 @@ var reuse = []scenario{
 		want: `broken; 1 on 1`},
 }
 
-// extraResponse is a response without a request.
+// extraResponse is a response for which there was no request.
 const extraResponse = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTRAY!"
 
 // sayAndCloseNotify sends the text and close_notify in one packet.
@@ -140,7 +140,7 @@ func sayAndCloseNotify(text string) step {
 		_ = say(text)(p)
 		_ = closeNotify(p)
 		p.batcher.hold = false
-		_ = p.raw.SetWriteDeadline(time.Time{}) // which TLS has set
+		_ = p.raw.SetWriteDeadline(time.Time{}) // set by crypto/tls
 		_, err := p.raw.Write(p.batcher.held.Bytes())
 		return err
 	}

@@ -11,8 +11,8 @@ func responses(parts ...string) [][]step {
 	return [][]step{{head, body, say(parts...), head, body, say(parts...)}}
 }
 
-// thenEnd is the script of a server that sends the parts as its only response and
-// then does a last step.
+// thenEnd is the script of a server that sends the parts as its only response
+// and then runs a last step.
 func thenEnd(then step, parts ...string) [][]step {
 	return [][]step{{head, body, say(parts...), then}}
 }

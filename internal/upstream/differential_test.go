@@ -23,7 +23,7 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// A client is the common interface of the two implementations.
+// A client is the interface that both implementations have.
 type client interface {
 	http.RoundTripper
 	CloseIdleConnections()
@@ -73,8 +73,8 @@ func newNetHTTPTransport(s *server) *http.Transport {
 type testRequest struct {
 	method string // "" is GET, or POST with a body
 	body   string
-	stream bool  // the body is not in memory
-	length int64 // announced instead of the body's; -1: unknown
+	stream bool  // the body does not support GetBody
+	length int64 // the Content-Length to announce; 0: that of body; -1: unknown
 	fails  bool  // the body fails after its last byte
 	header http.Header
 	close  bool
@@ -82,7 +82,7 @@ type testRequest struct {
 
 var errBody = errors.New("the body failed")
 
-// A trackedBody is a request's body that records whether it was closed.
+// A trackedBody is a request body that records whether it was closed.
 type trackedBody struct {
 	io.Reader
 	fails  bool
@@ -128,7 +128,7 @@ func (a testRequest) request(ctx context.Context) (*http.Request, *trackedBody) 
 	return r, b
 }
 
-// classify returns what an error of RoundTrip means to package proxy.
+// classify returns how package proxy treats an error of RoundTrip.
 func classify(ctx context.Context, err error) string {
 	var notTLS tls.RecordHeaderError
 	var notSent interface{ NotSent() bool }
@@ -181,7 +181,7 @@ func shortened(text []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// nondeterministic is the outcome of a race within http.Transport.
+// nondeterministic marks a result that depends on a race within http.Transport.
 const nondeterministic = "varies"
 
 // A scenario is a server's script and the requests that are sent to it.
@@ -190,15 +190,15 @@ type scenario struct {
 	scripts      [][]step
 	requests     []testRequest
 	raw          bool
-	tcp          bool   // needs TCP
-	fakeTime     bool   // needs fake time
+	tcp          bool   // requires TCP
+	fakeTime     bool   // requires fake time
 	readsNothing bool   // with fakeTime: http.Transport needs TCP and real time, because it writes close_notify under a lock
 	want         string // the result of upstream and, unless netHTTP is set, of http.Transport
-	netHTTP      string // the result of http.Transport, where it differs
+	netHTTP      string // the result of http.Transport, if it differs
 	because      string // the reason for the difference
 }
 
-func (c scenario) play(t *testing.T, n network, netHTTP bool) (summary, details string) {
+func (c scenario) run(t *testing.T, n network, netHTTP bool) (summary, details string) {
 	cert, _ := serverIdentity()
 	s := &server{net: n, scripts: c.scripts, raw: c.raw, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}
 	var cl client = newNetHTTPTransport(s)
@@ -240,7 +240,7 @@ func (c scenario) compare(t *testing.T, n network) {
 	if (c.netHTTP == "") != (c.because == "") {
 		t.Fatal("a difference needs a reason, and a reason a difference")
 	}
-	summary, details := c.play(t, n, false)
+	summary, details := c.run(t, n, false)
 	if summary != want {
 		t.Errorf("upstream\n got %s\nwant %s\n%s", summary, want, details)
 	}
@@ -255,7 +255,7 @@ func (c scenario) compare(t *testing.T, n network) {
 
 // checkNetHTTP checks the result of http.Transport.
 func (c scenario) checkNetHTTP(t *testing.T, n network, of string) (details string) {
-	summary, details := c.play(t, n, true)
+	summary, details := c.run(t, n, true)
 	if summary != of && of != nondeterministic {
 		t.Errorf("http.Transport\n got %s\nwant %s\n%s", summary, of, details)
 	}

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// Some clients look headers up with regard to case, for example X-FEServer. In a
+// Some clients look headers up case-sensitively, for example X-FEServer. In a
 // Response, net/http has names in canonical form only (X-Feserver), so the
 // transport reads the spelling separately.
 
@@ -19,14 +19,14 @@ type headerNames struct {
 	canonical map[string]string // by spelling
 }
 
-// maxHeaderNames bounds how many names are remembered.
+// maxHeaderNames bounds the number of names that are remembered.
 const maxHeaderNames = 128
 
-// headerNameCache holds the names of the last responses. A server sends the same
-// ones with every response, so reading them nearly always allocates nothing.
+// headerNameCache holds the names of the latest responses. A server sends the
+// same names with every response, so that reading them rarely allocates memory.
 type headerNameCache struct{ last atomic.Pointer[headerNames] }
 
-// read returns names that hold for a response with the given head.
+// read returns the names for a response with the given head.
 func (c *headerNameCache) read(head []byte) *headerNames {
 	names := c.last.Load()
 	var changed *headerNames

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// spelled returns how a response's body spells a header.
+// spelled returns how a response body's HeaderName spells a header.
 func spelled(t *testing.T, resp *http.Response, canonical string) string {
 	t.Helper()
 	names, ok := resp.Body.(interface{ HeaderName(string) string })
@@ -70,7 +70,7 @@ func TestHeaderNamesChange(t *testing.T) {
 			t.Errorf("%s is spelled %s", name, got)
 		}
 	}
-	for i := range 1000 { // a server that sends ever new names
+	for i := range 1000 { // a server that always sends new names
 		cache.read(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nx%d: x\r\n\r\n", i))
 		if n := len(cache.last.Load().spelling); n > maxHeaderNames {
 			t.Fatalf("%d names are remembered", n)

@@ -27,7 +27,7 @@ func TestFramingIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// TestChunks checks that a body that fails gets no last chunk.
+// TestChunks checks that a chunked body whose reader fails gets no last chunk.
 func TestChunks(t *testing.T) {
 	for _, c := range []struct {
 		fails bool
@@ -78,9 +78,9 @@ func headLines(p *peer) (lines []string, err error) {
 	}
 }
 
-// TestIncompleteConfig checks that no field has a default.
+// TestIncompleteConfig checks that every field is required.
 func TestIncompleteConfig(t *testing.T) {
-	for name, spoil := range map[string]func(*upstream.Config){
+	for name, change := range map[string]func(*upstream.Config){
 		"Host":             func(c *upstream.Config) { c.Host = "" },
 		"Address":          func(c *upstream.Config) { c.Address = "" },
 		"Dial":             func(c *upstream.Config) { c.Dial = nil },
@@ -92,7 +92,7 @@ func TestIncompleteConfig(t *testing.T) {
 		"MaxHead":          func(c *upstream.Config) { c.MaxHead = 0 },
 	} {
 		config := testConfig(newServer(listen(t)))
-		spoil(&config)
+		change(&config)
 		if _, err := upstream.New(config); err == nil {
 			t.Errorf("no %s: accepted", name)
 		}

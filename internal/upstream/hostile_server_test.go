@@ -104,7 +104,7 @@ func consume(br *bufio.Reader) (string, error) {
 	return string(b), err
 }
 
-// Bytes after a response must not be taken for the next response, also when TLS
+// Bytes after a response must not be read as the next response, even when TLS
 // has buffered them and the socket is empty.
 func TestBytesAfterResponseInTLSBuffer(t *testing.T) {
 	long := strings.Repeat("a", 10000)
@@ -144,8 +144,8 @@ func (c timeoutConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A request that was sent must not fail like one for which there was no
-// connection: for that callers ask their clients to retry.
+// The error for a request that was sent must not be a ConnectError, because
+// callers retry after that.
 func TestTimeoutAfterSendingIsNotAConnectError(t *testing.T) {
 	var armed atomic.Bool
 	got := make(chan string, 1)
@@ -190,7 +190,7 @@ func (c slowDeadlineConn) SetReadDeadline(at time.Time) error {
 }
 
 // No request is lost on a connection that the server closed while it was idle,
-// however busy the machine is.
+// even on a busy machine.
 func TestClosedWhileIdleUnderLoad(t *testing.T) {
 	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		body, err := consume(br)
@@ -208,7 +208,8 @@ func TestClosedWhileIdleUnderLoad(t *testing.T) {
 	}
 }
 
-// A response may last for half an hour; its request's memory must be released.
+// A response may last for half an hour. The memory of its request must be
+// released at its beginning.
 func TestOpenResponseReleasesRequestMemory(t *testing.T) {
 	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		_, _ = consume(br)

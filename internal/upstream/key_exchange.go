@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// A keyExchange chooses the groups that a TLS hello offers. The hello with a
-// post-quantum group (ML-KEM) needs two TCP segments, and some middleboxes drop
-// or reset that. After such a failure the transport tries once more with
-// classical groups; when that succeeds, all further connections use them.
+// A keyExchange chooses the groups that a TLS hello offers. A hello with a
+// post-quantum group (ML-KEM) needs two TCP segments, and some devices drop it
+// or reset the connection. After such a failure the transport tries once more
+// with classical groups; when that succeeds, all further connections use them.
 type keyExchange struct {
-	hybrid  *tls.Config // nil: never offered
+	hybrid  *tls.Config // nil: the hybrid hello is never sent
 	classic *tls.Config
 
 	classicOnly  atomic.Bool
 	hybridProven atomic.Bool // the last handshake with hybrid succeeded
 }
 
-// newKeyExchange derives the two configurations. A configuration that names its
-// groups is used as it is.
+// newKeyExchange makes the two configurations from one. A configuration that
+// lists its groups is used unchanged.
 func newKeyExchange(config *tls.Config) *keyExchange {
 	if config.CurvePreferences != nil {
 		return &keyExchange{classic: config}
@@ -33,9 +33,9 @@ func newKeyExchange(config *tls.Config) *keyExchange {
 	return &keyExchange{hybrid: config, classic: classic}
 }
 
-// first returns the configuration of a first handshake and its timeout. While
-// it is not known whether the hybrid hello passes, half of the time is left for
-// another handshake.
+// first returns the configuration of a first handshake and its timeout. Until a
+// hybrid hello has succeeded, it leaves half of the time for a second
+// handshake.
 func (k *keyExchange) first(timeout time.Duration) (*tls.Config, time.Duration) {
 	switch {
 	case k.hybrid == nil || k.classicOnly.Load():
@@ -49,7 +49,8 @@ func (k *keyExchange) first(timeout time.Duration) (*tls.Config, time.Duration) 
 func (k *keyExchange) hybridSucceeded() { k.hybridProven.Store(true) }
 func (k *keyExchange) hybridFailed()    { k.hybridProven.Store(false) }
 
-// useClassic reports whether it is the first call.
+// useClassic selects classical groups for all further connections. It reports
+// whether this is the first call.
 func (k *keyExchange) useClassic() bool { return k.classicOnly.CompareAndSwap(false, true) }
 
 // isSilenceOrClose reports whether a handshake ended because the server reset or

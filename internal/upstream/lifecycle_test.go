@@ -198,7 +198,7 @@ func TestIdle(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		then  func(*upstream.Transport)
-		conns int // opened for two rounds of three requests
+		conns int // two rounds of three requests each opened connections
 	}{
 		{"a moment later", func(*upstream.Transport) { time.Sleep(54 * time.Second) }, 4},
 		{"the idle time is over", func(*upstream.Transport) { time.Sleep(55 * time.Second); synctest.Wait() }, 6},
@@ -230,8 +230,8 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestRefused checks that a request that is for another server, or cannot be
-// sent as it is, is not sent at all.
+// TestRefused checks that a request which is for another server, or cannot be
+// sent unchanged, is not sent at all.
 func TestRefused(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
 		"another host":           func(r *http.Request) { r.URL.Host = "example.org" },

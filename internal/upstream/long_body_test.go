@@ -23,7 +23,7 @@ func TestLongResponse(t *testing.T) {
 	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
 	for _, c := range []struct {
 		name string
-		sent int // bytes of the text in total
+		sent int // number of bytes of text that are sent
 	}{{"complete", len(text)}, {"truncated", len(text) / 2}} {
 		t.Run(c.name, func(t *testing.T) {
 			const first = 20 << 10
@@ -44,7 +44,7 @@ func TestLongResponse(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			got := make([]byte, first)
-			if _, err := io.ReadFull(resp.Body, got); err != nil { // while the server waits
+			if _, err := io.ReadFull(resp.Body, got); err != nil { // the server sends the rest only after close(seen)
 				t.Fatal(err)
 			}
 			close(seen)
@@ -67,7 +67,8 @@ func (c countingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestLongBodyNeedsFewWrites checks that TLS records are gathered.
+// TestLongBodyNeedsFewWrites checks that several TLS records are written with
+// one call.
 func TestLongBodyNeedsFewWrites(t *testing.T) {
 	const size = 8 << 20
 	var writes atomic.Int64

@@ -22,17 +22,17 @@ import (
 // head, before the response is read. It fits every server's receive window.
 const maxInlineBody = 32 << 10
 
-// A message is a request in the form in which it is sent. RoundTrip owns it; an
-// upload uses its body.
+// A message is a request in serialised form. RoundTrip owns it; an upload uses
+// its body.
 type message struct {
 	request  *http.Request
 	ctx      context.Context
 	trace    *httptrace.ClientTrace
 	buffer   *messageBuffer
 	text     []byte        // the head, followed by the body when that is short
-	body     io.ReadCloser // the body when it is not in text
-	streamed bool          // an upload sends body
-	length   int64         // of the body; -1: unknown, sent in chunks
+	body     io.ReadCloser // the body, unless it is in text
+	streamed bool          // the body is sent by an upload
+	length   int64         // length of the body; -1: unknown, sent in chunks
 	expect   bool          // wait for 100 Continue before sending the body
 }
 
@@ -47,8 +47,8 @@ var messageBuffers = sync.Pool{New: func() any { return &messageBuffer{text: mak
 // maxPooledText is the capacity up to which a buffer is kept for reuse.
 const maxPooledText = 16 << 10
 
-// newMessage checks a request for the server host and writes its head. A short body whose GetBody
-// is set, which is therefore in memory, is appended to the head.
+// newMessage checks a request for the server host and writes its head. A short
+// body with GetBody, which is therefore in memory, is appended to the head.
 func newMessage(r *http.Request, host string, headers *headerChecker) (*message, error) {
 	m := &message{request: r, ctx: r.Context(), trace: httptrace.ContextClientTrace(r.Context())}
 	if err := check(r, host, headers); err != nil {
@@ -57,7 +57,7 @@ func newMessage(r *http.Request, host string, headers *headerChecker) (*message,
 	if r.Body != nil && r.Body != http.NoBody {
 		m.body, m.length = r.Body, r.ContentLength
 	}
-	if m.body != nil && m.length == 0 { // in a request, 0 means unknown
+	if m.body != nil && m.length == 0 { // 0 means unknown in a Request
 		if err := m.detectBody(); err != nil {
 			return nil, err
 		}
@@ -91,8 +91,8 @@ func (m *message) detectBody() error {
 	return nil
 }
 
-// check refuses a request that is for another server or cannot be sent as it
-// is.
+// check refuses a request that is for another server or cannot be sent
+// unchanged.
 func check(r *http.Request, host string, headers *headerChecker) error {
 	switch {
 	case r.URL == nil || r.URL.Scheme != "https" || r.URL.Host != host:
@@ -117,11 +117,11 @@ func check(r *http.Request, host string, headers *headerChecker) error {
 	return nil
 }
 
-// A headerChecker checks the values of headers. A token has kilobytes and is the
-// same string in thousands of requests: it is checked once. It is safe for
-// concurrent use.
+// A headerChecker checks the values of headers. A token has kilobytes and is
+// the same string in thousands of requests, so that the check of a long value
+// is remembered. It is safe for concurrent use.
 type headerChecker struct {
-	long atomic.Pointer[string] // the last long value that was valid
+	long atomic.Pointer[string] // the latest long value that was valid
 }
 
 // valid reports whether a header may have the value.
@@ -148,9 +148,10 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
-// framesMessage reports whether a header says how the message is framed or for
-// which host it is, in any spelling. Such headers are written from the request's
-// fields alone; a second one would allow two readers to see different messages.
+// framesMessage reports whether a header, in any spelling, determines the
+// framing or the host of a message. Such headers are written only from the
+// request's fields; with a second one, two readers could see different
+// messages.
 func framesMessage(name string) bool {
 	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
@@ -242,7 +243,7 @@ func (m *message) release() {
 }
 
 // prepareRetry reports whether a request that failed on a reused connection may
-// be sent on another one, and opens its body again for that.
+// be sent on another one. If so, it opens the body again.
 func (m *message) prepareRetry(err error) bool {
 	var failed *attemptError
 	if m.ctx.Err() != nil || !errors.As(err, &failed) {

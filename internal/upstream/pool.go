@@ -11,8 +11,8 @@ type pool struct {
 	timeout time.Duration
 
 	mu      sync.Mutex
-	conns   []*conn // the one that has been idle longest comes first
-	closing bool    // put closes connections
+	conns   []*conn // in the order in which they became idle
+	closing bool    // every connection that is put is closed
 	expiry  *time.Timer
 }
 
@@ -108,8 +108,8 @@ func (p *pool) closeIdle() {
 	}
 }
 
-// closeAll closes every connection, and until the next take every connection
-// that is put.
+// closeAll closes every connection. Until the next take, put closes connections
+// too.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	conns := p.conns

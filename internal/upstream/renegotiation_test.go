@@ -84,7 +84,7 @@ func serveByHand(stdin io.Writer, stdout io.Reader, times int, body int64) {
 	}
 	for range times {
 		_, _ = fmt.Fprintln(stdin, "R")
-		time.Sleep(200 * time.Millisecond) // s_server takes one command for each read
+		time.Sleep(200 * time.Millisecond) // s_server reads one command at a time
 	}
 	_, _ = io.CopyN(io.Discard, br, body)
 	go func() { _, _ = io.Copy(io.Discard, br) }()

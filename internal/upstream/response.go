@@ -16,8 +16,8 @@ type responseBody struct {
 	*headerNames
 	attempt   *attempt
 	body      io.ReadCloser // the body as net/http reads it
-	fillReads bool          // a Read returns more than one TLS record where more was received
-	keepAlive bool          // the server keeps the connection open
+	fillReads bool          // whether a Read may return several TLS records
+	keepAlive bool          // the server keeps the connection open after the response
 	state     atomic.Int32
 }
 
@@ -25,7 +25,7 @@ type responseBody struct {
 const (
 	responseOpen     int32 = iota
 	responseComplete       // read to its end
-	responseClosed         // closed or broken before its end
+	responseClosed         // closed or failed before its end
 )
 
 // Read reads the body. An error other than io.EOF means that the body is
@@ -43,7 +43,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == io.EOF:
-		if b.finish(responseComplete); b.state.Load() != responseComplete { // Close came first
+		if b.finish(responseComplete); b.state.Load() != responseComplete { // Close was called first
 			err = http.ErrBodyReadAfterClose
 		}
 	case err != nil:
@@ -56,12 +56,12 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// minFillSize is the response size above which a Read returns more than one TLS
-// record.
+// minFillSize is the response size above which a Read may return several TLS
+// records.
 const minFillSize = 64 << 10
 
-// fill reads on into p, which has n bytes, while more was received. It does not
-// wait.
+// fill reads more into p, which holds n bytes, while data has arrived. It does
+// not wait.
 func (b *responseBody) fill(p []byte, n int, err error) (int, error) {
 	c := b.attempt.conn
 	c.wire.probe = c.probe
@@ -90,7 +90,7 @@ func (b *responseBody) finish(state int32) {
 	if !b.state.CompareAndSwap(responseOpen, state) {
 		return
 	}
-	// Bytes after the response would be taken for the next one.
+	// Bytes after the response would be read as the next response.
 	reusable := state == responseComplete && b.keepAlive && b.attempt.conn.br.Buffered() == 0
 	b.attempt.responseEnded(reusable)
 }

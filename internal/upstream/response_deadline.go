@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// A responseDeadline bounds the time between the end of a request and the head
-// of its response. The upload's goroutine may set it while another one reads.
+// A responseDeadline limits the time from the end of a request to the end of
+// its response's head. An upload may set it while another goroutine reads.
 type responseDeadline struct {
 	mu    sync.Mutex
 	set   bool
 	begun bool // the response has begun, or the request has failed
 }
 
-// requestSent starts the time. A deadline that the connection has from an earlier
-// request is kept where it is nearly the same: setting one is expensive.
+// requestSent starts the time. A deadline left from an earlier request is kept
+// if it is nearly the same, because setting a deadline is expensive.
 func (d *responseDeadline) requestSent(c *conn, r *http.Request) {
 	timeout := c.config.ResponseTimeout(r)
 	d.mu.Lock()
@@ -33,8 +33,8 @@ func (d *responseDeadline) requestSent(c *conn, r *http.Request) {
 	}
 }
 
-// requestFailed bounds the wait for the response to a request that could not be
-// sent completely, the response's body included.
+// requestFailed limits the time for the whole response to a request that could
+// not be sent completely.
 func (d *responseDeadline) requestFailed(c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -42,8 +42,8 @@ func (d *responseDeadline) requestFailed(c *conn) {
 	c.setDeadline(time.Now().Add(lateResponseTimeout))
 }
 
-// responseBegun ends the time. The deadline stays for a response that was
-// received completely.
+// responseBegun ends the time limit. If the response was received completely,
+// the deadline stays set.
 func (d *responseDeadline) responseBegun(c *conn, resp *http.Response) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -56,8 +56,8 @@ func (d *responseDeadline) responseBegun(c *conn, resp *http.Response) {
 	}
 }
 
-// exceeded reports whether the time has ended. An error of reading a head does
-// not always say so.
+// exceeded reports whether the time has ended. The error of reading a head does
+// not always show it.
 func (d *responseDeadline) exceeded(c *conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// A failingConn accepts a number of bytes after it was armed, then none.
+// A failingConn, once armed, accepts a limited number of bytes and then fails.
 type failingConn struct {
 	net.Conn
 	armed   *atomic.Bool
@@ -34,8 +34,8 @@ func (d *failingConn) Write(p []byte) (int, error) {
 	return n, errConnFailed
 }
 
-// TestRetry uses a connection that fails when it is used for a second request. A
-// request of which the system accepted a byte is not retried, unless it is a GET.
+// TestRetry uses a connection that fails when it is used for a second request.
+// If the system accepted a byte of that request, only a GET is retried.
 func TestRetry(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -150,9 +150,9 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// TestUploadEndsAfterTheResponse uses a server that responds completely and reads
-// no more of the body. The upload ends 50 ms later, as with http.Transport,
-// although the context has not ended.
+// TestUploadEndsAfterTheResponse uses a server that responds completely and
+// does not read the rest of the body. The upload ends 50 ms later, as with
+// http.Transport, although the context has not ended.
 func TestUploadEndsAfterTheResponse(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		s := newServer(memoryNetwork{}, head, say(ok), readNothing)

@@ -41,8 +41,8 @@ type server struct {
 	mu             sync.Mutex
 	conns          int
 	requests       int
-	body           int64 // bytes of request bodies
-	completeBodies int   // request bodies that were received to their end
+	body           int64 // number of bytes of request bodies received
+	completeBodies int   // number of request bodies received completely
 	over           sync.WaitGroup
 }
 
@@ -56,7 +56,7 @@ type peer struct {
 	req *http.Request
 }
 
-// waitClosed reports whether every connection has ended within a time.
+// waitClosed reports whether all connections end within the given time.
 func (s *server) waitClosed(in time.Duration) bool {
 	all := make(chan struct{})
 	go func() { s.over.Wait(); close(all) }()
@@ -90,7 +90,7 @@ func (s *server) serve(raw net.Conn) {
 	_, _ = io.Copy(io.Discard, p.br)
 }
 
-// batcher can hold writes back, so that they leave in one packet.
+// batcher delays writes, so that they are sent in one packet.
 type batcher struct {
 	net.Conn
 	hold bool
@@ -202,7 +202,7 @@ func pause(d time.Duration) step {
 type network interface {
 	// open makes a connection to s.
 	open(ctx context.Context, s *server) (net.Conn, error)
-	// settle waits until everything that was sent has been handled.
+	// settle waits until everything that was sent has been processed.
 	settle()
 }
 
@@ -244,7 +244,8 @@ func (l tcpNetwork) open(ctx context.Context, s *server) (net.Conn, error) {
 	return c, nil
 }
 
-// settle lets the system deliver what was sent. No call reports when it has.
+// settle gives the system time to deliver sent data. No system call reports the
+// delivery.
 func (tcpNetwork) settle() { time.Sleep(15 * time.Millisecond) }
 
 // counts returns the numbers of connections and requests so far.

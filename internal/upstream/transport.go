@@ -1,13 +1,13 @@
-// Package upstream is an HTTP/1.1 client of one server over TLS, for use in a
+// Package upstream is an HTTP/1.1 client for one server over TLS, for use in a
 // proxy. New returns an http.RoundTripper.
 //
-// It does for one server what http.Transport does for many, at less cost: the
-// goroutine that calls RoundTrip writes a short request and reads its response
-// itself, where http.Transport hands both to goroutines of the connection. It
-// has no other protocols, no compression and no second server, so that an access
-// token in a request reaches one server only.
+// For one server it does the same as http.Transport at less cost: the goroutine
+// that calls RoundTrip writes a short request and reads its response itself,
+// where http.Transport uses separate goroutines for both. It supports no other
+// protocol, no compression and no second server, so that an access token in a
+// request reaches one server only.
 //
-// It never sends a request twice that the server may have seen: see
+// It never sends a request twice if the server may have received it; see
 // Transport.RoundTrip.
 package upstream
 
@@ -26,14 +26,14 @@ import (
 	"hmaproxy/internal/socket"
 )
 
-// Config describes the server and the bounds of its connections. Fields are
-// required where their comment does not say otherwise.
+// Config describes the server and the limits of its connections. A field is
+// required unless its comment says otherwise.
 type Config struct {
-	Host    string // the URL's host, with the port that the URL has: "mail.contoso.com"
+	Host    string // the URL's host, including a port if the URL has one: "mail.contoso.com"
 	Address string // the address to connect to: "mail.contoso.com:443"
 
-	// Dial opens a plain connection, to Address or the corporate proxy. It may be
-	// called concurrently and bounds its own time.
+	// Dial opens a plain connection to Address or to the corporate proxy. It may
+	// be called concurrently and must have its own timeout.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Current reports whether an idle connection that Dial opened may be used again,
@@ -41,7 +41,7 @@ type Config struct {
 	// always.
 	Current func(net.Conn) bool
 
-	// TLS requires a ServerName. Where CurvePreferences is nil, a handshake without
+	// TLS requires a ServerName. If CurvePreferences is nil, a handshake without
 	// a response is repeated with classical groups.
 	TLS *tls.Config
 
@@ -53,18 +53,18 @@ type Config struct {
 	// may be called concurrently and must not block. nil: not called.
 	ProxyResponse func(status int)
 
-	Log *slog.Logger // nil discards
+	Log *slog.Logger // nil: no log
 
-	// ResponseTimeout returns how long a response's head may take after the request
-	// was sent; 0 means without a bound. It may be called concurrently. nil means
-	// always 0.
+	// ResponseTimeout returns the longest time from the end of a request to the
+	// end of the response's head; 0 means no limit. It may be called
+	// concurrently. nil means always 0.
 	ResponseTimeout func(*http.Request) time.Duration
 
-	HandshakeTimeout time.Duration // for the corporate proxy's response and the TLS handshake of a new connection
-	ContinueTimeout  time.Duration // for 100 Continue; then the body is sent without it
-	IdleTimeout      time.Duration // after which an idle connection is closed
-	MaxIdle          int           // idle connections that are kept
-	MaxHead          int64         // bytes of a response's head, including interim responses
+	HandshakeTimeout time.Duration // limit for the corporate proxy's response and the TLS handshake of a new connection
+	ContinueTimeout  time.Duration // limit for 100 Continue, after which the body is sent without it
+	IdleTimeout      time.Duration // an idle connection is closed after this time
+	MaxIdle          int           // number of idle connections that are kept
+	MaxHead          int64         // limit in bytes for a response's head, including interim responses
 }
 
 // A Transport is an http.RoundTripper. It is safe for concurrent use.
@@ -101,11 +101,11 @@ func New(config Config) (*Transport, error) {
 		config.Current = func(net.Conn) bool { return true }
 	}
 	config.TLS = config.TLS.Clone()
-	config.TLS.DynamicRecordSizingDisabled = true // it would send a request in several packets
+	config.TLS.DynamicRecordSizingDisabled = true // it would split a request into several packets
 	if config.TLS.ClientSessionCache == nil {
 		config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(sessionCacheSize)
 	}
-	config.TLS.Renegotiation = tls.RenegotiateOnceAsClient // TLS 1.2: IIS does so when it accepts client certificates
+	config.TLS.Renegotiation = tls.RenegotiateOnceAsClient // only in TLS 1.2, where IIS renegotiates if it accepts client certificates
 	return &Transport{
 		connector: connector{config: &config, keyExchange: newKeyExchange(config.TLS)},
 		idle:      pool{limit: config.MaxIdle, timeout: config.IdleTimeout},
@@ -117,28 +117,27 @@ func New(config Config) (*Transport, error) {
 func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 
 // RoundTrip sends a request and returns the response, according to the contract
-// of http.RoundTripper. Of httptrace's hooks it calls TLSHandshakeStart,
+// of http.RoundTripper. It calls these hooks of httptrace: TLSHandshakeStart,
 // TLSHandshakeDone, GotConn, Got100Continue, Got1xxResponse and
-// GotFirstResponseByte; package net calls those about DNS and TCP.
+// GotFirstResponseByte. Package net calls those about DNS and TCP.
 //
-// A request is sent once, with two exceptions. Both apply only to a connection
-// that has served a request before and then failed: no byte of the new request
-// was accepted by the operating system, or the request is a GET or HEAD and no
+// A request is sent once, with two exceptions. Both require that the connection
+// has served a request before and then failed: either the operating system
+// accepted no byte of the new request, or the request is a GET or HEAD and no
 // byte of a response was received.
 //
-// When the response begins before the request's body was sent, the body is still
-// sent until the response has been read, and for 50 ms after that, as
+// When the response begins before the request's body was sent, the body is
+// still sent until the response has been read, and for 50 ms after that, as
 // http.Transport does.
 //
 // The response's body has a method HeaderName(canonical string) string, which
 // returns the server's spelling of a header's name.
 //
-// Errors: the context's cause when the context has ended; an error whose method
-// Timeout() bool returns true when the server did not respond in time; an error whose method
-// NotSent() bool returns true, among them *ConnectError, when no byte of the
-// request was sent. Any other error means that the connection failed, that the
-// request's body could not be read, or that the response is not HTTP. Errors about
-// a response may quote it.
+// The error is
+//   - the context's cause when the context has ended;
+//   - an error whose method Timeout() bool returns true when the server did not respond in time;
+//   - an error whose method NotSent() bool returns true, such as *ConnectError, when no byte of the request was sent;
+//   - any other error when the connection failed, the request's body could not be read, or the response is not HTTP. Errors about a response may quote it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	m, err := newMessage(r, t.connector.config.Host, &t.headers)
 	if err != nil {
@@ -175,8 +174,8 @@ func (t *Transport) connection(m *message) (*conn, error) {
 	return c, nil
 }
 
-// checkPeer closes the idle connections when err says that the network lost a
-// peer: those connections go the same way.
+// checkPeer closes the idle connections when err shows that the network lost
+// the connection to the server: idle connections use the same network.
 func (t *Transport) checkPeer(err error) {
 	if socket.PeerLost(err) {
 		t.idle.closeIdle()

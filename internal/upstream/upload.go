@@ -13,10 +13,10 @@ import (
 // goroutine, because a server may respond before it has received the whole body.
 type upload struct {
 	attempt    *attempt
-	decision   chan bool     // receives whether the body is to be sent, when the server was asked
+	decision   chan bool     // receives whether to send the body, if the server was asked with "Expect: 100-continue"
 	done       chan struct{} // closed after the body was closed
-	err        error         // why the message was not sent completely; read it after done
-	connFailed bool          // err is the connection's, not the body's; read it after done
+	err        error         // why the message was not sent completely; valid after done
+	connFailed bool          // err comes from the connection and not from the body; valid after done
 }
 
 func newUpload(a *attempt) *upload {
@@ -44,7 +44,8 @@ func (u *upload) run() {
 	u.attempt.partEnded(u.err == nil || u.connFailed)
 }
 
-// send sends the message. connFailed reports that err is the connection's.
+// send sends the message. connFailed reports that err comes from the
+// connection.
 func (u *upload) send() (connFailed bool, err error) {
 	m := u.attempt.msg
 	if _, err := u.attempt.conn.tls.Write(m.text); err != nil {
@@ -56,8 +57,8 @@ func (u *upload) send() (connFailed bool, err error) {
 	return u.sendBody()
 }
 
-// awaitDecision waits until the server has responded to the expectation, and
-// no longer than the timeout.
+// awaitDecision waits for the server's response to the expectation, but not
+// longer than the timeout.
 func (u *upload) awaitDecision() bool {
 	timeout := time.NewTimer(u.attempt.conn.config.ContinueTimeout)
 	defer timeout.Stop()
@@ -80,7 +81,8 @@ const (
 	maxRecords = pieceSize + 1<<10 // TLS adds about thirty bytes to each 16 KiB
 )
 
-// A piece is memory for a part of a body, and for its TLS records.
+// A piece is memory for a part of a body and for the TLS records that it
+// becomes.
 type piece struct {
 	text    [pieceSize]byte
 	records [maxRecords]byte
@@ -114,7 +116,7 @@ func (u *upload) sendBody() (connFailed bool, err error) {
 	}
 }
 
-// writePiece sends the n bytes that follow maxChunkStart in p.
+// writePiece sends the n bytes in p that begin at maxChunkStart.
 func (u *upload) writePiece(p *piece, n int, last bool) error {
 	from, to := maxChunkStart, maxChunkStart+n
 	if u.attempt.msg.length < 0 {
@@ -129,8 +131,8 @@ func (u *upload) writePiece(p *piece, n int, last bool) error {
 	return errors.Join(err, c.wire.flush())
 }
 
-// frameChunk writes the framing of a chunk around the n bytes that follow
-// maxChunkStart in text, and after the last one the end of the body.
+// frameChunk adds the framing of a chunk to the n bytes in text that begin at
+// maxChunkStart. After the last chunk it adds the end of the body.
 func frameChunk(text *[pieceSize]byte, n int, last bool) (from, to int) {
 	from, to = maxChunkStart, maxChunkStart+n
 	if n > 0 {

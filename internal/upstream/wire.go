@@ -16,10 +16,10 @@ import (
 type wire struct {
 	net.Conn
 	sent     atomic.Int64
-	received bool                // the server has sent something; owned by the goroutine that reads
+	received bool                // the server has sent something; used only by the goroutine that reads
 	probe    func() socket.State // if set, Read returns what has been received and never waits
 
-	mu       sync.Mutex // TLS may write in the goroutine that reads, for example a key update
+	mu       sync.Mutex // needed because TLS may write in the goroutine that reads, for example a key update
 	gathered []byte     // if not nil, Write appends to it until flush
 }
 
@@ -51,20 +51,21 @@ func (w *wire) Write(p []byte) (int, error) {
 	if len(p) > 0 && p[0] == applicationData {
 		return len(p), nil
 	}
-	// A message of TLS itself, for example of a renegotiation: the next Write of the
-	// upload waits until the peer has responded to it.
+	// A TLS message without application data arrived, for example for a
+	// renegotiation. The upload's next Write waits until the peer has responded
+	// to it.
 	_, err := w.write(w.gathered)
 	w.gathered = w.gathered[:0]
 	return len(p), err
 }
 
-// applicationData is the content type of a TLS record, its first byte. In TLS
-// 1.3 every encrypted record has it.
+// applicationData is the content type of a TLS record with application data,
+// its first byte. In TLS 1.3 every encrypted record has it.
 const applicationData = 23
 
-// gather collects what is written in buf, which must have a capacity, until
-// flush. TLS writes each record of 16 KiB by itself; gathered records need one
-// system call, and wake the receiver once.
+// gather collects writes in buf, whose capacity must suffice, until flush. TLS
+// writes each record of 16 KiB separately; gathered records need one system
+// call and wake the receiver once.
 func (w *wire) gather(buf []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -79,7 +80,7 @@ func (w *wire) flush() error {
 	return err
 }
 
-// write requires w.mu.
+// write must be called with w.mu locked.
 func (w *wire) write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.sent.Add(int64(n))
