@@ -75,8 +75,6 @@ packages() {
   local owner=${repository%%/*}
   export PACKAGE_ARCH=$1 PACKAGE_VERSION=$version
   export PACKAGE_MAINTAINER="${owner:-OWNER} <${owner:-OWNER}@users.noreply.github.com>" PACKAGE_HOMEPAGE="https://github.com/${repository:-OWNER/hmaproxy}"
-  PACKAGE_TIME=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
-  export PACKAGE_TIME
   local number=${version#v}
   { # Debian's own order of versions: 1.0~rc.1 comes before 1.0
     printf 'hmaproxy (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' \
@@ -84,8 +82,8 @@ packages() {
   } | gzip -n -9 >"$stage/changelog.gz"
   chmod 0755 "$stage/deb/"*
   touch -d "@$SOURCE_DATE_EPOCH" "$stage/changelog.gz" "$stage/hmaproxy.service" "$stage/hmaproxy.env"
-  (cd "$stage" && "$work/nfpm" package --config nfpm.yaml --packager deb --target "$dist/hmaproxy_$1.deb" >/dev/null)
-  (cd "$stage" && "$work/nfpm" package --config nfpm.yaml --packager rpm --target "$dist/hmaproxy_$rpm_arch.rpm" >/dev/null)
+  (cd "$stage" && "$work/nfpm" package --config nfpm.yaml --packager deb --target "$dist/hmaproxy_$1.deb" >"$work/said") || { cat "$work/said" >&2; return 1; }
+  (cd "$stage" && "$work/nfpm" package --config nfpm.yaml --packager rpm --target "$dist/hmaproxy_$rpm_arch.rpm" >"$work/said") || { cat "$work/said" >&2; return 1; }
   printf '%s\n' "hmaproxy_$1.deb" "hmaproxy_$rpm_arch.rpm"
 }
 
@@ -106,6 +104,14 @@ for target in $targets; do
   echo "$name"
   [ "$os$fips" != linux ] || packages "$arch" "$folder"
   [ "$target" != windows/amd64 ] || packaging/windows/msi.sh "$version" "$folder" "$dist/$name.msi"
+done
+mkdir "$work/charts"
+archive "$work/charts"
+for chart in hmaproxy-sidecar hmaproxy-gateway; do
+  mv "$work/charts/deploy/helm/$chart" "$work/$chart"
+  pack "$chart" # what helm package makes, but the same bytes each time
+  mv "$dist/$chart.tar.gz" "$dist/$chart.tgz"
+  echo "$chart.tgz"
 done
 cp deploy/azure/setup.sh "$dist/setup.sh" # for Azure Cloud Shell, which needs this file alone
 packaging/manifests.sh "$version" "$dist" "$work/archive" "$repository"

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -133,29 +132,35 @@ func sources(t *testing.T, folders ...string) map[string]string {
 	return all
 }
 
-// commandOfCode matches a call of the program in code, and captures what follows.
-var commandOfCode = regexp.MustCompile(`(?:^|[\s(]|[./\\])hmaproxy(?:\.exe)?['"]? ((?:-|[a-z])[^#|<>]*)`)
-
 // TestCommandsOfArchive: every command and flag of the program that a document of
 // an archive prints as code exists.
 func TestCommandsOfArchive(t *testing.T) {
 	flags := flagsByCommand()
 	found := 0
 	for _, code := range archiveTree(t).Code() {
-		match := commandOfCode.FindStringSubmatch(code.Text)
-		if match == nil || slices.ContainsFunc(notCommands, func(s string) bool { return strings.Contains(code.Text, s) }) {
-			continue
+		if call := release.CallOf(code.Text); call != nil {
+			found++
+			checkCommandLine(t, code.Document, call, flags)
 		}
-		found++
-		words := strings.FieldsFunc(match[1], func(r rune) bool { return strings.ContainsRune(" ,[]\"'`)", r) })
-		checkCommandLine(t, code.Document, words, flags)
 	}
 	if found < 25 {
 		t.Errorf("only %d commands found", found)
 	}
 }
 
-// notCommands are lines in which the program's name is an argument of another one.
-var notCommands = []string{
-	"systemctl", "journalctl", "docker ", "kubectl", "apt", "dnf", "rpm", "sc.exe", "Restart-Service", "install ",
+// TestCallOf: what counts as a call of the program.
+func TestCallOf(t *testing.T) {
+	for line, want := range map[string]string{
+		"hmaproxy -env-file hmaproxy.env   # serves":                  "serve -env-file",
+		"sudo hmaproxy init -o /etc/hmaproxy/hmaproxy.env":            "init -o",
+		`& 'C:\Program Files\hmaproxy\hmaproxy.exe' service start`:    "service",
+		"docker run -d --name hmaproxy --env-file hmaproxy.env image": "",
+		"sudo systemctl enable --now hmaproxy":                        "",
+		"/hmaproxy health ready":                                      "health",
+		"cd hmaproxy":                                                 "",
+	} {
+		if got := strings.Join(release.CallOf(line), " "); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
 }

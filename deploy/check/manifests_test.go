@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -27,11 +28,14 @@ import (
 const kubernetes = "../kubernetes"
 
 // variants are the folders for kubectl apply -k, and the pod.
-var variants = []string{"base", "overlays/job", "overlays/workload-identity", "overlays/gateway", "pod.yaml"}
+var variants = []string{"base", "overlays/job", "overlays/workload-identity", "overlays/gateway", "overlays/monitoring", "pod.yaml", helmSidecar, helmGateway}
 
 // render returns the objects that kubectl would send to the API server.
 func render(t *testing.T, variant string) []byte {
 	t.Helper()
+	if strings.HasPrefix(variant, "helm ") {
+		return renderChart(t, variant, nil)
+	}
 	path := filepath.Join(kubernetes, variant)
 	if strings.HasSuffix(variant, ".yaml") {
 		data, err := os.ReadFile(path)
@@ -57,7 +61,7 @@ func decode(t *testing.T, data []byte) []runtime.Object {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme,
-		autoscalingv2.AddToScheme, policyv1.AddToScheme, networkingv1.AddToScheme,
+		autoscalingv2.AddToScheme, policyv1.AddToScheme, networkingv1.AddToScheme, monitoringv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
@@ -203,6 +207,13 @@ func TestSelectors(t *testing.T) {
 				chooses(t, "PodDisruptionBudget", o.Spec.Selector, pod)
 			case *networkingv1.NetworkPolicy:
 				chooses(t, "NetworkPolicy", &o.Spec.PodSelector, pod)
+				checkAdminPort(t, o, c)
+			case *monitoringv1.PodMonitor:
+				chooses(t, "PodMonitor", &o.Spec.Selector, pod)
+				port := o.Spec.PodMetricsEndpoints[0].Port
+				if port == nil || !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == *port && p.ContainerPort == adminPort }) {
+					t.Errorf("PodMonitor: no admin port %v", port)
+				}
 			case *corev1.Service:
 				chooses(t, "Service", &metav1.LabelSelector{MatchLabels: o.Spec.Selector}, pod)
 				port := o.Spec.Ports[0].TargetPort.String()

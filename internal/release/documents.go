@@ -206,3 +206,31 @@ func (t *Tree) has(code Code, name string) bool {
 	}
 	return false
 }
+
+// callOfProgram matches a call of hmaproxy, and captures what follows.
+var callOfProgram = regexp.MustCompile(`(?:^|[\s(]|[./\\])hmaproxy(?:\.exe)?['"]? ((?:-|[a-z])[^#|<>]*)`)
+
+// notCalls are lines in which the program's name is an argument of another program.
+var notCalls = []string{
+	"systemctl", "journalctl", "docker ", "kubectl", "helm ", "apt", "dnf", "rpm", "sc.exe", "Restart-Service", "install ",
+}
+
+// CallOf returns the command that a line of code calls hmaproxy with, then its flags;
+// nil where it does not call hmaproxy.
+func CallOf(line string) []string {
+	match := callOfProgram.FindStringSubmatch(line)
+	if match == nil || slices.ContainsFunc(notCalls, func(s string) bool { return strings.Contains(line, s) }) {
+		return nil
+	}
+	words := strings.FieldsFunc(match[1], func(r rune) bool { return strings.ContainsRune(" ,[]\"'`)", r) })
+	call := []string{"serve"}
+	if !strings.HasPrefix(words[0], "-") {
+		call[0], words = words[0], words[1:]
+	}
+	for _, word := range words {
+		if strings.HasPrefix(word, "-") {
+			call = append(call, word)
+		}
+	}
+	return call
+}

@@ -83,11 +83,18 @@ func (o Origin) content(name string, data []byte) ([]byte, error) {
 var (
 	imageName = regexp.MustCompile(`(image: )hmaproxy:latest\b`)
 	newName   = regexp.MustCompile(`(newName: )hmaproxy(\n\s*newTag: )latest\b`)
+	chartTag  = regexp.MustCompile(`(repository: \S+\n\s*tag: )latest\b`)
+	chartOf   = regexp.MustCompile(`(?m)^version: 0\.0\.0$`)
+	appOf     = regexp.MustCompile(`(?m)^appVersion: v0\.0\.0$`)
 )
 
 // Fill puts the origin in the place of the placeholders: the repository, the names
-// that contain its owner, and the image.
+// that contain its owner, the image, and the versions of charts.
 func (o Origin) Fill(data []byte) []byte {
+	if o.Version != "" {
+		data = chartOf.ReplaceAll(data, []byte("version: "+strings.TrimPrefix(o.Version, "v")))
+		data = appOf.ReplaceAll(data, []byte("appVersion: "+o.Version))
+	}
 	if o.Repository == "" {
 		return data
 	}
@@ -97,7 +104,9 @@ func (o Origin) Fill(data []byte) []byte {
 	text = strings.ReplaceAll(text, "OWNER/hmaproxy", o.Repository)
 	text = strings.ReplaceAll(text, "OWNER", owner)
 	text = imageName.ReplaceAllString(text, "${1}"+image+":"+o.Version)
-	return []byte(newName.ReplaceAllString(text, "${1}"+image+"${2}"+o.Version))
+	text = newName.ReplaceAllString(text, "${1}"+image+"${2}"+o.Version)
+	text = chartTag.ReplaceAllString(text, "${1}"+o.Version)
+	return []byte(text)
 }
 
 func withoutSource(name string, data []byte) ([]byte, error) {

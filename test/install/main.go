@@ -1,0 +1,144 @@
+// Command install follows each way to install hmaproxy that can be followed on a
+// Debian machine, from the files of a release to a served request: the deb package,
+// the rpm package with rpm's own tools, and the archive by the commands of
+// deploy/systemd/README.md. Each way begins in an empty Debian root, and the service
+// runs there as its unit says, against the emulated Entra ID, Key Vault and Exchange
+// of the demo. Packages are upgraded, removed and purged. Then it follows every link,
+// path and command of the documents in every archive.
+//
+// It needs root, and Debian's debootstrap; systemd does not run in the root, so that
+// what the unit says is done by hand.
+//
+//	go run ./test/install                    # makes a release and the root first
+//	go run ./test/install -dist DIR          # with the files of an existing release
+//	go run ./test/install -base DIR          # with an existing root, which is copied
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var o options
+	flag.StringVar(&o.dist, "dist", "", "`folder` with the files of a release; without it one is made")
+	flag.StringVar(&o.base, "base", "", "`folder` with a Debian root that has rpm; without it one is made")
+	flag.Parse()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "install:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct{ dist, base string }
+
+// A way is one way to install.
+type way struct {
+	name string
+	run  func(context.Context, *root, release) error
+}
+
+func run(ctx context.Context, o options) error {
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		return errors.New("needs root on Linux, for chroot")
+	}
+	work, err := os.MkdirTemp("", "hmaproxy-install")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if o.dist == "" {
+		o.dist = filepath.Join(work, "dist")
+		if err := command(ctx, "scripts/release.sh", "v0.0.1", o.dist).Run(); err != nil {
+			return fmt.Errorf("scripts/release.sh: %w", err)
+		}
+	}
+	if o.base == "" {
+		o.base = filepath.Join(work, "base")
+		if err := makeBase(ctx, o.base); err != nil {
+			return err
+		}
+	}
+	dist := release{o.dist}
+	var failed []string
+	for _, w := range []way{{"deb", installDeb}, {"rpm", installRPM}, {"archive", installArchive}} {
+		fmt.Printf("== %s\n", w.name)
+		if err := try(ctx, w, filepath.Join(work, w.name), o.base, dist); err != nil {
+			fmt.Printf("FAILED: %s: %v\n", w.name, err)
+			failed = append(failed, w.name)
+		}
+	}
+	fmt.Println("== documents of every archive")
+	if err := checkDocuments(ctx, dist, filepath.Join(work, "documents")); err != nil {
+		fmt.Printf("FAILED: documents: %v\n", err)
+		failed = append(failed, "documents")
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("these failed: %s", strings.Join(failed, ", "))
+	}
+	fmt.Println("all ways lead to a served request")
+	return nil
+}
+
+// try follows a way in a root of its own.
+func try(ctx context.Context, w way, folder, base string, dist release) error {
+	if err := command(ctx, "cp", "-a", base, folder).Run(); err != nil {
+		return fmt.Errorf("copy the root: %w", err)
+	}
+	r, err := newRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	return w.run(ctx, r, dist)
+}
+
+// makeBase makes an empty Debian root with rpm's tools.
+func makeBase(ctx context.Context, folder string) error {
+	if _, err := exec.LookPath("debootstrap"); err != nil {
+		install := command(ctx, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "debootstrap")
+		install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if err := errors.Join(command(ctx, "apt-get", "update", "-qq").Run(), install.Run()); err != nil {
+			return fmt.Errorf("install debootstrap: %w", err)
+		}
+	}
+	make := command(ctx, "debootstrap", "--variant=minbase", "--include=rpm", "bookworm", folder)
+	make.Stdout = nil
+	if err := make.Run(); err != nil {
+		return fmt.Errorf("debootstrap: %w", err)
+	}
+	return nil
+}
+
+// command returns a command that shows what it prints.
+func command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
+}
+
+// A release is a folder with the files of scripts/release.sh.
+type release struct{ folder string }
+
+// file returns the path of a file for this machine's architecture, which the name
+// has where it says ARCH.
+func (r release) file(name string) (string, error) {
+	arch := runtime.GOARCH
+	if strings.HasSuffix(name, ".rpm") {
+		arch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[arch]
+	}
+	path := filepath.Join(r.folder, strings.ReplaceAll(name, "ARCH", arch))
+	_, err := os.Stat(path)
+	return path, err
+}
