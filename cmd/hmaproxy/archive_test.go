@@ -63,7 +63,7 @@ func TestArchiveHolds(t *testing.T) {
 		}
 	}
 	for name := range all {
-		if strings.Contains(name, "test") && name != "deploy/monitoring/hmaproxy.rules.test.yaml" {
+		if strings.Contains(name, "test") && !strings.HasSuffix(name, ".rules.test.yaml") {
 			t.Errorf("%s is for developers", name)
 		}
 	}

@@ -13,7 +13,9 @@ import (
 )
 
 // TestGenerated keeps the man pages and the completions of shells as the command
-// table says. go generate ./cmd/hmaproxy writes them.
+// table says, and the copies of the alert rules like the original, which a chart and a
+// kustomization cannot read outside their folders. go generate ./cmd/hmaproxy writes
+// them.
 func TestGenerated(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"man/hmaproxy.1":            manPage(),
@@ -22,6 +24,10 @@ func TestGenerated(t *testing.T) {
 		"completions/_hmaproxy":     zshCompletion(),
 		"completions/hmaproxy.fish": fishCompletion(),
 		"completions/hmaproxy.ps1":  powerShellCompletion(),
+
+		"helm/hmaproxy-sidecar/templates/_rules.tpl":  rulesTemplate(t),
+		"helm/hmaproxy-gateway/templates/_rules.tpl":  rulesTemplate(t),
+		"kubernetes/components/monitoring/rules.yaml": rulesObject(t),
 	} {
 		path := filepath.Join("..", "..", "deploy", filepath.FromSlash(name))
 		if *update {
@@ -392,4 +398,31 @@ Register-ArgumentCompleter -Native -CommandName hmaproxy, hmaproxy.exe -ScriptBl
 }
 `, strings.Join(append(flagsTaking(completeFile), flagsTaking(completeNothing)...), "', '"))
 	return b.Bytes()
+}
+
+const copiedMark = "Copied from deploy/monitoring/hmaproxy.rules.yaml by go generate ./cmd/hmaproxy."
+
+// alertRules returns the groups of alert rules, in YAML.
+func alertRules(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../deploy/monitoring/hmaproxy.rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, groups, found := strings.Cut(string(data), "\ngroups:\n")
+	if !found || strings.Contains(groups, "`") {
+		t.Fatal("the alert rules cannot be copied")
+	}
+	return "groups:\n" + strings.TrimSuffix(groups, "\n")
+}
+
+// rulesTemplate returns the rules as a template of Helm that has no actions.
+func rulesTemplate(t *testing.T) []byte {
+	return fmt.Appendf(nil, "{{/* %s */}}\n{{- define \"hmaproxy.rules\" -}}\n{{ `%s` }}\n{{- end -}}\n", copiedMark, alertRules(t))
+}
+
+// rulesObject returns the rules as an object of the Prometheus operator.
+func rulesObject(t *testing.T) []byte {
+	indented := strings.ReplaceAll("\n"+alertRules(t), "\n", "\n  ")
+	return fmt.Appendf(nil, "# %s\napiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: hmaproxy\nspec:%s\n", copiedMark, indented)
 }

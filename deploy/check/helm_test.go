@@ -2,12 +2,9 @@ package check
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -159,68 +156,24 @@ func TestSidecarChartWithoutSecret(t *testing.T) {
 	}
 }
 
-// TestMemoryLimits: GOMEMLIMIT lies between 85 and 95 per cent of the container's
-// limit, where it is set.
+// TestMemoryLimits: GOMEMLIMIT is three quarters of the container's limit.
 func TestMemoryLimits(t *testing.T) {
-	set := 0
 	each(t, func(t *testing.T, objects []runtime.Object) {
 		_, c := workload(t, objects)
 		i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "GOMEMLIMIT" })
 		if i < 0 {
-			if strings.Contains(t.Name(), "helm") {
-				t.Error("no GOMEMLIMIT")
-			}
-			return
+			t.Fatal("no GOMEMLIMIT")
 		}
-		set++
 		limit := c.Resources.Limits[corev1.ResourceMemory]
 		soft, err := parseLimit(c.Env[i].Value)
-		if share := soft / limit.AsApproximateFloat64(); err != nil || share < 0.85 || share > 0.95 {
+		if share := soft / limit.AsApproximateFloat64(); err != nil || share != 0.75 {
 			t.Errorf("GOMEMLIMIT %s of %s: %.2f, %v", c.Env[i].Value, limit.String(), share, err)
 		}
 	})
-	if set < 2 {
-		t.Errorf("set in %d variants", set)
-	}
 }
 
 // parseLimit parses GOMEMLIMIT, whose units end in B.
 func parseLimit(text string) (float64, error) {
 	q, err := resource.ParseQuantity(strings.TrimSuffix(text, "B"))
 	return q.AsApproximateFloat64(), err
-}
-
-const rulesFile = "../monitoring/hmaproxy.rules.yaml"
-
-// TestCopiesOfRules keeps the copies of the alert rules like the original, which a
-// chart and a kustomization cannot read outside their folders. With the environment
-// variable UPDATE_RULES it writes them.
-func TestCopiesOfRules(t *testing.T) {
-	data, err := os.ReadFile(rulesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, groups, found := strings.Cut(string(data), "\ngroups:\n")
-	if !found || strings.Contains(groups, "`") {
-		t.Fatal("the rules cannot be copied")
-	}
-	groups = "groups:\n" + groups
-	const mark = "Copied from deploy/monitoring/hmaproxy.rules.yaml; a test keeps it so."
-	template := fmt.Sprintf("{{/* %s */}}\n{{- define \"hmaproxy.rules\" -}}\n{{ `%s` }}\n{{- end -}}\n", mark, strings.TrimSuffix(groups, "\n"))
-	indented := "  " + strings.ReplaceAll(strings.TrimSuffix(groups, "\n"), "\n", "\n  ") + "\n"
-	object := "# " + mark + "\napiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: hmaproxy\nspec:\n" + indented
-	for name, want := range map[string]string{
-		"../helm/hmaproxy-sidecar/templates/_rules.tpl":  template,
-		"../helm/hmaproxy-gateway/templates/_rules.tpl":  template,
-		"../kubernetes/components/monitoring/rules.yaml": object,
-	} {
-		if update, _ := strconv.ParseBool(os.Getenv("UPDATE_RULES")); update {
-			if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(name); err != nil || string(got) != want {
-			t.Errorf("%s differs from %s (UPDATE_RULES=1 go test): %v", name, rulesFile, err)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-{{/* Copied from deploy/monitoring/hmaproxy.rules.yaml; a test keeps it so. */}}
+{{/* Copied from deploy/monitoring/hmaproxy.rules.yaml by go generate ./cmd/hmaproxy. */}}
 {{- define "hmaproxy.rules" -}}
 {{ `groups:
   - name: hmaproxy
@@ -120,6 +120,21 @@
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxyfilealarm"
           summary: "hmaproxy on {{ $labels.instance }} does not take up the file of {{ $labels.variable }}"
           description: "What was read before is in force. The log says what is wrong with the file."
+      - alert: HmaproxyLogAlarm
+        expr: hmaproxy_log_alarm == 1
+        for: 1m
+        labels: {severity: ticket}
+        annotations:
+          runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxylogalarm"
+          summary: "hmaproxy on {{ $labels.instance }} loses log lines"
+          description: "The log is not read, or its file cannot be written. hmaproxy_log_dropped_lines_total counts the lines; requests are served."
+      - alert: HmaproxyPanic
+        expr: increase(hmaproxy_panics_total[15m]) > 0
+        labels: {severity: ticket}
+        annotations:
+          runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxypanic"
+          summary: "a request made hmaproxy on {{ $labels.instance }} panic"
+          description: "A fault of hmaproxy; other requests are not affected. The log has a line with level ERROR and the stack: report it."
       - alert: HmaproxyReplays
         expr: sum by (instance) (increase(hmaproxy_replays_total[15m])) > 5
         labels: {severity: ticket}

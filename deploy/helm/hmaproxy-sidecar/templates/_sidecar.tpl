@@ -39,7 +39,7 @@ hmaproxy/settings: {{ .Values.hmaproxy.settings | toJson | sha256sum }}
     - name: HMA_ADMIN_LISTEN
       value: 0.0.0.0:8081 # the kubelet probes from outside; only probes and metrics are served there
     - name: GOMEMLIMIT
-      value: {{ printf "%dMiB" (div (mul (int $v.resources.memoryLimitMiB) 9) 10) }}
+      value: {{ printf "%dMiB" (div (mul (int $v.resources.memoryLimitMiB) 3) 4) }}
   ports:
     - name: hmaproxy-admin
       containerPort: 8081
