@@ -77,6 +77,7 @@ func scenarios() []scenario {
 	list = append(list, stacks()...)
 	list = append(list, toolkits()...)
 	list = append(list, thunderbird()...)
+	list = append(list, evolution()...)
 	list = append(list, autodiscover()...)
 	return list
 }
