@@ -1,17 +1,25 @@
 package policycheck
 
 import (
+	"bytes"
 	"errors"
+	"flag"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/requestlog"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
 )
+
+var update = flag.Bool("update", false, "rewrite the files in testdata")
 
 // newPolicies loads settings as the product does. A file's name is its content.
 func newPolicies(t *testing.T, settings ...string) *Policies {
@@ -225,6 +233,47 @@ func TestLimitsAreStated(t *testing.T) {
 		}
 		if name == "always" && strings.Contains(text, "targets") {
 			t.Errorf("%s: %q", name, text)
+		}
+	}
+}
+
+// TestGolden replays the log of package report, which has a line of every kind and
+// names that a client chose to do harm, and compares with files that were read by a
+// person.
+func TestGolden(t *testing.T) {
+	replay := NewReplay(newPolicies(t, aList, "HMA_ALLOW_LIST_MODE=audit"))
+	reader, err := requestlog.NewReader(replay.Add)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Open("../report/testdata/traffic.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if err := reader.Read("traffic.log", log); err != nil {
+		t.Fatal(err)
+	}
+	var text, document bytes.Buffer
+	if err := errors.Join(replay.WriteText(&text, reader.Facts(), 12), replay.WriteJSON(&document, reader.Facts())); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]string{"replay.txt": text.String(), "replay.json": document.String()} {
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s differs (go test ./internal/policycheck -update rewrites it):\n%s", name, got)
+		}
+		if strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+			t.Errorf("%s holds a character that is not printable", name)
 		}
 	}
 }

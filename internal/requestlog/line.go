@@ -53,7 +53,7 @@ const (
 
 // wrapped matches what container platforms and journals write before a line. Where
 // they mix the lines of several programs, hmaproxy must be the one that is named:
-// other programs log what strangers send them, which may look like a line of ours.
+// other programs log what their clients send, which may look like a line of ours.
 //
 //	2026-11-27T20:00:00.1Z stderr F           CRI: containerd, CRI-O
 //	hmaproxy-1  |                             docker compose logs

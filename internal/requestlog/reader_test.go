@@ -81,7 +81,7 @@ func asText(line string) string {
 }
 
 // TestFormsOfLines has each form on both sides of its boundary: what other programs
-// may have written for a stranger is not read as hmaproxy's.
+// may have written for another client is not read as hmaproxy's.
 func TestFormsOfLines(t *testing.T) {
 	type facts struct{ requests, other, cut, foreign, text int64 }
 	for name, test := range map[string]struct {
