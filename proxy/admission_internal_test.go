@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,7 +12,7 @@ import (
 // An admissionTest is an admission whose requests are counted.
 type admissionTest struct {
 	*admission
-	delay    time.Duration
+	delay    atomic.Int64 // nanoseconds
 	admitted int
 	refused  int
 	waits    []time.Duration // of those that were admitted
@@ -20,7 +21,7 @@ type admissionTest struct {
 func testAdmission(t *testing.T, test func(a *admissionTest)) {
 	synctest.Test(t, func(*testing.T) {
 		a := new(admissionTest)
-		a.admission = &admission{delay: func() time.Duration { return a.delay }}
+		a.admission = &admission{delay: func() time.Duration { return time.Duration(a.delay.Load()) }}
 		time.Sleep(time.Second) // beyond the first adaption
 		test(a)
 	})
@@ -61,7 +62,7 @@ func (a *admissionTest) expect(t *testing.T, when string, admitted, refused int)
 
 func TestSlowExchangeIsNoOverload(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
-		a.delay = maxSchedulerDelay
+		a.delay.Store(int64(maxSchedulerDelay))
 		for range 10 {
 			a.come(1000, time.Hour)
 			time.Sleep(time.Second)
@@ -80,7 +81,7 @@ func TestOverload(t *testing.T) {
 		a.expect(t, "before", 1000, 0)
 		a.come(400, 500*time.Millisecond)
 		a.expect(t, "a burst without delay", 400, 0)
-		a.delay = maxSchedulerDelay + time.Nanosecond
+		a.delay.Store(int64(maxSchedulerDelay + time.Nanosecond))
 		time.Sleep(admissionInterval)
 		a.come(3000, 500*time.Millisecond)
 		a.mu.Lock()
@@ -108,7 +109,7 @@ func TestOverload(t *testing.T) {
 		}
 		a.admitted, a.refused = 0, 0
 		a.mu.Unlock()
-		a.delay = 0
+		a.delay.Store(int64(0))
 		time.Sleep(10 * time.Second)
 		a.come(1, 0)
 		time.Sleep(admissionInterval)
@@ -121,7 +122,7 @@ func TestOverload(t *testing.T) {
 // TestFewRequestsAreAlwaysAdmitted checks the boundary of minAdmitted.
 func TestFewRequestsAreAlwaysAdmitted(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
-		a.delay = time.Second
+		a.delay.Store(int64(time.Second))
 		a.come(minAdmitted, time.Hour)
 		time.Sleep(time.Second)
 		a.expect(t, "as many as are always admitted", minAdmitted, 0)
@@ -137,7 +138,7 @@ func TestFewRequestsAreAlwaysAdmitted(t *testing.T) {
 func TestAbandonedPlace(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.rate = 100
-		a.delay = time.Second
+		a.delay.Store(int64(time.Second))
 		a.come(minAdmitted, time.Minute)
 		time.Sleep(admissionInterval)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -149,6 +150,8 @@ func TestAbandonedPlace(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		time.Sleep(2 * time.Minute)
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		if a.running != 0 || a.waiting.Len() != 0 {
 			t.Errorf("%d requests run and %d wait", a.running, a.waiting.Len())
 		}
