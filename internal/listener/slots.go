@@ -36,10 +36,7 @@ type slot struct {
 }
 
 // readable reports whether the client has sent something that was not yet read.
-func (s *slot) readable() bool {
-	probe := socket.Probe(s.raw)
-	return probe != nil && probe() == socket.Readable
-}
+func (s *slot) readable() bool { return socket.HasData(s.raw) }
 
 const (
 	// minBodyWait is how long a request must have waited for its client before it

@@ -359,3 +359,27 @@ func TestConnectionWhoseRequestHasComeKeepsItsSlot(t *testing.T) {
 		t.Error("another connection than the silent one lost its slot")
 	}
 }
+
+// TestIdleConnectionsOnSockets checks that connections whose goroutine waits for a
+// request in the system give their slots away.
+func TestIdleConnectionsOnSockets(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := newSlots(2)
+	slots.minIdle = minIdle
+	server := &http.Server{ConnState: ConnState, Handler: http.NotFoundHandler()}
+	defer server.Close()
+	go server.Serve(newLimited(inner, slots, Config{Log: slog.New(slog.DiscardHandler)}))
+	for range 5 {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if got := get(c, "/"); got != 404 {
+			t.Fatalf("status %d", got)
+		}
+	}
+}

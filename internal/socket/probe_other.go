@@ -6,3 +6,6 @@ import "net"
 
 // Probe returns nil: this system has no call for it.
 func Probe(net.Conn) func() State { return nil }
+
+// HasData returns false: this system has no call for it.
+func HasData(net.Conn) bool { return false }

@@ -37,3 +37,20 @@ func Probe(c net.Conn) func() State {
 		return Readable
 	}
 }
+
+// HasData reports whether c's receive buffer holds something. Unlike the function
+// that Probe returns, it may be called while another goroutine reads.
+func HasData(c net.Conn) bool {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	var peekErr error
+	err = raw.Control(func(fd uintptr) { n, peekErr = peek(fd) })
+	return err == nil && peekErr == nil && n > 0
+}
