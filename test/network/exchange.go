@@ -42,6 +42,9 @@ func serveExchange(dir string) error {
 	s := &exchangeServer{ledger: map[string]int{}}
 	server := &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}})) }()
+	if err := serveCorporateProxy(); err != nil {
+		return err
+	}
 	fmt.Println("serving")
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		s.mu.Lock()
@@ -75,12 +78,55 @@ func (s *exchangeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
 }
 
+// streamEvent is a whole document, as those of Exchange are.
+const streamEvent = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><event/></Envelope>`
+
 // stream sends an event each second.
 func (s *exchangeServer) stream(w http.ResponseWriter, r *http.Request, id string, lasts time.Duration) {
 	rc := http.NewResponseController(w)
 	for end := time.Now().Add(lasts); time.Now().Before(end) && r.Context().Err() == nil; time.Sleep(time.Second) {
-		_, _ = io.WriteString(w, "<event/>")
+		_, _ = io.WriteString(w, streamEvent)
 		_ = rc.Flush()
 	}
 	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
+}
+
+// serveCorporateProxy serves CONNECT requests. Whatever host they name, it
+// connects to Exchange.
+func serveCorporateProxy() error {
+	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", proxyPort))
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go tunnel(c)
+		}
+	}()
+	return nil
+}
+
+// tunnel serves one connection of the corporate proxy.
+func tunnel(client net.Conn) {
+	defer client.Close()
+	in := bufio.NewReader(client)
+	r, err := http.ReadRequest(in)
+	if err != nil || r.Method != http.MethodConnect {
+		return
+	}
+	exchange, err := net.Dial("tcp4", exchangeA.String()+":443")
+	if err != nil {
+		return
+	}
+	defer exchange.Close()
+	_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+	go func() {
+		_, _ = io.Copy(exchange, in)
+		exchange.Close()
+	}()
+	_, _ = io.Copy(client, exchange)
 }

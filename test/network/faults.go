@@ -6,17 +6,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // A fault is one case: what fails, and the bounds that hold.
 type fault struct {
-	name string
-	run  func(w *world) ([]bound, error)
+	name      string
+	corporate bool // by way of the corporate proxy
+	run       func(w *world) ([]bound, error)
 }
 
 // A bound is a time that was measured and its limit.
@@ -28,38 +32,101 @@ type bound struct {
 var rtt = faults{delay: 10 * time.Millisecond}
 
 var allFaults = []fault{
-	{"none", func(w *world) ([]bound, error) {
+	{"none", false, func(w *world) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{"loss", func(w *world) ([]bound, error) {
+	{"loss", false, func(w *world) ([]bound, error) {
 		w.link.set(faults{delay: 10 * time.Millisecond, loss: 0.02})
 		return []bound{{"longest wait at 2 % loss", w.many(200, request{size: 5000}, 0), 10 * time.Second}}, nil
 	}},
-	{"dead-first-address", func(w *world) ([]bound, error) {
+	{"dead-first-address", false, func(w *world) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{"black-hole", func(w *world) ([]bound, error) {
+	{"black-hole", false, func(w *world) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{"lost-query", func(w *world) ([]bound, error) {
+	{"lost-query", false, func(w *world) ([]bound, error) {
 		w.names.set(2, exchangeA) // A and AAAA
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
-	{"changed-address", changedAddress},
-	{"blackout", blackout},
-	{"client-gave-up", clientGaveUp},
-	{"dead-peer", deadPeer},
-	{"slow-line", func(w *world) ([]bound, error) {
+	{"changed-address", false, changedAddress},
+	{"blackout", false, blackout},
+	{"client-gave-up", false, clientGaveUp},
+	{"dead-peer", false, deadPeer},
+	{"stop-under-streams", false, stopUnderStreams},
+	{"idle-full-door", false, idleFullDoor},
+	{"proxy-none", true, func(w *world) ([]bound, error) {
+		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
+	}},
+	{"proxy-dead-first-address", true, func(w *world) ([]bound, error) {
+		w.names.set(0, unreachable, exchangeA)
+		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
+	}},
+	{"proxy-black-hole", true, func(w *world) ([]bound, error) {
+		w.names.set(0, unreachable)
+		o := w.send(w.ctx, request{})
+		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
+	}},
+	{"proxy-changed-address", true, changedAddress},
+	{"proxy-blackout", true, blackout},
+	{"proxy-client-gave-up", true, clientGaveUp},
+	{"proxy-dead-peer", true, deadPeer},
+	{slowLine, false, func(w *world) ([]bound, error) {
 		w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10}) // 256 kbit/s
-		longest, failed := w.parallel(10, request{size: 300 << 10})
+		longest, failed := w.parallel(10, request{size: 1500 << 10})
 		if failed != "" {
 			return nil, errors.New("an upload failed: " + failed)
 		}
-		return []bound{{"10 uploads of 300 KiB at 256 kbit/s", longest, 3 * time.Minute}}, nil
+		return []bound{{"10 uploads of 1.5 MB at 256 kbit/s", longest, 10 * time.Minute}}, nil
 	}},
+}
+
+// stopUnderStreams stops hmaproxy while streams and a short request are in
+// progress.
+func stopUnderStreams(w *world) ([]bound, error) {
+	const streams, think = 20, 3 * time.Second
+	ended := make(chan outcome, streams)
+	for range streams {
+		go func() { ended <- w.send(w.ctx, request{stream: true, think: 5 * time.Minute}) }()
+	}
+	time.Sleep(2 * time.Second)
+	short := make(chan outcome, 1)
+	go func() { short <- w.send(w.ctx, request{think: think}) }()
+	time.Sleep(200 * time.Millisecond)
+	began := time.Now()
+	err := w.proxy.Process.Signal(syscall.SIGTERM)
+	var problems []error
+	for range streams {
+		problems = append(problems, expect(<-ended, "ended"))
+	}
+	streamsEnded := time.Since(began)
+	problems = append(problems, err, expect(<-short, "ok"), w.proxy.Wait())
+	w.proxy = nil
+	return []bound{{"end of the streams", streamsEnded, time.Second}, {"end of the process", time.Since(began), think + time.Second}}, errors.Join(problems...)
+}
+
+// fewFiles is a limit on open files that leaves 256 connections for clients.
+const fewFiles = 1024
+
+// idleFullDoor takes all of these and lets them idle, after a request each.
+func idleFullDoor(w *world) ([]bound, error) {
+	if err := w.startProxy(fewFiles, false); err != nil {
+		return nil, err
+	}
+	for range 300 {
+		idle := &http.Client{Transport: &http.Transport{}}
+		defer idle.CloseIdleConnections()
+		resp, err := idle.Get("http://" + w.proxyAddress + "/EWS/Exchange.asmx")
+		if err != nil {
+			return nil, err
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	return []bound{{"a newcomer", w.mustSucceed(request{}), time.Second}}, nil
 }
 
 // changedAddress moves Exchange to another address while connections to the old
@@ -150,7 +217,7 @@ func deadPeer(w *world) ([]bound, error) {
 	next := w.mustSucceed(request{})
 	<-stream
 	return []bound{{"request on a dead connection", first.took, 65 * time.Second}, {"next request", next, 5 * time.Second},
-		{"end of a stream", time.Since(lost), 95 * time.Second}}, nil
+		{"end of a stream", time.Since(lost), 65 * time.Second}}, nil
 }
 
 // many sends requests one after another and returns the longest time.
@@ -198,9 +265,12 @@ func expect(o outcome, what string) error {
 	return nil
 }
 
+// manyFiles is a limit on open files that does not matter.
+const manyFiles = 8192
+
 // runFaults runs the faults and prints the table.
 func (w *world) runFaults(only string) error {
-	fmt.Printf("%-20s %9s %5s %8s %6s  %s\n", "fault", "requests", "lost", "doubled", "wrong", "times")
+	fmt.Printf("%-25s %9s %5s %8s %6s  %s\n", "fault", "requests", "lost", "doubled", "wrong", "times")
 	bad := 0
 	for _, f := range allFaults {
 		if only != "" && !slices.Contains(strings.Split(only, ","), f.name) {
@@ -208,7 +278,7 @@ func (w *world) runFaults(only string) error {
 		}
 		w.link.set(rtt)
 		w.names.set(0, exchangeA)
-		if err := w.startProxy(); err != nil {
+		if err := w.startProxy(manyFiles, f.corporate); err != nil {
 			return err
 		}
 		before := w.ids.Load()
@@ -266,5 +336,5 @@ func (w *world) check(name string, before int64, bounds []bound) (line string, o
 		}
 		times = append(times, text)
 	}
-	return fmt.Sprintf("%-20s %9d %5d %8d %6d  %s", name, requests, lost, doubled, wrong, strings.Join(times, "; ")), ok, nil
+	return fmt.Sprintf("%-25s %9d %5d %8d %6d  %s", name, requests, lost, doubled, wrong, strings.Join(times, "; ")), ok, nil
 }

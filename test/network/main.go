@@ -4,7 +4,13 @@
 // that no request is lost, executed twice or given another one's response, and
 // that no client waits longer than a bound.
 //
-//	go run ./test/network [-only dead-peer,slow-line] [-v]
+//	go run ./test/network [-only dead-peer,slow-line] [-seed N] [-v]
+//	go run ./test/network -soak 45m [-seed N]
+//
+// The first form runs each fault once, in ten minutes at most; the uploads over a
+// slow line run at the same time as the others, over a network of their own. The
+// second form mixes random faults for that long. The seed of what is random is
+// printed.
 //
 // It needs root on Linux: it makes two network namespaces and connects them by
 // two TUN devices, between which it forwards the packets itself. hmaproxy, its
@@ -17,11 +23,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
 )
 
 func main() {
@@ -29,6 +39,8 @@ func main() {
 	defer stop()
 	only := flag.String("only", "", "comma-separated names of faults; empty means all")
 	verbose := flag.Bool("v", false, "print hmaproxy's log")
+	seed := flag.Uint64("seed", 0, "seed of lost packets and random faults; 0 draws one")
+	soak := flag.Duration("soak", 0, "mix random faults for that long")
 	inside := flag.String("inside", "", "used by the program itself")
 	exchange := flag.String("exchange", "", "used by the program itself")
 	flag.Parse()
@@ -37,9 +49,12 @@ func main() {
 	case *exchange != "":
 		err = serveExchange(*exchange)
 	case *inside != "":
-		err = runInside(ctx, *inside, *only, *verbose)
+		err = runInside(ctx, *inside, plan{*only, *seed, *soak, *verbose})
 	default:
-		err = runOutside(ctx)
+		if *seed == 0 {
+			*seed = rand.Uint64()
+		}
+		err = runOutside(ctx, plan{*only, *seed, *soak, *verbose})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "network:", err)
@@ -47,8 +62,40 @@ func main() {
 	}
 }
 
-// runOutside makes the namespaces and runs the program again in one of them.
-func runOutside(ctx context.Context) error {
+// A plan says what to run.
+type plan struct {
+	only    string // names of faults; "": all
+	seed    uint64
+	soak    time.Duration // 0: each fault once
+	verbose bool
+}
+
+// flags returns the plan as the program's flags.
+func (p plan) flags() []string {
+	return []string{"-only", p.only, "-seed", strconv.FormatUint(p.seed, 10), "-soak", p.soak.String(), "-v=" + strconv.FormatBool(p.verbose)}
+}
+
+// slowLine is the fault that takes nearly as long as all others together.
+const slowLine = "slow-line"
+
+// parts returns the plans that run at the same time.
+func (p plan) parts() []plan {
+	if p.soak > 0 || p.only != "" {
+		return []plan{p}
+	}
+	var others []string
+	for _, f := range allFaults {
+		if f.name != slowLine {
+			others = append(others, f.name)
+		}
+	}
+	first, second := p, p
+	first.only, second.only = strings.Join(others, ","), slowLine
+	return []plan{first, second}
+}
+
+// runOutside builds hmaproxy, and runs the program again in network namespaces.
+func runOutside(ctx context.Context, p plan) error {
 	if os.Getuid() != 0 {
 		return errors.New("run it as root: it makes network namespaces")
 	}
@@ -57,14 +104,33 @@ func runOutside(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "hmaproxy")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/hmaproxy")
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "hmaproxy"), "./cmd/hmaproxy")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("building hmaproxy: %w", err)
 	}
-	client, server := namespaces(os.Getpid())
+	fmt.Printf("-seed %d repeats what is random\n", p.seed)
+	parts := p.parts()
+	failed := make([]error, len(parts))
+	var all sync.WaitGroup
+	for i, part := range parts {
+		all.Go(func() { failed[i] = runPart(ctx, dir, fmt.Sprintf("%d-%d", os.Getpid(), i), part) })
+	}
+	all.Wait()
+	return errors.Join(failed...)
+}
+
+// runPart makes the namespaces of an id and runs the program in one of them.
+func runPart(ctx context.Context, binaries, id string, p plan) error {
+	dir := filepath.Join(binaries, id)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink(filepath.Join(binaries, "hmaproxy"), filepath.Join(dir, "hmaproxy")); err != nil {
+		return err
+	}
+	client, server := namespaces(id)
 	resolver := filepath.Join("/etc/netns", client)
 	defer os.RemoveAll(resolver)
 	if err := os.MkdirAll(resolver, 0o755); err != nil {
@@ -82,7 +148,7 @@ func runOutside(ctx context.Context) error {
 			return err
 		}
 	}
-	arguments := append([]string{"netns", "exec", client, os.Args[0], "-inside", fmt.Sprintf("%s,%d", dir, os.Getpid())}, os.Args[1:]...)
+	arguments := append([]string{"netns", "exec", client, os.Args[0], "-inside", dir + "," + id}, p.flags()...)
 	cmd := exec.CommandContext(ctx, "ip", arguments...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -90,8 +156,8 @@ func runOutside(ctx context.Context) error {
 }
 
 // namespaces returns the names of the two namespaces of a run.
-func namespaces(id int) (client, server string) {
-	return fmt.Sprintf("hma-client-%d", id), fmt.Sprintf("hma-server-%d", id)
+func namespaces(id string) (client, server string) {
+	return "hma-client-" + id, "hma-server-" + id
 }
 
 func ip(arguments ...string) error {

@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,16 +71,10 @@ type outcome struct {
 	what     string
 }
 
-func runInside(ctx context.Context, inside, only string, verbose bool) error {
-	dir, pid, _ := strings.Cut(inside, ",")
-	id, err := strconv.Atoi(pid)
-	if err != nil {
-		return err
-	}
-	w := &world{ctx: ctx, dir: dir, verbose: verbose, outcomes: map[string]outcome{}}
-	seed := uint64(time.Now().UnixNano())
-	fmt.Printf("seed %d\n", seed)
-	w.link = &link{random: mathrand.New(mathrand.NewPCG(seed, 0)), known: map[flow]bool{}}
+func runInside(ctx context.Context, inside string, p plan) error {
+	dir, id, _ := strings.Cut(inside, ",")
+	w := &world{ctx: ctx, dir: dir, verbose: p.verbose, outcomes: map[string]outcome{}}
+	w.link = &link{random: mathrand.New(mathrand.NewPCG(p.seed, 0)), known: map[flow]bool{}}
 	if err := w.connect(id); err != nil {
 		return err
 	}
@@ -88,11 +83,14 @@ func runInside(ctx context.Context, inside, only string, verbose bool) error {
 	}
 	defer func() { _ = w.exchange.Process.Kill() }()
 	defer w.stopProxy()
-	return w.runFaults(only)
+	if p.soak > 0 {
+		return w.soak(p)
+	}
+	return w.runFaults(p.only)
 }
 
 // connect makes the link.
-func (w *world) connect(id int) error {
+func (w *world) connect(id string) error {
 	clientName, serverName := namespaces(id)
 	clientTUN, err := openTUN(clientName, "hma0", "10.77.0.1/24")
 	if err != nil {
@@ -109,7 +107,7 @@ func (w *world) connect(id int) error {
 
 // startServices starts DNS, Entra ID and Key Vault here, and Exchange beyond the
 // link.
-func (w *world) startServices(id int) error {
+func (w *world) startServices(id string) error {
 	w.names.set(0, exchangeA)
 	if err := w.names.serve(); err != nil {
 		return err
@@ -176,11 +174,19 @@ func (w *world) writeCertificates() ([]byte, error) {
 		os.WriteFile(filepath.Join(w.dir, "server-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
 }
 
-// startProxy starts a new hmaproxy, which has no connections.
-func (w *world) startProxy() error {
+// proxyPort is the port of the corporate proxy, which runs beside Exchange.
+const proxyPort = 3128
+
+// startProxy starts a new hmaproxy, which has no connections. It may open that
+// many files, and reaches Exchange by way of the corporate proxy when corporate is
+// set.
+func (w *world) startProxy(files int, corporate bool) error {
 	w.stopProxy()
-	w.proxy = exec.Command(filepath.Join(w.dir, "hmaproxy"))
+	w.proxy = exec.Command("/bin/sh", "-c", `ulimit -n "$1" && exec "$0"`, filepath.Join(w.dir, "hmaproxy"), strconv.Itoa(files))
 	w.proxy.Env = w.env
+	if corporate {
+		w.proxy.Env = append(slices.Clone(w.env), fmt.Sprintf("HTTPS_PROXY=http://proxy.contoso.test:%d", proxyPort), "NO_PROXY=127.0.0.1,localhost,[::1]")
+	}
 	if w.verbose {
 		w.proxy.Stderr = os.Stderr
 	}
@@ -263,6 +269,8 @@ func (w *world) do(ctx context.Context, id string, r request) outcome {
 	switch {
 	case err != nil:
 		return outcome{executed: "unknown", what: "cut off"}
+	case strings.Contains(string(text), "<m:ConnectionStatus>Closed</m:ConnectionStatus>"):
+		return outcome{executed: "yes", what: "ended"}
 	case resp.StatusCode == http.StatusOK:
 		return outcome{executed: "yes", wrong: !strings.HasSuffix(string(text), "<done>"+id+"</done>"), what: "ok"}
 	case reason == "upstream-unreachable":
