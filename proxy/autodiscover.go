@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/internal/autodiscover"
 	"hmaproxy/proxy/internal/body"
 	"hmaproxy/proxy/policy"
@@ -48,7 +49,7 @@ func (c *call) beginAutodiscover(form autodiscover.Form) {
 
 // describeForm notes the form of a request as its operation.
 func (c *call) describeForm(form autodiscover.Form) {
-	c.record.Operation = "Autodiscover:" + form.String()
+	c.record.Operation = autodiscoverPrefix + form.String()
 	c.record.Known = c.record.Operation
 }
 
@@ -191,6 +192,7 @@ func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *prob
 			results = append(results, autodiscover.Result{Refusal: "hmaproxy: this address is reserved for tests"})
 			continue
 		}
+		c.record.Named = ews.SmtpAddress
 		listed, refusal := c.decideMailbox(address)
 		if refusal == nil {
 			results = append(results, autodiscover.Result{Address: listed})

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"hmaproxy/proxy/ews"
@@ -51,6 +52,14 @@ type Record struct {
 	Diagnosis *Diagnosis // why Exchange refused the token, when it did
 	Err       error      // what failed on the way to Exchange; contains no client data
 }
+
+// autodiscoverPrefix begins the Operation of requests of Autodiscover, which no
+// EWS operation has.
+const autodiscoverPrefix = "Autodiscover:"
+
+// IsAutodiscover reports whether an operation of a Record is one of Autodiscover,
+// which opens no mailbox.
+func IsAutodiscover(operation string) bool { return strings.HasPrefix(operation, autodiscoverPrefix) }
 
 // describeResponse notes what is worth knowing of Exchange's response.
 func describeResponse(record *Record, resp *http.Response) {

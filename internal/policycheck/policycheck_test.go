@@ -146,6 +146,7 @@ func TestReplay(t *testing.T) {
 		"an unknown operation":             {[]string{aList}, func(r *proxy.Record) { r.Known, r.Operation = "other", "Frobnicate" }, "operation-not-allowed"},
 		"an unknown operation, named":      {[]string{aList, "HMA_ALLOWED_OPERATIONS=FrobnicateItem"}, func(r *proxy.Record) { r.Known, r.Operation = "other", "FrobnicateItem" }, allowed},
 		"no SOAP request":                  {[]string{aList}, func(r *proxy.Record) { r.Known, r.Operation, r.Mailbox = "", "", "" }, outside},
+		"Autodiscover":                     {[]string{aList}, func(r *proxy.Record) { r.Known, r.Operation, r.Mailbox = "Autodiscover:POX", "Autodiscover:POX", "ceo@contoso.com" }, outside},
 		"without credentials":              {[]string{aList}, func(r *proxy.Record) { r.Known, r.Operation, r.Mailbox, r.Reason = "", "", "", proxy.ReasonCredentials }, outside},
 		"unreadable":                       {[]string{aList}, func(r *proxy.Record) { r.Known, r.Operation, r.Mailbox = "", "", "unreadable" }, "envelope-refused"},
 		"unreadable, and no list":          {nil, func(r *proxy.Record) { r.Known, r.Operation, r.Mailbox = "", "", "unreadable" }, allowed},

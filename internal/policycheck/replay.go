@@ -90,7 +90,7 @@ func (p *Replay) Add(r *proxy.Record) {
 // outside reports that the policy would not be asked.
 func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	unread := r.Mailbox == "unreadable" || r.Reason == proxy.ReasonEnvelopeRefused || r.Audit == proxy.ReasonEnvelopeRefused
-	if r.Operation == "" && !unread {
+	if r.Operation == "" && !unread || proxy.IsAutodiscover(r.Operation) {
 		return true, "", ""
 	}
 	decides, known := p.policyOf(r)

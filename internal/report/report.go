@@ -15,6 +15,7 @@ import (
 	"hmaproxy/internal/requestlog"
 	"hmaproxy/internal/suggest"
 	"hmaproxy/internal/traffic"
+	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
 )
 
@@ -397,7 +398,7 @@ func (r *Report) addGraph(s *traffic.Summary) error {
 		for _, api := range m.APIs(s.Operations[i].Name) {
 			r.Operations[i].Graph = append(r.Operations[i].Graph, API{api.Title, api.Page, api.Condition})
 		}
-		if s.Operations[i].Name != "" {
+		if name := s.Operations[i].Name; name != "" && !proxy.IsAutodiscover(name) {
 			addShares(m, &s.Operations[i], &g.Listed, &g.Conditional, &g.Unlisted)
 		}
 	}
@@ -406,7 +407,7 @@ func (r *Report) addGraph(s *traffic.Summary) error {
 		one := GraphClient{Client: printable.Text(c.Name), Product: printable.Text(c.Product), Missing: []string{}}
 		for j := range c.Operations {
 			o := &c.Operations[j]
-			if o.Name == "" {
+			if o.Name == "" || proxy.IsAutodiscover(o.Name) {
 				continue
 			}
 			addShares(m, o, &one.Listed, &one.Conditional, &one.Unlisted)

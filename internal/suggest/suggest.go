@@ -14,6 +14,7 @@ import (
 	"hmaproxy/internal/policycheck"
 	"hmaproxy/internal/printable"
 	"hmaproxy/internal/traffic"
+	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
 )
 
@@ -126,7 +127,7 @@ func (l *List) addClients(s *traffic.Summary) {
 func (l *List) addOperations(s *traffic.Summary) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
-		if o.Name == "" {
+		if o.Name == "" || proxy.IsAutodiscover(o.Name) {
 			continue
 		}
 		one := Operation{Name: o.Name, Requests: o.Requests(), Why: policycheck.RefusedByDefault(o.Name)}

@@ -121,7 +121,7 @@ func TestOperationsAreNotLifted(t *testing.T) {
 		return func(r *proxy.Record) { r.Known, r.Operation = known, name }
 	}
 	l := newList(call("GetItem", "GetItem"), call("FindItem", "FindItem"), call("AddDelegate", "AddDelegate"), call("Subscribe:Push", "Subscribe"),
-		call("Subscribe", "Subscribe"), call("other", "FrobnicateItem"), call("SearchMailboxes", "SearchMailboxes"),
+		call("Subscribe", "Subscribe"), call("other", "FrobnicateItem"), call("SearchMailboxes", "SearchMailboxes"), call("Autodiscover:POX", "Autodiscover:POX"),
 		func(r *proxy.Record) {
 			r.Known, r.Operation, r.Upstream, r.Fault = "CopyItem", "CopyItem", 500, "ErrorInvalidOperation"
 		})

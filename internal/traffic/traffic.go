@@ -209,6 +209,8 @@ func (t *Traffic) Done(r *proxy.Record, o outcome.Outcome) {
 
 func (t *Traffic) addMailbox(r *proxy.Record, o outcome.Outcome) {
 	switch {
+	case proxy.IsAutodiscover(r.Operation):
+		return
 	case r.Mailbox == "" && r.Operation != "":
 		t.unnamed++
 		return

@@ -45,8 +45,11 @@ func TestRequestsAreCountedByEachName(t *testing.T) {
 		func(r *proxy.Record) { r.Mailbox, r.Named = "", ews.NoIdentity },
 		func(r *proxy.Record) { r.Mailbox, r.Named, r.Operation, r.Known = "unreadable", ews.NoIdentity, "", "" },
 		func(r *proxy.Record) { r.Fault, r.Upstream, r.Status = "ErrorServerBusy", 500, 500 },
+		func(r *proxy.Record) {
+			r.Mailbox, r.Upstream, r.Operation, r.Known = "asked@contoso.com", 0, "Autodiscover:POX", "Autodiscover:POX"
+		},
 	)
-	if s.Requests() != 9 || s.Of(outcome.Failed) != 1 || s.Of(outcome.Audited) != 1 || s.Of(outcome.Served) != 7 || s.BytesIn != 90 || s.BytesOut != 900 {
+	if s.Requests() != 10 || s.Of(outcome.Failed) != 1 || s.Of(outcome.Audited) != 1 || s.Of(outcome.Served) != 8 || s.BytesIn != 100 || s.BytesOut != 1000 {
 		t.Errorf("total %+v", s.Counts)
 	}
 	if s.Unnamed != 1 || s.Unreadable != 1 || s.Span() != time.Hour {
@@ -71,8 +74,8 @@ func TestRequestsAreCountedByEachName(t *testing.T) {
 	for name, test := range map[string]struct{ got, want []string }{
 		"mailboxes":  {mailboxes, []string{"alice@contoso.com 6 opened 4", "upn:alice@contoso.com 1 opened 1"}},
 		"by client":  {byClient, []string{"crm alice@contoso.com 5", "sync alice@contoso.com 1", "crm upn:alice@contoso.com 1"}},
-		"operations": {operations, []string{"GetItem 6", " 1", "Frobnicate 1", "Subscribe:Push 1"}},
-		"clients":    {clients, []string{"crm exchangelib/5.4.0 7 3", "crm curl/8 1 1", "sync exchangelib/5.4.0 1 1"}},
+		"operations": {operations, []string{"GetItem 6", " 1", "Autodiscover:POX 1", "Frobnicate 1", "Subscribe:Push 1"}},
+		"clients":    {clients, []string{"crm exchangelib/5.4.0 8 4", "crm curl/8 1 1", "sync exchangelib/5.4.0 1 1"}},
 		"problems":   {problems, []string{"reason no-token crm 1", "audit mailbox-not-allowed crm 1", "fault ErrorServerBusy crm 1"}},
 	} {
 		if !slices.Equal(test.got, test.want) {
