@@ -8,6 +8,9 @@
 #   TARGETS="linux/amd64" scripts/check-reproducible.sh     # less than all
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [ "$(id -u)" = 0 ] && ! command -v wixl >/dev/null && command -v apt-get >/dev/null; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wixl msitools
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 revision=$(git rev-parse HEAD)

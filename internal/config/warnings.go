@@ -19,7 +19,7 @@ func (c *Config) Warnings() []string {
 	warn(c.NoListAlarm() != "", c.NoListAlarm())
 	warn(c.ListMode == Audit, "HMA_ALLOW_LIST_MODE=audit: the allow-list refuses nothing, clients can open every mailbox of the organisation")
 	warn(c.Operations.Unknown() != nil, "HMA_ALLOWED_OPERATIONS names an operation that no EWS schema has: check its spelling")
-	warn(ExchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is blocked there since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
+	warn(ExchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is switched off there tenant by tenant since 2026-10-01, stays for the applications in EwsAllowedAppIDs of tenants that opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
 	warn(c.networked() && c.TLSCertFiles == nil, "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")
 	warn(c.networked(), "HMA_UNSAFE_LISTEN_ANY=true: every host that reaches HMA_LISTEN and knows a password of HMA_CLIENT_USERS_FILE can open mailboxes")
 	warn(c.Autodiscover.On && c.uncovered, "HMA_HOST_NAMES has a name that no certificate of HMA_TLS_CERT_FILE is for: clients that look for Exchange under that name refuse the connection")

@@ -68,7 +68,7 @@ func evaluateChallenge(f *facts) Result {
 		r.Notes = append(r.Notes, "the response has none of Exchange's own headers: a device in front removes them, or responds in its place")
 	}
 	if f.online() {
-		r.Notes = append(r.Notes, "this is Exchange Online: EWS there is blocked since 2026-10-01 without opt-in, and ends on 2027-04-01")
+		r.Notes = append(r.Notes, "this is Exchange Online: EWS there is switched off tenant by tenant since 2026-10-01, stays for the applications in EwsAllowedAppIDs of tenants that opted in, and ends on 2027-04-01")
 	}
 	return r
 }

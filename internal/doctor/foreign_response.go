@@ -182,7 +182,7 @@ var refusals = []rule[foreignResponse]{
 	},
 	{
 		when:   func(r foreignResponse) bool { return r.status == http.StatusForbidden && r.facts.online() },
-		cause:  "EWS in Exchange Online is blocked since 2026-10-01 unless the tenant opted in, and ends on 2027-04-01",
+		cause:  "EWS in Exchange Online is switched off tenant by tenant since 2026-10-01, stays for the applications in EwsAllowedAppIDs of tenants that opted in, and ends on 2027-04-01",
 		repair: []string{"move the client to Microsoft Graph; until then: Set-OrganizationConfig -EwsEnabled $true with the app in EwsAllowedAppIDs"},
 	},
 	{

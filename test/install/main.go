@@ -60,7 +60,12 @@ func run(ctx context.Context, o options) error {
 	defer os.RemoveAll(work)
 	if o.dist == "" {
 		o.dist = filepath.Join(work, "dist")
-		if err := command(ctx, "scripts/release.sh", "v0.0.1", o.dist).Run(); err != nil {
+		if err := installTools(ctx); err != nil {
+			return err
+		}
+		make := command(ctx, "scripts/release.sh", "v0.0.1", o.dist)
+		make.Env = append(os.Environ(), "TARGETS=linux/"+runtime.GOARCH+" windows/amd64")
+		if err := make.Run(); err != nil {
 			return fmt.Errorf("scripts/release.sh: %w", err)
 		}
 	}
@@ -106,17 +111,32 @@ func try(ctx context.Context, w way, folder, base string, dist release) error {
 
 // makeBase makes an empty Debian root with rpm's tools.
 func makeBase(ctx context.Context, folder string) error {
-	if _, err := exec.LookPath("debootstrap"); err != nil {
-		install := command(ctx, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "debootstrap")
-		install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if err := errors.Join(command(ctx, "apt-get", "update", "-qq").Run(), install.Run()); err != nil {
-			return fmt.Errorf("install debootstrap: %w", err)
-		}
+	if err := installTools(ctx); err != nil {
+		return err
 	}
 	make := command(ctx, "debootstrap", "--variant=minbase", "--include=rpm", "bookworm", folder)
 	make.Stdout = nil
 	if err := make.Run(); err != nil {
 		return fmt.Errorf("debootstrap: %w", err)
+	}
+	return nil
+}
+
+// installTools installs the Debian packages that are missing.
+func installTools(ctx context.Context) error {
+	var missing []string
+	for program, name := range map[string]string{"debootstrap": "debootstrap", "wixl": "wixl", "msiextract": "msitools", "zip": "zip", "unzip": "unzip"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	install := command(ctx, "apt-get", append([]string{"install", "-y", "-qq", "--no-install-recommends"}, missing...)...)
+	install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if err := errors.Join(command(ctx, "apt-get", "update", "-qq").Run(), install.Run()); err != nil {
+		return fmt.Errorf("install %s: %w", strings.Join(missing, ", "), err)
 	}
 	return nil
 }
