@@ -51,7 +51,7 @@ func TestBashCompletion(t *testing.T) {
 		t.Skip("NOT CHECKED: there is no bash here")
 	}
 	for line, want := range map[string]string{
-		"hmaproxy ":                      "serve init doctor health wait hash-password report policy service version help -env-file -h --version",
+		"hmaproxy ":                      "serve init doctor health wait hash-password report policy tls-setup service version help -env-file -h --version",
 		"hmaproxy d":                     "doctor",
 		"hmaproxy -e":                    "-env-file",
 		"hmaproxy health ":               "startup ready live -env-file -h",
