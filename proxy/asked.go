@@ -7,8 +7,8 @@ import (
 	"hmaproxy/proxy/internal/autodiscover"
 )
 
-// A Service is what a client asks for on a path that is not served. The set is
-// closed.
+// A Service is a service that a client requests on a path that is not served.
+// The set is closed.
 type Service string
 
 // The services that clients of Exchange ask for.
@@ -22,7 +22,7 @@ const (
 	ServiceOther          Service = "other"
 )
 
-// serviceOf returns what a target that is not served asks for.
+// serviceOf returns the service that a target stands for which is not served.
 func serviceOf(target string) Service {
 	path, _, _ := strings.Cut(target, "?")
 	path = ascii.ToLower(path)
@@ -43,8 +43,8 @@ func serviceOf(target string) Service {
 	return ServiceOther
 }
 
-// pathDetail returns the text for a client that asks for a service on a path that
-// is not served. "" stands for the text of ReasonPath.
+// pathDetail returns the text for a client that requests a service on a path
+// that is not served. It returns "" if the text of ReasonPath applies.
 func (c *Config) pathDetail(asked Service) string {
 	switch {
 	case asked != ServiceAutodiscover:
@@ -59,8 +59,8 @@ func (c *Config) pathDetail(asked Service) string {
 const maxProduct = 48
 
 // product returns the first product of a User-Agent, such as
-// "ExchangeServicesClient/15.00.0913.015". It returns "" for what is no product
-// by RFC 9110, section 10.1.5.
+// "ExchangeServicesClient/15.00.0913.015". It returns "" if that is not a
+// product by RFC 9110, section 10.1.5.
 func product(userAgent string) string {
 	first, _, _ := strings.Cut(userAgent, " ")
 	if len(first) > maxProduct {

@@ -14,16 +14,16 @@ import (
 )
 
 // Autodiscover configures the responses to Autodiscover requests. A client gets
-// the URL of the proxy for each mailbox that the policy allows it. Exchange is not
-// asked.
+// the URL of the proxy for each mailbox that the policy allows it. No request
+// is sent to Exchange.
 type Autodiscover struct {
-	// URL is what clients get: "https://ews-proxy.contoso.com/EWS/Exchange.asmx".
-	// nil: the URL by which the client came, with the Host that it has sent and
-	// https where it came by TLS.
+	// URL is the EWS URL that clients get:
+	// "https://ews-proxy.contoso.com/EWS/Exchange.asmx". nil: a URL with the
+	// Host of the client's request, and https if the request came over TLS.
 	URL *url.URL
 }
 
-// ewsURL returns the URL to give to a client. Its Host was checked.
+// ewsURL returns the EWS URL for a client, whose Host header was checked.
 func (a *Autodiscover) ewsURL(r *http.Request) string {
 	if a.URL != nil {
 		return a.URL.String()
@@ -47,7 +47,7 @@ func (c *call) beginAutodiscover(form autodiscover.Form) {
 	header.Set("Cache-Control", "no-store")
 }
 
-// describeForm notes the form of a request as its operation.
+// describeForm records the form of a request as its operation.
 func (c *call) describeForm(form autodiscover.Form) {
 	c.record.Operation = autodiscoverPrefix + form.String()
 	c.record.Known = c.record.Operation
@@ -61,13 +61,14 @@ func (c *call) serveAutodiscover(form autodiscover.Form, client clientUser) {
 		c.serveJSON()
 	case c.r.Method == http.MethodPost:
 		c.serveXML(form)
-	default: // clients look at the header alone
+	default: // clients read only the header
 		c.respond.problem(&problem{form: plainText, status: http.StatusOK, text: "hmaproxy: POST Autodiscover requests to this path"})
 	}
 }
 
-// serveXML responds to a SOAP or POX request. Its root element says which of the
-// two it is; form, that of the path, applies where it cannot be read.
+// serveXML responds to a SOAP or POX request. The root element of the document
+// says which of the two it is. If it cannot be read, form applies, which is
+// that of the path.
 func (c *call) serveXML(form autodiscover.Form) {
 	doc, problem := c.readDocument()
 	if problem != nil {
@@ -94,8 +95,8 @@ func (c *call) serveXML(form autodiscover.Form) {
 	c.respond.document(http.StatusOK, soapContentType, text, refused)
 }
 
-// readDocument reads the body, as far as a document may be long. It returns the
-// problem of a body that did not arrive, or for which there is no memory.
+// readDocument reads the body up to the maximum length of a document. It
+// returns a problem if the body is incomplete or there is no memory for it.
 func (c *call) readDocument() ([]byte, *problem) {
 	err := c.buffer.Fill(&c.body, c.r.ContentLength, c.h.budget, new(documentLength))
 	switch {
@@ -103,16 +104,16 @@ func (c *call) readDocument() ([]byte, *problem) {
 		return nil, failed(codeTransient, ReasonBody, nil)
 	case errors.Is(err, body.ErrFull):
 		return nil, proxyBusy("")
-	case c.body.Ended() && c.body.N() == 0: // an empty body in chunks
+	case c.body.Ended() && c.body.N() == 0: // a chunked body that is empty
 		if step := ntlmStep(c.r.Header); step != nil {
 			return nil, step
 		}
 	}
-	return c.buffer.Bytes(), nil // too long, if reading ended early: the parser refuses that
+	return c.buffer.Bytes(), nil // an error about the length is ignored: the parser refuses a document that is too long
 }
 
-// A documentLength ends the reading of a body that is longer than a document may
-// be; see body.Inspector.
+// A documentLength ends the reading of a body that exceeds the maximum length
+// of a document; see body.Inspector.
 type documentLength int
 
 var errDocumentLength = errors.New("the document is too long")
@@ -152,7 +153,7 @@ func (c *call) refuseXML(form autodiscover.Form, err error) {
 	c.respond.problem(p)
 }
 
-// explain returns the text for people that a response contains.
+// explain returns the human-readable text of a response.
 func (c *call) explain(p *problem) string {
 	return "hmaproxy: " + p.reason.String() + ": " + p.detail + "; request " + c.record.ID
 }
@@ -175,12 +176,12 @@ func (c *call) serveJSON() {
 }
 
 // probeMailbox is the address with which exchangelib finds out how to
-// authenticate, before it asks about the mailbox that it needs. RFC 2606
-// reserves its domain.
+// authenticate, before it requests the mailbox that it needs. RFC 2606 reserves
+// its domain.
 const probeMailbox = "DUMMY@example.com"
 
-// decideMailboxes decides about each mailbox of a request. It notes the mailbox of
-// the request: the first that is refused, else the first. The problem says why
+// decideMailboxes decides about each mailbox of a request. It records one of
+// them: the first that is refused, else the first. The problem says why
 // mailboxes are refused; it is nil if none is.
 func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *problem) {
 	results := make([]autodiscover.Result, 0, len(addresses))
@@ -211,7 +212,7 @@ func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *prob
 }
 
 // decideMailbox decides about one mailbox and returns the address for the
-// response. What is no address is refused in audit mode too.
+// response. A name that is not an address is refused in audit mode too.
 func (c *call) decideMailbox(address string) (string, *policy.Refusal) {
 	listed, refusal := c.inspection.client.policy.DecideMailbox(address)
 	if refusal == nil {

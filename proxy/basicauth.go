@@ -7,16 +7,16 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A clientUser is what is known of a client after authentication.
+// A clientUser is the result of client authentication.
 type clientUser struct {
-	policy   *policy.Policy // applies to this client
-	login    string         // the Basic user name, verified or not
-	verified string         // the same if Config.Client has accepted it, else ""
+	policy   *policy.Policy // the policy for this client
+	login    string         // the Basic user name, which may be unverified
+	verified string         // the Basic user name if Config.Client has verified it, else ""
 }
 
-// authenticate checks the client's credentials where clients need some. Legacy
-// software often insists on sending credentials: without Config.Client they are
-// accepted unchecked. They never go to Exchange.
+// authenticate checks the client's credentials if Config.Client is set.
+// Otherwise it accepts any credentials unchecked, because legacy clients often
+// insist on sending some. Credentials are never sent to Exchange.
 func (c *Config) authenticate(r *http.Request) (clientUser, *problem) {
 	login, password, ok := "", "", false
 	if len(r.Header["Authorization"]) == 1 {

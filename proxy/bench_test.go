@@ -11,9 +11,9 @@ import (
 )
 
 // BenchmarkGetFolder sends the same request directly, through a plain
-// httputil.ReverseProxy that attaches a token without inspection, and through this
-// proxy with an allow-list. The figures include client and upstream; subtract those
-// of direct to get the cost of a proxy.
+// httputil.ReverseProxy that attaches a token without inspection, and through
+// this proxy with an allow-list. The results include client and upstream;
+// subtract the result of direct to get the cost of a proxy.
 func BenchmarkGetFolder(b *testing.B) {
 	body := envelope("alice@contoso.com", getFolder)
 	b.Run("direct", func(b *testing.B) {

@@ -15,12 +15,12 @@ type busyDelay struct {
 
 // A busyPeer is a peer that has got ErrorServerBusy.
 type busyPeer struct {
-	last  time.Time // of its last response
+	last  time.Time // time of the latest response
 	delay time.Duration
 }
 
-// next returns how long to delay the next ErrorServerBusy to a peer: not at
-// all, unless the peer got one within busyWindow.
+// next returns the delay of the next ErrorServerBusy to a peer. It is zero,
+// unless the peer got an ErrorServerBusy within busyWindow.
 func (b *busyDelay) next(peer string, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -44,8 +44,8 @@ func (b *busyDelay) next(peer string, now time.Time) time.Duration {
 	return p.delay
 }
 
-// forget removes the peers that are not delayed any more. It reports whether
-// there is room for another one.
+// forget removes the peers whose delay has ended. It reports whether there is
+// room for another peer.
 func (b *busyDelay) forget(now time.Time) bool {
 	for peer, p := range b.peers {
 		if now.Sub(p.last) > busyWindow {

@@ -10,7 +10,7 @@ import (
 	"hmaproxy/proxy"
 )
 
-// unavailable responds as Exchange's web server without its application.
+// unavailable responds like Exchange's web server when EWS is missing.
 func unavailable(_ int, conn net.Conn, r *bufio.Reader) {
 	for {
 		h := readHead(r)
@@ -36,7 +36,7 @@ func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
 			if status, _ := readReply(r); status != 500 {
 				t.Fatalf("status %d", status)
 			}
-			return time.Since(began) // of simulated time
+			return time.Since(began) // in simulated time
 		}
 		for i, want := range []time.Duration{0, 250, 500, 1000, 2000, 2000} {
 			if got := ask(); got != want*time.Millisecond {
@@ -71,7 +71,7 @@ func TestClientThatLeavesEndsTheDelay(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		conn.Close()
 		l.over(9, time.Second)
-		if d := time.Since(began); d > time.Second { // of simulated time
+		if d := time.Since(began); d > time.Second { // in simulated time
 			t.Errorf("the request was over after %v", d)
 		}
 	})

@@ -80,14 +80,14 @@ func (c *call) leave() {
 	}
 }
 
-// inspect reads a SOAP request and returns what to send to Exchange, or why
-// nothing is sent.
+// inspect reads a SOAP request and returns the body for Exchange, or the
+// problem that prevents sending it.
 func (c *call) inspect(client clientUser) (outgoing, *problem) {
 	if refusal := c.inspection.begin(client, c.r.Header); refusal != nil {
 		return outgoing{}, refused(refusal)
 	}
 	err := c.buffer.Fill(&c.body, c.r.ContentLength, c.h.budget, &c.inspection)
-	if c.body.Ended() && c.body.N() == 0 { // an empty body in chunks
+	if c.body.Ended() && c.body.N() == 0 { // a chunked body that is empty
 		if step := ntlmStep(c.r.Header); step != nil {
 			return outgoing{}, step
 		}
@@ -106,8 +106,9 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 	return outgoing{url: c.h.config.EWS, header: c.h.headers.soap(c.r.Header, &c.inspection), payload: c.payload()}, nil
 }
 
-// payload returns the body to send: the head written from the values that were
-// decided about where there is one, and the client's bytes from the Body on.
+// payload returns the body to send. If the head can be written from the values
+// of the decision, it consists of that head and of the client's bytes from the
+// Body on.
 func (c *call) payload() body.Payload {
 	head, from := c.inspection.head(c.buffer.HeadRoom(), c.buffer.Bytes())
 	if c.body.Ended() {
@@ -116,14 +117,14 @@ func (c *call) payload() body.Payload {
 	return body.NewStream(head, &c.buffer, from, &c.body, c.r.ContentLength, &c.inspection, c)
 }
 
-// Release gives the memory of the body and the scanner back; see body.Owner.
+// Release releases the memory of the body and the scanner; see body.Owner.
 func (c *call) Release() {
 	c.inspection.release()
 	c.buffer.Release()
 }
 
 // forward sends the request to Exchange and responds to the client. When it
-// returns, nothing reads the client's body or uses its memory.
+// returns, the client's body is no longer read and its memory no longer used.
 func (c *call) forward(out outgoing) {
 	ctx, cancel := c.r.Context(), func(error) {}
 	operation := c.inspection.operation()
@@ -176,12 +177,12 @@ func (c *call) forward(out outgoing) {
 		c.record.Aborted = true
 		abort(c.r)
 	}
-	_ = c.control.Flush() // Done is called when the last byte has gone
+	_ = c.control.Flush() // Done is called after the last byte was sent
 }
 
-// refusedLate reports whether the request was broken off because of what it
-// said while its response was under way. Some servers end their response
-// properly all the same.
+// refusedLate reports whether the rest of the body was refused while the
+// response was in progress. Some servers end their response properly
+// nevertheless.
 func (c *call) refusedLate(payload body.Payload) bool {
 	err := payload.Err()
 	if errors.Is(err, body.ErrFull) {
@@ -196,7 +197,7 @@ func (c *call) refusedLate(payload body.Payload) bool {
 	return true
 }
 
-// fail responds to a request that got no response from Exchange.
+// fail responds to a request for which there is no response from Exchange.
 func (c *call) fail(err error, payload body.Payload) {
 	switch ended := payload.Err(); {
 	case errors.Is(ended, body.ErrRefused):
@@ -210,14 +211,14 @@ func (c *call) fail(err error, payload body.Payload) {
 	case c.r.Context().Err() != nil:
 		c.record.Reason, c.record.Detail = ReasonClientLeft, "the client left before Exchange responded"
 		c.record.Aborted = true
-		abort(c.r) // the client would take an empty response for one of Exchange's
+		abort(c.r) // otherwise the client would read an empty response as Exchange's
 	default:
 		c.respond.problem(problemFor(err, c.trip.nothing))
 	}
 }
 
-// settle ends the attempt under way and waits until the transport has let go of
-// the body. A read of the client's body that is in progress gets a last
+// settle ends the attempt in progress and waits until the transport no longer
+// uses the body. A read of the client's body that is in progress gets a final
 // deadline.
 func (c *call) settle(payload body.Payload, cancel context.CancelCauseFunc) {
 	cancel(nil)
@@ -231,8 +232,8 @@ func (c *call) settle(payload body.Payload, cancel context.CancelCauseFunc) {
 	payload.Wait()
 }
 
-// drain reads what the client still sends after an early response, so that the
-// client reads that response.
+// drain reads the rest of the client's body after an early response, so that
+// the client reads that response.
 func (c *call) drain() {
 	if !c.body.Ended() && !c.record.Aborted && !c.body.Drain() {
 		hangUp(c.respond.w)
@@ -243,7 +244,7 @@ func (c *call) drain() {
 func (c *call) finish() {
 	c.leave()
 	now := time.Now()
-	c.respond.extendDeadline(now) // for what net/http still has to flush
+	c.respond.extendDeadline(now) // time for net/http to flush the response
 	c.record.BytesIn = c.body.N()
 	c.record.UnknownIDs = int(c.inspection.unknownIDs.Load())
 	if refusal := c.inspection.audited.Load(); refusal != nil {
@@ -251,6 +252,6 @@ func (c *call) finish() {
 		c.record.Detail = cmp.Or(c.record.Detail, refusal.Detail)
 	}
 	c.record.Duration = now.Sub(c.record.Start)
-	c.Release() // nothing, where the payload has done it
+	c.Release() // has no effect if the payload has released it already
 	c.h.config.Done(&c.record)
 }

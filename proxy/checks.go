@@ -11,7 +11,7 @@ import (
 	"hmaproxy/proxy/internal/autodiscover"
 )
 
-// check decides by the request line and the headers alone whether a request is
+// check decides from the request line and the headers whether a request is
 // served, and finds its route.
 func (h *Handler) check(r *http.Request) (route, *problem) {
 	for _, check := range [...]func(*http.Request) *problem{
@@ -24,7 +24,7 @@ func (h *Handler) check(r *http.Request) (route, *problem) {
 	return h.checkRoute(r)
 }
 
-// checkProtocol allows HTTP/1.1 and 1.0 with a target that is a plain path.
+// checkProtocol accepts HTTP/1.1 and 1.0 with a target that is a plain path.
 func checkProtocol(r *http.Request) *problem {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
@@ -37,8 +37,8 @@ func checkProtocol(r *http.Request) *problem {
 	return nil
 }
 
-// checkHost stops DNS rebinding: the requests of a page whose name was rebound
-// to 127.0.0.1 have the page's own name in Host.
+// checkHost prevents DNS rebinding: if the name of a web page was rebound to
+// 127.0.0.1, the page's requests have that name in Host.
 func (h *Handler) checkHost(r *http.Request) *problem {
 	name := hostName(r.Host)
 	if h.hosts[name] || name != "" && name == ownLoopback(r) {
@@ -63,8 +63,8 @@ func ownLoopback(r *http.Request) string {
 	return address.Addr().Unmap().String()
 }
 
-// hostName returns the name in a Host header in lower case, "" when the header
-// is not a name with perhaps a port.
+// hostName returns the name in a Host header in lower case. It returns "" if
+// the header is not a name or a name with a port.
 func hostName(host string) string {
 	name, port, found := host, "", false
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
@@ -85,7 +85,7 @@ func isPort(s string) bool {
 	return 0 < len(s) && len(s) <= 5
 }
 
-// hostNames returns the set of names that a Host header may carry.
+// hostNames returns the set of names that a Host header may contain.
 func hostNames(further []string) map[string]bool {
 	names := map[string]bool{"localhost": true, "127.0.0.1": true, "[::1]": true}
 	for _, name := range further {
@@ -94,8 +94,9 @@ func hostNames(further []string) map[string]bool {
 	return names
 }
 
-// checkBrowser refuses whatever a web page can make a browser send. Node's
-// fetch sends Sec-Fetch-Mode alone, so that header says nothing.
+// checkBrowser refuses every request that a web page can make a browser send.
+// Sec-Fetch-Mode alone is no sign of a browser, because Node's fetch sends it
+// too.
 func (h *Handler) checkBrowser(r *http.Request) *problem {
 	_, origin := r.Header["Origin"]
 	_, site := r.Header["Sec-Fetch-Site"]
@@ -113,9 +114,10 @@ func (h *Handler) checkBrowser(r *http.Request) *problem {
 }
 
 // nativeFetch reports whether a request without Origin comes from a native
-// client on a browser's network stack, such as Thunderbird. "none" says that no
-// page has caused the request; what a person causes so, by the address bar or a
-// bookmark, is a GET whose destination is a document.
+// client that uses a browser's network stack, such as Thunderbird.
+// Sec-Fetch-Site is "none" if no page has caused the request. A request that a
+// person causes in this way, by the address bar or a bookmark, is a GET whose
+// destination is a document.
 func nativeFetch(r *http.Request) bool {
 	site, dest := r.Header["Sec-Fetch-Site"], r.Header["Sec-Fetch-Dest"]
 	return r.Method == http.MethodPost && isXML(value(r.Header, "Content-Type")) &&
@@ -123,8 +125,8 @@ func nativeFetch(r *http.Request) bool {
 		(len(dest) == 0 || len(dest) == 1 && dest[0] == "empty")
 }
 
-// checkHeaders bounds the number and the size of the headers, and refuses a
-// second value of a header of which two readers may each use a different one.
+// checkHeaders limits the number and the size of the headers. It also refuses a
+// second value of a header if two readers may each use a different value.
 func checkHeaders(r *http.Request) *problem {
 	lines, size := 0, 0
 	for name, values := range r.Header {
@@ -146,7 +148,7 @@ func checkHeaders(r *http.Request) *problem {
 	return nil
 }
 
-// checkRoute allows the endpoint, its documents and the paths of Autodiscover,
+// checkRoute accepts the endpoint, its documents and the paths of Autodiscover,
 // each with its methods.
 func (h *Handler) checkRoute(r *http.Request) (route, *problem) {
 	found := h.routes.find(r.RequestURI)

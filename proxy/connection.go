@@ -15,10 +15,10 @@ type connKey struct{}
 type lingerer interface{ SetLinger(sec int) error }
 
 // abort closes the client's connection and panics with http.ErrAbortHandler, so
-// that the client cannot take what was sent for a complete response. For an
-// HTTP/1.0 client the end of the connection is the end of the response: its
-// connection is reset. With TLS the TCP connection is reset, because an orderly
-// end of the TLS connection would say that everything was sent.
+// that the client cannot read the bytes sent so far as a complete response. An
+// HTTP/1.0 client reads the end of the connection as the end of the response,
+// so its connection is reset. With TLS the TCP connection is reset, because an
+// orderly end of the TLS connection would mean that everything was sent.
 func abort(r *http.Request) {
 	if c, ok := r.Context().Value(connKey{}).(net.Conn); ok && !r.ProtoAtLeast(1, 1) {
 		if t, ok := c.(*tls.Conn); ok {
@@ -32,10 +32,10 @@ func abort(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// hangUp makes net/http close the connection after the response, also when the
-// response's header has been written. Overrunning a MaxBytesReader is the only
-// way to ask for that. With EnableFullDuplex, net/http would otherwise read what
-// is left of an unread body as the next request.
+// hangUp makes net/http close the connection after the response, even if the
+// response's header has been written. Exceeding a MaxBytesReader is the only
+// way to achieve that. With EnableFullDuplex, net/http would otherwise read the
+// rest of an unread body as the next request.
 func hangUp(w http.ResponseWriter) {
 	overrun := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
 	_, _ = overrun.Read(make([]byte, 1))

@@ -9,16 +9,18 @@ import (
 )
 
 // Exchange's own cookies that keep a client on its back end. X-BEResource and
-// X-AnonResource can make a front end connect to a host that the client chose
-// (CVE-2021-26855): they travel in neither direction.
+// X-AnonResource are not among them, because they can make a front end connect
+// to a host that the client chose (CVE-2021-26855). They are carried in neither
+// direction.
 var affinityCookies = [...]string{"X-BackEndOverrideCookie", "X-BackEndCookie", "exchangecookie", "ClientId"}
 
-// maxLearned bounds the names of load-balancer cookies; one or two are usual.
+// maxLearned limits the number of names of load-balancer cookies; one or two
+// are usual.
 const maxLearned = 64
 
-// cookieNames knows which cookies may travel: Exchange's, and those whose
-// names a load balancer in front of it has set. Only names are kept; the
-// values live with the clients and are shared by none of them.
+// cookieNames holds the names of the cookies that are carried: Exchange's, and
+// those that a load balancer in front of it has set. It keeps only names. The
+// values stay with the clients and are not shared between them.
 type cookieNames struct {
 	mu    sync.RWMutex
 	names map[string]bool
@@ -43,7 +45,7 @@ func (c *cookieNames) known(name string) bool {
 	return c.names[name]
 }
 
-// learn admits a name that upstream has set.
+// learn adds the name of a cookie that upstream has set.
 func (c *cookieNames) learn(name string) {
 	if c.known(name) {
 		return
@@ -55,8 +57,8 @@ func (c *cookieNames) learn(name string) {
 	}
 }
 
-// carry returns the Cookie header for Exchange: the known ones among the
-// client's, and exchangelib's override cookie, which comes as a header.
+// carry returns the Cookie header for Exchange: the client's cookies with known
+// names, and exchangelib's override cookie, which comes as a header.
 func (c *cookieNames) carry(in http.Header) string {
 	if in["Cookie"] == nil && in[overrideCookie] == nil {
 		return ""
@@ -79,9 +81,10 @@ func (c *cookieNames) carry(in http.Header) string {
 	return strings.Join(out, "; ")
 }
 
-// overrideValue reports whether v has the form of X-BackEndOverrideCookie, such as
-// EX01.contoso.com~1941996295: the name of a back end and its version. A front end
-// connects to the host in this cookie, so that nothing else may be in it.
+// overrideValue reports whether v has the form of X-BackEndOverrideCookie, such
+// as EX01.contoso.com~1941996295: the name of a back end and its version. A
+// front end connects to the host in this cookie, so that no other form is
+// accepted.
 func overrideValue(v string) bool {
 	host, version, found := strings.Cut(v, "~")
 	if !found || host == "" || version == "" {
@@ -95,7 +98,7 @@ func overrideValue(v string) bool {
 	return strings.Trim(version, "0123456789") == ""
 }
 
-// cookieValue admits the octets that RFC 6265 admits, and the blank that real
+// cookieValue accepts the octets that RFC 6265 permits, and the blank that real
 // load balancers use.
 func cookieValue(v string) bool {
 	for i := range len(v) {
@@ -106,9 +109,9 @@ func cookieValue(v string) bool {
 	return true
 }
 
-// relay returns a Set-Cookie value for a client of this proxy: it belongs to
-// this host and to every path here, and over plain http it must not be Secure.
-// ok is false for a cookie that clients do not get.
+// relay returns a Set-Cookie value for a client of this proxy: for this host
+// and every path, and without Secure on plain http. ok is false for a cookie
+// that clients do not get.
 func (c *cookieNames) relay(v string, tls bool) (cookie string, ok bool) {
 	parts := strings.Split(v, ";")
 	name, _, ok := strings.Cut(strings.Trim(parts[0], " \t"), "=")

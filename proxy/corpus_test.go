@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// corpus is a folder outside the repository. Without it, the tests use the cases in
-// testdata.
+// corpus is a folder outside the repository. Without it, the tests use the
+// cases in testdata.
 const corpus = "../../shared/corpus"
 
 // rows reads a tab-separated index whose first line has the names of the columns.
@@ -47,7 +47,7 @@ func rows(t *testing.T, file string) []map[string]string {
 }
 
 // mayArrive are the header names that can reach Exchange from a client that
-// sends only what the corpus sends.
+// sends only the headers of the corpus.
 var mayArrive = map[string]bool{
 	"Authorization": true, "Content-Type": true, "Content-Length": true, "User-Agent": true,
 	"Soapaction": true, "Accept": true, "Accept-Encoding": true, "Accept-Language": true,
@@ -76,7 +76,7 @@ func TestHTTPCorpus(t *testing.T) {
 }
 
 // TestCorporaAtAutodiscover sends the requests of both corpora to the paths of
-// Autodiscover. None of them asks about a mailbox, so none may get the URL.
+// Autodiscover. None of them requests a mailbox, so that none may get the URL.
 func TestCorporaAtAutodiscover(t *testing.T) {
 	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
 		raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))
@@ -117,8 +117,8 @@ func TestCorporaAtAutodiscover(t *testing.T) {
 	}
 }
 
-// raw sends bytes as they are and returns the status of the first response, 0 for
-// none. It gives up on incomplete requests after a short time.
+// raw sends bytes unchanged and returns the status of the first response, 0 if
+// there is none. It gives up on incomplete requests after a short time.
 func (r *testProxy) raw(t *testing.T, raw []byte) int {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(r.address)
@@ -182,7 +182,7 @@ func TestSOAPCorpus(t *testing.T) {
 	forwarded := make(map[string][]byte)
 	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
 		if row["strength"] == "limit" {
-			continue // no proxy can decide this
+			continue // a proxy cannot decide this
 		}
 		t.Run(row["file"], func(t *testing.T) {
 			raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))
@@ -252,8 +252,8 @@ func checkForwarded(t *testing.T, r *testProxy, resp *http.Response, sent []byte
 	}
 }
 
-// identities returns the text of every descendant leaf of a ConnectingSID in
-// the whole document, as encoding/xml sees it.
+// identities returns the text of every element below a ConnectingSID that has
+// no child elements, in the whole document, as encoding/xml reads it.
 func identities(t *testing.T, doc []byte) (who []string) {
 	t.Helper()
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))))
@@ -279,7 +279,8 @@ func identities(t *testing.T, doc []byte) (who []string) {
 	}
 }
 
-// bodyOffset returns where the Body's start tag begins, as encoding/xml sees it.
+// bodyOffset returns the offset of the Body's start tag, as encoding/xml reads
+// it.
 func bodyOffset(t *testing.T, doc []byte) int64 {
 	t.Helper()
 	bom := int64(len(doc) - len(bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))))

@@ -8,17 +8,17 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// A Diagnosis explains why Exchange refused a token. Exchange's own texts may
-// name hosts, tenants and applications, never a token.
+// A Diagnosis explains why Exchange refused a token. Texts of Exchange may name
+// hosts, tenants and applications, but hold no token.
 type Diagnosis struct {
-	Code     int    // 2000003; 0 when Exchange gave none
-	Category string // "invalid_resource"
+	Code     int    // such as 2000003; 0 if Exchange gave none
+	Category string // such as "invalid_resource"
 	Reason   string // Exchange's text
-	Meaning  string // what it means
-	Remedy   string // what to do
+	Meaning  string // the meaning
+	Remedy   string // the remedy
 }
 
-// An explanation says what a code of x-ms-diagnostics means and what to do.
+// An explanation is the meaning and the remedy of a code of x-ms-diagnostics.
 type explanation struct{ meaning, remedy string }
 
 // Codes and categories are those of Microsoft's "Instrumenting client requests
@@ -50,8 +50,8 @@ var explanations = map[int]explanation{
 		"on Exchange run: Set-OrganizationConfig -OAuth2ClientProfileEnabled $true, and check Get-AuthServer | fl DomainName,IsDefaultAuthorizationEndpoint"},
 }
 
-// Diagnose explains a refusal of the token by its headers: x-ms-diagnostics, and
-// the challenge. Remedies use the names of settings.
+// Diagnose explains why a token was refused, from the headers x-ms-diagnostics
+// and WWW-Authenticate. Remedies contain the names in settings.
 func Diagnose(h http.Header, settings Settings) *Diagnosis {
 	d := parseDiagnostics(value(h, "X-Ms-Diagnostics"))
 	e, ok := explanations[d.Code]
@@ -75,7 +75,7 @@ func explainChallenge(challenges []string) explanation {
 }
 
 // parseDiagnostics reads code;reason="...";error_category="...". Microsoft's
-// page calls the last one error_type.
+// documentation calls the last one error_type.
 func parseDiagnostics(v string) *Diagnosis {
 	var d Diagnosis
 	code, rest, _ := strings.Cut(v, ";")
@@ -88,8 +88,8 @@ func parseDiagnostics(v string) *Diagnosis {
 	return &d
 }
 
-// quoted returns the value of key="value", printable and bounded. A reason may
-// contain quotes, so it ends where the next key begins.
+// quoted returns the value of key="value", printable and limited in length. A
+// reason may contain quotes, so that it ends where the next key begins.
 func quoted(s, key string) string {
 	_, s, ok := strings.Cut(s, key+`="`)
 	if !ok {
@@ -103,8 +103,8 @@ func quoted(s, key string) string {
 	return printable(s, 300)
 }
 
-// printable returns at most limit bytes of s, with everything but printable ASCII
-// replaced by question marks.
+// printable returns at most limit bytes of s. It replaces everything except
+// printable ASCII by question marks.
 func printable(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

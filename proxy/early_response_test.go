@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestRestOfABodyIsNeverARequest covers an upstream that responds before the body is
-// complete. The client pauses until the proxy has stopped reading, and then sends
-// the rest. The proxy must not read the rest as a request.
+// TestRestOfABodyIsNeverARequest uses an upstream that responds before the body
+// is complete. The client pauses until the proxy has stopped reading and then
+// sends the rest, which the proxy must not read as a request.
 func TestRestOfABodyIsNeverARequest(t *testing.T) {
 	inner := envelope("alice@contoso.com", getFolder)
 	for _, c := range []struct{ name, hidden string }{

@@ -42,7 +42,7 @@ func Example() {
 	handler, err := proxy.New(proxy.Config{
 		EWS:       ews,
 		Tokens:    fixedToken("a-token"),
-		Transport: exchange.Client().Transport, // it trusts the test server; nil is right for Exchange
+		Transport: exchange.Client().Transport, // trusts the test server; use nil for Exchange
 		Policy:    func() *policy.Policy { return list },
 		Done:      func(r *proxy.Record) { fmt.Println("Record:", r.Operation, r.Mailbox, r.Status, r.Reason.Class()) },
 	})
@@ -69,7 +69,7 @@ func Example() {
 		resp.Body.Close()
 		fmt.Printf("The client gets: %d %q\n", resp.StatusCode, resp.Header.Get("X-Hmaproxy-Error"))
 	}
-	_ = server.Shutdown(context.Background()) // waits for Done
+	_ = server.Shutdown(context.Background()) // wait for Done
 	// Unordered output:
 	// Exchange gets: Bearer a-token
 	// Record: GetFolder alice@contoso.com 200 served

@@ -10,17 +10,18 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// The elements of a SOAP fault that name its cause. Exchange is trusted, so that
-// a search does; what does not look like a response code is not reported.
+// The elements of a SOAP fault that name its cause. A search for them suffices,
+// because Exchange is trusted. Values that do not have the form of a response
+// code are not reported.
 var (
 	responseCode = regexp.MustCompile(`ResponseCode(?:\s[^<>]*)?>\s*(Error[A-Za-z]{1,60})\s*<`)
 	faultCode    = regexp.MustCompile(`faultcode(?:\s[^<>]*)?>\s*(?:[A-Za-z_][\w.-]*:)?(Error[A-Za-z]{1,60})\s*<`)
 	faultBackoff = regexp.MustCompile(`BackOffMilliseconds"\s*>\s*([0-9]{1,9})\s*<`)
 )
 
-// describeFault notes the response code of a SOAP fault and the back-off that it
-// asks for. beginning is what was kept of the response's body, compressed as
-// header says. Exchange's texts are not reported: they quote the request.
+// describeFault records the response code of a SOAP fault and the back-off in
+// it. beginning is the first part of the response's body, compressed as header
+// says. Texts of Exchange are not recorded, because they quote the request.
 func describeFault(record *Record, header http.Header, beginning []byte) {
 	text := inflated(header, bytes.NewReader(beginning))
 	for _, element := range [...]*regexp.Regexp{responseCode, faultCode} {

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// TestRequestIsNeverExecutedTwice covers an Exchange that reads the request and
-// closes the connection. The request may have been executed, so it is not retried,
-// whatever headers the client sends.
+// TestRequestIsNeverExecutedTwice uses an Exchange that reads the request and
+// closes the connection. The request may have been executed, so that it is not
+// retried, whatever headers the client sends.
 func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "X-Vendor"} {
 		t.Run(name, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestRequestIsNeverExecutedTwice(t *testing.T) {
 						readBodyOf(r, contentLength(readHead(r)))
 						executed++
 						if executed == 2 {
-							return // executed, without a response
+							return // executed, but without a response
 						}
 						_, _ = io.WriteString(c, shortOK)
 					}
@@ -58,8 +58,9 @@ func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	}
 }
 
-// TestAuditedReferenceWhileTheResponseFails checks for a data race: one goroutine
-// records findings in the body, another one the failure of the response.
+// TestAuditedReferenceWhileTheResponseFails checks for a data race: one
+// goroutine records a refusal in the body, while another records the failure of
+// the response.
 func TestAuditedReferenceWhileTheResponseFails(t *testing.T) {
 	c := targetsConfig(t)
 	c.Audit = true

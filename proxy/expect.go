@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// An expectation remembers whether the upstream honours Expect: 100-continue.
-// It is safe for concurrent use.
+// An expectation records whether the upstream supports Expect: 100-continue. It
+// is safe for concurrent use.
 //
-// The expectation protects a body that cannot be sent twice from a refusal of
-// the token. Buffering long bodies would cost memory instead, and trusting a
-// token because Exchange has accepted it before would lose the body of the one
-// request that finds out otherwise.
+// The expectation protects a body that cannot be sent twice from being lost
+// when the token is refused. The alternatives are worse: buffering long bodies
+// costs memory, and trusting a token because Exchange has accepted it before
+// would lose the body of the first request after that has changed.
 type expectation struct {
 	never bool
-	until atomic.Int64 // Unix seconds; no expectation before that
+	until atomic.Int64 // Unix time in seconds before which no expectation is sent
 }
 
 // wanted reports whether to send an expectation.
@@ -29,34 +29,34 @@ func (e *expectation) wanted() bool {
 // refused notes that the upstream has refused or ignored an expectation.
 func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix()) }
 
-// A gate keeps a body that cannot be sent twice from being spent on an attempt
-// whose response has come already, or whose expectation was not met. The
-// transport reads the body when 100 Continue has come, after a timeout, or after
-// a final response, to keep the connection; the gate lets it have the body in
-// the first case only. Without an expectation the transport has the body at
-// once, unless a response has come and refuses the token.
+// A gate protects a body that cannot be sent twice. It keeps the body from an
+// attempt that has a response already, or whose expectation was not met. The
+// transport reads the body in three cases: after 100 Continue, after a timeout,
+// and after a final response, to keep the connection. The gate passes the body
+// in the first case only. Without an expectation it passes the body
+// immediately, unless a response has come that refuses the token.
 type gate struct {
 	expecting bool
-	connected atomic.Bool // there was a connection
-	fresh     atomic.Bool // it has served no request before
-	responded atomic.Bool // a first byte has come back
-	ignored   atomic.Bool // the transport has waited for 100 Continue in vain
+	connected atomic.Bool // a connection was obtained
+	fresh     atomic.Bool // the connection has not served a request before
+	responded atomic.Bool // the first byte of a response has arrived
+	ignored   atomic.Bool // the wait for 100 Continue has timed out
 	welcome   sync.Once
-	invited   chan struct{} // closed when 100 Continue has come
+	invited   chan struct{} // closed when 100 Continue has arrived
 	once      sync.Once
 	decided   chan struct{}
 	open      bool // valid once decided is closed
 }
 
-// errKept is what the transport reads of a body that is kept for another
-// attempt.
+// errKept is the error that the transport gets for a body that is kept for
+// another attempt.
 var errKept = errors.New("the body is kept for another attempt")
 
 func newGate(expecting bool) *gate {
 	return &gate{expecting: expecting, invited: make(chan struct{}), decided: make(chan struct{})}
 }
 
-// trace returns the hooks by which the gate learns what comes back.
+// trace returns the hooks that report the progress of the attempt to the gate.
 func (g *gate) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) {
@@ -68,11 +68,11 @@ func (g *gate) trace() *httptrace.ClientTrace {
 	}
 }
 
-// pass returns nil when the body may be sent. Where a response has begun it
-// waits, at most gateWait, until that is complete and was examined: RoundTrip
-// waits for this goroutine before it reports a connection that broke in the
-// middle of a response's head, and some servers send 102 Processing and nothing
-// more before they have the body.
+// pass returns nil when the body may be sent. If a response has begun, it waits
+// for up to gateWait until the response's head is complete and was examined.
+// RoundTrip waits for this goroutine before it reports a connection that failed
+// in the middle of a response's head, and some servers send 102 Processing and
+// then nothing until they have the body.
 func (g *gate) pass() error {
 	if g.responded.Load() {
 		timeout := time.NewTimer(gateWait)
@@ -98,7 +98,7 @@ func (g *gate) pass() error {
 	}
 }
 
-// decide says whether the body may be sent. The first call counts.
+// decide sets whether the body may be sent. Only the first call has an effect.
 func (g *gate) decide(open bool) {
 	g.once.Do(func() {
 		g.open = open
@@ -106,18 +106,18 @@ func (g *gate) decide(open bool) {
 	})
 }
 
-// A gatedReader is a body behind a gate. It also detects an upstream that has
-// stopped reading: while a body is being sent, net/http does not even notice
-// that the client has left.
+// A gatedReader is a body with a gate. It also detects an upstream that has
+// stopped reading, because net/http does not notice a client that leaves while
+// a body is being sent.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate
 	begun bool
-	stuck *time.Timer // runs while the transport does not read
+	stuck *time.Timer // runs while the transport is not reading
 }
 
-// newGatedReader returns body behind gate. It calls stuck when the transport
-// does not read for stuckTime.
+// newGatedReader returns a reader for body. It calls stuck when the transport
+// has not read for stuckTime.
 func newGatedReader(body io.ReadCloser, gate *gate, stuck func()) *gatedReader {
 	return &gatedReader{ReadCloser: body, gate: gate, stuck: time.AfterFunc(stuckTime, stuck)}
 }

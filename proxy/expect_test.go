@@ -28,7 +28,7 @@ func TestResponseHeadThatNeverEnds(t *testing.T) {
 				go io.Copy(io.Discard, r)
 				time.Sleep(time.Second)
 				_, _ = io.WriteString(conn, "HTTP/1.1 4")
-				time.Sleep(3 * time.Second) // the wait for 100 Continue is over
+				time.Sleep(3 * time.Second) // after the wait for 100 Continue
 				c.then(conn)
 			}, func(l *scripted) {
 				conn, r := l.dial()
@@ -48,7 +48,7 @@ func TestClientThatLeavesWhileAResponseHeadHangs(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
 		go io.WriteString(conn, "HTTP/1.1 4")
-		_, _ = io.Copy(io.Discard, r) // until the proxy hangs up
+		_, _ = io.Copy(io.Discard, r) // until the proxy closes the connection
 	}, func(l *scripted) {
 		conn, _ := l.dial()
 		body := long()
@@ -113,7 +113,7 @@ func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 		{"200 with a page", func(c net.Conn, r *bufio.Reader) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+page+"\r\n<html>")
 			_, _ = io.Copy(io.Discard, r)
-		}, false}, // the same status as Exchange's: the page may have another cause
+		}, false}, // the same status as Exchange's, so that the response may have another cause
 		{"closed", func(net.Conn, *bufio.Reader) {}, true},
 		{"swallowed", func(c net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }, true},
 		{"the body is taken for a request", func(c net.Conn, r *bufio.Reader) {

@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// soapContentType is what every EWS client expects of a response, DavMail to
-// the letter.
+// soapContentType is the Content-Type that every EWS client accepts. DavMail
+// compares the whole value.
 const soapContentType = "text/xml; charset=utf-8"
 
 // Response codes of the proxy's own faults in addition to the policy's.
@@ -22,7 +22,8 @@ const (
 	codeTransient = ews.ErrorInternalServerTransientError
 )
 
-// faultStrings are Exchange's own texts: DavMail recognises throttling by them.
+// faultStrings are Exchange's own texts, by which DavMail recognises
+// throttling.
 var faultStrings = map[ews.ResponseCode]string{
 	ews.ErrorImpersonateUserDenied:                  "The account does not have permission to impersonate the requested user.",
 	ews.ErrorInvalidExchangeImpersonationHeaderData: "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
@@ -34,33 +35,33 @@ var faultStrings = map[ews.ResponseCode]string{
 	codeTransient:                                   "An internal server error occurred. Try again later.",
 }
 
-// A problem is a response of the proxy's own and says why the client gets it
-// instead of one of Exchange's.
+// A problem is a response of the proxy itself, and the reason why the client
+// gets it.
 type problem struct {
 	form   form
-	status int              // HTTP status, for all forms but soapFault
-	code   ews.ResponseCode // for soapFault
+	status int              // HTTP status, for all forms except soapFault
+	code   ews.ResponseCode // response code, for soapFault
 	reason Reason
-	detail string        // text for people, in place of reason.Text(); holds nothing of the client or the allow-list
-	hint   string        // more of the detail, for the Record only
-	text   string        // body of the response, in place of the detail
-	wait   time.Duration // back-off, for codeBusy; zero: backOff
-	err    error         // for the log
+	detail string        // human-readable text that replaces reason.Text(); holds no data of the client or the allow-list
+	hint   string        // further detail, only for the Record
+	text   string        // body of the response; "": the detail
+	wait   time.Duration // back-off for codeBusy; zero: backOff
+	err    error         // error for the log
 
-	challenge string // WWW-Authenticate
-	malformed bool   // the request cannot be trusted to end where it says
+	challenge string // value of WWW-Authenticate
+	malformed bool   // the end of the request cannot be determined reliably
 }
 
 // A form is how a problem is written.
 type form uint8
 
 const (
-	soapFault   form = iota // 500 with a SOAP fault; 503 with text unless the request is a POST
-	plainText               // status and text
-	closingText             // the same; the connection is closed unless the request is a well-formed POST that can be drained
+	soapFault   form = iota // 500 with a SOAP fault; 503 with text if the request is not a POST
+	plainText               // a status with text
+	closingText             // a status with text; closes the connection unless the request is a well-formed POST that can be drained
 )
 
-// refused is the response to what the policy refuses.
+// refused returns the response to a request that the policy refuses.
 func refused(r *policy.Refusal) *problem {
 	if r.Reason == policy.LoginRequired {
 		return challenged(policyReasons[r.Reason], r.Detail)
@@ -68,17 +69,18 @@ func refused(r *policy.Refusal) *problem {
 	return &problem{code: r.Reason.Code(), reason: policyReasons[r.Reason], detail: r.Detail}
 }
 
-// rejected is the response to what the checks refuse.
+// rejected returns the response to a request that the checks refuse.
 func rejected(status int, reason Reason) *problem {
 	return &problem{form: closingText, status: status, reason: reason}
 }
 
-// malformed is the response to a request that is not well-formed.
+// malformed returns the response to a request that is not well-formed.
 func malformed(status int, reason Reason) *problem {
 	return &problem{form: closingText, status: status, reason: reason, malformed: true}
 }
 
-// challenged asks for Basic credentials. Only clients that need some are asked.
+// challenged returns the response that asks for Basic credentials. It is only
+// for clients that need some.
 func challenged(reason Reason, detail string) *problem {
 	return &problem{
 		form: plainText, status: http.StatusUnauthorized, reason: reason, detail: detail,
@@ -86,13 +88,13 @@ func challenged(reason Reason, detail string) *problem {
 	}
 }
 
-// probeResponse is the response to a GET of the endpoint. It is not sent to
-// Exchange.
+// probeResponse returns the response to a GET of the endpoint. The GET is not
+// sent to Exchange.
 func probeResponse() *problem {
 	return &problem{form: plainText, status: http.StatusOK, text: "hmaproxy: POST SOAP requests to " + endpointPath}
 }
 
-// failed is the response to a failure on the way to Exchange.
+// failed returns the response to a failure on the way to Exchange.
 func failed(code ews.ResponseCode, reason Reason, err error) *problem {
 	return &problem{code: code, reason: reason, err: err}
 }
@@ -106,8 +108,8 @@ func proxyBusy(detail string) *problem {
 	return p
 }
 
-// The shape is that of Exchange's faults: fault code in the types namespace,
-// detail in the errors namespace, MessageXml in types.
+// The structure is that of Exchange's faults: fault code in the types
+// namespace, detail in the errors namespace, MessageXml in types.
 const (
 	faultOpen = `<?xml version="1.0" encoding="utf-8"?>` +
 		`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +

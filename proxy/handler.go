@@ -40,26 +40,26 @@ type Config struct {
 	Refresher Refresher   // nil: the Handler does not replace a token that Exchange refused
 
 	// Transport sends requests to Exchange. It must use HTTP/1.1 and must not
-	// follow redirects. Where the body of its responses has a method
+	// follow redirects. If the body of its responses has a method
 	// HeaderName(canonical string) string, clients get header names in the
-	// spelling that it returns. Where its errors have a method NotSent() bool,
-	// that says whether nothing of the request was sent. The Pattern of the
-	// requests is their EWS operation, so that the transport can choose a timeout;
-	// a Timeout error of a request that was sent is reported to clients as one that
-	// may have been executed. nil: NewTransport's.
+	// spelling that it returns. If its errors have a method NotSent() bool, that
+	// method says whether no byte of the request was sent. The Pattern of the
+	// requests is their EWS operation, from which the transport can choose a
+	// timeout. A Timeout error of a request that was sent is reported to the
+	// client as a request that may have been executed. nil: the transport of
+	// NewTransport.
 	Transport http.RoundTripper
 
-	// Policy returns the policy in force, a snapshot. It is called once for
-	// each request, concurrently, and must not block. Required.
+	// Policy returns the current policy, a snapshot. It is called once for each
+	// request, concurrently, and must not block. Required.
 	Policy func() *policy.Policy
 
 	// Client checks the Basic credentials of a client at the address remote and
-	// returns the policy that applies to that client. It returns
-	// ErrCredentials for wrong credentials, and another error if they could
-	// not be checked: the client then gets 503 and may try again. It is called
-	// concurrently, at most once for each request, and may block, for example
-	// to limit the work that guessing costs, until ctx ends. nil: clients need
-	// no credentials.
+	// returns the policy for that client. It returns ErrCredentials for wrong
+	// credentials, and another error if they could not be checked; the client
+	// then gets 503 and may try again. It is called concurrently, at most once
+	// for each request. It may block until ctx ends, for example to limit the
+	// cost of guessing. nil: clients need no credentials.
 	Client func(ctx context.Context, remote, user, password string) (*policy.Policy, error)
 
 	// Autodiscover says how to respond to Autodiscover requests. nil: their paths
@@ -74,32 +74,31 @@ type Config struct {
 	// addition to those that the package always sends: "X-Trace-Id".
 	ForwardHeaders []string
 
-	// NeverExpectContinue says that no request to Exchange has an Expect
-	// header. Without it the Handler asks for 100 Continue before it sends a
-	// body that it cannot send twice, so that a refused token does not cost
-	// the request; an upstream that refuses or ignores the expectation is not
-	// asked again for a day. Set it for a device that fails otherwise.
+	// NeverExpectContinue says that no request to Exchange has an Expect header.
+	// Otherwise the Handler sends Expect: 100-continue for a body that it cannot
+	// send twice, so that the request is not lost when its token is refused. An
+	// upstream that refuses or ignores the expectation gets no further one for a
+	// day. Set it for a device that fails otherwise.
 	NeverExpectContinue bool
 
-	// BufferBudget bounds the memory, in bytes, that the bodies of all
-	// requests take together: buffered for a replay, read before they are
-	// decided about, or on their way to Exchange, there in the buffers of the
-	// transport and the system, too. A request for which there
-	// is no room gets ErrorServerBusy. Zero: 32 MiB.
+	// BufferBudget limits the memory, in bytes, for the bodies of all requests
+	// together: buffered for a replay, read before the decision, or on their way
+	// to Exchange, including the buffers of the transport and the system. A
+	// request without room gets ErrorServerBusy. Zero: 32 MiB.
 	BufferBudget int64
 
-	// SchedulerDelay returns how long goroutines that can run wait for a processor
-	// at present. While that is long, requests wait until others end, for two
-	// seconds at most, and get ErrorServerBusy where there are too many of them for
-	// that. It is called ten times a second at most, and must not block. nil:
-	// requests are always served at once.
+	// SchedulerDelay returns how long runnable goroutines currently wait for a
+	// processor. While that is long, a request waits for up to two seconds until
+	// others end. If too many requests wait, it gets ErrorServerBusy.
+	// SchedulerDelay is called at most ten times a second and must not block.
+	// nil: requests never wait.
 	SchedulerDelay func() time.Duration
 
-	// TokenWait bounds how long a request waits while there is no token.
-	// Zero: 4 s, so that the client gets a response within 5.
+	// TokenWait is the longest time that a request waits for a token if there is
+	// none. Zero: 4 s, so that the client gets a response within 5 s.
 	TokenWait time.Duration
 
-	// Settings are the caller's names for its settings, for messages.
+	// Settings are the caller's names for its settings. Messages contain them.
 	Settings Settings
 
 	// Done is called once for every request, refused ones included, after the
@@ -125,7 +124,7 @@ type Handler struct {
 	admission admission
 }
 
-// New returns a Handler, or an error that names what is missing.
+// New returns a Handler, or an error that lists the missing fields.
 func New(config Config) (*Handler, error) {
 	switch {
 	case config.EWS == nil || config.EWS.Scheme != "https" || config.EWS.Host == "":
@@ -163,8 +162,8 @@ func New(config Config) (*Handler, error) {
 }
 
 // Server returns the http.Server that h must run in. It speaks HTTP/1 only,
-// does not respond to OPTIONS by itself, and bounds what a client may cost. The
-// caller adds only what belongs to its listeners.
+// does not respond to OPTIONS by itself, and limits the cost of a client. The
+// caller adds only the fields for its listeners.
 func (h *Handler) Server(errors *log.Logger) *http.Server {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
@@ -193,8 +192,8 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 func (h *Handler) EndStreams() { h.streams.end() }
 
 // ServeHTTP serves one request. It panics with http.ErrAbortHandler when a
-// response that has begun cannot be completed, so that the client never takes a
-// part for the whole.
+// response that has begun cannot be completed, so that the client does not read
+// it as complete.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(h, w, r)
 	defer c.finish()
@@ -227,7 +226,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if problem = c.enter(); problem == nil {
 			out, problem = c.inspect(client)
 		}
-	case route.document == nil: // DavMail probes the endpoint like this
+	case route.document == nil: // DavMail sends such requests to probe the endpoint
 		problem = probeResponse()
 	default:
 		out.header = h.headers.plain(r.Header)

@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// carried are the request headers that go to Exchange as the client sent them.
-// No others do; headers that need a decision or another form are set by name in
+// carried are the request headers that go to Exchange unchanged. Other headers
+// do not; those that need a decision or another form are set by name in
 // soapHeader.
 var carried = [...]string{
 	"Accept", "Accept-Encoding", "Accept-Language", "User-Agent",
@@ -35,8 +35,8 @@ const (
 	overrideCookie      = "X-Backendoverridecookie"
 )
 
-// repeating are headers that make http.Transport send a POST a second time after
-// it has been sent. Exchange does not know them.
+// repeating are headers that make http.Transport retry a POST after it has been
+// sent. Exchange does not know them.
 var repeating = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
 
 // value returns a header's first value, by the name in net/http's spelling.
@@ -62,8 +62,8 @@ func carriedHeaders(further []string) map[string]bool {
 	return names
 }
 
-// requestHeaders builds the headers of upstream requests from nothing. The token is
-// not in them; upstream.send sets that.
+// requestHeaders makes the headers of upstream requests from empty ones. They
+// do not contain the token, which upstream.send sets.
 type requestHeaders struct {
 	carried map[string]bool // names that are copied from the client's request
 	cookies *cookieNames
@@ -78,7 +78,7 @@ func (h *requestHeaders) plain(in http.Header) http.Header {
 		}
 	}
 	if _, named := out["User-Agent"]; !named {
-		out["User-Agent"] = nil // or net/http would write its own
+		out["User-Agent"] = nil // prevents net/http from writing its own
 	}
 	return out
 }
@@ -97,8 +97,8 @@ func (h *requestHeaders) soap(in http.Header, i *inspection) http.Header {
 	return out
 }
 
-// setContentType sets the one value for which the scanner has inspected the
-// document, or the client's where the document was not read.
+// setContentType sets the media type and charset with which the scanner has
+// inspected the document, or the client's value if the document was not read.
 func setContentType(out, in http.Header, i *inspection) {
 	if i.client.policy.Limited() && !i.unread {
 		out["Content-Type"] = []string{soapContentType}
@@ -111,9 +111,9 @@ func setContentType(out, in http.Header, i *inspection) {
 	}
 }
 
-// setMailboxHeaders sends the headers that name mailboxes as far as the policy
-// allows those mailboxes. X-AnchorMailbox names the impersonated mailbox where
-// the client named none.
+// setMailboxHeaders sends the headers that name mailboxes if the policy allows
+// those mailboxes. If the client sent no X-AnchorMailbox, it names the
+// impersonated mailbox.
 func setMailboxHeaders(out, in http.Header, i *inspection) {
 	for _, name := range [...]string{publicFolderHeader, explicitLogonHeader} {
 		if v := value(in, name); v != "" && i.client.policy.Allows(v) {
@@ -128,8 +128,8 @@ func setMailboxHeaders(out, in http.Header, i *inspection) {
 	}
 }
 
-// safeInHeader checks the only value that goes from a body to a header: without
-// an allow-list nothing else has checked it.
+// safeInHeader checks the only value that is copied from a body to a header.
+// Without an allow-list it has not been checked before.
 func safeInHeader(address string) bool {
 	_, err := policy.ParseAddress(address)
 	return err == nil

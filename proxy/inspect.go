@@ -19,22 +19,22 @@ import (
 
 var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
 
-// An inspection reads one SOAP request and decides whether and in which form it
-// may be sent. It is the body's body.Inspector. While a body is streamed, the
-// transport's goroutine is the only one that uses it, except for audited.
+// An inspection reads one SOAP request, decides whether it may be sent, and
+// determines the form to send. It is the body's body.Inspector. While a body is
+// streamed, only the transport's goroutine uses it, except for audited.
 type inspection struct {
 	client   clientUser
-	header   http.Header // the client's
+	header   http.Header // the client's policy
 	scanner  *soap.Scanner
-	request  *ews.Request // nil until decide, and for an unread document
+	request  *ews.Request // nil before decide, and for a document that is not read
 	decision policy.Decision
-	unread   bool // the document is sent as it came and not, or no longer, read
+	unread   bool // the document is sent unchanged and is not read, or no longer
 
 	// audited is the first refusal that audit mode reports instead of
 	// enforcing it.
 	audited atomic.Pointer[policy.Refusal]
 
-	unknownIDs atomic.Int32 // ids that the policy allowed without knowing their mailbox
+	unknownIDs atomic.Int32 // number of ids that the policy allowed without knowing their mailbox
 }
 
 // begin checks the media type and prepares the scanner.
@@ -54,16 +54,17 @@ func (i *inspection) begin(client clientUser, header http.Header) *policy.Refusa
 	return refusal
 }
 
-// checkMediaType demands text/xml of every request: a browser cannot send that
-// to another origin without asking first. unreadable says why the document
-// cannot be inspected; with an allow-list such a request is refused.
+// checkMediaType requires text/xml of every request, because a browser cannot
+// send that to another origin without a preflight request. unreadable says why
+// the document cannot be inspected; with an allow-list such a request is
+// refused.
 func checkMediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
 		return &policy.Refusal{Reason: policy.EnvelopeRefused, Detail: detail}
 	}
 	stated := value(h, "Content-Type")
 	if stated == soapContentType && h["Content-Encoding"] == nil {
-		return nil, nil // nearly all requests
+		return nil, nil // the fast path for nearly all requests
 	}
 	name, params, err := mime.ParseMediaType(stated)
 	switch {
@@ -79,8 +80,8 @@ func checkMediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	return nil, nil
 }
 
-// references returns the scanner's callback for each mailbox that the Body acts
-// on, nil when the policy does not decide about them.
+// references returns the callback that the scanner calls for each mailbox in
+// the Body, nil if the policy does not decide about them.
 func (i *inspection) references() func(ews.Reference) error {
 	if !i.client.policy.References() {
 		return nil
@@ -97,8 +98,8 @@ func (i *inspection) references() func(ews.Reference) error {
 	}
 }
 
-// audit notes a refusal that is reported and not enforced. It returns false for
-// a refusal that is enforced.
+// audit records a refusal that is reported but not enforced. It returns false
+// for a refusal that is enforced.
 func (i *inspection) audit(r *policy.Refusal) bool {
 	if !i.client.policy.Audit() || r.Always() {
 		return false
@@ -124,8 +125,8 @@ func (i *inspection) Finish() error {
 	return i.Refuse(i.scanner.Close())
 }
 
-// Refuse returns err unless the document is sent all the same, which happens
-// without an allow-list and in audit mode; see body.Inspector.
+// Refuse returns err unless the document is sent nevertheless, which is the
+// case without an allow-list and in audit mode; see body.Inspector.
 func (i *inspection) Refuse(err error) error {
 	if err == nil {
 		return nil
@@ -151,9 +152,9 @@ func (i *inspection) Forwardable() int64 {
 // errNoOperation refuses a document whose Body has no operation.
 var errNoOperation = &soap.Violation{Reason: "the operation is not found where it must be"}
 
-// decide asks the policy about what was read. err is why reading ended early.
-// A refusal is enforced: audit mode and the absence of an allow-list were
-// taken into account.
+// decide asks the policy about the values that were read. err is the error that
+// ended the reading. A refusal that it returns is enforced: audit mode and a
+// missing allow-list have been taken into account.
 func (i *inspection) decide(err error) *policy.Refusal {
 	if err == nil && !i.unread && i.scanner.Request() == nil {
 		err = i.Refuse(errNoOperation)
@@ -176,8 +177,7 @@ func (i *inspection) decide(err error) *policy.Refusal {
 	return refusal
 }
 
-// decideHeaders asks the policy about the mailboxes that the client names in
-// headers.
+// decideHeaders asks the policy about the mailboxes in the client's headers.
 func (i *inspection) decideHeaders() *policy.Refusal {
 	anchor := value(i.header, anchorHeader)
 	if anchor != "" && !ascii.EqualFold(anchor, i.decision.Identity.Value) {
@@ -209,8 +209,9 @@ func (i *inspection) describe(record *Record) {
 	}
 }
 
-// head appends to dst the head to send and returns it with the offset from
-// which on the client's bytes follow. read is what was read of the document.
+// head appends the new head to dst. It returns the result and the offset in the
+// client's body from which the client's bytes follow. read is the part of the
+// document that was read.
 func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	if i.request == nil {
 		return nil, 0
@@ -222,7 +223,7 @@ func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	switch {
 	case limited && named && !added:
 		return i.scanner.AppendHead(dst, i.decision.Identity), from
-	case named && added: // to the client's own head, which was not decided about
+	case named && added: // added to the client's own head, about which there was no decision
 		return i.scanner.AppendSpliced(dst, read[:from], i.decision.Identity), from
 	}
 	return nil, 0
@@ -251,7 +252,7 @@ func (i *inspection) agreesWith(action string) bool {
 		name == "GetEvents" && operation == streamingOperation)
 }
 
-// release gives the scanner back. It may be called more than once.
+// release returns the scanner to its pool. It may be called more than once.
 func (i *inspection) release() {
 	if i.scanner != nil {
 		i.scanner.Reset(nil, false)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestResponseToARefusedRequestNeverLooksComplete covers an upstream that takes the
-// end of the connection for the end of the body, and completes its response.
+// TestResponseToARefusedRequestNeverLooksComplete uses an upstream that treats
+// the end of the connection as the end of the body, and completes its response.
 func TestResponseToARefusedRequestNeverLooksComplete(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)

@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestRecordNamesTheForm: an allow-list has an entry of its own for each form of a
-// name, so a record says which one the client used.
+// TestRecordNamesTheForm: each form of a name needs its own entry in an
+// allow-list, so that a record has the form that the client used.
 func TestRecordNamesTheForm(t *testing.T) {
 	listed := "alice@contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500"
 	for name, c := range map[string]*policy.Policy{

@@ -41,7 +41,7 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 		name    string
 		respond http.HandlerFunc
 		code    string
-		detail  string // a part of the record's
+		detail  string // a part of the record's text
 	}{
 		{"page-200", page(200), "ErrorServerBusy", `Server "BigIP", title "Sign&nbsp;in ?"`},
 		{"page-400", page(400), "ErrorServerBusy", "status 400"},

@@ -14,10 +14,10 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// notEWS returns the problem of a response to a POST that is no EWS response,
-// such as the sign-in page of a device in front of Exchange. It returns nil for
-// an EWS response. EWS responses are text/xml and have a body. token is not
-// reported.
+// notEWS returns the problem of a response to a POST that does not come from
+// EWS, such as the sign-in page of a device in front of Exchange. It returns
+// nil for an EWS response, which is text/xml and has a body. The problem does
+// not contain token.
 func notEWS(resp *http.Response, token string) *problem {
 	if isXML(value(resp.Header, "Content-Type")) && (resp.ContentLength != 0 || resp.StatusCode != http.StatusOK) {
 		return nil
@@ -41,8 +41,8 @@ func isXML(contentType string) bool {
 	return ok && (rest == "" || rest[0] == ';')
 }
 
-// notEWSCode chooses the response code by the status. Clients must neither take
-// a request for processed nor repeat it without pause.
+// notEWSCode returns the response code for a status. With it, clients neither
+// treat a request as processed nor repeat it without pause.
 func notEWSCode(status int) ews.ResponseCode {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
@@ -53,7 +53,7 @@ func notEWSCode(status int) ews.ResponseCode {
 	return codeBusy
 }
 
-// hint describes a response in a few words that are safe to log: its status,
+// hint describes a response in a short text that is safe to log: its status,
 // media type, Server, the title of a page, and the host of Location.
 func hint(resp *http.Response, token string) string {
 	var b strings.Builder
@@ -78,8 +78,8 @@ func hint(resp *http.Response, token string) string {
 	return b.String()
 }
 
-// loggableText returns at most hintText bytes of printable ASCII, with blanks
-// for white space and nothing of the token.
+// loggableText returns at most hintText bytes of printable ASCII. It replaces
+// white space by blanks and removes the token.
 func loggableText(s, token string) string {
 	if token != "" && strings.Contains(s, token) {
 		return ""

@@ -11,10 +11,10 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// ntlmStep responds as the server in an NTLM handshake for clients that insist
+// ntlmStep responds as the server in an NTLM handshake, for clients that insist
 // on one. header is the header of a request without a body. The handshake
-// accepts every client, takes no identity from it and sends nothing of it to
-// Exchange. nil means that the request is no step of a handshake.
+// accepts every client, takes no identity from it and sends no part of it to
+// Exchange. ntlmStep returns nil if the request is not part of a handshake.
 func ntlmStep(header http.Header) *problem {
 	scheme, message, ok := strings.Cut(value(header, "Authorization"), " ")
 	scheme = ascii.ToLower(scheme)
@@ -48,7 +48,8 @@ const (
 )
 
 // ntlmChallenge returns a CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2). Its nonce is
-// random, so that the responses that clients derive from it are worthless.
+// random, so that the client's response, which is derived from it, is worthless
+// to an attacker.
 func ntlmChallenge() []byte {
 	target := utf16LE("HMAPROXY")
 	var info []byte

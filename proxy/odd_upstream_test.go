@@ -23,8 +23,8 @@ func served(_ int, conn net.Conn, r *bufio.Reader) {
 	}
 }
 
-// TestEmptyHandshakeInChunks checks that an empty POST that opens a handshake is not
-// forwarded when it is chunked, so that only the body shows that it is empty.
+// TestEmptyHandshakeInChunks checks that an empty POST that begins a handshake
+// is not forwarded if it is chunked. Then only the body shows that it is empty.
 func TestEmptyHandshakeInChunks(t *testing.T) {
 	withScript(t, open(t), served, func(l *scripted) {
 		conn, r := l.dial()
@@ -91,7 +91,7 @@ func TestDocumentWithoutAContentTypeStaysWithoutOne(t *testing.T) {
 func TestMalformedUpstreamResponses(t *testing.T) {
 	for _, c := range []struct {
 		name, respond string
-		status        int // 0: the connection ends, or the response is incomplete
+		status        int // expected status; 0: the connection ends, or the response is incomplete
 	}{
 		{"101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 500},
 		{"status 000", "HTTP/1.1 000 None\r\nContent-Length: 0\r\n\r\n", 500},
@@ -131,8 +131,8 @@ func TestMalformedUpstreamResponses(t *testing.T) {
 	}
 }
 
-// TestClientThatStallsWhileTheUpstreamDies checks that the client gets a response
-// within the longest pause that a body may have.
+// TestClientThatStallsWhileTheUpstreamDies checks that the client gets a
+// response within the longest pause that a body may have.
 func TestClientThatStallsWhileTheUpstreamDies(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)

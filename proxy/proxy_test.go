@@ -162,7 +162,7 @@ func TestResponseHeaders(t *testing.T) {
 	if rec.RequestID != "r-1" || rec.FrontEnd != "EX1" || rec.Upstream != 503 || rec.Status != 503 || rec.BytesOut != 4 {
 		t.Errorf("record %+v", rec)
 	}
-	// the proxy has learned the load balancer's cookie
+	// the proxy has learned the name of the load balancer's cookie
 	r.post(t, envelope("alice@contoso.com", getFolder), "Cookie", "BIGipServerPool=1.2.3; other=x")
 	if got := r.seen()[1].header.Get("Cookie"); got != "BIGipServerPool=1.2.3" {
 		t.Errorf("cookie upstream %q", got)
@@ -208,8 +208,8 @@ func (b *sizedBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestStreamWaitsWithLittleMemory checks that a stream does not keep a large buffer
-// after a long event.
+// TestStreamWaitsWithLittleMemory checks that a stream releases its large
+// buffer after a long event.
 func TestStreamWaitsWithLittleMemory(t *testing.T) {
 	for _, c := range []struct {
 		name, operation string
@@ -299,7 +299,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		size  int
-		times int // arrivals
+		times int // requests that reached the upstream
 	}{{"held body", 1000, 2}, {"long body", 3 << 20, 2}} {
 		t.Run(c.name, func(t *testing.T) {
 			var whole atomic.Int32
@@ -462,7 +462,7 @@ func TestStreamingReachesTheClientEventByEvent(t *testing.T) {
 	req, _ := http.NewRequest(http.MethodPost, "http://"+r.address+"/EWS/Exchange.asmx", bytes.NewReader(envelope("alice@contoso.com",
 		`<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>s</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`)))
 	req.Header.Set("Content-Type", "text/xml")
-	resp, err := http.DefaultClient.Do(req) // returns on the headers, before any event
+	resp, err := http.DefaultClient.Do(req) // returns after the headers, before any event
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -574,7 +574,7 @@ func TestBodyRefusedAfterTheResponseBeganAbortsIt(t *testing.T) {
 	resp, err := (&http.Client{Transport: &http.Transport{}}).Do(req)
 	if err == nil {
 		defer resp.Body.Close()
-		all, err := io.ReadAll(resp.Body) // the refusal may also come before the response's header
+		all, err := io.ReadAll(resp.Body) // the refusal may come before the response's header
 		if err == nil && resp.Header.Get("X-Hmaproxy-Error") != "envelope-refused" {
 			t.Errorf("the client read %q to a proper end", all)
 		}
@@ -666,7 +666,7 @@ func TestDocumentsAndProbes(t *testing.T) {
 	for _, c := range []struct {
 		method, target string
 		status         int
-		uri            string // as it arrives, "" when Exchange is not asked
+		uri            string // as Exchange receives it, "" when no request is sent to Exchange
 	}{
 		{"GET", "/EWS/Services.wsdl", 200, "/EWS/Services.wsdl"},
 		{"GET", "/ews/services.wsdl", 200, "/EWS/Services.wsdl"},
@@ -688,7 +688,7 @@ func TestDocumentsAndProbes(t *testing.T) {
 		t.Run(c.method+" "+c.target, func(t *testing.T) {
 			before := len(r.seen())
 			req, _ := http.NewRequest(c.method, "http://"+r.address+c.target, nil)
-			req.URL.Opaque = "" // keep the target as written
+			req.URL.Opaque = "" // keeps the target as written
 			req.Header.Set("Cookie", "exchangecookie=1")
 			req.Header.Set("X-AnchorMailbox", "ceo@contoso.com")
 			resp, _ := r.do(t, req)

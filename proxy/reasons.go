@@ -7,8 +7,8 @@ import (
 )
 
 // A Reason says why a request was not served as the client sent it. The set is
-// closed: the word of each Reason is the value of X-Hmaproxy-Error, of the log
-// key "reason" and of metric labels, and does not change.
+// closed. The word of each Reason is the value of X-Hmaproxy-Error, of the log
+// key "reason" and of metric labels, and never changes.
 type Reason uint8
 
 // ReasonNone is the zero value: Exchange's response went to the client.
@@ -17,10 +17,10 @@ const ReasonNone Reason = 0
 // Refusals by the checks of the request line and the headers.
 const (
 	ReasonProtocol    Reason = iota + 1 // neither HTTP/1.1 nor HTTP/1.0
-	ReasonTarget                        // the target is no plain path
+	ReasonTarget                        // the target is not a plain path
 	ReasonMethod                        // a method that is not served at this path
-	ReasonHost                          // a Host that is not ours
-	ReasonBrowser                       // a web page's request
+	ReasonHost                          // a Host that is not accepted
+	ReasonBrowser                       // a request from a web page
 	ReasonHeaders                       // too many, too large or ambiguous headers
 	ReasonPath                          // a path that is not served
 	ReasonBody                          // a body where none is allowed, or an incomplete one
@@ -40,38 +40,38 @@ const (
 
 	// Challenges: the client is expected to send the request again.
 	ReasonNTLM          // a step of an NTLM handshake
-	ReasonLoginRequired // the login user is to be impersonated and no credentials came
+	ReasonLoginRequired // the login user is to be impersonated, but the client sent no credentials
 
 	// Failures on the way to Exchange.
 	ReasonProxyBusy           // the memory for request bodies is in use
 	ReasonNoToken             // no access token
-	ReasonUpstreamUnreachable // no connection, or none that can be trusted
-	ReasonUpstreamBroken      // the connection ended before a response came
+	ReasonUpstreamUnreachable // no connection, or none to a trusted server
+	ReasonUpstreamBroken      // the connection ended before the response
 	ReasonUpstreamCut         // the response ended before it was complete
 	ReasonUpstreamRedirect    // a redirect
-	ReasonUpstreamProtocol    // an interim status where a final one belongs
+	ReasonUpstreamProtocol    // an interim status in place of a final one
 	ReasonUpstream401         // the access token was refused
-	ReasonUpstream407         // a proxy on the way asks for credentials
+	ReasonUpstream407         // a corporate proxy asks for credentials
 	ReasonUpstream429
 	ReasonUpstream502
 	ReasonUpstream504
-	ReasonUpstreamNotEWS  // a response that is not one of EWS, such as a sign-in page
+	ReasonUpstreamNotEWS  // a response that is not from EWS, such as a sign-in page
 	ReasonUpstreamTimeout // no response to a request that was sent
-	ReasonProxyStopping   // a notification stream that was not begun, or broken off, because the process ends
+	ReasonProxyStopping   // a notification stream that was refused or ended because the process stops
 
 	ReasonClientLeft // the client did not wait for the end of the response
 
 	reasonCount
 )
 
-// A ReasonClass groups reasons by who has to act.
+// A ReasonClass groups reasons by who must act.
 type ReasonClass uint8
 
 // The classes.
 const (
 	ClassServed     ReasonClass = iota // ReasonNone
 	ClassRefused                       // by the rules of this proxy
-	ClassFailed                        // there was no token, or no response of Exchange
+	ClassFailed                        // there was no token, or no response from Exchange
 	ClassChallenged                    // the client was asked to continue a handshake
 	ClassClientLeft                    // the client closed the connection
 )
@@ -157,8 +157,8 @@ func (r Reason) Class() ReasonClass {
 	return ClassFailed
 }
 
-// Text returns a sentence for people, without a full stop. A Record's Detail
-// may say more.
+// Text returns a human-readable sentence without a full stop. The Detail of a
+// Record may be more specific.
 func (r Reason) Text() string {
 	if r < reasonCount {
 		return reasons[r].text

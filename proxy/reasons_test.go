@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// reasonWords is the set that dashboards, alerts and clients know, by class.
-// A word is never changed or given another class.
+// reasonWords is the set of words that dashboards, alerts and clients use, by
+// class. A word never changes or moves to another class.
 var reasonWords = map[proxy.ReasonClass]string{
 	proxy.ClassRefused: "protocol target method host browser headers path body credentials " +
 		"mailbox-not-allowed no-mailbox operation-not-allowed envelope-refused reference-not-allowed anchor-not-allowed login-name-invalid",

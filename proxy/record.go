@@ -8,39 +8,39 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// A Record describes a request that is over. It contains no body, no token and
-// no credentials of the client.
+// A Record describes a request that has ended. It contains no body, no token
+// and no credentials of the client.
 type Record struct {
-	ID       string        // joins log and client: the request-id header of the proxy's own responses
-	Start    time.Time     // when the head had been read
-	Duration time.Duration // until the last byte had gone
+	ID       string        // the request-id header of the proxy's own responses, which joins log and client
+	Start    time.Time     // time when the head had been read
+	Duration time.Duration // time until the last byte was sent
 
 	Remote string // the client's address, "@" for a Unix socket
 	Client string // the user name that authenticated, "" without client users
 	Method string // "POST"
 
 	Product string  // first product of the User-Agent: "exchangelib/5.4.0"
-	Asked   Service // what was asked for on a path that is not served
+	Asked   Service // the requested service, on a path that is not served
 
-	Operation string // "GetFolder", "" when it was not found; the client's spelling
-	Known     string // the same from a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"
+	Operation string // "GetFolder" in the client's spelling, "" if it was not found
+	Known     string // the operation from a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"
 	Mailbox   string // the impersonated mailbox, "unreadable" when the document could not be read
 	Injected  bool   // the mailbox was added by the proxy
 
-	// Named is the form in which Mailbox is given. Forms that no policy has looked
-	// at are those of the client.
+	// Named is the form in which Mailbox is given. Without a policy's decision
+	// it is the client's form.
 	Named ews.IdentityKind
 
-	Status   int    // what the client got; 0 when it left before that
+	Status   int    // status that the client got; 0 if it left before
 	Upstream int    // Exchange's last status; 0 without a response
-	Reason   Reason // why the client did not get a response of Exchange
-	Detail   string // the same for people
+	Reason   Reason // why the client did not get Exchange's response
+	Detail   string // the reason in words
 	Audit    Reason // why enforce mode would have refused the request
-	Replayed bool   // sent again with another token
+	Replayed bool   // the request was replayed with another token
 	Aborted  bool   // the connection was closed in the middle of the response
 
-	BytesIn, BytesOut int64 // bodies
-	UnknownIDs        int   // ids in the Body that were sent without knowing their mailbox
+	BytesIn, BytesOut int64 // sizes of the bodies
+	UnknownIDs        int   // number of ids in the Body that were sent without knowing their mailbox
 
 	// Fault is the response code of a SOAP fault of Exchange, "" for none, and
 	// BackOff the time that the fault asks the client to wait.
@@ -49,8 +49,8 @@ type Record struct {
 
 	RequestID string     // Exchange's request-id
 	FrontEnd  string     // Exchange's X-FEServer
-	Diagnosis *Diagnosis // why Exchange refused the token, when it did
-	Err       error      // what failed on the way to Exchange; contains no client data
+	Diagnosis *Diagnosis // why Exchange refused the token, if it did
+	Err       error      // the failure on the way to Exchange; contains no client data
 }
 
 // autodiscoverPrefix begins the Operation of requests of Autodiscover, which no
@@ -68,7 +68,7 @@ func describeResponse(record *Record, resp *http.Response) {
 	record.FrontEnd = loggable(resp.Header, "X-Feserver")
 }
 
-// loggable returns at most 128 bytes of a header's value, "" when it contains
+// loggable returns at most 128 bytes of a header's value, "" if it contains
 // anything but printable ASCII.
 func loggable(h http.Header, name string) string {
 	v := value(h, name)

@@ -13,8 +13,8 @@ import (
 	"hmaproxy/proxy/internal/body"
 )
 
-// A responder writes the response to the client: one of Exchange's, or one of
-// the proxy's own. It notes in the Record what the client got.
+// A responder writes the response to the client, either Exchange's or the
+// proxy's own. It records the result in the Record.
 type responder struct {
 	w        http.ResponseWriter
 	r        *http.Request
@@ -24,13 +24,14 @@ type responder struct {
 	cookies  *cookieNames
 	settings *Settings
 	busy     *busyDelay
-	kept     []byte    // the beginning of an error response
-	tail     tail      // of a notification stream
-	deadline time.Time // when the write deadline was set
+	kept     []byte    // first bytes of an error response
+	tail     tail      // last bytes of a notification stream
+	deadline time.Time // time when the write deadline was set
 }
 
-// extendDeadline gives the client time to take what is written next. Of several
-// calls within a second the first counts: setting a deadline is expensive.
+// extendDeadline gives the client time to read what is written next. Of several
+// calls within a second only the first has an effect, because setting a
+// deadline is expensive.
 func (r *responder) extendDeadline(now time.Time) {
 	if now.Sub(r.deadline) >= time.Second {
 		r.deadline = now
@@ -64,7 +65,7 @@ func (r *responder) problem(p *problem) {
 	r.write(http.StatusInternalServerError, p.fault(detail, r.record.ID))
 }
 
-// note puts a problem into the Record. It returns the text for people.
+// note puts a problem into the Record. It returns the human-readable text.
 func (r *responder) note(p *problem) (detail string) {
 	detail = p.detail
 	if detail == "" {
@@ -81,8 +82,8 @@ func (r *responder) note(p *problem) (detail string) {
 	return detail
 }
 
-// document writes a response of the proxy's own that is a document. p says why it
-// does not contain what the client asked for; nil: it does.
+// document writes a response of the proxy itself that is a document. p says why
+// it does not contain what the client requested; nil: it does.
 func (r *responder) document(status int, contentType, text string, p *problem) {
 	if p == nil {
 		p = &problem{status: status}
@@ -94,7 +95,7 @@ func (r *responder) document(status int, contentType, text string, p *problem) {
 	r.write(status, text)
 }
 
-// delay waits, where the client repeats a failing request without a pause.
+// delay waits if the client repeats a failing request without a pause.
 func (r *responder) delay() {
 	d := r.busy.next(peerOf(r.record.Remote, r.record.Client), time.Now())
 	if d == 0 {
@@ -109,13 +110,13 @@ func (r *responder) delay() {
 	r.extendDeadline(time.Now())
 }
 
-// prepare sees to the client's body and sets the headers of a problem.
+// prepare drains the client's body and sets the headers of a problem.
 func (r *responder) prepare(p *problem) {
 	header := r.w.Header()
 	switch {
 	case p.form == closingText && (p.malformed || r.r.Method != http.MethodPost):
 		header.Set("Connection", "close")
-		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes, without a bound of its own
+		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes, without a timeout
 			_ = r.control.SetReadDeadline(time.Now().Add(body.DrainTime))
 		}
 	case r.r.Method == http.MethodPost && !r.body.Drain():
@@ -133,7 +134,7 @@ func (r *responder) prepare(p *problem) {
 	}
 }
 
-// plain writes a response of text, or an empty one.
+// plain writes a response with plain text or without a body.
 func (r *responder) plain(status int, text string) {
 	if text != "" {
 		r.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -155,10 +156,10 @@ func (r *responder) write(status int, body string) {
 	r.record.BytesOut += int64(n)
 }
 
-// relay copies Exchange's response, changed only where it would mislead or harm
-// a client. operation is the client's name for the operation. relay returns
-// false when the client did not get all of the response, and errEmpty without
-// having written anything when a response to a POST turns out to be empty.
+// relay copies Exchange's response and changes only parts that would mislead or
+// harm a client. operation is the client's name for the operation. relay
+// returns false if the client did not get all of the response. It returns
+// errEmpty before it has written anything if a response to a POST is empty.
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
@@ -196,9 +197,10 @@ var errEmpty = errors.New("the response is empty")
 // hour.
 const streamingOperation = "GetStreamingEvents"
 
-// Memory for copying responses. A stream of notifications waits for half an hour
-// and has a small buffer while it waits. A large buffer is for long responses,
-// and for what comes at once after a part that has filled the small one.
+// Memory for copying responses. A stream of notifications waits for half an
+// hour and has only a small buffer while it waits. A large buffer is for long
+// responses, and for data that follows immediately after a part that filled the
+// small one.
 var (
 	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
 	largeBuffers = sync.Pool{New: func() any { return new([chunk]byte) }}
@@ -206,8 +208,8 @@ var (
 
 const smallBuffer = 2 << 10
 
-// copyBody copies the response's body, each part as soon as it has arrived. more
-// says that the next part is likely to be large.
+// copyBody copies the response's body, each part as soon as it has arrived.
+// more says whether the next part is likely to be large.
 func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, streaming, more bool) bool {
 	long := resp.ContentLength > int64(len(small))
 	for large := long || more; ; {
@@ -232,10 +234,11 @@ func (r *responder) copyLargePart(resp *http.Response) (int, error) {
 	return r.copyPart(resp, large[:])
 }
 
-// errNotTaken is returned when the client does not take a part of the response.
+// errNotTaken means that the client did not read a part of the response in
+// time.
 var errNotTaken = errors.New("the client stopped reading the response")
 
-// copyPart copies one part by way of buf.
+// copyPart copies one part through buf.
 func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 	n, err := resp.Body.Read(buf)
 	if n > 0 && !r.writePart(buf[:n], resp.ContentLength < 0) {
@@ -244,7 +247,7 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 	return n, err
 }
 
-// writePart writes a part of the response, which the client must take in time.
+// writePart writes a part of the response. The client must read it in time.
 func (r *responder) writePart(p []byte, flush bool) bool {
 	r.extendDeadline(time.Now())
 	r.kept = append(r.kept, p[:min(len(p), cap(r.kept)-len(r.kept))]...)
@@ -260,8 +263,8 @@ func (r *responder) writePart(p []byte, flush bool) bool {
 	return err == nil
 }
 
-// ended reports whether the response has a proper end where err ended that of
-// Exchange.
+// ended reports whether the response to the client has a proper end when
+// Exchange's ended with err.
 func (r *responder) ended(err error, resp *http.Response) bool {
 	switch {
 	case errors.Is(err, io.EOF):
@@ -278,8 +281,8 @@ func (r *responder) ended(err error, resp *http.Response) bool {
 	return false
 }
 
-// endStream writes the end of a notification stream because the process stops. It
-// returns false where the stream cannot be ended properly.
+// endStream writes the end of a notification stream because the process stops.
+// It returns false if the stream cannot be ended properly.
 func (r *responder) endStream(resp *http.Response) bool {
 	r.record.Detail = ReasonProxyStopping.Text()
 	whole := r.tail.n == 0 || r.tail.endsDocument()
@@ -290,8 +293,8 @@ func (r *responder) endStream(resp *http.Response) bool {
 	return false
 }
 
-// dropped are the response headers that do not reach the client: hop-by-hop
-// headers, invitations to send credentials, and what a browser would take as a
+// dropped are the response headers that are not sent to the client: hop-by-hop
+// headers, requests for credentials, and headers that give a browser a
 // permission or a redirect.
 var dropped = map[string]bool{
 	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authenticate": true,
@@ -300,13 +303,14 @@ var dropped = map[string]bool{
 	"Strict-Transport-Security": true, "Alt-Svc": true, "Location": true, "Refresh": true,
 }
 
-// A headerSpeller is a response's body that knows how the server spelled the
-// names of headers.
+// A headerSpeller is a response body that has the server's spelling of header
+// names.
 type headerSpeller interface{ HeaderName(canonical string) string }
 
 // spellingOf returns the function that restores the spelling of header names.
-// Clients look some up with regard to case: X-FEServer is X-Feserver in net/http.
-// Content-* and Date stay canonical, because net/http's server looks for them.
+// Some clients look names up case-sensitively: X-FEServer is X-Feserver in
+// net/http. Content-* and Date stay canonical, because net/http's server looks
+// for them.
 func spellingOf(resp *http.Response) func(canonical string) string {
 	speller, ok := resp.Body.(headerSpeller)
 	return func(canonical string) string {
@@ -339,7 +343,7 @@ func (r *responder) copyHeader(in http.Header, spelling func(string) string) {
 		}
 	}
 	if _, named := out["Content-Type"]; !named {
-		out["Content-Type"] = nil // or net/http would guess one
+		out["Content-Type"] = nil // prevents net/http from guessing one
 	}
 }
 

@@ -45,9 +45,9 @@ func (u *upstream) replace(ctx context.Context, rejected string) (string, error)
 	return u.refresher.Replace(ctx, rejected)
 }
 
-// send is the only place where a request gets the token; no header of the
-// client is handled below it. A response header that contains the token goes
-// neither to the client nor into the Record.
+// send is the only function that sets the token of a request; below it no
+// header of the client is processed. A response header that contains the token
+// is neither sent to the client nor recorded.
 func (u *upstream) send(req *http.Request, token string) (*http.Response, error) {
 	req.Header["Authorization"] = u.authorization(token)
 	resp, err := u.transport.RoundTrip(req)
@@ -72,14 +72,14 @@ func contain(values []string, secret string) bool {
 	return false
 }
 
-// A bearer is a token in the form of the Authorization header.
+// A bearer is a token as the value of the Authorization header.
 type bearer struct {
 	token  string
 	header []string
 }
 
 // authorization returns the header's value for a token. It is made once for
-// each token, which is some kilobytes long.
+// each token, because a token has several kilobytes.
 func (u *upstream) authorization(token string) []string {
 	b := u.bearer.Load()
 	if b == nil || b.token != token {
@@ -96,29 +96,29 @@ type outgoing struct {
 	payload body.Payload
 }
 
-// A roundTrip sends one request to Exchange: in one attempt, or in further ones
-// where the first was certainly not processed or the token was refused.
+// A roundTrip sends one request to Exchange in one attempt. Further attempts
+// follow if the first was certainly not processed or the token was refused.
 type roundTrip struct {
 	upstream  *upstream
 	method    string
-	operation string // "" when it is not known
+	operation string // "" if unknown
 	outgoing
-	cancel context.CancelCauseFunc // ends the attempt under way
-	wait   lazyTimeout             // for a token
+	cancel context.CancelCauseFunc // ends the attempt in progress
+	wait   lazyTimeout             // context for the wait for a token
 
-	nothing   bool       // the last attempt failed before any of it was sent
+	nothing   bool       // the last attempt failed before any byte was sent
 	sent      string     // the token of the last attempt
-	replayed  bool       // sent again with another token
-	refused   int        // status of the response that refused the first token, 0 for none
-	diagnosis *Diagnosis // of the last refusal of a token
+	replayed  bool       // the request was replayed with another token
+	refused   int        // status of the response that refused the first token, 0 if none did
+	diagnosis *Diagnosis // diagnosis of the last refusal of a token
 	tokenErr  error      // why the refused token was not replaced
 }
 
-// errNoToken marks the absence of a token.
+// errNoToken means that there is no token yet.
 var errNoToken = errors.New("there is no access token yet")
 
-// do returns Exchange's response. It returns the response that refused the
-// token where the request cannot be replayed.
+// do returns Exchange's response. If the token is refused and the request
+// cannot be replayed, it returns the response that refused the token.
 func (t *roundTrip) do(ctx context.Context) (*http.Response, error) {
 	token, err := t.token(ctx)
 	if err != nil {
@@ -136,16 +136,16 @@ func (t *roundTrip) do(ctx context.Context) (*http.Response, error) {
 	return resp, err
 }
 
-// token returns a usable token. It waits for one at most tokenWait.
+// token returns a usable token. It waits for one for at most tokenWait.
 func (t *roundTrip) token(ctx context.Context) (string, error) {
 	t.wait.Context, t.wait.timeout = ctx, t.upstream.tokenWait
 	defer t.wait.stop()
 	return t.upstream.tokens.Token(&t.wait)
 }
 
-// send sends the request, and a second time without an expectation where the
-// first attempt ended before any of the body was sent. The second attempt is no
-// replay: the request cannot have been processed.
+// send sends the request. If the first attempt ended before any byte of the
+// body was sent, it sends the request again without an expectation. The second
+// attempt is not a replay, because the request cannot have been processed.
 func (t *roundTrip) send(ctx context.Context, header http.Header, token string) (*http.Response, error) {
 	if !t.payload.Streamed() {
 		return t.attempt(ctx, header, token, nil)
@@ -175,8 +175,8 @@ func (t *roundTrip) send(ctx context.Context, header http.Header, token string) 
 
 // refused reports whether the upstream has refused or ignored the expectation
 // of an attempt that ended without a byte of the body. first is the status of
-// the response to it, 0 for none, and second the status without an expectation.
-// The same status twice is about the request.
+// the response to that attempt, 0 if none, and second the status without an
+// expectation. If both are the same, the status is about the request.
 func (g *gate) refused(first, second int) bool {
 	switch {
 	case !g.expecting:
@@ -184,7 +184,7 @@ func (g *gate) refused(first, second int) bool {
 	case first != 0:
 		return first != second
 	}
-	return g.ignored.Load() || g.fresh.Load() // an idle connection may have been broken before the request
+	return g.ignored.Load() || g.fresh.Load() // the idle connection may have been broken before
 }
 
 // attempt sends the request once. gate is nil for a body that is buffered.
@@ -218,7 +218,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		Method: t.method, URL: t.url, Host: t.url.Host, Header: header, Pattern: t.operation,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: reader, ContentLength: t.payload.Len(),
-		GetBody: open, // for a connection that dies before anything is sent
+		GetBody: open, // counts a connection that fails before anything is sent
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
 	// A buffered body is written together with the header.
@@ -229,12 +229,13 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 	return resp, err
 }
 
-// errStuck is why a request is broken off that Exchange has stopped reading.
+// errStuck means that a request was aborted because Exchange has stopped
+// reading it.
 var errStuck = errors.New("upstream has stopped reading the request")
 
-// replay replaces the refused token and sends the request again. It returns the
-// refusal where that cannot be done; where only the body is spent, the next
-// request has the new token.
+// replay replaces the refused token and sends the request again. If that is not
+// possible it returns the refusal. If only the body cannot be sent again, the
+// next request uses the new token.
 func (t *roundTrip) replay(ctx context.Context, token string, refusal *http.Response) (*http.Response, error) {
 	if t.upstream.refresher == nil {
 		return refusal, nil
@@ -257,8 +258,9 @@ func (t *roundTrip) replay(ctx context.Context, token string, refusal *http.Resp
 	return resp, err
 }
 
-// discard reads the rest of a short response, so that its connection serves the
-// next attempt. A response that does not end in time loses its connection.
+// discard reads the rest of a short response, so that its connection can be
+// used by the next attempt. If the response does not end in time the connection
+// is closed.
 func discard(resp *http.Response) {
 	late := time.AfterFunc(discardTime, func() { resp.Body.Close() })
 	defer late.Stop()
@@ -276,7 +278,7 @@ func (t *roundTrip) describe(record *Record) {
 	record.Upstream, record.Err = t.refused, t.tokenErr
 }
 
-// tokenRefused reports whether a response is about the token and not about the
+// tokenRefused reports whether a response refuses the token and not the
 // request.
 func tokenRefused(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusUnauthorized ||
@@ -293,8 +295,8 @@ func bearerChallenged(h http.Header) bool {
 	return false
 }
 
-// problemFor maps the error of a round trip to what the client gets. nothing
-// says that nothing of the request was sent.
+// problemFor maps the error of a round trip to the client's response. nothing
+// means that no byte of the request was sent.
 func problemFor(err error, nothing bool) *problem {
 	switch {
 	case errors.Is(err, errNoToken):
@@ -307,26 +309,26 @@ func problemFor(err error, nothing bool) *problem {
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
 }
 
-// says reports whether an error says itself whether the request was sent.
+// says reports whether an error itself says whether the request was sent.
 func says(err error) bool {
 	var attempt interface{ NotSent() bool }
 	return errors.As(err, &attempt)
 }
 
 // noResponse reports whether Exchange did not respond in time to a request that
-// was sent. Other transports than one whose errors have a method NotSent() bool
-// have no such bound.
+// was sent. Only transports whose errors have a method NotSent() bool have such
+// a timeout.
 func noResponse(err error) bool {
 	var attempt interface{ NotSent() bool }
 	var timeout net.Error
 	return errors.As(err, &attempt) && !attempt.NotSent() && errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// unreachable reports whether a request failed before any of it was sent: no
-// connection, or none that can be trusted. A transport's error may say so with a
-// method NotSent() bool. Other transports, such as http.Transport, have no timeouts
-// but those of connecting; the system has one for a peer that no longer
-// acknowledges, in the middle of a connection.
+// unreachable reports whether a request failed before any byte was sent: there
+// was no connection, or none to a trusted server. A transport's error may
+// report this with a method NotSent() bool. Other transports, such as
+// http.Transport, have timeouts only for connecting. The system's own timeout,
+// for a peer that no longer acknowledges, may occur in the middle of a request.
 func unreachable(err error) bool {
 	var attempt interface{ NotSent() bool }
 	if errors.As(err, &attempt) {
@@ -346,8 +348,8 @@ func unreachable(err error) bool {
 }
 
 // redactError returns err in a form that is safe to log. Errors about malformed
-// HTTP quote the bytes read, which may be the request echoed by the server:
-// token and mail.
+// HTTP quote the bytes read. These may be an echo of the request, with token
+// and mail.
 func redactError(err error) error {
 	text, _, quotes := strings.Cut(err.Error(), `"`)
 	var network net.Error

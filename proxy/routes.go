@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/internal/autodiscover"
 )
 
-// endpointPath is where clients send their requests. It does not depend on the
-// path of the configured EWS URL.
+// endpointPath is the path to which clients send their requests. It does not
+// depend on the path of the configured EWS URL.
 const endpointPath = "/EWS/Exchange.asmx"
 
 // Paths of Autodiscover requests whose body is XML. autodiscover.JSONPath is the
@@ -23,14 +23,14 @@ const (
 type routes struct {
 	exact        map[string]route
 	longest      int  // length of the longest target in exact
-	autodiscover bool // Autodiscover requests are served
+	autodiscover bool // whether Autodiscover requests are served
 }
 
-// A route is what a target stands for. The zero route is not served.
+// A route is the meaning of a target. The zero route is not served.
 type route struct {
 	known        bool
-	document     *url.URL          // what a GET fetches; nil for the endpoint itself and for Autodiscover
-	autodiscover autodiscover.Form // that the path stands for; NoForm for EWS
+	document     *url.URL          // the document that a GET fetches; nil for the endpoint itself and for Autodiscover
+	autodiscover autodiscover.Form // form of the Autodiscover path; NoForm for EWS
 }
 
 func newRoutes(ews *url.URL, withAutodiscover bool) routes {
@@ -42,7 +42,7 @@ func newRoutes(ews *url.URL, withAutodiscover bool) routes {
 	wsdl := *ews
 	wsdl.RawQuery = "wsdl"
 	t := routes{autodiscover: withAutodiscover, exact: map[string]route{
-		endpointPath:                          {known: true}, // as most clients write it: found without folding
+		endpointPath:                          {known: true}, // in the usual letter case, which needs no folding
 		ascii.ToLower(endpointPath):           {known: true},
 		ascii.ToLower(endpointPath) + "?wsdl": {known: true, document: &wsdl},
 		"/ews/services.wsdl":                  {known: true, document: sibling("Services.wsdl")},
@@ -59,8 +59,8 @@ func newRoutes(ews *url.URL, withAutodiscover bool) routes {
 	return t
 }
 
-// find compares the raw target in ASCII letter case only: no decoding, no
-// cleaning, nothing that could make two targets one. Only the address in a JSON
+// find compares the raw target, ignoring ASCII letter case. It does no decoding
+// or cleaning, which could make two targets equal. Only the address in a JSON
 // request of Autodiscover is decoded, later.
 func (t *routes) find(target string) route {
 	if found, ok := t.exact[target]; ok {

@@ -13,8 +13,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// authenticateRules are those of the section Authenticate: clients, and the
-// token.
+// authenticateRules are the rules of the section Authenticate, about clients
+// and the token.
 func authenticateRules() (rules []rule) {
 	rules = append(rules, clientRules()...)
 	rules = append(rules, loginRules()...)
@@ -77,7 +77,7 @@ func clientRules() (rules []rule) {
 		rule{name: "Client/valid credentials that cannot be checked", request: post(valid, good), config: uncheckable, all: unchecked},
 		rule{name: "Client/wrong credentials that cannot be checked", request: post(valid, "Authorization: "+basic(clientUser, "wrong")), config: uncheckable, all: unchecked},
 
-		// the policy of the client is in force, not that of others
+		// the client's own policy applies, not that of others
 		rule{name: "Client/mailbox that the client's own policy lacks", request: post(valid), config: ownPolicy("bob@contoso.com"),
 			list: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers(), open: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers()},
 		rule{name: "Client/mailbox that the client's own policy has", request: post(valid), config: ownPolicy("alice@contoso.com"),
@@ -85,7 +85,8 @@ func clientRules() (rules []rule) {
 	)
 }
 
-// uncheckable makes the check of credentials fail, as opposed to finding them wrong.
+// uncheckable makes the check of credentials fail, which differs from wrong
+// credentials.
 func uncheckable(c *proxy.Config) {
 	if c.Client != nil {
 		c.Client = func(context.Context, string, string, string) (*policy.Policy, error) {
@@ -233,7 +234,7 @@ func ntlmChallenge(scheme string) func(*result) string {
 	}
 }
 
-// A request waits for the token only while there is none.
+// A request waits for a token only if there is none.
 func tokenRules() []rule {
 	from := func(s proxy.TokenSource) func(*proxy.Config) {
 		return func(c *proxy.Config) { c.Tokens = s }
@@ -261,7 +262,7 @@ func took(d time.Duration) func(*result) string {
 	}
 }
 
-// tokenAfter is a token source that has no token before the duration has passed.
+// tokenAfter is a token source that has its first token after the duration.
 type tokenAfter time.Duration
 
 func (d tokenAfter) Token(ctx context.Context) (string, error) {

@@ -7,7 +7,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// authoriseRules are those of the section Authorise.
+// authoriseRules are the rules of the section Authorise.
 func authoriseRules() (rules []rule) {
 	rules = append(rules, impersonationRules()...)
 	rules = append(rules, blockRules()...)
@@ -16,8 +16,8 @@ func authoriseRules() (rules []rule) {
 	return append(rules, referenceRules()...)
 }
 
-// notJudged expects the result for a head that cannot be judged: a refusal with a
-// list, forwarding unchanged without one.
+// notJudged expects the result for a head that cannot be checked: a refusal
+// with a list, forwarding unchanged without one.
 func notJudged(r rule) rule {
 	r.list = faulted("ErrorSchemaValidation", "envelope-refused")
 	r.audit = forwarded(unchanged, audited("envelope-refused"))

@@ -14,7 +14,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// handedOut is the URL of the rules with a fixed URL.
+// handedOut is the URL in the rules with a fixed URL.
 const handedOut = "https://ews-proxy.contoso.com/EWS/Exchange.asmx"
 
 // discovering makes the proxy respond to Autodiscover requests with a fixed URL.
@@ -23,7 +23,8 @@ func discovering(c *proxy.Config) {
 	c.Autodiscover = &proxy.Autodiscover{URL: u}
 }
 
-// discoveringNarrow does the same for a client user who may open rooms alone.
+// discoveringNarrow does the same for a client user whose patterns allow only
+// rooms.
 func discoveringNarrow(c *proxy.Config) {
 	discovering(c)
 	if check := c.Client; check != nil {
@@ -38,7 +39,8 @@ func discoveringNarrow(c *proxy.Config) {
 	}
 }
 
-// discoveringAuto makes it respond with the URL by which the client came.
+// discoveringAuto makes the proxy respond with a URL that has the request's own
+// Host.
 func discoveringAuto(c *proxy.Config) { c.Autodiscover = &proxy.Autodiscover{} }
 
 const (
@@ -89,7 +91,7 @@ func poxDocument(namespace, request string) []byte {
 	return []byte(`<?xml version='1.0' encoding='utf-8'?><Autodiscover xmlns="` + namespace + `"><Request>` + request + `</Request></Autodiscover>`)
 }
 
-// autodiscoverRules are those of the section Autodiscover.
+// autodiscoverRules are the rules of the section Autodiscover.
 func autodiscoverRules() (rules []rule) {
 	for _, list := range [][]rule{
 		autodiscoverPathRules(), autodiscoverGuardRules(), foundRules(), refusedMailboxRules(), settingsRules(),
@@ -105,7 +107,7 @@ func autodiscoverRules() (rules []rule) {
 	return append(rules, withoutAutodiscoverRules()...)
 }
 
-// Without the setting the paths are not served, as before it existed.
+// Without the setting the paths are not served.
 func withoutAutodiscoverRules() (rules []rule) {
 	for _, q := range []request{
 		post(getUserSettings("alice@contoso.com")).to(svcPath), post(outlookSettings("alice@contoso.com")).to(poxPath),
@@ -171,7 +173,7 @@ func autodiscoverPathRules() (rules []rule) {
 	return rules
 }
 
-// The door is that of EWS.
+// The same checks as for EWS apply.
 func autodiscoverGuardRules() (rules []rule) {
 	const query = jsonPath + "?Email=alice@contoso.com&Protocol=EWS"
 	requests := map[string]request{
@@ -323,7 +325,7 @@ func settingsRules() []rule {
 	}
 }
 
-// The URL by which the client came.
+// The URL has the Host of the client's request.
 func autoURLRules() (rules []rule) {
 	for host, want := range map[string]string{
 		"localhost:8080": "http://localhost:8080/EWS/Exchange.asmx", "ews.internal": "http://ews.internal/EWS/Exchange.asmx", "[::1]:1": "http://[::1]:1/EWS/Exchange.asmx",
@@ -343,7 +345,7 @@ func autoURLRules() (rules []rule) {
 	)
 }
 
-// What the reader of SOAP requests refuses, in every mode.
+// Documents that the reader of SOAP requests refuses, in every mode.
 func autodiscoverProfileRules() (rules []rule) {
 	good := string(getUserSettings("alice@contoso.com"))
 	swap := func(old, new string) []byte {
@@ -523,7 +525,8 @@ func readSOAP(r *result) (soapDiscovery, string) {
 	return d, ""
 }
 
-// soapCodes expects a response in SOAP with these codes of users.
+// soapCodes expects a SOAP response with these response codes, one for each
+// user.
 func soapCodes(codes ...string) func(*result) string {
 	return func(r *result) string {
 		d, problem := readSOAP(r)
@@ -541,8 +544,8 @@ func soapCodes(codes ...string) func(*result) string {
 	}
 }
 
-// foundBySOAP expects the URL for each of the addresses, which are in the response
-// when the request asks for them.
+// foundBySOAP expects the URL for each of the addresses. The response contains
+// the addresses if the request asks for them.
 func foundBySOAP(addresses ...string) want {
 	return want{status: 200, conn: "kept"}.and(enabled, func(r *result) string {
 		d, problem := readSOAP(r)
@@ -567,7 +570,7 @@ func foundBySOAP(addresses ...string) want {
 	})
 }
 
-// missingInSOAP expects that the user with this index alone is not found.
+// missingInSOAP expects that only the user with this index is not found.
 func missingInSOAP(index int) want {
 	return want{status: 200, reason: "mailbox-not-allowed", conn: "kept"}.and(enabled, func(r *result) string {
 		d, problem := readSOAP(r)
@@ -690,7 +693,8 @@ func jsonFields(r *result, want map[string]string, further string) string {
 	return ""
 }
 
-// enabled expects the headers of every response at a path of Autodiscover.
+// enabled expects the headers that every response at a path of Autodiscover
+// has.
 func enabled(r *result) string {
 	for _, line := range r.lines {
 		if line == "X-SOAP-Enabled: True" { // in this spelling
@@ -722,7 +726,8 @@ func recordsMailbox(mailbox string) func(*result) string {
 	}
 }
 
-// asked expects in the record what was asked for at a path that is not served.
+// asked expects the requested service in the record, for a path that is not
+// served.
 func asked(target string) func(*result) string {
 	return func(r *result) string {
 		if want := strings.HasPrefix(target, "/autodiscover/"); want && r.record.Asked != proxy.ServiceAutodiscover {

@@ -2,10 +2,10 @@ package proxy_test
 
 import "strings"
 
-// valid is a request that every setup forwards.
+// valid is a request that is forwarded in every setup.
 var valid = envelope("alice@contoso.com", getFolder)
 
-// guardRules are those of the section Guard.
+// guardRules are the rules of the section Guard.
 func guardRules() (rules []rule) {
 	rules = append(rules, targetRules()...)
 	rules = append(rules, hostRules()...)
@@ -17,7 +17,7 @@ func guardRules() (rules []rule) {
 
 const endpointCalled = "POST /Published/Exchange.asmx HTTP/1.1"
 
-// Methods and targets. The upstream URL comes from the configuration.
+// Methods and targets. The upstream URL always comes from the configuration.
 func targetRules() []rule {
 	rules := []rule{
 		{name: "Target/POST of the endpoint", request: post(valid), all: forwarded(called(endpointCalled))},
@@ -76,7 +76,7 @@ func noText(r *result) string {
 	return ""
 }
 
-// sending gives a request of another kind a body.
+// sending adds a body to a request of another kind.
 func (q request) sending(body string) request {
 	q.body = []byte(body)
 	return q

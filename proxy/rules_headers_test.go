@@ -11,7 +11,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// headerRules are those of the section Headers.
+// headerRules are the rules of the section Headers.
 func headerRules() (rules []rule) {
 	rules = append(rules, carriedRules()...)
 	rules = append(rules, contentTypeRules()...)
@@ -20,7 +20,7 @@ func headerRules() (rules []rule) {
 	return append(rules, cookieRules()...)
 }
 
-// Headers that are carried over by name, and headers that are dropped.
+// Headers that are carried and headers that are dropped.
 func carriedRules() (rules []rule) {
 	for _, line := range []string{
 		"Accept: text/xml", "Accept-Encoding: gzip, deflate", "Accept-Language: de-DE", "User-Agent: ExchangeServicesClient/15.00.0913.015",
@@ -84,12 +84,12 @@ func (noUserAgent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(okDocument)), ContentLength: int64(len(okDocument))}, nil
 }
 
-// forwarding configures names that are carried.
+// forwarding configures names of headers to carry.
 func forwarding(names ...string) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.ForwardHeaders = names }
 }
 
-// The media type is a condition; with a list a constant is sent.
+// The media type is required; with a list a constant value is sent.
 func contentTypeRules() (rules []rule) {
 	const constant = "text/xml; charset=utf-8"
 	for _, value := range []string{

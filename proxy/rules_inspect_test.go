@@ -12,7 +12,7 @@ const (
 	msgs   = "http://schemas.microsoft.com/exchange/services/2006/messages"
 )
 
-// impersonation names alice.
+// impersonation is a header block that names alice.
 const impersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
 
 // headed is an envelope with these header blocks.
@@ -23,7 +23,7 @@ func enveloped(header, body string) []byte {
 		`<soap:Header>` + header + `</soap:Header><soap:Body>` + body + `</soap:Body></soap:Envelope>`)
 }
 
-// inspectRules are those of the section Inspect.
+// inspectRules are the rules of the section Inspect.
 func inspectRules() (rules []rule) {
 	text := string(headed(impersonation))
 	edit := func(old, new string) []byte {
@@ -156,7 +156,7 @@ func attributes(n int) string {
 	return b.String()
 }
 
-// utf16 is little-endian with a byte order mark, of ASCII.
+// utf16 encodes ASCII as little-endian UTF-16 with a byte order mark.
 func utf16(s string) string {
 	b := []byte{0xff, 0xfe}
 	for i := range len(s) {
@@ -175,7 +175,7 @@ func bodyKept(r *result) string {
 	return ""
 }
 
-// fromBody returns the document from the first start tag of a Body on.
+// fromBody returns the document from the first start tag of a Body.
 func fromBody(doc []byte) []byte {
 	for at := 0; ; at += len("Body") {
 		n := bytes.Index(doc[at:], []byte("Body"))
@@ -189,8 +189,8 @@ func fromBody(doc []byte) []byte {
 	}
 }
 
-// Nothing goes upstream before it was scanned, and nothing from the end of the
-// operation on before the end of the document was accepted.
+// No byte is sent upstream before it was scanned. From the operation's end tag
+// on, no byte is sent before the end of the document was accepted.
 func holdBackRules() []rule {
 	long := string(envelope("alice@contoso.com", createItem(400<<10)))
 	turned := strings.Replace(long, "QUJDREVGQUJDREVG</t:MimeContent>", "<!DOCTYPE x></t:MimeContent>", 1)

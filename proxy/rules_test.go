@@ -83,28 +83,28 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// pending lists the rules that do not hold yet, because what docs/design.md
-// describes is not built. Such a rule must fail in at least one setup. Whoever
-// builds the behaviour removes the line.
+// pending lists the rules that do not hold yet, because a behaviour in
+// docs/design.md is not implemented. Such a rule must fail in at least one
+// setup. When the behaviour is implemented, the line must be removed.
 var pending = map[string]bool{}
 
 // A rule is a request and its expected result.
 type rule struct {
 	name    string
 	request request
-	first   []request                           // sent before, on connections of their own
+	first   []request                           // requests sent before this one, on their own connections
 	config  func(*proxy.Config)                 // changes the proxy; nil: no change
 	policy  func(*policy.Config)                // changes the policy; nil: no change
-	reply   func(attempt int, s *sent) response // Exchange's; nil: 200 with a SOAP response
+	reply   func(attempt int, s *sent) response // responses of Exchange; nil: 200 with a SOAP response
 
-	// The expected results. That of a mode applies instead of all. A mode that has
-	// neither is not run.
+	// The expected results. That of a mode takes precedence over all. A mode
+	// without either is not run.
 	all, list, audit, open want
 }
 
 // A setup is one way to run a rule.
 type setup struct {
-	mode  string // "list", "audit", "open"
+	mode  string // "list", "audit" or "open" (no list)
 	users bool
 }
 
@@ -185,7 +185,7 @@ func (r rule) try(t *testing.T, s setup) *result {
 }
 
 // A ruleProxy is a proxy between a raw client and a double of Exchange that
-// records the bytes it gets. Both are connected in memory.
+// records the bytes it receives. Both are connected in memory.
 type ruleProxy struct {
 	t         *testing.T
 	upstream  *double
@@ -236,9 +236,10 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 		},
 	}
 	if s.users {
-		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows no mailbox: the client has its own policy
+		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows no mailbox, because the client has its own policy
 		config.Client = func(_ context.Context, _, user, password string) (*policy.Policy, error) {
-			// also accepts empty credentials: a request without any must not get so far
+			// also accepts empty credentials: a request without credentials must
+			// be refused before
 			if user == clientUser && password == clientPass || user == "" && password == "" {
 				return inForce, nil
 			}
@@ -257,8 +258,8 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	return p
 }
 
-// common are the policies of most rules, by whether there is a list and audit
-// mode.
+// common are the policies of most rules, by the existence of a list and by
+// audit mode.
 var common sync.Map
 
 func newPolicy(c policy.Config, isCommon bool) (*policy.Policy, error) {
@@ -274,8 +275,8 @@ func newPolicy(c policy.Config, isCommon bool) (*policy.Policy, error) {
 	return p, err
 }
 
-// newRuleTransport is the transport of the product, with a key exchange that
-// costs little: most rules need a handshake.
+// newRuleTransport is the product's transport with a cheap key exchange,
+// because most rules need a handshake.
 func newRuleTransport(t *testing.T, host string, open dial) transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(exchangeCertificate().Leaf)
@@ -322,26 +323,26 @@ func (c clientConn) RemoteAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000}
 }
 
-// A result is the outcome of a request, seen from both sides of hmaproxy.
+// A result is the outcome of a request on both sides of hmaproxy.
 type result struct {
-	request request // as it was sent
+	request request // the request as it was sent
 	began   time.Time
 
 	status    int
 	proto     string
 	header    http.Header
-	lines     []string // the response's header lines as they came
+	lines     []string // header lines of the response, unchanged
 	body      string
-	truncated bool          // the response did not come to its end
-	firstByte time.Duration // when the body's first byte came
+	truncated bool          // the response is incomplete
+	firstByte time.Duration // time of the body's first byte
 	kept      bool          // the connection served another request
 
-	sent   []sent // what reached Exchange
+	sent   []sent // requests that reached Exchange
 	record proxy.Record
 }
 
-// send writes a request on a connection of its own and reads the response. Then
-// it tries the connection with a probe that hmaproxy responds to itself.
+// send writes a request on its own connection and reads the response. Then it
+// tests the connection with a probe to which hmaproxy responds itself.
 func (p *ruleProxy) send(q request) *result {
 	got := &result{request: q, began: time.Now()}
 	here, there := net.Pipe()
@@ -403,10 +404,10 @@ type request struct {
 	body                  []byte
 	chunked               bool
 	trailer               []string
-	anonymous             bool   // without credentials also where there are client users
-	listener              string // the address that it is sent to; "": 127.0.0.1
-	tls                   bool   // to a listener with TLS
-	lines, size           int    // add headers until there are so many lines, or bytes, Host left out
+	anonymous             bool   // without credentials, even in setups with client users
+	listener              string // address that it is sent to; "": 127.0.0.1
+	tls                   bool   // sent to a listener with TLS
+	lines, size           int    // header lines or bytes to fill up to, without Host
 }
 
 // post is a SOAP request as most clients send it. Headers replace those of the
@@ -513,10 +514,10 @@ type sent struct {
 	line   string   // "POST /Published/Exchange.asmx HTTP/1.1"
 	header []string // "Name: value", as it came and in that order
 	body   []byte
-	whole  bool // the body came to its end
+	whole  bool // the body is complete
 }
 
-// values returns what a header's lines say.
+// values returns the values of a header.
 func (s *sent) values(name string) (values []string) {
 	for _, line := range s.header {
 		if headerName(line) == strings.ToLower(name) {
@@ -531,18 +532,18 @@ func (s *sent) value(name string) string {
 	return strings.Join(s.values(name), " | ")
 }
 
-// A response is what the double of Exchange returns.
+// A response is a response of the double of Exchange.
 type response struct {
 	raw    string // head and body
-	early  bool   // before the body was read, also where the client waits for 100 Continue
+	early  bool   // sent before the body was read, even if the client waits for 100 Continue
 	hangUp bool   // close the connection afterwards
 	delay  time.Duration
 
-	parts []string // what follows raw, each after a pause
+	parts []string // sent after raw, each after a pause
 	pause time.Duration
 }
 
-// soapResponse is a response of Exchange's.
+// soapResponse is a response of Exchange with a SOAP document.
 func soapResponse(status int, body string, header ...string) response {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
@@ -568,8 +569,8 @@ type double struct {
 	sent  []sent
 }
 
-// exchangeCertificate is the double's. Its key is cheap: most rules need a
-// handshake.
+// exchangeCertificate is the certificate of the double. Its key is cheap,
+// because most rules need a handshake.
 var exchangeCertificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -594,7 +595,7 @@ func (u *double) dial(context.Context, string, string) (net.Conn, error) {
 	here, there := net.Pipe()
 	go u.serve(tls.Server(there, &tls.Config{
 		Certificates:           []tls.Certificate{exchangeCertificate()},
-		SessionTicketsDisabled: true, // a ticket that the client has not read yet blocks a pipe without a buffer
+		SessionTicketsDisabled: true, // a session ticket that the client has not read yet blocks a pipe without a buffer
 	}))
 	return here, nil
 }

@@ -21,7 +21,7 @@ func sized(n int) []byte {
 	return []byte(strings.Replace(doc, "QUJDREVG", strings.Repeat("QUJDREVG", n/8)[:n-len(doc)+8], 1))
 }
 
-// forwardRules are those of the section Forward.
+// forwardRules are the rules of the section Forward.
 func forwardRules() (rules []rule) {
 	long := post(sized(300 << 10))
 	stream := func(parts ...string) func(int, *sent) response {
@@ -139,7 +139,7 @@ func failing(err error) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.Transport = failingTransport{err} }
 }
 
-// upstream401Rules are those of the section Upstream401.
+// upstream401Rules are the rules of the section Upstream401.
 func upstream401Rules() []rule {
 	refusal := soapResponse(401, "no", "WWW-Authenticate: Bearer error=\"invalid_token\"", `x-ms-diagnostics: 2000002;reason="The token has expired.";error_category="token_expired"`, "Content-Type: text/plain")
 	forbidden := soapResponse(403, "no", "WWW-Authenticate: bearer realm=x", "Content-Type: text/plain")
@@ -192,7 +192,7 @@ func (noReplacement) Replace(context.Context, string) (string, error) {
 	return "", errors.New("not now")
 }
 
-// responseRules are those of the section Response.
+// responseRules are the rules of the section Response.
 func responseRules() (rules []rule) {
 	relayed := func(status int, checks ...func(*result) string) want {
 		return want{status: status, sent: 1, conn: "kept"}.and(checks...).and(func(r *result) string {
@@ -289,7 +289,7 @@ func spelled(lines ...string) func(*result) string {
 	}
 }
 
-// errorRules are those of the section Errors: the one shape.
+// errorRules are the rules of the section Errors, about the form of faults.
 func errorRules() []rule {
 	bob := post(envelope("bob@contoso.com", getFolder))
 	return []rule{

@@ -14,11 +14,11 @@ import (
 type want struct {
 	status   int
 	reason   string // X-Hmaproxy-Error
-	recorded string // the reason in the record, where it is no refusal
-	code     string // the EWS response code of the SOAP fault; "": no fault of hmaproxy's
-	conn     string // "kept", "closed"; "": either
-	sent     int    // attempts that reached Exchange whole
-	users    *bool  // only with client users, or only without
+	recorded string // the reason in the record, if it is not a refusal
+	code     string // the EWS response code of the SOAP fault; "": no fault of hmaproxy
+	conn     string // state of the connection: "kept" or "closed"; "": either
+	sent     int    // number of attempts that reached Exchange completely
+	users    *bool  // applies only with client users, or only without
 	checks   []func(*result) string
 }
 
@@ -36,7 +36,7 @@ func (w want) closed() want { w.conn = "closed"; return w }
 func (w want) withUsers() want    { yes := true; w.users = &yes; return w }
 func (w want) withoutUsers() want { no := false; w.users = &no; return w }
 
-// times is how many requests reach Exchange, those sent before included.
+// times expects a number of requests at Exchange, including those sent before.
 func (w want) times(n int) want { w.sent = n; return w }
 
 // Values of a want that match anything.
@@ -119,7 +119,7 @@ func (r *result) faultCode() string {
 	return f.Detail
 }
 
-// invariants hold for every request.
+// invariants checks what holds for every request.
 func invariants(s setup, r *result) (problems []string) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	for _, line := range r.lines {
@@ -159,7 +159,7 @@ var mayBeSent = []string{
 	"accept", "accept-encoding", "accept-language", "user-agent", "soapaction",
 	"client-request-id", "return-client-request-id", "x-anchormailbox", "x-preferserveraffinity",
 	"x-ews-targetversion", "x-clientstatistics", "prefer", "x-publicfoldermailbox", "x-owa-explicitlogonuser",
-	"x-vendor-trace", // by configuration
+	"x-vendor-trace", // added by configuration
 }
 
 var mayBeCalled = []string{
@@ -167,7 +167,7 @@ var mayBeCalled = []string{
 	"GET /Published/Services.wsdl HTTP/1.1", "GET /Published/messages.xsd HTTP/1.1", "GET /Published/types.xsd HTTP/1.1",
 }
 
-// invariants hold for every request that reaches Exchange.
+// invariants checks what holds for every request that reaches Exchange.
 func (s *sent) invariants(in setup) (problems []string) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if !slices.Contains(mayBeCalled, s.line) {
@@ -211,7 +211,7 @@ var mayBeNamed = []string{
 }
 
 // identities returns form and text of every child of a ConnectingSID, as
-// encoding/xml finds them. What it cannot read has none.
+// encoding/xml reads them. A document that it cannot read has none.
 func (s *sent) identities() (who []string) {
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(s.body, []byte("\xef\xbb\xbf"))))
 	var path []string

@@ -22,8 +22,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A scripted is a proxy between raw connections: a client that writes bytes, and an
-// upstream that follows a script. It runs in a bubble of simulated time.
+// A scripted is a proxy between raw connections: a client that writes bytes,
+// and an upstream that follows a script. It runs in a bubble of simulated time.
 type scripted struct {
 	t       *testing.T
 	tokens  *tokens
@@ -33,7 +33,8 @@ type scripted struct {
 	records []proxy.Record
 }
 
-// A script is the upstream's side of one connection, the nth from 1 on.
+// A script is the upstream's side of one connection. n is the number of the
+// connection, from 1.
 type script func(n int, c net.Conn, r *bufio.Reader)
 
 // withScript runs f in a bubble with a scripted proxy, over each of the transports that the
@@ -138,7 +139,7 @@ func head(n int) string {
 
 const shortOK = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 5\r\n\r\n<ok/>"
 
-// readHead reads a request's head and leaves the body where it is.
+// readHead reads a request's head and leaves the body unread.
 func readHead(r *bufio.Reader) string {
 	var all strings.Builder
 	for {
@@ -163,20 +164,19 @@ func readReply(r *bufio.Reader) (status int, text string) {
 	return resp.StatusCode, string(all)
 }
 
-// within gives c d to say something.
+// within sets a read deadline, d from now.
 func within(c net.Conn, d time.Duration) { _ = c.SetReadDeadline(time.Now().Add(d)) }
 
-// long is a body that is not held, and its length.
+// long is a body that is too long to buffer.
 func long() []byte { return envelope("alice@contoso.com", createItem(400<<10)) }
 
-// readBodyOf reads a body with Content-Length n to its end and reports whether it
-// came.
+// readBodyOf reads a body of n bytes and reports whether it was complete.
 func readBodyOf(r io.Reader, n int) bool {
 	_, err := io.CopyN(io.Discard, r, int64(n))
 	return err == nil
 }
 
-// contentLength is what a request's head says.
+// contentLength returns the value in a request's head.
 func contentLength(head string) (n int) {
 	_, after, _ := strings.Cut(head, "Content-Length: ")
 	_, _ = fmt.Sscanf(after, "%d", &n)
@@ -185,7 +185,7 @@ func contentLength(head string) (n int) {
 
 func newWriter() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
-// newRequest is a POST as net/http's server hands it to a handler.
+// newRequest is a POST as net/http's server passes it to a handler.
 func newRequest(body []byte) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/EWS/Exchange.asmx", bytes.NewReader(body))
 	r.Host = "localhost"

@@ -2,8 +2,9 @@ package proxy
 
 import "strings"
 
-// Settings are a program's own names for its settings, such as "HMA_TENANT_ID".
-// Texts for people mention them. An empty name means a description in words.
+// Settings are the calling program's names for its settings, such as
+// "HMA_TENANT_ID". Messages contain them. If a name is empty, messages describe
+// the setting in words.
 type Settings struct {
 	EWSURL         string // the EWS URL
 	Resource       string // the resource id: the audience of the access token
@@ -12,7 +13,7 @@ type Settings struct {
 	Authority      string // the host of the authority that issues tokens
 	HostNames      string // Config.HostNames
 	Autodiscover   string // Config.Autodiscover
-	CorporateProxy string // the proxy on the way to Exchange
+	CorporateProxy string // the corporate proxy for Exchange
 	LogLevel       string // the level of the log
 }
 

@@ -12,8 +12,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestIncompleteBodyIsAFault checks that a client whose body ends early gets a
-// SOAP fault, whether the body is short or is already on its way to Exchange.
+// TestIncompleteBodyIsAFault checks that a client whose body is incomplete gets
+// a SOAP fault, both for a short body and for one that is already being sent to
+// Exchange.
 func TestIncompleteBodyIsAFault(t *testing.T) {
 	text := string(envelope("alice@contoso.com", getFolder))
 	long := strings.Replace(text, "<m:GetFolder>", "<m:GetFolder><!--"+strings.Repeat("x", 400<<10)+"-->", 1)
@@ -38,7 +39,8 @@ func TestIncompleteBodyIsAFault(t *testing.T) {
 	}
 }
 
-// timeoutError is a transport's error that Exchange did not respond in time.
+// timeoutError is a transport's error for an Exchange that did not respond in
+// time.
 type timeoutError struct{ notSent bool }
 
 func (timeoutError) Error() string   { return "no response in time" }

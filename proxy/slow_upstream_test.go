@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestResponseAfterALongWait checks that the first part of a response reaches the
-// client immediately, however long Exchange took.
+// TestResponseAfterALongWait checks that the first part of a response is passed
+// on to the client immediately, even if Exchange took long.
 func TestResponseAfterALongWait(t *testing.T) {
 	withScript(t, open(t), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readBodyOf(r, contentLength(readHead(r)))

@@ -20,8 +20,8 @@ import (
 )
 
 // exchangeRaw sends bytes over one connection and returns the status of every
-// response. It waits until Exchange has received as many whole requests as arrivals,
-// and briefly for more.
+// response. It waits until Exchange has received the expected number of
+// complete requests, and a short time for more.
 func (r *testProxy) exchangeRaw(t *testing.T, raw string, arrivals int) (statuses []int) {
 	t.Helper()
 	c, err := net.Dial("tcp", r.address)
@@ -62,8 +62,8 @@ func crowd(t *testing.T, tests map[string]func(*testing.T)) {
 	all.Wait()
 }
 
-// checkOnlyPosts checks that only POST requests with the proxy's own credentials
-// reached Exchange, and at most a given number of them.
+// checkOnlyPosts checks that only POST requests with the proxy's own
+// credentials reached Exchange, and not more than the given number.
 func (r *testProxy) checkOnlyPosts(t *testing.T, most int) {
 	t.Helper()
 	seen := r.seen()
@@ -94,21 +94,22 @@ func TestSmuggling(t *testing.T) {
 	longer := strconv.Itoa(len(chunked) + len(owa))
 	cases := []struct {
 		name, raw string
-		arrivals  int // exactly
+		arrivals  int // exact number of requests at Exchange; -1: any
 	}{
 		{"one request", good, 1},
 		{"two requests, pipelined", good + good, 2},
 		{"a chunked one, then another", head + "Transfer-Encoding: chunked\r\n\r\n" + chunked + good, 2},
 		{"empty lines in between", "\r\n" + good + "\r\n" + good, -1},
 		{"another path, pipelined", good + owa, 1},
-		{"another path first", owa + good, 1}, // a refused POST keeps its connection
+		{"another path first", owa + good, 1}, // a refused POST does not close the connection
 		{"another host, pipelined", good + strings.Replace(good, "localhost", "evil.example", 1), 1},
 		{"absolute form, pipelined", good + strings.Replace(good, "/EWS", "http://evil.example/EWS", 1), 1},
 		{"a browser's, pipelined", good + strings.Replace(good, "\r\n\r\n", "\r\nOrigin: null\r\n\r\n", 1), 1},
 		{"HTTP/2's preface, pipelined", good + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1},
 		{"CONNECT, pipelined", good + "CONNECT mail.contoso.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 1},
 
-		// Two lengths: RFC 9112, 6.3 prescribes the interpretation or a refusal.
+		// Two lengths: RFC 9112, section 6.3 prescribes the interpretation or a
+		// refusal.
 		{"CL.TE", head + "Content-Length: " + longer + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + owa, -1},
 		{"CL.TE, the smuggled one aims well", head + "Content-Length: " + longer + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + strings.Replace(good, "Host: localhost", "Host: evil", 1), -1},
 		{"TE.CL", head + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + chunked, -1},
@@ -179,7 +180,7 @@ func TestSmuggling(t *testing.T) {
 	crowd(t, tests)
 }
 
-// whole counts the complete requests.
+// whole returns the number of complete requests.
 func whole(seen []arrival) (n int) {
 	for _, a := range seen {
 		if a.whole {
@@ -205,8 +206,8 @@ func goFile(t *testing.T, name string) *ast.File {
 	return tree
 }
 
-// goTexts returns the string constants of a file of Go's own net/http tests, as
-// far as keep wants them.
+// goTexts returns the string constants of a file of net/http's tests for which
+// keep returns true.
 func goTexts(t *testing.T, file string, keep func(string) bool) (texts []string) {
 	t.Helper()
 	tree := goFile(t, file)
@@ -224,7 +225,7 @@ func goTexts(t *testing.T, file string, keep func(string) bool) (texts []string)
 	return texts
 }
 
-// constantText folds literals and their sums.
+// constantText returns the value of a literal or of a sum of literals.
 func constantText(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -266,7 +267,7 @@ func TestGosOwnRequests(t *testing.T) {
 	crowd(t, tests)
 }
 
-// aim makes a request valid except for the part that the test is about.
+// aim makes a request valid except for the part under test.
 func aim(request string) string {
 	line, rest, _ := strings.Cut(request, "\n")
 	method, target, _ := strings.Cut(line, " ")
@@ -307,7 +308,7 @@ func TestGosOwnHeaders(t *testing.T) {
 					most = 0
 				}
 				if strings.Contains(row.text, "foo.com") || strings.Contains(row.text, "1.2.3.4") {
-					most = 0 // valid HTTP, and no known identity
+					most = 0 // valid HTTP, but without a known identity
 				}
 				r.checkOnlyPosts(t, most)
 			}
@@ -325,7 +326,7 @@ type goRow struct {
 	status int
 }
 
-// goTable returns the rows of the table in a test function of Go's.
+// goTable returns the rows of the table in a test function of net/http.
 func goTable(t *testing.T, function string) (rows []goRow) {
 	t.Helper()
 	for _, d := range goFile(t, "serve_test.go").Decls {

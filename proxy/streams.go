@@ -6,9 +6,8 @@ import (
 	"errors"
 )
 
-// streams are the requests for notification streams that are in progress. Only
-// they last longer than Exchange works on a request. It is safe for concurrent
-// use.
+// streams holds the notification streams in progress. Only these last longer
+// than Exchange works on a request. It is safe for concurrent use.
 type streams struct {
 	ended context.Context
 	end   context.CancelFunc
@@ -19,12 +18,12 @@ func newStreams() streams {
 	return streams{ended, end}
 }
 
-// errStopping is why a notification stream is ended, or not begun.
+// errStopping is the reason why a notification stream is ended or refused.
 var errStopping = errors.New("hmaproxy is stopping")
 
-// begin cancels a stream's context, with errStopping as its cause, when all
-// streams are ended. Call stop at the stream's own end. begin returns errStopping
-// when that has happened already.
+// begin registers a stream, whose context is cancelled with errStopping as its
+// cause when all streams are ended. Call stop when the stream ends. After
+// EndStreams, begin returns errStopping.
 func (s *streams) begin(cancel context.CancelCauseFunc) (stop func() bool, err error) {
 	if s.ended.Err() != nil {
 		return nil, errStopping

@@ -42,7 +42,7 @@ func startStream(l *scripted) (net.Conn, *bufio.Reader) {
 func TestEndStreams(t *testing.T) {
 	cases := []struct {
 		name     string
-		response string // of Exchange, until the stream is ended
+		response string // end of Exchange's response, while the stream is open
 		proper   bool   // the response has a proper end
 	}{
 		{"before the first document", streamHead + "\r\n", true},

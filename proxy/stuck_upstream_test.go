@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// While a body is being sent, net/http does not notice that the client has left.
-// An upstream that stops reading the body must not block the request for ever.
+// While a body is being sent, net/http does not notice that the client has
+// left. Nevertheless an upstream that stops reading the body must not block the
+// request for ever.
 func TestUpstreamThatStopsReading(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		name := "the client waits"

@@ -63,7 +63,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Unlock()
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	if u.respond != nil {
-		copied := *r // net/http looks at the body of its own request
+		copied := *r // net/http must get back its own body
 		copied.Body = &recorder{r.Body, u, at}
 		u.respond(w, &copied)
 		return

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A lazyTimeout is a context that ends like its parent, or after a timeout from
-// the first use on. A TokenSource that has a token does not use its context, so
-// that nearly every request saves a timer.
+// A lazyTimeout is a context whose timeout begins at the first use. It also
+// ends with its parent. A TokenSource that has a token does not use its
+// context, so that nearly every request saves a timer.
 type lazyTimeout struct {
 	context.Context // the parent
 	timeout         time.Duration
@@ -28,7 +28,7 @@ func (c *lazyTimeout) Done() <-chan struct{}                   { return c.start(
 func (c *lazyTimeout) Err() error                              { return c.start().Err() }
 func (c *lazyTimeout) Deadline() (deadline time.Time, ok bool) { return c.start().Deadline() }
 
-// stop gives the timer back. Nothing may use the context any more.
+// stop releases the timer. The context must not be used any more.
 func (c *lazyTimeout) stop() {
 	c.once.Do(func() {})
 	if c.cancel != nil {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// NewTransport returns the transport that a Handler uses when Config.Transport
-// is nil. It uses HTTP/1.1 and TLS 1.2 or later, passes compressed responses on
-// as they are, honours HTTPS_PROXY and NO_PROXY, and bounds connecting and
-// response headers. It has no bound on a whole response, because a streaming
-// subscription lasts for half an hour. Redirects are not followed: they are a
-// matter of http.Client.
+// NewTransport returns the transport that a Handler uses if Config.Transport is
+// nil. It uses HTTP/1.1 and TLS 1.2 or later, passes compressed responses on
+// unchanged, honours HTTPS_PROXY and NO_PROXY, and has timeouts for connecting
+// and for response headers. It has no timeout for a whole response, because a
+// streaming subscription lasts for half an hour. It does not follow redirects,
+// which only http.Client does.
 func NewTransport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
@@ -22,7 +22,7 @@ func NewTransport() *http.Transport {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  2 * time.Second,
-		IdleConnTimeout:        55 * time.Second, // below IIS's own 2 minutes and most load balancers' minute
+		IdleConnTimeout:        55 * time.Second, // below the idle timeouts of IIS (2 minutes) and most load balancers (1 minute)
 		MaxIdleConnsPerHost:    256,              // a streaming client may have 200 mailboxes
 		MaxResponseHeaderBytes: 256 << 10,
 		DisableCompression:     true,

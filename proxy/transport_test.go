@@ -49,8 +49,7 @@ var identity = sync.OnceValue(func() tls.Certificate {
 	return s.TLS.Certificates[0]
 })
 
-// lean returns internal/upstream's transport to a script, which then speaks
-// through TLS.
+// lean returns internal/upstream's transport to a script, with TLS in between.
 func (l *scripted) lean(upstream script) transport {
 	server := &tls.Config{Certificates: []tls.Certificate{identity()}}
 	root, err := x509.ParseCertificate(identity().Certificate[0])

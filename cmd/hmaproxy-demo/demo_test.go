@@ -29,7 +29,7 @@ func TestEveryStep(t *testing.T) {
 	}
 }
 
-// output is a buffer that is read while it is written.
+// output is a buffer that can be read while it is written.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -119,7 +119,7 @@ func TestServeNamesListenWhenThePortIsTaken(t *testing.T) {
 }
 
 // TestServeMailboxes: -mailboxes names the mailboxes that Exchange has and the
-// proxy allows; the first is the default.
+// proxy allows. The first one is the default mailbox.
 func TestServeMailboxes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ended := new(output), make(chan error, 1)

@@ -21,16 +21,16 @@ import (
 	"hmaproxy/internal/listener"
 )
 
-// An environment is the emulated services, and the instances of the product that
-// run against them. One goroutine uses it.
+// An environment holds the emulated services and the instances of the product
+// that use them. It must be used by one goroutine.
 type environment struct {
 	out     io.Writer
 	cloud   *emulator.Emulator
 	dir     string                    // holds the certificate of the emulator's CA
-	shown   map[*emulator.Service]int // requests that were printed
+	shown   map[*emulator.Service]int // number of requests that were printed
 	polled  map[string]bool           // kinds of requests to the vault that were printed
 	stopped []chan error
-	listen  listener.Listen // of the instances; nil: the network
+	listen  listener.Listen // for the instances; nil: the network
 }
 
 func newEnvironment(out io.Writer, c emulator.Config) (*environment, error) {
@@ -102,7 +102,7 @@ func (e *environment) start(ctx context.Context, log *slog.Logger, extra ...stri
 	}
 }
 
-// ready waits until the product says that it is ready.
+// ready waits until the product reports that it is ready.
 func (p *product) ready(ctx context.Context) error {
 	return eventually(ctx, "the proxy never became ready", func() bool {
 		resp, err := http.Get("http://" + p.admin + "/ready")
@@ -114,8 +114,8 @@ func (p *product) ready(ctx context.Context) error {
 	})
 }
 
-// eventually waits until holds returns true. After 20 seconds it returns an error
-// with the text otherwise.
+// eventually waits until holds returns true. If it does not within 20 seconds,
+// eventually returns an error with the text.
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -158,7 +158,7 @@ func (e *environment) hops() (seen []emulator.Hop) {
 
 func (e *environment) hop(between, what string) { e.printf("   %-19s %s\n", between, what) }
 
-// describe says what a request to a service was for.
+// describe says what a request to a service is for.
 func describe(h emulator.Hop) string {
 	what := h.Method + " " + h.Path
 	switch {
@@ -183,7 +183,7 @@ func describe(h emulator.Hop) string {
 	return what + " → " + result
 }
 
-// credentials names what a request carried without showing it.
+// credentials names the kind of credentials in a request without showing them.
 func credentials(h http.Header) string {
 	values := h["Authorization"]
 	if len(values) != 1 {

@@ -15,7 +15,7 @@ import (
 // expiry makes Entra ID issue short-lived tokens and waits until one is replaced.
 func expiry(ctx context.Context, d *demo) error {
 	d.env.cloud.Entra().SetTokenLifetime(6 * time.Second)
-	d.env.cloud.Exchange().RevokeAll() // so that the proxy requests the first of them
+	d.env.cloud.Exchange().RevokeAll() // makes the proxy request the first of the short-lived tokens
 	if _, err := d.expect(ctx, d.enforcing, "alice@contoso.com", "", "NoError", 2); err != nil {
 		return err
 	}
@@ -28,9 +28,9 @@ func expiry(ctx context.Context, d *demo) error {
 	return err
 }
 
-// outage stops Entra ID: requests are served with the present token.
+// outage stops Entra ID. Requests are served with the current token.
 func outage(ctx context.Context, d *demo) error {
-	// until there is a long-lived token
+	// waits for a long-lived token
 	issued := d.env.cloud.Entra().Issued()
 	if err := eventually(ctx, "no new token was fetched", func() bool { return d.env.cloud.Entra().Issued() > issued }); err != nil {
 		return err

@@ -1,8 +1,9 @@
-// Command hmaproxy-demo shows the whole product without an account, a network or
-// a setting: it emulates Entra ID, Key Vault and Exchange Server in its own
-// process, runs hmaproxy against them, and sends EWS requests through it.
+// Command hmaproxy-demo shows the whole product without an account, a network
+// or a setting. It emulates Entra ID, Key Vault and Exchange Server in its own
+// process, runs hmaproxy with them, and sends EWS requests through it.
 //
-// With -serve it keeps everything running, for developing an EWS client against it.
+// With -serve it keeps everything running, for the development of an EWS
+// client.
 package main
 
 import (
@@ -69,8 +70,8 @@ type options struct {
 	mailboxes []string
 }
 
-// run executes the command line args until it is done, or with -serve until ctx
-// ends. It leaves the error to the caller to print.
+// run executes the command line args. With -serve it returns when ctx ends. The
+// caller prints the error.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o options
 	set := flag.NewFlagSet("hmaproxy-demo", flag.ContinueOnError)

@@ -16,9 +16,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A page is the developer page: the calls of the client under development with
-// their bodies, and buttons that inject faults. It serves this machine only. The
-// product has no such page.
+// A page is the developer page. It shows the calls of the client under
+// development with their bodies, and has buttons that inject faults. It serves
+// only this machine. The product has no such page.
 type page struct {
 	cloud     *emulator.Emulator
 	journal   *journal
@@ -27,7 +27,7 @@ type page struct {
 
 	mu        sync.Mutex
 	entraDown bool
-	done      string // what the last button did
+	done      string // result of the last button
 }
 
 //go:embed page.html
@@ -66,8 +66,8 @@ func (p *page) handler() http.Handler {
 	return onlyLocal(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// onlyLocal refuses peers and Hosts beyond loopback: a web page whose name was
-// rebound to 127.0.0.1 comes with a Host of its own.
+// onlyLocal refuses peers and Hosts beyond loopback. A web page whose name was
+// rebound to 127.0.0.1 sends its own name as Host.
 func onlyLocal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, _, _ := net.SplitHostPort(r.RemoteAddr)
@@ -83,7 +83,7 @@ func onlyLocal(next http.Handler) http.Handler {
 	})
 }
 
-// An overview is what the template of that name shows.
+// An overview is the data of the template with that name.
 type overview struct {
 	Calls     []call
 	Mailboxes []string
@@ -170,7 +170,7 @@ func soapFault(code, message string, backOff int) emulator.Fault {
 	}
 }
 
-// A shownCall is a call with what the page derives from it.
+// A shownCall is a call with the values that the page derives from it.
 type shownCall struct {
 	call
 	proxy string
@@ -200,8 +200,7 @@ func firstGroup(r *regexp.Regexp, text string) string {
 // headers that curl sets by itself or that belong to one connection.
 var notForCurl = []string{"Content-Length", "Connection", "Accept-Encoding", "Expect", "Transfer-Encoding", "Authorization", "User-Agent"}
 
-// Curl returns a command that sends the request once more. Credentials are left
-// out.
+// Curl returns a command that sends the request again, without credentials.
 func (c shownCall) Curl() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "curl -s %s -X %s", shellQuote("http://"+c.proxy+c.Target), shellQuote(c.Method))

@@ -52,7 +52,8 @@ func (s *served) get(path string) string {
 	return string(text)
 }
 
-// await gets a path until the response holds a text, for 5 seconds.
+// await requests a path until the response contains a text, for up to 5
+// seconds.
 func (s *served) await(path, text string) (got string) {
 	s.t.Helper()
 	for range 200 {
@@ -64,7 +65,7 @@ func (s *served) await(path, text string) (got string) {
 	return got
 }
 
-// press posts a form as a browser does from the page.
+// press posts a form as a browser does on the page.
 func (s *served) press(action string, form url.Values) int {
 	s.t.Helper()
 	resp, err := http.PostForm(s.page+"do/"+action, form)
@@ -99,7 +100,7 @@ func TestDeveloperPage(t *testing.T) {
 	}
 	s.send(getFolder)
 	const row = "<td>GetFolder</td><td>alice@contoso.com</td><td>200</td><td>NoError</td>"
-	overview := s.await("/", row) // the page reads a copy, which may come after the client's response
+	overview := s.await("/", row) // the page reads a copy of the call, which may be written after the client has its response
 	link := regexp.MustCompile(`/calls/\d+`).FindString(overview)
 	if link == "" || !strings.Contains(overview, row) {
 		t.Fatalf("the request is not shown: %s", overview)
@@ -146,8 +147,8 @@ func TestDeveloperPage(t *testing.T) {
 	}
 }
 
-// TestDeveloperPageIsLocal: other web pages cannot use it, by a form or by a name
-// that leads to 127.0.0.1.
+// TestDeveloperPageIsLocal: other web pages cannot use the page, neither by a
+// form nor by a host name that resolves to 127.0.0.1.
 func TestDeveloperPageIsLocal(t *testing.T) {
 	s := startServe(t)
 	for name, change := range map[string]func(*http.Request){

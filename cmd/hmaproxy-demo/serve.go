@@ -44,11 +44,11 @@ developer page, with request and response bodies, faults to inject and mail to d
 
 `
 
-// preferredAdmin is the admin address of the product, which the demo takes when it
-// is free, so that "hmaproxy health" and bookmarks work with both.
+// preferredAdmin is the admin address of the product. The demo uses it if it is
+// free, so that "hmaproxy health" and bookmarks work with both.
 const preferredAdmin = "127.0.0.1:8081"
 
-// preferredPage is where the developer page is, when that is free.
+// preferredPage is the address of the developer page if it is free.
 const preferredPage = "127.0.0.1:8082"
 
 // serve keeps emulator and product running until ctx ends.
@@ -65,7 +65,7 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	first := mailboxes[0]
 	listed := mailboxes
 	if len(o.mailboxes) == 0 {
-		listed = mailboxes[:len(mailboxes)-1] // so that one is refused
+		listed = mailboxes[:len(mailboxes)-1] // so that a request for this mailbox is refused
 	}
 	for _, subject := range []string{"Welcome", "Minutes of Monday", "Lunch?"} {
 		e.cloud.Exchange().Deliver(first, subject)
@@ -110,8 +110,8 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	return nil
 }
 
-// freeAddress returns the preferred address when it can be bound and is not taken,
-// else one with a port that is free now.
+// freeAddress returns the preferred address if it can be bound and is not used,
+// else an address with a free port.
 func freeAddress(preferred, taken string) (string, error) {
 	for _, address := range []string{preferred, "127.0.0.1:0"} {
 		if address == taken && address == preferred {

@@ -24,15 +24,15 @@ const (
 		`<m:ConnectionTimeout>1</m:ConnectionTimeout></m:GetStreamingEvents>`
 )
 
-// A step shows one behaviour of the product. It returns an error where the product
+// A step shows one behaviour of the product. It returns an error if the product
 // behaves differently.
 type step struct {
 	title string
 	run   func(context.Context, *demo) error
 }
 
-// A demo is the state of a run: two instances of the product, one that enforces
-// its allow-list, and one in audit mode with a default mailbox.
+// A demo is the state of a run. It has two instances of the product: one that
+// enforces its allow-list, and one in audit mode with a default mailbox.
 type demo struct {
 	env                 *environment
 	enforcing, auditing *product
@@ -101,14 +101,14 @@ func (e *environment) summary(failed []string) error {
 }
 
 // expect sends a request, prints all requests that follow from it, and returns
-// those to Exchange. It is an error when the EWS response code or the number of
-// requests to Exchange is another than expected.
+// those to Exchange. It returns an error if the EWS response code or the number
+// of requests to Exchange differs from the expected one.
 func (d *demo) expect(ctx context.Context, p *product, mailbox, user, code string, attempts int) ([]emulator.Hop, error) {
 	got, err := p.send(ctx, "GetFolder", mailbox, getFolder, user)
 	if err != nil {
 		return nil, err
 	}
-	hops := slices.DeleteFunc(d.env.hops(), func(h emulator.Hop) bool { return h.Service != "exchange" }) // the vault is polled at any time
+	hops := slices.DeleteFunc(d.env.hops(), func(h emulator.Hop) bool { return h.Service != "exchange" }) // not counted, because the vault is polled at any time
 	d.env.received(got)
 	switch n := len(hops); {
 	case got.code() != code:
@@ -204,7 +204,7 @@ func streamed(ctx context.Context, d *demo) error {
 	return nil
 }
 
-// until reads r until text has arrived.
+// until reads r until the text has arrived.
 func until(r io.Reader, text string) error {
 	var got strings.Builder
 	buf := make([]byte, 8<<10)

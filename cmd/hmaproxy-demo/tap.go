@@ -15,10 +15,10 @@ import (
 	"hmaproxy/internal/listener"
 )
 
-// Bounds on what the developer page keeps.
+// Limits of the data that the developer page keeps.
 const (
 	keptCalls = 200
-	keptBody  = 256 << 10 // of each request and response
+	keptBody  = 256 << 10 // kept of each request and response
 )
 
 // A call is one request of a client and its response, as they were on the wire
@@ -46,7 +46,7 @@ type part struct {
 func (p part) Text() string {
 	if p.Header.Get("Content-Encoding") == "gzip" {
 		if r, err := gzip.NewReader(bytes.NewReader(p.Body)); err == nil {
-			text, _ := io.ReadAll(io.LimitReader(r, keptBody)) // a body that goes on yields its beginning
+			text, _ := io.ReadAll(io.LimitReader(r, keptBody)) // if the compressed body is truncated, its beginning is returned
 			return string(text)
 		}
 	}
@@ -99,8 +99,8 @@ func (j *journal) find(id int) (call, bool) {
 	return call{}, false
 }
 
-// listenExcept returns a Listen whose listeners write all calls to the journal,
-// except the one at an address.
+// listenExcept returns a Listen whose listeners record all calls in the
+// journal, except the listener at the given address.
 func (j *journal) listenExcept(address string) listener.Listen {
 	return func(ctx context.Context, network, where string) (net.Listener, error) {
 		l, err := listener.ListenNetwork(ctx, network, where)
@@ -123,14 +123,15 @@ func (l tapListener) Accept() (net.Conn, error) {
 	}
 	requests, in := io.Pipe()
 	responses, out := io.Pipe()
-	calls := make(chan *call, 16) // clients do not send more requests ahead of the responses
+	calls := make(chan *call, 16) // large enough, because clients do not send many requests before the responses
 	go l.journal.readRequests(requests, calls)
 	go l.journal.readResponses(responses, calls)
 	return &tapConn{Conn: c, in: in, out: out}, nil
 }
 
-// A tapConn copies the bytes that are read and written. The goroutines at the other ends of
-// the pipes read until they end, so that a copy waits for them only briefly.
+// A tapConn copies the bytes that are read and written into two pipes. The
+// goroutines at the other ends of the pipes always read, so that a copy waits
+// only briefly.
 type tapConn struct {
 	net.Conn
 	in, out *io.PipeWriter
@@ -154,8 +155,8 @@ func (c *tapConn) Close() error {
 	return c.Conn.Close()
 }
 
-// readRequests adds each request to the journal and passes it on to readResponses.
-// Bytes that are not HTTP are read and dropped.
+// readRequests adds each request to the journal and passes it on to
+// readResponses. It reads and drops bytes that are not HTTP.
 func (j *journal) readRequests(r io.Reader, calls chan<- *call) {
 	defer io.Copy(io.Discard, r)
 	defer close(calls)
@@ -177,7 +178,7 @@ func (j *journal) readResponses(r io.Reader, calls <-chan *call) {
 	buffered := bufio.NewReader(r)
 	for c := range calls {
 		resp, err := http.ReadResponse(buffered, &http.Request{Method: c.Method})
-		for err == nil && resp.StatusCode < 200 { // 100 Continue
+		for err == nil && resp.StatusCode < 200 { // such as 100 Continue
 			resp, err = http.ReadResponse(buffered, &http.Request{Method: c.Method})
 		}
 		if err != nil {
@@ -196,7 +197,7 @@ func (j *journal) readBody(p *part, body io.Reader) {
 		j.update(func() {
 			room := keptBody - len(p.Body)
 			p.Truncated = p.Truncated || n > room
-			p.Body = append(p.Body[:len(p.Body):len(p.Body)], buf[:min(n, room)]...) // copies share the old array
+			p.Body = append(p.Body[:len(p.Body):len(p.Body)], buf[:min(n, room)]...) // copies of the call share the old array
 			p.Complete = err == io.EOF
 		})
 		if err != nil {

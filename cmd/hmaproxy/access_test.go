@@ -22,8 +22,8 @@ func (p *testProcess) logLine(message string) map[string]any {
 	return nil
 }
 
-// TestEveryMailboxOnPurpose: without an allow-list there is an alarm, and
-// HMA_ALLOWED_MAILBOXES=* says that none is meant.
+// TestEveryMailboxOnPurpose: a missing allow-list raises an alarm, unless
+// HMA_ALLOWED_MAILBOXES=* says that it is intended.
 func TestEveryMailboxOnPurpose(t *testing.T) {
 	for name, tc := range map[string]struct {
 		extra     []string

@@ -12,7 +12,8 @@ import (
 	"hmaproxy/internal/release"
 )
 
-// archive returns the files of an archive, with an empty program of each platform.
+// archive returns the files of an archive, with an empty program for each
+// platform.
 func archive(t *testing.T) fstest.MapFS {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -48,8 +49,8 @@ func archiveTree(t *testing.T) *release.Tree {
 	return tree
 }
 
-// TestArchiveHolds checks that an archive has what a user needs, and nothing of
-// the tests.
+// TestArchiveHolds checks that an archive has the files that a user needs, and
+// no files of the tests.
 func TestArchiveHolds(t *testing.T) {
 	all := archive(t)
 	for _, name := range []string{
@@ -81,8 +82,8 @@ func TestLinksOfArchive(t *testing.T) {
 	}
 }
 
-// TestPathsOfArchive: every path that a document of an archive prints as code, and
-// every path that the program itself names, is in the archive.
+// TestPathsOfArchive: every path that a document of an archive shows as code,
+// and every path in the texts of the program, is in the archive.
 func TestPathsOfArchive(t *testing.T) {
 	for _, missing := range archiveTree(t).MissingPaths("./client-secret", "./hmaproxy_amd64.deb") {
 		t.Error(missing)
@@ -107,8 +108,8 @@ func isFolder(all fstest.MapFS, name string) bool {
 	return err == nil && info.IsDir()
 }
 
-// sources returns the string literals that the program may print: the Go files of
-// folders without tests and comments.
+// sources returns the string literals that the program may print, from Go files
+// that belong to no test.
 func sources(t *testing.T, folders ...string) map[string]string {
 	t.Helper()
 	comment := regexp.MustCompile(`(?m)//.*$`)

@@ -11,19 +11,19 @@ import (
 
 //go:generate go test -run ^TestGenerated$ -update .
 
-// A command is one of hmaproxy's. The help, the man page and the completions for
-// shells are made from this table.
+// A command is one of hmaproxy's commands. The help, the man page and the
+// completions for shells are made from this table.
 type command struct {
 	name     string
 	summary  string   // one line without a full stop
-	synopsis []string // each what follows "hmaproxy " on the command line
-	about    string   // what it does, in paragraphs
+	synopsis []string // command lines, each without "hmaproxy "
+	about    string   // description in paragraphs
 	flags    []option
-	argument string   // what the help calls the argument; "" for none
-	choices  []string // the arguments that there are; nil: any
+	argument string   // name of the argument in the help; "" for none
+	choices  []string // possible arguments; nil: any
 	maxArgs  int
-	files    bool   // arguments beyond the choices are files, for shells to complete
-	exits    []exit // beyond exitUsage, which every command has
+	files    bool   // whether further arguments are files, for shells to complete
+	exits    []exit // exit statuses in addition to exitUsage, which every command has
 	examples []string
 	run      func(context.Context, *invocation) error
 }
@@ -129,7 +129,7 @@ that a client waits for its first response.`,
 					return (*intValue)(&o.cost)
 				}},
 			},
-			maxArgs:  anyNumber, // runHashPassword refuses them without printing them
+			maxArgs:  anyNumber, // runHashPassword refuses arguments without printing them
 			exits:    []exit{{exitStopped, "the line was printed"}, {exitFailed, "the password could not be read or used"}},
 			examples: []string{"hmaproxy hash-password -name crm -mailboxes 'alice@contoso.com *@sales.contoso.com' >> users"},
 			run:      runHashPassword,
@@ -159,7 +159,7 @@ version and mode (off, on, only) of the FIPS 140-3 module.`,
 	}
 }
 
-// topics returns what "hmaproxy help" explains beyond itself.
+// topics returns the topics of "hmaproxy help".
 func topics() []string {
 	return []string{"settings", "serve", "init", "doctor", "health", "wait", "hash-password", "report", "policy", "tls-setup", "service", "version"}
 }

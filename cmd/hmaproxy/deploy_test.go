@@ -13,7 +13,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// deployFiles returns the text of every file that a user copies out of deploy.
+// deployFiles returns the text of every file in deploy that users copy.
 func deployFiles(t *testing.T) map[string]string {
 	t.Helper()
 	root := filepath.Join("..", "..", "deploy")
@@ -49,7 +49,7 @@ func deployFiles(t *testing.T) map[string]string {
 }
 
 // TestVariablesOfDeployExist: every name in deploy that looks like a setting is
-// one, so that no file of it is refused at start.
+// a setting, so that no file of it is refused at start.
 func TestVariablesOfDeployExist(t *testing.T) {
 	var usage bytes.Buffer
 	if err := config.Usage(&usage); err != nil {
@@ -78,9 +78,9 @@ func TestVariablesOfDeployExist(t *testing.T) {
 	}
 }
 
-// commandLine matches a call of the program, and captures what follows: in code
-// of Markdown, with or without sudo and variables; by its path; and as a list in
-// JSON or YAML.
+// commandLine matches a call of the program and captures its arguments: in code
+// of Markdown, with or without sudo and variables; by its path; and as a list
+// in JSON or YAML.
 var commandLine = regexp.MustCompile(`(?m)(?:(?:^ {4}(?:sudo )?(?:[A-Z_]+=\S+ )*(?:\./)?|run --rm --no-deps |/)hmaproxy|hmaproxy\.exe)['",]* ([a-z-][^#|<>\n\x60]*)`)
 
 // TestCommandLinesOfDeployWork: every command and flag that a file of deploy uses
@@ -129,8 +129,8 @@ func flagsByCommand() map[string][]string {
 	return all
 }
 
-// TestWorkflowsArePinned: actions by commit, Go by the version that the image is
-// built with.
+// TestWorkflowsArePinned: actions are pinned by commit, and Go by the version
+// of the Dockerfile.
 func TestWorkflowsArePinned(t *testing.T) {
 	read := func(elem ...string) string {
 		data, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, elem...)...))
@@ -161,8 +161,9 @@ func TestWorkflowsArePinned(t *testing.T) {
 	}
 }
 
-// TestProbesDoNotRestartForAnOutage checks that no probe restarts a container
-// because Entra ID, Key Vault or Exchange is down: readiness depends on them.
+// TestProbesDoNotRestartForAnOutage checks that an outage of Entra ID, Key
+// Vault or Exchange, which changes readiness, does not make a probe restart a
+// container.
 func TestProbesDoNotRestartForAnOutage(t *testing.T) {
 	dockerfile, err := os.ReadFile("../../Dockerfile")
 	if err != nil {
@@ -181,7 +182,7 @@ func TestProbesDoNotRestartForAnOutage(t *testing.T) {
 				continue
 			}
 			m := threshold.FindStringSubmatch(probe[1])
-			if m == nil || len(m[1]) < 5 { // a day, at one probe a second
+			if m == nil || len(m[1]) < 5 { // a day, with one probe a second
 				t.Errorf("%s: a startup probe of /ready gives up after %v probes", name, m)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/deps.txt")
 
-// list runs go list for the platform that most people run.
+// list runs go list for the most common platform.
 func list(t *testing.T, args ...string) []string {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)
@@ -38,8 +38,8 @@ func TestShippedBinaryContainsNoTestCode(t *testing.T) {
 }
 
 // TestDepsContainNoTemplates: text/template calls methods by names that the
-// linker does not know, so a binary that contains it keeps every exported method
-// of its types. That adds more than 2 MB.
+// linker does not know, so that a binary with it keeps every exported method of
+// its types. That adds more than 2 MB.
 func TestDepsContainNoTemplates(t *testing.T) {
 	deps := list(t, "-deps", ".")
 	if len(deps) < 100 {
@@ -52,9 +52,9 @@ func TestDepsContainNoTemplates(t *testing.T) {
 	}
 }
 
-// TestDependencies keeps the list of all packages that are not Go's own, so
-// that a new one is seen in review. Run go test ./cmd/hmaproxy -update to
-// rewrite it.
+// TestDependencies keeps the list of all packages from outside the standard
+// library, so that a new one is noticed in review. Run go test ./cmd/hmaproxy
+// -update to rewrite it.
 func TestDependencies(t *testing.T) {
 	got := strings.Join(list(t, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "."), "\n") + "\n"
 	lines := strings.Split(strings.TrimSpace(got), "\n")

@@ -69,7 +69,7 @@ the other, at most 40 seconds for each check, so that all checks can take two mi
 	}
 }
 
-// errCheckFailed ends the command after the results were printed.
+// errCheckFailed is the error of the command after it has printed the results.
 var errCheckFailed = errors.New("doctor: a check failed")
 
 func runDoctor(ctx context.Context, inv *invocation) error {
@@ -119,7 +119,7 @@ func colorful(w io.Writer) bool {
 		return false
 	}
 	if runtime.GOOS == "windows" && os.Getenv("WT_SESSION") == "" {
-		return false // the old console shows escape sequences as they are
+		return false // an old console would show the escape sequences as text
 	}
 	info, err := file.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0

@@ -95,8 +95,8 @@ func TestDoctorJSON(t *testing.T) {
 	}
 }
 
-// TestDoctorEnvFile: a mistake in the env file is a failed check, in JSON and in
-// text, with the number of the line to correct.
+// TestDoctorEnvFile: a mistake in the env file is a failed check, in JSON and
+// in text, with the number of the wrong line.
 func TestDoctorEnvFile(t *testing.T) {
 	for _, c := range []struct{ name, content, says string }{
 		{"shell", "set HMA_EWS_URL=https://mail.contoso.com\n# canary\nset HMA_APP_ID=canary\n", "line 1 has the form of another program or shell"},
@@ -143,7 +143,8 @@ func TestDoctorTimeout(t *testing.T) {
 	}
 }
 
-// A result that needs attention but is no failure is a warning. Brief output shows it too.
+// A result that needs attention but is not a failure is a warning, which brief
+// output shows too.
 func TestDoctorWarnsAboutSecrets(t *testing.T) {
 	e := newEmulator(t, emulator.Config{VaultSecret: "changeme"})
 	write := func(mode os.FileMode) string {

@@ -109,7 +109,7 @@ func TestStreamingNotifications(t *testing.T) {
 	}
 }
 
-// memory returns a figure of /proc/PID/status in bytes.
+// memory returns a value of /proc/PID/status in bytes.
 func (p *testProcess) memory(name string) int64 {
 	p.t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -324,9 +324,9 @@ func TestEnvFileAndProbes(t *testing.T) {
 	}
 }
 
-// TestNoSecretLeaks runs everything at debug level and looks for what must
-// never be written anywhere: the vault's client secret, tokens, assertions, the
-// certificate's key, the client's own credentials and mail content.
+// TestNoSecretLeaks runs everything at debug level and searches all output for
+// secrets: the vault's client secret, tokens, assertions, the certificate's
+// key, the client's own credentials and mail content.
 func TestNoSecretLeaks(t *testing.T) {
 	e := newEmulator(t, emulator.Config{VaultSecret: "vault-s3cret-canary-0001", TokenLifetime: 5 * time.Second})
 	p := start(t, settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "GODEBUG="))
@@ -379,7 +379,7 @@ func TestNoSecretLeaks(t *testing.T) {
 		t.Fatalf("nothing was logged:\n%s", output)
 	}
 	for _, canary := range canaries {
-		// parts of a JWT count too; 24 equal bytes are no coincidence
+		// parts of a JWT are secrets too; 24 equal bytes are no coincidence
 		for _, part := range append(strings.Split(canary, "."), canary) {
 			if len(part) >= 16 && strings.Contains(output, part[:min(len(part), 24)]) && !strings.HasPrefix(part, "eyJ0eXAi") && !strings.HasPrefix(part, "eyJhbGci") {
 				t.Errorf("%.24s… was written:\n%s", part, grep(output, part[:min(len(part), 24)]))
@@ -427,7 +427,7 @@ func TestSizeMemoryAndStart(t *testing.T) {
 	}
 	idle := start(t, env)
 	idle.ready()
-	time.Sleep(6 * time.Second) // by then what the start needed is given back
+	time.Sleep(6 * time.Second) // until the memory that the start needed is released
 	resident = idle.memory("VmRSS")
 	t.Logf("binary %.2f MiB stripped, %.1f MiB resident when idle, ready %s after start (best of 5)",
 		float64(info.Size())/(1<<20), float64(resident)/(1<<20), best.Round(time.Millisecond))

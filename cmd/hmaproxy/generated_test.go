@@ -74,8 +74,7 @@ func TestBashCompletion(t *testing.T) {
 	}
 }
 
-// TestCompletionsCanBeRead has each shell parse its file. What is not installed is
-// not checked.
+// TestCompletionsCanBeRead has each installed shell parse its file.
 func TestCompletionsCanBeRead(t *testing.T) {
 	for _, tc := range [][]string{
 		{"bash", "-n", "../../deploy/completions/hmaproxy.bash"},
@@ -104,7 +103,7 @@ func roff(text string) string {
 	return text
 }
 
-// writeRoff writes paragraphs; indented lines stay as they are.
+// writeRoff writes paragraphs. It does not change indented lines.
 func writeRoff(b *bytes.Buffer, text string) {
 	for i, paragraph := range strings.Split(text, "\n\n") {
 		if i > 0 {
@@ -158,7 +157,7 @@ func manPage() []byte {
 	return b.Bytes()
 }
 
-// settingsManPage makes a page of what "hmaproxy help settings" prints.
+// settingsManPage makes a man page of the output of "hmaproxy help settings".
 func settingsManPage(t *testing.T) []byte {
 	t.Helper()
 	var usage bytes.Buffer

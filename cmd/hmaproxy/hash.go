@@ -13,10 +13,10 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// defaultCost makes a comparison take some 50 ms of a processor.
+// defaultCost is the cost at which a comparison takes about 50 ms of CPU time.
 const defaultCost = config.MinCost
 
-// maxPassword is where bcrypt stops reading.
+// maxPassword is the number of bytes of a password that bcrypt uses.
 const maxPassword = 72
 
 func runHashPassword(ctx context.Context, inv *invocation) error {
@@ -46,10 +46,10 @@ func runHashPassword(ctx context.Context, inv *invocation) error {
 	return err
 }
 
-// userPatterns returns what follows the hash in a line of the users file: the
-// patterns, each after a blank. There are none only where the user of this
-// command has said so, because a line without patterns opens everything that the
-// allow-list allows, and every mailbox where there is no list.
+// userPatterns returns the patterns for a line of the users file, each after a
+// blank. It returns none only if the user of this command has requested that
+// explicitly, because a line without patterns allows every mailbox of the
+// allow-list, and every mailbox if there is no list.
 func (inv *invocation) userPatterns() (string, error) {
 	fields := strings.FieldsFunc(inv.mailboxes, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 	switch {
@@ -70,7 +70,8 @@ func (inv *invocation) userPatterns() (string, error) {
 	return text, nil
 }
 
-// readPassword reads the password, twice from a terminal, which does not show it.
+// readPassword reads the password. From a terminal it reads it twice, without
+// showing it.
 func readPassword(ctx context.Context, std stdio) (string, error) {
 	t := newTerminal(std)
 	first, err := t.askHidden(ctx, "Password: ")
@@ -87,7 +88,7 @@ func readPassword(ctx context.Context, std stdio) (string, error) {
 	return first, err
 }
 
-// checkPassword refuses passwords that clients could not send or that bcrypt would
+// checkPassword refuses passwords that clients cannot send or that bcrypt does
 // not distinguish.
 func checkPassword(password string) error {
 	switch {

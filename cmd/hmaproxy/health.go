@@ -14,7 +14,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// probeTimeout is how long a probe waits for a response.
+// probeTimeout is the longest wait for the response to a probe.
 const probeTimeout = 5 * time.Second
 
 func runHealth(ctx context.Context, inv *invocation) error {
@@ -54,8 +54,9 @@ func runWait(ctx context.Context, inv *invocation) error {
 }
 
 // waitReady returns nil once the hmaproxy at address is ready. When ctx ends
-// first it returns the last failure of a probe that ctx did not cut short, which
-// says why; only where there was none does it return that of the cut probe.
+// first, it returns the error of the last probe that was not cancelled by ctx,
+// which says why hmaproxy is not ready. If there is none, it returns the error
+// of the cancelled probe.
 func waitReady(ctx context.Context, address string) error {
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
@@ -76,8 +77,8 @@ func waitReady(ctx context.Context, address string) error {
 	}
 }
 
-// probe sends one probe and returns the text of its response. The error says what
-// is wrong: the text of the response, or that there is none.
+// probe sends one probe and returns the text of its response. The error holds
+// the text of the response, or says that there is none.
 func probe(ctx context.Context, address, what string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -85,7 +86,7 @@ func probe(ctx context.Context, address, what string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // and no corporate proxy
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no corporate proxy
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", noResponse(address, err)
@@ -129,7 +130,8 @@ func (inv *invocation) adminAddress() (string, error) {
 	return reachable(admin.AddrPort), nil
 }
 
-// reachable turns a listener's address into one to connect to.
+// reachable returns an address at which clients on this machine reach the
+// listener.
 func reachable(a netip.AddrPort) string {
 	switch {
 	case !a.Addr().IsUnspecified():

@@ -30,7 +30,7 @@ are environment variables, or lines of a file: hmaproxy -env-file FILE.
 exit status:
 `
 
-// runHelp prints the overview, or explains the topic that is named.
+// runHelp prints the overview, or the help of the named topic.
 func runHelp(_ context.Context, inv *invocation) error {
 	if len(inv.args) == 0 {
 		_, err := inv.out.Write(overviewHelp())

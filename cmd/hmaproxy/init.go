@@ -49,12 +49,12 @@ that deb and rpm packages install; it keeps its owner and mode.`,
 type question struct {
 	name   string
 	text   string
-	preset func(values map[string]string) string // the value that an empty line stands for; nil: a value is required
-	skip   func(values map[string]string) bool   // true where the setting has no place; nil: never
+	preset func(values map[string]string) string // returns the value for an empty line; nil: a value is required
+	skip   func(values map[string]string) bool   // returns whether to leave the question out; nil: never
 	secret bool
 }
 
-// questions returns what init asks, in the order of Microsoft's guide.
+// questions returns the questions of init, in the order of Microsoft's guide.
 func questions() []question {
 	has := func(names ...string) func(map[string]string) bool {
 		return func(values map[string]string) bool {
@@ -94,7 +94,7 @@ func resourceOf(values map[string]string) string {
 }
 
 func runInit(ctx context.Context, inv *invocation) error {
-	file, isNew, err := openUnset(inv.output) // before a secret is typed for nothing
+	file, isNew, err := openUnset(inv.output) // refuses before a secret is typed in vain
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
@@ -116,8 +116,8 @@ func runInit(ctx context.Context, inv *invocation) error {
 	return err
 }
 
-// openUnset creates the file of settings, or opens one that sets nothing yet and
-// that not every user can read.
+// openUnset creates the file of settings. It opens an existing file only if
+// that sets nothing yet and cannot be read by every user.
 func openUnset(name string) (file *os.File, isNew bool, err error) {
 	file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if !errors.Is(err, os.ErrExist) {
@@ -174,7 +174,7 @@ func (inv *invocation) settingsText(ctx context.Context) (string, error) {
 }
 
 // givenSettings returns the settings of the environment and of the arguments,
-// which win, and their names.
+// and their names. The arguments win.
 func (inv *invocation) givenSettings() (values map[string]string, names []string, err error) {
 	values = map[string]string{}
 	take := func(name, value string) error {
@@ -212,14 +212,14 @@ func (inv *invocation) givenSettings() (values map[string]string, names []string
 	return values, names, nil
 }
 
-// isOwnSetting reports whether a name is that of a setting which only this
-// program has.
+// isOwnSetting reports whether a name is that of a setting that only this
+// program uses.
 func isOwnSetting(name string) bool {
 	return strings.HasPrefix(name, "HMA_") && config.Form(name) != ""
 }
 
-// ask asks until the value has the right form. Without a terminal the first value
-// of a wrong form is an error.
+// ask repeats the question until the value has the right form. Without a
+// terminal a value of the wrong form is an error.
 func (q question) ask(ctx context.Context, t *terminal, values map[string]string) (string, error) {
 	text, preset := q.text+"\n"+q.name, ""
 	if q.preset != nil {
@@ -250,7 +250,7 @@ func (q question) ask(ctx context.Context, t *terminal, values map[string]string
 	}
 }
 
-// inOrder returns the names in the order of the questions, other settings last.
+// inOrder returns the names in the order of the questions, then other settings.
 func inOrder(names []string) []string {
 	position := func(name string) int {
 		all := questions()

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestInitOnATerminal: a value of a wrong form is asked for once more, and the
-// secret is not shown.
+// TestInitOnATerminal: after a value of the wrong form the question is
+// repeated, and the secret is not shown.
 func TestInitOnATerminal(t *testing.T) {
 	person, program := terminals(t)
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")

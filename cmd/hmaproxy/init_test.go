@@ -19,7 +19,7 @@ const (
 	vaultGUID  = "9b1d7a52-3c44-4f0b-8f5e-7a2c1d0e6f22"
 )
 
-// allAnswers are what init asks for, in its order.
+// allAnswers are the lines to type at the questions of init, in their order.
 var allAnswers = []string{
 	"https://mail.contoso.com", "", tenantGUID, appGUID, "https://contoso.vault.azure.net", "", vaultGUID, "canary~secret", "sync@contoso.com, *@rooms.contoso.com",
 }
@@ -138,8 +138,9 @@ func TestInitOverwritesNothing(t *testing.T) {
 	}
 }
 
-// TestInitOfExistingFile: a file that sets nothing is filled in and keeps its mode,
-// as the one that a deb or rpm package installs; every other one stays as it is.
+// TestInitOfExistingFile: init fills in a file that sets nothing, such as the
+// one that a deb or rpm package installs, and keeps its mode. It does not
+// change any other existing file.
 func TestInitOfExistingFile(t *testing.T) {
 	example, err := os.ReadFile("../../deploy/hmaproxy.env.example")
 	if err != nil {
@@ -198,8 +199,8 @@ func TestInitOfExistingFile(t *testing.T) {
 	})
 }
 
-// TestPackageIsNotConfigured: the settings that packages install are refused, so
-// that a service that was started too early ends and is not started again.
+// TestPackageIsNotConfigured: the settings that packages install are refused,
+// so that a service that was started too early ends and is not restarted.
 func TestPackageIsNotConfigured(t *testing.T) {
 	example, err := os.ReadFile("../../deploy/hmaproxy.env.example")
 	if err != nil {
@@ -215,7 +216,8 @@ func TestPackageIsNotConfigured(t *testing.T) {
 	}
 }
 
-// TestUnitOfPackages: it differs from that of deploy/systemd where it must.
+// TestUnitOfPackages compares it with the unit of deploy/systemd, from which it
+// must differ in some lines.
 func TestUnitOfPackages(t *testing.T) {
 	unit, err := os.ReadFile("../../deploy/systemd/hmaproxy.service")
 	if err != nil {

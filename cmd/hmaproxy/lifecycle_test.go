@@ -20,10 +20,10 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A supervisor is the end of the notify socket that systemd has.
+// A supervisor is systemd's end of the notify socket.
 type supervisor struct {
 	t    *testing.T
-	name string // for NOTIFY_SOCKET
+	name string // value of NOTIFY_SOCKET
 	conn *net.UnixConn
 }
 
@@ -37,7 +37,8 @@ func supervise(t *testing.T, name string) *supervisor {
 	return &supervisor{t, name, conn}
 }
 
-// await returns the assignments of the next message that has one of this name.
+// await returns the assignments of the next message that contains an assignment
+// of this name.
 func (s *supervisor) await(name string) map[string]string {
 	s.t.Helper()
 	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -122,7 +123,7 @@ func TestHangupReloadsFilesAtOnce(t *testing.T) {
 			t.Fatal("the list was not reloaded")
 		}
 	}
-	if took := time.Since(began); took > 3*time.Second { // files are looked at every 5 s anyway
+	if took := time.Since(began); took > 3*time.Second { // in any case, files are checked every 5 s
 		t.Errorf("took %s", took)
 	}
 	if resp, _ := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode == 200 {
@@ -165,7 +166,7 @@ func TestShutdownDelay(t *testing.T) {
 	if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
 		t.Errorf("a request during the delay: %d %s", resp.StatusCode, text)
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGHUP) // changes nothing about the end
+	_ = p.cmd.Process.Signal(syscall.SIGHUP) // does not change when and how the process ends
 	<-p.done
 	if code, took := p.cmd.ProcessState.ExitCode(), time.Since(began); code != 0 || took < 2*time.Second {
 		t.Errorf("exit code %d after %s", code, took)
@@ -272,8 +273,8 @@ func TestLogGoesToItsFile(t *testing.T) {
 	}
 }
 
-// TestClosedLogPipe: a reader of standard error that ends does not end the
-// process. systemd would count death by SIGPIPE as a clean stop.
+// TestClosedLogPipe: when the reader of standard error ends, the process
+// continues. systemd would treat death by SIGPIPE as a clean stop.
 func TestClosedLogPipe(t *testing.T) {
 	path, err := binary()
 	if err != nil {
@@ -302,7 +303,7 @@ func TestClosedLogPipe(t *testing.T) {
 	}
 	read.Close()
 	p.ready()
-	for range 3 { // each leaves a line in the log
+	for range 3 { // each of them writes a line to the log
 		if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
 			t.Fatalf("status %d: %s", resp.StatusCode, text)
 		}
@@ -312,7 +313,8 @@ func TestClosedLogPipe(t *testing.T) {
 	}
 }
 
-// TestSecretInAReadableFile: serve and doctor warn about it.
+// TestSecretInAReadableFile: serve and doctor warn about a secret in a readable
+// file.
 func TestSecretInAReadableFile(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")
@@ -324,7 +326,7 @@ func TestSecretInAReadableFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := start(t, nil, "-env-file", file)
-		p.ready() // by then the warnings are in the log
+		p.ready() // the warnings are logged before
 		if got := strings.Contains(p.log(), "chmod 600"); got != want {
 			t.Errorf("mode %v: serve warns: %v", mode, got)
 		}

@@ -1,6 +1,6 @@
-// Command hmaproxy lets software that speaks Exchange Web Services without
-// modern authentication work with an Exchange Server that requires it. Run
-// "hmaproxy -h" for its commands and "hmaproxy help settings" for its settings.
+// Command hmaproxy connects EWS clients that do not support modern
+// authentication to an Exchange Server that requires it. Run "hmaproxy -h" for
+// its commands and "hmaproxy help settings" for its settings.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 )
 
 func main() {
-	log.SetOutput(io.Discard)      // net/http writes there what peers have sent; this program has a log of its own
-	signal.Ignore(syscall.SIGPIPE) // a reader of the log that ends must not end this process, which systemd would call a clean stop
+	log.SetOutput(io.Discard)      // discard what net/http logs, because it may quote clients; this program has its own log
+	signal.Ignore(syscall.SIGPIPE) // when the reader of the log ends, this process must continue; systemd would treat death by SIGPIPE as a clean stop
 	err := run(untilStopped(), os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hmaproxy:", err)
@@ -25,7 +25,7 @@ func main() {
 }
 
 // untilStopped returns a context that ends at the first SIGTERM or interrupt.
-// The second one ends the process at once.
+// The second one ends the process immediately.
 func untilStopped() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -39,9 +39,9 @@ func untilStopped() context.Context {
 	return ctx
 }
 
-// Exit codes are part of the contract. Supervisors restart after exitFailed and
-// must not after exitSettings. 2 cannot be the latter, because Go ends with it
-// after a panic.
+// Exit codes are part of the contract. Supervisors restart the process after
+// exitFailed and must not after exitSettings. exitSettings is not 2, because Go
+// ends with 2 after a panic.
 const (
 	exitStopped  = 0
 	exitFailed   = 1

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// options are the values of all flags of all commands, so that a flag means the
-// same everywhere.
+// options holds the values of all flags of all commands, so that a flag has the
+// same meaning everywhere.
 type options struct {
 	envFile string
 	timeout time.Duration
@@ -36,8 +36,8 @@ type options struct {
 // An option declares a flag of a command.
 type option struct {
 	name  string // without the hyphen
-	value string // what the help calls its value; "" for a flag without one
-	usage string // one sentence without a full stop
+	value string // name of its value in the help; "" for a flag without a value
+	usage string // description, one sentence without a full stop
 	kind  completion
 	bind  func(*options) flag.Value
 }
@@ -56,7 +56,7 @@ type stringValue string
 func (s *stringValue) Set(text string) error { *s = stringValue(text); return nil }
 func (s *stringValue) String() string        { return string(*s) }
 
-// A boolValue is the value of a flag that is there or not.
+// A boolValue is the value of a flag that is either present or not.
 type boolValue bool
 
 func (b *boolValue) Set(text string) (err error) {
@@ -126,8 +126,8 @@ func (d *durationValue) Set(text string) error {
 }
 func (d *durationValue) String() string { return time.Duration(*d).String() }
 
-// parseMixed is parse for commands whose flags may follow arguments. It returns the
-// arguments.
+// parseMixed is parse for commands whose flags may follow arguments. It returns
+// the arguments.
 func (c command) parseMixed(o *options, args []string) ([]string, error) {
 	var arguments []string
 	for len(args) > 0 {

@@ -59,7 +59,7 @@ a member of HMA_ALLOWED_GROUPS may be counts as refused.`,
 	}
 }
 
-// errWouldRefuse ends the command after the result was printed.
+// errWouldRefuse is the error of the command after it has printed the result.
 var errWouldRefuse = errors.New("policy: not everything is allowed")
 
 func runPolicy(ctx context.Context, inv *invocation) error {
@@ -83,7 +83,7 @@ func runPolicy(ctx context.Context, inv *invocation) error {
 	return run(ctx, inv, args)
 }
 
-// policies loads the policies of the settings, with the list of -list.
+// policies returns the policies of the configuration, with the list of -list.
 func (inv *invocation) policies() (*policycheck.Policies, error) {
 	entries, _, err := inv.settings()
 	if err != nil {

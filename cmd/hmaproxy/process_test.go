@@ -51,11 +51,11 @@ type testProcess struct {
 	admin   string // address of the admin listener
 	done    chan struct{}
 	mu      sync.Mutex
-	output  bytes.Buffer // both streams
-	err     error        // of Wait, once done is closed
+	output  bytes.Buffer // standard output and standard error
+	err     error        // result of Wait, valid once done is closed
 }
 
-// newEmulator starts the services that a process runs against.
+// newEmulator starts the services that a process uses.
 func newEmulator(t *testing.T, config emulator.Config) *emulator.Emulator {
 	t.Helper()
 	e, err := emulator.New(config)
@@ -69,8 +69,9 @@ func newEmulator(t *testing.T, config emulator.Config) *emulator.Emulator {
 	return e
 }
 
-// settings returns an environment that holds nothing but what the binary
-// needs: the emulator's values, its authority's certificate, and the extras.
+// settings returns an environment with only the variables that the binary
+// needs: the emulator's values, the certificate of its authority, and the
+// extras.
 func settings(t *testing.T, e *emulator.Emulator, extra ...string) []string {
 	t.Helper()
 	ca := filepath.Join(t.TempDir(), "ca.pem")

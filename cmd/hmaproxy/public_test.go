@@ -22,8 +22,8 @@ var publicPackages = []string{
 	"hmaproxy/certsource", "hmaproxy/proxy", "hmaproxy/proxy/ews", "hmaproxy/proxy/policy", "hmaproxy/token",
 }
 
-// foreignProgram is the program of another module. It uses the public packages by
-// their exported names alone.
+// foreignProgram is the program of another module. It uses the public packages
+// only through their exported names.
 const foreignProgram = `package main
 
 import (
@@ -112,7 +112,8 @@ func TestPublicPackagesFromAnotherModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	// The versions of this module's dependencies, and this module from its folder.
+	// Require the versions of this module's dependencies, and this module from
+	// its folder.
 	foreign := strings.Replace(string(module), "module hmaproxy\n", "module example.com/foreign\n", 1) +
 		"\nrequire hmaproxy v0.0.0\n\nreplace hmaproxy v0.0.0 => " + root + "\n"
 	for name, content := range map[string]string{"go.mod": foreign, "go.sum": string(sums), "main.go": foreignProgram} {
@@ -170,8 +171,8 @@ func TestPublicSignaturesNeedNoInternalPackage(t *testing.T) {
 	}
 }
 
-// exportData returns a lookup of the compiled public packages and of what they
-// import.
+// exportData returns a lookup of the compiled public packages and their
+// imports.
 func exportData(t *testing.T) importer.Lookup {
 	t.Helper()
 	out, err := exec.Command("go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Export"}, publicPackages...)...).Output()
@@ -191,8 +192,8 @@ func exportData(t *testing.T) importer.Lookup {
 	return func(path string) (io.ReadCloser, error) { return os.Open(files[path]) }
 }
 
-// The public packages know nothing of the product's settings: no text of theirs
-// names a variable.
+// The public packages do not know the product's settings: none of their texts
+// contains the name of a variable.
 func TestPublicPackagesNameNoVariable(t *testing.T) {
 	for _, path := range publicPackages {
 		files, err := filepath.Glob(filepath.Join("../..", strings.TrimPrefix(path, "hmaproxy/"), "*.go"))

@@ -20,7 +20,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A socketUnit is the end of socket activation that systemd has: it keeps a
+// A socketUnit does the part of systemd in socket activation: it keeps a
 // listening socket and passes it to each process that it starts.
 type socketUnit struct {
 	address string
@@ -49,7 +49,7 @@ func (u *socketUnit) start(t *testing.T, env []string) *testProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// LISTEN_PID names the process that the socket is meant for.
+	// LISTEN_PID must be the id of the process that receives the socket.
 	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0"`, path)
 	cmd.Env, cmd.ExtraFiles = env, []*os.File{u.file}
 	return startCommand(t, cmd)

@@ -19,18 +19,19 @@ type stdio struct {
 	out, err io.Writer
 }
 
-// An invocation is one command line, parsed, and what the command works with.
+// An invocation is one parsed command line with the environment and streams of
+// the command.
 type invocation struct {
 	options
-	args    []string // what follows the flags
-	environ []string // of the process
+	args    []string // arguments after the flags
+	environ []string // environment of the process
 	stdio
 }
 
-// run executes the command line args, without the program's name, in the
-// environment environ. It returns when the command is done, and serve when ctx
-// ends. The error, which run leaves to the caller to print, tells exitCode what
-// kind of failure it is.
+// run executes the command line args, without the program's name, with the
+// environment environ. It returns when the command has ended; serve ends when
+// ctx does. The caller prints the error. exitCode derives the exit code from
+// it.
 func run(ctx context.Context, args, environ []string, io stdio) error {
 	name, rest := "serve", args
 	switch {
@@ -83,9 +84,9 @@ func find(name string) (command, error) {
 	return command{}, usageError{fmt.Errorf("unknown command %q; hmaproxy -h lists the commands", name)}
 }
 
-// settings returns the settings of the environment and of -env-file, entries
-// "NAME=value" of which the last of a name counts. exposed is true when the file
-// holds a secret and every user of the machine may read it.
+// settings returns the settings of the environment and of -env-file as entries
+// "NAME=value". If a name occurs more than once the last entry counts. exposed
+// is true if the file holds a secret and every user of the machine may read it.
 func (inv *invocation) settings() (entries []string, exposed bool, err error) {
 	if inv.envFile == "" {
 		return inv.environ, false, nil

@@ -18,19 +18,19 @@ import (
 	"hmaproxy/internal/sdnotify"
 )
 
-// A supervision is how a service manager takes part in serve. Its zero value
-// means that there is none.
+// A supervision holds a service manager's connections to serve. Its zero value
+// means that there is no service manager.
 type supervision struct {
-	reload  <-chan struct{} // asks to reread files and certificates; nil: nothing does
+	reload  <-chan struct{} // requests to reload files and certificates; nil: none
 	started func()          // called once the listeners are open; may be nil
-	events  slog.Handler    // gets every log record too; may be nil
+	events  slog.Handler    // receives a copy of every log record; may be nil
 }
 
 func runServe(ctx context.Context, inv *invocation) error {
 	return serve(ctx, inv, supervision{reload: hangups(ctx)})
 }
 
-// hangups returns a channel that passes SIGHUP on until ctx ends.
+// hangups returns a channel that receives SIGHUP until ctx ends.
 func hangups(ctx context.Context) <-chan struct{} {
 	signals, reload := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
@@ -38,7 +38,7 @@ func hangups(ctx context.Context) <-chan struct{} {
 		for range signals {
 			select {
 			case reload <- struct{}{}:
-			case <-ctx.Done(): // the signal stays caught while requests finish
+			case <-ctx.Done(): // the signal is still caught while requests finish
 			}
 		}
 	}()
@@ -47,7 +47,7 @@ func hangups(ctx context.Context) <-chan struct{} {
 
 // serve loads the configuration and serves until ctx ends.
 func serve(ctx context.Context, inv *invocation, s supervision) error {
-	exposed := process.Harden() // before there are secrets in memory
+	exposed := process.Harden() // before the process reads secrets
 	process.TuneRuntime()
 	go process.ReleaseMemory(ctx)
 	c, err := inv.load()
@@ -55,7 +55,7 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 		return inv.explainNothingSet(err)
 	}
 	for _, name := range c.SecretVariables() {
-		_ = os.Unsetenv(name) // so that child processes and crash reports do not get them
+		_ = os.Unsetenv(name) // so that child processes and crash reports do not contain them
 	}
 	sockets, err := listener.Inherited(c.ListenAddresses())
 	if err != nil {
@@ -84,7 +84,7 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 	return err
 }
 
-// explainNothingSet adds to err how to begin where there is no setting at all.
+// explainNothingSet adds the first steps to err if no setting is set at all.
 func (inv *invocation) explainNothingSet(err error) error {
 	for _, entry := range inv.environ {
 		if strings.HasPrefix(entry, "HMA_") {

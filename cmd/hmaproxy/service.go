@@ -32,7 +32,7 @@ Windows itself runs "hmaproxy service run -env-file FILE".`,
 	}
 }
 
-// A control is what a service manager asks for.
+// A control is a request of a service manager.
 type control int
 
 const (
@@ -41,13 +41,13 @@ const (
 	controlStop
 )
 
-// A state is what is reported to a service manager.
+// A state is the state that is reported to a service manager.
 type state int
 
 const (
 	stateStarting state = iota
 	stateRunning
-	stateStopping // reported at intervals, or the manager considers the service dead
+	stateStopping // report this state repeatedly, or the manager considers the service dead
 )
 
 // stoppingInterval is the time between two reports of stateStopping.
@@ -59,8 +59,8 @@ type manager struct {
 	report   func(state)
 }
 
-// supervise runs serve until it ends, and returns its error. It carries
-// out the controls and reports every change of state.
+// supervise runs serve until it ends and returns its error. It carries out the
+// controls and reports every change of state.
 func (m manager) supervise(ctx context.Context, serve func(context.Context, supervision) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -91,7 +91,8 @@ func (m manager) supervise(ctx context.Context, serve func(context.Context, supe
 	}
 }
 
-// obey does what a control asks for and returns the least state that follows.
+// obey carries out a control and returns the following state, which is at least
+// atLeast.
 func obey(c control, stop func(), reload chan<- struct{}) state {
 	switch c {
 	case controlStop:
@@ -113,7 +114,7 @@ type eventLog interface {
 	Error(id uint32, text string) error
 }
 
-// Event ids are what administrators filter by.
+// Event ids, by which administrators filter.
 const (
 	eventLifecycle = 1
 	eventWarning   = 2
@@ -123,9 +124,9 @@ const (
 // maxEvent is below the size limit of an event.
 const maxEvent = 16 << 10
 
-// eventHandler returns a handler that puts starts, stops, warnings and errors
-// into the Event Log. Requests, refused ones too, stay out of it: they would
-// push everything else out.
+// eventHandler returns a handler that writes starts, stops, warnings and errors
+// to the Event Log. It leaves requests out, including refused ones, because
+// their number would displace all other events.
 func eventHandler(log eventLog) slog.Handler { return events{log: log} }
 
 type events struct {
@@ -170,8 +171,8 @@ func (e events) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return e
 }
 
-// WithGroup keeps names as they are: no logger of this program groups all of
-// its attributes.
+// WithGroup does not change names, because no logger of this program puts all
+// of its attributes into a group.
 func (e events) WithGroup(string) slog.Handler { return e }
 
 // serviceVerb returns the first argument, and reads the flags that follow it.

@@ -57,7 +57,7 @@ func TestServiceStop(t *testing.T) {
 			time.Sleep(time.Second)
 			s.started()
 			<-ctx.Done()
-			time.Sleep(5 * time.Second) // requests under way
+			time.Sleep(5 * time.Second) // while requests are in progress
 			return nil
 		})
 		m.wantReports(t, stateStarting)

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/windows/svc/mgr"
 )
 
-// serviceName is the service's, its account's and that of its events.
+// serviceName is the name of the service, of its account and of its event
+// source.
 const serviceName = "hmaproxy"
 
 func runServiceCommand(ctx context.Context, inv *invocation) error {
@@ -45,13 +46,13 @@ func runServiceCommand(ctx context.Context, inv *invocation) error {
 	return nil
 }
 
-// installService registers this program as a service and a source of events.
+// installService registers this program as a service and as an event source.
 func installService(envFile string) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	envFile, err = filepath.Abs(envFile) // a service starts in a folder of Windows
+	envFile, err = filepath.Abs(envFile) // a path relative to the current folder would not work in a service
 	if err != nil {
 		return err
 	}
@@ -62,10 +63,10 @@ func installService(envFile string) error {
 	defer m.Disconnect()
 	s, err := m.CreateService(serviceName, program, mgr.Config{
 		StartType:        mgr.StartAutomatic,
-		DelayedAutoStart: true, // the network is up by then
+		DelayedAutoStart: true, // the service starts when the network is up
 		ErrorControl:     mgr.ErrorNormal,
 		ServiceStartName: `NT SERVICE\` + serviceName,
-		SidType:          windows.SERVICE_SID_TYPE_UNRESTRICTED, // files can be opened to this service alone
+		SidType:          windows.SERVICE_SID_TYPE_UNRESTRICTED, // files can be restricted to this service
 		DisplayName:      "hmaproxy",
 		Description:      "Lets Exchange Web Services clients without modern authentication reach Exchange Server.",
 	}, "service", "run", "-env-file", envFile)
@@ -76,7 +77,7 @@ func installService(envFile string) error {
 	err = s.SetRecoveryActions([]mgr.RecoveryAction{
 		{Type: mgr.ServiceRestart, Delay: time.Second},
 		{Type: mgr.ServiceRestart, Delay: 10 * time.Second},
-		{Type: mgr.ServiceRestart, Delay: time.Minute}, // this and all that follow
+		{Type: mgr.ServiceRestart, Delay: time.Minute}, // the first failure and all following ones
 	}, uint32((24 * time.Hour).Seconds()))
 	if err == nil {
 		err = eventlog.InstallAsEventCreate(serviceName, eventlog.Info|eventlog.Warning|eventlog.Error)
@@ -138,7 +139,8 @@ func stopService(s *mgr.Service) error {
 	return await(s, svc.Stopped)
 }
 
-// awaitLimit is longer than requests under way get to finish by default.
+// awaitLimit is longer than the default time for requests in progress to
+// finish.
 const awaitLimit = time.Minute
 
 // await waits for a state.
@@ -171,8 +173,8 @@ func runService(ctx context.Context, inv *invocation) error {
 		return fmt.Errorf("service run: event log: %w", err)
 	}
 	defer log.Close()
-	// Go turns the event that some user logs off into SIGTERM, but only the
-	// service manager ends a service. Without a receiver the event would end it.
+	// When any user logs off, Go delivers SIGTERM. Only the service manager may
+	// end a service, and without a receiver the event would end it.
 	signal.Reset(syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
 	quiet := *inv
@@ -184,7 +186,7 @@ func runService(ctx context.Context, inv *invocation) error {
 	return h.err
 }
 
-// A serviceHandler is what the service manager talks to.
+// A serviceHandler receives the calls of the service manager.
 type serviceHandler struct {
 	ctx context.Context
 	inv *invocation
@@ -192,12 +194,12 @@ type serviceHandler struct {
 	err error // of serve
 }
 
-// waitHint, in milliseconds, is the longest time until the next report.
+// waitHint is the longest time until the next report, in milliseconds.
 const waitHint = uint32(5 * stoppingInterval / time.Millisecond)
 
 // Execute implements svc.Handler. After a mistake in the configuration the
-// service stops. After a failure the process ends without reporting that it stops,
-// which makes Windows restart it.
+// service stops. After a failure the process ends without reporting a stop, so
+// that Windows restarts it.
 func (h *serviceHandler) Execute(_ []string, requests <-chan svc.ChangeRequest, statuses chan<- svc.Status) (bool, uint32) {
 	controls, gone := make(chan control), make(chan struct{})
 	defer close(gone)
@@ -224,7 +226,7 @@ func (h *serviceHandler) Execute(_ []string, requests <-chan svc.ChangeRequest, 
 	return h.err != nil, uint32(exitCode(h.err))
 }
 
-// translate turns what Windows asks for into controls, until gone is closed.
+// translate converts the requests of Windows to controls until gone is closed.
 func translate(requests <-chan svc.ChangeRequest, controls chan<- control, gone <-chan struct{}) {
 	for {
 		var r svc.ChangeRequest

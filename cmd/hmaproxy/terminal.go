@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// A terminal asks questions. Where standard input is no terminal it reads the
-// values from there, one a line, and prints no question.
+// A terminal asks questions. If standard input is not a terminal, it reads the
+// values from there, one per line, and prints no questions.
 type terminal struct {
 	std stdio
 	in  *bufio.Reader
@@ -48,14 +48,14 @@ func (t *terminal) askHidden(ctx context.Context, question string) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("hide what is typed: %w", err)
 	}
-	defer restore() // also after an interrupt
+	defer restore() // restores the terminal even after an interrupt
 	fmt.Fprint(t.std.err, question)
 	defer fmt.Fprintln(t.std.err)
 	return t.readLine(ctx)
 }
 
-// readLine reads a line without its end. The last line may lack one. It returns
-// when ctx ends, and then leaves a read behind.
+// readLine reads a line and removes its end, which the last line need not have.
+// When ctx ends it returns; the read remains pending.
 func (t *terminal) readLine(ctx context.Context) (string, error) {
 	type result struct {
 		line string

@@ -92,7 +92,7 @@ func TestHiddenPassword(t *testing.T) {
 	}
 }
 
-// shown returns what the terminal has shown until now.
+// shown returns everything that the terminal has shown.
 func shown(t *testing.T, person, program *os.File) string {
 	t.Helper()
 	const mark = "<end>"

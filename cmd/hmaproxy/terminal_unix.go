@@ -10,7 +10,7 @@ func isTerminal(fd uintptr) bool {
 	return err == nil
 }
 
-// hideInput makes the terminal fd not show what is typed until restore is called.
+// hideInput stops the terminal fd from showing input until restore is called.
 func hideInput(fd uintptr) (restore func(), err error) {
 	before, err := unix.IoctlGetTermios(int(fd), getTermios)
 	if err != nil {

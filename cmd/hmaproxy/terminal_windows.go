@@ -8,7 +8,7 @@ func isTerminal(fd uintptr) bool {
 	return windows.GetConsoleMode(windows.Handle(fd), &mode) == nil
 }
 
-// hideInput makes the console fd not show what is typed until restore is called.
+// hideInput stops the console fd from showing input until restore is called.
 func hideInput(fd uintptr) (restore func(), err error) {
 	console := windows.Handle(fd)
 	var before uint32

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	maxMethods = 20 // of a type
-	maxFiles   = 2  // that contain the methods of a type
+	maxMethods = 20 // methods of a type
+	maxFiles   = 2  // files with methods of a type
 )
 
-// largeTypes are the types that do not comply yet.
+// largeTypes are the types that exceed the limits.
 var largeTypes = map[string]bool{
 	"cmd/hmaproxy.invocation": true,
 	"internal/report.Report":  true,
 }
 
-// TestTypesAreSmall keeps every type of the module at a size that a reader can
-// follow: few methods, in one or two files.
+// TestTypesAreSmall checks that every type of the module has few methods, in
+// one or two files.
 func TestTypesAreSmall(t *testing.T) {
 	methods, files := map[string]int{}, map[string]map[string]bool{}
 	for _, root := range []string{"cmd", "proxy", "token", "certsource", "internal"} {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// serveAdmin serves handler where an admin listener would be and returns its
+// serveAdmin serves handler in place of an admin listener and returns its
 // address.
 func serveAdmin(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
@@ -25,8 +25,8 @@ func serveAdmin(t *testing.T, handler http.HandlerFunc) string {
 	return l.Addr().String()
 }
 
-// TestWaitReportsTheCause: the error of wait is the last response of the proxy, also
-// when the time ends during a probe.
+// TestWaitReportsTheCause: the error of wait is the last response of the proxy,
+// even if the time ends during a probe.
 func TestWaitReportsTheCause(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var probes atomic.Int32
@@ -35,7 +35,7 @@ func TestWaitReportsTheCause(t *testing.T) {
 			http.Error(w, "not ready: no access token: AADSTS7000222", http.StatusServiceUnavailable)
 			return
 		}
-		cancel() // the time ends while this probe waits for its response
+		cancel() // the time ends during the wait for this response
 		<-r.Context().Done()
 	})
 	err := waitReady(ctx, address)
@@ -53,8 +53,8 @@ func TestWaitWithoutAnyResponse(t *testing.T) {
 	}
 }
 
-// TestProbesReadTheAddressAsServeDoes: blanks and carriage returns around a value
-// are not part of it.
+// TestProbesReadTheAddressAsServeDoes: blanks and carriage returns around a
+// value are ignored.
 func TestProbesReadTheAddressAsServeDoes(t *testing.T) {
 	address := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	for _, command := range []string{"health", "wait"} {

@@ -9,8 +9,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestSetupAndTerraformPrintTheSame compares the output of setup.sh with the files
-// that Terraform's tests use too, so that both print the same settings.
+// TestSetupAndTerraformPrintTheSame compares the output of setup.sh with the
+// files that Terraform's tests also use, so that both print the same settings.
 func TestSetupAndTerraformPrintTheSame(t *testing.T) {
 	place := []string{"-g", "mail", "-l", "westeurope"}
 	for file, args := range map[string][]string{

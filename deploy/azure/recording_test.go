@@ -14,8 +14,9 @@ import (
 	"testing"
 )
 
-// A take is one run of setup.sh with the real az, as ../../test/azure recorded it.
-type take struct {
+// A recordedRun is one run of setup.sh with the real az, as ../../test/azure
+// recorded it.
+type recordedRun struct {
 	Args  []string
 	Calls []struct {
 		Args   []string
@@ -28,21 +29,21 @@ type take struct {
 	}
 }
 
-func takes(t *testing.T) map[string][]take {
+func recordedRuns(t *testing.T) map[string][]recordedRun {
 	t.Helper()
 	files, err := filepath.Glob("testdata/recorded/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recordings: %v", err)
 	}
-	all := map[string][]take{}
+	all := map[string][]recordedRun{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var one []take
+		var one []recordedRun
 		if err := json.Unmarshal(text, &one); err != nil || len(one) == 0 {
-			t.Fatalf("%s: %d takes, %v", file, len(one), err)
+			t.Fatalf("%s: %d runs, %v", file, len(one), err)
 		}
 		all[strings.TrimSuffix(filepath.Base(file), ".json")] = one
 	}
@@ -54,8 +55,8 @@ var varying = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0
 
 var varyingFile = regexp.MustCompile(`\.(pfx|pem|json)$|/password$`)
 
-// names replaces varying text by numbers in order of appearance, so that two runs
-// can be compared.
+// names replaces varying text by numbers in order of appearance, so that two
+// runs can be compared.
 type names map[string]string
 
 func (n names) in(text string) string {
@@ -73,7 +74,7 @@ func (n names) in(text string) string {
 // TestDoubleRespondsAsRecorded checks that the double of az gets the recorded calls
 // and gives the recorded output, except for ids, and the recorded success or failure.
 func TestDoubleRespondsAsRecorded(t *testing.T) {
-	for name, all := range takes(t) {
+	for name, all := range recordedRuns(t) {
 		t.Run(name, func(t *testing.T) {
 			n := newTenant(t)
 			n.write("own.pfx", "x")
@@ -120,8 +121,8 @@ exit "$code"
 	}
 }
 
-// compare compares the calls of the last run with a take.
-func (n *tenant) compare(one take, theirs, ours names) {
+// compare compares the calls of the last run with a recorded run.
+func (n *tenant) compare(one recordedRun, theirs, ours names) {
 	n.t.Helper()
 	calls := strings.Split(strings.TrimSpace(n.read("calls")), "\n")
 	outputs := strings.Split(strings.TrimSuffix(n.read("outputs"), "\n\f\n"), "\n\f\n")
@@ -150,7 +151,7 @@ func unquoted(call string) string {
 
 // TestRecordedRequests checks the requests that the real az sent to Azure.
 func TestRecordedRequests(t *testing.T) {
-	all := takes(t)
+	all := recordedRuns(t)
 	if dry := all["rbac"][0]; !slices.Contains(dry.Args, "-n") || len(dry.Requests) != 0 {
 		t.Errorf("the dry run asked for %d changes", len(dry.Requests))
 	}
@@ -184,7 +185,7 @@ func TestRecordedRequests(t *testing.T) {
 // TestRecordedCertificate checks that exactly the public certificate of the vault is
 // registered in Entra.
 func TestRecordedCertificate(t *testing.T) {
-	for name, all := range takes(t) {
+	for name, all := range recordedRuns(t) {
 		key := registered(t, all)
 		if key.Type != "AsymmetricX509Cert" || key.Usage != "Verify" {
 			t.Errorf("%s: the key is registered as %s to %s", name, key.Type, key.Usage)
@@ -206,7 +207,7 @@ type credential struct{ Key, Type, Usage string }
 
 // registered returns the key that was registered last. No request may contain a
 // private key.
-func registered(t *testing.T, all []take) (key credential) {
+func registered(t *testing.T, all []recordedRun) (key credential) {
 	t.Helper()
 	for _, one := range all {
 		for _, r := range one.Requests {
@@ -223,7 +224,7 @@ func registered(t *testing.T, all []take) (key credential) {
 }
 
 // thumbprint returns the last thumbprint in the vault's responses.
-func thumbprint(all []take) (hex string) {
+func thumbprint(all []recordedRun) (hex string) {
 	for _, one := range all {
 		for _, call := range one.Calls {
 			if slices.Contains(call.Args, "x509ThumbprintHex") && call.Stdout != "" {

@@ -74,7 +74,7 @@ retry() {
     local try
     for try in 1 2 3 4 5 6 7 8 9; do
         "$@" && return 0
-        say "  not yet (try $try of 10); new applications and roles take a while to be known"
+        say "  not yet (try $try of 10); new applications and roles take effect after some time"
         sleep 15
     done
     "$@"
@@ -220,7 +220,7 @@ find_vault() {
     if [[ $(az keyvault show -n "$vault" --query properties.enableRbacAuthorization -o tsv) == [Tt]rue ]]; then
         model=rbac
     fi
-    say "vault $vault: is there, permission model $model"
+    say "vault $vault: exists, permission model $model"
 }
 
 create_vault() {
@@ -239,7 +239,7 @@ create_vault() {
         [[ $me ]] || die 'creating an RBAC vault needs a signed-in user'
         change az role assignment create --assignee-object-id "$me" --assignee-principal-type User \
             --role "$officer" --scope "$vault_id" -o none
-        say "you now hold the role $officer on the vault; when all is done, take it back with setup.sh --drop-role -v $vault"
+        say "you now hold the role $officer on the vault; remove it at the end with setup.sh --drop-role -v $vault"
     fi
 }
 
@@ -261,7 +261,7 @@ thumbprint() { az keyvault certificate show --vault-name "$vault" -n "$cert" --q
 
 make_certificate() {
     if print=$(thumbprint 2>/dev/null) && [[ $print ]]; then
-        say "certificate $cert: is there, thumbprint $print"
+        say "certificate $cert: exists, thumbprint $print"
         return
     fi
     if [[ $import ]]; then
@@ -321,7 +321,7 @@ application() {
     local name=$1 id=$2 flag=$3 found
     if [[ $id ]]; then
         app=$(az ad app show --id "$id" --query appId -o tsv) || die "$flag: there is no application with the id $id in this tenant, or you may not see it"
-        say "application $id: is there"
+        say "application $id: exists"
     else
         found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' -o tsv)
         [[ $(wc -w <<<"$found") -le 1 ]] || die "several applications are called $name: say which with $flag, or choose another name with -K or -A"
@@ -332,7 +332,7 @@ application() {
         app=$(change az ad app create --display-name "$name" --sign-in-audience AzureADMyOrg --query appId -o tsv)
         [[ ! $dry ]] || app=$name-ID
     elif [[ -z $id ]]; then
-        say "application $name: is there, $app"
+        say "application $name: exists, $app"
         foreign "$name" "$flag"
     fi
     principal=$(az ad sp show --id "$app" --query id -o tsv 2>/dev/null) || principal=''
@@ -384,7 +384,7 @@ kv_app() {
         existing=$(az ad app credential list --id "$kv_id" --query "[?displayName=='hmaproxy' && endDateTime>'$now'].keyId" -o tsv)
     fi
     if [[ $existing && ! $renew ]]; then
-        say "client secret of $kv_name: is there and cannot be shown again; -s makes a new one"
+        say "client secret of $kv_name: exists and cannot be shown again; -s makes a new one"
         return
     fi
     say "client secret of $kv_name: to be created, for one year"
@@ -524,7 +524,7 @@ wanted() {
 }
 
 env_file() {
-    echo '# Settings of hmaproxy, for -env-file. Keep this file to yourself: it holds a secret.'
+    echo '# Settings of hmaproxy, for -env-file. Do not share this file: it holds a secret.'
     wanted
     [[ $hma_id ]] || echo '# HMA_APP_ID is missing: setup.sh stopped before its end. Run it again.'
     if [[ -z $secret ]]; then
@@ -582,7 +582,7 @@ write_env_file() {
 finish() {
     local status=$?
     if [[ $secret && ! $output && ! $printed && ! $dry ]]; then
-        say 'setup.sh: stopped before the end. The env file as far as it is known:'
+        say 'setup.sh: stopped before the end. The settings known so far:'
         env_file
     fi
     rm -rf "$scratch"
@@ -627,9 +627,9 @@ main() {
 report_left() {
     local step
     ((${#undone[@]})) || return 0
-    say 'setup.sh: everything else is done, but not:'
+    say 'setup.sh: everything is done except these steps:'
     for step in "${undone[@]}"; do say "  - $step"; done
-    say 'Run setup.sh again afterwards; it picks up where it stopped.'
+    say 'Run setup.sh again afterwards; it continues with the missing steps.'
     exit 1
 }
 

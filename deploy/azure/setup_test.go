@@ -61,7 +61,8 @@ func (n *tenant) read(name string) string {
 	return string(b)
 }
 
-// changes returns the calls since the last time that changed the tenant.
+// changes returns the calls that changed the tenant since the last call of
+// changes.
 func (n *tenant) changes() []string {
 	n.t.Helper()
 	text := strings.TrimSpace(n.read("changes"))
@@ -385,7 +386,7 @@ func TestForeignApplications(t *testing.T) {
 		app     string
 		files   map[string]string
 		says    string
-		allowed []string // arguments with which the same run goes on
+		allowed []string // arguments with which the same run continues
 	}{
 		"HMA-App with another owner":         {"HMA-App", map[string]string{"owners.app": "99999999-0000-4000-8000-000000000000\n"}, "--hma-app-id " + hmaID, []string{"--hma-app-id", hmaID}},
 		"HMA-App with a second owner":        {"HMA-App", map[string]string{"owners.app": "5d0c1b9e-0000-4000-8000-00000000aaaa\n99999999-0000-4000-8000-000000000000\n"}, "--hma-app-id", nil},

@@ -4,5 +4,5 @@
 // settings that each container would get are read by the product's own configuration.
 // Helm's own packages lint and render the charts.
 //
-// It is a module of its own, so that the product does not depend on Kubernetes.
+// It has its own module, so that the product does not depend on Kubernetes.
 package check

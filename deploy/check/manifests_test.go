@@ -79,7 +79,7 @@ func decode(t *testing.T, data []byte) []runtime.Object {
 	return all
 }
 
-// podOf returns the pod that a workload makes, nil for other objects.
+// podOf returns the pod that a workload creates, nil for other objects.
 func podOf(object runtime.Object) *corev1.PodTemplateSpec {
 	switch o := object.(type) {
 	case *corev1.Pod:

@@ -54,7 +54,7 @@ func keyPair(t *testing.T) (certificate, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
-// A cluster is what a container's settings are put together from.
+// A cluster holds the objects from which a container's settings are made.
 type cluster struct {
 	maps    map[string]map[string]string
 	secrets map[string]map[string][]byte

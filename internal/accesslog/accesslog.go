@@ -15,18 +15,20 @@ import (
 // A Logger logs requests. It is safe for concurrent use.
 type Logger struct {
 	log     *slog.Logger
-	thinned map[proxy.Reason]thinned // by the reasons of refusals
+	thinned map[proxy.Reason]thinned // by reason of the refusal
 	repeats *repeats
 }
 
-// A thinned is a kind of lines that are left out when there are many.
+// A thinned is a kind of log lines of which most are left out when there are
+// many.
 type thinned struct {
 	count   *logging.Thinning
-	message string // of the line that says how many were left out
+	message string // message of the line with the number of lines left out
 }
 
-// Bounds on the lines of one reason: so many at once, and then one per interval.
-// Guessed passwords fill the log with less information than other refusals.
+// Limits for the lines about one reason: a burst, then one line per interval.
+// For guessed passwords the limits are lower, because these lines contain less
+// information than those about other refusals.
 const (
 	refusalBurst        = 100
 	refusalInterval     = time.Second
@@ -48,9 +50,9 @@ func New(log *slog.Logger) *Logger {
 	return l
 }
 
-// Done logs a request that has ended. It leaves out most of many requests that
-// are refused for one reason, and of repetitions of a request that failed. It
-// later logs how many.
+// Done logs a request that has ended. It leaves out most lines of frequent
+// refusals with the same reason, and most repetitions of a failing request, and
+// logs their number later.
 func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 	if kind, ok := l.thinned[r.Reason]; ok {
 		omit, omitted := kind.count.Count()
@@ -68,7 +70,7 @@ func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 	l.write(r, levelOf(r, o))
 }
 
-// Close logs how many repetitions were left out since the last line about them.
+// Close logs the number of repetitions that were left out and not logged yet.
 // Call it after the last request.
 func (l *Logger) Close() { l.repeats.close() }
 
@@ -103,8 +105,9 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 	l.log.LogAttrs(ctx, level, logging.RequestMessage, append(attrs, rareAttrs(r)...)...)
 }
 
-// formOf returns how the mailbox is named, as an entry of an allow-list begins. It
-// returns "" for an SMTP address, which nearly all clients use.
+// formOf returns the form in which the mailbox is named, as a prefix of an
+// allow-list entry. It returns "" for an SMTP address, which nearly all clients
+// use.
 func formOf(r *proxy.Record) string {
 	switch r.Named {
 	case ews.PrincipalName:
@@ -123,7 +126,7 @@ func methodOf(r *proxy.Record) string {
 	return r.Method
 }
 
-// rareAttrs returns attributes that most requests do not have.
+// rareAttrs returns the attributes that only few requests have.
 func rareAttrs(r *proxy.Record) []slog.Attr {
 	var attrs []slog.Attr
 	for _, flag := range [...]struct {

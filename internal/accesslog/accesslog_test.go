@@ -70,7 +70,8 @@ func TestFaultsAreLogged(t *testing.T) {
 	}
 }
 
-// TestFormsAndPushAreLogged: the allow-list that the log suggests depends on both.
+// TestFormsAndPushAreLogged: the suggested allow-list depends on both
+// attributes.
 func TestFormsAndPushAreLogged(t *testing.T) {
 	for _, test := range []struct {
 		name   string

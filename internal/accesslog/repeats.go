@@ -10,16 +10,16 @@ import (
 	"hmaproxy/proxy"
 )
 
-// Bounds on the lines of a client that repeats a request that fails: so many at
-// once, then one per interval with the number of those that were left out. The
-// repetitions of so many requests are told apart.
+// Limits for the lines of a client that repeats a failing request: a burst,
+// then one line per interval with the number of lines left out. Only a limited
+// number of different requests is counted separately.
 const (
 	repeatBurst    = 10
 	repeatInterval = 10 * time.Second
 	repeatKinds    = 1024
 )
 
-// A repeat is what the lines of a repeated request have in common.
+// A repeat is the key by which the lines of a repeated request are merged.
 type repeat struct {
 	host, client, operation, mailbox, reason string
 }
@@ -30,7 +30,7 @@ func repeatOf(r *proxy.Record) (key repeat, ok bool) {
 	reason := r.Reason.String()
 	switch {
 	case r.Reason.Class() == proxy.ClassFailed:
-	case r.Reason == proxy.ReasonNone && r.Fault == "ErrorServerBusy": // Exchange throttles
+	case r.Reason == proxy.ReasonNone && r.Fault == "ErrorServerBusy": // throttling by Exchange
 		reason = string(r.Fault)
 	default:
 		return repeat{}, false
@@ -52,12 +52,12 @@ type repeats struct {
 
 type repeatedLine struct {
 	thinning *logging.Thinning
-	omitted  int // since the last line about them
+	omitted  int // number of lines left out since the last line about them
 	last     time.Time
 }
 
-// omit reports whether to leave a line out. It counts the line, and the count is
-// logged within repeatInterval.
+// omit reports whether to leave a line out. It counts the line, and the count
+// is logged within repeatInterval.
 func (m *repeats) omit(key repeat) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,7 +65,7 @@ func (m *repeats) omit(key repeat) bool {
 	line := m.lines[key]
 	if line == nil {
 		if len(m.lines) >= repeatKinds && !m.forget(now) {
-			key = repeat{reason: key.reason} // all others together
+			key = repeat{reason: key.reason} // counter for all other requests together
 		}
 		if line = m.lines[key]; line == nil {
 			line = &repeatedLine{thinning: logging.NewThinning(repeatBurst, repeatInterval)}
@@ -82,7 +82,7 @@ func (m *repeats) omit(key repeat) bool {
 	return true
 }
 
-// report logs how many lines were left out.
+// report logs the number of lines left out.
 func (m *repeats) report(key repeat, line *repeatedLine) {
 	m.mu.Lock()
 	n := line.omitted
@@ -100,8 +100,8 @@ func (m *repeats) report(key repeat, line *repeatedLine) {
 	m.log.Warn("repetitions of a failed request were left out of this log", attrs...)
 }
 
-// forget removes the lines that are written again anyway. It reports whether
-// there is room for another one.
+// forget removes counters whose lines are logged without it. It reports whether
+// there is room for another counter.
 func (m *repeats) forget(now time.Time) bool {
 	for key, line := range m.lines {
 		if line.omitted == 0 && now.Sub(line.last) > repeatBurst*repeatInterval {
@@ -111,7 +111,7 @@ func (m *repeats) forget(now time.Time) bool {
 	return len(m.lines) < repeatKinds
 }
 
-// close logs what is counted and not logged yet.
+// close logs the counts that were not logged yet.
 func (m *repeats) close() {
 	m.mu.Lock()
 	lines := m.lines

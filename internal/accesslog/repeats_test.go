@@ -15,7 +15,7 @@ import (
 	"hmaproxy/proxy"
 )
 
-// A lockedBuffer is written to by timers too.
+// A lockedBuffer can also be written to by timers.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -34,8 +34,8 @@ func (l *lockedBuffer) take() string {
 	return l.b.String()
 }
 
-// A client that repeats a failing request without pause has its lines merged, and
-// the log says how many there were.
+// If a client repeats a failing request without pause, its lines are merged and
+// the log contains their number.
 func TestRepetitionsAreMerged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer
@@ -103,7 +103,7 @@ func TestRepetitionsAreMerged(t *testing.T) {
 	})
 }
 
-// Exchange's own throttling is repeated just as fast.
+// Requests that Exchange throttles are repeated without pause too.
 func TestRepetitionsOfExchangesThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer
@@ -123,7 +123,7 @@ func TestRepetitionsOfExchangesThrottling(t *testing.T) {
 	})
 }
 
-// Clients that cannot be told apart any more are merged together.
+// When there are too many clients, the lines of the others are merged together.
 func TestRepetitionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer

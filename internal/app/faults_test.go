@@ -87,8 +87,8 @@ func request(method, path, body string, header ...string) func(*testProduct) res
 	}
 }
 
-// impatient sends a request and cancels it after a minute.
-func impatient(h *testProduct) response {
+// sendAndCancel sends a request and cancels it after a minute.
+func sendAndCancel(h *testProduct) response {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return h.send(ctx, askFolder)
@@ -103,7 +103,7 @@ func brokenCases(t *testing.T) []brokenCase {
 	return []brokenCase{
 		{name: "Exchange refuses connections", fault: func(h *testProduct) { h.emu.Exchange().Stop() }},
 		{name: "Exchange closes connections without a response", fault: exchangeFault(emulator.Fault{Drop: true})},
-		{name: "Exchange never responds", fault: exchangeFault(emulator.Fault{Hang: true}), send: impatient},
+		{name: "Exchange never responds", fault: exchangeFault(emulator.Fault{Hang: true}), send: sendAndCancel},
 		{name: "Exchange breaks its response off", fault: exchangeFault(emulator.Fault{TruncateAt: 40})},
 		{name: "IIS responds 503", fault: exchangeResponds(503, "text/html", "Service Unavailable")},
 		{name: "IIS responds 500 with a page", fault: exchangeResponds(500, "text/html", "<title>Runtime Error</title>")},
@@ -359,7 +359,7 @@ func describePage(t *testing.T, h *testProduct) string {
 // write both files, with promtool installed: go test ./internal/app -run
 // TestFaultMatrix -update-faults
 func TestFaultMatrix(t *testing.T) {
-	text := "# What is seen of each fault\n\n" +
+	text := "# Effects of each fault\n\n" +
 		"A test runs each fault against the emulator, with one request, and writes this file<!-- source -->: `go test ./internal/app -run TestFaultMatrix\n-update-faults`. Another run of the test compares<!-- /source -->. The alerts are those of [hmaproxy.rules.yaml](../deploy/monitoring/hmaproxy.rules.yaml)\nthat Prometheus' own tool finds firing when each minute of two hours is like the one of the test. [operations.md](operations.md)\nexplains reasons, alerts and metrics.\n\n" +
 		"| what broke | client | log line of the request | `/ready` | counters that rise | status page | alerts while it lasts |\n|---|---|---|---|---|---|---|\n"
 	tests := alertTestsHead

@@ -22,25 +22,25 @@ import (
 
 const (
 	// verifiedTime is how long verified credentials need no further comparison.
-	// Each request prolongs it, so that a flood of wrong passwords does not keep
-	// active clients out. A change of the file ends it.
+	// Each request extends it, so that many wrong passwords do not lock active
+	// clients out. A change of the file ends it.
 	verifiedTime = 5 * time.Minute
-	maxVerified  = 1024 // fingerprints; a client has one, or a few after changes of its password
+	maxVerified  = 1024 // number of fingerprints; a client has one, or a few after changes of its password
 )
 
-// An Authenticator knows the client users in force. It is safe for concurrent
+// An Authenticator holds the current client users. It is safe for concurrent
 // use.
 type Authenticator struct {
-	config *config.Config // as at start
+	config *config.Config // as read at start
 	list   *allowlist.List
-	key    [sha256.Size]byte // of the fingerprints, new in every process
+	key    [sha256.Size]byte // key of the fingerprints, new in every process
 	users  atomic.Pointer[users]
 
-	fresh, suspect *lane           // for peers without and with wrong passwords in the last minute
-	suspects       *recent[string] // the latter peers
+	fresh, suspect *lane           // lanes for peers without and with wrong passwords in the last minute
+	suspects       *recent[string] // peers with wrong passwords in the last minute
 
-	// lineEnd says that the file ended with a line end at start. A file without one
-	// may be cut, and is then not reloaded.
+	// lineEnd says that the file ended with a line end at start. Then a file
+	// without one may be truncated and is not reloaded.
 	lineEnd bool
 }
 
@@ -71,9 +71,9 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 
 func endsLine(data []byte) bool { return bytes.HasSuffix(data, []byte("\n")) }
 
-// Reload reads the file and puts its users in force. It reports whether they
-// are others than before. After an error the users stay as they were. It refuses
-// a file that may be cut, and one that lets a user open every mailbox who could
+// Reload reads the file and makes its users current. It reports whether they
+// have changed. After an error the users stay unchanged. It refuses a file that
+// may be truncated, and one with a user who can open every mailbox and could
 // not before. Calls must not overlap.
 func (a *Authenticator) Reload() (changed bool, err error) {
 	var data []byte
@@ -108,10 +108,11 @@ func (a *Authenticator) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// widened returns the number of a user that can open every mailbox after a reload without a
-// global allow-list and could not before: one that had patterns, or a new one
-// where every user had patterns. It returns 0 when there is none. Errors name no
-// user, because /ready shows them to any client.
+// widened returns the number of a user who, without a global allow-list, can
+// open every mailbox after a reload and could not before: a user who had
+// patterns, or a new user if all users had patterns. It returns 0 if there is
+// none. Errors do not contain the name, because /ready shows them to any
+// client.
 func widened(before, after config.ClientUsers) int {
 	narrowed := make(map[string]bool, len(before))
 	for _, u := range before {
@@ -126,13 +127,13 @@ func widened(before, after config.ClientUsers) int {
 	return 0
 }
 
-// DefaultMailboxOff reports whether a reload has taken the default mailbox off
-// the patterns of all users. Requests that name no mailbox are then refused.
+// DefaultMailboxOff reports whether after a reload the patterns of no user
+// contain the default mailbox. Then requests that name no mailbox are refused.
 func (a *Authenticator) DefaultMailboxOff() bool {
 	return a.users.Load().defaultOff || a.list.DefaultMailboxOff()
 }
 
-// Policy returns what all users together may do: the allow-list in force, or
+// Policy returns the policy that covers all users together: the allow-list, or
 // without one the policy of all users' patterns.
 func (a *Authenticator) Policy() *policy.Policy {
 	return a.policyFor(a.users.Load())
@@ -145,9 +146,9 @@ func (a *Authenticator) policyFor(u *users) *policy.Policy {
 	return a.list.Policy()
 }
 
-// Authenticate returns the policy of the user with that password. It has the
-// signature of proxy.Config's Client. It blocks while it compares the password
-// or waits to do so.
+// Authenticate returns the policy of the user with that name and password. It
+// has the signature of proxy.Config's Client. It blocks while it compares the
+// password or waits to do so.
 func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password string) (*policy.Policy, error) {
 	u := a.users.Load()
 	if err := a.verify(ctx, u, peerOf(remote), name, password); err != nil {
@@ -156,9 +157,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password
 	return u.byName[name].narrow(a.policyFor(u)), nil
 }
 
-// verify returns nil if a user has the password. Its comparison does the same
-// work for an unknown user, a wrong password and a right one. A pair that was
-// right a short time ago needs none.
+// verify returns nil if a user has the password. Its comparison takes the same
+// work for an unknown user, a wrong password and a right one. Credentials that
+// were verified a short time ago need no comparison.
 func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, password string) error {
 	print := a.fingerprint(name, password)
 	if u.verified.renew(print) {
@@ -169,7 +170,8 @@ func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, passwo
 		l = a.suspect
 	}
 	right, err := l.compare(ctx, func() bool {
-		// It may have been verified for another connection during the wait.
+		// Another connection may have verified the same credentials during the
+		// wait.
 		return u.verified.renew(print) || u.matches(name, password)
 	})
 	switch {

@@ -23,7 +23,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// newTestUser returns a user whose hash has that cost.
+// newTestUser returns a user whose hash has the given cost.
 func newTestUser(t testing.TB, name, password string, cost int, patterns ...string) config.ClientUser {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
@@ -50,7 +50,8 @@ func TestPasswords(t *testing.T) {
 	long := strings.Repeat("x", maxPassword)
 	u := newUsers(config.ClientUsers{
 		newTestUser(t, "crm", "right", 4), newTestUser(t, "archive", "other", 5), newTestUser(t, "long", long, 4), newTestUser(t, "ümlaut", "pässword", 4),
-		// From the test vectors of OpenBSD's bcrypt, as Openwall's crypt_blowfish has them: $2a$05$, "U*U".
+		// A test vector of OpenBSD's bcrypt in Openwall's crypt_blowfish:
+		// $2a$05$, password "U*U".
 		{Name: "vector", Hash: "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
 	}, nil)
 	cases := []struct {
@@ -84,9 +85,9 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
-// TestEveryComparisonDoesTheSameWork checks that the time of a response reveals
-// neither whether the user exists, nor what was wrong, nor the cost of the hash.
-// The work of bcrypt at the cost c is proportional to 2^c.
+// TestEveryComparisonDoesTheSameWork checks that the duration of a response
+// shows neither whether the user exists, nor what was wrong, nor the cost of
+// the hash. The work of bcrypt at cost c is proportional to 2^c.
 func TestEveryComparisonDoesTheSameWork(t *testing.T) {
 	u := newUsers(config.ClientUsers{newTestUser(t, "cheap", "a", 4), newTestUser(t, "expensive", "b", 8)}, nil)
 	work := 0
@@ -117,7 +118,7 @@ func TestEveryComparisonDoesTheSameWork(t *testing.T) {
 	}
 }
 
-// newTestAuthenticator knows the users crm and archive. The latter has a pattern.
+// newTestAuthenticator has the users crm and archive. The latter has a pattern.
 func newTestAuthenticator(t testing.TB, list string) *Authenticator {
 	t.Helper()
 	c := &config.Config{ClientUsersFile: "users", ClientUsers: config.ClientUsers{
@@ -157,8 +158,8 @@ func known(t testing.TB, a *Authenticator, name, password string) bool {
 	return err == nil
 }
 
-// slowly makes each comparison of the users in force take half a second, and counts
-// them.
+// slowly makes each comparison with the current users take half a second, and
+// counts the comparisons.
 func slowly(a *Authenticator) (comparisons *atomic.Int64) {
 	comparisons = new(atomic.Int64)
 	compare := a.users.Load().compare
@@ -176,7 +177,7 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 		comparisons := slowly(a)
 		expect := func(when string, want bool, compared int64, name, password string) {
 			t.Helper()
-			time.Sleep(20 * time.Second) // the rest after a wrong password
+			time.Sleep(20 * time.Second) // the rest after a comparison with a wrong password
 			comparisons.Store(0)
 			if got := known(t, a, name, password); got != want || comparisons.Load() != compared {
 				t.Errorf("%s: known %v after %d comparisons, want %v after %d", when, got, comparisons.Load(), want, compared)
@@ -197,7 +198,7 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 	})
 }
 
-// guess sends wrong passwords from each of the peers until stop is called, which
+// guess sends wrong passwords from each of the peers until stop is called. stop
 // waits for the last comparison.
 func guess(t *testing.T, a *Authenticator, peers ...string) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -226,7 +227,7 @@ func TestGuessesAreSlowed(t *testing.T) {
 		stop := guess(t, a, peers...)
 		time.Sleep(10 * time.Minute)
 		stop()
-		// A fifth and a tenth of the time at most.
+		// At most a fifth and a tenth of the time.
 		if n := comparisons.Load(); n > 2*(600/5+600/10)+4 || n < 60 {
 			t.Errorf("%d half seconds of work in 600 seconds", n)
 		}
@@ -238,7 +239,7 @@ func TestGuessesOfAnotherPeerDoNotKeepAClientOut(t *testing.T) {
 		a := newTestAuthenticator(t, "")
 		slowly(a)
 		defer guess(t, a, "10.1.2.9:50000")()
-		time.Sleep(10 * time.Second) // the peer is known by now
+		time.Sleep(10 * time.Second) // the peer has had a wrong password by now
 		start := time.Now()
 		if !known(t, a, "archive", "other") || time.Since(start) > time.Second {
 			t.Errorf("a client of another peer waited for %v", time.Since(start))
@@ -434,7 +435,7 @@ func newTestUsersFile(t *testing.T, c config.Config, content string) (a *Authent
 	}
 }
 
-// testHash is the hash of a password at the lowest cost that a file may have.
+// testHash is the hash of a password with the lowest cost that a file may have.
 const testHash = "$2a$10$abcdefghijklmnopqrstuuIbWd1ZUqYfKjJ4F1W9Y3hXkJm3ZLr7e"
 
 func TestReloadDoesNotWidenToEveryMailbox(t *testing.T) {

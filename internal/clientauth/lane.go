@@ -7,23 +7,24 @@ import (
 	"time"
 )
 
-// How the work of comparing passwords is bounded. bcrypt keeps a processor busy
-// for tens of milliseconds, and mail must flow at the same time. So comparisons
-// wait in two lanes, each of which does one at a time. After a wrong password a
-// lane rests for a multiple of the time that the comparison took, so that guesses
-// use at most a fifth and a tenth of a processor.
+// Limits for the work of comparing passwords. bcrypt keeps a processor busy for
+// tens of milliseconds, during which mail must flow. So comparisons wait in two
+// lanes, each of which performs one at a time. After a wrong password a lane
+// rests for a multiple of the comparison's duration, so that guesses use at
+// most a fifth and a tenth of a processor.
 const (
-	freshRest   = 4 // times the comparison, for peers without a wrong password
-	suspectRest = 9 // the same for peers that had one in the last minute
+	freshRest   = 4 // in multiples of the comparison's duration, for peers without a wrong password
+	suspectRest = 9 // the same for peers with a wrong password in the last minute
 
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
 
-	// maxRest keeps the rest after a comparison at a high cost below comparisonWait.
+	// maxRest limits the rest, so that after a comparison at a high cost it is
+	// shorter than comparisonWait.
 	maxRest = comparisonWait / 2
 
 	suspectTime = time.Minute
-	maxSuspects = 1024 // peers
+	maxSuspects = 1024 // number of peers
 )
 
 // errBusy is the error for credentials that could not be compared in time.
@@ -32,7 +33,7 @@ var errBusy = errors.New("too many passwords are waiting to be compared")
 // A lane does one comparison at a time.
 type lane struct {
 	slot chan struct{}
-	rest time.Duration // after a wrong password, times the comparison
+	rest time.Duration // rest after a wrong password, in multiples of the comparison's duration
 }
 
 func newLane(rest time.Duration) *lane {
@@ -60,9 +61,9 @@ func (l *lane) compare(ctx context.Context, matches func() bool) (bool, error) {
 	return false, nil
 }
 
-// peerOf returns what identifies a peer: its address without the port, or the
-// user of a Unix socket. On loopback all clients share an address, so the port
-// belongs to it.
+// peerOf returns the identity of a peer: its address without the port, or the
+// user of a Unix socket. On loopback, where all clients share an address, it
+// includes the port.
 func peerOf(remote string) string {
 	addr, err := netip.ParseAddrPort(remote)
 	if err != nil || addr.Addr().Unmap().IsLoopback() {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A recent holds keys for a time. It is safe for concurrent use.
+// A recent holds keys for a limited time. It is safe for concurrent use.
 type recent[K comparable] struct {
-	ttl   time.Duration // from the last add or renewal
-	limit int           // keys
+	ttl   time.Duration // time that a key is held, from the last add or renew
+	limit int           // number of keys
 
 	mu    sync.Mutex
 	until map[K]time.Time
@@ -18,7 +18,7 @@ func newRecent[K comparable](ttl time.Duration, limit int) *recent[K] {
 	return &recent[K]{ttl: ttl, limit: limit, until: make(map[K]time.Time)}
 }
 
-// renew reports whether it holds k, and then holds it for longer.
+// renew reports whether k is held, and extends its time.
 func (r *recent[K]) renew(k K) bool {
 	now := time.Now()
 	r.mu.Lock()
@@ -30,7 +30,7 @@ func (r *recent[K]) renew(k K) bool {
 	return true
 }
 
-// has reports whether it holds k.
+// has reports whether k is held.
 func (r *recent[K]) has(k K) bool {
 	now := time.Now()
 	r.mu.Lock()
@@ -38,7 +38,7 @@ func (r *recent[K]) has(k K) bool {
 	return now.Before(r.until[k])
 }
 
-// add adds a key. It makes room by dropping the expired ones, and any one when
+// add adds a key. If there is no room it drops the expired keys, or any key if
 // none has expired.
 func (r *recent[K]) add(k K) {
 	now := time.Now()

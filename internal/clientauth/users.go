@@ -11,14 +11,15 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// users is one content of the file, with the credentials verified against it: a
-// changed file starts with none, so that a changed password counts at once.
+// users is one content of the file, with the credentials that were verified
+// against it. A new content starts without verified credentials, so that a
+// changed password takes effect immediately.
 type users struct {
 	list       config.ClientUsers
 	byName     map[string]*user
-	cost       int            // the highest of all hashes
-	base       *policy.Policy // what the users' patterns narrow; nil: the allow-list in force
-	defaultOff bool           // base has no default mailbox, against the setting
+	cost       int            // highest cost of all hashes
+	base       *policy.Policy // policy that the users' patterns narrow; nil: that of the current allow-list
+	defaultOff bool           // base has no default mailbox although one is configured
 	compare    func(hash, password []byte) error
 	verified   *recent[fingerprint]
 }
@@ -32,13 +33,14 @@ func newUsers(list config.ClientUsers, base *policy.Policy) *users {
 	return u
 }
 
-// maxPassword is the length in bytes at which bcrypt stops reading.
+// maxPassword is the number of bytes of a password that bcrypt reads.
 const maxPassword = 72
 
-// matches compares the password with the user's hash. Every call does the work
-// of one comparison at the highest cost: an unknown user is compared with a hash
-// that no password has, and a comparison at a lower cost is followed by more of
-// them. The work at the costs c, c, c+1, … d-1 adds up to that at the cost d.
+// matches compares the password with the user's hash. Every call takes the work
+// of one comparison at the highest cost. An unknown user is compared with a
+// hash that no password has. A comparison at a lower cost is followed by
+// further ones: the work at the costs c, c, c+1, … d-1 adds up to that at the
+// cost d.
 func (u *users) matches(name, password string) bool {
 	known := u.byName[name]
 	entry := known
@@ -57,7 +59,7 @@ func (u *users) matches(name, password string) bool {
 	return right && readable && known != nil
 }
 
-// unmatchable returns a well-formed hash of no known password.
+// unmatchable returns a well-formed hash whose password is not known.
 func unmatchable(cost int) []byte {
 	return fmt.Appendf(nil, "$2a$%02d$%s", cost, strings.Repeat(".", 22+31))
 }
@@ -70,11 +72,11 @@ type user struct {
 	narrowed atomic.Pointer[narrowing]
 }
 
-// A narrowing is a policy and what it was made from.
+// A narrowing is a policy and the base from which it was made.
 type narrowing struct{ base, policy *policy.Policy }
 
-// narrow returns base narrowed by the user's patterns. It makes a new policy only
-// when base is another than at the last call.
+// narrow returns base narrowed by the user's patterns. It makes a new policy
+// only if base has changed since the last call.
 func (u *user) narrow(base *policy.Policy) *policy.Policy {
 	if n := u.narrowed.Load(); n != nil && n.base == base {
 		return n.policy

@@ -2,9 +2,8 @@
 // process that connects to a few hosts for a long time, over networks that lose
 // packets:
 //
-//   - Of a host's addresses it tries the one that worked last first, and the
-//     others in parallel shortly after, so that a dead address costs a fraction of
-//     a second.
+//   - It tries the address of a host that worked last first, and the others in
+//     parallel shortly after, so that a dead address costs a fraction of a second.
 //   - A DNS query that was lost is repeated after a second.
 //   - A connection whose peer vanished fails about a minute later. See
 //     socket.LimitSilence.
@@ -24,8 +23,8 @@ import (
 )
 
 const (
-	// timeout bounds the look-up and the connecting together. A system resends a
-	// SYN after 1, 3 and 7 seconds.
+	// timeout limits look-up and connecting together. A system resends a SYN
+	// after 1, 3 and 7 seconds.
 	timeout = 9 * time.Second
 
 	// parallelDelay is the time after which the next address is tried in parallel.
@@ -48,8 +47,8 @@ type Dialer struct {
 	hosts map[string]*host
 }
 
-// DialContext connects to an address of the form host:port. It is for networks
-// "tcp" only and returns a *net.OpError with Op "dial" when it fails.
+// DialContext connects to an address of the form host:port. It supports only
+// the network "tcp" and returns a *net.OpError with Op "dial" when it fails.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
@@ -69,7 +68,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err == nil || fresh || ctx.Err() != nil {
 		return conn, err
 	}
-	h.forget() // the addresses were known before; DNS may name others now
+	h.forget() // these addresses come from an earlier query; DNS may name others now
 	renewed, _, lookupErr := h.addresses(ctx)
 	if lookupErr != nil || sameAddresses(addrs, renewed) {
 		return nil, err
@@ -127,7 +126,7 @@ func (d *Dialer) host(name string) *host {
 }
 
 // connectAny connects to one of the addresses. It starts an attempt for the
-// next address when one has failed, and at the latest after parallelDelay.
+// next address when one has failed, but not later than after parallelDelay.
 func (d *Dialer) connectAny(ctx context.Context, h *host, addrs []netip.Addr, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(errSuperseded)

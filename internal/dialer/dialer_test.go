@@ -29,7 +29,7 @@ type testNetwork struct {
 	mu       sync.Mutex
 	names    []netip.Addr
 	dnsErr   error
-	lost     int // queries that get no response
+	lost     int // number of queries that get no response
 	open     map[netip.Addr]bool
 	refuses  map[netip.Addr]bool
 	queries  int
@@ -75,7 +75,7 @@ func (n *testNetwork) connect(ctx context.Context, to netip.AddrPort) (net.Conn,
 
 func (n *testNetwork) dialer() *Dialer { return &Dialer{Lookup: n.lookup, Connect: n.connect} }
 
-// dial connects and returns the address and the time that it took.
+// dial connects and returns the address and the duration.
 func dial(t *testing.T, d *Dialer) (netip.Addr, time.Duration, error) {
 	t.Helper()
 	began := time.Now()
@@ -158,7 +158,7 @@ func TestAddressThatWorkedLastIsTriedFirst(t *testing.T) {
 		if got, took, _ := dial(t, d); got != addrB || took != 0 {
 			t.Errorf("connected to %v after %v", got, took)
 		}
-		n.open = map[netip.Addr]bool{addrA: true} // the other way round
+		n.open = map[netip.Addr]bool{addrA: true} // the same with the roles exchanged
 		if got, took, _ := dial(t, d); got != addrA || took != parallelDelay {
 			t.Errorf("connected to %v after %v", got, took)
 		}
@@ -246,7 +246,7 @@ func TestCurrent(t *testing.T) {
 			t.Errorf("renewed early: %d queries", n.queries)
 		}
 		time.Sleep(time.Nanosecond)
-		current(conn) // renews in the background
+		current(conn) // starts a query in the background
 		synctest.Wait()
 		if current(conn) {
 			t.Error("current although DNS no longer names its address")

@@ -15,26 +15,26 @@ const (
 	// of new connections makes one query.
 	reuse = 5 * time.Second
 
-	// recheck is the age at which a DNS result is renewed while connections made
-	// from it are in use.
+	// recheck is the age at which a DNS result is renewed if connections that
+	// were made with it are in use.
 	recheck = 30 * time.Second
 
 	// resend is the time after which a query without a response is sent again. The
 	// system's own resolver waits five seconds.
 	resend = time.Second
 
-	// lookupTimeout bounds a look-up that several callers wait for.
+	// lookupTimeout limits a look-up for which several callers wait.
 	lookupTimeout = timeout
 )
 
-// A host is what is known about the addresses of one host name. It is safe for
-// concurrent use.
+// A host holds the known addresses of one host name. It is safe for concurrent
+// use.
 type host struct {
 	name   string
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	mu         sync.Mutex
-	addrs      []netip.Addr // the last successful result
+	addrs      []netip.Addr // the latest successful result
 	resolvedAt time.Time
 	lastGood   netip.Addr // the address of the newest connection
 	running    *lookup    // nil: none
@@ -47,8 +47,8 @@ type lookup struct {
 	err   error
 }
 
-// addresses returns the host's addresses. fresh reports that they were looked up
-// for this call. When DNS does not respond, the last known addresses are
+// addresses returns the host's addresses. fresh reports that they were looked
+// up for this call. If DNS does not respond, the last known addresses are
 // returned.
 func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, err error) {
 	h.mu.Lock()
@@ -74,8 +74,8 @@ func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, e
 	return nil, true, l.err
 }
 
-// start returns the lookup in progress, or starts one that does not end with
-// ctx. It requires h.mu.
+// start returns the lookup in progress, or starts one that is independent of
+// ctx. It must be called with h.mu locked.
 func (h *host) start(ctx context.Context) *lookup {
 	if h.running != nil {
 		return h.running
@@ -96,8 +96,8 @@ func (h *host) start(ctx context.Context) *lookup {
 	return l
 }
 
-// lookupTwice repeats a query that has no response after resend, and returns the
-// first response.
+// lookupTwice sends a query and, if there is no response after resend, sends it
+// again. It returns the first response.
 func lookupTwice(ctx context.Context, name string, query func(context.Context, string) ([]netip.Addr, error)) ([]netip.Addr, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -135,8 +135,9 @@ func isTimeout(err error) bool {
 }
 
 func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
-	// Lookups of the same name by one Resolver share their queries, so that a second
-	// one would wait for the lost query of the first.
+	// Lookups of the same name by one Resolver share their queries, so that a
+	// second one would wait for the lost query of the first. So it has its own
+	// Resolver.
 	addrs, err := new(net.Resolver).LookupNetIP(ctx, "ip", name)
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap()
@@ -169,8 +170,8 @@ func (h *host) forget() {
 	h.resolvedAt = time.Time{}
 }
 
-// names reports whether DNS names addr, as far as is known. A result older than
-// recheck is renewed in the background.
+// names reports whether the latest DNS result contains addr. A result older
+// than recheck is renewed in the background.
 func (h *host) names(addr netip.Addr) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -183,9 +184,9 @@ func (h *host) names(addr netip.Addr) bool {
 	return slices.Contains(h.addrs, addr)
 }
 
-// Current returns a function that reports whether an open connection to address,
-// of the form host:port, is to an address that DNS still names. The function is
-// cheap, never waits, and may be called concurrently.
+// Current returns a function that reports whether an open connection to
+// address, of the form host:port, is to an address that DNS still names. The
+// function is cheap, never waits, and may be called concurrently.
 func (d *Dialer) Current(address string) func(net.Conn) bool {
 	name, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -36,10 +36,11 @@ type Config struct {
 	TokenLifetime time.Duration // one hour
 	RefreshIn     bool          // tokens come with refresh_in, half their lifetime
 
-	// EntraURL, VaultURL and ExchangeURL are scheme and host as clients use them.
-	// Empty means the URL of the service's own listener, or before Start a name
-	// such as https://mail.contoso.com. A client whose URL differs from the
-	// listener must connect to the listener all the same; Emulator.Client does.
+	// EntraURL, VaultURL and ExchangeURL are scheme and host as clients use
+	// them. Empty means the URL of the service's own listener, or before Start a
+	// name such as https://mail.contoso.com. A client with a URL that differs
+	// from the listener must connect to the listener nevertheless;
+	// Emulator.Client does.
 	EntraURL, VaultURL, ExchangeURL string
 
 	// Resource is the service principal name under which Exchange is
@@ -206,9 +207,9 @@ func (e *Emulator) ServeHandlerBehind(d device.Device, l net.Listener, key *rsa.
 	return d.Serve(l, device.Identity{Authority: e.ca.Cert, Key: e.ca.Key, Names: names, LeafKey: key}, exchange)
 }
 
-// Client returns an HTTP client that trusts the emulator's authority and connects
-// to the services' listeners, whatever their URLs say. It follows no redirects. The
-// caller must call CloseIdleConnections.
+// Client returns an HTTP client that trusts the emulator's authority and
+// connects to the services' listeners, whatever their URLs are. It follows no
+// redirects. The caller must call CloseIdleConnections.
 func (e *Emulator) Client() *http.Client {
 	return &http.Client{Transport: e.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse

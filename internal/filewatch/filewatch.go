@@ -18,16 +18,16 @@ import (
 const (
 	// Interval is the time between two checks of the files.
 	Interval = 5 * time.Second
-	// loadTimeout bounds how long a check waits for the files to be read. A hung
-	// network file system or a FIFO can block a read for ever.
+	// loadTimeout limits how long a check waits for the files to be read. A read
+	// from a hung network file system or a FIFO can block for ever.
 	loadTimeout = 10 * time.Second
-	// settleTime is the age that a file must have before an equal size and time
-	// prove that it is unchanged: a second write within the resolution of the file
-	// system's clock leaves both as they are.
+	// settleTime is the age from which a file with the same size and time counts
+	// as unchanged. A second write within the resolution of the file system's
+	// clock would leave both the same.
 	settleTime = 2 * time.Second
 )
 
-// errTimeout is the error of a check whose read has not ended.
+// errTimeout is the error of a check whose read did not end in time.
 var errTimeout = errors.New("reading it has not ended within 10 seconds")
 
 // Config says which files to watch.
@@ -35,12 +35,12 @@ type Config struct {
 	// Variable is the setting that names the files, "HMA_CLIENT_USERS_FILE". It
 	// identifies them in logs, alarms and metrics.
 	Variable string
-	// Paths are the files. Load is skipped while all of them keep size,
-	// modification time and identity. None: Load is always called.
+	// Paths are the files. Load is not called while size, modification time and
+	// identity of all files are unchanged. Without paths, Load is always called.
 	Paths []string
-	// Load reads the files and puts their content in force. It reports whether the
-	// content is new. After an error what was in force before stays so. Calls do
-	// not overlap. It may block.
+	// Load reads the files and makes their content current. It reports whether
+	// the content is new. After an error the previous content stays current.
+	// Calls do not overlap. It may block.
 	Load func() (changed bool, err error)
 	// Log receives one line for each change of state. Required.
 	Log *slog.Logger
@@ -51,10 +51,10 @@ type Watcher struct {
 	config Config
 
 	mu       sync.Mutex
-	previous string        // the error of the last check, "" after a successful one
-	err      error         // the alarm
-	pending  *load         // read, but not yet used by a check; nil means none
-	seen     []fs.FileInfo // of the content in force; nil: unknown
+	previous string        // the error of the latest check, "" after a successful one
+	err      error         // the error of the alarm
+	pending  *load         // a load whose result no check has used yet; nil: none
+	seen     []fs.FileInfo // state of the files when the current content was read; nil: unknown
 }
 
 // A load is one call of Config.Load. The other fields are set once done is
@@ -63,19 +63,19 @@ type load struct {
 	done    chan struct{}
 	changed bool
 	err     error
-	seen    []fs.FileInfo // what proves that the files are unchanged; nil: nothing does
+	seen    []fs.FileInfo // state of the files when they were read; nil: unknown
 }
 
-// New returns a Watcher for files that have been read once already. It reads
-// nothing itself.
+// New returns a Watcher for files that have been read once. It does not read
+// them.
 func New(config Config) *Watcher { return &Watcher{config: config} }
 
 // Variable returns the setting that names the files.
 func (w *Watcher) Variable() string { return w.config.Variable }
 
-// Err returns why the present files are not in force, nil when they are. An
-// error counts when two checks in a row meet one: two files are not replaced in
-// one moment, and editors write in pieces.
+// Err returns why the content of the files is not current, nil if it is. It
+// returns an error only after two consecutive failed checks, because two files
+// are not replaced at the same moment and editors write in several steps.
 func (w *Watcher) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,8 +96,8 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// Reload reads the files now, whether or not they seem to have changed. It
-// returns when they are in force or refused, after 10 seconds, or when ctx ends.
+// Reload reads the files now, even if they seem unchanged. It returns when
+// their content is current or refused, after 10 seconds, or when ctx ends.
 func (w *Watcher) Reload(ctx context.Context) { w.check(ctx, true) }
 
 func (w *Watcher) check(ctx context.Context, force bool) {
@@ -113,8 +113,8 @@ func (w *Watcher) check(ctx context.Context, force bool) {
 	}
 }
 
-// start starts to read the files. While an earlier load is pending it returns
-// that one.
+// start starts to read the files. If an earlier load is pending it returns
+// that.
 func (w *Watcher) start(force bool) *load {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,8 +132,8 @@ func (w *Watcher) start(force bool) *load {
 	return w.pending
 }
 
-// read fills in l. before is how the files were when they were read last, nil to
-// read them in any case.
+// read reads the files and fills in l. before is the state of the files at the
+// previous read, nil to read them in any case.
 func (w *Watcher) read(l *load, before []fs.FileInfo) {
 	now := stat(w.config.Paths)
 	if unchanged(before, now) {
@@ -146,7 +146,7 @@ func (w *Watcher) read(l *load, before []fs.FileInfo) {
 	}
 }
 
-// finish takes the result of a load that is done, once.
+// finish uses the result of a load that has ended, once.
 func (w *Watcher) finish(l *load) {
 	w.mu.Lock()
 	first := w.pending == l
@@ -185,7 +185,7 @@ func (w *Watcher) report(changed bool, err error) {
 	w.err = err
 }
 
-// stat returns nil if any of the files cannot be examined.
+// stat returns the state of the files, nil if any of them cannot be examined.
 func stat(paths []string) []fs.FileInfo {
 	var infos []fs.FileInfo
 	for _, path := range paths {
@@ -210,7 +210,8 @@ func unchanged(before, now []fs.FileInfo) bool {
 	return true
 }
 
-// settled reports whether all files were last written long enough ago.
+// settled reports whether the last write of every file was at least settleTime
+// ago.
 func settled(infos []fs.FileInfo, now time.Time) bool {
 	for _, info := range infos {
 		if now.Sub(info.ModTime()) < settleTime {

@@ -74,8 +74,9 @@ func TestRunChecksEveryInterval(t *testing.T) {
 	})
 }
 
-// TestBlockedReadRaisesAnAlarm covers a hung network file system: the check ends,
-// the alarm says why, and the next load that ends is taken.
+// TestBlockedReadRaisesAnAlarm uses a read that hangs, as on a network file
+// system: the check ends, the alarm says why, and the next load that ends is
+// used.
 func TestBlockedReadRaisesAnAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := make(chan struct{})

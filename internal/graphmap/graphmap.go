@@ -1,5 +1,5 @@
-// Package graphmap knows which API of Microsoft Graph is the counterpart of an EWS
-// operation, by Microsoft's own list.
+// Package graphmap maps EWS operations to the corresponding APIs of Microsoft
+// Graph, from a list by Microsoft.
 package graphmap
 
 import (
@@ -11,10 +11,10 @@ import (
 //go:embed mapping.tsv
 var mapping string
 
-// apiPages is what the pages of the list are below.
+// apiPages is the common prefix of the URLs in the list.
 const apiPages = "https://learn.microsoft.com/graph/api/"
 
-// Caveats are what a reader of the list must know, each a sentence.
+// Caveats are notes for readers of the list, each a sentence.
 func Caveats() []string {
 	return []string{
 		"Microsoft Graph reaches mailboxes in Exchange Online only: a mailbox on premises must be moved there first.",
@@ -23,17 +23,17 @@ func Caveats() []string {
 	}
 }
 
-// An API is a counterpart.
+// An API is an API of Microsoft Graph that corresponds to an operation.
 type API struct {
 	Title     string // "Get message"
-	Page      string // URL of its reference
-	Condition string // under which it is the counterpart, "" for none
+	Page      string // URL of its reference documentation
+	Condition string // condition under which it corresponds, "" for none
 }
 
-// A Source says where the list comes from.
+// A Source is the origin of the list.
 type Source struct {
 	Title, URL, Repository, Commit string
-	Read                           string // when it was read, a date
+	Read                           string // date on which it was read
 }
 
 // A Map is the list.
@@ -42,7 +42,7 @@ type Map struct {
 	operations map[string][]API
 }
 
-// Load returns the list that is in the program.
+// Load returns the embedded list.
 func Load() (*Map, error) { return parse(mapping) }
 
 func parse(text string) (*Map, error) {
@@ -67,7 +67,7 @@ func parse(text string) (*Map, error) {
 	return m, nil
 }
 
-// set takes a comment of the form "key<tab>value".
+// set parses a comment of the form "key<tab>value".
 func (s *Source) set(comment string) {
 	key, value, _ := strings.Cut(comment, "\t")
 	switch key {
@@ -84,7 +84,7 @@ func (s *Source) set(comment string) {
 	}
 }
 
-// APIs returns the counterparts of an operation, named as the schema names it, or
+// APIs returns the APIs for an operation, named as in the schema, or for
 // "Subscribe:Push". It returns nil if Microsoft lists none.
 func (m *Map) APIs(operation string) []API { return m.operations[operation] }
 

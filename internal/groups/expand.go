@@ -17,10 +17,10 @@ import (
 
 // Limits of one expansion of all groups.
 const (
-	maxDepth    = 8       // groups in each other
-	maxMembers  = 20_000  // mailboxes together
-	maxGroups   = 1_000   // requests
-	maxResponse = 8 << 20 // bytes of one response: 20,000 members take 5 MB
+	maxDepth    = 8       // depth of nested groups
+	maxMembers  = 20_000  // number of mailboxes in all groups together
+	maxGroups   = 1_000   // number of requests
+	maxResponse = 8 << 20 // bytes of one response; 20,000 members take 5 MB
 )
 
 // A TokenSource supplies the access token for requests to Exchange. It is safe for
@@ -33,23 +33,23 @@ type TokenSource interface {
 
 // An Expander asks Exchange for the members of groups.
 type Expander struct {
-	EWS       *url.URL          // Exchange's endpoint
-	Transport http.RoundTripper // to Exchange
+	EWS       *url.URL          // URL of Exchange's endpoint
+	Transport http.RoundTripper // transport to Exchange
 	Tokens    TokenSource
-	As        string // the mailbox to act as: its user must see the groups in the address book
+	As        string // the mailbox to impersonate, whose user must see the groups in the address book
 }
 
 // Members are the mailboxes in groups, with nested groups expanded.
 type Members struct {
 	Mailboxes []string // primary SMTP addresses, as Exchange writes them, without duplicates
-	Nested    int      // groups in groups
-	Skipped   int      // members that are not a mailbox here: contacts, public folders, addresses in a form that the allow-list cannot have
+	Nested    int      // number of nested groups
+	Skipped   int      // number of members that are not mailboxes in this organisation: contacts, public folders, addresses that an allow-list does not accept
 }
 
-// Expand returns the members of groups. It sends one request at a time. An error of
-// any group is an error of all: a list without the members of one group would
-// refuse them. Exchange reports an unknown group as one without members, so that a
-// group of the configuration without members is an error, too.
+// Expand returns the members of groups. It sends one request at a time. An
+// error about one group is an error for all, because a list without the members
+// of one group would refuse them. Exchange reports an unknown group as one
+// without members, so that a configured group without members is an error too.
 func (e *Expander) Expand(ctx context.Context, groups []string) (Members, error) {
 	x := expansion{expander: e, ctx: ctx, seen: map[string]bool{}, mailboxes: map[string]bool{}}
 	for _, group := range groups {
@@ -69,12 +69,12 @@ type expansion struct {
 	expander  *Expander
 	ctx       context.Context
 	members   Members
-	seen      map[string]bool // groups, in lower case
-	mailboxes map[string]bool // in lower case
-	found     int             // members of any kind, duplicates included
+	seen      map[string]bool // groups that were expanded, in lower case
+	mailboxes map[string]bool // addresses that were added, in lower case
+	found     int             // number of members of any kind, including duplicates
 }
 
-// expand adds the members of a group and of the groups in it. A group that was
+// expand adds the members of a group and of its nested groups. A group that was
 // expanded before adds nothing, but counts as found.
 func (x *expansion) expand(group string, depth int) error {
 	key := strings.ToLower(group)
@@ -117,7 +117,7 @@ func (x *expansion) add(entry entry, depth int) error {
 		if len(x.members.Mailboxes) > maxMembers {
 			return fmt.Errorf("the groups have more than %d mailboxes", maxMembers)
 		}
-	case "PublicDL": // Exchange does not expand groups in groups
+	case "PublicDL": // Exchange does not expand nested groups
 		x.members.Nested++
 		if err := x.expand(entry.EmailAddress, depth+1); err != nil {
 			return fmt.Errorf("nested group: %w", err)
@@ -135,7 +135,7 @@ type entry struct {
 	MailboxType  string `xml:"MailboxType"`
 }
 
-// expandResponse is what is read of Exchange's response.
+// expandResponse contains the elements of Exchange's response that are used.
 type expandResponse struct {
 	Fault *struct {
 		Code string `xml:"detail>ResponseCode"`
@@ -150,7 +150,7 @@ type expandResponse struct {
 	} `xml:"Body>ExpandDLResponse>ResponseMessages>ExpandDLResponseMessage"`
 }
 
-// request asks for the members of one group.
+// request requests the members of one group.
 func (e *Expander) request(ctx context.Context, group string) ([]entry, error) {
 	if _, err := policy.ParseAddress(group); err != nil {
 		return nil, errors.New("its address is not an SMTP address")
@@ -163,7 +163,7 @@ func (e *Expander) request(ctx context.Context, group string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Pattern = "ExpandDL" // the transport bounds the time of a response by it
+	req.Pattern = "ExpandDL" // from which the transport chooses its timeout
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	req.Header.Set("X-AnchorMailbox", e.As)
 	req.Header.Set("Authorization", "Bearer "+token)
@@ -214,7 +214,7 @@ func readResponse(body io.Reader) ([]entry, error) {
 	return r.Message.Expansion.Entries, nil
 }
 
-// code returns a response code that may be logged.
+// code returns a response code in a form that may be logged.
 func code(s string) string {
 	if len(s) > 64 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" || s == "" {
 		return "an error"
@@ -222,8 +222,8 @@ func code(s string) string {
 	return s
 }
 
-// envelope returns the request for a group. Both addresses are in the grammar of
-// package policy, which has characters that need an escape.
+// envelope returns the request for a group. Both addresses conform to the
+// grammar of package policy, some of whose characters must be escaped.
 func (e *Expander) envelope(group string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="` + ews.EnvelopeNS + `" xmlns:t="` + ews.TypesNS + `" xmlns:m="` + ews.MessagesNS +

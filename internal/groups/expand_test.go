@@ -12,10 +12,11 @@ import (
 	"testing"
 )
 
-// A fakeExchange responds to ExpandDL with the members of its groups.
+// A fakeExchange is a double of Exchange that responds to ExpandDL with the
+// members of its groups.
 type fakeExchange struct {
-	groups   map[string][]string // "type address", by the group's address
-	response map[string]string   // whole responses, instead of members
+	groups   map[string][]string // members as "type address", by the group's address
+	response map[string]string   // complete responses that replace those with members
 	status   int
 	asked    []string
 	headers  http.Header

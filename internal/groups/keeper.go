@@ -1,9 +1,10 @@
-// Package groups keeps the members of mail-enabled groups, so that they can be part
-// of the allow-list. It asks Exchange with ExpandDL, which needs no permission
-// beyond the one that the proxy has.
+// Package groups keeps the members of mail-enabled groups, which become part of
+// the allow-list. It requests them from Exchange with ExpandDL, for which the
+// proxy's permission suffices.
 //
-// The owner of a group can add members to it, and so widen the allow-list. A change
-// of many members at once is therefore held until an operator confirms it.
+// The owner of a group can add members to it, and so widen the allow-list.
+// Therefore a change of many members at once takes effect only after an
+// operator has confirmed it.
 package groups
 
 import (
@@ -24,57 +25,59 @@ const (
 	Interval = 15 * time.Minute
 	// runTimeout bounds one expansion of all groups.
 	runTimeout = 2 * time.Minute
-	// firstRetry and Interval bound the time between attempts until the first
-	// expansion succeeds.
+	// firstRetry is the first wait before an attempt is repeated, until the
+	// first expansion succeeds. Waits grow up to Interval.
 	firstRetry = 15 * time.Second
 	// FirstLimit is how long readiness waits for the first expansion.
 	FirstLimit = 2 * time.Minute
-	// growth is the number of new members that is never held.
+	// growth is the number of new members that never need a confirmation.
 	growth = 20
 )
 
-// Config says what a Keeper keeps.
+// Config says which groups a Keeper expands.
 type Config struct {
 	Groups []string // SMTP addresses of the groups
 	// Expand returns the members of groups. Calls do not overlap.
 	Expand func(ctx context.Context, groups []string) (Members, error)
-	// Apply puts members in force. An error leaves the previous members in force.
+	// Apply makes members current. After an error the previous members stay
+	// current.
 	Apply func([]policy.Pattern) error
 	Log   *slog.Logger // required
 }
 
-// A Keeper expands groups and keeps the members in force. It is safe for concurrent
+// A Keeper expands groups and keeps their members. It is safe for concurrent
 // use.
 type Keeper struct {
 	config  Config
-	confirm chan struct{} // holds a request to expand now
-	running sync.Mutex    // one expansion at a time
+	confirm chan struct{} // holds a request for an expansion
+	running sync.Mutex    // held during an expansion
 
 	mu      sync.Mutex
 	status  Status
-	started time.Time // when Run began
+	started time.Time // time when Run began
 	current map[string]bool
 }
 
 // Status is the state of the groups.
 type Status struct {
 	Groups  []string
-	Members int       // mailboxes in force
-	Nested  int       // groups in groups, in the last expansion that is in force
-	Skipped int       // members that are not a mailbox here
-	At      time.Time // of that expansion; zero: there was none
-	Err     error     // why the last expansion is not in force; nil: it is
+	Members int       // number of mailboxes that are in force
+	Nested  int       // number of nested groups in the current expansion
+	Skipped int       // number of members that are not mailboxes in this organisation
+	At      time.Time // time of the current expansion; zero: there is none
+	Err     error     // why the latest expansion is not in force; nil: it is
 }
 
-// ErrHeld is in the error of an expansion that changes too many members.
+// ErrHeld is wrapped by the error of an expansion that changes too many members
+// without confirmation.
 var ErrHeld = errors.New("held until SIGHUP confirms it")
 
-// New returns a Keeper. It sends nothing before Run.
+// New returns a Keeper. It sends no requests before Run.
 func New(config Config) *Keeper {
 	return &Keeper{config: config, confirm: make(chan struct{}, 1), status: Status{Groups: config.Groups}}
 }
 
-// Status returns the present state.
+// Status returns the current state.
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -89,16 +92,17 @@ func (k *Keeper) Waiting(now time.Time) bool {
 	return k.status.At.IsZero() && (k.started.IsZero() || now.Sub(k.started) < FirstLimit)
 }
 
-// Confirm expands the groups now and puts the result in force, however many members
-// it changes. It returns at once; Run does the work.
+// Confirm makes Run expand the groups now and accept the result, however many
+// members it changes. It does not wait for the expansion.
 func (k *Keeper) Confirm() {
 	select {
 	case k.confirm <- struct{}{}:
-	default: // one is requested already
+	default: // a request is pending already
 	}
 }
 
-// Run expands the groups at once and then about every Interval, until ctx ends.
+// Run expands the groups immediately and then at intervals of about Interval,
+// until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
 	k.mu.Lock()
 	k.started = time.Now()
@@ -124,7 +128,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// Refresh expands the groups once. confirmed puts the result in force however many
+// Refresh expands the groups once. confirmed accepts the result however many
 // members it changes.
 func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
 	k.running.Lock()
@@ -148,7 +152,7 @@ func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
 	k.report(members, err)
 }
 
-// massChange returns an error if the members differ too much from those in force.
+// massChange returns an error if too many members differ from the current ones.
 func (k *Keeper) massChange(mailboxes []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -172,12 +176,12 @@ func (k *Keeper) massChange(mailboxes []string) error {
 	return nil
 }
 
-// patternsOf returns entries of an allow-list for addresses.
+// patternsOf returns the entries of an allow-list for addresses.
 func patternsOf(mailboxes []string) ([]policy.Pattern, error) {
 	return policy.ParsePatterns(strings.Join(mailboxes, "\n"))
 }
 
-// report records the result of an expansion, and logs what is new.
+// report records the result of an expansion and logs changes.
 func (k *Keeper) report(members Members, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -14,14 +14,14 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A testKeeper keeps one group whose members a test sets.
+// A testKeeper expands one group whose members a test sets.
 type testKeeper struct {
 	*Keeper
-	mu      sync.Mutex // held by Expand and Apply, and by set
+	mu      sync.Mutex // locked by Expand, Apply and set
 	members []string
-	err     error // of the expansion
-	refuse  error // of Apply
-	applied int   // members in force, -1 before the first
+	err     error // error of Expand
+	refuse  error // error of Apply
+	applied int   // number of members applied, -1 before the first call
 	calls   int
 }
 
@@ -55,14 +55,14 @@ func (k *testKeeper) set(change func()) {
 	change()
 }
 
-// counts returns the expansions and the members in force while Run is running.
+// counts returns the number of expansions and of members while Run is running.
 func (k *testKeeper) counts() (calls, applied int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.calls, k.applied
 }
 
-// users returns n addresses, from number first on.
+// users returns n addresses with consecutive numbers from first.
 func users(first, n int) []string {
 	var all []string
 	for i := range n {
@@ -71,8 +71,8 @@ func users(first, n int) []string {
 	return all
 }
 
-// TestMassChange has both sides of each limit: a loss of half the members, and a
-// growth by more than half and twenty.
+// TestMassChange tests both sides of each limit: a loss of half the members,
+// and a growth by more than half and twenty.
 func TestMassChange(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -187,7 +187,8 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// BenchmarkExpandedList is the policy of a group of 20,000 members.
+// BenchmarkExpandedList measures making the policy of a group of 20,000
+// members.
 func BenchmarkExpandedList(b *testing.B) {
 	patterns, err := patternsOf(users(0, 20_000))
 	if err != nil {

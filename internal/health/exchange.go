@@ -12,34 +12,34 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// An Exchange keeps how Exchange responds, by the requests that have ended. Its
-// zero value knows of none. It is safe for concurrent use.
+// An Exchange records from the requests that have ended how Exchange responds.
+// Its zero value has recorded none. It is safe for concurrent use.
 type Exchange struct {
 	mu    sync.Mutex
 	state ExchangeState
 }
 
-// An ExchangeState is how Exchange responds.
+// An ExchangeState says how Exchange responds.
 type ExchangeState struct {
 	LastGood time.Time        // end of the last request that Exchange served; zero: none yet
-	Failures int              // requests in a row that failed, up to now
-	First    *ExchangeFailure // the first one of them; nil while Failures is 0
-	Last     time.Time        // end of the last one of them
+	Failures int              // number of consecutive failures up to now
+	First    *ExchangeFailure // the first of these failures; nil while Failures is 0
+	Last     time.Time        // end of the last of these failures
 }
 
 // An ExchangeFailure is a request that failed at Exchange or on the way to it.
 // It names no mailbox.
 type ExchangeFailure struct {
 	At     time.Time
-	Reason proxy.Reason     // none for a fault
-	Fault  ews.ResponseCode // "": none
-	Status int              // of the response; 0: there was none
-	Cause  string           // for people
-	Remedy string           // for people
+	Reason proxy.Reason     // reason of the failure; none for a SOAP fault
+	Fault  ews.ResponseCode // response code of the SOAP fault; "" without one
+	Status int              // status of the response; 0 without one
+	Cause  string           // cause, in words
+	Remedy string           // remedy, in words
 }
 
-// Done takes a request that has ended into account. Requests that say nothing
-// about Exchange are ignored.
+// Done records a request that has ended. It ignores requests that say nothing
+// about Exchange.
 func (e *Exchange) Done(r *proxy.Record, o outcome.Outcome) {
 	at := r.Start.Add(r.Duration)
 	switch {
@@ -60,15 +60,16 @@ func (e *Exchange) Done(r *proxy.Record, o outcome.Outcome) {
 	}
 }
 
-// State returns how Exchange responds at present.
+// State returns how Exchange responds now.
 func (e *Exchange) State() ExchangeState {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.state
 }
 
-// failedAtExchange reports whether a request failed at Exchange or on the way to
-// it. A message that is too large says nothing about other requests.
+// failedAtExchange reports whether a request failed at Exchange or on the way
+// to it. It excludes a message that is too large, which says nothing about
+// other requests.
 func failedAtExchange(r *proxy.Record, o outcome.Outcome) bool {
 	switch o {
 	case outcome.Served, outcome.Audited:
@@ -81,8 +82,8 @@ func failedAtExchange(r *proxy.Record, o outcome.Outcome) bool {
 	return false
 }
 
-// ofWholeExchange reports whether a fault usually concerns all requests rather
-// than one mailbox.
+// ofWholeExchange reports whether a fault usually concerns all requests and not
+// only one mailbox.
 func ofWholeExchange(fault ews.ResponseCode) bool {
 	switch fault {
 	case ews.ErrorServerBusy, ews.ErrorInternalServerError, ews.ErrorInternalServerTransientError, "ErrorADUnavailable", "ErrorADOperation":
@@ -91,7 +92,7 @@ func ofWholeExchange(fault ews.ResponseCode) bool {
 	return false
 }
 
-// failedHere reports whether hmaproxy itself is the reason of a failure.
+// failedHere reports whether hmaproxy itself is the cause of a failure.
 func failedHere(r proxy.Reason) bool {
 	switch r {
 	case proxy.ReasonNoToken, proxy.ReasonCredentialsUnchecked, proxy.ReasonProxyBusy, proxy.ReasonProxyStopping:
@@ -104,8 +105,8 @@ func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
 	return r.Upstream != 0 && (o == outcome.Served || o == outcome.Audited || o == outcome.Left)
 }
 
-// causeOf says what failed, without the texts that a device has chosen: probes
-// show it to any client.
+// causeOf says what failed. The text contains no text from a device, because
+// probes show it to any client.
 func causeOf(r *proxy.Record) string {
 	switch {
 	case r.Reason == proxy.ReasonNone:
@@ -130,8 +131,8 @@ func AlarmsForExchange(s ExchangeState) []Alarm {
 	return []Alarm{{Kind: ExchangeFails, Exchange: s}}
 }
 
-// text describes the run of failures without its number, which changes with
-// every request.
+// text describes the consecutive failures without their number, which changes
+// with every request.
 func (s ExchangeState) text(now time.Time) string {
 	text := "requests to Exchange fail, the first one " + reltime.About(now.Sub(s.First.At)) + " ago"
 	if !s.LastGood.IsZero() {

@@ -18,7 +18,7 @@ func TestExchangeState(t *testing.T) {
 		name     string
 		records  []proxy.Record
 		failures int
-		cause    string // of the first failure
+		cause    string // text of the first failure
 	}{
 		{"no request yet", nil, 0, ""},
 		{"a good response", []proxy.Record{good}, 0, ""},
@@ -60,7 +60,8 @@ func TestExchangeState(t *testing.T) {
 	}
 }
 
-// TestExchangeAlarmKeepsTheLastGoodResponse checks the times of a run of failures.
+// TestExchangeAlarmKeepsTheLastGoodResponse checks the times during consecutive
+// failures.
 func TestExchangeAlarmKeepsTheLastGoodResponse(t *testing.T) {
 	var e health.Exchange
 	for _, r := range []proxy.Record{

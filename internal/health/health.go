@@ -1,6 +1,6 @@
-// Package health describes how the product is at one moment: whether it can
-// serve requests, and what an operator should look at although it can. The
-// probes, the status page and the notifications to systemd all show a State.
+// Package health describes the current state of the product: whether it can
+// serve requests, and the alarms. The probes, the status page and the
+// notifications to systemd all show a State.
 package health
 
 import (
@@ -19,7 +19,7 @@ type State struct {
 // Ready reports whether requests can be served.
 func (s State) Ready() bool { return s.NotReady == nil }
 
-// A Cause is why no request can be served.
+// A Cause says why no request can be served.
 type Cause int
 
 const (
@@ -30,13 +30,13 @@ const (
 	GroupsNotExpanded                  // the first expansion of HMA_ALLOWED_GROUPS has not succeeded
 )
 
-// NotReady is why no request can be served.
+// NotReady says why no request can be served.
 type NotReady struct {
 	Cause Cause
-	Err   error // of NoToken and NoCertificate; of GroupsNotExpanded if an expansion failed
+	Err   error // error of NoToken and NoCertificate, and of GroupsNotExpanded if an expansion failed
 }
 
-// Text returns the cause for people, without "not ready".
+// Text returns the cause in words, without "not ready".
 func (n NotReady) Text() string {
 	switch n.Cause {
 	case Stopping:
@@ -56,29 +56,29 @@ func (n NotReady) Text() string {
 	return "unknown cause"
 }
 
-// A Kind is what an alarm is about.
+// A Kind is the subject of an alarm.
 type Kind int
 
 const (
-	FileNotReloaded          Kind = iota + 1 // Subject is its variable
+	FileNotReloaded          Kind = iota + 1 // a file could not be reloaded; Subject is its variable
 	LogDropped                               // Count lines were dropped, because the log is not read
 	LogFileFailed                            // HMA_LOG_FILE cannot be written
-	GroupsAlarm                              // the groups could not be expanded, or their change is held
+	GroupsAlarm                              // the groups could not be expanded, or their change needs a confirmation
 	DefaultMailboxOff                        // a reload took HMA_DEFAULT_MAILBOX off the allow-list
 	AllowListMissing                         // clients can open every mailbox
 	AllowListAudits                          // audit mode refuses nothing
-	CertificateUnreadable                    // a renewed certificate goes unnoticed
-	TokenNotRefreshed                        // At is when the present token ends
+	CertificateUnreadable                    // a renewed certificate would not be noticed
+	TokenNotRefreshed                        // the token could not be refreshed; At is its end
 	TokenRoleMissing                         // Exchange will refuse the token
 	ClockDiffers                             // Difference is this machine's clock minus Entra ID's
 	CertificateNotRegistered                 // Subject is the thumbprint of the candidate
-	CertificateEnds                          // At is when the active certificate ends
-	CertificateMissing                       // there is none at all
-	ExchangeFails                            // Exchange describes the run of failures
+	CertificateEnds                          // the active certificate expires soon; At is its end
+	CertificateMissing                       // there is no certificate
+	ExchangeFails                            // requests fail at Exchange; Exchange describes the failures
 )
 
-// An Alarm is something that an operator must look at while requests are
-// served. Kind says which of the other fields it has.
+// An Alarm is a condition that an operator must look at although requests are
+// served. Kind determines which of the other fields are set.
 type Alarm struct {
 	Kind       Kind
 	Subject    string
@@ -89,7 +89,7 @@ type Alarm struct {
 	Exchange   ExchangeState
 }
 
-// Text returns the alarm for people, as a sentence without its full stop.
+// Text returns the alarm in words, as a sentence without a full stop.
 func (a Alarm) Text(now time.Time) string {
 	switch a.Kind {
 	case FileNotReloaded:

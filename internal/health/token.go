@@ -8,15 +8,15 @@ import (
 	"hmaproxy/token"
 )
 
-// How early alarms begin. The alert rules in deploy/monitoring use the same
-// spans.
+// Spans before expiry at which alarms begin. The alert rules in
+// deploy/monitoring use the same spans.
 const (
 	certificateWarning = 30 * 24 * time.Hour
 	maxClockDifference = time.Minute
 )
 
-// NotReadyFor returns why a keeper in that status cannot supply a token, nil
-// when it can.
+// NotReadyFor returns why a keeper with the given status cannot supply a token,
+// nil if it can.
 func NotReadyFor(s token.Status) *NotReady {
 	switch {
 	case s.Usable:
@@ -59,13 +59,13 @@ func AlarmsFor(s token.Status, now time.Time) []Alarm {
 	return alarms
 }
 
-// unprefixed returns the error without the name of its package, which the texts
-// around it imply.
+// unprefixed returns the error without its package prefix, which the
+// surrounding text implies.
 func unprefixed(err *token.Error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "token: "))
 }
 
-// A Slot is the use of a certificate.
+// A Slot says how a certificate is used.
 type Slot string
 
 const (
@@ -81,7 +81,7 @@ type Certificate struct {
 }
 
 // Certificates lists the certificates of a keeper. Before Entra ID has accepted
-// any, the one that is tried is a candidate.
+// one, the certificate that is tried is a candidate.
 func Certificates(s token.Status) []Certificate {
 	if s.Active == nil && s.Candidate == nil {
 		s.Candidate, s.Fallback = s.Fallback, nil

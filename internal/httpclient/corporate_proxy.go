@@ -11,7 +11,7 @@ import (
 )
 
 // checkConnectResponse returns an error that explains a corporate proxy's
-// refusal of CONNECT. To callers it is a connection that could not be opened.
+// refusal of CONNECT. It has the form of a failure to connect.
 func (c *Clients) checkConnectResponse(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if c.observer.ConnectResponse != nil {
 		c.observer.ConnectResponse(response.StatusCode)

@@ -1,8 +1,8 @@
-// Package httpclient makes the HTTP clients that the product uses: the transport
-// for Exchange and the client for Entra ID and Key Vault. They honour the
-// configuration's corporate proxy, trusted roots and HMA_EWS_CONNECT.
+// Package httpclient makes the HTTP clients of the product: the transport for
+// Exchange and the client for Entra ID and Key Vault. They use the configured
+// corporate proxy, trusted roots and HMA_EWS_CONNECT.
 //
-// doctor uses this package too, so that it examines what the product does.
+// doctor uses this package too, so that it tests the product's own clients.
 package httpclient
 
 import (
@@ -23,27 +23,27 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// Bounds of outgoing connections, each with its reason. Package dialer has those
-// of DNS and TCP.
+// Limits of outgoing connections, each with its reason. Package dialer has
+// those of DNS and TCP.
 const (
 	tlsTimeout      = 9 * time.Second  // for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
-	continueTimeout = 2 * time.Second  // for a 100 Continue that a device in front of Exchange swallows
+	continueTimeout = 2 * time.Second  // for a 100 Continue, which a device in front of Exchange may swallow
 	responseTimeout = 10 * time.Minute // Exchange ends its own work on a request after at most 5 minutes
-	maxIdle         = 256              // idle connections to Exchange; a streaming client may have 200 mailboxes
+	maxIdle         = 256              // number of idle connections to Exchange; a streaming client may have 200 mailboxes
 	maxHead         = 256 << 10        // bytes of a response's head
 )
 
 // A Dialer opens connections. Tests put their own network here.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Clients makes the HTTP clients that one configuration asks for. It is safe
-// for concurrent use. Making a client opens no connection.
+// Clients makes the HTTP clients for one configuration. It is safe for
+// concurrent use. Making a client opens no connection.
 type Clients struct {
 	config *config.Config
 	roots  *x509.CertPool
 	log    *slog.Logger
-	proxy  func(*url.URL) (*url.URL, error) // the corporate proxy for a URL, nil for none
+	proxy  func(*url.URL) (*url.URL, error) // returns the corporate proxy for a URL, nil for none
 	dial   Dialer
 
 	current  func(address string) func(net.Conn) bool // see upstream.Config.Current
@@ -82,8 +82,8 @@ func New(c *config.Config, dial Dialer, log *slog.Logger) (*Clients, error) {
 func (c *Clients) Roots() *x509.CertPool { return c.roots }
 
 // Control returns a new client for Entra ID and Key Vault. It follows no
-// redirects, because they would carry secrets to another host, and bounds the
-// size of responses.
+// redirects, which would carry secrets to another host, and limits the size of
+// responses.
 func (c *Clients) Control() *http.Client {
 	return &http.Client{
 		Transport: sizeLimit{next: c.transport()},
@@ -93,8 +93,8 @@ func (c *Clients) Control() *http.Client {
 	}
 }
 
-// Exchange returns a new transport for EWS requests, through the corporate proxy
-// when the configuration has one for Exchange.
+// Exchange returns a new transport for EWS requests. It uses the corporate
+// proxy if the configuration has one for Exchange.
 func (c *Clients) Exchange() (http.RoundTripper, error) {
 	ews := c.config.EWS
 	address := cmp.Or(string(c.config.Connect), net.JoinHostPort(ews.Hostname(), cmp.Or(ews.Port(), "443")))
@@ -130,9 +130,9 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 
 // responseTimeoutOf returns how long Exchange may work on a request before it
 // responds. Package proxy sets a request's Pattern to its EWS operation.
-// GetStreamingEvents has no bound: a device on the way may hold its response back
-// until its end, half an hour later. Nor has a request whose operation is unknown,
-// because it may be that one.
+// GetStreamingEvents has no timeout, because a device may hold its response
+// back until its end half an hour later. A request whose operation is unknown
+// has none either, because it may be a GetStreamingEvents.
 func responseTimeoutOf(r *http.Request) time.Duration {
 	if r.Method == http.MethodPost && (r.Pattern == "" || r.Pattern == "GetStreamingEvents") {
 		return 0
@@ -140,8 +140,8 @@ func responseTimeoutOf(r *http.Request) time.Duration {
 	return responseTimeout
 }
 
-// exchangeProxy returns the corporate proxy for Exchange, nil for none. NO_PROXY
-// may name Exchange's host or the address of HMA_EWS_CONNECT.
+// exchangeProxy returns the corporate proxy for Exchange, nil for none.
+// NO_PROXY may contain Exchange's host or the address of HMA_EWS_CONNECT.
 func (c *Clients) exchangeProxy(address string) (*url.URL, error) {
 	proxy, err := c.proxyFor(c.config.EWS.URL)
 	if err == nil && proxy != nil && c.config.Connect != "" {
@@ -162,8 +162,8 @@ func (c *Clients) proxyFor(u *url.URL) (*url.URL, error) {
 	return proxy, err
 }
 
-// exchangeTLS returns the configuration of TLS handshakes with Exchange, to which
-// HMA_TLS_COMPATIBILITY applies.
+// exchangeTLS returns the configuration of TLS handshakes with Exchange,
+// including HMA_TLS_COMPATIBILITY.
 func (c *Clients) exchangeTLS() *tls.Config {
 	return c.observe(&tls.Config{
 		RootCAs: c.roots, MinVersion: tls.VersionTLS12, ServerName: c.config.EWS.Hostname(),
@@ -183,7 +183,7 @@ func (c *Clients) CloseIdleConnections() {
 	}
 }
 
-// remember adds a transport to those that CloseIdleConnections reaches.
+// remember adds a transport to those that CloseIdleConnections closes.
 func (c *Clients) remember(t idleCloser) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

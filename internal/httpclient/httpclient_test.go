@@ -93,7 +93,7 @@ func TestResponseTimeout(t *testing.T) {
 	}
 }
 
-// TestTLSCompatibility uses an Exchange that only has RSA key exchange.
+// TestTLSCompatibility uses an Exchange that supports only RSA key exchange.
 func TestTLSCompatibility(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	server.TLS = &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}
@@ -133,7 +133,7 @@ func TestTLSCompatibility(t *testing.T) {
 			} else if !strings.Contains(err.Error(), "HMA_TLS_COMPATIBILITY") {
 				t.Errorf("%v does not name the setting", err)
 			}
-			// The options are Exchange's alone.
+			// The options are only for Exchange.
 			if control := clients.Control().Transport.(sizeLimit).next.(*http.Transport); control.TLSClientConfig.CipherSuites != nil {
 				t.Error("Entra ID and Key Vault are offered other cipher suites")
 			}

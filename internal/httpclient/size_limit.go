@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// maxBody is the size of a response body from Entra ID or Key Vault. Real ones
-// have a few KiB. Package token has an error of its own for more than 1 MiB,
-// which must be able to occur.
+// maxBody is the limit for a response body from Entra ID or Key Vault. Real
+// ones have a few KiB. It is larger than 1 MiB, so that package token can
+// report its own error for responses above that size.
 const maxBody = 2 << 20
 
 var errBodyTooLong = errors.New("the response is longer than 2 MiB")

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	logFileSize  = 20 // MiB, some 60,000 requests
-	logFilesKept = 5  // in addition to the one in use
+	logFileSize  = 20 // MiB, about 60,000 requests
+	logFilesKept = 5  // number of old files in addition to the current one
 )
 
-// A file writes to a file that is rotated by its size. Lines that cannot be
-// written to it, on a full disk for example, go to stderr. One goroutine at a
-// time may call Write.
+// A File is a log file that is rotated by size. Lines that cannot be written,
+// for example because the disk is full, go to stderr. Write must not be called
+// concurrently.
 type file struct {
 	rotated io.WriteCloser
 	stderr  io.Writer
-	cut     bool                   // the file ends within a line
-	err     atomic.Pointer[string] // of the last write; nil: it succeeded
+	cut     bool                   // the file ends with an incomplete line
+	err     atomic.Pointer[string] // error of the latest write; nil: it succeeded
 }
 
 func openFile(path string, stderr io.Writer) (*file, error) {
@@ -36,7 +36,7 @@ func openFile(path string, stderr io.Writer) (*file, error) {
 	return &file{rotated: &lumberjack.Logger{Filename: path, MaxSize: logFileSize, MaxBackups: logFilesKept}, stderr: stderr}, nil
 }
 
-// Write writes whole lines.
+// Write writes complete lines.
 func (f *file) Write(lines []byte) (int, error) {
 	written, err := f.append(lines)
 	if err == nil {
@@ -45,7 +45,7 @@ func (f *file) Write(lines []byte) (int, error) {
 	}
 	text := err.Error()
 	f.err.Store(&text)
-	// The line that was cut goes to stderr as a whole.
+	// The complete line goes to stderr, although a part of it is in the file.
 	rest := lines[bytes.LastIndexByte(lines[:written], '\n')+1:]
 	if _, err := f.stderr.Write(rest); err != nil {
 		return written, err
@@ -53,8 +53,8 @@ func (f *file) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
-// append writes to the file. It first ends a line that an earlier write cut, so
-// that the next line does not begin within it.
+// append writes to the file. If an earlier write left an incomplete line, it
+// ends that line first.
 func (f *file) append(lines []byte) (written int, err error) {
 	if f.cut {
 		if _, err := f.rotated.Write([]byte("\n")); err != nil {

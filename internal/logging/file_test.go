@@ -45,7 +45,7 @@ func TestLogFileIsRotated(t *testing.T) {
 	}
 }
 
-// A fullDisk takes room bytes.
+// A fullDisk has space for room bytes.
 type fullDisk struct {
 	bytes.Buffer
 	room int

@@ -1,5 +1,6 @@
-// Package logging opens the product's log: its format, its place and how its
-// lines are queued. A log that blocks or fails never blocks a caller.
+// Package logging opens the product's log. It determines its format and
+// destination, and queues its lines. A log that blocks or fails never blocks a
+// caller.
 package logging
 
 import (
@@ -24,9 +25,9 @@ type Output struct {
 	log   *slog.Logger
 }
 
-// Open opens the log that the configuration asks for: the file of HMA_LOG_FILE,
-// or else stderr. It creates the file with mode 0600 and returns an error if the
-// file cannot be opened.
+// Open opens the configured log: the file of HMA_LOG_FILE, else stderr. It
+// creates the file with mode 0600 and returns an error if the file cannot be
+// opened.
 func Open(c *config.Config, stderr io.Writer) (*Output, error) {
 	o := &Output{}
 	var w io.Writer = stderr
@@ -53,15 +54,15 @@ func (o *Output) Close() {
 	}
 }
 
-// A State is how the output works.
+// A State is the state of the output.
 type State struct {
-	Dropped uint64    // lines dropped because the log was not read, since the start
-	Last    time.Time // when a line was dropped last; zero: never
+	Dropped uint64    // number of lines dropped since the start because the log was not read
+	Last    time.Time // time when the latest line was dropped; zero: never
 	Blocked bool      // a write has not ended for several seconds
-	FileErr error     // of the last write to the file; nil: it succeeded
+	FileErr error     // error of the latest write to the file; nil: it succeeded
 }
 
-// State returns how the output works at present. It never blocks.
+// State returns the current state of the output. It never blocks.
 func (o *Output) State() State {
 	var s State
 	s.Dropped, s.Last, s.Blocked = o.queue.state()

@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// Bounds on lines that are not written yet.
+// Limits for lines that are not written yet.
 const (
-	maxDelay    = 10 * time.Millisecond // a write for each line would be a large part of a request's cost
-	writeSize   = 32 << 10              // bytes that are written without waiting for maxDelay
-	maxQueued   = 1 << 20               // bytes; further lines are dropped while a write blocks
-	closeWait   = time.Second           // for the last lines at the end of the process
+	maxDelay    = 10 * time.Millisecond // because writing each line separately would be a large part of a request's cost
+	writeSize   = 32 << 10              // bytes after which lines are written without waiting for maxDelay
+	maxQueued   = 1 << 20               // bytes; while a write blocks, further lines are dropped
+	closeWait   = time.Second           // wait for the last lines at the end of the process
 	blockedTime = 5 * time.Second       // a write that takes longer is reported as blocked
 )
 
-// A queue writes lines in a goroutine of its own, so that a log that blocks never
+// A queue writes lines in its own goroutine, so that a log that blocks never
 // blocks a caller. It is safe for concurrent use.
 type queue struct {
 	w io.Writer
-	// onDrop is called after lines were dropped, when the log is read again.
+	// onDrop is called when the log is read again after lines were dropped.
 	onDrop func(lines uint64)
-	wake   chan struct{} // holds a value when lines are to be written now
+	wake   chan struct{} // receives a value when the lines must be written
 	end    chan struct{} // closed by close
-	done   chan struct{} // closed when all lines are written after the end
+	done   chan struct{} // closed when all lines are written after close
 
 	mu      sync.Mutex
-	buffer  []byte // whole lines, at most maxQueued bytes
-	spare   []byte // for the next buffer
+	buffer  []byte // complete lines, at most maxQueued bytes
+	spare   []byte // memory for the next buffer
 	timer   *time.Timer
-	since   time.Time // when the write in progress began; zero: there is none
-	dropped uint64    // lines, since the start
-	logged  uint64    // dropped lines that the log itself reports
-	last    time.Time // when a line was dropped last
+	since   time.Time // time when the write in progress began; zero: there is none
+	dropped uint64    // number of lines dropped since the start
+	logged  uint64    // number of dropped lines that the log does not report yet
+	last    time.Time // time when the latest line was dropped
 }
 
 func newQueue(w io.Writer, onDrop func(lines uint64)) *queue {
@@ -63,7 +63,8 @@ func (q *queue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// startTimer starts the delay of served requests' lines. The caller holds q.mu.
+// startTimer starts the delay for lines about served requests. The caller holds
+// q.mu.
 func (q *queue) startTimer() {
 	if q.timer == nil {
 		q.timer = time.AfterFunc(maxDelay, q.flush)
@@ -72,7 +73,7 @@ func (q *queue) startTimer() {
 	q.timer.Reset(maxDelay)
 }
 
-// flush has the queued lines written now. It does not wait for that.
+// flush causes the queued lines to be written now. It does not wait.
 func (q *queue) flush() {
 	select {
 	case q.wake <- struct{}{}:
@@ -115,7 +116,7 @@ func (q *queue) write() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.since = time.Time{}
-	if cap(lines) <= 2*writeSize { // a larger one came from a write that blocked
+	if cap(lines) <= 2*writeSize { // do not reuse a larger buffer, which a blocked write has left
 		q.spare = lines
 	}
 }
@@ -128,8 +129,8 @@ func (q *queue) newlyDropped() uint64 {
 	return n
 }
 
-// close writes the remaining lines and reports whether they are written. It does
-// not wait for a log that blocks. Call it once.
+// close writes the remaining lines and reports whether it has written them. It
+// does not wait for a log that blocks. Call it once.
 func (q *queue) close() bool {
 	close(q.end)
 	timeout := time.NewTimer(closeWait)
@@ -142,16 +143,16 @@ func (q *queue) close() bool {
 	}
 }
 
-// state returns how many lines were dropped, when the last one was, and whether a
-// write blocks.
+// state returns the number of dropped lines, the time of the latest one, and
+// whether a write blocks.
 func (q *queue) state() (dropped uint64, last time.Time, blocked bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped, q.last, !q.since.IsZero() && time.Since(q.since) > blockedTime
 }
 
-// A promptHandler has every line written at once, with the queued ones before it,
-// except the lines of served requests.
+// A promptHandler flushes the queue after every line, except after lines about
+// served requests.
 type promptHandler struct {
 	slog.Handler
 	queue *queue

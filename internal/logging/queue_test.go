@@ -25,7 +25,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take returns the writes since the last call, as the messages in them.
+// take returns the messages of the writes since the last call.
 func (r *recorder) take() (messages []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

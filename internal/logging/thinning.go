@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// A Thinning counts lines of one kind and decides which are left out, so that a
-// client that causes lines does not fill the disk. It is safe for concurrent use.
+// A Thinning counts lines of one kind and decides which to leave out, so that a
+// client cannot fill the disk. It is safe for concurrent use.
 type Thinning struct {
 	burst    int
 	interval time.Duration
 
 	mu      sync.Mutex
-	spent   int       // lines of the burst that were written
-	since   time.Time // when spent was last reduced
-	omitted int       // lines left out since the last line that was written
+	spent   int       // number of lines of the burst that were written
+	since   time.Time // time when spent was last reduced
+	omitted int       // number of lines left out since the latest line
 }
 
 // NewThinning returns a Thinning that leaves out no line of the first burst, and
@@ -23,8 +23,8 @@ func NewThinning(burst int, interval time.Duration) *Thinning {
 	return &Thinning{burst: burst, interval: interval}
 }
 
-// Count counts a line. omit says whether to leave it out. When it is not left
-// out, omitted is the number of lines that were left out before it.
+// Count counts a line. omit says whether to leave it out. If not, omitted is
+// the number of lines that were left out before it.
 func (t *Thinning) Count() (omit bool, omitted int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -84,12 +84,12 @@ func (l *Listener) Close() error { l.close(); return nil }
 // Addr returns the listener's address.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
-// Done is closed when the listener is.
+// Done returns a channel that is closed when the listener is.
 func (l *Listener) Done() <-chan struct{} { return l.done }
 
-// DialContext connects to the listener and waits until Accept has taken the
-// connection. The network and the address are ignored, so that it can stand in
-// for any dialer. It returns ECONNREFUSED after Close.
+// DialContext connects to the listener and waits until Accept has returned the
+// connection. It ignores network and address, so that it can replace any
+// dialer. It returns ECONNREFUSED after Close.
 func (l *Listener) DialContext(ctx context.Context, network, _ string) (net.Conn, error) {
 	client, server := l.Pipe()
 	select {
@@ -102,7 +102,7 @@ func (l *Listener) DialContext(ctx context.Context, network, _ string) (net.Conn
 	}
 }
 
-// Pipe returns the two ends of a new connection that nothing has accepted. The
+// Pipe returns the two ends of a new connection without a listener. The
 // server's end has the listener's address and a loopback peer.
 func (l *Listener) Pipe() (client, server net.Conn) {
 	near, far := net.Pipe()

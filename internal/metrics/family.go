@@ -2,10 +2,11 @@ package metrics
 
 import "sync"
 
-// A family finds the metric of a set of labels without building a map or hashing
-// strings label by label, which is most of the cost of counting. It holds at most
-// limit metrics: further label sets share the one of rest, so that a label whose
-// set is not closed after all costs precision and not memory.
+// A family finds the metric for a set of labels without building a map or
+// hashing each label, which is most of the cost of counting. It holds at most
+// limit metrics. Further label sets share the metric of rest: if the values of
+// a label grow without limit, the metrics lose precision but use no further
+// memory.
 type family[K comparable, M any] struct {
 	limit int
 	rest  K

@@ -1,6 +1,6 @@
-// Package metrics counts what the product does and serves it to Prometheus. No
-// other package imports Prometheus. Label values come from closed sets and name
-// no mailbox.
+// Package metrics counts events of the product and serves the counters to
+// Prometheus. No other package imports Prometheus. Label values come from
+// closed sets and contain no mailbox.
 package metrics
 
 import (
@@ -27,7 +27,7 @@ type Metrics struct {
 	accepts  prometheus.Counter
 }
 
-// maxScrapes bounds how many scrapes are served at once.
+// maxScrapes limits the number of concurrent scrapes.
 const maxScrapes = 4
 
 // New returns metrics that all begin at 0.
@@ -62,8 +62,7 @@ func (m *Metrics) Panicked() { m.panics.Inc() }
 // AcceptFailed counts a connection that could not be accepted.
 func (m *Metrics) AcceptFailed() { m.accepts.Inc() }
 
-// InFlight returns a handler that counts the requests that next serves at
-// present.
+// InFlight returns a handler that counts the requests that next is serving.
 func (m *Metrics) InFlight(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.requests.inFlight.Inc()
@@ -103,8 +102,8 @@ func (f factory) histograms(name, help string, buckets []float64, labels ...stri
 	return h
 }
 
-// reasons makes a family of counters by reason, of which the known ones begin at
-// 0.
+// reasons makes a family of counters by reason. Those of the known reasons
+// begin at 0.
 func (f factory) reasons(known []proxy.Reason, name, help string) family[proxy.Reason, prometheus.Counter] {
 	c := f.counters(name, help, "reason")
 	counters := newFamily(64, proxy.ReasonNone, func(reason proxy.Reason) prometheus.Counter { return c.WithLabelValues(reason.String()) })
@@ -114,7 +113,7 @@ func (f factory) reasons(known []proxy.Reason, name, help string) family[proxy.R
 	return counters
 }
 
-// statusLabel returns a status, "other" for one that HTTP does not define.
+// statusLabel returns a status as a label, "other" if HTTP does not define it.
 func statusLabel(status int) string {
 	if status != 0 && http.StatusText(status) == "" {
 		return "other"

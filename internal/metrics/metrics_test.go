@@ -157,7 +157,7 @@ func TestRequestsInFlight(t *testing.T) {
 	var during string
 	h := m.InFlight(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		during = scrape(m)
-		panic(http.ErrAbortHandler) // how the proxy aborts a response
+		panic(http.ErrAbortHandler) // the way in which the proxy aborts a response
 	}))
 	func() {
 		defer func() { _ = recover() }()
@@ -173,8 +173,9 @@ func scrape(m *Metrics) string {
 	return w.Body.String()
 }
 
-// TestReasonsAreCounted checks that every reason begins at 0 in the counter that
-// its class belongs to: one that begins at 1 would raise no alert at first.
+// TestReasonsAreCounted checks that the counter of every reason exists from the
+// start, with the value 0, in the family of the reason's class. A counter that
+// appears with the value 1 would not raise an alert.
 func TestReasonsAreCounted(t *testing.T) {
 	text := scrape(New(""))
 	for _, reason := range proxy.Reasons() {
@@ -183,7 +184,7 @@ func TestReasonsAreCounted(t *testing.T) {
 			proxy.ClassFailed:  "hmaproxy_failures_total", proxy.ClassClientLeft: "hmaproxy_failures_total",
 		}[reason.Class()]
 		if counter == "" {
-			continue // a handshake is neither
+			continue // a handshake is neither a refusal nor a failure
 		}
 		contains(t, text, fmt.Sprintf("%s{reason=%q} 0\n", counter, reason))
 	}

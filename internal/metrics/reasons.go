@@ -6,15 +6,15 @@ import (
 	"hmaproxy/proxy"
 )
 
-// Counters of reasons begin at 0, so that the first request of a reason shows as
-// an increase: a counter that begins to exist at 1 has no increase.
+// The counters of reasons exist from the start with the value 0. A counter that
+// appears with the value 1 would not show an increase.
 
-// Reasons returns the reasons that are label values from the start.
+// Reasons returns the reasons whose counters exist from the start.
 func Reasons() []proxy.Reason {
 	return reasonsOf(proxy.ClassRefused, proxy.ClassFailed, proxy.ClassClientLeft)
 }
 
-// auditReasons returns the reasons of refusals that audit mode reports instead.
+// auditReasons returns the reasons of the refusals that audit mode reports.
 func auditReasons() []proxy.Reason {
 	return []proxy.Reason{
 		proxy.ReasonMailboxNotAllowed, proxy.ReasonNoMailbox, proxy.ReasonOperationNotAllowed, proxy.ReasonEnvelopeRefused,

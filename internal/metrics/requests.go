@@ -8,7 +8,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// requestMetrics are about clients' requests.
+// requestMetrics are the metrics of clients' requests.
 type requestMetrics struct {
 	requests  family[requestLabels, prometheus.Counter]
 	upstream  family[int, prometheus.Counter]
@@ -29,8 +29,8 @@ type requestLabels struct {
 	status    int
 }
 
-// requestBuckets returns the histogram's bounds in seconds: from the time that a
-// near Exchange takes for GetFolder to the time after which clients give up.
+// requestBuckets returns the histogram's bounds in seconds: from the duration
+// of a GetFolder on a near Exchange to the time after which clients give up.
 func requestBuckets() []float64 {
 	return []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 }

@@ -9,17 +9,17 @@ import (
 	"hmaproxy/token"
 )
 
-// A State is what the gauges show.
+// A State holds the values of the gauges.
 type State struct {
 	Token     token.Status
 	Ready     bool
 	Exchange  health.ExchangeState
 	AllowList AllowList
-	Files     []File // that are reloaded
+	Files     []File // reloaded files
 	Log       Log
 }
 
-// AllowList describes the allow-list in force.
+// AllowList describes the current allow-list.
 type AllowList struct {
 	Entries int
 	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
@@ -30,17 +30,17 @@ type AllowList struct {
 // Log describes the log.
 type Log struct {
 	Dropped uint64 // lines, since the start
-	Alarm   bool   // lines are dropped at present, or the log's file cannot be written
+	Alarm   bool   // whether lines are being dropped, or the log's file cannot be written
 }
 
-// A File is a reloaded file, by the setting that names it.
+// A File is a reloaded file, identified by its setting.
 type File struct {
 	Variable string
-	Failed   bool // it could not be reloaded
+	Failed   bool // whether it could not be reloaded
 }
 
-// Observe adds the gauges of a state. It is read at each scrape, so that nothing
-// has to be kept in step with it. Call it once.
+// Observe adds the gauges of a state. state is called at each scrape. Call
+// Observe once.
 func (m *Metrics) Observe(state func() State) error {
 	return m.registry.Register(&collector{state, append(append(tokenGauges(), certificateGauges()...), processGauges()...)})
 }
@@ -100,7 +100,7 @@ func certificateGauges() []gauge {
 	}
 }
 
-// processGauges are about this process rather than about the token.
+// processGauges are the gauges of this process. Others are about the token.
 func processGauges() []gauge {
 	file := prometheus.NewDesc("hmaproxy_file_alarm", "1 while the changed file of a variable cannot be reloaded and the previous content is in force.", []string{"variable"}, nil)
 	dropped := prometheus.NewDesc("hmaproxy_log_dropped_lines_total", "Log lines dropped because the log was not read.", nil, nil)
@@ -150,7 +150,7 @@ func truth(b bool) float64 {
 	return 0
 }
 
-// timestamp is 0 for the zero time.
+// timestamp returns seconds since 1970, 0 for the zero time.
 func timestamp(t time.Time) float64 {
 	if t.IsZero() {
 		return 0

@@ -8,7 +8,7 @@ import (
 	"hmaproxy/token"
 )
 
-// tokenMetrics are about token requests to Entra ID.
+// tokenMetrics are the metrics of token requests to Entra ID.
 type tokenMetrics struct {
 	requests  family[token.Reason, prometheus.Counter]
 	failures  family[failureLabels, prometheus.Counter]

@@ -1,6 +1,6 @@
-// Package policycheck asks the policy of a configuration about requests that are not
-// served: one that an operator asks about, and those that a log holds. It decides
-// nothing itself.
+// Package policycheck applies the policy of a configuration to requests that
+// are not served: a request that an operator specifies, and those of a log. It
+// makes no decisions itself.
 package policycheck
 
 import (
@@ -14,8 +14,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// NewRequest returns a request as the scanner finds it: one that calls an operation
-// and names a mailbox, or none for the zero Identity. An operation named
+// NewRequest returns a request in the form of the scanner's result. It calls an
+// operation and names a mailbox, or none for the zero Identity. The operation
 // "Subscribe:Push" is a subscription for push notifications.
 func NewRequest(operation string, id ews.Identity) *ews.Request {
 	r := &ews.Request{Operation: operation, Identity: id}
@@ -39,12 +39,12 @@ func ParseName(s string) ews.Identity {
 	return ews.Identity{Kind: ews.SmtpAddress, Value: s}
 }
 
-// Policies are the policies of a configuration, made as the running product makes
-// them, except that the members of groups are not known.
+// Policies are the policies of a configuration. They are made as in the running
+// product, except that the members of groups are not known.
 type Policies struct {
 	config *config.Config
 	base   *policy.Policy
-	plain  *policy.Policy // base with the operations that are allowed by default
+	plain  *policy.Policy // like base, but with the operations that are allowed by default
 }
 
 // New returns the policies of a configuration.
@@ -69,7 +69,7 @@ func New(c *config.Config) (*Policies, error) {
 // errUnknownUser is the error for a client user that the configuration does not have.
 var errUnknownUser = errors.New("HMA_CLIENT_USERS_FILE has no such client user")
 
-// narrow returns p as it is for a client user, and p itself for "".
+// narrow returns p narrowed for a client user, and p itself for "".
 func (p *Policies) narrow(of *policy.Policy, user string) (*policy.Policy, error) {
 	if user == "" {
 		return of, nil
@@ -85,13 +85,13 @@ func (p *Policies) narrow(of *policy.Policy, user string) (*policy.Policy, error
 	return nil, errUnknownUser
 }
 
-// A Result is the decision about one mailbox, and what made it.
+// A Result is the decision about one mailbox, and the rules that led to it.
 type Result struct {
 	Mailbox string   `json:"mailbox"`
 	Allowed bool     `json:"allowed"`
-	Reason  string   `json:"reason,omitempty"` // of a refusal, the word of the log
-	Rules   []string `json:"rules"`            // what made the decision, each a clause
-	Audit   bool     `json:"audit,omitempty"`  // a refusal is forwarded and logged
+	Reason  string   `json:"reason,omitempty"` // reason of a refusal, as in the log
+	Rules   []string `json:"rules"`            // the rules that led to it, each a clause
+	Audit   bool     `json:"audit,omitempty"`  // audit mode forwards and logs a refusal
 }
 
 // Check decides about a mailbox, an operation ("" for none) and a client user ("" for
@@ -99,7 +99,7 @@ type Result struct {
 func (p *Policies) Check(mailbox, operation, user string) (Result, error) {
 	r := Result{Mailbox: mailbox}
 	from := p.base
-	if operation == "" { // the question is about the mailbox alone
+	if operation == "" { // the caller asks only about the mailbox
 		from = p.plain
 	}
 	narrowed, err := p.narrow(from, user)
@@ -109,7 +109,7 @@ func (p *Policies) Check(mailbox, operation, user string) (Result, error) {
 	id := ParseName(mailbox)
 	_, refusal := narrowed.Decide(NewRequest(asked(operation), id), "")
 	r.Allowed, r.Rules = refusal == nil, p.mailboxRules(narrowed, id, user)
-	if !narrowed.Limited() { // it looks at no name; an address that it cannot have is no mailbox
+	if !narrowed.Limited() { // an address entry cannot match this name, because it is not an address
 		if _, problem := narrowed.Explain(id); problem != "" {
 			r.Rules = append(r.Rules, "the name is none that an allow-list can have: "+problem)
 		}
@@ -123,8 +123,9 @@ func (p *Policies) Check(mailbox, operation, user string) (Result, error) {
 	return r, nil
 }
 
-// asked returns the operation to decide about. Every policy that is not narrowed to a
-// list of operations allows GetFolder.
+// asked returns the operation to decide about. GetFolder stands for no
+// operation, because it is allowed by every policy without a list of
+// operations.
 func asked(operation string) string {
 	if operation == "" {
 		return "GetFolder"
@@ -132,7 +133,7 @@ func asked(operation string) string {
 	return operation
 }
 
-// mailboxRules says what a mailbox matches.
+// mailboxRules returns the rules about a mailbox.
 func (p *Policies) mailboxRules(narrowed *policy.Policy, id ews.Identity, user string) []string {
 	if !narrowed.Limited() {
 		if p.config.EveryMailbox {
@@ -167,7 +168,7 @@ func (p *Policies) matchRule(m policy.Match, user string) string {
 	return "the entry " + entry + " of " + source
 }
 
-// source names where the list of all clients comes from.
+// source returns the origin of the list for all clients.
 func (p *Policies) source() string {
 	switch c := p.config; {
 	case c.AllowedMailboxesFile != "":
@@ -203,14 +204,14 @@ func (p *Policies) operationRule(narrowed *policy.Policy, operation string) stri
 	return "the operation is refused by default, because it reaches beyond the mailbox, and HMA_ALLOWED_OPERATIONS does not name it"
 }
 
-// decideOperation asks a policy about an operation, whatever the mailbox.
+// decideOperation returns the decision about an operation for any mailbox.
 func decideOperation(p *policy.Policy, operation string) (name ews.Operation, allowed bool) {
 	decision, refusal := p.Decide(NewRequest(operation, ews.Identity{Kind: ews.SmtpAddress, Value: "someone@contoso.com"}), "")
 	return decision.Operation, refusal == nil || refusal.Reason != policy.OperationNotAllowed
 }
 
-// RefusedByDefault says why an allow-list refuses an operation by default, "" if it
-// does not.
+// RefusedByDefault returns why an allow-list refuses an operation by default,
+// "" if it does not.
 func RefusedByDefault(operation string) string {
 	patterns, err := policy.ParsePatterns("someone@contoso.com")
 	if err != nil {

@@ -124,13 +124,13 @@ func TestCheckNamesAuditMode(t *testing.T) {
 	}
 }
 
-// TestReplay has, for each rule about a request of the log, both sides.
+// TestReplay tests both sides of each rule about requests of a log.
 func TestReplay(t *testing.T) {
 	const allowed, outside = "allowed", "outside"
 	for name, test := range map[string]struct {
 		settings []string
 		edit     func(*proxy.Record)
-		want     string // the reason, what the log lacks, or one of the above
+		want     string // the reason, the missing information, or one of the above
 	}{
 		"an entry":                       {[]string{aList}, nil, allowed},
 		"no entry":                       {[]string{aList}, func(r *proxy.Record) { r.Mailbox = "ceo@contoso.com" }, "mailbox-not-allowed"},
@@ -219,7 +219,7 @@ func TestReplayAddsUp(t *testing.T) {
 	}
 }
 
-// TestLimitsAreStated: what the log cannot show depends on the configuration.
+// TestLimitsAreStated: the limitations depend on the configuration.
 func TestLimitsAreStated(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings []string

@@ -12,27 +12,26 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// maxRows bounds the groups of requests that are kept, because clients choose their
-// names.
+// maxRows limits the number of groups, because clients choose their names.
 const maxRows = 50_000
 
-// A Replay decides about the requests of a log as enforce mode would. One goroutine
-// uses it.
+// A Replay decides about the requests of a log as enforce mode would. It must
+// be used by one goroutine.
 type Replay struct {
 	policies *Policies
-	users    map[string]*policy.Policy // nil: no such user
+	users    map[string]*policy.Policy // nil: the user does not exist
 	rows     map[rowKey]*Row
 	totals   Totals
 }
 
-// Totals count requests by what became of them.
+// Totals count requests by decision.
 type Totals struct {
 	Allowed   int64 `json:"allowed"`
 	Refused   int64 `json:"refused"`
-	Undecided int64 `json:"undecided"`   // the log does not have what the decision needs
-	Outside   int64 `json:"not_decided"` // the policy does not decide about these, such as requests without credentials
+	Undecided int64 `json:"undecided"`   // undecided, because the log does not contain enough
+	Outside   int64 `json:"not_decided"` // outside the policy, such as requests without credentials
 	Userless  int64 `json:"without_user"`
-	Beyond    int64 `json:"beyond"` // refused or undecided, and in no row because there are too many
+	Beyond    int64 `json:"beyond"` // refused or undecided, but not in a row because there are too many rows
 }
 
 type rowKey struct {
@@ -42,16 +41,16 @@ type rowKey struct {
 	undecided         bool
 }
 
-// A Row is a group of requests that would be refused, or about which the log does not
-// say enough.
+// A Row is a group of requests that would be refused, or that the log does not
+// describe sufficiently.
 type Row struct {
 	Undecided bool      `json:"undecided,omitempty"`
 	Client    string    `json:"client,omitempty"`
-	Mailbox   string    `json:"mailbox,omitempty"` // as an allow-list names it
+	Mailbox   string    `json:"mailbox,omitempty"` // in the form of an allow-list entry
 	Operation string    `json:"operation,omitempty"`
-	Why       string    `json:"why"` // the reason, a word of the log, or what the log lacks
+	Why       string    `json:"why"` // the reason, as in the log, or the missing information
 	Requests  int64     `json:"requests"`
-	Succeeded int64     `json:"succeeded"` // according to the log
+	Succeeded int64     `json:"succeeded"` // outcome in the log
 	First     time.Time `json:"first"`
 	Last      time.Time `json:"last"`
 }
@@ -61,7 +60,7 @@ func NewReplay(p *Policies) *Replay {
 	return &Replay{policies: p, users: make(map[string]*policy.Policy), rows: make(map[rowKey]*Row)}
 }
 
-// What the log lacks, for rows that are undecided.
+// The missing information of undecided rows.
 const (
 	lacksReference = "the log does not name the mailboxes in the Body"
 	lacksAnchor    = "the log does not name the mailbox of X-AnchorMailbox"
@@ -86,8 +85,8 @@ func (p *Replay) Add(r *proxy.Record) {
 	}
 }
 
-// decide returns the reason of a refusal, or what the log lacks for a decision.
-// outside reports that the policy would not be asked.
+// decide returns the reason of a refusal, or the missing information. outside
+// reports that the policy does not decide about the request.
 func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	unread := r.Mailbox == "unreadable" || r.Reason == proxy.ReasonEnvelopeRefused || r.Audit == proxy.ReasonEnvelopeRefused
 	if r.Operation == "" && !unread || proxy.IsAutodiscover(r.Operation) {
@@ -97,7 +96,7 @@ func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	switch {
 	case !known:
 		return false, proxy.ReasonCredentials.String(), ""
-	case unread && decides.Limited(): // what was wrong with the document does not depend on the list
+	case unread && decides.Limited(): // the error in the document does not depend on the list
 		return false, policy.EnvelopeRefused.String(), ""
 	case unread:
 		return false, "", ""
@@ -115,8 +114,8 @@ func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	return false, "", p.lacks(decides, r)
 }
 
-// operationOf returns the schema's name of the operation, and the client's spelling of
-// one that no schema has.
+// operationOf returns the schema's name of the operation. For an operation that
+// is not in the schema it returns the client's spelling.
 func operationOf(r *proxy.Record) string {
 	if r.Known == string(ews.OtherOperation) {
 		return r.Operation
@@ -124,8 +123,8 @@ func operationOf(r *proxy.Record) string {
 	return cmp.Or(r.Known, r.Operation)
 }
 
-// policyOf returns the policy that decides about a request, and false if the client
-// user of the log does not exist any longer.
+// policyOf returns the policy for a request. It returns false if the client
+// user in the log does not exist any more.
 func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
 	if p.policies.config.ClientUsersFile == "" {
 		return p.policies.base, true
@@ -145,9 +144,9 @@ func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
 	return narrowed, narrowed != nil
 }
 
-// identity returns the mailbox that a request named, zero for none, and its login
-// name. Where hmaproxy added the mailbox, it was the login user's or the default one,
-// and stands for the login name here.
+// identity returns the mailbox that a request named, zero for none, and its
+// login name. If hmaproxy added the mailbox, it is the login user or the
+// default mailbox, and is returned as the login name.
 func identity(r *proxy.Record) (id ews.Identity, login string) {
 	switch {
 	case r.Injected:
@@ -158,7 +157,7 @@ func identity(r *proxy.Record) (id ews.Identity, login string) {
 	return ews.Identity{Kind: r.Named, Value: r.Mailbox}, r.Client
 }
 
-// mayBeMember reports whether a mailbox was refused only because the members of
+// mayBeMember reports whether a mailbox is refused only because the members of
 // groups are not known here.
 func (p *Replay) mayBeMember(decides *policy.Policy, refusal *policy.Refusal, id ews.Identity) bool {
 	if p.policies.config.AllowedGroups == nil || refusal.Reason != policy.MailboxNotAllowed {
@@ -171,8 +170,8 @@ func (p *Replay) mayBeMember(decides *policy.Policy, refusal *policy.Refusal, id
 	return !slices.ContainsFunc(matches, func(m policy.Match) bool { return m.OfClient && m.Entry == policy.Pattern{} })
 }
 
-// lacks says what the log lacks about a request whose operation and mailbox are
-// allowed, "" for nothing.
+// lacks returns the missing information about a request whose operation and
+// mailbox are allowed, "" if nothing is missing.
 func (p *Replay) lacks(decides *policy.Policy, r *proxy.Record) string {
 	for _, reason := range [...]proxy.Reason{r.Reason, r.Audit} {
 		switch {
@@ -210,7 +209,7 @@ func (p *Replay) add(r *proxy.Record, why string, undecided bool) {
 	}
 }
 
-// nameOf returns a mailbox as an allow-list names it.
+// nameOf returns a mailbox in the form of an allow-list entry.
 func nameOf(id ews.Identity) string {
 	switch id.Kind {
 	case ews.PrincipalName:
@@ -221,7 +220,7 @@ func nameOf(id ews.Identity) string {
 	return id.Value
 }
 
-// maxName bounds a name that a client chose, in bytes.
+// maxName limits a name from a client, in bytes.
 const maxName = 256
 
 func bounded(s string) string {
@@ -234,8 +233,8 @@ func bounded(s string) string {
 // Totals returns the numbers so far.
 func (p *Replay) Totals() Totals { return p.totals }
 
-// Rows returns the groups so far: what would be refused first, and the most frequent
-// first.
+// Rows returns the groups so far: those that would be refused first, each kind
+// by frequency.
 func (p *Replay) Rows() []Row {
 	list := make([]Row, 0, len(p.rows))
 	for _, row := range p.rows {
@@ -258,7 +257,8 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// Limits says what no log can show about this configuration, each a sentence.
+// Limits returns the limitations of a replay with this configuration, each a
+// sentence.
 func (p *Replay) Limits() []string {
 	c := p.policies.config
 	limits := []string{"Requests that are not in the log are not tested; the rarest job must be in its span."}

@@ -13,8 +13,8 @@ import (
 	"hmaproxy/internal/requestlog"
 )
 
-// WriteText writes what a Replay found out for people, with at most top rows; 0 means
-// all.
+// WriteText writes the result of a Replay as text, with at most top rows; 0
+// means all.
 func (p *Replay) WriteText(w io.Writer, f *requestlog.Facts, top int) error {
 	var b strings.Builder
 	t := p.totals
@@ -75,7 +75,7 @@ func (p *Replay) writeRows(b *strings.Builder, title string, undecided bool, top
 	}
 }
 
-// name shows a name from a log.
+// name returns a name from a log in a printable form.
 func name(s string) string { return cmp.Or(printable.Short(s, 60), "–") }
 
 func instant(t time.Time) string {
@@ -85,7 +85,7 @@ func instant(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04 MST")
 }
 
-// WriteJSON writes what a Replay found out for programs. Its texts are printable.
+// WriteJSON writes the result of a Replay as JSON. Its texts are printable.
 func (p *Replay) WriteJSON(w io.Writer, f *requestlog.Facts) error {
 	rows := p.Rows()
 	for i := range rows {
@@ -109,7 +109,7 @@ func (p *Replay) WriteJSON(w io.Writer, f *requestlog.Facts) error {
 	}{f.First.UTC(), f.Last.UTC(), p.totals, f.LeftOutTotal(), f.Cut, f.Foreign, f.Unknown, f.Duplicates, rows, p.Limits()})
 }
 
-// WriteText writes a decision for people.
+// WriteText writes a decision as text.
 func (r Result) WriteText(w io.Writer) error {
 	decision := "allowed"
 	switch {

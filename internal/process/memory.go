@@ -10,23 +10,24 @@ import (
 
 // Rules for returning memory to the system.
 const (
-	releaseInterval = 5 * time.Second // between checks; start-up is over at the first one
-	quietBytes      = 8 << 20         // a quiet interval allocates at most this: some hundred requests a second
-	releaseBytes    = 8 << 20         // allocated since the last release, before another is worth its cost
+	releaseInterval = 5 * time.Second // interval between checks; start-up has ended at the first one
+	quietBytes      = 8 << 20         // largest allocation in a quiet interval: some hundred requests a second
+	releaseBytes    = 8 << 20         // allocation since the last release that makes another one worth its cost
 
-	// Free memory of that size, at that many checks in a row, is left from a burst:
-	// under load Go's collector lets half as much accumulate.
+	// If that much memory is free at that many consecutive checks, it is left
+	// from a burst, because under load Go's collector lets half as much
+	// accumulate.
 	burstBytes  = 32 << 20
 	burstChecks = 3
 )
 
 // ReleaseMemory returns unused memory to the system until ctx ends: once after
 // the start, after every quiet interval, and within 30 seconds of the end of a
-// burst, also where other requests go on. A sidecar is idle most of the time and
-// shares the machine with its client; opening notification streams needs a
-// multiple of the memory that they keep.
+// burst, even if other requests continue. A sidecar is idle most of the time
+// and shares the machine with its client, and opening notification streams
+// needs several times the memory that they keep.
 //
-// It concerns the whole process: run it once, from main.
+// It affects the whole process: run it once, from main.
 func ReleaseMemory(ctx context.Context) {
 	tick := time.NewTicker(releaseInterval)
 	defer tick.Stop()

@@ -8,13 +8,13 @@ import (
 	"runtime/metrics"
 )
 
-// TuneRuntime sets how the Go runtime uses processors and memory, to suit a
-// sidecar that waits most of the time. It leaves alone what GOMAXPROCS, GOGC and
+// TuneRuntime sets how the Go runtime uses processors and memory, for a sidecar
+// that waits most of the time. It does not change what GOMAXPROCS, GOGC and
 // GOMEMLIMIT set. Call it once, at start.
 //
-// One processor serves about ten thousand requests a second. With one, a single
-// request costs much less, because no other processor is woken to look for
-// work: docs/performance.md has the figures.
+// One processor serves about ten thousand requests a second. With one
+// processor, a single request costs much less, because no other processor is
+// woken to look for work: docs/performance.md has the measurements.
 func TuneRuntime() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
@@ -34,13 +34,13 @@ func TuneRuntime() {
 // what Go does not count: the buffers of sockets and the program's own pages.
 func heapLimit(group int64) int64 { return group / 4 * 3 }
 
-// Bounds on the garbage that accumulates before a collection. Go's own rule (as
-// much as the live heap) collects a small heap a hundred times a second under
-// load, and lets the heap of thousands of streams double.
+// Limits for the garbage before a collection. Go's own rule (as much garbage as
+// live heap) collects a small heap a hundred times a second under load, and
+// lets the heap of thousands of streams double.
 const (
 	targetGarbage = 16 << 20 // bytes
-	maxPercent    = 400      // of the live heap; at Go's minimum heap of 4 MiB that is 16 MiB
-	minPercent    = 25       // of the live heap, however large
+	maxPercent    = 400      // percent of the live heap; at Go's minimum heap of 4 MiB that is 16 MiB
+	minPercent    = 25       // percent of the live heap, however large it is
 )
 
 // A collector sets GOGC after each garbage collection.
@@ -64,8 +64,9 @@ func (c *collector) tune() {
 	runtime.AddCleanup(new(sentinel), (*collector).tune, c)
 }
 
-// percentFor returns GOGC for a live heap of that many bytes. It halves from
-// maxPercent, so that GOGC changes rarely: setting it stops the world.
+// percentFor returns GOGC for a live heap of the given size. The value is
+// halved from maxPercent, so that it changes rarely: setting GOGC stops the
+// world.
 func percentFor(live uint64) int {
 	percent := maxPercent
 	for percent > minPercent && uint64(percent)*live/100 > targetGarbage {

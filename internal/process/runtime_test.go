@@ -2,8 +2,8 @@ package process
 
 import "testing"
 
-// TestPercentFor checks that garbage stays within 16 MiB while a quarter of the
-// live heap is no more than that.
+// TestPercentFor checks that garbage stays within 16 MiB or a quarter of the
+// live heap, whichever is more.
 func TestPercentFor(t *testing.T) {
 	const mib = 1 << 20
 	for live, want := range map[uint64]int{

@@ -10,10 +10,10 @@ import (
 	"unicode"
 )
 
-// A Tree is the files of an archive.
+// A Tree is the set of files in an archive.
 type Tree struct {
-	text    map[string]string // of documents, by the name of the file
-	folders map[string]bool   // and files
+	text    map[string]string // the anchors in each document, by file name
+	folders map[string]bool   // names of documents and other files
 }
 
 // NewTree reads the files of an archive, the program included.
@@ -50,8 +50,8 @@ var (
 	heading      = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 )
 
-// DeadLinks returns a line for each link of a document to a file or heading that
-// the archive does not hold.
+// DeadLinks returns a line for each link of a document whose target, a file or
+// heading, is not in the archive.
 func (t *Tree) DeadLinks() []string {
 	var dead []string
 	for _, name := range t.Documents() {
@@ -100,11 +100,11 @@ func slug(text string) string {
 	}, text)
 }
 
-// Code is a span or a line of a block that a document prints as code.
+// Code is a code span, or a line of a code block, in a document.
 type Code struct {
 	Document string
 	Text     string
-	Folder   string // where the commands before it in its block have changed to; "": nowhere
+	Folder   string // folder that the preceding commands of its block have changed to; "": none
 }
 
 var span = regexp.MustCompile("`([^`\n]+)`")
@@ -146,8 +146,8 @@ func codeOf(name, text string) []Code {
 	return all
 }
 
-// withoutCode returns a document without its blocks of code, which may hold what
-// looks like a link.
+// withoutCode returns a document without its code blocks, which may contain
+// text that looks like a link.
 func withoutCode(text string) string {
 	var kept strings.Builder
 	fenced := false
@@ -177,9 +177,9 @@ var (
 	goCommand = regexp.MustCompile(`(?:^|[\s(=])go (?:run|build|test|generate|vet|install) `)
 )
 
-// MissingPaths returns a line for each path in code that names a file which the
-// archive does not hold, and for each command that needs the source code. made are
-// files that the commands of the documents make.
+// MissingPaths returns a line for each path in code that names a file which is
+// not in the archive, and for each command that needs the source code. made are
+// the files that commands in the documents create.
 func (t *Tree) MissingPaths(made ...string) []string {
 	var missing []string
 	for _, code := range t.Code() {
@@ -195,8 +195,9 @@ func (t *Tree) MissingPaths(made ...string) []string {
 	return missing
 }
 
-// has reports whether a path in code exists: from the top of the archive, from the
-// folder of its document, or from the one that the block of code has changed to.
+// has reports whether a path in code exists: from the top of the archive, from
+// the folder of its document, or from the folder that the code block has
+// changed to.
 func (t *Tree) has(code Code, name string) bool {
 	own := path.Dir(code.Document)
 	for _, folder := range []string{".", own, code.Folder, path.Join(own, code.Folder)} {

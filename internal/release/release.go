@@ -1,6 +1,6 @@
 // Package release decides which files of the repository an archive of a release
-// holds next to the program, and checks that their documents hold together: no
-// dead link, no path and no command that is not there.
+// contains in addition to the program. It checks the documents in it: links,
+// paths and commands must exist.
 package release
 
 import (
@@ -13,19 +13,20 @@ import (
 	"strings"
 )
 
-// developerDocuments are about the source code, which an archive does not hold.
+// developerDocuments are about the source code, which an archive does not
+// contain.
 var developerDocuments = []string{
 	"docs/architecture.md", "docs/design.md", "docs/glossary.md", "docs/performance.md", "docs/soak.md",
 }
 
-// Includes reports whether an archive holds the file of the repository with this
-// name. Archives of all platforms hold the same files in the same folders, so that
-// the links between documents hold.
+// Includes reports whether an archive contains the file with this name in the
+// repository. Archives of all platforms contain the same files in the same
+// folders, so that the links between documents work.
 func Includes(name string) bool {
 	switch name {
 	case "README.md", "LICENSE", "SECURITY.md", "CHANGELOG.md":
 		return true
-	case "deploy/compose/dev.yaml", "deploy/compose/getfolder.xml": // they build from source
+	case "deploy/compose/dev.yaml", "deploy/compose/getfolder.xml": // these files build from source
 		return false
 	}
 	parts := strings.Split(name, "/")
@@ -48,23 +49,23 @@ func isInternal(part string) bool {
 		slices.Contains([]string{"check", "testdata", "tests"}, part)
 }
 
-// Marks enclose what a document says about the source code. They are comments of
-// Markdown, within a line or on lines of their own.
+// Marks enclose text in documents about the source code. They are comments of
+// Markdown, within a line or on their own lines.
 const (
 	sourceBegin = "<!-- source -->"
 	sourceEnd   = "<!-- /source -->"
 )
 
-// An Origin says where a release is published. Documents and manifests name it in
-// place of the placeholder OWNER. The zero value keeps the placeholder.
+// An Origin says where a release is published. It replaces the placeholder
+// OWNER in documents and manifests. The zero value keeps the placeholder.
 type Origin struct {
 	Repository string // "owner/name" on GitHub
 	Version    string // the tag, "v1.2.3"
 }
 
-// content returns what an archive holds of a file. Markdown is without what it
-// says about the source code, and the settings for Windows have that system's line
-// ends, because Notepad of Windows Server 2016 knows no others.
+// content returns a file as an archive contains it. In Markdown the text about
+// the source code is left out. The settings for Windows have CR LF line ends,
+// because Notepad of Windows Server 2016 supports no others.
 func (o Origin) content(name string, data []byte) ([]byte, error) {
 	switch path.Ext(name) {
 	case ".md":
@@ -121,17 +122,17 @@ func withoutSource(name string, data []byte) ([]byte, error) {
 		if !closed || bytes.Contains(inside, []byte(sourceBegin)) {
 			return nil, fmt.Errorf("%s: %s without %s", name, sourceBegin, sourceEnd)
 		}
-		if bytes.HasSuffix(kept, []byte("\n")) { // the mark stood on a line of its own
+		if bytes.HasSuffix(kept, []byte("\n")) { // the mark is on its own line
 			after = bytes.TrimPrefix(after, []byte("\n"))
 		}
 		data = after
 	}
 }
 
-// Files returns the content of all files of an archive by their names, without the
-// program and the licences of its dependencies. tracked are the names of the files
-// in source; others are never packed, because deploy/azure/terraform may hold a
-// state with secrets.
+// Files returns the content of all files of an archive by name, without the
+// program and the licences of its dependencies. tracked are the names of the
+// files in source that may be packed; others are not, because
+// deploy/azure/terraform may contain a state with secrets.
 func (o Origin) Files(source fs.FS, tracked []string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, name := range tracked {

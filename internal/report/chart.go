@@ -11,11 +11,11 @@ import (
 const (
 	chartWidth  = 600.0
 	chartHeight = 100.0
-	leastHeight = 2.5 // of a part that has a request, so that one refusal is seen
+	leastHeight = 2.5 // minimum height of a part that has a request, so that a single refusal is visible
 	mostColumns = 96
 )
 
-// A chart has stacked columns, and marks of gaps behind them.
+// A chart has stacked columns. Gaps are marked behind them.
 type chart struct {
 	bars   []bar
 	gaps   []bar
@@ -23,7 +23,7 @@ type chart struct {
 	top    int64                // number of requests at the full height
 	first  string
 	last   string
-	column string // how long a column is, for people
+	column string // length of time of a column, in words
 }
 
 type bar struct {
@@ -32,13 +32,13 @@ type bar struct {
 	title      string
 }
 
-// columnLengths are the lengths that a column may have.
+// columnLengths are the possible lengths of time of a column.
 func columnLengths() []time.Duration {
 	const h, day = time.Hour, 24 * time.Hour
 	return []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, h, 3 * h, 6 * h, 12 * h, day, 7 * day, 28 * day, 91 * day, 365 * day}
 }
 
-// timeChart shows how many requests there were when, by outcome.
+// timeChart shows the number of requests over time, by outcome.
 func (r *Report) timeChart() chart {
 	if len(r.timeline) == 0 {
 		return chart{}
@@ -72,7 +72,7 @@ func (r *Report) timeChart() chart {
 	return c
 }
 
-// hourChart shows at which hours of the day requests come.
+// hourChart shows the number of requests by hour of the day.
 func (r *Report) hourChart() chart {
 	columns := make([][outcome.Count]int64, 24)
 	for _, m := range r.timeline {
@@ -84,7 +84,7 @@ func (r *Report) hourChart() chart {
 	return stack(columns, func(i int) string { return time.Date(2026, 1, 1, i, 0, 0, 0, time.UTC).Format("15:04") })
 }
 
-// stack makes columns of counts in the order of outcome.All.
+// stack makes columns from counts in the order of outcome.All.
 func stack(columns [][outcome.Count]int64, title func(int) string) chart {
 	var c chart
 	for _, column := range columns {
@@ -111,7 +111,8 @@ func stack(columns [][outcome.Count]int64, title func(int) string) chart {
 	return c
 }
 
-// roundUp rounds up to 10, 20, 50, 100 and so on, which are easy to read.
+// roundUp rounds up to a number that is easy to read: 10, 20, 50, 100 and so
+// on.
 func roundUp(n int64) int64 {
 	for unit := int64(10); ; unit *= 10 {
 		for _, f := range [...]int64{1, 2, 5} {

@@ -11,7 +11,7 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// WriteJSON writes the report for programs.
+// WriteJSON writes the report as JSON.
 func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -23,12 +23,12 @@ var csvHead = []string{
 	"bytes_in", "bytes_out", "median_ms", "p95_ms", "max_ms", "first", "last", "last_fault", "graph",
 }
 
-// WriteCSV writes the report as one table, for spreadsheets. The kind of a row is
-// total, client, client-operation, operation, mailbox, client-mailbox, reason, audit
-// or fault. No cell begins like a formula.
+// WriteCSV writes the report as one table, for spreadsheets. The kind of a row
+// is total, client, client-operation, operation, mailbox, client-mailbox,
+// reason, audit or fault. No cell begins like a formula.
 func (r *Report) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
-	_ = c.Write(csvHead) // Error returns it
+	_ = c.Write(csvHead) // Error returns errors of Write
 	total := r.Total
 	writeRow(c, "total", &total)
 	for i := range r.Clients {

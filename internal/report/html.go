@@ -3,7 +3,7 @@ package report
 import (
 	"cmp"
 	"crypto/sha256"
-	_ "embed" // the style sheet
+	_ "embed" // for the style sheet
 	"encoding/base64"
 	"io"
 	"strconv"
@@ -17,7 +17,7 @@ import (
 //go:embed report.css
 var reportCSS webpage.Markup
 
-// maxTableRows bounds the tables of the page, so that a browser can show it.
+// maxTableRows limits the tables of the page, so that a browser can show it.
 const maxTableRows = 1000
 
 // A pageWriter collects the web page.
@@ -26,8 +26,8 @@ type pageWriter struct {
 	r *Report
 }
 
-// WriteHTML writes the report as a web page. It has no script and loads nothing; a
-// Content-Security-Policy in it forbids both.
+// WriteHTML writes the report as a web page. It has no script and loads
+// nothing; its Content-Security-Policy forbids both.
 func (r *Report) WriteHTML(w io.Writer) error {
 	p := &pageWriter{r: r}
 	p.head()
@@ -245,8 +245,8 @@ func (p *pageWriter) rows(title webpage.Markup, n int, columns []column, cells f
 	}
 }
 
-// cell writes a cell. One of the class bar has a number from 0 to 100, the length of
-// its bar.
+// cell writes a cell. A cell of the class bar contains a number from 0 to 100,
+// the length of its bar.
 func (p *pageWriter) cell(class webpage.Markup, text string) {
 	p.Markup("<td")
 	if class != "" {

@@ -1,5 +1,5 @@
-// Package report describes the traffic that a log holds, as text, JSON, CSV or a web
-// page. Names in a log were chosen by clients: each format makes them harmless.
+// Package report describes the traffic in a log as text, JSON, CSV or a web
+// page. Clients chose the names in a log, so that each format escapes them.
 package report
 
 import (
@@ -19,14 +19,14 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Options say what a report has.
+// Options are the options of a report.
 type Options struct {
 	Version  string
 	Files    []string
 	Suggest  bool
 	Graph    bool
-	Location *time.Location // of the times that people read
-	Top      int            // rows of each table for people; 0: all
+	Location *time.Location // time zone of the times in text and on the page
+	Top      int            // rows of each table in text and on the page; 0: all
 }
 
 // A Report is the content of all formats. Its texts are printable.
@@ -51,7 +51,7 @@ type Report struct {
 	list     *suggest.List // nil without a suggestion
 }
 
-// A Log says what was read.
+// A Log describes the input.
 type Log struct {
 	Lines      int64            `json:"lines"`
 	Requests   int64            `json:"requests"`
@@ -63,24 +63,24 @@ type Log struct {
 	Unknown    int64            `json:"unknown"`
 	Old        int64            `json:"old"`
 	Dropped    int64            `json:"dropped"`
-	LeftOut    map[string]int64 `json:"left_out,omitempty"` // by reason
+	LeftOut    map[string]int64 `json:"left_out,omitempty"` // number of lines, by reason
 	Unfinished []string         `json:"unfinished_files,omitempty"`
 	Versions   []string         `json:"versions,omitempty"`
 }
 
-// A Span is the time that the log covers.
+// A Span is the period that the log covers.
 type Span struct {
 	First   time.Time   `json:"first,omitzero"`
 	Last    time.Time   `json:"last,omitzero"`
 	Seconds int64       `json:"seconds"`
 	Gaps    []Pause     `json:"gaps"`
-	GapFrom int64       `json:"gap_from_seconds"` // the pause from which on one is a gap
-	Starts  []time.Time `json:"starts,omitempty"` // of hmaproxy
+	GapFrom int64       `json:"gap_from_seconds"` // length of a pause from which it is reported as a gap
+	Starts  []time.Time `json:"starts,omitempty"` // starts of hmaproxy
 	Stopped []Pause     `json:"stopped,omitempty"`
 	Abrupt  int         `json:"starts_without_end,omitempty"` // starts after one whose end is not in the log
 }
 
-// A Pause is a time without requests, or one in which hmaproxy did not run.
+// A Pause is a period without requests, or one in which hmaproxy did not run.
 type Pause struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
@@ -93,7 +93,7 @@ func pause(from, to time.Time) Pause {
 
 func (p Pause) length() time.Duration { return time.Duration(p.Seconds) * time.Second }
 
-// A Row is what a group of requests adds up to.
+// A Row holds the totals of a group of requests.
 type Row struct {
 	Client  string `json:"client,omitempty"`
 	Product string `json:"user_agent,omitempty"`
@@ -118,25 +118,25 @@ type Row struct {
 	MaxMS    float64 `json:"max_ms,omitempty"`
 
 	Fault      string `json:"last_fault,omitempty"`
-	Gone       bool   `json:"gone,omitempty"`      // Exchange does not have the mailbox any longer
-	Mailboxes  int    `json:"mailboxes,omitempty"` // of a client user, with all its programs
+	Gone       bool   `json:"gone,omitempty"`      // Exchange reports that the mailbox does not exist
+	Mailboxes  int    `json:"mailboxes,omitempty"` // traffic of a client user, with all its programs
 	Operations []Row  `json:"operations,omitempty"`
 	Graph      []API  `json:"graph,omitempty"`
 }
 
-// A Problem is why requests did not get what they asked for.
+// A Problem is a cause because of which requests were not served.
 type Problem struct {
 	Kind    string    `json:"kind"` // reason, audit or fault
 	Word    string    `json:"word"`
 	Client  string    `json:"client,omitempty"`
 	Count   int64     `json:"count"`
-	LeftOut bool      `json:"left_out,omitempty"` // the log has their number only
+	LeftOut bool      `json:"left_out,omitempty"` // the log contains only the number
 	Last    time.Time `json:"last,omitzero"`
 	Mailbox string    `json:"last_mailbox,omitempty"`
 	Meaning string    `json:"meaning,omitempty"`
 }
 
-// New makes a report of what was read and counted.
+// New makes a report from the input and the counts.
 func New(f *requestlog.Facts, s *traffic.Summary, o Options) (*Report, error) {
 	r := &Report{
 		Version: o.Version, Log: logOf(f), Span: spanOf(f, s), Total: totalOf(f, s),
@@ -219,7 +219,7 @@ func spanOf(f *requestlog.Facts, s *traffic.Summary) Span {
 	return span
 }
 
-// totalOf counts the refused requests too that the log leaves out.
+// totalOf also counts the refused requests that the log leaves out.
 func totalOf(f *requestlog.Facts, s *traffic.Summary) Row {
 	row := rowOf(&s.Counts)
 	row.setDurations(s.Durations)
@@ -287,7 +287,7 @@ func problems(f *requestlog.Facts, s *traffic.Summary) []Problem {
 	return append(list, left...)
 }
 
-// notes say what the report cannot know, each in a sentence.
+// notes returns the limitations of the report, each a sentence.
 func notes(f *requestlog.Facts, s *traffic.Summary) []string {
 	list := []string{}
 	note := func(n int64, format string, args ...any) {
@@ -320,7 +320,7 @@ func notes(f *requestlog.Facts, s *traffic.Summary) []string {
 	return list
 }
 
-// A Suggestion is a suggest.List for programs.
+// A Suggestion is a suggest.List in the form of the report.
 type Suggestion struct {
 	Entries    []string            `json:"entries"`
 	LeftOut    []LeftOut           `json:"left_out"`
@@ -328,10 +328,10 @@ type Suggestion struct {
 	Refused    []LeftOut           `json:"operations_left_out"`
 	Clients    map[string][]string `json:"clients"` // patterns of client users
 	Notes      []string            `json:"notes"`
-	File       string              `json:"file"` // an allow-list with comments
+	File       string              `json:"file"` // text of an allow-list with comments
 }
 
-// LeftOut is what a suggestion does not propose.
+// LeftOut is a mailbox or operation that a suggestion leaves out.
 type LeftOut struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"requests"`
@@ -359,7 +359,8 @@ func (r *Report) suggestion() *Suggestion {
 	return s
 }
 
-// A Graph says how much of the traffic has a counterpart in Microsoft Graph.
+// A Graph says how much of the traffic has a corresponding API in Microsoft
+// Graph.
 type Graph struct {
 	Source      string        `json:"source"`
 	URL         string        `json:"url"`
@@ -371,7 +372,7 @@ type Graph struct {
 	Clients     []GraphClient `json:"clients"`
 }
 
-// A GraphClient says the same of one client.
+// A GraphClient is the Graph of one client.
 type GraphClient struct {
 	Client      string   `json:"client,omitempty"`
 	Product     string   `json:"user_agent,omitempty"`
@@ -381,7 +382,7 @@ type GraphClient struct {
 	Missing     []string `json:"operations_without_counterpart"`
 }
 
-// An API is a counterpart in Microsoft Graph.
+// An API is a corresponding API of Microsoft Graph.
 type API struct {
 	Title     string `json:"api"`
 	Page      string `json:"url"`

@@ -24,8 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the reports in testdata")
 
-// newReport reads testdata/traffic.log, which has a line of every kind and names that
-// a client chose to do harm.
+// newReport reads testdata/traffic.log, which has a line of every kind and
+// harmful names that clients chose.
 func newReport(t *testing.T, o Options) *Report {
 	t.Helper()
 	counted := traffic.New(traffic.LogLimits())
@@ -58,7 +58,7 @@ func write(t *testing.T, f func(io.Writer) error) string {
 	return b.String()
 }
 
-// TestGolden compares each format with a file that was read by a person.
+// TestGolden compares each format with a file that was reviewed by hand.
 func TestGolden(t *testing.T) {
 	full := newReport(t, Options{Suggest: true, Graph: true})
 	for name, got := range map[string]string{
@@ -85,8 +85,9 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// withoutStyle cuts the style sheet out of a page, which the status page shares. It
-// checks that the page's policy allows that style sheet and nothing else.
+// withoutStyle removes the style sheet from a page, which it shares with the
+// status page. It checks that the page's policy allows that style sheet and
+// nothing else.
 func withoutStyle(t *testing.T, page string) string {
 	t.Helper()
 	before, rest, _ := strings.Cut(page, "<style>")
@@ -111,7 +112,8 @@ func difference(got, want string) string {
 	return "one is longer"
 }
 
-// TestNumbersAreThoseOfTheLog counts the log with a few lines of other code.
+// TestNumbersAreThoseOfTheLog compares the report's numbers with those of a few
+// lines of independent code.
 func TestNumbersAreThoseOfTheLog(t *testing.T) {
 	data, err := os.ReadFile("testdata/traffic.log")
 	if err != nil {
@@ -127,7 +129,7 @@ func TestNumbersAreThoseOfTheLog(t *testing.T) {
 		want := mailboxes(m.Name)
 		switch {
 		case strings.Contains(m.Name, `\x`) || strings.Contains(m.Name, `"`):
-			continue // escaped in the log and in the report in other ways
+			continue // escaped differently in the log and in the report
 		case m.Name == "alice@contoso.com":
 			want-- // in a line with an unknown reason
 		case m.Name == "-minus@contoso.com":
@@ -150,8 +152,8 @@ func TestNumbersAreThoseOfTheLog(t *testing.T) {
 	}
 }
 
-// TestHarmfulNamesAreHarmless: names of the log hold control characters, markup and
-// formulas.
+// TestHarmfulNamesAreHarmless uses a log whose names contain control
+// characters, markup and formulas.
 func TestHarmfulNamesAreHarmless(t *testing.T) {
 	r := newReport(t, Options{Suggest: true, Graph: true})
 	for name, text := range map[string]string{
@@ -216,7 +218,8 @@ func TestJSONIsComplete(t *testing.T) {
 	}
 }
 
-// TestAnEmptyLog: every format says that there is nothing, and none fails.
+// TestAnEmptyLog: every format reports that there are no requests, and none
+// fails.
 func TestAnEmptyLog(t *testing.T) {
 	reader, err := requestlog.NewReader(func(*proxy.Record) {})
 	if err != nil {

@@ -12,19 +12,19 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// maxCell bounds a name in a table for people, in characters.
+// maxCell limits a name in a table of the text, in characters.
 const maxCell = 60
 
-// maxPauses is how many gaps are shown to people.
+// maxPauses limits the number of gaps in the text.
 const maxPauses = 10
 
-// A textWriter collects the report for people.
+// A textWriter collects the text of the report.
 type textWriter struct {
 	b bytes.Buffer
 	r *Report
 }
 
-// WriteText writes the report for people.
+// WriteText writes the report as text.
 func (r *Report) WriteText(w io.Writer) error {
 	t := &textWriter{r: r}
 	t.head()
@@ -40,7 +40,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// instant writes a time for people.
+// instant formats a time.
 func (r *Report) instant(t time.Time) string {
 	if t.IsZero() {
 		return "–"
@@ -55,7 +55,7 @@ func (r *Report) day(t time.Time) string {
 	return t.In(r.location).Format("2006-01-02")
 }
 
-// spanText says what time the log covers and how many gaps it has.
+// spanText describes the period that the log covers and the number of gaps.
 func (r *Report) spanText() string {
 	if r.Span.First.IsZero() {
 		return "no request"
@@ -64,7 +64,7 @@ func (r *Report) spanText() string {
 		printable.Span(time.Duration(r.Span.Seconds)*time.Second), printable.Count(int64(len(r.Span.Gaps)), "gap", "gaps"))
 }
 
-// pauses describes the gaps and the times in which hmaproxy did not run.
+// pauses describes the gaps and the periods in which hmaproxy did not run.
 func (r *Report) pauses() []string {
 	var lines []string
 	add := func(list []Pause, what string) {
@@ -88,7 +88,7 @@ func (r *Report) pauses() []string {
 	return lines
 }
 
-// outcomesText says how the requests of a row ended, without zeros.
+// outcomesText describes the outcomes of a row without zeros.
 func outcomesText(row *Row) string {
 	var parts []string
 	for _, o := range row.outcomes() {
@@ -146,8 +146,8 @@ func (t *textWriter) notes() {
 	}
 }
 
-// table writes a title and rows. cells returns the cells of a row; those of columns
-// whose head begins with ">" are right-aligned.
+// table writes a title and rows. cells returns the cells of a row. A column
+// whose title begins with ">" is right-aligned.
 func (t *textWriter) table(title string, n int, heads []string, cells func(i int) []string) {
 	t.printf("\n%s (%s)\n", title, printable.Number(int64(n)))
 	if n == 0 {
@@ -203,14 +203,15 @@ func (t *textWriter) clients() {
 	})
 }
 
-// otherOutcomes says how requests ended that were not served, "" for none.
+// otherOutcomes describes the outcomes of requests that were not served, "" for
+// none.
 func otherOutcomes(row *Row) string {
 	without := *row
 	without.Served = 0
 	return outcomesText(&without)
 }
 
-// operationTitle names an operation for people.
+// operationTitle returns the title of an operation.
 func operationTitle(name string) string { return cmp.Or(short(name), "(no SOAP request)") }
 
 func (t *textWriter) operations() {
@@ -223,7 +224,7 @@ func (t *textWriter) operations() {
 	})
 }
 
-// mailboxTitle names a mailbox as an allow-list does.
+// mailboxTitle returns a mailbox in the form of an allow-list entry.
 func mailboxTitle(row *Row) string {
 	if row.Form == "" {
 		return short(row.Name)
@@ -231,7 +232,7 @@ func mailboxTitle(row *Row) string {
 	return short(row.Form + ":" + row.Name)
 }
 
-// state says what is known about a mailbox apart from numbers.
+// state returns what is known about a mailbox in addition to the numbers.
 func state(row *Row) string {
 	switch {
 	case row.Gone:
@@ -277,7 +278,7 @@ func (t *textWriter) graph() {
 		rows = append(rows, graphRows(&t.r.Operations[i])...)
 	}
 	top := t.r.top
-	t.r.top = 0 // the assessment is of no use in part
+	t.r.top = 0 // a part of the assessment would be useless
 	t.table("operations and their counterparts", len(rows), []string{"operation", ">requests", "counterpart", "reference", "condition"}, func(i int) []string { return rows[i] })
 	t.table("clients and what they use without a counterpart", len(g.Clients), []string{"user", "program", ">with", ">conditional", ">without", "operations without"}, func(i int) []string {
 		c := &g.Clients[i]
@@ -289,7 +290,7 @@ func (t *textWriter) graph() {
 	t.r.top = top
 }
 
-// graphRows returns a row for each counterpart of an operation.
+// graphRows returns a row for each API that corresponds to an operation.
 func graphRows(o *Row) [][]string {
 	if o.Name == "" {
 		return nil

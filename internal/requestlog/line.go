@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// An entry is a line of hmaproxy's log, as far as reports need it. The last fields
-// are those of lines that hold such a line as text.
+// An entry contains the fields of a line of hmaproxy's log that reports need.
+// The last fields are those of formats that contain such a line as text.
 type entry struct {
 	Time  time.Time `json:"time"`
 	Level string    `json:"level"`
@@ -36,17 +36,17 @@ type entry struct {
 	Count   int64  `json:"count"`
 	Version string `json:"version"`
 
-	Log        string          `json:"log"`               // Docker's json-file
-	Message    json.RawMessage `json:"MESSAGE"`           // journalctl -o json
-	Identifier string          `json:"SYSLOG_IDENTIFIER"` // likewise
+	Log        string          `json:"log"`               // in Docker's json-file
+	Message    json.RawMessage `json:"MESSAGE"`           // in journalctl -o json
+	Identifier string          `json:"SYSLOG_IDENTIFIER"` // in journalctl -o json
 }
 
-// A lineForm is what a line is.
+// A lineForm is the form of a line.
 type lineForm int
 
 const (
 	ours    lineForm = iota // a line of hmaproxy
-	cut                     // the beginning of JSON
+	cut                     // incomplete JSON
 	text                    // a line of hmaproxy in the form for terminals
 	foreign                 // anything else
 )
@@ -70,7 +70,7 @@ var wrapped = regexp.MustCompile(`^(?:` +
 // terminal matches a request line in the form for terminals.
 var terminal = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*\d\d:\d\d:\d\d\S* \S*(?:INF|WRN)\S* request `)
 
-// parse parses a line, which is not empty, into l.
+// parse parses a line, which must not be empty, into l.
 func (d *decoder) parse(line []byte, l *entry) lineForm {
 	if line[0] != '{' {
 		if at := wrapped.FindIndex(line); at != nil && bytes.HasPrefix(line[at[1]:], []byte("{")) {
@@ -99,8 +99,8 @@ func (d *decoder) parse(line []byte, l *entry) lineForm {
 	return d.parseJSON([]byte(inner), l)
 }
 
-// parseJSON parses an object. It is foreign if it does not have what every line of
-// hmaproxy has.
+// parseJSON parses an object. It returns foreign if a field is missing that
+// every line of hmaproxy has.
 func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
 	if d.decode(line, l) {
 		if l.Msg == "" || l.Level == "" || l.Time.IsZero() {
@@ -113,7 +113,7 @@ func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
 		if !json.Valid(line) {
 			return cut
 		}
-		return foreign // a value of another type
+		return foreign // a field has another type
 	}
 	if l.Msg == "" || l.Level == "" || l.Time.IsZero() {
 		return foreign
@@ -121,7 +121,7 @@ func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
 	return ours
 }
 
-// inner returns the line that another format holds as text, "" for none.
+// inner returns the line that another format contains as text, "" for none.
 func (l *entry) inner() string {
 	if l.Log != "" {
 		return string(bytes.TrimSpace([]byte(l.Log)))

@@ -1,9 +1,9 @@
-// Package requestlog reads the request lines of hmaproxy's log back: those that
-// package accesslog writes, as files or as container platforms and journals wrap
+// Package requestlog reads the request lines that package accesslog writes,
+// from files or in the form in which container platforms and journals wrap
 // them.
 //
-// Names in a log were chosen by clients. Whoever prints them must make them
-// harmless; this package does not.
+// Clients chose the names in a log. Programs that print them must escape them;
+// this package does not.
 package requestlog
 
 import (
@@ -21,11 +21,11 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// Bounds on what a Reader keeps.
+// Limits of the data that a Reader keeps.
 const (
-	maxLine     = 1 << 20   // bytes; the product's lines have less than 16 KiB
-	maxIDs      = 4_000_000 // ids of requests, for finding duplicates; 8 to 16 bytes each
-	maxEvents   = 10_000    // starts and ends of the process
+	maxLine     = 1 << 20   // bytes of a line; the product's lines have less than 16 KiB
+	maxIDs      = 4_000_000 // number of request ids, for finding duplicates; 8 to 16 bytes each
+	maxEvents   = 10_000    // number of starts and ends of the process
 	maxVersions = 20
 )
 
@@ -33,31 +33,31 @@ const (
 // it redirects output.
 var ErrUTF16 = errors.New("the file is UTF-16: save it as UTF-8")
 
-// Facts say what was read, and what a report cannot know.
+// Facts describe the input, including what a report cannot know.
 type Facts struct {
-	Lines      int64 // that are not blank
-	Requests   int64 // request lines that were passed on
-	Other      int64 // other lines of hmaproxy
-	Duplicates int64 // request lines that were read before
-	Unchecked  int64 // request lines after those whose ids are kept, which may be duplicates
-	Cut        int64 // lines that begin as JSON and are not complete, or are too long
-	Foreign    int64 // lines of something else
-	Text       int64 // lines of hmaproxy in the form for terminals, which cannot be read
-	Unknown    int64 // lines about requests with a reason that this version does not know
-	Old        int64 // request lines of versions that did not log mailbox_form and push
+	Lines      int64 // number of lines that are not blank
+	Requests   int64 // number of request lines that were passed on
+	Other      int64 // number of other lines of hmaproxy
+	Duplicates int64 // number of request lines that were read before
+	Unchecked  int64 // number of request lines that may be duplicates, because too many ids are known
+	Cut        int64 // number of lines that begin as JSON but are incomplete or too long
+	Foreign    int64 // number of lines of other programs
+	Text       int64 // number of lines in the form for terminals, which cannot be read
+	Unknown    int64 // number of lines with a reason that this version does not know
+	Old        int64 // number of request lines of versions that did not log mailbox_form and push
 
-	LeftOut map[proxy.Reason]int64 // refused requests that the log counts and leaves out
-	Dropped int64                  // lines of the log that were lost
+	LeftOut map[proxy.Reason]int64 // number of refused requests that the log leaves out
+	Dropped int64                  // number of lines of the log that were lost
 
-	Informed    bool     // the log has request lines of the level INFO
-	Unfinished  []string // compressed files that end too early
-	Events      []Event  // in the order of reading
-	MoreEvents  int64    // beyond the number that is kept
-	Versions    []string // of hmaproxy, as its lines about its start say
+	Informed    bool     // the log contains request lines of the level INFO
+	Unfinished  []string // number of compressed files that end too early
+	Events      []Event  // events in the order of reading
+	MoreEvents  int64    // number of further events, beyond the limit
+	Versions    []string // versions of hmaproxy, from the lines about its start
 	First, Last time.Time
 }
 
-// LeftOutTotal returns the number of requests that the log counts and leaves out.
+// LeftOutTotal returns the number of requests that the log leaves out.
 func (f *Facts) LeftOutTotal() int64 {
 	var n int64
 	for _, m := range f.LeftOut {
@@ -72,13 +72,14 @@ type Event struct {
 	Start bool
 }
 
-// A Reader reads logs, in any order of the files. One goroutine uses it.
+// A Reader reads logs. The files may be read in any order. It must be used by
+// one goroutine.
 type Reader struct {
 	facts   Facts
 	each    func(*proxy.Record)
 	seen    map[uint64]struct{} // hashes of ids
 	seed    maphash.Seed
-	policy  *policy.Policy // names operations
+	policy  *policy.Policy // returns the name of an operation
 	known   map[operation]string
 	decoder decoder
 	record  proxy.Record
@@ -90,9 +91,9 @@ type operation struct {
 	push bool
 }
 
-// NewReader returns a Reader that calls each for every request. The record is only
-// valid during the call, and has what the log line has: its Start and Duration are
-// known, its Err and Diagnosis are not.
+// NewReader returns a Reader that calls each for every request. The record is
+// valid only during the call. It contains the fields of the log line: Start and
+// Duration are set, Err and Diagnosis are not.
 func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	p, err := policy.New(policy.Config{})
 	if err != nil {
@@ -104,11 +105,11 @@ func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	}, nil
 }
 
-// Facts returns what is known about the files that were read.
+// Facts returns the facts about the input.
 func (r *Reader) Facts() *Facts { return &r.facts }
 
-// Read reads a log, compressed by gzip or not. name is for Facts. The error is that
-// of in, or ErrUTF16.
+// Read reads a log, which may be compressed with gzip. name is for Facts. The
+// error is that of in, or ErrUTF16.
 func (r *Reader) Read(name string, in io.Reader) error {
 	buffered := bufio.NewReaderSize(in, 64<<10)
 	magic, _ := buffered.Peek(3)
@@ -119,7 +120,7 @@ func (r *Reader) Read(name string, in io.Reader) error {
 	if err == nil {
 		err = r.readLines(bufio.NewReaderSize(unpacked, 64<<10))
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) { // still being written, or cut
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) { // the file is still being written, or truncated
 		r.facts.Unfinished = append(r.facts.Unfinished, name)
 		return nil
 	}
@@ -134,7 +135,7 @@ func (r *Reader) readLines(in *bufio.Reader) error {
 	case bytes.HasPrefix(magic, []byte("\xef\xbb\xbf")):
 		_, _ = in.Discard(3)
 	}
-	var long []byte // the beginning of a line that is longer than the buffer
+	var long []byte // the first part of a line that is longer than the buffer
 	for {
 		part, err := in.ReadSlice('\n')
 		switch {
@@ -160,7 +161,7 @@ func (r *Reader) readLines(in *bufio.Reader) error {
 	}
 }
 
-// line reads a line with or without its end.
+// line reads a line, which need not have an end.
 func (r *Reader) line(line []byte) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 {
@@ -202,13 +203,14 @@ func (r *Reader) entry(l *entry) {
 	r.facts.Other++
 }
 
-// leftOut counts requests that the log leaves out. It reports whether it knows why.
+// leftOut counts requests that the log leaves out. It reports whether the
+// reason is known.
 func (r *Reader) leftOut(l *entry) bool {
 	var reason proxy.Reason
 	if err := reason.UnmarshalText([]byte(l.Reason)); err != nil || l.Count < 0 {
 		return false
 	}
-	if reason == proxy.ReasonNone { // the line of an older version about credentials has no reason
+	if reason == proxy.ReasonNone { // in an older version the line about credentials has no reason
 		reason = proxy.ReasonCredentials
 	}
 	r.facts.LeftOut[reason] += l.Count
@@ -234,7 +236,7 @@ func (r *Reader) version(v string) {
 	}
 }
 
-// request passes a request on, unless it was read before.
+// request passes a request on unless it was read before.
 func (r *Reader) request(l *entry) {
 	rec := &r.record
 	*rec = proxy.Record{
@@ -250,7 +252,7 @@ func (r *Reader) request(l *entry) {
 		r.facts.Duplicates++
 		return
 	}
-	if l.Duration != 0 { // of the first version, in nanoseconds
+	if l.Duration != 0 { // the first version logged nanoseconds
 		rec.Duration = time.Duration(l.Duration)
 		r.facts.Old++
 	} else {
@@ -300,8 +302,8 @@ func (r *Reader) isDuplicate(id string) bool {
 	return false
 }
 
-// maxKnown bounds the spellings of operations that are kept, because clients choose
-// them.
+// maxKnown limits the number of spellings of operations that are kept, because
+// clients choose them.
 const maxKnown = 1000
 
 // knownOperation returns the schema's name of the operation, as proxy.Record's Known.

@@ -35,8 +35,8 @@ func read(t *testing.T, logs ...string) ([]proxy.Record, *Facts) {
 	return list, r.Facts()
 }
 
-// TestLinesOfTheAccessLogAreReadBack writes lines with package accesslog, so that the
-// two packages cannot disagree about a key.
+// TestLinesOfTheAccessLogAreReadBack writes lines with package accesslog, so
+// that the two packages use the same keys.
 func TestLinesOfTheAccessLogAreReadBack(t *testing.T) {
 	start := time.Now().Add(-time.Second).Truncate(time.Microsecond)
 	for _, want := range []proxy.Record{
@@ -59,7 +59,7 @@ func TestLinesOfTheAccessLogAreReadBack(t *testing.T) {
 		if ended := got[0].Start.Add(got[0].Duration); time.Since(ended) > time.Minute {
 			t.Errorf("ended at %v", ended)
 		}
-		got[0].Start = start // the log has the time when the line was written
+		got[0].Start = start // the log has the time at which the line was written
 		if got[0] != want {
 			t.Errorf("read\n%+v\nwritten\n%+v", got[0], want)
 		}
@@ -138,7 +138,7 @@ func TestFormsOfLines(t *testing.T) {
 }
 
 func TestRequestsCountOnce(t *testing.T) {
-	list, f := read(t, aRequest+"\n"+another+"\n", another+"\n"+aRequest) // rotated, in another order, and without a last line end
+	list, f := read(t, aRequest+"\n"+another+"\n", another+"\n"+aRequest) // rotated, in another order, and without a final line end
 	if len(list) != 2 || f.Duplicates != 2 || f.Requests != 2 || !f.Informed {
 		t.Errorf("%d requests, %+v", len(list), f)
 	}
@@ -174,7 +174,8 @@ func TestOtherLinesOfTheLog(t *testing.T) {
 	}
 }
 
-// TestLinesOfTheFirstVersion: it wrote the duration in nanoseconds and no forms.
+// TestLinesOfTheFirstVersion: the first version logged the duration in
+// nanoseconds and no forms.
 func TestLinesOfTheFirstVersion(t *testing.T) {
 	old := strings.Replace(aRequest, `"duration_ms":500`, `"duration":500000000`, 1)
 	list, f := read(t, old)
@@ -203,7 +204,7 @@ func TestLongLines(t *testing.T) {
 
 func TestCompressedFiles(t *testing.T) {
 	var b bytes.Buffer
-	for _, line := range []string{aRequest, another} { // two members, as after appending
+	for _, line := range []string{aRequest, another} { // two gzip members, as after appending
 		w := gzip.NewWriter(&b)
 		_, _ = io.WriteString(w, line+"\n")
 		w.Close()
@@ -246,7 +247,8 @@ func TestErrorsOfTheFileAreReturned(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever a file holds, every line is counted as exactly one thing.
+// FuzzRead: whatever a file contains, every line is counted in exactly one
+// category.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(aRequest + "\n" + another))
 	f.Add([]byte("Nov  4 16:00:00 mail hmaproxy[812]: " + aRequest))

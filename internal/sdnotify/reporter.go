@@ -13,14 +13,14 @@ import (
 const (
 	// readyTimeout is how long the service manager waits for the first token. A
 	// start does not fail because Entra ID or Key Vault is down: after this time
-	// the service counts as started, and its status text says what is missing.
+	// the service counts as started, and its status text names the problem.
 	readyTimeout = 20 * time.Second
-	// reportInterval is the time between two reports of the state.
+	// reportInterval is the interval between reports of the state.
 	reportInterval = 250 * time.Millisecond
 )
 
-// A Reporter keeps the service manager informed of the product's health. It is
-// safe for concurrent use.
+// A Reporter reports the product's health to the service manager. It is safe
+// for concurrent use.
 type Reporter struct {
 	notifier *Notifier
 	state    func() health.State
@@ -28,13 +28,13 @@ type Reporter struct {
 	started  time.Time
 
 	mu       sync.Mutex // guards the following
-	ready    bool       // Ready was sent
-	stopping bool       // Stopping was sent
-	status   string     // that was sent last
+	ready    bool       // whether Ready was sent
+	stopping bool       // whether Stopping was sent
+	status   string     // the latest status that was sent
 }
 
-// NewReporter returns a Reporter of state, which it may call at any time. A nil
-// notifier sends nothing.
+// NewReporter returns a Reporter of state, which it may call at any time. With
+// a nil notifier it sends nothing.
 func NewReporter(notifier *Notifier, state func() health.State, log *slog.Logger) *Reporter {
 	return &Reporter{notifier: notifier, state: state, log: log, started: time.Now()}
 }
@@ -56,7 +56,7 @@ func (r *Reporter) Run(ctx context.Context) {
 	}
 }
 
-// changes returns the assignments for what has changed since the last call.
+// changes returns the assignments for the changes since the last call.
 func (r *Reporter) changes() []string {
 	state := r.state()
 	r.mu.Lock()
@@ -91,9 +91,8 @@ func statusText(s health.State) string {
 	return b.String()
 }
 
-// Reload announces a reload, runs it, and announces its end. To a service
-// manager that still waits for the start, and during the stop, it announces
-// nothing.
+// Reload announces a reload, runs it, and announces its end. It announces
+// nothing while the service manager waits for the start, and during the stop.
 func (r *Reporter) Reload(reload func()) {
 	r.mu.Lock()
 	announce := r.ready && !r.stopping
@@ -105,8 +104,8 @@ func (r *Reporter) Reload(reload func()) {
 	reload()
 }
 
-// Stop announces the stop and how long it may take. Nothing is reported
-// afterwards.
+// Stop announces the stop and its maximum duration. After that nothing is
+// reported.
 func (r *Reporter) Stop(timeout time.Duration) {
 	r.mu.Lock()
 	r.stopping = true

@@ -43,21 +43,21 @@ func (n *Notifier) Send(assignments ...string) error {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
 	defer c.Close()
-	_ = c.SetWriteDeadline(time.Now().Add(sendTimeout)) // fails on closed connections only
+	_ = c.SetWriteDeadline(time.Now().Add(sendTimeout)) // fails only on closed connections
 	if _, err := c.Write([]byte(strings.Join(assignments, "\n"))); err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
 	return nil
 }
 
-// Status returns the assignment of a status text for people. Line breaks and
-// runs of white space become single spaces.
+// Status returns the assignment of a status text. Line breaks and runs of white
+// space become single spaces.
 func Status(text string) string {
 	return "STATUS=" + strings.Join(strings.Fields(text), " ")
 }
 
-// ExtendTimeout returns the assignment that asks for d until the next state
-// change.
+// ExtendTimeout returns the assignment that requests the time d until the next
+// change of state.
 func ExtendTimeout(d time.Duration) string { return microseconds("EXTEND_TIMEOUT_USEC", d) }
 
 func microseconds(name string, d time.Duration) string {

@@ -1,10 +1,10 @@
 package socket
 
-// A State says what a connection's receive buffer holds.
+// A State is the state of a connection's receive buffer.
 type State int
 
 const (
 	Empty    State = iota // nothing was received
 	Readable              // something was received
-	Ended                 // the peer closed the connection, or it failed
+	Ended                 // the peer closed the connection, or the connection failed
 )

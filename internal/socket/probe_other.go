@@ -4,7 +4,7 @@ package socket
 
 import "net"
 
-// Probe returns nil: this system has no call for it.
+// Probe returns nil, because this system has no call for it.
 func Probe(net.Conn) func() State { return nil }
 
 // HasData returns false: this system has no call for it.

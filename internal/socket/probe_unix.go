@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// Probe returns a function that reports what c's receive buffer holds. The
-// function neither waits nor takes bytes out of the buffer, and must not be
-// called concurrently. Probe returns nil when c has no descriptor.
+// Probe returns a function that reports the state of c's receive buffer. The
+// function neither waits nor removes bytes from the buffer, and must not be
+// called concurrently. Probe returns nil if c has no file descriptor.
 func Probe(c net.Conn) func() State {
 	s, ok := c.(syscall.Conn)
 	if !ok {
@@ -21,7 +21,7 @@ func Probe(c net.Conn) func() State {
 	}
 	var n int
 	var peekErr error
-	call := func(fd uintptr) bool { // allocated once, because it is called for every request
+	call := func(fd uintptr) bool { // allocated only once, because the function is called for every request
 		n, peekErr = peek(fd)
 		return true
 	}

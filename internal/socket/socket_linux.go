@@ -12,7 +12,7 @@ import (
 
 func of(c net.Conn) net.Conn {
 	switch c.(type) {
-	case *net.TCPConn, *net.UnixConn: // streams, which Go sets to non-blocking
+	case *net.TCPConn, *net.UnixConn: // stream sockets, which Go makes non-blocking
 	default:
 		return c
 	}
@@ -26,7 +26,7 @@ func of(c net.Conn) net.Conn {
 	return s
 }
 
-// A conn is a connection with a descriptor. It waits in package net.
+// A conn is a connection with a file descriptor. It uses package net to wait.
 type conn struct {
 	net.Conn
 	raw              syscall.RawConn
@@ -35,15 +35,15 @@ type conn struct {
 
 // A transfer is a read or a write in progress.
 type transfer struct {
-	mu   sync.Mutex // held during the whole call, as in package net
+	mu   sync.Mutex // locked during the whole call, as in package net
 	call func(fd uintptr) bool
 	p    []byte
 	n    int
 	err  syscall.Errno
 }
 
-// transferSome transfers what is possible without waiting. It reports false when
-// that is nothing.
+// transferSome transfers as much as possible without waiting. It reports false
+// if that is nothing.
 func (t *transfer) transferSome(call, fd uintptr) bool {
 	for {
 		p := t.p[t.n:]
@@ -62,7 +62,7 @@ func (t *transfer) transferSome(call, fd uintptr) bool {
 	}
 }
 
-// transferAll transfers everything.
+// transferAll transfers all bytes.
 func (t *transfer) transferAll(call, fd uintptr) bool {
 	for t.n < len(t.p) && t.err == 0 {
 		if !t.transferSome(call, fd) {
@@ -72,7 +72,7 @@ func (t *transfer) transferAll(call, fd uintptr) bool {
 	return true
 }
 
-// run transfers p. wait calls t.call until that reports true.
+// run transfers p. wait calls t.call until t.call reports true.
 func (t *transfer) run(p []byte, wait func(func(fd uintptr) bool) error) (n int, errno syscall.Errno, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -41,7 +41,7 @@ func pair(t *testing.T, network string) (ours, theirs net.Conn) {
 
 var ports = regexp.MustCompile(`127\.0\.0\.1:\d+|/\S+/s\b|@`)
 
-// describe returns what a caller can find out about an error.
+// describe returns the properties of an error that a caller can observe.
 func describe(err error) string {
 	if err == nil {
 		return "ok"

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// A connection whose peer has vanished fails after maxSilence: the peer has
-// acknowledged nothing for that long, neither sent bytes nor keep-alive probes.
-// A network that comes back after a minute loses no connection. A peer that
-// acknowledges but takes its time to respond is not affected.
+// A connection fails if its peer acknowledges neither sent bytes nor keep-alive
+// probes for maxSilence. An outage of the network of one minute breaks no
+// connection. A peer that acknowledges but takes long to respond is not
+// affected.
 const maxSilence = 63 * time.Second
 
-// Keep-alive probes begin after keepAliveIdle. They are close together, so that
-// one of them is sent between the end of an outage of a minute and maxSilence.
+// Keep-alive probes begin after keepAliveIdle. The intervals between them are
+// short, so that one of them is sent between the end of a one-minute outage and
+// maxSilence.
 const (
 	keepAliveIdle     = 30 * time.Second
 	keepAliveInterval = 2 * time.Second
@@ -26,16 +27,16 @@ func KeepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount}
 }
 
-// LimitSilence is a Control function for net.Dialer. It bounds the time for
-// which sent bytes may stay unacknowledged, and the bytes that wait unsent in the
-// system's buffer, where the system has such settings. Without them the peer's
-// silence is bounded by keep-alive alone.
+// LimitSilence is a Control function for net.Dialer. It limits the time for
+// which sent bytes may stay unacknowledged, and the unsent bytes in the
+// system's buffer, if the system has such settings. Otherwise only keep-alive
+// limits the silence of the peer.
 func LimitSilence(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { limitSilence(fd) })
 }
 
-// PeerLost reports whether err says that the network lost the peer of a
-// connection, or the way to it. A peer that closes or resets the connection is
+// PeerLost reports whether err means that the network has lost the peer of a
+// connection or the route to it. A peer that closes or resets the connection is
 // not lost.
 func PeerLost(err error) bool {
 	var errno syscall.Errno

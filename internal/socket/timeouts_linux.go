@@ -7,12 +7,14 @@ import (
 const (
 	tcpRTOMaxMS = 44 // TCP_RTO_MAX_MS, Linux 6.15
 
-	// maxRTO is the longest pause between two retransmissions. By default it grows
-	// to two minutes, for which a connection stays silent after an outage.
+	// maxRTO is the longest pause between two retransmissions. By default the
+	// pause grows up to two minutes, during which a connection stays silent
+	// after an outage.
 	maxRTO = 4000
 
-	// maxUnsent is how much waits unsent in the system's buffer. On a slow line a
-	// full buffer drains for minutes, in which a Write makes no progress.
+	// maxUnsent is the limit of unsent bytes in the system's buffer. On a slow
+	// line a larger buffer would take minutes to send, during which Write makes
+	// no progress.
 	maxUnsent = 128 << 10
 )
 

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// fromLoopback reports whether the peer, the address that it connected to and the
-// Host are all this machine's. A web page whose name was rebound to 127.0.0.1
-// sends its own name as Host. A service mesh delivers connections of other
-// machines with a loopback source, but to an address of the network.
+// fromLoopback reports whether the peer's address, the local address and the
+// Host all belong to this machine. A web page whose name was rebound to
+// 127.0.0.1 sends its own name as Host. A service mesh delivers connections of
+// other machines with a loopback source, but to an address of the network.
 func fromLoopback(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {
@@ -36,9 +36,10 @@ func fromBrowser(r *http.Request) bool {
 	return r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil || r.Header["Sec-Fetch-Dest"] != nil
 }
 
-// fromOtherSite reports whether a browser sent the request for another reason
-// than that a person typed the address or that the status page reloads itself.
-// Another port of this machine is another site, which any user may serve.
+// fromOtherSite reports whether a browser sent the request for a page of
+// another site. It excludes addresses that a person typed and reloads of the
+// status page. Another port of this machine is another site, which any user may
+// serve.
 func fromOtherSite(r *http.Request) bool {
 	if r.Header["Origin"] != nil {
 		return true

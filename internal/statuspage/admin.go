@@ -1,5 +1,5 @@
 // Package statuspage serves the admin listener: the probes, the metrics, the
-// status page for people and the same for programs.
+// status page, and the status as JSON.
 package statuspage
 
 import (
@@ -16,16 +16,17 @@ import (
 	"hmaproxy/token"
 )
 
-// Config says what an Admin shows. All functions may be called concurrently.
+// Config holds the sources of the data that an Admin shows. All functions may
+// be called concurrently.
 type Config struct {
 	Version  string
 	Exchange string            // URL of the endpoint
-	Source   CertificateSource // of the certificate
+	Source   CertificateSource // source of the certificate
 
 	Health    func() health.State
 	Token     func() token.Status
 	AllowList func() AllowList
-	Responses func() health.ExchangeState // of Exchange
+	Responses func() health.ExchangeState // state of Exchange
 
 	// Allows reports whether clients may open a mailbox, given by its SMTP
 	// address.
@@ -34,20 +35,20 @@ type Config struct {
 	Metrics http.Handler
 }
 
-// A CertificateSource says where the certificate comes from.
+// A CertificateSource describes the source of the certificate.
 type CertificateSource struct {
 	From    string // "key vault", "file", "windows store" or "federated credential (experimental)"
 	Name    string
 	KeyMode string
 }
 
-// AllowList describes the allow-list in force.
+// AllowList describes the current allow-list.
 type AllowList struct {
 	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
 	Scope   string
 	Entries int
 	File    string  // "" without one
-	Err     error   // why the file could not be reloaded; nil: it could
+	Err     error   // why the file could not be reloaded; nil: it was
 	Groups  *Groups // nil: no groups
 }
 
@@ -55,13 +56,13 @@ type AllowList struct {
 type Groups struct {
 	Names   []string
 	Members int
-	At      time.Time // of the last expansion in force; zero: there was none
-	Err     error     // why the last expansion is not in force; nil: it is
+	At      time.Time // time of the current expansion; zero: there is none
+	Err     error     // why the latest expansion is not in force; nil: it is
 }
 
-// An Admin is the handler of the admin listener. Probes and metrics name no
-// mailbox and serve any client. All other pages serve only a loopback peer that
-// uses a loopback Host. It is safe for concurrent use.
+// An Admin is the handler of the admin listener. Probes and metrics contain no
+// mailbox and are served to any client. All other pages are served only to a
+// loopback peer that uses a loopback Host. It is safe for concurrent use.
 type Admin struct {
 	config  Config
 	quit    func() // nil: POST /quit is not permitted
@@ -73,7 +74,7 @@ type Admin struct {
 	page    *page
 }
 
-// New returns an Admin that was started now.
+// New returns an Admin whose start time is now.
 func New(config Config) *Admin {
 	return &Admin{config: config, started: time.Now(), page: newPage(), traffic: traffic.New(traffic.LiveLimits())}
 }
@@ -84,13 +85,13 @@ func (a *Admin) PermitQuit(quit func()) { a.quit = quit }
 // ServesClientsAt sets the URLs that clients use. Call it before the server starts.
 func (a *Admin) ServesClientsAt(urls []string) { a.listen = urls }
 
-// Done adds a request that has ended to the history and counts it.
+// Done adds a request that has ended to the history and the counts.
 func (a *Admin) Done(r *proxy.Record, o outcome.Outcome) {
 	a.history.add(r, o)
 	a.traffic.Done(r, o)
 }
 
-// Server returns a server of the pages, without a listener.
+// Server returns a server for the pages, without a listener.
 func (a *Admin) Server(errors *log.Logger) *http.Server {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
@@ -130,8 +131,9 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveProbe responds with 200, or with 503 and the cause if the product must be
-// ready and is not. The body lists the alarms in any case.
+// serveProbe responds with 200. If the probe requires readiness and the product
+// is not ready, it responds with 503 and the cause. The body lists the alarms
+// in any case.
 func (a *Admin) serveProbe(w http.ResponseWriter, r *http.Request, mustBeReady bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -169,8 +171,8 @@ func (a *Admin) serveQuit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveStatus serves the status, which names mailboxes: not to other machines,
-// and not to pages of other sites.
+// serveStatus serves the status. Because it contains mailboxes, it is not
+// served to other machines or to pages of other sites.
 func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

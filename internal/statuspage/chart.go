@@ -9,8 +9,8 @@ import (
 	"hmaproxy/internal/outcome"
 )
 
-// Charts have a coordinate system of this size and are stretched to the page's
-// width.
+// The size of the coordinate system of charts, which are stretched to the
+// page's width.
 const (
 	chartWidth  = 600.0
 	chartHeight = 100.0
@@ -24,11 +24,11 @@ type bar struct {
 }
 
 // latencyChart shows the duration of each request in the history, the newest at
-// the right. Its scale is logarithmic from 100 µs to 100 s, so that refusals and
-// streams of half an hour fit the same chart.
+// the right. Its scale is logarithmic from 100 µs to 100 s, so that both
+// refusals and long requests are visible.
 type latencyChart struct {
 	Bars             []bar
-	Median, Slowest5 seconds // of those that went to Exchange, streams left out
+	Median, Slowest5 seconds // durations of the requests that were sent to Exchange, without streams
 	Timed            int
 }
 
@@ -91,8 +91,8 @@ func newHourChart(minutes []minuteStatus) hourChart {
 	return c
 }
 
-// stack draws one minute. Every outcome that occurred has a visible height: one
-// refusal among a thousand requests must not disappear.
+// stack draws one minute. Every outcome that occurred has a visible height, so
+// that one refusal among a thousand requests can be seen.
 func (m minuteStatus) stack(at, top int) []bar {
 	var bars []bar
 	step := chartWidth / historyMinutes
@@ -109,7 +109,8 @@ func (m minuteStatus) stack(at, top int) []bar {
 	return bars
 }
 
-// roundUp rounds up to 10, 20, 50, 100 and so on, which are easy to read.
+// roundUp rounds up to a number that is easy to read: 10, 20, 50, 100 and so
+// on.
 func roundUp(n int) int {
 	for unit := 10; ; unit *= 10 {
 		for _, f := range [...]int{1, 2, 5} {

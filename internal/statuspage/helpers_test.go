@@ -32,9 +32,9 @@ func newTestAdmin(t testing.TB) *Admin {
 	})
 }
 
-// ask sends a request as a program on this machine does. header holds names and
-// values; "method", "peer", "local" and "Host" stand for the
-// request's method, its addresses and its Host.
+// ask sends a request as a program on this machine does. header contains names
+// and values. The names "method", "peer", "local" and "Host" set the request's
+// method, its addresses and its Host.
 func ask(a *Admin, uri string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, uri, nil)
 	r.RemoteAddr, r.Host = "127.0.0.1:50000", "127.0.0.1:8081"

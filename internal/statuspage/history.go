@@ -9,27 +9,27 @@ import (
 	"hmaproxy/proxy"
 )
 
-// Bounds of the request history.
+// Limits of the request history.
 const (
 	historySize    = 100
 	historyMinutes = 60
-	maxText        = 256 // bytes of a text that a client chose, because the history outlives the request
+	maxText        = 256 // bytes of a text from a client, because the history outlives the request
 )
 
-// A history holds the last requests, the last ones that were refused or failed,
-// and the outcomes of the last hour by minute. Its zero value is empty and ready
-// for use. It is safe for concurrent use.
+// A history holds the latest requests, the latest refused or failed requests,
+// and the outcomes of the last hour by minute. Its zero value is empty and
+// ready for use. It is safe for concurrent use.
 type history struct {
 	mu       sync.Mutex
 	all      lastRequests
-	problems lastRequests // that an operator may have to look into
+	problems lastRequests // refused or failed requests
 	minutes  [historyMinutes]minute
 }
 
-// lastRequests holds the last requests of a kind.
+// lastRequests holds the latest requests of a kind.
 type lastRequests struct {
 	last [historySize]request
-	n    uint64 // requests so far
+	n    uint64 // number of requests so far
 }
 
 func (l *lastRequests) add(r request) {
@@ -46,7 +46,7 @@ func (l *lastRequests) list() []request {
 	return list
 }
 
-// A request is the part of a proxy.Record that the status page shows.
+// A request contains the parts of a proxy.Record that the status page shows.
 type request struct {
 	ID        string          `json:"id"`
 	Time      time.Time       `json:"time"`
@@ -72,7 +72,7 @@ type request struct {
 	RequestID string          `json:"exchange_request_id,omitempty"`
 	Fault     string          `json:"fault,omitempty"` // response code of Exchange's SOAP fault
 	BackOff   seconds         `json:"backoff_seconds,omitempty"`
-	Error     string          `json:"error,omitempty"` // what failed on the way to Exchange
+	Error     string          `json:"error,omitempty"` // the failure on the way to Exchange
 	streaming bool
 }
 
@@ -95,7 +95,7 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 	if r.Err != nil {
 		e.Error = bounded(r.Err.Error())
 	}
-	if o != outcome.Left || outcome.NoResponse(r) { // that clients leave is normal
+	if o != outcome.Left || outcome.NoResponse(r) { // requests whose client has left are not included, because that is normal
 		e.Remedy = outcome.Remedy(r)
 	}
 	at := r.Start.Add(r.Duration).Unix() / 60
@@ -124,8 +124,8 @@ func bounded(s string) string {
 	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
-// recent returns the last requests, and the last ones that were refused or
-// failed, each with the newest first.
+// recent returns the latest requests, and the latest refused or failed
+// requests, the newest first.
 func (h *history) recent() (all, problems []request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

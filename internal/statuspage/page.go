@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	pageReload = "5" // seconds
+	pageReload = "5" // in seconds
 	stillPage  = "/?still"
 
-	// mailboxPage begins the target of the form that asks whether a mailbox is
-	// allowed.
+	// mailboxPage is the beginning of the target of the form for checking a
+	// mailbox.
 	mailboxPage = "/?mailbox="
 )
 
@@ -32,7 +32,7 @@ func newPage() *page {
 		"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"}
 }
 
-// A view is what the page shows.
+// A view contains the data of the page.
 type view struct {
 	*status
 	Still   bool // the page does not reload itself
@@ -44,7 +44,7 @@ func newView(s *status, still bool) *view {
 	return &view{s, still, newLatencyChart(s.Requests), newHourChart(s.Minutes)}
 }
 
-// serve writes the page. A page that is still does not reload itself.
+// serve writes the page. It reloads itself unless still is set.
 func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
 	var html webpage.Writer
 	writePage(&html, newView(s, still))
@@ -57,13 +57,13 @@ func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
 	_, _ = w.Write(html.Bytes())
 }
 
-// clock shows a time of day.
+// clock formats a time of day.
 func clock(t time.Time) string { return t.Local().Format(time.TimeOnly) }
 
-// instant shows date, time and zone.
+// instant formats date, time and zone.
 func instant(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
-// took shows a duration with at most three digits.
+// took formats a duration with at most three digits.
 func took(s seconds) string {
 	d := time.Duration(s)
 	switch {
@@ -79,16 +79,16 @@ func took(s seconds) string {
 	return d.Round(time.Second).String()
 }
 
-// decimal shows one digit after the point.
+// decimal formats a number with one digit after the point.
 func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 
-// sentence begins a text with a capital letter.
+// sentence capitalises the first letter of a text.
 func sentence(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// groups splits a thumbprint into parts that people can compare.
+// groups splits a thumbprint into groups that are easy to compare.
 func groups(s string) []string {
 	var parts []string
 	for ; len(s) > 8; s = s[8:] {

@@ -22,8 +22,8 @@ import (
 	"hmaproxy/token"
 )
 
-// statusTemplate is the page as html/template renders it, which escapes by the
-// place that a value has in the page.
+// statusTemplate is the page as an html/template, which escapes values
+// according to their place in the page.
 //
 //go:embed testdata/status.html
 var statusTemplate string
@@ -59,8 +59,8 @@ func renderTemplate(t *testing.T, v *view) string {
 	return b.String()
 }
 
-// nodes lists what an HTML parser finds in a page. Each run of white space is one
-// space.
+// nodes lists the nodes that an HTML parser finds in a page. Each run of white
+// space is one space.
 func nodes(t *testing.T, page string) []string {
 	t.Helper()
 	document, err := html.Parse(strings.NewReader(page))
@@ -102,8 +102,8 @@ func isSpace(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
 
 const hostileText = "<script>alert(1)</script>\"'&amp;<!-- </style></title> x=y` +é\u2028" + `\ {{.}} javascript:1 onload=x`
 
-// fillHostile sets each text below v to hostileText, each list to two elements,
-// each pointer to a new value, each number to n and each bool to yes.
+// fillHostile sets each string below v to hostileText, each list to two
+// elements, each pointer to a new value, each number to n and each bool to yes.
 func fillHostile(v reflect.Value, n int64, yes bool) {
 	switch v.Kind() {
 	case reflect.String:
@@ -137,7 +137,7 @@ func fillHostile(v reflect.Value, n int64, yes bool) {
 	}
 }
 
-// newHostileView returns a view whose every text is hostileText.
+// newHostileView returns a view in which every string is hostileText.
 func newHostileView(n int64, yes bool) *view {
 	v := &view{status: &status{}}
 	fillHostile(reflect.ValueOf(v.status).Elem(), n, yes)
@@ -267,8 +267,8 @@ func TestPageIsThatOfTheTemplate(t *testing.T) {
 	}
 }
 
-// TestHostileTextIsOnThePage: the comparison above would mean nothing if fillHostile
-// filled in nothing.
+// TestHostileTextIsOnThePage checks that fillHostile has filled in the view;
+// otherwise the comparison above would prove nothing.
 func TestHostileTextIsOnThePage(t *testing.T) {
 	var w webpage.Writer
 	writePage(&w, newHostileView(1, true))

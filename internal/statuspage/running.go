@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxRunningShown is how many requests in flight the status page shows, the
-// oldest ones. There may be thousands.
+// maxRunningShown is the number of requests in flight that the status page
+// shows, the oldest ones. There may be thousands.
 const maxRunningShown = 50
 
 // running holds the requests in flight. Its zero value is empty and ready for
@@ -18,12 +18,13 @@ type running struct {
 	requests map[*runningRequest]struct{}
 }
 
-// A runningRequest is a request in flight, as far as its head says.
+// A runningRequest is a request in flight. It contains only values from the
+// request's head.
 type runningRequest struct {
 	Started time.Time `json:"started"`
 	Remote  string    `json:"remote"`
 	Method  string    `json:"method"`
-	Action  string    `json:"soap_action,omitempty"` // what the client says; it is not checked
+	Action  string    `json:"soap_action,omitempty"` // from the client, not checked
 }
 
 func (r *running) begin(request *http.Request) *runningRequest {

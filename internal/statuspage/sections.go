@@ -198,7 +198,7 @@ func writeCards(w *webpage.Writer, v *view) {
 	w.Markup("</section>\n")
 }
 
-// writeWhen writes how far t is from now, with the instant as a tooltip.
+// writeWhen writes how far t is from now, with the time itself as a tooltip.
 func writeWhen(w *webpage.Writer, now, t time.Time) {
 	w.Markup("<time")
 	w.Attribute("title", instant(t))
@@ -253,7 +253,7 @@ func writeTerm(w *webpage.Writer, term webpage.Markup) {
 	w.Markup("<dd>")
 }
 
-// writeColoured begins an entry of a list whose value has a class.
+// writeColoured begins an entry of a list whose value has a CSS class.
 func writeColoured(w *webpage.Writer, term, class webpage.Markup) {
 	w.Markup("      <dt>")
 	w.Markup(term)
@@ -632,7 +632,7 @@ func writeResult(w *webpage.Writer, r *request) {
 	w.Markup("\n")
 }
 
-// writeDetails writes what the table has no column for.
+// writeDetails writes the details for which the table has no column.
 func writeDetails(w *webpage.Writer, r *request) {
 	w.Markup(`        <details><summary>more</summary><dl>
 `)

@@ -14,8 +14,8 @@ import (
 	"hmaproxy/token"
 )
 
-// A status is the content of the status page and of /status.json. It names
-// mailboxes and holds no token, secret or key.
+// A status is the content of the status page and of /status.json. It contains
+// mailboxes but no token, secret or key.
 type status struct {
 	Time     time.Time `json:"time"`
 	Version  string    `json:"version"`
@@ -24,9 +24,9 @@ type status struct {
 	Listen   []string  `json:"listen,omitempty"` // URLs that clients use
 
 	Ready    bool     `json:"ready"`
-	NotReady string   `json:"not_ready,omitempty"` // why
-	Cause    string   `json:"-"`                   // the same for the page
-	Alarms   []string `json:"alarms,omitempty"`    // what an operator must look at while requests are served
+	NotReady string   `json:"not_ready,omitempty"` // why it is not ready
+	Cause    string   `json:"-"`                   // why it is not ready, for the page
+	Alarms   []string `json:"alarms,omitempty"`    // alarms
 
 	Responses    responsesStatus     `json:"exchange_responses"`
 	Token        tokenStatus         `json:"token"`
@@ -34,21 +34,21 @@ type status struct {
 	Source       sourceStatus        `json:"certificate_source"`
 	AllowList    allowListStatus     `json:"allow_list"`
 
-	Traffic  trafficStatus  `json:"traffic"`  // since the start
-	Minutes  []minuteStatus `json:"minutes"`  // the last hour, the oldest first
-	Requests []request      `json:"requests"` // the last ones, the newest first
-	Problems []request      `json:"problems"` // the last ones that were refused or failed, the newest first
+	Traffic  trafficStatus  `json:"traffic"`  // counts since the start
+	Minutes  []minuteStatus `json:"minutes"`  // outcomes of the last hour, the oldest first
+	Requests []request      `json:"requests"` // the latest requests, the newest first
+	Problems []request      `json:"problems"` // the latest refused or failed requests, the newest first
 
 	InFlight int              `json:"in_flight"`
 	Running  []runningRequest `json:"running"` // the oldest requests in flight
 
-	Asked *mailboxStatus `json:"-"` // of the form; nil: nothing was asked
+	Asked *mailboxStatus `json:"-"` // result of the form; nil: the form was not used
 }
 
 // responsesStatus says how Exchange responds.
 type responsesStatus struct {
 	LastGood time.Time      `json:"last_good,omitzero"`
-	Failures int            `json:"failures"` // in a row, up to now
+	Failures int            `json:"failures"` // number of consecutive failures up to now
 	First    *failureStatus `json:"first_failure,omitempty"`
 	Last     time.Time      `json:"last_failure,omitzero"`
 }
@@ -126,7 +126,7 @@ type minuteStatus struct {
 	minute minute
 }
 
-// seconds is a duration that programs read as a number.
+// seconds is a duration that is a number in JSON.
 type seconds time.Duration
 
 // MarshalJSON writes a number of seconds to the microsecond.
@@ -134,7 +134,7 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(s).Round(time.Microsecond).Seconds(), 'f', -1, 64), nil
 }
 
-// status returns the status at present.
+// status returns the current status.
 func (a *Admin) status() *status {
 	now, state, tokens := time.Now(), a.config.Health(), a.config.Token()
 	s := &status{

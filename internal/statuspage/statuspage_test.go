@@ -22,8 +22,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestWhoMayReadTheStatus: the status names mailboxes, so no other machine and no
-// web page may read it.
+// TestWhoMayReadTheStatus: the status contains mailboxes, so that no other
+// machine and no web page may read it.
 func TestWhoMayReadTheStatus(t *testing.T) {
 	cases := []struct {
 		name   string
@@ -75,8 +75,8 @@ func TestWhoMayReadTheStatus(t *testing.T) {
 	}
 }
 
-// TestPageNeedsNothingElse: no script, nothing loaded, and the one style sheet
-// is the one that the policy names.
+// TestPageNeedsNothingElse: the page has no script and loads nothing, and its
+// only style sheet is the one in the policy.
 func TestPageNeedsNothingElse(t *testing.T) {
 	a := newTestAdmin(t)
 	for i := range 120 {
@@ -105,7 +105,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
-// TestPageEscapes: clients choose mailboxes, operations and names.
+// TestPageEscapes: mailboxes, operations and names come from clients.
 func TestPageEscapes(t *testing.T) {
 	a := newTestAdmin(t)
 	const evil = `"><script>alert(1)</script>'`
@@ -204,7 +204,7 @@ func TestStatusOfRequests(t *testing.T) {
 		t.Errorf("ready %v %q, %d minutes", s.Ready, s.NotReady, len(s.Minutes))
 	}
 	served, refused := 0, 0
-	for _, m := range s.Minutes { // the test may have run across a minute's end
+	for _, m := range s.Minutes { // unless a minute ended during the test
 		served, refused = served+m.Counts["served"], refused+m.Counts["refused"]
 	}
 	if served != 130 || refused != 1 {
@@ -279,7 +279,8 @@ func TestUnknownPathsOfTheAdminListener(t *testing.T) {
 	}
 }
 
-// TestProblemsOutliveGoodRequests: after one refusal, many good requests.
+// TestProblemsOutliveGoodRequests sends one refused request and then many good
+// ones.
 func TestProblemsOutliveGoodRequests(t *testing.T) {
 	a := newTestAdmin(t)
 	for id, edit := range map[string]func(*proxy.Record){
@@ -309,7 +310,8 @@ func TestProblemsOutliveGoodRequests(t *testing.T) {
 	contains(t, ask(a, "/").Body.String(), "Last requests that were refused or failed", "mailbox-not-allowed", "ErrorNonExistentMailbox")
 }
 
-// TestPageShowsDetailsAsText: what leads to other logs can be searched and copied.
+// TestPageShowsDetailsAsText: identifiers for other logs are text, so that they
+// can be searched and copied.
 func TestPageShowsDetailsAsText(t *testing.T) {
 	a := newTestAdmin(t)
 	done(a, newTestRecord(func(r *proxy.Record) {
@@ -347,8 +349,8 @@ func TestIsThisMailboxAllowed(t *testing.T) {
 	}
 }
 
-// TestBarsContrast computes the contrast of the bars with their card by WCAG
-// 2.1, which asks for 3:1 of graphics.
+// TestBarsContrast computes the contrast between the bars and their background.
+// WCAG 2.1 requires 3:1 for graphics.
 func TestBarsContrast(t *testing.T) {
 	variable := regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`)
 	for i, theme := range strings.SplitN(string(webpage.CSS()), "@media", 2) {
@@ -382,8 +384,8 @@ func luminance(hex string) float64 {
 	return sum
 }
 
-// TestTableStaysATable: a display value on its elements takes the semantics of a
-// table away from it, at any width.
+// TestTableStaysATable checks that no style sets the display property of a
+// table's elements, which would remove the semantics of the table.
 func TestTableStaysATable(t *testing.T) {
 	for _, rule := range regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`).FindAllStringSubmatch(string(webpage.CSS()), -1) {
 		if regexp.MustCompile(`\b(table|thead|tbody|tr|th|td)\b`).MatchString(rule[1]) && strings.Contains(rule[2], "display:") {

@@ -10,23 +10,25 @@ import (
 	"hmaproxy/internal/webpage"
 )
 
-// maxTop is how many mailboxes, operations and clients the status page shows.
+// maxTop is the number of mailboxes, operations and clients that the status
+// page shows.
 const maxTop = 10
 
-// trafficStatus says what was used since the start. Its texts are printable.
+// trafficStatus contains what was used since the start. Its texts are
+// printable.
 type trafficStatus struct {
 	Requests   int64        `json:"requests"`
 	Mailboxes  []usedStatus `json:"top_mailboxes"`
 	Operations []usedStatus `json:"top_operations"`
 	Clients    []usedStatus `json:"top_clients"`
-	Needed     string       `json:"needed_list,omitempty"` // in audit mode: an allow-list with comments that lets this traffic pass
+	Needed     string       `json:"needed_list,omitempty"` // in audit mode: text of an allow-list that would let this traffic pass
 }
 
 // usedStatus is a name and how often it was used.
 type usedStatus struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"requests"`
-	Problems int64  `json:"problems"` // refused or failed, or would be refused in enforce mode
+	Problems int64  `json:"problems"` // number of requests refused, failed, or to be refused in enforce mode
 }
 
 func trafficStatusOf(s *traffic.Summary, mode string) trafficStatus {
@@ -56,8 +58,8 @@ func used(name string, c *traffic.Counts) usedStatus {
 	return usedStatus{printable.Text(name), c.Requests(), c.Of(outcome.Refused) + c.Of(outcome.Failed) + c.Of(outcome.Audited)}
 }
 
-// writeTraffic writes what was used most since the start, and in audit mode the list
-// that enforce mode would need.
+// writeTraffic writes what was used most since the start, and in audit mode the
+// list that enforce mode would need.
 func writeTraffic(w *webpage.Writer, t *trafficStatus) {
 	if t.Requests == 0 {
 		return

@@ -14,7 +14,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// needed returns the text of the text area of a page, "" without one.
+// needed returns the content of the text area of a page, "" without one.
 func needed(t *testing.T, page string) string {
 	t.Helper()
 	document, err := html.Parse(strings.NewReader(page))
@@ -29,8 +29,8 @@ func needed(t *testing.T, page string) string {
 	return ""
 }
 
-// TestAuditModeShowsTheListThatEnforcingWouldNeed: what can be copied from the page is
-// an allow-list that the product accepts, with what was used and nothing else.
+// TestAuditModeShowsTheListThatEnforcingWouldNeed: the text on the page is an
+// allow-list that the product accepts. It contains exactly what was used.
 func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 	for _, mode := range []string{"audit", "enforce", "every", "none"} {
 		a := newTestAdmin(t)
@@ -68,7 +68,7 @@ func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 	}
 }
 
-// TestTopIsBounded: there are at most ten rows of each, the most used first.
+// TestTopIsBounded: each table has at most ten rows, the most used first.
 func TestTopIsBounded(t *testing.T) {
 	a := newTestAdmin(t)
 	for i := range 15 {

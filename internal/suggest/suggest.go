@@ -1,7 +1,6 @@
-// Package suggest makes an allow-list from traffic that was counted: what enforce
-// mode would need to let the same traffic pass. It proposes what was used and
-// succeeded, and nothing else: no wildcard, and no operation that is refused by
-// default.
+// Package suggest makes an allow-list from counted traffic: the list with which
+// enforce mode would let the same traffic pass. It proposes only what was used
+// and succeeded, no wildcards, and no operation that is refused by default.
 package suggest
 
 import (
@@ -22,29 +21,29 @@ import (
 type List struct {
 	Entries    []Entry
 	LeftOut    []LeftOut
-	Operations []Operation  // to be allowed
-	Refused    []Operation  // used, and refused by default or unknown; not to be allowed without a decision
-	Clients    []ClientList // of client users
-	Notes      []string     // what the reader must know, each a sentence
+	Operations []Operation  // operations to allow
+	Refused    []Operation  // operations that were used but are refused by default or unknown; allowing them needs a decision
+	Clients    []ClientList // patterns of client users
+	Notes      []string     // notes for the reader, each a sentence
 }
 
 // An Entry is an entry of the allow-list.
 type Entry struct {
-	Text string // as the list has it; policy.ParsePatterns accepts it
+	Text string // spelling in the list, which policy.ParsePatterns accepts
 	traffic.Mailbox
 }
 
-// LeftOut is a mailbox that was asked for and is not proposed.
+// LeftOut is a mailbox that was requested and is not proposed.
 type LeftOut struct {
 	traffic.Mailbox
-	Why string // a clause, such as "no request succeeded"
+	Why string // the reason, a clause such as "no request succeeded"
 }
 
 // An Operation is an operation that was used.
 type Operation struct {
 	Name     string
 	Requests int64
-	Why      string // of a refused one, a clause
+	Why      string // why it is refused by default, a clause; "" if it is not
 }
 
 // A ClientList has the patterns for one client user.
@@ -53,7 +52,7 @@ type ClientList struct {
 	Entries []string
 }
 
-// New makes a suggestion from what was counted.
+// New makes a suggestion from counted traffic.
 func New(s *traffic.Summary) *List {
 	l := new(List)
 	for i := range s.Mailboxes {
@@ -67,7 +66,7 @@ func New(s *traffic.Summary) *List {
 	return l
 }
 
-// byDomain compares entries by domain, then by what is before it.
+// byDomain compares entries by domain, then by local part.
 func byDomain(a, b string) int {
 	_, domainA, _ := strings.Cut(a, "@")
 	_, domainB, _ := strings.Cut(b, "@")
@@ -82,7 +81,7 @@ func (l *List) addMailbox(m *traffic.Mailbox) {
 	l.Entries = append(l.Entries, Entry{m.Entry(), *m})
 }
 
-// unfit says why a mailbox is not proposed, "" if it is.
+// unfit returns why a mailbox is not proposed, "" if it is.
 func unfit(m *traffic.Mailbox) string {
 	switch {
 	case !isEntry(m):
@@ -99,9 +98,10 @@ func unfit(m *traffic.Mailbox) string {
 	return "no request succeeded"
 }
 
-// isEntry reports whether the name of a mailbox makes exactly one entry of an
-// allow-list, for that mailbox in that form. It asks the product's own parsers: a
-// client may call its mailbox "upn:ceo@contoso.com" or "*@contoso.com".
+// isEntry reports whether the name of a mailbox is exactly one entry of an
+// allow-list, for that mailbox in that form. It uses the product's own parsers,
+// because a client may name its mailbox "upn:ceo@contoso.com" or
+// "*@contoso.com".
 func isEntry(m *traffic.Mailbox) bool {
 	if _, err := policy.ParseAddress(m.Name); err != nil && m.Form != traffic.SID {
 		return false

@@ -13,7 +13,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// newList makes a suggestion from requests that were served, each changed by an edit.
+// newList makes a suggestion from served requests, each of which is changed by
+// an edit.
 func newList(edits ...func(*proxy.Record)) *List {
 	c := traffic.New(traffic.LogLimits())
 	for _, edit := range edits {
@@ -46,8 +47,8 @@ func patterns(t *testing.T, l *List) (list []string, file string) {
 	return list, b.String()
 }
 
-// TestTheFileHasWhatWasOpened: the product parses the file, and finds the mailboxes
-// that were opened and nothing else.
+// TestTheFileHasWhatWasOpened: the product parses the file and finds exactly
+// the mailboxes that were opened.
 func TestTheFileHasWhatWasOpened(t *testing.T) {
 	fault := func(mailbox, code string) func(*proxy.Record) {
 		return func(r *proxy.Record) {
@@ -83,8 +84,8 @@ func TestTheFileHasWhatWasOpened(t *testing.T) {
 	}
 }
 
-// TestHostileNamesAreNotProposed: a client that chooses its mailbox's name cannot put
-// anything else into the list.
+// TestHostileNamesAreNotProposed: a client that chooses the name of its mailbox
+// cannot add another entry to the list.
 func TestHostileNamesAreNotProposed(t *testing.T) {
 	for _, name := range []string{
 		"*@contoso.com", "*", "x\nceo@contoso.com", "x@contoso.com, ceo@contoso.com", "x@contoso.com # \nceo@contoso.com", "#x@contoso.com",
@@ -161,7 +162,7 @@ func TestNotes(t *testing.T) {
 	injected := func(r *proxy.Record) { r.Injected = true }
 	for name, test := range map[string]struct {
 		edits []func(*proxy.Record)
-		says  string // "" for no note
+		says  string // "" if no note is expected
 	}{
 		"nothing":            {nil, "No request was found"},
 		"usual":              {[]func(*proxy.Record){as("alice@contoso.com")}, ""},
@@ -179,7 +180,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestAnEmptySuggestionIsNoList: an allow-list without an entry must not be taken.
+// TestAnEmptySuggestionIsNoList: the product refuses an allow-list without an
+// entry.
 func TestAnEmptySuggestionIsNoList(t *testing.T) {
 	var b strings.Builder
 	if err := newList(as("*@contoso.com")).WriteTo(&b); err != nil {

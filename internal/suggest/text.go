@@ -10,9 +10,10 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// WriteTo writes the list as a file for HMA_ALLOWED_MAILBOXES_FILE. Everything but
-// its entries is a comment. source says in a few lines what the list was made from.
-// A list without an entry is no valid file, so that it cannot be mistaken for one.
+// WriteTo writes the list as a file for HMA_ALLOWED_MAILBOXES_FILE. Everything
+// except its entries is a comment. source describes the origin of the list in a
+// few lines. A list without an entry is not a valid file, so that it cannot be
+// used by mistake.
 func (l *List) WriteTo(w io.Writer, source ...string) error {
 	var b strings.Builder
 	for _, line := range source {
@@ -31,8 +32,8 @@ func (l *List) WriteTo(w io.Writer, source ...string) error {
 	return err
 }
 
-// comment writes lines of a comment. Line breaks and other control characters in
-// them become visible escapes, so that no text can end the comment.
+// comment writes lines of a comment. Line breaks and other control characters
+// in them become visible escapes, so that no text can end the comment.
 func comment(b *strings.Builder, lines ...string) {
 	for _, line := range lines {
 		b.WriteString(strings.TrimRight("# "+printable.Text(line), " ") + "\n")
@@ -91,8 +92,8 @@ func (l *List) writeOperations(b *strings.Builder) {
 	}
 }
 
-// OperationsSetting returns the setting of HMA_ALLOWED_OPERATIONS, "" when nothing
-// is to be allowed.
+// OperationsSetting returns the setting of HMA_ALLOWED_OPERATIONS, "" if there
+// is no operation to allow.
 func (l *List) OperationsSetting() string {
 	if len(l.Operations) == 0 {
 		return ""

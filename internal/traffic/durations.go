@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// durations is a histogram. Its zero value is empty. Each power of two microseconds
-// has four parts, so that a quantile is at most a quarter too high.
+// durations is a histogram. Its zero value is empty. Each power of two
+// microseconds is divided into four parts, so that a quantile is at most a
+// quarter too high.
 type durations struct {
 	parts [maxPart + 1]uint32
 	most  time.Duration
@@ -27,7 +28,7 @@ func partOf(t time.Duration) int {
 	if us < 4 {
 		return int(us)
 	}
-	exponent := bits.Len64(us) - 3 // of what is left of the two bits after the first
+	exponent := bits.Len64(us) - 3 // number of bits after the first three
 	return min(4*exponent+int(us>>exponent), maxPart)
 }
 
@@ -48,7 +49,7 @@ func (d *durations) merge(other *durations) {
 	d.most = max(d.most, other.most)
 }
 
-// quantile returns a duration that is not exceeded by the given share of all. It
+// quantile returns the duration that the given share of all does not exceed. It
 // returns 0 if there are none.
 func (d *durations) quantile(share float64) time.Duration {
 	var all uint64
@@ -60,7 +61,7 @@ func (d *durations) quantile(share float64) time.Duration {
 	}
 	rank := uint64(share*float64(all-1)) + 1
 	for i, n := range d.parts {
-		if uint64(n) >= rank && i < maxPart { // the last part has no bound
+		if uint64(n) >= rank && i < maxPart { // the last part has no upper bound
 			return min(upperBound(i), d.most)
 		}
 		rank -= min(rank, uint64(n))

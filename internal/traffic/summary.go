@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// A Summary is what a Traffic has counted. Every list is complete, apart from what
-// Beyond counts, and has the most frequent first.
+// A Summary contains the counts of a Traffic. Every list is complete, except
+// for the requests in Beyond, and has the most frequent first.
 type Summary struct {
 	Counts
-	Durations Durations // of requests that are no streams
+	Durations Durations // of requests that are not streams
 
 	Clients    []Client
 	Operations []Operation // of all clients together
 	Mailboxes  []Mailbox   // of all clients together
-	ByClient   []Mailbox   // of each client user apart
+	ByClient   []Mailbox   // separately for each client user
 	Problems   []Problem
 
 	Timeline []Moment      // in the order of time
-	Width    time.Duration // of a moment
+	Width    time.Duration // length of time of a Moment
 	Gaps     []Gap
-	LeastGap time.Duration // the pause from which on one is a gap
+	LeastGap time.Duration // length of a pause from which it is reported as a gap
 
-	Unnamed    int64 // SOAP requests without a mailbox
-	Unreadable int64 // SOAP requests that could not be read
-	Injected   int64 // requests whose mailbox was added
+	Unnamed    int64 // number of SOAP requests without a mailbox
+	Unreadable int64 // number of SOAP requests that could not be read
+	Injected   int64 // number of requests to which the proxy added the mailbox
 	Beyond     Beyond
 }
 
@@ -43,35 +43,35 @@ func (d *durations) summary() Durations {
 
 // A Client is a client user and a program that it uses.
 type Client struct {
-	Name    string // of the client user, "" for none
-	Product string // of the User-Agent, with its version; "" for none
+	Name    string // name of the client user, "" for none
+	Product string // first product of the User-Agent, with its version; "" for none
 	Counts
 	Operations []Operation
 }
 
 // An Operation is an EWS operation.
 type Operation struct {
-	Name string // "" for requests that are no SOAP requests
+	Name string // "" for requests that are not SOAP requests
 	Counts
 	Durations Durations
 	durations durations
 }
 
-// A Mailbox is a mailbox as clients name it.
+// A Mailbox is a mailbox in the form in which clients name it.
 type Mailbox struct {
 	Client string // the client user; "" in a list of all clients together
 	Form   Form
 	Name   string // in lower case
 	Counts
-	Injected int64     // requests to which the name was added
-	Gone     bool      // Exchange says that it does not have it, and has not opened it since
-	Fault    string    // response code of the last SOAP fault
-	opened   time.Time // last
+	Injected int64     // number of requests to which the proxy added the name
+	Gone     bool      // Exchange has reported that it does not exist, and has not opened it since
+	Fault    string    // response code of the latest SOAP fault
+	opened   time.Time // time of the latest request
 	gone     time.Time
 }
 
-// Entry returns the mailbox as an entry of an allow-list has it. The text is the
-// client's and may be no valid entry.
+// Entry returns the mailbox in the form of an allow-list entry. The text comes
+// from the client and may not be a valid entry.
 func (m *Mailbox) Entry() string {
 	if m.Form == SID {
 		return m.Form.Prefix() + strings.ToUpper(m.Name)
@@ -92,17 +92,17 @@ const (
 // String returns "reason", "audit" or "fault", the key of the log.
 func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
 
-// A Problem is why requests did not get what they asked for.
+// A Problem is a cause because of which requests were not served.
 type Problem struct {
-	Client  string // the client user, "" for none
+	Client  string // name of the client user, "" for none
 	Kind    ProblemKind
 	Word    string // the reason or the response code
 	Count   int64
 	Last    time.Time
-	Mailbox string // of the last request
+	Mailbox string // time of the latest request
 }
 
-// Summary returns what was counted so far.
+// Summary returns the counts so far.
 func (t *Traffic) Summary() *Summary {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -127,7 +127,7 @@ func (t *Traffic) addMailboxes(s *Summary) {
 		form Form
 		name string
 	}
-	all := make(map[name]int, len(t.mailboxes)) // positions in s.Mailboxes
+	all := make(map[name]int, len(t.mailboxes)) // index in s.Mailboxes
 	for key, m := range t.mailboxes {
 		one := Mailbox{
 			Client: key.client, Form: key.form, Name: key.name, Counts: m.Counts,
@@ -145,7 +145,7 @@ func (t *Traffic) addMailboxes(s *Summary) {
 		sum := &s.Mailboxes[at]
 		sum.merge(&one.Counts)
 		sum.Injected += one.Injected
-		sum.Fault = max(sum.Fault, one.Fault) // independent of the order
+		sum.Fault = max(sum.Fault, one.Fault) // the result does not depend on the order
 		sum.opened, sum.gone = later(sum.opened, one.opened), later(sum.gone, one.gone)
 	}
 	for _, list := range [][]Mailbox{s.Mailboxes, s.ByClient} {

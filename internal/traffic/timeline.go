@@ -10,17 +10,17 @@ import (
 )
 
 // A timeline counts outcomes in parts of equal length. When there are too many
-// parts, each two become one.
+// parts, each two neighbours are merged.
 type timeline struct {
 	limit int
-	width int64 // seconds of a part
+	width int64 // length of a part in seconds
 	parts map[int64]*Moment
 }
 
 // A Moment is a part of the timeline.
 type Moment struct {
 	Counts      [outcome.Count]uint32
-	First, Last int64 // of its requests, nanoseconds since 1970
+	First, Last int64 // times of its first and last request, in nanoseconds since 1970
 }
 
 func newTimeline(limit int) timeline {
@@ -94,19 +94,19 @@ type Gap struct{ From, To time.Time }
 func (g Gap) Length() time.Duration { return g.To.Sub(g.From) }
 
 const (
-	// leastGap is the shortest pause that counts as a gap.
+	// leastGap is the length of the shortest pause that counts as a gap.
 	leastGap = time.Hour
-	// unusual is how many times as long as the longest pause of a usual day a
-	// pause must be to count as a gap.
+	// unusual is the factor by which a gap must be longer than the longest pause
+	// of a usual day.
 	unusual = 3
-	// usualDays is the number of days from which on there are usual ones. In a
-	// shorter log every pause of leastGap is a gap.
+	// usualDays is the number of days that a log needs for a usual day. In a
+	// shorter log every pause of at least leastGap is a gap.
 	usualDays = 3
 	day       = 24 * time.Hour
 )
 
-// gaps returns the gaps between moments in the order of time, and the pause from
-// which on one counted as a gap.
+// gaps returns the gaps between moments in the order of time, and the length of
+// a pause from which it counts as a gap.
 func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duration) {
 	if len(list) == 0 {
 		return nil, leastGap
@@ -127,8 +127,9 @@ func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duratio
 	return all, threshold
 }
 
-// usualPause returns the longest pause of the median day, 0 for too few days. A
-// pause belongs to the day that it begins in; days are counted from first.
+// usualPause returns the longest pause of the median day, 0 if there are too
+// few days. A pause belongs to the day in which it begins; days are counted
+// from first.
 func usualPause(pauses []Gap, first, last int64) time.Duration {
 	days := int((last-first)/int64(day)) + 1
 	if days < usualDays {

@@ -1,6 +1,6 @@
-// Package traffic counts requests by mailbox, operation and client, with bounded
-// memory. A running hmaproxy counts what it serves, and hmaproxy report what a log
-// holds.
+// Package traffic counts requests by mailbox, operation and client, with
+// bounded memory. A running hmaproxy counts the requests that it serves, and
+// hmaproxy report those in a log.
 package traffic
 
 import (
@@ -13,28 +13,29 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Limits bound what a Traffic keeps. Clients choose most of the names that are
-// counted, so each kind of names has a limit. A limit of 0 counts none of its kind.
+// Limits limit the data that a Traffic keeps. Clients choose most of the names
+// that are counted, so that each kind of names has a limit. With a limit of 0
+// no names of that kind are kept.
 type Limits struct {
-	Mailboxes  int // names of mailboxes, each client user's and each form apart
-	Operations int // operations, each client's apart
-	Problems   int // refusals, failures and faults, each client user's apart
-	Moments    int // parts of the timeline; its resolution decreases when they are used up
+	Mailboxes  int // number of names of mailboxes, for each client user and each form
+	Operations int // number of operations, for each client
+	Problems   int // number of refusals, failures and faults, for each client user
+	Moments    int // number of parts of the timeline, whose resolution decreases when they are used up
 }
 
-// LogLimits are the limits for reading logs. What they permit takes about 60 MB.
+// LogLimits are the limits for reading logs. They permit about 60 MB.
 func LogLimits() Limits {
 	return Limits{Mailboxes: 100_000, Operations: 20_000, Problems: 5_000, Moments: 50_000}
 }
 
-// LiveLimits are the limits in a running hmaproxy. What they permit takes less than
-// 1 MB. There is no timeline.
+// LiveLimits are the limits in a running hmaproxy. They permit less than 1 MB.
+// There is no timeline.
 func LiveLimits() Limits { return Limits{Mailboxes: 1000, Operations: 500, Problems: 200} }
 
-// maxName bounds a name in bytes. No name that an allow-list can have is longer.
+// maxName limits a name in bytes. No name that an allow-list accepts is longer.
 const maxName = 256
 
-// Counts are what a group of requests adds up to.
+// Counts are the totals of a group of requests.
 type Counts struct {
 	Outcomes [outcome.Count]int64 // in the order of outcome.All
 	BytesIn  int64
@@ -89,7 +90,7 @@ func (c *Counts) merge(other *Counts) {
 }
 
 // opened reports whether Exchange did what the request asked for, as far as the
-// status of its response says. A sign-in page may have the status 200 too.
+// status of its response shows. A sign-in page may have the status 200 too.
 func opened(r *proxy.Record) bool {
 	class := r.Reason.Class()
 	return r.Upstream == 200 && r.Fault == "" && (class == proxy.ClassServed || class == proxy.ClassClientLeft)
@@ -104,7 +105,8 @@ func position(o outcome.Outcome) int {
 	return 0
 }
 
-// A Form is how a mailbox is named. Each has entries of its own on an allow-list.
+// A Form is the form in which a mailbox is named. Each has its own entries on
+// an allow-list.
 type Form uint8
 
 // The forms.
@@ -114,7 +116,7 @@ const (
 	SID              // a security identifier
 )
 
-// Prefix returns what an entry of the form begins with on an allow-list.
+// Prefix returns the prefix of an entry of this form on an allow-list.
 func (f Form) Prefix() string { return [...]string{"", "upn:", "sid:"}[f] }
 
 func formOf(k ews.IdentityKind) Form {
@@ -136,9 +138,9 @@ type mailboxKey struct {
 type mailbox struct {
 	Counts
 	injected int64
-	gone     time.Time // when Exchange last said that it does not have it
-	opened   time.Time // when it was last opened
-	fault    string    // of the last request that Exchange responded to with one
+	gone     time.Time // time when Exchange last reported that it does not exist
+	opened   time.Time // time when it was last opened
+	fault    string    // response code of the latest request that ended with a SOAP fault
 }
 
 type operationKey struct{ client, product, name string }
@@ -157,7 +159,7 @@ type problemKey struct {
 type problem struct {
 	count   int64
 	last    time.Time
-	mailbox string // of the last request
+	mailbox string // time of the latest request
 }
 
 // A Traffic counts requests. It is safe for concurrent use.
@@ -166,17 +168,17 @@ type Traffic struct {
 
 	mu         sync.Mutex
 	total      Counts
-	durations  durations // of requests that are no streams
+	durations  durations // of requests that are not streams
 	mailboxes  map[mailboxKey]*mailbox
 	operations map[operationKey]*operation
 	problems   map[problemKey]*problem
 	timeline   timeline
 	beyond     Beyond
-	unnamed    int64 // SOAP requests that name no mailbox and got none
-	unreadable int64 // SOAP requests that could not be read
+	unnamed    int64 // number of SOAP requests that name no mailbox and to which none was added
+	unreadable int64 // number of SOAP requests that could not be read
 }
 
-// Beyond counts requests whose names are beyond a limit. They are in the totals.
+// Beyond counts requests whose names exceed a limit. The totals include them.
 type Beyond struct{ Mailboxes, Operations, Problems int64 }
 
 // New returns a Traffic that has counted nothing.
@@ -187,8 +189,8 @@ func New(l Limits) *Traffic {
 	}
 }
 
-// unreadableMailbox is what a record has in place of the mailbox when the document
-// could not be read.
+// unreadableMailbox replaces the mailbox in a record if the document could not
+// be read.
 const unreadableMailbox = "unreadable"
 
 // Done counts a request that has ended.
@@ -247,7 +249,8 @@ func (t *Traffic) addMailbox(r *proxy.Record, o outcome.Outcome) {
 }
 
 // nonExistent is the response code for an address without a mailbox in this
-// organisation's Exchange Server: removed, moved to Exchange Online, or mistyped.
+// organisation's Exchange Server, because it was removed, moved to Exchange
+// Online, or mistyped.
 const nonExistent = "ErrorNonExistentMailbox"
 
 func (t *Traffic) addOperation(r *proxy.Record, o outcome.Outcome) {
@@ -265,8 +268,9 @@ func (t *Traffic) addOperation(r *proxy.Record, o outcome.Outcome) {
 	op.durations.add(r.Duration)
 }
 
-// operationName returns the schema's name of the operation. It returns the client's
-// spelling of one that no schema has, and "" for a request without one.
+// operationName returns the schema's name of the operation. For an operation
+// that is not in the schema it returns the client's spelling, and "" for a
+// request without one.
 func operationName(r *proxy.Record) string {
 	if r.Known == string(ews.OtherOperation) {
 		return bounded(r.Operation)
@@ -301,7 +305,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// bounded shortens a name that a client chose.
+// bounded shortens a name from a client.
 func bounded(s string) string {
 	if len(s) <= maxName {
 		return s

@@ -84,7 +84,8 @@ func TestRequestsAreCountedByEachName(t *testing.T) {
 	}
 }
 
-// TestOpened has the responses that look like success and are none.
+// TestOpened tests responses that look like success although the request
+// failed.
 func TestOpened(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit func(*proxy.Record)
@@ -132,8 +133,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestLimits: clients cannot make it keep more than the limits, and nothing is lost
-// from the totals.
+// TestLimits: clients cannot make a Traffic exceed its limits, and the totals
+// stay complete.
 func TestLimits(t *testing.T) {
 	c := New(Limits{Mailboxes: 3, Operations: 2, Problems: 1, Moments: 5})
 	for i := range 10 {
@@ -166,7 +167,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// requestsAt counts requests at these times after monday.
+// requestsAt counts requests at the given times after monday.
 func requestsAt(list ...time.Duration) *Summary {
 	c := New(LogLimits())
 	for _, after := range list {
@@ -178,7 +179,8 @@ func requestsAt(list ...time.Duration) *Summary {
 
 func TestGaps(t *testing.T) {
 	const h, m = time.Hour, time.Minute
-	// Ten requests a day, an hour apart, on each of the days: nights of 15 hours.
+	// On each of the days there are ten requests, an hour apart, so that a night
+	// lasts 15 hours.
 	workdays := func(days ...int) (list []time.Duration) {
 		for _, day := range days {
 			for i := range 10 {
@@ -209,7 +211,7 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestQuantiles compares with a sorted list.
+// TestQuantiles compares the result with a sorted list.
 func TestQuantiles(t *testing.T) {
 	var d durations
 	var exact []time.Duration

@@ -1,24 +1,24 @@
-// Package webpage writes HTML without html/template: a binary that contains that
+// Package webpage writes HTML without html/template, because a binary with that
 // package keeps every exported method, which adds more than 2 MB.
 package webpage
 
 import (
 	"bytes"
-	_ "embed" // the style sheet
+	_ "embed" // for the style sheet
 	"html"
 	"strconv"
 )
 
-// Markup is HTML that is written as it is. Only constants and embedded style sheets
-// are Markup. No other string is converted to it: data is written by Text, Number and
-// Attribute.
+// Markup is HTML that is written unchanged. Only constants and embedded style
+// sheets may be Markup. Other strings must not be converted to it; Text, Number
+// and Attribute write data.
 type Markup string
 
 //go:embed base.css
 var baseCSS Markup
 
-// CSS returns the style sheet of all pages: light and dark colours, those of
-// outcomes, charts, cards and tables.
+// CSS returns the common style sheet of all pages: light and dark colours,
+// those of outcomes, charts, cards and tables.
 func CSS() Markup { return baseCSS }
 
 // A Writer collects a page. Its zero value is empty and ready for use.
@@ -30,15 +30,15 @@ func (w *Writer) Bytes() []byte { return w.b.Bytes() }
 // Markup writes m.
 func (w *Writer) Markup(m Markup) { w.b.WriteString(string(m)) }
 
-// Text writes s as the content of an element. The element is not a script or a
-// style sheet, where HTML's escapes have no meaning.
+// Text writes s as the content of an element. The element must not be a script
+// or a style sheet, in which HTML's escapes have no meaning.
 func (w *Writer) Text(s string) { w.b.WriteString(html.EscapeString(s)) }
 
 // Number writes n as the content of an element.
 func (w *Writer) Number(n int) { w.b.WriteString(strconv.Itoa(n)) }
 
-// Attribute writes a space, name and the quoted value. It does not check URLs: name
-// is not that of a link, a style or an event.
+// Attribute writes a space, name and the quoted value. It does not check URLs:
+// name must not be that of a link, a style or an event.
 func (w *Writer) Attribute(name Markup, value string) {
 	w.Markup(" ")
 	w.Markup(name)

@@ -1,9 +1,9 @@
-// Package ews is the vocabulary of an Exchange Web Services request: the
-// operation that it calls, the mailbox that it impersonates, the mailboxes that
-// its Body names, and the response code of a SOAP fault.
+// Package ews is the vocabulary of an Exchange Web Services request: its
+// operation, the mailbox that it impersonates, the mailboxes in its Body, and
+// the response code of a SOAP fault.
 //
-// The package decides nothing. It lets a program that reads requests and a
-// program that decides about them, such as package policy, share their types.
+// The package makes no decisions. Programs that read requests, and programs
+// that decide about them, such as package policy, share its types.
 package ews
 
 // The namespaces of an EWS request.
@@ -13,9 +13,9 @@ const (
 	MessagesNS = "http://schemas.microsoft.com/exchange/services/2006/messages"
 )
 
-// A Request is what the head of an EWS request says. The head ends with the
-// start tag of the Body's one element; for Subscribe, with the start tag of that
-// element's first child.
+// A Request is the content of the head of an EWS request. The head ends with
+// the start tag of the only element in the Body; for Subscribe, with the start
+// tag of that element's first child.
 type Request struct {
 	Blocks     []HeaderBlock // header blocks, in the document's order
 	Identity   Identity      // the first ExchangeImpersonation without a Problem
@@ -30,9 +30,9 @@ type HeaderBlock struct {
 	MustUnderstand bool   // mustUnderstand is "1", "true" or not a boolean
 	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute
 
-	// Problem says why a block must not be sent: a block of a known kind that
-	// cannot be written again from its values, or a block of any kind that is
-	// meant for another actor. It is a constant text that contains nothing from
-	// the client, and empty for a block without a problem.
+	// Problem says why a block must not be sent: it is of a known kind and
+	// cannot be written again from its values, or it is meant for another actor.
+	// It is a constant text that contains nothing from the client, and empty for
+	// a block without a problem.
 	Problem string
 }

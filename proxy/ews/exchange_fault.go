@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// A FaultExplanation says what one of Exchange's own response codes means for a
-// program that acts as mailboxes with an application permission.
+// A FaultExplanation explains one of Exchange's own response codes for a
+// program that impersonates mailboxes with an application permission.
 type FaultExplanation struct {
 	Codes    []ResponseCode
-	Meaning  string   // one clause; MAILBOX stands for the mailbox's address
-	Remedies []string // commands and steps for an administrator; MAILBOX likewise
+	Meaning  string   // the meaning, one clause; MAILBOX stands for the mailbox's address
+	Remedies []string // commands and steps for an administrator, with MAILBOX too
 }
 
 // For returns the explanation with the address of a mailbox in place of MAILBOX.
@@ -24,8 +24,8 @@ func (e FaultExplanation) For(mailbox string) FaultExplanation {
 }
 
 // ExplainFault returns the explanation of a response code of Exchange. ok is
-// false for a code that an administrator can do nothing about, or that is not
-// known here: it concerns the client alone (ErrorItemNotFound, ErrorSchemaValidation).
+// false for a code that is not known here, or that only the client can act on
+// (ErrorItemNotFound, ErrorSchemaValidation).
 func ExplainFault(code ResponseCode) (e FaultExplanation, ok bool) {
 	for _, e := range FaultExplanations() {
 		if slices.Contains(e.Codes, code) {

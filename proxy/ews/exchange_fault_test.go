@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// The pairs are those of Microsoft's ResponseCode reference and of its page
-// about EWS throttling.
+// The pairs come from Microsoft's ResponseCode reference and its page about EWS
+// throttling.
 func TestExplainFault(t *testing.T) {
 	for code, want := range map[ews.ResponseCode]string{
 		"ErrorNonExistentMailbox":           "moved to Exchange Online",

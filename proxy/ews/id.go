@@ -18,19 +18,19 @@ const (
 	DirectoryID                  // an object of the directory, such as a person
 )
 
-// An IDMailbox says which mailbox an id belongs to. Exchange opens this mailbox
-// for a request with the id.
+// An IDMailbox is the mailbox that an id belongs to, which is the mailbox that
+// Exchange opens for a request with the id.
 type IDMailbox struct {
 	Kind IDKind
-	GUID GUID   // for MailboxGUIDID: the ExchangeGuid or the ArchiveGuid of the mailbox
-	SMTP string // for MailboxSMTPID
+	GUID GUID   // ExchangeGuid or ArchiveGuid of the mailbox, for MailboxGUIDID
+	SMTP string // address of the mailbox, for MailboxSMTPID
 }
 
 // Limits of an id. [MS-OXWSCDATA] allows 512 characters; the rest is for white
 // space, which Exchange ignores in base64.
 const (
 	maxID      = 4 << 10
-	maxMoniker = 256 // an SMTP address
+	maxMoniker = 256 // for an SMTP address
 )
 
 // The storage types of an id.
@@ -53,9 +53,9 @@ const (
 	longScratch = (1 + (3+maxMoniker)*3/2 + 3) / 3 * 3 // the same for an address
 )
 
-// MailboxOfID reads the mailbox from an EWS id, as it stands in an attribute such
-// as the Id of ItemId. It reads the head of the id only, as far as Exchange needs it
-// to find the mailbox. It does no I/O and keeps nothing of id.
+// MailboxOfID reads the mailbox from an EWS id in the form of an attribute such
+// as the Id of ItemId. It reads only the part of the id from which Exchange
+// finds the mailbox. It does no I/O and keeps no reference to id.
 func MailboxOfID(id []byte) IDMailbox {
 	if len(id) > maxID {
 		return IDMailbox{}
@@ -89,8 +89,8 @@ func mailboxOfHead(head, id []byte) IDMailbox {
 	return IDMailbox{}
 }
 
-// moniker returns the text after the storage type, which has its length in two
-// bytes in front, or nil if head is too short for it.
+// moniker returns the text after the storage type, or nil if head is too short
+// for it. Its length precedes it in two bytes.
 func moniker(head []byte) []byte {
 	if len(head) < 3 {
 		return nil
@@ -102,9 +102,9 @@ func moniker(head []byte) []byte {
 	return head[3 : 3+n]
 }
 
-// idHead decodes the beginning of an id, without the compression byte, and appends
-// as many bytes to dst as fit into its capacity. It appends nothing if id does not
-// begin like an id. chars and raw are scratch buffers.
+// idHead decodes the beginning of an id, without the compression byte. It
+// appends as many bytes to dst as fit into the capacity of dst, and none if the
+// text cannot be the beginning of an id. chars and raw are scratch buffers.
 func idHead(dst, id, chars, raw []byte) []byte {
 	n := 0
 	for _, c := range id {
@@ -130,8 +130,8 @@ func idHead(dst, id, chars, raw []byte) []byte {
 	return nil
 }
 
-// expand undoes the run-length encoding of an id: two equal bytes are followed by
-// the number of further ones. It stops when dst has no more room.
+// expand reverses the run-length encoding of an id: after two equal bytes comes
+// the number of further ones. It stops when dst is full.
 func expand(dst, p []byte) []byte {
 	for i := 0; i < len(p) && len(dst) < cap(dst); i++ {
 		dst = append(dst, p[i])
@@ -150,9 +150,9 @@ func expand(dst, p []byte) []byte {
 }
 
 // MailboxOfSubscription reads the mailbox from the id of a notification
-// subscription, as it stands in SubscriptionId: base64 of the name of a back end, a
-// GUID, a time and the GUID of the mailbox, each with its length in front except
-// the time.
+// subscription in the form of SubscriptionId: base64 of the name of a back end,
+// a GUID, a time and the GUID of the mailbox. Each part except the time follows
+// its length.
 func MailboxOfSubscription(id []byte) IDMailbox {
 	if len(id) > maxID {
 		return IDMailbox{}

@@ -16,7 +16,7 @@ import (
 // An id of each format, written from [MS-OXWSITEMID] section 2.2.4.
 const (
 	alice = "4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4"
-	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // compresses well
+	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // a text that can be compressed
 )
 
 // encodeID writes an id as the specification describes it. compressed selects its
@@ -42,8 +42,8 @@ func encodeID(storage byte, moniker string, tail []byte, compressed bool) string
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// storeID is what follows the moniker of an item: an instruction, and the entry id
-// of the store with its length.
+// storeID is the part of an item's id after the moniker: an instruction, and
+// the entry id of the store after its length.
 func storeID() []byte {
 	entry := bytes.Repeat([]byte{0, 0, 0, 0x2e, 0xc0}, 14)
 	return append([]byte{0, byte(len(entry)), 0}, entry...)
@@ -123,8 +123,9 @@ func TestMailboxOfSubscription(t *testing.T) {
 	}
 }
 
-// TestCollectedIDs reads ids that were published in documentation, samples and bug
-// reports. Many are cut short. The numbers were counted with another decoder.
+// TestCollectedIDs reads ids that were published in documentation, samples and
+// bug reports. Many are truncated. The expected numbers were counted with
+// another decoder.
 func TestCollectedIDs(t *testing.T) {
 	text, err := os.ReadFile("../../../shared/field/ids.tsv")
 	if errors.Is(err, os.ErrNotExist) {
@@ -170,8 +171,8 @@ func TestParseGUID(t *testing.T) {
 	}
 }
 
-// FuzzMailboxOfID checks any text against a second decoder, which decodes all of
-// it, and any moniker for being read back.
+// FuzzMailboxOfID compares the result for any text with a second decoder, which
+// decodes the whole id. It also encodes any moniker and reads it back.
 func FuzzMailboxOfID(f *testing.F) {
 	for _, id := range []string{encodeID(3, alice, storeID(), false), encodeID(3, bob, storeID(), true), encodeID(0, "a@b", nil, true), "AQEBAQ==", "AAMkA", ""} {
 		f.Add(id, byte(3), true)

@@ -13,18 +13,17 @@ const (
 // attendees are not references.
 type Reference struct {
 	Kind ReferenceKind
-	Path string // where it stands, a constant: "DistinguishedFolderId/Mailbox/EmailAddress"
+	Path string // the place of the reference, a constant: "DistinguishedFolderId/Mailbox/EmailAddress"
 
 	// Value is the text of an AddressReference, decoded and trimmed. It is
 	// empty if Unreadable.
 	Value string
 
-	// ID is what an IDReference says about its mailbox. It is zero if
-	// Unreadable.
+	// ID is the mailbox of an IDReference. It is zero if Unreadable.
 	ID IDMailbox
 
-	// Unreadable reports that the element contains something other than text,
-	// so that two readers may find two values, or names its mailbox in another
-	// way than by an address.
+	// Unreadable reports that the element contains something other than text, so
+	// that two readers may find two values, or that it names its mailbox by
+	// something other than an address.
 	Unreadable bool
 }

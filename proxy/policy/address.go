@@ -15,13 +15,13 @@ const (
 	maxLabel   = 63
 )
 
-// ParseAddress checks s against the one grammar that this module has for
-// addresses, and returns it as given.
+// ParseAddress checks s against the grammar of addresses in this module and
+// returns it unchanged.
 //
 // The local part is a dot-atom of RFC 5322 without "*", which is a wildcard in
-// a list, and without "%", which is an old source route. The domain consists of
-// labels of letters, digits and inner hyphens, without a trailing dot. All of
-// it is ASCII; there are no quotes, comments or display names.
+// a list, and without "%", which was used for source routes. The domain
+// consists of labels of letters, digits and inner hyphens, without a trailing
+// dot. Everything is ASCII; there are no quotes, comments or display names.
 //
 // The error is a constant text that says what is wrong.
 func ParseAddress(s string) (string, error) {
@@ -31,7 +31,7 @@ func ParseAddress(s string) (string, error) {
 	return s, nil
 }
 
-// addressProblem returns what is wrong with an address, "" for nothing.
+// addressProblem returns what is wrong with an address, "" if nothing is.
 func addressProblem(s string) string {
 	if problem := commonMistake(s); problem != "" {
 		return problem
@@ -46,7 +46,7 @@ func addressProblem(s string) string {
 	return domainProblem(s[at+1:])
 }
 
-// commonMistake finds the mistakes that get a text of their own.
+// commonMistake recognises mistakes that have their own text.
 func commonMistake(s string) string {
 	if s == "" {
 		return "an address is empty"
@@ -70,7 +70,7 @@ func commonMistake(s string) string {
 	return ""
 }
 
-// localProblem checks what is before the "@".
+// localProblem checks the part before the "@".
 func localProblem(s string) string {
 	if s == "" || len(s) > maxLocal {
 		return "the part before the @ must have 1 to 64 characters"
@@ -91,7 +91,7 @@ func localProblem(s string) string {
 	return ""
 }
 
-// domainProblem checks what is after the "@".
+// domainProblem checks the part after the "@".
 func domainProblem(s string) string {
 	label := 0
 	for i := range len(s) {

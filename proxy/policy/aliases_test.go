@@ -7,11 +7,11 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestFormOfTheIdentity checks the form in which an allowed mailbox leaves.
-// Exchange resolves SmtpAddress to the mailbox that has the address as an alias,
-// and refuses an alias in PrimarySmtpAddress only. So an address that only a
-// wildcard matched must leave as PrimarySmtpAddress: it may be the alias of a
-// mailbox in another domain.
+// TestFormOfTheIdentity checks the form in which an allowed mailbox is sent to
+// Exchange. Exchange resolves SmtpAddress to the mailbox that has the address
+// as an alias; in PrimarySmtpAddress it refuses an alias. So an address that
+// only a wildcard matched must be sent as PrimarySmtpAddress: it may be the
+// alias of a mailbox in another domain.
 func TestFormOfTheIdentity(t *testing.T) {
 	const smtp, primary, upn, sid = ews.SmtpAddress, ews.PrimarySmtpAddress, ews.PrincipalName, ews.SID
 	const wildcard = "*@subsidiary.example"
@@ -81,8 +81,9 @@ func TestFormOfAnInjectedIdentity(t *testing.T) {
 	}
 }
 
-// TestReferencesByAlias checks addresses in the Body, which hmaproxy cannot rewrite
-// to another form. With PrimaryOnly they must match a plain entry.
+// TestReferencesByAlias checks addresses in the Body, which hmaproxy cannot
+// rewrite to another form. With PrimaryOnly they must match an entry that is
+// not a wildcard.
 func TestReferencesByAlias(t *testing.T) {
 	for _, test := range []struct {
 		address     string

@@ -2,13 +2,13 @@ package policy
 
 import "hmaproxy/proxy/ews"
 
-// A Decision is what Decide found out about a request. Together with a Refusal
-// only Operation is set, except in audit mode; see Decide.
+// A Decision is the result of Decide. With a Refusal only Operation is set,
+// except in audit mode; see Decide.
 type Decision struct {
-	// Identity is the mailbox to impersonate. With a list it is in the list's
-	// spelling, or in lower case and as PrimarySmtpAddress where only a wildcard
-	// matched. Without a list it is what the client or the configuration says.
-	// It is zero if there is no usable name.
+	// Identity is the mailbox to impersonate. With a list it has the spelling of
+	// the list; if only a wildcard matched it is in lower case and a
+	// PrimarySmtpAddress. Without a list it is the client's or the configured
+	// name. It is zero if there is no usable name.
 	Identity ews.Identity
 
 	// Injected reports that the client named no mailbox, so that the identity
@@ -19,29 +19,29 @@ type Decision struct {
 	Operation ews.Operation
 }
 
-// injected is the identity that the proxy adds for an address. It has the form
-// SmtpAddress, where Exchange accepts any address of a mailbox, because a login
-// name is seldom the primary address. Microsoft's own client avoids SmtpAddress
-// only for Exchange 2007, which does not know bearer tokens.
+// injected returns the identity that the proxy adds for an address. It has the
+// form SmtpAddress, in which Exchange accepts any address of a mailbox, because
+// a login name is rarely the primary address. Microsoft's own client avoids
+// SmtpAddress only for Exchange 2007, which does not support bearer tokens.
 func injected(address string) ews.Identity {
 	return ews.Identity{Kind: ews.SmtpAddress, Value: address}
 }
 
-// Decide decides about the head of a request, r, which must not be nil. login is
-// the client's Basic user name, "" if it sent none.
+// Decide decides about r, the head of a request, which must not be nil. login
+// is the client's Basic user name, "" if it sent none.
 //
-// Without a list it refuses only an identity that it would have to add and
-// cannot (Refusal.Always). A mailbox that the client names passes, also in a
-// form that cannot be checked; then Identity is zero and the head must stay as
-// it is.
+// Without a list it refuses only an identity that it would have to add but
+// cannot (Refusal.Always). A mailbox that the client names is accepted, even in
+// a form that cannot be checked; then Identity is zero and the head must stay
+// unchanged.
 //
-// With a list it refuses, and reports the first of: a login that is missing or
-// not an address, the header blocks, the operation, the mailbox.
+// With a list it refuses, in this order: a login that is missing or not an
+// address, the header blocks, the operation, the mailbox.
 //
-// In audit mode the Decision that comes with a Refusal says what to forward. If
-// Injected is set, Identity is to be added to the client's own head, as without
-// a list, whether or not it is on the list. Else, if Identity is not zero, it
-// was allowed and the head can be written from values. Else the request is
+// In audit mode a Decision with a Refusal says what to forward. If Injected is
+// set, Identity is to be added to the client's own head, as without a list,
+// whether or not it is on the list. Otherwise, if Identity is not zero, it was
+// allowed and the head can be written from values. Otherwise the request is
 // forwarded unchanged, unless Refusal.Always holds.
 func (p *Policy) Decide(r *ews.Request, login string) (Decision, *Refusal) {
 	operation := p.operations.find(r)
@@ -52,12 +52,13 @@ func (p *Policy) Decide(r *ews.Request, login string) (Decision, *Refusal) {
 		decision.Identity, decision.Injected = id, added
 	}
 	if refusal != nil && refusal.Reason == EnvelopeRefused && !added {
-		decision.Identity = ews.Identity{} // such a head is not written again
+		decision.Identity = ews.Identity{} // then the head is not rewritten
 	}
 	return decision, refusal
 }
 
-// refuse returns the first refusal of a head, in the order that Decide states.
+// refuse returns the first refusal of a head, in the order of Decide's
+// documentation.
 func (p *Policy) refuse(r *ews.Request, operation rule, mailbox *Refusal) *Refusal {
 	if !p.Limited() || mailbox != nil && mailbox.Always() {
 		return mailbox
@@ -106,9 +107,9 @@ func (p *Policy) identifyNamed(r *ews.Request) (ews.Identity, *Refusal) {
 }
 
 // choose returns the identity for a request that names no mailbox: the login
-// user or else the default mailbox. Where the login user is to be impersonated,
-// a request without credentials does not get the default mailbox: most clients
-// send credentials only when asked, and would never be asked.
+// user, else the default mailbox. If the login user is to be impersonated, a
+// request without credentials does not get the default mailbox: most clients
+// send credentials only after a 401 and would never get one.
 func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 	if p.loginUser {
 		if login == "" {
@@ -126,12 +127,12 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 }
 
 // DecideReference decides about a mailbox that the Body acts on. Without the
-// scope of targets it refuses nothing. It refuses an element that contains anything
-// but text. In audit mode it returns the same, for the caller to log.
+// scope of targets it refuses nothing. It refuses an element that contains
+// anything but text. In audit mode it returns the same, for the caller to log.
 //
-// For an address only SMTP entries of the list count, and with Config.PrimaryOnly no
-// wildcards: the Body goes upstream unchanged, and Exchange resolves aliases in it.
-// For an id see Policy.IDs.
+// For an address only SMTP entries of the list are used, and with
+// Config.PrimaryOnly no wildcards, because the Body is sent unchanged and
+// Exchange resolves aliases in it. For an id see Policy.IDs.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
 		return nil
@@ -157,8 +158,9 @@ func (p *Policy) decideAddress(address string) *Refusal {
 	return nil
 }
 
-// decideID decides about an id in the Body. Every list that has GUIDs must have the
-// mailbox's. Public folders and objects of the directory belong to no mailbox.
+// decideID decides about an id in the Body. Every list with GUID entries must
+// have the mailbox's GUID. Public folders and objects of the directory belong
+// to no mailbox.
 func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 	switch id.Kind {
 	case ews.MailboxGUIDID:
@@ -177,12 +179,12 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 	return nil
 }
 
-// DecideAnchor decides about the client's own X-AnchorMailbox. With a list the
+// DecideAnchor decides about the client's X-AnchorMailbox. With a list the
 // value must be a plain address with an SMTP or a upn: entry, so that a client
-// may anchor at the mailboxes that it may impersonate. Exchange's other forms of
-// an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit mode it
-// returns the same: a forwarded request for a mailbox off the list usually has
-// an anchor off the list.
+// may anchor only at mailboxes that it may impersonate. Exchange's other forms
+// of an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit
+// mode it returns the same: a request for a mailbox off the list usually has an
+// anchor off the list.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil
@@ -193,10 +195,10 @@ func (p *Policy) DecideAnchor(value string) *Refusal {
 	return &Refusal{AnchorNotAllowed, "X-AnchorMailbox names a mailbox that is not on the allow-list"}
 }
 
-// DecideMailbox decides about a mailbox that a client asks about by an address, as
-// in Autodiscover. It returns the address in the spelling that Decide would give
-// it. Without a list it refuses what is no address. In audit mode it returns the
-// same, for the caller to log.
+// DecideMailbox decides about a mailbox that a client names by an address, as
+// in Autodiscover. It returns the address in the spelling that Decide would
+// give it. Without a list it refuses names that are not addresses. In audit
+// mode it returns the same, for the caller to log.
 func (p *Policy) DecideMailbox(address string) (string, *Refusal) {
 	id, problem := p.match(ews.Identity{Kind: ews.SmtpAddress, Value: address})
 	if problem != "" {

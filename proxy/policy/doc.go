@@ -2,11 +2,11 @@
 // operations it may call. It decides from the values of package ews, does no
 // I/O, reads no clock and writes no log: equal values give equal decisions.
 //
-// The access token opens every mailbox of the organisation, so these decisions
-// are very likely all that protects the other mailboxes. A decision is a
-// sequence of checks that each end in a refusal. What passes them all gets an
-// identity in the list's own spelling: the operator's text goes upstream, not
-// the client's.
+// The access token opens every mailbox of the organisation, so that these
+// decisions are usually the only protection of the other mailboxes. A decision
+// is a sequence of checks that each end in a refusal. A mailbox that passes all
+// checks is sent in the list's own spelling: the operator's text goes upstream,
+// not the client's.
 //
 // Start with [ParsePatterns] and [New]. For each request call [Policy.Decide],
 // for each mailbox that its Body names [Policy.DecideReference], and for its
@@ -14,7 +14,7 @@
 // the policy of one client. A Policy never changes and is safe for concurrent
 // use.
 //
-// The errors of this package have no package name in front and never contain
-// the text that they are about. The caller adds the name of the setting or of
-// the file; the errors give line and entry.
+// Errors of this package have no package prefix and never contain the text that
+// they are about. The caller adds the name of the setting or of the file; the
+// errors contain line and entry.
 package policy

@@ -19,7 +19,7 @@ func Example() {
 		return
 	}
 	for _, mailbox := range []string{"alice@CONTOSO.COM", "bob@contoso.com", ""} {
-		request := &ews.Request{Operation: "GetFolder"} // what a parser found in the envelope
+		request := &ews.Request{Operation: "GetFolder"} // the parser's result for the envelope
 		if mailbox != "" {
 			request.Blocks = []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation"}}
 			request.Identity = ews.Identity{Kind: ews.SmtpAddress, Value: mailbox}

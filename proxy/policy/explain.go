@@ -6,10 +6,10 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// A Match says which entry of a list a name matches.
+// A Match is the entry of a list that a name matches.
 type Match struct {
-	Entry    Pattern // as the list has it, a wildcard's domain in lower case; zero: none matches
-	OfClient bool    // the list is that of a client user; see Narrow
+	Entry    Pattern // as the list spells it, with a wildcard's domain in lower case; zero: no entry matches
+	OfClient bool    // the list belongs to a client user; see Narrow
 }
 
 // entryFor returns the entry that matched a name. Its spelling is "" if that was a

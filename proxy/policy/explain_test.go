@@ -7,8 +7,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestExplainNamesTheEntry: the explanation must be that of the decision, so that an
-// operator who repairs the list by it repairs the decision.
+// TestExplainNamesTheEntry: the explanation must agree with the decision, so
+// that an operator who changes the list according to it also changes the
+// decision.
 func TestExplainNamesTheEntry(t *testing.T) {
 	list, err := policy.ParsePatterns("Alice@contoso.com, *@Rooms.contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500")
 	if err != nil {
@@ -31,7 +32,7 @@ func TestExplainNamesTheEntry(t *testing.T) {
 		name    string
 		policy  *policy.Policy
 		id      ews.Identity
-		entries []string // "" where none matches
+		entries []string // "" if no entry matches
 		problem bool
 	}{
 		{"an entry, in the list's spelling", base, smtp("ALICE@contoso.com"), []string{"Alice@contoso.com"}, false},
@@ -67,7 +68,7 @@ func TestExplainNamesTheEntry(t *testing.T) {
 	}
 }
 
-// impersonation is the header block that an identity comes from.
+// impersonation is the header block with the identity.
 func impersonation() []ews.HeaderBlock {
 	return []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation"}}
 }

@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// FuzzAllowed looks any name up in a list with one plain entry and in a list with
-// one wildcard. Allowed names are checked byte by byte, without the policy's code.
+// FuzzAllowed looks a name up in a list with one address and in a list with one
+// wildcard. It checks allowed names byte by byte, without the policy's code.
 func FuzzAllowed(f *testing.F) {
 	for _, value := range []string{
 		"alice@contoso.com", "ALICE@CONTOSO.COM", "bob@contoso.com", "alice@conto\u017fo.com", "\u212a@contoso.com",
@@ -50,7 +50,7 @@ func checkSMTP(t *testing.T, sent, asked ews.Identity) {
 	}
 }
 
-// sameASCII reports whether a and b, which is lower case, are the same but for
+// sameASCII reports whether a and b, which is in lower case, differ at most in
 // the letter case of a.
 func sameASCII(a, b string) bool {
 	if len(a) != len(b) {

@@ -7,14 +7,14 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// maxBlocks bounds the header blocks of a request, and so the work of comparing
-// each with all others. Clients send at most five.
+// maxBlocks limits the header blocks of a request, because each is compared
+// with all others. Clients send at most five.
 const maxBlocks = 32
 
 const impersonation = "ExchangeImpersonation"
 
-// headerProblem checks the header blocks and returns why they must not be sent,
-// "" for nothing. The text is constant.
+// headerProblem checks the header blocks. It returns why they must not be sent,
+// "" if they may. The text is constant.
 func headerProblem(blocks []ews.HeaderBlock) string {
 	if len(blocks) > maxBlocks {
 		return "more header blocks than any client sends"
@@ -70,8 +70,9 @@ func isRewritten(name string) bool {
 }
 
 // changesIdentity reports whether, according to the schema, a request with this
-// block acts for another user or with other rights. Such blocks would also be
-// refused as unknown; a text of its own tells the operator what they are.
+// block acts for another user or with other rights. Such blocks would be
+// refused as unknown anyway; their own text explains to the operator what they
+// are.
 func changesIdentity(name string) bool {
 	switch name {
 	case "SerializedSecurityContext", "OpenAsAdminOrSystemService", "ManagementRole", "SharingSecurity":
@@ -80,8 +81,8 @@ func changesIdentity(name string) bool {
 	return strings.HasPrefix(name, "Proxy")
 }
 
-// isImpersonation reports whether a block tries to name a mailbox, in any
-// namespace and letter case. A malformed impersonation is refused, never
+// isImpersonation reports whether a block seems to name a mailbox, in any
+// namespace and letter case. A malformed impersonation is refused and never
 // replaced by a default.
 func isImpersonation(b ews.HeaderBlock) bool {
 	return ascii.EqualFold(b.Name, impersonation)
@@ -101,8 +102,8 @@ func namesMailbox(r *ews.Request) bool {
 	return false
 }
 
-// soleIdentity returns the identity of a request that has exactly one
-// impersonation, without a problem. Else it returns the zero Identity.
+// soleIdentity returns the identity of a request with exactly one impersonation
+// that has no problem. Otherwise it returns the zero Identity.
 func soleIdentity(r *ews.Request) ews.Identity {
 	n := 0
 	for _, b := range r.Blocks {

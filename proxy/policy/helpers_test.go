@@ -7,7 +7,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// mustPatterns returns the patterns of a list, nil for "": no list.
+// mustPatterns returns the patterns of a list; nil (no list) for "".
 func mustPatterns(t testing.TB, text string) []policy.Pattern {
 	t.Helper()
 	if text == "" {
@@ -38,7 +38,7 @@ func mustNew(t testing.TB, config policy.Config) *policy.Policy {
 	return p
 }
 
-// allowing returns a policy with just a list.
+// allowing returns a policy that has only a list.
 func allowing(t testing.TB, list string) *policy.Policy {
 	t.Helper()
 	return mustNew(t, policy.Config{Allowed: mustPatterns(t, list)})

@@ -8,8 +8,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestIdentity looks up names in a list that has only alice@contoso.com. Some readers
-// may take the other names for hers. The kinds are those of ConnectingSID's children.
+// TestIdentity looks up names in a list that has only alice@contoso.com. Some
+// readers may treat the other names as equal to it. The kinds are the children
+// of ConnectingSID.
 func TestIdentity(t *testing.T) {
 	const smtp, upn, sid = ews.PrimarySmtpAddress, ews.PrincipalName, ews.SID
 	p := allowing(t, "alice@contoso.com")

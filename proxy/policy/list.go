@@ -8,12 +8,12 @@ import (
 )
 
 // A list is an allow-list with an index for each form. Keys are in ASCII lower
-// case, values are what the operator wrote.
+// case; values have the operator's spelling.
 type list struct {
 	smtp, upn, sid map[string]string
-	domains        map[string]struct{} // of *@domain
+	domains        map[string]struct{} // domains of the wildcards *@domain
 	guids          map[ews.GUID]struct{}
-	ofClient       bool // the patterns of a client user
+	ofClient       bool // the list holds the patterns of a client user
 }
 
 func newList(patterns []Pattern) *list {
@@ -30,7 +30,7 @@ func newList(patterns []Pattern) *list {
 	return l
 }
 
-// add adds a pattern. Of two that differ in letter case only, it keeps the first
+// add adds a pattern. If two differ only in letter case it keeps the first
 // spelling.
 func (l *list) add(p Pattern) {
 	key := string(ascii.AppendLower(nil, p.value))
@@ -42,7 +42,7 @@ func (l *list) add(p Pattern) {
 		l.domains[key] = struct{}{}
 		return
 	case guidForm:
-		if guid, err := ews.ParseGUID(p.value); err == nil { // ParsePatterns has checked it
+		if guid, err := ews.ParseGUID(p.value); err == nil { // ParsePatterns has checked the form
 			l.guids[guid] = struct{}{}
 		}
 		return
@@ -60,8 +60,8 @@ func (l *list) size() int {
 	return len(l.smtp) + len(l.upn) + len(l.sid) + len(l.domains) + len(l.guids)
 }
 
-// find looks up a name whose grammar has been checked, in lower case. The
-// spelling is "" where only a wildcard matched.
+// find looks up a name in lower case whose grammar has been checked. The
+// spelling is "" if only a wildcard matched.
 func (l *list) find(kind ews.IdentityKind, key []byte) (spelling string, ok bool) {
 	switch kind {
 	case ews.PrincipalName:
@@ -91,11 +91,11 @@ func (l *list) inDomain(key []byte) bool {
 }
 
 // isOrdinary reports whether a wildcard may match a local part, given in lower
-// case. Exchange resolves some addresses by something other than a mailbox's own
-// addresses, whatever domain follows the "@": a mailbox GUID, and the IMCEA
-// encapsulation of foreign address types such as a legacyDN. A wildcard is not meant
-// for the mailboxes that Exchange creates for itself either. All of them need an
-// entry of their own.
+// case. Exchange resolves some addresses by something other than a mailbox's
+// own addresses, whatever domain follows the "@": a mailbox GUID, and the IMCEA
+// encapsulation of foreign address types such as a legacyDN. Mailboxes that
+// Exchange creates for itself are not intended by a wildcard either. All of
+// these need their own entry.
 func isOrdinary(local []byte) bool {
 	for _, c := range local {
 		if !ascii.IsAlnum(c) && bytes.IndexByte([]byte("._'-+"), c) < 0 {
@@ -119,9 +119,9 @@ func isSystem(local []byte) bool {
 	return false
 }
 
-// containsGUID reports whether a lenient parser could find a GUID in s: any 36
-// characters with dashes at the usual places, or 32 hexadecimal digits in a row,
-// where a parser may also accept "+" and "0x".
+// containsGUID reports whether a lenient parser could find a GUID in s: 36
+// characters with dashes at the usual places, or 32 hexadecimal digits in a
+// row, where a parser may also accept "+" and "0x".
 func containsGUID(s []byte) bool {
 	digits := 0
 	for i, c := range s {

@@ -52,7 +52,7 @@ func TestNarrowLeavesTheRestAlone(t *testing.T) {
 	checkRefusal(t, other.DecideReference(ews.Reference{Value: "bob@contoso.com"}), "")
 	checkRefusal(t, base.DecideReference(ews.Reference{Value: "alice@contoso.com"}), "")
 	_, refusal := narrow.Decide(unnamed(), "")
-	checkRefusal(t, refusal, "mailbox-not-allowed") // the default is not this client's
+	checkRefusal(t, refusal, "mailbox-not-allowed") // the default mailbox is not in this client's patterns
 	_, refusal = narrow.Decide(call("AddDelegate"), "")
 	checkRefusal(t, refusal, "operation-not-allowed")
 }

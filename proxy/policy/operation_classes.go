@@ -1,9 +1,9 @@
 package policy
 
-// The operations of Exchange Web Services by class: those of Services.wsdl, those
-// that only the schema has, and some that only Microsoft's reference or Exchange's
-// own description has. Every known operation is in one class. Names of elements
-// that end in "Request" are here without it.
+// The operations of Exchange Web Services by class. They come from
+// Services.wsdl, from the schema, and some only from Microsoft's reference or
+// Exchange's own description. Every known operation is in one class. Names of
+// elements that end in "Request" are listed without it.
 const (
 	// readOperations change nothing in a mailbox and reach no further than the
 	// impersonated user does. They are the preset @read.
@@ -25,10 +25,10 @@ SyncFolderHierarchy SyncFolderItems Unsubscribe`
 	sendOperations = `CreateAttachment CreateItem SendItem`
 
 	// otherOperations are allowed by default and in no preset. Most change the
-	// mailbox. Those that read are here for a reason: GetSharingMetadata issues a
-	// token that opens a folder to another organisation, GetClientExtension and
-	// GetOMEConfiguration read settings of the whole organisation, ExportItems
-	// and PerformInstantSearch take or find mail in bulk.
+	// mailbox. The reading ones are here for a reason: GetSharingMetadata issues
+	// a token that opens a folder to another organisation, GetClientExtension
+	// and GetOMEConfiguration read settings of the whole organisation,
+	// ExportItems and PerformInstantSearch return mail in bulk.
 	otherOperations = `
 AddDistributionGroupToImList AddImContactToGroup AddImGroup
 AddNewImContactToGroup AddNewTelUriContactToGroup AddTag

@@ -96,9 +96,9 @@ func TestEveryOperationHasAClass(t *testing.T) {
 	}
 }
 
-// TestReadPreset compares @read with the schema. An operation whose name begins with
-// Get, Find or Sync is in the preset, in left, or refused. All other operations of
-// the preset are in others.
+// TestReadPreset compares @read with the schema. An operation whose name begins
+// with Get, Find or Sync is in the preset, in left, or refused. All other
+// operations of the preset are in others.
 func TestReadPreset(t *testing.T) {
 	others := strings.Fields("ConvertId ExpandDL ResolveNames Subscribe Unsubscribe")
 	left := strings.Fields(`
@@ -122,7 +122,8 @@ func TestReadPreset(t *testing.T) {
 	}
 }
 
-// TestSendPreset checks that the preset has what composes and sends one message.
+// TestSendPreset checks that the preset has the operations that compose and
+// send a message.
 func TestSendPreset(t *testing.T) {
 	got := strings.Fields(sendOperations)
 	if want := []string{"CreateAttachment", "CreateItem", "SendItem"}; !slices.Equal(got, want) {

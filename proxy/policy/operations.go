@@ -125,7 +125,7 @@ func (p *operationParser) preset(name string) string {
 	return "no preset of that name; the presets are @read and @send"
 }
 
-// misspelling is the largest number of edits between a name and a known one at
+// misspelling is the largest edit distance between a name and a known one at
 // which the name counts as misspelt.
 const misspelling = 2
 
@@ -161,11 +161,11 @@ func entryKeys(name string) []string {
 }
 
 // operationKey appends the key of an operation: its name in lower case without
-// "request" at the end, and ":push" where it asks for push notifications.
+// "request" at the end, followed by ":push" if it asks for push notifications.
 //
-// Exchange accepts names in the schema's letter case only. The key ignores case,
-// so that a version of Exchange that is less strict cannot be used to call a
-// refused operation.
+// Exchange accepts names in the schema's letter case only. The key ignores
+// case, so that a client cannot use another spelling to call a refused
+// operation on a version of Exchange that is less strict.
 func operationKey(dst []byte, name string, push bool) []byte {
 	const suffix = "request"
 	name, form, _ := strings.Cut(name, ":")
@@ -215,17 +215,17 @@ func newOperationTable(o Operations) operationTable {
 	return t
 }
 
-// maxOperation is longer than any known name.
+// maxOperation is greater than the length of any known name.
 const maxOperation = 64
 
-// find returns the rule for a request's operation. For an unknown operation its
-// name is ews.OtherOperation.
+// find returns the rule for a request's operation. For an unknown operation the
+// name in the rule is ews.OtherOperation.
 func (t operationTable) find(r *ews.Request) rule {
 	if len(r.Operation) > maxOperation {
 		return rule{name: ews.OtherOperation}
 	}
-	// The scanner looks for a push subscription only in an element that is
-	// spelt Subscribe. Any other spelling could be one.
+	// The scanner looks for a push subscription only in an element that is spelt
+	// Subscribe. Any other spelling could be a push subscription.
 	push := r.Push || r.Operation != "Subscribe"
 	var buf [maxOperation + len(":push")]byte
 	if known, ok := t[string(operationKey(buf[:0], r.Operation, push))]; ok {

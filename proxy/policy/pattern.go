@@ -28,7 +28,7 @@ const (
 	guidForm          // guid:01234567-89ab-…
 )
 
-// What a list has before the value of a pattern.
+// Prefixes of entries, by form.
 const (
 	wildcardPrefix = "*@"
 	upnPrefix      = "upn:"
@@ -36,7 +36,7 @@ const (
 	guidPrefix     = "guid:"
 )
 
-// maxProblems bounds the report about a file that is not a list.
+// maxProblems limits the report about a file that is not a list.
 const maxProblems = 100
 
 // String returns the pattern in the form that ParsePatterns reads.
@@ -158,7 +158,7 @@ func parsePattern(entry string) (Pattern, string) {
 	return Pattern{smtpForm, entry}, addressProblem(entry)
 }
 
-// formProblem finds what other programs write and is not an entry: several
+// formProblem recognises texts of other programs that are not entries: several
 // addresses in one, an address with its display name, a column of CSV.
 func formProblem(entry string) string {
 	switch {

@@ -12,16 +12,16 @@ import (
 // Config says what a Policy allows. The zero Config allows everything and adds
 // nothing.
 type Config struct {
-	// Empty permits a list without an entry, which allows no mailbox: that of a
-	// program whose list is not yet complete. Allowed may then be nil.
+	// Empty permits a list without an entry, which allows no mailbox. It is for
+	// a program whose list is not complete yet. Then Allowed may be nil.
 	Empty bool
 
 	Allowed     []Pattern  // the allow-list; nil: no list, every mailbox is allowed. Empty but not nil is an error
-	Audit       bool       // only report what would be refused; needs a list
+	Audit       bool       // refusals are only reported; needs a list
 	Targets     bool       // also decide about the mailboxes that a Body acts on; needs a list
 	PrimaryOnly bool       // send every allowed SMTP address as PrimarySmtpAddress, which Exchange refuses for an alias; needs a list
 	StrictIDs   bool       // refuse an id that does not say which mailbox it belongs to; needs Targets and an entry guid:…
-	Operations  Operations // zero: all but those that are refused by default; anything else needs a list
+	Operations  Operations // zero: the default set; any other value needs a list
 
 	DefaultMailbox string // "room1@contoso.com", impersonated if a request names no mailbox; "": none
 	LoginUser      bool   // take the mailbox from the client's Basic user name if a request names none
@@ -30,7 +30,7 @@ type Config struct {
 // A Policy decides about requests. The zero Policy refuses every mailbox.
 type Policy struct {
 	open       bool    // there is no list
-	lists      []*list // a mailbox must be on all of them
+	lists      []*list // a mailbox must be on all of these lists
 	operations operationTable
 	audit      bool
 	targets    bool
@@ -108,10 +108,10 @@ func setFallback(p *Policy, address string) error {
 	return nil
 }
 
-// Narrow returns the policy of a client that has patterns of its own: a mailbox
-// must be allowed by p and by them. Where p has no list they are the list.
-// Without patterns it returns p itself. That client is refused a default mailbox
-// that the patterns leave out.
+// Narrow returns the policy of a client with patterns: a mailbox must be
+// allowed by p and by the patterns. If p has no list the patterns are the list.
+// Without patterns Narrow returns p. A default mailbox that the patterns leave
+// out is refused.
 func (p *Policy) Narrow(patterns []Pattern) *Policy {
 	if len(patterns) == 0 {
 		return p
@@ -128,16 +128,17 @@ func (p *Policy) Narrow(patterns []Pattern) *Policy {
 // its content.
 func (p *Policy) Limited() bool { return !p.open }
 
-// Audit reports whether refusals are only to be reported, except those for which
+// Audit reports whether refusals are only reported, except those for which
 // Refusal.Always holds.
 func (p *Policy) Audit() bool { return p.audit }
 
-// References reports whether DecideReference is to be asked about the mailboxes
+// References reports whether DecideReference must be called for the mailboxes
 // that a Body acts on.
 func (p *Policy) References() bool { return p.targets }
 
-// IDs reports whether DecideReference is also to be asked about the ids in a Body:
-// with the scope of targets, if a list has an entry that begins with guid:.
+// IDs reports whether DecideReference must also be called for the ids in a
+// Body: with the scope of targets, if a list has an entry that begins with
+// guid:.
 func (p *Policy) IDs() bool {
 	return p.targets && slices.ContainsFunc(p.lists, func(l *list) bool { return len(l.guids) > 0 })
 }
@@ -163,9 +164,9 @@ const (
 // spelling of the first list that has the name itself, or in lower case if only
 // wildcards match. Without a list it returns the identity unchanged.
 //
-// A mailbox in another domain may have an address that a wildcard matches as an
-// alias. Exchange resolves aliases in SmtpAddress and refuses them in
-// PrimarySmtpAddress (ErrorNonPrimarySmtpAddress). So an address leaves as
+// An address that a wildcard matches may be an alias of a mailbox in another
+// domain. Exchange resolves aliases in SmtpAddress and refuses them in
+// PrimarySmtpAddress (ErrorNonPrimarySmtpAddress). So an address is sent as
 // SmtpAddress only if every list has the address itself.
 func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	listed, _, problem := p.lookUp(id)
@@ -183,7 +184,7 @@ func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refu
 	case len(p.lists) == 0: // the zero Policy
 		return ews.Identity{}, false, missing
 	}
-	var buf [maxAddress]byte // nameProblem refuses longer names
+	var buf [maxAddress]byte // nameProblem has refused longer names
 	key := ascii.AppendLower(buf[:0], id.Value)
 	spelling, itself := "", true
 	for _, l := range p.lists {

@@ -10,11 +10,11 @@ const (
 	MailboxNotAllowed   Reason = 1 + iota // the impersonated mailbox is not on the allow-list
 	NoMailbox                             // the request names no mailbox, and there is no default
 	OperationNotAllowed                   // the operation is refused by default, or not on the list of operations
-	EnvelopeRefused                       // the SOAP Header contains what must not be sent or cannot be checked
+	EnvelopeRefused                       // the SOAP Header contains a block that must not be sent or cannot be checked
 	ReferenceNotAllowed                   // the Body acts on a mailbox that is not on the allow-list
 	AnchorNotAllowed                      // X-AnchorMailbox names a mailbox that is not on the allow-list
-	LoginRequired                         // the login user is to be impersonated and there is none: ask for Basic credentials
-	LoginNameInvalid                      // the login user is to be impersonated and the name is not an address
+	LoginRequired                         // the login user is to be impersonated, but the client sent none: ask for Basic credentials
+	LoginNameInvalid                      // the login user is to be impersonated, but the name is not an address
 )
 
 // Reasons returns all reasons.
@@ -65,7 +65,7 @@ func (r Reason) Code() ews.ResponseCode {
 }
 
 // A Refusal says why a request must not be sent. It contains no data of the
-// client and no entry of the allow-list, so that it may go into the log and to
+// client and no entry of the allow-list, so that it may be logged and sent to
 // the client.
 type Refusal struct {
 	Reason Reason
@@ -75,9 +75,9 @@ type Refusal struct {
 // Error returns the reason and the detail.
 func (r *Refusal) Error() string { return r.Reason.String() + ": " + r.Detail }
 
-// Always reports whether the refusal also holds without an allow-list and in
-// audit mode. Such a refusal is about the identity that the proxy would have to
-// add; without that identity there is no request to forward.
+// Always reports whether the refusal also applies without an allow-list and in
+// audit mode. Such a refusal is about an identity that the proxy has to add;
+// without the identity there is no request to forward.
 func (r *Refusal) Always() bool {
 	return r.Reason == LoginRequired || r.Reason == LoginNameInvalid
 }

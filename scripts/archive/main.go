@@ -1,5 +1,6 @@
-// Command archive writes the files that an archive of a release holds next to the
-// program into a folder. scripts/release.sh runs it in the repository.
+// Command archive writes the files that a release's archive contains in
+// addition to the program into a folder. scripts/release.sh runs it in the
+// repository.
 //
 //	go run ./scripts/archive -version v1.2.3 -repository owner/name FOLDER
 //	go run ./scripts/archive -package FOLDER             # unit and settings of deb and rpm

@@ -1,4 +1,3 @@
-// Package tools pins the programs that releases are made with, by version and
-// checksum. It is a module of its own, so that the product does not depend on
-// them.
+// Package tools pins the programs that make releases, by version and checksum.
+// It has its own module, so that the product does not depend on them.
 package tools

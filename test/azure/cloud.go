@@ -21,20 +21,21 @@ import (
 	"time"
 )
 
-// A cloud emulates sign-in, Resource Manager, Graph and Key Vault for the real az,
-// which connects to it by HTTPS_PROXY under the real host names. It records the
-// requests. It responds to unknown ones with 501 and adds them to unknown.
+// A cloud emulates sign-in, Resource Manager, Graph and Key Vault for the real
+// az, which connects to it through HTTPS_PROXY under the real host names. It
+// records the requests. It responds to unknown requests with 501 and adds them
+// to unknown.
 type cloud struct {
 	mu      sync.Mutex
-	key     *ecdsa.PrivateKey // signs certificates, those of the vault too
+	key     *ecdsa.PrivateKey // signs all certificates, including those of the vault
 	authRaw []byte
 	serving tls.Certificate
 	tenant
 	unknown  []string
-	requests []sent // that change something, since the last look
+	requests []sent // requests that change something, since the last call of sent
 }
 
-// A sent request is one that changes the cloud.
+// A sent request is a request that changes the cloud.
 type sent struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
@@ -47,7 +48,7 @@ type tenant struct {
 	apps   []object
 	sps    []object
 	roles  []object            // role assignments
-	grants map[string][]object // of app roles, by the id of the service principal
+	grants map[string][]object // assignments of app roles, by the id of the service principal
 	certs  map[string]object
 	serial int
 }
@@ -129,7 +130,7 @@ func (c *cloud) connect(l net.Listener) {
 	}
 }
 
-// A queue is a listener for connections that are already accepted.
+// A queue is a listener that returns connections which are already accepted.
 type queue struct {
 	conns chan net.Conn
 	addr  net.Addr
@@ -139,7 +140,8 @@ func (q *queue) Accept() (net.Conn, error) { return <-q.conns, nil }
 func (q *queue) Close() error              { return nil }
 func (q *queue) Addr() net.Addr            { return q.addr }
 
-// A request is a request to the services; they respond with status and JSON.
+// A request is a request to one of the services, which return a status and
+// JSON.
 type request struct {
 	*http.Request
 	body object
@@ -165,7 +167,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Host != "login.microsoftonline.com" && !strings.HasSuffix(r.URL.Path, "/getByIds") {
 		asked := object{} // a copy, because the services change q.body
 		json.Unmarshal(raw, &asked)
-		for _, secret := range []string{"value", "pwd"} { // of an import: a private key and its password
+		for _, secret := range []string{"value", "pwd"} { // content of an import: a private key and its password
 			if asked[secret] != nil {
 				asked[secret] = "left out"
 			}

@@ -1,7 +1,8 @@
-# Runs Debian 12's az (2.45), which does not fit the Azure libraries beside it: it
-# asks operations for their config, now _config, and wants azure-keyvault 1, which
-# is not packaged. Both are put in front of the libraries that are there; all else
-# (arguments, files, output, queries, exit codes) is az as it is.
+# Runs Debian 12's az (2.45), which does not fit the Azure libraries of the
+# same release: it uses the attribute config of operations, which is _config
+# now, and needs azure-keyvault 1, which is not packaged. This script adds both
+# to the installed libraries. Everything else (arguments, files, output,
+# queries, exit codes) is az, unchanged.
 import importlib
 import runpy
 import sys
@@ -62,7 +63,7 @@ client = module("key_vault_client", KeyVaultClient=KeyVaultClient)
 module("v7_0", KeyVaultClient=KeyVaultClient, key_vault_client=client, models=models)
 module("v7_0.key_vault_client", KeyVaultClient=KeyVaultClient)
 sys.modules["azure.keyvault.v7_0.models"] = sys.modules["azure.keyvault.models"] = models
-# az carries a later azure-keyvault with itself, which needs parts of the earlier.
+# az contains a later azure-keyvault, which needs parts of the earlier one.
 path = "/usr/lib/python3/dist-packages/azure/cli/command_modules/keyvault/vendored_sdks/azure_keyvault_t1"
 azure.keyvault.__path__.append(path)
 azure.keyvault.KeyVaultClient = KeyVaultClient

@@ -69,8 +69,8 @@ type call struct {
 	Code   int      `json:"code"`
 }
 
-// A take is one run of setup.sh.
-type take struct {
+// A recordedRun is one run of setup.sh.
+type recordedRun struct {
 	Args     []string `json:"args"`
 	Calls    []call   `json:"calls"`
 	Requests []sent   `json:"requests"`
@@ -96,8 +96,8 @@ func passOn(args []string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// A studio is the environment of the recordings.
-type studio struct {
+// A recorder is the environment of the recordings.
+type recorder struct {
 	dir   string
 	cloud *cloud
 	env   []string
@@ -134,7 +134,7 @@ func run(dry bool, names []string) error {
 }
 
 // open starts the cloud and puts this program in place of az on PATH.
-func open() (*studio, error) {
+func open() (*recorder, error) {
 	az, err := exec.LookPath("az")
 	if err != nil {
 		return nil, fmt.Errorf("the Azure CLI is needed (Debian: apt-get install azure-cli): %w", err)
@@ -150,7 +150,7 @@ func open() (*studio, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &studio{}
+	s := &recorder{}
 	if s.dir, err = os.MkdirTemp("", "azure"); err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func open() (*studio, error) {
 		os.WriteFile(filepath.Join(s.dir, "ca.pem"), s.cloud.authority(), 0o600))
 }
 
-func (s *studio) command(name string, args ...string) *exec.Cmd {
+func (s *recorder) command(name string, args ...string) *exec.Cmd {
 	if name == "az" {
 		name = filepath.Join(s.dir, "bin", name)
 	}
@@ -187,9 +187,9 @@ var printedID = regexp.MustCompile(`(?m)^HMA_KEY_VAULT_APP_ID=(\S+)$`)
 var scratch = regexp.MustCompile(`/tmp/tmp\.\w+`)
 
 // record runs a scenario and writes its calls, one list for each run.
-func (s *studio) record(one scenario) error {
+func (s *recorder) record(one scenario) error {
 	s.cloud.reset()
-	var all []take
+	var all []recordedRun
 	kvID := ""
 	for _, args := range one.runs {
 		os.Remove(filepath.Join(s.dir, "calls"))
@@ -212,7 +212,7 @@ func (s *studio) record(one scenario) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, take{Args: named, Calls: calls, Requests: s.cloud.sent()})
+		all = append(all, recordedRun{Args: named, Calls: calls, Requests: s.cloud.sent()})
 	}
 	text, err := json.MarshalIndent(all, "", " ")
 	if err != nil || s.dry {
@@ -222,7 +222,7 @@ func (s *studio) record(one scenario) error {
 	return os.WriteFile(filepath.Join("deploy/azure/testdata/recorded", one.name+".json"), append(text, '\n'), 0o644)
 }
 
-func (s *studio) calls() (all []call, err error) {
+func (s *recorder) calls() (all []call, err error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, "calls"))
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func (r *request) filter() string {
 
 // --- Resource Manager ---
 
-// roleNames are built-in roles by their ids, which are the same in every tenant.
+// roleNames are the built-in roles by id. The ids are the same in every tenant.
 var roleNames = map[string]string{
 	"Key Vault Secrets User":         "4633458b-17de-408a-b874-0445c86b69e6",
 	"Key Vault Certificate User":     "db79e9a7-68ee-4b58-9aeb-b90e7c24fcba",
@@ -192,7 +192,7 @@ func (c *cloud) entity(r *request, all []object, p []string) (int, any) {
 	return 0, nil
 }
 
-// matching returns the objects that have the value as one of their names.
+// matching returns the objects one of whose names is the value.
 func matching(all []object, value string) (found []object) {
 	for _, e := range all {
 		names, _ := e["servicePrincipalNames"].([]any)

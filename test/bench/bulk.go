@@ -43,7 +43,7 @@ func (b *bench) bulkOf(ctx context.Context, i *instance, way string, move func(c
 		return err
 	}
 	resident, used, began := i.memory("VmHWM"), i.cpu(), time.Now()
-	times := b.pick(5, 1) // one takes a tenth of a second
+	times := b.pick(5, 1) // a body takes a tenth of a second
 	for range times {
 		if err := move(ctx, i.url()); err != nil {
 			return err
@@ -98,7 +98,7 @@ func upload(ctx context.Context, base string) error {
 	if _, err := once(r, &response); err != nil {
 		return err
 	}
-	var got int64 // a proxy may reformat the header: a larger size is no loss
+	var got int64 // a proxy may reformat the header, so that a larger size is not a loss
 	if _, err := fmt.Sscanf(response.String(), "<got>%d</got>", &got); err != nil || got < r.ContentLength {
 		return fmt.Errorf("of %d bytes Exchange said %.100q", r.ContentLength, response.String())
 	}

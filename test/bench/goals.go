@@ -11,9 +11,9 @@ import (
 // A goal is a bound for a metric of hmaproxy, or for its ratio to a peer's.
 type goal struct {
 	metric metric
-	peer   string  // empty: a bound for the metric itself
+	peer   string  // empty: the bound is for the metric itself
 	aim    float64 // the value to reach
-	limit  float64 // the value that is still acceptable, 0 if that is aim
+	limit  float64 // the worst acceptable value, 0 if that is aim
 	least  bool    // aim and limit are lower bounds
 }
 

@@ -26,7 +26,7 @@ type heavy struct {
 	address string
 }
 
-// newHeavy serves until close.
+// newHeavy returns a running server, which the caller must close.
 func newHeavy(config *tls.Config) (*heavy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,7 +42,7 @@ func newHeavy(config *tls.Config) (*heavy, error) {
 
 func (h *heavy) close() { h.server.Close() }
 
-// serve responds as the beginning of the body requests.
+// serve chooses the response by the beginning of the body.
 func (h *heavy) serve(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
 		w.WriteHeader(http.StatusUnauthorized)
@@ -75,7 +75,7 @@ func (h *heavy) stream(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// letters is endless text.
+// letters is an endless stream of text.
 type letters struct{}
 
 func (letters) Read(p []byte) (int, error) {
@@ -85,7 +85,7 @@ func (letters) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// asking returns a request for another operation than the usual one.
+// asking returns a request for an operation other than GetFolder.
 func asking(operation string) message {
 	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
 		` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID>` +

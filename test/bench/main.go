@@ -4,10 +4,10 @@
 //
 //	go run ./test/bench [-quick] [-only cpu,rate,memory,bulk,start] [-json FILE]
 //
-// It needs Debian and, unless nginx, haproxy and wrk are there already, root.
-// README.md says what is measured and how. The exit status is 1 when a peer does
-// not do the work that it is compared by, or nothing could be measured; a goal
-// that was missed does not change it.
+// It needs Debian, and root unless nginx, haproxy and wrk are already
+// installed. README.md describes the measurements and how they are made. The
+// exit status is 1 when a peer does not do the work that is compared, or when
+// nothing could be measured. A missed goal does not change it.
 package main
 
 import (
@@ -24,8 +24,8 @@ import (
 	"time"
 )
 
-// whole is the time limit of all measurements. Building the peers for the first
-// time does not count.
+// whole is the time limit of all measurements, without the time for the first
+// build of the peers.
 const whole = 10 * time.Minute
 
 func main() {
@@ -147,7 +147,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// because adds the reason to an error that was caused by the end of ctx.
+// because adds the cause of ctx's end to an error that it led to.
 func because(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -158,7 +158,7 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// A part measures one kind of thing with every peer in turn.
+// A part measures one quantity with every peer in turn.
 type part struct {
 	name string
 	run  func(*bench, context.Context) error

@@ -63,8 +63,8 @@ func (b *bench) memoryOf(ctx context.Context, p peer) error {
 	return nil
 }
 
-// hold opens further streams, some at a time, that stay open until ctx ends. It
-// returns when each has received its first event.
+// hold opens further streams, several at a time, that stay open until ctx ends.
+// It returns when each has received its first event.
 func hold(ctx context.Context, client *http.Client, base string, count int) error {
 	jobs := make(chan struct{}, count)
 	for range count {
@@ -108,5 +108,5 @@ func openStream(ctx context.Context, client *http.Client, base string) error {
 		resp.Body.Close()
 		return fmt.Errorf("a stream's first event: %w", err)
 	}
-	return nil // ctx closes it
+	return nil // closed when ctx ends
 }

@@ -14,18 +14,19 @@ import (
 )
 
 const (
-	// noiseLimit is the share of the processors from which on figures mean little.
+	// noiseLimit is the share of the processors above which the results mean
+	// little.
 	noiseLimit = 0.1
-	// lateLimit is what a median latency at a fixed rate can bear: a proxy adds
-	// some hundred microseconds.
+	// lateLimit is an acceptable delay in a median latency at a fixed rate, to
+	// which a proxy adds several hundred microseconds.
 	lateLimit = 100 * time.Microsecond
 )
 
-// A moment is the CPU time used up to a point in time.
+// A moment is the CPU time that was used up to a point in time.
 type moment struct {
 	at           time.Time
-	busy, stolen time.Duration // by all programs here; by other virtual machines
-	own          time.Duration // by this program and what it started
+	busy, stolen time.Duration // used by all programs here, and by other virtual machines
+	own          time.Duration // used by this program and its children
 }
 
 // A noise is the share of the processors that other programs used during a part.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// All numbers differ, so that a confusion of fields shows. The order of the fields
-// is that of proc(5).
+// All numbers differ, so that a mistaken field is noticed. The order of the
+// fields is that of proc(5).
 func TestStatCountsAllButIdleAndWaiting(t *testing.T) {
 	got, err := parseStat("cpu  1000000 200000 30000 999 888 4000 500 77 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
 	if err != nil {
@@ -34,8 +34,8 @@ func TestParseStatRejectsMalformedText(t *testing.T) {
 	}
 }
 
-// Two processors have twenty seconds of CPU time in ten seconds. Of the eight busy
-// seconds, five were the benchmark's own.
+// Two processors have twenty seconds of CPU time in ten seconds. Of the eight
+// busy seconds, the benchmark used five.
 func TestNoiseIsTheShareOfOtherPrograms(t *testing.T) {
 	before := moment{at: time.Unix(100, 0), busy: time.Hour, stolen: time.Minute, own: time.Second}
 	after := moment{at: time.Unix(110, 0), busy: time.Hour + 8*time.Second, stolen: time.Minute + time.Second, own: 6 * time.Second}

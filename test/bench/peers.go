@@ -24,7 +24,7 @@ type instance struct {
 	*process
 	peer
 	address string        // host:port for clients
-	ready   time.Duration // from its start to its first correct response
+	ready   time.Duration // time from its start to its first correct response
 }
 
 func (i *instance) url() string { return "http://" + i.address }
@@ -67,7 +67,7 @@ func (b *bench) chosen() []peer {
 	return all
 }
 
-// launch starts a peer and waits for its first good response.
+// launch starts a peer and waits for its first correct response.
 func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance, error) {
 	i, err := p.start(b, ctx, upstream)
 	if err != nil {
@@ -203,7 +203,7 @@ func startProduct(binary string) func(*bench, context.Context, string) (*instanc
 		for name, value := range b.emulator.Env() {
 			env = append(env, name+"="+value)
 		}
-		// Of two values for a name the last one counts.
+		// If a name has two values the last one counts.
 		env = append(env, "HMA_EWS_URL=https://"+exchangeName+"/EWS/Exchange.asmx", "HMA_EWS_CONNECT="+upstream,
 			"HMA_CA_FILE="+b.path("ca.pem"), "HMA_LISTEN="+listen, "HMA_ADMIN_LISTEN="+freeAddress(),
 			"HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LOG_FORMAT=json", "HMA_LOG_FILE="+filepath.Join(dir, "log"))

@@ -33,21 +33,21 @@ const exchangeName = "mail.contoso.com"
 type bench struct {
 	options
 	stderr    io.Writer
-	dir       string // removed at the end
-	caddy     string // program
+	dir       string // folder, removed at the end
+	caddy     string // path of the program
 	token     string // the token of the peers
 	emulator  *emulator.Emulator
 	backend   *process // emulated Exchange for small requests: nginx
-	direct    string   // its host:port
-	untrusted string   // the same with a certificate of an unknown authority
-	misnamed  string   // the same with a certificate for another name
+	direct    string   // host:port of backend
+	untrusted string   // host:port of backend with a certificate of an unknown authority
+	misnamed  string   // host:port of backend with a certificate for another name
 	heavy     *heavy   // emulated Exchange for streams and large bodies: Go
 	contents  int      // number of instances so far, for the names of their folders
 	started   []*process
-	loading   time.Duration   // CPU of wrk
-	late      []time.Duration // how late each request at a fixed rate went out
-	noise     []noise         // of each part
-	findings  []finding       // of each peer
+	loading   time.Duration   // CPU time of wrk
+	late      []time.Duration // delay of each request at a fixed rate
+	noise     []noise         // noise of each part
+	findings  []finding       // findings about each peer
 	results   *results
 }
 
@@ -69,7 +69,7 @@ func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err er
 	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
 		return b, err
 	}
-	// nginx gives up root for its worker, which must get at its files.
+	// nginx drops root in its worker, which must be able to read its files.
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return b, err
 	}
@@ -92,7 +92,7 @@ func raiseFiles() error {
 
 // newToken returns a token as long as that of the emulated Entra ID.
 func newToken() string {
-	random := make([]byte, 926) // 1,235 letters
+	random := make([]byte, 926) // 1,235 letters, as in Entra's tokens
 	_, _ = rand.Read(random)
 	return base64.RawURLEncoding.EncodeToString(random)
 }
@@ -124,7 +124,7 @@ func (b *bench) serve(ctx context.Context) (err error) {
 	if err := b.emulator.Start(); err != nil {
 		return err
 	}
-	stranger, err := emulator.New(emulator.Config{})
+	untrusted, err := emulator.New(emulator.Config{})
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (b *bench) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := b.identity("stranger", exchangeName, stranger); err != nil {
+	if _, err := b.identity("untrusted", exchangeName, untrusted); err != nil {
 		return err
 	}
 	if _, err := b.identity("misnamed", "mail.fabrikam.com", b.emulator); err != nil {
@@ -188,8 +188,8 @@ func (b *bench) startBackend(ctx context.Context) (err error) {
 	return b.backend.await(ctx, b.direct)
 }
 
-// scripts writes wrk's scripts: clients of a proxy send a password, which the proxy
-// replaces; requests directly to Exchange contain the token.
+// scripts writes wrk's scripts. Clients of a proxy send a password, which the
+// proxy replaces; requests directly to Exchange contain the token.
 func (b *bench) scripts() error {
 	for name, authorization := range map[string]string{"proxied.lua": password, "direct.lua": "Bearer " + b.token} {
 		values := map[string]any{"Dir": b.dir, "Authorization": authorization}
@@ -202,7 +202,7 @@ func (b *bench) scripts() error {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// folder makes a folder with a configuration filled in.
+// folder makes a folder with a configuration made from a template.
 func (b *bench) folder(name, config string, values map[string]any) (string, error) {
 	b.contents++
 	dir := b.path(fmt.Sprintf("%s-%d", name, b.contents))
@@ -220,7 +220,7 @@ func (b *bench) folder(name, config string, values map[string]any) (string, erro
 func file(name string) []byte {
 	text, err := files.ReadFile("peers/" + name)
 	if err != nil {
-		panic(err) // it is part of this program
+		panic(err) // cannot fail, because the file is embedded
 	}
 	return text
 }
@@ -241,7 +241,7 @@ func fill(name, path string, values map[string]any) error {
 func freeAddress() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		panic(err) // without a free port on loopback nothing can be measured
+		panic(err) // without a free port on loopback no measurement is possible
 	}
 	defer l.Close()
 	return l.Addr().String()

@@ -20,7 +20,7 @@ type process struct {
 	began time.Time
 	done  chan struct{} // closed when it has ended
 	log   string        // the file with what it printed
-	used  time.Duration // the CPU of the whole tree, once it was stopped
+	used  time.Duration // CPU time of the whole tree, set by stop
 }
 
 // start runs a program and adds it to the list of processes whose CPU time is
@@ -59,8 +59,8 @@ func start(ctx context.Context, dir string, env []string, argv ...string) (*proc
 	return p, nil
 }
 
-// stop kills the whole group. It reads the CPU time first, because the time of a
-// worker that dies together with its master is not attributed to any process.
+// stop kills the whole group. It reads the CPU time first, because the time of
+// a worker that dies together with its master is not attributed to any process.
 func (p *process) stop() {
 	p.used = p.cpu()
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)

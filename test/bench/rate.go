@@ -57,12 +57,12 @@ func micro(d time.Duration) float64 { return float64(d) / float64(time.Microseco
 // sent returns the number of requests of a run.
 func (b *bench) sent() int { return perSecond * b.pick(3, 1) }
 
-// atRate measures one target and returns the p50. Each latency counts from the
-// scheduled time of the request, so that a stall also counts for the requests that
-// it delays.
+// atRate measures one target and returns the median latency. Each latency
+// counts from the scheduled time of the request, so that a stall also counts
+// for the requests that it delays.
 func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 time.Duration, err error) {
 	client := &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // as wrk does
+		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // like wrk
 	}}
 	defer client.CloseIdleConnections()
 	if _, _, err := pace(ctx, client, base, m, workers); err != nil { // opens the connections
@@ -115,15 +115,16 @@ func good(ctx context.Context, client *http.Client, base string, m message) erro
 	return err
 }
 
-// spin is a little longer than the time that a processor needs to wake up.
+// spin is slightly longer than a processor needs to wake up.
 const spin = 100 * time.Microsecond
 
-// inTime sends the times to due when they come. time.Sleep is late by up to half a
-// millisecond and nanosleep by 30 µs, so the end of each wait is a busy loop.
+// inTime sends each of the times to due when it has come. time.Sleep is late by
+// up to half a millisecond and nanosleep by 30 µs, so that the end of each
+// wait is a busy loop.
 func inTime(count int, due chan<- time.Time) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // in ns; of this thread
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // timer slack of this thread in ns
 	defer close(due)
 	began := time.Now()
 	for i := range count {

@@ -18,8 +18,8 @@ import (
 	"strings"
 )
 
-// reference is a minimal proxy that uses only the standard library. It returns only
-// on an error; the token is in the environment.
+// reference runs a minimal proxy that uses only the standard library. The
+// environment holds the token. reference returns only on an error.
 func reference(args []string) error {
 	flags := flag.NewFlagSet("reference", flag.ContinueOnError)
 	listen := flags.String("listen", "", "host:port for clients")
@@ -96,7 +96,7 @@ func allowed(inspect bool, next http.Handler) http.Handler {
 	})
 }
 
-// impersonated reads up to the mailbox in ConnectingSID.
+// impersonated reads the document up to the mailbox in ConnectingSID.
 func impersonated(r io.Reader) (string, error) {
 	decoder := xml.NewDecoder(r)
 	inside := false

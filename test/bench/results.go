@@ -19,7 +19,7 @@ type metric struct{ name, unit string }
 // results are the samples of a run: one for each metric, peer and round.
 type results struct {
 	peers   []string
-	metrics []metric // in the order of the first sample
+	metrics []metric // metrics in the order of their first sample
 	samples map[metric]map[string][]float64
 	goals   []goal
 }

@@ -50,13 +50,14 @@ func has(program string) bool {
 	return err == nil
 }
 
-// buildProduct compiles hmaproxy as releases are, and returns its path.
+// buildProduct compiles hmaproxy with the flags of releases and returns its
+// path.
 func buildProduct(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "hmaproxy")
 	return path, goBuild(ctx, "", path, "hmaproxy/cmd/hmaproxy")
 }
 
-// buildCaddy compiles the version that caddy/go.mod pins. The first time takes
+// buildCaddy compiles the version that caddy/go.mod pins. The first build takes
 // minutes.
 func buildCaddy(ctx context.Context, dir string) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "hmaproxy").Output()

@@ -12,15 +12,16 @@ import (
 	"text/tabwriter"
 )
 
-// A finding is the observed behaviour of a peer before the measurement.
+// A finding is the behaviour of a peer that was observed before the
+// measurement.
 type finding struct {
 	peer                          string
-	inspects, authority, hostname bool // it refuses other mailboxes, authorities, hosts
+	inspects, authority, hostname bool // it refuses other mailboxes, authorities or hosts
 }
 
-// verify checks that every peer does the work that it is compared by. A peer that
-// accepts another server as Exchange is reported and still measured, as one that
-// does less. For hmaproxy it is an error.
+// verify checks that every peer does the work that is compared. A peer that
+// accepts another server as Exchange is reported and measured nevertheless. For
+// hmaproxy it is an error.
 func (b *bench) verify(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, p := range b.chosen() {

@@ -104,8 +104,8 @@ func (b *bench) verifyGood(ctx context.Context, client *http.Client, i *instance
 	return nil
 }
 
-// seen returns how many requests reached Exchange, and the Authorization of the
-// last.
+// seen returns the number of requests that reached Exchange, and the
+// Authorization header of the last one.
 func (b *bench) seen(ctx context.Context) (count int, authorization string, err error) {
 	text, err := b.ask(ctx, "/seen")
 	if err != nil {

@@ -75,12 +75,13 @@ user_pref("toolkit.telemetry.enabled", false);
 	}})
 }
 
-// browse opens three hostile pages: one of another origin, one of another port of
-// this machine, and one whose name was rebound to this machine, so that hmaproxy is
-// its own origin. The pages then attack a server without a guard, which shows that
-// the attacks work, and that none of them has the header that the guard allows.
+// browse opens three hostile pages: one of another origin, one of another port
+// of this machine, and one whose name was rebound to this machine, so that it
+// has the same origin as hmaproxy. The pages then attack a server without a
+// guard. This shows that the attacks work, and that none of them has the header
+// that the guard accepts.
 func browse(ctx context.Context, b program) error {
-	s, err := newStand(ctx)
+	s, err := newProduct(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func browse(ctx context.Context, b program) error {
 		for _, p := range []place{
 			{"a page of another origin", "evil.example", "127.0.0.2:0"},
 			{"a page of another port", "127.0.0.1", "127.0.0.1:0"},
-			{"a rebound page", "evil.example", "127.0.0.2:" + port}, // the port of a rebound page stays the same
+			{"a rebound page", "evil.example", "127.0.0.2:" + port}, // the port of a rebound page does not change
 		} {
 			report, err := visit(ctx, b, target.address, p)
 			if err != nil {
@@ -123,7 +124,7 @@ func browse(ctx context.Context, b program) error {
 	return nil
 }
 
-// A place is where a page comes from.
+// A place is the origin of a page.
 type place struct {
 	name string
 	host string // in the page's URL
@@ -176,8 +177,8 @@ func visit(ctx context.Context, b program, target string, p place) (report strin
 }
 
 // An attacker serves the page and receives its report. It passes every other
-// request to the target unchanged. Browser and target therefore see the same as
-// after a change of the name's address.
+// request to the target unchanged, so that browser and target observe the same
+// as after a change of the name's address.
 type attacker struct {
 	target  string
 	reports chan string
@@ -213,7 +214,7 @@ func (a *attacker) handle(c net.Conn) {
 	}
 }
 
-// report receives the page's report, and redirects its requests.
+// report receives the page's report and redirects its requests.
 func (a *attacker) report(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/redirect" {
 		status, to, _ := strings.Cut(r.URL.RawQuery, ",")
@@ -244,7 +245,7 @@ func (a *attacker) splice(c net.Conn, in *bufio.Reader) {
 	_, _ = io.Copy(c, there)
 }
 
-// permit permits a page of any origin everything.
+// permit sends headers that permit everything to a page of any origin.
 func permit(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", cmp.Or(r.Header.Get("Origin"), "*"))
 	h.Set("Access-Control-Allow-Credentials", "true")
@@ -259,7 +260,7 @@ type victim struct {
 	address string
 	mu      sync.Mutex
 	seen    map[string]bool
-	allowed []string // requests that hmaproxy's guard would let pass by their headers
+	allowed []string // kinds of requests that hmaproxy's guard would accept by their headers
 }
 
 func newVictim() (*victim, error) {
@@ -294,8 +295,8 @@ func (v *victim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 }
 
-// native reports whether a request has the headers of a native client: those that
-// hmaproxy's guard lets pass.
+// native reports whether a request has the headers of a native client, which
+// hmaproxy's guard accepts.
 func native(r *http.Request) bool {
 	site, dest := r.Header.Values("Sec-Fetch-Site"), r.Header.Values("Sec-Fetch-Dest")
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
@@ -303,7 +304,7 @@ func native(r *http.Request) bool {
 		(site == nil || slices.Equal(site, []string{"none"})) && (dest == nil || slices.Equal(dest, []string{"empty"}))
 }
 
-// came returns the kinds of requests, and those that the guard would let pass.
+// came returns the kinds of requests, and of those that the guard would accept.
 func (v *victim) came() (kinds, allowed []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -29,7 +29,7 @@ func http2(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(files)
-	plain, err := newStand(ctx)
+	plain, err := newProduct(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func http2(ctx context.Context) error {
 	if err := writePair(certificate, key); err != nil {
 		return err
 	}
-	secure, err := newStand(ctx, "HMA_TLS_CERT_FILE="+certificate, "HMA_TLS_KEY_FILE="+key)
+	secure, err := newProduct(ctx, "HMA_TLS_CERT_FILE="+certificate, "HMA_TLS_KEY_FILE="+key)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ var passed = regexp.MustCompile(`(\d+) tests?, (\d+) passed`)
 
 // speaksHTTP2 runs tests that every HTTP/2 server passes: the connection preface, a
 // GET, a ping.
-func (s *stand) speaksHTTP2(ctx context.Context, tool string, flags ...string) error {
+func (s *product) speaksHTTP2(ctx context.Context, tool string, flags ...string) error {
 	host, port, err := net.SplitHostPort(s.clients[0])
 	if err != nil {
 		return err

@@ -1,14 +1,14 @@
-// Command door attacks the clients' listener of a real hmaproxy with the tools
-// that an attacker would take, and a real browser, and says what came through.
+// Command door attacks the clients' listener of a real hmaproxy with attackers'
+// tools and real browsers, and reports the attacks that succeeded.
 //
 //	go run ./test/door [all | NAME...]
 //
 // The names are slow-headers, slow-body, slow-read (slowhttptest), paths (ffuf
-// with dirb's lists), http2 (h2spec), browser (Chromium), firefox and socket (another
-// local user by runuser). It builds hmaproxy, runs it before emulated services,
-// and looks at what those were asked. Tools that are missing are installed from
-// Debian's packages when it runs as root; one that cannot be had is said so, and
-// is no success: the exit status is then 3, after a failed check 1.
+// with dirb's lists), http2 (h2spec), browser (Chromium), firefox and socket
+// (another local user by runuser). It builds hmaproxy, runs it with emulated
+// services and checks the requests that these received. As root it installs
+// missing tools from Debian's packages. A tool that cannot be installed is
+// reported, and the exit status is 3. After a failed check it is 1.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// A check is one kind of attack. Its error describes the part that succeeded.
+// A check is one kind of attack. Its error describes the attack that succeeded.
 type check struct {
 	name string
 	run  func(context.Context) error

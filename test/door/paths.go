@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// lists are the word lists of dirb. The ffuf package has none.
+// lists are the word lists of dirb, because the ffuf package has none.
 var lists = [...]string{"/usr/share/dirb/wordlists/common.txt", "/usr/share/dirb/wordlists/vulns/iis.txt"}
 
-// paths looks for paths that reach Exchange, by GET and by POST, at the root and
+// paths looks for paths that reach Exchange, with GET and POST, at the root and
 // below the endpoint.
 func paths(ctx context.Context) error {
 	tool, err := need(ctx, "ffuf", "ffuf")
@@ -24,7 +24,7 @@ func paths(ctx context.Context) error {
 	if _, err := need(ctx, "dirb", "dirb"); err != nil {
 		return err
 	}
-	s, err := newStand(ctx)
+	s, err := newProduct(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,9 @@ func paths(ctx context.Context) error {
 	return nil
 }
 
-// words joins the lists without two words that are meant to reach Exchange: the
+// words joins the lists. It leaves out two words that may reach Exchange: the
 // endpoint's service description.
-func (s *stand) words() (path string, n int, err error) {
+func (s *product) words() (path string, n int, err error) {
 	var all []string
 	for _, list := range lists {
 		text, err := os.ReadFile(list)

@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	crowd    = "200"                  // connections of slowhttptest
-	rate     = "50"                   // of them opened in a second, its default
-	maxDelay = 100 * time.Millisecond // the delay that a normal client may suffer
+	crowd    = "200"                  // number of slowhttptest's connections
+	rate     = "50"                   // number of them opened per second, the default
+	maxDelay = 100 * time.Millisecond // the delay that a normal client may have
 )
 
 func slowHeaders(ctx context.Context) error {
 	return slow(ctx, "25", true, "-H", "-i", "5", "-u", "/EWS/Exchange.asmx")
 }
 
-// slowBody runs for less than the time limit of a slow body. That limit is tested
-// in simulated time.
+// slowBody is less than the time limit of a slow body, which is tested in
+// simulated time.
 func slowBody(ctx context.Context) error {
 	return slow(ctx, "25", false, "-B", "-i", "5", "-s", "100000", "-f", "text/xml", "-u", "/EWS/Exchange.asmx")
 }
@@ -35,14 +35,15 @@ func slowRead(ctx context.Context) error {
 	return slow(ctx, "25", false, "-X", "-n", "5", "-z", "32", "-w", "512", "-y", "1024", "-k", "3", "-u", "/EWS/Exchange.asmx?wsdl")
 }
 
-// slow runs slowhttptest while a normal client works, and reports the effect on
-// that client. With ended, all slow connections must be closed within the time.
+// slow runs slowhttptest during the work of a normal client, and reports the
+// effect on that client. If ended is not zero, all slow connections must be
+// closed within that time.
 func slow(ctx context.Context, seconds string, ended bool, args ...string) error {
 	tool, err := need(ctx, "slowhttptest", "slowhttptest")
 	if err != nil {
 		return err
 	}
-	s, err := newStand(ctx)
+	s, err := newProduct(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (l latency) at(percent int) time.Duration {
 }
 
 // measure sends requests as a normal client, twenty a second.
-func (s *stand) measure(ctx context.Context, d time.Duration) (latency, error) {
+func (s *product) measure(ctx context.Context, d time.Duration) (latency, error) {
 	var all latency
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -33,7 +33,7 @@ func socket(ctx context.Context) error {
 		return err
 	}
 	path := filepath.Join(dir, "s")
-	s, err := newStand(ctx, "HMA_LISTEN=unix:"+path)
+	s, err := newProduct(ctx, "HMA_LISTEN=unix:"+path)
 	if err != nil {
 		return err
 	}

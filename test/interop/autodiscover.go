@@ -17,10 +17,10 @@ import (
 // autodiscover runs clients that get an address and nothing else: no URL. Each
 // looks for Exchange by itself, finds the product, and opens the Inbox.
 func autodiscover() []scenario {
-	python := func(task string) func(context.Context, *world) (string, error) {
+	python := func(task string) func(context.Context, *environment) (string, error) {
 		return program("/usr/bin/python3", "autodiscover_client.py", task)
 	}
-	task := func(client string, run func(context.Context, *world) (string, error), own ...string) scenario {
+	task := func(client string, run func(context.Context, *environment) (string, error), own ...string) scenario {
 		return scenario{
 			name: "Autodiscover: " + client, client: run, finds: true, own: append(own, ""),
 			settings: []string{listed, "HMA_AUTODISCOVER=auto", "HMA_HOST_NAMES=" + discoverName + "," + mailDomain},
@@ -63,8 +63,8 @@ const (
 	handedOut    = "https://autodiscover.contoso.com/EWS/Exchange.asmx"
 )
 
-// A finding is what lets clients of one world find the product: names that lead to
-// an address of this world alone, and a certificate for them.
+// A finding lets the clients of one scenario find the product. It holds names that
+// resolve to an address of this scenario only, and a certificate for them.
 type finding struct {
 	address string // 127.77.0.1
 	dir     string // ca.pem, tls.pem, tls.key, hosts and resolv.conf
@@ -127,15 +127,15 @@ func (f *finding) environment() []string {
 	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca}
 }
 
-// command returns the command that runs args with the names of this world in place
+// command returns the command that runs args with the names of this scenario in place
 // of the machine's: /etc/hosts and /etc/resolv.conf are replaced for it alone.
 func (f *finding) command(args []string) []string {
 	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
 	return append([]string{"unshare", "--mount", "sh", "-c", script, "sh", f.dir}, args...)
 }
 
-func runJavaDiscovery(task string) func(context.Context, *world) (string, error) {
-	return func(ctx context.Context, w *world) (string, error) {
+func runJavaDiscovery(task string) func(context.Context, *environment) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		store := filepath.Join(w.dir, "trust")
 		out, err := execute(ctx, w, []string{"keytool", "-importcert", "-noprompt", "-keystore", store, "-storepass", "changeit", "-alias", "hmaproxy", "-file", filepath.Join(w.finding.dir, "ca.pem")})
 		if err != nil {
@@ -146,8 +146,8 @@ func runJavaDiscovery(task string) func(context.Context, *world) (string, error)
 	}
 }
 
-func runNetDiscovery(task string) func(context.Context, *world) (string, error) {
-	return func(ctx context.Context, w *world) (string, error) {
+func runNetDiscovery(task string) func(context.Context, *environment) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		exe := filepath.Join(w.dir, "Autodiscover.exe")
 		if out, err := execute(ctx, w, []string{"mcs", "-out:" + exe, filepath.Join(w.tools.programs, "Autodiscover.cs")}); err != nil {
 			return out, err
@@ -158,8 +158,8 @@ func runNetDiscovery(task string) func(context.Context, *world) (string, error) 
 
 // curlDiscovery asks with curl in one form for a mailbox, and expects a part of the
 // response.
-func curlDiscovery(form, mailbox, want string) func(context.Context, *world) (string, error) {
-	return func(ctx context.Context, w *world) (string, error) {
+func curlDiscovery(form, mailbox, want string) func(context.Context, *environment) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		body := filepath.Join(w.dir, "question.xml")
 		documents := map[string]string{
 			"POX": `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>` + mailbox +

@@ -11,9 +11,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// curl runs curl, whose options cover the variants of HTTP that scripts and old
-// libraries use. $URL, $HOST and $DIR in its arguments are replaced by those of the
-// scenario; want is the status and a part of the response.
+// curl runs curl, whose options cover the variants of HTTP in scripts and old
+// libraries. $URL, $HOST and $DIR in its arguments are replaced by those of the
+// scenario; want is the expected status and a part of the response.
 func curl() []scenario { return append(curlDialects(), curlFailures()...) }
 
 const curlUser = username + ":" + password
@@ -22,7 +22,7 @@ const curlUser = username + ":" + password
 func curlTask(name, want string, args ...string) scenario {
 	return scenario{
 		name: "curl: " + name, settings: []string{listed},
-		client: func(ctx context.Context, w *world) (string, error) { return runCurl(ctx, w, want, args) },
+		client: func(ctx context.Context, w *environment) (string, error) { return runCurl(ctx, w, want, args) },
 	}
 }
 
@@ -85,28 +85,28 @@ func curlFailures() []scenario {
 		curlTask("client users, none given", "401 credentials", "--data-binary", "@$DIR/get-folder.xml", "$URL").but(users),
 		curlTask("client users, NTLM", "401 ", "-u", curlUser, "--ntlm", "--data-binary", "@$DIR/get-folder.xml", "$URL").but(users),
 		curlGets("Exchange gone").but(func(s *scenario) {
-			s.client = func(ctx context.Context, w *world) (string, error) {
+			s.client = func(ctx context.Context, w *environment) (string, error) {
 				w.exchange.Close()
 				return runCurl(ctx, w, "500 ErrorServerBusy", []string{"--data-binary", "@$DIR/get-folder.xml", "$URL"})
 			}
 			s.own = []string{"upstream-unreachable"}
 		}),
 		curlGets("Exchange refuses the token, twice").but(func(s *scenario) {
-			s.client = func(ctx context.Context, w *world) (string, error) {
+			s.client = func(ctx context.Context, w *environment) (string, error) {
 				w.services.Exchange().Inject(2, emulator.Fault{Status: 401, Header: map[string][]string{"Www-Authenticate": {"NTLM", "Negotiate"}}})
 				return runCurl(ctx, w, "500 ErrorServerBusy", []string{"-u", curlUser, "--anyauth", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
 			}
 			s.own, s.replays = []string{"upstream-401"}, true
 		}),
 		curlGets("retry after a load balancer's 502").but(func(s *scenario) {
-			s.client = func(ctx context.Context, w *world) (string, error) {
+			s.client = func(ctx context.Context, w *environment) (string, error) {
 				w.services.Exchange().Inject(1, emulator.Fault{Status: 502, Body: "<html>bad gateway</html>"})
 				return runCurl(ctx, w, "200 <t:DisplayName>Inbox<", []string{"--retry", "2", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
 			}
 			s.own, s.broken, s.most = []string{"upstream-502"}, true, 1
 		}),
 		curlGets("a redirection").but(func(s *scenario) {
-			s.client = func(ctx context.Context, w *world) (string, error) {
+			s.client = func(ctx context.Context, w *environment) (string, error) {
 				w.services.Exchange().Inject(1, emulator.Fault{Status: 302, Header: map[string][]string{"Location": {"https://elsewhere.example/owa"}}})
 				return runCurl(ctx, w, "500 ErrorInternalServerTransientError", []string{"-L", "--data-binary", "@$DIR/get-folder.xml", "$URL"})
 			}
@@ -115,14 +115,14 @@ func curlFailures() []scenario {
 	}
 }
 
-func curlPost(want, body string) func(context.Context, *world) (string, error) {
-	return func(ctx context.Context, w *world) (string, error) {
+func curlPost(want, body string) func(context.Context, *environment) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		return runCurl(ctx, w, want, []string{"--data-binary", body, "$URL"})
 	}
 }
 
 // runCurl runs curl and compares the last response's status and text.
-func runCurl(ctx context.Context, w *world, want string, args []string) (string, error) {
+func runCurl(ctx context.Context, w *environment, want string, args []string) (string, error) {
 	if err := writeEnvelopes(w.dir); err != nil {
 		return "", err
 	}

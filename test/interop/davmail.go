@@ -11,7 +11,7 @@ func davmail() []scenario {
 		}
 	}
 	// DavMail looks up its own address with an identifier and a mailbox that it
-	// makes up. With this scope, that mailbox must be on the allow-list.
+	// invents. With this scope, that mailbox must be on the allow-list.
 	wide := task("IMAP")
 	wide.name += ", scope targets"
 	wide.settings = []string{listed + ",blah@blah.com", "HMA_DEFAULT_MAILBOX=" + alice, targets}
@@ -27,8 +27,8 @@ func davmail() []scenario {
 	own := task("IMAP")
 	own.name += ", client users, login user"
 	own.settings, own.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users", "HMA_IMPERSONATE_LOGIN_USER=true"}, []string{"credentials"}
-	// What a device in front of Exchange does to a mail must neither lose it nor make
-	// DavMail repeat the request without end.
+	// Whatever a device in front of Exchange does to a mail, the mail must not
+	// be lost, and DavMail must not repeat the request without end.
 	behind := func(device string) scenario {
 		s := task("large mail behind a device")
 		s.name += ", " + device

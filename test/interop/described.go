@@ -1,7 +1,7 @@
 package main
 
-// described are clients that are generated from the service description, which they
-// fetch through the product: zeep, PHP's SoapClient, node-ews.
+// described are clients that are generated from the service description, which
+// they fetch through the product: zeep, PHP's SoapClient, node-ews.
 func described() []scenario {
 	task := func(client, name string, args []string, settings ...string) scenario {
 		return scenario{

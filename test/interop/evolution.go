@@ -10,7 +10,7 @@ func evolution() []scenario {
 	task := func(name, mailbox string, settings ...string) scenario {
 		return scenario{
 			name: "evolution-ews: " + name, settings: append([]string{listed}, settings...),
-			client: func(ctx context.Context, w *world) (string, error) {
+			client: func(ctx context.Context, w *environment) (string, error) {
 				return execute(ctx, w, []string{"env", "IMPERSONATE=" + mailbox, "/usr/bin/python3", filepath.Join(w.tools.programs, "evolution_client.py"), name})
 			},
 		}

@@ -1,10 +1,11 @@
-// Command interop drives the product with client software that this project
-// did not write: it starts the emulated services and the real binary, installs the
-// clients from their registries, lets them work, and looks at the wire on both
-// sides of the product while they do. README.md says how to run it.
+// Command interop tests the product with client software of other projects. It
+// starts the emulated services and the real binary, installs the clients from
+// their registries, runs them, and checks the traffic on both sides of the
+// product. README.md says how to run it.
 //
-// A scenario is one line of the table in scenarios.go: a client, what it is
-// configured to do, and the settings of the product. Each gets a world of its own.
+// A scenario is one line of the table in scenarios.go: a client, its task, and
+// the settings of the product. Each scenario has its own services and its own
+// product.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 )
 
 const (
-	totalTime    = 9 * time.Minute // for all scenarios, installation excluded
+	totalTime    = 9 * time.Minute // for all scenarios, without installation
 	scenarioTime = 4 * time.Minute
 )
 
@@ -136,7 +137,7 @@ func all(ctx context.Context, list []scenario, tools *tools, o options, stdout, 
 func one(ctx context.Context, s scenario, tools *tools) (output string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scenarioTime)
 	defer cancel()
-	w, err := newWorld(ctx, s, tools)
+	w, err := newEnvironment(ctx, s, tools)
 	if err != nil {
 		return "", err
 	}
@@ -160,7 +161,7 @@ func oneLine(s string) string {
 }
 
 // wire formats the traffic between client and product for the report.
-func (w *world) wire() string {
+func (w *environment) wire() string {
 	var b strings.Builder
 	for _, m := range w.relay.messages() {
 		fmt.Fprintf(&b, "> %s %s %.300q\n> %.4000s\n< %d %.300q\n< %.4000s\n", m.method, m.target, m.header, m.body, m.status, m.responseHeader, m.content)

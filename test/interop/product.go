@@ -25,9 +25,9 @@ type product struct {
 	output bytes.Buffer
 }
 
-// startProduct returns when the product is ready. In a cold scenario it returns
-// when the product listens.
-func startProduct(ctx context.Context, w *world, connect string) (*product, error) {
+// startProduct starts a product and waits until it is ready. In a cold scenario
+// it waits only until the product listens.
+func startProduct(ctx context.Context, w *environment, connect string) (*product, error) {
 	env, err := w.settings(connect)
 	if err != nil {
 		return nil, err

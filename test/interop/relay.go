@@ -25,8 +25,8 @@ type relay struct {
 // A wiretap is the record of one connection.
 type wiretap struct {
 	mu     sync.Mutex
-	client bytes.Buffer // what the client sent
-	server bytes.Buffer // what it got
+	client bytes.Buffer // bytes from the client
+	server bytes.Buffer // bytes to the client
 }
 
 func newRelay(to string) (*relay, error) {
@@ -69,8 +69,8 @@ func (r *relay) accept() {
 	}
 }
 
-// pump copies one direction and half-closes the other side at its end, so that each
-// side sees the end of the other's data.
+// pump copies one direction. At its end it half-closes the other side, so that
+// each side sees the end of the other's data.
 func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
 	defer r.open.Done()
 	buf := make([]byte, 64<<10)
@@ -101,10 +101,10 @@ type message struct {
 	method, target string
 	header         http.Header
 	body           []byte
-	status         int // 0: no response
+	status         int // status; 0: no response
 	responseHeader http.Header
 	content        []byte
-	cut            bool // the response was not read to its end
+	cut            bool // the response is incomplete
 }
 
 // messages parses the records so far, without requests that are incomplete.

@@ -24,23 +24,23 @@ const (
 // A scenario is a client with its task and the product's settings.
 type scenario struct {
 	name      string
-	client    func(context.Context, *world) (output string, err error)
-	settings  []string                 // of the product, in addition to those of the services
+	client    func(context.Context, *environment) (output string, err error)
+	settings  []string                 // settings of the product, in addition to those for the services
 	before    func(*emulator.Emulator) // sets the services up
-	own       []string                 // reasons of responses by the product itself that are allowed
+	own       []string                 // reasons of the product's own responses that are allowed
 	replays   bool                     // a 401 of Exchange is allowed, after which the product replays the request
 	broken    bool                     // other failures of Exchange are allowed
 	most      int                      // if not 0, the largest number of requests that the product may refuse or fail
 	slow      bool                     // takes a minute or more and runs with -slow alone
-	lacks     string                   // what this machine does not have, so that the scenario cannot run; "" if nothing
-	cold      bool                     // the product has no token yet: Entra is down
-	gzip      bool                     // Exchange compresses
-	device    string                   // what is in front of Exchange, by the names of package device; "" for nothing
+	lacks     string                   // a requirement that this machine does not meet, so that the scenario cannot run; "" if none
+	cold      bool                     // Entra is down, so that the product has no token yet
+	gzip      bool                     // Exchange compresses responses
+	device    string                   // device in front of Exchange, a name of package device; "" for none
 	finds     bool                     // the client gets no URL: it looks for Exchange
 	mailboxes []string                 // mailboxes that operations may impersonate; nil means alice
 }
 
-// but returns a changed copy of the scenario.
+// but returns a copy of the scenario with a change.
 func (s scenario) but(change func(*scenario)) scenario {
 	change(&s)
 	return s
@@ -52,8 +52,8 @@ const listed = "HMA_ALLOWED_MAILBOXES=" + alice
 // targets makes the policy check the mailboxes that a request's Body names.
 const targets = "HMA_ALLOW_LIST_SCOPE=targets"
 
-// strictIDs returns a scenario in which every id must belong to Alice's mailbox. No
-// client may notice.
+// strictIDs returns the scenario with a setting that requires every id to
+// belong to Alice's mailbox. The client must not notice it.
 func strictIDs(s scenario) scenario {
 	s.name += ", strict ids"
 	settings := []string{targets, "HMA_ALLOW_LIST_IDS=strict"}
@@ -84,15 +84,15 @@ func scenarios() []scenario {
 
 // program runs a client's program. It reports a failure by an exit code other than
 // 0 and its last line of output.
-func program(args ...string) func(context.Context, *world) (string, error) {
-	return func(ctx context.Context, w *world) (string, error) {
+func program(args ...string) func(context.Context, *environment) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		args := append([]string(nil), args...)
 		args[1] = filepath.Join(w.tools.programs, args[1])
 		return execute(ctx, w, args)
 	}
 }
 
-func execute(ctx context.Context, w *world, args []string) (string, error) {
+func execute(ctx context.Context, w *environment, args []string) (string, error) {
 	name := args[0]
 	if w.finding != nil {
 		args = w.finding.command(args)

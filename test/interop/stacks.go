@@ -16,7 +16,7 @@ func stacks() []scenario {
 		}
 		return scenario{
 			name: "Java: " + name, settings: []string{listed}, gzip: true,
-			client: func(ctx context.Context, w *world) (string, error) {
+			client: func(ctx context.Context, w *environment) (string, error) {
 				return execute(ctx, w, []string{"java", "-cp", strings.Join(jars, ":"), filepath.Join(w.tools.programs, "Java.java"), name})
 			},
 		}
@@ -24,7 +24,7 @@ func stacks() []scenario {
 	net := func(name string) scenario {
 		return scenario{
 			name: ".NET HttpWebRequest: " + name, settings: []string{listed}, gzip: true,
-			client: func(ctx context.Context, w *world) (string, error) {
+			client: func(ctx context.Context, w *environment) (string, error) {
 				exe := filepath.Join(w.dir, "DotNet.exe")
 				if out, err := execute(ctx, w, []string{"mcs", "-out:" + exe, filepath.Join(w.tools.programs, "DotNet.cs")}); err != nil {
 					return out, err

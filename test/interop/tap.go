@@ -34,7 +34,8 @@ type tap struct {
 	seen []*visit
 }
 
-// A visit is a request as it reached Exchange, and the response as it left.
+// A visit is a request as it reached Exchange, and the response as Exchange
+// sent it.
 type visit struct {
 	mu             sync.Mutex
 	method         string
@@ -54,8 +55,9 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(tapHeader, strconv.Itoa(len(t.seen)))
 	t.mu.Unlock()
 	unwanted(w.Header())
-	// A copy, because net/http reads the rest of a body that is not its own, and a
-	// client that expects 100 Continue does not send it.
+	// The request is copied, so that net/http keeps its own body in the original.
+	// It would read a body of another type to its end, which a client that expects
+	// 100 Continue has not sent.
 	r = r.WithContext(r.Context())
 	r.Body = &copiedBody{r.Body, v}
 	out := &copiedAnswer{ResponseWriter: w, visit: v}

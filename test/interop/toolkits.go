@@ -23,9 +23,9 @@ func toolkits() []scenario {
 	var list []scenario
 	for _, t := range []struct {
 		name string
-		run  func(task string) func(context.Context, *world) (string, error)
+		run  func(task string) func(context.Context, *environment) (string, error)
 	}{
-		{"SOAP::Lite", func(task string) func(context.Context, *world) (string, error) {
+		{"SOAP::Lite", func(task string) func(context.Context, *environment) (string, error) {
 			return program("perl", "soaplite_client.pl", task)
 		}},
 		{"gSOAP", gSOAP},
@@ -35,7 +35,7 @@ func toolkits() []scenario {
 		list = append(list, fiveTasks(t.name, t.run)...)
 	}
 	for i := range list {
-		if list[i].name == "JAX-WS: no mailbox named" { // first with an impersonation that is nil
+		if list[i].name == "JAX-WS: no mailbox named" { // first a request whose impersonation is nil
 			list[i].own, list[i].most = []string{"envelope-refused"}, 1
 		}
 	}
@@ -51,8 +51,8 @@ func toolkits() []scenario {
 }
 
 // fiveTasks are the scenarios of a client: with an allow-list, with a default
-// mailbox, refused, with tokens revoked in mid-run, and throttled.
-func fiveTasks(client string, run func(task string) func(context.Context, *world) (string, error)) []scenario {
+// mailbox, refused, with a token that is revoked during the run, and throttled.
+func fiveTasks(client string, run func(task string) func(context.Context, *environment) (string, error)) []scenario {
 	task := func(name string, settings ...string) scenario {
 		return scenario{name: client + ": " + name, client: run(name), settings: append([]string{listed}, settings...)}
 	}
@@ -73,9 +73,9 @@ func javaPath(jars string, more ...string) string {
 	return strings.Join(more, ":")
 }
 
-func axis(task string) func(context.Context, *world) (string, error) {
+func axis(task string) func(context.Context, *environment) (string, error) {
 	path := javaPath("axis axis-jaxrpc axis-saaj commons-discovery commons-logging wsdl4j javax.mail javax.activation")
-	return func(ctx context.Context, w *world) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		return execute(ctx, w, []string{"java", "-cp", path, filepath.Join(w.tools.programs, "Axis.java"), task})
 	}
 }
@@ -86,8 +86,8 @@ const jaxWSJars = "jaxws-tools jaxws-rt jaxws-api jaxws-ri-runtime jaxb-api jaxb
 	"stax-ex stax2-api streambuffer metro-policy mimepull gmbal jws-api geronimo-annotation-1.3-spec woodstox-core xml-resolver txw2 " +
 	"istack-commons-runtime istack-commons-tools relaxngDatatype rngom xsom dtd-parser codemodel javax.activation"
 
-func jaxWS(task string) func(context.Context, *world) (string, error) {
-	return func(ctx context.Context, w *world) (string, error) {
+func jaxWS(task string) func(context.Context, *environment) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		dir, err := w.tools.jaxWSStubs()
 		if err != nil {
 			return "", err
@@ -96,8 +96,8 @@ func jaxWS(task string) func(context.Context, *world) (string, error) {
 	}
 }
 
-func gSOAP(task string) func(context.Context, *world) (string, error) {
-	return func(ctx context.Context, w *world) (string, error) {
+func gSOAP(task string) func(context.Context, *environment) (string, error) {
+	return func(ctx context.Context, w *environment) (string, error) {
 		dir, err := w.tools.gSOAPClient()
 		if err != nil {
 			return "", err
@@ -106,15 +106,15 @@ func gSOAP(task string) func(context.Context, *world) (string, error) {
 	}
 }
 
-// A built is a client that has to be compiled, once for all scenarios. What was
-// compiled is kept in the cache for the next run.
+// A built client is one that must be compiled, once for all scenarios. The
+// result is kept in the cache for the next run.
 type built struct {
 	once sync.Once
 	dir  string
 	err  error
 }
 
-// compile calls build for an empty folder, unless the cache has its result for
+// compile calls build with an empty folder, unless the cache has the result for
 // the same sources.
 func (b *built) compile(cache, name string, sources [][]byte, build func(dir string) error) (string, error) {
 	b.once.Do(func() {
@@ -172,7 +172,8 @@ func (t *tools) gSOAPClient() (dir string, err error) {
 const xmlSchema = `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="http://www.w3.org/XML/1998/namespace">` +
 	`<xs:attribute name="lang" type="xs:language"/></xs:schema>`
 
-// jaxWSService is what generators of stubs want and Exchange's description lacks.
+// jaxWSService is a service element, which generators of stubs need and
+// Exchange's description does not have.
 const jaxWSService = `<wsdl:service name="ExchangeServices"><wsdl:port name="ExchangeServicePort" binding="tns:ExchangeServiceBinding">` +
 	`<soap:address location="http://127.0.0.1/EWS/Exchange.asmx"/></wsdl:port></wsdl:service></wsdl:definitions>`
 

@@ -37,7 +37,7 @@ type tools struct {
 	temp        string // removed at the end
 	binary      string // the product
 	programs    string // folder of clients/
-	cache       string // of the user, for what takes long to make
+	cache       string // cache of the user, for results that take long to make
 	nodeModules string
 	gsoap       built
 	jaxws       built

@@ -14,7 +14,7 @@ import (
 )
 
 // compare compares the traffic on the two sides of the product.
-func (w *world) compare() error {
+func (w *environment) compare() error {
 	w.settle()
 	front, back := w.relay.messages(), w.tap.visits()
 	if len(front) == 0 {
@@ -29,8 +29,8 @@ func (w *world) compare() error {
 	return errors.Join(append(errs, w.judgeMailboxes())...)
 }
 
-// judgeStorm limits how many requests were refused or failed. A client must report
-// a refusal instead of repeating the request.
+// judgeStorm checks how many requests were refused or failed. A client must
+// report a refusal instead of repeating the request.
 func judgeStorm(front []message, most int) error {
 	n := 0
 	for _, m := range front {
@@ -46,7 +46,7 @@ func judgeStorm(front []message, most int) error {
 
 // settle waits until the client's last connection has ended. It gives up soon,
 // because a client may keep a pool of connections open.
-func (w *world) settle() {
+func (w *environment) settle() {
 	ended := make(chan struct{})
 	go func() { w.relay.open.Wait(); close(ended) }()
 	select {
@@ -89,14 +89,14 @@ func (v *visit) mayBeUnseen(s scenario) bool {
 	return v.status == http.StatusUnauthorized && s.replays || s.broken && !ews
 }
 
-// compareOwn checks a response that is the product's own.
+// compareOwn checks a response of the product itself.
 func compareOwn(m message, s scenario) error {
 	reason := m.responseHeader.Get("X-Hmaproxy-Error")
 	switch {
 	case m.status == 0:
 		return errors.New("no response")
 	case m.status == http.StatusOK && (m.method == http.MethodGet || m.method == http.MethodHead):
-		return nil // the plain text of the endpoint
+		return nil // plain text at the endpoint
 	case slices.Contains(s.own, reason):
 		return nil
 	}
@@ -233,9 +233,9 @@ func judgeVisit(v *visit, front []message) error {
 	return nil
 }
 
-// judgeMailboxes checks which mailbox each operation impersonated, by the services'
-// own record.
-func (w *world) judgeMailboxes() error {
+// judgeMailboxes checks in the services' record which mailbox each operation
+// impersonated.
+func (w *environment) judgeMailboxes() error {
 	allowed := w.scenario.mailboxes
 	if allowed == nil {
 		allowed = []string{alice}

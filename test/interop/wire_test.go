@@ -12,7 +12,7 @@ const (
 	cameEnvelope = `<?xml version="1.0"?><s:Envelope><s:Header></s:Header><s:Body><op/></s:Body></s:Envelope>`
 )
 
-// exchanged returns a request as both sides of a correct product see it.
+// exchanged returns a request as both sides of a correct product record it.
 func exchanged() (message, *visit) {
 	m := message{
 		method: "POST", target: "/EWS/Exchange.asmx", body: []byte(sentEnvelope), status: 200, content: []byte("<response/>"),

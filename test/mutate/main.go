@@ -1,6 +1,7 @@
 // Command mutate measures whether the tests notice a changed rule. It makes
-// small changes to the code that decides about requests, one at a time, builds
-// the tests of the package with each, and runs them: they must fail.
+// small changes to the code that decides about requests, one at a time. It
+// builds and runs the tests of the package with each change, and they must
+// fail.
 //
 //	go run ./test/mutate                        200 mutations over all areas
 //	go run ./test/mutate -n 40 guard policy     20 each of two areas
@@ -8,10 +9,10 @@
 //	go run ./test/mutate -list proxy/guard.go   print the mutations, run nothing
 //
 // The source tree is not changed: mutations are build overlays. A mutation that
-// the tests do not notice is a survivor. Survivors that cannot be caught, or
-// need not be, are explained in survivors.txt. The command fails when a survivor
-// is not explained there, or when the tests of an area notice less than its share
-// of the mutations: 95 % where it is decided who may do what.
+// the tests do not notice is a survivor. survivors.txt explains the survivors
+// that cannot or need not be caught. The command fails when a survivor is not
+// explained there, or when the tests of an area notice less than the required
+// share of the mutations: 95 % in the areas that decide about access.
 package main
 
 import (
@@ -34,12 +35,12 @@ import (
 // An area is a part of the request path.
 type area struct {
 	name  string
-	files []string // that decide in it: patterns below the module's root
+	files []string // files with the deciding code, as patterns below the module's root
 	first string   // tests of the package that run first, because they notice most mutations
-	floor float64  // the share of mutations that the tests must notice
+	floor float64  // share of mutations that the tests must notice
 }
 
-// areas cover the request path. The first five decide who may do what.
+// areas cover the request path. The first five decide about access.
 var areas = []area{
 	{"guard", []string{"proxy/checks.go", "proxy/routes.go"}, "^TestRules$/^Guard$", 0.95},
 	{"headers", []string{"proxy/headers.go", "proxy/cookies.go"}, "^TestRules$/^(Headers|Response)$", 0.95},
@@ -143,8 +144,8 @@ func share(n, areas, i int) int {
 	return part
 }
 
-// choose returns the areas that are named, all when none is. A file that is
-// named is an area of its own.
+// choose returns the named areas, or all if no name is given. The name of a
+// file stands for an area of that file.
 func choose(names []string) (chosen []area, err error) {
 	if len(names) == 0 {
 		return areas, nil
@@ -163,7 +164,8 @@ func choose(names []string) (chosen []area, err error) {
 	return chosen, nil
 }
 
-// fileArea is an area of one file, with the rest from the area that has it.
+// fileArea returns an area of one file, with the settings of the area that
+// contains it.
 func fileArea(file string) area {
 	for _, a := range areas {
 		for _, pattern := range a.files {
@@ -183,7 +185,7 @@ func areaNames() string {
 	return strings.Join(names, ", ")
 }
 
-// mutations returns those of all files of an area.
+// mutations returns the mutations of all files of an area.
 func (a area) mutations(root string) (ms []mutation, err error) {
 	for _, pattern := range a.files {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
@@ -214,7 +216,7 @@ type score struct {
 	area      area
 	caught    int
 	survivors []mutation
-	broken    int // did not compile
+	broken    int // mutations that did not compile
 }
 
 func (s score) share() float64 {
@@ -225,7 +227,7 @@ func (s score) String() string {
 	return fmt.Sprintf("%-22s %5.1f %%  %d of %d caught, %d did not compile", s.area.name, 100*s.share(), s.caught, s.caught+len(s.survivors), s.broken)
 }
 
-// problems are what makes the run fail.
+// problems returns the reasons why the run fails.
 func (s score) problems(explained survivors) error {
 	var problems []error
 	for _, m := range s.survivors {

@@ -19,13 +19,13 @@ type mutation struct {
 	file       string // below the module's root, with slashes
 	function   string // "Handler.guard", "-" outside functions
 	line       int
-	start, end int    // in the file's bytes
-	text       string // instead of them
-	from, to   string // the line before and after, for people and as key
-	nth        int    // of mutations with the same key in this function
+	start, end int    // byte offsets in the file
+	text       string // text that replaces them
+	from, to   string // the line before and after, for display and for key
+	nth        int    // number of this one among mutations with the same key in this function
 }
 
-// key identifies a mutation when the lines around it move.
+// key identifies a mutation even if the lines around it move.
 func (m mutation) key() string {
 	key := m.file + " | " + m.function + " | " + m.from + " => " + m.to
 	if m.nth > 1 {
@@ -127,7 +127,7 @@ func (w *walker) text(n ast.Node) string {
 	return string(w.source[w.offset(n.Pos()):w.offset(n.End())])
 }
 
-// swapped are operators and what takes their place.
+// swapped maps operators to their replacements.
 var swapped = map[token.Token]string{
 	token.LAND: "||", token.LOR: "&&", token.EQL: "!=", token.NEQ: "==",
 	token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">",
@@ -176,8 +176,8 @@ func (w *walker) visit(n ast.Node) bool {
 	return true
 }
 
-// make visits a call of make without its capacity, which changes nothing that
-// can be seen. It reports whether n is such a call.
+// make visits a call of make without its capacity, whose change cannot be
+// observed. It reports whether n is such a call.
 func (w *walker) make(n *ast.CallExpr) bool {
 	if name, ok := n.Fun.(*ast.Ident); !ok || name.Name != "make" || len(n.Args) < 2 {
 		return false
@@ -188,8 +188,8 @@ func (w *walker) make(n *ast.CallExpr) bool {
 	return true
 }
 
-// negatedElsewhere reports whether another mutation negates a condition: that of
-// its operator.
+// negatedElsewhere reports whether another mutation negates a condition, the
+// one of its operator.
 func negatedElsewhere(cond ast.Expr) bool {
 	switch c := cond.(type) {
 	case *ast.BinaryExpr:
@@ -205,8 +205,8 @@ func isText(x ast.Expr) bool {
 	return ok && lit.Kind == token.STRING
 }
 
-// literal changes constants: numbers by one in both directions, words by a
-// letter. Sentences for people are no rules.
+// literal mutates constants: numbers by one in both directions, words by a
+// letter. Messages are not mutated.
 func (w *walker) literal(n *ast.BasicLit) {
 	switch n.Kind {
 	case token.INT, token.CHAR:
@@ -219,7 +219,7 @@ func (w *walker) literal(n *ast.BasicLit) {
 	}
 }
 
-// statements removes what can be missing without a complaint of the compiler.
+// statements removes statements without which the code still compiles.
 func (w *walker) statements(list []ast.Stmt) {
 	for _, s := range list {
 		switch s := s.(type) {
@@ -242,12 +242,13 @@ func (m mutation) apply(root string) ([]byte, error) {
 	return slices.Concat(source[:m.start], []byte(m.text), source[m.end:]), nil
 }
 
-// survivors explains mutations that the tests do not notice, by key.
+// survivors holds the explanations of mutations that the tests do not notice,
+// by key.
 type survivors map[string]string
 
 // readSurvivors reads lines "file | function | before => after | why". A why
-// that begins with "equivalent:" is about a mutation that changes nothing: it is
-// not tried. Others are tried and count against the score.
+// that begins with "equivalent:" is about a mutation that changes nothing and
+// is not run. Other mutations are run and count against the score.
 func readSurvivors(file string) (survivors, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// memoryLimit bounds what the tests with a mutation may allocate, in KiB: an
-// endless loop that appends must not take the machine with it.
+// memoryLimit limits the memory of tests with a mutation, in KiB, because an
+// endless loop may append to a slice.
 const memoryLimit = 4 << 20
 
 // A runner builds and runs the tests of packages.
@@ -25,7 +25,7 @@ type runner struct {
 	root, dir, skip string
 	timeout         time.Duration
 
-	baseline map[string]time.Duration // how long a package's tests take without a mutation
+	baseline map[string]time.Duration // duration of a package's tests without a mutation
 }
 
 func moduleRoot(ctx context.Context) (string, error) {
@@ -37,7 +37,7 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(file), nil
 }
 
-// A verdict is what the tests say of a mutation.
+// A verdict is the result of the tests with a mutation.
 type verdict int
 
 const (
@@ -46,7 +46,7 @@ const (
 	doesNotCompile
 )
 
-// measure tries mutations in order until n of them compiled.
+// measure tries mutations in order until n of them have compiled.
 func (r *runner) measure(ctx context.Context, a area, ms []mutation, n, workers int, out io.Writer) (score, error) {
 	s := score{area: a}
 	packages := make(map[string]bool)
@@ -125,7 +125,7 @@ func (r *runner) checkBaseline(ctx context.Context, a area, pkg string) error {
 	return nil
 }
 
-// stages are the patterns of tests to run in order. The packages below proxy
+// stages are the patterns of tests to run, in order. The packages below proxy
 // have no rule table.
 func (a area) stages(pkg string) []string {
 	if a.first != "" && pkg == "proxy" {
@@ -170,8 +170,8 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (verdict, time.Dur
 	return survived, time.Since(began), ctx.Err()
 }
 
-// build compiles the tests of a package, without go vet: it would complain of
-// what the tests are meant to notice.
+// build compiles the tests of a package without go vet, which would report the
+// mutations.
 func (r *runner) build(ctx context.Context, pkg, binary, overlay string) ([]byte, error) {
 	args := []string{"test", "-c", "-ldflags=-s -w", "-o", binary}
 	if overlay != "" {
@@ -182,7 +182,7 @@ func (r *runner) build(ctx context.Context, pkg, binary, overlay string) ([]byte
 	return cmd.CombinedOutput()
 }
 
-// test runs those tests that match a pattern, all when it is empty.
+// test runs the tests that match a pattern, all if the pattern is empty.
 func (r *runner) test(ctx context.Context, pkg, binary, pattern string, timeout time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+10*time.Second)
 	defer cancel()

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// An order is what a request asks of Exchange, in the Id of its folder:
-// "ID.THINK", with THINK in milliseconds.
+// An order is the content of a request, in the Id of its folder: "ID.THINK",
+// with THINK in milliseconds.
 var order = regexp.MustCompile(`Id="(r\d+)\.(\d+)`)
 
 // An exchangeServer executes requests and keeps a ledger of them.
@@ -28,8 +28,8 @@ type exchangeServer struct {
 	ledger map[string]int // executions by request
 }
 
-// serveExchange serves until standard input ends. To each line on it, it writes
-// the ledger as a line.
+// serveExchange serves until standard input ends. For each line that it reads,
+// it writes the ledger as one line.
 func serveExchange(dir string) error {
 	pair, err := tls.LoadX509KeyPair(dir+"/server.pem", dir+"/server-key.pem")
 	if err != nil {

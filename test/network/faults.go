@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// A fault is one case: what fails, and the bounds that hold.
+// A fault is one case: a failure of the network and the limits that must hold.
 type fault struct {
 	name      string
 	corporate bool // by way of the corporate proxy
-	run       func(w *world) ([]bound, error)
+	run       func(w *environment) ([]bound, error)
 }
 
-// A bound is a time that was measured and its limit.
+// A bound is a measured duration and its limit.
 type bound struct {
 	what        string
 	took, limit time.Duration
@@ -32,23 +32,23 @@ type bound struct {
 var rtt = faults{delay: 10 * time.Millisecond}
 
 var allFaults = []fault{
-	{"none", false, func(w *world) ([]bound, error) {
+	{"none", false, func(w *environment) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{"loss", false, func(w *world) ([]bound, error) {
+	{"loss", false, func(w *environment) ([]bound, error) {
 		w.link.set(faults{delay: 10 * time.Millisecond, loss: 0.02})
 		return []bound{{"longest wait at 2 % loss", w.many(200, request{size: 5000}, 0), 10 * time.Second}}, nil
 	}},
-	{"dead-first-address", false, func(w *world) ([]bound, error) {
+	{"dead-first-address", false, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{"black-hole", false, func(w *world) ([]bound, error) {
+	{"black-hole", false, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{"lost-query", false, func(w *world) ([]bound, error) {
+	{"lost-query", false, func(w *environment) ([]bound, error) {
 		w.names.set(2, exchangeA) // A and AAAA
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
@@ -58,14 +58,14 @@ var allFaults = []fault{
 	{"dead-peer", false, deadPeer},
 	{"stop-under-streams", false, stopUnderStreams},
 	{"idle-full-door", false, idleFullDoor},
-	{"proxy-none", true, func(w *world) ([]bound, error) {
+	{"proxy-none", true, func(w *environment) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{"proxy-dead-first-address", true, func(w *world) ([]bound, error) {
+	{"proxy-dead-first-address", true, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{"proxy-black-hole", true, func(w *world) ([]bound, error) {
+	{"proxy-black-hole", true, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
@@ -74,7 +74,7 @@ var allFaults = []fault{
 	{"proxy-blackout", true, blackout},
 	{"proxy-client-gave-up", true, clientGaveUp},
 	{"proxy-dead-peer", true, deadPeer},
-	{slowLine, false, func(w *world) ([]bound, error) {
+	{slowLine, false, func(w *environment) ([]bound, error) {
 		w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10}) // 256 kbit/s
 		longest, failed := w.parallel(10, request{size: 1500 << 10})
 		if failed != "" {
@@ -86,7 +86,7 @@ var allFaults = []fault{
 
 // stopUnderStreams stops hmaproxy while streams and a short request are in
 // progress.
-func stopUnderStreams(w *world) ([]bound, error) {
+func stopUnderStreams(w *environment) ([]bound, error) {
 	const streams, think = 20, 3 * time.Second
 	ended := make(chan outcome, streams)
 	for range streams {
@@ -112,7 +112,7 @@ func stopUnderStreams(w *world) ([]bound, error) {
 const fewFiles = 1024
 
 // idleFullDoor takes all of these and lets them idle, after a request each.
-func idleFullDoor(w *world) ([]bound, error) {
+func idleFullDoor(w *environment) ([]bound, error) {
 	if err := w.startProxy(fewFiles, false); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func idleFullDoor(w *world) ([]bound, error) {
 
 // changedAddress moves Exchange to another address while connections to the old
 // one are idle.
-func changedAddress(w *world) ([]bound, error) {
+func changedAddress(w *environment) ([]bound, error) {
 	w.mustSucceed(request{})
 	w.names.set(0, exchangeB)
 	w.link.set(faults{delay: rtt.delay, dead: map[netip.Addr]bool{exchangeA: true}})
@@ -141,7 +141,7 @@ func changedAddress(w *world) ([]bound, error) {
 }
 
 // blackout interrupts the link for 30 s. Exchange works on one request during that time.
-func blackout(w *world) ([]bound, error) {
+func blackout(w *environment) ([]bound, error) {
 	const lasts = 30 * time.Second
 	w.mustSucceed(request{})
 	var during sync.WaitGroup
@@ -176,7 +176,7 @@ func blackout(w *world) ([]bound, error) {
 }
 
 // clientGaveUp cancels uploads during a blackout. None may be executed later.
-func clientGaveUp(w *world) ([]bound, error) {
+func clientGaveUp(w *environment) ([]bound, error) {
 	w.many(3, request{}, 0)
 	w.link.set(faults{down: true})
 	ctx, cancel := context.WithTimeout(w.ctx, 2*time.Second)
@@ -204,8 +204,8 @@ func clientGaveUp(w *world) ([]bound, error) {
 
 // deadPeer drops the packets of all open connections, as a firewall that has lost
 // its state. New connections work.
-func deadPeer(w *world) ([]bound, error) {
-	w.parallel(4, request{think: 200 * time.Millisecond}) // four idle connections
+func deadPeer(w *environment) ([]bound, error) {
+	w.parallel(4, request{think: 200 * time.Millisecond}) // for four idle connections
 	stream := make(chan outcome, 1)
 	began := make(chan struct{})
 	go func() { close(began); stream <- w.send(w.ctx, request{stream: true, think: 5 * time.Minute}) }()
@@ -221,7 +221,7 @@ func deadPeer(w *world) ([]bound, error) {
 }
 
 // many sends requests one after another and returns the longest time.
-func (w *world) many(n int, r request, pause time.Duration) (longest time.Duration) {
+func (w *environment) many(n int, r request, pause time.Duration) (longest time.Duration) {
 	for range n {
 		longest = max(longest, w.send(w.ctx, r).took)
 		time.Sleep(pause)
@@ -230,7 +230,7 @@ func (w *world) many(n int, r request, pause time.Duration) (longest time.Durati
 }
 
 // parallel sends requests at the same time.
-func (w *world) parallel(n int, r request) (longest time.Duration, failed string) {
+func (w *environment) parallel(n int, r request) (longest time.Duration, failed string) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for range n {
@@ -248,8 +248,8 @@ func (w *world) parallel(n int, r request) (longest time.Duration, failed string
 	return longest, failed
 }
 
-// mustSucceed returns the time of a request, a very long one when it fails.
-func (w *world) mustSucceed(r request) time.Duration {
+// mustSucceed returns the duration of a request, a very long one if it fails.
+func (w *environment) mustSucceed(r request) time.Duration {
 	o := w.send(w.ctx, r)
 	if o.what != "ok" {
 		fmt.Println("  failed:", o.what, "after", o.took.Round(time.Millisecond))
@@ -269,7 +269,7 @@ func expect(o outcome, what string) error {
 const manyFiles = 8192
 
 // runFaults runs the faults and prints the table.
-func (w *world) runFaults(only string) error {
+func (w *environment) runFaults(only string) error {
 	fmt.Printf("%-25s %9s %5s %8s %6s  %s\n", "fault", "requests", "lost", "doubled", "wrong", "times")
 	bad := 0
 	for _, f := range allFaults {
@@ -306,7 +306,7 @@ func (w *world) runFaults(only string) error {
 }
 
 // check compares the outcomes since a request with Exchange's ledger.
-func (w *world) check(name string, before int64, bounds []bound) (line string, ok bool, err error) {
+func (w *environment) check(name string, before int64, bounds []bound) (line string, ok bool, err error) {
 	ledger, err := w.ledger()
 	if err != nil {
 		return "", false, err

@@ -22,7 +22,7 @@ type link struct {
 	faults faults
 	random *rand.Rand
 	known  map[flow]bool // flows whose SYN has passed since the last call of forget
-	free   [2]time.Time  // when each direction has sent everything that waits
+	free   [2]time.Time  // time at which each direction has sent everything in its queue
 }
 
 // Faults are the properties of a link. The zero value is a perfect one.
@@ -35,7 +35,7 @@ type faults struct {
 	nat   bool                // drop packets of flows that forget has dropped
 }
 
-// A flow is a TCP connection, as the client's port.
+// A flow is a TCP connection, identified by the client's port.
 type flow struct{ port uint16 }
 
 // queueTime is how long packets may wait on a slow line before they are dropped.
@@ -47,8 +47,8 @@ func (l *link) set(f faults) {
 	l.faults = f
 }
 
-// forget makes the link drop the packets of all present connections, as a NAT or
-// a firewall that has lost its state.
+// forget makes the link drop the packets of all current connections, like a NAT
+// or a firewall that has lost its state.
 func (l *link) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +107,7 @@ func (l *link) transit(direction int, packet []byte) (wait time.Duration, pass b
 	return wait, true
 }
 
-// flowKnown requires l.mu.
+// flowKnown must be called with l.mu locked.
 func (l *link) flowKnown(direction int, packet []byte) bool {
 	header := int(packet[0]&0x0f) * 4
 	const tcp, minTCP, syn = 6, 20, 0x02

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command network runs hmaproxy over an emulated network that fails, and checks
-// that no request is lost, executed twice or given another one's response, and
-// that no client waits longer than a bound.
+// Command network runs hmaproxy over an emulated network with faults. It checks
+// that no request is lost, executed twice or given another request's response,
+// and that no client waits longer than a limit.
 //
 //	go run ./test/network [-only dead-peer,slow-line] [-seed N] [-v]
 //	go run ./test/network -soak 45m [-seed N]
@@ -14,8 +14,8 @@
 //
 // It needs root on Linux: it makes two network namespaces and connects them by
 // two TUN devices, between which it forwards the packets itself. hmaproxy, its
-// clients and a DNS server are in one namespace, Exchange in the other. It prints
-// a line for each fault and exits with 1 when a check fails.
+// clients and a DNS server are in one namespace, Exchange in the other. It
+// prints a line for each fault and exits with 1 when a check fails.
 package main
 
 import (

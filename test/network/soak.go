@@ -22,7 +22,7 @@ const (
 // soak applies random faults while clients send requests, and checks afterwards
 // that none was lost, doubled or given another one's response. Some time after
 // each fault a new request must succeed.
-func (w *world) soak(p plan) error {
+func (w *environment) soak(p plan) error {
 	if err := w.startProxy(manyFiles, false); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (w *world) soak(p plan) error {
 }
 
 // sendUntil sends requests until ctx ends.
-func (w *world) sendUntil(ctx context.Context, random *mathrand.Rand) {
+func (w *environment) sendUntil(ctx context.Context, random *mathrand.Rand) {
 	for ctx.Err() == nil {
 		r := request{size: random.IntN(40 << 10), think: time.Duration(random.IntN(200)) * time.Millisecond}
 		if random.IntN(20) == 0 {
@@ -77,7 +77,7 @@ func (w *world) sendUntil(ctx context.Context, random *mathrand.Rand) {
 }
 
 // randomFault begins a fault and returns its name and how long it lasts.
-func (w *world) randomFault(random *mathrand.Rand) (name string, lasts time.Duration) {
+func (w *environment) randomFault(random *mathrand.Rand) (name string, lasts time.Duration) {
 	lasts = time.Second + time.Duration(random.Int64N(int64(9*time.Second)))
 	switch random.IntN(6) {
 	case 0:

@@ -74,7 +74,7 @@ func (c *client) size() int {
 func (c *client) post(ctx context.Context, text string) (o outcome, reason string) {
 	var body io.Reader = strings.NewReader(text)
 	if c.random.IntN(4) == 0 {
-		body = io.MultiReader(body) // hides the length: chunks
+		body = io.MultiReader(body) // hides the length, so that the body is chunked
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.address+"/EWS/Exchange.asmx", body)
 	if err != nil {

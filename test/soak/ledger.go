@@ -22,19 +22,19 @@ const (
 type ledger struct {
 	mu       sync.Mutex
 	messages map[string]outcome // by subject
-	bodies   map[string]bool    // digests of what clients sent
+	bodies   map[string]bool    // digests of the bodies that clients sent
 	ok       int
-	reasons  map[string]int // of responses other than success
+	reasons  map[string]int // counts responses other than success
 	wrong    []string
-	silent   bool      // no request may fail
-	since    time.Time // begin of the time in which silent has its value
+	silent   bool      // whether no request may fail
+	since    time.Time // time at which silent got its value
 }
 
 func newLedger() *ledger {
 	return &ledger{messages: map[string]outcome{}, bodies: map[string]bool{}, reasons: map[string]int{}}
 }
 
-// promise records a request that a client is about to send. subject is empty for a
+// promise records a request before a client sends it. subject is empty for a
 // request without a side effect.
 func (l *ledger) promise(subject, digest string) {
 	l.mu.Lock()
@@ -70,7 +70,7 @@ func (l *ledger) silence(on bool) {
 	l.silent, l.since = on, time.Now()
 }
 
-// executed checks that Exchange ran only requests that a client sent.
+// executed checks that Exchange executed only requests that a client sent.
 func (l *ledger) executed(digest string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +85,7 @@ func (l *ledger) complain(format string, args ...any) {
 	l.fault(format, args...)
 }
 
-// fault must be called with the lock found.
+// fault must be called with found locked.
 func (l *ledger) fault(format string, args ...any) {
 	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
 }

@@ -1,9 +1,9 @@
-// Command soak runs the whole product against the emulated
-// services for minutes, under load and with random faults, and proves that
-// nothing was lost, run twice or altered on the way, and no secret written.
+// Command soak runs the whole product with the emulated services for minutes,
+// under load and with random faults. It checks that no request was lost,
+// executed twice or altered, and that no secret was written.
 //
 // The faults follow from a seed, which is printed: -seed repeats them. Build it
-// with -race. docs/soak.md says what holds at the end.
+// with -race. docs/soak.md lists what must hold at the end.
 package main
 
 import (

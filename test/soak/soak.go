@@ -24,21 +24,21 @@ const (
 	tokenLife    = 2 * time.Minute  // longer than faults of some seconds
 	stormTime    = 6 * time.Second  // duration of each period of faults
 	calmTime     = 3 * time.Second  // duration of each period without faults, in which no request may fail
-	recoveryTime = 45 * time.Second // from the last fault until requests succeed: refused tokens are replaced every 30 s at worst
+	recoveryTime = 45 * time.Second // from the last fault until requests succeed: at worst, refused tokens are replaced every 30 s
 )
 
 // A soak is one run.
 type soak struct {
 	out     io.Writer
 	clients int
-	random  *rand.Rand // of the faults; used by one goroutine
+	random  *rand.Rand // source of the faults; used by one goroutine
 	seed    uint64
 
 	emu     *emulator.Emulator
 	certs   []*emulator.Certificate
 	ledger  *ledger
 	log     canaryLog
-	address string // of the product
+	address string // log of the product
 	faults  int
 	revoked time.Time
 }
@@ -104,7 +104,7 @@ func (s *soak) startProduct() (stop func() error, err error) {
 	}
 }
 
-// weather alternates periods of faults and periods without while clients send.
+// weather alternates periods with and without faults while clients send.
 func (s *soak) weather(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -123,7 +123,7 @@ func (s *soak) weather(ctx context.Context, d time.Duration) {
 	for turn := 0; ctx.Err() == nil; turn++ {
 		switch turn % 3 {
 		case 0:
-			s.storm(ctx, control, stormTime) // requests must still succeed
+			s.storm(ctx, control, stormTime) // requests must succeed in spite of these faults
 		case 1:
 			s.ledger.silence(false)
 			s.storm(ctx, data, stormTime)

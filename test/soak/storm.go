@@ -8,8 +8,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// control are faults that must not fail a request: faults of Entra, of the vault
-// and of the certificate that end before the token expires.
+// control are faults of Entra, of the vault and of the certificate. They end
+// before the token expires, so that no request may fail.
 func (s *soak) control() []func() {
 	entra, vault := s.emu.Entra(), s.emu.KeyVault()
 	return []func(){
@@ -31,7 +31,7 @@ func (s *soak) control() []func() {
 	}
 }
 
-// data are faults of Exchange, refused tokens among them.
+// data are faults of Exchange, including refused tokens.
 func (s *soak) data() []func() {
 	x := s.emu.Exchange()
 	return []func(){
@@ -47,9 +47,9 @@ func (s *soak) data() []func() {
 	}
 }
 
-// revoke makes Exchange refuse the current tokens. The product refreshes a refused
-// token three times immediately and then every 30 seconds, so more frequent
-// revocations would be an outage.
+// revoke makes Exchange refuse the current tokens. The product replaces a
+// refused token three times immediately and then every 30 seconds, so that more
+// frequent revocations would be an outage.
 func (s *soak) revoke() {
 	if time.Since(s.revoked) > 30*time.Second {
 		s.revoked = time.Now()
@@ -57,11 +57,11 @@ func (s *soak) revoke() {
 	}
 }
 
-// rotate registers and uploads a new certificate, in either order, and removes the
-// oldest one.
+// rotate registers and uploads a new certificate, in random order, and removes
+// the oldest one.
 func (s *soak) rotate() {
 	if len(s.certs) >= 12 {
-		return // making keys takes long, and this number is enough
+		return // making keys takes long, so that a few are reused
 	}
 	c, err := emulator.NewCertificate(emulator.CertOptions{Key: s.emu.Certificate().Key})
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *soak) rotate() {
 	}
 }
 
-// bounce restarts a service, which breaks the requests under way there.
+// bounce restarts a service, which breaks the requests in progress there.
 func (s *soak) bounce(service *emulator.Service) {
 	service.Stop()
 	time.Sleep(s.upTo(300 * time.Millisecond))

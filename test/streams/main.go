@@ -1,12 +1,13 @@
-// Command streams measures what thousands of streaming notifications cost.
+// Command streams measures the cost of thousands of notification streams.
 //
 //	go run ./test/streams [-n 5000] [-for 2m] [-beat 10s]
 //
-// Three processes: Exchange's part (TLS with an ECDSA key), hmaproxy with an
-// allow-list, and the clients. Each client holds one streaming response open,
-// gets an event at every beat, and must see each of them and the proper end. It
-// prints what was lost and what memory hmaproxy had; the exit status is 1 when
-// anything was lost. Each process needs some 2n open files.
+// It runs three processes: an emulated Exchange (TLS with an ECDSA key),
+// hmaproxy with an allow-list, and the clients. Each client holds one streaming
+// response open, gets an event at every beat, and must receive all events and
+// the proper end. The command prints the number of lost events and the memory
+// of hmaproxy; the exit status is 1 if any event was lost. Each process needs
+// about 2n open files.
 package main
 
 import (
@@ -33,7 +34,7 @@ type plan struct {
 	beat     time.Duration
 }
 
-// events returns the number of events of a stream, the last one included.
+// events returns the number of events of a stream, including the last one.
 func (p plan) events() int { return int(p.duration / p.beat) }
 
 func main() {
@@ -60,14 +61,14 @@ func main() {
 	}
 }
 
-// endWithParent ends this process when its parent ends, for whatever reason.
-// Standard input is a pipe from the parent, which writes nothing to it.
+// endWithParent ends this process when its parent has ended. Standard input is
+// a pipe from the parent, which writes nothing to it.
 func endWithParent() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	os.Exit(1)
 }
 
-// part returns the command of another process.
+// part returns the command line of one of the other processes.
 func (p plan) part(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	flags := []string{"-n", strconv.Itoa(p.streams), "-for", p.duration.String(), "-beat", p.beat.String()}
 	cmd := exec.CommandContext(ctx, os.Args[0], append(flags, args...)...)
@@ -156,14 +157,14 @@ func startProxy(ctx context.Context, dir string, settings io.Reader) (*exec.Cmd,
 		var line struct{ Msg, Listen string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
 			go io.Copy(io.Discard, log)
-			time.Sleep(2 * time.Second) // for the first token, and for memory to settle
+			time.Sleep(2 * time.Second) // wait for the first token, and for memory to settle
 			return cmd, line.Listen, nil
 		}
 	}
 	return nil, "", errors.New("hmaproxy did not start")
 }
 
-// memory returns a process's resident memory in KiB, 0 when it is gone.
+// memory returns a process's resident memory in KiB, 0 when it has ended.
 func memory(pid int) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

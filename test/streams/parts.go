@@ -91,7 +91,7 @@ func (p plan) watch(address string) error {
 	var first sync.Once
 	var all sync.WaitGroup
 	started := time.Now()
-	const ramp = 10 * time.Second // 5,000 clients do not connect at the same moment
+	const ramp = 10 * time.Second // avoids that 5,000 clients connect at the same moment
 	for i := range p.streams {
 		time.Sleep(time.Until(started.Add(ramp * time.Duration(i) / time.Duration(p.streams))))
 		all.Go(func() {
@@ -115,7 +115,7 @@ func (p plan) watch(address string) error {
 	return nil
 }
 
-// one keeps one stream open and returns the number of its events.
+// one holds one stream open and returns the number of its events.
 func (p plan) one(client *http.Client, address string, opened func()) (events int, err error) {
 	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + types + `" xmlns:m="` + messages + `"><s:Header>` +
 		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>` +

@@ -3,7 +3,7 @@ output "env_file" {
   sensitive   = true # The client secret is in it, and so it is in the state.
   value = join("\n", concat(
     [
-      "# Settings of hmaproxy, for -env-file. Keep this file to yourself: it holds a secret.",
+      "# Settings of hmaproxy, for -env-file. Do not share this file: it holds a secret.",
       "HMA_EWS_URL=${var.ews_url}",
       "HMA_RESOURCE_ID=${local.resource}",
       "HMA_TENANT_ID=${data.azuread_client_config.current.tenant_id}",

@@ -156,7 +156,7 @@ resource "azurerm_key_vault_certificate" "imported" {
   }
 
   lifecycle {
-    # The vault adds to the policy, and the provider would answer a difference
+    # The vault adds to the policy, and the provider would respond to a difference
     # by having it make a certificate of its own.
     ignore_changes = [certificate_policy]
   }

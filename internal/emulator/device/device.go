@@ -1,5 +1,5 @@
 // Package device imitates the load balancers, firewalls, sign-in pages and old
-// TLS stacks that sites have between hmaproxy and Exchange. [Table] lists them.
+// TLS stacks between hmaproxy and Exchange at real sites. [Table] lists them.
 //
 // It is for tests and the demo, and imports the standard library only.
 package device
@@ -17,29 +17,29 @@ import (
 	"time"
 )
 
-// A Device imitates one thing between a client and Exchange. The zero value of
-// each function means that the device does nothing special there.
+// A Device imitates one device between a client and Exchange. If a function is
+// nil the device does nothing special there.
 type Device struct {
-	Name   string // of the case: "expect-417"
-	Does   string // what it does, in one sentence
-	Source string // public reports of such devices
+	Name   string // name of the case: "expect-417"
+	Does   string // its behaviour in one sentence
+	Source string // links to public reports of such devices
 
-	conn    func(net.Conn) net.Conn                    // below TLS
+	conn    func(net.Conn) net.Conn                    // changes the connection below TLS
 	tls     func(*tls.Config)                          // changes the handshake
 	leaf    func(Identity) (tls.Certificate, error)    // makes the certificate; nil: RSA 2048, SHA-256
 	handler func(exchange http.Handler) http.Handler   // responds in place of Exchange
 	session func(conn net.Conn, exchange http.Handler) // serves a connection without net/http's server
 }
 
-// An Identity is what a device's certificate is made from.
+// An Identity holds what is needed to make a device's certificate.
 type Identity struct {
 	Authority *x509.Certificate
-	Key       crypto.Signer   // of Authority
+	Key       crypto.Signer   // key of Authority
 	Names     []string        // host names and IP addresses of the certificate
-	LeafKey   *rsa.PrivateKey // of the certificate; nil: a new one
+	LeafKey   *rsa.PrivateKey // key of the certificate; nil: a new one
 }
 
-// Named returns the device of a name.
+// Named returns the device with the given name.
 func Named(name string) (Device, error) {
 	for _, d := range Table() {
 		if d.Name == name {

@@ -32,8 +32,8 @@ func refuseExpectation(conn net.Conn, exchange http.Handler) {
 	}
 }
 
-// takeBodyForRequest ignores a request with Expect. What comes after its head,
-// the body, is taken for the next request.
+// takeBodyForRequest ignores Expect and does not read the body of such a
+// request. The body is then read as the next request.
 func takeBodyForRequest(conn net.Conn, exchange http.Handler) {
 	in := bufio.NewReader(conn)
 	for {

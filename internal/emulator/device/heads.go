@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// heads are devices whose responses are not framed or spelled as RFC 9112 says,
-// and which clients read nevertheless.
+// heads are devices whose responses do not conform to RFC 9112 in framing or
+// spelling, and which clients nevertheless read.
 func heads() []Device {
 	const source = "github.com/golang/go/issues/21290, 63168"
 	var all []Device
@@ -58,10 +58,10 @@ func heads() []Device {
 	return all
 }
 
-// A response is Exchange's, in parts.
+// A response is a response of Exchange in parts.
 type response struct {
 	status  string // "200 OK"
-	headers string // lines without those about the length
+	headers string // header lines, except those about the length
 	body    string
 }
 
@@ -100,7 +100,7 @@ func writeHead(write func(response) string) func(net.Conn, http.Handler) {
 	}
 }
 
-// response returns what was written, in parts.
+// response returns the response that was written, in parts.
 func (w *bufferedWriter) response() response {
 	var headers bytes.Buffer
 	h := w.header.Clone()

@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// maxHello is the largest ClientHello record, header included, that fits into
-// one segment of usual networks with room for options.
+// maxHello is the size of the largest ClientHello record, header included, that
+// fits into one segment on usual networks, with room for options.
 const maxHello = 1400
 
 var errLongHello = errors.New("device: the ClientHello is too long")
@@ -17,7 +17,7 @@ type shortHelloConn struct {
 	net.Conn
 	onLong func(net.Conn)
 
-	head   []byte // of the first record, until it is complete
+	head   []byte // bytes of the first record, until it is complete
 	passed bool
 }
 
@@ -38,7 +38,7 @@ func (c *shortHelloConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reset closes a connection with RST where it is TCP.
+// reset closes a TCP connection with RST, and any other connection normally.
 func reset(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

@@ -87,7 +87,7 @@ func respond(status int, body string, headers ...string) func(http.Handler) http
 				w.Header().Add(headers[i], headers[i+1])
 			}
 			if body == "" {
-				w.Header()["Content-Type"] = w.Header()["Content-Type"] // net/http then adds none
+				w.Header()["Content-Type"] = w.Header()["Content-Type"] // prevents net/http from adding one
 			}
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(body))
@@ -95,7 +95,7 @@ func respond(status int, body string, headers ...string) func(http.Handler) http
 	}
 }
 
-// handshakes are TLS stacks that differ from today's.
+// handshakes are devices with TLS stacks that differ from current ones.
 func handshakes() []Device {
 	return []Device{
 		{

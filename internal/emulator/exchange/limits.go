@@ -2,8 +2,8 @@ package exchange
 
 import "sync"
 
-// Limits are the sizes of what Exchange stores and returns. It is safe for concurrent
-// use.
+// Limits are the sizes of the data that Exchange stores and returns. It is safe
+// for concurrent use.
 type Limits struct {
 	mu             sync.Mutex
 	attachmentSize int64

@@ -38,8 +38,8 @@ type Options struct {
 	NotBefore     time.Time // an hour ago
 	NotAfter      time.Time // a year from NotBefore
 	Bits          int       // of RSA: 2048
-	EC            bool      // P-256 instead of RSA, which Entra does not take
-	NonExportable bool      // the vault's secret lacks the key; it still signs
+	EC            bool      // P-256 instead of RSA, which Entra does not accept
+	NonExportable bool      // the vault's secret does not contain the key; the vault can still sign
 	Format        Format
 	Issued        bool // by an intermediate authority, which the secret includes
 	LeafLast      bool // with Issued: the secret lists the leaf after its issuer
@@ -56,7 +56,7 @@ type Certificate struct {
 	Key     crypto.Signer
 
 	options Options
-	pfx     func() ([]byte, error) // encodes once: each derives several keys
+	pfx     func() ([]byte, error) // encodes the PFX only once, because each encoding derives several keys
 }
 
 // New makes a certificate, and a key if o has none.

@@ -5,8 +5,8 @@ import (
 	"crypto/sha1"
 )
 
-// SHA1 returns an identifier by SHA-1, as Entra and Key Vault use it, also where
-// FIPS 140-3 is enforced: it is no security function.
+// SHA1 returns an identifier by SHA-1, as Entra and Key Vault use it. It works
+// even where FIPS 140-3 is enforced, because it is not a security function.
 func SHA1(data []byte) (sum [sha1.Size]byte) {
 	fips140.WithoutEnforcement(func() { sum = sha1.Sum(data) })
 	return sum

@@ -14,12 +14,12 @@ const (
 	MaxDocument = 64 << 10 // 100 of the longest addresses with their elements take 40 KiB
 
 	maxDepth      = 16   // clients need 8
-	maxElements   = 2048 // 100 users and all settings need 400
+	maxElements   = 2048 // 100 users and all settings need 400 elements
 	maxAttributes = 32   // namespace declarations included
-	maxText       = 1024 // of an element; an address has 254 characters at most
+	maxText       = 1024 // text of an element; an address has at most 254 characters
 )
 
-// A Violation says why a document is not read. It contains nothing of the
+// A Violation says why a document is refused. It contains no part of the
 // document.
 type Violation struct{ Reason string }
 
@@ -31,18 +31,19 @@ func violation(reason string) error { return &Violation{reason} }
 type element struct {
 	name     xml.Name
 	attrs    bool   // has attributes other than namespace declarations
-	text     string // without white space around it
+	text     string // without surrounding white space
 	children []element
-	parts    int // comments, and runs of text that are not white space
+	parts    int // number of comments, and of runs of text that are not white space
 }
 
-// leaf reports whether e has text alone.
+// leaf reports whether e has only text.
 func (e *element) leaf() bool { return len(e.children) == 0 && e.parts <= 1 && !e.attrs }
 
-// branch reports whether e has child elements alone.
+// branch reports whether e has only child elements.
 func (e *element) branch() bool { return e.text == "" && !e.attrs }
 
-// child returns the one child element with a name, nil for none.
+// child returns the only child element with the given name, nil if there is
+// none.
 func (e *element) child(name xml.Name) (*element, error) {
 	var found *element
 	for i := range e.children {
@@ -57,7 +58,8 @@ func (e *element) child(name xml.Name) (*element, error) {
 	return found, nil
 }
 
-// known returns an error if e has a child element of another name.
+// known returns an error if e has a child element with another name than the
+// given ones.
 func (e *element) known(names ...xml.Name) error {
 next:
 	for i := range e.children {
@@ -88,7 +90,7 @@ func parseDocument(doc []byte) (*element, error) {
 	for {
 		token, err := r.decoder.Token()
 		switch {
-		case err == io.EOF && r.root != nil: // the decoder reports open elements itself
+		case err == io.EOF && r.root != nil: // the decoder itself reports elements that are not closed
 			return r.root, nil
 		case err != nil:
 			return nil, violation("the document is not well-formed XML in UTF-8")
@@ -105,7 +107,7 @@ type documentReader struct {
 	root     *element
 	open     []*element // from the root to the element that is being read
 	elements int
-	begun    bool // something other than a declaration was read
+	begun    bool // something other than the XML declaration was read
 }
 
 func (r *documentReader) take(token xml.Token) error {
@@ -134,7 +136,7 @@ func (r *documentReader) take(token xml.Token) error {
 	return nil
 }
 
-// space is what XML calls white space.
+// space contains the characters that XML calls white space.
 const space = " \t\r\n"
 
 func (r *documentReader) start(token xml.StartElement) error {
@@ -163,10 +165,10 @@ func (r *documentReader) start(token xml.StartElement) error {
 	return nil
 }
 
-// checkAttributes checks the names in a start tag, and reports whether it has
-// attributes other than namespace declarations. The decoder leaves a prefix that
-// is not declared in place of the namespace; a namespace has a colon, a prefix
-// has none.
+// checkAttributes checks the names in a start tag. It reports whether there are
+// attributes other than namespace declarations. For an undeclared prefix, the
+// decoder returns the prefix in place of the namespace; it is recognised by the
+// missing colon.
 func checkAttributes(token xml.StartElement) (attrs bool, err error) {
 	if len(token.Attr) > maxAttributes {
 		return false, violation("too many attributes")
@@ -213,7 +215,7 @@ func (r *documentReader) add(text string) error {
 	return nil
 }
 
-// AsViolation returns the violation in err, nil for none.
+// AsViolation returns the violation that err wraps, nil for none.
 func AsViolation(err error) *Violation {
 	v, _ := errors.AsType[*Violation](err)
 	return v

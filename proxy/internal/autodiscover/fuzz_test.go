@@ -29,8 +29,8 @@ type poxReading struct {
 	LegacyDN []string `xml:"Request>LegacyDN"`
 }
 
-// FuzzParse: what is accepted, encoding/xml reads the same; and a response to it is
-// well-formed and says the same.
+// FuzzParse: encoding/xml reads every accepted document in the same way. The
+// response is well-formed and contains the same mailboxes.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{soapSeed, poxSeed, strings.Replace(poxSeed, "outlook", "mobilesync", 1), strings.ReplaceAll(poxSeed, "EMailAddress", "LegacyDN"),
 		"\xef\xbb\xbf" + soapSeed, strings.Replace(soapSeed, "alice@", "<![CDATA[alice]]>@", 1), strings.Replace(soapSeed, "alice@", "al<!-- -->ice@", 1),
@@ -79,8 +79,8 @@ func readAgain(t *testing.T, form Form, doc []byte) []string {
 	return names
 }
 
-// checkResponses writes responses that contain what the client has sent, which the
-// proxy does only with valid addresses.
+// checkResponses writes responses that contain text from the client. The proxy
+// does so only with valid addresses.
 func checkResponses(t *testing.T, request Request) {
 	const ews = "https://ews.internal/EWS/Exchange.asmx"
 	var results []Result
@@ -124,7 +124,7 @@ func checkResponses(t *testing.T, request Request) {
 	}
 }
 
-// normal returns a text as encoding/xml returns it after it was written.
+// normal returns a text in the form in which encoding/xml reads it back.
 func normal(s string) string {
 	var b bytes.Buffer
 	_ = xml.EscapeText(&b, []byte(s))
@@ -133,8 +133,8 @@ func normal(s string) string {
 	return back
 }
 
-// FuzzParseJSON: what is accepted has the address and the protocol once, as
-// net/url reads them.
+// FuzzParseJSON: every accepted target has the address and the protocol exactly
+// once, as net/url reads it.
 func FuzzParseJSON(f *testing.F) {
 	for _, seed := range []string{
 		"/autodiscover/autodiscover.json?Email=alice@contoso.com&Protocol=EWS", "/autodiscover/autodiscover.json/v1.0/alice%40contoso.com?Protocol=ews",

@@ -10,15 +10,15 @@ import (
 // JSONPath is the path of JSON requests, in lower case.
 const JSONPath = "/autodiscover/autodiscover.json"
 
-// jsonUser is the path in front of an address.
+// jsonUser is the part of the path before the address.
 const jsonUser = JSONPath + "/v1.0/"
 
-// maxTarget bounds the target of a JSON request; the longest with a percent sign
-// for every character of an address takes 900 bytes.
+// maxTarget limits the target of a JSON request. The longest address has 900
+// bytes if every character is percent-encoded.
 const maxTarget = 2048
 
-// IsJSON reports whether a raw target is that of a JSON request: the path, in any
-// case of letters, with a query or with an address and perhaps a query.
+// IsJSON reports whether a raw target is that of a JSON request: the path in
+// any letter case, followed by a query, or by an address and perhaps a query.
 func IsJSON(target string) bool {
 	path, _, _ := strings.Cut(target, "?")
 	if len(target) > maxTarget {
@@ -31,7 +31,7 @@ func IsJSON(target string) bool {
 	return found && user != "" && !strings.Contains(user, "/")
 }
 
-// Errors of JSON requests, by what is missing or wrong.
+// Errors of JSON requests, by the parameter that is missing or wrong.
 var (
 	// ErrEmail is about a request without the address of a mailbox, or with two.
 	ErrEmail error = &Violation{"the request needs Email once"}
@@ -66,7 +66,7 @@ func ParseJSON(target string) (Request, error) {
 		default:
 			continue
 		}
-		text, err := url.PathUnescape(value) // a plus sign belongs to an address
+		text, err := url.PathUnescape(value) // a plus sign is a character of the address, not a blank
 		if err != nil {
 			return request, violation("the target has a percent sign that begins no encoded byte")
 		}

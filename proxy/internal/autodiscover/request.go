@@ -18,14 +18,14 @@ func (f Form) String() string {
 	return [...]string{NoForm: "", SOAP: "SOAP", POX: "POX", JSON: "JSON"}[f]
 }
 
-// MaxUsers is the number of mailboxes that a SOAP request may ask for, which is
-// that of Exchange.
+// MaxUsers is the number of mailboxes that a SOAP request may name, the same as
+// Exchange's.
 const MaxUsers = 100
 
-// A Request is what a client asks for.
+// A Request is the content of a request.
 type Request struct {
 	Form      Form
-	Mailboxes []string // 1 to MaxUsers in SOAP, else one; as the client wrote them, without white space around
+	Mailboxes []string // mailboxes as the client wrote them, without surrounding white space: 1 to MaxUsers in SOAP, else one
 	Settings  Settings // SOAP: the settings to return
 }
 
@@ -63,7 +63,7 @@ const (
 	userSettingsName = "GetUserSettingsRequestMessage"
 )
 
-// Errors of requests that can be read and are not served.
+// Errors about requests that are valid but not served.
 var (
 	// ErrOperation is about a SOAP request other than GetUserSettings.
 	ErrOperation error = &Violation{"the Autodiscover operation is not GetUserSettings"}
@@ -72,9 +72,9 @@ var (
 	ErrSchema error = &Violation{"only the Outlook schema of 2006a is served"}
 )
 
-// Parse reads a SOAP or POX request; its root element says which. Its error is
-// ErrOperation, ErrSchema or another *Violation. With an error the form is that of
-// the root element if it could be read, else NoForm.
+// Parse reads a SOAP or POX request; the root element says which of the two it
+// is. Its error is ErrOperation, ErrSchema or another *Violation. With an error
+// the form is that of the root element if it could be read, else NoForm.
 func Parse(doc []byte) (Request, error) {
 	root, err := parseDocument(doc)
 	if err != nil {
@@ -145,8 +145,8 @@ func (r *Request) readMessage(message *element) error {
 	return r.readSettings(settings)
 }
 
-// only returns the one child element of e, which must have a name and nothing
-// around it.
+// only returns the only child element of e. It must have the given name, and e
+// may contain nothing else.
 func (e *element) only(name xml.Name) (*element, error) {
 	if !e.branch() || len(e.children) != 1 || e.children[0].name != name {
 		return nil, violation(e.name.Local + " does not contain one " + name.Local)
@@ -174,8 +174,8 @@ func (r *Request) readUsers(users *element) error {
 	return nil
 }
 
-// readSettings notes the requested settings. Those that no response holds are left
-// out.
+// readSettings records the requested settings. It ignores settings that no
+// response contains.
 func (r *Request) readSettings(settings *element) error {
 	if err := settings.known(soapName("Setting")); err != nil {
 		return err
@@ -194,8 +194,8 @@ func (r *Request) readSettings(settings *element) error {
 	return nil
 }
 
-// parsePOX reads a request of Outlook's schema. A LegacyDN names a mailbox too, but
-// no address.
+// parsePOX reads a request in Outlook's schema. It does not accept a LegacyDN,
+// which names a mailbox but is not an address.
 func parsePOX(root *element) (Request, error) {
 	request := Request{Form: POX}
 	name := func(local string) xml.Name { return xml.Name{Space: poxRequestNS, Local: local} }

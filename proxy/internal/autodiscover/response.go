@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// A Result is what a response says about one mailbox.
+// A Result is the part of a response about one mailbox.
 type Result struct {
-	Address string // in the form to return; "" with Refusal
-	Refusal string // why the mailbox is not found, for people; "" if it is found
+	Address string // the address to return; "" with Refusal
+	Refusal string // human-readable text why the mailbox is not found; "" if it is found
 }
 
-// The version that responses state, that of an Exchange 2019. Clients need one:
-// the EWS Managed API and ews-javascript-api fail without.
+// The version in responses is that of an Exchange 2019. Clients need one: the
+// EWS Managed API and ews-javascript-api fail without.
 const serverVersion = `<h:ServerVersionInfo xmlns:h="` + soapNS + `"><h:MajorVersion>15</h:MajorVersion><h:MinorVersion>2</h:MinorVersion>` +
 	`<h:MajorBuildNumber>2562</h:MajorBuildNumber><h:MinorBuildNumber>17</h:MinorBuildNumber><h:Version>Exchange2015</h:Version></h:ServerVersionInfo>`
 
@@ -73,8 +73,7 @@ const (
 	poxSchema   = 601
 )
 
-// WritePOX returns the response to a POX request. at is the time to state in an
-// error.
+// WritePOX returns the response to a POX request. at is the time in an error.
 func WritePOX(result Result, ewsURL string, at time.Time) string {
 	if result.Refusal != "" {
 		return poxError(poxNotFound, notFound, result.Refusal, at)
@@ -85,7 +84,7 @@ func WritePOX(result Result, ewsURL string, at time.Time) string {
 	b.WriteString(`</DisplayName><AutoDiscoverSMTPAddress>`)
 	writeText(&b, result.Address)
 	b.WriteString(`</AutoDiscoverSMTPAddress></User><Account><AccountType>email</AccountType><Action>settings</Action>`)
-	for _, kind := range [...]string{"EXCH", "EXPR"} { // internal and external clients
+	for _, kind := range [...]string{"EXCH", "EXPR"} { // for internal and for external clients
 		b.WriteString(`<Protocol><Type>` + kind + `</Type><EwsUrl>`)
 		writeText(&b, ewsURL)
 		b.WriteString(`</EwsUrl><ASUrl>`)
@@ -96,8 +95,9 @@ func WritePOX(result Result, ewsURL string, at time.Time) string {
 	return b.String()
 }
 
-// WritePOXError returns the response to a POX request that is not served because
-// of err, an error of Parse or one of the same kind. detail is for people.
+// WritePOXError returns the response to a POX request that is not served
+// because of err, an error of Parse or one of the same kind. detail is a
+// human-readable text.
 func WritePOXError(err error, detail string, at time.Time) string {
 	if err == ErrSchema {
 		return poxError(poxSchema, "Provider is not available", detail, at)
@@ -121,9 +121,9 @@ func WriteJSON(ewsURL string) string {
 	return writeJSON(struct{ Protocol, Url string }{"EWS", ewsURL})
 }
 
-// WriteJSONError returns the response to a JSON request that is not served because
-// of err, an error of ParseJSON, or for a nil err because the mailbox is not
-// found. detail is for people.
+// WriteJSONError returns the response to a JSON request that is not served
+// because of err, an error of ParseJSON. A nil err means that the mailbox is
+// not found. detail is a human-readable text.
 func WriteJSONError(err error, detail string) string {
 	response := struct{ ErrorCode, ErrorMessage string }{"InvalidRequest", detail}
 	switch err {
@@ -138,6 +138,6 @@ func WriteJSONError(err error, detail string) string {
 }
 
 func writeJSON(response any) string {
-	text, _ := json.Marshal(response) // of strings alone: it cannot fail
+	text, _ := json.Marshal(response) // cannot fail, because v holds only strings
 	return string(text)
 }

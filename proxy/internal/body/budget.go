@@ -15,7 +15,7 @@ func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 // Used returns how many bytes are reserved.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// reserve takes n bytes, or none and returns false.
+// reserve reserves n bytes, or none and returns false.
 func (b *Budget) reserve(n int64) bool {
 	if b.used.Add(n) > b.limit {
 		b.used.Add(-n)

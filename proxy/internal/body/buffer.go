@@ -12,8 +12,8 @@ type Inspector interface {
 	Inspect(p []byte) error
 	// Finish is called at the end of the body. Its error refuses the body.
 	Finish() error
-	// Refuse returns the error that refuses the body because of err, or nil
-	// when the body is sent all the same; Forwardable then has no limit.
+	// Refuse returns the error with which the body is refused because of err, or
+	// nil if the body is sent nevertheless; then Forwardable has no limit.
 	Refuse(err error) error
 	// HeadKnown reports whether everything that must be known before the
 	// first byte is sent has been inspected.
@@ -27,8 +27,8 @@ type Inspector interface {
 // connection had to make room for another one.
 var ErrFull = errors.New("the memory for request bodies is in use")
 
-// A page is memory for a body as most are, and for the head that replaces the
-// client's own.
+// A page is memory for a body of usual size, and for the head that replaces the
+// client's.
 type page struct {
 	body [pageBody]byte
 	head [pageHead]byte
@@ -39,23 +39,22 @@ var (
 	longBodies = sync.Pool{New: func() any { return new([MaxBuffered]byte) }}
 )
 
-// A Buffer keeps the first part of a body in pooled memory, or all of it when
-// it is short. Its zero value is empty; Release gives the memory back.
+// A Buffer keeps the first part of a body in pooled memory, or the whole body
+// if it is short. Its zero value is empty; Release releases the memory.
 type Buffer struct {
 	budget   *Budget
-	reserved int64 // of the budget, sending included
-	sending  int64 // sendMemory, once it is reserved
+	reserved int64 // number of bytes reserved for sending
+	sending  int64 // sendMemory has been reserved
 	page     *page
-	long     *[MaxBuffered]byte // for bodies as long as MaxBuffered
+	long     *[MaxBuffered]byte // memory for bodies of up to MaxBuffered bytes
 	data     []byte
 }
 
 // Fill reads from the client until the body ends or enough of it is in memory:
-// MaxBuffered bytes, or less when the budget is spent and the head is known. The
-// memory that sending a long body takes is reserved before it is read, so that a
-// body which was read can be sent.
-// announced is the body's length, -1 when it is unknown. The error is the
-// Inspector's, ErrClient, or ErrFull.
+// MaxBuffered bytes, or less if the budget is used up and the head is known. It
+// reserves the memory for sending a long body before it reads the body, so that
+// a body which was read can also be sent. announced is the body's length, -1 if
+// it is unknown. The error is the Inspector's, ErrClient, or ErrFull.
 func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspector) error {
 	b.budget = budget
 	if !b.reserve(0) || announced > shortBody && !b.reserveSending() {
@@ -79,13 +78,13 @@ func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspec
 	return in.Finish()
 }
 
-// Bytes returns what was read.
+// Bytes returns the bytes that were read.
 func (b *Buffer) Bytes() []byte { return b.data }
 
 // HeadRoom returns empty memory to which a head can be appended.
 func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
 
-// first returns room for a body of the announced length where the budget allows
+// first returns memory for a body of the announced length if the budget permits
 // it, else a page.
 func (b *Buffer) first(announced int64) []byte {
 	b.page = pages.Get().(*page)
@@ -96,10 +95,10 @@ func (b *Buffer) first(announced int64) []byte {
 	return b.reservedRoom()
 }
 
-// pageSize is what a page takes of the budget.
+// pageSize is the number of bytes of the budget that a page takes.
 const pageSize = pageBody + pageHead
 
-// reserve makes n bytes and a page the part of the budget that b has.
+// reserve changes the reservation of b to n bytes and a page.
 func (b *Buffer) reserve(n int64) bool {
 	n += pageSize + b.sending
 	if !b.budget.reserve(n - b.reserved) {
@@ -109,8 +108,8 @@ func (b *Buffer) reserve(n int64) bool {
 	return true
 }
 
-// reserveSending reserves the memory that sending a long body takes. It may be
-// called more than once.
+// reserveSending reserves the memory for sending a long body. It may be called
+// more than once.
 func (b *Buffer) reserveSending() bool {
 	if b.sending == 0 && b.extend(sendMemory) {
 		b.sending = sendMemory
@@ -118,7 +117,7 @@ func (b *Buffer) reserveSending() bool {
 	return b.sending > 0
 }
 
-// extend adds n bytes to the part of the budget that b has.
+// extend adds n bytes to the reservation of b.
 func (b *Buffer) extend(n int64) bool {
 	if !b.budget.reserve(n) {
 		return false
@@ -135,9 +134,9 @@ func (b *Buffer) reservedRoom() []byte {
 	return b.long[:0]
 }
 
-// grow makes room for more bytes. It returns false when enough is buffered, so
-// that the rest is streamed. It returns an error when the budget is used up and
-// the head is still incomplete, or a long body cannot be sent.
+// grow makes room for more bytes. It returns false if enough is buffered, so
+// that the rest is streamed. It returns an error if the budget is used up and
+// either the head is still incomplete or a long body cannot be sent.
 func (b *Buffer) grow(in Inspector) (more bool, err error) {
 	switch grown := int64(2 * cap(b.data)); {
 	case len(b.data) >= MaxBuffered:
@@ -155,7 +154,7 @@ func (b *Buffer) grow(in Inspector) (more bool, err error) {
 	return false, ErrFull
 }
 
-// Release gives memory and budget back. It may be called more than once.
+// Release releases memory and budget. It may be called more than once.
 func (b *Buffer) Release() {
 	if b.reserved > 0 {
 		b.budget.release(b.reserved)

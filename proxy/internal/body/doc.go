@@ -1,7 +1,6 @@
-// Package body owns the body of one client request on its way to Exchange: how
-// slowly it may arrive (Reader), where it is kept in memory and how much of it
-// (Buffer, Budget), and how it is sent (Payload).
+// Package body owns the body of one client request on its way to Exchange: the
+// time that it may take to arrive (Reader), the memory that holds it (Buffer,
+// Budget), and the way it is sent (Payload).
 //
-// The package knows nothing of SOAP. An Inspector decides which bytes may be
-// sent.
+// The package does not know SOAP. An Inspector decides which bytes may be sent.
 package body

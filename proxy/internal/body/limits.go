@@ -5,17 +5,17 @@ import "time"
 // Limits on what one body may cost, each with its reason.
 const (
 	MaxBuffered = 256 << 10 // a body up to this size is buffered whole and can be replayed
-	MaxDrained  = 64 << 20  // read of a refused body, so that its sender reads the response
+	MaxDrained  = 64 << 20  // bytes of a refused body that are read, so that the client reads the response
 	DrainTime   = 10 * time.Second
 
-	chunk   = 64 << 10  // one read of a body that is streamed
-	maxTail = 128 << 10 // inspected bytes that wait: a tag, a chunk, what follows the operation
+	chunk   = 64 << 10  // bytes per read of a body that is streamed
+	maxTail = 128 << 10 // inspected bytes that are held back: a tag, a chunk, or everything after the operation
 
-	readPause  = 30 * time.Second // longest silence within a body
+	readPause  = 30 * time.Second // longest pause within a body
 	graceTime  = 60 * time.Second // a body may be slow for this long;
-	minPerSec  = 4 << 10          // after that it must have had this many bytes a second on average
-	pageBody   = 4 << 10          // most bodies fit
-	pageHead   = 2 << 10          // most rewritten heads fit
+	minPerSec  = 4 << 10          // after that time it must have had this many bytes per second on average
+	pageBody   = 4 << 10          // enough for most bodies
+	pageHead   = 2 << 10          // enough for most rewritten heads
 	streamSize = maxTail + 2*chunk
 
 	// A body over shortBody is sent in pieces, for which the transport and the

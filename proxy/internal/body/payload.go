@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// ErrSpent is why a request cannot be sent again.
+// ErrSpent means that a request cannot be sent again.
 var ErrSpent = errors.New("the request's body has already been sent")
 
 // A Payload is a request body on its way to Exchange.
@@ -16,15 +16,15 @@ var ErrSpent = errors.New("the request's body has already been sent")
 // The Payload uses its Owner's memory until it and every reader that Open
 // returned have been closed. The last Close calls Owner.Release.
 type Payload interface {
-	// Open returns a reader for one attempt. It returns ErrSpent when an
-	// attempt has taken bytes that cannot be read a second time.
+	// Open returns a reader for one attempt. It returns ErrSpent when an attempt
+	// has read bytes that cannot be read a second time.
 	Open() (io.ReadCloser, error)
 	// Len is the number of bytes, -1 when it is not known.
 	Len() int64
 	// CanOpen reports whether Open can succeed now.
 	CanOpen() bool
 	// Streamed reports whether the body is read from the client while it is
-	// sent, so that it can be sent once.
+	// sent. Such a body can be sent only once.
 	Streamed() bool
 	// Unsent reports whether no attempt has read any byte of the body. The
 	// request's header may have been sent.
@@ -33,18 +33,18 @@ type Payload interface {
 	// or nil. It is valid once Wait has returned.
 	Err() error
 
-	// Close says that no further attempt will be made.
+	// Close declares that there will be no further attempt.
 	Close()
 	// Idle reports whether no reader is open.
 	Idle() bool
-	// Wait blocks until no reader is open. The transport closes readers on
-	// its own time, often after it has returned a response.
+	// Wait blocks until no reader is open. The transport closes readers
+	// asynchronously, often after it has returned a response.
 	Wait()
 }
 
-// An Owner has the memory that a Payload uses.
+// An Owner owns the memory of a Payload.
 type Owner interface {
-	// Release gives the memory back. It is called once, by any goroutine.
+	// Release releases the memory. It is called once, by any goroutine.
 	Release()
 }
 
@@ -61,10 +61,11 @@ func (Empty) Close()                       {}
 func (Empty) Idle() bool                   { return true }
 func (Empty) Wait()                        {}
 
-// users counts the readers of a Payload, and its maker until Close.
+// users counts the open readers of a Payload, and the creator of the Payload
+// until Close.
 type users struct {
 	readers  atomic.Int32
-	wait     sync.WaitGroup // for the readers
+	wait     sync.WaitGroup // number of readers
 	closed   atomic.Bool
 	released atomic.Bool
 	payload  interface{ release() }
@@ -75,7 +76,7 @@ func (u *users) opened() {
 	u.readers.Add(1)
 }
 
-// readerClosed counts a reader's first Close.
+// readerClosed is called at the first Close of a reader.
 func (u *users) readerClosed(already *atomic.Bool) {
 	if already.CompareAndSwap(false, true) {
 		u.readers.Add(-1)
@@ -84,7 +85,7 @@ func (u *users) readerClosed(already *atomic.Bool) {
 	}
 }
 
-// Close says that no further attempt will be made.
+// Close declares that there will be no further attempt.
 func (u *users) Close() {
 	u.closed.Store(true)
 	u.releaseUnused()
@@ -102,16 +103,16 @@ func (u *users) releaseUnused() {
 	}
 }
 
-// A Buffered is a Payload that is in memory: a head and the rest.
+// A Buffered is a Payload in memory: a head and the rest.
 type Buffered struct {
 	users
 	owner      Owner
 	head, rest []byte
-	begun      atomic.Bool // an attempt has read of it
+	begun      atomic.Bool // an attempt has read a byte
 }
 
-// NewBuffered returns the Payload that consists of head and rest, which belong
-// to owner.
+// NewBuffered returns the Payload that consists of head and rest, whose memory
+// belongs to owner.
 func NewBuffered(head, rest []byte, owner Owner) *Buffered {
 	p := &Buffered{head: head, rest: rest, owner: owner}
 	p.payload = p
@@ -150,7 +151,7 @@ func (r *bufferedReader) Read(p []byte) (int, error) {
 	}
 	n := copy(p, r.head)
 	if r.head = r.head[n:]; len(r.head) == 0 {
-		r.head = nil // the transport may keep this reader for half an hour
+		r.head = nil // releases the memory, because the transport may keep this reader for half an hour
 	}
 	return n, nil
 }

@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// ErrClient marks a failure to read the client's body: the client left, or was
-// too slow.
+// ErrClient marks a failure to read the client's body: the client disconnected
+// or was too slow.
 var ErrClient = errors.New("the client's body ended before it was complete")
 
-// A Reader reads a client's body and bounds how slowly it may arrive. One
-// goroutine may call Read and Drain at a time; StopBy and Ended may be called
-// while another one reads.
+// A Reader reads a client's body and limits the time that it takes. Only one
+// goroutine at a time may call Read and Drain; other goroutines may call StopBy
+// and Ended at the same time.
 type Reader struct {
 	source io.Reader
 	conn   *http.ResponseController
 	n      int64
-	waited time.Duration // for the client, in all reads
-	err    error         // sticky; io.EOF at the end
+	waited time.Duration // time spent in all reads
+	err    error         // the first error, which is kept; io.EOF at the end
 	ended  atomic.Bool   // err is io.EOF
 
 	mu   sync.Mutex // held while a deadline is set
-	last time.Time  // no read lasts longer; zero means no such moment
+	last time.Time  // limit of every read; zero means none
 }
 
-// Reset prepares r for a request whose body is source and whose deadlines are
-// set by conn.
+// Reset prepares r for a request. source is its body; conn sets the read
+// deadline.
 func (r *Reader) Reset(source io.Reader, conn *http.ResponseController) {
 	r.source, r.conn = source, conn
 }
 
-// Read sets a new deadline before each read except at the end. A deadline set
-// after the end would stop net/http from noticing a client that leaves, and
-// would end the request.
+// Read sets a new deadline before each read, except after the end of the body.
+// Then a deadline would prevent net/http from noticing a client that
+// disconnects, and would end the request.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
@@ -74,8 +74,8 @@ func (r *Reader) setDeadline(now time.Time) {
 	_ = r.conn.SetReadDeadline(at)
 }
 
-// StopBy ends all reading at last, including reads that another goroutine
-// starts until then.
+// StopBy limits all reads to a time, including reads that another goroutine
+// starts before it.
 func (r *Reader) StopBy(last time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,15 +84,16 @@ func (r *Reader) StopBy(last time.Time) {
 	}
 }
 
-// deadline returns the time by which a read must end. It may last for readPause,
-// and all reads together for as long as a body of this size may take. The
-// time between reads does not count, because the proxy then waits for Exchange.
+// deadline returns the time by which a read must end. One read may last for
+// readPause, and all reads together for as long as a body of this size may
+// take. The time between reads does not count, because then the proxy waits for
+// Exchange.
 func (r *Reader) deadline(now time.Time) time.Time {
 	left := graceTime + time.Duration(r.n/minPerSec)*time.Second - r.waited
 	return now.Add(min(readPause, left))
 }
 
-// finish marks the proper end.
+// finish records the proper end.
 func (r *Reader) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,9 +111,9 @@ func (r *Reader) Failed() bool { return r.err != nil && !r.Ended() }
 // N returns how many bytes were read.
 func (r *Reader) N() int64 { return r.n }
 
-// Drain reads and drops what the client still sends, so that the client reads
-// the response. It reports whether the body came to its proper end within
-// MaxDrained bytes and DrainTime.
+// Drain reads and discards the rest of the body, so that the client reads the
+// response. It reports whether the body ended properly within MaxDrained bytes
+// and DrainTime.
 func (r *Reader) Drain() bool {
 	if r.err != nil {
 		return r.Ended()

@@ -26,7 +26,8 @@ func (c *slowClient) Read(p []byte) (int, error) {
 	return copy(p, make([]byte, c.size)), nil
 }
 
-// A deadlineWriter is a ResponseWriter whose read deadline is that of the client.
+// A deadlineWriter is a ResponseWriter that sets the read deadline of the
+// client.
 type deadlineWriter struct {
 	http.ResponseWriter
 	client *slowClient
@@ -34,14 +35,14 @@ type deadlineWriter struct {
 
 func (w deadlineWriter) SetReadDeadline(at time.Time) error { w.client.deadline = at; return nil }
 
-// TestSlowBody checks what a client may take, and that time in which Exchange
-// reads nothing is not the client's.
+// TestSlowBody checks how slow a client may be. Time in which Exchange reads
+// nothing does not count.
 func TestSlowBody(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		client   slowClient
-		upstream time.Duration // that Exchange takes between two reads
-		lasts    time.Duration // of reading; 0: the body does not fail
+		upstream time.Duration // pause of Exchange between two reads
+		lasts    time.Duration // time spent reading until the body fails; 0: it does not fail
 	}{
 		{"fast client, slow Exchange", slowClient{size: 64 << 10}, 20 * time.Second, 0},
 		{"slow line that both share", slowClient{pause: 10 * time.Second, size: 64 << 10}, 20 * time.Second, 0},

@@ -6,17 +6,17 @@ import (
 	"sync/atomic"
 )
 
-// ErrRefused marks the error of an Inspector. The transport sees it and breaks
-// the upstream request off.
+// ErrRefused marks the error of an Inspector. When the transport gets it, it
+// aborts the upstream request.
 var ErrRefused = errors.New("the request was refused while it was read")
 
-// ErrTail is why a body is refused of which more would have to wait for the
-// Inspector than any request needs.
+// ErrTail is the error for a body that is refused because the Inspector holds
+// back more of it than any valid request needs.
 var ErrTail = errors.New("more of the body has to wait for its end than a request can need")
 
 // A Stream is a Payload that is read from the client, inspected and sent at the
-// same time. No byte is sent that the Inspector has not released, and a refused
-// body is never completed.
+// same time. No byte is sent before the Inspector has permitted it, and a
+// refused body is never completed.
 type Stream struct {
 	users
 	owner     Owner
@@ -25,18 +25,18 @@ type Stream struct {
 	inspector Inspector
 	size      int64
 
-	head   []byte // goes first
+	head   []byte // is sent first
 	store  []byte // store[r:w] was inspected and is not yet sent
 	r, w   int
-	offset int64 // of store[r] in the client's body
-	err    error // sticky, once all is sent that may be
+	offset int64 // offset of store[r] in the client's body
+	err    error // is returned once all permitted bytes are sent
 
-	begun atomic.Bool // bytes have been read
+	begun atomic.Bool // a byte has been read
 }
 
-// NewStream returns the Payload that consists of head, of what buffer has from
-// offset from on, and of what the client still sends. announced is the length
-// of the client's body, -1 when it is unknown. head, buffer and in belong to
+// NewStream returns the Payload that consists of head, the content of buffer
+// from offset from, and the rest of the client's body. announced is the length
+// of the client's body, -1 if it is unknown. head, buffer and in belong to
 // owner.
 func NewStream(head []byte, buffer *Buffer, from int, client *Reader, announced int64, in Inspector, owner Owner) *Stream {
 	data := buffer.Bytes()
@@ -107,7 +107,7 @@ func (s *Stream) read(p []byte) (int, error) {
 	}
 }
 
-// ready is how many of the stored bytes may be sent.
+// ready returns how many of the stored bytes may be sent.
 func (s *Stream) ready() int {
 	stored := s.w - s.r
 	switch s.err {
@@ -119,7 +119,7 @@ func (s *Stream) ready() int {
 	return 0
 }
 
-// fill reads once and inspects what came.
+// fill reads once and inspects the bytes read.
 func (s *Stream) fill() {
 	if s.w-s.r > maxTail {
 		if refused := s.inspector.Refuse(ErrTail); refused != nil {
@@ -143,8 +143,8 @@ func (s *Stream) fill() {
 	s.err = err
 }
 
-// makeRoom makes room for a chunk in memory that is used over and over, or for
-// less where the budget is spent. It returns false when there is no room at all.
+// makeRoom makes room for a chunk in memory that is reused, or for less if the
+// budget is used up. It returns false when there is no room.
 func (s *Stream) makeRoom() bool {
 	store := s.store[:cap(s.store)]
 	if len(store)-s.w < chunk {

@@ -15,8 +15,8 @@ func (a *attribute) isSchemaInstance(local string) bool {
 	return a.space.class == foreign && string(a.space.uri) == schemaInstanceNS && string(a.local) == local
 }
 
-// onlyNil reports whether xsi:nil="true" is the only attribute of e. Stubs of
-// JAX-WS write such a block for each header that the program leaves out.
+// onlyNil reports whether xsi:nil="true" is the only attribute of e. JAX-WS
+// stubs write such a block for each header that the program does not set.
 func onlyNil(e *element) bool {
 	found := false
 	for i := range e.attrs {
@@ -32,7 +32,8 @@ func onlyNil(e *element) bool {
 	return found
 }
 
-// passive reports whether e has no attributes but declarations and mustUnderstand.
+// passive reports whether e has no attributes except declarations and
+// mustUnderstand.
 func passive(e *element) bool {
 	for i := range e.attrs {
 		a := &e.attrs[i]

@@ -16,7 +16,7 @@ const (
 	illegal                        // not a character of XML
 	nameStart
 	nameRest
-	inURI // allowed in a namespace's URI
+	inURI // may occur in a namespace's URI
 )
 
 var classes = func() (t [256]uint8) {
@@ -50,16 +50,16 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quiet reports whether the eight bytes of w are ASCII, printable and none of "<",
-// "&" and "]". It may return false for other bytes too; the caller then examines
-// them one by one.
+// quiet reports whether the eight bytes of w are ASCII, printable and none of
+// "<", "&" and "]". It may return false for such bytes too; the caller then
+// examines them one by one.
 func quiet(w uint64) bool {
 	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
 	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
 }
 
-// quietRun is the length of a run that quietBlock examines. Long text, such as a
-// message in base64, consists of such runs.
+// quietRun is the number of bytes that quietBlock examines at once. Most of a
+// long text, such as a message in base64, consists of such runs.
 const quietRun = 512
 
 // quietBlock is quiet for quietRun bytes.

@@ -11,8 +11,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// allowsAlice reports whether a policy whose list has only alice@contoso.com
-// allows what s found.
+// allowsAlice reports whether a policy that allows only alice@contoso.com
+// allows the values that s found.
 func allowsAlice(t testing.TB, s *Scanner) bool {
 	t.Helper()
 	patterns, err := policy.ParsePatterns("alice@contoso.com")
@@ -142,8 +142,8 @@ func TestToolkitAttributes(t *testing.T) {
 	}
 }
 
-// TestFieldHeads reads recorded requests of Axis, JAX-WS and others. Their folder
-// is next to the checkout.
+// TestFieldHeads reads recorded requests of Axis, JAX-WS and others, from a
+// folder next to the checkout.
 func TestFieldHeads(t *testing.T) {
 	const dir = "../../../../shared/field"
 	for name, allowed := range map[string]bool{

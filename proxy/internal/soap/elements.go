@@ -5,10 +5,10 @@ import "bytes"
 // A frame is an open element.
 type frame struct {
 	name     int // index of its name in elements.names; the name ends where the next begins
-	bindings int // number of declarations in force outside of it
+	bindings int // number of declarations in force outside this element
 }
 
-// elements are the open elements, the innermost last. They know the namespaces
+// elements are the open elements, the innermost last. They hold the namespaces
 // and check that start and end tags match.
 type elements struct {
 	current element // of the last start tag
@@ -49,7 +49,7 @@ func (o *elements) open(tag *token) (*element, error) {
 	return e, o.resolve()
 }
 
-// closes checks that an end tag is that of the innermost open element.
+// closes checks that an end tag belongs to the innermost open element.
 func (o *elements) closes(tag *token) error {
 	name := tag.text[len("/"):]
 	for len(name) > 0 && isSpace(name[len(name)-1]) {
@@ -135,15 +135,15 @@ func (o *elements) distinctIn(before []attribute, a *attribute) error {
 	return nil
 }
 
-// declare adds one declaration. URIs are compared as they are written, so they may
-// contain nothing that a reader could change.
+// declare adds one declaration. URIs are compared as they are written, so that
+// characters are refused that a reader could change.
 func (o *elements) declare(a *attribute) error {
 	prefix := a.local
 	if len(a.prefix) == 0 {
 		prefix = nil
 	}
 	uri := a.value
-	if bytes.IndexByte(uri, '&') >= 0 { // any other reference leaves a ";" behind
+	if bytes.IndexByte(uri, '&') >= 0 { // in any other reference a ";" remains, which is refused
 		uri = bytes.ReplaceAll(uri, []byte("&amp;"), []byte("&"))
 	}
 	for _, c := range uri {

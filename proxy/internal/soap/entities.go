@@ -92,8 +92,9 @@ func checkValue(p []byte) (int, string) {
 	return 0, ""
 }
 
-// appendValue appends an attribute's value as a reader sees it: references decoded,
-// line ends and tabs replaced by spaces. checkValue must have accepted p.
+// appendValue appends an attribute's value as a parser returns it: references
+// decoded, line ends and tabs replaced by spaces. checkValue must have accepted
+// p.
 func appendValue(dst, p []byte) []byte {
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; c {

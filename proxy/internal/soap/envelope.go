@@ -29,8 +29,8 @@ const (
 // textOutOfPlace is a reason that is used more than once.
 const textOutOfPlace = "text where none may be"
 
-// An envelope follows the elements of a document, checks that they are those of a
-// request, and collects what the head says.
+// An envelope tracks the elements of a document, checks that they are those of
+// a request, and collects the content of the head.
 type envelope struct {
 	bare         bool // no rules about envelopes, for tests of the rules of XML
 	place        place
@@ -43,7 +43,7 @@ type envelope struct {
 }
 
 func (v *envelope) reset(report func(ews.Reference) error, ids bool) {
-	clear(v.request.Blocks) // release the strings of the last document
+	clear(v.request.Blocks) // do not keep the strings of the last document
 	v.place, v.known, v.operationEnd = beforeRoot, false, -1
 	v.request = ews.Request{Blocks: v.request.Blocks[:0]}
 	v.tags.reset()
@@ -109,9 +109,9 @@ func soapAttributes(e *element) error {
 	return nil
 }
 
-// passiveBody reports whether none of Body's attributes changes the meaning of its
-// content: declarations, encodingStyle, a language, the places of schemas, and
-// names for the element itself. They go upstream unchanged.
+// passiveBody reports whether none of Body's attributes changes the meaning of
+// its content: declarations, encodingStyle, a language, locations of schemas,
+// and names for the element itself. They are sent upstream unchanged.
 func passiveBody(e *element) bool {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -221,7 +221,7 @@ func (v *envelope) text(t *token, depth int) error {
 	return nil
 }
 
-// referred handles a character of text that was written as a reference.
+// referred handles a character of text that is written as a reference.
 func (v *envelope) referred(t *token, depth int) error {
 	if v.place != inBlock && v.place != inOperation {
 		return violation(t.at, textOutOfPlace)
@@ -229,8 +229,9 @@ func (v *envelope) referred(t *token, depth int) error {
 	return v.text(t, depth)
 }
 
-// interrupted handles a comment or a CDATA section. Readers disagree about the text
-// around it: they may take all of it, or the first or the last part.
+// interrupted handles a comment or a CDATA section. Readers disagree about text
+// that it interrupts: they may use all of it, or only the first or the last
+// part.
 func (v *envelope) interrupted(t *token) error {
 	switch {
 	case t.kind == cdataToken && v.place != inOperation:

@@ -18,8 +18,8 @@ const request = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
  <s:Body><GetServerTimeZones xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"/></s:Body>
 </s:Envelope>`
 
-// This example scans a request, and writes a new head for the mailbox that was
-// decided about.
+// This example scans a request and writes a new head for the mailbox of the
+// decision.
 func Example() {
 	s := soap.NewScanner()
 	if _, err := s.Write([]byte(request)); err != nil {

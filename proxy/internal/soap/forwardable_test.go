@@ -2,7 +2,7 @@ package soap
 
 import "testing"
 
-// TestForwardable follows the hold-back rule byte by byte.
+// TestForwardable checks Forwardable after every byte.
 func TestForwardable(t *testing.T) {
 	for name, doc := range load(t, "testdata/good", "*.xml") {
 		want, err := read(doc)

@@ -9,7 +9,7 @@ import (
 
 func seed(f *testing.F, add func(doc []byte)) {
 	for _, doc := range documents(f) {
-		if len(doc) < 10_000 { // long ones slow the fuzzer
+		if len(doc) < 10_000 { // long documents slow the fuzzer down
 			add(doc)
 		}
 	}
@@ -49,8 +49,8 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzRewrite checks the heads that AppendHead and AppendSpliced write: they say the
-// same as the client's head, and the scanner accepts them.
+// FuzzRewrite checks the heads that AppendHead and AppendSpliced write: they
+// have the same content as the client's head, and the scanner accepts them.
 func FuzzRewrite(f *testing.F) {
 	seed(f, func(doc []byte) { f.Add(doc) })
 	s := NewScanner()

@@ -33,15 +33,15 @@ func kindOf(e *element) blockKind {
 	return unknownBlock
 }
 
-// A header reads the header blocks, one after the other, and writes the known ones
-// from their values. Levels count from the block: its own content is at level 0,
-// that of its children at level 1.
+// A header reads the header blocks one after the other and writes the known
+// ones from their values. Levels are relative to the block: its own content is
+// at level 0, that of its children at level 1.
 type header struct {
-	written []byte                // the known blocks without a Problem, each kind once
-	seen    [len(blockNames)]bool // kinds that are in written
+	written []byte                // output of the known blocks without a Problem, each kind once
+	seen    [len(blockNames)]bool // set of the kinds in written
 
 	block         block // the current block
-	leaf          leaf  // the text whose value is wanted
+	leaf          leaf  // the text whose value is needed
 	impersonation impersonation
 	zone          zone
 }
@@ -50,8 +50,8 @@ type header struct {
 type block struct {
 	kind    blockKind
 	found   ews.HeaderBlock
-	begin   int  // where it begins in header.written
-	content bool // there is content in a block that is nil
+	begin   int  // offset in header.written at which it begins
+	content bool // a block with xsi:nil has content
 }
 
 // fail records the first problem of a block that the rewriter knows.
@@ -90,10 +90,10 @@ func (h *header) begin(e *element) {
 	}
 }
 
-// attributes checks the block's attributes and sets MustUnderstand. It returns the
-// attribute Version of a RequestServerVersion. A value of mustUnderstand that is not
-// a boolean counts as true. The actors that are accepted mean the receiver, as no
-// actor does.
+// attributes checks the block's attributes and sets MustUnderstand. It returns
+// the attribute Version of a RequestServerVersion. A value of mustUnderstand
+// that is not a boolean counts as true. It accepts only actors that mean the
+// receiver, as does a missing actor.
 func (b *block) attributes(e *element) (version []byte) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -249,7 +249,8 @@ func (h *header) writeText() {
 	h.written = appendEnd(h.written, kind)
 }
 
-// appendStart appends a block's start tag up to where its own attributes belong.
+// appendStart appends a block's start tag up to the place of its own
+// attributes.
 func appendStart(dst []byte, kind blockKind) []byte {
 	dst = append(dst, "<t:"...)
 	dst = append(dst, blockNames[kind]...)

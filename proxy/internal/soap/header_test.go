@@ -40,7 +40,7 @@ func TestBlocks(t *testing.T) {
 }
 
 // TestIdentity writes every form of an identity in two blocks. The first block
-// without a Problem counts.
+// without a Problem is used.
 func TestIdentity(t *testing.T) {
 	block := func(kind ews.IdentityKind, value string) string {
 		name := "t:" + kind.String()
@@ -60,8 +60,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestBare checks the rules of XML alone. TestConformance does the same with more
-// documents, where the suite is present.
+// TestBare checks only the rules of XML. TestConformance does the same with
+// more documents if the suite is present.
 func TestBare(t *testing.T) {
 	for doc, good := range map[string]bool{
 		`<a/>`:                               true,

@@ -49,7 +49,8 @@ func load(t testing.TB, dir, pattern string) map[string][]byte {
 	return docs
 }
 
-// A reason is why a document of testdata is refused or has a Problem.
+// A reason is the expected reason why a document of testdata is refused or has
+// a Problem.
 type reason struct {
 	offset int64
 	reason string

@@ -10,19 +10,19 @@ import (
 // GUID in an id; see ews.MailboxOfID.
 const idHead = 84
 
-// An idReader finds out which mailboxes ids belong to. It keeps the beginning of the
-// last id, because most ids of a request belong to one mailbox.
+// An idReader finds the mailboxes that ids belong to. It keeps the beginning of
+// the previous id, because most ids of a request belong to one mailbox.
 type idReader struct {
-	wanted  bool   // ids are to be reported
+	wanted  bool   // whether ids are reported
 	decoded []byte // an attribute's value without references
 
-	head   [idHead]byte  // the beginning of the last id
-	headOK bool          // head alone says what last is
-	last   ews.IDMailbox // what the last id says
+	head   [idHead]byte  // the beginning of the previous id
+	headOK bool          // last depends only on head
+	last   ews.IDMailbox // the mailbox of the previous id
 }
 
-// read returns the mailbox of the id in attribute a of e, whose tag is t. It returns
-// false if ids are not wanted or it is not the id of something in a mailbox.
+// read returns the mailbox of the id in attribute a of e, whose tag is t. It
+// returns false if ids are not reported or the id cannot belong to a mailbox.
 func (r *idReader) read(e *element, t tag, a *attribute) (ews.IDMailbox, bool) {
 	if !r.wanted || !r.isItemID(e, t) {
 		return ews.IDMailbox{}, false
@@ -47,7 +47,8 @@ func (r *idReader) mailboxOf(id []byte) ews.IDMailbox {
 	return found
 }
 
-// value returns the value of a as a reader sees it, valid until the next call.
+// value returns the value of a as a parser returns it, valid until the next
+// call.
 func (r *idReader) value(a *attribute) []byte {
 	if bytes.IndexByte(a.value, '&') < 0 {
 		return a.value
@@ -56,8 +57,8 @@ func (r *idReader) value(a *attribute) []byte {
 	return r.decoded
 }
 
-// isItemID reports whether the ids in the attributes of e are ids of EWS. In an
-// AlternateId they are only in some formats; for the others its Mailbox decides.
+// isItemID reports whether the ids in the attributes of e are EWS ids. In an
+// AlternateId only some formats are; for the others its Mailbox is used.
 func (r *idReader) isItemID(e *element, t tag) bool {
 	switch t {
 	case distinguishedFolderIDTag, wellKnownFolderTag, withOtherIDTag:

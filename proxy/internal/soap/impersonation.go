@@ -6,15 +6,16 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// An impersonation reads the elements of an ExchangeImpersonation. Comments between
-// them are accepted: the written block does not contain them, and they mean nothing
-// to any reader.
+// An impersonation reads the elements of an ExchangeImpersonation. Comments
+// between them are accepted, because they have no meaning and the written block
+// does not contain them.
 type impersonation struct {
 	sids, names int              // number of ConnectingSIDs and of their children
-	kind        ews.IdentityKind // of the child
+	kind        ews.IdentityKind // kind of the child
 }
 
-// enter begins an element at a level and returns what is wrong with it, or "".
+// enter begins an element at a level. It returns what is wrong with it, "" if
+// nothing is.
 func (i *impersonation) enter(e *element, level int) string {
 	kind := identityKind(e)
 	switch {
@@ -35,7 +36,7 @@ func (i *impersonation) enter(e *element, level int) string {
 	return ""
 }
 
-// problem returns what is wrong with the elements together, or "".
+// problem returns what is wrong with the elements together, "" if nothing is.
 func (i *impersonation) problem() string {
 	if i.names == 0 {
 		return "ExchangeImpersonation names no mailbox"
@@ -55,7 +56,8 @@ func identityKind(e *element) ews.IdentityKind {
 	return ews.NoIdentity
 }
 
-// identityProblem returns what is wrong with the text that names the mailbox, or "".
+// identityProblem returns what is wrong with the text that names the mailbox,
+// "" if nothing is.
 func identityProblem(text *leaf) string {
 	name := trim(text.text)
 	switch {

@@ -8,8 +8,8 @@ import (
 // A leaf collects the text of an element whose value is needed.
 type leaf struct {
 	text  []byte
-	long  bool // there was more than maxLeaf
-	mixed bool // there was something other than text
+	long  bool // the text was longer than maxLeaf
+	mixed bool // the element contained something other than text
 }
 
 func (l *leaf) reset() { *l = leaf{text: l.text[:0]} }

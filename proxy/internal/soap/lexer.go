@@ -9,7 +9,7 @@ import (
 type state uint8
 
 const (
-	inStart       state = iota // nothing yet, or a part of the BOM
+	inStart       state = iota // nothing, or a part of the BOM
 	inText                     // between tokens, white space outside the root included
 	inMarkup                   // "<"
 	inMarker                   // "<!", a part of "<!--" or "<![CDATA["
@@ -31,7 +31,7 @@ const (
 type tokenKind uint8
 
 const (
-	noToken        tokenKind = iota // the bytes were scanned, and no token is complete
+	noToken        tokenKind = iota // bytes were scanned, but no token is complete
 	textToken                       // complete characters of text
 	referenceToken                  // a character of text, written as a reference
 	startTag                        // a start tag or an empty element's tag, without "<" and ">"
@@ -51,14 +51,14 @@ type token struct {
 // markup that the profile of Scanner does not have.
 type lexer struct {
 	state   state
-	off     int64     // bytes scanned
+	off     int64     // number of bytes scanned
 	start   int64     // offset of the current token's first byte
-	opened  int64     // offset after the BOM
+	opened  int64     // offset of the first byte after the BOM
 	pending []byte    // bytes of the current token from earlier calls of next
 	quote   byte      // the quote around the current attribute value, or 0
-	run     int       // number of "]" or "-" in a row just before, 2 at most
-	char    character // the last character, if it is incomplete
-	token   token     // that the last call of next completed, or noToken
+	run     int       // number of consecutive "]" or "-" immediately before, at most 2
+	char    character // the last character, while it is incomplete
+	token   token     // the token that the last call of next completed, or noToken
 	work    int64
 }
 
@@ -73,8 +73,8 @@ func (l *lexer) reset() { *l = lexer{pending: l.pending[:0]} }
 // complete reports whether the document may end here.
 func (l *lexer) complete() bool { return l.state == inText && l.char.n == 0 }
 
-// whole returns the end of what was scanned, without an incomplete token or
-// character.
+// whole returns the offset of the end of the scanned bytes, without an
+// incomplete token or character.
 func (l *lexer) whole() int64 {
 	switch l.state {
 	case inText, inComment, inCDATA:
@@ -187,7 +187,7 @@ func (l *lexer) characters(p []byte, stop uint8) (n int, bad bool) {
 	return n, bad
 }
 
-// mend completes a character of which an earlier call had the beginning.
+// mend completes a character whose first bytes were in an earlier call.
 func (l *lexer) mend(p []byte) (int, error) {
 	c := &l.char
 	at := l.off - int64(c.n)
@@ -210,7 +210,7 @@ func (l *lexer) mend(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// markup looks at the byte after "<".
+// markup handles the byte after "<".
 func (l *lexer) markup(p []byte) (int, error) {
 	switch c := p[0]; {
 	case c == '!':
@@ -228,7 +228,7 @@ func (l *lexer) markup(p []byte) (int, error) {
 	return 0, violation(l.start, badMarkup)
 }
 
-// marker reads what follows "<!".
+// marker reads the bytes after "<!".
 func (l *lexer) marker(p []byte) (int, error) {
 	const comment, cdata = "--", "[CDATA["
 	l.pending = append(l.pending, p[0])

@@ -7,28 +7,28 @@ import (
 )
 
 // A mimeHead reads the senders of an Internet message (RFC 5322) in base64, as
-// MimeContent has it. It reads only the header section, up to maxMIMEHead bytes, and
-// keeps one field at a time.
+// MimeContent contains it. It reads only the header section, up to maxMIMEHead
+// bytes, and keeps one field at a time.
 //
-// Where readers of messages differ, it reads the most that any of them could take
-// for the header, or gives up: at a line end that is not like the others, at a
-// sender whose form it does not know, at base64 that is not plain.
+// If readers of messages differ, it reads everything that any of them could
+// treat as the header, or it gives up: at a line end that differs from the
+// others, at a sender whose form it does not know, at base64 that is not plain.
 type mimeHead struct {
 	base64 base64Reader
-	size   int    // decoded bytes
-	ending string // of the lines: "\n", "\r\n", or "" before the first
+	size   int    // number of decoded bytes
+	ending string // line end of the message: " ", "\r ", or "" before the first
 	cr     bool   // the last byte was a CR
 	line   int    // length of the current line, without its end
 	field  []byte // the current header field, unfolded, up to maxLeaf bytes
-	long   bool   // the field has more
-	done   bool   // the header has ended, or the reader gave up
-	bad    bool   // the reader gave up
+	long   bool   // the field is longer than field
+	done   bool   // the header has ended, or the reader has given up
+	bad    bool   // the reader has given up
 }
 
 func (h *mimeHead) reset() { *h = mimeHead{field: h.field[:0]} }
 
-// write reads the next part of the text and calls report for each sender, with the
-// name of its field.
+// write reads the next part of the text. It calls report for each sender, with
+// the name of its field.
 func (h *mimeHead) write(text []byte, report func(field, address string) error) error {
 	for _, c := range text {
 		if h.done {
@@ -47,7 +47,7 @@ func (h *mimeHead) write(text []byte, report func(field, address string) error) 
 	return nil
 }
 
-// end ends the text. A message may consist of header fields alone.
+// end ends the text. A message may consist only of header fields.
 func (h *mimeHead) end(report func(field, address string) error) error {
 	if h.done {
 		return nil
@@ -69,7 +69,7 @@ func (h *mimeHead) octet(c byte, report func(field, address string) error) error
 	case c == '\n':
 		return h.endLine(report)
 	default:
-		if h.line == 0 && c != ' ' && c != '\t' { // else the line continues the field
+		if h.line == 0 && c != ' ' && c != '\t' { // otherwise the line continues the field
 			if err := h.endField(report); err != nil {
 				return err
 			}
@@ -127,8 +127,8 @@ func (h *mimeHead) endField(report func(field, address string) error) error {
 }
 
 // senderField returns the path of a header field that names a sender, or "". It
-// ignores in the name whatever is not a printable character of ASCII, and reports
-// whether there was none of that but white space at the ends.
+// ignores characters in the name that are not printable ASCII. ok is false if
+// it has ignored any except white space at the ends.
 func senderField(name []byte) (path string, plain bool) {
 	var letters [len("Sender")]byte
 	n := 0
@@ -175,8 +175,8 @@ func parseMailboxes(value []byte) ([]string, bool) {
 	}
 }
 
-// parseMailbox returns the first address of a list, and the list from the next
-// comma on.
+// parseMailbox returns the first address of a list, and the rest of the list
+// after the next comma.
 func parseMailbox(list []byte) (address string, rest []byte, ok bool) {
 	for i := 0; i < len(list); i++ {
 		switch list[i] {
@@ -218,8 +218,8 @@ func quotedEnd(p []byte) int {
 	return -1
 }
 
-// isPlainAddress reports whether s has one "@" and nothing that a reader could take
-// for something other than a part of an address.
+// isPlainAddress reports whether s has exactly one "@" and only characters that
+// every reader treats as part of an address.
 func isPlainAddress(s string) bool {
 	at := 0
 	for i := range len(s) {
@@ -236,11 +236,11 @@ func isPlainAddress(s string) bool {
 // A base64Reader decodes base64 byte by byte.
 type base64Reader struct {
 	bits   uint32
-	count  int  // of bits that are not yet part of an octet
-	padded bool // there was a "="
+	count  int  // number of bits that do not yet form an octet
+	padded bool // a "=" was read
 }
 
-// read returns the octet that c completes, if it does, and whether c is no base64.
+// read returns the octet that c completes, if any, and whether c is not base64.
 func (r *base64Reader) read(c byte) (octet byte, ok, bad bool) {
 	var v uint32
 	switch {

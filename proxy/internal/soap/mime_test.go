@@ -13,7 +13,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// createMessage is a CreateItem with this content of MimeContent.
+// createMessage is a CreateItem whose MimeContent has this content.
 func createMessage(content string) []byte {
 	return operation(`<m:CreateItem><m:Items><t:Message><t:MimeContent CharacterSet="UTF-8">` + content + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`)
 }
@@ -174,7 +174,7 @@ func TestBase64Alphabet(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	for c := range 256 {
 		value := strings.IndexByte(alphabet, byte(c))
-		r := base64Reader{count: 2} // this and six more bits are an octet
+		r := base64Reader{count: 2} // with six more bits this is an octet
 		octet, ok, bad := r.read(byte(c))
 		ignored := strings.IndexByte(" \t\r\n=", byte(c)) >= 0
 		if ok != (value >= 0) || ok && octet != byte(value) || bad != (value < 0 && !ignored) {

@@ -13,8 +13,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// snippets are inserted into documents at random. Parsers are known to differ on
-// them.
+// snippets are inserted into documents at random. Parsers are known to differ
+// in how they read them.
 var snippets = []string{
 	"<!-- -->", "<!-->", "--", "-->", "<![CDATA[", "]]>", "]]", "<![CDATA[x]]>", "<?xml version='1.0'?>", "<?x?>", "<!DOCTYPE a>",
 	"&lt;", "&#64;", "&#x0;", "&#13;", "&amp", "&x;", "bob@contoso.com", "\u017f", "\u00a0", "\xff", "\xc0\xbc", "\x00", "\xEF\xBB\xBF",
@@ -64,7 +64,7 @@ func boundary(doc []byte, random *rand.Rand) int {
 	return at
 }
 
-// keep appends a document and what was found in it to a file for other parsers:
+// keep appends a document and its expected content to a file for other parsers:
 // kind, value, operation and the document in base64.
 func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 	t.Helper()

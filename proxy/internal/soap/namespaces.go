@@ -8,12 +8,12 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// A class identifies the namespaces that have a meaning here.
+// A class identifies the namespaces that this package distinguishes.
 type class uint8
 
 const (
 	nowhere class = iota // no namespace
-	foreign              // any other
+	foreign              // any other namespace
 	envelopeClass
 	typesClass
 	messagesClass
@@ -25,11 +25,11 @@ const (
 	xmlnsURI = "http://www.w3.org/2000/xmlns/"
 )
 
-// A space is a namespace. Two are the same if class, hash and uri are.
+// A space is a namespace. Two are equal if class, hash and uri are.
 type space struct {
 	class class
 	hash  uint64
-	uri   []byte // of a foreign one
+	uri   []byte // only for namespaces of class foreign
 }
 
 func (a space) same(b space) bool {
@@ -46,21 +46,21 @@ func (a space) String() string {
 	case messagesClass:
 		return ews.MessagesNS
 	}
-	return string(a.uri) // empty for nowhere
+	return string(a.uri) // empty for class nowhere
 }
 
 // A binding is a namespace declaration in force.
 type binding struct {
 	prefix []byte
 	space  space
-	text   int // how much of namespaces.text is older
+	text   int // length of namespaces.text before this binding
 	slot   uint8
 	outer  int16 // index+1 of the previous binding in its slot
 }
 
-// namespaces are the declarations in force, the innermost last. They are found by
-// a hash that no client can predict: otherwise a client could make the scanner
-// walk a chain of hundreds of declarations for each name.
+// namespaces are the declarations in force, the innermost last. They are found
+// by a hash that a client cannot predict. Otherwise a client could make the
+// scanner compare each name with hundreds of declarations.
 type namespaces struct {
 	seed     maphash.Seed
 	bindings []binding
@@ -76,7 +76,7 @@ func (n *namespaces) reset() {
 	n.work = 0
 }
 
-// pop ends all but the outermost count declarations.
+// pop removes all declarations except the outermost count ones.
 func (n *namespaces) pop(count int) {
 	for i := len(n.bindings) - 1; i >= count; i-- {
 		b := &n.bindings[i]

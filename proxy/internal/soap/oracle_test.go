@@ -16,13 +16,13 @@ import (
 // document that Scanner accepts, both must agree.
 type reading struct {
 	blocks     []xml.Name
-	contents   []string       // what a reader makes of each block's attributes and content
-	identities []ews.Identity // of every ExchangeImpersonation that is a header block
+	contents   []string       // attributes and content of each block in a normal form
+	identities []ews.Identity // identities of the header blocks that are an ExchangeImpersonation
 	operation  string
 	push       bool
 	bodyOffset int64
-	opEnd      int64    // "<" of the operation's end tag, or of the empty operation
-	body       []string // Body's tokens
+	opEnd      int64    // offset of the "<" of the operation's end tag, or of the empty operation
+	body       []string // tokens of the Body
 }
 
 type reader struct {
@@ -127,8 +127,8 @@ func (r *reader) enter(name xml.Name, at int64) error {
 	return nil
 }
 
-// content appends a token of a header block to contents, in a form without what a
-// rewritten block may leave out.
+// content appends a token of a header block to contents, without the parts that
+// a rewritten block may omit.
 func (r *reader) content(tok xml.Token) {
 	if len(r.stack) < 3 || r.stack[1].Local != "Header" {
 		return
@@ -172,7 +172,8 @@ func (r *reader) exit(at int64, doc []byte) {
 	}
 }
 
-// agree compares what Scanner found in doc with what encoding/xml finds.
+// agree compares the content that Scanner found in doc with that of
+// encoding/xml.
 func agree(s *Scanner, doc []byte) error {
 	want, err := read(doc)
 	if err != nil {

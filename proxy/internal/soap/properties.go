@@ -2,18 +2,18 @@ package soap
 
 import "strconv"
 
-// A senderProperty says what a MAPI property tells about the sender of a message.
+// A senderProperty says how a MAPI property names the sender of a message.
 type senderProperty uint8
 
 const (
-	noSender      senderProperty = iota // nothing, or a display name
+	noSender      senderProperty = iota // not at all, or by a display name
 	senderAddress                       // an address as text
-	opaqueSender                        // the sender in a form that is not read, or a tag that is not
+	opaqueSender                        // in a form that cannot be read; also for an unreadable tag
 )
 
-// senderPropertyOf returns what the property of an ExtendedFieldURI tells. Senders
-// have no named properties, so only PropertyTag matters. The tags are those of
-// [MS-OXPROPS].
+// senderPropertyOf returns how the property of an ExtendedFieldURI names the
+// sender. Senders have no named properties, so that only PropertyTag matters.
+// The tags are those of [MS-OXPROPS].
 func senderPropertyOf(tag string) senderProperty {
 	digits, base := tag, 10
 	if len(tag) > 2 && (tag[:2] == "0x" || tag[:2] == "0X") {

@@ -7,12 +7,12 @@ import (
 	"hmaproxy/proxy/internal/ascii"
 )
 
-// references follows the elements of an operation and reports the mailboxes that
+// references tracks the elements of an operation and reports the mailboxes that
 // they name.
 type references struct {
-	report    func(ews.Reference) error // nil: references are not wanted
-	operation string                    // its element's local name
-	path      []tag                     // of the open elements; the first is the operation
+	report    func(ews.Reference) error // nil: references are not reported
+	operation string                    // local name of the operation's element
+	path      []tag                     // tags of the open elements; the first is the operation
 	embedded  int                       // length of path at the outermost open ItemAttachment, or 0
 	value     pendingValue
 	mailbox   openMailbox
@@ -24,25 +24,26 @@ type references struct {
 // A pendingValue is a reference whose text is being collected.
 type pendingValue struct {
 	target *target // nil: none
-	depth  int     // length of path at its element
+	depth  int     // length of path at the element
 	leaf   leaf
 }
 
-// An openMessage is the open element of a target of mimeForm.
+// An openMessage is the open element that contains an Internet message
+// (mimeForm).
 type openMessage struct {
 	target *target // nil: none
-	depth  int     // length of path at its element
-	mixed  bool    // there is something other than text in it
+	depth  int     // length of path at the element
+	mixed  bool    // the element contains something other than text
 	head   mimeHead
 }
 
-// An openMailbox is the open element of a target of mailboxForm, or the
-// ExtendedProperty of one of propertyForm.
+// An openMailbox is the open element that contains a mailbox (mailboxForm), or
+// the ExtendedProperty that contains a sender (propertyForm).
 type openMailbox struct {
 	target *target // nil: none
-	depth  int     // length of path at its element
-	found  bool    // it has an address
-	odd    bool    // it has something other than an address and its description
+	depth  int     // length of path at the element
+	found  bool    // the element contains an address
+	odd    bool    // the element contains something other than an address and its description
 }
 
 func (r *references) reset(report func(ews.Reference) error, ids bool) {
@@ -83,7 +84,7 @@ func (r *references) enter(e *element) error {
 	return r.attributes(e, t)
 }
 
-// enterTarget prepares for the content of e if e is a reference.
+// enterTarget starts reading the content of e if e is a reference.
 func (r *references) enterTarget(e *element, t tag) {
 	for _, target := range targetsByTag[t] {
 		switch {
@@ -128,8 +129,8 @@ func (r *references) enterProperty(t *target, e *element) {
 	}
 }
 
-// plainMIME reports whether the attributes of a MimeContent leave its content a
-// message whose header is ASCII.
+// plainMIME reports whether the attributes of a MimeContent permit reading its
+// content as a message with an ASCII header.
 func plainMIME(e *element) bool {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -146,8 +147,8 @@ func plainMIME(e *element) bool {
 	return true
 }
 
-// enterMailbox handles an element in the open mailbox. Besides the address only
-// what describes it is expected: another child could name another mailbox.
+// enterMailbox handles an element in the open mailbox. Only the address and its
+// description are expected, because another child could name another mailbox.
 func (r *references) enterMailbox(e *element, t tag) {
 	direct := len(r.path) == r.mailbox.depth+1
 	switch {
@@ -174,8 +175,8 @@ func (r *references) matches(t *target) bool {
 		(!t.sender || r.embedded == 0)
 }
 
-// decorated reports whether e has attributes, such as xsi:nil or xsi:type, that may
-// change what a reader makes of its content.
+// decorated reports whether e has attributes, such as xsi:nil or xsi:type, with
+// which a reader may treat its content in another way.
 func decorated(e *element) bool {
 	return slices.ContainsFunc(e.attrs, func(a attribute) bool { return !a.declares() })
 }
@@ -251,7 +252,7 @@ func (r *references) reportValue(t *target) error {
 			found.ID = ews.MailboxOfSubscription(text)
 		}
 		if !r.ids.wanted || !found.Unreadable && found.ID.Kind == ews.UnknownID {
-			return nil // a subscription without a mailbox in its id
+			return nil // the id of a subscription without a mailbox
 		}
 	default:
 		if !found.Unreadable {
@@ -261,8 +262,8 @@ func (r *references) reportValue(t *target) error {
 	return r.report(found)
 }
 
-// placeholder is what exchangelib sends as Id and as Mailbox when it asks ConvertId
-// for the version of Exchange.
+// placeholder is the Id and the Mailbox that exchangelib sends when it uses
+// ConvertId to find the version of Exchange.
 const placeholder = "DUMMY"
 
 // attributes reports the references in the attributes of e: the Mailbox of an

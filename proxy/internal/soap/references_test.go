@@ -17,7 +17,8 @@ func referencesIn(t *testing.T, doc []byte) []ews.Reference {
 	return referencesWith(t, doc, false)
 }
 
-// referencesWith returns what the scanner reports, with ids if wanted.
+// referencesWith returns the references that the scanner reports, with ids if
+// wanted.
 func referencesWith(t *testing.T, doc []byte, ids bool) []ews.Reference {
 	t.Helper()
 	var found []ews.Reference
@@ -88,7 +89,7 @@ func TestMailboxWithoutAnAddress(t *testing.T) {
 	const xsi = ` xmlns:xsi="` + schemaInstanceNS + `"`
 	for name, c := range map[string]struct {
 		mailbox string
-		more    int // references before the one that is not readable
+		more    int // number of references before the unreadable one
 	}{
 		"empty":                         {`<t:Mailbox/>`, 0},
 		"name only":                     {`<t:Mailbox><t:Name>bob</t:Name></t:Mailbox>`, 0},

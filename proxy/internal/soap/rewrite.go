@@ -2,11 +2,12 @@ package soap
 
 import "hmaproxy/proxy/ews"
 
-// headTags are the tags of Envelope and Header, from which a head is written.
+// headTags are the parts of the tags of Envelope and Header from which a head
+// is written.
 type headTags struct {
-	envelope []byte // start tag of Envelope, written again
-	prefix   []byte // of Envelope, with its colon
-	header   []byte // name of Header as written, empty if there is none
+	envelope []byte // start tag of Envelope, rewritten
+	prefix   []byte // prefix of Envelope, with its colon
+	header   []byte // name of Header as written, empty without a Header
 	slash    int64  // offset of "/" in <Header/>, 0 for a Header with an end tag
 	close    int64  // offset of the "<" of Header's end tag
 }
@@ -15,9 +16,9 @@ func (h *headTags) reset() {
 	*h = headTags{envelope: h.envelope[:0], prefix: h.prefix[:0], header: h.header[:0]}
 }
 
-// keepEnvelope writes a new start tag for the Envelope: the client's own name,
-// because its end tag comes from the client, and its declarations, which the
-// Body's content may use.
+// keepEnvelope writes a new start tag for the Envelope. It keeps the client's
+// name, because the end tag comes from the client, and the declarations, which
+// the content of the Body may use.
 func (h *headTags) keepEnvelope(e *element) {
 	if len(e.prefix) > 0 {
 		h.prefix = append(append(h.prefix, e.prefix...), ':')

@@ -14,7 +14,7 @@ import (
 
 var carol = ews.Identity{Kind: ews.SmtpAddress, Value: `carol&<"'>@example.org`}
 
-// rewrites checks what AppendHead makes of a document that s has accepted.
+// rewrites checks the result of AppendHead for a document that s has accepted.
 func rewrites(s *Scanner, doc []byte) error {
 	m := s.Request()
 	fresh := s.AppendHead(nil, carol)
@@ -47,8 +47,8 @@ func rewrites(s *Scanner, doc []byte) error {
 	return sameBlocks(m, n, before, after)
 }
 
-// sameBlocks checks that the known blocks without a Problem, the first of each
-// kind, and no others, were written with the same content.
+// sameBlocks checks that exactly the known blocks without a Problem were
+// written, the first of each kind, with the same content.
 func sameBlocks(m, n *ews.Request, before, after reading) error {
 	var want, got []string
 	for i, b := range m.Blocks {
@@ -74,8 +74,8 @@ func sameBlocks(m, n *ews.Request, before, after reading) error {
 	return nil
 }
 
-// splices checks what AppendSpliced makes of a document that s has accepted and
-// that names no mailbox.
+// splices checks the result of AppendSpliced for a document that s has accepted
+// and that names no mailbox.
 func splices(s *Scanner, doc []byte) error {
 	m := s.Request()
 	head := doc[:m.BodyOffset]
@@ -100,7 +100,7 @@ func splices(s *Scanner, doc []byte) error {
 	for after < len(head) && head[len(head)-1-after] == longer[len(longer)-1-after] {
 		after++
 	}
-	if before+after < len(head)-1 { // 1: the slash of <Header/>
+	if before+after < len(head)-1 { // 1 is the slash of <Header/>
 		return fmt.Errorf("more than an insertion:\n%s\n%s", head, longer)
 	}
 	return nil

@@ -10,26 +10,26 @@ import (
 // below all of them.
 const (
 	maxHead        = 160 << 10 // Exchange's own limit for the part before the operation
-	maxTail        = 64 << 10  // after the operation: it is not forwarded before the document has ended
+	maxTail        = 64 << 10  // everything after the operation, because it is not forwarded before the document has ended
 	maxTag         = 32 << 10  // one tag, "<" and ">" included
 	maxName        = 256       // one qualified name
 	maxDepth       = 128       // open elements
-	maxAttributes  = 96        // of one element, namespace declarations included
+	maxAttributes  = 96        // attributes of one element, namespace declarations included
 	maxBindings    = 512       // namespace declarations in force
-	maxBindingText = 32 << 10  // their prefixes and URIs together
+	maxBindingText = 32 << 10  // bytes of their prefixes and URIs together
 	maxDeclaration = 256       // the XML declaration
 	maxReference   = 64        // one entity or character reference
-	maxLeaf        = 1 << 10   // text of an element whose value is wanted
+	maxLeaf        = 1 << 10   // text of an element whose value is needed
 	maxBlocks      = 64        // children of Header
-	maxZone        = 64 << 10  // a TimeZoneContext written again
-	maxMIMEHead    = 256 << 10 // header section of a MimeContent, decoded; that of a message to 2,000 recipients has half of it
+	maxZone        = 64 << 10  // a TimeZoneContext as it is rewritten
+	maxMIMEHead    = 256 << 10 // header section of a MimeContent, decoded; a message to 2,000 recipients has half of it
 )
 
 // A Violation is a departure from the profile that Scanner requires. It does not
 // depend on how the document was split into calls of Write.
 type Violation struct {
-	Offset int64  // where, in bytes from the document's first
-	Reason string // a constant text without any of the client's data
+	Offset int64  // offset in the document, in bytes
+	Reason string // a constant text that holds no data of the client
 }
 
 // Error returns the reason, with the package's prefix.
@@ -74,10 +74,10 @@ func NewScanner() *Scanner {
 	return s
 }
 
-// Reset makes s ready for the next document. If references is not nil, Write
-// calls it for each Reference as soon as its element has ended; with ids also for
-// those by the id of something in a mailbox. An error that references returns ends
-// the scan, and Write returns it.
+// Reset prepares s for the next document. If references is not nil, Write calls
+// it for each Reference as soon as its element has ended, with ids also for
+// references by the id of something in a mailbox. An error that references
+// returns ends the scan, and Write returns it.
 func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
 	s.lexer.reset()
 	s.elements.reset()
@@ -85,9 +85,9 @@ func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
 	s.err, s.closed = nil, false
 }
 
-// Write scans p and returns how many bytes it scanned. These are fewer than len(p)
-// only with an error: a *Violation, or the error of the function given to Reset.
-// Every later call returns the same error.
+// Write scans p and returns the number of bytes scanned. It is less than len(p)
+// only with an error: a *Violation, or the error of the function given to
+// Reset. Every later call returns the same error.
 func (s *Scanner) Write(p []byte) (int, error) {
 	begin := s.lexer.off
 	for len(p) > 0 && s.err == nil {
@@ -104,7 +104,7 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	return int(s.lexer.off - begin), s.err
 }
 
-// window returns as much of p as the limits allow.
+// window returns the part of p that the limits permit.
 func (s *Scanner) window(p []byte) []byte {
 	limit, reason := int64(math.MaxInt64), ""
 	switch v := &s.envelope; {
@@ -173,9 +173,10 @@ func (s *Scanner) Close() error {
 	return s.err
 }
 
-// Request returns what the head says, or nil until that is known: until the
-// operation's start tag has been scanned, for Subscribe the start tag of its first
-// child. The Request is valid until Reset, also after an error.
+// Request returns the content of the head, or nil before it is known: before
+// the operation's start tag has been scanned, for Subscribe before the start
+// tag of its first child. The Request is valid until Reset, even after an
+// error.
 func (s *Scanner) Request() *ews.Request {
 	if !s.envelope.known {
 		return nil
@@ -183,11 +184,11 @@ func (s *Scanner) Request() *ews.Request {
 	return &s.envelope.request
 }
 
-// Forwardable returns the offset in the document up to which bytes may go
-// upstream. It is 0 while Request returns nil and after an error. Then it is the
-// end of what was scanned, without an incomplete tag, reference or character. From
-// the operation's end tag on (for an empty operation, from its tag on) it does not
-// advance until Close has returned nil.
+// Forwardable returns the offset in the document up to which bytes may be sent
+// upstream. While Request returns nil, and after an error, it is 0. Then it is
+// the end of the scanned bytes, without an incomplete tag, reference or
+// character. It stops at the operation's end tag (or at the tag of an empty
+// operation) until Close has returned nil.
 func (s *Scanner) Forwardable() int64 {
 	switch {
 	case s.err != nil || !s.envelope.known:

@@ -148,8 +148,8 @@ func outcomeOf(s *Scanner, doc []byte, next func() int) outcome {
 	return o
 }
 
-// differs scans doc whole, byte by byte and cut at random, and reports a
-// difference in the outcomes.
+// differs scans doc whole, byte by byte and split at random. It reports
+// differences between the outcomes.
 func differs(s *Scanner, doc []byte, random *rand.Rand) error {
 	whole := outcomeOf(s, doc, func() int { return max(len(doc), 1) })
 	if len(doc) < 20_000 {
@@ -204,8 +204,8 @@ func TestWriteAfterClose(t *testing.T) {
 	}
 }
 
-// TestHeld scans 64 MB of text, of comments and CDATA sections, and of elements, and
-// checks how many bytes the scanner holds back and allocates.
+// TestHeld scans 64 MB of text, of comments and CDATA sections, and of
+// elements. It checks how many bytes the scanner holds back and allocates.
 func TestHeld(t *testing.T) {
 	for _, content := range []string{"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\r\n", "<!-- comment --><![CDATA[ cdata ]]>", "<t:a b='c'>text &amp; text</t:a>"} {
 		piece := []byte{}
@@ -219,7 +219,7 @@ func TestHeld(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range (64 << 20) / len(piece) {
-			for rest := piece; len(rest) > 0; { // pieces that cut tokens anywhere
+			for rest := piece; len(rest) > 0; { // pieces that split tokens at any place
 				n := min(len(rest), 4099)
 				if _, err := s.Write(rest[:n]); err != nil {
 					t.Fatal(err)

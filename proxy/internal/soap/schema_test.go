@@ -29,7 +29,7 @@ type xsdNode struct {
 	XMLName xml.Name
 	Attrs   []xml.Attr `xml:",any,attr"`
 	Kids    []*xsdNode `xml:",any"`
-	prefix  string     // of the document's own names, "m" or "t"
+	prefix  string     // prefix of the document's own names, "m" or "t"
 }
 
 func (n *xsdNode) attr(name string) string {
@@ -109,8 +109,8 @@ func (s *schema) base(n *xsdNode) string {
 	return ""
 }
 
-// isText reports whether a simple type is any text: not a number, a date or a
-// list of words.
+// isText reports whether a simple type permits any text, unlike a number, a
+// date or a list of words.
 func (s *schema) isText(name string) bool {
 	switch name {
 	case "xs:string", "xs:anyURI", "xs:base64Binary", "xs:normalizedString", "xs:token", "xs:anyType":
@@ -141,16 +141,16 @@ type walker struct {
 	*schema
 	seen map[string]bool
 	next []visit
-	leaf func(path []step, owner, name string) // name: of an element, or @attribute, or #text
+	leaf func(path []step, owner, name string) // the leaf: the name of an element, @attribute, or #text
 }
 
-// A visit is to the content of a type.
+// A visit is a visit to the content of a type.
 type visit struct {
 	path []step
 	kind string
 }
 
-// walk makes all visits, those with the shortest paths first.
+// walk makes all visits, in the order of the length of their paths.
 func (w *walker) walk() {
 	for len(w.next) > 0 {
 		v := w.next[0]
@@ -159,14 +159,14 @@ func (w *walker) walk() {
 	}
 }
 
-// visit walks the content of a type. What is found there depends on the last
-// elements of the path, on the operation and on being in an attached item.
+// visit walks the content of a type. The result depends on the last elements of
+// the path, on the operation, and on whether the path is in an attached item.
 func (w *walker) visit(path []step, kind string) {
 	last := path[max(0, len(path)-3):]
 	attached := slices.ContainsFunc(path, func(s step) bool { return s.name == "t:ItemAttachment" })
 	operation := path[0].name
 	if len(path) > 3 {
-		operation = "" // it makes no difference so deep in the request
+		operation = "" // at this depth the path makes no difference
 	}
 	key := fmt.Sprint(operation, last, kind, attached)
 	if w.seen[key] {
@@ -260,8 +260,9 @@ func document(path []step, name, text string) []byte {
 // or something in one.
 var canName = regexp.MustCompile(`(?i)mail|smtp|address|legacydn|sid$|guid|owner|sender|organizer|represent|delegat|account|principal|user|member|mime|^@?id$|itemid|folderid|attachmentid|conversationid|personid|personaid|subscriptionid|masterid|occurrenceid|entryid|groupid|contactid`)
 
-// placeOf names a leaf for the table. Addresses are named by the elements around
-// them, all others by the type that has them.
+// placeOf returns the name of a leaf in the table. The name of an address
+// consists of the elements around it, that of any other leaf of the type that
+// contains it.
 func placeOf(path []step, owner, name string) string {
 	switch owner {
 	case "t:EmailAddressType", "t:EmailAddressExtendedType", "t:EmailAddress", "t:ArrayOfSmtpAddressType", "t:UserIdType":
@@ -273,15 +274,15 @@ func placeOf(path []step, owner, name string) string {
 	return owner + " " + name
 }
 
-// TestEveryMailboxInTheSchemaIsKnown writes a request for every place of the schemas
-// that can name a mailbox, and has the scanner read it. Such a place is reported
-// as a reference, or belongs to an operation that is refused by default, or is in
-// the table of harmless places.
+// TestEveryMailboxInTheSchemaIsKnown writes a request for every place of the
+// schemas that can name a mailbox, and has the scanner read it. Each such place
+// is reported as a reference, belongs to an operation that is refused by
+// default, or is in the table of harmless places.
 func TestEveryMailboxInTheSchemaIsKnown(t *testing.T) {
 	probes := []string{
 		"mallory@contoso.com",
-		"AAMkADRhM2JmZTdhLTBhNjAtNGQyNy1hMjFhLTZjMWRmZDE0ZTNhNABGAAAAAAA=",         // of an item
-		"BABleDAxEAAAAAEBAQEBAQEBAQEBAQEBAQEBAgMEBQbQCBAAAAB6/jtKYAonTaIabB39FOOk", // of a subscription
+		"AAMkADRhM2JmZTdhLTBhNjAtNGQyNy1hMjFhLTZjMWRmZDE0ZTNhNABGAAAAAAA=",         // the id of an item
+		"BABleDAxEAAAAAEBAQEBAQEBAQEBAQEBAQEBAgMEBQbQCBAAAAB6/jtKYAonTaIabB39FOOk", // the id of a subscription
 		"4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4",
 	}
 	w := &walker{schema: readSchema(t), seen: map[string]bool{}}
@@ -310,7 +311,7 @@ func TestEveryMailboxInTheSchemaIsKnown(t *testing.T) {
 		switch {
 		case slices.ContainsFunc(probes, func(text string) bool { return finds(path, name, text) }):
 			reported[key] = true
-		case attached: // an attached item is content
+		case attached: // an attached item is content and names no mailbox to act on
 		case harmless[key] == "":
 			unlisted[key] = path
 		default:

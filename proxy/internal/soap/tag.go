@@ -6,13 +6,13 @@ import "bytes"
 // until the next one.
 type element struct {
 	at            int64  // offset of its "<" in the document
-	depth         int    // 1 is the root
+	depth         int    // depth; 1 is the root
 	name          []byte // as written
 	prefix, local []byte
 	space         space
 	attrs         []attribute // namespace declarations included
 	empty         bool        // <like this/>
-	size          int         // length of what is between "<" and ">"
+	size          int         // number of bytes between "<" and ">"
 }
 
 type attribute struct {
@@ -20,7 +20,7 @@ type attribute struct {
 	prefix, local []byte
 	value         []byte // as written; checkValue accepted it
 	at            int    // index of the name in the tag
-	space         space  // nowhere for one without a prefix
+	space         space  // namespace; nowhere without a prefix
 }
 
 func (e *element) is(c class, local string) bool {

@@ -42,7 +42,7 @@ const (
 	subscriptionIDTag
 	valueTag
 	wellKnownFolderTag
-	withOtherIDTag // has an Id that is not the id of something in a mailbox
+	withOtherIDTag // has an Id that does not belong to something in a mailbox
 	tagCount
 )
 
@@ -105,7 +105,7 @@ func tagOf(e *element) tag {
 		return senderTag
 	case "SenderSmtpAddress":
 		return senderSmtpAddressTag
-	case "SenderSMTPAddress": // of a message, as the schema spells it
+	case "SenderSMTPAddress": // header fields of a message, as the schema spells them
 		return senderSMTPAddressTag
 	case "SendingAs":
 		return sendingAsTag
@@ -136,22 +136,22 @@ const (
 	mailboxForm                  // by a child EmailAddress or Address
 	guidForm                     // by the GUID as its text
 	subscriptionForm             // by the id of a subscription as its text
-	propertyForm                 // by a MAPI property; the element says which
+	propertyForm                 // by a MAPI property, which the element specifies
 	mimeForm                     // by header fields of a message in base64
 )
 
 // A target is a kind of reference: an element at the end of a path.
 type target struct {
-	name       string   // for Reference.Path
-	form       form     // of the last element
-	path       []tag    // from the outside in
-	operations []string // where it is one, nil for all
-	sender     bool     // only in the message itself, not in one that is attached
+	name       string   // value of Reference.Path
+	form       form     // form of the last element
+	path       []tag    // from the outermost element to the innermost
+	operations []string // operations in which it is a reference, nil for all
+	sender     bool     // only in the message itself, not in an attached message
 }
 
-// targets are the elements that name a mailbox that a request acts on. Their
-// completeness is checked against messages.xsd and types.xsd; the test lists what
-// is left out, with the reasons.
+// targets are the elements that name a mailbox that a request acts on. A test
+// checks against messages.xsd and types.xsd that they are complete, and lists
+// the elements that are left out, with the reasons.
 var targets = [...]target{
 	{name: "DistinguishedFolderId/Mailbox/EmailAddress", form: mailboxForm, path: []tag{distinguishedFolderIDTag, mailboxTag}},
 	{name: "WellKnownFolder/Mailbox/EmailAddress", form: mailboxForm, path: []tag{wellKnownFolderTag, mailboxTag}},

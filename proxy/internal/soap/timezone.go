@@ -27,11 +27,11 @@ func zoneAttribute(name []byte) bool {
 // A zone writes the elements of a TimeZoneContext from their values. After a problem
 // it must not be used any more.
 type zone struct {
-	inText bool // in an element that contains text
+	inText bool // is in an element that contains text
 }
 
-// enter appends the start tag of an element at a level. It returns what is wrong
-// with the element, or "".
+// enter appends the start tag of an element at a level. It returns what is
+// wrong with the element, "" if nothing is.
 func (z *zone) enter(dst []byte, e *element, level int) ([]byte, string) {
 	known, text := zoneElement(e.local)
 	switch {
@@ -67,8 +67,8 @@ func appendZoneAttribute(dst []byte, a *attribute) []byte {
 	return append(dst, '"')
 }
 
-// exit appends the end tag of the innermost element, with its text if it is one
-// that has any. name is the element's qualified name.
+// exit appends the end tag of the innermost element, after its text if the
+// element contains text. name is the element's qualified name.
 func (z *zone) exit(dst, name []byte, text *leaf) ([]byte, string) {
 	if z.inText {
 		z.inText = false

@@ -1,5 +1,5 @@
-// Command caddy is Caddy with the modules that a reverse proxy needs, as one of
-// the benchmark's peers. It is a module of its own, so that the product does not
+// Command caddy is Caddy with the modules that a reverse proxy needs. It is one
+// of the benchmark's peers. It has its own module, so that the product does not
 // depend on it.
 package main
 

@@ -182,7 +182,7 @@ def fails_visibly(store, status, body):
         except (imaplib.IMAP4.error, smtplib.SMTPException) as e:
             said = repr(e)
         else:
-            raise AssertionError("the sender was told that the mail was stored: %r" % (said,))
+            raise AssertionError("the sender got a success response although the mail was not stored: %r" % (said,))
         print(said)
         control("/page?status=0")
         m = d.imap()

@@ -1,5 +1,5 @@
 # Run by scripts/check-terraform.sh: the providers' schemas are real, their
-# answers are these. The env files expected are in this directory, and
+# responses are these. The env files expected are in this directory, and
 # setup_test.go reads them with hmaproxy's own reader.
 
 mock_provider "azuread" {
@@ -189,7 +189,7 @@ run "an_imported_key_stays_in_the_vault" {
 run "existing_policy_vault_keeps_its_model" {
   variables {
     key_mode         = "memory"
-    certificate_file = "tests/memory.env" # any file: what is in it is for the vault to judge
+    certificate_file = "tests/memory.env" # any file, because only the vault checks the content
   }
   override_data {
     target = data.azurerm_key_vault.existing

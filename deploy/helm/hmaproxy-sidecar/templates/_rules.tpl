@@ -25,8 +25,8 @@
         labels: {severity: page}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxytokennearexpiry"
-          summary: "hmaproxy on {{ $labels.instance }} loses its token in {{ $value | humanizeDuration }}"
-          description: "Refreshing fails; a token is normally replaced after two thirds of its life. Requests fail once it has ended."
+          summary: "hmaproxy on {{ $labels.instance }} has a token that expires in {{ $value | humanizeDuration }}"
+          description: "Refreshing fails; a token is normally replaced after two thirds of its life. Requests fail once it has expired."
       - alert: HmaproxyTokenRefreshFailing
         expr: hmaproxy_token_consecutive_failures > 2
         for: 5m
@@ -34,7 +34,7 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxytokenrefreshfailing"
           summary: "hmaproxy on {{ $labels.instance }} cannot refresh its token"
-          description: "{{ $value }} attempts in a row failed. hmaproxy_token_failures_total names class and AADSTS code."
+          description: "{{ $value }} consecutive attempts failed. hmaproxy_token_failures_total names class and AADSTS code."
       - alert: HmaproxyTokenLacksRole
         expr: hmaproxy_token_usable == 1 and hmaproxy_token_full_access == 0
         for: 5m
@@ -42,14 +42,14 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxytokenlacksrole"
           summary: "the token of hmaproxy on {{ $labels.instance }} lacks full_access_as_app"
-          description: "Exchange refuses such a token. The permission or the admin consent was taken away."
+          description: "Exchange refuses such a token. The permission or the admin consent was removed."
       - alert: HmaproxyCertificateNearExpiry
         expr: hmaproxy_certificate_expiry_timestamp_seconds{slot="active"} - time() < 30 * 86400
         for: 1h
         labels: {severity: ticket}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxycertificatenearexpiry"
-          summary: "the certificate of hmaproxy on {{ $labels.instance }} ends in {{ $value | humanizeDuration }}"
+          summary: "the certificate of hmaproxy on {{ $labels.instance }} expires in {{ $value | humanizeDuration }}"
           description: "Issue a new version in Key Vault and register its public half in Entra ID: see the rotation runbook."
       - alert: HmaproxyCertificateExpiring
         expr: hmaproxy_certificate_expiry_timestamp_seconds{slot="active"} - time() < 3 * 86400
@@ -57,8 +57,8 @@
         labels: {severity: page}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxycertificateexpiring"
-          summary: "the certificate of hmaproxy on {{ $labels.instance }} ends in {{ $value | humanizeDuration }}"
-          description: "Without a new one, no token can be had after that."
+          summary: "the certificate of hmaproxy on {{ $labels.instance }} expires in {{ $value | humanizeDuration }}"
+          description: "After that hmaproxy can obtain no tokens without a new certificate."
       - alert: HmaproxyCertificateNotRegistered
         expr: hmaproxy_certificate_candidate_refused == 1
         for: 1h
@@ -66,7 +66,7 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxycertificatenotregistered"
           summary: "Entra ID refuses the newest certificate of hmaproxy on {{ $labels.instance }}"
-          description: "It is in the vault, not in the app registration. The old one serves until it ends."
+          description: "It is in the vault but not in the app registration. The old one is used until it expires."
       - alert: HmaproxyCertificateLookupFailing
         expr: hmaproxy_certificate_lookup_failed == 1
         for: 30m
@@ -74,21 +74,21 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxycertificatelookupfailing"
           summary: "hmaproxy on {{ $labels.instance }} cannot read its certificate"
-          description: "Key Vault (or the file) has refused since {{ with query (printf \"hmaproxy_certificate_lookup_last_success_timestamp_seconds{instance='%s'}\" $labels.instance) }}{{ . | first | value | humanizeTimestamp }}{{ end }}. Mail flows until the certificate in memory ends or the process restarts."
+          description: "Key Vault (or the file) has refused since {{ with query (printf \"hmaproxy_certificate_lookup_last_success_timestamp_seconds{instance='%s'}\" $labels.instance) }}{{ . | first | value | humanizeTimestamp }}{{ end }}. Requests are served until the certificate in memory expires or the process restarts."
       - alert: HmaproxyRefusals
         expr: sum by (instance, reason) (increase(hmaproxy_denials_total{reason!~"credentials|login-name-invalid|method|path"}[15m])) > 0
         labels: {severity: security}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxyrefusals"
           summary: "hmaproxy on {{ $labels.instance }} refused requests: {{ $labels.reason }}"
-          description: "{{ $value | humanize }} in 15 minutes. A client is misconfigured, or tries what it may not. The log names it."
+          description: "{{ $value | humanize }} in 15 minutes. A client is misconfigured, or tries something that it is not allowed to do. The log names it."
       - alert: HmaproxyWrongCredentials
         expr: sum by (instance) (increase(hmaproxy_denials_total{reason="credentials"}[15m])) > 100
         labels: {severity: security}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxywrongcredentials"
           summary: "many requests without valid credentials at hmaproxy on {{ $labels.instance }}"
-          description: "{{ $value | humanize }} in 15 minutes. Clients that send credentials only when asked cause some; a guesser causes many."
+          description: "{{ $value | humanize }} in 15 minutes. Clients that send credentials only after a challenge cause some; guessing passwords causes many."
       - alert: HmaproxyAuditRefusals
         expr: sum by (instance, reason) (increase(hmaproxy_audit_refusals_total[1h])) > 0
         labels: {severity: ticket}
@@ -103,23 +103,23 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxynoallowlist"
           summary: "hmaproxy on {{ $labels.instance }} has no allow-list"
-          description: "Whoever reaches it may open every mailbox of the organisation."
+          description: "Everyone who can connect to it may open every mailbox of the organisation."
       - alert: HmaproxyAllowListAlarm
         expr: hmaproxy_allow_list_alarm == 1
         for: 1m
         labels: {severity: ticket}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxyallowlistalarm"
-          summary: "hmaproxy on {{ $labels.instance }} does not take up its allow-list file"
-          description: "An older list is in force: who was removed from the file may still be opened."
+          summary: "hmaproxy on {{ $labels.instance }} could not reload its allow-list file"
+          description: "The previous list is in force: mailboxes that were removed from the file may still be opened."
       - alert: HmaproxyFileAlarm
         expr: hmaproxy_file_alarm == 1
         for: 1m
         labels: {severity: ticket}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxyfilealarm"
-          summary: "hmaproxy on {{ $labels.instance }} does not take up the file of {{ $labels.variable }}"
-          description: "What was read before is in force. The log says what is wrong with the file."
+          summary: "hmaproxy on {{ $labels.instance }} could not reload the file of {{ $labels.variable }}"
+          description: "The previous content is in force. The log says what is wrong with the file."
       - alert: HmaproxyLogAlarm
         expr: hmaproxy_log_alarm == 1
         for: 1m
@@ -134,7 +134,7 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxypanic"
           summary: "a request made hmaproxy on {{ $labels.instance }} panic"
-          description: "A fault of hmaproxy; other requests are not affected. The log has a line with level ERROR and the stack: report it."
+          description: "This is an error in hmaproxy; other requests are not affected. The log has a line with level ERROR and the stack: report it."
       - alert: HmaproxyReplays
         expr: sum by (instance) (increase(hmaproxy_replays_total[15m])) > 5
         labels: {severity: ticket}
@@ -159,7 +159,7 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxyexchangefailing"
           summary: "more than 5 % of the requests through hmaproxy on {{ $labels.instance }} fail"
-          description: "Exchange, or the way to it, does not respond properly. hmaproxy_failures_total says how."
+          description: "Exchange, or the network on the way to it, does not respond properly. hmaproxy_failures_total says how."
       - alert: HmaproxyExchangeNotServing
         expr: hmaproxy_exchange_consecutive_failures > 0
         for: 10m
@@ -167,7 +167,7 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxyexchangenotserving"
           summary: "Exchange has served no request through hmaproxy on {{ $labels.instance }} for 10 minutes"
-          description: "{{ $value }} requests in a row failed at Exchange or on the way to it. /ready and the status page name the first cause and a remedy."
+          description: "{{ $value }} consecutive requests failed at Exchange or on the way to it. /ready and the status page name the first cause and a remedy."
       - alert: HmaproxyServerErrors
         expr: |
           sum by (instance) (rate(hmaproxy_upstream_responses_total{status=~"5..",status!="500"}[10m]))
@@ -187,7 +187,7 @@
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxyclientsleave"
           summary: "clients of hmaproxy on {{ $labels.instance }} leave before Exchange responds"
-          description: "More than 10 % of the requests, notification streams left out, ended because the client closed its connection: Exchange takes longer than the clients wait."
+          description: "More than 10 % of the requests, without notification streams, ended because the client closed its connection: Exchange takes longer than the clients wait."
       - alert: HmaproxyThrottled
         expr: |
           sum by (instance) (
@@ -197,8 +197,8 @@
         labels: {severity: ticket}
         annotations:
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxythrottled"
-          summary: "Exchange throttles hmaproxy on {{ $labels.instance }}"
-          description: "{{ $value | humanize }} requests in 15 minutes. Use fewer clients at a time, or give the application a throttling policy."
+          summary: "Exchange throttles requests of hmaproxy on {{ $labels.instance }}"
+          description: "{{ $value | humanize }} requests in 15 minutes. Use fewer clients at the same time, or give the application a throttling policy."
       - alert: HmaproxyMailboxGone
         expr: |
           sum by (instance) (

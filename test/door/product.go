@@ -21,12 +21,12 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A stand is a real hmaproxy in front of emulated services.
-type stand struct {
+// A product is a real hmaproxy in front of emulated services.
+type product struct {
 	*emulator.Emulator
 	dir     string
 	cmd     *exec.Cmd
-	clients []string // the addresses in its log
+	clients []string // addresses of the clients' listeners, from the log
 	scheme  string
 	client  *http.Client
 }
@@ -41,13 +41,13 @@ func build(ctx context.Context, dir string) (string, error) {
 	return path, nil
 }
 
-// newStand starts hmaproxy and the services; extra are further settings.
-func newStand(ctx context.Context, extra ...string) (*stand, error) {
+// newProduct starts hmaproxy and the services; extra are further settings.
+func newProduct(ctx context.Context, extra ...string) (*product, error) {
 	dir, err := os.MkdirTemp("", "door")
 	if err != nil {
 		return nil, err
 	}
-	s := &stand{dir: dir, scheme: "http"}
+	s := &product{dir: dir, scheme: "http"}
 	if slices.ContainsFunc(extra, func(e string) bool { return strings.HasPrefix(e, "HMA_TLS_") }) {
 		s.scheme = "https"
 	}
@@ -58,7 +58,7 @@ func newStand(ctx context.Context, extra ...string) (*stand, error) {
 	return s, nil
 }
 
-func (s *stand) start(ctx context.Context, extra []string) error {
+func (s *product) start(ctx context.Context, extra []string) error {
 	binary, err := build(ctx, s.dir)
 	if err != nil {
 		return err
@@ -89,14 +89,14 @@ func (s *stand) start(ctx context.Context, extra []string) error {
 }
 
 // listen reads the log until the listeners are open, and discards the rest.
-func (s *stand) listen(log io.Reader) error {
+func (s *product) listen(log io.Reader) error {
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
 		var line struct{ Msg, Listen string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
 			s.clients = strings.Split(line.Listen, ",")
 			s.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
-				DialContext: s.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // a self-signed certificate
+				DialContext: s.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the certificate is self-signed
 			}}
 			go io.Copy(io.Discard, log)
 			return s.warm()
@@ -105,7 +105,7 @@ func (s *stand) listen(log io.Reader) error {
 	return errors.New("hmaproxy did not start")
 }
 
-func (s *stand) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (s *product) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	network := "tcp"
 	if strings.HasPrefix(s.clients[0], "/") {
 		network = "unix"
@@ -113,8 +113,9 @@ func (s *stand) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, s.clients[0])
 }
 
-// warm checks that a request succeeds, and removes it from the record.
-func (s *stand) warm() error {
+// warm checks that a request succeeds, and removes it from the record of
+// requests.
+func (s *product) warm() error {
 	var err error
 	for range 100 {
 		if _, err = s.post(); err == nil {
@@ -126,7 +127,7 @@ func (s *stand) warm() error {
 	return fmt.Errorf("a normal client's request: %w", err)
 }
 
-func (s *stand) close() {
+func (s *product) close() {
 	if s.cmd != nil && s.cmd.Process != nil {
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
 		time.AfterFunc(5*time.Second, func() { _ = s.cmd.Process.Kill() })
@@ -146,7 +147,7 @@ const envelope = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/
 	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
 
 // post sends a normal client's request. It returns how long it took.
-func (s *stand) post() (time.Duration, error) {
+func (s *product) post() (time.Duration, error) {
 	started := time.Now()
 	resp, err := s.client.Post(s.scheme+"://localhost/EWS/Exchange.asmx", "text/xml", strings.NewReader(envelope))
 	if err != nil {
@@ -162,8 +163,8 @@ func (s *stand) post() (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// came returns the requests that reached Exchange, without those of the caller.
-func (s *stand) came() []string {
+// came returns the requests that reached Exchange, without those of post.
+func (s *product) came() []string {
 	var all []string
 	for _, hop := range s.Exchange().Hops() {
 		all = append(all, hop.Method+" "+hop.Path+" "+hop.Operation)

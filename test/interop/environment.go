@@ -19,31 +19,31 @@ import (
 	"hmaproxy/internal/emulator/device"
 )
 
-// A world is the environment of one scenario: the services, the product in front of
-// them, and records of the traffic on both sides of the product.
-type world struct {
+// An environment holds one scenario's services, the product in front of them,
+// and the traffic on both sides of the product.
+type environment struct {
 	scenario scenario
 	tools    *tools
-	dir      string // of the scenario alone
+	dir      string // folder of this scenario
 	services *emulator.Emulator
 	tap      *tap
-	exchange *http.Server // the tap's; nil with a device
-	device   net.Listener // the device's; nil without
+	exchange *http.Server // server of the tap; nil with a device
+	device   net.Listener // listener of the device; nil without one
 	product  *product
 	relay    *relay
 	finding  *finding // nil: the client gets the URL
 	control  *http.Server
-	steering string // the control's URL
+	steering string // URL of control
 }
 
-func newWorld(ctx context.Context, s scenario, t *tools) (w *world, err error) {
-	w = &world{scenario: s, tools: t}
+func newEnvironment(ctx context.Context, s scenario, t *tools) (w *environment, err error) {
+	w = &environment{scenario: s, tools: t}
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
-	if w.dir, err = os.MkdirTemp(t.temp, "world"); err != nil {
+	if w.dir, err = os.MkdirTemp(t.temp, "environment"); err != nil {
 		return w, err
 	}
 	if w.services, err = emulator.New(emulator.Config{Cert: t.cert, SigningKey: t.key}); err != nil {
@@ -83,7 +83,7 @@ func newWorld(ctx context.Context, s scenario, t *tools) (w *world, err error) {
 }
 
 // listenTap puts the tap before Exchange and returns its address.
-func (w *world) listenTap() (string, error) {
+func (w *environment) listenTap() (string, error) {
 	w.tap = &tap{exchange: w.services.Exchange(), gzip: w.scenario.gzip}
 	config, err := w.services.TLSConfig("127.0.0.1")
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *world) listenTap() (string, error) {
 }
 
 // settings returns all environment variables of the product.
-func (w *world) settings(connect string) ([]string, error) {
+func (w *environment) settings(connect string) ([]string, error) {
 	ca := filepath.Join(w.dir, "ca.pem")
 	if err := os.WriteFile(ca, w.services.CAPEM(), 0o600); err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (w *world) settings(connect string) ([]string, error) {
 }
 
 // guid returns the GUID of a mailbox.
-func (w *world) guid(address string) string {
+func (w *environment) guid(address string) string {
 	for _, m := range w.services.Exchange().Mailboxes() {
 		if m.Primary == address {
 			return m.GUID
@@ -143,7 +143,7 @@ func (w *world) guid(address string) string {
 }
 
 // writeUsers writes the file of client users. Both users may open Alice's mailbox.
-func (w *world) writeUsers() error {
+func (w *environment) writeUsers() error {
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	if err != nil {
 		return err
@@ -156,10 +156,10 @@ func (w *world) writeUsers() error {
 }
 
 // url returns the product's URL for clients.
-func (w *world) url() string { return "http://" + w.relay.addr() + "/EWS/Exchange.asmx" }
+func (w *environment) url() string { return "http://" + w.relay.addr() + "/EWS/Exchange.asmx" }
 
 // environment returns the environment variables of a client's program.
-func (w *world) environment() []string {
+func (w *environment) environment() []string {
 	env := []string{
 		"EWS_URL=" + w.url(), "CONTROL_URL=" + w.steering, "WORK_DIR=" + w.dir, "HOME=" + w.dir,
 		"NODE_PATH=" + w.tools.nodeModules, "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONWARNINGS=ignore",
@@ -171,7 +171,7 @@ func (w *world) environment() []string {
 	return env
 }
 
-func (w *world) close() {
+func (w *environment) close() {
 	if w.product != nil {
 		w.product.stop()
 	}
@@ -197,7 +197,7 @@ func (w *world) close() {
 
 // listenControl starts an HTTP endpoint through which a client's program controls
 // the services, for example to deliver a message or to revoke a token.
-func (w *world) listenControl() error {
+func (w *environment) listenControl() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ func (w *world) listenControl() error {
 	return nil
 }
 
-func (w *world) steer(out http.ResponseWriter, r *http.Request) {
+func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 	x, q := w.services.Exchange(), r.URL.Query()
 	switch r.URL.Path {
 	case "/deliver":

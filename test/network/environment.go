@@ -33,23 +33,23 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// Addresses of the two ends of the link. Exchange has two.
+// Addresses of the two ends of the link. The end with Exchange has two.
 var (
 	exchangeA   = netip.MustParseAddr("10.77.0.2")
 	exchangeB   = netip.MustParseAddr("10.77.0.3")
-	unreachable = netip.MustParseAddr("10.77.0.9") // in DNS only
+	unreachable = netip.MustParseAddr("10.77.0.9") // only in DNS, not on the network
 )
 
 const exchangeName = "mail.contoso.test"
 
-// A world is the network with everything that runs in it.
-type world struct {
+// An environment is the network and the programs that run in it.
+type environment struct {
 	ctx     context.Context
 	dir     string
 	verbose bool
 	link    *link
 	names   nameServer
-	env     []string // hmaproxy's settings
+	env     []string // settings of hmaproxy
 
 	exchange     *exec.Cmd
 	exchangeIn   io.Writer
@@ -63,9 +63,9 @@ type world struct {
 	outcomes map[string]outcome
 }
 
-// An outcome is what a client got.
+// An outcome is the response of a client's request.
 type outcome struct {
-	executed string // "yes", "no" or "unknown", according to the response
+	executed string // whether Exchange executed it: "yes", "no" or "unknown", according to the response
 	wrong    bool   // the response of another request
 	took     time.Duration
 	what     string
@@ -73,7 +73,7 @@ type outcome struct {
 
 func runInside(ctx context.Context, inside string, p plan) error {
 	dir, id, _ := strings.Cut(inside, ",")
-	w := &world{ctx: ctx, dir: dir, verbose: p.verbose, outcomes: map[string]outcome{}}
+	w := &environment{ctx: ctx, dir: dir, verbose: p.verbose, outcomes: map[string]outcome{}}
 	w.link = &link{random: mathrand.New(mathrand.NewPCG(p.seed, 0)), known: map[flow]bool{}}
 	if err := w.connect(id); err != nil {
 		return err
@@ -90,7 +90,7 @@ func runInside(ctx context.Context, inside string, p plan) error {
 }
 
 // connect makes the link.
-func (w *world) connect(id string) error {
+func (w *environment) connect(id string) error {
 	clientName, serverName := namespaces(id)
 	clientTUN, err := openTUN(clientName, "hma0", "10.77.0.1/24")
 	if err != nil {
@@ -107,7 +107,7 @@ func (w *world) connect(id string) error {
 
 // startServices starts DNS, Entra ID and Key Vault here, and Exchange beyond the
 // link.
-func (w *world) startServices(id string) error {
+func (w *environment) startServices(id string) error {
 	w.names.set(0, exchangeA)
 	if err := w.names.serve(); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (w *world) startServices(id string) error {
 
 // writeCertificates writes Exchange's certificate and key, and returns the
 // certificate, which is its own root.
-func (w *world) writeCertificates() ([]byte, error) {
+func (w *environment) writeCertificates() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -174,13 +174,13 @@ func (w *world) writeCertificates() ([]byte, error) {
 		os.WriteFile(filepath.Join(w.dir, "server-key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
 }
 
-// proxyPort is the port of the corporate proxy, which runs beside Exchange.
+// proxyPort is the port of the corporate proxy, which runs next to Exchange.
 const proxyPort = 3128
 
 // startProxy starts a new hmaproxy, which has no connections. It may open that
 // many files, and reaches Exchange by way of the corporate proxy when corporate is
 // set.
-func (w *world) startProxy(files int, corporate bool) error {
+func (w *environment) startProxy(files int, corporate bool) error {
 	w.stopProxy()
 	w.proxy = exec.Command("/bin/sh", "-c", `ulimit -n "$1" && exec "$0"`, filepath.Join(w.dir, "hmaproxy"), strconv.Itoa(files))
 	w.proxy.Env = w.env
@@ -207,7 +207,7 @@ func (w *world) startProxy(files int, corporate bool) error {
 	return errors.New("hmaproxy is not ready after 20 s")
 }
 
-func (w *world) stopProxy() {
+func (w *environment) stopProxy() {
 	if w.proxy != nil {
 		_ = w.proxy.Process.Kill()
 		_ = w.proxy.Wait()
@@ -217,7 +217,7 @@ func (w *world) stopProxy() {
 
 // A request is one request of a client.
 type request struct {
-	think  time.Duration // that Exchange takes, or how long a stream lasts
+	think  time.Duration // working time of Exchange, or duration of a stream
 	size   int           // bytes of padding
 	stream bool
 }
@@ -242,7 +242,7 @@ func (r request) text(id string) []byte {
 }
 
 // send sends a request and records its outcome.
-func (w *world) send(ctx context.Context, r request) outcome {
+func (w *environment) send(ctx context.Context, r request) outcome {
 	id := fmt.Sprintf("r%d", w.ids.Add(1))
 	began := time.Now()
 	o := w.do(ctx, id, r)
@@ -253,7 +253,7 @@ func (w *world) send(ctx context.Context, r request) outcome {
 	return o
 }
 
-func (w *world) do(ctx context.Context, id string, r request) outcome {
+func (w *environment) do(ctx context.Context, id string, r request) outcome {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.proxyAddress+"/EWS/Exchange.asmx", bytes.NewReader(r.text(id)))
 	if err != nil {
 		return outcome{what: err.Error()}
@@ -282,7 +282,7 @@ func (w *world) do(ctx context.Context, id string, r request) outcome {
 }
 
 // ledger returns Exchange's executions.
-func (w *world) ledger() (map[string]int, error) {
+func (w *environment) ledger() (map[string]int, error) {
 	if _, err := io.WriteString(w.exchangeIn, "ledger\n"); err != nil {
 		return nil, err
 	}
