@@ -8,35 +8,33 @@ import (
 	"time"
 )
 
-// An admission bounds the requests in progress while the process has more work
-// than its processors do: what waits for a processor makes everything late, the
-// admin listener included. The bound adapts to how long goroutines wait for a
-// processor. Requests beyond it wait in order, as many as are served within
-// maxAdmissionWait at the rate of the last moments. Others are refused.
-//
-// A slow Exchange is no overload: requests that wait for it need no processor.
-//
-// It is safe for concurrent use.
+// An admission limits the requests in progress while the process has more work
+// than its processors can do, because then everything is late, including the
+// admin listener. The limit adapts to how long goroutines wait for a processor.
+// Requests above it wait in order. At the current rate as many may wait as can
+// be served within maxAdmissionWait; others are refused. A slow Exchange is not
+// an overload, because requests that wait for it need no processor. An
+// admission is safe for concurrent use.
 type admission struct {
-	delay func() time.Duration // of goroutines that wait for a processor; nil: there is no bound
+	delay func() time.Duration // returns the delay of goroutines that wait for a processor; nil: no limit
 
 	mu      sync.Mutex
-	running int       // requests in progress
-	limit   int       // of running; 0: none
-	waiting list.List // of *waiter, the first comes first
+	running int       // number of requests in progress
+	limit   int       // limit of running; 0: none
+	waiting list.List // list of *waiter, in the order of arrival
 	ticking bool      // tick is scheduled
-	checked time.Time // when limit was adapted
-	ended   int       // requests that have ended since then
-	rate    float64   // requests that end in a second
+	checked time.Time // time when limit was last adapted
+	ended   int       // number of requests that have ended since then
+	rate    float64   // number of requests that end per second
 }
 
 // A waiter is a request that waits to be admitted.
 type waiter struct {
 	since    time.Time
-	admitted chan bool // receives once whether it is
+	admitted chan bool // receives whether the request is admitted, once
 }
 
-// errOverload is why a request was not admitted.
+// errOverload means that a request was not admitted.
 var errOverload = errors.New("more requests than can be served within two seconds")
 
 // enter admits a request, after a wait of at most maxAdmissionWait. It returns
@@ -62,7 +60,8 @@ func (a *admission) enter(ctx context.Context, now time.Time) error {
 	}
 }
 
-// queue admits a request at once, refuses it, or returns its place in the queue.
+// queue admits a request without a wait, refuses it, or returns its place in
+// the queue.
 func (a *admission) queue(now time.Time) (place *list.Element, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,8 +77,8 @@ func (a *admission) queue(now time.Time) (place *list.Element, err error) {
 	return a.waiting.PushBack(&waiter{now, make(chan bool, 1)}), nil
 }
 
-// abandon removes a request whose client has left. It may have been admitted at
-// the same time.
+// abandon removes a request whose client has left. The request may be admitted
+// at the same moment.
 func (a *admission) abandon(place *list.Element) {
 	a.mu.Lock()
 	a.waiting.Remove(place)
@@ -106,8 +105,8 @@ func (a *admission) leave() {
 	a.admit()
 }
 
-// tick goes on while requests wait, so that they do not depend on others that come
-// or end.
+// tick repeats itself while requests wait, so that they do not depend on other
+// requests that arrive or end.
 func (a *admission) tick() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -123,7 +122,7 @@ func (a *admission) tick() {
 	}
 }
 
-// schedule requires a.mu, like the following methods.
+// schedule must be called with a.mu locked, like the following methods.
 func (a *admission) schedule() {
 	if !a.ticking {
 		a.ticking = true
@@ -131,7 +130,7 @@ func (a *admission) schedule() {
 	}
 }
 
-// admit admits waiting requests within the limit.
+// admit admits waiting requests up to the limit.
 func (a *admission) admit() {
 	for a.waiting.Len() > 0 && (a.limit == 0 || a.running < a.limit) {
 		a.running++
@@ -139,7 +138,7 @@ func (a *admission) admit() {
 	}
 }
 
-// adapt adapts the limit and the rate, once in admissionInterval.
+// adapt adapts the limit and the rate, once per admissionInterval.
 func (a *admission) adapt(now time.Time) {
 	passed := now.Sub(a.checked)
 	if passed < admissionInterval {

@@ -12,22 +12,23 @@ import (
 // An admissionTest is an admission whose requests are counted.
 type admissionTest struct {
 	*admission
-	delay    atomic.Int64 // nanoseconds
+	delay    atomic.Int64 // scheduler delay in nanoseconds
 	admitted int
 	refused  int
-	waits    []time.Duration // of those that were admitted
+	waits    []time.Duration // waits of the requests that were admitted
 }
 
 func testAdmission(t *testing.T, test func(a *admissionTest)) {
 	synctest.Test(t, func(*testing.T) {
 		a := new(admissionTest)
 		a.admission = &admission{delay: func() time.Duration { return time.Duration(a.delay.Load()) }}
-		time.Sleep(time.Second) // beyond the first adaption
+		time.Sleep(time.Second) // after the first adaptation
 		test(a)
 	})
 }
 
-// come lets n requests come at once. Each lasts for d once it is admitted.
+// come lets n requests arrive at the same moment. Each lasts for d after its
+// admission.
 func (a *admissionTest) come(n int, d time.Duration) {
 	for range n {
 		go func() {
@@ -74,7 +75,7 @@ func TestSlowExchangeIsNoOverload(t *testing.T) {
 
 func TestOverload(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
-		for range 10 { // 1,000 a second
+		for range 10 { // 1,000 per second
 			a.come(100, 50*time.Millisecond)
 			time.Sleep(admissionInterval)
 		}
@@ -88,7 +89,7 @@ func TestOverload(t *testing.T) {
 		if n := a.admitted; n > 0 {
 			t.Errorf("%d requests were admitted beyond the limit", n)
 		}
-		if n := a.refused; n < 900 || n > 2600 { // 1,000 a second at most were served before
+		if n := a.refused; n < 900 || n > 2600 { // at most 1,000 per second were served before
 			t.Errorf("%d of 3,000 requests were refused at once", n)
 		}
 		waiting := a.waiting.Len()

@@ -24,7 +24,7 @@ type call struct {
 	inspection inspection
 	trip       roundTrip
 	respond    responder
-	admitted   bool // counts for the admission
+	admitted   bool // the request is counted by the admission
 }
 
 func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
@@ -57,8 +57,8 @@ func newID() string {
 	return string(s[:])
 }
 
-// enter waits until the request may be served. It returns a problem when it may
-// not, or when the client has left.
+// enter waits until the request may be served. It returns a problem if the
+// request is refused or the client has left.
 func (c *call) enter() *problem {
 	err := c.h.admission.enter(c.r.Context(), c.record.Start)
 	switch {
@@ -71,8 +71,8 @@ func (c *call) enter() *problem {
 	return failed(codeTransient, ReasonClientLeft, nil)
 }
 
-// leave says that the request is over, or that what is left of it is a stream of
-// notifications. It may be called more than once.
+// leave ends the request's admission, either at its end or when only a
+// notification stream remains. It may be called more than once.
 func (c *call) leave() {
 	if c.admitted {
 		c.admitted = false

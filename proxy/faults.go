@@ -99,9 +99,9 @@ func failed(code ews.ResponseCode, reason Reason, err error) *problem {
 	return &problem{code: code, reason: reason, err: err}
 }
 
-// proxyBusy is the response to a request for which there is no memory or no time.
-// The waits that clients are asked for differ, so that they do not all come again
-// in the same moment. detail may be "".
+// proxyBusy is the response to a request for which there is no memory or no
+// time. The back-off times for clients vary, so that they do not all retry at
+// the same moment. detail may be "".
 func proxyBusy(detail string) *problem {
 	p := failed(codeBusy, ReasonProxyBusy, nil)
 	p.detail, p.wait = detail, backOff/2+rand.N(backOff)

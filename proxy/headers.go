@@ -65,7 +65,7 @@ func carriedHeaders(further []string) map[string]bool {
 // requestHeaders makes the headers of upstream requests from empty ones. They
 // do not contain the token, which upstream.send sets.
 type requestHeaders struct {
-	carried map[string]bool // names that are copied from the client's request
+	carried map[string]bool // names of the headers that are copied from the client's request
 	cookies *cookieNames
 }
 

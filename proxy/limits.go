@@ -22,10 +22,10 @@ const (
 	maxBusyDelay = 2 * time.Second        // up to this limit, because clients have timeouts
 	maxBusyPeers = 1024
 
-	maxSchedulerDelay = 10 * time.Millisecond  // a request waits for a processor some ten times
-	maxAdmissionWait  = 2 * time.Second        // clients have timeouts, and the next ones wait too
-	admissionInterval = 100 * time.Millisecond // between two looks at the delay
-	minAdmitted       = 64                     // requests in progress that are admitted in any case
+	maxSchedulerDelay = 10 * time.Millisecond  // a request waits about ten times for a processor
+	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue, because clients have timeouts
+	admissionInterval = 100 * time.Millisecond // interval between checks of the delay
+	minAdmitted       = 64                     // number of requests in progress that are always admitted
 
 	headerTimeout = 10 * time.Second // for the whole head of a request
 	idleTimeout   = 3 * time.Minute  // for an idle client connection, above IIS's own 2 minutes

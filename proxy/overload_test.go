@@ -17,9 +17,9 @@ import (
 
 var backOffValue = regexp.MustCompile(`<t:Value Name="BackOffMilliseconds">(\d+)</t:Value>`)
 
-// TestOverloadIsServerBusy checks what clients get while goroutines wait for a
-// processor and as many requests as are always admitted are in progress.
-// Notification streams are not among these.
+// TestOverloadIsServerBusy checks the responses when goroutines wait for a
+// processor and minAdmitted requests are in progress. Notification streams do
+// not count.
 func TestOverloadIsServerBusy(t *testing.T) {
 	const running, streams, more = 64, 70, 40
 	reached := 0

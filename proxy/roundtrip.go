@@ -92,7 +92,7 @@ func (u *upstream) authorization(token string) []string {
 // An outgoing is a request to send to Exchange.
 type outgoing struct {
 	url     *url.URL
-	header  http.Header // without the token
+	header  http.Header // header without the token
 	payload body.Payload
 }
 

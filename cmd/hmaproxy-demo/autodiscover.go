@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// discovered asks the product for the URL of Exchange, as software does that gets an
-// address and nothing else, and opens the Inbox there.
+// discovered requests the URL of Exchange from the product, as a client does
+// that is configured with only an address, and opens the Inbox at that URL.
 func discovered(ctx context.Context, d *demo) error {
 	found, err := d.discover(ctx, "alice@contoso.com")
 	if err != nil {
@@ -33,13 +33,13 @@ func discovered(ctx context.Context, d *demo) error {
 	return err
 }
 
-// A discovery is a response of Autodiscover in JSON.
+// A discovery is the JSON response to an Autodiscover request.
 type discovery struct {
 	URL       string `json:"Url"`
 	ErrorCode string
 }
 
-// discover sends a request of Autodiscover and prints it with its response.
+// discover sends an Autodiscover request and prints it with its response.
 func (d *demo) discover(ctx context.Context, mailbox string) (discovery, error) {
 	target := "/autodiscover/autodiscover.json?Email=" + url.QueryEscape(mailbox) + "&Protocol=EWS"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.enforcing.clients+target, nil)

@@ -149,7 +149,7 @@ func TestCommandsOfArchive(t *testing.T) {
 	}
 }
 
-// TestCallOf: what counts as a call of the program.
+// TestCallOf tests which lines are calls of the program.
 func TestCallOf(t *testing.T) {
 	for line, want := range map[string]string{
 		"hmaproxy -env-file hmaproxy.env   # serves":                  "serve -env-file",

@@ -100,7 +100,7 @@ func runDoctor(ctx context.Context, inv *invocation) error {
 	return errCheckFailed
 }
 
-// examine makes the checks and prints their results.
+// examine runs the checks and prints their results.
 func examine(inv *invocation, run func(report func(doctor.Result)) []doctor.Result) ([]doctor.Result, error) {
 	if inv.json {
 		all := run(nil)

@@ -12,10 +12,10 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// TestGenerated keeps the man pages and the completions of shells as the command
-// table says, and the copies of the alert rules like the original, which a chart and a
-// kustomization cannot read outside their folders. go generate ./cmd/hmaproxy writes
-// them.
+// TestGenerated checks that the man pages and the completions of shells agree
+// with the command table. It also checks that the copies of the alert rules
+// agree with the original; a chart and a kustomization cannot read files
+// outside their folders. go generate ./cmd/hmaproxy writes them.
 func TestGenerated(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"man/hmaproxy.1":            manPage(),
@@ -415,7 +415,7 @@ func alertRules(t *testing.T) string {
 	return "groups:\n" + strings.TrimSuffix(groups, "\n")
 }
 
-// rulesTemplate returns the rules as a template of Helm that has no actions.
+// rulesTemplate returns the rules as a Helm template without actions.
 func rulesTemplate(t *testing.T) []byte {
 	return fmt.Appendf(nil, "{{/* %s */}}\n{{- define \"hmaproxy.rules\" -}}\n{{ `%s` }}\n{{- end -}}\n", copiedMark, alertRules(t))
 }

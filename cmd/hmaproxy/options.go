@@ -29,7 +29,7 @@ type options struct {
 	top                       rowLimit // of report and policy test
 	list, operation, client   string
 
-	dir  string // of tls-setup
+	dir  string // flags of tls-setup
 	days int
 }
 

@@ -12,7 +12,7 @@ const aLog = `{"time":"2026-11-04T16:00:00Z","level":"INFO","msg":"request","id"
 {"time":"2026-11-04T16:00:01Z","level":"WARN","msg":"request","id":"b","client":"crm","operation":"GetItem","mailbox":"bob@contoso.com","audit":"mailbox-not-allowed","status":200,"upstream":200,"bytes_in":1,"bytes_out":2,"duration_ms":5}
 `
 
-// someSettings are settings that load, in a file.
+// someSettings are valid settings in the form of a file.
 func someSettings(t *testing.T, further ...string) string {
 	t.Helper()
 	return writeText(t, strings.Join(append([]string{
@@ -30,8 +30,8 @@ func writeText(t *testing.T, text string) string {
 	return path
 }
 
-// TestReportAndPolicyCommands: each command line with its exit status and a part of
-// what it prints, on standard output or as the error.
+// TestReportAndPolicyCommands: each command line with its exit status and a
+// part of its output or error.
 func TestReportAndPolicyCommands(t *testing.T) {
 	log, list := writeText(t, aLog), writeText(t, "alice@contoso.com\nbob@contoso.com\n")
 	env := someSettings(t, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_ALLOW_LIST_MODE=audit")
@@ -97,8 +97,8 @@ func TestReportAndPolicyCommands(t *testing.T) {
 	}
 }
 
-// TestSuggestionPassesItsOwnTest: a list that report suggests refuses nothing of what
-// succeeded.
+// TestSuggestionPassesItsOwnTest: a list that report suggests refuses no
+// request that has succeeded.
 func TestSuggestionPassesItsOwnTest(t *testing.T) {
 	log := writeText(t, aLog)
 	list := writeText(t, output(t, "report", "-suggest", log))

@@ -88,8 +88,8 @@ func runTLSSetup(_ context.Context, inv *invocation) error {
 	return err
 }
 
-// certificateNames returns the names of the arguments, or without any those of
-// HMA_HOST_NAMES, as they are compared.
+// certificateNames returns the names in the arguments, or without arguments
+// those of HMA_HOST_NAMES, in the form in which names are compared.
 func (inv *invocation) certificateNames() ([]string, error) {
 	given := strings.Join(inv.args, ",")
 	if len(inv.args) == 0 {
@@ -163,8 +163,8 @@ func (f tlsFiles) write(b privateca.Bundle) (err error) {
 	return nil
 }
 
-// instructions says what comes next. The commands of all systems are there, because
-// the client may run on another than this command.
+// instructions returns the next steps. It contains the commands of all systems,
+// because the client may run on another system than this command.
 func (f tlsFiles) instructions(names []string, expires time.Time, system string) string {
 	limit := "which only you can read; hmaproxy must be able to read it: chown it to the account of the service"
 	if system == "windows" {

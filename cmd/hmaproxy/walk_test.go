@@ -19,8 +19,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// walkBlocks returns the blocks of commands of docs/operations.md, "From audit to
-// enforce".
+// walkBlocks returns the blocks of commands in the section "From audit to
+// enforce" of docs/operations.md.
 func walkBlocks(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile("../../docs/operations.md")
@@ -39,8 +39,9 @@ func walkBlocks(t *testing.T) []string {
 	return blocks
 }
 
-// freeAddress returns a loopback address that is free now. Its port is below those
-// that systems give out by themselves, so that no other listener gets it before it is used.
+// freeAddress returns a loopback address with a free port. The port is below
+// those that systems assign themselves, so that no other listener gets it
+// before it is used.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -54,7 +55,7 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// A walker is the client software of the walk: it sends the demo's requests.
+// A walker is the client during the walk: it sends the demo's requests.
 type walker struct {
 	t       *testing.T
 	address string
@@ -117,7 +118,7 @@ func TestWalkFromAuditToEnforce(t *testing.T) {
 	}
 	env = append(env, "HMA_LISTEN="+clients, "HMA_ADMIN_LISTEN="+admin)
 
-	// The shell waits for the software after the first block and at the end.
+	// The shell waits for the client after the first block and at the end.
 	blocks := walkBlocks(t)
 	pause := func(name string) string {
 		return "touch at-" + name + "; until [ -e past-" + name + " ]; do sleep 0.1; done\n"
@@ -127,7 +128,7 @@ func TestWalkFromAuditToEnforce(t *testing.T) {
 	cmd.Dir, cmd.Env = dir, env
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.WaitDelay = 10 * time.Second // hmaproxy holds the pipe until it has ended
+	cmd.WaitDelay = 10 * time.Second // hmaproxy keeps the pipe open until it has ended
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

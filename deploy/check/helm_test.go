@@ -28,7 +28,7 @@ const (
 	helmGateway = "helm gateway"
 )
 
-// loadChart returns the chart of a variant, and values that a user would give.
+// loadChart returns the chart of a variant with a user's values.
 func loadChart(t *testing.T, variant string) (*chart.Chart, map[string]any) {
 	t.Helper()
 	load := func(name string) *chart.Chart {
@@ -88,7 +88,7 @@ func renderChart(t *testing.T, variant string, change func(values map[string]any
 	return data
 }
 
-// TestChartsAreClean has Helm's linter look at the charts.
+// TestChartsAreClean runs Helm's linter on the charts.
 func TestChartsAreClean(t *testing.T) {
 	for _, name := range []string{"hmaproxy-sidecar", "hmaproxy-gateway"} {
 		_, values := loadChart(t, helmGateway)
@@ -104,8 +104,8 @@ func TestChartsAreClean(t *testing.T) {
 	}
 }
 
-// TestChartsRefuse: what would be no settings of hmaproxy is refused before it
-// reaches the cluster.
+// TestChartsRefuse: values that would not be valid settings of hmaproxy are
+// refused before they reach the cluster.
 func TestChartsRefuse(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

@@ -157,12 +157,12 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 	return proxy.New(p)
 }
 
-// unlimitedBudget is how much memory the bodies of all requests may take in a
-// process without a limit: some 250 long uploads at a time.
+// unlimitedBudget is the memory for the bodies of all requests in a process
+// without a memory limit: enough for about 250 long uploads at a time.
 const unlimitedBudget = 128 << 20
 
-// bufferBudget returns how much memory the bodies of all requests may take: a
-// quarter of the process's limit.
+// bufferBudget returns the memory for the bodies of all requests: a quarter of
+// the process's limit.
 func bufferBudget(limit int64) int64 {
 	if limit == math.MaxInt64 {
 		return unlimitedBudget

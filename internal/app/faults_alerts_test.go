@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// alertTests are promtool's tests of the alert rules against the metrics of each
-// fault. scripts/monitoring.sh runs them.
+// alertTests is promtool's test file: it tests the alert rules with the metrics
+// of each fault. scripts/monitoring.sh runs it.
 const alertTests = "../../deploy/monitoring/faults.rules.test.yaml"
 
 const alertTestsHead = `# Which alerts fire while a fault of docs/faults.md lasts, by the metrics that the
@@ -39,8 +39,8 @@ func samples(text string) map[string]float64 {
 	return values
 }
 
-// lasting returns promtool's series of two hours in which each minute is as the time
-// between before and after was, for the metrics that the rules name.
+// lasting returns series of two hours in promtool's format, for the metrics in
+// the rules. Each minute repeats the change between before and after.
 func lasting(t *testing.T, before, after string) []string {
 	t.Helper()
 	old, now := samples(before), float64(time.Now().Unix())
@@ -63,9 +63,9 @@ func lasting(t *testing.T, before, after string) []string {
 		case strings.HasSuffix(name, "_failures"):
 			values = fmt.Sprintf("%gx120", min(value, 10))
 		case strings.HasSuffix(name, "_total"), strings.HasSuffix(name, "_count"):
-			values = fmt.Sprintf("0+%gx120", min(value-old[key], 10)) // retries have random delays
+			values = fmt.Sprintf("0+%gx120", min(value-old[key], 10)) // because retries have random delays
 		case strings.HasSuffix(name, "_timestamp_seconds"):
-			// Its random part lies beyond every threshold of the rules.
+			// The random part of the value is above every threshold of the rules.
 			values = fmt.Sprintf("%d+60x120", int(min(max(value-now, -600), longest[name])))
 		}
 		all = append(all, fmt.Sprintf("      - {series: '%s{%s}', values: %q}\n", name, strings.ReplaceAll(labels, "'", "''"), values))
@@ -74,8 +74,8 @@ func lasting(t *testing.T, before, after string) []string {
 	return all
 }
 
-// alertTest returns promtool's test that these alerts fire after 100 minutes of a
-// fault, and no others.
+// alertTest returns promtool's test that after 100 minutes of a fault exactly
+// these alerts fire.
 func alertTest(name string, series, alerts []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  - name: '%s'\n    interval: 1m\n    input_series:\n%s", strings.ReplaceAll(name, "'", "''"), strings.Join(series, ""))
@@ -91,7 +91,8 @@ func alertTest(name string, series, alerts []string) string {
 
 var firing = regexp.MustCompile(`alertname=\\?"(\w+)\\?"`)
 
-// promtoolAlerts asks promtool which alerts fire: it names them when none is expected.
+// promtoolAlerts returns the alerts that fire according to promtool. promtool
+// names them in its error if none is expected.
 func promtoolAlerts(t *testing.T, series []string) []string {
 	t.Helper()
 	folder := t.TempDir()

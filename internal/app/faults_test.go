@@ -31,7 +31,7 @@ const faultsDocument = "../../docs/faults.md"
 // A brokenCase is one row of docs/faults.md.
 type brokenCase struct {
 	name    string
-	prepare func(h *testProduct) // before the start; nil: nothing
+	prepare func(h *testProduct) // runs before the start; nil: nothing
 	fault   func(h *testProduct) // nil: the request itself is the fault
 	send    func(h *testProduct) response
 }
@@ -159,7 +159,7 @@ func brokenCases(t *testing.T) []brokenCase {
 	}
 }
 
-// listFile has the allow-list read from a file.
+// listFile configures an allow-list in a file.
 func listFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		delete(h.env, "HMA_ALLOWED_MAILBOXES")
@@ -167,14 +167,14 @@ func listFile(path string) func(*testProduct) {
 	}
 }
 
-// usersFile has clients authenticate.
+// usersFile configures client users, so that clients must authenticate.
 func usersFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		h.env["HMA_CLIENT_USERS_FILE"], h.env["HMA_ALLOWED_MAILBOXES"] = path, "alice@contoso.com,bob@contoso.com"
 	}
 }
 
-// group has the allow-list come from a group.
+// group configures an allow-list from a group.
 func group(h *testProduct) {
 	h.emu.Exchange().AddGroup("erp@contoso.com", "alice@contoso.com")
 	delete(h.env, "HMA_ALLOWED_MAILBOXES")
@@ -186,8 +186,8 @@ func crm(mailbox, password string) func(*testProduct) response {
 	return func(h *testProduct) response { return h.asUser(mailbox, "crm", password) }
 }
 
-// replaceFile replaces a file, or removes it when the content is "", and waits until
-// it was looked at.
+// replaceFile replaces a file, or removes it if the content is "". It waits
+// until the file was checked.
 func replaceFile(t *testing.T, path, content string) {
 	t.Helper()
 	err := os.Remove(path)
@@ -200,8 +200,9 @@ func replaceFile(t *testing.T, path, content string) {
 	time.Sleep(5 * time.Minute)
 }
 
-// deviceCase is a case in which, from the fault on, connections to Exchange end at a
-// device with another configuration of TLS, or with none at all.
+// deviceCase is a case in which a device with another TLS configuration, or
+// without TLS, receives the connections to Exchange from the beginning of the
+// fault.
 func deviceCase(name string, c *tls.Config) brokenCase {
 	var there atomic.Bool
 	return brokenCase{
@@ -225,12 +226,13 @@ func deviceCase(name string, c *tls.Config) brokenCase {
 		},
 		fault: func(h *testProduct) {
 			there.Store(true)
-			time.Sleep(10 * time.Minute) // idle connections are closed
+			time.Sleep(10 * time.Minute) // closes the idle connections
 		},
 	}
 }
 
-// foreignCertificate is a configuration with a certificate that no root is known of.
+// foreignCertificate is a TLS configuration with a certificate from an unknown
+// root.
 func foreignCertificate(t *testing.T, name string) *tls.Config {
 	t.Helper()
 	key := testKeys()[0]
@@ -248,8 +250,8 @@ func foreignCertificate(t *testing.T, name string) *tls.Config {
 // variable are the parts of texts that differ from run to run.
 var variable = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-F]{40}|20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| UTC)?`)
 
-// row runs a case and describes what is seen of it, as a row of the table without the
-// alerts. series is what promtool gets to find the alerts.
+// row runs a case and describes its visible effects, as a row of the table
+// without the alerts. series is promtool's input for the alerts.
 func (c brokenCase) row(t *testing.T) (row string, series []string) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestProduct(t, emulator.Config{})
@@ -354,8 +356,8 @@ func describePage(t *testing.T, h *testProduct) string {
 	return "among all requests: " + s.Requests[0].Outcome
 }
 
-// TestFaultMatrix runs every case and compares what is seen of it with
-// docs/faults.md, and the series of its metrics with those that promtool judged. To
+// TestFaultMatrix runs every case. It compares the effects with docs/faults.md,
+// and the metrics with the series with which promtool tests the alerts. To
 // write both files, with promtool installed: go test ./internal/app -run
 // TestFaultMatrix -update-faults
 func TestFaultMatrix(t *testing.T) {

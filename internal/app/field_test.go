@@ -24,16 +24,16 @@ import (
 	"hmaproxy/internal/memnet"
 )
 
-// The cases of this file are made from public reports of people who run EWS
-// clients, devices in front of Exchange, and proxies.
+// The cases of this file come from public reports about EWS clients, devices in
+// front of Exchange, and proxies.
 
 // A fieldRequest is a client's raw request.
 type fieldRequest struct {
 	name     string
-	file     string   // in testdata/field; "" for the name
-	settings []string // besides the allow-list
+	file     string   // file in testdata/field; "" means that it has the case's name
+	settings []string // settings in addition to the allow-list
 	want     string   // "served", "forwarded", or the reason of the refusal
-	header   string   // that Exchange must not get; "" for none
+	header   string   // text that Exchange must not receive; "" for none
 }
 
 func fieldRequests() []fieldRequest {
@@ -68,7 +68,7 @@ func fieldRequests() []fieldRequest {
 func (f fieldRequest) text(t *testing.T, address string) string {
 	t.Helper()
 	name := cmp.Or(f.file, f.name)
-	if name == "kerberos-64k" { // a plain request with a bloated ticket
+	if name == "kerberos-64k" { // a simple request with a very large Kerberos ticket
 		text := strings.Replace(read(t, "testdata/field/plain.http"), "Content-Length:", "Authorization: Negotiate "+strings.Repeat("A", 60<<10)+"\nContent-Length:", 1)
 		return f.fill(text, address)
 	}
@@ -134,20 +134,20 @@ func TestFieldRequests(t *testing.T) {
 	}
 }
 
-// A fieldDevice is something in front of Exchange.
+// A fieldDevice is a device in front of Exchange.
 type fieldDevice struct {
 	name     string
-	fault    *emulator.Fault // instead of a device of package device
+	fault    *emulator.Fault // replaces a device of package device
 	settings []string
-	size     int    // of the message; the default is a small request
+	size     int    // size of the message; the default is a small request
 	want     string // "served", or the reason
-	code     string // of the fault; "" means ErrorServerBusy
-	says     string // what the log line has too
+	code     string // response code of the fault; "" means ErrorServerBusy
+	says     string // further text in the log line
 }
 
 const page = "<html><head><title>Sign in</title></head><body></body></html>"
 
-// responds is a response in place of Exchange's.
+// responds returns a device that responds in place of Exchange.
 func responds(status int, contentType, body string, header ...string) *emulator.Fault {
 	h := http.Header{"Content-Type": nil} // net/http then adds none
 	if contentType != "" {
@@ -212,7 +212,7 @@ func fieldDevices() []fieldDevice {
 		{name: "head-trailing-crlf", want: "served"},
 		{name: "head-nocolon", want: "upstream-broken", code: transient},
 
-		// Others of the same kinds.
+		// Further devices of the same kinds.
 		{name: "200, text/plain", fault: responds(200, "text/plain", "The service is unavailable."), want: "upstream-not-ews"},
 		{name: "200, JSON", fault: responds(200, "application/json", `{"error":"login_required"}`), want: "upstream-not-ews"},
 		{name: "200, a page without a type", fault: responds(200, "", page), want: "upstream-not-ews"},
@@ -317,8 +317,8 @@ func (s *testProduct) putDevice(name string) {
 	}
 }
 
-// A role assignment of Azure takes minutes to work. The product is ready by itself
-// within 15 s after that.
+// A role assignment of Azure takes effect after minutes. The product must be
+// ready within 15 s after that.
 func TestVaultPermissionArrivesLate(t *testing.T) {
 	for _, delay := range []time.Duration{30 * time.Second, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -341,7 +341,7 @@ func TestVaultPermissionArrivesLate(t *testing.T) {
 	}
 }
 
-// elsewhereTested are the cases that other tests run: package and name.
+// elsewhereTested are the cases that other tests cover: package and test name.
 var elsewhereTested = map[string][2]string{
 	"renegotiation":           {"../upstream", "TestRenegotiation"}, // with OpenSSL: Go's server does not renegotiate
 	"doctor-rsa-key-exchange": {"../doctor", "TestHandshakeFailures"},
@@ -356,7 +356,7 @@ var elsewhereTested = map[string][2]string{
 	"thunderbird-live":        {"../../test/interop", "Thunderbird: "},
 }
 
-// TestEveryFieldCase finds cases and devices that no test runs.
+// TestEveryFieldCase fails for cases and devices that no test covers.
 func TestEveryFieldCase(t *testing.T) {
 	tested := map[string]bool{"vault-rbac-delay": true} // TestVaultPermissionArrivesLate
 	for _, f := range fieldRequests() {
@@ -376,7 +376,7 @@ func TestEveryFieldCase(t *testing.T) {
 			t.Errorf("no test runs the device %s", d.Name)
 		}
 	}
-	index, err := os.ReadFile("../../../shared/field/index.tsv") // not part of this repository
+	index, err := os.ReadFile("../../../shared/field/index.tsv") // this folder is not part of the repository
 	if err != nil {
 		t.Log("NOT CHECKED: the collection of cases is not here")
 		return

@@ -31,7 +31,7 @@ const (
 // An Authenticator holds the current client users. It is safe for concurrent
 // use.
 type Authenticator struct {
-	config *config.Config // as read at start
+	config *config.Config // as at start
 	list   *allowlist.List
 	key    [sha256.Size]byte // key of the fingerprints, new in every process
 	users  atomic.Pointer[users]

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// readTimeout bounds how long the start waits for a file. A network file system that
-// hangs, or a pipe without a writer, would block it for ever.
+// readTimeout limits how long the start waits for a file. Otherwise a network
+// file system that hangs, or a pipe without a writer, would block the start for
+// ever.
 const readTimeout = 10 * time.Second
 
 var (
@@ -15,29 +16,31 @@ var (
 	errBlocked    = errors.New("reading it has not ended within 10 seconds")
 )
 
-// ReadFile reads a file that a setting names, as [Load] wants it. What is not a
-// regular file is an error: it could not be read a second time, when its content may
-// have changed. ReadFile returns after 10 seconds at the latest.
+// ReadFile reads a file that a setting names; it is the readFile argument of
+// [Load]. Only regular files are accepted, because others cannot be read again
+// when their content may have changed. ReadFile returns after at most 10
+// seconds.
 func ReadFile(name string) ([]byte, error) {
 	return within(readTimeout, func() ([]byte, error) {
 		info, err := os.Stat(name)
 		if err != nil {
 			return nil, err
 		}
-		if !info.Mode().IsRegular() && !info.IsDir() { // of a directory, the read says so
+		if !info.Mode().IsRegular() && !info.IsDir() { // for a directory, the read returns the error
 			return nil, errNotRegular
 		}
 		return os.ReadFile(name)
 	})
 }
 
-// ReadOnce reads a file that is not read a second time, which may be a pipe:
-// -env-file <(sops decrypt env). It returns after 10 seconds at the latest.
+// ReadOnce reads a file that is read only once and may be a pipe: -env-file
+// <(sops decrypt env). It returns after at most 10 seconds.
 func ReadOnce(name string) ([]byte, error) {
 	return within(readTimeout, func() ([]byte, error) { return os.ReadFile(name) })
 }
 
-// within returns what read returns, or an error after a time; read goes on then.
+// within calls read and returns its result. It returns an error if read takes
+// longer than the time limit; read continues then.
 func within(timeout time.Duration, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A pipe without a writer blocks whoever opens it. Each setting that names a file
-// refuses it by name.
+// Opening a pipe without a writer blocks. The error for each setting that names
+// such a file contains the name of the setting.
 func TestPipesAreRefused(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

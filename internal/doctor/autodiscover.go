@@ -19,32 +19,32 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A Resolver looks up names, like net.Resolver.
+// A Resolver resolves names, like net.Resolver.
 type Resolver interface {
 	LookupHost(ctx context.Context, host string) ([]string, error)
 	LookupSRV(ctx context.Context, service, proto, name string) (cname string, records []*net.SRV, err error)
 }
 
-// AutodiscoverOptions say how Autodiscover looks for Exchange. Apart from Mailbox
-// the zero value stands for this machine.
+// AutodiscoverOptions are the input of Autodiscover. Except for Mailbox, the
+// zero value means the properties of this machine.
 type AutodiscoverOptions struct {
 	Mailbox string // alice@contoso.com
 
-	Resolver Resolver                                                             // nil: that of the system
+	Resolver Resolver                                                             // nil: the system's resolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network
-	Roots    *x509.CertPool                                                       // that clients trust; nil: the system's
-	Domain   string                                                               // of Active Directory that the machine is in; "" for none
-	Temp     string                                                               // folder of temporary files, in which exchangelib keeps what it has found; "": not looked at
+	Roots    *x509.CertPool                                                       // roots that clients trust; nil: the system's
+	Domain   string                                                               // Active Directory domain of the machine; "" for none
+	Temp     string                                                               // folder of temporary files, where exchangelib caches results; "": not searched
 	Report   func(Result)                                                         // called for each result, in order; may be nil
 }
 
-// lookTime bounds each look-up and each request.
+// lookTime limits each look-up and each request.
 const lookTime = 10 * time.Second
 
-// Autodiscover does what clients on this machine do that look for the Exchange of a
-// mailbox: it asks at each place where they ask, in the order of most, and reports
-// the first that leads round hmaproxy. It needs a running hmaproxy and no settings.
-// It sends no credentials.
+// Autodiscover searches for the Exchange of a mailbox as clients on this
+// machine do. It sends requests to each location that clients try, in the order
+// that most clients use, and reports the first that does not lead to hmaproxy.
+// It needs a running hmaproxy and no settings. It sends no credentials.
 func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 	if o.Resolver == nil {
 		o.Resolver = net.DefaultResolver
@@ -67,8 +67,8 @@ func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 type walk struct {
 	options AutodiscoverOptions
 	domain  string
-	found   string // URL of the first place at which hmaproxy responds
-	round   bool   // a place before it leads to another server
+	found   string // URL of the first location at which hmaproxy responds
+	round   bool   // an earlier location leads to another server
 	all     []Result
 }
 
@@ -81,7 +81,7 @@ func (w *walk) report(id, title string, r Result) {
 	}
 }
 
-// visit asks at all places.
+// visit sends requests to all locations.
 func (w *walk) visit(ctx context.Context) {
 	if w.options.Domain != "" {
 		w.report("scp", "Active Directory", Result{Status: OK, Detail: "this machine is in the domain " + w.options.Domain, Warnings: []string{
@@ -104,7 +104,7 @@ func (w *walk) visit(ctx context.Context) {
 	w.cache()
 }
 
-// A visitResult is what responds at a place.
+// A visitResult is the response at a location.
 type visitResult struct {
 	status  int
 	header  http.Header
@@ -113,19 +113,19 @@ type visitResult struct {
 	address string
 }
 
-// ours reports whether hmaproxy has responded.
+// ours reports whether the response comes from hmaproxy.
 func (v *visitResult) ours() bool {
 	return v.header.Get("X-Hmaproxy-Error") != "" || strings.HasPrefix(v.body, "hmaproxy:")
 }
 
-// exchange reports whether a client takes the response for one of Exchange.
+// exchange reports whether a client would treat the response as Exchange's.
 func (v *visitResult) exchange() bool {
 	return v.header.Get("X-SOAP-Enabled") != "" || v.header.Get("X-FEServer") != "" || v.status == http.StatusUnauthorized ||
 		v.status == http.StatusOK && strings.Contains(v.header.Get("Content-Type"), "xml")
 }
 
-// client returns an HTTP client that connects to any server, and notes in v what
-// this machine would object to.
+// client returns an HTTP client that connects to any server. It records in v
+// why this machine would not trust the server.
 func (w *walk) client(v *visitResult) *http.Client {
 	transport := &http.Transport{
 		DisableKeepAlives: true,
@@ -137,7 +137,7 @@ func (w *walk) client(v *visitResult) *http.Client {
 			return c, err
 		},
 		TLSClientConfig: &tls.Config{
-			InsecureSkipVerify: true, // the certificate is looked at below; nothing secret is sent
+			InsecureSkipVerify: true, // the certificate is checked below, and no secret is sent
 			VerifyConnection: func(s tls.ConnectionState) error {
 				o := x509.VerifyOptions{Roots: w.options.Roots, DNSName: s.ServerName, Intermediates: x509.NewCertPool()}
 				for _, c := range s.PeerCertificates[1:] {
@@ -171,7 +171,8 @@ func (w *walk) send(ctx context.Context, method, target string, body []byte) (*v
 	return v, nil
 }
 
-// exists looks a name up as most programs of this machine do: hosts file and DNS.
+// exists resolves a name as most programs on this machine do, from the hosts
+// file and DNS.
 func (w *walk) exists(ctx context.Context, host string) (addresses string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -179,7 +180,7 @@ func (w *walk) exists(ctx context.Context, host string) (addresses string, err e
 	return strings.Join(list, ", "), err
 }
 
-// https asks at a place by TLS.
+// https sends a request to a location over TLS.
 func (w *walk) https(ctx context.Context, host, target string) Result {
 	addresses, err := w.exists(ctx, host)
 	if err != nil {
@@ -204,7 +205,7 @@ func (w *walk) https(ctx context.Context, host, target string) Result {
 	return ok(where + ", which is not Exchange; clients go on")
 }
 
-// own looks at a response of hmaproxy.
+// own evaluates a response of hmaproxy.
 func (w *walk) own(v *visitResult, host, target string) Result {
 	where := fmt.Sprintf("hmaproxy responds at %s", v.address)
 	names := "HMA_HOST_NAMES=" + host + "     # in addition to the names that are there"
@@ -227,7 +228,8 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 	return ok(where, "exchangelib asks DNS and does not read the hosts file")
 }
 
-// leadsRound is the result of a place at which clients find another server.
+// leadsRound returns the result for a location at which clients find another
+// server.
 func (w *walk) leadsRound(detail string) Result {
 	if w.found != "" {
 		return Result{Status: OK, Detail: detail, Warnings: []string{"software that asks here before it asks where hmaproxy responds goes round hmaproxy"}}
@@ -248,7 +250,8 @@ func location(v *visitResult) string {
 	return u.Host
 }
 
-// plain asks without TLS, where clients expect a redirect.
+// plain sends a request without TLS to a location at which clients expect a
+// redirect.
 func (w *walk) plain(ctx context.Context, host string) Result {
 	if _, err := w.exists(ctx, host); err != nil {
 		return ok(host + " does not exist; clients go on")
@@ -263,7 +266,7 @@ func (w *walk) plain(ctx context.Context, host string) Result {
 	return ok(fmt.Sprintf("no redirect (%d); clients go on", v.status))
 }
 
-// srv looks the service record up.
+// srv looks up the service record.
 func (w *walk) srv(ctx context.Context) Result {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -278,7 +281,7 @@ func (w *walk) srv(ctx context.Context) Result {
 	return w.leadsRound("it names " + host)
 }
 
-// mailbox asks for the mailbox, and looks where the URL leads that clients get.
+// mailbox requests the URL for the mailbox, and checks where the URL leads.
 func (w *walk) mailbox(ctx context.Context) Result {
 	question := `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request>` +
 		`<EMailAddress>` + escapeText(w.options.Mailbox) + `</EMailAddress>` +
@@ -313,7 +316,7 @@ func (w *walk) mailbox(ctx context.Context) Result {
 	return ok("clients get " + response.URL + ", which leads to hmaproxy")
 }
 
-// cache looks for what exchangelib has found earlier.
+// cache searches for results that exchangelib has cached.
 func (w *walk) cache() {
 	if w.options.Temp == "" {
 		return

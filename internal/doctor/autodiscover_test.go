@@ -21,12 +21,12 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A surrounding is the names, servers and trust of a machine on which clients look
-// for Exchange.
+// A surrounding holds the names, servers and trusted roots of a machine on
+// which clients look for Exchange.
 type surrounding struct {
 	t       *testing.T
 	network *memnet.Network
-	places  map[string]string // "autodiscover.contoso.com:443" to an address in the network
+	places  map[string]string // maps host and port, such as "autodiscover.contoso.com:443", to an address in the network
 	srv     string            // target of the service record; "" for none
 	roots   *x509.CertPool
 	options AutodiscoverOptions
@@ -59,9 +59,9 @@ func (s *surrounding) dial(ctx context.Context, network, address string) (net.Co
 	return s.network.DialContext(ctx, network, s.places[address])
 }
 
-// serve serves a handler at an address by TLS, with a certificate for names, which
-// the machine trusts unless they begin with "untrusted:"; without names it serves
-// plain HTTP.
+// serve serves a handler at an address over TLS, with a certificate for names.
+// The machine trusts it unless a name begins with "untrusted:". Without names
+// it serves plain HTTP.
 func (s *surrounding) serve(address string, h *http.Server, names ...string) {
 	s.t.Helper()
 	l, err := s.network.Listen(context.Background(), "tcp", address)
@@ -88,7 +88,7 @@ func (s *surrounding) serve(address string, h *http.Server, names ...string) {
 	s.t.Cleanup(func() { h.Close() })
 }
 
-// hmaproxy returns the product's handler for a name, with Autodiscover on.
+// hmaproxy returns the product's handler for a host name, with Autodiscover on.
 func (s *surrounding) hmaproxy(adjust func(*proxy.Config), names ...string) *http.Server {
 	s.t.Helper()
 	entries, err := policy.ParsePatterns("alice@contoso.com")
@@ -117,7 +117,7 @@ type noTokens struct{}
 
 func (noTokens) Token(ctx context.Context) (string, error) { return "", context.Canceled }
 
-// respondWith is another server.
+// respondWith returns the handler of another server.
 func respondWith(status int, header ...string) *http.Server {
 	return &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < len(header); i += 2 {
@@ -149,8 +149,8 @@ func TestAutodiscoverWalk(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		setUp func(*surrounding)
-		check string // of the first failure; "" for none
-		want  string // in that result, or without a failure in some result
+		check string // text of the first failure; "" for none
+		want  string // text in that result, or without a failure in any result
 	}{
 		{"works", good, "", "clients get https://autodiscover.contoso.com/EWS/Exchange.asmx, which leads to hmaproxy"},
 		{"a web site at the domain", func(s *surrounding) {

@@ -19,15 +19,15 @@ type conn struct {
 	peer     net.Addr // nil: the connection's own
 	slots    *slots   // nil: the connection takes no slot
 	listener *limited // nil: of no listener of this package
-	slot     slot     // of slots
+	slot     slot     // the connection's slot, guarded by slots.mu
 	onClose  func()
 
 	mu       sync.Mutex
 	deadline time.Time // of reads, as set by the caller
 	armed    time.Time // of reads, as set in the system: never later than deadline during a read
 	reading  bool      // a read waits in the system
-	since    time.Time // when that read began; zero for the read of a single byte
-	evicted  bool      // reads fail with errSlotLost
+	since    time.Time // time when that read began; zero for a read of one byte
+	evicted  bool      // whether reads fail with errSlotLost
 	waiting  bool      // delayRead waits
 	wakeUp   chan struct{}
 	timer    *time.Timer // used by delayRead
@@ -46,7 +46,7 @@ func newConn(raw net.Conn, s *slots) *conn {
 	return c
 }
 
-// errSlotLost is the error of reads from a connection whose slot was given to
+// errSlotLost is the error of reads from a connection that has lost its slot to
 // another one. Package proxy recognises it by its method Busy and responds with
 // ErrorServerBusy.
 var errSlotLost error = slotLostError{}
@@ -56,7 +56,7 @@ type slotLostError struct{}
 func (slotLostError) Error() string { return "too many connections: a newer one has this one's slot" }
 func (slotLostError) Busy() bool    { return true }
 
-// evict makes reads fail with errSlotLost, one that waits included.
+// evict makes all reads fail with errSlotLost, including one in progress.
 func (c *conn) evict() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +67,8 @@ func (c *conn) evict() {
 	}
 }
 
-// waited returns how long a read has waited for the client, zero when none does.
+// waited returns how long a read has waited for the client, zero if there is
+// none.
 func (c *conn) waited(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,7 +116,7 @@ func (c *conn) beginRead(size int) error {
 		c.arm()
 	}
 	c.reading, c.since = true, now
-	if size == 1 { // it does not wait for a part of a request
+	if size == 1 { // a read of one byte does not wait for a part of a request
 		c.since = time.Time{}
 	}
 	return nil

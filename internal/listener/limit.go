@@ -19,9 +19,9 @@ const (
 	reservedMemory      = 56 << 20  // memory of the process itself and of the buffered bodies of all requests
 	memoryPerConnection = 128 << 10 // a request with a head of the maximum size; a notification stream needs 47 KiB
 
-	// systemBuffer is the size of a connection's receive and send buffer, which the
-	// system doubles for its own needs. By itself it lets them grow to megabytes,
-	// which count as memory of the control group.
+	// systemBuffer is the size of a connection's receive and send buffers, which
+	// the system doubles for its own needs. By default the system lets them grow
+	// to megabytes, which count as memory of the control group.
 	systemBuffer = 64 << 10
 
 	// Lines about connections that are not served.

@@ -11,43 +11,44 @@ import (
 	"hmaproxy/internal/socket"
 )
 
-// slots bounds the connections of several listeners together. When all slots are
-// taken, a new connection takes that of the connection that has been without a
-// request for the longest time, and else that of the request that has waited for
-// the longest time for the rest of its body.
+// slots limits the connections of several listeners together. When all slots
+// are taken, a new connection takes the slot of the connection that has been
+// without a request for the longest time. If there is none, it takes the slot
+// of the request that has waited longest for the rest of its body.
 type slots struct {
 	limit   int
-	minIdle time.Duration // how long a connection must have been idle before it may lose its slot
+	minIdle time.Duration // time that a connection must have been idle before it may lose its slot
 	freed   chan struct{} // holds a value when acquire may succeed
 
 	mu      sync.Mutex
-	open    int                // connections that have a slot
-	evicted int                // connections that have lost theirs and are not yet closed
-	conns   map[*conn]struct{} // all of them
+	open    int                // number of connections that have a slot
+	evicted int                // connections that have lost their slot and are not closed yet
+	conns   map[*conn]struct{} // all connections
 	idle    list.List          // of *conn without a request, the longest idle first
 }
 
-// A slot is a connection's part in slots, which guards it.
+// A slot is a connection's entry in slots, whose lock guards it.
 type slot struct {
-	raw   net.Conn      // the connection, as it was accepted
-	idle  *list.Element // of the idle connections; nil: it has a request
-	since time.Time     // when it became idle
-	lost  bool          // another connection has the slot
+	raw   net.Conn      // the connection as it was accepted
+	idle  *list.Element // entry in slots.idle; nil: the connection has a request
+	since time.Time     // time when it became idle
+	lost  bool          // another connection has taken the slot
 }
 
-// readable reports whether the client has sent something that was not yet read.
+// readable reports whether the client has sent data that was not read yet.
 func (s *slot) readable() bool { return socket.HasData(s.raw) }
 
 const (
-	// minBodyWait is how long a request must have waited for its client before it
-	// may lose its slot. A client sends a short body with its head.
+	// minBodyWait is how long a request must have waited for its client before
+	// it may lose its slot. Clients send a short body together with its head.
 	minBodyWait = time.Second
 
-	// minIdle is the same for a connection without a request: the first request of a
-	// new connection may be on its way.
+	// minIdle is how long a connection must be without a request before it may
+	// lose its slot: the first request of a new connection may be on its way.
 	minIdle = 250 * time.Millisecond
 
-	// retryInterval is the time between two looks at how long requests have waited.
+	// retryInterval is the interval between checks of how long requests have
+	// waited.
 	retryInterval = 100 * time.Millisecond
 )
 
@@ -55,8 +56,8 @@ func newSlots(limit int) *slots {
 	return &slots{limit: limit, freed: make(chan struct{}, 1), conns: map[*conn]struct{}{}}
 }
 
-// acquire takes a slot. It blocks while there is none to take, and returns false
-// when closed is closed first.
+// acquire takes a slot. It blocks until it can, and returns false when closed
+// is closed first.
 func (s *slots) acquire(closed <-chan struct{}) bool {
 	for {
 		idle, waiting, ok := s.try(time.Now())
@@ -79,9 +80,9 @@ func (s *slots) acquire(closed <-chan struct{}) bool {
 	}
 }
 
-// try takes a free slot. Without one it returns an idle connection to close, or
-// else a connection that waits for its client and has lost its slot, if there is
-// any.
+// try takes a free slot. If there is none, it returns an idle connection to
+// close, or a connection that waits for its client and has lost its slot, or
+// nil.
 func (s *slots) try(now time.Time) (idle, waiting *conn, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,10 +94,10 @@ func (s *slots) try(now time.Time) (idle, waiting *conn, ok bool) {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
 		if now.Sub(c.slot.since) < s.minIdle {
-			break // so are those that follow
+			break // the following ones have been idle for less time
 		}
 		if c.slot.readable() {
-			continue // its request has come
+			continue // its next request has arrived
 		}
 		s.idle.Remove(e)
 		c.slot.idle = nil
@@ -105,10 +106,10 @@ func (s *slots) try(now time.Time) (idle, waiting *conn, ok bool) {
 	return nil, s.longestWaiting(now), false
 }
 
-// longestWaiting takes the slot of the request that has waited for its client for
-// the longest time, and returns its connection. The caller holds s.mu.
+// longestWaiting takes the slot of the request that has waited longest for its
+// client, and returns its connection. The caller holds s.mu.
 func (s *slots) longestWaiting(now time.Time) *conn {
-	if s.evicted >= s.limit { // their number is bounded, too
+	if s.evicted >= s.limit { // the number of connections without a slot is limited, too
 		return nil
 	}
 	var longest *conn
@@ -129,7 +130,7 @@ func (s *slots) longestWaiting(now time.Time) *conn {
 	return longest
 }
 
-// add records a connection for which a slot was acquired.
+// add records a connection that has a slot.
 func (s *slots) add(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

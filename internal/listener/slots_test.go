@@ -271,9 +271,9 @@ func TestCloseIdle(t *testing.T) {
 	})
 }
 
-// TestLongestWaitingRequestGivesItsSlot checks that a new connection gets the slot
-// of the request that has waited for its body for the longest time, at least
-// minBodyWait, and that requests which wait for something else keep theirs.
+// TestLongestWaitingRequestGivesItsSlot checks that a new connection gets the
+// slot of the request that has waited longest for its body, at least
+// minBodyWait. Requests that wait for something else keep their slots.
 func TestLongestWaitingRequestGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 3)
@@ -320,8 +320,9 @@ func TestLongestWaitingRequestGivesItsSlot(t *testing.T) {
 	})
 }
 
-// TestConnectionWhoseRequestHasComeKeepsItsSlot checks it for a connection whose
-// request was not yet read, and that one is not closed as soon as it is idle.
+// TestConnectionWhoseRequestHasComeKeepsItsSlot checks that a connection keeps
+// its slot if its request has arrived but was not read yet, or if it has just
+// become idle.
 func TestConnectionWhoseRequestHasComeKeepsItsSlot(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -360,8 +361,8 @@ func TestConnectionWhoseRequestHasComeKeepsItsSlot(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionsOnSockets checks that connections whose goroutine waits for a
-// request in the system give their slots away.
+// TestIdleConnectionsOnSockets checks that connections whose goroutine waits in
+// a system call for a request lose their slots.
 func TestIdleConnectionsOnSockets(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

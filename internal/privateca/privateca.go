@@ -1,6 +1,6 @@
 // Package privateca makes a certificate for a TLS listener and the certificate
-// authority that has signed it, for machines that no public authority and no
-// company's PKI serves.
+// authority that signs it, for machines for which no public authority and no
+// company's PKI issues certificates.
 package privateca
 
 import (
@@ -16,33 +16,35 @@ import (
 	"time"
 )
 
-// keyBits is the size of both keys. Old clients know RSA and no other kind.
+// keyBits is the size of both keys. They are RSA keys, because old clients
+// support no others.
 const keyBits = 2048
 
-// skew is how far back a certificate is valid, for clients whose clock is slow.
+// skew is how far in the past the validity begins, for clients whose clock is
+// behind.
 const skew = time.Hour
 
 // maxCommonName is the upper bound of RFC 5280, appendix A.
 const maxCommonName = 64
 
-// A Request says what to make.
+// A Request describes the certificate to make.
 type Request struct {
 	Names []string // DNS names and IP addresses of the certificate; at least one
 	Now   time.Time
-	Valid time.Duration // of the certificate and its authority
+	Valid time.Duration // lifetime of the certificate and its authority
 }
 
-// A Bundle is PEM text.
+// A Bundle contains PEM texts.
 type Bundle struct {
-	Authority []byte // the authority's certificate, which clients are to trust
+	Authority []byte // the authority's certificate, which clients must trust
 	Chain     []byte // the listener's certificate
 	Key       []byte // its private key, PKCS #8
 	Expires   time.Time
 }
 
-// Issue makes an authority and a certificate. The key of the authority is dropped,
-// so that nothing on the machine can make a second certificate that clients trust.
-// The authority is constrained to the names all the same.
+// Issue makes an authority and a certificate. It discards the authority's key,
+// so that no program can make a second certificate that clients trust. In
+// addition, the authority is constrained to the names of the certificate.
 func Issue(r Request) (Bundle, error) {
 	if len(r.Names) == 0 {
 		return Bundle{}, errors.New("no names to issue a certificate for")
@@ -85,7 +87,7 @@ func newAuthority(r Request) (*authority, error) {
 		BasicConstraintsValid:       true,
 		IsCA:                        true,
 		MaxPathLenZero:              true,
-		PermittedDNSDomainsCritical: true, // of all constraints
+		PermittedDNSDomainsCritical: true, // applies to all constraints
 	}
 	for _, name := range r.Names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -103,8 +105,9 @@ func newAuthority(r Request) (*authority, error) {
 	return &authority{certificate, key}, err
 }
 
-// excludeOthers excludes addresses or names where none is permitted, because a kind
-// of name without a constraint is not constrained (RFC 5280, section 4.2.1.10).
+// excludeOthers excludes all addresses or names if none is permitted, because a
+// kind of name without a constraint is not constrained (RFC 5280, section
+// 4.2.1.10).
 func excludeOthers(template *x509.Certificate) {
 	if template.PermittedIPRanges == nil {
 		template.ExcludedIPRanges = []*net.IPNet{
@@ -116,7 +119,7 @@ func excludeOthers(template *x509.Certificate) {
 	}
 }
 
-// single returns the network of one address.
+// single returns the network that contains one address.
 func single(ip net.IP) *net.IPNet {
 	if four := ip.To4(); four != nil {
 		ip = four
@@ -124,7 +127,7 @@ func single(ip net.IP) *net.IPNet {
 	return &net.IPNet{IP: ip, Mask: net.CIDRMask(8*len(ip), 8*len(ip))}
 }
 
-// sign makes a certificate for names, as PEM, and its key.
+// sign makes a certificate for names and its key, both as PEM.
 func (a *authority) sign(r Request) (chain, private []byte, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {

@@ -17,7 +17,7 @@ func request(names ...string) Request {
 	return Request{Names: names, Now: time.Now(), Valid: 48 * time.Hour}
 }
 
-// verify checks a chain for a name as a client does.
+// verify verifies a chain for a name as a client does.
 func verify(t *testing.T, authority, chain []byte, name string) error {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -65,8 +65,8 @@ func TestIssue(t *testing.T) {
 	}
 }
 
-// TestAuthorityIsConstrained signs certificates for other names with the key that
-// Issue drops.
+// TestAuthorityIsConstrained signs certificates for other names with the key
+// that Issue discards.
 func TestAuthorityIsConstrained(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
@@ -101,7 +101,7 @@ func TestAuthorityIsConstrained(t *testing.T) {
 	}
 }
 
-// openssl asks a second implementation.
+// openssl verifies with a second implementation.
 func openssl(t *testing.T, authority, chain []byte, name string, good bool) {
 	t.Helper()
 	program, err := exec.LookPath("openssl")

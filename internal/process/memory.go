@@ -41,22 +41,23 @@ func ReleaseMemory(ctx context.Context) {
 		}
 		metrics.Read(sample)
 		if r.due(sample[0].Value.Uint64(), sample[1].Value.Uint64()) {
-			runtime.GC() // a sync.Pool keeps its content for one collection
+			runtime.GC() // a sync.Pool keeps its content for one more collection
 			debug.FreeOSMemory()
 		}
 	}
 }
 
-// A releaser decides when to return memory.
+// A releaser decides when to return memory to the system.
 type releaser struct {
 	begun    bool
-	last     uint64 // allocated at the last check
-	released uint64 // allocated at the last release
-	burst    int    // checks in a row with a burst's memory
+	last     uint64 // value of allocated at the last check
+	released uint64 // value of allocated at the last release
+	burst    int    // number of consecutive checks that found a burst's memory
 }
 
-// due is called at each check. allocated is how many bytes were allocated since
-// the start, and free how many are neither used nor returned to the system.
+// due is called at each check and reports whether to release memory. allocated
+// is the number of bytes allocated since the start; free is the number of bytes
+// that are neither used nor returned to the system.
 func (r *releaser) due(allocated, free uint64) bool {
 	quiet := allocated-r.last < quietBytes && allocated-r.released > releaseBytes
 	if r.burst++; free < burstBytes {

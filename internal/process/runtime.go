@@ -30,8 +30,9 @@ func TuneRuntime() {
 	}
 }
 
-// heapLimit returns GOMEMLIMIT for a control group's limit. A quarter is left for
-// what Go does not count: the buffers of sockets and the program's own pages.
+// heapLimit returns GOMEMLIMIT for a control group's limit. It leaves a quarter
+// for memory that Go does not count: the buffers of sockets and the program's
+// own pages.
 func heapLimit(group int64) int64 { return group / 4 * 3 }
 
 // Limits for the garbage before a collection. Go's own rule (as much garbage as

@@ -16,7 +16,7 @@ func TestPercentFor(t *testing.T) {
 }
 
 func TestHeapLimit(t *testing.T) {
-	if got := heapLimit(128 << 20); got != 96<<20 { // as deploy/ sets it
+	if got := heapLimit(128 << 20); got != 96<<20 { // as in deploy/
 		t.Errorf("%d bytes of 128 MiB", got)
 	}
 }

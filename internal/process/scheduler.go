@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A SchedulerDelay measures how long goroutines that can run wait for a
-// processor. Its zero value is ready to use, and it is safe for concurrent use.
+// A SchedulerDelay measures how long runnable goroutines wait for a processor.
+// Its zero value is ready to use, and it is safe for concurrent use.
 type SchedulerDelay struct {
 	mu     sync.Mutex
 	sample [1]metrics.Sample
 	before []uint64
 }
 
-// Since returns the time that nine of ten goroutines did not exceed since the last
-// call, zero for the first call. It is a rough figure: the runtime counts in
-// steps.
+// Since returns the 90th percentile of the waits since the last call, zero at
+// the first call. It is an approximation, because the runtime counts in
+// buckets.
 func (d *SchedulerDelay) Since() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -33,8 +33,8 @@ func (d *SchedulerDelay) Since() time.Duration {
 	return delay
 }
 
-// quantile returns the lower bound of the bucket that holds a quantile of what was
-// counted after before.
+// quantile returns the lower bound of the bucket with the quantile of the
+// counts since before.
 func quantile(h *metrics.Float64Histogram, before []uint64, q float64) time.Duration {
 	var total uint64
 	for i, n := range h.Counts {

@@ -31,7 +31,7 @@ func TestQuantile(t *testing.T) {
 }
 
 // TestSchedulerDelayReadsTheRuntime checks that the metric exists and has the
-// form that is expected.
+// expected form.
 func TestSchedulerDelayReadsTheRuntime(t *testing.T) {
 	var d SchedulerDelay
 	if got := d.Since(); got != 0 {

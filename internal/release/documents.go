@@ -208,7 +208,7 @@ func (t *Tree) has(code Code, name string) bool {
 	return false
 }
 
-// callOfProgram matches a call of hmaproxy, and captures what follows.
+// callOfProgram matches a call of hmaproxy and captures its arguments.
 var callOfProgram = regexp.MustCompile(`(?:^|[\s(]|[./\\])hmaproxy(?:\.exe)?['"]? ((?:-|[a-z])[^#|<>]*)`)
 
 // notCalls are lines in which the program's name is an argument of another program.
@@ -216,8 +216,8 @@ var notCalls = []string{
 	"systemctl", "journalctl", "docker ", "kubectl", "helm ", "apt", "dnf", "rpm", "sc.exe", "Restart-Service", "install ",
 }
 
-// CallOf returns the command that a line of code calls hmaproxy with, then its flags;
-// nil where it does not call hmaproxy.
+// CallOf returns the command and the flags with which a line of code calls
+// hmaproxy; nil if it does not call hmaproxy.
 func CallOf(line string) []string {
 	match := callOfProgram.FindStringSubmatch(line)
 	if match == nil || slices.ContainsFunc(notCalls, func(s string) bool { return strings.Contains(line, s) }) {

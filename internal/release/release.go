@@ -89,8 +89,8 @@ var (
 	appOf     = regexp.MustCompile(`(?m)^appVersion: v0\.0\.0$`)
 )
 
-// Fill puts the origin in the place of the placeholders: the repository, the names
-// that contain its owner, the image, and the versions of charts.
+// Fill replaces the placeholders by the origin: the repository, the names that
+// contain its owner, the image, and the versions of charts.
 func (o Origin) Fill(data []byte) []byte {
 	if o.Version != "" {
 		data = chartOf.ReplaceAll(data, []byte("version: "+strings.TrimPrefix(o.Version, "v")))

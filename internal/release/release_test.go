@@ -109,7 +109,7 @@ func TestMissingPaths(t *testing.T) {
 
 func TestSourceMarks(t *testing.T) {
 	tracked := []string{"README.md"}
-	for i := range 40 { // Files refuses to return few files
+	for i := range 40 { // Files refuses a small number of files
 		tracked = append(tracked, "docs/"+string(rune('a'+i%26))+string(rune('a'+i/26))+".md")
 	}
 	for _, tc := range []struct{ name, text, want string }{

@@ -77,7 +77,7 @@ type Span struct {
 	GapFrom int64       `json:"gap_from_seconds"` // length of a pause from which it is reported as a gap
 	Starts  []time.Time `json:"starts,omitempty"` // starts of hmaproxy
 	Stopped []Pause     `json:"stopped,omitempty"`
-	Abrupt  int         `json:"starts_without_end,omitempty"` // starts after one whose end is not in the log
+	Abrupt  int         `json:"starts_without_end,omitempty"` // starts of hmaproxy for which the log has no end of the run before
 }
 
 // A Pause is a period without requests, or one in which hmaproxy did not run.

@@ -236,8 +236,8 @@ func TestAnEmptyLog(t *testing.T) {
 	}
 }
 
-// TestStartsAndEnds: the log says when hmaproxy did not run, and when an end is
-// missing.
+// TestStartsAndEnds: the report says when hmaproxy did not run, and when the
+// end of a run is missing.
 func TestStartsAndEnds(t *testing.T) {
 	at := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 	start := func(h int) requestlog.Event {

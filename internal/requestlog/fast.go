@@ -5,17 +5,17 @@ import (
 	"strconv"
 )
 
-// maxInterned bounds the strings that are kept to be used again.
+// maxInterned limits the number of strings that are kept for reuse.
 const maxInterned = 50_000
 
-// A decoder reads the lines that hmaproxy writes nearly always: one flat object whose
-// keys are lower-case and whose strings are ASCII without escapes. It is several times
-// as fast as encoding/json and allocates little, which a log of millions of lines
-// needs. It leaves every other line to encoding/json.
+// A decoder reads the usual lines of hmaproxy: one flat object whose keys are
+// lower-case and whose strings are ASCII without escapes. It is several times
+// as fast as encoding/json and allocates little, which a log of millions of
+// lines needs. All other lines are read by encoding/json.
 type decoder struct{ strings map[string]string }
 
-// decode reads a line into l. It returns false, with l undefined, for a line that
-// encoding/json has to read.
+// decode reads a line into l. It returns false, with l undefined, if
+// encoding/json must read the line.
 func (d *decoder) decode(line []byte, l *entry) bool {
 	if len(line) < 2 || line[0] != '{' {
 		return false
@@ -48,7 +48,8 @@ func (d *decoder) decode(line []byte, l *entry) bool {
 	}
 }
 
-// plainString cuts a string without escapes and its quotes from b.
+// plainString returns the first string in b without its quotes, if it has no
+// escapes, and the rest of b.
 func plainString(b []byte) (text, rest []byte, ok bool) {
 	if len(b) < 2 || b[0] != '"' {
 		return nil, nil, false
@@ -73,14 +74,14 @@ func isLowerKey(key []byte) bool {
 	return len(key) > 0
 }
 
-// setString sets a field that is a string. It returns false for a field of another
-// type, and for a line that holds another as text.
+// setString sets a field that is a string. It returns false for a field of
+// another type, and for a line that contains another line as text.
 func (d *decoder) setString(l *entry, key string, text []byte) bool {
 	switch key {
 	case "time":
 		return l.Time.UnmarshalText(text) == nil
 	case "id":
-		l.ID = string(text) // every line has another
+		l.ID = string(text) // the value is different in every line, so that it is not interned
 	case "level":
 		l.Level = d.intern(text)
 	case "msg":
@@ -111,8 +112,8 @@ func (d *decoder) setString(l *entry, key string, text []byte) bool {
 	return true
 }
 
-// setWord sets a field that is a number, true or false. It returns false for anything
-// else, and for a field of another type.
+// setWord sets a field that is a number, true or false. It returns false for
+// other values, and for a field of another type.
 func setWord(l *entry, key string, word []byte) bool {
 	n, isNumber := plainNumber(word)
 	truth := string(word) == "true"
@@ -161,7 +162,7 @@ func plainNumber(word []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// setMilliseconds reads digits, perhaps with a fraction.
+// setMilliseconds reads digits with an optional fraction.
 func setMilliseconds(l *entry, word []byte) bool {
 	whole, fraction, dotted := bytes.Cut(word, []byte("."))
 	if _, ok := plainNumber(whole); !ok || dotted && len(fraction) == 0 {
@@ -177,7 +178,7 @@ func setMilliseconds(l *entry, word []byte) bool {
 	return err == nil
 }
 
-// intern returns the string of text, the same for equal texts.
+// intern returns text as a string. It returns the same string for equal texts.
 func (d *decoder) intern(text []byte) string {
 	if s, ok := d.strings[string(text)]; ok {
 		return s

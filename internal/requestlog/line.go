@@ -51,9 +51,10 @@ const (
 	foreign                 // anything else
 )
 
-// wrapped matches what container platforms and journals write before a line. Where
-// they mix the lines of several programs, hmaproxy must be the one that is named:
-// other programs log what their clients send, which may look like a line of ours.
+// wrapped matches the prefixes that container platforms and journals add to a
+// line. If they mix the lines of several programs, the prefix must name
+// hmaproxy, because other programs log texts of their clients, which may look
+// like a line of hmaproxy.
 //
 //	2026-11-27T20:00:00.1Z stderr F           CRI: containerd, CRI-O
 //	hmaproxy-1  |                             docker compose logs

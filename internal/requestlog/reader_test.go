@@ -80,8 +80,9 @@ func asText(line string) string {
 	return string(text)
 }
 
-// TestFormsOfLines has each form on both sides of its boundary: what other programs
-// may have written for another client is not read as hmaproxy's.
+// TestFormsOfLines tests both sides of each form's boundary: a line that
+// another program may have written with a client's text is not read as
+// hmaproxy's.
 func TestFormsOfLines(t *testing.T) {
 	type facts struct{ requests, other, cut, foreign, text int64 }
 	for name, test := range map[string]struct {
@@ -270,8 +271,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzDecoderAgreesWithEncodingJSON: a line that the fast decoder reads means the same
-// to encoding/json.
+// FuzzDecoderAgreesWithEncodingJSON: encoding/json reads the same from every
+// line that the fast decoder reads.
 func FuzzDecoderAgreesWithEncodingJSON(f *testing.F) {
 	f.Add([]byte(aRequest))
 	f.Add([]byte(another))
@@ -297,7 +298,7 @@ func FuzzDecoderAgreesWithEncodingJSON(f *testing.F) {
 	})
 }
 
-// TestUsualLinesAreDecodedFast: a line of the access log must not fall back to
+// TestUsualLinesAreDecodedFast: lines of the access log are not left to
 // encoding/json.
 func TestUsualLinesAreDecodedFast(t *testing.T) {
 	d := decoder{make(map[string]string)}

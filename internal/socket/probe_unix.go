@@ -38,7 +38,7 @@ func Probe(c net.Conn) func() State {
 	}
 }
 
-// HasData reports whether c's receive buffer holds something. Unlike the function
+// HasData reports whether c's receive buffer contains data. Unlike the function
 // that Probe returns, it may be called while another goroutine reads.
 func HasData(c net.Conn) bool {
 	s, ok := c.(syscall.Conn)

@@ -14,7 +14,7 @@ import (
 	layout "hmaproxy/internal/release"
 )
 
-// installArchive follows deploy/systemd/README.md to the letter.
+// installArchive follows deploy/systemd/README.md exactly.
 func installArchive(ctx context.Context, r *root, dist release) error {
 	file, err := dist.file("hmaproxy_linux_ARCH.tar.gz")
 	if err != nil {
@@ -58,7 +58,7 @@ func installArchive(ctx context.Context, r *root, dist release) error {
 	}
 	fmt.Println("   doctor found nothing wrong")
 
-	// What systemd does for LoadCredential= and Environment=.
+	// Done by systemd for LoadCredential= and Environment=.
 	credentials, err := r.unit(unit, "LoadCredential")
 	if err != nil || !slices.Equal(credentials, []string{"client-secret:" + secret}) {
 		return fmt.Errorf("LoadCredential %q: %w", credentials, err)
@@ -80,8 +80,9 @@ func installArchive(ctx context.Context, r *root, dist release) error {
 	return r.serve(ctx, unit, fmt.Sprintf("%d:%d", user, user), environment)
 }
 
-// fillIn gives the settings of the example file the values of the emulated cloud, as
-// an editor would, and writes the secret.
+// fillIn replaces the values in the example file of settings by those of the
+// emulated services, as an administrator would with an editor, and writes the
+// secret.
 func (r *root) fillIn(secret string) error {
 	data, err := os.ReadFile(r.path(settings))
 	if err != nil {
@@ -118,7 +119,7 @@ func checkDocuments(ctx context.Context, dist release, work string) error {
 		return err
 	}
 	program, checked := "", 0
-	slices.SortFunc(archives, func(a, b string) int { // the one whose program runs here first
+	slices.SortFunc(archives, func(a, b string) int { // the first archive whose program runs on this machine
 		switch native {
 		case a:
 			return -1
@@ -154,8 +155,9 @@ func checkDocuments(ctx context.Context, dist release, work string) error {
 	return all
 }
 
-// extract extracts an archive or package and returns the folder of its documents, ""
-// for other files and where the program for it is not installed, which it prints.
+// extract extracts an archive or package and returns the folder of its
+// documents. It returns "" for other files. If the extracting program is not
+// installed it returns "" and prints the file.
 func extract(ctx context.Context, file, folder string) (string, error) {
 	var tool []string
 	top := "hmaproxy"
@@ -184,11 +186,11 @@ func extract(ctx context.Context, file, folder string) (string, error) {
 	return filepath.Join(folder, top), nil
 }
 
-// made are files that the commands of the documents make.
+// made are files that the commands of the documents create.
 var made = []string{"./client-secret", "./hmaproxy_amd64.deb"}
 
-// documentProblems returns what does not hold in the documents of a folder. program
-// is asked for its commands.
+// documentProblems returns the wrong links, paths and commands in the documents
+// of a folder. It runs program to find out which commands exist.
 func documentProblems(ctx context.Context, folder, program string) ([]string, error) {
 	tree, err := layout.NewTree(os.DirFS(folder))
 	if err != nil {

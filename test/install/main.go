@@ -96,7 +96,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// try follows a way in a root of its own.
+// try follows one way to install in a root of its own.
 func try(ctx context.Context, w way, folder, base string, dist release) error {
 	if err := command(ctx, "cp", "-a", base, folder).Run(); err != nil {
 		return fmt.Errorf("copy the root: %w", err)
@@ -151,8 +151,8 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 // A release is a folder with the files of scripts/release.sh.
 type release struct{ folder string }
 
-// file returns the path of a file for this machine's architecture, which the name
-// has where it says ARCH.
+// file returns the path of a file for this machine's architecture. In name,
+// ARCH stands for the architecture.
 func (r release) file(name string) (string, error) {
 	arch := runtime.GOARCH
 	if strings.HasSuffix(name, ".rpm") {

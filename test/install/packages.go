@@ -16,7 +16,7 @@ const (
 	settings    = "/etc/hmaproxy/hmaproxy.env"
 )
 
-// packageModes are what both kinds of packages promise.
+// packageModes are owners and modes in packages of both kinds.
 var packageModes = map[string]string{
 	"/etc/hmaproxy":     "root:hmaproxy 750",
 	settings:            "root:hmaproxy 640",
@@ -24,15 +24,15 @@ var packageModes = map[string]string{
 	packageUnit:         "root:root 644",
 }
 
-// packageFiles are further files of both.
+// packageFiles are further files in packages of both kinds.
 var packageFiles = []string{
 	"/usr/share/man/man1/hmaproxy.1.gz", "/usr/share/man/man5/hmaproxy.env.5.gz",
 	"/usr/share/bash-completion/completions/hmaproxy", "/usr/share/fish/vendor_completions.d/hmaproxy.fish",
 	"/usr/share/doc/hmaproxy/README.md", "/usr/share/doc/hmaproxy/docs/setup.md", "/usr/share/doc/hmaproxy/deploy/azure/setup.sh",
 }
 
-// expectInstalled checks what a package has put into the root, and that nothing is
-// enabled.
+// expectInstalled checks the files that a package has installed, and that
+// nothing is enabled.
 func (r *root) expectInstalled(ctx context.Context) error {
 	err := r.expectModes(ctx, packageModes)
 	for _, name := range packageFiles {
@@ -49,7 +49,7 @@ func (r *root) expectInstalled(ctx context.Context) error {
 	return err
 }
 
-// expectUser checks that the unit's user is the one whose group may read the
+// expectUser checks that the unit's user belongs to the group that may read the
 // settings.
 func (r *root) expectUser() error {
 	user, err := r.unit(packageUnit, "User")
@@ -60,7 +60,7 @@ func (r *root) expectUser() error {
 	return nil
 }
 
-// usePackage installs a package, configures the service, and serves.
+// usePackage installs a package, configures the service and sends requests.
 func (r *root) usePackage(ctx context.Context, install ...string) error {
 	out, err := r.run(ctx, install...)
 	if err != nil {
@@ -85,7 +85,7 @@ func (r *root) usePackage(ctx context.Context, install ...string) error {
 	return r.serve(ctx, packageUnit, "hmaproxy:hmaproxy", nil)
 }
 
-// keeps checks that a step leaves the settings as they are.
+// keeps checks that a step does not change the settings.
 func (r *root) keeps(step func() error) error {
 	before, err := os.ReadFile(r.path(settings))
 	if err != nil {
@@ -172,12 +172,13 @@ func installRPM(ctx context.Context, r *root, dist release) error {
 	if err != nil {
 		return err
 	}
-	// Debian's rpm knows no packages that could satisfy dependencies, and asks to be forced.
+	// Debian's rpm database has no packages that could satisfy dependencies, so
+	// that they are not checked.
 	rpm := []string{"rpm", "--force-debian", "--nodeps"}
 	if err := r.usePackage(ctx, append(rpm, "--install", file)...); err != nil {
 		return err
 	}
-	out, _ := r.run(ctx, "rpm", "--verify", "--nodeps", "hmaproxy") // fails for the changed settings
+	out, _ := r.run(ctx, "rpm", "--verify", "--nodeps", "hmaproxy") // kept because the settings were changed
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, "/") && !strings.Contains(line, "c "+settings) && !strings.HasPrefix(line, "rpm --verify") {
 			return fmt.Errorf("verify: %s", line)

@@ -17,11 +17,12 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A root is a Debian root, and the emulated cloud that a product in it talks to.
+// A root is an empty Debian root, and the emulated services that a product in
+// it uses.
 type root struct {
 	folder         string
 	cloud          *emulator.Emulator
-	clients, admin string // addresses that the product is to listen on
+	clients, admin string // addresses at which the product listens
 }
 
 func newRoot(folder string) (*root, error) {
@@ -47,7 +48,7 @@ func newRoot(folder string) (*root, error) {
 
 func (r *root) close() { r.cloud.Close() }
 
-// path returns where a path of the root is on this machine.
+// path returns the path on this machine for a path in the root.
 func (r *root) path(name string) string { return filepath.Join(r.folder, filepath.FromSlash(name)) }
 
 // settings returns the settings of a product in the root.
@@ -64,7 +65,7 @@ func (r *root) settings() []string {
 	return all
 }
 
-// command returns a command in the root with an environment of its own.
+// command returns a command in the root with its own environment.
 func (r *root) command(ctx context.Context, env []string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "chroot", append([]string{r.folder}, args...)...)
 	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}, env...)
@@ -80,8 +81,8 @@ func (r *root) run(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// copyIn copies a file into the root's folder for temporary files, and returns its
-// path there.
+// copyIn copies a file into the root's folder for temporary files and returns
+// its path there.
 func (r *root) copyIn(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	name := "/tmp/" + filepath.Base(file)
@@ -125,7 +126,7 @@ func (r *root) unit(file, directive string) ([]string, error) {
 	return values, nil
 }
 
-// expectUnconfigured checks that the service ends with status 78 before it is
+// expectUnconfigured checks that the service exits with status 78 before it is
 // configured.
 func (r *root) expectUnconfigured(ctx context.Context, unit, user string) error {
 	start, err := r.unit(unit, "ExecStart")
@@ -143,7 +144,8 @@ func (r *root) expectUnconfigured(ctx context.Context, unit, user string) error 
 	return nil
 }
 
-// serve starts the service as its unit says, as the user, and sends requests.
+// serve starts the service by the values of its unit, as the unit's user, and
+// sends requests.
 func (r *root) serve(ctx context.Context, unit, user string, env []string) error {
 	start, err := r.unit(unit, "ExecStart")
 	if err != nil || len(start) != 1 {
@@ -170,7 +172,8 @@ func (r *root) serve(ctx context.Context, unit, user string, env []string) error
 	return nil
 }
 
-// use waits until the product is ready, opens a mailbox, and is refused another.
+// use waits until the product is ready, opens a mailbox, and checks that
+// another one is refused.
 func (r *root) use(ctx context.Context, ended <-chan error) error {
 	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		resp, err := http.Get("http://" + r.admin + "/ready")
@@ -210,8 +213,8 @@ func getFolder(mailbox string) string {
 		`<t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></soap:Body></soap:Envelope>`
 }
 
-// configure writes the settings as the message of a package says, by init, and has
-// doctor check the whole chain.
+// configure writes the settings with init, as the message of a package
+// recommends, and has doctor check them.
 func (r *root) configure(ctx context.Context, program, file string) error {
 	if out, err := r.command(ctx, r.settings(), program, "init", "-o", file).CombinedOutput(); err != nil {
 		return fmt.Errorf("init: %w\n%s", err, out)

@@ -14,8 +14,8 @@ import (
 	"sync/atomic"
 )
 
-// autodiscover runs clients that get an address and nothing else: no URL. Each
-// looks for Exchange by itself, finds the product, and opens the Inbox.
+// autodiscover runs clients that are configured with only a mail address. Each
+// looks for Exchange itself, finds the product, and opens the Inbox.
 func autodiscover() []scenario {
 	python := func(task string) func(context.Context, *environment) (string, error) {
 		return program("/usr/bin/python3", "autodiscover_client.py", task)
@@ -56,7 +56,7 @@ func autodiscover() []scenario {
 	}
 }
 
-// The names of the scenarios. Only the first has an address.
+// The names of the scenarios. Only the first one has an address.
 const (
 	mailDomain   = "contoso.com"
 	discoverName = "autodiscover.contoso.com"
@@ -66,16 +66,16 @@ const (
 // A finding lets the clients of one scenario find the product. It holds names that
 // resolve to an address of this scenario only, and a certificate for them.
 type finding struct {
-	address string // 127.77.0.1
-	dir     string // ca.pem, tls.pem, tls.key, hosts and resolv.conf
+	address string // such as 127.77.0.1
+	dir     string // folder with ca.pem, tls.pem, tls.key, hosts and resolv.conf
 	dns     net.PacketConn
 }
 
-// worlds numbers the worlds with names.
+// worlds counts the scenarios with names.
 var worlds atomic.Int32
 
-// newFinding makes the certificate, by the product's own command, and serves the
-// names.
+// newFinding makes the certificate with the product's own command, and serves
+// the names.
 func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
 	f := &finding{address: fmt.Sprintf("127.77.0.%d", worlds.Add(1)), dir: filepath.Join(dir, "tls")}
 	if out, err := exec.CommandContext(ctx, t.binary, "tls-setup", "-dir", f.dir, discoverName, mailDomain).CombinedOutput(); err != nil {
@@ -94,13 +94,13 @@ func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
 
 func (f *finding) close() { f.dns.Close() }
 
-// settings are those of the product's listener.
+// settings returns the settings of the product's listener.
 func (f *finding) settings() []string {
 	return []string{"HMA_TLS_CERT_FILE=" + filepath.Join(f.dir, "tls.pem"), "HMA_TLS_KEY_FILE=" + filepath.Join(f.dir, "tls.key")}
 }
 
-// relayTo returns a relay that clients reach by TLS at port 443 of the address, and
-// that reaches the product by TLS.
+// relayTo returns a relay that clients reach over TLS at port 443 of the
+// address, and that connects to the product over TLS.
 func (f *finding) relayTo(product string) (*relay, error) {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(f.dir, "tls.pem"), filepath.Join(f.dir, "tls.key"))
 	if err != nil {
@@ -121,14 +121,14 @@ func (f *finding) relayTo(product string) (*relay, error) {
 	}), nil
 }
 
-// environment are variables by which clients trust the authority.
+// environment returns variables with which clients trust the authority.
 func (f *finding) environment() []string {
 	ca := filepath.Join(f.dir, "ca.pem")
 	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca}
 }
 
-// command returns the command that runs args with the names of this scenario in place
-// of the machine's: /etc/hosts and /etc/resolv.conf are replaced for it alone.
+// command returns the command that runs args with its own /etc/hosts and
+// /etc/resolv.conf, which contain the names of this scenario.
 func (f *finding) command(args []string) []string {
 	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
 	return append([]string{"unshare", "--mount", "sh", "-c", script, "sh", f.dir}, args...)
@@ -156,8 +156,8 @@ func runNetDiscovery(task string) func(context.Context, *environment) (string, e
 	}
 }
 
-// curlDiscovery asks with curl in one form for a mailbox, and expects a part of the
-// response.
+// curlDiscovery requests a mailbox with curl in one of the three forms, and
+// expects a part of the response.
 func curlDiscovery(form, mailbox, want string) func(context.Context, *environment) (string, error) {
 	return func(ctx context.Context, w *environment) (string, error) {
 		body := filepath.Join(w.dir, "question.xml")

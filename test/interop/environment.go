@@ -31,7 +31,7 @@ type environment struct {
 	device   net.Listener // listener of the device; nil without one
 	product  *product
 	relay    *relay
-	finding  *finding // nil: the client gets the URL
+	finding  *finding // nil: the client is configured with the URL
 	control  *http.Server
 	steering string // URL of control
 }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// serveNames serves the A records of names by UDP at port 53 of an address, until
-// the connection is closed. Every other name does not exist.
+// serveNames serves the A records of names over UDP at port 53 of an address,
+// until the connection is closed. All other names do not exist.
 func serveNames(address string, names map[string]string) (net.PacketConn, error) {
 	c, err := net.ListenPacket("udp", address+":53")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // both directions. It does not parse HTTP while it relays.
 type relay struct {
 	ln   net.Listener
-	dial func() (net.Conn, error) // to the product
+	dial func() (net.Conn, error) // opens a connection to the product
 
 	mu    sync.Mutex
 	conns []*wiretap

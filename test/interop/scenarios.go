@@ -36,7 +36,7 @@ type scenario struct {
 	cold      bool                     // Entra is down, so that the product has no token yet
 	gzip      bool                     // Exchange compresses responses
 	device    string                   // device in front of Exchange, a name of package device; "" for none
-	finds     bool                     // the client gets no URL: it looks for Exchange
+	finds     bool                     // the client has no URL and looks for Exchange itself
 	mailboxes []string                 // mailboxes that operations may impersonate; nil means alice
 }
 

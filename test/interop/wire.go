@@ -103,8 +103,8 @@ func compareOwn(m message, s scenario) error {
 	return fmt.Errorf("the product itself responded with %d %q", m.status, reason)
 }
 
-// comparePair compares a request and its response on the two sides. secure says that
-// the client came by TLS.
+// comparePair compares a request and its response on the two sides. secure says
+// that the client used TLS.
 func comparePair(m message, v *visit, secure bool) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -180,8 +180,8 @@ func sameValues(name string, want, got []string) bool {
 	return slices.Equal(want, got)
 }
 
-// localCookie returns a cookie without Domain, for the path /, and without Secure
-// unless the client came by TLS.
+// localCookie returns a cookie without Domain, for the path /, and without
+// Secure unless the client used TLS.
 func localCookie(c string, secure bool) string {
 	parts := strings.Split(sortedCookie(c), "; ")
 	parts = slices.DeleteFunc(parts, func(p string) bool {

@@ -177,9 +177,9 @@ func (w *environment) writeCertificates() ([]byte, error) {
 // proxyPort is the port of the corporate proxy, which runs next to Exchange.
 const proxyPort = 3128
 
-// startProxy starts a new hmaproxy, which has no connections. It may open that
-// many files, and reaches Exchange by way of the corporate proxy when corporate is
-// set.
+// startProxy starts a new hmaproxy, which has no connections. files is its
+// limit of open files. If corporate is set it reaches Exchange through the
+// corporate proxy.
 func (w *environment) startProxy(files int, corporate bool) error {
 	w.stopProxy()
 	w.proxy = exec.Command("/bin/sh", "-c", `ulimit -n "$1" && exec "$0"`, filepath.Join(w.dir, "hmaproxy"), strconv.Itoa(files))

@@ -78,7 +78,7 @@ func (s *exchangeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
 }
 
-// streamEvent is a whole document, as those of Exchange are.
+// streamEvent is a complete document in Exchange's form.
 const streamEvent = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><event/></Envelope>`
 
 // stream sends an event each second.
@@ -91,8 +91,8 @@ func (s *exchangeServer) stream(w http.ResponseWriter, r *http.Request, id strin
 	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
 }
 
-// serveCorporateProxy serves CONNECT requests. Whatever host they name, it
-// connects to Exchange.
+// serveCorporateProxy serves CONNECT requests. It connects to Exchange,
+// whatever host they name.
 func serveCorporateProxy() error {
 	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", proxyPort))
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // A fault is one case: a failure of the network and the limits that must hold.
 type fault struct {
 	name      string
-	corporate bool // by way of the corporate proxy
+	corporate bool // through the corporate proxy
 	run       func(w *environment) ([]bound, error)
 }
 
@@ -111,7 +111,8 @@ func stopUnderStreams(w *environment) ([]bound, error) {
 // fewFiles is a limit on open files that leaves 256 connections for clients.
 const fewFiles = 1024
 
-// idleFullDoor takes all of these and lets them idle, after a request each.
+// idleFullDoor uses all of these connections for one request each and then
+// leaves them idle.
 func idleFullDoor(w *environment) ([]bound, error) {
 	if err := w.startProxy(fewFiles, false); err != nil {
 		return nil, err
@@ -265,7 +266,7 @@ func expect(o outcome, what string) error {
 	return nil
 }
 
-// manyFiles is a limit on open files that does not matter.
+// manyFiles is a limit of open files that is never reached.
 const manyFiles = 8192
 
 // runFaults runs the faults and prints the table.

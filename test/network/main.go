@@ -62,7 +62,7 @@ func main() {
 	}
 }
 
-// A plan says what to run.
+// A plan says which faults to run.
 type plan struct {
 	only    string // names of faults; "": all
 	seed    uint64
@@ -70,7 +70,7 @@ type plan struct {
 	verbose bool
 }
 
-// flags returns the plan as the program's flags.
+// flags returns the command-line flags for the plan.
 func (p plan) flags() []string {
 	return []string{"-only", p.only, "-seed", strconv.FormatUint(p.seed, 10), "-soak", p.soak.String(), "-v=" + strconv.FormatBool(p.verbose)}
 }
@@ -121,7 +121,8 @@ func runOutside(ctx context.Context, p plan) error {
 	return errors.Join(failed...)
 }
 
-// runPart makes the namespaces of an id and runs the program in one of them.
+// runPart makes the namespaces with the given id and runs the program in one of
+// them.
 func runPart(ctx context.Context, binaries, id string, p plan) error {
 	dir := filepath.Join(binaries, id)
 	if err := os.Mkdir(dir, 0o755); err != nil {

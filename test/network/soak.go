@@ -13,15 +13,15 @@ import (
 
 const (
 	soakClients = 8
-	// soakCalm is the time without faults between two of them.
+	// soakCalm is the time without faults between two faults.
 	soakCalm = 10 * time.Second
-	// soakRecovery is how long after a fault a new request may fail.
+	// soakRecovery is how long after a fault a new request may still fail.
 	soakRecovery = 5 * time.Second
 )
 
-// soak applies random faults while clients send requests, and checks afterwards
-// that none was lost, doubled or given another one's response. Some time after
-// each fault a new request must succeed.
+// soak applies random faults while clients send requests. Afterwards it checks
+// that no request was lost, executed twice or given another request's response.
+// soakRecovery after each fault a new request must succeed.
 func (w *environment) soak(p plan) error {
 	if err := w.startProxy(manyFiles, false); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (w *environment) sendUntil(ctx context.Context, random *mathrand.Rand) {
 	}
 }
 
-// randomFault begins a fault and returns its name and how long it lasts.
+// randomFault begins a fault and returns its name and duration.
 func (w *environment) randomFault(random *mathrand.Rand) (name string, lasts time.Duration) {
 	lasts = time.Second + time.Duration(random.Int64N(int64(9*time.Second)))
 	switch random.IntN(6) {

@@ -180,7 +180,7 @@ func (s *soak) account(goroutines int) {
 // canaryLog looks for secrets in the product's log, line by line.
 type canaryLog struct {
 	secrets [][]byte
-	keep    io.Writer // or nil
+	keep    io.Writer // receives a copy of the log; may be nil
 
 	mu    sync.Mutex
 	found int

@@ -39,8 +39,8 @@ type Tokens struct {
 
 	mu          sync.Mutex
 	revoked     map[string]bool
-	revokedUpTo int // tokens issued before
-	trusted     int // of the issuer's signing keys; 0 until the first request
+	revokedUpTo int // number of tokens that were issued before the last RevokeAll
+	trusted     int // number of the issuer's signing keys that are trusted; 0 until the first request
 }
 
 // RevokeToken makes Exchange refuse a valid token as expired. Exchange Server has

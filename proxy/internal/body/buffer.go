@@ -23,8 +23,8 @@ type Inspector interface {
 	Forwardable() int64
 }
 
-// ErrFull is returned when a body needs memory and the budget is spent, or its
-// connection had to make room for another one.
+// ErrFull is returned if a body needs memory but the budget is used up, or if
+// its connection has lost its slot to another one.
 var ErrFull = errors.New("the memory for request bodies is in use")
 
 // A page is memory for a body of usual size, and for the head that replaces the

@@ -18,9 +18,9 @@ const (
 	pageHead   = 2 << 10          // enough for most rewritten heads
 	streamSize = maxTail + 2*chunk
 
-	// A body over shortBody is sent in pieces, for which the transport and the
-	// system have memory of their own: 130 KiB for a piece and its TLS records, and
-	// what is in the send buffer, where the transport lets 128 KiB wait unsent.
+	// A body larger than shortBody is sent in pieces, which need further memory
+	// in the transport and the system: 130 KiB for a piece and its TLS records,
+	// and the content of the send buffer, up to 128 KiB of which are unsent.
 	shortBody  = 32 << 10
 	sendMemory = 256 << 10
 )

@@ -57,8 +57,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-// isBusy reports whether a read has failed because a connection had to make room
-// for another one. Listeners say so with a method Busy() bool of the error.
+// isBusy reports whether a read has failed because the connection has lost its
+// slot to another one. The error of a listener reports this with a method
+// Busy() bool.
 func isBusy(err error) bool {
 	var busy interface{ Busy() bool }
 	return errors.As(err, &busy) && busy.Busy()
