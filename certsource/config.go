@@ -23,7 +23,7 @@ const (
 // KeyVaultConfig says which certificate to read and how to log in.
 type KeyVaultConfig struct {
 	Vault *url.URL // "https://contoso.vault.azure.net"; required
-	Name  string   // of the certificate: "HMA-Cert"; required
+	Name  string   // name of the certificate: "HMA-Cert"; required
 	Auth  Auth     // empty means AuthSecret
 
 	TenantID string // tenant of the vault; required with AuthSecret, else found in the environment

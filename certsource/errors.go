@@ -58,8 +58,8 @@ const (
 // constructors return other errors about their Config.
 type Error struct {
 	Op        string    // the operation: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
-	Name      string    // of the file, secret or key; for "log in" of the application; empty for Parse
-	Version   string    // of the secret or key, if known
+	Name      string    // name of the file, secret or key; for "log in" of the application; empty for Parse
+	Version   string    // version of the secret or key, if known
 	Host      string    // the host that could not be reached or sent an unexpected response
 	Status    int       // HTTP status, 0 without a response
 	Code      string    // a Code constant, Key Vault's own code, or AADSTS and a number

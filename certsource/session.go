@@ -34,7 +34,7 @@ const (
 type session struct {
 	secrets *azsecrets.Client
 	keys    *azkeys.Client
-	secret  [sha256.Size]byte // of the client secret
+	secret  [sha256.Size]byte // hash of the client secret
 	pasted  bool              // the client secret has the form of an id
 }
 

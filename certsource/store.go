@@ -20,7 +20,7 @@ type StoreConfig struct {
 	// Location is LocalMachine or CurrentUser; empty means LocalMachine. The store
 	// CurrentUser of a service is that of the service's account.
 	Location string
-	Name     string // of the store; empty means "My", which consoles show as Personal
+	Name     string // name of the store; empty means "My", which consoles show as Personal
 
 	// Exactly one of Thumbprint and Subject must be set. Thumbprint is the SHA-1
 	// of a certificate, in 40 hexadecimal digits. Subject is a distinguished
@@ -106,7 +106,7 @@ type (
 type storeError struct {
 	call     string // "CertOpenStore"
 	status   uint32 // a Win32 error or an HRESULT
-	provider string // of the key, "" when unknown
+	provider string // name of the key's provider, "" when unknown
 	legacy   bool   // the key is in a CryptoAPI provider, which has no RSASSA-PSS
 }
 

@@ -17,7 +17,7 @@ const maxLook = 5
 type walk struct {
 	versions *versionReader
 	s        *session
-	newest   string              // its id, empty when Key Vault did not return it
+	newest   string              // id of the newest version, empty when Key Vault did not return it
 	seen     map[string]*version // all versions that were read
 	rejected map[string]bool     // ids of versions that must not be used any more
 	list     []*azsecrets.SecretProperties

@@ -14,19 +14,19 @@ type options struct {
 	envFile string
 	timeout time.Duration
 
-	mailbox, forbidden string // of doctor
+	mailbox, forbidden string // flags of doctor
 	autodiscover       string
 	json, verbose      bool
 
-	user           string // of hash-password
+	user           string // flags of hash-password
 	cost           int
 	mailboxes      string
 	wholeAllowList bool
 
-	output string // of init
+	output string // flags of init
 
-	csv, html, suggest, graph bool     // of report
-	top                       rowLimit // of report and policy test
+	csv, html, suggest, graph bool     // flags of report
+	top                       rowLimit // flags of report and policy test
 	list, operation, client   string
 
 	dir  string // flags of tls-setup

@@ -191,7 +191,7 @@ type serviceHandler struct {
 	ctx context.Context
 	inv *invocation
 	log eventLog
-	err error // of serve
+	err error // error of serve
 }
 
 // waitHint is the longest time until the next report, in milliseconds.

@@ -19,8 +19,8 @@ type List struct {
 	current atomic.Pointer[inForce]
 
 	mu      sync.Mutex       // held while current is replaced
-	entries config.Mailboxes // of the variable or the file
-	members config.Mailboxes // of groups
+	entries config.Mailboxes // entries of the variable or the file
+	members config.Mailboxes // members of groups
 }
 
 // inForce is a policy and what is known about it.

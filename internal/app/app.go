@@ -37,7 +37,7 @@ import (
 type Options struct {
 	Config  *config.Config // required
 	Log     *slog.Logger   // nil: no log
-	Version string         // of hmaproxy; appears in log, metrics and status page
+	Version string         // version of hmaproxy, for log, metrics and status page
 
 	Dial   httpclient.Dialer // nil: connect over the network
 	Listen listener.Listen   // nil: open sockets

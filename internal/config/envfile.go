@@ -52,7 +52,7 @@ func ParseEnvFile(data []byte, environ []string) ([]string, error) {
 type envFile struct {
 	names   settingNames
 	environ map[string]string
-	number  int // of the current line
+	number  int // number of the current line
 	entries []string
 	lineOf  map[string]int // where a name was set
 	faults  []string

@@ -19,7 +19,7 @@ import (
 type facts struct {
 	config *config.Config // nil when there is no valid configuration
 	names  names
-	flags  flags // of the command
+	flags  flags // flags of the command
 
 	setup     setupFacts     // from gatherSetup
 	network   networkFacts   // from gatherVaultConnection, gatherEntraConnection, gatherExchangeConnection
@@ -57,7 +57,7 @@ type sourceFacts struct {
 // publicHalf is what the vault returns about a certificate to clients with the
 // permission to get certificates, which the product itself does not need.
 type publicHalf struct {
-	status     int // of the response; 0 without a request or a response
+	status     int // status of the response; 0 without a request or a response
 	thumbprint string
 	exportable bool
 }

@@ -23,8 +23,8 @@ type conn struct {
 	onClose  func()
 
 	mu       sync.Mutex
-	deadline time.Time // of reads, as set by the caller
-	armed    time.Time // of reads, as set in the system: never later than deadline during a read
+	deadline time.Time // read deadline as set by the caller
+	armed    time.Time // read deadline as set in the system: never later than deadline during a read
 	reading  bool      // a read waits in the system
 	since    time.Time // time when that read began; zero for a read of one byte
 	evicted  bool      // whether reads fail with errSlotLost

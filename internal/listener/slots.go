@@ -24,7 +24,7 @@ type slots struct {
 	open    int                // number of connections that have a slot
 	evicted int                // connections that have lost their slot and are not closed yet
 	conns   map[*conn]struct{} // all connections
-	idle    list.List          // of *conn without a request, the longest idle first
+	idle    list.List          // list of *conn without a request, the longest idle first
 }
 
 // A slot is a connection's entry in slots, whose lock guards it.

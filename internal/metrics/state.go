@@ -24,7 +24,7 @@ type AllowList struct {
 	Entries int
 	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
 	Scope   string
-	Failed  bool // its file could not be reloaded
+	Failed  bool // the file of the list could not be reloaded
 }
 
 // Log describes the log.

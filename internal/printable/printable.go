@@ -56,8 +56,8 @@ func visible(r rune) bool {
 // Quote is Text in double quotes, with quotes inside escaped.
 func Quote(s string) string { return `"` + strings.ReplaceAll(Text(s), `"`, `\"`) + `"` }
 
-// Cell returns s for a cell of a spreadsheet: what a program would take for a
-// formula gets an apostrophe in front, which shows that it is text.
+// Cell returns s for a cell of a spreadsheet. A text that a program could read
+// as a formula gets an apostrophe in front, which marks it as text.
 func Cell(s string) string {
 	s = Text(s)
 	if s != "" && strings.IndexByte("=+-@", s[0]) >= 0 {

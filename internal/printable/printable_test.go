@@ -15,7 +15,7 @@ func TestText(t *testing.T) {
 		"a\nb\rc\td":         `a\x0ab\x0dc\x09d`,
 		"a\u202eb":           `a\u202eb`,      // reverses the direction of text
 		"a\u009bb":           `a\u009bb`,      // CSI in one character
-		"a\x9bb":             `a\x9bb`,        // the same as a byte
+		"a\x9bb":             `a\x9bb`,        // the same character as a single byte
 		"\u200bzero":         `\u200bzero`,    // no width
 		"e\u0301\u0301":      `e\u0301\u0301`, // marks pile up
 		"\U000e0041":         `\U000e0041`,    // a tag

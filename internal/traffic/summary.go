@@ -11,11 +11,11 @@ import (
 // for the requests in Beyond, and has the most frequent first.
 type Summary struct {
 	Counts
-	Durations Durations // of requests that are not streams
+	Durations Durations // durations of requests that are not streams
 
 	Clients    []Client
-	Operations []Operation // of all clients together
-	Mailboxes  []Mailbox   // of all clients together
+	Operations []Operation // operations of all clients together
+	Mailboxes  []Mailbox   // mailboxes of all clients together
 	ByClient   []Mailbox   // separately for each client user
 	Problems   []Problem
 

@@ -168,7 +168,7 @@ type Traffic struct {
 
 	mu         sync.Mutex
 	total      Counts
-	durations  durations // of requests that are not streams
+	durations  durations // durations of requests that are not streams
 	mailboxes  map[mailboxKey]*mailbox
 	operations map[operationKey]*operation
 	problems   map[problemKey]*problem

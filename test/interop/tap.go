@@ -96,7 +96,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 type copiedAnswer struct {
 	http.ResponseWriter
 	visit *visit
-	zip   *gzip.Writer // or nil
+	zip   *gzip.Writer // compresses the response; may be nil
 }
 
 func (a *copiedAnswer) WriteHeader(status int) {

@@ -44,7 +44,7 @@ var loads = []load{
 	{"half-open-posts", "6,000 POSTs of which the body does not end", true, func(w *world, t *tally) {
 		text := envelope(8 << 10)
 		parallel(6000, func(int) { halfOpen(w.ctx, t, head(len(text))+text[:len(text)-100]) })
-	}, servedOrBusy("500 body")}, // the latter after 30 s without a byte
+	}, servedOrBusy("500 body")}, // "500 body" comes after 30 s without a byte
 	{"idle-admin", "7,600 idle connections to the admin listener", true, func(w *world, _ *tally) {
 		hold(w.ctx, 7600, adminAddress, "", 15*time.Second)
 	}, nil},

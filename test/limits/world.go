@@ -44,7 +44,7 @@ type world struct {
 	group *group // nil: none could be made
 
 	before, peak, after int64       // resident memory, for the load that compares it
-	probes              probeReport // of the load that measures them in a process of its own
+	probes              probeReport // report of the load that measures them in another process
 }
 
 // startServices starts the emulated services and an Exchange that does nothing

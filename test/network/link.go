@@ -28,7 +28,7 @@ type link struct {
 // Faults are the properties of a link. The zero value is a perfect one.
 type faults struct {
 	delay time.Duration
-	loss  float64             // of packets, 0 to 1
+	loss  float64             // share of packets that are lost, 0 to 1
 	rate  int                 // bytes a second in each direction; 0 means no bound
 	down  bool                // drop everything
 	dead  map[netip.Addr]bool // hosts that drop everything

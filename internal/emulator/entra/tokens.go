@@ -15,7 +15,7 @@ import (
 type Tokens struct {
 	tenantID string
 	hmaAppID string
-	firstKey *rsa.PrivateKey // or nil
+	firstKey *rsa.PrivateKey // may be nil
 	now      func() time.Time
 
 	mu        sync.Mutex

@@ -15,8 +15,8 @@ const (
 	maxHead     = 160 << 10 // Exchange's own limit of the buffered header
 	maxNodes    = 100_000
 	maxDepth    = 200
-	keptText    = 8 << 20 // of one request's text; the rest is counted only
-	trimTextRun = 1 << 20 // of one run of text, unless KeepContent says more
+	keptText    = 8 << 20 // bytes of one request's text that are kept; the rest is only counted
+	trimTextRun = 1 << 20 // bytes of one run of text that are kept, unless KeepContent says more
 )
 
 // An envelope reads a SOAP document while it arrives. It uses encoding/xml with the

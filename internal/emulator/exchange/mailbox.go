@@ -21,7 +21,7 @@ type mailbox struct {
 	Mailbox
 	folders []*folder
 	items   map[string]*item // by identifier
-	log     []change         // of the folders
+	log     []change         // history of the folders
 }
 
 // A folder is a distinguished folder, or one that a client made. The name of the

@@ -10,7 +10,7 @@ type node struct {
 	name xml.Name
 	attr []xml.Attr
 	text string
-	size int64 // of the text on the wire, in bytes, trimmed runs included
+	size int64 // size of the text on the wire, in bytes, including trimmed runs
 	kids []*node
 }
 

@@ -14,15 +14,15 @@ import (
 // and trims long runs of text, which the decoder would buffer.
 type rawReader struct {
 	in      *bufio.Reader
-	kept    []byte // the head, while keeping
+	kept    []byte // the head, while it is being read
 	keeping bool
-	hash    hash.Hash // or nil
+	hash    hash.Hash // hash of the Body; may be nil
 	pending []byte    // not yet hashed
 
 	inTag    bool
 	inEntity bool
 	run      int
-	longest  int   // of a run that is not trimmed
+	longest  int   // length of the longest run that is not trimmed
 	trimmed  int64 // bytes withheld so far
 }
 

@@ -24,7 +24,7 @@ type Store struct {
 	subscriptions map[string]*subscription
 	executed      map[string]int // by operation
 	changes       int            // so far; numbers items, history entries and watermarks
-	news          broadcast      // of the next event
+	news          broadcast      // wakes those who wait for the next event
 }
 
 func newStore(now func() time.Time) *Store {

@@ -24,7 +24,7 @@ type Secrets struct {
 // A secretVersion is a plain secret, or one that belongs to a certificate.
 type secretVersion struct {
 	name, id         string
-	value            string // of a plain secret
+	value            string // value of a plain secret
 	contentType      string
 	cert             *pki.Certificate
 	disabled         bool

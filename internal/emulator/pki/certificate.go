@@ -37,7 +37,7 @@ type Options struct {
 	CommonName    string    // "HMA-Cert"
 	NotBefore     time.Time // an hour ago
 	NotAfter      time.Time // a year from NotBefore
-	Bits          int       // of RSA: 2048
+	Bits          int       // size of an RSA key: 2048
 	EC            bool      // P-256 instead of RSA, which Entra does not accept
 	NonExportable bool      // the vault's secret does not contain the key; the vault can still sign
 	Format        Format

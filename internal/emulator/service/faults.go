@@ -50,7 +50,7 @@ type Faults struct {
 type scripted struct {
 	Fault
 	left  int         // further requests, when while is nil
-	while func() bool // or nil
+	while func() bool // condition; may be nil
 }
 
 // Inject applies the fault to the next n requests that match. Faults that were

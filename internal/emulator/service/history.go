@@ -24,7 +24,7 @@ type Hop struct {
 	Trailer  http.Header
 	Bytes    int64 // bytes of the body that the handler read
 	Complete bool  // the body was read to its end
-	Status   int   // of the response; 0 for none
+	Status   int   // status of the response; 0 for none
 	Sent     int64 // bytes of the response's body that were written to the connection
 
 	Form   url.Values // Entra: the token request, secrets included

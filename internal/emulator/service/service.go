@@ -45,7 +45,7 @@ type Service struct {
 	mu      sync.Mutex
 	tls     *tls.Config
 	ln      net.Listener // nil while stopped
-	addr    net.Addr     // of the first listener, kept over Stop
+	addr    net.Addr     // address of the first listener, kept after Stop
 	servers []*http.Server
 }
 

@@ -11,7 +11,7 @@ type frame struct {
 // elements are the open elements, the innermost last. They hold the namespaces
 // and check that start and end tags match.
 type elements struct {
-	current element // of the last start tag
+	current element // element of the latest start tag
 	stack   []frame
 	names   []byte // qualified names of the open elements
 	spaces  namespaces
@@ -135,8 +135,8 @@ func (o *elements) distinctIn(before []attribute, a *attribute) error {
 	return nil
 }
 
-// declare adds one declaration. URIs are compared as they are written, so that
-// characters are refused that a reader could change.
+// declare adds one declaration. URIs are compared as they are written.
+// Therefore a URI with characters that a reader could change is refused.
 func (o *elements) declare(a *attribute) error {
 	prefix := a.local
 	if len(a.prefix) == 0 {
