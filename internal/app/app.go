@@ -308,7 +308,11 @@ func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 	}
 }
 
-// reloadOnRequest reloads for each value of Options.Reload until ctx ends.
+// reloadInterval is the shortest time between two reloads on request.
+const reloadInterval = 2 * time.Second
+
+// reloadOnRequest reloads for each value of Options.Reload until ctx ends, and then
+// receives none for reloadInterval.
 func (a *app) reloadOnRequest(ctx context.Context) {
 	for {
 		select {
@@ -317,6 +321,11 @@ func (a *app) reloadOnRequest(ctx context.Context) {
 		case <-a.options.Reload:
 			if !a.state.draining.Load() {
 				a.reporter.Reload(func() { a.reload(ctx) })
+			}
+			select {
+			case <-time.After(reloadInterval):
+			case <-ctx.Done():
+				return
 			}
 		}
 	}

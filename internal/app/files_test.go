@@ -56,3 +56,35 @@ func newIdleApp(t *testing.T) *app {
 	}
 	return a
 }
+
+// TestReloadsOnRequestAreLimited checks that requests in a row cause a reload at
+// once and then one in each reloadInterval.
+func TestReloadsOnRequestAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newIdleApp(t)
+		var loads atomic.Int64
+		a.files.watchers = append(a.files.watchers, filewatch.New(filewatch.Config{
+			Log: slog.New(slog.DiscardHandler), Load: func() (bool, error) { loads.Add(1); return false, nil },
+		}))
+		requests := make(chan struct{})
+		a.options.Reload = requests
+		go a.reloadOnRequest(t.Context())
+		go func() {
+			for {
+				select {
+				case requests <- struct{}{}:
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		if n := loads.Load(); n != 1 {
+			t.Errorf("%d reloads at once", n)
+		}
+		time.Sleep(5*reloadInterval - time.Nanosecond)
+		if n := loads.Load(); n != 5 {
+			t.Errorf("%d reloads in %v", n, 5*reloadInterval)
+		}
+	})
+}
