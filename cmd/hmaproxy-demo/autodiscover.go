@@ -28,7 +28,7 @@ func discovered(ctx context.Context, d *demo) error {
 		err = fmt.Errorf("a mailbox that is not allowed is found: %+v", other)
 	}
 	if err == nil && len(d.env.hops()) > 0 {
-		err = errors.New("Exchange was asked")
+		err = errors.New("a request reached Exchange")
 	}
 	return err
 }
