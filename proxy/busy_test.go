@@ -36,7 +36,7 @@ func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
 			if status, _ := readReply(r); status != 500 {
 				t.Fatalf("status %d", status)
 			}
-			return time.Since(began) // in simulated time
+			return time.Since(began) // duration in simulated time
 		}
 		for i, want := range []time.Duration{0, 250, 500, 1000, 2000, 2000} {
 			if got := ask(); got != want*time.Millisecond {

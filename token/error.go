@@ -40,7 +40,7 @@ type Error struct {
 	AADSTS        int           // Entra's error code; 0: none
 	Status        int           // HTTP status; 0: no response
 	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: no such request
-	Foreign       bool          // the response is not one of Entra's: a portal, proxy or firewall sent it
+	Foreign       bool          // id of the request for Microsoft's support; "" when unknown
 	CorrelationID string        // for Microsoft's support; "" when unknown
 	Remedy        string        // advice; "" when only waiting helps
 

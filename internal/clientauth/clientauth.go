@@ -31,7 +31,7 @@ const (
 // An Authenticator holds the current client users. It is safe for concurrent
 // use.
 type Authenticator struct {
-	config *config.Config // as at start
+	config *config.Config // configuration at the start of the process
 	list   *allowlist.List
 	key    [sha256.Size]byte // key of the fingerprints, new in every process
 	users  atomic.Pointer[users]

@@ -241,7 +241,8 @@ func secretMistake(f *facts) bool {
 	return guid.MatchString(secret) || vaultReference(secret) || encoded(secret) || altered(secret) || oneApplication(f.config)
 }
 
-// vaultReference reports whether a secret is App Service's reference to one.
+// vaultReference reports whether a secret is a reference of App Service to a
+// Key Vault secret.
 func vaultReference(secret string) bool { return strings.HasPrefix(secret, "@Microsoft.KeyVault(") }
 
 // encoded reports whether a secret is the base64 encoding of a client secret.

@@ -16,7 +16,7 @@ import (
 // members of its groups.
 type fakeExchange struct {
 	groups   map[string][]string // members as "type address", by the group's address
-	response map[string]string   // complete responses that replace those with members
+	response map[string]string   // complete responses, used in place of a list of members
 	status   int
 	asked    []string
 	headers  http.Header

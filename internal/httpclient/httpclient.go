@@ -217,8 +217,8 @@ func (c *Clients) observe(config *tls.Config) *tls.Config {
 	return config
 }
 
-// Observed returns Clients for the same configuration that report to o. The
-// clients that they make differ in nothing else from those of c.
+// Observed returns Clients for the same configuration that report to o.
+// Otherwise the clients that they make do not differ from those of c.
 func (c *Clients) Observed(o Observer) *Clients {
 	observed := &Clients{config: c.config, roots: c.roots, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
 	if o.Dialed != nil {

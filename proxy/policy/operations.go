@@ -29,23 +29,23 @@ func (o Operations) Unknown() []string { return slices.Clone(o.other) }
 
 // ParseOperations reads a list of operations, written like an allow-list.
 //
-//	+AddDelegate, +Subscribe:Push   the default and these two
-//	GetFolder, FindItem, Subscribe  just these three
-//	@read, UpdateItem               just the preset and this one
+//	+AddDelegate, +Subscribe:Push   the default set and these two
+//	GetFolder, FindItem, Subscribe  only these three
+//	@read, UpdateItem               only the preset and this one
 //
-// Names are those of the schema in any letter case, with or without "Request" at
-// their end. Subscribe:Push is a subscription for push notifications, and Subscribe
-// alone never includes it; GetNonIndexableItem* is both operations that begin so.
-// The preset @read has the operations that change nothing, @send those that compose
-// and send a message.
+// Names are those of the schema in any letter case, with or without "Request"
+// at the end. Subscribe:Push is a subscription for push notifications, which
+// Subscribe does not include. GetNonIndexableItem* stands for both operations
+// with that prefix. The preset @read has the operations that change nothing,
+// @send those that compose and send a message.
 //
-// A name that no schema has is accepted, for operations of a newer Exchange, unless
-// it is so close to a known one that it is probably misspelt.
+// A name that is in no schema is accepted, for operations of a newer Exchange,
+// unless it is so close to a known name that it is probably misspelt.
 //
-// A mix of the two forms is an error because it has two meanings. To lift an
-// operation that is not refused is an error too. The error reports all problems
-// together, without the entries' text; for a misspelt name it gives the nearest
-// known one.
+// Mixing the two forms is an error because the meaning would be unclear. Adding
+// an operation with "+" that is not refused by default is an error too. The
+// error reports all problems together, without the entries' text; for a
+// misspelt name it contains the nearest known one.
 func ParseOperations(text string) (Operations, error) {
 	parser := operationParser{
 		Operations: Operations{named: make(map[string]bool)},

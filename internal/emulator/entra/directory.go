@@ -26,7 +26,7 @@ type application struct {
 	secrets  map[string]time.Time     // value to expiry
 	roles    map[string][]string      // consented, by resource
 	disabled bool
-	blocked  bool // by conditional access
+	blocked  bool // refused by conditional access
 
 	federated []FederatedCredential
 }

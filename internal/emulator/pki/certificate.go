@@ -41,7 +41,7 @@ type Options struct {
 	EC            bool      // P-256 instead of RSA, which Entra does not accept
 	NonExportable bool      // the vault's secret does not contain the key; the vault can still sign
 	Format        Format
-	Issued        bool // by an intermediate authority, which the secret includes
+	Issued        bool // issued by an intermediate authority, whose certificate the secret includes
 	LeafLast      bool // with Issued: the secret lists the leaf after its issuer
 
 	// Key is used instead of a new key. Tests that need many certificates share

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestPlain puts every byte at the places around the ends of a block, a word and a
+// TestPlain puts every byte at the boundaries of a block, of a word and of a
 // byte, which plain examines in different ways.
 func TestPlain(t *testing.T) {
 	for c := range 0x100 {
