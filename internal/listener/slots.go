@@ -45,7 +45,7 @@ const (
 
 	// minIdle is how long a connection must be without a request before it may
 	// lose its slot: the first request of a new connection may be on its way.
-	minIdle = 250 * time.Millisecond
+	minIdle = time.Second
 
 	// retryInterval is the interval between checks of how long requests have
 	// waited.
