@@ -20,9 +20,13 @@ func autodiscover() []scenario {
 	python := func(task string) func(context.Context, *environment) (string, error) {
 		return program("/usr/bin/python3", "autodiscover_client.py", task)
 	}
+	lacks := ""
+	if exec.Command("unshare", "--mount", "true").Run() != nil {
+		lacks = "mount namespaces, which need root"
+	}
 	task := func(client string, run func(context.Context, *environment) (string, error), own ...string) scenario {
 		return scenario{
-			name: "Autodiscover: " + client, client: run, finds: true, own: append(own, ""),
+			name: "Autodiscover: " + client, client: run, finds: true, lacks: lacks, own: append(own, ""),
 			settings: []string{listed, "HMA_AUTODISCOVER=auto", "HMA_HOST_NAMES=" + discoverName + "," + mailDomain},
 		}
 	}
@@ -48,6 +52,7 @@ func autodiscover() []scenario {
 		task("Java HttpURLConnection", runJavaDiscovery("refused")).but(off),
 		task(".NET HttpWebRequest", runNetDiscovery("found")),
 		task(".NET HttpWebRequest", runNetDiscovery("refused")).but(off),
+		task("hmaproxy doctor", runDoctor),
 		task("curl, POX", curlDiscovery("POX", alice, handedOut)),
 		task("curl, POX", curlDiscovery("POX", bob, "<ErrorCode>500<")).but(off),
 		task("curl, SOAP", curlDiscovery("SOAP", alice, handedOut)),
@@ -124,7 +129,7 @@ func (f *finding) relayTo(product string) (*relay, error) {
 // environment returns variables with which clients trust the authority.
 func (f *finding) environment() []string {
 	ca := filepath.Join(f.dir, "ca.pem")
-	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca}
+	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca, "SSL_CERT_FILE=" + ca}
 }
 
 // command returns the command that runs args with its own /etc/hosts and
@@ -132,6 +137,16 @@ func (f *finding) environment() []string {
 func (f *finding) command(args []string) []string {
 	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
 	return append([]string{"unshare", "--mount", "sh", "-c", script, "sh", f.dir}, args...)
+}
+
+// runDoctor looks at the same places with the product's own command, which trusts
+// what SSL_CERT_FILE names.
+func runDoctor(ctx context.Context, w *environment) (string, error) {
+	out, err := execute(ctx, w, []string{w.tools.binary, "doctor", "-autodiscover", alice})
+	if err == nil && !strings.Contains(out, "clients get "+handedOut+", which leads to hmaproxy") {
+		err = fmt.Errorf("doctor says: %s", out)
+	}
+	return out, err
 }
 
 func runJavaDiscovery(task string) func(context.Context, *environment) (string, error) {

@@ -46,6 +46,7 @@ var areas = []area{
 	{"headers", []string{"proxy/headers.go", "proxy/cookies.go"}, "^TestRules$/^(Headers|Response)$", 0.95},
 	{"client-authentication", []string{"proxy/basicauth.go", "proxy/ntlm.go"}, "^TestRules$/^Authenticate$", 0.95},
 	{"inspection", []string{"proxy/inspect.go", "proxy/internal/soap/*.go"}, "^TestRules$/^(Inspect|Authorise|Rewrite)$", 0.95},
+	{"autodiscover", []string{"proxy/autodiscover.go"}, "^TestRules$/^Autodiscover$", 0.95},
 	{"policy", []string{"proxy/policy/*.go", "proxy/internal/ascii/*.go"}, "", 0.95},
 	{"forwarding", []string{
 		"proxy/handler.go", "proxy/call.go", "proxy/roundtrip.go", "proxy/expect.go", "proxy/response.go", "proxy/faults.go",
