@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	totalTime    = 9 * time.Minute // for all scenarios, without installation
+	totalTime    = 20 * time.Minute // for all scenarios on a busy machine, without installation
 	scenarioTime = 4 * time.Minute
 )
 
