@@ -31,7 +31,7 @@ const (
 func ReleaseMemory(ctx context.Context) {
 	tick := time.NewTicker(releaseInterval)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/sched/goroutines:goroutines"}}
 	var r releaser
 	for {
 		select {
@@ -40,7 +40,7 @@ func ReleaseMemory(ctx context.Context) {
 		case <-tick.C:
 		}
 		metrics.Read(sample)
-		if r.due(sample[0].Value.Uint64(), sample[1].Value.Uint64()) {
+		if r.due(sample[0].Value.Uint64(), sample[1].Value.Uint64(), sample[2].Value.Uint64()) {
 			runtime.GC() // a sync.Pool keeps its content for one more collection
 			debug.FreeOSMemory()
 		}
@@ -49,24 +49,26 @@ func ReleaseMemory(ctx context.Context) {
 
 // A releaser decides when to return memory to the system.
 type releaser struct {
-	begun    bool
-	last     uint64 // value of allocated at the last check
-	released uint64 // value of allocated at the last release
-	burst    int    // number of consecutive checks that found a burst's memory
+	begun      bool
+	last       uint64 // value of allocated at the last check
+	released   uint64 // value of allocated at the last release
+	burst      int    // number of consecutive checks that found a burst's memory
+	goroutines uint64 // number at the last release; requests that have ended since then have freed memory
 }
 
 // due is called at each check and reports whether to release memory. allocated
 // is the number of bytes allocated since the start; free is the number of bytes
-// that are neither used nor returned to the system.
-func (r *releaser) due(allocated, free uint64) bool {
-	quiet := allocated-r.last < quietBytes && allocated-r.released > releaseBytes
+// that are neither used nor returned to the system; goroutines is the number of
+// goroutines.
+func (r *releaser) due(allocated, free, goroutines uint64) bool {
+	quiet := allocated-r.last < quietBytes && (allocated-r.released > releaseBytes || goroutines < r.goroutines/2)
 	if r.burst++; free < burstBytes {
 		r.burst = 0
 	}
 	due := !r.begun || quiet || r.burst >= burstChecks
 	r.begun, r.last = true, allocated
 	if due {
-		r.released, r.burst = allocated, 0
+		r.released, r.burst, r.goroutines = allocated, 0, goroutines
 	}
 	return due
 }
