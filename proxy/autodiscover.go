@@ -39,7 +39,7 @@ func (a *Autodiscover) ewsURL(r *http.Request) string {
 // included. From the header X-SOAP-Enabled the EWS Managed API and its relatives
 // conclude that they may POST SOAP, whatever the status is.
 func (c *call) beginAutodiscover(form autodiscover.Form) {
-	c.describeForm(form)
+	describeForm(&c.record, form)
 	header := c.respond.w.Header()
 	header["X-SOAP-Enabled"] = []string{"True"}
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -48,9 +48,9 @@ func (c *call) beginAutodiscover(form autodiscover.Form) {
 }
 
 // describeForm records the form of a request as its operation.
-func (c *call) describeForm(form autodiscover.Form) {
-	c.record.Operation = autodiscoverPrefix + form.String()
-	c.record.Known = c.record.Operation
+func describeForm(record *Record, form autodiscover.Form) {
+	record.Operation = autodiscoverPrefix + form.String()
+	record.Known = record.Operation
 }
 
 // serveAutodiscover responds to a request at a path of Autodiscover.
@@ -75,10 +75,10 @@ func (c *call) serveXML(form autodiscover.Form) {
 		c.respond.problem(problem)
 		return
 	}
-	request, err := c.parse(doc)
+	request, err := parseAutodiscover(c.r.Header, doc)
 	if request.Form != autodiscover.NoForm {
 		form = request.Form
-		c.describeForm(form)
+		describeForm(&c.record, form)
 	}
 	if err != nil {
 		c.refuseXML(form, err)
@@ -130,9 +130,9 @@ func (n *documentLength) Refuse(err error) error { return err }
 func (n *documentLength) HeadKnown() bool        { return false }
 func (n *documentLength) Forwardable() int64     { return 0 }
 
-// parse checks the media type and parses the document.
-func (c *call) parse(doc []byte) (autodiscover.Request, error) {
-	refusal, unreadable := checkMediaType(c.r.Header)
+// parseAutodiscover checks the media type and parses the document.
+func parseAutodiscover(header http.Header, doc []byte) (autodiscover.Request, error) {
+	refusal, unreadable := checkMediaType(header)
 	if refusal := cmp.Or(refusal, unreadable); refusal != nil {
 		return autodiscover.Request{}, &autodiscover.Violation{Reason: refusal.Detail}
 	}
@@ -147,15 +147,15 @@ func (c *call) refuseXML(form autodiscover.Form, err error) {
 	}
 	p := refused(&policy.Refusal{Reason: reason, Detail: err.Error()})
 	if form == autodiscover.POX {
-		c.respond.document(http.StatusOK, soapContentType, autodiscover.WritePOXError(err, c.explain(p), c.record.Start), p)
+		c.respond.document(http.StatusOK, soapContentType, autodiscover.WritePOXError(err, explain(&c.record, p), c.record.Start), p)
 		return
 	}
 	c.respond.problem(p)
 }
 
 // explain returns the human-readable text of a response.
-func (c *call) explain(p *problem) string {
-	return "hmaproxy: " + p.reason.String() + ": " + p.detail + "; request " + c.record.ID
+func explain(record *Record, p *problem) string {
+	return "hmaproxy: " + p.reason.String() + ": " + p.detail + "; request " + record.ID
 }
 
 // serveJSON responds to a JSON request.
@@ -164,7 +164,7 @@ func (c *call) serveJSON() {
 	request, err := autodiscover.ParseJSON(c.r.RequestURI)
 	if err != nil {
 		p := refused(&policy.Refusal{Reason: policy.EnvelopeRefused, Detail: err.Error()})
-		c.respond.document(http.StatusBadRequest, contentType, autodiscover.WriteJSONError(err, c.explain(p)), p)
+		c.respond.document(http.StatusBadRequest, contentType, autodiscover.WriteJSONError(err, explain(&c.record, p)), p)
 		return
 	}
 	results, refused := c.decideMailboxes(request.Mailboxes)
@@ -200,7 +200,7 @@ func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *prob
 			continue
 		}
 		p := refused(refusal)
-		results = append(results, autodiscover.Result{Refusal: c.explain(p)})
+		results = append(results, autodiscover.Result{Refusal: explain(&c.record, p)})
 		if n++; first == nil {
 			first, c.record.Mailbox = p, address
 		}

@@ -81,16 +81,6 @@ func rotated(ctx context.Context, d *demo) error {
 	return err
 }
 
-// granted returns the number of tokens for Exchange that Entra ID has issued.
-func (d *demo) granted() (n int) {
-	for _, h := range d.env.cloud.Entra().Hops() {
-		if h.Form.Get("client_assertion") != "" && h.Status == 200 {
-			n++
-		}
-	}
-	return n
-}
-
 // An auditLog keeps the request lines of audit mode.
 type auditLog struct {
 	slog.Handler

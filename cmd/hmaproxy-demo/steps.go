@@ -217,3 +217,13 @@ func until(r io.Reader, text string) error {
 	}
 	return nil
 }
+
+// granted returns the number of tokens for Exchange that Entra ID has issued.
+func (d *demo) granted() (n int) {
+	for _, h := range d.env.cloud.Entra().Hops() {
+		if h.Form.Get("client_assertion") != "" && h.Status == 200 {
+			n++
+		}
+	}
+	return n
+}
