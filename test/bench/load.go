@@ -68,7 +68,7 @@ func (b *bench) load(ctx context.Context) error {
 		}
 	}
 	for round := range b.rounds {
-		for _, connections := range []int{1, 16, 256} {
+		for _, connections := range b.connections {
 			b.progress("load, round %d of %d, %s", round+1, b.rounds, at(connections))
 			if err := b.loadRound(ctx, inTurn(round, all), connections); err != nil {
 				return err

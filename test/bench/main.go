@@ -2,7 +2,7 @@
 
 // Command bench compares hmaproxy with other proxies that do the same work.
 //
-//	go run ./test/bench [-quick] [-only cpu,rate,memory,bulk,start] [-json FILE]
+//	go run ./test/bench [-quick] [-only cpu,rate,memory,bulk,start,scale,size] [-json FILE]
 //
 // It needs Debian, and root unless nginx, haproxy and wrk are already
 // installed. README.md describes the measurements and how they are made. The
@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -50,6 +51,7 @@ func fail(err error) {
 // options are the flags of the command line.
 type options struct {
 	only, peers     []string
+	connections     []int
 	rounds          int
 	quick           bool
 	binary, against string
@@ -61,6 +63,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.SetOutput(stderr)
 	only := flags.String("only", strings.Join(partNames(), ","), "the parts to run")
 	peers := flags.String("peers", "", "the peers to compare with, or none (default all; with -quick nginx-lua,nginx)")
+	connections := flags.String("connections", "1,16,256", "the numbers of connections of the part cpu")
 	flags.IntVar(&o.rounds, "rounds", 0, "rounds of each part (default 3; with -quick 1)")
 	flags.BoolVar(&o.quick, "quick", false, "less of everything, in under a minute: to see that it works")
 	flags.StringVar(&o.binary, "binary", "", "a hmaproxy that is built already")
@@ -71,6 +74,13 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	}
 	o.only = strings.Split(*only, ",")
 	o.defaults(*peers)
+	for text := range strings.SplitSeq(*connections, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return o, fmt.Errorf("-connections %s: %q is no number of connections", *connections, text)
+		}
+		o.connections = append(o.connections, n)
+	}
 	return o, o.check()
 }
 
@@ -167,7 +177,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"cpu", (*bench).load}, {"rate", (*bench).rate}, {"memory", (*bench).memory},
-		{"bulk", (*bench).bulk}, {"start", (*bench).startup},
+		{"bulk", (*bench).bulk}, {"start", (*bench).startup}, {"scale", (*bench).scale}, {"size", (*bench).size},
 	}
 }
 

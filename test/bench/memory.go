@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-const idleMemory = "resident memory, idle"
+var idleMemory = metric{"resident memory, idle", "MB"}
 
 func memoryAt(n int) metric { return metric{fmt.Sprintf("resident memory at %d streams", n), "MiB"} }
 func perStreamAt(n int) metric {
@@ -45,7 +45,7 @@ func (b *bench) memoryOf(ctx context.Context, p peer) error {
 	settle := time.Duration(b.pick(2000, 500)) * time.Millisecond
 	time.Sleep(settle)
 	idle := i.memory("VmRSS")
-	b.results.add(metric{idleMemory, "MiB"}, p.name, idle/1024)
+	b.results.add(idleMemory, p.name, idle*1024/1e6)
 	client := &http.Client{Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
 	few, many := b.streams()

@@ -34,10 +34,11 @@ const product = "hmaproxy"
 // allPeers returns all peers, in the order of the tables.
 func allPeers() []peer {
 	return []peer{
-		{"nginx-lua", true, startNginx("nginx-lua", true)},
+		{"nginx-expat", true, startNginx("nginx-expat", "expat")},
+		{"nginx-lua", true, startNginx("nginx-lua", "regex")},
 		{"haproxy", true, startHAProxy},
 		{"go-xml", true, startReference("go-xml", true)},
-		{"nginx", false, startNginx("nginx", false)},
+		{"nginx", false, startNginx("nginx", "")},
 		{"caddy", false, startCaddy},
 		{"go-plain", false, startReference("go-plain", false)},
 	}
@@ -137,15 +138,17 @@ func (b *bench) settings(listen, upstream string) map[string]any {
 	_, port, _ := net.SplitHostPort(listen)
 	return map[string]any{
 		"Listen": listen, "Port": port, "Upstream": upstream, "Name": exchangeName,
-		"CA": b.path("ca.pem"), "Token": b.token, "Inspect": false,
+		"CA": b.path("ca.pem"), "Token": b.token, "Inspect": "",
 	}
 }
 
-func startNginx(name string, inspect bool) func(*bench, context.Context, string) (*instance, error) {
+// startNginx starts nginx with an inspection of that kind, none for "".
+func startNginx(name, inspect string) func(*bench, context.Context, string) (*instance, error) {
 	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
 		listen := freeAddress()
 		values := b.settings(listen, upstream)
 		values["Inspect"] = inspect
+		values["Scripts"] = b.dir
 		dir, err := b.folder(name, "nginx.conf", values)
 		if err != nil {
 			return nil, err
@@ -192,7 +195,8 @@ func startReference(name string, inspect bool) func(*bench, context.Context, str
 	}
 }
 
-func startProduct(binary string) func(*bench, context.Context, string) (*instance, error) {
+// startProduct starts hmaproxy with further environment variables.
+func startProduct(binary string, further ...string) func(*bench, context.Context, string) (*instance, error) {
 	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
 		listen := freeAddress()
 		dir, err := b.folder(product, "", nil)
@@ -207,6 +211,7 @@ func startProduct(binary string) func(*bench, context.Context, string) (*instanc
 		env = append(env, "HMA_EWS_URL=https://"+exchangeName+"/EWS/Exchange.asmx", "HMA_EWS_CONNECT="+upstream,
 			"HMA_CA_FILE="+b.path("ca.pem"), "HMA_LISTEN="+listen, "HMA_ADMIN_LISTEN="+freeAddress(),
 			"HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LOG_FORMAT=json", "HMA_LOG_FILE="+filepath.Join(dir, "log"))
+		env = append(env, further...)
 		p, err := b.start(ctx, dir, env, binary)
 		return &instance{process: p, address: listen}, err
 	}

@@ -188,8 +188,9 @@ func (b *bench) startBackend(ctx context.Context) (err error) {
 	return b.backend.await(ctx, b.direct)
 }
 
-// scripts writes wrk's scripts. Clients of a proxy send a password, which the
-// proxy replaces; requests directly to Exchange contain the token.
+// scripts writes the inspection of nginx-expat and wrk's scripts. Clients of a
+// proxy send a password, which the proxy replaces; requests directly to Exchange
+// contain the token.
 func (b *bench) scripts() error {
 	for name, authorization := range map[string]string{"proxied.lua": password, "direct.lua": "Bearer " + b.token} {
 		values := map[string]any{"Dir": b.dir, "Authorization": authorization}
@@ -197,7 +198,7 @@ func (b *bench) scripts() error {
 			return err
 		}
 	}
-	return nil
+	return fill("inspect.lua", b.path("inspect.lua"), nil)
 }
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }

@@ -17,12 +17,20 @@ import (
 // luaModule is the path in Debian's package.
 const luaModule = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
 
+// luaExpat is a path in Debian's package lua-expat.
+const luaExpat = "/usr/share/lua/5.1/lxp/lom.lua"
+
 // install installs the programs that come from Debian if they are missing.
 func install(ctx context.Context, o options, stderr io.Writer) error {
 	packages := []string{"nginx", "libnginx-mod-http-lua", "wrk"}
 	have := has("nginx") && has("wrk")
 	if _, err := os.Stat(luaModule); err != nil {
 		have = false
+	}
+	if slices.Contains(o.peers, "nginx-expat") {
+		packages = append(packages, "lua-expat")
+		_, err := os.Stat(luaExpat)
+		have = have && err == nil
 	}
 	if slices.Contains(o.peers, "haproxy") {
 		packages = append(packages, "haproxy")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -16,7 +17,8 @@ import (
 // measurement.
 type finding struct {
 	peer                          string
-	inspects, authority, hostname bool // it refuses other mailboxes, authorities or hosts
+	inspects, authority, hostname bool     // it refuses other mailboxes, authorities or hosts
+	letThrough                    []string // names of hostile requests
 }
 
 // verify checks that every peer does the work that is compared. A peer that
@@ -29,6 +31,9 @@ func (b *bench) verify(ctx context.Context) error {
 		if err == nil && p.name == product && !(found.authority && found.hostname) {
 			err = errors.New("it accepts an Exchange that it must not trust")
 		}
+		if err == nil && p.name == product && len(found.letThrough) > 0 {
+			err = fmt.Errorf("it lets hostile requests through: %s", strings.Join(found.letThrough, ", "))
+		}
 		if err != nil {
 			return fmt.Errorf("verify %s: %w", p.name, err)
 		}
@@ -39,7 +44,7 @@ func (b *bench) verify(ctx context.Context) error {
 
 func (b *bench) verifyPeer(ctx context.Context, client *http.Client, p peer) (found finding, err error) {
 	found = finding{peer: p.name, inspects: p.inspects}
-	if err := b.verifyWork(ctx, client, p); err != nil {
+	if found.letThrough, err = b.verifyWork(ctx, client, p); err != nil {
 		return found, err
 	}
 	if found.authority, err = b.distrusts(ctx, client, p, b.untrusted); err != nil {
@@ -51,16 +56,21 @@ func (b *bench) verifyPeer(ctx context.Context, client *http.Client, p peer) (fo
 	return found, nil
 }
 
-func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) error {
+// verifyWork checks that a peer sends what it must send and refuses what it must
+// refuse. It returns the names of the hostile requests that it lets through.
+func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) (letThrough []string, err error) {
 	i, err := b.launch(ctx, p, b.direct)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer i.stop()
 	if err := b.verifyGood(ctx, client, i); err != nil || !i.inspects {
-		return err
+		return nil, err
 	}
-	return b.verifyRefusals(ctx, client, i)
+	if err := b.verifyRefusals(ctx, client, i); err != nil {
+		return nil, err
+	}
+	return b.letsThrough(ctx, client, i)
 }
 
 // distrusts reports whether a peer refuses the Exchange. It sends requests until
@@ -101,7 +111,22 @@ func (b *bench) printFindings(w io.Writer) {
 			does(f.authority, "refuses an unknown authority", "TAKES AN UNKNOWN AUTHORITY"),
 			does(f.hostname, "refuses another host's certificate", "TAKES ANOTHER HOST'S CERTIFICATE"))
 	}
+	fmt.Fprintf(t, "\nHostile requests that reached Exchange with the token, of %d\n", len(hostileRequests()))
+	for _, f := range b.findings {
+		if f.inspects {
+			fmt.Fprintf(t, "  %s\t%d\t%s\n", f.peer, len(f.letThrough), shortList(f.letThrough))
+		}
+	}
 	fmt.Fprintln(t)
+}
+
+// shortList lists names, of which there may be many.
+func shortList(names []string) string {
+	const most = 6
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + ", …"
 }
 
 func does(it bool, yes, no string) string {
