@@ -80,7 +80,7 @@ func newHandler(w io.Writer, terminal bool, c *config.Config) slog.Handler {
 			NoColor:    !terminal || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
 		})
 	}
-	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})
+	return requestHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel}), w}
 }
 
 func isTerminal(w io.Writer) bool {
