@@ -34,7 +34,7 @@ func TestTruncatedResponseOverTLSNeverLooksComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := handler.Server(nil)
+	server := newServer(handler)
 	defer server.Close()
 	go server.Serve(tls.NewListener(l, &tls.Config{Certificates: r.TLS.Certificates}))
 

@@ -71,7 +71,7 @@ func product(userAgent string) string {
 			return ""
 		}
 	}
-	return first
+	return strings.Clone(first) // the Record outlives the request's head
 }
 
 // isTokenByte reports whether c may be in a token of HTTP.

@@ -13,7 +13,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -190,7 +189,7 @@ type ruleProxy struct {
 	t         *testing.T
 	upstream  *double
 	tokens    *tokens
-	server    *http.Server
+	server    server
 	transport transport
 	accept    chan net.Conn
 	closed    chan struct{}
@@ -253,7 +252,7 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.server = handler.Server(log.New(io.Discard, "", 0))
+	p.server = newServer(handler)
 	go p.server.Serve(p)
 	return p
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -80,7 +79,7 @@ func withScriptOver(t *testing.T, over func(*scripted) transport, change func(*p
 			t.Fatal(err)
 		}
 		l.handler = handler
-		server := handler.Server(log.New(io.Discard, "", 0))
+		server := newServer(handler)
 		go server.Serve(l.clients)
 		f(l)
 		l.clients.Close()

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hmaproxy/internal/httpserver"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
 )
@@ -138,6 +141,24 @@ type testConfig struct {
 	adjust  func(*proxy.Config)
 }
 
+// A server is the HTTP server in front of a Handler.
+type server interface {
+	Serve(net.Listener) error
+	Close() error
+}
+
+// underNetHTTP says which server tests use: the product's, or net/http's, in which
+// other programs run a Handler.
+var underNetHTTP = flag.Bool("net-http", false, "run the tests under net/http's server")
+
+func newServer(handler *proxy.Handler) server {
+	s := handler.Server(log.New(io.Discard, "", 0))
+	if *underNetHTTP {
+		return s
+	}
+	return httpserver.From(s)
+}
+
 func newTestProxy(t testing.TB, c testConfig) *testProxy {
 	t.Helper()
 	r := &testProxy{upstream: newUpstream(t, c.respond), tokens: &tokens{current: goodToken}, done: make(chan struct{}, 1000)}
@@ -168,7 +189,7 @@ func newTestProxy(t testing.TB, c testConfig) *testProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := handler.Server(nil)
+	server := newServer(handler)
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
 	r.address = l.Addr().String()

@@ -22,6 +22,7 @@ import (
 	"hmaproxy/internal/groups"
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/httpclient"
+	"hmaproxy/internal/httpserver"
 	"hmaproxy/internal/listener"
 	"hmaproxy/internal/logging"
 	"hmaproxy/internal/metrics"
@@ -227,9 +228,10 @@ func (a *app) run(ctx context.Context) error {
 		return err
 	}
 	errorLog := slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
-	server := a.handler.Server(errorLog)
-	server.Handler = a.closeWhileDraining(reportPanics(a.observer.metrics.InFlight(a.observer.admin.Track(server.Handler)), a.log, a.observer.metrics.Panicked))
-	server.ConnState = listener.ConnState
+	limits := a.handler.Server(errorLog)
+	limits.Handler = a.closeWhileDraining(reportPanics(a.observer.metrics.InFlight(a.observer.admin.Track(limits.Handler)), a.log, a.observer.metrics.Panicked))
+	limits.ConnState = listener.ConnState
+	server := httpserver.From(limits)
 	a.observer.admin.ServesClientsAt(clientURLs(clients, a.files.keyPairs != nil))
 	if a.options.Config.AdminQuit {
 		a.observer.admin.PermitQuit(stop)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"hmaproxy/internal/httpserver"
 	"hmaproxy/internal/listener"
 )
 
@@ -36,7 +37,7 @@ func (a *app) closeWhileDraining(next http.Handler) http.Handler {
 // drain lets requests in progress finish within the shutdown timeout. First it
 // accepts new requests for the shutdown delay. Then it ends the notification
 // streams, which do not finish by themselves.
-func (a *app) drain(server *http.Server, clients []net.Listener) {
+func (a *app) drain(server *httpserver.Server, clients []net.Listener) {
 	c := a.options.Config
 	a.state.draining.Store(true)
 	a.reporter.Stop(c.ShutdownDelay + c.ShutdownTimeout + stopReserve)

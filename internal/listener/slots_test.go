@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hmaproxy/internal/httpserver"
 	"hmaproxy/internal/memnet"
 )
 
@@ -31,7 +32,7 @@ type slotTest struct {
 func newSlotTest(t *testing.T, limit int) *slotTest {
 	s := &slotTest{t: t, release: make(chan struct{})}
 	slots := newSlots(limit)
-	server := &http.Server{ConnState: ConnState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httpserver.Server{ConnState: ConnState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/wait":
 			<-s.release

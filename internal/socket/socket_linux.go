@@ -122,6 +122,9 @@ func (c *conn) SetLinger(sec int) error {
 	return errors.ErrUnsupported
 }
 
+// CloseWrite is the method of stream connections.
+func (c *conn) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
 func peek(fd uintptr) (n int, err error) {
 	var b [1]byte
 	got, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)

@@ -52,6 +52,7 @@ var areas = []area{
 		"proxy/handler.go", "proxy/call.go", "proxy/roundtrip.go", "proxy/expect.go", "proxy/response.go", "proxy/faults.go",
 		"proxy/limits.go", "proxy/connection.go", "proxy/timeout.go", "proxy/internal/body/*.go",
 	}, "^TestRules$/^(Forward|Upstream401|Response|Errors)$", 0.80},
+	{"server", []string{"internal/httpserver/*.go"}, "", 0.80},
 	{"upstream", []string{"internal/upstream/*.go"}, "", 0.80},
 }
 

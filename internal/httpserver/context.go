@@ -1,0 +1,106 @@
+package httpserver
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A requestContext is the context of a request. It ends when the client leaves,
+// and when the handler has returned. It exists because package context's own
+// contexts allocate a channel and a map for each request.
+type requestContext struct {
+	local net.Addr // the connection's local address
+
+	mu    sync.Mutex
+	done  chan struct{} // nil until Done is called
+	err   error
+	after map[*afterFunc]struct{}
+	first *afterFunc // the only one as long as after is nil
+}
+
+// An afterFunc is a function to call at the end of a context.
+type afterFunc struct{ call func() }
+
+func (*requestContext) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+func (c *requestContext) Value(key any) any {
+	if key == http.LocalAddrContextKey {
+		return c.local
+	}
+	return nil
+}
+
+func (c *requestContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.err != nil {
+			close(c.done)
+		}
+	}
+	return c.done
+}
+
+func (c *requestContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// AfterFunc implements context.AfterFunc.
+func (c *requestContext) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		go f()
+		return func() bool { return false }
+	}
+	a := &afterFunc{f}
+	if c.first == nil {
+		c.first = a
+	} else {
+		if c.after == nil {
+			c.after = make(map[*afterFunc]struct{})
+		}
+		c.after[a] = struct{}{}
+	}
+	return func() bool { return c.remove(a) }
+}
+
+// remove removes a function. It reports whether the function will not be called.
+func (c *requestContext) remove(a *afterFunc) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first == a {
+		c.first = nil
+		return true
+	}
+	_, found := c.after[a]
+	delete(c.after, a)
+	return found
+}
+
+// cancel ends the context.
+func (c *requestContext) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.err = context.Canceled
+	if c.done != nil {
+		close(c.done)
+	}
+	if c.first != nil {
+		go c.first.call()
+		c.first = nil
+	}
+	for a := range c.after {
+		go a.call()
+	}
+	c.after = nil
+}

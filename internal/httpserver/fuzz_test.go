@@ -1,0 +1,236 @@
+package httpserver
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A pieceConn is a connection on which a client sends its bytes in pieces and then
+// closes its half.
+type pieceConn struct {
+	data   []byte
+	splits []byte // sizes of the reads in turn; 0: 256 bytes
+	reads  int
+	out    bytes.Buffer
+}
+
+func (c *pieceConn) Read(p []byte) (int, error) {
+	if len(c.data) == 0 {
+		return 0, io.EOF
+	}
+	n := len(c.data)
+	if len(c.splits) > 0 {
+		if n = int(c.splits[c.reads%len(c.splits)]); n == 0 {
+			n = 256
+		}
+		c.reads++
+	}
+	n = copy(p[:min(n, len(p))], c.data)
+	c.data = c.data[n:]
+	return n, nil
+}
+
+func (c *pieceConn) Write(p []byte) (int, error)      { return c.out.Write(p) }
+func (c *pieceConn) Close() error                     { return nil }
+func (c *pieceConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (c *pieceConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c *pieceConn) SetDeadline(time.Time) error      { return nil }
+func (c *pieceConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *pieceConn) SetWriteDeadline(time.Time) error { return nil }
+
+// A seen is a request as a handler sees it.
+type seen struct {
+	Method, Target, Proto, Host string
+	Major, Minor                int
+	URL                         url.URL
+	Header, Trailer             http.Header
+	Length                      int64
+	Coding                      []string
+	Close                       bool
+	Body                        string
+	Whole                       bool // the body came to its proper end
+}
+
+// see reads a request's body and returns what is to be seen of the request.
+func see(r *http.Request) seen {
+	body, err := io.ReadAll(r.Body)
+	header := maps.Clone(r.Header)
+	delete(header, "Host") // http.ReadRequest leaves it, and http.Server removes it
+	return seen{
+		Method: r.Method, Target: r.RequestURI, Proto: r.Proto, Host: r.Host, Major: r.ProtoMajor, Minor: r.ProtoMinor,
+		URL: *r.URL, Header: header, Trailer: r.Trailer, Length: r.ContentLength, Coding: r.TransferEncoding, Close: r.Close,
+		Body: string(body), Whole: err == nil,
+	}
+}
+
+// serveBytes serves what a client sends and returns the requests of which the
+// handler was called, and what the client got.
+func serveBytes(data, splits []byte) (all []seen, out string) {
+	return serveWithin(data, splits, 16<<10)
+}
+
+func serveWithin(data, splits []byte, maxHead int) (all []seen, out string) {
+	c := &pieceConn{data: bytes.Clone(data), splits: splits}
+	s := &Server{
+		Handler:     http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { all = append(all, see(r)) }),
+		HeadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeadBytes: maxHead,
+		watchDelay: time.Hour, // the client closes its half, which a watch takes for leaving
+	}
+	newConn(s, c).serve()
+	return all, c.out.String()
+}
+
+// referenceSeen reads the same requests with net/http.
+func referenceSeen(data []byte, n int) (all []seen, err error) {
+	in := bufio.NewReaderSize(bytes.NewReader(data), 64<<10)
+	for range n {
+		if len(all) > 0 && all[len(all)-1].Method == http.MethodPost {
+			skipEmptyLines(in) // as http.Server does
+		}
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, see(r))
+	}
+	return all, nil
+}
+
+func skipEmptyLines(in *bufio.Reader) {
+	for range 4 {
+		if b, err := in.Peek(1); err != nil || b[0] != '\r' && b[0] != '\n' {
+			return
+		}
+		_, _ = in.Discard(1)
+	}
+}
+
+// withoutPragma removes the header that net/http adds for HTTP/1.0 caches.
+func withoutPragma(s seen) seen {
+	if p := s.Header["Pragma"]; len(p) > 0 && p[0] == "no-cache" {
+		s.Header = maps.Clone(s.Header)
+		if slices.Equal(s.Header["Cache-Control"], []string{"no-cache"}) {
+			delete(s.Header, "Cache-Control")
+		}
+	}
+	return s
+}
+
+// checkSubset checks that http.ReadRequest sees the same requests.
+func checkSubset(t *testing.T, data []byte, ours []seen) {
+	t.Helper()
+	theirs, err := referenceSeen(data, len(ours))
+	for i, a := range ours {
+		if i >= len(theirs) {
+			t.Fatalf("request %d, %q: net/http refuses it: %v", i, a.Target, err)
+		}
+		b := theirs[i]
+		if !a.Whole { // a body that was cut or refused
+			a.Body, b.Body, b.Whole, a.Trailer, b.Trailer = "", "", false, nil, nil
+		}
+		if x, y := fmt.Sprintf("%#v", withoutPragma(a)), fmt.Sprintf("%#v", withoutPragma(b)); x != y {
+			t.Fatalf("request %d:\n%s\nnet/http:\n%s", i, x, y)
+		}
+		if !a.Whole && i+1 < len(ours) {
+			t.Fatalf("request %d has an incomplete body, and another request follows", i)
+		}
+	}
+}
+
+// requestSeeds are the beginnings of the fuzzing, and a test of their own.
+var requestSeeds = []string{
+	"POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: 5\r\n\r\nhello",
+	"POST /a HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 1\r\n\r\nxGET /b?c=d%20e HTTP/1.1\r\nHost: [::1]\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nTrailer: X-A, X-B\r\n\r\n1\r\nx\r\n0\r\nX-A: 1\r\nX-C: 2\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-A\r\nContent-Length: 1\r\n\r\nx",
+	"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+	"GET http://evil/x HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nCONNECT b:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: a\r\nPragma: no-cache\r\nConnection: close, x\r\nX-Y: a\r\nX-y:\tb \r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
+	"GET //a/../b/./c%2f HTTP/1.1\r\nHost: a\r\nCookie: a=b; \xc3\xa9\r\n\r\n",
+
+	// These are refused.
+	"GET / HTTP/1.1\nHost: a\n\n",
+	"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+	"GET / HTTP/1.1\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
+	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+	"GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+	"GET /\r\n\r\n", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "\x16\x03\x01\x02\x00\x01", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost : a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n",
+	"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "GET a HTTP/1.1\r\nHost: a\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 2\r\n\r\nok",
+	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n",
+}
+
+// FuzzRequests checks that the grammar is a subset of net/http's, and that it does
+// not matter in which pieces the bytes arrive.
+func FuzzRequests(f *testing.F) {
+	for i, seed := range requestSeeds {
+		f.Add([]byte(seed), []byte{byte(i%7 + 1), byte(i), 1})
+	}
+	f.Fuzz(func(t *testing.T, data, splits []byte) {
+		if len(data) > 32<<10 {
+			return
+		}
+		whole, out := serveBytes(data, nil)
+		checkSubset(t, data, whole)
+		pieces, outPieces := serveBytes(data, splits)
+		if a, b := fmt.Sprintf("%#v", whole), fmt.Sprintf("%#v", pieces); a != b {
+			t.Fatalf("in one piece:\n%s\nin pieces:\n%s", a, b)
+		}
+		if a, b := withoutDates(out), withoutDates(outPieces); a != b {
+			t.Fatalf("in one piece:\n%s\nin pieces:\n%s", a, b)
+		}
+		checkResponses(t, out)
+	})
+}
+
+// withoutDates removes the Date headers from responses.
+func withoutDates(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "Date: ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// checkResponses checks that the client got nothing but whole HTTP responses.
+func checkResponses(t *testing.T, out string) {
+	t.Helper()
+	in := bufio.NewReader(strings.NewReader(out))
+	for {
+		if _, err := in.Peek(1); err != nil {
+			return
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("%v in %q", err, out)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatalf("%v in %q", err, out)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package httpserver
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// An output writes a connection by way of a buffer, which it has only while there
+// is something in it.
+type output struct {
+	conn     net.Conn
+	buf      *[]byte   // nil: nothing is buffered
+	deadline time.Time // of writes, as set in the connection
+	err      error     // sticky
+}
+
+// outputs are buffers of writeSize.
+var outputs = sync.Pool{New: func() any {
+	b := make([]byte, 0, writeSize)
+	return &b
+}}
+
+// buffer returns the buffer.
+func (o *output) buffer() *[]byte {
+	if o.buf == nil {
+		o.buf = outputs.Get().(*[]byte)
+		*o.buf = (*o.buf)[:0]
+	}
+	return o.buf
+}
+
+// send writes what is buffered and gives the buffer back.
+func (o *output) send() error {
+	if o.buf == nil {
+		return o.err
+	}
+	b := o.buf
+	if len(*b) > 0 {
+		_ = o.write(*b)
+	}
+	o.buf = nil
+	if cap(*b) <= 2*writeSize { // a large header has made it grow
+		outputs.Put(b)
+	}
+	return o.err
+}
+
+// write writes to the connection.
+func (o *output) write(p []byte) error {
+	if o.err == nil {
+		_, o.err = o.conn.Write(p)
+	}
+	return o.err
+}
+
+// discard drops what is buffered.
+func (o *output) discard() {
+	if o.buf != nil {
+		outputs.Put(o.buf)
+		o.buf = nil
+	}
+}
+
+// setDeadline sets the deadline of writes. One that is set already stays if it is
+// sooner by less than a tenth of the time that is left: setting one is expensive.
+func (o *output) setDeadline(t time.Time) error {
+	if left := time.Until(t); !t.IsZero() && !o.deadline.IsZero() && !o.deadline.After(t) && t.Sub(o.deadline) < left/10 {
+		return nil
+	}
+	o.deadline = t
+	return o.conn.SetWriteDeadline(t)
+}
