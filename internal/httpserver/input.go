@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -222,6 +221,3 @@ func (in *input) resume() {
 
 // isTimeout reports whether a read ended because of its deadline.
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
-
-// isEnd reports whether a read found the proper end of the connection.
-func isEnd(err error) bool { return errors.Is(err, io.EOF) }
