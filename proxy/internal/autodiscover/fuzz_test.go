@@ -139,6 +139,7 @@ func FuzzParseJSON(f *testing.F) {
 	for _, seed := range []string{
 		"/autodiscover/autodiscover.json?Email=alice@contoso.com&Protocol=EWS", "/autodiscover/autodiscover.json/v1.0/alice%40contoso.com?Protocol=ews",
 		"/autodiscover/autodiscover.json?Email=a+b@contoso.com&Protocol=EWS&x=%zz", "/autodiscover/autodiscover.json?email=a&EMAIL=b&Protocol=EWS",
+		"/autodiscover/autodiscover.json/v1.0/alic\xc3]j\x01ue%40contoso.\no}?Protocol=ews",
 	} {
 		f.Add(seed)
 	}
@@ -156,8 +157,9 @@ func FuzzParseJSON(f *testing.F) {
 		}
 		path, query, _ := strings.Cut(target, "?")
 		var emails []string
-		if user, found := strings.CutPrefix(strings.ToLower(path), "/autodiscover/autodiscover.json/v1.0/"); found {
-			address, _ := url.PathUnescape(path[len(path)-len(user):])
+		const prefix = "/autodiscover/autodiscover.json/v1.0/"
+		if len(path) >= len(prefix) && strings.EqualFold(path[:len(prefix)], prefix) {
+			address, _ := url.PathUnescape(path[len(prefix):])
 			emails = append(emails, address)
 		}
 		for part := range strings.SplitSeq(query, "&") {
