@@ -24,6 +24,7 @@ import (
 type testProxy struct {
 	url      *url.URL
 	requests chan *http.Request
+	opened   chan struct{} // receives a value for each connection to the server
 	conns    atomic.Int32
 }
 
@@ -35,7 +36,7 @@ func startProxy(t *testing.T, s *server, scheme, response string) *testProxy {
 	if scheme == "https" {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}})
 	}
-	p := &testProxy{url: &url.URL{Scheme: scheme, Host: l.Addr().String()}, requests: make(chan *http.Request, 9)}
+	p := &testProxy{url: &url.URL{Scheme: scheme, Host: l.Addr().String()}, requests: make(chan *http.Request, 9), opened: make(chan struct{}, 99)}
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -64,6 +65,7 @@ func (p *testProxy) serve(c net.Conn, s *server, response string) {
 	if err != nil {
 		return
 	}
+	p.opened <- struct{}{}
 	go func() { _, _ = io.Copy(there, br); there.Close() }()
 	_, _ = io.Copy(c, there)
 }
@@ -101,6 +103,7 @@ func TestCorporateProxy(t *testing.T) {
 				t.Errorf("%d connections", p.conns.Load())
 			}
 			transport.CloseIdleConnections()
+			<-p.opened
 			if !s.waitClosed(20 * time.Second) {
 				t.Error("a connection is still open")
 			}
