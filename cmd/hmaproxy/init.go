@@ -270,7 +270,7 @@ func checkSettings(text string, w io.Writer) error {
 	if err != nil {
 		return settingsError{err}
 	}
-	c, err := config.Load(entries, config.ReadFile)
+	c, err := config.Load(entries, config.ReadAtStart)
 	if err != nil {
 		return settingsError{err}
 	}

@@ -96,7 +96,7 @@ func (inv *invocation) policies() (*policycheck.Policies, error) {
 		})
 		entries = append(entries, "HMA_ALLOWED_MAILBOXES_FILE="+inv.list)
 	}
-	c, err := config.Load(entries, config.ReadFile)
+	c, err := config.Load(entries, config.ReadAtStart)
 	if err != nil {
 		return nil, settingsError{err}
 	}

@@ -111,7 +111,7 @@ func (inv *invocation) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load(entries, config.ReadFile)
+	c, err := config.Load(entries, config.ReadAtStart)
 	if err != nil {
 		return nil, settingsError{err}
 	}

@@ -55,7 +55,7 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 		fresh: newLane(freshRest), suspect: newLane(suspectRest), suspects: newRecent[string](suspectTime, maxSuspects),
 	}
 	rand.Read(a.key[:])
-	if data, err := config.ReadFile(string(c.ClientUsersFile)); err == nil {
+	if data, err := config.ReadAtStart(string(c.ClientUsersFile)); err == nil {
 		a.lineEnd = endsLine(data)
 	}
 	var base *policy.Policy

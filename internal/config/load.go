@@ -14,11 +14,11 @@ import (
 )
 
 // Load parses an environment, entries "NAME=value" as [os.Environ] returns
-// them, and reads the files that it names with readFile, [ReadFile] in
+// them, and reads the files that it names with readFile, [ReadAtStart] in
 // production. Where a name occurs twice the last entry counts, as in os/exec, so
 // that
 //
-//	Load(append(fromEnvFile, os.Environ()...), ReadFile)
+//	Load(append(fromEnvFile, os.Environ()...), ReadAtStart)
 //
 // lets the environment win over a file.
 //

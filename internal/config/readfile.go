@@ -16,21 +16,25 @@ var (
 	errBlocked    = errors.New("reading it has not ended within 10 seconds")
 )
 
-// ReadFile reads a file that a setting names; it is the readFile argument of
-// [Load]. Only regular files are accepted, because others cannot be read again
-// when their content may have changed. ReadFile returns after at most 10
-// seconds.
+// ReadFile reads a file that a setting names. Only regular files are accepted,
+// because others cannot be read again when their content may have changed. It
+// blocks for as long as the file system does: a caller that reads again and again
+// must not start a second read while one is in progress.
 func ReadFile(name string) ([]byte, error) {
-	return within(readTimeout, func() ([]byte, error) {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, err
-		}
-		if !info.Mode().IsRegular() && !info.IsDir() { // for a directory, the read returns the error
-			return nil, errNotRegular
-		}
-		return os.ReadFile(name)
-	})
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && !info.IsDir() { // for a directory, the read returns the error
+		return nil, errNotRegular
+	}
+	return os.ReadFile(name)
+}
+
+// ReadAtStart is ReadFile for the readFile argument of [Load]. It returns after at
+// most 10 seconds; a read that takes longer continues then.
+func ReadAtStart(name string) ([]byte, error) {
+	return within(readTimeout, func() ([]byte, error) { return ReadFile(name) })
 }
 
 // ReadOnce reads a file that is read only once and may be a pipe: -env-file

@@ -27,7 +27,7 @@ func TestPipesAreRefused(t *testing.T) {
 		for _, w := range without {
 			env = env.with(vars{w: "-"})
 		}
-		_, err := Load(env.environ(), ReadFile)
+		_, err := Load(env.environ(), ReadAtStart)
 		if err == nil || !strings.Contains(err.Error(), name+": names a pipe, socket or device; expected a regular file") {
 			t.Errorf("%s: %v", name, err)
 		}

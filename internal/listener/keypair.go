@@ -24,15 +24,17 @@ func NewKeyPairs(c *config.Config) (*KeyPairs, error) {
 		return nil, nil
 	}
 	k := &KeyPairs{config: c}
-	_, err := k.Reload()
+	_, err := k.read(config.ReadAtStart)
 	return k, err
 }
 
 // Reload reads the files. New connections use the key pairs from then on. It
 // reports whether a certificate has changed. After an error the previous key
 // pairs stay in use. Calls must not overlap.
-func (k *KeyPairs) Reload() (changed bool, err error) {
-	pairs, err := config.ReadKeyPairs(config.ReadFile, k.config.TLSCertFiles, k.config.TLSKeyFiles)
+func (k *KeyPairs) Reload() (changed bool, err error) { return k.read(config.ReadFile) }
+
+func (k *KeyPairs) read(readFile func(string) ([]byte, error)) (changed bool, err error) {
+	pairs, err := config.ReadKeyPairs(readFile, k.config.TLSCertFiles, k.config.TLSKeyFiles)
 	if err != nil {
 		return false, err
 	}
