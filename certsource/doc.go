@@ -27,7 +27,7 @@
 //   - A list and an error mean that this poll failed, or that the newest version
 //     is unusable (broken, disabled, not yet valid, expired). Use the list and
 //     report the error.
-//   - An error without a list means that there is no usable certificate.
+//   - An error and an empty list mean that no certificate can be used.
 //
 // For a certificate that did not change, the same *tls.Certificate is returned,
 // so that callers may compare pointers. Callers must not modify it. Its Leaf is

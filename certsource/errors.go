@@ -50,7 +50,7 @@ const (
 	CodeTimeout         = "Timeout"         // no response in time
 	CodeCanceled        = "Canceled"        // the caller's context ended
 	CodeNotKeyVault     = "NotKeyVault"     // the response does not come from this Key Vault
-	CodeNoCredential    = "NoCredential"    // there is no workload identity, managed identity or az login on this machine
+	CodeNoCredential    = "NoCredential"    // this machine has no workload identity, no managed identity and no az login
 	CodeUnsupportedSign = "UnsupportedSign" // asked to sign with an algorithm other than PS256 or RS256
 )
 

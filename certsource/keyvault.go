@@ -40,10 +40,10 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 }
 
 // Certificates requests the newest version of the certificate and the one
-// before it from Key Vault, which needs the permission secrets/get. If Key
-// Vault does not name the version before (it does for certificates made since
-// June 2025), Certificates looks for it with secrets/list. If that is not
-// permitted either, there is no version before, and the log says so once.
+// before it from Key Vault, which needs the permission secrets/get. Key Vault
+// names the previous version of certificates made since June 2025. For older
+// ones Certificates looks for it with secrets/list. Without that permission it
+// returns the newest version alone, and logs this once.
 //
 // The package comment explains list and error. When the vault cannot be
 // reached, the list is that of the previous poll. When the newest version is

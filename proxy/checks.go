@@ -95,8 +95,7 @@ func hostNames(further []string) map[string]bool {
 }
 
 // checkBrowser refuses every request that a web page can make a browser send.
-// Sec-Fetch-Mode alone is no sign of a browser, because Node's fetch sends it
-// too.
+// Sec-Fetch-Mode alone does not identify a browser: Node's fetch sends it too.
 func (h *Handler) checkBrowser(r *http.Request) *problem {
 	_, origin := r.Header["Origin"]
 	_, site := r.Header["Sec-Fetch-Site"]

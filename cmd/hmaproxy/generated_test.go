@@ -48,7 +48,7 @@ func TestGenerated(t *testing.T) {
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip("NOT CHECKED: there is no bash here")
+		t.Skip("NOT CHECKED: this machine has no bash")
 	}
 	for line, want := range map[string]string{
 		"hmaproxy ":                      "serve init doctor health wait hash-password report policy tls-setup service version help -env-file -h --version",

@@ -46,10 +46,10 @@ func runHashPassword(ctx context.Context, inv *invocation) error {
 	return err
 }
 
-// userPatterns returns the patterns for a line of the users file, each after a
-// blank. It returns none only if the user of this command has requested that
-// explicitly, because a line without patterns allows every mailbox of the
-// allow-list, and every mailbox if there is no list.
+// userPatterns returns the mailbox patterns for a line of the users file, each
+// after a blank. A line without patterns allows all mailboxes of the allow-list,
+// or of the organisation if no list is set. So userPatterns returns none only if a
+// flag of this command requests it.
 func (inv *invocation) userPatterns() (string, error) {
 	fields := strings.FieldsFunc(inv.mailboxes, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 	switch {

@@ -33,8 +33,8 @@ func reportCommand() command {
 operations, how the requests ended, how many bytes they had and how long they took. It needs no
 running hmaproxy and no settings, and changes nothing.
 
-FILE is a log in JSON (HMA_LOG_FORMAT=json, which is the default where the log is no terminal),
-compressed by gzip or not; - stands for standard input. Rotated files may be given in any order,
+FILE is a log in JSON (HMA_LOG_FORMAT=json; the default, except on a terminal), compressed by gzip
+or not; - stands for standard input. Rotated files may be given in any order,
 and parts of a log twice: a request counts once. Lines are read as they are, and as docker's
 json-file, docker compose, CRI (containerd, CRI-O), kubectl --prefix, syslog and journalctl
 (short, -o json) wrap them. Lines that are cut or of another program are counted and not guessed
@@ -43,12 +43,12 @@ are over three times as long as the longest one of a usual day. Where the log le
 requests out, their number is in the totals.
 
 -suggest writes an allow-list for HMA_ALLOWED_MAILBOXES_FILE instead: the mailboxes that were
-opened, with their number of requests as a comment. As further comments it has what was asked for
-and is left out, because Exchange does not have it, no request succeeded or the name cannot be an
-entry; a line for HMA_ALLOWED_OPERATIONS; and the patterns for each client user. It never proposes
-a wildcard, and names operations that are refused by default without adding them. What did not run
-in the time of the log is missing, and what ran and should not have is on the list: read it before
-you use it. Then try it: hmaproxy policy test.
+opened, with their number of requests as a comment. Further comments name the mailboxes that were
+left out, because Exchange does not have them, no request succeeded or the name cannot be an entry.
+They also hold a line for HMA_ALLOWED_OPERATIONS and the patterns for each client user. It never
+proposes a wildcard, and names operations that are refused by default without adding them. Jobs
+that did not run in the time of the log are missing, and unwanted traffic is on the list: read it
+before you use it. Then try it: hmaproxy policy test.
 
 -graph adds the counterpart of each operation in Microsoft Graph, by Microsoft's own list, whose
 date is shown, and how much of the traffic has one.

@@ -101,7 +101,7 @@ func (w *walker) expect(want map[[2]string]string) {
 func TestWalkFromAuditToEnforce(t *testing.T) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip("NOT CHECKED: there is no sh here")
+		t.Skip("NOT CHECKED: this machine has no sh")
 	}
 	path, err := binary()
 	if err != nil {

@@ -28,7 +28,7 @@ func newTenant(t *testing.T) *tenant {
 	t.Helper()
 	bash, err := exec.LookPath("bash")
 	if err != nil || runtime.GOOS == "windows" {
-		t.Skip("NOT CHECKED: there is no bash on this machine, or it does not support symbolic links")
+		t.Skip("NOT CHECKED: this machine lacks bash or symbolic links")
 	}
 	stub, err := filepath.Abs(filepath.Join("testdata", "az"))
 	if err != nil {

@@ -114,7 +114,7 @@ func TestChartsRefuse(t *testing.T) {
 	}{
 		{"nothing", func(map[string]any) {}, ""},
 		{"another setting", func(v map[string]any) { v["settings"].(map[string]any)["HMA_LOG_LEVEL"] = "debug" }, ""},
-		{"a name that is no setting's", func(v map[string]any) { v["settings"].(map[string]any)["EWS_URL"] = "https://x" }, "EWS_URL"},
+		{"an unknown setting", func(v map[string]any) { v["settings"].(map[string]any)["EWS_URL"] = "https://x" }, "EWS_URL"},
 		{"a secret among the settings", func(v map[string]any) {
 			v["settings"].(map[string]any)["HMA_KEY_VAULT_CLIENT_SECRET"] = "secret"
 		}, "HMA_KEY_VAULT_CLIENT_SECRET"},

@@ -168,7 +168,7 @@ type response struct {
 	took   time.Duration
 }
 
-// followUp holds what was found out after a connection failed.
+// followUp holds the results of checks that run after a connection has failed.
 type followUp struct {
 	directWorks bool      // a connection without the corporate proxy brings a response
 	noNames     bool      // public host names cannot be resolved

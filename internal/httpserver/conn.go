@@ -286,7 +286,8 @@ func (c *conn) await(deadline time.Time) error {
 	return nil
 }
 
-// refuse responds to what is no acceptable request.
+// refuse responds to an unacceptable request with the status of err, a *refusal.
+// Other errors mean that the client has left.
 func (c *conn) refuse(err error) {
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
@@ -343,10 +344,11 @@ func (c *conn) linger(complete bool) {
 // A lingerer is a connection that can be reset instead of closed.
 type lingerer interface{ SetLinger(seconds int) error }
 
-// abort ends the connection in the middle of a response. Where the end of the
-// connection is the end of the response, the connection is reset, so that the
-// client cannot take what was sent for the whole. With TLS the TCP connection is:
-// an orderly end of the TLS connection would say that everything was sent.
+// abort ends the connection in the middle of a response. If only the end of the
+// connection marks the end of the response, abort resets the connection, so that
+// the client cannot mistake a part of the response for the whole. With TLS it
+// resets the TCP connection, because a TLS close_notify would say that everything
+// was sent.
 func (c *conn) abort() {
 	ends := c.resp.endsWithConnection() || c.resp.head.minor == 0
 	c.resp.out.discard()

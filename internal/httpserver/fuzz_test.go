@@ -61,7 +61,7 @@ type seen struct {
 	Whole                       bool // the body came to its proper end
 }
 
-// see reads a request's body and returns what is to be seen of the request.
+// see reads a request's body and describes the request.
 func see(r *http.Request) seen {
 	body, err := io.ReadAll(r.Body)
 	header := maps.Clone(r.Header)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// A refusal is a response to what is no acceptable request. The connection is
-// closed after it.
+// A refusal is the error of an unacceptable request. The server responds with its
+// status and text and closes the connection.
 type refusal struct {
 	status int
 	text   string

@@ -22,7 +22,7 @@ type input struct {
 	stopped  bool // reads fail
 }
 
-// buffered returns what was read and is not yet used.
+// buffered returns the bytes that were read and not yet used.
 func (in *input) buffered() []byte { return in.buf[in.r:in.w] }
 
 // hasLine reports whether a whole line was read.
@@ -79,7 +79,7 @@ func (in *input) release() {
 	in.buf, in.r, in.w = nil, 0, 0
 }
 
-// add adds what was read elsewhere to buffered.
+// add appends bytes that another reader of the connection has read.
 func (in *input) add(p []byte) {
 	for len(in.buf)-in.w < len(p) {
 		in.makeRoom(2*len(in.buf) + readSize)
@@ -94,7 +94,7 @@ func (in *input) shrink() {
 	}
 }
 
-// read reads into p: what is buffered, or else from the connection.
+// read reads buffered bytes into p or, if there are none, from the connection.
 func (in *input) read(p []byte) (int, error) {
 	if in.r == in.w {
 		if len(p) >= readSize {
@@ -183,7 +183,7 @@ func (in *input) arm() {
 	_ = in.conn.SetReadDeadline(in.armed)
 }
 
-// sooner compares deadlines. The zero time is no deadline.
+// sooner reports whether the deadline a is before b. The zero time means never.
 func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
 
 // setDeadline sets the deadline of reads, one that is under way included.

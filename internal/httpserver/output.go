@@ -30,7 +30,7 @@ func (o *output) buffer() *[]byte {
 	return o.buf
 }
 
-// send writes what is buffered and gives the buffer back.
+// send writes the buffered bytes and returns the buffer to its pool.
 func (o *output) send() error {
 	if o.buf == nil {
 		return o.err
@@ -54,7 +54,7 @@ func (o *output) write(p []byte) error {
 	return o.err
 }
 
-// discard drops what is buffered.
+// discard drops the buffered bytes.
 func (o *output) discard() {
 	if o.buf != nil {
 		outputs.Put(o.buf)

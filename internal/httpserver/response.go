@@ -283,7 +283,7 @@ func (r *response) chunkBuffered(more int) {
 	}
 }
 
-// FlushError sends what is buffered.
+// FlushError sends the buffered bytes.
 func (r *response) FlushError() error {
 	if r.status == 0 {
 		r.WriteHeader(http.StatusOK)
@@ -298,7 +298,7 @@ func (r *response) FlushError() error {
 	return r.send()
 }
 
-// send sends what is buffered.
+// send sends the buffered bytes.
 func (r *response) send() error {
 	r.data = 0
 	return r.out.send()

@@ -15,7 +15,7 @@ type watch struct {
 	state watchState
 	timer *time.Timer
 	ended chan struct{} // closed when the read has ended
-	got   [64]byte      // what was read: the beginning of the next request
+	got   [64]byte      // the bytes read: the beginning of the next request
 	n     int
 	left  bool // the client has left
 }

@@ -37,7 +37,7 @@ func New(version string) *Metrics {
 	f := factory{m.registry}
 	m.requests, m.tokens = newRequestMetrics(f), newTokenMetrics(f)
 	m.panics = f.counter("hmaproxy_panics_total", "Panics while serving a request: faults of this program.")
-	m.accepts = f.counter("hmaproxy_accept_failures_total", "Connections that could not be accepted, usually for want of files.")
+	m.accepts = f.counter("hmaproxy_accept_failures_total", "Connections that could not be accepted, usually because the limit of open files is reached.")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hmaproxy_build_info", Help: "Always 1; the label is the version.",
 		ConstLabels: prometheus.Labels{"version": version},

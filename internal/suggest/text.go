@@ -92,8 +92,8 @@ func (l *List) writeOperations(b *strings.Builder) {
 	}
 }
 
-// OperationsSetting returns the setting of HMA_ALLOWED_OPERATIONS, "" if there
-// is no operation to allow.
+// OperationsSetting returns a value for HMA_ALLOWED_OPERATIONS, "" if the list has
+// no operations.
 func (l *List) OperationsSetting() string {
 	if len(l.Operations) == 0 {
 		return ""

@@ -28,8 +28,8 @@ func LogLimits() Limits {
 	return Limits{Mailboxes: 100_000, Operations: 20_000, Problems: 5_000, Moments: 50_000}
 }
 
-// LiveLimits are the limits in a running hmaproxy. They permit less than 1 MB.
-// There is no timeline.
+// LiveLimits are the limits in a running hmaproxy. They permit less than 1 MB, and
+// no timeline (Moments).
 func LiveLimits() Limits { return Limits{Mailboxes: 1000, Operations: 500, Problems: 200} }
 
 // maxName limits a name in bytes. No name that an allow-list accepts is longer.
