@@ -5,6 +5,7 @@ import (
 
 	"hmaproxy/internal/outcome"
 	"hmaproxy/internal/printable"
+	"hmaproxy/internal/webpage"
 )
 
 // The coordinate system of charts, which are stretched to the width of the page.
@@ -17,19 +18,13 @@ const (
 
 // A chart has stacked columns. Gaps are marked behind them.
 type chart struct {
-	bars   []bar
-	gaps   []bar
+	bars   []webpage.Bar
+	gaps   []webpage.Bar
 	sums   [outcome.Count]int64 // in the order of outcome.All
 	top    int64                // number of requests at the full height
 	first  string
 	last   string
 	column string // length of time of a column, in words
-}
-
-type bar struct {
-	x, y, w, h float64
-	kind       outcome.Outcome // "" for a gap
-	title      string
 }
 
 // columnLengths are the possible lengths of time of a column.
@@ -67,7 +62,7 @@ func (r *Report) timeChart() chart {
 		from := float64(local(gap.From.UnixNano()))/float64(length) - float64(first)
 		to := float64(local(gap.To.UnixNano()))/float64(length) - float64(first)
 		step := chartWidth / float64(len(columns))
-		c.gaps = append(c.gaps, bar{x: from * step, w: (to - from) * step, h: chartHeight, title: "no request for " + printable.Span(gap.length())})
+		c.gaps = append(c.gaps, webpage.Bar{X: from * step, W: (to - from) * step, H: chartHeight, Class: "gap", Title: "no request for " + printable.Span(gap.length())})
 	}
 	return c
 }
@@ -105,7 +100,7 @@ func stack(columns [][outcome.Count]int64, title func(int) string) chart {
 			}
 			h := max(chartHeight*float64(column[j])/float64(c.top), leastHeight)
 			y = max(y-h, 0)
-			c.bars = append(c.bars, bar{float64(i) * step, y, step * .85, h, o, title(i) + ": " + printable.Count(column[j], "request", "requests") + " " + string(o)})
+			c.bars = append(c.bars, webpage.Bar{X: float64(i) * step, Y: y, W: step * .85, H: h, Class: string(o), Title: title(i) + ": " + printable.Count(column[j], "request", "requests") + " " + string(o)})
 		}
 	}
 	return c

@@ -6,7 +6,7 @@ import (
 	_ "embed" // for the style sheet
 	"encoding/base64"
 	"io"
-	"strconv"
+	"slices"
 	"strings"
 
 	"hmaproxy/internal/outcome"
@@ -128,11 +128,8 @@ func (p *pageWriter) chart(title webpage.Markup, about string, c *chart, first, 
 	p.Markup(`, by outcome">
         <path class="grid" d="M0 0H600M0 50H600M0 100H600"/>
 `)
-	for i := range c.gaps {
-		p.bar(&c.gaps[i], "gap")
-	}
-	for i := range c.bars {
-		p.bar(&c.bars[i], string(c.bars[i].kind))
+	for _, b := range slices.Concat(c.gaps, c.bars) {
+		p.Bar(b)
 	}
 	p.Markup("      </svg>\n    </div>\n    <p class=\"axis\" aria-hidden=\"true\"><span>")
 	p.Text(first)
@@ -140,20 +137,6 @@ func (p *pageWriter) chart(title webpage.Markup, about string, c *chart, first, 
 	p.Text(last)
 	p.Markup("</span></p>\n  </figure>\n")
 }
-
-func (p *pageWriter) bar(b *bar, class string) {
-	p.Markup("        <rect")
-	p.Attribute("class", class)
-	p.Attribute("x", decimal(b.x))
-	p.Attribute("y", decimal(b.y))
-	p.Attribute("width", decimal(b.w))
-	p.Attribute("height", decimal(b.h))
-	p.Markup("><title>")
-	p.Text(b.title)
-	p.Markup("</title></rect>\n")
-}
-
-func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 
 // term writes an entry of a list.
 func (p *pageWriter) term(term webpage.Markup, text string) {
@@ -263,7 +246,7 @@ func (p *pageWriter) cell(class webpage.Markup, text string) {
 }
 
 // barOf returns the length of a bar.
-func barOf(n, most int64) string { return decimal(100 * float64(n) / float64(max(most, 1))) }
+func barOf(n, most int64) string { return webpage.Decimal(100 * float64(n) / float64(max(most, 1))) }
 
 func (p *pageWriter) clients() {
 	list := p.r.Clients

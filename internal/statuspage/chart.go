@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/webpage"
 )
 
 // The size of the coordinate system of charts, which are stretched to the
@@ -16,18 +17,11 @@ const (
 	chartHeight = 100.0
 )
 
-// A bar is one rectangle of a chart.
-type bar struct {
-	X, Y, W, H float64
-	Kind       outcome.Outcome
-	Title      string
-}
-
 // latencyChart shows the duration of each request in the history, the newest at
 // the right. Its scale is logarithmic from 100 µs to 100 s, so that both
 // refusals and long requests are visible.
 type latencyChart struct {
-	Bars             []bar
+	Bars             []webpage.Bar
 	Median, Slowest5 seconds // durations of the requests that were sent to Exchange, without streams
 	Timed            int
 }
@@ -40,9 +34,9 @@ func newLatencyChart(list []request) latencyChart {
 	step := chartWidth / historySize
 	for i, r := range list {
 		h := chartHeight * min(max(math.Log10(time.Duration(r.Duration).Seconds()*1e4)/decades, .02), 1)
-		c.Bars = append(c.Bars, bar{
-			chartWidth - float64(i+1)*step, chartHeight - h, step * .7, h, r.Outcome,
-			clock(r.Time) + " " + r.Operation + ": " + took(r.Duration) + ", " + string(r.Outcome),
+		c.Bars = append(c.Bars, webpage.Bar{
+			X: chartWidth - float64(i+1)*step, Y: chartHeight - h, W: step * .7, H: h, Class: string(r.Outcome),
+			Title: clock(r.Time) + " " + r.Operation + ": " + took(r.Duration) + ", " + string(r.Outcome),
 		})
 		if r.Upstream != 0 && !r.streaming {
 			timed = append(timed, r.Duration)
@@ -57,7 +51,7 @@ func newLatencyChart(list []request) latencyChart {
 
 // hourChart shows the outcomes of each minute of the last hour.
 type hourChart struct {
-	Bars   []bar
+	Bars   []webpage.Bar
 	Top    int // number of requests at the full height
 	Legend []legend
 }
@@ -93,8 +87,8 @@ func newHourChart(minutes []minuteStatus) hourChart {
 
 // stack draws one minute. Every outcome that occurred has a visible height, so
 // that one refusal among a thousand requests can be seen.
-func (m minuteStatus) stack(at, top int) []bar {
-	var bars []bar
+func (m minuteStatus) stack(at, top int) []webpage.Bar {
+	var bars []webpage.Bar
 	step := chartWidth / historyMinutes
 	y := chartHeight
 	for i, o := range outcome.All() {
@@ -104,7 +98,7 @@ func (m minuteStatus) stack(at, top int) []bar {
 		}
 		h := max(chartHeight*float64(n)/float64(top), 3)
 		y = max(y-h, 0)
-		bars = append(bars, bar{float64(at) * step, y, step * .8, h, o, clock(m.Time) + ": " + plural(n) + " " + string(o)})
+		bars = append(bars, webpage.Bar{X: float64(at) * step, Y: y, W: step * .8, H: h, Class: string(o), Title: clock(m.Time) + ": " + plural(n) + " " + string(o)})
 	}
 	return bars
 }

@@ -70,18 +70,16 @@ func took(s seconds) string {
 	case d < time.Millisecond:
 		return strconv.Itoa(int(d/time.Microsecond)) + " µs"
 	case d < 10*time.Millisecond:
-		return decimal(float64(d)/1e6) + " ms"
+		return webpage.Decimal(float64(d)/1e6) + " ms"
 	case d < time.Second:
 		return strconv.Itoa(int(d/time.Millisecond)) + " ms"
 	case d < time.Minute:
-		return decimal(d.Seconds()) + " s"
+		return webpage.Decimal(d.Seconds()) + " s"
 	}
 	return d.Round(time.Second).String()
 }
 
 // decimal formats a number with one digit after the point.
-func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
-
 // sentence capitalises the first letter of a text.
 func sentence(s string) string {
 	r, n := utf8.DecodeRuneInString(s)

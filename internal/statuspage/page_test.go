@@ -41,7 +41,7 @@ func renderTemplate(t *testing.T, v *view) string {
 	}
 	page, err := template.New("status").Funcs(template.FuncMap{
 		"about": reltime.About, "until": reltime.Until, "clock": clock, "instant": instant, "took": took,
-		"hex": groups, "svg": decimal, "sentence": sentence,
+		"hex": groups, "svg": webpage.Decimal, "sentence": sentence,
 		"count": printable.Number,
 		"uses":  func(title string, list []usedStatus) usedList { return usedList{title, list} },
 		"list":  func(label string, requests []request) requestList { return requestList{label, requests} },

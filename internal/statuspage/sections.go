@@ -138,7 +138,9 @@ func writeLatency(w *webpage.Writer, c *latencyChart, requests int) {
       <svg viewBox="0 0 600 100" preserveAspectRatio="none" role="img" aria-label="Duration of each request, the newest at the right">
         <path class="grid" d="M0 0H600M0 16.7H600M0 33.3H600M0 50H600M0 66.7H600M0 83.3H600M0 100H600"/>
 `)
-	writeBars(w, c.Bars)
+	for _, b := range c.Bars {
+		w.Bar(b)
+	}
 	w.Markup(`      </svg>
     </div>
     <p class="axis" aria-hidden="true"><span>older</span><span>latest</span></p>
@@ -166,26 +168,14 @@ func writeHour(w *webpage.Writer, c *hourChart) {
       <svg viewBox="0 0 600 100" preserveAspectRatio="none" role="img" aria-label="Requests of each minute of the last hour by outcome">
         <path class="grid" d="M0 0H600M0 50H600M0 100H600"/>
 `)
-	writeBars(w, c.Bars)
+	for _, b := range c.Bars {
+		w.Bar(b)
+	}
 	w.Markup(`      </svg>
     </div>
     <p class="axis" aria-hidden="true"><span>an hour ago</span><span>now</span></p>
   </figure>
 `)
-}
-
-func writeBars(w *webpage.Writer, bars []bar) {
-	for _, b := range bars {
-		w.Markup("        <rect")
-		w.Attribute("class", string(b.Kind))
-		w.Attribute("x", decimal(b.X))
-		w.Attribute("y", decimal(b.Y))
-		w.Attribute("width", decimal(b.W))
-		w.Attribute("height", decimal(b.H))
-		w.Markup("><title>")
-		w.Text(b.Title)
-		w.Markup("</title></rect>\n")
-	}
 }
 
 func writeCards(w *webpage.Writer, v *view) {
