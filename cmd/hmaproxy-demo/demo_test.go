@@ -47,22 +47,26 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
+// await returns the first match of an expression and its groups, waiting for the
+// output for up to 10 seconds.
+func (o *output) await(t *testing.T, expression *regexp.Regexp) []string {
+	t.Helper()
+	for range 400 {
+		if m := expression.FindStringSubmatch(o.String()); m != nil {
+			return m
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Fatalf("the output has no %s:\n%s", expression, o)
+	return nil
+}
+
 // TestServePrintsACommandThatWorks pastes the printed curl line into a shell.
 func TestServePrintsACommandThatWorks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ended := new(output), make(chan error, 1)
 	go func() { ended <- run(ctx, []string{"-serve", "-listen", "127.0.0.1:0"}, out) }()
-	line := regexp.MustCompile(`(?m)^  (curl .*)$`)
-	for range 400 {
-		if line.MatchString(out.String()) {
-			break
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	m := line.FindStringSubmatch(out.String())
-	if m == nil {
-		t.Fatalf("no curl line in %s", out.String())
-	}
+	m := out.await(t, regexp.MustCompile(`(?m)^  (curl .*)$`))
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Log("NOT CHECKED: there is no curl here to paste the line into; the endpoint is asked directly")
 		url := regexp.MustCompile(`http://\S+asmx`).FindString(m[1])
@@ -126,15 +130,9 @@ func TestServeMailboxes(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"-serve", "-listen", "127.0.0.1:0", "-mailboxes", "room1@fabrikam.com, room2@fabrikam.com"}, out)
 	}()
-	url := regexp.MustCompile(`http://\S+asmx`)
-	for range 400 {
-		if url.MatchString(out.String()) {
-			break
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
+	url := out.await(t, regexp.MustCompile(`http://\S+asmx`))[0]
 	for mailbox, want := range map[string]string{"": ">NoError<", "room2@fabrikam.com": ">NoError<", "alice@contoso.com": "ErrorImpersonateUserDenied"} {
-		resp, err := http.Post(url.FindString(out.String()), "text/xml", strings.NewReader(envelope(mailbox, getFolder)))
+		resp, err := http.Post(url, "text/xml", strings.NewReader(envelope(mailbox, getFolder)))
 		if err != nil {
 			t.Fatal(err)
 		}

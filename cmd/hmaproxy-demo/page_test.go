@@ -30,15 +30,8 @@ func startServe(t *testing.T) *served {
 			t.Error(err)
 		}
 	})
-	page := regexp.MustCompile(`mail to deliver: (http://\S+)`)
-	for range 400 {
-		if m := page.FindStringSubmatch(out.String()); m != nil {
-			return &served{t, regexp.MustCompile(`http://\S+asmx`).FindString(out.String()), m[1]}
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	t.Fatalf("the demo does not serve: %s", out.String())
-	return nil
+	page := out.await(t, regexp.MustCompile(`mail to deliver: (http://\S+)`))[1]
+	return &served{t, regexp.MustCompile(`http://\S+asmx`).FindString(out.String()), page}
 }
 
 func (s *served) get(path string) string {
