@@ -57,7 +57,7 @@ func (d *connector) open(ctx context.Context) (*conn, error) {
 	case err == nil:
 		d.keyExchange.hybridSucceeded()
 		return c, nil
-	case ctx.Err() != nil || !errors.As(err, &failed) || !failed.helloUnanswered:
+	case ctx.Err() != nil || !errors.As(err, &failed) || !failed.helloIgnored:
 		return nil, err
 	case failed.Timeout() && timeout == d.config.HandshakeTimeout:
 		d.keyExchange.hybridFailed() // the next connection tries both hellos again
@@ -96,7 +96,7 @@ func (d *connector) openWith(ctx context.Context, config *tls.Config, timeout ti
 		raw.Close()
 		return nil, &ConnectError{
 			Step: Handshake, Server: d.config.Address, Err: cause(deadlineCtx, err),
-			helloUnanswered: !c.wire.received && isSilenceOrClose(deadlineCtx, err),
+			helloIgnored: !c.wire.received && isSilenceOrClose(deadlineCtx, err),
 		}
 	}
 	return c, nil

@@ -26,7 +26,7 @@ type ConnectError struct {
 	Server string // host:port of the server or the corporate proxy
 	Err    error
 
-	helloUnanswered bool // the server reset or closed the connection, or sent nothing, instead of responding to the hello
+	helloIgnored bool // the server reset or closed the connection, or sent nothing, instead of responding to the hello
 }
 
 // Error describes the failure, with the issuer of a certificate that is not
@@ -79,7 +79,7 @@ func (e *ConnectError) Remedy() string {
 		return "enable TLS 1.2 on the server"
 	case errors.As(e.Err, &remote) && remote.Op == "remote error" && strings.Contains(text, "handshake failure"):
 		return "the server accepts none of the cipher suites offered: see HMA_TLS_COMPATIBILITY"
-	case e.helloUnanswered:
+	case e.helloIgnored:
 		return "the server or a device before it does not respond to the TLS handshake"
 	}
 	return ""

@@ -76,13 +76,13 @@ type finding struct {
 	dns     net.PacketConn
 }
 
-// worlds counts the scenarios with names.
-var worlds atomic.Int32
+// environments counts the scenarios with names.
+var environments atomic.Int32
 
 // newFinding makes the certificate with the product's own command, and serves
 // the names.
 func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
-	f := &finding{address: fmt.Sprintf("127.77.0.%d", worlds.Add(1)), dir: filepath.Join(dir, "tls")}
+	f := &finding{address: fmt.Sprintf("127.77.0.%d", environments.Add(1)), dir: filepath.Join(dir, "tls")}
 	if out, err := exec.CommandContext(ctx, t.binary, "tls-setup", "-dir", f.dir, discoverName, mailDomain).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("tls-setup: %w: %s", err, out)
 	}

@@ -60,7 +60,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// 100 Continue has not sent.
 	r = r.WithContext(r.Context())
 	r.Body = &copiedBody{r.Body, v}
-	out := &copiedAnswer{ResponseWriter: w, visit: v}
+	out := &copiedResponse{ResponseWriter: w, visit: v}
 	defer out.finish()
 	if t.gzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		out.zip = gzip.NewWriter(writerFunc(out.plain))
@@ -93,13 +93,13 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-type copiedAnswer struct {
+type copiedResponse struct {
 	http.ResponseWriter
 	visit *visit
 	zip   *gzip.Writer // compresses the response; may be nil
 }
 
-func (a *copiedAnswer) WriteHeader(status int) {
+func (a *copiedResponse) WriteHeader(status int) {
 	a.visit.mu.Lock()
 	if a.visit.status == 0 {
 		if a.zip != nil {
@@ -113,7 +113,7 @@ func (a *copiedAnswer) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-func (a *copiedAnswer) Write(p []byte) (int, error) {
+func (a *copiedResponse) Write(p []byte) (int, error) {
 	if a.visit.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
@@ -123,7 +123,7 @@ func (a *copiedAnswer) Write(p []byte) (int, error) {
 	return a.plain(p)
 }
 
-func (a *copiedAnswer) plain(p []byte) (int, error) {
+func (a *copiedResponse) plain(p []byte) (int, error) {
 	a.visit.mu.Lock()
 	a.visit.content.Write(p)
 	a.visit.mu.Unlock()
@@ -131,14 +131,14 @@ func (a *copiedAnswer) plain(p []byte) (int, error) {
 }
 
 // Flush is called by http.ResponseController.
-func (a *copiedAnswer) Flush() {
+func (a *copiedResponse) Flush() {
 	if a.zip != nil {
 		a.zip.Flush()
 	}
 	http.NewResponseController(a.ResponseWriter).Flush()
 }
 
-func (a *copiedAnswer) finish() {
+func (a *copiedResponse) finish() {
 	if a.zip != nil && a.visit.status != 0 {
 		a.zip.Close()
 	}

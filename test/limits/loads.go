@@ -21,9 +21,9 @@ type load struct {
 	what    string
 	limited bool // in the control group
 	// run applies the load until it is over, and counts what its clients got.
-	run func(w *world, t *tally)
+	run func(w *environment, t *tally)
 	// check returns what is wrong with the outcomes. nil: everything goes.
-	check func(w *world, load, mail, probes *tally) []string
+	check func(w *environment, load, mail, probes *tally) []string
 }
 
 // mailBound is how long a short request may take under any load. Its client comes
@@ -31,33 +31,33 @@ type load struct {
 const mailBound = 20 * time.Second
 
 var loads = []load{
-	{"none", "mail alone", true, func(w *world, _ *tally) { pause(w.ctx, 5*time.Second) }, nil},
-	{"uploads", "400 concurrent uploads of 4 MiB, which Exchange takes slowly", true, func(w *world, t *tally) {
+	{"none", "mail alone", true, func(w *environment, _ *tally) { pause(w.ctx, 5*time.Second) }, nil},
+	{"uploads", "400 concurrent uploads of 4 MiB, which Exchange takes slowly", true, func(w *environment, t *tally) {
 		w.slow.Store(true)
 		text := envelope(4 << 20)
 		time.AfterFunc(20*time.Second, func() { w.slow.Store(false) })
 		parallel(400, func(int) { upload(w.ctx, t, text) })
 	}, servedOrBusy()},
-	{"unfinished-heads", "1,500 heads of 100 KiB that do not end", true, func(w *world, _ *tally) {
+	{"unfinished-heads", "1,500 heads of 100 KiB that do not end", true, func(w *environment, _ *tally) {
 		text := strings.TrimSuffix(head(1000), "\r\n\r\n") + "\r\nX-Long: " + strings.Repeat("x", 100<<10)
 		hold(w.ctx, 1500, clientAddress, text, 20*time.Second)
 	}, nil},
-	{"half-open-posts", "6,000 POSTs of which the body does not end", true, func(w *world, t *tally) {
+	{"half-open-posts", "6,000 POSTs of which the body does not end", true, func(w *environment, t *tally) {
 		text := envelope(8 << 10)
 		parallel(6000, func(int) { halfOpen(w.ctx, t, head(len(text))+text[:len(text)-100]) })
 	}, servedOrBusy("500 body")}, // "500 body" comes after 30 s without a byte
-	{"idle-admin", "7,600 idle connections to the admin listener", true, func(w *world, _ *tally) {
+	{"idle-admin", "7,600 idle connections to the admin listener", true, func(w *environment, _ *tally) {
 		hold(w.ctx, 7600, adminAddress, "", 15*time.Second)
 	}, nil},
 	{"overload", "5,000 clients that send one request after another", false, overload, checkOverload},
-	{"memory-comes-back", "1,000 slow uploads of 1 MiB without a memory limit", false, func(w *world, t *tally) {
+	{"memory-comes-back", "1,000 slow uploads of 1 MiB without a memory limit", false, func(w *environment, t *tally) {
 		w.before, _, _ = resident(w.proxy.Process.Pid)
 		w.slow.Store(true)
 		text := envelope(1 << 20)
 		parallel(1000, func(int) { upload(w.ctx, t, text) })
 		pause(w.ctx, 30*time.Second)
 		w.after, w.peak, _ = resident(w.proxy.Process.Pid)
-	}, func(w *world, load, _, _ *tally) []string {
+	}, func(w *environment, load, _, _ *tally) []string {
 		fmt.Printf("  resident before %d MiB, at most %d, 30 s after the end %d\n", w.before/mib, w.peak/mib, w.after/mib)
 		if w.after > w.before+keptMemory {
 			return append(servedOrBusy()(w, load, nil, nil), "memory was not given back within 30 s")
@@ -69,7 +69,7 @@ var loads = []load{
 // keptMemory is how much more resident memory may stay after a burst.
 const keptMemory = 16 * mib
 
-func (w *world) run(l load) ([]string, error) {
+func (w *environment) run(l load) ([]string, error) {
 	if err := w.startProxy(l.limited); err != nil {
 		return nil, err
 	}
@@ -121,8 +121,8 @@ func (t *tally) total() (n int) {
 
 // servedOrBusy demands that every client of the load was served, or got
 // ErrorServerBusy or one of the other outcomes.
-func servedOrBusy(others ...string) func(_ *world, load, _, _ *tally) []string {
-	return func(_ *world, load, _, _ *tally) []string {
+func servedOrBusy(others ...string) func(_ *environment, load, _, _ *tally) []string {
+	return func(_ *environment, load, _, _ *tally) []string {
 		rest := load.total()
 		for _, what := range append(others, served, busy) {
 			rest -= load.count(what)

@@ -61,7 +61,7 @@ func run(ctx context.Context, only string, verbose bool) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("building hmaproxy: %w", err)
 	}
-	w := &world{ctx: ctx, dir: dir, binary: binary, verbose: verbose}
+	w := &environment{ctx: ctx, dir: dir, binary: binary, verbose: verbose}
 	if err := w.startServices(); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ var backOffValue = regexp.MustCompile(`"BackOffMilliseconds">(\d+)<`)
 
 // overload lets many clients send one request after another. A client that gets
 // ErrorServerBusy waits as long as it is asked to.
-func overload(w *world, t *tally) {
+func overload(w *environment, t *tally) {
 	ctx, cancel := context.WithTimeout(w.ctx, overloadTime)
 	defer cancel()
 	probe := exec.CommandContext(w.ctx, os.Args[0], "-probe", overloadTime.String())
@@ -110,7 +110,7 @@ func askOnce(client *http.Client, text string) (what string, wait time.Duration)
 	return fmt.Sprintf("%d %s", resp.StatusCode, resp.Header.Get("X-Hmaproxy-Error")), time.Second
 }
 
-func checkOverload(w *world, load, mail, _ *tally) []string {
+func checkOverload(w *environment, load, mail, _ *tally) []string {
 	fmt.Printf("  half of the served within %d ms, of the refused within %d ms; %d probes: half within %d ms, 19 of 20 within %d, all within %d\n",
 		load.median(served).Milliseconds(), load.median(busy).Milliseconds(), w.probes.Count, w.probes.P50, w.probes.P95, w.probes.Longest)
 	problems := servedOrBusy()(w, load, nil, nil)

@@ -29,8 +29,8 @@ const (
 	adminAddress  = "127.0.0.1:18081"
 )
 
-// A world is hmaproxy with the services around it.
-type world struct {
+// An environment is hmaproxy with the services around it.
+type environment struct {
 	ctx     context.Context
 	dir     string
 	binary  string
@@ -49,7 +49,7 @@ type world struct {
 
 // startServices starts the emulated services and an Exchange that does nothing
 // but take requests.
-func (w *world) startServices() error {
+func (w *environment) startServices() error {
 	e, err := emulator.New(emulator.Config{})
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (w *world) startServices() error {
 
 // serveExchange reads the request and responds. It reads 32 KiB a second of a long
 // body while slow is set.
-func (w *world) serveExchange(rw http.ResponseWriter, r *http.Request) {
+func (w *environment) serveExchange(rw http.ResponseWriter, r *http.Request) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Body.Read(buf)
@@ -102,7 +102,7 @@ func (w *world) serveExchange(rw http.ResponseWriter, r *http.Request) {
 }
 
 // startProxy starts hmaproxy, in a control group where limited is set.
-func (w *world) startProxy(limited bool) error {
+func (w *environment) startProxy(limited bool) error {
 	w.group = nil
 	env := w.env
 	w.proxy = exec.CommandContext(w.ctx, w.binary)
@@ -137,7 +137,7 @@ func (w *world) startProxy(limited bool) error {
 }
 
 // stopProxy ends hmaproxy and returns what it used.
-func (w *world) stopProxy() (usage, error) {
+func (w *environment) stopProxy() (usage, error) {
 	defer func() {
 		_ = w.proxy.Process.Kill()
 		_ = w.proxy.Wait()
@@ -264,27 +264,25 @@ func outcomeOf(resp *http.Response, err error) string {
 }
 
 // mail sends a short request on a new connection five times a second until ctx
-// ends, as a client that just comes.
+// ends, as new clients do.
 func mail(ctx context.Context, t *tally) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		began := time.Now()
-		what := outcomeOf(client.Post("http://"+clientAddress+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", strings.NewReader(envelope(0))))
-		t.add(what, time.Since(began))
-	}
+	every(ctx, 200*time.Millisecond, t, func(c *http.Client) (*http.Response, error) {
+		return c.Post("http://"+clientAddress+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", strings.NewReader(envelope(0)))
+	})
 }
 
-// probe asks the admin listener for /live ten times a second until ctx ends.
+// probe requests /live from the admin listener ten times a second until ctx ends.
 func probe(ctx context.Context, t *tally) {
+	every(ctx, 100*time.Millisecond, t, func(c *http.Client) (*http.Response, error) {
+		return c.Get("http://" + adminAddress + "/live")
+	})
+}
+
+// every sends a request on a new connection at each interval until ctx ends, and
+// adds its outcome and duration to t.
+func every(ctx context.Context, interval time.Duration, t *tally, send func(*http.Client) (*http.Response, error)) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -293,6 +291,6 @@ func probe(ctx context.Context, t *tally) {
 		case <-tick.C:
 		}
 		began := time.Now()
-		t.add(outcomeOf(client.Get("http://"+adminAddress+"/live")), time.Since(began))
+		t.add(outcomeOf(send(client)), time.Since(began))
 	}
 }
