@@ -333,7 +333,7 @@ func TestBodiesBeyondTheBudgetAreStreamed(t *testing.T) {
 		name   string
 		budget int64
 		expect string
-	}{{"within", 1 << 20, ""}, {"beyond", 300 << 10, "100-continue"}} {
+	}{{"within", 1 << 20, ""}, {"beyond", 364 << 10, "100-continue"}} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			r.handler.LimitBuffered(c.budget)

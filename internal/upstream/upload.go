@@ -74,9 +74,10 @@ func (u *upload) awaitDecision() bool {
 
 // Sizes of the pieces in which a body is sent.
 const (
-	pieceSize     = 64 << 10
-	maxChunkStart = len("fff0\r\n")
+	maxRead       = 96 << 10 // bytes of the body
+	maxChunkStart = len("18000\r\n")
 	maxChunkEnd   = len("\r\n0\r\n\r\n")
+	pieceSize     = maxChunkStart + maxRead + maxChunkEnd
 
 	maxRecords = pieceSize + 1<<10 // TLS adds about thirty bytes to each 16 KiB
 )
@@ -97,7 +98,7 @@ func (u *upload) sendBody() (connFailed bool, err error) {
 	defer pieces.Put(p)
 	sent, length := int64(0), u.attempt.msg.length
 	for {
-		n, readErr := u.attempt.msg.body.Read(p.text[maxChunkStart : pieceSize-maxChunkEnd])
+		n, readErr := u.attempt.msg.body.Read(p.text[maxChunkStart : maxChunkStart+maxRead])
 		last := readErr == io.EOF
 		switch sent += int64(n); {
 		case readErr != nil && !last:

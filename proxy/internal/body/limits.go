@@ -8,7 +8,7 @@ const (
 	MaxDrained  = 64 << 20  // bytes of a refused body that are read, so that the client reads the response
 	DrainTime   = 10 * time.Second
 
-	chunk   = 64 << 10  // bytes per read of a body that is streamed
+	chunk   = 96 << 10  // bytes per read of a body that is streamed: what a client's connection receives while the previous ones are sent
 	maxTail = 128 << 10 // inspected bytes that are held back: a tag, a chunk, or everything after the operation
 
 	readPause  = 30 * time.Second // longest pause within a body
@@ -16,11 +16,11 @@ const (
 	minPerSec  = 4 << 10          // after that time it must have had this many bytes per second on average
 	pageBody   = 4 << 10          // enough for most bodies
 	pageHead   = 2 << 10          // enough for most rewritten heads
-	streamSize = maxTail + 2*chunk
+	streamSize = MaxBuffered      // room for maxTail and a chunk
 
 	// A body larger than shortBody is sent in pieces, which need further memory
-	// in the transport and the system: 130 KiB for a piece and its TLS records,
+	// in the transport and the system: 193 KiB for a piece and its TLS records,
 	// and the content of the send buffer, up to 128 KiB of which are unsent.
 	shortBody  = 32 << 10
-	sendMemory = 256 << 10
+	sendMemory = 320 << 10
 )

@@ -146,6 +146,9 @@ func (s *Stream) fill() {
 // makeRoom makes room for a chunk in memory that is reused, or for less if the
 // budget is used up. It returns false when there is no room.
 func (s *Stream) makeRoom() bool {
+	if s.r == s.w {
+		s.r, s.w = 0, 0
+	}
 	store := s.store[:cap(s.store)]
 	if len(store)-s.w < chunk {
 		if len(store) < streamSize && s.buffer.extend(streamSize) {
