@@ -235,7 +235,7 @@ func deviceCase(name string, c *tls.Config) brokenCase {
 // root.
 func foreignCertificate(t *testing.T, name string) *tls.Config {
 	t.Helper()
-	key := testKeys()[0]
+	key := testKeys[0]()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name, Organization: []string{"Contoso"}}, DNSNames: []string{name},
 		NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),

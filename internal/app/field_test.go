@@ -307,7 +307,7 @@ func (s *testProduct) putDevice(name string) {
 		host = exchange
 	}
 	l := memnet.NewListener(&net.TCPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 443})
-	go s.emu.ServeBehind(d, l, testKeys()[0], host)
+	go s.emu.ServeBehind(d, l, testKeys[0](), host)
 	s.t.Cleanup(func() { l.Close() })
 	s.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dialled, _, err := net.SplitHostPort(address); err == nil && dialled == host {

@@ -1,3 +1,8 @@
+// Simulated days have thousands of TLS handshakes, which cost less without
+// ML-KEM.
+//
+//go:debug tlsmlkem=0
+
 package app
 
 import (

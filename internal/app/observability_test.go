@@ -133,7 +133,7 @@ func TestPagesFollowARotation(t *testing.T) {
 			t.Errorf("certificates %+v", s.Certificates)
 		}
 
-		next, err := emulator.NewCertificate(emulator.CertOptions{Key: testKeys()[1]})
+		next, err := emulator.NewCertificate(emulator.CertOptions{Key: testKeys[1]()})
 		if err != nil {
 			t.Fatal(err)
 		}

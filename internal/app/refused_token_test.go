@@ -14,6 +14,10 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
+// blankLine is "\r\n" twice, in base64: the end of an empty header of MIME. A line
+// of a header takes Exchange's emulator longer to read than a line of a body.
+const blankLine = "DQoNCg=="
+
 // TestManyRequestsWithRevokedToken revokes the token of hundreds of requests in
 // progress. One refresh serves them all, and Exchange executes each request
 // once.
@@ -21,18 +25,21 @@ func TestManyRequestsWithRevokedToken(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		requests int
-		content  int
+		size     int  // of the content
+		buffered bool // Exchange refuses the token before a longer body is sent
 	}{
-		{"small", 400, 0},
-		{"too much to be held for all", 240, 150 << 10},
+		{"small", 400, 0, true},
+		{"buffered", 40, 150 << 10, true},
+		{"too long to buffer", 40, 300 << 10, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newTestProduct(t, emulator.Config{}).start().settle()
 				defer s.close()
 				x := s.emu.Exchange()
-				content := strings.Repeat("QUJD", c.content/4)
+				content := blankLine + strings.Repeat("QUJD", c.size/4)
 				x.RevokeAll()
+				x.ClearHops()
 				late := s.emu.Exchange().Count() + c.requests
 				x.InjectWhile(func() bool { return true }, emulator.Fault{Latency: time.Second})
 				var wg sync.WaitGroup
@@ -58,6 +65,11 @@ func TestManyRequestsWithRevokedToken(t *testing.T) {
 					t.Errorf("%d token requests, want the first and one more", n)
 				}
 				s.executedOnce(c.requests)
+				for _, h := range x.Hops() {
+					if expects := h.Header.Get("Expect") != ""; expects == c.buffered {
+						t.Fatalf("a request was sent with Expect: %q", h.Header.Get("Expect"))
+					}
+				}
 			})
 		})
 	}
