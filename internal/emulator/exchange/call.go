@@ -223,7 +223,7 @@ func (c *call) withAffinity(write response) response {
 
 // subscription returns a subscription of the back end that received the request.
 func (c *call) subscription(id string, streaming bool) *subscription {
-	s := c.store.subscriptions[id]
+	s := c.store.subscriptions[sameSubscription(id)]
 	if s == nil || s.backEnd != c.backEnd || s.streaming != streaming {
 		return nil
 	}

@@ -36,7 +36,7 @@ func mailboxID(kind, guid, name string) string {
 
 // parseMailboxID returns kind, GUID and name of what mailboxID wrote, or nil.
 func parseMailboxID(id string) []string {
-	raw, err := base64.StdEncoding.DecodeString(id)
+	raw, err := fromBase64(id)
 	if err != nil || len(raw) < 2 {
 		return nil
 	}
@@ -52,10 +52,28 @@ func parseMailboxID(id string) []string {
 		return nil
 	}
 	entry, _ := counted(rest[1:])
-	if len(guid) != 36 || len(entry) < 22 {
+	mailbox := guidOf(string(guid))
+	if mailbox == "" || len(entry) < 22 {
 		return nil
 	}
-	return []string{string(entry[20:21]), string(guid), string(entry[21:])}
+	return []string{string(entry[20:21]), mailbox, string(entry[21:])}
+}
+
+// fromBase64 decodes like Convert.FromBase64String of .NET, which ignores white
+// space.
+func fromBase64(s string) ([]byte, error) {
+	return base64.StdEncoding.DecodeString(strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "").Replace(s))
+}
+
+// guidOf returns the GUID in a text as lower-case 8-4-4-4-12, or "". Like the
+// constructor of Guid in .NET it accepts digits without dashes, braces or
+// parentheses, and white space around them.
+func guidOf(text string) string {
+	digits := strings.NewReplacer("-", "", "{", "", "}", "", "(", "", ")", "").Replace(strings.ToLower(strings.TrimSpace(text)))
+	if len(digits) != 32 || strings.Trim(digits, "0123456789abcdef") != "" {
+		return ""
+	}
+	return strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-")
 }
 
 // counted splits b into the part whose length is in the first two bytes, and the
@@ -109,6 +127,16 @@ func subscriptionID(backEnd, guid string, ticks uint64) string {
 	id = binary.LittleEndian.AppendUint64(id, ticks)
 	id = append(binary.LittleEndian.AppendUint32(id, 16), dotNetGUID(guid)...)
 	return base64.StdEncoding.EncodeToString(id)
+}
+
+// sameSubscription returns the id of a subscription in the spelling in which it was
+// issued: Exchange parses an id and looks up what it has parsed.
+func sameSubscription(id string) string {
+	raw, err := fromBase64(id)
+	if err != nil {
+		return id
+	}
+	return base64.StdEncoding.EncodeToString(raw)
 }
 
 // fromGUID returns the 16 bytes of a GUID in the order of its text.

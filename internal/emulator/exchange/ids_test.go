@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"hmaproxy/internal/emulator/service"
@@ -22,6 +23,10 @@ func TestIDsAreInTheFormatOfExchange(t *testing.T) {
 			if parts := parseID(id); len(parts) != 3 || parts[0] != kind || parts[1] != guid || parts[2] != name {
 				t.Fatalf("%s: %q", id, parts)
 			}
+		}
+		moniker := []string{guid, strings.ReplaceAll(guid, "-", ""), "{" + guid + "}", " (" + strings.ToUpper(guid) + ") "}[i%4]
+		if parts := parseID(" " + mailboxID("F", moniker, "inbox")); len(parts) != 3 || parts[1] != guid {
+			t.Fatalf("a moniker that .NET reads as a GUID, %q: %q", moniker, parts)
 		}
 		id := subscriptionID("ex01", guid, uint64(i))
 		if got := ews.MailboxOfSubscription([]byte(id)); got.GUID.String() != guid {

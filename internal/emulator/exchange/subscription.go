@@ -62,7 +62,7 @@ func subscriptionNotFound() result {
 }
 
 func unsubscribe(c *call) response {
-	s := c.store.subscriptions[c.op.value("SubscriptionId")]
+	s := c.store.subscriptions[sameSubscription(c.op.value("SubscriptionId"))]
 	if s == nil || s.backEnd != c.backEnd {
 		return replies("Unsubscribe", []result{subscriptionNotFound()})
 	}
