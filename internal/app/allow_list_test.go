@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,64 @@ func TestIDsOfAnotherMailbox(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOtherSpellingsOfIDs sends ids of bob's mailbox in spellings that Exchange
+// accepts but does not issue.
+func TestOtherSpellingsOfIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestProduct(t, emulator.Config{})
+		guids := map[string]string{}
+		for _, m := range s.emu.Exchange().Mailboxes() {
+			guids[m.Primary] = m.GUID
+		}
+		s.emu.Exchange().Permit("alice@contoso.com", "bob@contoso.com")
+		s.env["HMA_ALLOWED_MAILBOXES"] = "alice@contoso.com, guid:" + guids["alice@contoso.com"]
+		s.env["HMA_ALLOW_LIST_SCOPE"] = "targets"
+		s.start()
+		defer s.close()
+		time.Sleep(time.Second)
+		bob := guids["bob@contoso.com"]
+		issued := s.emu.Exchange().AttachmentID("bob@contoso.com")
+		before := s.emu.Exchange().Count()
+		for name, id := range map[string]string{
+			"issued":           issued,
+			"white space":      strings.Join(strings.Split(issued, ""), " "),
+			"much white space": strings.Repeat("&#10;", 5000) + issued,
+			"without dashes":   attachmentID(strings.ReplaceAll(bob, "-", "")),
+			"in braces":        attachmentID("{" + strings.ToUpper(bob) + "}"),
+			"in parentheses":   attachmentID("(" + bob + ")"),
+			"spaces around":    attachmentID("  " + bob + "  "),
+			"spaces after":     attachmentID(strings.ReplaceAll(bob, "-", "") + "    "),
+			"by the address":   smtpID("bob@contoso.com"),
+		} {
+			a := s.asMailbox("SmtpAddress", "alice@contoso.com", `<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="`+id+`"/></m:AttachmentIds></m:GetAttachment>`)
+			if !a.refusedBy("reference-not-allowed") {
+				t.Errorf("%s: %d", name, a.status)
+			}
+		}
+		if n := s.emu.Exchange().Count() - before; n != 0 {
+			t.Errorf("%d requests reached Exchange", n)
+		}
+	})
+}
+
+// attachmentID returns the id of an attachment in the format of [MS-OXWSITEMID], with
+// a moniker in any form. The emulator accepts it for the mailbox of the moniker.
+func attachmentID(moniker string) string {
+	entry := make([]byte, 20, 22)
+	return encodeID(3, moniker, append(entry, "A9"...))
+}
+
+// smtpID returns an id as Exchange 2007 issued it.
+func smtpID(address string) string {
+	return encodeID(0, address, make([]byte, 22))
+}
+
+func encodeID(storage byte, moniker string, entry []byte) string {
+	id := append([]byte{0, storage, byte(len(moniker)), 0}, moniker...)
+	id = append(append(id, 0, byte(len(entry)), 0), entry...)
+	return base64.StdEncoding.EncodeToString(id)
 }
 
 // TestGroups: no mailbox is allowed before the group is expanded, a failed

@@ -16,6 +16,11 @@ const (
 	MailboxSMTPID                // an item or folder in the mailbox of an SMTP address; Exchange 2007
 	PublicFolderID               // a public folder or an item in one
 	DirectoryID                  // an object of the directory, such as a person
+	SubscriptionID               // a subscription, in an older format that has no mailbox
+
+	// IrregularID is a known format with a mailbox in a form that Exchange may
+	// accept but does not issue, such as a GUID in braces.
+	IrregularID
 )
 
 // An IDMailbox is the mailbox that an id belongs to, which is the mailbox that
@@ -55,10 +60,11 @@ const (
 
 // MailboxOfID reads the mailbox from an EWS id in the form of an attribute such
 // as the Id of ItemId. It reads only the part of the id from which Exchange
-// finds the mailbox. It does no I/O and keeps no reference to id.
+// finds the mailbox. It does no I/O and keeps no reference to id. An id that is
+// too long is irregular, because white space may have made it so long.
 func MailboxOfID(id []byte) IDMailbox {
 	if len(id) > maxID {
-		return IDMailbox{}
+		return IDMailbox{Kind: IrregularID}
 	}
 	var head [guidHead]byte
 	var chars [guidScratch / 3 * 4]byte
@@ -77,46 +83,45 @@ func mailboxOfHead(head, id []byte) IDMailbox {
 	case storageDirectoryObject:
 		return IDMailbox{Kind: DirectoryID}
 	case storageItemGUID, storageConversation, storageConversationWithFallback:
-		if guid, err := parseGUID(moniker(head)); err == nil {
+		text, complete := moniker(head)
+		if guid, err := parseGUID(text); err == nil {
 			return IDMailbox{Kind: MailboxGUIDID, GUID: guid}
+		}
+		if complete {
+			return IDMailbox{Kind: IrregularID}
 		}
 	case storageItemSMTP:
 		long := idHead(make([]byte, 0, maxMoniker+3), id, make([]byte, longScratch/3*4), make([]byte, longScratch))
-		if address := moniker(long); len(address) > 0 {
-			return IDMailbox{Kind: MailboxSMTPID, SMTP: string(address)}
+		text, complete := moniker(long)
+		if len(text) > 0 {
+			return IDMailbox{Kind: MailboxSMTPID, SMTP: string(text)}
+		}
+		if complete {
+			return IDMailbox{Kind: IrregularID}
 		}
 	}
 	return IDMailbox{}
 }
 
-// moniker returns the text after the storage type, or nil if head is too short
-// for it. Its length precedes it in two bytes.
-func moniker(head []byte) []byte {
+// moniker returns the text after the storage type, whose length precedes it in two
+// bytes. It returns no text if the text is empty or does not fit into head.
+// complete is false if the id is cut short.
+func moniker(head []byte) (text []byte, complete bool) {
 	if len(head) < 3 {
-		return nil
+		return nil, false
 	}
 	n := int(head[1]) | int(head[2])<<8
-	if n > len(head)-3 {
-		return nil
+	if n <= len(head)-3 {
+		return head[3 : 3+n], true
 	}
-	return head[3 : 3+n]
+	return nil, n > cap(head)-3
 }
 
 // idHead decodes the beginning of an id, without the compression byte. It
 // appends as many bytes to dst as fit into the capacity of dst, and none if the
 // text cannot be the beginning of an id. chars and raw are scratch buffers.
 func idHead(dst, id, chars, raw []byte) []byte {
-	n := 0
-	for _, c := range id {
-		if n == len(chars) {
-			break
-		}
-		// Convert.FromBase64String of .NET ignores white space.
-		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-			chars[n] = c
-			n++
-		}
-	}
+	n := copyBase64(chars, id)
 	m, err := base64.StdEncoding.Decode(raw, chars[:n])
 	if err != nil || m < 2 {
 		return nil
@@ -128,6 +133,21 @@ func idHead(dst, id, chars, raw []byte) []byte {
 		return expand(dst, raw[1:m])
 	}
 	return nil
+}
+
+// copyBase64 copies text without white space, which Convert.FromBase64String of
+// .NET ignores, until dst is full. It returns the number of bytes copied.
+func copyBase64(dst, text []byte) (n int) {
+	for _, c := range text {
+		if n == len(dst) {
+			break
+		}
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			dst[n] = c
+			n++
+		}
+	}
+	return n
 }
 
 // expand reverses the run-length encoding of an id: after two equal bytes comes
@@ -152,25 +172,36 @@ func expand(dst, p []byte) []byte {
 // MailboxOfSubscription reads the mailbox from the id of a notification
 // subscription in the form of SubscriptionId: base64 of the name of a back end,
 // a GUID, a time and the GUID of the mailbox. Each part except the time follows
-// its length.
+// its length. Older formats have no mailbox, or no time either, or consist of a
+// GUID as text.
 func MailboxOfSubscription(id []byte) IDMailbox {
 	if len(id) > maxID {
 		return IDMailbox{}
 	}
-	raw, err := base64.StdEncoding.AppendDecode(nil, id)
+	text := make([]byte, len(id))
+	text = text[:copyBase64(text, id)]
+	if _, err := parseGUID(text); err == nil {
+		return IDMailbox{Kind: SubscriptionID}
+	}
+	raw, err := base64.StdEncoding.AppendDecode(nil, text)
 	if err != nil || len(raw) < 2 {
 		return IDMailbox{}
 	}
 	name := int(raw[0]) | int(raw[1])<<8
-	const rest = 4 + 16 + 8 + 4 + 16
-	if len(raw) != 2+name+rest {
-		return IDMailbox{}
+	rest := raw[min(2+name, len(raw)):]
+	const (
+		withGUID    = 4 + 16
+		withTime    = withGUID + 8
+		withMailbox = withTime + 4 + 16
+	)
+	switch n := len(rest); {
+	case n < withGUID || !isLength16(rest):
+	case n == withGUID, n == withTime:
+		return IDMailbox{Kind: SubscriptionID}
+	case n >= withMailbox && isLength16(rest[withTime:]):
+		return IDMailbox{Kind: MailboxGUIDID, GUID: fromDotNet(rest[withTime+4:])}
 	}
-	tail := raw[2+name:]
-	if !isLength16(tail) || !isLength16(tail[4+16+8:]) {
-		return IDMailbox{}
-	}
-	return IDMailbox{Kind: MailboxGUIDID, GUID: fromDotNet(tail[rest-16:])}
+	return IDMailbox{}
 }
 
 // isLength16 reports whether p begins with the number 16 in four bytes.
@@ -200,10 +231,10 @@ func parseGUID(s []byte) (g GUID, err error) {
 	return g, nil
 }
 
-// fromDotNet returns the GUID that .NET writes as these 16 bytes: the first three
+// fromDotNet returns the GUID that .NET writes as the first 16 bytes of p: the first three
 // groups are little-endian.
 func fromDotNet(p []byte) (g GUID) {
-	copy(g[:], p)
+	copy(g[:], p[:16])
 	g[0], g[1], g[2], g[3] = p[3], p[2], p[1], p[0]
 	g[4], g[5] = p[5], p[4]
 	g[6], g[7] = p[7], p[6]

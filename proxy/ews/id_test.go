@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -57,6 +58,7 @@ func TestMailboxOfID(t *testing.T) {
 		}
 		return ews.IDMailbox{Kind: ews.MailboxGUIDID, GUID: g}
 	}
+	irregular := ews.IDMailbox{Kind: ews.IrregularID}
 	item := encodeID(3, alice, storeID(), false)
 	for _, test := range []struct {
 		name, id string
@@ -83,14 +85,26 @@ func TestMailboxOfID(t *testing.T) {
 		{"unknown storage type", encodeID(7, alice, storeID(), false), ews.IDMailbox{}},
 		{"unknown compression", base64.StdEncoding.EncodeToString([]byte("\x02\x03\x24\x00" + alice)), ews.IDMailbox{}},
 		{"GUID cut short", item[:48], ews.IDMailbox{}},
-		{"GUID without dashes", encodeID(3, strings.ReplaceAll(alice, "-", ""), storeID(), false), ews.IDMailbox{}},
-		{"GUID in braces", encodeID(3, "{"+alice+"}", storeID(), false), ews.IDMailbox{}},
-		{"GUID with a letter", encodeID(3, "g"+alice[1:], storeID(), false), ews.IDMailbox{}},
-		{"negative length", base64.StdEncoding.EncodeToString([]byte("\x00\x03\xff\xff" + alice)), ews.IDMailbox{}},
-		{"address too long", encodeID(0, strings.Repeat("a", 257), nil, false), ews.IDMailbox{}},
-		{"empty address", encodeID(0, "", nil, false), ews.IDMailbox{}},
+		{"length cut short", base64.StdEncoding.EncodeToString([]byte("\x00\x03\x24")), ews.IDMailbox{}},
+		{"address cut short", encodeID(0, "bob@contoso.com", nil, false)[:16], ews.IDMailbox{}},
 		{"run without a count", base64.StdEncoding.EncodeToString([]byte("\x01\x03\x03")), ews.IDMailbox{}},
-		{"too long", strings.Repeat(" ", 4<<10) + item, ews.IDMailbox{}},
+
+		// Exchange makes a Guid of the moniker, up to 50 bytes long. The constructor
+		// in .NET accepts all of these forms, and Exchange issues only one.
+		{"GUID without dashes", encodeID(3, strings.ReplaceAll(alice, "-", ""), storeID(), false), irregular},
+		{"GUID without dashes, compressed", encodeID(4, strings.ReplaceAll(bob, "-", ""), storeID(), true), irregular},
+		{"GUID without dashes, as long as one with them", encodeID(3, strings.ReplaceAll(alice, "-", "")+"    ", storeID(), false), irregular},
+		{"GUID in braces", encodeID(3, "{"+alice+"}", storeID(), false), irregular},
+		{"GUID in parentheses", encodeID(6, "("+alice+")", storeID(), true), irregular},
+		{"GUID after a space", encodeID(3, " "+alice, storeID(), false), irregular},
+		{"GUID with a prefix for hexadecimal numbers", encodeID(3, "0xaabbcc"+alice[8:], storeID(), false), irregular},
+		{"GUID with a sign", encodeID(3, "+"+alice[1:], storeID(), false), irregular},
+		{"GUID with a letter", encodeID(3, "g"+alice[1:], storeID(), false), irregular},
+		{"no GUID", encodeID(3, "", storeID(), false), irregular},
+		{"negative length", base64.StdEncoding.EncodeToString([]byte("\x00\x03\xff\xff" + alice)), irregular},
+		{"address too long", encodeID(0, strings.Repeat("a", 257), nil, false), irregular},
+		{"empty address", encodeID(0, "", nil, false), irregular},
+		{"too long", strings.Repeat(" ", 4<<10) + item, irregular},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := ews.MailboxOfID([]byte(test.id)); got != test.want {
@@ -103,29 +117,41 @@ func TestMailboxOfID(t *testing.T) {
 func TestMailboxOfSubscription(t *testing.T) {
 	// 4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4 as .NET's Guid.ToByteArray writes it.
 	mailbox := "\x7a\xfe\x3b\x4a\x60\x0a\x27\x4d\xa2\x1a\x6c\x1d\xfd\x14\xe3\xa4"
-	head := "\x10\x00ex01.contoso.com" + "\x10\x00\x00\x00" + strings.Repeat("\x01", 16) + "\x01\x02\x03\x04\x05\x06\xd0\x08"
-	long := head + "\x10\x00\x00\x00" + mailbox
+	head := "\x10\x00ex01.contoso.com" + "\x10\x00\x00\x00" + strings.Repeat("\x01", 16)
+	time := "\x01\x02\x03\x04\x05\x06\xd0\x08"
+	long := head + time + "\x10\x00\x00\x00" + mailbox
+	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	for _, test := range []struct {
-		name, id, want string
+		name, id string
+		kind     ews.IDKind
 	}{
-		{"with a mailbox", base64.StdEncoding.EncodeToString([]byte(long)), alice},
-		{"without a mailbox", base64.StdEncoding.EncodeToString([]byte(head)), ""},
-		{"with more behind", base64.StdEncoding.EncodeToString([]byte(long + "\x00")), ""},
-		{"not base64", "?" + long, ""},
-		{"empty", "", ""},
-		{"one byte", "AA==", ""},
-		{"length beyond the end", base64.StdEncoding.EncodeToString([]byte("\xff\xff" + long)), ""},
+		{"with a mailbox", encode(long), ews.MailboxGUIDID},
+		{"white space, which .NET ignores", " " + encode(long)[:9] + " \t\r\n" + encode(long)[9:], ews.MailboxGUIDID},
+		{"with more behind", encode(long + "\x00"), ews.MailboxGUIDID},
+		{"without a mailbox", encode(head + time), ews.SubscriptionID},
+		{"without a mailbox, white space", encode(head + time)[:4] + " " + encode(head + time)[4:], ews.SubscriptionID},
+		{"without a mailbox and time", encode(head), ews.SubscriptionID},
+		{"a GUID alone", alice, ews.SubscriptionID},
+		{"a part of a mailbox", encode(long[:len(long)-1]), ews.UnknownID},
+		{"another length of the mailbox", encode(head + time + "\x0f\x00\x00\x00" + mailbox), ews.UnknownID},
+		{"another length of the GUID", encode(strings.Replace(long, "\x10\x00\x00\x00", "\x10\x00\x00\x01", 1)), ews.UnknownID},
+		{"not base64", "?" + encode(long), ews.UnknownID},
+		{"empty", "", ews.UnknownID},
+		{"one byte", "AA==", ews.UnknownID},
+		{"length beyond the end", encode("\xff\xff" + long), ews.UnknownID},
+		{"too long", strings.Repeat(" ", 4<<10) + encode(long), ews.UnknownID},
 	} {
 		got := ews.MailboxOfSubscription([]byte(test.id))
-		if test.want == "" && got != (ews.IDMailbox{}) || test.want != "" && (got.Kind != ews.MailboxGUIDID || got.GUID.String() != test.want) {
-			t.Errorf("%s: %+v, want %q", test.name, got, test.want)
+		if got.Kind != test.kind || test.kind == ews.MailboxGUIDID && got.GUID.String() != alice {
+			t.Errorf("%s: %+v, want kind %d", test.name, got, test.kind)
 		}
 	}
 }
 
 // TestCollectedIDs reads ids that were published in documentation, samples and
-// bug reports. Many are truncated. The expected numbers were counted with
-// another decoder.
+// bug reports. Many are shortened. Every id that is complete according to
+// [MS-OXWSITEMID] must yield its mailbox. The expected numbers were counted with
+// a third decoder.
 func TestCollectedIDs(t *testing.T) {
 	text, err := os.ReadFile("../../../shared/field/ids.tsv")
 	if errors.Is(err, os.ErrNotExist) {
@@ -134,29 +160,113 @@ func TestCollectedIDs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mailboxes, public := map[string]int{}, 0
+	places, guids := map[string]int{}, map[string]int{}
 	for line := range strings.Lines(string(text)) {
 		place, id, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if !strings.Contains(place, "@") {
+			if got := ews.MailboxOfSubscription([]byte(id)); place == "SubscriptionId" && got.Kind != ews.SubscriptionID {
+				t.Errorf("the subscription %s is read as %+v", id, got)
+			}
 			continue // a subscription, a watermark or a synchronisation state
 		}
-		switch ews.MailboxOfID([]byte(id)).Kind {
-		case ews.MailboxGUIDID:
-			mailboxes[place]++
-		case ews.PublicFolderID:
-			public++
+		storage, moniker, complete := wholeID(id)
+		if !complete {
+			continue
+		}
+		got := ews.MailboxOfID([]byte(id))
+		want := map[byte]ews.IDKind{0: ews.MailboxSMTPID, 1: ews.PublicFolderID, 2: ews.PublicFolderID, 3: ews.MailboxGUIDID, 4: ews.MailboxGUIDID, 5: ews.DirectoryID, 6: ews.MailboxGUIDID}[storage]
+		if got.Kind != want || want == ews.MailboxGUIDID && got.GUID.String() != moniker || want == ews.MailboxSMTPID && got.SMTP != moniker {
+			t.Errorf("%s %s: %+v, want kind %d and %s", place, id, got, want, moniker)
+		}
+		places[fmt.Sprint(place, " ", storage)]++
+		if want == ews.MailboxGUIDID {
+			guids[moniker]++
 		}
 	}
-	for place, want := range map[string]int{
-		"ItemId/@Id": 19, "AttachmentId/@Id": 21, "ConversationId/@Id": 14, "ParentFolderId/@Id": 8, "FolderId/@Id": 6,
-	} {
-		if mailboxes[place] != want {
-			t.Errorf("%d ids of %s have a mailbox, want %d", mailboxes[place], place, want)
+	if want := map[string]int{
+		"ItemId/@Id 3": 19, "AttachmentId/@Id 3": 21, "ConversationId/@Id 4": 14, "ParentFolderId/@Id 3": 8, "FolderId/@Id 3": 6,
+		"FolderId/@Id 1": 3, "PersonaId/@Id 4": 2, "PersonaId/@Id 5": 1,
+	}; !maps.Equal(places, want) {
+		t.Errorf("complete ids by place and storage type: %v, want %v", places, want)
+	}
+	if want := map[string]int{
+		"39659dff-9557-466a-9200-496f9c0f66a0": 3, "40b266d3-dc8b-4720-b1a6-fb1d1e94409c": 44, "5f7533c6-6588-4b05-95e0-1932a5da5b3e": 12,
+		"859e0872-883c-4021-9b24-29dc9958697c": 3, "9362c853-fa03-45d1-9d7c-ef09db45f783": 6, "d522c10d-78ce-4097-8f59-b71634cdfdda": 2,
+	}; !maps.Equal(guids, want) {
+		t.Errorf("mailboxes of the ids: %v, want %v", guids, want)
+	}
+}
+
+// wholeID decodes all of an id by [MS-OXWSITEMID] section 2.2.4. complete is false
+// if something is missing or left over.
+func wholeID(id string) (storage byte, moniker string, complete bool) {
+	raw, err := base64.StdEncoding.DecodeString(id)
+	if err != nil || len(raw) < 2 || raw[0] > 1 {
+		return 0, "", false
+	}
+	body := raw[1:]
+	if raw[0] == 1 {
+		if body, complete = unpack(body, 1024); !complete {
+			return 0, "", false
 		}
 	}
-	if public != 3 {
-		t.Errorf("%d ids of public folders, want 3", public)
+	complete = true
+	take := func() []byte {
+		if len(body) < 2 || int(binary.LittleEndian.Uint16(body)) > len(body)-2 {
+			complete = false
+			return nil
+		}
+		n := 2 + int(binary.LittleEndian.Uint16(body))
+		part := body[2:n]
+		body = body[n:]
+		return part
 	}
+	instruction := func() {
+		if len(body) == 0 || body[0] > 3 {
+			complete = false
+			return
+		}
+		body = body[1:]
+	}
+	storage, body = body[0], body[1:]
+	switch storage {
+	case 0, 3, 4, 6:
+		moniker = string(take())
+		instruction()
+		take()
+	case 1, 5:
+		take()
+	case 2:
+		instruction()
+		take()
+		take()
+	default:
+		return 0, "", false
+	}
+	if complete && len(body) > 0 { // attachment ids
+		n := body[0]
+		body = body[1:]
+		for range n {
+			take()
+		}
+		complete = complete && n > 0
+	}
+	return storage, moniker, complete && len(body) == 0
+}
+
+// unpack reverses the run-length encoding of an id, until it has most bytes.
+func unpack(p []byte, most int) (out []byte, ok bool) {
+	for len(p) > 0 && len(out) < most {
+		if len(p) == 1 || p[0] != p[1] {
+			out, p = append(out, p[0]), p[1:]
+			continue
+		}
+		if len(p) == 2 {
+			return nil, false
+		}
+		out, p = append(out, bytes.Repeat(p[:1], 2+int(p[2]))...), p[3:]
+	}
+	return out, true
 }
 
 func TestParseGUID(t *testing.T) {
@@ -197,7 +307,21 @@ func FuzzMailboxOfID(f *testing.F) {
 		if back := ews.MailboxOfID([]byte(encodeID(3+storage%2, g.String(), storeID(), compressed))); back.GUID != g {
 			t.Fatalf("%v is read back as %+v", g, back)
 		}
+		if n := len(id); n <= 1024 {
+			subscription := string(binary.LittleEndian.AppendUint16(nil, uint16(n))) + id + "\x10\x00\x00\x00" + strings.Repeat("g", 16) +
+				"ticks of" + "\x10\x00\x00\x00" + strings.Repeat("m", 16)
+			back := ews.MailboxOfSubscription([]byte(base64.StdEncoding.EncodeToString([]byte(subscription))))
+			if back.Kind != ews.MailboxGUIDID || back.GUID.String() != "6d6d6d6d-6d6d-6d6d-6d6d-6d6d6d6d6d6d" {
+				t.Fatalf("a subscription of the back end %q is read as %+v", id, back)
+			}
+		}
 		ews.MailboxOfSubscription([]byte(id))
+		spaced := strings.Join(strings.Split(id, ""), " ")
+		if len(spaced) <= 4<<10 {
+			if back := ews.MailboxOfID([]byte(spaced)); back != got {
+				t.Fatalf("%q with white space is read as %+v, without as %+v", id, back, got)
+			}
+		}
 	})
 }
 
@@ -209,18 +333,9 @@ func slowGUID(id string) (string, bool) {
 	}
 	body := raw[1:]
 	if raw[0] == 1 {
-		var out []byte
-		for len(body) > 0 && len(out) < 40 {
-			if len(body) == 1 || body[0] != body[1] {
-				out, body = append(out, body[0]), body[1:]
-				continue
-			}
-			if len(body) == 2 {
-				return "", false
-			}
-			out, body = append(out, bytes.Repeat(body[:1], 2+int(body[2]))...), body[3:]
+		if body, _ = unpack(body, 40); body == nil {
+			return "", false
 		}
-		body = out
 	}
 	if len(body) < 39 || body[0] != 3 && body[0] != 4 && body[0] != 6 || body[1] != 36 || body[2] != 0 {
 		return "", false

@@ -159,10 +159,15 @@ func (p *Policy) decideAddress(address string) *Refusal {
 }
 
 // decideID decides about an id in the Body. Every list with GUID entries must
-// have the mailbox's GUID. Public folders and objects of the directory belong
-// to no mailbox.
+// have the mailbox's GUID. Public folders, objects of the directory and
+// subscriptions in an older format belong to no mailbox. An id that Exchange reads
+// but does not issue comes from no client that works as it should.
 func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 	switch id.Kind {
+	case ews.IrregularID:
+		if p.IDs() {
+			return &Refusal{ReferenceNotAllowed, "the Body has an id in a form that Exchange does not issue"}
+		}
 	case ews.MailboxGUIDID:
 		for _, l := range p.lists {
 			if _, listed := l.guids[id.GUID]; !listed && len(l.guids) > 0 {

@@ -50,6 +50,9 @@ func TestIDs(t *testing.T) {
 		{"directory object", withGUIDs, "", true, true, id(ews.DirectoryID, ""), false},
 		{"unknown", withGUIDs, "", true, false, id(ews.UnknownID, ""), false},
 		{"unknown, strict", withGUIDs, "", true, true, id(ews.UnknownID, ""), true},
+		{"irregular", withGUIDs, "", true, false, id(ews.IrregularID, ""), true},
+		{"irregular, list without GUIDs", "alice@contoso.com", "", true, false, id(ews.IrregularID, ""), false},
+		{"subscription without a mailbox", withGUIDs, "", true, true, id(ews.SubscriptionID, ""), false},
 		{"not readable", withGUIDs, "", true, false, ews.Reference{Kind: ews.IDReference, Unreadable: true}, true},
 
 		{"of the client's mailbox", withGUIDs, "alice@contoso.com, guid:" + aliceGUID, true, false, idOf(t, aliceGUID), false},

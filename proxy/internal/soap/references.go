@@ -251,8 +251,8 @@ func (r *references) reportValue(t *target) error {
 		if !found.Unreadable {
 			found.ID = ews.MailboxOfSubscription(text)
 		}
-		if !r.ids.wanted || !found.Unreadable && found.ID.Kind == ews.UnknownID {
-			return nil // the id of a subscription without a mailbox
+		if !r.ids.wanted {
+			return nil
 		}
 	default:
 		if !found.Unreadable {

@@ -142,6 +142,7 @@ func TestIDReferences(t *testing.T) {
 		"in an attached":     `<m:CreateAttachment><m:Attachments><t:ItemAttachment><t:Message><t:ItemId Id="` + itemID + `"/></t:Message></t:ItemAttachment></m:Attachments></m:CreateAttachment>`,
 		"unknown element":    `<m:GetItem><m:ItemIds><t:FutureId Id="` + itemID + `"/></m:ItemIds></m:GetItem>`,
 		"subscription":       `<m:Unsubscribe><m:SubscriptionId>` + subscriptionID + `</m:SubscriptionId></m:Unsubscribe>`,
+		"spaced":             `<m:GetEvents><m:SubscriptionId>` + subscriptionID[:9] + " &#9;\n" + subscriptionID[9:] + `</m:SubscriptionId></m:GetEvents>`,
 		"streaming":          `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>` + subscriptionID + `</t:SubscriptionId></m:SubscriptionIds></m:GetStreamingEvents>`,
 		"GUID of an archive": `<m:X><t:SingleLargeArchiveSearchScope><t:MailboxGuid>` + mailboxGUID + `</t:MailboxGuid></t:SingleLargeArchiveSearchScope></m:X>`,
 	} {
@@ -171,7 +172,8 @@ func TestUnknownAndOtherIDs(t *testing.T) {
 		"time zone":            {`<m:CreateItem><t:CalendarItem><t:StartTimeZone Id="UTC"><t:Periods><t:Period Id="x"/></t:Periods></t:StartTimeZone></t:CalendarItem></m:CreateItem>`, nil},
 		"version probe":        {`<m:ConvertId><m:SourceIds><t:AlternateId Format="EwsId" Id="DUMMY" Mailbox="DUMMY"/></m:SourceIds></m:ConvertId>`, nil},
 		"other namespace":      {`<m:GetItem><m:ItemIds><x:ItemId xmlns:x="urn:x" x:Id="` + itemID + `"/></m:ItemIds></m:GetItem>`, nil},
-		"short subscription":   {`<m:Unsubscribe><m:SubscriptionId>x</m:SubscriptionId></m:Unsubscribe>`, nil},
+		"short subscription":   {`<m:Unsubscribe><m:SubscriptionId>x</m:SubscriptionId></m:Unsubscribe>`, []ews.Reference{{Kind: ews.IDReference, Path: "SubscriptionId"}}},
+		"old subscription":     {`<m:Unsubscribe><m:SubscriptionId>` + mailboxGUID + `</m:SubscriptionId></m:Unsubscribe>`, []ews.Reference{{Kind: ews.IDReference, Path: "SubscriptionId", ID: ews.IDMailbox{Kind: ews.SubscriptionID}}}},
 		"mixed subscription":   {`<m:Unsubscribe><m:SubscriptionId>x<!-- --></m:SubscriptionId></m:Unsubscribe>`, []ews.Reference{{Kind: ews.IDReference, Path: "SubscriptionId", Unreadable: true}}},
 		"GUID that is none":    {`<m:X><t:CustomSearchScope><t:MailboxGuid>x</t:MailboxGuid></t:CustomSearchScope></m:X>`, []ews.Reference{{Path: "CustomSearchScope/MailboxGuid", Unreadable: true}}},
 	} {
