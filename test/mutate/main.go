@@ -22,6 +22,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -40,17 +41,24 @@ type area struct {
 	floor float64  // share of mutations that the tests must notice
 }
 
-// areas cover the request path. The first five decide about access.
+// areas cover the request path: every file below proxy is in one. Those with a
+// floor of 0.95 decide about access.
 var areas = []area{
 	{"guard", []string{"proxy/checks.go", "proxy/routes.go"}, "^TestRules$/^Guard$", 0.95},
 	{"headers", []string{"proxy/headers.go", "proxy/cookies.go"}, "^TestRules$/^(Headers|Response)$", 0.95},
-	{"client-authentication", []string{"proxy/basicauth.go", "proxy/ntlm.go"}, "^TestRules$/^Authenticate$", 0.95},
+	{"client-authentication", []string{
+		"proxy/basicauth.go", "proxy/ntlm.go", "internal/clientauth/*.go",
+	}, "^TestRules$/^Authenticate$", 0.95},
 	{"inspection", []string{"proxy/inspect.go", "proxy/internal/soap/*.go"}, "^TestRules$/^(Inspect|Authorise|Rewrite)$", 0.95},
-	{"autodiscover", []string{"proxy/autodiscover.go"}, "^TestRules$/^Autodiscover$", 0.95},
-	{"policy", []string{"proxy/policy/*.go", "proxy/internal/ascii/*.go"}, "", 0.95},
+	{"autodiscover", []string{
+		"proxy/autodiscover.go", "proxy/internal/autodiscover/*.go",
+	}, "^TestRules$/^Autodiscover$", 0.95},
+	{"policy", []string{"proxy/policy/*.go", "proxy/ews/*.go", "proxy/internal/ascii/*.go"}, "", 0.95},
 	{"forwarding", []string{
-		"proxy/handler.go", "proxy/call.go", "proxy/roundtrip.go", "proxy/expect.go", "proxy/response.go", "proxy/faults.go",
-		"proxy/limits.go", "proxy/connection.go", "proxy/timeout.go", "proxy/internal/body/*.go",
+		"proxy/handler.go", "proxy/settings.go", "proxy/call.go", "proxy/admission.go", "proxy/busy.go", "proxy/streams.go",
+		"proxy/roundtrip.go", "proxy/transport.go", "proxy/asked.go", "proxy/expect.go", "proxy/connection.go", "proxy/timeout.go",
+		"proxy/response.go", "proxy/notews.go", "proxy/exchange_fault.go", "proxy/faults.go", "proxy/diagnosis.go",
+		"proxy/reasons.go", "proxy/record.go", "proxy/limits.go", "proxy/doc.go", "proxy/internal/body/*.go",
 	}, "^TestRules$/^(Forward|Upstream401|Response|Errors)$", 0.80},
 	{"server", []string{"internal/httpserver/*.go"}, "", 0.80},
 	{"upstream", []string{"internal/upstream/*.go"}, "", 0.80},
@@ -104,7 +112,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return nil
 	}
-	if err := explained.stale(root); err != nil {
+	if err := errors.Join(explained.stale(root), withoutArea(root)); err != nil {
 		return err
 	}
 	if *seed == 0 {
@@ -170,10 +178,8 @@ func choose(names []string) (chosen []area, err error) {
 // contains it.
 func fileArea(file string) area {
 	for _, a := range areas {
-		for _, pattern := range a.files {
-			if ok, _ := path.Match(pattern, file); ok {
-				return area{file, []string{file}, a.first, a.floor}
-			}
+		if a.contains(file) {
+			return area{file, []string{file}, a.first, a.floor}
 		}
 	}
 	return area{name: file, files: []string{file}, floor: areas[0].floor}
@@ -185,6 +191,25 @@ func areaNames() string {
 		names = append(names, a.name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// withoutArea reports files below proxy that are in no area.
+func withoutArea(root string) error {
+	var problems []error
+	err := fs.WalkDir(os.DirFS(root), "proxy", func(file string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") && !slices.ContainsFunc(areas, func(a area) bool { return a.contains(file) }) {
+			problems = append(problems, fmt.Errorf("%s is in no area: add it to one", file))
+		}
+		return err
+	})
+	return errors.Join(append(problems, err)...)
+}
+
+func (a area) contains(file string) bool {
+	return slices.ContainsFunc(a.files, func(pattern string) bool {
+		ok, _ := path.Match(pattern, file)
+		return ok
+	})
 }
 
 // mutations returns the mutations of all files of an area.
