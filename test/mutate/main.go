@@ -8,11 +8,12 @@
 //	go run ./test/mutate -seed 17 -n 10 proxy/guard.go
 //	go run ./test/mutate -list proxy/guard.go   print the mutations, run nothing
 //
-// The source tree is not changed: mutations are build overlays. A mutation that
-// the tests do not notice is a survivor. survivors.txt explains the survivors
-// that cannot or need not be caught. The command fails when a survivor is not
-// explained there, or when the tests of an area notice less than the required
-// share of the mutations: 95 % in the areas that decide about access.
+// The source tree is not changed: the compiler gets a changed copy of one file.
+// A mutation that the tests do not notice is a survivor. survivors.txt explains
+// the survivors that cannot or need not be caught. The command fails when a
+// survivor is not explained there, or when the tests of an area notice less
+// than the required share of the mutations: 95 % in the areas that decide about
+// access.
 package main
 
 import (
@@ -124,7 +125,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r := &runner{root: root, dir: dir, skip: *skip, timeout: *timeout, baseline: make(map[string]time.Duration)}
+	r := &runner{root: root, dir: dir, skip: *skip, timeout: *timeout, baseline: make(map[string]*baseline)}
 	random := rand.New(rand.NewPCG(*seed, 0))
 	var problems []error
 	var scores []score
@@ -242,6 +243,7 @@ func (a area) mutations(root string) (ms []mutation, err error) {
 type score struct {
 	area      area
 	caught    int
+	timedOut  int // of these, mutations with which the tests did not end
 	survivors []mutation
 	broken    int // mutations that did not compile
 }
@@ -251,7 +253,8 @@ func (s score) share() float64 {
 }
 
 func (s score) String() string {
-	return fmt.Sprintf("%-22s %5.1f %%  %d of %d caught, %d did not compile", s.area.name, 100*s.share(), s.caught, s.caught+len(s.survivors), s.broken)
+	return fmt.Sprintf("%-22s %5.1f %%  %d of %d caught (%d by the timeout), %d did not compile",
+		s.area.name, 100*s.share(), s.caught, s.caught+len(s.survivors), s.timedOut, s.broken)
 }
 
 // problems returns the reasons why the run fails.

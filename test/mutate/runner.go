@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +24,13 @@ type runner struct {
 	root, dir, skip string
 	timeout         time.Duration
 
-	baseline map[string]time.Duration // duration of a package's tests without a mutation
+	baseline map[string]*baseline // by package
+}
+
+// A baseline is about the tests of a package without a mutation.
+type baseline struct {
+	tests *testBinary
+	took  time.Duration // duration of the tests
 }
 
 func moduleRoot(ctx context.Context) (string, error) {
@@ -43,6 +48,7 @@ type verdict int
 const (
 	survived verdict = iota
 	caught
+	timedOut // caught, because the tests did not end
 	doesNotCompile
 )
 
@@ -87,8 +93,12 @@ func (r *runner) measure(ctx context.Context, a area, ms []mutation, n, workers 
 					return
 				}
 				switch v {
-				case caught:
+				case caught, timedOut:
 					s.caught++
+					if v == timedOut {
+						s.timedOut++
+						fmt.Fprintf(out, "TIMED OUT after %v  %s:%d: %s\n", took.Round(time.Second), m.file, m.line, m.key())
+					}
 					if done := s.caught + len(s.survivors); done%10 == 0 {
 						fmt.Fprintf(out, "%s: %d of %d after %v\n", a.name, done, n, time.Since(began).Round(time.Second))
 					}
@@ -108,12 +118,21 @@ func (r *runner) measure(ctx context.Context, a area, ms []mutation, n, workers 
 
 // checkBaseline runs a package's tests without a mutation.
 func (r *runner) checkBaseline(ctx context.Context, a area, pkg string) error {
-	if _, known := r.baseline[pkg]; known {
+	if r.baseline[pkg] != nil {
 		return nil
 	}
-	binary := filepath.Join(r.dir, "baseline.test")
-	if out, err := r.build(ctx, pkg, binary, ""); err != nil {
-		return fmt.Errorf("the tests of %s do not compile: %w\n%s", pkg, err, out)
+	tests, err := loadTestBinary(ctx, r.root, pkg)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(r.dir, "baseline")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary, err := tests.build(ctx, dir, "", "")
+	if err != nil {
+		return fmt.Errorf("the tests of %s cannot be built: %w", pkg, err)
 	}
 	began := time.Now()
 	for _, stage := range a.stages(pkg) {
@@ -121,7 +140,7 @@ func (r *runner) checkBaseline(ctx context.Context, a area, pkg string) error {
 			return fmt.Errorf("the tests of %s fail without a mutation: %w\n%s", pkg, err, tail(out))
 		}
 	}
-	r.baseline[pkg] = time.Since(began)
+	r.baseline[pkg] = &baseline{tests, time.Since(began)}
 	return nil
 }
 
@@ -146,40 +165,34 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (verdict, time.Dur
 	if err != nil {
 		return 0, 0, err
 	}
-	mutated, overlay, binary := filepath.Join(dir, "mutated.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "x.test")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(r.root, m.file): mutated}})
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := errors.Join(os.WriteFile(mutated, source, 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+	mutated := filepath.Join(dir, "mutated.go")
+	if err := os.WriteFile(mutated, source, 0o600); err != nil {
 		return 0, 0, err
 	}
 	pkg := path.Dir(m.file)
-	if _, err := r.build(ctx, pkg, binary, overlay); err != nil {
-		return doesNotCompile, 0, ctx.Err()
+	base := r.baseline[pkg]
+	binary, err := base.tests.build(ctx, dir, filepath.Join(r.root, m.file), mutated)
+	switch {
+	case ctx.Err() != nil:
+		return 0, 0, ctx.Err()
+	case errors.Is(err, errDoesNotCompile):
+		return doesNotCompile, 0, nil
+	case err != nil:
+		return 0, 0, fmt.Errorf("%s: %w", m.key(), err)
 	}
 	timeout := r.timeout
 	if timeout == 0 {
-		timeout = max(time.Minute, 6*r.baseline[pkg])
+		timeout = max(time.Minute, 6*base.took)
 	}
 	for _, stage := range a.stages(pkg) {
-		if _, err := r.test(ctx, pkg, binary, stage, timeout); err != nil {
+		if out, err := r.test(ctx, pkg, binary, stage, timeout); err != nil {
+			if bytes.Contains(out, []byte("panic: test timed out")) {
+				return timedOut, time.Since(began), ctx.Err()
+			}
 			return caught, time.Since(began), ctx.Err()
 		}
 	}
 	return survived, time.Since(began), ctx.Err()
-}
-
-// build compiles the tests of a package without go vet, which would report the
-// mutations.
-func (r *runner) build(ctx context.Context, pkg, binary, overlay string) ([]byte, error) {
-	args := []string{"test", "-c", "-ldflags=-s -w", "-o", binary}
-	if overlay != "" {
-		args = append(args, "-overlay", overlay)
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./"+pkg)...)
-	cmd.Dir = r.root
-	return cmd.CombinedOutput()
 }
 
 // test runs the tests that match a pattern, all if the pattern is empty.

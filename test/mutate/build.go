@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/version"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// noInline keeps function bodies out of the export data of the module's
+// packages. Then a mutation in a body changes no other package, and the tests
+// need not be compiled again.
+const noInline = "-gcflags=hmaproxy/...=-l"
+
+// A testBinary says how to build the tests of a package with a mutation. Only
+// the mutated package is compiled; the tests and everything else come from the
+// build cache.
+type testBinary struct {
+	root    string
+	tested  listed   // the package with its internal tests
+	main    listed   // the package that runs the tests
+	archive []string // lines of an importcfg for both
+}
+
+// listed is what "go list -test -deps -export -json" prints about a package.
+type listed struct {
+	ImportPath, Dir, Export, DefaultGODEBUG string
+	GoFiles, CgoFiles, SFiles, EmbedFiles   []string
+	Deps                                    []string
+	Module                                  struct{ GoVersion string }
+}
+
+// path is the import path without the name of the test.
+func (p *listed) path() string { return plainPath(p.ImportPath) }
+
+func plainPath(importPath string) string {
+	path, _, _ := strings.Cut(importPath, " ")
+	return path
+}
+
+// loadTestBinary compiles a package and its tests without a mutation.
+func loadTestBinary(ctx context.Context, root, pkg string) (*testBinary, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", noInline, "-test", "-deps", "-export", "-json", "./"+pkg)
+	cmd.Dir = root
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("the tests of %s do not compile: %w\n%s", pkg, err, stderr.Bytes())
+	}
+	all := make(map[string]listed)
+	b := &testBinary{root: root}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		all[p.ImportPath] = p
+		if p.path() == p.ImportPath && strings.HasSuffix(p.path(), "/"+pkg+".test") {
+			b.main = p
+		}
+	}
+	path := strings.TrimSuffix(b.main.path(), ".test")
+	for _, dep := range b.main.Deps {
+		p := all[dep]
+		switch {
+		case p.path() == path:
+			b.tested = p
+		case p.Export != "":
+			b.archive = append(b.archive, "packagefile "+p.path()+"="+p.Export+"\n")
+		}
+	}
+	switch p := b.tested; {
+	case p.Dir == "":
+		return nil, fmt.Errorf("%s has no tests", pkg)
+	case p.CgoFiles != nil, p.SFiles != nil, p.EmbedFiles != nil:
+		return nil, fmt.Errorf("%s has files other than Go's, which mutate cannot build", pkg)
+	}
+	return b, nil
+}
+
+// errDoesNotCompile is the error for a mutation that the compiler refuses.
+var errDoesNotCompile = errors.New("the mutation does not compile")
+
+// build builds the tests with the content of a file replaced by that of
+// mutated; no file is replaced if both are "". It writes the binary and its
+// other files to dir.
+func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (binary string, err error) {
+	config, archive := filepath.Join(dir, "importcfg"), filepath.Join(dir, "mutated.a")
+	lines := append(slices.Clone(b.archive), "packagefile "+b.tested.path()+"="+archive+"\n")
+	if err := os.WriteFile(config, []byte(strings.Join(lines, "")), 0o600); err != nil {
+		return "", err
+	}
+	args := []string{
+		"tool", "compile", "-l", "-c=2", "-complete", "-pack", "-o", archive, "-p", b.tested.path(), "-importcfg", config,
+		"-lang=" + version.Lang("go"+b.tested.Module.GoVersion),
+	}
+	if file != "" {
+		args = append(args, "-trimpath", mutated+"=>"+file)
+	}
+	for _, name := range b.tested.GoFiles {
+		source := filepath.Join(b.tested.Dir, name)
+		if source == file {
+			source = mutated
+		}
+		args = append(args, source)
+	}
+	if out, err := b.run(ctx, args...); err != nil {
+		return "", fmt.Errorf("%w: %s", errDoesNotCompile, out)
+	}
+	binary = filepath.Join(dir, "x.test")
+	if out, err := b.run(ctx, "tool", "link", "-s", "-w", "-buildmode=exe", "-importcfg", config, "-o", binary,
+		"-X=runtime.godebugDefault="+b.main.DefaultGODEBUG, "-X=testing.testBinary=1", b.main.Export); err == nil {
+		return binary, nil
+	} else if !bytes.Contains(out, []byte("fingerprint mismatch")) {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return binary, b.buildAll(ctx, dir, file, mutated, binary)
+}
+
+// buildAll is for a mutation outside of function bodies, which other packages
+// see.
+func (b *testBinary) buildAll(ctx context.Context, dir, file, mutated, binary string) error {
+	overlay := filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{file: mutated}})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
+		return err
+	}
+	if out, err := b.run(ctx, "test", "-c", noInline, "-ldflags=-s -w", "-overlay", overlay, "-o", binary, b.tested.path()); err != nil {
+		return fmt.Errorf("%w: %s", errDoesNotCompile, out)
+	}
+	return nil
+}
+
+func (b *testBinary) run(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = b.root
+	return cmd.CombinedOutput()
+}
