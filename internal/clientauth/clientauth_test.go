@@ -97,6 +97,9 @@ func TestEveryComparisonDoesTheSameWork(t *testing.T) {
 			t.Fatal(err)
 		}
 		work += 1 << cost
+		if len(hash) != 60 { // as bcrypt makes it: "$2a$", cost, "$", 22 characters of salt, 31 of hash
+			t.Errorf("a hash of %d characters", len(hash))
+		}
 		if len(password) > maxPassword || bytes.IndexByte(password, 0) >= 0 {
 			t.Errorf("bcrypt gets a password that it does not read to its end")
 		}
@@ -189,13 +192,45 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 		expect("another user", false, 1, "archive", "right")
 		expect("the same bytes, split elsewhere", false, 1, "cr", "mright")
 		expect("after wrong ones", true, 0, "crm", "right")
-		time.Sleep(verifiedTime - 21*time.Second)
+		const ttl = 5 * time.Minute
+		time.Sleep(ttl - 21*time.Second)
 		expect("shortly before the end", true, 0, "crm", "right")
-		time.Sleep(verifiedTime - 21*time.Second)
+		time.Sleep(ttl - 21*time.Second)
 		expect("prolonged by the last request", true, 0, "crm", "right")
-		time.Sleep(verifiedTime)
-		expect("after the end", true, 1, "crm", "right")
+		time.Sleep(ttl - 20*time.Second)
+		expect("at the end", true, 1, "crm", "right")
 	})
+}
+
+// TestCredentialsVerifiedDuringTheWait checks that of several connections with
+// the same credentials only the first one's comparison is done.
+func TestCredentialsVerifiedDuringTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTestAuthenticator(t, "")
+		comparisons := slowly(a)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if !known(t, a, "crm", "right") {
+					t.Error("refused")
+				}
+			})
+		}
+		all.Wait()
+		if n := comparisons.Load(); n != 1 {
+			t.Errorf("%d comparisons", n)
+		}
+	})
+}
+
+func TestFingerprintsDifferBetweenProcesses(t *testing.T) {
+	first, second := newTestAuthenticator(t, ""), newTestAuthenticator(t, "")
+	if first.fingerprint("crm", "right") == second.fingerprint("crm", "right") {
+		t.Error("the key of the fingerprints is not random")
+	}
+	if first.fingerprint("crm", "right") != first.fingerprint("crm", "right") {
+		t.Error("the same credentials have two fingerprints")
+	}
 }
 
 // guess sends wrong passwords from each of the peers until stop is called. stop
@@ -213,6 +248,77 @@ func guess(t *testing.T, a *Authenticator, peers ...string) (stop func()) {
 	return func() {
 		cancel()
 		all.Wait()
+	}
+}
+
+// TestRestAfterAWrongPassword checks when the next comparison of a lane begins:
+// guesses use a fifth of a processor at first, then a tenth.
+func TestRestAfterAWrongPassword(t *testing.T) {
+	for _, tc := range []struct {
+		name             string
+		comparison, rest time.Duration
+		suspect          bool
+	}{
+		{"first wrong password", time.Second, 4 * time.Second, false},
+		{"another wrong password of the peer", time.Second / 2, 4500 * time.Millisecond, true},
+		{"at most half of the time that a request waits", 3 * time.Second, 5 * time.Second, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newTestAuthenticator(t, "")
+				a.users.Load().compare = func(_, _ []byte) error {
+					time.Sleep(tc.comparison)
+					return bcrypt.ErrMismatchedHashAndPassword
+				}
+				try := func() {
+					t.Helper()
+					if _, err := a.Authenticate(t.Context(), "10.1.2.3:50000", "crm", "wrong"); !errors.Is(err, proxy.ErrCredentials) {
+						t.Error(err)
+					}
+				}
+				if tc.suspect {
+					try()
+				} else {
+					a.suspects = newRecent[string](0, 1) // never suspects a peer
+				}
+				start := time.Now()
+				try()
+				try()
+				if got := time.Since(start) - 2*tc.comparison; got != tc.rest {
+					t.Errorf("a rest of %v, want %v", got, tc.rest)
+				}
+			})
+		})
+	}
+}
+
+// TestSuspectTime checks that a peer with a wrong password waits in the other
+// lane for a minute.
+func TestSuspectTime(t *testing.T) {
+	for age, suspect := range map[time.Duration]bool{0: true, time.Minute - 1: true, time.Minute: false} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newTestAuthenticator(t, "")
+			if known(t, a, "crm", "wrong") {
+				t.Fatal("a wrong password is right")
+			}
+			time.Sleep(age)
+			a.suspect.slot <- struct{}{} // a comparison that does not end
+			_, err := a.Authenticate(t.Context(), "10.1.2.3:50001", "crm", "right")
+			if waited := errors.Is(err, errBusy); waited != suspect {
+				t.Errorf("after %v: %v", age, err)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	a := newTestAuthenticator(t, "")
+	for i := range 1100 {
+		a.suspects.add(fmt.Sprint(i))
+		a.users.Load().verified.add(a.fingerprint("crm", fmt.Sprint(i)))
+	}
+	if n, m := len(a.suspects.until), len(a.users.Load().verified.until); n != 1024 || m != 1024 {
+		t.Errorf("%d peers and %d fingerprints, want 1024 of each", n, m)
 	}
 }
 
@@ -253,7 +359,7 @@ func TestCredentialsThatCannotBeComparedInTime(t *testing.T) {
 		a.fresh.slot <- struct{}{} // a comparison that does not end
 		start := time.Now()
 		_, err := a.Authenticate(t.Context(), "10.1.2.3:50000", "crm", "right")
-		if err == nil || errors.Is(err, proxy.ErrCredentials) || time.Since(start) != comparisonWait {
+		if err == nil || errors.Is(err, proxy.ErrCredentials) || time.Since(start) != 10*time.Second {
 			t.Errorf("%v after %v; want another error than for a wrong password", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -269,6 +375,7 @@ func TestPeerOf(t *testing.T) {
 	for remote, want := range map[string]string{
 		"10.1.2.3:50000": "10.1.2.3", "[2001:db8::1]:50000": "2001:db8::1",
 		"127.0.0.1:50000": "127.0.0.1:50000", "[::1]:50000": "[::1]:50000", "@uid=1000": "@uid=1000",
+		"[::ffff:127.0.0.1]:50000": "[::ffff:127.0.0.1]:50000",
 	} {
 		if got := peerOf(remote); got != want {
 			t.Errorf("peerOf(%s) = %s, want %s", remote, got, want)
@@ -284,6 +391,31 @@ func TestRecentIsBounded(t *testing.T) {
 	if len(r.until) != 100 || !r.has(299) {
 		t.Errorf("%d keys, the last one held: %v", len(r.until), r.has(299))
 	}
+}
+
+func TestRecentKeepsWhatHasNotExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecent[string](time.Minute, 3)
+		r.add("expires")
+		time.Sleep(30 * time.Second)
+		r.add("stays")
+		time.Sleep(30 * time.Second)
+		if r.has("expires") || r.renew("expires") || !r.has("stays") || r.has("unknown") || r.renew("unknown") {
+			t.Error("after a minute the first key is held, or the second one is not")
+		}
+		r.add("new")
+		if len(r.until) != 2 || !r.has("stays") || !r.has("new") {
+			t.Errorf("held: %v", r.until)
+		}
+		time.Sleep(29 * time.Second)
+		if !r.renew("stays") {
+			t.Error("a key is not held for its time")
+		}
+		time.Sleep(59 * time.Second)
+		if !r.has("stays") || r.has("new") {
+			t.Errorf("a key is not renewed, or another one with it: %v", r.until)
+		}
+	})
 }
 
 func TestPatternsNarrowTheListInForce(t *testing.T) {
@@ -332,6 +464,31 @@ func TestModeAndScopeApplyToUsersPatterns(t *testing.T) {
 	}
 	if err := reload("archive:" + testHash + "\n"); err == nil || !a.Policy().Audit() {
 		t.Errorf("audit mode without a list: %v", err)
+	}
+}
+
+// TestUsersOfWhomNoPolicyCanBeMade has the mode of an allow-list, which a file
+// without any pattern does not make.
+func TestUsersOfWhomNoPolicyCanBeMade(t *testing.T) {
+	c := &config.Config{ListMode: config.Audit, ClientUsersFile: "users", ClientUsers: config.ClientUsers{newTestUser(t, "crm", "right", 4)}}
+	l, err := allowlist.New(&config.Config{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := New(c, l); a != nil || err == nil {
+		t.Errorf("New = %v, %v", a, err)
+	}
+	a, reload := newTestUsersFile(t, config.Config{}, "crm:"+testHash+"\n")
+	users := a.users.Load()
+	a.config.ListMode = config.Audit
+	if err := reload("archive:" + testHash + "\n"); err == nil || a.users.Load() != users {
+		t.Errorf("Reload: %v", err)
+	}
+}
+
+func TestNoClientUsers(t *testing.T) {
+	if a, err := New(&config.Config{}, nil); a != nil || err != nil {
+		t.Errorf("New = %v, %v, want no Authenticator", a, err)
 	}
 }
 
