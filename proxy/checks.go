@@ -66,14 +66,14 @@ func ownLoopback(r *http.Request) string {
 // hostName returns the name in a Host header in lower case. It returns "" if
 // the header is not a name or a name with a port.
 func hostName(host string) string {
-	name, port, found := host, "", false
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		name, port, found = host[:i], host[i+1:], true
+	i := strings.LastIndexByte(host, ':')
+	switch {
+	case i < 0 || strings.HasSuffix(host, "]"):
+		return ascii.ToLower(host)
+	case isPort(host[i+1:]):
+		return ascii.ToLower(host[:i])
 	}
-	if found && !isPort(port) {
-		return ""
-	}
-	return ascii.ToLower(name)
+	return ""
 }
 
 func isPort(s string) bool {

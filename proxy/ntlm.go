@@ -36,13 +36,13 @@ const ntlmSignature = "NTLMSSP\x00"
 
 // Flags and attribute ids of MS-NLMP 2.2.2.5 and 2.2.2.1.
 const (
-	ntlmFlags = 0x00000001 | // unicode
-		0x00000004 | // the target is named
-		0x00000200 | // NTLM
-		0x00008000 | // always sign
-		0x00020000 | // the target is a server
-		0x00080000 | // extended session security
-		0x00800000 // target information follows
+	ntlmFlags = 1<<0 | // unicode
+		1<<2 | // the target is named
+		1<<9 | // NTLM
+		1<<15 | // always sign
+		1<<17 | // the target is a server
+		1<<19 | // extended session security
+		1<<23 // target information follows
 	ntlmComputerName = 1
 	ntlmDomainName   = 2
 )

@@ -26,7 +26,7 @@ func targetRules() []rule {
 		{name: "Target/GET of the endpoint", request: get("/EWS/Exchange.asmx"), all: local(200).kept().and(mentions("hmaproxy"))},
 		{name: "Target/GET of the endpoint in lower case", request: get("/ews/exchange.asmx"), all: local(200).kept().and(mentions("hmaproxy"))},
 		{name: "Target/HEAD of the endpoint", request: get("/EWS/Exchange.asmx").by("HEAD"), all: local(200).kept().and(noText)},
-		{name: "Target/GET of the endpoint with a body", request: get("/EWS/Exchange.asmx").sending("x"), all: refused(400, "body").closed()},
+		{name: "Target/GET of the endpoint with a body", request: get("/EWS/Exchange.asmx").sending("x"), all: refused(400, "body").closed().and(mentions("a GET must not have a body"))},
 		{name: "Target/HEAD of the endpoint with a body", request: get("/EWS/Exchange.asmx").by("HEAD").sending("x"), all: refused(400, "body").closed()},
 		{name: "Target/GET of the endpoint with a body in chunks", request: get("/EWS/Exchange.asmx").sending("x").inChunks(), all: refused(400, "body").closed()},
 		{name: "Target/GET of a document with a body", request: get("/EWS/types.xsd").sending("x"), all: refused(400, "body").closed()},
@@ -105,14 +105,23 @@ func hostRules() (rules []rule) {
 	}
 	own := post(valid, "Host: 127.0.0.2:8080")
 	own.listener = "127.0.0.2"
+	usual := post(valid, "Host: 127.0.0.1:8080")
+	usual.listener = "127.0.0.2"
 	other := post(valid, "Host: 127.0.0.3:8080")
 	other.listener = "127.0.0.2"
 	outside := post(valid, "Host: 192.0.2.1:8080")
 	outside.listener = "192.0.2.1"
+	unnamed := post(valid).without("Host").in("HTTP/1.0")
+	unnamed.listener = "192.0.2.1"
+	short := post(valid, "Host: x")
+	short.listener = "192.0.2.1"
 	return append(rules,
 		rule{name: "Host/loopback literal of the listener", request: own, all: forwarded()},
+		rule{name: "Host/127.0.0.1 at another loopback listener", request: usual, all: forwarded()},
 		rule{name: "Host/loopback literal of another listener", request: other, all: refused(421, "host")},
 		rule{name: "Host/literal of a listener beyond loopback", request: outside, all: refused(421, "host")},
+		rule{name: "Host/none at a listener beyond loopback", request: unnamed, all: refused(421, "host")},
+		rule{name: "Host/a foreign name at a listener beyond loopback", request: short, all: refused(421, "host")},
 		rule{name: "Host/user info", request: post(valid, "Host: user@localhost"), all: want{status: 400, conn: "closed"}},
 		rule{name: "Host/two of them", request: post(valid).and("Host: localhost"), all: want{status: 400, conn: "closed"}},
 		rule{name: "Host/none in HTTP_1.1", request: post(valid).without("Host"), all: want{status: 400, conn: "closed"}},
