@@ -47,6 +47,7 @@ type environment struct {
 	ctx     context.Context
 	dir     string
 	verbose bool
+	nginx   bool // the proxy is nginx
 	link    *link
 	names   nameServer
 	env     []string // settings of hmaproxy
@@ -61,6 +62,7 @@ type environment struct {
 	ids      atomic.Int64
 	mu       sync.Mutex
 	outcomes map[string]outcome
+	failures []string // of requests that had to succeed
 }
 
 // An outcome is the response of a client's request.
@@ -73,7 +75,7 @@ type outcome struct {
 
 func runInside(ctx context.Context, inside string, p plan) error {
 	dir, id, _ := strings.Cut(inside, ",")
-	w := &environment{ctx: ctx, dir: dir, verbose: p.verbose, outcomes: map[string]outcome{}}
+	w := &environment{ctx: ctx, dir: dir, verbose: p.verbose, nginx: p.nginx, outcomes: map[string]outcome{}}
 	w.link = &link{random: mathrand.New(mathrand.NewPCG(p.seed, 0)), known: map[flow]bool{}}
 	if err := w.connect(id); err != nil {
 		return err
@@ -86,7 +88,7 @@ func runInside(ctx context.Context, inside string, p plan) error {
 	if p.soak > 0 {
 		return w.soak(p)
 	}
-	return w.runFaults(p.only)
+	return w.runFaults(p)
 }
 
 // connect makes the link.
@@ -177,11 +179,16 @@ func (w *environment) writeCertificates() ([]byte, error) {
 // proxyPort is the port of the corporate proxy, which runs next to Exchange.
 const proxyPort = 3128
 
-// startProxy starts a new hmaproxy, which has no connections. files is its
+// startProxy starts a new proxy, which has no connections. files is hmaproxy's
 // limit of open files. If corporate is set it reaches Exchange through the
 // corporate proxy.
 func (w *environment) startProxy(files int, corporate bool) error {
 	w.stopProxy()
+	w.proxyAddress = "127.0.0.1:8080"
+	w.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	if w.nginx {
+		return w.startNginx()
+	}
 	w.proxy = exec.Command("/bin/sh", "-c", `ulimit -n "$1" && exec "$0"`, filepath.Join(w.dir, "hmaproxy"), strconv.Itoa(files))
 	w.proxy.Env = w.env
 	if corporate {
@@ -193,8 +200,11 @@ func (w *environment) startProxy(files int, corporate bool) error {
 	if err := w.proxy.Start(); err != nil {
 		return err
 	}
-	w.proxyAddress = "127.0.0.1:8080"
-	w.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	return w.awaitProxy()
+}
+
+// awaitProxy waits until the proxy is ready.
+func (w *environment) awaitProxy() error {
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		resp, err := http.Get("http://127.0.0.1:8081/ready")
 		if err == nil {
@@ -204,7 +214,7 @@ func (w *environment) startProxy(files int, corporate bool) error {
 			}
 		}
 	}
-	return errors.New("hmaproxy is not ready after 20 s")
+	return errors.New("the proxy is not ready after 20 s")
 }
 
 func (w *environment) stopProxy() {
@@ -276,7 +286,7 @@ func (w *environment) do(ctx context.Context, id string, r request) outcome {
 	case reason == "upstream-unreachable":
 		return outcome{executed: "no", what: reason}
 	case reason == "":
-		return outcome{executed: "unknown", wrong: true, what: resp.Status}
+		return outcome{executed: "unknown", wrong: !w.nginx, what: resp.Status}
 	}
 	return outcome{executed: "unknown", what: fmt.Sprintf("%s (%d)", reason, resp.StatusCode), wrong: resp.StatusCode != http.StatusInternalServerError}
 }

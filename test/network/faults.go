@@ -4,13 +4,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -20,61 +20,65 @@ import (
 type fault struct {
 	name      string
 	corporate bool // through the corporate proxy
+	nginx     bool // makes sense for nginx
 	run       func(w *environment) ([]bound, error)
 }
 
 // A bound is a measured duration and its limit.
 type bound struct {
-	what        string
-	took, limit time.Duration
+	What        string
+	Took, Limit time.Duration
 }
+
+// never is the duration of what did not succeed.
+const never = time.Hour
 
 var rtt = faults{delay: 10 * time.Millisecond}
 
 var allFaults = []fault{
-	{"none", false, func(w *environment) ([]bound, error) {
+	{"none", false, true, func(w *environment) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{"loss", false, func(w *environment) ([]bound, error) {
+	{"loss", false, true, func(w *environment) ([]bound, error) {
 		w.link.set(faults{delay: 10 * time.Millisecond, loss: 0.02})
 		return []bound{{"longest wait at 2 % loss", w.many(200, request{size: 5000}, 0), 10 * time.Second}}, nil
 	}},
-	{"dead-first-address", false, func(w *environment) ([]bound, error) {
+	{"dead-first-address", false, true, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{"black-hole", false, func(w *environment) ([]bound, error) {
+	{"black-hole", false, true, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{"lost-query", false, func(w *environment) ([]bound, error) {
+	{"lost-query", false, false, func(w *environment) ([]bound, error) {
 		w.names.set(2, exchangeA) // A and AAAA
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
-	{"changed-address", false, changedAddress},
-	{"blackout", false, blackout},
-	{"client-gave-up", false, clientGaveUp},
-	{"dead-peer", false, deadPeer},
-	{"stop-under-streams", false, stopUnderStreams},
-	{"idle-full-door", false, idleFullDoor},
-	{"proxy-none", true, func(w *environment) ([]bound, error) {
+	{"changed-address", false, true, changedAddress},
+	{"blackout", false, true, blackout},
+	{"client-gave-up", false, true, clientGaveUp},
+	{"dead-peer", false, true, deadPeer},
+	{"stop-under-streams", false, false, stopUnderStreams},
+	{"idle-full-door", false, false, idleFullDoor},
+	{"proxy-none", true, false, func(w *environment) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
-	{"proxy-dead-first-address", true, func(w *environment) ([]bound, error) {
+	{"proxy-dead-first-address", true, false, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable, exchangeA)
 		return []bound{{"first request", w.mustSucceed(request{}), time.Second}}, nil
 	}},
-	{"proxy-black-hole", true, func(w *environment) ([]bound, error) {
+	{"proxy-black-hole", true, false, func(w *environment) ([]bound, error) {
 		w.names.set(0, unreachable)
 		o := w.send(w.ctx, request{})
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
-	{"proxy-changed-address", true, changedAddress},
-	{"proxy-blackout", true, blackout},
-	{"proxy-client-gave-up", true, clientGaveUp},
-	{"proxy-dead-peer", true, deadPeer},
-	{slowLine, false, func(w *environment) ([]bound, error) {
+	{"proxy-changed-address", true, false, changedAddress},
+	{"proxy-blackout", true, false, blackout},
+	{"proxy-client-gave-up", true, false, clientGaveUp},
+	{"proxy-dead-peer", true, false, deadPeer},
+	{slowLine, false, true, func(w *environment) ([]bound, error) {
 		w.link.set(faults{delay: 20 * time.Millisecond, rate: 32 << 10}) // 256 kbit/s
 		longest, failed := w.parallel(10, request{size: 1500 << 10})
 		if failed != "" {
@@ -92,10 +96,10 @@ func stopUnderStreams(w *environment) ([]bound, error) {
 	for range streams {
 		go func() { ended <- w.send(w.ctx, request{stream: true, think: 5 * time.Minute}) }()
 	}
-	time.Sleep(2 * time.Second)
+	w.pause(2 * time.Second)
 	short := make(chan outcome, 1)
 	go func() { short <- w.send(w.ctx, request{think: think}) }()
-	time.Sleep(200 * time.Millisecond)
+	w.pause(200 * time.Millisecond)
 	began := time.Now()
 	err := w.proxy.Process.Signal(syscall.SIGTERM)
 	var problems []error
@@ -150,7 +154,7 @@ func blackout(w *environment) ([]bound, error) {
 	var longest time.Duration
 	thought := make(chan struct{})
 	go func() { thinking = w.send(w.ctx, request{think: lasts + time.Second}); close(thought) }()
-	time.Sleep(500 * time.Millisecond)
+	w.pause(500 * time.Millisecond)
 	w.link.set(faults{down: true})
 	var mu sync.Mutex
 	for range 5 { // on new connections
@@ -160,13 +164,13 @@ func blackout(w *environment) ([]bound, error) {
 			defer mu.Unlock()
 			longest = max(longest, o.took)
 		})
-		time.Sleep(time.Second)
+		w.pause(time.Second)
 	}
-	time.Sleep(lasts - 5*time.Second)
+	w.pause(lasts - 5*time.Second)
 	w.link.set(rtt)
 	returned := time.Now()
 	for w.send(w.ctx, request{}).what != "ok" && time.Since(returned) < time.Minute {
-		time.Sleep(50 * time.Millisecond)
+		w.pause(50 * time.Millisecond)
 	}
 	recovery := time.Since(returned)
 	<-thought
@@ -188,9 +192,9 @@ func clientGaveUp(w *environment) ([]bound, error) {
 		all.Go(func() { w.send(ctx, request{size: 20 << 10}) })
 	}
 	all.Wait()
-	time.Sleep(time.Second)
+	w.pause(time.Second)
 	w.link.set(rtt)
-	time.Sleep(10 * time.Second)
+	w.pause(10 * time.Second)
 	ledger, err := w.ledger()
 	if err != nil {
 		return nil, err
@@ -211,7 +215,7 @@ func deadPeer(w *environment) ([]bound, error) {
 	began := make(chan struct{})
 	go func() { close(began); stream <- w.send(w.ctx, request{stream: true, think: 5 * time.Minute}) }()
 	<-began
-	time.Sleep(3 * time.Second)
+	w.pause(3 * time.Second)
 	w.link.forget()
 	lost := time.Now()
 	first := w.send(w.ctx, request{})
@@ -225,7 +229,7 @@ func deadPeer(w *environment) ([]bound, error) {
 func (w *environment) many(n int, r request, pause time.Duration) (longest time.Duration) {
 	for range n {
 		longest = max(longest, w.send(w.ctx, r).took)
-		time.Sleep(pause)
+		w.pause(pause)
 	}
 	return longest
 }
@@ -249,12 +253,15 @@ func (w *environment) parallel(n int, r request) (longest time.Duration, failed 
 	return longest, failed
 }
 
-// mustSucceed returns the duration of a request, a very long one if it fails.
+// pause waits until d has passed or the run is ended.
+func (w *environment) pause(d time.Duration) { pauseFor(w.ctx, d) }
+
+// mustSucceed returns the duration of a request, never if it fails.
 func (w *environment) mustSucceed(r request) time.Duration {
 	o := w.send(w.ctx, r)
 	if o.what != "ok" {
-		fmt.Println("  failed:", o.what, "after", o.took.Round(time.Millisecond))
-		return time.Hour
+		w.failures = append(w.failures, fmt.Sprintf("%s after %v", o.what, o.took.Round(time.Millisecond)))
+		return never
 	}
 	return o.took
 }
@@ -269,12 +276,11 @@ func expect(o outcome, what string) error {
 // manyFiles is a limit of open files that is never reached.
 const manyFiles = 8192
 
-// runFaults runs the faults and prints the table.
-func (w *environment) runFaults(only string) error {
-	fmt.Printf("%-25s %9s %5s %8s %6s  %s\n", "fault", "requests", "lost", "doubled", "wrong", "times")
+// runFaults runs the faults of a plan, and writes their results to standard output.
+func (w *environment) runFaults(p plan) error {
 	bad := 0
 	for _, f := range allFaults {
-		if only != "" && !slices.Contains(strings.Split(only, ","), f.name) {
+		if !p.has(f.name) {
 			continue
 		}
 		w.link.set(rtt)
@@ -282,60 +288,55 @@ func (w *environment) runFaults(only string) error {
 		if err := w.startProxy(manyFiles, f.corporate); err != nil {
 			return err
 		}
+		w.failures = nil
 		before := w.ids.Load()
 		bounds, err := f.run(w)
 		w.link.set(rtt)
 		if w.ctx.Err() != nil {
 			return w.ctx.Err()
 		}
-		line, ok, ledgerErr := w.check(f.name, before, bounds)
+		r, ledgerErr := w.check(f.name, before, bounds)
 		if ledgerErr != nil {
 			return ledgerErr
 		}
-		fmt.Println(line)
+		r.Problems = w.failures
 		if err != nil {
-			fmt.Println("  FAILED:", err)
+			r.Problems = append(r.Problems, err.Error())
 		}
-		if err != nil || !ok {
+		if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+			return err
+		}
+		if !r.good() {
 			bad++
 		}
 	}
-	if bad > 0 {
+	if bad > 0 && !p.nginx {
 		return fmt.Errorf("%d faults have failed checks", bad)
 	}
 	return nil
 }
 
 // check compares the outcomes since a request with Exchange's ledger.
-func (w *environment) check(name string, before int64, bounds []bound) (line string, ok bool, err error) {
+func (w *environment) check(name string, before int64, bounds []bound) (result, error) {
 	ledger, err := w.ledger()
 	if err != nil {
-		return "", false, err
+		return result{}, err
 	}
-	var requests, lost, doubled, wrong int
+	r := result{Fault: name, Nginx: w.nginx, Bounds: bounds}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := before + 1; i <= w.ids.Load(); i++ {
 		id := fmt.Sprintf("r%d", i)
 		o, executions := w.outcomes[id], ledger[id]
-		requests++
+		r.Requests++
 		switch {
 		case executions > 1:
-			doubled++
+			r.Doubled++
 		case o.executed == "yes" && executions == 0:
-			lost++
+			r.Lost++
 		case o.wrong, o.executed == "no" && executions > 0:
-			wrong++
+			r.Wrong++
 		}
 	}
-	ok = lost+doubled+wrong == 0
-	var times []string
-	for _, b := range bounds {
-		text := fmt.Sprintf("%s %.1f s (at most %v)", b.what, b.took.Seconds(), b.limit)
-		if b.took > b.limit {
-			text, ok = text+" TOO LONG", false
-		}
-		times = append(times, text)
-	}
-	return fmt.Sprintf("%-25s %9d %5d %8d %6d  %s", name, requests, lost, doubled, wrong, strings.Join(times, "; ")), ok, nil
+	return r, nil
 }

@@ -4,18 +4,19 @@
 // that no request is lost, executed twice or given another request's response,
 // and that no client waits longer than a limit.
 //
-//	go run ./test/network [-only dead-peer,slow-line] [-seed N] [-v]
+//	go run ./test/network [-only dead-peer,slow-line] [-nginx=false] [-seed N] [-v]
 //	go run ./test/network -soak 45m [-seed N]
 //
-// The first form runs each fault once, in ten minutes at most; the uploads over a
-// slow line run at the same time as the others, over a network of their own. The
-// second form mixes random faults for that long. The seed of what is random is
-// printed.
+// The first form runs each fault once, in ten minutes at most. What takes long
+// runs at the same time as the rest, over a network of its own, and so does nginx
+// as a plain reverse proxy, for comparison. The second form mixes random faults
+// for that long. The seed of what is random is printed.
 //
 // It needs root on Linux: it makes two network namespaces and connects them by
-// two TUN devices, between which it forwards the packets itself. hmaproxy, its
+// two TUN devices, between which it forwards the packets itself. The proxy, its
 // clients and a DNS server are in one namespace, Exchange in the other. It
-// prints a line for each fault and exits with 1 when a check fails.
+// prints a line for each fault, then what the clients of the two proxies waited
+// for. It exits with 1 when a check of hmaproxy fails.
 package main
 
 import (
@@ -28,19 +29,23 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	only := flag.String("only", "", "comma-separated names of faults; empty means all")
-	verbose := flag.Bool("v", false, "print hmaproxy's log")
-	seed := flag.Uint64("seed", 0, "seed of lost packets and random faults; 0 draws one")
-	soak := flag.Duration("soak", 0, "mix random faults for that long")
+	var p plan
+	flag.StringVar(&p.only, "only", "", "comma-separated names of faults; empty means all")
+	flag.BoolVar(&p.nginx, "nginx", true, "run nginx through the same faults, too")
+	flag.BoolVar(&p.verbose, "v", false, "print the log of the proxy")
+	flag.Uint64Var(&p.seed, "seed", 0, "seed of lost packets and random faults; 0 draws one")
+	flag.DurationVar(&p.soak, "soak", 0, "mix random faults for that long")
 	inside := flag.String("inside", "", "used by the program itself")
 	exchange := flag.String("exchange", "", "used by the program itself")
 	flag.Parse()
@@ -49,12 +54,12 @@ func main() {
 	case *exchange != "":
 		err = serveExchange(*exchange)
 	case *inside != "":
-		err = runInside(ctx, *inside, plan{*only, *seed, *soak, *verbose})
+		err = runInside(ctx, *inside, p)
 	default:
-		if *seed == 0 {
-			*seed = rand.Uint64()
+		if p.seed == 0 {
+			p.seed = rand.Uint64()
 		}
-		err = runOutside(ctx, plan{*only, *seed, *soak, *verbose})
+		err = runOutside(ctx, p)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "network:", err)
@@ -65,6 +70,7 @@ func main() {
 // A plan says which faults to run.
 type plan struct {
 	only    string // names of faults; "": all
+	nginx   bool   // of the whole run: nginx, too; of a part: nginx instead of hmaproxy
 	seed    uint64
 	soak    time.Duration // 0: each fault once
 	verbose bool
@@ -72,26 +78,37 @@ type plan struct {
 
 // flags returns the command-line flags for the plan.
 func (p plan) flags() []string {
-	return []string{"-only", p.only, "-seed", strconv.FormatUint(p.seed, 10), "-soak", p.soak.String(), "-v=" + strconv.FormatBool(p.verbose)}
+	return []string{"-only", p.only, "-nginx=" + strconv.FormatBool(p.nginx), "-seed", strconv.FormatUint(p.seed, 10),
+		"-soak", p.soak.String(), "-v=" + strconv.FormatBool(p.verbose)}
 }
+
+// has reports whether the plan names a fault.
+func (p plan) has(name string) bool { return slices.Contains(strings.Split(p.only, ","), name) }
 
 // slowLine is the fault that takes nearly as long as all others together.
 const slowLine = "slow-line"
 
-// parts returns the plans that run at the same time.
-func (p plan) parts() []plan {
-	if p.soak > 0 || p.only != "" {
+// parts returns the plans that run at the same time. Each names its faults.
+func (p plan) parts() (parts []plan) {
+	if p.soak > 0 {
 		return []plan{p}
 	}
-	var others []string
-	for _, f := range allFaults {
-		if f.name != slowLine {
-			others = append(others, f.name)
+	for _, nginx := range []bool{false, true} {
+		var others []string
+		for _, f := range allFaults {
+			switch {
+			case p.only != "" && !p.has(f.name) || nginx && !(p.nginx && f.nginx):
+			case f.name == slowLine:
+				parts = append(parts, plan{only: slowLine, nginx: nginx, seed: p.seed, verbose: p.verbose})
+			default:
+				others = append(others, f.name)
+			}
+		}
+		if len(others) > 0 {
+			parts = append(parts, plan{only: strings.Join(others, ","), nginx: nginx, seed: p.seed, verbose: p.verbose})
 		}
 	}
-	first, second := p, p
-	first.only, second.only = strings.Join(others, ","), slowLine
-	return []plan{first, second}
+	return parts
 }
 
 // runOutside builds hmaproxy, and runs the program again in network namespaces.
@@ -111,19 +128,31 @@ func runOutside(ctx context.Context, p plan) error {
 		return fmt.Errorf("building hmaproxy: %w", err)
 	}
 	fmt.Printf("-seed %d repeats what is random\n", p.seed)
+	if _, err := exec.LookPath("nginx"); err != nil && p.nginx && p.soak == 0 {
+		fmt.Println("NOT COMPARED: nginx is not installed (Debian: apt-get install nginx-light)")
+		p.nginx = false
+	}
 	parts := p.parts()
+	if len(parts) == 0 {
+		return fmt.Errorf("no fault is called %s", p.only)
+	}
+	report := newReport(p.soak > 0)
 	failed := make([]error, len(parts))
 	var all sync.WaitGroup
 	for i, part := range parts {
-		all.Go(func() { failed[i] = runPart(ctx, dir, fmt.Sprintf("%d-%d", os.Getpid(), i), part) })
+		all.Go(func() { failed[i] = runPart(ctx, dir, fmt.Sprintf("%d-%d", os.Getpid(), i), part, report) })
 	}
 	all.Wait()
+	report.compare()
 	return errors.Join(failed...)
 }
 
+// endTime is how long the program may take to end in a namespace after a signal.
+const endTime = 10 * time.Second
+
 // runPart makes the namespaces with the given id and runs the program in one of
-// them.
-func runPart(ctx context.Context, binaries, id string, p plan) error {
+// them. It adds the results to the report.
+func runPart(ctx context.Context, binaries, id string, p plan, report *report) error {
 	dir := filepath.Join(binaries, id)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -144,16 +173,28 @@ func runPart(ctx context.Context, binaries, id string, p plan) error {
 		if err := ip("netns", "add", name); err != nil {
 			return fmt.Errorf("%w (network namespaces need the capability SYS_ADMIN)", err)
 		}
-		defer func() { _ = ip("netns", "del", name) }()
+		defer func() { _ = deleteNamespace(name) }()
 		if err := ip("-n", name, "link", "set", "lo", "up"); err != nil {
 			return err
 		}
 	}
 	arguments := append([]string{"netns", "exec", client, os.Args[0], "-inside", dir + "," + id}, p.flags()...)
 	cmd := exec.CommandContext(ctx, "ip", arguments...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = report.writer(), os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = endTime
 	return cmd.Run()
+}
+
+// deleteNamespace ends the processes in a namespace and deletes it.
+func deleteNamespace(name string) error {
+	pids, err := exec.Command("ip", "netns", "pids", name).Output()
+	for _, field := range strings.Fields(string(pids)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	return errors.Join(err, ip("netns", "del", name))
 }
 
 // namespaces returns the names of the two namespaces of a run.

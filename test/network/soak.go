@@ -52,13 +52,13 @@ func (w *environment) soak(p plan) error {
 	}
 	stop()
 	clients.Wait()
-	line, ok, err := w.check("soak", 0, nil)
+	r, err := w.check("soak", 0, nil)
 	if err != nil {
 		return err
 	}
-	fmt.Println(line)
+	fmt.Println(r)
 	fmt.Printf("%d faults, %d times no recovery within %v\n", count, late, soakRecovery)
-	if !ok || late > 0 {
+	if !r.good() || late > 0 {
 		return fmt.Errorf("the soak of %v with -seed %d found errors", p.soak, p.seed)
 	}
 	return nil

@@ -1,0 +1,66 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// nginxConfig makes nginx a plain reverse proxy that keeps connections to
+// Exchange, with nginx's own limits of time. The first %s is a folder for its
+// files, the others are Exchange's name.
+const nginxConfig = `daemon off;
+master_process off;
+pid %[1]s/nginx.pid;
+error_log stderr error;
+events { worker_connections 1024; }
+http {
+	access_log off;
+	client_body_temp_path %[1]s/nginx-body;
+	proxy_temp_path %[1]s/nginx-proxy;
+	fastcgi_temp_path %[1]s/nginx-fastcgi;
+	uwsgi_temp_path %[1]s/nginx-uwsgi;
+	scgi_temp_path %[1]s/nginx-scgi;
+	client_max_body_size 0;
+	upstream exchange {
+		server %[2]s:443;
+		keepalive 32;
+	}
+	server {
+		listen 127.0.0.1:8080;
+		location / {
+			proxy_pass https://exchange;
+			proxy_http_version 1.1;
+			proxy_set_header Host %[2]s;
+			proxy_set_header Connection "";
+			proxy_ssl_server_name on;
+			proxy_ssl_name %[2]s;
+			proxy_ssl_verify on;
+			proxy_ssl_trusted_certificate %[1]s/ca.pem;
+		}
+	}
+	server {
+		listen 127.0.0.1:8081;
+		location / { return 200; }
+	}
+}
+`
+
+// startNginx starts nginx instead of hmaproxy.
+func (w *environment) startNginx() error {
+	file := filepath.Join(w.dir, "nginx.conf")
+	if err := os.WriteFile(file, fmt.Appendf(nil, nginxConfig, w.dir, exchangeName), 0o600); err != nil {
+		return err
+	}
+	w.proxy = exec.Command("nginx", "-c", file)
+	if w.verbose {
+		w.proxy.Stderr = os.Stderr
+	}
+	if err := w.proxy.Start(); err != nil {
+		return err
+	}
+	return w.awaitProxy()
+}

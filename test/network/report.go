@@ -1,0 +1,150 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+)
+
+// A result is that of one fault.
+type result struct {
+	Fault                          string
+	Nginx                          bool // the proxy was nginx
+	Requests, Lost, Doubled, Wrong int
+	Bounds                         []bound
+	Problems                       []string
+}
+
+// good reports whether all checks hold.
+func (r result) good() bool {
+	late := slices.ContainsFunc(r.Bounds, func(b bound) bool { return b.Took > b.Limit })
+	return r.Lost+r.Doubled+r.Wrong+len(r.Problems) == 0 && !late
+}
+
+const resultHeader = "fault                      requests  lost  doubled  wrong  times"
+
+// String returns the result as a line of a table.
+func (r result) String() string {
+	var times []string
+	for _, b := range r.Bounds {
+		text := fmt.Sprintf("%s %s (at most %v)", b.What, b.time(), b.Limit)
+		if b.Took > b.Limit {
+			text += " TOO LONG"
+		}
+		times = append(times, text)
+	}
+	return fmt.Sprintf("%-25s %9d %5d %8d %6d  %s", r.Fault, r.Requests, r.Lost, r.Doubled, r.Wrong, strings.Join(times, "; "))
+}
+
+func (b bound) time() string {
+	if b.Took == never {
+		return "failed"
+	}
+	return fmt.Sprintf("%.1f s", b.Took.Seconds())
+}
+
+// A report collects the results of the parts, and prints hmaproxy's at once.
+type report struct {
+	plain bool // the parts write text
+
+	mu      sync.Mutex
+	results []result
+}
+
+func newReport(plain bool) *report {
+	if !plain {
+		fmt.Println(resultHeader)
+	}
+	return &report{plain: plain}
+}
+
+// writer returns the standard output of a part.
+func (r *report) writer() io.Writer {
+	if r.plain {
+		return os.Stdout
+	}
+	return &resultWriter{report: r}
+}
+
+// A resultWriter takes results as lines of JSON.
+type resultWriter struct {
+	report *report
+	rest   []byte
+}
+
+func (w *resultWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		n, line, _ := bufio.ScanLines(w.rest, false)
+		if n == 0 {
+			return len(p), nil
+		}
+		var result result
+		if err := json.Unmarshal(line, &result); err != nil {
+			return 0, fmt.Errorf("%q is no result: %w", line, err)
+		}
+		w.rest = w.rest[n:]
+		w.report.add(result)
+	}
+}
+
+func (r *report) add(result result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.results = append(r.results, result)
+	if result.Nginx {
+		return
+	}
+	fmt.Println(result)
+	for _, p := range result.Problems {
+		fmt.Println("  FAILED:", p)
+	}
+}
+
+// compare prints what clients waited for, with hmaproxy and with nginx, and what
+// else nginx did wrong. It prints nothing if nginx did not run.
+func (r *report) compare() {
+	with := map[bool]map[string]result{false: {}, true: {}}
+	for _, result := range r.results {
+		with[result.Nginx][result.Fault] = result
+	}
+	if len(with[true]) == 0 {
+		return
+	}
+	fmt.Println()
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "fault\twhat takes time\tat most\thmaproxy\tnginx\tnginx lost, doubled, wrong\tother problems with nginx")
+	for _, f := range allFaults {
+		own, ran := with[false][f.name]
+		nginx, compared := with[true][f.name]
+		if !ran || !compared {
+			continue
+		}
+		for i := range max(len(own.Bounds), len(nginx.Bounds)) {
+			line := []string{"", "", "", "-", "-", "", ""}
+			if i < len(own.Bounds) {
+				b := own.Bounds[i]
+				line[1], line[2], line[3] = b.What, b.Limit.Round(time.Second).String(), b.time()
+			}
+			if i < len(nginx.Bounds) {
+				b := nginx.Bounds[i]
+				line[1], line[2], line[4] = b.What, b.Limit.Round(time.Second).String(), b.time()
+			}
+			if i == 0 {
+				line[0], line[6] = f.name, strings.Join(nginx.Problems, "; ")
+				line[5] = fmt.Sprintf("%d, %d, %d", nginx.Lost, nginx.Doubled, nginx.Wrong)
+			}
+			fmt.Fprintln(table, strings.Join(line, "\t"))
+		}
+	}
+	_ = table.Flush()
+}
