@@ -96,7 +96,7 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 		return outgoing{}, failed(codeTransient, ReasonBody, nil)
 	}
 	if errors.Is(err, body.ErrFull) {
-		return outgoing{}, proxyBusy("")
+		return outgoing{}, noRoom(err)
 	}
 	refusal := c.inspection.decide(err)
 	c.inspection.describe(&c.record)
@@ -203,7 +203,7 @@ func (c *call) fail(err error, payload body.Payload) {
 	case errors.Is(ended, body.ErrRefused):
 		c.respond.problem(refused(refusalFor(ended)))
 	case errors.Is(ended, body.ErrFull):
-		c.respond.problem(proxyBusy(""))
+		c.respond.problem(noRoom(ended))
 	case errors.Is(ended, body.ErrClient):
 		c.respond.problem(failed(codeTransient, ReasonBody, nil))
 	case errors.Is(err, errStopping):

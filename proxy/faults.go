@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hmaproxy/proxy/ews"
+	"hmaproxy/proxy/internal/body"
 	"hmaproxy/proxy/policy"
 )
 
@@ -46,6 +47,7 @@ type problem struct {
 	hint   string        // further detail, only for the Record
 	text   string        // body of the response; "": the detail
 	wait   time.Duration // back-off for codeBusy; zero: backOff
+	prompt bool          // the response is not delayed
 	err    error         // error for the log
 
 	challenge string // value of WWW-Authenticate
@@ -106,6 +108,23 @@ func proxyBusy(detail string) *problem {
 	p := failed(codeBusy, ReasonProxyBusy, nil)
 	p.detail, p.wait = detail, backOff/2+rand.N(backOff)
 	return p
+}
+
+// withoutSlot is the response to a request whose connection has no slot. It is not
+// delayed, because the delay would keep the connection.
+func withoutSlot() *problem {
+	p := proxyBusy("all connections are in use, and this one had waited for its client or came too late")
+	p.prompt = true
+	return p
+}
+
+// noRoom returns the response to a request whose body could not be read for want
+// of room: of memory, or of a slot of its connection.
+func noRoom(err error) *problem {
+	if body.IsBusy(err) {
+		return withoutSlot()
+	}
+	return proxyBusy("")
 }
 
 // The structure is that of Exchange's faults: fault code in the types

@@ -191,6 +191,15 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 // is broken off, so that it does not look complete.
 func (h *Handler) EndStreams() { h.streams.end() }
 
+// ServeBusy responds with ErrorServerBusy on a client's connection for which there
+// is no room, so that its request was not read. The server calls it.
+func (h *Handler) ServeBusy(w http.ResponseWriter, remote string) {
+	c := newCall(h, w, &http.Request{Method: http.MethodPost, Header: http.Header{}, Body: http.NoBody, RemoteAddr: remote})
+	defer c.finish()
+	w.Header().Set("Connection", "close")
+	c.respond.problem(withoutSlot())
+}
+
 // ServeHTTP serves one request. It panics with http.ErrAbortHandler when a
 // response that has begun cannot be completed, so that the client does not read
 // it as complete.

@@ -58,7 +58,7 @@ func (r *responder) problem(p *problem) {
 		r.plain(status, text)
 		return
 	}
-	if p.code == codeBusy {
+	if p.code == codeBusy && !p.prompt {
 		r.delay()
 	}
 	header.Set("Content-Type", soapContentType)

@@ -232,6 +232,7 @@ func (a *app) run(ctx context.Context) error {
 	limits.Handler = a.closeWhileDraining(reportPanics(a.observer.metrics.InFlight(a.observer.admin.Track(limits.Handler)), a.log, a.observer.metrics.Panicked))
 	limits.ConnState = listener.ConnState
 	server := httpserver.From(limits)
+	server.Busy = a.handler.ServeBusy
 	a.observer.admin.ServesClientsAt(clientURLs(clients, a.files.keyPairs != nil))
 	if a.options.Config.AdminQuit {
 		a.observer.admin.PermitQuit(stop)

@@ -213,6 +213,16 @@ func (c *conn) endIdle() {
 	}
 }
 
+// isBusy reports whether a read has failed because there is no room for the
+// connection.
+func isBusy(err error) bool {
+	busy, ok := errors.AsType[interface {
+		error
+		Busy() bool
+	}](err)
+	return ok && busy.Busy()
+}
+
 // errQuiet ends a connection without a response.
 var errQuiet = errors.New("httpserver: the connection ended between requests")
 
@@ -280,15 +290,35 @@ func (c *conn) await(deadline time.Time) error {
 	c.in.setDeadline(deadline)
 	err := c.in.fill(readSize)
 	c.setIdle(false)
+	if isBusy(err) && c.resp.head == nil { // later, a client expects that the connection may be closed
+		return err
+	}
 	if err != nil {
 		return errQuiet
 	}
 	return nil
 }
 
-// refuse responds to an unacceptable request with the status of err, a *refusal.
-// Other errors mean that the client has left.
+// refuseBusy responds on a connection for which there is no room.
+func (c *conn) refuseBusy() {
+	if c.server.Busy == nil {
+		return
+	}
+	c.resp.reset(c, &head{method: http.MethodPost, minor: 1, close: true})
+	_ = c.resp.SetWriteDeadline(time.Now().Add(refuseTime))
+	c.server.Busy(&c.resp, c.remote)
+	if c.resp.finish() == nil {
+		c.linger(false)
+	}
+}
+
+// refuse responds to an unacceptable request with the status of err, a *refusal,
+// or because there is no room for it. Other errors mean that the client has left.
 func (c *conn) refuse(err error) {
+	if isBusy(err) {
+		c.refuseBusy()
+		return
+	}
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
 		return // the client has left
@@ -329,7 +359,9 @@ func (c *conn) linger(complete bool) {
 	if !ok || w.CloseWrite() != nil || complete && len(c.in.buffered()) == 0 {
 		return
 	}
-	c.server.report(c.conn, http.StateIdle) // the connection may be closed for another one
+	if l, ok := c.raw().(interface{ SetLingering() }); ok {
+		l.SetLingering() // the connection may be closed for another one
+	}
 	c.in.setDeadline(time.Now().Add(lingerTime))
 	c.setIdle(true) // ended by Shutdown
 	rest := buffers.Get().(*[readSize]byte)

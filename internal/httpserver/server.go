@@ -30,6 +30,11 @@ type Server struct {
 	ConnState func(net.Conn, http.ConnState)
 	ErrorLog  *log.Logger // nil: none
 
+	// Busy responds on a connection from which no request was read, because reads
+	// fail with an error that has a method Busy() bool. The response ends the
+	// connection. nil: the connection is closed without a response.
+	Busy func(w http.ResponseWriter, remote string)
+
 	watchDelay time.Duration // zero: watchDelay
 
 	date    date

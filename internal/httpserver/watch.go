@@ -58,7 +58,7 @@ func (w *watch) run() {
 	n, err := c.in.readConn(w.got[:])
 	c.setWatched(false)
 	w.n = n
-	if err != nil && err != errStopped && !isTimeout(err) {
+	if err != nil && err != errStopped && !isTimeout(err) && !isBusy(err) {
 		w.left = true
 		c.call.ctx.cancel()
 	}

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -22,38 +23,54 @@ type conn struct {
 	reading bool      // a read waits in the system
 	since   time.Time // time when that read began; zero for a read of one byte
 	watched bool      // the read waits for the client to leave
-	evicted bool      // whether reads fail with errSlotLost
+	begun   bool      // the client has sent something
+	evicted bool      // whether reads fail with errSlotLost, the first one once the client has sent something
 }
 
-// newConn returns a connection that occupies a slot. Closing it releases the
-// slot.
-func newConn(raw net.Conn, s *slots) *conn {
+// refuseWait is how long a connection without a slot waits for the beginning of
+// its first request. Some clients do not accept a response before they have sent
+// something.
+const refuseWait = 2 * time.Second
+
+// newConn returns a connection that was admitted or refused. Closing it releases
+// its slot.
+func newConn(raw net.Conn, s *slots, d decision) *conn {
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(systemBuffer)
 		_ = tcp.SetWriteBuffer(systemBuffer)
 	}
-	c := &conn{Conn: socket.Of(raw), peer: peerOf(raw), slots: s, slot: slot{raw: raw}}
+	c := &conn{Conn: socket.Of(raw), peer: peerOf(raw), slots: s, slot: slot{raw: raw, lost: d == refused}}
 	c.onClose = sync.OnceFunc(func() { s.release(c) })
 	s.add(c)
+	if d == refused {
+		c.evict()
+	}
 	return c
 }
 
-// errSlotLost is the error of reads from a connection whose slot was given to
-// another one. Package proxy recognises it by its method Busy and responds with
-// ErrorServerBusy.
-var errSlotLost error = slotLostError{}
+// errSlotLost is the error of reads from a connection without a slot. Packages
+// httpserver and proxy recognise it by its method Busy and respond with
+// ErrorServerBusy. Being a timeout, it makes net/http, which serves the admin
+// listener, close the connection. Being temporary, it lets crypto/tls read on.
+var errSlotLost net.Error = slotLostError{}
 
 type slotLostError struct{}
 
-func (slotLostError) Error() string { return "too many connections: a newer one has this one's slot" }
-func (slotLostError) Busy() bool    { return true }
+func (slotLostError) Error() string   { return "too many connections: this one has no slot" }
+func (slotLostError) Busy() bool      { return true }
+func (slotLostError) Timeout() bool   { return true }
+func (slotLostError) Temporary() bool { return true }
 
-// evict makes reads fail with errSlotLost, one that waits included.
+// evict makes reads fail with errSlotLost, one that waits included. If the client
+// has sent nothing, the read fails when it does.
 func (c *conn) evict() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.evicted = true
-	if c.reading {
+	switch {
+	case !c.begun:
+		_ = c.Conn.SetReadDeadline(time.Now().Add(refuseWait))
+	case c.reading:
 		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 	}
 }
@@ -77,13 +94,31 @@ func (c *conn) SetWatched(watched bool) {
 	c.watched = watched
 }
 
-// Read reads. It returns errSlotLost when the slot is lost.
+// SetLingering says that the response was sent, and that what the client still
+// sends is only read so that it gets the response. The server calls it.
+func (c *conn) SetLingering() {
+	if c.slots != nil {
+		c.slots.linger(c)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.evicted {
+		c.evicted = false
+		_ = c.Conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// Read reads. It returns errSlotLost when the slot is lost, and io.EOF when the
+// client has sent nothing until then.
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.beginRead(len(p)) {
 		return 0, errSlotLost
 	}
 	n, err := c.Conn.Read(p)
-	if c.endRead() && n == 0 {
+	switch lost, first := c.endRead(n); {
+	case lost && first && n == 0:
+		return 0, io.EOF
+	case lost && (first || n == 0):
 		return 0, errSlotLost
 	}
 	return n, err
@@ -98,15 +133,16 @@ func (c *conn) beginRead(size int) bool {
 	if size > 1 {
 		c.since = time.Now()
 	}
-	return !c.evicted
+	return !c.evicted || !c.begun
 }
 
-// endRead returns true when the slot is lost.
-func (c *conn) endRead() (lost bool) {
+// endRead reports whether the slot is lost, and whether nothing was read before.
+func (c *conn) endRead(n int) (lost, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reading = false
-	return c.evicted
+	first = !c.begun
+	c.reading, c.begun = false, c.begun || n > 0
+	return c.evicted, first
 }
 
 // SetReadDeadline sets the deadline of reads. That of evict stays.

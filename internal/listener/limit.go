@@ -43,7 +43,8 @@ func connectionLimit(files, memory int64) int {
 
 // A limited listener shares a number of connection slots with other listeners.
 // When all connections have a request, one more connection is accepted and
-// waits for a slot; later ones wait in the system's queue. A listener on a
+// waits for a slot; later ones wait in the system's queue. After maxSlotWait they
+// get ErrorServerBusy until a slot is free. A listener on a
 // loopback address closes connections of other machines, which can arrive where
 // the system routes such packets (route_localnet, CVE-2020-8558).
 type limited struct {
@@ -80,11 +81,12 @@ func (l *limited) Accept() (net.Conn, error) {
 		}
 		// The slot is taken after Accept, so that a listener without clients
 		// takes none.
-		if !l.slots.acquire(l.closed) {
+		d := l.slots.acquire(l.closed)
+		if d == closing {
 			c.Close()
 			return nil, net.ErrClosed
 		}
-		accepted := newConn(c, l.slots)
+		accepted := newConn(c, l.slots, d)
 		accepted.listener = l
 		return accepted, nil
 	}

@@ -12,40 +12,51 @@ import (
 )
 
 // slots limits the connections of several listeners together. When all slots
-// are taken, a new connection takes the slot of the connection that has been
-// without a request for the longest time. If there is none, it takes the slot
-// of the request that has waited longest for the rest of its body.
+// are taken, a new connection takes the slot of another one: of the connection
+// that has been without a request for the longest time, else of the request that
+// has waited longest for its client. What loses its slot before it is served gets
+// ErrorServerBusy, for which it may stay open for a moment without a slot.
 type slots struct {
 	limit   int
-	minIdle time.Duration // time that a connection must have been idle before it may lose its slot
+	minIdle time.Duration // time that a connection must have been idle before it may be closed
 	freed   chan struct{} // holds a value when acquire may succeed
 
-	mu      sync.Mutex
-	open    int                // number of connections that have a slot
-	evicted int                // connections that have lost their slot and are not closed yet
-	conns   map[*conn]struct{} // all connections
-	idle    list.List          // list of *conn without a request, the longest idle first
+	mu        sync.Mutex
+	open      int                // number of connections that have a slot
+	extra     int                // number of connections without a slot, at most limit
+	fullSince time.Time          // time of the first newcomer without a slot; zero: the last one got one
+	conns     map[*conn]struct{} // all connections
+	idle      list.List          // list of *conn with a slot and without a request, the longest idle first
+	lingering list.List          // list of *conn that wait for the client to read its response, the first one first
 }
 
 // A slot is a connection's entry in slots, whose lock guards it.
 type slot struct {
 	raw   net.Conn      // the connection as it was accepted
 	idle  *list.Element // entry in slots.idle; nil: the connection has a request
-	since time.Time     // time when it became idle
-	lost  bool          // another connection has taken the slot
+	since time.Time     // time when it became idle, or began to linger
+	used  bool          // it has had a request
+	lost  bool          // it has no slot
+
+	lingering *list.Element // entry in slots.lingering; nil: it does not linger
 }
 
 // readable reports whether the client has sent data that was not read yet.
 func (s *slot) readable() bool { return socket.HasData(s.raw) }
 
 const (
-	// minBodyWait is how long a request must have waited for its client before
-	// it may lose its slot. Clients send a short body together with its head.
-	minBodyWait = time.Second
+	// minWait is how long the proxy must have waited for a part of a request
+	// before its connection may lose its slot. Clients send a short request in
+	// one piece.
+	minWait = 250 * time.Millisecond
 
 	// minIdle is how long a connection must be without a request before it may
-	// lose its slot: the first request of a new connection may be on its way.
+	// be closed: the next request may be on its way, and would be lost.
 	minIdle = time.Second
+
+	// maxSlotWait is how long new connections wait for a slot. After that they
+	// get ErrorServerBusy.
+	maxSlotWait = 2 * time.Second
 
 	// retryInterval is the interval between checks of how long requests have
 	// waited.
@@ -56,14 +67,23 @@ func newSlots(limit int) *slots {
 	return &slots{limit: limit, freed: make(chan struct{}, 1), conns: map[*conn]struct{}{}}
 }
 
-// acquire takes a slot. It blocks until it can, and returns false when closed
-// is closed first.
-func (s *slots) acquire(closed <-chan struct{}) bool {
+// A decision is what becomes of a new connection.
+type decision uint8
+
+const (
+	undecided decision = iota
+	admitted           // it has a slot
+	refused            // it has none, and is to get ErrorServerBusy
+	closing            // the listener is closed
+)
+
+// acquire decides about a new connection. It blocks until it can.
+func (s *slots) acquire(closed <-chan struct{}) decision {
 	for {
-		idle, waiting, ok := s.try(time.Now())
+		d, idle, waiting := s.try(time.Now())
 		switch {
-		case ok:
-			return true
+		case d != undecided:
+			return d
 		case idle != nil:
 			idle.Close() // releases its slot
 			continue
@@ -75,59 +95,114 @@ func (s *slots) acquire(closed <-chan struct{}) bool {
 		case <-s.freed:
 		case <-time.After(retryInterval):
 		case <-closed:
-			return false
+			return closing
 		}
 	}
 }
 
-// try takes a free slot. If there is none, it returns an idle connection to
-// close, or a connection that waits for its client and has lost its slot, or
-// nil.
-func (s *slots) try(now time.Time) (idle, waiting *conn, ok bool) {
+// try takes a free slot. If there is none, it returns a connection to close, or
+// one that has lost its slot, after which the caller tries again. Without either
+// it refuses the new connection, once maxSlotWait has passed.
+func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open < s.limit {
 		s.open++
+		s.fullSince = time.Time{}
 		s.signal()
-		return nil, nil, true
+		return admitted, nil, nil
 	}
+	if s.fullSince.IsZero() {
+		s.fullSince = now
+	}
+	crowded := s.extra >= s.limit
+	if idle := s.longestIdle(now, crowded); idle != nil && (idle.slot.used || crowded) {
+		return undecided, idle, nil
+	} else if idle != nil {
+		s.lose(idle)
+		return undecided, nil, idle
+	}
+	if crowded {
+		return undecided, s.longestLingering(now), nil
+	}
+	if c := s.longestWaiting(now); c != nil {
+		s.lose(c)
+		return undecided, nil, c
+	}
+	if now.Sub(s.fullSince) < maxSlotWait {
+		return undecided, nil, nil
+	}
+	s.extra++
+	return refused, nil, nil
+}
+
+// longestIdle removes a connection from s.idle and returns it. toClose says that
+// it is to be closed even if it has had no request. The caller holds s.mu.
+func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
-		if now.Sub(c.slot.since) < s.minIdle {
-			break // the following ones have been idle for less time
+		least := s.minIdle
+		if !c.slot.used && !toClose {
+			least = min(least, minWait)
 		}
-		if c.slot.readable() {
-			continue // its next request has arrived
+		if now.Sub(c.slot.since) < least || c.slot.readable() { // its next request has arrived
+			continue
 		}
 		s.idle.Remove(e)
 		c.slot.idle = nil
-		return c, nil, false
+		return c
 	}
-	return nil, s.longestWaiting(now), false
+	return nil
 }
 
-// longestWaiting takes the slot of the request that has waited longest for its
-// client, and returns its connection. The caller holds s.mu.
-func (s *slots) longestWaiting(now time.Time) *conn {
-	if s.evicted >= s.limit { // the number of connections without a slot is limited, too
-		return nil
-	}
-	var longest *conn
-	most := minBodyWait
+// longestWaiting returns the connection of the request that has waited longest for
+// its client. The caller holds s.mu.
+func (s *slots) longestWaiting(now time.Time) (longest *conn) {
+	most := minWait
 	for c := range s.conns {
 		if c.slot.idle != nil || c.slot.lost {
 			continue
 		}
-		if waited := c.waited(now); waited >= most {
+		if waited := c.waited(now); waited >= most && !c.slot.readable() {
 			longest, most = c, waited
 		}
 	}
-	if longest != nil {
-		longest.slot.lost = true
-		s.open--
-		s.evicted++
-	}
 	return longest
+}
+
+// longestLingering removes a connection from s.lingering and returns it. The
+// caller holds s.mu.
+func (s *slots) longestLingering(now time.Time) *conn {
+	e := s.lingering.Front()
+	if e == nil || now.Sub(e.Value.(*conn).slot.since) < s.minIdle {
+		return nil
+	}
+	c := s.lingering.Remove(e).(*conn)
+	c.slot.lingering = nil
+	return c
+}
+
+// lose takes the slot of a connection, which stays open. The caller holds s.mu.
+func (s *slots) lose(c *conn) {
+	c.slot.lost = true
+	s.open--
+	s.extra++
+}
+
+// linger records that a connection only waits for the client to read its
+// response. That needs no slot.
+func (s *slots) linger(c *conn) {
+	s.setIdle(c, false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.conns[c]; !open || c.slot.lingering != nil {
+		return
+	}
+	c.slot.lingering, c.slot.since = s.lingering.PushBack(c), time.Now()
+	if !c.slot.lost && s.extra < s.limit {
+		s.lose(c)
+	}
+	s.signal()
 }
 
 // add records a connection that has a slot.
@@ -159,7 +234,7 @@ func (s *slots) takeIdle() []*conn {
 
 // signal wakes a caller of acquire if it may succeed. The caller holds s.mu.
 func (s *slots) signal() {
-	if s.open < s.limit || s.idle.Len() > 0 {
+	if s.open < s.limit || s.idle.Len() > 0 || s.lingering.Len() > 0 {
 		select {
 		case s.freed <- struct{}{}:
 		default:
@@ -173,8 +248,12 @@ func (s *slots) release(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	if c.slot.lingering != nil {
+		s.lingering.Remove(c.slot.lingering)
+		c.slot.lingering = nil
+	}
 	if c.slot.lost {
-		s.evicted--
+		s.extra--
 	} else {
 		s.open--
 	}
@@ -186,12 +265,13 @@ func (s *slots) setIdle(c *conn, idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case c.slot.lost:
 	case idle && c.slot.idle == nil:
 		c.slot.idle, c.slot.since = s.idle.PushBack(c), time.Now()
 		s.signal()
 	case !idle && c.slot.idle != nil:
 		s.idle.Remove(c.slot.idle)
-		c.slot.idle = nil
+		c.slot.idle, c.slot.used = nil, true
 	}
 }
 

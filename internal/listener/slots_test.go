@@ -20,19 +20,22 @@ import (
 )
 
 // A slotTest is a server behind two listeners that share their slots. GET / ends
-// at once; GET /wait waits for release.
+// at once; GET /wait waits for release. Status 500 is the response on a connection
+// without a slot, and 503 that to a request whose connection has lost it.
 type slotTest struct {
 	t       *testing.T
 	inner   [2]*memnet.Listener
 	release chan struct{}
 
 	listeners []net.Listener // the server's listeners
+	slots     *slots
 }
 
 func newSlotTest(t *testing.T, limit int) *slotTest {
 	s := &slotTest{t: t, release: make(chan struct{})}
-	slots := newSlots(limit)
-	server := httpserver.Server{ConnState: ConnState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.slots = newSlots(limit)
+	respondBusy := func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusInternalServerError) }
+	server := httpserver.Server{ConnState: ConnState, Busy: respondBusy, HeadTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/wait":
 			<-s.release
@@ -44,7 +47,7 @@ func newSlotTest(t *testing.T, limit int) *slotTest {
 	})}
 	for i := range s.inner {
 		s.inner[i] = memnet.NewListener(loopback)
-		l := newLimited(s.inner[i], slots, Config{Log: slog.New(slog.DiscardHandler)})
+		l := newLimited(s.inner[i], s.slots, Config{Log: slog.New(slog.DiscardHandler)})
 		s.listeners = append(s.listeners, l)
 		go server.Serve(l)
 	}
@@ -70,6 +73,12 @@ func get(c net.Conn, path string) int {
 	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return 0
 	}
+	return receive(c)
+}
+
+// receive returns the status of a response, 0 if none comes within a minute.
+func receive(c net.Conn) int {
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		return 0
@@ -100,22 +109,63 @@ func TestLongestIdleConnectionGivesItsSlot(t *testing.T) {
 	})
 }
 
+// TestSilentConnectionGivesItsSlot checks that a connection without a request
+// gives its slot to a new one. It is closed, unless a request comes soon, which
+// gets the response that there is no room.
 func TestSilentConnectionGivesItsSlot(t *testing.T) {
+	for name, want := range map[string]int{"silent": 0, "late": 500} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSlotTest(t, 2)
+				silent := s.connect(0)
+				synctest.Wait()
+				s.connect(0)
+				synctest.Wait()
+				if got := get(s.connect(1), "/"); got != 200 {
+					t.Errorf("new connection: status %d", got)
+				}
+				began := time.Now()
+				if want != 0 {
+					_, _ = io.WriteString(silent, "G")
+				}
+				if got := receive(silent); got != want {
+					t.Errorf("connection without a slot: status %d, want %d", got, want)
+				}
+				if waited := time.Since(began); waited > refuseWait {
+					t.Errorf("it was open for %v", waited)
+				}
+			})
+		})
+	}
+}
+
+// TestUnfinishedHeadGivesItsSlot checks that a connection with a part of a head
+// gives its slot to a new one, and that the client learns why.
+func TestUnfinishedHeadGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)
-		silent := s.connect(0)
-		s.connect(0)
-		synctest.Wait()
+		var unfinished [2]net.Conn
+		for i := range unfinished {
+			unfinished[i] = s.connect(i)
+			_, _ = io.WriteString(unfinished[i], "POST /body HTTP/1.1\r\nHost: local")
+			time.Sleep(minWait / 2)
+		}
 		if got := get(s.connect(1), "/"); got != 200 {
 			t.Errorf("new connection: status %d", got)
 		}
-		if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("silent connection: %v, want it closed", err)
+		if got := receive(unfinished[0]); got != 500 {
+			t.Errorf("the longer waiting head: status %d, want the response that there is no room", got)
+		}
+		if got := receive(unfinished[1]); got != 408 {
+			t.Errorf("the other head: status %d, want that of a head that did not come in time", got)
 		}
 	})
 }
 
-func TestConnectionWithRequestKeepsItsSlot(t *testing.T) {
+// TestConnectionIsRefusedWhileAllWork checks that a new connection does not wait
+// for longer than maxSlotWait while no connection can give its slot, and that the
+// next one is served when one is free.
+func TestConnectionIsRefusedWhileAllWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)
 		statuses := make(chan int, 2)
@@ -124,12 +174,16 @@ func TestConnectionWithRequestKeepsItsSlot(t *testing.T) {
 			go func() { statuses <- get(c, "/wait") }()
 		}
 		synctest.Wait()
-		third := make(chan int, 1)
-		c := s.connect(1)
-		go func() { third <- get(c, "/") }()
-		time.Sleep(30 * time.Second)
-		if len(third) != 0 || len(statuses) != 0 {
-			t.Fatalf("%d responses on a third connection, %d requests ended", len(third), len(statuses))
+		for i, want := range []time.Duration{maxSlotWait, 0} {
+			began := time.Now()
+			c := s.connect(i)
+			_, _ = io.WriteString(c, "G")
+			if got := receive(c); got != 500 {
+				t.Errorf("connection %d: status %d, want the response that there is no room", i, got)
+			}
+			if waited := time.Since(began); waited < want || waited > want+retryInterval {
+				t.Errorf("connection %d waited %v, want %v", i, waited, want)
+			}
 		}
 		close(s.release)
 		for range 2 {
@@ -137,10 +191,95 @@ func TestConnectionWithRequestKeepsItsSlot(t *testing.T) {
 				t.Errorf("request in progress: status %d", got)
 			}
 		}
-		if got := <-third; got != 200 {
-			t.Errorf("third connection after a slot became free: status %d", got)
+		synctest.Wait()
+		if got := get(s.connect(1), "/"); got != 200 {
+			t.Errorf("connection after slots became free: status %d", got)
 		}
 	})
+}
+
+// TestHalfOpenRequestsDelayOthersBriefly checks that a new connection is served
+// after those before it have waited for minWait, limit at a time, and that the
+// number of connections stays limited.
+func TestHalfOpenRequestsDelayOthersBriefly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit, attackers = 5, 100
+		s := newSlotTest(t, limit)
+		s.slots.minIdle = minIdle
+		statuses := make(chan int, attackers)
+		for range attackers {
+			go func() {
+				c, err := s.inner[0].DialContext(t.Context(), "tcp", "")
+				if err != nil {
+					return // at the end of the test
+				}
+				defer c.Close()
+				_, _ = io.WriteString(c, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
+				statuses <- receive(c)
+			}()
+		}
+		synctest.Wait()
+		began := time.Now()
+		if got := get(s.connect(0), "/"); got != 200 {
+			t.Errorf("status %d", got)
+		}
+		if waited, bound := time.Since(began), attackers/limit*(minWait+retryInterval); waited > bound {
+			t.Errorf("it took %v, want at most %v", waited, bound)
+		}
+		s.slots.mu.Lock()
+		defer s.slots.mu.Unlock()
+		if n := len(s.slots.conns); n > 2*limit {
+			t.Errorf("%d connections are open", n)
+		}
+		if len(statuses) < attackers-2*limit {
+			t.Errorf("only %d requests have got a response", len(statuses))
+		}
+		for range len(statuses) {
+			if got := <-statuses; got != 503 {
+				t.Errorf("half-open request: status %d", got)
+			}
+		}
+	})
+}
+
+// TestClientReadsWhyItsUploadHasLostItsSlot checks that a client that goes on
+// sending after its connection has lost its slot reads the response.
+func TestClientReadsWhyItsUploadHasLostItsSlot(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := newSlots(1)
+	responded := make(chan struct{})
+	server := httpserver.Server{ConnState: ConnState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); errors.Is(err, errSlotLost) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_ = http.NewResponseController(w).Flush()
+			close(responded)
+		}
+	})}
+	t.Cleanup(func() { server.Close() })
+	go server.Serve(newLimited(inner, slots, Config{Log: slog.New(slog.DiscardHandler)}))
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	upload := dial()
+	_, _ = io.WriteString(upload, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\nbegin")
+	if got := get(dial(), "/"); got != 200 {
+		t.Fatalf("new connection: status %d", got)
+	}
+	<-responded
+	if _, err := upload.Write(make([]byte, 1<<20)); err != nil {
+		t.Errorf("the rest of the upload: %v", err)
+	}
+	if got := receive(upload); got != http.StatusServiceUnavailable {
+		t.Errorf("the upload got status %d, want that of a lost slot", got)
+	}
 }
 
 func TestClosedListenerStopsWaitingForASlot(t *testing.T) {
@@ -274,7 +413,7 @@ func TestCloseIdle(t *testing.T) {
 
 // TestLongestWaitingRequestGivesItsSlot checks that a new connection gets the
 // slot of the request that has waited longest for its body, at least
-// minBodyWait. Requests that wait for something else keep their slots.
+// minWait. Requests that wait for something else keep their slots.
 func TestLongestWaitingRequestGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 3)
@@ -296,13 +435,13 @@ func TestLongestWaitingRequestGivesItsSlot(t *testing.T) {
 				}
 				post <- result{resp.StatusCode, time.Now()}
 			}()
-			time.Sleep(minBodyWait / 2)
+			time.Sleep(minWait / 2)
 		}
 		began := time.Now()
 		if got := get(s.connect(1), "/"); got != 200 {
 			t.Errorf("the new connection got status %d", got)
 		}
-		if waited := time.Since(began); waited > minBodyWait/2+retryInterval {
+		if waited := time.Since(began); waited > minWait/2+retryInterval {
 			t.Errorf("the new connection waited %v", waited)
 		}
 		first := <-posts[0]
@@ -341,8 +480,7 @@ func TestConnectionWhoseRequestHasComeKeepsItsSlot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.acquire(nil)
-		c := newConn(raw, s)
+		c := newConn(raw, s, s.acquire(nil))
 		t.Cleanup(func() { c.Close() })
 		_, _ = io.WriteString(client, text)
 		s.setIdle(c, true)
@@ -353,11 +491,13 @@ func TestConnectionWhoseRequestHasComeKeepsItsSlot(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	silent, _ := accept("")
+	silent.slot.used = true
 	s.minIdle = time.Hour
-	if idle, _, ok := s.try(time.Now()); idle != nil || ok {
+	if d, idle, waiting := s.try(time.Now()); d != undecided || idle != nil || waiting != nil {
 		t.Error("a connection that has just become idle lost its slot")
 	}
-	if idle, _, ok := s.try(time.Now().Add(2 * time.Hour)); idle != silent || ok {
+	s.fullSince = time.Now().Add(2 * time.Hour)
+	if d, idle, waiting := s.try(time.Now().Add(2 * time.Hour)); d != undecided || idle != silent || waiting != nil {
 		t.Error("another connection than the silent one lost its slot")
 	}
 }

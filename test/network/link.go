@@ -56,9 +56,13 @@ func (l *link) forget() {
 	l.faults.nat = true
 }
 
-// forward copies packets from one device to another until it is closed.
+// forward copies packets from one device to another, in their order, until it is
+// closed.
 func (l *link) forward(direction int, from, to *os.File) {
 	buf := make([]byte, 64<<10)
+	under := make(chan packet, maxUnderWay)
+	defer close(under)
+	go deliver(under, to)
 	for {
 		n, err := from.Read(buf)
 		if err != nil {
@@ -68,27 +72,44 @@ func (l *link) forward(direction int, from, to *os.File) {
 		if !pass {
 			continue
 		}
-		packet := append([]byte(nil), buf[:n]...)
-		if wait == 0 {
-			_, _ = to.Write(packet)
-			continue
+		select {
+		case under <- packet{time.Now().Add(wait), append([]byte(nil), buf[:n]...)}:
+		default: // lost
 		}
-		time.AfterFunc(wait, func() { _, _ = to.Write(packet) })
+	}
+}
+
+// A packet is under way until it is due.
+type packet struct {
+	due  time.Time
+	data []byte
+}
+
+// maxUnderWay is how many packets may be under way in a direction.
+const maxUnderWay = 16 << 10
+
+// deliver writes the packets when they are due, in their order.
+func deliver(under <-chan packet, to *os.File) {
+	for p := range under {
+		if wait := time.Until(p.due); wait > 0 {
+			time.Sleep(wait)
+		}
+		_, _ = to.Write(p.data)
 	}
 }
 
 // transit returns how long a packet takes, and whether it arrives.
-func (l *link) transit(direction int, packet []byte) (wait time.Duration, pass bool) {
+func (l *link) transit(direction int, data []byte) (wait time.Duration, pass bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	const minIPv4 = 20
-	if len(packet) < minIPv4 || packet[0]>>4 != 4 {
+	if len(data) < minIPv4 || data[0]>>4 != 4 {
 		return 0, false
 	}
 	f := l.faults
-	source, _ := netip.AddrFromSlice(packet[12:16])
-	target, _ := netip.AddrFromSlice(packet[16:20])
-	if f.down || f.dead[source] || f.dead[target] || f.nat && !l.flowKnown(direction, packet) || l.random.Float64() < f.loss {
+	source, _ := netip.AddrFromSlice(data[12:16])
+	target, _ := netip.AddrFromSlice(data[16:20])
+	if f.down || f.dead[source] || f.dead[target] || f.nat && !l.flowKnown(direction, data) || l.random.Float64() < f.loss {
 		return 0, false
 	}
 	now := time.Now()
@@ -101,20 +122,20 @@ func (l *link) transit(direction int, packet []byte) (wait time.Duration, pass b
 		if free.Sub(now) > queueTime {
 			return 0, false
 		}
-		l.free[direction] = free.Add(time.Duration(len(packet)) * time.Second / time.Duration(f.rate))
+		l.free[direction] = free.Add(time.Duration(len(data)) * time.Second / time.Duration(f.rate))
 		wait += l.free[direction].Sub(now)
 	}
 	return wait, true
 }
 
 // flowKnown must be called with l.mu locked.
-func (l *link) flowKnown(direction int, packet []byte) bool {
-	header := int(packet[0]&0x0f) * 4
+func (l *link) flowKnown(direction int, data []byte) bool {
+	header := int(data[0]&0x0f) * 4
 	const tcp, minTCP, syn = 6, 20, 0x02
-	if packet[9] != tcp || len(packet) < header+minTCP {
+	if data[9] != tcp || len(data) < header+minTCP {
 		return true
 	}
-	segment := packet[header:]
+	segment := data[header:]
 	port := binary.BigEndian.Uint16(segment[0:])
 	if direction == toClient {
 		port = binary.BigEndian.Uint16(segment[2:])

@@ -49,7 +49,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		r.finish()
-	case isBusy(err):
+	case IsBusy(err):
 		r.err = errors.Join(ErrFull, err)
 	case err != nil:
 		r.err = errors.Join(ErrClient, err)
@@ -57,10 +57,10 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-// isBusy reports whether a read has failed because the connection has lost its
+// IsBusy reports whether a read has failed because the connection has lost its
 // slot to another one. The error of a listener reports this with a method
 // Busy() bool.
-func isBusy(err error) bool {
+func IsBusy(err error) bool {
 	var busy interface{ Busy() bool }
 	return errors.As(err, &busy) && busy.Busy()
 }
