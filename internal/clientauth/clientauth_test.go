@@ -191,6 +191,8 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 		expect("wrong password", false, 1, "crm", "wrong")
 		expect("another user", false, 1, "archive", "right")
 		expect("the same bytes, split elsewhere", false, 1, "cr", "mright")
+		expect("another name of the same length", false, 1, "crn", "right")
+		expect("another password of the same length", false, 1, "crm", "rights"[1:])
 		expect("after wrong ones", true, 0, "crm", "right")
 		const ttl = 5 * time.Minute
 		time.Sleep(ttl - 21*time.Second)
@@ -486,6 +488,20 @@ func TestUsersOfWhomNoPolicyCanBeMade(t *testing.T) {
 	}
 }
 
+// TestFileThatCouldNotBeReadAtStart checks that such a file is not taken to end
+// without a line end.
+func TestFileThatCouldNotBeReadAtStart(t *testing.T) {
+	a := newTestAuthenticator(t, "")
+	file := filepath.Join(t.TempDir(), "users")
+	a.config.ClientUsersFile = config.Path(file)
+	if err := os.WriteFile(file, []byte("crm:"+testHash+" alice@contoso.com"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := a.Reload(); changed || err == nil || !strings.Contains(err.Error(), "line end") {
+		t.Errorf("Reload = %v, %v", changed, err)
+	}
+}
+
 func TestNoClientUsers(t *testing.T) {
 	if a, err := New(&config.Config{}, nil); a != nil || err != nil {
 		t.Errorf("New = %v, %v, want no Authenticator", a, err)
@@ -587,7 +603,10 @@ func newTestUsersFile(t *testing.T, c config.Config, content string) (a *Authent
 	}
 	return a, func(content string) error {
 		write(content)
-		_, err := a.Reload()
+		changed, err := a.Reload()
+		if changed != (err == nil) {
+			t.Errorf("Reload = %v, %v", changed, err)
+		}
 		return err
 	}
 }

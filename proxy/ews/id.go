@@ -54,8 +54,8 @@ const (
 // three bytes when compressed, so that this many raw bytes always suffice.
 const (
 	guidHead    = 1 + 2 + 36
-	guidScratch = 63                                   // 1 + guidHead*3/2, in groups of 3
-	longScratch = (1 + (3+maxMoniker)*3/2 + 3) / 3 * 3 // the longest scratch for an address
+	guidScratch = 63  // 1 + guidHead*3/2, in groups of 3
+	longScratch = 390 // the same for an address
 )
 
 // MailboxOfID reads the mailbox from an EWS id in the form of an attribute such

@@ -104,7 +104,8 @@ func TestMailboxOfID(t *testing.T) {
 		{"negative length", base64.StdEncoding.EncodeToString([]byte("\x00\x03\xff\xff" + alice)), irregular},
 		{"address too long", encodeID(0, strings.Repeat("a", 257), nil, false), irregular},
 		{"empty address", encodeID(0, "", nil, false), irregular},
-		{"too long", strings.Repeat(" ", 4<<10) + item, irregular},
+		{"too long", strings.Repeat(" ", 4<<10-len(item)+1) + item, irregular},
+		{"as long as an id may be", strings.Repeat(" ", 4<<10-len(item)) + item, guid(alice)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := ews.MailboxOfID([]byte(test.id)); got != test.want {
@@ -139,7 +140,8 @@ func TestMailboxOfSubscription(t *testing.T) {
 		{"empty", "", ews.UnknownID},
 		{"one byte", "AA==", ews.UnknownID},
 		{"length beyond the end", encode("\xff\xff" + long), ews.UnknownID},
-		{"too long", strings.Repeat(" ", 4<<10) + encode(long), ews.UnknownID},
+		{"too long", strings.Repeat(" ", 4<<10-len(encode(long))+1) + encode(long), ews.UnknownID},
+		{"as long as an id may be", strings.Repeat(" ", 4<<10-len(encode(long))) + encode(long), ews.MailboxGUIDID},
 	} {
 		got := ews.MailboxOfSubscription([]byte(test.id))
 		if got.Kind != test.kind || test.kind == ews.MailboxGUIDID && got.GUID.String() != alice {

@@ -125,3 +125,36 @@ func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
 		}
 	}
 }
+
+// TestIdentityOfAnotherImpersonation checks that an identity counts only if the
+// one impersonation is in the right namespace and letter case and has no
+// problem.
+func TestIdentityOfAnotherImpersonation(t *testing.T) {
+	good := ews.HeaderBlock{Space: ews.TypesNS, Name: "ExchangeImpersonation"}
+	for _, test := range []struct {
+		name   string
+		blocks []ews.HeaderBlock
+		counts bool
+	}{
+		{"good", []ews.HeaderBlock{good}, true},
+		{"good, after another block", []ews.HeaderBlock{{Space: ews.TypesNS, Name: "MailboxCulture", Problem: "x"}, good}, true},
+		{"in messages", []ews.HeaderBlock{{Space: ews.MessagesNS, Name: "ExchangeImpersonation"}}, false},
+		{"in another letter case", []ews.HeaderBlock{{Space: ews.TypesNS, Name: "exchangeImpersonation"}}, false},
+		{"with a problem", []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation", Problem: "x"}}, false},
+		{"two", []ews.HeaderBlock{good, good}, false},
+		{"none", nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			id := ews.Identity{Kind: ews.SmtpAddress, Value: "alice@contoso.com"}
+			want := id
+			if !test.counts {
+				want = ews.Identity{}
+			}
+			v, refusal := mustNew(t, policy.Config{}).Decide(&ews.Request{Identity: id, Blocks: test.blocks, Operation: "GetFolder"}, "")
+			checkRefusal(t, refusal, "")
+			if v.Identity != want || v.Injected {
+				t.Errorf("decision = %+v, want %+v", v, want)
+			}
+		})
+	}
+}

@@ -81,7 +81,7 @@ func TestParsePatternsRefuses(t *testing.T) {
 		{"wildcard upn", "upn:*@contoso.com", "line 1, entry 1"},
 		{"upn without value", "upn:", "line 1, entry 1"},
 		{"space after upn:", "upn: alice@contoso.com", "line 1, entry 1"},
-		{"unknown prefix", "smtp:alice@contoso.com", "line 1, entry 1"},
+		{"unknown prefix", "smtp:alice@contoso.com", "*@domain, upn:…, sid:… or guid:…"},
 		{"sid as alias", "sid:BA", "line 1, entry 1"},
 		{"sid without subauthority", "sid:S-1-5", "line 1, entry 1"},
 		{"sid with empty part", "sid:S-1-5--1", "line 1, entry 1"},

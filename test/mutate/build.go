@@ -25,7 +25,8 @@ const noInline = "-gcflags=hmaproxy/...=-l"
 // build cache.
 type testBinary struct {
 	root    string
-	tested  listed   // the package with its internal tests
+	pkg     string   // the package of the tests, below the module's root
+	tested  listed   // the mutated package, with internal tests if it has the tests
 	main    listed   // the package that runs the tests
 	archive []string // lines of an importcfg for both
 }
@@ -38,6 +39,14 @@ type listed struct {
 	Module                                  struct{ GoVersion string }
 }
 
+// mainPath identifies the binary; b may be nil.
+func (b *testBinary) mainPath() string {
+	if b == nil {
+		return ""
+	}
+	return b.main.ImportPath
+}
+
 // path is the import path without the name of the test.
 func (p *listed) path() string { return plainPath(p.ImportPath) }
 
@@ -46,8 +55,9 @@ func plainPath(importPath string) string {
 	return path
 }
 
-// loadTestBinary compiles a package and its tests without a mutation.
-func loadTestBinary(ctx context.Context, root, pkg string) (*testBinary, error) {
+// loadTestBinary compiles the tests of a package without a mutation. mutated is
+// the package that mutations change: the same, or one that it imports.
+func loadTestBinary(ctx context.Context, root, mutated, pkg string) (*testBinary, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", noInline, "-test", "-deps", "-export", "-json", "./"+pkg)
 	cmd.Dir = root
 	var stderr bytes.Buffer
@@ -57,7 +67,7 @@ func loadTestBinary(ctx context.Context, root, pkg string) (*testBinary, error) 
 		return nil, fmt.Errorf("the tests of %s do not compile: %w\n%s", pkg, err, stderr.Bytes())
 	}
 	all := make(map[string]listed)
-	b := &testBinary{root: root}
+	b := &testBinary{root: root, pkg: pkg}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
 		if err := d.Decode(&p); err == io.EOF {
@@ -70,7 +80,7 @@ func loadTestBinary(ctx context.Context, root, pkg string) (*testBinary, error) 
 			b.main = p
 		}
 	}
-	path := strings.TrimSuffix(b.main.path(), ".test")
+	path := strings.TrimSuffix(b.main.path(), pkg+".test") + mutated
 	for _, dep := range b.main.Deps {
 		p := all[dep]
 		switch {
@@ -82,9 +92,9 @@ func loadTestBinary(ctx context.Context, root, pkg string) (*testBinary, error) 
 	}
 	switch p := b.tested; {
 	case p.Dir == "":
-		return nil, fmt.Errorf("%s has no tests", pkg)
+		return nil, fmt.Errorf("%s has no tests of %s", pkg, mutated)
 	case p.CgoFiles != nil, p.SFiles != nil, p.EmbedFiles != nil:
-		return nil, fmt.Errorf("%s has files other than Go's, which mutate cannot build", pkg)
+		return nil, fmt.Errorf("%s has files other than Go's, which mutate cannot build", mutated)
 	}
 	return b, nil
 }
@@ -139,7 +149,7 @@ func (b *testBinary) buildAll(ctx context.Context, dir, file, mutated, binary st
 	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
 		return err
 	}
-	if out, err := b.run(ctx, "test", "-c", noInline, "-ldflags=-s -w", "-overlay", overlay, "-o", binary, b.tested.path()); err != nil {
+	if out, err := b.run(ctx, "test", "-c", noInline, "-ldflags=-s -w", "-overlay", overlay, "-o", binary, "./"+b.pkg); err != nil {
 		return fmt.Errorf("%w: %s", errDoesNotCompile, out)
 	}
 	return nil

@@ -125,7 +125,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r := &runner{root: root, dir: dir, skip: *skip, timeout: *timeout, baseline: make(map[string]*baseline)}
+	r := &runner{root: root, dir: dir, skip: *skip, timeout: *timeout, baseline: make(map[string][]baseline)}
 	random := rand.New(rand.NewPCG(*seed, 0))
 	var problems []error
 	var scores []score

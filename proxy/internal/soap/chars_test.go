@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestPlain puts every byte at the boundaries of a block, of a word and of a
-// byte, which plain examines in different ways.
+// TestPlain puts every byte at each place of the first words of a block and at
+// the boundaries of a block, which plain examines in different ways.
 func TestPlain(t *testing.T) {
 	for c := range 0x100 {
 		stops := c < ' ' && !strings.ContainsRune("\t\r\n", rune(c)) || strings.ContainsRune("<&]", rune(c)) || c >= 0x80
 		for _, size := range []int{1, 7, 8, 40, quietRun - 1, quietRun, quietRun + 1, 2*quietRun + 9} {
 			text := bytes.Repeat([]byte("Ab4+ /=~"), size/8+1)[:size]
-			for _, at := range []int{0, 1, 7, 8, 31, 32, quietRun - 1, quietRun, quietRun + 1, 2 * quietRun, size - 1} {
-				if at >= size {
+			for at := range size {
+				if at > 40 && at < quietRun-10 || at > quietRun+10 && at < size-10 {
 					continue
 				}
 				kept := text[at]
@@ -28,6 +28,23 @@ func TestPlain(t *testing.T) {
 				}
 				text[at] = kept
 			}
+		}
+	}
+}
+
+// TestCharacterReferences has the neighbours of each range of digits, and of
+// the range of characters in XML 1.0, section 4.1.
+func TestCharacterReferences(t *testing.T) {
+	for name, want := range map[string]rune{
+		"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\'',
+		"#0065": 'A', "#9": '\t', "#x9": '\t', "#xA": '\n', "#xaF": 0xaf, "#xfF": 0xff, "#x10FFFF": 0x10ffff, "#1114111": 0x10ffff,
+		"#x110000": -1, "#1114112": -1, "#x0": -1, "#0": -1, "#x1F": -1, "#xD800": -1, "#xFFFE": -1,
+		"#x/": -1, "#x:": -1, "#x@": -1, "#xG": -1, "#x`": -1, "#xg": -1, "#/": -1, "#:": -1, "#a": -1, "#A": -1,
+		"#": -1, "#x": -1, "#X41": -1, "#-1": -1, "": -1, "LT": -1, "nbsp": -1, "lt#": -1, "#xx41": -1,
+		"#x100000041": -1, "#4294967361": -1, // 2^32 + 'A'
+	} {
+		if got := decodeReference([]byte(name)); got != want {
+			t.Errorf("&%s; is %d, want %d", name, got, want)
 		}
 	}
 }

@@ -104,8 +104,6 @@ func (n *namespaces) push(prefix, uri []byte) bool {
 		b.space.class = typesClass
 	case ews.MessagesNS:
 		b.space.class = messagesClass
-	case xmlURI:
-		b.space.class = xmlClass
 	default:
 		b.space = space{class: foreign, hash: maphash.Bytes(n.seed, uri), uri: uri}
 	}

@@ -183,6 +183,20 @@ func TestUnknownAndOtherIDs(t *testing.T) {
 	}
 }
 
+// TestElementsWhoseIDIsNotOfAMailbox has the elements of types.xsd and
+// messages.xsd whose Id names a time zone, a phone call or the like.
+func TestElementsWhoseIDIsNotOfAMailbox(t *testing.T) {
+	for _, name := range []string{
+		"t:AddressListId", "t:EndTimeZone", "t:Period", "m:PhoneCallId", "t:StartTimeZone", "t:TimeZoneContext",
+		"t:TimeZoneDefinition", "t:Transitions", "t:TransitionsGroup", "t:UserMailbox",
+	} {
+		content := `<m:X><` + name + ` Id="x"/></m:X>`
+		if got := referencesWith(t, operation(content), true); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestNoReferences(t *testing.T) {
 	for name, content := range map[string]string{
 		"own folder":             `<m:GetFolder><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`,
