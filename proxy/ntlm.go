@@ -36,7 +36,7 @@ const ntlmSignature = "NTLMSSP\x00"
 
 // Flags and attribute ids of MS-NLMP 2.2.2.5 and 2.2.2.1.
 const (
-	ntlmFlags = 1<<0 | // unicode
+	ntlmFlags = 1 | // unicode
 		1<<2 | // the target is named
 		1<<9 | // NTLM
 		1<<15 | // always sign
