@@ -182,10 +182,21 @@ func (w *walker) make(n *ast.CallExpr) bool {
 	if name, ok := n.Fun.(*ast.Ident); !ok || name.Name != "make" || len(n.Args) < 2 {
 		return false
 	}
-	if _, isMap := n.Args[0].(*ast.MapType); !isMap {
+	if !isMap(n.Args[0]) {
 		ast.Inspect(n.Args[1], w.visit)
 	}
 	return true
+}
+
+// isMap reports whether a type is a map; http.Header is the only named one.
+func isMap(t ast.Expr) bool {
+	switch t := t.(type) {
+	case *ast.MapType:
+		return true
+	case *ast.SelectorExpr:
+		return t.Sel.Name == "Header"
+	}
+	return false
 }
 
 // negatedElsewhere reports whether another mutation negates a condition, the
