@@ -39,14 +39,6 @@ type listed struct {
 	Module                                  struct{ GoVersion string }
 }
 
-// mainPath identifies the binary; b may be nil.
-func (b *testBinary) mainPath() string {
-	if b == nil {
-		return ""
-	}
-	return b.main.ImportPath
-}
-
 // path is the import path without the name of the test.
 func (p *listed) path() string { return plainPath(p.ImportPath) }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -32,6 +33,14 @@ func (m mutation) key() string {
 		key += " #" + strconv.Itoa(m.nth)
 	}
 	return key
+}
+
+// rank is the place of the mutation in a random order. It depends only on the
+// seed and the mutation, so that a seed selects the same ones after a change
+// elsewhere.
+func (m mutation) rank(seed uint64) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", seed, m.key()))
+	return sum[:]
 }
 
 // mutationsOf returns every mutation of a file, in order.

@@ -27,14 +27,8 @@ type runner struct {
 	root, dir, skip string
 	timeout         time.Duration
 
-	baseline map[string][]baseline // by package
-}
-
-// A baseline is about tests without a mutation.
-type baseline struct {
-	tests   *testBinary
-	pattern string        // of the tests to run, all if it is empty
-	took    time.Duration // duration of the tests
+	binaries map[[2]string]*testBinary // by the mutated package and that of the tests
+	took     map[string]time.Duration  // duration of a package's tests without a mutation
 }
 
 func moduleRoot(ctx context.Context) (string, error) {
@@ -64,7 +58,7 @@ func (r *runner) measure(ctx context.Context, a area, ms []mutation, n, workers 
 		packages[path.Dir(m.file)] = true
 	}
 	for pkg := range packages {
-		if err := r.checkBaseline(ctx, a, pkg); err != nil {
+		if err := r.prepare(ctx, a, pkg); err != nil {
 			return s, err
 		}
 	}
@@ -120,9 +114,28 @@ func (r *runner) measure(ctx context.Context, a area, ms []mutation, n, workers 
 	return s, failed
 }
 
-// checkBaseline runs the tests for a package without a mutation.
-func (r *runner) checkBaseline(ctx context.Context, a area, pkg string) error {
-	if r.baseline[pkg] != nil {
+// prepare compiles the tests for a package and runs them without a mutation,
+// unless that was done before.
+func (r *runner) prepare(ctx context.Context, a area, pkg string) error {
+	for _, s := range a.stages(pkg) {
+		if r.binaries[[2]string{pkg, s.pkg}] != nil {
+			continue
+		}
+		tests, err := loadTestBinary(ctx, r.root, pkg, s.pkg)
+		if err != nil {
+			return err
+		}
+		r.binaries[[2]string{pkg, s.pkg}] = tests
+		if err := r.measureTests(ctx, tests); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureTests runs the tests of a package without a mutation.
+func (r *runner) measureTests(ctx context.Context, tests *testBinary) error {
+	if r.took[tests.pkg] > 0 {
 		return nil
 	}
 	dir, err := os.MkdirTemp(r.dir, "baseline")
@@ -130,23 +143,15 @@ func (r *runner) checkBaseline(ctx context.Context, a area, pkg string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	var done []baseline
-	for _, s := range a.stages(pkg) {
-		tests, err := loadTestBinary(ctx, r.root, pkg, s.pkg)
-		if err != nil {
-			return err
-		}
-		binary, err := tests.build(ctx, dir, "", "")
-		if err != nil {
-			return fmt.Errorf("the tests of %s cannot be built: %w", s.pkg, err)
-		}
-		began := time.Now()
-		if out, err := r.test(ctx, s.pkg, binary, s.pattern, 20*time.Minute); err != nil {
-			return fmt.Errorf("the tests of %s fail without a mutation: %w\n%s", s.pkg, err, tail(out))
-		}
-		done = append(done, baseline{tests, s.pattern, time.Since(began)})
+	binary, err := tests.build(ctx, dir, "", "")
+	if err != nil {
+		return fmt.Errorf("the tests of %s cannot be built: %w", tests.pkg, err)
 	}
-	r.baseline[pkg] = done
+	began := time.Now()
+	if out, err := r.test(ctx, tests.pkg, binary, "", 20*time.Minute); err != nil {
+		return fmt.Errorf("the tests of %s fail without a mutation: %w\n%s", tests.pkg, err, tail(out))
+	}
+	r.took[tests.pkg] = time.Since(began)
 	return nil
 }
 
@@ -182,12 +187,13 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (verdict, time.Dur
 	if err := os.WriteFile(mutated, source, 0o600); err != nil {
 		return 0, 0, err
 	}
+	pkg := path.Dir(m.file)
 	var binary string
 	var built *testBinary
-	for _, base := range r.baseline[path.Dir(m.file)] {
-		if base.tests.main.ImportPath != built.mainPath() {
-			built = base.tests
-			binary, err = built.build(ctx, dir, filepath.Join(r.root, m.file), mutated)
+	for _, stage := range a.stages(pkg) {
+		if tests := r.binaries[[2]string{pkg, stage.pkg}]; tests != built {
+			built = tests
+			binary, err = tests.build(ctx, dir, filepath.Join(r.root, m.file), mutated)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -199,9 +205,9 @@ func (r *runner) try(ctx context.Context, a area, m mutation) (verdict, time.Dur
 		}
 		timeout := r.timeout
 		if timeout == 0 {
-			timeout = max(time.Minute, 6*base.took)
+			timeout = max(time.Minute, 6*r.took[stage.pkg])
 		}
-		if out, err := r.test(ctx, base.tests.pkg, binary, base.pattern, timeout); err != nil {
+		if out, err := r.test(ctx, stage.pkg, binary, stage.pattern, timeout); err != nil {
 			if bytes.Contains(out, []byte("panic: test timed out")) {
 				return timedOut, time.Since(began), ctx.Err()
 			}
