@@ -158,15 +158,22 @@ func (r *runner) measureTests(ctx context.Context, tests *testBinary) error {
 // A stage is a part of the tests for a package.
 type stage struct{ pkg, pattern string }
 
+// inTable are packages whose rules are in the rule table of package proxy too,
+// because its requests pass through them, with the sections of the table.
+var inTable = map[string]string{
+	"proxy/internal/autodiscover": "^TestRules$/^Autodiscover$",
+	"internal/httpserver":         "^TestRules$",
+	"internal/upstream":           "^TestRules$",
+}
+
 // stages returns the tests for a package, in order: those of the area's rules
-// first, if the package is proxy. The rules of Autodiscover are in the rule
-// table of proxy too, although a package below decides most of them.
+// first, if the package is proxy.
 func (a area) stages(pkg string) []stage {
 	switch {
 	case a.first != "" && pkg == "proxy":
 		return []stage{{pkg, a.first}, {pkg, ""}}
-	case pkg == "proxy/internal/autodiscover":
-		return []stage{{pkg, ""}, {"proxy", "^TestRules$/^Autodiscover$"}}
+	case inTable[pkg] != "":
+		return []stage{{pkg, ""}, {"proxy", inTable[pkg]}}
 	}
 	return []stage{{pkg, ""}}
 }
