@@ -129,6 +129,7 @@ func TestMailboxOfSubscription(t *testing.T) {
 		{"with a mailbox", encode(long), ews.MailboxGUIDID},
 		{"white space, which .NET ignores", " " + encode(long)[:9] + " \t\r\n" + encode(long)[9:], ews.MailboxGUIDID},
 		{"with more behind", encode(long + "\x00"), ews.MailboxGUIDID},
+		{"long name of the back end", encode("\x04\x01" + strings.Repeat("x", 0x104) + long[2+16:]), ews.MailboxGUIDID},
 		{"without a mailbox", encode(head + time), ews.SubscriptionID},
 		{"without a mailbox, white space", encode(head + time)[:4] + " " + encode(head + time)[4:], ews.SubscriptionID},
 		{"without a mailbox and time", encode(head), ews.SubscriptionID},

@@ -3,6 +3,7 @@ package soap
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/mail"
 	"reflect"
@@ -83,6 +84,22 @@ func TestSendersInMIME(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestRefusedSenderEndsTheScan checks that a sender that the policy refuses ends
+// the scan, wherever its field ends.
+func TestRefusedSenderEndsTheScan(t *testing.T) {
+	refused := errors.New("refused")
+	for _, message := range []string{
+		"From: bob@contoso.com", "From: bob@contoso.com\r\n", "From: bob@contoso.com\r\n\r\n", "From: bob@contoso.com\r\n\r\nx",
+		"From: bob@contoso.com\r\nTo: x", "To: x\nFrom: bob@contoso.com\nTo: x\n\n", "From: bob@contoso.com\r\nx",
+	} {
+		s := NewScanner()
+		s.Reset(func(ews.Reference) error { return refused }, false)
+		if err := scan(s, createMessage(encoded(message)), 1); err != refused {
+			t.Errorf("%q: %v", message, err)
+		}
 	}
 }
 

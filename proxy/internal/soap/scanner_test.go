@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"hmaproxy/proxy/ews"
@@ -253,5 +254,43 @@ func TestAllocations(t *testing.T) {
 	})
 	if allocs > 6 {
 		t.Errorf("%v allocations for a small request", allocs)
+	}
+}
+
+// TestWriteCountsScannedBytes has violations that are found after their first
+// byte.
+func TestWriteCountsScannedBytes(t *testing.T) {
+	for doc, want := range map[string]int{
+		"x": 1, "x]]>": 3, "x\x00y": 1, `<t:x b="c" b="d">y`: 17, "x]]": 3, "x&amp;&x;y": 8,
+	} {
+		s := NewScanner()
+		n, err := s.Write([]byte(head + "<m:GetRooms>" + doc))
+		if n -= len(head + "<m:GetRooms>"); n != want || (err == nil) != (want == len(doc)) {
+			t.Errorf("%q: %d bytes, %v; want %d", doc, n, err, want)
+		}
+	}
+}
+
+// TestZoneIsBounded has a time zone of 64 KiB as it is written, and one of a
+// byte more.
+func TestZoneIsBounded(t *testing.T) {
+	zone := func(size int) []byte {
+		const start = `<t:TimeZoneContext xmlns:t="` + ews.TypesNS + `">`
+		var definitions string
+		for left := size - len(start); left > 0; {
+			n := min(left, 22<<10)
+			definitions += `<t:TimeZoneDefinition Id="` + strings.Repeat("x", n-len(`<t:TimeZoneDefinition Id=""></t:TimeZoneDefinition>`)) + `"></t:TimeZoneDefinition>`
+			left -= n
+		}
+		return []byte(strings.Replace(head, "<soap:Header>", "<soap:Header>"+start+definitions+"</t:TimeZoneContext>", 1) + "<m:GetRooms/>" + tail)
+	}
+	for size, good := range map[int]bool{64 << 10: true, 64<<10 + 1: false} {
+		s := NewScanner()
+		if err := scan(s, zone(size), 0); err != nil {
+			t.Fatal(err)
+		}
+		if b := s.Request().Blocks[0]; b.Name != "TimeZoneContext" || (b.Problem == "") != good {
+			t.Errorf("%d bytes: %+v", size, b)
+		}
 	}
 }
