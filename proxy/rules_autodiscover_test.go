@@ -243,6 +243,8 @@ func foundRules() (rules []rule) {
 		rule{name: "Found/as written without a list", request: post(getUserSettings("Bob@Contoso.com")).to(svcPath), open: foundBySOAP("Bob@Contoso.com")},
 		rule{name: "Found/100 users", request: post(getUserSettings(hundred...)).to(svcPath), all: foundBySOAP(names...)},
 		rule{name: "Found/101 users", request: post(getUserSettings(append(hundred, "alice@contoso.com")...)).to(svcPath), all: faulted("ErrorSchemaValidation", "envelope-refused").and(mentions("1 to 100"))},
+		rule{name: "Found/no memory for the document", request: post(getUserSettings("alice@contoso.com")).to(svcPath),
+			config: func(c *proxy.Config) { discovering(c); c.BufferBudget = 1 << 10 }, all: faulted("ErrorServerBusy", "proxy-busy")},
 		rule{name: "Found/no users", request: post(getUserSettings()).to(svcPath), all: faulted("ErrorSchemaValidation", "envelope-refused").and(mentions("1 to 100"))},
 		rule{name: "Found/the same user twice", request: post(getUserSettings("alice@contoso.com", "alice@contoso.com")).to(svcPath), all: foundBySOAP("alice@contoso.com", "alice@contoso.com")},
 	)
