@@ -127,8 +127,8 @@ func TestIdleConnectionsAfterLostPeer(t *testing.T) {
 			inSynctest(t, func(t *testing.T) {
 				var armed atomic.Bool
 				s := newServer(memoryNetwork{})
-				both := make(chan bool)
-				meet := func(*peer) error { both <- true; return nil }
+				arrived, both := make(chan bool), make(chan bool)
+				meet := func(*peer) error { arrived <- true; <-both; return nil } // so that each needs its own connection
 				s.scripts = [][]step{{head, body, meet, say(ok), head, body, closeRaw}, {head, body, meet, say(ok), head, body, closeRaw}, {head, body, say(ok)}}
 				transport := newTestTransport(t, s, func(u *upstream.Config) {
 					u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -140,8 +140,9 @@ func TestIdleConnectionsAfterLostPeer(t *testing.T) {
 				for range 2 {
 					go func() { mustFetch(t, transport, post); done <- true }()
 				}
-				<-both
-				<-both
+				<-arrived
+				<-arrived
+				close(both)
 				<-done
 				<-done
 				armed.Store(true)
