@@ -143,6 +143,9 @@ func TestSenderProperties(t *testing.T) {
 	message := func(tag, value string) string {
 		return `<m:CreateItem><m:Items><t:Message><t:ExtendedProperty><t:ExtendedFieldURI PropertyTag="` + tag + `" PropertyType="String"/>` + value + `</t:ExtendedProperty></t:Message></m:Items></m:CreateItem>`
 	}
+	named := func(attributes, value string) string {
+		return strings.Replace(message("1", value), `PropertyTag="1"`, attributes, 1)
+	}
 	const value = `<t:Value>bob@contoso.com</t:Value>`
 	address := []ews.Reference{{Path: "ExtendedProperty/Value", Value: "bob@contoso.com"}}
 	unreadable := []ews.Reference{{Path: "ExtendedProperty/Value", Unreadable: true}}
@@ -150,42 +153,88 @@ func TestSenderProperties(t *testing.T) {
 		content string
 		want    []ews.Reference
 	}{
-		"PidTagSentRepresentingEmailAddress": {message("0x0065", value), address},
-		"in decimal":                         {message("101", value), address},
-		"with a zero":                        {message("0101", value), address},
-		"in short":                           {message("0X65", value), address},
-		"with white space":                   {message(" 0x65 ", value), address},
-		"by reference":                       {message("0x006&#53;", value), address},
-		"PidTagSenderEmailAddress":           {message("0x0C1F", value), address},
-		"PidTagSenderSmtpAddress":            {message("0x5d01", value), address},
-		"PidTagSentRepresentingSmtpAddress":  {message("0x5D02", value), address},
-		"PidTagSentRepresentingSearchKey":    {message("0x003B", value), unreadable},
-		"PidTagSentRepresentingEntryId":      {message("0x0041", value), unreadable},
-		"PidTagSenderEntryId":                {message("0x0C19", value), unreadable},
-		"PidTagSenderSearchKey":              {message("0x0C1D", value), unreadable},
-		"PR_SENDER_SID":                      {message("0x0E4D", value), unreadable},
-		"PR_SENT_REPRESENTING_SID":           {message("0x0E4E", value), unreadable},
-		"no tag":                             {message("x", value), unreadable},
-		"tag that is too large":              {message("0x10065", value), unreadable},
-		"values":                             {message("0x0065", `<t:Values>`+value+`</t:Values>`), unreadable},
-		"two values":                         {message("0x0065", value+value), slices.Concat(address, unreadable)},
-		"no value":                           {message("0x0065", ""), unreadable},
-		"value first":                        {message("0x3001", value+`<t:ExtendedFieldURI PropertyTag="0x65"/>`), unreadable},
-		"PidTagSentRepresentingName":         {message("0x0042", value), nil},
-		"PidTagSenderName":                   {message("0x0C1A", value), nil},
-		"PidTagMessageFlags":                 {message("0x0E07", value), nil},
-		"tag of one digit":                   {message("0x1", value), nil},
-		"hexadecimal without a digit":        {message("0x", value), unreadable},
-		"hexadecimal without a prefix":       {message("0C1F", value), unreadable},
-		"named property":                     {strings.Replace(message("1", value), `PropertyTag="1"`, `DistinguishedPropertySetId="Common" PropertyId="101"`, 1), nil},
-		"asked for":                          {`<m:GetItem><m:ItemShape><t:AdditionalProperties><t:ExtendedFieldURI PropertyTag="0x0065" PropertyType="String"/></t:AdditionalProperties></m:ItemShape></m:GetItem>`, nil},
-		"of an attached message":             {`<m:CreateAttachment><t:ItemAttachment>` + message("0x0065", value) + `</t:ItemAttachment></m:CreateAttachment>`, nil},
+		"PidTagSentRepresentingEmailAddress":     {message("0x0065", value), address},
+		"in decimal":                             {message("101", value), address},
+		"with a zero":                            {message("0101", value), address},
+		"in short":                               {message("0X65", value), address},
+		"with white space":                       {message(" 0x65 ", value), address},
+		"by reference":                           {message("0x006&#53;", value), address},
+		"PidTagSenderEmailAddress":               {message("0x0C1F", value), address},
+		"PidTagSenderSmtpAddress":                {message("0x5d01", value), address},
+		"PidTagSentRepresentingSmtpAddress":      {message("0x5D02", value), address},
+		"PidTagSentRepresentingSearchKey":        {message("0x003B", value), unreadable},
+		"PidTagSentRepresentingEntryId":          {message("0x0041", value), unreadable},
+		"PidTagSenderEntryId":                    {message("0x0C19", value), unreadable},
+		"PidTagSenderSearchKey":                  {message("0x0C1D", value), unreadable},
+		"PR_SENDER_SID":                          {message("0x0E4D", value), unreadable},
+		"PR_SENT_REPRESENTING_SID":               {message("0x0E4E", value), unreadable},
+		"PidTagReceivedByEmailAddress":           {message("0x0076", value), address},
+		"PidTagReceivedRepresentingEmailAddress": {message("0x0078", value), address},
+		"PidTagReceivedBySmtpAddress":            {message("0x5D07", value), address},
+		"PidTagReceivedRepresentingSmtpAddress":  {message("0x5D08", value), address},
+		"PidTagReceivedByEntryId":                {message("0x003F", value), unreadable},
+		"PidTagReceivedRepresentingEntryId":      {message("0x0043", value), unreadable},
+		"PidTagReceivedBySearchKey":              {message("0x0051", value), unreadable},
+		"PidTagReceivedRepresentingSearchKey":    {message("0x0052", value), unreadable},
+		"by number in PS_MAPI":                   {named(`PropertySetId="00020328-0000-0000-C000-000000000046" PropertyId="101"`, value), address},
+		"opaque in PS_MAPI":                      {named(`PropertyId="65" PropertySetId="00020328-0000-0000-c000-000000000046"`, value), unreadable},
+		"signed in PS_MAPI":                      {named(`PropertySetId="00020328-0000-0000-C000-000000000046" PropertyId="+101"`, value), unreadable},
+		"another one in PS_MAPI":                 {named(`PropertySetId="00020328-0000-0000-C000-000000000046" PropertyId="12289"`, value), nil},
+		"set in braces":                          {named(`PropertySetId="{00020328-0000-0000-C000-000000000046}" PropertyId="12289"`, value), unreadable},
+		"From in InternetHeaders":                {named(`DistinguishedPropertySetId="InternetHeaders" PropertyName="from"`, value), unreadable},
+		"Sender in PS_INTERNET_HEADERS":          {named(`PropertySetId="00020386-0000-0000-C000-000000000046" PropertyName="Sender "`, value), unreadable},
+		"X-Sender in InternetHeaders":            {named(`DistinguishedPropertySetId="InternetHeaders" PropertyName="X-Sender"`, value), nil},
+		"From in another set":                    {named(`DistinguishedPropertySetId="PublicStrings" PropertyName="From"`, value), nil},
+		"empty tag":                              {message("", value), unreadable},
+		"no tag":                                 {message("x", value), unreadable},
+		"tag that is too large":                  {message("0x10065", value), unreadable},
+		"values":                                 {message("0x0065", `<t:Values>`+value+`</t:Values>`), unreadable},
+		"two values":                             {message("0x0065", value+value), slices.Concat(address, unreadable)},
+		"no value":                               {message("0x0065", ""), unreadable},
+		"value first":                            {message("0x3001", value+`<t:ExtendedFieldURI PropertyTag="0x65"/>`), unreadable},
+		"PidTagSentRepresentingName":             {message("0x0042", value), nil},
+		"PidTagSenderName":                       {message("0x0C1A", value), nil},
+		"PidTagMessageFlags":                     {message("0x0E07", value), nil},
+		"tag of one digit":                       {message("0x1", value), nil},
+		"hexadecimal without a digit":            {message("0x", value), unreadable},
+		"hexadecimal without a prefix":           {message("0C1F", value), unreadable},
+		"named property":                         {named(`DistinguishedPropertySetId="Common" PropertyId="101"`, value), nil},
+		"asked for":                              {`<m:GetItem><m:ItemShape><t:AdditionalProperties><t:ExtendedFieldURI PropertyTag="0x0065" PropertyType="String"/></t:AdditionalProperties></m:ItemShape></m:GetItem>`, nil},
+		"of an attached message":                 {`<m:CreateAttachment><t:ItemAttachment>` + message("0x0065", value) + `</t:ItemAttachment></m:CreateAttachment>`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := referencesIn(t, operation("<m:CreateItem>"+c.content+"</m:CreateItem>")); !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+func TestSenderInInternetMessageHeaders(t *testing.T) {
+	header := func(name, value string) string {
+		return `<m:CreateItem><m:Items><t:Message><t:InternetMessageHeaders><t:InternetMessageHeader HeaderName="` + name + `">` + value + `</t:InternetMessageHeader></t:InternetMessageHeaders></t:Message></m:Items></m:CreateItem>`
+	}
+	const path = "InternetMessageHeader"
+	bob := []ews.Reference{{Path: path, Value: "bob@contoso.com"}}
+	unreadable := []ews.Reference{{Path: path, Unreadable: true}}
+	for name, c := range map[string]struct {
+		content string
+		want    []ews.Reference
+	}{
+		"From":              {header("From", "bob@contoso.com"), bob},
+		"Sender":            {header("sender", "Bob &lt;bob@contoso.com>"), bob},
+		"by reference":      {header("&#70;rom", "bob@contoso.com"), bob},
+		"an odd name":       {header("From&#xA0;", "bob@contoso.com"), slices.Concat(bob, unreadable)},
+		"a group":           {header("From", "g: bob@contoso.com;"), unreadable},
+		"comment":           {header("From", "alice@contoso.com<!-- -->"), slices.Concat([]ews.Reference{{Path: path, Value: "alice@contoso.com"}}, unreadable)},
+		"another field":     {header("X-Sender", "bob@contoso.com"), nil},
+		"of an attachment":  {`<m:CreateAttachment><t:ItemAttachment>` + header("From", "bob@contoso.com") + `</t:ItemAttachment></m:CreateAttachment>`, nil},
+		"no name":           {strings.Replace(header("From", "bob@contoso.com"), ` HeaderName="From"`, "", 1), nil},
+		"of another object": {`<m:UpdateItem><t:SetItemField>` + header("From", "bob@contoso.com") + `</t:SetItemField></m:UpdateItem>`, bob},
+	} {
+		if got := referencesIn(t, operation("<m:CreateItem>"+c.content+"</m:CreateItem>")); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
 	}
 }
 

@@ -1,20 +1,78 @@
 package soap
 
-import "strconv"
+import (
+	"strconv"
 
-// A senderProperty says how a MAPI property names the sender of a message.
+	"hmaproxy/proxy/ews"
+)
+
+// A senderProperty says how a MAPI property names the sender of a message, or the
+// mailbox that received it.
 type senderProperty uint8
 
 const (
 	noSender      senderProperty = iota // not at all, or by a display name
 	senderAddress                       // an address as text
-	opaqueSender                        // in a form that cannot be read; also for an unreadable tag
+	opaqueSender                        // in a form that cannot be read; also for an unreadable property
+)
+
+// Property sets whose properties can be senders.
+var (
+	// psMAPI contains the properties that have a tag, by the id in the tag. Exchange
+	// maps them to each other ([MS-OXCPRPT] section 3.2.5.10).
+	psMAPI = ews.GUID{0x00, 0x02, 0x03, 0x28, 8: 0xc0, 15: 0x46}
+	// psInternetHeaders contains header fields by their names, which Exchange writes
+	// into a message ([MS-OXCMAIL] section 2.1.3.2).
+	psInternetHeaders = ews.GUID{0x00, 0x02, 0x03, 0x86, 8: 0xc0, 15: 0x46}
 )
 
 // senderPropertyOf returns how the property of an ExtendedFieldURI names the
-// sender. Senders have no named properties, so that only PropertyTag matters.
-// The tags are those of [MS-OXPROPS].
-func senderPropertyOf(tag string) senderProperty {
+// sender. value returns an attribute's value.
+func senderPropertyOf(e *element, value func(*attribute) []byte) senderProperty {
+	var tag, id, name, set string
+	distinguished := ""
+	for i := range e.attrs {
+		a := &e.attrs[i]
+		switch string(a.name) {
+		case "PropertyTag":
+			tag = string(trim(value(a)))
+			if tag == "" {
+				return opaqueSender
+			}
+		case "PropertyId":
+			id = string(trim(value(a)))
+		case "PropertyName":
+			name = string(value(a))
+		case "PropertySetId":
+			set = string(trim(value(a)))
+		case "DistinguishedPropertySetId":
+			distinguished = string(trim(value(a)))
+		}
+	}
+	if tag != "" {
+		return senderOfTag(tag)
+	}
+	guid := ews.GUID{}
+	if set != "" {
+		var err error
+		if guid, err = ews.ParseGUID(set); err != nil {
+			return opaqueSender
+		}
+	}
+	if guid == psMAPI {
+		return senderOfTag(id)
+	}
+	if guid == psInternetHeaders || distinguished == "InternetHeaders" {
+		if path, _ := senderField([]byte(name)); path != "" {
+			return opaqueSender
+		}
+	}
+	return noSender
+}
+
+// senderOfTag is senderPropertyOf for the tag of a property without its type. The
+// tags are those of [MS-OXPROPS] and of Microsoft's header files for MAPI.
+func senderOfTag(tag string) senderProperty {
 	digits, base := tag, 10
 	if len(tag) > 2 && (tag[:2] == "0x" || tag[:2] == "0X") {
 		digits, base = tag[2:], 16
@@ -25,12 +83,20 @@ func senderPropertyOf(tag string) senderProperty {
 	}
 	switch id {
 	case 0x0065, // PidTagSentRepresentingEmailAddress
+		0x0076, // PidTagReceivedByEmailAddress
+		0x0078, // PidTagReceivedRepresentingEmailAddress
 		0x0C1F, // PidTagSenderEmailAddress
 		0x5D01, // PidTagSenderSmtpAddress
-		0x5D02: // PidTagSentRepresentingSmtpAddress
+		0x5D02, // PidTagSentRepresentingSmtpAddress
+		0x5D07, // PidTagReceivedBySmtpAddress
+		0x5D08: // PidTagReceivedRepresentingSmtpAddress
 		return senderAddress
 	case 0x003B, // PidTagSentRepresentingSearchKey
+		0x003F, // PidTagReceivedByEntryId
 		0x0041, // PidTagSentRepresentingEntryId
+		0x0043, // PidTagReceivedRepresentingEntryId
+		0x0051, // PidTagReceivedBySearchKey
+		0x0052, // PidTagReceivedRepresentingSearchKey
 		0x0C19, // PidTagSenderEntryId
 		0x0C1D, // PidTagSenderSearchKey
 		0x0E4D, // PR_SENDER_SID

@@ -100,6 +100,9 @@ func (r *references) enterTarget(e *element, t tag) {
 			r.message.mixed = !plainMIME(e)
 			r.message.head.reset()
 			return
+		case target.form == headerForm:
+			r.enterHeader(target, e)
+			return
 		default:
 			r.collect(target, e)
 			return
@@ -118,13 +121,22 @@ func (r *references) collect(t *target, e *element) {
 // enterProperty handles an ExtendedFieldURI in an ExtendedProperty. If the property
 // names a sender, the Value after it is expected to be an address.
 func (r *references) enterProperty(t *target, e *element) {
+	if p := senderPropertyOf(e, r.ids.value); p != noSender {
+		r.mailbox = openMailbox{target: t, depth: len(r.path) - 1, odd: p == opaqueSender}
+	}
+}
+
+// enterHeader begins to collect the text of an InternetMessageHeader if its name
+// is that of a sender. Exchange writes these elements and is not known to read them.
+func (r *references) enterHeader(t *target, e *element) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
-		if string(a.name) != "PropertyTag" {
+		if string(a.name) != "HeaderName" {
 			continue
 		}
-		if p := senderPropertyOf(string(trim(r.ids.value(a)))); p != noSender {
-			r.mailbox = openMailbox{target: t, depth: len(r.path) - 1, odd: p == opaqueSender}
+		if path, plain := senderField(r.ids.value(a)); path != "" {
+			r.collect(t, e)
+			r.value.leaf.mixed = !plain
 		}
 	}
 }
@@ -252,6 +264,16 @@ func (r *references) reportValue(t *target) error {
 			found.ID = ews.MailboxOfSubscription(text)
 		}
 		if !r.ids.wanted {
+			return nil
+		}
+	case headerForm:
+		addresses, ok := parseMailboxes(text)
+		for _, address := range addresses {
+			if err := r.report(ews.Reference{Path: t.name, Value: address}); err != nil {
+				return err
+			}
+		}
+		if found.Unreadable = found.Unreadable || !ok; !found.Unreadable {
 			return nil
 		}
 	default:

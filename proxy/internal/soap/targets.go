@@ -17,6 +17,7 @@ const (
 	extendedFieldURITag
 	extendedPropertyTag
 	fromTag
+	internetMessageHeaderTag
 	itemAttachmentTag
 	legacyDNTag
 	mailboxTag
@@ -71,6 +72,8 @@ func tagOf(e *element) tag {
 		return extendedPropertyTag
 	case "From":
 		return fromTag
+	case "InternetMessageHeader":
+		return internetMessageHeaderTag
 	case "ItemAttachment":
 		return itemAttachmentTag
 	case "LegacyDN":
@@ -138,6 +141,7 @@ const (
 	subscriptionForm             // by the id of a subscription as its text
 	propertyForm                 // by a MAPI property, which the element specifies
 	mimeForm                     // by header fields of a message in base64
+	headerForm                   // by its text, if its HeaderName is a sender's
 )
 
 // A target is a kind of reference: an element at the end of a path.
@@ -171,6 +175,7 @@ var targets = [...]target{
 		operations: []string{"SetTeamMailbox", "UnpinTeamMailbox"}},
 	{name: "ExtendedProperty/Value", form: propertyForm, path: []tag{extendedPropertyTag, extendedFieldURITag}, sender: true},
 	{name: "MimeContent", form: mimeForm, path: []tag{mimeContentTag}, sender: true},
+	{name: "InternetMessageHeader", form: headerForm, path: []tag{internetMessageHeaderTag}, sender: true},
 	{name: "MailboxSmtpAddress", path: []tag{mailboxSmtpAddressTag}},
 	{name: "Email", path: []tag{operationTag, emailTag}, operations: []string{"GetUserPhoto", "SetUserPhoto"}},
 	{name: "SmtpAddress", path: []tag{operationTag, smtpAddressTag}, operations: []string{"GetSharingFolder"}},
