@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func (c *cookieNames) carry(in http.Header) string {
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.Trim(pair, " \t")
 			name, value, ok := strings.Cut(pair, "=")
-			if ok && c.known(name) && cookieValue(value) && (name != affinityCookies[0] || overrideValue(value)) {
+			if ok && c.known(name) && cookieValue(value) && backEndValue(name, value) {
 				out = append(out, pair)
 				override = override || name == affinityCookies[0]
 			}
@@ -81,6 +82,44 @@ func (c *cookieNames) carry(in http.Header) string {
 	return strings.Join(out, "; ")
 }
 
+// backEndValue reports whether a value is not that of a cookie that names a back
+// end, or is of the form that Exchange gives it.
+func backEndValue(name, value string) bool {
+	switch name {
+	case affinityCookies[0]:
+		return overrideValue(value)
+	case affinityCookies[1]:
+		for pair := range strings.SplitSeq(value, "&") {
+			_, entry, _ := strings.Cut(pair, "=")
+			if !backEndEntry(pair) || !backEndEntry(entry) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// backEndEntry reports whether an entry of X-BackEndCookie names a database or a
+// server by plain names. Exchange writes Database~GUID~domain~time~forest or
+// Server~host~version~time, with every byte inverted, in base64. It ignores an entry
+// that it cannot decode. A front end connects to the host, as to that in
+// X-BackEndOverrideCookie.
+func backEndEntry(entry string) bool {
+	text, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(entry, " ", ""))
+	if err != nil {
+		return true
+	}
+	for i := range text {
+		text[i] ^= 0xff
+	}
+	for i, field := range strings.Split(string(text), "~") {
+		if i != 0 && i != 3 && !isHostName(field) {
+			return false
+		}
+	}
+	return true
+}
+
 // overrideValue reports whether v has the form of X-BackEndOverrideCookie, such
 // as EX01.contoso.com~1941996295: the name of a back end and its version. A
 // front end connects to the host in this cookie, so that no other form is
@@ -90,12 +129,17 @@ func overrideValue(v string) bool {
 	if !found || host == "" || version == "" {
 		return false
 	}
-	for i := range len(host) {
-		if !ascii.IsAlnum(host[i]) && host[i] != '.' && host[i] != '-' {
+	return isHostName(host) && strings.Trim(version, "0123456789") == ""
+}
+
+// isHostName reports whether s has only characters of a host name.
+func isHostName(s string) bool {
+	for i := range len(s) {
+		if !ascii.IsAlnum(s[i]) && s[i] != '.' && s[i] != '-' {
 			return false
 		}
 	}
-	return strings.Trim(version, "0123456789") == ""
+	return true
 }
 
 // cookieValue accepts the octets that RFC 6265 permits, and the blank that real

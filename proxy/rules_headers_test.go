@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -252,6 +253,15 @@ func mailboxRecorded(mailbox string) func(*result) string {
 	}
 }
 
+// backEndEntry returns an entry of X-BackEndCookie as Exchange writes it.
+func backEndEntry(text string) string {
+	inverted := []byte(text)
+	for i := range inverted {
+		inverted[i] ^= 0xff
+	}
+	return base64.StdEncoding.EncodeToString(inverted)
+}
+
 // Which cookies are carried.
 func cookieRules() (rules []rule) {
 	for _, c := range []struct{ name, cookie, sent string }{
@@ -290,7 +300,31 @@ func cookieRules() (rules []rule) {
 			rule{name: "Cookie/override header " + value, request: post(valid, "X-BackEndOverrideCookie: "+value), all: forwarded(headerSent("Cookie", ""))},
 		)
 	}
+	const guid = "9f8d1c2e-5d0b-4c1a-9a53-6f3a0c1d2e4f"
+	for entry, plain := range map[string]bool{
+		"Database~" + guid + "~contoso.com~2026-11-28T00:10:00":               true,
+		"Database~" + guid + "~~2026-11-28T00:10:00~contoso.com":              true,
+		"Server~ex01.contoso.com~1941996295~2026-11-28T00:10:00":              true,
+		"Server~[x]@evil.example:443/a#]~1941996295~2026-11-28T00:10:00":      false,
+		"Server~evil.example/owa~1941996295~2026-11-28T00:10:00":              false,
+		"Server~ex01.contoso.com:444~1941996295~2026-11-28T00:10:00":          false,
+		"1~ex01_contoso~1941996295~2026-11-28T00:10:00":                       false,
+		"Database~" + guid + "~x@evil.example~2026-11-28T00:10:00":            false,
+		"Database~" + guid + "~contoso.com~2026-11-28T00:10:00~evil.example?": false,
+	} {
+		cookie := "X-BackEndCookie=S-1-5-21-1=" + backEndEntry(entry)
+		wanted := map[bool]string{true: cookie}[plain]
+		rules = append(rules, rule{name: "Cookie/back end " + entry, request: post(valid, "Cookie: "+cookie), all: forwarded(headerSent("Cookie", wanted))})
+	}
+	evil := backEndEntry("Server~evil.example#~1941996295~2026-11-28T00:10:00")
+	good := backEndEntry("Server~ex01.contoso.com~1941996295~2026-11-28T00:10:00")
+	for name, value := range map[string]string{
+		"without a key": evil, "as the second": "a=" + good + "&b=" + evil, "with blanks": "a=" + evil[:5] + " " + evil[5:],
+	} {
+		rules = append(rules, rule{name: "Cookie/back end " + name, request: post(valid, "Cookie: X-BackEndCookie="+value), all: forwarded(headerSent("Cookie", ""))})
+	}
 	return append(rules,
+		rule{name: "Cookie/back end twice", request: post(valid, "Cookie: X-BackEndCookie=a="+good+"&b="+good), all: forwarded(headerSent("Cookie", "X-BackEndCookie=a="+good+"&b="+good))},
 		rule{name: "Cookie/override header", request: override, all: forwarded(headerSent("Cookie", "X-BackEndOverrideCookie=BE1.contoso.com~1941996295"), headerSent("X-BackEndOverrideCookie", ""))},
 		rule{name: "Cookie/override header and other cookies", request: override.with("Cookie: exchangecookie=1"), all: forwarded(headerSent("Cookie", "exchangecookie=1; X-BackEndOverrideCookie=BE1.contoso.com~1941996295"))},
 		rule{name: "Cookie/override header and the same cookie", request: override.with("Cookie: X-BackEndOverrideCookie=BE2.contoso.com~1941996295"), all: forwarded(headerSent("Cookie", "X-BackEndOverrideCookie=BE2.contoso.com~1941996295"))},
