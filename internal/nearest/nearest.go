@@ -10,6 +10,10 @@ import "iter"
 func Of(s string, names iter.Seq[string]) (name string, distance int) {
 	distance = int(^uint(0) >> 1)
 	for candidate := range names {
+		// Each change alters the length by one at most.
+		if length := len(s) - len(candidate); max(length, -length) >= distance {
+			continue
+		}
 		if d := Distance(s, candidate); d < distance {
 			name, distance = candidate, d
 		}
@@ -20,13 +24,18 @@ func Of(s string, names iter.Seq[string]) (name string, distance int) {
 // Distance is the optimal string alignment distance: how many insertions,
 // deletions, substitutions and swaps of neighbouring bytes lead from a to b.
 func Distance(a, b string) int {
-	var before, last []int
-	row := make([]int, len(b)+1)
+	const short = 64 // names up to this length need no allocation
+	var room [3 * (short + 1)]int
+	rows, n := room[:], len(b)+1
+	if len(rows) < 3*n {
+		rows = make([]int, 3*n)
+	}
+	before, last, row := rows[:n], rows[n:2*n], rows[2*n:3*n]
 	for j := range row {
 		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, make([]int, len(b)+1)
+		before, last, row = last, row, before
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1

@@ -2,6 +2,7 @@ package nearest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -11,6 +12,7 @@ func TestDistance(t *testing.T) {
 		want int
 	}{
 		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"URL", "ULR", 1}, {"ca", "abc", 3}, {"flaw", "lawn", 2},
+		{strings.Repeat("a", 64), strings.Repeat("a", 63) + "b", 1}, {strings.Repeat("ab", 50), strings.Repeat("ab", 49) + "ba", 1},
 	}
 	for _, tc := range cases {
 		if got := Distance(tc.a, tc.b); got != tc.want {
