@@ -14,9 +14,10 @@ import (
 
 // A Logger logs requests. It is safe for concurrent use.
 type Logger struct {
-	log     *slog.Logger
-	thinned map[proxy.Reason]thinned // by reason of the refusal
-	repeats *repeats
+	log       *slog.Logger
+	thinned   map[proxy.Reason]thinned // by reason of the refusal
+	malformed *logging.Thinning
+	repeats   *repeats
 }
 
 // A thinned is a kind of log lines of which most are left out when there are
@@ -27,18 +28,23 @@ type thinned struct {
 }
 
 // Limits for the lines about one reason: a burst, then one line per interval.
-// For guessed passwords the limits are lower, because these lines contain less
-// information than those about other refusals.
+// For guessed passwords and malformed requests the limits are lower, because these
+// lines contain less information than those about other refusals.
 const (
 	refusalBurst        = 100
 	refusalInterval     = time.Second
 	credentialsBurst    = 10
 	credentialsInterval = 10 * time.Second
+	malformedBurst      = 10
+	malformedInterval   = 10 * time.Second
 )
 
 // New returns a Logger that writes to log.
 func New(log *slog.Logger) *Logger {
-	l := &Logger{log: log, thinned: make(map[proxy.Reason]thinned), repeats: &repeats{log: log, lines: make(map[repeat]*repeatedLine)}}
+	l := &Logger{
+		log: log, thinned: make(map[proxy.Reason]thinned), malformed: logging.NewThinning(malformedBurst, malformedInterval),
+		repeats: &repeats{log: log, lines: make(map[repeat]*repeatedLine)},
+	}
 	for _, reason := range proxy.Reasons() {
 		if reason.Class() == proxy.ClassRefused {
 			l.thinned[reason] = thinned{logging.NewThinning(refusalBurst, refusalInterval), "refused requests were left out of this log"}
@@ -68,6 +74,14 @@ func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 		return
 	}
 	l.write(r, levelOf(r, o))
+}
+
+// Malformed logs a request that was refused with a status because of its head. It
+// leaves out most lines when there are many.
+func (l *Logger) Malformed(remote string, status int, detail string) {
+	if omit, omitted := l.malformed.Count(); !omit {
+		l.log.Warn("malformed request refused", "remote", remote, "status", status, "detail", detail, "omitted", omitted)
+	}
 }
 
 // Close logs the number of repetitions that were left out and not logged yet.

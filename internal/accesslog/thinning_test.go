@@ -53,3 +53,24 @@ func TestRefusedRequestsAreThinned(t *testing.T) {
 		}
 	})
 }
+
+func TestMalformedRequestsAreThinned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		l := New(slog.New(slog.NewTextHandler(&b, nil)))
+		lines := func() int {
+			b.Reset()
+			for range 1000 {
+				l.Malformed("127.0.0.1:1", 400, "malformed request line")
+			}
+			return strings.Count(b.String(), `msg="malformed request refused"`)
+		}
+		if n := lines(); n != 10 {
+			t.Errorf("%d lines of the first 1000, want 10", n)
+		}
+		time.Sleep(10 * time.Second)
+		if n := lines(); n != 1 || !strings.Contains(b.String(), "omitted=990") {
+			t.Errorf("%d lines after a pause: %s", n, b.String())
+		}
+	})
+}

@@ -212,6 +212,13 @@ func (o *observer) done(r *proxy.Record) {
 	}
 }
 
+// malformed reports a request that the server refuses because of its head. Such a
+// request has no Record.
+func (o *observer) malformed(remote string, status int, reason string) {
+	o.log.Malformed(remote, status, reason)
+	o.metrics.Malformed(status)
+}
+
 // run opens the listeners, serves and drains.
 func (a *app) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
@@ -233,6 +240,7 @@ func (a *app) run(ctx context.Context) error {
 	limits.ConnState = listener.ConnState
 	server := httpserver.From(limits)
 	server.Busy = a.handler.ServeBusy
+	server.Refused = a.observer.malformed
 	a.observer.admin.ServesClientsAt(clientURLs(clients, a.files.keyPairs != nil))
 	if a.options.Config.AdminQuit {
 		a.observer.admin.PermitQuit(stop)

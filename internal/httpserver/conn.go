@@ -323,6 +323,9 @@ func (c *conn) refuse(err error) {
 	if !ok {
 		return // the client has left
 	}
+	if c.server.Refused != nil {
+		c.server.Refused(c.remote, r.status, r.text)
+	}
 	text := "hmaproxy: " + r.text + "\n"
 	b := []byte("HTTP/1.1 " + itoa(r.status) + " " + http.StatusText(r.status) + "\r\n" +
 		"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " + itoa(len(text)) + "\r\n\r\n" + text)

@@ -35,6 +35,12 @@ type Server struct {
 	// connection. nil: the connection is closed without a response.
 	Busy func(w http.ResponseWriter, remote string)
 
+	// Refused is called for each request whose head is refused, before the response
+	// is sent; the handler is not called for such a request. reason is a text of
+	// this package, without anything that the client sent. It is called concurrently.
+	// nil: no call.
+	Refused func(remote string, status int, reason string)
+
 	watchDelay time.Duration // zero: watchDelay
 
 	date    date

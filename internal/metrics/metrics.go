@@ -25,6 +25,8 @@ type Metrics struct {
 	tokens   tokenMetrics
 	panics   prometheus.Counter
 	accepts  prometheus.Counter
+
+	malformed *prometheus.CounterVec
 }
 
 // maxScrapes limits the number of concurrent scrapes.
@@ -38,6 +40,10 @@ func New(version string) *Metrics {
 	m.requests, m.tokens = newRequestMetrics(f), newTokenMetrics(f)
 	m.panics = f.counter("hmaproxy_panics_total", "Panics while serving a request: faults of this program.")
 	m.accepts = f.counter("hmaproxy_accept_failures_total", "Connections that could not be accepted, usually because the limit of open files is reached.")
+	m.malformed = f.counters("hmaproxy_malformed_requests_total", "Requests refused because of their head: not HTTP/1, malformed, too large or too slow.", "status")
+	for _, status := range malformedStatuses {
+		m.malformed.WithLabelValues(statusLabel(status)).Add(0)
+	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hmaproxy_build_info", Help: "Always 1; the label is the version.",
 		ConstLabels: prometheus.Labels{"version": version},
@@ -61,6 +67,15 @@ func (m *Metrics) Panicked() { m.panics.Inc() }
 
 // AcceptFailed counts a connection that could not be accepted.
 func (m *Metrics) AcceptFailed() { m.accepts.Inc() }
+
+// malformedStatuses are the statuses of malformed requests.
+var malformedStatuses = [...]int{
+	http.StatusBadRequest, http.StatusRequestTimeout, http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge,
+	http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
+}
+
+// Malformed counts a request that was refused with a status because of its head.
+func (m *Metrics) Malformed(status int) { m.malformed.WithLabelValues(statusLabel(status)).Inc() }
 
 // InFlight returns a handler that counts the requests that next is serving.
 func (m *Metrics) InFlight(next http.Handler) http.Handler {
