@@ -103,8 +103,15 @@ func TestFolderSynchronisation(t *testing.T) {
 		state = between(t, got, "<m:SyncState>", "<")
 		return between(t, got, "<m:Changes>", "</m:Changes>")
 	}
-	if got := sync(); strings.Count(got, "<t:Create>") != 11 {
+	if got := sync(); strings.Count(got, "<t:Create>") != 10 || strings.Contains(got, ">Root<") {
 		t.Errorf("first: %s", got)
+	}
+	// With SyncFolderId the changes are those below that folder: akonadi-ews takes
+	// any other folder for an orphan and ends the synchronisation.
+	got := x.call(`<m:SyncFolderHierarchy><m:SyncFolderId><t:DistinguishedFolderId Id="msgfolderroot"/></m:SyncFolderId></m:SyncFolderHierarchy>`)
+	top := between(t, x.call(`<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="msgfolderroot"/></m:FolderIds></m:GetFolder>`), `<t:FolderId Id="`, `"`)
+	if strings.Count(got, "<t:Create>") != 9 || strings.Count(got, `<t:ParentFolderId Id="`+top) != 9 {
+		t.Errorf("below msgfolderroot: %s", got)
 	}
 	create := `<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id="inbox"/></m:ParentFolderId><m:Folders><t:Folder><t:DisplayName>%s</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>`
 	id := between(t, x.call(fmt.Sprintf(create, "new")), `<t:FolderId Id="`, `"`)

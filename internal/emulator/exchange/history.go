@@ -106,22 +106,33 @@ func writeChange(b *strings.Builder, f *folder, ch change, s shape) {
 	}
 }
 
-// syncFolderHierarchy returns the changes to all folders since the SyncState. It
-// ignores SyncFolderId.
+// syncFolderHierarchy returns the changes below a folder since the SyncState. As in
+// Exchange, the folder itself is not among them. Without SyncFolderId it is the
+// root of the mailbox. It returns every deletion, also elsewhere in the mailbox.
 func syncFolderHierarchy(c *call) response {
-	point, ok := syncPoint(c.op.value("SyncState"), "H", c.user.GUID)
+	base := c.user.folder("root")
+	if ids := c.op.children("SyncFolderId"); len(ids) > 0 {
+		f, bad := c.resolve(ids[0])
+		if bad != nil {
+			return replies("SyncFolderHierarchy", []result{*bad})
+		}
+		base = f
+	}
+	owner := base.owner
+	point, ok := syncPoint(c.op.value("SyncState"), "H", owner.GUID)
 	if !ok {
 		return replies("SyncFolderHierarchy", []result{invalidSyncState()})
 	}
-	news, point, last := since(c.user.log, point, 1<<30)
+	within := base.below(true)
+	news, point, last := since(owner.log, point, 1<<30)
 	var b strings.Builder
 	for _, ch := range news {
-		switch f := c.user.folder(ch.id); {
+		switch f := owner.folder(ch.id); {
 		case f == nil:
-			fmt.Fprintf(&b, `<t:Delete><t:FolderId Id="%s"/></t:Delete>`, mailboxID("F", c.user.GUID, ch.id))
-		default:
+			fmt.Fprintf(&b, `<t:Delete><t:FolderId Id="%s"/></t:Delete>`, mailboxID("F", owner.GUID, ch.id))
+		case slices.Contains(within, f):
 			fmt.Fprintf(&b, "<t:%s>%s</t:%[1]s>", ch.kind, f.xml())
 		}
 	}
-	return replies("SyncFolderHierarchy", []result{syncAnswer(opaqueID("H", c.user.GUID, strconv.Itoa(point)), last, "IncludesLastFolderInRange", b.String())})
+	return replies("SyncFolderHierarchy", []result{syncAnswer(opaqueID("H", owner.GUID, strconv.Itoa(point)), last, "IncludesLastFolderInRange", b.String())})
 }
