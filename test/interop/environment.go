@@ -232,6 +232,8 @@ func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 		if status := atoi(q.Get("status")); status != 0 {
 			x.InjectWhile(func() bool { return true }, devicesPage(status, q.Get("body")))
 		}
+	case "/requests": // the client's requests so far
+		fmt.Fprint(out, len(w.relay.messages()))
 	case "/executed":
 		fmt.Fprint(out, x.Executed(q.Get("operation")))
 	default:

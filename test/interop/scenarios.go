@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"hmaproxy/internal/emulator"
 )
@@ -78,6 +79,7 @@ func scenarios() []scenario {
 	list = append(list, toolkits()...)
 	list = append(list, thunderbird()...)
 	list = append(list, evolution()...)
+	list = append(list, akonadi()...)
 	list = append(list, autodiscover()...)
 	return list
 }
@@ -99,6 +101,7 @@ func execute(ctx context.Context, w *environment, args []string) (string, error)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Dir = w.environment(), w.dir
+	cmd.WaitDelay = 5 * time.Second // for processes that a client leaves behind
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if ctx.Err() != nil {

@@ -28,6 +28,7 @@ var (
 		"default-jdk-headless", "libhttpclient-java", "mono-mcs", "mono-runtime",
 		"libsoap-lite-perl", "gsoap", "libgsoap-dev", "g++", "libaxis-java", "libjaxws-java", "thunderbird",
 		"evolution-ews", "evolution-data-server", "dbus", "python3-gi", "gir1.2-edataserver-1.2", "gir1.2-ecal-2.0",
+		"kdepim-runtime", "akonadi-server", "akonadi-backend-sqlite",
 	}
 	npmPackages = []string{"ews-javascript-api@0.15.3", "node-ews@3.5.0", "ntlm-client@0.1.1"}
 )
