@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"os"
 	"strings"
 	"testing"
 )
@@ -24,6 +25,24 @@ func utf16(text []byte, mark bool) []byte {
 		out = append(out, c, 0)
 	}
 	return out
+}
+
+// swapped turns UTF-16 from little-endian to big-endian.
+func swapped(text []byte) []byte {
+	for i := 0; i+1 < len(text); i += 2 {
+		text[i], text[i+1] = text[i+1], text[i]
+	}
+	return text
+}
+
+// readPFX returns a PFX file of the package that reads them.
+func readPFX(t *testing.T) []byte {
+	t.Helper()
+	data, err := os.ReadFile("../../certsource/testdata/good/windows-3des-sha1.pfx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // TestCAFilesAsTheyAreFound: either every certificate in the file is trusted,
@@ -47,7 +66,21 @@ func TestCAFilesAsTheyAreFound(t *testing.T) {
 		{"no line end at the end", bytes.TrimSpace(join(ca, ca)), 2, ""},
 		{"UTF-16", utf16(ca, true), 0, "UTF-16"},
 		{"UTF-16 without a mark", utf16(ca, false), 0, "UTF-16"},
+		{"UTF-16, big-endian", swapped(utf16(ca, true)), 0, "UTF-16"},
+		{"UTF-16, big-endian without a mark", swapped(utf16(ca, false)), 0, "UTF-16"},
+		{"UTF-16 after a whole certificate", join(ca, utf16(ca, false)), 0, "UTF-16"},
+		{"two byte order marks", join(bom, bom, ca), 1, ""},
+		{"lines that end with CR alone", bytes.ReplaceAll(join(ca, ca), []byte("\n"), []byte("\r")), 0, "block 1 (line 1)"},
+		{"the end mark of DOS", join(ca, []byte("\x1a")), 1, ""},
+		{"binary bytes after the end", join(ca, []byte("\xff\xd8\xfe\x01")), 1, ""},
+		{"a damaged block in the middle, with Windows line ends", join(crlf, bytes.ReplaceAll(bad, []byte("\n"), []byte("\r\n")), crlf), 0, "block 2 (line "},
+		{"base64 that is cut within the block in the middle", join(ca, bytes.Replace(ca, []byte("\n-----END"), []byte("A\n-----END"), 1), ca), 0, "block 2 "},
+		{"PKCS #7 as PEM", bytes.ReplaceAll(ca, []byte("CERTIFICATE-"), []byte("PKCS7-")), 0, "block 1 is no certificate"},
+		{"OpenSSL's trusted certificate", join(ca, bytes.ReplaceAll(ca, []byte(" CERTIFICATE-"), []byte(" TRUSTED CERTIFICATE-"))), 0, "block 2 is no certificate"},
+		{"a request for a certificate", bytes.ReplaceAll(ca, []byte(" CERTIFICATE-"), []byte(" CERTIFICATE REQUEST-")), 0, "block 1 is no certificate"},
+		{"HTML of a sign-in page", []byte("<html><title>Sign in</title></html>"), 0, "without a PEM block"},
 		{"DER", []byte{0x30, 0x82, 0, 1}, 0, "DER"},
+		{"a PFX", readPFX(t), 0, "DER"},
 		{"unreadable block 1", join(bad, ca), 0, "block 1 (line 1)"},
 		{"unreadable block 2", join(ca, bad, ca), 0, "block 2 (line "},
 		{"unreadable last block", join(ca, ca, bad), 0, "block 3 (line "},
