@@ -102,5 +102,5 @@ type cutBody struct{}
 
 func (cutBody) Read(p []byte) (int, error) {
 	time.Sleep(time.Millisecond)
-	return copy(p, "<part/>"), errors.New("cut")
+	return copy(p, "<Envelope>"), errors.New("cut")
 }

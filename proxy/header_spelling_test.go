@@ -37,9 +37,9 @@ func (t spellingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	for _, name := range t.names {
 		header.Set(name, "text/xml")
 	}
-	header.Set("Content-Length", "5")
+	header.Set("Content-Length", "11")
 	header.Set("Connection", "x-hop-BY-hop")
-	return &http.Response{StatusCode: 200, Header: header, ContentLength: 5, Body: spelledBody{strings.NewReader("<ok/>"), t.names}}, nil
+	return &http.Response{StatusCode: 200, Header: header, ContentLength: 11, Body: spelledBody{strings.NewReader("<Envelope/>"), t.names}}, nil
 }
 
 // TestHeaderSpelling checks that clients get the server's spelling, and that no
@@ -58,7 +58,7 @@ func TestHeaderSpelling(t *testing.T) {
 	text, _ := io.ReadAll(conn)
 	head, _, _ := strings.Cut(string(text), "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
-	for _, want := range []string{"X-FEServer: text/xml", "request-id: text/xml", "Content-Length: 5", "Content-Type: text/xml"} {
+	for _, want := range []string{"X-FEServer: text/xml", "request-id: text/xml", "Content-Length: 11", "Content-Type: text/xml"} {
 		n := 0
 		for _, line := range lines {
 			name, _, _ := strings.Cut(want, ":")

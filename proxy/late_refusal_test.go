@@ -16,7 +16,7 @@ func TestResponseToARefusedRequestNeverLooksComplete(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		_, _ = io.CopyN(io.Discard, r, 1000)
 		go io.Copy(io.Discard, r)
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n<done/\r\n")
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\na\r\n<Envelope/\r\n")
 		time.Sleep(5 * time.Second)
 		go io.WriteString(conn, "1\r\n>\r\n0\r\n\r\n")
 		time.Sleep(5 * time.Second)

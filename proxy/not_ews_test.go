@@ -56,12 +56,40 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 		{"page-503", page(503, "Retry-After", "30"), "ErrorServerBusy", "status 503"},
 		{"with a location", page(200, "Location", "https://login.contoso.com:8443/x?token=secret"), "ErrorServerBusy", `Location of "login.contoso.com:8443"`},
 		{"empty-200", plain(200, "", ""), "ErrorServerBusy", "status 200"},
-		{"text/xml, 200, empty", plain(200, "text/xml; charset=utf-8", ""), "ErrorServerBusy", "an empty body"},
+		{"text/xml, 200, empty", plain(200, "text/xml; charset=utf-8", ""), "ErrorServerBusy", "no SOAP document"},
 		{"text/xml, 200, empty in chunks", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Type", "text/xml")
 			w.(http.Flusher).Flush()
-		}, "ErrorServerBusy", "an empty body"},
+		}, "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, 500, empty", plain(500, "text/xml; charset=utf-8", ""), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, a page", plain(200, "text/xml", "\ufeff<!DOCTYPE html><html><title>Sign on</title>"), "ErrorServerBusy", `title "Sign on", no SOAP document`},
+		{"text/xml, XHTML", plain(200, "text/xml", "<?xml version=\"1.0\"?>\r\n<!-- <Envelope> --><html/>"), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, another root", plain(200, "text/xml", "<EnvelopeX><Envelope/></EnvelopeX>"), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, text", plain(503, "text/xml", "The service is unavailable."), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, white space", plain(200, "text/xml", " \r\n"), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, an end in the declaration", plain(200, "text/xml", "<?xml version"), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, and text/html", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header()["Content-Type"] = []string{"text/xml", "text/html"}
+			_, _ = io.WriteString(w, "<Envelope/>")
+		}, "ErrorServerBusy", "status 200"},
+		{"text/xml, a page in single bytes", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/xml")
+			for _, c := range []byte("\ufeff <!-- --><!DOCTYPE html>") {
+				_, _ = w.Write([]byte{c})
+				_ = http.NewResponseController(w).Flush()
+			}
+		}, "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, a compressed page", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/xml")
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = io.WriteString(z, "<html><title>Sign up</title>")
+			z.Close()
+		}, "ErrorServerBusy", `title "Sign up"`},
 		{"no media type", plain(200, "", "<Envelope/>"), "ErrorServerBusy", "status 200"},
 		{"SOAP 1.2", plain(200, "application/soap+xml", "<Envelope/>"), "ErrorServerBusy", `type "application/soap+xml"`},
 		{"almost text/xml", plain(200, "text/xml-external-parsed-entity", "<x/>"), "ErrorServerBusy", "status 200"},
@@ -111,17 +139,23 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 // TestEWSResponsesAreRelayed checks that EWS responses and documents are relayed
 // unchanged.
 func TestEWSResponsesAreRelayed(t *testing.T) {
+	const soap = "<Envelope/>"
 	for _, c := range []struct {
 		method, contentType string
 		status              int
+		body                string
 	}{
-		{"POST", "text/xml; charset=utf-8", 200},
-		{"POST", "Text/XML;charset=\"utf-8\"", 500},
-		{"POST", "text/xml", 503},
-		{"POST", "text/xml ; charset=utf-8", 404},
-		{"GET", "text/html", 200},
-		{"GET", "", 200},
-		{"GET", "text/html", 404},
+		{"POST", "text/xml; charset=utf-8", 200, soap},
+		{"POST", "Text/XML;charset=\"utf-8\"", 500, soap},
+		{"POST", "text/xml", 503, soap},
+		{"POST", "text/xml ; charset=utf-8", 404, soap},
+		{"POST", "text/xml", 200, "\ufeff\r\n<?xml version=\"1.0\"?><!-- <html> -->\n<s:Envelope\txmlns:s='x'/>"},
+		{"POST", "text/xml; charset=utf-16", 200, "\xff\xfe<\x00s\x00:\x00E\x00"},
+		{"POST", "text/xml; charset=utf-16", 200, "\x00<\x00s\x00:\x00E"},
+		{"POST", "text/xml", 200, "<!--" + strings.Repeat(" ", 10_000) + "--><Envelope/>"}, // undecided
+		{"GET", "text/html", 200, "<x/>"},
+		{"GET", "", 200, "<x/>"},
+		{"GET", "text/html", 404, "<x/>"},
 	} {
 		r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -130,7 +164,7 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 				w.Header().Set("Content-Type", c.contentType)
 			}
 			w.WriteHeader(c.status)
-			_, _ = io.WriteString(w, "<x/>")
+			_, _ = io.WriteString(w, c.body)
 		}})
 		req, _ := http.NewRequest(c.method, "http://"+r.address+"/EWS/Exchange.asmx", http.NoBody)
 		if c.method == "GET" {
@@ -140,7 +174,7 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 			req.Body = io.NopCloser(strings.NewReader(string(envelope("alice@contoso.com", getFolder))))
 			req.ContentLength = -1
 		}
-		if resp, text := r.do(t, req); resp.StatusCode != c.status || text != "<x/>" || resp.Header.Get("Content-Type") != c.contentType {
+		if resp, text := r.do(t, req); resp.StatusCode != c.status || text != c.body || resp.Header.Get("Content-Type") != c.contentType {
 			t.Errorf("%v: status %d, Content-Type %q, %q", c, resp.StatusCode, resp.Header.Get("Content-Type"), text)
 		}
 	}

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,10 +18,12 @@ import (
 
 // notEWS returns the problem of a response to a POST that does not come from
 // EWS, such as the sign-in page of a device in front of Exchange. It returns
-// nil for an EWS response, which is text/xml and has a body. The problem does
-// not contain token.
+// nil for a response that may be one of EWS: it is text/xml and may have a body.
+// The problem does not contain token.
 func notEWS(resp *http.Response, token string) *problem {
-	if isXML(value(resp.Header, "Content-Type")) && (resp.ContentLength != 0 || resp.StatusCode != http.StatusOK) {
+	types := resp.Header["Content-Type"]
+	other := func(contentType string) bool { return !isXML(contentType) }
+	if len(types) > 0 && !slices.ContainsFunc(types, other) && resp.ContentLength != 0 {
 		return nil
 	}
 	return notEWSProblem(resp, token)
@@ -66,14 +70,14 @@ func hint(resp *http.Response, token string) string {
 	contentType := value(resp.Header, "Content-Type")
 	quote("type", contentType)
 	quote("Server", value(resp.Header, "Server"))
-	if strings.Contains(contentType, "html") {
+	if strings.Contains(contentType, "html") || isXML(contentType) {
 		quote("title", title(resp))
 	}
 	if location, err := url.Parse(value(resp.Header, "Location")); err == nil {
 		quote("Location of", location.Host)
 	}
 	if isXML(contentType) {
-		b.WriteString(", an empty body")
+		b.WriteString(", no SOAP document")
 	}
 	return b.String()
 }
@@ -122,4 +126,69 @@ func inflated(header http.Header, body io.Reader) []byte {
 	}
 	data, _ := io.ReadAll(io.LimitReader(body, inflatedRead))
 	return data
+}
+
+// A start says what the first bytes of a response to a POST begin.
+type start int
+
+const (
+	startUnknown start = iota // more bytes are needed
+	startSOAP                 // a SOAP document, or one whose encoding or compression is not read here
+	startOther                // another document or text
+)
+
+// startOf returns what the first bytes of a body begin. Some devices give their
+// pages the media type of the request. DavMail reports a message as stored when
+// a response contains no error that it knows.
+func startOf(header http.Header, first []byte) start {
+	switch encoding := value(header, "Content-Encoding"); {
+	case encoding == "" || ascii.EqualFold(encoding, "identity"):
+	case ascii.EqualFold(encoding, "gzip"):
+		if first = inflated(header, bytes.NewReader(first)); len(first) == 0 {
+			return startSOAP
+		}
+	default:
+		return startSOAP
+	}
+	if bytes.IndexByte(first[:min(len(first), 4)], 0) >= 0 || bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff")) {
+		return startSOAP // UTF-16
+	}
+	rest := bytes.TrimPrefix(first, []byte("\ufeff"))
+	for {
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+		var end string
+		switch {
+		case bytes.HasPrefix(rest, []byte("<?")):
+			end = "?>"
+		case bytes.HasPrefix(rest, []byte("<!--")):
+			end = "-->"
+		case len(rest) < len("<!--") && strings.HasPrefix("<!--", string(rest)), string(rest) == "\xef", string(rest) == "\xef\xbb":
+			return startUnknown
+		default:
+			return rootStart(rest)
+		}
+		_, after, found := bytes.Cut(rest, []byte(end))
+		if !found {
+			return startUnknown
+		}
+		rest = after
+	}
+}
+
+// rootStart returns what a document begins whose root element is at the
+// beginning of text.
+func rootStart(text []byte) start {
+	name, tag := bytes.CutPrefix(text, []byte("<"))
+	if !tag {
+		return startOther
+	}
+	end := bytes.IndexAny(name, " \t\r\n/>")
+	if end < 0 {
+		return startUnknown
+	}
+	name = name[:end]
+	if string(name[bytes.IndexByte(name, ':')+1:]) == "Envelope" {
+		return startSOAP
+	}
+	return startOther
 }

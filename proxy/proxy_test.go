@@ -139,10 +139,10 @@ func TestResponseHeaders(t *testing.T) {
 			w.Header().Add(h[0], h[1])
 		}
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "busy")
+		_, _ = io.WriteString(w, "<Envelope/>")
 	}})
 	resp, text := r.post(t, envelope("alice@contoso.com", getFolder))
-	if resp.StatusCode != http.StatusServiceUnavailable || text != "busy" {
+	if resp.StatusCode != http.StatusServiceUnavailable || text != "<Envelope/>" {
 		t.Errorf("Exchange's own 503 came as %d %q", resp.StatusCode, text)
 	}
 	wantCookies := []string{
@@ -159,7 +159,7 @@ func TestResponseHeaders(t *testing.T) {
 		}
 	}
 	rec := r.last(t)
-	if rec.RequestID != "r-1" || rec.FrontEnd != "EX1" || rec.Upstream != 503 || rec.Status != 503 || rec.BytesOut != 4 {
+	if rec.RequestID != "r-1" || rec.FrontEnd != "EX1" || rec.Upstream != 503 || rec.Status != 503 || rec.BytesOut != 11 {
 		t.Errorf("record %+v", rec)
 	}
 	// the proxy has learned the name of the load balancer's cookie
@@ -289,7 +289,10 @@ func TestResponsesThatBecomeFaults(t *testing.T) {
 }
 
 func TestForbiddenWithoutABearerChallengeIsExchangesOwn(t *testing.T) {
-	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) { w.WriteHeader(403) }})
+	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
+		w.WriteHeader(403)
+		_, _ = io.WriteString(w, "<Envelope/>")
+	}})
 	if resp, _ := r.post(t, envelope("alice@contoso.com", getFolder)); resp.StatusCode != 403 {
 		t.Errorf("response %d", resp.StatusCode)
 	}
@@ -421,7 +424,7 @@ func TestTruncatedResponseNeverLooksComplete(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 				_, _ = io.Copy(io.Discard, req.Body)
-				_, _ = w.Write(bytes.Repeat([]byte("x"), 100_000))
+				_, _ = w.Write(append([]byte("<Envelope>"), bytes.Repeat([]byte("x"), 100_000)...))
 				_ = http.NewResponseController(w).Flush()
 				panic(http.ErrAbortHandler)
 			}})
@@ -552,14 +555,14 @@ func TestBodyRefusedAfterTheResponseBeganAbortsIt(t *testing.T) {
 		_, _ = io.ReadFull(req.Body, make([]byte, 1000))
 		rc := http.NewResponseController(w)
 		_ = rc.EnableFullDuplex()
-		_, _ = io.WriteString(w, "<early/>")
+		_, _ = io.WriteString(w, "<Envelope>")
 		_ = rc.Flush()
 		close(responded)
 		_, err := io.Copy(io.Discard, req.Body)
 		if err == nil {
 			t.Error("the body came to its proper end")
 		}
-		_, _ = io.WriteString(w, "<late/>")
+		_, _ = io.WriteString(w, "</Envelope>")
 	}})
 	bad := envelope("alice@contoso.com", createItem(2<<20))
 	reader, writer := io.Pipe()
@@ -584,7 +587,7 @@ func TestBodyRefusedAfterTheResponseBeganAbortsIt(t *testing.T) {
 func TestEarlyResponseReachesAClientThatSendsAllFirst(t *testing.T) {
 	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		_, _ = io.WriteString(w, "too large")
+		_, _ = io.WriteString(w, "<Envelope/>")
 	}})
 	conn, err := net.Dial("tcp", r.address)
 	if err != nil {
@@ -600,7 +603,7 @@ func TestEarlyResponseReachesAClientThatSendsAllFirst(t *testing.T) {
 	if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Fatalf("%v %v", resp, err)
 	}
-	if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "too large" {
+	if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "<Envelope/>" {
 		t.Errorf("%q %v", text, err)
 	}
 }
@@ -611,7 +614,7 @@ func TestLongBodiesAreStreamed(t *testing.T) {
 	r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com"), respond: func(w http.ResponseWriter, req *http.Request) {
 		n, _ := io.Copy(io.Discard, req.Body)
 		got.Store(n)
-		part := bytes.Repeat([]byte("A"), 64<<10)
+		part := bytes.Repeat([]byte("<Envelope>      "), 4<<10)
 		for range size / len(part) {
 			_, _ = w.Write(part)
 		}

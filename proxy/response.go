@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -24,6 +25,7 @@ type responder struct {
 	cookies  *cookieNames
 	settings *Settings
 	busy     *busyDelay
+	begun    bool      // the head of Exchange's response is written
 	kept     []byte    // first bytes of an error response
 	tail     tail      // last bytes of a notification stream
 	deadline time.Time // time when the write deadline was set
@@ -159,39 +161,34 @@ func (r *responder) write(status int, body string) {
 // relay copies Exchange's response and changes only parts that would mislead or
 // harm a client. operation is the client's name for the operation. relay
 // returns false if the client did not get all of the response. It returns
-// errEmpty before it has written anything if a response to a POST is empty.
+// errNotSOAP before it has written anything if a response to a POST is empty or
+// begins as no SOAP document does.
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
 	streaming := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
-	n := 0
-	if resp.ContentLength < 0 && !streaming {
-		n, err = resp.Body.Read(small[:])
-		if n == 0 && err == io.EOF && resp.StatusCode == http.StatusOK {
-			return false, errEmpty
-		}
+	if streaming {
+		r.begin(resp)
+		_ = r.control.Flush() // the first event may be half an hour away
 	}
-	r.copyHeader(resp.Header, spellingOf(resp))
-	r.record.Status = resp.StatusCode
-	r.extendDeadline(time.Now()) // Exchange may have taken longer than the deadline
-	r.w.WriteHeader(resp.StatusCode)
 	if resp.StatusCode >= 400 && r.r.Method == http.MethodPost {
 		r.kept = make([]byte, 0, keptRead)
 		defer func() { describeFault(r.record, resp.Header, r.kept) }()
 	}
-	switch {
-	case streaming:
-		_ = r.control.Flush() // the first event may be half an hour away
-	case n > 0 && !r.writePart(small[:n], true):
-		return false, nil
-	case err != nil:
-		return r.ended(err, resp), nil
-	}
-	return r.copyBody(resp, small, streaming, n == len(small)), nil
+	return r.copyBody(resp, small, streaming)
 }
 
-// errEmpty is returned for a response that has no body.
-var errEmpty = errors.New("the response is empty")
+// begin writes the head of Exchange's response.
+func (r *responder) begin(resp *http.Response) {
+	r.begun = true
+	r.copyHeader(resp.Header, spellingOf(resp))
+	r.record.Status = resp.StatusCode
+	r.extendDeadline(time.Now()) // Exchange may have taken longer than the deadline
+	r.w.WriteHeader(resp.StatusCode)
+}
+
+// errNotSOAP is returned for a response that is not a SOAP document.
+var errNotSOAP = errors.New("the response is not a SOAP document")
 
 // streamingOperation is the operation whose response lasts for up to half an
 // hour.
@@ -209,12 +206,10 @@ var (
 const smallBuffer = 2 << 10
 
 // copyBody copies the response's body, each part as soon as it has arrived.
-// more says whether the next part is likely to be large.
-func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, streaming, more bool) bool {
+func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, streaming bool) (complete bool, err error) {
 	long := resp.ContentLength > int64(len(small))
-	for large := long || more; ; {
+	for large := long; ; {
 		var n int
-		var err error
 		if large {
 			n, err = r.copyLargePart(resp)
 			large = long || n == chunk || n >= len(small) && !streaming
@@ -222,8 +217,14 @@ func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, stre
 			n, err = r.copyPart(resp, small[:])
 			large = n == len(small)
 		}
-		if err != nil {
-			return err != errNotTaken && r.ended(err, resp)
+		switch err {
+		case nil:
+		case errNotSOAP:
+			return false, err
+		case errNotTaken:
+			return false, nil
+		default:
+			return r.ended(err, resp), nil
 		}
 	}
 }
@@ -238,11 +239,45 @@ func (r *responder) copyLargePart(resp *http.Response) (int, error) {
 // time.
 var errNotTaken = errors.New("the client stopped reading the response")
 
-// copyPart copies one part through buf.
+// copyPart copies one part through buf. It writes the head of the response
+// before the first part.
 func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 	n, err := resp.Body.Read(buf)
+	if !r.begun {
+		if n, err = r.checkFirst(resp, buf, n, err); err == errNotSOAP {
+			return 0, err
+		}
+		r.begin(resp)
+	}
 	if n > 0 && !r.writePart(buf[:n], resp.ContentLength < 0) {
 		return n, errNotTaken
+	}
+	return n, err
+}
+
+// checkFirst reads on until the first part of the response in buf shows what the
+// response is. It returns errNotSOAP if that is not what the client requested.
+// resp.Body then still has the first part.
+func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error) (int, error) {
+	if r.r.Method != http.MethodPost {
+		if n == 0 && err == io.EOF && resp.ContentLength < 0 && resp.StatusCode == http.StatusOK {
+			err = errNotSOAP
+		}
+		return n, err
+	}
+	start := startOf(resp.Header, buf[:n])
+	for start == startUnknown && err == nil && n < len(buf) {
+		var more int
+		more, err = resp.Body.Read(buf[n:])
+		n += more
+		start = startOf(resp.Header, buf[:n])
+	}
+	if start == startOther || start == startUnknown && err == io.EOF {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(bytes.Clone(buf[:min(n, hintRead)])), resp.Body), resp.Body}
+		return n, errNotSOAP
 	}
 	return n, err
 }

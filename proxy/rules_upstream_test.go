@@ -33,7 +33,7 @@ func forwardRules() (rules []rule) {
 	chunk := func(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text), text) }
 	events := post(envelope("alice@contoso.com", "<m:GetStreamingEvents/>"))
 	streamed := want{status: 200, sent: 1, conn: "kept"}.and(func(r *result) string {
-		if r.body != "<one/><two/><three/>" {
+		if r.body != "<Envelope><one/><two/></Envelope>" {
 			return "the client got " + r.body
 		}
 		return ""
@@ -49,9 +49,9 @@ func forwardRules() (rules []rule) {
 		}
 	}
 	return []rule{
-		{name: "Streaming/a response of half an hour", request: events, reply: stream(chunk("<one/>"), chunk("<two/>"), chunk("<three/>")+"0\r\n\r\n"),
+		{name: "Streaming/a response of half an hour", request: events, reply: stream(chunk("<Envelope><one/>"), chunk("<two/>"), chunk("</Envelope>")+"0\r\n\r\n"),
 			all: streamed.and(took(30*time.Minute), firstByteAfter(10*time.Minute))},
-		{name: "Streaming/each part at once", request: post(valid), reply: stream(chunk("<one/>")+chunk("<two/>"), chunk("<three/>"), "0\r\n\r\n"),
+		{name: "Streaming/each part at once", request: post(valid), reply: stream(chunk("<Envelope><one/>")+chunk("<two/>"), chunk("</Envelope>"), "0\r\n\r\n"),
 			all: streamed.and(took(30*time.Minute), firstByteAfter(10*time.Minute))},
 		{name: "Streaming/thinking for half an hour", request: post(valid), reply: always(response{raw: soapResponse(200, okDocument).raw, delay: 30 * time.Minute}), all: forwarded(took(30 * time.Minute))},
 		{name: "Encoding/gzip passes", request: post(valid, "Accept-Encoding: gzip"), reply: always(soapResponse(200, "\x1f\x8b\x08", "Content-Encoding: gzip")),
@@ -258,7 +258,7 @@ func responseRules() (rules []rule) {
 	}
 	return append(rules,
 		rule{name: "Not EWS/200 without a body", request: post(valid), reply: always(soapResponse(200, "")), all: want{status: 500, reason: "upstream-not-ews", code: "ErrorServerBusy", sent: 1, conn: "kept"}},
-		rule{name: "Not EWS/200 without a media type", request: post(valid), reply: always(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<ok/>"}), all: want{status: 500, reason: "upstream-not-ews", code: "ErrorServerBusy", sent: 1, conn: "kept"}},
+		rule{name: "Not EWS/200 without a media type", request: post(valid), reply: always(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n<Envelope/>"}), all: want{status: 500, reason: "upstream-not-ews", code: "ErrorServerBusy", sent: 1, conn: "kept"}},
 		rule{name: "Not EWS/text_xml in another spelling is EWS", request: post(valid), reply: always(soapResponse(200, okDocument, "Content-Type: Text/XML;charset=UTF-8")), all: forwarded()},
 		rule{name: "Not EWS/a GET may have any media type", request: get("/EWS/Services.wsdl"), reply: always(soapResponse(200, okDocument, "Content-Type: application/octet-stream")), all: forwarded()},
 	)

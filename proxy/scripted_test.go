@@ -136,7 +136,7 @@ func head(n int) string {
 	return fmt.Sprintf("POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n", n)
 }
 
-const shortOK = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 5\r\n\r\n<ok/>"
+const shortOK = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 11\r\n\r\n<Envelope/>"
 
 // readHead reads a request's head and leaves the body unread.
 func readHead(r *bufio.Reader) string {

@@ -45,7 +45,7 @@ func TestRefusalWithoutAnEnd(t *testing.T) {
 		body := envelope("alice@contoso.com", getFolder)
 		go conn.Write(append([]byte(head(len(body))), body...))
 		within(conn, time.Minute)
-		if status, text := readReply(r); status != 200 || text != "<ok/>" {
+		if status, text := readReply(r); status != 200 || text != "<Envelope/>" {
 			t.Errorf("response %d %s", status, text)
 		}
 	})

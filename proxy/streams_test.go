@@ -152,7 +152,7 @@ func TestEndStreamsLeavesOtherRequestsAlone(t *testing.T) {
 		time.Sleep(time.Second)
 		l.handler.EndStreams()
 		for range 2 {
-			if status, text := readReply(in); status != http.StatusOK || text != "<ok/>" {
+			if status, text := readReply(in); status != http.StatusOK || text != "<Envelope/>" {
 				t.Errorf("got %d %q", status, text)
 			}
 			fmt.Fprint(c, head(len(body)), string(body))

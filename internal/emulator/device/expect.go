@@ -10,24 +10,27 @@ import (
 	"strings"
 )
 
-// refuseExpectation responds with 417 to requests with Expect and leaves their
-// body unread. Other requests go to Exchange.
-func refuseExpectation(conn net.Conn, exchange http.Handler) {
-	const page = "<html><head><title>417 - Expectation Failed</title></head></html>"
-	in := bufio.NewReader(conn)
-	for {
-		r, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
-		if r.Header.Get("Expect") == "" {
-			if !relay(conn, r, exchange) {
+// refuseExpectation returns a session that responds with the status to requests
+// with Expect and leaves their body unread. Other requests go to Exchange.
+func refuseExpectation(status string) func(net.Conn, http.Handler) {
+	page := "<html><head><title>" + status + "</title></head></html>"
+	text := "HTTP/1.1 " + status + "\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(page)) + "\r\n\r\n" + page
+	return func(conn net.Conn, exchange http.Handler) {
+		in := bufio.NewReader(conn)
+		for {
+			r, err := http.ReadRequest(in)
+			if err != nil {
 				return
 			}
-			continue
-		}
-		if _, err := io.WriteString(conn, "HTTP/1.1 417 Expectation Failed\r\nContent-Type: text/html\r\nContent-Length: "+strconv.Itoa(len(page))+"\r\n\r\n"+page); err != nil {
-			return
+			if r.Header.Get("Expect") == "" {
+				if !relay(conn, r, exchange) {
+					return
+				}
+				continue
+			}
+			if !write(conn, text) {
+				return
+			}
 		}
 	}
 }

@@ -17,7 +17,7 @@ func heads() []Device {
 	var all []Device
 	for _, d := range []struct {
 		name, does string
-		write      func(response) string
+		format     func(response) string
 	}{
 		{"head-space-before-colon", "writes a space between the name and the colon of a header", func(r response) string {
 			return "HTTP/1.1 " + r.status + "\r\nX-Device : 1\r\n" + r.headers + r.length() + "\r\n" + r.body
@@ -49,11 +49,37 @@ func heads() []Device {
 		{"head-trailing-crlf", "sends an empty line after the body", func(r response) string {
 			return "HTTP/1.1 " + r.status + "\r\n" + r.headers + r.length() + "\r\n" + r.body + "\r\n"
 		}},
+		{"head-interim", "sends 102 and 103 before the response, with headers", func(r response) string {
+			return "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x.css>; rel=preload\r\n\r\nHTTP/1.1 " + r.status + "\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-te-capitals", "writes the transfer coding in capitals, with chunk extensions and a trailer", func(r response) string {
+			chunks := strings.Replace(r.chunked(), "\r\n", ";x=1\r\n", 1)
+			return "HTTP/1.1 " + r.status + "\r\n" + r.headers + "transfer-encoding: Chunked\r\nTrailer: X-Device\r\n\r\n" + strings.TrimSuffix(chunks, "\r\n") + "X-Device: 1\r\n\r\n"
+		}},
+		{"head-without-length", "writes a body without a length and closes", func(r response) string {
+			return "HTTP/1.0 " + r.status + "\r\n" + r.headers + "\r\n" + r.body
+		}},
+		{"head-many-cookies", "sets 300 cookies of 100 bytes", func(r response) string {
+			cookies := ""
+			for i := range 300 {
+				cookies += "Set-Cookie: device" + strconv.Itoa(i) + "=" + strings.Repeat("c", 100) + "; path=/; secure\r\n"
+			}
+			return "HTTP/1.1 " + r.status + "\r\n" + r.headers + cookies + r.length() + "\r\n" + r.body
+		}},
+		{"head-huge", "writes a header of two megabytes", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\nX-Device: " + strings.Repeat("x", 2<<20) + "\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-nul", "writes a NUL in a header value", func(r response) string {
+			return "HTTP/1.1 " + r.status + "\r\nX-Device: a\x00b\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
+		{"head-http2-line", "writes HTTP/2 in the status line", func(r response) string {
+			return "HTTP/2 " + r.status + "\r\n" + r.headers + r.length() + "\r\n" + r.body
+		}},
 		{"head-nocolon", "writes a header line without a colon", func(r response) string {
 			return "HTTP/1.1 " + r.status + "\r\nX-Device\r\n" + r.headers + r.length() + "\r\n" + r.body
 		}},
 	} {
-		all = append(all, Device{Name: d.name, Does: d.does, Source: source, session: writeHead(d.write)})
+		all = append(all, Device{Name: d.name, Does: d.does, Source: source, session: writeHead(d.format)})
 	}
 	return all
 }
@@ -74,8 +100,16 @@ func (r response) chunked() string {
 	return strconv.FormatInt(int64(len(r.body)), 16) + "\r\n" + r.body + "\r\n0\r\n\r\n"
 }
 
-// writeHead returns a session that writes Exchange's responses with write.
-func writeHead(write func(response) string) func(net.Conn, http.Handler) {
+// writeHead returns a session that writes Exchange's responses in a format.
+func writeHead(format func(response) string) func(net.Conn, http.Handler) {
+	return writeHeadWith(format, func(conn net.Conn, text string) error {
+		_, err := io.WriteString(conn, text)
+		return err
+	})
+}
+
+// writeHeadWith is writeHead with a function that writes to the connection.
+func writeHeadWith(format func(response) string, send func(net.Conn, string) error) func(net.Conn, http.Handler) {
 	return func(conn net.Conn, exchange http.Handler) {
 		in := bufio.NewReader(conn)
 		for {
@@ -92,8 +126,8 @@ func writeHead(write func(response) string) func(net.Conn, http.Handler) {
 			if err != nil {
 				return
 			}
-			text := write(w.response())
-			if _, err := io.WriteString(conn, text); err != nil || strings.HasPrefix(text, "HTTP/1.0") {
+			text := format(w.response())
+			if err := send(conn, text); err != nil || strings.HasPrefix(text, "HTTP/1.0") {
 				return
 			}
 		}

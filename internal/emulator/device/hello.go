@@ -55,3 +55,19 @@ func wait(c net.Conn) {
 		}
 	}
 }
+
+// A helloConn writes reply in place of the TLS handshake and closes.
+type helloConn struct {
+	net.Conn
+	reply string
+}
+
+func (c *helloConn) Read(p []byte) (int, error) {
+	if n, err := c.Conn.Read(p); err != nil {
+		return n, err
+	}
+	go wait(c.Conn) // the client may still be writing its hello
+	write(c.Conn, c.reply)
+	_ = c.Conn.Close()
+	return 0, net.ErrClosed
+}

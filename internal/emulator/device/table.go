@@ -9,7 +9,7 @@ import (
 // Table returns every device.
 func Table() []Device {
 	var all []Device
-	for _, part := range [][]Device{expectations(), pages(), heads(), handshakes(), certificates()} {
+	for _, part := range [][]Device{expectations(), early(), pages(), heads(), handshakes(), certificates()} {
 		all = append(all, part...)
 	}
 	return all
@@ -21,7 +21,7 @@ func expectations() []Device {
 		{
 			Name: "expect-417", Source: "github.com/otris/ews-cpp/issues/193; curl/curl/pull/4964; RFC 9110, 10.1.1",
 			Does:    "responds to any request with Expect with 417, before it has read the body, and keeps the connection",
-			session: refuseExpectation,
+			session: refuseExpectation("417 Expectation Failed"),
 		},
 		{
 			Name: "expect-501-kemp", Source: "c7solutions.com, EWS and 501 Error; Kemp Exchange 2019 guide 2.3",
@@ -137,6 +137,38 @@ func handshakes() []Device {
 			Name: "client-certificate-required", Source: "IIS, SSL settings: client certificates Require",
 			Does: "ends the handshake without a client certificate",
 			tls:  func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert },
+		},
+		{
+			Name: "tls-h2-only", Source: "RFC 7301, 3.2; load balancers with HTTP/2 on the front side",
+			Does: "accepts no application protocol other than h2",
+			tls:  func(c *tls.Config) { c.NextProtos = []string{"h2"} },
+		},
+		{
+			Name: "tls-unrecognized-name", Source: "RFC 6066, 3; reverse proxies that know other names",
+			Does: "refuses the server name in the ClientHello with a fatal alert",
+			conn: func(c net.Conn) net.Conn { return &helloConn{Conn: c, reply: "\x15\x03\x01\x00\x02\x02\x70"} },
+		},
+		{
+			Name: "tls-not", Source: "load balancers that end TLS on another port",
+			Does: "speaks HTTP without TLS",
+			conn: func(c net.Conn) net.Conn {
+				return &helloConn{Conn: c, reply: "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"}
+			},
+		},
+		{
+			Name: "tls-small-records", Source: "countermeasures to BEAST; embedded TLS stacks",
+			Does: "writes every byte in a TLS record of its own",
+			session: writeHeadWith(func(r response) string {
+				return "HTTP/1.1 " + r.status + "\r\n" + r.headers + r.length() + "\r\n" + r.body
+			},
+				func(conn net.Conn, text string) error {
+					for i := range len(text) {
+						if !write(conn, text[i:i+1]) {
+							return net.ErrClosed
+						}
+					}
+					return nil
+				}),
 		},
 	}
 }
