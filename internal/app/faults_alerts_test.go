@@ -44,7 +44,7 @@ func samples(text string) map[string]float64 {
 func lasting(t *testing.T, before, after string) []string {
 	t.Helper()
 	old, now := samples(before), float64(time.Now().Unix())
-	longest := map[string]float64{"hmaproxy_token_expiry_timestamp_seconds": 900, "hmaproxy_certificate_expiry_timestamp_seconds": 60 * 86400}
+	longest := map[string]float64{"hmaproxy_token_expiry_timestamp_seconds": 900, "hmaproxy_certificate_expiry_timestamp_seconds": 60 * 86400, "hmaproxy_tls_certificate_expiry_timestamp_seconds": 60 * 86400}
 	used := ""
 	for _, e := range ruleExpressions(t) {
 		if !strings.HasPrefix(e, "annotations:") {

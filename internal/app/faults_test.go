@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"math/big"
@@ -144,6 +145,8 @@ func brokenCases(t *testing.T) []brokenCase {
 			h.upload(newTestCertificate(h.t, 1, emulator.CertOptions{}))
 			time.Sleep(time.Hour)
 		}},
+		{name: "the certificate in HMA_TLS_CERT_FILE ends within 30 days", prepare: listenerCertificate(30*24*time.Hour + time.Hour), fault: func(*testProduct) { time.Sleep(2 * time.Hour) }},
+		{name: "the certificate in HMA_TLS_CERT_FILE has ended", prepare: listenerCertificate(time.Hour), fault: func(*testProduct) { time.Sleep(2 * time.Hour) }},
 		{name: "no allow-list is set", prepare: func(h *testProduct) { delete(h.env, "HMA_ALLOWED_MAILBOXES") }},
 		{name: "the allow-list file cannot be parsed any more", prepare: listFile(list), fault: func(*testProduct) { replaceFile(t, list, "alice@contoso.com\nbob\n") }},
 		{name: "the allow-list file is gone", prepare: listFile(lost), fault: func(*testProduct) { replaceFile(t, lost, "") }},
@@ -171,6 +174,32 @@ func listFile(path string) func(*testProduct) {
 func usersFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		h.env["HMA_CLIENT_USERS_FILE"], h.env["HMA_ALLOWED_MAILBOXES"] = path, "alice@contoso.com,bob@contoso.com"
+	}
+}
+
+// listenerCertificate configures a certificate for the clients' listener that
+// ends after a span. The client trusts it.
+func listenerCertificate(span time.Duration) func(*testProduct) {
+	return func(h *testProduct) {
+		h.t.Helper()
+		key := testKeys()[0]
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"autodiscover.contoso.com"},
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(span),
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		h.env["HMA_TLS_CERT_FILE"] = writeFile(h.t, string(chain))
+		h.env["HMA_TLS_KEY_FILE"] = writeFile(h.t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))
+		h.roots = x509.NewCertPool()
+		h.roots.AppendCertsFromPEM(chain)
 	}
 }
 

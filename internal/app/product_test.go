@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net"
@@ -59,6 +61,7 @@ type testProduct struct {
 	log    *testLog
 	memory *memnet.Network   // nil means real sockets
 	dial   httpclient.Dialer // replaces the connections to the services; set it before start
+	roots  *x509.CertPool    // not nil: the client connects by TLS and trusts these; set it before start
 
 	app     *app
 	clients string // address of the clients' listener
@@ -183,6 +186,9 @@ func (s *testProduct) start() *testProduct {
 	if s.memory != nil {
 		transport.DialContext = s.memory.DialContext
 	}
+	if s.roots != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: s.roots}
+	}
 	s.app, s.client = a, &http.Client{Transport: transport}
 	s.end = func() {
 		transport.CloseIdleConnections()
@@ -285,8 +291,16 @@ func (s *testProduct) sendEnvelope(envelope string) response {
 	return s.sendText(context.Background(), envelope)
 }
 
+// url returns the URL of a path for clients.
+func (s *testProduct) url(path string) string {
+	if s.roots != nil {
+		return "https://" + s.clients + path
+	}
+	return "http://" + s.clients + path
+}
+
 func (s *testProduct) sendText(ctx context.Context, envelope string) response {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(envelope))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/EWS/Exchange.asmx"), strings.NewReader(envelope))
 	if err != nil {
 		return response{err: err}
 	}

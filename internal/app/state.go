@@ -35,6 +35,7 @@ func (s *state) health() health.State {
 	}
 	now := time.Now()
 	h.Alarms = append(s.files.alarms(), health.AlarmsFor(status, now)...)
+	h.Alarms = append(h.Alarms, health.AlarmsForListener(s.files.keyPairs.Certificates(), now)...)
 	h.Alarms = append(h.Alarms, health.AlarmsForExchange(s.exchange.State())...)
 	h.Alarms = append(h.Alarms, logAlarms(s.logState(), now)...)
 	s.groupsHealth(&h)
@@ -68,6 +69,7 @@ func (s *state) metricsState() metrics.State {
 		Token:     s.keeper.Status(),
 		Ready:     s.health().Ready(),
 		Exchange:  s.exchange.State(),
+		Listener:  s.files.keyPairs.Certificates(),
 		AllowList: metrics.AllowList{Entries: list.Entries, Mode: list.Mode, Scope: list.Scope, Failed: list.Err != nil},
 	}
 	log := s.logState()

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"hmaproxy/internal/reltime"
 	"hmaproxy/proxy/policy"
 )
 
@@ -109,7 +110,8 @@ type visitResult struct {
 	status  int
 	header  http.Header
 	body    string
-	chain   error // why this machine does not trust the certificate; nil: it does
+	chain   error     // why this machine does not trust the certificate; nil: it does
+	ends    time.Time // end of the certificate; zero without TLS
 	address string
 }
 
@@ -144,6 +146,7 @@ func (w *walk) client(v *visitResult) *http.Client {
 					o.Intermediates.AddCert(c)
 				}
 				_, v.chain = s.PeerCertificates[0].Verify(o)
+				v.ends = s.PeerCertificates[0].NotAfter
 				return nil
 			},
 		},
@@ -218,6 +221,9 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 	case errors.As(v.chain, &wrongName):
 		return Result{Status: Failed, Detail: where + " with a certificate that is not for " + host, Cause: "clients refuse the connection",
 			Repair: []string{"hmaproxy tls-setup autodiscover." + w.domain + " " + w.domain, "or add the certificate for the name to HMA_TLS_CERT_FILE, after a comma"}}
+	case expired(v.chain):
+		return Result{Status: Failed, Detail: where + " with a certificate that is not valid at this machine's time: it ended " + reltime.Until(time.Now(), v.ends), Cause: "clients refuse the connection",
+			Repair: []string{"make another one with hmaproxy tls-setup -dir DIR autodiscover." + w.domain + " " + w.domain + ", put it into HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE, and run the commands that it prints"}}
 	case v.chain != nil:
 		return Result{Status: Failed, Detail: where + " with a certificate that this machine does not trust", Cause: "the authority that has signed it is not in the trust store of the system; clients with a store of their own (Java, Python) may trust it all the same",
 			Repair: []string{"the commands that hmaproxy tls-setup has printed, for the system and for the client"}}
@@ -225,7 +231,11 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 	if w.found == "" {
 		w.found = target
 	}
-	return ok(where, "exchangelib asks DNS and does not read the hosts file")
+	r := ok(where, "exchangelib asks DNS and does not read the hosts file")
+	if now := time.Now(); v.ends.Sub(now) < expiresSoon {
+		r.Warnings = append(r.Warnings, "its certificate ends "+reltime.Until(now, v.ends)+": clients will refuse to connect")
+	}
+	return r
 }
 
 // leadsRound returns the result for a location at which clients find another

@@ -29,11 +29,12 @@ type surrounding struct {
 	places  map[string]string // maps host and port, such as "autodiscover.contoso.com:443", to an address in the network
 	srv     string            // target of the service record; "" for none
 	roots   *x509.CertPool
+	left    time.Duration // time until the end of the certificates
 	options AutodiscoverOptions
 }
 
 func newSurrounding(t *testing.T) *surrounding {
-	s := &surrounding{t: t, network: memnet.New(), places: map[string]string{}, roots: x509.NewCertPool()}
+	s := &surrounding{t: t, network: memnet.New(), places: map[string]string{}, roots: x509.NewCertPool(), left: expiresSoon + time.Minute}
 	s.options = AutodiscoverOptions{Mailbox: "alice@contoso.com", Resolver: s, Dial: s.dial, Roots: s.roots, Temp: t.TempDir()}
 	return s
 }
@@ -70,7 +71,7 @@ func (s *surrounding) serve(address string, h *http.Server, names ...string) {
 	}
 	if len(names) > 0 {
 		name, untrusted := strings.CutPrefix(names[0], "untrusted:")
-		b, err := privateca.Issue(privateca.Request{Names: append([]string{name}, names[1:]...), Now: time.Now(), Valid: time.Hour})
+		b, err := privateca.Issue(privateca.Request{Names: append([]string{name}, names[1:]...), Now: time.Now().Add(-2 * time.Hour), Valid: 2*time.Hour + s.left})
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -199,6 +200,14 @@ func TestAutodiscoverWalk(t *testing.T) {
 			s.places[atHost] = ourIP
 			s.serve(ourIP, s.hmaproxy(nil, host), "untrusted:"+host)
 		}, "autodiscover-host", "does not trust"},
+		{"certificate that ends within 30 days", func(s *surrounding) {
+			s.left = expiresSoon - time.Minute
+			good(s)
+		}, "", "its certificate ends in 29 days: clients will refuse to connect"},
+		{"certificate that has ended", func(s *surrounding) {
+			s.left = -time.Hour
+			good(s)
+		}, "autodiscover-host", "it ended 60 min ago"},
 		{"mailbox that is not listed", func(s *surrounding) {
 			good(s)
 			s.options.Mailbox = "ceo@contoso.com"
@@ -251,6 +260,9 @@ func TestAutodiscoverWalk(t *testing.T) {
 			}
 			if first != tc.check || !strings.Contains(texts, tc.want) {
 				t.Errorf("first failure %q, want %q that says %q:\n%s", first, tc.check, tc.want, texts)
+			}
+			if strings.Contains(texts, "certificate ends") != (tc.name == "certificate that ends within 30 days") {
+				t.Errorf("about the end of the certificate:\n%s", texts)
 			}
 			if code := ExitCode(all); (code == exitOK) != (tc.check == "") {
 				t.Errorf("exit code %d", code)

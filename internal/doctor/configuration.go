@@ -1,13 +1,16 @@
 package doctor
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/health"
 	"hmaproxy/proxy/policy"
 )
 
@@ -32,7 +35,7 @@ func evaluateConfiguration(f *facts) Result {
 		return f.failed("", e).goingOn()
 	}
 	r := ok(describeConfiguration(f.config))
-	r.Warnings = append(warnings(f.config), remarks(f)...)
+	r.Warnings = append(append(warnings(f.config), remarks(f)...), listenerCertificates(f.config)...)
 	return r
 }
 
@@ -132,6 +135,25 @@ func remarks(f *facts) []string {
 		note(f.flags.mailbox != "" && !p.Allows(f.flags.mailbox), "-mailbox is not on the allow-list: hmaproxy refuses it to its clients")
 	}
 	return all
+}
+
+// listenerCertificates returns the alarms about the certificates that clients
+// get. Files that cannot be read are a mistake in the settings.
+func listenerCertificates(c *config.Config) []string {
+	pairs, err := config.ReadKeyPairs(config.ReadFile, c.TLSCertFiles, c.TLSKeyFiles)
+	if err != nil {
+		return nil
+	}
+	var all []*x509.Certificate
+	for _, pair := range pairs {
+		all = append(all, pair.Leaf)
+	}
+	var texts []string
+	now := time.Now()
+	for _, alarm := range health.AlarmsForListener(all, now) {
+		texts = append(texts, alarm.Text(now))
+	}
+	return texts
 }
 
 // newPolicy returns the allow-list as the product applies it, with further entries

@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hmaproxy/internal/doctor"
 	"hmaproxy/internal/emulator"
 	"hmaproxy/internal/emulator/device"
+	"hmaproxy/internal/privateca"
 )
 
 // behind puts a device in front of Exchange.
@@ -139,6 +141,37 @@ func TestTLSCompatibility(t *testing.T) {
 				}
 				if !strings.Contains(strings.Join(o.get("configuration").Warnings, "\n"), "HMA_TLS_COMPATIBILITY") {
 					t.Errorf("no warning about the setting\n%s", o.text)
+				}
+			})
+		})
+	}
+}
+
+// The certificates of HMA_TLS_CERT_FILE are the clients' matter: their end is a
+// warning.
+func TestEndOfListenerCertificate(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, tc := range []struct {
+		name string
+		left time.Duration
+		want string // "": no warning
+	}{
+		{"31 days", 31 * day, ""},
+		{"29 days", 29 * day, "the certificate for autodiscover.contoso.com in HMA_TLS_CERT_FILE ends in 29 days: clients will refuse to connect"},
+		{"ended", -3 * day, "clients refuse to connect: the certificate for autodiscover.contoso.com in HMA_TLS_CERT_FILE ended 3 days ago"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newTestSetup(t, emulator.Config{})
+				b, err := privateca.Issue(privateca.Request{Names: []string{"autodiscover.contoso.com"}, Now: time.Now().Add(-5 * day), Valid: 5*day + tc.left})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.env["HMA_TLS_CERT_FILE"], r.env["HMA_TLS_KEY_FILE"] = r.file("tls.pem", b.Chain), r.file("tls.key", b.Key)
+				o := r.examine()
+				warnings := strings.Join(o.get("configuration").Warnings, "\n")
+				if o.code != 0 || !strings.Contains(warnings, tc.want) || tc.want == "" && strings.Contains(warnings, "HMA_TLS_CERT_FILE") {
+					t.Errorf("exit code %d, want the warning %q\n%s", o.code, tc.want, warnings)
 				}
 			})
 		})

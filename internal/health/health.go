@@ -74,6 +74,7 @@ const (
 	CertificateNotRegistered                 // Subject is the thumbprint of the candidate
 	CertificateEnds                          // the active certificate expires soon; At is its end
 	CertificateMissing                       // there is no certificate
+	ListenerCertificateEnds                  // a certificate of HMA_TLS_CERT_FILE expires soon; Subject is its name, At its end
 	ExchangeFails                            // requests fail at Exchange; Exchange describes the failures
 )
 
@@ -120,6 +121,11 @@ func (a Alarm) Text(now time.Time) string {
 		return "the newest certificate is not in use; register its thumbprint " + a.Subject + ": " + text(a.Err)
 	case CertificateEnds:
 		return "the active certificate ends " + reltime.Until(now, a.At)
+	case ListenerCertificateEnds:
+		if a.At.Before(now) {
+			return "clients refuse to connect: the certificate for " + a.Subject + " in HMA_TLS_CERT_FILE ended " + reltime.Until(now, a.At)
+		}
+		return "the certificate for " + a.Subject + " in HMA_TLS_CERT_FILE ends " + reltime.Until(now, a.At) + ": clients will refuse to connect"
 	case ExchangeFails:
 		return a.Exchange.text(now)
 	}

@@ -84,7 +84,7 @@ func TestNotReadyFor(t *testing.T) {
 }
 
 func TestEveryKindHasAText(t *testing.T) {
-	for k := health.FileNotReloaded; k <= health.CertificateEnds; k++ {
+	for k := health.FileNotReloaded; k < health.ExchangeFails; k++ {
 		if text := (health.Alarm{Kind: k}).Text(now); text == "unknown alarm" {
 			t.Errorf("kind %d: %q", k, text)
 		}

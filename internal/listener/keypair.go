@@ -3,6 +3,7 @@ package listener
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"slices"
 	"sync/atomic"
 
@@ -44,6 +45,19 @@ func (k *KeyPairs) read(readFile func(string) ([]byte, error)) (changed bool, er
 	}
 	k.current.Store(&pairs)
 	return true, nil
+}
+
+// Certificates returns the certificates that clients get at the moment, in the
+// order of the configuration. It returns none for nil KeyPairs.
+func (k *KeyPairs) Certificates() []*x509.Certificate {
+	if k == nil {
+		return nil
+	}
+	var all []*x509.Certificate
+	for _, pair := range *k.current.Load() {
+		all = append(all, pair.Leaf)
+	}
+	return all
 }
 
 // TLSConfig returns the configuration of TCP listeners. It returns nil for nil

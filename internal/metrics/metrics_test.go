@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -120,6 +121,10 @@ func TestMetricsOfState(t *testing.T) {
 		`hmaproxy_allow_list_info{mode="audit",scope="impersonated"} 1`,
 		`hmaproxy_file_alarm{variable="HMA_ALLOWED_MAILBOXES_FILE"} 0`,
 	)
+	if text := scrape(m); strings.Contains(text, "hmaproxy_tls_certificate_expiry_timestamp_seconds") {
+		t.Error("an end of the listeners' certificates, and there are none")
+	}
+	state.Listener = []*x509.Certificate{{NotAfter: time.Unix(1900000000, 0)}, {NotAfter: time.Unix(1850000000, 0)}, {NotAfter: time.Unix(1950000000, 0)}}
 	state.Log = Log{Dropped: 7, Alarm: true}
 	state.Ready, state.AllowList.Failed, state.Files[0].Failed = true, true, true
 	state.Token = token.Status{
@@ -130,6 +135,7 @@ func TestMetricsOfState(t *testing.T) {
 		"hmaproxy_token_usable 1\n", "hmaproxy_token_expiry_timestamp_seconds 1.8e+09\n", "hmaproxy_ready 1\n",
 		"hmaproxy_log_dropped_lines_total 7\n", "hmaproxy_log_alarm 1\n",
 		"hmaproxy_token_consecutive_failures 3\n", "hmaproxy_clock_skew_seconds -90\n",
+		"hmaproxy_tls_certificate_expiry_timestamp_seconds 1.85e+09\n",
 		"hmaproxy_allow_list_alarm 1\n", `hmaproxy_file_alarm{variable="HMA_ALLOWED_MAILBOXES_FILE"} 1`,
 		`hmaproxy_certificate_expiry_timestamp_seconds{slot="active"} 1.9e+09`,
 		`hmaproxy_certificate_expiry_timestamp_seconds{slot="candidate"} 1.95e+09`, "hmaproxy_certificate_candidate_refused 1\n",

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +19,7 @@ type State struct {
 	AllowList AllowList
 	Files     []File // reloaded files
 	Log       Log
+	Listener  []*x509.Certificate // certificates of the listeners for clients
 }
 
 // AllowList describes the current allow-list.
@@ -85,7 +88,14 @@ func tokenGauges() []gauge {
 func certificateGauges() []gauge {
 	expiry := prometheus.NewDesc("hmaproxy_certificate_expiry_timestamp_seconds",
 		"When a certificate ends: the active one, the candidate that waits to be accepted, the fallback.", []string{"slot"}, nil)
+	listener := prometheus.NewDesc("hmaproxy_tls_certificate_expiry_timestamp_seconds",
+		"When the first of the certificates in HMA_TLS_CERT_FILE ends; absent without TLS.", nil, nil)
 	return []gauge{
+		{listener, prometheus.GaugeValue, func(s State, emit func(float64, ...string)) {
+			if len(s.Listener) > 0 {
+				emit(timestamp(slices.MinFunc(s.Listener, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter))
+			}
+		}},
 		{expiry, prometheus.GaugeValue, func(s State, emit func(float64, ...string)) {
 			for _, c := range health.Certificates(s.Token) {
 				emit(timestamp(c.Leaf.NotAfter), string(c.Slot))

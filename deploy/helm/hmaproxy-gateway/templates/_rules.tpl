@@ -59,6 +59,22 @@
           runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxycertificateexpiring"
           summary: "the certificate of hmaproxy on {{ $labels.instance }} expires in {{ $value | humanizeDuration }}"
           description: "After that hmaproxy can obtain no tokens without a new certificate."
+      - alert: HmaproxyTLSCertificateNearExpiry
+        expr: hmaproxy_tls_certificate_expiry_timestamp_seconds - time() < 30 * 86400
+        for: 1h
+        labels: {severity: ticket}
+        annotations:
+          runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxytlscertificatenearexpiry"
+          summary: "the certificate that clients of hmaproxy on {{ $labels.instance }} get expires in {{ $value | humanizeDuration }}"
+          description: "Replace the files of HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE; clients must trust the issuer of the new certificate."
+      - alert: HmaproxyTLSCertificateExpiring
+        expr: hmaproxy_tls_certificate_expiry_timestamp_seconds - time() < 3 * 86400
+        for: 10m
+        labels: {severity: page}
+        annotations:
+          runbook_url: "https://runbooks.example.com/hmaproxy/operations.md#hmaproxytlscertificateexpiring"
+          summary: "the certificate that clients of hmaproxy on {{ $labels.instance }} get expires in {{ $value | humanizeDuration }}"
+          description: "After that clients refuse to connect."
       - alert: HmaproxyCertificateNotRegistered
         expr: hmaproxy_certificate_candidate_refused == 1
         for: 1h
