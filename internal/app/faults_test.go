@@ -182,7 +182,7 @@ func usersFile(path string) func(*testProduct) {
 func listenerCertificate(span time.Duration) func(*testProduct) {
 	return func(h *testProduct) {
 		h.t.Helper()
-		key := testKeys()[0]
+		key := testKeys[0]()
 		template := &x509.Certificate{
 			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"autodiscover.contoso.com"},
 			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(span),
