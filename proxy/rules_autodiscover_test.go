@@ -490,12 +490,13 @@ func jsonQueryRules() (rules []rule) {
 		jsonPath + "?Email=&Protocol=EWS": missing,
 		jsonPath + "?Email=alice@contoso.com&email=alice@contoso.com&Protocol=EWS": missing,
 		jsonPath + "/v1.0/alice@contoso.com?Email=ceo@contoso.com&Protocol=EWS":    missing,
-		jsonPath + "?Email=alice@contoso.com":                                      protocol,
-		jsonPath + "?Email=alice@contoso.com&Protocol=":                            protocol,
+		jsonPath + "?Email=alice@contoso.com":                                      missing,
+		jsonPath + "?Email=alice@contoso.com&Protocol=":                            missing,
 		jsonPath + "?Email=alice@contoso.com&Protocol=EWS&Protocol=EWS":            protocol,
 		jsonPath + "?Email=alice@contoso.com&Protocol=ActiveSync":                  protocol,
 		jsonPath + "?Email=alice@contoso.com&Protocol=AutodiscoverV1":              protocol,
-		jsonPath + "/v1.0/alice@contoso.com":                                       protocol,
+		jsonPath + "/v1.0/alice@contoso.com":                                       missing,
+		jsonPath + "?Email=alice@contoso.com&Protocol&Protocol=EWS":                protocol,
 		jsonPath + "?Email=alice%4@contoso.com&Protocol=EWS":                       invalid,
 		jsonPath + "?Email=alice@contoso.com&Protocol=%zz":                         invalid,
 		jsonPath + "?Email=alice+x@contoso.com&Protocol=EWS":                       missingInJSON,
@@ -672,7 +673,7 @@ var foundByJSON = want{status: 200, conn: "kept"}.and(enabled, func(r *result) s
 	return jsonFields(r, map[string]string{"Protocol": "EWS", "Url": handedOut}, "")
 })
 
-var missingInJSON = jsonErrorOf(404, "UserNotFound", "mailbox-not-allowed")
+var missingInJSON = jsonErrorOf(404, "UserNotFound", "mailbox-not-allowed").and(mentions("The given user is not found"))
 
 // jsonErrorOf expects an error in JSON.
 func jsonErrorOf(status int, code, reason string) want {

@@ -35,15 +35,16 @@ func IsJSON(target string) bool {
 var (
 	// ErrEmail is about a request without the address of a mailbox, or with two.
 	ErrEmail error = &Violation{"the request needs Email once"}
-	// ErrProtocol is about a request without a protocol, with two, or with another
-	// than EWS.
-	ErrProtocol error = &Violation{"the request needs Protocol=EWS"}
+	// ErrNoProtocol is about a request without a protocol.
+	ErrNoProtocol error = &Violation{"the request needs Protocol=EWS"}
+	// ErrProtocol is about a request with two protocols, or with another than EWS.
+	ErrProtocol error = &Violation{"the request needs Protocol=EWS, and no other"}
 )
 
 // ParseJSON reads a request by its raw target, for which IsJSON holds. Names of
 // parameters and the protocol may be in any letter case; parameters other than
-// Email and Protocol are ignored. Its error is ErrEmail, ErrProtocol or another
-// *Violation.
+// Email and Protocol are ignored. Its error is ErrEmail, ErrNoProtocol,
+// ErrProtocol or another *Violation.
 func ParseJSON(target string) (Request, error) {
 	request := Request{Form: JSON}
 	path, query, _ := strings.Cut(target, "?")
@@ -75,6 +76,8 @@ func ParseJSON(target string) (Request, error) {
 	switch {
 	case len(emails) != 1 || emails[0] == "":
 		return request, ErrEmail
+	case len(protocols) == 0 || len(protocols) == 1 && protocols[0] == "":
+		return request, ErrNoProtocol
 	case len(protocols) != 1 || !ascii.EqualFold(protocols[0], "ews"):
 		return request, ErrProtocol
 	}

@@ -21,8 +21,11 @@ const serverVersion = `<h:ServerVersionInfo xmlns:h="` + soapNS + `"><h:MajorVer
 
 const declaration = `<?xml version="1.0" encoding="utf-8"?>`
 
-// notFound is Exchange's text for a mailbox that it does not find.
-const notFound = "The email address can't be found."
+// Exchange's texts for a mailbox that it does not find.
+const (
+	notFound     = "The email address can't be found."
+	notFoundJSON = "The given user is not found"
+)
 
 // WriteSOAP returns the response to a SOAP request: one UserResponse for each
 // result, in their order, with the requested settings.
@@ -128,8 +131,8 @@ func WriteJSONError(err error, detail string) string {
 	response := struct{ ErrorCode, ErrorMessage string }{"InvalidRequest", detail}
 	switch err {
 	case nil:
-		response.ErrorCode, response.ErrorMessage = "UserNotFound", notFound+" ("+detail+")"
-	case ErrEmail:
+		response.ErrorCode, response.ErrorMessage = "UserNotFound", notFoundJSON+" ("+detail+")"
+	case ErrEmail, ErrNoProtocol:
 		response.ErrorCode = "MandatoryParameterMissing"
 	case ErrProtocol:
 		response.ErrorCode = "InvalidProtocol"
