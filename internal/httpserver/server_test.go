@@ -713,3 +713,25 @@ func TestFromCopiesLimits(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestEqualResponsesHaveEqualBytes(t *testing.T) {
+	handler := func(w http.ResponseWriter, _ *http.Request) {
+		for c := 'A'; c <= 'Z'; c++ {
+			w.Header().Set("X-"+string(c), "x")
+		}
+	}
+	inMemory(t, handler, func(s *testServer) {
+		var first string
+		for range 10 {
+			c, _ := s.dial()
+			_, _ = io.WriteString(c, strings.Replace(getRequest, "Host", "Connection: close\r\nHost", 1))
+			response, err := io.ReadAll(c)
+			if first == "" {
+				first = string(response)
+			}
+			if err != nil || !strings.HasPrefix(first, "HTTP/1.1 200 OK\r\n") || string(response) != first {
+				t.Fatalf("%v: %s\nthe first response was %s", err, response, first)
+			}
+		}
+	})
+}

@@ -84,7 +84,6 @@ func (w *watch) end() (there bool) {
 	in.resume()
 	if w.n > 0 {
 		in.add(w.got[:w.n])
-		w.n = 0
 	}
 	return !w.left
 }

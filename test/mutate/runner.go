@@ -158,12 +158,13 @@ func (r *runner) measureTests(ctx context.Context, tests *testBinary) error {
 // A stage is a part of the tests for a package.
 type stage struct{ pkg, pattern string }
 
-// inTable are packages whose rules are in the rule table of package proxy too,
-// because its requests pass through them, with the sections of the table.
-var inTable = map[string]string{
+// withProxy are packages that the tests of package proxy test too, because its
+// requests pass through them, with the tests to run.
+var withProxy = map[string]string{
 	"proxy/internal/autodiscover": "^TestRules$/^Autodiscover$",
-	"internal/httpserver":         "^TestRules$",
-	"internal/upstream":           "^TestRules$",
+	"proxy/internal/body":         ".",
+	"internal/httpserver":         ".",
+	"internal/upstream":           ".",
 }
 
 // stages returns the tests for a package, in order: those of the area's rules
@@ -172,8 +173,8 @@ func (a area) stages(pkg string) []stage {
 	switch {
 	case a.first != "" && pkg == "proxy":
 		return []stage{{pkg, a.first}, {pkg, ""}}
-	case inTable[pkg] != "":
-		return []stage{{pkg, ""}, {"proxy", inTable[pkg]}}
+	case withProxy[pkg] != "":
+		return []stage{{pkg, ""}, {"proxy", withProxy[pkg]}}
 	}
 	return []stage{{pkg, ""}}
 }
