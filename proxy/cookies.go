@@ -143,10 +143,10 @@ func isHostName(s string) bool {
 }
 
 // cookieValue accepts the octets that RFC 6265 permits, and the blank that real
-// load balancers use.
+// load balancers use. v has no semicolon.
 func cookieValue(v string) bool {
 	for i := range len(v) {
-		if v[i] < ' ' || v[i] > '~' || v[i] == ';' || v[i] == ',' {
+		if v[i] < ' ' || v[i] > '~' || v[i] == ',' {
 			return false
 		}
 	}

@@ -274,6 +274,7 @@ func cookieRules() (rules []rule) {
 		{"without a value", "exchangecookie; ClientId=1", "ClientId=1"},
 		{"an empty value", "exchangecookie=; ClientId=1", "exchangecookie=; ClientId=1"},
 		{"characters that no cookie has", "exchangecookie=a,b; ClientId=1", "ClientId=1"},
+		{"characters next to those", "exchangecookie=a+b-c:d<e", "exchangecookie=a+b-c:d<e"},
 		{"characters beyond ASCII", "exchangecookie=\u00e9; ClientId=1", "ClientId=1"},
 		{"the first and the last character", "exchangecookie=a b!~; ClientId=1", "exchangecookie=a b!~; ClientId=1"},
 		{"a delete character", "exchangecookie=a\u0080; ClientId=1", "ClientId=1"},

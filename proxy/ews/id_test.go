@@ -366,3 +366,23 @@ func ExampleMailboxOfID() {
 	fmt.Println(ews.MailboxOfID([]byte(id)).GUID)
 	// Output: 4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4
 }
+
+// TestParseGUIDPlaces changes each character of a GUID.
+func TestParseGUIDPlaces(t *testing.T) {
+	for _, s := range []string{alice, strings.ToUpper(alice), bob} {
+		if g, err := ews.ParseGUID(s); err != nil || g.String() != strings.ToLower(s) {
+			t.Errorf("%s: %v, %v", s, g, err)
+		}
+	}
+	for i := range alice {
+		for _, c := range []string{"-", "0", "g", "", "00"} {
+			s := alice[:i] + c + alice[i+1:]
+			if (c == "-") == (alice[i] == '-') && len(s) == len(alice) && c != "g" {
+				continue // a GUID
+			}
+			if g, err := ews.ParseGUID(s); err == nil || g != (ews.GUID{}) {
+				t.Errorf("%s: %v, %v", s, g, err)
+			}
+		}
+	}
+}

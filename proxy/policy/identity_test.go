@@ -244,3 +244,19 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+func TestDecideMailbox(t *testing.T) {
+	p := allowing(t, "Alice@contoso.com, *@rooms.contoso.com")
+	for _, test := range []struct{ address, want, reason string }{
+		{"alice@contoso.com", "Alice@contoso.com", ""},
+		{"Room1@rooms.contoso.com", "room1@rooms.contoso.com", ""},
+		{"bob@contoso.com", "", "mailbox-not-allowed"},
+		{"alice", "", "mailbox-not-allowed"},
+	} {
+		got, refusal := p.DecideMailbox(test.address)
+		checkRefusal(t, refusal, test.reason)
+		if got != test.want {
+			t.Errorf("%s: %q, want %q", test.address, got, test.want)
+		}
+	}
+}

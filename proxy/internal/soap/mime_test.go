@@ -293,3 +293,19 @@ func FuzzMIMESenders(f *testing.F) {
 		}
 	})
 }
+
+// TestPlainAddress has every ASCII character in an address. Those of RFC 5322,
+// section 3.2.3, that end an atom are special, except for the dot.
+func TestPlainAddress(t *testing.T) {
+	for c := range 0x100 {
+		special := c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),:;<>@[\]`, rune(c))
+		if got := isPlainAddress("a" + string([]byte{byte(c)}) + "b@contoso.com"); got == special {
+			t.Errorf("byte %#x in an address: %v", c, got)
+		}
+	}
+	for address, want := range map[string]bool{"a@b": true, "a": false, "": false, "a@b@c": false, "@": true} {
+		if isPlainAddress(address) != want {
+			t.Errorf("%q: %v", address, !want)
+		}
+	}
+}

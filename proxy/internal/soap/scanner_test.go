@@ -294,3 +294,17 @@ func TestZoneIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestTagIsBounded has a tag of 32 KiB, with "<" and ">", and one of a byte more.
+func TestTagIsBounded(t *testing.T) {
+	for size, good := range map[int]bool{32 << 10: true, 32<<10 + 1: false} {
+		tag := `<t:x a="` + strings.Repeat("y", size-len(`<t:x a=""/>`)) + `"/>`
+		for _, split := range []int{0, 1, 1000} {
+			s := NewScanner()
+			err := scan(s, operation("<m:GetRooms>"+tag+"</m:GetRooms>"), split)
+			if v, _ := errors.AsType[*Violation](err); (err == nil) != good || !good && v.Reason != "tag too long" {
+				t.Errorf("%d bytes in parts of %d: %v", size, split, err)
+			}
+		}
+	}
+}
