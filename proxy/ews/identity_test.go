@@ -20,3 +20,15 @@ func TestIdentityKinds(t *testing.T) {
 		}
 	}
 }
+
+func TestNamespaces(t *testing.T) {
+	for got, want := range map[string]string{
+		ews.EnvelopeNS: "http://schemas.xmlsoap.org/soap/envelope/", // SOAP 1.1, section 3
+		ews.TypesNS:    "http://schemas.microsoft.com/exchange/services/2006/types",
+		ews.MessagesNS: "http://schemas.microsoft.com/exchange/services/2006/messages",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -158,3 +158,29 @@ func TestIdentityOfAnotherImpersonation(t *testing.T) {
 		})
 	}
 }
+
+// TestDetailsOfHeaderBlocks checks that the text of a refusal names the rule, so
+// that an operator knows what the client sent.
+func TestDetailsOfHeaderBlocks(t *testing.T) {
+	p := allowing(t, "alice@contoso.com")
+	for _, test := range []struct {
+		block ews.HeaderBlock
+		want  string
+	}{
+		{ews.HeaderBlock{Space: ews.TypesNS, Name: "MailboxCulture", Problem: "its own problem"}, "its own problem"},
+		{ews.HeaderBlock{Space: ews.TypesNS, Name: "ManagementRole"}, "a header block that changes who acts"},
+		{ews.HeaderBlock{Space: ews.MessagesNS, Name: "ProxyX"}, "a header block that changes who acts"},
+		{ews.HeaderBlock{Space: ews.TypesNS, Name: "Unknown"}, "a header block in Exchange's namespaces that is not known"},
+		{ews.HeaderBlock{Space: "urn:x", Name: "EXCHANGEIMPERSONATION"}, "ExchangeImpersonation in a foreign namespace"},
+		{ews.HeaderBlock{Space: ews.EnvelopeNS, Name: "x"}, "a header block in SOAP's own namespace"},
+		{ews.HeaderBlock{Space: "urn:x", Name: "ManagementRole", MustUnderstand: true}, "a header block that is not known and must be understood"},
+	} {
+		_, refusal := p.Decide(alice(test.block), "")
+		if refusal == nil || refusal.Detail != test.want {
+			t.Errorf("%s in %q: %v, want %q", test.block.Name, test.block.Space, refusal, test.want)
+		}
+	}
+	// A foreign block of such a name changes nothing.
+	_, refusal := p.Decide(alice(ews.HeaderBlock{Space: "urn:x", Name: "ManagementRole"}), "")
+	checkRefusal(t, refusal, "")
+}

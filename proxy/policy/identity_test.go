@@ -260,3 +260,35 @@ func TestDecideMailbox(t *testing.T) {
 		}
 	}
 }
+
+// TestTextsOfAddresses checks that each mistake has its own text.
+func TestTextsOfAddresses(t *testing.T) {
+	for address, want := range map[string]string{
+		"": "an address is empty",
+		strings.Repeat("a", 243) + "@contoso.com": "an address has more than 254 characters",
+		"a@contoso.com;b@contoso.com":             "an address contains a semicolon; commas or line breaks separate several addresses",
+		"a:b@contoso.com":                         "the part before the @ contains a character that is not allowed",
+		"a<b@contoso.com":                         "the part before the @ contains a character that is not allowed",
+		"ü@contoso.com":                           "an address contains characters beyond ASCII",
+		`CONTOSO\alice`:                           `an address is needed (user@domain), not a logon name (DOMAIN\user)`,
+		"a b@contoso.com":                         "an address contains a space or a control character",
+		"a\x7f@contoso.com":                       "an address contains a space or a control character",
+		"alice":                                   "an address needs an @",
+		"@contoso.com":                            "the part before the @ must have 1 to 64 characters",
+		strings.Repeat("a", 65) + "@contoso.com":  "the part before the @ must have 1 to 64 characters",
+		".a@contoso.com":                          "the part before the @ begins with a dot or has two in a row",
+		"a..b@contoso.com":                        "the part before the @ begins with a dot or has two in a row",
+		"a.@contoso.com":                          "the part before the @ ends in a dot",
+		"a@b@contoso.com":                         "an address has one @",
+		"a@-contoso.com":                          "the domain has a label that begins with a hyphen",
+		"a@contoso-.com":                          "the domain has a label that is empty, too long or ends in a hyphen",
+		"a@contoso..com":                          "the domain has a label that is empty, too long or ends in a hyphen",
+		"a@con_toso.com":                          "the domain contains a character that is not allowed",
+		"a@contoso.com.":                          "the domain is empty, or its last label is empty, too long or ends in a hyphen",
+		"a@":                                      "the domain is empty, or its last label is empty, too long or ends in a hyphen",
+	} {
+		if _, err := policy.ParseAddress(address); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", address, err, want)
+		}
+	}
+}
