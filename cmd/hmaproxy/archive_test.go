@@ -2,9 +2,11 @@ package main
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -85,7 +87,7 @@ func TestLinksOfArchive(t *testing.T) {
 // TestPathsOfArchive: every path that a document of an archive shows as code,
 // and every path in the texts of the program, is in the archive.
 func TestPathsOfArchive(t *testing.T) {
-	for _, missing := range archiveTree(t).MissingPaths("./client-secret", "./hmaproxy_amd64.deb") {
+	for _, missing := range archiveTree(t).MissingPaths("./client-secret", "./hmaproxy_amd64.deb", "./mailboxes.txt") {
 		t.Error(missing)
 	}
 	all := archive(t)
@@ -137,10 +139,23 @@ func sources(t *testing.T, folders ...string) map[string]string {
 // an archive prints as code exists.
 func TestCommandsOfArchive(t *testing.T) {
 	flags := flagsByCommand()
+	verbs := map[string][]string{}
+	for _, c := range commands() {
+		verbs[c.name] = c.choices
+	}
 	found := 0
 	for _, code := range archiveTree(t).Code() {
 		if call := release.CallOf(code.Text); call != nil {
 			found++
+			checkCommandLine(t, code.Document, call, flags)
+			if verb := release.VerbOf(code.Text); verb != "" && verbs[call[0]] != nil && !slices.Contains(verbs[call[0]], verb) {
+				t.Errorf("%s: %q: hmaproxy %s has no %s", code.Document, code.Text, call[0], verb)
+			}
+		}
+	}
+	// In comments and manifests "hmaproxy does" is prose, unless a flag follows.
+	for _, code := range archiveTree(t).Lines() {
+		if call := release.CallOf(code.Text); len(call) > 1 && slices.Contains(slices.Collect(maps.Keys(flags)), call[0]) {
 			checkCommandLine(t, code.Document, call, flags)
 		}
 	}
@@ -158,7 +173,10 @@ func TestCallOf(t *testing.T) {
 		"docker run -d --name hmaproxy --env-file hmaproxy.env image": "",
 		"sudo systemctl enable --now hmaproxy":                        "",
 		"/hmaproxy health ready":                                      "health",
-		"cd hmaproxy":                                                 "",
+		"hmaproxy.exe service install -env-file x":                    "service -env-file",
+		"a captured hmaproxy -nope":                                   "serve -nope",
+		"sudo install -o hmaproxy -g hmaproxy x y":                    "",
+		"cd hmaproxy": "",
 	} {
 		if got := strings.Join(release.CallOf(line), " "); got != want {
 			t.Errorf("%q: %q, want %q", line, got, want)

@@ -275,6 +275,7 @@ func TestExitCodes(t *testing.T) {
 		{"nothing set, how to begin", nil, nil, 78, "-env-file FILE"},
 		{"unknown command", good, []string{"restart"}, 2, "hmaproxy -h lists"},
 		{"misspelt command", good, []string{"docter"}, 2, `did you mean "doctor"?`},
+		{"command in capitals", good, []string{"INIT"}, 2, `did you mean "init"?`},
 		{"file as a command", good, []string{"hmaproxy.env"}, 2, "hmaproxy -env-file hmaproxy.env"},
 		{"argument of serve", good, []string{"serve", "now"}, 2, `unexpected argument "now"`},
 		{"health with a faulty address", []string{"HMA_ADMIN_LISTEN=8081"}, []string{"health"}, 78, "HMA_ADMIN_LISTEN"},

@@ -125,12 +125,13 @@ func writeRoff(b *bytes.Buffer, text string) {
 func manPage() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, ".\\\" %s\n.TH HMAPROXY 1\n.SH NAME\nhmaproxy \\- local auth proxy for legacy Exchange Web Services clients\n.SH SYNOPSIS\n", generatedMark)
+	var lines []string
 	for _, c := range commands() {
 		for _, synopsis := range c.synopsis {
-			fmt.Fprintf(&b, "hmaproxy %s\n.br\n", roff(strings.Join(strings.Fields(synopsis), " ")))
+			lines = append(lines, "hmaproxy "+roff(strings.Join(strings.Fields(synopsis), " ")))
 		}
 	}
-	b.WriteString(".SH DESCRIPTION\n")
+	b.WriteString(strings.Join(lines, "\n.br\n") + "\n.SH DESCRIPTION\n")
 	_, about, _ := strings.Cut(overview, "\n\n")
 	about, _, _ = strings.Cut(about, "\n\nusage:")
 	writeRoff(&b, about)

@@ -44,6 +44,15 @@ func TestCommandHelp(t *testing.T) {
 	}
 }
 
+// TestHelpAfterAnArgument covers the commands whose flags may follow arguments.
+func TestHelpAfterAnArgument(t *testing.T) {
+	for _, args := range [][]string{{"policy", "test", "-h"}, {"policy", "check", "alice@contoso.com", "-help"}, {"report", "hmaproxy.log", "-h"}} {
+		if got, want := output(t, args...), output(t, "help", args[0]); got != want {
+			t.Errorf("hmaproxy %s prints\n%s", strings.Join(args, " "), got)
+		}
+	}
+}
+
 func TestOverviewFitsOnOneScreen(t *testing.T) {
 	text := output(t, "-h")
 	if lines := strings.Count(text, "\n"); lines > 30 {

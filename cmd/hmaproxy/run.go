@@ -58,7 +58,11 @@ func run(ctx context.Context, args, environ []string, io stdio) error {
 	case len(inv.args) > c.maxArgs:
 		return usageError{fmt.Errorf("%s: unexpected argument %q; run hmaproxy %s -help", c.name, inv.args[c.maxArgs], c.name)}
 	}
-	return c.run(ctx, inv)
+	// policy and report take flags after arguments too, and so find -h themselves.
+	if err = c.run(ctx, inv); errors.Is(err, flag.ErrHelp) {
+		_, err = io.out.Write(c.help())
+	}
+	return err
 }
 
 // find returns the command of a name.
@@ -78,7 +82,7 @@ func find(name string) (command, error) {
 	if strings.ContainsAny(name, `./\`) {
 		return command{}, usageError{fmt.Errorf("unknown command %q; if it is a file of settings, run hmaproxy -env-file %s", name, name)}
 	}
-	if closest, distance := nearest.Of(name, names); distance <= 1+len(name)/4 {
+	if closest, distance := nearest.Of(strings.ToLower(name), names); distance <= 1+len(name)/4 {
 		return command{}, usageError{fmt.Errorf("unknown command %q; did you mean %q? hmaproxy -h lists the commands", name, closest)}
 	}
 	return command{}, usageError{fmt.Errorf("unknown command %q; hmaproxy -h lists the commands", name)}

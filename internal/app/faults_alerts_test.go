@@ -19,7 +19,7 @@ const alertTests = "../../deploy/monitoring/faults.rules.test.yaml"
 
 const alertTestsHead = `# Which alerts fire while a fault of docs/faults.md lasts, by the metrics that the
 # product had with it. Written together with that file, by
-# go test ./internal/app -run TestFaultMatrix -update-faults
+# TestFaultMatrix with -update-faults.
 rule_files: [hmaproxy.rules.yaml]
 evaluation_interval: 1m
 tests:

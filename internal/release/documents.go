@@ -8,27 +8,33 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // A Tree is the set of files in an archive.
 type Tree struct {
-	text    map[string]string // the anchors in each document, by file name
+	text    map[string]string // documents, by file name
+	other   map[string]string // other files of text, by file name
 	folders map[string]bool   // names of documents and other files
 }
 
 // NewTree reads the files of an archive, the program included.
 func NewTree(archive fs.FS) (*Tree, error) {
-	t := &Tree{text: map[string]string{}, folders: map[string]bool{}}
+	t := &Tree{text: map[string]string{}, other: map[string]string{}, folders: map[string]bool{}}
 	err := fs.WalkDir(archive, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		t.folders[name] = true
-		if entry.IsDir() || path.Ext(name) != ".md" {
+		if entry.IsDir() || !strings.Contains(name, "/") && path.Ext(name) != ".md" {
 			return nil
 		}
 		data, err := fs.ReadFile(archive, name)
-		t.text[name] = string(data)
+		if path.Ext(name) == ".md" {
+			t.text[name] = string(data)
+		} else if utf8.Valid(data) {
+			t.other[name] = string(data)
+		}
 		return err
 	})
 	return t, err
@@ -45,9 +51,13 @@ func (t *Tree) Documents() []string {
 }
 
 var (
-	markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	explicitID   = regexp.MustCompile(`<a id="([^"]+)">`)
-	heading      = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	// markdownLink matches the target of a link or picture, of the definition of a
+	// reference, and of the HTML elements that Markdown may hold.
+	markdownLink = regexp.MustCompile(`\]\(\s*<?([^)>\s]+)|(?m:^ {0,3}\[[^\]]+\]:\s*<?([^>\s]+))|(?i:(?:href|src)\s*=\s*["']([^"']+))`)
+	// link of a document that says it is elsewhere: https://, mailto:
+	elsewhere  = regexp.MustCompile(`^[a-z][a-z0-9+.-]+:`)
+	explicitID = regexp.MustCompile(`<a id="([^"]+)">`)
+	heading    = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 )
 
 // DeadLinks returns a line for each link of a document whose target, a file or
@@ -56,19 +66,20 @@ func (t *Tree) DeadLinks() []string {
 	var dead []string
 	for _, name := range t.Documents() {
 		for _, match := range markdownLink.FindAllStringSubmatch(withoutCode(t.text[name]), -1) {
-			if strings.Contains(match[1], "://") {
+			link := match[1] + match[2] + match[3]
+			if elsewhere.MatchString(link) {
 				continue
 			}
-			file, anchor, _ := strings.Cut(match[1], "#")
+			file, anchor, _ := strings.Cut(link, "#")
 			target := name
 			if file != "" {
 				target = path.Join(path.Dir(name), file)
 			}
 			switch {
 			case !t.folders[target]:
-				dead = append(dead, fmt.Sprintf("%s: %s is not there", name, match[1]))
+				dead = append(dead, fmt.Sprintf("%s: %s is not there", name, link))
 			case anchor != "" && !slices.Contains(anchors(t.text[target]), anchor):
-				dead = append(dead, fmt.Sprintf("%s: %s has no such heading", name, match[1]))
+				dead = append(dead, fmt.Sprintf("%s: %s has no such heading", name, link))
 			}
 		}
 	}
@@ -78,6 +89,7 @@ func (t *Tree) DeadLinks() []string {
 // anchors returns the fragments that a document's headings and ids have.
 func anchors(text string) []string {
 	var all []string
+	text = withoutCode(text) // a comment of a shell is no heading
 	for _, match := range explicitID.FindAllStringSubmatch(text, -1) {
 		all = append(all, match[1])
 	}
@@ -118,12 +130,28 @@ func (t *Tree) Code() []Code {
 	return all
 }
 
+// Lines returns the lines of the files that are no documents, such as manifests,
+// scripts and manual pages, as code. Lines that say from what a file was generated
+// are left out.
+func (t *Tree) Lines() []Code {
+	var all []Code
+	for name, text := range t.other {
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSpace(strings.ReplaceAll(line, `\-`, "-")); line != "" && !strings.Contains(line, "go generate") {
+				all = append(all, Code{name, line, ""})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Code) int { return strings.Compare(a.Document, b.Document) })
+	return all
+}
+
 func codeOf(name, text string) []Code {
 	var all []Code
 	folder, fenced, before := "", false, ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
-		fence := strings.HasPrefix(strings.TrimSpace(line), "```")
+		fence := isFence(line)
 		indented := strings.HasPrefix(line, "    ") && (before == "" || strings.HasPrefix(before, "    "))
 		switch {
 		case fence:
@@ -146,13 +174,18 @@ func codeOf(name, text string) []Code {
 	return all
 }
 
+func isFence(line string) bool {
+	line = strings.TrimSpace(line)
+	return strings.HasPrefix(line, "```") || strings.HasPrefix(line, "~~~")
+}
+
 // withoutCode returns a document without its code blocks, which may contain
 // text that looks like a link.
 func withoutCode(text string) string {
 	var kept strings.Builder
 	fenced := false
 	for line := range strings.Lines(text) {
-		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+		if isFence(line) {
 			fenced = !fenced
 		} else if !fenced {
 			kept.WriteString(line)
@@ -182,12 +215,12 @@ var (
 // the files that commands in the documents create.
 func (t *Tree) MissingPaths(made ...string) []string {
 	var missing []string
-	for _, code := range t.Code() {
+	for _, code := range append(t.Code(), t.Lines()...) {
 		if goCommand.MatchString(code.Text) {
 			missing = append(missing, fmt.Sprintf("%s: %q needs the source code", code.Document, code.Text))
 		}
 		for _, match := range localPath.FindAllStringSubmatch(code.Text, -1) {
-			if name := strings.ReplaceAll(match[1], `\`, "/"); !slices.Contains(made, name) && !t.has(code, name) {
+			if name := strings.TrimRight(strings.ReplaceAll(match[1], `\`, "/"), "."); !slices.Contains(made, name) && !t.has(code, name) {
 				missing = append(missing, fmt.Sprintf("%s: %s in %q is not there", code.Document, name, code.Text))
 			}
 		}
@@ -213,25 +246,45 @@ var callOfProgram = regexp.MustCompile(`(?:^|[\s(]|[./\\])hmaproxy(?:\.exe)?['"]
 
 // notCalls are lines in which the program's name is an argument of another program.
 var notCalls = []string{
-	"systemctl", "journalctl", "docker ", "kubectl", "helm ", "apt", "dnf", "rpm", "sc.exe", "Restart-Service", "install ",
+	"systemctl", "journalctl", "docker ", "kubectl", "helm ", "apt ", "dnf ", "rpm -", "sc.exe", "Restart-Service", "Get-Service",
+	"install -d ", "install -m ", "install -o ", "{{", "az ", "complete -c", "Register-",
 }
 
 // CallOf returns the command and the flags with which a line of code calls
 // hmaproxy; nil if it does not call hmaproxy.
 func CallOf(line string) []string {
-	match := callOfProgram.FindStringSubmatch(line)
-	if match == nil || slices.ContainsFunc(notCalls, func(s string) bool { return strings.Contains(line, s) }) {
+	words := wordsOfCall(line)
+	if words == nil {
 		return nil
 	}
-	words := strings.FieldsFunc(match[1], func(r rune) bool { return strings.ContainsRune(" ,[]\"'`)", r) })
 	call := []string{"serve"}
 	if !strings.HasPrefix(words[0], "-") {
 		call[0], words = words[0], words[1:]
 	}
 	for _, word := range words {
-		if strings.HasPrefix(word, "-") {
+		if strings.HasPrefix(word, "-") && word != "-" {
 			call = append(call, word)
 		}
 	}
 	return call
+}
+
+// VerbOf returns the word that follows the command in a call of the program, "test"
+// in hmaproxy policy test. It returns "" where a flag or nothing follows.
+func VerbOf(line string) string {
+	words := wordsOfCall(line)
+	if len(words) < 2 || !verb.MatchString(words[0]) || !verb.MatchString(words[1]) {
+		return ""
+	}
+	return words[1]
+}
+
+var verb = regexp.MustCompile(`^[a-z][a-z-]*$`)
+
+func wordsOfCall(line string) []string {
+	match := callOfProgram.FindStringSubmatch(line)
+	if match == nil || slices.ContainsFunc(notCalls, func(s string) bool { return strings.Contains(line, s) }) {
+		return nil
+	}
+	return strings.FieldsFunc(match[1], func(r rune) bool { return strings.ContainsRune(" ,[]\"'`)", r) })
 }

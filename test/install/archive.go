@@ -187,7 +187,7 @@ func extract(ctx context.Context, file, folder string) (string, error) {
 }
 
 // made are files that the commands of the documents create.
-var made = []string{"./client-secret", "./hmaproxy_amd64.deb"}
+var made = []string{"./client-secret", "./hmaproxy_amd64.deb", "./mailboxes.txt"}
 
 // documentProblems returns the wrong links, paths and commands in the documents
 // of a folder. It runs program to find out which commands exist.
