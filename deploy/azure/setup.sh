@@ -70,14 +70,17 @@ change() {
 }
 
 # retry is for changes that take effect late: role assignments, new applications.
+# It returns 77 when Azure refuses for lack of a role or because of the input,
+# which time does not change.
 retry() {
     local try
-    for try in 1 2 3 4 5 6 7 8 9; do
-        "$@" && return 0
-        say "  not yet (try $try of 10); new applications and roles take effect after some time"
-        sleep 15
+    for ((try = 1; try <= 10; try++)); do
+        "$@" 2>"$scratch/error" && return 0
+        cat "$scratch/error" >&2
+        ! grep -qE 'AuthorizationFailed|BadParameter' "$scratch/error" || return 77
+        [[ $try == 10 ]] || { say "  not yet (try $try of 10); new applications and roles take effect after some time"; sleep 15; }
     done
-    "$@"
+    return 1
 }
 
 # permitted is retry for Microsoft Graph, where a refusal for lack of a role is
@@ -101,7 +104,7 @@ left() { undone+=("$1"); }
 parse() {
     ews='' vault='' group='' location='' model=rbac cert=HMA-Cert import='' mode=memory resource=''
     list='' kv_name=KV-App hma_name=HMA-App renew='' output='' dry='' expected='' only_name=''
-    kv_given='' hma_given='' drop='' secret='' kv_id='' hma_id='' printed='' undone=()
+    kv_given='' hma_given='' drop='' secret='' kv_id='' hma_id='' saved='' undone=()
     local option short=()
     while (($#)); do
         case $1 in
@@ -109,6 +112,7 @@ parse() {
         --drop-role) drop=1 ;;
         --kv-app-id=* | --hma-app-id=*) given "${1%%=*}" "${1#*=}" ;;
         --kv-app-id | --hma-app-id) given "$1" "${2:-}"; (($# < 2)) || shift ;;
+        --) ;;
         --*) say "setup.sh: unknown option $1"; usage >&2; exit 2 ;;
         *) short+=("$1") ;;
         esac
@@ -116,6 +120,11 @@ parse() {
     done
     set -- "${short[@]}"
     while getopts e:v:g:l:p:c:i:k:r:m:K:A:t:xso:nh option; do
+        # An empty value is a variable that is not set, and a value with a hyphen is
+        # the next option: neither may turn a protection off.
+        case $option${OPTARG-} in
+        [!xsnh?] | [!xsnhm?]-*) say "setup.sh: -$option needs a value, not \"${OPTARG-}\""; exit 2 ;;
+        esac
         case $option in
         e) ews=$OPTARG ;; v) vault=$OPTARG ;; g) group=$OPTARG ;; l) location=$OPTARG ;;
         p) model=$OPTARG ;; c) cert=$OPTARG ;; i) import=$OPTARG ;; k) mode=$OPTARG ;;
@@ -140,28 +149,51 @@ given() {
 readonly atom="[A-Za-z0-9!#\$&'+/=?^_\`{|}~-]+"
 readonly label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 readonly address="($atom)(\.$atom)*@$label(\.$label)*"
-readonly entry="^($address|\*@$label(\.$label)*|[Uu][Pp][Nn]:$address|[Ss][Ii][Dd]:[Ss]-1-[0-9]{1,14}(-[0-9]{1,10}){1,15}|[Gg][Uu][Ii][Dd]:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\$"
+readonly decimal='(0|[1-9][0-9]*)'
+readonly entry="^($address|\*@$label(\.$label)*|[Uu][Pp][Nn]:$address|[Ss][Ii][Dd]:[Ss]-1-$decimal(-$decimal){1,15}|[Gg][Uu][Ii][Dd]:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\$"
 
 # check_list refuses an allow-list that hmaproxy would refuse, before anything
 # is changed. "*" alone means every mailbox, on purpose.
 check_list() {
     local item items
     [[ $list && $list != '*' ]] || return 0
+    [[ $list != *[[:cntrl:]]* ]] || { say 'setup.sh: -m: the entries are separated by commas, on one line'; exit 2; }
     IFS=, read -ra items <<<"$list"
     for item in "${items[@]}"; do
         item=${item#"${item%%[![:blank:]]*}"} item=${item%"${item##*[![:blank:]]}"}
-        [[ $item =~ $entry ]] || { say "setup.sh: -m: $item is no entry of an allow-list: alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas"; exit 2; }
+        if [[ $item =~ $entry ]] && fits "$item"; then continue; fi
+        say "setup.sh: -m: $item is no entry of an allow-list: alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas"
+        exit 2
     done
 }
 
+# fits checks what the pattern does not: lengths, the size of numbers in a SID, and
+# that a GUID is not all zeros.
+fits() {
+    local value=$1 number numbers
+    case ${value,,} in
+    guid:*) [[ ${value#*:} == *[1-9a-fA-F]* ]] ;;
+    sid:*)
+        IFS=- read -ra numbers <<<"${value#*:}"
+        ((${#numbers[2]} <= 15 && numbers[2] <= 0xffffffffffff)) || return 1
+        for number in "${numbers[@]:3}"; do ((${#number} <= 10 && number <= 0xffffffff)) || return 1; done ;;
+    *)
+        [[ ${value,,} != upn:* ]] || value=${value#*:}
+        value=${value/#\*@/x@}
+        ((${#value} <= 254)) && value=${value%@*} && ((${#value} <= 64)) ;;
+    esac
+}
+
 check() {
-    local problem=''
+    local problem='' LC_ALL=C
     [[ $drop || $ews =~ ^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9./_-]*)?$ ]] || problem='-e must be an https URL'
     [[ $only_name || $vault =~ ^[A-Za-z][A-Za-z0-9-]{2,23}$ ]] || problem='-v must be the name of a vault: 3 to 24 letters, digits, hyphens'
     [[ $cert =~ ^[A-Za-z0-9-]{1,127}$ ]] || problem='-c must be letters, digits and hyphens'
     [[ $model == rbac || $model == policy ]] || problem='-p must be rbac or policy'
     [[ $mode == memory || $mode == vault ]] || problem='-k must be memory or vault'
-    [[ -z $import || -r $import ]] || problem='-i: the file cannot be read'
+    [[ -z $import || -r $import && -f $import ]] || problem='-i: the file cannot be read'
+    [[ -z $expected || $expected =~ $guid ]] || problem='-t must be the id of a tenant, a GUID'
+    [[ -z $only_name || -z $drop ]] || problem='-x and --drop-role exclude each other'
     [[ $kv_name$hma_name != *[\'\"]* ]] || problem='-K and -A must not hold quotes'
     [[ $kv_name != "$hma_name" ]] || problem='-K and -A must differ: whoever reads the vault should not open mail'
     [[ -z $kv_given || $kv_given != "$hma_given" ]] || problem='--kv-app-id and --hma-app-id must differ: whoever reads the vault should not open mail'
@@ -172,28 +204,52 @@ check() {
     [[ $problem || $drop || $resource =~ ^https://[A-Za-z0-9.-]+(:[0-9]+)?/?$ ]] || problem='-r must be https://host'
     [[ -z $problem ]] || { say "setup.sh: $problem"; exit 2; }
     check_list
+    case $OSTYPE in
+    msys* | cygwin*) die 'Git Bash and Cygwin change the ids that begin with a slash: use Azure Cloud Shell (deploy/azure/README.md) or WSL' ;;
+    esac
     ((BASH_VERSINFO[0] * 10 + BASH_VERSINFO[1] >= 44)) || die 'bash 4.4 or later is needed (Azure Cloud Shell has it)'
     command -v az >/dev/null || die 'az is not installed: https://aka.ms/installazurecli'
     check_output
 }
 
 # check_output makes sure, before anything is changed, that the env file can be
-# written, and takes the ids of the applications from one that is there.
+# written, and takes the ids of the applications from one that is there. So that
+# file must be the caller's: whoever can write it chooses the application that
+# gets full_access_as_app.
 check_output() {
     local id
     [[ $output ]] || return 0
+    [[ ! -L $output ]] || die "-o: $output is a symbolic link: name the file itself"
     [[ ! -e $output.new ]] || die "$output.new is there from an earlier run: compare it with $output, then remove one of them"
     [[ -d $(dirname -- "$output") && -w $(dirname -- "$output") ]] || die "-o: the folder of $output does not exist or cannot be written to"
     [[ -e $output ]] || return 0
     [[ -f $output && -r $output && -w $output ]] || die "-o: $output cannot be read and written"
-    id=$(setting HMA_KEY_VAULT_APP_ID)
-    if [[ $id && -z $kv_given ]]; then given --kv-app-id "$id"; fi
-    id=$(setting HMA_APP_ID)
-    if [[ $id && -z $hma_given ]]; then given --hma-app-id "$id"; fi
+    [[ -O $output ]] || die "-o: $output belongs to another user, who could have written the ids of other applications into it: take it over with chown, or name another file"
+    is_open -020 || is_open -002 && die "-o: other users may write to $output, and so choose the applications: chmod go-w it, and check the ids in it"
+    id=$(id_of HMA_TENANT_ID)
+    [[ -z $id || -z $expected || $id == "${expected,,}" ]] || die "-o: $output is of the tenant $id, not of $expected: name another file"
+    expected=${expected:-$id}
+    id=$(id_of HMA_KEY_VAULT_APP_ID) # on lines of their own, or a failure would not end the run
+    kv_given=${kv_given:-$id}
+    id=$(id_of HMA_APP_ID)
+    hma_given=${hma_given:-$id}
+    [[ -z $kv_given || $kv_given != "$hma_given" ]] || die "-o: HMA_APP_ID and HMA_KEY_VAULT_APP_ID are the same in $output: whoever reads the vault should not open mail"
 }
 
+# id_of prints the id that the env file has; zeros, as in the example file, are none.
+id_of() {
+    local id
+    id=$(setting "$1")
+    [[ $id == *[!0-]* ]] || return 0
+    [[ $id =~ $guid ]] || die "-o: $1 in $output is not a GUID: correct it, or take the line out"
+    printf '%s\n' "${id,,}"
+}
+
+# is_open reports whether the env file has these bits of the mode.
+is_open() { [[ $(find "$output" -prune -perm "$1") ]]; }
+
 # setting prints the value of a setting in the env file that is there.
-setting() { sed -n "s/^\(export \)\{0,1\}$1=//p" "$output" | tail -n 1 | tr -d '\r'; }
+setting() { sed -n "s/^[[:blank:]]*\(export[[:blank:]]\{1,\}\)\{0,1\}$1=//p" "$output" | tail -n 1 | tr -d '\r'; }
 
 login() {
     tenant=$(az account show --query tenantId -o tsv) || die 'not logged in: az login'
@@ -209,10 +265,11 @@ whoami() { me=$(az ad signed-in-user show --query id -o tsv 2>/dev/null) || me='
 
 # --- the vault and the certificate ---
 
+# find_vault looks for the vault; vault_id stays empty where there is none.
 find_vault() {
-    vault_id=$(az keyvault show -n "$vault" --query id -o tsv 2>/dev/null) || vault_id=''
-    if [[ -z $vault_id ]]; then
-        create_vault
+    if ! vault_id=$(az keyvault show -n "$vault" --query id -o tsv 2>"$scratch/error"); then
+        grep -qi 'not found' "$scratch/error" || { cat "$scratch/error" >&2; die "the vault $vault could not be read"; }
+        [[ $group && $location ]] || die "there is no vault $vault in this subscription, or you may not see it: to create it, say -g and -l"
         return
     fi
     vault_uri=$(az keyvault show -n "$vault" --query properties.vaultUri -o tsv)
@@ -223,11 +280,12 @@ find_vault() {
     say "vault $vault: exists, permission model $model"
 }
 
-create_vault() {
-    [[ $group && $location ]] || die "there is no vault $vault, or you may not see it: to create it, say -g and -l"
+make_vault() {
+    [[ -z $vault_id ]] || return 0
     say "vault $vault: to be created, permission model $model"
     local rbac=true
     [[ $model == rbac ]] || rbac=false
+    [[ $model != rbac || $me ]] || die 'creating an RBAC vault needs a signed-in user'
     change az keyvault create -n "$vault" -g "$group" -l "$location" --enable-rbac-authorization "$rbac" -o none
     if [[ $dry ]]; then
         vault_id=VAULT-ID vault_uri=https://$vault.vault.azure.net
@@ -236,11 +294,16 @@ create_vault() {
         vault_uri=$(az keyvault show -n "$vault" --query properties.vaultUri -o tsv)
     fi
     if [[ $model == rbac ]]; then # whoever creates such a vault may not yet write to it
-        [[ $me ]] || die 'creating an RBAC vault needs a signed-in user'
         change az role assignment create --assignee-object-id "$me" --assignee-principal-type User \
-            --role "$officer" --scope "$vault_id" -o none
+            --role "$officer" --scope "$vault_id" -o none || die "the vault was created, but not your role on it. $(role_hint)"
         say "you now hold the role $officer on the vault; remove it at the end with setup.sh --drop-role -v $vault"
     fi
+}
+
+# role_hint says how the caller gets the role that creating a certificate needs.
+role_hint() {
+    printf '%s\n' "Whoever may assign roles runs this; some minutes later run setup.sh again:
+    az role assignment create --assignee-object-id ${me:-YOUR-OBJECT-ID} --assignee-principal-type User --role '$officer' --scope $vault_id"
 }
 
 # drop_role removes that role assignment.
@@ -259,9 +322,25 @@ drop_role() {
 
 thumbprint() { az keyvault certificate show --vault-name "$vault" -n "$cert" --query x509ThumbprintHex -o tsv; }
 
+# find_certificate sets print to the thumbprint of the certificate, or to nothing
+# where there is none. Any other failure ends the run: a certificate that could
+# not be read would get a new version.
+find_certificate() {
+    local status=0
+    print=''
+    [[ $vault_id ]] || return 0
+    print=$(thumbprint 2>"$scratch/error") || status=$?
+    [[ $status != 0 || -z $print ]] || say "certificate $cert: exists, thumbprint $print"
+    [[ $status != 0 && $status != 3 ]] || return 0
+    cat "$scratch/error" >&2
+    [[ $model != rbac ]] || grep -qi firewall "$scratch/error" || ! grep -q Forbidden "$scratch/error" || die "you may not read the certificates of the vault $vault. $(role_hint)"
+    die "the certificate $cert in the vault $vault could not be read"
+}
+
 make_certificate() {
-    if print=$(thumbprint 2>/dev/null) && [[ $print ]]; then
-        say "certificate $cert: exists, thumbprint $print"
+    local failed=0
+    if [[ $print ]]; then
+        [[ -z $import ]] || say "  so $import is not imported; for a new version: az keyvault certificate import --vault-name $vault -n $cert --file $import"
         return
     fi
     if [[ $import ]]; then
@@ -276,11 +355,15 @@ make_certificate() {
             import_policy >"$scratch/policy.json"
             kept=(--policy "@$scratch/policy.json")
         fi
-        change retry az keyvault certificate import --vault-name "$vault" -n "$cert" --file "$import" "${password[@]}" "${kept[@]}" -o none
+        change retry az keyvault certificate import --vault-name "$vault" -n "$cert" --file "$import" "${password[@]}" "${kept[@]}" -o none || failed=1
     else
         say "certificate $cert: to be created (RSA 2048, self-signed, one year)"
         policy >"$scratch/policy.json"
-        change retry az keyvault certificate create --vault-name "$vault" -n "$cert" --policy "@$scratch/policy.json" -o none
+        change retry az keyvault certificate create --vault-name "$vault" -n "$cert" --policy "@$scratch/policy.json" -o none || failed=1
+    fi
+    if ((failed)); then
+        ! grep -q Forbidden "$scratch/error" || die "the certificate $cert could not be made. $(role_hint)"
+        die "the certificate $cert could not be made: see the error above"
     fi
     print=THUMBPRINT
     [[ $dry ]] || print=$(thumbprint)
@@ -313,55 +396,70 @@ END
 
 # --- the applications ---
 
-# application sets app and principal to an application and its service
-# principal: the one with the given id, or one of that name without another
-# owner or credential, or a new one. Every member of a tenant may register applications, so
-# a name proves nothing.
-application() {
-    local name=$1 id=$2 flag=$3 found
+# find_application sets app and principal to an application and its service
+# principal, empty where there is none: the one with the given id, or one of that
+# name without another owner or credential. Every member of a tenant may register
+# applications, so a name proves nothing.
+find_application() {
+    local name=$1 id=$2 flag=$3
+    app='' principal=''
     if [[ $id ]]; then
         app=$(az ad app show --id "$id" --query appId -o tsv) || die "$flag: there is no application with the id $id in this tenant, or you may not see it"
         say "application $id: exists"
     else
-        found=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' -o tsv)
-        [[ $(wc -w <<<"$found") -le 1 ]] || die "several applications are called $name: say which with $flag, or choose another name with -K or -A"
-        app=$found
+        app=$(az ad app list --filter "displayName eq '$name'" --query '[].appId' -o tsv) || die "the applications that are called $name could not be read"
+        [[ $(wc -w <<<"$app") -le 1 ]] || die "several applications are called $name: say which with $flag, or choose another name with -K or -A"
+        [[ -z $app ]] || say "application $name: exists, $app"
     fi
+    [[ $app ]] || return 0
+    find_principal
+    [[ $id ]] || foreign "$name" "$flag"
+}
+
+# find_principal sets principal to the service principal of app, if there is one.
+find_principal() {
+    local status=0
+    principal=$(az ad sp show --id "$app" --query id -o tsv 2>"$scratch/error") || status=$?
+    [[ $status != 3 ]] || principal='' status=0
+    ((status == 0)) || { cat "$scratch/error" >&2; die "the service principal of the application $app could not be read"; }
+}
+
+# make_application creates what find_application did not find.
+make_application() {
+    local name=$1
     if [[ -z $app ]]; then
         say "application $name: to be created"
-        app=$(change az ad app create --display-name "$name" --sign-in-audience AzureADMyOrg --query appId -o tsv)
+        app=$(change az ad app create --display-name "$name" --sign-in-audience AzureADMyOrg --query appId -o tsv) ||
+            die "the application $name could not be created: see the error above. Where members may not register applications, it needs the role Application Developer"
         [[ ! $dry ]] || app=$name-ID
-    elif [[ -z $id ]]; then
-        say "application $name: exists, $app"
-        foreign "$name" "$flag"
     fi
-    principal=$(az ad sp show --id "$app" --query id -o tsv 2>/dev/null) || principal=''
     if [[ -z $principal ]]; then
-        principal=$(change retry az ad sp create --id "$app" --query id -o tsv)
+        principal=$(change retry az ad sp create --id "$app" --query id -o tsv) || die "the service principal of $name could not be created: see the error above"
         [[ ! $dry ]] || principal=$name-PRINCIPAL
     fi
 }
 
 # foreign ends the run when an application that was found by its name has an
 # owner other than the caller, or a credential other than the certificate in the
-# vault.
+# vault. A list that cannot be read ends it too.
 foreign() {
-    local name=$1 flag=$2 kind owner key why=''
+    local name=$1 flag=$2 kind owners secrets keys federated value why=''
+    local unread="an application that is called $name exists ($app), but its owners or credentials could not be read: see the error above. If it is yours, say so with $flag $app"
     for kind in app sp; do
-        [[ $kind == app ]] || az ad sp show --id "$app" --query id -o tsv >/dev/null 2>&1 || continue
-        for owner in $(az ad "$kind" owner list --id "$app" --query '[].id' -o tsv); do
-            [[ $owner == "$me" ]] || why="it has the owner $owner, who could use it"
+        [[ $kind == app || $principal ]] || continue
+        owners=$(az ad "$kind" owner list --id "$app" --query '[].id' -o tsv) || die "$unread"
+        secrets=$(az ad "$kind" credential list --id "$app" --query '[].keyId' -o tsv) || die "$unread"
+        keys=$(az ad "$kind" credential list --id "$app" --cert --query '[].customKeyIdentifier' -o tsv) || die "$unread"
+        for value in $owners; do
+            [[ $value == "$me" ]] || why="it has the owner $value, who could use it"
         done
-        if [[ $(az ad "$kind" credential list --id "$app" --query '[].keyId' -o tsv) ]]; then
-            why='it has a client secret, and whoever made it could use it'
-        fi
-        for key in $(az ad "$kind" credential list --id "$app" --cert --query '[].customKeyIdentifier' -o tsv); do
-            is_print "$key" || why="it has a certificate that is not the one in the vault, $key"
+        [[ -z $secrets ]] || why='it has a client secret, and whoever made it could use it'
+        for value in $keys; do
+            is_print "$value" || why="it has a certificate that is not the one in the vault, $value"
         done
     done
-    if [[ $(az ad app federated-credential list --id "$app" --query '[].name' -o tsv) ]]; then
-        why='it has a federated credential, and whoever made it could use it'
-    fi
+    federated=$(az ad app federated-credential list --id "$app" --query '[].name' -o tsv) || die "$unread"
+    [[ -z $federated ]] || why='it has a federated credential, and whoever made it could use it'
     [[ -z $why ]] || die "an application that is called $name exists ($app), but $why. If it is yours, say so with $flag $app (or -o with the env file of the first run); if not, choose another name with -K or -A"
 }
 
@@ -369,13 +467,23 @@ foreign() {
 # Entra shows it in hexadecimal or in base64, as the version of az has it.
 is_print() {
     local bytes='' i
-    [[ $print != THUMBPRINT ]] || return 1
+    [[ $print && $print != THUMBPRINT ]] || return 1
     for ((i = 0; i < ${#print}; i += 2)); do bytes+="\\x${print:i:2}"; done
     [[ ${1^^} == "${print^^}" || $1 == "$(printf '%b' "$bytes" | base64)" ]]
 }
 
+# find_applications looks at both before anything is changed.
+find_applications() {
+    find_application "$kv_name" "$kv_given" --kv-app-id
+    kv_id=$app kv_principal=$principal
+    find_application "$hma_name" "$hma_given" --hma-app-id
+    hma_id=$app hma_principal=$principal
+    [[ -z $hma_id || $hma_id != "$kv_id" ]] || die "one application for both: whoever reads the vault should not open mail"
+}
+
 kv_app() {
-    application "$kv_name" "$kv_given" --kv-app-id
+    app=$kv_id principal=$kv_principal
+    make_application "$kv_name"
     kv_id=$app
     permit "$principal"
     local now existing=''
@@ -388,10 +496,12 @@ kv_app() {
         return
     fi
     say "client secret of $kv_name: to be created, for one year"
-    secret=$(change retry az ad app credential reset --id "$kv_id" --append --display-name hmaproxy --years 1 --query password -o tsv --only-show-errors)
+    secret=$(change retry az ad app credential reset --id "$kv_id" --append --display-name hmaproxy --years 1 --query password -o tsv --only-show-errors) ||
+        die "the client secret of $kv_name could not be made: see the error above"
     if [[ $dry ]]; then
         secret='***'
     else
+        [[ $secret ]] || die "the client secret of $kv_name could not be made: see the error above"
         write_env_file # immediately: the secret cannot be shown again
     fi
 }
@@ -411,15 +521,17 @@ permit() {
             $(az role assignment list --assignee "$1" --role "$role" --scope "$vault_id" --query '[].id' -o tsv) ]]; then
             continue
         fi
-        change retry az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal \
-            --role "$role" --scope "$vault_id" -o none
+        local assign=(az role assignment create --assignee-object-id "$1" --assignee-principal-type ServicePrincipal
+            --role "$role" --scope "$vault_id" -o none)
+        change retry "${assign[@]}" || left "the role $role on the vault for $kv_name. You may not assign it. An Owner or User Access Administrator of the vault runs:
+    $(printf '%q ' "${assign[@]}")"
     done
 }
 
 hma_app() {
-    application "$hma_name" "$hma_given" --hma-app-id
+    app=$hma_id principal=$hma_principal
+    make_application "$hma_name"
     hma_id=$app
-    [[ $hma_id != "$kv_id" ]] || die "one application for both: whoever reads the vault should not open mail"
     register_certificate
     local requested=''
     if [[ $hma_id != *-ID ]]; then
@@ -455,14 +567,14 @@ register_certificate() {
 consent() {
     local granted='' resource_id status=0
     if [[ $1 != *-PRINCIPAL ]]; then
-        granted=$(az rest --method GET --uri "$graph/v1.0/servicePrincipals/$1/appRoleAssignments" --query "value[?appRoleId=='$full_access'].id" -o tsv)
+        granted=$(az rest --method GET --uri "$graph/v1.0/servicePrincipals/$1/appRoleAssignments" --query "value[?appRoleId=='$full_access'].id" -o tsv) || granted=''
     fi
     if [[ $granted ]]; then
         say "admin consent: is granted"
         return
     fi
     say "admin consent: to be granted"
-    resource_id=$(az ad sp show --id "$exchange" --query id -o tsv)
+    resource_id=$(az ad sp show --id "$exchange" --query id -o tsv) || { left "admin consent: the tenant has no service principal of Office 365 Exchange Online ($exchange)"; return; }
     local grant=(az rest --method POST --uri "$graph/v1.0/servicePrincipals/$1/appRoleAssignments" --headers Content-Type=application/json
         --body "{\"principalId\":\"$1\",\"resourceId\":\"$resource_id\",\"appRoleId\":\"$full_access\"}" -o none)
     if [[ $dry ]]; then
@@ -481,11 +593,11 @@ consent() {
 # register_exchange adds the EWS host to Exchange's names. All names are sent,
 # since the list is replaced as a whole.
 register_exchange() {
-    local names id
-    names=$(az ad sp show --id "$exchange" --query servicePrincipalNames -o tsv) || die "the tenant has no service principal of Office 365 Exchange Online ($exchange)"
+    local names id by_hand="register $resource as docs/setup.md says"
+    names=$(az ad sp show --id "$exchange" --query servicePrincipalNames -o tsv) || { left "the service principal name of Exchange: the service principal of Office 365 Exchange Online ($exchange) could not be read; $by_hand"; return; }
     # The list is replaced as a whole: writing back one that was read badly would
     # take Exchange's own names away.
-    grep -qixF -e "$exchange" <<<"$names" || die "the names of Office 365 Exchange Online were read without its own id ($exchange): nothing was written. Register $resource by hand, see docs/setup.md"
+    grep -qixF -e "$exchange" <<<"$names" || { left "the service principal name of Exchange: the names were read without Exchange's own id ($exchange), so nothing was written; $by_hand"; return; }
     if grep -qixF -e "${resource%/}" -e "${resource%/}/" <<<"$names"; then
         say "service principal name ${resource%/}: is registered"
         return
@@ -526,30 +638,45 @@ wanted() {
 env_file() {
     echo '# Settings of hmaproxy, for -env-file. Do not share this file: it holds a secret.'
     wanted
-    [[ $hma_id ]] || echo '# HMA_APP_ID is missing: setup.sh stopped before its end. Run it again.'
-    if [[ -z $secret ]]; then
-        echo '# The secret was made earlier; write its value here, or run setup.sh -s for a new one.'
-        echo '#HMA_KEY_VAULT_CLIENT_SECRET='
-    fi
-    if [[ -z $list ]]; then
-        echo '# Without an allow-list clients can open every mailbox of the organisation.'
-        echo '#HMA_ALLOWED_MAILBOXES=alice@contoso.com'
-    fi
+    [[ $hma_id ]] || echo "${notes[0]}"
+    [[ $secret ]] || printf '%s\n' "${notes[@]:1:2}"
+    [[ $list ]] || printf '%s\n' "${notes[@]:3:2}"
+}
+
+# Comments that stand for settings not known yet; they go when the setting comes.
+readonly notes=(
+    '# HMA_APP_ID is missing: setup.sh stopped before its end. Run it again.'
+    '# The secret was made earlier; write its value here, or run setup.sh -s for a new one.'
+    '#HMA_KEY_VAULT_CLIENT_SECRET='
+    '# Without an allow-list clients can open every mailbox of the organisation.'
+    '#HMA_ALLOWED_MAILBOXES=alice@contoso.com'
+)
+
+# without_notes prints the env file without the comments that a setting of this run replaces.
+without_notes() {
+    local gone=() text
+    [[ -z $hma_id ]] || gone+=(-e "${notes[0]}")
+    [[ -z $secret ]] || gone+=(-e "${notes[1]}" -e "${notes[2]}")
+    [[ -z $list ]] || gone+=(-e "${notes[3]}" -e "${notes[4]}")
+    text=$(cat -- "$output")
+    if ((${#gone[@]})); then grep -vxF "${gone[@]}" <<<"$text" || true; else printf '%s\n' "$text"; fi
 }
 
 # write_env_file writes the settings known so far. An existing file keeps every
-# line: missing settings are added. If a value would change, all settings go to
-# FILE.new instead, for a person to compare.
+# line: missing settings are added. If a value would change, or if the secret
+# would get into a file that every user may read, all settings go to FILE.new
+# instead, for a person to compare.
 write_env_file() {
-    local line name target=$output lacks='' differs=''
+    local line name lacks='' differs='' copy
     [[ $output ]] || return 0
-    if [[ ! -e $output ]]; then
-        (umask 077 && env_file >"$output")
+    if [[ ! -e $output && ! -L $output ]]; then
+        (umask 077 && set -C && env_file >"$output") || return
+        saved=1
         return
     fi
     while IFS= read -r line; do
         name=${line%%=*}
-        if ! grep -qE "^(export )?$name=" "$output"; then
+        if [[ -z $(setting "$name") ]] && ! grep -qE "^[[:blank:]]*(export[[:blank:]]+)?$name=" "$output"; then
             [[ $name != HMA_ALLOWED_MAILBOXES || -z $(setting HMA_ALLOWED_MAILBOXES_FILE) ]] || continue
             [[ $name != HMA_KEY_VAULT_CLIENT_SECRET || -z $(setting HMA_KEY_VAULT_CLIENT_SECRET_FILE) ]] || differs=1
             lacks+=$line$'\n'
@@ -557,31 +684,35 @@ write_env_file() {
             differs=1
         fi
     done < <(wanted)
-    [[ $lacks || $differs ]] || return 0
-    # A copy in the same folder keeps mode and owner and replaces the file in one step.
-    local copy=$output.part
-    cp -p -- "$output" "$copy"
+    [[ $lacks || $differs ]] || { saved=1; return 0; }
+    if [[ $lacks == *HMA_KEY_VAULT_CLIENT_SECRET=* ]] && is_open -004; then differs=1; fi
+    # A new file in the same folder, which replaces the old one in one step.
+    copy=$(mktemp -- "$output.XXXXXX") || return
     if [[ $differs ]]; then
-        target=$output.new
-        {
-            grep -vE "^(export )?($(wanted | cut -d= -f1 | paste -sd'|'))=" "$output" || true
-            wanted
-        } >"$copy"
+        replaced >"$copy" && mv -- "$copy" "$output.new" || return
+        say "$output has other values, or every user may read it, and stays as it is; the settings of this run are in $output.new. Compare the two, then keep one."
     else
-        {
-            [[ -z $(tail -c 1 -- "$output") ]] || echo
-            printf '%s' "$lacks"
-        } >>"$copy"
+        cp -p -- "$output" "$copy" # its mode and owner
+        { without_notes && printf '%s' "$lacks"; } >"$copy" && mv -- "$copy" "$output" || return
     fi
-    mv -- "$copy" "$target"
-    [[ -z $differs ]] || say "$output has other values and stays as it is; the new ones are in $target. Compare the two, then keep one."
+    saved=1
+}
+
+# replaced prints the env file with the settings of this run in place of its own.
+replaced() {
+    local names
+    names=$(wanted | cut -d= -f1 | paste -sd'|' -)
+    [[ -z $secret ]] || names+='|HMA_KEY_VAULT_CLIENT_SECRET_FILE'
+    [[ -z $list ]] || names+='|HMA_ALLOWED_MAILBOXES_FILE'
+    without_notes | grep -vE "^[[:blank:]]*(export[[:blank:]]+)?($names)=" || true
+    wanted
 }
 
 # finish runs at the end, also after a failure, so that a new secret that was not
 # written yet is not lost.
 finish() {
     local status=$?
-    if [[ $secret && ! $output && ! $printed && ! $dry ]]; then
+    if [[ $secret && ! $saved && ! $dry ]]; then
         say 'setup.sh: stopped before the end. The settings known so far:'
         env_file
     fi
@@ -605,7 +736,11 @@ main() {
         drop_role
         return
     fi
+    # First everything that can end the run is looked at, then changed.
     find_vault
+    find_certificate
+    find_applications
+    make_vault
     make_certificate
     kv_app
     hma_app
@@ -617,7 +752,7 @@ main() {
         write_env_file
         say "env file: $output. Next: hmaproxy doctor -env-file $output -mailbox YOURS"
     else
-        printed=1
+        saved=1
         env_file
     fi
     report_left
