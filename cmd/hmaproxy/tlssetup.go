@@ -187,7 +187,6 @@ Trust the authority where the client runs (one of these; as root or administrato
   Red Hat, Fedora, SUSE   trust anchor --store {ca}
   macOS                   security add-trusted-cert -d -k /Library/Keychains/System.keychain {ca}
   Java                    keytool -importcert -noprompt -cacerts -storepass changeit -alias hmaproxy -file "{ca}"
-  Mono                    cert-sync {ca}
 
 or for one program, by a variable of its environment:
   Python requests         REQUESTS_CA_BUNDLE={ca}    # then it trusts nothing else
