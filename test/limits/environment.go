@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type environment struct {
 	ctx     context.Context
 	dir     string
 	binary  string
+	pinned  bool // hmaproxy has a processor of its own
 	verbose bool
 	env     []string
 
@@ -105,7 +107,7 @@ func (w *environment) serveExchange(rw http.ResponseWriter, r *http.Request) {
 func (w *environment) startProxy(limited bool) error {
 	w.group = nil
 	env := w.env
-	w.proxy = exec.CommandContext(w.ctx, w.binary)
+	w.proxy = w.command(w.binary)
 	if limited {
 		env = append(slices.Clone(env), "GOMEMLIMIT="+goMemoryLimit)
 		g, err := newGroup(fmt.Sprintf("hmaproxy-limits-%d", os.Getpid()), memoryLimit)
@@ -113,7 +115,7 @@ func (w *environment) startProxy(limited bool) error {
 			fmt.Println("NOT CHECKED: the kernel's limit on memory, because no control group can be made:", err)
 		} else {
 			w.group = g
-			w.proxy = exec.CommandContext(w.ctx, "/bin/sh", "-c", `echo $$ >"$1" && exec "$0"`, w.binary, g.procs())
+			w.proxy = w.command("/bin/sh", "-c", `echo $$ >"$1" && exec "$0"`, w.binary, g.procs())
 		}
 	}
 	w.proxy.Env = env
@@ -134,6 +136,14 @@ func (w *environment) startProxy(limited bool) error {
 		}
 	}
 	return errors.New("hmaproxy is not ready after 20 s")
+}
+
+// command returns a command that runs on hmaproxy's processor, if it has one.
+func (w *environment) command(name string, arguments ...string) *exec.Cmd {
+	if w.pinned {
+		name, arguments = "taskset", append([]string{"-c", strconv.Itoa(proxyProcessor), name}, arguments...)
+	}
+	return exec.CommandContext(w.ctx, name, arguments...)
 }
 
 // stopProxy ends hmaproxy and returns what it used.

@@ -4,12 +4,14 @@
 // that mail passes all the same, and that what cannot be served gets
 // ErrorServerBusy in time.
 //
-//	go run ./test/limits [-only uploads,unfinished-heads] [-v]
+//	go run ./test/limits [-only uploads,unfinished-heads] [-pin] [-v]
 //
 // It runs hmaproxy in a control group with the memory limit of deploy/kubernetes,
 // which takes root on Linux with version 1 or 2 of the memory controller. Without
 // them it says so, and measures the resident memory of the process alone. For each
-// load it prints a line, and exits with 1 when a check fails.
+// load it prints a line, and exits with 1 when a check fails. With -pin hmaproxy
+// and what probes it have a processor of their own, and the clients and the
+// emulated services another one, so that the times are hmaproxy's.
 package main
 
 import (
@@ -36,19 +38,26 @@ func main() {
 	defer stop()
 	only := flag.String("only", "", "comma-separated names of loads; empty means all")
 	verbose := flag.Bool("v", false, "print hmaproxy's log")
+	pin := flag.Bool("pin", false, "run hmaproxy on one processor and its clients on another")
 	probing := flag.Duration("probe", 0, "used by the program itself")
 	flag.Parse()
 	if *probing > 0 {
 		probeFor(*probing)
 		return
 	}
-	if err := run(ctx, *only, *verbose); err != nil {
+	if *pin {
+		if err := onProcessor(clientProcessor); err != nil {
+			fmt.Fprintln(os.Stderr, "limits:", err)
+			os.Exit(1)
+		}
+	}
+	if err := run(ctx, *only, *pin, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "limits:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, verbose bool) error {
+func run(ctx context.Context, only string, pinned, verbose bool) error {
 	dir, err := os.MkdirTemp("", "hmaproxy-limits")
 	if err != nil {
 		return err
@@ -61,7 +70,7 @@ func run(ctx context.Context, only string, verbose bool) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("building hmaproxy: %w", err)
 	}
-	w := &environment{ctx: ctx, dir: dir, binary: binary, verbose: verbose}
+	w := &environment{ctx: ctx, dir: dir, binary: binary, pinned: pinned, verbose: verbose}
 	if err := w.startServices(); err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -61,7 +60,7 @@ var backOffValue = regexp.MustCompile(`"BackOffMilliseconds">(\d+)<`)
 func overload(w *environment, t *tally) {
 	ctx, cancel := context.WithTimeout(w.ctx, overloadTime)
 	defer cancel()
-	probe := exec.CommandContext(w.ctx, os.Args[0], "-probe", overloadTime.String())
+	probe := w.command(os.Args[0], "-probe", overloadTime.String())
 	probe.Stderr = os.Stderr
 	reported := make(chan error, 1)
 	go func() {
