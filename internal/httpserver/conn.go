@@ -315,6 +315,7 @@ func (c *conn) refuseBusy() {
 // refuse responds to an unacceptable request with the status of err, a *refusal,
 // or because there is no room for it. Other errors mean that the client has left.
 func (c *conn) refuse(err error) {
+	c.in.drop() // a large part of a head, which the client would otherwise hold
 	if isBusy(err) {
 		c.refuseBusy()
 		return

@@ -79,6 +79,12 @@ func (in *input) release() {
 	in.buf, in.r, in.w = nil, 0, 0
 }
 
+// drop gives the buffer back, with what is in it.
+func (in *input) drop() {
+	in.r, in.w = 0, 0
+	in.release()
+}
+
 // add appends bytes that another reader of the connection has read.
 func (in *input) add(p []byte) {
 	for len(in.buf)-in.w < len(p) {

@@ -154,3 +154,22 @@ func TestLinesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedHeadIsNotKept checks that a connection whose head was refused has no
+// buffer while the client takes the response.
+func TestRefusedHeadIsNotKept(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := newConn(&Server{}, near)
+	c.in.buf = make([]byte, 100<<10)
+	c.in.w = len(c.in.buf)
+	go c.refuse(errHeadTime)
+	if _, err := far.Read(make([]byte, 1<<10)); err != nil {
+		t.Fatal(err)
+	}
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	if c.in.buf != nil {
+		t.Errorf("the connection keeps %d bytes", len(c.in.buf))
+	}
+}

@@ -607,16 +607,17 @@ func TestRefusalIsReceived(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	for _, head := range []string{
-		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n",
-		"POST / HTTP/1.1\r\nContent-Length: 16777216\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8388608\r\n\r\n",
+		"POST / HTTP/1.1\r\nContent-Length: 8388608\r\n\r\n",
 	} {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
+		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // the other end's grows to 6 MiB at most
 		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-		if n, err := io.Copy(c, io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, 16<<20))); err != nil {
+		if n, err := io.Copy(c, io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, 8<<20))); err != nil {
 			t.Errorf("%d bytes were sent: %v", n, err)
 		}
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)

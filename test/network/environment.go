@@ -203,9 +203,12 @@ func (w *environment) startProxy(files int, corporate bool) error {
 	return w.awaitProxy()
 }
 
+// startTime is how long a proxy may take to be ready, on a machine with other work.
+const startTime = time.Minute
+
 // awaitProxy waits until the proxy is ready.
 func (w *environment) awaitProxy() error {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(startTime); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		resp, err := http.Get("http://127.0.0.1:8081/ready")
 		if err == nil {
 			resp.Body.Close()
@@ -214,7 +217,7 @@ func (w *environment) awaitProxy() error {
 			}
 		}
 	}
-	return errors.New("the proxy is not ready after 20 s")
+	return fmt.Errorf("the proxy is not ready after %v", startTime)
 }
 
 func (w *environment) stopProxy() {
