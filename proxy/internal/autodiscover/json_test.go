@@ -35,7 +35,7 @@ func TestParseJSONRefuses(t *testing.T) {
 		path + "?Protocol=EWS":                               ErrEmail.Error(),
 		path + "?Email=&Protocol=EWS":                        ErrEmail.Error(),
 		path + "/v1.0/a@x.y?Email=b@x.y&Protocol=EWS":        ErrEmail.Error(),
-		path + "?Email=a@x.y":                                ErrProtocol.Error(),
+		path + "?Email=a@x.y":                                ErrNoProtocol.Error(),
 		path + "?Email=a@x.y&Protocol=EWS&Protocol=EWS":      ErrProtocol.Error(),
 		path + "?Email=a@x.y&Protocol=EWSx":                  ErrProtocol.Error(),
 		path + "?Email=a@x.y&Protocol=ews&Other=%zz&Other=1": "",
