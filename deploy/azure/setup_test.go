@@ -412,7 +412,10 @@ func TestForeignApplications(t *testing.T) {
 				t.Errorf("changed\n%s", strings.Join(changes, "\n"))
 			}
 			if c.allowed != nil {
-				n.mustRun(with(append(c.allowed, "--kv-app-id="+kvID)...)...)
+				if c.app == "KV-App" {
+					c.allowed = append(c.allowed, "--kv-app-id="+kvID)
+				}
+				n.mustRun(with(c.allowed...)...)
 			}
 		})
 	}
