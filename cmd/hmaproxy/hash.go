@@ -20,7 +20,7 @@ const defaultCost = config.MinCost
 const maxPassword = 72
 
 func runHashPassword(ctx context.Context, inv *invocation) error {
-	patterns, err := inv.userPatterns()
+	patterns, err := userPatterns(inv)
 	switch {
 	case len(inv.args) > 0:
 		return usageError{errors.New("hash-password takes no arguments: every user of the machine can see a password on the command line; run hmaproxy hash-password -help")}
@@ -50,7 +50,7 @@ func runHashPassword(ctx context.Context, inv *invocation) error {
 // after a blank. A line without patterns allows all mailboxes of the allow-list,
 // or of the organisation if no list is set. So userPatterns returns none only if a
 // flag of this command requests it.
-func (inv *invocation) userPatterns() (string, error) {
+func userPatterns(inv *invocation) (string, error) {
 	fields := strings.FieldsFunc(inv.mailboxes, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 	switch {
 	case inv.wholeAllowList && inv.mailboxes != "":

@@ -25,7 +25,7 @@ func runHealth(ctx context.Context, inv *invocation) error {
 	if what != "startup" && what != "ready" && what != "live" {
 		return usageError{fmt.Errorf("health: unknown probe %q; expected startup, ready or live", what)}
 	}
-	address, err := inv.adminAddress()
+	address, err := adminAddress(inv)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func runHealth(ctx context.Context, inv *invocation) error {
 const waitInterval = 200 * time.Millisecond
 
 func runWait(ctx context.Context, inv *invocation) error {
-	address, err := inv.adminAddress()
+	address, err := adminAddress(inv)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func noResponse(address string, err error) error {
 
 // adminAddress returns the address of the admin listener. It reads no other
 // setting: a probe needs no secret and must not fail for one.
-func (inv *invocation) adminAddress() (string, error) {
+func adminAddress(inv *invocation) (string, error) {
 	entries, _, err := inv.settings()
 	if err != nil {
 		return "", err

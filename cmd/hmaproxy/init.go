@@ -98,7 +98,7 @@ func runInit(ctx context.Context, inv *invocation) error {
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
-	text, err := inv.settingsText(ctx)
+	text, err := settingsText(ctx, inv)
 	if err == nil {
 		err = overwrite(file, text)
 	}
@@ -151,8 +151,8 @@ func overwrite(file *os.File, text string) error {
 }
 
 // settingsText returns the content of the file.
-func (inv *invocation) settingsText(ctx context.Context) (string, error) {
-	values, order, err := inv.givenSettings()
+func settingsText(ctx context.Context, inv *invocation) (string, error) {
+	values, order, err := givenSettings(inv)
 	if err != nil {
 		return "", err
 	}
@@ -175,7 +175,7 @@ func (inv *invocation) settingsText(ctx context.Context) (string, error) {
 
 // givenSettings returns the settings of the environment and of the arguments,
 // and their names. The arguments win.
-func (inv *invocation) givenSettings() (values map[string]string, names []string, err error) {
+func givenSettings(inv *invocation) (values map[string]string, names []string, err error) {
 	values = map[string]string{}
 	take := func(name, value string) error {
 		value = strings.TrimSpace(value)

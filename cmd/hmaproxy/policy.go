@@ -84,7 +84,7 @@ func runPolicy(ctx context.Context, inv *invocation) error {
 }
 
 // policies returns the policies of the configuration, with the list of -list.
-func (inv *invocation) policies() (*policycheck.Policies, error) {
+func policies(inv *invocation) (*policycheck.Policies, error) {
 	entries, _, err := inv.settings()
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (inv *invocation) policies() (*policycheck.Policies, error) {
 }
 
 func runPolicyTest(ctx context.Context, inv *invocation, logs []string) error {
-	p, err := inv.policies()
+	p, err := policies(inv)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func runPolicyTest(ctx context.Context, inv *invocation, logs []string) error {
 }
 
 func runPolicyCheck(_ context.Context, inv *invocation, addresses []string) error {
-	p, err := inv.policies()
+	p, err := policies(inv)
 	if err != nil {
 		return err
 	}

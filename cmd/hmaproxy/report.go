@@ -83,7 +83,7 @@ func runReport(ctx context.Context, inv *invocation) error {
 	if err != nil {
 		return usageError{fmt.Errorf("report: %w; run hmaproxy report -help", err)}
 	}
-	if err := inv.checkReportFlags(files); err != nil {
+	if err := checkReportFlags(inv, files); err != nil {
 		return usageError{fmt.Errorf("report: %w; run hmaproxy report -help", err)}
 	}
 	counted := traffic.New(traffic.LogLimits())
@@ -97,24 +97,24 @@ func runReport(ctx context.Context, inv *invocation) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	write := made.WriteText
+	write := report.WriteText
 	switch {
 	case inv.json:
-		write = made.WriteJSON
+		write = report.WriteJSON
 	case inv.csv:
-		write = made.WriteCSV
+		write = report.WriteCSV
 	case inv.html:
-		write = made.WriteHTML
+		write = report.WriteHTML
 	case inv.suggest:
-		write = made.WriteSuggestion
+		write = report.WriteSuggestion
 	}
-	if err := write(inv.out); err != nil {
+	if err := write(inv.out, made); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
 }
 
-func (inv *invocation) checkReportFlags(files []string) error {
+func checkReportFlags(inv *invocation, files []string) error {
 	formats := 0
 	for _, set := range []bool{inv.json, inv.csv, inv.html} {
 		if set {

@@ -52,7 +52,7 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 	go process.ReleaseMemory(ctx)
 	c, err := inv.load()
 	if err != nil {
-		return inv.explainNothingSet(err)
+		return explainNothingSet(inv, err)
 	}
 	for _, name := range c.SecretVariables() {
 		_ = os.Unsetenv(name) // so that child processes and crash reports do not contain them
@@ -85,7 +85,7 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 }
 
 // explainNothingSet adds the first steps to err if no setting is set at all.
-func (inv *invocation) explainNothingSet(err error) error {
+func explainNothingSet(inv *invocation, err error) error {
 	for _, entry := range inv.environ {
 		if strings.HasPrefix(entry, "HMA_") {
 			return err

@@ -61,7 +61,7 @@ func runTLSSetup(_ context.Context, inv *invocation) error {
 	if inv.days < 1 || inv.days > maxDays {
 		return usageError{fmt.Errorf("tls-setup: -days must be between 1 and %d", maxDays)}
 	}
-	names, err := inv.certificateNames()
+	names, err := certificateNames(inv)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func runTLSSetup(_ context.Context, inv *invocation) error {
 
 // certificateNames returns the names in the arguments, or without arguments
 // those of HMA_HOST_NAMES, in the form in which names are compared.
-func (inv *invocation) certificateNames() ([]string, error) {
+func certificateNames(inv *invocation) ([]string, error) {
 	given := strings.Join(inv.args, ",")
 	if len(inv.args) == 0 {
 		entries, _, err := inv.settings()

@@ -15,12 +15,6 @@ const (
 	maxFiles   = 2  // files with methods of a type
 )
 
-// largeTypes are the types that exceed the limits.
-var largeTypes = map[string]bool{
-	"cmd/hmaproxy.invocation": true,
-	"internal/report.Report":  true,
-}
-
 // TestTypesAreSmall checks that every type of the module has few methods, in
 // one or two files.
 func TestTypesAreSmall(t *testing.T) {
@@ -60,8 +54,7 @@ func TestTypesAreSmall(t *testing.T) {
 		t.Fatalf("only %d types found", len(methods))
 	}
 	for name, n := range methods {
-		large := n > maxMethods || len(files[name]) > maxFiles
-		if large && !largeTypes[name] {
+		if n > maxMethods || len(files[name]) > maxFiles {
 			t.Errorf("%s has %d methods in %d files, more than %d in %d", name, n, len(files[name]), maxMethods, maxFiles)
 		}
 	}

@@ -34,7 +34,7 @@ func columnLengths() []time.Duration {
 }
 
 // timeChart shows the number of requests over time, by outcome.
-func (r *Report) timeChart() chart {
+func timeChart(r *Report) chart {
 	if len(r.timeline) == 0 {
 		return chart{}
 	}
@@ -68,7 +68,7 @@ func (r *Report) timeChart() chart {
 }
 
 // hourChart shows the number of requests by hour of the day.
-func (r *Report) hourChart() chart {
+func hourChart(r *Report) chart {
 	columns := make([][outcome.Count]int64, 24)
 	for _, m := range r.timeline {
 		column := &columns[time.Unix(0, m.First).In(r.location).Hour()]

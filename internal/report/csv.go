@@ -12,7 +12,7 @@ import (
 )
 
 // WriteJSON writes the report as JSON.
-func (r *Report) WriteJSON(w io.Writer) error {
+func WriteJSON(w io.Writer, r *Report) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
@@ -26,7 +26,7 @@ var csvHead = []string{
 // WriteCSV writes the report as one table, for spreadsheets. The kind of a row
 // is total, client, client-operation, operation, mailbox, client-mailbox,
 // reason, audit or fault. No cell begins like a formula.
-func (r *Report) WriteCSV(w io.Writer) error {
+func WriteCSV(w io.Writer, r *Report) error {
 	c := csv.NewWriter(w)
 	_ = c.Write(csvHead) // Error returns errors of Write
 	total := r.Total

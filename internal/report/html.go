@@ -28,7 +28,7 @@ type pageWriter struct {
 
 // WriteHTML writes the report as a web page. It has no script and loads
 // nothing; its Content-Security-Policy forbids both.
-func (r *Report) WriteHTML(w io.Writer) error {
+func WriteHTML(w io.Writer, r *Report) error {
 	p := &pageWriter{r: r}
 	p.head()
 	p.header()
@@ -92,9 +92,9 @@ func (p *pageWriter) notes() {
 
 func (p *pageWriter) charts() {
 	p.Markup("<section class=\"charts\">\n")
-	c := p.r.timeChart()
+	c := timeChart(p.r)
 	p.chart("Requests over time", "each column is "+c.column, &c, c.first, c.last)
-	c = p.r.hourChart()
+	c = hourChart(p.r)
 	p.chart("Requests by hour of the day", "", &c, "0:00", "24:00")
 	p.Markup("</section>\n")
 }

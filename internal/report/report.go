@@ -354,7 +354,7 @@ func (r *Report) suggestion() *Suggestion {
 	}
 	_, s.Operations, _ = strings.Cut(r.list.OperationsSetting(), "=")
 	var file strings.Builder
-	_ = r.WriteSuggestion(&file) // a Builder does not fail
+	_ = WriteSuggestion(&file, r) // a Builder does not fail
 	s.File = file.String()
 	return s
 }

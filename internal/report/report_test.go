@@ -49,10 +49,10 @@ func newReport(t *testing.T, o Options) *Report {
 	return r
 }
 
-func write(t *testing.T, f func(io.Writer) error) string {
+func write(t *testing.T, r *Report, format func(io.Writer, *Report) error) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := f(&b); err != nil {
+	if err := format(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -62,12 +62,12 @@ func write(t *testing.T, f func(io.Writer) error) string {
 func TestGolden(t *testing.T) {
 	full := newReport(t, Options{Suggest: true, Graph: true})
 	for name, got := range map[string]string{
-		"report.txt":       write(t, newReport(t, Options{Top: 5}).WriteText),
-		"report-graph.txt": write(t, newReport(t, Options{Top: 3, Graph: true}).WriteText),
-		"report.json":      write(t, full.WriteJSON),
-		"report.csv":       write(t, full.WriteCSV),
-		"report.html":      withoutStyle(t, write(t, full.WriteHTML)),
-		"suggestion.txt":   write(t, full.WriteSuggestion),
+		"report.txt":       write(t, newReport(t, Options{Top: 5}), WriteText),
+		"report-graph.txt": write(t, newReport(t, Options{Top: 3, Graph: true}), WriteText),
+		"report.json":      write(t, full, WriteJSON),
+		"report.csv":       write(t, full, WriteCSV),
+		"report.html":      withoutStyle(t, write(t, full, WriteHTML)),
+		"suggestion.txt":   write(t, full, WriteSuggestion),
 	} {
 		path := filepath.Join("testdata", name)
 		if *update {
@@ -157,7 +157,7 @@ func TestNumbersAreThoseOfTheLog(t *testing.T) {
 func TestHarmfulNamesAreHarmless(t *testing.T) {
 	r := newReport(t, Options{Suggest: true, Graph: true})
 	for name, text := range map[string]string{
-		"text": write(t, r.WriteText), "json": write(t, r.WriteJSON), "csv": write(t, r.WriteCSV), "html": write(t, r.WriteHTML), "suggestion": write(t, r.WriteSuggestion),
+		"text": write(t, r, WriteText), "json": write(t, r, WriteJSON), "csv": write(t, r, WriteCSV), "html": write(t, r, WriteHTML), "suggestion": write(t, r, WriteSuggestion),
 	} {
 		for _, c := range text {
 			if c != '\n' && !unicode.IsPrint(c) {
@@ -169,7 +169,7 @@ func TestHarmfulNamesAreHarmless(t *testing.T) {
 			t.Errorf("%s: the name is missing", name)
 		}
 	}
-	rows, err := csv.NewReader(strings.NewReader(write(t, r.WriteCSV))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(write(t, r, WriteCSV))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestHarmfulNamesAreHarmless(t *testing.T) {
 	if formulas < 2 {
 		t.Errorf("%d formulas were neutralised", formulas)
 	}
-	page := write(t, r.WriteHTML)
+	page := write(t, r, WriteHTML)
 	for _, harm := range []string{"<script", "javascript:", " onload", "src=", "@import", "url("} {
 		if strings.Contains(page, harm) {
 			t.Errorf("html: holds %q", harm)
@@ -210,7 +210,7 @@ func TestJSONIsComplete(t *testing.T) {
 			Listed int64 `json:"requests_with_counterpart"`
 		}
 	}
-	if err := json.Unmarshal([]byte(write(t, newReport(t, Options{Suggest: true, Graph: true, Top: 1}).WriteJSON)), &got); err != nil {
+	if err := json.Unmarshal([]byte(write(t, newReport(t, Options{Suggest: true, Graph: true, Top: 1}), WriteJSON)), &got); err != nil {
 		t.Fatal(err)
 	}
 	if got.Total.Requests != 2092 || len(got.Mailboxes) != 20 || len(got.Suggestion.Entries) != 14 || !strings.HasPrefix(got.Suggestion.Operations, "CreateItem,") || got.Graph.Listed == 0 {
@@ -229,8 +229,8 @@ func TestAnEmptyLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []func(io.Writer) error{r.WriteText, r.WriteJSON, r.WriteHTML, r.WriteSuggestion} {
-		if text := write(t, f); !strings.Contains(text, "The files hold no request of hmaproxy.") {
+	for _, f := range []func(io.Writer, *Report) error{WriteText, WriteJSON, WriteHTML, WriteSuggestion} {
+		if text := write(t, r, f); !strings.Contains(text, "The files hold no request of hmaproxy.") {
 			t.Errorf("%s", text)
 		}
 	}

@@ -25,7 +25,7 @@ type textWriter struct {
 }
 
 // WriteText writes the report as text.
-func (r *Report) WriteText(w io.Writer) error {
+func WriteText(w io.Writer, r *Report) error {
 	t := &textWriter{r: r}
 	t.head()
 	t.notes()
@@ -310,7 +310,7 @@ func graphRows(o *Row) [][]string {
 }
 
 // WriteSuggestion writes the suggested allow-list. The report must have one.
-func (r *Report) WriteSuggestion(w io.Writer) error {
+func WriteSuggestion(w io.Writer, r *Report) error {
 	source := []string{
 		"Suggested by hmaproxy report -suggest from " + printable.Count(r.Total.Requests, "request", "requests") + ",",
 		r.spanText() + ".",
