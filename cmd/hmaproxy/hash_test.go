@@ -32,7 +32,7 @@ func TestHashPassword(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			users, err := config.ReadClientUsers(func(string) ([]byte, error) {
+			users, _, err := config.ReadClientUsers(func(string) ([]byte, error) {
 				return []byte(line), nil
 			}, "users")
 			if err != nil || len(users) != 1 || users[0].Name != `CONTOSO\crm` || users[0].Cost() != 10 || len(users[0].Patterns) != 2 || !strings.HasSuffix(line, "\n") {

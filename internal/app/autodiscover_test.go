@@ -1,6 +1,7 @@
 package app
 
 import (
+	"hmaproxy/internal/textcheck"
 	"net/http"
 	"strings"
 	"testing"
@@ -52,9 +53,9 @@ func TestAutodiscover(t *testing.T) {
 				}
 				page := s.look("/metrics")
 				for _, metric := range tc.metrics {
-					contains(t, page, metric)
+					textcheck.Contains(t, page, metric)
 				}
-				contains(t, strings.Join(strings.Fields(s.look("/status.json")), ""), tc.history)
+				textcheck.Contains(t, strings.Join(strings.Fields(s.look("/status.json")), ""), tc.history)
 				if n := len(s.emu.Exchange().Hops()) - before; n != 0 {
 					t.Errorf("Exchange got %d requests", n)
 				}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"hmaproxy/internal/metrics"
+	"hmaproxy/internal/textcheck"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -120,16 +121,16 @@ func dashboardExpressions(t *testing.T) []string {
 func TestOperationsExplainsEveryMetricAndAlert(t *testing.T) {
 	text := read(t, operations)
 	for _, name := range metricNames(t) {
-		contains(t, text, "`"+name+"`")
+		textcheck.Contains(t, text, "`"+name+"`")
 	}
 	for _, rule := range strings.Split(read(t, rules), "- alert: ")[1:] {
 		name, _, _ := strings.Cut(rule, "\n")
 		anchor := strings.ToLower(name)
-		contains(t, text, `| <a id="`+anchor+`"></a>`+"`"+name+"`")
-		contains(t, rule, "/operations.md#"+anchor+`"`+"\n")
+		textcheck.Contains(t, text, `| <a id="`+anchor+`"></a>`+"`"+name+"`")
+		textcheck.Contains(t, rule, "/operations.md#"+anchor+`"`+"\n")
 	}
 	for _, reason := range metrics.Reasons() {
-		contains(t, text, "`"+reason.String()+"`")
+		textcheck.Contains(t, text, "`"+reason.String()+"`")
 	}
 	names := metricNames(t)
 	for _, name := range metricName.FindAllString(text, -1) {
@@ -151,7 +152,7 @@ func TestOperationsExplainsEveryWarningAndError(t *testing.T) {
 		t.Fatalf("only %d messages found: %q", len(messages), messages)
 	}
 	for _, m := range messages {
-		contains(t, text, "`"+m+"`")
+		textcheck.Contains(t, text, "`"+m+"`")
 	}
 }
 

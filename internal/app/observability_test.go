@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/textcheck"
 )
 
 // startWatched starts a product in which alice's mailbox is allowed, and waits
@@ -102,16 +103,16 @@ func TestPagesShowNoSecret(t *testing.T) {
 		for _, uri := range []string{"/", "/status.json", "/metrics", "/ready", "/nothing"} {
 			text := h.probe(uri).text
 			for _, secret := range secrets {
-				lacks(t, text, secret)
+				textcheck.Lacks(t, text, secret)
 				if parts := strings.Split(secret, "."); len(parts) == 3 {
-					lacks(t, text, parts[1], parts[2])
+					textcheck.Lacks(t, text, parts[1], parts[2])
 				}
 			}
 		}
-		contains(t, h.look("/"), "alice@contoso.com", "ceo@contoso.com", "mailbox-not-allowed", "replayed")
+		textcheck.Contains(t, h.look("/"), "alice@contoso.com", "ceo@contoso.com", "mailbox-not-allowed", "replayed")
 		metrics := h.look("/metrics")
-		lacks(t, metrics, "contoso.com", "login-user")
-		contains(t, metrics, "hmaproxy_replays_total 1\n", `hmaproxy_token_requests_total{reason="forced"} 1`,
+		textcheck.Lacks(t, metrics, "contoso.com", "login-user")
+		textcheck.Contains(t, metrics, "hmaproxy_replays_total 1\n", `hmaproxy_token_requests_total{reason="forced"} 1`,
 			`hmaproxy_denials_total{reason="mailbox-not-allowed"} 1`, "hmaproxy_ready 1\n", "hmaproxy_token_full_access 1\n")
 	})
 }
@@ -147,7 +148,7 @@ func TestPagesFollowARotation(t *testing.T) {
 		if len(s.Alarms) != 1 || !strings.Contains(s.Alarms[0], next.Thumbprint()) {
 			t.Errorf("alarms %q", s.Alarms)
 		}
-		contains(t, h.look("/metrics"), "hmaproxy_certificate_candidate_refused 1\n", `hmaproxy_token_failures_total{aadsts="700027",class="certificate"}`)
+		textcheck.Contains(t, h.look("/metrics"), "hmaproxy_certificate_candidate_refused 1\n", `hmaproxy_token_failures_total{aadsts="700027",class="certificate"}`)
 
 		h.emu.Entra().Register(next)
 		time.Sleep(6 * time.Minute)
@@ -155,7 +156,7 @@ func TestPagesFollowARotation(t *testing.T) {
 		if s = h.seen(); s.Certificates[0].Thumbprint != next.Thumbprint() || s.Alarms != nil {
 			t.Errorf("registered: %+v, alarms %q", s.Certificates, s.Alarms)
 		}
-		contains(t, h.look("/metrics"), "hmaproxy_certificate_candidate_refused 0\n")
+		textcheck.Contains(t, h.look("/metrics"), "hmaproxy_certificate_candidate_refused 0\n")
 	})
 }
 
@@ -175,7 +176,7 @@ func TestPagesShowAnOutage(t *testing.T) {
 		if !s.Ready || s.Source.Error == "" || len(s.Alarms) != 2 {
 			t.Errorf("source %+v, alarms %q", s.Source, s.Alarms)
 		}
-		contains(t, h.look("/metrics"), "hmaproxy_certificate_lookup_failed 1\n", "hmaproxy_allow_list_alarm 1\n", "hmaproxy_ready 1\n")
+		textcheck.Contains(t, h.look("/metrics"), "hmaproxy_certificate_lookup_failed 1\n", "hmaproxy_allow_list_alarm 1\n", "hmaproxy_ready 1\n")
 
 		h.emu.Entra().InjectWhile(func() bool { return true }, emulator.Fault{AADSTS: 700016})
 		time.Sleep(time.Hour)
@@ -184,8 +185,8 @@ func TestPagesShowAnOutage(t *testing.T) {
 		if s.Ready || s.Token.Usable || s.Token.Error.AADSTS != 700016 || s.Token.Error.Class != "configuration" {
 			t.Errorf("ready %v, token %+v", s.Ready, s.Token)
 		}
-		contains(t, h.look("/"), "not ready", "AADSTS700016")
-		contains(t, h.look("/metrics"), "hmaproxy_ready 0\n", "hmaproxy_token_usable 0\n", `hmaproxy_token_failures_total{aadsts="700016",class="configuration"}`)
+		textcheck.Contains(t, h.look("/"), "not ready", "AADSTS700016")
+		textcheck.Contains(t, h.look("/metrics"), "hmaproxy_ready 0\n", "hmaproxy_token_usable 0\n", `hmaproxy_token_failures_total{aadsts="700016",class="configuration"}`)
 	})
 }
 
@@ -195,7 +196,7 @@ func TestFailingExchangeRaisesAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startWatched(t)
 		defer h.close()
-		lacks(t, h.look("/ready"), "alarm:")
+		textcheck.Lacks(t, h.look("/ready"), "alarm:")
 		h.emu.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Status: 503, Body: "Service Unavailable"})
 		for range 3 {
 			h.ask()
@@ -205,8 +206,8 @@ func TestFailingExchangeRaisesAlarm(t *testing.T) {
 		const alarm = "requests to Exchange fail, the first one 3 min ago and the last good response 3 min ago: " +
 			"the response is not one of Exchange Web Services: status 503; look at Exchange's application pool"
 		ready := h.look("/ready") // 200: hmaproxy itself can serve requests
-		contains(t, ready, "ok\n", "alarm: "+alarm)
-		contains(t, h.look("/live"), "alarm: "+alarm)
+		textcheck.Contains(t, ready, "ok\n", "alarm: "+alarm)
+		textcheck.Contains(t, h.look("/live"), "alarm: "+alarm)
 		var s struct {
 			Alarms    []string
 			Responses struct {
@@ -221,15 +222,15 @@ func TestFailingExchangeRaisesAlarm(t *testing.T) {
 			t.Errorf("exchange_responses %+v", s.Responses)
 		}
 		for _, text := range s.Alarms {
-			contains(t, ready, "alarm: "+text+"\n")
+			textcheck.Contains(t, ready, "alarm: "+text+"\n")
 		}
-		contains(t, h.look("/"), "3 requests in a row failed", "upstream-not-ews")
-		contains(t, h.look("/metrics"), "hmaproxy_exchange_consecutive_failures 3\n", "hmaproxy_ready 1\n")
+		textcheck.Contains(t, h.look("/"), "3 requests in a row failed", "upstream-not-ews")
+		textcheck.Contains(t, h.look("/metrics"), "hmaproxy_exchange_consecutive_failures 3\n", "hmaproxy_ready 1\n")
 
 		h.emu.Exchange().ClearFaults()
 		h.ask()
 		synctest.Wait()
-		lacks(t, h.look("/ready"), "alarm:")
-		contains(t, h.look("/metrics"), "hmaproxy_exchange_consecutive_failures 0\n")
+		textcheck.Lacks(t, h.look("/ready"), "alarm:")
+		textcheck.Contains(t, h.look("/metrics"), "hmaproxy_exchange_consecutive_failures 0\n")
 	})
 }

@@ -151,24 +151,6 @@ func writeFile(t *testing.T, content string) string {
 	return path
 }
 
-func contains(t *testing.T, text string, wanted ...string) {
-	t.Helper()
-	for _, w := range wanted {
-		if !strings.Contains(text, w) {
-			t.Errorf("%q is missing", w)
-		}
-	}
-}
-
-func lacks(t *testing.T, text string, unwanted ...string) {
-	t.Helper()
-	for _, u := range unwanted {
-		if strings.Contains(text, u) {
-			t.Errorf("%q is there", u)
-		}
-	}
-}
-
 // start runs the product until stop or close.
 func (s *testProduct) start() *testProduct {
 	s.t.Helper()

@@ -3,7 +3,6 @@
 package clientauth
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -38,10 +37,6 @@ type Authenticator struct {
 
 	fresh, suspect *lane           // lanes for peers without and with wrong passwords in the last minute
 	suspects       *recent[string] // peers with wrong passwords in the last minute
-
-	// lineEnd says that the file ended with a line end at start. Then a file
-	// without one may be truncated and is not reloaded.
-	lineEnd bool
 }
 
 // New returns an Authenticator for the configuration's client users, nil when
@@ -51,13 +46,10 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 		return nil, nil
 	}
 	a := &Authenticator{
-		config: c, list: list, lineEnd: true,
+		config: c, list: list,
 		fresh: newLane(freshRest), suspect: newLane(suspectRest), suspects: newRecent[string](suspectTime, maxSuspects),
 	}
 	rand.Read(a.key[:])
-	if data, err := config.ReadAtStart(string(c.ClientUsersFile)); err == nil {
-		a.lineEnd = endsLine(data)
-	}
 	var base *policy.Policy
 	if !c.Limited() {
 		var err error
@@ -69,22 +61,16 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 	return a, nil
 }
 
-func endsLine(data []byte) bool { return bytes.HasSuffix(data, []byte("\n")) }
-
 // Reload reads the file and makes its users current. It reports whether they
 // have changed. After an error the users stay unchanged. It refuses a file that
 // may be truncated, and one with a user who can open every mailbox and could
 // not before. Calls must not overlap.
 func (a *Authenticator) Reload() (changed bool, err error) {
-	var data []byte
-	list, err := config.ReadClientUsers(func(path string) (_ []byte, err error) {
-		data, err = config.ReadFile(path)
-		return data, err
-	}, a.config.ClientUsersFile)
+	list, unended, err := config.ReadClientUsers(config.ReadFile, a.config.ClientUsersFile)
 	if err != nil {
 		return false, err
 	}
-	if a.lineEnd && !endsLine(data) {
+	if unended && !a.config.ClientUsersUnended {
 		return false, errors.New("the last line has no line end, so the file may be cut; end the line")
 	}
 	before := a.users.Load()

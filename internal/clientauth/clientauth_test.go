@@ -488,20 +488,6 @@ func TestUsersOfWhomNoPolicyCanBeMade(t *testing.T) {
 	}
 }
 
-// TestFileThatCouldNotBeReadAtStart checks that such a file is not taken to end
-// without a line end.
-func TestFileThatCouldNotBeReadAtStart(t *testing.T) {
-	a := newTestAuthenticator(t, "")
-	file := filepath.Join(t.TempDir(), "users")
-	a.config.ClientUsersFile = config.Path(file)
-	if err := os.WriteFile(file, []byte("crm:"+testHash+" alice@contoso.com"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if changed, err := a.Reload(); changed || err == nil || !strings.Contains(err.Error(), "line end") {
-		t.Errorf("Reload = %v, %v", changed, err)
-	}
-}
-
 func TestNoClientUsers(t *testing.T) {
 	if a, err := New(&config.Config{}, nil); a != nil || err != nil {
 		t.Errorf("New = %v, %v, want no Authenticator", a, err)
@@ -591,7 +577,7 @@ func newTestUsersFile(t *testing.T, c config.Config, content string) (a *Authent
 	write(content)
 	c.ClientUsersFile = config.Path(file)
 	var err error
-	if c.ClientUsers, err = config.ReadClientUsers(os.ReadFile, c.ClientUsersFile); err != nil {
+	if c.ClientUsers, c.ClientUsersUnended, err = config.ReadClientUsers(os.ReadFile, c.ClientUsersFile); err != nil {
 		t.Fatal(err)
 	}
 	l, err := allowlist.New(&c, slog.New(slog.DiscardHandler))

@@ -94,6 +94,8 @@ type Config struct {
 	ClientUsersFile Path `env:"HMA_CLIENT_USERS_FILE" form:"the path of a file" desc:"Clients must present Basic credentials: one line for each, name:bcrypt-hash, then optionally mailbox patterns that narrow the allow-list for that client (and are one where there is none). hmaproxy hash-password makes a line. Read again when it changes; a faulty new file leaves the old users in force and raises an alarm."`
 	// ClientUsers are the users of ClientUsersFile, to be reread with [ReadClientUsers]; nil without it.
 	ClientUsers ClientUsers `env:"-"`
+	// ClientUsersUnended says that the last line of ClientUsersFile had no line end.
+	ClientUsersUnended bool `env:"-"`
 	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means none.
 	HostNames HostNames `env:"HMA_HOST_NAMES" form:"a comma-separated list of host names or IP addresses, without ports" absent:"only localhost, 127.0.0.1 and [::1]" desc:"Further names that clients may use for this proxy in the Host header."`
 	// Autodiscover is zero when Autodiscover's paths are not served.

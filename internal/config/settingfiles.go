@@ -21,7 +21,7 @@ func readFiles(r *rules) {
 		return err
 	})
 	readFileOf(r, "HMA_CLIENT_USERS_FILE", func() (err error) {
-		c.ClientUsers, err = ReadClientUsers(r.readFile, c.ClientUsersFile)
+		c.ClientUsers, c.ClientUsersUnended, err = ReadClientUsers(r.readFile, c.ClientUsersFile)
 		return err
 	})
 	for name, paths := range map[string]Paths{

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -64,21 +65,22 @@ func (u ClientUsers) Patterns() Mailboxes {
 // is the text from a "#" that follows a blank. A file without a user is an
 // error, as are a name that occurs twice and a hash whose cost is out of
 // bounds. Errors hold line numbers, but neither the path nor any content of the
-// file.
-func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (ClientUsers, error) {
+// file. unended reports that the last line has no line end: the file may be
+// truncated.
+func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (users ClientUsers, unended bool, err error) {
 	data, err := readContent(readFile, path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	text, err := decode(data)
 	if err != nil {
-		return nil, flaw("names a file that " + err.Error())
+		return nil, false, flaw("names a file that " + err.Error())
 	}
-	users, err := parseUsers(string(text))
+	users, err = parseUsers(string(text))
 	if err != nil {
-		return nil, flaw("names a file with faults: " + err.Error())
+		return nil, false, flaw("names a file with faults: " + err.Error())
 	}
-	return users, nil
+	return users, !bytes.HasSuffix(data, []byte("\n")), nil
 }
 
 // maxFaults is the number of faulty lines that are reported. A file with more

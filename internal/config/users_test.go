@@ -7,7 +7,8 @@ import (
 
 func readUsers(t *testing.T, content string) (ClientUsers, error) {
 	t.Helper()
-	return ReadClientUsers(files{"/u": []byte(content)}.read, "/u")
+	users, _, err := ReadClientUsers(files{"/u": []byte(content)}.read, "/u")
+	return users, err
 }
 
 func TestClientUsers(t *testing.T) {

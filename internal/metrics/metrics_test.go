@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/textcheck"
 	"hmaproxy/proxy"
 	"hmaproxy/token"
 )
@@ -82,7 +83,7 @@ func TestMetricsOfRequests(t *testing.T) {
 					t.Errorf("missing: %s", line)
 				}
 			}
-			lacks(t, text, "ReadEverything", "alice@contoso.com")
+			textcheck.Lacks(t, text, "ReadEverything", "alice@contoso.com")
 		})
 	}
 }
@@ -91,15 +92,15 @@ func TestStreamsAreLeftOutOfLatency(t *testing.T) {
 	text := scrape(counted(func(r *proxy.Record) {
 		r.Operation, r.Known, r.Duration = "GetStreamingEvents", "GetStreamingEvents", 30*time.Minute
 	}))
-	contains(t, text, `hmaproxy_requests_total{operation="GetStreamingEvents",status="200"} 1`)
-	lacks(t, text, "hmaproxy_request_duration_seconds_count{")
+	textcheck.Contains(t, text, `hmaproxy_requests_total{operation="GetStreamingEvents",status="200"} 1`)
+	textcheck.Lacks(t, text, "hmaproxy_request_duration_seconds_count{")
 }
 
 func TestMetricsOfTokens(t *testing.T) {
 	m := New("v1.2.3")
 	m.TokenRequested(token.Attempt{Reason: token.Scheduled, Duration: 300 * time.Millisecond})
 	m.TokenRequested(token.Attempt{Reason: token.Probe, Duration: time.Second, Err: &token.Error{Class: token.Certificate, AADSTS: 700027}})
-	contains(t, scrape(m),
+	textcheck.Contains(t, scrape(m),
 		`hmaproxy_token_requests_total{reason="scheduled"} 1`,
 		`hmaproxy_token_requests_total{reason="probe"} 1`,
 		`hmaproxy_token_failures_total{aadsts="700027",class="certificate"} 1`,
@@ -114,7 +115,7 @@ func TestMetricsOfState(t *testing.T) {
 	if err := m.Observe(func() State { return state }); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, scrape(m),
+	textcheck.Contains(t, scrape(m),
 		"hmaproxy_token_usable 0\n", "hmaproxy_token_expiry_timestamp_seconds 0\n", "hmaproxy_ready 0\n",
 		"hmaproxy_log_dropped_lines_total 0\n", "hmaproxy_log_alarm 0\n",
 		"hmaproxy_allow_list_entries 2\n", "hmaproxy_allow_list_alarm 0\n",
@@ -131,7 +132,7 @@ func TestMetricsOfState(t *testing.T) {
 		Usable: true, Expires: time.Unix(1800000000, 0), Failures: 3, ClockSkew: -90 * time.Second,
 		Active: &token.Leaf{NotAfter: time.Unix(1900000000, 0)}, Candidate: &token.Leaf{NotAfter: time.Unix(1950000000, 0)}, CandidateErr: &token.Error{},
 	}
-	contains(t, scrape(m),
+	textcheck.Contains(t, scrape(m),
 		"hmaproxy_token_usable 1\n", "hmaproxy_token_expiry_timestamp_seconds 1.8e+09\n", "hmaproxy_ready 1\n",
 		"hmaproxy_log_dropped_lines_total 7\n", "hmaproxy_log_alarm 1\n",
 		"hmaproxy_token_consecutive_failures 3\n", "hmaproxy_clock_skew_seconds -90\n",
@@ -155,7 +156,7 @@ func TestMetricsStaySmall(t *testing.T) {
 	if n := strings.Count(text, "\n"); n > 5000 {
 		t.Errorf("/metrics has grown to %d lines", n)
 	}
-	contains(t, text, `aadsts="-1"`)
+	textcheck.Contains(t, text, `aadsts="-1"`)
 }
 
 func TestRequestsInFlight(t *testing.T) {
@@ -169,8 +170,8 @@ func TestRequestsInFlight(t *testing.T) {
 		defer func() { _ = recover() }()
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil))
 	}()
-	contains(t, during, "hmaproxy_requests_in_flight 1\n")
-	contains(t, scrape(m), "hmaproxy_requests_in_flight 0\n")
+	textcheck.Contains(t, during, "hmaproxy_requests_in_flight 1\n")
+	textcheck.Contains(t, scrape(m), "hmaproxy_requests_in_flight 0\n")
 }
 
 func scrape(m *Metrics) string {
@@ -192,7 +193,7 @@ func TestReasonsAreCounted(t *testing.T) {
 		if counter == "" {
 			continue // a handshake is neither a refusal nor a failure
 		}
-		contains(t, text, fmt.Sprintf("%s{reason=%q} 0\n", counter, reason))
+		textcheck.Contains(t, text, fmt.Sprintf("%s{reason=%q} 0\n", counter, reason))
 	}
 }
 
@@ -233,22 +234,4 @@ func counted(edit func(*proxy.Record)) *Metrics {
 	m := New("")
 	done(m, edit)
 	return m
-}
-
-func contains(t *testing.T, text string, wanted ...string) {
-	t.Helper()
-	for _, w := range wanted {
-		if !strings.Contains(text, w) {
-			t.Errorf("%q is missing", w)
-		}
-	}
-}
-
-func lacks(t *testing.T, text string, unwanted ...string) {
-	t.Helper()
-	for _, u := range unwanted {
-		if strings.Contains(text, u) {
-			t.Errorf("%q is there", u)
-		}
-	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/requestlog"
+	"hmaproxy/internal/textcheck"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
 )
@@ -262,19 +263,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, got := range map[string]string{"replay.txt": text.String(), "replay.json": document.String()} {
-		path := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("%s differs (go test ./internal/policycheck -update rewrites it):\n%s", name, got)
-		}
+		textcheck.File(t, filepath.Join("testdata", name), got, *update)
 		if strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
 			t.Errorf("%s holds a character that is not printable", name)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"hmaproxy/internal/outcome"
 	"hmaproxy/internal/requestlog"
+	"hmaproxy/internal/textcheck"
 	"hmaproxy/internal/traffic"
 	"hmaproxy/proxy"
 )
@@ -69,19 +70,7 @@ func TestGolden(t *testing.T) {
 		"report.html":      withoutStyle(t, write(t, full, WriteHTML)),
 		"suggestion.txt":   write(t, full, WriteSuggestion),
 	} {
-		path := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("%s differs (go test ./internal/report -update rewrites it):\n%s", name, difference(got, string(want)))
-		}
+		textcheck.File(t, filepath.Join("testdata", name), got, *update)
 	}
 }
 
@@ -99,17 +88,6 @@ func withoutStyle(t *testing.T, page string) string {
 		t.Errorf("the page does not have one style sheet and the policy %s", policy)
 	}
 	return before + after
-}
-
-// difference returns the first line that differs.
-func difference(got, want string) string {
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			return "got  " + g[i] + "\nwant " + w[i]
-		}
-	}
-	return "one is longer"
 }
 
 // TestNumbersAreThoseOfTheLog compares the report's numbers with those of a few

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
@@ -73,24 +72,6 @@ func newTestRecord(edit func(*proxy.Record)) *proxy.Record {
 		edit(r)
 	}
 	return r
-}
-
-func contains(t *testing.T, text string, wanted ...string) {
-	t.Helper()
-	for _, w := range wanted {
-		if !strings.Contains(text, w) {
-			t.Errorf("%q is missing", w)
-		}
-	}
-}
-
-func lacks(t *testing.T, text string, unwanted ...string) {
-	t.Helper()
-	for _, u := range unwanted {
-		if strings.Contains(text, u) {
-			t.Errorf("%q is there", u)
-		}
-	}
 }
 
 func TestHistoryDoesNotAllocate(t *testing.T) {

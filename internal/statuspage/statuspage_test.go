@@ -18,6 +18,7 @@ import (
 
 	"hmaproxy/internal/health"
 	"hmaproxy/internal/outcome"
+	"hmaproxy/internal/textcheck"
 	"hmaproxy/internal/webpage"
 	"hmaproxy/proxy"
 )
@@ -85,16 +86,16 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	w := ask(a, "/")
 	page := w.Body.String()
 	csp := w.Header().Get("Content-Security-Policy")
-	contains(t, csp, "default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'")
-	lacks(t, csp, "unsafe", "*", "http")
+	textcheck.Contains(t, csp, "default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'")
+	textcheck.Lacks(t, csp, "unsafe", "*", "http")
 
 	sheets := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(page, -1)
 	if len(sheets) != 1 {
 		t.Fatalf("%d style sheets", len(sheets))
 	}
 	sum := sha256.Sum256([]byte(sheets[0][1]))
-	contains(t, csp, "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
-	lacks(t, page, "<script", " style=", " onload", "javascript:", "ZgotmplZ", "src=", "@import", "url(")
+	textcheck.Contains(t, csp, "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	textcheck.Lacks(t, page, "<script", " style=", " onload", "javascript:", "ZgotmplZ", "src=", "@import", "url(")
 	for _, link := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 		if !strings.HasPrefix(link[1], "/") && !strings.HasPrefix(link[1], "data:image/svg+xml,") {
 			t.Errorf("leads elsewhere: %s", link[1])
@@ -113,8 +114,8 @@ func TestPageEscapes(t *testing.T) {
 		r.Mailbox, r.Operation, r.Client, r.Remote, r.Method, r.FrontEnd = evil, evil, evil, evil, evil, evil
 	}))
 	page := ask(a, "/").Body.String()
-	lacks(t, page, "<script")
-	contains(t, page, "&lt;script&gt;")
+	textcheck.Lacks(t, page, "<script")
+	textcheck.Contains(t, page, "&lt;script&gt;")
 	var document any
 	if err := json.Unmarshal(ask(a, "/status.json").Body.Bytes(), &document); err != nil {
 		t.Error(err)
@@ -242,13 +243,13 @@ func TestPageShowsCauseAndAlarms(t *testing.T) {
 	a.config.AllowList = func() AllowList {
 		return AllowList{Mode: "enforce", Scope: "impersonated", Entries: 1, File: "/etc/hmaproxy/list", Err: failed}
 	}
-	contains(t, ask(a, "/").Body.String(), "not ready", "No access token yet", "line 1, entry 1: an address needs an @",
+	textcheck.Contains(t, ask(a, "/").Body.String(), "not ready", "No access token yet", "line 1, entry 1: an address needs an @",
 		"HMA_ALLOWED_MAILBOXES_FILE", "/etc/hmaproxy/list", "an older list is in force")
 	for _, uri := range []string{"/ready", "/live"} {
-		contains(t, ask(a, uri).Body.String(), "alarm: HMA_ALLOWED_MAILBOXES_FILE was not reloaded")
+		textcheck.Contains(t, ask(a, uri).Body.String(), "alarm: HMA_ALLOWED_MAILBOXES_FILE was not reloaded")
 	}
-	contains(t, ask(a, "/ready").Body.String(), "not ready: no access token yet\n")
-	contains(t, ask(a, "/live").Body.String(), "ok\n")
+	textcheck.Contains(t, ask(a, "/ready").Body.String(), "not ready: no access token yet\n")
+	textcheck.Contains(t, ask(a, "/live").Body.String(), "ok\n")
 }
 
 func TestTook(t *testing.T) {
@@ -307,7 +308,7 @@ func TestProblemsOutliveGoodRequests(t *testing.T) {
 	if _, refused := found["refused"]; len(s.Problems) != 2 || !refused || !strings.Contains(found["gone"], "Get-Recipient alice@contoso.com") {
 		t.Errorf("problems %+v", s.Problems)
 	}
-	contains(t, ask(a, "/").Body.String(), "Last requests that were refused or failed", "mailbox-not-allowed", "ErrorNonExistentMailbox")
+	textcheck.Contains(t, ask(a, "/").Body.String(), "Last requests that were refused or failed", "mailbox-not-allowed", "ErrorNonExistentMailbox")
 }
 
 // TestPageShowsDetailsAsText: identifiers for other logs are text, so that they
@@ -321,7 +322,7 @@ func TestPageShowsDetailsAsText(t *testing.T) {
 		r.Err = errors.New(`upstream: TLS handshake mail.contoso.com:443: the issuer is "CN=Contoso Root": add its certificate to HMA_CA_FILE`)
 	}))
 	text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(ask(a, "/").Body.String(), " ")
-	contains(t, text, "id-of-ours", "client erp", "127.0.0.1:40007", "EX07", "id-at-exchange", "exchangelib/5.4.0", "autodiscover", "ErrorServerBusy", "30.0 s",
+	textcheck.Contains(t, text, "id-of-ours", "client erp", "127.0.0.1:40007", "EX07", "id-at-exchange", "exchangelib/5.4.0", "autodiscover", "ErrorServerBusy", "30.0 s",
 		"CN=Contoso Root", "HMA_CA_FILE", "Get-ThrottlingPolicy", time.Now().Format(" MST"))
 }
 
@@ -332,18 +333,18 @@ func TestRequestsInFlight(t *testing.T) {
 	r.RemoteAddr = "127.0.0.1:40009"
 	r.Header.Set("SOAPAction", "http://schemas.microsoft.com/exchange/services/2006/messages/GetStreamingEvents")
 	a.Track(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		contains(t, ask(a, "/").Body.String(), "1 in flight", "127.0.0.1:40009", "GetStreamingEvents", "http://127.0.0.1:8080/EWS/Exchange.asmx")
-		contains(t, ask(a, "/status.json").Body.String(), `"in_flight": 1`)
+		textcheck.Contains(t, ask(a, "/").Body.String(), "1 in flight", "127.0.0.1:40009", "GetStreamingEvents", "http://127.0.0.1:8080/EWS/Exchange.asmx")
+		textcheck.Contains(t, ask(a, "/status.json").Body.String(), `"in_flight": 1`)
 	})).ServeHTTP(nil, r)
-	contains(t, ask(a, "/status.json").Body.String(), `"in_flight": 0`)
+	textcheck.Contains(t, ask(a, "/status.json").Body.String(), `"in_flight": 0`)
 }
 
 func TestIsThisMailboxAllowed(t *testing.T) {
 	a := newTestAdmin(t)
-	contains(t, ask(a, "/?mailbox=alice%40contoso.com").Body.String(), "alice@contoso.com is allowed")
-	contains(t, ask(a, "/?mailbox=+alice%40contoso.com").Body.String(), "alice@contoso.com is allowed")
-	contains(t, ask(a, "/?mailbox=ceo%40contoso.com").Body.String(), "ceo@contoso.com is not allowed")
-	lacks(t, ask(a, "/?mailbox=%3Cscript%3E").Body.String(), "<script")
+	textcheck.Contains(t, ask(a, "/?mailbox=alice%40contoso.com").Body.String(), "alice@contoso.com is allowed")
+	textcheck.Contains(t, ask(a, "/?mailbox=+alice%40contoso.com").Body.String(), "alice@contoso.com is allowed")
+	textcheck.Contains(t, ask(a, "/?mailbox=ceo%40contoso.com").Body.String(), "ceo@contoso.com is not allowed")
+	textcheck.Lacks(t, ask(a, "/?mailbox=%3Cscript%3E").Body.String(), "<script")
 	if w := ask(a, "/?mailbox=alice%40contoso.com", "peer", "10.1.2.3:50000"); w.Code != http.StatusForbidden {
 		t.Errorf("another machine: %d", w.Code)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"hmaproxy/internal/textcheck"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
 	"hmaproxy/proxy/policy"
@@ -94,5 +95,5 @@ func TestTopIsBounded(t *testing.T) {
 		t.Errorf("%d requests", got.Traffic.Requests)
 	}
 	page := ask(a, "/").Body.String()
-	contains(t, page, "user14@contoso.com", "Operation14", "program/14")
+	textcheck.Contains(t, page, "user14@contoso.com", "Operation14", "program/14")
 }
