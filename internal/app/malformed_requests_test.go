@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"hmaproxy/internal/textcheck"
 	"io"
 	"net/http"
 	"strings"
@@ -53,7 +54,7 @@ func TestMalformedRequestsAreReported(t *testing.T) {
 				if len(lines) != 1 || lines[0].Level != "WARN" || !lines[0].says(`"remote":`, fmt.Sprintf(`"status":%d`, tc.status), `"detail":"`) || lines[0].says("c2VjcmV0") {
 					t.Errorf("log %v", lines)
 				}
-				contains(t, h.look("/metrics"), fmt.Sprintf("hmaproxy_malformed_requests_total{status=\"%d\"} 1\n", tc.status))
+				textcheck.Contains(t, h.look("/metrics"), fmt.Sprintf("hmaproxy_malformed_requests_total{status=\"%d\"} 1\n", tc.status))
 			})
 		})
 	}
