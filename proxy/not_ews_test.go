@@ -65,8 +65,10 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 		{"text/xml, 500, empty", plain(500, "text/xml; charset=utf-8", ""), "ErrorServerBusy", "no SOAP document"},
 		{"text/xml, a page", plain(200, "text/xml", "\ufeff<!DOCTYPE html><html><title>Sign on</title>"), "ErrorServerBusy", `title "Sign on", no SOAP document`},
 		{"text/xml, XHTML", plain(200, "text/xml", "<?xml version=\"1.0\"?>\r\n<!-- <Envelope> --><html/>"), "ErrorServerBusy", "no SOAP document"},
-		{"text/xml, another root", plain(200, "text/xml", "<EnvelopeX><Envelope/></EnvelopeX>"), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, another root", plain(500, "text/xml", "<EnvelopeX><Envelope/></EnvelopeX>"), "ErrorServerBusy", "no SOAP document"},
 		{"text/xml, text", plain(503, "text/xml", "The service is unavailable."), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, JSON", plain(200, "text/xml", `{"error":"login_required"}`), "ErrorServerBusy", "no SOAP document"},
+		{"text/xml, a page without a declaration", plain(200, "text/xml", "<HTML>"), "ErrorServerBusy", "no SOAP document"},
 		{"text/xml, white space", plain(200, "text/xml", " \r\n"), "ErrorServerBusy", "no SOAP document"},
 		{"text/xml, an end in the declaration", plain(200, "text/xml", "<?xml version"), "ErrorServerBusy", "no SOAP document"},
 		{"text/xml, and text/html", func(w http.ResponseWriter, r *http.Request) {
@@ -150,6 +152,8 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 		{"POST", "text/xml", 503, soap},
 		{"POST", "text/xml ; charset=utf-8", 404, soap},
 		{"POST", "text/xml", 200, "\ufeff\r\n<?xml version=\"1.0\"?><!-- <html> -->\n<s:Envelope\txmlns:s='x'/>"},
+		{"POST", "text/xml", 200, "<done/>"}, // imitations of EWS
+		{"POST", "text/xml", 200, "xxxx"},
 		{"POST", "text/xml; charset=utf-16", 200, "\xff\xfe<\x00s\x00:\x00E\x00"},
 		{"POST", "text/xml; charset=utf-16", 200, "\x00<\x00s\x00:\x00E"},
 		{"POST", "text/xml", 200, "<!--" + strings.Repeat(" ", 10_000) + "--><Envelope/>"}, // undecided

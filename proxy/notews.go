@@ -134,8 +134,16 @@ type start int
 const (
 	startUnknown start = iota // more bytes are needed
 	startSOAP                 // a SOAP document, or one whose encoding or compression is not read here
+	startPage                 // HTML or JSON
 	startOther                // another document or text
 )
+
+// ewsWith reports whether a response with the status can be one of EWS. EWS
+// sends a SOAP document. With status 200, documents and texts that are not known
+// to come from devices are relayed too: imitations of EWS send such ones.
+func (s start) ewsWith(status int) bool {
+	return s == startSOAP || s == startOther && status == http.StatusOK
+}
 
 // startOf returns what the first bytes of a body begin. Some devices give their
 // pages the media type of the request. DavMail reports a message as stored when
@@ -180,6 +188,9 @@ func startOf(header http.Header, first []byte) start {
 func rootStart(text []byte) start {
 	name, tag := bytes.CutPrefix(text, []byte("<"))
 	if !tag {
+		if text[0] == '{' || text[0] == '[' {
+			return startPage
+		}
 		return startOther
 	}
 	end := bytes.IndexAny(name, " \t\r\n/>")
@@ -187,8 +198,14 @@ func rootStart(text []byte) start {
 		return startUnknown
 	}
 	name = name[:end]
-	if string(name[bytes.IndexByte(name, ':')+1:]) == "Envelope" {
+	switch local := string(name[bytes.IndexByte(name, ':')+1:]); {
+	case local == "Envelope":
 		return startSOAP
+	case slices.Contains(pageElements, ascii.ToLower(local)):
+		return startPage
 	}
 	return startOther
 }
+
+// pageElements can begin an HTML page, in any letter case.
+var pageElements = []string{"!doctype", "html", "head", "title", "meta", "script", "body"}

@@ -162,7 +162,7 @@ func (r *responder) write(status int, body string) {
 // harm a client. operation is the client's name for the operation. relay
 // returns false if the client did not get all of the response. It returns
 // errNotSOAP before it has written anything if a response to a POST is empty or
-// begins as no SOAP document does.
+// does not begin as a response of EWS does.
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
@@ -272,7 +272,7 @@ func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error
 		n += more
 		start = startOf(resp.Header, buf[:n])
 	}
-	if start == startOther || start == startUnknown && err == io.EOF {
+	if start == startUnknown && err == io.EOF || start != startUnknown && !start.ewsWith(resp.StatusCode) {
 		resp.Body = struct {
 			io.Reader
 			io.Closer
