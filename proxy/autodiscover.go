@@ -61,9 +61,15 @@ func (c *call) serveAutodiscover(form autodiscover.Form, client clientUser) {
 		c.serveJSON()
 	case c.r.Method == http.MethodPost:
 		c.serveXML(form)
-	default: // clients read only the header
-		c.respond.problem(&problem{form: plainText, status: http.StatusOK, text: "hmaproxy: POST Autodiscover requests to this path"})
+	default:
+		c.serveProbe()
 	}
+}
+
+// serveProbe responds to a request that contains nothing. Clients send it for the
+// header that every response has; see beginAutodiscover.
+func (c *call) serveProbe() {
+	c.respond.problem(&problem{form: plainText, status: http.StatusOK, text: "hmaproxy: POST Autodiscover requests to this path"})
 }
 
 // serveXML responds to a SOAP or POX request. The root element of the document
@@ -73,6 +79,10 @@ func (c *call) serveXML(form autodiscover.Form) {
 	doc, problem := c.readDocument()
 	if problem != nil {
 		c.respond.problem(problem)
+		return
+	}
+	if form == autodiscover.POX && len(doc) == 0 { // ews-java-api probes with an empty POST
+		c.serveProbe()
 		return
 	}
 	request, err := parseAutodiscover(c.r.Header, doc)

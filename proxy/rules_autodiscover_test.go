@@ -148,7 +148,13 @@ func autodiscoverPathRules() (rules []rule) {
 			rule{name: "Path/GET with a body " + path, request: get(path).sending("x"), all: refused(400, "body").closed()},
 		)
 	}
+	// ews-java-api looks for the header X-SOAP-Enabled with a POST.
+	probed := local(200).kept().and(mentions("hmaproxy"), enabled, operation("Autodiscover:POX"))
 	rules = append(rules,
+		rule{name: "Path/empty POST", request: post(nil).to(poxPath), all: probed},
+		rule{name: "Path/empty POST in chunks", request: post(nil).to(poxPath).inChunks(), all: probed},
+		rule{name: "Path/POST of white space", request: post([]byte(" ")).to(poxPath), all: poxErrorOf("600", "envelope-refused")},
+		rule{name: "Path/empty POST at the path of SOAP", request: post(nil).to(svcPath), all: faulted("ErrorSchemaValidation", "envelope-refused").and(enabled)},
 		rule{name: "Path/SOAP at the path of POX", request: post(getUserSettings("alice@contoso.com")).to(poxPath), all: foundBySOAP("alice@contoso.com").and(operation("Autodiscover:SOAP"))},
 		rule{name: "Path/POX at the path of SOAP", request: post(outlookSettings("alice@contoso.com")).to(svcPath), all: foundByPOX("alice@contoso.com").and(operation("Autodiscover:POX"))},
 		rule{name: "Path/an EWS request at the path of SOAP", request: post(valid).to(svcPath), all: faulted("ErrorAccessDenied", "operation-not-allowed")},
@@ -178,7 +184,7 @@ func autodiscoverGuardRules() (rules []rule) {
 	const query = jsonPath + "?Email=alice@contoso.com&Protocol=EWS"
 	requests := map[string]request{
 		"SOAP": post(getUserSettings("alice@contoso.com")).to(svcPath), "POX": post(outlookSettings("alice@contoso.com")).to(poxPath),
-		"POX probe": get(poxPath), "JSON": get(query),
+		"POX probe": get(poxPath), "POX probe by POST": post(nil).to(poxPath), "JSON": get(query),
 	}
 	for name, q := range requests {
 		rules = append(rules,
@@ -472,7 +478,6 @@ func poxProfileRules() (rules []rule) {
 		{"another root", []byte(`<Discover xmlns="` + outlookRequest + `"><Request>` + address + schema + `</Request></Discover>`), invalid},
 		{"DOCTYPE", append([]byte("<!DOCTYPE x>"), outlookSettings("alice@contoso.com")...), invalid},
 		{"two requests", []byte(`<Autodiscover xmlns="` + outlookRequest + `"><Request>` + address + schema + `</Request><Request>` + address + schema + `</Request></Autodiscover>`), invalid},
-		{"empty", nil, invalid},
 		{"over 64 KiB", append(outlookSettings("alice@contoso.com"), bytes.Repeat([]byte(" "), 64<<10)...), invalid},
 	} {
 		rules = append(rules, rule{name: "POX/" + c.name, request: post(c.body).to(poxPath), all: c.want.and(enabled)})
