@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -39,7 +40,7 @@ func autodiscover() []scenario {
 		s.name += ", client users"
 		s.settings, s.own = append(s.settings, "HMA_CLIENT_USERS_FILE=$DIR/users"), append(s.own, "credentials")
 	}
-	return []scenario{
+	list := []scenario{
 		task("exchangelib, POX", python("pox")).but(byDefault),
 		task("exchangelib, POX", python("pox refused")).but(off),
 		task("exchangelib, POX", python("pox users")).but(byDefault).but(users),
@@ -59,6 +60,11 @@ func autodiscover() []scenario {
 		task("curl, JSON", curlDiscovery("JSON", alice, handedOut)),
 		task("curl, JSON", curlDiscovery("JSON", bob, "UserNotFound")).but(off),
 	}
+	for _, l := range []*library{managedAPI(), javaAPI()} {
+		fromSource := func(s *scenario) { s.lacks, s.gzip = cmp.Or(s.lacks, l.lacks()), true }
+		list = append(list, task(l.name, l.task("found")).but(fromSource), task(l.name, l.task("refused")).but(fromSource).but(off))
+	}
+	return list
 }
 
 // The names of the scenarios. Only the first one has an address.

@@ -96,7 +96,7 @@ func (t *tools) make(ctx context.Context) error {
 // installDebian installs the packages that are missing.
 func installDebian(ctx context.Context, stderr io.Writer) error {
 	var missing []string
-	for _, name := range debianPackages {
+	for _, name := range append(debianPackages, libraryPackages()...) {
 		out, _ := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Status}", name).Output()
 		if !strings.HasSuffix(string(out), " installed") {
 			missing = append(missing, name)
