@@ -4,7 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"hmaproxy/internal/printable"
 )
 
 // The values of [Error.Code] that this package defines. Other values are Key
@@ -101,13 +102,7 @@ func (e *Error) Error() string {
 // line makes text from outside, such as the names in a server's certificate,
 // safe to print on a terminal.
 func line(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
+	return printable.Text(strings.Join(strings.Fields(s), " "))
 }
 
 // Unwrap returns Err, for instance [context.Canceled] or an [fs.PathError].

@@ -147,7 +147,7 @@ func TestNetworkErrors(t *testing.T) {
 	}{
 		"unknown host": {&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: vaultHost, IsNotFound: true}}, CodeUnknownHost, "no such host"},
 		"refused":      {&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errors.New("connection refused"))}, CodeUnreachable, "refused"},
-		"nasty name":   {&tls.CertificateVerificationError{Err: errors.New("valid for \x1b[31mred\r\n, not")}, CodeUntrusted, "valid for ?[31mred , not"},
+		"nasty name":   {&tls.CertificateVerificationError{Err: errors.New("valid for \x1b[31mred\r\n, not")}, CodeUntrusted, "valid for \\x1b[31mred , not"},
 		"host name":    {x509.HostnameError{Certificate: &x509.Certificate{}, Host: vaultHost}, CodeUntrusted, ""},
 		"proxy url":    {errors.New("invalid proxy address http://u:" + canarySecret + "@h"), CodeUnreachable, ""},
 	} {

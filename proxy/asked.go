@@ -3,7 +3,7 @@ package proxy
 import (
 	"strings"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/internal/autodiscover"
 )
 

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/internal/autodiscover"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // Exchange's own cookies that keep a client on its back end. X-BEResource and

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // A Diagnosis explains why Exchange refused a token. Texts of Exchange may name
@@ -100,12 +100,13 @@ func quoted(s, key string) string {
 	} else {
 		s = strings.TrimSuffix(s, `"`)
 	}
-	return printable(s, 300)
+	return printableASCII(s, 300)
 }
 
-// printable returns at most limit bytes of s. It replaces everything except
-// printable ASCII by question marks.
-func printable(s string, limit int) string {
+// printableASCII returns at most limit bytes of s. It replaces everything except
+// printable ASCII by question marks. It is stricter than package printable
+// because the character set of a header or a page is unknown.
+func printableASCII(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'

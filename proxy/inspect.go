@@ -10,8 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 	"hmaproxy/proxy/internal/body"
 	"hmaproxy/proxy/internal/soap"
 	"hmaproxy/proxy/policy"

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/internal/retryafter"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // notEWS returns the problem of a response to a POST that does not come from
@@ -88,7 +88,7 @@ func loggableText(s, token string) string {
 	if token != "" && strings.Contains(s, token) {
 		return ""
 	}
-	s = printable(strings.Join(strings.Fields(s), " "), hintText)
+	s = printableASCII(strings.Join(strings.Fields(s), " "), hintText)
 	return strings.ReplaceAll(s, `"`, "'")
 }
 

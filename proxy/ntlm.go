@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // ntlmStep responds as the server in an NTLM handshake, for clients that insist

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/internal/body"
 )
 

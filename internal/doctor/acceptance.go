@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/printable"
 	"hmaproxy/proxy"
 )
 
@@ -62,8 +63,8 @@ func evaluateRefusedToken(f *facts, r ewsResponse) Result {
 	}
 	t := refusedToken{f, r, d, expectedAudience(d)}
 	n := f.names.with(
-		"{server}", printable(r.header.Get("X-Feserver"), 40),
-		"{other-server}", printable(f.network.exchange.response.header.Get("X-Feserver"), 40),
+		"{server}", printable.Short(r.header.Get("X-Feserver"), 40),
+		"{other-server}", printable.Short(f.network.exchange.response.header.Get("X-Feserver"), 40),
 		"{meaning}", d.Meaning,
 		"{remedy}", d.Remedy,
 		"{skew}", aheadOrBehind(readClock(r.header).skew()),

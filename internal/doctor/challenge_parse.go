@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"hmaproxy/internal/printable"
 )
 
 var parameter = regexp.MustCompile(`([A-Za-z_]+)="([^"]*)"`)
@@ -32,7 +34,7 @@ func schemes(h http.Header) string {
 	var all []string
 	for _, value := range h.Values("Www-Authenticate") {
 		name, _, _ := strings.Cut(strings.TrimSpace(value), " ")
-		all = append(all, printable(strings.TrimSuffix(name, ","), 20))
+		all = append(all, printable.Short(strings.TrimSuffix(name, ","), 20))
 	}
 	if len(all) == 0 {
 		return "nothing"

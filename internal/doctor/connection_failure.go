@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"hmaproxy/internal/printable"
 )
 
 // A failedConnection is the input of the rules about connections.
@@ -99,7 +101,7 @@ func (c failedConnection) names() names {
 		n = n.with("{no-proxy}", "the direct way works: set NO_PROXY="+c.conn.target.url.Hostname()+" (added to what is there)")
 	}
 	if c.dns != nil {
-		n = n.with("{name}", quote(c.dns.Name), "{nslookup}", "nslookup "+printable(c.dns.Name, 253))
+		n = n.with("{name}", quote(c.dns.Name), "{nslookup}", "nslookup "+printable.Short(c.dns.Name, 253))
 	}
 	if c.conn.target.variable == vaultURI {
 		n = n.with("{odd-vault-name}", oddVaultName(c.facts.config))

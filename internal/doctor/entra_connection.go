@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"hmaproxy/internal/printable"
 )
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
@@ -72,7 +74,7 @@ func evaluateTenant(f *facts) Result {
 		return f.fail("the response names no issuer or token endpoint", otherResponder(f.network.entra, "is not Entra ID"), compareAuthority)
 	case !strings.EqualFold(origin(endpoint), origin(f.config.Authority.URL)):
 		return f.fail("its token endpoint is at "+quote(endpoint.Host), "the tenant belongs to another cloud than HMA_AUTHORITY_HOST",
-			"set HMA_AUTHORITY_HOST=https://"+printable(endpoint.Host, 120))
+			"set HMA_AUTHORITY_HOST=https://"+printable.Short(endpoint.Host, 120))
 	}
 	detail := string(f.config.Tenant) + " exists there"
 	if id := tenantID(f); guid.MatchString(id) && !strings.EqualFold(id, string(f.config.Tenant)) {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"hmaproxy/internal/printable"
 )
 
 const (
@@ -96,9 +98,9 @@ func (r ewsResponse) describe() string {
 		s += " " + r.code
 	}
 	if server := r.header.Get("X-Feserver"); server != "" {
-		s += " (server " + printable(server, 40)
+		s += " (server " + printable.Short(server, 40)
 		if id := r.header.Get("Request-Id"); id != "" {
-			s += ", request-id " + printable(id, 40)
+			s += ", request-id " + printable.Short(id, 40)
 		}
 		s += ")"
 	}

@@ -4,11 +4,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
+
+	"hmaproxy/internal/printable"
 )
 
 const (
-	maxText  = 900 // limit of one text of a Result, in bytes
+	maxText  = 900 // limit of one text of a Result, in characters
 	redacted = "[redacted]"
 )
 
@@ -46,23 +47,8 @@ func (d *redactor) cleanText(s string) string {
 			s = strings.ReplaceAll(s, secret, redacted)
 		}
 	}
-	return printable(jwt.ReplaceAllString(s, redacted), maxText)
-}
-
-// printable replaces characters that a terminal cannot show on one line, and
-// shortens s to limit bytes.
-func printable(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
+	return printable.Short(jwt.ReplaceAllString(s, redacted), maxText)
 }
 
 // quote returns a value from outside in a form that is safe to print.
-func quote(s string) string { return "“" + printable(s, 300) + "”" }
+func quote(s string) string { return "“" + printable.Short(s, 300) + "”" }

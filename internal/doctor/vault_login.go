@@ -9,6 +9,7 @@ import (
 
 	"hmaproxy/certsource"
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/printable"
 	"hmaproxy/token"
 )
 
@@ -33,7 +34,7 @@ func evaluateVaultLogin(f *facts) Result {
 // toTenant names the tenant in which KV-App signs in.
 func toTenant(f *facts) string {
 	if id := challengedTenant(f.network.vault); id != "" {
-		return " to the vault's tenant " + printable(id, 80)
+		return " to the vault's tenant " + printable.Short(id, 80)
 	}
 	return ""
 }
@@ -49,7 +50,7 @@ func (l failedLogin) evaluate() Result {
 	f, e := l.facts, l.err
 	detail := "the sign-in of {identity}" + toTenant(f) + " failed: " + statusText(e.Status, e.Code)
 	if e.Host != "" && e.Status == 0 {
-		detail = "the sign-in of {identity} got no response from " + printable(e.Host, 120) + ": " + e.Code
+		detail = "the sign-in of {identity} got no response from " + printable.Short(e.Host, 120) + ": " + e.Code
 	}
 	meaning, remedy, known := token.Explain(l.code)
 	n := f.names.with(
@@ -57,7 +58,7 @@ func (l failedLogin) evaluate() Result {
 		"{auth}", string(f.config.VaultAuth),
 		"{code}", strconv.Itoa(l.code),
 		"{meaning}", meaning,
-		"{login-host}", printable(e.Host, 120),
+		"{login-host}", printable.Short(e.Host, 120),
 		"{login-remedy}", e.Remedy,
 		"{remedy}", remedyOr(e.Remedy),
 	)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hmaproxy/certsource"
+	"hmaproxy/internal/printable"
 )
 
 // evaluateVaultSecret evaluates whether the vault hands out the secret behind the
@@ -24,9 +25,9 @@ func evaluateVaultSecret(f *facts) Result {
 		}
 		return r
 	}
-	n := f.names.with("{code}", printable(e.Code, 80), "{remedy}", remedyOr(e.Remedy), "{version}", "", "{version-option}", "")
+	n := f.names.with("{code}", printable.Short(e.Code, 80), "{remedy}", remedyOr(e.Remedy), "{version}", "", "{version-option}", "")
 	if e.Version != "" {
-		n = n.with("{version}", " ("+printable(e.Version, 40)+")", "{version-option}", " --version "+printable(e.Version, 40))
+		n = n.with("{version}", " ("+printable.Short(e.Version, 40)+")", "{version-option}", " --version "+printable.Short(e.Version, 40))
 	}
 	if e.Status == http.StatusForbidden && !versionProblem(e.Code) {
 		detail := "get secret: " + statusText(e.Status, e.Code)

@@ -57,21 +57,4 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 // trimBlanks removes blanks and tabs on both sides.
 func trimBlanks(s string) string { return strings.Trim(s, " \t") }
 
-// equalFold compares with lower, regardless of the case of ASCII letters.
-func equalFold(s, lower string) bool {
-	if len(s) != len(lower) {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
 func indexLF(b []byte) int { return bytes.IndexByte(b, '\n') }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"hmaproxy/internal/ascii"
+
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -274,7 +276,7 @@ func (h *head) parseFraming() error {
 		h.length = n
 	}
 	if len(codings) == 1 {
-		if h.minor == 0 || !equalFold(codings[0], "chunked") {
+		if h.minor == 0 || !ascii.EqualFold(codings[0], "chunked") {
 			return errCoding
 		}
 		h.length, h.ambiguous = -1, len(lengths) > 0
@@ -320,7 +322,7 @@ func (h *head) parseConnection() error {
 	h.close = httpguts.HeaderValuesContainsToken(connection, "close") ||
 		h.minor == 0 && !httpguts.HeaderValuesContainsToken(connection, "keep-alive")
 	for _, expect := range h.header["Expect"] {
-		if !equalFold(expect, "100-continue") {
+		if !ascii.EqualFold(expect, "100-continue") {
 			return errExpect
 		}
 		h.expect = h.minor >= 1 && h.length != 0

@@ -14,6 +14,7 @@ import (
 
 // Text returns s with every character that is not printable as a visible escape,
 // such as \x1b or \u202e. The result is one line, and harmless on a terminal.
+// Package proxy keeps only ASCII of texts whose character set is unknown.
 func Text(s string) string {
 	if plain(s) {
 		return s

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
@@ -222,7 +223,7 @@ func (t *Traffic) addMailbox(r *proxy.Record, o outcome.Outcome) {
 		t.unreadable++
 		return
 	}
-	key := mailboxKey{r.Client, formOf(r.Named), lower(bounded(r.Mailbox))}
+	key := mailboxKey{r.Client, formOf(r.Named), ascii.ToLower(bounded(r.Mailbox))}
 	m := t.mailboxes[key]
 	if m == nil {
 		if len(t.mailboxes) >= t.limits.Mailboxes {
@@ -311,21 +312,4 @@ func bounded(s string) string {
 		return s
 	}
 	return s[:maxName] + "…"
-}
-
-// lower returns s in ASCII lower case, as allow-lists compare names. It does not
-// allocate when s has no capital letter.
-func lower(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if 'A' <= b[i] && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
 }

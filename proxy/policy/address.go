@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // Limits of an address, from RFC 5321 section 4.5.3.1 and RFC 1035 section

@@ -3,8 +3,8 @@ package policy
 import (
 	"strings"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // maxBlocks limits the header blocks of a request, because each is compared

@@ -3,8 +3,8 @@ package policy
 import (
 	"bytes"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // A list is an allow-list with an index for each form. Keys are in ASCII lower

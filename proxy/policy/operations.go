@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/internal/nearest"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // Operations says which operations may be called. The zero value is the default:

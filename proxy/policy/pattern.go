@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // A Pattern is one entry of an allow-list. ParsePatterns makes them; the zero

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // Config says what a Policy allows. The zero Config allows everything and adds

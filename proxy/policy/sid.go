@@ -3,7 +3,7 @@ package policy
 import (
 	"strings"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // Limits of a security identifier, from [MS-DTYP] section 2.4.2: 15

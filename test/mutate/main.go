@@ -59,7 +59,7 @@ var areas = []area{
 	{"autodiscover", []string{
 		"proxy/autodiscover.go", "proxy/internal/autodiscover/*.go",
 	}, "^TestRules$/^Autodiscover$", access},
-	{"policy", []string{"proxy/policy/*.go", "proxy/ews/*.go", "proxy/internal/ascii/*.go"}, "", access},
+	{"policy", []string{"proxy/policy/*.go", "proxy/ews/*.go", "internal/ascii/*.go"}, "", access},
 	{"forwarding", []string{
 		"proxy/handler.go", "proxy/settings.go", "proxy/call.go", "proxy/admission.go", "proxy/busy.go", "proxy/streams.go",
 		"proxy/roundtrip.go", "proxy/transport.go", "proxy/asked.go", "proxy/expect.go", "proxy/connection.go", "proxy/timeout.go",

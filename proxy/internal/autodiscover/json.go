@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"strings"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // JSONPath is the path of JSON requests, in lower case.

@@ -3,7 +3,7 @@ package soap
 import (
 	"bytes"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // goodDeclaration checks what is between "<?" and "?>".

@@ -3,7 +3,7 @@ package soap
 import (
 	"bytes"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // A mimeHead reads the senders of an Internet message (RFC 5322) in base64, as

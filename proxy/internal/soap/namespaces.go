@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"hash/maphash"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // A class identifies the namespaces that this package distinguishes.

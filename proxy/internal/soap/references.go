@@ -3,8 +3,8 @@ package soap
 import (
 	"slices"
 
+	"hmaproxy/internal/ascii"
 	"hmaproxy/proxy/ews"
-	"hmaproxy/proxy/internal/ascii"
 )
 
 // references tracks the elements of an operation and reports the mailboxes that

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"hmaproxy/proxy/internal/ascii"
+	"hmaproxy/internal/ascii"
 )
 
 // TestFoldsLettersOnly compares every byte with what RFC 20 lists as letters.
