@@ -10,7 +10,6 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"hmaproxy/internal/config"
-	"hmaproxy/proxy/policy"
 )
 
 // defaultCost is the cost at which a comparison takes about 50 ms of CPU time.
@@ -62,7 +61,7 @@ func userPatterns(inv *invocation) (string, error) {
 	}
 	text := ""
 	for i, field := range fields {
-		if _, err := policy.ParsePatterns(field); err != nil || field[0] == '#' {
+		if err := new(config.Mailboxes).UnmarshalText([]byte(field)); err != nil || field[0] == '#' {
 			return "", fmt.Errorf("-mailboxes: pattern %d is not valid; expected patterns such as alice@contoso.com or *@contoso.com", i+1)
 		}
 		text += " " + field

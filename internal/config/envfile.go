@@ -22,9 +22,9 @@ import (
 // line is an error, because a setting that was meant and not understood may be
 // the allow-list. For the same reason these are errors: a bare NAME that environ
 // does not have; a name that the file sets twice; the name of a setting without
-// its prefix HMA_; a value that is itself a setting (Environment=HMA_APP_ID=…);
-// and control characters, some of which look like the end of a line. A UTF-8
-// byte order mark at the beginning is skipped and UTF-16 is refused.
+// its prefix HMA_ or with another one; a value that is or contains a setting
+// (Environment=HMA_APP_ID=…, TZ=UTC HMA_APP_ID=…); and control characters, some
+// of which look like the end of a line. A UTF-8 byte order mark at the beginning is skipped and UTF-16 is refused.
 //
 // The error lists every faulty line by number. Of the file it holds nothing but
 // names of settings.
@@ -90,15 +90,14 @@ func (p *envFile) line(line string) {
 }
 
 func (p *envFile) set(name, value string) {
-	folded := fold(name)
-	bare := p.names.withoutPrefix(folded)
+	bare := p.names.inEnvFile(fold(name))
 	switch {
-	case bare != "" && !strings.HasPrefix(folded, prefix):
-		p.report("has the name of a setting without its prefix; write " + bare + "=value")
+	case bare != "":
+		p.report("has a name that stands for a setting and does not begin with HMA_; write " + bare + "=value")
 	case serviceLink.MatchString(name):
 		p.report("has a name that Kubernetes gives to a service and this program ignores; for the address that clients connect to write HMA_LISTEN=value")
-	case p.names.assignment(value) != "":
-		p.report("holds a whole setting in its value; write " + p.names.assignment(value) + "=value")
+	case p.names.within(value) != "":
+		p.report("holds a whole setting in its value; write " + p.names.within(value) + "=value on a line of its own")
 	case p.lineOf[name] > 0:
 		p.report(fmt.Sprintf("sets a variable that line %d has set already", p.lineOf[name]))
 	default:

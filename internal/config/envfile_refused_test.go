@@ -77,6 +77,17 @@ func TestEnvFileRefusesLookAlikes(t *testing.T) {
 		{"a line separator in a comment", "# the list\u2028HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
 		{"a next-line character in a comment", "# the list\u0085HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
 		{"a vertical tab in a comment", "# the list\vHMA_ALLOWED_MAILBOXES=canary@contoso.com"},
+		{"prefix of another program", "EWS_ALLOWED_MAILBOXES=canary@contoso.com"},
+		{"other name without prefix", "ALLOW_LIST=canary@contoso.com"},
+		{"other name without prefix or underscore", "allowlist=canary@contoso.com"},
+		{"another general name", "MAILBOXES=canary@contoso.com"},
+		{"second on a line", "TZ=UTC HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
+		{"second on a line, exported", "export TZ=UTC HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
+		{"second on a line, semicolon", "TZ=UTC;HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
+		{"second on a line, comma", "TZ=UTC, HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
+		{"second on a line, commands", "TZ=UTC && export HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
+		{"second on a line, misspelt", "TZ=UTC hma_allowed_mailboxs=canary@contoso.com"},
+		{"second on a line, after a password", "HMA_CERT_PASSWORD=x HMA_ALLOWED_MAILBOXES=canary@contoso.com"},
 		{"a carriage return in a value", "TZ=UTC\rHMA_ALLOWED_MAILBOXES=canary@contoso.com"},
 	}
 	for _, tc := range cases {
@@ -113,7 +124,8 @@ func TestEnvFileAcceptsWhatIsOrdinary(t *testing.T) {
 	for _, line := range []string{
 		"export HMA_ALLOWED_MAILBOXES=alice@contoso.com", "export\tHMA_ALLOWED_MAILBOXES=alice@contoso.com", "\tHMA_ALLOWED_MAILBOXES=alice@contoso.com",
 		"HMA_ALLOWED_MAILBOXES", "export HMA_ALLOWED_MAILBOXES", "EMPTY", "TZ=Europe/Zurich", "HTTPS_PROXY=http://proxy:3128", "https_proxy=http://proxy:3128", "NO_PROXY=localhost",
-		"AZURE_CLIENT_ID=x", "GOMEMLIMIT=64MiB", "SSL_CERT_FILE=/ca.pem", "HMAC_SECRET=x", "_=x", "a=", "# ünïcödé \u200d", "#HMA_ALLOWED_MAILBOXES=x", "  # HMA_X", "", "\t",
+		"AZURE_CLIENT_ID=x", "JAVA_OPTS=-Dapp_id=x -Dtenant_id=y", "OTEL_RESOURCE_ATTRIBUTES=service.name=hma,deployment=test", "NODE_OPTIONS=--a=b c=d",
+		"GOMEMLIMIT=64MiB", "SSL_CERT_FILE=/ca.pem", "HMAC_SECRET=x", "_=x", "a=", "# ünïcödé \u200d", "#HMA_ALLOWED_MAILBOXES=x", "  # HMA_X", "", "\t",
 	} {
 		if _, err := ParseEnvFile([]byte(line+"\r\n"), environ); err != nil {
 			t.Errorf("%q: %v", line, err)

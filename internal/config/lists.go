@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -37,7 +38,8 @@ func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)
 // Mailboxes is an allow-list. It is nil (no list) or not empty.
 type Mailboxes []policy.Pattern
 
-// UnmarshalText parses the list with [policy.ParsePatterns].
+// UnmarshalText parses the list with [policy.ParsePatterns]. It refuses valid
+// entries that are probably mistakes, see [entryMistake].
 func (m *Mailboxes) UnmarshalText(text []byte) error {
 	if hasStar(string(text)) {
 		return flaw("has an entry *; to permit every mailbox set HMA_ALLOWED_MAILBOXES to * alone, without other entries or comments and without a list file")
@@ -49,9 +51,44 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 	if len(patterns) == 0 {
 		return flaw("has no entry; an allow-list that is set must not be empty")
 	}
+	var faults []string
+	for i, p := range patterns {
+		if problem := entryMistake(p); problem != "" && len(faults) < maxFaults {
+			faults = append(faults, fmt.Sprintf("entry %d of all %s", i+1, problem))
+		}
+	}
+	if len(faults) > 0 {
+		return flaw("is no valid list: " + strings.Join(faults, "; "))
+	}
 	*m = patterns
 	return nil
 }
+
+// entryMistake says why an entry with a valid address was probably intended as
+// something else, "" if nothing indicates that. Such an entry matches no
+// mailbox, and !ceo@contoso.com next to *@contoso.com excludes none. The text
+// holds nothing of the entry.
+func entryMistake(p policy.Pattern) string {
+	local, _, isAddress := strings.Cut(strings.TrimPrefix(p.String(), "upn:"), "@")
+	switch {
+	case !isAddress || local == "*":
+		return ""
+	case strings.Contains(local, "="):
+		return "has a = in it; expected the address alone, or with upn: before it"
+	case unexpanded.MatchString(local):
+		return "has the name of a variable in it, and nothing is expanded here; expected the address itself"
+	case strings.ContainsAny(local[:1], "!-^~"):
+		return "begins like an exception, and there are none; expected the addresses that are allowed, and no others"
+	case !entryStart.MatchString(local):
+		return "begins with a character other than a letter, a digit, _ and $; expected the address alone"
+	}
+	return ""
+}
+
+var (
+	unexpanded = regexp.MustCompile(`^\$[A-Z_]+$|\$\{|\{\{`)
+	entryStart = regexp.MustCompile(`^[A-Za-z0-9_$]`)
+)
 
 // hasStar reports whether one of the entries is "*".
 func hasStar(text string) bool {

@@ -114,6 +114,45 @@ func (n settingNames) withoutPrefix(folded string) string {
 	return ""
 }
 
+// inEnvFile returns the setting that a name without HMA_ stands for in a file
+// of -env-file, which is written for this program: the setting without its
+// prefix or, if its name is long enough to be distinctive, with another prefix,
+// or one of [otherNames] without a prefix; "" for none.
+func (n settingNames) inEnvFile(folded string) string {
+	if hmaWord.MatchString(folded) {
+		return ""
+	}
+	if setting := n.withoutPrefix(folded); setting != "" {
+		return setting
+	}
+	for _, v := range n {
+		bare, ok := strings.CutPrefix(v.name, prefix)
+		if ok && len(bare) >= 12 && !commonNames[bare] && strings.HasSuffix(folded, "_"+bare) {
+			return v.name
+		}
+	}
+	if setting := otherNames[prefix+folded]; strings.HasPrefix(setting, prefix) {
+		return setting
+	}
+	return ""
+}
+
+// within returns the first setting that a value or a part of it assigns, as in
+// TZ=UTC HMA_APP_ID=…; "" for none.
+func (n settingNames) within(value string) string {
+	if setting := n.assignment(value); setting != "" {
+		return setting
+	}
+	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(" \t;,&|\"'", r) }) {
+		if hmaWord.MatchString(fold(part)) {
+			if setting := n.assignment(part); setting != "" {
+				return setting
+			}
+		}
+	}
+	return ""
+}
+
 // assignment returns the setting that a value assigns, exactly or nearly, as in
 // Environment=HMA_APP_ID=…; "" for none. Values of several lines are ignored:
 // some CI systems keep the content of files in variables.

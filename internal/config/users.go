@@ -169,6 +169,11 @@ func parseUserPatterns(s string) (all Mailboxes, problem string) {
 			_, text, _ := strings.Cut(err.Error(), ": ") // drop the prefix with line and entry, which package policy counts within its own input
 			return nil, strings.TrimSuffix(fmt.Sprintf("has a faulty mailbox pattern %d: %s", i+1, firstLine(text)), ": ")
 		}
+		for _, p := range patterns {
+			if problem := entryMistake(p); problem != "" {
+				return nil, fmt.Sprintf("has a faulty mailbox pattern %d: it %s", i+1, problem)
+			}
+		}
 		all = append(all, patterns...)
 	}
 	return all, ""

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"hmaproxy/proxy/policy"
 )
 
 // Warnings returns a text for each setting that is valid but dangerous or
@@ -18,6 +20,7 @@ func (c *Config) Warnings() []string {
 	}
 	warn(c.NoListAlarm() != "", c.NoListAlarm())
 	warn(c.ListMode == Audit, "HMA_ALLOW_LIST_MODE=audit: the allow-list refuses nothing, clients can open every mailbox of the organisation")
+	warn(slices.ContainsFunc(c.Allowed(), hasShortDomain), "the allow-list has an address whose domain has no dot, such as alice@contoso: it allows mailboxes of exactly that domain and none of contoso.com; write the whole domain unless Exchange's is that short")
 	warn(c.Operations.Unknown() != nil, "HMA_ALLOWED_OPERATIONS names an operation that no EWS schema has: check its spelling")
 	warn(ExchangeOnline(c.EWS.URL), "HMA_EWS_URL is Exchange Online: EWS is switched off there tenant by tenant since 2026-10-01, stays for the applications in EwsAllowedAppIDs of tenants that opted in, and ends on 2027-04-01; Exchange Server on premises is not affected")
 	warn(c.networked() && c.TLSCertFiles == nil, "HMA_LISTEN leaves loopback without TLS: mail and the clients' passwords cross the network in clear text")
@@ -34,6 +37,13 @@ func (c *Config) Warnings() []string {
 	warn(slices.Contains(c.TLSCompatibility, CBC), "HMA_TLS_COMPATIBILITY=cbc: connections to Exchange may use AES-CBC, which has had padding attacks; enable AES-GCM cipher suites on the server instead")
 	warn(slices.Contains(c.TLSCompatibility, ClassicGroups), "HMA_TLS_COMPATIBILITY=classic-groups: connections to Exchange have no post-quantum key exchange")
 	return all
+}
+
+// hasShortDomain reports whether an entry is an address, a user principal name
+// or a wildcard whose domain has no dot.
+func hasShortDomain(p policy.Pattern) bool {
+	_, domain, isAddress := strings.Cut(p.String(), "@")
+	return isAddress && !strings.Contains(domain, ".")
 }
 
 // vaultSecretName returns the variable that held the client secret.

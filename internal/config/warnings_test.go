@@ -16,6 +16,9 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"nothing to say", fromVault().with(list), nil},
 		{"no list", fromVault(), []string{"no allow-list"}},
+		{"domain without a dot", fromVault().with(vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso"}), []string{"no dot"}},
+		{"wildcard domain without a dot", fromVault().with(vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso.com,*@com"}), []string{"no dot"}},
+		{"domains with dots, and a SID", fromVault().with(vars{"HMA_ALLOWED_MAILBOXES": "*@contoso.com,upn:alice@corp.contoso.com,sid:S-1-5-21-1-2-3-500"}), nil},
 		{"no list and users without patterns", fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/users"}), []string{"no mailbox patterns"}},
 		{"no list and users with patterns", fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/narrow-users"}), nil},
 		{"audit", fromVault().with(list).with(vars{"HMA_ALLOW_LIST_MODE": "audit"}), []string{"refuses nothing"}},
