@@ -62,7 +62,8 @@ func autodiscover() []scenario {
 	}
 	for _, l := range []*library{managedAPI(), javaAPI()} {
 		fromSource := func(s *scenario) { s.lacks, s.gzip = cmp.Or(s.lacks, l.lacks()), true }
-		list = append(list, task(l.name, l.task("found")).but(fromSource), task(l.name, l.task("refused")).but(fromSource).but(off))
+		found, refused := task(l.name, l.task("found")).but(fromSource), task(l.name, l.task("refused")).but(fromSource).but(off)
+		list = append(list, found, found.but(users), refused)
 	}
 	return list
 }
