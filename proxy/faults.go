@@ -51,16 +51,16 @@ type problem struct {
 	err    error         // error for the log
 
 	challenge string // value of WWW-Authenticate
-	malformed bool   // the end of the request cannot be determined reliably
 }
 
 // A form is how a problem is written.
 type form uint8
 
 const (
-	soapFault   form = iota // 500 with a SOAP fault; 503 with text if the request is not a POST
-	plainText               // a status with text
-	closingText             // a status with text; closes the connection unless the request is a well-formed POST that can be drained
+	soapFault     form = iota // 500 with a SOAP fault; 503 with text if the request is not a POST
+	plainText                 // a status with text
+	closingText               // a status with text; closes the connection unless the request is a POST that can be drained
+	malformedText             // a status with text; closes the connection, because the end of the request cannot be determined reliably
 )
 
 // refused returns the response to a request that the policy refuses.
@@ -78,7 +78,7 @@ func rejected(status int, reason Reason) *problem {
 
 // malformed returns the response to a request that is not well-formed.
 func malformed(status int, reason Reason) *problem {
-	return &problem{form: closingText, status: status, reason: reason, malformed: true}
+	return &problem{form: malformedText, status: status, reason: reason}
 }
 
 // challenged returns the response that asks for Basic credentials. It is only

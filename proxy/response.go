@@ -116,7 +116,7 @@ func (r *responder) delay() {
 func (r *responder) prepare(p *problem) {
 	header := r.w.Header()
 	switch {
-	case p.form == closingText && (p.malformed || r.r.Method != http.MethodPost):
+	case p.form == malformedText || p.form == closingText && r.r.Method != http.MethodPost:
 		header.Set("Connection", "close")
 		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes, without a timeout
 			_ = r.control.SetReadDeadline(time.Now().Add(body.DrainTime))
