@@ -27,14 +27,32 @@ type queue struct {
 	end    chan struct{} // closed by close
 	done   chan struct{} // closed when all lines are written after close
 
-	mu      sync.Mutex
-	buffer  []byte // complete lines, at most maxQueued bytes
-	spare   []byte // memory for the next buffer
-	timer   *time.Timer
-	since   time.Time // time when the write in progress began; zero: there is none
-	dropped uint64    // number of lines dropped since the start
-	logged  uint64    // number of dropped lines that the log does not report yet
-	last    time.Time // time when the latest line was dropped
+	mu     sync.Mutex
+	buffer []byte // complete lines, at most maxQueued bytes
+	spare  []byte // memory for the next buffer
+	timer  *time.Timer
+	since  time.Time // time when the write in progress began; zero: there is none
+	drops  drops
+}
+
+// drops counts the lines that were dropped because the log was not read.
+type drops struct {
+	total    uint64    // since the start
+	reported uint64    // those that the log names already
+	last     time.Time // time of the latest one
+}
+
+// add counts a line.
+func (d *drops) add() {
+	d.total++
+	d.last = time.Now()
+}
+
+// report returns the number of lines since the last call.
+func (d *drops) report() uint64 {
+	n := d.total - d.reported
+	d.reported = d.total
+	return n
 }
 
 func newQueue(w io.Writer, onDrop func(lines uint64)) *queue {
@@ -49,8 +67,7 @@ func (q *queue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.buffer)+len(line) > maxQueued {
-		q.dropped++
-		q.last = time.Now()
+		q.drops.add()
 		return len(line), nil
 	}
 	if len(q.buffer) == 0 {
@@ -124,9 +141,7 @@ func (q *queue) write() {
 func (q *queue) newlyDropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := q.dropped - q.logged
-	q.logged = q.dropped
-	return n
+	return q.drops.report()
 }
 
 // close writes the remaining lines and reports whether it has written them. It
@@ -148,7 +163,7 @@ func (q *queue) close() bool {
 func (q *queue) state() (dropped uint64, last time.Time, blocked bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.dropped, q.last, !q.since.IsZero() && time.Since(q.since) > blockedTime
+	return q.drops.total, q.drops.last, !q.since.IsZero() && time.Since(q.since) > blockedTime
 }
 
 // A promptHandler flushes the queue after every line, except after lines about
