@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"hmaproxy/internal/ewstest"
 	"hmaproxy/internal/httpserver"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/policy"
@@ -278,21 +279,8 @@ func mustPolicy(t testing.TB, c policy.Config) *policy.Policy {
 	return p
 }
 
-// envelope returns a request as the EWS Managed API writes it, without
-// ExchangeImpersonation if mailbox is "".
-func envelope(mailbox, operation string) []byte {
-	impersonation := ""
-	if mailbox != "" {
-		impersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + mailbox +
-			`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
-	}
-	return []byte(`<?xml version="1.0" encoding="utf-8"?>` +
-		`<soap:Envelope xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"` +
-		` xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
-		` xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header>` +
-		`<t:RequestServerVersion Version="Exchange2013_SP1"/>` + impersonation + `</soap:Header><soap:Body>` +
-		operation + `</soap:Body></soap:Envelope>`)
-}
+// envelope returns a request for a mailbox, or for none if it is "".
+func envelope(mailbox, operation string) []byte { return []byte(ewstest.Envelope(mailbox, operation)) }
 
 const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
 	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hmaproxy/internal/ewstest"
 )
 
 func TestEveryStep(t *testing.T) {
@@ -70,7 +72,7 @@ func TestServePrintsACommandThatWorks(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Log("NOT CHECKED: there is no curl here to paste the line into; the endpoint is asked directly")
 		url := regexp.MustCompile(`http://\S+asmx`).FindString(m[1])
-		resp, err := http.Post(url, "text/xml", strings.NewReader(envelope("alice@contoso.com", getFolder)))
+		resp, err := http.Post(url, "text/xml", strings.NewReader(ewstest.Envelope("alice@contoso.com", getFolder)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +134,7 @@ func TestServeMailboxes(t *testing.T) {
 	}()
 	url := out.await(t, regexp.MustCompile(`http://\S+asmx`))[0]
 	for mailbox, want := range map[string]string{"": ">NoError<", "room2@fabrikam.com": ">NoError<", "alice@contoso.com": "ErrorImpersonateUserDenied"} {
-		resp, err := http.Post(url, "text/xml", strings.NewReader(envelope(mailbox, getFolder)))
+		resp, err := http.Post(url, "text/xml", strings.NewReader(ewstest.Envelope(mailbox, getFolder)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"hmaproxy/internal/app"
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 	"hmaproxy/internal/listener"
 )
 
@@ -221,7 +222,7 @@ func (p *product) send(ctx context.Context, what, mailbox, operation, user strin
 		as += ", with Basic credentials of its own"
 	}
 	p.env.hop("client → proxy", what+" "+as)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.clients+"/EWS/Exchange.asmx", strings.NewReader(envelope(mailbox, operation)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.clients+"/EWS/Exchange.asmx", strings.NewReader(ewstest.Envelope(mailbox, operation)))
 	if err != nil {
 		return response{}, err
 	}
@@ -245,19 +246,4 @@ func (e *environment) received(r response) {
 		what += " (" + reason + ")"
 	}
 	e.hop("client ← proxy", what)
-}
-
-// envelope is a request as the EWS Managed API writes it.
-func envelope(mailbox, operation string) string {
-	impersonation := ""
-	if mailbox != "" {
-		impersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + mailbox +
-			`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
-	}
-	return `<?xml version="1.0" encoding="utf-8"?>` +
-		`<soap:Envelope xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"` +
-		` xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
-		` xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header>` +
-		`<t:RequestServerVersion Version="Exchange2013_SP1"/>` + impersonation + `</soap:Header><soap:Body>` +
-		operation + `</soap:Body></soap:Envelope>`
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hmaproxy/internal/ewstest"
 )
 
 // A served is a running demo.
@@ -71,7 +73,7 @@ func (s *served) press(action string, form url.Values) int {
 
 func (s *served) send(operation string) string {
 	s.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, s.ews, strings.NewReader(envelope("alice@contoso.com", operation)))
+	req, err := http.NewRequest(http.MethodPost, s.ews, strings.NewReader(ewstest.Envelope("alice@contoso.com", operation)))
 	if err != nil {
 		s.t.Fatal(err)
 	}

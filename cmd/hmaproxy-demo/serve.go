@@ -14,6 +14,7 @@ import (
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 	"hmaproxy/internal/logging"
 )
 
@@ -105,7 +106,7 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	server := &http.Server{Handler: developer.handler(), ReadHeaderTimeout: 5 * time.Second}
 	defer server.Close()
 	go server.Serve(l)
-	fmt.Fprintf(out, instructions, p.clients, envelope(first, getFolder), p.admin, strings.Join(mailboxes, "\n  "), strings.Join(listed, ", "), first, l.Addr())
+	fmt.Fprintf(out, instructions, p.clients, ewstest.Envelope(first, getFolder), p.admin, strings.Join(mailboxes, "\n  "), strings.Join(listed, ", "), first, l.Addr())
 	<-ctx.Done()
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 const (
@@ -183,7 +184,7 @@ func streamed(ctx context.Context, d *demo) error {
 	defer cancel()
 	d.env.hop("client → proxy", "GetStreamingEvents as alice@contoso.com")
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.enforcing.clients+"/EWS/Exchange.asmx",
-		strings.NewReader(envelope("alice@contoso.com", fmt.Sprintf(streaming, id[1]))))
+		strings.NewReader(ewstest.Envelope("alice@contoso.com", fmt.Sprintf(streaming, id[1]))))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // logLine returns the first log line with a message.
@@ -65,7 +66,7 @@ func TestEveryMailboxOnPurpose(t *testing.T) {
 				t.Errorf("ready line %v, want %s", got, want)
 			}
 			if name != "a list" {
-				if resp, _ := p.post(envelope("bob@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
+				if resp, _ := p.post(ewstest.Envelope("bob@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
 					t.Errorf("bob: %d", resp.StatusCode)
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // TestClientAuthenticationAndHardening: clients need credentials, there are no
@@ -50,7 +51,7 @@ func TestClientAuthenticationAndHardening(t *testing.T) {
 		if tc.authorization != "" {
 			header = []string{"Authorization", tc.authorization}
 		}
-		resp, _ := p.post(envelope(tc.mailbox, getFolder), header...)
+		resp, _ := p.post(ewstest.Envelope(tc.mailbox, getFolder), header...)
 		if resp.StatusCode != tc.want || e.Exchange().Count() != tc.arrivals {
 			t.Errorf("%s: status %d, %d requests reached Exchange", tc.name, resp.StatusCode, e.Exchange().Count())
 		}

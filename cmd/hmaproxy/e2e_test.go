@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 func TestKeyVaultToEntraToExchange(t *testing.T) {
@@ -31,7 +32,7 @@ func TestKeyVaultToEntraToExchange(t *testing.T) {
 			if c.authorization != "" {
 				header = append(header, "Authorization", c.authorization)
 			}
-			request := envelope("alice@contoso.com", getFolder)
+			request := ewstest.Envelope("alice@contoso.com", getFolder)
 			resp, text := p.post(request, header...)
 			if resp.StatusCode != 200 || !strings.Contains(text, "<m:GetFolderResponse") {
 				t.Fatalf("status %d %s", resp.StatusCode, text)
@@ -61,7 +62,7 @@ func TestStreamingNotifications(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	p := start(t, settings(t, e))
 	p.ready()
-	_, text := p.post(envelope("alice@contoso.com", `<m:Subscribe><m:StreamingSubscriptionRequest><t:FolderIds>`+
+	_, text := p.post(ewstest.Envelope("alice@contoso.com", `<m:Subscribe><m:StreamingSubscriptionRequest><t:FolderIds>`+
 		`<t:DistinguishedFolderId Id="inbox"/></t:FolderIds><t:EventTypes><t:EventType>NewMailEvent</t:EventType></t:EventTypes>`+
 		`</m:StreamingSubscriptionRequest></m:Subscribe>`))
 	id := regexp.MustCompile(`<m:SubscriptionId>([^<]+)<`).FindStringSubmatch(text)
@@ -69,7 +70,7 @@ func TestStreamingNotifications(t *testing.T) {
 		t.Fatalf("no subscription: %s", text)
 	}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.clients+"/EWS/Exchange.asmx",
-		strings.NewReader(envelope("alice@contoso.com", `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>`+id[1]+
+		strings.NewReader(ewstest.Envelope("alice@contoso.com", `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>`+id[1]+
 			`</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>1</m:ConnectionTimeout></m:GetStreamingEvents>`)))
 	req.Header.Set("Content-Type", "text/xml")
 	resp, err := http.DefaultClient.Do(req)
@@ -141,13 +142,13 @@ func TestSixtyMiBAreNotBuffered(t *testing.T) {
 	p := start(t, settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com"))
 	p.ready()
 	for range 200 {
-		if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
+		if resp, text := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
 			t.Fatalf("warm-up: %d %s", resp.StatusCode, text)
 		}
 	}
 	baseline := p.memory("VmHWM")
 
-	upload := strings.SplitN(envelope("alice@contoso.com", `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message>`+
+	upload := strings.SplitN(ewstest.Envelope("alice@contoso.com", `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message>`+
 		`<t:Subject>long</t:Subject><t:MimeContent>@</t:MimeContent></t:Message></m:Items></m:CreateItem>`), ">@<", 2)
 	resp, text := p.postReader(io.MultiReader(strings.NewReader(upload[0]+">"),
 		io.LimitReader(base64Text{}, size), strings.NewReader("<"+upload[1])))
@@ -157,7 +158,7 @@ func TestSixtyMiBAreNotBuffered(t *testing.T) {
 	if hop := e.Exchange().LastHop(); hop.Bytes < size || !hop.Complete || !hop.Executed {
 		t.Errorf("upload: %d bytes arrived, complete %v", hop.Bytes, hop.Complete)
 	}
-	resp, text = p.post(envelope("alice@contoso.com", `<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="`+
+	resp, text = p.post(ewstest.Envelope("alice@contoso.com", `<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="`+
 		e.Exchange().AttachmentID("alice@contoso.com")+`"/></m:AttachmentIds></m:GetAttachment>`))
 	if resp.StatusCode != 200 || len(text) < size {
 		t.Fatalf("download: %d, %d bytes", resp.StatusCode, len(text))
@@ -184,7 +185,7 @@ func TestStartDuringAnOutage(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	resp, text := p.post(envelope("alice@contoso.com", getFolder))
+	resp, text := p.post(ewstest.Envelope("alice@contoso.com", getFolder))
 	took := time.Since(began)
 	if resp.StatusCode != 500 || !strings.Contains(text, ">ErrorServerBusy<") || !strings.Contains(text, `Name="BackOffMilliseconds"`) {
 		t.Errorf("status %d %s", resp.StatusCode, text)
@@ -205,7 +206,7 @@ func TestStartDuringAnOutage(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
+	if resp, text := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
 		t.Errorf("status %d %s", resp.StatusCode, text)
 	}
 }
@@ -220,7 +221,7 @@ func TestAllowListReload(t *testing.T) {
 		}
 	}
 	status := func(p *testProcess, mailbox string) int {
-		resp, _ := p.post(envelope(mailbox, getFolder))
+		resp, _ := p.post(ewstest.Envelope(mailbox, getFolder))
 		return resp.StatusCode
 	}
 	eventually := func(what string, holds func() bool) {
@@ -335,7 +336,7 @@ func TestNoSecretLeaks(t *testing.T) {
 	const content = "mail-content-canary-0002"
 	var responses bytes.Buffer
 	send := func(mailbox, operation string) {
-		resp, text := p.post(envelope(mailbox, operation), "Authorization", "Basic Y2FuYXJ5OmNhbmFyeS1wYXNzd29yZC0wMDAz")
+		resp, text := p.post(ewstest.Envelope(mailbox, operation), "Authorization", "Basic Y2FuYXJ5OmNhbmFyeS1wYXNzd29yZC0wMDAz")
 		fmt.Fprint(&responses, resp.Header)
 		if resp.StatusCode != 200 {
 			responses.WriteString(text)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // A supervisor is systemd's end of the notify socket.
@@ -118,7 +119,7 @@ func TestHangupReloadsFilesAtOnce(t *testing.T) {
 	_ = p.cmd.Process.Signal(syscall.SIGHUP)
 	began := time.Now()
 	for status := 0; status != 200; {
-		resp, _ := p.post(envelope("bob@contoso.com", getFolder))
+		resp, _ := p.post(ewstest.Envelope("bob@contoso.com", getFolder))
 		if status = resp.StatusCode; time.Since(began) > 10*time.Second {
 			t.Fatal("the list was not reloaded")
 		}
@@ -126,7 +127,7 @@ func TestHangupReloadsFilesAtOnce(t *testing.T) {
 	if took := time.Since(began); took > 3*time.Second { // in any case, files are checked every 5 s
 		t.Errorf("took %s", took)
 	}
-	if resp, _ := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode == 200 {
+	if resp, _ := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode == 200 {
 		t.Error("alice is still allowed")
 	}
 }
@@ -163,7 +164,7 @@ func TestShutdownDelay(t *testing.T) {
 			t.Fatalf("ready: %d %q", status, text)
 		}
 	}
-	if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
+	if resp, text := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
 		t.Errorf("a request during the delay: %d %s", resp.StatusCode, text)
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGHUP) // does not change when and how the process ends
@@ -304,7 +305,7 @@ func TestClosedLogPipe(t *testing.T) {
 	read.Close()
 	p.ready()
 	for range 3 { // each of them writes a line to the log
-		if resp, text := p.post(envelope("alice@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
+		if resp, text := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
 			t.Fatalf("status %d: %s", resp.StatusCode, text)
 		}
 	}

@@ -233,21 +233,6 @@ func (p *testProcess) postReader(body io.Reader, header ...string) (*http.Respon
 	return resp, string(text)
 }
 
-// envelope is a request as the EWS Managed API writes it.
-func envelope(mailbox, operation string) string {
-	impersonation := ""
-	if mailbox != "" {
-		impersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + mailbox +
-			`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
-	}
-	return `<?xml version="1.0" encoding="utf-8"?>` +
-		`<soap:Envelope xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"` +
-		` xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
-		` xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header>` +
-		`<t:RequestServerVersion Version="Exchange2013_SP1"/>` + impersonation + `</soap:Header><soap:Body>` +
-		operation + `</soap:Body></soap:Envelope>`
-}
-
 const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>` +
 	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // A socketUnit does the part of systemd in socket activation: it keeps a
@@ -106,7 +107,7 @@ func TestRestartUnderLoadLosesNoRequest(t *testing.T) {
 
 // askOnce sends a request and returns an error unless Exchange has served it.
 func askOnce(client *http.Client, address string) error {
-	body := envelope("alice@contoso.com", getFolder)
+	body := ewstest.Envelope("alice@contoso.com", getFolder)
 	resp, err := client.Post("http://"+address+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", bytes.NewReader([]byte(body)))
 	if err != nil {
 		return err

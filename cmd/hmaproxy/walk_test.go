@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // walkBlocks returns the blocks of commands in the section "From audit to
@@ -64,7 +65,7 @@ type walker struct {
 // post sends a request and returns the response's code.
 func (w *walker) post(mailbox, operation string) string {
 	w.t.Helper()
-	resp, err := http.Post("http://"+w.address+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", strings.NewReader(envelope(mailbox, operation)))
+	resp, err := http.Post("http://"+w.address+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", strings.NewReader(ewstest.Envelope(mailbox, operation)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 	"hmaproxy/internal/httpclient"
 	"hmaproxy/internal/memnet"
 )
@@ -292,9 +293,7 @@ func (s *testProduct) sendText(ctx context.Context, envelope string) response {
 
 // envelopeWith returns an envelope with the given operation that impersonates
 // alice.
-func envelopeWith(operation string) string {
-	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
-}
+func envelopeWith(operation string) string { return ewstest.Envelope("alice@contoso.com", operation) }
 
 // create returns an operation with a side effect: it creates a message.
 func create(subject, content string) string {

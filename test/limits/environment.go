@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 const (
@@ -170,20 +171,13 @@ func (w *environment) stopProxy() (usage, error) {
 	return w.group.usage()
 }
 
-const (
-	typesNS    = "http://schemas.microsoft.com/exchange/services/2006/types"
-	messagesNS = "http://schemas.microsoft.com/exchange/services/2006/messages"
-)
-
 // envelope returns a request with a body of about size bytes.
 func envelope(size int) string {
 	operation := `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 	if size > 0 {
 		operation = `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` + strings.Repeat("QUJD", size/4) + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`
 	}
-	return `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + typesNS + `" xmlns:m="` + messagesNS + `"><s:Header>` +
-		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body>` +
-		operation + `</s:Body></s:Envelope>`
+	return ewstest.Envelope("alice@contoso.com", operation)
 }
 
 // head returns the head of a POST with a body of n bytes.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 const gaveUp = "the client gave up"
@@ -111,6 +112,4 @@ func create(subject string, size int) string {
 }
 
 // envelope returns a request that impersonates alice.
-func envelope(operation string) string {
-	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>` + mailbox + `</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
-}
+func envelope(operation string) string { return ewstest.Envelope(mailbox, operation) }

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// A PipeListener accepts the in-memory connections that its dial opens.
+// A PipeListener accepts the in-memory connections that its dial opens. It is no
+// memnet.Listener because the emulator imports the standard library only.
 type PipeListener struct {
 	name  string
 	conns chan net.Conn
