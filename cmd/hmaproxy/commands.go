@@ -41,7 +41,7 @@ var badSettings = exit{exitSettings, "a mistake in the settings; all of them are
 
 func envFileOption() option {
 	return option{"env-file", "FILE", "read settings from FILE, one NAME=value a line; a variable of the environment wins over it",
-		completeFile, func(o *options) flag.Value { return (*stringValue)(&o.envFile) }}
+		completeFile, func(o *options) flag.Value { return (*onceValue)(&o.envFile) }}
 }
 
 func timeoutOption(usage string) option {

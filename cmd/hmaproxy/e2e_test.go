@@ -284,6 +284,7 @@ func TestExitCodes(t *testing.T) {
 		{"health without a listener", []string{"HMA_ADMIN_LISTEN=off"}, []string{"health"}, 78, "off"},
 		{"unknown flag", good, []string{"serve", "-port", "1"}, 2, "serve -help"},
 		{"env file missing", nil, []string{"-env-file", "/nonexistent/env"}, 78, "-env-file"},
+		{"two env files", nil, []string{"-env-file", "a.env", "-env-file", "b.env"}, 2, "given twice"},
 		{"health without a product", good[:4], []string{"health"}, 1, "no hmaproxy responds"},
 		{"health of what", good, []string{"health", "alive"}, 2, "startup, ready or live"},
 		{"wait in vain", []string{"HMA_ADMIN_LISTEN=127.0.0.1:1"}, []string{"wait", "-timeout", "300ms"}, 1, "no hmaproxy responds"},

@@ -56,6 +56,19 @@ type stringValue string
 func (s *stringValue) Set(text string) error { *s = stringValue(text); return nil }
 func (s *stringValue) String() string        { return string(*s) }
 
+// A onceValue is a stringValue for a flag that may be given only once: of two
+// files of settings the first, with the allow-list in it, would have no effect.
+type onceValue string
+
+func (v *onceValue) Set(text string) error {
+	if *v != "" {
+		return errors.New("the flag is given twice; expected it once")
+	}
+	*v = onceValue(text)
+	return nil
+}
+func (v *onceValue) String() string { return string(*v) }
+
 // A boolValue is the value of a flag that is either present or not.
 type boolValue bool
 
