@@ -39,12 +39,11 @@ observed. Nothing that is printed holds a secret or a token.
 
 The mailbox to open is that of -mailbox, else HMA_DEFAULT_MAILBOX, else the first address of the
 allow-list; only the id of its inbox is requested. -forbidden-mailbox names one that must stay
-closed: Exchange is asked for it past the allow-list, so that the result shows whether Exchange
+closed: Exchange is asked for it without the allow-list, so that the result shows whether Exchange
 itself or only the allow-list refuses it.
 
-With -autodiscover it does instead what software on this machine does that looks for Exchange: it
-asks at each place where such software asks for the mailbox, and names the first that leads round
-hmaproxy. For this, hmaproxy must run; settings are not read.
+With -autodiscover it repeats the requests of an Autodiscover client on this machine and names the
+first location that leads to another server. For this, hmaproxy must run; settings are not read.
 
 A host that does not respond is reported within 30 seconds. Slow responses are waited for one after
 the other, at most 40 seconds for each check, so that all checks can take two minutes.`,

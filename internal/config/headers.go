@@ -74,7 +74,7 @@ var refusedHeaders = []headerRule{
 		prefixes: []string{"content-", "proxy-", "x-proxy", "x-http-method", "x-method", "alt-"},
 	},
 	{
-		why:      "tells a server where a request came from or should go; remove it",
+		why:      "states to the server where a request came from or should go; remove it",
 		exact:    []string{"origin", "referer", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-host", "x-url", "x-uri"},
 		prefixes: []string{"x-forwarded", "x-original", "x-rewrite", "sec-", "access-control-", "x-hmaproxy", "cf-", "front-end-https"},
 	},

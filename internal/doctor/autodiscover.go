@@ -66,11 +66,11 @@ func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 
 // A walk is one run of Autodiscover.
 type walk struct {
-	options AutodiscoverOptions
-	domain  string
-	found   string // URL of the first location at which hmaproxy responds
-	round   bool   // an earlier location leads to another server
-	all     []Result
+	options   AutodiscoverOptions
+	domain    string
+	found     string // URL of the first location at which hmaproxy responds
+	elsewhere bool   // a location before found leads to another server
+	all       []Result
 }
 
 func (w *walk) report(id, title string, r Result) {
@@ -242,13 +242,13 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 // server.
 func (w *walk) leadsRound(detail string) Result {
 	if w.found != "" {
-		return Result{Status: OK, Detail: detail, Warnings: []string{"software that asks here before it asks where hmaproxy responds goes round hmaproxy"}}
+		return Result{Status: OK, Detail: detail, Warnings: []string{"software that asks here before it asks where hmaproxy responds bypasses hmaproxy"}}
 	}
-	if w.round {
+	if w.elsewhere {
 		return Result{Status: Failed, Detail: detail, Cause: "as above", Repair: nil}
 	}
-	w.round = true
-	return Result{Status: Failed, Detail: detail, Cause: "this is the first place that leads round hmaproxy: clients ask here before they find it",
+	w.elsewhere = true
+	return Result{Status: Failed, Detail: detail, Cause: "this is the first location that leads to another server: clients ask here before they find hmaproxy",
 		Repair: []string{"let the name lead to hmaproxy on this machine, by the hosts file or by a DNS that it alone asks"}}
 }
 
@@ -319,7 +319,7 @@ func (w *walk) mailbox(ctx context.Context) Result {
 	case err != nil:
 		return Result{Status: Failed, Detail: "clients get " + response.URL + ", where nothing responds", Cause: "the URL in HMA_AUTODISCOVER does not lead to hmaproxy", Repair: []string{"HMA_AUTODISCOVER=auto"}}
 	case !end.ours():
-		return Result{Status: Failed, Detail: "clients get " + response.URL + ", which leads to another server (" + end.address + ")", Cause: "the URL in HMA_AUTODISCOVER leads round hmaproxy", Repair: []string{"HMA_AUTODISCOVER=auto"}}
+		return Result{Status: Failed, Detail: "clients get " + response.URL + ", which leads to another server (" + end.address + ")", Cause: "the URL in HMA_AUTODISCOVER does not lead to hmaproxy", Repair: []string{"HMA_AUTODISCOVER=auto"}}
 	case end.chain != nil:
 		return Result{Status: Failed, Detail: "clients get " + response.URL + ", whose certificate this machine does not trust for that name", Cause: "clients refuse the connection", Repair: []string{"HMA_AUTODISCOVER=auto"}}
 	}

@@ -163,7 +163,7 @@ func TestAutodiscoverWalk(t *testing.T) {
 			good(s)
 			s.places[atDomain] = otherIP
 			s.serve(otherIP, exchangeServer(), "contoso.com")
-		}, "autodiscover-domain", "first place that leads round hmaproxy"},
+		}, "autodiscover-domain", "first location that leads to another server"},
 		{"a redirect at the domain", func(s *surrounding) {
 			good(s)
 			s.places[atDomain] = otherIP
@@ -177,11 +177,11 @@ func TestAutodiscoverWalk(t *testing.T) {
 		{"Exchange at the host", func(s *surrounding) {
 			s.places[atHost] = otherIP
 			s.serve(otherIP, exchangeServer(), host)
-		}, "autodiscover-host", "first place that leads round hmaproxy"},
+		}, "autodiscover-host", "first location that leads to another server"},
 		{"Exchange in the service record", func(s *surrounding) {
 			good(s)
 			s.srv = "mail.contoso.com"
-		}, "", "goes round hmaproxy"},
+		}, "", "bypasses hmaproxy"},
 		{"nothing anywhere", func(s *surrounding) {}, "autodiscover-found", "no place leads to hmaproxy"},
 		{"nothing responds", func(s *surrounding) { s.places[atHost] = ourIP }, "autodiscover-found", "no place leads to hmaproxy"},
 		{"name that is not in HMA_HOST_NAMES", func(s *surrounding) {

@@ -57,7 +57,7 @@ func compareClocks(f *facts, detail string, here, exchange clockSkew) Result {
 	case here.d.Abs() > toleratedSkew:
 		return f.fail(detail, "this machine's clock is wrong by "+age(here.d)+": Entra ID refuses what is signed more than five minutes off (AADSTS700024)", setClock...).goingOn()
 	case here.known && exchange.known && (exchange.d-here.d).Abs() > toleratedSkew:
-		return f.fail(detail, "the Exchange server's clock is wrong: it takes good tokens for expired or not yet valid",
+		return f.fail(detail, "the Exchange server's clock is wrong: it treats good tokens as expired or not yet valid",
 			"on the Exchange servers: w32tm /resync; w32tm /query /status").goingOn()
 	case !here.known && exchange.d.Abs() > toleratedSkew:
 		return f.fail(detail, "the clocks of this machine and of Exchange differ by "+age(exchange.d)+", and no other service sent the time", setClock...).goingOn()

@@ -90,7 +90,7 @@ var expectOutcomes = []rule[expectFacts]{
 	},
 	{
 		detail: "a request with “Expect: 100-continue” got {status} after its body was sent",
-		cause:  "a device in front of Exchange does not understand “Expect: 100-continue”, takes the body for another request and responds with {status}: " + neverExpect,
+		cause:  "a device in front of Exchange does not understand “Expect: 100-continue”, treats the body as another request and responds with {status}: " + neverExpect,
 	},
 }
 

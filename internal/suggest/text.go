@@ -19,8 +19,8 @@ func (l *List) WriteTo(w io.Writer, source ...string) error {
 	for _, line := range source {
 		comment(&b, line)
 	}
-	comment(&b, "It holds what was used in that time and succeeded. What runs less often is missing, and",
-		"what someone did who should not have is on it: read each entry before you use it.")
+	comment(&b, "It holds what was used in that time and succeeded. Rarer jobs are missing, and unwanted",
+		"use is included: read each entry before you use it.")
 	for _, note := range l.Notes {
 		comment(&b, "", note)
 	}

@@ -220,7 +220,7 @@ run "two_secrets_while_one_follows_the_other" {
   }
 }
 
-# This runs setup.sh, with the stand-in for az that check-terraform.sh puts in
+# This runs setup.sh, with the double of az that check-terraform.sh puts in
 # its place. A real az is logged in to another tenant, which is refused.
 run "the_name_is_registered_by_the_script" {
   variables {
