@@ -48,13 +48,13 @@ func (g goal) String() string {
 
 // bounds formats the bounds of a goal.
 func (g goal) bounds() string {
-	sign := "≤"
+	sign, limit := "≤", "at most"
 	if g.least {
-		sign = "≥"
+		sign, limit = "≥", "at least"
 	}
 	text := fmt.Sprintf("%s %g", sign, g.aim)
 	if g.limit != 0 {
-		text += fmt.Sprintf(", at most %g", g.limit)
+		text += fmt.Sprintf(", %s %g", limit, g.limit)
 	}
 	return text
 }
@@ -62,12 +62,20 @@ func (g goal) bounds() string {
 // check compares a value with the bounds.
 func (g goal) check(value float64) string {
 	switch {
-	case g.least && value >= g.aim, !g.least && value <= g.aim:
+	case g.reaches(value, g.aim):
 		return "met"
-	case g.limit != 0 && value <= g.limit:
+	case g.limit != 0 && g.reaches(value, g.limit):
 		return "within the limit"
 	}
 	return "MISSED"
+}
+
+// reaches reports whether a value is on the acceptable side of a bound.
+func (g goal) reaches(value, bound float64) bool {
+	if g.least {
+		return value >= bound
+	}
+	return value <= bound
 }
 
 // printGoals writes the measured values next to their goals.

@@ -121,7 +121,7 @@ func hostileRequests() []hostileRequest {
 		raw("an undeclared prefix", strings.Replace(document(forAlice, getFolder), "<m:FolderIds>", "<m:FolderIds><n:x/>", 1)),
 		body("behind much white space", forAlice+strings.Repeat(" ", 70<<10)+forCEO),
 
-		// What is not in the document.
+		// Attacks outside the document.
 		header("X-AnchorMailbox", foreign),
 		header("X-PublicFolderMailbox", foreign),
 		header("X-OWA-ExplicitLogonUser", foreign),
@@ -136,7 +136,7 @@ func hostileRequests() []hostileRequest {
 	}
 }
 
-// request returns the request for a client.
+// request returns h as an HTTP request of the client user alice.
 func (h hostileRequest) request(ctx context.Context, base string) (*http.Request, error) {
 	r, err := message{h.body, alice, password}.request(ctx, base)
 	if err != nil {
