@@ -44,10 +44,11 @@ type testVault struct {
 	key       *rsa.PrivateKey // key that signs
 	secret    string          // client secret that Entra ID accepts
 	challenge string          // WWW-Authenticate, if not the usual one
-	vault     http.HandlerFunc
-	entra     http.HandlerFunc // replace the usual responses when set
 	requests  []string
 	log       bytes.Buffer
+
+	// vault and entra replace the usual responses; nil means the usual ones.
+	vault, entra http.HandlerFunc
 }
 
 type testVersion struct {

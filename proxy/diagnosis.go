@@ -22,7 +22,8 @@ type Diagnosis struct {
 type explanation struct{ meaning, remedy string }
 
 // Codes and categories are those of Microsoft's "Instrumenting client requests
-// for EWS and REST in Exchange"; remedies are for this product's one flow.
+// for EWS and REST in Exchange". The remedies assume the client credentials
+// flow, the only one that this product uses.
 var explanations = map[int]explanation{
 	2000000: {"Exchange does not know the key that signed the token",
 		"on an Exchange server run: Set-AuthServer EvoSTS -RefreshAuthMetadata, then iisreset; check that {authority} is the cloud that Exchange trusts"},

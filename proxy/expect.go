@@ -69,10 +69,10 @@ func (g *gate) trace() *httptrace.ClientTrace {
 }
 
 // pass returns nil when the body may be sent. If a response has begun, it waits
-// for up to gateWait until the response's head is complete and was examined.
-// RoundTrip waits for this goroutine before it reports a connection that failed
-// in the middle of a response's head, and some servers send 102 Processing and
-// then nothing until they have the body.
+// until the response's head is complete and was examined, for at most gateWait.
+// The wait is limited for two reasons. RoundTrip waits for this goroutine before
+// it reports a connection that failed in the middle of a response's head. Some
+// servers send 102 Processing and then nothing until they have the body.
 func (g *gate) pass() error {
 	if g.responded.Load() {
 		timeout := time.NewTimer(gateWait)

@@ -81,8 +81,8 @@ func malformed(status int, reason Reason) *problem {
 	return &problem{form: malformedText, status: status, reason: reason}
 }
 
-// challenged returns the response that asks for Basic credentials. It is only
-// for clients that need some.
+// challenged returns the response that asks for Basic credentials. Call it only
+// when the client must authenticate.
 func challenged(reason Reason, detail string) *problem {
 	return &problem{
 		form: plainText, status: http.StatusUnauthorized, reason: reason, detail: detail,
@@ -118,8 +118,8 @@ func withoutSlot() *problem {
 	return p
 }
 
-// noRoom returns the response to a request whose body could not be read for want
-// of room: of memory, or of a slot of its connection.
+// noRoom returns the response to a request whose body could not be read because
+// there was no memory for it or its connection had lost its slot.
 func noRoom(err error) *problem {
 	if body.IsBusy(err) {
 		return withoutSlot()

@@ -76,7 +76,7 @@ func noText(r *result) string {
 	return ""
 }
 
-// sending adds a body to a request of another kind.
+// sending returns q with a body, for GET and HEAD.
 func (q request) sending(body string) request {
 	q.body = []byte(body)
 	return q

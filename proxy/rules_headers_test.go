@@ -262,7 +262,7 @@ func backEndEntry(text string) string {
 	return base64.StdEncoding.EncodeToString(inverted)
 }
 
-// Which cookies are carried.
+// Rules for cookies.
 func cookieRules() (rules []rule) {
 	for _, c := range []struct{ name, cookie, sent string }{
 		{"Exchange's own", "X-BackEndCookie=S-1-5=u56; exchangecookie=e1; ClientId=C1", "X-BackEndCookie=S-1-5=u56; exchangecookie=e1; ClientId=C1"},

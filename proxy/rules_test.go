@@ -406,7 +406,10 @@ type request struct {
 	anonymous             bool   // without credentials, even in setups with client users
 	listener              string // address that it is sent to; "": 127.0.0.1
 	tls                   bool   // sent to a listener with TLS
-	lines, size           int    // header lines or bytes to fill up to, without Host
+
+	// If lines or size is not 0, prepare adds padding headers until there are this
+	// many header lines, or bytes of them, not counting Host.
+	lines, size int
 }
 
 // post is a SOAP request as most clients send it. Headers replace those of the

@@ -159,7 +159,7 @@ func TestRetryAfterIsHonouredWithToken(t *testing.T) {
 }
 
 // Without a token, Retry-After is respected for at most a minute, and Reload
-// ends it.
+// ends the wait.
 func TestRetryAfterIsCappedWithoutToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

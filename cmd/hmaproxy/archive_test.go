@@ -153,7 +153,8 @@ func TestCommandsOfArchive(t *testing.T) {
 			}
 		}
 	}
-	// In comments and manifests "hmaproxy does" is prose, unless a flag follows.
+	// In comments and manifests the word after "hmaproxy" may be ordinary text.
+	// Only a command name with a flag after it is checked.
 	for _, code := range archiveTree(t).Lines() {
 		if call := release.CallOf(code.Text); len(call) > 1 && slices.Contains(slices.Collect(maps.Keys(flags)), call[0]) {
 			checkCommandLine(t, code.Document, call, flags)

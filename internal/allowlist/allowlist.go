@@ -12,7 +12,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A List is the allow-list in force. Policy is safe for concurrent use.
+// A List is the allow-list in force. Its Policy method is safe for concurrent use.
 type List struct {
 	config  *config.Config
 	log     *slog.Logger

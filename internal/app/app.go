@@ -159,7 +159,7 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 }
 
 // unlimitedBudget is the memory for the bodies of all requests in a process
-// without a memory limit: enough for about 250 long uploads at a time.
+// without a memory limit: enough for about 220 long uploads at a time.
 const unlimitedBudget = 128 << 20
 
 // bufferBudget returns the memory for the bodies of all requests: a quarter of

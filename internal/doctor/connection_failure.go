@@ -324,8 +324,8 @@ var handshakeFailures = []rule[failedConnection]{
 	},
 }
 
-// longHelloDropped explains why a handshake without post-quantum key exchange
-// succeeds where one with it does not.
+// longHelloDropped explains why a handshake fails with post-quantum key exchange
+// and succeeds without.
 const longHelloDropped = "a firewall or load balancer on the way drops connections whose ClientHello is larger than one packet (1,400 bytes), as post-quantum key exchange (ML-KEM) makes it"
 
 const handshakeCut = "{host} was connected to, then the TLS handshake failed ({reason})"

@@ -9,7 +9,7 @@
 // # Structure
 //
 // A check gathers facts, which may need the network, and evaluates them, which
-// does not. What can fail, and what to do about it, is data: tables of rules
+// does not. The possible failures and their remedies are data: tables of rules
 // that map an observation to an explanation.
 //
 //	check.go        the ordered list of checks, and how they run

@@ -17,8 +17,8 @@ type foreignResponse struct {
 	location *url.URL // target of a redirection; never nil
 }
 
-// evaluateForeignResponse explains a response to a request without a token that
-// is not a challenge.
+// evaluateForeignResponse explains a response, other than a challenge, to a
+// request without a token.
 func evaluateForeignResponse(f *facts, detail string, r response) Result {
 	return newForeignResponse(f, r.status, r.header).evaluate(detail, foreignResponses)
 }

@@ -69,7 +69,7 @@ func (t *Text) Summary(all []Result) {
 	fmt.Fprintf(t.w, "\n%s\n", line)
 }
 
-// summary returns the verdict over all Results.
+// summary returns a summary of all Results.
 func summary(all []Result) string {
 	var failed, warned []Result
 	for _, r := range all {

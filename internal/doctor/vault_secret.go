@@ -61,7 +61,8 @@ type failedSecret struct {
 	err   *certsource.Error
 }
 
-// publicText returns the note about the permission get on certificates.
+// publicText says whether Key Vault permits certificates/get, which returns the
+// public certificate. It is "" if there is no response to that request.
 func (v failedSecret) publicText() string {
 	switch status := v.facts.source.public.status; status {
 	case 0:

@@ -223,7 +223,7 @@ func code(s string) string {
 }
 
 // envelope returns the request for a group. Both addresses conform to the
-// grammar of package policy, some of whose characters must be escaped.
+// grammar of package policy. That grammar permits characters that XML must escape.
 func (e *Expander) envelope(group string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="` + ews.EnvelopeNS + `" xmlns:t="` + ews.TypesNS + `" xmlns:m="` + ews.MessagesNS +

@@ -17,8 +17,8 @@ type requestContext struct {
 	mu    sync.Mutex
 	done  chan struct{} // nil until Done is called
 	err   error
-	after map[*afterFunc]struct{}
-	first *afterFunc // the only one as long as after is nil
+	first *afterFunc              // a registered function; most requests register no other
+	after map[*afterFunc]struct{} // functions registered while first is set; made for the first of them
 }
 
 // An afterFunc is a function to call at the end of a context.

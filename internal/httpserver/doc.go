@@ -21,7 +21,7 @@ const (
 	writeSize  = 8 << 10 // most responses fit, so that one write sends them
 	maxLines   = 4096    // header lines; handlers have lower bounds of their own
 	maxTrailer = 4000    // bytes of the trailer section, which is dropped; net/http takes what fits its buffer
-	maxChunk   = 256     // bytes of the line with a chunk's size
+	maxChunk   = 256     // bytes of the longest chunk-size line
 
 	watchDelay  = 100 * time.Millisecond // until a connection is watched; most handlers end before
 	lingerTime  = 5 * time.Second        // for what a client still sends after a response that ends the connection

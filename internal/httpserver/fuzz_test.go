@@ -84,7 +84,7 @@ func serveWithin(data, splits []byte, maxHead int) (all []seen, out string) {
 	s := &Server{
 		Handler:     http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { all = append(all, see(r)) }),
 		HeadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeadBytes: maxHead,
-		watchDelay: time.Hour, // the client closes its half, which a watch takes for leaving
+		watchDelay: time.Hour, // off: the client closes its half, which a watch would report as a client that left
 	}
 	newConn(s, c).serve()
 	return all, c.out.String()

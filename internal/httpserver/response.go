@@ -169,7 +169,8 @@ func (r *response) frame() {
 	r.open = r.declared < 0 && !r.bodyless
 }
 
-// appendFraming ends the head.
+// appendFraming appends the headers about framing and the connection, and the
+// empty line that ends the head.
 func (r *response) appendFraming(b []byte) []byte {
 	if r.declared >= 0 && r.status != http.StatusNoContent {
 		b = append(b, "Content-Length: "...)

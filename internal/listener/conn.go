@@ -24,7 +24,11 @@ type conn struct {
 	since   time.Time // time when that read began; zero for a read of one byte
 	watched bool      // the read waits for the client to leave
 	begun   bool      // the client has sent something
-	evicted bool      // whether reads fail with errSlotLost, the first one once the client has sent something
+
+	// evicted means that the slot is lost: reads fail with errSlotLost. A client
+	// that has sent nothing yet may still send its first bytes; the read of these
+	// fails too.
+	evicted bool
 }
 
 // refuseWait is how long a connection without a slot waits for the beginning of
@@ -145,7 +149,8 @@ func (c *conn) endRead(n int) (lost, first bool) {
 	return c.evicted, first
 }
 
-// SetReadDeadline sets the deadline of reads. That of evict stays.
+// SetReadDeadline sets the read deadline. After evict it does nothing, so that
+// the deadline that evict set remains.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 // slots limits the connections of several listeners together. When all slots
 // are taken, a new connection takes the slot of another one: of the connection
 // that has been without a request for the longest time, else of the request that
-// has waited longest for its client. What loses its slot before it is served gets
-// ErrorServerBusy, for which it may stay open for a moment without a slot.
+// has waited longest for its client. A connection that loses its slot before it
+// is served gets ErrorServerBusy. It stays open briefly for that.
 type slots struct {
 	limit   int
 	minIdle time.Duration // time that a connection must have been idle before it may be closed

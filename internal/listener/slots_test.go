@@ -163,8 +163,8 @@ func TestUnfinishedHeadGivesItsSlot(t *testing.T) {
 }
 
 // TestConnectionIsRefusedWhileAllWork checks that a new connection does not wait
-// for longer than maxSlotWait while no connection can give its slot, and that the
-// next one is served when one is free.
+// for longer than maxSlotWait while no connection can give up its slot, and that
+// the next connection is served once a slot is free.
 func TestConnectionIsRefusedWhileAllWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)

@@ -1,6 +1,6 @@
-// Package logging opens the product's log. It determines its format and
-// destination, and queues its lines. A log that blocks or fails never blocks a
-// caller.
+// Package logging opens the product's log. The package determines the format and
+// the destination of the log, and queues the lines. A log that blocks or fails
+// never blocks a caller.
 package logging
 
 import (

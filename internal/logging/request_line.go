@@ -11,8 +11,8 @@ import (
 )
 
 // A requestHandler writes the lines of requests as the slog.JSONHandler in it
-// would, at less cost: it uses no reflection. What it does not expect in such a
-// line, it leaves to that handler, as all other lines.
+// would, at less cost: it uses no reflection. Lines with unexpected attributes,
+// and all other lines, are written by that handler.
 type requestHandler struct {
 	slog.Handler
 	w io.Writer

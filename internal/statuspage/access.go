@@ -38,8 +38,8 @@ func fromBrowser(r *http.Request) bool {
 
 // fromOtherSite reports whether a browser sent the request for a page of
 // another site. It excludes addresses that a person typed and reloads of the
-// status page. Another port of this machine is another site, which any user may
-// serve.
+// status page. A request from another port of this machine, which browsers call
+// same-site, is refused too, because any user of the machine can open a port.
 func fromOtherSite(r *http.Request) bool {
 	if r.Header["Origin"] != nil {
 		return true

@@ -192,7 +192,7 @@ type scenario struct {
 	raw          bool
 	tcp          bool   // requires TCP
 	fakeTime     bool   // requires fake time
-	readsNothing bool   // with fakeTime: http.Transport needs TCP and real time, because it writes close_notify under a lock
+	readsNothing bool   // the server reads nothing; http.Transport then needs TCP and real time, because it writes close_notify under a lock. Used with fakeTime
 	want         string // the result of upstream and, unless netHTTP is set, of http.Transport
 	netHTTP      string // the result of http.Transport, if it differs
 	because      string // the reason for the difference

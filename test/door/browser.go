@@ -108,10 +108,10 @@ func browse(ctx context.Context, b program) error {
 			fmt.Printf("   %s, %s, %s: %s\n", b.name, p.name, target.name, report)
 		}
 	}
-	kinds, allowed := victim.came()
-	fmt.Printf("   without a guard there came: %s\n   Exchange was asked %d times\n", strings.Join(kinds, ", "), len(s.came()))
-	if came := s.came(); len(came) > 0 {
-		return fmt.Errorf("a page's requests reached Exchange: %q", came)
+	kinds, allowed := victim.arrived()
+	fmt.Printf("   without a guard these arrived: %s\n   Exchange was asked %d times\n", strings.Join(kinds, ", "), len(s.arrived()))
+	if arrived := s.arrived(); len(arrived) > 0 {
+		return fmt.Errorf("a page's requests reached Exchange: %q", arrived)
 	}
 	if len(allowed) > 0 {
 		return fmt.Errorf("a page's request has the headers that the guard allows to native clients: %q", allowed)
@@ -304,8 +304,9 @@ func native(r *http.Request) bool {
 		(site == nil || slices.Equal(site, []string{"none"})) && (dest == nil || slices.Equal(dest, []string{"empty"}))
 }
 
-// came returns the kinds of requests, and of those that the guard would accept.
-func (v *victim) came() (kinds, allowed []string) {
+// arrived returns the kinds of the requests that arrived, and lists those that
+// hmaproxy's guard would accept.
+func (v *victim) arrived() (kinds, allowed []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Sorted(maps.Keys(v.seen)), slices.Clone(v.allowed)

@@ -50,9 +50,9 @@ func paths(ctx context.Context) error {
 			}
 		}
 	}
-	fmt.Printf("   %d words, 8 times: Exchange was asked %d times\n", n, len(s.came()))
-	if came := s.came(); len(came) > 0 {
-		return fmt.Errorf("these reached Exchange: %.300q", came)
+	fmt.Printf("   %d words, 8 times: Exchange was asked %d times\n", n, len(s.arrived()))
+	if arrived := s.arrived(); len(arrived) > 0 {
+		return fmt.Errorf("these reached Exchange: %.300q", arrived)
 	}
 	return nil
 }

@@ -163,8 +163,8 @@ func (s *product) post() (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// came returns the requests that reached Exchange, without those of post.
-func (s *product) came() []string {
+// arrived returns the requests that reached Exchange, without those of post.
+func (s *product) arrived() []string {
 	var all []string
 	for _, hop := range s.Exchange().Hops() {
 		all = append(all, hop.Method+" "+hop.Path+" "+hop.Operation)

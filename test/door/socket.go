@@ -44,10 +44,10 @@ func socket(ctx context.Context) error {
 	if string(mine) != "200" {
 		return fmt.Errorf("the socket's own user is refused: %s, %v", mine, err)
 	}
-	before := len(s.came())
+	before := len(s.arrived())
 	theirs, err := exec.CommandContext(ctx, runuser, append([]string{"-u", "nobody", "--"}, request...)...).CombinedOutput()
 	fmt.Printf("   as root %s, as nobody: %s\n", mine, strings.Join(strings.Fields(string(theirs)), " "))
-	if err == nil || strings.HasSuffix(string(theirs), "200") || len(s.came()) != before {
+	if err == nil || strings.HasSuffix(string(theirs), "200") || len(s.arrived()) != before {
 		return errors.New("another user can use the socket")
 	}
 	return nil

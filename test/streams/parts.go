@@ -115,7 +115,7 @@ func (p plan) watch(address string) error {
 	return nil
 }
 
-// one holds one stream open and returns the number of its events.
+// one opens a stream, reads it to its end and returns the number of events.
 func (p plan) one(client *http.Client, address string, opened func()) (events int, err error) {
 	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + types + `" xmlns:m="` + messages + `"><s:Header>` +
 		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>` +

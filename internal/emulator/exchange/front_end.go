@@ -14,7 +14,7 @@ type FrontEnd struct {
 }
 
 // SetStrictAffinity routes requests without an X-BackEndOverrideCookie to the back
-// ends in turn, instead of by the anchor mailbof.
+// ends in turn, instead of by the anchor mailbox.
 func (f *FrontEnd) SetStrictAffinity(on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

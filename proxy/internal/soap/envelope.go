@@ -98,7 +98,7 @@ func (v *envelope) enterPart(e *element) error {
 }
 
 // soapAttributes refuses attributes of the SOAP namespace on Envelope, Header
-// and Body, but for encodingStyle, which many toolkits write there.
+// and Body, except encodingStyle, which many toolkits write there.
 func soapAttributes(e *element) error {
 	for i := range e.attrs {
 		a := &e.attrs[i]

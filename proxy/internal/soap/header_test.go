@@ -39,8 +39,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestIdentity writes every form of an identity in two blocks. The first block
-// without a Problem is used.
+// TestIdentity puts each form of an identity after a block with an invalid name
+// and checks that the first valid block is used.
 func TestIdentity(t *testing.T) {
 	block := func(kind ews.IdentityKind, value string) string {
 		name := "t:" + kind.String()
