@@ -158,7 +158,14 @@ func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, passwo
 	right, err := l.compare(ctx, func() bool {
 		// Another connection may have verified the same credentials during the
 		// wait.
-		return u.verified.renew(print) || u.matches(name, password)
+		if u.verified.renew(print) {
+			return true
+		}
+		if !u.matches(name, password) {
+			return false
+		}
+		u.verified.add(print) // before the next comparison of the lane begins
+		return true
 	})
 	switch {
 	case err != nil:
@@ -167,7 +174,6 @@ func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, passwo
 		a.suspects.add(peer)
 		return proxy.ErrCredentials
 	}
-	u.verified.add(print)
 	return nil
 }
 
