@@ -162,7 +162,7 @@ check_list() {
     for item in "${items[@]}"; do
         item=${item#"${item%%[![:blank:]]*}"} item=${item%"${item##*[![:blank:]]}"}
         if [[ $item =~ $entry ]] && fits "$item"; then continue; fi
-        say "setup.sh: -m: $item is no entry of an allow-list: alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, separated by commas"
+        say "setup.sh: -m: $item is not a valid allow-list entry; valid: alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, guid:01234567-…, separated by commas"
         exit 2
     done
 }
@@ -269,7 +269,7 @@ whoami() { me=$(az ad signed-in-user show --query id -o tsv 2>/dev/null) || me='
 find_vault() {
     if ! vault_id=$(az keyvault show -n "$vault" --query id -o tsv 2>"$scratch/error"); then
         grep -qi 'not found' "$scratch/error" || { cat "$scratch/error" >&2; die "the vault $vault could not be read"; }
-        [[ $group && $location ]] || die "there is no vault $vault in this subscription, or you may not see it: to create it, say -g and -l"
+        [[ $group && $location ]] || die "the vault $vault was not found in this subscription, or you may not read it; to create it, add -g and -l"
         return
     fi
     vault_uri=$(az keyvault show -n "$vault" --query properties.vaultUri -o tsv)
@@ -309,7 +309,7 @@ role_hint() {
 # drop_role removes that role assignment.
 drop_role() {
     [[ $me ]] || die 'a signed-in user is needed'
-    vault_id=$(az keyvault show -n "$vault" --query id -o tsv) || die "there is no vault $vault, or you may not see it"
+    vault_id=$(az keyvault show -n "$vault" --query id -o tsv) || die "the vault $vault was not found in this subscription, or you may not read it"
     local assignment
     assignment=$(az role assignment list --assignee "$me" --role "$officer" --scope "$vault_id" --query '[].id' -o tsv) || die 'the roles on the vault could not be read'
     if [[ -z $assignment ]]; then
