@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // Addresses of the two ends of the link. The end with Exchange has two.
@@ -235,23 +236,13 @@ type request struct {
 	stream bool
 }
 
-const (
-	typesNS    = "http://schemas.microsoft.com/exchange/services/2006/types"
-	messagesNS = "http://schemas.microsoft.com/exchange/services/2006/messages"
-)
-
 func (r request) text(id string) []byte {
 	padding := strings.Repeat(" ", r.size)
 	operation := `<m:GetFolder>` + padding + `<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:FolderId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `"/></m:FolderIds></m:GetFolder>`
 	if r.stream {
 		operation = `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId Id="` + id + "." + strconv.FormatInt(r.think.Milliseconds(), 10) + `">x</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`
 	}
-	var b bytes.Buffer
-	b.WriteString(`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + typesNS + `" xmlns:m="` + messagesNS + `"><s:Header>` +
-		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body>`)
-	b.WriteString(operation)
-	b.WriteString(`</s:Body></s:Envelope>`)
-	return b.Bytes()
+	return []byte(ewstest.Envelope("alice@contoso.com", operation))
 }
 
 // send sends a request and records its outcome.

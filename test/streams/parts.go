@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 const (
-	types    = "http://schemas.microsoft.com/exchange/services/2006/types"
 	messages = "http://schemas.microsoft.com/exchange/services/2006/messages"
 	// event is sent at every beat; the last beat also sends last.
 	event = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><m:GetStreamingEventsResponse xmlns:m="` + messages + `"/></Body></Envelope>`
@@ -117,10 +117,8 @@ func (p plan) watch(address string) error {
 
 // one opens a stream, reads it to its end and returns the number of events.
 func (p plan) one(client *http.Client, address string, opened func()) (events int, err error) {
-	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="` + types + `" xmlns:m="` + messages + `"><s:Header>` +
-		`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>` +
-		`</s:Header><s:Body><m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>x</t:SubscriptionId></m:SubscriptionIds>` +
-		`<m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents></s:Body></s:Envelope>`
+	body := ewstest.Envelope("alice@contoso.com", `<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>x</t:SubscriptionId></m:SubscriptionIds>`+
+		`<m:ConnectionTimeout>30</m:ConnectionTimeout></m:GetStreamingEvents>`)
 	resp, err := client.Post("http://"+address+"/EWS/Exchange.asmx", "text/xml", strings.NewReader(body))
 	if err != nil {
 		return 0, err
