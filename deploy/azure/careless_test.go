@@ -1,6 +1,8 @@
 package azure
 
 import (
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,10 +61,8 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 	vault := map[string]string{"vault": "true\n"}
 	found := map[string]string{"vault": "true\n", "app.HMA-App": "", "sp." + hmaID: ""}
 	plus := func(files map[string]string, name, content string) map[string]string {
-		all := map[string]string{name: content}
-		for k, v := range files {
-			all[k] = v
-		}
+		all := maps.Clone(files)
+		all[name] = content
 		return all
 	}
 	for name, c := range map[string]struct {
@@ -71,7 +71,7 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 		says  string
 	}{
 		"an id that does not exist":          {nil, append(with("--hma-app-id", hmaID), place...), "no application with the id"},
-		"HMA-App of another owner":           {plus(nil, "app.HMA-App", ""), append(with(), place...), ""},
+		"HMA-App of another owner":           {map[string]string{"app.HMA-App": "", "owners.app": stranger}, append(with(), place...), "has the owner"},
 		"owners that cannot be read":         {plus(found, "fail", "ad app owner list|timeout"), basic, "could not be read"},
 		"owners of the principal":            {plus(found, "fail", "ad sp owner list|timeout"), basic, "could not be read"},
 		"secrets that cannot be read":        {plus(found, "fail", "ad app credential list|timeout"), basic, "could not be read"},
@@ -86,10 +86,6 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := newTenant(t)
-			if name == "HMA-App of another owner" {
-				n.write("owners.app", stranger)
-				c.says = "has the owner"
-			}
 			for file, content := range c.files {
 				n.write(file, content)
 			}
@@ -119,11 +115,13 @@ func TestForeignEnvFile(t *testing.T) {
 		"writable by others":  {ids, func(file string) error { return os.Chmod(file, 0o602) }, "chmod go-w"},
 		"writable by a group": {ids, func(file string) error { return os.Chmod(file, 0o620) }, "chmod go-w"},
 		"of another user":     {ids, func(file string) error { return os.Chown(file, 65534, 65534) }, "belongs to another user"},
-		"a link":              {ids, func(file string) error { return link(file) }, "symbolic link"},
-		"a link to nothing":   {"", func(file string) error { return os.Rename(file, file+".x") }, ""},
-		"another tenant":      {"HMA_TENANT_ID=11111111-2222-4333-8444-555555555555\n", nil, "az login --tenant 11111111"},
-		"a name as id":        {"HMA_APP_ID=HMA-App\n", nil, "HMA_APP_ID in "},
-		"one application":     {"HMA_APP_ID=" + kvID + "\nHMA_KEY_VAULT_APP_ID=" + strings.ToUpper(kvID) + "\n", nil, "are the same"},
+		"a link": {ids, func(file string) error {
+			return errors.Join(os.Rename(file, file+".real"), os.Symlink(file+".real", file))
+		}, "symbolic link"},
+		"a link to nothing": {"", func(file string) error { return errors.Join(os.Remove(file), os.Symlink(file+".nothing", file)) }, "symbolic link"},
+		"another tenant":    {"HMA_TENANT_ID=11111111-2222-4333-8444-555555555555\n", nil, "az login --tenant 11111111"},
+		"a name as id":      {"HMA_APP_ID=HMA-App\n", nil, "HMA_APP_ID in "},
+		"one application":   {"HMA_APP_ID=" + kvID + "\nHMA_KEY_VAULT_APP_ID=" + strings.ToUpper(kvID) + "\n", nil, "are the same"},
 	} {
 		if name == "of another user" && os.Getuid() != 0 {
 			t.Log("NOT CHECKED: a file of another user, which needs root")
@@ -131,12 +129,6 @@ func TestForeignEnvFile(t *testing.T) {
 		}
 		file := filepath.Join(t.TempDir(), "hmaproxy.env")
 		rewrite(t, file, c.text)
-		if name == "a link to nothing" {
-			if err := os.Remove(file); err != nil {
-				t.Fatal(err)
-			}
-			c.prepare, c.says = func(file string) error { return os.Symlink(file+".nothing", file) }, "symbolic link"
-		}
 		if c.prepare != nil {
 			if err := c.prepare(file); err != nil {
 				t.Fatal(err)
@@ -150,13 +142,6 @@ func TestForeignEnvFile(t *testing.T) {
 	if changes := n.changes(); len(changes) != 0 {
 		t.Errorf("changed\n%s", strings.Join(changes, "\n"))
 	}
-}
-
-func link(file string) error {
-	if err := os.Rename(file, file+".real"); err != nil {
-		return err
-	}
-	return os.Symlink(file+".real", file)
 }
 
 // TestEnvFileOfTheExample begins with the example file, as an administrator may.
