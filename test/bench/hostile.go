@@ -27,8 +27,11 @@ const (
 	envelope11   = "http://schemas.xmlsoap.org/soap/envelope/"
 	declarations = `xmlns:soap="` + envelope11 + `" xmlns:t="` + types + `" xmlns:m="` + messages + `"`
 	getFolder    = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
-	forAlice     = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + alice + `</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
-	forCEO       = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + foreign + `</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
+)
+
+var (
+	forAlice = impersonating(`<t:SmtpAddress>` + alice + `</t:SmtpAddress>`)
+	forCEO   = impersonating(`<t:SmtpAddress>` + foreign + `</t:SmtpAddress>`)
 )
 
 // document returns an envelope with that header and that operation.

@@ -40,10 +40,8 @@ type listed struct {
 }
 
 // path is the import path without the name of the test.
-func (p *listed) path() string { return plainPath(p.ImportPath) }
-
-func plainPath(importPath string) string {
-	path, _, _ := strings.Cut(importPath, " ")
+func (p *listed) path() string {
+	path, _, _ := strings.Cut(p.ImportPath, " ")
 	return path
 }
 

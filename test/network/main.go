@@ -93,19 +93,22 @@ func (p plan) parts() (parts []plan) {
 	if p.soak > 0 {
 		return []plan{p}
 	}
+	part := func(nginx bool, names ...string) plan {
+		return plan{only: strings.Join(names, ","), nginx: nginx, seed: p.seed, verbose: p.verbose}
+	}
 	for _, nginx := range []bool{false, true} {
 		var others []string
 		for _, f := range allFaults {
 			switch {
 			case p.only != "" && !p.has(f.name) || nginx && !(p.nginx && f.nginx):
 			case f.name == slowLine:
-				parts = append(parts, plan{only: slowLine, nginx: nginx, seed: p.seed, verbose: p.verbose})
+				parts = append(parts, part(nginx, slowLine))
 			default:
 				others = append(others, f.name)
 			}
 		}
 		if len(others) > 0 {
-			parts = append(parts, plan{only: strings.Join(others, ","), nginx: nginx, seed: p.seed, verbose: p.verbose})
+			parts = append(parts, part(nginx, others...))
 		}
 	}
 	return parts

@@ -131,13 +131,11 @@ func (r *report) compare() {
 		}
 		for i := range max(len(own.Bounds), len(nginx.Bounds)) {
 			line := []string{"", "", "", "-", "-", "", ""}
-			if i < len(own.Bounds) {
-				b := own.Bounds[i]
-				line[1], line[2], line[3] = b.What, b.Limit.Round(time.Second).String(), b.time()
-			}
-			if i < len(nginx.Bounds) {
-				b := nginx.Bounds[i]
-				line[1], line[2], line[4] = b.What, b.Limit.Round(time.Second).String(), b.time()
+			for column, bounds := range [][]bound{own.Bounds, nginx.Bounds} {
+				if i < len(bounds) {
+					b := bounds[i]
+					line[1], line[2], line[3+column] = b.What, b.Limit.Round(time.Second).String(), b.time()
+				}
 			}
 			if i == 0 {
 				line[0], line[6] = f.name, strings.Join(nginx.Problems, "; ")
