@@ -23,7 +23,7 @@ var (
 // it. beginning is the first part of the response's body, compressed as header
 // says. Texts of Exchange are not recorded, because they quote the request.
 func describeFault(record *Record, header http.Header, beginning []byte) {
-	text := inflated(header, bytes.NewReader(beginning))
+	text := inflated(header, bytes.NewReader(beginning), inflatedRead)
 	for _, element := range [...]*regexp.Regexp{responseCode, faultCode} {
 		if found := element.FindSubmatch(text); found != nil {
 			record.Fault = ews.ResponseCode(found[1])

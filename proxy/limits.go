@@ -14,6 +14,7 @@ const (
 
 	hintRead     = 8 << 10  // bytes of a page that are read to find its title
 	keptRead     = 8 << 10  // bytes of an error response that are kept to find its code
+	rootRead     = 512      // bytes of a response after decompression that usually show its root element
 	inflatedRead = 32 << 10 // bytes of the page or the response after decompression
 	hintText     = 80       // bytes of a text that a device has chosen
 

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"compress/gzip"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"strings"
@@ -90,6 +91,17 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
 			_, _ = io.WriteString(z, "<html><title>Sign up</title>")
+			z.Close()
+		}, "ErrorServerBusy", `title "Sign up"`},
+		{"text/xml, a compressed page after a long comment", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/xml")
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = io.WriteString(z, "<!--"+strings.Repeat(" ", 10_000)+"--><html><title>Sign up</title>"+rand.Text())
+			for range 1000 { // more than is read before the head is relayed
+				_, _ = io.WriteString(z, rand.Text())
+			}
 			z.Close()
 		}, "ErrorServerBusy", `title "Sign up"`},
 		{"no media type", plain(200, "", "<Envelope/>"), "ErrorServerBusy", "status 200"},

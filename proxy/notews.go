@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"hmaproxy/internal/ascii"
@@ -97,7 +98,7 @@ func loggableText(s, token string) string {
 func title(resp *http.Response) string {
 	late := time.AfterFunc(discardTime, func() { resp.Body.Close() })
 	defer late.Stop()
-	page := string(inflated(resp.Header, io.LimitReader(resp.Body, hintRead)))
+	page := string(inflated(resp.Header, io.LimitReader(resp.Body, hintRead), inflatedRead))
 	lower := ascii.ToLower(page)
 	at := strings.Index(lower, "<title")
 	if at < 0 {
@@ -114,21 +115,25 @@ func title(resp *http.Response) string {
 	return text
 }
 
-// inflated reads at most inflatedRead bytes of a body, which may be compressed.
-// It returns what can be read.
-func inflated(header http.Header, body io.Reader) []byte {
+// inflated reads a body, which may be compressed. It returns what can be read, at
+// most limit bytes.
+func inflated(header http.Header, body io.Reader, limit int64) []byte {
 	if ascii.EqualFold(value(header, "Content-Encoding"), "gzip") {
-		z, err := gzip.NewReader(body)
-		if err != nil {
+		z := gzipReaders.Get().(*gzip.Reader)
+		defer gzipReaders.Put(z)
+		if z.Reset(body) != nil {
 			return nil
 		}
 		body = z
 	}
-	data, _ := io.ReadAll(io.LimitReader(body, inflatedRead))
+	data, _ := io.ReadAll(io.LimitReader(body, limit))
 	return data
 }
 
-// A start says what the first bytes of a response to a POST begin.
+// gzipReaders are reused because each has a window of 32 KiB.
+var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+// A start is the kind of response to a POST that its first bytes show.
 type start int
 
 const (
@@ -145,19 +150,29 @@ func (s start) ewsWith(status int) bool {
 	return s == startSOAP || s == startOther && status == http.StatusOK
 }
 
-// startOf returns what the first bytes of a body begin. Some devices give their
-// pages the media type of the request. DavMail reports a message as stored when
-// a response contains no error that it knows.
+// startOf returns the kind of a response whose body begins with first. Some
+// devices give their pages the media type of the request. DavMail reports a
+// message as stored when a response contains no error that it knows.
 func startOf(header http.Header, first []byte) start {
 	switch encoding := value(header, "Content-Encoding"); {
 	case encoding == "" || ascii.EqualFold(encoding, "identity"):
-	case ascii.EqualFold(encoding, "gzip"):
-		if first = inflated(header, bytes.NewReader(first)); len(first) == 0 {
-			return startSOAP
-		}
-	default:
+		return textStart(first)
+	case !ascii.EqualFold(encoding, "gzip"):
 		return startSOAP
 	}
+	text := inflated(header, bytes.NewReader(first), rootRead)
+	if len(text) == 0 {
+		return startSOAP
+	}
+	start := textStart(text)
+	if start == startUnknown { // such as a long comment before the root element
+		start = textStart(inflated(header, bytes.NewReader(first), inflatedRead))
+	}
+	return start
+}
+
+// textStart is startOf for a body that is not compressed.
+func textStart(first []byte) start {
 	if bytes.IndexByte(first[:min(len(first), 4)], 0) >= 0 || bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff")) {
 		return startSOAP // UTF-16
 	}
@@ -183,8 +198,7 @@ func startOf(header http.Header, first []byte) start {
 	}
 }
 
-// rootStart returns what a document begins whose root element is at the
-// beginning of text.
+// rootStart is startOf for text in which nothing precedes the root element.
 func rootStart(text []byte) start {
 	name, tag := bytes.CutPrefix(text, []byte("<"))
 	if !tag {

@@ -265,12 +265,15 @@ func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error
 		}
 		return n, err
 	}
-	start := startOf(resp.Header, buf[:n])
-	for start == startUnknown && err == nil && n < len(buf) {
+	var start start
+	for {
+		start = startOf(resp.Header, buf[:n])
+		if start != startUnknown || err != nil || n == len(buf) {
+			break
+		}
 		var more int
 		more, err = resp.Body.Read(buf[n:])
 		n += more
-		start = startOf(resp.Header, buf[:n])
 	}
 	if start == startUnknown && err == io.EOF || start != startUnknown && !start.ewsWith(resp.StatusCode) {
 		resp.Body = struct {
