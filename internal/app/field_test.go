@@ -285,7 +285,7 @@ func fieldDevices() []fieldDevice {
 		{name: "200, a page as text/xml", fault: responds(200, "text/xml", page), want: "upstream-not-ews", says: "Sign in"},
 		{name: "200, a page with a doctype as text/xml", fault: responds(200, "text/xml; charset=utf-8", "\r\n<!DOCTYPE html>\r\n"+page), want: "upstream-not-ews"},
 		{name: "200, XHTML as text/xml", fault: responds(200, "text/xml", `<?xml version="1.0"?><!-- gateway --><html xmlns="http://www.w3.org/1999/xhtml"><head><title>Sign in</title></head></html>`), want: "upstream-not-ews"},
-		{name: "500, XML that is no SOAP", fault: responds(500, "text/xml", `<?xml version="1.0" encoding="utf-8"?><error><code>1</code></error>`), want: "upstream-not-ews"},
+		{name: "500, XML other than SOAP", fault: responds(500, "text/xml", `<?xml version="1.0" encoding="utf-8"?><error><code>1</code></error>`), want: "upstream-not-ews"},
 		{name: "503, text as text/xml", fault: responds(503, "text/xml", "The service is unavailable."), want: "upstream-not-ews"},
 		{name: "200, JSON as text/xml", fault: responds(200, "text/xml", `{"error":"login_required"}`), want: "upstream-not-ews"},
 		{name: "200, white space as text/xml", fault: responds(200, "text/xml", "\r\n"), want: "upstream-not-ews"},

@@ -24,7 +24,8 @@ import (
 // does not have; a name that the file sets twice; the name of a setting without
 // its prefix HMA_ or with another one; a value that is or contains a setting
 // (Environment=HMA_APP_ID=…, TZ=UTC HMA_APP_ID=…); and control characters, some
-// of which look like the end of a line. A UTF-8 byte order mark at the beginning is skipped and UTF-16 is refused.
+// of which look like the end of a line. A UTF-8 byte order mark at the beginning
+// is skipped and UTF-16 is refused.
 //
 // The error lists every faulty line by number. Of the file it holds nothing but
 // names of settings.
