@@ -1,11 +1,12 @@
 package app
 
 import (
-	"hmaproxy/internal/textcheck"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"hmaproxy/internal/textcheck"
 )
 
 // outlookAsks returns a function that asks Autodiscover for a mailbox.

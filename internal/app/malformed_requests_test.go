@@ -2,13 +2,14 @@ package app
 
 import (
 	"fmt"
-	"hmaproxy/internal/textcheck"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hmaproxy/internal/textcheck"
 )
 
 // TestMalformedRequestsAreReported checks that a request that is refused before it

@@ -91,14 +91,14 @@ func (p *envFile) line(line string) {
 }
 
 func (p *envFile) set(name, value string) {
-	bare := p.names.inEnvFile(fold(name))
+	bare, inner := p.names.inEnvFile(fold(name)), p.names.within(value)
 	switch {
 	case bare != "":
 		p.report("has a name that stands for a setting and does not begin with HMA_; write " + bare + "=value")
 	case serviceLink.MatchString(name):
 		p.report("has a name that Kubernetes gives to a service and this program ignores; for the address that clients connect to write HMA_LISTEN=value")
-	case p.names.within(value) != "":
-		p.report("holds a whole setting in its value; write " + p.names.within(value) + "=value on a line of its own")
+	case inner != "":
+		p.report("holds a whole setting in its value; write " + inner + "=value on a line of its own")
 	case p.lineOf[name] > 0:
 		p.report(fmt.Sprintf("sets a variable that line %d has set already", p.lineOf[name]))
 	default:

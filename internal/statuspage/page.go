@@ -79,7 +79,6 @@ func took(s seconds) string {
 	return d.Round(time.Second).String()
 }
 
-// decimal formats a number with one digit after the point.
 // sentence capitalises the first letter of a text.
 func sentence(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
