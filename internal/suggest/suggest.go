@@ -29,7 +29,7 @@ type List struct {
 
 // An Entry is an entry of the allow-list.
 type Entry struct {
-	Text string // spelling in the list, which policy.ParsePatterns accepts
+	Text string // spelling in the list, which HMA_ALLOWED_MAILBOXES accepts
 	traffic.Mailbox
 }
 
@@ -99,15 +99,17 @@ func unfit(m *traffic.Mailbox) string {
 }
 
 // isEntry reports whether the name of a mailbox is exactly one entry of an
-// allow-list, for that mailbox in that form. It uses the product's own parsers,
+// allow-list, for that mailbox in that form. It uses the parser of the setting,
 // because a client may name its mailbox "upn:ceo@contoso.com" or
-// "*@contoso.com".
+// "*@contoso.com", and the setting refuses an address such as -x@contoso.com,
+// which looks like an exception.
 func isEntry(m *traffic.Mailbox) bool {
 	if _, err := policy.ParseAddress(m.Name); err != nil && m.Form != traffic.SID {
 		return false
 	}
-	patterns, err := policy.ParsePatterns(m.Entry())
-	return err == nil && len(patterns) == 1 && patterns[0].String() == m.Entry()
+	var list config.Mailboxes
+	err := list.UnmarshalText([]byte(m.Entry()))
+	return err == nil && len(list) == 1 && list[0].String() == m.Entry()
 }
 
 func (l *List) addClients(s *traffic.Summary) {
