@@ -2,24 +2,25 @@ package socket
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 	"time"
 )
 
-// A connection fails if its peer acknowledges neither sent bytes nor keep-alive
-// probes for maxSilence. An outage of the network of one minute breaks no
+// MaxSilence is the time after which a connection fails if its peer acknowledges
+// neither sent bytes nor keep-alive probes. An outage of the network of one minute breaks no
 // connection. A peer that acknowledges but takes long to respond is not
 // affected.
-const maxSilence = 63 * time.Second
+const MaxSilence = 63 * time.Second
 
 // Keep-alive probes begin after keepAliveIdle. The intervals between them are
 // short, so that one of them is sent between the end of a one-minute outage and
-// maxSilence.
+// MaxSilence.
 const (
 	keepAliveIdle     = 30 * time.Second
 	keepAliveInterval = 2 * time.Second
-	keepAliveCount    = int((maxSilence - keepAliveIdle) / keepAliveInterval)
+	keepAliveCount    = int((MaxSilence - keepAliveIdle) / keepAliveInterval)
 )
 
 // KeepAlive returns the keep-alive settings of outgoing connections.
@@ -35,10 +36,14 @@ func LimitSilence(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { limitSilence(fd) })
 }
 
+// ErrSilent is the error of a connection that the program closed because its
+// peer acknowledged nothing for MaxSilence.
+var ErrSilent = fmt.Errorf("the peer acknowledged nothing for %v", MaxSilence)
+
 // PeerLost reports whether err means that the network has lost the peer of a
 // connection or the route to it. A peer that closes or resets the connection is
 // not lost.
 func PeerLost(err error) bool {
 	var errno syscall.Errno
-	return errors.As(err, &errno) && isPeerLost(errno)
+	return errors.Is(err, ErrSilent) || errors.As(err, &errno) && isPeerLost(errno)
 }

@@ -67,6 +67,7 @@ func send(m *message, c *conn) (*http.Response, error) {
 	if m.streamed {
 		a.active.Store(2)
 		a.upload = newUpload(a)
+		c.transport.silence.begin(c, a.upload.done)
 		go a.upload.run()
 	} else if _, sendErr = c.tls.Write(m.text); sendErr != nil {
 		a.limitLateResponse()
@@ -234,7 +235,11 @@ func (a *attempt) partEnded(reusable bool) {
 	if !reusable {
 		a.unusable.Store(true)
 	}
-	switch last := a.active.Add(-1) == 0; {
+	last := a.active.Add(-1) == 0
+	if last && a.upload != nil {
+		a.conn.transport.silence.end(a.conn)
+	}
+	switch {
 	case !last && !reusable:
 		a.conn.abort()
 	case !last:

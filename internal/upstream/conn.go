@@ -89,6 +89,13 @@ func (c *conn) abort() {
 	_ = c.tcp.Close()
 }
 
+// lose closes the connection because the server is silent. The attempt that uses
+// it fails with socket.ErrSilent.
+func (c *conn) lose() {
+	c.wire.lost.Store(true)
+	c.abort()
+}
+
 // usable reports whether an idle connection can serve another request: the
 // server has neither closed it nor sent anything, and its address is current.
 func (c *conn) usable() bool {

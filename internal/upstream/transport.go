@@ -71,6 +71,7 @@ type Config struct {
 type Transport struct {
 	connector   connector
 	idle        pool
+	silence     silenceWatch
 	headers     headerChecker
 	headerNames headerNameCache
 }
@@ -109,6 +110,7 @@ func New(config Config) (*Transport, error) {
 	return &Transport{
 		connector: connector{config: &config, keyExchange: newKeyExchange(config.TLS)},
 		idle:      pool{limit: config.MaxIdle, timeout: config.IdleTimeout},
+		silence:   silenceWatch{sockets: systemSockets},
 	}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 type wire struct {
 	net.Conn
 	sent     atomic.Int64
+	lost     atomic.Bool         // the connection was closed because the server was silent
 	received bool                // the server has sent something; used only by the goroutine that reads
 	probe    func() socket.State // if set, Read returns what has been received and never waits
 
@@ -38,7 +39,16 @@ func (w *wire) Read(p []byte) (int, error) {
 	if n > 0 {
 		w.received = true
 	}
-	return n, err
+	return n, w.cause(err)
+}
+
+// cause returns socket.ErrSilent in place of the error of a connection that was
+// closed for that reason.
+func (w *wire) cause(err error) error {
+	if err != nil && w.lost.Load() {
+		return socket.ErrSilent
+	}
+	return err
 }
 
 func (w *wire) Write(p []byte) (int, error) {
@@ -84,5 +94,5 @@ func (w *wire) flush() error {
 func (w *wire) write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.sent.Add(int64(n))
-	return n, err
+	return n, w.cause(err)
 }

@@ -218,10 +218,13 @@ func deadPeer(w *environment) ([]bound, error) {
 	w.pause(3 * time.Second)
 	w.link.forget()
 	lost := time.Now()
+	upload := make(chan outcome, 1)
+	go func() { upload <- w.send(w.ctx, request{size: 300 << 10}) }()
 	first := w.send(w.ctx, request{})
+	uploaded := <-upload
 	next := w.mustSucceed(request{})
 	<-stream
-	return []bound{{"request on a dead connection", first.took, 65 * time.Second}, {"next request", next, 5 * time.Second},
+	return []bound{{"request on a dead connection", first.took, 65 * time.Second}, {"upload on a dead connection", uploaded.took, 65 * time.Second}, {"next request", next, 5 * time.Second},
 		{"end of a stream", time.Since(lost), 65 * time.Second}}, nil
 }
 

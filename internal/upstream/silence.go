@@ -1,0 +1,145 @@
+package upstream
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"hmaproxy/internal/socket"
+)
+
+// A silenceWatch closes the connections of uploads whose server acknowledges
+// nothing for socket.MaxSilence. It takes the place of the system's limit while
+// bytes are unsent or not acknowledged, because that limit ends uploads on a slow
+// line although acknowledgements arrive: see socket.Relax. On systems other than
+// Linux it does nothing. It is safe for concurrent use.
+type silenceWatch struct {
+	sockets sockets
+
+	mu      sync.Mutex
+	uploads map[*conn]*watchedUpload
+	looking bool // a timer will call look
+}
+
+// Sockets are the calls of the system that a silenceWatch uses. None blocks.
+type sockets struct {
+	sending        func(net.Conn) (s socket.Sending, ok bool)
+	relax, restore func(net.Conn)
+}
+
+var systemSockets = sockets{sending: socket.SendingOf, relax: socket.Relax, restore: socket.Restore}
+
+// watchInterval is the time between two looks at the uploads.
+const watchInterval = time.Second
+
+// A watchedUpload is an upload that has not ended, or whose bytes were not all
+// acknowledged when it was last looked at.
+type watchedUpload struct {
+	written <-chan struct{} // closed when all bytes were given to the system
+	since   time.Time       // beginning of the upload, or the last time at which nothing was pending
+	relaxed bool            // the watch limits the silence
+}
+
+// A verdict says who limits the silence of a server, or that it is lost.
+type verdict int
+
+const (
+	limitedByWatch  verdict = iota // bytes are pending
+	limitedBySystem                // nothing is pending, but the upload continues
+	watchEnds                      // nothing is pending, and the upload has ended
+	serverLost
+)
+
+// judge returns the verdict on an upload. An idle connection may have been
+// silent for long before its next upload began: that does not count.
+func (u *watchedUpload) judge(s socket.Sending, now time.Time) verdict {
+	switch {
+	case s.Pending && min(s.Silence, now.Sub(u.since)) >= socket.MaxSilence:
+		return serverLost
+	case s.Pending:
+		return limitedByWatch
+	}
+	select {
+	case <-u.written:
+		return watchEnds
+	default:
+		return limitedBySystem
+	}
+}
+
+// begin adds the connection of an upload. written is closed when the upload has
+// given all its bytes to the system.
+func (w *silenceWatch) begin(c *conn, written <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.uploads == nil {
+		w.uploads = map[*conn]*watchedUpload{}
+	}
+	if !w.looking {
+		w.looking = true
+		time.AfterFunc(watchInterval, w.look)
+	}
+	w.uploads[c] = &watchedUpload{written: written, since: time.Now()}
+}
+
+// end removes a connection whose attempt has ended, if it was not removed before.
+func (w *silenceWatch) end(c *conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u := w.uploads[c]; u != nil {
+		delete(w.uploads, c)
+		w.setRelaxed(c, u, false)
+	}
+}
+
+// look judges all uploads, and does so again later while there are any.
+func (w *silenceWatch) look() {
+	for _, c := range w.update() {
+		c.lose()
+	}
+}
+
+// update carries out the verdicts on all uploads. It returns the connections whose
+// server is lost.
+func (w *silenceWatch) update() (lost []*conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	for c, u := range w.uploads {
+		s, ok := w.sockets.sending(c.tcp)
+		if !ok { // closed
+			delete(w.uploads, c)
+			continue
+		}
+		switch u.judge(s, now) {
+		case limitedByWatch:
+			w.setRelaxed(c, u, true)
+		case limitedBySystem:
+			u.since = now
+			w.setRelaxed(c, u, false)
+		case watchEnds:
+			delete(w.uploads, c)
+			w.setRelaxed(c, u, false)
+		case serverLost:
+			delete(w.uploads, c)
+			lost = append(lost, c)
+		}
+	}
+	if w.looking = len(w.uploads) > 0; w.looking {
+		time.AfterFunc(watchInterval, w.look)
+	}
+	return lost
+}
+
+// setRelaxed must be called with w.mu locked.
+func (w *silenceWatch) setRelaxed(c *conn, u *watchedUpload, relaxed bool) {
+	switch {
+	case relaxed == u.relaxed:
+		return
+	case relaxed:
+		w.sockets.relax(c.tcp)
+	default:
+		w.sockets.restore(c.tcp)
+	}
+	u.relaxed = relaxed
+}

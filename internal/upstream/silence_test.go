@@ -1,0 +1,134 @@
+package upstream
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hmaproxy/internal/socket"
+)
+
+func TestSilenceVerdict(t *testing.T) {
+	const limit = 63 * time.Second
+	for _, c := range []struct {
+		name    string
+		pending bool
+		silence time.Duration
+		upload  time.Duration // time since the upload began
+		written bool
+		want    verdict
+	}{
+		{"acknowledged a moment ago", true, time.Second, 10 * time.Minute, false, limitedByWatch},
+		{"silent for less than the limit", true, limit - time.Millisecond, 10 * time.Minute, false, limitedByWatch},
+		{"silent for the limit", true, limit, 10 * time.Minute, false, serverLost},
+		{"silent for the limit after the last byte was written", true, limit, 10 * time.Minute, true, serverLost},
+		{"silent before the upload", true, time.Hour, limit - time.Millisecond, false, limitedByWatch},
+		{"silent since the upload began", true, time.Hour, limit, false, serverLost},
+		{"last bytes not acknowledged", true, time.Second, 10 * time.Minute, true, limitedByWatch},
+		{"client sends nothing", false, limit, 10 * time.Minute, false, limitedBySystem},
+		{"everything acknowledged, server works on it", false, limit, 10 * time.Minute, true, watchEnds},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			written := make(chan struct{})
+			if c.written {
+				close(written)
+			}
+			now := time.Now()
+			u := watchedUpload{written: written, since: now.Add(-c.upload)}
+			if got := u.judge(socket.Sending{Pending: c.pending, Silence: c.silence}, now); got != c.want {
+				t.Errorf("verdict %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// TestSilentUpload uploads to a server whose acknowledgements are invented.
+func TestSilentUpload(t *testing.T) {
+	s := httptest.NewTLSServer(nil) // for its certificate, outside of the bubbles
+	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	s.Close()
+	silent := func(since time.Duration) socket.Sending { return socket.Sending{Pending: true, Silence: since} }
+	for _, c := range []struct {
+		name     string
+		reads    time.Duration // time at which the server reads the body
+		responds time.Duration // and after that responds
+		sending  func(sinceBegin time.Duration) socket.Sending
+		took     time.Duration
+		fails    bool
+	}{
+		{"nothing is acknowledged", time.Hour, 0, silent, 63 * time.Second, true},
+		{"the end is not acknowledged", 0, time.Hour, silent, 63 * time.Second, true},
+		{"silent before the upload", time.Hour, 0, func(d time.Duration) socket.Sending { return silent(d + time.Hour) }, 63 * time.Second, true},
+		{"acknowledged once a minute", 9 * time.Minute, 0, func(d time.Duration) socket.Sending { return silent(d % time.Minute) }, 9 * time.Minute, false},
+		{"silent after five minutes", time.Hour, 0, func(d time.Duration) socket.Sending { return silent(max(0, d-5*time.Minute)) }, 5*time.Minute + 63*time.Second, true},
+		{"server works for five minutes", 0, 5 * time.Minute, func(d time.Duration) socket.Sending {
+			return socket.Sending{Pending: d < 2*time.Second, Silence: d}
+		}, 5 * time.Minute, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr, err := New(Config{
+					Host: "example.com", Address: "example.com:443",
+					Dial: func(context.Context, string, string) (net.Conn, error) {
+						ours, theirs := net.Pipe()
+						go takeLate(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}}), c.reads, c.responds)
+						return ours, nil
+					},
+					TLS:              &tls.Config{RootCAs: roots, ServerName: "example.com"},
+					HandshakeTimeout: 5 * time.Second, ContinueTimeout: time.Second, IdleTimeout: time.Minute,
+					MaxIdle: 16, MaxHead: 64 << 10,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				var relaxed atomic.Int32
+				tr.silence.sockets = sockets{
+					sending: func(net.Conn) (socket.Sending, bool) { return c.sending(time.Since(began)), true },
+					relax:   func(net.Conn) { relaxed.Add(1) },
+					restore: func(net.Conn) { relaxed.Add(-1) },
+				}
+				text, err := roundTrip(tr, post(strings.Repeat("x", 100<<10)))
+				if took := time.Since(began); took != c.took || (err != nil) != c.fails {
+					t.Errorf("%q, %v after %v, want failure %t after %v", text, err, took, c.fails, c.took)
+				}
+				if c.fails && (err == nil || !strings.Contains(err.Error(), "acknowledged nothing for 1m3s")) {
+					t.Errorf("the error %v does not have the reason", err)
+				}
+				synctest.Wait()
+				if n := relaxed.Load(); !c.fails && n != 0 {
+					t.Errorf("the system's limit was not restored: %d", n)
+				}
+				tr.CloseIdleConnections()
+				time.Sleep(2 * time.Hour) // for the server
+			})
+		})
+	}
+}
+
+// takeLate serves one request.
+func takeLate(c net.Conn, reads, responds time.Duration) {
+	defer c.Close()
+	r, err := http.ReadRequest(bufio.NewReader(c))
+	if err != nil {
+		return
+	}
+	time.Sleep(reads)
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return
+	}
+	time.Sleep(responds)
+	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	_, _ = io.Copy(io.Discard, c)
+}
