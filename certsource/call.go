@@ -27,14 +27,14 @@ func (c *vaultClient) canceled(op string, ctx context.Context) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Code: CodeCanceled, Err: ctx.Err()}
 }
 
-// notKeyVault is the error about a response that Key Vault cannot have sent,
-// because it has no id.
+// notKeyVault returns the error for a response whose secret has no id. Key
+// Vault always sends the id, so the response is from another server.
 func (c *vaultClient) notKeyVault(op, version string) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Version: version, Host: c.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}
 }
 
 // errPanic represents a panic in the Key Vault libraries. They index into parts
-// of a challenge without checking that the parts exist.
+// of an authentication challenge without checking that the parts exist.
 var errPanic = errors.New("the response cannot be read")
 
 func recovered(ctx context.Context, run func(context.Context) error) (err error) {
@@ -47,7 +47,7 @@ func recovered(ctx context.Context, run func(context.Context) error) (err error)
 }
 
 // A trace is the result of the latest HTTP request of a call. The libraries'
-// errors hold it only as text, and not at all after retries.
+// errors contain this result only as text, and do not contain it after retries.
 type trace struct {
 	mu     sync.Mutex
 	host   string

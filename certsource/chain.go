@@ -15,7 +15,7 @@ import (
 )
 
 // minKeyBits is the size of the smallest accepted RSA key. Certificate
-// authorities have issued none smaller for a decade.
+// authorities have issued no smaller keys for a decade.
 const minKeyBits = 2048
 
 // maxChain limits the number of certificates that are kept with the leaf.
@@ -25,8 +25,8 @@ const maxChain = 10
 // identify a certificate, in upper-case hexadecimal: SHA-1, which the Azure
 // portal shows, and SHA-256.
 func Thumbprints(cert *x509.Certificate) (sha1Hex, sha256Hex string) {
-	// The hash is a name and not a security function, so that FIPS 140-3 does
-	// not concern it.
+	// The hash is a name and not a security function, so FIPS 140-3 does not
+	// apply.
 	fips140.WithoutEnforcement(func() { sha1Hex = fmt.Sprintf("%X", sha1.Sum(cert.Raw)) })
 	return sha1Hex, fmt.Sprintf("%X", sha256.Sum256(cert.Raw))
 }
@@ -118,8 +118,8 @@ func (b bundle) leaf() (*x509.Certificate, *Error) {
 	return leaf, nil
 }
 
-// issued compares names and key ids. It checks no signature: the receiver of
-// the chain does, and old roots are signed with SHA-1.
+// issued compares names and key ids. It does not check signatures: the receiver
+// of the chain checks them, and old roots are signed with SHA-1.
 func issued(issuer, c *x509.Certificate) bool {
 	ids := len(issuer.SubjectKeyId) > 0 && len(c.AuthorityKeyId) > 0
 	return bytes.Equal(issuer.RawSubject, c.RawIssuer) &&

@@ -20,7 +20,7 @@ const (
 	CodeUTF16           = "UTF16"           // text in UTF-16, as Windows PowerShell's ">" writes it
 	CodePKCS7           = "PKCS7"           // a chain of certificates (.p7b), which holds no private key
 	CodeUnknownFormat   = "UnknownFormat"   // neither PFX nor PEM
-	CodeDamaged         = "Damaged"         // PFX or PEM, but broken
+	CodeDamaged         = "Damaged"         // PFX or PEM, but damaged
 	CodeUnsupportedPFX  = "UnsupportedPFX"  // a PFX with algorithms or a structure that cannot be read
 	CodeNotFIPS         = "NotFIPS"         // a PFX with algorithms that GODEBUG=fips140=only forbids
 	CodeWrongPassword   = "WrongPassword"   // the PFX has another password
@@ -38,7 +38,7 @@ const (
 	CodeKeyAccess       = "KeyAccess"       // the account may not read the private key
 	CodeKeyPrompts      = "KeyPrompts"      // use of the private key requires a person's consent
 	CodeLegacyKey       = "LegacyKey"       // the private key's provider cannot sign with RSASSA-PSS
-	CodeSaltLength      = "SaltLength"      // the private key's provider signs with another salt length
+	CodeSaltLength      = "SaltLength"      // the private key's provider signs with a salt that is not as long as the hash
 	CodeStoreFailed     = "StoreFailed"     // another failure of Windows; Err has the status
 	CodeNotAToken       = "NotAToken"       // a federated credential that is not a signed JSON web token
 	CodeTokenExpired    = "TokenExpired"    // a federated credential that was not renewed
@@ -59,7 +59,7 @@ const (
 // constructors return other errors about their Config.
 type Error struct {
 	Op        string    // the operation: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
-	Name      string    // name of the file, secret or key; for "log in" of the application; empty for Parse
+	Name      string    // name of the file, secret or key; id of the application for "log in"; empty for Parse
 	Version   string    // version of the secret or key, if known
 	Host      string    // the host that could not be reached or sent an unexpected response
 	Status    int       // HTTP status, 0 without a response
@@ -113,7 +113,7 @@ func parseError(code string) *Error {
 	return &Error{Op: "parse", Code: code, Remedy: remedy(code)}
 }
 
-// about returns a copy of e that names the source of the data.
+// about returns a copy of e with the name and version of the data's source.
 func (e *Error) about(op, name, version string) *Error {
 	c := *e
 	c.Op, c.Name, c.Version = op, name, version

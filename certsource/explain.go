@@ -47,8 +47,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 		e.Status, e.Code = status, CodeNoCredential
 		e.Remedy = loginRemedy(cfg.Auth)
 	default:
-		// The response does not come from Key Vault: it has no or another
-		// challenge, its challenge causes a panic, or its body is not JSON.
+		// The response does not come from Key Vault: it has no challenge of Key
+		// Vault, its challenge causes a panic, or its body is not JSON.
 		e.Host, e.Status, e.Code = host, status, CodeNotKeyVault
 		e.Remedy = networkRemedy(e.Code)
 	}
@@ -60,7 +60,7 @@ func logIn(cfg *KeyVaultConfig, e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(cfg.ClientID, string(cfg.Auth)), "", host
 }
 
-// ofVersion reports whether e is about one version and not about the request.
+// ofVersion reports whether e concerns one version and not the whole request.
 func (e *Error) ofVersion() bool {
 	switch e.Code {
 	case "SecretDisabled", "SecretExpired", "SecretNotYetValid":

@@ -139,7 +139,7 @@ func (f *ExperimentalFederated) fromIdentity(ctx context.Context) (string, *Erro
 }
 
 // check checks the audience and the expiry of a token as far as they can be
-// read, because Entra ID's refusal does not clearly show that they are wrong.
+// read. Entra ID's refusal does not clearly show that they are wrong.
 func (f *ExperimentalFederated) check(token string) *Error {
 	var claims struct {
 		Audience any     `json:"aud"`
@@ -162,8 +162,8 @@ func (f *ExperimentalFederated) check(token string) *Error {
 	return nil
 }
 
-// holds reports whether the claim aud, a string or a list, contains an
-// audience.
+// holds reports whether the claim aud, a string or a list of strings, contains
+// want.
 func holds(aud any, want string) bool {
 	if list, ok := aud.([]any); ok {
 		for _, a := range list {

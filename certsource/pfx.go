@@ -152,10 +152,10 @@ type (
 
 // keylessCerts returns the certificates of a PFX that has no private key and
 // the empty password. Key Vault returns such a file for a key that is not
-// exportable. The library does not read files without a key, so that
-// keylessCerts reads a copy to which it has added a publicly known key. The
-// copy has no MAC, because the caller has already checked it. keylessCerts
-// returns nil if it fails.
+// exportable. The library does not read files without a key. So keylessCerts
+// reads a copy to which it has added a publicly known key. The copy has no MAC,
+// because the caller has already checked it. keylessCerts returns nil if it
+// fails.
 func keylessCerts(der []byte) []*x509.Certificate {
 	patched, err := withKey(der)
 	if err != nil {

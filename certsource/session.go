@@ -17,11 +17,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// Limits for the tries within callTimeout; the library's defaults would wait for
-// minutes. The first try of a session makes four requests, because it includes
-// the log-in, and a log-in that times out is not tried again. So a try lasts long
-// enough for a connection on which each request takes two seconds. After a try
-// that hangs there is time for one more.
+// Limits for the tries within callTimeout. The library's defaults would wait
+// for minutes. The first try of a session makes four requests, because it
+// includes the log-in. A log-in that times out is not tried again. So
+// tryTimeout allows two seconds for each of the four requests, and leaves time
+// for a second try after one that hangs.
 const (
 	maxRetries    = 2
 	tryTimeout    = 9 * time.Second
@@ -79,8 +79,9 @@ func (c *vaultClient) open(ctx context.Context) (*session, *Error) {
 }
 
 // reopen returns a session for a poll. With a client secret it is a new
-// session, so that an expired secret is noticed at this poll and not when the
-// access token expires. Signatures use the session that has logged in.
+// session, so that the poll reports an expired secret, which otherwise would be
+// noticed only when the access token expires. Signatures continue to use the
+// latest session that has logged in.
 func (c *vaultClient) reopen(ctx context.Context) (*session, *Error) {
 	if c.cfg.Auth != AuthSecret {
 		return c.open(ctx)
@@ -107,7 +108,7 @@ func (c *vaultClient) clientSecret(ctx context.Context) (string, *Error) {
 	return secret, failure
 }
 
-// loadSecret asks for the client secret. It may blocc.
+// loadSecret asks for the client secret. It may block.
 func (c *vaultClient) loadSecret() (string, *Error) {
 	secret, err := c.cfg.Secret()
 	if err != nil {
@@ -200,7 +201,7 @@ func credential(cfg *KeyVaultConfig, secret string, opts azcore.ClientOptions) (
 }
 
 // isGUID recognises the id of a client secret, which is often pasted instead of
-// its value. Values have another form.
+// its value. Values are not GUIDs.
 func isGUID(s string) bool {
 	if len(s) != 36 {
 		return false

@@ -17,8 +17,8 @@ import (
 
 // StoreConfig says which certificate of a Windows certificate store to use.
 type StoreConfig struct {
-	// Location is LocalMachine or CurrentUser; empty means LocalMachine. The store
-	// CurrentUser of a service is that of the service's account.
+	// Location is LocalMachine or CurrentUser; empty means LocalMachine. For a
+	// service, CurrentUser is the store of the service's account.
 	Location string
 	Name     string // name of the store; empty means "My", which consoles show as Personal
 
@@ -118,7 +118,7 @@ func (e *storeError) Error() string {
 	return s
 }
 
-// Status codes with a specific cause, from winerror.h.
+// Status codes of Windows that have a Code of their own, from winerror.h.
 const (
 	statusFileNotFound  = 2          // ERROR_FILE_NOT_FOUND
 	statusAccessDenied  = 5          // ERROR_ACCESS_DENIED
@@ -223,8 +223,8 @@ func (s *Store) load(reader storeReader) ([]storeEntry, *Error) {
 	return entries, nil
 }
 
-// take selects certificates from the content of the store. The error is about
-// the newest of the selected ones.
+// take selects certificates from the content of the store. The error concerns
+// the newest of them.
 func (s *Store) take(entries []storeEntry) *Error {
 	found := s.selected(entries)
 	if len(found) == 0 {
@@ -328,7 +328,8 @@ func (s *Store) open(f foundEntry) (*tls.Certificate, *Error) {
 	return c, nil
 }
 
-// name identifies the certificate in errors: "LocalMachine/My CN=HMA-Cert".
+// name returns the text that identifies the certificate in errors:
+// "LocalMachine/My CN=HMA-Cert".
 func (s *Store) name() string {
 	return s.cfg.Location + "/" + s.cfg.Name + " " + s.cfg.Thumbprint + s.cfg.Subject
 }
@@ -337,7 +338,7 @@ func (s *Store) error(op, code string, err error) *Error {
 	return &Error{Op: op, Name: s.name(), Code: code, Err: err, Remedy: storeRemedy(code, s.cfg.Location)}
 }
 
-// failed returns an error about a call of the operating system.
+// failed returns the Error for a failed call of the operating system.
 func (s *Store) failed(op string, err error) *Error {
 	var failed *storeError
 	if errors.As(err, &failed) {

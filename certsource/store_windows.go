@@ -27,7 +27,7 @@ const (
 	silent                  = 0x40
 	saltLength              = 32 // as long as SHA-256
 
-	maxEntries     = 10_000 // number of entries in a store, to end a loop that would not end
+	maxEntries     = 10_000 // limits the loop over the entries of a store, in case the store returns entries without end
 	maxSignature   = 2048   // in bytes, for RSA of 16384 bits
 	maxPropertyLen = 64 << 10
 )
@@ -120,7 +120,7 @@ type keyProvInfo struct {
 }
 
 // provider returns the name of the key's provider, and whether it is a
-// CryptoAPI provider; "" when the certificate has no private key.
+// CryptoAPI provider. The name is "" if the certificate has no private key.
 func (e *windowsEntry) provider() (name string, legacy bool) {
 	var size uint32
 	ok, _, _ := procGetContextProperty.Call(uintptr(unsafe.Pointer(e.context)), certKeyProvInfoProperty, 0, uintptr(unsafe.Pointer(&size)))

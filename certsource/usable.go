@@ -10,8 +10,8 @@ import (
 // the one before it, which is used until the newest is registered in Entra ID.
 const maxUsable = 2
 
-// usable returns the certificates that are valid now. The error, if any, is about
-// the first certificate.
+// usable returns the certificates that are valid now. The error is not nil if
+// the first certificate is not valid now.
 func usable(certs []*tls.Certificate) (list []*tls.Certificate, failure *Error) {
 	for i, c := range certs {
 		e := dateError(c.Leaf)

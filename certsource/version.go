@@ -107,8 +107,9 @@ func (r *versionReader) certificate(v *version, b bundle, got azsecrets.Secret) 
 }
 
 // keyVersion returns the version of the key that belongs to the certificate.
-// The secret's kid names it. Without a kid it is the secret's version, because
-// Key Vault gives certificate, secret and key of one version the same id.
+// The secret's kid names it. Without a kid keyVersion returns the secret's
+// version, because in Key Vault the certificate, secret and key of one version
+// have the same id.
 func keyVersion(v *version, got azsecrets.Secret) string {
 	if got.KID != nil && lastSegment(string(*got.KID)) != "" {
 		return lastSegment(string(*got.KID))
@@ -126,8 +127,8 @@ func lastSegment(id string) string {
 	return parts[5]
 }
 
-// list returns all versions, newest first, or nil when that is not permitted.
-// After a refusal it does not ask again until there is a new version, so that
+// list returns all versions, newest first, or nil if listing is not permitted.
+// After a refusal it does not list again until there is a new version, so that
 // the vault's audit log does not fill with refusals.
 func (r *versionReader) list(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
 	if r.unlisted != nil && *r.unlisted == newest {

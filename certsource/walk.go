@@ -24,8 +24,8 @@ type walk struct {
 	listed   bool
 }
 
-// run returns the usable versions, newest first. The error is about the newest
-// version, or about the request for it.
+// run returns the usable versions, newest first. The error is that of the
+// newest version or of the request for it.
 func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 	v, err := w.get(ctx, "")
 	if err != nil && !err.ofVersion() {
@@ -92,9 +92,9 @@ func (w *walk) before(ctx context.Context, id string, v *version) string {
 	return ""
 }
 
-// topUp adds versions of the previous poll that this one could not find, for
-// instance because the newest version is disabled now and does not name the one
-// before it.
+// topUp adds versions of the previous poll that this poll could not find. For
+// example, a newest version that was disabled does not name its previous
+// version.
 func (w *walk) topUp(found, last []*version) []*version {
 	for _, v := range last {
 		have := slices.ContainsFunc(found, func(f *version) bool { return f.id == v.id })

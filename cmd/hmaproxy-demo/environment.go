@@ -115,8 +115,8 @@ func (p *product) ready(ctx context.Context) error {
 	})
 }
 
-// eventually waits until holds returns true. If it does not within 20 seconds,
-// eventually returns an error with the text.
+// eventually waits until holds returns true. After 20 seconds it returns an
+// error with the text otherwise.
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -159,7 +159,7 @@ func (e *environment) hops() (seen []emulator.Hop) {
 
 func (e *environment) hop(between, what string) { e.printf("   %-19s %s\n", between, what) }
 
-// describe says what a request to a service is for.
+// describe returns the purpose of a request to a service as text.
 func describe(h emulator.Hop) string {
 	what := h.Method + " " + h.Path
 	switch {

@@ -66,8 +66,9 @@ func (p *page) handler() http.Handler {
 	return onlyLocal(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// onlyLocal refuses peers and Hosts beyond loopback. A web page whose name was
-// rebound to 127.0.0.1 sends its own name as Host.
+// onlyLocal refuses peers that are not on loopback, and requests whose Host is
+// not a loopback name. The second rule stops a web page whose DNS name was
+// rebound to 127.0.0.1: its requests have that name as Host.
 func onlyLocal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, _, _ := net.SplitHostPort(r.RemoteAddr)
@@ -139,7 +140,7 @@ func (p *page) do(action, mailbox, subject string) error {
 	return nil
 }
 
-// toggleEntra stops Entra ID, or starts it.
+// toggleEntra stops Entra ID if it is running, or else starts it.
 func (p *page) toggleEntra() error {
 	if p.entraDown {
 		if err := p.cloud.Entra().Restart(); err != nil {

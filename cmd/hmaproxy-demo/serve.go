@@ -45,8 +45,9 @@ developer page, with request and response bodies, faults to inject and mail to d
 
 `
 
-// preferredAdmin is the admin address of the product. The demo uses it if it is
-// free, so that "hmaproxy health" and bookmarks work with both.
+// preferredAdmin is the admin address of the product. The demo uses the address
+// of the product if it is free, so that "hmaproxy health" and bookmarks also
+// work with the demo.
 const preferredAdmin = "127.0.0.1:8081"
 
 // preferredPage is the address of the developer page if it is free.
@@ -66,7 +67,7 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	first := mailboxes[0]
 	listed := mailboxes
 	if len(o.mailboxes) == 0 {
-		listed = mailboxes[:len(mailboxes)-1] // so that a request for this mailbox is refused
+		listed = mailboxes[:len(mailboxes)-1] // the last mailbox is not listed, so that requests for it show a refusal
 	}
 	for _, subject := range []string{"Welcome", "Minutes of Monday", "Lunch?"} {
 		e.cloud.Exchange().Deliver(first, subject)
@@ -111,8 +112,8 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	return nil
 }
 
-// freeAddress returns the preferred address if it can be bound and is not used,
-// else an address with a free port.
+// freeAddress returns the preferred address if it can be bound and is not
+// taken, else an address with a free port.
 func freeAddress(preferred, taken string) (string, error) {
 	for _, address := range []string{preferred, "127.0.0.1:0"} {
 		if address == taken && address == preferred {

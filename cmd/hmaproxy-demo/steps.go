@@ -81,7 +81,7 @@ func runSteps(ctx context.Context, out io.Writer) error {
 	return e.summary(failed)
 }
 
-// join ends the instances of the product and waits for them.
+// join cancels the instances of the product and waits for them to end.
 func (e *environment) join(cancel func()) {
 	cancel()
 	for _, ended := range e.stopped {
@@ -109,7 +109,7 @@ func (d *demo) expect(ctx context.Context, p *product, mailbox, user, code strin
 	if err != nil {
 		return nil, err
 	}
-	hops := slices.DeleteFunc(d.env.hops(), func(h emulator.Hop) bool { return h.Service != "exchange" }) // not counted, because the vault is polled at any time
+	hops := slices.DeleteFunc(d.env.hops(), func(h emulator.Hop) bool { return h.Service != "exchange" }) // requests to the vault are not counted, because polls come at any time
 	d.env.received(got)
 	switch n := len(hops); {
 	case got.code() != code:
@@ -205,7 +205,7 @@ func streamed(ctx context.Context, d *demo) error {
 	return nil
 }
 
-// until reads r until the text has arrived.
+// until reads from r until it has read the text.
 func until(r io.Reader, text string) error {
 	var got strings.Builder
 	buf := make([]byte, 8<<10)

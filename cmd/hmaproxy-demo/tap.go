@@ -123,15 +123,15 @@ func (l tapListener) Accept() (net.Conn, error) {
 	}
 	requests, in := io.Pipe()
 	responses, out := io.Pipe()
-	calls := make(chan *call, 16) // large enough, because clients do not send many requests before the responses
+	calls := make(chan *call, 16) // enough for the requests that a client sends before it has received responses
 	go l.journal.readRequests(requests, calls)
 	go l.journal.readResponses(responses, calls)
 	return &tapConn{Conn: c, in: in, out: out}, nil
 }
 
-// A tapConn copies the bytes that are read and written into two pipes. The
-// goroutines at the other ends of the pipes always read, so that a copy waits
-// only briefly.
+// A tapConn copies the bytes that are read and written into two pipes.
+// Goroutines read the other ends of the pipes continuously, so writes into the
+// pipes wait only briefly.
 type tapConn struct {
 	net.Conn
 	in, out *io.PipeWriter

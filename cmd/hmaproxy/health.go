@@ -53,10 +53,10 @@ func runWait(ctx context.Context, inv *invocation) error {
 	return waitReady(ctx, address)
 }
 
-// waitReady returns nil once the hmaproxy at address is ready. When ctx ends
-// first, it returns the error of the last probe that was not cancelled by ctx,
-// which says why hmaproxy is not ready. If there is none, it returns the error
-// of the cancelled probe.
+// waitReady returns nil once the hmaproxy at address is ready. If ctx ends
+// first, it returns the error of the last completed probe, which says why
+// hmaproxy is not ready. If no probe was completed, it returns the error of the
+// cancelled one.
 func waitReady(ctx context.Context, address string) error {
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
@@ -130,8 +130,8 @@ func adminAddress(inv *invocation) (string, error) {
 	return reachable(admin.AddrPort), nil
 }
 
-// reachable returns an address at which clients on this machine reach the
-// listener.
+// reachable returns the address at which clients on this machine connect to a
+// listener with the address a.
 func reachable(a netip.AddrPort) string {
 	switch {
 	case !a.Addr().IsUnspecified():

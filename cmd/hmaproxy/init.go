@@ -94,7 +94,7 @@ func resourceOf(values map[string]string) string {
 }
 
 func runInit(ctx context.Context, inv *invocation) error {
-	file, isNew, err := openUnset(inv.output) // refuses before a secret is typed in vain
+	file, isNew, err := openUnset(inv.output) // open the file before the questions, so that a user does not type a secret in vain
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
 	}
@@ -116,8 +116,8 @@ func runInit(ctx context.Context, inv *invocation) error {
 	return err
 }
 
-// openUnset creates the file of settings. It opens an existing file only if
-// that sets nothing yet and cannot be read by every user.
+// openUnset creates the file of settings. It opens an existing file only if the
+// file contains no setting and not every user can read it.
 func openUnset(name string) (file *os.File, isNew bool, err error) {
 	file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if !errors.Is(err, os.ErrExist) {
@@ -174,7 +174,7 @@ func settingsText(ctx context.Context, inv *invocation) (string, error) {
 }
 
 // givenSettings returns the settings of the environment and of the arguments,
-// and their names. The arguments win.
+// and their names. Arguments take precedence.
 func givenSettings(inv *invocation) (values map[string]string, names []string, err error) {
 	values = map[string]string{}
 	take := func(name, value string) error {

@@ -16,7 +16,7 @@ import (
 
 func main() {
 	log.SetOutput(io.Discard)      // discard what net/http logs, because it may quote clients; this program has its own log
-	signal.Ignore(syscall.SIGPIPE) // when the reader of the log ends, this process must continue; systemd would treat death by SIGPIPE as a clean stop
+	signal.Ignore(syscall.SIGPIPE) // the process must continue when the reader of its log ends; systemd would treat an end by SIGPIPE as a clean stop
 	err := run(untilStopped(), os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hmaproxy:", err)

@@ -56,8 +56,9 @@ type stringValue string
 func (s *stringValue) Set(text string) error { *s = stringValue(text); return nil }
 func (s *stringValue) String() string        { return string(*s) }
 
-// A onceValue is a stringValue for a flag that may be given only once: of two
-// files of settings the first, with the allow-list in it, would have no effect.
+// A onceValue is a stringValue for a flag that may be given only once. If
+// -env-file were given twice, the first file, and an allow-list in it, would
+// have no effect.
 type onceValue string
 
 func (v *onceValue) Set(text string) error {
@@ -93,8 +94,8 @@ func (i *intValue) Set(text string) error {
 }
 func (i *intValue) String() string { return strconv.Itoa(int(*i)) }
 
-// A rowLimit is the value of a flag that limits rows; 0 on the command line means no
-// limit. Its zero value means defaultTop.
+// A rowLimit is the value of a flag that limits the rows of a table. On the
+// command line, 0 means no limit. The zero value of the type means defaultTop.
 type rowLimit int
 
 const (

@@ -29,9 +29,9 @@ type invocation struct {
 }
 
 // run executes the command line args, without the program's name, with the
-// environment environ. It returns when the command has ended; serve ends when
-// ctx does. The caller prints the error. exitCode derives the exit code from
-// it.
+// environment environ. It returns when the command has ended. The command serve
+// ends when ctx ends. The caller prints the error. exitCode derives the exit
+// code from it.
 func run(ctx context.Context, args, environ []string, io stdio) error {
 	name, rest := "serve", args
 	switch {
@@ -58,7 +58,8 @@ func run(ctx context.Context, args, environ []string, io stdio) error {
 	case len(inv.args) > c.maxArgs:
 		return usageError{fmt.Errorf("%s: unexpected argument %q; run hmaproxy %s -help", c.name, inv.args[c.maxArgs], c.name)}
 	}
-	// policy and report take flags after arguments too, and so find -h themselves.
+	// policy and report parse flags after arguments themselves, and return
+	// flag.ErrHelp for -h.
 	if err = c.run(ctx, inv); errors.Is(err, flag.ErrHelp) {
 		_, err = io.out.Write(c.help())
 	}
@@ -89,8 +90,9 @@ func find(name string) (command, error) {
 }
 
 // settings returns the settings of the environment and of -env-file as entries
-// "NAME=value". If a name occurs more than once the last entry counts. exposed
-// is true if the file holds a secret and every user of the machine may read it.
+// "NAME=value". If a name occurs more than once, the last entry is valid.
+// exposed is true if the file holds a secret and every user of the machine may
+// read it.
 func (inv *invocation) settings() (entries []string, exposed bool, err error) {
 	if inv.envFile == "" {
 		return inv.environ, false, nil

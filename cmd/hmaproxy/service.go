@@ -125,8 +125,8 @@ const (
 const maxEvent = 16 << 10
 
 // eventHandler returns a handler that writes starts, stops, warnings and errors
-// to the Event Log. It leaves requests out, including refused ones, because
-// their number would displace all other events.
+// to the Event Log. It does not write request lines, including those of refused
+// requests, because they would displace all other events.
 func eventHandler(log eventLog) slog.Handler { return events{log: log} }
 
 type events struct {
@@ -171,11 +171,12 @@ func (e events) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return e
 }
 
-// WithGroup does not change names, because no logger of this program puts all
-// of its attributes into a group.
+// WithGroup returns e unchanged, because no logger of this program uses
+// WithGroup.
 func (e events) WithGroup(string) slog.Handler { return e }
 
-// serviceVerb returns the first argument, and reads the flags that follow it.
+// serviceVerb returns the first argument. It parses the flags that follow the
+// argument.
 func serviceVerb(inv *invocation) (string, error) {
 	if len(inv.args) == 0 {
 		return "", usageError{errors.New("service: one of install, remove, start, stop is required; run hmaproxy service -help")}

@@ -174,7 +174,8 @@ func runService(ctx context.Context, inv *invocation) error {
 	}
 	defer log.Close()
 	// When any user logs off, Go delivers SIGTERM. Only the service manager may
-	// end a service, and without a receiver the event would end it.
+	// end a service. After Reset the signal has no receiver, and Go ignores the
+	// event.
 	signal.Reset(syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
 	quiet := *inv

@@ -15,13 +15,12 @@ import (
 // A Logger logs requests. It is safe for concurrent use.
 type Logger struct {
 	log       *slog.Logger
-	thinned   map[proxy.Reason]thinned // by reason of the refusal
+	thinned   map[proxy.Reason]thinned // by the reason of the request
 	malformed *logging.Thinning
 	repeats   *repeats
 }
 
-// A thinned is a kind of log lines of which most are left out when there are
-// many.
+// A thinned limits the rate of one kind of log line.
 type thinned struct {
 	count   *logging.Thinning
 	message string // message of the line with the number of lines left out

@@ -65,7 +65,7 @@ func (m *repeats) omit(key repeat) bool {
 	line := m.lines[key]
 	if line == nil {
 		if len(m.lines) >= repeatKinds && !m.forget(now) {
-			key = repeat{reason: key.reason} // counter for all other requests together
+			key = repeat{reason: key.reason} // one counter for all other requests
 		}
 		if line = m.lines[key]; line == nil {
 			line = &repeatedLine{thinning: logging.NewThinning(repeatBurst, repeatInterval)}
@@ -100,7 +100,7 @@ func (m *repeats) report(key repeat, line *repeatedLine) {
 	m.log.Warn("repetitions of a failed request were left out of this log", attrs...)
 }
 
-// forget removes counters whose lines are logged without it. It reports whether
+// forget removes counters that have nothing left to log. It reports whether
 // there is room for another counter.
 func (m *repeats) forget(now time.Time) bool {
 	for key, line := range m.lines {

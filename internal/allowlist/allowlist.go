@@ -23,7 +23,7 @@ type List struct {
 	members config.Mailboxes // members of groups
 }
 
-// inForce is a policy and what is known about it.
+// inForce is a policy and the data from which it was made.
 type inForce struct {
 	policy     *policy.Policy
 	defaultOff bool
@@ -78,9 +78,9 @@ func NewReloadedPolicy(c *config.Config, entries config.Mailboxes) (p *policy.Po
 // Policy returns the policy in force.
 func (l *List) Policy() *policy.Policy { return l.current.Load().policy }
 
-// Reload reads the file and puts its entries in force. It reports whether they
-// are others than before. After an error the list stays as it was. Calls must
-// not overlap.
+// Reload reads the file and puts its entries in force. changed is true if they
+// differ from the previous ones. After an error the list stays as it was. Calls
+// must not overlap.
 func (l *List) Reload() (changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,8 +101,9 @@ func (l *List) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// SetMembers replaces the entries that come from groups. They add to those of the
-// variable or the file. An error leaves the previous ones in force.
+// SetMembers replaces the entries that come from groups. These entries are
+// added to those of the variable or the file. After an error the previous
+// entries stay in force.
 func (l *List) SetMembers(members []policy.Pattern) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,8 +116,9 @@ func (l *List) SetMembers(members []policy.Pattern) error {
 	return nil
 }
 
-// make returns the policy for entries. With groups the default mailbox may be one
-// of their members, so that it can be off the list until they are known.
+// make returns the policy for entries. With groups the default mailbox may be a
+// member of one. So it may be missing from the list until the members are
+// known.
 func (l *List) make(entries config.Mailboxes) (*policy.Policy, bool, error) {
 	if l.config.AllowedGroups == nil && l.current.Load() == nil {
 		made, err := NewPolicy(l.config, entries)

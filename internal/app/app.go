@@ -322,8 +322,8 @@ func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 // reloadInterval is the shortest time between two reloads on request.
 const reloadInterval = 2 * time.Second
 
-// reloadOnRequest reloads for each value of Options.Reload until ctx ends, and then
-// receives none for reloadInterval.
+// reloadOnRequest reloads for each value of Options.Reload until ctx ends.
+// After each reload it receives no value for reloadInterval.
 func (a *app) reloadOnRequest(ctx context.Context) {
 	for {
 		select {
@@ -356,8 +356,8 @@ func (a *app) reload(ctx context.Context) {
 // readyInterval is the interval between checks of the readiness.
 const readyInterval = 100 * time.Millisecond
 
-// logReady logs the clients' URLs once requests can be served, then returns. It
-// also returns when ctx ends.
+// logReady waits until requests can be served, logs the clients' URLs and
+// returns. It also returns when ctx ends.
 func (a *app) logReady(ctx context.Context, clients []net.Listener, admin net.Listener) {
 	tick := time.NewTicker(readyInterval)
 	defer tick.Stop()

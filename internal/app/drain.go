@@ -16,9 +16,9 @@ const (
 	// requests have ended.
 	stopReserve = 10 * time.Second
 
-	// idleGrace is how long connections without a request stay open after
-	// responses begin to close their connections. A client that uses its
-	// connection within that time loses no request.
+	// idleGrace is how long idle connections stay open in a drain. A client
+	// that sends a request on its connection within that time gets a response
+	// that closes the connection, and loses no request.
 	idleGrace = 300 * time.Millisecond
 )
 
@@ -45,8 +45,8 @@ func (a *app) drain(server *httpserver.Server, clients []net.Listener) {
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
 	defer cancel()
-	listener.CloseAll(clients) // connections to inherited sockets wait for the next process
-	a.handler.EndStreams()     // after the listeners are closed, so that these clients reconnect to the next process
+	listener.CloseAll(clients) // connections to inherited sockets wait until the next process accepts them
+	a.handler.EndStreams()     // only now that the listeners are closed, so that the clients reconnect to the next process
 	if c.ShutdownDelay < idleGrace {
 		time.Sleep(min(idleGrace, c.ShutdownTimeout))
 	}

@@ -42,7 +42,8 @@ func (s *state) health() health.State {
 	return h
 }
 
-// dropAlarm is the duration of the alarm after log lines were dropped.
+// dropAlarm is how long the alarm about dropped log lines lasts after the
+// latest one.
 const dropAlarm = 10 * time.Minute
 
 func logAlarms(s logging.State, now time.Time) []health.Alarm {

@@ -1,6 +1,7 @@
 // Package ascii compares and folds text by its ASCII letters alone. The
-// functions of package strings fold and trim beyond ASCII, so that two different
-// addresses could compare as equal: strings.EqualFold takes U+017F for "s".
+// functions of package strings fold and trim beyond ASCII, and could treat two
+// different addresses as equal: for strings.EqualFold, U+017F (long s) equals
+// "s".
 package ascii
 
 // Lower returns c in lower case if it is one of A to Z, else c.

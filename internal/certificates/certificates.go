@@ -70,8 +70,8 @@ func Prove(t *token.Config, c *config.Config, client *http.Client, log *slog.Log
 	return err
 }
 
-// NewFederated returns the source of client assertions that take the
-// certificate's place. It is experimental.
+// NewFederated returns the source of client assertions that replace the
+// certificate. It is experimental.
 func NewFederated(c *config.Config, client *http.Client) (func(context.Context) (string, error), error) {
 	federated, err := certsource.NewExperimentalFederated(certsource.ExperimentalFederatedConfig{
 		Auth:       certsource.Auth(c.AppAuth),
@@ -98,8 +98,9 @@ func federatedAudience(authority string) string {
 	return certsource.FederatedAudience
 }
 
-// secret returns a look-up of a secret that may be renewed in its file while
-// the process runs, nil when there is none.
+// secret returns a function that returns the current secret, which may be
+// renewed in its file while the process runs. It returns nil if no secret is
+// set.
 func secret(value config.Secret, file config.Path) func() (string, error) {
 	switch {
 	case file != "":

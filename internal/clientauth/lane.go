@@ -9,18 +9,19 @@ import (
 
 // Limits for the work of comparing passwords. bcrypt keeps a processor busy for
 // tens of milliseconds, during which mail must flow. So comparisons wait in two
-// lanes, each of which performs one at a time. After a wrong password a lane
-// rests for a multiple of the comparison's duration, so that guesses use at
-// most a fifth and a tenth of a processor.
+// queues, called lanes, and each lane runs one comparison at a time. After a
+// wrong password a lane rests for a multiple of the comparison's duration. So
+// guesses use at most a fifth of a processor in one lane and a tenth in the
+// other.
 const (
 	freshRest   = 4 // in multiples of the comparison's duration, for peers without a wrong password
-	suspectRest = 9 // the same for peers with a wrong password in the last minute
+	suspectRest = 9 // in multiples of the comparison's duration, for peers with a wrong password in the last minute
 
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
 
-	// maxRest limits the rest, so that after a comparison at a high cost it is
-	// shorter than comparisonWait.
+	// maxRest limits the rest, so that even after a comparison at a high cost
+	// it is shorter than comparisonWait.
 	maxRest = comparisonWait / 2
 
 	suspectTime = time.Minute

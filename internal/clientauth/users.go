@@ -17,7 +17,7 @@ import (
 type users struct {
 	list       config.ClientUsers
 	byName     map[string]*user
-	cost       int            // highest cost of all hashes
+	cost       int            // highest bcrypt cost of all hashes
 	base       *policy.Policy // policy that the users' patterns narrow; nil: that of the current allow-list
 	defaultOff bool           // base has no default mailbox although one is configured
 	compare    func(hash, password []byte) error
@@ -36,11 +36,11 @@ func newUsers(list config.ClientUsers, base *policy.Policy) *users {
 // maxPassword is the number of bytes of a password that bcrypt reads.
 const maxPassword = 72
 
-// matches compares the password with the user's hash. Every call takes the work
-// of one comparison at the highest cost. An unknown user is compared with a
-// hash that no password has. A comparison at a lower cost is followed by
-// further ones: the work at the costs c, c, c+1, … d-1 adds up to that at the
-// cost d.
+// matches compares the password with the user's hash. Every call does the same
+// work: that of one comparison at the highest cost. An unknown user is compared
+// with a hash that no password has. A comparison at a lower cost c is followed
+// by comparisons at the costs c, c+1, … d-1, which together take as long as one
+// at the highest cost d.
 func (u *users) matches(name, password string) bool {
 	known := u.byName[name]
 	entry := known
@@ -59,7 +59,8 @@ func (u *users) matches(name, password string) bool {
 	return right && readable && known != nil
 }
 
-// unmatchable returns a well-formed hash whose password is not known.
+// unmatchable returns a well-formed hash of the given cost whose password
+// nobody knows.
 func unmatchable(cost int) []byte {
 	return fmt.Appendf(nil, "$2a$%02d$%s", cost, strings.Repeat(".", 22+31))
 }

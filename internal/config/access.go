@@ -7,7 +7,7 @@ type Access int
 const (
 	AccessUnlimited Access = iota // no allow-list: every mailbox, which is an alarm
 	AccessEvery                   // HMA_ALLOWED_MAILBOXES=*: every mailbox, on purpose
-	AccessListed                  // the mailboxes of an allow-list, or of the patterns that every client user has
+	AccessListed                  // the mailboxes of an allow-list, or of the users' patterns if every client user has some
 )
 
 // String returns "every mailbox (no allow-list is set)", "every mailbox, on

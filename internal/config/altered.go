@@ -10,10 +10,10 @@ import (
 	"unicode"
 )
 
-// alteration says how a client secret was obviously altered before it reached
-// hmaproxy, "" when nothing is obvious. It is a warning and not an error,
-// because only Entra ID knows the form of its secrets. The text holds no part
-// of the secret.
+// alteration returns a text that says how a client secret was obviously altered
+// before it reached hmaproxy, "" if it has no such sign. It is a warning and
+// not an error, because only Entra ID knows the form of its secrets. The text
+// holds no part of the secret.
 func alteration(secret string) string {
 	switch lower := strings.ToLower(secret); {
 	case secret == "":
@@ -58,8 +58,8 @@ func isEncoded(secret string) bool {
 	return false
 }
 
-// neverInSecret reports whether a character occurs in no client secret, neither
-// in today's nor in those of earlier years.
+// neverInSecret reports whether the client secrets of Entra ID, past and
+// present, never contain r.
 func neverInSecret(r rune) bool {
 	return r > unicode.MaxASCII || !unicode.IsPrint(r) || strings.ContainsRune(" \"'`$%<>{}|\\^#,;&()", r)
 }

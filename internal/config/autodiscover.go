@@ -51,7 +51,7 @@ func (a *Autodiscover) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// loopbackName reports whether a name is one of those that stand for this machine.
+// loopbackName reports whether a name is a name of this machine itself.
 func loopbackName(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()
@@ -72,7 +72,7 @@ func checkAutodiscover(r *rules) {
 	}
 }
 
-// bareName returns a host as HostNames has it: IPv6 addresses in brackets.
+// bareName returns a host in the form of HostNames: IPv6 addresses in brackets.
 func bareName(host string) string {
 	if strings.Contains(host, ":") {
 		return "[" + host + "]"
@@ -80,8 +80,9 @@ func bareName(host string) string {
 	return host
 }
 
-// leadsRound reports whether the URL that clients get has the host of Exchange and
-// hmaproxy finds Exchange by the same name: one of the two then goes astray.
+// leadsRound reports whether the URL that clients get has the same host name as
+// Exchange, and hmaproxy finds Exchange by that name. The name can lead only to
+// one of the two.
 func leadsRound(c *Config) bool {
 	u := c.Autodiscover.URL
 	return u != nil && strings.EqualFold(u.Hostname(), c.EWS.Hostname()) && c.Connect == ""

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// rules is the input of the checks that look at several settings together.
+// rules is the input of the checks that concern several settings together.
 type rules struct {
 	platform platform
 	readFile func(string) ([]byte, error)
@@ -56,7 +56,8 @@ func (r *rules) conflict(name string, others []string, expected string) {
 	})
 }
 
-// checkFIPS refuses what FIPS 140-3 does not permit, when it is enforced.
+// checkFIPS refuses settings that FIPS 140-3 does not permit, if FIPS 140-3 is
+// enforced.
 func checkFIPS(r *rules) {
 	if r.platform.fips && r.given.set["HMA_CLIENT_USERS_FILE"] {
 		r.problems.fault("HMA_CLIENT_USERS_FILE", "needs bcrypt, which FIPS 140-3 does not permit, and GODEBUG=fips140=only enforces it; remove it, and let a Unix socket in HMA_LISTEN say who may connect")

@@ -26,7 +26,8 @@ func (v *VaultAuth) UnmarshalText(text []byte) error {
 // AppAuth says what proves the application's identity to Entra ID.
 type AppAuth string
 
-// What proves the application's identity. All but AppCertificate are experimental.
+// The ways to prove the application's identity. All but AppCertificate are
+// experimental.
 const (
 	AppCertificate AppAuth = "certificate" // an assertion signed with a certificate
 	AppWorkload    AppAuth = "workload"    // a token of the Kubernetes service account
@@ -101,7 +102,7 @@ const (
 // UnmarshalText accepts exactly the constants.
 func (i *ListIDs) UnmarshalText(text []byte) error { return choose(i, text, KnownIDs, StrictIDs) }
 
-// LogFormat says how log lines look.
+// LogFormat is the format of log lines.
 type LogFormat string
 
 // The log formats.
@@ -131,7 +132,8 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 	return (*slog.Level)(l).UnmarshalText([]byte(name))
 }
 
-// choose sets value to the choice whose name is text, in any letter case.
+// choose sets value to text if text is one of choices, in exactly this letter
+// case. It returns an error otherwise.
 func choose[T ~string](value *T, text []byte, choices ...T) error {
 	if !slices.Contains(choices, T(text)) {
 		names := make([]string, len(choices))

@@ -22,7 +22,7 @@ import (
 //	section  opens a section of the documentation
 //	form     what a value looks like, for the documentation and for errors
 //	desc     what the variable does
-//	absent   what holds when it is not set, where envDefault does not say so
+//	absent   what is in effect if it is not set and has no envDefault
 //	min      the smallest permitted duration
 //
 // Every field is valid after [Load] returned no error. A pointer or string is
@@ -98,7 +98,7 @@ type Config struct {
 	ClientUsersUnended bool `env:"-"`
 	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means none.
 	HostNames HostNames `env:"HMA_HOST_NAMES" form:"a comma-separated list of host names or IP addresses, without ports" absent:"only localhost, 127.0.0.1 and [::1]" desc:"Further names that clients may use for this proxy in the Host header."`
-	// Autodiscover is zero when Autodiscover's paths are not served.
+	// Autodiscover is the zero value when Autodiscover's paths are not served.
 	Autodiscover Autodiscover `env:"HMA_AUTODISCOVER" form:"auto, or the https URL of this proxy's EWS endpoint such as https://ews-proxy.contoso.com/EWS/Exchange.asmx" absent:"Autodiscover is not served" desc:"URL that clients get which find Exchange by Autodiscover, for mailboxes that the allow-list allows. auto hands out the URL by which the client came. The names under which clients ask, such as autodiscover.contoso.com, belong into HMA_HOST_NAMES and must lead here on the client's machine alone; docs/autodiscover.md says how."`
 	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
 	ForwardHeaders HeaderNames `env:"HMA_FORWARD_HEADERS" form:"a comma-separated list of header names" desc:"Further request headers to carry to Exchange. Headers that hold credentials, name mailboxes, frame the message or belong to Exchange itself are refused."`
@@ -125,8 +125,8 @@ type Config struct {
 	ListAddresses ListAddresses `env:"HMA_ALLOW_LIST_ADDRESSES" envDefault:"any" form:"any or primary" desc:"any lets an entry such as alice@contoso.com allow the mailbox that has this address, also as an alias; primary makes Exchange refuse an alias. An address that only a wildcard matches must be the primary one in either case. With primary, a mailbox that a body refers to needs an entry of its own."`
 	// ListIDs says what happens to an id whose mailbox cannot be read.
 	ListIDs ListIDs `env:"HMA_ALLOW_LIST_IDS" envDefault:"known" form:"known or strict" desc:"With HMA_ALLOW_LIST_SCOPE=targets and guid: entries in the allow-list, an id of an item, folder, attachment or conversation in another mailbox is refused. known forwards and counts an id whose mailbox cannot be read; strict refuses it. Both refuse an id in a form that Exchange reads but does not issue."`
-	// Operations holds the operations that are allowed in addition, or instead;
-	// its zero value is the default set.
+	// Operations are the allowed operations: the default set with additions, or
+	// another set. The zero value is the default set.
 	Operations Operations `env:"HMA_ALLOWED_OPERATIONS" form:"a comma-separated list of EWS operations and presets (@read, @send), or of +operations to add to the default" absent:"all known operations but those that reach beyond a mailbox" desc:"+AddDelegate lifts one operation that is refused by default; a plain list allows just the operations in it. @read stands for the operations that change nothing, @send for CreateItem, CreateAttachment and SendItem. Marking a message as read needs UpdateItem. An operation that no EWS schema has is refused unless it is named here."`
 	// DefaultMailbox is "" when requests must name a mailbox themselves.
 	DefaultMailbox Address `env:"HMA_DEFAULT_MAILBOX" form:"a mail address" desc:"Mailbox to act as when a request names none. It must be on the allow-list when there is one."`
@@ -146,7 +146,7 @@ type Config struct {
 	// ShutdownDelay is the time between "not ready" and the closing of the
 	// listeners.
 	ShutdownDelay time.Duration `env:"HMA_SHUTDOWN_DELAY" envDefault:"0s" min:"0s" form:"a duration such as 5s" desc:"How long to go on accepting requests after SIGTERM, while readiness already says no."`
-	// ShutdownTimeout is how long requests under way may take to finish.
+	// ShutdownTimeout is how long requests in progress may take to finish.
 	ShutdownTimeout time.Duration `env:"HMA_SHUTDOWN_TIMEOUT" envDefault:"30s" min:"0s" form:"a duration such as 30s" desc:"How long requests in progress may take to finish after that. Notification streams are ended at its beginning; their clients open them again."`
 
 	// CAFile is "" when the system's roots suffice.
@@ -165,7 +165,7 @@ type Config struct {
 	SecretExposed bool `env:"-"`
 
 	secretVariables []string
-	uncovered       bool // a name in HostNames that no certificate of TLSCertFiles is valid for
+	uncovered       bool // HostNames has a name that no certificate of TLSCertFiles is valid for
 }
 
 // FromVault reports whether the certificate comes from Key Vault.
@@ -238,10 +238,10 @@ func (c *Config) ListenAddresses() []string {
 	return addresses
 }
 
-// Proxy returns the proxy function for http.Transport's use with a request's
-// URL: nil for the destinations of NO_PROXY, for loopback addresses, for plain
-// http (the platform's metadata service), and when no proxy is set. The URLs
-// that it returns hold the proxy's password.
+// Proxy returns a function that returns the proxy for a request's URL. The
+// proxy is nil for the destinations of NO_PROXY, for loopback addresses, for
+// plain http (the platform's metadata service), and when no proxy is set. The
+// URLs that it returns hold the proxy's password.
 func (c *Config) Proxy() func(*url.URL) (*url.URL, error) {
 	settings := httpproxy.Config{NoProxy: c.NoProxy}
 	if c.HTTPSProxy.url != nil {

@@ -63,8 +63,8 @@ var (
 	// assignment matches a line that sets a variable or holds only its name.
 	assignment = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(=.*)?$`)
 
-	// otherSyntax matches the beginning of lines that set a variable in other
-	// programs.
+	// otherSyntax matches the beginning of lines that set a variable in the
+	// syntax of other programs.
 	otherSyntax = regexp.MustCompile(`(?i)^(export|set|setx|setenv|env|declare|typeset|readonly|local|let|var|rem|-e|--env|-)[ \t=]`)
 )
 
@@ -107,7 +107,7 @@ func (p *envFile) set(name, value string) {
 	}
 }
 
-// fault reports a line that is not understood, and what to write in its place.
+// fault reports a line that cannot be parsed, and what to write instead.
 func (p *envFile) fault(reason, line string) {
 	repair := "expected NAME=value with a name of letters, digits and underscores, or a comment that begins with #"
 	if setting := p.names.settingIn(line); setting != "" {
@@ -120,7 +120,7 @@ func (p *envFile) report(text string) {
 	p.faults = append(p.faults, fmt.Sprintf("environment file line %d %s", p.number, text))
 }
 
-// reasonFor says why a line is not understood.
+// reasonFor says why a line cannot be parsed.
 func reasonFor(line string) string {
 	before, _, isSet := strings.Cut(line, "=")
 	switch {

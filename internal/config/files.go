@@ -134,7 +134,7 @@ func ReadKeyPairs(readFile func(string) ([]byte, error), certificates, keys Path
 	return pairs, nil
 }
 
-// ofEntry adds to err which of the n entries of a list it is about.
+// ofEntry adds to err the number of the entry, if the list has more than one.
 func ofEntry(i, n int, err error) error {
 	if n == 1 {
 		return err
@@ -194,7 +194,7 @@ func readPEM(readFile func(string) ([]byte, error), path Path) (text []byte, blo
 	text = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf-----BEGIN "), []byte("-----BEGIN ")) // concatenated files have several byte order marks
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	lines := bytes.SplitAfter(text, []byte("\n"))
-	var marks []int // lines that begin a block
+	var marks []int // the index of each line that begins a block
 	ends := 0
 	for i, line := range lines {
 		if bytes.Contains(line, []byte("-BEGIN ")) {

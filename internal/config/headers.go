@@ -11,7 +11,7 @@ import (
 type HeaderNames []string
 
 // UnmarshalText parses a comma-separated list and refuses every header that
-// could change who a request acts for, how it is framed or where it goes.
+// could change the mailbox, the framing or the destination of a request.
 func (h *HeaderNames) UnmarshalText(text []byte) error {
 	return parseList(text, (*[]string)(h), headerName)
 }

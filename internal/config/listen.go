@@ -14,7 +14,7 @@ import (
 type Listener struct {
 	Unix     string         // absolute path of the socket; "" for TCP
 	TCP      netip.AddrPort // an IP literal, never a name; the zero value for a Unix socket
-	Optional bool           // skipped when the machine has no such address (IPv6 loopback)
+	Optional bool           // not an error if the machine does not have the address (IPv6 loopback)
 }
 
 // Network returns "unix" or "tcp", as [net.Listen] takes it.

@@ -12,7 +12,7 @@ import (
 // space holds the characters that are trimmed from values and entries.
 const space = " \t\r\n"
 
-// parseList parses a comma-separated list and uses one for each entry. It
+// parseList parses a comma-separated list. It parses each entry with one. It
 // refuses empty entries, because a stray comma may stand for a lost entry, and
 // drops repeated ones. The error names every faulty entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
@@ -64,10 +64,10 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// entryMistake says why an entry with a valid address was probably intended as
-// something else, "" if nothing indicates that. Such an entry matches no
-// mailbox, and !ceo@contoso.com next to *@contoso.com excludes none. The text
-// holds nothing of the entry.
+// entryMistake returns why an entry with a valid address is probably a mistake,
+// "" if nothing indicates one. For example, !ceo@contoso.com matches no
+// mailbox, and next to *@contoso.com it excludes none. The text contains no
+// part of the entry.
 func entryMistake(p policy.Pattern) string {
 	local, _, isAddress := strings.Cut(strings.TrimPrefix(p.String(), "upn:"), "@")
 	switch {

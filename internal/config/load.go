@@ -15,12 +15,12 @@ import (
 
 // Load parses an environment, entries "NAME=value" as [os.Environ] returns
 // them, and reads the files that it names with readFile, [ReadAtStart] in
-// production. Where a name occurs twice the last entry counts, as in os/exec, so
-// that
+// production. If a name occurs more than once, the last entry is valid, as in
+// os/exec. So
 //
 //	Load(append(fromEnvFile, os.Environ()...), ReadAtStart)
 //
-// lets the environment win over a file.
+// gives the environment precedence over a file.
 //
 // White space around a value is not part of it. A variable that is set but
 // empty is an error, except HTTPS_PROXY and NO_PROXY, which other programs
@@ -34,9 +34,9 @@ func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, err
 	return loadOn(platform{runtime.GOOS, fips140.Enforced()}, environ, readFile)
 }
 
-// A platform is what the process runs on.
+// A platform describes the system on which the process runs.
 type platform struct {
-	system string // as GOOS names it
+	system string // a value of runtime.GOOS
 	fips   bool   // FIPS 140-3 is enforced: GODEBUG=fips140=only
 }
 
@@ -110,7 +110,7 @@ func Check(name, value string) error {
 	return nil
 }
 
-// An environment is what a process environment sets.
+// An environment holds the settings in a process environment.
 type environment struct {
 	values  map[string]string // settings in text form, without faulty ones
 	set     map[string]bool   // settings that have a value, faulty ones included
@@ -163,7 +163,7 @@ func (e environment) bareNameHint(name string) string {
 const everyMailbox = "*"
 
 // split splits entries into names and trimmed values. If a name occurs more
-// than once the last entry counts.
+// than once, the last entry is valid.
 func split(environ []string) map[string]string {
 	all := map[string]string{}
 	for _, entry := range environ {
@@ -174,8 +174,8 @@ func split(environ []string) map[string]string {
 }
 
 // Lookup returns the value of a variable that is not a setting of this program,
-// "" when it is not set. If the name occurs more than once the last entry
-// counts.
+// "" when it is not set. If the name occurs more than once, the last entry is
+// valid.
 func Lookup(entries []string, name string) string {
 	value := ""
 	for _, entry := range entries {
@@ -186,8 +186,9 @@ func Lookup(entries []string, name string) string {
 	return value
 }
 
-// preferLowerCase replaces the value of a variable by that of its lower-case twin,
-// and removes the variable when it is empty, as curl and others do for proxies.
+// preferLowerCase replaces the value of a proxy variable by that of the
+// variable with the same name in lower case, if there is one, as curl does. It
+// removes the variable if its value is empty.
 func preferLowerCase(all map[string]string, name string) {
 	if twin := all[strings.ToLower(name)]; twin != "" {
 		all[name] = twin
@@ -209,7 +210,7 @@ func hintsFor(values map[string]string) map[string]string {
 	hints := map[string]string{}
 	for name, value := range values {
 		switch {
-		case name == "HMA_ALLOWED_MAILBOXES": // comments and line breaks are allowed in it
+		case name == "HMA_ALLOWED_MAILBOXES": // its value may contain comments and line breaks
 		case strings.Contains(value, " #"), strings.Contains(value, "\t#"):
 			hints[name] = "; a comment behind a value is part of the value here, so it needs a line of its own"
 		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
@@ -220,8 +221,8 @@ func hintsFor(values map[string]string) map[string]string {
 }
 
 // parse returns the Config of an environment. The errors of the env library
-// quote values, so that only the variable's name and this package's own texts
-// are taken from them.
+// quote values, so only the variable's name and this package's own texts are
+// taken from them.
 func parse(given environment, problems *problemList) Config {
 	config, err := env.ParseAsWithOptions[Config](env.Options{
 		Environment: given.values,

@@ -106,8 +106,8 @@ func containerHost(s string) bool { return validHost(strings.ReplaceAll(s, "_", 
 // Paths name files. They are not empty when their variable is set.
 type Paths []Path
 
-// UnmarshalText parses a comma-separated list. An entry may occur more than once:
-// two certificates may have one key.
+// UnmarshalText parses a comma-separated list. An entry may occur more than
+// once, because two certificates may share a key file.
 func (p *Paths) UnmarshalText(text []byte) error {
 	var parsed Paths
 	for i, entry := range strings.Split(string(text), ",") {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// A ProxyURL is the URL of a corporate proxy. It may hold a password, so that
-// all formatting leaves the user information out. Its zero value means no
-// proxy.
+// A ProxyURL is the URL of a corporate proxy. Because it may hold a password,
+// all formatting omits the user information. Its zero value means no proxy.
 type ProxyURL struct{ url *url.URL }
 
-// UnmarshalText parses a proxy's URL; without a scheme it is http://.
+// UnmarshalText parses the URL of a proxy. If the URL has no scheme, its scheme
+// is http.
 func (p *ProxyURL) UnmarshalText(text []byte) error {
 	s := string(text)
 	if !strings.Contains(s, "://") {

@@ -18,14 +18,14 @@ var (
 
 // ReadFile reads a file that a setting names. Only regular files are accepted,
 // because others cannot be read again when their content may have changed. It
-// blocks for as long as the file system does: a caller that reads again and again
+// blocks for as long as the file system does. A caller that reads repeatedly
 // must not start a second read while one is in progress.
 func ReadFile(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() && !info.IsDir() { // for a directory, the read returns the error
+	if !info.Mode().IsRegular() && !info.IsDir() { // for a directory, the read below returns an error
 		return nil, errNotRegular
 	}
 	return os.ReadFile(name)

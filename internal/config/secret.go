@@ -24,7 +24,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // UnmarshalText accepts a secret unchanged. It refuses control characters: a
-// file with a line break within the secret holds more than the secret.
+// file with a line break in the middle contains more than the secret.
 func (s *Secret) UnmarshalText(text []byte) error {
 	for _, b := range text {
 		if b < ' ' || b == 0x7f {

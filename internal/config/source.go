@@ -88,8 +88,8 @@ func vaultVariables(given environment) []string {
 	return names
 }
 
-// checkVaultAuth checks that exactly the credentials which the chosen way to
-// sign in needs are set.
+// checkVaultAuth checks that the credentials that VaultAuth needs are set, and
+// no others.
 func checkVaultAuth(r *rules) {
 	if len(vaultVariables(r.given)) == 0 || r.given.set["HMA_CERT_FILE"] || r.config.Federated() || len(storeVariables(r.given)) > 0 || !r.problems.none("HMA_KEY_VAULT_AUTH") {
 		return

@@ -10,10 +10,10 @@ import (
 	"hmaproxy/internal/nearest"
 )
 
-// A misspelt name is an error, because an allow-list whose name is misspelt is no
-// allow-list. The rules of this file find names that were meant for this program.
-// They must accept what platforms, shells and other programs put into an
-// environment:
+// A misspelt name is an error, because an allow-list under a misspelt name
+// would have no effect. The rules of this file find names that were meant for
+// this program. They must accept what platforms, shells and other programs put
+// into an environment:
 //
 //   - HMA or HMAPROXY as a word of its own is this program's name. A word ends at
 //     every character that is no letter, so that HMAC_SECRET and ASTHMA_DB belong
@@ -46,7 +46,8 @@ func checkUnknown(name, value string, known map[string]string, problems *problem
 		problems.fault(name, text)
 		return
 	}
-	// The name may be a whole line with a secret in it, so that it is not shown.
+	// The name is not shown, because it may be a whole line that contains a
+	// secret.
 	if setting == "" {
 		problems.addUnnamed("holds a name with HMA in it that has other characters than letters, digits and underscores, or is very long; remove or rename it")
 		return
@@ -57,9 +58,9 @@ func checkUnknown(name, value string, known map[string]string, problems *problem
 // settingNames are the names of this program's settings.
 type settingNames []variable
 
-// meant says what is wrong with the name of an unknown variable. If setting is
-// not "", text has a %s for it. text is "" for a name that was not intended for
-// this program.
+// meant describes what is wrong with the name of an unknown variable. It
+// returns "" as text for a name that was not intended for this program. If
+// setting is not "", text contains a %s for the setting.
 func (n settingNames) meant(name string) (setting, text string) {
 	folded := fold(name)
 	setting = n.nearest(folded)
@@ -82,10 +83,10 @@ func (n settingNames) meant(name string) (setting, text string) {
 	return setting, "is no setting of this program; did you mean %s?"
 }
 
-// resembles reports whether a folded name without the word HMA is so close to a
-// setting that it must be a misspelling: the setting without underscores, with
-// a typing mistake in the prefix (HAM_), or without the prefix and with a
-// typing mistake in a long name.
+// resembles reports whether a folded name (see fold) is probably a misspelling
+// of a setting. It recognises missing underscores; a typing mistake in the
+// prefix, such as HAM_; and, for long names, a missing prefix with a typing
+// mistake in the rest. The name must not contain HMA as a word.
 func (n settingNames) resembles(folded, setting string) bool {
 	bare := strings.TrimPrefix(setting, prefix)
 	if strings.HasSuffix(squeeze(folded), squeeze(setting)) || squeeze(folded) == "HMAPROXY"+squeeze(bare) {
@@ -115,9 +116,10 @@ func (n settingNames) withoutPrefix(folded string) string {
 }
 
 // inEnvFile returns the setting that a name without HMA_ stands for in a file
-// of -env-file, which is written for this program: the setting without its
-// prefix or, if its name is long enough to be distinctive, with another prefix,
-// or one of [otherNames] without a prefix; "" for none.
+// of -env-file, "" for none. Such a file is written for this program, so more
+// names are recognised than in an environment: the setting without its prefix;
+// the setting with another prefix, if its name is long enough to be
+// distinctive; and one of [otherNames] without its prefix.
 func (n settingNames) inEnvFile(folded string) string {
 	if hmaWord.MatchString(folded) {
 		return ""
@@ -137,8 +139,8 @@ func (n settingNames) inEnvFile(folded string) string {
 	return ""
 }
 
-// within returns the first setting that a value or a part of it assigns, as in
-// TZ=UTC HMA_APP_ID=…; "" for none.
+// within returns the first setting that a value, or a part of it, assigns, as
+// in TZ=UTC HMA_APP_ID=…; "" for none.
 func (n settingNames) within(value string) string {
 	if setting := n.assignment(value); setting != "" {
 		return setting
@@ -169,8 +171,8 @@ func (n settingNames) assignment(value string) string {
 	return setting
 }
 
-// foreign reports whether a platform made the name from that of a service or of
-// a setting: Kubernetes' service links, Nomad's addresses, Bash's exported
+// foreign reports whether a platform derived the name from a service or a
+// setting: Kubernetes' service links, Nomad's addresses, Bash's exported
 // functions, and copies with a prefix such as Azure App Service's
 // APPSETTING_HMA_APP_ID, which have the value of the setting itself.
 func foreign(name, value string, known map[string]string) bool {
@@ -186,8 +188,8 @@ func foreign(name, value string, known map[string]string) bool {
 }
 
 // settingIn returns the setting whose name a line contains, with or without the
-// prefix and however it is spelled; "" for none. If there are several it
-// returns the longest.
+// prefix and in any spelling; "" for none. If there are several it returns the
+// longest.
 func (n settingNames) settingIn(line string) string {
 	line = squeeze(fold(line))
 	var found string
@@ -216,9 +218,9 @@ var (
 )
 
 // commonNames are settings without their prefix whose names other programs use
-// too. In the process environment this program ignores them. If such a variable
-// was intended as a setting, either an error reports the setting as missing, or
-// the setting protects no mailbox.
+// too. This program ignores them in the process environment. That is safe: a
+// setting that was intended and is ignored is either required, and then
+// reported as missing, or protects no mailbox.
 var commonNames = map[string]bool{
 	"ADMIN_LISTEN": true, "APP_AUTH": true, "APP_ID": true, "AUTHORITY_HOST": true, "AUTODISCOVER": true, "CA_FILE": true,
 	"CERT_FILE": true, "CERT_PASSWORD": true, "CERT_PASSWORD_FILE": true, "CERT_STORE": true, "CERT_SUBJECT": true, "CERT_THUMBPRINT": true,
@@ -250,7 +252,8 @@ func fold(name string) string {
 	}, name)
 }
 
-// Letters of other scripts, and the Latin letters that they look like.
+// Letters of other scripts, each followed by the Latin letter that it
+// resembles.
 var (
 	lookAlikes      = []rune("АВЕЅІЈКМНОРСТУХаеіјорѕсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧοı\u212a")
 	latinLookAlikes = []rune("ABESIJKMHOPCTYXAEIJOPSCYXABEZHIKMNOPTYXOIK")
@@ -266,8 +269,8 @@ func squeeze(folded string) string {
 	}, folded)
 }
 
-// nearest returns the setting that a folded name most likely stands for, ""
-// when none is near.
+// nearest returns the setting that a folded name most likely stands for, "" if
+// none is similar.
 func (n settingNames) nearest(folded string) string {
 	words := strings.Join(strings.FieldsFunc(folded, func(r rune) bool { return squeeze(string(r)) == "" }), "_")
 	name := prefix + strings.TrimPrefix(hmaPrefix.ReplaceAllString(words, ""), "_")

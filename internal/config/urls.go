@@ -10,8 +10,8 @@ import (
 
 const ewsPath = "/EWS/Exchange.asmx"
 
-// An EWSURL is the URL of an EWS endpoint: https, a host, perhaps a port, and
-// a plain path that ends in /Exchange.asmx. Nothing else.
+// An EWSURL is the URL of an EWS endpoint: https, a host, an optional port, and
+// a plain path that ends in /Exchange.asmx. It has no other parts.
 type EWSURL struct{ *url.URL }
 
 // UnmarshalText parses the URL; an empty path becomes /EWS/Exchange.asmx.
@@ -44,8 +44,8 @@ func plainEndpoint(u *url.URL) bool {
 
 var pathSegment = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
-// An Origin is an https URL that has a host and perhaps a port and nothing
-// else. Its URL is nil when the variable is not set.
+// An Origin is an https URL with a host, an optional port and no other parts.
+// Its URL is nil when the variable is not set.
 type Origin struct{ *url.URL }
 
 // UnmarshalText parses the URL; a lone slash after the host is dropped.
@@ -62,8 +62,8 @@ func (o *Origin) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A ResourceID is the audience of a token: "https://host", perhaps with a port,
-// perhaps with a trailing slash.
+// A ResourceID is the audience of a token: "https://host", optionally with a
+// port and a trailing slash.
 type ResourceID string
 
 // UnmarshalText parses the audience; a bare host becomes https://host.

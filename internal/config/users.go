@@ -23,7 +23,7 @@ const (
 type ClientUser struct {
 	Name     string    // without blanks, colons and control characters
 	Hash     Secret    // bcrypt hash of the password
-	Patterns Mailboxes // restrict this user further than the allow-list; nil: no further restriction
+	Patterns Mailboxes // further restriction of this user within the allow-list; nil: none
 }
 
 // Cost returns the cost of the user's hash, from MinCost to MaxCost.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A variable is what the tags of one field of Config describe.
+// A variable holds the content of the tags of one field of Config.
 type variable struct {
 	name     string // "HMA_EWS_URL"
 	field    string // "EWS"
@@ -15,7 +15,7 @@ type variable struct {
 	section  string // title of the section of the documentation that begins here, or ""
 	required bool
 	fallback string // default value, "" when there is none
-	absent   string // what holds when it is not set and fallback does not say so
+	absent   string // text that says what is in effect if it is not set and fallback is ""
 	form     string
 	desc     string
 	min      time.Duration

@@ -59,8 +59,8 @@ func (c *Config) networked() bool {
 	return slices.ContainsFunc(c.Listen, func(l Listener) bool { return !l.Local() })
 }
 
-// ExchangeOnline reports whether a URL is one of Microsoft's own services,
-// in any of its clouds.
+// ExchangeOnline reports whether a URL is a service of Exchange Online, in any
+// of Microsoft's clouds.
 func ExchangeOnline(u *url.URL) bool {
 	return slices.ContainsFunc([]string{
 		"outlook.com", "office365.com", "office.com", "cloud.microsoft", "office365.us",

@@ -2,7 +2,7 @@
 // process that connects to a few hosts for a long time, over networks that lose
 // packets:
 //
-//   - It tries the address of a host that worked last first, and the others in
+//   - It first tries the address that worked last, and the others in
 //     parallel shortly after, so that a dead address costs a fraction of a second.
 //   - A DNS query that was lost is repeated after a second.
 //   - A connection whose peer vanished fails about a minute later. See
@@ -68,7 +68,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err == nil || fresh || ctx.Err() != nil {
 		return conn, err
 	}
-	h.forget() // these addresses come from an earlier query; DNS may name others now
+	h.forget() // the addresses are from an earlier query; DNS may name others now
 	renewed, _, lookupErr := h.addresses(ctx)
 	if lookupErr != nil || sameAddresses(addrs, renewed) {
 		return nil, err

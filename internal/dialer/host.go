@@ -135,9 +135,9 @@ func isTimeout(err error) bool {
 }
 
 func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
-	// Lookups of the same name by one Resolver share their queries, so that a
-	// second one would wait for the lost query of the first. So it has its own
-	// Resolver.
+	// Lookups of the same name by one Resolver share a query, so a second
+	// lookup would wait for the lost query of the first. Therefore each lookup
+	// has its own Resolver.
 	addrs, err := new(net.Resolver).LookupNetIP(ctx, "ip", name)
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap()
@@ -170,8 +170,8 @@ func (h *host) forget() {
 	h.resolvedAt = time.Time{}
 }
 
-// names reports whether the latest DNS result contains addr. A result older
-// than recheck is renewed in the background.
+// names reports whether DNS names addr: whether the latest result contains it.
+// A result older than recheck is renewed in the background.
 func (h *host) names(addr netip.Addr) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -184,9 +184,10 @@ func (h *host) names(addr netip.Addr) bool {
 	return slices.Contains(h.addrs, addr)
 }
 
-// Current returns a function that reports whether an open connection to
-// address, of the form host:port, is to an address that DNS still names. The
-// function is cheap, never waits, and may be called concurrently.
+// Current returns a function that reports whether DNS still names the remote
+// address of an open connection. address, of the form host:port, is the one
+// that was dialled. The function is cheap, never waits, and may be called
+// concurrently.
 func (d *Dialer) Current(address string) func(net.Conn) bool {
 	name, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -2,16 +2,16 @@ package doctor
 
 import "hmaproxy/token"
 
-// exchangeOnlineApp is "Office 365 Exchange Online" in every tenant; Exchange
-// Server's names are registered on it too. fullAccessRole is its application
+// exchangeOnlineApp is "Office 365 Exchange Online" in every tenant, to which
+// the names of Exchange Server are added. fullAccessRole is its application
 // permission full_access_as_app.
 const (
 	exchangeOnlineApp = "00000002-0000-0ff1-ce00-000000000000"
 	fullAccessRole    = "dc890d15-9560-4a4c-9b7f-a736ec74ec40"
 )
 
-// aadstsRepairs maps AADSTS codes to commands, or ways through the portal. {app}
-// is the application that Entra ID refused. The causes are those of package token.
+// aadstsRepairs maps AADSTS codes to commands, or steps in the portal. {app} is
+// the application that Entra ID refused. The causes are those of package token.
 var aadstsRepairs = []codeRule[int]{
 	{
 		codes: []int{500011, 50001},
@@ -82,9 +82,9 @@ var aadstsRepairs = []codeRule[int]{
 	},
 }
 
-// codeRepairs returns the repairs for an AADSTS code, and the general remedy
-// where a single command may not suffice. app is the name of the application
-// that was refused.
+// codeRepairs returns the repairs for an AADSTS code. Where one command may not
+// suffice, it adds the general remedy. app is the name of the application that
+// was refused.
 func codeRepairs(code int, remedy, app string) []string {
 	e, _ := explainCode(aadstsRepairs, code)
 	var all []string

@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// gatherAcceptance sends Exchange the token without naming a mailbox, unless an
-// earlier check did.
+// gatherAcceptance sends Exchange a request with the token that names no
+// mailbox, unless an earlier check has done so.
 func gatherAcceptance(ctx context.Context, s *session, f *facts) {
 	if !f.ews.unnamed.sent {
 		f.ews.unnamed = getFolder(ctx, s, f, "")
@@ -51,7 +51,7 @@ type refusedToken struct {
 	facts     *facts
 	response  ewsResponse
 	diagnosis *proxy.Diagnosis
-	expected  *url.URL // the audience that Exchange's response names as expected; nil when it names none
+	expected  *url.URL // the audience that Exchange expected, from its diagnosis; nil if that contains none
 }
 
 // evaluateRefusedToken explains Exchange's x-ms-diagnostics.
@@ -75,8 +75,8 @@ func evaluateRefusedToken(f *facts, r ewsResponse) Result {
 	return n.failed(detail, must(explain(tokenRefusals, t)))
 }
 
-// expectedAudience returns the host name by which Exchange says it was
-// addressed, nil when it names none.
+// expectedAudience returns the audience that Exchange expected, as its
+// diagnosis reports it, or nil if the diagnosis contains none.
 func expectedAudience(d *proxy.Diagnosis) *url.URL {
 	_, rest, found := strings.Cut(d.Reason, "Expected '")
 	expected, _, closed := strings.Cut(rest, "'")

@@ -26,8 +26,9 @@ const (
 // or cipher suite in common.
 var noCommonTLSAlerts = []uint8{alertHandshakeFailure, alertProtocolVersion, alertInsufficientSecurity, alertInappropriate}
 
-// oldTLSRules explain such a handshake. They use the result of a second
-// handshake, which offers everything that crypto/tls implements.
+// oldTLSRules explain a handshake that one of noCommonTLSAlerts ended. They use
+// the result of a second handshake, which offers everything that crypto/tls
+// implements.
 var oldTLSRules = []rule[failedConnection]{
 	{
 		when:   func(c failedConnection) bool { return c.oldVersion() },

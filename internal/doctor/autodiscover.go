@@ -27,7 +27,7 @@ type Resolver interface {
 }
 
 // AutodiscoverOptions are the input of Autodiscover. Except for Mailbox, the
-// zero value means the properties of this machine.
+// zero value of a field means this machine's own.
 type AutodiscoverOptions struct {
 	Mailbox string // alice@contoso.com
 
@@ -39,7 +39,7 @@ type AutodiscoverOptions struct {
 	Report   func(Result)                                                         // called for each result, in order; may be nil
 }
 
-// lookTime limits each look-up and each request.
+// lookTime is the timeout of each look-up and each request.
 const lookTime = 10 * time.Second
 
 // Autodiscover searches for the Exchange of a mailbox as clients on this
@@ -208,7 +208,7 @@ func (w *walk) https(ctx context.Context, host, target string) Result {
 	return ok(where + ", which is not Exchange; clients go on")
 }
 
-// own evaluates a response of hmaproxy.
+// own evaluates a response of hmaproxy itself.
 func (w *walk) own(v *visitResult, host, target string) Result {
 	where := fmt.Sprintf("hmaproxy responds at %s", v.address)
 	names := "HMA_HOST_NAMES=" + host + "     # in addition to the names that are there"
@@ -238,8 +238,8 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 	return r
 }
 
-// leadsRound returns the result for a location at which clients find another
-// server.
+// leadsRound returns the result for a location at which clients get the
+// response of another server.
 func (w *walk) leadsRound(detail string) Result {
 	if w.found != "" {
 		return Result{Status: OK, Detail: detail, Warnings: []string{"software that asks here before it asks where hmaproxy responds bypasses hmaproxy"}}

@@ -13,7 +13,7 @@ import (
 
 const expiresSoon = 30 * 24 * time.Hour
 
-// evaluateCertificate evaluates the certificates that the source handed out.
+// evaluateCertificate evaluates the certificates that the source returned.
 func evaluateCertificate(f *facts) Result {
 	certs := f.source.certs
 	if e := f.source.err; e != nil && (aboutContent(e) || len(certs) == 0) {
@@ -38,7 +38,8 @@ func evaluateCertificate(f *facts) Result {
 	return r
 }
 
-// describeLeaf shows the thumbprint in both forms that portals show.
+// describeLeaf describes a certificate with both of its thumbprints: portals
+// show one or the other.
 func describeLeaf(leaf *x509.Certificate) string {
 	short, long := certsource.Thumbprints(leaf)
 	bits := 0
@@ -74,7 +75,8 @@ func (u unusableCertificate) is(codes ...string) bool { return slices.Contains(c
 
 func (u unusableCertificate) fromVault() bool { return u.facts.config.FromVault() }
 
-// publicStatus returns the status of the vault's response about the public half.
+// publicStatus returns the status of the vault's response to the request for
+// the public half.
 func (u unusableCertificate) publicStatus() int { return u.facts.source.public.status }
 
 // certificateRules explain why a certificate cannot be used.

@@ -38,7 +38,7 @@ func gatherCertificates(ctx context.Context, s *session, f *facts) {
 	}
 }
 
-// record runs lookUp and stores its result. A non-nil err means that the
+// record runs lookUp and stores its result in s. A non-nil err means that the
 // look-up could not be prepared.
 func (s *sourceFacts) record(ctx context.Context, lookUp func(context.Context) ([]*tls.Certificate, error), err error) {
 	if err == nil {
@@ -49,7 +49,8 @@ func (s *sourceFacts) record(ctx context.Context, lookUp func(context.Context) (
 	}
 }
 
-// codeUnknown stands for an error that does not come from package certsource.
+// codeUnknown is the code of an error that does not come from package
+// certsource.
 const codeUnknown = "Unknown"
 
 // askPublicHalf requests the certificate without its key.

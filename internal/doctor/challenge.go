@@ -28,8 +28,8 @@ func evaluateExchangeConnection(f *facts) Result {
 	return r
 }
 
-// gatherChallenge sends Exchange the token when the challenge alone does not
-// show whether Exchange accepts bearer tokens.
+// gatherChallenge sends Exchange a request with the token if the challenge
+// alone does not show whether Exchange accepts bearer tokens.
 func gatherChallenge(ctx context.Context, s *session, f *facts) {
 	c := bearerChallenge(f.network.exchange.response.header)
 	if c != nil && c["authorization_uri"] == "" && !f.ews.unnamed.sent && f.token.grant().Token != "" {
@@ -130,7 +130,8 @@ var switchOn = []string{
 }
 
 // trusts looks for the tenant among issuers like
-// 00000001-0000-0000-c000-000000000000@<tenant>; Exchange Online has @*.
+// 00000001-0000-0000-c000-000000000000@<tenant>; Exchange Online's issuer ends
+// in @*.
 func trusts(issuers, tenant string) bool {
 	if !guid.MatchString(tenant) {
 		return true

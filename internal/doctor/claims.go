@@ -8,8 +8,8 @@ import (
 	"hmaproxy/token"
 )
 
-// evaluateClaims reads the token as Exchange will. A failure does not stop the
-// checks of Exchange, which decides.
+// evaluateClaims checks the claims that Exchange checks. After a failure the
+// checks of Exchange still run, because Exchange may accept the token.
 func evaluateClaims(f *facts) Result {
 	c := f.token.grant().Claims
 	detail := fmt.Sprintf("aud %s, tid %s, appid %s, appidacr %s, roles %s", quote(c.Audience), quote(c.TenantID), quote(c.AppID), quote(c.AuthKind), quote(strings.Join(c.Roles, " ")))

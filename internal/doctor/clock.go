@@ -75,7 +75,7 @@ func readClock(h http.Header) clock {
 	return clock{date, time.Now().Round(0)}
 }
 
-// aheadOrBehind continues "the clock is …".
+// aheadOrBehind returns text that continues "the clock is …".
 func aheadOrBehind(d time.Duration) string {
 	switch {
 	case d.Abs() <= 2*time.Second:
@@ -86,7 +86,7 @@ func aheadOrBehind(d time.Duration) string {
 	return age(d) + " behind"
 }
 
-// age rounds a duration for people.
+// age returns a rounded duration as text.
 func age(d time.Duration) string {
 	switch d = d.Abs(); {
 	case d >= 48*time.Hour:

@@ -22,7 +22,7 @@ var clouds = map[string]string{
 	"login.sovcloud-identity.de":       "Delos",
 }
 
-// authorities are the host names for HMA_AUTHORITY_HOST.
+// authorities are the host names for HMA_AUTHORITY_HOST, by cloud.
 var authorities = map[string]string{
 	"public":        "login.microsoftonline.com",
 	"US Government": "login.microsoftonline.us",

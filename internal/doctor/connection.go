@@ -26,8 +26,8 @@ func (s *session) connect(ctx context.Context, t target, header http.Header) con
 	return c
 }
 
-// follow makes a second, different request to find the cause of a failed
-// connection.
+// follow makes a second, different request whose result shows the cause of a
+// failed connection.
 func (s *session) follow(ctx context.Context, c connection) followUp {
 	var f followUp
 	var dns *net.DNSError
@@ -38,7 +38,8 @@ func (s *session) follow(ctx context.Context, c connection) followUp {
 	case expired(c.handshake.trustErr):
 		f.serverClock = s.untrustedClock(ctx, c.target)
 	case errors.As(c.err, &dns) && c.target.onInternet() && c.route.proxy == "" && cloudOf(s.config.Authority.Hostname()) != "":
-		// This host name is a constant, so that it cannot be misspelt.
+		// The host of the default authority is not typed by a user, so it
+		// cannot be misspelt.
 		known := s.try(ctx, target{url: s.config.Authority.URL}, nil, nil)
 		f.noNames = errors.As(known.err, &dns)
 	case c.cutHandshake():
@@ -112,7 +113,7 @@ func (s *session) get(ctx context.Context, rec *recorder, header http.Header) (r
 	}
 	defer resp.Body.Close()
 	r := response{status: resp.StatusCode, header: resp.Header, clock: readClock(resp.Header)}
-	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body breaks off, its beginning is evaluated
+	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body ends early, its beginning is evaluated
 	return r, nil
 }
 
@@ -182,8 +183,8 @@ func (t target) address() string {
 	return t.url.Host + ":443"
 }
 
-// onInternet reports whether the target is on the internet, to which many
-// networks have a corporate proxy.
+// onInternet reports whether the target is on the internet, which many networks
+// reach only through a corporate proxy.
 func (t target) onInternet() bool {
 	ip := net.ParseIP(t.url.Hostname())
 	private := ip != nil && (ip.IsLoopback() || ip.IsPrivate())

@@ -23,7 +23,7 @@ type failedConnection struct {
 	dns   *net.DNSError // nil unless a name did not resolve
 }
 
-// evaluateFailure explains why a connection brought no response.
+// evaluateFailure explains why a connection got no response.
 func evaluateFailure(f *facts, c connection) Result {
 	fc := failedConnection{conn: c, facts: f}
 	errors.As(c.err, &fc.dns)
@@ -60,8 +60,8 @@ func evaluateFailure(f *facts, c connection) Result {
 	return n.failed("", must(explain(unreachableHosts, fc)))
 }
 
-// must drops the found flag of explain, for tables whose last rule has no
-// condition.
+// must returns the explanation alone. Use it for tables whose last rule has no
+// condition, so that one is always found.
 func must(e explanation, _ bool) explanation { return e }
 
 // names returns the replacements of the configuration and of this connection.
@@ -123,7 +123,8 @@ func (c failedConnection) direct() bool {
 	return c.conn.target.onInternet() && c.conn.route.proxy == ""
 }
 
-// proxyHint says why no proxy was used although the environment names one.
+// proxyHint returns a text that says why no proxy was used although the
+// environment names one.
 func (c failedConnection) proxyHint() string {
 	switch {
 	case c.facts.config.HTTPSProxy.String() != "":
@@ -134,7 +135,8 @@ func (c failedConnection) proxyHint() string {
 	return ""
 }
 
-// throughProxy says how to send the connection through the corporate proxy.
+// throughProxy returns a text that says how to send the connection through the
+// corporate proxy.
 func (c failedConnection) throughProxy() string {
 	if c.facts.config.HTTPSProxy.String() != "" {
 		return "take what matches " + c.conn.target.url.Hostname() + " out of NO_PROXY"
@@ -324,8 +326,8 @@ var handshakeFailures = []rule[failedConnection]{
 	},
 }
 
-// longHelloDropped explains why a handshake fails with post-quantum key exchange
-// and succeeds without.
+// longHelloDropped explains why a handshake with post-quantum key exchange
+// fails and one without it succeeds.
 const longHelloDropped = "a firewall or load balancer on the way drops connections whose ClientHello is larger than one packet (1,400 bytes), as post-quantum key exchange (ML-KEM) makes it"
 
 const handshakeCut = "{host} was connected to, then the TLS handshake failed ({reason})"

@@ -61,7 +61,7 @@ func tenantID(f *facts) string {
 	return id
 }
 
-// evaluateTenant reads the tenant's metadata.
+// evaluateTenant evaluates the tenant's metadata.
 func evaluateTenant(f *facts) Result {
 	m, found := readTenantMetadata(f)
 	if !found {
@@ -118,9 +118,9 @@ func otherResponder(c connection, what string) string {
 	return s + ": the URL is another service's, or a corporate proxy or captive portal responds in its place"
 }
 
-// passThrough returns the repair when another program responds in a service's
-// place: for a host of Microsoft the network path to it, else the setting that
-// holds the host.
+// passThrough returns the repair when another program responds instead of a
+// service: for a host of Microsoft the network path to it, else the setting
+// that holds the host.
 func passThrough(c connection, compare string) []string {
 	if !microsoft(c.target.url) {
 		return []string{compare}

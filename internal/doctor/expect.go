@@ -50,7 +50,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 }
 
 // evaluateExpect reports how the expectation was treated. No outcome is a
-// failure, because the product copes with all of them.
+// failure, because the product handles all of them.
 func evaluateExpect(f *facts) Result {
 	e := f.ews.expect
 	n := f.names.with("{status}", strconv.Itoa(e.response.status), "{reason}", networkReason(e.response.err))

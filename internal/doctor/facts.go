@@ -68,11 +68,11 @@ type signatureFacts struct {
 	mismatch    bool // the signature does not fit the certificate
 }
 
-// tokenFacts are the attempts to get a token. The first is the one that the
-// product would make.
+// tokenFacts are the results of the attempts to get a token. The first attempt
+// is the one that the product would make.
 type tokenFacts struct {
 	attempts []tokenAttempt
-	clock    clock // Entra ID's clock, from the last response
+	clock    clock // Entra ID's clock at the last response
 }
 
 type tokenAttempt struct {
@@ -82,7 +82,8 @@ type tokenAttempt struct {
 	err      *token.Error
 }
 
-// grant returns the first token that an attempt got; Token is "" when none did.
+// grant returns the first token that an attempt has returned; its Token is ""
+// if no attempt succeeded.
 func (t tokenFacts) grant() token.Grant {
 	for _, a := range t.attempts {
 		if a.err == nil {
@@ -94,7 +95,7 @@ func (t tokenFacts) grant() token.Grant {
 
 // ewsFacts are Exchange's responses to GetFolder with the token.
 type ewsFacts struct {
-	unnamed   ewsResponse // without a mailbox
+	unnamed   ewsResponse // to a request that named no mailbox
 	mailbox   ewsResponse
 	forbidden ewsResponse
 	expect    expectFacts
@@ -118,7 +119,7 @@ type ewsResponse struct {
 	err    error
 }
 
-// A connection is one request without a token, and what was observed of it.
+// A connection is one request without a token, and the observations about it.
 type connection struct {
 	target    target
 	route     route
@@ -135,8 +136,8 @@ const vaultURI = "HMA_KEY_VAULT_URI"
 type target struct {
 	url      *url.URL
 	variable string // the variable that holds url
-	exchange bool   // HMA_EWS_CONNECT applies
-	direct   bool   // without a corporate proxy
+	exchange bool   // the target is Exchange, so HMA_EWS_CONNECT applies
+	direct   bool   // connect without a corporate proxy
 }
 
 // A route is the part of a connection below TLS.
@@ -149,7 +150,7 @@ type route struct {
 	dials       int // number of connections opened; the product's transport opens a second one after a handshake without a response
 }
 
-// A handshake is what was observed of TLS.
+// A handshake holds the observations about a TLS handshake.
 type handshake struct {
 	begun            bool // with the target itself, not with a proxy
 	chain            []*x509.Certificate
@@ -161,7 +162,7 @@ type handshake struct {
 }
 
 type response struct {
-	status int // 0: none
+	status int // 0: no response
 	header http.Header
 	body   []byte
 	clock  clock
@@ -170,11 +171,11 @@ type response struct {
 
 // followUp holds the results of checks that run after a connection has failed.
 type followUp struct {
-	directWorks bool      // a connection without the corporate proxy brings a response
+	directWorks bool      // a connection without the corporate proxy leads to a response
 	noNames     bool      // public host names cannot be resolved
 	serverClock clock     // clock of a server whose certificate is outside its dates
 	old         handshake // handshake that offers every TLS version and cipher suite of crypto/tls
-	shortHello  bool      // a ClientHello that fits into one packet brings a response
+	shortHello  bool      // a ClientHello that fits into one packet leads to a response
 }
 
 // A clock is the time in a server's Date header and when it was received. The
