@@ -30,7 +30,7 @@ import (
 type Config struct {
 	// EWS is the one endpoint that requests go to: "https://mail.contoso.com/EWS/Exchange.asmx".
 	EWS EWSURL `env:"HMA_EWS_URL,required" section:"Exchange" form:"an https URL such as https://mail.contoso.com/EWS/Exchange.asmx" desc:"Address of Exchange's EWS endpoint (\"EWS URL\" in Microsoft's guide). Without a path it means /EWS/Exchange.asmx."`
-	// Resource is the audience to ask a token for, without "/.default": "https://mail.contoso.com".
+	// Resource is the audience of the tokens to request, without "/.default": "https://mail.contoso.com".
 	Resource ResourceID `env:"HMA_RESOURCE_ID" form:"an https URL without a path, or a host name" absent:"scheme and host of HMA_EWS_URL" desc:"Audience of the token (\"AAD resource Id\"): the name under which Exchange is registered in Entra ID. A host name alone stands for https://host. A trailing slash is part of the name and is kept."`
 	// Connect is dialled instead of the host of EWS; "" means that host.
 	Connect HostPort `env:"HMA_EWS_CONNECT" form:"host:port" desc:"Where to open connections to Exchange when the name in HMA_EWS_URL leads elsewhere from here (split DNS, a hosts entry that points at this proxy). TLS name, Host header and audience stay those of HMA_EWS_URL."`
@@ -46,7 +46,7 @@ type Config struct {
 	AppAuth AppAuth `env:"HMA_APP_AUTH" envDefault:"certificate" form:"certificate, workload or managed" desc:"What proves the identity of HMA_APP_ID to Entra ID. certificate is the supported way. workload and managed are experimental: a federated credential takes the certificate's place, a token of the Kubernetes service account (AZURE_FEDERATED_TOKEN_FILE) or of a managed identity. It is not known whether Exchange Server accepts the tokens that Entra ID then issues: hmaproxy doctor -mailbox ADDRESS finds out."`
 	// AppIdentity is the user-assigned managed identity of AppAuth managed; "" means the machine's only one.
 	AppIdentity AppID `env:"HMA_APP_IDENTITY_ID" form:"a client id, a GUID" absent:"the machine's only user-assigned identity" desc:"Client id of the managed identity, with HMA_APP_AUTH=managed (experimental)."`
-	// FederatedTokenFile holds the token of AppAuth workload. It may be set with other settings: the platform sets it.
+	// FederatedTokenFile holds the token of AppAuth workload. It is permitted with any AppAuth, because the platform sets it.
 	FederatedTokenFile Path `env:"AZURE_FEDERATED_TOKEN_FILE" form:"the path of a file" absent:"set by Azure's workload identity webhook" desc:"Token of the Kubernetes service account, with HMA_APP_AUTH=workload (experimental). Read again for every client assertion."`
 
 	// VaultURI is nil when the certificate does not come from Key Vault.
@@ -73,7 +73,7 @@ type Config struct {
 	// CertPasswordFile is where CertPassword was read from, to be reread with [ReadSecret]; "" when it came from the environment.
 	CertPasswordFile Path `env:"HMA_CERT_PASSWORD_FILE" form:"the path of a file" desc:"File that holds the password, instead of HMA_CERT_PASSWORD."`
 
-	// CertStore is zero when the certificate does not come from a Windows store.
+	// CertStore is the zero value when the certificate does not come from a Windows store.
 	CertStore CertStore `env:"HMA_CERT_STORE" section:"Certificate from the Windows certificate store" form:"LocalMachine/My or CurrentUser/My" desc:"Windows certificate store that holds the certificate. Its private key stays there, also in a TPM, and need not be exportable. The store CurrentUser of a service is that of the service's account."`
 	// CertThumbprint selects one certificate of CertStore; "" when CertSubject does.
 	CertThumbprint Thumbprint `env:"HMA_CERT_THUMBPRINT" form:"a SHA-1 thumbprint, 40 hexadecimal digits" desc:"Certificate in HMA_CERT_STORE. A renewed one takes a new value and a restart."`
@@ -139,7 +139,7 @@ type Config struct {
 	AdminQuit bool `env:"HMA_ADMIN_QUIT" envDefault:"false" form:"true or false" desc:"Lets POST /quit on the admin address end the process, for jobs."`
 	// LogLevel is the lowest level that is logged.
 	LogLevel LogLevel `env:"HMA_LOG_LEVEL" envDefault:"info" form:"debug, info, warn or error" desc:"Least level that is logged."`
-	// LogFormat says how log lines look.
+	// LogFormat is the format of log lines.
 	LogFormat LogFormat `env:"HMA_LOG_FORMAT" envDefault:"auto" form:"auto, text or json" desc:"text is for people, json for programs; auto is text on a terminal and json otherwise."`
 	// LogFile is "" when the log goes to standard error.
 	LogFile Path `env:"HMA_LOG_FILE" form:"the path of a file in a folder that exists" absent:"standard error" desc:"Logs to this file, for Windows services. At 20 MiB it is renamed after the time and a new one begun; the five newest of the old ones are kept."`

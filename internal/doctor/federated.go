@@ -17,8 +17,8 @@ import (
 // certificate.
 var credentialCheck = check{id: "credential", title: "federated credential (experimental)", needs: []string{"configuration"}, gather: gatherFederated, evaluate: evaluateFederated}
 
-// federatedFacts are about the token that replaces the certificate. Its claims
-// are not verified.
+// federatedFacts describe the token that replaces the certificate. The claims
+// of the token are not verified.
 type federatedFacts struct {
 	assertion func(context.Context) (string, error)
 	err       *certsource.Error
@@ -119,7 +119,7 @@ var federatedRefusals = map[int]string{
 	50013:  "Entra ID cannot verify the token's signature by the keys of {issuer}",
 }
 
-// nameFederated names issuer and subject of a token that Entra ID refused.
+// nameFederated adds issuer and subject of a refused token to the result.
 func nameFederated(f *facts, aadsts int, r *Result) {
 	if !f.config.Federated() {
 		return

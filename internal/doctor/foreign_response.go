@@ -46,7 +46,8 @@ func (r foreignResponse) redirects() bool {
 	return r.status >= 300 && r.status < 400 || r.status == http.StatusUnavailableForLegalReasons
 }
 
-// otherPath reports whether the redirection has another path on the same host.
+// otherPath reports whether the redirection leads to another path on the same
+// host.
 func (r foreignResponse) otherPath() bool {
 	ews := r.facts.config.EWS
 	return strings.EqualFold(r.location.Host, ews.Host) && !strings.EqualFold(r.location.Path, ews.Path)

@@ -79,7 +79,7 @@ func readEWSResponse(resp *http.Response, err error) ewsResponse {
 	}
 	defer resp.Body.Close()
 	r := ewsResponse{sent: true, status: resp.StatusCode, header: resp.Header}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body breaks off, its beginning is evaluated
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body ends early, its beginning is evaluated
 	if m := responseCode.FindSubmatch(body); m != nil {
 		r.code = string(m[1])
 	}
@@ -91,7 +91,7 @@ func (r ewsResponse) accepted() bool {
 	return r.sent && r.err == nil && r.status != http.StatusUnauthorized
 }
 
-// describe names the response for people.
+// describe returns a text about the response.
 func (r ewsResponse) describe() string {
 	s := fmt.Sprintf("Exchange returned %d", r.status)
 	if r.code != "" {

@@ -9,7 +9,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A groupFacts is what Exchange reports about a group in HMA_ALLOWED_GROUPS.
+// A groupFacts holds what Exchange reports about a group in HMA_ALLOWED_GROUPS.
 type groupFacts struct {
 	address string
 	members groups.Members

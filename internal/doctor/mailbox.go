@@ -34,8 +34,8 @@ func evaluateMailbox(f *facts) Result {
 	return explainResponseCode(f, r.code, mailbox, detail)
 }
 
-// mailboxToOpen returns the mailbox to open and where it is named: by the flag,
-// else by the configuration.
+// mailboxToOpen returns the mailbox to open and the place that names it: the
+// flag, else the configuration.
 func mailboxToOpen(f *facts) (address, origin string) {
 	if f.flags.mailbox != "" {
 		return f.flags.mailbox, ""
@@ -51,8 +51,9 @@ func mailboxToOpen(f *facts) (address, origin string) {
 	return "", ""
 }
 
-// evaluateBackEnd explains a mailbox that brings no response although
-// Exchange's front end has just responded to a request without a mailbox.
+// evaluateBackEnd explains a request for a mailbox that got no response
+// although Exchange's front end has just responded to a request without a
+// mailbox.
 func evaluateBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 	detail := "no response to a request for " + mailbox + " (" + networkReason(r.err) + ")"
 	if r.err == nil {

@@ -18,9 +18,9 @@ import (
 // errUntrusted ends a handshake; trustErr holds the reason.
 var errUntrusted = errors.New("certificate not trusted")
 
-// A recorder notes what happens on a transport's connections. Transports dial
-// in goroutines that may outlive the request, so that events after end are
-// ignored.
+// A recorder records the events on a transport's connections. Transports dial
+// in goroutines that may outlive the request, so the recorder ignores events
+// after end.
 type recorder struct {
 	change func(*tls.Config)
 
@@ -29,7 +29,7 @@ type recorder struct {
 	c     connection
 }
 
-// note changes the connection, unless the request has ended.
+// note changes the recorded connection, unless the request has ended.
 func (rec *recorder) note(change func(*connection)) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -68,8 +68,8 @@ func (rec *recorder) observer(roots *x509.CertPool) httpclient.Observer {
 	}
 }
 
-// dialed notes that a connection was opened. Without a proxy, the TLS handshake
-// comes next.
+// dialed records that a connection was opened. Without a proxy, the TLS
+// handshake follows.
 func (rec *recorder) dialed(_ net.Conn, err error) {
 	if err != nil {
 		return
@@ -96,11 +96,11 @@ func (rec *recorder) proxyChosen(u *url.URL) {
 // watchTLS replaces the verification of the chain by verify, which uses the
 // roots and rules of crypto/tls and also records chains that are not trusted.
 func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
-	c.InsecureSkipVerify = true // verify replaces it
+	c.InsecureSkipVerify = true // verify is used instead
 	c.VerifyConnection = func(state tls.ConnectionState) error { return rec.verify(state, roots) }
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		rec.note(func(c *connection) { c.handshake.wantsCertificate = true })
-		return new(tls.Certificate), nil // no certificate, as in the product
+		return new(tls.Certificate), nil // send no certificate, as the product does
 	}
 }
 
@@ -109,7 +109,7 @@ func (rec *recorder) verify(state tls.ConnectionState, roots *x509.CertPool) err
 	chain := state.PeerCertificates
 	rec.mu.Lock()
 	name := rec.c.target.url.Hostname()
-	if rec.c.route.proxyTLS != "" { // this handshake is with the proxy, and another follows
+	if rec.c.route.proxyTLS != "" { // this handshake is with the proxy; the one with the target follows
 		name = rec.c.route.proxyTLS
 	}
 	rec.mu.Unlock()

@@ -19,8 +19,8 @@ func explainResponseCode(f *facts, code, mailbox, detail string) Result {
 	})
 }
 
-// getFolderCodes explain response codes that mean something else, or more, in
-// response to doctor's own GetFolder.
+// getFolderCodes explain response codes whose meaning is different, or more
+// specific, in a response to doctor's own GetFolder.
 var getFolderCodes = []codeRule[string]{
 	{
 		codes:  []string{"ErrorInvalidExchangeImpersonationHeaderData", "ErrorSchemaValidation", "ErrorInvalidRequest"},

@@ -21,7 +21,7 @@ type Result struct {
 	Warnings []string `json:"warnings,omitempty"` // details for the operator to look at although the check did not fail
 	Notes    []string `json:"notes,omitempty"`    // details that help to understand the outcome
 
-	carryOn bool   // the check failed, and checks that need it run nevertheless
+	carryOn bool   // the checks that need this one run even if it failed
 	root    string // the failure that prevented this check
 }
 
@@ -36,7 +36,7 @@ func skipped(because string) Result {
 // stops reports whether checks that need this one cannot run.
 func (r Result) stops() bool { return r.Status == Failed && !r.carryOn }
 
-// goingOn returns r changed so that checks that need it run although it failed.
+// goingOn returns a copy of r with carryOn set.
 func (r Result) goingOn() Result {
 	r.carryOn = true
 	return r

@@ -81,8 +81,8 @@ func spellings(ours, ews string) []string {
 	return all
 }
 
-// evaluateToken evaluates the first attempt. The other attempts help to explain
-// its failure.
+// evaluateToken evaluates the first attempt. If it failed, the other attempts
+// help to explain why.
 func evaluateToken(f *facts) Result {
 	first := f.token.attempts[0]
 	if first.err == nil {
@@ -135,13 +135,14 @@ func explainToken(f *facts, a tokenAttempt) Result {
 	return r
 }
 
-// withoutRemedy returns the text of a token error without package and remedy.
+// withoutRemedy returns the text of a token error without the name of the
+// package and the remedy.
 func withoutRemedy(e *token.Error) string {
 	text, _, _ := strings.Cut(strings.TrimPrefix(e.Error(), "token: "), "; remedy: ")
 	return text
 }
 
-// nameResource says which spelling of the resource is registered.
+// nameResource adds the registered spelling of the resource to the result.
 func nameResource(f *facts, r *Result) {
 	for _, a := range f.token.attempts[1:] {
 		if a.err != nil {
@@ -156,7 +157,8 @@ func nameResource(f *facts, r *Result) {
 	r.Cause = f.names.expand("no spelling of {resource} is registered in this tenant: the service principal name is missing, or the tenant is not that of Exchange")
 }
 
-// nameThumbprint says which certificate is not registered.
+// nameThumbprint adds the thumbprint of the certificate that is not registered
+// to the result.
 func nameThumbprint(f *facts, r *Result) {
 	if oneApplication(f.config) {
 		r.Cause = "HMA_APP_ID and HMA_KEY_VAULT_APP_ID are the same application, which has a client secret and not the certificate: KV-App's id was copied into both settings"

@@ -104,7 +104,8 @@ func (u untrusted) ofExchange() bool { return u.conn.target.exchange && !u.ofPro
 
 func (u untrusted) ofMicrosoft() bool { return microsoft(u.conn.target.url) }
 
-// wrongName reports whether the certificate is for another host.
+// wrongName reports whether the certificate is not valid for the name of the
+// host.
 func (u untrusted) wrongName() bool {
 	return errors.As(u.conn.handshake.trustErr, new(x509.HostnameError))
 }
@@ -132,7 +133,8 @@ func (u untrusted) validByServer() bool {
 	return u.invalidFor(x509.Expired) && c.known() && !c.date.Before(culprit.NotBefore) && !c.date.After(culprit.NotAfter)
 }
 
-// caFile says why HMA_CA_FILE does not help with the chain's last certificate.
+// caFile returns a text that says why HMA_CA_FILE does not help with the
+// chain's last certificate.
 func (u untrusted) caFile() string {
 	c := u.facts.config
 	sameName := slices.ContainsFunc(c.CAs, func(ca *x509.Certificate) bool { return ca.Subject.String() == u.top.Issuer.String() })

@@ -34,7 +34,7 @@ func evaluateVaultConnection(f *facts) Result {
 	case isVaultChallenge(c):
 		return evaluateVaultChallenge(f, c.describe(), challenge["authorization"]+challenge["authorization_uri"])
 	case c.response.status == http.StatusForbidden && strings.Contains(string(c.response.body), `"Forbidden`):
-		return ok(c.describe()) // a private vault; the product's own request will show more
+		return ok(c.describe()) // the vault accepts private connections only; the result of the product's own request will say more
 	case vaultBusy(c):
 		return f.fail(c.describe(), "Key Vault has a passing problem, or limits the rate of requests", "try again in some minutes; https://azure.status.microsoft shows known outages")
 	}

@@ -31,7 +31,7 @@ func evaluateVaultLogin(f *facts) Result {
 	return l.evaluate()
 }
 
-// toTenant names the tenant in which KV-App signs in.
+// toTenant returns text that names the tenant in which KV-App signs in.
 func toTenant(f *facts) string {
 	if id := challengedTenant(f.network.vault); id != "" {
 		return " to the vault's tenant " + printable.Short(id, 80)
@@ -218,11 +218,12 @@ const (
 	forbidsPOST  = "look for a proxy or web filter that forbids POST, or inspects TLS"
 )
 
-// permissionCodes are the codes that aadstsRepairs repairs with
-// full_access_as_app. KV-App never needs that permission.
+// permissionCodes are the codes for which aadstsRepairs suggests
+// full_access_as_app, a permission that KV-App never needs.
 var permissionCodes = map[int]bool{650057: true, 65005: true, 650056: true, 501051: true, 65001: true}
 
-// federationCodes are about the federated credentials of workload identity.
+// federationCodes are the codes that concern the federated credentials of
+// workload identity.
 var federationCodes = map[int]bool{70021: true, 700211: true, 700212: true, 700213: true}
 
 // noIdentity maps each way to sign in to the repair when there is no identity.
@@ -260,7 +261,7 @@ func altered(secret string) bool {
 	return strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`%\\,;", r) }) || strings.HasPrefix(secret, "$")
 }
 
-// statusText returns status and code of an error for people.
+// statusText returns status and code of an error as text.
 func statusText(status int, code string) string {
 	if status == 0 {
 		return code

@@ -10,8 +10,8 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// evaluateVaultSecret evaluates whether the vault hands out the secret behind the
-// certificate, which holds certificate and key.
+// evaluateVaultSecret evaluates whether the vault returns the secret behind the
+// certificate, which contains the certificate and its key.
 func evaluateVaultSecret(f *facts) Result {
 	e := f.source.err
 	v := failedSecret{facts: f, err: e}
@@ -45,8 +45,8 @@ func evaluateVaultSecret(f *facts) Result {
 	return r
 }
 
-// aboutContent reports whether an error is about a certificate that was read
-// but cannot be used.
+// aboutContent reports whether an error concerns the content: a certificate was
+// read but cannot be used.
 func aboutContent(e *certsource.Error) bool {
 	return e.Status == 0 && e.Host == "" && e.Code != codeUnknown
 }
@@ -90,8 +90,8 @@ type vaultRefusal struct {
 	vault connection
 }
 
-// closedVault explains refusals that have nothing to do with permissions: the
-// vault's network rules, or a device that responds in its place.
+// closedVault explains refusals whose cause is not a permission: the vault's
+// network rules, or a device that responds in its place.
 var closedVault = []rule[vaultRefusal]{
 	{
 		when:   func(v vaultRefusal) bool { return v.code == "" && microsoft(v.vault.target.url) },

@@ -47,8 +47,9 @@ type Config struct {
 	// registered in Entra: its URL by default.
 	Resource string
 
-	// Cert is the first certificate. New uploads it to the vault and registers it
-	// in Entra. Nil means a new RSA 2048 certificate, valid for a year.
+	// Cert is the first certificate in the vault. New uploads it to the vault
+	// and registers it in Entra. Nil means a new RSA 2048 certificate, valid
+	// for a year.
 	Cert *Certificate
 
 	// SigningKey is Entra's first key. Nil means a new key, made when it is first
@@ -201,8 +202,9 @@ func (e *Emulator) ServeBehind(d device.Device, l net.Listener, key *rsa.Private
 	return e.ServeHandlerBehind(d, l, key, e.exchange, names...)
 }
 
-// ServeHandlerBehind does the same with a handler in Exchange's place, which may
-// pass requests on to Exchange.
+// ServeHandlerBehind is like ServeBehind, but requests go to the handler
+// exchange instead of the emulated Exchange. The handler may forward requests
+// to the emulated Exchange.
 func (e *Emulator) ServeHandlerBehind(d device.Device, l net.Listener, key *rsa.PrivateKey, exchange http.Handler, names ...string) error {
 	return d.Serve(l, device.Identity{Authority: e.ca.Cert, Key: e.ca.Key, Names: names, LeafKey: key}, exchange)
 }

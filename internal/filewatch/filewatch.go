@@ -21,9 +21,10 @@ const (
 	// loadTimeout limits how long a check waits for the files to be read. A read
 	// from a hung network file system or a FIFO can block for ever.
 	loadTimeout = 10 * time.Second
-	// settleTime is the age from which a file with the same size and time counts
-	// as unchanged. A second write within the resolution of the file system's
-	// clock would leave both the same.
+	// settleTime is the age from which a file with the same size and
+	// modification time counts as unchanged. A younger file may have been
+	// written again within the resolution of the file system's clock, and then
+	// has the same time.
 	settleTime = 2 * time.Second
 )
 
@@ -53,7 +54,7 @@ type Watcher struct {
 	mu       sync.Mutex
 	previous string        // the error of the latest check, "" after a successful one
 	err      error         // the error of the alarm
-	pending  *load         // a load whose result no check has used yet; nil: none
+	pending  *load         // a load whose result was not reported yet; nil: none
 	seen     []fs.FileInfo // state of the files when the current content was read; nil: unknown
 }
 
@@ -74,8 +75,9 @@ func New(config Config) *Watcher { return &Watcher{config: config} }
 func (w *Watcher) Variable() string { return w.config.Variable }
 
 // Err returns why the content of the files is not current, nil if it is. It
-// returns an error only after two consecutive failed checks, because two files
-// are not replaced at the same moment and editors write in several steps.
+// returns an error only after two consecutive failed checks, because a pair of
+// files is not replaced at one moment, and editors write a file in several
+// steps.
 func (w *Watcher) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,7 +148,8 @@ func (w *Watcher) read(l *load, before []fs.FileInfo) {
 	}
 }
 
-// finish uses the result of a load that has ended, once.
+// finish reports the result of a load that has ended. Further calls for the
+// same load have no effect.
 func (w *Watcher) finish(l *load) {
 	w.mu.Lock()
 	first := w.pending == l

@@ -27,7 +27,7 @@ func Caveats() []string {
 type API struct {
 	Title     string // "Get message"
 	Page      string // URL of its reference documentation
-	Condition string // condition under which it corresponds, "" for none
+	Condition string // condition under which the API replaces the operation; "" if there is none
 }
 
 // A Source is the origin of the list.

@@ -46,10 +46,11 @@ type Members struct {
 	Skipped   int      // number of members that are not mailboxes in this organisation: contacts, public folders, addresses that an allow-list does not accept
 }
 
-// Expand returns the members of groups. It sends one request at a time. An
-// error about one group is an error for all, because a list without the members
-// of one group would refuse them. Exchange reports an unknown group as one
-// without members, so that a configured group without members is an error too.
+// Expand returns the members of groups. It sends one request at a time. If one
+// group cannot be expanded, Expand returns an error and no members, because
+// otherwise requests for that group's members would be refused. Exchange
+// reports an unknown group as one without members. So a configured group
+// without members is an error too.
 func (e *Expander) Expand(ctx context.Context, groups []string) (Members, error) {
 	x := expansion{expander: e, ctx: ctx, seen: map[string]bool{}, mailboxes: map[string]bool{}}
 	for _, group := range groups {
@@ -75,7 +76,7 @@ type expansion struct {
 }
 
 // expand adds the members of a group and of its nested groups. A group that was
-// expanded before adds nothing, but counts as found.
+// expanded before adds no members, and is not an error.
 func (x *expansion) expand(group string, depth int) error {
 	key := strings.ToLower(group)
 	if x.seen[key] {
@@ -117,7 +118,7 @@ func (x *expansion) add(entry entry, depth int) error {
 		if len(x.members.Mailboxes) > maxMembers {
 			return fmt.Errorf("the groups have more than %d mailboxes", maxMembers)
 		}
-	case "PublicDL": // Exchange does not expand nested groups
+	case "PublicDL": // Exchange does not expand nested groups itself
 		x.members.Nested++
 		if err := x.expand(entry.EmailAddress, depth+1); err != nil {
 			return fmt.Errorf("nested group: %w", err)
@@ -163,7 +164,7 @@ func (e *Expander) request(ctx context.Context, group string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Pattern = "ExpandDL" // from which the transport chooses its timeout
+	req.Pattern = "ExpandDL" // the transport chooses the timeout by the Pattern
 	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
 	req.Header.Set("X-AnchorMailbox", e.As)
 	req.Header.Set("Authorization", "Bearer "+token)

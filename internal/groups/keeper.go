@@ -25,8 +25,8 @@ const (
 	Interval = 15 * time.Minute
 	// runTimeout bounds one expansion of all groups.
 	runTimeout = 2 * time.Minute
-	// firstRetry is the first wait before an attempt is repeated, until the
-	// first expansion succeeds. Waits grow up to Interval.
+	// firstRetry is the first wait between attempts until an expansion has
+	// succeeded. Each wait is longer than the one before, up to Interval.
 	firstRetry = 15 * time.Second
 	// FirstLimit is how long readiness waits for the first expansion.
 	FirstLimit = 2 * time.Minute
@@ -49,7 +49,7 @@ type Config struct {
 // use.
 type Keeper struct {
 	config  Config
-	confirm chan struct{} // holds a request for an expansion
+	confirm chan struct{} // holds a value if a confirmed expansion is requested
 	running sync.Mutex    // held during an expansion
 
 	mu      sync.Mutex
@@ -147,7 +147,7 @@ func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
 		err = k.config.Apply(patterns)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return // the process ends
+		return // the process stops
 	}
 	k.report(members, err)
 }

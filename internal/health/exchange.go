@@ -68,8 +68,8 @@ func (e *Exchange) State() ExchangeState {
 }
 
 // failedAtExchange reports whether a request failed at Exchange or on the way
-// to it. It excludes a message that is too large, which says nothing about
-// other requests.
+// to it. A message that is too large does not count, because it says nothing
+// about other requests.
 func failedAtExchange(r *proxy.Record, o outcome.Outcome) bool {
 	switch o {
 	case outcome.Served, outcome.Audited:
@@ -105,8 +105,8 @@ func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
 	return r.Upstream != 0 && (o == outcome.Served || o == outcome.Audited || o == outcome.Left)
 }
 
-// causeOf says what failed. The text contains no text from a device, because
-// probes show it to any client.
+// causeOf returns the cause of a failure in words. The text contains no text
+// from a device, because probes show it to any client.
 func causeOf(r *proxy.Record) string {
 	switch {
 	case r.Reason == proxy.ReasonNone:

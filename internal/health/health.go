@@ -68,13 +68,13 @@ const (
 	AllowListMissing                         // clients can open every mailbox
 	AllowListAudits                          // audit mode refuses nothing
 	CertificateUnreadable                    // a renewed certificate would not be noticed
-	TokenNotRefreshed                        // the token could not be refreshed; At is its end
+	TokenNotRefreshed                        // the token could not be refreshed; At is its expiry
 	TokenRoleMissing                         // Exchange will refuse the token
 	ClockDiffers                             // Difference is this machine's clock minus Entra ID's
 	CertificateNotRegistered                 // Subject is the thumbprint of the candidate
-	CertificateEnds                          // the active certificate expires soon; At is its end
+	CertificateEnds                          // the active certificate expires soon; At is its expiry
 	CertificateMissing                       // there is no certificate
-	ListenerCertificateEnds                  // a certificate of HMA_TLS_CERT_FILE expires soon; Subject is its name, At its end
+	ListenerCertificateEnds                  // a certificate of HMA_TLS_CERT_FILE expires soon; Subject is its name, At its expiry
 	ExchangeFails                            // requests fail at Exchange; Exchange describes the failures
 )
 

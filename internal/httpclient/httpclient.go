@@ -26,9 +26,9 @@ import (
 // Limits of outgoing connections, each with its reason. Package dialer has
 // those of DNS and TCP.
 const (
-	tlsTimeout      = 9 * time.Second  // for the corporate proxy and the TLS handshake together
+	tlsTimeout      = 9 * time.Second  // limit for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
-	continueTimeout = 2 * time.Second  // for a 100 Continue, which a device in front of Exchange may swallow
+	continueTimeout = 2 * time.Second  // wait for 100 Continue, which a device in front of Exchange may drop
 	responseTimeout = 10 * time.Minute // Exchange ends its own work on a request after at most 5 minutes
 	maxIdle         = 256              // number of idle connections to Exchange; a streaming client may have 200 mailboxes
 	maxHead         = 256 << 10        // bytes of a response's head
@@ -130,9 +130,9 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 
 // responseTimeoutOf returns how long Exchange may work on a request before it
 // responds. Package proxy sets a request's Pattern to its EWS operation.
-// GetStreamingEvents has no timeout, because a device may hold its response
-// back until its end half an hour later. A request whose operation is unknown
-// has none either, because it may be a GetStreamingEvents.
+// GetStreamingEvents has no timeout, because a device may delay the start of
+// its response until the stream ends, half an hour later. A request whose
+// operation is unknown has none either, because it may be a GetStreamingEvents.
 func responseTimeoutOf(r *http.Request) time.Duration {
 	if r.Method == http.MethodPost && (r.Pattern == "" || r.Pattern == "GetStreamingEvents") {
 		return 0

@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// A body is the body of a request. Read may be called by another goroutine than
-// the handler's, but not after the handler has returned.
+// A body is the body of a request. Read may be called by any one goroutine
+// until the handler has returned.
 type body struct {
 	conn *conn
-	resp *response // writes 100 Continue; nil: the client does not wait for that
+	resp *response // the response that sends 100 Continue; nil: the client does not wait for it
 
 	mu      sync.Mutex // held during a Read
-	left    int64      // bytes of the body, or of the chunk, that were not read
+	left    int64      // number of bytes of the body, or of the current chunk, that were not read yet
 	chunked bool
-	begun   bool          // a chunk was read whose end was not
-	excess  int64         // bytes around small chunks, see readChunkSize
-	request *http.Request // gets the trailers
-	err     error         // sticky; io.EOF at the end
+	begun   bool          // the data of a chunk was read, but not the line end after it
+	excess  int64         // number of framing bytes beyond those that small chunks need, see nextChunk
+	request *http.Request // the request whose Trailer is set
+	err     error         // the error of all further reads; io.EOF at the end of the body
 }
 
 // reset prepares b for a request.
@@ -35,8 +35,8 @@ func (b *body) reset(c *conn, h *head) {
 
 var errBodyClosed = errors.New("httpserver: the body was read after the handler had returned")
 
-// Read reads the body. It returns io.EOF together with the last bytes where these
-// end the body.
+// Read reads the body. It returns io.EOF together with the last bytes if it
+// knows that these end the body.
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -78,7 +78,7 @@ func (b *body) read(p []byte) (n int, err error) {
 			some, err = b.readSome(p[n:])
 			n += some
 		case n > 0 && !b.conn.in.hasLine():
-			return n, nil // the next chunk has not come yet
+			return n, nil // do not wait for the next chunk
 		default:
 			err = b.nextChunk()
 		}
@@ -118,8 +118,8 @@ func (b *body) nextChunk() error {
 	if b.left, err = parseChunkSize(line); err != nil {
 		return err
 	}
-	// Small chunks are legitimate, long extensions around them are not. The bound
-	// is net/http's.
+	// Small chunks are permitted, but not with long extensions. The limit is
+	// that of net/http.
 	b.excess = max(0, b.excess+int64(len(line))+2-16-2*b.left)
 	if b.excess > 16<<10 {
 		return errChunk
@@ -167,11 +167,11 @@ func (b *body) readTrailer() error {
 // read the body.
 func (b *body) Close() error { return nil }
 
-// finish ends the body when the handler has returned. It reports whether the body
-// was read to its end.
+// finish ends the use of the body when the handler has returned. It reports
+// whether the body was read to its end.
 func (b *body) finish() (complete bool) {
 	if !b.mu.TryLock() {
-		b.conn.in.interrupt() // the handler has left a read behind
+		b.conn.in.interrupt() // a goroutine of the handler is still in Read
 		b.mu.Lock()
 		b.conn.in.resume()
 	}

@@ -18,7 +18,7 @@ func newByteSet(ranges ...[2]byte) (s byteSet) {
 }
 
 var (
-	// tokenBytes are those of a token of RFC 9110, section 5.6.2.
+	// tokenBytes are the bytes of a token in RFC 9110, section 5.6.2.
 	tokenBytes = func() byteSet {
 		s := newByteSet([2]byte{'0', '9'}, [2]byte{'A', 'Z'}, [2]byte{'a', 'z'})
 		for _, c := range []byte("!#$%&'*+-.^_`|~") {
@@ -27,10 +27,11 @@ var (
 		return s
 	}()
 
-	// valueBytes are those of a field value of RFC 9110, section 5.5.
+	// valueBytes are the bytes of a field value in RFC 9110, section 5.5.
 	valueBytes = newByteSet([2]byte{'\t', '\t'}, [2]byte{' ', '~'}, [2]byte{0x80, 0xff})
 
-	// pathBytes mean themselves in a path.
+	// pathBytes are the bytes that net/url keeps unchanged and unescaped in a
+	// path.
 	pathBytes = newByteSet([2]byte{'0', '9'}, [2]byte{'A', 'Z'}, [2]byte{'a', 'z'}, [2]byte{'-', '/'}, [2]byte{'_', '_'})
 )
 

@@ -18,19 +18,19 @@ type conn struct {
 	conn   net.Conn
 	remote string
 	local  net.Addr
-	state  *tls.ConnectionState // nil: plain
+	state  *tls.ConnectionState // state of the TLS connection; nil without TLS
 	in     input
 	watch  watch
 	resp   response
-	names  []string // room for sorting
+	names  []string // memory for the sorted names of headers
 
 	mu   sync.Mutex
-	idle bool  // waits for the first byte of a request
+	idle bool  // the connection waits for the first byte of a request
 	call *call // nil while idle
 }
 
-// A call is what one request needs that may outlive it: a transport may still look
-// at its context.
+// A call holds the values of one request that may be used after the request has
+// ended: a transport may still read its context.
 type call struct {
 	ctx  requestContext
 	body body
@@ -48,7 +48,7 @@ func (c *conn) serve() {
 	defer c.server.report(c.conn, http.StateClosed)
 	defer c.conn.Close()
 	defer func() {
-		if v := recover(); v != nil { // a fault of this package ends one connection, not the process
+		if v := recover(); v != nil { // a panic in this package ends one connection, not the process
 			c.server.logPanic(c.remote, v)
 		}
 	}()
@@ -64,7 +64,8 @@ func (c *conn) serve() {
 	}
 }
 
-// after returns the end of a timeout that begins now, no time for 0.
+// after returns the end of a timeout that begins now. It returns the zero time
+// for the timeout 0.
 func after(timeout time.Duration) time.Time {
 	if timeout == 0 {
 		return time.Time{}
@@ -91,8 +92,8 @@ func (c *conn) handshake() bool {
 	return true
 }
 
-// looksLikeHTTP reports whether what a client has sent instead of a TLS record is
-// the beginning of a request.
+// looksLikeHTTP reports whether a client has sent the beginning of an HTTP
+// request instead of a TLS record.
 func looksLikeHTTP(record [5]byte) bool {
 	switch string(record[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
@@ -116,7 +117,7 @@ func (c *conn) serveRequest(deadline time.Time) (again bool) {
 		k.body.resp = &c.resp
 	}
 	c.resp.reset(c, h)
-	c.in.setDeadline(time.Time{}) // the handler sets one
+	c.in.setDeadline(time.Time{}) // no deadline for the body: the handler sets one
 	if !c.setCall(k) {
 		return false
 	}
@@ -213,8 +214,8 @@ func (c *conn) endIdle() {
 	}
 }
 
-// isBusy reports whether a read has failed because there is no room for the
-// connection.
+// isBusy reports whether a read has failed because the connection has lost its
+// slot.
 func isBusy(err error) bool {
 	busy, ok := errors.AsType[interface {
 		error
@@ -261,7 +262,7 @@ func (c *conn) readHead(deadline time.Time) (*head, error) {
 }
 
 // awaitRequest waits for the first byte of a request. Some old clients send an
-// empty line after a body; RFC 9112, section 2.2, wants it to be ignored.
+// empty line after a body; RFC 9112, section 2.2, says to ignore it.
 func (c *conn) awaitRequest(deadline time.Time) error {
 	afterPost := c.resp.head != nil && c.resp.head.method == http.MethodPost
 	for blank := 0; ; {
@@ -290,7 +291,7 @@ func (c *conn) await(deadline time.Time) error {
 	c.in.setDeadline(deadline)
 	err := c.in.fill(readSize)
 	c.setIdle(false)
-	if isBusy(err) && c.resp.head == nil { // later, a client expects that the connection may be closed
+	if isBusy(err) && c.resp.head == nil { // after the first request, a client expects that the connection may be closed without a response
 		return err
 	}
 	if err != nil {
@@ -299,7 +300,7 @@ func (c *conn) await(deadline time.Time) error {
 	return nil
 }
 
-// refuseBusy responds on a connection for which there is no room.
+// refuseBusy sends the Busy response on a connection that has lost its slot.
 func (c *conn) refuseBusy() {
 	if c.server.Busy == nil {
 		return
@@ -312,10 +313,11 @@ func (c *conn) refuseBusy() {
 	}
 }
 
-// refuse responds to an unacceptable request with the status of err, a *refusal,
-// or because there is no room for it. Other errors mean that the client has left.
+// refuse responds to a request that is not served. A *refusal determines the
+// status of the response; after a busy error, refuseBusy responds. After other
+// errors there is no response, because the client has left.
 func (c *conn) refuse(err error) {
-	c.in.drop() // a large part of a head, which the client would otherwise hold
+	c.in.drop() // free the memory of a large incomplete head before the response is written
 	if isBusy(err) {
 		c.refuseBusy()
 		return
@@ -336,8 +338,9 @@ func (c *conn) refuse(err error) {
 	}
 }
 
-// setWatched informs a connection that has a method SetWatched(bool) whether its
-// reads wait for the client to leave instead of for a part of a request.
+// setWatched calls the method SetWatched(bool) of the connection, if there is
+// one. It says whether reads wait for the client to leave, and not for a part
+// of a request.
 func (c *conn) setWatched(watched bool) {
 	if w, ok := c.raw().(interface{ SetWatched(bool) }); ok {
 		w.SetWatched(watched)
@@ -355,19 +358,19 @@ func (c *conn) raw() net.Conn {
 // A closeWriter is a connection that can be closed for writing alone.
 type closeWriter interface{ CloseWrite() error }
 
-// linger ends the connection so that the client gets the response. If a connection
-// is closed while bytes arrive, the system resets it, and the client loses what it
-// has not read.
+// linger closes the connection in a way that lets the client read the response.
+// If a connection is closed while bytes arrive, the system resets it, and the
+// client loses what it has not read.
 func (c *conn) linger(complete bool) {
 	w, ok := c.conn.(closeWriter)
 	if !ok || w.CloseWrite() != nil || complete && len(c.in.buffered()) == 0 {
 		return
 	}
 	if l, ok := c.raw().(interface{ SetLingering() }); ok {
-		l.SetLingering() // the connection may be closed for another one
+		l.SetLingering() // the connection may lose its slot from now on
 	}
 	c.in.setDeadline(time.Now().Add(lingerTime))
-	c.setIdle(true) // ended by Shutdown
+	c.setIdle(true) // an idle connection, so that Shutdown closes it
 	rest := buffers.Get().(*[readSize]byte)
 	defer buffers.Put(rest)
 	for {
@@ -381,10 +384,10 @@ func (c *conn) linger(complete bool) {
 type lingerer interface{ SetLinger(seconds int) error }
 
 // abort ends the connection in the middle of a response. If only the end of the
-// connection marks the end of the response, abort resets the connection, so that
-// the client cannot mistake a part of the response for the whole. With TLS it
-// resets the TCP connection, because a TLS close_notify would say that everything
-// was sent.
+// connection marks the end of the response, abort resets the connection, so
+// that the client cannot mistake a part of the response for the whole. With TLS
+// it resets the TCP connection, because a TLS close_notify would mark the
+// response as complete.
 func (c *conn) abort() {
 	ends := c.resp.endsWithConnection() || c.resp.head.minor == 0
 	c.resp.out.discard()

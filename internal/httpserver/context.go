@@ -9,16 +9,16 @@ import (
 )
 
 // A requestContext is the context of a request. It ends when the client leaves,
-// and when the handler has returned. It exists because package context's own
-// contexts allocate a channel and a map for each request.
+// and when the handler has returned. It exists because the contexts of package
+// context allocate a channel and a map for each request.
 type requestContext struct {
 	local net.Addr // the connection's local address
 
 	mu    sync.Mutex
 	done  chan struct{} // nil until Done is called
 	err   error
-	first *afterFunc              // a registered function; most requests register no other
-	after map[*afterFunc]struct{} // functions registered while first is set; made for the first of them
+	first *afterFunc              // a registered function; most requests register only one
+	after map[*afterFunc]struct{} // further registered functions; made when the second one is registered
 }
 
 // An afterFunc is a function to call at the end of a context.

@@ -1,11 +1,11 @@
 // Package httpserver is an HTTP/1.1 server for one endpoint. It runs an
-// http.Handler as net/http's server does, with less: no HTTP/2, no hijacking, no
-// interim responses but 100 Continue, no guessed Content-Type.
+// http.Handler as net/http's server does. It has fewer features: no HTTP/2, no
+// hijacking, no interim responses but 100 Continue, no guessed Content-Type.
 //
 // Its grammar is a strict subset of net/http's. A request that it accepts,
-// http.ReadRequest accepts with the same method, target, header and body. What
-// real clients do not send is refused: bare line feeds, repeated lengths, transfer
-// codings other than chunked.
+// http.ReadRequest accepts with the same method, target, header and body. It
+// refuses forms that real clients do not send: bare line feeds, repeated
+// lengths, transfer codings other than chunked.
 //
 // One goroutine serves a connection. It reads a head, calls the handler, writes
 // the response, and reads the next head. A second goroutine reads the connection
@@ -17,15 +17,15 @@ import "time"
 
 // Limits, each with its reason.
 const (
-	readSize   = 4 << 10 // most requests fit, so that one read brings them
-	writeSize  = 8 << 10 // most responses fit, so that one write sends them
+	readSize   = 4 << 10 // most requests fit, so one read suffices
+	writeSize  = 8 << 10 // most responses fit, so one write suffices
 	maxLines   = 4096    // header lines; handlers have lower bounds of their own
-	maxTrailer = 4000    // bytes of the trailer section, which is dropped; net/http takes what fits its buffer
+	maxTrailer = 4000    // bytes of the trailer section, which is dropped; net/http accepts as much as fits into its buffer
 	maxChunk   = 256     // bytes of the longest chunk-size line
 
-	watchDelay  = 100 * time.Millisecond // until a connection is watched; most handlers end before
-	lingerTime  = 5 * time.Second        // for what a client still sends after a response that ends the connection
-	refuseTime  = 10 * time.Second       // for a client to take the refusal of its request
-	minAcceptIn = 5 * time.Millisecond   // until the next try after Accept has failed, and twice as long each time,
-	maxAcceptIn = time.Second            // up to this
+	watchDelay  = 100 * time.Millisecond // time until a connection is watched; most handlers return earlier
+	lingerTime  = 5 * time.Second        // time in which to read what a client still sends after a response that ends the connection
+	refuseTime  = 10 * time.Second       // time for a client to read the refusal of its request
+	minAcceptIn = 5 * time.Millisecond   // time until the next try after Accept has failed; it doubles with each failure
+	maxAcceptIn = time.Second            // limit of that time
 )

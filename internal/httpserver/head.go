@@ -25,7 +25,7 @@ func (r *refusal) Error() string {
 
 func badRequest(text string) *refusal { return &refusal{http.StatusBadRequest, text} }
 
-// The refusals.
+// The reasons for which a request is refused.
 var (
 	errLineEnd     = badRequest("a line does not end with CR LF")
 	errFirstByte   = badRequest("the connection does not begin with an HTTP request")
@@ -46,12 +46,12 @@ var (
 
 // A lineScanner finds the end of a head as its bytes arrive.
 type lineScanner struct {
-	scanned int // bytes that were looked at
-	line    int // where the line that is not complete begins
+	scanned int // number of bytes that were scanned
+	line    int // index of the beginning of the incomplete line
 }
 
-// scan looks at the bytes that were added to b since the last call. It returns
-// the length of the head with its empty line, or 0 when the head is incomplete.
+// scan scans the bytes that were added to b since the last call. It returns the
+// length of the head with its empty line, or 0 when the head is incomplete.
 func (s *lineScanner) scan(b []byte) (int, error) {
 	for {
 		n := indexLF(b[s.scanned:])
@@ -75,15 +75,15 @@ func (s *lineScanner) scan(b []byte) (int, error) {
 type head struct {
 	method, target string
 	proto          string
-	minor          int // of proto; at least 1 means HTTP/1.1
+	minor          int // minor version of proto; at least 1 means HTTP/1.1
 	url            *url.URL
 	host           string
 	header         http.Header
-	length         int64 // of the body; -1: in chunks
+	length         int64 // length of the body; -1: chunked
 	trailer        http.Header
 	expect         bool // the client waits for 100 Continue
 	close          bool // the client does not keep the connection
-	ambiguous      bool // another program may see the end of the body elsewhere
+	ambiguous      bool // other programs may determine a different end of the body
 }
 
 // parseHead parses a whole head, whose lines end with CR LF. The result's strings
@@ -138,8 +138,8 @@ func (h *head) parseRequestLine(line string) error {
 	return nil
 }
 
-// knownMethod returns a constant for the usual methods, so that what outlives the
-// request does not keep the whole head.
+// knownMethod returns a constant for the usual methods. A method that is a part
+// of the head would keep the memory of the whole head in use after the request.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodPost:
@@ -170,7 +170,7 @@ func (h *head) parseFields(lines string) error {
 		return errHeadSize
 	}
 	h.header = make(http.Header, n)
-	values := make([]string, n) // one allocation for all
+	values := make([]string, n) // one allocation for the values of all headers
 	for i := 0; lines != "\r\n"; i++ {
 		var line string
 		line, lines = cutLine(lines)
@@ -204,7 +204,8 @@ func parseField(line string) (name, value string, err error) {
 	return canonicalName(name), trimBlanks(value), nil
 }
 
-// unfold adds to a value the lines that continue it, with one blank before each.
+// unfold appends continuation lines (RFC 9112, section 5.2) to a value, with
+// one blank before each.
 func unfold(value, lines string) (whole, rest string, err error) {
 	for isBlank(lines[0]) {
 		var line string
@@ -249,8 +250,8 @@ func (h *head) parseTarget() error {
 	return nil
 }
 
-// isPlainPath reports whether a target is a path that url.ParseRequestURI takes
-// as it is.
+// isPlainPath reports whether a target is a path that url.ParseRequestURI would
+// return unchanged.
 func isPlainPath(target string) bool {
 	for i := range len(target) {
 		if !pathBytes[target[i]] {
@@ -260,9 +261,9 @@ func isPlainPath(target string) bool {
 	return target != "" && target[0] == '/' && !strings.HasPrefix(target, "//")
 }
 
-// parseFraming finds out how long the body is. A request with several lengths or
-// transfer codings is refused. A coding overrides a length, as RFC 9112, section
-// 6.3, prescribes, and the connection ends after such a request.
+// parseFraming determines the length of the body. A request with several
+// lengths or transfer codings is refused. A coding overrides a length, as RFC
+// 9112, section 6.3, prescribes, and the connection ends after such a request.
 func (h *head) parseFraming() error {
 	lengths, codings := h.header["Content-Length"], h.header["Transfer-Encoding"]
 	if len(lengths) > 1 || len(codings) > 1 {
@@ -346,7 +347,7 @@ func parseLength(s string) (int64, bool) {
 }
 
 // parseChunkSize parses the line before a chunk, without its end: a size in
-// hexadecimal digits, and perhaps extensions, which are ignored.
+// hexadecimal digits and optional extensions, which it ignores.
 func parseChunkSize(line []byte) (int64, error) {
 	digits := 0
 	var n int64
@@ -376,7 +377,7 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// spellings are names of headers as EWS clients write them, with net/http's
+// spellings maps names of headers in the spelling of EWS clients to net/http's
 // spelling. Others are converted, which allocates.
 var spellings = canonicalNames(
 	"Host", "User-Agent", "Content-Type", "Content-Length", "Accept", "Accept-Encoding", "Accept-Language", "Authorization",

@@ -12,14 +12,14 @@ import (
 // setDeadline may be called while that goroutine reads.
 type input struct {
 	conn net.Conn
-	buf  []byte // buf[r:w] was read and is not yet used
+	buf  []byte // buf[r:w] was read from the connection and is not used yet
 	r, w int
 
 	mu       sync.Mutex
-	deadline time.Time // of reads; zero: none
-	armed    time.Time // as set in the connection; during a read never later than deadline
+	deadline time.Time // deadline of reads; zero: none
+	armed    time.Time // the deadline that is set in the connection; during a read it is not later than deadline
 	reading  bool
-	stopped  bool // reads fail
+	stopped  bool // reads fail with errStopped
 }
 
 // buffered returns the bytes that were read and not yet used.
@@ -28,15 +28,16 @@ func (in *input) buffered() []byte { return in.buf[in.r:in.w] }
 // hasLine reports whether a whole line was read.
 func (in *input) hasLine() bool { return indexLF(in.buffered()) >= 0 }
 
-// discard makes n bytes of buffered used.
+// discard removes n bytes from the beginning of buffered.
 func (in *input) discard(n int) {
 	if in.r += n; in.r == in.w {
 		in.r, in.w = 0, 0
 	}
 }
 
-// fill reads once and adds to buffered. A full buffer grows up to limit bytes, which
-// buffered must not have reached.
+// fill reads once from the connection and appends the bytes to buffered. It
+// enlarges a full buffer, up to limit bytes. buffered must have fewer than
+// limit bytes.
 func (in *input) fill(limit int) error {
 	if in.w == len(in.buf) {
 		in.makeRoom(limit)
@@ -44,7 +45,7 @@ func (in *input) fill(limit int) error {
 	n, err := in.readConn(in.buf[in.w:])
 	in.w += n
 	if n > 0 {
-		return nil // an error comes again
+		return nil // the next read returns the error again
 	}
 	return err
 }
@@ -64,11 +65,11 @@ func (in *input) makeRoom(limit int) {
 	in.r, in.w = 0, len(have)
 }
 
-// buffers are those of readSize.
+// buffers holds unused buffers of readSize bytes.
 var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// release gives an empty buffer back. A notification stream does not need one for
-// half an hour.
+// release returns an empty buffer to the pool. Otherwise a notification stream
+// would keep one for half an hour.
 func (in *input) release() {
 	if in.r < in.w || in.buf == nil {
 		return
@@ -79,7 +80,7 @@ func (in *input) release() {
 	in.buf, in.r, in.w = nil, 0, 0
 }
 
-// drop gives the buffer back, with what is in it.
+// drop returns the buffer to the pool and discards its content.
 func (in *input) drop() {
 	in.r, in.w = 0, 0
 	in.release()
@@ -93,7 +94,7 @@ func (in *input) add(p []byte) {
 	in.w += copy(in.buf[in.w:], p)
 }
 
-// shrink replaces a buffer that has grown, if it is empty.
+// shrink drops an empty buffer that is larger than readSize.
 func (in *input) shrink() {
 	if in.r == in.w && len(in.buf) > readSize {
 		in.buf = nil
@@ -116,7 +117,8 @@ func (in *input) read(p []byte) (int, error) {
 }
 
 // line reads a line that ends with CR LF and returns it without its end. It is
-// valid until the next call. limit bounds its length, its end included.
+// valid until the next call. limit is the maximum length, including the line
+// end.
 func (in *input) line(limit int) ([]byte, error) {
 	for scanned := 0; ; {
 		have := in.buffered()
@@ -152,9 +154,10 @@ func (in *input) readConn(p []byte) (int, error) {
 
 var errStopped = errors.New("httpserver: the connection is not read any more")
 
-// begin sets the connection's deadline for a read. Setting one is expensive, and
-// most reads end at once. So one that is sooner stays; a read that it ends is
-// repeated.
+// begin prepares a read: it sets the connection's deadline. Setting a deadline
+// is expensive, and most reads end immediately. So begin keeps an earlier
+// deadline that is still set. If that deadline ends the read too soon, end says
+// that the read must be repeated.
 func (in *input) begin() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -168,7 +171,8 @@ func (in *input) begin() error {
 	return nil
 }
 
-// end ends a read. It returns true when the read must be repeated.
+// end evaluates the result of a read. It returns true if an earlier deadline
+// than in.deadline ended the read, which must then be repeated.
 func (in *input) end(n int, err error) (repeat bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -183,7 +187,7 @@ func (in *input) end(n int, err error) (repeat bool) {
 	return true
 }
 
-// arm sets the connection's deadline. The caller holds in.mu.
+// arm sets in.deadline as the connection's deadline. The caller holds in.mu.
 func (in *input) arm() {
 	in.armed = in.deadline
 	_ = in.conn.SetReadDeadline(in.armed)
@@ -192,7 +196,7 @@ func (in *input) arm() {
 // sooner reports whether the deadline a is before b. The zero time means never.
 func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
 
-// setDeadline sets the deadline of reads, one that is under way included.
+// setDeadline sets the deadline of reads, including a read in progress.
 func (in *input) setDeadline(t time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -202,8 +206,8 @@ func (in *input) setDeadline(t time.Time) {
 	}
 }
 
-// interrupt ends the read that is under way, if there is one, and makes further
-// ones fail until resume.
+// interrupt ends the read in progress, if there is one. Further reads fail
+// until resume is called.
 func (in *input) interrupt() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -214,7 +218,7 @@ func (in *input) interrupt() {
 	}
 }
 
-// resume permits reads again.
+// resume permits reads after interrupt.
 func (in *input) resume() {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// An output writes a connection by way of a buffer, which it has only while there
-// is something in it.
+// An output writes to a connection through a buffer. It has a buffer only while
+// bytes are buffered.
 type output struct {
 	conn     net.Conn
 	buf      *[]byte   // nil: nothing is buffered
-	deadline time.Time // of writes, as set in the connection
-	err      error     // sticky
+	deadline time.Time // deadline of writes that is set in the connection
+	err      error     // error of all further writes
 }
 
-// outputs are buffers of writeSize.
+// outputs holds unused buffers of writeSize bytes.
 var outputs = sync.Pool{New: func() any {
 	b := make([]byte, 0, writeSize)
 	return &b
 }}
 
-// buffer returns the buffer.
+// buffer returns the buffer. If there is none, it takes one from the pool.
 func (o *output) buffer() *[]byte {
 	if o.buf == nil {
 		o.buf = outputs.Get().(*[]byte)
@@ -40,7 +40,7 @@ func (o *output) send() error {
 		_ = o.write(*b)
 	}
 	o.buf = nil
-	if cap(*b) <= 2*writeSize { // a large header has made it grow
+	if cap(*b) <= 2*writeSize { // do not keep a buffer that a large header has enlarged
 		outputs.Put(b)
 	}
 	return o.err
@@ -54,7 +54,7 @@ func (o *output) write(p []byte) error {
 	return o.err
 }
 
-// discard drops the buffered bytes.
+// discard drops the buffered bytes without writing them.
 func (o *output) discard() {
 	if o.buf != nil {
 		outputs.Put(o.buf)
@@ -62,8 +62,9 @@ func (o *output) discard() {
 	}
 }
 
-// setDeadline sets the deadline of writes. One that is set already stays if it is
-// sooner by less than a tenth of the time that is left: setting one is expensive.
+// setDeadline sets the deadline of writes. Setting one is expensive. So a
+// deadline that is set already stays if it is earlier than t by less than a
+// tenth of the remaining time.
 func (o *output) setDeadline(t time.Time) error {
 	if left := time.Until(t); !t.IsZero() && !o.deadline.IsZero() && !o.deadline.After(t) && t.Sub(o.deadline) < left/10 {
 		return nil

@@ -25,19 +25,19 @@ type response struct {
 	status   int   // 0: WriteHeader was not called
 	declared int64 // Content-Length; -1: none
 	written  int64
-	data     int  // where the body begins in out while its length is unknown
-	open     bool // the head waits for the length of the body
+	data     int  // index of the body in the buffer of out, while the length of the body is unknown
+	open     bool // the end of the head is not written, because the length of the body is unknown
 	chunked  bool
-	bodyless bool // HEAD, 204, 304
+	bodyless bool // the response has no body: to HEAD, or with status 204 or 304
 	close    bool // the connection ends after the response
 
-	mu        sync.Mutex // for 100 Continue, which the body's reader writes
+	mu        sync.Mutex // guards 100 Continue, which the goroutine that reads the body writes
 	continued bool       // 100 Continue was sent
-	started   bool       // no 100 Continue from now on
+	started   bool       // the response has begun; 100 Continue must not be sent any more
 }
 
-// reset prepares r for a request. The header is used again, as is the room for the
-// map.
+// reset prepares r for a request. It uses the memory of the previous header map
+// again.
 func (r *response) reset(c *conn, h *head) {
 	header := r.header
 	clear(header)
@@ -88,7 +88,7 @@ func (r *response) WriteHeader(status int) {
 	r.bodyless = r.head.method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
 	out := r.out.buffer()
 	b := append(*out, "HTTP/1."...)
-	b = append(b, '0'+byte(min(r.head.minor, 1)), ' ') // old clients expect their own version
+	b = append(b, '0'+byte(min(r.head.minor, 1)), ' ') // HTTP/1.0 clients expect their own version
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, ' ')
 	b = append(b, http.StatusText(status)...)
@@ -102,7 +102,7 @@ func (r *response) WriteHeader(status int) {
 	r.data = len(b)
 }
 
-// appendFields appends the handler's header but for what belongs to the
+// appendFields appends the handler's header, except the fields that concern the
 // connection.
 func (r *response) appendFields(b []byte) []byte {
 	names := r.conn.names[:0]
@@ -113,7 +113,7 @@ func (r *response) appendFields(b []byte) []byte {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names) // equal responses have equal bytes
+	slices.Sort(names) // sort, so that equal responses have equal bytes
 	for _, name := range names {
 		if !isToken(name) {
 			continue
@@ -134,7 +134,8 @@ func (r *response) appendFields(b []byte) []byte {
 	return b
 }
 
-// appendValue appends a header's value. What would end the line becomes a blank.
+// appendValue appends a header's value. Line ends within the value become
+// blanks.
 func appendValue(b []byte, v string) []byte {
 	if !strings.ContainsAny(v, "\r\n") {
 		return append(b, v...)
@@ -149,7 +150,7 @@ func appendValue(b []byte, v string) []byte {
 	return b
 }
 
-// frame decides how the client learns where the response ends.
+// frame decides how the end of the response is marked.
 func (r *response) frame() {
 	r.declared = -1
 	if lengths := r.header["Content-Length"]; len(lengths) > 0 {
@@ -164,7 +165,7 @@ func (r *response) frame() {
 	defer r.mu.Unlock()
 	r.started = true
 	if r.head.expect && !r.continued {
-		r.close = true // the client may or may not send the body
+		r.close = true // it is unknown whether the client will send the body
 	}
 	r.open = r.declared < 0 && !r.bodyless
 }
@@ -223,10 +224,11 @@ func write[T []byte | string](r *response, p T) (int, error) {
 	return len(p), nil
 }
 
-// maxFraming is the room that is kept for the framing of a head or a chunk.
+// maxFraming is the number of bytes that are reserved for the framing of a head
+// or a chunk.
 const maxFraming = 96
 
-// writeLong sends the buffer and p.
+// writeLong sends the buffer and p, which does not fit into the buffer.
 func (r *response) writeLong(p []byte) error {
 	r.endHead(false)
 	if r.chunked {
@@ -246,8 +248,8 @@ func (r *response) writeLong(p []byte) error {
 	return nil
 }
 
-// endHead chooses the framing where the head waits for it. whole says that the
-// buffer has the whole body.
+// endHead chooses the framing and writes the end of the head, if that has not
+// been done. whole says that the buffer contains the whole body.
 func (r *response) endHead(whole bool) {
 	if !r.open {
 		return
@@ -268,8 +270,9 @@ func (r *response) endHead(whole bool) {
 	r.data += len(framing)
 }
 
-// chunkBuffered makes a chunk of the body's bytes in the buffer and of more bytes
-// that are sent after it. Without more, the chunk ends.
+// chunkBuffered makes the body bytes in the buffer a chunk. The chunk also has
+// more bytes, which the caller sends after the buffer. If more is 0,
+// chunkBuffered adds the end of the chunk.
 func (r *response) chunkBuffered(more int) {
 	out := r.out.buffer()
 	size := len(*out) - r.data + more
@@ -311,7 +314,7 @@ func (r *response) Flush() { _ = r.FlushError() }
 // errShort is returned for a response that is shorter than its Content-Length.
 var errShort = errors.New("httpserver: the handler has written less than the Content-Length that it declared")
 
-// finish ends the response when the handler has returned.
+// finish completes and sends the response when the handler has returned.
 func (r *response) finish() error {
 	if r.status == 0 {
 		r.WriteHeader(http.StatusOK)
@@ -331,8 +334,8 @@ func (r *response) finish() error {
 	return nil
 }
 
-// endsWithConnection reports whether the end of the connection is the end of the
-// response.
+// endsWithConnection reports whether the end of the connection marks the end of
+// the response.
 func (r *response) endsWithConnection() bool {
 	return r.status != 0 && !r.open && r.declared < 0 && !r.chunked && !r.bodyless
 }

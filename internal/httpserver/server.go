@@ -21,18 +21,19 @@ type Server struct {
 	// the request's body or use the ResponseWriter.
 	Handler http.Handler
 
-	HeadTimeout  time.Duration // for a request's whole head, and for a TLS handshake; 0: no limit
-	IdleTimeout  time.Duration // between requests; 0: no limit
-	MaxHeadBytes int           // of a request's head; 0: http.DefaultMaxHeaderBytes
+	HeadTimeout  time.Duration // limit for the whole head of a request, and for a TLS handshake; 0: none
+	IdleTimeout  time.Duration // limit between requests; 0: none
+	MaxHeadBytes int           // limit of a request's head; 0 means http.DefaultMaxHeaderBytes
 
-	// ConnState is called when a connection is new, begins to receive a request, is
-	// idle, and is closed. nil: no call.
+	// ConnState is called when a connection is new, begins to receive a
+	// request, is idle, and is closed. nil means no call.
 	ConnState func(net.Conn, http.ConnState)
 	ErrorLog  *log.Logger // nil: none
 
-	// Busy responds on a connection from which no request was read, because reads
-	// fail with an error that has a method Busy() bool. The response ends the
-	// connection. nil: the connection is closed without a response.
+	// Busy writes the response on a connection whose reads fail with an error
+	// that has a method Busy() bool, before a request was read. The response
+	// ends the connection. nil means that the connection is closed without a
+	// response.
 	Busy func(w http.ResponseWriter, remote string)
 
 	// Refused is called for each request whose head is refused, before the response
@@ -47,13 +48,13 @@ type Server struct {
 	mu      sync.Mutex
 	open    map[*conn]struct{}
 	listen  map[net.Listener]struct{}
-	stopped atomic.Bool // no further requests
+	stopped atomic.Bool // the server serves no further requests
 	closed  atomic.Bool
-	ended   chan struct{} // closed when stopped and no connection is open; nil until Shutdown
+	ended   chan struct{} // closed when no connection is open after Shutdown; nil until Shutdown
 }
 
-// From returns a Server with the handler, the limits, the hook and the log of an
-// http.Server, of which nothing else is used.
+// From returns a Server with the handler, the limits, the hook ConnState and
+// the log of s. It ignores the other fields of s.
 func From(s *http.Server) *Server {
 	return &Server{
 		Handler: s.Handler, HeadTimeout: s.ReadHeaderTimeout, IdleTimeout: s.IdleTimeout, MaxHeadBytes: s.MaxHeaderBytes,
@@ -197,7 +198,7 @@ func (s *Server) logPanic(remote string, v any) {
 	}
 }
 
-// A date is the value of the Date header, which changes once a second.
+// A date caches the value of the Date header for a second.
 type date struct{ last atomic.Pointer[dateText] }
 
 type dateText struct {

@@ -5,17 +5,18 @@ import (
 	"time"
 )
 
-// A watch notices that the client leaves while a handler works. It begins when
-// the body was read to its end, and reads from the connection once that has
-// lasted for watchDelay. A client that closes its half of the connection has left.
+// A watch detects that the client leaves while a handler runs. It begins when
+// the body has been read to its end. If the handler has not returned after
+// watchDelay, the watch reads from the connection. A client that closes its
+// half of the connection has left.
 type watch struct {
 	conn *conn
 
 	mu    sync.Mutex
 	state watchState
 	timer *time.Timer
-	ended chan struct{} // closed when the read has ended
-	got   [64]byte      // the bytes read: the beginning of the next request
+	ended chan struct{} // closed when run has returned
+	got   [64]byte      // the bytes that were read: the beginning of the next request
 	n     int
 	left  bool // the client has left
 }
@@ -28,7 +29,7 @@ const (
 	watchReading
 )
 
-// begin begins the watch.
+// begin starts the timer of the watch.
 func (w *watch) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,8 +65,8 @@ func (w *watch) run() {
 	}
 }
 
-// end ends the watch when the handler has returned. It reports whether the client
-// is still there. Bytes that were read are in the input then.
+// end ends the watch when the handler has returned. It reports whether the
+// client is still there. It adds bytes that the watch has read to the input.
 func (w *watch) end() (there bool) {
 	w.mu.Lock()
 	state := w.state

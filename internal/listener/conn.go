@@ -15,7 +15,7 @@ type conn struct {
 	net.Conn
 	peer     net.Addr // nil: the connection's own
 	slots    *slots   // nil: the connection takes no slot
-	listener *limited // nil: of no listener of this package
+	listener *limited // the listener that accepted it; nil: none of this package
 	slot     slot     // the connection's slot, guarded by slots.mu
 	onClose  func()
 
@@ -25,9 +25,9 @@ type conn struct {
 	watched bool      // the read waits for the client to leave
 	begun   bool      // the client has sent something
 
-	// evicted means that the slot is lost: reads fail with errSlotLost. A client
-	// that has sent nothing yet may still send its first bytes; the read of these
-	// fails too.
+	// evicted means that the slot is lost: reads fail with errSlotLost. If the
+	// client has sent nothing yet, a read waits for its first bytes and then
+	// fails.
 	evicted bool
 }
 
@@ -54,8 +54,9 @@ func newConn(raw net.Conn, s *slots, d decision) *conn {
 
 // errSlotLost is the error of reads from a connection without a slot. Packages
 // httpserver and proxy recognise it by its method Busy and respond with
-// ErrorServerBusy. Being a timeout, it makes net/http, which serves the admin
-// listener, close the connection. Being temporary, it lets crypto/tls read on.
+// ErrorServerBusy. Its method Timeout returns true, so net/http, which serves
+// the admin listener, closes the connection. Its method Temporary returns true,
+// so crypto/tls can read again.
 var errSlotLost net.Error = slotLostError{}
 
 type slotLostError struct{}
@@ -65,8 +66,8 @@ func (slotLostError) Busy() bool      { return true }
 func (slotLostError) Timeout() bool   { return true }
 func (slotLostError) Temporary() bool { return true }
 
-// evict makes reads fail with errSlotLost, one that waits included. If the client
-// has sent nothing, the read fails when it does.
+// evict makes reads fail with errSlotLost, including a read in progress. If the
+// client has sent nothing yet, the read fails when the first bytes arrive.
 func (c *conn) evict() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,8 +80,8 @@ func (c *conn) evict() {
 	}
 }
 
-// waited returns how long a read has waited for a part of a request, zero when none
-// does.
+// waited returns how long a read has waited for a part of a request, zero if no
+// read waits.
 func (c *conn) waited(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,8 +99,9 @@ func (c *conn) SetWatched(watched bool) {
 	c.watched = watched
 }
 
-// SetLingering says that the response was sent, and that what the client still
-// sends is only read so that it gets the response. The server calls it.
+// SetLingering says that the response was sent. Further bytes of the client are
+// read and dropped, so that the client can read the response. The server calls
+// it.
 func (c *conn) SetLingering() {
 	if c.slots != nil {
 		c.slots.linger(c)
@@ -112,7 +114,7 @@ func (c *conn) SetLingering() {
 	}
 }
 
-// Read reads. It returns errSlotLost when the slot is lost, and io.EOF when the
+// Read reads. When the slot is lost it returns errSlotLost, or io.EOF if the
 // client has sent nothing until then.
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.beginRead(len(p)) {
@@ -128,8 +130,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// beginRead returns false when the slot is lost. The server of the admin listener,
-// net/http's, reads a single byte to learn that the client has left.
+// beginRead records that a read of size bytes begins. It returns false if the
+// slot is lost. A read of a single byte does not wait for a request: with it,
+// net/http, which serves the admin listener, detects that the client has left.
 func (c *conn) beginRead(size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -53,8 +53,8 @@ func (h *handshakeLog) of(peer net.Addr) *logging.Thinning {
 	return t
 }
 
-// logHandshake logs the error of a connection that is closed before its
-// handshake was complete. It must be called after the handshake has ended.
+// logHandshake logs the error of a connection that is closed although its
+// handshake has failed. It must be called after the handshake has ended.
 func (l *limited) logHandshake(c *tls.Conn) {
 	state := c.ConnectionState()
 	if state.HandshakeComplete {

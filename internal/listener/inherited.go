@@ -72,7 +72,8 @@ func (i *inherited) add(socket net.Listener, addresses []string) error {
 	return nil
 }
 
-// listen returns an inherited socket once, and else opens one.
+// listen returns the inherited socket for an address on the first call, and
+// opens a new one otherwise.
 func (i *inherited) listen(ctx context.Context, network, address string) (net.Listener, error) {
 	i.mu.Lock()
 	socket := i.sockets[address]

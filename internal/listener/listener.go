@@ -89,7 +89,8 @@ func CloseIdle(listeners []net.Listener) {
 	}
 }
 
-// A tlsListener puts TLS on the connections of a limited listener.
+// A tlsListener is a limited listener whose connections use TLS of a limited
+// listener.
 type tlsListener struct {
 	net.Listener
 	slots *slots

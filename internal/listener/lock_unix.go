@@ -13,8 +13,8 @@ import (
 )
 
 // Limits for the wait while another process opens a socket in the same
-// directory. That takes milliseconds, or as long as a connection attempt to a
-// process that does not accept.
+// directory. The other process needs milliseconds for that, or as long as a
+// connection attempt to a process that does not accept.
 const (
 	lockWait  = 5 * time.Second
 	lockPause = 10 * time.Millisecond

@@ -13,9 +13,9 @@ import (
 
 // slots limits the connections of several listeners together. When all slots
 // are taken, a new connection takes the slot of another one: of the connection
-// that has been without a request for the longest time, else of the request that
-// has waited longest for its client. A connection that loses its slot before it
-// is served gets ErrorServerBusy. It stays open briefly for that.
+// that has had no request for the longest time, or else of the connection whose
+// request has waited longest for its client. A connection that loses its slot
+// before it is served gets ErrorServerBusy. It stays open briefly for that.
 type slots struct {
 	limit   int
 	minIdle time.Duration // time that a connection must have been idle before it may be closed
@@ -24,7 +24,7 @@ type slots struct {
 	mu        sync.Mutex
 	open      int                // number of connections that have a slot
 	extra     int                // number of connections without a slot, at most limit
-	fullSince time.Time          // time of the first newcomer without a slot; zero: the last one got one
+	fullSince time.Time          // time when the first of the latest new connections got no slot; zero: the latest one got a slot
 	conns     map[*conn]struct{} // all connections
 	idle      list.List          // list of *conn with a slot and without a request, the longest idle first
 	lingering list.List          // list of *conn that wait for the client to read its response, the first one first
@@ -67,13 +67,13 @@ func newSlots(limit int) *slots {
 	return &slots{limit: limit, freed: make(chan struct{}, 1), conns: map[*conn]struct{}{}}
 }
 
-// A decision is what becomes of a new connection.
+// A decision says how a new connection is treated.
 type decision uint8
 
 const (
 	undecided decision = iota
 	admitted           // it has a slot
-	refused            // it has none, and is to get ErrorServerBusy
+	refused            // it has no slot and will get ErrorServerBusy
 	closing            // the listener is closed
 )
 
@@ -100,9 +100,9 @@ func (s *slots) acquire(closed <-chan struct{}) decision {
 	}
 }
 
-// try takes a free slot. If there is none, it returns a connection to close, or
-// one that has lost its slot, after which the caller tries again. Without either
-// it refuses the new connection, once maxSlotWait has passed.
+// try takes a free slot. If there is none, it returns a connection that the
+// caller must close or evict before it tries again. If there is no such
+// connection either, try refuses the new connection after maxSlotWait.
 func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +136,9 @@ func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	return refused, nil, nil
 }
 
-// longestIdle removes a connection from s.idle and returns it. toClose says that
-// it is to be closed even if it has had no request. The caller holds s.mu.
+// longestIdle removes a connection from s.idle and returns it. toClose says
+// that the caller will close the connection, which may then have had no
+// request. The caller holds s.mu.
 func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
@@ -182,7 +183,8 @@ func (s *slots) longestLingering(now time.Time) *conn {
 	return c
 }
 
-// lose takes the slot of a connection, which stays open. The caller holds s.mu.
+// lose takes the slot away from a connection, which stays open. The caller
+// holds s.mu.
 func (s *slots) lose(c *conn) {
 	c.slot.lost = true
 	s.open--
@@ -190,7 +192,7 @@ func (s *slots) lose(c *conn) {
 }
 
 // linger records that a connection only waits for the client to read its
-// response. That needs no slot.
+// response. Such a connection needs no slot.
 func (s *slots) linger(c *conn) {
 	s.setIdle(c, false)
 	s.mu.Lock()

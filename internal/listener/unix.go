@@ -30,7 +30,7 @@ const socketMode fs.FileMode = 0o600
 // its socket, unless the name belongs to another socket by then.
 func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
-		return listen(ctx, "unix", path) // fails with an error that explains why
+		return listen(ctx, "unix", path) // listen fails with an error that explains the reason
 	}
 	if err := checkSocketDirectory(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 		return nil, err
 	}
 	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // the automatic removal could remove another process's socket
+		u.SetUnlinkOnClose(false) // the automatic removal might remove the socket of another process
 	}
 	s := &unixListener{Listener: l, path: path}
 	if s.own, err = restrict(path); err != nil {

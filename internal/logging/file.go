@@ -21,7 +21,7 @@ const (
 type file struct {
 	rotated io.WriteCloser
 	stderr  io.Writer
-	cut     bool                   // the file ends with an incomplete line
+	cut     bool                   // the last line of the file is incomplete
 	err     atomic.Pointer[string] // error of the latest write; nil: it succeeded
 }
 

@@ -14,7 +14,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// RequestMessage is the message of the line that each request leaves. Lines with
+// RequestMessage is the message of the log line about a request. Lines with
 // this message at the level INFO are written together, at most 10 ms late.
 const RequestMessage = "request"
 

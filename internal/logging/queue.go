@@ -10,7 +10,7 @@ import (
 
 // Limits for lines that are not written yet.
 const (
-	maxDelay    = 10 * time.Millisecond // because writing each line separately would be a large part of a request's cost
+	maxDelay    = 10 * time.Millisecond // lines wait this long, because writing each line separately would be a large part of a request's cost
 	writeSize   = 32 << 10              // bytes after which lines are written without waiting for maxDelay
 	maxQueued   = 1 << 20               // bytes; while a write blocks, further lines are dropped
 	closeWait   = time.Second           // wait for the last lines at the end of the process
@@ -38,7 +38,7 @@ type queue struct {
 // drops counts the lines that were dropped because the log was not read.
 type drops struct {
 	total    uint64    // since the start
-	reported uint64    // those that the log names already
+	reported uint64    // lines that a log line has already reported
 	last     time.Time // time of the latest one
 }
 
@@ -48,7 +48,7 @@ func (d *drops) add() {
 	d.last = time.Now()
 }
 
-// report returns the number of lines since the last call.
+// report returns the number of lines dropped since the last call.
 func (d *drops) report() uint64 {
 	n := d.total - d.reported
 	d.reported = d.total
@@ -133,7 +133,7 @@ func (q *queue) write() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.since = time.Time{}
-	if cap(lines) <= 2*writeSize { // do not reuse a larger buffer, which a blocked write has left
+	if cap(lines) <= 2*writeSize { // do not reuse a larger buffer, which grew while a write was blocked
 		q.spare = lines
 	}
 }

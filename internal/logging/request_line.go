@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A requestHandler writes the lines of requests as the slog.JSONHandler in it
-// would, at less cost: it uses no reflection. Lines with unexpected attributes,
-// and all other lines, are written by that handler.
+// A requestHandler writes request lines as the slog.JSONHandler that it wraps
+// would. It costs less, because it uses no reflection. Lines with unexpected
+// attributes, and all other lines, are written by that handler.
 type requestHandler struct {
 	slog.Handler
 	w io.Writer
@@ -38,8 +38,9 @@ func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
 	return err
 }
 
-// WithAttrs and WithGroup return the handler inside: the lines of requests have
-// neither.
+// WithAttrs and WithGroup return the wrapped handler. Request lines are logged
+// without additional attributes and groups, so other loggers do not need this
+// handler.
 
 func (h requestHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.Handler.WithAttrs(attrs) }
 func (h requestHandler) WithGroup(name string) slog.Handler       { return h.Handler.WithGroup(name) }
@@ -72,7 +73,7 @@ func appendRequestLine(b []byte, r slog.Record) (line []byte, ok bool) {
 			b = strconv.AppendBool(b, v.Bool())
 		case slog.KindFloat64:
 			f := v.Float64()
-			ok = ok && (f == 0 || 1e-6 <= math.Abs(f) && math.Abs(f) < 1e21) // others have an exponent
+			ok = ok && (f == 0 || 1e-6 <= math.Abs(f) && math.Abs(f) < 1e21) // JSON writes other numbers with an exponent
 			b = strconv.AppendFloat(b, f, 'f', -1, 64)
 		default:
 			ok = false
@@ -82,7 +83,7 @@ func appendRequestLine(b []byte, r slog.Record) (line []byte, ok bool) {
 	return append(b, '}', '\n'), ok
 }
 
-// isPlain reports whether a string is the same within quotes in JSON.
+// isPlain reports whether JSON needs no escape sequences for a string.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {

@@ -32,7 +32,7 @@ type Metrics struct {
 // maxScrapes limits the number of concurrent scrapes.
 const maxScrapes = 4
 
-// New returns metrics that all begin at 0.
+// New returns metrics whose values are 0.
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: maxScrapes})

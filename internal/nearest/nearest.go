@@ -1,12 +1,12 @@
-// Package nearest finds the known name that a misspelt one was most likely
-// meant to be.
+// Package nearest finds the known name that was most likely meant by a misspelt
+// one.
 package nearest
 
 import "iter"
 
-// Of returns the name that takes the fewest changes to become s, and their
-// number. Of several it returns the first. Without names the number is larger
-// than any.
+// Of returns the name that is closest to s, and its distance: the number of
+// changes that turn it into s. If several are equally close, it returns the
+// first of them. Without names it returns "" and the largest int.
 func Of(s string, names iter.Seq[string]) (name string, distance int) {
 	distance = int(^uint(0) >> 1)
 	for candidate := range names {
@@ -21,8 +21,9 @@ func Of(s string, names iter.Seq[string]) (name string, distance int) {
 	return name, distance
 }
 
-// Distance is the optimal string alignment distance: how many insertions,
-// deletions, substitutions and swaps of neighbouring bytes lead from a to b.
+// Distance is the optimal string alignment distance: the smallest number of
+// insertions, deletions, substitutions and swaps of neighbouring bytes that
+// turn a into b.
 func Distance(a, b string) int {
 	const short = 64 // names up to this length need no allocation
 	var room [3 * (short + 1)]int

@@ -9,7 +9,7 @@ import (
 )
 
 // remedies says what to do about a failure, for the log, the probes and the
-// status page. docs/operations.md says more.
+// status page. docs/operations.md has longer texts.
 var remedies = map[proxy.Reason]string{
 	proxy.ReasonNoToken:              "see why there is no access token in /ready",
 	proxy.ReasonProxyBusy:            "let fewer clients send requests at the same time, or give hmaproxy more memory or processors, as detail says",
@@ -48,9 +48,9 @@ func Remedy(r *proxy.Record) string {
 	return e.Meaning + ": " + strings.Join(e.Remedies, "; ")
 }
 
-// NeedsAttention reports whether an operator may have to look into a request: it
-// was refused or failed, would be refused in enforce mode, or met a fault of
-// Exchange or a refused token on the way. Handshakes are normal, and so are clients
+// NeedsAttention reports whether an operator may have to look into a request:
+// it was refused or failed, would be refused in enforce mode, or led to a fault
+// of Exchange or to a refused token. Handshakes are normal, and so are clients
 // that leave, unless they have waited for Exchange; see NoResponse.
 func NeedsAttention(r *proxy.Record, o Outcome) bool {
 	if o == Left {

@@ -28,8 +28,8 @@ func NewRequest(operation string, id ews.Identity) *ews.Request {
 	return r
 }
 
-// ParseName reads a mailbox as an allow-list names it: an address, upn:… or sid:….
-// It does not check the grammar, which the policy does.
+// ParseName parses a mailbox in the form of an allow-list entry: an address,
+// upn:… or sid:…. It does not check the grammar, which the policy does.
 func ParseName(s string) ews.Identity {
 	for prefix, kind := range map[string]ews.IdentityKind{"upn:": ews.PrincipalName, "sid:": ews.SID} {
 		if len(s) > len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
@@ -69,7 +69,7 @@ func New(c *config.Config) (*Policies, error) {
 // errUnknownUser is the error for a client user that the configuration does not have.
 var errUnknownUser = errors.New("HMA_CLIENT_USERS_FILE has no such client user")
 
-// narrow returns p narrowed for a client user, and p itself for "".
+// narrow returns the policy of narrowed to a client user, and of itself for "".
 func (p *Policies) narrow(of *policy.Policy, user string) (*policy.Policy, error) {
 	if user == "" {
 		return of, nil
@@ -123,7 +123,7 @@ func (p *Policies) Check(mailbox, operation, user string) (Result, error) {
 	return r, nil
 }
 
-// asked returns the operation to decide about. GetFolder stands for no
+// asked returns the operation to decide about. It returns GetFolder for no
 // operation, because it is allowed by every policy without a list of
 // operations.
 func asked(operation string) string {
@@ -181,7 +181,8 @@ func (p *Policies) source() string {
 	return "HMA_ALLOWED_MAILBOXES"
 }
 
-// operationRule says why an operation is allowed or refused.
+// operationRule returns a text that says why an operation is allowed or
+// refused.
 func (p *Policies) operationRule(narrowed *policy.Policy, operation string) string {
 	if !narrowed.Limited() {
 		return "without an allow-list no operation is refused"

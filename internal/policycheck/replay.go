@@ -29,7 +29,7 @@ type Totals struct {
 	Allowed   int64 `json:"allowed"`
 	Refused   int64 `json:"refused"`
 	Undecided int64 `json:"undecided"`   // undecided, because the log does not contain enough
-	Outside   int64 `json:"not_decided"` // outside the policy, such as requests without credentials
+	Outside   int64 `json:"not_decided"` // requests about which a policy does not decide, such as those without credentials
 	Userless  int64 `json:"without_user"`
 	Beyond    int64 `json:"beyond"` // refused or undecided, but not in a row because there are too many rows
 }
@@ -96,7 +96,7 @@ func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	switch {
 	case !known:
 		return false, proxy.ReasonCredentials.String(), ""
-	case unread && decides.Limited(): // the error in the document does not depend on the list
+	case unread && decides.Limited(): // the document could not be read, whatever the list is
 		return false, policy.EnvelopeRefused.String(), ""
 	case unread:
 		return false, "", ""

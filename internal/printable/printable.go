@@ -1,6 +1,6 @@
-// Package printable shows texts that others chose, and numbers, to people. A name
-// in a log may hold control characters that move the cursor, letters that reverse
-// the direction of text, or the beginning of a formula.
+// Package printable makes texts that clients chose safe to show, and formats
+// numbers. A name in a log may hold control characters that move the cursor,
+// letters that reverse the direction of text, or the beginning of a formula.
 package printable
 
 import (
@@ -48,8 +48,8 @@ func plain(s string) bool {
 	return true
 }
 
-// visible excludes marks that combine with the character before them, because
-// enough of them cover other lines.
+// visible reports whether a character can be shown. It excludes combining
+// marks, because many of them in a row cover other lines.
 func visible(r rune) bool {
 	return unicode.IsPrint(r) && !unicode.Is(unicode.Mn, r) && !unicode.Is(unicode.Me, r)
 }

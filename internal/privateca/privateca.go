@@ -20,7 +20,7 @@ import (
 // support no others.
 const keyBits = 2048
 
-// skew is how far in the past the validity begins, for clients whose clock is
+// skew is how long before now the validity begins, for clients whose clock is
 // behind.
 const skew = time.Hour
 
@@ -87,7 +87,7 @@ func newAuthority(r Request) (*authority, error) {
 		BasicConstraintsValid:       true,
 		IsCA:                        true,
 		MaxPathLenZero:              true,
-		PermittedDNSDomainsCritical: true, // applies to all constraints
+		PermittedDNSDomainsCritical: true, // critical, so that clients that do not support constraints refuse the authority
 	}
 	for _, name := range r.Names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -115,7 +115,7 @@ func excludeOthers(template *x509.Certificate) {
 		}
 	}
 	if template.PermittedDNSDomains == nil {
-		template.PermittedDNSDomains = []string{"invalid"} // RFC 2606 reserves it
+		template.PermittedDNSDomains = []string{"invalid"} // no host has this domain: RFC 2606 reserves it
 	}
 }
 
@@ -127,7 +127,7 @@ func single(ip net.IP) *net.IPNet {
 	return &net.IPNet{IP: ip, Mask: net.CIDRMask(8*len(ip), 8*len(ip))}
 }
 
-// sign makes a certificate for names and its key, both as PEM.
+// sign issues a certificate for r.Names with a new key. It returns both as PEM.
 func (a *authority) sign(r Request) (chain, private []byte, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {

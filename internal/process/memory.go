@@ -12,10 +12,10 @@ import (
 const (
 	releaseInterval = 5 * time.Second // interval between checks; start-up has ended at the first one
 	quietBytes      = 8 << 20         // largest allocation in a quiet interval: some hundred requests a second
-	releaseBytes    = 8 << 20         // allocation since the last release that makes another one worth its cost
+	releaseBytes    = 8 << 20         // number of bytes that must have been allocated since the last release before the next one
 
-	// If that much memory is free at that many consecutive checks, it is left
-	// from a burst, because under load Go's collector lets half as much
+	// If burstBytes are free at burstChecks consecutive checks, a burst has
+	// left them: under continuous load, Go's collector lets only half as much
 	// accumulate.
 	burstBytes  = 32 << 20
 	burstChecks = 3
@@ -41,7 +41,7 @@ func ReleaseMemory(ctx context.Context) {
 		}
 		metrics.Read(sample)
 		if r.due(sample[0].Value.Uint64(), sample[1].Value.Uint64(), sample[2].Value.Uint64()) {
-			runtime.GC() // a sync.Pool keeps its content for one more collection
+			runtime.GC() // collect once more, because a sync.Pool keeps its content for one collection
 			debug.FreeOSMemory()
 		}
 	}
@@ -53,7 +53,7 @@ type releaser struct {
 	last       uint64 // value of allocated at the last check
 	released   uint64 // value of allocated at the last release
 	burst      int    // number of consecutive checks that found a burst's memory
-	goroutines uint64 // number at the last release; requests that have ended since then have freed memory
+	goroutines uint64 // number of goroutines at the last release; if it is smaller now, requests have ended and freed memory
 }
 
 // due is called at each check and reports whether to release memory. allocated

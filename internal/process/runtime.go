@@ -35,9 +35,9 @@ func TuneRuntime() {
 // own pages.
 func heapLimit(group int64) int64 { return group / 4 * 3 }
 
-// Limits for the garbage before a collection. Go's own rule (as much garbage as
-// live heap) collects a small heap a hundred times a second under load, and
-// lets the heap of thousands of streams double.
+// Limits for the amount of garbage before a collection. Go's own rule (as much
+// garbage as live heap) collects a small heap a hundred times a second under
+// load, and lets the heap of thousands of streams double.
 const (
 	targetGarbage = 16 << 20 // bytes
 	maxPercent    = 400      // percent of the live heap; at Go's minimum heap of 4 MiB that is 16 MiB
@@ -50,12 +50,14 @@ type collector struct {
 	sample  []metrics.Sample
 }
 
-// A sentinel is an object whose collection calls tune. It has a pointer, because
-// Go groups smaller objects without one.
+// A sentinel is an object whose cleanup calls tune, after the garbage collector
+// has found that it is unused. It contains a pointer, because Go's allocator
+// puts small objects without pointers together into one block, which is freed
+// only as a whole.
 type sentinel struct{ _ *collector }
 
-// tune runs after each collection: it allocates the sentinel that the next
-// collection frees.
+// tune runs after each garbage collection. It allocates the sentinel that the
+// next collection frees.
 func (c *collector) tune() {
 	metrics.Read(c.sample)
 	if want := percentFor(c.sample[0].Value.Uint64()); want != c.percent {
@@ -66,8 +68,8 @@ func (c *collector) tune() {
 }
 
 // percentFor returns GOGC for a live heap of the given size. The value is
-// halved from maxPercent, so that it changes rarely: setting GOGC stops the
-// world.
+// maxPercent, a half of it, a quarter and so on, so that it changes rarely:
+// setting GOGC stops the world.
 func percentFor(live uint64) int {
 	percent := maxPercent
 	for percent > minPercent && uint64(percent)*live/100 > targetGarbage {

@@ -54,7 +54,8 @@ var (
 	// markdownLink matches the target of a link or picture, of the definition of a
 	// reference, and of the HTML elements that Markdown may hold.
 	markdownLink = regexp.MustCompile(`\]\(\s*<?([^)>\s]+)|(?m:^ {0,3}\[[^\]]+\]:\s*<?([^>\s]+))|(?i:(?:href|src)\s*=\s*["']([^"']+))`)
-	// link of a document that says it is elsewhere: https://, mailto:
+	// elsewhere matches the beginning of a link to another place: https:,
+	// mailto:
 	elsewhere  = regexp.MustCompile(`^[a-z][a-z0-9+.-]+:`)
 	explicitID = regexp.MustCompile(`<a id="([^"]+)">`)
 	heading    = regexp.MustCompile(`(?m)^#+ +(.+)$`)
@@ -89,7 +90,7 @@ func (t *Tree) DeadLinks() []string {
 // anchors returns the fragments that a document's headings and ids have.
 func anchors(text string) []string {
 	var all []string
-	text = withoutCode(text) // a comment of a shell is no heading
+	text = withoutCode(text) // a comment in a shell script is not a heading
 	for _, match := range explicitID.FindAllStringSubmatch(text, -1) {
 		all = append(all, match[1])
 	}
@@ -116,7 +117,7 @@ func slug(text string) string {
 type Code struct {
 	Document string
 	Text     string
-	Folder   string // folder that the preceding commands of its block have changed to; "": none
+	Folder   string // folder to which the preceding commands of its block have changed; "": none
 }
 
 var span = regexp.MustCompile("`([^`\n]+)`")
@@ -130,9 +131,9 @@ func (t *Tree) Code() []Code {
 	return all
 }
 
-// Lines returns the lines of the files that are no documents, such as manifests,
-// scripts and manual pages, as code. Lines that say from what a file was generated
-// are left out.
+// Lines returns the lines of the files that are not documents, such as
+// manifests, scripts and manual pages, as code. Lines that say from what a file
+// was generated are left out.
 func (t *Tree) Lines() []Code {
 	var all []Code
 	for name, text := range t.other {

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// developerDocuments are about the source code, which an archive does not
+// developerDocuments describe the source code, which an archive does not
 // contain.
 var developerDocuments = []string{
 	"docs/architecture.md", "docs/design.md", "docs/glossary.md", "docs/performance.md", "docs/soak.md",
@@ -122,7 +122,7 @@ func withoutSource(name string, data []byte) ([]byte, error) {
 		if !closed || bytes.Contains(inside, []byte(sourceBegin)) {
 			return nil, fmt.Errorf("%s: %s without %s", name, sourceBegin, sourceEnd)
 		}
-		if bytes.HasSuffix(kept, []byte("\n")) { // the mark is on its own line
+		if bytes.HasSuffix(kept, []byte("\n")) { // remove the whole line if it contains only the mark
 			after = bytes.TrimPrefix(after, []byte("\n"))
 		}
 		data = after

@@ -16,7 +16,7 @@ const (
 	mostColumns = 96
 )
 
-// A chart has stacked columns. Gaps are marked behind them.
+// A chart has stacked columns. Gaps in the log are marked behind the columns.
 type chart struct {
 	bars   []webpage.Bar
 	gaps   []webpage.Bar

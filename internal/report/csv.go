@@ -28,7 +28,7 @@ var csvHead = []string{
 // reason, audit or fault. No cell begins like a formula.
 func WriteCSV(w io.Writer, r *Report) error {
 	c := csv.NewWriter(w)
-	_ = c.Write(csvHead) // Error returns errors of Write
+	_ = c.Write(csvHead) // Error below returns the errors of Write
 	total := r.Total
 	writeRow(c, "total", &total)
 	for i := range r.Clients {

@@ -1,5 +1,5 @@
 // Package report describes the traffic in a log as text, JSON, CSV or a web
-// page. Clients chose the names in a log, so that each format escapes them.
+// page. Each format escapes the names in a log, because clients chose them.
 package report
 
 import (
@@ -77,7 +77,7 @@ type Span struct {
 	GapFrom int64       `json:"gap_from_seconds"` // length of a pause from which it is reported as a gap
 	Starts  []time.Time `json:"starts,omitempty"` // starts of hmaproxy
 	Stopped []Pause     `json:"stopped,omitempty"`
-	Abrupt  int         `json:"starts_without_end,omitempty"` // starts of hmaproxy for which the log has no end of the run before
+	Abrupt  int         `json:"starts_without_end,omitempty"` // number of starts before which the log does not contain the end of the previous run
 }
 
 // A Pause is a period without requests, or one in which hmaproxy did not run.
@@ -124,7 +124,7 @@ type Row struct {
 	Graph      []API  `json:"graph,omitempty"`
 }
 
-// A Problem is a cause because of which requests were not served.
+// A Problem is a reason for which requests were not served.
 type Problem struct {
 	Kind    string    `json:"kind"` // reason, audit or fault
 	Word    string    `json:"word"`
@@ -219,7 +219,8 @@ func spanOf(f *requestlog.Facts, s *traffic.Summary) Span {
 	return span
 }
 
-// totalOf also counts the refused requests that the log leaves out.
+// totalOf returns the totals of all requests, including refused ones that the
+// log leaves out.
 func totalOf(f *requestlog.Facts, s *traffic.Summary) Row {
 	row := rowOf(&s.Counts)
 	row.setDurations(s.Durations)

@@ -75,13 +75,13 @@ func isLowerKey(key []byte) bool {
 }
 
 // setString sets a field that is a string. It returns false for a field of
-// another type, and for a line that contains another line as text.
+// another type, or if the line contains another line as text.
 func (d *decoder) setString(l *entry, key string, text []byte) bool {
 	switch key {
 	case "time":
 		return l.Time.UnmarshalText(text) == nil
 	case "id":
-		l.ID = string(text) // the value is different in every line, so that it is not interned
+		l.ID = string(text) // not interned, because it is different in every line
 	case "level":
 		l.Level = d.intern(text)
 	case "msg":

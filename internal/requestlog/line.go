@@ -8,7 +8,7 @@ import (
 )
 
 // An entry contains the fields of a line of hmaproxy's log that reports need.
-// The last fields are those of formats that contain such a line as text.
+// The last fields belong to formats that contain such a line as text.
 type entry struct {
 	Time  time.Time `json:"time"`
 	Level string    `json:"level"`
@@ -114,7 +114,7 @@ func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
 		if !json.Valid(line) {
 			return cut
 		}
-		return foreign // a field has another type
+		return foreign // a field has an unexpected type
 	}
 	if l.Msg == "" || l.Level == "" || l.Time.IsZero() {
 		return foreign

@@ -33,7 +33,7 @@ const (
 // it redirects output.
 var ErrUTF16 = errors.New("the file is UTF-16: save it as UTF-8")
 
-// Facts describe the input, including what a report cannot know.
+// Facts describe the input, including gaps in it that limit a report.
 type Facts struct {
 	Lines      int64 // number of lines that are not blank
 	Requests   int64 // number of request lines that were passed on
@@ -92,8 +92,8 @@ type operation struct {
 }
 
 // NewReader returns a Reader that calls each for every request. The record is
-// valid only during the call. It contains the fields of the log line: Start and
-// Duration are set, Err and Diagnosis are not.
+// valid only during the call. It contains the fields of the log line. Start and
+// Duration are set; Err and Diagnosis are not.
 func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	p, err := policy.New(policy.Config{})
 	if err != nil {
@@ -135,7 +135,7 @@ func (r *Reader) readLines(in *bufio.Reader) error {
 	case bytes.HasPrefix(magic, []byte("\xef\xbb\xbf")):
 		_, _ = in.Discard(3)
 	}
-	var long []byte // the first part of a line that is longer than the buffer
+	var long []byte // the beginning of a line that is longer than the buffer
 	for {
 		part, err := in.ReadSlice('\n')
 		switch {

@@ -27,7 +27,7 @@ type Reporter struct {
 	log      *slog.Logger
 	started  time.Time
 
-	mu       sync.Mutex // guards the following
+	mu       sync.Mutex // guards the fields below
 	ready    bool       // whether Ready was sent
 	stopping bool       // whether Stopping was sent
 	status   string     // the latest status that was sent

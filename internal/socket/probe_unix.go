@@ -21,7 +21,7 @@ func Probe(c net.Conn) func() State {
 	}
 	var n int
 	var peekErr error
-	call := func(fd uintptr) bool { // allocated only once, because the function is called for every request
+	call := func(fd uintptr) bool { // one allocation for all calls, because the function is called for every request
 		n, peekErr = peek(fd)
 		return true
 	}

@@ -1,9 +1,10 @@
 // Package socket reads and writes connections at less cost than package net.
 //
 // Before each system call Go notifies its scheduler, in case the call blocks. A
-// call on a non-blocking socket never does, but the notification has a cost:
-// after a pause it wakes a thread of the runtime that then polls for a while.
-// For a single request, that was a quarter of the cost.
+// call on a non-blocking socket does not block, so the notification is
+// unnecessary. It is also expensive: after a pause it wakes a thread of the
+// runtime that then polls for a while. This was a quarter of the cost of a
+// single request.
 package socket
 
 import "net"

@@ -12,7 +12,7 @@ import (
 
 func of(c net.Conn) net.Conn {
 	switch c.(type) {
-	case *net.TCPConn, *net.UnixConn: // stream sockets, which Go makes non-blocking
+	case *net.TCPConn, *net.UnixConn: // Go makes these stream sockets non-blocking
 	default:
 		return c
 	}
@@ -42,8 +42,8 @@ type transfer struct {
 	err  syscall.Errno
 }
 
-// transferSome transfers as much as possible without waiting. It reports false
-// if that is nothing.
+// transferSome transfers as much as possible without waiting. It returns false
+// if nothing could be transferred.
 func (t *transfer) transferSome(call, fd uintptr) bool {
 	for {
 		p := t.p[t.n:]
@@ -114,7 +114,8 @@ func (c *conn) newError(op string, errno syscall.Errno, err error) error {
 	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: err}
 }
 
-// SetLinger is net.TCPConn's method. Other connections do not support it.
+// SetLinger does the same as net.TCPConn's method. Other connections do not
+// support it.
 func (c *conn) SetLinger(sec int) error {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		return tcp.SetLinger(sec)
@@ -122,7 +123,7 @@ func (c *conn) SetLinger(sec int) error {
 	return errors.ErrUnsupported
 }
 
-// CloseWrite is the method of stream connections.
+// CloseWrite does the same as net.TCPConn's method.
 func (c *conn) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 func peek(fd uintptr) (n int, err error) {

@@ -29,9 +29,9 @@ func KeepAlive() net.KeepAliveConfig {
 }
 
 // LimitSilence is a Control function for net.Dialer. It limits the time for
-// which sent bytes may stay unacknowledged, and the unsent bytes in the
-// system's buffer, if the system has such settings. Otherwise only keep-alive
-// limits the silence of the peer.
+// which sent bytes may stay unacknowledged, and the number of unsent bytes in
+// the system's buffer. On systems without such settings only keep-alive detects
+// a silent peer.
 func LimitSilence(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { limitSilence(fd) })
 }

@@ -8,9 +8,10 @@ import (
 )
 
 // fromLoopback reports whether the peer's address, the local address and the
-// Host all belong to this machine. A web page whose name was rebound to
-// 127.0.0.1 sends its own name as Host. A service mesh delivers connections of
-// other machines with a loopback source, but to an address of the network.
+// Host all belong to this machine. The Host of a request from a web page whose
+// DNS name was rebound to 127.0.0.1 is that name. Connections that a service
+// mesh delivers for other machines have a loopback source, but their local
+// address is not on loopback.
 func fromLoopback(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {

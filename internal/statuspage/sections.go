@@ -188,7 +188,8 @@ func writeCards(w *webpage.Writer, v *view) {
 	w.Markup("</section>\n")
 }
 
-// writeWhen writes how far t is from now, with the time itself as a tooltip.
+// writeWhen writes the span between now and t, with the time itself as a
+// tooltip.
 func writeWhen(w *webpage.Writer, now, t time.Time) {
 	w.Markup("<time")
 	w.Attribute("title", instant(t))

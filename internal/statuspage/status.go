@@ -25,7 +25,7 @@ type status struct {
 
 	Ready    bool     `json:"ready"`
 	NotReady string   `json:"not_ready,omitempty"` // why it is not ready
-	Cause    string   `json:"-"`                   // why it is not ready, for the page
+	Cause    string   `json:"-"`                   // the cause without "not ready", for the page
 	Alarms   []string `json:"alarms,omitempty"`    // alarms
 
 	Responses    responsesStatus     `json:"exchange_responses"`
@@ -129,7 +129,7 @@ type minuteStatus struct {
 // seconds is a duration that is a number in JSON.
 type seconds time.Duration
 
-// MarshalJSON writes a number of seconds to the microsecond.
+// MarshalJSON returns the number of seconds, rounded to microseconds.
 func (s seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(s).Round(time.Microsecond).Seconds(), 'f', -1, 64), nil
 }

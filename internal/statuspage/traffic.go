@@ -14,8 +14,8 @@ import (
 // page shows.
 const maxTop = 10
 
-// trafficStatus contains what was used since the start. Its texts are
-// printable.
+// trafficStatus contains the mailboxes, operations and clients since the start.
+// Its texts are printable.
 type trafficStatus struct {
 	Requests   int64        `json:"requests"`
 	Mailboxes  []usedStatus `json:"top_mailboxes"`
@@ -24,7 +24,7 @@ type trafficStatus struct {
 	Needed     string       `json:"needed_list,omitempty"` // in audit mode: text of an allow-list that would let this traffic pass
 }
 
-// usedStatus is a name and how often it was used.
+// usedStatus is a name with the number of requests that used it.
 type usedStatus struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"requests"`
@@ -58,8 +58,8 @@ func used(name string, c *traffic.Counts) usedStatus {
 	return usedStatus{printable.Text(name), c.Requests(), c.Of(outcome.Refused) + c.Of(outcome.Failed) + c.Of(outcome.Audited)}
 }
 
-// writeTraffic writes what was used most since the start, and in audit mode the
-// list that enforce mode would need.
+// writeTraffic writes the most frequent mailboxes, operations and clients since
+// the start, and in audit mode the list that enforce mode would need.
 func writeTraffic(w *webpage.Writer, t *trafficStatus) {
 	if t.Requests == 0 {
 		return

@@ -1,6 +1,6 @@
 // Package suggest makes an allow-list from counted traffic: the list with which
-// enforce mode would let the same traffic pass. It proposes only what was used
-// and succeeded, no wildcards, and no operation that is refused by default.
+// enforce mode would allow the same traffic. It proposes only what was used and
+// succeeded, no wildcards, and no operation that is refused by default.
 package suggest
 
 import (
@@ -81,7 +81,7 @@ func (l *List) addMailbox(m *traffic.Mailbox) {
 	l.Entries = append(l.Entries, Entry{m.Entry(), *m})
 }
 
-// unfit returns why a mailbox is not proposed, "" if it is.
+// unfit returns the reason why a mailbox is not proposed, "" if it is.
 func unfit(m *traffic.Mailbox) string {
 	switch {
 	case !isEntry(m):
@@ -99,10 +99,10 @@ func unfit(m *traffic.Mailbox) string {
 }
 
 // isEntry reports whether the name of a mailbox is exactly one entry of an
-// allow-list, for that mailbox in that form. It uses the parser of the setting,
-// because a client may name its mailbox "upn:ceo@contoso.com" or
-// "*@contoso.com", and the setting refuses an address such as -x@contoso.com,
-// which looks like an exception.
+// allow-list, for that mailbox in that form. It uses the parser of the setting
+// for two reasons: the name that a client chose may itself look like an entry,
+// such as "upn:ceo@contoso.com" or "*@contoso.com", and the setting refuses
+// addresses that look like exceptions, such as -x@contoso.com.
 func isEntry(m *traffic.Mailbox) bool {
 	if _, err := policy.ParseAddress(m.Name); err != nil && m.Form != traffic.SID {
 		return false

@@ -28,8 +28,8 @@ func Lacks(t *testing.T, text string, unwanted ...string) {
 	}
 }
 
-// File fails the test if got is not the content of the file, which was reviewed
-// by hand. With update it writes got to the file first.
+// File fails the test if got is not the content of the file, which a person has
+// reviewed. With update it writes got to the file first.
 func File(t *testing.T, path, got string, update bool) {
 	t.Helper()
 	if update {

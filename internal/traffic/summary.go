@@ -16,7 +16,7 @@ type Summary struct {
 	Clients    []Client
 	Operations []Operation // operations of all clients together
 	Mailboxes  []Mailbox   // mailboxes of all clients together
-	ByClient   []Mailbox   // separately for each client user
+	ByClient   []Mailbox   // mailboxes of each client user separately
 	Problems   []Problem
 
 	Timeline []Moment      // in the order of time
@@ -64,7 +64,7 @@ type Mailbox struct {
 	Name   string // in lower case
 	Counts
 	Injected int64     // number of requests to which the proxy added the name
-	Gone     bool      // Exchange has reported that it does not exist, and has not opened it since
+	Gone     bool      // Exchange has reported that it does not exist, and has not opened it since then
 	Fault    string    // response code of the latest SOAP fault
 	opened   time.Time // time of the latest request
 	gone     time.Time
@@ -82,7 +82,7 @@ func (m *Mailbox) Entry() string {
 // A ProblemKind is a kind of Problem.
 type ProblemKind uint8
 
-// The kinds.
+// The kinds of problems.
 const (
 	Refused ProblemKind = iota // the reason of a request that did not get Exchange's response
 	Audited                    // the reason for which enforce mode would have refused
@@ -92,7 +92,7 @@ const (
 // String returns "reason", "audit" or "fault", the key of the log.
 func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
 
-// A Problem is a cause because of which requests were not served.
+// A Problem is a reason for which requests were not served.
 type Problem struct {
 	Client  string // name of the client user, "" for none
 	Kind    ProblemKind
@@ -145,7 +145,7 @@ func (t *Traffic) addMailboxes(s *Summary) {
 		sum := &s.Mailboxes[at]
 		sum.merge(&one.Counts)
 		sum.Injected += one.Injected
-		sum.Fault = max(sum.Fault, one.Fault) // the result does not depend on the order
+		sum.Fault = max(sum.Fault, one.Fault) // independent of the order in which the clients are merged
 		sum.opened, sum.gone = later(sum.opened, one.opened), later(sum.gone, one.gone)
 	}
 	for _, list := range [][]Mailbox{s.Mailboxes, s.ByClient} {

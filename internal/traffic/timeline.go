@@ -128,8 +128,8 @@ func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duratio
 }
 
 // usualPause returns the longest pause of the median day, 0 if there are too
-// few days. A pause belongs to the day in which it begins; days are counted
-// from first.
+// few days. A pause belongs to the day in which it begins. The first day begins
+// at the time first.
 func usualPause(pauses []Gap, first, last int64) time.Duration {
 	days := int((last-first)/int64(day)) + 1
 	if days < usualDays {
@@ -141,7 +141,7 @@ func usualPause(pauses []Gap, first, last int64) time.Duration {
 		longest[number] = max(longest[number], g.Length())
 	}
 	list := slices.Collect(maps.Values(longest))
-	for len(list) < days { // days without a pause, or within one
+	for len(list) < days { // days without a pause of their own
 		list = append(list, 0)
 	}
 	slices.SortFunc(list, cmp.Compare[time.Duration])

@@ -14,8 +14,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Limits limit the data that a Traffic keeps. Clients choose most of the names
-// that are counted, so that each kind of names has a limit. With a limit of 0
+// Limits determine how much data a Traffic keeps. Clients choose most of the
+// names that are counted, so each kind of name has a limit. With a limit of 0
 // no names of that kind are kept.
 type Limits struct {
 	Mailboxes  int // number of names of mailboxes, for each client user and each form
@@ -90,8 +90,9 @@ func (c *Counts) merge(other *Counts) {
 	}
 }
 
-// opened reports whether Exchange did what the request asked for, as far as the
-// status of its response shows. A sign-in page may have the status 200 too.
+// opened reports whether Exchange's response has the status 200, which usually
+// means that it has opened the mailbox. A sign-in page may have the status 200
+// too.
 func opened(r *proxy.Record) bool {
 	class := r.Reason.Class()
 	return r.Upstream == 200 && r.Fault == "" && (class == proxy.ClassServed || class == proxy.ClassClientLeft)
@@ -106,13 +107,13 @@ func position(o outcome.Outcome) int {
 	return 0
 }
 
-// A Form is the form in which a mailbox is named. Each has its own entries on
-// an allow-list.
+// A Form is the form in which a mailbox is named. An allow-list has separate
+// entries for each form.
 type Form uint8
 
-// The forms.
+// The forms of names.
 const (
-	SMTP Form = iota // an address; "" for no mailbox
+	SMTP Form = iota // an SMTP address; also used if no mailbox is named
 	UPN              // a user principal name
 	SID              // a security identifier
 )

@@ -172,7 +172,7 @@ func (a *attempt) readHead() (*http.Response, error) {
 	return resp, err
 }
 
-// isInterim reports whether a response is interim, so that another one follows.
+// isInterim reports whether a response is interim, so another response follows.
 func isInterim(status int) bool {
 	return 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
 }
@@ -197,12 +197,12 @@ func (a *attempt) handleInterim(resp *http.Response) error {
 func (a *attempt) begin(resp *http.Response) *http.Response {
 	keepAlive := !resp.Close && !a.msg.request.Close && resp.StatusCode >= 200
 	if a.upload != nil {
-		a.upload.decide(keepAlive) // only if the connection is kept is the body sent
+		a.upload.decide(keepAlive) // the body is sent only if the connection is kept
 	}
 	resp.TLS = a.conn.state
 	a.response.keepAlive = keepAlive
 	switch {
-	case resp.StatusCode < 200: // 101 announces another protocol, which was not requested
+	case resp.StatusCode < 200: // 101 switches to another protocol, which was not requested
 		a.response.finish(responseClosed)
 		resp.Body = emptyBody{a.response.headerNames}
 	case a.msg.request.Method == http.MethodHead, resp.ContentLength == 0:

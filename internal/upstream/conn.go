@@ -25,7 +25,7 @@ type conn struct {
 	probe     func() socket.State // state of the socket; nil: the system has no such call
 	readLimit int64               // number of bytes that may still be read
 	deadline  time.Time           // the read deadline of responses, zero for none
-	recording bool                // whether Read appends to recorded
+	recording bool                // Read appends to recorded
 	recorded  []byte              // bytes read since the call of record
 
 	reused     bool      // has served a request before
@@ -34,9 +34,8 @@ type conn struct {
 }
 
 // readBufferSize is the size of a connection's read buffer, which holds a
-// response's head and the sizes of chunks. TLS has its own buffer below, so
-// that a larger one would save no system calls. Each of thousands of streams
-// has one.
+// response's head and the sizes of chunks. TLS has its own buffer below, so a
+// larger one would not save system calls. Each of thousands of streams has one.
 const readBufferSize = 1 << 10
 
 // newConn returns a connection before its TLS handshake. through is tcp itself,
@@ -105,8 +104,9 @@ func (c *conn) usable() bool {
 	if c.idleReader != nil {
 		return c.stopIdleReader()
 	}
-	// Read through TLS: it may have buffered bytes after the last response, and
-	// the server may have sent a message of TLS itself.
+	// Look for data through TLS: it may have buffered bytes after the last
+	// response, and bytes on the socket may belong to a TLS message without
+	// data.
 	c.wire.probe = c.probe
 	_, err := c.br.Peek(1)
 	c.wire.probe = nil

@@ -16,7 +16,8 @@ type connector struct {
 }
 
 // connect opens a connection in another goroutine, because a TLS handshake
-// makes the stack grow. The caller's stack exists for as long as its response.
+// makes the stack grow. The stack of the caller's goroutine stays that large
+// for as long as its response lasts.
 func (d *connector) connect(ctx context.Context) (*conn, error) {
 	type result struct {
 		c   *conn
@@ -66,7 +67,7 @@ func (d *connector) open(ctx context.Context) (*conn, error) {
 	c, classicErr := d.openWith(ctx, d.keyExchange.classic, d.config.HandshakeTimeout/2)
 	if classicErr != nil {
 		d.keyExchange.hybridFailed()
-		return nil, err // the key exchange is not the cause, so that the first error is returned
+		return nil, err // return the first error, because the key exchange is not the cause
 	}
 	if d.keyExchange.useClassic() {
 		d.config.Log.Warn("the server only completes TLS handshakes without post-quantum key exchange", "server", d.config.Address,

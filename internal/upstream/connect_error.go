@@ -26,7 +26,7 @@ type ConnectError struct {
 	Server string // host:port of the server or the corporate proxy
 	Err    error
 
-	helloIgnored bool // the server reset or closed the connection, or sent nothing, instead of responding to the hello
+	helloIgnored bool // the server reset or closed the connection, or sent nothing, instead of continuing the handshake
 }
 
 // Error describes the failure, with the issuer of a certificate that is not

@@ -45,7 +45,7 @@ func defaultProxyPort(proxy *url.URL) string {
 // A corporateProxy opens tunnels to the server. It requires Config.Proxy.
 type corporateProxy struct{ config *Config }
 
-// tunnel has the corporate proxy connect to the server and returns the tunnel
+// tunnel makes the corporate proxy connect to the server and returns the tunnel
 // through it. raw is a connection to the proxy. When ctx ends, raw is closed.
 func (p *corporateProxy) tunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
@@ -61,7 +61,7 @@ func (p *corporateProxy) openTunnel(ctx context.Context, raw net.Conn) (net.Conn
 	case "https":
 		config := p.config.TLS.Clone()
 		config.ServerName = p.config.Proxy.Hostname()
-		config.CipherSuites, config.CurvePreferences = nil, nil // these settings are only for Exchange
+		config.CipherSuites, config.CurvePreferences = nil, nil // these settings apply to Exchange only
 		conn := tls.Client(raw, config)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			return nil, fmt.Errorf("TLS handshake: %w", err)
@@ -129,8 +129,8 @@ func ConnectRefusal(resp *http.Response) error {
 	return errors.New("it refused to connect: " + quote(resp.Status))
 }
 
-// A socksDialer is the method of package proxy's SOCKS5 dialer that uses an
-// open connection.
+// A socksDialer performs a SOCKS5 handshake on an open connection, like the
+// dialer of golang.org/x/net/proxy.
 type socksDialer interface {
 	DialWithConn(ctx context.Context, c net.Conn, network, address string) (net.Addr, error)
 }

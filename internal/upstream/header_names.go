@@ -13,7 +13,7 @@ import (
 // transport reads the spelling separately.
 
 // headerNames maps canonical names of headers to the server's spelling, where
-// that differs. It is not changed once it is in use.
+// that differs. It must not be changed after other goroutines have got it.
 type headerNames struct {
 	spelling  map[string]string // by canonical name
 	canonical map[string]string // by spelling
@@ -23,7 +23,7 @@ type headerNames struct {
 const maxHeaderNames = 128
 
 // headerNameCache holds the names of the latest responses. A server sends the
-// same names with every response, so that reading them rarely allocates memory.
+// same names with every response, so the cache rarely allocates memory.
 type headerNameCache struct{ last atomic.Pointer[headerNames] }
 
 // read returns the names for a response with the given head.

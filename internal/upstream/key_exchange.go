@@ -34,8 +34,8 @@ func newKeyExchange(config *tls.Config) *keyExchange {
 }
 
 // first returns the configuration of a first handshake and its timeout. Until a
-// hybrid hello has succeeded, it leaves half of the time for a second
-// handshake.
+// hybrid hello has succeeded, the timeout is only a half of the given one,
+// which leaves time for a second handshake.
 func (k *keyExchange) first(timeout time.Duration) (*tls.Config, time.Duration) {
 	switch {
 	case k.hybrid == nil || k.classicOnly.Load():

@@ -22,8 +22,8 @@ import (
 // head, before the response is read. It fits every server's receive window.
 const maxInlineBody = 32 << 10
 
-// A message is a request in serialised form. RoundTrip owns it; an upload uses
-// its body.
+// A message is a request in serialised form. It is owned by RoundTrip. An
+// upload reads its body.
 type message struct {
 	request  *http.Request
 	ctx      context.Context
@@ -57,7 +57,7 @@ func newMessage(r *http.Request, host string, headers *headerChecker) (*message,
 	if r.Body != nil && r.Body != http.NoBody {
 		m.body, m.length = r.Body, r.ContentLength
 	}
-	if m.body != nil && m.length == 0 { // 0 means unknown in a Request
+	if m.body != nil && m.length == 0 { // in a Request with a body, 0 means an unknown length
 		if err := m.detectBody(); err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func check(r *http.Request, host string, headers *headerChecker) error {
 		}
 		for _, v := range values {
 			if !headers.valid(v) {
-				return fmt.Errorf("the header %s has a value that cannot be sent", name) // the value may be a secret
+				return fmt.Errorf("the header %s has a value that cannot be sent", name) // do not show the value, which may be a secret
 			}
 		}
 	}
@@ -118,8 +118,8 @@ func check(r *http.Request, host string, headers *headerChecker) error {
 }
 
 // A headerChecker checks the values of headers. A token has kilobytes and is
-// the same string in thousands of requests, so that the check of a long value
-// is remembered. It is safe for concurrent use.
+// the same string in thousands of requests, so it remembers the latest long
+// value. It is safe for concurrent use.
 type headerChecker struct {
 	long atomic.Pointer[string] // the latest long value that was valid
 }
@@ -150,8 +150,8 @@ func hasControl(s string) bool {
 
 // framesMessage reports whether a header, in any spelling, determines the
 // framing or the host of a message. Such headers are written only from the
-// request's fields; with a second one, two readers could see different
-// messages.
+// fields of the request. If a header of the caller were added, two readers
+// could see different messages.
 func framesMessage(name string) bool {
 	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
@@ -239,7 +239,7 @@ func (m *message) release() {
 	}
 	clear(m.buffer.keys)
 	messageBuffers.Put(m.buffer)
-	m.buffer, m.text = nil, nil // a response may last for half an hour
+	m.buffer, m.text = nil, nil // free the buffer now, because the response may last for half an hour
 }
 
 // prepareRetry reports whether a request that failed on a reused connection may

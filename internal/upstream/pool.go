@@ -11,7 +11,7 @@ type pool struct {
 	timeout time.Duration
 
 	mu      sync.Mutex
-	conns   []*conn // in the order in which they became idle
+	conns   []*conn // in the order in which the connections became idle
 	closing bool    // every connection that is put is closed
 	expiry  *time.Timer
 }

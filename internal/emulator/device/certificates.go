@@ -153,7 +153,7 @@ func (id Identity) sign(key crypto.Signer, change func(*x509.Certificate)) (tls.
 		SerialNumber: big.NewInt(0x1122334455667788),
 		NotBefore:    id.Authority.NotBefore,
 		NotAfter:     id.Authority.NotAfter,
-		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, // the latter for RSA key exchange
+		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, // KeyEncipherment is needed for RSA key exchange
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, name := range id.Names {
@@ -224,7 +224,7 @@ func (id Identity) withSerial(serial ...byte) (tls.Certificate, error) {
 	if _, err := asn1.Unmarshal(c.Certificate[0], &parts); err != nil {
 		return c, err
 	}
-	parts.TBS[1] = asn1.RawValue{Tag: asn1.TagInteger, Bytes: serial} // after the version
+	parts.TBS[1] = asn1.RawValue{Tag: asn1.TagInteger, Bytes: serial} // the serial number follows the version
 	tbs, err := asn1.Marshal(parts.TBS)
 	if err != nil {
 		return c, err

@@ -18,7 +18,7 @@ import (
 )
 
 // A Device imitates one device between a client and Exchange. If a function is
-// nil the device does nothing special there.
+// nil, the device behaves normally at that point.
 type Device struct {
 	Name   string // name of the case: "expect-417"
 	Does   string // its behaviour in one sentence

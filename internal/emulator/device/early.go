@@ -88,8 +88,9 @@ func write(conn net.Conn, text string) bool {
 	return err == nil
 }
 
-// respondAndClose writes text and then reads for a while, so that the response
-// is not lost in a reset.
+// respondAndClose writes text and then reads for a while, because closing
+// immediately would reset the connection, and the client could lose the
+// response.
 func respondAndClose(text string) func(net.Conn) bool {
 	return func(conn net.Conn) bool {
 		write(conn, text)
@@ -110,8 +111,8 @@ func resetUnder(conn net.Conn) {
 	reset(conn)
 }
 
-// onExpectation returns a session that calls act for requests with Expect, before
-// it reads their body. act reports whether the connection goes on.
+// onExpectation returns a session that calls act for requests with Expect,
+// before it reads their body. act reports whether the connection stays open.
 func onExpectation(act func(net.Conn) bool) func(net.Conn, http.Handler) {
 	return before(func(r *http.Request) bool { return r.Header.Get("Expect") != "" }, act)
 }

@@ -35,8 +35,8 @@ func refuseExpectation(status string) func(net.Conn, http.Handler) {
 	}
 }
 
-// takeBodyForRequest ignores Expect and does not read the body of such a
-// request. The body is then read as the next request.
+// takeBodyForRequest ignores Expect and does not read the body of a request
+// that has the header. It then reads the body as if it were the next request.
 func takeBodyForRequest(conn net.Conn, exchange http.Handler) {
 	in := bufio.NewReader(conn)
 	for {
@@ -58,7 +58,8 @@ func takeBodyForRequest(conn net.Conn, exchange http.Handler) {
 	}
 }
 
-// swallowExpectation drops Expect and waits for the body.
+// swallowExpectation ignores Expect, sends no 100 Continue, and waits for the
+// body.
 func swallowExpectation(conn net.Conn, exchange http.Handler) {
 	in := bufio.NewReader(conn)
 	for {
@@ -99,7 +100,7 @@ func handle(conn net.Conn, r *http.Request, exchange http.Handler) (*bufferedWri
 	return w, nil
 }
 
-// A bufferedWriter keeps a response.
+// A bufferedWriter is a ResponseWriter that keeps the response in memory.
 type bufferedWriter struct {
 	header http.Header
 	status int

@@ -66,7 +66,7 @@ func (c *helloConn) Read(p []byte) (int, error) {
 	if n, err := c.Conn.Read(p); err != nil {
 		return n, err
 	}
-	go wait(c.Conn) // the client may still be writing its hello
+	go wait(c.Conn) // the client may still be sending its hello
 	write(c.Conn, c.reply)
 	_ = c.Conn.Close()
 	return 0, net.ErrClosed

@@ -15,7 +15,7 @@ func Table() []Device {
 	return all
 }
 
-// expectations are devices that mistreat "Expect: 100-continue".
+// expectations are devices that mishandle "Expect: 100-continue".
 func expectations() []Device {
 	return []Device{
 		{
@@ -79,7 +79,8 @@ func pages() []Device {
 
 const signInForm = `<html><head><title>Sign in</title></head><body><form action="/my.policy" method="post"><input name="username"><input name="password" type="password"></form></body></html>`
 
-// respond returns a handler that ignores Exchange. headers are names and values in turn.
+// respond returns a handler that sends this response and forwards nothing to
+// Exchange. headers are alternating names and values.
 func respond(status int, body string, headers ...string) func(http.Handler) http.Handler {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -87,7 +88,7 @@ func respond(status int, body string, headers ...string) func(http.Handler) http
 				w.Header().Add(headers[i], headers[i+1])
 			}
 			if body == "" {
-				w.Header()["Content-Type"] = w.Header()["Content-Type"] // prevents net/http from adding one
+				w.Header()["Content-Type"] = w.Header()["Content-Type"] // an existing key, even with a nil value, prevents net/http from adding a Content-Type
 			}
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(body))

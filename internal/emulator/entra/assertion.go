@@ -103,7 +103,8 @@ func (q *tokenRequest) checkClaims(j *jwt.Token) *refusal {
 	return nil
 }
 
-// checkLifetime allows no clock skew. Entra allows some.
+// checkLifetime checks nbf and exp. It allows no clock skew, although Entra
+// allows some.
 func (q *tokenRequest) checkLifetime(j *jwt.Token) *refusal {
 	now := q.entra.Now()
 	from, ok1 := j.Instant("nbf")

@@ -24,9 +24,9 @@ type application struct {
 	id       string
 	certs    map[string]*registration // by upper-case SHA-1 thumbprint
 	secrets  map[string]time.Time     // value to expiry
-	roles    map[string][]string      // consented, by resource
+	roles    map[string][]string      // the consented roles, by resource
 	disabled bool
-	blocked  bool // refused by conditional access
+	blocked  bool // conditional access refuses the application
 
 	federated []FederatedCredential
 }
@@ -117,7 +117,7 @@ func (d *Directory) RemoveApp(appID string) {
 	delete(d.apps, appID)
 }
 
-// app changes an application and creates it first if it does not exist.
+// app changes an application. It creates the application if it does not exist.
 func (d *Directory) app(id string, change func(*application)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,8 +127,8 @@ func (d *Directory) app(id string, change func(*application)) {
 	change(d.apps[id])
 }
 
-// AddResource registers a service principal name, spelled exactly so. With
-// assignmentRequired, applications without a role get no tokens.
+// AddResource registers a service principal name, in exactly this spelling.
+// With assignmentRequired, applications without a role get no tokens.
 func (d *Directory) AddResource(uri string, assignmentRequired bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -143,7 +143,8 @@ func (d *Directory) RemoveResource(uri string) {
 	d.resources[uri] = nil
 }
 
-// snapshot returns copies of the state that decides about a token request.
+// snapshot returns copies of the state on which the response to a token request
+// depends.
 func (d *Directory) snapshot(appID string) (application, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -168,9 +169,9 @@ func (d *Directory) AddFederatedCredential(c FederatedCredential) {
 	d.app(d.hmaAppID, func(a *application) { a.federated = append(slices.Clone(a.federated), c) })
 }
 
-// lookup returns the resource of a name that was added or removed. The name must
-// match with or without the final slash, exactly as it was registered. Whether
-// Entra is as strict is not documented.
+// lookup returns the resource that has a name. The final slash counts: the name
+// must be exactly as it was registered. Whether Entra is as strict is not
+// documented.
 func (d *Directory) lookup(name string) (res *resource, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -17,9 +17,9 @@ type refusal struct {
 
 func (f *refusal) Error() string { return fmt.Sprintf("AADSTS%d: %s", f.code, f.text) }
 
-// refusalOf returns the status and OAuth error of a code. An empty text means the
-// default text of the code. An unknown code, as a test may choose, gets a generic
-// refusal.
+// refusalOf returns the status and OAuth error of a code. An empty text means
+// the default text of the code. For an unknown code, which a test may inject,
+// it returns a generic refusal.
 func refusalOf(code int, text string) *refusal {
 	known, ok := map[int]refusal{
 		50013:   {status: 400, name: "invalid_grant", text: "Assertion failed signature validation."},

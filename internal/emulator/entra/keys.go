@@ -19,12 +19,13 @@ type signingKey struct {
 	id   string
 }
 
-// newSigningKey makes a key unless it is given one.
+// newSigningKey returns a signingKey with the given key, or with a new one if
+// key is nil.
 func newSigningKey(key *rsa.PrivateKey) *signingKey {
 	if key == nil {
 		var err error
 		if key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-			panic(err) // a fixed, permitted size
+			panic(err) // cannot fail: the size is constant and permitted
 		}
 	}
 	template := &x509.Certificate{
@@ -35,7 +36,7 @@ func newSigningKey(key *rsa.PrivateKey) *signingKey {
 	}
 	cert, err := pki.SignCertificate(template, template, key.Public(), key)
 	if err != nil {
-		panic(err) // a constant template
+		panic(err) // cannot fail: the template is constant
 	}
 	sum := pki.SHA1(cert.Raw)
 	return &signingKey{key, cert, base64.RawURLEncoding.EncodeToString(sum[:])}

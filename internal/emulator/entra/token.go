@@ -30,7 +30,7 @@ func (n *Entra) token(w http.ResponseWriter, r *http.Request, tenant string, rec
 		n.refuse(w, r, rec, refusalOf(rec.Fault().AADSTS, ""))
 		return
 	}
-	g, f := n.judge(r, tenant, form)
+	g, f := n.check(r, tenant, form)
 	if f != nil {
 		n.refuse(w, r, rec, f)
 		return
@@ -46,9 +46,9 @@ type tokenRequest struct {
 	app   application
 }
 
-// judge checks tenant, application, credential, policy and resource, in the order
+// check checks tenant, application, credential, policy and resource, in the order
 // in which Entra reports these errors.
-func (n *Entra) judge(r *http.Request, tenant string, form url.Values) (*grant, *refusal) {
+func (n *Entra) check(r *http.Request, tenant string, form url.Values) (*grant, *refusal) {
 	switch strings.ToLower(tenant) {
 	case "common", "consumers":
 		return nil, refusalOf(9001023, "")

@@ -19,7 +19,7 @@ type Tokens struct {
 	now      func() time.Time
 
 	mu        sync.Mutex
-	keys      []*signingKey  // newest last; the first is made when needed
+	keys      []*signingKey  // oldest first; the first key is made when it is needed
 	issued    map[string]int // uti of each token, numbered from 1
 	lifetime  time.Duration
 	refreshIn bool
@@ -110,11 +110,12 @@ type grant struct {
 	appID    string
 	resource string
 	roles    []string
-	strength string // appidacr: 1 for a secret, 2 for a certificate
+	strength string // the claim appidacr: 1 for a secret, 2 for a certificate
 }
 
-// issue signs an access token of version 1.0 and returns it with the other fields
-// of the response. The resource chooses the version, and Exchange uses this one.
+// issue signs an access token of version 1.0 and returns it with the other
+// fields of the response. The resource determines the version of its tokens;
+// Exchange uses version 1.0.
 func (t *Tokens) issue(g *grant) (token string, fields map[string]any, err error) {
 	now := t.now()
 	uti, subject := service.RandomHex(11), objectID(g.appID)
@@ -134,7 +135,7 @@ func (t *Tokens) issue(g *grant) (token string, fields map[string]any, err error
 		t.edit(claims)
 	}
 	t.mu.Unlock()
-	seconds := int(lifetime/time.Second) - 1 // as in all traces: 3599
+	seconds := int(lifetime/time.Second) - 1 // one second less than the lifetime: all traces have 3599
 	fields = map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds}
 	if refreshIn {
 		fields["refresh_in"] = seconds / 2

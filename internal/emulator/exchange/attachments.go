@@ -39,7 +39,8 @@ func attach(c *call, i *item, n *node) *attachment {
 	return a
 }
 
-// reference returns the attachment as it appears in the fields of its item.
+// reference returns the element that describes the attachment in the fields of
+// its item.
 func (a *attachment) reference() *node {
 	n := branch(a.element, branch("AttachmentId").with("Id", a.id))
 	for _, name := range []string{"Name", "ContentType", "ContentId", "ContentLocation"} {
@@ -104,9 +105,9 @@ func detach(c *call, id string) result {
 	return result{inner: fmt.Sprintf(`<m:RootItemId RootItemId="%s" RootItemChangeKey="%s"/>`, i.id, i.changeKey())}
 }
 
-// getAttachment returns any attachment of a mailbox that the user may open. An id
-// that no client created yields filler of the configured size, generated while it
-// is written.
+// getAttachment returns any attachment of a mailbox that the user may open. For
+// an attachment that no client created it returns filler text of the configured
+// size, which is generated while it is written.
 func getAttachment(c *call) response {
 	ids := c.op.children("AttachmentIds")
 	if len(ids) != 1 {

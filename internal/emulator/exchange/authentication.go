@@ -43,9 +43,9 @@ type Tokens struct {
 	trusted     int // number of the issuer's signing keys that are trusted; 0 until the first request
 }
 
-// RevokeToken makes Exchange refuse a valid token as expired. Exchange Server has
-// no revocation; the method imitates every cause that a new token resolves, such as
-// a clock that is ahead.
+// RevokeToken makes Exchange refuse a valid token as expired. Exchange Server
+// has no revocation; the method imitates failures that disappear with a new
+// token, such as those of a clock that is ahead.
 func (t *Tokens) RevokeToken(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -79,8 +79,8 @@ func (t *Tokens) trustedKeys() []jwt.Key {
 	return keys[:t.trusted]
 }
 
-// authenticate returns why the request's token is refused, or nil. The challenge
-// also offers Basic and other schemes, which are never accepted.
+// authenticate returns the reason why the request's token is refused, or nil.
+// The challenge also offers Basic and other schemes, which are never accepted.
 func (t *Tokens) authenticate(r *http.Request) *diagnosis {
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
@@ -134,8 +134,8 @@ func (t *Tokens) isRevoked(j *jwt.Token, token string) bool {
 	return t.revoked[token] || n <= t.revokedUpTo && t.revokedUpTo > 0
 }
 
-// challenge responds with 401 and all schemes that Exchange offers. It never
-// repeats the token's value.
+// challenge responds with 401 and all schemes that Exchange offers. The
+// response never contains the token.
 func (t *Tokens) challenge(w http.ResponseWriter, r *http.Request, d *diagnosis) {
 	bearer := fmt.Sprintf(`Bearer client_id="%s", trusted_issuers="00000001-0000-0000-c000-000000000000@%s", token_types="app_asserted_user_v1 service_asserted_app_v1", authorization_uri="https://login.windows.net/common/oauth2/authorize"`, entra.ExchangeAppID, t.tenantID)
 	h := w.Header()

@@ -29,8 +29,9 @@ func getUserAvailability(c *call) response {
 	return reply("GetUserAvailabilityResponse", "<m:FreeBusyResponseArray>"+b.String()+"</m:FreeBusyResponseArray>")
 }
 
-// bias returns how far the request's time zone is behind UTC. It uses standard time
-// all year and ignores daylight saving rules.
+// bias returns the difference between UTC and the request's time zone, as EWS
+// defines it: positive west of Greenwich. It uses standard time all year and
+// ignores daylight saving rules.
 func bias(c *call) time.Duration {
 	minutes, _ := strconv.Atoi(c.op.value("TimeZone", "Bias"))
 	standard, _ := strconv.Atoi(c.op.value("TimeZone", "StandardTime", "Bias"))

@@ -19,11 +19,13 @@ type call struct {
 	offerAffinity bool
 }
 
-// A response writes the response. It is called after the whole request was read.
+// A response is a function that writes the response to a call. It is called
+// after the whole request was read.
 type response func(http.ResponseWriter)
 
-// operations returns the implemented operations, by the local name of the Body's
-// element. Each runs under the lock; its response does not.
+// operations returns the implemented operations, by the local name of the
+// Body's element. The operations run under the lock of the store; the responses
+// that they return do not.
 func operations() map[string]func(*call) response {
 	return map[string]func(*call) response{
 		"ConvertId":                  convertID,
@@ -156,8 +158,8 @@ func (c *call) eachItem(operation string, do func(*item) result) response {
 	return replies(operation, results)
 }
 
-// eachOwnFolder calls a function for every folder in FolderIds. Like Exchange, it
-// leaves distinguished folders alone.
+// eachOwnFolder calls a function for every folder in FolderIds. Like Exchange,
+// it does not change distinguished folders.
 func (c *call) eachOwnFolder(operation string, do func(*folder) result) response {
 	var results []result
 	for _, id := range c.op.children("FolderIds") {

@@ -13,11 +13,11 @@ import (
 //go:embed wsdl
 var description embed.FS
 
-// Documents are the documents of the service description. It is safe for concurrent
-// use. The zero value serves the embedded ones.
+// A Documents holds the documents of the service description. It is safe for
+// concurrent use. The zero value serves the embedded ones.
 type Documents struct {
 	mu    sync.Mutex
-	texts map[string]string // by name; those that replace embedded ones
+	texts map[string]string // texts that replace embedded documents, by name
 }
 
 // SetDocument replaces a document of the service description:

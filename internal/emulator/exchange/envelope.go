@@ -15,8 +15,8 @@ const (
 	maxHead     = 160 << 10 // Exchange's own limit of the buffered header
 	maxNodes    = 100_000
 	maxDepth    = 200
-	keptText    = 8 << 20 // bytes of one request's text that are kept; the rest is only counted
-	trimTextRun = 1 << 20 // bytes of one run of text that are kept, unless KeepContent says more
+	keptText    = 8 << 20 // number of text bytes that are kept of one request; further ones are only counted
+	trimTextRun = 1 << 20 // bytes of one run of text that are kept, unless KeepContent sets a higher limit
 )
 
 // An envelope reads a SOAP document while it arrives. It uses encoding/xml with the
@@ -142,7 +142,7 @@ func (e *envelope) element() (xml.StartElement, bool, error) {
 	}
 }
 
-// want is element with a required name.
+// want reads the next start tag, which must have the given name.
 func (e *envelope) want(space, local string) (xml.StartElement, error) {
 	t, ok, err := e.element()
 	if err == nil && (!ok || t.Name != xml.Name{Space: space, Local: local}) {
@@ -177,7 +177,7 @@ func (e *envelope) readHead() (*head, error) {
 		return h, errors.New("'Body' is missing")
 	}
 	kept := e.raw.stopKeeping()
-	tag := bytes.LastIndexByte(kept[bodyAt:], '<') // after white space and comments
+	tag := bytes.LastIndexByte(kept[bodyAt:], '<') // the Body's start tag, which white space and comments may precede
 	e.raw.startHash(kept[int(bodyAt)+tag:])
 	return h, h.unmarshal(kept)
 }
@@ -194,8 +194,8 @@ func (e *envelope) readOperation() (*node, error) {
 	return e.tree(t)
 }
 
-// finish reads to the end of the input and returns the hash of the Body, or "" if
-// the Body did not end.
+// finish reads to the end of the input. It returns the hash of the Body, or ""
+// if the input ended within the Body.
 func (e *envelope) finish() string {
 	sum := ""
 	for {

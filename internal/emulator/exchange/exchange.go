@@ -87,7 +87,7 @@ func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *service.Rec
 		w.WriteHeader(http.StatusUnsupportedMediaType)
 		return
 	case r.ContentLength > maxContent:
-		w.WriteHeader(http.StatusNotFound) // 404.13 in IIS's log
+		w.WriteHeader(http.StatusNotFound) // IIS logs this case as 404.13
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxContent)
@@ -116,8 +116,8 @@ func (x *Exchange) soap(w http.ResponseWriter, r *http.Request, rec *service.Rec
 	respond(w)
 }
 
-// unreadable responds to a malformed document. It writes nothing if reading failed
-// because the connection broke.
+// unreadable responds to a malformed document. It writes nothing if reading
+// failed because the connection failed.
 func unreadable(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)

@@ -22,7 +22,7 @@ const (
 type fault struct {
 	code   string // EWS response code
 	text   string
-	values [][2]string // MessageXml
+	values [][2]string // the values in MessageXml: names and texts
 }
 
 func (f *fault) Error() string { return f.code + ": " + f.text }

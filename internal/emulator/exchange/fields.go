@@ -96,7 +96,8 @@ func extendedKey(uri *node) string {
 	return strings.Join(parts, "|")
 }
 
-// truth formats a Boolean as Exchange returns it. It also reads 0 and 1.
+// truth returns a Boolean as Exchange writes it: true or false. It also accepts
+// 0 and 1.
 func truth(text string) string {
 	switch text = strings.TrimSpace(text); text {
 	case "0":
@@ -187,7 +188,8 @@ func (i *item) extended(uri *node) *node {
 	return nil
 }
 
-// property computes some MAPI properties, by their tags in hexadecimal.
+// property returns the value of a MAPI property, by its tag in hexadecimal. It
+// computes only some properties.
 func (i *item) property(tag string) string {
 	switch tag {
 	case "e23": // PidTagInternetArticleNumber, IMAP's unique identifier

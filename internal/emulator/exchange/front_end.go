@@ -10,7 +10,7 @@ import (
 type FrontEnd struct {
 	mu             sync.Mutex
 	strictAffinity bool
-	turn           int // index of the next back end, with strict affinity
+	turn           int // index of the back end for the next request, with strict affinity
 }
 
 // SetStrictAffinity routes requests without an X-BackEndOverrideCookie to the back

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// expandDL returns the members of a group, but not those of groups in it. As
-// Exchange does, it reports success for a group that does not exist.
+// expandDL returns the direct members of a group. It does not expand groups
+// among them. As Exchange does, it reports success for a group that does not
+// exist.
 func expandDL(c *call) response {
 	var b strings.Builder
 	members := c.store.groups[strings.ToLower(c.op.value("Mailbox", "EmailAddress"))]

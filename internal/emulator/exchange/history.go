@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// since returns the changes of a history after a point, one for each thing that
-// changed, in the order of the last changes, and the point that was reached. It
-// omits things that were both created and deleted.
+// since returns the changes of a history after a point, and the point that it
+// reached. For an object that changed several times it returns one change, at
+// the position of the latest one. It omits objects that were both created and
+// deleted since then.
 func since(log []change, point, limit int) (news []change, reached int, last bool) {
 	born, latest, heavy := map[string]bool{}, map[string]change{}, map[string]bool{}
 	for _, ch := range log {
@@ -46,7 +47,8 @@ func since(log []change, point, limit int) (news []change, reached int, last boo
 	return news, point, true
 }
 
-// syncPoint reads a SyncState, which is empty at first and opaque to clients.
+// syncPoint reads a SyncState, which is empty in a client's first request and
+// is opaque to clients.
 func syncPoint(state, kind, owner string) (point int, ok bool) {
 	if state == "" {
 		return -1, true
@@ -106,9 +108,10 @@ func writeChange(b *strings.Builder, f *folder, ch change, s shape) {
 	}
 }
 
-// syncFolderHierarchy returns the changes below a folder since the SyncState. As in
-// Exchange, the folder itself is not among them. Without SyncFolderId it is the
-// root of the mailbox. It returns every deletion, also elsewhere in the mailbox.
+// syncFolderHierarchy returns the changes below a folder since the SyncState.
+// As in Exchange, the folder itself is not among them. The default of
+// SyncFolderId is the root of the mailbox. Deletions are returned for the whole
+// mailbox.
 func syncFolderHierarchy(c *call) response {
 	base := c.user.folder("root")
 	if ids := c.op.children("SyncFolderId"); len(ids) > 0 {

@@ -15,9 +15,9 @@ import (
 // mailboxItem is the storage type of the id of a folder, an item or an attachment.
 const mailboxItem = 3
 
-// mailboxID returns the id of a folder ("F"), an item ("I") or an attachment ("A")
-// in the mailbox of a GUID. Its store id, which in Exchange is a MAPI entry id,
-// holds kind and name.
+// mailboxID returns the id of a folder ("F"), an item ("I") or an attachment
+// ("A") in the mailbox with the GUID. The store id within it, which in Exchange
+// is a MAPI entry id, contains kind and name.
 func mailboxID(kind, guid, name string) string {
 	entry := append(make([]byte, 4), fromGUID(guid)...) // flags and provider
 	entry = append(append(entry, kind...), name...)
@@ -25,7 +25,7 @@ func mailboxID(kind, guid, name string) string {
 	id = append(append(id, guid...), 0) // 0: the item itself, not an occurrence
 	id = append(binary.LittleEndian.AppendUint16(id, uint16(len(entry))), entry...)
 	if kind == "A" {
-		id = append(id, 1) // number of attachment ids
+		id = append(id, 1) // number of attachment ids that follow
 		id = append(binary.LittleEndian.AppendUint16(id, uint16(len(name))), name...)
 	}
 	if packed := compress(id); len(packed) < len(id) {
@@ -34,7 +34,8 @@ func mailboxID(kind, guid, name string) string {
 	return base64.StdEncoding.EncodeToString(append([]byte{0}, id...))
 }
 
-// parseMailboxID returns kind, GUID and name of what mailboxID wrote, or nil.
+// parseMailboxID returns kind, GUID and name from an id that mailboxID made, or
+// nil.
 func parseMailboxID(id string) []string {
 	raw, err := fromBase64(id)
 	if err != nil || len(raw) < 2 {
@@ -89,7 +90,8 @@ func counted(p []byte) (value, rest []byte) {
 	return p[2 : 2+n], p[2+n:]
 }
 
-// compress writes two equal bytes and the number of further ones for each run.
+// compress encodes runs of equal bytes: two such bytes are followed by the
+// number of further ones.
 func compress(p []byte) []byte {
 	var out []byte
 	for len(p) > 0 {
@@ -129,8 +131,9 @@ func subscriptionID(backEnd, guid string, ticks uint64) string {
 	return base64.StdEncoding.EncodeToString(id)
 }
 
-// sameSubscription returns the id of a subscription in the spelling in which it was
-// issued: Exchange parses an id and looks up what it has parsed.
+// sameSubscription returns the id of a subscription in the spelling in which it
+// was issued. Other spellings are accepted, because Exchange compares parsed
+// ids.
 func sameSubscription(id string) string {
 	raw, err := fromBase64(id)
 	if err != nil {

@@ -108,7 +108,7 @@ func (i *item) update(update *node) string {
 			if strings.HasPrefix(update.name.Local, "Delete") {
 				i.unsetExtended(extendedKey(kid))
 			}
-		default: // Message and other item elements, which contain the new value
+		default: // Message and other elements of items contain the new value
 			for _, value := range kid.kids {
 				i.set(value)
 			}

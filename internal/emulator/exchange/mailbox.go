@@ -34,7 +34,7 @@ type folder struct {
 }
 
 type item struct {
-	id, class   string // class: the element, such as Message
+	id, class   string // class is the name of the item's element, such as Message
 	fields      []*node
 	attachments []*attachment
 	folder      *folder
@@ -51,8 +51,8 @@ type change struct {
 	id   string
 }
 
-// has reports whether an SMTP address leads to the mailbox: its own addresses, its
-// GUID at any domain, and an encapsulated address.
+// has reports whether an SMTP address leads to the mailbox: one of its own
+// addresses, its GUID at any domain, or an encapsulated address.
 func (m *mailbox) has(address string) bool {
 	const imcea = "IMCEASMTP-"
 	local, _, _ := strings.Cut(address, "@")

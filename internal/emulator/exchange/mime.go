@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// readMIME fills in the fields that were not set, from the header of MimeContent,
-// and the body from a message of one text part.
+// readMIME sets fields that are not set yet from the header of MimeContent. It
+// also sets the body if the message consists of one text part.
 func readMIME(i *item) {
 	content := i.field("MimeContent")
 	if content == nil {

@@ -94,7 +94,7 @@ func (n *node) write(b *strings.Builder) {
 	b.WriteString("</t:" + n.name.Local + ">")
 }
 
-// weight is the size of all text below a node, on the wire.
+// weight returns the size of all text below a node, as it was on the wire.
 func (n *node) weight() int64 {
 	size := n.size
 	for _, kid := range n.kids {

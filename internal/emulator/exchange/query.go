@@ -55,8 +55,8 @@ func compare(a, b string) int {
 	return strings.Compare(strings.ToLower(a), strings.ToLower(b))
 }
 
-// meets reports whether all restrictions hold for an object whose field values the
-// function value returns.
+// meets reports whether an object meets all restrictions. value returns the
+// value of a field of the object.
 func meets(list []*node, value func([]*node) string) (bool, *result) {
 	for _, n := range list {
 		if ok, bad := meetsOne(n, value); !ok || bad != nil {

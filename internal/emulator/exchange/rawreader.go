@@ -17,13 +17,13 @@ type rawReader struct {
 	kept    []byte // the head, while it is being read
 	keeping bool
 	hash    hash.Hash // hash of the Body; may be nil
-	pending []byte    // not yet hashed
+	pending []byte    // bytes that are not hashed yet
 
 	inTag    bool
 	inEntity bool
 	run      int
 	longest  int   // length of the longest run that is not trimmed
-	trimmed  int64 // bytes withheld so far
+	trimmed  int64 // number of bytes that were trimmed so far
 }
 
 func newRawReader(r io.Reader) *rawReader {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// serverVersion is the header of every response that is not a fault.
+// serverVersion is the SOAP header of every response that is not a fault.
 const serverVersion = `<h:ServerVersionInfo MajorVersion="15" MinorVersion="2" MajorBuildNumber="1544" MinorBuildNumber="9" Version="V2017_07_11" xmlns:h="` + nsTypes + `" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>`
 
 func bodyOf(inner string) string {

@@ -12,7 +12,7 @@ import (
 // .NET does.
 type head struct {
 	blocks   []*node
-	seen     string   // the identity that comes first in the document
+	seen     string   // the first identity in document order
 	identity identity // the identity that .NET reads
 	present  bool     // the head has an ExchangeImpersonation
 }
@@ -20,7 +20,7 @@ type head struct {
 // An identity is one of the four forms of a ConnectingSID.
 type identity struct{ form, value string }
 
-// look is the reader in document order: it returns the first text of a
+// look is the reader in document order. It sets seen to the first text of a
 // ConnectingSID.
 func (h *head) look() {
 	for _, block := range h.blocks {
@@ -77,15 +77,15 @@ func (h *head) unmarshal(raw []byte) error {
 	return nil
 }
 
-// cutShort reports whether an error is only about the elements that are still open
-// at the end of the head.
+// cutShort reports whether err only says that elements are still open at the
+// end of the head.
 func cutShort(err error) bool {
 	syntax, ok := err.(*xml.SyntaxError)
 	return ok && syntax.Msg == "unexpected EOF"
 }
 
-// judge returns the fault for a header that contradicts itself, or nil.
-func (h *head) judge() *fault {
+// check returns the fault for a header that contradicts itself, or nil.
+func (h *head) check() *fault {
 	count := map[string]int{}
 	for _, b := range h.blocks {
 		count[b.name.Local]++

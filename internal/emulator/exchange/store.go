@@ -23,8 +23,8 @@ type Store struct {
 	grants        map[[2]string]bool  // user and owner, by primary addresses in lower case
 	subscriptions map[string]*subscription
 	executed      map[string]int // by operation
-	changes       int            // so far; numbers items, history entries and watermarks
-	news          broadcast      // wakes those who wait for the next event
+	changes       int            // number of changes so far, from which items, history entries and watermarks get their numbers
+	news          broadcast      // wakes the goroutines that wait for the next event
 }
 
 func newStore(now func() time.Time) *Store {
@@ -164,7 +164,7 @@ func (s *Store) byGUID(guid string) *mailbox {
 // impersonated returns the mailbox that a request impersonates. A fault, if any, is
 // sent before the operation is read.
 func (s *Store) impersonated(h *head) (*mailbox, *fault) {
-	if f := h.judge(); f != nil {
+	if f := h.check(); f != nil {
 		return nil, f
 	}
 	if !h.present {
@@ -197,7 +197,7 @@ func (s *Store) findBy(form, value string, match func(*mailbox) bool) (*mailbox,
 	return nil, &fault{"ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.", [][2]string{{form, value}}}
 }
 
-// put adds a new or moved item to a folder under a new identifier.
+// put adds a new or moved item to a folder and gives it a new identifier.
 func (s *Store) put(f *folder, i *item, event string) {
 	i.id, i.folder = mailboxID("I", f.owner.GUID, strconv.Itoa(s.nextChange())), f
 	f.owner.items[i.id] = i

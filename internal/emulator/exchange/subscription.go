@@ -16,8 +16,8 @@ type subscription struct {
 	backEnd   string
 	streaming bool
 	folders   map[*folder]bool
-	events    []string // rendered, not yet fetched
-	previous  string   // watermark
+	events    []string // the rendered events that the client has not fetched
+	previous  string   // watermark of the latest fetched event
 }
 
 // heartbeat is the interval of the keep-alive documents of a streaming response.

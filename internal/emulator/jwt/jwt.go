@@ -130,17 +130,17 @@ func (j *Token) ValidAt(now time.Time) bool {
 	return ok1 && ok2 && !now.Before(from) && now.Before(until)
 }
 
-// A Verifier verifies tokens. It remembers the last one whose signature was valid,
-// because a client sends the same token with thousands of requests. The zero value
-// is ready to use. It is safe for concurrent use.
+// A Verifier verifies tokens. It remembers the last token whose signature was
+// valid, because a client sends the same token with thousands of requests. The
+// zero value is ready to use. It is safe for concurrent use.
 type Verifier struct {
 	mu    sync.Mutex
 	token string
 	key   *rsa.PublicKey
 }
 
-// Verify verifies with the one of the keys that the header names. With an error it
-// returns the unverified token, or nil if it is not a token.
+// Verify verifies the token with the key that its header names. With an error
+// it returns the unverified token, or nil if it is not a token.
 func (v *Verifier) Verify(keys []Key, token string) (*Token, error) {
 	j, err := Parse(token)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"hmaproxy/internal/emulator/jwt"
 )
 
-// A Permission is one thing that an application may do in the vault.
+// A Permission is the right to one kind of operation in the vault.
 type Permission string
 
 const (
@@ -20,7 +20,8 @@ const (
 	SignKeys        Permission = "keys/sign"
 )
 
-// Access decides who may do what in a vault. It is safe for concurrent use.
+// Access holds the permissions of applications in a vault. It is safe for
+// concurrent use.
 type Access struct {
 	mu          sync.Mutex
 	permissions map[string][]Permission // by application
@@ -54,7 +55,7 @@ func (a *Access) SetFirewall(on bool) {
 // A forbidden is the reason for a response of status 403.
 type forbidden struct{ inner, message string }
 
-// checkAddress returns why the vault's firewall refuses the caller, or nil.
+// checkAddress returns the refusal of the vault's firewall, or nil.
 func (a *Access) checkAddress(caller *jwt.Token) *forbidden {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,8 +65,8 @@ func (a *Access) checkAddress(caller *jwt.Token) *forbidden {
 	return &forbidden{"ForbiddenByFirewall", "Client address is not authorized and caller is not a trusted service.\r\nClient address: 203.0.113.7\r\nCaller: " + callerText(caller) + "\r\nVault: " + vaultText}
 }
 
-// check returns why the caller may not do p, or nil. The action is the name of p in
-// role assignments.
+// check returns a refusal if the caller does not have the permission p, or nil.
+// The action is the name of p in role assignments.
 func (a *Access) check(caller *jwt.Token, p Permission, action, path string) *forbidden {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -76,7 +76,7 @@ func (k *KeyVault) authenticate(w http.ResponseWriter, r *http.Request, rec *ser
 		k.challenge(w, rec, "AKV10000: Request is missing a Bearer or PoP token.")
 		return nil
 	}
-	j, problem := k.judge(token)
+	j, problem := k.verify(token)
 	if problem != "" {
 		k.challenge(w, rec, problem)
 		return nil
@@ -84,9 +84,9 @@ func (k *KeyVault) authenticate(w http.ResponseWriter, r *http.Request, rec *ser
 	return j
 }
 
-// judge returns why a token is refused, or "". All texts but the last come from
+// verify returns the token, or the reason why it is refused. All texts but the last come from
 // public traces.
-func (k *KeyVault) judge(token string) (*jwt.Token, string) {
+func (k *KeyVault) verify(token string) (*jwt.Token, string) {
 	j, err := k.verifier.Verify(k.config.Issuer.SigningKeys(), token)
 	issuer := entra.IssuerOf(k.config.TenantID)
 	switch {

@@ -95,7 +95,8 @@ func (c *call) getSecret() {
 	service.WriteJSON(c.w, http.StatusOK, bundle)
 }
 
-// listVersions lists without values, in no useful order, as Azure does.
+// listVersions lists the versions without their values, in no particular order,
+// as Azure does.
 func (c *call) listVersions() {
 	if !c.permit(ListSecrets, "Microsoft.KeyVault/vaults/secrets/readMetadata/action") {
 		return

@@ -52,8 +52,8 @@ func (s *Secrets) add(v *secretVersion) string {
 	return v.id
 }
 
-// SetEnabled enables or disables a version. As in Azure, a request for the newest
-// version fails if that version is disabled.
+// SetEnabled enables or disables a version. As in Azure, a request for the
+// newest version then fails if that version is disabled.
 func (s *Secrets) SetEnabled(version string, enabled bool) {
 	now := s.now()
 	s.mu.Lock()

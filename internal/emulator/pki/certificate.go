@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// A Format is how the vault renders a certificate's secret.
+// A Format is the form of a certificate's secret in the vault.
 type Format int
 
 const (
@@ -56,7 +56,7 @@ type Certificate struct {
 	Key     crypto.Signer
 
 	options Options
-	pfx     func() ([]byte, error) // encodes the PFX only once, because each encoding derives several keys
+	pfx     func() ([]byte, error) // returns the PFX, which it encodes only once, because each encoding derives several keys
 }
 
 // New makes a certificate, and a key if o has none.
@@ -132,7 +132,7 @@ func thumbprint(cert *x509.Certificate) string {
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// Format returns how the vault renders the certificate's secret.
+// Format returns the form of the certificate's secret.
 func (c *Certificate) Format() Format { return c.options.Format }
 
 // Exportable reports whether the secret includes the key.

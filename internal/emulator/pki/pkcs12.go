@@ -99,7 +99,7 @@ func (d *derWriter) marshal(v any) []byte {
 	return b
 }
 
-// explicit wraps v as [0] EXPLICIT.
+// explicit returns v with the tag [0] EXPLICIT.
 func (d *derWriter) explicit(v any) asn1.RawValue {
 	return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: d.marshal(v)}
 }
@@ -196,8 +196,8 @@ func (d *derWriter) mac(content []byte, password string) macData {
 	return macData{digestInfo{d.algorithm(oidSHA256, nil), h.Sum(nil)}, salt, pfxIterations}
 }
 
-// macKey is the derivation of RFC 7292, appendix B.2, with SHA-256 (v = 64)
-// and ID 3. One block suffices for the 32 bytes that HMAC wants.
+// macKey is the derivation of RFC 7292, appendix B.2, with SHA-256 (v = 64) and
+// ID 3. One block suffices for the 32 bytes that HMAC needs.
 func macKey(salt []byte, password string) []byte {
 	const v, macID = sha256.BlockSize, 3
 	input := bytes.Repeat([]byte{macID}, v)

@@ -39,18 +39,19 @@ type Fault struct {
 	NoTenantInChallenge bool
 }
 
-// Faults is the list of the faults that a service is to apply. It is safe for
+// Faults is the list of the faults that a service will apply. It is safe for
 // concurrent use.
 type Faults struct {
 	mu   sync.Mutex
 	list []*scripted
 }
 
-// A scripted fault applies while its condition holds.
+// A scripted is a Fault with the number of requests, or the condition, for
+// which it applies.
 type scripted struct {
 	Fault
-	left  int         // further requests, when while is nil
-	while func() bool // condition; may be nil
+	left  int         // number of further requests to which it applies, if while is nil
+	while func() bool // condition under which it applies; may be nil
 }
 
 // Inject applies the fault to the next n requests that match. Faults that were
@@ -64,7 +65,7 @@ func (l *Faults) InjectWhile(while func() bool, f Fault) {
 	l.add(&scripted{Fault: f, while: while})
 }
 
-// ClearFaults removes all faults that are still to come.
+// ClearFaults removes all faults that have not been applied yet.
 func (l *Faults) ClearFaults() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,7 +78,7 @@ func (l *Faults) add(f *scripted) {
 	l.list = append(l.list, f)
 }
 
-// due returns the fault to apply to r, or nil.
+// due returns the fault that applies to r, or nil.
 func (l *Faults) due(r *http.Request) *Fault {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -31,9 +31,9 @@ type Hop struct {
 	AADSTS int        // Entra: the refusal, or 0
 
 	Operation   string // Exchange: local name of the Body's element
-	BodySHA256  string // Exchange: of the envelope from "<Body" to the end of "</Body>"
-	Mailbox     string // Exchange: the impersonated mailbox, the first non-empty of the four forms as .NET reads them
-	MailboxSeen string // Exchange: the mailbox that comes first in the document, read independently
+	BodySHA256  string // Exchange: hash of the part of the envelope from "<Body" to the end of "</Body>"
+	Mailbox     string // Exchange: the impersonated mailbox, the first form that is not empty, as .NET reads them
+	MailboxSeen string // Exchange: the mailbox that comes first in the document, found by an independent reader
 	BackEnd     string // Exchange: "EX01" or "EX02"
 	Executed    bool   // Exchange: the operation ran
 }
@@ -48,14 +48,14 @@ type History struct {
 // maxRecords bounds the memory of a long demo. Older hops are dropped.
 const maxRecords = 10_000
 
-// A Record is a Hop whose request is still running.
+// A Record records the Hop of a request while the request is served.
 type Record struct {
 	history *History
 	hop     Hop   // guarded by history.mu
 	fault   Fault // written by the goroutine that serves the request, and read only by it
 }
 
-// Note changes the hop.
+// Note runs change on the hop, under the history's lock.
 func (r *Record) Note(change func(*Hop)) {
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()

@@ -32,7 +32,7 @@ func (l *Lifetime) enter() error {
 	return nil
 }
 
-// leave ends what enter began.
+// leave ends the count of a goroutine that enter counted.
 func (l *Lifetime) leave() { l.running.Done() }
 
 // Close ends the lifetime.
@@ -52,7 +52,8 @@ func (l *Lifetime) Done() <-chan struct{} { return l.done }
 // each service's Stop.
 func (l *Lifetime) Wait() { l.running.Wait() }
 
-// pause waits. It reports false if the client disconnected or the lifetime ended.
+// pause waits for d. It returns false if the client disconnected or the
+// lifetime ended.
 func (l *Lifetime) pause(r *http.Request, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

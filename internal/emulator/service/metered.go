@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// A meteredBody counts what a handler reads of a request's body.
+// A meteredBody counts the bytes of a request's body that a handler reads.
 type meteredBody struct {
 	io.ReadCloser
 	n     int64
@@ -58,7 +58,7 @@ func (w *meteredWriter) Write(p []byte) (int, error) {
 	w.rec.Note(func(h *Hop) { h.Sent = w.n })
 	n, err := w.ResponseWriter.Write(p)
 	if cut {
-		http.NewResponseController(w.ResponseWriter).Flush() // send what was written before the connection ends
+		http.NewResponseController(w.ResponseWriter).Flush() // send the bytes that were written before the connection ends
 		panic(http.ErrAbortHandler)
 	}
 	return n, err

@@ -15,7 +15,7 @@ func Self(r *http.Request) string { return "https://" + r.Host }
 func WriteJSON(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // only maps of strings, numbers and lists come here
+		panic(err) // callers pass only maps of strings, numbers and lists
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
@@ -25,7 +25,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 // NewGUID returns a random UUID.
 func NewGUID() string {
 	b := make([]byte, 16)
-	rand.Read(b) // never fails
+	rand.Read(b) // crypto/rand never returns an error
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
@@ -33,6 +33,6 @@ func NewGUID() string {
 // RandomHex returns n random bytes in hexadecimal.
 func RandomHex(n int) string {
 	b := make([]byte, n)
-	rand.Read(b) // never fails
+	rand.Read(b) // crypto/rand never returns an error
 	return hex.EncodeToString(b)
 }

@@ -28,8 +28,8 @@ type Config struct {
 	TLS      func(names ...string) (*tls.Config, error) // makes a server configuration
 	Observe  func(Hop)                                  // called at the end of every request; nil: not called
 
-	// Respond writes the response to a request to which no fault applies that
-	// replaces it.
+	// Respond writes the response to a request, unless a fault replaces the
+	// response.
 	Respond func(http.ResponseWriter, *http.Request, *Record)
 }
 
@@ -55,8 +55,8 @@ func New(c Config) *Service { return &Service{config: c} }
 // A Clock is a clock that may differ from time.Now. The zero value does not differ.
 type Clock struct{ skew atomic.Int64 }
 
-// SetClockSkew sets the clock ahead of time.Now, or behind it. A service's Date
-// header and all its checks of lifetimes use the clock.
+// SetClockSkew sets the difference between the clock and time.Now. A service's
+// Date header and all its checks of lifetimes use the clock.
 func (c *Clock) SetClockSkew(d time.Duration) { c.skew.Store(int64(d)) }
 
 // Now returns the time of the clock.
@@ -112,7 +112,7 @@ func (s *Service) Open(listen func(string) (net.Listener, error)) error {
 	return s.serveLater(tls.NewListener(ln, config))
 }
 
-// Stop closes the service's listener and connections, so that connections are
+// Stop closes the service's listener and connections. New connections are
 // refused.
 func (s *Service) Stop() {
 	s.mu.Lock()
@@ -185,7 +185,7 @@ func (s *Service) server(l net.Listener) (*http.Server, error) {
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are part of tests
+		ErrorLog:          log.New(io.Discard, "", 0), // tests let handshakes fail on purpose
 	}
 	s.mu.Lock()
 	s.servers = append(s.servers, srv)
@@ -224,8 +224,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.config.Lifetime.leave()
 	body := &meteredBody{ReadCloser: r.Body, empty: r.ContentLength == 0}
-	// net/http detects by the type of its own body whether a client waits for 100
-	// Continue, so that body must stay in its request.
+	// net/http detects by the type of its own body whether a client waits for
+	// 100 Continue. So a copy of the request gets the replaced body.
 	r = r.WithContext(r.Context())
 	r.Body = body
 	rec := s.begin(s.config.Name, r)
