@@ -11,8 +11,8 @@ import (
 const readTimeout = 10 * time.Second
 
 // A blockingCall runs a function that a context cannot end, such as a read from
-// a network file system. At most one run is in progress: a caller that comes
-// during a run waits for its result. A run that never returns costs one
+// a network file system. At most one run is in progress: a call during a run
+// waits for the result of that run. A run that never returns costs one
 // goroutine.
 type blockingCall[T any] struct {
 	run func() (T, *Error)

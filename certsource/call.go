@@ -28,7 +28,7 @@ func (c *vaultClient) canceled(op string, ctx context.Context) *Error {
 }
 
 // notKeyVault returns the error for a response whose secret has no id. Key
-// Vault always sends the id, so the response is from another server.
+// Vault always sets the id, so another server must have responded.
 func (c *vaultClient) notKeyVault(op, version string) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Version: version, Host: c.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}
 }
@@ -46,8 +46,8 @@ func recovered(ctx context.Context, run func(context.Context) error) (err error)
 	return run(ctx)
 }
 
-// A trace is the result of the latest HTTP request of a call. The libraries'
-// errors contain this result only as text, and do not contain it after retries.
+// A trace holds the result of a call's latest HTTP request. The libraries'
+// errors contain this result only as text, and not at all after retries.
 type trace struct {
 	mu     sync.Mutex
 	host   string

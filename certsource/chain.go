@@ -18,20 +18,19 @@ import (
 // authorities have issued no smaller keys for a decade.
 const minKeyBits = 2048
 
-// maxChain limits the number of certificates that are kept with the leaf.
+// maxChain limits the number of certificates in a chain, including the leaf.
 const maxChain = 10
 
 // Thumbprints returns the hashes of the DER by which administrators and portals
 // identify a certificate, in upper-case hexadecimal: SHA-1, which the Azure
 // portal shows, and SHA-256.
 func Thumbprints(cert *x509.Certificate) (sha1Hex, sha256Hex string) {
-	// The hash is a name and not a security function, so FIPS 140-3 does not
-	// apply.
+	// SHA-1 only names the certificate here, so FIPS 140-3 does not concern it.
 	fips140.WithoutEnforcement(func() { sha1Hex = fmt.Sprintf("%X", sha1.Sum(cert.Raw)) })
 	return sha1Hex, fmt.Sprintf("%X", sha256.Sum256(cert.Raw))
 }
 
-// assemble joins the bundle's only key with its certificate.
+// assemble joins the bundle's only key with the certificate for that key.
 func (b bundle) assemble() (*tls.Certificate, *Error) {
 	switch {
 	case len(b.keys) == 0 && len(b.certs) == 0:
@@ -48,7 +47,8 @@ func (b bundle) assemble() (*tls.Certificate, *Error) {
 	return b.join(key)
 }
 
-// join returns the certificate of key. key may be a key that stays in a vault.
+// join returns the certificate for key, with its chain. The private key may
+// stay in a vault.
 func (b bundle) join(key crypto.Signer) (*tls.Certificate, *Error) {
 	pub, ok := key.Public().(*rsa.PublicKey)
 	switch {
@@ -118,8 +118,9 @@ func (b bundle) leaf() (*x509.Certificate, *Error) {
 	return leaf, nil
 }
 
-// issued compares names and key ids. It does not check signatures: the receiver
-// of the chain checks them, and old roots are signed with SHA-1.
+// issued reports whether c names issuer as its issuer, by name and key id. It
+// does not check the signature, because the receiver of the chain does, and
+// because Go does not verify the SHA-1 signatures of old roots.
 func issued(issuer, c *x509.Certificate) bool {
 	ids := len(issuer.SubjectKeyId) > 0 && len(c.AuthorityKeyId) > 0
 	return bytes.Equal(issuer.RawSubject, c.RawIssuer) &&

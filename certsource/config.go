@@ -29,25 +29,27 @@ type KeyVaultConfig struct {
 	TenantID string // tenant of the vault; required with AuthSecret, else found in the environment
 	ClientID string // required with AuthSecret; AuthManaged: empty means the system-assigned identity
 
-	// Secret returns the client secret. It is called before each poll and
-	// signature, one call at a time, so that a renewed secret is used. It may
+	// Secret returns the client secret. It is called before each poll and each
+	// signature, so a renewed secret is used. Calls do not overlap. Secret may
 	// block, for example while reading a file; a call that does not return
 	// within 10 seconds is reported as an error. Its errors are logged and must
-	// not hold the secret. Required with AuthSecret, not used otherwise.
+	// not hold the secret. Secret is required with AuthSecret and not used
+	// otherwise.
 	Secret func() (string, error)
 
 	Authority *url.URL // nil means "https://login.microsoftonline.com"
 
 	// HTTPClient sends all requests, including those to Entra ID. nil means a
 	// client that honours HTTPS_PROXY, requires TLS 1.2 and connects to
-	// 169.254.169.254, where AuthManaged logs in, without a proxy. A client of
-	// the caller must not use a proxy for that address either, and should limit
-	// the size of response headers. Redirects are never followed.
+	// 169.254.169.254, where AuthManaged logs in, without a proxy. A client
+	// that the caller supplies must not use a proxy for that address either,
+	// and should limit the size of response headers. Redirects are never
+	// followed.
 	HTTPClient *http.Client
 
-	// KeyInVault leaves the private key in the vault: the PrivateKey of each
-	// certificate is a crypto.Signer that signs there. It needs the permission
-	// keys/sign.
+	// KeyInVault leaves the private key in the vault. The PrivateKey of each
+	// certificate is then a crypto.Signer that has the vault sign, for which
+	// the application needs the permission keys/sign.
 	KeyInVault bool
 
 	Log *slog.Logger // nil: no log

@@ -16,10 +16,10 @@
 //	Certificates(ctx context.Context) ([]*tls.Certificate, error)
 //
 // which callers poll. It returns the certificates that are usable now, newest
-// first. A usable certificate has an RSA key of at least 2048 bits that
-// matches, and is within its dates. There are at most two, the newest and the
-// one before it, because a certificate that has just been uploaded may not be
-// registered in Entra ID yet.
+// first. A usable certificate is within its dates, and its private key is an
+// RSA key of at least 2048 bits that belongs to it. There are at most two, the
+// newest and the one before it, because a certificate that has just been
+// uploaded may not be registered in Entra ID yet.
 //
 // The list and the error are independent of each other:
 //
@@ -30,9 +30,9 @@
 //   - An error and an empty list mean that no certificate can be used.
 //
 // For a certificate that did not change, the same *tls.Certificate is returned,
-// so that callers may compare pointers. Callers must not modify it. Its Leaf is
-// set. Its PrivateKey is a [crypto.Signer]: an *rsa.PrivateKey, unless the key
-// stays in Key Vault or in Windows.
+// so callers may compare pointers. Callers must not modify the certificate. Its
+// Leaf is set. Its PrivateKey is a [crypto.Signer]: an *rsa.PrivateKey, unless
+// the key stays in Key Vault or in Windows.
 //
 // Every error is an [*Error], which is one line that includes the remedy.
 // Neither errors nor logs ever hold a password, a secret or a key.

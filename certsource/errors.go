@@ -47,7 +47,7 @@ const (
 	CodeExpired         = "Expired"         // the certificate has expired
 	CodeUnknownHost     = "UnknownHost"     // the host's name does not resolve
 	CodeUntrusted       = "Untrusted"       // the host's TLS certificate is not trusted
-	CodeUnreachable     = "Unreachable"     // there was no connection, or it failed
+	CodeUnreachable     = "Unreachable"     // no connection could be opened, or the connection failed
 	CodeTimeout         = "Timeout"         // no response in time
 	CodeCanceled        = "Canceled"        // the caller's context ended
 	CodeNotKeyVault     = "NotKeyVault"     // the response does not come from this Key Vault
@@ -55,8 +55,8 @@ const (
 	CodeUnsupportedSign = "UnsupportedSign" // asked to sign with an algorithm other than PS256 or RS256
 )
 
-// Error is the error of every function and method of this package, except that
-// constructors return other errors about their Config.
+// Error is the type of the errors that this package returns. Only constructors
+// also return other errors, about their Config.
 type Error struct {
 	Op        string    // the operation: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
 	Name      string    // name of the file, secret or key; id of the application for "log in"; empty for Parse

@@ -47,8 +47,9 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 		e.Status, e.Code = status, CodeNoCredential
 		e.Remedy = loginRemedy(cfg.Auth)
 	default:
-		// The response does not come from Key Vault: it has no challenge of Key
-		// Vault, its challenge causes a panic, or its body is not JSON.
+		// The response does not come from Key Vault: it has no challenge or an
+		// unexpected one, its challenge causes a panic, or its body is not
+		// JSON.
 		e.Host, e.Status, e.Code = host, status, CodeNotKeyVault
 		e.Remedy = networkRemedy(e.Code)
 	}
@@ -60,7 +61,8 @@ func logIn(cfg *KeyVaultConfig, e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(cfg.ClientID, string(cfg.Auth)), "", host
 }
 
-// ofVersion reports whether e concerns one version and not the whole request.
+// ofVersion reports whether e is the refusal of one version, and not a failure
+// of the request.
 func (e *Error) ofVersion() bool {
 	switch e.Code {
 	case "SecretDisabled", "SecretExpired", "SecretNotYetValid":
@@ -105,8 +107,8 @@ func entraCode(resp *http.Response) string {
 	return ""
 }
 
-// isWord reports whether s has the form of a code, so that errors and logs may
-// show it.
+// isWord reports whether s has the form of an error code. Errors and logs show
+// a code from a response only if it has this form.
 func isWord(s string) bool {
 	return len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == ""
 }

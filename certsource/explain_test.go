@@ -36,7 +36,8 @@ func entra(code string) http.HandlerFunc {
 	}
 }
 
-// Frequent errors. Each remedy must contain a certain word.
+// TestExplain checks how frequent errors are explained. Each remedy must
+// contain a given text.
 func TestExplain(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testVault)
@@ -98,8 +99,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// The id of a client secret, pasted instead of its value, is recognised by its
-// form.
+// TestPastedSecretID checks that the id of a client secret is recognised by its
+// form when it was pasted instead of the secret's value.
 func TestPastedSecretID(t *testing.T) {
 	f := newTestVault(t)
 	k := f.open(func(c *KeyVaultConfig) {
@@ -110,8 +111,9 @@ func TestPastedSecretID(t *testing.T) {
 	}
 }
 
-// A challenge for another resource must not even cause a log-in; otherwise a
-// mistyped vault URL would receive a token.
+// TestForeignChallengeGetsNoToken checks that a challenge for another resource
+// does not cause a log-in. Otherwise the server at a mistyped vault URL would
+// receive a token.
 func TestForeignChallengeGetsNoToken(t *testing.T) {
 	f := newTestVault(t)
 	f.challenge = `Bearer authorization="https://` + loginHost + `/` + tenant + `", resource="https://graph.microsoft.com"`
@@ -121,8 +123,8 @@ func TestForeignChallengeGetsNoToken(t *testing.T) {
 	}
 }
 
-// A log-in that followed a redirect would send the client secret to another
-// host.
+// TestLoginIsNotRedirected checks that a log-in does not follow a redirect,
+// because it would send the client secret to another host.
 func TestLoginIsNotRedirected(t *testing.T) {
 	f := newTestVault(t)
 	f.entra = func(w http.ResponseWriter, r *http.Request) {
@@ -167,8 +169,8 @@ func TestNetworkErrors(t *testing.T) {
 	}
 }
 
-// The error names the host that cannot be reached, although the library's error
-// contains it only in its text.
+// TestEntraOutOfReach checks that the error names the host that cannot be
+// reached. The library's error contains this host only in its text.
 func TestEntraOutOfReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t)
@@ -221,7 +223,7 @@ func TestOtherWaysToLogIn(t *testing.T) {
 				f := newTestVault(t, ver(t, "v1", day))
 				k := f.open(func(cfg *KeyVaultConfig) {
 					cfg.Auth, cfg.Secret = c.auth, nil
-					cfg.ClientID = rand.Text() // the library caches the tokens of managed identities in a global variable
+					cfg.ClientID = rand.Text() // a new id for each case, because the library caches the tokens of managed identities in a global variable
 					cfg.HTTPClient = &http.Client{Transport: machine{f}}
 				})
 				e := wantCode(t, k, c.list, c.code)

@@ -15,8 +15,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// FederatedAudience is the audience of federated credentials in the public cloud.
-// Others are api://AzureADTokenExchangeUSGov and api://AzureADTokenExchangeChina.
+// FederatedAudience is the audience of federated credentials in the public
+// cloud. The US government cloud uses api://AzureADTokenExchangeUSGov, and the
+// cloud in China api://AzureADTokenExchangeChina.
 const FederatedAudience = "api://AzureADTokenExchange"
 
 // ExperimentalFederatedConfig says which token replaces the certificate.
@@ -24,7 +25,7 @@ type ExperimentalFederatedConfig struct {
 	Auth Auth // AuthWorkload or AuthManaged
 
 	TokenFile string // for AuthWorkload: the file of the service account's token, which the platform renews
-	ClientID  string // for AuthManaged: id of the user-assigned identity; empty means the machine's only one
+	ClientID  string // for AuthManaged: id of the user-assigned identity; empty means the machine's only identity
 
 	Audience string // empty means FederatedAudience
 
@@ -138,8 +139,9 @@ func (f *ExperimentalFederated) fromIdentity(ctx context.Context) (string, *Erro
 	return "", f.error(CodeNoCredential, nil)
 }
 
-// check checks the audience and the expiry of a token as far as they can be
-// read. Entra ID's refusal does not clearly show that they are wrong.
+// check checks the audience and the expiry of a token if it can read them,
+// because Entra ID's refusal does not clearly name a wrong audience or a past
+// expiry.
 func (f *ExperimentalFederated) check(token string) *Error {
 	var claims struct {
 		Audience any     `json:"aud"`

@@ -67,7 +67,7 @@ func TestFederatedTokenFile(t *testing.T) {
 func TestFederatedManagedIdentity(t *testing.T) {
 	token := federatedToken(t, FederatedAudience, time.Now().Add(time.Hour))
 	for name, tt := range map[string]struct {
-		identity string // the library caches tokens by identity as long as the process runs
+		identity string // different in each case, because the library caches tokens by identity as long as the process runs
 		respond  http.HandlerFunc
 		code     string
 	}{

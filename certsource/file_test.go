@@ -70,7 +70,7 @@ func TestFileChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.want("b a", CodeUnreadable)
-		d.write(a) // the first content again: the same pointer
+		d.write(a) // the first content again: File returns the first pointer again
 		d.want("a b", "")
 		if again, _ := d.Certificates(t.Context()); again[0] != first[0] {
 			t.Error("another certificate for the same content")
@@ -127,8 +127,9 @@ func TestDirectoryAsFile(t *testing.T) {
 	}
 }
 
-// A read that blocks returns in time and is not started a second time. After it
-// has ended, the file is read again.
+// TestBlockedRead checks that Certificates returns in time when a read blocks,
+// and does not start a second read. After the blocked read has ended, the file
+// is read again.
 func TestBlockedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls, blocked atomic.Int32
@@ -180,7 +181,8 @@ func TestFileWithNegativeSerialNumber(t *testing.T) {
 	}
 }
 
-// An error about a bundle names the block of the bundle.
+// TestErrorNamesTheBlock checks that an error about a PEM file names the block
+// that is the cause.
 func TestErrorNamesTheBlock(t *testing.T) {
 	key, crt := string(fixture(t, "bad/key-only.pem")), string(fixture(t, "bad/certificate-only.pem"))
 	line := strings.Split(crt, "\n")[5]

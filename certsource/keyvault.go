@@ -39,18 +39,19 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 	return &KeyVault{client: client, polling: make(chan struct{}, 1), versions: versionReader{client: client}}, nil
 }
 
-// Certificates requests the newest version of the certificate and the one
-// before it from Key Vault, which needs the permission secrets/get. Key Vault
-// names the previous version of certificates made since June 2025. For older
-// ones Certificates looks for it with secrets/list. Without that permission it
-// returns the newest version alone, and logs this once.
+// Certificates requests the newest version of the certificate and the version
+// before it from Key Vault. This needs the permission secrets/get. For
+// certificates made since June 2025, Key Vault names the previous version. For
+// older certificates, Certificates finds the previous version in a listing,
+// which needs the permission secrets/list. Without that permission it returns
+// the newest version alone, and logs this once.
 //
 // The package comment explains list and error. When the vault cannot be
 // reached, the list is that of the previous poll. When the newest version is
-// unusable, the list holds older ones if they can be found; a disabled newest
-// version does not name the one before it.
+// unusable, the list holds older versions if they can be found. For a disabled
+// version, Key Vault does not name the version before it.
 //
-// With AuthSecret every poll logs in, so that an expired client secret is an
+// With AuthSecret every poll logs in, so an expired client secret causes an
 // error at the next poll.
 //
 // Certificates blocks for at most 10 seconds for the client secret and 20
@@ -71,7 +72,7 @@ func (k *KeyVault) Certificates(ctx context.Context) ([]*tls.Certificate, error)
 	return list, nil
 }
 
-// poll updates k.good as far as the vault responds.
+// poll updates k.good with the versions that it can read from the vault.
 func (k *KeyVault) poll(ctx context.Context) *Error {
 	select {
 	case k.polling <- struct{}{}:

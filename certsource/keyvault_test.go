@@ -37,7 +37,7 @@ func wantCode(t *testing.T, k *KeyVault, list, code string) *Error {
 
 func TestVersions(t *testing.T) {
 	for name, c := range map[string]struct {
-		change   func(f *testVault) // changes a vault with the versions v3, v2 and v1, one day apart, that do not name each other
+		change   func(f *testVault) // changes a vault with the versions v3, v2 and v1, made one day apart; no version names the version before it
 		list     string
 		code     string
 		requests int // number of requests to the vault, including the one that gets the challenge
@@ -89,8 +89,8 @@ func stripKey(v *testVersion) {
 	v.value, _, _ = strings.Cut(v.value, "-----BEGIN PRIVATE")
 }
 
-// The permission to list is tested once per newest version, and its lack is
-// logged once.
+// TestListRefused checks that after a refused listing the next one is requested
+// only for a new version, and that the missing permission is logged once.
 func TestListRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -160,7 +160,8 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// A poll ends although the vault stops responding in the middle of it.
+// TestOutageInBetween checks that a poll ends even if the vault stops
+// responding during the poll.
 func TestOutageInBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
@@ -181,7 +182,8 @@ func TestOutageInBetween(t *testing.T) {
 	})
 }
 
-// A poll does not read all versions if many are broken.
+// TestWalkIsBounded checks that a poll reads at most maxLook versions, even if
+// all of them are broken.
 func TestWalkIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t)
@@ -190,13 +192,14 @@ func TestWalkIsBounded(t *testing.T) {
 			f.versions = append(f.versions, &testVersion{id: fmt.Sprintf("v%d", 9-i), value: "oops", created: time.Now().Add(-time.Duration(i) * day)})
 		}
 		wantCode(t, f.open(), "", CodeUnknownFormat)
-		if got := f.take("/secrets/HMA-Cert/v"); len(got) != maxLook { // the listing is one of them, and the newest version is requested without its id
+		if got := f.take("/secrets/HMA-Cert/v"); len(got) != maxLook { // four versions by their ids, and the listing; the newest version is requested without its id
 			t.Errorf("%q", got)
 		}
 	})
 }
 
-// The vault's own tenant is the one that its challenge names.
+// TestVaultInAnotherTenant checks that the log-in uses the tenant in the
+// vault's challenge and not the configured one.
 func TestVaultInAnotherTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -208,8 +211,9 @@ func TestVaultInAnotherTenant(t *testing.T) {
 	})
 }
 
-// A version that is disabled while it is in use stays in use if no other can be
-// found. It is dropped if the listing shows that it is disabled.
+// TestDisabledInUse disables a version that is in use. The version stays in use
+// if no other version can be found. It is dropped if a listing shows that it is
+// disabled.
 func TestDisabledInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
@@ -218,7 +222,7 @@ func TestDisabledInUse(t *testing.T) {
 		f.versions[0].disabled = true
 		wantCode(t, k, "v2", "SecretDisabled")
 		f.mayList = true
-		k.versions.unlisted = nil // has the effect of a new version
+		k.versions.unlisted = nil // causes a new listing, as a new version would
 		wantCode(t, k, "v1", "SecretDisabled")
 	})
 }
@@ -244,7 +248,7 @@ func TestRetryAndDeadlines(t *testing.T) {
 			t.Errorf("after %v: %v", took, e)
 		}
 
-		failures = 1 // after this failure the vault hangs; the error is about the failure
+		failures = 1 // the vault fails once and then hangs; the error must be about the failure
 		f.vault = func(w http.ResponseWriter, r *http.Request) {
 			if failures--; failures >= 0 {
 				respond(w, 503, "")
@@ -256,8 +260,8 @@ func TestRetryAndDeadlines(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 
-		// Responses that are slow and ask for a longer wait than the timeout
-		// permits.
+		// Each response is slow and asks for a wait of 5 seconds, so the timeout
+		// ends the second try.
 		f.vault = func(w http.ResponseWriter, r *http.Request) {
 			select {
 			case <-time.After(tryTimeout - time.Millisecond):
@@ -282,8 +286,8 @@ func TestRetryAndDeadlines(t *testing.T) {
 	})
 }
 
-// Polls succeed through a corporate proxy that takes two seconds for each
-// request.
+// TestSlowWayOut checks that polls succeed through a corporate proxy that takes
+// two seconds for each request.
 func TestSlowWayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -299,8 +303,8 @@ func TestSlowWayOut(t *testing.T) {
 	})
 }
 
-// A second poll waits for the first one, as long as its own context lasts, and
-// gets the same list.
+// TestPollsTakeTurns checks that a second poll waits for the first one, until
+// its own context ends, and gets the same list.
 func TestPollsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -337,8 +341,9 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 	})
 }
 
-// An expired client secret is an error at the next poll, although its access
-// token is valid for an hour. Signatures use the token for that hour.
+// TestClientSecretExpires checks that an expired client secret causes an error
+// at the next poll, although its access token is valid for an hour. Signatures
+// use the token for that hour.
 func TestClientSecretExpires(t *testing.T) {
 	f, k := inVault(t)
 	list, err := k.Certificates(t.Context())
@@ -361,7 +366,7 @@ func TestClientSecretExpires(t *testing.T) {
 	}
 }
 
-// Concurrent polls and signatures, for the race detector.
+// TestConcurrentUse polls and signs concurrently, for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k := inVault(t)
@@ -415,8 +420,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// A read of the client secret that blocks returns in time, for polls and for
-// signatures.
+// TestBlockedClientSecret checks that polls and signatures fail in time when
+// the read of the client secret blocks.
 func TestBlockedClientSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -438,8 +443,8 @@ func TestBlockedClientSecret(t *testing.T) {
 	})
 }
 
-// The package's own HTTP client does not use a proxy for the log-in of a
-// managed identity.
+// TestOwnHTTPClient checks that the package's own HTTP client does not use a
+// proxy for the log-in of a managed identity.
 func TestOwnHTTPClient(t *testing.T) {
 	k, err := NewKeyVault(KeyVaultConfig{Vault: &url.URL{Scheme: "https", Host: vaultHost}, Name: "HMA-Cert", Auth: AuthManaged})
 	if err != nil {

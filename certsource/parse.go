@@ -18,8 +18,8 @@ const maxSize = 1 << 20
 // Parse reads a certificate with its private key from the content of a PFX
 // (PKCS#12) or PEM file, or from the value of a Key Vault secret, in which a
 // PFX is encoded in base64. It recognises the format by the data. password is
-// the PFX's; PEM files with encrypted keys are refused. A UTF-8 byte order mark
-// and Windows line ends are accepted.
+// the password of a PFX. PEM files with encrypted keys are refused. A UTF-8
+// byte order mark and Windows line ends are accepted.
 //
 // The leaf is the certificate that belongs to the key, at any position. The
 // chain follows it by issuer, and unrelated certificates are left out. Leaf is
@@ -38,7 +38,7 @@ func Parse(data []byte, password string) (*tls.Certificate, error) {
 	return cert, nil
 }
 
-// A bundle is the content of a file, in the file's order.
+// A bundle holds the keys and certificates of a file, in the file's order.
 type bundle struct {
 	keys  []any // as the x509 package returns them
 	certs []*x509.Certificate
@@ -83,7 +83,8 @@ func isUTF16(data []byte) bool {
 }
 
 // isDER recognises binary data: an ASN.1 SEQUENCE of 128 bytes or more. The
-// second byte is checked because text in base64 may begin with a 0 too.
+// second byte is checked because text in base64 may also begin with the
+// character 0, which is 0x30.
 func isDER(data []byte) bool {
 	return len(data) > 2 && data[0] == 0x30 && data[1] >= 0x80
 }
@@ -176,13 +177,13 @@ func blockType(block []byte) string {
 	return " (" + strings.ToLower(line(string(label))) + ")"
 }
 
-// isNegativeSerial recognises an error of crypto/x509, which has no type. Since
-// Go 1.23 such certificates are refused, unless GODEBUG contains
-// x509negativeserial=1.
+// isNegativeSerial reports whether err is crypto/x509's error about a negative
+// serial number, which has no type. Since Go 1.23 such certificates are
+// refused, unless GODEBUG contains x509negativeserial=1.
 func isNegativeSerial(err error) bool { return strings.Contains(err.Error(), "negative serial number") }
 
-// add adds the key or certificate in a PEM block. It ignores other kinds, such
-// as EC PARAMETERS.
+// add adds the key or the certificate in a PEM block. It ignores other types of
+// blocks, such as EC PARAMETERS.
 func (b *bundle) add(block *pem.Block) *Error {
 	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
 		return parseError(CodeEncryptedPEM)

@@ -66,7 +66,8 @@ func refusedByFIPS(t *testing.T, name string, err error) bool {
 	return refused
 }
 
-// Where FIPS 140-3 is enforced, files with permitted algorithms are read.
+// TestParseUnderFIPS checks that files with permitted algorithms can be read
+// where FIPS 140-3 is enforced.
 func TestParseUnderFIPS(t *testing.T) {
 	for _, name := range []string{"key-first.pem", "pkcs1.pem", "bom-crlf.pem", "pem-in-base64.b64", "keytool-chain.p12"} {
 		if _, err := Parse(fixture(t, "good/"+name), "correct horse"); err != nil {
@@ -139,7 +140,8 @@ func TestParseBad(t *testing.T) {
 	}
 }
 
-// OpenSSL and keytool always write the leaf first; other programs may not.
+// TestParsePFXWithLeafLast makes a PFX in which the leaf is last. OpenSSL and
+// keytool always write the leaf first, but other programs may not.
 func TestParsePFXWithLeafLast(t *testing.T) {
 	b, e := read(fixture(t, "good/leaf-last.pem"), "")
 	if e != nil {
@@ -166,8 +168,9 @@ func TestParseTooLarge(t *testing.T) {
 	}
 }
 
-// The secret of a non-exportable certificate is a file without key. With
-// KeyInVault, its certificates are needed nevertheless.
+// TestPublicPart reads certificates without a private key. For a non-exportable
+// certificate, the Key Vault secret contains the chain but no key. With
+// KeyInVault, the chain is still read from the secret.
 func TestPublicPart(t *testing.T) {
 	want, err := Parse(fixture(t, "good/leaf-last.pem"), "")
 	if err != nil {
@@ -211,7 +214,8 @@ func TestPublicPartAmbiguous(t *testing.T) {
 	}
 }
 
-// FuzzParse: a result is either complete or nil, and every error is an *Error.
+// FuzzParse checks that a result is either complete or nil, and that every
+// error is an *Error.
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"good/leaf-last.pem", "good/nothing-encrypted-no-mac.pfx", "good/keyvault-secret.b64", "bad/non-exportable.pfx", "bad/utf16le.pem"} {
 		f.Add(fixture(f, name))

@@ -14,9 +14,9 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// maxIterations limits the work of key derivation, whose amount the PFX itself
-// specifies. OpenSSL uses 2048 iterations, keytool 10 000; 5 million take some
-// seconds.
+// maxIterations limits the iterations of a key derivation, because their number
+// comes from the PFX. OpenSSL uses 2048 iterations, keytool 10 000; 5 million
+// take some seconds.
 const maxIterations = 5_000_000
 
 // maxDepth is deeper than the nesting of any PFX.
@@ -150,12 +150,12 @@ type (
 	}
 )
 
-// keylessCerts returns the certificates of a PFX that has no private key and
-// the empty password. Key Vault returns such a file for a key that is not
-// exportable. The library does not read files without a key. So keylessCerts
-// reads a copy to which it has added a publicly known key. The copy has no MAC,
-// because the caller has already checked it. keylessCerts returns nil if it
-// fails.
+// keylessCerts returns the certificates of a PFX that contains no private key
+// and whose password is empty. Key Vault returns such a file for a certificate
+// whose key is not exportable. The library does not read files without a key.
+// Therefore keylessCerts reads a copy to which it has added a publicly known
+// key. The copy has no MAC, because the caller has already checked the MAC of
+// the original. keylessCerts returns nil if it fails.
 func keylessCerts(der []byte) []*x509.Certificate {
 	patched, err := withKey(der)
 	if err != nil {

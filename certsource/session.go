@@ -38,13 +38,13 @@ type session struct {
 	pasted  bool              // the client secret has the form of an id
 }
 
-// A vaultClient makes requests of one vault. It is safe for concurrent use.
+// A vaultClient sends requests to one vault. It is safe for concurrent use.
 type vaultClient struct {
 	cfg    KeyVaultConfig       // Log is not nil
 	secret blockingCall[string] // used with AuthSecret
 
 	mu      sync.Mutex
-	session *session // the latest session that has logged in or will do so
+	session *session // the session that signatures use; it has logged in or will do so at its first request
 }
 
 func newVaultClient(cfg KeyVaultConfig) *vaultClient {
@@ -78,10 +78,9 @@ func (c *vaultClient) open(ctx context.Context) (*session, *Error) {
 	return s, failure
 }
 
-// reopen returns a session for a poll. With a client secret it is a new
-// session, so that the poll reports an expired secret, which otherwise would be
-// noticed only when the access token expires. Signatures continue to use the
-// latest session that has logged in.
+// reopen returns a session for a poll. With a client secret it returns a new
+// session, so an expired secret is noticed at this poll and not when the access
+// token expires. Signatures use the latest session that has logged in.
 func (c *vaultClient) reopen(ctx context.Context) (*session, *Error) {
 	if c.cfg.Auth != AuthSecret {
 		return c.open(ctx)
@@ -108,7 +107,7 @@ func (c *vaultClient) clientSecret(ctx context.Context) (string, *Error) {
 	return secret, failure
 }
 
-// loadSecret asks for the client secret. It may block.
+// loadSecret calls the function that returns the client secret. It may block.
 func (c *vaultClient) loadSecret() (string, *Error) {
 	secret, err := c.cfg.Secret()
 	if err != nil {
@@ -200,8 +199,8 @@ func credential(cfg *KeyVaultConfig, secret string, opts azcore.ClientOptions) (
 	return nil, errors.New("unknown way to log in")
 }
 
-// isGUID recognises the id of a client secret, which is often pasted instead of
-// its value. Values are not GUIDs.
+// isGUID reports whether s is a GUID. The id of a client secret is a GUID and
+// is often pasted instead of the secret's value, which has another form.
 func isGUID(s string) bool {
 	if len(s) != 36 {
 		return false

@@ -109,7 +109,8 @@ func TestSignProblems(t *testing.T) {
 	}
 }
 
-// A vault that hangs delays a signature only for a limited time.
+// TestSignDeadline checks that a vault that hangs delays a signature only for a
+// limited time.
 func TestSignDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := inVaultSigner(t)
@@ -123,7 +124,8 @@ func TestSignDeadline(t *testing.T) {
 	})
 }
 
-// Possible contents of a certificate's secret when the key stays in the vault.
+// TestKeyInVaultSecrets tests possible contents of a certificate's secret when
+// the key stays in the vault.
 func TestKeyInVaultSecrets(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testing.T, *testVault)

@@ -22,12 +22,12 @@ type StoreConfig struct {
 	Location string
 	Name     string // name of the store; empty means "My", which consoles show as Personal
 
-	// Exactly one of Thumbprint and Subject must be set. Thumbprint is the SHA-1
-	// of a certificate, in 40 hexadecimal digits. Subject is a distinguished
-	// name such as "CN=HMA-Cert" and selects the newest valid certificate of
-	// that subject, so that a renewed one is used automatically. A Subject that
-	// has only a common name matches certificates whose subject has further
-	// attributes.
+	// Exactly one of Thumbprint and Subject must be set. Thumbprint is the
+	// SHA-1 of a certificate, in 40 hexadecimal digits. Subject is a
+	// distinguished name such as "CN=HMA-Cert" and selects the newest valid
+	// certificate of that subject, so a renewed certificate is used
+	// automatically. A Subject that has only a common name matches certificates
+	// whose subject has further attributes.
 	Thumbprint string
 	Subject    string
 
@@ -81,7 +81,7 @@ type Store struct {
 	good []*tls.Certificate // newest first; the result of the latest poll that found a certificate
 }
 
-// The part that calls the operating system. Tests replace it.
+// These types are the interface to the operating system. Tests replace them.
 type (
 	// A storeReader lists a store.
 	storeReader interface {
@@ -133,7 +133,7 @@ const (
 	statusNoKeyProperty = 0x8009200B // CRYPT_E_NO_KEY_PROPERTY
 )
 
-// code returns the Code of a failed call.
+// code returns the value of Error.Code for a failed call.
 func (e *storeError) code() string {
 	switch e.status {
 	case statusFileNotFound:
@@ -223,8 +223,8 @@ func (s *Store) load(reader storeReader) ([]storeEntry, *Error) {
 	return entries, nil
 }
 
-// take selects certificates from the content of the store. The error concerns
-// the newest of them.
+// take selects certificates from the content of the store and puts them in
+// s.good. The error is about the newest of the selected certificates.
 func (s *Store) take(entries []storeEntry) *Error {
 	found := s.selected(entries)
 	if len(found) == 0 {

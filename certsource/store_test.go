@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// storeDouble is a Windows certificate store.
+// storeDouble is a double of a Windows certificate store.
 type storeDouble struct {
 	list  []storeEntry
 	err   error
@@ -64,7 +64,7 @@ func (e *entryDouble) sign(digest []byte, pss bool) ([]byte, error) {
 	if pss {
 		var signature []byte
 		var err error
-		fips140.WithoutEnforcement(func() { // a salt may be longer than FIPS 140-3 permits
+		fips140.WithoutEnforcement(func() { // the test's salt may be longer than FIPS 140-3 permits
 			signature, err = rsa.SignPSS(rand.Reader, e.private, crypto.SHA256, digest, &rsa.PSSOptions{SaltLength: e.salt})
 		})
 		return signature, err
@@ -157,7 +157,8 @@ func TestStoreBySubject(t *testing.T) {
 	}
 }
 
-// The subject as certutil, PowerShell, the certificate console and OpenSSL print it.
+// TestStoreSubjects tests subjects in the forms in which certutil, PowerShell,
+// the certificate console and OpenSSL print them.
 func TestStoreSubjects(t *testing.T) {
 	simple := newEntry(t, pkix.Name{CommonName: "HMA-Cert", Organization: []string{"Contoso"}, Country: []string{"DE"}}, time.Now(), time.Now().Add(time.Hour))
 	domain := newEntry(t, pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{ // in the order of the encoding
@@ -235,7 +236,7 @@ func TestStoreByThumbprint(t *testing.T) {
 	wantStore(t, s, []*entryDouble{wanted}, "")
 }
 
-// Each error of Windows with the code and the remedy for the operator.
+// TestStoreFailures checks the code and the remedy for each error of Windows.
 func TestStoreFailures(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Functions that x/sys/windows does not have. They are loaded from the system's
-// folder only, at the first use.
+// These functions are missing from x/sys/windows. They are loaded from the
+// system's folder only, at the first use.
 var (
 	crypt32                = windows.NewLazySystemDLL("crypt32.dll")
 	procGetContextProperty = crypt32.NewProc("CertGetCertificateContextProperty")
@@ -19,7 +19,7 @@ var (
 	procNCryptFreeObject = ncrypt.NewProc("NCryptFreeObject")
 )
 
-// From wincrypt.h, bcrypt.h and ncrypt.h.
+// Constants from wincrypt.h, bcrypt.h and ncrypt.h.
 const (
 	certKeyProvInfoProperty = 2   // CERT_KEY_PROV_INFO_PROP_ID
 	padPKCS1                = 0x2 // NCRYPT_PAD_PKCS1_FLAG
@@ -134,13 +134,14 @@ func (e *windowsEntry) provider() (name string, legacy bool) {
 	}
 	info := (*keyProvInfo)(unsafe.Pointer(&buffer[0]))
 	if info.provider != nil {
-		name = windows.UTF16PtrToString(info.provider) // it points into buffer
+		name = windows.UTF16PtrToString(info.provider) // info.provider points into buffer
 	}
 	runtime.KeepAlive(buffer)
 	return name, info.kind != 0
 }
 
-// windowsKey owns an NCRYPT_KEY_HANDLE, or uses that of the certificate context.
+// windowsKey owns an NCRYPT_KEY_HANDLE, or uses the handle of the certificate
+// context.
 type windowsKey struct {
 	handle   windows.Handle
 	entry    *windowsEntry // keeps the context alive, which may own the handle

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// From wincrypt.h: a flag decides whether the private key of a PFX goes to a
-// CNG or to a CryptoAPI provider.
+// Flags from wincrypt.h that decide whether the private key of a PFX goes to a
+// CNG provider or to a CryptoAPI provider.
 const (
 	pkcs12AlwaysCNG  = 0x00000200 // PKCS12_ALWAYS_CNG_KSP
 	pkcs12PreferCAPI = 0          // no flag: the provider that the PFX names, which is CryptoAPI
@@ -85,7 +85,7 @@ func removeFromMy(t *testing.T, der []byte) {
 	}
 }
 
-// signs checks that Sign makes both kinds of signatures, which it verifies.
+// signs checks that Sign makes signatures of both kinds, and verifies them.
 func signs(t *testing.T, s *Store) {
 	t.Helper()
 	list, err := s.Certificates(t.Context())
@@ -110,8 +110,8 @@ func TestWindowsStoreCNG(t *testing.T) {
 	signs(t, s)
 }
 
-// A key of a CryptoAPI provider either signs, or the error names the provider
-// as the cause.
+// TestWindowsStoreCryptoAPI checks that a key of a CryptoAPI provider signs, or
+// that the error names the provider as the cause.
 func TestWindowsStoreCryptoAPI(t *testing.T) {
 	thumbprint := imported(t, pkcs12PreferCAPI)
 	s, err := NewStore(StoreConfig{Location: StoreCurrentUser, Thumbprint: thumbprint})
@@ -150,8 +150,9 @@ func TestWindowsStoreFailures(t *testing.T) {
 	}
 }
 
-// A certificate that the CI workflow has made with New-SelfSignedCertificate
-// and whose key is not exportable. HMAPROXY_TEST_STORE_SUBJECT names it.
+// TestWindowsStoreSelfSigned uses a certificate that the CI workflow has made
+// with New-SelfSignedCertificate and whose key is not exportable.
+// HMAPROXY_TEST_STORE_SUBJECT names its subject.
 func TestWindowsStoreSelfSigned(t *testing.T) {
 	subject := os.Getenv("HMAPROXY_TEST_STORE_SUBJECT")
 	if subject == "" {
@@ -164,8 +165,8 @@ func TestWindowsStoreSelfSigned(t *testing.T) {
 	signs(t, s)
 }
 
-// An ephemeral key of the software provider signs through NCryptSignHash, with the
-// padding that Entra ID expects.
+// TestWindowsKeySigns checks that an ephemeral key of the software provider
+// signs through NCryptSignHash, with the padding that Entra ID expects.
 func TestWindowsKeySigns(t *testing.T) {
 	ok := func(what string, status uintptr) {
 		t.Helper()

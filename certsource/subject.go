@@ -14,8 +14,8 @@ type nameAttribute struct {
 	value string // in lower case, white space as single blanks
 }
 
-// attributeOIDs are the object identifiers of the attributes by the names that
-// RFC 4514, OpenSSL and Windows (CertStrToName) give them.
+// attributeOIDs maps the names of attributes, as RFC 4514, OpenSSL and Windows
+// (CertStrToName) use them, to object identifiers.
 var attributeOIDs = map[string]string{
 	"CN": "2.5.4.3", "SN": "2.5.4.4", "SERIALNUMBER": "2.5.4.5", "C": "2.5.4.6", "L": "2.5.4.7",
 	"ST": "2.5.4.8", "S": "2.5.4.8", "STREET": "2.5.4.9", "O": "2.5.4.10", "OU": "2.5.4.11",

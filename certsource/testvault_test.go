@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Texts that must not appear outside the requests.
+// These secrets may appear in requests only, never in errors or logs.
 const (
 	canarySecret = "canary-client-secret-Zq7"
 	canaryToken  = "canary-access-token-Xw9"

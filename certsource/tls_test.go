@@ -51,8 +51,9 @@ func overTLS(t *testing.T, f *testVault) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// All requests over real connections: challenge, log-in, a PFX in Key Vault's
-// form and its previous version, then the signature.
+// TestOverTLS sends all requests over real connections: the challenge, the
+// log-in, and the requests for a PFX in Key Vault's form and its previous
+// version.
 func TestOverTLS(t *testing.T) {
 	newest := "keyvault-secret.b64"
 	if fips140.Enforced() {
@@ -84,7 +85,8 @@ func TestOverTLS(t *testing.T) {
 	}
 }
 
-// An emulator on loopback may name any resource in its challenge.
+// TestLoopbackVault checks that an emulator on loopback may name any resource
+// in its challenge.
 func TestLoopbackVault(t *testing.T) {
 	f := newTestVault(t, &testVersion{id: "v1", value: string(fixture(t, "good/key-first.pem"))})
 	client := overTLS(t, f)

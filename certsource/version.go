@@ -36,8 +36,8 @@ func (v *version) check() *Error {
 // A versionReader reads versions of the certificate.
 type versionReader struct {
 	client   *vaultClient
-	known    map[string]*version // the versions of the previous poll by id, so that each is parsed only once
-	unlisted *string             // the newest version when listing was refused
+	known    map[string]*version // the versions of the previous poll by id, kept because each is parsed only once
+	unlisted *string             // id of the newest version when a listing was last refused
 }
 
 // get requests a version, the newest if id is empty. It parses the version
@@ -86,8 +86,8 @@ func (r *versionReader) parse(v *version, got azsecrets.Secret) {
 	r.client.cfg.Log.Info("certificate read from Key Vault", append(describe(v.cert.Leaf), "name", r.client.cfg.Name, "version", v.id)...)
 }
 
-// certificate joins the certificates in the secret with the key in it or, with
-// KeyInVault, with a signer for the key in the vault.
+// certificate joins the certificates in the secret with the secret's private
+// key or, with KeyInVault, with a signer for the key in the vault.
 func (r *versionReader) certificate(v *version, b bundle, got azsecrets.Secret) (*tls.Certificate, *Error) {
 	if !r.client.cfg.KeyInVault {
 		return b.assemble()
@@ -107,9 +107,9 @@ func (r *versionReader) certificate(v *version, b bundle, got azsecrets.Secret) 
 }
 
 // keyVersion returns the version of the key that belongs to the certificate.
-// The secret's kid names it. Without a kid keyVersion returns the secret's
-// version, because in Key Vault the certificate, secret and key of one version
-// have the same id.
+// The secret's kid names that version. Without a kid, keyVersion returns the
+// secret's version, because Key Vault gives certificate, secret and key of one
+// version the same id.
 func keyVersion(v *version, got azsecrets.Secret) string {
 	if got.KID != nil && lastSegment(string(*got.KID)) != "" {
 		return lastSegment(string(*got.KID))
@@ -127,9 +127,9 @@ func lastSegment(id string) string {
 	return parts[5]
 }
 
-// list returns all versions, newest first, or nil if listing is not permitted.
-// After a refusal it does not list again until there is a new version, so that
-// the vault's audit log does not fill with refusals.
+// list returns all versions, newest first, or nil when listing is not
+// permitted. After a refusal it requests no listing until there is a new
+// version, because the vault's audit log would fill with refusals.
 func (r *versionReader) list(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
 	if r.unlisted != nil && *r.unlisted == newest {
 		return nil

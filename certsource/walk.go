@@ -93,8 +93,8 @@ func (w *walk) before(ctx context.Context, id string, v *version) string {
 }
 
 // topUp adds versions of the previous poll that this poll could not find. For
-// example, a newest version that was disabled does not name its previous
-// version.
+// example, if the newest version has been disabled, Key Vault does not name the
+// version before it.
 func (w *walk) topUp(found, last []*version) []*version {
 	for _, v := range last {
 		have := slices.ContainsFunc(found, func(f *version) bool { return f.id == v.id })

@@ -112,8 +112,9 @@ var writers = []writer{
 	},
 }
 
-// At every moment of every rotation there is a usable certificate. After it,
-// the new one is first in the list. An atomic writer never causes an error.
+// TestRotationByOtherPrograms checks that there is a usable certificate at
+// every moment of every rotation. After a rotation, the new certificate is
+// first in the list. An atomic writer never causes an error.
 func TestRotationByOtherPrograms(t *testing.T) {
 	for _, w := range writers {
 		t.Run(w.name, func(t *testing.T) {
