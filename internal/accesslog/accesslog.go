@@ -20,7 +20,8 @@ type Logger struct {
 	repeats   *repeats
 }
 
-// A thinned limits the rate of one kind of log line.
+// A thinned describes the log lines about one reason, of which most are left out
+// when there are many.
 type thinned struct {
 	count   *logging.Thinning
 	message string // message of the line with the number of lines left out
@@ -75,8 +76,8 @@ func (l *Logger) Done(r *proxy.Record, o outcome.Outcome) {
 	l.write(r, levelOf(r, o))
 }
 
-// Malformed logs a request that was refused with a status because of its head. It
-// leaves out most lines when there are many.
+// Malformed logs a request that was refused with status because its head is
+// malformed. It leaves out most lines when there are many such requests.
 func (l *Logger) Malformed(remote string, status int, detail string) {
 	if omit, omitted := l.malformed.Count(); !omit {
 		l.log.Warn("malformed request refused", "remote", remote, "status", status, "detail", detail, "omitted", omitted)
@@ -118,9 +119,9 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 	l.log.LogAttrs(ctx, level, logging.RequestMessage, append(attrs, rareAttrs(r)...)...)
 }
 
-// formOf returns the form in which the mailbox is named, as a prefix of an
-// allow-list entry. It returns "" for an SMTP address, which nearly all clients
-// use.
+// formOf returns how the request names its mailbox, as the prefix of an
+// allow-list entry ("upn" or "sid"). It returns "" for an SMTP address, which
+// nearly all clients use.
 func formOf(r *proxy.Record) string {
 	switch r.Named {
 	case ews.PrincipalName:
@@ -131,7 +132,7 @@ func formOf(r *proxy.Record) string {
 	return ""
 }
 
-// methodOf returns the method, "" for POST, which nearly all requests use.
+// methodOf returns the method, or "" for POST, which nearly all requests use.
 func methodOf(r *proxy.Record) string {
 	if r.Method == "POST" {
 		return ""

@@ -52,12 +52,12 @@ type repeats struct {
 
 type repeatedLine struct {
 	thinning *logging.Thinning
-	omitted  int // number of lines left out since the last line about them
+	omitted  int // number of lines left out since the last report of that number
 	last     time.Time
 }
 
-// omit reports whether to leave a line out. It counts the line, and the count
-// is logged within repeatInterval.
+// omit reports whether to leave out a line. It counts the lines that are left
+// out; their number is logged within repeatInterval.
 func (m *repeats) omit(key repeat) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -100,8 +100,8 @@ func (m *repeats) report(key repeat, line *repeatedLine) {
 	m.log.Warn("repetitions of a failed request were left out of this log", attrs...)
 }
 
-// forget removes counters that have nothing left to log. It reports whether
-// there is room for another counter.
+// forget removes counters that have not been used for so long that they would
+// leave out no line. It reports whether there is room for another counter.
 func (m *repeats) forget(now time.Time) bool {
 	for key, line := range m.lines {
 		if line.omitted == 0 && now.Sub(line.last) > repeatBurst*repeatInterval {

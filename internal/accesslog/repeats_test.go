@@ -15,7 +15,7 @@ import (
 	"hmaproxy/proxy"
 )
 
-// A lockedBuffer can also be written to by timers.
+// A lockedBuffer is a buffer for a log that timers also write to.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -123,7 +123,8 @@ func TestRepetitionsOfExchangesThrottling(t *testing.T) {
 	})
 }
 
-// When there are too many clients, the lines of the others are merged together.
+// TestRepetitionsAreBounded checks that, beyond a number of different requests,
+// all further ones share one counter.
 func TestRepetitionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer
