@@ -23,14 +23,15 @@ type List struct {
 	members config.Mailboxes // members of groups
 }
 
-// inForce is a policy and the data from which it was made.
+// inForce is the current policy. defaultOff says that the default mailbox is not
+// on its list.
 type inForce struct {
 	policy     *policy.Policy
 	defaultOff bool
 }
 
-// New returns the allow-list of the configuration, which allows every mailbox
-// where none is set.
+// New returns the allow-list of the configuration. If the configuration has none,
+// the list allows every mailbox.
 func New(c *config.Config, log *slog.Logger) (*List, error) {
 	l := &List{config: c, log: log, entries: c.AllowedMailboxes}
 	made, defaultOff, err := l.make(c.Allowed())
@@ -41,8 +42,8 @@ func New(c *config.Config, log *slog.Logger) (*List, error) {
 	return l, nil
 }
 
-// NewPolicy returns the policy for these entries with the configuration's mode,
-// scope, operations and default mailbox.
+// NewPolicy returns the policy for entries, with the configuration's mode, scope,
+// operations and default mailbox.
 func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, error) {
 	return policy.New(policy.Config{
 		Allowed:        entries,
@@ -61,9 +62,10 @@ func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, erro
 // the list. Requests that name no mailbox are then refused.
 func (l *List) DefaultMailboxOff() bool { return l.current.Load().defaultOff }
 
-// NewReloadedPolicy is NewPolicy for entries that were read again. A default
-// mailbox that is not among them, which is an error at start, must not keep the
-// old entries in force: the policy then has none, and defaultOff is true.
+// NewReloadedPolicy is like NewPolicy, for entries that were read again. If the
+// default mailbox is not among the entries, the policy has no default mailbox and
+// defaultOff is true. At start that is an error; on a reload an error would keep
+// the old entries in force.
 func NewReloadedPolicy(c *config.Config, entries config.Mailboxes) (p *policy.Policy, defaultOff bool, err error) {
 	p, err = NewPolicy(c, entries)
 	if err == nil || c.DefaultMailbox == "" {
@@ -78,9 +80,9 @@ func NewReloadedPolicy(c *config.Config, entries config.Mailboxes) (p *policy.Po
 // Policy returns the policy in force.
 func (l *List) Policy() *policy.Policy { return l.current.Load().policy }
 
-// Reload reads the file and puts its entries in force. changed is true if they
-// differ from the previous ones. After an error the list stays as it was. Calls
-// must not overlap.
+// Reload reads the file and puts its entries in force. It reports whether the
+// entries have changed. After an error the list stays as it was. Calls must not
+// overlap.
 func (l *List) Reload() (changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,9 +103,9 @@ func (l *List) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// SetMembers replaces the entries that come from groups. These entries are
-// added to those of the variable or the file. After an error the previous
-// entries stay in force.
+// SetMembers replaces the entries that come from groups. They are added to the
+// entries of the variable or the file. After an error the previous members stay
+// in force.
 func (l *List) SetMembers(members []policy.Pattern) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,9 +118,9 @@ func (l *List) SetMembers(members []policy.Pattern) error {
 	return nil
 }
 
-// make returns the policy for entries. With groups the default mailbox may be a
-// member of one. So it may be missing from the list until the members are
-// known.
+// make returns the policy for entries, and whether the default mailbox is off the
+// list. At start without groups that is an error instead. With groups the default
+// mailbox may be a member that is not known yet.
 func (l *List) make(entries config.Mailboxes) (*policy.Policy, bool, error) {
 	if l.config.AllowedGroups == nil && l.current.Load() == nil {
 		made, err := NewPolicy(l.config, entries)

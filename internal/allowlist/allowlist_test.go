@@ -34,8 +34,9 @@ func newTestList(t *testing.T, c config.Config, content string) (l *allowlist.Li
 	}
 }
 
-// TestListWithoutTheDefaultMailboxIsReloaded: an administrator who removes a
-// mailbox from the list removes it also when it is the default one.
+// TestListWithoutTheDefaultMailboxIsReloaded checks that the removal of the
+// default mailbox from the file takes effect, like the removal of any other
+// mailbox.
 func TestListWithoutTheDefaultMailboxIsReloaded(t *testing.T) {
 	l, reload := newTestList(t, config.Config{DefaultMailbox: "room@contoso.com"}, "alice@contoso.com\nroom@contoso.com\n")
 	if l.DefaultMailboxOff() {
