@@ -1,7 +1,7 @@
-// Package ascii compares and folds text by its ASCII letters alone. The
-// functions of package strings fold and trim beyond ASCII, and could treat two
-// different addresses as equal: for strings.EqualFold, U+017F (long s) equals
-// "s".
+// Package ascii compares text and changes its case. Only ASCII letters have a
+// case here. The functions of package strings fold and trim other characters too,
+// so two different addresses could compare as equal: strings.EqualFold treats
+// U+017F like "s".
 package ascii
 
 // Lower returns c in lower case if it is one of A to Z, else c.
@@ -36,7 +36,7 @@ func EqualFold(a, b string) bool {
 	return len(a) == len(b) && HasPrefixFold(a, b)
 }
 
-// HasPrefixFold reports whether s begins with prefix in any case of ASCII
+// HasPrefixFold reports whether s begins with prefix, ignoring the case of ASCII
 // letters.
 func HasPrefixFold(s, prefix string) bool {
 	if len(s) < len(prefix) {
@@ -50,8 +50,7 @@ func HasPrefixFold(s, prefix string) bool {
 	return true
 }
 
-// CutPrefixFold returns s without prefix, in any case of ASCII letters, and
-// whether s began with it.
+// CutPrefixFold is like strings.CutPrefix, but ignores the case of ASCII letters.
 func CutPrefixFold(s, prefix string) (rest string, found bool) {
 	if !HasPrefixFold(s, prefix) {
 		return s, false
