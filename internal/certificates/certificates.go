@@ -58,9 +58,9 @@ func New(c *config.Config, client *http.Client, log *slog.Logger) (func(context.
 	return vault.Certificates, nil
 }
 
-// Prove sets the field of t that proves the application's identity: the
-// certificate source or, experimental, a federated credential. client reaches
-// Entra ID and Key Vault.
+// Prove sets the field of t that proves the application's identity: Certificates,
+// or the experimental ExperimentalAssertion for a federated credential. client
+// reaches Entra ID and Key Vault.
 func Prove(t *token.Config, c *config.Config, client *http.Client, log *slog.Logger) (err error) {
 	if !c.Federated() {
 		t.Certificates, err = New(c, client, log)
@@ -70,7 +70,7 @@ func Prove(t *token.Config, c *config.Config, client *http.Client, log *slog.Log
 	return err
 }
 
-// NewFederated returns the source of client assertions that replace the
+// NewFederated returns the source of the client assertions that replace the
 // certificate. It is experimental.
 func NewFederated(c *config.Config, client *http.Client) (func(context.Context) (string, error), error) {
 	federated, err := certsource.NewExperimentalFederated(certsource.ExperimentalFederatedConfig{
@@ -86,8 +86,9 @@ func NewFederated(c *config.Config, client *http.Client) (func(context.Context) 
 	return federated.Assertion, nil
 }
 
-// federatedAudience returns the audience of federated credentials in the cloud of
-// an authority: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust
+// federatedAudience returns the audience of federated credentials in the cloud to
+// which the host name authority belongs:
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust
 func federatedAudience(authority string) string {
 	switch authority {
 	case "login.microsoftonline.us":
@@ -98,9 +99,9 @@ func federatedAudience(authority string) string {
 	return certsource.FederatedAudience
 }
 
-// secret returns a function that returns the current secret, which may be
-// renewed in its file while the process runs. It returns nil if no secret is
-// set.
+// secret returns a function that returns the secret, or nil if there is none. The
+// function reads file at each call, because the secret may be renewed in its file
+// while the process runs.
 func secret(value config.Secret, file config.Path) func() (string, error) {
 	switch {
 	case file != "":
