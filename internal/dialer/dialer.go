@@ -1,9 +1,8 @@
-// Package dialer opens TCP connections to hosts by name. It is made for a
-// process that connects to a few hosts for a long time, over networks that lose
-// packets:
+// Package dialer opens TCP connections to hosts by name. It is made for a process
+// that connects to a few hosts for a long time, over networks that lose packets:
 //
-//   - It first tries the address that worked last, and the others in
-//     parallel shortly after, so that a dead address costs a fraction of a second.
+//   - It first tries the address that worked last, and shortly after tries the
+//     others in parallel. An address that drops packets costs a fraction of a second.
 //   - A DNS query that was lost is repeated after a second.
 //   - A connection whose peer vanished fails about a minute later. See
 //     socket.LimitSilence.
@@ -106,7 +105,8 @@ func sameAddresses(a, b []netip.Addr) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(x netip.Addr) bool { return !slices.Contains(b, x) })
 }
 
-// host returns the state of a host.
+// host returns the state of the host called name. It adds the host at the first
+// call.
 func (d *Dialer) host(name string) *host {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -101,7 +101,7 @@ func TestDial(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		network *testNetwork
-		want    netip.Addr // zero: an error
+		want    netip.Addr // zero if an error is expected
 		took    time.Duration
 	}{
 		"one address":                     {&testNetwork{names: []netip.Addr{addrA}, open: set(addrA)}, addrA, 0},
@@ -158,7 +158,7 @@ func TestAddressThatWorkedLastIsTriedFirst(t *testing.T) {
 		if got, took, _ := dial(t, d); got != addrB || took != 0 {
 			t.Errorf("connected to %v after %v", got, took)
 		}
-		n.open = map[netip.Addr]bool{addrA: true} // the same with the roles exchanged
+		n.open = map[netip.Addr]bool{addrA: true} // now A is open and B is not
 		if got, took, _ := dial(t, d); got != addrA || took != parallelDelay {
 			t.Errorf("connected to %v after %v", got, took)
 		}
@@ -187,8 +187,8 @@ func TestBurstMakesOneQuery(t *testing.T) {
 	})
 }
 
-// TestChangedDNS checks that a failed connection to a known address leads to a
-// new query at once.
+// TestChangedDNS checks that a failed connection to a known address leads
+// immediately to a new query.
 func TestChangedDNS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testNetwork{names: []netip.Addr{addrA}, open: map[netip.Addr]bool{addrA: true, addrB: true}}

@@ -37,7 +37,7 @@ type host struct {
 	addrs      []netip.Addr // the latest successful result
 	resolvedAt time.Time
 	lastGood   netip.Addr // the address of the newest connection
-	running    *lookup    // nil: none
+	running    *lookup    // nil while no lookup runs
 }
 
 // A lookup is a query in progress. Its callers wait for done.
@@ -47,9 +47,8 @@ type lookup struct {
 	err   error
 }
 
-// addresses returns the host's addresses. fresh reports that they were looked
-// up for this call. If DNS does not respond, the last known addresses are
-// returned.
+// addresses returns the host's addresses. fresh is true if they were looked up
+// for this call. If the lookup fails, addresses returns the last known addresses.
 func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, err error) {
 	h.mu.Lock()
 	if len(h.addrs) > 0 && time.Since(h.resolvedAt) < reuse {
@@ -135,9 +134,9 @@ func isTimeout(err error) bool {
 }
 
 func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
-	// Lookups of the same name by one Resolver share a query, so a second
-	// lookup would wait for the lost query of the first. Therefore each lookup
-	// has its own Resolver.
+	// Each lookup has its own Resolver. One Resolver shares its queries between
+	// concurrent lookups of the same name, so a second lookup would wait for the
+	// lost query of the first.
 	addrs, err := new(net.Resolver).LookupNetIP(ctx, "ip", name)
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap()
@@ -145,7 +144,8 @@ func systemLookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	return addrs, err
 }
 
-// inOrder returns the addresses with the one that worked last first.
+// inOrder returns addrs in their order, but the address that worked last comes
+// first.
 func (h *host) inOrder(addrs []netip.Addr) []netip.Addr {
 	h.mu.Lock()
 	defer h.mu.Unlock()
