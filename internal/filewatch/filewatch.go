@@ -21,10 +21,9 @@ const (
 	// loadTimeout limits how long a check waits for the files to be read. A read
 	// from a hung network file system or a FIFO can block for ever.
 	loadTimeout = 10 * time.Second
-	// settleTime is the age from which a file with the same size and
-	// modification time counts as unchanged. A younger file may have been
-	// written again within the resolution of the file system's clock, and then
-	// has the same time.
+	// settleTime is the age that the last write of a file must have before equal
+	// size and time mean that the file is unchanged. A second write within the
+	// resolution of the file system's clock would leave both as they are.
 	settleTime = 2 * time.Second
 )
 
@@ -67,8 +66,8 @@ type load struct {
 	seen    []fs.FileInfo // state of the files when they were read; nil: unknown
 }
 
-// New returns a Watcher for files that have been read once. It does not read
-// them.
+// New returns a Watcher. It does not read the files: the caller has loaded their
+// content before.
 func New(config Config) *Watcher { return &Watcher{config: config} }
 
 // Variable returns the setting that names the files.
@@ -115,8 +114,8 @@ func (w *Watcher) check(ctx context.Context, force bool) {
 	}
 }
 
-// start starts to read the files. If an earlier load is pending it returns
-// that.
+// start starts to read the files and returns the load. If an earlier load is
+// pending, start returns that load instead.
 func (w *Watcher) start(force bool) *load {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,8 +133,9 @@ func (w *Watcher) start(force bool) *load {
 	return w.pending
 }
 
-// read reads the files and fills in l. before is the state of the files at the
-// previous read, nil to read them in any case.
+// read reads the files and sets the fields of l. before is the state of the files
+// at the previous read. If it is nil, the files are read even if they are
+// unchanged.
 func (w *Watcher) read(l *load, before []fs.FileInfo) {
 	now := stat(w.config.Paths)
 	if unchanged(before, now) {
@@ -148,8 +148,8 @@ func (w *Watcher) read(l *load, before []fs.FileInfo) {
 	}
 }
 
-// finish reports the result of a load that has ended. Further calls for the
-// same load have no effect.
+// finish uses the result of l, which has ended. Further calls for l have no
+// effect.
 func (w *Watcher) finish(l *load) {
 	w.mu.Lock()
 	first := w.pending == l
@@ -188,7 +188,7 @@ func (w *Watcher) report(changed bool, err error) {
 	w.err = err
 }
 
-// stat returns the state of the files, nil if any of them cannot be examined.
+// stat returns the state of the files, or nil if one of them cannot be examined.
 func stat(paths []string) []fs.FileInfo {
 	var infos []fs.FileInfo
 	for _, path := range paths {
