@@ -14,7 +14,7 @@ var mapping string
 // apiPages is the common prefix of the URLs in the list.
 const apiPages = "https://learn.microsoft.com/graph/api/"
 
-// Caveats are notes for readers of the list, each a sentence.
+// Caveats returns notes for readers of the list. Each is one sentence.
 func Caveats() []string {
 	return []string{
 		"Microsoft Graph reaches mailboxes in Exchange Online only: a mailbox on premises must be moved there first.",
@@ -27,16 +27,16 @@ func Caveats() []string {
 type API struct {
 	Title     string // "Get message"
 	Page      string // URL of its reference documentation
-	Condition string // condition under which the API replaces the operation; "" if there is none
+	Condition string // condition under which the API corresponds to the operation; "" if there is none
 }
 
 // A Source is the origin of the list.
 type Source struct {
 	Title, URL, Repository, Commit string
-	Read                           string // date on which it was read
+	Read                           string // date on which the list was taken from there
 }
 
-// A Map is the list.
+// A Map maps EWS operations to APIs.
 type Map struct {
 	Source     Source
 	operations map[string][]API
@@ -67,7 +67,8 @@ func parse(text string) (*Map, error) {
 	return m, nil
 }
 
-// set parses a comment of the form "key<tab>value".
+// set sets a field of s from a comment of the form "key<tab>value". It ignores
+// other comments.
 func (s *Source) set(comment string) {
 	key, value, _ := strings.Cut(comment, "\t")
 	switch key {

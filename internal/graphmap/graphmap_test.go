@@ -9,8 +9,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestOperationsAreThoseOfTheSchema finds misspelt operations: the policy names them
-// as the schema does.
+// TestOperationsAreThoseOfTheSchema checks that package policy knows each
+// operation of the list under the same name, so a misspelt operation fails.
 func TestOperationsAreThoseOfTheSchema(t *testing.T) {
 	m, err := Load()
 	if err != nil {
@@ -36,8 +36,8 @@ func TestOperationsAreThoseOfTheSchema(t *testing.T) {
 	}
 }
 
-// TestListIsMicrosofts compares entries with the page that the list names. The
-// expected values were copied from there by hand.
+// TestListIsMicrosofts compares some entries with Microsoft's page. The expected
+// values were copied from that page by hand.
 func TestListIsMicrosofts(t *testing.T) {
 	m, err := Load()
 	if err != nil {
