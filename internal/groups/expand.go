@@ -47,10 +47,9 @@ type Members struct {
 }
 
 // Expand returns the members of groups. It sends one request at a time. If one
-// group cannot be expanded, Expand returns an error and no members, because
-// otherwise requests for that group's members would be refused. Exchange
-// reports an unknown group as one without members. So a configured group
-// without members is an error too.
+// group fails, Expand fails, because an allow-list without the members of that
+// group would refuse them. A configured group without members is an error too,
+// because Exchange reports an unknown group as a group without members.
 func (e *Expander) Expand(ctx context.Context, groups []string) (Members, error) {
 	x := expansion{expander: e, ctx: ctx, seen: map[string]bool{}, mailboxes: map[string]bool{}}
 	for _, group := range groups {
@@ -179,7 +178,9 @@ func (e *Expander) request(ctx context.Context, group string) ([]entry, error) {
 	return readResponse(resp.Body)
 }
 
-// withoutToken returns the text of a transport error, unless it quotes the token.
+// withoutToken returns the text of a transport error. It replaces a text that
+// contains the token or quotes data, because quoted data may be part of the
+// token.
 func withoutToken(err error, token string) string {
 	if text := err.Error(); !strings.Contains(text, token) && !strings.Contains(text, `"`) {
 		return text
@@ -215,7 +216,8 @@ func readResponse(body io.Reader) ([]entry, error) {
 	return r.Message.Expansion.Entries, nil
 }
 
-// code returns a response code in a form that may be logged.
+// code returns the response code s if it is short and consists of letters. Other
+// texts must not be logged; for them it returns "an error".
 func code(s string) string {
 	if len(s) > 64 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" || s == "" {
 		return "an error"
@@ -223,8 +225,9 @@ func code(s string) string {
 	return s
 }
 
-// envelope returns the request for a group. Both addresses conform to the
-// grammar of package policy. That grammar permits characters that XML must escape.
+// envelope returns the request for a group. The addresses e.As and group conform
+// to the grammar of package policy, which permits characters that XML must
+// escape.
 func (e *Expander) envelope(group string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="` + ews.EnvelopeNS + `" xmlns:t="` + ews.TypesNS + `" xmlns:m="` + ews.MessagesNS +

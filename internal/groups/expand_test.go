@@ -42,7 +42,8 @@ func (f *fakeExchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(text))}, nil
 }
 
-// responseWith is written from Microsoft's reference of ExpandDL and DLExpansion.
+// responseWith returns a response of ExpandDL that contains members. Its form is
+// that of Microsoft's reference of ExpandDL and DLExpansion.
 func responseWith(members []string, complete string) string {
 	var b strings.Builder
 	for _, m := range members {
@@ -107,8 +108,8 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
-// TestExpandFails: whatever is wrong with one group is an error, and the error
-// contains no token.
+// TestExpandFails checks that any error about one group is an error of Expand,
+// and that its text contains no token.
 func TestExpandFails(t *testing.T) {
 	chain, wide := map[string][]string{}, map[string][]string{}
 	for i := range 9 {

@@ -3,7 +3,7 @@
 // proxy's permission suffices.
 //
 // The owner of a group can add members to it, and so widen the allow-list.
-// Therefore a change of many members at once takes effect only after an
+// Therefore an expansion that changes many members takes effect only after an
 // operator has confirmed it.
 package groups
 
@@ -49,7 +49,7 @@ type Config struct {
 // use.
 type Keeper struct {
 	config  Config
-	confirm chan struct{} // holds a value if a confirmed expansion is requested
+	confirm chan struct{} // buffers one request for an expansion
 	running sync.Mutex    // held during an expansion
 
 	mu      sync.Mutex
@@ -65,11 +65,11 @@ type Status struct {
 	Nested  int       // number of nested groups in the current expansion
 	Skipped int       // number of members that are not mailboxes in this organisation
 	At      time.Time // time of the current expansion; zero: there is none
-	Err     error     // why the latest expansion is not in force; nil: it is
+	Err     error     // why the latest expansion is not in force; nil if it is in force
 }
 
 // ErrHeld is wrapped by the error of an expansion that changes too many members
-// without confirmation.
+// and was not confirmed.
 var ErrHeld = errors.New("held until SIGHUP confirms it")
 
 // New returns a Keeper. It sends no requests before Run.
@@ -128,8 +128,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// Refresh expands the groups once. confirmed accepts the result however many
-// members it changes.
+// Refresh expands the groups once. If confirmed is true, it accepts the result no
+// matter how many members change.
 func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
 	k.running.Lock()
 	defer k.running.Unlock()
@@ -152,7 +152,9 @@ func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
 	k.report(members, err)
 }
 
-// massChange returns an error if too many members differ from the current ones.
+// massChange returns an error if too many members differ from the current ones:
+// at least half of these are missing, or more than half their number plus growth
+// are new.
 func (k *Keeper) massChange(mailboxes []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -176,7 +178,7 @@ func (k *Keeper) massChange(mailboxes []string) error {
 	return nil
 }
 
-// patternsOf returns the entries of an allow-list for addresses.
+// patternsOf returns allow-list entries for the addresses of mailboxes.
 func patternsOf(mailboxes []string) ([]policy.Pattern, error) {
 	return policy.ParsePatterns(strings.Join(mailboxes, "\n"))
 }

@@ -71,8 +71,8 @@ func users(first, n int) []string {
 	return all
 }
 
-// TestMassChange tests both sides of each limit: a loss of half the members,
-// and a growth by more than half and twenty.
+// TestMassChange tests both sides of each limit: half of the members are missing,
+// or the number of new members exceeds half the old number plus twenty.
 func TestMassChange(t *testing.T) {
 	for _, test := range []struct {
 		name     string
