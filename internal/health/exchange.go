@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// An Exchange records from the requests that have ended how Exchange responds.
-// Its zero value has recorded none. It is safe for concurrent use.
+// An Exchange records how Exchange responds to requests. Its zero value has
+// recorded no request. It is safe for concurrent use.
 type Exchange struct {
 	mu    sync.Mutex
 	state ExchangeState
@@ -31,7 +31,7 @@ type ExchangeState struct {
 // It names no mailbox.
 type ExchangeFailure struct {
 	At     time.Time
-	Reason proxy.Reason     // reason of the failure; none for a SOAP fault
+	Reason proxy.Reason     // reason of the failure; ReasonNone for a SOAP fault
 	Fault  ews.ResponseCode // response code of the SOAP fault; "" without one
 	Status int              // status of the response; 0 without one
 	Cause  string           // cause, in words
@@ -105,8 +105,8 @@ func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
 	return r.Upstream != 0 && (o == outcome.Served || o == outcome.Audited || o == outcome.Left)
 }
 
-// causeOf returns the cause of a failure in words. The text contains no text
-// from a device, because probes show it to any client.
+// causeOf returns the cause of a failure in words. The text contains nothing that
+// a device sent, because probes show it to every client.
 func causeOf(r *proxy.Record) string {
 	switch {
 	case r.Reason == proxy.ReasonNone:

@@ -7,8 +7,8 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// AlarmsForListener returns the alarms about the certificates that clients get
-// from the listeners. They begin as early as that about the active certificate.
+// AlarmsForListener returns the alarms about listeners' certificates that expire
+// within certificateWarning. Clients see these certificates.
 func AlarmsForListener(certificates []*x509.Certificate, now time.Time) []Alarm {
 	var alarms []Alarm
 	for _, c := range certificates {

@@ -8,8 +8,9 @@ import (
 	"hmaproxy/token"
 )
 
-// Spans before expiry at which alarms begin. The alert rules in
-// deploy/monitoring use the same spans.
+// Limits at which alarms begin: the remaining lifetime of a certificate, and the
+// difference of the clocks. The alert rules in deploy/monitoring use the same
+// limits.
 const (
 	certificateWarning = 30 * 24 * time.Hour
 	maxClockDifference = time.Minute
@@ -80,8 +81,8 @@ type Certificate struct {
 	Leaf *token.Leaf
 }
 
-// Certificates lists the certificates of a keeper. Before Entra ID has accepted
-// one, the certificate that is tried is a candidate.
+// Certificates lists the certificates of a keeper. Until Entra ID has accepted a
+// certificate, the one that is being tried is listed as the candidate.
 func Certificates(s token.Status) []Certificate {
 	if s.Active == nil && s.Candidate == nil {
 		s.Candidate, s.Fallback = s.Fallback, nil
