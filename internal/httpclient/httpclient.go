@@ -23,18 +23,18 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// Limits of outgoing connections, each with its reason. Package dialer has
-// those of DNS and TCP.
+// Limits of outgoing connections, each with its reason. The limits of DNS and TCP
+// are in package dialer.
 const (
 	tlsTimeout      = 9 * time.Second  // limit for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
-	continueTimeout = 2 * time.Second  // wait for 100 Continue, which a device in front of Exchange may drop
+	continueTimeout = 2 * time.Second  // for a 100 Continue, which a device in front of Exchange may drop
 	responseTimeout = 10 * time.Minute // Exchange ends its own work on a request after at most 5 minutes
 	maxIdle         = 256              // number of idle connections to Exchange; a streaming client may have 200 mailboxes
 	maxHead         = 256 << 10        // bytes of a response's head
 )
 
-// A Dialer opens connections. Tests put their own network here.
+// A Dialer opens a connection, like net.Dialer.DialContext.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Clients makes the HTTP clients for one configuration. It is safe for
@@ -130,9 +130,9 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 
 // responseTimeoutOf returns how long Exchange may work on a request before it
 // responds. Package proxy sets a request's Pattern to its EWS operation.
-// GetStreamingEvents has no timeout, because a device may delay the start of
-// its response until the stream ends, half an hour later. A request whose
-// operation is unknown has none either, because it may be a GetStreamingEvents.
+// GetStreamingEvents has no timeout: the response lasts up to half an hour, and a
+// device may buffer it until its end. A POST request whose operation is unknown
+// has no timeout either, because it may be a GetStreamingEvents.
 func responseTimeoutOf(r *http.Request) time.Duration {
 	if r.Method == http.MethodPost && (r.Pattern == "" || r.Pattern == "GetStreamingEvents") {
 		return 0
@@ -217,8 +217,8 @@ func (c *Clients) observe(config *tls.Config) *tls.Config {
 	return config
 }
 
-// Observed returns Clients for the same configuration that report to o.
-// Otherwise the clients that they make do not differ from those of c.
+// Observed returns Clients for the same configuration that report to o. The HTTP
+// clients that they make behave like those of c, apart from what o changes.
 func (c *Clients) Observed(o Observer) *Clients {
 	observed := &Clients{config: c.config, roots: c.roots, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
 	if o.Dialed != nil {

@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// maxBody is the limit for a response body from Entra ID or Key Vault. Real
-// ones have a few KiB. It is larger than 1 MiB, so that package token can
-// report its own error for responses above that size.
+// maxBody is the limit for a response body from Entra ID or Key Vault, in bytes.
+// Real bodies have a few KiB. The limit is larger than 1 MiB, so that package
+// token can report its own error for responses above 1 MiB.
 const maxBody = 2 << 20
 
 var errBodyTooLong = errors.New("the response is longer than 2 MiB")
