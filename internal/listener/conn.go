@@ -13,9 +13,9 @@ import (
 // A conn is a client's connection.
 type conn struct {
 	net.Conn
-	peer     net.Addr // nil: the connection's own
+	peer     net.Addr // address that RemoteAddr returns; nil: the address of Conn
 	slots    *slots   // nil: the connection takes no slot
-	listener *limited // the listener that accepted it; nil: none of this package
+	listener *limited // listener that accepted the connection; nil: none of this package
 	slot     slot     // the connection's slot, guarded by slots.mu
 	onClose  func()
 
@@ -25,9 +25,8 @@ type conn struct {
 	watched bool      // the read waits for the client to leave
 	begun   bool      // the client has sent something
 
-	// evicted means that the slot is lost: reads fail with errSlotLost. If the
-	// client has sent nothing yet, a read waits for its first bytes and then
-	// fails.
+	// evicted means that the slot is lost: reads fail with errSlotLost. A read that
+	// waits for the client's first bytes goes on; it fails after these have arrived.
 	evicted bool
 }
 
@@ -54,9 +53,9 @@ func newConn(raw net.Conn, s *slots, d decision) *conn {
 
 // errSlotLost is the error of reads from a connection without a slot. Packages
 // httpserver and proxy recognise it by its method Busy and respond with
-// ErrorServerBusy. Its method Timeout returns true, so net/http, which serves
-// the admin listener, closes the connection. Its method Temporary returns true,
-// so crypto/tls can read again.
+// ErrorServerBusy. Its Timeout is true, so net/http, which serves the admin
+// listener, closes the connection. Its Temporary is true, so crypto/tls can read
+// on.
 var errSlotLost net.Error = slotLostError{}
 
 type slotLostError struct{}
@@ -66,8 +65,9 @@ func (slotLostError) Busy() bool      { return true }
 func (slotLostError) Timeout() bool   { return true }
 func (slotLostError) Temporary() bool { return true }
 
-// evict makes reads fail with errSlotLost, including a read in progress. If the
-// client has sent nothing yet, the read fails when the first bytes arrive.
+// evict makes reads fail with errSlotLost, including a read that is waiting. If
+// the client has sent nothing yet, the waiting read goes on until the first bytes
+// arrive, for at most refuseWait.
 func (c *conn) evict() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,8 +80,8 @@ func (c *conn) evict() {
 	}
 }
 
-// waited returns how long a read has waited for a part of a request, zero if no
-// read waits.
+// waited returns how long a read has waited for a part of a request. It returns
+// zero if no read waits for one.
 func (c *conn) waited(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -91,17 +91,16 @@ func (c *conn) waited(now time.Time) time.Duration {
 	return now.Sub(c.since)
 }
 
-// SetWatched says that reads wait for the client to leave, not for a part of a
-// request. The server calls it.
+// SetWatched says whether reads only wait for the client to leave. Otherwise they
+// wait for a part of a request. The server calls it.
 func (c *conn) SetWatched(watched bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watched = watched
 }
 
-// SetLingering says that the response was sent. Further bytes of the client are
-// read and dropped, so that the client can read the response. The server calls
-// it.
+// SetLingering says that the response was sent. What the client still sends is
+// only read so that the client gets the response. The server calls it.
 func (c *conn) SetLingering() {
 	if c.slots != nil {
 		c.slots.linger(c)
@@ -114,8 +113,8 @@ func (c *conn) SetLingering() {
 	}
 }
 
-// Read reads. When the slot is lost it returns errSlotLost, or io.EOF if the
-// client has sent nothing until then.
+// Read is like net.Conn's. If the slot is lost, it returns errSlotLost, or io.EOF
+// if the client had sent nothing before that.
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.beginRead(len(p)) {
 		return 0, errSlotLost
@@ -130,9 +129,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// beginRead records that a read of size bytes begins. It returns false if the
-// slot is lost. A read of a single byte does not wait for a request: with it,
-// net/http, which serves the admin listener, detects that the client has left.
+// beginRead records that a read begins. It returns false if the read must fail,
+// because the slot is lost. A read of a single byte does not wait for a request:
+// net/http, which serves the admin listener, notices by it that the client has
+// left.
 func (c *conn) beginRead(size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,7 +143,8 @@ func (c *conn) beginRead(size int) bool {
 	return !c.evicted || !c.begun
 }
 
-// endRead reports whether the slot is lost, and whether nothing was read before.
+// endRead reports whether the slot is lost, and whether no byte had been read
+// before.
 func (c *conn) endRead(n int) (lost, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +174,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// RemoteAddr returns the address of a TCP peer, "@uid=1000" for a Unix socket's.
+// RemoteAddr returns the address of a TCP peer. For a Unix socket it returns a
+// peerAddr such as "@uid=1000".
 func (c *conn) RemoteAddr() net.Addr {
 	if c.peer != nil {
 		return c.peer
@@ -181,8 +183,8 @@ func (c *conn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// SetLinger sets the behaviour of Close with unsent data, as a *net.TCPConn's
-// does.
+// SetLinger is like the method of *net.TCPConn: it sets how Close treats unsent
+// data. Other connections do not support it.
 func (c *conn) SetLinger(sec int) error {
 	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
 		return l.SetLinger(sec)
@@ -190,7 +192,7 @@ func (c *conn) SetLinger(sec int) error {
 	return errors.ErrUnsupported
 }
 
-// CloseWrite closes the connection for writing, as a *net.TCPConn's does.
+// CloseWrite is like the method of *net.TCPConn: it closes the writing side.
 func (c *conn) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()

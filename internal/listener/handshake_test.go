@@ -99,8 +99,8 @@ func TestFailedHandshakesAreLogged(t *testing.T) {
 			connect(tc.client)
 			last := tc.err == ""
 			if last {
-				// The next line belongs to this connection, so that the earlier
-				// ones left none.
+				// This connection leaves a line. If that line is the next one, the
+				// connections before it left none.
 				connect(versions(tls.VersionTLS10, tls.VersionTLS10))
 				tc.err, tc.remedy = "unsupported versions", "TLS 1.1 at most"
 			}

@@ -73,8 +73,8 @@ func (k *KeyPairs) TLSConfig() *tls.Config {
 	}
 }
 
-// choose returns the first certificate that matches the client's server name
-// and that the client supports, else the first.
+// choose returns the first certificate that matches the client's server name and
+// that the client supports. If there is none, it returns the first certificate.
 func (k *KeyPairs) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pairs := *k.current.Load()
 	for i := range pairs {

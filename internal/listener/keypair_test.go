@@ -93,7 +93,8 @@ func serveTLS(t *testing.T, files ...pairFiles) (k *KeyPairs, tcp, unix string) 
 // serial connects and returns the serial number of the server's certificate.
 func serial(t *testing.T, address string) int64 { return serialFor(t, address, "") }
 
-// serialFor does the same for a client that asks for a name.
+// serialFor is like serial, for a client that sends name as its server name
+// (SNI).
 func serialFor(t *testing.T, address, name string) int64 {
 	t.Helper()
 	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, ServerName: name})
@@ -138,7 +139,8 @@ func TestKeyPairIsReloaded(t *testing.T) {
 	}
 }
 
-// TestCertificateIsThatOfTheName serves three certificates and asks by SNI.
+// TestCertificateIsThatOfTheName checks that the listener chooses among three
+// certificates by the server name (SNI).
 func TestCertificateIsThatOfTheName(t *testing.T) {
 	files := []pairFiles{newPairFiles(t), newPairFiles(t), newPairFiles(t)}
 	files[0].issue(t, 1, "ews-proxy.contoso.com")

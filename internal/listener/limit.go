@@ -9,7 +9,7 @@ import (
 	"hmaproxy/internal/logging"
 )
 
-// Bounds on the connections that clients may have open at the same time.
+// Bounds on the connections that clients may hold open at the same time.
 const (
 	maxConnections  = 16 << 10 // three times the 5,000 notification streams of a large installation
 	minConnections  = 64       // lower limit, even if the process may open few files or has little memory
@@ -24,7 +24,7 @@ const (
 	// to megabytes, which count as memory of the control group.
 	systemBuffer = 64 << 10
 
-	// Limits for log lines about connections that are not served.
+	// Limits for the log lines about connections that are not served.
 	lineBurst    = 10
 	lineInterval = 10 * time.Second
 
@@ -42,12 +42,12 @@ func connectionLimit(files, memory int64) int {
 }
 
 // A limited listener shares a number of connection slots with other listeners.
-// When all slots are taken by connections with a request, the listener accepts
-// one more connection, which waits for a slot. Later connections wait in the
-// system's queue. If no slot becomes free within maxSlotWait, new connections
-// get ErrorServerBusy until there is one. A listener on a loopback address
-// closes connections from other machines. Such connections arrive if the system
-// routes their packets to loopback (route_localnet, CVE-2020-8558).
+// When all connections have a request, one more connection is accepted and waits
+// for a slot. Later connections wait in the system's queue. If no slot becomes
+// free within maxSlotWait, new connections get ErrorServerBusy until one is free.
+//
+// A listener on a loopback address closes connections of other machines. They can
+// arrive if the system routes such packets (route_localnet, CVE-2020-8558).
 type limited struct {
 	net.Listener
 	slots      *slots
@@ -80,8 +80,8 @@ func (l *limited) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		// The slot is taken after Accept, so that a listener without clients
-		// takes none.
+		// The slot is taken after Accept, so that a listener without clients takes no
+		// slot.
 		d := l.slots.acquire(l.closed)
 		if d == closing {
 			c.Close()

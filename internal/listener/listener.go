@@ -17,8 +17,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// A Listen opens a listener, like net.ListenConfig.Listen. Tests use that of a
-// memnet.Network.
+// A Listen opens a listener, like net.ListenConfig.Listen. Tests use the method
+// of a memnet.Network.
 type Listen func(ctx context.Context, network, address string) (net.Listener, error)
 
 // Config says how to open listeners.
@@ -89,8 +89,7 @@ func CloseIdle(listeners []net.Listener) {
 	}
 }
 
-// A tlsListener is a limited listener whose connections use TLS of a limited
-// listener.
+// A tlsListener adds TLS to the connections of a limited listener.
 type tlsListener struct {
 	net.Listener
 	slots *slots

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits for the wait while another process opens a socket in the same
-// directory. The other process needs milliseconds for that, or as long as a
-// connection attempt to a process that does not accept.
+// Limits for the wait while another process opens a socket in the same directory.
+// Opening takes milliseconds. It takes longer if a stale-looking socket belongs
+// to a process that does not accept the connection by which it is tested.
 const (
 	lockWait  = 5 * time.Second
 	lockPause = 10 * time.Millisecond

@@ -11,11 +11,12 @@ import (
 	"hmaproxy/internal/socket"
 )
 
-// slots limits the connections of several listeners together. When all slots
-// are taken, a new connection takes the slot of another one: of the connection
-// that has had no request for the longest time, or else of the connection whose
-// request has waited longest for its client. A connection that loses its slot
-// before it is served gets ErrorServerBusy. It stays open briefly for that.
+// slots limits the connections of several listeners together. When all slots are
+// taken, a new connection takes the slot of another one. It takes that of the
+// connection that has been without a request for the longest time. If every
+// connection has a request, it takes that of the request that has waited longest
+// for its client. A connection that loses its slot before it is served gets
+// ErrorServerBusy, and stays open briefly for that response.
 type slots struct {
 	limit   int
 	minIdle time.Duration // time that a connection must have been idle before it may be closed
@@ -24,7 +25,7 @@ type slots struct {
 	mu        sync.Mutex
 	open      int                // number of connections that have a slot
 	extra     int                // number of connections without a slot, at most limit
-	fullSince time.Time          // time when the first of the latest new connections got no slot; zero: the latest one got a slot
+	fullSince time.Time          // time when a new connection first found no slot; zero: the latest one got a slot
 	conns     map[*conn]struct{} // all connections
 	idle      list.List          // list of *conn with a slot and without a request, the longest idle first
 	lingering list.List          // list of *conn that wait for the client to read its response, the first one first
@@ -35,8 +36,8 @@ type slot struct {
 	raw   net.Conn      // the connection as it was accepted
 	idle  *list.Element // entry in slots.idle; nil: the connection has a request
 	since time.Time     // time when it became idle, or began to linger
-	used  bool          // it has had a request
-	lost  bool          // it has no slot
+	used  bool          // the connection has had a request
+	lost  bool          // the connection has no slot
 
 	lingering *list.Element // entry in slots.lingering; nil: it does not linger
 }
@@ -67,17 +68,18 @@ func newSlots(limit int) *slots {
 	return &slots{limit: limit, freed: make(chan struct{}, 1), conns: map[*conn]struct{}{}}
 }
 
-// A decision says how a new connection is treated.
+// A decision is the result of acquire for a new connection.
 type decision uint8
 
 const (
 	undecided decision = iota
-	admitted           // it has a slot
-	refused            // it has no slot and will get ErrorServerBusy
+	admitted           // the connection has a slot
+	refused            // the connection has no slot and gets ErrorServerBusy
 	closing            // the listener is closed
 )
 
-// acquire decides about a new connection. It blocks until it can.
+// acquire decides about a new connection. It blocks until the connection is
+// admitted or refused, or until closed is closed.
 func (s *slots) acquire(closed <-chan struct{}) decision {
 	for {
 		d, idle, waiting := s.try(time.Now())
@@ -100,9 +102,11 @@ func (s *slots) acquire(closed <-chan struct{}) decision {
 	}
 }
 
-// try takes a free slot. If there is none, it returns a connection that the
-// caller must close or evict before it tries again. If there is no such
-// connection either, try refuses the new connection after maxSlotWait.
+// try takes a free slot. If there is none, it returns a connection for which the
+// caller must act before it calls try again: it closes idle, or it evicts
+// waiting, which has lost its slot. If there is no such connection, try returns
+// undecided. After maxSlotWait it returns refused, unless extra has reached
+// limit.
 func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,9 +140,10 @@ func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	return refused, nil, nil
 }
 
-// longestIdle removes a connection from s.idle and returns it. toClose says
-// that the caller will close the connection, which may then have had no
-// request. The caller holds s.mu.
+// longestIdle removes a connection from s.idle and returns it. The caller closes
+// it if it has had a request or if toClose is true. Otherwise the connection only
+// loses its slot, so it need not have been idle for all of minIdle. The caller
+// holds s.mu.
 func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
@@ -146,7 +151,7 @@ func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 		if !c.slot.used && !toClose {
 			least = min(least, minWait)
 		}
-		if now.Sub(c.slot.since) < least || c.slot.readable() { // its next request has arrived
+		if now.Sub(c.slot.since) < least || c.slot.readable() { // or its next request has arrived
 			continue
 		}
 		s.idle.Remove(e)
@@ -234,7 +239,8 @@ func (s *slots) takeIdle() []*conn {
 	return idle
 }
 
-// signal wakes a caller of acquire if it may succeed. The caller holds s.mu.
+// signal makes a caller of acquire try again if it may succeed. The caller holds
+// s.mu.
 func (s *slots) signal() {
 	if s.open < s.limit || s.idle.Len() > 0 || s.lingering.Len() > 0 {
 		select {

@@ -19,9 +19,9 @@ import (
 	"hmaproxy/internal/memnet"
 )
 
-// A slotTest is a server behind two listeners that share their slots. GET / ends
-// at once; GET /wait waits for release. Status 500 is the response on a connection
-// without a slot, and 503 that to a request whose connection has lost it.
+// A slotTest is a server behind two listeners that share their slots. GET / is
+// served immediately; GET /wait waits for release. A connection without a slot
+// gets status 500. A request whose connection has lost its slot gets status 503.
 type slotTest struct {
 	t       *testing.T
 	inner   [2]*memnet.Listener
@@ -110,8 +110,8 @@ func TestLongestIdleConnectionGivesItsSlot(t *testing.T) {
 }
 
 // TestSilentConnectionGivesItsSlot checks that a connection without a request
-// gives its slot to a new one. It is closed, unless a request comes soon, which
-// gets the response that there is no room.
+// loses its slot to a new connection. It is then closed, unless its first request
+// arrives soon. That request gets the response that there is no room.
 func TestSilentConnectionGivesItsSlot(t *testing.T) {
 	for name, want := range map[string]int{"silent": 0, "late": 500} {
 		t.Run(name, func(t *testing.T) {
@@ -139,8 +139,8 @@ func TestSilentConnectionGivesItsSlot(t *testing.T) {
 	}
 }
 
-// TestUnfinishedHeadGivesItsSlot checks that a connection with a part of a head
-// gives its slot to a new one, and that the client learns why.
+// TestUnfinishedHeadGivesItsSlot checks that a connection that has sent a part of
+// a head loses its slot to a new connection, and gets a response with the reason.
 func TestUnfinishedHeadGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)
@@ -198,9 +198,9 @@ func TestConnectionIsRefusedWhileAllWork(t *testing.T) {
 	})
 }
 
-// TestHalfOpenRequestsDelayOthersBriefly checks that a new connection is served
-// after those before it have waited for minWait, limit at a time, and that the
-// number of connections stays limited.
+// TestHalfOpenRequestsDelayOthersBriefly checks that limit unfinished requests at
+// a time delay a later connection by minWait, and that the number of connections
+// stays limited.
 func TestHalfOpenRequestsDelayOthersBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit, attackers = 5, 100

@@ -102,16 +102,16 @@ func checkSocketDirectory(dir string) error {
 	}
 }
 
-// components returns the parts of a path. It keeps "..": filepath.Join resolves
-// it, against a directory whose path has no symbolic link.
+// components returns the parts of a path. It keeps "..", which filepath.Join
+// resolves later, when the path before it contains no symbolic link.
 func components(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }
 
 // checkDirectory returns an error if another user could replace an entry of the
-// directory. In a sticky directory only the owner of an entry can. This is not
-// enough for the socket's own directory, because the socket does not exist at
-// all times.
+// directory. In a sticky directory only the owner of an entry can replace it.
+// That is not enough for the socket's own directory (last), because the socket
+// does not exist at all times.
 func checkDirectory(dir string, info fs.FileInfo, last bool) error {
 	switch {
 	case !info.IsDir():
@@ -151,8 +151,8 @@ func removeStale(ctx context.Context, path string) error {
 	return nil
 }
 
-// restrict sets the mode of a new socket, on systems where opening it did not.
-// It returns the identity of the file.
+// restrict sets the mode of a new socket, for systems where ListenNetwork does
+// not set it. It returns the identity of the file.
 func restrict(path string) (fs.FileInfo, error) {
 	if err := os.Chmod(path, socketMode); err != nil {
 		return nil, fmt.Errorf("socket: %w", err)

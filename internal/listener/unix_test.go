@@ -181,7 +181,8 @@ func TestPeerOfASocket(t *testing.T) {
 	}
 }
 
-// connectVariable makes this test binary try a socket and say how it went.
+// connectVariable is the variable that makes this test binary connect to a socket
+// and print the result.
 const connectVariable = "TEST_CONNECT_TO"
 
 func TestMain(m *testing.M) {
@@ -196,8 +197,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestAnotherUserCannotConnect lets another user connect to a socket in a
-// directory that this user may enter.
+// TestAnotherUserCannotConnect checks that another user cannot connect to a
+// socket, even in a directory that the other user may enter.
 func TestAnotherUserCannotConnect(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Log("NOT CHECKED: only root can be another user")
