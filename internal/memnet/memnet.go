@@ -38,8 +38,8 @@ func (n *Network) Listen(_ context.Context, network, address string) (net.Listen
 	return l, nil
 }
 
-// DialContext connects to the listener at address. It returns ECONNREFUSED when
-// there is none or it is closed.
+// DialContext connects to the listener at address. It returns ECONNREFUSED if
+// there is no listener or the listener is closed.
 func (n *Network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	n.mu.Lock()
 	l := n.listeners[address]
@@ -62,7 +62,7 @@ type Listener struct {
 	close func()
 }
 
-// NewListener returns a listener with that address, outside any Network.
+// NewListener returns a listener with the address addr, outside any Network.
 func NewListener(addr net.Addr) *Listener {
 	done := make(chan struct{})
 	return &Listener{addr: addr, conns: make(chan net.Conn), done: done, close: sync.OnceFunc(func() { close(done) })}
