@@ -74,7 +74,8 @@ var malformedStatuses = [...]int{
 	http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,
 }
 
-// Malformed counts a request that was refused with a status because of its head.
+// Malformed counts a request that was refused with status because its head is
+// malformed.
 func (m *Metrics) Malformed(status int) { m.malformed.WithLabelValues(statusLabel(status)).Inc() }
 
 // InFlight returns a handler that counts the requests that next is serving.
@@ -117,7 +118,7 @@ func (f factory) histograms(name, help string, buckets []float64, labels ...stri
 	return h
 }
 
-// reasons makes a family of counters by reason. Those of the known reasons
+// reasons makes a family of counters by reason. The counters of the known reasons
 // begin at 0.
 func (f factory) reasons(known []proxy.Reason, name, help string) family[proxy.Reason, prometheus.Counter] {
 	c := f.counters(name, help, "reason")

@@ -110,7 +110,8 @@ func certificateGauges() []gauge {
 	}
 }
 
-// processGauges are the gauges of this process. Others are about the token.
+// processGauges are the gauges of this process that are not about tokens or
+// certificates.
 func processGauges() []gauge {
 	file := prometheus.NewDesc("hmaproxy_file_alarm", "1 while the changed file of a variable cannot be reloaded and the previous content is in force.", []string{"variable"}, nil)
 	dropped := prometheus.NewDesc("hmaproxy_log_dropped_lines_total", "Log lines dropped because the log was not read.", nil, nil)
