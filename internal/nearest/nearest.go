@@ -4,13 +4,13 @@ package nearest
 
 import "iter"
 
-// Of returns the name that is closest to s, and its distance: the number of
-// changes that turn it into s. If several are equally close, it returns the
-// first of them. Without names it returns "" and the largest int.
+// Of returns the name closest to s and its distance (see Distance). If several
+// names are equally close, it returns the first. If names is empty, it returns ""
+// and the largest int.
 func Of(s string, names iter.Seq[string]) (name string, distance int) {
 	distance = int(^uint(0) >> 1)
 	for candidate := range names {
-		// Each change alters the length by one at most.
+		// Each change alters the length by at most one.
 		if length := len(s) - len(candidate); max(length, -length) >= distance {
 			continue
 		}
