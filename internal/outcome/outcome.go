@@ -12,7 +12,7 @@ const (
 	Served     Outcome = "served"     // the client got Exchange's response, which may be an error
 	Challenged Outcome = "challenged" // the client was asked for credentials or to continue a handshake
 	Audited    Outcome = "audited"    // served in audit mode, would be refused in enforce mode
-	Refused    Outcome = "refused"    // this proxy's rules refused the request
+	Refused    Outcome = "refused"    // the rules of this proxy refused the request
 	Failed     Outcome = "failed"     // there was no token, or no usable response from Exchange
 	Left       Outcome = "left"       // the client closed the connection
 )

@@ -48,10 +48,11 @@ func Remedy(r *proxy.Record) string {
 	return e.Meaning + ": " + strings.Join(e.Remedies, "; ")
 }
 
-// NeedsAttention reports whether an operator may have to look into a request:
-// it was refused or failed, would be refused in enforce mode, or led to a fault
-// of Exchange or to a refused token. Handshakes are normal, and so are clients
-// that leave, unless they have waited for Exchange; see NoResponse.
+// NeedsAttention reports whether an operator may have to look into a request: it
+// was refused or failed, would be refused in enforce mode, met an error on the
+// way to Exchange, or got a fault that ews.ExplainFault knows. Handshakes are
+// normal. A client that leaves is normal too, unless Exchange had not responded;
+// see NoResponse.
 func NeedsAttention(r *proxy.Record, o Outcome) bool {
 	if o == Left {
 		return NoResponse(r)
