@@ -1,6 +1,6 @@
-// Package policycheck applies the policy of a configuration to requests that
-// are not served: a request that an operator specifies, and those of a log. It
-// makes no decisions itself.
+// Package policycheck applies the policy of a configuration to requests that are
+// not served: a request that an operator specifies, or the requests in a log.
+// Package policy makes the decisions.
 package policycheck
 
 import (
@@ -28,8 +28,8 @@ func NewRequest(operation string, id ews.Identity) *ews.Request {
 	return r
 }
 
-// ParseName parses a mailbox in the form of an allow-list entry: an address,
-// upn:… or sid:…. It does not check the grammar, which the policy does.
+// ParseName parses a mailbox as an allow-list names it: an address, upn:… or
+// sid:…. It does not check the grammar, because the policy does.
 func ParseName(s string) ews.Identity {
 	for prefix, kind := range map[string]ews.IdentityKind{"upn:": ews.PrincipalName, "sid:": ews.SID} {
 		if len(s) > len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
@@ -69,7 +69,8 @@ func New(c *config.Config) (*Policies, error) {
 // errUnknownUser is the error for a client user that the configuration does not have.
 var errUnknownUser = errors.New("HMA_CLIENT_USERS_FILE has no such client user")
 
-// narrow returns the policy of narrowed to a client user, and of itself for "".
+// narrow returns the policy of, narrowed for a client user. For "" it returns of
+// itself.
 func (p *Policies) narrow(of *policy.Policy, user string) (*policy.Policy, error) {
 	if user == "" {
 		return of, nil
@@ -90,7 +91,7 @@ type Result struct {
 	Mailbox string   `json:"mailbox"`
 	Allowed bool     `json:"allowed"`
 	Reason  string   `json:"reason,omitempty"` // reason of a refusal, as in the log
-	Rules   []string `json:"rules"`            // the rules that led to it, each a clause
+	Rules   []string `json:"rules"`            // the rules that led to the decision, each a clause
 	Audit   bool     `json:"audit,omitempty"`  // audit mode forwards and logs a refusal
 }
 

@@ -12,14 +12,14 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// maxRows limits the number of groups, because clients choose their names.
+// maxRows limits the number of rows, because clients choose the names in them.
 const maxRows = 50_000
 
 // A Replay decides about the requests of a log as enforce mode would. It must
 // be used by one goroutine.
 type Replay struct {
 	policies *Policies
-	users    map[string]*policy.Policy // nil: the user does not exist
+	users    map[string]*policy.Policy // policy for each client user; nil: the user does not exist
 	rows     map[rowKey]*Row
 	totals   Totals
 }
@@ -85,8 +85,9 @@ func (p *Replay) Add(r *proxy.Record) {
 	}
 }
 
-// decide returns the reason of a refusal, or the missing information. outside
-// reports that the policy does not decide about the request.
+// decide returns the reason of a refusal, or the missing information, or neither
+// if the request is allowed. outside is true if the policy does not decide about
+// the request.
 func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	unread := r.Mailbox == "unreadable" || r.Reason == proxy.ReasonEnvelopeRefused || r.Audit == proxy.ReasonEnvelopeRefused
 	if r.Operation == "" && !unread || proxy.IsAutodiscover(r.Operation) {
@@ -233,8 +234,8 @@ func bounded(s string) string {
 // Totals returns the numbers so far.
 func (p *Replay) Totals() Totals { return p.totals }
 
-// Rows returns the groups so far: those that would be refused first, each kind
-// by frequency.
+// Rows returns the rows so far. Refused requests come before undecided ones, and
+// rows with more requests before rows with fewer.
 func (p *Replay) Rows() []Row {
 	list := make([]Row, 0, len(p.rows))
 	for _, row := range p.rows {
