@@ -1,6 +1,6 @@
-// Package printable makes texts that clients chose safe to show, and formats
-// numbers. A name in a log may hold control characters that move the cursor,
-// letters that reverse the direction of text, or the beginning of a formula.
+// Package printable formats numbers, and texts that clients chose, for people. A
+// name in a log may contain control characters that move the cursor, letters that
+// reverse the direction of text, or the beginning of a formula.
 package printable
 
 import (
@@ -14,7 +14,8 @@ import (
 
 // Text returns s with every character that is not printable as a visible escape,
 // such as \x1b or \u202e. The result is one line, and harmless on a terminal.
-// Package proxy keeps only ASCII of texts whose character set is unknown.
+// Texts in an unknown character set are ASCII here, because package proxy keeps
+// only their ASCII characters.
 func Text(s string) string {
 	if plain(s) {
 		return s
@@ -90,7 +91,7 @@ func Number(n int64) string {
 	return sign + s
 }
 
-// Count writes a number with the word for one or for several.
+// Count writes n and a noun: one is the singular, several the plural.
 func Count(n int64, one, several string) string {
 	if n == 1 {
 		return "1 " + one
@@ -112,7 +113,8 @@ func Bytes(n int64) string {
 	return ""
 }
 
-// Share writes a share in per cent. It writes 0 % and 100 % only for none and all.
+// Share writes part of all in per cent. It writes 0 % only if part is 0, and 100
+// % only if part is all.
 func Share(part, all int64) string {
 	if all == 0 {
 		return "–"

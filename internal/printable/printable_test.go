@@ -47,7 +47,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// TestCell: what spreadsheets take for a formula, by OWASP's list.
+// TestCell uses texts that spreadsheets read as a formula, from OWASP's list.
 func TestCell(t *testing.T) {
 	for in, want := range map[string]string{
 		"alice@contoso.com": "alice@contoso.com",
