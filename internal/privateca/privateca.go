@@ -1,6 +1,6 @@
 // Package privateca makes a certificate for a TLS listener and the certificate
-// authority that signs it, for machines for which no public authority and no
-// company's PKI issues certificates.
+// authority that signs it. It is for machines that get no certificate from a
+// public authority or a company's PKI.
 package privateca
 
 import (
@@ -20,11 +20,11 @@ import (
 // support no others.
 const keyBits = 2048
 
-// skew is how long before now the validity begins, for clients whose clock is
-// behind.
+// skew is how far in the past the validity of a certificate begins, for clients
+// whose clock is behind.
 const skew = time.Hour
 
-// maxCommonName is the upper bound of RFC 5280, appendix A.
+// maxCommonName is the maximum length of a common name (RFC 5280, appendix A).
 const maxCommonName = 64
 
 // A Request describes the certificate to make.
@@ -105,9 +105,9 @@ func newAuthority(r Request) (*authority, error) {
 	return &authority{certificate, key}, err
 }
 
-// excludeOthers excludes all addresses or names if none is permitted, because a
-// kind of name without a constraint is not constrained (RFC 5280, section
-// 4.2.1.10).
+// excludeOthers excludes all addresses if no address is permitted, and all names
+// if no name is permitted. Without a constraint, every name of that kind would be
+// permitted (RFC 5280, section 4.2.1.10).
 func excludeOthers(template *x509.Certificate) {
 	if template.PermittedIPRanges == nil {
 		template.ExcludedIPRanges = []*net.IPNet{
@@ -115,7 +115,7 @@ func excludeOthers(template *x509.Certificate) {
 		}
 	}
 	if template.PermittedDNSDomains == nil {
-		template.PermittedDNSDomains = []string{"invalid"} // no host has this domain: RFC 2606 reserves it
+		template.PermittedDNSDomains = []string{"invalid"} // RFC 2606 reserves this domain
 	}
 }
 
@@ -127,7 +127,8 @@ func single(ip net.IP) *net.IPNet {
 	return &net.IPNet{IP: ip, Mask: net.CIDRMask(8*len(ip), 8*len(ip))}
 }
 
-// sign issues a certificate for r.Names with a new key. It returns both as PEM.
+// sign issues a certificate for r.Names with a new key. It returns the
+// certificate and the private key in PEM.
 func (a *authority) sign(r Request) (chain, private []byte, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {

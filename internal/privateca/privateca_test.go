@@ -65,8 +65,8 @@ func TestIssue(t *testing.T) {
 	}
 }
 
-// TestAuthorityIsConstrained signs certificates for other names with the key
-// that Issue discards.
+// TestAuthorityIsConstrained signs certificates with the key that Issue discards,
+// and checks that clients accept only the permitted names.
 func TestAuthorityIsConstrained(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
@@ -101,7 +101,8 @@ func TestAuthorityIsConstrained(t *testing.T) {
 	}
 }
 
-// openssl verifies with a second implementation.
+// openssl checks that the program openssl, a second implementation, accepts the
+// chain if good is true, and refuses it otherwise.
 func openssl(t *testing.T, authority, chain []byte, name string, good bool) {
 	t.Helper()
 	program, err := exec.LookPath("openssl")
