@@ -33,7 +33,7 @@ func TestHarden(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), hardenVariable+"=1")
 	out, err := cmd.CombinedOutput()
-	// error, soft and hard limit of core dumps, PR_GET_DUMPABLE
+	// The error, the soft and hard limit of core dumps, and PR_GET_DUMPABLE.
 	if want := "<nil> 0 0 0\n"; err != nil || string(out) != want {
 		t.Errorf("%q (%v), want %q", out, err, want)
 	}

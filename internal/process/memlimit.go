@@ -17,10 +17,10 @@ func MemoryLimit() int64 {
 	return min(debug.SetMemoryLimit(-1), cgroupLimit(os.DirFS("/")))
 }
 
-// cgroupLimit returns the lowest memory limit of the process's control group
-// and its ancestors, in version 1 or 2. In a container the root of the file
-// system is often the container's own group, although /proc names another path.
-// Because cgroupLimit also reads the root, it finds that limit too.
+// cgroupLimit returns the lowest memory limit of the process's control group and
+// its ancestors, in version 1 or 2. A container often sees its own group as the
+// root of the file system although /proc names another path. The search goes up
+// to the root, so it finds that limit too.
 func cgroupLimit(root fs.FS) int64 {
 	limit := int64(math.MaxInt64)
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")

@@ -14,8 +14,8 @@ const (
 	quietBytes      = 8 << 20         // largest allocation in a quiet interval: some hundred requests a second
 	releaseBytes    = 8 << 20         // number of bytes that must have been allocated since the last release before the next one
 
-	// If burstBytes are free at burstChecks consecutive checks, a burst has
-	// left them: under continuous load, Go's collector lets only half as much
+	// burstBytes of free memory at burstChecks consecutive checks are left from a
+	// burst: while requests continue, Go's collector lets only half as much
 	// accumulate.
 	burstBytes  = 32 << 20
 	burstChecks = 3
@@ -23,11 +23,11 @@ const (
 
 // ReleaseMemory returns unused memory to the system until ctx ends: once after
 // the start, after every quiet interval, and within 30 seconds of the end of a
-// burst, even if other requests continue. A sidecar is idle most of the time
-// and shares the machine with its client, and opening notification streams
-// needs several times the memory that they keep.
+// burst, even if other requests continue. A sidecar is idle most of the time and
+// shares the machine with its client. Opening notification streams needs several
+// times the memory that open streams keep.
 //
-// It affects the whole process: run it once, from main.
+// ReleaseMemory affects the whole process: run it once, from main.
 func ReleaseMemory(ctx context.Context) {
 	tick := time.NewTicker(releaseInterval)
 	defer tick.Stop()
@@ -53,7 +53,7 @@ type releaser struct {
 	last       uint64 // value of allocated at the last check
 	released   uint64 // value of allocated at the last release
 	burst      int    // number of consecutive checks that found a burst's memory
-	goroutines uint64 // number of goroutines at the last release; if it is smaller now, requests have ended and freed memory
+	goroutines uint64 // number of goroutines at the last release; requests that have ended since then have freed memory
 }
 
 // due is called at each check and reports whether to release memory. allocated

@@ -35,8 +35,8 @@ func TuneRuntime() {
 // own pages.
 func heapLimit(group int64) int64 { return group / 4 * 3 }
 
-// Limits for the amount of garbage before a collection. Go's own rule (as much
-// garbage as live heap) collects a small heap a hundred times a second under
+// Limits for the garbage that accumulates before a collection. Go's own rule (as
+// much garbage as live heap) collects a small heap a hundred times a second under
 // load, and lets the heap of thousands of streams double.
 const (
 	targetGarbage = 16 << 20 // bytes
@@ -50,10 +50,9 @@ type collector struct {
 	sample  []metrics.Sample
 }
 
-// A sentinel is an object whose cleanup calls tune, after the garbage collector
-// has found that it is unused. It contains a pointer, because Go's allocator
-// puts small objects without pointers together into one block, which is freed
-// only as a whole.
+// A sentinel is an object with a cleanup: tune runs when the garbage collector
+// has freed it. It contains a pointer, because the allocator combines small
+// objects without pointers into one block, which would be freed late.
 type sentinel struct{ _ *collector }
 
 // tune runs after each garbage collection. It allocates the sentinel that the
@@ -67,9 +66,9 @@ func (c *collector) tune() {
 	runtime.AddCleanup(new(sentinel), (*collector).tune, c)
 }
 
-// percentFor returns GOGC for a live heap of the given size. The value is
-// maxPercent, a half of it, a quarter and so on, so that it changes rarely:
-// setting GOGC stops the world.
+// percentFor returns GOGC for a live heap of the given size: maxPercent, halved
+// until the garbage is small enough. Halving makes the value change rarely,
+// because setting GOGC stops the world.
 func percentFor(live uint64) int {
 	percent := maxPercent
 	for percent > minPercent && uint64(percent)*live/100 > targetGarbage {
