@@ -38,17 +38,25 @@ func items(size int) []byte {
 const pieces = 32 << 10
 
 func benchmark(b *testing.B, doc []byte) {
-	b.Run("Scanner", func(b *testing.B) {
-		s := NewScanner()
-		b.SetBytes(int64(len(doc)))
-		b.ReportAllocs()
-		for b.Loop() {
-			s.Reset(func(ews.Reference) error { return nil }, true)
-			if err := scan(s, doc, pieces); err != nil {
-				b.Fatal(err)
+	for _, c := range []struct {
+		name       string
+		references func(ews.Reference) error
+	}{
+		{"Scanner", func(ews.Reference) error { return nil }},
+		{"Scanner without references", nil}, // as with the default scope of the allow-list
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s := NewScanner()
+			b.SetBytes(int64(len(doc)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Reset(c.references, c.references != nil)
+				if err := scan(s, doc, pieces); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
-	})
+		})
+	}
 	b.Run("encoding-xml", func(b *testing.B) {
 		b.SetBytes(int64(len(doc)))
 		b.ReportAllocs()

@@ -3,6 +3,7 @@ package soap
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -56,6 +57,28 @@ const (
 func quiet(w uint64) bool {
 	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
 	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
+}
+
+// zeroBytes returns a word that is 0 if no byte of w is 0. Otherwise its lowest set
+// bit is in the lowest byte of w that is 0.
+func zeroBytes(w uint64) uint64 { return (w - ones) &^ w & highs }
+
+// quoteOrEnd returns the index of the first quote or ">" in p, or -1.
+func quoteOrEnd(p []byte) int {
+	i := 0
+	for ; i+8 <= len(p); i += 8 {
+		w := binary.LittleEndian.Uint64(p[i:])
+		found := zeroBytes(w^ones*'"') | zeroBytes(w^ones*'\'') | zeroBytes(w^ones*'>')
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(p); i++ {
+		if c := p[i]; c == '"' || c == '\'' || c == '>' {
+			return i
+		}
+	}
+	return -1
 }
 
 // quietRun is the number of bytes that quietBlock examines at once. Most of a

@@ -145,18 +145,24 @@ func (l *lexer) byteOrderMark(p []byte) (int, error) {
 }
 
 // begin starts a token with the current byte.
-func (l *lexer) begin(next state) (int, error) {
+func (l *lexer) begin(next state) {
 	l.state, l.start, l.run = next, l.off, 0
 	l.pending = l.pending[:0]
-	return 1, nil
 }
 
 func (l *lexer) text(p []byte) (int, error) {
 	switch p[0] {
 	case '<':
-		return l.begin(inMarkup)
+		l.begin(inMarkup)
+		if len(p) > 1 && startsTag(p[1]) { // nearly always: do here what the next two steps would do
+			l.state, l.quote = inTag, 0
+			n, err := l.tag(p[1:])
+			return 1 + n, err
+		}
+		return 1, nil
 	case '&':
-		return l.begin(inReference)
+		l.begin(inReference)
+		return 1, nil
 	case ']':
 		l.run = min(l.run+1, 2)
 		l.emit(textToken, l.off, p[:1])
@@ -210,6 +216,9 @@ func (l *lexer) mend(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// startsTag reports whether "<" and c are the beginning of a tag.
+func startsTag(c byte) bool { return c == '/' || classes[c]&nameStart != 0 }
+
 // markup handles the byte after "<".
 func (l *lexer) markup(p []byte) (int, error) {
 	switch c := p[0]; {
@@ -221,7 +230,7 @@ func (l *lexer) markup(p []byte) (int, error) {
 		return 1, nil
 	case c == '?':
 		return 0, violation(l.start, "a processing instruction, or an XML declaration that is not at the beginning")
-	case c == '/' || classes[c]&nameStart != 0:
+	case startsTag(c):
 		l.state, l.quote = inTag, 0
 		return 0, nil
 	}
@@ -300,26 +309,26 @@ func (l *lexer) tag(p []byte) (int, error) {
 
 // tagEnd returns the index of the ">" that ends the current tag, or -1.
 func (l *lexer) tagEnd(p []byte) int {
-	quote := l.quote
-	for i := 0; i < len(p); i++ {
-		if quote != 0 {
-			n := bytes.IndexByte(p[i:], quote)
+	for i := 0; ; {
+		if l.quote != 0 {
+			n := bytes.IndexByte(p[i:], l.quote)
 			if n < 0 {
-				break
+				return -1
 			}
-			i += n
-			quote = 0
-			continue
+			i += n + 1
+			l.quote = 0
 		}
-		switch c := p[i]; c {
-		case '"', '\'':
-			quote = c
-		case '>':
+		n := quoteOrEnd(p[i:])
+		if n < 0 {
+			return -1
+		}
+		i += n
+		if p[i] == '>' {
 			return i
 		}
+		l.quote = p[i]
+		i++
 	}
-	l.quote = quote
-	return -1
 }
 
 // reference collects an entity or character reference and decodes it when it is

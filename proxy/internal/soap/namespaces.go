@@ -113,7 +113,12 @@ func (n *namespaces) push(prefix, uri []byte) bool {
 	return true
 }
 
+// slot returns the slot of a prefix. A prefix of one character has its own:
+// there are too few of them for many to share a slot.
 func (n *namespaces) slot(prefix []byte) uint8 {
+	if len(prefix) == 1 {
+		return prefix[0]
+	}
 	return uint8(maphash.Bytes(n.seed, prefix))
 }
 

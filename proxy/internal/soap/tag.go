@@ -40,12 +40,11 @@ func (e *element) violation(i int, reason string) error {
 // parse parses a start tag, which is without "<" and ">". It does not resolve
 // namespaces.
 func (e *element) parse(p []byte) error {
-	n := nameLength(p)
-	if n == 0 {
+	var n int
+	if e.prefix, e.local, n = cutName(p); n == 0 {
 		return e.violation(0, badName)
 	}
 	e.name = p[:n]
-	e.prefix, e.local = split(e.name)
 	e.attrs, e.empty = e.attrs[:0], false
 	for i := n; ; {
 		blank := spaces(p[i:])
@@ -71,13 +70,12 @@ func (e *element) parse(p []byte) error {
 
 // attribute parses the attribute at index i and returns the index after it.
 func (e *element) attribute(p []byte, i int) (int, error) {
-	n := nameLength(p[i:])
+	prefix, local, n := cutName(p[i:])
 	if n == 0 {
 		return 0, e.violation(i, badName)
 	}
-	e.attrs = append(e.attrs, attribute{at: i, name: p[i : i+n]})
+	e.attrs = append(e.attrs, attribute{at: i, name: p[i : i+n], prefix: prefix, local: local})
 	a := &e.attrs[len(e.attrs)-1]
-	a.prefix, a.local = split(a.name)
 	i += n
 	i += spaces(p[i:])
 	if i == len(p) || p[i] != '=' {
@@ -101,21 +99,24 @@ func (e *element) attribute(p []byte, i int) (int, error) {
 
 const badName = "a name that is not a plain ASCII one"
 
-// nameLength returns the length of the qualified name at the beginning of p, 0 if
-// there is none or its form or size is not allowed.
-func nameLength(p []byte) int {
-	n := part(p)
+// cutName returns the parts of the qualified name at the beginning of p, and its
+// length, 0 if there is none or its form or size is not allowed. prefix is nil
+// for a name without one.
+func cutName(p []byte) (prefix, local []byte, n int) {
+	n = part(p)
+	local = p[:n]
 	if n > 0 && n < len(p) && p[n] == ':' {
-		local := part(p[n+1:])
-		if local == 0 {
-			return 0
+		rest := p[n+1:]
+		prefix, local = local, rest[:part(rest)]
+		if len(local) == 0 {
+			return nil, nil, 0
 		}
-		n += 1 + local
+		n += 1 + len(local)
 	}
 	if n > maxName || n < len(p) && (p[n] == ':' || classes[p[n]]&wide != 0) {
-		return 0
+		return nil, nil, 0
 	}
-	return n
+	return prefix, local, n
 }
 
 // part returns the length of the name without a colon at the beginning of p.
@@ -128,14 +129,4 @@ func part(p []byte) int {
 		n++
 	}
 	return n
-}
-
-// split returns the parts of a qualified name.
-func split(name []byte) (prefix, local []byte) {
-	for i, c := range name {
-		if c == ':' {
-			return name[:i], name[i+1:]
-		}
-	}
-	return nil, name
 }

@@ -77,7 +77,7 @@ func (z *zone) exit(dst, name []byte, text *leaf) ([]byte, string) {
 		}
 		dst = appendEscaped(dst, text.text)
 	}
-	_, local := split(name)
+	_, local, _ := cutName(name)
 	dst = append(dst, "</t:"...)
 	dst = append(dst, local...)
 	return append(dst, '>'), ""
