@@ -1,6 +1,10 @@
 package metrics
 
-import "sync"
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
 
 // A family finds the metric for a set of labels without building a map or
 // hashing each label, which is most of the cost of counting. It holds at most
@@ -12,20 +16,19 @@ type family[K comparable, M any] struct {
 	rest  K
 	child func(K) M
 
-	mu   *sync.RWMutex
-	made map[K]M
+	made *atomic.Pointer[map[K]M] // the map is never changed, so that get needs no lock
+	mu   *sync.Mutex              // held while made is replaced
 }
 
 func newFamily[K comparable, M any](limit int, rest K, child func(K) M) family[K, M] {
-	return family[K, M]{limit: limit, rest: rest, child: child, mu: new(sync.RWMutex), made: make(map[K]M)}
+	f := family[K, M]{limit: limit, rest: rest, child: child, made: new(atomic.Pointer[map[K]M]), mu: new(sync.Mutex)}
+	f.made.Store(&map[K]M{})
+	return f
 }
 
 // get returns the metric of k.
 func (f *family[K, M]) get(k K) M {
-	f.mu.RLock()
-	m, ok := f.made[k]
-	f.mu.RUnlock()
-	if ok {
+	if m, ok := (*f.made.Load())[k]; ok {
 		return m
 	}
 	return f.add(k)
@@ -34,16 +37,19 @@ func (f *family[K, M]) get(k K) M {
 func (f *family[K, M]) add(k K) M {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m, ok := f.made[k]; ok {
+	made := *f.made.Load()
+	if m, ok := made[k]; ok {
 		return m
 	}
-	if len(f.made) >= f.limit {
+	if len(made) >= f.limit {
 		k = f.rest
-		if m, ok := f.made[k]; ok {
+		if m, ok := made[k]; ok {
 			return m
 		}
 	}
 	m := f.child(k)
-	f.made[k] = m
+	made = maps.Clone(made)
+	made[k] = m
+	f.made.Store(&made)
 	return m
 }
