@@ -21,8 +21,9 @@ import (
 
 const (
 	// verifiedTime is how long verified credentials need no further comparison.
-	// Each request extends it, so that many wrong passwords do not lock active
-	// clients out. A change of the file ends it.
+	// Each request with them extends this time, because clients that send many
+	// wrong passwords must not lock active clients out. A changed users file
+	// ends the time.
 	verifiedTime = 5 * time.Minute
 	maxVerified  = 1024 // number of fingerprints; a client has one, or a few after changes of its password
 )
@@ -61,10 +62,10 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 	return a, nil
 }
 
-// Reload reads the file and makes its users current. It reports whether they
-// have changed. After an error the users stay unchanged. It refuses a file that
-// may be truncated, and one with a user who can open every mailbox and could
-// not before. Calls must not overlap.
+// Reload reads the users file and makes its users current. It reports whether
+// they have changed. After an error the users stay unchanged. It refuses a file
+// that may be truncated, and a file that lets a user open every mailbox who
+// could not do so before. Calls must not overlap.
 func (a *Authenticator) Reload() (changed bool, err error) {
 	list, unended, err := config.ReadClientUsers(config.ReadFile, a.config.ClientUsersFile)
 	if err != nil {
@@ -94,11 +95,11 @@ func (a *Authenticator) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// widened returns the number of a user who, without a global allow-list, can
-// open every mailbox after a reload and could not before: a user who had
-// patterns, or a new user if all users had patterns. It returns 0 if there is
-// none. Errors do not contain the name, because /ready shows them to any
-// client.
+// widened returns the number, from 1, of the first user who can open every
+// mailbox after a reload and could not before; 0 if there is none. It applies
+// if there is no global allow-list. Such a user had patterns before, or is new
+// although all users had patterns. Errors contain the number instead of the
+// name, because /ready shows errors to any client.
 func widened(before, after config.ClientUsers) int {
 	narrowed := make(map[string]bool, len(before))
 	for _, u := range before {
@@ -113,8 +114,9 @@ func widened(before, after config.ClientUsers) int {
 	return 0
 }
 
-// DefaultMailboxOff reports whether after a reload the patterns of no user
-// contain the default mailbox. Then requests that name no mailbox are refused.
+// DefaultMailboxOff reports whether a reload has taken the default mailbox off
+// the allow-list, or off the patterns of all users. Requests that name no
+// mailbox are then refused.
 func (a *Authenticator) DefaultMailboxOff() bool {
 	return a.users.Load().defaultOff || a.list.DefaultMailboxOff()
 }
@@ -143,7 +145,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password
 	return u.byName[name].narrow(a.policyFor(u)), nil
 }
 
-// verify returns nil if a user has the password. Its comparison takes the same
+// verify returns nil if a user has the password. Its comparison does the same
 // work for an unknown user, a wrong password and a right one. Credentials that
 // were verified a short time ago need no comparison.
 func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, password string) error {

@@ -150,8 +150,8 @@ func policyOf(t testing.TB, a *Authenticator, name, password string) *policy.Pol
 	return p
 }
 
-// known reports whether a client at an address of the network has right
-// credentials.
+// known reports whether a client with an address that is not on loopback is
+// authenticated.
 func known(t testing.TB, a *Authenticator, name, password string) bool {
 	t.Helper()
 	_, err := a.Authenticate(t.Context(), "10.1.2.3:50000", name, password)
@@ -204,8 +204,8 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 	})
 }
 
-// TestCredentialsVerifiedDuringTheWait checks that of several connections with
-// the same credentials only the first one's comparison is done.
+// TestCredentialsVerifiedDuringTheWait checks that several connections with the
+// same credentials need only one comparison.
 func TestCredentialsVerifiedDuringTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")
@@ -295,8 +295,8 @@ func TestRestAfterAWrongPassword(t *testing.T) {
 	}
 }
 
-// TestSuspectTime checks that a peer with a wrong password waits in the other
-// lane for a minute.
+// TestSuspectTime checks that a peer's comparisons use the suspect lane for one
+// minute after a wrong password.
 func TestSuspectTime(t *testing.T) {
 	for age, suspect := range map[time.Duration]bool{0: true, time.Minute - 1: true, time.Minute: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -336,7 +336,8 @@ func TestGuessesAreSlowed(t *testing.T) {
 		stop := guess(t, a, peers...)
 		time.Sleep(10 * time.Minute)
 		stop()
-		// At most a fifth and a tenth of the time.
+		// Guesses use at most a fifth of the time in one lane and a tenth in
+		// the other.
 		if n := comparisons.Load(); n > 2*(600/5+600/10)+4 || n < 60 {
 			t.Errorf("%d half seconds of work in 600 seconds", n)
 		}
@@ -470,8 +471,8 @@ func TestModeAndScopeApplyToUsersPatterns(t *testing.T) {
 	}
 }
 
-// TestUsersOfWhomNoPolicyCanBeMade has the mode of an allow-list, which a file
-// without any pattern does not make.
+// TestUsersOfWhomNoPolicyCanBeMade sets the mode of an allow-list, for which no
+// policy can be made if neither a list nor a user has patterns.
 func TestUsersOfWhomNoPolicyCanBeMade(t *testing.T) {
 	c := &config.Config{ListMode: config.Audit, ClientUsersFile: "users", ClientUsers: config.ClientUsers{newTestUser(t, "crm", "right", 4)}}
 	l, err := allowlist.New(&config.Config{}, slog.New(slog.DiscardHandler))
@@ -505,8 +506,8 @@ func TestUsersWithoutTheDefaultMailboxAreReloaded(t *testing.T) {
 	}
 }
 
-// TestChangedUsersFile runs under synctest, where a comparison takes no time, so
-// that wrong passwords delay nothing.
+// TestChangedUsersFile runs under synctest, where a comparison takes no time,
+// so wrong passwords delay nothing.
 func TestChangedUsersFile(t *testing.T) { synctest.Test(t, testChangedUsersFile) }
 
 func testChangedUsersFile(t *testing.T) {

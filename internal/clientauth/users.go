@@ -11,8 +11,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// users is one content of the file, with the credentials that were verified
-// against it. A new content starts without verified credentials, so that a
+// users is the parsed content of the users file, with the credentials that were
+// verified against it. New content starts without verified credentials, so a
 // changed password takes effect immediately.
 type users struct {
 	list       config.ClientUsers
@@ -37,10 +37,10 @@ func newUsers(list config.ClientUsers, base *policy.Policy) *users {
 const maxPassword = 72
 
 // matches compares the password with the user's hash. Every call does the same
-// work: that of one comparison at the highest cost. An unknown user is compared
-// with a hash that no password has. A comparison at a lower cost c is followed
-// by comparisons at the costs c, c+1, … d-1, which together take as long as one
-// at the highest cost d.
+// work: that of one comparison at the highest cost d. An unknown user is
+// compared with a hash that no password has. A comparison at a lower cost c is
+// followed by comparisons at the costs c, c+1, … d-1. All of them, including
+// the first one, add up to the work of one comparison at the cost d.
 func (u *users) matches(name, password string) bool {
 	known := u.byName[name]
 	entry := known
@@ -59,8 +59,8 @@ func (u *users) matches(name, password string) bool {
 	return right && readable && known != nil
 }
 
-// unmatchable returns a well-formed hash of the given cost whose password
-// nobody knows.
+// unmatchable returns a well-formed hash of the given cost. Its password is not
+// known.
 func unmatchable(cost int) []byte {
 	return fmt.Appendf(nil, "$2a$%02d$%s", cost, strings.Repeat(".", 22+31))
 }

@@ -15,7 +15,7 @@ const (
 	logFilesKept = 5  // number of old files in addition to the current one
 )
 
-// A File is a log file that is rotated by size. Lines that cannot be written,
+// A file is a log file that is rotated by size. Lines that cannot be written,
 // for example because the disk is full, go to stderr. Write must not be called
 // concurrently.
 type file struct {

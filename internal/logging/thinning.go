@@ -17,14 +17,14 @@ type Thinning struct {
 	omitted int       // number of lines left out since the latest line
 }
 
-// NewThinning returns a Thinning that leaves out no line of the first burst, and
-// then all but one in each interval.
+// NewThinning returns a Thinning that keeps the first burst lines, and after
+// these one line in each interval.
 func NewThinning(burst int, interval time.Duration) *Thinning {
 	return &Thinning{burst: burst, interval: interval}
 }
 
-// Count counts a line. omit says whether to leave it out. If not, omitted is
-// the number of lines that were left out before it.
+// Count counts a line. omit says whether to leave it out. If the line is kept,
+// omitted is the number of lines left out since the previous kept line.
 func (t *Thinning) Count() (omit bool, omitted int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

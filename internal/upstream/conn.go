@@ -38,8 +38,8 @@ type conn struct {
 // larger one would not save system calls. Each of thousands of streams has one.
 const readBufferSize = 1 << 10
 
-// newConn returns a connection before its TLS handshake. through is tcp itself,
-// or a tunnel through a corporate proxy, to which tcp leads.
+// newConn returns a connection before its TLS handshake. through is tcp itself
+// or, if tcp leads to a corporate proxy, a tunnel through that proxy.
 func newConn(config *Config, through, tcp net.Conn, tlsConfig *tls.Config) *conn {
 	c := &conn{config: config, tcp: tcp, wire: &wire{Conn: socket.Of(through)}, readLimit: math.MaxInt64}
 	c.tls = tls.Client(c.wire, tlsConfig)

@@ -46,7 +46,7 @@ func (d *connector) connect(ctx context.Context) (*conn, error) {
 }
 
 // open opens a connection. When the server does not respond to the hello, it
-// tries once more with a shorter one: see keyExchange.
+// tries once more with a shorter hello; see keyExchange.
 func (d *connector) open(ctx context.Context) (*conn, error) {
 	config, timeout := d.keyExchange.first(d.config.HandshakeTimeout)
 	c, err := d.openWith(ctx, config, timeout)

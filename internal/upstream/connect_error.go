@@ -30,7 +30,7 @@ type ConnectError struct {
 }
 
 // Error describes the failure, with the issuer of a certificate that is not
-// trusted and with the remedy where there is a known one.
+// trusted and with a remedy if one is known.
 func (e *ConnectError) Error() string {
 	text := fmt.Sprintf("upstream: %s %s: %v", e.Step, e.Server, e.Err)
 	if remedy := e.Remedy(); remedy != "" {
@@ -50,7 +50,8 @@ func (e *ConnectError) Timeout() bool {
 	return errors.As(e.Err, &timeout) && timeout.Timeout()
 }
 
-// Temporary reports the same as Timeout. It makes the error a net.Error.
+// Temporary returns what Timeout returns. An error needs this method to be a
+// net.Error.
 func (e *ConnectError) Temporary() bool { return e.Timeout() }
 
 // Remedy returns advice for the administrator, "" when there is none.

@@ -112,9 +112,9 @@ func TestHelloThatIsTooLong(t *testing.T) {
 	})
 }
 
-// TestSilentServer checks that the second handshake, with a shorter hello, does
-// not exceed the timeout. If that handshake fails too, the next connection
-// begins with the long hello again.
+// TestSilentServer checks that the two handshakes with a silent server together
+// take no longer than the timeout. If both fail, the next connection begins
+// with the long hello again.
 func TestSilentServer(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		var log bytes.Buffer

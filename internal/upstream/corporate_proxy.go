@@ -29,7 +29,8 @@ func (c *Config) DialAddress() string {
 	return net.JoinHostPort(c.Proxy.Hostname(), cmp.Or(c.Proxy.Port(), defaultProxyPort(c.Proxy)))
 }
 
-// defaultProxyPort returns "" for a scheme that is not supported.
+// defaultProxyPort returns the default port for the scheme of the proxy, "" if
+// the scheme is not supported.
 func defaultProxyPort(proxy *url.URL) string {
 	switch proxy.Scheme {
 	case "http":
@@ -112,7 +113,7 @@ func (p *corporateProxy) connectRequest() string {
 
 // ConnectRefusal returns an error that explains a corporate proxy's refusal of
 // CONNECT, nil for a response that opens the tunnel. Callers put the name of
-// the proxy before its text.
+// the proxy before the error's text.
 func ConnectRefusal(resp *http.Response) error {
 	const limit = 100
 	quote := func(text string) string { return strconv.Quote(text[:min(len(text), limit)]) }

@@ -195,9 +195,9 @@ func TestSOCKS(t *testing.T) {
 	}
 }
 
-// TestSerialNumbers uses a server whose certificate has a serial number that RFC
-// 5280 does not allow, as some private authorities issue. The certificate is its
-// own root, so that its signature is not verified.
+// TestSerialNumbers uses a server whose certificate has a serial number that
+// RFC 5280 does not allow, as some private authorities issue. The certificate
+// is its own root, so its signature is not verified.
 func TestSerialNumbers(t *testing.T) {
 	certificate, key, _ := writeCertificate(t)
 	pair := must(tls.LoadX509KeyPair(certificate, key))

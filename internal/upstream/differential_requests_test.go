@@ -140,7 +140,7 @@ func sayAndCloseNotify(text string) step {
 		_ = say(text)(p)
 		_ = closeNotify(p)
 		p.batcher.hold = false
-		_ = p.raw.SetWriteDeadline(time.Time{}) // set by crypto/tls
+		_ = p.raw.SetWriteDeadline(time.Time{}) // removes the deadline that crypto/tls has set
 		_, err := p.raw.Write(p.batcher.held.Bytes())
 		return err
 	}

@@ -23,7 +23,8 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// A client is the interface that both implementations have.
+// A client has the methods that upstream.Transport and http.Transport have in
+// common.
 type client interface {
 	http.RoundTripper
 	CloseIdleConnections()
@@ -55,7 +56,7 @@ func newTestTransport(t testing.TB, s *server, adjust ...func(*upstream.Config))
 	return transport
 }
 
-// newNetHTTPTransport returns an http.Transport with the same bounds.
+// newNetHTTPTransport returns an http.Transport with the limits of testConfig.
 func newNetHTTPTransport(s *server) *http.Transport {
 	_, roots := serverIdentity()
 	var http1 http.Protocols
@@ -245,7 +246,7 @@ func (c scenario) compare(t *testing.T, n network) {
 		t.Errorf("upstream\n got %s\nwant %s\n%s", summary, want, details)
 	}
 	if _, memory := n.(memoryNetwork); memory && (!c.fakeTime || c.readsNothing) {
-		return // http.Transport closes under a lock, for which fake time does not wait; the case runs on TCP too
+		return // http.Transport closes connections under a lock, and fake time stands still while a goroutine waits for a lock; the case runs on TCP too
 	}
 	others := c.checkNetHTTP(t, n, of)
 	if c.netHTTP == "" && !strings.Contains(summary, "broken") && !strings.Contains(summary, "unconnected") && details != others {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// FuzzResponse lets a server send arbitrary bytes. A complete response equals
-// what http.ReadResponse reads from the same bytes, and the next request gets
-// its own response.
+// FuzzResponse lets a server send arbitrary bytes. It checks that a complete
+// response equals what http.ReadResponse reads from the same bytes, and that
+// the next request gets its own response.
 func FuzzResponse(f *testing.F) {
 	for _, seed := range []string{ok, ok + extraResponse, chunked + "5\r\n<ok/>\r\n0\r\n\r\n", chunked + "5\r\n<ok/>\r\n0\r\n\r\n" + extraResponse,
 		chunked + "zz", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + extraResponse,
@@ -77,8 +77,8 @@ func checkSame(t *testing.T, text []byte, r *http.Request, resp *http.Response, 
 	}
 }
 
-// FuzzRequest sends arbitrary requests. The server receives either the same
-// request or none.
+// FuzzRequest sends arbitrary requests. It checks that the server receives the
+// unchanged request or none.
 func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/EWS/Exchange.asmx", "a=b", "Soapaction", "x", "<a/>", true, int64(4))
 	f.Add("GET", "/", "", "content-length", "7", "", false, int64(0))

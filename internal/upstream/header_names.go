@@ -124,7 +124,7 @@ func headEnd(b []byte) int {
 	}
 }
 
-// An emptyBody is the body of a response without one.
+// An emptyBody is the body of a response that has no body.
 type emptyBody struct{ *headerNames }
 
 func (emptyBody) Read([]byte) (int, error)         { return 0, io.EOF }

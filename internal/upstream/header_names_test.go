@@ -20,7 +20,7 @@ func spelled(t *testing.T, resp *http.Response, canonical string) string {
 }
 
 func TestHeaderNames(t *testing.T) {
-	// As Exchange Server 2019 spells them.
+	// Header names as Exchange Server 2019 spells them.
 	exchange := []string{"X-FEServer: EX1", "X-BEServer: EX2", "request-id: 1", "X-DiagInfo: EX2", "X-CalculatedBETarget: ex2", "Cache-Control: private"}
 	padding := "X-Padding: " + strings.Repeat("x", 3000)
 	for _, c := range []struct {

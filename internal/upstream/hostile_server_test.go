@@ -104,8 +104,9 @@ func consume(br *bufio.Reader) (string, error) {
 	return string(b), err
 }
 
-// Bytes after a response must not be read as the next response, even when TLS
-// has buffered them and the socket is empty.
+// TestBytesAfterResponseInTLSBuffer checks that bytes after a response are not
+// read as the next response, even when TLS has buffered them and the socket is
+// empty.
 func TestBytesAfterResponseInTLSBuffer(t *testing.T) {
 	long := strings.Repeat("a", 10000)
 	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
@@ -144,8 +145,9 @@ func (c timeoutConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The error for a request that was sent must not be a ConnectError, because
-// callers retry after that.
+// TestTimeoutAfterSendingIsNotAConnectError checks the error for a request that
+// was sent. It must not be a ConnectError, because callers retry after a
+// ConnectError.
 func TestTimeoutAfterSendingIsNotAConnectError(t *testing.T) {
 	var armed atomic.Bool
 	got := make(chan string, 1)
@@ -177,8 +179,8 @@ func TestGarbageAfterSendingIsNotAConnectError(t *testing.T) {
 	}
 }
 
-// slowDeadlineConn is a connection whose user is descheduled after it has set a
-// deadline.
+// slowDeadlineConn is a connection whose user is not scheduled for 5 ms after
+// it has set a deadline, as on a busy machine.
 type slowDeadlineConn struct{ *net.TCPConn }
 
 func (c slowDeadlineConn) SetReadDeadline(at time.Time) error {
@@ -189,8 +191,8 @@ func (c slowDeadlineConn) SetReadDeadline(at time.Time) error {
 	return err
 }
 
-// No request is lost on a connection that the server closed while it was idle,
-// even on a busy machine.
+// TestClosedWhileIdleUnderLoad checks that no request is lost on a connection
+// that the server closed while it was idle, even on a busy machine.
 func TestClosedWhileIdleUnderLoad(t *testing.T) {
 	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		body, err := consume(br)
@@ -208,8 +210,9 @@ func TestClosedWhileIdleUnderLoad(t *testing.T) {
 	}
 }
 
-// A response may last for half an hour. The memory of its request must be
-// released at its beginning.
+// TestOpenResponseReleasesRequestMemory checks that the memory of a request is
+// released when its response begins, because a response may last for half an
+// hour.
 func TestOpenResponseReleasesRequestMemory(t *testing.T) {
 	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
 		_, _ = consume(br)
@@ -229,7 +232,8 @@ func TestOpenResponseReleasesRequestMemory(t *testing.T) {
 // connWithoutProbe hides SyscallConn, as on systems without a probe.
 type connWithoutProbe struct{ net.Conn }
 
-// Each request gets its own response, and reaches the server at most once.
+// TestStress checks that each request gets its own response, and reaches the
+// server at most once.
 func TestStress(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
 		"probe": nil, "idle reader": func(c net.Conn) net.Conn { return connWithoutProbe{c} },

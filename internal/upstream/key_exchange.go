@@ -13,7 +13,8 @@ import (
 // A keyExchange chooses the groups that a TLS hello offers. A hello with a
 // post-quantum group (ML-KEM) needs two TCP segments, and some devices drop it
 // or reset the connection. After such a failure the transport tries once more
-// with classical groups; when that succeeds, all further connections use them.
+// with classical groups. If this second handshake succeeds, all further
+// connections use classical groups.
 type keyExchange struct {
 	hybrid  *tls.Config // nil: the hybrid hello is never sent
 	classic *tls.Config

@@ -133,7 +133,8 @@ func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// TestFillDoesNotWait checks that reads wait again after fill.
+// TestFillDoesNotWait checks that the reads of fill do not wait, and that later
+// reads wait again.
 func TestFillDoesNotWait(t *testing.T) {
 	c := &conn{wire: &wire{}, probe: func() socket.State { return socket.Empty }}
 	b := &responseBody{attempt: &attempt{conn: c}}

@@ -65,7 +65,8 @@ func (p *pool) push(c *conn) bool {
 	return true
 }
 
-// scheduleExpiry requires p.mu.
+// scheduleExpiry starts the timer of closeExpired if it is not running. The
+// caller holds p.mu.
 func (p *pool) scheduleExpiry(wait time.Duration) {
 	if p.expiry == nil {
 		p.expiry = time.AfterFunc(wait, p.closeExpired)

@@ -60,8 +60,8 @@ func (b *responseBody) Read(p []byte) (int, error) {
 // records.
 const minFillSize = 64 << 10
 
-// fill reads more into p, which holds n bytes, while data has arrived. It does
-// not wait.
+// fill reads more bytes into p, after the n bytes already in it, as long as
+// received data is available. It does not wait.
 func (b *responseBody) fill(p []byte, n int, err error) (int, error) {
 	c := b.attempt.conn
 	c.wire.probe = c.probe
@@ -90,7 +90,8 @@ func (b *responseBody) finish(state int32) {
 	if !b.state.CompareAndSwap(responseOpen, state) {
 		return
 	}
-	// Bytes after the response would be read as the next response.
+	// Close the connection if bytes follow the response, because they would be
+	// read as the next response.
 	reusable := state == responseComplete && b.keepAlive && b.attempt.conn.br.Buffered() == 0
 	b.attempt.responseEnded(reusable)
 }

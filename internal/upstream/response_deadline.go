@@ -14,8 +14,8 @@ type responseDeadline struct {
 	begun bool // the response has begun, or the request has failed
 }
 
-// requestSent starts the time. A deadline left from an earlier request is kept
-// if it is nearly the same, because setting a deadline is expensive.
+// requestSent starts the time limit. A deadline left from an earlier request is
+// kept if it is nearly the same, because setting a deadline is expensive.
 func (d *responseDeadline) requestSent(c *conn, r *http.Request) {
 	timeout := c.config.ResponseTimeout(r)
 	d.mu.Lock()
@@ -56,8 +56,8 @@ func (d *responseDeadline) responseBegun(c *conn, resp *http.Response) {
 	}
 }
 
-// exceeded reports whether the time has ended. The error of reading a head does
-// not always show it.
+// exceeded reports whether the time limit was exceeded. The error of a read
+// does not always show this.
 func (d *responseDeadline) exceeded(c *conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -229,7 +229,8 @@ func listen(t testing.TB) tcpNetwork {
 	return tcpNetwork{l}
 }
 
-// open ignores the end of ctx, because the caller of open also accepts.
+// open dials and accepts a connection. It ignores the end of ctx, because the
+// next Accept would return a connection whose dial was cancelled.
 func (l tcpNetwork) open(ctx context.Context, s *server) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(context.WithoutCancel(ctx), "tcp", l.Addr().String())
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 )
 
 // A silenceWatch closes the connections of uploads whose server acknowledges
-// nothing for socket.MaxSilence. It takes the place of the system's limit while
-// bytes are unsent or not acknowledged, because that limit ends uploads on a slow
-// line although acknowledgements arrive: see socket.Relax. On systems other than
-// Linux it does nothing. It is safe for concurrent use.
+// nothing for socket.MaxSilence. While bytes are unsent or not acknowledged, it
+// replaces the system's time limit, because that limit also ends uploads on a
+// slow line whose acknowledgements arrive; see socket.Relax. On systems other
+// than Linux it does nothing. It is safe for concurrent use.
 type silenceWatch struct {
 	sockets sockets
 
@@ -29,7 +29,7 @@ type sockets struct {
 
 var systemSockets = sockets{sending: socket.SendingOf, relax: socket.Relax, restore: socket.Restore}
 
-// watchInterval is the time between two looks at the uploads.
+// watchInterval is the time between two checks of the uploads.
 const watchInterval = time.Second
 
 // A watchedUpload is an upload that has not ended, or whose bytes were not all
@@ -37,10 +37,11 @@ const watchInterval = time.Second
 type watchedUpload struct {
 	written <-chan struct{} // closed when all bytes were given to the system
 	since   time.Time       // beginning of the upload, or the last time at which nothing was pending
-	relaxed bool            // the watch limits the silence
+	relaxed bool            // the system's limit is relaxed, because the watch limits the silence
 }
 
-// A verdict says who limits the silence of a server, or that it is lost.
+// A verdict is the result of a check of an upload. It says what limits the
+// silence of the upload's server, or that the server is lost.
 type verdict int
 
 const (
@@ -50,8 +51,8 @@ const (
 	serverLost
 )
 
-// judge returns the verdict on an upload. An idle connection may have been
-// silent for long before its next upload began: that does not count.
+// judge checks an upload. Silence before the upload began does not count,
+// because the connection may have been idle.
 func (u *watchedUpload) judge(s socket.Sending, now time.Time) verdict {
 	switch {
 	case s.Pending && min(s.Silence, now.Sub(u.since)) >= socket.MaxSilence:
@@ -92,15 +93,16 @@ func (w *silenceWatch) end(c *conn) {
 	}
 }
 
-// look judges all uploads, and does so again later while there are any.
+// look checks all uploads and closes the connections whose server is lost. It
+// is called again after watchInterval while there are uploads.
 func (w *silenceWatch) look() {
 	for _, c := range w.update() {
 		c.lose()
 	}
 }
 
-// update carries out the verdicts on all uploads. It returns the connections whose
-// server is lost.
+// update checks all uploads and acts on the verdicts. It returns the
+// connections whose server is lost.
 func (w *silenceWatch) update() (lost []*conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,7 +133,8 @@ func (w *silenceWatch) update() (lost []*conn) {
 	return lost
 }
 
-// setRelaxed must be called with w.mu locked.
+// setRelaxed relaxes the system's limit on the silence of u's server, or
+// restores it. The caller holds w.mu.
 func (w *silenceWatch) setRelaxed(c *conn, u *watchedUpload, relaxed bool) {
 	switch {
 	case relaxed == u.relaxed:

@@ -52,7 +52,8 @@ func TestSilenceVerdict(t *testing.T) {
 	}
 }
 
-// TestSilentUpload uploads to a server whose acknowledgements are invented.
+// TestSilentUpload uploads to a server. The test makes up which bytes the
+// server has acknowledged.
 func TestSilentUpload(t *testing.T) {
 	s := httptest.NewTLSServer(nil) // for its certificate, outside of the bubbles
 	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
@@ -62,7 +63,7 @@ func TestSilentUpload(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		reads    time.Duration // time at which the server reads the body
-		responds time.Duration // and after that responds
+		responds time.Duration // time from then until the server responds
 		sending  func(sinceBegin time.Duration) socket.Sending
 		took     time.Duration
 		fails    bool
@@ -111,7 +112,7 @@ func TestSilentUpload(t *testing.T) {
 					t.Errorf("the system's limit was not restored: %d", n)
 				}
 				tr.CloseIdleConnections()
-				time.Sleep(2 * time.Hour) // for the server
+				time.Sleep(2 * time.Hour) // lets the server's goroutines end
 			})
 		})
 	}

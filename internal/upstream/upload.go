@@ -57,8 +57,8 @@ func (u *upload) send() (connFailed bool, err error) {
 	return u.sendBody()
 }
 
-// awaitDecision waits for the server's response to the expectation, but not
-// longer than the timeout.
+// awaitDecision waits for the server's response to "Expect: 100-continue", but
+// not longer than the timeout.
 func (u *upload) awaitDecision() bool {
 	timeout := time.NewTimer(u.attempt.conn.config.ContinueTimeout)
 	defer timeout.Stop()
@@ -82,8 +82,7 @@ const (
 	maxRecords = pieceSize + 1<<10 // TLS adds about thirty bytes to each 16 KiB
 )
 
-// A piece is memory for a part of a body and for the TLS records that it
-// becomes.
+// A piece is memory for a part of a body and for the TLS records of that part.
 type piece struct {
 	text    [pieceSize]byte
 	records [maxRecords]byte
