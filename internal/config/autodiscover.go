@@ -80,9 +80,9 @@ func bareName(host string) string {
 	return host
 }
 
-// leadsRound reports whether the URL that clients get has the same host name as
-// Exchange, and hmaproxy finds Exchange by that name. The name can lead only to
-// one of the two.
+// leadsRound reports whether the URL for clients has the host name of Exchange,
+// and hmaproxy connects to Exchange by this name too. That cannot work, because
+// the name leads either to hmaproxy or to Exchange.
 func leadsRound(c *Config) bool {
 	u := c.Autodiscover.URL
 	return u != nil && strings.EqualFold(u.Hostname(), c.EWS.Hostname()) && c.Connect == ""

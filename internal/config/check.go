@@ -15,9 +15,9 @@ type rules struct {
 	problems *problemList
 }
 
-// check checks the settings together. The source of the certificate is checked
-// before the files: a file that must not be set at all is then reported as
-// such, even if it does not exist.
+// check checks the settings together. It checks the source of the certificate
+// before the files. Then a setting that must not be set at all is reported as
+// that, even if its file does not exist.
 func (r *rules) check() {
 	checkSource(r)
 	checkVaultAuth(r)

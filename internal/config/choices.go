@@ -93,7 +93,7 @@ func (a *ListAddresses) UnmarshalText(text []byte) error {
 // ListIDs says how an id whose mailbox cannot be read is treated.
 type ListIDs string
 
-// The ways to treat such an id.
+// The ways to treat an id whose mailbox cannot be read.
 const (
 	KnownIDs  ListIDs = "known"  // forward and count it
 	StrictIDs ListIDs = "strict" // refuse it

@@ -2,11 +2,11 @@
 // wrong: addresses are parsed, lists are not empty, and settings that only make
 // sense together have been checked together.
 //
-// [Load] is the entry point. It reads every variable, reports all mistakes at once
-// as [*Problems], and never puts a value into an error, because a value may be a
-// secret that was set as the wrong variable. [ParseEnvFile] reads the file
-// of the -env-file flag, [Usage] and [Markdown] print the list of variables
-// that the tags of Config describe.
+// [Load] is the entry point. It reads every variable, reports all mistakes
+// together as [*Problems], and never puts a value into an error, because a
+// value may be a secret that was set as the wrong variable. [ParseEnvFile]
+// reads the file of the -env-file flag, [Usage] and [Markdown] print the list
+// of variables that the tags of Config describe.
 package config
 
 import (
@@ -44,7 +44,8 @@ type Config struct {
 
 	// AppAuth says what proves the identity of App.
 	AppAuth AppAuth `env:"HMA_APP_AUTH" envDefault:"certificate" form:"certificate, workload or managed" desc:"What proves the identity of HMA_APP_ID to Entra ID. certificate is the supported way. workload and managed are experimental: a federated credential takes the certificate's place, a token of the Kubernetes service account (AZURE_FEDERATED_TOKEN_FILE) or of a managed identity. It is not known whether Exchange Server accepts the tokens that Entra ID then issues: hmaproxy doctor -mailbox ADDRESS finds out."`
-	// AppIdentity is the user-assigned managed identity of AppAuth managed; "" means the machine's only one.
+	// AppIdentity is the user-assigned managed identity of AppAuth managed; ""
+	// means the machine's only identity.
 	AppIdentity AppID `env:"HMA_APP_IDENTITY_ID" form:"a client id, a GUID" absent:"the machine's only user-assigned identity" desc:"Client id of the managed identity, with HMA_APP_AUTH=managed (experimental)."`
 	// FederatedTokenFile holds the token of AppAuth workload. It is permitted with any AppAuth, because the platform sets it.
 	FederatedTokenFile Path `env:"AZURE_FEDERATED_TOKEN_FILE" form:"the path of a file" absent:"set by Azure's workload identity webhook" desc:"Token of the Kubernetes service account, with HMA_APP_AUTH=workload (experimental). Read again for every client assertion."`
@@ -211,9 +212,9 @@ func (c *Config) Access() Access {
 	return AccessUnlimited
 }
 
-// NoListAlarm returns the text of the alarm that no allow-list is set and nothing
-// says that every mailbox is meant; "" when there is no such alarm. The text is
-// one line, for logs, /ready, the status page and doctor.
+// NoListAlarm returns the text of the alarm that there is no allow-list. It
+// returns "" if there is one, or if the configuration says that every mailbox
+// is meant. The text is one line, for logs, /ready, the status page and doctor.
 func (c *Config) NoListAlarm() string {
 	const meant = "set HMA_ALLOWED_MAILBOXES (to * where every mailbox is meant)"
 	switch {

@@ -18,17 +18,17 @@ import (
 //   - NAME alone, which takes the value from environ, the environment of the
 //     process. It yields no entry, because the environment wins over the file.
 //
-// Spaces and tabs may stand before each, and "export" before a name. Every other
-// line is an error, because a setting that was meant and not understood may be
-// the allow-list. For the same reason these are errors: a bare NAME that environ
-// does not have; a name that the file sets twice; the name of a setting without
-// its prefix HMA_ or with another one; a value that is or contains a setting
-// (Environment=HMA_APP_ID=…, TZ=UTC HMA_APP_ID=…); and control characters, some
-// of which look like the end of a line. A UTF-8 byte order mark at the beginning
-// is skipped and UTF-16 is refused.
+// Spaces and tabs may stand before each line, and "export" before a name. Every
+// other line is an error, because a setting that was meant and not understood
+// may be the allow-list. For the same reason these are errors: a bare NAME that
+// environ does not have; a name that the file sets twice; the name of a setting
+// without its prefix HMA_ or with another prefix; a value that is or contains a
+// setting (Environment=HMA_APP_ID=…, TZ=UTC HMA_APP_ID=…); and control
+// characters, some of which look like the end of a line. A UTF-8 byte order
+// mark at the beginning is skipped and UTF-16 is refused.
 //
-// The error lists every faulty line by number. Of the file it holds nothing but
-// names of settings.
+// The error lists every faulty line by number. It shows names of settings, and no
+// other content of the file.
 func ParseEnvFile(data []byte, environ []string) ([]string, error) {
 	text, err := decode(data)
 	if err != nil {
@@ -55,7 +55,7 @@ type envFile struct {
 	environ map[string]string
 	number  int // number of the current line
 	entries []string
-	lineOf  map[string]int // where a name was set
+	lineOf  map[string]int // number of the line that set a name
 	faults  []string
 }
 

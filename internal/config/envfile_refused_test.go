@@ -133,9 +133,9 @@ func TestEnvFileAcceptsWhatIsOrdinary(t *testing.T) {
 	}
 }
 
-// An env file is written for this program, so that even a general name without
-// the prefix HMA_ was intended for it. The process environment belongs to other
-// programs too.
+// TestEnvFileRefusesEverySettingWithoutPrefix: an env file is written for this
+// program, so even a general name without the prefix HMA_ was intended for this
+// program. The process environment also holds variables of other programs.
 func TestEnvFileRefusesEverySettingWithoutPrefix(t *testing.T) {
 	for _, v := range variables() {
 		bare, ok := strings.CutPrefix(v.name, "HMA_")

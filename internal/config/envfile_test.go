@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// The cases follow Docker's documentation of --env-file and the tests of its
-// command line client. The name of a case says so when this parser is stricter.
+// The cases follow Docker's documentation of --env-file and the tests of
+// Docker's command line client. The name of a case says so when this parser is
+// stricter.
 func TestParseEnvFile(t *testing.T) {
 	const expected = "expected NAME=value with a name of letters, digits and underscores, or a comment that begins with #"
 	cases := []struct {

@@ -56,7 +56,8 @@ func TestEnvironmentOfOthers(t *testing.T) {
 }
 
 // TestCopiesOfSettings: a platform's copy of a setting has the setting's value.
-// A different value was intended as the setting itself.
+// A variable with a different value was intended as the setting itself and is
+// refused.
 func TestCopiesOfSettings(t *testing.T) {
 	for _, entry := range []string{"APPSETTING_HMA_APP_ID=" + vaultGUID, "APPSETTING_HMA_ALLOWED_MAILBOXES=alice@contoso.com"} {
 		if _, err := Load(append(fromVault().environ(), entry), testFiles(t).read); err == nil {
@@ -66,7 +67,8 @@ func TestCopiesOfSettings(t *testing.T) {
 }
 
 // TestMissingPrefixIsNamed: the error for a missing setting names a variable
-// that lacks only the prefix, even if that variable alone is not an error.
+// that has the setting's name without the prefix, even if that variable alone
+// is not an error.
 func TestMissingPrefixIsNamed(t *testing.T) {
 	p := problemsOf(t, fromVault().with(vars{"HMA_TENANT_ID": "-", "TENANT_ID": "contoso.onmicrosoft.com"}))
 	wantProblem(t, p, "HMA_TENANT_ID", "TENANT_ID is set, without the prefix")

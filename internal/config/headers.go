@@ -33,9 +33,10 @@ func headerName(s string) (string, error) {
 // X-AnchorMailbox.
 var plainHeader = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
-// A headerRule refuses header names, in lower case: some exactly, some by a
-// prefix and some by a part. It refuses more than the headers that are known to
-// be dangerous, because Exchange's internal headers are not all documented.
+// A headerRule lists header names to refuse, in lower case: exact names,
+// prefixes, and words within names. The rules refuse more headers than those
+// that are known to be dangerous, because Exchange's internal headers are not
+// all documented.
 type headerRule struct {
 	why      string
 	exact    []string

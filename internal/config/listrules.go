@@ -29,8 +29,8 @@ func checkList(r *rules) {
 	}
 }
 
-// checkGroups checks the settings of groups. It sets HMA_ALLOWED_GROUPS_AS to
-// the default mailbox when it is not set.
+// checkGroups checks the settings about groups. If HMA_ALLOWED_GROUPS_AS is not
+// set, it sets the field to the default mailbox.
 func checkGroups(r *rules) {
 	c := r.config
 	if !r.given.set["HMA_ALLOWED_GROUPS"] {
@@ -68,8 +68,8 @@ func patternsRemedy(r *rules) string {
 	return ", or give every user in HMA_CLIENT_USERS_FILE mailbox patterns"
 }
 
-// listed reports whether the allow-list allows the default mailbox. It uses the
-// same decision as requests.
+// listed reports whether the allow-list allows the default mailbox. The
+// decision is made by package policy, as for requests.
 func listed(c *Config) bool {
 	list, err := policy.New(policy.Config{Allowed: c.Allowed()})
 	return err == nil && list.Allows(string(c.DefaultMailbox))

@@ -12,9 +12,9 @@ import (
 // space holds the characters that are trimmed from values and entries.
 const space = " \t\r\n"
 
-// parseList parses a comma-separated list. It parses each entry with one. It
-// refuses empty entries, because a stray comma may stand for a lost entry, and
-// drops repeated ones. The error names every faulty entry.
+// parseList parses a comma-separated list. The function one parses an entry.
+// parseList refuses empty entries, because a stray comma may stand for a lost
+// entry, and drops repeated entries. The error names every faulty entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
 	var parsed []T
 	var faults []string
@@ -66,8 +66,8 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 
 // entryMistake returns why an entry with a valid address is probably a mistake,
 // "" if nothing indicates one. For example, !ceo@contoso.com matches no
-// mailbox, and next to *@contoso.com it excludes none. The text contains no
-// part of the entry.
+// mailbox, and next to *@contoso.com it excludes no mailbox. The text contains
+// no part of the entry.
 func entryMistake(p policy.Pattern) string {
 	local, _, isAddress := strings.Cut(strings.TrimPrefix(p.String(), "upn:"), "@")
 	switch {
@@ -128,7 +128,7 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Addresses are mail addresses. It is nil or not empty.
+// Addresses is a list of mail addresses. It is nil or not empty.
 type Addresses []Address
 
 // UnmarshalText parses a comma-separated list.

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestEntriesThatAreMistakes: each of these has the form of an address and
-// would match no mailbox, or was intended to exclude one.
+// TestEntriesThatAreMistakes: each of these entries has the form of an address.
+// It would match no mailbox, or was intended to exclude a mailbox.
 func TestEntriesThatAreMistakes(t *testing.T) {
 	cases := []struct{ name, entry, want string }{
 		{"exclamation mark", "!canary@contoso.com", "exception"},

@@ -13,10 +13,10 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Load parses an environment, entries "NAME=value" as [os.Environ] returns
-// them, and reads the files that it names with readFile, [ReadAtStart] in
-// production. If a name occurs more than once, the last entry is valid, as in
-// os/exec. So
+// Load parses an environment: entries "NAME=value", as [os.Environ] returns
+// them. It reads the files that the settings name with readFile, which is
+// [ReadAtStart] in production. If a name occurs more than once, the last entry
+// is valid, as in os/exec. So
 //
 //	Load(append(fromEnvFile, os.Environ()...), ReadAtStart)
 //
@@ -24,12 +24,12 @@ import (
 //
 // White space around a value is not part of it. A variable that is set but
 // empty is an error, except HTTPS_PROXY and NO_PROXY, which other programs
-// share. An unknown name that was intended for this program is an error too:
-// one with HMA or HMAPROXY as a word, one of a setting without its prefix, and
-// names that resemble either.
+// share. An unknown name that was intended for this program is an error too: a
+// name with HMA or HMAPROXY as a word, the name of a setting without its
+// prefix, and names that resemble these.
 //
-// The error is a [*Problems] that lists every mistake and no value; the Config
-// is nil then.
+// The error is a [*Problems], which lists every mistake and shows no value. The
+// Config is then nil.
 func Load(environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
 	return loadOn(platform{runtime.GOOS, fips140.Enforced()}, environ, readFile)
 }
@@ -79,8 +79,8 @@ func LoadAdmin(environ []string) (AdminAddress, error) {
 
 // Check returns an error if the value does not have the form of the variable.
 // It ignores white space around the value, reads no file and looks at no other
-// variable. An obviously altered secret is an error too, because whoever enters
-// it can correct it. The error holds no part of the value.
+// variable. An obviously altered secret is an error too, because the person who
+// enters the secret can correct it. The error holds no part of the value.
 func Check(name, value string) error {
 	v := variableNamed(name)
 	if problem := v.problem(value); problem != "" {
@@ -204,8 +204,8 @@ func quoted(s string) bool {
 	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
 }
 
-// hintsFor returns for each value a hint why it may be impossible to parse: a
-// comment after it, or invisible characters.
+// hintsFor returns hints, by variable, at why a value may be impossible to
+// parse: a comment after the value, or invisible characters.
 func hintsFor(values map[string]string) map[string]string {
 	hints := map[string]string{}
 	for name, value := range values {

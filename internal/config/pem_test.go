@@ -35,7 +35,7 @@ func swapped(text []byte) []byte {
 	return text
 }
 
-// readPFX returns a PFX file of the package that reads them.
+// readPFX returns a PFX file from the test data of package certsource.
 func readPFX(t *testing.T) []byte {
 	t.Helper()
 	data, err := os.ReadFile("../../certsource/testdata/good/windows-3des-sha1.pfx")
@@ -107,8 +107,9 @@ func TestCAFilesAsTheyAreFound(t *testing.T) {
 	}
 }
 
-// Without the godebug line of go.mod, Go refuses a negative serial number. The
-// error names it as the cause.
+// TestNegativeSerialIsNamed turns off what the godebug line of go.mod permits.
+// Go then refuses a negative serial number, and the error names the serial
+// number as the cause.
 func TestNegativeSerialIsNamed(t *testing.T) {
 	t.Setenv("GODEBUG", "x509negativeserial=0")
 	data := append(bytes.Clone(testFiles(t)["/ca.pem"]), negativeSerial(t)...)
@@ -118,8 +119,8 @@ func TestNegativeSerialIsNamed(t *testing.T) {
 	}
 }
 
-// negativeSerial makes a certificate with the serial number -1, by flipping a bit
-// of one with 127 (DER 02 01 7f becomes 02 01 ff).
+// negativeSerial makes a certificate with the serial number -1. It flips a bit
+// of the serial number 127: DER 02 01 7f becomes 02 01 ff.
 func negativeSerial(t *testing.T) []byte {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

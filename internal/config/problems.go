@@ -14,7 +14,7 @@ type Problem struct {
 }
 
 // Problems is the error of [Load]: every mistake that it found, in the order of
-// the documentation. Its text has one line for each and holds no value.
+// the documentation. Its text has one line for each mistake and shows no value.
 type Problems struct {
 	All []Problem
 }
@@ -50,8 +50,8 @@ func (l *problemList) add(p Problem) {
 // fault reports what is wrong with a variable.
 func (l *problemList) fault(name, text string) { l.add(Problem{Variable: name, Text: text}) }
 
-// addUnnamed reports a problem with a variable whose name is not shown. All of
-// them are kept.
+// addUnnamed reports a problem with a variable whose name is not shown. All
+// problems of this kind are kept.
 func (l *problemList) addUnnamed(text string) {
 	l.all = append(l.all, Problem{Variable: "environment", Text: text})
 }

@@ -17,7 +17,7 @@ var (
 )
 
 // ReadFile reads a file that a setting names. Only regular files are accepted,
-// because others cannot be read again when their content may have changed. It
+// because the content of others, such as pipes, cannot be read again. ReadFile
 // blocks for as long as the file system does. A caller that reads repeatedly
 // must not start a second read while one is in progress.
 func ReadFile(name string) ([]byte, error) {
@@ -31,8 +31,8 @@ func ReadFile(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// ReadAtStart is ReadFile for the readFile argument of [Load]. It returns after at
-// most 10 seconds; a read that takes longer continues then.
+// ReadAtStart is ReadFile for the readFile argument of [Load]. It returns after
+// at most 10 seconds; a read that takes longer continues in the background.
 func ReadAtStart(name string) ([]byte, error) {
 	return within(readTimeout, func() ([]byte, error) { return ReadFile(name) })
 }
@@ -44,7 +44,7 @@ func ReadOnce(name string) ([]byte, error) {
 }
 
 // within calls read and returns its result. It returns an error if read takes
-// longer than the time limit; read continues then.
+// longer than the time limit; read continues in the background.
 func within(timeout time.Duration, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte

@@ -51,7 +51,7 @@ func TestNoSlipOpensEveryMailbox(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "alice") {
 				t.Errorf("%q: the error shows the value: %v", slip, err)
 			}
-			// The same for the environment of the process.
+			// Check the same line in the environment of the process.
 			environ := append(slices.Clone(strings.Split(strings.TrimSpace(rest), "\n")), slip)
 			if c, err := Load(environ, f.read); err == nil && c.Access() != AccessListed {
 				t.Errorf("%q in the environment: %v", slip, c.Access())

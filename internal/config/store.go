@@ -39,8 +39,8 @@ func (c CertStore) String() string {
 // A Thumbprint is the SHA-1 of a certificate, in 40 upper-case hexadecimal digits.
 type Thumbprint string
 
-// UnmarshalText parses a thumbprint. It ignores the blanks and colons with
-// which other programs show it.
+// UnmarshalText parses a thumbprint. It ignores blanks and colons, which other
+// programs write between the digits.
 func (t *Thumbprint) UnmarshalText(text []byte) error {
 	s := strings.NewReplacer(" ", "", ":", "").Replace(string(text))
 	switch {

@@ -63,7 +63,8 @@ func federated(auth string) vars {
 	return fromStore().with(vars{"HMA_CERT_STORE": "-", "HMA_CERT_SUBJECT": "-", "HMA_APP_AUTH": auth, "AZURE_FEDERATED_TOKEN_FILE": "/token"})
 }
 
-// Each combination of sources that contradicts itself.
+// TestSourceMistakes checks that contradictory settings about the source of the
+// certificate are refused.
 func TestSourceMistakes(t *testing.T) {
 	thumbprint := strings.Repeat("0a", 20)
 	tests := []struct {
@@ -128,7 +129,8 @@ func TestFederatedConfig(t *testing.T) {
 	}
 }
 
-// Where FIPS 140-3 is enforced, the error names bcrypt.
+// TestClientUsersUnderFIPS checks that client users are refused where FIPS
+// 140-3 is enforced, with an error that names bcrypt.
 func TestClientUsersUnderFIPS(t *testing.T) {
 	env := fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/users"})
 	read := files{"/users": []byte("crm:" + tenHash + " alice@contoso.com\n")}.read

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// TLSCompatibility lists what connections to Exchange offer in addition to Go's
-// TLS defaults, or do not offer. Its zero value is the defaults.
+// TLSCompatibility lists how connections to Exchange differ from Go's TLS
+// defaults: what they offer in addition, and what they do not offer. The zero
+// value means the defaults.
 type TLSCompatibility []TLSOption
 
 // A TLSOption is one entry of a TLSCompatibility.

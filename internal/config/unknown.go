@@ -16,13 +16,13 @@ import (
 // into an environment:
 //
 //   - HMA or HMAPROXY as a word of its own is this program's name. A word ends at
-//     every character that is no letter, so that HMAC_SECRET and ASTHMA_DB belong
-//     to others.
+//     every character that is not a letter. So HMAC_SECRET and ASTHMA_DB are
+//     variables of other programs.
 //   - A setting without its prefix (ALLOWED_MAILBOXES) was meant for this program,
 //     unless other programs commonly have the same name (LOG_LEVEL, see
 //     [commonNames]). In a file of -env-file there is no such exception.
-//   - Names that platforms derive from names of services and settings are theirs;
-//     see [foreign].
+//   - Names that platforms derive from names of services and settings belong to
+//     the platforms; see [foreign].
 
 // checkUnknown reports a variable that this program does not know but that was
 // intended for it. known holds the values of the known variables.
@@ -104,8 +104,8 @@ func (n settingNames) resembles(folded, setting string) bool {
 	return nearest.Distance(folded, bare) <= len(bare)/8 || nearest.Distance(folded, setting) <= len(bare)/8
 }
 
-// withoutPrefix returns the setting whose name is name with the prefix HMA_
-// added, in any letter case and with any separators; "" for none.
+// withoutPrefix returns the setting whose name without the prefix HMA_ has the
+// letters and digits of folded, with any separators; "" for none.
 func (n settingNames) withoutPrefix(folded string) string {
 	for _, v := range n {
 		if bare, ok := strings.CutPrefix(v.name, prefix); ok && squeeze(bare) == squeeze(folded) {
@@ -213,7 +213,7 @@ var (
 	// of a namespace for services whose names have a part "hma" or "hmaproxy".
 	serviceLink = regexp.MustCompile(`^([A-Z0-9]+_)*HMA(PROXY)?_(.*_)?(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)$`)
 
-	// plainName matches a name that may be shown.
+	// plainName matches a name that an error may show.
 	plainName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 )
 

@@ -125,8 +125,8 @@ func isPort(s string) bool {
 }
 
 // validHost reports whether s is an IP address without a zone or an ASCII DNS
-// name without a final dot. A name whose last label is a number is neither:
-// some resolvers read it as an address.
+// name without a final dot. A name whose last label is a number is not valid,
+// because some resolvers read it as an address.
 func validHost(s string) bool {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Zone() == ""
@@ -139,8 +139,8 @@ func endsInNumber(s string) bool {
 	return numeric.MatchString(last)
 }
 
-// The classes list ASCII letters explicitly: with (?i) the regexp package would
-// also accept the Kelvin sign for k and the long s for s.
+// The character classes list ASCII letters explicitly: with (?i) the regexp
+// package would also accept the Kelvin sign for k and the long s for s.
 var (
 	dnsName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 	numeric = regexp.MustCompile(`^([0-9]+|0[xX][0-9A-Fa-f]*)$`)

@@ -35,7 +35,7 @@ func (u ClientUser) Cost() int {
 // ClientUsers are the users of HMA_CLIENT_USERS_FILE. Names are unique.
 type ClientUsers []ClientUser
 
-// Equal reports whether both hold the same users in the same order.
+// Equal reports whether u and other hold the same users in the same order.
 func (u ClientUsers) Equal(other ClientUsers) bool {
 	return slices.EqualFunc(u, other, func(a, b ClientUser) bool {
 		return a.Name == b.Name && a.Hash == b.Hash && slices.Equal(a.Patterns, b.Patterns)

@@ -237,7 +237,7 @@ func TestListenLocalhost(t *testing.T) {
 	want := Listeners{
 		{TCP: netip.MustParseAddrPort("127.0.0.1:9000")},
 		{TCP: netip.MustParseAddrPort("[::1]:9000"), Optional: true},
-		{TCP: netip.MustParseAddrPort("[::1]:9001")}, // given as an address, so that it is not optional
+		{TCP: netip.MustParseAddrPort("[::1]:9001")}, // not optional, because it was given as an address
 		{Unix: "/run/ews.sock"},
 	}
 	if !slices.Equal(c.Listen, want) {

@@ -43,7 +43,7 @@ func (v variable) problem(value string) string {
 }
 
 // variables returns the variables in the order of the fields of Config. The
-// caller does not change them.
+// caller must not change them.
 var variables = sync.OnceValue(func() []variable {
 	t := reflect.TypeFor[Config]()
 	var all []variable

@@ -46,7 +46,7 @@ func hasShortDomain(p policy.Pattern) bool {
 	return isAddress && !strings.Contains(domain, ".")
 }
 
-// vaultSecretName returns the variable that held the client secret.
+// vaultSecretName returns a text that says where the client secret came from.
 func (c *Config) vaultSecretName() string {
 	if c.VaultSecretFile != "" {
 		return "the content of HMA_KEY_VAULT_CLIENT_SECRET_FILE"
