@@ -87,7 +87,8 @@ func (t *Tree) DeadLinks() []string {
 	return dead
 }
 
-// anchors returns the fragments that a document's headings and ids have.
+// anchors returns the fragments by which links can refer to the headings and ids
+// of a document.
 func anchors(text string) []string {
 	var all []string
 	text = withoutCode(text) // a comment in a shell script is not a heading
@@ -229,9 +230,9 @@ func (t *Tree) MissingPaths(made ...string) []string {
 	return missing
 }
 
-// has reports whether a path in code exists: from the top of the archive, from
-// the folder of its document, or from the folder that the code block has
-// changed to.
+// has reports whether a path in code exists. The path may be relative to the top
+// of the archive, to the folder of its document, or to the folder that the code
+// block has changed to.
 func (t *Tree) has(code Code, name string) bool {
 	own := path.Dir(code.Document)
 	for _, folder := range []string{".", own, code.Folder, path.Join(own, code.Folder)} {
@@ -270,8 +271,9 @@ func CallOf(line string) []string {
 	return call
 }
 
-// VerbOf returns the word that follows the command in a call of the program, "test"
-// in hmaproxy policy test. It returns "" where a flag or nothing follows.
+// VerbOf returns the word that follows the command in a call of the program. For
+// "hmaproxy policy test" it returns "test". It returns "" if a flag or nothing
+// follows.
 func VerbOf(line string) string {
 	words := wordsOfCall(line)
 	if len(words) < 2 || !verb.MatchString(words[0]) || !verb.MatchString(words[1]) {

@@ -1,6 +1,6 @@
 // Package release decides which files of the repository an archive of a release
-// contains in addition to the program. It checks the documents in it: links,
-// paths and commands must exist.
+// contains in addition to the program. It also checks the documents in an
+// archive: their links, paths and commands must exist.
 package release
 
 import (
@@ -131,7 +131,7 @@ func withoutSource(name string, data []byte) ([]byte, error) {
 
 // Files returns the content of all files of an archive by name, without the
 // program and the licences of its dependencies. tracked are the names of the
-// files in source that may be packed; others are not, because
+// files in source that may be packed. Other files are left out, because
 // deploy/azure/terraform may contain a state with secrets.
 func (o Origin) Files(source fs.FS, tracked []string) (map[string][]byte, error) {
 	files := map[string][]byte{}

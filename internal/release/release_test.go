@@ -80,7 +80,8 @@ func TestDeadLinks(t *testing.T) {
 	}
 }
 
-// TestPlantedLinks has a dead link in every form that Markdown knows.
+// TestPlantedLinks checks that a dead link is found in every form that Markdown
+// has.
 func TestPlantedLinks(t *testing.T) {
 	for name, text := range map[string]string{
 		"link":                 "[a](none.md)",
@@ -115,7 +116,8 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
-// TestPlantedPaths has a path that is not there in files that are no documents.
+// TestPlantedPaths checks that a path that does not exist is found in files that
+// are not documents.
 func TestPlantedPaths(t *testing.T) {
 	for name, text := range map[string]string{
 		"deploy/x.yaml":    "# See docs/none.md.\na: b\n",
