@@ -26,7 +26,7 @@ type pageWriter struct {
 	r *Report
 }
 
-// WriteHTML writes the report as a web page. It has no script and loads
+// WriteHTML writes the report as a web page. The page has no script and loads
 // nothing; its Content-Security-Policy forbids both.
 func WriteHTML(w io.Writer, r *Report) error {
 	p := &pageWriter{r: r}
@@ -182,7 +182,7 @@ func (p *pageWriter) cards() {
 	p.Markup("    </ul>\n  </article>\n</section>\n")
 }
 
-// A column of a table: its title, and its class.
+// A column is a column of a table: its title and its CSS class.
 type column struct{ title, class webpage.Markup }
 
 // table writes a section with a table. cells returns the texts of a row.

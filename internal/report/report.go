@@ -74,7 +74,7 @@ type Span struct {
 	Last    time.Time   `json:"last,omitzero"`
 	Seconds int64       `json:"seconds"`
 	Gaps    []Pause     `json:"gaps"`
-	GapFrom int64       `json:"gap_from_seconds"` // length of a pause from which it is reported as a gap
+	GapFrom int64       `json:"gap_from_seconds"` // minimum length of a pause that is reported as a gap
 	Starts  []time.Time `json:"starts,omitempty"` // starts of hmaproxy
 	Stopped []Pause     `json:"stopped,omitempty"`
 	Abrupt  int         `json:"starts_without_end,omitempty"` // number of starts before which the log does not contain the end of the previous run
@@ -119,12 +119,13 @@ type Row struct {
 
 	Fault      string `json:"last_fault,omitempty"`
 	Gone       bool   `json:"gone,omitempty"`      // Exchange reports that the mailbox does not exist
-	Mailboxes  int    `json:"mailboxes,omitempty"` // traffic of a client user, with all its programs
+	Mailboxes  int    `json:"mailboxes,omitempty"` // number of mailboxes that a client user named, with any of its programs
 	Operations []Row  `json:"operations,omitempty"`
 	Graph      []API  `json:"graph,omitempty"`
 }
 
-// A Problem is a reason for which requests were not served.
+// A Problem is a reason for which requests were not served, or for which enforce
+// mode would have refused them.
 type Problem struct {
 	Kind    string    `json:"kind"` // reason, audit or fault
 	Word    string    `json:"word"`
@@ -424,7 +425,8 @@ func (r *Report) addGraph(s *traffic.Summary) error {
 	return nil
 }
 
-// addShares adds the requests of an operation to one of three numbers.
+// addShares adds the requests of an operation to listed, conditional or unlisted,
+// depending on the APIs that correspond to it.
 func addShares(m *graphmap.Map, o *traffic.Operation, listed, conditional, unlisted *int64) {
 	switch apis := m.APIs(o.Name); {
 	case apis == nil:

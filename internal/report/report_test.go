@@ -109,9 +109,9 @@ func TestNumbersAreThoseOfTheLog(t *testing.T) {
 		case strings.Contains(m.Name, `\x`) || strings.Contains(m.Name, `"`):
 			continue // escaped differently in the log and in the report
 		case m.Name == "alice@contoso.com":
-			want-- // in a line with an unknown reason
+			want-- // one line has an unknown reason
 		case m.Name == "-minus@contoso.com":
-			want-- // twice in the log
+			want-- // one line is in the log twice
 		}
 		n++
 		if m.Requests != want {

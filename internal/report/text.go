@@ -88,7 +88,8 @@ func (r *Report) pauses() []string {
 	return lines
 }
 
-// outcomesText describes the outcomes of a row without zeros.
+// outcomesText describes the outcomes of a row. It leaves out those without a
+// request.
 func outcomesText(row *Row) string {
 	var parts []string
 	for _, o := range row.outcomes() {
@@ -278,7 +279,7 @@ func (t *textWriter) graph() {
 		rows = append(rows, graphRows(&t.r.Operations[i])...)
 	}
 	top := t.r.top
-	t.r.top = 0 // a part of the assessment would be useless
+	t.r.top = 0 // all rows, because a part of the assessment would be useless
 	t.table("operations and their counterparts", len(rows), []string{"operation", ">requests", "counterpart", "reference", "condition"}, func(i int) []string { return rows[i] })
 	t.table("clients and what they use without a counterpart", len(g.Clients), []string{"user", "program", ">with", ">conditional", ">without", "operations without"}, func(i int) []string {
 		c := &g.Clients[i]
