@@ -122,7 +122,8 @@ func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
 	return ours
 }
 
-// inner returns the line that another format contains as text, "" for none.
+// inner returns the line of hmaproxy that another format contains as text. It
+// returns "" if there is none.
 func (l *entry) inner() string {
 	if l.Log != "" {
 		return string(bytes.TrimSpace([]byte(l.Log)))

@@ -79,7 +79,7 @@ type Reader struct {
 	each    func(*proxy.Record)
 	seen    map[uint64]struct{} // hashes of ids
 	seed    maphash.Seed
-	policy  *policy.Policy // returns the name of an operation
+	policy  *policy.Policy // finds the schema's name of an operation
 	known   map[operation]string
 	decoder decoder
 	record  proxy.Record
@@ -108,8 +108,8 @@ func NewReader(each func(*proxy.Record)) (*Reader, error) {
 // Facts returns the facts about the input.
 func (r *Reader) Facts() *Facts { return &r.facts }
 
-// Read reads a log, which may be compressed with gzip. name is for Facts. The
-// error is that of in, or ErrUTF16.
+// Read reads a log, which may be compressed with gzip. name identifies the log in
+// Facts. Read returns an error of in, or ErrUTF16.
 func (r *Reader) Read(name string, in io.Reader) error {
 	buffered := bufio.NewReaderSize(in, 64<<10)
 	magic, _ := buffered.Peek(3)
@@ -161,7 +161,7 @@ func (r *Reader) readLines(in *bufio.Reader) error {
 	}
 }
 
-// line reads a line, which need not have an end.
+// line reads a line, with or without the line end.
 func (r *Reader) line(line []byte) {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 {
@@ -181,7 +181,7 @@ func (r *Reader) line(line []byte) {
 	}
 }
 
-// entry reads a line of hmaproxy.
+// entry handles a parsed line of hmaproxy.
 func (r *Reader) entry(l *entry) {
 	switch l.Msg {
 	case "request":
@@ -236,7 +236,7 @@ func (r *Reader) version(v string) {
 	}
 }
 
-// request passes a request on unless it was read before.
+// request passes a request to r.each, unless the request was read before.
 func (r *Reader) request(l *entry) {
 	rec := &r.record
 	*rec = proxy.Record{

@@ -35,8 +35,8 @@ func read(t *testing.T, logs ...string) ([]proxy.Record, *Facts) {
 	return list, r.Facts()
 }
 
-// TestLinesOfTheAccessLogAreReadBack writes lines with package accesslog, so
-// that the two packages use the same keys.
+// TestLinesOfTheAccessLogAreReadBack checks that the two packages use the same
+// keys: it reads lines that package accesslog has written.
 func TestLinesOfTheAccessLogAreReadBack(t *testing.T) {
 	start := time.Now().Add(-time.Second).Truncate(time.Microsecond)
 	for _, want := range []proxy.Record{
@@ -248,8 +248,7 @@ func TestErrorsOfTheFileAreReturned(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever a file contains, every line is counted in exactly one
-// category.
+// FuzzRead checks that each line of any file is counted in exactly one category.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(aRequest + "\n" + another))
 	f.Add([]byte("Nov  4 16:00:00 mail hmaproxy[812]: " + aRequest))
@@ -271,8 +270,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzDecoderAgreesWithEncodingJSON: encoding/json reads the same from every
-// line that the fast decoder reads.
+// FuzzDecoderAgreesWithEncodingJSON checks that encoding/json reads the same
+// fields from every line that the fast decoder accepts.
 func FuzzDecoderAgreesWithEncodingJSON(f *testing.F) {
 	f.Add([]byte(aRequest))
 	f.Add([]byte(another))
@@ -298,8 +297,8 @@ func FuzzDecoderAgreesWithEncodingJSON(f *testing.F) {
 	})
 }
 
-// TestUsualLinesAreDecodedFast: lines of the access log are not left to
-// encoding/json.
+// TestUsualLinesAreDecodedFast checks that the fast decoder accepts the lines of
+// the access log.
 func TestUsualLinesAreDecodedFast(t *testing.T) {
 	d := decoder{make(map[string]string)}
 	for _, line := range []string{aRequest, another} {
