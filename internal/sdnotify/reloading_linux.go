@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reloading returns the assignments that announce a reload. By the time,
-// systemd distinguishes this reload from an earlier one.
+// Reloading returns the assignments that announce a reload. They contain the
+// time, by which systemd distinguishes this reload from an earlier one.
 func Reloading() []string {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {

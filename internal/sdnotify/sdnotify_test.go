@@ -22,8 +22,8 @@ func newTestSocket(t *testing.T) (*Notifier, func() []string) {
 	t.Cleanup(func() { conn.Close() })
 	return New(path), func() (received []string) {
 		t.Helper()
-		// When Send has returned, the datagram is in the receiver's queue, so
-		// that the end marker is the last one.
+		// When Send has returned, the datagram is in the receiver's queue, so the end
+		// marker is the last datagram.
 		const end = "END=1"
 		if err := New(path).Send(end); err != nil {
 			t.Fatal(err)
@@ -46,8 +46,8 @@ func TestSend(t *testing.T) {
 	if err := notifier.Send(Stopping, Status("not ready:\n two  lines\n"), ExtendTimeout(1500*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	// In sd_notify(3) assignments are separated by line breaks, so that a value
-	// contains none.
+	// In sd_notify(3) line breaks separate the assignments, so a value must not
+	// contain one.
 	want := "STOPPING=1\nSTATUS=not ready: two lines\nEXTEND_TIMEOUT_USEC=1500000"
 	if got := received(); len(got) != 1 || got[0] != want {
 		t.Errorf("received %q, want %q", got, want)
