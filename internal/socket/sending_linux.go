@@ -27,13 +27,13 @@ func SendingOf(c net.Conn) (s Sending, ok bool) {
 // program itself limits.
 const relaxedSilence = time.Hour
 
-// Relax leaves it to the caller to limit the silence of c's peer. Restore ends
-// that.
+// Relax disables, in practice, the system's limit for the silence of c's peer.
+// The caller must limit the silence instead. Restore restores the system's limit.
 //
-// The system counts its limit from the first retransmission until every
+// The system's clock runs from the first retransmission until every
 // retransmission was acknowledged. On a line whose queue is full, that takes
-// minutes although acknowledgements arrive all the time. It also counts the time
-// in which the peer acknowledges but takes no bytes.
+// minutes although acknowledgements arrive all the time. The clock also runs
+// while the peer acknowledges bytes but its receive buffer is full.
 func Relax(c net.Conn) { setUserTimeout(c, relaxedSilence) }
 
 // Restore sets the system's limit to MaxSilence.

@@ -42,8 +42,8 @@ type transfer struct {
 	err  syscall.Errno
 }
 
-// transferSome transfers as much as possible without waiting. It returns false
-// if nothing could be transferred.
+// transferSome transfers as much as possible without waiting. It returns false if
+// it could transfer nothing and must wait.
 func (t *transfer) transferSome(call, fd uintptr) bool {
 	for {
 		p := t.p[t.n:]
@@ -62,7 +62,8 @@ func (t *transfer) transferSome(call, fd uintptr) bool {
 	}
 }
 
-// transferAll transfers all bytes.
+// transferAll transfers all bytes. It returns false if it must wait before it can
+// go on.
 func (t *transfer) transferAll(call, fd uintptr) bool {
 	for t.n < len(t.p) && t.err == 0 {
 		if !t.transferSome(call, fd) {
@@ -114,8 +115,8 @@ func (c *conn) newError(op string, errno syscall.Errno, err error) error {
 	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: err}
 }
 
-// SetLinger does the same as net.TCPConn's method. Other connections do not
-// support it.
+// SetLinger is like the method of *net.TCPConn. Other connections do not support
+// it.
 func (c *conn) SetLinger(sec int) error {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		return tcp.SetLinger(sec)
@@ -123,7 +124,7 @@ func (c *conn) SetLinger(sec int) error {
 	return errors.ErrUnsupported
 }
 
-// CloseWrite does the same as net.TCPConn's method.
+// CloseWrite is like the method of *net.TCPConn and *net.UnixConn.
 func (c *conn) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 func peek(fd uintptr) (n int, err error) {

@@ -9,9 +9,9 @@ import (
 )
 
 // MaxSilence is the time after which a connection fails if its peer acknowledges
-// neither sent bytes nor keep-alive probes. An outage of the network of one minute breaks no
-// connection. A peer that acknowledges but takes long to respond is not
-// affected.
+// neither sent bytes nor keep-alive probes. An outage of the network of one
+// minute breaks no connection. A peer that acknowledges but takes long to respond
+// is not affected.
 const MaxSilence = 63 * time.Second
 
 // Keep-alive probes begin after keepAliveIdle. The intervals between them are
