@@ -47,8 +47,8 @@ type AllowList struct {
 	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
 	Scope   string
 	Entries int
-	File    string  // "" without one
-	Err     error   // why the file could not be reloaded; nil: it was
+	File    string  // "" if the list has no file
+	Err     error   // why the file could not be reloaded; nil if it is current
 	Groups  *Groups // nil: no groups
 }
 
@@ -57,7 +57,7 @@ type Groups struct {
 	Names   []string
 	Members int
 	At      time.Time // time of the current expansion; zero: there is none
-	Err     error     // why the latest expansion is not in force; nil: it is
+	Err     error     // why the latest expansion is not in force; nil if it is in force
 }
 
 // An Admin is the handler of the admin listener. Probes and metrics contain no
@@ -197,8 +197,8 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Track returns a handler that shows the requests that next serves at present on
-// the status page, notification streams included.
+// Track returns a handler that calls next. While next serves a request,
+// notification streams included, the status page shows the request.
 func (a *Admin) Track(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one := a.running.begin(r)

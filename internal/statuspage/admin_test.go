@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestProbesServeAnyClient: kubelets, load balancers and Prometheus connect from
-// other machines and under any Host.
+// TestProbesServeAnyClient checks that probes and metrics do not depend on the
+// peer and the Host: kubelets, load balancers and Prometheus connect from other
+// machines and use any Host.
 func TestProbesServeAnyClient(t *testing.T) {
 	a := newTestAdmin(t)
 	for path, want := range map[string]int{"/startup": 200, "/live": 200, "/ready": 503, "/metrics": 200} {

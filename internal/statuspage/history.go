@@ -58,7 +58,7 @@ type request struct {
 	Mailbox   string          `json:"mailbox,omitempty"`
 	Injected  bool            `json:"injected,omitempty"`
 	Product   string          `json:"user_agent,omitempty"`
-	Asked     proxy.Service   `json:"asked_for,omitempty"` // on a path that is not served
+	Asked     proxy.Service   `json:"asked_for,omitempty"` // service that the client asked for, if its path is not served
 	Outcome   outcome.Outcome `json:"outcome"`
 	Status    int             `json:"status"`
 	Upstream  int             `json:"upstream"`
@@ -95,7 +95,7 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 	if r.Err != nil {
 		e.Error = bounded(r.Err.Error())
 	}
-	if o != outcome.Left || outcome.NoResponse(r) { // requests whose client has left are not included, because that is normal
+	if o != outcome.Left || outcome.NoResponse(r) { // a client that has left is normal and needs no remedy
 		e.Remedy = outcome.Remedy(r)
 	}
 	at := r.Start.Add(r.Duration).Unix() / 60

@@ -16,8 +16,8 @@ const (
 	pageReload = "5" // in seconds
 	stillPage  = "/?still"
 
-	// mailboxPage is the beginning of the target of the form for checking a
-	// mailbox.
+	// mailboxPage is the beginning of the URL that the form for checking a mailbox
+	// requests.
 	mailboxPage = "/?mailbox="
 )
 
@@ -44,7 +44,7 @@ func newView(s *status, still bool) *view {
 	return &view{s, still, newLatencyChart(s.Requests), newHourChart(s.Minutes)}
 }
 
-// serve writes the page. It reloads itself unless still is set.
+// serve writes the page. The page reloads itself unless still is true.
 func (p *page) serve(w http.ResponseWriter, s *status, still bool) {
 	var html webpage.Writer
 	writePage(&html, newView(s, still))

@@ -267,8 +267,8 @@ func TestPageIsThatOfTheTemplate(t *testing.T) {
 	}
 }
 
-// TestHostileTextIsOnThePage checks that fillHostile has filled in the view;
-// otherwise the comparison above would prove nothing.
+// TestHostileTextIsOnThePage checks that fillHostile has filled in the view.
+// Otherwise TestPageIsThatOfTheTemplate would prove nothing.
 func TestHostileTextIsOnThePage(t *testing.T) {
 	var w webpage.Writer
 	writePage(&w, newHostileView(1, true))

@@ -198,7 +198,7 @@ func writeWhen(w *webpage.Writer, now, t time.Time) {
 	w.Markup("</time>")
 }
 
-// writeWhenOr writes otherwise if t is zero.
+// writeWhenOr is like writeWhen, but writes otherwise if t is zero.
 func writeWhenOr(w *webpage.Writer, now, t time.Time, otherwise webpage.Markup) {
 	if t.IsZero() {
 		w.Markup(otherwise)

@@ -26,7 +26,7 @@ type status struct {
 	Ready    bool     `json:"ready"`
 	NotReady string   `json:"not_ready,omitempty"` // why it is not ready
 	Cause    string   `json:"-"`                   // the cause without "not ready", for the page
-	Alarms   []string `json:"alarms,omitempty"`    // alarms
+	Alarms   []string `json:"alarms,omitempty"`
 
 	Responses    responsesStatus     `json:"exchange_responses"`
 	Token        tokenStatus         `json:"token"`

@@ -23,8 +23,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestWhoMayReadTheStatus: the status contains mailboxes, so that no other
-// machine and no web page may read it.
+// TestWhoMayReadTheStatus checks that no other machine and no web page can read
+// the status, because it contains mailboxes.
 func TestWhoMayReadTheStatus(t *testing.T) {
 	cases := []struct {
 		name   string
@@ -106,7 +106,8 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
-// TestPageEscapes: mailboxes, operations and names come from clients.
+// TestPageEscapes checks that the page escapes mailboxes, operations and names,
+// because they come from clients.
 func TestPageEscapes(t *testing.T) {
 	a := newTestAdmin(t)
 	const evil = `"><script>alert(1)</script>'`
@@ -205,7 +206,7 @@ func TestStatusOfRequests(t *testing.T) {
 		t.Errorf("ready %v %q, %d minutes", s.Ready, s.NotReady, len(s.Minutes))
 	}
 	served, refused := 0, 0
-	for _, m := range s.Minutes { // unless a minute ended during the test
+	for _, m := range s.Minutes { // all minutes, because the requests may fall into two
 		served, refused = served+m.Counts["served"], refused+m.Counts["refused"]
 	}
 	if served != 130 || refused != 1 {
@@ -280,8 +281,8 @@ func TestUnknownPathsOfTheAdminListener(t *testing.T) {
 	}
 }
 
-// TestProblemsOutliveGoodRequests sends one refused request and then many good
-// ones.
+// TestProblemsOutliveGoodRequests checks that requests that need attention are
+// still listed after many good ones.
 func TestProblemsOutliveGoodRequests(t *testing.T) {
 	a := newTestAdmin(t)
 	for id, edit := range map[string]func(*proxy.Record){

@@ -15,7 +15,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// needed returns the content of the text area of a page, "" without one.
+// needed returns the content of a page's text area, or "" if the page has none.
 func needed(t *testing.T, page string) string {
 	t.Helper()
 	document, err := html.Parse(strings.NewReader(page))
