@@ -98,9 +98,9 @@ func unfit(m *traffic.Mailbox) string {
 	return "no request succeeded"
 }
 
-// isEntry reports whether the name of a mailbox is exactly one entry of an
-// allow-list, for that mailbox in that form. It uses the parser of the setting
-// for two reasons: the name that a client chose may itself look like an entry,
+// isEntry reports whether the mailbox's name is one valid allow-list entry that
+// matches only this mailbox in this form. It uses the parser of the setting for
+// two reasons: the name that a client chose may itself look like another entry,
 // such as "upn:ceo@contoso.com" or "*@contoso.com", and the setting refuses
 // addresses that look like exceptions, such as -x@contoso.com.
 func isEntry(m *traffic.Mailbox) bool {

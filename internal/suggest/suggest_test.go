@@ -31,7 +31,8 @@ func newList(edits ...func(*proxy.Record)) *List {
 
 func as(mailbox string) func(*proxy.Record) { return func(r *proxy.Record) { r.Mailbox = mailbox } }
 
-// patterns parses the file that a list writes with the product's own parser.
+// patterns returns the file that a list writes, and the entries that the
+// product's own parser finds in it.
 func patterns(t *testing.T, l *List) (list []string, file string) {
 	t.Helper()
 	var b strings.Builder
@@ -86,8 +87,8 @@ func TestTheFileHasWhatWasOpened(t *testing.T) {
 	}
 }
 
-// TestHostileNamesAreNotProposed: a client that chooses the name of its mailbox
-// cannot add another entry to the list.
+// TestHostileNamesAreNotProposed checks that a client cannot add another entry to
+// the list by the name that it chooses for its mailbox.
 func TestHostileNamesAreNotProposed(t *testing.T) {
 	for _, name := range []string{
 		"*@contoso.com", "*", "x\nceo@contoso.com", "x@contoso.com, ceo@contoso.com", "x@contoso.com # \nceo@contoso.com", "#x@contoso.com",
