@@ -6,8 +6,8 @@ import (
 )
 
 // durations is a histogram. Its zero value is empty. Each power of two
-// microseconds is divided into four parts, so that a quantile is at most a
-// quarter too high.
+// microseconds is divided into four parts, so a quantile is at most a quarter too
+// high.
 type durations struct {
 	parts [maxPart + 1]uint32
 	most  time.Duration
@@ -49,8 +49,8 @@ func (d *durations) merge(other *durations) {
 	d.most = max(d.most, other.most)
 }
 
-// quantile returns the duration that the given share of all does not exceed. It
-// returns 0 if there are none.
+// quantile returns a duration that the given share of all durations does not
+// exceed. It returns 0 if no duration was added.
 func (d *durations) quantile(share float64) time.Duration {
 	var all uint64
 	for _, n := range d.parts {

@@ -22,7 +22,7 @@ type Summary struct {
 	Timeline []Moment      // in the order of time
 	Width    time.Duration // length of time of a Moment
 	Gaps     []Gap
-	LeastGap time.Duration // length of a pause from which it is reported as a gap
+	LeastGap time.Duration // minimum length of a pause that is reported as a gap
 
 	Unnamed    int64 // number of SOAP requests without a mailbox
 	Unreadable int64 // number of SOAP requests that could not be read
@@ -64,9 +64,9 @@ type Mailbox struct {
 	Name   string // in lower case
 	Counts
 	Injected int64     // number of requests to which the proxy added the name
-	Gone     bool      // Exchange has reported that it does not exist, and has not opened it since then
+	Gone     bool      // Exchange has reported that the mailbox does not exist, and has not opened it since
 	Fault    string    // response code of the latest SOAP fault
-	opened   time.Time // time of the latest request
+	opened   time.Time // time when Exchange last opened the mailbox
 	gone     time.Time
 }
 
@@ -82,24 +82,25 @@ func (m *Mailbox) Entry() string {
 // A ProblemKind is a kind of Problem.
 type ProblemKind uint8
 
-// The kinds of problems.
+// The kinds of problems, by the field of the log line from which the Word comes.
 const (
 	Refused ProblemKind = iota // the reason of a request that did not get Exchange's response
 	Audited                    // the reason for which enforce mode would have refused
 	Fault                      // the response code of Exchange's own SOAP fault
 )
 
-// String returns "reason", "audit" or "fault", the key of the log.
+// String returns "reason", "audit" or "fault", the key in the log line.
 func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
 
-// A Problem is a reason for which requests were not served.
+// A Problem is a reason for which requests were not served, or for which enforce
+// mode would have refused them.
 type Problem struct {
 	Client  string // name of the client user, "" for none
 	Kind    ProblemKind
 	Word    string // the reason or the response code
 	Count   int64
 	Last    time.Time
-	Mailbox string // time of the latest request
+	Mailbox string // mailbox of the latest request
 }
 
 // Summary returns the counts so far.

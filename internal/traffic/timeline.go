@@ -10,7 +10,7 @@ import (
 )
 
 // A timeline counts outcomes in parts of equal length. When there are too many
-// parts, each two neighbours are merged.
+// parts, neighbouring parts are merged in pairs.
 type timeline struct {
 	limit int
 	width int64 // length of a part in seconds
@@ -105,8 +105,8 @@ const (
 	day       = 24 * time.Hour
 )
 
-// gaps returns the gaps between moments in the order of time, and the length of
-// a pause from which it counts as a gap.
+// gaps returns the gaps between moments in the order of time, and the minimum
+// length of a gap.
 func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duration) {
 	if len(list) == 0 {
 		return nil, leastGap

@@ -90,9 +90,9 @@ func (c *Counts) merge(other *Counts) {
 	}
 }
 
-// opened reports whether Exchange's response has the status 200, which usually
-// means that it has opened the mailbox. A sign-in page may have the status 200
-// too.
+// opened reports whether Exchange has opened the mailbox, as far as the response
+// shows: it has the status 200 and no SOAP fault. A sign-in page may have the
+// status 200 too.
 func opened(r *proxy.Record) bool {
 	class := r.Reason.Class()
 	return r.Upstream == 200 && r.Fault == "" && (class == proxy.ClassServed || class == proxy.ClassClientLeft)
@@ -111,7 +111,6 @@ func position(o outcome.Outcome) int {
 // entries for each form.
 type Form uint8
 
-// The forms of names.
 const (
 	SMTP Form = iota // an SMTP address; also used if no mailbox is named
 	UPN              // a user principal name
@@ -140,8 +139,8 @@ type mailboxKey struct {
 type mailbox struct {
 	Counts
 	injected int64
-	gone     time.Time // time when Exchange last reported that it does not exist
-	opened   time.Time // time when it was last opened
+	gone     time.Time // time when Exchange last reported that the mailbox does not exist
+	opened   time.Time // time when Exchange last opened the mailbox
 	fault    string    // response code of the latest request that ended with a SOAP fault
 }
 
@@ -161,7 +160,7 @@ type problemKey struct {
 type problem struct {
 	count   int64
 	last    time.Time
-	mailbox string // time of the latest request
+	mailbox string // mailbox of the latest request
 }
 
 // A Traffic counts requests. It is safe for concurrent use.

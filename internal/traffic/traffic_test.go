@@ -251,7 +251,8 @@ func TestEveryPartHasItsBound(t *testing.T) {
 	}
 }
 
-// TestCountingDoesNotAllocate: a running hmaproxy counts every request.
+// TestCountingDoesNotAllocate checks that counting does not allocate, because a
+// running hmaproxy counts every request.
 func TestCountingDoesNotAllocate(t *testing.T) {
 	c, r := New(LiveLimits()), newRecord(nil)
 	if n := testing.AllocsPerRun(1000, func() { c.Done(r, outcome.Served) }); n != 0 {
