@@ -9,14 +9,14 @@ import (
 )
 
 // An admission limits the requests in progress while the process has more work
-// than its processors can do, because then everything is late, including the
-// admin listener. The limit adapts to how long goroutines wait for a processor.
-// Requests above it wait in order. At the current rate as many may wait as can
-// be served within maxAdmissionWait; others are refused. A slow Exchange is not
-// an overload, because requests that wait for it need no processor. An
-// admission is safe for concurrent use.
+// than its processors can do, because otherwise all requests would be slow,
+// including those to the admin listener. The limit adapts to how long
+// goroutines wait for a processor. Requests above it wait in order. At the
+// current rate as many may wait as can be served within maxAdmissionWait;
+// others are refused. A slow Exchange is not an overload, because requests that
+// wait for it need no processor. An admission is safe for concurrent use.
 type admission struct {
-	delay func() time.Duration // returns the delay of goroutines that wait for a processor; nil: no limit
+	delay func() time.Duration // returns how long goroutines wait for a processor; nil: the admission has no limit
 
 	mu      sync.Mutex
 	running int       // number of requests in progress
@@ -31,7 +31,7 @@ type admission struct {
 // A waiter is a request that waits to be admitted.
 type waiter struct {
 	since    time.Time
-	admitted chan bool // receives whether the request is admitted, once
+	admitted chan bool // receives once whether the request is admitted
 }
 
 // errOverload means that a request was not admitted.
@@ -105,8 +105,8 @@ func (a *admission) leave() {
 	a.admit()
 }
 
-// tick repeats itself while requests wait, so that they do not depend on other
-// requests that arrive or end.
+// tick adapts the limit. It schedules itself again while requests wait, so that
+// they are admitted even if no other request arrives or ends.
 func (a *admission) tick() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

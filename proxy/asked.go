@@ -22,7 +22,8 @@ const (
 	ServiceOther          Service = "other"
 )
 
-// serviceOf returns the service that a target stands for which is not served.
+// serviceOf returns the service that a client requests with a target that is
+// not served.
 func serviceOf(target string) Service {
 	path, _, _ := strings.Cut(target, "?")
 	path = ascii.ToLower(path)
@@ -59,8 +60,8 @@ func (c *Config) pathDetail(asked Service) string {
 const maxProduct = 48
 
 // product returns the first product of a User-Agent, such as
-// "ExchangeServicesClient/15.00.0913.015". It returns "" if that is not a
-// product by RFC 9110, section 10.1.5.
+// "ExchangeServicesClient/15.00.0913.015". It returns "" if the header does not
+// begin with a product by RFC 9110, section 10.1.5.
 func product(userAgent string) string {
 	first, _, _ := strings.Cut(userAgent, " ")
 	if len(first) > maxProduct {
@@ -71,7 +72,7 @@ func product(userAgent string) string {
 			return ""
 		}
 	}
-	return strings.Clone(first) // the Record outlives the request's head
+	return strings.Clone(first) // a copy, because the Record is used after the request's head
 }
 
 // isTokenByte reports whether c may be in a token of HTTP.

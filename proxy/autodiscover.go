@@ -35,9 +35,10 @@ func (a *Autodiscover) ewsURL(r *http.Request) string {
 	return scheme + "://" + r.Host + endpointPath
 }
 
-// beginAutodiscover prepares every response at a path of Autodiscover, a refusal
-// included. From the header X-SOAP-Enabled the EWS Managed API and its relatives
-// conclude that they may POST SOAP, whatever the status is.
+// beginAutodiscover prepares every response at a path of Autodiscover, a
+// refusal included. It sets the header X-SOAP-Enabled. The EWS Managed API and
+// clients derived from it then POST SOAP requests, whatever the status of the
+// response is.
 func (c *call) beginAutodiscover(form autodiscover.Form) {
 	describeForm(&c.record, form)
 	header := c.respond.w.Header()
@@ -66,8 +67,8 @@ func (c *call) serveAutodiscover(form autodiscover.Form, client clientUser) {
 	}
 }
 
-// serveProbe responds to a request that contains nothing. Clients send it for the
-// header that every response has; see beginAutodiscover.
+// serveProbe responds to a request without content. Clients send such requests
+// to get the headers that beginAutodiscover sets.
 func (c *call) serveProbe() {
 	c.respond.problem(&problem{form: plainText, status: http.StatusOK, text: "hmaproxy: POST Autodiscover requests to this path"})
 }
@@ -185,14 +186,14 @@ func (c *call) serveJSON() {
 	c.respond.document(http.StatusOK, contentType, autodiscover.WriteJSON(c.h.config.Autodiscover.ewsURL(c.r)), nil)
 }
 
-// probeMailbox is the address with which exchangelib finds out how to
-// authenticate, before it requests the mailbox that it needs. RFC 2606 reserves
-// its domain.
+// probeMailbox is the address with which exchangelib requests the
+// authentication scheme, before it requests the mailbox that it needs. RFC 2606
+// reserves its domain.
 const probeMailbox = "DUMMY@example.com"
 
-// decideMailboxes decides about each mailbox of a request. It records one of
-// them: the first that is refused, else the first. The problem says why
-// mailboxes are refused; it is nil if none is.
+// decideMailboxes decides about each mailbox of a request. It writes one of
+// them to the Record: the first refused one, or the first if none is refused.
+// The problem says why mailboxes are refused; it is nil if none is.
 func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *problem) {
 	results := make([]autodiscover.Result, 0, len(addresses))
 	var first *problem

@@ -55,8 +55,8 @@ func (b *busyDelay) forget(now time.Time) bool {
 	return len(b.peers) < maxBusyPeers
 }
 
-// peerOf names the peer of a request: its host, and the user that it has
-// authenticated as.
+// peerOf returns the name of a request's peer: its host, and its authenticated
+// user.
 func peerOf(remote, user string) string {
 	if host, _, err := net.SplitHostPort(remote); err == nil {
 		remote = host

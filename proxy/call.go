@@ -12,8 +12,9 @@ import (
 	"hmaproxy/proxy/internal/body"
 )
 
-// A call is one request of a client. It has a field for the state of each stage
-// and passes values from one stage to the next; one allocation serves all.
+// A call is one request of a client. It has one field for the state of each
+// stage, so that a request needs one allocation. Each stage passes a value to
+// the next one.
 type call struct {
 	h          *Handler
 	r          *http.Request
@@ -30,7 +31,7 @@ type call struct {
 func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
 	now := time.Now()
 	c := &call{h: h, r: r, control: *http.NewResponseController(w)}
-	_ = c.control.EnableFullDuplex() // Exchange may respond before it has the whole body
+	_ = c.control.EnableFullDuplex() // permit Exchange to respond before it has received the whole body
 	c.record = Record{ID: newID(), Start: now, Remote: r.RemoteAddr, Method: r.Method, Product: product(r.UserAgent())}
 	c.body.Reset(r.Body, &c.control)
 	c.respond = responder{w: w, r: r, control: &c.control, body: &c.body, record: &c.record, cookies: h.cookies, settings: &h.config.Settings, busy: &h.busy}
@@ -106,9 +107,9 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 	return outgoing{url: c.h.config.EWS, header: c.h.headers.soap(c.r.Header, &c.inspection), payload: c.payload()}, nil
 }
 
-// payload returns the body to send. If the head can be written from the values
-// of the decision, it consists of that head and of the client's bytes from the
-// Body on.
+// payload returns the body to send. If inspection can write a new head, the
+// body consists of that head and of the client's bytes from the Body on.
+// Otherwise it is the client's body.
 func (c *call) payload() body.Payload {
 	head, from := c.inspection.head(c.buffer.HeadRoom(), c.buffer.Bytes())
 	if c.body.Ended() {
@@ -177,12 +178,11 @@ func (c *call) forward(out outgoing) {
 		c.record.Aborted = true
 		abort(c.r)
 	}
-	_ = c.control.Flush() // Done is called after the last byte was sent
+	_ = c.control.Flush() // send all bytes before Done is called
 }
 
 // refusedLate reports whether the rest of the body was refused while the
-// response was in progress. Some servers end their response properly
-// nevertheless.
+// response was in progress. Some servers nevertheless send a complete response.
 func (c *call) refusedLate(payload body.Payload) bool {
 	err := payload.Err()
 	if errors.Is(err, body.ErrFull) {
@@ -211,7 +211,7 @@ func (c *call) fail(err error, payload body.Payload) {
 	case c.r.Context().Err() != nil:
 		c.record.Reason, c.record.Detail = ReasonClientLeft, "the client left before Exchange responded"
 		c.record.Aborted = true
-		abort(c.r) // otherwise the client would read an empty response as Exchange's
+		abort(c.r) // otherwise the client would get an empty response, which looks like one from Exchange
 	default:
 		c.respond.problem(problemFor(err, c.trip.nothing))
 	}
@@ -244,7 +244,7 @@ func (c *call) drain() {
 func (c *call) finish() {
 	c.leave()
 	now := time.Now()
-	c.respond.extendDeadline(now) // time for net/http to flush the response
+	c.respond.extendDeadline(now) // leave time for net/http to flush the response
 	c.record.BytesIn = c.body.N()
 	c.record.UnknownIDs = int(c.inspection.unknownIDs.Load())
 	if refusal := c.inspection.audited.Load(); refusal != nil {

@@ -49,8 +49,8 @@ func (h *Handler) checkHost(r *http.Request) *problem {
 	return p
 }
 
-// ownLoopback returns the address that the client has connected to if that is a
-// loopback address, such as 127.0.0.2, else "".
+// ownLoopback returns the address to which the client has connected, if that is
+// a loopback address, such as 127.0.0.2, else "".
 func ownLoopback(r *http.Request) string {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {
@@ -63,8 +63,9 @@ func ownLoopback(r *http.Request) string {
 	return address.Addr().Unmap().String()
 }
 
-// hostName returns the name in a Host header in lower case. It returns "" if
-// the header is not a name or a name with a port.
+// hostName returns the host of a Host header in lower case, without the port.
+// It returns "" if the header is malformed, for example if the text after the
+// colon is not a port.
 func hostName(host string) string {
 	i := strings.LastIndexByte(host, ':')
 	switch {
@@ -114,9 +115,9 @@ func (h *Handler) checkBrowser(r *http.Request) *problem {
 
 // nativeFetch reports whether a request without Origin comes from a native
 // client that uses a browser's network stack, such as Thunderbird.
-// Sec-Fetch-Site is "none" if no page has caused the request. A request that a
-// person causes in this way, by the address bar or a bookmark, is a GET whose
-// destination is a document.
+// Sec-Fetch-Site is "none" if no page has caused the request. A browser also
+// sends "none" if a person uses the address bar or a bookmark, but then the
+// request is a GET whose destination is a document.
 func nativeFetch(r *http.Request) bool {
 	site, dest := r.Header["Sec-Fetch-Site"], r.Header["Sec-Fetch-Dest"]
 	return r.Method == http.MethodPost && isXML(value(r.Header, "Content-Type")) &&

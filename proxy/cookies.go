@@ -9,10 +9,10 @@ import (
 	"hmaproxy/internal/ascii"
 )
 
-// Exchange's own cookies that keep a client on its back end. X-BEResource and
-// X-AnonResource are not among them, because they can make a front end connect
-// to a host that the client chose (CVE-2021-26855). They are carried in neither
-// direction.
+// affinityCookies are Exchange's own cookies that keep a client on its back
+// end. X-BEResource and X-AnonResource are not among them, because they can
+// make a front end connect to a host that the client chose (CVE-2021-26855).
+// They are carried in neither direction.
 var affinityCookies = [...]string{"X-BackEndOverrideCookie", "X-BackEndCookie", "exchangecookie", "ClientId"}
 
 // maxLearned limits the number of names of load-balancer cookies; one or two
@@ -82,8 +82,9 @@ func (c *cookieNames) carry(in http.Header) string {
 	return strings.Join(out, "; ")
 }
 
-// backEndValue reports whether a value is not that of a cookie that names a back
-// end, or is of the form that Exchange gives it.
+// backEndValue reports whether a cookie may be sent to Exchange. A cookie that
+// names a back end must have the form that Exchange gives it; other cookies may
+// have any value.
 func backEndValue(name, value string) bool {
 	switch name {
 	case affinityCookies[0]:
@@ -99,11 +100,11 @@ func backEndValue(name, value string) bool {
 	return true
 }
 
-// backEndEntry reports whether an entry of X-BackEndCookie names a database or a
-// server by plain names. Exchange writes Database~GUID~domain~time~forest or
-// Server~host~version~time, with every byte inverted, in base64. It ignores an entry
-// that it cannot decode. A front end connects to the host, as to that in
-// X-BackEndOverrideCookie.
+// backEndEntry reports whether an entry of X-BackEndCookie contains only a
+// plain name of a database or a server. Exchange writes
+// Database~GUID~domain~time~forest or Server~host~version~time, with every byte
+// inverted, in base64. It ignores an entry that it cannot decode. A front end
+// connects to this host, as it does to the host in X-BackEndOverrideCookie.
 func backEndEntry(entry string) bool {
 	text, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(entry, " ", ""))
 	if err != nil {
@@ -121,9 +122,9 @@ func backEndEntry(entry string) bool {
 }
 
 // overrideValue reports whether v has the form of X-BackEndOverrideCookie, such
-// as EX01.contoso.com~1941996295: the name of a back end and its version. A
-// front end connects to the host in this cookie, so that no other form is
-// accepted.
+// as EX01.contoso.com~1941996295: the name of a back end and its version. No
+// other form is accepted, because a front end connects to the host in this
+// cookie.
 func overrideValue(v string) bool {
 	host, version, found := strings.Cut(v, "~")
 	if !found || host == "" || version == "" {
@@ -142,8 +143,9 @@ func isHostName(s string) bool {
 	return true
 }
 
-// cookieValue accepts the octets that RFC 6265 permits, and the blank that real
-// load balancers use. v has no semicolon.
+// cookieValue reports whether v may be a cookie's value. It accepts the octets
+// that RFC 6265 permits, and the blank that real load balancers use. v has no
+// semicolon.
 func cookieValue(v string) bool {
 	for i := range len(v) {
 		if v[i] < ' ' || v[i] > '~' || v[i] == ',' {

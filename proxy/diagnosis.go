@@ -90,7 +90,7 @@ func parseDiagnostics(v string) *Diagnosis {
 }
 
 // quoted returns the value of key="value", printable and limited in length. A
-// reason may contain quotes, so that it ends where the next key begins.
+// reason may contain quotes, so it extends to the beginning of the next key.
 func quoted(s, key string) string {
 	_, s, ok := strings.Cut(s, key+`="`)
 	if !ok {

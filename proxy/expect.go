@@ -13,9 +13,9 @@ import (
 // is safe for concurrent use.
 //
 // The expectation protects a body that cannot be sent twice from being lost
-// when the token is refused. The alternatives are worse: buffering long bodies
-// costs memory, and trusting a token because Exchange has accepted it before
-// would lose the body of the first request after that has changed.
+// when the token is refused. The alternatives are worse. Buffering long bodies
+// costs memory. If the proxy relied on a token because Exchange has accepted it
+// before, the first long body after Exchange stops accepting it would be lost.
 type expectation struct {
 	never bool
 	until atomic.Int64 // Unix time in seconds before which no expectation is sent
@@ -26,7 +26,7 @@ func (e *expectation) wanted() bool {
 	return !e.never && time.Now().Unix() >= e.until.Load()
 }
 
-// refused notes that the upstream has refused or ignored an expectation.
+// refused records that the upstream has refused or ignored an expectation.
 func (e *expectation) refused() { e.until.Store(time.Now().Add(expectPause).Unix()) }
 
 // A gate protects a body that cannot be sent twice. It keeps the body from an
@@ -48,8 +48,7 @@ type gate struct {
 	open      bool // valid once decided is closed
 }
 
-// errKept is the error that the transport gets for a body that is kept for
-// another attempt.
+// errKept is the error of a read from a body that is kept for another attempt.
 var errKept = errors.New("the body is kept for another attempt")
 
 func newGate(expecting bool) *gate {
@@ -107,8 +106,8 @@ func (g *gate) decide(open bool) {
 }
 
 // A gatedReader is a body with a gate. It also detects an upstream that has
-// stopped reading, because net/http does not notice a client that leaves while
-// a body is being sent.
+// stopped reading, because net/http does not detect that a client leaves while
+// its body is being sent.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate

@@ -101,9 +101,9 @@ func failed(code ews.ResponseCode, reason Reason, err error) *problem {
 	return &problem{code: code, reason: reason, err: err}
 }
 
-// proxyBusy is the response to a request for which there is no memory or no
-// time. The back-off times for clients vary, so that they do not all retry at
-// the same moment. detail may be "".
+// proxyBusy is the response to a request for which there is not enough memory
+// or processor time. The back-off times for clients vary, so that they do not
+// all retry at the same moment. detail may be "".
 func proxyBusy(detail string) *problem {
 	p := failed(codeBusy, ReasonProxyBusy, nil)
 	p.detail, p.wait = detail, backOff/2+rand.N(backOff)
@@ -127,8 +127,8 @@ func noRoom(err error) *problem {
 	return proxyBusy("")
 }
 
-// The structure is that of Exchange's faults: fault code in the types
-// namespace, detail in the errors namespace, MessageXml in types.
+// The structure is that of Exchange's faults: the fault code and MessageXml are
+// in the types namespace, the detail is in the errors namespace.
 const (
 	faultOpen = `<?xml version="1.0" encoding="utf-8"?>` +
 		`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +
@@ -163,5 +163,5 @@ func (p *problem) fault(detail, id string) string {
 	return b.String()
 }
 
-// backOff is how long the client is asked to wait.
+// backOff returns how long the client should wait before it retries.
 func (p *problem) backOff() time.Duration { return cmp.Or(p.wait, backOff) }

@@ -22,11 +22,11 @@ type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 }
 
-// A Refresher replaces a token that Exchange refused.
-// It is safe for concurrent use; it coalesces and limits its own work.
+// A Refresher replaces a token that Exchange refused. It is safe for concurrent
+// use; it combines concurrent requests for a token and limits their rate.
 type Refresher interface {
-	// Replace returns a usable token other than the rejected one. It returns
-	// an error when it may not or cannot fetch one now.
+	// Replace returns a usable token other than the rejected one. It returns an
+	// error if it cannot fetch one now, or may not because of its rate limit.
 	Replace(ctx context.Context, rejected string) (string, error)
 }
 
@@ -98,7 +98,7 @@ type Config struct {
 	// none. Zero: 4 s, so that the client gets a response within 5 s.
 	TokenWait time.Duration
 
-	// Settings are the caller's names for its settings. Messages contain them.
+	// Settings are the names of the caller's settings, for use in messages.
 	Settings Settings
 
 	// Done is called once for every request, refused ones included, after the
@@ -186,13 +186,13 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 // stream may last for half an hour, and its client opens another one. EndStreams
 // does not wait.
 //
-// A client gets the document with which Exchange itself ends a stream, where the
-// response is not compressed and ends with a whole document. Any other response
-// is broken off, so that it does not look complete.
+// A client gets the document with which Exchange itself ends a stream, if the
+// response is not compressed and the last document in it is complete. Any other
+// response is aborted, so that it does not look complete.
 func (h *Handler) EndStreams() { h.streams.end() }
 
-// ServeBusy responds with ErrorServerBusy on a client's connection for which there
-// is no room, so that its request was not read. The server calls it.
+// ServeBusy responds with ErrorServerBusy on a client's connection that has
+// lost its slot, so its request was not read. The server calls it.
 func (h *Handler) ServeBusy(w http.ResponseWriter, remote string) {
 	c := newCall(h, w, &http.Request{Method: http.MethodPost, Header: http.Header{}, Body: http.NoBody, RemoteAddr: remote})
 	defer c.finish()

@@ -9,8 +9,8 @@ import (
 )
 
 // carried are the request headers that go to Exchange unchanged. Other headers
-// do not; those that need a decision or another form are set by name in
-// soapHeader.
+// do not. Headers that need a decision or a different form are set by name in
+// soap.
 var carried = [...]string{
 	"Accept", "Accept-Encoding", "Accept-Language", "User-Agent",
 	"Client-Request-Id", "Return-Client-Request-Id",
@@ -35,8 +35,8 @@ const (
 	overrideCookie      = "X-Backendoverridecookie"
 )
 
-// repeating are headers that make http.Transport retry a POST after it has been
-// sent. Exchange does not know them.
+// repeating are headers that make http.Transport send a POST a second time
+// after a failure. Exchange does not know them.
 var repeating = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
 
 // value returns a header's first value, by the name in net/http's spelling.
@@ -78,7 +78,7 @@ func (h *requestHeaders) plain(in http.Header) http.Header {
 		}
 	}
 	if _, named := out["User-Agent"]; !named {
-		out["User-Agent"] = nil // prevents net/http from writing its own
+		out["User-Agent"] = nil // a nil value prevents net/http from adding its own
 	}
 	return out
 }
@@ -112,8 +112,8 @@ func setContentType(out, in http.Header, i *inspection) {
 }
 
 // setMailboxHeaders sends the headers that name mailboxes if the policy allows
-// those mailboxes. If the client sent no X-AnchorMailbox, it names the
-// impersonated mailbox.
+// those mailboxes. If the client sent no X-AnchorMailbox, setMailboxHeaders
+// sets it to the impersonated mailbox.
 func setMailboxHeaders(out, in http.Header, i *inspection) {
 	for _, name := range [...]string{publicFolderHeader, explicitLogonHeader} {
 		if v := value(in, name); v != "" && i.client.policy.Allows(v) {
@@ -128,8 +128,8 @@ func setMailboxHeaders(out, in http.Header, i *inspection) {
 	}
 }
 
-// safeInHeader checks the only value that is copied from a body to a header.
-// Without an allow-list it has not been checked before.
+// safeInHeader checks the mailbox, the only value that is copied from a body to
+// a header. Without an allow-list it has not been checked before.
 func safeInHeader(address string) bool {
 	_, err := policy.ParseAddress(address)
 	return err == nil

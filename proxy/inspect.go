@@ -34,7 +34,7 @@ type inspection struct {
 	// enforcing it.
 	audited atomic.Pointer[policy.Refusal]
 
-	unknownIDs atomic.Int32 // number of ids that the policy allowed without knowing their mailbox
+	unknownIDs atomic.Int32 // number of ids that the policy has allowed although their mailbox is unknown
 }
 
 // begin checks the media type and prepares the scanner.
@@ -54,9 +54,9 @@ func (i *inspection) begin(client clientUser, header http.Header) *policy.Refusa
 	return refusal
 }
 
-// checkMediaType requires text/xml of every request, because a browser cannot
-// send that to another origin without a preflight request. unreadable says why
-// the document cannot be inspected; with an allow-list such a request is
+// checkMediaType requires text/xml of every request, because a browser sends
+// text/xml to another origin only after a preflight request. unreadable says
+// why the document cannot be inspected; with an allow-list such a request is
 // refused.
 func checkMediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
@@ -223,7 +223,7 @@ func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	switch {
 	case limited && named && !added:
 		return i.scanner.AppendHead(dst, i.decision.Identity), from
-	case named && added: // added to the client's own head, about which there was no decision
+	case named && added: // a mailbox was added, but the client's own head contains one about which there was no decision
 		return i.scanner.AppendSpliced(dst, read[:from], i.decision.Identity), from
 	}
 	return nil, 0

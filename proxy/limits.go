@@ -7,7 +7,7 @@ import "time"
 const (
 	maxHeaders     = 100       // header lines; EWS clients send a dozen
 	maxHeaderBytes = 64 << 10  // bytes of names and values; IIS accepts 16 KiB per line
-	serverHeaders  = 128 << 10 // limit at which net/http gives up by itself, above the limit for which there is an explanation
+	serverHeaders  = 128 << 10 // limit of net/http, which is higher than maxHeaderBytes, so that the response to most large headers explains the problem
 
 	bufferedTotal = 32 << 20 // buffered bodies of all requests together
 	chunk         = 64 << 10 // bytes per read of a long response
@@ -18,26 +18,26 @@ const (
 	inflatedRead = 32 << 10 // bytes of the page or the response after decompression
 	hintText     = 80       // bytes of a text that a device has chosen
 
-	busyWindow   = 5 * time.Second        // a peer that repeats a failing request within this time is delayed;
-	minBusyDelay = 250 * time.Millisecond // the delay grows each time by this,
+	busyWindow   = 5 * time.Second        // a peer that repeats a failing request within this time gets a delayed response;
+	minBusyDelay = 250 * time.Millisecond // each repetition adds this to the delay,
 	maxBusyDelay = 2 * time.Second        // up to this limit, because clients have timeouts
 	maxBusyPeers = 1024
 
-	maxSchedulerDelay = 10 * time.Millisecond  // a request waits about ten times for a processor
+	maxSchedulerDelay = 10 * time.Millisecond  // longest delay that is not an overload; a request waits about ten times for a processor
 	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue, because clients have timeouts
 	admissionInterval = 100 * time.Millisecond // interval between checks of the delay
 	minAdmitted       = 64                     // number of requests in progress that are always admitted
 
-	headerTimeout = 10 * time.Second // for the whole head of a request
-	idleTimeout   = 3 * time.Minute  // for an idle client connection, above IIS's own 2 minutes
+	headerTimeout = 10 * time.Second // limit for the whole head of a request
+	idleTimeout   = 3 * time.Minute  // limit for an idle client connection, above IIS's own 2 minutes
 	writePause    = 60 * time.Second // longest time in which a client reads nothing of a response
 	stuckTime     = 2 * time.Minute  // longest time in which Exchange reads nothing of a long body, the same as IIS's
 
-	gateWait    = 5 * time.Second  // for the rest of a response's head that began before the body was sent
-	expectPause = 24 * time.Hour   // until an expectation is sent again to an upstream that refused one
-	discardTime = time.Second      // for reading the body of a refusal before the next attempt
-	tokenWait   = 4 * time.Second  // for the first token, so that the client gets a response within 5 s
-	replaceWait = 20 * time.Second // for a new token after a refusal: one request to Entra ID and a margin
+	gateWait    = 5 * time.Second  // wait for the rest of a response's head if the response has begun before the body was sent
+	expectPause = 24 * time.Hour   // time until an expectation is sent again to an upstream that refused one
+	discardTime = time.Second      // limit for reading the body of a response that refuses the token, before the next attempt
+	tokenWait   = 4 * time.Second  // wait for the first token, so that the client gets a response within 5 s
+	replaceWait = 20 * time.Second // wait for a new token after a refusal: one request to Entra ID and a margin
 	backOff     = 10 * time.Second // back-off for clients when nothing better is known
-	maxBackOff  = 5 * time.Minute  // longest back-off of an upstream that is passed on to clients
+	maxBackOff  = 5 * time.Minute  // longest back-off of Exchange that is passed on to clients
 )

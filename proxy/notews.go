@@ -46,8 +46,8 @@ func isXML(contentType string) bool {
 	return ok && (rest == "" || rest[0] == ';')
 }
 
-// notEWSCode returns the response code for a status. With it, clients neither
-// treat a request as processed nor repeat it without pause.
+// notEWSCode returns the response code for a status. With this code, clients do
+// not treat the request as processed, and do not repeat it without a pause.
 func notEWSCode(status int) ews.ResponseCode {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
@@ -133,7 +133,8 @@ func inflated(header http.Header, body io.Reader, limit int64) []byte {
 // gzipReaders are reused because each has a window of 32 KiB.
 var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-// A start is the kind of response to a POST that its first bytes show.
+// A start is the kind of a response to a POST, as far as its first bytes show
+// it.
 type start int
 
 const (
@@ -144,15 +145,17 @@ const (
 )
 
 // ewsWith reports whether a response with the status can be one of EWS. EWS
-// sends a SOAP document. With status 200, documents and texts that are not known
-// to come from devices are relayed too: imitations of EWS send such ones.
+// sends a SOAP document. With status 200, other documents and texts are relayed
+// too, unless they are known to come from devices, because some programs that
+// imitate EWS send them.
 func (s start) ewsWith(status int) bool {
 	return s == startSOAP || s == startOther && status == http.StatusOK
 }
 
 // startOf returns the kind of a response whose body begins with first. Some
-// devices give their pages the media type of the request. DavMail reports a
-// message as stored when a response contains no error that it knows.
+// devices give their pages the media type of the request. They must not be
+// relayed, because DavMail reports a message as stored if the response contains
+// no error that it knows.
 func startOf(header http.Header, first []byte) start {
 	switch encoding := value(header, "Content-Encoding"); {
 	case encoding == "" || ascii.EqualFold(encoding, "identity"):
@@ -165,16 +168,16 @@ func startOf(header http.Header, first []byte) start {
 		return startSOAP
 	}
 	start := textStart(text)
-	if start == startUnknown { // such as a long comment before the root element
+	if start == startUnknown { // for example because of a long comment before the root element
 		start = textStart(inflated(header, bytes.NewReader(first), inflatedRead))
 	}
 	return start
 }
 
-// textStart is startOf for a body that is not compressed.
+// textStart does the same as startOf for text that is not compressed.
 func textStart(first []byte) start {
 	if bytes.IndexByte(first[:min(len(first), 4)], 0) >= 0 || bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff")) {
-		return startSOAP // UTF-16
+		return startSOAP // UTF-16 is not read here
 	}
 	rest := bytes.TrimPrefix(first, []byte("\ufeff"))
 	for {
@@ -198,7 +201,8 @@ func textStart(first []byte) start {
 	}
 }
 
-// rootStart is startOf for text in which nothing precedes the root element.
+// rootStart does the same as startOf for text that begins with the root
+// element.
 func rootStart(text []byte) start {
 	name, tag := bytes.CutPrefix(text, []byte("<"))
 	if !tag {

@@ -11,10 +11,11 @@ import (
 	"hmaproxy/internal/ascii"
 )
 
-// ntlmStep responds as the server in an NTLM handshake, for clients that insist
-// on one. header is the header of a request without a body. The handshake
-// accepts every client, takes no identity from it and sends no part of it to
-// Exchange. ntlmStep returns nil if the request is not part of a handshake.
+// ntlmStep returns the server's response in an NTLM handshake, for clients that
+// support no other authentication. header is the header of a request without a
+// body. The handshake accepts every client, takes no identity from it and sends
+// no part of it to Exchange. ntlmStep returns nil if the request is not part of
+// a handshake.
 func ntlmStep(header http.Header) *problem {
 	scheme, message, ok := strings.Cut(value(header, "Authorization"), " ")
 	scheme = ascii.ToLower(scheme)

@@ -40,7 +40,7 @@ const (
 
 	// Challenges: the client is expected to send the request again.
 	ReasonNTLM          // a step of an NTLM handshake
-	ReasonLoginRequired // the login user is to be impersonated, but the client sent no credentials
+	ReasonLoginRequired // the login user is impersonated, but the client sent no credentials
 
 	// Failures on the way to Exchange.
 	ReasonProxyBusy           // the memory for request bodies is in use
@@ -67,10 +67,10 @@ const (
 // A ReasonClass groups reasons by who must act.
 type ReasonClass uint8
 
-// The classes.
+// The classes of reasons.
 const (
 	ClassServed     ReasonClass = iota // ReasonNone
-	ClassRefused                       // by the rules of this proxy
+	ClassRefused                       // a rule of this proxy refused the request
 	ClassFailed                        // there was no token, or no response from Exchange
 	ClassChallenged                    // the client was asked to continue a handshake
 	ClassClientLeft                    // the client closed the connection

@@ -31,7 +31,7 @@ type Record struct {
 	// it is the client's form.
 	Named ews.IdentityKind
 
-	Status   int    // status that the client got; 0 if it left before
+	Status   int    // status that the client got; 0 if it left before that
 	Upstream int    // Exchange's last status; 0 without a response
 	Reason   Reason // why the client did not get Exchange's response
 	Detail   string // the reason in words
@@ -61,7 +61,8 @@ const autodiscoverPrefix = "Autodiscover:"
 // which opens no mailbox.
 func IsAutodiscover(operation string) bool { return strings.HasPrefix(operation, autodiscoverPrefix) }
 
-// describeResponse notes what is worth knowing of Exchange's response.
+// describeResponse adds the status and some headers of Exchange's response to
+// the Record.
 func describeResponse(record *Record, resp *http.Response) {
 	record.Upstream = resp.StatusCode
 	record.RequestID = loggable(resp.Header, "Request-Id")

@@ -25,7 +25,7 @@ type responder struct {
 	cookies  *cookieNames
 	settings *Settings
 	busy     *busyDelay
-	begun    bool      // the head of Exchange's response is written
+	begun    bool      // the head of Exchange's response was written
 	kept     []byte    // first bytes of an error response
 	tail     tail      // last bytes of a notification stream
 	deadline time.Time // time when the write deadline was set
@@ -67,7 +67,7 @@ func (r *responder) problem(p *problem) {
 	r.write(http.StatusInternalServerError, p.fault(detail, r.record.ID))
 }
 
-// note puts a problem into the Record. It returns the human-readable text.
+// note adds a problem to the Record. It returns the human-readable text.
 func (r *responder) note(p *problem) (detail string) {
 	detail = p.detail
 	if detail == "" {
@@ -84,8 +84,8 @@ func (r *responder) note(p *problem) (detail string) {
 	return detail
 }
 
-// document writes a response of the proxy itself that is a document. p says why
-// it does not contain what the client requested; nil: it does.
+// document writes a response of the proxy itself that is a document. p is the
+// reason if the document is not what the client requested, nil otherwise.
 func (r *responder) document(status int, contentType, text string, p *problem) {
 	if p == nil {
 		p = &problem{status: status}
@@ -118,7 +118,7 @@ func (r *responder) prepare(p *problem) {
 	switch {
 	case p.form == malformedText || p.form == closingText && r.r.Method != http.MethodPost:
 		header.Set("Connection", "close")
-		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes, without a timeout
+		if !r.body.Ended() && !r.body.Failed() { // without this, net/http would read a part of the body before it closes the connection, without a timeout
 			_ = r.control.SetReadDeadline(time.Now().Add(body.DrainTime))
 		}
 	case r.r.Method == http.MethodPost && !r.body.Drain():
@@ -169,7 +169,7 @@ func (r *responder) relay(resp *http.Response, operation string) (complete bool,
 	streaming := resp.ContentLength < 0 && (operation == "" || operation == streamingOperation)
 	if streaming {
 		r.begin(resp)
-		_ = r.control.Flush() // the first event may be half an hour away
+		_ = r.control.Flush() // the first event may come only after half an hour
 	}
 	if resp.StatusCode >= 400 && r.r.Method == http.MethodPost {
 		r.kept = make([]byte, 0, keptRead)
@@ -183,7 +183,7 @@ func (r *responder) begin(resp *http.Response) {
 	r.begun = true
 	r.copyHeader(resp.Header, spellingOf(resp))
 	r.record.Status = resp.StatusCode
-	r.extendDeadline(time.Now()) // Exchange may have taken longer than the deadline
+	r.extendDeadline(time.Now()) // a new deadline, because Exchange may have taken longer than the previous one
 	r.w.WriteHeader(resp.StatusCode)
 }
 
@@ -301,8 +301,8 @@ func (r *responder) writePart(p []byte, flush bool) bool {
 	return err == nil
 }
 
-// ended reports whether the response to the client has a proper end when
-// Exchange's ended with err.
+// ended reports whether the response to the client was completed properly, if
+// Exchange's response ended with err.
 func (r *responder) ended(err error, resp *http.Response) bool {
 	switch {
 	case errors.Is(err, io.EOF):
@@ -381,7 +381,7 @@ func (r *responder) copyHeader(in http.Header, spelling func(string) string) {
 		}
 	}
 	if _, named := out["Content-Type"]; !named {
-		out["Content-Type"] = nil // prevents net/http from guessing one
+		out["Content-Type"] = nil // a nil value prevents net/http from guessing a type
 	}
 }
 

@@ -106,7 +106,7 @@ type roundTrip struct {
 	cancel context.CancelCauseFunc // ends the attempt in progress
 	wait   lazyTimeout             // context for the wait for a token
 
-	nothing   bool       // the last attempt failed before any byte was sent
+	nothing   bool       // no byte was sent in the last attempt, which has failed
 	sent      string     // the token of the last attempt
 	replayed  bool       // the request was replayed with another token
 	refused   int        // status of the response that refused the first token, 0 if none did
@@ -176,7 +176,8 @@ func (t *roundTrip) send(ctx context.Context, header http.Header, token string) 
 // refused reports whether the upstream has refused or ignored the expectation
 // of an attempt that ended without a byte of the body. first is the status of
 // the response to that attempt, 0 if none, and second the status without an
-// expectation. If both are the same, the status is about the request.
+// expectation. If both are the same, the expectation is not the cause of the
+// status.
 func (g *gate) refused(first, second int) bool {
 	switch {
 	case !g.expecting:
@@ -184,7 +185,7 @@ func (g *gate) refused(first, second int) bool {
 	case first != 0:
 		return first != second
 	}
-	return g.ignored.Load() || g.fresh.Load() // the idle connection may have been broken before
+	return g.ignored.Load() || g.fresh.Load() // ignored or refused, unless the idle connection had already failed
 }
 
 // attempt sends the request once. gate is nil for a body that is buffered.
@@ -218,10 +219,11 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		Method: t.method, URL: t.url, Host: t.url.Host, Header: header, Pattern: t.operation,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: reader, ContentLength: t.payload.Len(),
-		GetBody: open, // counts a connection that fails before anything is sent
+		GetBody: open, // called to send the request again after a failed connection; counts these attempts
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
-	// A buffered body is written together with the header.
+	// A buffered body is written together with the header, so nothing was sent
+	// if it was not read.
 	t.nothing = err != nil && t.payload.Unsent() && (trace == nil || !trace.connected.Load())
 	if gate != nil {
 		gate.decide(err == nil && !gate.expecting && !tokenRefused(resp))
@@ -309,7 +311,8 @@ func problemFor(err error, nothing bool) *problem {
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
 }
 
-// says reports whether an error itself says whether the request was sent.
+// says reports whether an error has a method NotSent, which says whether the
+// request was sent.
 func says(err error) bool {
 	var attempt interface{ NotSent() bool }
 	return errors.As(err, &attempt)
@@ -348,7 +351,7 @@ func unreachable(err error) bool {
 }
 
 // redactError returns err in a form that is safe to log. Errors about malformed
-// HTTP quote the bytes read. These may be an echo of the request, with token
+// HTTP quote the bytes read. These bytes may repeat the request, with its token
 // and mail.
 func redactError(err error) error {
 	text, _, quotes := strings.Cut(err.Error(), `"`)

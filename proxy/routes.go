@@ -26,7 +26,8 @@ type routes struct {
 	autodiscover bool // whether Autodiscover requests are served
 }
 
-// A route is the meaning of a target. The zero route is not served.
+// A route is the meaning of a target. The zero route means that the target is
+// not served.
 type route struct {
 	known        bool
 	document     *url.URL          // the document that a GET fetches; nil for the endpoint itself and for Autodiscover
@@ -42,7 +43,7 @@ func newRoutes(ews *url.URL, withAutodiscover bool) routes {
 	wsdl := *ews
 	wsdl.RawQuery = "wsdl"
 	t := routes{autodiscover: withAutodiscover, exact: map[string]route{
-		endpointPath:                          {known: true}, // in the usual letter case, which needs no folding
+		endpointPath:                          {known: true}, // the usual letter case, for which the target need not be folded
 		ascii.ToLower(endpointPath):           {known: true},
 		ascii.ToLower(endpointPath) + "?wsdl": {known: true, document: &wsdl},
 		"/ews/services.wsdl":                  {known: true, document: sibling("Services.wsdl")},

@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// streams holds the notification streams in progress. Only these last longer
-// than Exchange works on a request. It is safe for concurrent use.
+// streams holds the notification streams in progress. Only these requests may
+// last for many minutes. It is safe for concurrent use.
 type streams struct {
 	ended context.Context
 	end   context.CancelFunc
@@ -48,7 +48,7 @@ type tail struct {
 	n    int
 }
 
-const tailSize = 48 // an end tag with a prefix, and white space
+const tailSize = 48 // enough for an end tag with a prefix, and white space
 
 func (t *tail) add(p []byte) {
 	if len(p) >= tailSize {

@@ -8,7 +8,7 @@ import (
 
 // A lazyTimeout is a context whose timeout begins at the first use. It also
 // ends with its parent. A TokenSource that has a token does not use its
-// context, so that nearly every request saves a timer.
+// context, so nearly every request needs no timer.
 type lazyTimeout struct {
 	context.Context // the parent
 	timeout         time.Duration

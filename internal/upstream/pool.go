@@ -12,7 +12,7 @@ type pool struct {
 
 	mu      sync.Mutex
 	conns   []*conn // in the order in which the connections became idle
-	closing bool    // every connection that is put is closed
+	closing bool    // put closes every connection
 	expiry  *time.Timer
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // A responseBody is the body of a response. Close may be called while another
-// goroutine reads. Its method HeaderName returns the server's spelling of a
-// header's canonical name.
+// goroutine reads. It has a method HeaderName, which returns the server's
+// spelling of a header's canonical name.
 type responseBody struct {
 	*headerNames
 	attempt   *attempt
@@ -43,7 +43,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == io.EOF:
-		if b.finish(responseComplete); b.state.Load() != responseComplete { // Close was called first
+		if b.finish(responseComplete); b.state.Load() != responseComplete { // another goroutine has called Close first
 			err = http.ErrBodyReadAfterClose
 		}
 	case err != nil:

@@ -13,7 +13,7 @@ import (
 // goroutine, because a server may respond before it has received the whole body.
 type upload struct {
 	attempt    *attempt
-	decision   chan bool     // receives whether to send the body, if the server was asked with "Expect: 100-continue"
+	decision   chan bool     // receives whether to send the body, if the request has "Expect: 100-continue"
 	done       chan struct{} // closed after the body was closed
 	err        error         // why the message was not sent completely; valid after done
 	connFailed bool          // err comes from the connection and not from the body; valid after done
@@ -23,7 +23,7 @@ func newUpload(a *attempt) *upload {
 	return &upload{attempt: a, decision: make(chan bool, 1), done: make(chan struct{})}
 }
 
-// decide says whether the body is to be sent. Only the first call has an effect.
+// decide sets whether the body is sent. Only the first call has an effect.
 func (u *upload) decide(send bool) {
 	select {
 	case u.decision <- send:
@@ -79,7 +79,7 @@ const (
 	maxChunkEnd   = len("\r\n0\r\n\r\n")
 	pieceSize     = maxChunkStart + maxRead + maxChunkEnd
 
-	maxRecords = pieceSize + 1<<10 // TLS adds about thirty bytes to each 16 KiB
+	maxRecords = pieceSize + 1<<10 // room for a piece in TLS records, each of which adds about thirty bytes to 16 KiB
 )
 
 // A piece is memory for a part of a body and for the TLS records of that part.

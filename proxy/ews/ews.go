@@ -14,8 +14,8 @@ const (
 )
 
 // A Request is the content of the head of an EWS request. The head ends with
-// the start tag of the only element in the Body; for Subscribe, with the start
-// tag of that element's first child.
+// the start tag of the only element in the Body; for Subscribe it ends with the
+// start tag of that element's first child.
 type Request struct {
 	Blocks     []HeaderBlock // header blocks, in the document's order
 	Identity   Identity      // the first ExchangeImpersonation without a Problem

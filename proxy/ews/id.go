@@ -49,19 +49,20 @@ const (
 	storageConversationWithFallback // Exchange 2016
 )
 
-// The lengths of a decoded head and of the raw bytes that it is read from. A head
-// is a storage type, a length, and a GUID or an address. A pair of equal bytes takes
-// three bytes when compressed, so that this many raw bytes always suffice.
+// The lengths of a decoded head and of the raw bytes that it is read from. A
+// head is a storage type, a length, and a GUID or an address. A pair of equal
+// bytes takes three bytes when compressed, so one and a half times as many raw
+// bytes always suffice.
 const (
 	guidHead    = 1 + 2 + 36
 	guidScratch = 63  // 1 + guidHead*3/2, in groups of 3
-	longScratch = 390 // the same for an address
+	longScratch = 390 // 1 + longHead*3/2, in groups of 3
 )
 
 // MailboxOfID reads the mailbox from an EWS id in the form of an attribute such
 // as the Id of ItemId. It reads only the part of the id from which Exchange
 // finds the mailbox. It does no I/O and keeps no reference to id. An id that is
-// too long is irregular, because white space may have made it so long.
+// too long is irregular, because it may be a valid id with much white space.
 func MailboxOfID(id []byte) IDMailbox {
 	if len(id) > maxID {
 		return IDMailbox{Kind: IrregularID}
@@ -118,7 +119,7 @@ func moniker(head []byte) (text []byte, complete bool) {
 }
 
 // idHead decodes the beginning of an id, without the compression byte. It
-// appends as many bytes to dst as fit into the capacity of dst, and none if the
+// appends to dst until the capacity of dst is used. It appends nothing if the
 // text cannot be the beginning of an id. chars and raw are scratch buffers.
 func idHead(dst, id, chars, raw []byte) []byte {
 	n := copyBase64(chars, id)
@@ -150,8 +151,8 @@ func copyBase64(dst, text []byte) (n int) {
 	return n
 }
 
-// expand reverses the run-length encoding of an id: after two equal bytes comes
-// the number of further ones. It stops when dst is full.
+// expand reverses the run-length encoding of an id: two equal bytes are
+// followed by the number of further ones. It stops when dst is full.
 func expand(dst, p []byte) []byte {
 	for i := 0; i < len(p) && len(dst) < cap(dst); i++ {
 		dst = append(dst, p[i])

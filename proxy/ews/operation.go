@@ -9,6 +9,6 @@ const (
 	// sends requests to a URL that the client chooses.
 	PushSubscription Operation = "Subscribe:Push"
 
-	// OtherOperation stands for every name that the schema does not have.
+	// OtherOperation replaces every name that is not in the schema.
 	OtherOperation Operation = "other"
 )

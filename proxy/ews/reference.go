@@ -6,7 +6,7 @@ type ReferenceKind uint8
 // The kinds of references.
 const (
 	AddressReference ReferenceKind = iota // by an address
-	IDReference                           // by the id of something in the mailbox, or by its GUID
+	IDReference                           // by the id of an object in the mailbox, or by the mailbox's GUID
 )
 
 // A Reference is a mailbox that the Body of a request acts on. Recipients and
@@ -22,8 +22,8 @@ type Reference struct {
 	// ID is the mailbox of an IDReference. It is zero if Unreadable.
 	ID IDMailbox
 
-	// Unreadable reports that the element contains something other than text, so
-	// that two readers may find two values, or that it names its mailbox by
-	// something other than an address.
+	// Unreadable reports that the element contains something other than text,
+	// and two readers may find two different values in it, or that it names its
+	// mailbox by something other than an address.
 	Unreadable bool
 }

@@ -11,8 +11,8 @@ type Decision struct {
 	// name. It is zero if there is no usable name.
 	Identity ews.Identity
 
-	// Injected reports that the client named no mailbox, so that the identity
-	// has to be added to the head.
+	// Injected reports that the client named no mailbox, so the identity must
+	// be added to the head.
 	Injected bool
 
 	// Operation is the operation that the request calls.
@@ -30,10 +30,10 @@ func injected(address string) ews.Identity {
 // Decide decides about r, the head of a request, which must not be nil. login
 // is the client's Basic user name, "" if it sent none.
 //
-// Without a list it refuses only an identity that it would have to add but
-// cannot (Refusal.Always). A mailbox that the client names is accepted, even in
-// a form that cannot be checked; then Identity is zero and the head must stay
-// unchanged.
+// Without a list it refuses a request only if it would have to add an identity
+// and has none (Refusal.Always). A mailbox that the client names is accepted,
+// even in a form that cannot be checked; then Identity is zero and the head
+// must stay unchanged.
 //
 // With a list it refuses, in this order: a login that is missing or not an
 // address, the header blocks, the operation, the mailbox.
@@ -52,7 +52,7 @@ func (p *Policy) Decide(r *ews.Request, login string) (Decision, *Refusal) {
 		decision.Identity, decision.Injected = id, added
 	}
 	if refusal != nil && refusal.Reason == EnvelopeRefused && !added {
-		decision.Identity = ews.Identity{} // then the head is not rewritten
+		decision.Identity = ews.Identity{} // without an Identity the head is not rewritten
 	}
 	return decision, refusal
 }
@@ -73,7 +73,8 @@ func (p *Policy) refuse(r *ews.Request, operation rule, mailbox *Refusal) *Refus
 }
 
 // identify returns the mailbox to impersonate and whether the proxy has to add
-// it. In audit mode an injected identity comes with its refusal.
+// it. If the proxy would have to add a mailbox that is not allowed, it returns
+// both the mailbox and the refusal, because audit mode needs both.
 func (p *Policy) identify(r *ews.Request, login string) (ews.Identity, bool, *Refusal) {
 	if namesMailbox(r) {
 		id, refusal := p.identifyNamed(r)
@@ -128,7 +129,8 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 
 // DecideReference decides about a mailbox that the Body acts on. Without the
 // scope of targets it refuses nothing. It refuses an element that contains
-// anything but text. In audit mode it returns the same, for the caller to log.
+// anything but text. In audit mode it returns the same refusals, which the
+// caller logs.
 //
 // For an address only SMTP entries of the list are used, and with
 // Config.PrimaryOnly no wildcards, because the Body is sent unchanged and
@@ -158,10 +160,11 @@ func (p *Policy) decideAddress(address string) *Refusal {
 	return nil
 }
 
-// decideID decides about an id in the Body. Every list with GUID entries must
-// have the mailbox's GUID. Public folders, objects of the directory and
-// subscriptions in an older format belong to no mailbox. An id that Exchange reads
-// but does not issue comes from no client that works as it should.
+// decideID decides about an id in the Body. The GUID of the id's mailbox must
+// be on every list that has GUID entries. Ids of public folders, of objects of
+// the directory and of subscriptions in an older format are accepted, because
+// they belong to no mailbox. An id in a form that Exchange reads but does not
+// issue is refused, because regular clients do not send one.
 func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 	switch id.Kind {
 	case ews.IrregularID:
@@ -185,11 +188,11 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 }
 
 // DecideAnchor decides about the client's X-AnchorMailbox. With a list the
-// value must be a plain address with an SMTP or a upn: entry, so that a client
-// may anchor only at mailboxes that it may impersonate. Exchange's other forms
-// of an anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit
-// mode it returns the same: a request for a mailbox off the list usually has an
-// anchor off the list.
+// value must be a plain address with an SMTP or a upn: entry, so a client can
+// name only mailboxes that it may impersonate. Exchange's other forms of an
+// anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit mode it
+// returns the same: a request for a mailbox off the list usually has an anchor
+// off the list.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil
@@ -203,7 +206,7 @@ func (p *Policy) DecideAnchor(value string) *Refusal {
 // DecideMailbox decides about a mailbox that a client names by an address, as
 // in Autodiscover. It returns the address in the spelling that Decide would
 // give it. Without a list it refuses names that are not addresses. In audit
-// mode it returns the same, for the caller to log.
+// mode it returns the same refusals, which the caller logs.
 func (p *Policy) DecideMailbox(address string) (string, *Refusal) {
 	id, problem := p.match(ews.Identity{Kind: ews.SmtpAddress, Value: address})
 	if problem != "" {

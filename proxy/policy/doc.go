@@ -2,9 +2,9 @@
 // operations it may call. It decides from the values of package ews, does no
 // I/O, reads no clock and writes no log: equal values give equal decisions.
 //
-// The access token opens every mailbox of the organisation, so that these
-// decisions are usually the only protection of the other mailboxes. A decision
-// is a sequence of checks that each end in a refusal. A mailbox that passes all
+// The access token opens every mailbox of the organisation, so these decisions
+// are usually the only protection of the other mailboxes. A decision is a
+// sequence of checks that each end in a refusal. A mailbox that passes all
 // checks is sent in the list's own spelling: the operator's text goes upstream,
 // not the client's.
 //
@@ -14,7 +14,7 @@
 // the policy of one client. A Policy never changes and is safe for concurrent
 // use.
 //
-// Errors of this package have no package prefix and never contain the text that
-// they are about. The caller adds the name of the setting or of the file; the
-// errors contain line and entry.
+// Errors of this package have no package prefix and never contain the faulty
+// text. The caller adds the name of the setting or of the file; the errors
+// contain line and entry.
 package policy

@@ -43,7 +43,7 @@ func blockProblem(b ews.HeaderBlock) string {
 	case b.Space == ews.TypesNS && isRewritten(b.Name):
 		return ""
 	case b.Space == ews.TypesNS && b.Nil && changesIdentity(b.Name):
-		return "" // the block has no value; it is not sent
+		return "" // the block has no value and is not sent
 	case exchange && changesIdentity(b.Name):
 		return "a header block that changes who acts"
 	case exchange:
@@ -70,9 +70,9 @@ func isRewritten(name string) bool {
 }
 
 // changesIdentity reports whether, according to the schema, a request with this
-// block acts for another user or with other rights. Such blocks would be
-// refused as unknown anyway; their own text explains to the operator what they
-// are.
+// block acts for another user or with other rights. Without this rule such
+// blocks would be refused as unknown blocks. With it the operator gets a text
+// that explains them.
 func changesIdentity(name string) bool {
 	switch name {
 	case "SerializedSecurityContext", "OpenAsAdminOrSystemService", "ManagementRole", "SharingSecurity":

@@ -91,11 +91,10 @@ func (l *list) inDomain(key []byte) bool {
 }
 
 // isOrdinary reports whether a wildcard may match a local part, given in lower
-// case. Exchange resolves some addresses by something other than a mailbox's
-// own addresses, whatever domain follows the "@": a mailbox GUID, and the IMCEA
-// encapsulation of foreign address types such as a legacyDN. Mailboxes that
-// Exchange creates for itself are not intended by a wildcard either. All of
-// these need their own entry.
+// case. A wildcard does not match three kinds of local parts, which need their
+// own entry. Two kinds lead to a mailbox in any domain: a mailbox GUID, and the
+// IMCEA encapsulation of another type of address, such as a legacyDN. The third
+// kind belongs to mailboxes that Exchange creates for itself.
 func isOrdinary(local []byte) bool {
 	for _, c := range local {
 		if !ascii.IsAlnum(c) && bytes.IndexByte([]byte("._'-+"), c) < 0 {

@@ -5,8 +5,8 @@ package policy
 // Exchange's own description. Every known operation is in one class. Names of
 // elements that end in "Request" are listed without it.
 const (
-	// readOperations change nothing in a mailbox and reach no further than the
-	// impersonated user does. They are the preset @read.
+	// readOperations change nothing in a mailbox and use no rights beyond those
+	// of the impersonated user. They are the preset @read.
 	readOperations = `
 ConvertId ExpandDL FindAvailableMeetingTimes FindConversation FindFolder FindItem
 FindMeetingSpaceByJoinUrl FindMeetingTimeCandidates FindPeople FindTags
@@ -24,11 +24,12 @@ SyncFolderHierarchy SyncFolderItems Unsubscribe`
 	// CreateItem makes drafts as well as other items.
 	sendOperations = `CreateAttachment CreateItem SendItem`
 
-	// otherOperations are allowed by default and in no preset. Most change the
-	// mailbox. The reading ones are here for a reason: GetSharingMetadata issues
-	// a token that opens a folder to another organisation, GetClientExtension
-	// and GetOMEConfiguration read settings of the whole organisation,
-	// ExportItems and PerformInstantSearch return mail in bulk.
+	// otherOperations are allowed by default and are in no preset. Most change
+	// the mailbox. Those that only read are not in @read for these reasons:
+	// GetSharingMetadata issues a token that opens a folder to another
+	// organisation, GetClientExtension and GetOMEConfiguration read settings of
+	// the whole organisation, ExportItems and PerformInstantSearch return mail
+	// in bulk.
 	otherOperations = `
 AddDistributionGroupToImList AddImContactToGroup AddImGroup
 AddNewImContactToGroup AddNewTelUriContactToGroup AddTag

@@ -224,8 +224,8 @@ func (t operationTable) find(r *ews.Request) rule {
 	if len(r.Operation) > maxOperation {
 		return rule{name: ews.OtherOperation}
 	}
-	// The scanner looks for a push subscription only in an element that is spelt
-	// Subscribe. Any other spelling could be a push subscription.
+	// The scanner recognises a push subscription only in an element with
+	// exactly the name Subscribe. Therefore any other spelling counts as one.
 	push := r.Push || r.Operation != "Subscribe"
 	var buf [maxOperation + len(":push")]byte
 	if known, ok := t[string(operationKey(buf[:0], r.Operation, push))]; ok {

@@ -20,7 +20,7 @@ type Config struct {
 	Audit       bool       // refusals are only reported; needs a list
 	Targets     bool       // also decide about the mailboxes that a Body acts on; needs a list
 	PrimaryOnly bool       // send every allowed SMTP address as PrimarySmtpAddress, which Exchange refuses for an alias; needs a list
-	StrictIDs   bool       // refuse an id that does not say which mailbox it belongs to; needs Targets and an entry guid:…
+	StrictIDs   bool       // refuse an id from which its mailbox cannot be read; needs Targets and an entry guid:…
 	Operations  Operations // zero: the default set; any other value needs a list
 
 	DefaultMailbox string // "room1@contoso.com", impersonated if a request names no mailbox; "": none
@@ -29,7 +29,7 @@ type Config struct {
 
 // A Policy decides about requests. The zero Policy refuses every mailbox.
 type Policy struct {
-	open       bool    // there is no list
+	open       bool    // there is no list: every mailbox is allowed
 	lists      []*list // a mailbox must be on all of these lists
 	operations operationTable
 	audit      bool
@@ -152,7 +152,7 @@ func (p *Policy) Size() int {
 	return p.lists[len(p.lists)-1].size()
 }
 
-// Details of refused names, by kind.
+// Texts for names that are not on the list, by kind.
 const (
 	notListed    = "the mailbox is not on the allow-list"
 	upnNotListed = "the user principal name is not on the allow-list: it needs an entry that begins with upn:"
@@ -173,7 +173,8 @@ func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	return listed, problem
 }
 
-// lookUp is match. It also reports whether every list has the name itself.
+// lookUp does the same as match, and also reports whether every list has the
+// name itself.
 func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refusal string) {
 	problem, missing := nameProblem(id)
 	switch {
@@ -181,10 +182,10 @@ func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refu
 		return ews.Identity{}, false, problem
 	case p.open:
 		return id, true, ""
-	case len(p.lists) == 0: // the zero Policy
+	case len(p.lists) == 0: // p is the zero Policy
 		return ews.Identity{}, false, missing
 	}
-	var buf [maxAddress]byte // nameProblem has refused longer names
+	var buf [maxAddress]byte // long enough, because nameProblem has refused longer names
 	key := ascii.AppendLower(buf[:0], id.Value)
 	spelling, itself := "", true
 	for _, l := range p.lists {

@@ -13,8 +13,8 @@ const (
 	EnvelopeRefused                       // the SOAP Header contains a block that must not be sent or cannot be checked
 	ReferenceNotAllowed                   // the Body acts on a mailbox that is not on the allow-list
 	AnchorNotAllowed                      // X-AnchorMailbox names a mailbox that is not on the allow-list
-	LoginRequired                         // the login user is to be impersonated, but the client sent none: ask for Basic credentials
-	LoginNameInvalid                      // the login user is to be impersonated, but the name is not an address
+	LoginRequired                         // the login user is impersonated, but the client sent no login: ask for Basic credentials
+	LoginNameInvalid                      // the login user is impersonated, but its name is not an address
 )
 
 // Reasons returns all reasons.
@@ -59,8 +59,9 @@ func (r Reason) Code() ews.ResponseCode {
 	case EnvelopeRefused:
 		return ews.ErrorSchemaValidation
 	}
-	// A client whose mailbox is allowed gets Exchange's code for a user
-	// without rights on one object, so that it keeps its account.
+	// With this code, which Exchange sends to a user without rights on one
+	// object, a client whose own mailbox is allowed continues to use its
+	// account.
 	return ews.ErrorAccessDenied
 }
 
@@ -76,8 +77,8 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Reason.String() + ": " + r.Detail }
 
 // Always reports whether the refusal also applies without an allow-list and in
-// audit mode. Such a refusal is about an identity that the proxy has to add;
-// without the identity there is no request to forward.
+// audit mode. It applies if the proxy has to add an identity and has none,
+// because the request cannot be forwarded without one.
 func (r *Refusal) Always() bool {
 	return r.Reason == LoginRequired || r.Reason == LoginNameInvalid
 }

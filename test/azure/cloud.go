@@ -104,7 +104,7 @@ func (c *cloud) sent() []sent {
 	return c.requests
 }
 
-// id returns a GUID. Each scenario gets the same ones in the same order.
+// id returns a GUID. Each scenario gets the same GUIDs in the same order.
 func (c *cloud) id() string {
 	c.serial++
 	return fmt.Sprintf("%08d-0000-4000-8000-000000000000", c.serial)
@@ -130,7 +130,8 @@ func (c *cloud) connect(l net.Listener) {
 	}
 }
 
-// A queue is a listener that returns connections which are already accepted.
+// A queue is a listener that returns connections which another listener has
+// accepted.
 type queue struct {
 	conns chan net.Conn
 	addr  net.Addr
@@ -167,7 +168,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Host != "login.microsoftonline.com" && !strings.HasSuffix(r.URL.Path, "/getByIds") {
 		asked := object{} // a copy, because the services change q.body
 		json.Unmarshal(raw, &asked)
-		for _, secret := range []string{"value", "pwd"} { // content of an import: a private key and its password
+		for _, secret := range []string{"value", "pwd"} { // remove the content of an import: a private key and its password
 			if asked[secret] != nil {
 				asked[secret] = "left out"
 			}

@@ -1,15 +1,16 @@
-// Command azure records what the real az says to the command lines of
-// deploy/azure/setup.sh, for setup_test.go to compare its double with.
+// Command azure records how the real az responds to the command lines of
+// deploy/azure/setup.sh. setup_test.go compares its double of az with the
+// recordings.
 //
 //	go run ./test/azure [-n] [SCENARIO...]
 //
-// It needs the Azure CLI and openssl, and neither an account nor the network: az
-// is led, by HTTPS_PROXY, to a small cloud of this program's own. So what is
-// recorded is az's part: which arguments it takes, what its queries give, its
-// exit codes. How Azure itself responds is only as true as services.go.
-// The recordings go to deploy/azure/testdata/recorded, with -n nowhere; the exit
-// status is 1 when setup.sh failed or az asked for something that the cloud does
-// not know, and 3 when there is no az.
+// It needs the Azure CLI and openssl, but no account and no network:
+// HTTPS_PROXY makes az connect to an emulated cloud in this program. So the
+// recordings show how az behaves: which arguments it accepts, the results of
+// its queries, and its exit codes. The responses of the cloud itself come from
+// services.go. The recordings go to deploy/azure/testdata/recorded, with -n
+// they are not written; the exit status is 1 when setup.sh failed or az asked
+// for something that the cloud does not know, and 3 if there is no az.
 package main
 
 import (
@@ -76,7 +77,7 @@ type recordedRun struct {
 	Requests []sent   `json:"requests"`
 }
 
-// passOn runs in place of az: it calls the real az and records the call.
+// passOn is run instead of az: it calls the real az and records the call.
 func passOn(args []string) int {
 	var out, errs bytes.Buffer
 	az := strings.Fields(os.Getenv("RECORD_AZ"))
@@ -133,7 +134,7 @@ func run(dry bool, names []string) error {
 	return err
 }
 
-// open starts the cloud and puts this program in place of az on PATH.
+// open starts the cloud and puts this program on PATH under the name az.
 func open() (*recorder, error) {
 	az, err := exec.LookPath("az")
 	if err != nil {

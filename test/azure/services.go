@@ -216,7 +216,7 @@ func thumbprints(app object) {
 		if raw, err := base64.StdEncoding.DecodeString(text); err == nil && len(raw) > 0 {
 			sum := sha1.Sum(raw)
 			key["customKeyIdentifier"] = base64.StdEncoding.EncodeToString(sum[:])
-			key["key"] = nil // Graph does not show it in this form
+			key["key"] = nil // Graph does not return the key
 		}
 	}
 }

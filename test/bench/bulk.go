@@ -98,7 +98,7 @@ func upload(ctx context.Context, base string) error {
 	if _, err := once(r, &response); err != nil {
 		return err
 	}
-	var got int64 // a proxy may reformat the header, so that a larger size is not a loss
+	var got int64 // only a smaller size is an error, because a proxy may write the header in a longer form
 	if _, err := fmt.Sscanf(response.String(), "<got>%d</got>", &got); err != nil || got < r.ContentLength {
 		return fmt.Errorf("of %d bytes Exchange said %.100q", r.ContentLength, response.String())
 	}

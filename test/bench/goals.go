@@ -8,7 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// A goal is a bound for a metric of hmaproxy, or for its ratio to a peer's.
+// A goal is a bound for a metric of hmaproxy, or for the ratio of that metric
+// to a peer's.
 type goal struct {
 	metric metric
 	peer   string  // empty: the bound is for the metric itself

@@ -69,7 +69,7 @@ func (h *heavy) serve(w http.ResponseWriter, r *http.Request) {
 // stream sends one event and then keeps the response open until the client
 // disconnects.
 func (h *heavy) stream(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Accel-Buffering", "no") // without it nginx buffers the event
+	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx would buffer the event
 	_, _ = io.WriteString(w, event)
 	_ = http.NewResponseController(w).Flush()
 	<-r.Context().Done()

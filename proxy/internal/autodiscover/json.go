@@ -33,11 +33,13 @@ func IsJSON(target string) bool {
 
 // Errors of JSON requests, by the parameter that is missing or wrong.
 var (
-	// ErrEmail is about a request without the address of a mailbox, or with two.
+	// ErrEmail is the error for a request without the address of a mailbox, or
+	// with two.
 	ErrEmail error = &Violation{"the request needs Email once"}
-	// ErrNoProtocol is about a request without a protocol.
+	// ErrNoProtocol is the error for a request without a protocol.
 	ErrNoProtocol error = &Violation{"the request needs Protocol=EWS"}
-	// ErrProtocol is about a request with two protocols, or with another than EWS.
+	// ErrProtocol is the error for a request with two protocols, or with one
+	// other than EWS.
 	ErrProtocol error = &Violation{"the request needs Protocol=EWS, and no other"}
 )
 

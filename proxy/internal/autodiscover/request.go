@@ -63,12 +63,12 @@ const (
 	userSettingsName = "GetUserSettingsRequestMessage"
 )
 
-// Errors about requests that are valid but not served.
+// Errors for requests that are valid but not served.
 var (
-	// ErrOperation is about a SOAP request other than GetUserSettings.
+	// ErrOperation is the error for a SOAP request other than GetUserSettings.
 	ErrOperation error = &Violation{"the Autodiscover operation is not GetUserSettings"}
-	// ErrSchema is about a POX request for other settings than those of Outlook,
-	// such as those of Exchange ActiveSync.
+	// ErrSchema is the error for a POX request for other settings than those of
+	// Outlook, such as those of Exchange ActiveSync.
 	ErrSchema error = &Violation{"only the Outlook schema of 2006a is served"}
 )
 

@@ -14,8 +14,8 @@ type Result struct {
 	Refusal string // human-readable text why the mailbox is not found; "" if it is found
 }
 
-// The version in responses is that of an Exchange 2019. Clients need one: the
-// EWS Managed API and ews-javascript-api fail without.
+// serverVersion is the version of an Exchange Server 2019. The EWS Managed API
+// and ews-javascript-api fail without a version.
 const serverVersion = `<h:ServerVersionInfo xmlns:h="` + soapNS + `"><h:MajorVersion>15</h:MajorVersion><h:MinorVersion>2</h:MinorVersion>` +
 	`<h:MajorBuildNumber>2562</h:MajorBuildNumber><h:MinorBuildNumber>17</h:MinorBuildNumber><h:Version>Exchange2015</h:Version></h:ServerVersionInfo>`
 
@@ -87,7 +87,7 @@ func WritePOX(result Result, ewsURL string, at time.Time) string {
 	b.WriteString(`</DisplayName><AutoDiscoverSMTPAddress>`)
 	writeText(&b, result.Address)
 	b.WriteString(`</AutoDiscoverSMTPAddress></User><Account><AccountType>email</AccountType><Action>settings</Action>`)
-	for _, kind := range [...]string{"EXCH", "EXPR"} { // for internal and for external clients
+	for _, kind := range [...]string{"EXCH", "EXPR"} { // EXCH is for internal clients, EXPR for external ones
 		b.WriteString(`<Protocol><Type>` + kind + `</Type><EwsUrl>`)
 		writeText(&b, ewsURL)
 		b.WriteString(`</EwsUrl><ASUrl>`)

@@ -53,8 +53,9 @@ type Buffer struct {
 // Fill reads from the client until the body ends or enough of it is in memory:
 // MaxBuffered bytes, or less if the budget is used up and the head is known. It
 // reserves the memory for sending a long body before it reads the body, so that
-// a body which was read can also be sent. announced is the body's length, -1 if
-// it is unknown. The error is the Inspector's, ErrClient, or ErrFull.
+// there is memory to send each body that was read. announced is the body's
+// length, -1 if it is unknown. The error is the Inspector's, ErrClient, or
+// ErrFull.
 func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspector) error {
 	b.budget = budget
 	if !b.reserve(0) || announced > shortBody && !b.reserveSending() {
@@ -88,7 +89,7 @@ func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
 // it, else a page.
 func (b *Buffer) first(announced int64) []byte {
 	b.page = pages.Get().(*page)
-	n := announced + 1 // net/http reports the end with the last byte
+	n := announced + 1 // one more byte, so that the last Read reports the end of the body
 	if n <= int64(len(b.page.body)) || !b.reserve(min(n, MaxBuffered)) {
 		return b.page.body[:0]
 	}

@@ -12,10 +12,10 @@ const (
 	maxTail = 128 << 10 // inspected bytes that are held back: a tag, a chunk, or everything after the operation
 
 	readPause  = 30 * time.Second // longest pause within a body
-	graceTime  = 60 * time.Second // a body may be slow for this long;
-	minPerSec  = 4 << 10          // after that time it must have had this many bytes per second on average
-	pageBody   = 4 << 10          // enough for most bodies
-	pageHead   = 2 << 10          // enough for most rewritten heads
+	graceTime  = 60 * time.Second // a body may be slow for this time;
+	minPerSec  = 4 << 10          // after graceTime, the average rate must be at least this many bytes per second
+	pageBody   = 4 << 10          // bytes of a page for the body, enough for most bodies
+	pageHead   = 2 << 10          // bytes of a page for the head, enough for most rewritten heads
 	streamSize = MaxBuffered      // room for maxTail and a chunk
 
 	// A body larger than shortBody is sent in pieces, which need further memory

@@ -48,7 +48,7 @@ type Owner interface {
 	Release()
 }
 
-// Empty is the Payload of a GET.
+// Empty is the Payload of a request without a body.
 type Empty struct{}
 
 func (Empty) Open() (io.ReadCloser, error) { return http.NoBody, nil }
@@ -151,7 +151,7 @@ func (r *bufferedReader) Read(p []byte) (int, error) {
 	}
 	n := copy(p, r.head)
 	if r.head = r.head[n:]; len(r.head) == 0 {
-		r.head = nil // releases the memory, because the transport may keep this reader for half an hour
+		r.head = nil // release the memory, because the transport may keep this reader for half an hour
 	}
 	return n, nil
 }

@@ -21,7 +21,7 @@ type Reader struct {
 	conn   *http.ResponseController
 	n      int64
 	waited time.Duration // time spent in all reads
-	err    error         // the first error, which is kept; io.EOF at the end
+	err    error         // the error of all further reads; io.EOF at the end
 	ended  atomic.Bool   // err is io.EOF
 
 	mu   sync.Mutex // held while a deadline is set
@@ -87,14 +87,14 @@ func (r *Reader) StopBy(last time.Time) {
 
 // deadline returns the time by which a read must end. One read may last for
 // readPause, and all reads together for as long as a body of this size may
-// take. The time between reads does not count, because then the proxy waits for
-// Exchange.
+// take. The time between reads does not count, because during it the proxy
+// waits for Exchange.
 func (r *Reader) deadline(now time.Time) time.Time {
 	left := graceTime + time.Duration(r.n/minPerSec)*time.Second - r.waited
 	return now.Add(min(readPause, left))
 }
 
-// finish records the proper end.
+// finish records that the body was read to its proper end.
 func (r *Reader) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -25,11 +25,11 @@ type Stream struct {
 	inspector Inspector
 	size      int64
 
-	head   []byte // is sent first
+	head   []byte // bytes that are sent first
 	store  []byte // store[r:w] was inspected and is not yet sent
 	r, w   int
 	offset int64 // offset of store[r] in the client's body
-	err    error // is returned once all permitted bytes are sent
+	err    error // error that Read returns after all permitted bytes were sent
 
 	begun atomic.Bool // a byte has been read
 }
@@ -143,8 +143,8 @@ func (s *Stream) fill() {
 	s.err = err
 }
 
-// makeRoom makes room for a chunk in memory that is reused, or for less if the
-// budget is used up. It returns false when there is no room.
+// makeRoom makes room for further bytes in store: for a chunk, or for less if
+// the budget is used up. It returns false when there is no room.
 func (s *Stream) makeRoom() bool {
 	if s.r == s.w {
 		s.r, s.w = 0, 0

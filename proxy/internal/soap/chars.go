@@ -51,9 +51,9 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quiet reports whether the eight bytes of w are ASCII, printable and none of
-// "<", "&" and "]". It may return false for such bytes too; the caller then
-// examines them one by one.
+// quiet reports whether the eight bytes of w are ASCII, printable and not "<",
+// "&" or "]". It may return false for such bytes too; the caller then examines
+// them one by one.
 func quiet(w uint64) bool {
 	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
 	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
@@ -81,11 +81,11 @@ func quoteOrEnd(p []byte) int {
 	return -1
 }
 
-// quietRun is the number of bytes that quietBlock examines at once. Most of a
-// long text, such as a message in base64, consists of such runs.
+// quietRun is the number of bytes that quietBlock examines in one call. Most of
+// a long text, such as a message in base64, consists of such runs.
 const quietRun = 512
 
-// quietBlock is quiet for quietRun bytes.
+// quietBlock does the same as quiet for quietRun bytes.
 func quietBlock(p []byte) bool {
 	if bytes.IndexByte(p, '<') >= 0 || bytes.IndexByte(p, '&') >= 0 || bytes.IndexByte(p, ']') >= 0 {
 		return false
@@ -99,8 +99,8 @@ func quietBlock(p []byte) bool {
 	return loud&highs == 0
 }
 
-// plain returns the length of the run of ASCII characters without a meaning in text
-// at the beginning of p.
+// plain returns the number of ASCII characters at the beginning of p that have
+// no special meaning in text.
 func plain(p []byte) int {
 	i := 0
 	for i+quietRun <= len(p) && quietBlock(p[i:i+quietRun]) {
@@ -181,7 +181,7 @@ func characters(p []byte, stop uint8) (n int, incomplete, bad bool) {
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // trim removes the white space of XML from both ends. The functions of package
-// bytes remove more.
+// bytes would remove further characters.
 func trim(p []byte) []byte {
 	for len(p) > 0 && isSpace(p[0]) {
 		p = p[1:]

@@ -6,7 +6,8 @@ import (
 	"hmaproxy/internal/ascii"
 )
 
-// goodDeclaration checks what is between "<?" and "?>".
+// goodDeclaration reports whether p, the text between "<?" and "?>", is a
+// permitted XML declaration.
 func goodDeclaration(p []byte) bool {
 	p, ok := bytes.CutPrefix(p, []byte("xml"))
 	if !ok {
@@ -31,7 +32,8 @@ func goodDeclaration(p []byte) bool {
 	return len(trim(p)) == 0
 }
 
-// pseudoAttribute reads white space, name, "=" and a quoted value.
+// pseudoAttribute reads white space, name, "=" and a quoted value from the
+// beginning of p.
 func pseudoAttribute(p []byte, name string) (value string, rest []byte, ok bool) {
 	blank := spaces(p)
 	p, ok = bytes.CutPrefix(p[blank:], []byte(name))

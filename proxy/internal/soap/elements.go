@@ -143,7 +143,7 @@ func (o *elements) declare(a *attribute) error {
 		prefix = nil
 	}
 	uri := a.value
-	if bytes.IndexByte(uri, '&') >= 0 { // in any other reference a ";" remains, which is refused
+	if bytes.IndexByte(uri, '&') >= 0 { // any other reference leaves a ";", which is refused
 		uri = bytes.ReplaceAll(uri, []byte("&amp;"), []byte("&"))
 	}
 	for _, c := range uri {

@@ -32,7 +32,7 @@ const textOutOfPlace = "text where none may be"
 // An envelope tracks the elements of a document, checks that they are those of
 // a request, and collects the content of the head.
 type envelope struct {
-	bare         bool // no rules about envelopes, for tests of the rules of XML
+	bare         bool // do not apply the rules about envelopes; for tests of the rules about XML
 	place        place
 	request      ews.Request
 	known        bool  // request is complete
@@ -43,7 +43,7 @@ type envelope struct {
 }
 
 func (v *envelope) reset(report func(ews.Reference) error, ids bool) {
-	clear(v.request.Blocks) // do not keep the strings of the last document
+	clear(v.request.Blocks) // do not keep strings of the previous document in memory
 	v.place, v.known, v.operationEnd = beforeRoot, false, -1
 	v.request = ews.Request{Blocks: v.request.Blocks[:0]}
 	v.tags.reset()
@@ -111,7 +111,7 @@ func soapAttributes(e *element) error {
 
 // passiveBody reports whether none of Body's attributes changes the meaning of
 // its content: declarations, encodingStyle, a language, locations of schemas,
-// and names for the element itself. They are sent upstream unchanged.
+// and ids of the element. They are sent upstream unchanged.
 func passiveBody(e *element) bool {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -163,8 +163,8 @@ func (v *envelope) enterOperation(e *element) error {
 	return nil
 }
 
-// exit handles the end of an element: its depth, its qualified name, and the
-// offset of its end tag, or of the tag of an empty element.
+// exit handles the end of an element with the given depth and qualified name.
+// at is the offset of its end tag, or of its only tag if it is empty.
 func (v *envelope) exit(depth int, name []byte, at int64) error {
 	if v.bare {
 		if depth == envelopeDepth {
@@ -221,7 +221,7 @@ func (v *envelope) text(t *token, depth int) error {
 	return nil
 }
 
-// referred handles a character of text that is written as a reference.
+// referred handles a character reference or an entity in text.
 func (v *envelope) referred(t *token, depth int) error {
 	if v.place != inBlock && v.place != inOperation {
 		return violation(t.at, textOutOfPlace)

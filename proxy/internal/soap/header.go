@@ -40,8 +40,8 @@ type header struct {
 	written []byte                // output of the known blocks without a Problem, each kind once
 	seen    [len(blockNames)]bool // set of the kinds in written
 
-	block         block // the current block
-	leaf          leaf  // the text whose value is needed
+	block         block // the block that is being read
+	leaf          leaf  // the element of the block whose text is needed
 	impersonation impersonation
 	zone          zone
 }
@@ -51,7 +51,7 @@ type block struct {
 	kind    blockKind
 	found   ews.HeaderBlock
 	begin   int  // offset in header.written at which it begins
-	content bool // a block with xsi:nil has content
+	content bool // the block has content although it has xsi:nil
 }
 
 // fail records the first problem of a block that the rewriter knows.
@@ -65,7 +65,7 @@ func (h *header) reset() {
 	*h = header{written: h.written[:0], leaf: leaf{text: h.leaf.text[:0]}}
 }
 
-// begin begins a block.
+// begin starts to read a block.
 func (h *header) begin(e *element) {
 	kind := kindOf(e)
 	h.block = block{kind: kind, begin: len(h.written)}
@@ -92,8 +92,8 @@ func (h *header) begin(e *element) {
 
 // attributes checks the block's attributes and sets MustUnderstand. It returns
 // the attribute Version of a RequestServerVersion. A value of mustUnderstand
-// that is not a boolean counts as true. It accepts only actors that mean the
-// receiver, as does a missing actor.
+// that is not a boolean counts as true. It accepts only actors that stand for
+// the receiver, which is also the meaning of a missing actor.
 func (b *block) attributes(e *element) (version []byte) {
 	for i := range e.attrs {
 		a := &e.attrs[i]

@@ -6,7 +6,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// idHead is the number of characters, without white space, that decide about the
+// idHead is the number of characters, without white space, that determine the
 // GUID in an id; see ews.MailboxOfID.
 const idHead = 84
 
@@ -17,7 +17,7 @@ type idReader struct {
 	decoded []byte // an attribute's value without references
 
 	head   [idHead]byte  // the beginning of the previous id
-	headOK bool          // last depends only on head
+	headOK bool          // last was derived from head alone
 	last   ews.IDMailbox // the mailbox of the previous id
 }
 
@@ -58,7 +58,8 @@ func (r *idReader) value(a *attribute) []byte {
 }
 
 // isItemID reports whether the ids in the attributes of e are EWS ids. In an
-// AlternateId only some formats are; for the others its Mailbox is used.
+// AlternateId this depends on the attribute Format. For other formats, the
+// attribute Mailbox names the mailbox.
 func (r *idReader) isItemID(e *element, t tag) bool {
 	switch t {
 	case distinguishedFolderIDTag, wellKnownFolderTag, withOtherIDTag:

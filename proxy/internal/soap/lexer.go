@@ -5,17 +5,17 @@ import (
 	"unicode/utf8"
 )
 
-// A state says what the next byte continues.
+// A state is the part of the document to which the next byte belongs.
 type state uint8
 
 const (
-	inStart       state = iota // nothing, or a part of the BOM
-	inText                     // between tokens, white space outside the root included
-	inMarkup                   // "<"
-	inMarker                   // "<!", a part of "<!--" or "<![CDATA["
-	inTag                      // "<" and more, a part of a tag
-	inReference                // "&", a part of a reference
-	inDeclaration              // "<?", a part of the XML declaration
+	inStart       state = iota // at the beginning, perhaps within the byte order mark
+	inText                     // in text, or in white space outside the root
+	inMarkup                   // after "<"
+	inMarker                   // after "<!", within "<!--" or "<![CDATA["
+	inTag                      // after "<" and another byte, within a tag
+	inReference                // after "&", within a reference
+	inDeclaration              // after "<?", within the XML declaration
 	inComment
 	inCDATA
 )
@@ -83,9 +83,9 @@ func (l *lexer) whole() int64 {
 	return l.start
 }
 
-// next scans p, which is not empty, up to the end of a token, and returns how many
-// bytes it scanned. It sets l.token; a token that comes with an error lies before
-// the error.
+// next scans p, which is not empty, up to the end of a token, and returns how
+// many bytes it scanned. It sets l.token; if there is also an error, the token
+// precedes it in the document.
 func (l *lexer) next(p []byte) (scanned int, err error) {
 	l.token.kind = noToken
 	for err == nil && l.token.kind == noToken && len(p) > 0 {
@@ -193,7 +193,7 @@ func (l *lexer) characters(p []byte, stop uint8) (n int, bad bool) {
 	return n, bad
 }
 
-// mend completes a character whose first bytes were in an earlier call.
+// mend completes a character whose first bytes were passed in an earlier call.
 func (l *lexer) mend(p []byte) (int, error) {
 	c := &l.char
 	at := l.off - int64(c.n)

@@ -10,17 +10,17 @@ import (
 // MimeContent contains it. It reads only the header section, up to maxMIMEHead
 // bytes, and keeps one field at a time.
 //
-// If readers of messages differ, it reads everything that any of them could
-// treat as the header, or it gives up: at a line end that differs from the
-// others, at a sender whose form it does not know, at base64 that is not plain.
+// If readers of messages differ, it reads everything that one of them could
+// treat as the header, or it gives up. It gives up at a line end that differs
+// from the others, at a sender in an unknown form, and at irregular base64.
 type mimeHead struct {
 	base64 base64Reader
 	size   int    // number of decoded bytes
 	ending string // line end of the message: " ", "\r ", or "" before the first
 	cr     bool   // the last byte was a CR
 	line   int    // length of the current line, without its end
-	field  []byte // the current header field, unfolded, up to maxLeaf bytes
-	long   bool   // the field is longer than field
+	field  []byte // the first maxLeaf bytes of the current header field, unfolded
+	long   bool   // the current header field is longer than maxLeaf
 	done   bool   // the header has ended, or the reader has given up
 	bad    bool   // the reader has given up
 }
@@ -47,7 +47,8 @@ func (h *mimeHead) write(text []byte, report func(field, address string) error) 
 	return nil
 }
 
-// end ends the text. A message may consist only of header fields.
+// end handles the end of the text, which may be within the header: a message
+// may consist only of header fields.
 func (h *mimeHead) end(report func(field, address string) error) error {
 	if h.done {
 		return nil
@@ -69,7 +70,7 @@ func (h *mimeHead) octet(c byte, report func(field, address string) error) error
 	case c == '\n':
 		return h.endLine(report)
 	default:
-		if h.line == 0 && c != ' ' && c != '\t' { // otherwise the line continues the field
+		if h.line == 0 && c != ' ' && c != '\t' { // otherwise the line continues the previous field
 			if err := h.endField(report); err != nil {
 				return err
 			}
@@ -127,8 +128,8 @@ func (h *mimeHead) endField(report func(field, address string) error) error {
 }
 
 // senderField returns the path of a header field that names a sender, or "". It
-// ignores characters in the name that are not printable ASCII. ok is false if
-// it has ignored any except white space at the ends.
+// ignores characters in the name that are not printable ASCII. plain is false
+// if it has ignored any, except white space at the ends.
 func senderField(name []byte) (path string, plain bool) {
 	var letters [len("Sender")]byte
 	n := 0
@@ -171,7 +172,7 @@ func parseMailboxes(value []byte) ([]string, bool) {
 		if len(rest) == 0 {
 			return addresses, true
 		}
-		value = rest[1:] // after the comma
+		value = rest[1:] // list after the comma
 	}
 }
 
@@ -236,7 +237,7 @@ func isPlainAddress(s string) bool {
 // A base64Reader decodes base64 byte by byte.
 type base64Reader struct {
 	bits   uint32
-	count  int  // number of bits that do not yet form an octet
+	count  int  // number of bits that were read and are not part of an octet yet
 	padded bool // a "=" was read
 }
 

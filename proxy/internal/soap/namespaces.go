@@ -25,7 +25,8 @@ const (
 	xmlnsURI = "http://www.w3.org/2000/xmlns/"
 )
 
-// A space is a namespace. Two are equal if class, hash and uri are.
+// A space is a namespace. Two spaces are equal if their class, hash and uri are
+// equal.
 type space struct {
 	class class
 	hash  uint64
@@ -55,12 +56,12 @@ type binding struct {
 	space  space
 	text   int // length of namespaces.text before this binding
 	slot   uint8
-	outer  int16 // index+1 of the previous binding in its slot
+	outer  int16 // one more than the index of the previous binding in its slot
 }
 
 // namespaces are the declarations in force, the innermost last. They are found
-// by a hash that a client cannot predict. Otherwise a client could make the
-// scanner compare each name with hundreds of declarations.
+// by a hash that a client cannot predict, because otherwise a client could
+// choose names for which the scanner compares hundreds of declarations.
 type namespaces struct {
 	seed     maphash.Seed
 	bindings []binding

@@ -11,9 +11,9 @@ import (
 type senderProperty uint8
 
 const (
-	noSender      senderProperty = iota // not at all, or by a display name
-	senderAddress                       // an address as text
-	opaqueSender                        // in a form that cannot be read; also for an unreadable property
+	noSender      senderProperty = iota // it does not name one, or only by a display name
+	senderAddress                       // by an address as text
+	opaqueSender                        // in a form that cannot be read; also if the property itself cannot be read
 )
 
 // Property sets whose properties can be senders.
@@ -70,8 +70,9 @@ func senderPropertyOf(e *element, value func(*attribute) []byte) senderProperty 
 	return noSender
 }
 
-// senderOfTag is senderPropertyOf for the tag of a property without its type. The
-// tags are those of [MS-OXPROPS] and of Microsoft's header files for MAPI.
+// senderOfTag does the same as senderPropertyOf for the tag of a property,
+// without its type. The tags are those of [MS-OXPROPS] and of Microsoft's
+// header files for MAPI.
 func senderOfTag(tag string) senderProperty {
 	digits, base := tag, 10
 	if len(tag) > 2 && (tag[:2] == "0x" || tag[:2] == "0X") {

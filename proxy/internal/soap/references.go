@@ -118,16 +118,17 @@ func (r *references) collect(t *target, e *element) {
 	v.leaf.mixed = decorated(e)
 }
 
-// enterProperty handles an ExtendedFieldURI in an ExtendedProperty. If the property
-// names a sender, the Value after it is expected to be an address.
+// enterProperty handles an ExtendedFieldURI in an ExtendedProperty. If the
+// property names a sender, the Value after it must be an address.
 func (r *references) enterProperty(t *target, e *element) {
 	if p := senderPropertyOf(e, r.ids.value); p != noSender {
 		r.mailbox = openMailbox{target: t, depth: len(r.path) - 1, odd: p == opaqueSender}
 	}
 }
 
-// enterHeader begins to collect the text of an InternetMessageHeader if its name
-// is that of a sender. Exchange writes these elements and is not known to read them.
+// enterHeader begins to collect the text of an InternetMessageHeader if its
+// name is that of a sender. Exchange writes these elements. Whether it also
+// reads them is not known.
 func (r *references) enterHeader(t *target, e *element) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -187,8 +188,8 @@ func (r *references) matches(t *target) bool {
 		(!t.sender || r.embedded == 0)
 }
 
-// decorated reports whether e has attributes, such as xsi:nil or xsi:type, with
-// which a reader may treat its content in another way.
+// decorated reports whether e has attributes, such as xsi:nil or xsi:type,
+// because of which a reader may treat its content differently.
 func decorated(e *element) bool {
 	return slices.ContainsFunc(e.attrs, func(a attribute) bool { return !a.declares() })
 }

@@ -2,8 +2,8 @@ package soap
 
 import "hmaproxy/proxy/ews"
 
-// headTags are the parts of the tags of Envelope and Header from which a head
-// is written.
+// headTags are the parts of the tags of Envelope and Header that are needed to
+// write a new head.
 type headTags struct {
 	envelope []byte // start tag of Envelope, rewritten
 	prefix   []byte // prefix of Envelope, with its colon
@@ -35,7 +35,7 @@ func (h *headTags) keepEnvelope(e *element) {
 	h.envelope = append(h.envelope, '>')
 }
 
-// keepHeader keeps the start tag of Header.
+// keepHeader records the start tag of Header.
 func (h *headTags) keepHeader(e *element) {
 	h.header = append(h.header, e.name...)
 	if e.empty {
@@ -43,7 +43,7 @@ func (h *headTags) keepHeader(e *element) {
 	}
 }
 
-// endHeader keeps the offset of the end tag of Header.
+// endHeader records the offset of the end tag of Header.
 func (h *headTags) endHeader(at int64) { h.close = at }
 
 // appendHead appends a new head with the given header blocks; see

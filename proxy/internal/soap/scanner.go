@@ -10,7 +10,7 @@ import (
 // below all of them.
 const (
 	maxHead        = 160 << 10 // Exchange's own limit for the part before the operation
-	maxTail        = 64 << 10  // everything after the operation, because it is not forwarded before the document has ended
+	maxTail        = 64 << 10  // bytes after the operation, which are buffered until the document has ended
 	maxTag         = 32 << 10  // one tag, "<" and ">" included
 	maxName        = 256       // one qualified name
 	maxDepth       = 128       // open elements
@@ -75,8 +75,8 @@ func NewScanner() *Scanner {
 }
 
 // Reset prepares s for the next document. If references is not nil, Write calls
-// it for each Reference as soon as its element has ended, with ids also for
-// references by the id of something in a mailbox. An error that references
+// it for each Reference as soon as its element has ended, with ids set, also
+// for references by the id of an object in a mailbox. An error that references
 // returns ends the scan, and Write returns it.
 func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
 	s.lexer.reset()
@@ -185,8 +185,8 @@ func (s *Scanner) Request() *ews.Request {
 }
 
 // Forwardable returns the offset in the document up to which bytes may be sent
-// upstream. While Request returns nil, and after an error, it is 0. Then it is
-// the end of the scanned bytes, without an incomplete tag, reference or
+// upstream. While Request returns nil, and after an error, it is 0. Otherwise
+// it is the end of the scanned bytes, without an incomplete tag, reference or
 // character. It stops at the operation's end tag (or at the tag of an empty
 // operation) until Close has returned nil.
 func (s *Scanner) Forwardable() int64 {

@@ -7,18 +7,18 @@ import "bytes"
 type element struct {
 	at            int64  // offset of its "<" in the document
 	depth         int    // depth; 1 is the root
-	name          []byte // as written
+	name          []byte // qualified name as written
 	prefix, local []byte
 	space         space
 	attrs         []attribute // namespace declarations included
-	empty         bool        // <like this/>
+	empty         bool        // the tag ends with "/>"
 	size          int         // number of bytes between "<" and ">"
 }
 
 type attribute struct {
 	name          []byte
 	prefix, local []byte
-	value         []byte // as written; checkValue accepted it
+	value         []byte // as written, after checkValue has accepted it
 	at            int    // index of the name in the tag
 	space         space  // namespace; nowhere without a prefix
 }
@@ -32,7 +32,7 @@ func (a *attribute) declares() bool {
 	return string(a.prefix) == "xmlns" || len(a.prefix) == 0 && string(a.local) == "xmlns"
 }
 
-// violation returns a Violation at index i of the tag, which is without its "<".
+// violation returns a Violation at index i of the tag. The "<" does not count.
 func (e *element) violation(i int, reason string) error {
 	return violation(e.at+1+int64(i), reason)
 }

@@ -1,7 +1,7 @@
 package soap
 
-// A tag stands for an element of the operation that lies on the path to a
-// reference, in the types or messages namespace.
+// A tag identifies an element on the path to a reference within the operation.
+// The element is in the types or messages namespace.
 type tag uint8
 
 const (
@@ -43,7 +43,7 @@ const (
 	subscriptionIDTag
 	valueTag
 	wellKnownFolderTag
-	withOtherIDTag // has an Id that does not belong to something in a mailbox
+	withOtherIDTag // an element with an Id that is not the id of an object in a mailbox
 	tagCount
 )
 
@@ -150,7 +150,7 @@ type target struct {
 	form       form     // form of the last element
 	path       []tag    // from the outermost element to the innermost
 	operations []string // operations in which it is a reference, nil for all
-	sender     bool     // only in the message itself, not in an attached message
+	sender     bool     // it names a sender: it counts only in the message itself, not in an attached message
 }
 
 // targets are the elements that name a mailbox that a request acts on. A test

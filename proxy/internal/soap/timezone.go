@@ -3,8 +3,8 @@ package soap
 import "bytes"
 
 // zoneElement reports whether a TimeZoneContext may contain an element of this
-// name, and whether that contains text instead of elements. The names are those of
-// TimeZoneDefinitionType in types.xsd.
+// name, and whether that element contains text instead of elements. The names
+// are those of TimeZoneDefinitionType in types.xsd.
 func zoneElement(name []byte) (known, text bool) {
 	switch string(name) {
 	case "TimeZoneDefinition", "Periods", "Period", "TransitionsGroups", "TransitionsGroup", "Transitions",
@@ -27,7 +27,7 @@ func zoneAttribute(name []byte) bool {
 // A zone writes the elements of a TimeZoneContext from their values. After a problem
 // it must not be used any more.
 type zone struct {
-	inText bool // is in an element that contains text
+	inText bool // the innermost element contains text
 }
 
 // enter appends the start tag of an element at a level. It returns what is
