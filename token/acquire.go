@@ -10,10 +10,10 @@ import (
 type Grant struct {
 	Token      Secret
 	Expires    time.Time     // by the local wall clock
-	RefreshAt  time.Time     // when Entra advised to refresh the token; zero: it gave no advice
+	RefreshAt  time.Time     // when Entra advised to refresh the token; zero: Entra gave no advice
 	Claims     Claims        // the claims of the token, unverified
 	ServerDate time.Time     // Entra's clock when it responded; zero: unknown
-	ClockSkew  time.Duration // local clock minus Entra's; positive: the local one is ahead
+	ClockSkew  time.Duration // local clock minus Entra's; positive if the local clock is ahead
 
 	obtained time.Time
 }

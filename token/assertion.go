@@ -25,7 +25,8 @@ const (
 )
 
 // An identity makes client assertions. It signs them with one version of the
-// certificate or, with a federated credential, returns those of another issuer.
+// certificate or, with a federated credential, returns the assertions of
+// another issuer.
 type identity struct {
 	leaf   *x509.Certificate // nil with a federated credential
 	signer crypto.Signer

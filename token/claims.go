@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Claims are the claims of a token. The signature was not verified, so that
-// they are for display only and no decision may depend on them.
+// Claims are the claims of a token. The signature was not verified, so they are
+// for display only, and no decision may depend on them.
 type Claims struct {
 	Audience string    // aud
 	TenantID string    // tid
@@ -38,8 +38,8 @@ func readClaims(token string) Claims {
 	if json.Unmarshal(payload, &raw) != nil {
 		return Claims{}
 	}
-	// Each claim is decoded separately, so that a claim of an unexpected type
-	// loses only itself.
+	// Each claim is decoded separately, so a claim of an unexpected type does
+	// not affect the others.
 	text := func(names ...string) (s string) {
 		for _, name := range names {
 			if json.Unmarshal(raw[name], &s) == nil && s != "" {

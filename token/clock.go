@@ -11,14 +11,14 @@ const aadstsTimeRange = 700024
 // clock tracks the skew between this machine's clock and Entra's.
 type clock struct {
 	skew       time.Duration // local clock minus Entra's, at the last response
-	correction time.Duration // added to the local clock for the times in assertions
+	correction time.Duration // correction that is added to the local clock for the times in assertions
 	warned     time.Duration // the skew of the latest warning; 0: no warning
 }
 
 // adjust is called when Entra has refused an assertion's times. It corrects the
 // times of further assertions by the Date of that response, and reports whether
-// to make another request. A clock that works is not corrected, because a Date
-// may be wrong too.
+// to make another request. Without such a refusal the clock is not corrected,
+// because the Date may be wrong.
 func (c *clock) adjust(refusal *Error) bool {
 	if refusal.date.IsZero() || (refusal.skew+c.correction).Abs() < minCorrection {
 		return false

@@ -102,11 +102,11 @@ func New(config Config) (*Transport, error) {
 		config.Current = func(net.Conn) bool { return true }
 	}
 	config.TLS = config.TLS.Clone()
-	config.TLS.DynamicRecordSizingDisabled = true // it would split a request into several packets
+	config.TLS.DynamicRecordSizingDisabled = true // otherwise crypto/tls would split a request into several packets
 	if config.TLS.ClientSessionCache == nil {
 		config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(sessionCacheSize)
 	}
-	config.TLS.Renegotiation = tls.RenegotiateOnceAsClient // only in TLS 1.2, where IIS renegotiates if it accepts client certificates
+	config.TLS.Renegotiation = tls.RenegotiateOnceAsClient // with TLS 1.2, IIS renegotiates if it accepts client certificates
 	return &Transport{
 		connector: connector{config: &config, keyExchange: newKeyExchange(config.TLS)},
 		idle:      pool{limit: config.MaxIdle, timeout: config.IdleTimeout},

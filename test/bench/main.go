@@ -157,7 +157,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// because adds the cause of ctx's end to an error that it led to.
+// because adds the cause of the end of ctx to an error that is a result of that
+// end.
 func because(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

@@ -43,7 +43,7 @@ func (b *bench) memoryOf(ctx context.Context, p peer) error {
 	}
 	defer i.stop()
 	settle := time.Duration(b.pick(2000, 500)) * time.Millisecond
-	time.Sleep(time.Duration(b.pick(6500, 500)) * time.Millisecond) // hmaproxy returns the memory of its start after 5 s
+	time.Sleep(time.Duration(b.pick(6500, 500)) * time.Millisecond) // wait until hmaproxy has returned the memory of its start, 5 s after it
 	idle := i.memory("VmRSS")
 	b.results.add(idleMemory, p.name, idle*1024/1e6)
 	client := &http.Client{Transport: new(http.Transport)}
@@ -108,5 +108,5 @@ func openStream(ctx context.Context, client *http.Client, base string) error {
 		resp.Body.Close()
 		return fmt.Errorf("a stream's first event: %w", err)
 	}
-	return nil // closed when ctx ends
+	return nil // the connections are closed when ctx ends
 }

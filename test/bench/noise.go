@@ -17,16 +17,16 @@ const (
 	// noiseLimit is the share of the processors above which the results mean
 	// little.
 	noiseLimit = 0.1
-	// lateLimit is an acceptable delay in a median latency at a fixed rate, to
-	// which a proxy adds several hundred microseconds.
+	// lateLimit is the acceptable median delay in sending requests at a fixed
+	// rate. A proxy adds several hundred microseconds to the latency.
 	lateLimit = 100 * time.Microsecond
 )
 
 // A moment is the CPU time that was used up to a point in time.
 type moment struct {
 	at           time.Time
-	busy, stolen time.Duration // used by all programs here, and by other virtual machines
-	own          time.Duration // used by this program and its children
+	busy, stolen time.Duration // CPU time of all programs here, and by other virtual machines
+	own          time.Duration // CPU time of this program and its children
 }
 
 // A noise is the share of the processors that other programs used during a part.
@@ -63,7 +63,8 @@ func parseStat(text string) (moment, error) {
 	return moment{busy: time.Duration(busy) * tick, stolen: time.Duration(ticks[7]) * tick}, nil
 }
 
-// spent returns the CPU time of this program, of its child processes, and of wrk.
+// spent returns the CPU time used so far by this program, of its child
+// processes, and of wrk.
 func (b *bench) spent() time.Duration {
 	var self syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self) // Getrusage cannot fail with these arguments

@@ -15,7 +15,7 @@ import (
 // A peer is a proxy that the benchmark can start in front of an Exchange.
 type peer struct {
 	name     string
-	inspects bool // it checks the mailbox
+	inspects bool // the peer checks the mailbox
 	start    func(b *bench, ctx context.Context, upstream string) (*instance, error)
 }
 
@@ -142,7 +142,8 @@ func (b *bench) settings(listen, upstream string) map[string]any {
 	}
 }
 
-// startNginx starts nginx with an inspection of that kind, none for "".
+// startNginx starts nginx with the given kind of inspection, or without one for
+// "".
 func startNginx(name, inspect string) func(*bench, context.Context, string) (*instance, error) {
 	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
 		listen := freeAddress()
@@ -207,7 +208,7 @@ func startProduct(binary string, further ...string) func(*bench, context.Context
 		for name, value := range b.emulator.Env() {
 			env = append(env, name+"="+value)
 		}
-		// If a name has two values the last one counts.
+		// If a name has two values, the last one is valid.
 		env = append(env, "HMA_EWS_URL=https://"+exchangeName+"/EWS/Exchange.asmx", "HMA_EWS_CONNECT="+upstream,
 			"HMA_CA_FILE="+b.path("ca.pem"), "HMA_LISTEN="+listen, "HMA_ADMIN_LISTEN="+freeAddress(),
 			"HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LOG_FORMAT=json", "HMA_LOG_FILE="+filepath.Join(dir, "log"))

@@ -33,8 +33,8 @@ const exchangeName = "mail.contoso.com"
 type bench struct {
 	options
 	stderr    io.Writer
-	dir       string // folder, removed at the end
-	caddy     string // path of the program
+	dir       string // folder of all files, removed at the end
+	caddy     string // path of the program caddy
 	token     string // the token of the peers
 	emulator  *emulator.Emulator
 	backend   *process // emulated Exchange for small requests: nginx
@@ -44,8 +44,8 @@ type bench struct {
 	heavy     *heavy   // emulated Exchange for streams and large bodies: Go
 	contents  int      // number of instances so far, for the names of their folders
 	started   []*process
-	loading   time.Duration   // CPU time of wrk
-	late      []time.Duration // delay of each request at a fixed rate
+	loading   time.Duration   // CPU time that wrk has used
+	late      []time.Duration // delay in sending each request at a fixed rate
 	noise     []noise         // noise of each part
 	findings  []finding       // findings about each peer
 	results   *results
@@ -69,7 +69,8 @@ func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err er
 	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
 		return b, err
 	}
-	// nginx drops root in its worker, which must be able to read its files.
+	// The worker of nginx does not run as root, and must be able to read the
+	// files.
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return b, err
 	}
@@ -79,8 +80,8 @@ func prepare(ctx context.Context, o options, stderr io.Writer) (b *bench, err er
 	return b, b.serve(ctx)
 }
 
-// raiseFiles raises the limit of open files of this process and its children to the
-// maximum. Without it, Go passes the old limit on to children.
+// raiseFiles raises the limit of open files of this process and its children to
+// the maximum. Without this call, Go passes the old limit on to children.
 func raiseFiles() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -189,8 +190,8 @@ func (b *bench) startBackend(ctx context.Context) (err error) {
 }
 
 // scripts writes the inspection of nginx-expat and wrk's scripts. Clients of a
-// proxy send a password, which the proxy replaces; requests directly to Exchange
-// contain the token.
+// proxy send a password, which the proxy replaces; requests that go directly to
+// Exchange contain the token.
 func (b *bench) scripts() error {
 	for name, authorization := range map[string]string{"proxied.lua": password, "direct.lua": "Bearer " + b.token} {
 		values := map[string]any{"Dir": b.dir, "Authorization": authorization}

@@ -67,7 +67,7 @@ func (p *process) stop() {
 	<-p.done
 }
 
-// said returns the end of the process's output.
+// said returns the last part of the process's output.
 func (p *process) said() string {
 	text, _ := os.ReadFile(p.log)
 	return strings.TrimSpace(string(text[max(0, len(text)-600):]))

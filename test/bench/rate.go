@@ -62,10 +62,10 @@ func (b *bench) sent() int { return perSecond * b.pick(3, 1) }
 // for the requests that it delays.
 func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 time.Duration, err error) {
 	client := &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // like wrk
+		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the same limit as wrk
 	}}
 	defer client.CloseIdleConnections()
-	if _, _, err := pace(ctx, client, base, m, workers); err != nil { // opens the connections
+	if _, _, err := pace(ctx, client, base, m, workers); err != nil { // open the connections
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
 	late, took, err := pace(ctx, client, base, m, b.sent())
@@ -83,8 +83,9 @@ func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 t
 // workers is the largest number of concurrent requests.
 const workers = 16
 
-// pace sends count requests at their scheduled times, and returns for each how late
-// it was sent and how long it took, both from the scheduled time.
+// pace sends count requests at their scheduled times, and returns for each the
+// delay of its sending and the time of its response, both counted from the
+// scheduled time.
 func pace(ctx context.Context, client *http.Client, base string, m message, count int) (late, took []time.Duration, err error) {
 	due := make(chan time.Time, count)
 	var mu sync.Mutex
@@ -119,12 +120,12 @@ func good(ctx context.Context, client *http.Client, base string, m message) erro
 const spin = 100 * time.Microsecond
 
 // inTime sends each of the times to due when it has come. time.Sleep is late by
-// up to half a millisecond and nanosleep by 30 µs, so that the end of each
-// wait is a busy loop.
+// up to half a millisecond and nanosleep by 30 µs, so the end of each wait is a
+// busy loop.
 func inTime(count int, due chan<- time.Time) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // timer slack of this thread in ns
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // set the timer slack of this thread to 1 ns
 	defer close(due)
 	began := time.Now()
 	for i := range count {

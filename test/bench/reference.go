@@ -50,7 +50,7 @@ func reference(args []string) error {
 func forwarder(upstream, authorization string, roots *x509.CertPool) http.Handler {
 	target := &url.URL{Scheme: "https", Host: upstream}
 	return &httputil.ReverseProxy{
-		FlushInterval: -1, // send events immediately, as the other peers do
+		FlushInterval: -1, // forward events immediately, as the other peers do
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = exchangeName

@@ -8,7 +8,8 @@ import (
 	"os"
 )
 
-// scaledProcessors is the number of processors that one is compared with.
+// scaledProcessors is the number of processors with which one processor is
+// compared.
 const scaledProcessors = 2
 
 var (
@@ -25,9 +26,10 @@ func scaledThroughput(n int) metric {
 	return metric{fmt.Sprintf("throughput with GOMAXPROCS=%d at 64 connections", n), "requests/s"}
 }
 
-// scale compares hmaproxy on one processor with hmaproxy on two. Load and Exchange
-// want processors too: with fewer than six of them the measured ratio is that of
-// the machine, and the computed one says what the CPU time of a request permits.
+// scale compares hmaproxy on one processor with hmaproxy on two. The load
+// generator and Exchange need processors too. On a machine with fewer than six
+// processors the measured ratio depends on the machine, and the ratio computed
+// from the CPU time of a request is more informative.
 func (b *bench) scale(ctx context.Context) error {
 	var all []*instance
 	defer func() {

@@ -17,8 +17,8 @@ import (
 // measurement.
 type finding struct {
 	peer                          string
-	inspects, authority, hostname bool     // it refuses other mailboxes, authorities or hosts
-	letThrough                    []string // names of hostile requests
+	inspects, authority, hostname bool     // the peer refuses other mailboxes, unknown authorities, or wrong host names
+	letThrough                    []string // names of the hostile requests that the peer forwards
 }
 
 // verify checks that every peer does the work that is compared. A peer that
@@ -56,8 +56,9 @@ func (b *bench) verifyPeer(ctx context.Context, client *http.Client, p peer) (fo
 	return found, nil
 }
 
-// verifyWork checks that a peer sends what it must send and refuses what it must
-// refuse. It returns the names of the hostile requests that it lets through.
+// verifyWork checks that a peer sends what it must send and refuses what it
+// must refuse. It returns the names of the hostile requests that the peer
+// forwards.
 func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) (letThrough []string, err error) {
 	i, err := b.launch(ctx, p, b.direct)
 	if err != nil {
@@ -73,8 +74,9 @@ func (b *bench) verifyWork(ctx context.Context, client *http.Client, p peer) (le
 	return b.letsThrough(ctx, client, i)
 }
 
-// distrusts reports whether a peer refuses the Exchange. It sends requests until
-// the peer has tried to connect, because hmaproxy needs a token first.
+// distrusts reports whether a peer refuses the certificate of an Exchange. It
+// sends requests until the peer has tried to connect, because hmaproxy needs a
+// token first.
 func (b *bench) distrusts(ctx context.Context, client *http.Client, p peer, upstream string) (refused bool, err error) {
 	i, err := b.launch(ctx, p, upstream)
 	if err != nil {

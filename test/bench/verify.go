@@ -116,10 +116,10 @@ func (b *bench) seen(ctx context.Context) (count int, authorization string, err 
 	return count, authorization, err
 }
 
-// ask reads the counters of the emulated Exchange.
+// ask requests the counters of the emulated Exchange.
 func (b *bench) ask(ctx context.Context, path string) (string, error) {
 	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the benchmark's own backend
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // a certificate of the benchmark's own backend
 	}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+b.direct+path, nil)
 	if err != nil {

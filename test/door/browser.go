@@ -76,10 +76,10 @@ user_pref("toolkit.telemetry.enabled", false);
 }
 
 // browse opens three hostile pages: one of another origin, one of another port
-// of this machine, and one whose name was rebound to this machine, so that it
-// has the same origin as hmaproxy. The pages then attack a server without a
-// guard. This shows that the attacks work, and that none of them has the header
-// that the guard accepts.
+// of this machine, and one whose DNS name was rebound to this machine, which
+// gives it the same origin as hmaproxy. The pages then attack a server without
+// a guard. This shows that the attacks work, and that none of them has the
+// header that the guard accepts.
 func browse(ctx context.Context, b program) error {
 	s, err := newProduct(ctx)
 	if err != nil {
@@ -99,7 +99,7 @@ func browse(ctx context.Context, b program) error {
 		for _, p := range []place{
 			{"a page of another origin", "evil.example", "127.0.0.2:0"},
 			{"a page of another port", "127.0.0.1", "127.0.0.1:0"},
-			{"a rebound page", "evil.example", "127.0.0.2:" + port}, // the port of a rebound page does not change
+			{"a rebound page", "evil.example", "127.0.0.2:" + port}, // a rebound page keeps its port
 		} {
 			report, err := visit(ctx, b, target.address, p)
 			if err != nil {
@@ -127,8 +127,8 @@ func browse(ctx context.Context, b program) error {
 // A place is the origin of a page.
 type place struct {
 	name string
-	host string // in the page's URL
-	own  string // address that serves the page
+	host string // host in the page's URL
+	own  string // address of the server of the page
 }
 
 // visit opens the page in a browser, and returns the page's report.
@@ -177,8 +177,8 @@ func visit(ctx context.Context, b program, target string, p place) (report strin
 }
 
 // An attacker serves the page and receives its report. It passes every other
-// request to the target unchanged, so that browser and target observe the same
-// as after a change of the name's address.
+// request to the target unchanged, so that for browser and target there is no
+// difference to a change of the name's address.
 type attacker struct {
 	target  string
 	reports chan string

@@ -113,8 +113,7 @@ func (s *product) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, s.clients[0])
 }
 
-// warm checks that a request succeeds, and removes it from the record of
-// requests.
+// warm checks that a request succeeds, and removes the request from the record.
 func (s *product) warm() error {
 	var err error
 	for range 100 {
@@ -163,7 +162,7 @@ func (s *product) post() (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// arrived returns the requests that reached Exchange, without those of post.
+// arrived returns the requests that reached Exchange, except those of post.
 func (s *product) arrived() []string {
 	var all []string
 	for _, hop := range s.Exchange().Hops() {

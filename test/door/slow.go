@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	crowd    = "200"                  // number of slowhttptest's connections
-	rate     = "50"                   // number of them opened per second, the default
-	maxDelay = 100 * time.Millisecond // the delay that a normal client may have
+	crowd    = "200"                  // number of connections of slowhttptest
+	rate     = "50"                   // number of connections opened per second, the default of slowhttptest
+	maxDelay = 100 * time.Millisecond // the largest permitted delay of a normal client
 )
 
 func slowHeaders(ctx context.Context) error {
@@ -35,7 +35,7 @@ func slowRead(ctx context.Context) error {
 	return slow(ctx, "25", false, "-X", "-n", "5", "-z", "32", "-w", "512", "-y", "1024", "-k", "3", "-u", "/EWS/Exchange.asmx?wsdl")
 }
 
-// slow runs slowhttptest during the work of a normal client, and reports the
+// slow runs slowhttptest while a normal client sends requests, and reports the
 // effect on that client. If ended is not zero, all slow connections must be
 // closed within that time.
 func slow(ctx context.Context, seconds string, ended bool, args ...string) error {
@@ -48,7 +48,7 @@ func slow(ctx context.Context, seconds string, ended bool, args ...string) error
 		return err
 	}
 	defer s.close()
-	s.Exchange().Inject(10_000, emulator.Fault{ // a document that does not fit into buffers
+	s.Exchange().Inject(10_000, emulator.Fault{ // a response that does not fit into buffers
 		Match:  func(r *http.Request) bool { return r.Method == http.MethodGet },
 		Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Filler: 1 << 20,
 	})
@@ -87,7 +87,7 @@ func slow(ctx context.Context, seconds string, ended bool, args ...string) error
 // A latency is a sorted list of durations.
 type latency []time.Duration
 
-// at returns a percentile.
+// at returns the given percentile.
 func (l latency) at(percent int) time.Duration {
 	return l[min(len(l)*percent/100, len(l)-1)].Round(100 * time.Microsecond)
 }

@@ -14,7 +14,8 @@ import (
 	layout "hmaproxy/internal/release"
 )
 
-// installArchive follows deploy/systemd/README.md exactly.
+// installArchive installs the archive with exactly the commands of
+// deploy/systemd/README.md.
 func installArchive(ctx context.Context, r *root, dist release) error {
 	file, err := dist.file("hmaproxy_linux_ARCH.tar.gz")
 	if err != nil {
@@ -58,7 +59,7 @@ func installArchive(ctx context.Context, r *root, dist release) error {
 	}
 	fmt.Println("   doctor found nothing wrong")
 
-	// Done by systemd for LoadCredential= and Environment=.
+	// systemd would do this for LoadCredential= and Environment=.
 	credentials, err := r.unit(unit, "LoadCredential")
 	if err != nil || !slices.Equal(credentials, []string{"client-secret:" + secret}) {
 		return fmt.Errorf("LoadCredential %q: %w", credentials, err)
@@ -107,7 +108,7 @@ func (r *root) fillIn(secret string) error {
 	return os.WriteFile(r.path(settings), []byte(text), 0o644)
 }
 
-// checkDocuments follows every link, path and command of the documents in every
+// checkDocuments checks every link, path and command of the documents in every
 // archive and package.
 func checkDocuments(ctx context.Context, dist release, work string) error {
 	native, err := dist.file("hmaproxy_linux_ARCH.tar.gz")

@@ -1,13 +1,14 @@
-// Command install follows each way to install hmaproxy that can be followed on a
-// Debian machine, from the files of a release to a served request: the deb package,
-// the rpm package with rpm's own tools, and the archive by the commands of
-// deploy/systemd/README.md. Each way begins in an empty Debian root, and the service
-// runs there as its unit says, against the emulated Entra ID, Key Vault and Exchange
-// of the demo. Packages are upgraded, removed and purged. Then it follows every link,
-// path and command of the documents in every archive.
+// Command install follows each way to install hmaproxy that can be followed on
+// a Debian machine, from the files of a release up to a served request: the deb
+// package, the rpm package with rpm's own tools, and the archive by the
+// commands of deploy/systemd/README.md. Each way begins in an empty Debian
+// root, and the service runs there with the settings of its unit, against the
+// emulated Entra ID, Key Vault and Exchange of the demo. Packages are upgraded,
+// removed and purged. Then it checks every link, path and command of the
+// documents in every archive.
 //
-// It needs root, and Debian's debootstrap; systemd does not run in the root, so that
-// what the unit says is done by hand.
+// It needs root, and Debian's debootstrap; systemd does not run in the root, so
+// this program applies the directives of the unit itself.
 //
 //	go run ./test/install                    # makes a release and the root first
 //	go run ./test/install -dist DIR          # with the files of an existing release
@@ -141,7 +142,7 @@ func installTools(ctx context.Context) error {
 	return nil
 }
 
-// command returns a command that shows what it prints.
+// command returns a command whose output is shown.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

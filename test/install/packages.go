@@ -60,7 +60,8 @@ func (r *root) expectUser() error {
 	return nil
 }
 
-// usePackage installs a package, configures the service and sends requests.
+// usePackage installs a package with the command install, configures the
+// service and sends requests.
 func (r *root) usePackage(ctx context.Context, install ...string) error {
 	out, err := r.run(ctx, install...)
 	if err != nil {
@@ -85,7 +86,7 @@ func (r *root) usePackage(ctx context.Context, install ...string) error {
 	return r.serve(ctx, packageUnit, "hmaproxy:hmaproxy", nil)
 }
 
-// keeps checks that a step does not change the settings.
+// keeps runs a step and checks that it does not change the settings.
 func (r *root) keeps(step func() error) error {
 	before, err := os.ReadFile(r.path(settings))
 	if err != nil {
@@ -173,12 +174,12 @@ func installRPM(ctx context.Context, r *root, dist release) error {
 		return err
 	}
 	// Debian's rpm database has no packages that could satisfy dependencies, so
-	// that they are not checked.
+	// dependencies are not checked.
 	rpm := []string{"rpm", "--force-debian", "--nodeps"}
 	if err := r.usePackage(ctx, append(rpm, "--install", file)...); err != nil {
 		return err
 	}
-	out, _ := r.run(ctx, "rpm", "--verify", "--nodeps", "hmaproxy") // kept because the settings were changed
+	out, _ := r.run(ctx, "rpm", "--verify", "--nodeps", "hmaproxy") // the settings are kept because they were changed
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, "/") && !strings.Contains(line, "c "+settings) && !strings.HasPrefix(line, "rpm --verify") {
 			return fmt.Errorf("verify: %s", line)

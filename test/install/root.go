@@ -72,7 +72,7 @@ func (r *root) command(ctx context.Context, env []string, args ...string) *exec.
 	return cmd
 }
 
-// run runs a command in the root and returns what it printed.
+// run runs a command in the root and returns its output.
 func (r *root) run(ctx context.Context, args ...string) (string, error) {
 	out, err := r.command(ctx, nil, args...).CombinedOutput()
 	if err != nil {
@@ -144,7 +144,7 @@ func (r *root) expectUnconfigured(ctx context.Context, unit, user string) error 
 	return nil
 }
 
-// serve starts the service by the values of its unit, as the unit's user, and
+// serve starts the service with the values of its unit, as the unit's user, and
 // sends requests.
 func (r *root) serve(ctx context.Context, unit, user string, env []string) error {
 	start, err := r.unit(unit, "ExecStart")
@@ -214,7 +214,7 @@ func getFolder(mailbox string) string {
 }
 
 // configure writes the settings with init, as the message of a package
-// recommends, and has doctor check them.
+// recommends, and runs doctor to check them.
 func (r *root) configure(ctx context.Context, program, file string) error {
 	if out, err := r.command(ctx, r.settings(), program, "init", "-o", file).CombinedOutput(); err != nil {
 		return fmt.Errorf("init: %w\n%s", err, out)

@@ -75,8 +75,9 @@ const (
 	handedOut    = "https://autodiscover.contoso.com/EWS/Exchange.asmx"
 )
 
-// A finding lets the clients of one scenario find the product. It holds names that
-// resolve to an address of this scenario only, and a certificate for them.
+// A finding enables the clients of one scenario to find the product. It has
+// names that resolve to an address of this scenario, and a certificate for
+// these names.
 type finding struct {
 	address string // such as 127.77.0.1
 	dir     string // folder with ca.pem, tls.pem, tls.key, hosts and resolv.conf
@@ -86,8 +87,8 @@ type finding struct {
 // environments counts the scenarios with names.
 var environments atomic.Int32
 
-// newFinding makes the certificate with the product's own command, and serves
-// the names.
+// newFinding makes the certificate with the product's own command, and starts
+// the name server.
 func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
 	f := &finding{address: fmt.Sprintf("127.77.0.%d", environments.Add(1)), dir: filepath.Join(dir, "tls")}
 	if out, err := exec.CommandContext(ctx, t.binary, "tls-setup", "-dir", f.dir, discoverName, mailDomain).CombinedOutput(); err != nil {
@@ -146,8 +147,8 @@ func (f *finding) command(args []string) []string {
 	return append([]string{"unshare", "--mount", "sh", "-c", script, "sh", f.dir}, args...)
 }
 
-// runDoctor looks at the same places with the product's own command, which trusts
-// what SSL_CERT_FILE names.
+// runDoctor checks the same locations with hmaproxy doctor, which trusts the
+// certificates in SSL_CERT_FILE.
 func runDoctor(ctx context.Context, w *environment) (string, error) {
 	out, err := execute(ctx, w, []string{w.tools.binary, "doctor", "-autodiscover", alice})
 	if err == nil && !strings.Contains(out, "clients get "+handedOut+", which leads to hmaproxy") {

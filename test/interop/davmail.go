@@ -10,8 +10,8 @@ func davmail() []scenario {
 			settings: []string{listed, "HMA_DEFAULT_MAILBOX=" + alice},
 		}
 	}
-	// DavMail looks up its own address with an identifier and a mailbox that it
-	// invents. With this scope, that mailbox must be on the allow-list.
+	// DavMail looks up its own address with an identifier and a mailbox that do
+	// not exist. With this scope, that mailbox must be on the allow-list.
 	wide := task("IMAP")
 	wide.name += ", scope targets"
 	wide.settings = []string{listed + ",blah@blah.com", "HMA_DEFAULT_MAILBOX=" + alice, targets}
@@ -27,8 +27,8 @@ func davmail() []scenario {
 	own := task("IMAP")
 	own.name += ", client users, login user"
 	own.settings, own.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users", "HMA_IMPERSONATE_LOGIN_USER=true"}, []string{"credentials"}
-	// Whatever a device in front of Exchange does to a mail, the mail must not
-	// be lost, and DavMail must not repeat the request without end.
+	// When a device in front of Exchange refuses a mail, the mail must not be
+	// lost, and DavMail must not repeat the request endlessly.
 	behind := func(device string) scenario {
 		s := task("large mail behind a device")
 		s.name += ", " + device

@@ -31,9 +31,9 @@ type environment struct {
 	device   net.Listener // listener of the device; nil without one
 	product  *product
 	relay    *relay
-	finding  *finding // nil: the client is configured with the URL
+	finding  *finding // for a client that finds the URL itself; nil: the client is configured with the URL
 	control  *http.Server
-	steering string // URL of control
+	steering string // URL of the endpoint that listenControl serves
 }
 
 func newEnvironment(ctx context.Context, s scenario, t *tools) (w *environment, err error) {
@@ -227,12 +227,12 @@ func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 		x.Inject(atoi(q.Get("times")), emulator.Fault{Status: atoi(q.Get("status")), Body: "<html>from a load balancer</html>"})
 	case "/unavailable":
 		x.Inject(atoi(q.Get("times")), emulator.Fault{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"1"}}, Body: "The service is unavailable."})
-	case "/page": // a device responds to large requests in place of Exchange, until /page?status=0
+	case "/page": // a device responds to large requests instead of Exchange, until /page?status=0 is requested
 		x.ClearFaults()
 		if status := atoi(q.Get("status")); status != 0 {
 			x.InjectWhile(func() bool { return true }, devicesPage(status, q.Get("body")))
 		}
-	case "/requests": // the client's requests so far
+	case "/requests": // returns the client's requests so far
 		fmt.Fprint(out, len(w.relay.messages()))
 	case "/executed":
 		fmt.Fprint(out, x.Executed(q.Get("operation")))
@@ -246,7 +246,7 @@ func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 func devicesPage(status int, body string) emulator.Fault {
 	header := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	if body == "" {
-		header = http.Header{"Content-Type": nil} // net/http then adds none
+		header = http.Header{"Content-Type": nil} // a nil value prevents net/http from adding one
 	}
 	large := func(r *http.Request) bool { return r.ContentLength > 100_000 || r.ContentLength < 0 }
 	return emulator.Fault{Status: status, Header: header, Body: body, Match: large}

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// A library is one of Microsoft's two client libraries for EWS. No registry of
-// Debian or npm has them. A variable names a folder with the sources, as cloned;
-// they are compiled when a scenario first needs them.
+// A library is one of Microsoft's two client libraries for EWS. Neither Debian
+// nor npm distributes them. An environment variable names a folder with the
+// cloned sources, which are compiled when a scenario first needs them.
 type library struct {
 	name      string
 	variable  string
@@ -68,7 +68,7 @@ func javaAPI() *library {
 // folder returns the folder of the sources, "" if there is none.
 func (l *library) folder() string { return os.Getenv(l.variable) }
 
-// lacks returns why the library cannot be used, "" if it can.
+// lacks returns the reason why the library cannot be used, or "".
 func (l *library) lacks() string {
 	if l.folder() == "" {
 		return "the sources of " + l.of + ": name a clone in " + l.variable
@@ -76,7 +76,8 @@ func (l *library) lacks() string {
 	return ""
 }
 
-// libraryPackages are Debian's packages for the libraries whose sources are here.
+// libraryPackages are Debian's packages for the libraries whose sources are
+// available.
 func libraryPackages() []string {
 	var all []string
 	for _, l := range []*library{managedAPI(), javaAPI()} {

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	totalTime    = 20 * time.Minute // for all scenarios on a busy machine, without installation
+	totalTime    = 20 * time.Minute // time limit for all scenarios on a busy machine, without installation
 	scenarioTime = 4 * time.Minute
 )
 
@@ -160,7 +160,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// wire formats the traffic between client and product for the report.
+// wire returns the traffic between client and product as text, for the report.
 func (w *environment) wire() string {
 	var b strings.Builder
 	for _, m := range w.relay.messages() {

@@ -69,8 +69,8 @@ func (r *relay) accept() {
 	}
 }
 
-// pump copies one direction. At its end it half-closes the other side, so that
-// each side sees the end of the other's data.
+// pump copies one direction. At its end it half-closes the other side, so each
+// side sees the end of the data from the other side.
 func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
 	defer r.open.Done()
 	buf := make([]byte, 64<<10)
@@ -104,7 +104,7 @@ type message struct {
 	status         int // status; 0: no response
 	responseHeader http.Header
 	content        []byte
-	cut            bool // the response is incomplete
+	cut            bool // the response ended early
 }
 
 // messages parses the records so far, without requests that are incomplete.

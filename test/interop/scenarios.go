@@ -27,21 +27,21 @@ type scenario struct {
 	name      string
 	client    func(context.Context, *environment) (output string, err error)
 	settings  []string                 // settings of the product, in addition to those for the services
-	before    func(*emulator.Emulator) // sets the services up
+	before    func(*emulator.Emulator) // configures the services before the product starts
 	own       []string                 // reasons of the product's own responses that are allowed
 	replays   bool                     // a 401 of Exchange is allowed, after which the product replays the request
 	broken    bool                     // other failures of Exchange are allowed
 	most      int                      // if not 0, the largest number of requests that the product may refuse or fail
 	slow      bool                     // takes a minute or more and runs with -slow alone
-	lacks     string                   // a requirement that this machine does not meet, so that the scenario cannot run; "" if none
-	cold      bool                     // Entra is down, so that the product has no token yet
+	lacks     string                   // a missing requirement because of which the scenario cannot run; "" if none
+	cold      bool                     // Entra is down, so the product has no token at its start
 	gzip      bool                     // Exchange compresses responses
 	device    string                   // device in front of Exchange, a name of package device; "" for none
 	finds     bool                     // the client has no URL and looks for Exchange itself
 	mailboxes []string                 // mailboxes that operations may impersonate; nil means alice
 }
 
-// but returns a copy of the scenario with a change.
+// but returns a changed copy of the scenario.
 func (s scenario) but(change func(*scenario)) scenario {
 	change(&s)
 	return s
@@ -101,7 +101,7 @@ func execute(ctx context.Context, w *environment, args []string) (string, error)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Dir = w.environment(), w.dir
-	cmd.WaitDelay = 5 * time.Second // for processes that a client leaves behind
+	cmd.WaitDelay = 5 * time.Second // wait for processes that a client leaves running
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if ctx.Err() != nil {

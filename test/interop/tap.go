@@ -14,8 +14,8 @@ import (
 // that the client received.
 const tapHeader = "X-Interop-Response"
 
-// unwanted are header fields of Exchange and load balancers that clients of the
-// product must not receive.
+// unwanted adds header fields of Exchange and load balancers that clients of
+// the product must not receive.
 func unwanted(h http.Header) {
 	h.Set("WWW-Authenticate", "Negotiate")
 	h.Set("Strict-Transport-Security", "max-age=31536000")
@@ -24,8 +24,8 @@ func unwanted(h http.Header) {
 }
 
 // A tap is an http.Handler in front of Exchange's. It records requests and
-// responses, compresses responses for clients that accept it, as IIS does, and adds
-// the unwanted header fields.
+// responses, compresses responses for clients that accept it, as IIS does, and
+// adds the header fields of unwanted.
 type tap struct {
 	exchange http.Handler
 	gzip     bool
@@ -55,9 +55,9 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(tapHeader, strconv.Itoa(len(t.seen)))
 	t.mu.Unlock()
 	unwanted(w.Header())
-	// The request is copied, so that net/http keeps its own body in the original.
-	// It would read a body of another type to its end, which a client that expects
-	// 100 Continue has not sent.
+	// Change only a copy of the request. If the original had a body of another
+	// type, net/http would read it to its end, which a client that expects 100
+	// Continue has not sent.
 	r = r.WithContext(r.Context())
 	r.Body = &copiedBody{r.Body, v}
 	out := &copiedResponse{ResponseWriter: w, visit: v}

@@ -35,7 +35,7 @@ func toolkits() []scenario {
 		list = append(list, fiveTasks(t.name, t.run)...)
 	}
 	for i := range list {
-		if list[i].name == "JAX-WS: no mailbox named" { // first a request whose impersonation is nil
+		if list[i].name == "JAX-WS: no mailbox named" { // the client first sends a request whose impersonation is nil
 			list[i].own, list[i].most = []string{"envelope-refused"}, 1
 		}
 	}
@@ -106,8 +106,8 @@ func gSOAP(task string) func(context.Context, *environment) (string, error) {
 	}
 }
 
-// A built client is one that must be compiled, once for all scenarios. The
-// result is kept in the cache for the next run.
+// A built is a client that must be compiled once for all scenarios. The result
+// is kept in the cache for the next run.
 type built struct {
 	once sync.Once
 	dir  string
@@ -138,7 +138,7 @@ func (b *built) compile(cache, name string, sources [][]byte, build func(dir str
 	return b.dir, b.err
 }
 
-// in runs a command in a folder.
+// in runs a command in the folder dir.
 func in(dir, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

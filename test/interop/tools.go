@@ -36,7 +36,7 @@ var (
 // tools are the installed programs that all scenarios share.
 type tools struct {
 	temp        string // removed at the end
-	binary      string // the product
+	binary      string // path of the product's binary
 	programs    string // folder of clients/
 	cache       string // cache of the user, for results that take long to make
 	nodeModules string
@@ -127,7 +127,7 @@ func (t *tools) installNPM(ctx context.Context, cache string, stderr io.Writer) 
 	return os.WriteFile(stamp, []byte(want), 0o644)
 }
 
-// loudly runs a command and shows its output on stderr.
+// loudly runs a command and writes its output to stderr.
 func loudly(ctx context.Context, stderr io.Writer, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, stderr, stderr

@@ -20,18 +20,18 @@ func (w *environment) compare() error {
 	if len(front) == 0 {
 		return errors.New("wire: the client sent no request through the product")
 	}
-	errs := []error{comparePairs(front, back, w.scenario), judgeStorm(front, w.scenario.most)}
+	errs := []error{comparePairs(front, back, w.scenario), checkRepetitions(front, w.scenario.most)}
 	for i, v := range back {
-		if err := judgeVisit(v, front); err != nil {
+		if err := checkVisit(v, front); err != nil {
 			errs = append(errs, fmt.Errorf("wire: visit %d of Exchange: %w", i+1, err))
 		}
 	}
-	return errors.Join(append(errs, w.judgeMailboxes())...)
+	return errors.Join(append(errs, w.checkMailboxes())...)
 }
 
-// judgeStorm checks how many requests were refused or failed. A client must
+// checkRepetitions checks how many requests were refused or failed. A client must
 // report a refusal instead of repeating the request.
-func judgeStorm(front []message, most int) error {
+func checkRepetitions(front []message, most int) error {
 	n := 0
 	for _, m := range front {
 		if m.responseHeader.Get("X-Hmaproxy-Error") != "" {
@@ -55,9 +55,10 @@ func (w *environment) settle() {
 	}
 }
 
-// comparePairs finds for every message of the client the request at Exchange whose
-// response it received, and compares them. A message or request without a
-// counterpart is an error unless the scenario allows it.
+// comparePairs finds for every message of the client the request at Exchange
+// whose response it received, and compares them. A message of the client or a
+// request at Exchange without a counterpart is an error unless the scenario
+// allows it.
 func comparePairs(front []message, back []*visit, s scenario) error {
 	var errs []error
 	reached := make([]int, len(back))
@@ -81,7 +82,8 @@ func comparePairs(front []message, back []*visit, s scenario) error {
 	return errors.Join(errs...)
 }
 
-// mayBeUnseen reports whether the product may have replaced a failure of Exchange by a response of its own.
+// mayBeUnseen reports whether the client may have got a response of the product
+// instead of Exchange's, because that was a failure.
 func (v *visit) mayBeUnseen(s scenario) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -96,7 +98,7 @@ func compareOwn(m message, s scenario) error {
 	case m.status == 0:
 		return errors.New("no response")
 	case m.status == http.StatusOK && (m.method == http.MethodGet || m.method == http.MethodHead):
-		return nil // plain text at the endpoint
+		return nil // plain text in response to a GET of the endpoint
 	case slices.Contains(s.own, reason):
 		return nil
 	}
@@ -127,7 +129,7 @@ func comparePair(m message, v *visit, secure bool) error {
 
 var bodyTag = regexp.MustCompile(`<([A-Za-z0-9_.-]+:)?Body[\s/>]`)
 
-// fromBody returns an envelope from "<Body" on, or nothing if it has no Body.
+// fromBody returns an envelope from "<Body" on, or nil if it has no Body.
 func fromBody(envelope []byte) []byte {
 	if at := bodyTag.FindIndex(envelope); at != nil {
 		return envelope[at[0]:]
@@ -206,9 +208,9 @@ func sortedCookie(c string) string {
 	return strings.Join(parts, "; ")
 }
 
-// judgeVisit checks one request that Exchange received: it must have one bearer
+// checkVisit checks one request that Exchange received: it must have one bearer
 // token and none of the client's credentials.
-func judgeVisit(v *visit, front []message) error {
+func checkVisit(v *visit, front []message) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	values := v.header.Values("Authorization")
@@ -233,9 +235,9 @@ func judgeVisit(v *visit, front []message) error {
 	return nil
 }
 
-// judgeMailboxes checks in the services' record which mailbox each operation
+// checkMailboxes checks in the services' record which mailbox each operation
 // impersonated.
-func (w *environment) judgeMailboxes() error {
+func (w *environment) checkMailboxes() error {
 	allowed := w.scenario.mailboxes
 	if allowed == nil {
 		allowed = []string{alice}

@@ -59,7 +59,7 @@ func TestCompareFindsDifferences(t *testing.T) {
 			m, v := exchanged()
 			c.change(&m, v)
 			got := ""
-			for _, err := range []error{comparePairs([]message{m}, []*visit{v}, scenario{}), judgeVisit(v, []message{m})} {
+			for _, err := range []error{comparePairs([]message{m}, []*visit{v}, scenario{}), checkVisit(v, []message{m})} {
 				if err != nil {
 					got += err.Error()
 				}

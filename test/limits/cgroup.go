@@ -32,7 +32,7 @@ func newGroup(name string, limit int64) (*group, error) {
 	}
 	for file, limit := range limits {
 		err := os.WriteFile(filepath.Join(g.dir, file), []byte(strconv.FormatInt(limit, 10)), 0)
-		if err != nil && file != "memory.swap.max" { // a kernel without swap does not have it
+		if err != nil && file != "memory.swap.max" { // a kernel without swap does not have this file
 			return nil, errors.Join(err, g.remove())
 		}
 	}
@@ -42,7 +42,7 @@ func newGroup(name string, limit int64) (*group, error) {
 func (g *group) procs() string { return filepath.Join(g.dir, "cgroup.procs") }
 func (g *group) remove() error { return os.Remove(g.dir) }
 
-// A usage is the memory that a group has used at most, and the kills by the
+// A usage is the most memory that a group has used, and the kills by the
 // kernel.
 type usage struct {
 	total, sockets int64
@@ -60,7 +60,7 @@ func (g *group) usage() (u usage, err error) {
 		return u, err
 	}
 	u.sockets, err = g.number("memory.kmem.tcp.max_usage_in_bytes")
-	u.total += u.sockets // version 1 counts them apart
+	u.total += u.sockets // version 1 counts the memory of sockets separately
 	u.kills = g.field("memory.oom_control", "oom_kill")
 	return u, err
 }
@@ -85,7 +85,8 @@ func (g *group) field(file, name string) int64 {
 	return 0
 }
 
-// resident returns the resident memory of a process now and at most so far.
+// resident returns the resident memory of a process now, and its maximum so
+// far.
 func resident(pid int) (now, most int64, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

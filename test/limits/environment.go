@@ -41,17 +41,17 @@ type environment struct {
 	env     []string
 
 	exchange *httptest.Server
-	slow     atomic.Bool // Exchange takes long bodies slowly
+	slow     atomic.Bool // Exchange reads long bodies slowly
 
 	proxy *exec.Cmd
-	group *group // nil: none could be made
+	group *group // the control group; nil: none could be made
 
 	before, peak, after int64       // resident memory, for the load that compares it
 	probes              probeReport // report of the load that measures them in another process
 }
 
-// startServices starts the emulated services and an Exchange that does nothing
-// but take requests.
+// startServices starts the emulated services and an Exchange that only reads
+// requests and responds.
 func (w *environment) startServices() error {
 	e, err := emulator.New(emulator.Config{})
 	if err != nil {
@@ -104,7 +104,7 @@ func (w *environment) serveExchange(rw http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(rw, "<done/>")
 }
 
-// startProxy starts hmaproxy, in a control group where limited is set.
+// startProxy starts hmaproxy, in a control group if limited is set.
 func (w *environment) startProxy(limited bool) error {
 	w.group = nil
 	env := w.env
@@ -147,7 +147,7 @@ func (w *environment) command(name string, arguments ...string) *exec.Cmd {
 	return exec.CommandContext(w.ctx, name, arguments...)
 }
 
-// stopProxy ends hmaproxy and returns what it used.
+// stopProxy ends hmaproxy and returns its memory usage.
 func (w *environment) stopProxy() (usage, error) {
 	defer func() {
 		_ = w.proxy.Process.Kill()
@@ -185,7 +185,7 @@ func head(n int) string {
 	return fmt.Sprintf("POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: %d\r\n\r\n", n)
 }
 
-// A tally counts what clients got, and how long they waited for it.
+// A tally counts the outcomes of requests and the times until them.
 type tally struct {
 	mu      sync.Mutex
 	counts  map[string]int
@@ -245,7 +245,7 @@ const (
 	busy   = "busy"
 )
 
-// outcomeOf returns what a client got.
+// outcomeOf returns the outcome of a request.
 func outcomeOf(resp *http.Response, err error) string {
 	if err != nil {
 		var op *net.OpError

@@ -19,15 +19,17 @@ import (
 type load struct {
 	name    string
 	what    string
-	limited bool // in the control group
-	// run applies the load until it is over, and counts what its clients got.
+	limited bool // hmaproxy runs in the control group
+	// run applies the load until it ends, and counts the outcomes of its
+	// requests.
 	run func(w *environment, t *tally)
-	// check returns what is wrong with the outcomes. nil: everything goes.
+	// check returns what is wrong with the outcomes. nil: all outcomes are
+	// permitted.
 	check func(w *environment, load, mail, probes *tally) []string
 }
 
-// mailBound is how long a short request may take under any load. Its client comes
-// behind thousands of others.
+// mailBound is how long a short request may take under any load. Thousands of
+// other clients wait before its client.
 const mailBound = 10 * time.Second
 
 var loads = []load{
@@ -41,11 +43,11 @@ var loads = []load{
 	{"unfinished-heads", "1,500 heads of 100 KiB that do not end", true, func(w *environment, t *tally) {
 		text := strings.TrimSuffix(head(1000), "\r\n\r\n") + "\r\nX-Long: " + strings.Repeat("x", 100<<10)
 		parallel(1500, func(int) { halfOpen(w.ctx, t, text) })
-	}, servedOrBusy("408 ")}, // "408 " comes after 10 s
+	}, servedOrBusy("408 ")}, // a client gets "408 " after 10 s
 	{"half-open-posts", "6,000 POSTs of which the body does not end", true, func(w *environment, t *tally) {
 		text := envelope(8 << 10)
 		parallel(6000, func(int) { halfOpen(w.ctx, t, head(len(text))+text[:len(text)-100]) })
-	}, servedOrBusy("500 body")}, // "500 body" comes after 30 s without a byte
+	}, servedOrBusy("500 body")}, // a client gets "500 body" after 30 s without a byte
 	{"idle-admin", "7,600 idle connections to the admin listener", true, func(w *environment, _ *tally) {
 		hold(w.ctx, 7600, adminAddress, "", 15*time.Second)
 	}, nil},
@@ -66,7 +68,7 @@ var loads = []load{
 	}},
 }
 
-// keptMemory is how much more resident memory may stay after a burst.
+// keptMemory is the limit of additional resident memory after a burst.
 const keptMemory = 16 * mib
 
 func (w *environment) run(l load) ([]string, error) {
@@ -119,7 +121,7 @@ func (t *tally) total() (n int) {
 	return n
 }
 
-// servedOrBusy demands that every client of the load was served, or got
+// servedOrBusy checks that every client of the load was served, or got
 // ErrorServerBusy or one of the other outcomes.
 func servedOrBusy(others ...string) func(_ *environment, load, _, _ *tally) []string {
 	return func(_ *environment, load, _, _ *tally) []string {
@@ -141,7 +143,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// parallel calls f n times at once.
+// parallel calls f n times at the same time.
 func parallel(n int, f func(i int)) {
 	var all sync.WaitGroup
 	for i := range n {
@@ -150,7 +152,7 @@ func parallel(n int, f func(i int)) {
 	all.Wait()
 }
 
-// upload sends a long body as fast as it is taken.
+// upload sends a long body as fast as possible.
 func upload(ctx context.Context, t *tally, text string) {
 	began := time.Now()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 3 * time.Minute}
@@ -167,7 +169,8 @@ func connect(address string) (net.Conn, error) {
 	return net.DialTimeout("tcp", address, time.Minute)
 }
 
-// halfOpen sends a request without its end, and waits for the response.
+// halfOpen sends a request without the end of its body, and waits for the
+// response.
 func halfOpen(ctx context.Context, t *tally, text string) {
 	began := time.Now()
 	c, err := connect(clientAddress)
@@ -187,7 +190,8 @@ func halfOpen(ctx context.Context, t *tally, text string) {
 	t.add(outcomeOf(resp, err), time.Since(began))
 }
 
-// hold opens n connections, sends a text on each and holds them.
+// hold opens n connections, sends a text on each and keeps the connections
+// open.
 func hold(ctx context.Context, n int, address, text string, lasts time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()

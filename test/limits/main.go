@@ -1,17 +1,18 @@
 //go:build linux
 
-// Command limits checks that no load makes hmaproxy use more memory than it may,
-// that mail passes all the same, and that what cannot be served gets
+// Command limits checks that hmaproxy stays within its memory limit under every
+// load, that mail is still served, and that requests that cannot be served get
 // ErrorServerBusy in time.
 //
 //	go run ./test/limits [-only uploads,unfinished-heads] [-pin] [-v]
 //
-// It runs hmaproxy in a control group with the memory limit of deploy/kubernetes,
-// which takes root on Linux with version 1 or 2 of the memory controller. Without
-// them it says so, and measures the resident memory of the process alone. For each
-// load it prints a line, and exits with 1 when a check fails. With -pin hmaproxy
-// and what probes it have a processor of their own, and the clients and the
-// emulated services another one, so that the times are hmaproxy's.
+// It runs hmaproxy in a control group with the memory limit of
+// deploy/kubernetes, which needs root on Linux with version 1 or 2 of the
+// memory controller. Without them it says so, and measures the resident memory
+// of the process alone. For each load it prints a line, and exits with 1 when a
+// check fails. With -pin, hmaproxy and the process that probes it share one
+// processor, and the clients and the emulated services use another one. Then
+// the measured times are those of hmaproxy.
 package main
 
 import (
@@ -26,7 +27,8 @@ import (
 	"strings"
 )
 
-// memoryLimit is that of deploy/kubernetes. goMemoryLimit is the GOMEMLIMIT there.
+// memoryLimit and goMemoryLimit are the memory limit and the GOMEMLIMIT of
+// deploy/kubernetes.
 const (
 	mib           = 1 << 20
 	memoryLimit   = 128 * mib

@@ -21,21 +21,22 @@ const (
 	overloadClients = 5000
 	overloadTime    = 20 * time.Second
 
-	// probeBound is how long 19 of 20 probes may take. The rest meet the load's own
-	// use of the processors.
+	// probeBound is how long 19 of 20 probes may take. The others may be late
+	// because the load itself uses the processors.
 	probeBound = 100 * time.Millisecond
 	// servedBound is the wait of half of the requests that are served.
 	servedBound = 2 * time.Second
 )
 
-// A probeReport is what the process that probes has measured, in milliseconds.
+// A probeReport is the measurements of the process that probes, in
+// milliseconds.
 type probeReport struct {
 	Count, Failed, P50, P95, Longest int64
 }
 
-// probeFor asks the admin listener for /live twenty times a second, and prints a
-// report. It is a process of its own, so that the load's goroutines do not delay
-// it.
+// probeFor requests /live from the admin listener twenty times a second, and
+// prints a report. It is a process of its own, so that the load's goroutines do
+// not delay it.
 func probeFor(d time.Duration) {
 	client := &http.Client{Timeout: time.Minute}
 	var took []int64
@@ -56,7 +57,7 @@ func probeFor(d time.Duration) {
 var backOffValue = regexp.MustCompile(`"BackOffMilliseconds">(\d+)<`)
 
 // overload lets many clients send one request after another. A client that gets
-// ErrorServerBusy waits as long as it is asked to.
+// ErrorServerBusy waits for the back-off in it.
 func overload(w *environment, t *tally) {
 	ctx, cancel := context.WithTimeout(w.ctx, overloadTime)
 	defer cancel()
@@ -90,8 +91,8 @@ func overload(w *environment, t *tally) {
 	}
 }
 
-// askOnce sends a request and returns what came of it, and how long the client is
-// asked to wait.
+// askOnce sends a request and returns its outcome and the back-off for the
+// client.
 func askOnce(client *http.Client, text string) (what string, wait time.Duration) {
 	resp, err := client.Post("http://"+clientAddress+"/EWS/Exchange.asmx", "text/xml; charset=utf-8", strings.NewReader(text))
 	if err != nil {

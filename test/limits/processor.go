@@ -21,8 +21,8 @@ const (
 // pinnedVariable is set in the environment of a process that runs on one processor.
 const pinnedVariable = "HMAPROXY_LIMITS_PINNED"
 
-// onProcessor executes the program again on one processor, which all its threads
-// then have. It returns nil in that program.
+// onProcessor executes the program again on one processor, on which all its
+// threads then run. It returns nil in that program.
 func onProcessor(n int) error {
 	if os.Getenv(pinnedVariable) != "" {
 		return os.Unsetenv(pinnedVariable)
@@ -30,7 +30,7 @@ func onProcessor(n int) error {
 	if runtime.NumCPU() <= n {
 		return errors.New("-pin needs two processors")
 	}
-	runtime.LockOSThread() // the set of processors is the thread's
+	runtime.LockOSThread() // the set of processors belongs to a thread
 	var set unix.CPUSet
 	set.Set(n)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {

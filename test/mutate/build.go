@@ -93,7 +93,7 @@ func loadTestBinary(ctx context.Context, root, mutated, pkg string) (*testBinary
 var errDoesNotCompile = errors.New("the mutation does not compile")
 
 // build builds the tests with the content of a file replaced by that of
-// mutated; no file is replaced if both are "". It writes the binary and its
+// mutated; it replaces no file if both are "". It writes the binary and its
 // other files to dir.
 func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (binary string, err error) {
 	config, archive := filepath.Join(dir, "importcfg"), filepath.Join(dir, "mutated.a")
@@ -128,8 +128,8 @@ func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (bina
 	return binary, b.buildAll(ctx, dir, file, mutated, binary)
 }
 
-// buildAll is for a mutation outside of function bodies, which other packages
-// see.
+// buildAll builds the tests with a mutation outside of function bodies, which
+// can change other packages too.
 func (b *testBinary) buildAll(ctx context.Context, dir, file, mutated, binary string) error {
 	overlay := filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{file: mutated}})

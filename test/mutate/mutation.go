@@ -36,8 +36,8 @@ func (m mutation) key() string {
 }
 
 // rank is the place of the mutation in a random order. It depends only on the
-// seed and the mutation, so that a seed selects the same ones after a change
-// elsewhere.
+// seed and the mutation, so a seed selects the same mutations after a change of
+// other code.
 func (m mutation) rank(seed uint64) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", seed, m.key()))
 	return sum[:]
@@ -111,7 +111,7 @@ func (w *walker) replace(start, end int, text string) {
 	w.found = append(w.found, m)
 }
 
-// oneLine is code without its comment, as a line that is not too long.
+// oneLine returns code without its comment, as one line of limited length.
 func oneLine(s string) string {
 	var parts []string
 	for line := range strings.Lines(s) {
@@ -208,8 +208,8 @@ func isMap(t ast.Expr) bool {
 	return false
 }
 
-// negatedElsewhere reports whether another mutation negates a condition, the
-// one of its operator.
+// negatedElsewhere reports whether the mutation of a condition's operator
+// already negates the condition.
 func negatedElsewhere(cond ast.Expr) bool {
 	switch c := cond.(type) {
 	case *ast.BinaryExpr:
@@ -266,8 +266,8 @@ func (m mutation) apply(root string) ([]byte, error) {
 // by key.
 type survivors map[string]string
 
-// readSurvivors reads lines "file | function | before => after | why". A why
-// that begins with "equivalent:" is about a mutation that changes nothing and
+// readSurvivors reads lines "file | function | before => after | why". If the
+// why begins with "equivalent:", the mutation does not change the behaviour and
 // is not run. Other mutations are run and count against the score.
 func readSurvivors(file string) (survivors, error) {
 	f, err := os.Open(file)

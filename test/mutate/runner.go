@@ -19,7 +19,7 @@ import (
 // endless loop may append to a slice.
 const memoryLimit = 4 << 20
 
-// needInlining are the tests that fail in a build with noInline.
+// needInlining matches the tests that fail in a build with noInline.
 const needInlining = "^TestHeaderNamesAllocateNothing$"
 
 // A runner builds and runs the tests of packages.

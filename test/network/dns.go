@@ -14,7 +14,7 @@ import (
 type nameServer struct {
 	mu    sync.Mutex
 	addrs []netip.Addr
-	lose  int // queries that it drops
+	lose  int // number of queries that it will drop
 }
 
 func (s *nameServer) set(lose int, addrs ...netip.Addr) {

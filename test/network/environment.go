@@ -63,13 +63,13 @@ type environment struct {
 	ids      atomic.Int64
 	mu       sync.Mutex
 	outcomes map[string]outcome
-	failures []string // of requests that had to succeed
+	failures []string // failures of requests that had to succeed
 }
 
-// An outcome is the response of a client's request.
+// An outcome is the result of a client's request.
 type outcome struct {
 	executed string // whether Exchange executed it: "yes", "no" or "unknown", according to the response
-	wrong    bool   // the response of another request
+	wrong    bool   // it was the response to another request
 	took     time.Duration
 	what     string
 }
@@ -180,9 +180,9 @@ func (w *environment) writeCertificates() ([]byte, error) {
 // proxyPort is the port of the corporate proxy, which runs next to Exchange.
 const proxyPort = 3128
 
-// startProxy starts a new proxy, which has no connections. files is hmaproxy's
-// limit of open files. If corporate is set it reaches Exchange through the
-// corporate proxy.
+// startProxy starts a new proxy, which has no connections yet. files is
+// hmaproxy's limit of open files. If corporate is set it reaches Exchange
+// through the corporate proxy.
 func (w *environment) startProxy(files int, corporate bool) error {
 	w.stopProxy()
 	w.proxyAddress = "127.0.0.1:8080"

@@ -28,8 +28,8 @@ type exchangeServer struct {
 	ledger map[string]int // executions by request
 }
 
-// serveExchange serves until standard input ends. For each line that it reads,
-// it writes the ledger as one line.
+// serveExchange serves until standard input ends. For each line of input it
+// writes the ledger as one line.
 func serveExchange(dir string) error {
 	pair, err := tls.LoadX509KeyPair(dir+"/server.pem", dir+"/server-key.pem")
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *exchangeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.stream(w, r, id, think)
 		return
 	}
-	time.Sleep(think) // Exchange does not stop when the connection breaks
+	time.Sleep(think) // Exchange continues even if the connection fails
 	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
 }
 

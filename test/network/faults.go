@@ -20,7 +20,7 @@ import (
 type fault struct {
 	name      string
 	corporate bool // through the corporate proxy
-	nginx     bool // makes sense for nginx, which looks names up when it starts
+	nginx     bool // the fault also applies to nginx, which looks names up only when it starts
 	run       func(w *environment) ([]bound, error)
 }
 
@@ -30,7 +30,7 @@ type bound struct {
 	Took, Limit time.Duration
 }
 
-// never is the duration of what did not succeed.
+// never is the duration of a request that did not succeed.
 const never = time.Hour
 
 var rtt = faults{delay: 10 * time.Millisecond}
@@ -53,7 +53,7 @@ var allFaults = []fault{
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
 	{"lost-query", false, false, func(w *environment) ([]bound, error) {
-		w.names.set(2, exchangeA) // A and AAAA
+		w.names.set(2, exchangeA) // drops the queries for A and for AAAA
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
 	{"changed-address", false, true, changedAddress},
@@ -115,8 +115,8 @@ func stopUnderStreams(w *environment) ([]bound, error) {
 // fewFiles is a limit on open files that leaves 256 connections for clients.
 const fewFiles = 1024
 
-// idleFullDoor uses all of these connections for one request each and then
-// leaves them idle.
+// idleFullDoor uses all 256 connections for one request each and then leaves
+// them idle.
 func idleFullDoor(w *environment) ([]bound, error) {
 	if err := w.startProxy(fewFiles, false); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func blackout(w *environment) ([]bound, error) {
 	w.pause(500 * time.Millisecond)
 	w.link.set(faults{down: true})
 	var mu sync.Mutex
-	for range 5 { // on new connections
+	for range 5 { // requests on new connections
 		during.Go(func() {
 			o := w.send(w.ctx, request{})
 			mu.Lock()
@@ -207,10 +207,10 @@ func clientGaveUp(w *environment) ([]bound, error) {
 	return []bound{{"next request", w.mustSucceed(request{}), 5 * time.Second}}, nil
 }
 
-// deadPeer drops the packets of all open connections, as a firewall that has lost
-// its state. New connections work.
+// deadPeer drops the packets of all open connections, like a firewall that has
+// lost its state. New connections work.
 func deadPeer(w *environment) ([]bound, error) {
-	w.parallel(4, request{think: 200 * time.Millisecond}) // for four idle connections
+	w.parallel(4, request{think: 200 * time.Millisecond}) // leaves four idle connections
 	stream := make(chan outcome, 1)
 	began := make(chan struct{})
 	go func() { close(began); stream <- w.send(w.ctx, request{stream: true, think: 5 * time.Minute}) }()

@@ -74,18 +74,18 @@ func (l *link) forward(direction int, from, to *os.File) {
 		}
 		select {
 		case under <- packet{time.Now().Add(wait), append([]byte(nil), buf[:n]...)}:
-		default: // lost
+		default: // the packet is lost
 		}
 	}
 }
 
-// A packet is under way until it is due.
+// A packet waits on the link until it is due.
 type packet struct {
 	due  time.Time
 	data []byte
 }
 
-// maxUnderWay is how many packets may be under way in a direction.
+// maxUnderWay is how many packets may wait in one direction.
 const maxUnderWay = 16 << 10
 
 // deliver writes the packets when they are due, in their order.
@@ -98,7 +98,7 @@ func deliver(under <-chan packet, to *os.File) {
 	}
 }
 
-// transit returns how long a packet takes, and whether it arrives.
+// transit returns how long a packet waits, and whether it arrives.
 func (l *link) transit(direction int, data []byte) (wait time.Duration, pass bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,7 +183,7 @@ func inNamespace(namespace string, f func() (*os.File, error)) (file *os.File, e
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // the thread ends with the goroutine, because it is not unlocked
+		runtime.LockOSThread() // the goroutine never unlocks the thread, so the thread ends with the goroutine
 		var handle int
 		if handle, err = unix.Open("/var/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 			return

@@ -7,16 +7,17 @@
 //	go run ./test/network [-only dead-peer,slow-line] [-nginx=false] [-seed N] [-v]
 //	go run ./test/network -soak 45m [-seed N]
 //
-// The first form runs each fault once, in ten minutes at most. What takes long
-// runs at the same time as the rest, over a network of its own, and so does nginx
-// as a plain reverse proxy, for comparison. The second form mixes random faults
-// for that long. The seed of what is random is printed.
+// The first form runs each fault once, in ten minutes at most. The longest
+// fault runs at the same time as the others, over its own network. For
+// comparison, nginx also runs at the same time as a plain reverse proxy, over
+// another one. The second form applies random faults for the given time. It
+// prints the seed of all random choices.
 //
 // It needs root on Linux: it makes two network namespaces and connects them by
 // two TUN devices, between which it forwards the packets itself. The proxy, its
 // clients and a DNS server are in one namespace, Exchange in the other. It
-// prints a line for each fault, then what the clients of the two proxies waited
-// for. It exits with 1 when a check of hmaproxy fails.
+// prints a line for each fault, then the waiting times of the clients of both
+// proxies. It exits with 1 when a check of hmaproxy fails.
 package main
 
 import (
@@ -70,7 +71,7 @@ func main() {
 // A plan says which faults to run.
 type plan struct {
 	only    string // names of faults; "": all
-	nginx   bool   // of the whole run: nginx, too; of a part: nginx instead of hmaproxy
+	nginx   bool   // in the plan of the whole run: test nginx too; in the plan of a part: test nginx instead of hmaproxy
 	seed    uint64
 	soak    time.Duration // 0: each fault once
 	verbose bool

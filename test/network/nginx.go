@@ -10,7 +10,7 @@ import (
 )
 
 // nginxConfig makes nginx a plain reverse proxy that keeps connections to
-// Exchange, with nginx's own limits of time. The first %s is a folder for its
+// Exchange, with nginx's default timeouts. The first %s is a folder for its
 // files, the others are Exchange's name.
 const nginxConfig = `daemon off;
 master_process off;

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A result is that of one fault.
+// A result is the result of one fault.
 type result struct {
 	Fault                          string
 	Nginx                          bool // the proxy was nginx
@@ -52,9 +52,10 @@ func (b bound) time() string {
 	return fmt.Sprintf("%.1f s", b.Took.Seconds())
 }
 
-// A report collects the results of the parts, and prints hmaproxy's at once.
+// A report collects the results of the parts, and prints those of hmaproxy
+// immediately.
 type report struct {
-	plain bool // the parts write text
+	plain bool // the parts write text instead of JSON
 
 	mu      sync.Mutex
 	results []result
@@ -75,7 +76,7 @@ func (r *report) writer() io.Writer {
 	return &resultWriter{report: r}
 }
 
-// A resultWriter takes results as lines of JSON.
+// A resultWriter receives results as lines of JSON.
 type resultWriter struct {
 	report *report
 	rest   []byte
@@ -110,8 +111,8 @@ func (r *report) add(result result) {
 	}
 }
 
-// compare prints what clients waited for, with hmaproxy and with nginx, and what
-// else nginx did wrong. It prints nothing if nginx did not run.
+// compare prints how long clients waited with hmaproxy and with nginx, and the
+// other failures of nginx. It prints nothing if nginx did not run.
 func (r *report) compare() {
 	with := map[bool]map[string]result{false: {}, true: {}}
 	for _, result := range r.results {

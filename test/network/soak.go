@@ -15,13 +15,14 @@ const (
 	soakClients = 8
 	// soakCalm is the time without faults between two faults.
 	soakCalm = 10 * time.Second
-	// soakRecovery is how long after a fault a new request may still fail.
+	// soakRecovery is the time after a fault during which a new request may
+	// still fail.
 	soakRecovery = 5 * time.Second
 )
 
 // soak applies random faults while clients send requests. Afterwards it checks
 // that no request was lost, executed twice or given another request's response.
-// soakRecovery after each fault a new request must succeed.
+// After each fault, a new request must succeed within soakRecovery.
 func (w *environment) soak(p plan) error {
 	if err := w.startProxy(manyFiles, false); err != nil {
 		return err

@@ -75,7 +75,7 @@ func (c *client) size() int {
 func (c *client) post(ctx context.Context, text string) (o outcome, reason string) {
 	var body io.Reader = strings.NewReader(text)
 	if c.random.IntN(4) == 0 {
-		body = io.MultiReader(body) // hides the length, so that the body is chunked
+		body = io.MultiReader(body) // a reader without a known length, so the body is chunked
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.address+"/EWS/Exchange.asmx", body)
 	if err != nil {

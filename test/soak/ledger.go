@@ -34,8 +34,8 @@ func newLedger() *ledger {
 	return &ledger{messages: map[string]outcome{}, bodies: map[string]bool{}, reasons: map[string]int{}}
 }
 
-// promise records a request before a client sends it. subject is empty for a
-// request without a side effect.
+// promise records a request that a client is about to send. subject is empty
+// for a request without a side effect.
 func (l *ledger) promise(subject, digest string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *ledger) settle(subject string, o outcome, reason string, began time.Tim
 	}
 }
 
-// silence begins or ends a period in which no request may fail.
+// silence begins a period in which no request may fail, or ends it.
 func (l *ledger) silence(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,7 +2,7 @@
 // under load and with random faults. It checks that no request was lost,
 // executed twice or altered, and that no secret was written.
 //
-// The faults follow from a seed, which is printed: -seed repeats them. Build it
+// The faults depend on a seed, which is printed. -seed repeats them. Build it
 // with -race. docs/soak.md lists what must hold at the end.
 package main
 
@@ -33,7 +33,7 @@ func main() {
 
 var errUsage = errors.New("usage")
 
-// run soaks as the arguments say and reports to out.
+// run runs the soak test with the given arguments and writes the report to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.SetOutput(out)

@@ -104,7 +104,8 @@ func (s *soak) startProduct() (stop func() error, err error) {
 	}
 }
 
-// weather alternates periods with and without faults while clients send.
+// weather alternates periods with and without faults while clients send
+// requests.
 func (s *soak) weather(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -155,7 +156,7 @@ func (s *soak) recover() {
 	s.ledger.complain("%v after the last fault requests still fail: %s", recoveryTime, reason)
 }
 
-// account checks the ledger at the end.
+// account checks the ledger at the end of the run.
 func (s *soak) account(goroutines int) {
 	s.ledger.balance(s.emu.Exchange().Subjects(mailbox, "drafts"))
 	if n := s.log.leaks(); n > 0 {

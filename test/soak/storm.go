@@ -9,7 +9,7 @@ import (
 )
 
 // control are faults of Entra, of the vault and of the certificate. They end
-// before the token expires, so that no request may fail.
+// before the token expires, so no request may fail because of them.
 func (s *soak) control() []func() {
 	entra, vault := s.emu.Entra(), s.emu.KeyVault()
 	return []func(){
@@ -48,8 +48,8 @@ func (s *soak) data() []func() {
 }
 
 // revoke makes Exchange refuse the current tokens. The product replaces a
-// refused token three times immediately and then every 30 seconds, so that more
-// frequent revocations would be an outage.
+// refused token three times immediately and then every 30 seconds, so with more
+// frequent revocations requests would fail.
 func (s *soak) revoke() {
 	if time.Since(s.revoked) > 30*time.Second {
 		s.revoked = time.Now()
@@ -61,7 +61,7 @@ func (s *soak) revoke() {
 // the oldest one.
 func (s *soak) rotate() {
 	if len(s.certs) >= 12 {
-		return // making keys takes long, so that a few are reused
+		return // reuse a few keys, because making them takes long
 	}
 	c, err := emulator.NewCertificate(emulator.CertOptions{Key: s.emu.Certificate().Key})
 	if err != nil {

@@ -68,7 +68,7 @@ func endWithParent() {
 	os.Exit(1)
 }
 
-// part returns the command line of one of the other processes.
+// part returns the command for one of the other processes.
 func (p plan) part(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	flags := []string{"-n", strconv.Itoa(p.streams), "-for", p.duration.String(), "-beat", p.beat.String()}
 	cmd := exec.CommandContext(ctx, os.Args[0], append(flags, args...)...)
@@ -157,7 +157,7 @@ func startProxy(ctx context.Context, dir string, settings io.Reader) (*exec.Cmd,
 		var line struct{ Msg, Listen string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
 			go io.Copy(io.Discard, log)
-			time.Sleep(2 * time.Second) // wait for the first token, and for memory to settle
+			time.Sleep(2 * time.Second) // wait until there is a token and the use of memory is stable
 			return cmd, line.Listen, nil
 		}
 	}

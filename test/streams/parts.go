@@ -91,7 +91,7 @@ func (p plan) watch(address string) error {
 	var first sync.Once
 	var all sync.WaitGroup
 	started := time.Now()
-	const ramp = 10 * time.Second // avoids that 5,000 clients connect at the same moment
+	const ramp = 10 * time.Second // time in which all clients connect, because 5,000 must not connect at the same moment
 	for i := range p.streams {
 		time.Sleep(time.Until(started.Add(ramp * time.Duration(i) / time.Duration(p.streams))))
 		all.Go(func() {
