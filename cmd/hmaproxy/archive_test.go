@@ -111,7 +111,7 @@ func isFolder(all fstest.MapFS, name string) bool {
 }
 
 // sources returns the string literals that the program may print, from Go files
-// that belong to no test.
+// that are not tests.
 func sources(t *testing.T, folders ...string) map[string]string {
 	t.Helper()
 	comment := regexp.MustCompile(`(?m)//.*$`)

@@ -48,8 +48,9 @@ func deployFiles(t *testing.T) map[string]string {
 	return all
 }
 
-// TestVariablesOfDeployExist: every name in deploy that looks like a setting is
-// a setting, so that no file of it is refused at start.
+// TestVariablesOfDeployExist checks that every name in deploy that looks like a
+// setting is a setting. Otherwise hmaproxy would refuse a file of deploy at
+// start.
 func TestVariablesOfDeployExist(t *testing.T) {
 	var usage bytes.Buffer
 	if err := config.Usage(&usage); err != nil {

@@ -37,9 +37,10 @@ func TestShippedBinaryContainsNoTestCode(t *testing.T) {
 	}
 }
 
-// TestDepsContainNoTemplates: text/template calls methods by names that the
-// linker does not know, so that a binary with it keeps every exported method of
-// its types. That adds more than 2 MB.
+// TestDepsContainNoTemplates checks that the binary does not contain
+// text/template. That package calls methods by names that the linker does not
+// know, so a binary with it keeps every exported method of its types. That adds
+// more than 2 MB.
 func TestDepsContainNoTemplates(t *testing.T) {
 	deps := list(t, "-deps", ".")
 	if len(deps) < 100 {

@@ -68,7 +68,8 @@ the other, at most 40 seconds for each check, so that all checks can take two mi
 	}
 }
 
-// errCheckFailed is the error of the command after it has printed the results.
+// errCheckFailed is the error of the command if a check failed. The results have
+// been printed already.
 var errCheckFailed = errors.New("doctor: a check failed")
 
 func runDoctor(ctx context.Context, inv *invocation) error {

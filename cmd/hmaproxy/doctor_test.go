@@ -130,7 +130,8 @@ func TestDoctorEnvFile(t *testing.T) {
 	}
 }
 
-// TestDoctorTimeout uses real sockets, which the tests of package doctor do not.
+// TestDoctorTimeout uses real sockets. The tests of package doctor use an
+// in-memory network.
 func TestDoctorTimeout(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Hang: true})
@@ -143,8 +144,8 @@ func TestDoctorTimeout(t *testing.T) {
 	}
 }
 
-// A result that needs attention but is not a failure is a warning, which brief
-// output shows too.
+// TestDoctorWarnsAboutSecrets checks that a result that needs attention but is
+// not a failure is a warning, which brief output shows too.
 func TestDoctorWarnsAboutSecrets(t *testing.T) {
 	e := newEmulator(t, emulator.Config{VaultSecret: "changeme"})
 	write := func(mode os.FileMode) string {

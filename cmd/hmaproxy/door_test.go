@@ -104,7 +104,7 @@ func TestSwitchesThatPrintTokensAreRefused(t *testing.T) {
 		out, _ := cmd.CombinedOutput()
 		name, _, _ := strings.Cut(extra, "=")
 		if name == "HMA_UNSAFE_LISTEN_ANY" {
-			name = "HMA_CLIENT_USERS_FILE" // the setting that is missing then
+			name = "HMA_CLIENT_USERS_FILE" // the error names the setting that is missing
 		}
 		if code := cmd.ProcessState.ExitCode(); code != exitSettings || !strings.Contains(string(out), name+":") && !strings.Contains(string(out), name+" ") {
 			t.Errorf("%s: exit code %d\n%s", extra, code, out)
@@ -112,9 +112,9 @@ func TestSwitchesThatPrintTokensAreRefused(t *testing.T) {
 	}
 }
 
-// TestNothingServesTheDefaultMux: libraries register debugging handlers in
-// http.DefaultServeMux (expvar does, which Prometheus's library imports). So
-// none of our servers may use it as its handler, which a nil handler means.
+// TestNothingServesTheDefaultMux checks that no server has a nil handler, which
+// means http.DefaultServeMux. Libraries register debugging handlers there: expvar
+// does, and Prometheus's library imports expvar.
 func TestNothingServesTheDefaultMux(t *testing.T) {
 	if deps := list(t, "-deps", "."); strings.Contains(strings.Join(deps, "\n"), "net/http/pprof") {
 		t.Error("the binary contains net/http/pprof")

@@ -125,7 +125,7 @@ func (p *testProcess) memory(name string) int64 {
 	return kb << 10
 }
 
-// base64Text is endless base64.
+// base64Text is a reader of base64 without an end.
 type base64Text struct{}
 
 func (base64Text) Read(b []byte) (int, error) {
@@ -382,7 +382,7 @@ func TestNoSecretLeaks(t *testing.T) {
 		t.Fatalf("nothing was logged:\n%s", output)
 	}
 	for _, canary := range canaries {
-		// parts of a JWT are secrets too; 24 equal bytes are no coincidence
+		// Parts of a JWT are secrets too. 24 equal bytes cannot be a coincidence.
 		for _, part := range append(strings.Split(canary, "."), canary) {
 			if len(part) >= 16 && strings.Contains(output, part[:min(len(part), 24)]) && !strings.HasPrefix(part, "eyJ0eXAi") && !strings.HasPrefix(part, "eyJhbGci") {
 				t.Errorf("%.24s… was written:\n%s", part, grep(output, part[:min(len(part), 24)]))

@@ -47,8 +47,8 @@ func runHashPassword(ctx context.Context, inv *invocation) error {
 
 // userPatterns returns the mailbox patterns for a line of the users file, each
 // after a blank. A line without patterns allows all mailboxes of the allow-list,
-// or of the organisation if no list is set. So userPatterns returns none only if a
-// flag of this command requests it.
+// or of the organisation if no list is set. Therefore userPatterns returns ""
+// only if a flag of this command requests it.
 func userPatterns(inv *invocation) (string, error) {
 	fields := strings.FieldsFunc(inv.mailboxes, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 	switch {

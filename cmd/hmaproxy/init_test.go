@@ -216,8 +216,8 @@ func TestPackageIsNotConfigured(t *testing.T) {
 	}
 }
 
-// TestUnitOfPackages compares it with the unit of deploy/systemd, from which it
-// must differ in some lines.
+// TestUnitOfPackages checks some lines of the packages' unit, which is made from
+// the unit of deploy/systemd.
 func TestUnitOfPackages(t *testing.T) {
 	unit, err := os.ReadFile("../../deploy/systemd/hmaproxy.service")
 	if err != nil {

@@ -274,8 +274,8 @@ func TestLogGoesToItsFile(t *testing.T) {
 	}
 }
 
-// TestClosedLogPipe: when the reader of standard error ends, the process
-// continues. systemd would treat death by SIGPIPE as a clean stop.
+// TestClosedLogPipe checks that the process continues when the reader of standard
+// error ends. systemd would treat an end by SIGPIPE as a clean stop.
 func TestClosedLogPipe(t *testing.T) {
 	path, err := binary()
 	if err != nil {

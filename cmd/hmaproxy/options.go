@@ -140,8 +140,8 @@ func (d *durationValue) Set(text string) error {
 }
 func (d *durationValue) String() string { return time.Duration(*d).String() }
 
-// parseMixed is parse for commands whose flags may follow arguments. It returns
-// the arguments.
+// parseMixed is like parse, for commands whose flags may follow arguments. It
+// returns the arguments.
 func (c command) parseMixed(o *options, args []string) ([]string, error) {
 	var arguments []string
 	for len(args) > 0 {

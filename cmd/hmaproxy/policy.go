@@ -59,7 +59,8 @@ a member of HMA_ALLOWED_GROUPS may be counts as refused.`,
 	}
 }
 
-// errWouldRefuse is the error of the command after it has printed the result.
+// errWouldRefuse is the error of the command if a request would be refused. The
+// result has been printed already.
 var errWouldRefuse = errors.New("policy: not everything is allowed")
 
 func runPolicy(ctx context.Context, inv *invocation) error {

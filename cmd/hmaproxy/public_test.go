@@ -112,8 +112,8 @@ func TestPublicPackagesFromAnotherModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	// Require the versions of this module's dependencies, and this module from
-	// its folder.
+	// The foreign module requires the same versions of the dependencies, and this
+	// module from its folder.
 	foreign := strings.Replace(string(module), "module hmaproxy\n", "module example.com/foreign\n", 1) +
 		"\nrequire hmaproxy v0.0.0\n\nreplace hmaproxy v0.0.0 => " + root + "\n"
 	for name, content := range map[string]string{"go.mod": foreign, "go.sum": string(sums), "main.go": foreignProgram} {

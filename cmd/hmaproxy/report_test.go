@@ -30,7 +30,7 @@ func writeText(t *testing.T, text string) string {
 	return path
 }
 
-// TestReportAndPolicyCommands: each command line with its exit status and a
+// TestReportAndPolicyCommands checks the exit status of each command line, and a
 // part of its output or error.
 func TestReportAndPolicyCommands(t *testing.T) {
 	log, list := writeText(t, aLog), writeText(t, "alice@contoso.com\nbob@contoso.com\n")

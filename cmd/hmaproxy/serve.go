@@ -18,8 +18,8 @@ import (
 	"hmaproxy/internal/sdnotify"
 )
 
-// A supervision holds a service manager's connections to serve. Without a service
-// manager it has its zero value.
+// A supervision connects the command serve with a service manager. Without a
+// service manager it has its zero value.
 type supervision struct {
 	reload  <-chan struct{} // requests to reload files and certificates; nil: none
 	started func()          // called once the listeners are open; may be nil

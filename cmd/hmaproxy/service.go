@@ -91,8 +91,8 @@ func (m manager) supervise(ctx context.Context, serve func(context.Context, supe
 	}
 }
 
-// obey carries out a control and returns the following state, which is at least
-// atLeast.
+// obey carries out a control and returns the lowest state that may be reported
+// after it: stateStopping after controlStop, stateStarting after the others.
 func obey(c control, stop func(), reload chan<- struct{}) state {
 	switch c {
 	case controlStop:

@@ -165,7 +165,7 @@ func TestEventLog(t *testing.T) {
 		t.Fatalf("%q", got)
 	}
 	for i := range want {
-		// an event holds 31,839 characters at most
+		// an event holds at most 31,839 characters
 		if !strings.HasPrefix(got[i], want[i]) || len(got[i]) > 31839 || strings.Contains(got[i], "\x00") {
 			t.Errorf("event %d: %.200q of %d bytes, want %q", i, got[i], len(got[i]), want[i])
 		}

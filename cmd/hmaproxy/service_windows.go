@@ -77,7 +77,7 @@ func installService(envFile string) error {
 	err = s.SetRecoveryActions([]mgr.RecoveryAction{
 		{Type: mgr.ServiceRestart, Delay: time.Second},
 		{Type: mgr.ServiceRestart, Delay: 10 * time.Second},
-		{Type: mgr.ServiceRestart, Delay: time.Minute}, // the first failure and all following ones
+		{Type: mgr.ServiceRestart, Delay: time.Minute}, // after the third failure and all following ones
 	}, uint32((24 * time.Hour).Seconds()))
 	if err == nil {
 		err = eventlog.InstallAsEventCreate(serviceName, eventlog.Info|eventlog.Warning|eventlog.Error)
@@ -173,9 +173,9 @@ func runService(ctx context.Context, inv *invocation) error {
 		return fmt.Errorf("service run: event log: %w", err)
 	}
 	defer log.Close()
-	// When any user logs off, Go delivers SIGTERM. Only the service manager may
-	// end a service. After Reset the signal has no receiver, and Go ignores the
-	// event.
+	// When any user logs off, Go delivers SIGTERM. Only the service manager may end
+	// a service, so the signal goes to a channel that is not read. Without a
+	// receiver it would end the process.
 	signal.Reset(syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
 	quiet := *inv

@@ -39,7 +39,7 @@ func (t *terminal) ask(ctx context.Context, question string) (string, error) {
 	return t.readLine(ctx)
 }
 
-// askHidden is ask for a secret: the terminal does not show what is typed.
+// askHidden is like ask, but the terminal does not show what is typed.
 func (t *terminal) askHidden(ctx context.Context, question string) (string, error) {
 	if !t.is {
 		return t.readLine(ctx)

@@ -25,8 +25,8 @@ func serveAdmin(t *testing.T, handler http.HandlerFunc) string {
 	return l.Addr().String()
 }
 
-// TestWaitReportsTheCause: the error of wait is the last response of the proxy,
-// even if the time ends during a probe.
+// TestWaitReportsTheCause checks that the error of wait contains the last
+// response of the proxy, even if the time ends during a probe.
 func TestWaitReportsTheCause(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var probes atomic.Int32
@@ -53,8 +53,8 @@ func TestWaitWithoutAnyResponse(t *testing.T) {
 	}
 }
 
-// TestProbesReadTheAddressAsServeDoes: blanks and carriage returns around a
-// value are ignored.
+// TestProbesReadTheAddressAsServeDoes checks that blanks and carriage returns
+// around the value of HMA_ADMIN_LISTEN are ignored, as serve ignores them.
 func TestProbesReadTheAddressAsServeDoes(t *testing.T) {
 	address := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	for _, command := range []string{"health", "wait"} {

@@ -56,7 +56,7 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// A walker is the client during the walk: it sends the demo's requests.
+// A walker is the client during the test: it sends the demo's requests.
 type walker struct {
 	t       *testing.T
 	address string
