@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// discovered requests the URL of Exchange from the product, as a client does
-// that is configured with only an address, and opens the Inbox at that URL.
+// discovered requests the URL of Exchange from the product, and opens the Inbox
+// at that URL. A client that is configured with only an address does the same.
 func discovered(ctx context.Context, d *demo) error {
 	found, err := d.discover(ctx, "alice@contoso.com")
 	if err != nil {

@@ -63,7 +63,7 @@ func (o *output) await(t *testing.T, expression *regexp.Regexp) []string {
 	return nil
 }
 
-// TestServePrintsACommandThatWorks pastes the printed curl line into a shell.
+// TestServePrintsACommandThatWorks runs the printed curl command in a shell.
 func TestServePrintsACommandThatWorks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ended := new(output), make(chan error, 1)

@@ -30,7 +30,7 @@ func expiry(ctx context.Context, d *demo) error {
 
 // outage stops Entra ID. Requests are served with the current token.
 func outage(ctx context.Context, d *demo) error {
-	// waits for a long-lived token
+	// Wait until a long-lived token has replaced the short-lived one.
 	issued := d.env.cloud.Entra().Issued()
 	if err := eventually(ctx, "no new token was fetched", func() bool { return d.env.cloud.Entra().Issued() > issued }); err != nil {
 		return err

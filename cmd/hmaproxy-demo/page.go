@@ -84,7 +84,7 @@ func onlyLocal(next http.Handler) http.Handler {
 	})
 }
 
-// An overview is the data of the template with that name.
+// An overview is the data of the template called overview.
 type overview struct {
 	Calls     []call
 	Mailboxes []string
@@ -198,7 +198,8 @@ func firstGroup(r *regexp.Regexp, text string) string {
 	return ""
 }
 
-// headers that curl sets by itself or that belong to one connection.
+// notForCurl are headers that curl sets by itself, that belong to one connection,
+// or that hold credentials.
 var notForCurl = []string{"Content-Length", "Connection", "Accept-Encoding", "Expect", "Transfer-Encoding", "Authorization", "User-Agent"}
 
 // Curl returns a command that sends the request again, without credentials.

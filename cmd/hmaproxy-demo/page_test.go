@@ -142,8 +142,8 @@ func TestDeveloperPage(t *testing.T) {
 	}
 }
 
-// TestDeveloperPageIsLocal: other web pages cannot use the page, neither by a
-// form nor by a host name that resolves to 127.0.0.1.
+// TestDeveloperPageIsLocal checks that other web pages cannot use the page,
+// neither by a form nor by a host name that resolves to 127.0.0.1.
 func TestDeveloperPageIsLocal(t *testing.T) {
 	s := startServe(t)
 	for name, change := range map[string]func(*http.Request){
@@ -167,8 +167,8 @@ func TestDeveloperPageIsLocal(t *testing.T) {
 	}
 }
 
-// TestJournalWithAnEarlyResponse: a response before the request's end neither
-// blocks the connection nor loses the call.
+// TestJournalWithAnEarlyResponse checks that a response that is sent before the
+// end of the request neither blocks the connection nor loses the call.
 func TestJournalWithAnEarlyResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := new(journal)

@@ -197,7 +197,7 @@ func (j *journal) readBody(p *part, body io.Reader) {
 		j.update(func() {
 			room := keptBody - len(p.Body)
 			p.Truncated = p.Truncated || n > room
-			p.Body = append(p.Body[:len(p.Body):len(p.Body)], buf[:min(n, room)]...) // copies of the call share the old array
+			p.Body = append(p.Body[:len(p.Body):len(p.Body)], buf[:min(n, room)]...) // append to a new array, because copies of the call share the old one
 			p.Complete = err == io.EOF
 		})
 		if err != nil {
