@@ -14,9 +14,10 @@ import (
 
 var place = []string{"-g", "mail", "-l", "westeurope"}
 
-// TestCarelessArguments checks that arguments that were meant otherwise are refused
-// before az is called. An empty value is a variable that is not set: without its
-// tenant, allow-list or file the run would go on with less protection.
+// TestCarelessArguments checks that arguments that look like a mistake are
+// refused before az is called. An empty value comes from a variable that is not
+// set. Without its tenant, allow-list or file, the run would continue with less
+// protection.
 func TestCarelessArguments(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
@@ -54,8 +55,9 @@ func TestGitBash(t *testing.T) {
 	}
 }
 
-// TestRefusedBeforeAnyChange checks that what ends the run is found before something
-// is changed, and that a list that cannot be read counts as a reason to end.
+// TestRefusedBeforeAnyChange checks that each reason to end the run is found
+// before anything is changed, and that a list that cannot be read is such a
+// reason.
 func TestRefusedBeforeAnyChange(t *testing.T) {
 	const stranger = "99999999-0000-4000-8000-000000000000\n"
 	vault := map[string]string{"vault": "true\n"}
@@ -100,8 +102,8 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 	}
 }
 
-// TestForeignEnvFile checks that a file that somebody else could have written chooses
-// no application, and that the file of another tenant is refused.
+// TestForeignEnvFile checks that a file that another user could have written does
+// not choose the application, and that the file of another tenant is refused.
 func TestForeignEnvFile(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
@@ -175,8 +177,8 @@ func load(t *testing.T, text string, files map[string]string) *config.Config {
 	return c
 }
 
-// TestSecretIsNotForEveryone checks that a client secret is not added to a file that
-// every user may read, as the one of deploy/systemd is.
+// TestSecretIsNotForEveryone checks that a client secret is not added to a file
+// that every user may read, such as the file of deploy/systemd.
 func TestSecretIsNotForEveryone(t *testing.T) {
 	t.Parallel()
 	n, file := newTenant(t), filepath.Join(t.TempDir(), "hmaproxy.env")
@@ -194,7 +196,8 @@ func TestSecretIsNotForEveryone(t *testing.T) {
 	}
 	load(t, contents(t, file+".new"), map[string]string{"/list": "alice@contoso.com\n"})
 
-	// Where the file names a file for the secret, both would be one too many.
+	// The env file names a file for the secret already, so the secret is not added:
+	// hmaproxy refuses a secret that is set twice.
 	os.Remove(file + ".new")
 	rewrite(t, file, before)
 	n.mustRun("-e", basic[1], "-v", "contoso", "-o", file, "-s", "--kv-app-id", kvID, "--hma-app-id", hmaID, "-m", "bob@contoso.com")
@@ -223,8 +226,8 @@ func TestSecretThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestNotesGo checks that a comment for a setting that is missing goes when the
-// setting comes.
+// TestNotesGo checks that the comment that stands for a missing setting is
+// removed when the setting is added.
 func TestNotesGo(t *testing.T) {
 	t.Parallel()
 	n, file := newTenant(t), filepath.Join(t.TempDir(), "hmaproxy.env")
@@ -267,7 +270,8 @@ func TestRemainingSteps(t *testing.T) {
 	}
 }
 
-// TestImportWhereACertificateIs checks that a file that is not imported is named.
+// TestImportWhereACertificateIs checks that, if the vault has a certificate
+// already, the output names the file that is not imported.
 func TestImportWhereACertificateIs(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)
