@@ -59,8 +59,9 @@ type Options struct {
 	Done func(*proxy.Record)
 }
 
-// Run serves until ctx ends or a listener fails, then drains. It returns nil
-// after a drain. The failure of a service never ends it.
+// Run serves until ctx ends or a listener fails. When ctx ends, it drains and
+// returns nil; when a listener fails, it returns an error. It continues when
+// Entra ID, Key Vault or Exchange fails.
 func Run(ctx context.Context, o Options) error {
 	a, err := newApp(o)
 	if err != nil {

@@ -11,10 +11,11 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestAttacks sends requests that try to reach the mailbox of chief@contoso.com, which
-// is not on the allow-list, although Exchange permits alice to open it. None of them
-// may reach Exchange, except aliases, which Exchange refuses. They are short, because
-// the beginning of a long one is sent before it is refused.
+// TestAttacks sends requests that try to reach the mailbox of
+// chief@contoso.com, which is not on the allow-list, although Exchange permits
+// alice to open it. None of the requests may reach Exchange, except those for
+// aliases, which Exchange refuses. The requests are short, because the
+// beginning of a long request is sent before hmaproxy refuses the rest.
 func TestAttacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
@@ -57,8 +58,8 @@ func TestAttacks(t *testing.T) {
 	})
 }
 
-// identitiesOf returns names of a mailbox in spellings that some reader of addresses
-// resolves to it.
+// identitiesOf returns spellings of a mailbox's addresses and ids that some
+// program may resolve to the mailbox.
 func identitiesOf(m emulator.Mailbox) []string {
 	bare := strings.ReplaceAll(m.GUID, "-", "")
 	return []string{
@@ -79,8 +80,8 @@ func identitiesOf(m emulator.Mailbox) []string {
 	}
 }
 
-// operationsOn returns operations of alice that name the mailbox or something in it,
-// and operations that reach beyond a mailbox.
+// operationsOn returns operations of alice that name the mailbox or one of its
+// folders, items or attachments, and operations that reach beyond a mailbox.
 func operationsOn(m emulator.Mailbox) map[string]string {
 	bare := strings.ReplaceAll(m.GUID, "-", "")
 	attacks := map[string]string{}

@@ -16,8 +16,8 @@ func outlookAsks(mailbox string) func(*testProduct) response {
 		`<AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`)
 }
 
-// TestAutodiscover asks the whole product, and looks at its log, metrics and status
-// page. Exchange gets no request.
+// TestAutodiscover sends Autodiscover requests to the whole product and checks
+// its log, metrics and status page. Exchange must get no request.
 func TestAutodiscover(t *testing.T) {
 	const requests = `hmaproxy_requests_total{operation="Autodiscover:POX",status="200"} 1`
 	for _, tc := range []struct {

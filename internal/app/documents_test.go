@@ -287,7 +287,7 @@ func literal(e ast.Expr) string {
 	return s
 }
 
-// anyMessageAt is messageAt for every level.
+// anyMessageAt is like messageAt, but covers messages of every level.
 func anyMessageAt(call *ast.CallExpr) int {
 	if f, ok := call.Fun.(*ast.SelectorExpr); ok && isLogger(f.X) && (f.Sel.Name == "Info" || f.Sel.Name == "Debug") {
 		return 0
@@ -298,8 +298,8 @@ func anyMessageAt(call *ast.CallExpr) int {
 	return -1
 }
 
-// constant accepts a literal, and a variable whose possible values are
-// literals.
+// constant reports whether e is a string literal, or a variable whose possible
+// values are literals.
 func constant(e ast.Expr) bool {
 	if name, ok := e.(*ast.Ident); ok {
 		return name.Name == "message"

@@ -25,7 +25,7 @@ evaluation_interval: 1m
 tests:
 `
 
-// A sample is one line of /metrics.
+// sample matches a line of /metrics.
 var sample = regexp.MustCompile(`(?m)^([a-z_]+)(?:\{(.*)\})? (\S+)$`)
 
 // samples returns the values of /metrics by name and labels.
@@ -39,8 +39,10 @@ func samples(text string) map[string]float64 {
 	return values
 }
 
-// lasting returns series of two hours in promtool's format, for the metrics in
-// the rules. Each minute repeats the change between before and after.
+// lasting returns the metrics in the rules as series of two hours, in
+// promtool's format, as if the fault lasted. In each minute, a counter grows as
+// much as from before to after, and a time stays as far in the future or past.
+// Other metrics keep their value in after.
 func lasting(t *testing.T, before, after string) []string {
 	t.Helper()
 	old, now := samples(before), float64(time.Now().Unix())
@@ -63,9 +65,10 @@ func lasting(t *testing.T, before, after string) []string {
 		case strings.HasSuffix(name, "_failures"):
 			values = fmt.Sprintf("%gx120", min(value, 10))
 		case strings.HasSuffix(name, "_total"), strings.HasSuffix(name, "_count"):
-			values = fmt.Sprintf("0+%gx120", min(value-old[key], 10)) // because retries have random delays
+			values = fmt.Sprintf("0+%gx120", min(value-old[key], 10)) // limited, because the number of retries is random
 		case strings.HasSuffix(name, "_timestamp_seconds"):
-			// The random part of the value is above every threshold of the rules.
+			// The value is limited because it has a random part. The limit is
+			// above every threshold of the rules.
 			values = fmt.Sprintf("%d+60x120", int(min(max(value-now, -600), longest[name])))
 		}
 		all = append(all, fmt.Sprintf("      - {series: '%s{%s}', values: %q}\n", name, strings.ReplaceAll(labels, "'", "''"), values))
@@ -91,8 +94,9 @@ func alertTest(name string, series, alerts []string) string {
 
 var firing = regexp.MustCompile(`alertname=\\?"(\w+)\\?"`)
 
-// promtoolAlerts returns the alerts that fire according to promtool. promtool
-// names them in its error if none is expected.
+// promtoolAlerts returns the alerts that fire according to promtool. It runs a
+// test that expects no alert, because promtool's error then names those that
+// fire.
 func promtoolAlerts(t *testing.T, series []string) []string {
 	t.Helper()
 	folder := t.TempDir()

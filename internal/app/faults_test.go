@@ -73,7 +73,8 @@ func without(strike func(h *testProduct)) func(*testProduct) {
 	}
 }
 
-// request sends alice's GetFolder with changes.
+// request returns a function that sends a request to the clients' listener. The
+// pairs in header replace or add header fields.
 func request(method, path, body string, header ...string) func(*testProduct) response {
 	return func(h *testProduct) response {
 		r, err := http.NewRequest(method, "http://"+h.clients+path, strings.NewReader(body))
@@ -170,7 +171,7 @@ func listFile(path string) func(*testProduct) {
 	}
 }
 
-// usersFile configures client users, so that clients must authenticate.
+// usersFile configures client users. Clients must then authenticate.
 func usersFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		h.env["HMA_CLIENT_USERS_FILE"], h.env["HMA_ALLOWED_MAILBOXES"] = path, "alice@contoso.com,bob@contoso.com"
@@ -276,7 +277,7 @@ func foreignCertificate(t *testing.T, name string) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
-// variable are the parts of texts that differ from run to run.
+// variable matches the parts of texts that differ from run to run.
 var variable = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-F]{40}|20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| UTC)?`)
 
 // row runs a case and describes its visible effects, as a row of the table

@@ -137,7 +137,7 @@ func TestFieldRequests(t *testing.T) {
 // A fieldDevice is a device in front of Exchange.
 type fieldDevice struct {
 	name     string
-	fault    *emulator.Fault // replaces a device of package device
+	fault    *emulator.Fault // used instead of the device of package device with this name
 	settings []string
 	size     int    // size of the message; the default is a small request
 	want     string // "served", or the reason
@@ -385,8 +385,8 @@ func (s *testProduct) putDevice(name string) {
 	}
 }
 
-// A role assignment of Azure takes effect after minutes. The product must be
-// ready within 15 s after that.
+// TestVaultPermissionArrivesLate: a role assignment of Azure takes effect after
+// minutes. The product must be ready within 15 s after it has taken effect.
 func TestVaultPermissionArrivesLate(t *testing.T) {
 	for _, delay := range []time.Duration{30 * time.Second, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -409,7 +409,8 @@ func TestVaultPermissionArrivesLate(t *testing.T) {
 	}
 }
 
-// elsewhereTested are the cases that other tests cover: package and test name.
+// elsewhereTested maps the cases that tests of other packages cover to the
+// folder and the name of the test.
 var elsewhereTested = map[string][2]string{
 	"renegotiation":           {"../upstream", "TestRenegotiation"}, // with OpenSSL: Go's server does not renegotiate
 	"doctor-rsa-key-exchange": {"../doctor", "TestHandshakeFailures"},

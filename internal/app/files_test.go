@@ -57,8 +57,9 @@ func newIdleApp(t *testing.T) *app {
 	return a
 }
 
-// TestReloadsOnRequestAreLimited checks that requests in a row cause a reload at
-// once and then one in each reloadInterval.
+// TestReloadsOnRequestAreLimited checks that the first of several requests
+// causes a reload immediately, and the others one reload in each
+// reloadInterval.
 func TestReloadsOnRequestAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newIdleApp(t)

@@ -12,9 +12,9 @@ import (
 	"hmaproxy/internal/textcheck"
 )
 
-// TestMalformedRequestsAreReported checks that a request that is refused before it
-// is a request leaves a log line and is counted, and that one without a byte does
-// neither.
+// TestMalformedRequestsAreReported checks that a malformed request leaves a log
+// line and is counted. A connection that ends without a byte is neither logged
+// nor counted.
 func TestMalformedRequestsAreReported(t *testing.T) {
 	const head = "POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n"
 	secret := "Authorization: Basic c2VjcmV0OnNlY3JldA==\r\n"

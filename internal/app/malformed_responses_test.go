@@ -54,11 +54,11 @@ func TestMalformedResponsesOfEntra(t *testing.T) {
 				defer s.close()
 				s.checkNoToken(c.says)
 				s.emu.Entra().ClearFaults()
-				time.Sleep(5 * time.Minute) // some of these errors are retried slowly, as configuration errors
+				time.Sleep(5 * time.Minute) // some of these errors count as configuration errors, which are retried slowly
 				s.allSucceed(seldom, 30*time.Minute)
 
-				// The same malformed response while there is a token: requests
-				// succeed.
+				// While there is a token, requests succeed in spite of the
+				// malformed response.
 				s.emu.Entra().InjectWhile(func() bool { return true }, fault)
 				s.allSucceed(often, 20*time.Minute)
 				s.emu.Entra().ClearFaults()
@@ -129,7 +129,7 @@ func (s *testProduct) checkNoToken(says string) {
 	if !strings.Contains(s.log.text(), says) {
 		s.t.Errorf("the log does not say %q:\n%s", says, s.log)
 	}
-	s.log.Write([]byte(a.text + ready.text)) // texts for checkNoSecrets
+	s.log.Write([]byte(a.text + ready.text)) // lets checkNoSecrets search these texts too
 }
 
 // checkNoSecrets checks that no secret is in the log or in a response. Every token
@@ -148,7 +148,7 @@ func (s *testProduct) checkNoSecrets() {
 	}
 }
 
-// dials counts the addresses that the product connects to.
+// dials records the addresses that the product connects to.
 type dials struct {
 	mu   sync.Mutex
 	seen []string

@@ -32,13 +32,13 @@ func (s *testProduct) look(uri string) string {
 	return a.text
 }
 
-// as requests a mailbox's folder. It sends Basic credentials although clients
-// need none.
+// as sends a request for a folder of the mailbox. It sends Basic credentials
+// although clients need none.
 func (s *testProduct) as(mailbox, password string) response {
 	return s.asUser(mailbox, "login-user", password)
 }
 
-// asUser requests a mailbox's folder with Basic credentials.
+// asUser sends a request for a folder of the mailbox with Basic credentials.
 func (s *testProduct) asUser(mailbox, user, password string) response {
 	s.t.Helper()
 	body := strings.ReplaceAll(envelopeWith(askFolder), "alice@contoso.com", mailbox)

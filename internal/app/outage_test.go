@@ -51,7 +51,8 @@ var outages = []outage{
 	{"responds with 503", emulator.Fault{Status: http.StatusServiceUnavailable}, 20 * time.Second},
 	{"refuses connections", emulator.Fault{}, 20 * time.Second},
 	{"drops connections", emulator.Fault{Drop: true}, 20 * time.Second},
-	// Just before the end, a request may have begun that hangs.
+	// A request that begins just before the end of the outage may hang until
+	// its timeout.
 	{"hangs", emulator.Fault{Hang: true}, 35 * time.Second},
 }
 
@@ -164,8 +165,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		throttled := emulator.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"300"}}, Match: s.forMailboxes}
 		s.emu.Entra().InjectWhile(func() bool { requests.Add(1); return true }, throttled)
 		s.allSucceed(often, 58*time.Minute)
-		// At most 20 minutes remain after the refresh at two thirds of the
-		// token's lifetime.
+		// The product refreshes the token at two thirds of its lifetime. Then
+		// at most 20 minutes of the lifetime remain, in which Retry-After
+		// permits one request every 5 minutes.
 		if n := requests.Load(); n < 3 || n > 5 {
 			t.Errorf("Entra got %d requests despite Retry-After of 5 minutes", n)
 		}
@@ -192,7 +194,7 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 				const hours = 24
 				s.allSucceed(seldom, hours*time.Hour)
 				alarms := s.log.lines("certificate look-up failed")
-				if len(alarms) < hours*5/6 || len(alarms) > hours+1 { // one request with the first poll after each hour
+				if len(alarms) < hours*5/6 || len(alarms) > hours+1 { // the alarm is repeated at the first poll after each hour, and polls are up to 12 minutes apart
 					t.Fatalf("%d alarms in %d hours", len(alarms), hours)
 				}
 				if wait := alarms[0].Time.Sub(began); wait > 13*time.Minute || alarms[0].Level != "ERROR" {

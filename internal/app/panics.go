@@ -9,9 +9,9 @@ import (
 	"runtime/debug"
 )
 
-// reportPanics returns a handler that logs and counts panics of next. Only the
-// connection of the request is closed then. http.ErrAbortHandler is not
-// counted, because it is the regular way to abort a response.
+// reportPanics returns a handler that logs and counts panics of next. After a
+// panic only the connection of the request is closed. http.ErrAbortHandler is
+// not counted, because it is the regular way to abort a response.
 func reportPanics(next http.Handler, log *slog.Logger, count func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

@@ -30,8 +30,8 @@ import (
 var testKeys = [...]func() *rsa.PrivateKey{testKey(2048), testKey(2048)}
 
 // testSigningKey returns the key with which Entra signs its tokens. The product
-// does not check their signatures, so the key is as short as Go permits, which
-// saves most of the time that a signature takes.
+// does not check the tokens' signatures, so the key is as short as Go permits,
+// which saves most of the time that a signature takes.
 var testSigningKey = testKey(1024)
 
 func testKey(bits int) func() *rsa.PrivateKey {
@@ -46,9 +46,9 @@ func testKey(bits int) func() *rsa.PrivateKey {
 
 const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// Intervals between requests. A TLS handshake costs more than a request, so
-// that often is short enough to keep connections open. seldom is for simulated
-// hours in which only a lasting failure matters.
+// Intervals between requests. A TLS handshake takes more processor time than a
+// request, so often is short enough to keep connections open. seldom is for
+// simulated hours in which only a lasting failure matters.
 const (
 	often  = 50 * time.Second
 	seldom = 10 * time.Minute
@@ -310,9 +310,10 @@ func (s *testProduct) do(req *http.Request) response {
 	text, err := io.ReadAll(resp.Body)
 	took := time.Since(began)
 	if s.memory != nil {
-		// The product writes its log line and its counters after the response. In
-		// a bubble a sleep ends only when every goroutine waits. Several
-		// goroutines may sleep at once, which synctest.Wait does not allow.
+		// The product writes its log line and its counters after the response.
+		// In a bubble a sleep ends only when every goroutine waits. Several
+		// goroutines may sleep at the same time, which synctest.Wait does not
+		// allow.
 		time.Sleep(time.Nanosecond)
 	}
 	return response{resp.StatusCode, resp.Header, string(text), took, err}
@@ -355,7 +356,8 @@ func (s *testProduct) allSucceed(interval, d time.Duration) {
 	}
 }
 
-// tokenRequests returns Entra's requests of the application that opens mailboxes.
+// tokenRequests returns the token requests of the application that opens
+// mailboxes.
 func (s *testProduct) tokenRequests() []emulator.Hop {
 	return slices.DeleteFunc(s.emu.Entra().Hops(), func(h emulator.Hop) bool {
 		return h.Form.Get("client_id") != s.emu.Config().HMAAppID

@@ -25,8 +25,8 @@ func TestManyRequestsWithRevokedToken(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		requests int
-		size     int  // of the content
-		buffered bool // Exchange refuses the token before a longer body is sent
+		size     int  // number of bytes of the message's content, in base64
+		buffered bool // the body is buffered and sent with the head; a longer body is sent only after 100 Continue
 	}{
 		{"small", 400, 0, true},
 		{"buffered", 40, 150 << 10, true},
@@ -202,7 +202,8 @@ func TestIdleConnectionsBrokenSilently(t *testing.T) {
 		{"small", 0, false},
 		{"buffered", 200 << 10, false},
 		{"long", 1 << 20, false},
-		// A buffered body is sent together with its head, so it cannot be retried.
+		// The first write succeeds only in this case: a request with a buffered
+		// body, which is sent with its head, could not be retried after that.
 		{"long, after the head had gone", 1 << 20, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -11,11 +11,12 @@ import (
 )
 
 // A rotation is a sequence of steps that bring a new certificate into service.
-// No request may fail in any of them.
+// No request may fail during any step.
 type rotation struct {
 	name string
 	run  func(s *testProduct, old, renewed *emulator.Certificate)
-	// Entra must have accepted the last assertion with the renewed certificate.
+	// renewed is set if Entra must have accepted the last assertion with the
+	// renewed certificate.
 	renewed bool
 }
 
@@ -265,8 +266,9 @@ func TestCertificateFileChanges(t *testing.T) {
 	})
 }
 
-// pass lets time pass while all requests must succeed. They are frequent until the
-// next poll of the vault is over, which is when a change takes effect.
+// pass lets time pass while all requests must succeed. Requests are frequent
+// until the next poll of the vault is over, because a change takes effect at
+// that poll.
 func (s *testProduct) pass(d time.Duration) {
 	s.t.Helper()
 	s.allSucceed(often, min(d, pollTime))

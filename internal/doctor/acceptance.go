@@ -12,7 +12,7 @@ import (
 	"hmaproxy/proxy"
 )
 
-// gatherAcceptance sends Exchange a request with the token that names no
+// gatherAcceptance sends Exchange a request with the token and without a
 // mailbox, unless an earlier check has done so.
 func gatherAcceptance(ctx context.Context, s *session, f *facts) {
 	if !f.ews.unnamed.sent {
@@ -51,7 +51,7 @@ type refusedToken struct {
 	facts     *facts
 	response  ewsResponse
 	diagnosis *proxy.Diagnosis
-	expected  *url.URL // the audience that Exchange expected, from its diagnosis; nil if that contains none
+	expected  *url.URL // the audience that Exchange expected, from its diagnosis; nil if the diagnosis names none
 }
 
 // evaluateRefusedToken explains Exchange's x-ms-diagnostics.
@@ -121,7 +121,7 @@ var tokenRefusals = []rule[refusedToken]{
 }
 
 // byUnequalServer reports whether this Exchange server does not offer bearer
-// authentication, although another one did before.
+// authentication, although another server did before.
 func (t refusedToken) byUnequalServer() bool {
 	before, now := t.facts.network.exchange.response.header, t.response.header
 	a, b := before.Get("X-Feserver"), now.Get("X-Feserver")

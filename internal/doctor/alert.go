@@ -82,8 +82,9 @@ func (c failedConnection) endedBy(alerts ...uint8) bool {
 	return sent && slices.Contains(alerts, alert)
 }
 
-// suiteSetting returns the repair by a setting that offers the cipher suite
-// which the server accepts, "" when there is none.
+// suiteSetting returns a repair: the value of a setting with which hmaproxy
+// offers the cipher suite that the server accepts. It returns "" if there is
+// none.
 func (c failedConnection) suiteSetting() string {
 	suite := c.conn.followUp.old.suite
 	for _, compatibility := range []config.TLSCompatibility{{config.RSAKeyExchange}, {config.CBC}, {config.RSAKeyExchange, config.CBC}} {
@@ -110,7 +111,8 @@ func rsaKeyExchange(suite uint16) bool {
 }
 
 // unparsableCertificate reports whether a handshake ended because crypto/tls
-// could not parse the server's certificate, which has no type of its own.
+// could not parse the server's certificate. It compares the error's text,
+// because that error has no type.
 func unparsableCertificate(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "failed to parse certificate from server")
 }
@@ -157,7 +159,10 @@ func explainAlert(alert uint8) explanation {
 	return e
 }
 
-// alertText returns the text of the alert that ended a handshake, "" without one.
+// alertText returns the text of the alert that ended a handshake. Without an
+// alert it returns the text of certificate_required. That text is shown when
+// the server asked for a certificate and the connection then failed without an
+// alert.
 func alertText(err error) string {
 	alert, sent := alertOf(err)
 	if !sent {

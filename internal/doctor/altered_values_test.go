@@ -115,7 +115,8 @@ func TestVaultResponses(t *testing.T) {
 	})
 }
 
-// Codes that package token does not list also have a cause.
+// TestFurtherAADSTS checks that codes that package token does not list have a
+// cause too.
 func TestFurtherAADSTS(t *testing.T) {
 	for code, cause := range map[int]string{500133: "clock", 900023: "tenant", 53000: "Conditional Access", 530003: "Conditional Access"} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {

@@ -26,8 +26,7 @@ type Resolver interface {
 	LookupSRV(ctx context.Context, service, proto, name string) (cname string, records []*net.SRV, err error)
 }
 
-// AutodiscoverOptions are the input of Autodiscover. Except for Mailbox, the
-// zero value of a field means this machine's own.
+// AutodiscoverOptions are the input of Autodiscover. Mailbox is required.
 type AutodiscoverOptions struct {
 	Mailbox string // alice@contoso.com
 
@@ -44,8 +43,9 @@ const lookTime = 10 * time.Second
 
 // Autodiscover searches for the Exchange of a mailbox as clients on this
 // machine do. It sends requests to each location that clients try, in the order
-// that most clients use, and reports the first that does not lead to hmaproxy.
-// It needs a running hmaproxy and no settings. It sends no credentials.
+// that most clients use, and reports the first location that does not lead to
+// hmaproxy. It needs a running hmaproxy and no settings. It sends no
+// credentials.
 func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 	if o.Resolver == nil {
 		o.Resolver = net.DefaultResolver
@@ -110,7 +110,7 @@ type visitResult struct {
 	status  int
 	header  http.Header
 	body    string
-	chain   error     // why this machine does not trust the certificate; nil: it does
+	chain   error     // why this machine does not trust the certificate; nil if it does
 	ends    time.Time // end of the certificate; zero without TLS
 	address string
 }

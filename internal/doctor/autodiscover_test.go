@@ -61,8 +61,8 @@ func (s *surrounding) dial(ctx context.Context, network, address string) (net.Co
 }
 
 // serve serves a handler at an address over TLS, with a certificate for names.
-// The machine trusts it unless a name begins with "untrusted:". Without names
-// it serves plain HTTP.
+// The machine trusts the certificate unless a name begins with "untrusted:". If
+// there are no names, the server uses plain HTTP.
 func (s *surrounding) serve(address string, h *http.Server, names ...string) {
 	s.t.Helper()
 	l, err := s.network.Listen(context.Background(), "tcp", address)
@@ -151,7 +151,7 @@ func TestAutodiscoverWalk(t *testing.T) {
 		name  string
 		setUp func(*surrounding)
 		check string // text of the first failure; "" for none
-		want  string // text in that result, or without a failure in any result
+		want  string // text in the result of check, or in any result if check is ""
 	}{
 		{"works", good, "", "clients get https://autodiscover.contoso.com/EWS/Exchange.asmx, which leads to hmaproxy"},
 		{"a web site at the domain", func(s *surrounding) {

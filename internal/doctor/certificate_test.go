@@ -20,7 +20,8 @@ import (
 	"hmaproxy/token"
 )
 
-// Every code about a Windows store has a cause and a repair of its own.
+// TestStoreCodesAreExplained checks that every code about a Windows store has
+// its own cause and repair.
 func TestStoreCodesAreExplained(t *testing.T) {
 	c := &config.Config{AppAuth: config.AppCertificate, CertStore: config.CertStore{Location: "LocalMachine", Name: "My"}, CertSubject: "CN=HMA-Cert"}
 	for code, want := range map[string]string{

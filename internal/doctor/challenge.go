@@ -129,9 +129,11 @@ var switchOn = []string{
 	"on Exchange: Get-AuthServer | Where-Object {$_.Type -eq 'AzureAD'} | Set-AuthServer -IsDefaultAuthorizationEndpoint $true     # with several, only the one of this tenant",
 }
 
-// trusts looks for the tenant among issuers like
-// 00000001-0000-0000-c000-000000000000@<tenant>; Exchange Online's issuer ends
-// in @*.
+// trusts reports whether one of the issuers is that of the tenant or of
+// Exchange Online. An issuer looks like
+// 00000001-0000-0000-c000-000000000000@<tenant>; that of Exchange Online ends
+// in @*. It returns true if tenant is not a GUID, because issuers name tenants
+// by GUID.
 func trusts(issuers, tenant string) bool {
 	if !guid.MatchString(tenant) {
 		return true

@@ -27,8 +27,8 @@ func evaluateClaims(f *facts) Result {
 }
 
 // gatherClaims sends Exchange a token whose audience is not the host of
-// HMA_EWS_URL. Exchange may accept it, because a device in front of it may
-// replace the Host header.
+// HMA_EWS_URL. Exchange may accept such a token, because a device in front of
+// Exchange may replace the Host header.
 func gatherClaims(ctx context.Context, s *session, f *facts) {
 	if f.network.exchange.response.status != 0 && !sameOrigin(f.token.grant().Claims.Audience, f.config.EWS.URL) {
 		f.ews.unnamed = getFolder(ctx, s, f, "")

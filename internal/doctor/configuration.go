@@ -164,7 +164,8 @@ func newPolicy(c *config.Config, members ...policy.Pattern) (*policy.Policy, err
 	})
 }
 
-// sameOrigin compares as Exchange does: scheme, host and port.
+// sameOrigin reports whether resource and u have the same scheme, host and
+// port, which is what Exchange compares.
 func sameOrigin(resource string, u *url.URL) bool {
 	r, err := url.Parse(resource)
 	return err == nil && strings.EqualFold(r.Scheme, u.Scheme) && strings.EqualFold(origin(r), origin(u))

@@ -16,8 +16,9 @@ import (
 	"hmaproxy/internal/httpclient"
 )
 
-// connect makes one GET request without a token and finds out more when there
-// is no response. header is added to the request.
+// connect makes one GET request without a token. If there is no response, it
+// makes further requests that help to find the cause. header is added to the
+// request.
 func (s *session) connect(ctx context.Context, t target, header http.Header) connection {
 	c := s.try(ctx, t, header, nil)
 	if c.err != nil {

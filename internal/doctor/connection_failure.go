@@ -60,8 +60,9 @@ func evaluateFailure(f *facts, c connection) Result {
 	return n.failed("", must(explain(unreachableHosts, fc)))
 }
 
-// must returns the explanation alone. Use it for tables whose last rule has no
-// condition, so that one is always found.
+// must returns the explanation that explain returned. It is for tables whose
+// last rule has no condition, because explain finds an explanation in them for
+// every input.
 func must(e explanation, _ bool) explanation { return e }
 
 // names returns the replacements of the configuration and of this connection.
@@ -109,8 +110,8 @@ func (c failedConnection) names() names {
 	return n
 }
 
-// leadsTo returns the address that connections go to and the setting that it
-// comes from.
+// leadsTo returns the address of the connections and the setting that the
+// address comes from.
 func (c failedConnection) leadsTo() (at, by string) {
 	if c.conn.target.exchange && c.facts.config.Connect != "" {
 		return string(c.facts.config.Connect), "HMA_EWS_CONNECT"

@@ -84,8 +84,9 @@ func identityOf(issuer *emulator.FederatedIssuer, subject string) func(*testSetu
 	}
 }
 
-// Both federated credentials work and are reported as experimental. The result
-// depends on the mailbox check.
+// TestFederatedCredentials checks that both kinds of federated credentials work
+// and are reported as experimental. Only the mailbox check shows whether
+// Exchange accepts their tokens.
 func TestFederatedCredentials(t *testing.T) {
 	identity, err := emulator.NewFederatedIssuer("https://login.microsoftonline.com/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47/v2.0")
 	if err != nil {
@@ -181,7 +182,7 @@ func TestWrongFederatedCredentials(t *testing.T) {
 	})
 }
 
-// Files that other programs wrote.
+// TestWrongMountedFiles uses files that other programs wrote in a wrong form.
 func TestWrongMountedFiles(t *testing.T) {
 	from := func(path func(*testSetup) string) func(*testSetup) {
 		return func(r *testSetup) {

@@ -119,8 +119,9 @@ func TestWrongMailboxes(t *testing.T) {
 	})
 }
 
-// A host that does not respond is reported within 30 seconds, even on a network
-// that drops every packet.
+// TestUnresponsiveHostsEndWithin30Seconds checks that a host that does not
+// respond is reported within 30 seconds, even on a network that drops every
+// packet.
 func TestUnresponsiveHostsEndWithin30Seconds(t *testing.T) {
 	hosts := []string{"mail.contoso.com:443", "login.microsoftonline.com:443", "contoso.vault.azure.net:443"}
 	each := func(break1 func(*testSetup, string)) func(*testSetup) {
@@ -160,8 +161,9 @@ func TestUnresponsiveHostsEndWithin30Seconds(t *testing.T) {
 	}
 }
 
-// doctor waits for slow responses one after the other. The text of -help
-// promises that this ends within two minutes.
+// TestSlowResponsesEndWithinTwoMinutes: doctor waits for slow responses one
+// after the other. The text of -help promises that a run ends within two
+// minutes.
 func TestSlowResponsesEndWithinTwoMinutes(t *testing.T) {
 	late := func(s *emulator.Service, d time.Duration) {
 		s.InjectWhile(func() bool { return true }, emulator.Fault{Latency: d})

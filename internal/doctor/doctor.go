@@ -17,7 +17,7 @@
 //	session.go      the HTTP clients
 //	explanation.go  rules, explanations and the names that they contain
 //
-// The other files hold one check each, or the rules of one.
+// The other files hold one check each, or the rules of one check.
 //
 // No Result holds a secret, a token, or text that a library or a service chose
 // freely.
@@ -43,7 +43,7 @@ type Options struct {
 }
 
 // Run makes every check whose prerequisites hold and returns all Results in
-// order. It ends early when ctx does. It changes nothing; its requests appear
+// order. It ends early when ctx ends. It changes nothing; its requests appear
 // in the logs of the services.
 func Run(ctx context.Context, o Options) []Result {
 	s, f := newSession(o), newFacts(o)

@@ -119,8 +119,8 @@ func otherResponder(c connection, what string) string {
 }
 
 // passThrough returns the repair when another program responds instead of a
-// service: for a host of Microsoft the network path to it, else the setting
-// that holds the host.
+// service. For a host of Microsoft, the repair concerns the network path. For
+// another host, it concerns the setting that holds the host.
 func passThrough(c connection, compare string) []string {
 	if !microsoft(c.target.url) {
 		return []string{compare}

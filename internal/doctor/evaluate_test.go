@@ -32,8 +32,8 @@ func testFacts(t *testing.T, environ ...string) *facts {
 	return newFacts(Options{Config: c})
 }
 
-// Go's TLS server cannot ask for renegotiation. The error is the one that the
-// product's transport returns when a server does.
+// TestRenegotiation uses the error that the product's transport returns when a
+// server asks for renegotiation, because Go's TLS server cannot do so.
 func TestRenegotiation(t *testing.T) {
 	f := testFacts(t)
 	u, err := url.Parse("https://mail.contoso.com/EWS/Exchange.asmx")
@@ -51,8 +51,8 @@ func TestRenegotiation(t *testing.T) {
 	}
 }
 
-// Every rule has a cause, and every word in braces is replaced. The cases of the
-// other tests do not reach every rule.
+// TestTables checks that every rule has a cause, and that every word in braces
+// is replaced. The cases of the other tests do not reach every rule.
 func TestTables(t *testing.T) {
 	f := testFacts(t)
 	u, err := url.Parse("https://mail.contoso.com/EWS/Exchange.asmx")
@@ -115,8 +115,9 @@ func codeExplanations[C comparable](rules []codeRule[C]) []explanation {
 	return all
 }
 
-// Go's TLS server implements neither DHE nor CBC with SHA-384. openssl s_server
-// that offers only such suites ends the handshake with these alerts.
+// TestNoCommonTLS uses the alerts with which openssl s_server ends a handshake
+// when it offers only suites with DHE, or with CBC and SHA-384. Go's TLS server
+// implements neither kind.
 func TestNoCommonTLS(t *testing.T) {
 	f := testFacts(t)
 	for _, c := range []struct {

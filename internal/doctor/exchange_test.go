@@ -81,7 +81,8 @@ func TestWrongExchange(t *testing.T) {
 	})
 }
 
-// Every code of Microsoft's table has a cause and a remedy of its own.
+// TestEveryDiagnostic checks that every code of Microsoft's table has its own
+// cause and remedy.
 func TestEveryDiagnostic(t *testing.T) {
 	seen := map[string]int{}
 	for _, code := range []int{2000000, 2000001, 2000002, 2000003, 2000004, 2000005, 2000006, 2000007, 2000008, 2000009, 2000010, 4000000} {
@@ -124,8 +125,8 @@ func refusal(code int, category, reason string) func(*testSetup) {
 	}
 }
 
-// passwordProtected is a PFX whose password is another than certPassword. It
-// was made with: openssl pkcs12 -export -passout pass:right
+// passwordProtected returns a PFX whose password is not certPassword. It was
+// made with: openssl pkcs12 -export -passout pass:right
 func passwordProtected(t *testing.T) []byte {
 	t.Helper()
 	pfx, err := os.ReadFile(filepath.Join("testdata", "password.pfx"))

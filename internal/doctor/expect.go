@@ -11,8 +11,8 @@ import (
 )
 
 // gatherExpect sends a request with "Expect: 100-continue", as the product does
-// for large bodies, because some devices in front of Exchange mishandle it. It
-// sends nothing when the configuration turns the header off.
+// for large bodies, because some devices in front of Exchange mishandle this
+// header. It sends nothing when the configuration turns the header off.
 func gatherExpect(ctx context.Context, s *session, f *facts) {
 	if f.config.ExpectContinue == config.ExpectNever {
 		return

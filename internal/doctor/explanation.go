@@ -108,8 +108,8 @@ func namesOf(c *config.Config) names {
 	return n
 }
 
-// commands returns replacements that are whole commands. Each may use those
-// before it.
+// commands returns replacements that are whole commands. A command may contain
+// the words of those before it.
 func commands(c *config.Config) [][2]string {
 	issue := `openssl req -x509 -newkey rsa:2048 -noenc -days 365 -subj /CN=HMA-Cert -keyout hma.key -out hma.crt && cat hma.key hma.crt >{cert-file}`
 	fetch := `openssl x509 -in {cert-file} -out hma-cert.pem`

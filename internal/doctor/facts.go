@@ -152,7 +152,7 @@ type route struct {
 
 // A handshake holds the observations about a TLS handshake.
 type handshake struct {
-	begun            bool // with the target itself, not with a proxy
+	begun            bool // a handshake with the target itself has begun; one with a proxy does not count
 	chain            []*x509.Certificate
 	trustErr         error // why the chain is not trusted
 	byCAFile         bool  // trusted only because of HMA_CA_FILE
@@ -186,7 +186,8 @@ type clock struct {
 
 func (c clock) known() bool { return !c.date.IsZero() }
 
-// skew returns the local clock minus the server's, which counts whole seconds.
+// skew returns the local clock minus the server's, in whole seconds, because
+// the Date header has whole seconds.
 func (c clock) skew() time.Duration { return c.received.Sub(c.date).Truncate(time.Second) }
 
 func newFacts(o Options) *facts {

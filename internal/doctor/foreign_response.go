@@ -53,8 +53,9 @@ func (r foreignResponse) otherPath() bool {
 	return strings.EqualFold(r.location.Host, ews.Host) && !strings.EqualFold(r.location.Path, ews.Path)
 }
 
-// fromGateway reports whether a gateway that reached no server sends this
-// status. Content networks use those from 520.
+// fromGateway reports whether the status is one that gateways send when they
+// cannot reach a server. Content delivery networks use statuses from 520 for
+// this.
 func (r foreignResponse) fromGateway() bool {
 	return r.status == http.StatusBadGateway || r.status == http.StatusGatewayTimeout || r.status >= 520
 }

@@ -12,7 +12,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// The right value in the wrong setting or in the wrong form.
+// TestMisplacedValues sets right values in the wrong setting or in the wrong
+// form.
 func TestMisplacedValues(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []misconfiguration{

@@ -50,8 +50,8 @@ const (
 )
 
 // ExitCode returns the exit code of a process after these Results: 0 when no
-// check failed, 78 when the configuration check did, else 1. A check that was
-// not run counts as failed, unless it is optional.
+// check failed, 78 when the configuration check failed, else 1. A check that
+// was not run counts as failed, unless it is optional.
 func ExitCode(all []Result) int {
 	code := exitOK
 	for _, r := range all {

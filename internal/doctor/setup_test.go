@@ -27,7 +27,7 @@ import (
 	"hmaproxy/internal/memnet"
 )
 
-// Making keys takes longer than everything else, so that all tests share these.
+// Making keys takes longer than everything else, so all tests share these keys.
 var certKey, signingKey = sync.OnceValue(newKey), sync.OnceValue(newKey)
 
 func newKey() *rsa.PrivateKey {
@@ -122,7 +122,7 @@ func (r *testSetup) dial(ctx context.Context, network, address string) (net.Conn
 	return nil, unknown(address)
 }
 
-// Errors of the network.
+// unknown returns the error of the network for a host name that does not exist.
 func unknown(address string) error {
 	host, _, _ := net.SplitHostPort(address)
 	return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
@@ -172,7 +172,8 @@ func (r *testSetup) serve(address string, c *tls.Config, h http.Handler) {
 	r.ended = append(r.ended, func() { server.Close() })
 }
 
-// tlsConfig returns one with a certificate of the emulator's authority.
+// tlsConfig returns a server configuration with a certificate of the emulator's
+// authority.
 func (r *testSetup) tlsConfig(names ...string) *tls.Config {
 	r.t.Helper()
 	c, err := r.e.TLSConfig(names...)
@@ -182,7 +183,8 @@ func (r *testSetup) tlsConfig(names ...string) *tls.Config {
 	return c
 }
 
-// otherAuthority returns one with a certificate of an authority that is not trusted.
+// otherAuthority returns a server configuration with a certificate of an
+// authority that is not trusted, and that authority in PEM.
 func (r *testSetup) otherAuthority(names ...string) (*tls.Config, []byte) {
 	r.t.Helper()
 	other, err := emulator.New(emulator.Config{Cert: r.e.Certificate()})

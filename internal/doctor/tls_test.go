@@ -32,7 +32,8 @@ func (r *testSetup) putDevice(address, name string) {
 	r.ended = append(r.ended, func() { l.Close() })
 }
 
-// A second, different handshake shows why the first one failed.
+// TestHandshakeFailures checks that a second, different handshake shows why the
+// first one failed.
 func TestHandshakeFailures(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []misconfiguration{
@@ -46,8 +47,8 @@ func TestHandshakeFailures(t *testing.T) {
 	})
 }
 
-// The product connects to Exchange in spite of these devices, so that they are
-// only a warning for Exchange.
+// TestLongHelloDropped: the product connects to Exchange in spite of these
+// devices, so doctor only warns of them in front of Exchange.
 func TestLongHelloDropped(t *testing.T) {
 	for _, name := range []string{"hello-in-two-packets-reset", "hello-in-two-packets-dropped"} {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +71,8 @@ func TestUnparsableCertificate(t *testing.T) {
 	})
 }
 
-// TLS that is old or unusual and works is not a failure.
+// TestUnusualTLSWorks checks that old or unusual TLS is not a failure if it
+// works.
 func TestUnusualTLSWorks(t *testing.T) {
 	for _, name := range []string{"tls-2012r2-default", "certificate-negative-serial", "certificate-rsa1024", "client-certificate-accepted", "expect-417", "expect-501-kemp", "expect-swallowed"} {
 		t.Run(name, func(t *testing.T) {
@@ -85,8 +87,8 @@ func TestUnusualTLSWorks(t *testing.T) {
 	}
 }
 
-// Each treatment of "Expect: 100-continue" by a device is a warning that names
-// it.
+// TestExpectation checks the warnings: each names the way in which a device
+// treats "Expect: 100-continue".
 func TestExpectation(t *testing.T) {
 	for _, c := range []struct {
 		device  string
@@ -123,7 +125,8 @@ func TestExpectationIsNeverSent(t *testing.T) {
 	})
 }
 
-// The setting that a repair names makes the connection work.
+// TestTLSCompatibility checks that the setting in a repair makes the connection
+// work.
 func TestTLSCompatibility(t *testing.T) {
 	for device, setting := range map[string]string{
 		"tls-rsa-key-exchange":         "rsa-key-exchange",
@@ -147,8 +150,9 @@ func TestTLSCompatibility(t *testing.T) {
 	}
 }
 
-// The certificates of HMA_TLS_CERT_FILE are the clients' matter: their end is a
-// warning.
+// TestEndOfListenerCertificate checks that the end of a certificate in
+// HMA_TLS_CERT_FILE is a warning and not a failure, because only connections of
+// clients need this certificate.
 func TestEndOfListenerCertificate(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, tc := range []struct {

@@ -112,9 +112,9 @@ func (u untrusted) wrongName() bool {
 
 func (u untrusted) selfSigned() bool { return len(u.conn.handshake.chain) == 1 && selfIssued(u.leaf) }
 
-// alone reports whether the chain has only one certificate and that is not its
-// own issuer. Then an intermediate certificate is missing, unless a root issued
-// it.
+// alone reports whether the chain has only one certificate, and another
+// authority issued this certificate. Then an intermediate certificate is
+// missing, unless the issuer is a root.
 func (u untrusted) alone() bool { return len(u.conn.handshake.chain) == 1 && !selfIssued(u.leaf) }
 
 // invalidFor reports whether a certificate of the chain is invalid for the
@@ -283,8 +283,8 @@ var exportRoot = []string{
 // hmaproxy can make usable.
 var newServerCertificate = []string{"{new-certificate}", "{bind-certificate}"}
 
-// signedWithSHA1 reports whether the signature of a certificate other than a
-// root is too weak to be accepted.
+// signedWithSHA1 reports whether a certificate of the chain, other than a root,
+// is signed with SHA-1, which crypto/tls does not accept.
 func signedWithSHA1(chain []*x509.Certificate) bool {
 	return slices.ContainsFunc(chain, func(c *x509.Certificate) bool {
 		weak := c.SignatureAlgorithm == x509.SHA1WithRSA || c.SignatureAlgorithm == x509.ECDSAWithSHA1

@@ -56,7 +56,7 @@ func TestWrongChains(t *testing.T) {
 }
 
 // newAuthority makes a self-signed authority. form holds the fields that differ
-// from an ordinary one.
+// from those of an ordinary authority.
 func newAuthority(t *testing.T, name string, key *rsa.PrivateKey, form *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	form.IsCA, form.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature
@@ -107,7 +107,7 @@ func (r *testSetup) serveLeaf(form *x509.Certificate, intermediate bool, rootFor
 	r.serve("mail.contoso.com:443", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leafKey}}}, r.e.Exchange())
 }
 
-// trust replaces HMA_CA_FILE by one with the emulator's authority and another.
+// trust sets HMA_CA_FILE to a file with the emulator's authority and c.
 func (r *testSetup) trust(c *x509.Certificate) {
 	r.env["HMA_CA_FILE"] = r.file("roots.pem", append(r.e.CAPEM(), pemOf(c)...))
 }

@@ -177,8 +177,8 @@ var loginFailures = []rule[failedLogin]{
 	},
 }
 
-// unknownLoginFailures explain failures without an AADSTS code, or with one
-// that is not known.
+// unknownLoginFailures explain failures without an AADSTS code, or with an
+// unknown one.
 var unknownLoginFailures = []rule[failedLogin]{
 	{
 		when:   func(l failedLogin) bool { return l.err.Status >= 500 || l.err.Status == http.StatusTooManyRequests },

@@ -130,7 +130,8 @@ func TestWorkingSetups(t *testing.T) {
 	}
 }
 
-// A missing allow-list is a warning in the summary even if everything works.
+// TestNoAllowList checks that a missing allow-list is a warning in the summary
+// even if everything works.
 func TestNoAllowList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newTestSetup(t, emulator.Config{})
@@ -182,7 +183,8 @@ func later(r *testSetup, c *emulator.Certificate) string {
 	return r.e.KeyVault().Upload("HMA-Cert", c)
 }
 
-// A failure that does not stop the product does not stop doctor.
+// TestContinuesAfterTolerableFailure checks that doctor continues after a
+// failure that does not stop the product.
 func TestContinuesAfterTolerableFailure(t *testing.T) {
 	for _, c := range []struct {
 		name, check, note string
