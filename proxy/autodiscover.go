@@ -74,8 +74,8 @@ func (c *call) serveProbe() {
 }
 
 // serveXML responds to a SOAP or POX request. The root element of the document
-// says which of the two it is. If it cannot be read, form applies, which is
-// that of the path.
+// says which of the two it is. If the document cannot be read, the response has
+// the given form, which belongs to the path.
 func (c *call) serveXML(form autodiscover.Form) {
 	doc, problem := c.readDocument()
 	if problem != nil {

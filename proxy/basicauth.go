@@ -10,7 +10,7 @@ import (
 // A clientUser is the result of client authentication.
 type clientUser struct {
 	policy   *policy.Policy // the policy for this client
-	login    string         // the Basic user name, which may be unverified
+	login    string         // the Basic user name, verified or not
 	verified string         // the Basic user name if Config.Client has verified it, else ""
 }
 

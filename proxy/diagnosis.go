@@ -14,8 +14,8 @@ type Diagnosis struct {
 	Code     int    // such as 2000003; 0 if Exchange gave none
 	Category string // such as "invalid_resource"
 	Reason   string // Exchange's text
-	Meaning  string // the meaning
-	Remedy   string // the remedy
+	Meaning  string // explanation of the code, "Exchange does not know the key that signed the token"
+	Remedy   string // command or check for the administrator
 }
 
 // An explanation is the meaning and the remedy of a code of x-ms-diagnostics.

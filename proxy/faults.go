@@ -47,13 +47,13 @@ type problem struct {
 	hint   string        // further detail, only for the Record
 	text   string        // body of the response; "": the detail
 	wait   time.Duration // back-off for codeBusy; zero: backOff
-	prompt bool          // the response is not delayed
+	prompt bool          // the response is sent without the delay for clients that repeat a request
 	err    error         // error for the log
 
 	challenge string // value of WWW-Authenticate
 }
 
-// A form is how a problem is written.
+// A form is the kind of response that tells a problem to the client.
 type form uint8
 
 const (

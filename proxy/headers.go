@@ -17,8 +17,9 @@ var carried = [...]string{
 	"X-Preferserveraffinity", "X-Ews-Targetversion", "X-Clientstatistics", "Prefer",
 }
 
-// singleValued are headers that a request may have once, because two readers
-// may each use a different value. authenticate checks Authorization.
+// singleValued are headers that a request may have only once. If it had two
+// values, this proxy and Exchange could each use a different one. authenticate
+// checks Authorization.
 var singleValued = map[string]bool{
 	"Content-Type": true, "Content-Encoding": true, "Content-Length": true, "Soapaction": true,
 	"User-Agent": true, "Client-Request-Id": true, "Return-Client-Request-Id": true,

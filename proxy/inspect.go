@@ -24,11 +24,11 @@ var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
 // streamed, only the transport's goroutine uses it, except for audited.
 type inspection struct {
 	client   clientUser
-	header   http.Header // the client's policy
+	header   http.Header // the headers of the client's request
 	scanner  *soap.Scanner
 	request  *ews.Request // nil before decide, and for a document that is not read
 	decision policy.Decision
-	unread   bool // the document is sent unchanged and is not read, or no longer
+	unread   bool // the document, or the rest of it, is sent unchanged and without being read
 
 	// audited is the first refusal that audit mode reports instead of
 	// enforcing it.
@@ -153,8 +153,9 @@ func (i *inspection) Forwardable() int64 {
 var errNoOperation = &soap.Violation{Reason: "the operation is not found where it must be"}
 
 // decide asks the policy about the values that were read. err is the error that
-// ended the reading. A refusal that it returns is enforced: audit mode and a
-// missing allow-list have been taken into account.
+// ended the reading, or nil. The caller must enforce the refusal that decide
+// returns: in audit mode and without an allow-list, decide returns only those
+// that are enforced even then.
 func (i *inspection) decide(err error) *policy.Refusal {
 	if err == nil && !i.unread && i.scanner.Request() == nil {
 		err = i.Refuse(errNoOperation)
@@ -209,9 +210,9 @@ func (i *inspection) describe(record *Record) {
 	}
 }
 
-// head appends the new head to dst. It returns the result and the offset in the
-// client's body from which the client's bytes follow. read is the part of the
-// document that was read.
+// head appends the new head to dst and returns the result. read is the part of
+// the client's document that was read. After the new head, the client's bytes are
+// sent from the offset from.
 func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	if i.request == nil {
 		return nil, 0
@@ -261,8 +262,8 @@ func (i *inspection) release() {
 	}
 }
 
-// refusalFor turns an error of the scanner into a refusal: the document's
-// violation of the profile, or the policy's decision about a reference.
+// refusalFor returns the refusal for an error of the scanner. The error is either
+// a violation of the SOAP profile or the policy's decision about a reference.
 func refusalFor(err error) *policy.Refusal {
 	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
 		return refusal

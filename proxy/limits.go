@@ -19,7 +19,7 @@ const (
 	hintText     = 80       // bytes of a text that a device has chosen
 
 	busyWindow   = 5 * time.Second        // a peer that repeats a failing request within this time gets a delayed response;
-	minBusyDelay = 250 * time.Millisecond // each repetition adds this to the delay,
+	minBusyDelay = 250 * time.Millisecond // first delay of such a peer; each further delay is twice the one before
 	maxBusyDelay = 2 * time.Second        // up to this limit, because clients have timeouts
 	maxBusyPeers = 1024
 
@@ -31,7 +31,7 @@ const (
 	headerTimeout = 10 * time.Second // limit for the whole head of a request
 	idleTimeout   = 3 * time.Minute  // limit for an idle client connection, above IIS's own 2 minutes
 	writePause    = 60 * time.Second // longest time in which a client reads nothing of a response
-	stuckTime     = 2 * time.Minute  // longest time in which Exchange reads nothing of a long body, the same as IIS's
+	stuckTime     = 2 * time.Minute  // longest time in which Exchange reads nothing of a long body; IIS has the same limit
 
 	gateWait    = 5 * time.Second  // wait for the rest of a response's head if the response has begun before the body was sent
 	expectPause = 24 * time.Hour   // time until an expectation is sent again to an upstream that refused one

@@ -93,8 +93,8 @@ func loggableText(s, token string) string {
 	return strings.ReplaceAll(s, `"`, "'")
 }
 
-// title returns the title of an HTML page. It reads no more than the beginning
-// of the page and waits for that at most discardTime.
+// title returns the title of an HTML page. It reads only the beginning of the
+// page, for at most discardTime.
 func title(resp *http.Response) string {
 	late := time.AfterFunc(discardTime, func() { resp.Body.Close() })
 	defer late.Stop()

@@ -49,8 +49,8 @@ const (
 )
 
 // ntlmChallenge returns a CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2). Its nonce is
-// random, so that the client's response, which is derived from it, is worthless
-// to an attacker.
+// random. The client's response is derived from the nonce, so an attacker cannot
+// use the response elsewhere.
 func ntlmChallenge() []byte {
 	target := utf16LE("HMAPROXY")
 	var info []byte

@@ -11,7 +11,7 @@ import (
 // A Record describes a request that has ended. It contains no body, no token
 // and no credentials of the client.
 type Record struct {
-	ID       string        // the request-id header of the proxy's own responses, which joins log and client
+	ID       string        // the request-id header of the proxy's own responses; the log has the same id
 	Start    time.Time     // time when the head had been read
 	Duration time.Duration // time until the last byte was sent
 
@@ -40,7 +40,7 @@ type Record struct {
 	Aborted  bool   // the connection was closed in the middle of the response
 
 	BytesIn, BytesOut int64 // sizes of the bodies
-	UnknownIDs        int   // number of ids in the Body that were sent without knowing their mailbox
+	UnknownIDs        int   // number of ids in the Body that were sent although their mailbox is not known
 
 	// Fault is the response code of a SOAP fault of Exchange, "" for none, and
 	// BackOff the time that the fault asks the client to wait.
@@ -53,8 +53,8 @@ type Record struct {
 	Err       error      // the failure on the way to Exchange; contains no client data
 }
 
-// autodiscoverPrefix begins the Operation of requests of Autodiscover, which no
-// EWS operation has.
+// autodiscoverPrefix is the prefix of the Operation of Autodiscover requests. No
+// EWS operation has it.
 const autodiscoverPrefix = "Autodiscover:"
 
 // IsAutodiscover reports whether an operation of a Record is one of Autodiscover,

@@ -255,9 +255,9 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 	return n, err
 }
 
-// checkFirst reads on until the first part of the response in buf shows what the
-// response is. It returns errNotSOAP if that is not what the client requested.
-// resp.Body then still has the first part.
+// checkFirst reads more of the response into buf, until the first part shows what
+// kind of document the response is. It returns errNotSOAP if the client did not
+// request that kind. In this case resp.Body can be read again from its beginning.
 func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error) (int, error) {
 	if r.r.Method != http.MethodPost {
 		if n == 0 && err == io.EOF && resp.ContentLength < 0 && resp.StatusCode == http.StatusOK {
@@ -341,8 +341,8 @@ var dropped = map[string]bool{
 	"Strict-Transport-Security": true, "Alt-Svc": true, "Location": true, "Refresh": true,
 }
 
-// A headerSpeller is a response body that has the server's spelling of header
-// names.
+// A headerSpeller is a response body whose method HeaderName returns a header's
+// name in the server's spelling.
 type headerSpeller interface{ HeaderName(canonical string) string }
 
 // spellingOf returns the function that restores the spelling of header names.

@@ -45,9 +45,9 @@ func (u *upstream) replace(ctx context.Context, rejected string) (string, error)
 	return u.refresher.Replace(ctx, rejected)
 }
 
-// send is the only function that sets the token of a request; below it no
-// header of the client is processed. A response header that contains the token
-// is neither sent to the client nor recorded.
+// send sets the token of a request and sends the request. No other function sets
+// the token, and after that no header of the client is processed. A response
+// header that contains the token is neither sent to the client nor recorded.
 func (u *upstream) send(req *http.Request, token string) (*http.Response, error) {
 	req.Header["Authorization"] = u.authorization(token)
 	resp, err := u.transport.RoundTrip(req)
@@ -78,8 +78,8 @@ type bearer struct {
 	header []string
 }
 
-// authorization returns the header's value for a token. It is made once for
-// each token, because a token has several kilobytes.
+// authorization returns the Authorization header's value for a token. The value
+// is made once for each token, because a token has several kilobytes.
 func (u *upstream) authorization(token string) []string {
 	b := u.bearer.Load()
 	if b == nil || b.token != token {
