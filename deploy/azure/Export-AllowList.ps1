@@ -61,15 +61,17 @@ param(
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 
-# Said to every cmdlet of Exchange: they are functions of a module, which do not
-# see the preference above, and a list that lacks what failed must not be written.
+# Parameters of every cmdlet of Exchange. The cmdlets are functions of a module,
+# which do not see $ErrorActionPreference of this script. An incomplete list must
+# not be written.
 $stop = @{ ErrorAction = 'Stop' }
 
-# What has a mailbox that a client may open; not those of the system, nor those
-# of public folders, which Get-Mailbox does not find.
+# The kinds of recipients that have a mailbox that a client may open. Mailboxes of
+# the system are not among them, and Get-Mailbox does not find those of public
+# folders.
 $kinds = 'UserMailbox', 'LinkedMailbox', 'SharedMailbox', 'LegacyMailbox', 'RoomMailbox', 'LinkedRoomMailbox', 'EquipmentMailbox', 'SchedulingMailbox', 'TeamMailbox', 'DiscoveryMailbox'
 
-# The grammar that hmaproxy has for addresses. Others cannot be on its list.
+# The grammar of addresses that hmaproxy accepts. Others cannot be on its list.
 $address = '^[A-Za-z0-9!#$&''+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$&''+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$'
 
 # Get-Assignment returns the role assignments that permit impersonation.
@@ -98,7 +100,7 @@ function Get-Scope($Assignment) {
         }
         default { throw "The assignment '$($Assignment.Name)' has a scope of the kind '$_', which this script does not know." }
     }
-    # All of them first: the remote shell runs one pipeline at a time.
+    # Read all recipients first: the remote shell runs one pipeline at a time.
     $recipients = @(Get-Recipient @query @stop | Where-Object { $kinds -contains "$($_.RecipientTypeDetails)" })
     foreach ($recipient in $recipients) { Get-Mailbox -Identity $recipient.DistinguishedName @stop }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up the cloud half of hmaproxy with the Azure CLI: the certificate in Key
+# Sets up what hmaproxy needs in Azure with the Azure CLI: the certificate in Key
 # Vault, the application that may read it, the application that may open
 # mailboxes, and Exchange's name in Entra ID. It adds what is missing and can be
 # run again. The env file goes to standard output (or -o), everything else to
@@ -120,8 +120,8 @@ parse() {
     done
     set -- "${short[@]}"
     while getopts e:v:g:l:p:c:i:k:r:m:K:A:t:xso:nh option; do
-        # An empty value is a variable that is not set, and a value with a hyphen is
-        # the next option: neither may turn a protection off.
+        # An empty value comes from a variable that is not set. A value with a
+        # hyphen is the next option. Both could turn a protection off.
         case $option${OPTARG-} in
         [!xsnh?] | [!xsnhm?]-*) say "setup.sh: -$option needs a value, not \"${OPTARG-}\""; exit 2 ;;
         esac
@@ -145,7 +145,7 @@ given() {
     if [[ $1 == --kv-app-id ]]; then kv_given=${2,,}; else hma_given=${2,,}; fi
 }
 
-# The entries that hmaproxy takes in an allow-list; a test compares the two.
+# The entries that hmaproxy accepts in an allow-list; a test compares the two.
 readonly atom="[A-Za-z0-9!#\$&'+/=?^_\`{|}~-]+"
 readonly label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 readonly address="($atom)(\.$atom)*@$label(\.$label)*"
@@ -167,8 +167,8 @@ check_list() {
     done
 }
 
-# fits checks what the pattern does not: lengths, the size of numbers in a SID, and
-# that a GUID is not all zeros.
+# fits checks what the patterns do not check: lengths, the size of numbers in a
+# SID, and that a GUID is not all zeros.
 fits() {
     local value=$1 number numbers
     case ${value,,} in
@@ -213,9 +213,9 @@ check() {
 }
 
 # check_output makes sure, before anything is changed, that the env file can be
-# written, and takes the ids of the applications from one that is there. So that
-# file must be the caller's: whoever can write it chooses the application that
-# gets full_access_as_app.
+# written. If the file exists, the ids of the applications are read from it.
+# Therefore the file must belong to the caller: whoever can write it chooses the
+# application that gets full_access_as_app.
 check_output() {
     local id
     [[ $output ]] || return 0
@@ -236,7 +236,8 @@ check_output() {
     [[ -z $kv_given || $kv_given != "$hma_given" ]] || die "-o: HMA_APP_ID and HMA_KEY_VAULT_APP_ID are the same in $output: whoever reads the vault should not open mail"
 }
 
-# id_of prints the id that the env file has; zeros, as in the example file, are none.
+# id_of prints an id from the env file. It prints nothing for zeros, as in the
+# example file.
 id_of() {
     local id
     id=$(setting "$1")
@@ -245,7 +246,7 @@ id_of() {
     printf '%s\n' "${id,,}"
 }
 
-# is_open reports whether the env file has these bits of the mode.
+# is_open reports whether the mode of the env file has the given bits.
 is_open() { [[ $(find "$output" -prune -perm "$1") ]]; }
 
 # setting prints the value of a setting in the env file that is there.
@@ -260,7 +261,8 @@ login() {
     say "tenant $tenant"
 }
 
-# whoami sets me to the object id of the caller, empty where Entra does not say.
+# whoami sets me to the object id of the caller, or to nothing if Entra does not
+# say.
 whoami() { me=$(az ad signed-in-user show --query id -o tsv 2>/dev/null) || me=''; }
 
 # --- the vault and the certificate ---
@@ -323,8 +325,8 @@ drop_role() {
 thumbprint() { az keyvault certificate show --vault-name "$vault" -n "$cert" --query x509ThumbprintHex -o tsv; }
 
 # find_certificate sets print to the thumbprint of the certificate, or to nothing
-# where there is none. Any other failure ends the run: a certificate that could
-# not be read would get a new version.
+# if there is none. Any other failure ends the run. Otherwise a certificate that
+# could not be read would be replaced by a new version.
 find_certificate() {
     local status=0
     print=''
@@ -397,9 +399,10 @@ END
 # --- the applications ---
 
 # find_application sets app and principal to an application and its service
-# principal, empty where there is none: the one with the given id, or one of that
-# name without another owner or credential. Every member of a tenant may register
-# applications, so a name proves nothing.
+# principal, or to nothing if there is none. It takes the application with the
+# given id, or one with the given name that has no other owner or credential.
+# Every member of a tenant may register applications, so a name alone proves
+# nothing.
 find_application() {
     local name=$1 id=$2 flag=$3
     app='' principal=''
@@ -464,7 +467,7 @@ foreign() {
 }
 
 # is_print reports whether a key identifier is the certificate in the vault.
-# Entra shows it in hexadecimal or in base64, as the version of az has it.
+# Depending on the version of az, Entra shows it in hexadecimal or in base64.
 is_print() {
     local bytes='' i
     [[ $print && $print != THUMBPRINT ]] || return 1
@@ -472,7 +475,7 @@ is_print() {
     [[ ${1^^} == "${print^^}" || $1 == "$(printf '%b' "$bytes" | base64)" ]]
 }
 
-# find_applications looks at both before anything is changed.
+# find_applications looks for both applications before anything is changed.
 find_applications() {
     find_application "$kv_name" "$kv_given" --kv-app-id
     kv_id=$app kv_principal=$principal
@@ -544,7 +547,7 @@ hma_app() {
     consent "$principal"
 }
 
-# register_certificate uploads the public half, unless it is there.
+# register_certificate uploads the public certificate, unless it is registered.
 register_certificate() {
     local registered='' key
     if [[ $hma_id != *-ID ]]; then
@@ -561,9 +564,9 @@ register_certificate() {
     change retry az ad app credential reset --id "$hma_id" --cert "@$scratch/cert.pem" --append -o none --only-show-errors
 }
 
-# consent grants full_access_as_app: an assignment of the role is all that
-# admin consent means for an application permission. A caller who may not grant
-# it gets the URL for an administrator, and the other steps go on.
+# consent grants full_access_as_app. For an application permission, admin consent
+# is an assignment of the role and nothing else. A caller who may not grant it
+# gets the URL for an administrator, and the other steps continue.
 consent() {
     local granted='' resource_id status=0
     if [[ $1 != *-PRINCIPAL ]]; then
@@ -595,8 +598,8 @@ consent() {
 register_exchange() {
     local names id by_hand="register $resource as docs/setup.md says"
     names=$(az ad sp show --id "$exchange" --query servicePrincipalNames -o tsv) || { left "the service principal name of Exchange: the service principal of Office 365 Exchange Online ($exchange) could not be read; $by_hand"; return; }
-    # The list is replaced as a whole: writing back one that was read badly would
-    # take Exchange's own names away.
+    # The list is replaced as a whole. If it was read incompletely, writing it
+    # back would remove Exchange's own names.
     grep -qixF -e "$exchange" <<<"$names" || { left "the service principal name of Exchange: the names were read without Exchange's own id ($exchange), so nothing was written; $by_hand"; return; }
     if grep -qixF -e "${resource%/}" -e "${resource%/}/" <<<"$names"; then
         say "service principal name ${resource%/}: is registered"
@@ -643,7 +646,8 @@ env_file() {
     [[ $list ]] || printf '%s\n' "${notes[@]:3:2}"
 }
 
-# Comments that stand for settings not known yet; they go when the setting comes.
+# Comments that stand for settings that are not known yet. Each is removed when
+# its setting is added.
 readonly notes=(
     '# HMA_APP_ID is missing: setup.sh stopped before its end. Run it again.'
     '# The secret was made earlier; write its value here, or run setup.sh -s for a new one.'
@@ -736,7 +740,7 @@ main() {
         drop_role
         return
     fi
-    # First everything that can end the run is looked at, then changed.
+    # Look at everything that can end the run before the first change.
     find_vault
     find_certificate
     find_applications
