@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Proves that releases can be reproduced: makes one twice, from two copies of the
-# source in folders of different names, with build caches of their own and the
-# clock's zone and the user's mask set differently, and compares every byte. wixl
-# puts the time and an order of its own into the Windows Installer package, of which
-# the files are compared, and so into the manifest of winget that has its checksum.
+# Proves that releases can be reproduced. It makes a release twice, from two
+# copies of the source in folders of different names, with separate build caches
+# and different time zones and umasks, and compares every byte. wixl writes the
+# time and an order of its own into the Windows Installer package, so only the
+# files in it are compared. The manifest of winget contains its checksum and is
+# not compared either.
 #
-#   TARGETS="linux/amd64" scripts/check-reproducible.sh     # less than all
+#   TARGETS="linux/amd64" scripts/check-reproducible.sh     # fewer platforms
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" = 0 ] && ! command -v wixl >/dev/null && command -v apt-get >/dev/null; then

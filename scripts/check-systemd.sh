@@ -10,7 +10,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# verify requires that the program and the settings exist
+# systemd-analyze verify requires that the program and the settings exist.
 go build -o "$work/hmaproxy" ./cmd/hmaproxy
 sed "s#/usr/local/bin/hmaproxy#$work/hmaproxy#" deploy/systemd/hmaproxy.service >"$work/hmaproxy.service"
 cp deploy/systemd/hmaproxy.socket "$work"

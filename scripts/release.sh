@@ -22,7 +22,7 @@ repository=${REPOSITORY:-}
 
 umask 022
 export TZ=UTC LC_ALL=C GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -mod=readonly"
-# the time in archives: that of the commit
+# The time in archives is the time of the commit.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 work=$(mktemp -d)

@@ -26,8 +26,8 @@ if [[ -z $admin || -z $ews ]]; then
   exit 1
 fi
 
-# Requests for the page to show: the curl line of the demo, a mailbox off the
-# list, an operation that is refused, a wrong path.
+# Requests that the page will show: the curl command of the demo, a mailbox that
+# is not on the list, an operation that is refused, and a wrong path.
 body=$(sed -n "s/.* -d '\(.*\)'\$/\1/p" "$work/said")
 post() { curl -s -o "$work/response" -H 'Content-Type: text/xml; charset=utf-8' -d "$1" "$ews"; }
 for i in $(seq 40); do
