@@ -34,7 +34,7 @@ var (
 	forCEO   = impersonating(`<t:SmtpAddress>` + foreign + `</t:SmtpAddress>`)
 )
 
-// document returns an envelope with that header and that operation.
+// document returns an envelope with the given header and operation.
 func document(header, operation string) string {
 	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope ` + declarations + `><soap:Header>` + header + `</soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
 }

@@ -25,7 +25,7 @@ const (
 // A moment is the CPU time that was used up to a point in time.
 type moment struct {
 	at           time.Time
-	busy, stolen time.Duration // CPU time of all programs here, and by other virtual machines
+	busy, stolen time.Duration // CPU time of all programs here, and of other virtual machines
 	own          time.Duration // CPU time of this program and its children
 }
 
@@ -63,8 +63,8 @@ func parseStat(text string) (moment, error) {
 	return moment{busy: time.Duration(busy) * tick, stolen: time.Duration(ticks[7]) * tick}, nil
 }
 
-// spent returns the CPU time used so far by this program, of its child
-// processes, and of wrk.
+// spent returns the CPU time that this program, its child processes and wrk have
+// used so far.
 func (b *bench) spent() time.Duration {
 	var self syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self) // Getrusage cannot fail with these arguments

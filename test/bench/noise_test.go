@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// All numbers differ, so that a mistaken field is noticed. The order of the
+// The numbers differ, so a test fails if a wrong field is read. The order of the
 // fields is that of proc(5).
 func TestStatCountsAllButIdleAndWaiting(t *testing.T) {
 	got, err := parseStat("cpu  1000000 200000 30000 999 888 4000 500 77 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
