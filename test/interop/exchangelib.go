@@ -37,7 +37,7 @@ func exchangelib() []scenario {
 		task("token revoked").but(func(s *scenario) { s.replays = true }),
 		task("Entra down"),
 		task("token revoked while Entra is down").but(func(s *scenario) { s.own, s.replays = []string{"upstream-401", "no-token"}, true }),
-		task("throttled").but(func(s *scenario) { s.own, s.broken = []string{"upstream-not-ews"}, true }), // exchangelib reports some refusals as a 503 without SOAP
+		task("throttled").but(func(s *scenario) { s.own, s.broken = []string{"upstream-not-ews"}, true }), // one of Exchange's refusals is a 503 without SOAP
 		task("load balancer's errors").but(func(s *scenario) { s.own, s.broken = []string{"upstream-502", "upstream-504", "upstream-429"}, true }),
 		task("no token yet").but(func(s *scenario) { s.cold, s.own = true, []string{"no-token"} }),
 		task("affinity").but(func(s *scenario) { s.before = strictAffinity }),

@@ -17,8 +17,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// toolkits are libraries that programs for any SOAP service are written with:
-// SOAP::Lite, gSOAP, Axis 1.4 and stubs of JAX-WS.
+// toolkits returns the scenarios of general SOAP libraries: SOAP::Lite, gSOAP,
+// Axis 1.4 and stubs of JAX-WS.
 func toolkits() []scenario {
 	var list []scenario
 	for _, t := range []struct {
