@@ -19,7 +19,7 @@ type group struct {
 }
 
 // newGroup makes a control group. Version 1 counts the memory of sockets only if
-// it has a limit of its own.
+// that memory has its own limit.
 func newGroup(name string, limit int64) (*group, error) {
 	g := &group{version: 2, dir: filepath.Join("/sys/fs/cgroup", name)}
 	limits := map[string]int64{"memory.max": limit, "memory.swap.max": 0}

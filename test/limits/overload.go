@@ -28,8 +28,7 @@ const (
 	servedBound = 2 * time.Second
 )
 
-// A probeReport is the measurements of the process that probes, in
-// milliseconds.
+// A probeReport contains what the probing process has measured, in milliseconds.
 type probeReport struct {
 	Count, Failed, P50, P95, Longest int64
 }
