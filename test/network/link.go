@@ -25,7 +25,7 @@ type link struct {
 	free   [2]time.Time  // time at which each direction has sent everything in its queue
 }
 
-// Faults are the properties of a link. The zero value is a perfect one.
+// faults are the properties of a link. The zero value is a link without faults.
 type faults struct {
 	delay time.Duration
 	loss  float64             // share of packets that are lost, 0 to 1
@@ -128,7 +128,8 @@ func (l *link) transit(direction int, data []byte) (wait time.Duration, pass boo
 	return wait, true
 }
 
-// flowKnown must be called with l.mu locked.
+// flowKnown reports whether a packet may pass: it belongs to a known flow, begins
+// a flow, or is not TCP. It must be called with l.mu locked.
 func (l *link) flowKnown(direction int, data []byte) bool {
 	header := int(data[0]&0x0f) * 4
 	const tcp, minTCP, syn = 6, 20, 0x02
