@@ -85,7 +85,7 @@ func (l *ledger) complain(format string, args ...any) {
 	l.fault(format, args...)
 }
 
-// fault must be called with found locked.
+// fault records an error. It must be called with l.mu locked.
 func (l *ledger) fault(format string, args ...any) {
 	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
 }
