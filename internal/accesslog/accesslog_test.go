@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
 
+	"hmaproxy/internal/config"
+	"hmaproxy/internal/logging"
 	"hmaproxy/internal/outcome"
 	"hmaproxy/proxy"
 	"hmaproxy/proxy/ews"
@@ -98,5 +101,22 @@ func TestFormsAndPushAreLogged(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func BenchmarkDone(b *testing.B) {
+	output, err := logging.Open(&config.Config{LogFormat: config.LogJSON}, io.Discard)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer output.Close()
+	l := New(output.Logger())
+	r := &proxy.Record{
+		ID: "7f3c8a1e-0b52-4c1d-9a60-2f1f6f0f3b9d", Remote: "127.0.0.1:50312", Method: "POST", Operation: "GetFolder", Mailbox: "alice@contoso.com",
+		Product: "ExchangeServicesClient/15.00.0913.015", Status: 200, Upstream: 200, BytesIn: 1712, BytesOut: 3304, Duration: 20 * time.Millisecond,
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Done(r, outcome.Served)
 	}
 }
