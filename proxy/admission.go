@@ -86,14 +86,14 @@ func (a *admission) abandon(place *list.Element) {
 	select {
 	case admitted := <-place.Value.(*waiter).admitted:
 		if admitted {
-			a.leave()
+			a.leave(time.Now())
 		}
 	default:
 	}
 }
 
 // leave ends a request that was admitted.
-func (a *admission) leave() {
+func (a *admission) leave(now time.Time) {
 	if a.delay == nil {
 		return
 	}
@@ -101,7 +101,7 @@ func (a *admission) leave() {
 	defer a.mu.Unlock()
 	a.running--
 	a.ended++
-	a.adapt(time.Now())
+	a.adapt(now)
 	a.admit()
 }
 

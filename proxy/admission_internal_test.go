@@ -44,7 +44,7 @@ func (a *admissionTest) come(n int, d time.Duration) {
 			a.waits = append(a.waits, time.Since(began))
 			a.mu.Unlock()
 			time.Sleep(d)
-			a.leave()
+			a.leave(time.Now())
 		}()
 	}
 	synctest.Wait()

@@ -74,10 +74,10 @@ func (c *call) enter() *problem {
 
 // leave ends the request's admission, either at its end or when only a
 // notification stream remains. It may be called more than once.
-func (c *call) leave() {
+func (c *call) leave(now time.Time) {
 	if c.admitted {
 		c.admitted = false
-		c.h.admission.leave()
+		c.h.admission.leave(now)
 	}
 }
 
@@ -166,7 +166,7 @@ func (c *call) forward(out outgoing) {
 		return
 	}
 	if operation == streamingOperation || operation == "" && resp.ContentLength < 0 {
-		c.leave()
+		c.leave(time.Now())
 	}
 	complete, err := c.respond.relay(resp, operation)
 	c.settle(out.payload, cancel)
@@ -242,8 +242,8 @@ func (c *call) drain() {
 
 // finish completes the Record and reports it.
 func (c *call) finish() {
-	c.leave()
 	now := time.Now()
+	c.leave(now)
 	c.respond.extendDeadline(now) // leave time for net/http to flush the response
 	c.record.BytesIn = c.body.N()
 	c.record.UnknownIDs = int(c.inspection.unknownIDs.Load())

@@ -248,6 +248,8 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 			return 0, err
 		}
 		r.begin(resp)
+	} else if n > 0 {
+		r.extendDeadline(time.Now())
 	}
 	if n > 0 && !r.writePart(buf[:n], resp.ContentLength < 0) {
 		return n, errNotTaken
@@ -285,9 +287,9 @@ func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error
 	return n, err
 }
 
-// writePart writes a part of the response. The client must read it in time.
+// writePart writes a part of the response. The client must read it in time, for
+// which the caller has extended the deadline.
 func (r *responder) writePart(p []byte, flush bool) bool {
-	r.extendDeadline(time.Now())
 	r.kept = append(r.kept, p[:min(len(p), cap(r.kept)-len(r.kept))]...)
 	r.tail.add(p)
 	n, err := r.w.Write(p)
@@ -325,6 +327,7 @@ func (r *responder) endStream(resp *http.Response) bool {
 	r.record.Detail = ReasonProxyStopping.Text()
 	whole := r.tail.n == 0 || r.tail.endsDocument()
 	if whole && resp.StatusCode == http.StatusOK && resp.ContentLength < 0 && resp.Header["Content-Encoding"] == nil {
+		r.extendDeadline(time.Now())
 		return r.writePart([]byte(streamClosed), true)
 	}
 	r.record.Reason = ReasonProxyStopping
