@@ -2,6 +2,8 @@ package soap
 
 import (
 	"bytes"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +47,32 @@ func TestCharacterReferences(t *testing.T) {
 	} {
 		if got := decodeReference([]byte(name)); got != want {
 			t.Errorf("&%s; is %d, want %d", name, got, want)
+		}
+	}
+}
+
+// TestQuoteOrEnd compares quoteOrEnd with a search byte by byte. The bytes differ from
+// quotes and ">" in one bit, which an inexact test of eight bytes would not see.
+func TestQuoteOrEnd(t *testing.T) {
+	var alphabet []byte
+	for _, c := range []byte(`"'>`) {
+		for bit := range 8 {
+			alphabet = append(alphabet, c^1<<bit)
+		}
+	}
+	alphabet = append(alphabet, 0, 0xff)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		p := make([]byte, random.IntN(30))
+		for i := range p {
+			p[i] = alphabet[random.IntN(len(alphabet))]
+		}
+		if len(p) > 0 && random.IntN(4) > 0 {
+			p[random.IntN(len(p))] = `"'>`[random.IntN(3)]
+		}
+		want := slices.IndexFunc(p, func(c byte) bool { return c == '"' || c == '\'' || c == '>' })
+		if got := quoteOrEnd(p); got != want {
+			t.Fatalf("%q: %d, want %d", p, got, want)
 		}
 	}
 }
