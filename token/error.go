@@ -30,7 +30,7 @@ type Class string
 const (
 	Transient     Class = "transient"     // waiting may help: network, 408, 429, 5xx, a response that is not Entra's
 	Certificate   Class = "certificate"   // another certificate may work
-	Configuration Class = "configuration" // a person has to change something
+	Configuration Class = "configuration" // an administrator must change something
 )
 
 // An Error is a failed token request. Its text is one line of this package's
@@ -44,7 +44,7 @@ type Error struct {
 	CorrelationID string        // for Microsoft's support; "" when unknown
 	Remedy        string        // advice; "" when only waiting helps
 
-	what  string        // the event and its meaning
+	what  string        // the event and its meaning, as text
 	cause error         // a local cause: the context's error, the signer's or the certificate source's
 	date  time.Time     // Entra's clock when it responded; zero: unknown
 	skew  time.Duration // local clock minus Entra's
@@ -66,7 +66,8 @@ func (e *Error) Error() string {
 // that of Config.Certificates. It is nil when Entra or the network failed.
 func (e *Error) Unwrap() error { return e.cause }
 
-// key is equal for two errors if the second one needs no log line of its own.
+// key returns a text that identifies the kind of error. An error with the same
+// key as the one before needs no log line of its own.
 func (e *Error) key() string {
 	if e == nil {
 		return ""

@@ -31,11 +31,11 @@ type explanation struct {
 	meaning, remedy string
 }
 
-// Microsoft warns that codes and their texts change. They serve only for hints,
-// and to distinguish errors for which OAuth has one name. Source: "Microsoft
-// Entra authentication and authorization error codes".
+// Microsoft warns that codes and their texts change. They are used only for
+// hints, and to distinguish errors for which OAuth has one name. Source:
+// "Microsoft Entra authentication and authorization error codes".
 var explanations = [...]explanation{
-	// Another certificate, or another version of it, may work.
+	// Errors that another certificate, or another version of it, may resolve.
 	{[]int{700027}, Certificate,
 		"the assertion's signature was not accepted: its certificate is not registered on the application",
 		"upload the public half of the certificate to the app registration (Certificates & secrets) and compare the thumbprints; a new upload may take some minutes to be known everywhere"},
@@ -49,7 +49,7 @@ var explanations = [...]explanation{
 		"the certificate is outside its validity period",
 		"renew the certificate and register the new version on the application; if its dates are right, set this machine's clock"},
 
-	// Only waiting helps.
+	// Errors that only waiting resolves.
 	{[]int{90055, 50033, 90006, 90033, 90090}, Transient,
 		"Entra is busy or had a passing fault",
 		"wait: it is tried again by itself"},
@@ -57,7 +57,7 @@ var explanations = [...]explanation{
 		"Entra saw too many equal requests from this application",
 		"look for another program, or many instances, that request tokens with this application id in a loop"},
 
-	// The resource.
+	// Errors of the resource.
 	{[]int{500011, 50001}, Configuration,
 		"the resource is not known in the tenant, or is disabled there",
 		"register the EWS URL's scheme and host, with and without a trailing slash, as service principal names of Office 365 Exchange Online (00000002-0000-0ff1-ce00-000000000000); check the tenant id and the spelling of the resource"},
@@ -71,7 +71,7 @@ var explanations = [...]explanation{
 		"the requested scope is not valid",
 		"the resource must be exactly one, written as it is registered: the scope is the resource followed by /.default"},
 
-	// The application.
+	// Errors of the application.
 	{[]int{700016}, Configuration,
 		"the application was not found in the tenant",
 		"check the application id and the tenant id; the application needs a service principal (enterprise application) in that tenant"},
@@ -97,7 +97,7 @@ var explanations = [...]explanation{
 		"the application is a public client and may not present a credential",
 		"switch off \"Allow public client flows\" on the app registration"},
 
-	// A federated credential that replaces the certificate.
+	// Errors of a federated credential that replaces the certificate.
 	{[]int{700211}, Configuration,
 		"no federated credential of the application has the issuer of the assertion",
 		"compare the issuer of the federated credential with the cluster's OIDC issuer URL, or with https://login.microsoftonline.com/TENANT/v2.0 for a managed identity; the trailing slash counts"},
@@ -111,7 +111,7 @@ var explanations = [...]explanation{
 		"the signature of the assertion was not accepted: Entra cannot read the issuer's keys, or they are others",
 		"the issuer's /.well-known/openid-configuration and its keys must be readable from the internet"},
 
-	// The tenant and the cloud.
+	// Errors of the tenant and the cloud.
 	{[]int{90002, 50059, 50128, 9001023}, Configuration,
 		"the tenant was not found, or none was named",
 		"check the tenant id and that the authority belongs to the tenant's cloud"},

@@ -16,7 +16,7 @@ type Keeper struct {
 	client  *http.Client
 	rounds  rounds
 	reloads reloadRequests
-	wake    chan struct{} // wakes the refresher, which then reads rounds and reloads
+	wake    chan struct{} // receives a value when the refresher must read rounds and reloads
 	started atomic.Bool
 	stopped chan struct{} // closed when Run returns
 }
@@ -128,11 +128,12 @@ func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
 	return "", ErrSameToken
 }
 
-// Reload makes the keeper do now what it would do later: look up the
-// certificates, try a refused candidate, and request a token if there is none
-// or the last refresh failed. While a token is usable, Reload does not shorten
-// a Retry-After of Entra. Reload does not block. Reloads are limited to one per
-// 10 s: an earlier call takes effect at the end of that time.
+// Reload makes the keeper immediately look up the certificates, try a refused
+// candidate, and request a token if there is none or the last refresh failed.
+// Without Reload it would do these things later. While a token is usable,
+// Reload does not shorten a Retry-After of Entra. Reload does not block.
+// Reloads are limited to one per 10 s: an earlier call takes effect at the end
+// of that time.
 func (k *Keeper) Reload() {
 	k.reloads.request()
 	k.wakeRefresher()

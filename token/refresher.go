@@ -15,7 +15,7 @@ type refresher struct {
 	poller   poller
 	report   reporter
 
-	grant    Grant    // time of the current token
+	grant    Grant    // the current token
 	planned  deadline // time of the next refresh
 	failures int      // number of consecutive failures
 	obtained time.Time
@@ -121,8 +121,8 @@ func (r *refresher) newRequester(id identity) *requester {
 	return newRequester(r.keeper.cfg, r.keeper.client, id)
 }
 
-// refresh requests a token with the active certificate. Only if Entra refuses
-// that certificate does it try the others.
+// refresh requests a token with the active certificate. If Entra refuses that
+// certificate, it tries the others.
 func (r *refresher) refresh(ctx context.Context) {
 	reason := Scheduled
 	if r.keeper.rounds.begin() {
@@ -213,7 +213,7 @@ func (r *refresher) request(ctx context.Context, v *version, reason Reason) (Gra
 	return grant, err
 }
 
-// usableFor returns how long callers still get the current token.
+// usableFor returns how long callers will still get the current token.
 func (r *refresher) usableFor(now time.Time) time.Duration {
 	if t := r.keeper.rounds.token.Load(); t.usable(now) {
 		return t.until.Sub(now)

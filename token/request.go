@@ -31,7 +31,7 @@ type requester struct {
 	identity identity
 	cfg      Config
 	client   *http.Client
-	msal     *confidential.Client // made on first use; remembers the token endpoint's address
+	msal     *confidential.Client // made at the first use; keeps the address of the token endpoint
 
 	now     time.Time // time in the assertion of the current attempt
 	signErr error     // error of the signer in the latest attempt
@@ -62,7 +62,7 @@ func (r *requester) acquire(ctx context.Context, correction time.Duration) (Gran
 		return Grant{}, &Error{Class: Transient, what: "federated credential (experimental): " + oneLine(r.signErr), cause: r.signErr}
 	case r.signErr != nil:
 		return Grant{}, &Error{Class: Certificate, what: "client assertion: " + oneLine(r.signErr), cause: r.signErr}
-	case attempt.Err() != nil: // the cause must not be confused with the caller's deadline
+	case attempt.Err() != nil: // the attempt's own timeout has ended, not the caller's context
 		return Grant{}, &Error{Class: Transient, what: fmt.Sprintf("no response from Entra within %v, signing included", attemptTimeout)}
 	default:
 		return Grant{}, rt.failure(err)
@@ -80,7 +80,7 @@ func (r *requester) request(ctx context.Context) (result confidential.AuthResult
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
-		case runtime.Error: // this text holds only numbers and types
+		case runtime.Error: // the text of a runtime error contains only numbers and types
 			err = &panicError{oneLine(v)}
 		default:
 			err = &panicError{fmt.Sprintf("%T", v)}
@@ -114,8 +114,8 @@ func (r *requester) sign(ctx context.Context, to confidential.AssertionRequestOp
 }
 
 // nullCache empties MSAL's cache before every use, so that each call makes
-// exactly one POST. MSAL's own cache does not return a token in its last five
-// minutes and does not show that a refresh failed.
+// exactly one POST. MSAL's own cache does not return a token in the last five
+// minutes of its lifetime, and hides the failure of a refresh.
 type nullCache struct{}
 
 func (nullCache) Replace(_ context.Context, c cache.Unmarshaler, _ cache.ReplaceHints) error {

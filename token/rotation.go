@@ -14,7 +14,7 @@ type version struct {
 	requester    *requester
 	name         Leaf
 	accepted     bool      // Entra has issued a token for it
-	refusal      *Error    // of the latest request with it; nil: Entra issued a token
+	refusal      *Error    // error of the latest request with this version; nil: Entra issued a token
 	refusedSince time.Time // time of the first of the consecutive refusals
 	probe        deadline  // time of the next probe
 	inconclusive int       // number of consecutive probes that failed for other reasons
@@ -62,7 +62,7 @@ func (v *version) refused(now time.Time, err *Error) {
 // it may be in the vault before it is registered on the application. Until then
 // it is the candidate. The version that was active before stays in the list
 // until it expires: Entra's servers do not learn of a registration at the same
-// time, so that the next request may refuse a version that was accepted.
+// time, so the next server may refuse a version that was accepted before.
 type rotation struct {
 	list   []*version // newest first, followed by versions that the source no longer returns
 	active *version   // the version of the current token; nil: there has been no token
@@ -122,7 +122,7 @@ func (r *rotation) merge(now time.Time, certs []*tls.Certificate, newRequester f
 			v = &version{requester: newRequester(id), name: leafOf(id.leaf)}
 			fresh = fresh || len(list) == 0
 		}
-		v.requester.identity = id // the signer may be different
+		v.requester.identity = id // use the new signer, which may be different
 		if !slices.Contains(list, v) {
 			list = append(list, v)
 		}

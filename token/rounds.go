@@ -15,9 +15,9 @@ type rounds struct {
 	mu      sync.Mutex
 	status  Status        // the field Usable is not set
 	done    chan struct{} // closed at the end of each round and then replaced
-	failure *Error        // of the latest round; nil: it succeeded
+	failure *Error        // error of the latest round; nil: it succeeded
 	retry   deadline      // time of the next round after a failure
-	hold    deadline      // Entra asked not to be sent requests until then
+	hold    deadline      // Entra has asked for no requests until this time
 	busy    bool          // a refresh is in progress
 	forced  bool          // Replace requested a refresh
 	limiter limiter
@@ -26,7 +26,7 @@ type rounds struct {
 // servedToken is the token that callers get. It is immutable.
 type servedToken struct {
 	value string
-	until time.Time // by the wall clock
+	until time.Time // time until which callers get it, by the wall clock
 }
 
 func (t *servedToken) usable(now time.Time) bool { return t != nil && now.Before(t.until) }
@@ -120,8 +120,8 @@ func (r *rounds) setStatus(s Status) {
 	r.status = s
 }
 
-// refreshIn returns how long until the next refresh. planned is its time if the
-// latest refresh succeeded.
+// refreshIn returns how long until the next refresh. planned is the time of
+// that refresh if the latest one succeeded.
 func (r *rounds) refreshIn(now time.Time, planned deadline) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -24,8 +24,8 @@ const (
 	maxResponseHeader = 64 << 10
 )
 
-// The transport's own refusals. They pass through MSAL; the error for the
-// caller is made from the roundTrip.
+// The transport's own refusals. MSAL returns them; the error for the caller is
+// made from the roundTrip.
 var (
 	errForeignHost = errors.New("request to another host than the authority's")
 	errTooLarge    = errors.New("response too large")
@@ -56,8 +56,8 @@ func newTransport() *http.Transport {
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		// There is one request in 40 minutes, by which time an idle connection
-		// would be dead.
+		// Requests are about 40 minutes apart, and an idle connection would not
+		// survive that time.
 		IdleConnTimeout: 30 * time.Second,
 	}
 }
@@ -101,7 +101,7 @@ func (t authorityTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		return nil, errTooLarge
 	}
 	if err != nil {
-		rt.cut, rt.body = true, nil // an incomplete response is not interpreted
+		rt.cut, rt.body = true, nil // do not interpret an incomplete response
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(rt.body))
@@ -190,7 +190,7 @@ func (rt *roundTrip) grant(result confidential.AuthResult) (Grant, *Error) {
 	var response struct {
 		TokenType string `json:"token_type"`
 	}
-	json.Unmarshal(rt.body, &response) // MSAL could read it
+	json.Unmarshal(rt.body, &response) // no error, because MSAL has parsed the same body
 	switch {
 	case response.TokenType != "" && !strings.EqualFold(response.TokenType, "Bearer"):
 		return Grant{}, rt.error(Transient, "issued a token that is not of type Bearer")

@@ -4,15 +4,16 @@ import "time"
 
 // The durations of the schedule, each with its reason.
 const (
-	// The timers of a suspended machine stand still while the wall clock
-	// continues. The refresher wakes this often to compare the two.
+	// While a machine is suspended its timers stop, but its wall clock
+	// continues. So the refresher wakes at least this often and reads the wall
+	// clock.
 	maxSleep = 30 * time.Second
 	// A lower bound for every sleep, so that no error in the schedule can cause
 	// a busy loop.
 	minSleep = 20 * time.Millisecond
 
-	// The old token is used until this long, or a tenth of its life, before its
-	// end: a request needs time to arrive, and clocks differ.
+	// The old token is not used in the last minute, or the last tenth, of its
+	// lifetime: a request needs time to arrive, and clocks differ.
 	maxMargin = time.Minute
 	// The earliest refresh after a token was issued, even if Entra advises an
 	// earlier one.
@@ -23,20 +24,19 @@ const (
 	backoffWithoutToken  = 15 * time.Second // back-off while requests fail
 	backoffConfiguration = 5 * time.Minute  // back-off when a person must act; Reload ends it
 	backoffProbe         = 2 * time.Minute
-	probeSoon            = 5 * time.Minute // Entra takes seconds to minutes to learn of a new certificate …
-	probeSoonFor         = time.Hour       // … and people take up to days to register it
+	probeSoon            = 5 * time.Minute // interval of probes at first: Entra needs seconds to minutes to accept a new certificate
+	probeSoonFor         = time.Hour       // time of these frequent probes; people may need days to register a certificate
 	probeLater           = 15 * time.Minute
 
 	// Entra may ask for a wait of up to maxRetryAfter. Without a token every
-	// request fails, so that Retry-After is then respected for at most this
-	// long.
+	// request fails, so Retry-After is then respected for at most this time.
 	maxHoldWithoutToken = time.Minute
 
-	pollAfterRefusal = 30 * time.Second // between look-ups that are caused by refusals
+	pollAfterRefusal = 30 * time.Second // shortest interval between look-ups that refusals cause
 	pollTimeout      = time.Minute
 	pollGrace        = 5 * time.Second // extra time for a look-up to return after its context has ended
 
-	reloadInterval = 10 * time.Second // between calls of Reload that take effect
+	reloadInterval = 10 * time.Second // shortest interval between calls of Reload that take effect
 
 	skewWarning = time.Minute // Entra accepts assertions from a clock that is up to 30 s ahead or 9 minutes behind
 	// Below this skew, Entra's refusal of an assertion's times has another cause
@@ -59,7 +59,7 @@ type deadline struct {
 func after(now time.Time, span time.Duration) deadline { return deadline{now.Add(span), span} }
 
 // left returns how long until d is due. If that is more than span, the wall
-// clock was set back in the meantime, and d is due.
+// clock was set back since then, and d is due.
 func (d deadline) left(now time.Time) time.Duration {
 	left := d.at.Sub(now)
 	if left > d.span+clockSlack {

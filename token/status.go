@@ -16,16 +16,16 @@ type Status struct {
 	NextRefresh time.Time // planned time of the next attempt; zero: not known yet
 	Claims      Claims    // claims of the current token
 
-	Active    *Leaf // the certificate that the current token was obtained with
+	Active    *Leaf // the certificate with which the current token was obtained
 	Candidate *Leaf // the newest one, if it is not active
 	Fallback  *Leaf // tried when Entra refuses the active one
 
 	CandidateErr *Error // why Entra refused the candidate; nil: not tried, or accepted
 
 	Failures        int       // number of failures since the last success
-	Err             *Error    // of the latest refresh; nil: it succeeded
+	Err             *Error    // error of the latest refresh; nil: it succeeded
 	LastToken       time.Time // when Entra last issued a token; zero: never
-	CertificatesErr error     // of the latest look-up; nil: it succeeded
+	CertificatesErr error     // error of the latest look-up; nil: it succeeded
 	LastCertificate time.Time // time of the latest look-up that succeeded; zero: never
 
 	ClockSkew time.Duration // local clock minus Entra's at the latest response
@@ -43,8 +43,8 @@ type Leaf struct {
 
 func leafOf(cert *x509.Certificate) Leaf {
 	var sha1Hex string
-	// The hash is a name and not a security function, so that FIPS 140-3 does
-	// not concern it.
+	// The hash is a name and not a security function, so FIPS 140-3 does not
+	// apply.
 	fips140.WithoutEnforcement(func() { sha1Hex = fmt.Sprintf("%X", sha1.Sum(cert.Raw)) })
 	return Leaf{
 		Subject:   cert.Subject.String(),
