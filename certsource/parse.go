@@ -15,11 +15,11 @@ import (
 // about 10 KB; Key Vault stores at most 25 KB.
 const maxSize = 1 << 20
 
-// Parse reads a certificate with its private key from the content of a PFX
-// (PKCS#12) or PEM file, or from the value of a Key Vault secret, in which a
-// PFX is encoded in base64. It recognises the format by the data. password is
-// the password of a PFX. PEM files with encrypted keys are refused. A UTF-8
-// byte order mark and Windows line ends are accepted.
+// Parse reads a certificate with its private key. data is the content of a PFX
+// (PKCS#12) or PEM file, or the value of a Key Vault secret, in which a PFX is
+// encoded in base64. It recognises the format by the data. password is the
+// password of a PFX. PEM files with encrypted keys are refused. A UTF-8 byte
+// order mark and Windows line ends are accepted.
 //
 // The leaf is the certificate that belongs to the key, at any position. The
 // chain follows it by issuer, and unrelated certificates are left out. Leaf is
@@ -40,7 +40,7 @@ func Parse(data []byte, password string) (*tls.Certificate, error) {
 
 // A bundle holds the keys and certificates of a file, in the file's order.
 type bundle struct {
-	keys  []any // as the x509 package returns them
+	keys  []any // types as package x509 returns them
 	certs []*x509.Certificate
 }
 

@@ -78,7 +78,7 @@ type Store struct {
 	content blockingCall[[]storeEntry]
 
 	mu   sync.Mutex
-	good []*tls.Certificate // newest first; the result of the latest poll that found a certificate
+	good []*tls.Certificate // newest first; from the latest poll that found a certificate
 }
 
 // These types are the interface to the operating system. Tests replace them.

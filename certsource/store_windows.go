@@ -144,7 +144,7 @@ func (e *windowsEntry) provider() (name string, legacy bool) {
 // context.
 type windowsKey struct {
 	handle   windows.Handle
-	entry    *windowsEntry // keeps the context alive, which may own the handle
+	entry    *windowsEntry // keeps the certificate context alive, which may own the handle
 	provider string
 	legacy   bool
 }

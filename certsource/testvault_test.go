@@ -41,7 +41,7 @@ type testVault struct {
 
 	versions  []*testVersion // newest first
 	mayList   bool
-	key       *rsa.PrivateKey // key that signs
+	key       *rsa.PrivateKey // the vault's private key, which makes signatures
 	secret    string          // client secret that Entra ID accepts
 	challenge string          // WWW-Authenticate, if not the usual one
 	requests  []string

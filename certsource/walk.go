@@ -69,8 +69,8 @@ func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
 	return v, err
 }
 
-// before returns the id of the version before id, "" if there is none or it is
-// not known. v is the version of id, or nil when Key Vault refused it.
+// before returns the id of the version before id, or "" if it knows of no such
+// version. v is the version of id, or nil when Key Vault refused it.
 func (w *walk) before(ctx context.Context, id string, v *version) string {
 	if v != nil && v.previous != "" {
 		return v.previous

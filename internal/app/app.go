@@ -1,6 +1,6 @@
-// Package app wires the product together and runs it: it makes the HTTP clients
-// from the configuration, passes certificates to the token keeper and tokens to
-// the proxy, opens the listeners, reloads files and drains.
+// Package app wires the product together and runs it. It makes the HTTP clients
+// from the configuration, and passes certificates to the token keeper and
+// tokens to the proxy. It opens the listeners, reloads files and drains.
 package app
 
 import (

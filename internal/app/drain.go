@@ -45,8 +45,8 @@ func (a *app) drain(server *httpserver.Server, clients []net.Listener) {
 	time.Sleep(c.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
 	defer cancel()
-	listener.CloseAll(clients) // connections to inherited sockets wait until the next process accepts them
-	a.handler.EndStreams()     // only now that the listeners are closed, so that the clients reconnect to the next process
+	listener.CloseAll(clients) // connections to inherited sockets then wait until the next process accepts them
+	a.handler.EndStreams()     // only now that the listeners are closed, so the clients reconnect to the next process
 	if c.ShutdownDelay < idleGrace {
 		time.Sleep(min(idleGrace, c.ShutdownTimeout))
 	}

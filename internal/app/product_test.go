@@ -62,7 +62,7 @@ type testProduct struct {
 	log    *testLog
 	memory *memnet.Network   // nil means real sockets
 	dial   httpclient.Dialer // replaces the connections to the services; set it before start
-	roots  *x509.CertPool    // not nil: the client connects by TLS and trusts these; set it before start
+	roots  *x509.CertPool    // not nil: the client connects by TLS and trusts these roots; set it before start
 
 	app     *app
 	clients string // address of the clients' listener

@@ -96,7 +96,7 @@ func (a *Authenticator) Reload() (changed bool, err error) {
 }
 
 // widened returns the number, from 1, of the first user who can open every
-// mailbox after a reload and could not before; 0 if there is none. It applies
+// mailbox after a reload and could not before; 0 if there is none. It is used
 // if there is no global allow-list. Such a user had patterns before, or is new
 // although all users had patterns. Errors contain the number instead of the
 // name, because /ready shows errors to any client.

@@ -18,8 +18,8 @@ type users struct {
 	list       config.ClientUsers
 	byName     map[string]*user
 	cost       int            // highest bcrypt cost of all hashes
-	base       *policy.Policy // policy that the users' patterns narrow; nil: that of the current allow-list
-	defaultOff bool           // base has no default mailbox although one is configured
+	base       *policy.Policy // policy that the users' patterns narrow; nil: the policy of the current allow-list
+	defaultOff bool           // the configured default mailbox is not in base
 	compare    func(hash, password []byte) error
 	verified   *recent[fingerprint]
 }

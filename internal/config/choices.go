@@ -95,8 +95,8 @@ type ListIDs string
 
 // The ways to treat an id whose mailbox cannot be read.
 const (
-	KnownIDs  ListIDs = "known"  // forward and count it
-	StrictIDs ListIDs = "strict" // refuse it
+	KnownIDs  ListIDs = "known"  // forward the request and count the id
+	StrictIDs ListIDs = "strict" // refuse the request
 )
 
 // UnmarshalText accepts exactly the constants.

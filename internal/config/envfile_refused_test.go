@@ -148,7 +148,7 @@ func TestEnvFileRefusesEverySettingWithoutPrefix(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"HMA_PORT", "HMA_SERVICE_PORT", "HMA_SERVICE_HOST"} { // Kubernetes sets these in the environment and in no file
+	for _, name := range []string{"HMA_PORT", "HMA_SERVICE_PORT", "HMA_SERVICE_HOST"} { // Kubernetes sets these names in the environment, but not in a file
 		if _, err := ParseEnvFile([]byte(name+"=8080\n"), nil); err == nil || !strings.Contains(err.Error(), "HMA_LISTEN") {
 			t.Errorf("%s: %v", name, err)
 		}

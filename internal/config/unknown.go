@@ -172,9 +172,9 @@ func (n settingNames) assignment(value string) string {
 }
 
 // foreign reports whether a platform derived the name from a service or a
-// setting: Kubernetes' service links, Nomad's addresses, Bash's exported
-// functions, and copies with a prefix such as Azure App Service's
-// APPSETTING_HMA_APP_ID, which have the value of the setting itself.
+// setting. It knows Kubernetes' service links, Nomad's addresses, Bash's
+// exported functions, and copies of settings with a prefix, such as Azure App
+// Service's APPSETTING_HMA_APP_ID. A copy must have the value of the setting.
 func foreign(name, value string, known map[string]string) bool {
 	if serviceLink.MatchString(name) || strings.HasPrefix(name, "NOMAD_") || strings.HasPrefix(name, "BASH_FUNC_") {
 		return true
@@ -231,9 +231,9 @@ var commonNames = map[string]bool{
 	"SHUTDOWN_DELAY": true, "SHUTDOWN_TIMEOUT": true, "TENANT_ID": true, "TLS_CERT_FILE": true, "TLS_COMPATIBILITY": true, "TLS_KEY_FILE": true,
 }
 
-// fold returns a name in the form in which names are compared: upper case,
-// full-width, Cyrillic and Greek letters replaced by the Latin letters that
-// they resemble, and invisible characters removed.
+// fold returns a name in the form in which names are compared. The result is in
+// upper case. Full-width, Cyrillic and Greek letters are replaced by the Latin
+// letters that they resemble, and invisible characters are removed.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Mn, r) {

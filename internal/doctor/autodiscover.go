@@ -43,7 +43,7 @@ const lookTime = 10 * time.Second
 
 // Autodiscover searches for the Exchange of a mailbox as clients on this
 // machine do. It sends requests to each location that clients try, in the order
-// that most clients use, and reports the first location that does not lead to
+// that most clients use. It reports the first location that does not lead to
 // hmaproxy. It needs a running hmaproxy and no settings. It sends no
 // credentials.
 func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {

@@ -114,7 +114,7 @@ func (s *session) get(ctx context.Context, rec *recorder, header http.Header) (r
 	}
 	defer resp.Body.Close()
 	r := response{status: resp.StatusCode, header: resp.Header, clock: readClock(resp.Header)}
-	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body ends early, its beginning is evaluated
+	r.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body ends early, the part received is evaluated
 	return r, nil
 }
 

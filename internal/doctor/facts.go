@@ -14,8 +14,8 @@ import (
 )
 
 // facts holds everything that checks gather. Each field is written by the
-// gather functions that its comment names, and read by the evaluate functions of
-// the same check and of later ones.
+// gather functions that its comment names, and read by the evaluate functions
+// of the same check and of later checks.
 type facts struct {
 	config *config.Config // nil when there is no valid configuration
 	names  names
@@ -95,7 +95,7 @@ func (t tokenFacts) grant() token.Grant {
 
 // ewsFacts are Exchange's responses to GetFolder with the token.
 type ewsFacts struct {
-	unnamed   ewsResponse // to a request that named no mailbox
+	unnamed   ewsResponse // response to a request that named no mailbox
 	mailbox   ewsResponse
 	forbidden ewsResponse
 	expect    expectFacts
@@ -145,7 +145,7 @@ type route struct {
 	proxy       string // host:port of the corporate proxy, "" without one
 	proxyTLS    string // host of the corporate proxy until the TLS handshake with the proxy itself (https://proxy) has ended
 	proxyStatus int    // the proxy's status when it refused CONNECT, else 0
-	remote      string // address that was connected to
+	remote      string // address of the connection
 	connected   bool
 	dials       int // number of connections opened; the product's transport opens a second one after a handshake without a response
 }

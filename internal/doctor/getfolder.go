@@ -79,7 +79,7 @@ func readEWSResponse(resp *http.Response, err error) ewsResponse {
 	}
 	defer resp.Body.Close()
 	r := ewsResponse{sent: true, status: resp.StatusCode, header: resp.Header}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body ends early, its beginning is evaluated
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // if the body ends early, the part received is evaluated
 	if m := responseCode.FindSubmatch(body); m != nil {
 		r.code = string(m[1])
 	}

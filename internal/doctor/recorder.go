@@ -109,7 +109,7 @@ func (rec *recorder) verify(state tls.ConnectionState, roots *x509.CertPool) err
 	chain := state.PeerCertificates
 	rec.mu.Lock()
 	name := rec.c.target.url.Hostname()
-	if rec.c.route.proxyTLS != "" { // this handshake is with the proxy; the one with the target follows
+	if rec.c.route.proxyTLS != "" { // this handshake is with the proxy; the handshake with the target follows
 		name = rec.c.route.proxyTLS
 	}
 	rec.mu.Unlock()

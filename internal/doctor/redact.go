@@ -16,10 +16,10 @@ const (
 // jwt matches what looks like a token or an assertion.
 var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
 
-// A redactor removes secrets from Results. It is a second line of defence:
+// A redactor removes secrets from Results. It is a second line of defence.
 // Results consist of this module's own texts and of short values that should
-// hold no secret, but the reason in a response and the names in a certificate
-// come from outside.
+// hold no secret. But some of these values come from outside, such as the
+// reason in a response and the names in a certificate.
 type redactor struct {
 	secrets []string
 }

@@ -14,7 +14,7 @@ const (
 	writeSize   = 32 << 10              // bytes after which lines are written without waiting for maxDelay
 	maxQueued   = 1 << 20               // bytes; while a write blocks, further lines are dropped
 	closeWait   = time.Second           // wait for the last lines at the end of the process
-	blockedTime = 5 * time.Second       // a write that takes longer is reported as blocked
+	blockedTime = 5 * time.Second       // a write that takes longer counts as blocked
 )
 
 // A queue writes lines in its own goroutine, so that a log that blocks never
@@ -39,7 +39,7 @@ type queue struct {
 type drops struct {
 	total    uint64    // since the start
 	reported uint64    // lines that a log line has already reported
-	last     time.Time // time of the latest one
+	last     time.Time // time of the latest dropped line
 }
 
 // add counts a line.

@@ -17,7 +17,7 @@ import (
 type conn struct {
 	config    *Config
 	transport *Transport // the attempt that uses the connection; nil until it is connected
-	tcp       net.Conn   // as Config.Dial returned it
+	tcp       net.Conn   // connection that Config.Dial returned
 	wire      *wire
 	tls       *tls.Conn
 	state     *tls.ConnectionState

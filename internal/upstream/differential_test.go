@@ -75,7 +75,7 @@ type testRequest struct {
 	method string // "" is GET, or POST with a body
 	body   string
 	stream bool  // the body does not support GetBody
-	length int64 // the Content-Length to announce; 0: that of body; -1: unknown
+	length int64 // the Content-Length to announce; 0: the length of body; -1: unknown
 	fails  bool  // the body fails after its last byte
 	header http.Header
 	close  bool

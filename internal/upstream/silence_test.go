@@ -55,7 +55,7 @@ func TestSilenceVerdict(t *testing.T) {
 // TestSilentUpload uploads to a server. The test makes up which bytes the
 // server has acknowledged.
 func TestSilentUpload(t *testing.T) {
-	s := httptest.NewTLSServer(nil) // for its certificate, outside of the bubbles
+	s := httptest.NewTLSServer(nil) // only its certificate is used; it must be made outside of the bubbles
 	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	s.Close()

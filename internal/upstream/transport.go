@@ -1,10 +1,10 @@
 // Package upstream is an HTTP/1.1 client for one server over TLS, for use in a
 // proxy. New returns an http.RoundTripper.
 //
-// For one server it does the same as http.Transport at less cost: the goroutine
-// that calls RoundTrip writes a short request and reads its response itself,
-// where http.Transport uses separate goroutines for both. It supports no other
-// protocol, no compression and no second server, so that an access token in a
+// For one server it does what http.Transport does, at less cost. The goroutine
+// that calls RoundTrip writes a short request and reads the response itself,
+// while http.Transport uses a goroutine for each. Package upstream supports no
+// other protocol, no compression and no second server, so an access token in a
 // request reaches one server only.
 //
 // It never sends a request twice if the server may have received it; see
@@ -123,10 +123,11 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 // TLSHandshakeDone, GotConn, Got100Continue, Got1xxResponse and
 // GotFirstResponseByte. Package net calls those about DNS and TCP.
 //
-// A request is sent once, with two exceptions. Both require that the connection
-// has served a request before and then failed: either the operating system
-// accepted no byte of the new request, or the request is a GET or HEAD and no
-// byte of a response was received.
+// A request is sent once, with two exceptions. Each requires that the
+// connection has served a request before and has now failed. The first
+// exception is that the operating system accepted no byte of the new request.
+// The second is that the request is a GET or HEAD and no byte of a response was
+// received.
 //
 // When the response begins before the request's body was sent, the body is
 // still sent until the response has been read, and for 50 ms after that, as

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// An upload sends a message whose body is long or not in memory, in its own
-// goroutine, because a server may respond before it has received the whole body.
+// An upload sends a message whose body is long or not in memory. It does so in
+// its own goroutine, because a server may respond before it has received the
+// whole body.
 type upload struct {
 	attempt    *attempt
 	decision   chan bool     // receives whether to send the body, if the request has "Expect: 100-continue"

@@ -20,7 +20,7 @@ type wire struct {
 	received bool                // the server has sent something; used only by the goroutine that reads
 	probe    func() socket.State // if set, Read returns what has been received and never waits
 
-	mu       sync.Mutex // needed because TLS may write in the goroutine that reads, for example a key update
+	mu       sync.Mutex // needed because TLS may also write in the goroutine that reads, for example for a key update
 	gathered []byte     // if not nil, Write appends to it until flush
 }
 
