@@ -212,7 +212,7 @@ func givenSettings(inv *invocation) (values map[string]string, names []string, e
 	return values, names, nil
 }
 
-// isOwnSetting reports whether a name is that of a setting that only this
+// isOwnSetting reports whether name is the name of a setting that only this
 // program uses.
 func isOwnSetting(name string) bool {
 	return strings.HasPrefix(name, "HMA_") && config.Form(name) != ""

@@ -175,7 +175,7 @@ func runService(ctx context.Context, inv *invocation) error {
 	defer log.Close()
 	// When any user logs off, Go delivers SIGTERM. Only the service manager may end
 	// a service, so the signal goes to a channel that is not read. Without a
-	// receiver it would end the process.
+	// receiver the signal would end the process.
 	signal.Reset(syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
 	quiet := *inv

@@ -88,8 +88,8 @@ func runTLSSetup(_ context.Context, inv *invocation) error {
 	return err
 }
 
-// certificateNames returns the names in the arguments, or without arguments
-// those of HMA_HOST_NAMES, in the form in which names are compared.
+// certificateNames returns the names in the arguments, in the form in which names
+// are compared. Without arguments it returns the names in HMA_HOST_NAMES.
 func certificateNames(inv *invocation) ([]string, error) {
 	given := strings.Join(inv.args, ",")
 	if len(inv.args) == 0 {
