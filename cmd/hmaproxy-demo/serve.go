@@ -50,7 +50,7 @@ developer page, with request and response bodies, faults to inject and mail to d
 // work with the demo.
 const preferredAdmin = "127.0.0.1:8081"
 
-// preferredPage is the address of the developer page if it is free.
+// preferredPage is the address of the developer page, if that address is free.
 const preferredPage = "127.0.0.1:8082"
 
 // serve keeps emulator and product running until ctx ends.

@@ -18,7 +18,7 @@ import (
 // Limits of the data that the developer page keeps.
 const (
 	keptCalls = 200
-	keptBody  = 256 << 10 // kept of each request and response
+	keptBody  = 256 << 10 // bytes kept of each body
 )
 
 // A call is one request of a client and its response, as they were on the wire
