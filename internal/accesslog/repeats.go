@@ -52,7 +52,7 @@ type repeats struct {
 
 type repeatedLine struct {
 	thinning *logging.Thinning
-	omitted  int // number of lines left out since the last report of that number
+	omitted  int // number of lines left out that report has not logged yet
 	last     time.Time
 }
 
