@@ -73,10 +73,10 @@ func New(config Config) *Watcher { return &Watcher{config: config} }
 // Variable returns the setting that names the files.
 func (w *Watcher) Variable() string { return w.config.Variable }
 
-// Err returns why the content of the files is not current, nil if it is. It
-// returns an error only after two consecutive failed checks, because a pair of
-// files is not replaced at one moment, and editors write a file in several
-// steps.
+// Err returns why the content of the files is not current, or nil if the content
+// is current. It returns an error only after two consecutive failed checks,
+// because a pair of files is not replaced at one moment, and editors write a file
+// in several steps.
 func (w *Watcher) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
