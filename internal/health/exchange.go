@@ -32,8 +32,8 @@ type ExchangeState struct {
 type ExchangeFailure struct {
 	At     time.Time
 	Reason proxy.Reason     // reason of the failure; ReasonNone for a SOAP fault
-	Fault  ews.ResponseCode // response code of the SOAP fault; "" without one
-	Status int              // status of the response; 0 without one
+	Fault  ews.ResponseCode // response code of the SOAP fault; "" without a SOAP fault
+	Status int              // status of the response; 0 without a response
 	Cause  string           // cause, in words
 	Remedy string           // remedy, in words
 }
