@@ -12,11 +12,11 @@ import (
 )
 
 // slots limits the connections of several listeners together. When all slots are
-// taken, a new connection takes the slot of another one. It takes that of the
-// connection that has been without a request for the longest time. If every
-// connection has a request, it takes that of the request that has waited longest
-// for its client. A connection that loses its slot before it is served gets
-// ErrorServerBusy, and stays open briefly for that response.
+// taken, a new connection takes the slot of another connection: of the one that
+// has been without a request for the longest time. If every connection has a
+// request, it is the connection whose request has waited longest for its client.
+// A connection that loses its slot before it is served gets ErrorServerBusy, and
+// stays open briefly for that response.
 type slots struct {
 	limit   int
 	minIdle time.Duration // time that a connection must have been idle before it may be closed

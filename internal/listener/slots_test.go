@@ -91,7 +91,7 @@ func TestLongestIdleConnectionGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)
 		first, second := s.connect(0), s.connect(0)
-		for _, c := range []net.Conn{second, first} { // so that the second connection has been idle for longer
+		for _, c := range []net.Conn{second, first} { // second first, so it has been idle for longer
 			if got := get(c, "/"); got != 200 {
 				t.Fatalf("status %d", got)
 			}
