@@ -32,14 +32,14 @@ type AllowList struct {
 
 // Log describes the log.
 type Log struct {
-	Dropped uint64 // lines, since the start
+	Dropped uint64 // number of lines dropped since the start
 	Alarm   bool   // whether lines are being dropped, or the log's file cannot be written
 }
 
 // A File is a reloaded file, identified by its setting.
 type File struct {
 	Variable string
-	Failed   bool // whether it could not be reloaded
+	Failed   bool // whether the file could not be reloaded
 }
 
 // Observe adds the gauges of a state. state is called at each scrape. Call
