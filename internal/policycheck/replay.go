@@ -145,9 +145,10 @@ func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
 	return narrowed, narrowed != nil
 }
 
-// identity returns the mailbox that a request named, zero for none, and its
-// login name. If hmaproxy added the mailbox, it is the login user or the
-// default mailbox, and is returned as the login name.
+// identity returns the mailbox that a request named, or the zero Identity if it
+// named none, and the request's login name. If hmaproxy added the mailbox, this
+// is the login user or the default mailbox, and identity returns it as the login
+// name.
 func identity(r *proxy.Record) (id ews.Identity, login string) {
 	switch {
 	case r.Injected:
