@@ -17,8 +17,8 @@ func TestText(t *testing.T) {
 		"a\u009bb":           `a\u009bb`,      // CSI in one character
 		"a\x9bb":             `a\x9bb`,        // the same character as a single byte
 		"\u200bzero":         `\u200bzero`,    // no width
-		"e\u0301\u0301":      `e\u0301\u0301`, // marks pile up
-		"\U000e0041":         `\U000e0041`,    // a tag
+		"e\u0301\u0301":      `e\u0301\u0301`, // combining marks, which can cover other lines
+		"\U000e0041":         `\U000e0041`,    // a tag character
 		"a\x7f\x00":          `a\x7f\x00`,
 		"\xff\xfe":           `\xff\xfe`,
 		"replacement \ufffd": "replacement \ufffd",
