@@ -34,11 +34,11 @@ type Request struct {
 	Valid time.Duration // lifetime of the certificate and its authority
 }
 
-// A Bundle contains PEM texts.
+// A Bundle contains the certificates and the key, in PEM.
 type Bundle struct {
 	Authority []byte // the authority's certificate, which clients must trust
 	Chain     []byte // the listener's certificate
-	Key       []byte // its private key, PKCS #8
+	Key       []byte // the listener's private key, PKCS #8
 	Expires   time.Time
 }
 
