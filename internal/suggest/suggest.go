@@ -43,7 +43,7 @@ type LeftOut struct {
 type Operation struct {
 	Name     string
 	Requests int64
-	Why      string // why it is refused by default, a clause; "" if it is not
+	Why      string // why the operation is refused by default, a clause; "" if it is allowed
 }
 
 // A ClientList has the patterns for one client user.
