@@ -41,7 +41,7 @@ type Counts struct {
 	Outcomes [outcome.Count]int64 // in the order of outcome.All
 	BytesIn  int64
 	BytesOut int64
-	Opened   int64 // Exchange responded with 200
+	Opened   int64 // number of requests for which opened returned true
 	First    time.Time
 	Last     time.Time
 }
@@ -250,8 +250,8 @@ func (t *Traffic) addMailbox(r *proxy.Record, o outcome.Outcome) {
 }
 
 // nonExistent is the response code for an address without a mailbox in this
-// organisation's Exchange Server, because it was removed, moved to Exchange
-// Online, or mistyped.
+// organisation's Exchange Server. The mailbox was removed or moved to Exchange
+// Online, or the address was mistyped.
 const nonExistent = "ErrorNonExistentMailbox"
 
 func (t *Traffic) addOperation(r *proxy.Record, o outcome.Outcome) {
@@ -269,9 +269,9 @@ func (t *Traffic) addOperation(r *proxy.Record, o outcome.Outcome) {
 	op.durations.add(r.Duration)
 }
 
-// operationName returns the schema's name of the operation. For an operation
-// that is not in the schema it returns the client's spelling, and "" for a
-// request without one.
+// operationName returns the schema's name of the operation. For an operation that
+// is not in the schema it returns the client's spelling. For a request without an
+// operation it returns "".
 func operationName(r *proxy.Record) string {
 	if r.Known == string(ews.OtherOperation) {
 		return bounded(r.Operation)

@@ -179,8 +179,8 @@ func requestsAt(list ...time.Duration) *Summary {
 
 func TestGaps(t *testing.T) {
 	const h, m = time.Hour, time.Minute
-	// On each of the days there are ten requests, an hour apart, so that a night
-	// lasts 15 hours.
+	// On each of the days there are ten requests, an hour apart, so a night lasts 15
+	// hours.
 	workdays := func(days ...int) (list []time.Duration) {
 		for _, day := range days {
 			for i := range 10 {
