@@ -17,8 +17,8 @@ type Markup string
 //go:embed base.css
 var baseCSS Markup
 
-// CSS returns the common style sheet of all pages: light and dark colours,
-// those of outcomes, charts, cards and tables.
+// CSS returns the common style sheet of all pages: the colours for light and dark
+// mode and for outcomes, and the styles of charts, cards and tables.
 func CSS() Markup { return baseCSS }
 
 // A Writer collects a page. Its zero value is empty and ready for use.
@@ -38,7 +38,7 @@ func (w *Writer) Text(s string) { w.b.WriteString(html.EscapeString(s)) }
 func (w *Writer) Number(n int) { w.b.WriteString(strconv.Itoa(n)) }
 
 // Attribute writes a space, name and the quoted value. It does not check URLs:
-// name must not be that of a link, a style or an event.
+// name must not be the attribute of a link, a style or an event.
 func (w *Writer) Attribute(name Markup, value string) {
 	w.Markup(" ")
 	w.Markup(name)
