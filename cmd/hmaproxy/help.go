@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"hmaproxy/internal/config"
+	"hmaproxy/internal/textwrap"
 )
 
 const overview = `hmaproxy - a local auth proxy for legacy Exchange Web Services clients
@@ -73,7 +74,7 @@ func (c command) help() []byte {
 	}
 	for _, f := range c.flags {
 		fmt.Fprintf(&b, "  -%s\n", strings.TrimSpace(f.name+" "+f.value))
-		config.Wrap(&b, f.usage)
+		b.WriteString(textwrap.Fill(f.usage, "        ", "        "))
 	}
 	b.WriteString("\nexit status:\n")
 	writeExits(&b, c.exits)

@@ -83,3 +83,62 @@ func TestTopics(t *testing.T) {
 		t.Errorf("topics %q, want %q", got, want)
 	}
 }
+
+// TestErrorsFitTheTerminal prints mistakes on the command line and in the settings
+// as on a terminal. Where no terminal reads it, a problem is one line.
+func TestErrorsFitTheTerminal(t *testing.T) {
+	settings := []string{
+		"HMA_EWS_URL=http://mail.contoso.com/EWS/Exchange.asmx", "HMA_ALLOWED_MAILBOXES=*@contoso.com,!ceo@contoso.com,*", "HMA_LISTEN=0.0.0.0:8080",
+		"HMA_TENANT_ID=contoso", "HMA_KEY_VAULT_CERT_NAME=HMA Cert", "HMA_KEY_VAULT_CLIENT_SECRET=00000000-0000-0000-0000-000000000000",
+		"HMA_ALLOW_LIST_MODE=of", "HMA_LOG_LEVEL=loud", "HMA_MAX_BODY=1", "HMA_DRAIN_TIMEOUT=1", "hma_app_id=x", "HMA_TLS_CERT_FILE=/nowhere",
+	}
+	wrapped := 0
+	for _, tc := range []struct {
+		line    string
+		environ []string
+		code    int
+	}{
+		{"/etc/hmaproxy/hmaproxy.env", nil, 2},
+		{"srve", nil, 2},
+		{"nothing-like-a-command", nil, 2},
+		{"doctor -mailbx alice@contoso.com", nil, 2},
+		{"health upp", nil, 2},
+		{"policy", nil, 2},
+		{"policy tset", nil, 2},
+		{"policy test -operation FindItem x", nil, 2},
+		{"report -html -csv -suggest hmaproxy.log", nil, 2},
+		{"hash-password secret", nil, 2},
+		{"hash-password", nil, 2},
+		{"init HMA_KEY_VAULT_CLIENT_SECRET=x", nil, 2},
+		{"init HMA_NOTHING=x", nil, 2},
+		{"tls-setup -days 99999 x", nil, 2},
+		{"tls-setup auto_discover.contoso.com", nil, 2},
+		{"service install", nil, 2},
+		{"-env-file a.env -env-file b.env", nil, 2},
+		{"serve", nil, 78},
+		{"serve", settings, 78},
+		{"-env-file /nowhere/hmaproxy.env", nil, 78},
+	} {
+		t.Run(tc.line, func(t *testing.T) {
+			var out bytes.Buffer
+			err := run(t.Context(), strings.Fields(tc.line), tc.environ, stdio{strings.NewReader(""), &out, &out})
+			if exitCode(err) != tc.code {
+				t.Fatalf("exit code %d, want %d: %v", exitCode(err), tc.code, err)
+			}
+			text := errorText(err, true)
+			for line := range strings.Lines(text) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
+					t.Errorf("a line of %d columns: %q", n, line)
+				}
+			}
+			if want := "hmaproxy: " + err.Error() + "\n"; errorText(err, false) != want || !slices.Equal(strings.Fields(text), strings.Fields(want)) {
+				t.Errorf("%q and %q, want the words of %q", errorText(err, false), text, want)
+			} else if text != want {
+				wrapped++
+			}
+		})
+	}
+	if wrapped < 3 {
+		t.Errorf("only %d errors were too long for a line", wrapped)
+	}
+}

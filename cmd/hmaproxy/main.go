@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"hmaproxy/internal/textwrap"
 )
 
 func main() {
@@ -19,9 +21,19 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE) // the process must continue when the reader of its log ends; systemd would treat an end by SIGPIPE as a clean stop
 	err := run(untilStopped(), os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "hmaproxy:", err)
+		fmt.Fprint(os.Stderr, errorText(err, isTerminal(os.Stderr.Fd())))
 	}
 	os.Exit(exitCode(err))
+}
+
+// errorText returns what is printed for an error. On a terminal its lines are at
+// most 100 columns wide. A journal gets each line of the error as one record.
+func errorText(err error, terminal bool) string {
+	text := fmt.Sprintln("hmaproxy:", err)
+	if terminal {
+		text = textwrap.Lines(text)
+	}
+	return text
 }
 
 // untilStopped returns a context that ends at the first SIGTERM or interrupt.

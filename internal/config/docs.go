@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"hmaproxy/internal/textwrap"
 )
 
 //go:generate go test -run ^TestDocumentation$ -update .
@@ -75,7 +76,7 @@ func Usage(w io.Writer) error {
 		fmt.Fprintf(&b, "%s:\n", s.title)
 		for _, v := range s.variables {
 			fmt.Fprintf(&b, "  %s\n", v.name)
-			Wrap(&b, v.desc+" Expects "+v.form+". "+v.usageDefault())
+			b.WriteString(textwrap.Fill(v.desc+" Expects "+v.form+". "+v.usageDefault(), "        ", "        "))
 		}
 	}
 	_, err := w.Write(b.Bytes())
@@ -92,27 +93,6 @@ func (v variable) usageDefault() string {
 		return "Default: " + v.absent + "."
 	}
 	return ""
-}
-
-// Wrap writes text as an indented paragraph, at most 100 columns wide.
-func Wrap(b *bytes.Buffer, text string) {
-	const indent, width = "        ", 100
-	column := 0
-	for word := range strings.FieldsSeq(text) {
-		length := utf8.RuneCountInString(word)
-		if column > 0 && column+1+length <= width {
-			b.WriteByte(' ')
-			column += 1 + length
-		} else {
-			if column > 0 {
-				b.WriteByte('\n')
-			}
-			b.WriteString(indent)
-			column = len(indent) + length
-		}
-		b.WriteString(word)
-	}
-	b.WriteByte('\n')
 }
 
 type section struct {

@@ -104,14 +104,13 @@ func TestFederatedCredentials(t *testing.T) {
 				r := newTestSetup(t, emulator.Config{})
 				setup(r)
 				report := r.examine()
-				text := report.text
 				for _, want := range []string{"federated credential (experimental)", "HMA_APP_AUTH other than certificate is experimental", "appidacr “2”", "hmaproxy doctor -mailbox"} {
-					if !strings.Contains(text, want) {
+					if !report.contains(want) {
 						t.Errorf("the report lacks %q", want)
 					}
 				}
-				if strings.Contains(text, "✗") {
-					t.Errorf("a check failed:\n%s", text)
+				if report.contains("✗") {
+					t.Errorf("a check failed:\n%s", report.text)
 				}
 			})
 		})

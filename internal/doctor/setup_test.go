@@ -20,6 +20,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"hmaproxy/internal/config"
 	"hmaproxy/internal/doctor"
@@ -283,10 +284,30 @@ func (r *testSetup) examine() outcome {
 	r.close()
 	r.noSecrets(b.String() + j.String())
 	r.namesExist(b.String())
+	r.fitsTerminal(b.String())
 	if os.Getenv("DOCTOR_SHOW") != "" {
 		r.t.Log("\n" + b.String())
 	}
 	return outcome{all, b.String(), doctor.ExitCode(all), longest}
+}
+
+// fitsTerminal checks that lines with more than one word after their indentation
+// are at most 100 columns wide, unless a command in them must not be broken.
+func (r *testSetup) fitsTerminal(text string) {
+	r.t.Helper()
+	command := regexp.MustCompile(`(?:^|[\s(])--?[A-Za-z]`)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if utf8.RuneCountInString(line) > 100 && len(strings.Fields(line)) > 1 && !command.MatchString(line) {
+			r.t.Errorf("a line of %d columns: %q", utf8.RuneCountInString(line), line)
+		}
+	}
+}
+
+// contains reports whether the printed text holds part, however the lines of
+// either are broken.
+func (o outcome) contains(part string) bool {
+	return strings.Contains(strings.Join(strings.Fields(o.text), " "), strings.Join(strings.Fields(part), " "))
 }
 
 // grace is how long clients have to close the connections that doctor used.

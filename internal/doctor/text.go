@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
+
+	"hmaproxy/internal/textwrap"
 )
 
 // A Text writes Results as text: one line for each, followed by cause and
@@ -33,16 +36,17 @@ var (
 // Report writes one Result.
 func (t *Text) Report(r Result) {
 	mark, line := marks[r.Status], r.Title
-	if t.o.Color {
-		mark = colors[r.Status] + mark + "\x1b[0m"
-	}
 	switch {
 	case r.Status == Skipped:
 		line += ": not run: " + r.Detail
 	case r.Status != OK || t.o.Verbose:
 		line += ": " + r.Detail
 	}
-	fmt.Fprintf(t.w, "%s %s\n", mark, line)
+	line = textwrap.Fill(line, mark+" ", "  ")
+	if t.o.Color {
+		line = strings.Replace(line, mark, colors[r.Status]+mark+"\x1b[0m", 1)
+	}
+	io.WriteString(t.w, line)
 	t.lines("cause:  ", []string{r.Cause})
 	t.lines("repair: ", r.Repair)
 	t.lines("warning: ", r.Warnings)
@@ -51,11 +55,22 @@ func (t *Text) Report(r Result) {
 	}
 }
 
+// hasCommand matches texts with a flag in them. Such a text is or holds a command
+// to copy, and a command that is broken into two lines would not work.
+var hasCommand = regexp.MustCompile(`(?:^|[\s(])--?[A-Za-z]`)
+
+// lines writes each text on a line, or several if it is long. The label stands
+// before the first text.
 func (t *Text) lines(label string, list []string) {
 	for _, s := range list {
 		if s != "" {
-			fmt.Fprintf(t.w, "    %s%s\n", label, s)
-			label = strings.Repeat(" ", len(label))
+			indent := strings.Repeat(" ", len("    "+label))
+			if hasCommand.MatchString(s) {
+				fmt.Fprintf(t.w, "    %s%s\n", label, s)
+			} else {
+				io.WriteString(t.w, textwrap.Fill(s, "    "+label, indent+"  "))
+			}
+			label = indent[len("    "):]
 		}
 	}
 }
@@ -66,7 +81,7 @@ func (t *Text) Summary(all []Result) {
 	if !t.o.Verbose {
 		line += " -v shows what each check observed."
 	}
-	fmt.Fprintf(t.w, "\n%s\n", line)
+	io.WriteString(t.w, "\n"+textwrap.Fill(line, "", ""))
 }
 
 // summary returns a summary of all Results.

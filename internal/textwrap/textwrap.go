@@ -1,0 +1,59 @@
+// Package textwrap breaks texts for people into lines that fit a terminal.
+package textwrap
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Width is the greatest number of columns of a line. All characters that this
+// program prints are one column wide.
+const Width = 100
+
+// Fill returns text as lines of at most [Width] columns, each with a newline at
+// its end. The first line begins with first, the others begin with rest. Lines
+// break at white space only, so that a word which is longer than a line, such as
+// a URL, remains whole; other white space becomes one space.
+func Fill(text, first, rest string) string {
+	var b strings.Builder
+	b.WriteString(first)
+	column, empty := utf8.RuneCountInString(first), true
+	for word := range strings.FieldsSeq(text) {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case empty:
+		case column+1+length <= Width:
+			b.WriteByte(' ')
+			column++
+		default:
+			b.WriteString("\n" + rest)
+			column = utf8.RuneCountInString(rest)
+		}
+		b.WriteString(word)
+		column += length
+		empty = false
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+// Lines returns text with every line longer than [Width] columns broken as Fill
+// does. Lines that fit are unchanged. The lines that a line is broken into begin
+// with its own indentation and two more spaces.
+func Lines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		body := strings.TrimSuffix(line, "\n")
+		if utf8.RuneCountInString(body) <= Width {
+			b.WriteString(line)
+			continue
+		}
+		indent := body[:len(body)-len(strings.TrimLeft(body, " "))]
+		filled := Fill(body, indent, indent+"  ")
+		if body == line {
+			filled = strings.TrimSuffix(filled, "\n")
+		}
+		b.WriteString(filled)
+	}
+	return b.String()
+}
