@@ -190,6 +190,10 @@ func extract(ctx context.Context, file, folder string) (string, error) {
 // made are files that the commands of the documents create.
 var made = []string{"./client-secret", "./hmaproxy_amd64.deb", "./mailboxes.txt"}
 
+// programs are the names of the program in the documents. The documents are the
+// same in every archive, and the program has one of these names.
+var programs = []string{"./hmaproxy", "./hmaproxy.exe", "../../hmaproxy.exe"}
+
 // documentProblems returns the wrong links, paths and commands in the documents
 // of a folder. It runs program to find out which commands exist.
 func documentProblems(ctx context.Context, folder, program string) ([]string, error) {
@@ -197,7 +201,7 @@ func documentProblems(ctx context.Context, folder, program string) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	problems := append(tree.DeadLinks(), tree.MissingPaths(made...)...)
+	problems := append(tree.DeadLinks(), tree.MissingPaths(slices.Concat(made, programs)...)...)
 	if len(tree.Documents()) < 12 {
 		problems = append(problems, fmt.Sprintf("only these documents: %q", tree.Documents()))
 	}
