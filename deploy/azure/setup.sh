@@ -152,6 +152,16 @@ readonly address="($atom)(\.$atom)*@$label(\.$label)*"
 readonly decimal='(0|[1-9][0-9]*)'
 readonly entry="^($address|\*@$label(\.$label)*|[Uu][Pp][Nn]:$address|[Ss][Ii][Dd]:[Ss]-1-$decimal(-$decimal){1,15}|[Gg][Uu][Ii][Dd]:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\$"
 
+# misread refuses addresses that are valid and were probably meant as an exception,
+# a variable or an assignment. hmaproxy refuses them too.
+misread() {
+    local value=$1
+    [[ ${value,,} != upn:* ]] || value=${value#*:}
+    [[ $value == *@* && $value != \*@* ]] || return 1
+    value=${value%@*}
+    [[ $value == *=* || $value == *'${'* || $value == *'{{'* || $value =~ ^\$[A-Z_]+$ || ! $value =~ ^[A-Za-z0-9_\$] ]]
+}
+
 # check_list refuses an allow-list that hmaproxy would refuse, before anything
 # is changed. "*" alone means every mailbox, on purpose.
 check_list() {
@@ -161,6 +171,10 @@ check_list() {
     IFS=, read -ra items <<<"$list"
     for item in "${items[@]}"; do
         item=${item#"${item%%[![:blank:]]*}"} item=${item%"${item##*[![:blank:]]}"}
+        if misread "$item"; then
+            say "setup.sh: -m: $item looks like an exception, a variable or an assignment; expected the addresses that are allowed, and no others"
+            exit 2
+        fi
         if [[ $item =~ $entry ]] && fits "$item"; then continue; fi
         say "setup.sh: -m: $item is not a valid allow-list entry; valid: alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, guid:01234567-…, separated by commas"
         exit 2

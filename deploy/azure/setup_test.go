@@ -7,13 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"hmaproxy/internal/config"
-	"hmaproxy/proxy/policy"
 )
 
 // A tenant is the state of the double of az, kept over several runs of setup.sh.
@@ -563,18 +563,77 @@ func TestDropRole(t *testing.T) {
 	}
 }
 
-// TestAllowListGrammar checks that -m accepts the same entries as hmaproxy.
-func TestAllowListGrammar(t *testing.T) {
-	for _, entry := range []string{
+// allowListEntries are valid and invalid entries of an allow-list.
+func allowListEntries() []string {
+	return []string{
 		"alice@contoso.com", "*@contoso.com", "upn:alice@contoso.com", "UPN:alice@contoso.com", "sid:S-1-5-21-1-2-3-500", "o'neil@x.contoso.com", "a|b`c@contoso.com", "a$b@contoso.com",
 		"alice", "@contoso.com", "a*@contoso.com", "*@*.contoso.com", "a..b@contoso.com", "a@-contoso.com", "sid:1-5", "sid:S-1-5-x", "upn:alice", "smtp:alice@contoso.com", "a b@contoso.com", "<a@contoso.com>", "a%b@contoso.com", "a@contoso.com.",
 		"guid:01234567-89ab-cdef-0123-456789abcdef", "guid:00000000-0000-0000-0000-000000000000", "sid:S-1-5-21-4294967295", "sid:S-1-5-21-4294967296", "sid:S-1-5-021", "sid:S-1-281474976710655-1", "sid:S-1-281474976710656-1", "sid:S-1-5-99999999999999999999",
 		strings.Repeat("a", 64) + "@contoso.com", strings.Repeat("a", 65) + "@contoso.com", "*@" + strings.Repeat("a.", 125) + "aa", "*@" + strings.Repeat("a.", 125) + "aaa", "é@contoso.com",
-	} {
-		_, err := policy.ParsePatterns(entry)
+		"!ceo@contoso.com", "-ceo@contoso.com", "^ceo@contoso.com", "~ceo@contoso.com", "upn:!ceo@contoso.com", "c!eo@contoso.com", "mail=a@contoso.com", "upn:a=b@contoso.com",
+		"$USER@contoso.com", "${USER}@contoso.com", "{{user}}@contoso.com", "{a@contoso.com", "$user@contoso.com", "_a@contoso.com", "'a@contoso.com", "a{{b@contoso.com",
+	}
+}
+
+// accepted reports whether HMA_ALLOWED_MAILBOXES accepts an entry.
+func accepted(entry string) bool {
+	var mailboxes config.Mailboxes
+	return mailboxes.UnmarshalText([]byte(entry)) == nil
+}
+
+// TestAllowListGrammar checks that -m accepts the same entries as
+// HMA_ALLOWED_MAILBOXES.
+func TestAllowListGrammar(t *testing.T) {
+	for _, entry := range allowListEntries() {
 		_, stderr, code := newTenant(t).run("-e", basic[1], "-v", "contoso", "-m", entry)
-		if taken := code != 2; taken != (err == nil) {
-			t.Errorf("%q: setup.sh accepts it: %v, hmaproxy: %v\n%s", entry, taken, err, stderr)
+		if taken := code != 2; taken != accepted(entry) {
+			t.Errorf("%q: setup.sh accepts it: %v, hmaproxy: %v\n%s", entry, taken, accepted(entry), stderr)
+		}
+	}
+}
+
+// TestTerraformAllowListGrammar checks that the validations of allowed_mailboxes
+// accept the same entries as HMA_ALLOWED_MAILBOXES. Terraform evaluates them
+// without a provider.
+func TestTerraformAllowListGrammar(t *testing.T) {
+	terraform, err := exec.LookPath("terraform")
+	if err != nil {
+		t.Skip("NOT CHECKED: there is no terraform here")
+	}
+	_, block, _ := strings.Cut(contents(t, "terraform/variables.tf"), `variable "allowed_mailboxes" {`)
+	block, _, _ = strings.Cut(block, "\n}\n")
+	var conditions []string
+	for _, m := range regexp.MustCompile(`(?s) condition = (.*?)\n    error_message`).FindAllStringSubmatch(block, -1) {
+		conditions = append(conditions, "("+strings.ReplaceAll(m[1], "var.allowed_mailboxes", "tolist([candidate])")+")")
+	}
+	if len(conditions) != 2 {
+		t.Fatalf("%d conditions", len(conditions))
+	}
+	entries := allowListEntries()
+	list, err := json.Marshal(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	rewrite(t, filepath.Join(folder, "entries.json"), string(list))
+	rewrite(t, filepath.Join(folder, "main.tf"), `locals {
+  accepted = [for candidate in jsondecode(file("${path.module}/entries.json")) : `+strings.Join(conditions, " && ")+`]
+}
+`)
+	console := exec.CommandContext(t.Context(), terraform, "-chdir="+folder, "console")
+	console.Env = append(os.Environ(), "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE="+os.DevNull)
+	console.Stdin = strings.NewReader("join(\",\", local.accepted)\n")
+	out, err := console.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	results := strings.Split(strings.Trim(strings.TrimSpace(string(out)), `"`), ",")
+	if len(results) != len(entries) {
+		t.Fatalf("%d results for %d entries:\n%s", len(results), len(entries), out)
+	}
+	for i, entry := range entries {
+		if taken := results[i] == "true"; taken != accepted(entry) {
+			t.Errorf("%q: Terraform accepts it: %v, hmaproxy: %v", entry, taken, accepted(entry))
 		}
 	}
 }

@@ -22,3 +22,14 @@ output "env_file" {
     [""], # ends the last line
   ))
 }
+
+# Neither output depends on the consent, so both exist when it was refused.
+output "admin_consent_url" {
+  description = "If you may not grant consent (403 at azuread_app_role_assignment.full_access): an administrator opens this."
+  value       = "${trimsuffix(var.authority_host, "/")}/${data.azuread_client_config.current.tenant_id}/adminconsent?client_id=${azuread_application.mailbox.client_id}"
+}
+
+output "creator_role" {
+  description = "Role that you have on the vault because you created it; empty for none. creator_role = false takes it back."
+  value       = join("", [for role in azurerm_role_assignment.creator : "${role.role_definition_name} on ${role.scope}"])
+}

@@ -134,14 +134,51 @@ variable "register_exchange_name" {
   default     = true
 }
 
+# The entries that hmaproxy accepts; a test compares the two.
 variable "allowed_mailboxes" {
-  description = "Allow-list for the env file: [\"alice@contoso.com\", \"*@rooms.contoso.com\"]"
+  description = "Allow-list for the env file: [\"alice@contoso.com\", \"*@rooms.contoso.com\"]. [\"*\"] means every mailbox."
   type        = list(string)
   default     = []
+  nullable    = false
+  validation {
+    condition = var.allowed_mailboxes == tolist(["*"]) || alltrue([for entry in var.allowed_mailboxes : anytrue([
+      # An address, also after upn:, or *@domain: at most 254 characters, 64 before the @.
+      can(regex("^([Uu][Pp][Nn]:)?[A-Za-z0-9!#$&'+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$&'+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$", entry))
+      && length(replace(entry, "/^[Uu][Pp][Nn]:/", "")) <= 254
+      && length(split("@", replace(entry, "/^[Uu][Pp][Nn]:/", ""))[0]) <= 64,
+      can(regex("^\\*@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$", entry)) && length(entry) <= 254,
+      can(regex("^[Gg][Uu][Ii][Dd]:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", entry)) && can(regex("[1-9a-fA-F]", substr(entry, 5, -1))),
+      can(regex("^[Ss][Ii][Dd]:[Ss]-1-(0|[1-9][0-9]{0,14})(-(0|[1-9][0-9]{0,9})){1,15}$", entry))
+      && try(tonumber(split("-", entry)[2]) <= 281474976710655, false)
+      && alltrue([for number in slice(split("-", entry), min(3, length(split("-", entry))), length(split("-", entry))) : try(tonumber(number) <= 4294967295, false)]),
+    ])])
+    error_message = "allowed_mailboxes has an entry that hmaproxy refuses. Valid: alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, guid:01234567-…, or * alone for every mailbox."
+  }
+  validation {
+    condition = alltrue([
+      for entry in var.allowed_mailboxes : entry == "*" || can(regex("^\\*@|^[Ss][Ii][Dd]:|^[Gg][Uu][Ii][Dd]:", entry)) || !anytrue([
+        can(regex("^[^@]*=", entry)),
+        can(regex("^[^@]*([$][{]|[{][{])", entry)),
+        can(regex("^([Uu][Pp][Nn]:)?[$][A-Z_]+@", entry)),
+        !can(regex("^[A-Za-z0-9_$]", replace(entry, "/^[Uu][Pp][Nn]:/", ""))),
+      ])
+    ])
+    error_message = "allowed_mailboxes has an entry that looks like an exception, a variable or an assignment. Expected are the addresses that are allowed, and no others."
+  }
 }
 
 variable "authority_host" {
   description = "Sign-in service of the cloud."
   type        = string
   default     = "https://login.microsoftonline.com"
+  validation {
+    condition     = can(regex("^https://[A-Za-z0-9.-]+(:[0-9]+)?/?$", var.authority_host))
+    error_message = "authority_host must be https://host."
+  }
+}
+
+variable "creator_role" {
+  description = "Give whoever applies the role Key Vault Certificates Officer on a new vault with permission model rbac. Set it to false after the first apply to take the role back; every later plan then needs a role that may read certificates, such as Key Vault Reader."
+  type        = bool
+  default     = true
 }

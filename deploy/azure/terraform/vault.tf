@@ -37,7 +37,7 @@ resource "azurerm_key_vault" "created" {
 # Whoever creates a vault may not yet write to it.
 
 resource "azurerm_role_assignment" "creator" {
-  count = local.create_vault && var.permission_model == "rbac" ? 1 : 0
+  count = local.create_vault && var.permission_model == "rbac" && var.creator_role ? 1 : 0
 
   scope                = local.vault_id
   role_definition_name = "Key Vault Certificates Officer"

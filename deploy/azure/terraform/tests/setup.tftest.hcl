@@ -125,6 +125,25 @@ run "new_rbac_vault_key_in_memory" {
     condition     = azuread_application_password.reader["hmaproxy"].end_date == "2027-11-26T13:00:00Z"
     error_message = "The client secret is not valid for one year."
   }
+  assert {
+    condition     = output.admin_consent_url == "https://login.microsoftonline.com/0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47/adminconsent?client_id=6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611"
+    error_message = output.admin_consent_url
+  }
+  assert {
+    condition     = output.creator_role == "Key Vault Certificates Officer on ${azurerm_key_vault.created[0].id}"
+    error_message = "The role of the caller is not named."
+  }
+}
+
+run "the_role_of_the_caller_is_taken_back" {
+  variables {
+    location     = "westeurope"
+    creator_role = false
+  }
+  assert {
+    condition     = length(azurerm_role_assignment.creator) == 0 && length(time_sleep.role) == 0 && output.creator_role == ""
+    error_message = "The caller still has a role on the vault."
+  }
 }
 
 run "new_policy_vault_key_in_the_vault" {
@@ -254,9 +273,11 @@ run "mistakes" {
     location           = "westeurope"
     mailbox_name       = "KV-App"
     client_secrets     = []
+    allowed_mailboxes  = ["*@contoso.com", "!ceo@contoso.com"]
+    authority_host     = "login.microsoftonline.com"
   }
   expect_failures = [
     var.ews_url, var.resource_id, var.vault_name, var.permission_model, var.key_mode, var.certificate_name,
-    var.certificate_exists, var.mailbox_name, var.client_secrets,
+    var.certificate_exists, var.mailbox_name, var.client_secrets, var.allowed_mailboxes, var.authority_host,
   ]
 }
