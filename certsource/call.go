@@ -33,8 +33,9 @@ func (c *vaultClient) notKeyVault(op, version string) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Version: version, Host: c.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}
 }
 
-// errPanic represents a panic in the Key Vault libraries. They index into parts
-// of an authentication challenge without checking that the parts exist.
+// errPanic represents a panic in the Key Vault libraries. The libraries index
+// into parts of an authentication challenge without checking that the parts
+// exist.
 var errPanic = errors.New("the response cannot be read")
 
 func recovered(ctx context.Context, run func(context.Context) error) (err error) {

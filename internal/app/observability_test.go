@@ -117,7 +117,8 @@ func TestPagesShowNoSecret(t *testing.T) {
 	})
 }
 
-// TestPagesFollowARotation compares thumbprints with those of the emulator.
+// TestPagesFollowARotation checks that the pages show the thumbprints of the
+// emulator's certificates.
 func TestPagesFollowARotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startWatched(t)

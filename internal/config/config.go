@@ -213,8 +213,9 @@ func (c *Config) Access() Access {
 }
 
 // NoListAlarm returns the text of the alarm that there is no allow-list. It
-// returns "" if there is one, or if the configuration says that every mailbox
-// is meant. The text is one line, for logs, /ready, the status page and doctor.
+// returns "" if there is an allow-list, or if the configuration says that every
+// mailbox is meant. The text is one line, for logs, /ready, the status page and
+// doctor.
 func (c *Config) NoListAlarm() string {
 	const meant = "set HMA_ALLOWED_MAILBOXES (to * where every mailbox is meant)"
 	switch {
