@@ -14,7 +14,8 @@ import (
 // slow line whose acknowledgements arrive; see socket.Relax. On systems other
 // than Linux it does nothing. It is safe for concurrent use.
 type silenceWatch struct {
-	sockets sockets
+	sockets   sockets
+	closeIdle func() // closes the idle connections; must not block
 
 	mu      sync.Mutex
 	uploads map[*conn]*watchedUpload
@@ -38,6 +39,8 @@ type watchedUpload struct {
 	written <-chan struct{} // closed when all bytes were given to the system
 	since   time.Time       // beginning of the upload, or the last time at which nothing was pending
 	relaxed bool            // the system's limit is relaxed, because the watch limits the silence
+	reused  bool            // the connection was idle before the upload
+	doubted bool            // the idle connections were closed because of this upload
 }
 
 // A verdict is the result of a check of an upload. It says what limits the
@@ -68,6 +71,23 @@ func (u *watchedUpload) judge(s socket.Sending, now time.Time) verdict {
 	}
 }
 
+// doubtTime is the silence after which a connection that was idle is doubted. It
+// is shorter than the time that the proxy waits for 100 Continue, after which it
+// sends the request on another connection.
+const doubtTime = time.Second
+
+// doubts reports, once, that nothing was acknowledged since the upload began on a
+// connection that was idle before. Idle connections use the same network, so
+// that they are in doubt too.
+func (u *watchedUpload) doubts(s socket.Sending, now time.Time) bool {
+	age := now.Sub(u.since)
+	if u.doubted || !u.reused || !s.Pending || age < doubtTime || s.Silence < age {
+		return false
+	}
+	u.doubted = true
+	return true
+}
+
 // begin adds the connection of an upload. written is closed when the upload has
 // given all its bytes to the system.
 func (w *silenceWatch) begin(c *conn, written <-chan struct{}) {
@@ -80,7 +100,7 @@ func (w *silenceWatch) begin(c *conn, written <-chan struct{}) {
 		w.looking = true
 		time.AfterFunc(watchInterval, w.look)
 	}
-	w.uploads[c] = &watchedUpload{written: written, since: time.Now()}
+	w.uploads[c] = &watchedUpload{written: written, since: time.Now(), reused: c.reused}
 }
 
 // end removes a connection whose attempt has ended, if it was not removed before.
@@ -96,14 +116,18 @@ func (w *silenceWatch) end(c *conn) {
 // look checks all uploads and closes the connections whose server is lost. It
 // is called again after watchInterval while there are uploads.
 func (w *silenceWatch) look() {
-	for _, c := range w.update() {
+	lost, doubt := w.update()
+	if doubt {
+		w.closeIdle()
+	}
+	for _, c := range lost {
 		c.lose()
 	}
 }
 
-// update checks all uploads and acts on the verdicts. It returns the
-// connections whose server is lost.
-func (w *silenceWatch) update() (lost []*conn) {
+// update checks all uploads and acts on the verdicts. It returns the connections
+// whose server is lost, and whether the idle connections are in doubt.
+func (w *silenceWatch) update() (lost []*conn, doubt bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -113,6 +137,7 @@ func (w *silenceWatch) update() (lost []*conn) {
 			delete(w.uploads, c)
 			continue
 		}
+		doubt = u.doubts(s, now) || doubt
 		switch u.judge(s, now) {
 		case limitedByWatch:
 			w.setRelaxed(c, u, true)
@@ -130,7 +155,7 @@ func (w *silenceWatch) update() (lost []*conn) {
 	if w.looking = len(w.uploads) > 0; w.looking {
 		time.AfterFunc(watchInterval, w.look)
 	}
-	return lost
+	return lost, doubt
 }
 
 // setRelaxed relaxes the system's limit on the silence of u's server, or

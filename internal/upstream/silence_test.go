@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -48,6 +49,65 @@ func TestSilenceVerdict(t *testing.T) {
 			if got := u.judge(socket.Sending{Pending: c.pending, Silence: c.silence}, now); got != c.want {
 				t.Errorf("verdict %d, want %d", got, c.want)
 			}
+		})
+	}
+}
+
+func TestDoubtIdleConnections(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		reused  bool
+		pending bool
+		silence time.Duration
+		upload  time.Duration // time since the upload began
+		want    bool
+	}{
+		{"nothing acknowledged for a second", true, true, time.Minute, time.Second, true},
+		{"not yet a second", true, true, time.Minute, time.Second - time.Millisecond, false},
+		{"acknowledged since the upload began", true, true, 2*time.Second - time.Millisecond, 2 * time.Second, false},
+		{"new connection", false, true, time.Minute, time.Second, false},
+		{"nothing was sent", true, false, time.Minute, time.Second, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			now := time.Now()
+			u := watchedUpload{since: now.Add(-c.upload), reused: c.reused}
+			s := socket.Sending{Pending: c.pending, Silence: c.silence}
+			if got := u.doubts(s, now); got != c.want {
+				t.Errorf("doubted %t, want %t", got, c.want)
+			}
+			if u.doubts(s, now) {
+				t.Error("doubted twice")
+			}
+		})
+	}
+}
+
+// TestDoubtedUpload checks that an upload on a connection that was idle closes the
+// other idle ones when nothing is acknowledged.
+func TestDoubtedUpload(t *testing.T) {
+	for _, silent := range []bool{true, false} {
+		t.Run(fmt.Sprintf("silent %t", silent), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				closed := 0
+				w := silenceWatch{closeIdle: func() { closed++ }, sockets: sockets{
+					sending: func(net.Conn) (socket.Sending, bool) {
+						if silent {
+							return socket.Sending{Pending: true, Silence: time.Minute}, true
+						}
+						return socket.Sending{Pending: true}, true
+					},
+					relax: func(net.Conn) {}, restore: func(net.Conn) {},
+				}}
+				c := &conn{reused: true}
+				w.begin(c, nil)
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				w.end(c)
+				if want := map[bool]int{true: 1, false: 0}[silent]; closed != want {
+					t.Errorf("closed %d times, want %d", closed, want)
+				}
+				time.Sleep(time.Minute)
+			})
 		})
 	}
 }

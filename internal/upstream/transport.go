@@ -107,11 +107,12 @@ func New(config Config) (*Transport, error) {
 		config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(sessionCacheSize)
 	}
 	config.TLS.Renegotiation = tls.RenegotiateOnceAsClient // with TLS 1.2, IIS renegotiates if it accepts client certificates
-	return &Transport{
+	t := &Transport{
 		connector: connector{config: &config, keyExchange: newKeyExchange(config.TLS)},
 		idle:      pool{limit: config.MaxIdle, timeout: config.IdleTimeout},
-		silence:   silenceWatch{sockets: systemSockets},
-	}, nil
+	}
+	t.silence.sockets, t.silence.closeIdle = systemSockets, t.idle.closeIdle
+	return t, nil
 }
 
 // CloseIdleConnections closes the idle connections. Until the next request, a
