@@ -163,17 +163,20 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// end returns a channel that is closed when no connection is open.
+// end returns a channel that is closed when no connection is open. All calls of
+// Shutdown in progress share the channel.
 func (s *Server) end() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ended := make(chan struct{})
 	if len(s.open) == 0 {
+		ended := make(chan struct{})
 		close(ended)
 		return ended
 	}
-	s.ended = ended
-	return ended
+	if s.ended == nil {
+		s.ended = make(chan struct{})
+	}
+	return s.ended
 }
 
 // Close closes the listeners and all connections, and cancels the contexts of the

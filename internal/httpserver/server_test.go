@@ -353,6 +353,32 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	})
 }
 
+// TestTwoShutdowns calls Shutdown a second time while the first call waits for a
+// request. Both calls must end when the request has ended.
+func TestTwoShutdowns(t *testing.T) {
+	inMemory(t, func(http.ResponseWriter, *http.Request) {
+		time.Sleep(5 * time.Second)
+	}, func(s *testServer) {
+		c, in := s.dial()
+		send(c, getRequest)
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		ended := make(chan error)
+		for range 2 {
+			go func() { ended <- s.Shutdown(ctx) }()
+			synctest.Wait()
+		}
+		s.receive(in)
+		closed(in)
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func TestShutdownEndsWithItsContext(t *testing.T) {
 	var cause error
 	inMemory(t, func(_ http.ResponseWriter, r *http.Request) {
