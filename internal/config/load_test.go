@@ -24,9 +24,9 @@ func fromFile() vars {
 	})
 }
 
-// TestTogether checks rules about several variables. An empty text means that
+// TestRulesAboutSeveralVariables checks rules about several variables. An empty text means that
 // no problem is expected.
-func TestTogether(t *testing.T) {
+func TestRulesAboutSeveralVariables(t *testing.T) {
 	list := vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso.com,*@fabrikam.com"}
 	cases := []struct {
 		name           string

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"hmaproxy/internal/health"
 	"hmaproxy/internal/reltime"
 	"hmaproxy/proxy/policy"
 )
@@ -232,7 +233,7 @@ func (w *walk) own(v *visitResult, host, target string) Result {
 		w.found = target
 	}
 	r := ok(where, "exchangelib asks DNS and does not read the hosts file")
-	if now := time.Now(); v.ends.Sub(now) < expiresSoon {
+	if now := time.Now(); v.ends.Sub(now) < health.CertificateWarning {
 		r.Warnings = append(r.Warnings, "its certificate ends "+reltime.Until(now, v.ends)+": clients will refuse to connect")
 	}
 	return r

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"hmaproxy/internal/health"
 	"hmaproxy/internal/memnet"
 	"hmaproxy/internal/privateca"
 	"hmaproxy/proxy"
@@ -34,7 +35,7 @@ type surrounding struct {
 }
 
 func newSurrounding(t *testing.T) *surrounding {
-	s := &surrounding{t: t, network: memnet.New(), places: map[string]string{}, roots: x509.NewCertPool(), left: expiresSoon + time.Minute}
+	s := &surrounding{t: t, network: memnet.New(), places: map[string]string{}, roots: x509.NewCertPool(), left: health.CertificateWarning + time.Minute}
 	s.options = AutodiscoverOptions{Mailbox: "alice@contoso.com", Resolver: s, Dial: s.dial, Roots: s.roots, Temp: t.TempDir()}
 	return s
 }
@@ -201,7 +202,7 @@ func TestAutodiscoverWalk(t *testing.T) {
 			s.serve(ourIP, s.hmaproxy(nil, host), "untrusted:"+host)
 		}, "autodiscover-host", "does not trust"},
 		{"certificate that ends within 30 days", func(s *surrounding) {
-			s.left = expiresSoon - time.Minute
+			s.left = health.CertificateWarning - time.Minute
 			good(s)
 		}, "", "its certificate ends in 29 days: clients will refuse to connect"},
 		{"certificate that has ended", func(s *surrounding) {

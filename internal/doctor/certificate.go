@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"hmaproxy/certsource"
+	"hmaproxy/internal/health"
 )
-
-const expiresSoon = 30 * 24 * time.Hour
 
 // evaluateCertificate evaluates the certificates that the source returned.
 func evaluateCertificate(f *facts) Result {
@@ -29,7 +28,7 @@ func evaluateCertificate(f *facts) Result {
 	}
 	leaf := certs[0].Leaf
 	r := ok(describeLeaf(leaf))
-	if left := time.Until(leaf.NotAfter); left < expiresSoon {
+	if left := time.Until(leaf.NotAfter); left < health.CertificateWarning {
 		r.Notes = append(r.Notes, fmt.Sprintf("it expires in %s: issue the next version and register its public half before", age(left)))
 	}
 	if len(certs) > 1 {

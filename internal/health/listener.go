@@ -8,11 +8,11 @@ import (
 )
 
 // AlarmsForListener returns the alarms about listeners' certificates that expire
-// within certificateWarning. Clients see these certificates.
+// within CertificateWarning. Clients see these certificates.
 func AlarmsForListener(certificates []*x509.Certificate, now time.Time) []Alarm {
 	var alarms []Alarm
 	for _, c := range certificates {
-		if c.NotAfter.Sub(now) < certificateWarning {
+		if c.NotAfter.Sub(now) < CertificateWarning {
 			alarms = append(alarms, Alarm{Kind: ListenerCertificateEnds, Subject: nameOf(c), At: c.NotAfter})
 		}
 	}

@@ -8,11 +8,12 @@ import (
 	"hmaproxy/token"
 )
 
-// Limits at which alarms begin: the remaining lifetime of a certificate, and the
-// difference of the clocks. The alert rules in deploy/monitoring use the same
+// Limits at which alarms begin. The alert rules in deploy/monitoring use the same
 // limits.
 const (
-	certificateWarning = 30 * 24 * time.Hour
+	// CertificateWarning is the remaining lifetime of a certificate at which its
+	// alarm begins. Package doctor uses it too.
+	CertificateWarning = 30 * 24 * time.Hour
 	maxClockDifference = time.Minute
 )
 
@@ -53,7 +54,7 @@ func AlarmsFor(s token.Status, now time.Time) []Alarm {
 		if c.Slot == Candidate && s.CandidateErr != nil {
 			alarms = append(alarms, Alarm{Kind: CertificateNotRegistered, Subject: c.Leaf.SHA1, Err: unprefixed(s.CandidateErr)})
 		}
-		if c.Slot == Active && c.Leaf.NotAfter.Sub(now) < certificateWarning {
+		if c.Slot == Active && c.Leaf.NotAfter.Sub(now) < CertificateWarning {
 			alarms = append(alarms, Alarm{Kind: CertificateEnds, At: c.Leaf.NotAfter})
 		}
 	}

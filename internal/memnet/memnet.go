@@ -1,6 +1,9 @@
 // Package memnet is an in-memory network for tests: listeners and connections
 // that need no socket, so that tests run inside testing/synctest and without
 // ports. Connections are synchronous like net.Pipe.
+//
+// The emulator has an in-memory listener of its own, because it imports the
+// standard library only; see service.PipeListener.
 package memnet
 
 import (

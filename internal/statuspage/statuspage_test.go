@@ -253,7 +253,7 @@ func TestPageShowsCauseAndAlarms(t *testing.T) {
 	textcheck.Contains(t, ask(a, "/live").Body.String(), "ok\n")
 }
 
-func TestTook(t *testing.T) {
+func TestDurationsAsText(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 µs", 40 * time.Microsecond: "40 µs", 1500 * time.Microsecond: "1.5 ms", 42 * time.Millisecond: "42 ms",
 		2340 * time.Millisecond: "2.3 s", 30*time.Minute + 400*time.Millisecond: "30m0s",

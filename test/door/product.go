@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // A product is a real hmaproxy in front of emulated services.
@@ -138,12 +139,9 @@ func (s *product) close() {
 	os.RemoveAll(s.dir)
 }
 
-const envelope = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"` +
-	` xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
-	` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:ExchangeImpersonation><t:ConnectingSID>` +
-	`<t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header>` +
-	`<s:Body><m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
-	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body></s:Envelope>`
+// envelope is a request that Exchange serves.
+var envelope = ewstest.Envelope("alice@contoso.com", `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>`+
+	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`)
 
 // post sends a normal client's request. It returns how long it took.
 func (s *product) post() (time.Duration, error) {

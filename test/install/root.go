@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // A root is an empty Debian root, and the emulated services that a product in
@@ -206,11 +207,8 @@ func (r *root) use(ctx context.Context, ended <-chan error) error {
 }
 
 func getFolder(mailbox string) string {
-	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"` +
-		` xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages">` +
-		`<soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>` + mailbox +
-		`</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></soap:Header><soap:Body><m:GetFolder><m:FolderShape>` +
-		`<t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></soap:Body></soap:Envelope>`
+	return ewstest.Envelope(mailbox, `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>`+
+		`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`)
 }
 
 // configure writes the settings with init, as the message of a package

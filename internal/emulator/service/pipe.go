@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// A PipeListener accepts the in-memory connections that its dial opens. It is no
-// memnet.Listener because the emulator imports the standard library only.
+// A PipeListener accepts the in-memory connections that its dial opens. It is
+// separate from memnet.Listener, because the emulator imports the standard
+// library only.
 type PipeListener struct {
 	name  string
 	conns chan net.Conn

@@ -205,9 +205,9 @@ func TestWriteAfterClose(t *testing.T) {
 	}
 }
 
-// TestHeld scans 64 MB of text, of comments and CDATA sections, and of
+// TestScannerBuffersLittle scans 64 MB of text, of comments and CDATA sections, and of
 // elements. It checks how many bytes the scanner holds back and allocates.
-func TestHeld(t *testing.T) {
+func TestScannerBuffersLittle(t *testing.T) {
 	for _, content := range []string{"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\r\n", "<!-- comment --><![CDATA[ cdata ]]>", "<t:a b='c'>text &amp; text</t:a>"} {
 		piece := []byte{}
 		for len(piece) < pieces {
