@@ -32,7 +32,7 @@ var errTimeout = errors.New("reading it has not ended within 10 seconds")
 
 // Config says which files to watch.
 type Config struct {
-	// Variable is the setting that names the files, "HMA_CLIENT_USERS_FILE". It
+	// Variable is the setting that names the files, such as "HMA_CLIENT_USERS_FILE". It
 	// identifies them in logs, alarms and metrics.
 	Variable string
 	// Paths are the files. Load is not called while size, modification time and
