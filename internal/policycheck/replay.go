@@ -97,7 +97,7 @@ func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	switch {
 	case !known:
 		return false, proxy.ReasonCredentials.String(), ""
-	case unread && decides.Limited(): // the document could not be read, whatever the list is
+	case unread && decides.Limited(): // the document could not be read, with any list
 		return false, policy.EnvelopeRefused.String(), ""
 	case unread:
 		return false, "", ""
