@@ -50,7 +50,7 @@ type Facts struct {
 	Dropped int64                  // number of lines of the log that were lost
 
 	Informed    bool     // the log contains request lines of the level INFO
-	Unfinished  []string // number of compressed files that end too early
+	Unfinished  []string // names of compressed files that end too early
 	Events      []Event  // events in the order of reading
 	MoreEvents  int64    // number of further events, beyond the limit
 	Versions    []string // versions of hmaproxy, from the lines about its start
