@@ -11,10 +11,11 @@ import (
 // An admission limits the requests in progress while the process has more work
 // than its processors can do, because otherwise all requests would be slow,
 // including those to the admin listener. The limit adapts to how long
-// goroutines wait for a processor. Requests above it wait in order. At the
-// current rate as many may wait as can be served within maxAdmissionWait;
-// others are refused. A slow Exchange is not an overload, because requests that
-// wait for it need no processor. An admission is safe for concurrent use.
+// goroutines wait for a processor. Requests above the limit wait in the order of
+// their arrival. The queue has room for as many requests as can be served within
+// maxAdmissionWait at the current rate. Further requests are refused. A slow
+// Exchange is not an overload, because requests that wait for Exchange need no
+// processor. An admission is safe for concurrent use.
 type admission struct {
 	delay func() time.Duration // returns how long goroutines wait for a processor; nil: the admission has no limit
 
@@ -24,7 +25,7 @@ type admission struct {
 	waiting list.List // list of *waiter, in the order of arrival
 	ticking bool      // tick is scheduled
 	checked time.Time // time when limit was last adapted
-	ended   int       // number of requests that have ended since then
+	ended   int       // number of requests that have ended since checked
 	rate    float64   // number of requests that end per second
 }
 

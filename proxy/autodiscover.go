@@ -13,9 +13,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// Autodiscover configures the responses to Autodiscover requests. A client gets
-// the URL of the proxy for each mailbox that the policy allows it. No request
-// is sent to Exchange.
+// Autodiscover configures the responses to Autodiscover requests. The response
+// contains the URL of the proxy for each mailbox that the policy allows to the
+// client. No request is sent to Exchange.
 type Autodiscover struct {
 	// URL is the EWS URL that clients get:
 	// "https://ews-proxy.contoso.com/EWS/Exchange.asmx". nil: a URL with the

@@ -12,16 +12,17 @@ import (
 // affinityCookies are Exchange's own cookies that keep a client on its back
 // end. X-BEResource and X-AnonResource are not among them, because they can
 // make a front end connect to a host that the client chose (CVE-2021-26855).
-// They are carried in neither direction.
+// Those two are sent neither to Exchange nor to clients.
 var affinityCookies = [...]string{"X-BackEndOverrideCookie", "X-BackEndCookie", "exchangecookie", "ClientId"}
 
 // maxLearned limits the number of names of load-balancer cookies; one or two
 // are usual.
 const maxLearned = 64
 
-// cookieNames holds the names of the cookies that are carried: Exchange's, and
-// those that a load balancer in front of it has set. It keeps only names. The
-// values stay with the clients and are not shared between them.
+// cookieNames holds the names of the cookies that are sent to Exchange: its own
+// affinity cookies, and those that a load balancer in front of Exchange has set.
+// Only names are stored. The clients keep the values, so no client gets a value
+// of another one.
 type cookieNames struct {
 	mu    sync.RWMutex
 	names map[string]bool

@@ -14,8 +14,9 @@ import (
 //
 // The expectation protects a body that cannot be sent twice from being lost
 // when the token is refused. The alternatives are worse. Buffering long bodies
-// costs memory. If the proxy relied on a token because Exchange has accepted it
-// before, the first long body after Exchange stops accepting it would be lost.
+// costs memory. The proxy could also send the body immediately if Exchange has
+// accepted the token before. Then the first long body would be lost after
+// Exchange stops accepting the token.
 type expectation struct {
 	never bool
 	until atomic.Int64 // Unix time in seconds before which no expectation is sent

@@ -78,7 +78,8 @@ type Config struct {
 	// Otherwise the Handler sends Expect: 100-continue for a body that it cannot
 	// send twice, so that the request is not lost when its token is refused. An
 	// upstream that refuses or ignores the expectation gets no further one for a
-	// day. Set it for a device that fails otherwise.
+	// day. Set NeverExpectContinue if a device in front of Exchange fails on
+	// requests with an Expect header.
 	NeverExpectContinue bool
 
 	// BufferBudget limits the memory, in bytes, for the bodies of all requests

@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// carried are the request headers that go to Exchange unchanged. Other headers
-// do not. Headers that need a decision or a different form are set by name in
+// carried are the request headers that are copied unchanged to the request for
+// Exchange. Headers that need a decision or a different form are set by name in
 // soap.
 var carried = [...]string{
 	"Accept", "Accept-Encoding", "Accept-Language", "User-Agent",
@@ -63,8 +63,8 @@ func carriedHeaders(further []string) map[string]bool {
 	return names
 }
 
-// requestHeaders makes the headers of upstream requests from empty ones. They
-// do not contain the token, which upstream.send sets.
+// requestHeaders builds the header of each upstream request, starting from an
+// empty one. The header does not contain the token; upstream.send sets the token.
 type requestHeaders struct {
 	carried map[string]bool // names of the headers that are copied from the client's request
 	cookies *cookieNames

@@ -21,7 +21,8 @@ var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
 
 // An inspection reads one SOAP request, decides whether it may be sent, and
 // determines the form to send. It is the body's body.Inspector. While a body is
-// streamed, only the transport's goroutine uses it, except for audited.
+// streamed, only the transport's goroutine uses the inspection. The field
+// audited is the exception.
 type inspection struct {
 	client   clientUser
 	header   http.Header // the headers of the client's request
@@ -154,8 +155,8 @@ var errNoOperation = &soap.Violation{Reason: "the operation is not found where i
 
 // decide asks the policy about the values that were read. err is the error that
 // ended the reading, or nil. The caller must enforce the refusal that decide
-// returns: in audit mode and without an allow-list, decide returns only those
-// that are enforced even then.
+// returns. In audit mode and without an allow-list, decide returns only refusals
+// that are enforced in every mode.
 func (i *inspection) decide(err error) *policy.Refusal {
 	if err == nil && !i.unread && i.scanner.Request() == nil {
 		err = i.Refuse(errNoOperation)

@@ -19,8 +19,8 @@ import (
 
 // notEWS returns the problem of a response to a POST that does not come from
 // EWS, such as the sign-in page of a device in front of Exchange. It returns
-// nil for a response that may be one of EWS: it is text/xml and may have a body.
-// The problem does not contain token.
+// nil for a response that may come from EWS, because its media type is text/xml
+// and it may have a body. The problem does not contain token.
 func notEWS(resp *http.Response, token string) *problem {
 	types := resp.Header["Content-Type"]
 	other := func(contentType string) bool { return !isXML(contentType) }
@@ -144,7 +144,7 @@ const (
 	startOther                // another document or text
 )
 
-// ewsWith reports whether a response with the status can be one of EWS. EWS
+// ewsWith reports whether a response with the status can come from EWS. EWS
 // sends a SOAP document. With status 200, other documents and texts are relayed
 // too, unless they are known to come from devices, because some programs that
 // imitate EWS send them.
@@ -174,7 +174,8 @@ func startOf(header http.Header, first []byte) start {
 	return start
 }
 
-// textStart does the same as startOf for text that is not compressed.
+// textStart returns the kind of a response whose uncompressed body begins with
+// first.
 func textStart(first []byte) start {
 	if bytes.IndexByte(first[:min(len(first), 4)], 0) >= 0 || bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff")) {
 		return startSOAP // UTF-16 is not read here
@@ -201,8 +202,8 @@ func textStart(first []byte) start {
 	}
 }
 
-// rootStart does the same as startOf for text that begins with the root
-// element.
+// rootStart returns the kind of a response from text, which begins with the root
+// element of the body.
 func rootStart(text []byte) start {
 	name, tag := bytes.CutPrefix(text, []byte("<"))
 	if !tag {
