@@ -16,9 +16,9 @@ type clock struct {
 }
 
 // adjust is called when Entra has refused an assertion's times. It corrects the
-// times of further assertions by the Date of that response, and reports whether
-// to make another request. Without such a refusal the clock is not corrected,
-// because the Date may be wrong.
+// times of further assertions by the Date header of the refusal, and reports
+// whether to make another request. The Date of other responses does not correct
+// the clock, because it may be wrong.
 func (c *clock) adjust(refusal *Error) bool {
 	if refusal.date.IsZero() || (refusal.skew+c.correction).Abs() < minCorrection {
 		return false
@@ -28,7 +28,7 @@ func (c *clock) adjust(refusal *Error) bool {
 }
 
 // observe records the skew of a response. It logs when the skew becomes large,
-// changes, or ends.
+// changes while it is large, or becomes small again.
 func (c *clock) observe(skew time.Duration, log *slog.Logger) {
 	c.skew = skew
 	if c.correction != 0 {

@@ -20,7 +20,7 @@ type Config struct {
 	Authority *url.URL // "https://login.microsoftonline.com"; https only, without a path
 	TenantID  string   // GUID or a verified domain of the tenant
 	ClientID  string   // application (client) id
-	Resource  string   // "https://mail.contoso.com"; the scope is this + "/.default"
+	Resource  string   // "https://mail.contoso.com"; the scope is Resource + "/.default"
 
 	// Certificates returns the certificates to sign with, newest first. Each
 	// PrivateKey is a crypto.Signer with an RSA public key; one that signs over
@@ -37,14 +37,14 @@ type Config struct {
 	// request, one call at a time; its context ends after 15 s. Exactly one of
 	// ExperimentalAssertion and Certificates must be set.
 	//
-	// It is experimental: it is not known whether Exchange Server accepts the
-	// tokens that Entra issues for it.
+	// ExperimentalAssertion is experimental, because it is not known whether
+	// Exchange Server accepts the tokens that Entra issues for such assertions.
 	ExperimentalAssertion func(context.Context) (string, error)
 
 	PollInterval time.Duration // interval between calls of Certificates, ±10 %; 0 means 10 minutes
 
 	// HTTPClient sends the requests to Entra. nil means a client with its own
-	// transport, which honours HTTPS_PROXY and requires TLS 1.2. Whatever the
+	// transport, which honours HTTPS_PROXY and requires TLS 1.2. With every
 	// client, redirects are not followed, the size of responses is limited, and
 	// requests to hosts other than the authority are refused.
 	HTTPClient *http.Client
@@ -68,7 +68,7 @@ type Reason string
 
 const (
 	Scheduled Reason = "scheduled" // there is no token yet, or the current one is due for a refresh
-	Forced    Reason = "forced"    // the resource refused the current one
+	Forced    Reason = "forced"    // the resource refused the current token
 	Probe     Reason = "probe"     // test whether Entra accepts a new certificate
 )
 

@@ -40,8 +40,8 @@ type Error struct {
 	AADSTS        int           // Entra's error code; 0: none
 	Status        int           // HTTP status; 0: no response
 	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: no such request
-	Foreign       bool          // id of the request for Microsoft's support; "" when unknown
-	CorrelationID string        // for Microsoft's support; "" when unknown
+	Foreign       bool          // the response did not come from Entra
+	CorrelationID string        // id of the request for Microsoft's support; "" when unknown
 	Remedy        string        // advice; "" when only waiting helps
 
 	what  string        // the event and its meaning, as text
@@ -67,7 +67,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.cause }
 
 // key returns a text that identifies the kind of error. An error with the same
-// key as the one before needs no log line of its own.
+// key as the one before is not logged again immediately.
 func (e *Error) key() string {
 	if e == nil {
 		return ""

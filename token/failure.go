@@ -88,7 +88,7 @@ func (rt *roundTrip) refusal() *Error {
 	}
 	// Entra's refusals are JSON objects of RFC 6749 section 5.2. Other responses
 	// come from a captive portal, a proxy or a firewall, which may let the next
-	// request pass.
+	// request through.
 	if response.Error == "" || rt.status < http.StatusBadRequest {
 		return rt.foreignResponse()
 	}

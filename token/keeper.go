@@ -101,9 +101,10 @@ func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 }
 
 // Replace returns a usable token other than rejected, which the resource has
-// refused. If the current token is another one it returns that without
-// blocking. Otherwise it forces one refresh on behalf of all callers, or waits
-// for the one in progress. Until then Token returns the old token. The error
+// refused. If the current token is not the rejected one, Replace returns the
+// current token without blocking. Otherwise Replace forces one refresh for all
+// callers, or waits for a forced refresh in progress. Until the refresh succeeds,
+// Token returns the old token. The error
 //   - is [ErrLimited], without blocking, when more than a burst of three and one refresh per 30 s would be forced, counted over all callers,
 //   - is the [*Error] of the last refresh, without blocking, while refreshes fail,
 //   - is the [*Error] of the forced refresh when that fails,
@@ -130,10 +131,10 @@ func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
 
 // Reload makes the keeper immediately look up the certificates, try a refused
 // candidate, and request a token if there is none or the last refresh failed.
-// Without Reload it would do these things later. While a token is usable,
-// Reload does not shorten a Retry-After of Entra. Reload does not block.
-// Reloads are limited to one per 10 s: an earlier call takes effect at the end
-// of that time.
+// Without Reload the keeper would do these things at their scheduled times.
+// While a token is usable, Reload does not shorten a Retry-After of Entra.
+// Reload does not block. Reloads are limited to one per 10 s: a call within 10
+// s of the previous reload takes effect at the end of these 10 s.
 func (k *Keeper) Reload() {
 	k.reloads.request()
 	k.wakeRefresher()

@@ -2,8 +2,8 @@ package token
 
 import "time"
 
-// A limiter permits a burst of three, then one per 30 s. Calls that it refuses
-// do not count.
+// A limiter permits a burst of three calls, then one call per 30 s. Refused
+// calls do not count.
 type limiter struct{ paid time.Time }
 
 const (

@@ -64,8 +64,8 @@ func (p *poller) startIn(now time.Time) time.Duration {
 	return p.due.left(now)
 }
 
-// overdue reports that a call did not return in time, once for each call. Until
-// the call returns, Certificates is not called again.
+// overdue reports whether the call in progress exceeds its timeout. It returns
+// true once for each call. Until the call returns, Certificates is not called again.
 func (p *poller) overdue(now time.Time) bool {
 	if !p.running || p.abandoned || now.Sub(p.started).Abs() <= pollTimeout+pollGrace {
 		return false
@@ -75,7 +75,7 @@ func (p *poller) overdue(now time.Time) bool {
 }
 
 // finish records the result of a look-up. skipped is the error about
-// certificates that cannot be used; usable is the number of the others.
+// certificates that cannot be used; usable is the number of usable ones.
 func (p *poller) finish(now time.Time, result pollResult, skipped error, usable int) {
 	if result.err != errPollOverdue {
 		p.running, p.abandoned = false, false
