@@ -197,7 +197,7 @@ func (c *conn) end() {
 }
 
 // setIdle records whether the connection waits for a request. It returns false
-// when it must not wait, because the server stops.
+// if the connection must not wait for one, because the server stops.
 func (c *conn) setIdle(idle bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -339,7 +339,7 @@ func (c *conn) refuse(err error) {
 }
 
 // setWatched calls the method SetWatched(bool) of the connection, if there is
-// one. It says whether reads wait for the client to leave, and not for a part
+// one. watched says whether reads wait for the client to leave, and not for a part
 // of a request.
 func (c *conn) setWatched(watched bool) {
 	if w, ok := c.raw().(interface{ SetWatched(bool) }); ok {

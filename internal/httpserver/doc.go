@@ -1,6 +1,6 @@
 // Package httpserver is an HTTP/1.1 server for one endpoint. It runs an
 // http.Handler as net/http's server does. It has fewer features: no HTTP/2, no
-// hijacking, no interim responses but 100 Continue, no guessed Content-Type.
+// hijacking, no interim responses except 100 Continue, no guessed Content-Type.
 //
 // Its grammar is a strict subset of net/http's. A request that it accepts,
 // http.ReadRequest accepts with the same method, target, header and body. It
@@ -27,5 +27,5 @@ const (
 	lingerTime  = 5 * time.Second        // time in which to read what a client still sends after a response that ends the connection
 	refuseTime  = 10 * time.Second       // time for a client to read the refusal of its request
 	minAcceptIn = 5 * time.Millisecond   // time until the next try after Accept has failed; it doubles with each failure
-	maxAcceptIn = time.Second            // limit of that time
+	maxAcceptIn = time.Second            // longest time until the next try
 )

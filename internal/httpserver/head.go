@@ -152,7 +152,8 @@ func knownMethod(method string) string {
 	return strings.Clone(method)
 }
 
-// knownVersion is knownMethod for versions.
+// knownVersion returns a constant for the usual versions. A version that is a
+// part of the head would keep the memory of the whole head in use too.
 func knownVersion(version string) string {
 	switch version {
 	case "HTTP/1.1":
@@ -317,7 +318,7 @@ func (h *head) parseTrailer() error {
 	return nil
 }
 
-// parseConnection parses what the client expects of the connection.
+// parseConnection parses the Connection and Expect headers.
 func (h *head) parseConnection() error {
 	connection := h.header["Connection"]
 	h.close = httpguts.HeaderValuesContainsToken(connection, "close") ||

@@ -36,8 +36,8 @@ type response struct {
 	started   bool       // the response has begun; 100 Continue must not be sent any more
 }
 
-// reset prepares r for a request. It uses the memory of the previous header map
-// again.
+// reset prepares r for a request. It reuses the memory of the previous header
+// map.
 func (r *response) reset(c *conn, h *head) {
 	header := r.header
 	clear(header)
