@@ -135,8 +135,8 @@ func (b *Buffer) reservedRoom() []byte {
 	return b.long[:0]
 }
 
-// grow makes room for more bytes. It returns false if enough is buffered, so
-// that the rest is streamed. It returns an error if the budget is used up and
+// grow makes room for more bytes. It returns false if enough is buffered and the
+// rest must be streamed. It returns an error if the budget is used up and
 // either the head is still incomplete or a long body cannot be sent.
 func (b *Buffer) grow(in Inspector) (more bool, err error) {
 	switch grown := int64(2 * cap(b.data)); {

@@ -75,8 +75,8 @@ func (r *Reader) setDeadline(now time.Time) {
 	_ = r.conn.SetReadDeadline(at)
 }
 
-// StopBy limits all reads to a time, including reads that another goroutine
-// starts before it.
+// StopBy ends all reads at the time last at the latest. This includes later reads
+// by other goroutines and a read in progress.
 func (r *Reader) StopBy(last time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 // aborts the upstream request.
 var ErrRefused = errors.New("the request was refused while it was read")
 
-// ErrTail is the error for a body that is refused because the Inspector holds
-// back more of it than any valid request needs.
+// ErrTail is the error for a body of which the Inspector holds back more bytes
+// than for any valid request.
 var ErrTail = errors.New("more of the body has to wait for its end than a request can need")
 
 // A Stream is a Payload that is read from the client, inspected and sent at the

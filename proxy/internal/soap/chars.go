@@ -85,7 +85,8 @@ func quoteOrEnd(p []byte) int {
 // a long text, such as a message in base64, consists of such runs.
 const quietRun = 512
 
-// quietBlock does the same as quiet for quietRun bytes.
+// quietBlock reports whether all of quietRun bytes are ASCII, printable and not
+// "<", "&" or "]". Like quiet, it may return false for such bytes too.
 func quietBlock(p []byte) bool {
 	if bytes.IndexByte(p, '<') >= 0 || bytes.IndexByte(p, '&') >= 0 || bytes.IndexByte(p, ']') >= 0 {
 		return false

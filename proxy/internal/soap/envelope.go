@@ -2,7 +2,7 @@ package soap
 
 import "hmaproxy/proxy/ews"
 
-// A place is the position in the envelope.
+// A place is the position of the reader in the envelope.
 type place uint8
 
 const (
@@ -229,9 +229,9 @@ func (v *envelope) referred(t *token, depth int) error {
 	return v.text(t, depth)
 }
 
-// interrupted handles a comment or a CDATA section. Readers disagree about text
-// that it interrupts: they may use all of it, or only the first or the last
-// part.
+// interrupted handles a comment or a CDATA section. If a comment or section splits
+// a text, readers disagree about the text: they may use all of it, or only the
+// first or the last part.
 func (v *envelope) interrupted(t *token) error {
 	switch {
 	case t.kind == cdataToken && v.place != inOperation:

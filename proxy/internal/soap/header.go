@@ -34,8 +34,8 @@ func kindOf(e *element) blockKind {
 }
 
 // A header reads the header blocks one after the other and writes the known
-// ones from their values. Levels are relative to the block: its own content is
-// at level 0, that of its children at level 1.
+// ones from their values. Levels are relative to the block: the content of the
+// block is at level 0, the content of its children at level 1.
 type header struct {
 	written []byte                // output of the known blocks without a Problem, each kind once
 	seen    [len(blockNames)]bool // set of the kinds in written
@@ -92,8 +92,8 @@ func (h *header) begin(e *element) {
 
 // attributes checks the block's attributes and sets MustUnderstand. It returns
 // the attribute Version of a RequestServerVersion. A value of mustUnderstand
-// that is not a boolean counts as true. It accepts only actors that stand for
-// the receiver, which is also the meaning of a missing actor.
+// that is not a boolean counts as true. Only actors that mean the receiver are
+// accepted; a block without an actor is for the receiver too.
 func (b *block) attributes(e *element) (version []byte) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -141,7 +141,7 @@ func (h *header) enter(e *element, level int) {
 	}
 }
 
-// exit ends an element inside the block: its qualified name and level.
+// exit ends an element inside the block, given its qualified name and level.
 func (h *header) exit(name []byte, level int) {
 	b := &h.block
 	switch {

@@ -10,9 +10,10 @@ import (
 // MimeContent contains it. It reads only the header section, up to maxMIMEHead
 // bytes, and keeps one field at a time.
 //
-// If readers of messages differ, it reads everything that one of them could
-// treat as the header, or it gives up. It gives up at a line end that differs
-// from the others, at a sender in an unknown form, and at irregular base64.
+// Programs differ in where they see the end of the header. A mimeHead therefore
+// reads everything that any program could treat as the header, or gives up. It
+// gives up at a line end that differs from the previous ones, at a sender in an
+// unknown form, and at irregular base64.
 type mimeHead struct {
 	base64 base64Reader
 	size   int    // number of decoded bytes

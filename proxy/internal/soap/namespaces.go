@@ -114,8 +114,8 @@ func (n *namespaces) push(prefix, uri []byte) bool {
 	return true
 }
 
-// slot returns the slot of a prefix. A prefix of one character has its own:
-// there are too few of them for many to share a slot.
+// slot returns the slot of a prefix. A prefix of one byte uses that byte as its
+// slot, without the hash, because no two such prefixes share a slot.
 func (n *namespaces) slot(prefix []byte) uint8 {
 	if len(prefix) == 1 {
 		return prefix[0]
