@@ -30,9 +30,9 @@ type HeaderBlock struct {
 	MustUnderstand bool   // mustUnderstand is "1", "true" or not a boolean
 	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute
 
-	// Problem says why a block must not be sent: it is of a known kind and
-	// cannot be written again from its values, or it is meant for another actor.
-	// It is a constant text that contains nothing from the client, and empty for
-	// a block without a problem.
+	// Problem says why a block must not be sent: either the kind of the block is
+	// known, but the block cannot be written from its values, or the block is
+	// meant for another actor. Problem is a constant text without anything from
+	// the client. It is empty for a block without a problem.
 	Problem string
 }

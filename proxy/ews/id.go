@@ -173,8 +173,8 @@ func expand(dst, p []byte) []byte {
 // MailboxOfSubscription reads the mailbox from the id of a notification
 // subscription in the form of SubscriptionId: base64 of the name of a back end,
 // a GUID, a time and the GUID of the mailbox. Each part except the time follows
-// its length. Older formats have no mailbox, or no time either, or consist of a
-// GUID as text.
+// its length. Of the older formats, the first has no mailbox, the second has
+// neither mailbox nor time, and the third is a GUID as text.
 func MailboxOfSubscription(id []byte) IDMailbox {
 	if len(id) > maxID {
 		return IDMailbox{}

@@ -22,8 +22,8 @@ type Reference struct {
 	// ID is the mailbox of an IDReference. It is zero if Unreadable.
 	ID IDMailbox
 
-	// Unreadable reports that the element contains something other than text,
-	// and two readers may find two different values in it, or that it names its
-	// mailbox by something other than an address.
+	// Unreadable is set in two cases. The element contains something other than
+	// text, so two readers may find different values in it. Or the element names
+	// its mailbox by something other than an address.
 	Unreadable bool
 }

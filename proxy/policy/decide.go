@@ -30,8 +30,8 @@ func injected(address string) ews.Identity {
 // Decide decides about r, the head of a request, which must not be nil. login
 // is the client's Basic user name, "" if it sent none.
 //
-// Without a list it refuses a request only if it would have to add an identity
-// and has none (Refusal.Always). A mailbox that the client names is accepted,
+// Without a list Decide refuses a request only if the proxy must add an identity
+// and there is none (Refusal.Always). A mailbox that the client names is accepted,
 // even in a form that cannot be checked; then Identity is zero and the head
 // must stay unchanged.
 //
@@ -109,8 +109,9 @@ func (p *Policy) identifyNamed(r *ews.Request) (ews.Identity, *Refusal) {
 
 // choose returns the identity for a request that names no mailbox: the login
 // user, else the default mailbox. If the login user is to be impersonated, a
-// request without credentials does not get the default mailbox: most clients
-// send credentials only after a 401 and would never get one.
+// request without credentials does not get the default mailbox. Most clients
+// send credentials only after a 401, and would never get a 401 if the default
+// mailbox were used.
 func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 	if p.loginUser {
 		if login == "" {
@@ -129,7 +130,7 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 
 // DecideReference decides about a mailbox that the Body acts on. Without the
 // scope of targets it refuses nothing. It refuses an element that contains
-// anything but text. In audit mode it returns the same refusals, which the
+// anything other than text. In audit mode it returns the same refusals, which the
 // caller logs.
 //
 // For an address only SMTP entries of the list are used, and with
@@ -190,9 +191,9 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 // DecideAnchor decides about the client's X-AnchorMailbox. With a list the
 // value must be a plain address with an SMTP or a upn: entry, so a client can
 // name only mailboxes that it may impersonate. Exchange's other forms of an
-// anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. In audit mode it
-// returns the same: a request for a mailbox off the list usually has an anchor
-// off the list.
+// anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. DecideAnchor
+// returns the same refusals in audit mode. A request for a mailbox off the list
+// usually has an anchor off the list too.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil

@@ -12,7 +12,7 @@ type Match struct {
 	OfClient bool    // the list belongs to a client user; see Narrow
 }
 
-// entryFor returns the entry that matched a name. Its spelling is "" if that was a
+// entryFor returns the entry that matched a name. spelling is "" if the entry is a
 // wildcard.
 func entryFor(kind ews.IdentityKind, spelling, key string) Pattern {
 	switch {

@@ -59,7 +59,7 @@ func blockProblem(b ews.HeaderBlock) string {
 }
 
 // isRewritten reports whether the proxy writes blocks of this name from their
-// values. ExchangeImpersonation is one of them; its content is checked
+// values. This includes ExchangeImpersonation, whose content is checked
 // separately.
 func isRewritten(name string) bool {
 	switch name {
@@ -70,9 +70,8 @@ func isRewritten(name string) bool {
 }
 
 // changesIdentity reports whether, according to the schema, a request with this
-// block acts for another user or with other rights. Without this rule such
-// blocks would be refused as unknown blocks. With it the operator gets a text
-// that explains them.
+// block acts for another user or with other rights. Such blocks would be refused
+// as unknown blocks in any case. The rule gives the operator a more precise text.
 func changesIdentity(name string) bool {
 	switch name {
 	case "SerializedSecurityContext", "OpenAsAdminOrSystemService", "ManagementRole", "SharingSecurity":

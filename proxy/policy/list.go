@@ -30,8 +30,8 @@ func newList(patterns []Pattern) *list {
 	return l
 }
 
-// add adds a pattern. If two differ only in letter case it keeps the first
-// spelling.
+// add adds a pattern. If two patterns differ only in letter case, the list keeps
+// the spelling of the first.
 func (l *list) add(p Pattern) {
 	key := string(ascii.AppendLower(nil, p.value))
 	names := l.smtp

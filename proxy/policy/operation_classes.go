@@ -3,7 +3,7 @@ package policy
 // The operations of Exchange Web Services by class. They come from
 // Services.wsdl, from the schema, and some only from Microsoft's reference or
 // Exchange's own description. Every known operation is in one class. Names of
-// elements that end in "Request" are listed without it.
+// elements that end in "Request" are listed without that ending.
 const (
 	// readOperations change nothing in a mailbox and use no rights beyond those
 	// of the impersonated user. They are the preset @read.
@@ -21,7 +21,7 @@ GetUserPhoto GetUserRetentionPolicyTags ResolveNames Subscribe
 SyncFolderHierarchy SyncFolderItems Unsubscribe`
 
 	// sendOperations compose and send a message. They are the preset @send.
-	// CreateItem makes drafts as well as other items.
+	// CreateItem can create drafts and items of every other kind.
 	sendOperations = `CreateAttachment CreateItem SendItem`
 
 	// otherOperations are allowed by default and are in no preset. Most change
