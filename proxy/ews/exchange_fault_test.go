@@ -8,25 +8,33 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// The pairs come from Microsoft's ResponseCode reference and its page about EWS
+// The codes come from Microsoft's ResponseCode reference and its page about EWS
 // throttling.
 func TestExplainFault(t *testing.T) {
-	for code, want := range map[ews.ResponseCode]string{
-		"ErrorNonExistentMailbox":           "moved to Exchange Online",
-		"ErrorNonPrimarySmtpAddress":        "alias",
-		"ErrorServerBusy":                   "throttles",
-		"ErrorExceededConnectionCount":      "throttles",
-		"ErrorImpersonateUserDenied":        "does not let the application act",
-		"ErrorMailboxMoveInProgress":        "not available at the moment",
-		"ErrorInternalServerTransientError": "an error of its own",
-		"ErrorItemNotFound":                 "",
-		"ErrorSchemaValidation":             "",
-		"ErrorAccessDenied":                 "",
-		"":                                  "",
-	} {
-		e, ok := ews.ExplainFault(code)
-		if ok != (want != "") || !strings.Contains(e.Meaning, want) || ok && len(e.Remedies) == 0 {
-			t.Errorf("%s: %+v, %v", code, e, ok)
+	explained := map[string][]ews.ResponseCode{
+		"moved to Exchange Online":         {"ErrorNonExistentMailbox", "ErrorMailboxNotFound", "ErrorInvalidUserPrincipalName", "ErrorInvalidSmtpAddress"},
+		"alias":                            {"ErrorNonPrimarySmtpAddress"},
+		"does not let the application act": {"ErrorImpersonateUserDenied", "ErrorImpersonationDenied"},
+		"cannot resolve the identity":      {"ErrorImpersonationFailed"},
+		"throttles":                        {"ErrorServerBusy", "ErrorTooManyObjectsOpened", "ErrorExceededConnectionCount", "ErrorExceededSubscriptionCount", "ErrorExceededFindCountLimit"},
+		"not available at the moment":      {"ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable", "ErrorMailboxFailover", "ErrorConnectionFailed", "ErrorConnectionFailedTransientError"},
+		"is disabled":                      {"ErrorAccountDisabled"},
+		"must change its password":         {"ErrorPasswordExpired", "ErrorPasswordChangeRequired"},
+		"reaches no domain controller":     {"ErrorADUnavailable", "ErrorADOperation", "ErrorADSessionFilter"},
+		"the site that holds the mailbox":  {"ErrorNoRespondingCASInDestinationSite", "ErrorNoApplicableProxyCASServersAvailable", "ErrorProxyRequestNotAllowed", "ErrorProxyCallFailed", "ErrorProxyRequestProcessingFailed", "ErrorCASVersionNotSupported"},
+		"a version of the schema":          {"ErrorInvalidServerVersion", "ErrorIncorrectSchemaVersion"},
+		"an error of its own":              {"ErrorInternalServerError", "ErrorInternalServerTransientError", "ErrorBatchProcessingStopped"},
+	}
+	for want, codes := range explained {
+		for _, code := range codes {
+			if e, ok := ews.ExplainFault(code); !ok || !strings.Contains(e.Meaning, want) || len(e.Remedies) == 0 {
+				t.Errorf("%s: %+v, %v, want %q", code, e, ok, want)
+			}
+		}
+	}
+	for _, code := range []ews.ResponseCode{"ErrorItemNotFound", "ErrorSchemaValidation", "ErrorAccessDenied", ""} {
+		if e, ok := ews.ExplainFault(code); ok {
+			t.Errorf("%q is explained: %+v", code, e)
 		}
 	}
 }
