@@ -169,6 +169,9 @@ func TestDetailsOfHeaderBlocks(t *testing.T) {
 	}{
 		{ews.HeaderBlock{Space: ews.TypesNS, Name: "MailboxCulture", Problem: "its own problem"}, "its own problem"},
 		{ews.HeaderBlock{Space: ews.TypesNS, Name: "ManagementRole"}, "a header block that changes who acts"},
+		{ews.HeaderBlock{Space: ews.TypesNS, Name: "SerializedSecurityContext"}, "a header block that changes who acts"},
+		{ews.HeaderBlock{Space: ews.TypesNS, Name: "OpenAsAdminOrSystemService"}, "a header block that changes who acts"},
+		{ews.HeaderBlock{Space: ews.TypesNS, Name: "SharingSecurity"}, "a header block that changes who acts"},
 		{ews.HeaderBlock{Space: ews.MessagesNS, Name: "ProxyX"}, "a header block that changes who acts"},
 		{ews.HeaderBlock{Space: ews.TypesNS, Name: "Unknown"}, "a header block in Exchange's namespaces that is not known"},
 		{ews.HeaderBlock{Space: "urn:x", Name: "EXCHANGEIMPERSONATION"}, "ExchangeImpersonation in a foreign namespace"},

@@ -89,6 +89,8 @@ func TestParsePatternsRefuses(t *testing.T) {
 		{"sid of another revision", "sid:S-2-5-1", "line 1, entry 1"},
 		{"sid with leading zero", "sid:S-1-5-021", "line 1, entry 1"},
 		{"sid in hexadecimal", "sid:S-1-0x5-21", "line 1, entry 1"},
+		{"sid with a colon, the character after 9", "sid:S-1-5-2:", "line 1, entry 1"},
+		{"sid with a slash, the character before 0", "sid:S-1-5-2/", "line 1, entry 1"},
 		{"sid beyond 32 bits", "sid:S-1-5-4294967296", "line 1, entry 1"},
 		{"sid beyond 48 bits", "sid:S-1-281474976710656-1", "line 1, entry 1"},
 		{"sid with 16 subauthorities", "sid:S-1-5" + strings.Repeat("-1", 16), "line 1, entry 1"},
