@@ -43,20 +43,20 @@ type watchedUpload struct {
 	doubted bool            // the idle connections were closed because of this upload
 }
 
-// A verdict is the result of a check of an upload. It says what limits the
+// A silenceLimit is the result of a check of an upload. It says what limits the
 // silence of the upload's server, or that the server is lost.
-type verdict int
+type silenceLimit int
 
 const (
-	limitedByWatch  verdict = iota // bytes are pending
-	limitedBySystem                // nothing is pending, but the upload continues
-	watchEnds                      // nothing is pending, and the upload has ended
+	limitedByWatch  silenceLimit = iota // bytes are pending
+	limitedBySystem                     // nothing is pending, but the upload continues
+	watchEnds                           // nothing is pending, and the upload has ended
 	serverLost
 )
 
-// judge checks an upload. Silence before the upload began does not count,
+// check checks an upload. Silence before the upload began does not count,
 // because the connection may have been idle.
-func (u *watchedUpload) judge(s socket.Sending, now time.Time) verdict {
+func (u *watchedUpload) check(s socket.Sending, now time.Time) silenceLimit {
 	switch {
 	case s.Pending && min(s.Silence, now.Sub(u.since)) >= socket.MaxSilence:
 		return serverLost
@@ -125,7 +125,7 @@ func (w *silenceWatch) look() {
 	}
 }
 
-// update checks all uploads and acts on the verdicts. It returns the connections
+// update checks all uploads and acts on the results. It returns the connections
 // whose server is lost, and whether the idle connections are in doubt.
 func (w *silenceWatch) update() (lost []*conn, doubt bool) {
 	w.mu.Lock()
@@ -138,7 +138,7 @@ func (w *silenceWatch) update() (lost []*conn, doubt bool) {
 			continue
 		}
 		doubt = u.doubts(s, now) || doubt
-		switch u.judge(s, now) {
+		switch u.check(s, now) {
 		case limitedByWatch:
 			w.setRelaxed(c, u, true)
 		case limitedBySystem:

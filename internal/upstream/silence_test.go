@@ -19,7 +19,7 @@ import (
 	"hmaproxy/internal/socket"
 )
 
-func TestSilenceVerdict(t *testing.T) {
+func TestSilenceLimit(t *testing.T) {
 	const limit = 63 * time.Second
 	for _, c := range []struct {
 		name    string
@@ -27,7 +27,7 @@ func TestSilenceVerdict(t *testing.T) {
 		silence time.Duration
 		upload  time.Duration // time since the upload began
 		written bool
-		want    verdict
+		want    silenceLimit
 	}{
 		{"acknowledged a moment ago", true, time.Second, 10 * time.Minute, false, limitedByWatch},
 		{"silent for less than the limit", true, limit - time.Millisecond, 10 * time.Minute, false, limitedByWatch},
@@ -46,8 +46,8 @@ func TestSilenceVerdict(t *testing.T) {
 			}
 			now := time.Now()
 			u := watchedUpload{written: written, since: now.Add(-c.upload)}
-			if got := u.judge(socket.Sending{Pending: c.pending, Silence: c.silence}, now); got != c.want {
-				t.Errorf("verdict %d, want %d", got, c.want)
+			if got := u.check(socket.Sending{Pending: c.pending, Silence: c.silence}, now); got != c.want {
+				t.Errorf("silenceLimit %d, want %d", got, c.want)
 			}
 		})
 	}
