@@ -159,6 +159,7 @@ misread() {
     [[ ${value,,} != upn:* ]] || value=${value#*:}
     [[ $value == *@* && $value != \*@* ]] || return 1
     value=${value%@*}
+    # shellcheck disable=SC2016 # the braces are compared as text
     [[ $value == *=* || $value == *'${'* || $value == *'{{'* || $value =~ ^\$[A-Z_]+$ || ! $value =~ ^[A-Za-z0-9_\$] ]]
 }
 
