@@ -52,7 +52,8 @@ func (c *pieceConn) SetWriteDeadline(time.Time) error { return nil }
 type seen struct {
 	Method, Target, Proto, Host string
 	Major, Minor                int
-	URL                         url.URL
+	URL                         url.URL // without User, which %#v would print as a pointer
+	User                        string
 	Header, Trailer             http.Header
 	Length                      int64
 	Coding                      []string
@@ -66,9 +67,11 @@ func see(r *http.Request) seen {
 	body, err := io.ReadAll(r.Body)
 	header := maps.Clone(r.Header)
 	delete(header, "Host") // http.ReadRequest leaves it, and http.Server removes it
+	target := *r.URL
+	target.User = nil
 	return seen{
 		Method: r.Method, Target: r.RequestURI, Proto: r.Proto, Host: r.Host, Major: r.ProtoMajor, Minor: r.ProtoMinor,
-		URL: *r.URL, Header: header, Trailer: r.Trailer, Length: r.ContentLength, Coding: r.TransferEncoding, Close: r.Close,
+		URL: target, User: fmt.Sprint(r.URL.User), Header: header, Trailer: r.Trailer, Length: r.ContentLength, Coding: r.TransferEncoding, Close: r.Close,
 		Body: string(body), Whole: err == nil,
 	}
 }
@@ -157,6 +160,7 @@ var requestSeeds = []string{
 	"POST / HTTP/1.1\r\nHost: a\r\nTrailer: X-A\r\nContent-Length: 1\r\n\r\nx",
 	"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
 	"GET http://evil/x HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nCONNECT b:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET http://user:password@evil/x HTTP/1.1\r\nHost: a\r\n\r\nGET http://@evil/x HTTP/1.1\r\nHost: a\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: a\r\nPragma: no-cache\r\nConnection: close, x\r\nX-Y: a\r\nX-y:\tb \r\n\r\n",
 	"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
 	"GET //a/../b/./c%2f HTTP/1.1\r\nHost: a\r\nCookie: a=b; \xc3\xa9\r\n\r\n",
