@@ -1,9 +1,9 @@
-// Package ews is the vocabulary of an Exchange Web Services request: its
-// operation, the mailbox that it impersonates, the mailboxes in its Body, and
-// the response code of a SOAP fault.
+// Package ews defines types for the values of an Exchange Web Services request:
+// the operation, the impersonated mailbox, the mailboxes that the Body names,
+// and the response codes of SOAP faults.
 //
-// The package makes no decisions. Programs that read requests, and programs
-// that decide about them, such as package policy, share its types.
+// The package makes no decisions. A program that reads requests fills these
+// types, and package policy decides about their values.
 package ews
 
 // The namespaces of an EWS request.
@@ -18,7 +18,7 @@ const (
 // start tag of that element's first child.
 type Request struct {
 	Blocks     []HeaderBlock // header blocks, in the document's order
-	Identity   Identity      // the first ExchangeImpersonation without a Problem
+	Identity   Identity      // mailbox of the first ExchangeImpersonation without a Problem
 	Operation  string        // local name of the Body's element, as the client wrote it: "GetFolder"
 	Push       bool          // the request is a Subscribe for push notifications
 	BodyOffset int64         // offset of the "<" of the Body's start tag in the document
@@ -27,7 +27,7 @@ type Request struct {
 // A HeaderBlock is a child element of the SOAP Header.
 type HeaderBlock struct {
 	Space, Name    string // namespace URI and local name
-	MustUnderstand bool   // mustUnderstand is "1", "true" or not a boolean
+	MustUnderstand bool   // the attribute mustUnderstand is "1" or "true", or its value is not a boolean
 	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute
 
 	// Problem says why a block must not be sent: either the kind of the block is

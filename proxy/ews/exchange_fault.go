@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// A FaultExplanation explains one of Exchange's own response codes for a
-// program that impersonates mailboxes with an application permission.
+// A FaultExplanation explains response codes of Exchange that have the same
+// meaning for a program that impersonates mailboxes with an application
+// permission.
 type FaultExplanation struct {
 	Codes    []ResponseCode
 	Meaning  string   // the meaning, one clause; MAILBOX stands for the mailbox's address
-	Remedies []string // commands and steps for an administrator, with MAILBOX too
+	Remedies []string // commands and steps for an administrator; they may contain MAILBOX
 }
 
-// For returns the explanation with the address of a mailbox in place of MAILBOX.
+// For returns a copy of e with the address mailbox in place of MAILBOX.
 func (e FaultExplanation) For(mailbox string) FaultExplanation {
 	named := strings.NewReplacer("MAILBOX", mailbox).Replace
 	e.Meaning, e.Remedies = named(e.Meaning), slices.Clone(e.Remedies)

@@ -18,8 +18,8 @@ const (
 	DirectoryID                  // an object of the directory, such as a person
 	SubscriptionID               // a subscription, in an older format that has no mailbox
 
-	// IrregularID is a known format with a mailbox in a form that Exchange may
-	// accept but does not issue, such as a GUID in braces.
+	// IrregularID is an id in a known format whose mailbox is written in a form
+	// that Exchange may accept but does not issue, such as a GUID in braces.
 	IrregularID
 )
 
@@ -49,14 +49,15 @@ const (
 	storageConversationWithFallback // Exchange 2016
 )
 
-// The lengths of a decoded head and of the raw bytes that it is read from. A
-// head is a storage type, a length, and a GUID or an address. A pair of equal
-// bytes takes three bytes when compressed, so one and a half times as many raw
-// bytes always suffice.
+// Lengths for reading the head of an id. A decoded head consists of a storage
+// type (1 byte), a length (2 bytes), and a GUID or an address as text. The
+// scratch sizes are numbers of raw bytes that always contain the whole head.
+// The first raw byte says whether the id is compressed. In the compressed form,
+// two equal bytes take three bytes.
 const (
 	guidHead    = 1 + 2 + 36
-	guidScratch = 63  // 1 + guidHead*3/2, in groups of 3
-	longScratch = 390 // 1 + longHead*3/2, in groups of 3
+	guidScratch = 63  // at least 1 + guidHead*3/2; a multiple of 3 because of base64
+	longScratch = 390 // at least 1 + (maxMoniker+3)*3/2; a multiple of 3
 )
 
 // MailboxOfID reads the mailbox from an EWS id in the form of an attribute such
@@ -104,9 +105,9 @@ func mailboxOfHead(head, id []byte) IDMailbox {
 	return IDMailbox{}
 }
 
-// moniker returns the text after the storage type, whose length precedes it in two
-// bytes. It returns no text if the text is empty or does not fit into head.
-// complete is false if the id is cut short.
+// moniker returns the text of a head. The text follows the storage type and two
+// bytes with its length. moniker returns no text if the text is empty, or if
+// head does not contain all of it. complete is false if the id is cut short.
 func moniker(head []byte) (text []byte, complete bool) {
 	if len(head) < 3 {
 		return nil, false
@@ -118,9 +119,9 @@ func moniker(head []byte) (text []byte, complete bool) {
 	return nil, n > cap(head)-3
 }
 
-// idHead decodes the beginning of an id, without the compression byte. It
-// appends to dst until the capacity of dst is used. It appends nothing if the
-// text cannot be the beginning of an id. chars and raw are scratch buffers.
+// idHead decodes the beginning of an id, without the compression byte, and
+// appends it to dst up to the capacity of dst. It appends nothing if id cannot
+// be the beginning of an EWS id. chars and raw are scratch buffers.
 func idHead(dst, id, chars, raw []byte) []byte {
 	n := copyBase64(chars, id)
 	m, err := base64.StdEncoding.Decode(raw, chars[:n])
@@ -151,8 +152,9 @@ func copyBase64(dst, text []byte) (n int) {
 	return n
 }
 
-// expand reverses the run-length encoding of an id: two equal bytes are
-// followed by the number of further ones. It stops when dst is full.
+// expand reverses the run-length encoding of an id, in which two equal bytes
+// are followed by the number of further equal bytes. It appends to dst until
+// dst is full. It returns nil if p ends before that number.
 func expand(dst, p []byte) []byte {
 	for i := 0; i < len(p) && len(dst) < cap(dst); i++ {
 		dst = append(dst, p[i])
@@ -171,10 +173,11 @@ func expand(dst, p []byte) []byte {
 }
 
 // MailboxOfSubscription reads the mailbox from the id of a notification
-// subscription in the form of SubscriptionId: base64 of the name of a back end,
-// a GUID, a time and the GUID of the mailbox. Each part except the time follows
-// its length. Of the older formats, the first has no mailbox, the second has
-// neither mailbox nor time, and the third is a GUID as text.
+// subscription in the form of SubscriptionId. The id is base64 of the name of a
+// back end, a GUID, a time and the GUID of the mailbox. Each part except the
+// time is preceded by its length. There are three older formats: one without
+// the mailbox, one without time and mailbox, and a GUID as text. For them the
+// Kind is SubscriptionID.
 func MailboxOfSubscription(id []byte) IDMailbox {
 	if len(id) > maxID {
 		return IDMailbox{}

@@ -14,14 +14,14 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// An id of each format, written from [MS-OXWSITEMID] section 2.2.4.
+// GUIDs of mailboxes, for ids.
 const (
 	alice = "4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4"
-	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // a text that can be compressed
+	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // contains runs of equal characters, which the encoding of ids compresses
 )
 
-// encodeID writes an id as the specification describes it. compressed selects its
-// run-length encoding.
+// encodeID encodes an id according to [MS-OXWSITEMID] section 2.2.4. If
+// compressed is true, the id is in the run-length encoding.
 func encodeID(storage byte, moniker string, tail []byte, compressed bool) string {
 	body := append([]byte{storage}, binary.LittleEndian.AppendUint16(nil, uint16(len(moniker)))...)
 	body = append(append(body, moniker...), tail...)
@@ -43,8 +43,8 @@ func encodeID(storage byte, moniker string, tail []byte, compressed bool) string
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// storeID is the part of an item's id after the moniker: an instruction, and
-// the entry id of the store after its length.
+// storeID returns the part of an item's id that follows the moniker: an
+// instruction, the length of the store's entry id, and the entry id.
 func storeID() []byte {
 	entry := bytes.Repeat([]byte{0, 0, 0, 0x2e, 0xc0}, 14)
 	return append([]byte{0, byte(len(entry)), 0}, entry...)
@@ -89,8 +89,9 @@ func TestMailboxOfID(t *testing.T) {
 		{"address cut short", encodeID(0, "bob@contoso.com", nil, false)[:16], ews.IDMailbox{}},
 		{"run without a count", base64.StdEncoding.EncodeToString([]byte("\x01\x03\x03")), ews.IDMailbox{}},
 
-		// Exchange makes a Guid of the moniker, up to 50 bytes long. The constructor
-		// in .NET accepts all of these forms, and Exchange issues only one.
+		// Exchange passes the moniker, which has up to 50 bytes, to the
+		// constructor of .NET's Guid. The constructor accepts all of these
+		// forms, but Exchange issues only the form 8-4-4-4-12.
 		{"GUID without dashes", encodeID(3, strings.ReplaceAll(alice, "-", ""), storeID(), false), irregular},
 		{"GUID without dashes, compressed", encodeID(4, strings.ReplaceAll(bob, "-", ""), storeID(), true), irregular},
 		{"GUID without dashes, as long as one with them", encodeID(3, strings.ReplaceAll(alice, "-", "")+"    ", storeID(), false), irregular},
@@ -153,8 +154,8 @@ func TestMailboxOfSubscription(t *testing.T) {
 
 // TestCollectedIDs reads ids that were published in documentation, samples and
 // bug reports. Many are shortened. Every id that is complete according to
-// [MS-OXWSITEMID] must yield its mailbox. The expected numbers were counted with
-// a third decoder.
+// [MS-OXWSITEMID] must yield its mailbox. The expected numbers were counted
+// with a separate program that shares no code with MailboxOfID and wholeID.
 func TestCollectedIDs(t *testing.T) {
 	text, err := os.ReadFile("../../../shared/field/ids.tsv")
 	if errors.Is(err, os.ErrNotExist) {
@@ -257,7 +258,8 @@ func wholeID(id string) (storage byte, moniker string, complete bool) {
 	return storage, moniker, complete && len(body) == 0
 }
 
-// unpack reverses the run-length encoding of an id, until it has most bytes.
+// unpack reverses the run-length encoding of an id. It stops when out has at
+// least as many bytes as the number most.
 func unpack(p []byte, most int) (out []byte, ok bool) {
 	for len(p) > 0 && len(out) < most {
 		if len(p) == 1 || p[0] != p[1] {
@@ -284,8 +286,9 @@ func TestParseGUID(t *testing.T) {
 	}
 }
 
-// FuzzMailboxOfID compares the result for any text with a second decoder, which
-// decodes the whole id. It also encodes any moniker and reads it back.
+// FuzzMailboxOfID compares MailboxOfID with slowGUID, which decodes the whole
+// id, for any text. It also encodes addresses, GUIDs and subscriptions, and
+// checks that they are decoded to the same values.
 func FuzzMailboxOfID(f *testing.F) {
 	for _, id := range []string{encodeID(3, alice, storeID(), false), encodeID(3, bob, storeID(), true), encodeID(0, "a@b", nil, true), "AQEBAQ==", "AAMkA", ""} {
 		f.Add(id, byte(3), true)
@@ -328,7 +331,8 @@ func FuzzMailboxOfID(f *testing.F) {
 	})
 }
 
-// slowGUID decodes a whole id without white space.
+// slowGUID returns the GUID of a mailbox from an id without white space. It
+// decodes the whole id. It returns false if the id contains no such GUID.
 func slowGUID(id string) (string, bool) {
 	raw, err := base64.StdEncoding.DecodeString(id)
 	if err != nil || len(raw) < 2 || len(id) > 4<<10 || raw[0] > 1 {

@@ -1,7 +1,7 @@
 package ews
 
-// An IdentityKind is the form in which ConnectingSID names a mailbox: the name
-// of its one child element.
+// An IdentityKind is the form in which ConnectingSID names a mailbox. It is the
+// name of the one child element of ConnectingSID.
 type IdentityKind uint8
 
 // The children of t:ConnectingSID.
