@@ -36,14 +36,15 @@ type element struct {
 	parts    int // number of comments, and of runs of text that are not white space
 }
 
-// leaf reports whether e has only text.
+// leaf reports whether e has neither attributes nor child elements, and at most
+// one comment or run of text.
 func (e *element) leaf() bool { return len(e.children) == 0 && e.parts <= 1 && !e.attrs }
 
-// branch reports whether e has only child elements.
+// branch reports whether e has neither attributes nor text.
 func (e *element) branch() bool { return e.text == "" && !e.attrs }
 
-// child returns the only child element with the given name, nil if there is
-// none.
+// child returns the child element with the given name, or nil if there is none.
+// It returns an error if there are two.
 func (e *element) child(name xml.Name) (*element, error) {
 	var found *element
 	for i := range e.children {
@@ -58,8 +59,7 @@ func (e *element) child(name xml.Name) (*element, error) {
 	return found, nil
 }
 
-// known returns an error if e has a child element whose name is not one of the
-// given ones.
+// known returns an error if e has a child element whose name is not in names.
 func (e *element) known(names ...xml.Name) error {
 next:
 	for i := range e.children {
@@ -166,9 +166,9 @@ func (r *documentReader) start(token xml.StartElement) error {
 }
 
 // checkAttributes checks the names in a start tag. It reports whether there are
-// attributes other than namespace declarations. For an undeclared prefix, the
-// decoder returns the prefix instead of the namespace. Unlike a namespace, it
-// has no colon.
+// attributes other than namespace declarations. The decoder returns an
+// undeclared prefix in place of the namespace. checkAttributes recognises such
+// a prefix because it has no colon.
 func checkAttributes(token xml.StartElement) (attrs bool, err error) {
 	if len(token.Attr) > maxAttributes {
 		return false, violation("too many attributes")

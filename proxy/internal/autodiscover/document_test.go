@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestLimitsOfDocuments has a document at each limit, and one beyond it.
+// TestLimitsOfDocuments parses a document at each limit and a document beyond
+// it.
 func TestLimitsOfDocuments(t *testing.T) {
 	attributes := func(n int) string {
 		var b strings.Builder

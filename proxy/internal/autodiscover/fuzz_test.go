@@ -19,7 +19,8 @@ const soapSeed = `<?xml version="1.0"?><s:Envelope xmlns:s="http://schemas.xmlso
 const poxSeed = `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request>` +
 	`<EMailAddress>alice@contoso.com</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`
 
-// The mailboxes of a request as package encoding/xml finds them.
+// A soapReading contains the mailboxes that package encoding/xml finds in a
+// SOAP request.
 type soapReading struct {
 	Mailboxes []string `xml:"Body>GetUserSettingsRequestMessage>Request>Users>User>Mailbox"`
 }
@@ -29,8 +30,8 @@ type poxReading struct {
 	LegacyDN []string `xml:"Request>LegacyDN"`
 }
 
-// FuzzParse: encoding/xml reads every accepted document in the same way. The
-// response is well-formed and contains the same mailboxes.
+// FuzzParse checks that encoding/xml finds the same mailboxes in every accepted
+// document. It also checks the responses about these mailboxes.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{soapSeed, poxSeed, strings.Replace(poxSeed, "outlook", "mobilesync", 1), strings.ReplaceAll(poxSeed, "EMailAddress", "LegacyDN"),
 		"\xef\xbb\xbf" + soapSeed, strings.Replace(soapSeed, "alice@", "<![CDATA[alice]]>@", 1), strings.Replace(soapSeed, "alice@", "al<!-- -->ice@", 1),
@@ -79,8 +80,9 @@ func readAgain(t *testing.T, form Form, doc []byte) []string {
 	return names
 }
 
-// checkResponses writes responses that contain text from the client. The proxy
-// does so only with valid addresses.
+// checkResponses writes responses about the mailboxes of request and checks
+// that encoding/xml reads the same values from them. The proxy writes only
+// valid addresses into a response; this test writes any text.
 func checkResponses(t *testing.T, request Request) {
 	const ews = "https://ews.internal/EWS/Exchange.asmx"
 	var results []Result
@@ -133,8 +135,8 @@ func normal(s string) string {
 	return back
 }
 
-// FuzzParseJSON: every accepted target has the address and the protocol exactly
-// once, as net/url reads it.
+// FuzzParseJSON checks that every accepted target contains exactly one address,
+// and that net/url decodes the same address.
 func FuzzParseJSON(f *testing.F) {
 	for _, seed := range []string{
 		"/autodiscover/autodiscover.json?Email=alice@contoso.com&Protocol=EWS", "/autodiscover/autodiscover.json/v1.0/alice%40contoso.com?Protocol=ews",

@@ -17,8 +17,9 @@ const jsonUser = JSONPath + "/v1.0/"
 // bytes if every character is percent-encoded.
 const maxTarget = 2048
 
-// IsJSON reports whether a raw target is that of a JSON request: the path in
-// any letter case, followed by a query, or by an address and perhaps a query.
+// IsJSON reports whether a raw target belongs to a JSON request. Such a target
+// is JSONPath, or JSONPath with "/v1.0/" and an address, in any letter case,
+// and perhaps a query.
 func IsJSON(target string) bool {
 	path, _, _ := strings.Cut(target, "?")
 	if len(target) > maxTarget {
@@ -43,10 +44,10 @@ var (
 	ErrProtocol error = &Violation{"the request needs Protocol=EWS, and no other"}
 )
 
-// ParseJSON reads a request by its raw target, for which IsJSON holds. Names of
-// parameters and the protocol may be in any letter case; parameters other than
-// Email and Protocol are ignored. Its error is ErrEmail, ErrNoProtocol,
-// ErrProtocol or another *Violation.
+// ParseJSON reads a request from its raw target, for which IsJSON must have
+// returned true. The protocol and the names of parameters may be in any letter
+// case. Parameters other than Email and Protocol are ignored. The error is
+// ErrEmail, ErrNoProtocol, ErrProtocol or another *Violation.
 func ParseJSON(target string) (Request, error) {
 	request := Request{Form: JSON}
 	path, query, _ := strings.Cut(target, "?")

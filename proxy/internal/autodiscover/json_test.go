@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestIsJSON has targets on both sides of each rule. The server in front
-// refuses some of them before.
+// TestIsJSON has targets on both sides of each rule. The HTTP server refuses
+// some of these targets before IsJSON is called.
 func TestIsJSON(t *testing.T) {
 	const path = "/autodiscover/autodiscover.json"
 	for target, want := range map[string]bool{
@@ -24,7 +24,8 @@ func TestIsJSON(t *testing.T) {
 	}
 }
 
-// TestParseJSONRefuses has what the server in front refuses in a path, too.
+// TestParseJSONRefuses also has targets that the HTTP server refuses before
+// ParseJSON is called.
 func TestParseJSONRefuses(t *testing.T) {
 	const path = "/autodiscover/autodiscover.json"
 	const encoding = "the target has a percent sign that begins no encoded byte"

@@ -18,11 +18,11 @@ func (f Form) String() string {
 	return [...]string{NoForm: "", SOAP: "SOAP", POX: "POX", JSON: "JSON"}[f]
 }
 
-// MaxUsers is the number of mailboxes that a SOAP request may name, the same as
-// Exchange's.
+// MaxUsers is the largest number of mailboxes in a SOAP request. Exchange has
+// the same limit.
 const MaxUsers = 100
 
-// A Request is the content of a request.
+// A Request is the content of an Autodiscover request.
 type Request struct {
 	Form      Form
 	Mailboxes []string // mailboxes as the client wrote them, without surrounding white space: 1 to MaxUsers in SOAP, else one
@@ -40,7 +40,7 @@ const (
 	ExternalEwsURL
 )
 
-// settingNames are the settings by their names in requests and responses.
+// settingNames lists the names of the settings in requests and responses.
 var settingNames = [...]struct {
 	setting Settings
 	name    string
@@ -72,9 +72,10 @@ var (
 	ErrSchema error = &Violation{"only the Outlook schema of 2006a is served"}
 )
 
-// Parse reads a SOAP or POX request; the root element says which of the two it
-// is. Its error is ErrOperation, ErrSchema or another *Violation. With an error
-// the form is that of the root element if it could be read, else NoForm.
+// Parse reads a SOAP or POX request. The root element says which of the two it
+// is. The error is ErrOperation, ErrSchema or another *Violation. If there is
+// an error, the Form of the Request is that of the root element, or NoForm if
+// the root element is not known.
 func Parse(doc []byte) (Request, error) {
 	root, err := parseDocument(doc)
 	if err != nil {
@@ -145,8 +146,8 @@ func (r *Request) readMessage(message *element) error {
 	return r.readSettings(settings)
 }
 
-// only returns the only child element of e. It must have the given name, and e
-// may contain nothing else.
+// only returns the only child element of e. It returns an error if this element
+// has another name, or if e contains other elements, text or attributes.
 func (e *element) only(name xml.Name) (*element, error) {
 	if !e.branch() || len(e.children) != 1 || e.children[0].name != name {
 		return nil, violation(e.name.Local + " does not contain one " + name.Local)

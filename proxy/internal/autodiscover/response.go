@@ -76,7 +76,8 @@ const (
 	poxSchema   = 601
 )
 
-// WritePOX returns the response to a POX request. at is the time in an error.
+// WritePOX returns the response to a POX request. at is the time that the
+// response contains if it is an error.
 func WritePOX(result Result, ewsURL string, at time.Time) string {
 	if result.Refusal != "" {
 		return poxError(poxNotFound, notFound, result.Refusal, at)
@@ -98,9 +99,9 @@ func WritePOX(result Result, ewsURL string, at time.Time) string {
 	return b.String()
 }
 
-// WritePOXError returns the response to a POX request that is not served
-// because of err, an error of Parse or one of the same kind. detail is a
-// human-readable text.
+// WritePOXError returns the response to a POX request that is refused because
+// of err. ErrSchema has its own error code; for any other error the code says
+// that the request is invalid. detail is a human-readable text.
 func WritePOXError(err error, detail string, at time.Time) string {
 	if err == ErrSchema {
 		return poxError(poxSchema, "Provider is not available", detail, at)
@@ -141,6 +142,6 @@ func WriteJSONError(err error, detail string) string {
 }
 
 func writeJSON(response any) string {
-	text, _ := json.Marshal(response) // cannot fail, because v holds only strings
+	text, _ := json.Marshal(response) // cannot fail, because response holds only strings
 	return string(text)
 }

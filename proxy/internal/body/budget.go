@@ -15,7 +15,8 @@ func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 // Used returns how many bytes are reserved.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// reserve reserves n bytes, or none and returns false.
+// reserve reserves n bytes. If fewer bytes are left, it reserves none and
+// returns false.
 func (b *Budget) reserve(n int64) bool {
 	if b.used.Add(n) > b.limit {
 		b.used.Add(-n)

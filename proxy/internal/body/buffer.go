@@ -8,15 +8,18 @@ import (
 
 // An Inspector decides which bytes of a body may be sent.
 type Inspector interface {
-	// Inspect inspects the next bytes. Its error ends the body.
+	// Inspect inspects the next bytes. After an error, no further bytes are
+	// read or sent.
 	Inspect(p []byte) error
-	// Finish is called at the end of the body. Its error refuses the body.
+	// Finish is called at the end of the body. If it returns an error, the
+	// body is refused.
 	Finish() error
-	// Refuse returns the error with which the body is refused because of err, or
-	// nil if the body is sent nevertheless; then Forwardable has no limit.
+	// Refuse decides whether err, which Inspect has not returned, refuses the
+	// body. It returns the error with which the body is refused, or nil if the
+	// body is sent nevertheless. After nil, Forwardable permits all bytes.
 	Refuse(err error) error
-	// HeadKnown reports whether everything that must be known before the
-	// first byte is sent has been inspected.
+	// HeadKnown reports whether enough of the body was inspected to send its
+	// first byte.
 	HeadKnown() bool
 	// Forwardable returns the offset in the client's body up to which bytes
 	// may be sent before Finish has returned nil.
@@ -24,11 +27,12 @@ type Inspector interface {
 }
 
 // ErrFull is returned if a body needs memory but the budget is used up, or if
-// its connection has lost its slot to another one.
+// the listener closed the client's connection to make room for another
+// connection.
 var ErrFull = errors.New("the memory for request bodies is in use")
 
 // A page is memory for a body of usual size, and for the head that replaces the
-// client's.
+// client's head.
 type page struct {
 	body [pageBody]byte
 	head [pageHead]byte
@@ -43,19 +47,18 @@ var (
 // if it is short. Its zero value is empty; Release releases the memory.
 type Buffer struct {
 	budget   *Budget
-	reserved int64 // number of bytes reserved for sending
-	sending  int64 // sendMemory has been reserved
+	reserved int64 // number of bytes of the budget that are reserved
+	sending  int64 // sendMemory if that memory has been reserved, else 0
 	page     *page
 	long     *[MaxBuffered]byte // memory for bodies of up to MaxBuffered bytes
 	data     []byte
 }
 
 // Fill reads from the client until the body ends or enough of it is in memory:
-// MaxBuffered bytes, or less if the budget is used up and the head is known. It
-// reserves the memory for sending a long body before it reads the body, so that
-// there is memory to send each body that was read. announced is the body's
-// length, -1 if it is unknown. The error is the Inspector's, ErrClient, or
-// ErrFull.
+// MaxBuffered bytes, or less if the budget is used up and the head is known.
+// Before it reads a long body, it reserves the memory for sending the body, so
+// every body that was read can be sent. announced is the body's length, -1 if
+// it is unknown. The error is an error of in, ErrClient, or ErrFull.
 func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspector) error {
 	b.budget = budget
 	if !b.reserve(0) || announced > shortBody && !b.reserveSending() {
@@ -85,8 +88,9 @@ func (b *Buffer) Bytes() []byte { return b.data }
 // HeadRoom returns empty memory to which a head can be appended.
 func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
 
-// first returns memory for a body of the announced length if the budget permits
-// it, else a page.
+// first returns memory for a body of the announced length. It returns a page if
+// the page is large enough, if the length is unknown, or if the budget does not
+// permit more.
 func (b *Buffer) first(announced int64) []byte {
 	b.page = pages.Get().(*page)
 	n := announced + 1 // one more byte, so that the last Read reports the end of the body
@@ -99,7 +103,9 @@ func (b *Buffer) first(announced int64) []byte {
 // pageSize is the number of bytes of the budget that a page takes.
 const pageSize = pageBody + pageHead
 
-// reserve changes the reservation of b to n bytes and a page.
+// reserve changes the reservation of b to a page, the memory for sending if b
+// has reserved it, and n further bytes. It returns false if the budget does not
+// permit this.
 func (b *Buffer) reserve(n int64) bool {
 	n += pageSize + b.sending
 	if !b.budget.reserve(n - b.reserved) {
@@ -109,8 +115,8 @@ func (b *Buffer) reserve(n int64) bool {
 	return true
 }
 
-// reserveSending reserves the memory for sending a long body. It may be called
-// more than once.
+// reserveSending reserves the memory for sending a long body, and reports
+// whether it is reserved. It may be called more than once.
 func (b *Buffer) reserveSending() bool {
 	if b.sending == 0 && b.extend(sendMemory) {
 		b.sending = sendMemory
@@ -118,7 +124,8 @@ func (b *Buffer) reserveSending() bool {
 	return b.sending > 0
 }
 
-// extend adds n bytes to the reservation of b.
+// extend adds n bytes to the reservation of b. It returns false if the budget
+// does not permit this.
 func (b *Buffer) extend(n int64) bool {
 	if !b.budget.reserve(n) {
 		return false

@@ -1,6 +1,6 @@
-// Package body owns the body of one client request on its way to Exchange: the
-// time that it may take to arrive (Reader), the memory that holds it (Buffer,
-// Budget), and the way it is sent (Payload).
+// Package body reads the body of a client request and sends it to Exchange. A
+// Reader limits the time that the body takes to arrive. A Buffer keeps the body
+// in memory, within a Budget. A Payload is the body as it is sent.
 //
 // The package does not know SOAP. An Inspector decides which bytes may be sent.
 package body

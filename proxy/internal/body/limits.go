@@ -8,19 +8,19 @@ const (
 	MaxDrained  = 64 << 20  // bytes of a refused body that are read, so that the client reads the response
 	DrainTime   = 10 * time.Second
 
-	chunk   = 96 << 10  // bytes per read of a body that is streamed: what a client's connection receives while the previous ones are sent
-	maxTail = 128 << 10 // inspected bytes that are held back: a tag, a chunk, or everything after the operation
+	chunk   = 96 << 10  // bytes per read of a streamed body: about as many as the client's connection receives while the previous chunk is sent
+	maxTail = 128 << 10 // inspected bytes that may not be sent yet: a tag, a chunk, or everything after the operation
 
 	readPause  = 30 * time.Second // longest pause within a body
-	graceTime  = 60 * time.Second // a body may be slow for this time;
-	minPerSec  = 4 << 10          // after graceTime, the average rate must be at least this many bytes per second
+	graceTime  = 60 * time.Second // time that all reads of a body together may take, however small the body is
+	minPerSec  = 4 << 10          // each time this many bytes have been read, the reads may take one second longer
 	pageBody   = 4 << 10          // bytes of a page for the body, enough for most bodies
 	pageHead   = 2 << 10          // bytes of a page for the head, enough for most rewritten heads
 	streamSize = MaxBuffered      // room for maxTail and a chunk
 
-	// A body larger than shortBody is sent in pieces, which need further memory
-	// in the transport and the system: 193 KiB for a piece and its TLS records,
-	// and the content of the send buffer, up to 128 KiB of which are unsent.
+	// A body larger than shortBody is sent in pieces. This needs sendMemory:
+	// 193 KiB in the transport for a piece and its TLS records, and up to
+	// 128 KiB of unsent bytes in the system's send buffer.
 	shortBody  = 32 << 10
 	sendMemory = 320 << 10
 )

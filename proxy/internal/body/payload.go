@@ -8,18 +8,19 @@ import (
 	"sync/atomic"
 )
 
-// ErrSpent means that a request cannot be sent again.
+// ErrSpent is the error of Payload.Open when an attempt has read bytes that
+// cannot be read a second time.
 var ErrSpent = errors.New("the request's body has already been sent")
 
 // A Payload is a request body on its way to Exchange.
 //
-// The Payload uses its Owner's memory until it and every reader that Open
-// returned have been closed. The last Close calls Owner.Release.
+// A Payload uses the memory of its Owner until the Payload and all readers that
+// Open returned are closed. The last Close calls Owner.Release.
 type Payload interface {
 	// Open returns a reader for one attempt. It returns ErrSpent when an attempt
 	// has read bytes that cannot be read a second time.
 	Open() (io.ReadCloser, error)
-	// Len is the number of bytes, -1 when it is not known.
+	// Len returns the number of bytes, -1 when it is not known.
 	Len() int64
 	// CanOpen reports whether Open can succeed now.
 	CanOpen() bool
@@ -29,8 +30,9 @@ type Payload interface {
 	// Unsent reports whether no attempt has read any byte of the body. The
 	// request's header may have been sent.
 	Unsent() bool
-	// Err returns why the body ended early: an Inspector's error, ErrClient,
-	// or nil. It is valid once Wait has returned.
+	// Err returns why the body ended early: an Inspector's error, ErrClient or
+	// ErrFull. It returns nil if the body did not end early. It is valid once
+	// Wait has returned.
 	Err() error
 
 	// Close declares that there will be no further attempt.
@@ -61,11 +63,11 @@ func (Empty) Close()                       {}
 func (Empty) Idle() bool                   { return true }
 func (Empty) Wait()                        {}
 
-// users counts the open readers of a Payload, and the creator of the Payload
-// until Close.
+// users counts the open readers of a Payload and records whether the Payload
+// itself was closed. When all are closed, it calls payload.release once.
 type users struct {
 	readers  atomic.Int32
-	wait     sync.WaitGroup // number of readers
+	wait     sync.WaitGroup // waits for the readers
 	closed   atomic.Bool
 	released atomic.Bool
 	payload  interface{ release() }
@@ -76,7 +78,8 @@ func (u *users) opened() {
 	u.readers.Add(1)
 }
 
-// readerClosed is called at the first Close of a reader.
+// readerClosed handles the Close of a reader. already is the reader's flag that
+// it was closed; only the first Close of a reader has an effect.
 func (u *users) readerClosed(already *atomic.Bool) {
 	if already.CompareAndSwap(false, true) {
 		u.readers.Add(-1)

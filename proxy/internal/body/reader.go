@@ -25,18 +25,19 @@ type Reader struct {
 	ended  atomic.Bool   // err is io.EOF
 
 	mu   sync.Mutex // held while a deadline is set
-	last time.Time  // limit of every read; zero means none
+	last time.Time  // time by which every read must end; zero: no limit
 }
 
-// Reset prepares r for a request. source is its body; conn sets the read
-// deadline.
+// Reset prepares r for a request. source is the body of the request; conn sets
+// the read deadline.
 func (r *Reader) Reset(source io.Reader, conn *http.ResponseController) {
 	r.source, r.conn = source, conn
 }
 
-// Read sets a new deadline before each read, except after the end of the body.
-// Then a deadline would prevent net/http from noticing a client that
-// disconnects, and would end the request.
+// Read reads the next bytes of the body. It sets a new deadline before each
+// read, but none after the end of the body. A deadline after the end would
+// prevent net/http from noticing that the client disconnects, and would end the
+// request.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
@@ -57,9 +58,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-// IsBusy reports whether a read has failed because the connection has lost its
-// slot to another one. The error of a listener reports this with a method
-// Busy() bool.
+// IsBusy reports whether a read failed because the listener closed the
+// connection to make room for another connection. Such an error has a method
+// Busy() bool that returns true.
 func IsBusy(err error) bool {
 	var busy interface{ Busy() bool }
 	return errors.As(err, &busy) && busy.Busy()
@@ -75,8 +76,8 @@ func (r *Reader) setDeadline(now time.Time) {
 	_ = r.conn.SetReadDeadline(at)
 }
 
-// StopBy ends all reads at the time last at the latest. This includes later reads
-// by other goroutines and a read in progress.
+// StopBy makes all reads end by the time last. This includes later reads by
+// other goroutines and a read in progress.
 func (r *Reader) StopBy(last time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,10 +86,10 @@ func (r *Reader) StopBy(last time.Time) {
 	}
 }
 
-// deadline returns the time by which a read must end. One read may last for
-// readPause, and all reads together for as long as a body of this size may
-// take. The time between reads does not count, because during it the proxy
-// waits for Exchange.
+// deadline returns the time by which a read must end. One read may take
+// readPause. All reads together may take graceTime, and one second for every
+// minPerSec bytes read. The time between reads does not count, because during
+// it the proxy waits for Exchange.
 func (r *Reader) deadline(now time.Time) time.Time {
 	left := graceTime + time.Duration(r.n/minPerSec)*time.Second - r.waited
 	return now.Add(min(readPause, left))

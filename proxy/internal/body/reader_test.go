@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A slowClient sends size bytes at a time, with a pause before each.
+// A slowClient sends pieces of size bytes, with a pause before each piece.
 type slowClient struct {
 	pause    time.Duration
 	size     int

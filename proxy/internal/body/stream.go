@@ -6,12 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// ErrRefused marks the error of an Inspector. When the transport gets it, it
-// aborts the upstream request.
+// ErrRefused marks the error of an Inspector. The transport aborts the upstream
+// request when Read returns such an error.
 var ErrRefused = errors.New("the request was refused while it was read")
 
-// ErrTail is the error for a body of which the Inspector holds back more bytes
-// than for any valid request.
+// ErrTail is the error for a body of which more inspected bytes wait for
+// permission to be sent than in any valid request.
 var ErrTail = errors.New("more of the body has to wait for its end than a request can need")
 
 // A Stream is a Payload that is read from the client, inspected and sent at the
@@ -31,7 +31,7 @@ type Stream struct {
 	offset int64 // offset of store[r] in the client's body
 	err    error // error that Read returns after all permitted bytes were sent
 
-	begun atomic.Bool // a byte has been read
+	begun atomic.Bool // an attempt has read a byte
 }
 
 // NewStream returns the Payload that consists of head, the content of buffer

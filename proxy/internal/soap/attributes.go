@@ -1,6 +1,7 @@
 package soap
 
-// Values of the attributes that SOAP toolkits write on header blocks.
+// A namespace and a value of attributes that SOAP toolkits write on header
+// blocks.
 const (
 	schemaInstanceNS = "http://www.w3.org/2001/XMLSchema-instance"
 	actorNext        = "http://schemas.xmlsoap.org/soap/actor/next" // SOAP 1.1 section 4.2.2
@@ -9,8 +10,8 @@ const (
 // badAttribute is a reason that is used more than once.
 const badAttribute = "an attribute that does not belong there"
 
-// isSchemaInstance reports whether a is the attribute of this name in the
-// namespace of XML Schema instances, whose usual prefix is xsi.
+// isSchemaInstance reports whether a has the local name local and the namespace
+// of XML Schema instances, whose usual prefix is xsi.
 func (a *attribute) isSchemaInstance(local string) bool {
 	return a.space.class == foreign && string(a.space.uri) == schemaInstanceNS && string(a.local) == local
 }

@@ -52,8 +52,8 @@ const (
 )
 
 // quiet reports whether the eight bytes of w are ASCII, printable and not "<",
-// "&" or "]". It may return false for such bytes too; the caller then examines
-// them one by one.
+// "&" or "]". A true result is always right. A false result may be wrong; the
+// caller then examines the bytes one by one.
 func quiet(w uint64) bool {
 	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
 	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
@@ -85,8 +85,9 @@ func quoteOrEnd(p []byte) int {
 // a long text, such as a message in base64, consists of such runs.
 const quietRun = 512
 
-// quietBlock reports whether all of quietRun bytes are ASCII, printable and not
-// "<", "&" or "]". Like quiet, it may return false for such bytes too.
+// quietBlock reports whether the quietRun bytes of p are ASCII, printable and
+// not "<", "&" or "]". A true result is always right; a false result may be
+// wrong.
 func quietBlock(p []byte) bool {
 	if bytes.IndexByte(p, '<') >= 0 || bytes.IndexByte(p, '&') >= 0 || bytes.IndexByte(p, ']') >= 0 {
 		return false

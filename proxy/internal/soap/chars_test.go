@@ -34,8 +34,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestCharacterReferences has the neighbours of each range of digits, and of
-// the range of characters in XML 1.0, section 4.1.
+// TestCharacterReferences has references on both sides of the limits of each
+// range of digits, and of the range of characters in XML 1.0, section 4.1.
 func TestCharacterReferences(t *testing.T) {
 	for name, want := range map[string]rune{
 		"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\'',
@@ -51,8 +51,9 @@ func TestCharacterReferences(t *testing.T) {
 	}
 }
 
-// TestQuoteOrEnd compares quoteOrEnd with a search byte by byte. The bytes differ from
-// quotes and ">" in one bit, which an inexact test of eight bytes would not see.
+// TestQuoteOrEnd compares quoteOrEnd with a search byte by byte. The bytes of
+// the texts differ from quotes and ">" in one bit. An inexact comparison of
+// eight bytes at a time would confuse them.
 func TestQuoteOrEnd(t *testing.T) {
 	var alphabet []byte
 	for _, c := range []byte(`"'>`) {

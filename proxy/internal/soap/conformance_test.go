@@ -64,9 +64,9 @@ func suite(t *testing.T) []suiteCase {
 	}
 }
 
-// TestConformance checks that the scanner refuses every malformed document of the
-// suite, also without the rules about envelopes, and accepts the well-formed ones
-// within the profile.
+// TestConformance applies only the rules about XML, not those about envelopes.
+// It checks that the scanner refuses every malformed document of the suite, and
+// accepts the well-formed documents within the profile.
 func TestConformance(t *testing.T) {
 	s := NewScanner()
 	s.envelope.bare = true
@@ -109,8 +109,9 @@ var (
 )
 
 // withinProfile removes the DOCTYPE and reports whether the rest keeps to the
-// profile: no processing instruction, no entities, names of ASCII without a colon.
-// It decides by regular expressions and encoding/xml, without the scanner.
+// profile: no processing instructions, no entities, only ASCII names, and no
+// names with a colon. It decides by regular expressions and encoding/xml,
+// without the scanner.
 func withinProfile(doc []byte) ([]byte, bool) {
 	doc = doctype.ReplaceAll(doc, nil)
 	start := declaration.Find(doc)

@@ -2,7 +2,7 @@ package soap
 
 import "testing"
 
-// TestDeclaration has the productions 23 to 26, 32, 80 and 81 of XML 1.0, for
+// TestDeclaration tests the productions 23 to 26, 32, 80 and 81 of XML 1.0, for
 // the version 1.0 and the encoding UTF-8.
 func TestDeclaration(t *testing.T) {
 	for text, good := range map[string]bool{

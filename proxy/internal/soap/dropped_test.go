@@ -30,7 +30,7 @@ func allowsAlice(t testing.TB, s *Scanner) bool {
 	return refusal == nil && decision.Identity.Value == "alice@contoso.com"
 }
 
-// Namespaces and roles that SOAP toolkits write.
+// Namespaces and an actor that SOAP toolkits write.
 const (
 	xsi  = "http://www.w3.org/2001/XMLSchema-instance"
 	next = "http://schemas.xmlsoap.org/soap/actor/next" // SOAP 1.1 section 4.2.2
@@ -38,8 +38,9 @@ const (
 	wsse = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 )
 
-// A headCase is a head with what SOAP toolkits add to it. Upper-case words stand
-// for attributes or blocks.
+// A headCase is a head with attributes and header blocks that SOAP toolkits
+// add. Each field from envelope to id holds the added attributes of one
+// element.
 type headCase struct {
 	name                                                    string
 	envelope, header, body, version, impersonation, sid, id string // attributes
@@ -55,8 +56,9 @@ func (c headCase) document() []byte {
 		c.body + `><m:GetRooms/></s:Body></s:Envelope>`)
 }
 
-// TestToolkitAttributes adds to an envelope what SOAP toolkits write there. What
-// cannot change the mailbox is dropped; what could change it is refused.
+// TestToolkitAttributes adds attributes and header blocks of SOAP toolkits to
+// an envelope. The request is allowed if an addition cannot change the mailbox,
+// and refused if it could.
 func TestToolkitAttributes(t *testing.T) {
 	const toNext = `s:actor="` + next + `"`
 	for _, c := range []headCase{

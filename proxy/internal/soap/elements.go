@@ -8,8 +8,8 @@ type frame struct {
 	bindings int // number of declarations in force outside this element
 }
 
-// elements are the open elements, the innermost last. They hold the namespaces
-// and check that start and end tags match.
+// elements are the open elements, the innermost last. The type keeps the
+// namespace declarations in force and checks that start and end tags match.
 type elements struct {
 	current element // element of the latest start tag
 	stack   []frame
@@ -122,8 +122,8 @@ func (o *elements) resolve() error {
 	return nil
 }
 
-// distinctIn refuses a if an attribute before it has the same name in the same
-// namespace under another prefix.
+// distinctIn returns an error if one of the attributes before has the same name
+// as a, in the same namespace. The prefixes may differ.
 func (o *elements) distinctIn(before []attribute, a *attribute) error {
 	for i := range before {
 		b := &before[i]
@@ -135,8 +135,9 @@ func (o *elements) distinctIn(before []attribute, a *attribute) error {
 	return nil
 }
 
-// declare adds one declaration. URIs are compared as they are written.
-// Therefore a URI with characters that a reader could change is refused.
+// declare adds the namespace declaration a. Namespaces are compared by the text
+// of their URIs, so declare refuses a URI with characters that a reader could
+// change.
 func (o *elements) declare(a *attribute) error {
 	prefix := a.local
 	if len(a.prefix) == 0 {

@@ -63,8 +63,9 @@ func digit(c byte) rune {
 	return 16
 }
 
-// checkValue checks an attribute's value as it is written. It returns the index of
-// the first mistake and the reason, or "".
+// checkValue checks the raw text of an attribute's value, before references are
+// decoded. It returns the index of the first mistake and the reason; the reason
+// is "" if there is none.
 func checkValue(p []byte) (int, string) {
 	for i := 0; i < len(p); {
 		if i += plain(p[i:]); i == len(p) {

@@ -109,9 +109,10 @@ func soapAttributes(e *element) error {
 	return nil
 }
 
-// passiveBody reports whether none of Body's attributes changes the meaning of
-// its content: declarations, encodingStyle, a language, locations of schemas,
-// and ids of the element. They are sent upstream unchanged.
+// passiveBody reports whether Body has only attributes that do not change the
+// meaning of its content: namespace declarations, encodingStyle, a language,
+// locations of schemas, and ids of the element. These attributes are sent
+// upstream unchanged.
 func passiveBody(e *element) bool {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -164,7 +165,7 @@ func (v *envelope) enterOperation(e *element) error {
 }
 
 // exit handles the end of an element with the given depth and qualified name.
-// at is the offset of its end tag, or of its only tag if it is empty.
+// at is the offset of the end tag, or of the only tag of an empty element.
 func (v *envelope) exit(depth int, name []byte, at int64) error {
 	if v.bare {
 		if depth == envelopeDepth {

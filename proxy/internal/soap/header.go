@@ -33,15 +33,15 @@ func kindOf(e *element) blockKind {
 	return unknownBlock
 }
 
-// A header reads the header blocks one after the other and writes the known
-// ones from their values. Levels are relative to the block: the content of the
-// block is at level 0, the content of its children at level 1.
+// A header reads the header blocks one after the other. It writes the blocks of
+// known kinds from their values. Levels are relative to the block: the content
+// of the block is at level 0, the content of its children at level 1.
 type header struct {
 	written []byte                // output of the known blocks without a Problem, each kind once
 	seen    [len(blockNames)]bool // set of the kinds in written
 
 	block         block // the block that is being read
-	leaf          leaf  // the element of the block whose text is needed
+	leaf          leaf  // text of the block, or of the element in it that is being read
 	impersonation impersonation
 	zone          zone
 }
@@ -50,7 +50,7 @@ type header struct {
 type block struct {
 	kind    blockKind
 	found   ews.HeaderBlock
-	begin   int  // offset in header.written at which it begins
+	begin   int  // offset in header.written at which the block's output begins
 	content bool // the block has content although it has xsi:nil
 }
 
@@ -177,8 +177,8 @@ func (h *header) text(p []byte, level int) {
 // interrupted handles a comment.
 func (h *header) interrupted() { h.leaf.mixed = true }
 
-// end ends the block and returns it, with the mailbox of an ExchangeImpersonation
-// without a Problem.
+// end ends the block. It returns the block and, for an ExchangeImpersonation
+// without a Problem, the mailbox.
 func (h *header) end() (ews.HeaderBlock, ews.Identity) {
 	b := &h.block
 	if b.found.Nil {
@@ -204,8 +204,9 @@ func (h *header) end() (ews.HeaderBlock, ews.Identity) {
 	return b.found, id
 }
 
-// endNil returns a block whose only attribute is xsi:nil="true". Nothing is written
-// for it.
+// endNil returns a block whose only attribute is xsi:nil="true". Nothing is
+// written for such a block. If the block has content, Nil is false in the
+// result, and a block of a known kind gets a Problem.
 func (b *block) endNil() ews.HeaderBlock {
 	if b.content {
 		b.found.Nil = false
@@ -249,8 +250,8 @@ func (h *header) writeText() {
 	h.written = appendEnd(h.written, kind)
 }
 
-// appendStart appends a block's start tag up to the place of its own
-// attributes.
+// appendStart appends a block's start tag without its end. The caller adds the
+// block's own attributes and the ">".
 func appendStart(dst []byte, kind blockKind) []byte {
 	dst = append(dst, "<t:"...)
 	dst = append(dst, blockNames[kind]...)

@@ -13,7 +13,7 @@ import (
 
 const corpusDir = "../../../../shared/corpus/soap"
 
-// scan pushes doc in pieces of the given size, 0 for one piece.
+// scan writes doc to s in pieces of the given size; 0 means one piece.
 func scan(s *Scanner, doc []byte, size int) error {
 	if size == 0 {
 		size = max(len(doc), 1)
@@ -56,8 +56,9 @@ type reason struct {
 	reason string
 }
 
-// reasons reads testdata/reasons.tsv. The table was reviewed document by document.
-// It ensures that each document is refused for the reason that its name says.
+// reasons reads testdata/reasons.tsv. The table was reviewed document by
+// document. The table ensures that each document is refused for the reason in
+// its file name.
 func reasons(t testing.TB) map[string]reason {
 	t.Helper()
 	text, err := os.ReadFile("testdata/reasons.tsv")

@@ -7,14 +7,14 @@ import (
 )
 
 // idHead is the number of characters, without white space, that determine the
-// GUID in an id; see ews.MailboxOfID.
+// mailbox of an id with a GUID; see ews.MailboxOfID.
 const idHead = 84
 
 // An idReader finds the mailboxes that ids belong to. It keeps the beginning of
 // the previous id, because most ids of a request belong to one mailbox.
 type idReader struct {
 	wanted  bool   // whether ids are reported
-	decoded []byte // an attribute's value without references
+	decoded []byte // buffer for an attribute's value with decoded references
 
 	head   [idHead]byte  // the beginning of the previous id
 	headOK bool          // last was derived from head alone
@@ -47,7 +47,8 @@ func (r *idReader) mailboxOf(id []byte) ews.IDMailbox {
 	return found
 }
 
-// value returns the value of a as a parser returns it, valid until the next
+// value returns the value of a with decoded references. Line ends and tabs may
+// remain, for which a parser returns spaces. The slice is valid until the next
 // call.
 func (r *idReader) value(a *attribute) []byte {
 	if bytes.IndexByte(a.value, '&') < 0 {

@@ -14,8 +14,8 @@ type impersonation struct {
 	kind        ews.IdentityKind // kind of the child
 }
 
-// enter begins an element at a level. It returns what is wrong with it, "" if
-// nothing is.
+// enter handles the start tag of an element at a level. It returns what is
+// wrong with the element, or "".
 func (i *impersonation) enter(e *element, level int) string {
 	kind := identityKind(e)
 	switch {
@@ -36,7 +36,7 @@ func (i *impersonation) enter(e *element, level int) string {
 	return ""
 }
 
-// problem returns what is wrong with the elements together, "" if nothing is.
+// problem returns what is wrong with the complete ExchangeImpersonation, or "".
 func (i *impersonation) problem() string {
 	if i.names == 0 {
 		return "ExchangeImpersonation names no mailbox"
@@ -44,7 +44,8 @@ func (i *impersonation) problem() string {
 	return ""
 }
 
-// identityKind returns the kind whose element e is, or ews.NoIdentity.
+// identityKind returns the IdentityKind that has the name of e, or
+// ews.NoIdentity.
 func identityKind(e *element) ews.IdentityKind {
 	if e.space.class == typesClass {
 		for k := ews.PrimarySmtpAddress; k <= ews.SID; k++ {

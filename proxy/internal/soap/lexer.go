@@ -48,7 +48,7 @@ type token struct {
 }
 
 // A lexer cuts a document into tokens and checks its characters. It refuses
-// markup that the profile of Scanner does not have.
+// markup that the profile of Scanner does not permit.
 type lexer struct {
 	state   state
 	off     int64     // number of bytes scanned
@@ -84,8 +84,8 @@ func (l *lexer) whole() int64 {
 }
 
 // next scans p, which is not empty, up to the end of a token, and returns how
-// many bytes it scanned. It sets l.token; if there is also an error, the token
-// precedes it in the document.
+// many bytes it scanned. It sets l.token. If next also returns an error, the
+// token precedes the error in the document.
 func (l *lexer) next(p []byte) (scanned int, err error) {
 	l.token.kind = noToken
 	for err == nil && l.token.kind == noToken && len(p) > 0 {
@@ -154,7 +154,7 @@ func (l *lexer) text(p []byte) (int, error) {
 	switch p[0] {
 	case '<':
 		l.begin(inMarkup)
-		if len(p) > 1 && startsTag(p[1]) { // nearly always: do here what the next two steps would do
+		if len(p) > 1 && startsTag(p[1]) { // true for nearly all; does what the next two steps would do
 			l.state, l.quote = inTag, 0
 			n, err := l.tag(p[1:])
 			return 1 + n, err
@@ -280,7 +280,7 @@ func (l *lexer) skip(p []byte) (int, error) {
 	return n, nil
 }
 
-// tag collects a tag.
+// tag collects the bytes of a tag and emits the token when the tag is complete.
 func (l *lexer) tag(p []byte) (int, error) {
 	room := maxTag - len("<") - len(l.pending)
 	p = p[:min(room, len(p))]

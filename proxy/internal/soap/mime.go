@@ -17,7 +17,7 @@ import (
 type mimeHead struct {
 	base64 base64Reader
 	size   int    // number of decoded bytes
-	ending string // line end of the message: " ", "\r ", or "" before the first
+	ending string // line end of the message, LF or CR LF; "" before the first line end
 	cr     bool   // the last byte was a CR
 	line   int    // length of the current line, without its end
 	field  []byte // the first maxLeaf bytes of the current header field, unfolded
@@ -29,7 +29,7 @@ type mimeHead struct {
 func (h *mimeHead) reset() { *h = mimeHead{field: h.field[:0]} }
 
 // write reads the next part of the text. It calls report for each sender, with
-// the name of its field.
+// the path of the header field that names the sender.
 func (h *mimeHead) write(text []byte, report func(field, address string) error) error {
 	for _, c := range text {
 		if h.done {
@@ -86,8 +86,8 @@ func (h *mimeHead) octet(c byte, report func(field, address string) error) error
 	return nil
 }
 
-// endLine handles the end of a line. Empty lines before the first field are skipped;
-// after it an empty line ends the header.
+// endLine handles the end of a line. It skips empty lines before the first
+// field. An empty line after a field ends the header.
 func (h *mimeHead) endLine(report func(field, address string) error) error {
 	ending := "\n"
 	if h.cr {
@@ -130,7 +130,7 @@ func (h *mimeHead) endField(report func(field, address string) error) error {
 
 // senderField returns the path of a header field that names a sender, or "". It
 // ignores characters in the name that are not printable ASCII. plain is false
-// if it has ignored any, except white space at the ends.
+// if it has ignored a character other than white space at the ends.
 func senderField(name []byte) (path string, plain bool) {
 	var letters [len("Sender")]byte
 	n := 0
@@ -154,10 +154,11 @@ func senderField(name []byte) (path string, plain bool) {
 	return "", false
 }
 
-// parseMailboxes returns the addresses in the value of From or Sender. It knows the
-// forms that programs write: an address, or a display name and an address in angle
-// brackets, and lists of them with commas. It returns false for groups, comments,
-// routes and everything else. An empty value names no sender.
+// parseMailboxes returns the addresses in the value of From or Sender. It
+// accepts the forms that programs write: an address; a display name and an
+// address in angle brackets; and lists of both with commas. It returns false
+// for groups, comments, routes and everything else. An empty value names no
+// sender.
 func parseMailboxes(value []byte) ([]string, bool) {
 	value = trim(value)
 	if len(value) == 0 {
@@ -177,8 +178,9 @@ func parseMailboxes(value []byte) ([]string, bool) {
 	}
 }
 
-// parseMailbox returns the first address of a list, and the rest of the list
-// after the next comma.
+// parseMailbox returns the first address of a list. rest is the rest of the
+// list, with the comma before it, or empty after the last address. ok is false
+// if the address is in another form.
 func parseMailbox(list []byte) (address string, rest []byte, ok bool) {
 	for i := 0; i < len(list); i++ {
 		switch list[i] {

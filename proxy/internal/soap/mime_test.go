@@ -14,7 +14,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// createMessage is a CreateItem whose MimeContent has this content.
+// createMessage returns a CreateItem with this content of MimeContent.
 func createMessage(content string) []byte {
 	return operation(`<m:CreateItem><m:Items><t:Message><t:MimeContent CharacterSet="UTF-8">` + content + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`)
 }
@@ -252,8 +252,8 @@ func TestBase64Alphabet(t *testing.T) {
 	}
 }
 
-// FuzzMIMESenders compares with net/mail: each sender that it finds is reported, or
-// the message is reported as not readable.
+// FuzzMIMESenders checks that each sender that net/mail finds is reported, or
+// that the message is reported as unreadable.
 func FuzzMIMESenders(f *testing.F) {
 	for _, message := range []string{
 		"From: bob@contoso.com\r\nSender: Bob <b@contoso.com>\r\n\r\nx", "From: \"B, <x@y>\" <bob@contoso.com>, carol@contoso.com\n\n",
@@ -294,8 +294,8 @@ func FuzzMIMESenders(f *testing.F) {
 	})
 }
 
-// TestPlainAddress has every ASCII character in an address. Those of RFC 5322,
-// section 3.2.3, that end an atom are special, except for the dot.
+// TestPlainAddress tests every byte in an address. Special are the characters
+// of RFC 5322, section 3.2.3, that end an atom, except for the dot.
 func TestPlainAddress(t *testing.T) {
 	for c := range 0x100 {
 		special := c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),:;<>@[\]`, rune(c))

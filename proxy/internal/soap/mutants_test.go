@@ -74,10 +74,11 @@ func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 	}
 }
 
-// TestMutants changes documents at random with pieces of their grammar.
-// HMAPROXY_MUTANTS sets the number of changed documents. HMAPROXY_MUTANTS_FILE names a
-// file for the accepted ones, as input for other parsers: with a new head, and
-// unchanged if a policy allows them.
+// TestMutants changes documents at random and checks the documents that the
+// scanner accepts. HMAPROXY_MUTANTS sets the number of changed documents.
+// HMAPROXY_MUTANTS_FILE names a file for the accepted documents, as input for
+// other parsers. Each is written with a new head, and also unchanged if a
+// policy allows it.
 func TestMutants(t *testing.T) {
 	count := 20_000
 	if n, err := strconv.Atoi(os.Getenv("HMAPROXY_MUTANTS")); err == nil {

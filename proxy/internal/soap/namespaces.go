@@ -77,7 +77,8 @@ func (n *namespaces) reset() {
 	n.work = 0
 }
 
-// pop removes all declarations except the outermost count ones.
+// pop removes all declarations except the first count ones, which are the
+// outermost.
 func (n *namespaces) pop(count int) {
 	for i := len(n.bindings) - 1; i >= count; i-- {
 		b := &n.bindings[i]
@@ -114,8 +115,8 @@ func (n *namespaces) push(prefix, uri []byte) bool {
 	return true
 }
 
-// slot returns the slot of a prefix. A prefix of one byte uses that byte as its
-// slot, without the hash, because no two such prefixes share a slot.
+// slot returns the slot of a prefix. For a prefix of one byte the slot is that
+// byte, not the hash, so different prefixes of one byte never share a slot.
 func (n *namespaces) slot(prefix []byte) uint8 {
 	if len(prefix) == 1 {
 		return prefix[0]

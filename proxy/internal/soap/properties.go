@@ -11,18 +11,20 @@ import (
 type senderProperty uint8
 
 const (
-	noSender      senderProperty = iota // it does not name one, or only by a display name
+	noSender      senderProperty = iota // the property names no sender, or only by a display name
 	senderAddress                       // by an address as text
-	opaqueSender                        // in a form that cannot be read; also if the property itself cannot be read
+	opaqueSender                        // in a form that cannot be read; or it is not clear which property is meant
 )
 
 // Property sets whose properties can be senders.
 var (
-	// psMAPI contains the properties that have a tag, by the id in the tag. Exchange
-	// maps them to each other ([MS-OXCPRPT] section 3.2.5.10).
+	// psMAPI is the set of the properties that also have a property tag. The id
+	// of a property in this set is the id in its tag. Exchange treats both
+	// names as the same property ([MS-OXCPRPT] section 3.2.5.10).
 	psMAPI = ews.GUID{0x00, 0x02, 0x03, 0x28, 8: 0xc0, 15: 0x46}
-	// psInternetHeaders contains header fields by their names, which Exchange writes
-	// into a message ([MS-OXCMAIL] section 2.1.3.2).
+	// psInternetHeaders is the set of the properties that are header fields, by
+	// their names. Exchange writes these fields into a message ([MS-OXCMAIL]
+	// section 2.1.3.2).
 	psInternetHeaders = ews.GUID{0x00, 0x02, 0x03, 0x86, 8: 0xc0, 15: 0x46}
 )
 
@@ -70,9 +72,9 @@ func senderPropertyOf(e *element, value func(*attribute) []byte) senderProperty 
 	return noSender
 }
 
-// senderOfTag does the same as senderPropertyOf for the tag of a property,
-// without its type. The tags are those of [MS-OXPROPS] and of Microsoft's
-// header files for MAPI.
+// senderOfTag returns how the property with the given tag names the sender. tag
+// is the property's id as text, without the type. The ids are those of
+// [MS-OXPROPS] and of Microsoft's header files for MAPI.
 func senderOfTag(tag string) senderProperty {
 	digits, base := tag, 10
 	if len(tag) > 2 && (tag[:2] == "0x" || tag[:2] == "0X") {

@@ -13,7 +13,7 @@ type references struct {
 	report    func(ews.Reference) error // nil: references are not reported
 	operation string                    // local name of the operation's element
 	path      []tag                     // tags of the open elements; the first is the operation
-	embedded  int                       // length of path at the outermost open ItemAttachment, or 0
+	embedded  int                       // len(path) within the outermost open ItemAttachment; 0: there is none
 	value     pendingValue
 	mailbox   openMailbox
 	message   openMessage
@@ -21,18 +21,18 @@ type references struct {
 	work      int64
 }
 
-// A pendingValue is a reference whose text is being collected.
+// A pendingValue collects the text of an open element that is a reference.
 type pendingValue struct {
-	target *target // nil: none
-	depth  int     // length of path at the element
+	target *target // nil: no text is being collected
+	depth  int     // len(references.path) within the element
 	leaf   leaf
 }
 
 // An openMessage is the open element that contains an Internet message
 // (mimeForm).
 type openMessage struct {
-	target *target // nil: none
-	depth  int     // length of path at the element
+	target *target // nil: no such element is open
+	depth  int     // len(references.path) within the element
 	mixed  bool    // the element contains something other than text
 	head   mimeHead
 }
@@ -40,8 +40,8 @@ type openMessage struct {
 // An openMailbox is the open element that contains a mailbox (mailboxForm), or
 // the ExtendedProperty that contains a sender (propertyForm).
 type openMailbox struct {
-	target *target // nil: none
-	depth  int     // length of path at the element
+	target *target // nil: no such element is open
+	depth  int     // len(references.path) within the element
 	found  bool    // the element contains an address
 	odd    bool    // the element contains something other than an address and its description
 }
@@ -126,9 +126,9 @@ func (r *references) enterProperty(t *target, e *element) {
 	}
 }
 
-// enterHeader begins to collect the text of an InternetMessageHeader if its
-// name is that of a sender. Exchange writes these elements. Whether it also
-// reads them is not known.
+// enterHeader begins to collect the text of an InternetMessageHeader if the
+// attribute HeaderName is From or Sender. Exchange writes these elements.
+// Whether it also reads them is not known.
 func (r *references) enterHeader(t *target, e *element) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -179,7 +179,9 @@ func (r *references) enterMailbox(e *element, t tag) {
 	}
 }
 
-// matches reports whether the innermost elements are the path of t.
+// matches reports whether t applies to the innermost open element: the path of
+// t matches, the operation is one of t, and a sender is not in an attached
+// item.
 func (r *references) matches(t *target) bool {
 	r.work++
 	above := len(r.path) - len(t.path)
@@ -188,8 +190,9 @@ func (r *references) matches(t *target) bool {
 		(!t.sender || r.embedded == 0)
 }
 
-// decorated reports whether e has attributes, such as xsi:nil or xsi:type,
-// because of which a reader may treat its content differently.
+// decorated reports whether e has attributes other than namespace declarations.
+// Because of an attribute such as xsi:nil or xsi:type, a reader may treat the
+// content of e differently.
 func decorated(e *element) bool {
 	return slices.ContainsFunc(e.attrs, func(a attribute) bool { return !a.declares() })
 }

@@ -116,8 +116,8 @@ func TestMailboxWithoutAnAddress(t *testing.T) {
 	}
 }
 
-// Ids, from the example of ews.MailboxOfID, and of a subscription with the same
-// mailbox.
+// The id of an item, from the example of ews.MailboxOfID, and the id of a
+// subscription for the same mailbox.
 const (
 	itemID         = "AAMkADRhM2JmZTdhLTBhNjAtNGQyNy1hMjFhLTZjMWRmZDE0ZTNhNABGAAAAAAA="
 	subscriptionID = "BABleDAxEAAAAAEBAQEBAQEBAQEBAQEBAQEBAgMEBQbQCBAAAAB6/jtKYAonTaIabB39FOOk"

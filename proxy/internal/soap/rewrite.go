@@ -16,9 +16,9 @@ func (h *headTags) reset() {
 	*h = headTags{envelope: h.envelope[:0], prefix: h.prefix[:0], header: h.header[:0]}
 }
 
-// keepEnvelope writes a new start tag for the Envelope. It keeps the client's
-// name, because the end tag comes from the client, and the declarations, which
-// the content of the Body may use.
+// keepEnvelope writes a new start tag for the Envelope. It keeps the prefix and
+// the name that the client wrote, because they must match the client's end tag.
+// It keeps the namespace declarations, because the Body may use them.
 func (h *headTags) keepEnvelope(e *element) {
 	if len(e.prefix) > 0 {
 		h.prefix = append(append(h.prefix, e.prefix...), ':')

@@ -16,13 +16,13 @@ const (
 	maxDepth       = 128       // open elements
 	maxAttributes  = 96        // attributes of one element, namespace declarations included
 	maxBindings    = 512       // namespace declarations in force
-	maxBindingText = 32 << 10  // bytes of their prefixes and URIs together
+	maxBindingText = 32 << 10  // bytes of the prefixes and URIs of all declarations in force
 	maxDeclaration = 256       // the XML declaration
 	maxReference   = 64        // one entity or character reference
 	maxLeaf        = 1 << 10   // text of an element whose value is needed
 	maxBlocks      = 64        // children of Header
-	maxZone        = 64 << 10  // a TimeZoneContext as it is rewritten
-	maxMIMEHead    = 256 << 10 // header section of a MimeContent, decoded; a message to 2,000 recipients has half of it
+	maxZone        = 64 << 10  // a rewritten TimeZoneContext
+	maxMIMEHead    = 256 << 10 // header section of a MimeContent, decoded; a message to 2,000 recipients has half as much
 )
 
 // A Violation is a departure from the profile that Scanner requires. It does not
@@ -43,8 +43,8 @@ func violation(at int64, reason string) error {
 // readers could read differently. It accepts:
 //
 //   - valid UTF-8 with at most one byte order mark, XML 1.0; an XML declaration
-//     only at the beginning and for that encoding;
-//   - no DOCTYPE, no processing instruction, no entity but the five of XML, CDATA
+//     only at the beginning and only for UTF-8;
+//   - no DOCTYPE, no processing instruction, no entity except the five of XML, CDATA
 //     only inside the operation;
 //   - ASCII names, every prefix declared, the reserved prefixes bound to their own
 //     namespaces only, namespace URIs of plain characters, no attribute twice;
@@ -75,9 +75,9 @@ func NewScanner() *Scanner {
 }
 
 // Reset prepares s for the next document. If references is not nil, Write calls
-// it for each Reference as soon as its element has ended, with ids set, also
-// for references by the id of an object in a mailbox. An error that references
-// returns ends the scan, and Write returns it.
+// it for each Reference as soon as the element of the Reference has ended.
+// References by an id are included only if ids is true. If references returns
+// an error, the scan ends and Write returns the error.
 func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
 	s.lexer.reset()
 	s.elements.reset()
@@ -85,9 +85,9 @@ func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
 	s.err, s.closed = nil, false
 }
 
-// Write scans p and returns the number of bytes scanned. It is less than len(p)
-// only with an error: a *Violation, or the error of the function given to
-// Reset. Every later call returns the same error.
+// Write scans p and returns the number of bytes scanned. The number is less
+// than len(p) only if Write returns an error: a *Violation, or the error of the
+// function given to Reset. Every later call returns the same error.
 func (s *Scanner) Write(p []byte) (int, error) {
 	begin := s.lexer.off
 	for len(p) > 0 && s.err == nil {
@@ -173,10 +173,9 @@ func (s *Scanner) Close() error {
 	return s.err
 }
 
-// Request returns the content of the head, or nil before it is known: before
-// the operation's start tag has been scanned, for Subscribe before the start
-// tag of its first child. The Request is valid until Reset, even after an
-// error.
+// Request returns the content of the head. It returns nil until the start tag
+// of the operation has been scanned, and for Subscribe also the start tag of
+// its first child. The Request is valid until Reset, even after an error.
 func (s *Scanner) Request() *ews.Request {
 	if !s.envelope.known {
 		return nil
@@ -201,19 +200,21 @@ func (s *Scanner) Forwardable() int64 {
 	return s.lexer.whole()
 }
 
-// AppendHead appends a new head, everything before the "<" of Body: the Envelope's
-// start tag with the client's own name and its namespace declarations; a Header
-// written from the values of the known blocks without a Problem, each kind once;
-// and id, unless it is zero, as the only ExchangeImpersonation. It may be called
-// once Request returns a Request.
+// AppendHead appends a new head, which replaces everything before the "<" of
+// Body. The new head has the Envelope's start tag, with the name and the
+// namespace declarations that the client wrote, and a Header. The Header
+// contains the known blocks without a Problem, each kind once, written from
+// their values. Unless id is zero, it also contains id in the only
+// ExchangeImpersonation. AppendHead may be called once Request returns a
+// Request.
 func (s *Scanner) AppendHead(dst []byte, id ews.Identity) []byte {
 	return s.envelope.tags.appendHead(dst, s.envelope.header.written, id)
 }
 
-// AppendSpliced appends head, the client's bytes before the "<" of Body, with an
-// ExchangeImpersonation for id added. It changes nothing else but the Header: it
-// adds one if there is none, and an end tag to <Header/>. It is for requests
-// without an ExchangeImpersonation.
+// AppendSpliced appends head, the client's bytes before the "<" of Body, with
+// an added ExchangeImpersonation for id. It adds a Header if there is none, and
+// replaces <Header/> by a start tag and an end tag. Everything else is
+// unchanged. The request must not contain an ExchangeImpersonation.
 func (s *Scanner) AppendSpliced(dst, head []byte, id ews.Identity) []byte {
 	return s.envelope.tags.appendSpliced(dst, head, id)
 }

@@ -13,7 +13,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// documents returns all test data, and the corpus where that is present.
+// documents returns all test data, and the documents of the corpus if it is
+// present.
 func documents(t testing.TB) map[string][]byte {
 	docs := map[string][]byte{}
 	for _, dir := range []string{"testdata/good", "testdata/bad", "testdata/problem"} {
@@ -205,8 +206,9 @@ func TestWriteAfterClose(t *testing.T) {
 	}
 }
 
-// TestScannerBuffersLittle scans 64 MB of text, of comments and CDATA sections, and of
-// elements. It checks how many bytes the scanner holds back and allocates.
+// TestScannerBuffersLittle scans 64 MB of text, of comments and CDATA sections,
+// and of elements. It checks how many scanned bytes may not be forwarded yet,
+// and how many bytes the scanner allocates.
 func TestScannerBuffersLittle(t *testing.T) {
 	for _, content := range []string{"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\r\n", "<!-- comment --><![CDATA[ cdata ]]>", "<t:a b='c'>text &amp; text</t:a>"} {
 		piece := []byte{}
@@ -257,8 +259,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestWriteCountsScannedBytes has violations that are found after their first
-// byte.
+// TestWriteCountsScannedBytes checks the number that Write returns with a
+// violation. Some violations are found only after their first byte.
 func TestWriteCountsScannedBytes(t *testing.T) {
 	for doc, want := range map[string]int{
 		"x": 1, "x]]>": 3, "x\x00y": 1, `<t:x b="c" b="d">y`: 17, "x]]": 3, "x&amp;&x;y": 8,
@@ -271,8 +273,8 @@ func TestWriteCountsScannedBytes(t *testing.T) {
 	}
 }
 
-// TestZoneIsBounded has a time zone of 64 KiB as it is written, and one of a
-// byte more.
+// TestZoneIsBounded tests a time zone that has 64 KiB when it is rewritten, and
+// one that is a byte longer.
 func TestZoneIsBounded(t *testing.T) {
 	zone := func(size int) []byte {
 		const start = `<t:TimeZoneContext xmlns:t="` + ews.TypesNS + `">`
@@ -295,7 +297,8 @@ func TestZoneIsBounded(t *testing.T) {
 	}
 }
 
-// TestTagIsBounded has a tag of 32 KiB, with "<" and ">", and one of a byte more.
+// TestTagIsBounded tests a tag of 32 KiB, including "<" and ">", and a tag that
+// is a byte longer.
 func TestTagIsBounded(t *testing.T) {
 	for size, good := range map[int]bool{32 << 10: true, 32<<10 + 1: false} {
 		tag := `<t:x a="` + strings.Repeat("y", size-len(`<t:x a=""/>`)) + `"/>`

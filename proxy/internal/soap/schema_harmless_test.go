@@ -2,8 +2,8 @@ package soap
 
 import "strings"
 
-// harmless lists places of a request that name a mailbox, or seem to, although
-// the request does not act on that mailbox. The value is the reason.
+// harmless maps the places of a request that name a mailbox, or seem to,
+// although the request does not act on that mailbox. The value is the reason.
 var harmless = func() map[string]string {
 	places := map[string]string{}
 	for reason, list := range harmlessByReason {

@@ -41,7 +41,7 @@ func (n *xsdNode) attr(name string) string {
 	return ""
 }
 
-// qualified returns a name of the schema that n refers to, with m:, t: or xs:.
+// qualified returns a name to which n refers, with the prefix m:, t: or xs:.
 func (n *xsdNode) qualified(name string) string {
 	prefix, local, found := strings.Cut(name, ":")
 	switch {
@@ -97,7 +97,7 @@ func readSchema(t *testing.T) *schema {
 	return s
 }
 
-// base returns what a complex type extends.
+// base returns the name of the type that a complex type extends, or "".
 func (s *schema) base(n *xsdNode) string {
 	for _, content := range n.Kids {
 		for _, extension := range content.Kids {
@@ -141,16 +141,16 @@ type walker struct {
 	*schema
 	seen map[string]bool
 	next []visit
-	leaf func(path []step, owner, name string) // the leaf: the name of an element, @attribute, or #text
+	leaf func(path []step, owner, name string) // is called for each place; name is the name of an element, @attribute, or #text
 }
 
-// A visit is a visit to the content of a type.
+// A visit is a type whose content must still be walked, and the path to it.
 type visit struct {
 	path []step
 	kind string
 }
 
-// walk makes all visits, in the order of the length of their paths.
+// walk makes all visits, those with the shortest paths first.
 func (w *walker) walk() {
 	for len(w.next) > 0 {
 		v := w.next[0]
@@ -256,13 +256,13 @@ func document(path []step, name, text string) []byte {
 	return operation(open + end)
 }
 
-// canName matches the names of elements and attributes that could name a mailbox
-// or something in one.
+// canName matches the names of elements and attributes that could name a
+// mailbox or an object in a mailbox.
 var canName = regexp.MustCompile(`(?i)mail|smtp|address|legacydn|sid$|guid|owner|sender|organizer|represent|delegat|account|principal|user|member|mime|^@?id$|itemid|folderid|attachmentid|conversationid|personid|personaid|subscriptionid|masterid|occurrenceid|entryid|groupid|contactid`)
 
-// placeOf returns the name of a leaf in the table. The name of an address
-// consists of the elements around it, that of any other leaf of the type that
-// contains it.
+// placeOf returns the name of a leaf in the table harmless. For an address, the
+// name consists of the elements around it. For any other leaf, the name begins
+// with the type that contains the leaf.
 func placeOf(path []step, owner, name string) string {
 	switch owner {
 	case "t:EmailAddressType", "t:EmailAddressExtendedType", "t:EmailAddress", "t:ArrayOfSmtpAddressType", "t:UserIdType":
@@ -341,7 +341,8 @@ func TestEveryMailboxInTheSchemaIsKnown(t *testing.T) {
 	}
 }
 
-// refusedByDefault returns a function that asks the policy about an operation.
+// refusedByDefault returns a function that reports whether a policy with the
+// default operations refuses the operation of an element.
 func refusedByDefault(t *testing.T) func(element string) bool {
 	t.Helper()
 	patterns, err := policy.ParsePatterns("alice@contoso.com")

@@ -3,10 +3,10 @@ package soap
 import "bytes"
 
 // An element is a parsed start tag. Its slices point into the tag and are valid
-// until the next one.
+// until the next start tag is parsed.
 type element struct {
 	at            int64  // offset of its "<" in the document
-	depth         int    // depth; 1 is the root
+	depth         int    // 1 is the root
 	name          []byte // qualified name as written
 	prefix, local []byte
 	space         space
@@ -37,7 +37,7 @@ func (e *element) violation(i int, reason string) error {
 	return violation(e.at+1+int64(i), reason)
 }
 
-// parse parses a start tag, which is without "<" and ">". It does not resolve
+// parse parses the text between "<" and ">" of a start tag. It does not resolve
 // namespaces.
 func (e *element) parse(p []byte) error {
 	var n int
@@ -99,9 +99,9 @@ func (e *element) attribute(p []byte, i int) (int, error) {
 
 const badName = "a name that is not a plain ASCII one"
 
-// cutName returns the parts of the qualified name at the beginning of p, and its
-// length, 0 if there is none or its form or size is not allowed. prefix is nil
-// for a name without one.
+// cutName returns the prefix, the local part and the length of the qualified
+// name at the beginning of p. The length is 0 if there is no name, or if its
+// form or size is not allowed. prefix is nil if the name has no prefix.
 func cutName(p []byte) (prefix, local []byte, n int) {
 	n = part(p)
 	local = p[:n]

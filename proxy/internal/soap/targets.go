@@ -150,12 +150,12 @@ type target struct {
 	form       form     // form of the last element
 	path       []tag    // from the outermost element to the innermost
 	operations []string // operations in which it is a reference, nil for all
-	sender     bool     // it names a sender: it counts only in the message itself, not in an attached message
+	sender     bool     // the element names a sender; it is a reference only in the message itself, not in an attached item
 }
 
 // targets are the elements that name a mailbox that a request acts on. A test
-// checks against messages.xsd and types.xsd that they are complete, and lists
-// the elements that are left out, with the reasons.
+// checks against messages.xsd and types.xsd that the list is complete. The test
+// also lists the elements that are left out, with the reasons.
 var targets = [...]target{
 	{name: "DistinguishedFolderId/Mailbox/EmailAddress", form: mailboxForm, path: []tag{distinguishedFolderIDTag, mailboxTag}},
 	{name: "WellKnownFolder/Mailbox/EmailAddress", form: mailboxForm, path: []tag{wellKnownFolderTag, mailboxTag}},

@@ -31,7 +31,7 @@ type zone struct {
 }
 
 // enter appends the start tag of an element at a level. It returns what is
-// wrong with the element, "" if nothing is.
+// wrong with the element, or "".
 func (z *zone) enter(dst []byte, e *element, level int) ([]byte, string) {
 	known, text := zoneElement(e.local)
 	switch {

@@ -17,9 +17,9 @@ func list(n int, format string) string {
 	return b.String()
 }
 
-// TestWork scans documents that are slow for a parser with quadratic steps, in two
-// sizes. Twice the input may cost twice the work, and each byte a bounded number of
-// steps.
+// TestWork scans documents that are slow for a parser with quadratic steps.
+// Each document is scanned in two sizes. A document of twice the size may take
+// twice the steps. The number of steps per byte is limited.
 func TestWork(t *testing.T) {
 	for name, unit := range map[string]string{
 		"text":              strings.Repeat("a", 100),
