@@ -2,13 +2,13 @@ package policy
 
 import "hmaproxy/proxy/ews"
 
-// A Decision is the result of Decide. With a Refusal only Operation is set,
-// except in audit mode; see Decide.
+// A Decision is the result of Decide. If Decide also returns a Refusal, only
+// Operation is set, except in audit mode; see Decide.
 type Decision struct {
 	// Identity is the mailbox to impersonate. With a list it has the spelling of
-	// the list; if only a wildcard matched it is in lower case and a
-	// PrimarySmtpAddress. Without a list it is the client's or the configured
-	// name. It is zero if there is no usable name.
+	// the list. If only a wildcard matched, it is in lower case and its Kind is
+	// PrimarySmtpAddress. Without a list it is the name that the client sent or
+	// that is configured. It is zero if there is no usable name.
 	Identity ews.Identity
 
 	// Injected reports that the client named no mailbox, so the identity must
@@ -35,14 +35,15 @@ func injected(address string) ews.Identity {
 // even in a form that cannot be checked; then Identity is zero and the head
 // must stay unchanged.
 //
-// With a list it refuses, in this order: a login that is missing or not an
-// address, the header blocks, the operation, the mailbox.
+// With a list Decide returns the first refusal of these checks: the login, if it
+// is needed and is missing or not an address; the header blocks; the operation;
+// the mailbox.
 //
 // In audit mode a Decision with a Refusal says what to forward. If Injected is
-// set, Identity is to be added to the client's own head, as without a list,
-// whether or not it is on the list. Otherwise, if Identity is not zero, it was
-// allowed and the head can be written from values. Otherwise the request is
-// forwarded unchanged, unless Refusal.Always holds.
+// set, Identity must be added to the client's own head, as without a list, even
+// if Identity is not on the list. If Injected is not set and Identity is not
+// zero, Identity is allowed and the head can be written from values. If neither
+// is set, the request is forwarded unchanged, unless Refusal.Always holds.
 func (p *Policy) Decide(r *ews.Request, login string) (Decision, *Refusal) {
 	operation := p.operations.find(r)
 	decision := Decision{Operation: operation.name}
@@ -91,7 +92,8 @@ func (p *Policy) identify(r *ews.Request, login string) (ews.Identity, bool, *Re
 	return listed, true, nil
 }
 
-// identifyNamed returns the mailbox that the client names.
+// identifyNamed returns the mailbox that the client names, in the spelling of
+// the list. Without a list it returns the mailbox unchanged.
 func (p *Policy) identifyNamed(r *ews.Request) (ews.Identity, *Refusal) {
 	id := soleIdentity(r)
 	if !p.Limited() {
@@ -128,12 +130,12 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 	return p.fallback, nil
 }
 
-// DecideReference decides about a mailbox that the Body acts on. Without the
-// scope of targets it refuses nothing. It refuses an element that contains
-// anything other than text. In audit mode it returns the same refusals, which the
-// caller logs.
+// DecideReference decides about a mailbox that the Body acts on. Without
+// Config.Targets it refuses nothing. It refuses every Reference that is
+// Unreadable. In audit mode it returns the same refusals, and the caller only
+// logs them.
 //
-// For an address only SMTP entries of the list are used, and with
+// For an address it uses only the SMTP entries of the list, and with
 // Config.PrimaryOnly no wildcards, because the Body is sent unchanged and
 // Exchange resolves aliases in it. For an id see Policy.IDs.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
@@ -206,8 +208,8 @@ func (p *Policy) DecideAnchor(value string) *Refusal {
 
 // DecideMailbox decides about a mailbox that a client names by an address, as
 // in Autodiscover. It returns the address in the spelling that Decide would
-// give it. Without a list it refuses names that are not addresses. In audit
-// mode it returns the same refusals, which the caller logs.
+// return. Without a list it refuses names that are not addresses. In audit mode
+// it returns the same refusals, and the caller only logs them.
 func (p *Policy) DecideMailbox(address string) (string, *Refusal) {
 	id, problem := p.match(ews.Identity{Kind: ews.SmtpAddress, Value: address})
 	if problem != "" {
@@ -216,8 +218,9 @@ func (p *Policy) DecideMailbox(address string) (string, *Refusal) {
 	return id.Value, nil
 }
 
-// Allows reports whether an SMTP address is on the list; without a list it
-// reports true. It is for other HTTP headers that name mailboxes.
+// Allows reports whether an SMTP address is on the list. Without a list it
+// returns true. It is for HTTP headers that name mailboxes, other than
+// X-AnchorMailbox.
 func (p *Policy) Allows(address string) bool {
 	if !p.Limited() {
 		return true

@@ -4,9 +4,9 @@
 //
 // The access token opens every mailbox of the organisation, so these decisions
 // are usually the only protection of the other mailboxes. A decision is a
-// sequence of checks that each end in a refusal. A mailbox that passes all
-// checks is sent in the list's own spelling: the operator's text goes upstream,
-// not the client's.
+// sequence of checks, each of which may refuse the request. A mailbox that
+// passes all checks is sent in the list's own spelling: the operator's text goes
+// upstream, not the client's.
 //
 // Start with [ParsePatterns] and [New]. For each request call [Policy.Decide],
 // for each mailbox that its Body names [Policy.DecideReference], and for its
@@ -16,5 +16,5 @@
 //
 // Errors of this package have no package prefix and never contain the faulty
 // text. The caller adds the name of the setting or of the file; the errors
-// contain line and entry.
+// contain the numbers of the line and of the entry.
 package policy

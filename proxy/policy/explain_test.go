@@ -7,9 +7,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestExplainNamesTheEntry: the explanation must agree with the decision, so
-// that an operator who changes the list according to it also changes the
-// decision.
+// TestExplainNamesTheEntry checks that the explanation agrees with the decision.
+// An operator who changes the list because of the explanation must also change
+// the decision.
 func TestExplainNamesTheEntry(t *testing.T) {
 	list, err := policy.ParsePatterns("Alice@contoso.com, *@Rooms.contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500")
 	if err != nil {
@@ -68,7 +68,7 @@ func TestExplainNamesTheEntry(t *testing.T) {
 	}
 }
 
-// impersonation is the header block with the identity.
+// impersonation returns the header block of an ExchangeImpersonation.
 func impersonation() []ews.HeaderBlock {
 	return []ews.HeaderBlock{{Space: ews.TypesNS, Name: "ExchangeImpersonation"}}
 }

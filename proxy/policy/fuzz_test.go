@@ -50,8 +50,8 @@ func checkSMTP(t *testing.T, sent, asked ews.Identity) {
 	}
 }
 
-// sameASCII reports whether a and b, which is in lower case, differ at most in
-// the letter case of a.
+// sameASCII reports whether a and b are equal if the letter case of ASCII
+// letters is ignored. b must be in lower case.
 func sameASCII(a, b string) bool {
 	if len(a) != len(b) {
 		return false

@@ -13,8 +13,8 @@ const maxBlocks = 32
 
 const impersonation = "ExchangeImpersonation"
 
-// headerProblem checks the header blocks. It returns why they must not be sent,
-// "" if they may. The text is constant.
+// headerProblem returns why the header blocks must not be sent, or "" if they
+// may be sent. The text is constant.
 func headerProblem(blocks []ews.HeaderBlock) string {
 	if len(blocks) > maxBlocks {
 		return "more header blocks than any client sends"
@@ -32,9 +32,9 @@ func headerProblem(blocks []ews.HeaderBlock) string {
 	return ""
 }
 
-// blockProblem checks one block. A foreign block without a problem, for example
-// one of WS-Addressing, is not sent either: the proxy writes the Header from the
-// blocks that it knows.
+// blockProblem returns why a block must not be sent, or "". It accepts most
+// foreign blocks, for example those of WS-Addressing. These are not sent,
+// because the proxy writes the Header only from the blocks that it knows.
 func blockProblem(b ews.HeaderBlock) string {
 	exchange := b.Space == ews.TypesNS || b.Space == ews.MessagesNS
 	switch {

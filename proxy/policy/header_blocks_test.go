@@ -183,7 +183,7 @@ func TestDetailsOfHeaderBlocks(t *testing.T) {
 			t.Errorf("%s in %q: %v, want %q", test.block.Name, test.block.Space, refusal, test.want)
 		}
 	}
-	// A foreign block of such a name changes nothing.
+	// A block of the same name in a foreign namespace is not refused.
 	_, refusal := p.Decide(alice(ews.HeaderBlock{Space: "urn:x", Name: "ManagementRole"}), "")
 	checkRefusal(t, refusal, "")
 }

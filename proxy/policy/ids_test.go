@@ -16,7 +16,8 @@ const (
 	bobGUID     = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 )
 
-// idOf returns a reference by an id in the mailbox of a GUID.
+// idOf returns a reference by the id of an object in the mailbox with this
+// GUID.
 func idOf(t testing.TB, guid string) ews.Reference {
 	t.Helper()
 	g, err := ews.ParseGUID(guid)

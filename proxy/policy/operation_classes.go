@@ -1,9 +1,9 @@
 package policy
 
-// The operations of Exchange Web Services by class. They come from
-// Services.wsdl, from the schema, and some only from Microsoft's reference or
-// Exchange's own description. Every known operation is in one class. Names of
-// elements that end in "Request" are listed without that ending.
+// The operations of Exchange Web Services by class. Most come from Services.wsdl
+// and from the schema. Some are only in Microsoft's reference or in Exchange's
+// own description. Every known operation is in one class. Names of elements that
+// end in "Request" are listed without that ending.
 const (
 	// readOperations change nothing in a mailbox and use no rights beyond those
 	// of the impersonated user. They are the preset @read.
@@ -49,8 +49,8 @@ UpdateFolder UpdateInboxRules UpdateItem UpdateItemInRecoverableItems
 UpdateMeetingInstance UpdateMeetingSpace UpdateUserConfiguration UploadItems`
 
 	// refusedOperations are refused by default: they act beyond the
-	// impersonated mailbox, or have an effect after the request that the list
-	// has allowed.
+	// impersonated mailbox, or their effect continues after the request that
+	// the list allowed.
 	refusedOperations = `
 SearchMailboxes GetSearchableMailboxes SetHoldOnMailboxes GetHoldOnMailboxes
 GetDiscoverySearchConfiguration GetNonIndexableItemDetails

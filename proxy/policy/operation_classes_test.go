@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// wsdl has Microsoft's description of EWS. The folder is next to the checkout.
+// wsdl is the folder with Microsoft's description of EWS, next to the checkout.
 const wsdl = "../../../shared/wsdl/"
 
 // readXML decodes a file of Microsoft's description. It skips the test where the
@@ -28,9 +28,9 @@ func readXML(t *testing.T, name string, v any) {
 	}
 }
 
-// schemaOperations returns the operations of Services.wsdl and those request
-// elements of messages.xsd whose types extend BaseRequestType, without a final
-// "Request".
+// schemaOperations returns the names of the operations in services.wsdl, and
+// the names of the elements in messages.xsd whose types extend BaseRequestType.
+// The names of these elements are without the suffix "Request".
 func schemaOperations(t *testing.T) []string {
 	t.Helper()
 	var services struct {

@@ -75,7 +75,7 @@ func ParseOperations(text string) (Operations, error) {
 	return parser.Operations, nil
 }
 
-// An operationParser collects the entries of a list.
+// An operationParser collects the entries of a list of operations.
 type operationParser struct {
 	Operations
 	known, refused map[string]string // names by key

@@ -9,8 +9,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// call returns a request of alice's for an operation; "Subscribe:Push" is one
-// for push notifications.
+// call returns a request for alice@contoso.com that calls an operation. The
+// operation "Subscribe:Push" is a Subscribe for push notifications.
 func call(operation string) *ews.Request {
 	m := alice()
 	m.Operation, m.Push = strings.CutSuffix(operation, ":Push")
@@ -134,8 +134,8 @@ func TestParseOperationsRefuses(t *testing.T) {
 	}
 }
 
-// TestOperationInDecision checks that a Decision has names of a closed set only,
-// which metrics need.
+// TestOperationInDecision checks that the Operation of a Decision is from a
+// closed set, which metrics need.
 func TestOperationInDecision(t *testing.T) {
 	p := allowing(t, "alice@contoso.com")
 	for in, want := range map[string]string{

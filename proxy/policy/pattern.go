@@ -50,7 +50,7 @@ func (p Pattern) String() string {
 // order mark at the start is accepted.
 //
 //	alice@contoso.com       an SMTP address, in the grammar of ParseAddress
-//	*@contoso.com           every SMTP address of just this domain
+//	*@contoso.com           every SMTP address of this domain, not of its subdomains
 //	upn:alice@contoso.com   a user principal name
 //	sid:S-1-5-21-1-2-3-500  a security identifier
 //	guid:01234567-89ab-cdef-0123-456789abcdef
@@ -75,7 +75,7 @@ func ParsePatterns(text string) ([]Pattern, error) {
 	return patterns, nil
 }
 
-// eachEntry calls parse for every entry of text and joins the problems that it
+// eachEntry calls parse for every entry of text and joins the problems that parse
 // returns. It stops after maxProblems.
 func eachEntry(text string, parse func(entry string) (problem string)) error {
 	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {

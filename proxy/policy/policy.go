@@ -13,7 +13,8 @@ import (
 // nothing.
 type Config struct {
 	// Empty permits a list without an entry, which allows no mailbox. It is for
-	// a program whose list is not complete yet. Then Allowed may be nil.
+	// a program whose list is not complete yet. If Empty is set, Allowed may be
+	// nil.
 	Empty bool
 
 	Allowed     []Pattern  // the allow-list; nil: no list, every mailbox is allowed. Empty but not nil is an error
@@ -108,10 +109,10 @@ func setFallback(p *Policy, address string) error {
 	return nil
 }
 
-// Narrow returns the policy of a client with patterns: a mailbox must be
-// allowed by p and by the patterns. If p has no list the patterns are the list.
-// Without patterns Narrow returns p. A default mailbox that the patterns leave
-// out is refused.
+// Narrow returns the policy of a client that has its own patterns: a mailbox
+// must be allowed by p and by the patterns. If p has no list, the patterns are
+// the list. Without patterns Narrow returns p. A default mailbox that matches
+// no pattern is refused when a request needs it.
 func (p *Policy) Narrow(patterns []Pattern) *Policy {
 	if len(patterns) == 0 {
 		return p
@@ -124,8 +125,8 @@ func (p *Policy) Narrow(patterns []Pattern) *Policy {
 	return &narrow
 }
 
-// Limited reports whether there is a list. Without a list nothing is refused for
-// its content.
+// Limited reports whether there is a list. Without a list no request is refused
+// because of its content.
 func (p *Policy) Limited() bool { return !p.open }
 
 // Audit reports whether refusals are only reported, except those for which
@@ -211,8 +212,8 @@ func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refu
 	return ews.Identity{Kind: kind, Value: spelling}, itself, ""
 }
 
-// nameProblem checks the grammar of a name. It also returns the detail of the
-// refusal if the name is not on the list.
+// nameProblem returns what is wrong with a name, or "". missing is the text of
+// the refusal for a correct name that is not on the list.
 func nameProblem(id ews.Identity) (problem, missing string) {
 	switch id.Kind {
 	case ews.PrimarySmtpAddress, ews.SmtpAddress:
@@ -225,9 +226,10 @@ func nameProblem(id ews.Identity) (problem, missing string) {
 	return "a form of name that is not known", ""
 }
 
-// Explain returns what a name matches on each list that it must be on, for people who
-// ask why it is allowed or refused. It returns nil without a list. problem says what
-// is wrong with the name itself; no list has it then. The decision is that of Decide.
+// Explain returns, for each list that a mailbox must be on, the entry that id
+// matches. It is for people who ask why a mailbox is allowed or refused; the
+// result agrees with Decide. Without a list it returns nil. If the name itself
+// is not valid, problem says why, and matches is nil.
 func (p *Policy) Explain(id ews.Identity) (matches []Match, problem string) {
 	if problem, _ = nameProblem(id); problem != "" {
 		return nil, problem

@@ -59,9 +59,8 @@ func (r Reason) Code() ews.ResponseCode {
 	case EnvelopeRefused:
 		return ews.ErrorSchemaValidation
 	}
-	// With this code, which Exchange sends to a user without rights on one
-	// object, a client whose own mailbox is allowed continues to use its
-	// account.
+	// Exchange sends this code to a user who has no rights on one object. A
+	// client that gets it continues to use its account.
 	return ews.ErrorAccessDenied
 }
 
@@ -77,8 +76,8 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Reason.String() + ": " + r.Detail }
 
 // Always reports whether the refusal also applies without an allow-list and in
-// audit mode. It applies if the proxy has to add an identity and has none,
-// because the request cannot be forwarded without one.
+// audit mode. This is so if the proxy has to add an identity and has none,
+// because the request cannot be forwarded without an identity.
 func (r *Refusal) Always() bool {
 	return r.Reason == LoginRequired || r.Reason == LoginNameInvalid
 }

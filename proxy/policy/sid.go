@@ -14,9 +14,9 @@ const (
 	maxSubauthority   = 1<<32 - 1
 )
 
-// sidProblem returns what is wrong with a security identifier, "" if nothing
-// is. Only the canonical form is accepted: decimal, no leading zeros, no
-// aliases such as "BA", so that each account has only one spelling.
+// sidProblem returns what is wrong with a security identifier, or "". Only the
+// canonical form is accepted: decimal, no leading zeros, no aliases such as
+// "BA". So each account has only one spelling.
 func sidProblem(s string) string {
 	const form = "a security identifier is written S-1-5-21-…, in decimal numbers"
 	rest, ok := ascii.CutPrefixFold(s, "s-1-")
