@@ -250,8 +250,8 @@ func (s *Store) take(entries []storeEntry) *Error {
 	return first
 }
 
-// whatIsThere returns an error that lists certificates of a store in which none
-// matches.
+// whatIsThere returns an error that describes the content of a store without a
+// matching certificate. It names the subjects of at most three certificates.
 func whatIsThere(entries []storeEntry) error {
 	var subjects []string
 	for _, entry := range entries {

@@ -142,8 +142,8 @@ func (r *rotation) find(id identity) *version {
 	return nil
 }
 
-// retained returns the versions to keep that are missing from list: those that
-// Entra has accepted, until they expire.
+// retained returns the versions to keep although they are not in list: those
+// that Entra has accepted and that have not expired, but at most three.
 func (r *rotation) retained(now time.Time, list []*version) []*version {
 	const limit = 3
 	var retained []*version
