@@ -179,7 +179,8 @@ func autodiscoverPathRules() (rules []rule) {
 	return rules
 }
 
-// The same checks as for EWS apply.
+// autodiscoverGuardRules returns the rules for the checks that apply to EWS and
+// Autodiscover requests alike, such as those of Host, Origin and credentials.
 func autodiscoverGuardRules() (rules []rule) {
 	const query = jsonPath + "?Email=alice@contoso.com&Protocol=EWS"
 	requests := map[string]request{

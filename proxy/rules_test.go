@@ -571,8 +571,8 @@ type double struct {
 	sent  []sent
 }
 
-// exchangeCertificate is the certificate of the double. Its key is cheap,
-// because most rules need a handshake.
+// exchangeCertificate is the certificate of the double. Its key is one that
+// makes handshakes fast, because most rules need a handshake.
 var exchangeCertificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
