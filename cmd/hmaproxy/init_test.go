@@ -199,8 +199,9 @@ func TestInitOfExistingFile(t *testing.T) {
 	})
 }
 
-// TestPackageIsNotConfigured: the settings that packages install are refused,
-// so that a service that was started too early ends and is not restarted.
+// TestPackageIsNotConfigured checks that hmaproxy refuses the unedited settings
+// file of the deb and rpm packages with exitSettings. systemd does not restart
+// a service with this exit code.
 func TestPackageIsNotConfigured(t *testing.T) {
 	example, err := os.ReadFile("../../deploy/hmaproxy.env.example")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 const adminPort = 8081
 
-// checkAdminPort checks that a policy lets only namespaces that it names reach the
-// admin port of the container.
+// checkAdminPort checks that a policy lets no namespace reach the admin port of
+// the container, except the namespaces that the policy selects by labels.
 func checkAdminPort(t *testing.T, policy *networkingv1.NetworkPolicy, c *corev1.Container) {
 	t.Helper()
 	open, named := 0, 0
