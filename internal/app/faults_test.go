@@ -280,8 +280,9 @@ func foreignCertificate(t *testing.T, name string) *tls.Config {
 // variable matches the parts of texts that differ from run to run.
 var variable = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-F]{40}|20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| UTC)?`)
 
-// row runs a case and describes its visible effects, as a row of the table
-// without the alerts. series is promtool's input for the alerts.
+// row runs a case and returns its row of the table of faults, without the
+// column of alerts. series is the input from which promtool computes that
+// column.
 func (c brokenCase) row(t *testing.T) (row string, series []string) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestProduct(t, emulator.Config{})

@@ -31,7 +31,8 @@ func (f files) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// vars is an environment. In changes, the value "-" removes a variable.
+// vars is an environment. In the argument of with, the value "-" removes a
+// variable.
 type vars map[string]string
 
 const (

@@ -1,7 +1,8 @@
 package config
 
-// readFiles reads the files of the _FILE variables and of HMA_CA_FILE. It
-// checks that files which other packages read exist.
+// readFiles reads the files of the _FILE variables and of HMA_CA_FILE. It also
+// checks that the certificate and key files can be read; other packages parse
+// them.
 func readFiles(r *rules) {
 	c := r.config
 	readTwin(r, "HMA_KEY_VAULT_CLIENT_SECRET", func() (err error) {

@@ -33,10 +33,10 @@ import (
 // Options are the input of Run.
 type Options struct {
 	Config      *config.Config // nil if and only if ConfigError is not nil
-	ConfigError error          // the error of config.Load; its text must not hold values
+	ConfigError error          // the error of config.Load; its text must not contain the values of settings
 
 	Mailbox   string // mailbox to open; "" means the default mailbox, or the first address of the allow-list
-	Forbidden string // mailbox that must stay closed; "" skips the check
+	Forbidden string // mailbox that Exchange or the allow-list must refuse; "" skips the check
 
 	Dial   httpclient.Dialer // nil: the network
 	Report func(Result)      // called in order as each check ends; may be nil

@@ -61,7 +61,7 @@ func TestTables(t *testing.T) {
 	}
 	fc := failedConnection{conn: connection{target: target{url: u, variable: "HMA_EWS_URL", exchange: true}}, facts: f, dns: &net.DNSError{Name: "mail.contoso.com"}}
 	n := untrusted{conn: fc.conn, facts: f, leaf: new(x509.Certificate), top: new(x509.Certificate)}.names(fc.names())
-	for _, word := range []string{ // added by checks from gathered facts
+	for _, word := range []string{ // words whose values the checks add
 		"{no-identity}", "{auth}", "{code}", "{meaning}", "{login-host}", "{login-remedy}", "{remedy}", "{version-option}",
 		"{not-before}", "{now}", "{why}", "{tenant-id}", "{redirect-host}", "{redirect-path}", "{server}", "{other-server}",
 		"{expected}", "{status}", "{mailbox}", "{app}",

@@ -82,8 +82,8 @@ type tokenAttempt struct {
 	err      *token.Error
 }
 
-// grant returns the first token that an attempt has returned; its Token is ""
-// if no attempt succeeded.
+// grant returns the Grant of the first attempt that succeeded. If no attempt
+// succeeded, it returns the zero Grant, whose Token is "".
 func (t tokenFacts) grant() token.Grant {
 	for _, a := range t.attempts {
 		if a.err == nil {

@@ -35,7 +35,8 @@ func evaluateTrust(c failedConnection, n names) Result {
 	return u.names(n).failed(detail, must(explain(trustRules, u)))
 }
 
-// names adds the replacements for the chain.
+// names returns n with the values of the words in braces that describe the
+// certificate chain, such as {issuer}.
 func (u untrusted) names(n names) names {
 	culprit := u.leaf
 	if u.invalid.Cert != nil {
@@ -112,9 +113,9 @@ func (u untrusted) wrongName() bool {
 
 func (u untrusted) selfSigned() bool { return len(u.conn.handshake.chain) == 1 && selfIssued(u.leaf) }
 
-// alone reports whether the chain has only one certificate, and another
-// authority issued this certificate. Then an intermediate certificate is
-// missing, unless the issuer is a root.
+// alone reports whether the server sent only one certificate, which is not
+// self-issued. Then an intermediate certificate is missing, unless the issuer
+// is a root.
 func (u untrusted) alone() bool { return len(u.conn.handshake.chain) == 1 && !selfIssued(u.leaf) }
 
 // invalidFor reports whether a certificate of the chain is invalid for the

@@ -50,7 +50,7 @@ type Row struct {
 	Operation string    `json:"operation,omitempty"`
 	Why       string    `json:"why"` // the reason, as in the log, or the missing information
 	Requests  int64     `json:"requests"`
-	Succeeded int64     `json:"succeeded"` // outcome in the log
+	Succeeded int64     `json:"succeeded"` // number of Requests that succeeded according to the log
 	First     time.Time `json:"first"`
 	Last      time.Time `json:"last"`
 }

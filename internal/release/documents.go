@@ -118,7 +118,7 @@ func slug(text string) string {
 type Code struct {
 	Document string
 	Text     string
-	Folder   string // folder to which the preceding commands of its block have changed; "": none
+	Folder   string // folder after the cd commands before this line in its block; "": there is none
 }
 
 var span = regexp.MustCompile("`([^`\n]+)`")

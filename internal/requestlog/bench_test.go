@@ -15,8 +15,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// millionLines writes a log of n lines as a busy organisation has it: 5,000
-// mailboxes, 20 operations, 5 clients.
+// millionLines writes a log of n lines, like that of a large organisation:
+// 5,000 mailboxes, 20 operations, 5 clients. It returns the path of the file.
 func millionLines(b *testing.B, n int) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "log")

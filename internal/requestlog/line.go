@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// An entry contains the fields of a line of hmaproxy's log that reports need.
-// The last fields belong to formats that contain such a line as text.
+// An entry contains those fields of a log line that reports use. Log, Message
+// and Identifier are fields of container and journal formats that wrap a log
+// line as a string.
 type entry struct {
 	Time  time.Time `json:"time"`
 	Level string    `json:"level"`
@@ -52,9 +53,9 @@ const (
 )
 
 // wrapped matches the prefixes that container platforms and journals add to a
-// line. If they mix the lines of several programs, the prefix must name
-// hmaproxy, because other programs log texts of their clients, which may look
-// like a line of hmaproxy.
+// line. In a format that mixes the lines of several programs, the prefix must
+// name hmaproxy. Otherwise a client of another program could send a text that
+// looks like a line of hmaproxy and that the other program logs.
 //
 //	2026-11-27T20:00:00.1Z stderr F           CRI: containerd, CRI-O
 //	hmaproxy-1  |                             docker compose logs

@@ -42,7 +42,7 @@ type Facts struct {
 	Unchecked  int64 // number of request lines that may be duplicates, because too many ids are known
 	Cut        int64 // number of lines that begin as JSON but are incomplete or too long
 	Foreign    int64 // number of lines of other programs
-	Text       int64 // number of lines in the form for terminals, which cannot be read
+	Text       int64 // number of lines in the form for terminals, which a Reader cannot parse
 	Unknown    int64 // number of lines with a reason that this version does not know
 	Old        int64 // number of request lines of versions that did not log mailbox_form and push
 

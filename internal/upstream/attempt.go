@@ -42,8 +42,10 @@ func (e *attemptError) Error() string { return "upstream: " + e.err.Error() }
 // NotSent reports whether no byte of the request was sent.
 func (e *attemptError) NotSent() bool { return e.notSent }
 
-// Unwrap hides the cause when a part of the request was sent. The cause may
-// look like a failure to connect, after which callers retry.
+// Unwrap returns nil when a part of the request was sent, because callers retry
+// after an error that looks like a failure to connect. There are two
+// exceptions: it still returns the error of reading the request's body, and
+// ErrResponseTimeout.
 func (e *attemptError) Unwrap() error {
 	if e.notSent || e.bodyFailed || e.err == ErrResponseTimeout {
 		return e.err
