@@ -14,7 +14,7 @@ const (
 	UnknownID      IDKind = iota // not in a known format, or cut short
 	MailboxGUIDID                // an item, folder, attachment or conversation in the mailbox of a GUID
 	MailboxSMTPID                // an item or folder in the mailbox of an SMTP address; Exchange 2007
-	PublicFolderID               // a public folder or an item in one
+	PublicFolderID               // a public folder or an item in a public folder
 	DirectoryID                  // an object of the directory, such as a person
 	SubscriptionID               // a subscription, in an older format that has no mailbox
 

@@ -35,12 +35,12 @@ func IsJSON(target string) bool {
 // Errors of JSON requests, by the parameter that is missing or wrong.
 var (
 	// ErrEmail is the error for a request without the address of a mailbox, or
-	// with two.
+	// with two addresses.
 	ErrEmail error = &Violation{"the request needs Email once"}
 	// ErrNoProtocol is the error for a request without a protocol.
 	ErrNoProtocol error = &Violation{"the request needs Protocol=EWS"}
-	// ErrProtocol is the error for a request with two protocols, or with one
-	// other than EWS.
+	// ErrProtocol is the error for a request with two protocols, or with a
+	// protocol other than EWS.
 	ErrProtocol error = &Violation{"the request needs Protocol=EWS, and no other"}
 )
 

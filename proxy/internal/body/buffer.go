@@ -93,7 +93,7 @@ func (b *Buffer) HeadRoom() []byte { return b.page.head[:0] }
 // permit more.
 func (b *Buffer) first(announced int64) []byte {
 	b.page = pages.Get().(*page)
-	n := announced + 1 // one more byte, so that the last Read reports the end of the body
+	n := announced + 1 // one byte more than the body, for the Read that reports its end
 	if n <= int64(len(b.page.body)) || !b.reserve(min(n, MaxBuffered)) {
 		return b.page.body[:0]
 	}

@@ -10,8 +10,8 @@ import (
 // request when Read returns such an error.
 var ErrRefused = errors.New("the request was refused while it was read")
 
-// ErrTail is the error for a body of which more inspected bytes wait for
-// permission to be sent than in any valid request.
+// ErrTail is the error for a body with too many inspected bytes that may not be
+// sent yet. No valid request has more than maxTail such bytes.
 var ErrTail = errors.New("more of the body has to wait for its end than a request can need")
 
 // A Stream is a Payload that is read from the client, inspected and sent at the

@@ -29,8 +29,8 @@ const (
 // textOutOfPlace is a reason that is used more than once.
 const textOutOfPlace = "text where none may be"
 
-// An envelope tracks the elements of a document, checks that they are those of
-// a request, and collects the content of the head.
+// An envelope tracks the elements of a document, checks that they form a
+// request, and collects the content of the head.
 type envelope struct {
 	bare         bool // do not apply the rules about envelopes; for tests of the rules about XML
 	place        place

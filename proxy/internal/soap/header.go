@@ -2,7 +2,8 @@ package soap
 
 import "hmaproxy/proxy/ews"
 
-// A blockKind is a kind of header block that the rewriter knows.
+// A blockKind is a kind of header block. Blocks of every kind except
+// unknownBlock are written from their values.
 type blockKind uint8
 
 const (
@@ -54,7 +55,7 @@ type block struct {
 	content bool // the block has content although it has xsi:nil
 }
 
-// fail records the first problem of a block that the rewriter knows.
+// fail records the first problem of a block of a known kind.
 func (b *block) fail(problem string) {
 	if b.found.Problem == "" && b.kind != unknownBlock {
 		b.found.Problem = problem
@@ -92,8 +93,9 @@ func (h *header) begin(e *element) {
 
 // attributes checks the block's attributes and sets MustUnderstand. It returns
 // the attribute Version of a RequestServerVersion. A value of mustUnderstand
-// that is not a boolean counts as true. Only actors that mean the receiver are
-// accepted; a block without an actor is for the receiver too.
+// that is not a boolean counts as true. An actor is accepted only if it stands
+// for the receiver of the request. A block without an actor is for the receiver
+// too.
 func (b *block) attributes(e *element) (version []byte) {
 	for i := range e.attrs {
 		a := &e.attrs[i]

@@ -60,8 +60,9 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestBare checks only the rules of XML. TestConformance does the same with
-// more documents if the suite is present.
+// TestBare applies only the rules of XML to some documents. TestConformance
+// applies the rules of XML to the documents of the conformance suite if the
+// suite is present.
 func TestBare(t *testing.T) {
 	for doc, good := range map[string]bool{
 		`<a/>`:                               true,

@@ -62,7 +62,7 @@ type lexer struct {
 	work    int64
 }
 
-// A character is the beginning of a character of several bytes.
+// A character collects the first bytes of a character that has several bytes.
 type character struct {
 	bytes [4]byte
 	n     int
@@ -154,7 +154,7 @@ func (l *lexer) text(p []byte) (int, error) {
 	switch p[0] {
 	case '<':
 		l.begin(inMarkup)
-		if len(p) > 1 && startsTag(p[1]) { // true for nearly all; does what the next two steps would do
+		if len(p) > 1 && startsTag(p[1]) { // almost always true; this does what the next two steps would do
 			l.state, l.quote = inTag, 0
 			n, err := l.tag(p[1:])
 			return 1 + n, err

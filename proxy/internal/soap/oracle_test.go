@@ -172,8 +172,8 @@ func (r *reader) exit(at int64, doc []byte) {
 	}
 }
 
-// agree compares the content that Scanner found in doc with that of
-// encoding/xml.
+// agree compares the content that Scanner found in doc with the content that
+// encoding/xml finds.
 func agree(s *Scanner, doc []byte) error {
 	want, err := read(doc)
 	if err != nil {

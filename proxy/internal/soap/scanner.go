@@ -29,7 +29,7 @@ const (
 // depend on how the document was split into calls of Write.
 type Violation struct {
 	Offset int64  // offset in the document, in bytes
-	Reason string // a constant text that holds no data of the client
+	Reason string // a constant text that contains no data of the client
 }
 
 // Error returns the reason, with the package's prefix.
@@ -39,8 +39,8 @@ func violation(at int64, reason string) error {
 	return &Violation{Offset: at, Reason: reason}
 }
 
-// A Scanner reads one document that is pushed into it, and refuses what two
-// readers could read differently. It accepts:
+// A Scanner reads one document that is pushed into it. It refuses documents that
+// two readers could read differently. It accepts:
 //
 //   - valid UTF-8 with at most one byte order mark, XML 1.0; an XML declaration
 //     only at the beginning and only for UTF-8;
@@ -50,7 +50,7 @@ func violation(at int64, reason string) error {
 //     namespaces only, namespace URIs of plain characters, no attribute twice;
 //   - one SOAP 1.1 Envelope that contains at most one Header and then one Body
 //     with one element of the messages namespace; no other elements of the SOAP
-//     namespace; nothing but white space and comments around all that;
+//     namespace; only white space and comments around these elements;
 //   - sizes within limits, so that time grows linearly with the input and memory
 //     does not grow.
 //

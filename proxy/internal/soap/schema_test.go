@@ -274,10 +274,10 @@ func placeOf(path []step, owner, name string) string {
 	return owner + " " + name
 }
 
-// TestEveryMailboxInTheSchemaIsKnown writes a request for every place of the
-// schemas that can name a mailbox, and has the scanner read it. Each such place
-// is reported as a reference, belongs to an operation that is refused by
-// default, or is in the table of harmless places.
+// TestEveryMailboxInTheSchemaIsKnown writes and scans a request for every place
+// of the schemas that can name a mailbox. Each such place must be reported as a
+// reference, belong to an operation that is refused by default, or be in the
+// table of harmless places.
 func TestEveryMailboxInTheSchemaIsKnown(t *testing.T) {
 	probes := []string{
 		"mallory@contoso.com",

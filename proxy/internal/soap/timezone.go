@@ -25,7 +25,7 @@ func zoneAttribute(name []byte) bool {
 }
 
 // A zone writes the elements of a TimeZoneContext from their values. After a problem
-// it must not be used any more.
+// the zone must not be used any more.
 type zone struct {
 	inText bool // the innermost element contains text
 }
