@@ -42,8 +42,9 @@ func injected(address string) ews.Identity {
 // In audit mode a Decision with a Refusal says what to forward. If Injected is
 // set, Identity must be added to the client's own head, as without a list, even
 // if Identity is not on the list. If Injected is not set and Identity is not
-// zero, Identity is allowed and the head can be written from values. If neither
-// is set, the request is forwarded unchanged, unless Refusal.Always holds.
+// zero, Identity is allowed and the head can be written from values. If Injected
+// is not set and Identity is zero, the request is forwarded unchanged, unless
+// Refusal.Always holds.
 func (p *Policy) Decide(r *ews.Request, login string) (Decision, *Refusal) {
 	operation := p.operations.find(r)
 	decision := Decision{Operation: operation.name}

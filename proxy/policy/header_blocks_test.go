@@ -127,7 +127,7 @@ func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
 }
 
 // TestIdentityOfAnotherImpersonation checks that an identity counts only if the
-// one impersonation is in the right namespace and letter case and has no
+// only impersonation is in the right namespace and letter case and has no
 // problem.
 func TestIdentityOfAnotherImpersonation(t *testing.T) {
 	good := ews.HeaderBlock{Space: ews.TypesNS, Name: "ExchangeImpersonation"}

@@ -44,8 +44,9 @@ func allowing(t testing.TB, list string) *policy.Policy {
 	return mustNew(t, policy.Config{Allowed: mustPatterns(t, list)})
 }
 
-// requestFor returns what the scanner reports about a GetFolder whose head has the
-// version block, the impersonation of value (none for NoIdentity) and more.
+// requestFor returns the Request that a scanner would return for a GetFolder.
+// Its header blocks are a RequestServerVersion, an ExchangeImpersonation of
+// value unless kind is NoIdentity, and the blocks more.
 func requestFor(kind ews.IdentityKind, value string, more ...ews.HeaderBlock) *ews.Request {
 	m := &ews.Request{
 		Blocks:    []ews.HeaderBlock{{Space: ews.TypesNS, Name: "RequestServerVersion"}},

@@ -84,7 +84,8 @@ func TestNarrowOfEmptyPatternsAllowsNobody(t *testing.T) {
 }
 
 // TestNarrowNeverWidens combines random lists, clients and names. The narrowed
-// policy must allow a name if and only if both of its parts allow it.
+// policy must allow a name if and only if the list and the client's patterns both
+// allow it.
 func TestNarrowNeverWidens(t *testing.T) {
 	stock := []string{"a@x.y", "A@X.Y", "b@x.y", "*@x.y", "*@y", "upn:a@x.y", "sid:S-1-5-1", "imceaex-a@x.y"}
 	names := []ews.Identity{

@@ -75,8 +75,8 @@ func schemaOperations(t *testing.T) []string {
 
 func local(name string) string { return name[strings.IndexByte(name, ':')+1:] }
 
-// TestEveryOperationHasAClass fails for an operation of the schema that has no
-// class, and for one that has two.
+// TestEveryOperationHasAClass checks that every operation of the schema is in
+// exactly one class.
 func TestEveryOperationHasAClass(t *testing.T) {
 	classes := map[string]int{}
 	for _, class := range []string{readOperations, sendOperations, otherOperations, refusedOperations} {

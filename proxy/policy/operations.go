@@ -191,7 +191,8 @@ func operationKeys(names string) map[string]string {
 	return keys
 }
 
-// A rule is a policy's rule for one operation.
+// A rule says whether an operation is allowed, and which name the operation has
+// in a Decision.
 type rule struct {
 	name    ews.Operation
 	allowed bool
@@ -225,7 +226,8 @@ func (t operationTable) find(r *ews.Request) rule {
 		return rule{name: ews.OtherOperation}
 	}
 	// The scanner recognises a push subscription only in an element with
-	// exactly the name Subscribe. Therefore any other spelling counts as one.
+	// exactly the name Subscribe. Therefore any other spelling counts as a push
+	// subscription.
 	push := r.Push || r.Operation != "Subscribe"
 	var buf [maxOperation + len(":push")]byte
 	if known, ok := t[string(operationKey(buf[:0], r.Operation, push))]; ok {

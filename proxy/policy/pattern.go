@@ -9,7 +9,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// A Pattern is one entry of an allow-list. ParsePatterns makes them; the zero
+// A Pattern is one entry of an allow-list. ParsePatterns makes Patterns. The zero
 // Pattern matches nothing.
 type Pattern struct {
 	form  form
@@ -159,7 +159,7 @@ func parsePattern(entry string) (Pattern, string) {
 }
 
 // formProblem recognises texts of other programs that are not entries: several
-// addresses in one, an address with its display name, a column of CSV.
+// addresses in one entry, an address with its display name, a column of CSV.
 func formProblem(entry string) string {
 	switch {
 	case strings.Contains(entry, ";"):

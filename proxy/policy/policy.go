@@ -161,9 +161,10 @@ const (
 	sidNotListed = "the security identifier is not on the allow-list: it needs an entry that begins with sid:"
 )
 
-// match looks a name up on all lists. It returns the identity to send: in the
-// spelling of the first list that has the name itself, or in lower case if only
-// wildcards match. Without a list it returns the identity unchanged.
+// match looks a name up on all lists. It returns the identity to send, or the
+// text of a refusal. The identity has the spelling of the first list that has the
+// name itself. It is in lower case if only wildcards match. Without a list it is
+// unchanged.
 //
 // An address that a wildcard matches may be an alias of a mailbox in another
 // domain. Exchange resolves aliases in SmtpAddress and refuses them in
@@ -174,8 +175,8 @@ func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	return listed, problem
 }
 
-// lookUp does the same as match, and also reports whether every list has the
-// name itself.
+// lookUp returns the results of match. itself also reports whether every list
+// has the name itself, not only a wildcard for it.
 func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refusal string) {
 	problem, missing := nameProblem(id)
 	switch {

@@ -65,8 +65,8 @@ func (r Reason) Code() ews.ResponseCode {
 }
 
 // A Refusal says why a request must not be sent. It contains no data of the
-// client and no entry of the allow-list, so that it may be logged and sent to
-// the client.
+// client and no entry of the allow-list, so it may be logged and sent to the
+// client.
 type Refusal struct {
 	Reason Reason
 	Detail string // constant text
