@@ -137,8 +137,9 @@ func idHead(dst, id, chars, raw []byte) []byte {
 	return nil
 }
 
-// copyBase64 copies text without white space, which Convert.FromBase64String of
-// .NET ignores, until dst is full. It returns the number of bytes copied.
+// copyBase64 copies text to dst without white space, until dst is full.
+// Convert.FromBase64String of .NET also ignores white space. copyBase64 returns
+// the number of bytes copied.
 func copyBase64(dst, text []byte) (n int) {
 	for _, c := range text {
 		if n == len(dst) {

@@ -6,7 +6,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestIdentityKinds compares the names with ConnectingSIDType in types.xsd.
+// TestIdentityKinds compares the names of the kinds with ConnectingSIDType in
+// types.xsd.
 func TestIdentityKinds(t *testing.T) {
 	for kind, want := range map[ews.IdentityKind]string{
 		ews.NoIdentity: "", ews.PrimarySmtpAddress: "PrimarySmtpAddress", ews.SmtpAddress: "SmtpAddress",

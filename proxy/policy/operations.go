@@ -198,8 +198,8 @@ type rule struct {
 	allowed bool
 }
 
-// An operationTable has the rules for all known and all named operations. Every
-// other operation is refused.
+// An operationTable has the rules for all known operations and for all that the
+// configuration names. Every other operation is refused.
 type operationTable map[string]rule // by key
 
 func newOperationTable(o Operations) operationTable {

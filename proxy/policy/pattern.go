@@ -13,7 +13,7 @@ import (
 // Pattern matches nothing.
 type Pattern struct {
 	form  form
-	value string // as written, without the prefix (but a SID begins with "S", and a GUID is in lower case); for a wildcard the domain
+	value string // the entry without its prefix, as written; but a SID begins with "S", and a GUID is in lower case
 }
 
 // A form is the kind of name that a pattern matches.
@@ -36,7 +36,8 @@ const (
 	guidPrefix     = "guid:"
 )
 
-// maxProblems limits the report about a file that is not a list.
+// maxProblems limits the number of reported problems, because a file may not be
+// a list at all.
 const maxProblems = 100
 
 // String returns the pattern in the form that ParsePatterns reads.

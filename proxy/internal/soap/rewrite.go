@@ -78,7 +78,8 @@ func (h *headTags) appendSpliced(dst, head []byte, id ews.Identity) []byte {
 	}
 }
 
-// appendTag appends a tag of Header with the Envelope's own prefix.
+// appendTag appends a tag of Header with the prefix of Envelope. opening is "<"
+// or "</".
 func (h *headTags) appendTag(dst []byte, opening string) []byte {
 	dst = append(append(dst, opening...), h.prefix...)
 	return append(dst, "Header>"...)

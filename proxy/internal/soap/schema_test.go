@@ -239,7 +239,9 @@ func (w *walker) element(path []step, owner string, n *xsdNode) {
 	}
 }
 
-// document writes the request with text at one place.
+// document returns a request with the elements of path, one within the other.
+// text is in the attribute of the last element if name begins with "@", else in
+// the last element.
 func document(path []step, name, text string) []byte {
 	var open, end string
 	for i, s := range path {

@@ -32,7 +32,8 @@ func (a *attribute) declares() bool {
 	return string(a.prefix) == "xmlns" || len(a.prefix) == 0 && string(a.local) == "xmlns"
 }
 
-// violation returns a Violation at index i of the tag. The "<" does not count.
+// violation returns a Violation at index i of the tag. Index 0 is the byte
+// after the "<".
 func (e *element) violation(i int, reason string) error {
 	return violation(e.at+1+int64(i), reason)
 }

@@ -8,7 +8,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// list formats the numbers from 0 to n-1.
+// list returns the numbers from 0 to n-1, each formatted with format.
 func list(n int, format string) string {
 	var b strings.Builder
 	for i := range n {
