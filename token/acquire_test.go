@@ -24,8 +24,8 @@ import (
 
 const okBody = `"token_type":"Bearer","expires_in":3600,"access_token":"CANARY-token"`
 
-// Each response without a usable token, with the class of the error and a part
-// of its text.
+// TestFailedResponses checks the class and the text of the error that Acquire
+// returns for each kind of response without a usable token.
 func TestFailedResponses(t *testing.T) {
 	huge := `{"x":"` + strings.Repeat("CANARY", 1<<20) + `",` + okBody + `}`
 	tests := []struct {
@@ -111,7 +111,9 @@ func TestFailedResponses(t *testing.T) {
 	}
 }
 
-// The same for the metadata request, which comes first.
+// TestMetadata checks that malformed or foreign metadata documents make Acquire
+// fail with the right class and text. Acquire requests the metadata before the
+// token.
 func TestMetadata(t *testing.T) {
 	document := func(issuer, endpoint string) string {
 		return fmt.Sprintf(`{"issuer":%q,"authorization_endpoint":"https://login.example.com/a","token_endpoint":%q}`, issuer, endpoint)
@@ -207,8 +209,9 @@ func TestAcquireRefusesBadInput(t *testing.T) {
 	}
 }
 
-// A trailing slash of the resource is significant: Entra reads the part of the
-// scope before its last slash as the resource.
+// TestScopeKeepsTheSlash checks that a trailing slash of the resource is kept in
+// the scope. Entra reads the part of the scope before its last slash as the
+// resource.
 func TestScopeKeepsTheSlash(t *testing.T) {
 	cert := newCert(t, 0, "one")
 	cfg := testConfig(newEntra(cert))
@@ -234,7 +237,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// MSAL must not read its region from the environment.
+// TestRegionIsNotForced checks that MSAL does not read its region from the
+// environment.
 func TestRegionIsNotForced(t *testing.T) {
 	t.Setenv("MSAL_FORCE_REGION", "westeurope")
 	cert := newCert(t, 0, "one")
@@ -271,8 +275,8 @@ func TestRetryAfter(t *testing.T) {
 		{"Mon, 02 Nov 2026 12:00:00 GMT", 15 * time.Minute},
 	}
 	for _, tt := range tests {
-		// A date in Retry-After is compared with the server's clock, which is an
-		// hour off here.
+		// A date in Retry-After is compared with the server's clock. In this test
+		// that clock is an hour behind the local clock.
 		x := &roundTrip{received: date.Add(time.Hour), header: http.Header{"Date": {"Sun, 01 Nov 2026 12:00:00 GMT"}, "Retry-After": {tt.value}}}
 		if got := x.retryAfter(); got != tt.want {
 			t.Errorf("%q: %v, want %v", tt.value, got, tt.want)
@@ -316,8 +320,9 @@ func TestDescribeNetwork(t *testing.T) {
 	}
 }
 
-// net/http keeps only the text of a proxy's status line. This test would show a
-// change.
+// TestProxyRefuses checks that the error names the status with which an HTTP proxy
+// refused CONNECT. net/http keeps only the text of the proxy's status line. The
+// test fails if net/http changes this text.
 func TestProxyRefuses(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusProxyAuthRequired)

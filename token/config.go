@@ -23,19 +23,20 @@ type Config struct {
 	Resource  string   // "https://mail.contoso.com"; the scope is Resource + "/.default"
 
 	// Certificates returns the certificates to sign with, newest first. Each
-	// PrivateKey is a crypto.Signer with an RSA public key; one that signs over
-	// the network must have its own timeout. Both the list and the error may be
-	// non-nil: then the look-up was incomplete, but the certificates in the list
-	// are usable. The context ends after a minute, and Certificates should
-	// return then. It is not called again before it returns.
+	// PrivateKey is a crypto.Signer with an RSA public key. A signer that signs
+	// over the network must have its own timeout. Both the list and the error may
+	// be non-nil: then the look-up was incomplete, but the certificates in the
+	// list are usable. The context ends after a minute, and Certificates should
+	// return then. Certificates is not called again before it returns.
 	Certificates func(context.Context) ([]*tls.Certificate, error)
 
 	// ExperimentalAssertion returns a client assertion that proves the identity
-	// of the application without a certificate. This is the token of a workload
-	// or managed identity for api://AzureADTokenExchange, which a federated
-	// credential of the application trusts. It is called before every token
-	// request, one call at a time; its context ends after 15 s. Exactly one of
-	// ExperimentalAssertion and Certificates must be set.
+	// of the application without a certificate. The assertion is the token of a
+	// workload or managed identity for api://AzureADTokenExchange. A federated
+	// credential of the application must trust that identity. The function is
+	// called before every token request, one call at a time. Its context ends
+	// after 15 s. Exactly one of ExperimentalAssertion and Certificates must be
+	// set.
 	//
 	// ExperimentalAssertion is experimental, because it is not known whether
 	// Exchange Server accepts the tokens that Entra issues for such assertions.
@@ -52,7 +53,7 @@ type Config struct {
 	Log *slog.Logger // nil: no log
 
 	// Attempted, when set, is called after every token request, one call at a
-	// time. It must not block: it runs on the goroutine of Run.
+	// time. It must not block, because it runs on the goroutine of Run.
 	Attempted func(Attempt)
 }
 

@@ -28,7 +28,7 @@ var (
 type Class string
 
 const (
-	Transient     Class = "transient"     // waiting may help: network, 408, 429, 5xx, a response that is not Entra's
+	Transient     Class = "transient"     // waiting may help: network, 408, 429, 5xx, a response that did not come from Entra
 	Certificate   Class = "certificate"   // another certificate may work
 	Configuration Class = "configuration" // an administrator must change something
 )
@@ -39,7 +39,7 @@ type Error struct {
 	Class         Class
 	AADSTS        int           // Entra's error code; 0: none
 	Status        int           // HTTP status; 0: no response
-	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: no such request
+	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: Entra named no time
 	Foreign       bool          // the response did not come from Entra
 	CorrelationID string        // id of the request for Microsoft's support; "" when unknown
 	Remedy        string        // advice; "" when only waiting helps
@@ -66,8 +66,8 @@ func (e *Error) Error() string {
 // that of Config.Certificates. It is nil when Entra or the network failed.
 func (e *Error) Unwrap() error { return e.cause }
 
-// key returns a text that identifies the kind of error. An error with the same
-// key as the one before is not logged again immediately.
+// key returns a text that identifies the kind of error. If consecutive errors
+// have the same key, only the first is logged immediately.
 func (e *Error) key() string {
 	if e == nil {
 		return ""

@@ -54,7 +54,7 @@ func ExampleKeeper() {
 	// Output: true [full_access_as_app]
 }
 
-// One attempt, and the error of a tenant that does not exist.
+// This example makes one attempt. It fails because the tenant does not exist.
 func ExampleAcquire() {
 	entra := exampleEntra()
 	defer entra.Close()
@@ -90,7 +90,8 @@ var exampleCertificate = func() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }()
 
-// exampleEntra has one tenant and accepts every assertion.
+// exampleEntra returns a double of Entra that has one tenant and accepts every
+// assertion.
 func exampleEntra() *httptest.Server {
 	var server *httptest.Server
 	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

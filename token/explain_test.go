@@ -23,9 +23,10 @@ func TestExplainTable(t *testing.T) {
 	}
 }
 
-// The codes and their classes come from Microsoft's published list of error
-// codes. Those for certificates are the codes on which Microsoft.Identity.Web
-// reloads.
+// TestExplainKnowsEveryCode checks the class of each known code. The codes and
+// their classes come from Microsoft's published list of error codes. The codes of
+// class Certificate are those after which Microsoft.Identity.Web reloads the
+// certificate.
 func TestExplainKnowsEveryCode(t *testing.T) {
 	want := map[Class][]int{
 		Certificate: {700027, 700024, 7000214, 1000502},
@@ -54,7 +55,8 @@ func TestExplainKnowsEveryCode(t *testing.T) {
 	}
 }
 
-// Words that the remedy must contain, by code.
+// TestExplainRemedies checks that the remedy for each code contains the necessary
+// identifiers and words.
 func TestExplainRemedies(t *testing.T) {
 	for code, want := range map[int]string{
 		500011: "00000002-0000-0ff1-ce00-000000000000",

@@ -46,8 +46,8 @@ func (rt *roundTrip) foreignHostError() *Error {
 	return e
 }
 
-// error makes an error about Entra's response. what is the rest of a sentence
-// that begins with "Entra's token endpoint".
+// error makes an error about Entra's response. what completes a sentence whose
+// subject is Entra's token endpoint or metadata endpoint.
 func (rt *roundTrip) error(class Class, what string) *Error {
 	subject := "Entra's metadata endpoint "
 	if rt.posted {
@@ -130,8 +130,8 @@ func (rt *roundTrip) panicked(p *panicError) *Error {
 	return &Error{Class: Transient, Status: rt.status, what: what, date: rt.serverDate(), skew: rt.skew()}
 }
 
-// pickCode returns the most specific AADSTS code. It reads a description only
-// for the code in it, and only if the response has no list of codes.
+// pickCode returns the most specific AADSTS code. If codes is empty, pickCode
+// takes the code from the description. It uses no other part of the description.
 func pickCode(codes []int, description string) int {
 	for _, code := range codes {
 		if _, _, known := Explain(code); known {

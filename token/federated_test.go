@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A federated credential keeps a token usable: it is read for every request,
-// failures to read it are retried, and refusals of Entra must be corrected by a
-// person.
+// TestFederatedCredential checks that a federated credential keeps a token usable.
+// The credential is read for every request, and failures to read it are retried.
+// After a refusal by Entra, a person must correct the configuration.
 func TestFederatedCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t)

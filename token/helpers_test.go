@@ -74,8 +74,8 @@ type response struct {
 	header http.Header
 	body   string
 	err    error         // there is no response
-	cut    error         // the error comes after the body
-	hang   bool          // the response takes until the request's context ends
+	cut    error         // reading the body ends with this error
+	hang   bool          // there is no response until the request's context ends
 	delay  time.Duration // time before the usual response
 }
 
@@ -88,7 +88,7 @@ type entra struct {
 	life       time.Duration
 	refreshIn  time.Duration
 	roles      []string
-	clock      time.Duration // its clock minus this machine's
+	clock      time.Duration // Entra's clock minus this machine's
 	refusal    int           // AADSTS code for a certificate that is not registered
 	federated  string        // an accepted assertion of another issuer
 
@@ -239,7 +239,8 @@ func (e *entra) grant(req *http.Request, form url.Values) *http.Response {
 	return e.respond(req, 200, string(raw))
 }
 
-// check returns the AADSTS code of a refusal, 0 without one.
+// check returns the AADSTS code with which the request is refused, or 0 if it is
+// accepted.
 func (e *entra) check(req *http.Request, form url.Values) int {
 	complain := func(format string, args ...any) int {
 		e.complaints = append(e.complaints, fmt.Sprintf(format, args...))
@@ -410,7 +411,7 @@ func newTestKeeper(t testing.TB, certs ...*tls.Certificate) *testKeeper {
 	return w
 }
 
-// run starts the keeper. The returned function stops it and makes the checks
+// run starts the keeper. The method close stops the keeper and makes the checks
 // that hold in every scenario.
 func (w *testKeeper) run() *testKeeper {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -461,8 +462,8 @@ func (w *testKeeper) request() error {
 	return err
 }
 
-// use makes a request every 10 s for the duration d. It returns the times of
-// those that failed.
+// use makes a request every 10 s for the duration d. It returns the times of the
+// requests that failed.
 func (w *testKeeper) use(d time.Duration) (failed []time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Second) {
 		synctest.Wait()
@@ -481,7 +482,7 @@ func (w *testKeeper) mustUse(d time.Duration) {
 	}
 }
 
-// active returns the subject of the active certificate.
+// activeName returns the subject of the active certificate.
 func (w *testKeeper) activeName() string {
 	synctest.Wait()
 	if a := w.Status().Active; a != nil {

@@ -88,7 +88,8 @@ func (k *Keeper) await(ctx context.Context) (string, error) {
 	}
 }
 
-// waitFor returns nil at the end of the round.
+// waitFor waits until the round ends and returns nil then. It returns an error
+// if ctx ends or Run returns before that.
 func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
@@ -105,7 +106,7 @@ func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 // current token without blocking. Otherwise Replace forces one refresh for all
 // callers, or waits for a forced refresh in progress. Until the refresh succeeds,
 // Token returns the old token. The error
-//   - is [ErrLimited], without blocking, when more than a burst of three and one refresh per 30 s would be forced, counted over all callers,
+//   - is [ErrLimited], without blocking, when the limit for forced refreshes is reached: a burst of three, then one per 30 s, counted over all callers,
 //   - is the [*Error] of the last refresh, without blocking, while refreshes fail,
 //   - is the [*Error] of the forced refresh when that fails,
 //   - is [ErrSameToken] when Entra issued the rejected token again,

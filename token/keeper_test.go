@@ -99,8 +99,8 @@ func TestOutageBeyondLifetime(t *testing.T) {
 	}
 }
 
-// A request to an endpoint that does not respond takes 15 s. Callers get the
-// old token.
+// TestHang checks that a request to an endpoint that does not respond ends after
+// 15 s, and that callers get the old token during this time.
 func TestHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -115,16 +115,16 @@ func TestHang(t *testing.T) {
 				t.Errorf("an attempt took %v", a.Duration)
 			}
 		}
-		// Callers must not take the attempt's timeout for the end of their own
-		// context.
+		// The error must not wrap context.DeadlineExceeded: a caller would conclude
+		// that its own context has ended.
 		if s := w.Status(); s.Err == nil || errors.Is(s.Err, context.DeadlineExceeded) || s.Err.Class != Transient {
 			t.Errorf("error %v", s.Err)
 		}
 	})
 }
 
-// While a token is usable, Retry-After is respected in both its forms, and
-// Reload does not shorten it.
+// TestRetryAfterIsHonouredWithToken checks that Retry-After, as seconds or as a
+// date, is respected while a token is usable. Reload does not shorten this wait.
 func TestRetryAfterIsHonouredWithToken(t *testing.T) {
 	for name, value := range map[string]func() string{
 		"seconds": func() string { return "300" },
@@ -204,7 +204,8 @@ func TestRetryAfterAcrossTokenExpiry(t *testing.T) {
 	})
 }
 
-// Reloads are limited to one per 10 s, and none is lost.
+// TestReloadIsLimited checks that reloads are limited to one per 10 s. A call
+// within the 10 s is delayed, not dropped.
 func TestReloadIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -306,7 +307,7 @@ func TestHangingLookUp(t *testing.T) {
 		calls, release := 0, make(chan struct{})
 		w.cfg.Certificates = func(context.Context) ([]*tls.Certificate, error) {
 			if calls++; calls == 2 {
-				<-release // like a read from a file system that hangs, which ignores the context
+				<-release // like a read from a hanging file system, which ignores the context
 			}
 			return []*tls.Certificate{cert}, nil
 		}
@@ -399,7 +400,8 @@ func TestWaitersDuringBackoff(t *testing.T) {
 	})
 }
 
-// A caller waits if the next attempt is before its deadline.
+// TestWaiterOutlastsShortBackoff checks that a caller waits if the next attempt is
+// due before the caller's deadline.
 func TestWaiterOutlastsShortBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -508,7 +510,7 @@ func TestSigningInTheVault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cert := newCert(t, 0, "one")
 		signer := &remoteSigner{Signer: cert.PrivateKey.(crypto.Signer)}
-		remote := &tls.Certificate{Certificate: cert.Certificate, PrivateKey: signer} // and Leaf is nil
+		remote := &tls.Certificate{Certificate: cert.Certificate, PrivateKey: signer} // Leaf is nil
 		w := newTestKeeper(t, cert)
 		w.vault.set(nil, remote)
 		w.run()
@@ -533,7 +535,9 @@ func TestSigningInTheVault(t *testing.T) {
 	})
 }
 
-// The same certificate with another signer: the vault's client was replaced.
+// TestSignerIsReplaced checks that the keeper uses the signer of the latest
+// look-up, even if the certificate is unchanged. A new client of the vault returns
+// a new signer.
 func TestSignerIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cert := newCert(t, 0, "one")
@@ -646,8 +650,9 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// If the clocks are equal, a refusal of an assertion's times has another cause
-// and is not followed by another request immediately.
+// TestTimeRangeRefusalWithEqualClock checks that a refusal of an assertion's times
+// does not cause an immediate second request if the clocks are equal. In this case
+// the clock is not the cause of the refusal.
 func TestTimeRangeRefusalWithEqualClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

@@ -18,8 +18,8 @@ func TestReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.entra.respondWith(&response{delay: 2 * time.Second})
-		// A thousand requests are refused at once. One refresh serves them all;
-		// until it ends, Token returns the old token.
+		// A thousand requests are refused at the same time. One refresh serves all
+		// of them. Until the refresh ends, Token returns the old token.
 		var wg sync.WaitGroup
 		for range 1000 {
 			wg.Go(func() {
@@ -42,8 +42,9 @@ func TestReplace(t *testing.T) {
 	})
 }
 
-// An upstream that refuses every token does not cause one request to Entra for
-// each request.
+// TestPermanentRejection checks that the limit for forced refreshes applies when
+// an upstream refuses every token. Otherwise each request of a client would cause
+// a request to Entra.
 func TestPermanentRejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -144,7 +145,8 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
-// Entra may issue the same token twice, from its own cache.
+// TestReplaceBySameToken checks that Replace returns ErrSameToken when Entra issues
+// the rejected token again. Entra may do so from its own cache.
 func TestReplaceBySameToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// aadstsNotRegistered is the only refusal of a certificate that registering it
-// resolves.
+// aadstsNotRegistered is Entra's code for a certificate that is not registered
+// on the application. For other codes, registering the certificate does not help.
 const aadstsNotRegistered = 700027
 
 // A reporter writes the log lines of the refresher.

@@ -75,7 +75,7 @@ type panicError struct{ kind string }
 
 func (e *panicError) Error() string { return "panic: " + e.kind }
 
-// request calls MSAL. A panic in it must not end the process.
+// request calls MSAL. A panic in MSAL must not end the process.
 func (r *requester) request(ctx context.Context) (result confidential.AuthResult, err error) {
 	defer func() {
 		switch v := recover().(type) {
@@ -105,8 +105,7 @@ func (r *requester) request(ctx context.Context) (result confidential.AuthResult
 	return r.msal.AcquireTokenByCredential(ctx, []string{r.cfg.Resource + "/.default"})
 }
 
-// sign is a callback of MSAL, which calls it for every request to the token
-// endpoint.
+// sign is a callback that MSAL calls for every request to the token endpoint.
 func (r *requester) sign(ctx context.Context, to confidential.AssertionRequestOptions) (string, error) {
 	jwt, err := r.identity.assertion(ctx, to.TokenEndpoint, to.ClientID, r.now)
 	r.signErr = err

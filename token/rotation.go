@@ -68,7 +68,7 @@ type rotation struct {
 	active *version   // the version of the current token; nil: there has been no token
 }
 
-// candidate returns the newest version while another one is active, else nil.
+// candidate returns the newest version if an older version is active, else nil.
 func (r *rotation) candidate() *version {
 	if r.active == nil || len(r.list) == 0 || r.list[0] == r.active {
 		return nil
@@ -88,8 +88,9 @@ func (r *rotation) fallback(now time.Time) *version {
 }
 
 // order returns the versions in the order in which a refresh tries them: the
-// active one, the newest, the rest. Versions outside their dates come last.
-// They are not left out, because this machine's clock may be wrong.
+// active version, the newest, the rest. Versions that are not yet valid or have
+// expired come last. They are not left out, because this machine's clock may be
+// wrong.
 func (r *rotation) order(now time.Time) []*version {
 	rank := func(v *version) int {
 		switch {
@@ -106,8 +107,9 @@ func (r *rotation) order(now time.Time) []*version {
 	return list
 }
 
-// merge applies a new list of certificates. It reports whether the newest one
-// is new, and returns an error about those that cannot be used.
+// merge applies a new list of certificates. fresh reports whether the newest
+// usable certificate was not in the previous list. skipped is an error about the
+// certificates that cannot be used.
 func (r *rotation) merge(now time.Time, certs []*tls.Certificate, newRequester func(identity) *requester) (fresh bool, skipped error) {
 	var list []*version
 	var problems []error
@@ -142,8 +144,8 @@ func (r *rotation) find(id identity) *version {
 	return nil
 }
 
-// retained returns the versions to keep although they are not in list: those
-// that Entra has accepted and that have not expired, but at most three.
+// retained returns the versions to keep although list does not contain them: at
+// most three versions that Entra has accepted and that have not expired.
 func (r *rotation) retained(now time.Time, list []*version) []*version {
 	const limit = 3
 	var retained []*version

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Each order of steps in which administrators rotate a certificate. No request
-// may fail in any of them.
+// TestRotation performs the steps of a certificate rotation in each order that
+// administrators may choose. No request may fail in any order.
 func TestRotation(t *testing.T) {
 	type scene struct {
 		*testKeeper
@@ -70,7 +70,7 @@ func TestRotation(t *testing.T) {
 			s.entra.register(s.new)
 			s.vault.set(nil, s.new, s.old)
 			s.mustUse(12 * time.Minute)
-			s.entra.unregister(s.new) // a server of Entra that does not know the certificate yet
+			s.entra.unregister(s.new) // as at a server of Entra that does not know the certificate yet
 			s.mustUse(time.Hour)
 			if s.activeName() != "CN=old" {
 				s.t.Errorf("active %q while the new one is refused", s.activeName())
@@ -176,8 +176,9 @@ func TestRestartInRotation(t *testing.T) {
 	})
 }
 
-// While every certificate is refused, the vault is asked again, at most once in
-// 30 s. A good certificate that appears there is used immediately.
+// TestAllRefused checks that the keeper reads the vault again while every
+// certificate is refused, at most once in 30 s. It uses a good certificate as soon
+// as it finds one in the vault.
 func TestAllRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
@@ -199,7 +200,8 @@ func TestAllRefused(t *testing.T) {
 	})
 }
 
-// An error that is not about the certificate is not tried with another one.
+// TestOtherErrorsTryNoOtherCertificate checks that the keeper does not try a
+// different certificate after an error that no certificate can resolve.
 func TestOtherErrorsTryNoOtherCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 1, "new"), newCert(t, 0, "old"))
@@ -213,7 +215,8 @@ func TestOtherErrorsTryNoOtherCertificate(t *testing.T) {
 	})
 }
 
-// The previous version serves as fallback until it expires.
+// TestFallbackExpires checks that the previous version is the fallback until it
+// expires.
 func TestFallbackExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := newCertAt(t, 0, "old", time.Now(), time.Now().Add(3*time.Hour))
@@ -283,8 +286,8 @@ func TestNewCertificateEndsBackoff(t *testing.T) {
 	})
 }
 
-// A newest version that can never work raises an alarm, and the others continue
-// to serve.
+// TestUnusableNewest checks that a newest version that can never work is reported,
+// and that the older versions stay in use.
 func TestUnusableNewest(t *testing.T) {
 	good, other := newCert(t, 0, "old"), newCert(t, 1, "new")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -39,17 +39,18 @@ func (t *servedToken) other(rejected string, now time.Time) string {
 	return ""
 }
 
-// last returns a channel that is closed at the end of the current round, and
-// the failure of the latest round with the time of the next one.
+// last returns a channel that is closed at the end of the current round. It also
+// returns the failure of the latest round and the time of the next round.
 func (r *rounds) last() (done <-chan struct{}, failure *Error, retry deadline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.done, r.failure, r.retry
 }
 
-// force requests a refresh that replaces the rejected token, or joins the one
-// in progress, and returns the channel of the round to wait for. If the current
-// token is another one, force returns it instead.
+// force requests a refresh that replaces the rejected token, or joins a refresh
+// in progress. It returns the channel of the round to wait for. If the current
+// token is usable and not the rejected one, force returns the current token
+// instead.
 func (r *rounds) force(rejected string) (done <-chan struct{}, token string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,8 +70,8 @@ func (r *rounds) force(rejected string) (done <-chan struct{}, token string, err
 	return r.done, "", nil
 }
 
-// begin marks the start of a refresh. Further calls of force join it until the
-// end of the round. It reports whether the refresh was forced.
+// begin marks the start of a refresh and reports whether the refresh was forced.
+// Further calls of force join this refresh until the end of the round.
 func (r *rounds) begin() (forced bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,8 +149,8 @@ func (r *rounds) heldFor(now time.Time) time.Duration {
 	return r.hold.left(now)
 }
 
-// endBackoff makes the next attempt after a failure due. Only with endHold does
-// it also end the time that Entra asked to wait.
+// endBackoff makes the next attempt after a failure due immediately. If endHold
+// is true, it also ends the wait that Entra asked for.
 func (r *rounds) endBackoff(endHold bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

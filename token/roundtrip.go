@@ -31,9 +31,10 @@ var (
 	errTooLarge    = errors.New("response too large")
 )
 
-// httpClient returns a client for cfg's authority only. Whatever cfg.HTTPClient
-// is, the client follows no redirects (307 and 308 would post the assertion to
-// another host), keeps no cookies and limits the size of every response.
+// httpClient returns a client for cfg's authority only. The client follows no
+// redirects, because 307 and 308 would post the assertion to a different host. It
+// keeps no cookies and limits the size of every response. cfg.HTTPClient cannot
+// change these properties.
 func (cfg Config) httpClient() *http.Client {
 	client := http.Client{}
 	if cfg.HTTPClient != nil {

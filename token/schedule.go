@@ -25,7 +25,7 @@ const (
 	backoffConfiguration = 5 * time.Minute  // back-off when a person must act; Reload ends it
 	backoffProbe         = 2 * time.Minute
 	probeSoon            = 5 * time.Minute // interval of probes at first: Entra needs seconds to minutes to accept a new certificate
-	probeSoonFor         = time.Hour       // time of these frequent probes; people may need days to register a certificate
+	probeSoonFor         = time.Hour       // how long probes are that frequent; people may need days to register a certificate
 	probeLater           = 15 * time.Minute
 
 	// Entra may ask for a wait of up to maxRetryAfter. Without a token every
@@ -39,8 +39,8 @@ const (
 	reloadInterval = 10 * time.Second // shortest interval between calls of Reload that take effect
 
 	skewWarning = time.Minute // Entra accepts assertions from a clock that is up to 30 s ahead or 9 minutes behind
-	// Below this skew, Entra's refusal of an assertion's times has another cause
-	// than the clock. Date headers count whole seconds.
+	// Below this skew, the clock is not the reason for which Entra refused an
+	// assertion's times. Date headers count whole seconds.
 	minCorrection = 10 * time.Second
 	clockSlack    = time.Minute
 )
@@ -58,8 +58,8 @@ type deadline struct {
 
 func after(now time.Time, span time.Duration) deadline { return deadline{now.Add(span), span} }
 
-// left returns how long until d is due. If that is more than span, the wall
-// clock was set back since then, and d is due.
+// left returns how long until d is due. If this is clearly longer than span, the
+// wall clock was set back after d was set, and d is due.
 func (d deadline) left(now time.Time) time.Duration {
 	left := d.at.Sub(now)
 	if left > d.span+clockSlack {
@@ -77,8 +77,8 @@ func usableUntil(obtained, expires time.Time) time.Time {
 
 // refreshDelay returns the time from obtained until the token is replaced: two
 // thirds of its life, or less if Entra advises so (advised may be zero). jitter
-// in [-1, 1) varies it by 5 %, so that several instances do not refresh at the
-// same time.
+// in [-1, 1) varies the delay by 5 %, so that several instances do not refresh at
+// the same time.
 func refreshDelay(obtained, expires, advised time.Time, jitter float64) time.Duration {
 	life := expires.Sub(obtained)
 	delay := life / 3 * 2
@@ -89,8 +89,8 @@ func refreshDelay(obtained, expires, advised time.Time, jitter float64) time.Dur
 }
 
 // backoff returns the wait after the given number of consecutive failures (from
-// 1). It doubles up to limit; half of it is fixed and half varies with jitter
-// in [0, 1).
+// 1). The wait doubles with each failure up to limit. Half of the wait is fixed
+// and half varies with jitter in [0, 1).
 func backoff(failures int, limit time.Duration, jitter float64) time.Duration {
 	step := limit
 	if shift := max(failures-1, 0); shift < 16 {
@@ -100,8 +100,9 @@ func backoff(failures int, limit time.Duration, jitter float64) time.Duration {
 }
 
 // retryDelay returns the wait after a failed refresh. usable is how long
-// callers still get the old token. After that the shorter waits of the time
-// without a token apply.
+// callers still get the old token. The waits are shorter when there is no usable
+// token, so the first attempt after the end of usable is not delayed by a longer
+// wait from before.
 func retryDelay(err *Error, failures int, usable time.Duration, jitter float64) time.Duration {
 	delay := backoff(failures, backoffWithoutToken, jitter)
 	switch {

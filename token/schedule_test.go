@@ -7,7 +7,8 @@ import (
 
 var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// A timer does not notice that the machine was suspended; the wall clock does.
+// TestDeadline checks that deadlines follow the wall clock. Timers stop while the
+// machine is suspended, but the wall clock continues.
 func TestDeadline(t *testing.T) {
 	d := after(noon, 40*time.Minute)
 	tests := []struct {

@@ -17,8 +17,8 @@ type Status struct {
 	Claims      Claims    // claims of the current token
 
 	Active    *Leaf // the certificate with which the current token was obtained
-	Candidate *Leaf // the newest one, if it is not active
-	Fallback  *Leaf // tried when Entra refuses the active one
+	Candidate *Leaf // the newest certificate, if it is not active
+	Fallback  *Leaf // the certificate that is tried when Entra refuses Active and Candidate
 
 	CandidateErr *Error // why Entra refused the candidate; nil: not tried, or accepted
 
