@@ -100,9 +100,9 @@ func backoff(failures int, limit time.Duration, jitter float64) time.Duration {
 }
 
 // retryDelay returns the wait after a failed refresh. usable is how long
-// callers still get the old token. The waits are shorter when there is no usable
-// token, so the first attempt after the end of usable is not delayed by a longer
-// wait from before.
+// callers still get the old token. The wait is longer while there is a usable
+// token. Except after a configuration error, it ends soon after usable, because
+// requests fail from then on.
 func retryDelay(err *Error, failures int, usable time.Duration, jitter float64) time.Duration {
 	delay := backoff(failures, backoffWithoutToken, jitter)
 	switch {

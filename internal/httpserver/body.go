@@ -36,7 +36,7 @@ func (b *body) reset(c *conn, h *head) {
 var errBodyClosed = errors.New("httpserver: the body was read after the handler had returned")
 
 // Read reads the body. It returns io.EOF together with the last bytes if it
-// knows that these end the body.
+// already knows that no more bytes follow.
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,8 +118,8 @@ func (b *body) nextChunk() error {
 	if b.left, err = parseChunkSize(line); err != nil {
 		return err
 	}
-	// Small chunks are permitted, but not with long extensions. The limit is
-	// that of net/http.
+	// Many small chunks are permitted, but many long chunk extensions are not.
+	// net/http has the same limit.
 	b.excess = max(0, b.excess+int64(len(line))+2-16-2*b.left)
 	if b.excess > 16<<10 {
 		return errChunk

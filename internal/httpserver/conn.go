@@ -103,7 +103,7 @@ func looksLikeHTTP(record [5]byte) bool {
 }
 
 // serveRequest serves one request. It reports whether the connection can serve
-// another one.
+// another request.
 func (c *conn) serveRequest(deadline time.Time) (again bool) {
 	h, err := c.readHead(deadline)
 	if err != nil {
@@ -197,7 +197,7 @@ func (c *conn) end() {
 }
 
 // setIdle records whether the connection waits for a request. It returns false
-// if the connection must not wait for one, because the server stops.
+// if idle is true but the connection must not wait, because the server stops.
 func (c *conn) setIdle(idle bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -214,8 +214,9 @@ func (c *conn) endIdle() {
 	}
 }
 
-// isBusy reports whether a read has failed because the connection has lost its
-// slot.
+// isBusy reports whether a read has failed because the listener closed the
+// connection to make room for another connection. Such an error has a method
+// Busy() bool that returns true.
 func isBusy(err error) bool {
 	busy, ok := errors.AsType[interface {
 		error
@@ -283,7 +284,7 @@ func (c *conn) awaitRequest(deadline time.Time) error {
 	}
 }
 
-// await waits for bytes. The connection is idle while it does.
+// await waits for bytes. The connection is idle during the wait.
 func (c *conn) await(deadline time.Time) error {
 	if !c.setIdle(true) {
 		return errQuiet
@@ -300,7 +301,8 @@ func (c *conn) await(deadline time.Time) error {
 	return nil
 }
 
-// refuseBusy sends the Busy response on a connection that has lost its slot.
+// refuseBusy sends the Busy response on a connection that the listener closes to
+// make room for another connection.
 func (c *conn) refuseBusy() {
 	if c.server.Busy == nil {
 		return
@@ -339,8 +341,8 @@ func (c *conn) refuse(err error) {
 }
 
 // setWatched calls the method SetWatched(bool) of the connection, if there is
-// one. watched says whether reads wait for the client to leave, and not for a part
-// of a request.
+// one. watched is true while a read only detects that the client leaves, and false
+// while a read waits for a part of a request.
 func (c *conn) setWatched(watched bool) {
 	if w, ok := c.raw().(interface{ SetWatched(bool) }); ok {
 		w.SetWatched(watched)
@@ -367,7 +369,7 @@ func (c *conn) linger(complete bool) {
 		return
 	}
 	if l, ok := c.raw().(interface{ SetLingering() }); ok {
-		l.SetLingering() // the connection may lose its slot from now on
+		l.SetLingering() // from now on the listener may close the connection to make room for another
 	}
 	c.in.setDeadline(time.Now().Add(lingerTime))
 	c.setIdle(true) // an idle connection, so that Shutdown closes it

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// TestContextEnds compares the context of a request with one of package context.
+// TestContextEnds compares a requestContext with a context of package context.
 func TestContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		standard, cancel := context.WithCancel(context.Background())

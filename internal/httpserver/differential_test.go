@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// differentialHandler has a path for each thing that a handler can do.
+// differentialHandler has a path for each way in which a handler can respond.
 func differentialHandler(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	_ = control.EnableFullDuplex()
-	w.Header()["Content-Type"] = []string{"text/xml"} // this server does not guess
+	w.Header()["Content-Type"] = []string{"text/xml"} // set, because this server does not guess the type
 	switch r.URL.Path {
 	case "/echo":
 		body, err := io.ReadAll(r.Body)
@@ -80,7 +80,7 @@ func differentialHandler(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A reply is what a client got for a script.
+// A reply is what a client received after it sent a script.
 type reply struct {
 	responses []string
 	kept      bool // the connection was still open at the end
@@ -119,7 +119,7 @@ func converse(t *testing.T, address, script string, heads []string) (got reply) 
 		}
 		body, err := io.ReadAll(resp.Body)
 		resp.Header.Del("Date")
-		if resp.StatusCode >= 400 && resp.Close { // the server's own texts are others
+		if resp.StatusCode >= 400 && resp.Close { // the servers' own error texts differ
 			body, resp.ContentLength, resp.Header = nil, 0, nil
 		}
 		length := fmt.Sprint(len(body))
@@ -131,16 +131,16 @@ func converse(t *testing.T, address, script string, heads []string) (got reply) 
 	}
 }
 
-// TestLikeNetHTTP sends the same bytes to this server and to net/http's, with the
-// same handler. Where the responses differ, the case says why.
+// TestLikeNetHTTP sends the same bytes to this server and to net/http's server,
+// both with the same handler. If the responses differ, the case says why.
 func TestLikeNetHTTP(t *testing.T) {
 	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n" }
 	post := func(path, rest string) string { return "POST " + path + " HTTP/1.1\r\nHost: a\r\n" + rest }
 	const chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 	cases := []struct {
 		name, script string
-		methods      string // of the requests that get a response
-		differs      string // why the responses differ
+		methods      string // methods of the requests that get a response
+		differs      string // why the responses differ; "": they must be equal
 	}{
 		{"length", post("/echo", "Content-Length: 5\r\n\r\nhello"), "POST", ""},
 		{"chunks", post("/echo", chunks), "POST", ""},
@@ -188,7 +188,7 @@ func TestLikeNetHTTP(t *testing.T) {
 		{"a long head", "GET /echo HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 70<<10) + "\r\n\r\n", "GET", ""},
 		{"a bad chunk", post("/echo", "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"), "POST", "net/http waits for more before it closes the connection"},
 
-		// The grammar is smaller than net/http's.
+		// Requests that this server's stricter grammar refuses, and related requests.
 		{"bare LF", "GET /echo HTTP/1.1\nHost: a\n\n", "GET", "bare line feeds are refused"},
 		{"folded", "GET /echo HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", "GET", ""},
 		{"the same length twice", post("/echo", "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx"), "POST", "repeated lengths are refused"},
@@ -197,7 +197,7 @@ func TestLikeNetHTTP(t *testing.T) {
 	}
 	netHTTP, here := startNetHTTP(t), start(t, http.HandlerFunc(differentialHandler))
 	replies := make([][2]reply, len(cases))
-	var all sync.WaitGroup // the conversations mostly wait
+	var all sync.WaitGroup // run the cases concurrently, because they mostly wait
 	for i, tc := range cases {
 		methods := strings.Fields(tc.methods)
 		all.Go(func() { replies[i][0] = converse(t, here, tc.script, methods) })

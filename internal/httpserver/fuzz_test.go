@@ -16,7 +16,7 @@ import (
 )
 
 // A pieceConn is a connection on which a client sends its bytes in pieces and then
-// closes its half.
+// closes its sending side.
 type pieceConn struct {
 	data   []byte
 	splits []byte // sizes of the reads in turn; 0: 256 bytes
@@ -59,14 +59,14 @@ type seen struct {
 	Coding                      []string
 	Close                       bool
 	Body                        string
-	Whole                       bool // the body came to its proper end
+	Whole                       bool // the body was read to its proper end
 }
 
 // see reads a request's body and describes the request.
 func see(r *http.Request) seen {
 	body, err := io.ReadAll(r.Body)
 	header := maps.Clone(r.Header)
-	delete(header, "Host") // http.ReadRequest leaves it, and http.Server removes it
+	delete(header, "Host") // http.ReadRequest keeps this header, and http.Server removes it
 	target := *r.URL
 	target.User = nil
 	return seen{
@@ -76,8 +76,8 @@ func see(r *http.Request) seen {
 	}
 }
 
-// serveBytes serves what a client sends and returns the requests of which the
-// handler was called, and what the client got.
+// serveBytes serves the bytes that a client sends. It returns the requests for which
+// the handler was called, and the bytes that the client received.
 func serveBytes(data, splits []byte) (all []seen, out string) {
 	return serveWithin(data, splits, 16<<10)
 }
@@ -87,13 +87,13 @@ func serveWithin(data, splits []byte, maxHead int) (all []seen, out string) {
 	s := &Server{
 		Handler:     http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { all = append(all, see(r)) }),
 		HeadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeadBytes: maxHead,
-		watchDelay: time.Hour, // off: the client closes its half, which a watch would report as a client that left
+		watchDelay: time.Hour, // no watch: the client closes its sending side, which a watch would report as a client that left
 	}
 	newConn(s, c).serve()
 	return all, c.out.String()
 }
 
-// referenceSeen reads the same requests with net/http.
+// referenceSeen reads n requests from data with net/http.
 func referenceSeen(data []byte, n int) (all []seen, err error) {
 	in := bufio.NewReaderSize(bytes.NewReader(data), 64<<10)
 	for range n {
@@ -138,7 +138,7 @@ func checkSubset(t *testing.T, data []byte, ours []seen) {
 			t.Fatalf("request %d, %q: net/http refuses it: %v", i, a.Target, err)
 		}
 		b := theirs[i]
-		if !a.Whole { // a body that was cut or refused
+		if !a.Whole { // the body is incomplete or was refused
 			a.Body, b.Body, b.Whole, a.Trailer, b.Trailer = "", "", false, nil, nil
 		}
 		if x, y := fmt.Sprintf("%#v", withoutPragma(a)), fmt.Sprintf("%#v", withoutPragma(b)); x != y {
@@ -150,7 +150,8 @@ func checkSubset(t *testing.T, data []byte, ours []seen) {
 	}
 }
 
-// requestSeeds are the beginnings of the fuzzing, and a test of their own.
+// requestSeeds is the seed corpus of FuzzRequests. go test also runs it without
+// fuzzing.
 var requestSeeds = []string{
 	"POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: 5\r\n\r\nhello",
 	"POST /a HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 1\r\n\r\nxGET /b?c=d%20e HTTP/1.1\r\nHost: [::1]\r\n\r\n",
@@ -187,8 +188,8 @@ var requestSeeds = []string{
 	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n",
 }
 
-// FuzzRequests checks that the grammar is a subset of net/http's, and that it does
-// not matter in which pieces the bytes arrive.
+// FuzzRequests checks that this server's grammar is a subset of net/http's. It also
+// checks that the result does not depend on how the bytes are divided into reads.
 func FuzzRequests(f *testing.F) {
 	for i, seed := range requestSeeds {
 		f.Add([]byte(seed), []byte{byte(i%7 + 1), byte(i), 1})
@@ -221,7 +222,7 @@ func withoutDates(text string) string {
 	return b.String()
 }
 
-// checkResponses checks that the client got nothing but whole HTTP responses.
+// checkResponses checks that the client received only complete HTTP responses.
 func checkResponses(t *testing.T, out string) {
 	t.Helper()
 	in := bufio.NewReader(strings.NewReader(out))

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Parts of requests from which the test puts requests together: most are valid,
-// many are nearly so.
+// Parts from which the test composes requests. Most lists have valid parts, often
+// repeated so that they are chosen more often, and malformed parts.
 var (
 	methods  = []string{"POST", "POST", "POST", "GET", "HEAD", "post", "CONNECT", "P(ST", "", "OPTIONS", "X!#$%&'*+-.^_`|~"}
 	blanks   = []string{" ", " ", " ", " ", " ", " ", "  ", "\t", "", "\x0b"}
@@ -34,7 +34,7 @@ func pick(r *rand.Rand, from []string) string { return from[r.IntN(len(from))] }
 // generate returns the bytes of one to three requests.
 func generate(r *rand.Rand) []byte {
 	var b strings.Builder
-	usual := func(from []string) string { // nearly always the first of the list
+	usual := func(from []string) string { // nearly always returns the first of the list
 		if r.IntN(20) > 0 {
 			return from[0]
 		}
@@ -53,8 +53,8 @@ func generate(r *rand.Rand) []byte {
 	return []byte(b.String())
 }
 
-// TestGeneratedRequests checks requests that are nearly valid like FuzzRequests
-// does.
+// TestGeneratedRequests makes the checks of FuzzRequests with generated requests
+// that are valid or nearly valid.
 func TestGeneratedRequests(t *testing.T) {
 	n, accepted := 4000, 0
 	if testing.Short() {

@@ -379,7 +379,7 @@ func hexDigit(c byte) int {
 }
 
 // spellings maps names of headers in the spelling of EWS clients to net/http's
-// spelling. Others are converted, which allocates.
+// spelling. Other spellings are converted, which allocates memory.
 var spellings = canonicalNames(
 	"Host", "User-Agent", "Content-Type", "Content-Length", "Accept", "Accept-Encoding", "Accept-Language", "Authorization",
 	"Connection", "Expect", "SOAPAction", "Cookie", "Transfer-Encoding", "Cache-Control", "Pragma",

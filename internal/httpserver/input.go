@@ -69,7 +69,7 @@ func (in *input) makeRoom(limit int) {
 var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
 // release returns an empty buffer to the pool. Otherwise a notification stream
-// would keep one for half an hour.
+// would keep a buffer for half an hour.
 func (in *input) release() {
 	if in.r < in.w || in.buf == nil {
 		return
@@ -116,9 +116,8 @@ func (in *input) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// line reads a line that ends with CR LF and returns it without its end. It is
-// valid until the next call. limit is the maximum length, including the line
-// end.
+// line reads a line that ends with CR LF and returns it without CR LF. The result
+// is valid until the next call. limit is the maximum length, including CR LF.
 func (in *input) line(limit int) ([]byte, error) {
 	for scanned := 0; ; {
 		have := in.buffered()

@@ -36,8 +36,8 @@ func TestReadDeadlines(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		before []time.Duration // deadlines set before the read; 0: none
-		during []time.Duration // the same, one each second while it waits
-		want   time.Duration   // until the read times out
+		during []time.Duration // deadlines set during the read, one each second; 0: none
+		want   time.Duration   // time until the read times out
 	}{
 		{"one", []time.Duration{10 * s}, nil, 10 * s},
 		{"moved to sooner", []time.Duration{10 * s, 2 * s}, nil, 2 * s},
@@ -86,7 +86,8 @@ func TestReadDeadlines(t *testing.T) {
 	}
 }
 
-// TestFewDeadlinesAreSet makes the calls of a connection with many requests.
+// TestFewDeadlinesAreSet checks that a connection with many requests sets only a few
+// deadlines in the system.
 func TestFewDeadlinesAreSet(t *testing.T) {
 	inBubble(t, func(t *testing.T, in *input, system *deadlineCounter, client net.Conn) {
 		for range 100 {
@@ -155,8 +156,8 @@ func TestLinesAreBounded(t *testing.T) {
 	}
 }
 
-// TestRefusedHeadIsNotKept checks that a connection whose head was refused has no
-// buffer while the client takes the response.
+// TestRefusedHeadIsNotKept checks that a connection has released its buffer while
+// the client reads the response to a refused head.
 func TestRefusedHeadIsNotKept(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()

@@ -62,9 +62,9 @@ func (o *output) discard() {
 	}
 }
 
-// setDeadline sets the deadline of writes. Setting one is expensive. So a
-// deadline that is set already stays if it is earlier than t by less than a
-// tenth of the remaining time.
+// setDeadline sets the deadline of writes to t. Setting a deadline is expensive.
+// So the previous deadline stays in force if it is earlier than t by less than a
+// tenth of the time until t.
 func (o *output) setDeadline(t time.Time) error {
 	if left := time.Until(t); !t.IsZero() && !o.deadline.IsZero() && !o.deadline.After(t) && t.Sub(o.deadline) < left/10 {
 		return nil

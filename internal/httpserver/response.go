@@ -59,8 +59,8 @@ func (r *response) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline sets the deadline for writing, to within a tenth of the time
-// that is left.
+// SetWriteDeadline sets the deadline for writing to t. The effective deadline may
+// be earlier by up to a tenth of the time until t.
 func (r *response) SetWriteDeadline(t time.Time) error { return r.out.setDeadline(t) }
 
 // writeContinue sends 100 Continue unless the response has begun.
@@ -248,8 +248,8 @@ func (r *response) writeLong(p []byte) error {
 	return nil
 }
 
-// endHead chooses the framing and writes the end of the head, if that has not
-// been done. whole says that the buffer contains the whole body.
+// endHead chooses the framing and writes the end of the head, unless an earlier
+// call has done so. whole says that the buffer contains the whole body.
 func (r *response) endHead(whole bool) {
 	if !r.open {
 		return
@@ -270,9 +270,9 @@ func (r *response) endHead(whole bool) {
 	r.data += len(framing)
 }
 
-// chunkBuffered makes the body bytes in the buffer a chunk. The chunk also has
-// more bytes, which the caller sends after the buffer. If more is 0,
-// chunkBuffered adds the end of the chunk.
+// chunkBuffered adds the framing that makes the body bytes in the buffer a chunk.
+// more is the number of further bytes of this chunk, which the caller sends after
+// the buffer. If more is 0, chunkBuffered also adds the end of the chunk.
 func (r *response) chunkBuffered(more int) {
 	out := r.out.buffer()
 	size := len(*out) - r.data + more

@@ -30,16 +30,17 @@ type Server struct {
 	ConnState func(net.Conn, http.ConnState)
 	ErrorLog  *log.Logger // nil: none
 
-	// Busy writes the response on a connection whose reads fail with an error
-	// that has a method Busy() bool, before a request was read. The response
-	// ends the connection. nil means that the connection is closed without a
-	// response.
+	// Busy writes the response on a connection that the listener closes to make
+	// room for another connection, if no request was read from it. Reads of such a
+	// connection fail with an error whose method Busy() bool returns true. The
+	// connection ends after the response. If Busy is nil, the connection is closed
+	// without a response.
 	Busy func(w http.ResponseWriter, remote string)
 
 	// Refused is called for each request whose head is refused, before the response
-	// is sent; the handler is not called for such a request. reason is a text of
-	// this package, without anything that the client sent. It is called concurrently.
-	// nil: no call.
+	// is sent. The handler is not called for such a request. reason is a text of
+	// this package, without anything that the client sent. Refused may be called
+	// concurrently. nil: no call.
 	Refused func(remote string, status int, reason string)
 
 	watchDelay time.Duration // zero: watchDelay
@@ -147,8 +148,8 @@ func (s *Server) stop() []*conn {
 	return all
 }
 
-// Shutdown closes the listeners and the idle connections, and waits until the
-// requests in progress have ended, or returns ctx.Err() when ctx ends first.
+// Shutdown closes the listeners and the idle connections. It waits until the
+// requests in progress have ended. It returns ctx.Err() when ctx ends before that.
 func (s *Server) Shutdown(ctx context.Context) error {
 	open := s.stop()
 	ended := s.end()

@@ -60,8 +60,8 @@ func (s *testServer) dial() (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// send writes in another goroutine: writes of the network in memory wait for their
-// reader.
+// send writes in its own goroutine, because a write to the in-memory network blocks
+// until the other end reads.
 func send(c net.Conn, text string) { go io.WriteString(c, text) }
 
 // receive reads a response.
@@ -125,7 +125,7 @@ func TestTimeLimits(t *testing.T) {
 				t.Errorf("%d after %v", resp.StatusCode, time.Since(began))
 			}
 			closed(in)
-			time.Sleep(time.Second) // for the writer
+			time.Sleep(time.Second) // let the writer of send end
 		})
 	})
 	t.Run("idle", func(t *testing.T) {
@@ -197,7 +197,8 @@ func TestTimeLimits(t *testing.T) {
 	})
 }
 
-// TestWriteDeadlinesNearlyTheSame sets a deadline for each of many responses.
+// TestWriteDeadlinesNearlyTheSame checks that most of many nearly equal write
+// deadlines are not set in the system.
 func TestWriteDeadlinesNearlyTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counted := &writeDeadlines{pieceConn: &pieceConn{}}
@@ -261,7 +262,8 @@ func TestClientLeaves(t *testing.T) {
 	}
 }
 
-// TestContextOfARequest checks what the context of a request offers.
+// TestContextOfARequest checks that a request's context has the local address, and
+// that it ends when the handler returns.
 func TestContextOfARequest(t *testing.T) {
 	var ctx context.Context
 	inMemory(t, func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }, func(s *testServer) {
@@ -317,7 +319,7 @@ func TestNextRequestDuringAHandler(t *testing.T) {
 }
 
 // TestShutdownFinishesRequests checks that a request in progress gets its
-// response, that idle connections end at once, and that no request is accepted
+// response, that idle connections end immediately, and that no request is accepted
 // afterwards.
 func TestShutdownFinishesRequests(t *testing.T) {
 	inMemory(t, func(w http.ResponseWriter, r *http.Request) {
@@ -408,7 +410,8 @@ func TestShutdownEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestShutdownWhileNothingIsOpen also calls Shutdown twice, and Serve afterwards.
+// TestShutdownWhileNothingIsOpen checks that Shutdown may be called twice without
+// connections, and that Serve then returns http.ErrServerClosed.
 func TestShutdownWhileNothingIsOpen(t *testing.T) {
 	s := &Server{}
 	for range 2 {
@@ -457,8 +460,8 @@ func TestPanicsEndTheConnection(t *testing.T) {
 	}
 }
 
-// TestReadLeftBehind returns from the handler while another goroutine reads the
-// body.
+// TestReadLeftBehind covers a handler that returns while a goroutine that it started
+// still reads the body.
 func TestReadLeftBehind(t *testing.T) {
 	inMemory(t, func(_ http.ResponseWriter, r *http.Request) {
 		go io.ReadAll(r.Body)
@@ -549,7 +552,7 @@ func TestConnStates(t *testing.T) {
 	}
 }
 
-// A failingListener fails a number of times.
+// A failingListener is a listener whose first calls of Accept return errs.
 type failingListener struct {
 	net.Listener
 	errs []error
@@ -588,7 +591,7 @@ func TestLargeHeadIsRefused(t *testing.T) {
 		})
 	}
 	for n, want := range map[int]int{maxLines: 200, maxLines + 1: 431} {
-		// Four bytes each: within the limit of the head's size.
+		// Each line has only four bytes, so the head is within the limit of its size.
 		head := "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("x:\r\n", n-1) + "\r\n"
 		if _, out := serveWithin([]byte(head), nil, 64<<10); !strings.HasPrefix(out, fmt.Sprint("HTTP/1.1 ", want)) {
 			t.Errorf("%d lines: %.20q, want %d", n, out, want)
@@ -625,8 +628,9 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestRefusalIsReceived refuses a request whose body does not fit the sockets'
-// buffers: a reset would cost the client the response.
+// TestRefusalIsReceived checks that a client receives the refusal of a request whose
+// body does not fit into the sockets' buffers. A reset of the connection would make
+// the client lose the response.
 func TestRefusalIsReceived(t *testing.T) {
 	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
@@ -641,7 +645,7 @@ func TestRefusalIsReceived(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // the other end's grows to 6 MiB at most
+		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // the server's receive buffer grows to at most 6 MiB, so the buffers cannot take the whole body
 		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 		if n, err := io.Copy(c, io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, 8<<20))); err != nil {
 			t.Errorf("%d bytes were sent: %v", n, err)
@@ -657,8 +661,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestTruncatedHTTP10ResponseIsReset checks that a client of HTTP/1.0 cannot take a
-// part of a response for the whole.
+// TestTruncatedHTTP10ResponseIsReset checks that an HTTP/1.0 client cannot mistake a
+// part of a response for the whole response.
 func TestTruncatedHTTP10ResponseIsReset(t *testing.T) {
 	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/half" {
@@ -681,7 +685,7 @@ func TestTruncatedHTTP10ResponseIsReset(t *testing.T) {
 	}
 }
 
-// TestNoLimits checks that limits of 0 are none.
+// TestNoLimits checks that a limit of 0 means no limit.
 func TestNoLimits(t *testing.T) {
 	inMemory(t, ok, func(s *testServer) {
 		s.HeadTimeout, s.IdleTimeout, s.MaxHeadBytes = 0, 0, 0
@@ -697,7 +701,7 @@ func TestNoLimits(t *testing.T) {
 	})
 }
 
-// A watchedConn notes when it is watched.
+// A watchedConn reports the calls of SetWatched.
 type watchedConn struct {
 	net.Conn
 	watched chan bool
@@ -705,7 +709,8 @@ type watchedConn struct {
 
 func (c watchedConn) SetWatched(watched bool) { c.watched <- watched }
 
-// TestWatchedConnectionIsInformed serves a request that takes long.
+// TestWatchedConnectionIsInformed checks the calls of SetWatched while a request
+// takes long.
 func TestWatchedConnectionIsInformed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()

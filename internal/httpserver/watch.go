@@ -66,7 +66,7 @@ func (w *watch) run() {
 }
 
 // end ends the watch when the handler has returned. It reports whether the
-// client is still there. It adds bytes that the watch has read to the input.
+// client is still connected. It adds bytes that the watch has read to the input.
 func (w *watch) end() (there bool) {
 	w.mu.Lock()
 	state := w.state
