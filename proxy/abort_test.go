@@ -12,9 +12,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestTruncatedResponseOverTLSNeverLooksComplete checks that the TLS session of
-// a truncated response is not closed properly, because an HTTP/1.0 client reads
-// a proper close as the end of the response.
+// TestTruncatedResponseOverTLSNeverLooksComplete checks that the TLS session of a
+// truncated response ends without close_notify. An HTTP/1.0 client would treat a
+// close_notify as the end of a complete response.
 func TestTruncatedResponseOverTLSNeverLooksComplete(t *testing.T) {
 	var config proxy.Config
 	r := newTestProxy(t, testConfig{

@@ -27,7 +27,7 @@ func testAdmission(t *testing.T, test func(a *admissionTest)) {
 	})
 }
 
-// come lets n requests arrive at the same moment. Each lasts for d after its
+// come starts n requests at the same time. Each request lasts for d after its
 // admission.
 func (a *admissionTest) come(n int, d time.Duration) {
 	for range n {
@@ -89,7 +89,7 @@ func TestOverload(t *testing.T) {
 		if n := a.admitted; n > 0 {
 			t.Errorf("%d requests were admitted beyond the limit", n)
 		}
-		if n := a.refused; n < 900 || n > 2600 { // at most 1,000 per second were served before
+		if n := a.refused; n < 900 || n > 2600 { // the bounds allow for any rate of up to 1,000 requests per second before
 			t.Errorf("%d of 3,000 requests were refused at once", n)
 		}
 		waiting := a.waiting.Len()
@@ -134,8 +134,8 @@ func TestFewRequestsAreAlwaysAdmitted(t *testing.T) {
 	})
 }
 
-// TestAbandonedPlace checks that a request whose client leaves while it waits
-// takes no place.
+// TestAbandonedPlace checks that a waiting request whose client leaves does not use
+// an admission.
 func TestAbandonedPlace(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.rate = 100

@@ -12,8 +12,8 @@ import (
 )
 
 // TestBudgetCountsEverythingThatIsBuffered checks that all buffered parts of
-// requests count against the budget. A request that exceeds it gets
-// ErrorServerBusy; a long body is streamed.
+// requests count against the budget. A request that exceeds the budget gets
+// ErrorServerBusy. A long body is streamed instead of buffered.
 func TestBudgetCountsEverythingThatIsBuffered(t *testing.T) {
 	longHead := strings.Replace(string(envelope("alice@contoso.com", getFolder)), "<soap:Header>",
 		"<soap:Header><x:y xmlns:x=\"urn:x\">"+strings.Repeat("z", 100<<10)+"</x:y>", 1)

@@ -40,7 +40,8 @@ func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
 }
 
 // newID returns a GUID, the form in which Exchange writes its own request-id.
-// It identifies a request and protects nothing.
+// The GUID identifies a request. It is not a secret, so it need not be
+// unpredictable.
 func newID() string {
 	var b [16]byte
 	hi, lo := rand.Uint64(), rand.Uint64()

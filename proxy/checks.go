@@ -126,7 +126,8 @@ func nativeFetch(r *http.Request) bool {
 }
 
 // checkHeaders limits the number and the size of the headers. It also refuses a
-// second value of a header if two readers may each use a different value.
+// second value of a header in singleValued, because different programs may use
+// different values.
 func checkHeaders(r *http.Request) *problem {
 	lines, size := 0, 0
 	for name, values := range r.Header {

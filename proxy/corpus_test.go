@@ -76,7 +76,8 @@ func TestHTTPCorpus(t *testing.T) {
 }
 
 // TestCorporaAtAutodiscover sends the requests of both corpora to the paths of
-// Autodiscover. None of them requests a mailbox, so that none may get the URL.
+// Autodiscover. None of these requests names a mailbox for Autodiscover, so no
+// response may contain the URL.
 func TestCorporaAtAutodiscover(t *testing.T) {
 	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
 		raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))
@@ -182,7 +183,7 @@ func TestSOAPCorpus(t *testing.T) {
 	forwarded := make(map[string][]byte)
 	for _, row := range rows(t, filepath.Join(corpus, "soap/index.tsv")) {
 		if row["strength"] == "limit" {
-			continue // a proxy cannot decide this
+			continue // the row describes a case that a proxy cannot decide
 		}
 		t.Run(row["file"], func(t *testing.T) {
 			raw, err := os.ReadFile(filepath.Join(corpus, "soap", row["file"]))

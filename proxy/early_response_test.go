@@ -9,8 +9,8 @@ import (
 )
 
 // TestRestOfABodyIsNeverARequest uses an upstream that responds before the body
-// is complete. The client pauses until the proxy has stopped reading and then
-// sends the rest, which the proxy must not read as a request.
+// is complete. The client pauses until the proxy has stopped reading. Then it sends
+// the rest of the body, which the proxy must not read as a request.
 func TestRestOfABodyIsNeverARequest(t *testing.T) {
 	inner := envelope("alice@contoso.com", getFolder)
 	for _, c := range []struct{ name, hidden string }{

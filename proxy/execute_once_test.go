@@ -16,8 +16,8 @@ import (
 )
 
 // TestRequestIsNeverExecutedTwice uses an Exchange that reads the request and
-// closes the connection. The request may have been executed, so that it is not
-// retried, whatever headers the client sends.
+// closes the connection. The request may have been executed, so the proxy must not
+// retry it. No header of the client may change this.
 func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "X-Vendor"} {
 		t.Run(name, func(t *testing.T) {

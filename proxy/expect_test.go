@@ -59,8 +59,8 @@ func TestClientThatLeavesWhileAResponseHeadHangs(t *testing.T) {
 	})
 }
 
-// TestInterimResponses checks that the complete body reaches the upstream, whatever
-// interim responses precede the final one.
+// TestInterimResponses checks that the complete body reaches the upstream for each
+// sequence of interim responses before the final response.
 func TestInterimResponses(t *testing.T) {
 	for _, c := range []struct{ name, first, rest string }{
 		{"100 at once", "HTTP/1.1 100 Continue\r\n\r\n", ""},
@@ -113,7 +113,7 @@ func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 		{"200 with a page", func(c net.Conn, r *bufio.Reader) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+page+"\r\n<html>")
 			_, _ = io.Copy(io.Discard, r)
-		}, false}, // the same status as Exchange's, so that the response may have another cause
+		}, false}, // Exchange's response has the same status, so Expect may not be the cause of this one
 		{"closed", func(net.Conn, *bufio.Reader) {}, true},
 		{"swallowed", func(c net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }, true},
 		{"the body is taken for a request", func(c net.Conn, r *bufio.Reader) {

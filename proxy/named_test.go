@@ -8,8 +8,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestRecordNamesTheForm: each form of a name needs its own entry in an
-// allow-list, so that a record has the form that the client used.
+// TestRecordNamesTheForm checks that a Record contains the form of the name that the
+// client used. The administrator needs it, because each form of a name needs its own
+// entry in the allow-list.
 func TestRecordNamesTheForm(t *testing.T) {
 	listed := "alice@contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500"
 	for name, c := range map[string]*policy.Policy{

@@ -99,7 +99,7 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
 			_, _ = io.WriteString(z, "<!--"+strings.Repeat(" ", 10_000)+"--><html><title>Sign up</title>"+rand.Text())
-			for range 1000 { // more than is read before the head is relayed
+			for range 1000 { // more bytes than the proxy reads before it relays the head
 				_, _ = io.WriteString(z, rand.Text())
 			}
 			z.Close()
@@ -164,11 +164,11 @@ func TestEWSResponsesAreRelayed(t *testing.T) {
 		{"POST", "text/xml", 503, soap},
 		{"POST", "text/xml ; charset=utf-8", 404, soap},
 		{"POST", "text/xml", 200, "\ufeff\r\n<?xml version=\"1.0\"?><!-- <html> -->\n<s:Envelope\txmlns:s='x'/>"},
-		{"POST", "text/xml", 200, "<done/>"}, // imitations of EWS
+		{"POST", "text/xml", 200, "<done/>"}, // programs that imitate EWS may send such documents
 		{"POST", "text/xml", 200, "xxxx"},
 		{"POST", "text/xml; charset=utf-16", 200, "\xff\xfe<\x00s\x00:\x00E\x00"},
 		{"POST", "text/xml; charset=utf-16", 200, "\x00<\x00s\x00:\x00E"},
-		{"POST", "text/xml", 200, "<!--" + strings.Repeat(" ", 10_000) + "--><Envelope/>"}, // undecided
+		{"POST", "text/xml", 200, "<!--" + strings.Repeat(" ", 10_000) + "--><Envelope/>"}, // the first part does not show the kind of document
 		{"GET", "text/html", 200, "<x/>"},
 		{"GET", "", 200, "<x/>"},
 		{"GET", "text/html", 404, "<x/>"},

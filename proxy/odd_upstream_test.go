@@ -23,8 +23,8 @@ func served(_ int, conn net.Conn, r *bufio.Reader) {
 	}
 }
 
-// TestEmptyHandshakeInChunks checks that an empty POST that begins a handshake
-// is not forwarded if it is chunked. Then only the body shows that it is empty.
+// TestEmptyHandshakeInChunks checks that an empty chunked POST that begins a handshake
+// is not forwarded. Its header does not show that it is empty, only its body does.
 func TestEmptyHandshakeInChunks(t *testing.T) {
 	withScript(t, open(t), served, func(l *scripted) {
 		conn, r := l.dial()
@@ -40,7 +40,8 @@ func TestEmptyHandshakeInChunks(t *testing.T) {
 	})
 }
 
-// TestPipelinedRequestsGetResponsesInOrder includes refused requests with a body.
+// TestPipelinedRequestsGetResponsesInOrder checks that pipelined requests get their
+// responses in order. Some of the requests have a body and are refused.
 func TestPipelinedRequestsGetResponsesInOrder(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), served, func(l *scripted) {
 		conn, r := l.dial()

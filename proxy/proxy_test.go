@@ -169,8 +169,8 @@ func TestResponseHeaders(t *testing.T) {
 	}
 }
 
-// TestHopByHopHeadersOfResponses checks that headers that any Connection line of the
-// response names are not relayed.
+// TestHopByHopHeadersOfResponses checks that the proxy does not relay a header that a
+// Connection header of the response names.
 func TestHopByHopHeadersOfResponses(t *testing.T) {
 	r := newTestProxy(t, testConfig{respond: func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -669,7 +669,7 @@ func TestDocumentsAndProbes(t *testing.T) {
 	for _, c := range []struct {
 		method, target string
 		status         int
-		uri            string // as Exchange receives it, "" when no request is sent to Exchange
+		uri            string // request target at Exchange; "": no request is sent to Exchange
 	}{
 		{"GET", "/EWS/Services.wsdl", 200, "/EWS/Services.wsdl"},
 		{"GET", "/ews/services.wsdl", 200, "/EWS/Services.wsdl"},

@@ -31,9 +31,9 @@ type responder struct {
 	deadline time.Time // time when the write deadline was set
 }
 
-// extendDeadline gives the client time to read what is written next. Of several
-// calls within a second only the first has an effect, because setting a
-// deadline is expensive.
+// extendDeadline gives the client time to read what is written next. A call within
+// a second of the previous extension has no effect, because setting a deadline is
+// expensive.
 func (r *responder) extendDeadline(now time.Time) {
 	if now.Sub(r.deadline) >= time.Second {
 		r.deadline = now
@@ -84,8 +84,8 @@ func (r *responder) note(p *problem) (detail string) {
 	return detail
 }
 
-// document writes a response of the proxy itself that is a document. p is the
-// reason if the document is not what the client requested, nil otherwise.
+// document writes a document of the proxy's own as the response. p is nil if the
+// client requested this document. Otherwise p says why the client gets it.
 func (r *responder) document(status int, contentType, text string, p *problem) {
 	if p == nil {
 		p = &problem{status: status}
@@ -162,7 +162,7 @@ func (r *responder) write(status int, body string) {
 // harm a client. operation is the client's name for the operation. relay
 // returns false if the client did not get all of the response. It returns
 // errNotSOAP before it has written anything if a response to a POST is empty or
-// does not begin as a response of EWS does.
+// does not begin like an EWS response.
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
@@ -287,8 +287,8 @@ func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error
 	return n, err
 }
 
-// writePart writes a part of the response. The client must read it in time, for
-// which the caller has extended the deadline.
+// writePart writes a part of the response. It returns false if the client does not
+// read the part before the write deadline, which the caller has extended.
 func (r *responder) writePart(p []byte, flush bool) bool {
 	r.kept = append(r.kept, p[:min(len(p), cap(r.kept)-len(r.kept))]...)
 	r.tail.add(p)
@@ -303,8 +303,8 @@ func (r *responder) writePart(p []byte, flush bool) bool {
 	return err == nil
 }
 
-// ended reports whether the response to the client was completed properly, if
-// Exchange's response ended with err.
+// ended ends the response to the client after Exchange's response has ended with
+// err. It reports whether the client got a complete response.
 func (r *responder) ended(err error, resp *http.Response) bool {
 	switch {
 	case errors.Is(err, io.EOF):
@@ -335,8 +335,8 @@ func (r *responder) endStream(resp *http.Response) bool {
 }
 
 // dropped are the response headers that are not sent to the client: hop-by-hop
-// headers, requests for credentials, and headers that give a browser a
-// permission or a redirect.
+// headers, requests for credentials, and headers that give a browser a permission
+// or redirect it.
 var dropped = map[string]bool{
 	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authenticate": true,
 	"Proxy-Authentication-Info": true, "Transfer-Encoding": true, "Te": true, "Trailer": true,

@@ -46,8 +46,9 @@ func (u *upstream) replace(ctx context.Context, rejected string) (string, error)
 }
 
 // send sets the token of a request and sends the request. No other function sets
-// the token, and after that no header of the client is processed. A response
-// header that contains the token is neither sent to the client nor recorded.
+// the token. No header of the client is processed after the token is set. A
+// response header that contains the token is neither sent to the client nor
+// recorded.
 func (u *upstream) send(req *http.Request, token string) (*http.Response, error) {
 	req.Header["Authorization"] = u.authorization(token)
 	resp, err := u.transport.RoundTrip(req)
@@ -175,9 +176,9 @@ func (t *roundTrip) send(ctx context.Context, header http.Header, token string) 
 
 // refused reports whether the upstream has refused or ignored the expectation
 // of an attempt that ended without a byte of the body. first is the status of
-// the response to that attempt, 0 if none, and second the status without an
-// expectation. If both are the same, the expectation is not the cause of the
-// status.
+// the response to that attempt, 0 if there was none. second is the status of the
+// response to the attempt without an expectation. If both statuses are the same,
+// the expectation is not their cause.
 func (g *gate) refused(first, second int) bool {
 	switch {
 	case !g.expecting:
@@ -185,7 +186,7 @@ func (g *gate) refused(first, second int) bool {
 	case first != 0:
 		return first != second
 	}
-	return g.ignored.Load() || g.fresh.Load() // ignored or refused, unless the idle connection had already failed
+	return g.ignored.Load() || g.fresh.Load() // without a response: on an idle connection, the connection may have failed instead
 }
 
 // attempt sends the request once. gate is nil for a body that is buffered.
@@ -235,9 +236,9 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 // reading it.
 var errStuck = errors.New("upstream has stopped reading the request")
 
-// replay replaces the refused token and sends the request again. If that is not
-// possible it returns the refusal. If only the body cannot be sent again, the
-// next request uses the new token.
+// replay replaces the refused token and sends the request again. If the token
+// cannot be replaced or the body cannot be sent again, replay returns the refusal.
+// A new token is used by the next request, even if this one cannot be replayed.
 func (t *roundTrip) replay(ctx context.Context, token string, refusal *http.Response) (*http.Response, error) {
 	if t.upstream.refresher == nil {
 		return refusal, nil
@@ -260,9 +261,8 @@ func (t *roundTrip) replay(ctx context.Context, token string, refusal *http.Resp
 	return resp, err
 }
 
-// discard reads the rest of a short response, so that its connection can be
-// used by the next attempt. If the response does not end in time the connection
-// is closed.
+// discard reads the rest of a short response, so that the next attempt can use the
+// connection. If the response does not end in time, discard closes the connection.
 func discard(resp *http.Response) {
 	late := time.AfterFunc(discardTime, func() { resp.Body.Close() })
 	defer late.Stop()

@@ -21,9 +21,9 @@ func newStreams() streams {
 // errStopping is the reason why a notification stream is ended or refused.
 var errStopping = errors.New("hmaproxy is stopping")
 
-// begin registers a stream, whose context is cancelled with errStopping as its
-// cause when all streams are ended. Call stop when the stream ends. After
-// EndStreams, begin returns errStopping.
+// begin registers a stream. When EndStreams ends all streams, it calls cancel with
+// errStopping. The caller calls stop when the stream ends. After EndStreams, begin
+// returns errStopping.
 func (s *streams) begin(cancel context.CancelCauseFunc) (stop func() bool, err error) {
 	if s.ended.Err() != nil {
 		return nil, errStopping

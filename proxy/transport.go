@@ -11,8 +11,8 @@ import (
 // nil. It uses HTTP/1.1 and TLS 1.2 or later, passes compressed responses on
 // unchanged, honours HTTPS_PROXY and NO_PROXY, and has timeouts for connecting
 // and for response headers. It has no timeout for a whole response, because a
-// streaming subscription lasts for half an hour. It does not follow redirects,
-// which only http.Client does.
+// streaming subscription lasts for half an hour. It does not follow redirects:
+// only an http.Client follows them.
 func NewTransport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
