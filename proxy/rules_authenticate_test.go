@@ -27,7 +27,7 @@ func challenged(reason string) want {
 	return want{status: 401, reason: reason, conn: "kept"}.and(responded("WWW-Authenticate", `Basic realm="hmaproxy", charset="UTF-8"`))
 }
 
-// Client users.
+// clientRules are the rules about the Basic credentials of client users.
 func clientRules() (rules []rule) {
 	asked := challenged("credentials").withUsers()
 	unchecked := want{status: 503, reason: "credentials-unchecked", conn: "kept"}.and(responded("Retry-After", "10")).withUsers()
@@ -85,8 +85,8 @@ func clientRules() (rules []rule) {
 	)
 }
 
-// uncheckable makes the check of credentials fail, which differs from wrong
-// credentials.
+// uncheckable makes the check of credentials fail with an error that does not say
+// that the credentials are wrong.
 func uncheckable(c *proxy.Config) {
 	if c.Client != nil {
 		c.Client = func(context.Context, string, string, string) (*policy.Policy, error) {
@@ -126,7 +126,8 @@ func clientRecorded(user string) func(*result) string {
 	}
 }
 
-// The login user is impersonated when a request names no mailbox.
+// loginRules are the rules about the login user, who is impersonated when a request
+// names no mailbox.
 func loginRules() []rule {
 	loginUser := func(c *policy.Config) { c.LoginUser = true }
 	both := func(c *policy.Config) { c.LoginUser, c.DefaultMailbox = true, "alice@contoso.com" }
@@ -161,7 +162,8 @@ func loginRules() []rule {
 // ntlmNegotiate is a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1).
 const ntlmNegotiate = "TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA="
 
-// An empty POST that opens an NTLM or Negotiate handshake never goes upstream.
+// handshakeRules are the rules about an empty POST that begins an NTLM or Negotiate
+// handshake. Such a POST never reaches Exchange.
 func handshakeRules() (rules []rule) {
 	challenge := func(scheme string) want {
 		return want{status: 401, recorded: "ntlm", conn: "kept"}.and(ntlmChallenge(scheme)).withoutUsers()
@@ -234,7 +236,8 @@ func ntlmChallenge(scheme string) func(*result) string {
 	}
 }
 
-// A request waits for a token only if there is none.
+// tokenRules are the rules about the access token. A request waits for a token only
+// if there is no token.
 func tokenRules() []rule {
 	from := func(s proxy.TokenSource) func(*proxy.Config) {
 		return func(c *proxy.Config) { c.Tokens = s }
@@ -262,7 +265,7 @@ func took(d time.Duration) func(*result) string {
 	}
 }
 
-// tokenAfter is a token source that has its first token after the duration.
+// tokenAfter is a token source that has no token until the duration has passed.
 type tokenAfter time.Duration
 
 func (d tokenAfter) Token(ctx context.Context) (string, error) {

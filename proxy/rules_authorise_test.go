@@ -25,7 +25,7 @@ func notJudged(r rule) rule {
 	return r
 }
 
-// The form of ExchangeImpersonation.
+// impersonationRules are the rules about the form of ExchangeImpersonation.
 func impersonationRules() (rules []rule) {
 	edit := func(pairs ...string) request {
 		block := strings.NewReplacer(pairs...).Replace(impersonation)
@@ -113,7 +113,7 @@ func impersonationRules() (rules []rule) {
 	)
 }
 
-// Header blocks.
+// blockRules are the rules about the other header blocks.
 func blockRules() (rules []rule) {
 	const nextActor = ` soap:actor="http://schemas.xmlsoap.org/soap/actor/next"`
 	const nil1 = ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"`
@@ -189,7 +189,8 @@ func blockRules() (rules []rule) {
 	return rules
 }
 
-// Operations that reach beyond a mailbox.
+// operationRules are the rules about operations that have an effect outside the
+// impersonated mailbox.
 func operationRules() (rules []rule) {
 	asks := func(operation string) request { return post(enveloped(impersonation, operation)) }
 	refused := func(r rule) rule {
@@ -250,7 +251,8 @@ func operationRules() (rules []rule) {
 	)
 }
 
-// Matching of identities with entries.
+// matchRules are the rules about the comparison of identities with the entries of
+// the allow-list.
 func matchRules() (rules []rule) {
 	as := func(form, name string) request {
 		return post(headed(strings.Replace(impersonation, "<t:SmtpAddress>alice@contoso.com</t:SmtpAddress>", "<t:"+form+">"+name+"</t:"+form+">", 1)))
@@ -306,7 +308,8 @@ func matchRules() (rules []rule) {
 	)
 }
 
-// References, which the scope "targets" checks.
+// referenceRules are the rules about references to mailboxes in the Body, which the
+// proxy checks if the scope is "targets".
 func referenceRules() (rules []rule) {
 	targets := func(c *policy.Config) { c.Targets = c.Allowed != nil }
 	const oof = "<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>MAILBOX</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>"

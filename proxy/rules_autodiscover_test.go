@@ -14,7 +14,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// handedOut is the URL in the rules with a fixed URL.
+// handedOut is the URL that Autodiscover responses contain in the rules with a fixed
+// URL.
 const handedOut = "https://ews-proxy.contoso.com/EWS/Exchange.asmx"
 
 // discovering makes the proxy respond to Autodiscover requests with a fixed URL.
@@ -23,8 +24,8 @@ func discovering(c *proxy.Config) {
 	c.Autodiscover = &proxy.Autodiscover{URL: u}
 }
 
-// discoveringNarrow does the same for a client user whose patterns allow only
-// rooms.
+// discoveringNarrow makes the proxy respond to Autodiscover requests with a fixed URL.
+// The patterns of the client user allow only rooms.
 func discoveringNarrow(c *proxy.Config) {
 	discovering(c)
 	if check := c.Client; check != nil {
@@ -39,8 +40,8 @@ func discoveringNarrow(c *proxy.Config) {
 	}
 }
 
-// discoveringAuto makes the proxy respond with a URL that has the request's own
-// Host.
+// discoveringAuto makes the proxy respond with a URL that contains the Host of the
+// client's request.
 func discoveringAuto(c *proxy.Config) { c.Autodiscover = &proxy.Autodiscover{} }
 
 const (
@@ -107,7 +108,8 @@ func autodiscoverRules() (rules []rule) {
 	return append(rules, withoutAutodiscoverRules()...)
 }
 
-// Without the setting the paths are not served.
+// withoutAutodiscoverRules are the rules for a proxy without the setting for
+// Autodiscover. It does not serve the paths of Autodiscover.
 func withoutAutodiscoverRules() (rules []rule) {
 	for _, q := range []request{
 		post(getUserSettings("alice@contoso.com")).to(svcPath), post(outlookSettings("alice@contoso.com")).to(poxPath),
@@ -118,7 +120,7 @@ func withoutAutodiscoverRules() (rules []rule) {
 	return rules
 }
 
-// Paths and methods.
+// autodiscoverPathRules are the rules about paths and methods.
 func autodiscoverPathRules() (rules []rule) {
 	for _, path := range []string{svcPath, "/Autodiscover/Autodiscover.svc", "/AUTODISCOVER/AUTODISCOVER.SVC"} {
 		rules = append(rules, rule{name: "Path/POST " + path, request: post(getUserSettings("alice@contoso.com")).to(path),
@@ -148,7 +150,7 @@ func autodiscoverPathRules() (rules []rule) {
 			rule{name: "Path/GET with a body " + path, request: get(path).sending("x"), all: refused(400, "body").closed()},
 		)
 	}
-	// ews-java-api looks for the header X-SOAP-Enabled with a POST.
+	// ews-java-api sends an empty POST to read the header X-SOAP-Enabled.
 	probed := local(200).kept().and(mentions("hmaproxy"), enabled, operation("Autodiscover:POX"))
 	rules = append(rules,
 		rule{name: "Path/empty POST", request: post(nil).to(poxPath), all: probed},
@@ -179,8 +181,8 @@ func autodiscoverPathRules() (rules []rule) {
 	return rules
 }
 
-// autodiscoverGuardRules returns the rules for the checks that apply to EWS and
-// Autodiscover requests alike, such as those of Host, Origin and credentials.
+// autodiscoverGuardRules are the rules about the checks of headers and credentials.
+// Autodiscover requests must pass the same checks as EWS requests.
 func autodiscoverGuardRules() (rules []rule) {
 	const query = jsonPath + "?Email=alice@contoso.com&Protocol=EWS"
 	requests := map[string]request{
@@ -217,7 +219,8 @@ func autodiscoverGuardRules() (rules []rule) {
 	)
 }
 
-// Mailboxes that are found, in the policy's spelling.
+// foundRules are the rules about mailboxes that Autodiscover finds. The response
+// names the mailbox in the spelling of the policy.
 func foundRules() (rules []rule) {
 	for _, c := range []struct{ name, sent, want string }{
 		{"listed", "alice@contoso.com", "alice@contoso.com"},
@@ -257,7 +260,7 @@ func foundRules() (rules []rule) {
 	)
 }
 
-// Mailboxes that are not found.
+// refusedMailboxRules are the rules about mailboxes that Autodiscover does not find.
 func refusedMailboxRules() (rules []rule) {
 	for _, c := range []struct {
 		name, mailbox string
@@ -319,7 +322,7 @@ func refusedMailboxRules() (rules []rule) {
 	)
 }
 
-// Settings that SOAP returns.
+// settingsRules are the rules about the settings that a SOAP response contains.
 func settingsRules() []rule {
 	const user = "<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>"
 	all := []string{"UserDN", "MailboxDN", "UserDisplayName", "AutoDiscoverSMTPAddress", "ExternalEwsUrl", "EwsSupportedSchemas", "InternalEwsUrl", "ExternalEwsUrl", "CasVersion", "AlternateMailboxes"}
@@ -334,7 +337,8 @@ func settingsRules() []rule {
 	}
 }
 
-// The URL has the Host of the client's request.
+// autoURLRules are the rules for a proxy without a fixed URL. The URL then contains
+// the Host of the client's request.
 func autoURLRules() (rules []rule) {
 	for host, want := range map[string]string{
 		"localhost:8080": "http://localhost:8080/EWS/Exchange.asmx", "ews.internal": "http://ews.internal/EWS/Exchange.asmx", "[::1]:1": "http://[::1]:1/EWS/Exchange.asmx",
@@ -354,7 +358,8 @@ func autoURLRules() (rules []rule) {
 	)
 }
 
-// Documents that the reader of SOAP requests refuses, in every mode.
+// autodiscoverProfileRules are the rules about SOAP documents that the proxy refuses
+// in every mode.
 func autodiscoverProfileRules() (rules []rule) {
 	good := string(getUserSettings("alice@contoso.com"))
 	swap := func(old, new string) []byte {
@@ -449,7 +454,7 @@ func soapBodyOnly(envelope string) []byte {
 	return []byte(envelope[:strings.Index(envelope, "<soap:Header>")] + envelope[strings.Index(envelope, "<soap:Body>"):])
 }
 
-// POX requests.
+// poxProfileRules are the rules about the form of POX requests.
 func poxProfileRules() (rules []rule) {
 	const address, schema = "<EMailAddress>alice@contoso.com</EMailAddress>", "<AcceptableResponseSchema>" + outlookResponse + "</AcceptableResponseSchema>"
 	invalid, provider := poxErrorOf("600", "envelope-refused"), poxErrorOf("601", "operation-not-allowed")
@@ -486,7 +491,7 @@ func poxProfileRules() (rules []rule) {
 	return rules
 }
 
-// Queries of JSON requests.
+// jsonQueryRules are the rules about the query of JSON requests.
 func jsonQueryRules() (rules []rule) {
 	missing, protocol, invalid := jsonErrorOf(400, "MandatoryParameterMissing", "envelope-refused"), jsonErrorOf(400, "InvalidProtocol", "envelope-refused"), jsonErrorOf(400, "InvalidRequest", "envelope-refused")
 	for target, want := range map[string]want{
@@ -515,7 +520,7 @@ func jsonQueryRules() (rules []rule) {
 	return rules
 }
 
-// soapDiscovery is a response in SOAP, by MS-OXWSADISC.
+// soapDiscovery is an Autodiscover response in SOAP; see MS-OXWSADISC.
 type soapDiscovery struct {
 	XMLName xml.Name `xml:"http://schemas.xmlsoap.org/soap/envelope/ Envelope"`
 	Major   int      `xml:"Header>ServerVersionInfo>MajorVersion"`
@@ -583,7 +588,7 @@ func foundBySOAP(addresses ...string) want {
 	})
 }
 
-// missingInSOAP expects that only the user with this index is not found.
+// missingInSOAP expects that every user is found except the user with this index.
 func missingInSOAP(index int) want {
 	return want{status: 200, reason: "mailbox-not-allowed", conn: "kept"}.and(enabled, func(r *result) string {
 		d, problem := readSOAP(r)
@@ -617,7 +622,7 @@ func settings(want ...string) func(*result) string {
 	}
 }
 
-// poxDiscovery is a response in POX, by MS-OXDSCLI.
+// poxDiscovery is an Autodiscover response in POX; see MS-OXDSCLI.
 type poxDiscovery struct {
 	XMLName  xml.Name `xml:"http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006 Autodiscover"`
 	Response struct {
@@ -688,7 +693,8 @@ func jsonErrorOf(status int, code, reason string) want {
 	})
 }
 
-// jsonFields expects these fields, and one more that is not empty.
+// jsonFields expects the fields want and no others. If further is not "", it also
+// expects a field of that name with a value that is not empty.
 func jsonFields(r *result, want map[string]string, further string) string {
 	got := make(map[string]string)
 	if err := json.Unmarshal([]byte(r.body), &got); err != nil || r.header.Get("Content-Type") != "application/json; charset=utf-8" {
@@ -739,8 +745,8 @@ func recordsMailbox(mailbox string) func(*result) string {
 	}
 }
 
-// asked expects the requested service in the record, for a path that is not
-// served.
+// asked expects that the record names the service Autodiscover if target, a path that
+// is not served, belongs to Autodiscover.
 func asked(target string) func(*result) string {
 	return func(r *result) string {
 		if want := strings.HasPrefix(target, "/autodiscover/"); want && r.record.Asked != proxy.ServiceAutodiscover {

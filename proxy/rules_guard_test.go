@@ -17,7 +17,8 @@ func guardRules() (rules []rule) {
 
 const endpointCalled = "POST /Published/Exchange.asmx HTTP/1.1"
 
-// Methods and targets. The upstream URL always comes from the configuration.
+// targetRules are the rules about methods and targets. The URL of a request to
+// Exchange always comes from the configuration.
 func targetRules() []rule {
 	rules := []rule{
 		{name: "Target/POST of the endpoint", request: post(valid), all: forwarded(called(endpointCalled))},
@@ -76,13 +77,13 @@ func noText(r *result) string {
 	return ""
 }
 
-// sending returns q with a body, for GET and HEAD.
+// sending returns q with a body. It is used for GET and HEAD requests.
 func (q request) sending(body string) request {
 	q.body = []byte(body)
 	return q
 }
 
-// Values of Host.
+// hostRules are the rules about the Host header.
 func hostRules() (rules []rule) {
 	for _, host := range []string{
 		"localhost", "localhost:8080", "localhost:0", "localhost:9", "localhost:99999", "LOCALHOST", "LocalHost:8080",
@@ -128,7 +129,7 @@ func hostRules() (rules []rule) {
 	)
 }
 
-// Requests that a web page can make a browser send.
+// browserRules are the rules about requests that a web page can make a browser send.
 func browserRules() (rules []rule) {
 	for _, line := range []string{
 		"Origin: https://evil.example", "Origin: null", "Origin:", "Origin: http://localhost:8080",
@@ -161,7 +162,7 @@ func browserRules() (rules []rule) {
 	)
 }
 
-// Versions, methods and forms of targets.
+// protocolRules are the rules about HTTP versions, methods and forms of targets.
 func protocolRules() []rule {
 	return []rule{
 		{name: "Protocol/HTTP 1.0 with a Host", request: post(valid).in("HTTP/1.0"), all: want{status: 200, sent: 1}},
@@ -185,7 +186,7 @@ func protocolRules() []rule {
 	}
 }
 
-// Number, size and repetition of headers.
+// headerLimitRules are the rules about number, size and repetition of headers.
 func headerLimitRules() (rules []rule) {
 	lines := func(n int) request { q := post(valid); q.lines = n; return q }
 	size := func(n int) request { q := post(valid); q.size = n; return q }
@@ -218,7 +219,7 @@ func headerLimitRules() (rules []rule) {
 	return rules
 }
 
-// Refusals of the guard that close the connection, and those that do not.
+// connectionRules are the rules that say which refusals close the connection.
 func connectionRules() []rule {
 	many := post(valid)
 	many.lines = 101

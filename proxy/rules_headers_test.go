@@ -21,7 +21,7 @@ func headerRules() (rules []rule) {
 	return append(rules, cookieRules()...)
 }
 
-// Headers that are carried and headers that are dropped.
+// carriedRules are the rules that say which headers are sent to Exchange.
 func carriedRules() (rules []rule) {
 	for _, line := range []string{
 		"Accept: text/xml", "Accept-Encoding: gzip, deflate", "Accept-Language: de-DE", "User-Agent: ExchangeServicesClient/15.00.0913.015",
@@ -90,7 +90,8 @@ func forwarding(names ...string) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.ForwardHeaders = names }
 }
 
-// The media type is required; with a list a constant value is sent.
+// contentTypeRules are the rules about Content-Type. A client must send a media type.
+// With an allow-list, Exchange gets a constant value instead of the client's.
 func contentTypeRules() (rules []rule) {
 	const constant = "text/xml; charset=utf-8"
 	for _, value := range []string{
@@ -140,7 +141,8 @@ func contentTypeRules() (rules []rule) {
 	)
 }
 
-// SOAPAction is optional, and dropped if it disagrees with the Body.
+// soapActionRules are the rules about SOAPAction. The header is optional. It is
+// dropped if it names an operation other than the Body's.
 func soapActionRules() (rules []rule) {
 	const ns = "http://schemas.microsoft.com/exchange/services/2006/messages/"
 	const oof = `<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>alice@contoso.com</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>`
@@ -182,7 +184,7 @@ func soapActionRules() (rules []rule) {
 	)
 }
 
-// Headers that name mailboxes.
+// mailboxHeaderRules are the rules about headers that name mailboxes.
 func mailboxHeaderRules() (rules []rule) {
 	anchor := func(value string) request { return post(valid, "X-AnchorMailbox: "+value) }
 	for _, value := range []string{"alice@contoso.com", "ALICE@contoso.com", "room1@rooms.contoso.com", "dora@contoso.com"} {
@@ -226,7 +228,7 @@ func mailboxHeaderRules() (rules []rule) {
 	return rules
 }
 
-// named is an envelope with this child of ConnectingSID.
+// named returns an envelope whose ConnectingSID has this child.
 func named(child, operation string) []byte {
 	return []byte(strings.Replace(string(envelope("x", operation)), "<t:SmtpAddress>x</t:SmtpAddress>", child, 1))
 }
@@ -262,7 +264,7 @@ func backEndEntry(text string) string {
 	return base64.StdEncoding.EncodeToString(inverted)
 }
 
-// Rules for cookies.
+// cookieRules are the rules about cookies.
 func cookieRules() (rules []rule) {
 	for _, c := range []struct{ name, cookie, sent string }{
 		{"Exchange's own", "X-BackEndCookie=S-1-5=u56; exchangecookie=e1; ClientId=C1", "X-BackEndCookie=S-1-5=u56; exchangecookie=e1; ClientId=C1"},

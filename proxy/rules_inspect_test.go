@@ -15,7 +15,7 @@ const (
 // impersonation is a header block that names alice.
 const impersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
 
-// headed is an envelope with these header blocks.
+// headed returns an envelope with these header blocks.
 func headed(blocks ...string) []byte { return enveloped(strings.Join(blocks, ""), getFolder) }
 
 func enveloped(header, body string) []byte {
@@ -189,8 +189,9 @@ func fromBody(doc []byte) []byte {
 	}
 }
 
-// No byte is sent upstream before it was scanned. From the operation's end tag
-// on, no byte is sent before the end of the document was accepted.
+// holdBackRules are the rules about the time at which bytes are sent to Exchange. No
+// byte is sent before it was scanned. The operation's end tag and the bytes after it
+// are sent only after the whole document was accepted.
 func holdBackRules() []rule {
 	long := string(envelope("alice@contoso.com", createItem(400<<10)))
 	turned := strings.Replace(long, "QUJDREVGQUJDREVG</t:MimeContent>", "<!DOCTYPE x></t:MimeContent>", 1)

@@ -44,7 +44,8 @@ func rewriteRules() (rules []rule) {
 	)
 }
 
-// rewritten expects a head that hmaproxy wrote, including the prolog.
+// rewritten expects that the XML declaration and all tags before the Body were
+// written by hmaproxy.
 func rewritten(r *result) string {
 	for _, s := range r.sent {
 		head := s.body[:len(s.body)-len(fromBody(s.body))]

@@ -96,8 +96,9 @@ type rule struct {
 	policy  func(*policy.Config)                // changes the policy; nil: no change
 	reply   func(attempt int, s *sent) response // responses of Exchange; nil: 200 with a SOAP response
 
-	// The expected results. That of a mode takes precedence over all. A mode
-	// without either is not run.
+	// The expected results. list, audit and open are the results in these modes. The
+	// field all is the result in each mode whose own field is not set. A mode is not
+	// run if neither its own field nor the field all is set.
 	all, list, audit, open want
 }
 
@@ -237,8 +238,8 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	if s.users {
 		config.Policy = func() *policy.Policy { return new(policy.Policy) } // allows no mailbox, because the client has its own policy
 		config.Client = func(_ context.Context, _, user, password string) (*policy.Policy, error) {
-			// also accepts empty credentials: a request without credentials must
-			// be refused before
+			// Empty credentials are accepted too. So a test fails if the proxy asks
+			// about a request without credentials instead of refusing it.
 			if user == clientUser && password == clientPass || user == "" && password == "" {
 				return inForce, nil
 			}
@@ -257,8 +258,8 @@ func newRuleProxy(t *testing.T, r rule, s setup) *ruleProxy {
 	return p
 }
 
-// common are the policies of most rules, by the existence of a list and by
-// audit mode.
+// common caches the policies that most rules share. The key says whether there is a
+// list and whether the mode is audit.
 var common sync.Map
 
 func newPolicy(c policy.Config, isCommon bool) (*policy.Policy, error) {
@@ -274,8 +275,8 @@ func newPolicy(c policy.Config, isCommon bool) (*policy.Policy, error) {
 	return p, err
 }
 
-// newRuleTransport is the product's transport with a cheap key exchange,
-// because most rules need a handshake.
+// newRuleTransport returns the product's transport. It uses a fast key exchange,
+// because nearly every rule performs a TLS handshake.
 func newRuleTransport(t *testing.T, host string, open dial) transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(exchangeCertificate().Leaf)
@@ -404,16 +405,17 @@ type request struct {
 	chunked               bool
 	trailer               []string
 	anonymous             bool   // without credentials, even in setups with client users
-	listener              string // address that it is sent to; "": 127.0.0.1
-	tls                   bool   // sent to a listener with TLS
+	listener              string // address of the listener that gets the request; "": 127.0.0.1
+	tls                   bool   // the listener uses TLS
 
-	// If lines or size is not 0, prepare adds padding headers until there are this
-	// many header lines, or bytes of them, not counting Host.
+	// If lines is not 0, prepare adds headers until there are this many header lines.
+	// If size is not 0, prepare adds headers until they have this many bytes. Host is
+	// not counted.
 	lines, size int
 }
 
-// post is a SOAP request as most clients send it. Headers replace those of the
-// same name.
+// post returns a SOAP request as most clients send it. A header in header replaces
+// the default header of the same name.
 func post(body []byte, header ...string) request {
 	q := request{method: "POST", target: "/EWS/Exchange.asmx", proto: "HTTP/1.1", body: body}
 	return q.with("Host: localhost:8080", "Content-Type: text/xml; charset=utf-8").with(header...)
@@ -446,7 +448,7 @@ func (q request) with(lines ...string) request {
 	return q
 }
 
-// and adds header lines to those of the same name.
+// and adds header lines. It keeps existing lines with the same name.
 func (q request) and(lines ...string) request {
 	q.header = append(slices.Clone(q.header), lines...)
 	return q
@@ -514,7 +516,7 @@ func (q request) bytes() []byte {
 // A sent is a request as it reached Exchange, byte for byte.
 type sent struct {
 	line   string   // "POST /Published/Exchange.asmx HTTP/1.1"
-	header []string // "Name: value", as it came and in that order
+	header []string // "Name: value", unchanged and in the order in which they arrived
 	body   []byte
 	whole  bool // the body is complete
 }
@@ -571,8 +573,8 @@ type double struct {
 	sent  []sent
 }
 
-// exchangeCertificate is the certificate of the double. Its key is one that
-// makes handshakes fast, because most rules need a handshake.
+// exchangeCertificate is the certificate of the double. It has an ECDSA key, because
+// ECDSA signatures are fast and nearly every rule performs a TLS handshake.
 var exchangeCertificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -609,7 +611,7 @@ func (u *double) serve(c net.Conn) {
 	}
 }
 
-// one serves a request and reports whether the connection stays open.
+// one serves one request and reports whether the connection stays open.
 func (u *double) one(c net.Conn, in *bufio.Reader) bool {
 	var s sent
 	for n := 0; ; n++ {

@@ -84,7 +84,8 @@ func forwardRules() (rules []rule) {
 	}
 }
 
-// bodyKept1 expects the client's Body in the last attempt.
+// bodyKept1 expects that the last attempt has the client's Body unchanged. It ignores
+// the attempts before.
 func bodyKept1(r *result) string {
 	last := *r
 	last.sent = r.sent[max(0, len(r.sent)-1):]

@@ -18,7 +18,7 @@ type want struct {
 	code     string // the EWS response code of the SOAP fault; "": no fault of hmaproxy
 	conn     string // state of the connection: "kept" or "closed"; "": either
 	sent     int    // number of attempts that reached Exchange completely
-	users    *bool  // applies only with client users, or only without
+	users    *bool  // true: applies only with client users; false: only without; nil: both
 	checks   []func(*result) string
 }
 
@@ -31,12 +31,13 @@ func (w want) and(checks ...func(*result) string) want {
 func (w want) kept() want   { w.conn = "kept"; return w }
 func (w want) closed() want { w.conn = "closed"; return w }
 
-// withUsers and withoutUsers restrict a rule to setups with client users, or
-// without.
+// withUsers restricts a rule to setups with client users. withoutUsers restricts it to
+// setups without client users.
 func (w want) withUsers() want    { yes := true; w.users = &yes; return w }
 func (w want) withoutUsers() want { no := false; w.users = &no; return w }
 
-// times expects a number of requests at Exchange, including those sent before.
+// times expects n requests at Exchange, including the requests of the field first of
+// the rule.
 func (w want) times(n int) want { w.sent = n; return w }
 
 // Values of a want that match anything.
@@ -119,7 +120,7 @@ func (r *result) faultCode() string {
 	return f.Detail
 }
 
-// invariants checks what holds for every request.
+// invariants checks properties that hold for every request.
 func invariants(s setup, r *result) (problems []string) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	for _, line := range r.lines {
@@ -167,7 +168,7 @@ var mayBeCalled = []string{
 	"GET /Published/Services.wsdl HTTP/1.1", "GET /Published/messages.xsd HTTP/1.1", "GET /Published/types.xsd HTTP/1.1",
 }
 
-// invariants checks what holds for every request that reaches Exchange.
+// invariants checks properties that hold for every request that reaches Exchange.
 func (s *sent) invariants(in setup) (problems []string) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if !slices.Contains(mayBeCalled, s.line) {
@@ -211,7 +212,8 @@ var mayBeNamed = []string{
 }
 
 // identities returns form and text of every child of a ConnectingSID, as
-// encoding/xml reads them. A document that it cannot read has none.
+// encoding/xml reads them. It returns nil for a document that encoding/xml cannot
+// read.
 func (s *sent) identities() (who []string) {
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(s.body, []byte("\xef\xbb\xbf"))))
 	var path []string
@@ -236,7 +238,8 @@ func (s *sent) identities() (who []string) {
 	}
 }
 
-// headerSent expects the header at Exchange with this value; "" expects none.
+// headerSent expects that Exchange gets the header with this value. If value is "",
+// it expects that Exchange does not get the header.
 func headerSent(name, value string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {
@@ -271,7 +274,8 @@ func unchanged(r *result) string {
 	return ""
 }
 
-// impersonates expects this identity at Exchange and no other; "" expects none.
+// impersonates expects that requests to Exchange impersonate this identity only. If
+// identity is "", it expects that they impersonate none.
 func impersonates(identity string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {
@@ -283,7 +287,8 @@ func impersonates(identity string) func(*result) string {
 	}
 }
 
-// audited expects the reason, in the record, for which enforce mode would refuse.
+// audited expects that the record contains this reason, for which enforce mode would
+// have refused the request.
 func audited(reason string) func(*result) string {
 	return func(r *result) string {
 		if got := fmt.Sprint(r.record.Audit); got != reason {
@@ -293,7 +298,8 @@ func audited(reason string) func(*result) string {
 	}
 }
 
-// responded expects the header in the response; "" expects none.
+// responded expects the header with this value in the response. If value is "", it
+// expects a response without the header.
 func responded(name, value string) func(*result) string {
 	return func(r *result) string {
 		if got := strings.Join(r.header.Values(name), " | "); got != value {
