@@ -36,8 +36,8 @@ func (w want) closed() want { w.conn = "closed"; return w }
 func (w want) withUsers() want    { yes := true; w.users = &yes; return w }
 func (w want) withoutUsers() want { no := false; w.users = &no; return w }
 
-// times expects n requests at Exchange, including the requests of the field first of
-// the rule.
+// times expects n complete attempts at Exchange. The attempts of the requests in
+// rule.first count too.
 func (w want) times(n int) want { w.sent = n; return w }
 
 // Values of a want that match anything.
@@ -275,7 +275,7 @@ func unchanged(r *result) string {
 }
 
 // impersonates expects that requests to Exchange impersonate this identity only. If
-// identity is "", it expects that they impersonate none.
+// identity is "", it expects that they do not impersonate a mailbox.
 func impersonates(identity string) func(*result) string {
 	return func(r *result) string {
 		for _, s := range r.sent {

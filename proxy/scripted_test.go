@@ -21,8 +21,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A scripted is a proxy between raw connections: a client that writes bytes,
-// and an upstream that follows a script. It runs in a bubble of simulated time.
+// A scripted is a proxy between a client that writes raw bytes and an upstream that
+// follows a script. It runs in a synctest bubble.
 type scripted struct {
 	t       *testing.T
 	tokens  *tokens
@@ -32,18 +32,19 @@ type scripted struct {
 	records []proxy.Record
 }
 
-// A script is the upstream's side of one connection. n is the number of the
-// connection, from 1.
+// A script is the upstream's behaviour on one connection. n is the number of the
+// connection, counted from 1.
 type script func(n int, c net.Conn, r *bufio.Reader)
 
-// withScript runs f in a bubble with a scripted proxy, over each of the transports that the
-// product uses.
+// withScript runs f with a scripted proxy, once for each transport that the product
+// uses. Each run has its own synctest bubble.
 func withScript(t *testing.T, p *policy.Policy, upstream script, f func(*scripted)) {
 	t.Helper()
 	withScriptAnd(t, nil, p, upstream, f)
 }
 
-// withScriptAnd does the same with a changed configuration.
+// withScriptAnd is like withScript, but change modifies the configuration of the
+// proxy.
 func withScriptAnd(t *testing.T, change func(*proxy.Config), p *policy.Policy, upstream script, f func(*scripted)) {
 	t.Helper()
 	identity() // outside of the bubbles
@@ -131,7 +132,7 @@ func (l *scripted) over(n int, d time.Duration) []proxy.Record {
 	}
 }
 
-// head is the head of a POST with a body of n bytes.
+// head returns the head of a POST with a body of n bytes.
 func head(n int) string {
 	return fmt.Sprintf("POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n", n)
 }
@@ -150,7 +151,8 @@ func readHead(r *bufio.Reader) string {
 	}
 }
 
-// response reads a whole response; status is 0 when none came.
+// readReply reads a whole response and returns its body as text. If there is no
+// response, status is 0 and text is the error.
 func readReply(r *bufio.Reader) (status int, text string) {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -166,7 +168,7 @@ func readReply(r *bufio.Reader) (status int, text string) {
 // within sets a read deadline, d from now.
 func within(c net.Conn, d time.Duration) { _ = c.SetReadDeadline(time.Now().Add(d)) }
 
-// long is a body that is too long to buffer.
+// long returns a body that is too long to buffer.
 func long() []byte { return envelope("alice@contoso.com", createItem(400<<10)) }
 
 // readBodyOf reads a body of n bytes and reports whether it was complete.
@@ -175,7 +177,7 @@ func readBodyOf(r io.Reader, n int) bool {
 	return err == nil
 }
 
-// contentLength returns the value in a request's head.
+// contentLength returns the Content-Length in a request's head.
 func contentLength(head string) (n int) {
 	_, after, _ := strings.Cut(head, "Content-Length: ")
 	_, _ = fmt.Sscanf(after, "%d", &n)
@@ -184,7 +186,7 @@ func contentLength(head string) (n int) {
 
 func newWriter() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
-// newRequest is a POST as net/http's server passes it to a handler.
+// newRequest returns a POST as net/http's server passes it to a handler.
 func newRequest(body []byte) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/EWS/Exchange.asmx", bytes.NewReader(body))
 	r.Host = "localhost"

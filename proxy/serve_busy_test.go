@@ -9,8 +9,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestServeBusy checks the response on a connection from which no request was
-// read, and that the record says why.
+// TestServeBusy checks the response on a connection that is closed before a request
+// was read from it. It also checks that the Record contains the reason.
 func TestServeBusy(t *testing.T) {
 	p := newTestProxy(t, testConfig{})
 	w := httptest.NewRecorder()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestRefusedRequestsDoNotHoldConnections checks that the connection of a refused request
-// is closed when its body is not sent.
+// TestRefusedRequestsDoNotHoldConnections checks that the proxy closes the connection
+// of a refused request if the client does not send the body.
 func TestRefusedRequestsDoNotHoldConnections(t *testing.T) {
 	for _, c := range []struct{ name, head string }{
 		{"not found", "POST /owa HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},

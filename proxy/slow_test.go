@@ -12,9 +12,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestIncompleteBodyIsAFault checks that a client whose body is incomplete gets
-// a SOAP fault, both for a short body and for one that is already being sent to
-// Exchange.
+// TestIncompleteBodyIsAFault checks that a client whose body is incomplete gets a
+// SOAP fault. It has a case for a short body, and a case for a long body of which the
+// proxy has already sent a part to Exchange.
 func TestIncompleteBodyIsAFault(t *testing.T) {
 	text := string(envelope("alice@contoso.com", getFolder))
 	long := strings.Replace(text, "<m:GetFolder>", "<m:GetFolder><!--"+strings.Repeat("x", 400<<10)+"-->", 1)
@@ -39,8 +39,7 @@ func TestIncompleteBodyIsAFault(t *testing.T) {
 	}
 }
 
-// timeoutError is a transport's error for an Exchange that did not respond in
-// time.
+// timeoutError is the error of a transport when Exchange did not respond in time.
 type timeoutError struct{ notSent bool }
 
 func (timeoutError) Error() string   { return "no response in time" }
@@ -59,8 +58,8 @@ func (f *timeoutTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, f.err
 }
 
-// TestTimeoutSaysWhetherItWasSent checks that a client is asked to retry only a
-// request that was not sent.
+// TestTimeoutSaysWhetherItWasSent checks that after a timeout the response asks the
+// client to retry only if the request was not sent.
 func TestTimeoutSaysWhetherItWasSent(t *testing.T) {
 	for _, c := range []struct {
 		err          error

@@ -28,8 +28,8 @@ func TestResponseAfterALongWait(t *testing.T) {
 	})
 }
 
-// TestRefusalWithoutAnEnd checks that a 401 with an endless body does not prevent
-// the second attempt.
+// TestRefusalWithoutAnEnd checks that the proxy makes a second attempt after a 401
+// whose body never ends.
 func TestRefusalWithoutAnEnd(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(n int, conn net.Conn, r *bufio.Reader) {
 		h := readHead(r)

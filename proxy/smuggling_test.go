@@ -20,8 +20,8 @@ import (
 )
 
 // exchangeRaw sends bytes over one connection and returns the status of every
-// response. It waits until Exchange has received the expected number of
-// complete requests, and a short time for more.
+// response. It waits until Exchange has received arrivals complete requests. Then it
+// waits for a short time, in which further requests would arrive.
 func (r *testProxy) exchangeRaw(t *testing.T, raw string, arrivals int) (statuses []int) {
 	t.Helper()
 	c, err := net.Dial("tcp", r.address)
@@ -48,7 +48,8 @@ func (r *testProxy) exchangeRaw(t *testing.T, raw string, arrivals int) (statuse
 	}
 }
 
-// crowd runs subtests, which mostly wait, with more concurrency than -parallel.
+// crowd runs up to 32 subtests at the same time, more than -parallel permits, because
+// they mostly wait.
 func crowd(t *testing.T, tests map[string]func(*testing.T)) {
 	var all sync.WaitGroup
 	places := make(chan struct{}, 32)
@@ -108,8 +109,8 @@ func TestSmuggling(t *testing.T) {
 		{"HTTP/2's preface, pipelined", good + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1},
 		{"CONNECT, pipelined", good + "CONNECT mail.contoso.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 1},
 
-		// Two lengths: RFC 9112, section 6.3 prescribes the interpretation or a
-		// refusal.
+		// Requests with two lengths. RFC 9112, section 6.3, says which length applies,
+		// and permits a server to refuse the request.
 		{"CL.TE", head + "Content-Length: " + longer + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + owa, -1},
 		{"CL.TE, the smuggled one aims well", head + "Content-Length: " + longer + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + strings.Replace(good, "Host: localhost", "Host: evil", 1), -1},
 		{"TE.CL", head + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + chunked, -1},
@@ -131,7 +132,7 @@ func TestSmuggling(t *testing.T) {
 		{"a length too long", head + "Content-Length: " + longer + "00\r\n\r\n" + soap, 0},
 		{"no length at all", head + "\r\n" + soap, 0},
 
-		// Chunks.
+		// Valid and malformed chunks.
 		{"a chunk extension", head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunked, "\r\n", ";a=b\r\n", 1), 1},
 		{"a chunk extension with a bare LF", head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunked, "\r\n", ";a\nb\r\n", 1), 0},
 		{"a chunk size in 0x form", head + "Transfer-Encoding: chunked\r\n\r\n0x" + chunked, 0},
@@ -142,7 +143,7 @@ func TestSmuggling(t *testing.T) {
 		{"no last chunk", head + "Transfer-Encoding: chunked\r\n\r\n" + strings.TrimSuffix(chunked, "0\r\n\r\n"), 0},
 		{"trailers", head + "Transfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n" + strings.TrimSuffix(chunked, "\r\n") + "Authorization: Bearer evil\r\nX-AnchorMailbox: ceo@contoso.com\r\n\r\n", 1},
 
-		// Lines.
+		// Folded lines and malformed line ends.
 		{"a header folded", head + "X-A: b\r\n c: d\r\nContent-Length: " + size + "\r\n\r\n" + soap, -1},
 		{"Host folded", line + "Host:\r\n localhost\r\nContent-Type: text/xml\r\nContent-Length: " + size + "\r\n\r\n" + soap, -1},
 		{"bare LFs in the head", strings.Replace(good, "\r\n", "\n", 5), -1},
@@ -168,7 +169,7 @@ func TestSmuggling(t *testing.T) {
 			r := newTestProxy(t, testConfig{policy: only(t, "alice@contoso.com")})
 			statuses := r.exchangeRaw(t, tc.raw, max(0, tc.arrivals))
 			if most := tc.arrivals; most < 0 {
-				r.checkOnlyPosts(t, 2) // both a refusal and the standard's interpretation are correct
+				r.checkOnlyPosts(t, 2) // a refusal and the interpretation of the RFC are both correct
 			} else {
 				r.checkOnlyPosts(t, most)
 				if n := whole(r.seen()); n != most {
@@ -239,8 +240,8 @@ func constantText(e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// TestGosOwnRequests sends the requests of net/http's tests, both unchanged and with
-// the endpoint as their target.
+// TestGosOwnRequests sends each request of net/http's tests twice: unchanged, and with
+// the endpoint as its target.
 func TestGosOwnRequests(t *testing.T) {
 	isRequest := func(s string) bool {
 		first, rest, ok := strings.Cut(s, "\n")
@@ -267,7 +268,8 @@ func TestGosOwnRequests(t *testing.T) {
 	crowd(t, tests)
 }
 
-// aim makes a request valid except for the part under test.
+// aim changes a request of net/http's tests to a valid request for the endpoint,
+// except for the part that the test is about.
 func aim(request string) string {
 	line, rest, _ := strings.Cut(request, "\n")
 	method, target, _ := strings.Cut(line, " ")

@@ -20,7 +20,7 @@ const getStreamingEvents = `<m:GetStreamingEvents><m:SubscriptionIds><t:Subscrip
 // streamHead is the head of Exchange's response to GetStreamingEvents.
 const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n"
 
-// chunked returns a chunk.
+// chunked returns text as one chunk of the chunked transfer coding.
 func chunked(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text), text) }
 
 // streamDocument is a document of a notification stream in Exchange's form.
@@ -42,8 +42,8 @@ func startStream(l *scripted) (net.Conn, *bufio.Reader) {
 func TestEndStreams(t *testing.T) {
 	cases := []struct {
 		name     string
-		response string // end of Exchange's response, while the stream is open
-		proper   bool   // the response has a proper end
+		response string // last part of Exchange's response before the streams are ended
+		proper   bool   // the client's response must have a proper end
 	}{
 		{"before the first document", streamHead + "\r\n", true},
 		{"after a document", streamHead + "\r\n" + chunked(streamDocument), true},
@@ -103,8 +103,8 @@ func zipped(text string) string {
 	return b.String()
 }
 
-// TestEndStreamsBeforeTheResponse checks a stream whose response has not begun,
-// and one that is requested after EndStreams.
+// TestEndStreamsBeforeTheResponse checks that EndStreams ends a stream whose response
+// has not begun, and that a stream requested after EndStreams is refused.
 func TestEndStreamsBeforeTheResponse(t *testing.T) {
 	requests := 0
 	script := func(_ int, c net.Conn, r *bufio.Reader) {
@@ -131,8 +131,8 @@ func TestEndStreamsBeforeTheResponse(t *testing.T) {
 	})
 }
 
-// TestEndStreamsLeavesOtherRequestsAlone checks a request in progress and a new
-// one.
+// TestEndStreamsLeavesOtherRequestsAlone checks that EndStreams affects neither a
+// request in progress nor a new request if these are not notification streams.
 func TestEndStreamsLeavesOtherRequestsAlone(t *testing.T) {
 	script := func(_ int, c net.Conn, r *bufio.Reader) {
 		for {

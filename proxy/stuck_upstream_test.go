@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// While a body is being sent, net/http does not notice that the client has
-// left. Nevertheless an upstream that stops reading the body must not block the
-// request for ever.
+// TestUpstreamThatStopsReading checks that a request ends if the upstream stops
+// reading its body. While a body is being sent, net/http does not detect that the
+// client has left, so the proxy must end the request itself.
 func TestUpstreamThatStopsReading(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		name := "the client waits"
@@ -38,7 +38,7 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 					}
 				}
 				l.over(1, 10*time.Minute)
-				time.Sleep(time.Hour) // until the end of the test
+				time.Sleep(time.Hour) // longer than the test takes
 			})
 		})
 	}

@@ -40,7 +40,8 @@ type upstream struct {
 	*httptest.Server
 	mu       sync.Mutex
 	arrivals []arrival
-	// respond writes the response, by default of type text/xml; nil responds 200 with a small document.
+	// respond writes the response. Its Content-Type is text/xml unless respond changes
+	// it. nil: the response is 200 with a small document.
 	respond func(w http.ResponseWriter, r *http.Request)
 }
 
@@ -67,7 +68,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Unlock()
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	if u.respond != nil {
-		copied := *r // net/http must get back its own body
+		copied := *r // a copy, because net/http requires that its request keeps its own body
 		copied.Body = &recorder{r.Body, u, at}
 		u.respond(w, &copied)
 		return
@@ -142,14 +143,14 @@ type testConfig struct {
 	adjust  func(*proxy.Config)
 }
 
-// A server is the HTTP server in front of a Handler.
+// A server is the HTTP server that calls a Handler.
 type server interface {
 	Serve(net.Listener) error
 	Close() error
 }
 
-// underNetHTTP says which server tests use: the product's, or net/http's, in which
-// other programs run a Handler.
+// underNetHTTP says which HTTP server tests use. The default is the product's own
+// server. Other programs may run a Handler in net/http's server.
 var underNetHTTP = flag.Bool("net-http", false, "run the tests under net/http's server")
 
 func newServer(handler *proxy.Handler) server {
@@ -253,10 +254,10 @@ func (r *testProxy) do(t testing.TB, req *http.Request) (*http.Response, string)
 	return resp, string(text)
 }
 
-// open returns the policy without a list.
+// open returns a policy without an allow-list.
 func open(t testing.TB) *policy.Policy { return mustPolicy(t, policy.Config{}) }
 
-// only returns the policy with a list.
+// only returns a policy with this allow-list.
 func only(t testing.TB, list string) *policy.Policy {
 	return mustPolicy(t, policy.Config{Allowed: patterns(t, list)})
 }
@@ -279,20 +280,22 @@ func mustPolicy(t testing.TB, c policy.Config) *policy.Policy {
 	return p
 }
 
-// envelope returns a request for a mailbox, or for none if it is "".
+// envelope returns a SOAP request that impersonates mailbox. If mailbox is "", the
+// request impersonates none.
 func envelope(mailbox, operation string) []byte { return []byte(ewstest.Envelope(mailbox, operation)) }
 
 const getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>` +
 	`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// createItem returns a CreateItem operation of about n bytes. Its message has one
+// createItem returns a CreateItem operation of about n bytes. Its MIME message has one
 // header field, a Subject.
 func createItem(n int) string {
 	return `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:MimeContent>` + "U3ViamVjdDogeHkNCg0K" +
 		strings.Repeat("QUJDREVG", n/8) + `</t:MimeContent></t:Message></m:Items></m:CreateItem>`
 }
 
-// targetsConfig returns a list with the scope that also checks references.
+// targetsConfig returns the configuration of a policy with an allow-list and the scope
+// targets, which also checks references.
 func targetsConfig(t testing.TB) policy.Config {
 	return policy.Config{Allowed: patterns(t, "alice@contoso.com"), Targets: true}
 }

@@ -15,8 +15,8 @@ import (
 	lean "hmaproxy/internal/upstream"
 )
 
-// A transport is that of internal/upstream, which the product uses, or
-// http.Transport, which it uses behind a corporate proxy.
+// A transport is one of the two transports that the product uses: the one of
+// internal/upstream, or http.Transport behind a corporate proxy.
 type transport interface {
 	http.RoundTripper
 	CloseIdleConnections()
@@ -25,8 +25,8 @@ type transport interface {
 // A dial opens a connection, as in package net.
 type dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// newTransport returns internal/upstream's transport to a server with
-// httptest's certificate.
+// newTransport returns internal/upstream's transport to a server whose certificate
+// root has issued.
 func newTransport(t testing.TB, host, address string, root *x509.Certificate, open dial) transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
@@ -42,14 +42,15 @@ func newTransport(t testing.TB, host, address string, root *x509.Certificate, op
 	return made
 }
 
-// identity is httptest's certificate.
+// identity returns the certificate of httptest's TLS servers.
 var identity = sync.OnceValue(func() tls.Certificate {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
 	return s.TLS.Certificates[0]
 })
 
-// lean returns internal/upstream's transport to a script, with TLS in between.
+// lean returns internal/upstream's transport, connected by TLS to an upstream that
+// follows the script.
 func (l *scripted) lean(upstream script) transport {
 	server := &tls.Config{Certificates: []tls.Certificate{identity()}}
 	root, err := x509.ParseCertificate(identity().Certificate[0])

@@ -24,8 +24,8 @@ type sendError struct {
 func (e sendError) NotSent() bool { return e.notSent }
 func (e sendError) Unwrap() error { return e.error }
 
-// TestUnreachable checks that clients are asked to retry only requests that cannot
-// have reached Exchange.
+// TestUnreachable checks that a response asks the client to retry only if the request
+// cannot have reached Exchange.
 func TestUnreachable(t *testing.T) {
 	system := func(op string, err error) error {
 		return fmt.Errorf("upstream: %w", &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, err)})
@@ -55,8 +55,9 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestFailedHandshakeIsUnreachable: http.Transport's errors do not say that the
-// connection failed before the request was sent.
+// TestFailedHandshakeIsUnreachable checks that errors of a TLS handshake count as
+// unreachable. http.Transport's errors do not say that the connection failed before
+// the request was sent.
 func TestFailedHandshakeIsUnreachable(t *testing.T) {
 	for name, err := range map[string]error{
 		"an alert":                      &net.OpError{Op: "remote error", Err: tls.AlertError(40)},
