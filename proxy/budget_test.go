@@ -53,7 +53,7 @@ func TestBudgetCountsEverythingThatIsBuffered(t *testing.T) {
 }
 
 // TestManyUploadsStayWithinTheBudget checks that concurrent uploads stay within the
-// budget. Each succeeds or gets a fault that says that the proxy is busy.
+// budget. Each upload succeeds or gets a fault that says that the proxy is busy.
 func TestManyUploadsStayWithinTheBudget(t *testing.T) {
 	const budget, uploads = 1 << 20, 40
 	withScriptAnd(t, func(c *proxy.Config) { c.BufferBudget = budget }, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {

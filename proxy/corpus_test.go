@@ -318,7 +318,8 @@ for name, text in docs.items():
 json.dump(out, sys.stdout)
 `
 
-// secondOpinion reads the forwarded envelopes with another parser.
+// secondOpinion checks with a second XML parser, expat, which identities the forwarded
+// envelopes impersonate.
 func secondOpinion(t *testing.T, forwarded map[string][]byte) {
 	t.Helper()
 	python, err := exec.LookPath("python3")

@@ -10,8 +10,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// newDefaultTransport returns the transport of NewTransport, changed to trust
-// the test server of r.
+// newDefaultTransport returns the transport of NewTransport, changed to trust the
+// certificate of u.
 func newDefaultTransport(u *upstream) *http.Transport {
 	transport := proxy.NewTransport()
 	transport.TLSClientConfig.RootCAs = x509.NewCertPool()

@@ -77,7 +77,7 @@ func clientRules() (rules []rule) {
 		rule{name: "Client/valid credentials that cannot be checked", request: post(valid, good), config: uncheckable, all: unchecked},
 		rule{name: "Client/wrong credentials that cannot be checked", request: post(valid, "Authorization: "+basic(clientUser, "wrong")), config: uncheckable, all: unchecked},
 
-		// the client's own policy applies, not that of others
+		// the client's own policy applies, not the policy of other clients
 		rule{name: "Client/mailbox that the client's own policy lacks", request: post(valid), config: ownPolicy("bob@contoso.com"),
 			list: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers(), open: faulted("ErrorImpersonateUserDenied", "mailbox-not-allowed").withUsers()},
 		rule{name: "Client/mailbox that the client's own policy has", request: post(valid), config: ownPolicy("alice@contoso.com"),

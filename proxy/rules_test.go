@@ -162,7 +162,7 @@ const (
 	configuredURL = "https://mail.contoso.com/Published/Exchange.asmx"
 )
 
-// try sends the request in a bubble of simulated time.
+// try runs the rule in one setup. It must run in a synctest bubble.
 func (r rule) try(t *testing.T, s setup) *result {
 	p := newRuleProxy(t, r, s)
 	defer p.close()
@@ -536,7 +536,7 @@ func (s *sent) value(name string) string {
 	return strings.Join(s.values(name), " | ")
 }
 
-// A response is a response of the double of Exchange.
+// A response says what the double of Exchange sends, and when.
 type response struct {
 	raw    string // head and body
 	early  bool   // sent before the body was read, even if the client waits for 100 Continue
@@ -547,7 +547,7 @@ type response struct {
 	pause time.Duration
 }
 
-// soapResponse is a response of Exchange with a SOAP document.
+// soapResponse returns a response with a SOAP document.
 func soapResponse(status int, body string, header ...string) response {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
@@ -561,7 +561,7 @@ func soapResponse(status int, body string, header ...string) response {
 	return response{raw: b.String()}
 }
 
-// always is the same response to every attempt.
+// always returns a reply function that gives the same response to every attempt.
 func always(r response) func(int, *sent) response {
 	return func(int, *sent) response { return r }
 }

@@ -38,7 +38,7 @@ func TestUpstreamThatStopsReading(t *testing.T) {
 					}
 				}
 				l.over(1, 10*time.Minute)
-				time.Sleep(time.Hour) // longer than the test takes
+				time.Sleep(time.Hour) // let the script end
 			})
 		})
 	}
