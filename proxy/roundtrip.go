@@ -186,7 +186,9 @@ func (g *gate) refused(first, second int) bool {
 	case first != 0:
 		return first != second
 	}
-	return g.ignored.Load() || g.fresh.Load() // without a response: on an idle connection, the connection may have failed instead
+	// There was no response. If the connection was reused, it may have failed by
+	// itself, so only an ignored expectation counts.
+	return g.ignored.Load() || g.fresh.Load()
 }
 
 // attempt sends the request once. gate is nil for a body that is buffered.
