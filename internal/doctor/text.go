@@ -55,23 +55,26 @@ func (t *Text) Report(r Result) {
 	}
 }
 
-// hasCommand matches texts with a flag in them. Such a text is or holds a command
-// to copy, and a command that is broken into two lines would not work.
+// hasCommand matches texts that contain a flag, and therefore probably a command.
+// Such a text is not broken into lines, because a command in two lines would not
+// work when it is copied.
 var hasCommand = regexp.MustCompile(`(?:^|[\s(])--?[A-Za-z]`)
 
-// lines writes each text on a line, or several if it is long. The label stands
-// before the first text.
+// lines writes each text on one line, or on several lines if the text is long.
+// The label precedes the first text.
 func (t *Text) lines(label string, list []string) {
+	prefix := "    " + label
+	indent := strings.Repeat(" ", len(prefix))
 	for _, s := range list {
-		if s != "" {
-			indent := strings.Repeat(" ", len("    "+label))
-			if hasCommand.MatchString(s) {
-				fmt.Fprintf(t.w, "    %s%s\n", label, s)
-			} else {
-				io.WriteString(t.w, textwrap.Fill(s, "    "+label, indent+"  "))
-			}
-			label = indent[len("    "):]
+		switch {
+		case s == "":
+			continue
+		case hasCommand.MatchString(s):
+			io.WriteString(t.w, prefix+s+"\n")
+		default:
+			io.WriteString(t.w, textwrap.Fill(s, prefix, indent+"  "))
 		}
+		prefix = indent
 	}
 }
 
