@@ -26,8 +26,9 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// errorText returns what is printed for an error. On a terminal its lines are at
-// most 100 columns wide. A journal gets each line of the error as one record.
+// errorText returns the text to print for err. For a terminal, its lines are at
+// most 100 columns wide. Otherwise they are not broken, because a journal stores
+// each line as a separate record.
 func errorText(err error, terminal bool) string {
 	text := fmt.Sprintln("hmaproxy:", err)
 	if terminal {

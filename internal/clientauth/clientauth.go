@@ -96,10 +96,10 @@ func (a *Authenticator) Reload() (changed bool, err error) {
 }
 
 // widened returns the number, from 1, of the first user who can open every
-// mailbox after a reload and could not before; 0 if there is none. It is used
-// if there is no global allow-list. Such a user had patterns before, or is new
-// although all users had patterns. Errors contain the number instead of the
-// name, because /ready shows errors to any client.
+// mailbox after a reload and could not before; 0 if no user can. The caller has
+// no global allow-list. The user that is found had patterns before the reload, or
+// is new and all users had patterns before. Errors contain the number instead of
+// the name, because /ready shows errors to any client.
 func widened(before, after config.ClientUsers) int {
 	narrowed := make(map[string]bool, len(before))
 	for _, u := range before {

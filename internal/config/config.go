@@ -22,7 +22,7 @@ import (
 //	section  opens a section of the documentation
 //	form     what a value looks like, for the documentation and for errors
 //	desc     what the variable does
-//	absent   what is in effect if it is not set and has no envDefault
+//	absent   what applies if the variable is not set and the field has no envDefault
 //	min      the smallest permitted duration
 //
 // Every field is valid after [Load] returned no error. A pointer or string is
@@ -212,9 +212,9 @@ func (c *Config) Access() Access {
 	return AccessUnlimited
 }
 
-// NoListAlarm returns the text of the alarm that there is no allow-list. It
-// returns "" if there is an allow-list, or if the configuration says that every
-// mailbox is meant. The text is one line, for logs, /ready, the status page and
+// NoListAlarm returns the text of the alarm about a missing allow-list. It returns
+// "" if there is an allow-list, or if the configuration permits every mailbox
+// explicitly. The text is one line, for logs, /ready, the status page and
 // doctor.
 func (c *Config) NoListAlarm() string {
 	const meant = "set HMA_ALLOWED_MAILBOXES (to * where every mailbox is meant)"

@@ -15,7 +15,7 @@ type variable struct {
 	section  string // title of the section of the documentation that begins here, or ""
 	required bool
 	fallback string // default value, "" when there is none
-	absent   string // text that says what is in effect if the variable is not set and fallback is ""
+	absent   string // text about the effect of leaving the variable unset, for a variable without fallback
 	form     string
 	desc     string
 	min      time.Duration

@@ -16,9 +16,8 @@ import (
 	"hmaproxy/internal/httpclient"
 )
 
-// connect makes one GET request without a token. If there is no response, it
-// makes further requests that help to find the cause. header is added to the
-// request.
+// connect makes one GET request with the given headers and without a token. If
+// the request gets no response, connect makes further requests to find the cause.
 func (s *session) connect(ctx context.Context, t target, header http.Header) connection {
 	c := s.try(ctx, t, header, nil)
 	if c.err != nil {

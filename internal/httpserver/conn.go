@@ -315,9 +315,10 @@ func (c *conn) refuseBusy() {
 	}
 }
 
-// refuse responds to a request that is not served. A *refusal determines the
-// status of the response; after a busy error, refuseBusy responds. After other
-// errors there is no response, because the client has left.
+// refuse responds to a request that is not served because of err. If err is a
+// *refusal, it contains the status of the response. If err is a busy error,
+// refuseBusy writes the response. After any other error refuse writes no response,
+// because the client has left.
 func (c *conn) refuse(err error) {
 	c.in.drop() // free the memory of a large incomplete head before the response is written
 	if isBusy(err) {

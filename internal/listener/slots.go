@@ -102,11 +102,11 @@ func (s *slots) acquire(closed <-chan struct{}) decision {
 	}
 }
 
-// try takes a free slot. If there is none, it returns a connection for which the
-// caller must act before it calls try again: it closes idle, or it evicts
-// waiting, which has lost its slot. If there is no such connection, try returns
-// undecided. After maxSlotWait it returns refused, unless extra has reached
-// limit.
+// try takes a free slot. If no slot is free, it returns a connection on which the
+// caller must act before it calls try again: the caller closes idle, or evicts
+// waiting, whose slot try has taken away. If no connection can be closed or
+// evicted, try returns undecided. After maxSlotWait it returns refused, unless
+// extra has reached limit.
 func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

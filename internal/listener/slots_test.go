@@ -110,8 +110,8 @@ func TestLongestIdleConnectionGivesItsSlot(t *testing.T) {
 }
 
 // TestSilentConnectionGivesItsSlot checks that a connection without a request
-// loses its slot to a new connection. It is then closed, unless its first request
-// arrives soon. That request gets the response that there is no room.
+// loses its slot to a new connection. The silent connection is then closed. If its
+// first bytes arrive before that, it gets a response with status 500.
 func TestSilentConnectionGivesItsSlot(t *testing.T) {
 	for name, want := range map[string]int{"silent": 0, "late": 500} {
 		t.Run(name, func(t *testing.T) {

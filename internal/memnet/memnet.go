@@ -41,8 +41,8 @@ func (n *Network) Listen(_ context.Context, network, address string) (net.Listen
 	return l, nil
 }
 
-// DialContext connects to the listener at address. It returns ECONNREFUSED if
-// there is no listener or the listener is closed.
+// DialContext connects to the listener at address. It returns ECONNREFUSED if the
+// address has no listener, or if its listener is closed.
 func (n *Network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	n.mu.Lock()
 	l := n.listeners[address]

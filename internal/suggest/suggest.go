@@ -1,6 +1,7 @@
-// Package suggest makes an allow-list from counted traffic: the list with which
-// enforce mode would allow the same traffic. It proposes only what was used and
-// succeeded, no wildcards, and no operation that is refused by default.
+// Package suggest makes an allow-list from counted traffic. With this list, enforce
+// mode would allow the same traffic. The package proposes only mailboxes and
+// operations of requests that succeeded. It proposes no wildcards, and no operation
+// that is refused by default.
 package suggest
 
 import (
