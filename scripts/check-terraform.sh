@@ -41,9 +41,9 @@ terraform validate -no-color
 
 mkdir "$scratch/bin" "$scratch/tenant"
 ln -s "$OLDPWD/testdata/az" "$scratch/bin/az"
-echo 'https://outlook.office365.com/' >"$scratch/tenant/names"
+printf '%s\n' 00000002-0000-0ff1-ce00-000000000000 https://outlook.office365.com/ >"$scratch/tenant/names"
 export AZ_STATE=$scratch/tenant PATH=$scratch/bin:$PATH
 terraform test -no-color
-grep -qF '["https://outlook.office365.com/","https://mail.contoso.com"]' "$scratch/tenant/names.json" ||
+grep -qF '["00000002-0000-0ff1-ce00-000000000000","https://outlook.office365.com/","https://mail.contoso.com"]' "$scratch/tenant/names.json" ||
     { echo "check-terraform.sh: the name was not added to the others" >&2; exit 1; }
 [[ $(wc -l <"$scratch/tenant/changes") -eq 1 ]] || { echo "check-terraform.sh: apply or destroy changed more than the name" >&2; exit 1; }
