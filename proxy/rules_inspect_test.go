@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"hmaproxy/internal/ewstest"
 )
 
 const (
@@ -18,9 +20,9 @@ const impersonation = `<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>
 // headed returns an envelope with these header blocks.
 func headed(blocks ...string) []byte { return enveloped(strings.Join(blocks, ""), getFolder) }
 
+// enveloped returns an envelope without an XML declaration.
 func enveloped(header, body string) []byte {
-	return []byte(`<soap:Envelope xmlns:soap="` + soap11 + `" xmlns:t="` + types + `" xmlns:m="` + msgs + `">` +
-		`<soap:Header>` + header + `</soap:Header><soap:Body>` + body + `</soap:Body></soap:Envelope>`)
+	return []byte(strings.TrimPrefix(ewstest.Document(header, body), ewstest.Declaration))
 }
 
 // inspectRules are the rules of the section Inspect.
@@ -32,7 +34,7 @@ func inspectRules() (rules []rule) {
 		}
 		return []byte(strings.Replace(text, old, new, 1))
 	}
-	const declaration = `<?xml version="1.0" encoding="utf-8"?>`
+	const declaration = ewstest.Declaration
 	accepted := map[string][]byte{
 		"no declaration":                     []byte(text),
 		"declaration":                        []byte(declaration + text),

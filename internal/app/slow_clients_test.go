@@ -92,13 +92,9 @@ func TestHalfAnHourOfNotifications(t *testing.T) {
 		h := startTestProduct(t, "HMA_ALLOWED_MAILBOXES=alice@contoso.com")
 		defer h.close()
 		time.Sleep(time.Second)
-		const ns = "http://schemas.microsoft.com/exchange/services/2006/"
 		call := func(operation string) *http.Response {
 			t.Helper()
-			resp, err := h.client.Post("http://"+h.clients+"/EWS/Exchange.asmx", "text/xml", strings.NewReader(
-				`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="`+ns+`types" xmlns:m="`+ns+`messages"><s:Header>`+
-					`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>alice@contoso.com</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`+
-					`</s:Header><s:Body>`+operation+`</s:Body></s:Envelope>`))
+			resp, err := h.client.Post("http://"+h.clients+"/EWS/Exchange.asmx", "text/xml", strings.NewReader(envelopeWith(operation)))
 			if err != nil || resp.StatusCode != http.StatusOK {
 				t.Fatalf("got %v, %v", resp, err)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 func TestGetFolderWithTokenOfTheCertificate(t *testing.T) {
@@ -20,7 +21,7 @@ func TestGetFolderWithTokenOfTheCertificate(t *testing.T) {
 	if hop.Operation != "GetFolder" || hop.Mailbox != "alice@contoso.com" || hop.MailboxSeen != "alice@contoso.com" || !hop.Complete || !hop.Executed || hop.Status != http.StatusOK {
 		t.Errorf("hop: %+v", hop)
 	}
-	if want := emulator.BodySHA256([]byte(sent), "s"); hop.BodySHA256 != want || want == "" {
+	if want := emulator.BodySHA256([]byte(sent), "soap"); hop.BodySHA256 != want || want == "" {
 		t.Errorf("body hash %q, want %q", hop.BodySHA256, want)
 	}
 	if got := hop.Header.Get("Authorization"); got != "Bearer "+x.token {
@@ -122,23 +123,23 @@ func TestExchangeImpersonation(t *testing.T) {
 	}
 	const smtp, upn = `<t:PrimarySmtpAddress>alice@contoso.com</t:PrimarySmtpAddress>`, `<t:PrincipalName>bob@contoso.com</t:PrincipalName>`
 	for name, c := range map[string]struct{ header, fault, mailbox, seen string }{
-		"primary address":          {header: impersonate("PrimarySmtpAddress", "Dora@contoso.com"), mailbox: "Dora@contoso.com"},
-		"blanks around":            {header: impersonate("SmtpAddress", " dora@contoso.com\n"), mailbox: "dora@contoso.com"},
-		"alias":                    {header: impersonate("SmtpAddress", "sales@contoso.com"), mailbox: "sales@contoso.com"},
-		"alias as primary":         {header: impersonate("PrimarySmtpAddress", "sales@contoso.com"), fault: "ErrorNonPrimarySmtpAddress", mailbox: "sales@contoso.com"},
-		"principal name":           {header: impersonate("PrincipalName", "d@contoso.local"), mailbox: "d@contoso.local"},
-		"SID":                      {header: impersonate("SID", dora.SID), mailbox: dora.SID},
-		"GUID":                     {header: impersonate("SmtpAddress", dora.GUID+"@contoso.com"), mailbox: dora.GUID + "@contoso.com"},
-		"encapsulated":             {header: impersonate("SmtpAddress", "IMCEASMTP-dora+40contoso+2Ecom@fabrikam.com"), mailbox: "IMCEASMTP-dora+40contoso+2Ecom@fabrikam.com"},
-		"text around a comment":    {header: impersonate("SmtpAddress", "dora@<!-- -->contoso.com"), mailbox: "dora@contoso.com"},
+		"primary address":          {header: ewstest.Impersonation("PrimarySmtpAddress", "Dora@contoso.com"), mailbox: "Dora@contoso.com"},
+		"blanks around":            {header: ewstest.Impersonation("SmtpAddress", " dora@contoso.com\n"), mailbox: "dora@contoso.com"},
+		"alias":                    {header: ewstest.Impersonation("SmtpAddress", "sales@contoso.com"), mailbox: "sales@contoso.com"},
+		"alias as primary":         {header: ewstest.Impersonation("PrimarySmtpAddress", "sales@contoso.com"), fault: "ErrorNonPrimarySmtpAddress", mailbox: "sales@contoso.com"},
+		"principal name":           {header: ewstest.Impersonation("PrincipalName", "d@contoso.local"), mailbox: "d@contoso.local"},
+		"SID":                      {header: ewstest.Impersonation("SID", dora.SID), mailbox: dora.SID},
+		"GUID":                     {header: ewstest.Impersonation("SmtpAddress", dora.GUID+"@contoso.com"), mailbox: dora.GUID + "@contoso.com"},
+		"encapsulated":             {header: ewstest.Impersonation("SmtpAddress", "IMCEASMTP-dora+40contoso+2Ecom@fabrikam.com"), mailbox: "IMCEASMTP-dora+40contoso+2Ecom@fabrikam.com"},
+		"text around a comment":    {header: ewstest.Impersonation("SmtpAddress", "dora@<!-- -->contoso.com"), mailbox: "dora@contoso.com"},
 		"two children":             {header: two(smtp, upn), mailbox: "bob@contoso.com", seen: "alice@contoso.com"},
 		"two children, one empty":  {header: two(`<t:PrincipalName/>`, smtp), mailbox: "alice@contoso.com"},
 		"no identity":              {fault: "ErrorInvalidExchangeImpersonationHeaderData"},
-		"empty":                    {header: impersonate("SmtpAddress", ""), fault: "ErrorInvalidExchangeImpersonationHeaderData"},
-		"unknown mailbox":          {header: impersonate("SmtpAddress", "x@contoso.com"), fault: "ErrorNonExistentMailbox", mailbox: "x@contoso.com"},
+		"empty":                    {header: ewstest.Impersonation("SmtpAddress", ""), fault: "ErrorInvalidExchangeImpersonationHeaderData"},
+		"unknown mailbox":          {header: ewstest.Impersonation("SmtpAddress", "x@contoso.com"), fault: "ErrorNonExistentMailbox", mailbox: "x@contoso.com"},
 		"twice":                    {header: asAlice + asAlice, fault: "ErrorDuplicateSOAPHeader", mailbox: "alice@contoso.com"},
 		"two modes of access":      {header: asAlice + `<t:SerializedSecurityContext/>`, fault: "ErrorMoreThanOneAccessModeSpecified", mailbox: "alice@contoso.com"},
-		"not understood":           {header: asAlice + `<u:x xmlns:u="urn:u" s:mustUnderstand="1"/>`, fault: "ErrorInvalidRequest", mailbox: "alice@contoso.com"},
+		"not understood":           {header: asAlice + `<u:x xmlns:u="urn:u" soap:mustUnderstand="1"/>`, fault: "ErrorInvalidRequest", mailbox: "alice@contoso.com"},
 		"in a namespace of no use": {header: strings.ReplaceAll(strings.ReplaceAll(asAlice, "t:", "m:"), "m:m:", "m:"), fault: "ErrorInvalidExchangeImpersonationHeaderData", seen: "alice@contoso.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,16 +166,16 @@ func TestExchangeReadsXMLAsDotNetDoes(t *testing.T) {
 		status   int
 	}{
 		"byte order mark":      {"\ufeff" + good, 200},
-		"comment before":       {strings.Replace(good, "<s:Envelope", "<!-- hello --><s:Envelope", 1), 200},
+		"comment before":       {strings.Replace(good, "<soap:Envelope", "<!-- hello --><soap:Envelope", 1), 200},
 		"self-closing Body":    {soapEnvelope(asAlice, ""), 500},
-		"document type":        {strings.Replace(good, "<s:Envelope", "<!DOCTYPE x><s:Envelope", 1), 500},
-		"instruction":          {strings.Replace(good, "<s:Body", "<?x y?><s:Body", 1), 500},
+		"document type":        {strings.Replace(good, "<soap:Envelope", "<!DOCTYPE x><soap:Envelope", 1), 500},
+		"instruction":          {strings.Replace(good, "<soap:Body", "<?x y?><soap:Body", 1), 500},
 		"prefix undeclared":    {strings.Replace(good, getInbox, "<q:GetFolder/>", 1), 500},
 		"prefix deep inside":   {strings.Replace(good, "<m:FolderIds>", "<q:x/><m:FolderIds>", 1), 500},
 		"attribute repeated":   {strings.Replace(good, `Id="inbox"`, `Id="inbox" Id="inbox"`, 1), 500},
 		"not XML":              {"hello", 500},
 		"SOAP 1.2":             {strings.ReplaceAll(good, "http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"), 500},
-		"head beyond 160 KiB":  {strings.Replace(good, "<s:Body", "<!--"+strings.Repeat("x", 160<<10)+"--><s:Body", 1), 500},
+		"head beyond 160 KiB":  {strings.Replace(good, "<soap:Body", "<!--"+strings.Repeat("x", 160<<10)+"--><soap:Body", 1), 500},
 		"unknown operation":    {soapEnvelope(asAlice, "<m:Frobnicate/>"), 500},
 		"operation of no name": {soapEnvelope(asAlice, "<GetFolder/>"), 500},
 	} {
@@ -189,7 +190,7 @@ func TestExchangeReadsXMLAsDotNetDoes(t *testing.T) {
 
 func TestExchangeRunsAnOperationBeforeTheRestOfTheDocument(t *testing.T) {
 	x := newEWS(t, emulator.Config{})
-	document, _, _ := strings.Cut(soapEnvelope(asAlice, createDraft), "</s:Body>")
+	document, _, _ := strings.Cut(soapEnvelope(asAlice, createDraft), "</soap:Body>")
 	x.do(x.request(document + "<broken"))
 	if n := x.e.Exchange().Executed("CreateItem"); n != 1 {
 		t.Errorf("CreateItem ran %d times", n)

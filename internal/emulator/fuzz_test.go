@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // FuzzExchange checks that Exchange responds to any document with well-formed XML,
@@ -23,7 +24,7 @@ func FuzzExchange(f *testing.F) {
 		soapEnvelope(asAlice, getInbox),
 		soapEnvelope(asAlice, createDraft),
 		soapEnvelope("", subscribe),
-		soapEnvelope(impersonate("SmtpAddress", "IMCEASMTP-a+40b+2"), getInbox),
+		soapEnvelope(ewstest.Impersonation("SmtpAddress", "IMCEASMTP-a+40b+2"), getInbox),
 		`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>`,
 		`<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><!-- --><Body a="<"><![CDATA[>]]></Body>`,
 	} {

@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // The tests of this package share a certificate key and an Entra key, because
@@ -203,15 +203,10 @@ func claimsOf(t testing.TB, token string) map[string]any {
 
 // soapEnvelope returns a request as client libraries write it.
 func soapEnvelope(header, operation string) string {
-	return `<?xml version="1.0" encoding="utf-8"?>
-<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types" xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>` + header + `</s:Header><s:Body>` + operation + `</s:Body></s:Envelope>`
+	return ewstest.Document(ewstest.ServerVersion+header, operation)
 }
 
-func impersonate(form, value string) string {
-	return fmt.Sprintf(`<t:ExchangeImpersonation><t:ConnectingSID><t:%s>%s</t:%[1]s></t:ConnectingSID></t:ExchangeImpersonation>`, form, value)
-}
-
-var asAlice = impersonate("PrimarySmtpAddress", "alice@contoso.com")
+var asAlice = ewstest.Impersonation("PrimarySmtpAddress", "alice@contoso.com")
 
 const getInbox = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 const createDraft = `<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>a &lt; b</t:Subject><t:Body BodyType="Text">text</t:Body></t:Message></m:Items></m:CreateItem>`
@@ -77,7 +78,7 @@ func TestFoldersOfOtherMailboxesAreDenied(t *testing.T) {
 		t.Errorf("with permission: %s", got)
 	}
 	folder := between(t, got, `<t:FolderId Id="`, `"`)
-	_, body := x.do(x.request(soapEnvelope(impersonate("SmtpAddress", "bob@contoso.com"), `<m:GetFolder><m:FolderIds><t:FolderId Id="`+folder+`"/></m:FolderIds></m:GetFolder>`)))
+	_, body := x.do(x.request(soapEnvelope(ewstest.Impersonation("SmtpAddress", "bob@contoso.com"), `<m:GetFolder><m:FolderIds><t:FolderId Id="`+folder+`"/></m:FolderIds></m:GetFolder>`)))
 	if !strings.Contains(body, "ErrorAccessDenied") {
 		t.Errorf("another mailbox's item identifier: %s", body)
 	}

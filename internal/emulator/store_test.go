@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // save creates an item in the inbox and returns its identifier.
@@ -85,7 +86,7 @@ func TestAttachmentsAreCreatedAndDeleted(t *testing.T) {
 	if got := x.call(getWith(item, `<t:BaseShape>Default</t:BaseShape>`)); !strings.Contains(got, "<t:HasAttachments>true<") || !strings.Contains(got, id) {
 		t.Errorf("the item does not list it: %s", got)
 	}
-	_, body := x.do(x.request(soapEnvelope(impersonate("SmtpAddress", "bob@contoso.com"), get)))
+	_, body := x.do(x.request(soapEnvelope(ewstest.Impersonation("SmtpAddress", "bob@contoso.com"), get)))
 	if !strings.Contains(body, "ErrorAccessDenied") {
 		t.Errorf("read by another mailbox: %.300s", body)
 	}

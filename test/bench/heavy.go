@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"hmaproxy/internal/ewstest"
 )
 
 // bulkBytes is the payload size of a large body.
@@ -87,9 +89,5 @@ func (letters) Read(p []byte) (int, error) {
 
 // asking returns a request for an operation other than GetFolder.
 func asking(operation string) message {
-	body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
-		` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><s:Header><t:RequestServerVersion Version="Exchange2013_SP1"/><t:ExchangeImpersonation><t:ConnectingSID>` +
-		`<t:SmtpAddress>` + alice + `</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation></s:Header><s:Body>` +
-		operation + `</s:Body></s:Envelope>`
-	return message{body, alice, password}
+	return message{ewstest.Envelope(alice, operation), alice, password}
 }

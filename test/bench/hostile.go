@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"hmaproxy/internal/ewstest"
 )
 
 // A hostileRequest must not reach Exchange with the token: Exchange might act for
@@ -22,22 +24,15 @@ type hostileRequest struct {
 // Parts of documents. Letters before a colon are prefixes that the envelope
 // declares.
 const (
-	types        = "http://schemas.microsoft.com/exchange/services/2006/types"
-	messages     = "http://schemas.microsoft.com/exchange/services/2006/messages"
-	envelope11   = "http://schemas.xmlsoap.org/soap/envelope/"
-	declarations = `xmlns:soap="` + envelope11 + `" xmlns:t="` + types + `" xmlns:m="` + messages + `"`
-	getFolder    = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
+	soap11    = "http://schemas.xmlsoap.org/soap/envelope/"
+	types     = "http://schemas.microsoft.com/exchange/services/2006/types"
+	getFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 )
 
 var (
-	forAlice = impersonating(`<t:SmtpAddress>` + alice + `</t:SmtpAddress>`)
-	forCEO   = impersonating(`<t:SmtpAddress>` + foreign + `</t:SmtpAddress>`)
+	forAlice = ewstest.Impersonation("SmtpAddress", alice)
+	forCEO   = ewstest.Impersonation("SmtpAddress", foreign)
 )
-
-// document returns an envelope with the given header and operation.
-func document(header, operation string) string {
-	return `<?xml version="1.0" encoding="utf-8"?><soap:Envelope ` + declarations + `><soap:Header>` + header + `</soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
-}
 
 // impersonating returns a header block that names a mailbox with the given
 // content of ConnectingSID.
@@ -48,21 +43,21 @@ func impersonating(content string) string {
 // hostileRequests returns the requests that are sent to every inspecting peer.
 func hostileRequests() []hostileRequest {
 	body := func(name, header string) hostileRequest {
-		return hostileRequest{name: name, body: document(header, getFolder)}
+		return hostileRequest{name: name, body: ewstest.Document(header, getFolder)}
 	}
 	operation := func(name, content string) hostileRequest {
-		return hostileRequest{name: name, body: document(forAlice, content)}
+		return hostileRequest{name: name, body: ewstest.Document(forAlice, content)}
 	}
 	raw := func(name, text string) hostileRequest { return hostileRequest{name: name, body: text} }
 	header := func(name, value string) hostileRequest {
-		return hostileRequest{name: "header " + name, body: document(forAlice, getFolder), header: http.Header{name: {value}}}
+		return hostileRequest{name: "header " + name, body: ewstest.Document(forAlice, getFolder), header: http.Header{name: {value}}}
 	}
-	plain := document(forCEO, getFolder)
+	plain := ewstest.Document(forCEO, getFolder)
 	decoy := `<t:ConnectingSID><t:SmtpAddress>` + alice + `</t:SmtpAddress></t:ConnectingSID>`
 	return []hostileRequest{
 		raw("another mailbox", plain),
-		raw("nobody", document("", getFolder)),
-		raw("no header", strings.Replace(document("", getFolder), "<soap:Header></soap:Header>", "", 1)),
+		raw("no mailbox", ewstest.Document("", getFolder)),
+		raw("no header", strings.Replace(ewstest.Document("", getFolder), "<soap:Header></soap:Header>", "", 1)),
 
 		// The allowed mailbox is at a place where a text search finds it but
 		// Exchange does not read it.
@@ -74,9 +69,9 @@ func hostileRequests() []hostileRequest {
 		raw("decoy in a processing instruction", strings.Replace(plain, "<soap:Envelope", "<?x "+decoy+"?><soap:Envelope", 1)),
 		raw("decoy after another header", strings.Replace(plain, "</soap:Header>", "</soap:Header><soap:Header>"+forAlice+"</soap:Header>", 1)),
 		raw("decoy before the header", strings.Replace(plain, "<soap:Header>", "<soap:Header>"+forAlice+"</soap:Header><soap:Header>", 1)),
-		raw("decoy in the body", document("", "<m:GetFolder>"+decoy+getFolder+"</m:GetFolder>")),
-		raw("header after the body", `<soap:Envelope `+declarations+`><soap:Body>`+getFolder+`</soap:Body><soap:Header>`+forAlice+`</soap:Header></soap:Envelope>`),
-		raw("envelope in the operation", document(forAlice, "<m:GetFolder>"+plain[strings.Index(plain, "<soap:Envelope"):]+"</m:GetFolder>")),
+		raw("decoy in the body", ewstest.Document("", "<m:GetFolder>"+decoy+getFolder+"</m:GetFolder>")),
+		raw("header after the body", `<soap:Envelope `+ewstest.Namespaces+`><soap:Body>`+getFolder+`</soap:Body><soap:Header>`+forAlice+`</soap:Header></soap:Envelope>`),
+		raw("envelope in the operation", ewstest.Document(forAlice, "<m:GetFolder>"+plain[strings.Index(plain, "<soap:Envelope"):]+"</m:GetFolder>")),
 
 		// The document names two mailboxes to impersonate.
 		body("two impersonations", forAlice+forCEO),
@@ -115,15 +110,15 @@ func hostileRequests() []hostileRequest {
 
 		// Documents in which two readers find different values.
 		raw("entity from a DOCTYPE", `<!DOCTYPE s [<!ENTITY a "`+foreign+`">]>`+strings.Replace(plain[strings.Index(plain, "<soap:Envelope"):], foreign, "&a;", 1)),
-		raw("DOCTYPE", `<!DOCTYPE s>`+document(forAlice, getFolder)[len(`<?xml version="1.0" encoding="utf-8"?>`):]),
-		raw("processing instruction", strings.Replace(document(forAlice, getFolder), "<soap:Envelope", "<?x y?><soap:Envelope", 1)),
-		raw("UTF-7", strings.Replace(document(forAlice, getFolder), `encoding="utf-8"`, `encoding="utf-7"`, 1)),
-		raw("SOAP 1.2", strings.Replace(document(forAlice, getFolder), envelope11, "http://www.w3.org/2003/05/soap-envelope", 1)),
-		raw("not closed", strings.TrimSuffix(document(forAlice, getFolder), "</soap:Envelope>")),
-		raw("text after the root", document(forAlice, getFolder)+"x"),
-		raw("a second document", document(forAlice, getFolder)+plain[strings.Index(plain, "<soap:Envelope"):]),
-		raw("bytes that are not UTF-8", strings.Replace(document(forAlice, getFolder), "IdOnly", "\xc0\xbc", 1)),
-		raw("an undeclared prefix", strings.Replace(document(forAlice, getFolder), "<m:FolderIds>", "<m:FolderIds><n:x/>", 1)),
+		raw("DOCTYPE", `<!DOCTYPE s>`+ewstest.Document(forAlice, getFolder)[len(ewstest.Declaration):]),
+		raw("processing instruction", strings.Replace(ewstest.Document(forAlice, getFolder), "<soap:Envelope", "<?x y?><soap:Envelope", 1)),
+		raw("UTF-7", strings.Replace(ewstest.Document(forAlice, getFolder), `encoding="utf-8"`, `encoding="utf-7"`, 1)),
+		raw("SOAP 1.2", strings.Replace(ewstest.Document(forAlice, getFolder), soap11, "http://www.w3.org/2003/05/soap-envelope", 1)),
+		raw("not closed", strings.TrimSuffix(ewstest.Document(forAlice, getFolder), "</soap:Envelope>")),
+		raw("text after the root", ewstest.Document(forAlice, getFolder)+"x"),
+		raw("a second document", ewstest.Document(forAlice, getFolder)+plain[strings.Index(plain, "<soap:Envelope"):]),
+		raw("bytes that are not UTF-8", strings.Replace(ewstest.Document(forAlice, getFolder), "IdOnly", "\xc0\xbc", 1)),
+		raw("an undeclared prefix", strings.Replace(ewstest.Document(forAlice, getFolder), "<m:FolderIds>", "<m:FolderIds><n:x/>", 1)),
 		body("behind much white space", forAlice+strings.Repeat(" ", 70<<10)+forCEO),
 
 		// Attacks outside the document.
@@ -134,10 +129,10 @@ func hostileRequests() []hostileRequest {
 		header("Sec-Fetch-Site", "cross-site"),
 		header("Content-Type", "text/plain"),
 		header("Content-Encoding", "gzip"),
-		{name: "Host of a rebound name", body: document(forAlice, getFolder), host: "evil.example"},
-		{name: "WS-Security endpoint", body: document(forAlice, getFolder), path: "/EWS/Exchange.asmx/wssecurity"},
-		{name: "path that climbs", body: document(forAlice, getFolder), path: "/EWS/%2e%2e/ecp/DDI/DDIService.svc"},
-		{name: "another service", body: document(forAlice, getFolder), path: "/EWS/UM2007Legacy.asmx"},
+		{name: "Host of a rebound name", body: ewstest.Document(forAlice, getFolder), host: "evil.example"},
+		{name: "WS-Security endpoint", body: ewstest.Document(forAlice, getFolder), path: "/EWS/Exchange.asmx/wssecurity"},
+		{name: "path that climbs", body: ewstest.Document(forAlice, getFolder), path: "/EWS/%2e%2e/ecp/DDI/DDIService.svc"},
+		{name: "another service", body: ewstest.Document(forAlice, getFolder), path: "/EWS/UM2007Legacy.asmx"},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hmaproxy/internal/emulator"
+	"hmaproxy/internal/ewstest"
 )
 
 // curl runs curl, whose options cover the variants of HTTP in scripts and old
@@ -162,11 +163,9 @@ func writeEnvelopes(dir string) error {
 }
 
 func envelope(mailbox, operation string) string {
+	header := ewstest.ServerVersion
 	if mailbox != "" {
-		mailbox = `<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>` + mailbox + `</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
+		header += ewstest.Impersonation("PrimarySmtpAddress", mailbox)
 	}
-	return `<?xml version="1.0" encoding="utf-8"?>` + "\n" +
-		`<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"` +
-		` xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><soap:Header><t:RequestServerVersion Version="Exchange2013_SP1"/>` +
-		mailbox + `</soap:Header><soap:Body>` + operation + `</soap:Body></soap:Envelope>`
+	return ewstest.Document(header, operation)
 }
