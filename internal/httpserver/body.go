@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// A body is the body of a request. Read may be called by any one goroutine
-// until the handler has returned.
+// A body is the body of a request. One goroutine at a time may call Read, until
+// the handler has returned.
 type body struct {
 	conn *conn
 	resp *response // the response that sends 100 Continue; nil: the client does not wait for it

@@ -2,10 +2,10 @@
 // http.Handler as net/http's server does. It has fewer features: no HTTP/2, no
 // hijacking, no interim responses except 100 Continue, no guessed Content-Type.
 //
-// Its grammar is a strict subset of net/http's. A request that it accepts,
-// http.ReadRequest accepts with the same method, target, header and body. It
-// refuses forms that real clients do not send: bare line feeds, repeated
-// lengths, transfer codings other than chunked.
+// Its grammar is a strict subset of net/http's. http.ReadRequest accepts every
+// request that this package accepts, with the same method, target, header and
+// body. The package refuses forms that real clients do not send: bare line
+// feeds, repeated lengths, transfer codings other than chunked.
 //
 // One goroutine serves a connection. It reads a head, calls the handler, writes
 // the response, and reads the next head. A second goroutine reads the connection
@@ -20,11 +20,11 @@ const (
 	readSize   = 4 << 10 // most requests fit, so one read suffices
 	writeSize  = 8 << 10 // most responses fit, so one write suffices
 	maxLines   = 4096    // header lines; handlers have lower bounds of their own
-	maxTrailer = 4000    // bytes of the trailer section, which is dropped; net/http accepts as much as fits into its buffer
+	maxTrailer = 4000    // bytes of the trailer section; net/http accepts as much as fits into its buffer
 	maxChunk   = 256     // bytes of the longest chunk-size line
 
 	watchDelay  = 100 * time.Millisecond // time until a connection is watched; most handlers return earlier
-	lingerTime  = 5 * time.Second        // time in which to read what a client still sends after a response that ends the connection
+	lingerTime  = 5 * time.Second        // time to read further bytes of a client after a response that ends the connection
 	refuseTime  = 10 * time.Second       // time for a client to read the refusal of its request
 	minAcceptIn = 5 * time.Millisecond   // time until the next try after Accept has failed; it doubles with each failure
 	maxAcceptIn = time.Second            // longest time until the next try

@@ -153,7 +153,8 @@ func knownMethod(method string) string {
 }
 
 // knownVersion returns a constant for the usual versions. A version that is a
-// part of the head would keep the memory of the whole head in use too.
+// part of the head would keep the memory of the whole head in use after the
+// request.
 func knownVersion(version string) string {
 	switch version {
 	case "HTTP/1.1":
@@ -220,7 +221,7 @@ func unfold(value, lines string) (whole, rest string, err error) {
 	return value, lines, nil
 }
 
-// parseTarget parses the target and finds the host that the request is for.
+// parseTarget parses the target and determines the host of the request.
 func (h *head) parseTarget() error {
 	var err error
 	switch authority := h.method == http.MethodConnect && !strings.HasPrefix(h.target, "/"); {
@@ -288,7 +289,8 @@ func (h *head) parseFraming() error {
 	return h.parseTrailer()
 }
 
-// parseTrailer checks and removes the Trailer header.
+// parseTrailer checks the Trailer header of a chunked request and moves its
+// names to h.trailer. The header of any other request stays unchanged.
 func (h *head) parseTrailer() error {
 	lines, found := h.header["Trailer"]
 	if !found {
@@ -332,7 +334,7 @@ func (h *head) parseConnection() error {
 	return nil
 }
 
-// parseLength parses a Content-Length: digits alone.
+// parseLength parses a Content-Length, which must consist of digits alone.
 func parseLength(s string) (int64, bool) {
 	if s == "" || len(s) > 18 {
 		return 0, false

@@ -75,8 +75,8 @@ func (r *response) writeContinue() error {
 	return err
 }
 
-// WriteHeader begins the response. Only the first call has an effect. The status
-// must be a final one.
+// WriteHeader begins the response. Only the first call has an effect. It panics
+// if the status is not final.
 func (r *response) WriteHeader(status int) {
 	if r.status != 0 {
 		return
