@@ -99,7 +99,7 @@ func (a *attempt) limitLateResponse() {
 }
 
 // ErrResponseTimeout means that the server did not respond in time to a request
-// that was sent completely. It may have processed the request.
+// that was sent completely. The server may have processed the request.
 var ErrResponseTimeout error = timeoutError("no response in time; the request may have been executed")
 
 // newError returns the error of an attempt that failed while sending, receiving
@@ -179,8 +179,8 @@ func isInterim(status int) bool {
 	return 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
 }
 
-// handleInterim handles an interim response. readLimit applies to all heads of
-// an attempt together.
+// handleInterim handles an interim response. It does not reset readLimit, which
+// applies to all heads of an attempt together.
 func (a *attempt) handleInterim(resp *http.Response) error {
 	trace := a.msg.trace
 	if resp.StatusCode == http.StatusContinue && a.msg.expect {

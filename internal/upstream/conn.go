@@ -16,7 +16,7 @@ import (
 // A conn is a connection to the server. At most one attempt uses it at a time.
 type conn struct {
 	config    *Config
-	transport *Transport // the attempt that uses the connection; nil until it is connected
+	transport *Transport // the Transport that the connection belongs to; nil until the connection is open
 	tcp       net.Conn   // connection that Config.Dial returned
 	wire      *wire
 	tls       *tls.Conn
@@ -34,8 +34,9 @@ type conn struct {
 }
 
 // readBufferSize is the size of a connection's read buffer, which holds a
-// response's head and the sizes of chunks. TLS has its own buffer below, so a
-// larger one would not save system calls. Each of thousands of streams has one.
+// response's head and the sizes of chunks. A larger buffer would not save
+// system calls, because TLS has its own buffer below. It would cost memory,
+// because there may be thousands of streams.
 const readBufferSize = 1 << 10
 
 // newConn returns a connection before its TLS handshake. through is tcp itself
@@ -61,7 +62,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// record keeps a copy of already and of everything that is read from now on.
+// record begins to keep a copy of the bytes that are read. already contains the
+// first of these bytes, which were read before the call.
 func (c *conn) record(already []byte) {
 	c.recording = true
 	c.recorded = append([]byte(nil), already...)
@@ -104,9 +106,9 @@ func (c *conn) usable() bool {
 	if c.idleReader != nil {
 		return c.stopIdleReader()
 	}
-	// Look for data through TLS: it may have buffered bytes after the last
-	// response, and bytes on the socket may belong to a TLS message without
-	// data.
+	// Look for data through TLS, for two reasons. TLS may have buffered bytes
+	// after the last response. Bytes on the socket may belong to a TLS message
+	// without data.
 	c.wire.probe = c.probe
 	_, err := c.br.Peek(1)
 	c.wire.probe = nil
@@ -126,7 +128,8 @@ func (c *conn) startIdleReader() {
 	}()
 }
 
-// stopIdleReader reports whether the idle connection received nothing.
+// stopIdleReader ends the read of an idle connection. It reports whether the
+// connection received nothing.
 func (c *conn) stopIdleReader() bool {
 	c.deadline = time.Time{}
 	_ = c.wire.SetReadDeadline(time.Unix(1, 0))

@@ -16,8 +16,8 @@ type connector struct {
 }
 
 // connect opens a connection in another goroutine, because a TLS handshake
-// makes the stack grow. The stack of the caller's goroutine stays that large
-// for as long as its response lasts.
+// makes the stack grow. Otherwise the stack of the caller's goroutine would
+// stay large for as long as its response lasts.
 func (d *connector) connect(ctx context.Context) (*conn, error) {
 	type result struct {
 		c   *conn
@@ -77,7 +77,7 @@ func (d *connector) open(ctx context.Context) (*conn, error) {
 }
 
 // openWith dials, opens a tunnel through the corporate proxy if there is one,
-// and performs the TLS handshake. timeout bounds all but the dialling.
+// and performs the TLS handshake. timeout bounds everything except dialling.
 func (d *connector) openWith(ctx context.Context, config *tls.Config, timeout time.Duration) (*conn, error) {
 	raw, err := d.config.Dial(ctx, "tcp", d.config.DialAddress())
 	if err != nil {
@@ -125,7 +125,7 @@ func handshake(ctx context.Context, c *conn) error {
 	return err
 }
 
-// A timeoutError is a timeout while connecting.
+// A timeoutError is the text of an error for a timeout.
 type timeoutError string
 
 func (t timeoutError) Error() string { return string(t) }

@@ -20,8 +20,8 @@ import (
 // maxConnectResponse bounds the head of a corporate proxy's response to CONNECT.
 const maxConnectResponse = 64 << 10
 
-// DialAddress returns the address to open connections to: the corporate proxy's
-// if there is one, else the server's.
+// DialAddress returns the address that Config.Dial connects to: the address of
+// the corporate proxy if there is one, else the address of the server.
 func (c *Config) DialAddress() string {
 	if c.Proxy == nil {
 		return c.Address
@@ -46,8 +46,8 @@ func defaultProxyPort(proxy *url.URL) string {
 // A corporateProxy opens tunnels to the server. It requires Config.Proxy.
 type corporateProxy struct{ config *Config }
 
-// tunnel makes the corporate proxy connect to the server and returns the tunnel
-// through it. raw is a connection to the proxy. When ctx ends, raw is closed.
+// tunnel makes the corporate proxy connect to the server and returns the
+// tunnel. raw is a connection to the proxy. When ctx ends, raw is closed.
 func (p *corporateProxy) tunnel(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	conn, err := p.openTunnel(ctx, raw)

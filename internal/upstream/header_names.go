@@ -12,8 +12,8 @@ import (
 // Response, net/http has names in canonical form only (X-Feserver), so the
 // transport reads the spelling separately.
 
-// headerNames maps canonical names of headers to the server's spelling, where
-// that differs. It must not be changed after other goroutines have got it.
+// headerNames maps canonical names of headers to the server's spelling if that
+// differs. It must not be changed after other goroutines have got it.
 type headerNames struct {
 	spelling  map[string]string // by canonical name
 	canonical map[string]string // by spelling
@@ -79,7 +79,8 @@ func (n *headerNames) HeaderName(canonical string) string {
 	return canonical
 }
 
-// fieldNames yields the names of the fields in a head, without its first line.
+// fieldNames yields the names of the fields in a head. It skips the head's
+// first line.
 func fieldNames(head []byte) func(yield func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		_, rest, _ := bytes.Cut(head, []byte("\n"))

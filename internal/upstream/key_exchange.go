@@ -35,7 +35,7 @@ func newKeyExchange(config *tls.Config) *keyExchange {
 }
 
 // first returns the configuration of a first handshake and its timeout. Until a
-// hybrid hello has succeeded, the timeout is only a half of the given one,
+// hybrid hello has succeeded, the result is only half of the given timeout,
 // which leaves time for a second handshake.
 func (k *keyExchange) first(timeout time.Duration) (*tls.Config, time.Duration) {
 	switch {

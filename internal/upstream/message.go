@@ -18,8 +18,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// maxInlineBody is the size of a body that is written in one piece with its
-// head, before the response is read. It fits every server's receive window.
+// maxInlineBody is the largest size of a body that is written in one piece with
+// its head, before the response is read. It fits every server's receive window.
 const maxInlineBody = 32 << 10
 
 // A message is a request in serialised form. It is owned by RoundTrip. An
@@ -47,8 +47,9 @@ var messageBuffers = sync.Pool{New: func() any { return &messageBuffer{text: mak
 // maxPooledText is the capacity up to which a buffer is kept for reuse.
 const maxPooledText = 16 << 10
 
-// newMessage checks a request for the server host and writes its head. A short
-// body with GetBody, which is therefore in memory, is appended to the head.
+// newMessage checks a request for the server host and writes its head. It
+// appends a short body to the head if the request has GetBody, because such a
+// body is in memory.
 func newMessage(r *http.Request, host string, headers *headerChecker) (*message, error) {
 	m := &message{request: r, ctx: r.Context(), trace: httptrace.ContextClientTrace(r.Context())}
 	if err := check(r, host, headers); err != nil {
@@ -117,9 +118,9 @@ func check(r *http.Request, host string, headers *headerChecker) error {
 	return nil
 }
 
-// A headerChecker checks the values of headers. A token has kilobytes and is
-// the same string in thousands of requests, so it remembers the latest long
-// value. It is safe for concurrent use.
+// A headerChecker checks the values of headers. It remembers the latest long
+// value, because a token has kilobytes and is the same string in thousands of
+// requests. It is safe for concurrent use.
 type headerChecker struct {
 	long atomic.Pointer[string] // the latest long value that was valid
 }

@@ -43,7 +43,7 @@ func (d *responseDeadline) requestFailed(c *conn) {
 }
 
 // responseBegun ends the time limit. If the response was received completely,
-// the deadline stays set.
+// the deadline stays set, because the next request may use it; see requestSent.
 func (d *responseDeadline) responseBegun(c *conn, resp *http.Response) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

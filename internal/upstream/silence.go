@@ -22,7 +22,8 @@ type silenceWatch struct {
 	looking bool // a timer will call look
 }
 
-// Sockets are the calls of the system that a silenceWatch uses. None blocks.
+// sockets are the calls of the system that a silenceWatch uses. None of them
+// blocks.
 type sockets struct {
 	sending        func(net.Conn) (s socket.Sending, ok bool)
 	relax, restore func(net.Conn)
@@ -34,7 +35,7 @@ var systemSockets = sockets{sending: socket.SendingOf, relax: socket.Relax, rest
 const watchInterval = time.Second
 
 // A watchedUpload is an upload that has not ended, or whose bytes were not all
-// acknowledged when it was last looked at.
+// acknowledged at the last check.
 type watchedUpload struct {
 	written <-chan struct{} // closed when all bytes were given to the system
 	since   time.Time       // beginning of the upload, or the last time at which nothing was pending
@@ -71,14 +72,15 @@ func (u *watchedUpload) check(s socket.Sending, now time.Time) silenceLimit {
 	}
 }
 
-// doubtTime is the silence after which a connection that was idle is doubted. It
-// is shorter than the time that the proxy waits for 100 Continue, after which it
-// sends the request on another connection.
+// doubtTime is how long an upload on a connection that was idle before may get
+// no acknowledgement until the idle connections are closed. It is shorter than
+// the wait for 100 Continue, after which the proxy sends the request on another
+// connection.
 const doubtTime = time.Second
 
-// doubts reports, once, that nothing was acknowledged since the upload began on a
-// connection that was idle before. Idle connections use the same network, so
-// that they are in doubt too.
+// doubts reports whether nothing was acknowledged since the upload began, on a
+// connection that was idle before. It returns true only once for each upload.
+// The idle connections use the same network, so their server may be lost too.
 func (u *watchedUpload) doubts(s socket.Sending, now time.Time) bool {
 	age := now.Sub(u.since)
 	if u.doubted || !u.reused || !s.Pending || age < doubtTime || s.Silence < age {

@@ -1,11 +1,11 @@
 // Package upstream is an HTTP/1.1 client for one server over TLS, for use in a
 // proxy. New returns an http.RoundTripper.
 //
-// For one server it does what http.Transport does, at less cost. The goroutine
-// that calls RoundTrip writes a short request and reads the response itself,
-// while http.Transport uses a goroutine for each. Package upstream supports no
-// other protocol, no compression and no second server, so an access token in a
-// request reaches one server only.
+// Its Transport does for one server what http.Transport does, at less cost. The
+// goroutine that calls RoundTrip writes a short request and reads the response
+// itself, while http.Transport uses a goroutine for each. Package upstream
+// supports no other protocol, no compression and no second server, so an access
+// token in a request reaches one server only.
 //
 // It never sends a request twice if the server may have received it; see
 // Transport.RoundTrip.
@@ -79,8 +79,8 @@ type Transport struct {
 // sessionCacheSize is the number of TLS sessions kept for resumption.
 const sessionCacheSize = 32
 
-// New returns a Transport, or an error that names a missing field. It opens no
-// connection.
+// New returns a Transport, or an error that says which fields are missing or
+// invalid. It opens no connection.
 func New(config Config) (*Transport, error) {
 	switch {
 	case config.Host == "" || config.Address == "" || config.Dial == nil:
@@ -119,10 +119,10 @@ func New(config Config) (*Transport, error) {
 // connection that becomes idle is closed too.
 func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 
-// RoundTrip sends a request and returns the response, according to the contract
-// of http.RoundTripper. It calls these hooks of httptrace: TLSHandshakeStart,
+// RoundTrip sends a request and returns the response. It keeps the contract of
+// http.RoundTripper. It calls these hooks of httptrace: TLSHandshakeStart,
 // TLSHandshakeDone, GotConn, Got100Continue, Got1xxResponse and
-// GotFirstResponseByte. Package net calls those about DNS and TCP.
+// GotFirstResponseByte. Package net calls the hooks about DNS and TCP.
 //
 // A request is sent once, with two exceptions. Each requires that the
 // connection has served a request before and has now failed. The first
@@ -179,7 +179,7 @@ func (t *Transport) connection(m *message) (*conn, error) {
 }
 
 // checkPeer closes the idle connections when err shows that the network lost
-// the connection to the server: idle connections use the same network.
+// the connection to the server. The idle connections use the same network.
 func (t *Transport) checkPeer(err error) {
 	if socket.PeerLost(err) {
 		t.idle.closeIdle()

@@ -59,7 +59,7 @@ func (u *upload) send() (connFailed bool, err error) {
 }
 
 // awaitDecision waits for the server's response to "Expect: 100-continue", but
-// not longer than the timeout.
+// not longer than ContinueTimeout. It reports whether to send the body.
 func (u *upload) awaitDecision() bool {
 	timeout := time.NewTimer(u.attempt.conn.config.ContinueTimeout)
 	defer timeout.Stop()
@@ -117,7 +117,8 @@ func (u *upload) sendBody() (connFailed bool, err error) {
 	}
 }
 
-// writePiece sends the n bytes in p that begin at maxChunkStart.
+// writePiece sends the n bytes in p that begin at maxChunkStart. last says that
+// the body ends with these bytes.
 func (u *upload) writePiece(p *piece, n int, last bool) error {
 	from, to := maxChunkStart, maxChunkStart+n
 	if u.attempt.msg.length < 0 {

@@ -42,8 +42,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, w.cause(err)
 }
 
-// cause returns socket.ErrSilent in place of the error of a connection that was
-// closed for that reason.
+// cause returns socket.ErrSilent in place of the error if the connection was
+// closed because the server was silent.
 func (w *wire) cause(err error) error {
 	if err != nil && w.lost.Load() {
 		return socket.ErrSilent
@@ -61,16 +61,16 @@ func (w *wire) Write(p []byte) (int, error) {
 	if len(p) > 0 && p[0] == applicationData {
 		return len(p), nil
 	}
-	// A TLS message without application data arrived, for example for a
-	// renegotiation. The upload's next Write waits until the peer has responded
-	// to it.
+	// p is a TLS message without application data, for example for a
+	// renegotiation. It is sent now, because the upload's next Write waits
+	// until the peer has responded to it.
 	_, err := w.write(w.gathered)
 	w.gathered = w.gathered[:0]
 	return len(p), err
 }
 
-// applicationData is the content type of a TLS record with application data,
-// its first byte. In TLS 1.3 every encrypted record has it.
+// applicationData is the first byte of a TLS record with application data. In
+// TLS 1.3 every encrypted record begins with this byte.
 const applicationData = 23
 
 // gather collects writes in buf, whose capacity must suffice, until flush. TLS
