@@ -10,7 +10,7 @@ import (
 // permission.
 type FaultExplanation struct {
 	Codes    []ResponseCode
-	Meaning  string   // the meaning, one clause; MAILBOX stands for the mailbox's address
+	Meaning  string   // the meaning, one clause; it may contain the word MAILBOX, which For replaces by an address
 	Remedies []string // commands and steps for an administrator; they may contain MAILBOX
 }
 
@@ -36,8 +36,8 @@ func ExplainFault(code ResponseCode) (e FaultExplanation, ok bool) {
 	return FaultExplanation{}, false
 }
 
-// FaultExplanations returns every explanation. The codes are those of
-// Microsoft's ResponseCode reference.
+// FaultExplanations returns every explanation. The codes are from Microsoft's
+// ResponseCode reference.
 func FaultExplanations() []FaultExplanation {
 	return []FaultExplanation{
 		{

@@ -9,11 +9,12 @@ import (
 // An IDKind classifies an EWS id by the way in which it names its mailbox.
 type IDKind uint8
 
-// The kinds of ids, by the id storage types of [MS-OXWSITEMID] section 2.2.4.
+// The kinds of ids. They group the id storage types of [MS-OXWSITEMID] section
+// 2.2.4.
 const (
 	UnknownID      IDKind = iota // not in a known format, or cut short
-	MailboxGUIDID                // an item, folder, attachment or conversation in the mailbox of a GUID
-	MailboxSMTPID                // an item or folder in the mailbox of an SMTP address; Exchange 2007
+	MailboxGUIDID                // an item, folder, attachment or conversation; the id contains the GUID of the mailbox
+	MailboxSMTPID                // an item or folder; the id contains the SMTP address of the mailbox; Exchange 2007
 	PublicFolderID               // a public folder or an item in a public folder
 	DirectoryID                  // an object of the directory, such as a person
 	SubscriptionID               // a subscription, in an older format that has no mailbox
@@ -35,7 +36,7 @@ type IDMailbox struct {
 // space, which Exchange ignores in base64.
 const (
 	maxID      = 4 << 10
-	maxMoniker = 256 // for an SMTP address
+	maxMoniker = 256 // bytes of an SMTP address in an id
 )
 
 // The storage types of an id.
@@ -236,8 +237,8 @@ func parseGUID(s []byte) (g GUID, err error) {
 	return g, nil
 }
 
-// fromDotNet returns the GUID that .NET writes as the first 16 bytes of p: the first three
-// groups are little-endian.
+// fromDotNet returns the GUID that .NET writes as the first 16 bytes of p. The
+// first three groups are little-endian.
 func fromDotNet(p []byte) (g GUID) {
 	copy(g[:], p[:16])
 	g[0], g[1], g[2], g[3] = p[3], p[2], p[1], p[0]

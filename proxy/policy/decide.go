@@ -75,8 +75,8 @@ func (p *Policy) refuse(r *ews.Request, operation rule, mailbox *Refusal) *Refus
 }
 
 // identify returns the mailbox to impersonate and whether the proxy has to add
-// it. If the proxy would have to add a mailbox that is not allowed, it returns
-// both the mailbox and the refusal, because audit mode needs both.
+// it. If the proxy would have to add a mailbox that is not allowed, identify
+// returns both the mailbox and the refusal, because audit mode needs both.
 func (p *Policy) identify(r *ews.Request, login string) (ews.Identity, bool, *Refusal) {
 	if namesMailbox(r) {
 		id, refusal := p.identifyNamed(r)
@@ -111,10 +111,10 @@ func (p *Policy) identifyNamed(r *ews.Request) (ews.Identity, *Refusal) {
 }
 
 // choose returns the identity for a request that names no mailbox: the login
-// user, else the default mailbox. If the login user is to be impersonated, a
-// request without credentials does not get the default mailbox. Most clients
-// send credentials only after a 401, and would never get a 401 if the default
-// mailbox were used.
+// user if the policy impersonates login users, else the default mailbox. With
+// login users, a request without credentials does not get the default mailbox.
+// Most clients send credentials only after a 401, and would never get a 401 if
+// the default mailbox were used.
 func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 	if p.loginUser {
 		if login == "" {
@@ -168,7 +168,9 @@ func (p *Policy) decideAddress(address string) *Refusal {
 // be on every list that has GUID entries. Ids of public folders, of objects of
 // the directory and of subscriptions in an older format are accepted, because
 // they belong to no mailbox. An id in a form that Exchange reads but does not
-// issue is refused, because regular clients do not send one.
+// issue is refused, because regular clients do not send one. With
+// Config.StrictIDs, an id that does not say which mailbox it belongs to is
+// refused.
 func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 	switch id.Kind {
 	case ews.IrregularID:
@@ -192,11 +194,12 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 }
 
 // DecideAnchor decides about the client's X-AnchorMailbox. With a list the
-// value must be a plain address with an SMTP or a upn: entry, so a client can
-// name only mailboxes that it may impersonate. Exchange's other forms of an
-// anchor (SMTP:…, Sid~…, a GUID at a domain) are refused. DecideAnchor
-// returns the same refusals in audit mode. A request for a mailbox off the list
-// usually has an anchor off the list too.
+// value must be a plain address for which every list has an SMTP, wildcard or
+// upn: entry, so a client can name only mailboxes that it may impersonate.
+// Exchange's other forms of an anchor (SMTP:…, Sid~…, a GUID at a domain) are
+// refused. In audit mode DecideAnchor returns the same refusals, and the caller
+// only logs them, because a request for a mailbox that is not on the list
+// usually also has an anchor that is not on the list.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil
@@ -220,7 +223,7 @@ func (p *Policy) DecideMailbox(address string) (string, *Refusal) {
 }
 
 // Allows reports whether an SMTP address is on the list. Without a list it
-// returns true. It is for HTTP headers that name mailboxes, other than
+// returns true. Use it for HTTP headers that name mailboxes, except
 // X-AnchorMailbox.
 func (p *Policy) Allows(address string) bool {
 	if !p.Limited() {

@@ -8,11 +8,11 @@
 // passes all checks is sent in the list's own spelling: the operator's text goes
 // upstream, not the client's.
 //
-// Start with [ParsePatterns] and [New]. For each request call [Policy.Decide],
-// for each mailbox that its Body names [Policy.DecideReference], and for its
-// HTTP headers [Policy.DecideAnchor] and [Policy.Allows]. [Policy.Narrow] makes
-// the policy of one client. A Policy never changes and is safe for concurrent
-// use.
+// Start with [ParsePatterns] and [New]. For each request call [Policy.Decide].
+// Call [Policy.DecideReference] for each mailbox that the Body names, and
+// [Policy.DecideAnchor] and [Policy.Allows] for the mailboxes that HTTP headers
+// name. [Policy.Narrow] makes the policy of one client. A Policy never changes
+// and is safe for concurrent use.
 //
 // Errors of this package have no package prefix and never contain the faulty
 // text. The caller adds the name of the setting or of the file; the errors

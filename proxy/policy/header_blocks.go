@@ -69,9 +69,10 @@ func isRewritten(name string) bool {
 	return false
 }
 
-// changesIdentity reports whether, according to the schema, a request with this
-// block acts for another user or with other rights. Such blocks would be refused
-// as unknown blocks in any case. The rule gives the operator a more precise text.
+// changesIdentity reports whether a request with this block acts for another
+// user or with other rights. The schema defines these blocks. They would also
+// be refused as unknown blocks; this rule gives the operator a more precise
+// text.
 func changesIdentity(name string) bool {
 	switch name {
 	case "SerializedSecurityContext", "OpenAsAdminOrSystemService", "ManagementRole", "SharingSecurity":

@@ -104,9 +104,10 @@ func isOrdinary(local []byte) bool {
 	return !isSystem(local) && !containsGUID(local)
 }
 
-// isSystem reports whether a local part, in lower case, begins like that of an
-// IMCEA encapsulation or of an arbitration, discovery, federation, health or
-// migration mailbox. The names are those that Exchange's set-up gives them.
+// isSystem reports whether a local part, in lower case, begins like an IMCEA
+// encapsulation or like the name of a mailbox that Exchange creates: an
+// arbitration, discovery, federation, health or migration mailbox. Exchange's
+// set-up assigns these names.
 func isSystem(local []byte) bool {
 	for _, prefix := range [...]string{
 		"imcea", "systemmailbox", "discoverysearchmailbox", "federatedemail.", "healthmailbox", "migration.",
@@ -120,7 +121,8 @@ func isSystem(local []byte) bool {
 
 // containsGUID reports whether a lenient parser could find a GUID in s: 36
 // characters with dashes at the usual places, or 32 hexadecimal digits in a
-// row, where a parser may also accept "+" and "0x".
+// row. "x" and "+" count as digits, because a parser may accept "0x" and a
+// sign.
 func containsGUID(s []byte) bool {
 	digits := 0
 	for i, c := range s {

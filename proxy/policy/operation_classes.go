@@ -24,12 +24,12 @@ SyncFolderHierarchy SyncFolderItems Unsubscribe`
 	// CreateItem can create drafts and items of every other kind.
 	sendOperations = `CreateAttachment CreateItem SendItem`
 
-	// otherOperations are allowed by default and are in no preset. Most change
-	// the mailbox. Those that only read are not in @read for these reasons:
-	// GetSharingMetadata issues a token that opens a folder to another
-	// organisation, GetClientExtension and GetOMEConfiguration read settings of
-	// the whole organisation, ExportItems and PerformInstantSearch return mail
-	// in bulk.
+	// otherOperations are allowed by default and are in no preset. Most of them
+	// change the mailbox. Five of them only read. They are not in @read for
+	// these reasons: GetSharingMetadata issues a token that opens a folder to
+	// another organisation, GetClientExtension and GetOMEConfiguration read
+	// settings of the whole organisation, ExportItems and PerformInstantSearch
+	// return mail in bulk.
 	otherOperations = `
 AddDistributionGroupToImList AddImContactToGroup AddImGroup
 AddNewImContactToGroup AddNewTelUriContactToGroup AddTag
@@ -73,7 +73,7 @@ SubscribeToPushNotification Subscribe:Push`
 	knownOperations = readOperations + "\n" + sendOperations + "\n" + otherOperations + "\n" + refusedOperations
 )
 
-// presets are the names that stand for a class in a list of operations.
+// presets are the names by which a list of operations includes a whole class.
 var presets = [...]struct{ name, operations string }{
 	{"@read", readOperations},
 	{"@send", sendOperations},

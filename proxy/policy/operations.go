@@ -15,7 +15,7 @@ import (
 // the known operations, except those that are refused because they act beyond the
 // impersonated mailbox.
 type Operations struct {
-	named map[string]bool // by key
+	named map[string]bool // the keys of the named operations
 	lift  bool            // the named operations are allowed in addition to the default
 	other []string        // named operations that no schema has, as written
 }
@@ -33,19 +33,19 @@ func (o Operations) Unknown() []string { return slices.Clone(o.other) }
 //	GetFolder, FindItem, Subscribe  only these three
 //	@read, UpdateItem               only the preset and this one
 //
-// Names are those of the schema in any letter case, with or without "Request"
-// at the end. Subscribe:Push is a subscription for push notifications, which
-// Subscribe does not include. GetNonIndexableItem* stands for both operations
-// with that prefix. The preset @read has the operations that change nothing,
-// @send those that compose and send a message.
+// Names are the schema's names in any letter case, with or without "Request" at
+// the end. Subscribe:Push is a subscription for push notifications, which
+// Subscribe does not include. GetNonIndexableItem* is short for the two
+// operations with that prefix. The preset @read has the operations that change
+// nothing. The preset @send has the operations that compose and send a message.
 //
 // A name that is in no schema is accepted, for operations of a newer Exchange,
 // unless it is so close to a known name that it is probably misspelt.
 //
-// Mixing the two forms is an error because the meaning would be unclear. Adding
-// an operation with "+" that is not refused by default is an error too. The
-// error reports all problems together, without the entries' text; for a
-// misspelt name it contains the nearest known one.
+// Mixing entries with and without "+" is an error because the meaning would be
+// unclear. Adding an operation with "+" that is not refused by default is an
+// error too. The error reports all problems together, without the entries'
+// text. For a misspelt name it contains the nearest known name.
 func ParseOperations(text string) (Operations, error) {
 	parser := operationParser{
 		Operations: Operations{named: make(map[string]bool)},
@@ -125,11 +125,12 @@ func (p *operationParser) preset(name string) string {
 	return "no preset of that name; the presets are @read and @send"
 }
 
-// misspelling is the largest edit distance between a name and a known one at
-// which the name counts as misspelt.
+// misspelling is the largest edit distance from a known name at which a name
+// counts as misspelt.
 const misspelling = 2
 
-// unknownProblem returns what is wrong with a name that no schema has.
+// unknownProblem returns what is wrong with a name that no schema has, or "" if
+// the name is accepted.
 func (p *operationParser) unknownProblem(name, key string) string {
 	key, distance := nearest.Of(key[:min(len(key), maxOperation)], slices.Values(slices.Sorted(maps.Keys(p.known))))
 	if isOperationName(name) && distance > misspelling {
@@ -198,8 +199,8 @@ type rule struct {
 	allowed bool
 }
 
-// An operationTable has the rules for all known operations and for all that the
-// configuration names. Every other operation is refused.
+// An operationTable has the rules for all known operations and for all
+// operations that the configuration names. Every other operation is refused.
 type operationTable map[string]rule // by key
 
 func newOperationTable(o Operations) operationTable {

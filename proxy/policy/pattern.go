@@ -159,8 +159,9 @@ func parsePattern(entry string) (Pattern, string) {
 	return Pattern{smtpForm, entry}, addressProblem(entry)
 }
 
-// formProblem recognises texts of other programs that are not entries: several
-// addresses in one entry, an address with its display name, a column of CSV.
+// formProblem recognises text that was copied from another program and is not
+// an entry: several addresses in one entry, an address with its display name, a
+// column of CSV.
 func formProblem(entry string) string {
 	switch {
 	case strings.Contains(entry, ";"):

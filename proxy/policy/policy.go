@@ -43,9 +43,9 @@ type Policy struct {
 }
 
 // New returns the policy that config describes. Its error reports all
-// contradictions together: a list without an entry; a mode, a scope or
-// operations without a list; a default mailbox that is not an address or not on
-// the list.
+// contradictions together: a list without an entry; audit mode, targets, strict
+// ids, primary addresses or operations without a list; a default mailbox that
+// is not an address or not on the list.
 func New(config Config) (*Policy, error) {
 	p := &Policy{
 		open:       config.Allowed == nil && !config.Empty,
@@ -138,14 +138,15 @@ func (p *Policy) Audit() bool { return p.audit }
 func (p *Policy) References() bool { return p.targets }
 
 // IDs reports whether DecideReference must also be called for the ids in a
-// Body: with the scope of targets, if a list has an entry that begins with
-// guid:.
+// Body. This is so if Config.Targets is set and a list has an entry that begins
+// with guid:.
 func (p *Policy) IDs() bool {
 	return p.targets && slices.ContainsFunc(p.lists, func(l *list) bool { return len(l.guids) > 0 })
 }
 
-// Size returns the number of entries on the list; entries that differ in letter
-// case only count once. For a narrowed policy it counts the client's own list.
+// Size returns the number of entries on the list. Entries that differ only in
+// letter case count as one entry. For a narrowed policy Size counts the
+// client's own list.
 func (p *Policy) Size() int {
 	if len(p.lists) == 0 {
 		return 0
@@ -228,7 +229,7 @@ func nameProblem(id ews.Identity) (problem, missing string) {
 }
 
 // Explain returns, for each list that a mailbox must be on, the entry that id
-// matches. It is for people who ask why a mailbox is allowed or refused; the
+// matches. Use it to show people why a mailbox is allowed or refused; the
 // result agrees with Decide. Without a list it returns nil. If the name itself
 // is not valid, problem says why, and matches is nil.
 func (p *Policy) Explain(id ews.Identity) (matches []Match, problem string) {
