@@ -168,7 +168,7 @@ func (r *documentReader) start(token xml.StartElement) error {
 // checkAttributes checks the names in a start tag. It reports whether there are
 // attributes other than namespace declarations. The decoder returns an
 // undeclared prefix in place of the namespace. checkAttributes recognises such
-// a prefix because it has no colon.
+// a prefix because it has no colon, while every namespace URI has one.
 func checkAttributes(token xml.StartElement) (attrs bool, err error) {
 	if len(token.Attr) > maxAttributes {
 		return false, violation("too many attributes")
@@ -215,7 +215,7 @@ func (r *documentReader) add(text string) error {
 	return nil
 }
 
-// AsViolation returns the violation that err wraps, nil for none.
+// AsViolation returns the violation that err wraps, or nil if there is none.
 func AsViolation(err error) *Violation {
 	v, _ := errors.AsType[*Violation](err)
 	return v

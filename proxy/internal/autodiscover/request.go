@@ -29,7 +29,8 @@ type Request struct {
 	Settings  Settings // SOAP: the settings to return
 }
 
-// Settings is a set of user settings of MS-OXWSADISC that a response can hold.
+// Settings is a set of user settings of MS-OXWSADISC that a response can
+// contain.
 type Settings uint8
 
 // The settings, in the order of a response.
@@ -67,15 +68,15 @@ const (
 var (
 	// ErrOperation is the error for a SOAP request other than GetUserSettings.
 	ErrOperation error = &Violation{"the Autodiscover operation is not GetUserSettings"}
-	// ErrSchema is the error for a POX request for other settings than those of
-	// Outlook, such as those of Exchange ActiveSync.
+	// ErrSchema is the error for a POX request that does not ask for Outlook's
+	// settings, but for others, such as the settings of Exchange ActiveSync.
 	ErrSchema error = &Violation{"only the Outlook schema of 2006a is served"}
 )
 
-// Parse reads a SOAP or POX request. The root element says which of the two it
-// is. The error is ErrOperation, ErrSchema or another *Violation. If there is
-// an error, the Form of the Request is that of the root element, or NoForm if
-// the root element is not known.
+// Parse reads a SOAP or POX request. The root element says which of the two
+// forms the request has. The error is ErrOperation, ErrSchema or another
+// *Violation. Even if there is an error, the Form of the Request is set. It is
+// NoForm if the root element is not known.
 func Parse(doc []byte) (Request, error) {
 	root, err := parseDocument(doc)
 	if err != nil {
@@ -195,8 +196,9 @@ func (r *Request) readSettings(settings *element) error {
 	return nil
 }
 
-// parsePOX reads a request in Outlook's schema. It does not accept a LegacyDN,
-// which names a mailbox but is not an address.
+// parsePOX reads a request in Outlook's schema. If the request has no
+// EMailAddress, the mailbox is its LegacyDN. A LegacyDN is not an address, so
+// the caller refuses it.
 func parsePOX(root *element) (Request, error) {
 	request := Request{Form: POX}
 	name := func(local string) xml.Name { return xml.Name{Space: poxRequestNS, Local: local} }

@@ -10,7 +10,7 @@ import (
 
 // A Result is the part of a response about one mailbox.
 type Result struct {
-	Address string // the address to return; "" with Refusal
+	Address string // the address to return; "" if Refusal is set
 	Refusal string // human-readable text why the mailbox is not found; "" if it is found
 }
 
@@ -27,8 +27,9 @@ const (
 	notFoundJSON = "The given user is not found"
 )
 
-// WriteSOAP returns the response to a SOAP request: one UserResponse for each
-// result, in their order, with the requested settings.
+// WriteSOAP returns the response to a SOAP request. It contains one
+// UserResponse with the requested settings for each result, in the order of
+// results.
 func WriteSOAP(requested Settings, results []Result, ewsURL string) string {
 	var b bytes.Buffer
 	b.WriteString(declaration + `<s:Envelope xmlns:s="` + envelopeNS + `"><s:Header>` + serverVersion + `</s:Header><s:Body>` +
@@ -142,6 +143,6 @@ func WriteJSONError(err error, detail string) string {
 }
 
 func writeJSON(response any) string {
-	text, _ := json.Marshal(response) // cannot fail, because response holds only strings
+	text, _ := json.Marshal(response) // cannot fail, because response contains only strings
 	return string(text)
 }

@@ -14,9 +14,10 @@ type Inspector interface {
 	// Finish is called at the end of the body. If it returns an error, the
 	// body is refused.
 	Finish() error
-	// Refuse decides whether err, which Inspect has not returned, refuses the
-	// body. It returns the error with which the body is refused, or nil if the
-	// body is sent nevertheless. After nil, Forwardable permits all bytes.
+	// Refuse decides whether the body is refused because of err, an error that
+	// does not come from Inspect. It returns the error with which the body is
+	// refused, or nil if the body is sent nevertheless. After nil, Forwardable
+	// permits all bytes.
 	Refuse(err error) error
 	// HeadKnown reports whether enough of the body was inspected to send its
 	// first byte.
@@ -57,8 +58,9 @@ type Buffer struct {
 // Fill reads from the client until the body ends or enough of it is in memory:
 // MaxBuffered bytes, or less if the budget is used up and the head is known.
 // Before it reads a long body, it reserves the memory for sending the body, so
-// every body that was read can be sent. announced is the body's length, -1 if
-// it is unknown. The error is an error of in, ErrClient, or ErrFull.
+// every body that was read can be sent. announced is the length of the body, -1
+// if it is unknown. The error is ErrFull, ErrClient, or an error of the
+// Inspector.
 func (b *Buffer) Fill(client *Reader, announced int64, budget *Budget, in Inspector) error {
 	b.budget = budget
 	if !b.reserve(0) || announced > shortBody && !b.reserveSending() {
@@ -103,9 +105,9 @@ func (b *Buffer) first(announced int64) []byte {
 // pageSize is the number of bytes of the budget that a page takes.
 const pageSize = pageBody + pageHead
 
-// reserve changes the reservation of b to a page, the memory for sending if b
-// has reserved it, and n further bytes. It returns false if the budget does not
-// permit this.
+// reserve sets the reservation of b to the sum of a page, the memory for
+// sending if b has already reserved it, and n bytes. It returns false if the
+// budget does not permit this.
 func (b *Buffer) reserve(n int64) bool {
 	n += pageSize + b.sending
 	if !b.budget.reserve(n - b.reserved) {

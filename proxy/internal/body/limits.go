@@ -5,11 +5,11 @@ import "time"
 // Limits on what one body may cost, each with its reason.
 const (
 	MaxBuffered = 256 << 10 // a body up to this size is buffered whole and can be replayed
-	MaxDrained  = 64 << 20  // bytes of a refused body that are read, so that the client reads the response
+	MaxDrained  = 64 << 20  // bytes of a refused body that are read, so that the client can read the response
 	DrainTime   = 10 * time.Second
 
 	chunk   = 96 << 10  // bytes per read of a streamed body: about as many as the client's connection receives while the previous chunk is sent
-	maxTail = 128 << 10 // inspected bytes that may not be sent yet: a tag, a chunk, or everything after the operation
+	maxTail = 128 << 10 // limit of the inspected bytes that may not be sent yet: a tag, a chunk, or everything after the operation
 
 	readPause  = 30 * time.Second // longest pause within a body
 	graceTime  = 60 * time.Second // time that all reads of a body together may take, however small the body is

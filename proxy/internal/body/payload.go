@@ -64,7 +64,8 @@ func (Empty) Idle() bool                   { return true }
 func (Empty) Wait()                        {}
 
 // users counts the open readers of a Payload and records whether the Payload
-// itself was closed. When all are closed, it calls payload.release once.
+// itself was closed. When the Payload and its readers are closed, users calls
+// payload.release once.
 type users struct {
 	readers  atomic.Int32
 	wait     sync.WaitGroup // waits for the readers
@@ -78,8 +79,8 @@ func (u *users) opened() {
 	u.readers.Add(1)
 }
 
-// readerClosed handles the Close of a reader. already is the reader's flag that
-// it was closed; only the first Close of a reader has an effect.
+// readerClosed counts a reader as closed. already is a flag of that reader, so
+// that only the reader's first Close has an effect.
 func (u *users) readerClosed(already *atomic.Bool) {
 	if already.CompareAndSwap(false, true) {
 		u.readers.Add(-1)
@@ -106,7 +107,8 @@ func (u *users) releaseUnused() {
 	}
 }
 
-// A Buffered is a Payload in memory: a head and the rest.
+// A Buffered is a Payload that is completely in memory: a head and the rest of
+// the body.
 type Buffered struct {
 	users
 	owner      Owner

@@ -113,9 +113,10 @@ func (r *Reader) Failed() bool { return r.err != nil && !r.Ended() }
 // N returns how many bytes were read.
 func (r *Reader) N() int64 { return r.n }
 
-// Drain reads and discards the rest of the body, so that the client reads the
-// response. It reports whether the body ended properly within MaxDrained bytes
-// and DrainTime.
+// Drain reads and discards the rest of the body, so that the client can read
+// the response. A client may first send its whole body, and closing a
+// connection with unread bytes resets it. Drain reports whether the body ended
+// properly within MaxDrained bytes and DrainTime.
 func (r *Reader) Drain() bool {
 	if r.err != nil {
 		return r.Ended()

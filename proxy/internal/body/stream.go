@@ -35,9 +35,9 @@ type Stream struct {
 }
 
 // NewStream returns the Payload that consists of head, the content of buffer
-// from offset from, and the rest of the client's body. announced is the length
-// of the client's body, -1 if it is unknown. head, buffer and in belong to
-// owner.
+// that begins at the offset from, and the rest of the client's body. announced
+// is the length of the client's body, -1 if it is unknown. owner owns the
+// memory of head, buffer and in.
 func NewStream(head []byte, buffer *Buffer, from int, client *Reader, announced int64, in Inspector, owner Owner) *Stream {
 	data := buffer.Bytes()
 	s := &Stream{
@@ -119,7 +119,7 @@ func (s *Stream) ready() int {
 	return 0
 }
 
-// fill reads once and inspects the bytes read.
+// fill reads once from the client and inspects the bytes read.
 func (s *Stream) fill() {
 	if s.w-s.r > maxTail {
 		if refused := s.inspector.Refuse(ErrTail); refused != nil {

@@ -1,17 +1,17 @@
 package soap
 
-// A namespace and a value of attributes that SOAP toolkits write on header
-// blocks.
+// The namespace of the xsi attributes, and a value of the attribute actor. SOAP
+// toolkits write these attributes on header blocks.
 const (
 	schemaInstanceNS = "http://www.w3.org/2001/XMLSchema-instance"
 	actorNext        = "http://schemas.xmlsoap.org/soap/actor/next" // SOAP 1.1 section 4.2.2
 )
 
-// badAttribute is a reason that is used more than once.
+// badAttribute is a constant because several checks return this reason.
 const badAttribute = "an attribute that does not belong there"
 
-// isSchemaInstance reports whether a has the local name local and the namespace
-// of XML Schema instances, whose usual prefix is xsi.
+// isSchemaInstance reports whether the attribute has the given local name and
+// the namespace of XML Schema instances, whose usual prefix is xsi.
 func (a *attribute) isSchemaInstance(local string) bool {
 	return a.space.class == foreign && string(a.space.uri) == schemaInstanceNS && string(a.local) == local
 }
@@ -33,7 +33,7 @@ func onlyNil(e *element) bool {
 	return found
 }
 
-// passive reports whether e has no attributes except declarations and
+// passive reports whether e has no attributes except namespace declarations and
 // mustUnderstand.
 func passive(e *element) bool {
 	for i := range e.attrs {

@@ -122,7 +122,8 @@ func plain(p []byte) int {
 }
 
 // characterLength returns the length of the character of several bytes at the
-// beginning of p: 0 if p is too short to tell, -1 if it is not a character of XML.
+// beginning of p. It returns 0 if p contains only a part of the character, and
+// -1 if the bytes are not a character of XML.
 func characterLength(p []byte) int {
 	if !utf8.FullRune(p) {
 		return 0
@@ -183,7 +184,7 @@ func characters(p []byte, stop uint8) (n int, incomplete, bad bool) {
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // trim removes the white space of XML from both ends. The functions of package
-// bytes would remove further characters.
+// bytes would also remove other characters.
 func trim(p []byte) []byte {
 	for len(p) > 0 && isSpace(p[0]) {
 		p = p[1:]

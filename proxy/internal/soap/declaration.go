@@ -32,8 +32,8 @@ func goodDeclaration(p []byte) bool {
 	return len(trim(p)) == 0
 }
 
-// pseudoAttribute reads white space, name, "=" and a quoted value from the
-// beginning of p.
+// pseudoAttribute reads white space, the given name, "=" and a quoted value
+// from the beginning of p.
 func pseudoAttribute(p []byte, name string) (value string, rest []byte, ok bool) {
 	blank := spaces(p)
 	p, ok = bytes.CutPrefix(p[blank:], []byte(name))

@@ -7,6 +7,6 @@
 // a new head from these values and not from the client's bytes. After the new
 // head, the client's bytes from "<Body" on are sent unchanged.
 //
-// The package checks XML and the envelope. Which mailboxes, operations and
-// header blocks are allowed is decided by package policy.
+// The package checks XML and the envelope. Package policy decides which
+// mailboxes, operations and header blocks are allowed.
 package soap

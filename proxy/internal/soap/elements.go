@@ -4,8 +4,8 @@ import "bytes"
 
 // A frame is an open element.
 type frame struct {
-	name     int // index of its name in elements.names; the name ends where the next begins
-	bindings int // number of declarations in force outside this element
+	name     int // index in elements.names of the element's name, which ends where the next element's name begins
+	bindings int // number of namespace declarations in force outside this element
 }
 
 // elements are the open elements, the innermost last. The type keeps the
@@ -86,7 +86,7 @@ func (o *elements) distinct() error {
 	return nil
 }
 
-// Reasons that are used more than once.
+// Reasons that several checks return.
 const (
 	twice     = "an attribute twice"
 	badPrefix = "a prefix that is not declared or reserved"

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// decodeReference returns the character that a reference stands for, or -1 if
-// it is not a valid reference. name is the text between "&" and ";".
+// decodeReference returns the character that a reference denotes, or -1 if the
+// reference is not valid. name is the text between "&" and ";".
 func decodeReference(name []byte) rune {
 	if len(name) > 1 && name[0] == '#' {
 		return decodeNumber(name[1:])

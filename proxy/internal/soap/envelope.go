@@ -26,7 +26,7 @@ const (
 	requestDepth  // children of the operation
 )
 
-// textOutOfPlace is a reason that is used more than once.
+// textOutOfPlace is a constant because several checks return this reason.
 const textOutOfPlace = "text where none may be"
 
 // An envelope tracks the elements of a document, checks that they form a
@@ -207,7 +207,8 @@ func (v *envelope) exitBlock() {
 	}
 }
 
-// text handles complete characters of text in an element at a depth.
+// text handles a token of text, which consists of complete characters. depth is
+// the depth of the element that contains the text.
 func (v *envelope) text(t *token, depth int) error {
 	switch v.place {
 	case inBlock:

@@ -93,9 +93,9 @@ func (h *header) begin(e *element) {
 
 // attributes checks the block's attributes and sets MustUnderstand. It returns
 // the attribute Version of a RequestServerVersion. A value of mustUnderstand
-// that is not a boolean counts as true. An actor is accepted only if it stands
-// for the receiver of the request. A block without an actor is for the receiver
-// too.
+// that is not a boolean counts as true. The attribute actor is accepted only if
+// it denotes the receiver of the request. A block without this attribute is for
+// the receiver too.
 func (b *block) attributes(e *element) (version []byte) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
@@ -160,7 +160,7 @@ func (h *header) exit(name []byte, level int) {
 	}
 }
 
-// text handles text at a level.
+// text handles text in the block. level is the level of the text; see header.
 func (h *header) text(p []byte, level int) {
 	b := &h.block
 	switch {
@@ -176,7 +176,8 @@ func (h *header) text(p []byte, level int) {
 	}
 }
 
-// interrupted handles a comment.
+// interrupted handles a comment in the block. The text that a comment
+// interrupts is not unambiguous; see envelope.interrupted.
 func (h *header) interrupted() { h.leaf.mixed = true }
 
 // end ends the block. It returns the block and, for an ExchangeImpersonation

@@ -6,8 +6,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// idHead is the number of characters, without white space, that determine the
-// mailbox of an id with a GUID; see ews.MailboxOfID.
+// idHead is the number of characters, without white space, at the beginning of
+// an id that determine its mailbox if the id contains a GUID; see
+// ews.MailboxOfID.
 const idHead = 84
 
 // An idReader finds the mailboxes that ids belong to. It keeps the beginning of
@@ -47,9 +48,9 @@ func (r *idReader) mailboxOf(id []byte) ews.IDMailbox {
 	return found
 }
 
-// value returns the value of a with decoded references. Line ends and tabs may
-// remain, for which a parser returns spaces. The slice is valid until the next
-// call.
+// value returns the value of a with decoded references. The value may contain
+// line ends and tabs, which a parser would return as spaces. The slice is valid
+// until the next call.
 func (r *idReader) value(a *attribute) []byte {
 	if bytes.IndexByte(a.value, '&') < 0 {
 		return a.value

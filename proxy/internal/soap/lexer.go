@@ -20,7 +20,7 @@ const (
 	inCDATA
 )
 
-// Reasons that are used more than once.
+// Reasons that several checks return.
 const (
 	notXML       = "a byte that is no character of XML in UTF-8"
 	badMarkup    = "a DOCTYPE, or other markup that is neither tag, comment nor CDATA section"
@@ -56,7 +56,7 @@ type lexer struct {
 	opened  int64     // offset of the first byte after the BOM
 	pending []byte    // bytes of the current token from earlier calls of next
 	quote   byte      // the quote around the current attribute value, or 0
-	run     int       // number of consecutive "]" or "-" immediately before, at most 2
+	run     int       // number of consecutive "]" or "-" before the current byte, at most 2
 	char    character // the last character, while it is incomplete
 	token   token     // the token that the last call of next completed, or noToken
 	work    int64

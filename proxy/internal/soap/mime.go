@@ -156,9 +156,9 @@ func senderField(name []byte) (path string, plain bool) {
 
 // parseMailboxes returns the addresses in the value of From or Sender. It
 // accepts the forms that programs write: an address; a display name and an
-// address in angle brackets; and lists of both with commas. It returns false
-// for groups, comments, routes and everything else. An empty value names no
-// sender.
+// address in angle brackets; and comma-separated lists of both. It returns
+// false for groups, comments, routes and everything else. An empty value names
+// no sender.
 func parseMailboxes(value []byte) ([]string, bool) {
 	value = trim(value)
 	if len(value) == 0 {
@@ -180,7 +180,7 @@ func parseMailboxes(value []byte) ([]string, bool) {
 
 // parseMailbox returns the first address of a list. rest is the rest of the
 // list, with the comma before it, or empty after the last address. ok is false
-// if the address is in another form.
+// if the address is in a form that parseMailboxes does not accept.
 func parseMailbox(list []byte) (address string, rest []byte, ok bool) {
 	for i := 0; i < len(list); i++ {
 		switch list[i] {

@@ -59,9 +59,9 @@ type binding struct {
 	outer  int16 // one more than the index of the previous binding in its slot
 }
 
-// namespaces are the declarations in force, the innermost last. They are found
-// by a hash that a client cannot predict, because otherwise a client could
-// choose names for which the scanner compares hundreds of declarations.
+// namespaces are the declarations in force, the innermost last. They are looked
+// up by a hash that a client cannot predict. Otherwise a client could choose
+// names for which the scanner compares hundreds of declarations.
 type namespaces struct {
 	seed     maphash.Seed
 	bindings []binding

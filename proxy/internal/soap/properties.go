@@ -16,7 +16,7 @@ const (
 	opaqueSender                        // in a form that cannot be read; or it is not clear which property is meant
 )
 
-// Property sets whose properties can be senders.
+// Property sets with properties that can name a sender.
 var (
 	// psMAPI is the set of the properties that also have a property tag. The id
 	// of a property in this set is the id in its tag. Exchange treats both

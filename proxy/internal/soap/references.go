@@ -180,7 +180,7 @@ func (r *references) enterMailbox(e *element, t tag) {
 }
 
 // matches reports whether t applies to the innermost open element: the path of
-// t matches, the operation is one of t, and a sender is not in an attached
+// t matches, t applies to the operation, and a sender is not in an attached
 // item.
 func (r *references) matches(t *target) bool {
 	r.work++

@@ -120,7 +120,7 @@ func cutName(p []byte) (prefix, local []byte, n int) {
 	return prefix, local, n
 }
 
-// part returns the length of the name without a colon at the beginning of p.
+// part returns the length of the name at the beginning of p, up to a colon.
 func part(p []byte) int {
 	if len(p) == 0 || classes[p[0]]&nameStart == 0 {
 		return 0

@@ -131,7 +131,7 @@ func tagOf(e *element) tag {
 	return otherTag
 }
 
-// A form is how the element at the end of a target's path names a mailbox.
+// A form says how the element at the end of a target's path names a mailbox.
 type form uint8
 
 const (
@@ -141,7 +141,7 @@ const (
 	subscriptionForm             // by the id of a subscription as its text
 	propertyForm                 // by a MAPI property, which the element specifies
 	mimeForm                     // by header fields of a message in base64
-	headerForm                   // by its text, if its HeaderName is a sender's
+	headerForm                   // by its text, if its attribute HeaderName is From or Sender
 )
 
 // A target is a kind of reference: an element at the end of a path.
@@ -149,7 +149,7 @@ type target struct {
 	name       string   // value of Reference.Path
 	form       form     // form of the last element
 	path       []tag    // from the outermost element to the innermost
-	operations []string // operations in which it is a reference, nil for all
+	operations []string // operations in which the element is a reference, nil for all
 	sender     bool     // the element names a sender; it is a reference only in the message itself, not in an attached item
 }
 
