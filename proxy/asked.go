@@ -11,7 +11,7 @@ import (
 // The set is closed.
 type Service string
 
-// The services that clients of Exchange ask for.
+// The services that clients of Exchange request.
 const (
 	ServiceNone           Service = ""
 	ServiceAutodiscover   Service = "autodiscover"
@@ -56,12 +56,12 @@ func (c *Config) pathDetail(asked Service) string {
 	return "of Autodiscover, only " + autodiscoverSOAP + ", " + autodiscoverPOX + " and " + autodiscover.JSONPath + " are served here"
 }
 
-// maxProduct bounds the product of a User-Agent.
+// maxProduct limits the length of a Record's Product, in bytes.
 const maxProduct = 48
 
 // product returns the first product of a User-Agent, such as
 // "ExchangeServicesClient/15.00.0913.015". It returns "" if the header does not
-// begin with a product by RFC 9110, section 10.1.5.
+// begin with a product as RFC 9110, section 10.1.5, defines it.
 func product(userAgent string) string {
 	first, _, _ := strings.Cut(userAgent, " ")
 	if len(first) > maxProduct {
@@ -72,10 +72,10 @@ func product(userAgent string) string {
 			return ""
 		}
 	}
-	return strings.Clone(first) // a copy, because the Record is used after the request's head
+	return strings.Clone(first) // a copy, because the Record would otherwise keep the memory of the whole head in use
 }
 
-// isTokenByte reports whether c may be in a token of HTTP.
+// isTokenByte reports whether c may be in a token as RFC 9110 defines it.
 func isTokenByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

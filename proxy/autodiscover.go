@@ -13,9 +13,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// Autodiscover configures the responses to Autodiscover requests. The response
-// contains the URL of the proxy for each mailbox that the policy allows to the
-// client. No request is sent to Exchange.
+// Autodiscover configures the responses to Autodiscover requests. A response
+// contains the proxy's EWS URL for each requested mailbox that the policy
+// allows this client to use. No request is sent to Exchange.
 type Autodiscover struct {
 	// URL is the EWS URL that clients get:
 	// "https://ews-proxy.contoso.com/EWS/Exchange.asmx". nil: a URL with the
@@ -35,10 +35,10 @@ func (a *Autodiscover) ewsURL(r *http.Request) string {
 	return scheme + "://" + r.Host + endpointPath
 }
 
-// beginAutodiscover prepares every response at a path of Autodiscover, a
-// refusal included. It sets the header X-SOAP-Enabled. The EWS Managed API and
-// clients derived from it then POST SOAP requests, whatever the status of the
-// response is.
+// beginAutodiscover prepares every response at a path of Autodiscover,
+// including refusals. It sets the header X-SOAP-Enabled. This header makes the
+// EWS Managed API, and clients derived from it, POST SOAP requests, whatever
+// the status of the response is.
 func (c *call) beginAutodiscover(form autodiscover.Form) {
 	describeForm(&c.record, form)
 	header := c.respond.w.Header()
@@ -48,7 +48,7 @@ func (c *call) beginAutodiscover(form autodiscover.Form) {
 	header.Set("Cache-Control", "no-store")
 }
 
-// describeForm records the form of a request as its operation.
+// describeForm records form as the operation of the request.
 func describeForm(record *Record, form autodiscover.Form) {
 	record.Operation = autodiscoverPrefix + form.String()
 	record.Known = record.Operation
@@ -74,8 +74,9 @@ func (c *call) serveProbe() {
 }
 
 // serveXML responds to a SOAP or POX request. The root element of the document
-// says which of the two it is. If the document cannot be read, the response has
-// the given form, which belongs to the path.
+// says which of the two forms the request has. If the document cannot be read,
+// the response has the form that belongs to the path, which is the parameter
+// form.
 func (c *call) serveXML(form autodiscover.Form) {
 	doc, problem := c.readDocument()
 	if problem != nil {
@@ -150,7 +151,7 @@ func parseAutodiscover(header http.Header, doc []byte) (autodiscover.Request, er
 	return autodiscover.Parse(doc)
 }
 
-// refuseXML responds to a SOAP or POX request that is not served.
+// refuseXML responds to a SOAP or POX request that is refused because of err.
 func (c *call) refuseXML(form autodiscover.Form, err error) {
 	reason := policy.EnvelopeRefused
 	if err == autodiscover.ErrOperation || err == autodiscover.ErrSchema {
@@ -164,7 +165,7 @@ func (c *call) refuseXML(form autodiscover.Form, err error) {
 	c.respond.problem(p)
 }
 
-// explain returns the human-readable text of a response.
+// explain returns the text that explains a problem to the client.
 func explain(record *Record, p *problem) string {
 	return "hmaproxy: " + p.reason.String() + ": " + p.detail + "; request " + record.ID
 }
@@ -191,9 +192,10 @@ func (c *call) serveJSON() {
 // reserves its domain.
 const probeMailbox = "DUMMY@example.com"
 
-// decideMailboxes decides about each mailbox of a request. It writes one of
-// them to the Record: the first refused one, or the first if none is refused.
-// The problem says why mailboxes are refused; it is nil if none is.
+// decideMailboxes decides about each mailbox of a request. It records one
+// mailbox: the first refused mailbox, or the first mailbox of the request if
+// none is refused. The problem says why mailboxes are refused. It is nil if no
+// mailbox is refused.
 func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *problem) {
 	results := make([]autodiscover.Result, 0, len(addresses))
 	var first *problem
@@ -223,7 +225,7 @@ func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *prob
 }
 
 // decideMailbox decides about one mailbox and returns the address for the
-// response. A name that is not an address is refused in audit mode too.
+// response. It refuses a name that is not an address even in audit mode.
 func (c *call) decideMailbox(address string) (string, *policy.Refusal) {
 	listed, refusal := c.inspection.client.policy.DecideMailbox(address)
 	if refusal == nil {

@@ -16,7 +16,7 @@ type clientUser struct {
 
 // authenticate checks the client's credentials if Config.Client is set.
 // Otherwise it accepts any credentials unchecked, because many legacy clients
-// always send credentials. They are never sent to Exchange.
+// always send credentials. The credentials are never sent to Exchange.
 func (c *Config) authenticate(r *http.Request) (clientUser, *problem) {
 	login, password, ok := "", "", false
 	if len(r.Header["Authorization"]) == 1 {

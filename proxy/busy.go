@@ -15,12 +15,12 @@ type busyDelay struct {
 
 // A busyPeer is a peer that has got ErrorServerBusy.
 type busyPeer struct {
-	last  time.Time // time of the latest response
+	last  time.Time // time of the latest response, which includes its delay
 	delay time.Duration
 }
 
-// next returns the delay of the next ErrorServerBusy to a peer. It is zero,
-// unless the peer got an ErrorServerBusy within busyWindow.
+// next returns the delay of the next ErrorServerBusy to a peer. The delay is
+// zero unless the peer got an ErrorServerBusy within busyWindow.
 func (b *busyDelay) next(peer string, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -44,8 +44,8 @@ func (b *busyDelay) next(peer string, now time.Time) time.Duration {
 	return p.delay
 }
 
-// forget removes the peers whose delay has ended. It reports whether there is
-// room for another peer.
+// forget removes the peers that got no ErrorServerBusy within busyWindow. It
+// reports whether there is room for another peer.
 func (b *busyDelay) forget(now time.Time) bool {
 	for peer, p := range b.peers {
 		if now.Sub(p.last) > busyWindow {
@@ -55,8 +55,8 @@ func (b *busyDelay) forget(now time.Time) bool {
 	return len(b.peers) < maxBusyPeers
 }
 
-// peerOf returns the name of a request's peer: its host, and its authenticated
-// user.
+// peerOf returns the key of a request's peer: the host of remote and the name
+// of the authenticated user.
 func peerOf(remote, user string) string {
 	if host, _, err := net.SplitHostPort(remote); err == nil {
 		remote = host

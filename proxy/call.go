@@ -25,7 +25,7 @@ type call struct {
 	inspection inspection
 	trip       roundTrip
 	respond    responder
-	admitted   bool // the request is counted by the admission
+	admitted   bool // admission counts this request as in progress
 }
 
 func newCall(h *Handler, w http.ResponseWriter, r *http.Request) *call {
@@ -125,8 +125,9 @@ func (c *call) Release() {
 	c.buffer.Release()
 }
 
-// forward sends the request to Exchange and responds to the client. When it
-// returns, the client's body is no longer read and its memory no longer used.
+// forward sends the request to Exchange and responds to the client. When
+// forward returns, the client's body is no longer read, and the memory of the
+// body is no longer used.
 func (c *call) forward(out outgoing) {
 	ctx, cancel := c.r.Context(), func(error) {}
 	operation := c.inspection.operation()
@@ -183,7 +184,9 @@ func (c *call) forward(out outgoing) {
 }
 
 // refusedLate reports whether the rest of the body was refused while the
-// response was in progress. Some servers nevertheless send a complete response.
+// response was in progress, by the policy or because memory ran out. It records
+// the reason. Some servers send a complete response although they have not
+// received the whole body.
 func (c *call) refusedLate(payload body.Payload) bool {
 	err := payload.Err()
 	if errors.Is(err, body.ErrFull) {
@@ -233,8 +236,9 @@ func (c *call) settle(payload body.Payload, cancel context.CancelCauseFunc) {
 	payload.Wait()
 }
 
-// drain reads the rest of the client's body after an early response, so that
-// the client reads that response.
+// drain reads the rest of the client's body after an early response. Otherwise
+// the client might lose the response, because closing a connection with unread
+// bytes resets it.
 func (c *call) drain() {
 	if !c.body.Ended() && !c.record.Aborted && !c.body.Drain() {
 		hangUp(c.respond.w)

@@ -9,20 +9,20 @@ import (
 	"hmaproxy/internal/ascii"
 )
 
-// affinityCookies are Exchange's own cookies that keep a client on its back
-// end. X-BEResource and X-AnonResource are not among them, because they can
-// make a front end connect to a host that the client chose (CVE-2021-26855).
-// Those two are sent neither to Exchange nor to clients.
+// affinityCookies are Exchange's own cookies that keep a client on the same
+// back end. X-BEResource and X-AnonResource are not among them, because these
+// two can make a front end connect to a host that the client chose
+// (CVE-2021-26855). They are sent neither to Exchange nor to clients.
 var affinityCookies = [...]string{"X-BackEndOverrideCookie", "X-BackEndCookie", "exchangecookie", "ClientId"}
 
 // maxLearned limits the number of names of load-balancer cookies; one or two
 // are usual.
 const maxLearned = 64
 
-// cookieNames holds the names of the cookies that are sent to Exchange: its own
-// affinity cookies, and those that a load balancer in front of Exchange has set.
-// Only names are stored. The clients keep the values, so no client gets a value
-// of another one.
+// cookieNames holds the names of the cookies that are sent to Exchange: the
+// names in affinityCookies, and the names of cookies that a load balancer in
+// front of Exchange has set. Only names are stored. The clients keep the
+// values, so no client gets a value of another client.
 type cookieNames struct {
 	mu    sync.RWMutex
 	names map[string]bool
@@ -47,7 +47,8 @@ func (c *cookieNames) known(name string) bool {
 	return c.names[name]
 }
 
-// learn adds the name of a cookie that upstream has set.
+// learn adds the name of a cookie that upstream has set. It ignores the name if
+// there are maxLearned names already.
 func (c *cookieNames) learn(name string) {
 	if c.known(name) {
 		return
@@ -59,8 +60,9 @@ func (c *cookieNames) learn(name string) {
 	}
 }
 
-// carry returns the Cookie header for Exchange: the client's cookies with known
-// names, and exchangelib's override cookie, which comes as a header.
+// carry returns the Cookie header for Exchange. It contains the client's
+// cookies with known names, and the value of the header
+// X-BackEndOverrideCookie, which exchangelib sends in place of a cookie.
 func (c *cookieNames) carry(in http.Header) string {
 	if in["Cookie"] == nil && in[overrideCookie] == nil {
 		return ""
@@ -103,9 +105,10 @@ func backEndValue(name, value string) bool {
 
 // backEndEntry reports whether an entry of X-BackEndCookie contains only a
 // plain name of a database or a server. Exchange writes
-// Database~GUID~domain~time~forest or Server~host~version~time, with every byte
-// inverted, in base64. It ignores an entry that it cannot decode. A front end
-// connects to this host, as it does to the host in X-BackEndOverrideCookie.
+// Database~GUID~domain~time~forest or Server~host~version~time, inverts every
+// byte and encodes the result in base64. Exchange ignores an entry that it
+// cannot decode. The name is checked because a front end connects to the host
+// in this cookie.
 func backEndEntry(entry string) bool {
 	text, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(entry, " ", ""))
 	if err != nil {
@@ -144,9 +147,9 @@ func isHostName(s string) bool {
 	return true
 }
 
-// cookieValue reports whether v may be a cookie's value. It accepts the octets
-// that RFC 6265 permits, and the blank that real load balancers use. v has no
-// semicolon.
+// cookieValue reports whether v may be a cookie's value. It accepts printable
+// ASCII without commas. RFC 6265 permits fewer characters, but real load
+// balancers use blanks. v has no semicolon.
 func cookieValue(v string) bool {
 	for i := range len(v) {
 		if v[i] < ' ' || v[i] > '~' || v[i] == ',' {
@@ -156,9 +159,10 @@ func cookieValue(v string) bool {
 	return true
 }
 
-// relay returns a Set-Cookie value for a client of this proxy: for this host
-// and every path, and without Secure on plain http. ok is false for a cookie
-// that clients do not get.
+// relay returns the Set-Cookie value v in the form for a client of this proxy,
+// and learns the cookie's name. The cookie applies to the proxy's host and to
+// every path. It has the attribute Secure only on a TLS connection. ok is false
+// for a cookie that clients must not get.
 func (c *cookieNames) relay(v string, tls bool) (cookie string, ok bool) {
 	parts := strings.Split(v, ";")
 	name, _, ok := strings.Cut(strings.Trim(parts[0], " \t"), "=")

@@ -8,22 +8,22 @@ import (
 	"hmaproxy/internal/ascii"
 )
 
-// A Diagnosis explains why Exchange refused a token. Texts of Exchange may name
-// hosts, tenants and applications, but hold no token.
+// A Diagnosis explains why Exchange refused a token. The texts from Exchange
+// may name hosts, tenants and applications, but contain no token.
 type Diagnosis struct {
 	Code     int    // such as 2000003; 0 if Exchange gave none
 	Category string // such as "invalid_resource"
 	Reason   string // Exchange's text
-	Meaning  string // explanation of the code, "Exchange does not know the key that signed the token"
+	Meaning  string // explanation of the code: "Exchange does not know the key that signed the token"
 	Remedy   string // command or check for the administrator
 }
 
 // An explanation is the meaning and the remedy of a code of x-ms-diagnostics.
 type explanation struct{ meaning, remedy string }
 
-// Codes and categories are those of Microsoft's "Instrumenting client requests
+// The codes and categories are from Microsoft's "Instrumenting client requests
 // for EWS and REST in Exchange". The remedies assume the client credentials
-// flow, the only one that this product uses.
+// flow, the only flow that this product uses.
 var explanations = map[int]explanation{
 	2000000: {"Exchange does not know the key that signed the token",
 		"on an Exchange server run: Set-AuthServer EvoSTS -RefreshAuthMetadata, then iisreset; check that {authority} is the cloud that Exchange trusts"},
@@ -63,7 +63,8 @@ func Diagnose(h http.Header, settings Settings) *Diagnosis {
 	return d
 }
 
-// explainChallenge explains a challenge without a known code.
+// explainChallenge explains a refusal whose diagnostics contain no known code.
+// It uses the challenges in WWW-Authenticate.
 func explainChallenge(challenges []string) explanation {
 	for _, c := range challenges {
 		if ascii.HasPrefixFold(c, "bearer") {
@@ -89,8 +90,9 @@ func parseDiagnostics(v string) *Diagnosis {
 	return &d
 }
 
-// quoted returns the value of key="value", printable and limited in length. A
-// reason may contain quotes, so it extends to the beginning of the next key.
+// quoted returns the value of key="value" as printable ASCII of limited length.
+// A reason may contain quotes, so its value extends to the beginning of the
+// next key.
 func quoted(s, key string) string {
 	_, s, ok := strings.Cut(s, key+`="`)
 	if !ok {

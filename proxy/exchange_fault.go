@@ -10,9 +10,10 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// The elements of a SOAP fault that name its cause. They are found by a text
-// search and without a parser, because Exchange is trusted. Values that do not
-// have the form of a response code are not reported.
+// Patterns of the elements in a SOAP fault that name its cause and its
+// back-off. A text search without a parser suffices, because Exchange is
+// trusted. A value that does not have the form of a response code is not
+// reported.
 var (
 	responseCode = regexp.MustCompile(`ResponseCode(?:\s[^<>]*)?>\s*(Error[A-Za-z]{1,60})\s*<`)
 	faultCode    = regexp.MustCompile(`faultcode(?:\s[^<>]*)?>\s*(?:[A-Za-z_][\w.-]*:)?(Error[A-Za-z]{1,60})\s*<`)

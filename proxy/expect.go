@@ -12,11 +12,11 @@ import (
 // An expectation records whether the upstream supports Expect: 100-continue. It
 // is safe for concurrent use.
 //
-// The expectation protects a body that cannot be sent twice from being lost
-// when the token is refused. The alternatives are worse. Buffering long bodies
-// costs memory. The proxy could also send the body immediately if Exchange has
-// accepted the token before. Then the first long body would be lost after
-// Exchange stops accepting the token.
+// An expectation protects a body that cannot be sent twice. Otherwise the body
+// would be lost if the token is refused. The alternatives are worse. Buffering
+// long bodies costs memory. The proxy could also send the body immediately if
+// Exchange has accepted the token before. Then the first long body would be
+// lost after Exchange stops accepting the token.
 type expectation struct {
 	never bool
 	until atomic.Int64 // Unix time in seconds before which no expectation is sent
@@ -46,7 +46,7 @@ type gate struct {
 	invited   chan struct{} // closed when 100 Continue has arrived
 	once      sync.Once
 	decided   chan struct{}
-	open      bool // valid once decided is closed
+	open      bool // whether the body may be sent; valid once decided is closed
 }
 
 // errKept is the error of a read from a body that is kept for another attempt.
@@ -107,8 +107,8 @@ func (g *gate) decide(open bool) {
 }
 
 // A gatedReader is a body with a gate. It also detects an upstream that has
-// stopped reading, because net/http does not detect that a client leaves while
-// its body is being sent.
+// stopped reading. The client's leaving cannot end such a request, because
+// net/http's server detects it only after the body was read.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate

@@ -53,7 +53,7 @@ type problem struct {
 	challenge string // value of WWW-Authenticate
 }
 
-// A form is the kind of response that tells a problem to the client.
+// A form is the kind of HTTP response that reports a problem to the client.
 type form uint8
 
 const (
@@ -101,8 +101,8 @@ func failed(code ews.ResponseCode, reason Reason, err error) *problem {
 	return &problem{code: code, reason: reason, err: err}
 }
 
-// proxyBusy is the response to a request for which there is not enough memory
-// or processor time. The back-off times for clients vary, so that they do not
+// proxyBusy returns the response to a request for which there is not enough
+// memory or processor time. The back-off times vary, so that the clients do not
 // all retry at the same moment. detail may be "".
 func proxyBusy(detail string) *problem {
 	p := failed(codeBusy, ReasonProxyBusy, nil)
@@ -110,16 +110,17 @@ func proxyBusy(detail string) *problem {
 	return p
 }
 
-// withoutSlot is the response to a request whose connection has no slot. It is not
-// delayed, because the delay would keep the connection.
+// withoutSlot returns the response on a connection that has lost its slot: the
+// listener closes it to make room for another connection. The response is sent
+// without a delay, because a delay would keep the connection open.
 func withoutSlot() *problem {
 	p := proxyBusy("all connections are in use, and this one had waited for its client or came too late")
 	p.prompt = true
 	return p
 }
 
-// noRoom returns the response to a request whose body could not be read because
-// there was no memory for it or its connection had lost its slot.
+// noRoom returns the response to a request whose body could not be read. Either
+// there was no memory for the body, or the connection had lost its slot.
 func noRoom(err error) *problem {
 	if body.IsBusy(err) {
 		return withoutSlot()
@@ -127,8 +128,9 @@ func noRoom(err error) *problem {
 	return proxyBusy("")
 }
 
-// The structure is that of Exchange's faults: the fault code and MessageXml are
-// in the types namespace, the detail is in the errors namespace.
+// The parts of a SOAP fault. They have the structure of Exchange's own faults:
+// the fault code and MessageXml are in the types namespace, the detail is in
+// the errors namespace.
 const (
 	faultOpen = `<?xml version="1.0" encoding="utf-8"?>` +
 		`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +

@@ -83,16 +83,17 @@ type Config struct {
 	NeverExpectContinue bool
 
 	// BufferBudget limits the memory, in bytes, for the bodies of all requests
-	// together: buffered for a replay, read before the decision, or on their way
-	// to Exchange, including the buffers of the transport and the system. A
-	// request without room gets ErrorServerBusy. Zero: 32 MiB.
+	// together: bodies that are buffered for a replay, read before the
+	// decision, or on their way to Exchange. This includes the buffers of the
+	// transport and the system. A request for which there is no room gets
+	// ErrorServerBusy. Zero: 32 MiB.
 	BufferBudget int64
 
 	// SchedulerDelay returns how long runnable goroutines currently wait for a
-	// processor. While that is long, a request waits for up to two seconds until
-	// others end. If too many requests wait, it gets ErrorServerBusy.
-	// SchedulerDelay is called at most ten times a second and must not block.
-	// nil: requests never wait.
+	// processor. While this delay is long, a new request waits for up to two
+	// seconds until other requests end. If it cannot be served within that
+	// time, it gets ErrorServerBusy. SchedulerDelay is called at most ten times
+	// a second and must not block. nil: requests never wait.
 	SchedulerDelay func() time.Duration
 
 	// TokenWait is the longest time that a request waits for a token if there is
@@ -102,10 +103,10 @@ type Config struct {
 	// Settings are the names of the caller's settings, for use in messages.
 	Settings Settings
 
-	// Done is called once for every request, refused ones included, after the
-	// last byte of the response was written. It is called concurrently; while
-	// it blocks, the client's connection serves no further request. It must
-	// not keep the Record. nil: no call.
+	// Done is called once for every request, including refused requests, after
+	// the last byte of the response was written. It is called concurrently.
+	// While it blocks, the client's connection serves no further request. It
+	// must not keep the Record. nil: no call.
 	Done func(*Record)
 }
 
@@ -125,7 +126,8 @@ type Handler struct {
 	admission admission
 }
 
-// New returns a Handler, or an error that lists the missing fields.
+// New returns a Handler, or an error that names the first field that is missing
+// or invalid.
 func New(config Config) (*Handler, error) {
 	switch {
 	case config.EWS == nil || config.EWS.Scheme != "https" || config.EWS.Host == "":
@@ -193,7 +195,8 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 func (h *Handler) EndStreams() { h.streams.end() }
 
 // ServeBusy responds with ErrorServerBusy on a client's connection that has
-// lost its slot, so its request was not read. The server calls it.
+// lost its slot: the listener closes it to make room for another connection. No
+// request was read from it. The server that runs h calls ServeBusy.
 func (h *Handler) ServeBusy(w http.ResponseWriter, remote string) {
 	c := newCall(h, w, &http.Request{Method: http.MethodPost, Header: http.Header{}, Body: http.NoBody, RemoteAddr: remote})
 	defer c.finish()

@@ -9,8 +9,8 @@ import (
 )
 
 // carried are the request headers that are copied unchanged to the request for
-// Exchange. Headers that need a decision or a different form are set by name in
-// soap.
+// Exchange. The method soap sets, by name, the headers that need a decision or
+// a different form.
 var carried = [...]string{
 	"Accept", "Accept-Encoding", "Accept-Language", "User-Agent",
 	"Client-Request-Id", "Return-Client-Request-Id",
@@ -18,8 +18,8 @@ var carried = [...]string{
 }
 
 // singleValued are headers that a request may have only once. If it had two
-// values, this proxy and Exchange could each use a different one. authenticate
-// checks Authorization.
+// values, this proxy and Exchange could each use a different one. Authorization
+// is not in the set, because authenticate checks it.
 var singleValued = map[string]bool{
 	"Content-Type": true, "Content-Encoding": true, "Content-Length": true, "Soapaction": true,
 	"User-Agent": true, "Client-Request-Id": true, "Return-Client-Request-Id": true,
@@ -27,7 +27,7 @@ var singleValued = map[string]bool{
 	explicitLogonHeader: true, "X-Ews-Targetversion": true, "Expect": true,
 }
 
-// Headers in net/http's spelling that name mailboxes or back ends.
+// Names, in net/http's spelling, of headers that name mailboxes or back ends.
 const (
 	anchorHeader        = "X-Anchormailbox"
 	affinityHeader      = "X-Preferserveraffinity"
@@ -40,7 +40,8 @@ const (
 // after a failure. Exchange does not know them.
 var repeating = [...]string{"Idempotency-Key", "X-Idempotency-Key"}
 
-// value returns a header's first value, by the name in net/http's spelling.
+// value returns the first value of a header, or "". name is in net/http's
+// spelling.
 func value(h http.Header, name string) string {
 	if values := h[name]; len(values) > 0 {
 		return values[0]
@@ -79,7 +80,7 @@ func (h *requestHeaders) plain(in http.Header) http.Header {
 		}
 	}
 	if _, named := out["User-Agent"]; !named {
-		out["User-Agent"] = nil // a nil value prevents net/http from adding its own
+		out["User-Agent"] = nil // a nil value prevents net/http from adding its own User-Agent
 	}
 	return out
 }
@@ -112,9 +113,9 @@ func setContentType(out, in http.Header, i *inspection) {
 	}
 }
 
-// setMailboxHeaders sends the headers that name mailboxes if the policy allows
+// setMailboxHeaders sets the headers that name mailboxes if the policy allows
 // those mailboxes. If the client sent no X-AnchorMailbox, setMailboxHeaders
-// sets it to the impersonated mailbox.
+// sets that header to the impersonated mailbox.
 func setMailboxHeaders(out, in http.Header, i *inspection) {
 	for _, name := range [...]string{publicFolderHeader, explicitLogonHeader} {
 		if v := value(in, name); v != "" && i.client.policy.Allows(v) {
@@ -129,8 +130,9 @@ func setMailboxHeaders(out, in http.Header, i *inspection) {
 	}
 }
 
-// safeInHeader checks the mailbox, the only value that is copied from a body to
-// a header. Without an allow-list it has not been checked before.
+// safeInHeader reports whether the impersonated mailbox may be sent in a
+// header. The mailbox is the only value that is copied from a body to a header.
+// Without an allow-list, no earlier check has validated it.
 func safeInHeader(address string) bool {
 	_, err := policy.ParseAddress(address)
 	return err == nil

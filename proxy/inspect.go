@@ -82,7 +82,7 @@ func checkMediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 }
 
 // references returns the callback that the scanner calls for each mailbox in
-// the Body, nil if the policy does not decide about them.
+// the Body. It returns nil if the policy does not decide about such mailboxes.
 func (i *inspection) references() func(ews.Reference) error {
 	if !i.client.policy.References() {
 		return nil
@@ -198,7 +198,7 @@ func (i *inspection) decideHeaders() *policy.Refusal {
 	return nil
 }
 
-// describe completes the Record.
+// describe adds the operation and the mailbox to the Record.
 func (i *inspection) describe(record *Record) {
 	switch {
 	case i.request != nil:
@@ -211,9 +211,10 @@ func (i *inspection) describe(record *Record) {
 	}
 }
 
-// head appends the new head to dst and returns the result. read is the part of
-// the client's document that was read. After the new head, the client's bytes are
-// sent from the offset from.
+// head appends a new head for the document to dst and returns the result. read
+// is the part of the client's document that was read. from is the offset in the
+// client's document of the first byte to send after the new head. If the
+// client's own head is sent, head is nil and from is 0.
 func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	if i.request == nil {
 		return nil, 0
@@ -225,14 +226,14 @@ func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	switch {
 	case limited && named && !added:
 		return i.scanner.AppendHead(dst, i.decision.Identity), from
-	case named && added: // a mailbox was added, but the client's own head contains one about which there was no decision
+	case named && added: // audit mode, or no allow-list: the client's own head is kept, because no rule is enforced on it, and the mailbox is added to it
 		return i.scanner.AppendSpliced(dst, read[:from], i.decision.Identity), from
 	}
 	return nil, 0
 }
 
-// operation returns the client's name for the operation, "" when it was not
-// read.
+// operation returns the client's name for the operation. It returns "" if the
+// operation was not read.
 func (i *inspection) operation() string {
 	if i.request == nil {
 		return ""

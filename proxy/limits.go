@@ -2,8 +2,8 @@ package proxy
 
 import "time"
 
-// Limits on everything that comes from outside, each with its reason. Those of
-// a request's body are in internal/body.
+// Limits on everything that comes from outside, each with its reason. Package
+// proxy/internal/body has the limits of a request's body.
 const (
 	maxHeaders     = 100       // header lines; EWS clients send a dozen
 	maxHeaderBytes = 64 << 10  // bytes of names and values; IIS accepts 16 KiB per line

@@ -19,8 +19,9 @@ import (
 
 // notEWS returns the problem of a response to a POST that does not come from
 // EWS, such as the sign-in page of a device in front of Exchange. It returns
-// nil for a response that may come from EWS, because its media type is text/xml
-// and it may have a body. The problem does not contain token.
+// nil if the response may come from EWS: its media type is text/xml, and it may
+// have a body. The text of the problem never contains the access token, which
+// is the parameter token.
 func notEWS(resp *http.Response, token string) *problem {
 	types := resp.Header["Content-Type"]
 	other := func(contentType string) bool { return !isXML(contentType) }
@@ -83,8 +84,8 @@ func hint(resp *http.Response, token string) string {
 	return b.String()
 }
 
-// loggableText returns at most hintText bytes of printable ASCII. It replaces
-// white space by blanks and removes the token.
+// loggableText returns at most hintText bytes of s, as printable ASCII with
+// blanks for white space. It returns "" if s contains the token.
 func loggableText(s, token string) string {
 	if token != "" && strings.Contains(s, token) {
 		return ""
@@ -153,9 +154,9 @@ func (s start) ewsWith(status int) bool {
 }
 
 // startOf returns the kind of a response whose body begins with first. Some
-// devices give their pages the media type of the request. They must not be
-// relayed, because DavMail reports a message as stored if the response contains
-// no error that it knows.
+// devices give their pages the media type of the request. Such pages must not
+// be relayed, because DavMail reports a message as stored if the response
+// contains no error that it knows.
 func startOf(header http.Header, first []byte) start {
 	switch encoding := value(header, "Content-Encoding"); {
 	case encoding == "" || ascii.EqualFold(encoding, "identity"):
@@ -226,5 +227,6 @@ func rootStart(text []byte) start {
 	return startOther
 }
 
-// pageElements can begin an HTML page, in any letter case.
+// pageElements are the names, in lower case, of elements that can begin an HTML
+// page.
 var pageElements = []string{"!doctype", "html", "head", "title", "meta", "script", "body"}

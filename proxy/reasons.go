@@ -43,9 +43,9 @@ const (
 	ReasonLoginRequired // the login user is impersonated, but the client sent no credentials
 
 	// Failures on the way to Exchange.
-	ReasonProxyBusy           // the memory for request bodies is in use
+	ReasonProxyBusy           // the memory for request bodies is in use, or there are more requests than the processors can serve
 	ReasonNoToken             // no access token
-	ReasonUpstreamUnreachable // no connection, or none to a trusted server
+	ReasonUpstreamUnreachable // no connection, or the server is not trusted
 	ReasonUpstreamBroken      // the connection ended before the response
 	ReasonUpstreamCut         // the response ended before it was complete
 	ReasonUpstreamRedirect    // a redirect
@@ -189,7 +189,7 @@ func Reasons() []Reason {
 	return all
 }
 
-// policyReasons maps the policy's reasons to those of this package.
+// policyReasons maps the policy's reasons to the reasons of this package.
 var policyReasons = map[policy.Reason]Reason{
 	policy.MailboxNotAllowed:   ReasonMailboxNotAllowed,
 	policy.NoMailbox:           ReasonNoMailbox,

@@ -31,7 +31,7 @@ type Record struct {
 	// it is the client's form.
 	Named ews.IdentityKind
 
-	Status   int    // status that the client got; 0 if it left before that
+	Status   int    // status that the client got; 0 if the client left earlier
 	Upstream int    // Exchange's last status; 0 without a response
 	Reason   Reason // why the client did not get Exchange's response
 	Detail   string // the reason in words
@@ -57,8 +57,8 @@ type Record struct {
 // EWS operation has it.
 const autodiscoverPrefix = "Autodiscover:"
 
-// IsAutodiscover reports whether an operation of a Record is one of Autodiscover,
-// which opens no mailbox.
+// IsAutodiscover reports whether an operation of a Record belongs to
+// Autodiscover. Autodiscover requests open no mailbox.
 func IsAutodiscover(operation string) bool { return strings.HasPrefix(operation, autodiscoverPrefix) }
 
 // describeResponse adds the status and some headers of Exchange's response to

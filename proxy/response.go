@@ -112,13 +112,14 @@ func (r *responder) delay() {
 	r.extendDeadline(time.Now())
 }
 
-// prepare drains the client's body and sets the headers of a problem.
+// prepare sets the headers of a problem. It drains the client's body, or makes
+// the server close the connection after the response.
 func (r *responder) prepare(p *problem) {
 	header := r.w.Header()
 	switch {
 	case p.form == malformedText || p.form == closingText && r.r.Method != http.MethodPost:
 		header.Set("Connection", "close")
-		if !r.body.Ended() && !r.body.Failed() { // without this, net/http would read a part of the body before it closes the connection, without a timeout
+		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes the connection; this deadline limits the time for that
 			_ = r.control.SetReadDeadline(time.Now().Add(body.DrainTime))
 		}
 	case r.r.Method == http.MethodPost && !r.body.Drain():
@@ -194,10 +195,10 @@ var errNotSOAP = errors.New("the response is not a SOAP document")
 // hour.
 const streamingOperation = "GetStreamingEvents"
 
-// Memory for copying responses. A stream of notifications waits for half an
-// hour and has only a small buffer while it waits. A large buffer is for long
-// responses, and for data that follows immediately after a part that filled the
-// small one.
+// Memory for copying responses. A notification stream may wait for half an
+// hour, so it has only a small buffer while it waits. A large buffer is used
+// for long responses, and for data that follows immediately after a part that
+// filled the small buffer.
 var (
 	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
 	largeBuffers = sync.Pool{New: func() any { return new([chunk]byte) }}
@@ -205,7 +206,9 @@ var (
 
 const smallBuffer = 2 << 10
 
-// copyBody copies the response's body, each part as soon as it has arrived.
+// copyBody copies the response's body part by part. If the body has no
+// announced length, it sends each part as soon as the part has arrived. It
+// returns errNotSOAP before it has written anything; see relay.
 func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, streaming bool) (complete bool, err error) {
 	long := resp.ContentLength > int64(len(small))
 	for large := long; ; {
@@ -257,9 +260,11 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 	return n, err
 }
 
-// checkFirst reads more of the response into buf, until the first part shows what
-// kind of document the response is. It returns errNotSOAP if the client did not
-// request that kind. In this case resp.Body can be read again from its beginning.
+// checkFirst checks the first part of the response, which is in buf[:n]. For a
+// POST it reads more of the response into buf, until the bytes show what kind
+// of document the response is. It returns errNotSOAP if the document does not
+// come from EWS; then the first hintRead bytes of resp.Body can be read again.
+// For a GET it returns errNotSOAP if the response is empty.
 func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error) (int, error) {
 	if r.r.Method != http.MethodPost {
 		if n == 0 && err == io.EOF && resp.ContentLength < 0 && resp.StatusCode == http.StatusOK {
@@ -287,8 +292,9 @@ func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error
 	return n, err
 }
 
-// writePart writes a part of the response. It returns false if the client does not
-// read the part before the write deadline, which the caller has extended.
+// writePart writes a part of the response. It returns false if the client has
+// left, or has not read the part before the write deadline. The caller has
+// extended that deadline.
 func (r *responder) writePart(p []byte, flush bool) bool {
 	r.kept = append(r.kept, p[:min(len(p), cap(r.kept)-len(r.kept))]...)
 	r.tail.add(p)
@@ -388,8 +394,8 @@ func (r *responder) copyHeader(in http.Header, spelling func(string) string) {
 	}
 }
 
-// problemOf maps responses that EWS clients misread to a problem. It returns nil
-// for a response to relay.
+// problemOf returns the problem for a response that EWS clients misread, such
+// as a redirect. It returns nil for a response to relay.
 func problemOf(resp *http.Response, diagnosis *Diagnosis) *problem {
 	code := codeBusy
 	var reason Reason

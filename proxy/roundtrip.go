@@ -225,8 +225,8 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		GetBody: open, // called to send the request again after a failed connection; counts these attempts
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
-	// A buffered body is written together with the header, so nothing was sent
-	// if it was not read.
+	// A buffered body is written together with the header. So nothing was sent
+	// if the body was not read.
 	t.nothing = err != nil && t.payload.Unsent() && (trace == nil || !trace.connected.Load())
 	if gate != nil {
 		gate.decide(err == nil && !gate.expecting && !tokenRefused(resp))
@@ -276,7 +276,7 @@ func (t *roundTrip) diagnose(resp *http.Response) {
 	t.refused, t.diagnosis = resp.StatusCode, Diagnose(resp.Header, t.upstream.settings)
 }
 
-// describe completes the Record.
+// describe adds the results of the round trip to the Record.
 func (t *roundTrip) describe(record *Record) {
 	record.Replayed, record.Diagnosis = t.replayed, t.diagnosis
 	record.Upstream, record.Err = t.refused, t.tokenErr
@@ -329,11 +329,13 @@ func noResponse(err error) bool {
 	return errors.As(err, &attempt) && !attempt.NotSent() && errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// unreachable reports whether a request failed before any byte was sent: there
-// was no connection, or none to a trusted server. A transport's error may
+// unreachable reports whether a request failed before any byte was sent: no
+// connection was made, or the server was not trusted. A transport's error may
 // report this with a method NotSent() bool. Other transports, such as
-// http.Transport, have timeouts only for connecting. The system's own timeout,
-// for a peer that no longer acknowledges, may occur in the middle of a request.
+// http.Transport, have timeouts only for connecting. The system also has a
+// timeout for a peer that no longer acknowledges. That timeout may occur in the
+// middle of a request, so a net.OpError counts only if it occurred while
+// dialling.
 func unreachable(err error) bool {
 	var attempt interface{ NotSent() bool }
 	if errors.As(err, &attempt) {

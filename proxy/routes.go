@@ -19,7 +19,7 @@ const (
 	autodiscoverPOX  = "/autodiscover/autodiscover.xml"
 )
 
-// routes maps the raw targets that are served to routes.
+// routes contains the route of each raw target that is served.
 type routes struct {
 	exact        map[string]route
 	longest      int  // length of the longest target in exact

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A lazyTimeout is a context whose timeout begins at the first use. It also
-// ends with its parent. A TokenSource that has a token does not use its
-// context, so nearly every request needs no timer.
+// A lazyTimeout is a context whose timeout begins at the first use. The context
+// also ends when its parent ends. A TokenSource that has a token does not use
+// its context, so nearly every request needs no timer.
 type lazyTimeout struct {
 	context.Context // the parent
 	timeout         time.Duration
@@ -18,7 +18,7 @@ type lazyTimeout struct {
 	cancel context.CancelFunc
 }
 
-// start starts the timeout at the first call.
+// start returns the context with the timeout. The first call starts the timer.
 func (c *lazyTimeout) start() context.Context {
 	c.once.Do(func() { c.inner, c.cancel = context.WithTimeout(c.Context, c.timeout) })
 	return c.inner
