@@ -10,23 +10,22 @@ import (
 type Grant struct {
 	Token      Secret
 	Expires    time.Time     // by the local wall clock
-	RefreshAt  time.Time     // when Entra advised to refresh the token; zero: Entra gave no advice
+	RefreshAt  time.Time     // time at which Entra advises to refresh the token; zero: Entra gave no advice
 	Claims     Claims        // the claims of the token, unverified
-	ServerDate time.Time     // Entra's clock when it responded; zero: unknown
+	ServerDate time.Time     // time of the response by Entra's clock; zero: unknown
 	ClockSkew  time.Duration // local clock minus Entra's; positive if the local clock is ahead
 
 	obtained time.Time
 }
 
-// Acquire requests one token with cert. If cert is nil it uses
-// cfg.ExperimentalAssertion. It does not retry, makes at most two HTTP requests
-// and returns within 15 seconds, unless cert's signer takes longer. It does not
-// use the fields Certificates, PollInterval, Log and Attempted of cfg. The
-// error is an [*Error]
-//   - of class [Configuration] when cfg is incomplete,
-//   - of class [Certificate] when cert cannot sign,
-//   - that wraps ctx.Err() when ctx ends first,
-//   - of the class of the failure otherwise.
+// Acquire requests one token with cert. If cert is nil, Acquire uses
+// cfg.ExperimentalAssertion. Acquire does not retry. It makes at most two HTTP
+// requests and returns within 15 seconds, unless cert's signer takes longer. It
+// does not use the fields Certificates, PollInterval, Log and Attempted of cfg.
+//
+// The error is an [*Error]. It wraps ctx.Err() when ctx ends first. Its class
+// is [Configuration] when cfg is incomplete or invalid, and [Certificate] when
+// cert cannot sign.
 func Acquire(ctx context.Context, cfg Config, cert *tls.Certificate) (Grant, error) {
 	cfg, err := cfg.checked()
 	if err != nil {

@@ -16,17 +16,19 @@ import (
 )
 
 const (
-	// Entra accepts no skew before nbf. Without this margin, a clock that is a
-	// little ahead would make every assertion "not yet valid".
+	// Time from nbf to the local time. Entra refuses an assertion whose nbf is
+	// in the future. Without this margin, Entra would refuse every assertion of
+	// a machine whose clock is a little ahead.
 	assertionBack = 30 * time.Second
-	// Room for a clock that is behind, within the ten minutes from nbf to exp
-	// that Microsoft recommends as the maximum.
+	// Time from the local time to exp. Microsoft recommends at most ten minutes
+	// from nbf to exp. All of them are used, because a clock that is behind
+	// makes exp too early.
 	assertionAhead = 10*time.Minute - assertionBack
 )
 
-// An identity makes client assertions. It signs them with one version of the
-// certificate or, with a federated credential, returns the assertions of
-// another issuer.
+// An identity makes client assertions. With a certificate, it signs them
+// itself. With a federated credential, it returns assertions that another
+// issuer signed.
 type identity struct {
 	leaf   *x509.Certificate // nil with a federated credential
 	signer crypto.Signer

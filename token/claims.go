@@ -19,12 +19,12 @@ type Claims struct {
 	Expires  time.Time // exp, by Entra's clock
 }
 
-// FullAccess reports whether the token carries the role full_access_as_app,
-// without which Exchange refuses it.
+// FullAccess reports whether the token carries the role full_access_as_app.
+// Exchange refuses a token without this role.
 func (c Claims) FullAccess() bool { return slices.Contains(c.Roles, "full_access_as_app") }
 
-// readClaims reads the claims of a JWT as far as possible. A token that is not
-// a JWT has zero Claims.
+// readClaims reads the claims of a JWT as far as possible. It returns zero
+// Claims if token is not a JWT.
 func readClaims(token string) Claims {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

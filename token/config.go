@@ -78,7 +78,8 @@ const defaultPollInterval = 10 * time.Minute
 var (
 	// A tenant is used as a path segment of the authority's URL.
 	tenantForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.-]*$`)
-	// Values of the token request. A space would split the scope in two.
+	// The client id and the resource. A space in the resource would split the
+	// scope in two.
 	valueForm = regexp.MustCompile(`^[!-~]+$`)
 )
 

@@ -33,8 +33,8 @@ const (
 	Configuration Class = "configuration" // an administrator must change something
 )
 
-// An Error is a failed token request. Its text is one line of this package's
-// own words: the event, its meaning and the remedy.
+// An Error describes a failed token request. Its text is one line of this
+// package's own words: the event, its meaning and the remedy.
 type Error struct {
 	Class         Class
 	AADSTS        int           // Entra's error code; 0: none
@@ -45,8 +45,8 @@ type Error struct {
 	Remedy        string        // advice; "" when only waiting helps
 
 	what  string        // the event and its meaning, as text
-	cause error         // a local cause: the context's error, the signer's or the certificate source's
-	date  time.Time     // Entra's clock when it responded; zero: unknown
+	cause error         // local error that caused this one, for Unwrap; nil: Entra or the network failed
+	date  time.Time     // time of the response by Entra's clock; zero: unknown
 	skew  time.Duration // local clock minus Entra's
 }
 
@@ -62,8 +62,9 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns the local error that caused e: the context's, the signer's or
-// that of Config.Certificates. It is nil when Entra or the network failed.
+// Unwrap returns the local error that caused e: an error about the Config, or
+// an error of the context, the signer or Config.Certificates. It returns nil
+// when Entra or the network failed.
 func (e *Error) Unwrap() error { return e.cause }
 
 // key returns a text that identifies the kind of error. If consecutive errors
@@ -79,7 +80,8 @@ func configurationError(err error) *Error {
 	return &Error{Class: Configuration, what: strings.TrimPrefix(oneLine(err), "token: "), cause: err}
 }
 
-// oneLine returns the text of an error from the caller's own code in one line.
+// oneLine returns the text of err as one line of at most 500 bytes. It must not
+// be used for errors of Entra or MSAL, because their texts may contain secrets.
 func oneLine(err error) string {
 	const limit = 500
 	s := strings.Join(strings.Fields(err.Error()), " ")

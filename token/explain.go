@@ -31,9 +31,9 @@ type explanation struct {
 	meaning, remedy string
 }
 
-// Microsoft warns that codes and their texts change. They are used only for
-// hints, and to distinguish errors for which OAuth has one name. Source:
-// "Microsoft Entra authentication and authorization error codes".
+// Microsoft warns that codes and their texts change. The codes are used only
+// for hints, and to distinguish errors that have the same name in OAuth.
+// Source: "Microsoft Entra authentication and authorization error codes".
 var explanations = [...]explanation{
 	// Errors that another certificate, or another version of it, may resolve.
 	{[]int{700027}, Certificate,

@@ -19,8 +19,8 @@ var (
 var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
 	"invalid_scope", "invalid_resource", "invalid_tenant", "access_denied", "interaction_required", "server_error", "temporarily_unavailable"}
 
-// failure explains err, an error of MSAL. It uses only the kind of err, because
-// its text may hold the token.
+// failure explains err, an error of MSAL. It does not use the text of err,
+// because that text may contain the token.
 func (rt *roundTrip) failure(err error) *Error {
 	switch {
 	case rt.foreignHost != "":
@@ -46,8 +46,8 @@ func (rt *roundTrip) foreignHostError() *Error {
 	return e
 }
 
-// error makes an error about Entra's response. what completes a sentence whose
-// subject is Entra's token endpoint or metadata endpoint.
+// error makes an error about Entra's response. The argument what completes a
+// sentence whose subject is Entra's token endpoint or metadata endpoint.
 func (rt *roundTrip) error(class Class, what string) *Error {
 	subject := "Entra's metadata endpoint "
 	if rt.posted {
@@ -86,9 +86,9 @@ func (rt *roundTrip) refusal() *Error {
 	if json.Unmarshal(rt.body, &response) != nil {
 		response.Codes = nil
 	}
-	// Entra's refusals are JSON objects of RFC 6749 section 5.2. Other responses
-	// come from a captive portal, a proxy or a firewall, which may let the next
-	// request through.
+	// Entra's refusals are JSON objects as in RFC 6749 section 5.2. Other
+	// responses come from a captive portal, a proxy or a firewall. Such a
+	// device may let the next request through.
 	if response.Error == "" || rt.status < http.StatusBadRequest {
 		return rt.foreignResponse()
 	}
@@ -130,8 +130,9 @@ func (rt *roundTrip) panicked(p *panicError) *Error {
 	return &Error{Class: Transient, Status: rt.status, what: what, date: rt.serverDate(), skew: rt.skew()}
 }
 
-// pickCode returns the most specific AADSTS code. If codes is empty, pickCode
-// takes the code from the description. It uses no other part of the description.
+// pickCode returns the first code that Explain knows, or else the first code.
+// If codes is empty, pickCode takes the code from the beginning of the
+// description. It uses no other part of the description.
 func pickCode(codes []int, description string) int {
 	for _, code := range codes {
 		if _, _, known := Explain(code); known {

@@ -53,10 +53,12 @@ func (k *Keeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// Token returns a usable token, without blocking if there is one. Otherwise it
-// waits until a refresh succeeds. The error
+// Token returns a usable token. It does not block if there is one. Otherwise it
+// waits until a refresh succeeds. Waiting callers do not shorten the back-off
+// after a failure. The error
 //   - wraps ctx.Err() when ctx ends first,
-//   - is the [*Error] of the last refresh, without blocking, when the next attempt is due after ctx's deadline: waiting never shortens the back-off,
+//   - is the [*Error] of the last refresh, without blocking, when the next
+//     attempt is due after ctx's deadline,
 //   - is [ErrStopped] when Run has returned.
 //
 // Without a deadline in ctx, Token waits without limit, even if Run has not
@@ -73,8 +75,8 @@ func (k *Keeper) await(ctx context.Context) (string, error) {
 	for {
 		done, failure, retry := k.rounds.last()
 		now := time.Now()
-		// The token is loaded after the round, so that a token stored between the
-		// two is not missed.
+		// Load the token after the round. In the opposite order, a token that
+		// is stored between the two calls would be missed.
 		if t := k.rounds.token.Load(); t.usable(now) {
 			return t.value, nil
 		}
@@ -88,8 +90,8 @@ func (k *Keeper) await(ctx context.Context) (string, error) {
 	}
 }
 
-// waitFor waits until the round ends and returns nil then. It returns an error
-// if ctx ends or Run returns before that.
+// waitFor waits until done is closed, which is the end of the round. It returns
+// an error if ctx ends or Run returns first.
 func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
@@ -130,12 +132,13 @@ func (k *Keeper) Replace(ctx context.Context, rejected string) (string, error) {
 	return "", ErrSameToken
 }
 
-// Reload makes the keeper immediately look up the certificates, try a refused
-// candidate, and request a token if there is none or the last refresh failed.
-// Without Reload the keeper would do these things at their scheduled times.
-// While a token is usable, Reload does not shorten a Retry-After of Entra.
-// Reload does not block. Reloads are limited to one per 10 s: a call within 10
-// s of the previous reload takes effect at the end of these 10 s.
+// Reload makes the keeper immediately look up the certificates, try a new
+// certificate that Entra refused, and request a token if there is none or the
+// last refresh failed. Without Reload the keeper would do these things at their
+// scheduled times. While a token is usable, Reload does not shorten a
+// Retry-After of Entra. Reload does not block. Reloads are limited to one per
+// 10 s: a call within 10 s of the previous reload takes effect at the end of
+// these 10 s.
 func (k *Keeper) Reload() {
 	k.reloads.request()
 	k.wakeRefresher()

@@ -57,8 +57,9 @@ func describeNetwork(err error) string {
 	}
 }
 
-// proxyStatus returns the status with which an HTTP proxy refused CONNECT.
-// net/http keeps only the text of that status line.
+// proxyStatus returns the status with which an HTTP proxy refused CONNECT, or 0
+// if err is a different error. The error of net/http contains only the reason
+// phrase of the status line.
 func proxyStatus(err error) int {
 	var u *url.Error
 	if !errors.As(err, &u) {

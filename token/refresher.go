@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A refresher is the state of Run's goroutine and is used only by it. The state
-// that is shared with callers is in rounds.
+// A refresher is the state of Run's goroutine. Only that goroutine uses it. The
+// state that is shared with callers is in rounds.
 type refresher struct {
 	keeper   *Keeper
 	versions rotation
@@ -166,8 +166,8 @@ func (r *refresher) probe(ctx context.Context, c *version) {
 }
 
 // mayProbe reports whether a probe is useful now. While refreshes fail because
-// of Entra or the network, a probe would fail too. While they fail because of
-// the certificate, each refresh tries the candidate anyway.
+// of Entra or the network, a probe would fail too. While refreshes fail because
+// of the certificate, each refresh tries the candidate anyway.
 func (r *refresher) mayProbe() bool {
 	if r.failures == 0 {
 		return true

@@ -25,8 +25,8 @@ const (
 )
 
 // A requester requests tokens with one identity. MSAL makes the request and
-// reads the response; its cache and its error texts are not used. A requester
-// is not safe for concurrent use.
+// reads the response. MSAL's cache and error texts are not used. A requester is
+// not safe for concurrent use.
 type requester struct {
 	identity identity
 	cfg      Config
@@ -123,8 +123,8 @@ func (nullCache) Replace(_ context.Context, c cache.Unmarshaler, _ cache.Replace
 
 func (nullCache) Export(context.Context, cache.Marshaler, cache.ExportHints) error { return nil }
 
-// isBearerToken reports whether an Authorization header may hold s: RFC 6750
-// section 2.1, within the length that servers accept.
+// isBearerToken reports whether s has the form of a bearer token (RFC 6750
+// section 2.1) and is short enough for servers to accept.
 func isBearerToken(s string) bool {
 	if s == "" || len(s) > maxBearerToken {
 		return false

@@ -17,7 +17,7 @@ type version struct {
 	refusal      *Error    // error of the latest request with this version; nil: Entra issued a token
 	refusedSince time.Time // time of the first of the consecutive refusals
 	probe        deadline  // time of the next probe
-	inconclusive int       // number of consecutive probes that failed for other reasons
+	inconclusive int       // number of consecutive probes that failed although Entra did not refuse the version
 	alarm        logAlarm
 }
 

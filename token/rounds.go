@@ -17,7 +17,7 @@ type rounds struct {
 	done    chan struct{} // closed at the end of each round and then replaced
 	failure *Error        // error of the latest round; nil: it succeeded
 	retry   deadline      // time of the next round after a failure
-	hold    deadline      // Entra has asked for no requests until this time
+	hold    deadline      // Entra asked to send no requests before this time
 	busy    bool          // a refresh is in progress
 	forced  bool          // Replace requested a refresh
 	limiter limiter

@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	// Entra's responses have 2 to 10 KB; MSAL reads without any limit.
+	// Entra's responses have 2 to 10 KB. MSAL would read a body of any length.
 	maxResponseBody   = 1 << 20
 	maxResponseHeader = 64 << 10
 )
 
-// The transport's own refusals. MSAL returns them; the error for the caller is
-// made from the roundTrip.
+// Errors of authorityTransport. MSAL returns them to this package, which makes
+// the caller's error from the roundTrip instead.
 var (
 	errForeignHost = errors.New("request to another host than the authority's")
 	errTooLarge    = errors.New("response too large")
@@ -144,7 +144,7 @@ func roundTripOf(ctx context.Context) *roundTrip {
 	return new(roundTrip)
 }
 
-// serverDate returns Entra's clock when it responded; zero: unknown.
+// serverDate returns the time of the response by Entra's clock; zero: unknown.
 func (rt *roundTrip) serverDate() time.Time {
 	date, err := http.ParseTime(rt.header.Get("Date"))
 	if err != nil {
@@ -177,7 +177,8 @@ func (rt *roundTrip) retryAfter() time.Duration {
 	return retryafter.Parse(rt.header.Get("Retry-After"), now, maxRetryAfter)
 }
 
-// grant checks a response that MSAL accepted as a token.
+// grant checks the token that MSAL read from the response, and returns it as a
+// Grant.
 func (rt *roundTrip) grant(result confidential.AuthResult) (Grant, *Error) {
 	now := wall()
 	g := Grant{

@@ -2,7 +2,7 @@ package token
 
 import "time"
 
-// The durations of the schedule, each with its reason.
+// The durations of the schedule.
 const (
 	// While a machine is suspended its timers stop, but its wall clock
 	// continues. So the refresher wakes at least this often and reads the wall
@@ -12,17 +12,18 @@ const (
 	// a busy loop.
 	minSleep = 20 * time.Millisecond
 
-	// The old token is not used in the last minute, or the last tenth, of its
-	// lifetime: a request needs time to arrive, and clocks differ.
+	// The old token is not used in the last minute of its lifetime, or in the
+	// last tenth if that is shorter. A request needs time to arrive, and clocks
+	// differ.
 	maxMargin = time.Minute
-	// The earliest refresh after a token was issued, even if Entra advises an
-	// earlier one.
+	// Shortest time from the issue of a token to its refresh, even if Entra
+	// advises an earlier refresh.
 	minRefresh = 10 * time.Second
 
 	firstBackoff         = time.Second
-	backoffWithToken     = 2 * time.Minute  // back-off while requests succeed
-	backoffWithoutToken  = 15 * time.Second // back-off while requests fail
-	backoffConfiguration = 5 * time.Minute  // back-off when a person must act; Reload ends it
+	backoffWithToken     = 2 * time.Minute  // longest back-off while the old token is usable
+	backoffWithoutToken  = 15 * time.Second // longest back-off without a usable token: every request fails
+	backoffConfiguration = 5 * time.Minute  // longest back-off when a person must act; Reload ends it
 	backoffProbe         = 2 * time.Minute
 	probeSoon            = 5 * time.Minute // interval of probes at first: Entra needs seconds to minutes to accept a new certificate
 	probeSoonFor         = time.Hour       // how long probes are that frequent; people may need days to register a certificate
@@ -38,7 +39,7 @@ const (
 
 	reloadInterval = 10 * time.Second // shortest interval between calls of Reload that take effect
 
-	skewWarning = time.Minute // Entra accepts assertions from a clock that is up to 30 s ahead or 9 minutes behind
+	skewWarning = time.Minute // larger skews are logged; Entra accepts assertions from a clock that is up to 30 s ahead or 9 minutes behind
 	// Below this skew, the clock is not the reason for which Entra refused an
 	// assertion's times. Date headers count whole seconds.
 	minCorrection = 10 * time.Second
@@ -49,8 +50,8 @@ const (
 // clock stands still while a virtual machine is suspended.
 func wall() time.Time { return time.Now().Round(0) }
 
-// A deadline is a wall-clock time that was set span in advance. The zero
-// deadline is due.
+// A deadline is a time of the wall clock. The field span is the duration from
+// the call of after to that time. The zero deadline is due.
 type deadline struct {
 	at   time.Time
 	span time.Duration
