@@ -64,7 +64,8 @@ func (t *trace) last() (host string, status int, err error) {
 	return t.host, t.status, t.err
 }
 
-// recordingClient is a policy.Transporter that keeps the trace.
+// recordingClient is a policy.Transporter that records the result of each
+// request in the trace of the request's context.
 type recordingClient struct{ client *http.Client }
 
 func (w recordingClient) Do(req *http.Request) (*http.Response, error) {
@@ -75,8 +76,8 @@ func (w recordingClient) Do(req *http.Request) (*http.Response, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// If a try fails because the deadline has passed, the failure of the try
-	// before it is more informative.
+	// Keep the 5xx status of the previous try if this try fails because the
+	// deadline has passed. The status says more than the deadline.
 	if errors.Is(err, context.DeadlineExceeded) && t.host == req.URL.Host && t.status >= http.StatusInternalServerError {
 		return resp, err
 	}

@@ -70,8 +70,9 @@ func (b bundle) join(key crypto.Signer) (*tls.Certificate, *Error) {
 	return cert, nil
 }
 
-// newestOf returns the newest certificate of a public key. A file may hold two
-// certificates if one was renewed with its old key.
+// newestOf returns the newest certificate of a public key. A file may contain
+// two certificates with the same key, because a certificate can be renewed
+// without a new key.
 func (b bundle) newestOf(pub *rsa.PublicKey) *x509.Certificate {
 	var newest *x509.Certificate
 	for _, c := range b.certs {

@@ -48,8 +48,8 @@ type KeyVaultConfig struct {
 	HTTPClient *http.Client
 
 	// KeyInVault leaves the private key in the vault. The PrivateKey of each
-	// certificate is then a crypto.Signer that has the vault sign, for which
-	// the application needs the permission keys/sign.
+	// certificate is then a crypto.Signer that sends digests to the vault for
+	// signing. The application then needs the permission keys/sign.
 	KeyInVault bool
 
 	Log *slog.Logger // nil: no log
@@ -82,9 +82,9 @@ func isOrigin(u *url.URL) bool {
 		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
 }
 
-// isLoopback reports whether u is on this machine. Only an emulator on this
-// machine may name a resource in its challenge that does not belong to the
-// vault's domain.
+// isLoopback reports whether u is on this machine. A vault must send a
+// challenge whose resource belongs to the vault's domain. Only for an emulator
+// on this machine this is not checked.
 func isLoopback(u *url.URL) bool {
 	addr, err := netip.ParseAddr(u.Hostname())
 	return u.Hostname() == "localhost" || err == nil && addr.IsLoopback()

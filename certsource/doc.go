@@ -16,17 +16,17 @@
 //	Certificates(ctx context.Context) ([]*tls.Certificate, error)
 //
 // which callers poll. It returns the certificates that are usable now, newest
-// first. A usable certificate is within its dates, and its private key is an
-// RSA key of at least 2048 bits that belongs to it. There are at most two, the
-// newest and the one before it, because a certificate that has just been
-// uploaded may not be registered in Entra ID yet.
+// first. A usable certificate is within its validity period, and its private
+// key is an RSA key of at least 2048 bits that belongs to it. The list has at
+// most two certificates: the newest and the one before it. Two are needed
+// because the newest may not be registered in Entra ID yet.
 //
 // The list and the error are independent of each other:
 //
 //   - A list and a nil error mean success.
-//   - A list and an error mean that this poll failed, or that the newest version
-//     is unusable (broken, disabled, not yet valid, expired). Use the list and
-//     report the error.
+//   - A list and an error mean that this poll failed, or that the newest
+//     version is unusable (broken, disabled, not yet valid, expired). Use the
+//     list and report the error.
 //   - An error and an empty list mean that no certificate can be used.
 //
 // For a certificate that did not change, the same *tls.Certificate is returned,

@@ -13,7 +13,7 @@ import (
 // the form AADSTS7000215.
 const (
 	CodeEmpty           = "Empty"           // the file, secret or client secret is empty
-	CodeTooLarge        = "TooLarge"        // larger than any certificate
+	CodeTooLarge        = "TooLarge"        // the file or secret is larger than any certificate
 	CodeUnreadable      = "Unreadable"      // the file, or the file of the client secret, could not be read
 	CodeNotAFile        = "NotAFile"        // the path is a directory, pipe, socket or device
 	CodeBlocked         = "Blocked"         // the read of the file, or of the client secret, did not return in time
@@ -29,8 +29,8 @@ const (
 	CodeNoCertificate   = "NoCertificate"   // a private key without certificate
 	CodeSeveralKeys     = "SeveralKeys"     // more than one private key
 	CodeAmbiguous       = "Ambiguous"       // several certificates, and none is the issuer of all others
-	CodeNotRSA          = "NotRSA"          // Entra ID accepts RSA keys only
-	CodeWeakKey         = "WeakKey"         // RSA of less than 2048 bits
+	CodeNotRSA          = "NotRSA"          // the private key is not an RSA key, and Entra ID accepts only RSA keys
+	CodeWeakKey         = "WeakKey"         // the RSA key has less than 2048 bits
 	CodeKeyMismatch     = "KeyMismatch"     // the private key belongs to none of the certificates
 	CodeNegativeSerial  = "NegativeSerial"  // a certificate with a negative serial number, which Go refuses by default
 	CodeNoStore         = "NoStore"         // the Windows certificate store does not exist
@@ -39,7 +39,7 @@ const (
 	CodeKeyPrompts      = "KeyPrompts"      // use of the private key requires a person's consent
 	CodeLegacyKey       = "LegacyKey"       // the private key's provider cannot sign with RSASSA-PSS
 	CodeSaltLength      = "SaltLength"      // the private key's provider signs with a salt that is not as long as the hash
-	CodeStoreFailed     = "StoreFailed"     // another failure of Windows; Err has the status
+	CodeStoreFailed     = "StoreFailed"     // a call of Windows failed for another reason; Err contains its status
 	CodeNotAToken       = "NotAToken"       // a federated credential that is not a signed JSON web token
 	CodeTokenExpired    = "TokenExpired"    // a federated credential that was not renewed
 	CodeTokenAudience   = "TokenAudience"   // a federated credential for another audience
@@ -52,11 +52,11 @@ const (
 	CodeCanceled        = "Canceled"        // the caller's context ended
 	CodeNotKeyVault     = "NotKeyVault"     // the response does not come from this Key Vault
 	CodeNoCredential    = "NoCredential"    // this machine has no workload identity, no managed identity and no az login
-	CodeUnsupportedSign = "UnsupportedSign" // asked to sign with an algorithm other than PS256 or RS256
+	CodeUnsupportedSign = "UnsupportedSign" // a signature by an algorithm other than PS256 and RS256 was requested
 )
 
-// Error is the type of the errors that this package returns. Only constructors
-// also return other errors, about their Config.
+// Error is the type of the errors that this package returns. Constructors also
+// return errors of other types, which are about their Config.
 type Error struct {
 	Op        string    // the operation: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
 	Name      string    // name of the file, secret or key; id of the application for "log in"; empty for Parse
@@ -113,7 +113,8 @@ func parseError(code string) *Error {
 	return &Error{Op: "parse", Code: code, Remedy: remedy(code)}
 }
 
-// about returns a copy of e with the name and version of the data's source.
+// about returns a copy of e with the given operation and the given name and
+// version.
 func (e *Error) about(op, name, version string) *Error {
 	c := *e
 	c.Op, c.Name, c.Version = op, name, version

@@ -18,7 +18,7 @@ import (
 )
 
 // explain completes e from a library's error and the trace of its requests. It
-// uses numbers and codes of the error, never its text.
+// uses numbers and codes of the error and not the text of the error.
 func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Error {
 	host, status, failure := t.last()
 	var response *azcore.ResponseError
@@ -56,13 +56,14 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 	return e
 }
 
-// logIn adds the application and the host of the log-in to e.
+// logIn changes e to an error of the log-in at host, with the application's id
+// as its name.
 func logIn(cfg *KeyVaultConfig, e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(cfg.ClientID, string(cfg.Auth)), "", host
 }
 
-// ofVersion reports whether e is the refusal of one version, and not a failure
-// of the request.
+// ofVersion reports whether Key Vault refused only the requested version. Other
+// versions may then be readable.
 func (e *Error) ofVersion() bool {
 	switch e.Code {
 	case "SecretDisabled", "SecretExpired", "SecretNotYetValid":
@@ -90,7 +91,9 @@ func vaultCode(err *azcore.ResponseError) string {
 	return ""
 }
 
-// entraCode returns "AADSTS" and the number, or OAuth's error.
+// entraCode returns the first error code of Entra ID as "AADSTS7000215", or
+// else the OAuth error such as "invalid_client". It returns "" if the body has
+// neither.
 func entraCode(resp *http.Response) string {
 	var body struct {
 		Error string

@@ -34,9 +34,10 @@ type ExperimentalFederatedConfig struct {
 	HTTPClient *http.Client
 }
 
-// ExperimentalFederated supplies tokens that replace the certificate. It is
-// experimental: it is not known whether Exchange Server accepts the tokens that
-// Entra ID issues for them. It is safe for concurrent use.
+// ExperimentalFederated supplies tokens that replace the certificate. The type
+// is experimental, because it is not known whether Exchange Server accepts the
+// tokens that Entra ID issues in return. An ExperimentalFederated is safe for
+// concurrent use.
 type ExperimentalFederated struct {
 	cfg     ExperimentalFederatedConfig
 	file    blockingCall[string]
@@ -139,9 +140,9 @@ func (f *ExperimentalFederated) fromIdentity(ctx context.Context) (string, *Erro
 	return "", f.error(CodeNoCredential, nil)
 }
 
-// check checks the audience and the expiry of a token if it can read them,
-// because Entra ID's refusal does not clearly name a wrong audience or a past
-// expiry.
+// check returns an error if token is not a JWT or has expired. With
+// AuthWorkload it also returns an error if the token has another audience.
+// Entra ID's refusal does not clearly name a wrong audience or a past expiry.
 func (f *ExperimentalFederated) check(token string) *Error {
 	var claims struct {
 		Audience any     `json:"aud"`

@@ -154,8 +154,8 @@ func (f *File) unreadable(op string, err error) *Error {
 	return &Error{Op: op, Name: f.cfg.Path, Code: CodeUnreadable, Err: err, Remedy: remedy(CodeUnreadable)}
 }
 
-// remember makes cert the newest certificate. If it is already known, the known
-// pointer is kept.
+// remember makes cert the newest certificate. If f.good already contains this
+// certificate, remember keeps the existing pointer.
 func (f *File) remember(cert *tls.Certificate) {
 	i := slices.IndexFunc(f.good, func(c *tls.Certificate) bool { return c.Leaf.Equal(cert.Leaf) })
 	if i >= 0 {

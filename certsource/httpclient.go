@@ -12,7 +12,8 @@ import (
 // reached only from the machine itself, not through a proxy.
 const metadataHost = "169.254.169.254"
 
-// newHTTPClient returns the client for a configuration without one.
+// newHTTPClient returns the client that is used if a configuration has no
+// HTTPClient.
 func newHTTPClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		Proxy: func(req *http.Request) (*url.URL, error) {

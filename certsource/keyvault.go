@@ -47,9 +47,9 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 // the newest version alone, and logs this once.
 //
 // The package comment explains list and error. When the vault cannot be
-// reached, the list is that of the previous poll. When the newest version is
-// unusable, the list holds older versions if they can be found. For a disabled
-// version, Key Vault does not name the version before it.
+// reached, Certificates returns the list of the previous poll. When the newest
+// version is unusable, the list holds older versions if they can be found. For
+// a disabled version, Key Vault does not name the version before it.
 //
 // With AuthSecret every poll logs in, so an expired client secret causes an
 // error at the next poll.

@@ -17,13 +17,15 @@ const maxSize = 1 << 20
 
 // Parse reads a certificate with its private key. data is the content of a PFX
 // (PKCS#12) or PEM file, or the value of a Key Vault secret, in which a PFX is
-// encoded in base64. It recognises the format by the data. password is the
+// encoded in base64. Parse recognises the format by the data. password is the
 // password of a PFX. PEM files with encrypted keys are refused. A UTF-8 byte
 // order mark and Windows line ends are accepted.
 //
-// The leaf is the certificate that belongs to the key, at any position. The
-// chain follows it by issuer, and unrelated certificates are left out. Leaf is
-// set. The key must be RSA of at least 2048 bits. The dates are not checked.
+// The leaf is the certificate that belongs to the private key. It may be at any
+// position in data. In the result, the leaf comes first and each certificate is
+// followed by its issuer. Unrelated certificates are left out. The field Leaf
+// is set. The key must be an RSA key of at least 2048 bits. The dates are not
+// checked.
 //
 // The error is an [*Error] with one of this package's codes.
 func Parse(data []byte, password string) (*tls.Certificate, error) {
@@ -44,8 +46,9 @@ type bundle struct {
 	certs []*x509.Certificate
 }
 
-// read recognises the format of data. It and the functions that it calls return
-// *Error without the source of the data, which callers add.
+// read recognises the format of data and returns the keys and certificates in
+// it. The errors of read, and of the functions that it calls, do not name the
+// source of the data. Callers add the source with about.
 func read(data []byte, password string) (bundle, *Error) {
 	switch {
 	case len(data) > maxSize:
@@ -98,7 +101,8 @@ func decodeBase64(text []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
-// readDER reads a PFX. Only white space may follow it.
+// readDER reads a PFX, or a certificate without a key. Only white space may
+// follow it in data.
 func readDER(data []byte, password string) (bundle, *Error) {
 	var whole asn1.RawValue
 	rest, err := asn1.Unmarshal(data, &whole)

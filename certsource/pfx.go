@@ -90,7 +90,7 @@ func decodeChain(der []byte, password string) (b bundle, err error) {
 		if p := recover(); p != nil {
 			err = errors.New("panic")
 			if text := fmt.Sprint(p); strings.Contains(text, fipsText) {
-				err = errors.New(text) // a constant of the standard library
+				err = errors.New(text) // this text is a constant of the standard library
 			}
 		}
 	}()

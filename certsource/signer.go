@@ -19,9 +19,10 @@ type signer struct {
 
 func (s *signer) Public() crypto.PublicKey { return s.public }
 
-// Sign signs a SHA-256 digest, as RS256 or, with *rsa.PSSOptions, as PS256 with
-// a salt as long as the hash. It blocks for up to callTimeout. It verifies the
-// signature before it returns it.
+// Sign signs a SHA-256 digest. It makes an RS256 signature or, with
+// *rsa.PSSOptions, a PS256 signature with a salt as long as the hash. It blocks
+// for at most readTimeout for the client secret and callTimeout for the
+// request. It verifies the signature before it returns.
 func (s *signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return signAndVerify(s.public, digest, opts, s.request, s.error)
 }

@@ -69,9 +69,9 @@ func (c *StoreConfig) check() error {
 	return errors.Join(errs...)
 }
 
-// Store reads certificates from a Windows certificate store. Private keys stay
-// in their provider, which may be a TPM, and sign there. It is safe for
-// concurrent use.
+// Store reads certificates from a Windows certificate store. The private keys
+// stay in their provider, which may be a TPM. The provider makes the
+// signatures. A Store is safe for concurrent use.
 type Store struct {
 	cfg     StoreConfig
 	subject []nameAttribute // cfg.Subject, parsed

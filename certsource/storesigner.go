@@ -15,9 +15,10 @@ type storeSigner struct {
 
 func (s *storeSigner) Public() crypto.PublicKey { return s.public }
 
-// Sign signs a SHA-256 digest, as RS256 or, with *rsa.PSSOptions, as PS256 with
-// a salt as long as the hash. It blocks as long as the key's provider takes. It
-// verifies the signature before it returns it.
+// Sign signs a SHA-256 digest. It makes an RS256 signature or, with
+// *rsa.PSSOptions, a PS256 signature with a salt as long as the hash. It blocks
+// as long as the key's provider takes. It verifies the signature before it
+// returns.
 func (s *storeSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return signAndVerify(s.public, digest, opts, s.sign, func(code string) *Error { return s.store.error("sign", code, nil) })
 }

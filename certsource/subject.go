@@ -58,8 +58,9 @@ func parseName(s string) ([]nameAttribute, error) {
 	}
 }
 
-// cutValue returns the value at the beginning of s without quotes and escapes,
-// and the text after the separator that follows it.
+// cutValue returns the value at the beginning of s, without quotes and escapes,
+// and the text after the separator that follows the value. more is false if
+// there is no separator.
 func cutValue(s string) (value, rest string, more bool, err error) {
 	s = strings.TrimLeft(s, " ")
 	var b strings.Builder

@@ -14,7 +14,7 @@ import (
 // maxPages limits a listing; a page holds 25 versions.
 const maxPages = 10
 
-// A version of the certificate in the vault. It is immutable.
+// A version is one version of the certificate in the vault. It is immutable.
 type version struct {
 	id       string
 	previous string           // id of the previous version, if Key Vault names it
@@ -40,8 +40,8 @@ type versionReader struct {
 	unlisted *string             // id of the newest version when a listing was last refused
 }
 
-// get requests a version, the newest if id is empty. It parses the version
-// unless the previous poll did.
+// get requests a version, or the newest version if id is empty. It parses the
+// version unless the previous poll has parsed it.
 func (r *versionReader) get(ctx context.Context, s *session, id string) (*version, *Error) {
 	var got azsecrets.Secret
 	failure := r.client.call(ctx, s, "get secret", id, func(ctx context.Context) error {

@@ -24,8 +24,8 @@ type walk struct {
 	listed   bool
 }
 
-// run returns the usable versions, newest first. The error is that of the
-// newest version or of the request for it.
+// run returns the usable versions, newest first. failure says why the newest
+// version cannot be used or could not be requested.
 func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 	v, err := w.get(ctx, "")
 	if err != nil && !err.ofVersion() {
@@ -58,7 +58,7 @@ func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 	}
 }
 
-// get reads a version, the newest if id is empty.
+// get reads a version, or the newest version if id is empty.
 func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
 	v, err := w.versions.get(ctx, w.s, id)
 	if err == nil {
@@ -69,8 +69,8 @@ func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
 	return v, err
 }
 
-// before returns the id of the version before id, or "" if it knows of no such
-// version. v is the version of id, or nil when Key Vault refused it.
+// before returns the id of the version that precedes id, or "" if it finds
+// none. v is the version with this id, or nil when Key Vault refused it.
 func (w *walk) before(ctx context.Context, id string, v *version) string {
 	if v != nil && v.previous != "" {
 		return v.previous
@@ -109,7 +109,7 @@ func enabled(p *azsecrets.SecretProperties) bool {
 	return p.Attributes != nil && p.Attributes.Enabled != nil && *p.Attributes.Enabled
 }
 
-// byAge orders versions newest first; one without a date comes last.
+// byAge orders versions newest first. A version without a date comes last.
 func byAge(a, b *azsecrets.SecretProperties) int {
 	return cmp.Compare(created(b), created(a))
 }

@@ -1,6 +1,7 @@
 package config
 
-// An Access says which mailboxes clients can open. Its texts are for people.
+// An Access says which mailboxes clients can open. String describes it for
+// people.
 type Access int
 
 // The kinds of access.

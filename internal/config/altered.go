@@ -47,8 +47,8 @@ var (
 	entraSecret = regexp.MustCompile(`^[A-Za-z0-9]{3}[0-9]Q~[A-Za-z0-9._~-]{31,34}$`)
 )
 
-// isEncoded reports whether s is the base64 encoding of a text in the form of
-// Entra ID's client secrets.
+// isEncoded reports whether secret is the base64 encoding of a text in the form
+// of Entra ID's client secrets.
 func isEncoded(secret string) bool {
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding} {
 		if text, err := encoding.DecodeString(secret); err == nil && entraSecret.MatchString(strings.TrimSpace(string(text))) {
@@ -64,9 +64,9 @@ func neverInSecret(r rune) bool {
 	return r > unicode.MaxASCII || !unicode.IsPrint(r) || strings.ContainsRune(" \"'`$%<>{}|\\^#,;&()", r)
 }
 
-// ExposesSecret reports whether the entries of a file hold the value of a secret
-// while the mode of the file lets every user of the machine read it. On Windows,
-// where access lists decide, it is false.
+// ExposesSecret reports whether the entries of a file contain the value of a
+// secret and every user of the machine may read the file. On Windows it returns
+// false, because access lists decide there and mode does not show them.
 func ExposesSecret(entries []string, mode fs.FileMode) bool {
 	if runtime.GOOS == "windows" || mode.Perm()&0o004 == 0 {
 		return false

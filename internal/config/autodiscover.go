@@ -51,7 +51,7 @@ func (a *Autodiscover) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// loopbackName reports whether a name is a name of this machine itself.
+// loopbackName reports whether host is localhost or a loopback address.
 func loopbackName(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()

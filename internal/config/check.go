@@ -16,8 +16,8 @@ type rules struct {
 }
 
 // check checks the settings together. It checks the source of the certificate
-// before the files. Then a setting that must not be set at all is reported as
-// that, even if its file does not exist.
+// before it reads files. In this order, a file setting that must not be set is
+// reported as such even if its file does not exist.
 func (r *rules) check() {
 	checkSource(r)
 	checkVaultAuth(r)
@@ -30,7 +30,8 @@ func (r *rules) check() {
 	checkList(r)
 }
 
-// need reports a variable that is not set and that another variable requires.
+// need reports the variable name if it is not set. why says which other
+// variable requires it.
 func (r *rules) need(name, why string) {
 	if !r.given.set[name] {
 		r.problems.fault(name, "is not set and is required "+why+"; expected "+variableNamed(name).form+r.given.bareNameHint(name))
@@ -46,8 +47,8 @@ func (r *rules) refuse(why string, names ...string) {
 	}
 }
 
-// conflict reports a variable that is set together with others that exclude it.
-// expected says what to set instead.
+// conflict reports the variable name, which is set together with the variables
+// others although they exclude each other. expected says what to set instead.
 func (r *rules) conflict(name string, others []string, expected string) {
 	list := strings.Join(others, ", ")
 	r.problems.add(Problem{

@@ -81,7 +81,7 @@ type ListAddresses string
 
 // The addresses that an entry allows.
 const (
-	AnyAddress     ListAddresses = "any"     // aliases too
+	AnyAddress     ListAddresses = "any"     // the primary address and aliases
 	PrimaryAddress ListAddresses = "primary" // the primary address alone
 )
 

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
-// Config is the whole configuration. Each field holds the variable that its
-// env tag names; the other tags describe it to people:
+// Config is the whole configuration. Each field holds the variable that its env
+// tag names; the other tags describe it to people:
 //
 //	section  opens a section of the documentation
 //	form     what a value looks like, for the documentation and for errors
@@ -25,8 +25,8 @@ import (
 //	absent   what applies if the variable is not set and the field has no envDefault
 //	min      the smallest permitted duration
 //
-// Every field is valid after [Load] returned no error. A pointer or string is
-// empty, and a list nil, only where the comment says so.
+// Every field is valid after [Load] returned no error. A pointer or list is
+// nil, and a string empty, only where the comment of its field says so.
 type Config struct {
 	// EWS is the one endpoint that requests go to: "https://mail.contoso.com/EWS/Exchange.asmx".
 	EWS EWSURL `env:"HMA_EWS_URL,required" section:"Exchange" form:"an https URL such as https://mail.contoso.com/EWS/Exchange.asmx" desc:"Address of Exchange's EWS endpoint (\"EWS URL\" in Microsoft's guide). Without a path it means /EWS/Exchange.asmx."`

@@ -136,8 +136,8 @@ func parseAddrPort(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr, uint16(number)), nil
 }
 
-// An AdminAddress is where health, metrics and status are served. Its zero
-// value means nowhere.
+// An AdminAddress is the address of the listener for health, metrics and
+// status. The zero value means that there is no such listener.
 type AdminAddress struct{ netip.AddrPort }
 
 // Off reports whether there is no admin listener.

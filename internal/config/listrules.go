@@ -30,7 +30,7 @@ func checkList(r *rules) {
 }
 
 // checkGroups checks the settings about groups. If HMA_ALLOWED_GROUPS_AS is not
-// set, it sets the field to the default mailbox.
+// set, checkGroups sets its field to the default mailbox.
 func checkGroups(r *rules) {
 	c := r.config
 	if !r.given.set["HMA_ALLOWED_GROUPS"] {

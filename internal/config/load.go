@@ -118,8 +118,8 @@ type environment struct {
 	unknown map[string]string // variables that are not settings
 }
 
-// collect selects the settings of an environment and reports unknown and empty
-// ones.
+// collect selects the settings of an environment. It reports unknown variables
+// and empty settings.
 func collect(environ []string, problems *problemList) environment {
 	all := split(environ)
 	preferLowerCase(all, "HTTPS_PROXY")
@@ -186,9 +186,9 @@ func Lookup(entries []string, name string) string {
 	return value
 }
 
-// preferLowerCase replaces the value of a proxy variable by that of the
-// variable with the same name in lower case, if there is one, as curl does. It
-// removes the variable if its value is empty.
+// preferLowerCase replaces the value of a proxy variable by the value of the
+// variable with the same name in lower case, if that is set. curl does the
+// same. preferLowerCase removes the variable if its value is empty.
 func preferLowerCase(all map[string]string, name string) {
 	if twin := all[strings.ToLower(name)]; twin != "" {
 		all[name] = twin
@@ -198,14 +198,14 @@ func preferLowerCase(all map[string]string, name string) {
 	}
 }
 
-// quoted reports whether a value is in quotes. An env file keeps quotes, unlike
-// a shell, and only a secret can begin and end with them.
+// quoted reports whether s is in quotes. An env file keeps quotes, which a
+// shell would remove. Only a secret may begin and end with quotes.
 func quoted(s string) bool {
 	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
 }
 
-// hintsFor returns hints, by variable, at why a value may be impossible to
-// parse: a comment after the value, or invisible characters.
+// hintsFor returns, by variable, a hint that says why a value may be impossible
+// to parse: a comment after the value, or invisible characters.
 func hintsFor(values map[string]string) map[string]string {
 	hints := map[string]string{}
 	for name, value := range values {
