@@ -20,16 +20,16 @@ type Logger struct {
 	repeats   *repeats
 }
 
-// A thinned describes the log lines about one reason, of which most are left out
-// when there are many.
+// A thinned describes the log lines about one reason. When there are many such
+// lines, most of them are left out.
 type thinned struct {
 	count   *logging.Thinning
 	message string // message of the line with the number of lines left out
 }
 
 // Limits for the lines about one reason: a burst, then one line per interval.
-// For guessed passwords and malformed requests the limits are lower, because these
-// lines contain less information than those about other refusals.
+// For guessed passwords and malformed requests the limits are lower, because
+// these lines contain less information than the lines about other refusals.
 const (
 	refusalBurst        = 100
 	refusalInterval     = time.Second

@@ -63,9 +63,9 @@ func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, erro
 func (l *List) DefaultMailboxOff() bool { return l.current.Load().defaultOff }
 
 // NewReloadedPolicy is like NewPolicy, for entries that were read again. If the
-// default mailbox is not among the entries, the policy has no default mailbox and
-// defaultOff is true. At start that is an error; on a reload an error would keep
-// the old entries in force.
+// default mailbox is not among the entries, the policy has no default mailbox
+// and defaultOff is true. NewPolicy returns an error in this case, which would
+// keep the old entries in force.
 func NewReloadedPolicy(c *config.Config, entries config.Mailboxes) (p *policy.Policy, defaultOff bool, err error) {
 	p, err = NewPolicy(c, entries)
 	if err == nil || c.DefaultMailbox == "" {
@@ -103,9 +103,9 @@ func (l *List) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// SetMembers replaces the entries that come from groups. They are added to the
-// entries of the variable or the file. After an error the previous members stay
-// in force.
+// SetMembers replaces the entries that come from groups. The list then consists
+// of these members and the entries of the variable or the file. After an error
+// the previous members stay in force.
 func (l *List) SetMembers(members []policy.Pattern) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,9 +118,10 @@ func (l *List) SetMembers(members []policy.Pattern) error {
 	return nil
 }
 
-// make returns the policy for entries, and whether the default mailbox is off the
-// list. At start without groups that is an error instead. With groups the default
-// mailbox may be a member that is not known yet.
+// make returns the policy for entries, and whether the default mailbox is off
+// the list. At start, a default mailbox off the list is an error if the
+// configuration has no groups. With groups, the default mailbox may be a member
+// that is not known yet.
 func (l *List) make(entries config.Mailboxes) (*policy.Policy, bool, error) {
 	if l.config.AllowedGroups == nil && l.current.Load() == nil {
 		made, err := NewPolicy(l.config, entries)

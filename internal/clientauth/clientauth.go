@@ -63,9 +63,9 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 }
 
 // Reload reads the users file and makes its users current. It reports whether
-// they have changed. After an error the users stay unchanged. It refuses a file
-// that may be truncated, and a file that lets a user open every mailbox who
-// could not do so before. Calls must not overlap.
+// they have changed. After an error the users stay unchanged. Reload refuses a
+// file that may be truncated. It also refuses a file that lets a user open
+// every mailbox if the user could not do so before. Calls must not overlap.
 func (a *Authenticator) Reload() (changed bool, err error) {
 	list, unended, err := config.ReadClientUsers(config.ReadFile, a.config.ClientUsersFile)
 	if err != nil {

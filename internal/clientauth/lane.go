@@ -41,8 +41,9 @@ func newLane(rest time.Duration) *lane {
 	return &lane{slot: make(chan struct{}, 1), rest: rest}
 }
 
-// compare runs a comparison. It blocks while others are in progress or the lane
-// rests, and returns errBusy if it cannot begin within comparisonWait.
+// compare runs a comparison. It blocks while another comparison is in progress
+// or the lane rests. It returns errBusy if the comparison cannot begin within
+// comparisonWait.
 func (l *lane) compare(ctx context.Context, matches func() bool) (bool, error) {
 	timeout := time.NewTimer(comparisonWait)
 	defer timeout.Stop()

@@ -24,7 +24,8 @@ func (a *AppID) UnmarshalText(text []byte) error {
 // A TenantID names one tenant, by GUID or domain name, in lower case.
 type TenantID string
 
-// UnmarshalText parses the id. It refuses the names that stand for any tenant.
+// UnmarshalText parses the id. It refuses names such as common, which mean any
+// tenant.
 func (t *TenantID) UnmarshalText(text []byte) error {
 	s := strings.ToLower(string(text))
 	if s == "common" || s == "organizations" || s == "consumers" {
@@ -99,11 +100,11 @@ func hostName(s string) (string, error) {
 	return strings.ToLower(s), nil
 }
 
-// containerHost is validHost, but also accepts underscores, which occur in
-// names inside container networks.
+// containerHost reports what validHost reports, but also accepts underscores,
+// which occur in names inside container networks.
 func containerHost(s string) bool { return validHost(strings.ReplaceAll(s, "_", "x")) }
 
-// Paths name files. They are not empty when their variable is set.
+// Paths are paths of files. The list is not empty when its variable is set.
 type Paths []Path
 
 // UnmarshalText parses a comma-separated list. An entry may occur more than
@@ -128,7 +129,8 @@ func (p *Paths) UnmarshalText(text []byte) error {
 // A Path names a file. It is not empty when its variable is set.
 type Path string
 
-// UnmarshalText takes the path as it is.
+// UnmarshalText accepts the path unchanged. It refuses control characters,
+// because the content of a file was probably set instead of its path.
 func (p *Path) UnmarshalText(text []byte) error {
 	if slices.ContainsFunc(text, func(b byte) bool { return b < ' ' }) {
 		return flaw("holds a control character; expected the path of a file, not its content")

@@ -61,8 +61,8 @@ func (l *problemList) none(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }
 
-// sorted returns the problems in the order of the documentation, then those of
-// unknown variables by name.
+// sorted returns the problems of known variables in the order of the
+// documentation. The problems of other variables follow, ordered by name.
 func (l *problemList) sorted() []Problem {
 	known := variables()
 	position := func(p Problem) int {

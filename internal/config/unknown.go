@@ -12,15 +12,15 @@ import (
 
 // A misspelt name is an error, because an allow-list under a misspelt name
 // would have no effect. The rules of this file find names that were meant for
-// this program. They must accept what platforms, shells and other programs put
-// into an environment:
+// this program. The rules must accept what platforms, shells and other programs
+// put into an environment:
 //
-//   - HMA or HMAPROXY as a word of its own is this program's name. A word ends at
-//     every character that is not a letter. So HMAC_SECRET and ASTHMA_DB are
+//   - HMA or HMAPROXY as a word of its own is this program's name. A word ends
+//     at every character that is not a letter. So HMAC_SECRET and ASTHMA_DB are
 //     variables of other programs.
-//   - A setting without its prefix (ALLOWED_MAILBOXES) was meant for this program,
-//     unless other programs commonly have the same name (LOG_LEVEL, see
-//     [commonNames]). In a file of -env-file there is no such exception.
+//   - A setting without its prefix (ALLOWED_MAILBOXES) was meant for this
+//     program, unless other programs commonly have the same name (LOG_LEVEL,
+//     see [commonNames]). In a file of -env-file there is no such exception.
 //   - Names that platforms derive from names of services and settings belong to
 //     the platforms; see [foreign].
 
@@ -116,11 +116,11 @@ func (n settingNames) withoutPrefix(folded string) string {
 	return ""
 }
 
-// inEnvFile returns the setting that a name without HMA_ stands for in a file
-// of -env-file, "" for none. Such a file is written for this program, so more
-// names are recognised than in an environment: the setting without its prefix;
-// the setting with another prefix, if its name is long enough to be
-// distinctive; and one of [otherNames] without its prefix.
+// inEnvFile returns the setting that a name without HMA_ means in a file of
+// -env-file, "" for none. Such a file is written for this program, so inEnvFile
+// recognises more names than are recognised in an environment. It recognises a
+// setting without its prefix; a setting with another prefix, if the rest is
+// long enough to be distinctive; and one of [otherNames] without its prefix.
 func (n settingNames) inEnvFile(folded string) string {
 	if hmaWord.MatchString(folded) {
 		return ""
@@ -189,8 +189,8 @@ func foreign(name, value string, known map[string]string) bool {
 }
 
 // settingIn returns the setting whose name a line contains, with or without the
-// prefix and in any spelling; "" for none. If there are several it returns the
-// longest.
+// prefix and in any spelling; "" for none. If the line contains several
+// settings, it returns the longest.
 func (n settingNames) settingIn(line string) string {
 	line = squeeze(fold(line))
 	var found string
@@ -253,8 +253,8 @@ func fold(name string) string {
 	}, name)
 }
 
-// Letters of other scripts, each followed by the Latin letter that it
-// resembles.
+// lookAlikes are letters of other scripts. latinLookAlikes has the Latin
+// letters that they resemble, at the same indexes.
 var (
 	lookAlikes      = []rune("АВЕЅІЈКМНОРСТУХаеіјорѕсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧοı\u212a")
 	latinLookAlikes = []rune("ABESIJKMHOPCTYXAEIJOPSCYXABEZHIKMNOPTYXOIK")

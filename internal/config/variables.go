@@ -31,7 +31,8 @@ func (v variable) remedyForEmpty() string {
 	return "expected " + v.form + ", or the variable removed"
 }
 
-// problem returns what is wrong with a value of any type, "" if nothing is.
+// problem returns what is wrong with a value whatever the type of the variable
+// is; "" if nothing is wrong.
 func (v variable) problem(value string) string {
 	switch {
 	case value == "":

@@ -170,8 +170,8 @@ func (h *host) forget() {
 	h.resolvedAt = time.Time{}
 }
 
-// names reports whether DNS names addr: whether the latest result contains it.
-// A result older than recheck is renewed in the background.
+// names reports whether the latest DNS result contains addr. Without a result
+// it returns true. A result older than recheck is renewed in the background.
 func (h *host) names(addr netip.Addr) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -185,8 +185,8 @@ func (h *host) names(addr netip.Addr) bool {
 }
 
 // Current returns a function that reports whether DNS still names the remote
-// address of an open connection. address, of the form host:port, is the one
-// that was dialled. The function is cheap, never waits, and may be called
+// address of an open connection. address is the host:port that was dialled for
+// the connection. The function is cheap, never waits, and may be called
 // concurrently.
 func (d *Dialer) Current(address string) func(net.Conn) bool {
 	name, _, err := net.SplitHostPort(address)

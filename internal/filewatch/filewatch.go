@@ -21,9 +21,10 @@ const (
 	// loadTimeout limits how long a check waits for the files to be read. A read
 	// from a hung network file system or a FIFO can block for ever.
 	loadTimeout = 10 * time.Second
-	// settleTime is the age that the last write of a file must have before equal
-	// size and time mean that the file is unchanged. A second write within the
-	// resolution of the file system's clock would leave both as they are.
+	// settleTime is the minimum age of a file's last write for its size and
+	// time to identify its content. After a more recent write, a second write
+	// may leave size and time unchanged, because file systems record times with
+	// a limited resolution.
 	settleTime = 2 * time.Second
 )
 

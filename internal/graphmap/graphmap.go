@@ -33,7 +33,7 @@ type API struct {
 // A Source is the origin of the list.
 type Source struct {
 	Title, URL, Repository, Commit string
-	Read                           string // date on which the list was taken from there
+	Read                           string // date on which the list was read
 }
 
 // A Map maps EWS operations to APIs.

@@ -152,9 +152,9 @@ func (k *Keeper) Refresh(ctx context.Context, confirmed bool) {
 	k.report(members, err)
 }
 
-// massChange returns an error if too many members differ from the current ones:
-// at least half of these are missing, or more than half their number plus growth
-// are new.
+// massChange returns an error if mailboxes lacks at least half of the current
+// members. It also returns an error if the number of new members is larger than
+// growth plus half the number of current members.
 func (k *Keeper) massChange(mailboxes []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

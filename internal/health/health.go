@@ -56,12 +56,12 @@ func (n NotReady) Text() string {
 	return "unknown cause"
 }
 
-// A Kind is the subject of an alarm.
+// A Kind names the condition that an alarm reports.
 type Kind int
 
 const (
 	FileNotReloaded          Kind = iota + 1 // a file could not be reloaded; Subject is its variable
-	LogDropped                               // Count lines were dropped, because the log is not read
+	LogDropped                               // log lines were dropped because the log is not read; Count is their number
 	LogFileFailed                            // HMA_LOG_FILE cannot be written
 	GroupsAlarm                              // the groups could not be expanded, or their change needs a confirmation
 	DefaultMailboxOff                        // a reload took HMA_DEFAULT_MAILBOX off the allow-list

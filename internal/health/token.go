@@ -73,7 +73,7 @@ type Slot string
 const (
 	Active    Slot = "active"    // the current token was obtained with it
 	Candidate Slot = "candidate" // Entra ID has not accepted it yet
-	Fallback  Slot = "fallback"  // used when Entra ID refuses the active one
+	Fallback  Slot = "fallback"  // used when Entra ID refuses the active certificate and the candidate
 )
 
 // A Certificate is a certificate and its use.
