@@ -116,7 +116,7 @@ func (p *product) ready(ctx context.Context) error {
 }
 
 // eventually waits until holds returns true. After 20 seconds it returns an
-// error with the text otherwise.
+// error. The parameter otherwise is the text of that error.
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -203,7 +203,7 @@ type response struct {
 
 var responseCode = regexp.MustCompile(`ResponseCode[^>]*>([A-Za-z]+)<`)
 
-// code returns the EWS response code, "NoError" for success.
+// code returns the EWS response code, which is "NoError" for success.
 func (r response) code() string {
 	if m := responseCode.FindStringSubmatch(r.text); m != nil {
 		return m[1]

@@ -33,7 +33,8 @@ type page struct {
 //go:embed page.html
 var pageHTML string
 
-// handler returns the handler of the page.
+// handler returns the page's HTTP handler. It accepts only requests from this
+// machine.
 func (p *page) handler() http.Handler {
 	t := template.Must(template.New("page").Funcs(template.FuncMap{"time": clock}).Parse(pageHTML))
 	mux := http.NewServeMux()
@@ -154,7 +155,8 @@ func (p *page) toggleEntra() error {
 	return nil
 }
 
-// soapFault returns a fault of Exchange with a response code, as its EWS sends it.
+// soapFault returns a SOAP fault with a response code, in the form in which
+// Exchange sends it. backOff is in milliseconds; 0 for none.
 func soapFault(code, message string, backOff int) emulator.Fault {
 	values := ""
 	if backOff > 0 {

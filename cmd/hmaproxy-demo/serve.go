@@ -45,9 +45,9 @@ developer page, with request and response bodies, faults to inject and mail to d
 
 `
 
-// preferredAdmin is the admin address of the product. The demo uses the address
-// of the product if it is free, so that "hmaproxy health" and bookmarks also
-// work with the demo.
+// preferredAdmin is the product's default admin address. The demo uses this
+// address if it is free, so that "hmaproxy health" and bookmarks also work with
+// the demo.
 const preferredAdmin = "127.0.0.1:8081"
 
 // preferredPage is the address of the developer page, if that address is free.
@@ -112,8 +112,8 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	return nil
 }
 
-// freeAddress returns the preferred address if it can be bound and is not
-// taken, else an address with a free port.
+// freeAddress returns preferred if that address can be bound and is not the
+// address taken. Otherwise it returns an address with a free port.
 func freeAddress(preferred, taken string) (string, error) {
 	for _, address := range []string{preferred, "127.0.0.1:0"} {
 		if address == taken && address == preferred {

@@ -55,7 +55,7 @@ func steps() []step {
 	}
 }
 
-// runSteps runs every step and returns an error that names those that failed.
+// runSteps runs every step and returns an error that names the failed steps.
 func runSteps(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	e, err := newEnvironment(out, emulator.Config{})
@@ -102,8 +102,8 @@ func (e *environment) summary(failed []string) error {
 }
 
 // expect sends a request, prints all requests that follow from it, and returns
-// those to Exchange. It returns an error if the EWS response code or the number
-// of requests to Exchange differs from the expected one.
+// the requests to Exchange. It returns an error if the EWS response code or the
+// number of requests to Exchange differs from the expected one.
 func (d *demo) expect(ctx context.Context, p *product, mailbox, user, code string, attempts int) ([]emulator.Hop, error) {
 	got, err := p.send(ctx, "GetFolder", mailbox, getFolder, user)
 	if err != nil {

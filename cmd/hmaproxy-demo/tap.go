@@ -38,7 +38,7 @@ type call struct {
 type part struct {
 	Header    http.Header
 	Body      []byte // the first keptBody bytes
-	Truncated bool   // the body is longer
+	Truncated bool   // the body is longer than keptBody
 	Complete  bool   // the body was read to its end
 }
 

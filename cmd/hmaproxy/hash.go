@@ -69,8 +69,8 @@ func userPatterns(inv *invocation) (string, error) {
 	return text, nil
 }
 
-// readPassword reads the password. From a terminal it reads it twice, without
-// showing it.
+// readPassword reads the password. From a terminal it reads the password twice,
+// without showing it.
 func readPassword(ctx context.Context, std stdio) (string, error) {
 	t := newTerminal(std)
 	first, err := t.askHidden(ctx, "Password: ")

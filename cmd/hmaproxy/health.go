@@ -56,7 +56,7 @@ func runWait(ctx context.Context, inv *invocation) error {
 // waitReady returns nil once the hmaproxy at address is ready. If ctx ends
 // first, it returns the error of the last completed probe, which says why
 // hmaproxy is not ready. If no probe was completed, it returns the error of the
-// cancelled one.
+// cancelled probe.
 func waitReady(ctx context.Context, address string) error {
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
@@ -78,7 +78,7 @@ func waitReady(ctx context.Context, address string) error {
 }
 
 // probe sends one probe and returns the text of its response. The error holds
-// the text of the response, or says that there is none.
+// the text of the response, or says that there was no response.
 func probe(ctx context.Context, address, what string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

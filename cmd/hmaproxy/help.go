@@ -87,7 +87,8 @@ func (c command) help() []byte {
 	return b.Bytes()
 }
 
-// allExits returns what every exit status of a command means, in order.
+// allExits returns exits and the exit status that every command has, ordered by
+// status.
 func allExits(exits []exit) []exit {
 	all := append(slices.Clone(exits), exit{exitUsage, "a mistake on the command line"})
 	slices.SortFunc(all, func(a, b exit) int { return cmp.Compare(a.status, b.status) })

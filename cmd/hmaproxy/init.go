@@ -50,7 +50,7 @@ type question struct {
 	name   string
 	text   string
 	preset func(values map[string]string) string // returns the value for an empty line; nil: a value is required
-	skip   func(values map[string]string) bool   // returns whether to leave the question out; nil: never
+	skip   func(values map[string]string) bool   // reports whether to leave the question out; nil: never
 	secret bool
 }
 

@@ -37,8 +37,8 @@ func errorText(err error, terminal bool) string {
 	return text
 }
 
-// untilStopped returns a context that ends at the first SIGTERM or interrupt.
-// The second one ends the process immediately.
+// untilStopped returns a context that ends at the first SIGTERM or interrupt. A
+// second signal ends the process immediately.
 func untilStopped() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -53,8 +53,8 @@ func untilStopped() context.Context {
 }
 
 // Exit codes are part of the contract. Supervisors restart the process after
-// exitFailed and must not after exitSettings. exitSettings is not 2, because Go
-// ends with 2 after a panic.
+// exitFailed and must not restart it after exitSettings. exitSettings is not 2,
+// because Go ends with 2 after a panic.
 const (
 	exitStopped  = 0
 	exitFailed   = 1

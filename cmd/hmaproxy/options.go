@@ -36,7 +36,7 @@ type options struct {
 // An option declares a flag of a command.
 type option struct {
 	name  string // without the hyphen
-	value string // name of its value in the help; "" for a flag without a value
+	value string // name of the flag's value in the help; "" for a flag without a value
 	usage string // description, one sentence without a full stop
 	kind  completion
 	bind  func(*options) flag.Value

@@ -59,8 +59,8 @@ a member of HMA_ALLOWED_GROUPS may be counts as refused.`,
 	}
 }
 
-// errWouldRefuse is the error of the command if a request would be refused. The
-// result has been printed already.
+// errWouldRefuse is the error of the command if a request or a mailbox would be
+// refused, or if that cannot be decided. The result has been printed already.
 var errWouldRefuse = errors.New("policy: not everything is allowed")
 
 func runPolicy(ctx context.Context, inv *invocation) error {
@@ -84,7 +84,8 @@ func runPolicy(ctx context.Context, inv *invocation) error {
 	return run(ctx, inv, args)
 }
 
-// policies returns the policies of the configuration, with the list of -list.
+// policies returns the policies of the configuration. The file of -list
+// replaces the allow-list of the settings.
 func policies(inv *invocation) (*policycheck.Policies, error) {
 	entries, _, err := inv.settings()
 	if err != nil {

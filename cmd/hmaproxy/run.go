@@ -31,7 +31,7 @@ type invocation struct {
 // run executes the command line args, without the program's name, with the
 // environment environ. It returns when the command has ended. The command serve
 // ends when ctx ends. The caller prints the error. exitCode derives the exit
-// code from it.
+// code from the error.
 func run(ctx context.Context, args, environ []string, io stdio) error {
 	name, rest := "serve", args
 	switch {
@@ -66,7 +66,7 @@ func run(ctx context.Context, args, environ []string, io stdio) error {
 	return err
 }
 
-// find returns the command of a name.
+// find returns the command called name.
 func find(name string) (command, error) {
 	names := func(yield func(string) bool) {
 		for _, c := range commands() {

@@ -47,13 +47,13 @@ type state int
 const (
 	stateStarting state = iota
 	stateRunning
-	stateStopping // report this state repeatedly, or the manager considers the service dead
+	stateStopping // must be reported repeatedly, or else the manager considers the service as hung
 )
 
 // stoppingInterval is the time between two reports of stateStopping.
 const stoppingInterval = 2 * time.Second
 
-// A manager is the service manager of Windows, or that of a test.
+// A manager represents the service manager of Windows, or a test in its place.
 type manager struct {
 	controls <-chan control
 	report   func(state)
@@ -92,7 +92,8 @@ func (m manager) supervise(ctx context.Context, serve func(context.Context, supe
 }
 
 // obey carries out a control and returns the lowest state that may be reported
-// after it: stateStopping after controlStop, stateStarting after the others.
+// after it: stateStopping after controlStop, stateStarting after the other
+// controls.
 func obey(c control, stop func(), reload chan<- struct{}) state {
 	switch c {
 	case controlStop:
@@ -101,13 +102,13 @@ func obey(c control, stop func(), reload chan<- struct{}) state {
 	case controlReload:
 		select {
 		case reload <- struct{}{}:
-		default: // one is pending already
+		default: // a reload is pending already
 		}
 	}
 	return stateStarting
 }
 
-// An eventLog is the Event Log of Windows, or that of a test.
+// An eventLog is the Event Log of Windows, or a test's replacement for it.
 type eventLog interface {
 	Info(id uint32, text string) error
 	Warning(id uint32, text string) error
@@ -121,7 +122,8 @@ const (
 	eventError     = 3
 )
 
-// maxEvent is below the size limit of an event.
+// maxEvent is the maximum length of an event's text in bytes. It is below the
+// limit of the Event Log.
 const maxEvent = 16 << 10
 
 // eventHandler returns a handler that writes starts, stops, warnings and errors

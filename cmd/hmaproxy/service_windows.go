@@ -63,7 +63,7 @@ func installService(envFile string) error {
 	defer m.Disconnect()
 	s, err := m.CreateService(serviceName, program, mgr.Config{
 		StartType:        mgr.StartAutomatic,
-		DelayedAutoStart: true, // the service starts when the network is up
+		DelayedAutoStart: true, // start after other services, when the network is up
 		ErrorControl:     mgr.ErrorNormal,
 		ServiceStartName: `NT SERVICE\` + serviceName,
 		SidType:          windows.SERVICE_SID_TYPE_UNRESTRICTED, // files can be restricted to this service
@@ -159,7 +159,7 @@ func await(s *mgr.Service, want svc.State) error {
 	return fmt.Errorf("not done after %s; it may still come", awaitLimit)
 }
 
-// runService serves for the service manager.
+// runService runs the command serve under the service manager.
 func runService(ctx context.Context, inv *invocation) error {
 	asService, err := svc.IsWindowsService()
 	if err != nil {

@@ -55,8 +55,8 @@ func (t *terminal) askHidden(ctx context.Context, question string) (string, erro
 	return t.readLine(ctx)
 }
 
-// readLine reads a line and removes its end, which the last line need not have.
-// When ctx ends it returns; the read remains pending.
+// readLine reads a line and removes the line end, if there is one. When ctx
+// ends it returns; the read remains pending.
 func (t *terminal) readLine(ctx context.Context) (string, error) {
 	type result struct {
 		line string

@@ -18,7 +18,7 @@ import (
 )
 
 // Days for which a certificate of tls-setup is valid. Apple's systems refuse
-// certificates of more than 825.
+// certificates that are valid for more than 825 days.
 const (
 	defaultDays = 825
 	maxDays     = 3650
@@ -163,8 +163,8 @@ func (f tlsFiles) write(b privateca.Bundle) (err error) {
 	return nil
 }
 
-// instructions returns the next steps. It contains the commands of all systems,
-// because the client may run on another system than this command.
+// instructions returns the next steps. The text contains the commands of all
+// systems, because the client may run on another system than this command.
 func (f tlsFiles) instructions(names []string, expires time.Time, system string) string {
 	limit := "which only you can read; hmaproxy must be able to read it: chown it to the account of the service"
 	if system == "windows" {
