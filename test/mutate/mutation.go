@@ -181,8 +181,52 @@ func (w *walker) visit(n ast.Node) bool {
 		return n.Tag == nil
 	case *ast.CallExpr:
 		return !w.make(n)
+	case *ast.ReturnStmt:
+		return !w.failure(n)
 	}
 	return true
+}
+
+// failure visits a return statement with an error that is not nil, without the
+// texts and truth values in front of the error. By convention a caller does not
+// read them. Numbers stay, because a count, such as that of io.Writer, is read
+// with the error. It reports whether n is such a statement.
+func (w *walker) failure(n *ast.ReturnStmt) bool {
+	if len(n.Results) < 2 || !isError(n.Results[len(n.Results)-1]) {
+		return false
+	}
+	for _, x := range n.Results {
+		if !isText(x) && !isTruth(x) {
+			ast.Inspect(x, w.visit)
+		}
+	}
+	return true
+}
+
+// isError reports whether x is certainly an error that is not nil: a variable
+// such as errBusy, or a call of a function that makes an error. In this module
+// all functions called violation do.
+func isError(x ast.Expr) bool {
+	if name, ok := x.(*ast.Ident); ok {
+		return len(name.Name) > 3 && name.Name[:3] == "err" && ast.IsExported(name.Name[3:])
+	}
+	call, ok := x.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name == "violation"
+	case *ast.SelectorExpr:
+		pkg, _ := f.X.(*ast.Ident)
+		return f.Sel.Name == "violation" || pkg != nil && (pkg.Name+"."+f.Sel.Name == "errors.New" || pkg.Name+"."+f.Sel.Name == "fmt.Errorf")
+	}
+	return false
+}
+
+func isTruth(x ast.Expr) bool {
+	name, ok := x.(*ast.Ident)
+	return ok && (name.Name == "true" || name.Name == "false")
 }
 
 // make visits a call of make without its capacity, whose change cannot be
