@@ -2,6 +2,7 @@ package ews
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 )
@@ -126,7 +127,7 @@ func moniker(head []byte) (text []byte, complete bool) {
 func idHead(dst, id, chars, raw []byte) []byte {
 	n := copyBase64(chars, id)
 	m, err := base64.StdEncoding.Decode(raw, chars[:n])
-	if err != nil || m < 2 {
+	if err != nil || m == 0 {
 		return nil
 	}
 	switch raw[0] {
@@ -211,7 +212,7 @@ func MailboxOfSubscription(id []byte) IDMailbox {
 }
 
 // isLength16 reports whether p begins with the number 16 in four bytes.
-func isLength16(p []byte) bool { return p[0] == 16 && p[1] == 0 && p[2] == 0 && p[3] == 0 }
+func isLength16(p []byte) bool { return binary.LittleEndian.Uint32(p) == 16 }
 
 // A GUID identifies a mailbox. It is comparable.
 type GUID [16]byte
@@ -240,7 +241,7 @@ func parseGUID(s []byte) (g GUID, err error) {
 // fromDotNet returns the GUID that .NET writes as the first 16 bytes of p. The
 // first three groups are little-endian.
 func fromDotNet(p []byte) (g GUID) {
-	copy(g[:], p[:16])
+	copy(g[:], p)
 	g[0], g[1], g[2], g[3] = p[3], p[2], p[1], p[0]
 	g[4], g[5] = p[5], p[4]
 	g[6], g[7] = p[7], p[6]

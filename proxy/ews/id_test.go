@@ -73,6 +73,9 @@ func TestMailboxOfID(t *testing.T) {
 		{"item of Exchange 2007, compressed", encodeID(0, "boooob@contoso.com", storeID(), true), ews.IDMailbox{Kind: ews.MailboxSMTPID, SMTP: "boooob@contoso.com"}},
 		{"longest address", encodeID(0, strings.Repeat("ab", 127)+"@x", nil, true), ews.IDMailbox{Kind: ews.MailboxSMTPID, SMTP: strings.Repeat("ab", 127) + "@x"}},
 		{"longest address of pairs", encodeID(0, strings.Repeat("aabb", 64), nil, true), ews.IDMailbox{Kind: ews.MailboxSMTPID, SMTP: strings.Repeat("aabb", 64)}},
+		{"item of Exchange 2007, longer than any head", encodeID(0, "bob@contoso.com", bytes.Repeat([]byte{1, 2, 3}, 400), false), ews.IDMailbox{Kind: ews.MailboxSMTPID, SMTP: "bob@contoso.com"}},
+		{"item, longer than any head", encodeID(3, alice, bytes.Repeat([]byte{1, 2, 3}, 400), false), guid(alice)},
+		{"address of one character", encodeID(0, "b", storeID(), false), ews.IDMailbox{Kind: ews.MailboxSMTPID, SMTP: "b"}},
 		{"public folder", encodeID(1, "x", nil, false), ews.IDMailbox{Kind: ews.PublicFolderID}},
 		{"public folder item", encodeID(2, "x", nil, false), ews.IDMailbox{Kind: ews.PublicFolderID}},
 		{"directory object", encodeID(5, "x", nil, false), ews.IDMailbox{Kind: ews.DirectoryID}},
@@ -86,6 +89,11 @@ func TestMailboxOfID(t *testing.T) {
 		{"unknown compression", base64.StdEncoding.EncodeToString([]byte("\x02\x03\x24\x00" + alice)), ews.IDMailbox{}},
 		{"GUID cut short", item[:48], ews.IDMailbox{}},
 		{"length cut short", base64.StdEncoding.EncodeToString([]byte("\x00\x03\x24")), ews.IDMailbox{}},
+		{"no byte", "====", ews.IDMailbox{}},
+		{"compression byte alone", base64.StdEncoding.EncodeToString([]byte("\x00")), ews.IDMailbox{}},
+		{"compression byte alone, compressed", base64.StdEncoding.EncodeToString([]byte("\x01")), ews.IDMailbox{}},
+		{"storage type alone", base64.StdEncoding.EncodeToString([]byte("\x00\x03")), ews.IDMailbox{}},
+		{"storage type of a public folder alone", base64.StdEncoding.EncodeToString([]byte("\x00\x01")), ews.IDMailbox{Kind: ews.PublicFolderID}},
 		{"address cut short", encodeID(0, "bob@contoso.com", nil, false)[:16], ews.IDMailbox{}},
 		{"run without a count", base64.StdEncoding.EncodeToString([]byte("\x01\x03\x03")), ews.IDMailbox{}},
 
@@ -102,8 +110,11 @@ func TestMailboxOfID(t *testing.T) {
 		{"GUID with a sign", encodeID(3, "+"+alice[1:], storeID(), false), irregular},
 		{"GUID with a letter", encodeID(3, "g"+alice[1:], storeID(), false), irregular},
 		{"no GUID", encodeID(3, "", storeID(), false), irregular},
+		{"no GUID and nothing after it", encodeID(3, "", nil, false), irregular},
 		{"negative length", base64.StdEncoding.EncodeToString([]byte("\x00\x03\xff\xff" + alice)), irregular},
 		{"address too long", encodeID(0, strings.Repeat("a", 257), nil, false), irregular},
+		{"address too long, compressed", encodeID(0, strings.Repeat("ab", 128)+"c", nil, true), irregular},
+		{"address too long, of one run", encodeID(0, strings.Repeat("a", 257), nil, true), irregular},
 		{"empty address", encodeID(0, "", nil, false), irregular},
 		{"too long", strings.Repeat(" ", 4<<10-len(item)+1) + item, irregular},
 		{"as long as an id may be", strings.Repeat(" ", 4<<10-len(item)) + item, guid(alice)},
@@ -123,6 +134,18 @@ func TestMailboxOfSubscription(t *testing.T) {
 	time := "\x01\x02\x03\x04\x05\x06\xd0\x08"
 	long := head + time + "\x10\x00\x00\x00" + mailbox
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	const sixteen = "\x10\x00\x00\x00"
+	for i := range len(sixteen) { // another length before the GUID, and before the mailbox
+		for _, bit := range []byte{1, 0x80} {
+			other := []byte(sixteen)
+			other[i] ^= bit
+			for _, text := range []string{strings.Replace(long, sixteen, string(other), 1), head + time + string(other) + mailbox} {
+				if got := ews.MailboxOfSubscription([]byte(encode(text))); got != (ews.IDMailbox{}) {
+					t.Errorf("with the length %x: %+v", other, got)
+				}
+			}
+		}
+	}
 	for _, test := range []struct {
 		name, id string
 		kind     ews.IDKind
@@ -141,6 +164,11 @@ func TestMailboxOfSubscription(t *testing.T) {
 		{"not base64", "?" + encode(long), ews.UnknownID},
 		{"empty", "", ews.UnknownID},
 		{"one byte", "AA==", ews.UnknownID},
+		{"two bytes", encode("\x00\x00"), ews.UnknownID},
+		{"no name of the back end", encode("\x00\x00" + long[2+16:]), ews.MailboxGUIDID},
+		{"a part of a GUID", encode(head[:len(head)-1]), ews.UnknownID},
+		{"a part of a time", encode((head + time)[:len(head+time)-1]), ews.UnknownID},
+		{"a GUID and a part of a length", encode(head + "\x01"), ews.UnknownID},
 		{"length beyond the end", encode("\xff\xff" + long), ews.UnknownID},
 		{"too long", strings.Repeat(" ", 4<<10-len(encode(long))+1) + encode(long), ews.UnknownID},
 		{"as long as an id may be", strings.Repeat(" ", 4<<10-len(encode(long))) + encode(long), ews.MailboxGUIDID},
