@@ -159,6 +159,24 @@ func TestIdentityOfAnotherImpersonation(t *testing.T) {
 	}
 }
 
+// TestIdentityWithoutImpersonation checks that a request that somehow has an
+// identity never gets the default mailbox as well.
+func TestIdentityWithoutImpersonation(t *testing.T) {
+	for _, list := range []string{"", "alice@contoso.com, bob@contoso.com"} {
+		p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list), DefaultMailbox: "alice@contoso.com"})
+		id := ews.Identity{Kind: ews.SmtpAddress, Value: "bob@contoso.com"}
+		v, refusal := p.Decide(&ews.Request{Identity: id, Operation: "GetFolder"}, "")
+		if v.Identity != (ews.Identity{}) || v.Injected {
+			t.Errorf("list %q: decision = %+v, want no identity", list, v)
+		}
+		if list == "" {
+			checkRefusal(t, refusal, "")
+		} else {
+			checkRefusal(t, refusal, "envelope-refused")
+		}
+	}
+}
+
 // TestDetailsOfHeaderBlocks checks that the text of a refusal names the rule, so
 // that an operator knows what the client sent.
 func TestDetailsOfHeaderBlocks(t *testing.T) {

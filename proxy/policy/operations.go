@@ -217,7 +217,8 @@ func newOperationTable(o Operations) operationTable {
 	return t
 }
 
-// maxOperation is greater than the length of any known name.
+// maxOperation is greater than the length of any known name. A longer name, in a
+// list or in a request, is of no operation.
 const maxOperation = 64
 
 // find returns the rule for a request's operation. For an unknown operation the

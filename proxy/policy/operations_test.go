@@ -68,6 +68,9 @@ func TestOperationsConfigured(t *testing.T) {
 		{"lift by prefix", "+GetNonIndexableItem*", "GetNonIndexableItemDetails GetNonIndexableItemStatistics", "GetNonIndexableItemOther SearchMailboxes"},
 		{"just these", "GetFolder, GetUserAvailability", "GetFolder GetUserAvailabilityRequest", "FindItem AddDelegate NoSuchOperation"},
 		{"an escaping one by name", "AddDelegate # the room panel", "AddDelegate", "GetFolder UpdateDelegate"},
+		{"lift push in the form of an element", "+SubscribeRequest:Push", "Subscribe:Push Subscribe", "AddDelegate"},
+		{"name of one letter", "Q", "Q q QRequest", "GetFolder R"},
+		{"the ending of names as a name", "Request", "Request REQUEST RequestRequest", "GetFolder Requests"},
 		{"subscribe without push", "Subscribe", "Subscribe", "Subscribe:Push"},
 		{"lift an unknown one", "+GetUnifiedGroupsSettings", "GetUnifiedGroupsSettings getUnifiedGroupsSettingsRequest GetFolder", "GetUnifiedGroups AddDelegate"},
 		{"an unknown one by name", "GetUnifiedGroupsSettings, GetFolder", "GetUnifiedGroupsSettings GetFolder", "FindItem AddDelegate"},
@@ -131,6 +134,28 @@ func TestParseOperationsRefuses(t *testing.T) {
 				t.Errorf("error %q does not say %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestNoOperation checks that a request without an operation is refused if the
+// list has a name that consists only of the ending of other names.
+func TestNoOperation(t *testing.T) {
+	p := mustNew(t, policy.Config{Allowed: mustPatterns(t, "alice@contoso.com"), Operations: mustOperations(t, "Request, GetFolder")})
+	_, refusal := p.Decide(call(""), "")
+	checkRefusal(t, refusal, "operation-not-allowed")
+}
+
+// TestLengthOfOperation has names of 64 characters, which is the most that a
+// name may have, and of more.
+func TestLengthOfOperation(t *testing.T) {
+	name := strings.Repeat("Unheard", 10)[:64]
+	p := mustNew(t, policy.Config{Allowed: mustPatterns(t, "alice@contoso.com"), Operations: mustOperations(t, name)})
+	for operation, reason := range map[string]string{
+		name: "", strings.ToUpper(name): "",
+		name[:63]: "operation-not-allowed", name + "a": "operation-not-allowed", name + "Request": "operation-not-allowed",
+	} {
+		_, refusal := p.Decide(call(operation), "")
+		checkRefusal(t, refusal, reason)
 	}
 }
 
