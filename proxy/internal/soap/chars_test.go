@@ -2,11 +2,201 @@ package soap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
+
+// TestClasses has the classes of every byte, from the grammar of XML 1.0 without
+// its names beyond ASCII.
+func TestClasses(t *testing.T) {
+	for c := range 0x100 {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		digit := c >= '0' && c <= '9'
+		oneOf := func(s string) bool { return strings.IndexByte(s, byte(c)) >= 0 }
+		for _, class := range []struct {
+			name string
+			bit  uint8
+			want bool
+		}{
+			{"stopsText", stopsText, oneOf("<&]")},
+			{"stopsCDATA", stopsCDATA, c == ']'},
+			{"stopsComment", stopsComment, c == '-'},
+			{"wide", wide, c >= 0x80},
+			{"illegal", illegal, c < ' ' && !oneOf("\t\n\r")},
+			{"nameStart", nameStart, letter || c == '_'},
+			{"nameRest", nameRest, letter || digit || oneOf("_.-")},
+			{"inURI", inURI, letter || digit || oneOf(":/._#?=&%~+-")},
+		} {
+			if got := classes[c]&class.bit != 0; got != class.want {
+				t.Errorf("byte %#x is of class %s: %v", c, class.name, got)
+			}
+		}
+		if got, want := isSpace(byte(c)), oneOf(" \t\n\r"); got != want {
+			t.Errorf("byte %#x is white space: %v", c, got)
+		}
+	}
+}
+
+// isQuiet reports whether quiet and quietBlock may pass over a byte.
+func isQuiet(c byte) bool { return c >= ' ' && c < 0x80 && c != '<' && c != '&' && c != ']' }
+
+// quietBytes are the bytes that are quiet. In random order they contain every
+// pair of neighbours from which a carry could come.
+var quietBytes = func() (p []byte) {
+	for c := range 0x100 {
+		if isQuiet(byte(c)) {
+			p = append(p, byte(c))
+		}
+	}
+	return p
+}()
+
+// TestQuiet has every byte at each of the eight places, among random quiet
+// bytes. The result depends on that byte alone.
+func TestQuiet(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var word [8]byte
+	for c := range 0x100 {
+		for at := range word {
+			for range 20 {
+				for i := range word {
+					word[i] = quietBytes[random.IntN(len(quietBytes))]
+				}
+				word[at] = byte(c)
+				if got := quiet(binary.LittleEndian.Uint64(word[:])); got != isQuiet(byte(c)) {
+					t.Fatalf("%q, with the byte %#x at %d: %v", word, c, at, got)
+				}
+			}
+		}
+	}
+}
+
+// TestQuietPairs has every pair of bytes as neighbours.
+func TestQuietPairs(t *testing.T) {
+	word := []byte("AAAAAAAA")
+	for a := range 0x100 {
+		for b := range 0x100 {
+			for _, at := range []int{0, 3, 6} {
+				word[at], word[at+1] = byte(a), byte(b)
+				if got, want := quiet(binary.LittleEndian.Uint64(word)), isQuiet(byte(a)) && isQuiet(byte(b)); got != want {
+					t.Fatalf("%q: %v", word, got)
+				}
+				word[at], word[at+1] = 'A', 'A'
+			}
+		}
+	}
+}
+
+// TestQuietBlock has every byte at each place of the first and the last group
+// of a block, among random quiet bytes.
+func TestQuietBlock(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	block := make([]byte, quietRun)
+	for i := range block {
+		block[i] = quietBytes[random.IntN(len(quietBytes))]
+	}
+	if !quietBlock(block) {
+		t.Fatalf("%q is not quiet", block)
+	}
+	for at := range block {
+		if at >= 32 && at < quietRun-32 && at%31 != 0 {
+			continue
+		}
+		kept := block[at]
+		for c := range 0x100 {
+			block[at] = byte(c)
+			if got := quietBlock(block); got != isQuiet(byte(c)) {
+				t.Fatalf("byte %#x at %d: %v", c, at, got)
+			}
+		}
+		block[at] = kept
+	}
+}
+
+// TestIsChar has both sides of each boundary of Char in XML 1.0, section 2.2.
+func TestIsChar(t *testing.T) {
+	for r, want := range map[rune]bool{
+		0: false, 8: false, 9: true, 0xA: true, 0xB: false, 0xC: false, 0xD: true, 0xE: false, 0x1F: false, 0x20: true,
+		0x7F: true, 0x80: true, 0xD7FF: true, 0xD800: false, 0xDFFF: false, 0xE000: true,
+		0xFFFD: true, 0xFFFE: false, 0xFFFF: false, 0x10000: true, 0x10FFFF: true, 0x110000: false,
+	} {
+		if got := isChar(r); got != want {
+			t.Errorf("%#x: %v", r, got)
+		}
+	}
+}
+
+// TestCharacterLength has characters of each length at both ends of their range,
+// and bytes that are no character of XML or only the beginning of one.
+func TestCharacterLength(t *testing.T) {
+	for s, want := range map[string]int{
+		"\u0080": 2, "\u07ff": 2, "\u0800": 3, "\ud7ff": 3, "\ue000": 3, "\ufffd": 3, "\U00010000": 4, "\U0010ffff": 4,
+		"\u0080x": 2, "\ufffd\x80": 3,
+		"\ufffe": -1, "\uffff": -1, "\xed\xa0\x80": -1, "\xed\xbf\xbf": -1, "\xf4\x90\x80\x80": -1,
+		"\x80": -1, "\xc0\x80": -1, "\xc1\xbf": -1, "\xe0\x9f\xbf": -1, "\xf0\x8f\xbf\xbf": -1, "\xf5": -1, "\xff": -1, "\xc2x": -1,
+		"": 0, "\xc2": 0, "\xe0": 0, "\xe0\xa0": 0, "\xf0": 0, "\xf0\x90\x80": 0,
+	} {
+		if got := characterLength([]byte(s)); got != want {
+			t.Errorf("%q: %d, want %d", s, got, want)
+		}
+	}
+}
+
+// TestCharacters compares characters with a decoder that reads one character
+// after the other.
+func TestCharacters(t *testing.T) {
+	pieces := []string{
+		"a", "abcdefgh", "Zz9_.-", " ", "\t\r\n", "-", "]", "<", "&", ">", "\x7f", "\x1f", "\x00", "\u0080", "\ud7ff", "\ue000", "\ufffd", "\ufffe",
+		"\U0010ffff", "\xc2", "\xe0\xa0", "\xf0\x90\x80", "\xed\xa0\x80", "\xff",
+	}
+	compare := func(text string, stop uint8, stops string) {
+		want := 0
+		var incomplete, bad bool
+		for want < len(text) && strings.IndexByte(stops, text[want]) < 0 {
+			r, n := utf8.DecodeRuneInString(text[want:])
+			incomplete = !utf8.FullRuneInString(text[want:])
+			bad = !incomplete && (r == utf8.RuneError && n == 1 || !isChar(r))
+			if incomplete || bad {
+				break
+			}
+			want += n
+		}
+		if n, i, b := characters([]byte(text), stop); n != want || i != incomplete || b != bad {
+			t.Fatalf("%q up to %q: %d, %v, %v; want %d, %v, %v", text, stops, n, i, b, want, incomplete, bad)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var text string
+		for range random.IntN(8) {
+			text += pieces[random.IntN(len(pieces))]
+		}
+		compare(text, stopsText, "<&]")
+		compare(text, stopsCDATA, "]")
+		compare(text, stopsComment, "-")
+	}
+}
+
+// TestTrim has each byte of white space in XML, and bytes that other functions
+// treat as white space.
+func TestTrim(t *testing.T) {
+	for s, want := range map[string]string{
+		"": "", " ": "", "\t": "", "\n": "", "\r": "", " \t\r\n ": "", "a": "a", " a": "a", "a ": "a", "\r\na b\t ": "a b",
+		"\va\v": "\va\v", "\fa\f": "\fa\f", "\u00a0a\u0085": "\u00a0a\u0085",
+	} {
+		if got := string(trim([]byte(s))); got != want {
+			t.Errorf("trim(%q) = %q, want %q", s, got, want)
+		}
+		blank := len(s) - len(strings.TrimLeft(s, " \t\r\n"))
+		if got := spaces([]byte(s)); got != blank {
+			t.Errorf("spaces(%q) = %d, want %d", s, got, blank)
+		}
+	}
+}
 
 // TestPlain puts every byte at each place of the first words of a block and at
 // the boundaries of a block, which plain examines in different ways.

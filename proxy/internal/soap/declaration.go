@@ -46,7 +46,7 @@ func pseudoAttribute(p []byte, name string) (value string, rest []byte, ok bool)
 	}
 	p = p[1:]
 	p = p[spaces(p):]
-	if len(p) < 2 || p[0] != '"' && p[0] != '\'' {
+	if len(p) == 0 || p[0] != '"' && p[0] != '\'' {
 		return "", nil, false
 	}
 	end := bytes.IndexByte(p[1:], p[0])

@@ -273,6 +273,44 @@ func TestWriteCountsScannedBytes(t *testing.T) {
 	}
 }
 
+// TestWriteCountsMarkup has markup that is not allowed. The byte with which it
+// differs from every allowed one is not scanned.
+func TestWriteCountsMarkup(t *testing.T) {
+	const inside = head + "<m:GetRooms>"
+	for doc, want := range map[string]int{
+		inside + "<?x?>":        len(inside + "<"),
+		inside + "<=":           len(inside + "<"),
+		inside + "<!x":          len(inside + "<!"),
+		inside + "<!-x":         len(inside + "<!-"),
+		inside + "<![CDATAx":    len(inside + "<![CDATA"),
+		inside + "<!-- a -- b":  len(inside + "<!-- a --"),
+		inside + "&$;":          len(inside + "&"),
+		inside + "&x;":          len(inside + "&x"),
+		"\xEF\xBBx":             len("\xEF\xBB"),
+		"<?xml version='1.1'?>": len("<?"),
+		"<?xml " + strings.Repeat(" ", 300) + "?>": len("<?"),
+	} {
+		s := NewScanner()
+		if n, err := s.Write([]byte(doc)); n != want || err == nil {
+			t.Errorf("%q: %d bytes, %v; want %d", doc, n, err, want)
+		}
+	}
+}
+
+// TestEndTags has end tags of the open element and of others.
+func TestEndTags(t *testing.T) {
+	for end, good := range map[string]bool{
+		"</t:x>": true, "</t:x \t\r\n>": true,
+		"</>": false, "</ >": false, "</  >": false, "</ t:x>": false, "</x>": false, "</t:>": false, "</t:xx>": false, "</t:x/>": false,
+		"</t:x a='b'>": false, "</T:x>": false,
+	} {
+		err := scan(NewScanner(), operation("<m:GetRooms><t:x>"+end+"</m:GetRooms>"), 0)
+		if v, _ := errors.AsType[*Violation](err); (err == nil) != good || !good && v.Reason != "an end tag that is not the open element's" {
+			t.Errorf("%q: %v", end, err)
+		}
+	}
+}
+
 // TestZoneIsBounded tests a time zone that has 64 KiB when it is rewritten, and
 // one that is a byte longer.
 func TestZoneIsBounded(t *testing.T) {
