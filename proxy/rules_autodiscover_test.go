@@ -373,6 +373,9 @@ func autodiscoverProfileRules() (rules []rule) {
 	_, _ = z.Write([]byte(good))
 	_ = z.Close()
 	bad := faulted("ErrorSchemaValidation", "envelope-refused")
+	ofSize := func(size int) []byte {
+		return swap("</soap:Header>", strings.Repeat(" ", size-len(good))+"</soap:Header>")
+	}
 	at := func(body []byte, header ...string) request { return post(body, header...).to(svcPath) }
 	for name, body := range map[string][]byte{
 		"empty": {}, "no XML": []byte("Email=alice@contoso.com"), "white space": []byte(" \n"), "JSON": []byte(`{"Email":"alice@contoso.com"}`),
@@ -445,7 +448,10 @@ func autodiscoverProfileRules() (rules []rule) {
 		rule{name: "Profile/other prefixes", request: at([]byte(strings.NewReplacer("soap:", "s:", ":soap=", ":s=", "a:", "", "xmlns:a=", "xmlns=").Replace(
 			string(soapBodyOnly(good))))), all: foundBySOAP("alice@contoso.com")},
 		rule{name: "Profile/WS-Security block", request: at(swap("</soap:Header>", `<w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd" soap:mustUnderstand="1"><w:UsernameToken/></w:Security></soap:Header>`)), all: foundBySOAP("alice@contoso.com")},
-		rule{name: "Profile/just under 64 KiB", request: at(swap("</soap:Header>", strings.Repeat(" ", 64<<10-len(good))+"</soap:Header>")), all: foundBySOAP("alice@contoso.com")},
+		rule{name: "Profile/64 KiB", request: at(ofSize(64 << 10)), all: foundBySOAP("alice@contoso.com")},
+		rule{name: "Profile/64 KiB in chunks", request: at(ofSize(64 << 10)).inChunks(), all: foundBySOAP("alice@contoso.com")},
+		rule{name: "Profile/64 KiB and a byte", request: at(ofSize(64<<10 + 1)), all: bad},
+		rule{name: "Profile/64 KiB and a byte in chunks", request: at(ofSize(64<<10 + 1)).inChunks(), all: bad},
 	)
 }
 

@@ -39,6 +39,32 @@ func TestIncompleteBodyIsAFault(t *testing.T) {
 	}
 }
 
+// TestIncompleteDocumentIsAFault checks that an Autodiscover request whose body
+// is incomplete gets a fault that asks the client to retry, and is not read.
+func TestIncompleteDocumentIsAFault(t *testing.T) {
+	for path, document := range map[string][]byte{svcPath: getUserSettings("alice@contoso.com"), poxPath: outlookSettings("alice@contoso.com")} {
+		for name, missing := range map[string]int{"without its last byte": 1, "without its last 30 bytes": 30, "without any byte": len(document)} {
+			t.Run(path+" "+name, func(t *testing.T) {
+				r := newTestProxy(t, testConfig{adjust: discovering})
+				conn, err := net.Dial("tcp", r.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s", path, len(document), document[:len(document)-missing])
+				_ = conn.(*net.TCPConn).CloseWrite()
+				response, _ := io.ReadAll(conn)
+				if !strings.HasPrefix(string(response), "HTTP/1.1 500 ") || !strings.Contains(string(response), "ErrorInternalServerTransientError") {
+					t.Errorf("got %.300q", response)
+				}
+				if got := r.last(t).Reason; got != proxy.ReasonBody {
+					t.Errorf("reason %q, want %q", got, proxy.ReasonBody)
+				}
+			})
+		}
+	}
+}
+
 // timeoutError is the error of a transport when Exchange did not respond in time.
 type timeoutError struct{ notSent bool }
 
