@@ -77,7 +77,7 @@ func checkValue(p []byte) (int, string) {
 		case c == '<':
 			return i, "< in an attribute's value"
 		case c == '&':
-			n := bytes.IndexByte(p[i:min(i+1+maxReference, len(p))], ';')
+			n := bytes.IndexByte(p[i:min(i+len("&;")+maxReference, len(p))], ';')
 			if n < 0 || decodeReference(p[i+1:i+n]) < 0 {
 				return i, badReference
 			}
