@@ -192,6 +192,18 @@ func TestSubscribeInAnotherSpellingCountsAsPush(t *testing.T) {
 	}
 }
 
+// TestMisspeltNames has names one to three edits from a known one. Up to two make
+// a name misspelt; with three it is the name of another operation.
+func TestMisspeltNames(t *testing.T) {
+	for name, misspelt := range map[string]bool{
+		"GetFolderQ": true, "GetFolderQQ": true, "GetFolderQQQ": false, "GetFold": true, "QetFolder": true, "QQQFolder": false,
+	} {
+		if _, err := policy.ParseOperations(name); (err != nil) != misspelt {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestUnknownNames checks which names Unknown returns.
 func TestUnknownNames(t *testing.T) {
 	o := mustOperations(t, "@read, GetUnifiedGroupsSettings, UpdateItem\n"+strings.Repeat("Unheard", 10)[:64])

@@ -130,3 +130,40 @@ func TestParsePatternsBoundsItsReport(t *testing.T) {
 		t.Errorf("want a bounded report that says so, got %.200q", err)
 	}
 }
+
+// TestNumberOfProblems checks that a report has up to 100 problems.
+func TestNumberOfProblems(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 99: 99, 101: 100, 500: 100} {
+		_, err := policy.ParsePatterns(strings.Repeat("x\n", n))
+		if err == nil {
+			t.Fatal("no error")
+		}
+		got := strings.Count(err.Error(), ", entry 1: ")
+		if cut := strings.Contains(err.Error(), "the rest was not read"); got != want || cut != (n > 100) {
+			t.Errorf("%d mistakes: %d are reported, the rest was not read: %v", n, got, cut)
+		}
+	}
+}
+
+// TestTextsOfEntries checks that an entry that is no list of addresses is called
+// what it is.
+func TestTextsOfEntries(t *testing.T) {
+	for entry, want := range map[string]string{
+		"alice smith@contoso.com":         "an address contains a space or a control character",
+		"alice smith":                     "an address contains a space or a control character",
+		"a@x.y b@x.y":                     "entries are separated by commas or line breaks, not by spaces or tabs",
+		"a@b@x.y":                         "an address has one @",
+		"@x.y":                            "every address of a domain is written *@domain, with the star",
+		"a@x.y@":                          "an address has one @",
+		"guid:1":                          "a GUID is written 8-4-4-4-12, in hexadecimal digits",
+		"sid:1":                           "a security identifier is written S-1-5-21-…, in decimal numbers",
+		"*x@x.y":                          "a wildcard stands for a whole local part, as in *@domain, and for nothing else",
+		"mailto:a@x.y":                    "an entry is an address, *@domain, upn:…, sid:… or guid:…",
+		"guid:" + strings.Repeat("0", 36): "a GUID is written 8-4-4-4-12, in hexadecimal digits",
+		"guid:00000000-0000-0000-0000-000000000000": "a GUID of zeros belongs to no mailbox",
+	} {
+		if _, err := policy.ParsePatterns(entry); err == nil || err.Error() != "line 1, entry 1: "+want {
+			t.Errorf("%s: %v, want %s", entry, err, want)
+		}
+	}
+}

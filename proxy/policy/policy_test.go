@@ -122,3 +122,74 @@ func TestRefusalError(t *testing.T) {
 		t.Errorf("Error() = %q", got)
 	}
 }
+
+// TestEmptyList checks that a list that may be empty allows no mailbox, and that
+// the permission changes nothing for a list with entries.
+func TestEmptyList(t *testing.T) {
+	for name, allowed := range map[string][]policy.Pattern{"nil": nil, "empty": {}} {
+		p := mustNew(t, policy.Config{Empty: true, Allowed: allowed, Audit: false, Targets: true})
+		if !p.Limited() || p.Size() != 0 || p.Allows("alice@contoso.com") {
+			t.Errorf("%s: Limited %v, Size %d, Allows %v", name, p.Limited(), p.Size(), p.Allows("alice@contoso.com"))
+		}
+		_, refusal := p.Decide(alice(), "")
+		checkRefusal(t, refusal, "mailbox-not-allowed")
+		_, refusal = p.Decide(unnamed(), "")
+		checkRefusal(t, refusal, "no-mailbox")
+		checkRefusal(t, p.DecideReference(ews.Reference{Value: "alice@contoso.com"}), "reference-not-allowed")
+		checkRefusal(t, p.DecideAnchor("alice@contoso.com"), "anchor-not-allowed")
+	}
+	p := mustNew(t, policy.Config{Empty: true, Allowed: mustPatterns(t, "alice@contoso.com")})
+	if _, refusal := p.Decide(alice(), ""); refusal != nil || p.Allows("bob@contoso.com") || p.Size() != 1 {
+		t.Errorf("with one entry: %v, Size %d", refusal, p.Size())
+	}
+	if _, err := policy.New(policy.Config{Empty: true, Allowed: make([]policy.Pattern, 1)}); err == nil {
+		t.Error("an entry that is empty is accepted")
+	}
+}
+
+// TestSettingsThatNeedAList has each setting that means nothing without a list.
+func TestSettingsThatNeedAList(t *testing.T) {
+	for want, config := range map[string]policy.Config{
+		"audit mode needs an allow-list":                         {Audit: true},
+		"the scope of targets needs an allow-list":               {Targets: true},
+		"strict ids need an allow-list":                          {StrictIDs: true},
+		"primary addresses only needs an allow-list":             {PrimaryOnly: true},
+		"a list of operations needs an allow-list":               {Operations: mustOperations(t, "GetFolder")},
+		"default mailbox: an address needs an @":                 {DefaultMailbox: "alice"},
+		"the allow-list is empty, or an entry of it is":          {Allowed: []policy.Pattern{}},
+		"strict ids need the scope of targets and a guid: entry": {StrictIDs: true, Allowed: mustPatterns(t, "alice@contoso.com")},
+	} {
+		if _, err := policy.New(config); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if _, err := policy.New(policy.Config{LoginUser: true, DefaultMailbox: "alice@contoso.com"}); err != nil {
+		t.Errorf("a login user and a default mailbox without a list: %v", err)
+	}
+}
+
+// TestReasons checks that each reason has its own word, and that the zero Reason
+// is none of them.
+func TestReasons(t *testing.T) {
+	words := make(map[string]bool)
+	for _, r := range policy.Reasons() {
+		words[r.String()] = true
+	}
+	for _, word := range []string{
+		"mailbox-not-allowed", "no-mailbox", "operation-not-allowed", "envelope-refused",
+		"reference-not-allowed", "anchor-not-allowed", "login-required", "login-name-invalid",
+	} {
+		if !words[word] {
+			t.Errorf("no reason is called %s", word)
+		}
+		delete(words, word)
+	}
+	if len(words) > 0 {
+		t.Errorf("further reasons: %v", words)
+	}
+	for _, r := range []policy.Reason{0, policy.LoginNameInvalid + 1} {
+		if r.String() != "unknown" || r.Code() != "ErrorAccessDenied" {
+			t.Errorf("reason %d: %s, %s", r, r, r.Code())
+		}
+	}
+}
