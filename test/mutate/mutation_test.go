@@ -60,3 +60,18 @@ func TestResultsWithErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainedMutationsExist checks that survivors.txt can be read, and that it
+// explains no mutation of code that has changed.
+func TestExplainedMutationsExist(t *testing.T) {
+	explained, err := readSurvivors("survivors.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(explained) == 0 {
+		t.Error("no mutation is explained")
+	}
+	if err := explained.stale(filepath.Join("..", "..")); err != nil {
+		t.Error(err)
+	}
+}
