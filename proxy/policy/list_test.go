@@ -17,7 +17,7 @@ func listOf(t *testing.T, text string) *list {
 	return newList(patterns)
 }
 
-// TestSizeOfList has entries of each form. Each counts once, and in one index
+// TestSizeOfList tests entries of each form. Each counts once, and in one index
 // only.
 func TestSizeOfList(t *testing.T) {
 	const guid = "guid:4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4"
@@ -86,7 +86,7 @@ func TestFindInList(t *testing.T) {
 	}
 }
 
-// TestOrdinaryCharacters has each byte in a local part. A wildcard matches
+// TestOrdinaryCharacters tests each byte in a local part. A wildcard matches
 // letters, digits and . _ ' - + only.
 func TestOrdinaryCharacters(t *testing.T) {
 	for c := range 0x100 {
@@ -99,7 +99,7 @@ func TestOrdinaryCharacters(t *testing.T) {
 	}
 }
 
-// TestSystemMailboxes has each beginning of the name of a mailbox that Exchange
+// TestSystemMailboxes tests each beginning of the name of a mailbox that Exchange
 // creates: alone, continued, one character short and one character late.
 func TestSystemMailboxes(t *testing.T) {
 	for _, prefix := range []string{"imcea", "systemmailbox", "discoverysearchmailbox", "federatedemail.", "healthmailbox", "migration."} {
@@ -117,7 +117,7 @@ func TestSystemMailboxes(t *testing.T) {
 	}
 }
 
-// TestContainsGUID has each byte in a row of hexadecimal digits, and a GUID with
+// TestContainsGUID tests each byte in a row of hexadecimal digits, and a GUID with
 // each dash in another place.
 func TestContainsGUID(t *testing.T) {
 	row := func(n int) []byte { return bytes.Repeat([]byte{'4'}, n) }
@@ -164,7 +164,7 @@ func TestContainsGUID(t *testing.T) {
 	}
 }
 
-// TestSIDs has both sides of each limit of [MS-DTYP] section 2.4.2.
+// TestSIDs tests both sides of each limit of [MS-DTYP] section 2.4.2.
 func TestSIDs(t *testing.T) {
 	parts := func(n int) string { return strings.Repeat("-1", n) }
 	for s, good := range map[string]bool{

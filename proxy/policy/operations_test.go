@@ -145,7 +145,7 @@ func TestNoOperation(t *testing.T) {
 	checkRefusal(t, refusal, "operation-not-allowed")
 }
 
-// TestLengthOfOperation has names of 64 characters, which is the most that a
+// TestLengthOfOperation tests names of 64 characters, which is the most that a
 // name may have, and of more.
 func TestLengthOfOperation(t *testing.T) {
 	name := strings.Repeat("Unheard", 10)[:64]
@@ -192,7 +192,7 @@ func TestSubscribeInAnotherSpellingCountsAsPush(t *testing.T) {
 	}
 }
 
-// TestMisspeltNames has names one to three edits from a known one. Up to two make
+// TestMisspeltNames tests names one to three edits from a known one. Up to two make
 // a name misspelt; with three it is the name of another operation.
 func TestMisspeltNames(t *testing.T) {
 	for name, misspelt := range map[string]bool{

@@ -147,7 +147,7 @@ func TestEmptyList(t *testing.T) {
 	}
 }
 
-// TestSettingsThatNeedAList has each setting that means nothing without a list.
+// TestSettingsThatNeedAList tests each setting that means nothing without a list.
 func TestSettingsThatNeedAList(t *testing.T) {
 	for want, config := range map[string]policy.Config{
 		"audit mode needs an allow-list":                         {Audit: true},

@@ -62,9 +62,8 @@ func leavesOf(t *testing.T, document string) (leaves []string) {
 	return leaves
 }
 
-// TestElementsOfSOAP has every element of a response in SOAP, as MS-OXWSADISC
-// describes them: for a mailbox that is found and for one that
-// is not.
+// TestElementsOfSOAP tests every element of a response in SOAP, as MS-OXWSADISC
+// describes them: for a mailbox that is found and for one that is not.
 func TestElementsOfSOAP(t *testing.T) {
 	const (
 		url      = "https://ews.internal/EWS/Exchange.asmx?a&b"
@@ -92,7 +91,7 @@ func TestElementsOfSOAP(t *testing.T) {
 	}
 }
 
-// TestElementsOfPOX has every element of the responses in POX, as MS-OXDSCLI
+// TestElementsOfPOX tests every element of the responses in POX, as MS-OXDSCLI
 // describes them.
 func TestElementsOfPOX(t *testing.T) {
 	const (
@@ -131,7 +130,7 @@ func TestElementsOfPOX(t *testing.T) {
 	}
 }
 
-// TestTextsOfJSON has the responses in JSON.
+// TestTextsOfJSON tests the responses in JSON.
 func TestTextsOfJSON(t *testing.T) {
 	for got, want := range map[string]string{
 		WriteJSON("https://ews.internal/x"):      `{"Protocol":"EWS","Url":"https://ews.internal/x"}`,

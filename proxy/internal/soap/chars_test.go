@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// TestClasses has the classes of every byte, from the grammar of XML 1.0 without
+// TestClasses tests the classes of every byte, from the grammar of XML 1.0 without
 // its names beyond ASCII.
 func TestClasses(t *testing.T) {
 	for c := range 0x100 {
@@ -55,7 +55,7 @@ var quietBytes = func() (p []byte) {
 	return p
 }()
 
-// TestQuiet has every byte at each of the eight places, among random quiet
+// TestQuiet tests every byte at each of the eight places, among random quiet
 // bytes. The result depends on that byte alone.
 func TestQuiet(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
@@ -75,7 +75,7 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestQuietPairs has every pair of bytes as neighbours.
+// TestQuietPairs tests every pair of bytes as neighbours.
 func TestQuietPairs(t *testing.T) {
 	word := []byte("AAAAAAAA")
 	for a := range 0x100 {
@@ -91,7 +91,7 @@ func TestQuietPairs(t *testing.T) {
 	}
 }
 
-// TestQuietBlock has every byte at each place of the first and the last group
+// TestQuietBlock tests every byte at each place of the first and the last group
 // of a block, among random quiet bytes.
 func TestQuietBlock(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
@@ -117,7 +117,7 @@ func TestQuietBlock(t *testing.T) {
 	}
 }
 
-// TestIsChar has both sides of each boundary of Char in XML 1.0, section 2.2.
+// TestIsChar tests both sides of each boundary of Char in XML 1.0, section 2.2.
 func TestIsChar(t *testing.T) {
 	for r, want := range map[rune]bool{
 		0: false, 8: false, 9: true, 0xA: true, 0xB: false, 0xC: false, 0xD: true, 0xE: false, 0x1F: false, 0x20: true,
@@ -130,7 +130,7 @@ func TestIsChar(t *testing.T) {
 	}
 }
 
-// TestCharacterLength has characters of each length at both ends of their range,
+// TestCharacterLength tests characters of each length at both ends of their range,
 // and bytes that are no character of XML or only the beginning of one.
 func TestCharacterLength(t *testing.T) {
 	for s, want := range map[string]int{
@@ -181,7 +181,7 @@ func TestCharacters(t *testing.T) {
 	}
 }
 
-// TestTrim has each byte of white space in XML, and bytes that other functions
+// TestTrim tests each byte of white space in XML, and bytes that other functions
 // treat as white space.
 func TestTrim(t *testing.T) {
 	for s, want := range map[string]string{

@@ -9,7 +9,7 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestLimits has a document at each limit, and one that is one beyond it.
+// TestLimits tests a document at each limit, and one that is one beyond it.
 func TestLimits(t *testing.T) {
 	inOperation := func(content string) string { return head + "<m:GetRooms>" + content + "</m:GetRooms>" + tail }
 	spaces := func(n int) string { return strings.Repeat(" ", n) }
@@ -93,7 +93,7 @@ func problemOf(t *testing.T, block string) string {
 	return blocks[0].Problem
 }
 
-// TestVersionOfServer has the values of RequestServerVersion: up to 64 letters,
+// TestVersionOfServer tests the values of RequestServerVersion: up to 64 letters,
 // digits and "_", as in the schema's Exchange2013_SP1.
 func TestVersionOfServer(t *testing.T) {
 	version := func(value string) string { return `<t:RequestServerVersion Version="` + value + `"/>` }
@@ -116,7 +116,7 @@ func TestVersionOfServer(t *testing.T) {
 	}
 }
 
-// TestCultureAndPrecision has the texts of MailboxCulture, which is a language tag
+// TestCultureAndPrecision tests the texts of MailboxCulture, which is a language tag
 // of up to 35 letters, digits and "-" (RFC 5646 section 4.4.1), and of
 // DateTimePrecision, which is an enumeration.
 func TestCultureAndPrecision(t *testing.T) {
@@ -149,7 +149,7 @@ func TestCultureAndPrecision(t *testing.T) {
 	}
 }
 
-// TestLengthOfName has names of a mailbox up to 1 KiB, and one of a byte more.
+// TestLengthOfName tests names of a mailbox up to 1 KiB, and one of a byte more.
 func TestLengthOfName(t *testing.T) {
 	for n, want := range map[int]string{1: "", 1 << 10: "", 1<<10 + 1: "the name is too long"} {
 		block := `<t:ExchangeImpersonation><t:ConnectingSID><t:SID>` + strings.Repeat("x", n) + `</t:SID></t:ConnectingSID></t:ExchangeImpersonation>`
@@ -159,7 +159,7 @@ func TestLengthOfName(t *testing.T) {
 	}
 }
 
-// TestElementsOfZone has every element and attribute of TimeZoneDefinitionType in
+// TestElementsOfZone tests every element and attribute of TimeZoneDefinitionType in
 // types.xsd, with text and with a child.
 func TestElementsOfZone(t *testing.T) {
 	zone := func(content string) string {
@@ -192,7 +192,7 @@ func TestElementsOfZone(t *testing.T) {
 	}
 }
 
-// TestAttributesOfBody has the attributes that identify the element or describe
+// TestAttributesOfBody tests the attributes that identify the element or describe
 // it, which Body may have, and others.
 func TestAttributesOfBody(t *testing.T) {
 	for attribute, good := range map[string]bool{
@@ -207,7 +207,7 @@ func TestAttributesOfBody(t *testing.T) {
 	}
 }
 
-// TestDescriptionOfMailbox has the children of EmailAddressType in types.xsd that
+// TestDescriptionOfMailbox tests the children of EmailAddressType in types.xsd that
 // describe the mailbox and do not name it. Any other child makes the mailbox
 // unreadable.
 func TestDescriptionOfMailbox(t *testing.T) {
@@ -228,7 +228,7 @@ func TestDescriptionOfMailbox(t *testing.T) {
 	}
 }
 
-// TestOperationsOfReferences has the operations in which an element is a
+// TestOperationsOfReferences tests the operations in which an element is a
 // reference, and one in which it is not.
 func TestOperationsOfReferences(t *testing.T) {
 	for _, test := range []struct {

@@ -273,7 +273,7 @@ func TestWriteCountsScannedBytes(t *testing.T) {
 	}
 }
 
-// TestWriteCountsMarkup has markup that is not allowed. The byte with which it
+// TestWriteCountsMarkup tests markup that is not allowed. The byte with which it
 // differs from every allowed one is not scanned.
 func TestWriteCountsMarkup(t *testing.T) {
 	const inside = head + "<m:GetRooms>"
@@ -297,7 +297,7 @@ func TestWriteCountsMarkup(t *testing.T) {
 	}
 }
 
-// TestEndTags has end tags of the open element and of others.
+// TestEndTags tests end tags of the open element and of others.
 func TestEndTags(t *testing.T) {
 	for end, good := range map[string]bool{
 		"</t:x>": true, "</t:x \t\r\n>": true,
