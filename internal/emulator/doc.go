@@ -25,8 +25,9 @@
 // the vault's private keys to its caller.
 //
 // It is modelled on what Microsoft documents and on captured traffic, and it
-// imports the standard library only, so that a mistake in the program under
-// test cannot be repeated in the emulator. Where the services' behaviour is
+// imports nothing of the program under test, so that a mistake there cannot be
+// repeated in the emulator: its only import outside the standard library is
+// memnet, a network in memory. Where the services' behaviour is
 // not public, a comment says so.
 //
 // Time is [time.Now] everywhere. There is no package state, nothing runs

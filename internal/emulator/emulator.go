@@ -18,6 +18,7 @@ import (
 	"hmaproxy/internal/emulator/keyvault"
 	"hmaproxy/internal/emulator/pki"
 	"hmaproxy/internal/emulator/service"
+	"hmaproxy/internal/memnet"
 )
 
 // A Config describes the emulated organisation. The zero value describes
@@ -162,7 +163,9 @@ func (e *Emulator) Start() error {
 // StartPipes serves TLS over in-memory connections, which Client opens. Unlike
 // sockets, they block durably in a testing/synctest bubble.
 func (e *Emulator) StartPipes() error {
-	return e.start(func(name string) (net.Listener, error) { return service.NewPipeListener(name), nil })
+	return e.start(func(name string) (net.Listener, error) {
+		return memnet.NewListener(&net.UnixAddr{Name: name, Net: "pipe"}), nil
+	})
 }
 
 func (e *Emulator) start(listen func(name string) (net.Listener, error)) error {

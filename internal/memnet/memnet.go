@@ -1,9 +1,7 @@
 // Package memnet is an in-memory network for tests: listeners and connections
 // that need no socket, so that tests run inside testing/synctest and without
-// ports. Connections are synchronous like net.Pipe.
-//
-// The emulator has an in-memory listener of its own, because it imports the
-// standard library only; see service.PipeListener.
+// ports. Connections are synchronous like net.Pipe. It imports the standard
+// library only, because the emulator uses it.
 package memnet
 
 import (

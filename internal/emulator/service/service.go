@@ -16,6 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"hmaproxy/internal/memnet"
 )
 
 // A Config describes a service.
@@ -135,7 +137,7 @@ func (s *Service) Restart() error {
 	if running || addr == nil {
 		return fmt.Errorf("emulator: %s: restart without start and stop", s.config.Name)
 	}
-	var ln net.Listener = NewPipeListener(s.config.Name)
+	var ln net.Listener = memnet.NewListener(addr)
 	if _, tcp := addr.(*net.TCPAddr); tcp {
 		var err error
 		if ln, err = net.Listen("tcp", addr.String()); err != nil {
@@ -208,8 +210,8 @@ func (s *Service) Dial(ctx context.Context) (net.Conn, error) {
 	ln := s.ln
 	s.mu.Unlock()
 	switch ln := ln.(type) {
-	case *PipeListener:
-		return ln.dial(ctx)
+	case *memnet.Listener:
+		return ln.DialContext(ctx, ln.Addr().Network(), "")
 	case *net.TCPListener:
 		return new(net.Dialer).DialContext(ctx, "tcp", ln.Addr().String())
 	}
