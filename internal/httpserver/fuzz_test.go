@@ -166,7 +166,7 @@ var requestSeeds = []string{
 	"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
 	"GET //a/../b/./c%2f HTTP/1.1\r\nHost: a\r\nCookie: a=b; \xc3\xa9\r\n\r\n",
 
-	// These are refused.
+	// The server refuses the following requests.
 	"GET / HTTP/1.1\nHost: a\n\n",
 	"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",

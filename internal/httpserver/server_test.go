@@ -197,8 +197,8 @@ func TestTimeLimits(t *testing.T) {
 	})
 }
 
-// TestWriteDeadlinesNearlyTheSame checks that most of many nearly equal write
-// deadlines are not set in the system.
+// TestWriteDeadlinesNearlyTheSame checks that, of many nearly equal write
+// deadlines, only a few are set in the system.
 func TestWriteDeadlinesNearlyTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counted := &writeDeadlines{pieceConn: &pieceConn{}}
@@ -280,8 +280,8 @@ func TestContextOfARequest(t *testing.T) {
 	})
 }
 
-// TestNextRequestDuringAHandler sends the next requests while a handler works: no
-// byte is lost, and the client has not left.
+// TestNextRequestDuringAHandler sends the next requests while a handler works.
+// It checks that no byte is lost and that the request's context does not end.
 func TestNextRequestDuringAHandler(t *testing.T) {
 	long := "POST /2 HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 9000) + "\r\nContent-Length: 5\r\n\r\nhello"
 	for _, pause := range []time.Duration{0, time.Millisecond, time.Second} {
@@ -460,8 +460,8 @@ func TestPanicsEndTheConnection(t *testing.T) {
 	}
 }
 
-// TestReadLeftBehind covers a handler that returns while a goroutine that it started
-// still reads the body.
+// TestReadLeftBehind uses a handler that returns while a goroutine that it
+// started still reads the body.
 func TestReadLeftBehind(t *testing.T) {
 	inMemory(t, func(_ http.ResponseWriter, r *http.Request) {
 		go io.ReadAll(r.Body)
