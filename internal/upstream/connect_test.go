@@ -22,9 +22,9 @@ import (
 // TLS hello.
 const maxSegment = 1400
 
-// helloFilter is a step before the TLS handshake. It reads the client's hello
-// and runs refuse if the hello is longer than one TCP segment. Otherwise it
-// passes the hello on.
+// helloFilter returns a step for a server, before the TLS handshake. The step
+// reads the client's hello and runs refuse if the hello is longer than one TCP
+// segment. Otherwise it passes the hello on.
 func helloFilter(refuse step) step {
 	return func(p *peer) error {
 		header := make([]byte, 5)

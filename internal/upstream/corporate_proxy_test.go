@@ -196,14 +196,14 @@ func TestSOCKS(t *testing.T) {
 }
 
 // TestSerialNumbers uses a server whose certificate has a serial number that
-// RFC 5280 does not allow, as some private authorities issue. The certificate
-// is its own root, so its signature is not verified.
+// RFC 5280 does not allow. Some private authorities issue such certificates.
+// The certificate is its own root, so its signature is not verified.
 func TestSerialNumbers(t *testing.T) {
 	certificate, key, _ := writeCertificate(t)
 	pair := must(tls.LoadX509KeyPair(certificate, key))
 	for name, serial := range map[string]byte{"negative": 0x81, "zero": 0} {
 		t.Run(name, func(t *testing.T) {
-			// version 3 and serial number 1
+			// the bytes of version 3 and of serial number 1
 			der := bytes.Replace(pair.Certificate[0], []byte{0xa0, 3, 2, 1, 2, 2, 1, 1}, []byte{0xa0, 3, 2, 1, 2, 2, 1, serial}, 1)
 			root, err := x509.ParseCertificate(der)
 			if err != nil {

@@ -131,7 +131,7 @@ func checkArrived(t *testing.T, r, got *http.Request, text, sent, name, value st
 	key := http.CanonicalHeaderKey(name)
 	switch key {
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Connection", "User-Agent":
-		return // set by net/http, or made from the request's fields
+		return // net/http sets these headers, or the transport writes them from the request's fields
 	}
 	if v := got.Header[key]; len(v) != 1 || v[0] != strings.Trim(value, " \t\r\n") {
 		t.Fatalf("%s: %q, want %q", key, v, value)

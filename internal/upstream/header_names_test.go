@@ -58,8 +58,8 @@ func TestHeaderNames(t *testing.T) {
 	}
 }
 
-// TestHeaderNamesChange checks that a response has its own spelling, also when an
-// earlier response had another one.
+// TestHeaderNamesChange checks that a response has its own spelling, even if an
+// earlier response had a different one.
 func TestHeaderNamesChange(t *testing.T) {
 	var cache headerNameCache
 	read := func(name string) string {

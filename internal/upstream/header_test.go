@@ -27,7 +27,8 @@ func TestFramingIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// TestChunks checks that a chunked body whose reader fails gets no last chunk.
+// TestChunks checks that a chunked body ends without the last chunk if its
+// reader fails.
 func TestChunks(t *testing.T) {
 	for _, c := range []struct {
 		fails bool

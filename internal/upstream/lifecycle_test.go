@@ -117,7 +117,8 @@ func TestCancelledBeforeTheDialEnds(t *testing.T) {
 	})
 }
 
-// TestCancelledWhileReading checks that the reader gets the cause, and never
+// TestCancelledWhileReading checks the error of a read from a response whose
+// request is cancelled. It must be the cause of the cancellation, and never
 // io.EOF.
 func TestCancelledWhileReading(t *testing.T) {
 	for _, framing := range []string{"Content-Length: 9\r\n\r\n<half", "Transfer-Encoding: chunked\r\n\r\n5\r\n<half\r\n", "\r\n<half"} {

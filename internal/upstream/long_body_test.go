@@ -18,7 +18,7 @@ import (
 )
 
 // TestLongResponse checks that a long response is passed on as it is received,
-// and that a truncated one is an error.
+// and that a truncated response is an error.
 func TestLongResponse(t *testing.T) {
 	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
 	for _, c := range []struct {

@@ -92,7 +92,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestContinueTimeout checks that the body is sent after the timeout.
+// TestContinueTimeout checks that the body is sent after ContinueTimeout if the
+// server does not send 100 Continue.
 func TestContinueTimeout(t *testing.T) {
 	inSynctest(t, func(t *testing.T) {
 		var waited time.Duration

@@ -90,7 +90,7 @@ func (s *server) serve(raw net.Conn) {
 	_, _ = io.Copy(io.Discard, p.br)
 }
 
-// batcher delays writes, so that they are sent in one packet.
+// A batcher delays writes, so that they are sent in one packet.
 type batcher struct {
 	net.Conn
 	hold bool

@@ -82,8 +82,8 @@ func TestDoubtIdleConnections(t *testing.T) {
 	}
 }
 
-// TestDoubtedUpload checks that an upload on a connection that was idle closes the
-// other idle ones when nothing is acknowledged.
+// TestDoubtedUpload uses an upload on a connection that was idle before. If
+// nothing is acknowledged, the idle connections must be closed once.
 func TestDoubtedUpload(t *testing.T) {
 	for _, silent := range []bool{true, false} {
 		t.Run(fmt.Sprintf("silent %t", silent), func(t *testing.T) {
@@ -112,8 +112,8 @@ func TestDoubtedUpload(t *testing.T) {
 	}
 }
 
-// TestSilentUpload uploads to a server. The test makes up which bytes the
-// server has acknowledged.
+// TestSilentUpload uploads to a server. The test decides which bytes count as
+// acknowledged.
 func TestSilentUpload(t *testing.T) {
 	s := httptest.NewTLSServer(nil) // only its certificate is used; it must be made outside of the bubbles
 	certificate, roots := s.TLS.Certificates[0], x509.NewCertPool()
