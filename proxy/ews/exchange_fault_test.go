@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// The codes come from Microsoft's ResponseCode reference and its page about EWS
-// throttling.
+// TestExplainFault has codes of Microsoft's ResponseCode reference and of its
+// page about EWS throttling.
 func TestExplainFault(t *testing.T) {
 	explained := map[string][]ews.ResponseCode{
 		"moved to Exchange Online":         {"ErrorNonExistentMailbox", "ErrorMailboxNotFound", "ErrorInvalidUserPrincipalName", "ErrorInvalidSmtpAddress"},

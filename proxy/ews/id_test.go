@@ -20,7 +20,7 @@ const (
 	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // contains runs of equal characters, which the encoding of ids compresses
 )
 
-// encodeID encodes an id according to [MS-OXWSITEMID] section 2.2.4. If
+// encodeID encodes an id as [MS-OXWSITEMID] section 2.2.4 describes. If
 // compressed is true, the id is in the run-length encoding.
 func encodeID(storage byte, moniker string, tail []byte, compressed bool) string {
 	body := append([]byte{storage}, binary.LittleEndian.AppendUint16(nil, uint16(len(moniker)))...)
@@ -128,7 +128,7 @@ func TestMailboxOfID(t *testing.T) {
 }
 
 func TestMailboxOfSubscription(t *testing.T) {
-	// 4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4 as .NET's Guid.ToByteArray writes it.
+	// The GUID alice as .NET's Guid.ToByteArray writes it.
 	mailbox := "\x7a\xfe\x3b\x4a\x60\x0a\x27\x4d\xa2\x1a\x6c\x1d\xfd\x14\xe3\xa4"
 	head := "\x10\x00ex01.contoso.com" + "\x10\x00\x00\x00" + strings.Repeat("\x01", 16)
 	time := "\x01\x02\x03\x04\x05\x06\xd0\x08"
@@ -181,9 +181,9 @@ func TestMailboxOfSubscription(t *testing.T) {
 }
 
 // TestCollectedIDs reads ids that were published in documentation, samples and
-// bug reports. Many are shortened. Every id that is complete according to
-// [MS-OXWSITEMID] must yield its mailbox. The expected numbers were counted
-// with a separate program that shares no code with MailboxOfID and wholeID.
+// bug reports. Many are shortened. Every id that is complete as [MS-OXWSITEMID]
+// defines it must yield its mailbox. The expected numbers were counted with a
+// separate program that shares no code with MailboxOfID and wholeID.
 func TestCollectedIDs(t *testing.T) {
 	text, err := os.ReadFile("../../../shared/field/ids.tsv")
 	if errors.Is(err, os.ErrNotExist) {
@@ -229,8 +229,8 @@ func TestCollectedIDs(t *testing.T) {
 	}
 }
 
-// wholeID decodes all of an id by [MS-OXWSITEMID] section 2.2.4. complete is false
-// if something is missing or left over.
+// wholeID decodes all of an id as [MS-OXWSITEMID] section 2.2.4 describes.
+// complete is false if the id is cut short or contains further bytes.
 func wholeID(id string) (storage byte, moniker string, complete bool) {
 	raw, err := base64.StdEncoding.DecodeString(id)
 	if err != nil || len(raw) < 2 || raw[0] > 1 {
@@ -286,8 +286,8 @@ func wholeID(id string) (storage byte, moniker string, complete bool) {
 	return storage, moniker, complete && len(body) == 0
 }
 
-// unpack reverses the run-length encoding of an id. It stops when out has at
-// least as many bytes as the number most.
+// unpack reverses the run-length encoding of an id. It stops when the length of
+// out has reached most.
 func unpack(p []byte, most int) (out []byte, ok bool) {
 	for len(p) > 0 && len(out) < most {
 		if len(p) == 1 || p[0] != p[1] {
@@ -399,7 +399,8 @@ func ExampleMailboxOfID() {
 	// Output: 4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4
 }
 
-// TestParseGUIDPlaces changes each character of a GUID.
+// TestParseGUIDPlaces changes each character of a GUID. ParseGUID must refuse
+// the result unless it is a GUID.
 func TestParseGUIDPlaces(t *testing.T) {
 	for _, s := range []string{alice, strings.ToUpper(alice), bob} {
 		if g, err := ews.ParseGUID(s); err != nil || g.String() != strings.ToLower(s) {
@@ -410,7 +411,7 @@ func TestParseGUIDPlaces(t *testing.T) {
 		for _, c := range []string{"-", "0", "g", "", "00"} {
 			s := alice[:i] + c + alice[i+1:]
 			if (c == "-") == (alice[i] == '-') && len(s) == len(alice) && c != "g" {
-				continue // a GUID
+				continue // the result is a GUID
 			}
 			if g, err := ews.ParseGUID(s); err == nil || g != (ews.GUID{}) {
 				t.Errorf("%s: %v, %v", s, g, err)

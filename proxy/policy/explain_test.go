@@ -7,9 +7,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestExplainNamesTheEntry checks that the explanation agrees with the decision.
-// An operator who changes the list because of the explanation must also change
-// the decision.
+// TestExplainNamesTheEntry checks that the explanation agrees with the
+// decision. Otherwise an operator could change the list because of the
+// explanation, and the decision would stay the same.
 func TestExplainNamesTheEntry(t *testing.T) {
 	list, err := policy.ParsePatterns("Alice@contoso.com, *@Rooms.contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500")
 	if err != nil {

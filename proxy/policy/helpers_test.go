@@ -46,7 +46,7 @@ func allowing(t testing.TB, list string) *policy.Policy {
 
 // requestFor returns the Request that a scanner would return for a GetFolder.
 // Its header blocks are a RequestServerVersion, an ExchangeImpersonation of
-// value unless kind is NoIdentity, and the blocks more.
+// value if kind is not NoIdentity, and the further blocks in the argument more.
 func requestFor(kind ews.IdentityKind, value string, more ...ews.HeaderBlock) *ews.Request {
 	m := &ews.Request{
 		Blocks:    []ews.HeaderBlock{{Space: ews.TypesNS, Name: "RequestServerVersion"}},
@@ -70,8 +70,8 @@ func unnamed(more ...ews.HeaderBlock) *ews.Request {
 	return requestFor(ews.NoIdentity, "", more...)
 }
 
-// checkRefusal fails the test unless r has the reason and the response code
-// that the design gives for it; "" means no refusal.
+// checkRefusal fails the test unless r has the reason, and the response code
+// that the design assigns to this reason. If reason is "", r must be nil.
 func checkRefusal(t *testing.T, r *policy.Refusal, reason string) {
 	t.Helper()
 	code := map[string]ews.ResponseCode{

@@ -8,9 +8,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestIdentity looks up names in a list that has only alice@contoso.com. Some
-// readers may treat the other names as equal to this address. The kinds are the
-// children of ConnectingSID.
+// TestIdentity looks up names in a list that has only alice@contoso.com. The
+// names resemble this address, and some readers may treat them as equal to it.
+// The kinds are the children of ConnectingSID.
 func TestIdentity(t *testing.T) {
 	const smtp, upn, sid = ews.PrimarySmtpAddress, ews.PrincipalName, ews.SID
 	p := allowing(t, "alice@contoso.com")

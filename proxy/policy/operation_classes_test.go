@@ -12,8 +12,8 @@ import (
 // wsdl is the folder with Microsoft's description of EWS, next to the checkout.
 const wsdl = "../../../shared/wsdl/"
 
-// readXML decodes a file of Microsoft's description. It skips the test where the
-// description is missing.
+// readXML decodes a file of Microsoft's description. It skips the test if there
+// is no description.
 func readXML(t *testing.T, name string, v any) {
 	t.Helper()
 	text, err := os.ReadFile(wsdl + name)
@@ -97,8 +97,8 @@ func TestEveryOperationHasAClass(t *testing.T) {
 }
 
 // TestReadPreset compares @read with the schema. An operation whose name begins
-// with Get, Find or Sync is in the preset, in left, or refused. All other
-// operations of the preset are in others.
+// with Get, Find or Sync is in the preset, in the variable left, or refused by
+// default. All other operations of the preset are in the variable others.
 func TestReadPreset(t *testing.T) {
 	others := strings.Fields("ConvertId ExpandDL ResolveNames Subscribe Unsubscribe")
 	left := strings.Fields(`

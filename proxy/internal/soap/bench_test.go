@@ -22,7 +22,7 @@ func getFolder() []byte {
 }
 
 // attachment is a request with content of about size bytes in lines of 76
-// characters. end ends each line.
+// characters. end is the end of each line.
 func attachment(size int, end string) []byte {
 	line := "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0" + end
 	return []byte(head + `<m:CreateAttachment><m:Attachments><t:FileAttachment><t:Content>` +

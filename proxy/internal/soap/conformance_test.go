@@ -64,9 +64,9 @@ func suite(t *testing.T) []suiteCase {
 	}
 }
 
-// TestConformance applies only the rules about XML, not those about envelopes.
-// It checks that the scanner refuses every malformed document of the suite, and
-// accepts the well-formed documents within the profile.
+// TestConformance applies only the rules about XML, and not the rules about
+// envelopes. It checks that the scanner refuses every malformed document of the
+// suite, and accepts the well-formed documents within the profile.
 func TestConformance(t *testing.T) {
 	s := NewScanner()
 	s.envelope.bare = true

@@ -33,8 +33,8 @@ func TestCorpus(t *testing.T) {
 }
 
 // aboutContent reports whether the expected result of a row depends only on the
-// rules about XML and envelopes. It does not if the row has unusual HTTP
-// headers, or tests operations and the Body's references.
+// rules about XML and envelopes. Rows with unusual HTTP headers, and rows about
+// operations or the Body's references, depend on other rules.
 func aboutContent(r row) bool {
 	switch {
 	case r.strength != "must" && r.strength != "policy":

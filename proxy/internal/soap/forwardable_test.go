@@ -2,7 +2,8 @@ package soap
 
 import "testing"
 
-// TestForwardable checks Forwardable after every byte.
+// TestForwardable checks the result of Forwardable after every byte of valid
+// documents.
 func TestForwardable(t *testing.T) {
 	for name, doc := range load(t, "testdata/good", "*.xml") {
 		want, err := read(doc)

@@ -28,7 +28,8 @@ func scan(s *Scanner, doc []byte, size int) error {
 	return s.Close()
 }
 
-// load reads all files of a folder that match pattern, by name.
+// load reads all files of a folder that match pattern. The keys of the result
+// are the names of the files.
 func load(t testing.TB, dir, pattern string) map[string][]byte {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, pattern))

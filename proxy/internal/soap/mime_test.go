@@ -299,8 +299,8 @@ func FuzzMIMESenders(f *testing.F) {
 	})
 }
 
-// TestPlainAddress tests every byte in an address. Special are the characters
-// of RFC 5322, section 3.2.3, that end an atom, except for the dot.
+// TestPlainAddress tests every byte in an address. The special characters are
+// those that end an atom in RFC 5322, section 3.2.3, except for the dot.
 func TestPlainAddress(t *testing.T) {
 	for c := range 0x100 {
 		special := c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),:;<>@[\]`, rune(c))

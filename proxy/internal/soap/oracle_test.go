@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// A reading is the content of a document according to encoding/xml. Scanner
-// must find the same content in every document that it accepts.
+// A reading is the content of a document as encoding/xml reads it. Scanner must
+// find the same content in every document that it accepts.
 type reading struct {
 	blocks     []xml.Name
 	contents   []string       // attributes and content of each block in a normal form

@@ -100,7 +100,7 @@ func splices(s *Scanner, doc []byte) error {
 	for after < len(head) && head[len(head)-1-after] == longer[len(longer)-1-after] {
 		after++
 	}
-	if before+after < len(head)-1 { // 1 is the slash of <Header/>
+	if before+after < len(head)-1 { // 1 for the slash of <Header/>, which the rewriting removes
 		return fmt.Errorf("more than an insertion:\n%s\n%s", head, longer)
 	}
 	return nil

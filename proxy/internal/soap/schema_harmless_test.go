@@ -2,8 +2,9 @@ package soap
 
 import "strings"
 
-// harmless maps the places of a request that name a mailbox, or seem to,
-// although the request does not act on that mailbox. The value is the reason.
+// harmless contains the places in requests that name a mailbox, or seem to name
+// a mailbox, on which the request does not act. The keys are names of placeOf.
+// The values are the reasons.
 var harmless = func() map[string]string {
 	places := map[string]string{}
 	for reason, list := range harmlessByReason {

@@ -166,7 +166,7 @@ func (w *walker) visit(path []step, kind string) {
 	attached := slices.ContainsFunc(path, func(s step) bool { return s.name == "t:ItemAttachment" })
 	operation := path[0].name
 	if len(path) > 3 {
-		operation = "" // at this depth the path makes no difference
+		operation = "" // a path of this length is not walked again for each operation
 	}
 	key := fmt.Sprint(operation, last, kind, attached)
 	if w.seen[key] {
