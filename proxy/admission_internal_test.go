@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// An admissionTest is an admission whose requests are counted.
+// An admissionTest counts the admitted and the refused requests of an
+// admission.
 type admissionTest struct {
 	*admission
 	delay    atomic.Int64 // scheduler delay in nanoseconds
@@ -22,7 +23,7 @@ func testAdmission(t *testing.T, test func(a *admissionTest)) {
 	synctest.Test(t, func(*testing.T) {
 		a := new(admissionTest)
 		a.admission = &admission{delay: func() time.Duration { return time.Duration(a.delay.Load()) }}
-		time.Sleep(time.Second) // after the first adaptation
+		time.Sleep(time.Second) // so that the next request adapts the limit
 		test(a)
 	})
 }
@@ -75,7 +76,7 @@ func TestSlowExchangeIsNoOverload(t *testing.T) {
 
 func TestOverload(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
-		for range 10 { // 1,000 per second
+		for range 10 { // 1,000 requests per second
 			a.come(100, 50*time.Millisecond)
 			time.Sleep(admissionInterval)
 		}
@@ -120,7 +121,8 @@ func TestOverload(t *testing.T) {
 	})
 }
 
-// TestFewRequestsAreAlwaysAdmitted checks the boundary of minAdmitted.
+// TestFewRequestsAreAlwaysAdmitted checks that minAdmitted requests are
+// admitted during an overload, and that one more request is refused.
 func TestFewRequestsAreAlwaysAdmitted(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.delay.Store(int64(time.Second))

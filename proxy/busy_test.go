@@ -71,7 +71,7 @@ func TestClientThatLeavesEndsTheDelay(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		conn.Close()
 		l.over(9, time.Second)
-		if d := time.Since(began); d > time.Second { // in simulated time
+		if d := time.Since(began); d > time.Second { // simulated time
 			t.Errorf("the request was over after %v", d)
 		}
 	})

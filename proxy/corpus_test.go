@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// corpus is a folder outside the repository. Without it, the tests use the
-// cases in testdata.
+// corpus is a folder outside the repository. Without it, the tests that use it
+// are skipped.
 const corpus = "../../shared/corpus"
 
 // rows reads a tab-separated index whose first line has the names of the columns.
@@ -175,8 +175,9 @@ func checkArrivals(t *testing.T, r *testProxy, expected string, status int) {
 	}
 }
 
-// excused lists rows of the corpus that are not "must" and for which hmaproxy
-// responds differently, each with its reason.
+// excused maps the names of files in the corpus to the reason why hmaproxy
+// responds in another way than the row for the file expects. It has no effect
+// on a row whose strength is "must".
 var excused = map[string]string{}
 
 func TestSOAPCorpus(t *testing.T) {
@@ -253,8 +254,9 @@ func checkForwarded(t *testing.T, r *testProxy, resp *http.Response, sent []byte
 	}
 }
 
-// identities returns the text of every element below a ConnectingSID that has
-// no child elements, in the whole document, as encoding/xml reads it.
+// identities returns the text of every child of a ConnectingSID in the
+// document, as encoding/xml reads it. Text below a child's own children is not
+// included.
 func identities(t *testing.T, doc []byte) (who []string) {
 	t.Helper()
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))))
@@ -305,7 +307,7 @@ func bodyOffset(t *testing.T, doc []byte) int64 {
 }
 
 // expat is a Python program that reads documents with expat and prints the
-// identities that each impersonates.
+// identities that each document impersonates.
 const expat = `
 import json, sys
 import xml.etree.ElementTree as E

@@ -11,7 +11,7 @@ import (
 	"hmaproxy/proxy"
 )
 
-// throttled is a fault as Exchange writes it.
+// throttled is Exchange's fault for a client that sends too many requests.
 const throttled = `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +
 	`<faultcode xmlns:a="http://schemas.microsoft.com/exchange/services/2006/types">a:ErrorServerBusy</faultcode>` +
 	`<faultstring xml:lang="en-US">The server cannot service this request right now. Try again later.</faultstring><detail>` +

@@ -28,7 +28,7 @@ func TestResponseHeadThatNeverEnds(t *testing.T) {
 				go io.Copy(io.Discard, r)
 				time.Sleep(time.Second)
 				_, _ = io.WriteString(conn, "HTTP/1.1 4")
-				time.Sleep(3 * time.Second) // after the wait for 100 Continue
+				time.Sleep(3 * time.Second) // longer than the wait for 100 Continue
 				c.then(conn)
 			}, func(l *scripted) {
 				conn, r := l.dial()
@@ -48,7 +48,7 @@ func TestClientThatLeavesWhileAResponseHeadHangs(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)
 		go io.WriteString(conn, "HTTP/1.1 4")
-		_, _ = io.Copy(io.Discard, r) // until the proxy closes the connection
+		_, _ = io.Copy(io.Discard, r) // read until the proxy closes the connection
 	}, func(l *scripted) {
 		conn, _ := l.dial()
 		body := long()
@@ -113,7 +113,7 @@ func TestBodyIsNotLostToAnExpectation(t *testing.T) {
 		{"200 with a page", func(c net.Conn, r *bufio.Reader) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+page+"\r\n<html>")
 			_, _ = io.Copy(io.Discard, r)
-		}, false}, // Exchange's response has the same status, so Expect may not be the cause of this one
+		}, false}, // Exchange's response has the same status, so Expect may not be the cause of the page
 		{"closed", func(net.Conn, *bufio.Reader) {}, true},
 		{"swallowed", func(c net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }, true},
 		{"the body is taken for a request", func(c net.Conn, r *bufio.Reader) {
@@ -215,8 +215,8 @@ func TestExpectationKeepsTheBodyForAnotherToken(t *testing.T) {
 	})
 }
 
-// TestWithoutExpectation checks that without Expect a request with a refused token
-// fails, and that the next request has a new token.
+// TestWithoutExpectation checks that without Expect a long request with a
+// refused token fails, and that the next request has a new token.
 func TestWithoutExpectation(t *testing.T) {
 	var mu sync.Mutex
 	var heads []string

@@ -42,9 +42,9 @@ func (t spellingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: header, ContentLength: 11, Body: spelledBody{strings.NewReader("<Envelope/>"), t.names}}, nil
 }
 
-// TestHeaderSpelling checks that clients get header names in the server's spelling. A
-// header about the framing or the media type must not be sent twice because its
-// spelling differs.
+// TestHeaderSpelling checks that clients get header names in the server's
+// spelling. A header about the framing or the media type must be sent once, in
+// canonical spelling, even if the server spells it differently.
 func TestHeaderSpelling(t *testing.T) {
 	r := newTestProxy(t, testConfig{adjust: func(c *proxy.Config) {
 		c.Transport = spellingTransport{[]string{"X-FEServer", "request-id", "content-length", "content-type", "date", "X-Hop-By-hop", "WWW-authenticate"}}

@@ -10,6 +10,8 @@ import (
 
 // TestResponseToARefusedRequestNeverLooksComplete uses an upstream that treats
 // the end of the connection as the end of the body, and completes its response.
+// The rest of the request was refused, so the client must not get a complete
+// response.
 func TestResponseToARefusedRequestNeverLooksComplete(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)

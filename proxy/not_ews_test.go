@@ -12,8 +12,8 @@ import (
 )
 
 // TestResponsesThatAreNoEWSResponses covers responses that devices in front of
-// Exchange, and Exchange's web server, send in place of an EWS response. The response
-// codes are those of docs/design.md.
+// Exchange, and Exchange's web server, send in place of an EWS response. The
+// response codes come from docs/design.md.
 func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 	page := func(status int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {

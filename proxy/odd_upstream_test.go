@@ -23,8 +23,9 @@ func served(_ int, conn net.Conn, r *bufio.Reader) {
 	}
 }
 
-// TestEmptyHandshakeInChunks checks that an empty chunked POST that begins a handshake
-// is not forwarded. Its header does not show that it is empty, only its body does.
+// TestEmptyHandshakeInChunks checks that an empty chunked POST that begins a
+// handshake is not forwarded. Only the body of this POST shows that it is
+// empty; the header does not.
 func TestEmptyHandshakeInChunks(t *testing.T) {
 	withScript(t, open(t), served, func(l *scripted) {
 		conn, r := l.dial()
@@ -132,7 +133,8 @@ func TestMalformedUpstreamResponses(t *testing.T) {
 	}
 }
 
-// TestClientThatStallsWhileTheUpstreamDies checks that the client gets a
+// TestClientThatStallsWhileTheUpstreamDies uses an upstream that closes the
+// connection during an upload, while the client pauses. The client must get a
 // response within the longest pause that a body may have.
 func TestClientThatStallsWhileTheUpstreamDies(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {

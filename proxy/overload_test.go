@@ -65,7 +65,7 @@ func TestOverloadIsServerBusy(t *testing.T) {
 				t.Errorf("a back-off of %d ms", n)
 			}
 		}
-		if len(backOffs) < 4 { // in seconds
+		if len(backOffs) < 4 { // backOffs contains whole seconds
 			t.Errorf("the back-offs are not spread: %v", backOffs)
 		}
 		if want := streams + running; reached != want {

@@ -13,8 +13,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// authenticateRules are the rules of the section Authenticate, about clients
-// and the token.
+// authenticateRules are the rules of the section Authenticate of
+// docs/design.md, about clients and the token.
 func authenticateRules() (rules []rule) {
 	rules = append(rules, clientRules()...)
 	rules = append(rules, loginRules()...)
@@ -206,7 +206,7 @@ func ntlmChallenge(scheme string) func(*result) string {
 		if name != scheme || err != nil || len(m) < 48 || string(m[:8]) != "NTLMSSP\x00" || binary.LittleEndian.Uint32(m[8:]) != 2 {
 			return fmt.Sprintf("%s %q is no CHALLENGE_MESSAGE", name, m)
 		}
-		field := func(at int) []byte { // length, capacity, offset
+		field := func(at int) []byte { // returns the payload whose length, capacity and offset begin at index at
 			length, capacity, offset := binary.LittleEndian.Uint16(m[at:]), binary.LittleEndian.Uint16(m[at+2:]), binary.LittleEndian.Uint32(m[at+4:])
 			if length != capacity || offset < 48 || int(offset)+int(length) > len(m) {
 				return nil
@@ -217,15 +217,17 @@ func ntlmChallenge(scheme string) func(*result) string {
 		if got := string(field(12)); got != target {
 			return fmt.Sprintf("TargetName %q", got)
 		}
-		// NTLMSSP_NEGOTIATE_UNICODE, REQUEST_TARGET, NTLM, ALWAYS_SIGN,
-		// TARGET_TYPE_SERVER, EXTENDED_SESSIONSECURITY, TARGET_INFO
+		// The expected flags are NTLMSSP_NEGOTIATE_UNICODE, REQUEST_TARGET,
+		// NTLM, ALWAYS_SIGN, TARGET_TYPE_SERVER, EXTENDED_SESSIONSECURITY and
+		// TARGET_INFO.
 		if flags := binary.LittleEndian.Uint32(m[20:]); flags != 0x008A8205 {
 			return fmt.Sprintf("NegotiateFlags %08x", flags)
 		}
 		if string(m[24:32]) == strings.Repeat("\x00", 8) || string(m[32:40]) != strings.Repeat("\x00", 8) {
 			return fmt.Sprintf("ServerChallenge % x, Reserved % x", m[24:32], m[32:40])
 		}
-		// MsvAvNbDomainName, MsvAvNbComputerName, MsvAvEOL
+		// The expected entries are MsvAvNbDomainName, MsvAvNbComputerName and
+		// MsvAvEOL.
 		if want := "\x02\x00\x10\x00" + target + "\x01\x00\x10\x00" + target + "\x00\x00\x00\x00"; string(field(40)) != want {
 			return fmt.Sprintf("TargetInfo % x", field(40))
 		}

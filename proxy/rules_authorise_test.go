@@ -7,7 +7,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// authoriseRules are the rules of the section Authorise.
+// authoriseRules are the rules of the section Authorise of docs/design.md.
 func authoriseRules() (rules []rule) {
 	rules = append(rules, impersonationRules()...)
 	rules = append(rules, blockRules()...)
@@ -16,8 +16,9 @@ func authoriseRules() (rules []rule) {
 	return append(rules, referenceRules()...)
 }
 
-// notJudged expects the result for a head that cannot be checked: a refusal
-// with a list, forwarding unchanged without one.
+// notJudged sets the expected results for a head that cannot be checked. With a
+// list the request is refused. In audit mode and without a list it is forwarded
+// unchanged.
 func notJudged(r rule) rule {
 	r.list = faulted("ErrorSchemaValidation", "envelope-refused")
 	r.audit = forwarded(unchanged, audited("envelope-refused"))

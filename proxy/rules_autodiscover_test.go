@@ -92,7 +92,8 @@ func poxDocument(namespace, request string) []byte {
 	return []byte(`<?xml version='1.0' encoding='utf-8'?><Autodiscover xmlns="` + namespace + `"><Request>` + request + `</Request></Autodiscover>`)
 }
 
-// autodiscoverRules are the rules of the section Autodiscover.
+// autodiscoverRules are the rules of the section Autodiscover of
+// docs/design.md.
 func autodiscoverRules() (rules []rule) {
 	for _, list := range [][]rule{
 		autodiscoverPathRules(), autodiscoverGuardRules(), foundRules(), refusedMailboxRules(), settingsRules(),
@@ -264,7 +265,7 @@ func foundRules() (rules []rule) {
 func refusedMailboxRules() (rules []rule) {
 	for _, c := range []struct {
 		name, mailbox string
-		address       bool // audit mode returns the URL
+		address       bool // the name is an address, so audit mode and a proxy without a list return the URL
 	}{
 		{"off the list", "ceo@contoso.com", true},
 		{"domain continues", "alice@contoso.com.evil.example", true},
@@ -568,8 +569,9 @@ func soapCodes(codes ...string) func(*result) string {
 	}
 }
 
-// foundBySOAP expects the URL for each of the addresses. The response contains
-// the addresses if the request asks for them.
+// foundBySOAP expects a response that contains the URL for each of the
+// addresses. The response also contains the addresses themselves if the request
+// asks for them.
 func foundBySOAP(addresses ...string) want {
 	return want{status: 200, conn: "kept"}.and(enabled, func(r *result) string {
 		d, problem := readSOAP(r)
@@ -656,7 +658,7 @@ func readPOX(r *result) (poxDiscovery, string) {
 	return d, ""
 }
 
-// foundByPOX expects the URL for the address.
+// foundByPOX expects a response that contains the URL for the address.
 func foundByPOX(address string) want {
 	return want{status: 200, conn: "kept"}.and(enabled, func(r *result) string {
 		d, problem := readPOX(r)
@@ -685,7 +687,7 @@ func poxErrorOf(code, reason string) want {
 	})
 }
 
-// foundByJSON expects the URL.
+// foundByJSON expects a response that contains the URL.
 var foundByJSON = want{status: 200, conn: "kept"}.and(enabled, func(r *result) string {
 	return jsonFields(r, map[string]string{"Protocol": "EWS", "Url": handedOut}, "")
 })
@@ -722,7 +724,7 @@ func jsonFields(r *result, want map[string]string, further string) string {
 // has.
 func enabled(r *result) string {
 	for _, line := range r.lines {
-		if line == "X-SOAP-Enabled: True" { // in this spelling
+		if line == "X-SOAP-Enabled: True" { // compared with the letter case, because net/http's canonical spelling differs
 			return responded("Cross-Origin-Resource-Policy", "same-origin")(r) + responded("X-Content-Type-Options", "nosniff")(r) + responded("Cache-Control", "no-store")(r)
 		}
 	}

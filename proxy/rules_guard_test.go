@@ -5,7 +5,7 @@ import "strings"
 // valid is a request that is forwarded in every setup.
 var valid = envelope("alice@contoso.com", getFolder)
 
-// guardRules are the rules of the section Guard.
+// guardRules are the rules of the section Guard of docs/design.md.
 func guardRules() (rules []rule) {
 	rules = append(rules, targetRules()...)
 	rules = append(rules, hostRules()...)

@@ -12,7 +12,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// headerRules are the rules of the section Headers.
+// headerRules are the rules of the section Headers of docs/design.md.
 func headerRules() (rules []rule) {
 	rules = append(rules, carriedRules()...)
 	rules = append(rules, contentTypeRules()...)
@@ -85,7 +85,8 @@ func (noUserAgent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(okDocument)), ContentLength: int64(len(okDocument))}, nil
 }
 
-// forwarding configures names of headers to carry.
+// forwarding configures names of headers that the proxy sends to Exchange in
+// addition to the usual ones.
 func forwarding(names ...string) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.ForwardHeaders = names }
 }
@@ -142,7 +143,7 @@ func contentTypeRules() (rules []rule) {
 }
 
 // soapActionRules are the rules about SOAPAction. The header is optional. It is
-// dropped if it names an operation other than the Body's.
+// dropped if it names another operation than the Body contains.
 func soapActionRules() (rules []rule) {
 	const ns = "http://schemas.microsoft.com/exchange/services/2006/messages/"
 	const oof = `<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>alice@contoso.com</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>`

@@ -25,7 +25,7 @@ func enveloped(header, body string) []byte {
 	return []byte(strings.TrimPrefix(ewstest.Document(header, body), ewstest.Declaration))
 }
 
-// inspectRules are the rules of the section Inspect.
+// inspectRules are the rules of the section Inspect of docs/design.md.
 func inspectRules() (rules []rule) {
 	text := string(headed(impersonation))
 	edit := func(old, new string) []byte {

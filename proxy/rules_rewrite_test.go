@@ -9,7 +9,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// rewriteRules are the rules of the section Rewrite.
+// rewriteRules are the rules of the section Rewrite of docs/design.md.
 func rewriteRules() (rules []rule) {
 	const version, culture = `<t:RequestServerVersion Version="Exchange2013_SP1"/>`, "<t:MailboxCulture>de-DE</t:MailboxCulture>"
 	odd := []byte("\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x --><s:Envelope xmlns:s=\"" + soap11 + "\" xmlns:t=\"" + types + "\" s:encodingStyle=\"http://schemas.xmlsoap.org/soap/encoding/\" xmlns='urn:x'>" +

@@ -30,18 +30,19 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// TestRules is the rule table: every sentence of "One request" in
-// docs/design.md that package proxy decides, on both sides of its boundary.
-// Subtests are named for the sections of that document. Each rule runs with an
-// allow-list in enforce mode, in audit mode and without a list, and each of
-// these with client users and without. Expected values come from the document.
+// TestRules runs the rule table. For every sentence of "One request" in
+// docs/design.md that package proxy decides, the table has requests on both
+// sides of the boundary. Subtests are named for the sections of that document.
+// Each rule runs with an allow-list in enforce mode, with an allow-list in
+// audit mode, and without a list. Each of these modes runs with client users
+// and without. Expected values come from the document.
 //
-// Sentences that other packages decide are tested there: which names
-// HMA_FORWARD_HEADERS refuses (internal/config), the number of connections of a
-// listener and its peers (the listeners), the rate of forced refreshes (token),
-// log and metrics.
+// Other packages decide some of the sentences, and their tests cover these:
+// the names that HMA_FORWARD_HEADERS must not contain (internal/config), the
+// number of connections of a listener and of its peers (the listeners), the
+// rate of forced refreshes (token), log and metrics.
 func TestRules(t *testing.T) {
-	exchangeCertificate() // outside the bubbles
+	exchangeCertificate() // must be called outside the bubbles
 	sections := []struct {
 		name  string
 		rules []rule
@@ -184,8 +185,9 @@ func (r rule) try(t *testing.T, s setup) *result {
 	return got
 }
 
-// A ruleProxy is a proxy between a raw client and a double of Exchange that
-// records the bytes it receives. Both are connected in memory.
+// A ruleProxy is a proxy between a raw client and a double of Exchange. The
+// double records the bytes that it receives. The proxy is connected to the
+// client and to the double in memory.
 type ruleProxy struct {
 	t         *testing.T
 	upstream  *double
@@ -334,7 +336,7 @@ type result struct {
 	lines     []string // header lines of the response, unchanged
 	body      string
 	truncated bool          // the response is incomplete
-	firstByte time.Duration // time of the body's first byte
+	firstByte time.Duration // time from the start of the request to the first byte of the response's body
 	kept      bool          // the connection served another request
 
 	sent   []sent // requests that reached Exchange

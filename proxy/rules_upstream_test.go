@@ -21,7 +21,7 @@ func sized(n int) []byte {
 	return []byte(strings.Replace(doc, "QUJDREVG", strings.Repeat("QUJDREVG", n/8)[:n-len(doc)+8], 1))
 }
 
-// forwardRules are the rules of the section Forward.
+// forwardRules are the rules of the section Forward of docs/design.md.
 func forwardRules() (rules []rule) {
 	long := post(sized(300 << 10))
 	stream := func(parts ...string) func(int, *sent) response {
@@ -84,8 +84,8 @@ func forwardRules() (rules []rule) {
 	}
 }
 
-// bodyKept1 expects that the last attempt has the client's Body unchanged. It ignores
-// the attempts before.
+// bodyKept1 expects that the last attempt has the client's Body unchanged. It
+// ignores the earlier attempts.
 func bodyKept1(r *result) string {
 	last := *r
 	last.sent = r.sent[max(0, len(r.sent)-1):]
@@ -140,7 +140,7 @@ func failing(err error) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.Transport = failingTransport{err} }
 }
 
-// upstream401Rules are the rules of the section Upstream401.
+// upstream401Rules are the rules of the section Upstream401 of docs/design.md.
 func upstream401Rules() []rule {
 	refusal := soapResponse(401, "no", "WWW-Authenticate: Bearer error=\"invalid_token\"", `x-ms-diagnostics: 2000002;reason="The token has expired.";error_category="token_expired"`, "Content-Type: text/plain")
 	forbidden := soapResponse(403, "no", "WWW-Authenticate: bearer realm=x", "Content-Type: text/plain")
@@ -193,7 +193,7 @@ func (noReplacement) Replace(context.Context, string) (string, error) {
 	return "", errors.New("not now")
 }
 
-// responseRules are the rules of the section Response.
+// responseRules are the rules of the section Response of docs/design.md.
 func responseRules() (rules []rule) {
 	relayed := func(status int, checks ...func(*result) string) want {
 		return want{status: status, sent: 1, conn: "kept"}.and(checks...).and(func(r *result) string {
@@ -290,7 +290,8 @@ func spelled(lines ...string) func(*result) string {
 	}
 }
 
-// errorRules are the rules of the section Errors, about the form of faults.
+// errorRules are the rules of the section Errors of docs/design.md, about the
+// form of faults.
 func errorRules() []rule {
 	bob := post(envelope("bob@contoso.com", getFolder))
 	return []rule{

@@ -13,7 +13,7 @@ import (
 // A want is the expected result of a request.
 type want struct {
 	status   int
-	reason   string // X-Hmaproxy-Error
+	reason   string // expected value of X-Hmaproxy-Error
 	recorded string // the reason in the record, if it is not a refusal
 	code     string // the EWS response code of the SOAP fault; "": no fault of hmaproxy
 	conn     string // state of the connection: "kept" or "closed"; "": either

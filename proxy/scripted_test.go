@@ -47,7 +47,7 @@ func withScript(t *testing.T, p *policy.Policy, upstream script, f func(*scripte
 // proxy.
 func withScriptAnd(t *testing.T, change func(*proxy.Config), p *policy.Policy, upstream script, f func(*scripted)) {
 	t.Helper()
-	identity() // outside of the bubbles
+	identity() // must be called outside the bubbles
 	t.Run("internal/upstream", func(t *testing.T) {
 		withScriptOver(t, func(l *scripted) transport { return l.lean(upstream) }, change, p, f)
 	})

@@ -15,8 +15,8 @@ import (
 	lean "hmaproxy/internal/upstream"
 )
 
-// A transport is one of the two transports that the product uses: the one of
-// internal/upstream, or http.Transport behind a corporate proxy.
+// A transport is one of the two transports that the product uses: the transport
+// of internal/upstream, or http.Transport behind a corporate proxy.
 type transport interface {
 	http.RoundTripper
 	CloseIdleConnections()
