@@ -11,7 +11,7 @@ const (
 )
 
 // aadstsRepairs maps AADSTS codes to commands, or steps in the portal. {app} is
-// the application that Entra ID refused. The causes are those of package token.
+// the application that Entra ID refused. The causes come from token.Explain.
 var aadstsRepairs = []codeRule[int]{
 	{
 		codes: []int{500011, 50001},
@@ -82,9 +82,9 @@ var aadstsRepairs = []codeRule[int]{
 	},
 }
 
-// codeRepairs returns the repairs for an AADSTS code. Where one command may not
-// suffice, it adds the general remedy. app is the name of the application that
-// was refused.
+// codeRepairs returns the repairs for an AADSTS code. If there is at most one,
+// it adds remedy, which is the general advice. app is the id of the application
+// that was refused.
 func codeRepairs(code int, remedy, app string) []string {
 	e, _ := explainCode(aadstsRepairs, code)
 	var all []string

@@ -31,8 +31,9 @@ func evaluateAcceptance(f *facts) Result {
 	return ok(r.describe() + ": the token was accepted, and the missing mailbox noticed")
 }
 
-// evaluateEWSFailure explains a response that is not from EWS although the
-// request carried a token.
+// evaluateEWSFailure explains why EWS did not process a request with a token:
+// there was no response, Exchange refused the token, or another program
+// responded. It returns false if EWS processed the request.
 func evaluateEWSFailure(f *facts, r ewsResponse) (Result, bool) {
 	switch {
 	case r.err != nil:

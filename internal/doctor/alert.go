@@ -136,7 +136,8 @@ const (
 	reissue    = "have a new certificate issued by an authority that follows RFC 5280"
 )
 
-// alertRules explain the other alerts that end a handshake.
+// alertRules explain alerts that end a handshake and are not in
+// noCommonTLSAlerts.
 var alertRules = []codeRule[uint8]{
 	{
 		codes:  []uint8{alertBadCertificate, alertCertificateRequired, alertNoRenegotiation},

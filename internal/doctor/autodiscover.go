@@ -277,7 +277,7 @@ func (w *walk) plain(ctx context.Context, host string) Result {
 	return ok(fmt.Sprintf("no redirect (%d); clients go on", v.status))
 }
 
-// srv looks up the service record.
+// srv looks up the SRV record of Autodiscover and reports where it leads.
 func (w *walk) srv(ctx context.Context) Result {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()

@@ -75,7 +75,7 @@ func (u unusableCertificate) is(codes ...string) bool { return slices.Contains(c
 func (u unusableCertificate) fromVault() bool { return u.facts.config.FromVault() }
 
 // publicStatus returns the status of the vault's response to the request for
-// the public half.
+// the public half of the certificate.
 func (u unusableCertificate) publicStatus() int { return u.facts.source.public.status }
 
 // certificateRules explain why a certificate cannot be used.

@@ -129,11 +129,11 @@ var switchOn = []string{
 	"on Exchange: Get-AuthServer | Where-Object {$_.Type -eq 'AzureAD'} | Set-AuthServer -IsDefaultAuthorizationEndpoint $true     # with several, only the one of this tenant",
 }
 
-// trusts reports whether one of the issuers is that of the tenant or of
+// trusts reports whether one of the issuers belongs to the tenant or to
 // Exchange Online. An issuer looks like
-// 00000001-0000-0000-c000-000000000000@<tenant>; that of Exchange Online ends
-// in @*. It returns true if tenant is not a GUID, because issuers name tenants
-// by GUID.
+// 00000001-0000-0000-c000-000000000000@<tenant>. The issuer of Exchange Online
+// ends in @*. Issuers name tenants by GUID, so trusts returns true if tenant is
+// not a GUID.
 func trusts(issuers, tenant string) bool {
 	if !guid.MatchString(tenant) {
 		return true
@@ -148,8 +148,8 @@ func trusts(issuers, tenant string) bool {
 }
 
 // fromExchange recognises Exchange's front end by headers that it adds to every
-// response. Some devices remove some of these headers. Request-Id is not among
-// them, because other servers send it too.
+// response. One of them suffices, because some devices remove others.
+// Request-Id alone does not suffice, because other servers send it too.
 func fromExchange(h http.Header) bool {
 	for _, name := range []string{"X-Feserver", "X-Beserver", "X-Diaginfo", "X-Calculatedbetarget", "X-Ms-Diagnostics"} {
 		if h.Get(name) != "" {

@@ -55,7 +55,7 @@ var claimRules = []rule[claims]{
 		repair: []string{"compare HMA_RESOURCE_ID with https://{ews}"},
 	},
 	// Roles belong to the token's audience. Roles for another audience show
-	// nothing about Exchange.
+	// nothing about Exchange, so the audience is checked before the roles.
 	{
 		when:   func(c claims) bool { return guid.MatchString(c.token.Audience) && !c.acceptedByExchange() },
 		cause:  "the token's audience is a number and not the host of HMA_EWS_URL: the name in HMA_RESOURCE_ID is registered on an application of its own, and not on Office 365 Exchange Online",

@@ -85,7 +85,8 @@ var eightValues = []string{"docs/setup.md, “The eight values”, says where ea
 
 func placeholder(id string) bool { return id == "00000000-0000-0000-0000-000000000000" }
 
-// configurationError reports each problem of the settings on a line of its own.
+// configurationError reports the first problem of the settings as the cause and
+// the other problems as notes.
 func configurationError(err error) Result {
 	var problems *config.Problems
 	if !errors.As(err, &problems) || len(problems.All) == 0 {
@@ -138,7 +139,8 @@ func remarks(f *facts) []string {
 }
 
 // listenerCertificates returns the alarms about the certificates that clients
-// get. Files that cannot be read are a mistake in the settings.
+// get. It returns nil if the files cannot be read, because config.Load reports
+// such files.
 func listenerCertificates(c *config.Config) []string {
 	pairs, err := config.ReadKeyPairs(config.ReadFile, c.TLSCertFiles, c.TLSKeyFiles)
 	if err != nil {
@@ -156,8 +158,8 @@ func listenerCertificates(c *config.Config) []string {
 	return texts
 }
 
-// newPolicy returns the allow-list as the product applies it, with further entries
-// from groups.
+// newPolicy returns the allow-list as the product applies it. members are
+// further entries, which come from groups.
 func newPolicy(c *config.Config, members ...policy.Pattern) (*policy.Policy, error) {
 	return policy.New(policy.Config{
 		Allowed: slices.Concat(c.AllowedMailboxes, members), Empty: c.AllowedGroups != nil, Audit: c.ListMode == config.Audit,

@@ -125,8 +125,9 @@ func transportTo(t target, clients *httpclient.Clients) (http.RoundTripper, erro
 	return clients.Control().Transport, nil
 }
 
-// untrustedClock requests the time from a server whose certificate is outside
-// its dates. It does not verify the server; the request holds no secret.
+// untrustedClock requests the time from a server whose certificate has expired
+// or is not yet valid. It does not verify the server. The request holds no
+// secret.
 func (s *session) untrustedClock(ctx context.Context, t target) clock {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -167,7 +168,7 @@ func (c connection) describe() string {
 	return fmt.Sprintf("%s, returned %d in %d ms", s, c.response.status, c.response.took.Milliseconds())
 }
 
-// server names the host that sent the chain.
+// server returns the host that sent the certificate chain.
 func (c connection) server() string {
 	if c.route.proxyTLS != "" {
 		return "the corporate proxy " + c.route.proxy

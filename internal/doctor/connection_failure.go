@@ -65,7 +65,8 @@ func evaluateFailure(f *facts, c connection) Result {
 // every input.
 func must(e explanation, _ bool) explanation { return e }
 
-// names returns the replacements of the configuration and of this connection.
+// names returns the replacements for words in braces that describe the
+// configuration and this connection.
 func (c failedConnection) names() names {
 	at, by := c.leadsTo()
 	n := c.facts.names.with(

@@ -15,7 +15,7 @@
 //	check.go        the ordered list of checks, and how they run
 //	facts.go        the values that checks gather and evaluate
 //	session.go      the HTTP clients
-//	explanation.go  rules, explanations and the names that they contain
+//	explanation.go  rules and explanations, and the words in braces in them
 //
 // The other files hold one check each, or the rules of one check.
 //

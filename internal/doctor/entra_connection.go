@@ -129,8 +129,8 @@ func passThrough(c connection, compare string) []string {
 		"curl -v " + c.target.url.Scheme + "://" + c.target.url.Host + "/     # shows who responds", compare}
 }
 
-// redirectHost returns the host of a Location header. No other part of it is
-// shown.
+// redirectHost returns the host of a Location header. Results show no other
+// part of this header.
 func redirectHost(location string) string {
 	u, err := url.Parse(location)
 	if err != nil || u.Host == "" {

@@ -56,8 +56,8 @@ func explainCode[C comparable](rules []codeRule[C], code C) (explanation, bool) 
 	return explanation{}, false
 }
 
-// names holds the replacements of words in braces, as pairs. The first pair
-// with a word is used.
+// names holds the replacements of words in braces, as pairs. If several pairs
+// have the same word, the first pair is used.
 type names []string
 
 // with returns names with more pairs, which precede those of n.
@@ -109,7 +109,7 @@ func namesOf(c *config.Config) names {
 }
 
 // commands returns replacements that are whole commands. A command may contain
-// the words of those before it.
+// the words of the commands before it.
 func commands(c *config.Config) [][2]string {
 	issue := `openssl req -x509 -newkey rsa:2048 -noenc -days 365 -subj /CN=HMA-Cert -keyout hma.key -out hma.crt && cat hma.key hma.crt >{cert-file}`
 	fetch := `openssl x509 -in {cert-file} -out hma-cert.pem`

@@ -143,7 +143,7 @@ type target struct {
 // A route is the part of a connection below TLS.
 type route struct {
 	proxy       string // host:port of the corporate proxy, "" without one
-	proxyTLS    string // host of the corporate proxy until the TLS handshake with the proxy itself (https://proxy) has ended
+	proxyTLS    string // host of the corporate proxy until the TLS handshake with the proxy itself (https://proxy) has ended; then ""
 	proxyStatus int    // the proxy's status when it refused CONNECT, else 0
 	remote      string // address of the connection
 	connected   bool
@@ -173,7 +173,7 @@ type response struct {
 type followUp struct {
 	directWorks bool      // a connection without the corporate proxy leads to a response
 	noNames     bool      // public host names cannot be resolved
-	serverClock clock     // clock of a server whose certificate is outside its dates
+	serverClock clock     // clock of a server whose certificate has expired or is not yet valid
 	old         handshake // handshake that offers every TLS version and cipher suite of crypto/tls
 	shortHello  bool      // a ClientHello that fits into one packet leads to a response
 }

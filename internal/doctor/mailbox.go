@@ -8,7 +8,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// gatherMailbox opens a mailbox's inbox, if one is named.
+// gatherMailbox opens the inbox of the mailbox to open, if a flag or the
+// configuration names one.
 func gatherMailbox(ctx context.Context, s *session, f *facts) {
 	if mailbox, _ := mailboxToOpen(f); mailbox != "" {
 		f.ews.mailbox = getFolder(ctx, s, f, mailbox)

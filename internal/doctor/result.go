@@ -49,9 +49,10 @@ const (
 	exitConfiguration = 78 // EX_CONFIG
 )
 
-// ExitCode returns the exit code of a process after these Results: 0 when no
-// check failed, 78 when the configuration check failed, else 1. A check that
-// was not run counts as failed, unless it is optional.
+// ExitCode returns the exit code of a process after these Results: 78 when the
+// configuration check failed, 1 when another check failed or has the status
+// Warning, else 0. A check that was not run counts as failed, unless it is
+// optional.
 func ExitCode(all []Result) int {
 	code := exitOK
 	for _, r := range all {

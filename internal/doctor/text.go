@@ -10,8 +10,8 @@ import (
 	"hmaproxy/internal/textwrap"
 )
 
-// A Text writes Results as text: one line for each, followed by cause and
-// repair of those that failed.
+// A Text writes Results as text. Each Result is one line. Lines with its cause,
+// repairs, warnings and notes follow.
 type Text struct {
 	w io.Writer
 	o TextOptions

@@ -15,9 +15,9 @@ import (
 	"hmaproxy/token"
 )
 
-// gatherToken requests a token as the product does. When Entra ID refuses it,
-// gatherToken tries the previous version of the certificate, or other spellings
-// of the resource.
+// gatherToken requests a token as the product does. If Entra ID refuses the
+// request, gatherToken tries the previous version of the certificate, or other
+// spellings of the resource.
 func gatherToken(ctx context.Context, s *session, f *facts) {
 	certs, resource := f.source.certs, string(f.config.Resource)
 	if f.config.Federated() {
@@ -176,8 +176,8 @@ type failedToken struct {
 	err   *token.Error
 }
 
-// foreign reports whether the response has one of these statuses and did not
-// come from Entra ID.
+// foreign reports whether the response did not come from Entra ID and its
+// status s is in the range from <= s < below.
 func (t failedToken) foreign(from, below int) bool {
 	return t.err.Foreign && t.err.Status >= from && t.err.Status < below
 }

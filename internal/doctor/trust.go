@@ -124,8 +124,8 @@ func (u untrusted) invalidFor(reason x509.InvalidReason) bool {
 	return u.isInvalid && u.invalid.Reason == reason
 }
 
-// validByServer reports whether the certificate is within its dates by the
-// server's own clock.
+// validByServer reports whether the certificate is valid at the time that the
+// server's own clock shows.
 func (u untrusted) validByServer() bool {
 	culprit, c := u.leaf, u.conn.followUp.serverClock
 	if u.invalid.Cert != nil {

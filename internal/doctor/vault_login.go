@@ -31,7 +31,8 @@ func evaluateVaultLogin(f *facts) Result {
 	return l.evaluate()
 }
 
-// toTenant returns text that names the tenant in which KV-App signs in.
+// toTenant returns text that names the tenant to which the application signs
+// in, which is the vault's tenant.
 func toTenant(f *facts) string {
 	if id := challengedTenant(f.network.vault); id != "" {
 		return " to the vault's tenant " + printable.Short(id, 80)
@@ -270,7 +271,7 @@ func statusText(status int, code string) string {
 	return strings.TrimSpace("HTTP " + strconv.Itoa(status) + " " + code)
 }
 
-// remedyOr returns a remedy, or a general one for "".
+// remedyOr returns remedy, or general advice if remedy is "".
 func remedyOr(remedy string) string {
 	if remedy == "" {
 		return "try again; look at the Azure status page"
