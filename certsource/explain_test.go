@@ -36,8 +36,8 @@ func entra(code string) http.HandlerFunc {
 	}
 }
 
-// TestExplain checks how frequent errors are explained. Each remedy must
-// contain a given text.
+// TestExplain checks the fields and the remedy of the errors for common
+// problems.
 func TestExplain(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testVault)
@@ -124,7 +124,7 @@ func TestForeignChallengeGetsNoToken(t *testing.T) {
 }
 
 // TestLoginIsNotRedirected checks that a log-in does not follow a redirect,
-// because it would send the client secret to another host.
+// because such a log-in would send the client secret to another host.
 func TestLoginIsNotRedirected(t *testing.T) {
 	f := newTestVault(t)
 	f.entra = func(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// federatedToken is a token of a service account, without a signature.
+// federatedToken returns an unsigned token of a service account.
 func federatedToken(t *testing.T, audience any, expires time.Time) string {
 	t.Helper()
 	claims, err := json.Marshal(map[string]any{"iss": "https://oidc.contoso.com", "sub": "system:serviceaccount:mail:hmaproxy", "aud": audience, "exp": expires.Unix()})

@@ -70,7 +70,7 @@ func TestFileChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.want("b a", CodeUnreadable)
-		d.write(a) // the first content again: File returns the first pointer again
+		d.write(a) // the first content is back, so File must return the first pointer
 		d.want("a b", "")
 		if again, _ := d.Certificates(t.Context()); again[0] != first[0] {
 			t.Error("another certificate for the same content")

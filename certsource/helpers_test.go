@@ -29,8 +29,8 @@ func testKey(t *testing.T, path string) *rsa.PrivateKey {
 	}
 }
 
-// certPEM returns a certificate that is valid from the one date to the other,
-// as PEM, with or without its key.
+// certPEM returns a self-signed certificate as PEM. It is valid between the
+// given dates. If withKey is true, its private key is included.
 func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
 	t.Helper()
 	key := testKey(t, "good/key-first.pem")
@@ -47,8 +47,9 @@ func certPEM(t *testing.T, cn string, from, to time.Time, withKey bool) string {
 	return string(out)
 }
 
-// ver returns a version that was created age ago. Its certificate is valid for
-// a year from then, and its common name is the version's id.
+// ver returns a version that was created age ago. The certificate of the
+// version is valid for a year from that time. The common name of the
+// certificate is the version's id.
 func ver(t *testing.T, id string, age time.Duration) *testVersion {
 	from := time.Now().Add(-age)
 	return &testVersion{id: id, created: from, value: certPEM(t, id, from, from.Add(365*24*time.Hour), true)}

@@ -89,8 +89,9 @@ func stripKey(v *testVersion) {
 	v.value, _, _ = strings.Cut(v.value, "-----BEGIN PRIVATE")
 }
 
-// TestListRefused checks that after a refused listing the next one is requested
-// only for a new version, and that the missing permission is logged once.
+// TestListRefused checks that, after a refused listing, a listing is requested
+// again only when there is a new version. The missing permission must be logged
+// once.
 func TestListRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -212,8 +213,8 @@ func TestVaultInAnotherTenant(t *testing.T) {
 }
 
 // TestDisabledInUse disables a version that is in use. The version stays in use
-// if no other version can be found. It is dropped if a listing shows that it is
-// disabled.
+// if no other version can be found. It is dropped if a listing shows that the
+// version is disabled.
 func TestDisabledInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v2", day), ver(t, "v1", 2*day))
@@ -303,8 +304,9 @@ func TestSlowWayOut(t *testing.T) {
 	})
 }
 
-// TestPollsTakeTurns checks that a second poll waits for the first one, until
-// its own context ends, and gets the same list.
+// TestPollsTakeTurns checks that a second poll waits until the first poll ends,
+// or until the context of the second poll ends. Both polls return the same
+// list.
 func TestPollsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))
@@ -342,8 +344,8 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 }
 
 // TestClientSecretExpires checks that an expired client secret causes an error
-// at the next poll, although its access token is valid for an hour. Signatures
-// use the token for that hour.
+// at the next poll, although the access token that was obtained with it is
+// valid for an hour. Signatures use the token for that hour.
 func TestClientSecretExpires(t *testing.T) {
 	f, k := inVault(t)
 	list, err := k.Certificates(t.Context())

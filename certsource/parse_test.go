@@ -17,8 +17,9 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// fixtures reads a folder's index, which testdata/make.sh has written by means
-// of OpenSSL. It fails unless the index names every file of the folder.
+// fixtures reads the index of a folder. testdata/make.sh has written the index
+// and the files with OpenSSL. fixtures fails unless the index names every file
+// of the folder.
 func fixtures(t *testing.T, folder string) [][]string {
 	t.Helper()
 	index, err := os.ReadFile(filepath.Join("testdata", folder, "index.tsv"))

@@ -119,8 +119,8 @@ func wantStore(t *testing.T, s *Store, list []*entryDouble, code string) *Error 
 var hmaCert = pkix.Name{CommonName: "HMA-Cert"}
 
 // TestStoreBySubject checks the order of the list after automatic enrolment has
-// added a renewed certificate of the same subject: the newest one first, then
-// the previous one, without unusable ones.
+// added a renewed certificate of the same subject: the newest certificate
+// first, then the previous one. Unusable certificates are left out.
 func TestStoreBySubject(t *testing.T) {
 	now := time.Now()
 	year := 365 * day
@@ -161,7 +161,7 @@ func TestStoreBySubject(t *testing.T) {
 // the certificate console and OpenSSL print them.
 func TestStoreSubjects(t *testing.T) {
 	simple := newEntry(t, pkix.Name{CommonName: "HMA-Cert", Organization: []string{"Contoso"}, Country: []string{"DE"}}, time.Now(), time.Now().Add(time.Hour))
-	domain := newEntry(t, pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{ // in the order of the encoding
+	domain := newEntry(t, pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{ // attributes in the order in which they are encoded
 		{Type: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, Value: "com"},
 		{Type: asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, Value: "contoso"},
 		{Type: asn1.ObjectIdentifier{2, 5, 4, 8}, Value: "Washington"},

@@ -43,7 +43,7 @@ type testVault struct {
 	mayList   bool
 	key       *rsa.PrivateKey // the vault's private key, which makes signatures
 	secret    string          // client secret that Entra ID accepts
-	challenge string          // WWW-Authenticate, if not the usual one
+	challenge string          // value of WWW-Authenticate; "" means the usual one
 	requests  []string
 	log       bytes.Buffer
 
@@ -72,7 +72,8 @@ func noCanary(t *testing.T, text string) {
 	}
 }
 
-// config connects to the double in process, without a network, as synctest needs.
+// config returns a configuration whose HTTP client calls the double directly.
+// There is no network, because synctest does not support one.
 func (f *testVault) config() KeyVaultConfig {
 	return KeyVaultConfig{
 		Vault: &url.URL{Scheme: "https", Host: vaultHost}, Name: "HMA-Cert",

@@ -18,7 +18,7 @@ import (
 	"hmaproxy/token"
 )
 
-// A keeper runs in the background for as long as a server does.
+// This example runs a keeper in the background while a server runs.
 func ExampleKeeper() {
 	entra := exampleEntra()
 	defer entra.Close()

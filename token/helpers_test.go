@@ -73,7 +73,7 @@ type response struct {
 	status int
 	header http.Header
 	body   string
-	err    error         // there is no response
+	err    error         // error of the request, which gets no response
 	cut    error         // reading the body ends with this error
 	hang   bool          // there is no response until the request's context ends
 	delay  time.Duration // time before the usual response
@@ -90,7 +90,7 @@ type entra struct {
 	roles      []string
 	clock      time.Duration // Entra's clock minus this machine's
 	refusal    int           // AADSTS code for a certificate that is not registered
-	federated  string        // an accepted assertion of another issuer
+	federated  string        // assertion of another issuer that this double accepts
 
 	metadata, token func() *response // replaces the usual response; nil, or a nil result: the usual one
 
@@ -390,8 +390,9 @@ func testConfig(e *entra) Config {
 	return Config{Authority: authority, TenantID: testTenant, ClientID: testClient, Resource: testResource, HTTPClient: &http.Client{Transport: e}}
 }
 
-// newTestKeeper makes a keeper that is not running. Its vault holds certs,
-// newest first, all of them registered.
+// newTestKeeper makes a keeper that is not running. Its double of the
+// certificate source returns certs, newest first. All of them are registered
+// with the double of Entra.
 func newTestKeeper(t testing.TB, certs ...*tls.Certificate) *testKeeper {
 	t.Helper()
 	w := &testKeeper{t: t, entra: newEntra(certs...), vault: &vault{certs: certs}, logs: &safeBuffer{}, begun: time.Now()}
@@ -474,7 +475,7 @@ func (w *testKeeper) use(d time.Duration) (failed []time.Duration) {
 	return failed
 }
 
-// mustUse is use, but fails the test if a request fails.
+// mustUse is like use, but fails the test if a request fails.
 func (w *testKeeper) mustUse(d time.Duration) {
 	w.t.Helper()
 	if failed := w.use(d); len(failed) > 0 {

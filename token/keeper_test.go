@@ -158,8 +158,8 @@ func TestRetryAfterIsHonouredWithToken(t *testing.T) {
 	}
 }
 
-// Without a token, Retry-After is respected for at most a minute, and Reload
-// ends the wait.
+// TestRetryAfterIsCappedWithoutToken checks that, without a token, Retry-After
+// is respected for at most a minute, and that Reload ends the wait.
 func TestRetryAfterIsCappedWithoutToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -184,8 +184,9 @@ func TestRetryAfterIsCappedWithoutToken(t *testing.T) {
 	})
 }
 
-// A Retry-After that was received while a token was usable delays requests by
-// at most a minute after the token has expired.
+// TestRetryAfterAcrossTokenExpiry checks that a Retry-After that was received
+// while a token was usable delays requests by at most a minute after the token
+// has expired.
 func TestRetryAfterAcrossTokenExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -194,7 +195,7 @@ func TestRetryAfterAcrossTokenExpiry(t *testing.T) {
 		w.entra.respondWith(&response{status: 503})
 		w.mustUse(28 * time.Minute)
 		w.entra.respondWith(&response{status: 429, header: map[string][]string{"Retry-After": {"900"}}})
-		time.Sleep(2*time.Minute + 30*time.Second) // after the token's end
+		time.Sleep(2*time.Minute + 30*time.Second) // the token has expired by now
 		synctest.Wait()
 		w.entra.respondWith(nil)
 		time.Sleep(time.Minute)
@@ -248,7 +249,8 @@ func TestRunTwice(t *testing.T) {
 	})
 }
 
-// A panic in a library, in the transport or in the signer is a failed attempt.
+// TestPanicIsAFailedAttempt checks that a panic in a library, in the transport
+// or in the signer is a failed attempt.
 func TestPanicIsAFailedAttempt(t *testing.T) {
 	tests := map[string]struct {
 		value any
@@ -284,8 +286,8 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 	}
 }
 
-// TestColdStartWithoutCertificate checks that the log line says that requests
-// fail.
+// TestColdStartWithoutCertificate checks that the log says that requests fail
+// if the first look-up returns no certificate.
 func TestColdStartWithoutCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -364,8 +366,9 @@ func TestColdHerd(t *testing.T) {
 	})
 }
 
-// Waiting callers do not shorten the back-off. A caller whose deadline is
-// before the next attempt does not wait.
+// TestWaitersDuringBackoff checks that waiting callers do not shorten the
+// back-off, and that a caller whose deadline is before the next attempt does
+// not wait.
 func TestWaitersDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))
@@ -548,7 +551,7 @@ func TestSignerIsReplaced(t *testing.T) {
 		defer w.close()
 		time.Sleep(5 * time.Minute)
 		w.vault.set(nil, cert)
-		time.Sleep(time.Minute) // reloaded after 30 s, retried after 15 s
+		time.Sleep(time.Minute) // the certificates are looked up after 30 s, and the request is retried within 15 s
 		w.mustUse(time.Hour)
 	})
 }
@@ -587,8 +590,8 @@ func TestMissingRoleIsWarnedAbout(t *testing.T) {
 	})
 }
 
-// Once Entra has refused an assertion's times, the times of later assertions
-// follow Entra's clock.
+// TestClockSkew checks that the times in assertions follow Entra's clock once
+// Entra has refused the times of an assertion.
 func TestClockSkew(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -70,7 +70,7 @@ func TestRotation(t *testing.T) {
 			s.entra.register(s.new)
 			s.vault.set(nil, s.new, s.old)
 			s.mustUse(12 * time.Minute)
-			s.entra.unregister(s.new) // as at a server of Entra that does not know the certificate yet
+			s.entra.unregister(s.new) // like a server of Entra that does not know the certificate yet
 			s.mustUse(time.Hour)
 			if s.activeName() != "CN=old" {
 				s.t.Errorf("active %q while the new one is refused", s.activeName())
@@ -244,7 +244,8 @@ func TestFallbackExpires(t *testing.T) {
 	})
 }
 
-// While Entra is down, a candidate causes no additional requests.
+// TestNoProbesDuringAnOutage checks that a candidate causes no additional
+// requests while Entra is down.
 func TestNoProbesDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")
@@ -265,7 +266,8 @@ func TestNoProbesDuringAnOutage(t *testing.T) {
 	})
 }
 
-// A new certificate ends a back-off.
+// TestNewCertificateEndsBackoff checks that a new certificate ends the back-off
+// after failures.
 func TestNewCertificateEndsBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")

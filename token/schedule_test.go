@@ -91,7 +91,7 @@ func TestRetryDelay(t *testing.T) {
 		name   string
 		err    Error
 		usable time.Duration
-		want   time.Duration // after many failures and with the greatest jitter
+		want   time.Duration // back-off after many failures, with the greatest jitter
 	}{
 		{"token usable", Error{Class: Transient}, time.Hour, 2 * time.Minute},
 		{"none", Error{Class: Transient}, 0, 15 * time.Second},

@@ -125,7 +125,7 @@ func (p *testProcess) memory(name string) int64 {
 	return kb << 10
 }
 
-// base64Text is a reader of base64 without an end.
+// base64Text is an endless reader of base64 text.
 type base64Text struct{}
 
 func (base64Text) Read(b []byte) (int, error) {

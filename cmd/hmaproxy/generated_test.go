@@ -44,7 +44,7 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// TestBashCompletion asks Bash itself.
+// TestBashCompletion runs the completion in Bash.
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
@@ -74,7 +74,8 @@ func TestBashCompletion(t *testing.T) {
 	}
 }
 
-// TestCompletionsCanBeRead has each installed shell parse its file.
+// TestCompletionsCanBeRead makes each installed shell parse its completion
+// file, and mandoc the man pages.
 func TestCompletionsCanBeRead(t *testing.T) {
 	for _, tc := range [][]string{
 		{"bash", "-n", "../../deploy/completions/hmaproxy.bash"},

@@ -39,7 +39,7 @@ func supervise(t *testing.T, name string) *supervisor {
 }
 
 // await returns the assignments of the next message that contains an assignment
-// of this name.
+// with this name.
 func (s *supervisor) await(name string) map[string]string {
 	s.t.Helper()
 	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -304,7 +304,7 @@ func TestClosedLogPipe(t *testing.T) {
 	}
 	read.Close()
 	p.ready()
-	for range 3 { // each of them writes a line to the log
+	for range 3 { // each request writes a line to the log
 		if resp, text := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode != http.StatusOK {
 			t.Fatalf("status %d: %s", resp.StatusCode, text)
 		}
@@ -327,7 +327,7 @@ func TestSecretInAReadableFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := start(t, nil, "-env-file", file)
-		p.ready() // the warnings are logged before
+		p.ready() // the warnings are logged before the process is ready
 		if got := strings.Contains(p.log(), "chmod 600"); got != want {
 			t.Errorf("mode %v: serve warns: %v", mode, got)
 		}

@@ -20,7 +20,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// binary is the product as it is shipped, built once.
+// binary builds the product as it is shipped, once, and returns its path.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "hmaproxy-test")
 	if err != nil {

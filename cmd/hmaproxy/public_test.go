@@ -97,7 +97,8 @@ func main() {
 }
 `
 
-// A program of another module builds with the public packages and runs.
+// TestPublicPackagesFromAnotherModule checks that a program of another module
+// builds with the public packages and runs.
 func TestPublicPackagesFromAnotherModule(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -112,8 +113,8 @@ func TestPublicPackagesFromAnotherModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	// The foreign module requires the same versions of the dependencies, and this
-	// module from its folder.
+	// The foreign module requires the same versions of the dependencies. A
+	// replace line takes this module from its folder.
 	foreign := strings.Replace(string(module), "module hmaproxy\n", "module example.com/foreign\n", 1) +
 		"\nrequire hmaproxy v0.0.0\n\nreplace hmaproxy v0.0.0 => " + root + "\n"
 	for name, content := range map[string]string{"go.mod": foreign, "go.sum": string(sums), "main.go": foreignProgram} {
@@ -130,7 +131,8 @@ func TestPublicPackagesFromAnotherModule(t *testing.T) {
 	}
 }
 
-// No exported signature of a public package mentions a type of an internal package.
+// TestPublicSignaturesNeedNoInternalPackage checks that no exported signature
+// of a public package mentions a type of an internal package.
 func TestPublicSignaturesNeedNoInternalPackage(t *testing.T) {
 	load := exportData(t)
 	for _, path := range publicPackages {
@@ -192,8 +194,9 @@ func exportData(t *testing.T) importer.Lookup {
 	return func(path string) (io.ReadCloser, error) { return os.Open(files[path]) }
 }
 
-// The public packages do not know the product's settings: none of their texts
-// contains the name of a variable.
+// TestPublicPackagesNameNoVariable checks that no text in the public packages
+// contains the name of a setting's variable. The public packages do not know
+// the product's settings.
 func TestPublicPackagesNameNoVariable(t *testing.T) {
 	for _, path := range publicPackages {
 		files, err := filepath.Glob(filepath.Join("../..", strings.TrimPrefix(path, "hmaproxy/"), "*.go"))

@@ -34,7 +34,7 @@ func newSocketUnit(t *testing.T) *socketUnit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() // file is a copy
+	defer l.Close() // u.file is a duplicate of the descriptor, so it stays open
 	file, err := l.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminals opens the two ends of a pseudo terminal: that of the user and that of
-// the program.
+// terminals opens the two ends of a pseudo terminal: one for the user and one
+// for the program.
 func terminals(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

@@ -47,7 +47,8 @@ func TestCarelessArguments(t *testing.T) {
 	}
 }
 
-// TestGitBash checks that a shell that rewrites /subscriptions/… is refused.
+// TestGitBash checks that setup.sh refuses to run in a shell that rewrites
+// arguments such as /subscriptions/…
 func TestGitBash(t *testing.T) {
 	t.Setenv("OSTYPE", "msys")
 	if _, stderr, code := newTenant(t).run(basic...); code != 1 || !strings.Contains(stderr, "Cloud Shell") {

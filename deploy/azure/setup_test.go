@@ -378,9 +378,10 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestForeignApplications covers applications of the same name. Every member of a
-// tenant may register an application HMA-App with a credential. setup.sh accepts it
-// only by its id, or if it has no other owner and no other credential.
+// TestForeignApplications covers applications of the same name. Every member of
+// a tenant may register an application HMA-App with a credential. setup.sh
+// accepts an existing application only if its id is given, or if the
+// application has no other owner and no other credential.
 func TestForeignApplications(t *testing.T) {
 	for name, c := range map[string]struct {
 		app     string

@@ -27,7 +27,7 @@ import (
 
 const kubernetes = "../kubernetes"
 
-// variants are the folders for kubectl apply -k, and the pod.
+// variants are the folders for kubectl apply -k, the pod, and the charts.
 var variants = []string{"base", "overlays/job", "overlays/workload-identity", "overlays/gateway", "overlays/monitoring", "pod.yaml", helmSidecar, helmGateway}
 
 // render returns the objects that kubectl would send to the API server.

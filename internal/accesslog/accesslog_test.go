@@ -73,8 +73,8 @@ func TestFaultsAreLogged(t *testing.T) {
 	}
 }
 
-// TestFormsAndPushAreLogged: the suggested allow-list depends on both
-// attributes.
+// TestFormsAndPushAreLogged checks the attributes mailbox_form and push of log
+// lines, because the suggested allow-list depends on them.
 func TestFormsAndPushAreLogged(t *testing.T) {
 	for _, test := range []struct {
 		name   string

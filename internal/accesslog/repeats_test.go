@@ -34,8 +34,9 @@ func (l *lockedBuffer) take() string {
 	return l.b.String()
 }
 
-// If a client repeats a failing request without pause, its lines are merged and
-// the log contains their number.
+// TestRepetitionsAreMerged checks that the lines of a client that repeats a
+// failing request without pause are merged, and that the log contains their
+// number.
 func TestRepetitionsAreMerged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer
@@ -103,7 +104,8 @@ func TestRepetitionsAreMerged(t *testing.T) {
 	})
 }
 
-// Requests that Exchange throttles are repeated without pause too.
+// TestRepetitionsOfExchangesThrottling checks that the lines of a client that
+// repeats a throttled request without pause are merged.
 func TestRepetitionsOfExchangesThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer
@@ -123,8 +125,9 @@ func TestRepetitionsOfExchangesThrottling(t *testing.T) {
 	})
 }
 
-// TestRepetitionsAreBounded checks that, beyond a number of different requests,
-// all further ones share one counter.
+// TestRepetitionsAreBounded checks that only a limited number of different
+// requests have their own counter, and that all further requests share one
+// counter.
 func TestRepetitionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer

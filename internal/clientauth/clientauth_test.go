@@ -121,7 +121,8 @@ func TestEveryComparisonDoesTheSameWork(t *testing.T) {
 	}
 }
 
-// newTestAuthenticator has the users crm and archive. The latter has a pattern.
+// newTestAuthenticator returns an Authenticator with the users crm and archive.
+// The user archive has a pattern.
 func newTestAuthenticator(t testing.TB, list string) *Authenticator {
 	t.Helper()
 	c := &config.Config{ClientUsersFile: "users", ClientUsers: config.ClientUsers{
@@ -471,8 +472,8 @@ func TestModeAndScopeApplyToUsersPatterns(t *testing.T) {
 	}
 }
 
-// TestUsersOfWhomNoPolicyCanBeMade sets the mode of an allow-list, for which no
-// policy can be made if neither a list nor a user has patterns.
+// TestUsersOfWhomNoPolicyCanBeMade checks that New and Reload return an error
+// in audit mode if there is no allow-list and no user has patterns.
 func TestUsersOfWhomNoPolicyCanBeMade(t *testing.T) {
 	c := &config.Config{ListMode: config.Audit, ClientUsersFile: "users", ClientUsers: config.ClientUsers{newTestUser(t, "crm", "right", 4)}}
 	l, err := allowlist.New(&config.Config{}, slog.New(slog.DiscardHandler))
@@ -607,7 +608,7 @@ func TestReloadDoesNotWidenToEveryMailbox(t *testing.T) {
 	cases := []struct {
 		name, before, after string
 		list                string // the global allow-list
-		want                string // part of the error; "" for a reload
+		want                string // part of the error; "" if the reload must succeed
 	}{
 		{"other patterns", "crm" + narrow, "crm:" + testHash + " bob@contoso.com\n", "", ""},
 		{"another narrowed user", "crm" + narrow, "crm" + narrow + "new" + narrow, "", ""},

@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// files replaces the file system. A nil content stands for a file that the
-// process may not read.
+// files replaces the file system. A nil content means a file that the process
+// may not read.
 type files map[string][]byte
 
 func (f files) read(name string) ([]byte, error) {

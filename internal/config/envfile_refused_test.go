@@ -104,8 +104,8 @@ func TestEnvFileRefusesLookAlikes(t *testing.T) {
 	}
 }
 
-// TestEnvFileRefusesOtherLines: a line without the name of a setting may be the
-// continuation of a value.
+// TestEnvFileRefusesOtherLines: lines that do not name a setting are refused
+// too, because such a line may be the continuation of a value.
 func TestEnvFileRefusesOtherLines(t *testing.T) {
 	for _, line := range []string{
 		"bob@contoso.com", "  bob@contoso.com,", "bob", "*@contoso.com", "upn:bob@contoso.com", "sid:S-1-5-21-1-2-3-500", "\\",

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// The cases follow Docker's documentation of --env-file and the tests of
-// Docker's command line client. The name of a case says so when this parser is
-// stricter.
+// The cases of TestParseEnvFile follow Docker's documentation of --env-file and
+// the tests of Docker's command line client. If this parser is stricter than
+// Docker, the name of the case says so.
 func TestParseEnvFile(t *testing.T) {
 	const expected = "expected NAME=value with a name of letters, digits and underscores, or a comment that begins with #"
 	cases := []struct {

@@ -24,8 +24,8 @@ func fromFile() vars {
 	})
 }
 
-// TestRulesAboutSeveralVariables checks rules about several variables. An empty text means that
-// no problem is expected.
+// TestRulesAboutSeveralVariables checks rules about several variables. In a
+// case, an empty text means that no problem is expected.
 func TestRulesAboutSeveralVariables(t *testing.T) {
 	list := vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso.com,*@fabrikam.com"}
 	cases := []struct {
@@ -137,7 +137,8 @@ func TestEveryEmptyVariable(t *testing.T) {
 	}
 }
 
-// TestAllProblemsAtOnce compares the whole text of an error.
+// TestAllProblemsAtOnce compares the whole text of the error for an environment
+// with many mistakes.
 func TestAllProblemsAtOnce(t *testing.T) {
 	p := problemsOf(t, vars{
 		"HMA_EWS_URL":                      "http://mail.contoso.com",

@@ -15,7 +15,8 @@ import (
 
 var bom = []byte("\xef\xbb\xbf")
 
-// utf16 encodes ASCII as Windows' "Unicode" does.
+// utf16 encodes ASCII text in little-endian UTF-16, which Windows calls
+// "Unicode". If mark is true, it adds a byte order mark.
 func utf16(text []byte, mark bool) []byte {
 	var out []byte
 	if mark {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Opening a pipe without a writer blocks. The error for each setting that names
-// such a file contains the name of the setting.
+// TestPipesAreRefused checks that a setting that names a pipe is refused, with
+// an error that names the setting. Opening a pipe without a writer would block.
 func TestPipesAreRefused(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -13,7 +13,7 @@ func TestTLSCompatibility(t *testing.T) {
 	}
 	for _, c := range []struct {
 		text   string
-		suites map[uint16]bool // true: the suite is offered
+		suites map[uint16]bool // whether each suite is offered
 		groups bool
 	}{
 		{"rsa-key-exchange", map[uint16]bool{

@@ -115,8 +115,8 @@ func TestVaultResponses(t *testing.T) {
 	})
 }
 
-// TestFurtherAADSTS checks that codes that package token does not list have a
-// cause too.
+// TestFurtherAADSTS checks that doctor also names a cause for codes that
+// package token does not list.
 func TestFurtherAADSTS(t *testing.T) {
 	for code, cause := range map[int]string{500133: "clock", 900023: "tenant", 53000: "Conditional Access", 530003: "Conditional Access"} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {

@@ -55,7 +55,8 @@ type failingSigner struct {
 
 func (s failingSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, s.err }
 
-// tenantDiscovery responds as Entra ID does when it is asked for a tenant's endpoints.
+// tenantDiscovery responds to requests for a tenant's endpoints as Entra ID
+// does.
 type tenantDiscovery struct{}
 
 func (tenantDiscovery) RoundTrip(req *http.Request) (*http.Response, error) {

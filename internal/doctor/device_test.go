@@ -197,14 +197,14 @@ func TestSlowResponsesEndWithinTwoMinutes(t *testing.T) {
 	}
 }
 
-// noDNSResponse has DNS time out for a host.
+// noDNSResponse makes DNS queries for a host time out.
 func (r *testSetup) noDNSResponse(host string) {
 	r.ways[host+":443"] = func(context.Context) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true, IsTemporary: true}}
 	}
 }
 
-// hangUp has a device close every connection when the first bytes arrive.
+// hangUp makes a device close every connection when the first bytes arrive.
 func (r *testSetup) hangUp(address string) {
 	r.ways[address] = func(context.Context) (net.Conn, error) { return &cutConn{}, nil }
 }

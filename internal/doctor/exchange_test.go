@@ -112,8 +112,9 @@ func TestExchangeOnlineIsRecognised(t *testing.T) {
 	})
 }
 
-// refusal has Exchange refuse tokens with a reason. The layout is that of
-// Microsoft's "Instrumenting client requests for EWS and REST in Exchange".
+// refusal makes Exchange refuse tokens with a reason. The layout of the
+// response is taken from Microsoft's "Instrumenting client requests for EWS and
+// REST in Exchange".
 func refusal(code int, category, reason string) func(*testSetup) {
 	return func(r *testSetup) {
 		r.e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{

@@ -23,8 +23,8 @@ func assertion(req *http.Request) bool {
 	return req.PostForm.Get("client_assertion") != ""
 }
 
-// exchangeFault, vaultFault and entraFault inject a response to every request
-// that matches.
+// exchangeFault, vaultFault and entraFault inject f as the response to every
+// request for which match returns true.
 func exchangeFault(match func(*http.Request) bool, f emulator.Fault) func(*testSetup) {
 	f.Match = match
 	return func(r *testSetup) { r.e.Exchange().InjectWhile(always, f) }
@@ -40,13 +40,15 @@ func entraFault(match func(*http.Request) bool, f emulator.Fault) func(*testSetu
 	return func(r *testSetup) { r.e.Entra().InjectWhile(always, f) }
 }
 
-// page is an HTML page, as portals, filters and devices send it.
+// page returns a response with an HTML page, as portals, web filters and
+// devices send.
 func page(status int) emulator.Fault {
 	return emulator.Fault{Status: status, Header: http.Header{"Content-Type": {"text/html"}},
 		Body: "<html><head><title>Sign in</title></head><body>eyJhbGciOiJub25lIn0.e30.x</body></html>"}
 }
 
-// vaultSays is a Key Vault error, in the layout of its reference.
+// vaultSays returns an error response of Key Vault in the layout of Microsoft's
+// reference.
 func vaultSays(status int, code, inner string) emulator.Fault {
 	return emulator.Fault{Status: status, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: `{"error":{"code":"` + code + `","message":"Caller is not authorized.","innererror":{"code":"` + inner + `"}}}`}
@@ -67,14 +69,15 @@ func redirect(status int, name, location string) emulator.Fault {
 	return emulator.Fault{Status: status, Header: http.Header{name: {location}, "X-Feserver": {"EX01"}}}
 }
 
-// iisForbids is IIS's own 403, which remote callers see without its number.
+// iisForbids returns IIS's own 403. IIS does not show the substatus number to
+// remote callers.
 func iisForbids() emulator.Fault {
 	return emulator.Fault{Status: http.StatusForbidden, Header: http.Header{"Server": {"Microsoft-IIS/10.0"}, "Content-Type": {"text/html"}},
 		Body: "<h2>403 - Forbidden: Access is denied.</h2>"}
 }
 
-// expected is Exchange's reason when the token's audience is not the name that
-// it expects.
+// expected makes Exchange refuse the token because the token's audience is not
+// name.
 func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }

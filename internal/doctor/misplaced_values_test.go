@@ -92,7 +92,8 @@ func listFile(content string) func(*testSetup) {
 	}
 }
 
-// unreachable has the system refuse to send anything to Exchange.
+// unreachable makes every connection to Exchange fail with the system error
+// why.
 func unreachable(why syscall.Errno) func(*testSetup) {
 	return func(r *testSetup) {
 		r.ways["mail.contoso.com:443"] = func(context.Context) (net.Conn, error) {

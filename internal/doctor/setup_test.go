@@ -304,8 +304,8 @@ func (r *testSetup) fitsTerminal(text string) {
 	}
 }
 
-// contains reports whether the printed text holds part, however the lines of
-// either are broken.
+// contains reports whether the printed text contains part. Line breaks in both
+// texts are ignored.
 func (o outcome) contains(part string) bool {
 	return strings.Contains(strings.Join(strings.Fields(o.text), " "), strings.Join(strings.Fields(part), " "))
 }
@@ -314,9 +314,9 @@ func (o outcome) contains(part string) bool {
 const grace = time.Minute
 
 func (r *testSetup) close() {
-	// A server that closes holds its lock while it writes into pipes that are no
-	// longer read, which would stop the time of the bubble. So clients close
-	// first.
+	// A closing server holds its lock while it writes to its connections. A
+	// write to a pipe that is no longer read would block and stop the time of
+	// the bubble. So wait until the clients have closed their connections.
 	time.Sleep(grace)
 	for _, end := range r.ended {
 		end()

@@ -19,7 +19,7 @@ func behind(name string) func(*testSetup) {
 	return func(r *testSetup) { r.putDevice("mail.contoso.com:443", name) }
 }
 
-// putDevice has a device, with Exchange behind it, serve an address.
+// putDevice makes a device serve an address. Exchange is behind the device.
 func (r *testSetup) putDevice(address, name string) {
 	r.t.Helper()
 	d, err := device.Named(name)
@@ -47,8 +47,9 @@ func TestHandshakeFailures(t *testing.T) {
 	})
 }
 
-// TestLongHelloDropped: the product connects to Exchange in spite of these
-// devices, so doctor only warns of them in front of Exchange.
+// TestLongHelloDropped: doctor only warns about a device in front of Exchange
+// that drops a ClientHello of two packets, because the product connects to
+// Exchange in spite of such a device.
 func TestLongHelloDropped(t *testing.T) {
 	for _, name := range []string{"hello-in-two-packets-reset", "hello-in-two-packets-dropped"} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +95,7 @@ func TestExpectation(t *testing.T) {
 		device  string
 		warning string // "" for no warning
 	}{
-		{"tls-2012r2-default", ""}, // does not touch HTTP
+		{"tls-2012r2-default", ""}, // this device does not change HTTP
 		{"expect-417", "refuses “Expect: 100-continue” with 417.*HMA_EXPECT_CONTINUE=never"},
 		{"expect-501-kemp", "does not understand “Expect: 100-continue”.*501.*HMA_EXPECT_CONTINUE=never"},
 		{"expect-swallowed", "swallows “Expect: 100-continue”.*HMA_EXPECT_CONTINUE=never"},
@@ -182,7 +183,7 @@ func TestEndOfListenerCertificate(t *testing.T) {
 	}
 }
 
-// Every device of the emulator's table has an expected outcome here.
+// TestEveryDevice checks the outcome for every device in the emulator's table.
 func TestEveryDevice(t *testing.T) {
 	type outcome struct{ check, cause string } // check is "" for a set-up that works
 	want := map[string]outcome{

@@ -82,9 +82,10 @@ func issue(t *testing.T, name string, key *rsa.PrivateKey, form, issuer *x509.Ce
 	return c
 }
 
-// serveLeaf has Exchange serve one certificate without its chain. Its issuer is
-// a trusted root, or an intermediate below that root. form and rootForm hold
-// the fields of leaf and root that differ from ordinary ones.
+// serveLeaf makes Exchange serve one certificate without its chain. The issuer
+// of the certificate is a trusted root, or an intermediate below that root.
+// form and rootForm hold the fields of leaf and root that differ from the
+// fields of ordinary certificates.
 func (r *testSetup) serveLeaf(form *x509.Certificate, intermediate bool, rootForm *x509.Certificate) {
 	r.t.Helper()
 	if rootForm == nil {

@@ -176,8 +176,8 @@ func TestForbiddenMailbox(t *testing.T) {
 	}
 }
 
-// later uploads a version that is newer by more than one second, the vault's
-// resolution.
+// later uploads a version more than one second after the previous one, because
+// the vault's times have a resolution of one second.
 func later(r *testSetup, c *emulator.Certificate) string {
 	time.Sleep(2 * time.Second)
 	return r.e.KeyVault().Upload("HMA-Cert", c)
@@ -225,8 +225,9 @@ func goodChallenge(r *testSetup) string {
 		`", token_types="app_asserted_user_v1 service_asserted_app_v1", authorization_uri="https://login.windows.net/common/oauth2/authorize"`
 }
 
-// challenge has Exchange, or a device in front of it, respond with a status and
-// headers: to all requests, or only to those without a token.
+// challenge makes Exchange, or a device in front of it, respond with a status
+// and headers. If emptyOnly is true, only requests without a token get this
+// response.
 func challenge(r *testSetup, status int, h http.Header, emptyOnly bool) {
 	h = h.Clone()
 	if h == nil {
@@ -239,8 +240,8 @@ func challenge(r *testSetup, status int, h http.Header, emptyOnly bool) {
 	r.e.Exchange().InjectWhile(func() bool { return true }, fault)
 }
 
-// deny has Exchange refuse to let the application act as a mailbox, in the
-// layout of a captured response.
+// deny makes Exchange refuse to let the application act as a mailbox. The
+// response has the layout of a captured response.
 func deny(r *testSetup, mailbox string) {
 	r.e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{
 		Match:  func(req *http.Request) bool { return req.Header.Get("X-AnchorMailbox") == mailbox },

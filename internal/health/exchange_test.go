@@ -60,8 +60,8 @@ func TestExchangeState(t *testing.T) {
 	}
 }
 
-// TestExchangeAlarmKeepsTheLastGoodResponse checks the times during consecutive
-// failures.
+// TestExchangeAlarmKeepsTheLastGoodResponse checks that consecutive failures do
+// not change the times of the last good response and of the first failure.
 func TestExchangeAlarmKeepsTheLastGoodResponse(t *testing.T) {
 	var e health.Exchange
 	for _, r := range []proxy.Record{
