@@ -225,7 +225,7 @@ func isBusy(err error) bool {
 	return ok && busy.Busy()
 }
 
-// errQuiet ends a connection without a response.
+// errQuiet is the error that ends a connection without a response.
 var errQuiet = errors.New("httpserver: the connection ended between requests")
 
 // readHead reads and parses the head of the next request. The first byte must come
@@ -316,9 +316,9 @@ func (c *conn) refuseBusy() {
 }
 
 // refuse responds to a request that is not served because of err. If err is a
-// *refusal, it contains the status of the response. If err is a busy error,
-// refuseBusy writes the response. After any other error refuse writes no response,
-// because the client has left.
+// *refusal, err contains the status of the response. If err is a busy error,
+// refuseBusy writes the response. After any other error refuse writes no
+// response, because the client has left.
 func (c *conn) refuse(err error) {
 	c.in.drop() // free the memory of a large incomplete head before the response is written
 	if isBusy(err) {
@@ -358,7 +358,7 @@ func (c *conn) raw() net.Conn {
 	return c.conn
 }
 
-// A closeWriter is a connection that can be closed for writing alone.
+// A closeWriter is a connection whose sending side can be closed separately.
 type closeWriter interface{ CloseWrite() error }
 
 // linger closes the connection in a way that lets the client read the response.

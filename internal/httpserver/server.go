@@ -43,7 +43,7 @@ type Server struct {
 	// concurrently. nil: no call.
 	Refused func(remote string, status int, reason string)
 
-	watchDelay time.Duration // zero: watchDelay
+	watchDelay time.Duration // zero: the constant watchDelay
 
 	date    date
 	mu      sync.Mutex

@@ -12,8 +12,8 @@ import (
 // Response, net/http has names in canonical form only (X-Feserver), so the
 // transport reads the spelling separately.
 
-// headerNames maps canonical names of headers to the server's spelling if that
-// differs. It must not be changed after other goroutines have got it.
+// headerNames maps canonical names of headers to the server's spelling if the
+// two differ. It must not be changed after other goroutines have got it.
 type headerNames struct {
 	spelling  map[string]string // by canonical name
 	canonical map[string]string // by spelling

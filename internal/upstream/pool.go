@@ -109,8 +109,8 @@ func (p *pool) closeIdle() {
 	}
 }
 
-// closeAll closes every connection. Until the next take, put closes connections
-// too.
+// closeAll closes every connection. Until the next take, put also closes every
+// connection that it gets.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	conns := p.conns
