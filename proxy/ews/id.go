@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// An IDKind classifies an EWS id by the way in which it names its mailbox.
+// An IDKind classifies EWS ids by how they name their mailbox.
 type IDKind uint8
 
 // The kinds of ids. They group the id storage types of [MS-OXWSITEMID] section

@@ -4,7 +4,7 @@ package ews
 // name of the one child element of ConnectingSID.
 type IdentityKind uint8
 
-// The children of t:ConnectingSID.
+// NoIdentity, and the kinds that are children of t:ConnectingSID.
 const (
 	NoIdentity         IdentityKind = iota // no mailbox is named
 	PrimarySmtpAddress                     // the mailbox's primary address; Exchange refuses an alias

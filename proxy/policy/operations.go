@@ -81,7 +81,8 @@ type operationParser struct {
 	known, refused map[string]string // names by key
 }
 
-// lift adds an entry that began with "+" and returns what is wrong with it.
+// lift adds an entry that began with "+". It returns what is wrong with the
+// entry, or "".
 func (p *operationParser) lift(name string) string {
 	if strings.HasPrefix(name, "@") {
 		return "+ lifts single operations; a preset is written without it"
@@ -95,7 +96,7 @@ func (p *operationParser) lift(name string) string {
 	return p.name(name)
 }
 
-// name adds an entry and returns what is wrong with it.
+// name adds an entry. It returns what is wrong with the entry, or "".
 func (p *operationParser) name(name string) string {
 	if strings.HasPrefix(name, "@") {
 		return p.preset(name)
@@ -217,8 +218,8 @@ func newOperationTable(o Operations) operationTable {
 	return t
 }
 
-// maxOperation is greater than the length of any known name. A longer name, in a
-// list or in a request, is of no operation.
+// maxOperation is greater than the length of any known name. A longer name is
+// refused in a list. In a request it is ews.OtherOperation.
 const maxOperation = 64
 
 // find returns the rule for a request's operation. For an unknown operation the

@@ -45,10 +45,10 @@ func (p Pattern) String() string {
 	return [...]string{"", "", wildcardPrefix, upnPrefix, sidPrefix, guidPrefix}[p.form] + p.value
 }
 
-// ParsePatterns reads an allow-list. Entries are separated by commas or lines;
-// spaces and tabs around them do not count; a "#" at the start of an entry, or
-// after a space or tab, begins a comment that ends with the line. One UTF-8 byte
-// order mark at the start is accepted.
+// ParsePatterns reads an allow-list. Entries are separated by commas or lines.
+// Spaces and tabs around an entry are ignored. A "#" at the start of an entry,
+// or after a space or tab, begins a comment that ends with the line. One UTF-8
+// byte order mark at the start is accepted.
 //
 //	alice@contoso.com       an SMTP address, in the grammar of ParseAddress
 //	*@contoso.com           every SMTP address of this domain, not of its subdomains

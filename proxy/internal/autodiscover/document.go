@@ -27,7 +27,7 @@ func (v *Violation) Error() string { return v.Reason }
 
 func violation(reason string) error { return &Violation{reason} }
 
-// An element is an element of a document with its text and child elements.
+// An element is an XML element of a document, with its text and child elements.
 type element struct {
 	name     xml.Name
 	attrs    bool   // has attributes other than namespace declarations

@@ -5,7 +5,7 @@ import "encoding/xml"
 // A Form is the form of a request and its response.
 type Form uint8
 
-// The forms. The zero Form is none of them.
+// The forms. NoForm is the zero value.
 const (
 	NoForm Form = iota
 	SOAP        // MS-OXWSADISC
@@ -76,7 +76,7 @@ var (
 // Parse reads a SOAP or POX request. The root element says which of the two
 // forms the request has. The error is ErrOperation, ErrSchema or another
 // *Violation. Even if there is an error, the Form of the Request is set. It is
-// NoForm if the root element is not known.
+// NoForm if the document cannot be read or its root element is not known.
 func Parse(doc []byte) (Request, error) {
 	root, err := parseDocument(doc)
 	if err != nil {

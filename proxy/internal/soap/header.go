@@ -176,8 +176,8 @@ func (h *header) text(p []byte, level int) {
 	}
 }
 
-// interrupted handles a comment in the block. The text that a comment
-// interrupts is not unambiguous; see envelope.interrupted.
+// interrupted handles a comment in the block. Readers disagree about a text
+// that a comment interrupts; see envelope.interrupted.
 func (h *header) interrupted() { h.leaf.mixed = true }
 
 // end ends the block. It returns the block and, for an ExchangeImpersonation

@@ -6,9 +6,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// idHead is the number of characters, without white space, at the beginning of
-// an id that determine its mailbox if the id contains a GUID; see
-// ews.MailboxOfID.
+// idHead is a number of characters. If an id with a GUID begins with this many
+// characters and none of them is white space, these characters determine its
+// mailbox; see ews.MailboxOfID.
 const idHead = 84
 
 // An idReader finds the mailboxes that ids belong to. It keeps the beginning of
@@ -22,8 +22,9 @@ type idReader struct {
 	last   ews.IDMailbox // the mailbox of the previous id
 }
 
-// read returns the mailbox of the id in attribute a of e, whose tag is t. It
-// returns false if ids are not reported or the id cannot belong to a mailbox.
+// read returns the mailbox of the id in the attribute a of the element e, whose
+// tag is t. It returns false if ids are not reported or the id cannot belong to
+// a mailbox.
 func (r *idReader) read(e *element, t tag, a *attribute) (ews.IDMailbox, bool) {
 	if !r.wanted || !r.isItemID(e, t) {
 		return ews.IDMailbox{}, false

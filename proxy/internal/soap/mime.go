@@ -244,7 +244,8 @@ type base64Reader struct {
 	padded bool // a "=" was read
 }
 
-// read returns the octet that c completes, if any, and whether c is not base64.
+// read reads one character. If c completes an octet, read returns the octet and
+// ok is true. bad reports that c is not allowed at this place in base64.
 func (r *base64Reader) read(c byte) (octet byte, ok, bad bool) {
 	var v uint32
 	switch {

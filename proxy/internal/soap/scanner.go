@@ -6,8 +6,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Limits on the memory and work that a document may cost. Real requests stay far
-// below all of them.
+// Limits on the memory and work that a document may cost. Sizes are in bytes.
+// Real requests stay far below all limits.
 const (
 	maxHead        = 160 << 10 // Exchange's own limit for the part before the operation
 	maxTail        = 64 << 10  // bytes after the operation, which are buffered until the document has ended

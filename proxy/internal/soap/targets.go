@@ -108,7 +108,7 @@ func tagOf(e *element) tag {
 		return senderTag
 	case "SenderSmtpAddress":
 		return senderSmtpAddressTag
-	case "SenderSMTPAddress": // header fields of a message, as the schema spells them
+	case "SenderSMTPAddress": // the schema of a message has this element with "SMTP" in capitals
 		return senderSMTPAddressTag
 	case "SendingAs":
 		return sendingAsTag
