@@ -21,7 +21,7 @@ type admission struct {
 
 	mu      sync.Mutex
 	running int       // number of requests in progress
-	limit   int       // limit of running; 0: none
+	limit   int       // limit of running; 0: no limit
 	waiting list.List // list of *waiter, in the order of arrival
 	ticking bool      // tick is scheduled
 	checked time.Time // time when limit was last adapted
@@ -32,10 +32,11 @@ type admission struct {
 // A waiter is a request that waits to be admitted.
 type waiter struct {
 	since    time.Time
-	admitted chan bool // receives once whether the request is admitted
+	admitted chan bool // receives one value: whether the request is admitted
 }
 
-// errOverload means that a request was not admitted.
+// errOverload means that a request was not admitted, because the processors are
+// overloaded.
 var errOverload = errors.New("more requests than can be served within two seconds")
 
 // enter admits a request, after a wait of at most maxAdmissionWait. It returns
@@ -78,8 +79,8 @@ func (a *admission) queue(now time.Time) (place *list.Element, err error) {
 	return a.waiting.PushBack(&waiter{now, make(chan bool, 1)}), nil
 }
 
-// abandon removes a request whose client has left. The request may be admitted
-// at the same moment.
+// abandon removes a request whose client has left. If the request was admitted
+// at the same moment, abandon ends it.
 func (a *admission) abandon(place *list.Element) {
 	a.mu.Lock()
 	a.waiting.Remove(place)
@@ -123,7 +124,8 @@ func (a *admission) tick() {
 	}
 }
 
-// schedule must be called with a.mu locked, like the following methods.
+// schedule starts the timer that calls tick if the timer is not running. The
+// caller of schedule, admit or adapt must hold a.mu.
 func (a *admission) schedule() {
 	if !a.ticking {
 		a.ticking = true

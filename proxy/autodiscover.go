@@ -23,7 +23,8 @@ type Autodiscover struct {
 	URL *url.URL
 }
 
-// ewsURL returns the EWS URL for a client, whose Host header was checked.
+// ewsURL returns the EWS URL for a client. The Host header of r must have been
+// checked, because the URL may contain it.
 func (a *Autodiscover) ewsURL(r *http.Request) string {
 	if a.URL != nil {
 		return a.URL.String()

@@ -73,8 +73,9 @@ func (c *call) enter() *problem {
 	return failed(codeTransient, ReasonClientLeft, nil)
 }
 
-// leave ends the request's admission, either at its end or when only a
-// notification stream remains. It may be called more than once.
+// leave ends the admission of the request. It is called at the end of the
+// request, or earlier if only a notification stream remains. It may be called
+// more than once.
 func (c *call) leave(now time.Time) {
 	if c.admitted {
 		c.admitted = false

@@ -37,8 +37,8 @@ func checkProtocol(r *http.Request) *problem {
 	return nil
 }
 
-// checkHost prevents DNS rebinding: if the name of a web page was rebound to
-// 127.0.0.1, the page's requests have that name in Host.
+// checkHost prevents DNS rebinding: if the host name of a web page was rebound
+// to 127.0.0.1, the page's requests have that name in Host.
 func (h *Handler) checkHost(r *http.Request) *problem {
 	name := hostName(r.Host)
 	if h.hosts[name] || name != "" && name == ownLoopback(r) {

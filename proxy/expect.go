@@ -107,8 +107,8 @@ func (g *gate) decide(open bool) {
 }
 
 // A gatedReader is a body with a gate. It also detects an upstream that has
-// stopped reading. The client's leaving cannot end such a request, because
-// net/http's server detects it only after the body was read.
+// stopped reading. A client that leaves does not end such a request, because
+// net/http's server notices this only after the body was read.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate

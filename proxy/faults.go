@@ -17,7 +17,8 @@ import (
 // compares the whole value.
 const soapContentType = "text/xml; charset=utf-8"
 
-// Response codes of the proxy's own faults in addition to the policy's.
+// Response codes of the proxy's own faults, in addition to the codes of the
+// policy.
 const (
 	codeBusy      = ews.ErrorServerBusy
 	codeTransient = ews.ErrorInternalServerTransientError
@@ -43,10 +44,10 @@ type problem struct {
 	status int              // HTTP status, for all forms except soapFault
 	code   ews.ResponseCode // response code, for soapFault
 	reason Reason
-	detail string        // human-readable text that replaces reason.Text(); holds no data of the client or the allow-list
+	detail string        // human-readable text that replaces reason.Text(); contains no data of the client or the allow-list
 	hint   string        // further detail, only for the Record
 	text   string        // body of the response; "": the detail
-	wait   time.Duration // back-off for codeBusy; zero: backOff
+	wait   time.Duration // back-off for codeBusy; zero: the constant backOff
 	prompt bool          // the response is sent without the delay for clients that repeat a request
 	err    error         // error for the log
 
@@ -111,8 +112,8 @@ func proxyBusy(detail string) *problem {
 }
 
 // withoutSlot returns the response on a connection that has lost its slot: the
-// listener closes it to make room for another connection. The response is sent
-// without a delay, because a delay would keep the connection open.
+// listener closes the connection to make room for another one. The response is
+// sent without a delay, because a delay would keep the connection open.
 func withoutSlot() *problem {
 	p := proxyBusy("all connections are in use, and this one had waited for its client or came too late")
 	p.prompt = true

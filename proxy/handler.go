@@ -74,12 +74,12 @@ type Config struct {
 	// addition to those that the package always sends: "X-Trace-Id".
 	ForwardHeaders []string
 
-	// NeverExpectContinue says that no request to Exchange has an Expect header.
-	// Otherwise the Handler sends Expect: 100-continue for a body that it cannot
-	// send twice, so that the request is not lost when its token is refused. An
-	// upstream that refuses or ignores the expectation gets no further one for a
-	// day. Set NeverExpectContinue if a device in front of Exchange fails on
-	// requests with an Expect header.
+	// NeverExpectContinue says that no request to Exchange has an Expect
+	// header. Otherwise the Handler sends Expect: 100-continue for a body that
+	// it cannot send twice, so that the request is not lost when its token is
+	// refused. If an upstream refuses or ignores the expectation, the Handler
+	// sends no further expectation for a day. Set NeverExpectContinue if a
+	// device in front of Exchange fails on requests with an Expect header.
 	NeverExpectContinue bool
 
 	// BufferBudget limits the memory, in bytes, for the bodies of all requests
@@ -195,8 +195,9 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 func (h *Handler) EndStreams() { h.streams.end() }
 
 // ServeBusy responds with ErrorServerBusy on a client's connection that has
-// lost its slot: the listener closes it to make room for another connection. No
-// request was read from it. The server that runs h calls ServeBusy.
+// lost its slot: the listener closes the connection to make room for another
+// one. No request was read from the connection. The server that runs h calls
+// ServeBusy.
 func (h *Handler) ServeBusy(w http.ResponseWriter, remote string) {
 	c := newCall(h, w, &http.Request{Method: http.MethodPost, Header: http.Header{}, Body: http.NoBody, RemoteAddr: remote})
 	defer c.finish()

@@ -65,7 +65,8 @@ func carriedHeaders(further []string) map[string]bool {
 }
 
 // requestHeaders builds the header of each upstream request, starting from an
-// empty one. The header does not contain the token; upstream.send sets the token.
+// empty header. The result does not contain the token; upstream.send sets the
+// token.
 type requestHeaders struct {
 	carried map[string]bool // names of the headers that are copied from the client's request
 	cookies *cookieNames

@@ -9,23 +9,23 @@ const (
 	maxHeaderBytes = 64 << 10  // bytes of names and values; IIS accepts 16 KiB per line
 	serverHeaders  = 128 << 10 // limit of net/http, which is higher than maxHeaderBytes, so that the response to most large headers explains the problem
 
-	bufferedTotal = 32 << 20 // buffered bodies of all requests together
+	bufferedTotal = 32 << 20 // bytes of the buffered bodies of all requests together
 	chunk         = 64 << 10 // bytes per read of a long response
 
 	hintRead     = 8 << 10  // bytes of a page that are read to find its title
 	keptRead     = 8 << 10  // bytes of an error response that are kept to find its code
 	rootRead     = 512      // bytes of a response after decompression that usually show its root element
-	inflatedRead = 32 << 10 // bytes of the page or the response after decompression
-	hintText     = 80       // bytes of a text that a device has chosen
+	inflatedRead = 32 << 10 // bytes that are read of a page or a response after decompression
+	hintText     = 80       // bytes of a text from a device that are logged
 
-	busyWindow   = 5 * time.Second        // a peer that repeats a failing request within this time gets a delayed response;
-	minBusyDelay = 250 * time.Millisecond // first delay of such a peer; each further delay is twice the one before
-	maxBusyDelay = 2 * time.Second        // up to this limit, because clients have timeouts
+	busyWindow   = 5 * time.Second        // a peer that repeats a failing request within this time gets a delayed response
+	minBusyDelay = 250 * time.Millisecond // first delay of such a response; each further delay is twice as long
+	maxBusyDelay = 2 * time.Second        // longest delay of such a response, because clients have timeouts
 	maxBusyPeers = 1024
 
-	maxSchedulerDelay = 10 * time.Millisecond  // longest delay that is not an overload; a request waits about ten times for a processor
+	maxSchedulerDelay = 10 * time.Millisecond  // longest scheduler delay that is not an overload; a request waits about ten times for a processor
 	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue, because clients have timeouts
-	admissionInterval = 100 * time.Millisecond // interval between checks of the delay
+	admissionInterval = 100 * time.Millisecond // interval between checks of the scheduler delay
 	minAdmitted       = 64                     // number of requests in progress that are always admitted
 
 	headerTimeout = 10 * time.Second // limit for the whole head of a request

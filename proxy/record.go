@@ -42,8 +42,8 @@ type Record struct {
 	BytesIn, BytesOut int64 // sizes of the bodies
 	UnknownIDs        int   // number of ids in the Body that were sent although their mailbox is not known
 
-	// Fault is the response code of a SOAP fault of Exchange, "" for none, and
-	// BackOff the time that the fault asks the client to wait.
+	// Fault is the response code of a SOAP fault of Exchange, "" for none.
+	// BackOff is the time that the fault asks the client to wait.
 	Fault   ews.ResponseCode
 	BackOff time.Duration
 
@@ -69,8 +69,8 @@ func describeResponse(record *Record, resp *http.Response) {
 	record.FrontEnd = loggable(resp.Header, "X-Feserver")
 }
 
-// loggable returns at most 128 bytes of a header's value, "" if it contains
-// anything but printable ASCII.
+// loggable returns at most 128 bytes of a header's value. It returns "" if
+// these bytes contain anything except printable ASCII.
 func loggable(h http.Header, name string) string {
 	v := value(h, name)
 	if len(v) > 128 {

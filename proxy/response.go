@@ -28,7 +28,7 @@ type responder struct {
 	begun    bool      // the head of Exchange's response was written
 	kept     []byte    // first bytes of an error response
 	tail     tail      // last bytes of a notification stream
-	deadline time.Time // time when the write deadline was set
+	deadline time.Time // time when the write deadline was last set
 }
 
 // extendDeadline gives the client time to read what is written next. A call within

@@ -98,7 +98,8 @@ type outgoing struct {
 }
 
 // A roundTrip sends one request to Exchange in one attempt. Further attempts
-// follow if the first was certainly not processed or the token was refused.
+// follow if the first attempt was certainly not processed or the token was
+// refused.
 type roundTrip struct {
 	upstream  *upstream
 	method    string
@@ -137,7 +138,7 @@ func (t *roundTrip) do(ctx context.Context) (*http.Response, error) {
 	return resp, err
 }
 
-// token returns a usable token. It waits for one for at most tokenWait.
+// token returns a usable token. It waits at most tokenWait for a token.
 func (t *roundTrip) token(ctx context.Context) (string, error) {
 	t.wait.Context, t.wait.timeout = ctx, t.upstream.tokenWait
 	defer t.wait.stop()
@@ -222,7 +223,7 @@ func (t *roundTrip) attempt(ctx context.Context, header http.Header, token strin
 		Method: t.method, URL: t.url, Host: t.url.Host, Header: header, Pattern: t.operation,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: reader, ContentLength: t.payload.Len(),
-		GetBody: open, // called to send the request again after a failed connection; counts these attempts
+		GetBody: open, // the transport calls it to send the request again after the connection has failed
 	}).WithContext(ctx)
 	resp, err := t.upstream.send(req, token)
 	// A buffered body is written together with the header. So nothing was sent
