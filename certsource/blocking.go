@@ -41,7 +41,7 @@ func (b *blockingCall[T]) do(ctx context.Context) (value T, err *Error, ok bool)
 	}
 }
 
-// join returns the run in progress, or starts one.
+// join returns the run in progress, or starts a new run.
 func (b *blockingCall[T]) join() *runResult[T] {
 	b.mu.Lock()
 	defer b.mu.Unlock()

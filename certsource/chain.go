@@ -100,8 +100,8 @@ func (b bundle) chain(leaf *x509.Certificate) []*x509.Certificate {
 	return chain
 }
 
-// leaf returns the leaf of a bundle without a key: the only certificate that is
-// not the issuer of another one.
+// leaf returns the leaf of a bundle without a key: the only certificate that
+// did not issue another certificate of the bundle.
 func (b bundle) leaf() (*x509.Certificate, *Error) {
 	var leaf *x509.Certificate
 	for _, c := range b.certs {

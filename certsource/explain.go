@@ -32,8 +32,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 		e.Status, e.Code = login.RawResponse.StatusCode, entraCode(login.RawResponse)
 		e.Remedy = entraRemedy(e, cfg.Auth, s)
 	case failure != nil && host != cfg.Vault.Host && (cfg.Auth == AuthManaged || cfg.Auth == AuthDefault):
-		// These credentials try several endpoints. The failure of the last one is
-		// not the cause.
+		// These credentials try several endpoints. The failure of the last
+		// endpoint is not the cause.
 		logIn(cfg, e, "")
 		e.Code, e.Remedy = CodeNoCredential, loginRemedy(cfg.Auth)
 	case failure != nil:
@@ -48,8 +48,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 		e.Remedy = loginRemedy(cfg.Auth)
 	default:
 		// The response does not come from Key Vault: it has no challenge or an
-		// unexpected one, its challenge causes a panic, or its body is not
-		// JSON.
+		// unexpected challenge, the challenge causes a panic, or the body is
+		// not JSON.
 		e.Host, e.Status, e.Code = host, status, CodeNotKeyVault
 		e.Remedy = networkRemedy(e.Code)
 	}

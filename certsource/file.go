@@ -56,10 +56,11 @@ func NewFile(cfg FileConfig) (*File, error) {
 }
 
 // Certificates reads the file and returns its certificate, followed by the
-// previous one if the file has changed since NewFile. The package comment
-// explains list and error: when the file has become unreadable or broken, the
-// last good list is returned with the error. Certificates returns when ctx
-// ends, and after at most 10 seconds, even if the file system does not respond.
+// previous certificate if the file has changed since NewFile. The package
+// comment explains list and error: when the file has become unreadable or
+// broken, the last good list is returned with the error. Certificates returns
+// when ctx ends, and after at most 10 seconds, even if the file system does not
+// respond.
 func (f *File) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	cert, failure := f.read(ctx)
 	f.mu.Lock()

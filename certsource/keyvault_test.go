@@ -40,7 +40,7 @@ func TestVersions(t *testing.T) {
 		change   func(f *testVault) // changes a vault with the versions v3, v2 and v1, made one day apart; no version names the version before it
 		list     string
 		code     string
-		requests int // number of requests to the vault, including the one that gets the challenge
+		requests int // number of requests to the vault, including the request that gets the challenge
 	}{
 		"previous is named":                 {func(f *testVault) { f.versions[0].previous = "v2" }, "v3 v2", "", 3},
 		"previous is found by list":         {func(f *testVault) { f.mayList = true }, "v3 v2", "", 4},
@@ -200,7 +200,7 @@ func TestWalkIsBounded(t *testing.T) {
 }
 
 // TestVaultInAnotherTenant checks that the log-in uses the tenant in the
-// vault's challenge and not the configured one.
+// vault's challenge and not the configured tenant.
 func TestVaultInAnotherTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))

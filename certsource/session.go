@@ -21,7 +21,7 @@ import (
 // for minutes. The first try of a session makes four requests, because it
 // includes the log-in. A log-in that times out is not tried again. So
 // tryTimeout allows two seconds for each of the four requests, and leaves time
-// for a second try after one that hangs.
+// for a second try after a first try that hangs.
 const (
 	maxRetries    = 2
 	tryTimeout    = 9 * time.Second

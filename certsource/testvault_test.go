@@ -43,11 +43,12 @@ type testVault struct {
 	mayList   bool
 	key       *rsa.PrivateKey // the vault's private key, which makes signatures
 	secret    string          // client secret that Entra ID accepts
-	challenge string          // value of WWW-Authenticate; "" means the usual one
+	challenge string          // value of WWW-Authenticate; "" means the usual value
 	requests  []string
 	log       bytes.Buffer
 
-	// vault and entra replace the usual responses; nil means the usual ones.
+	// vault and entra replace the usual responses; nil means the usual
+	// responses.
 	vault, entra http.HandlerFunc
 }
 

@@ -6,8 +6,9 @@ import (
 	"log/slog"
 )
 
-// maxUsable is the number of certificates that a source returns: the newest and
-// the one before it, which is used until the newest is registered in Entra ID.
+// maxUsable is the number of certificates that a source returns: the newest
+// certificate and the one before it. The older certificate is used until the
+// newest is registered in Entra ID.
 const maxUsable = 2
 
 // usable returns the certificates that are valid now. The error is not nil if

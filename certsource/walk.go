@@ -9,11 +9,11 @@ import (
 )
 
 // maxLook limits the number of versions that one poll reads to find two usable
-// ones.
+// versions.
 const maxLook = 5
 
 // A walk reads versions from the newest to older ones until it has found enough
-// usable ones.
+// usable versions.
 type walk struct {
 	versions *versionReader
 	s        *session

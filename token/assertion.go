@@ -33,7 +33,7 @@ type identity struct {
 	leaf   *x509.Certificate // nil with a federated credential
 	signer crypto.Signer
 
-	federated func(context.Context) (string, error) // Config.ExperimentalAssertion
+	federated func(context.Context) (string, error) // Config.ExperimentalAssertion; nil with a certificate
 }
 
 // newIdentity returns an error when cert cannot sign assertions for Entra.

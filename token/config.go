@@ -68,7 +68,7 @@ type Attempt struct {
 type Reason string
 
 const (
-	Scheduled Reason = "scheduled" // there is no token yet, or the current one is due for a refresh
+	Scheduled Reason = "scheduled" // there is no token yet, or the current token is due for a refresh
 	Forced    Reason = "forced"    // the resource refused the current token
 	Probe     Reason = "probe"     // test whether Entra accepts a new certificate
 )

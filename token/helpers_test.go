@@ -92,7 +92,7 @@ type entra struct {
 	refusal    int           // AADSTS code for a certificate that is not registered
 	federated  string        // assertion of another issuer that this double accepts
 
-	metadata, token func() *response // replaces the usual response; nil, or a nil result: the usual one
+	metadata, token func() *response // return a replacement for the usual response; nil, or a nil result, means the usual response
 
 	metadataRequests, posts int
 	assertions              []string
@@ -128,7 +128,8 @@ func (e *entra) unregister(c *tls.Certificate) {
 	delete(e.registered, thumb(c))
 }
 
-// respondWith sets the response to every token request; nil: the usual one.
+// respondWith sets the response to every token request. nil means the usual
+// response.
 func (e *entra) respondWith(a *response) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -104,12 +104,14 @@ func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 }
 
 // Replace returns a usable token other than rejected, which the resource has
-// refused. If the current token is not the rejected one, Replace returns the
+// refused. If the current token differs from rejected, Replace returns the
 // current token without blocking. Otherwise Replace forces one refresh for all
-// callers, or waits for a forced refresh in progress. Until the refresh succeeds,
-// Token returns the old token. The error
-//   - is [ErrLimited], without blocking, when the limit for forced refreshes is reached: a burst of three, then one per 30 s, counted over all callers,
-//   - is the [*Error] of the last refresh, without blocking, while refreshes fail,
+// callers, or waits for a forced refresh in progress. Until the refresh
+// succeeds, Token returns the old token. The error
+//   - is [ErrLimited], without blocking, when the limit for forced refreshes is
+//     reached: a burst of three, then one per 30 s, counted over all callers,
+//   - is the [*Error] of the last refresh, without blocking, while refreshes
+//     fail,
 //   - is the [*Error] of the forced refresh when that fails,
 //   - is [ErrSameToken] when Entra issued the rejected token again,
 //   - wraps ctx.Err() when ctx ends first,

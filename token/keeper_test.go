@@ -346,7 +346,7 @@ func TestColdHerd(t *testing.T) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
-				if i%5 == 0 { // every fifth caller gives up; the others must not
+				if i%5 == 0 { // every fifth caller gives up; the other callers must not fail
 					time.AfterFunc(100*time.Millisecond, cancel)
 				}
 				token, err := w.Token(ctx)
@@ -595,7 +595,7 @@ func TestMissingRoleIsWarnedAbout(t *testing.T) {
 func TestClockSkew(t *testing.T) {
 	tests := []struct {
 		name    string
-		clock   time.Duration // Entra's clock minus the local one
+		clock   time.Duration // Entra's clock minus the local clock
 		refused bool          // refusal of the first assertion
 		warning bool
 	}{

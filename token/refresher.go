@@ -122,7 +122,7 @@ func (r *refresher) newRequester(id identity) *requester {
 }
 
 // refresh requests a token with the active certificate. If Entra refuses that
-// certificate, it tries the others.
+// certificate, refresh tries the other versions.
 func (r *refresher) refresh(ctx context.Context) {
 	reason := Scheduled
 	if r.keeper.rounds.begin() {

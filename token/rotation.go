@@ -13,7 +13,7 @@ import (
 type version struct {
 	requester    *requester
 	name         Leaf
-	accepted     bool      // Entra has issued a token for it
+	accepted     bool      // Entra has issued a token for this version
 	refusal      *Error    // error of the latest request with this version; nil: Entra issued a token
 	refusedSince time.Time // time of the first of the consecutive refusals
 	probe        deadline  // time of the next probe

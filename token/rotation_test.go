@@ -177,8 +177,8 @@ func TestRestartInRotation(t *testing.T) {
 }
 
 // TestAllRefused checks that the keeper reads the vault again while every
-// certificate is refused, at most once in 30 s. It uses a good certificate as soon
-// as it finds one in the vault.
+// certificate is refused, at most once in 30 s. The keeper uses a good
+// certificate as soon as the vault contains one.
 func TestAllRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := newCert(t, 0, "old"), newCert(t, 1, "new")

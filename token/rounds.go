@@ -26,12 +26,12 @@ type rounds struct {
 // servedToken is the token that callers get. It is immutable.
 type servedToken struct {
 	value string
-	until time.Time // time until which callers get it, by the wall clock
+	until time.Time // time until which callers get the token, by the wall clock
 }
 
 func (t *servedToken) usable(now time.Time) bool { return t != nil && now.Before(t.until) }
 
-// other returns the token if it is usable and not the rejected one, else "".
+// other returns the token if it is usable and differs from rejected, else "".
 func (t *servedToken) other(rejected string, now time.Time) string {
 	if t.usable(now) && t.value != rejected {
 		return t.value
@@ -49,7 +49,7 @@ func (r *rounds) last() (done <-chan struct{}, failure *Error, retry deadline) {
 
 // force requests a refresh that replaces the rejected token, or joins a refresh
 // in progress. It returns the channel of the round to wait for. If the current
-// token is usable and not the rejected one, force returns the current token
+// token is usable and differs from rejected, force returns the current token
 // instead.
 func (r *rounds) force(rejected string) (done <-chan struct{}, token string, err error) {
 	r.mu.Lock()
@@ -105,7 +105,7 @@ func (r *rounds) end(failure *Error, retry deadline, s Status) {
 }
 
 // publish makes s the status. s.NextRefresh is the time of the next refresh if
-// the latest one succeeded.
+// the latest refresh succeeded.
 func (r *rounds) publish(s Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,8 +121,8 @@ func (r *rounds) setStatus(s Status) {
 	r.status = s
 }
 
-// refreshIn returns how long until the next refresh. planned is the time of
-// that refresh if the latest one succeeded.
+// refreshIn returns how long until the next refresh. planned is the time of the
+// next refresh if the latest refresh succeeded.
 func (r *rounds) refreshIn(now time.Time, planned deadline) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

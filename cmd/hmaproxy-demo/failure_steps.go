@@ -12,7 +12,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// expiry makes Entra ID issue short-lived tokens and waits until one is replaced.
+// expiry makes Entra ID issue short-lived tokens and waits until one of them is
+// replaced.
 func expiry(ctx context.Context, d *demo) error {
 	d.env.cloud.Entra().SetTokenLifetime(6 * time.Second)
 	d.env.cloud.Exchange().RevokeAll() // makes the proxy request the first of the short-lived tokens
@@ -30,7 +31,7 @@ func expiry(ctx context.Context, d *demo) error {
 
 // outage stops Entra ID. Requests are served with the current token.
 func outage(ctx context.Context, d *demo) error {
-	// Wait until a long-lived token has replaced the short-lived one.
+	// Wait until a long-lived token has replaced the short-lived token.
 	issued := d.env.cloud.Entra().Issued()
 	if err := eventually(ctx, "no new token was fetched", func() bool { return d.env.cloud.Entra().Issued() > issued }); err != nil {
 		return err
@@ -60,8 +61,8 @@ func revoked(ctx context.Context, d *demo) error {
 	return err
 }
 
-// rotated uploads a new certificate that is registered in Entra ID already, then
-// removes the registration of the old one.
+// rotated uploads a new certificate that is registered in Entra ID already,
+// then removes the registration of the old certificate.
 func rotated(ctx context.Context, d *demo) error {
 	fresh, err := emulator.NewCertificate(emulator.CertOptions{})
 	if err != nil {

@@ -84,8 +84,8 @@ func TestLinksOfArchive(t *testing.T) {
 	}
 }
 
-// TestPathsOfArchive: every path that a document of an archive shows as code,
-// and every path in the texts of the program, is in the archive.
+// TestPathsOfArchive checks that an archive contains every path that its
+// documents show as code, and every path in the texts of the program.
 func TestPathsOfArchive(t *testing.T) {
 	for _, missing := range archiveTree(t).MissingPaths("./client-secret", "./hmaproxy_amd64.deb", "./mailboxes.txt") {
 		t.Error(missing)
@@ -135,8 +135,8 @@ func sources(t *testing.T, folders ...string) map[string]string {
 	return all
 }
 
-// TestCommandsOfArchive: every command and flag of the program that a document of
-// an archive prints as code exists.
+// TestCommandsOfArchive checks that the program has every command and flag that
+// the documents of an archive show as code.
 func TestCommandsOfArchive(t *testing.T) {
 	flags := flagsByCommand()
 	verbs := map[string][]string{}

@@ -84,8 +84,8 @@ func TestVariablesOfDeployExist(t *testing.T) {
 // in JSON or YAML.
 var commandLine = regexp.MustCompile(`(?m)(?:(?:^ {4}(?:sudo )?(?:[A-Z_]+=\S+ )*(?:\./)?|run --rm --no-deps |/)hmaproxy|hmaproxy\.exe)['",]* ([a-z-][^#|<>\n\x60]*)`)
 
-// TestCommandLinesOfDeployWork: every command and flag that a file of deploy uses
-// exists.
+// TestCommandLinesOfDeployWork checks that the program has every command and
+// flag that the files of deploy use.
 func TestCommandLinesOfDeployWork(t *testing.T) {
 	flags := flagsByCommand()
 	found := 0

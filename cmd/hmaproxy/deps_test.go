@@ -54,8 +54,8 @@ func TestDepsContainNoTemplates(t *testing.T) {
 }
 
 // TestDependencies keeps the list of all packages from outside the standard
-// library, so that a new one is noticed in review. Run go test ./cmd/hmaproxy
-// -update to rewrite it.
+// library, so that a new package is noticed in review. Run go test
+// ./cmd/hmaproxy -update to rewrite it.
 func TestDependencies(t *testing.T) {
 	got := strings.Join(list(t, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "."), "\n") + "\n"
 	lines := strings.Split(strings.TrimSpace(got), "\n")

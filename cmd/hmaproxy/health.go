@@ -114,7 +114,8 @@ func noResponse(address string, err error) error {
 }
 
 // adminAddress returns the address of the admin listener. It reads no other
-// setting: a probe needs no secret and must not fail because of one.
+// setting, because a probe needs no secret and must not fail because of a
+// missing secret.
 func adminAddress(inv *invocation) (string, error) {
 	entries, _, err := inv.settings()
 	if err != nil {

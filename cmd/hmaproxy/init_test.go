@@ -139,8 +139,8 @@ func TestInitOverwritesNothing(t *testing.T) {
 }
 
 // TestInitOfExistingFile: init fills in a file that sets nothing, such as the
-// one that a deb or rpm package installs, and keeps its mode. It does not
-// change any other existing file.
+// file that a deb or rpm package installs, and keeps the file's mode. init does
+// not change any other existing file.
 func TestInitOfExistingFile(t *testing.T) {
 	example, err := os.ReadFile("../../deploy/hmaproxy.env.example")
 	if err != nil {

@@ -56,7 +56,7 @@ func serve(ctx context.Context, inv *invocation, s supervision) error {
 		return explainNothingSet(inv, err)
 	}
 	for _, name := range c.SecretVariables() {
-		_ = os.Unsetenv(name) // so that child processes and crash reports do not contain them
+		_ = os.Unsetenv(name) // so that child processes and crash reports do not contain the secrets
 	}
 	sockets, err := listener.Inherited(c.ListenAddresses())
 	if err != nil {

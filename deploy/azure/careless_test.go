@@ -57,8 +57,7 @@ func TestGitBash(t *testing.T) {
 }
 
 // TestRefusedBeforeAnyChange checks that each reason to end the run is found
-// before anything is changed, and that a list that cannot be read is such a
-// reason.
+// before anything is changed, and that a list that cannot be read ends the run.
 func TestRefusedBeforeAnyChange(t *testing.T) {
 	const stranger = "99999999-0000-4000-8000-000000000000\n"
 	vault := map[string]string{"vault": "true\n"}
@@ -243,8 +242,8 @@ func TestNotesGo(t *testing.T) {
 	}
 }
 
-// TestRemainingSteps checks that a step that the caller may not do is named at the
-// end with a command, and that the other steps are done.
+// TestRemainingSteps checks that, at its end, the output names each step that
+// the caller may not do, with a command, and that the other steps are done.
 func TestRemainingSteps(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string

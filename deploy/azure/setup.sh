@@ -83,8 +83,8 @@ retry() {
     return 1
 }
 
-# permitted is retry for Microsoft Graph, where a refusal for lack of a role is
-# final. It then returns 77.
+# permitted is like retry, for Microsoft Graph. It returns 77 without a retry after a
+# refusal for lack of a role, because such a refusal of Graph is final.
 permitted() {
     local try
     for try in 1 2 3 4 5 6 7 8 9 10; do
@@ -264,7 +264,7 @@ id_of() {
 # is_open reports whether the mode of the env file has the given bits.
 is_open() { [[ $(find "$output" -prune -perm "$1") ]]; }
 
-# setting prints the value of a setting in the env file that is there.
+# setting prints the value of a setting in the existing env file.
 setting() { sed -n "s/^[[:blank:]]*\(export[[:blank:]]\{1,\}\)\{0,1\}$1=//p" "$output" | tail -n 1 | tr -d '\r'; }
 
 login() {
@@ -323,7 +323,7 @@ role_hint() {
     az role assignment create --assignee-object-id ${me:-YOUR-OBJECT-ID} --assignee-principal-type User --role '$officer' --scope $vault_id"
 }
 
-# drop_role removes that role assignment.
+# drop_role removes the caller's role assignment that role_hint describes.
 drop_role() {
     [[ $me ]] || die 'a signed-in user is needed'
     vault_id=$(az keyvault show -n "$vault" --query id -o tsv) || die "the vault $vault was not found in this subscription, or you may not read it"

@@ -116,8 +116,9 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 	attrs = append(attrs, slog.Int("status", r.Status), slog.Int("upstream", r.Upstream),
 		slog.Int64("bytes_in", r.BytesIn), slog.Int64("bytes_out", r.BytesOut),
 		slog.Float64("duration_ms", float64(r.Duration.Microseconds())/1000))
-	// The line does not name its place in the code, so the record has no program
-	// counter. The methods of slog.Logger would find it at some cost.
+	// The record has no program counter, because log lines do not name their
+	// place in the code. The methods of slog.Logger would determine it, which
+	// costs time.
 	line := slog.NewRecord(time.Now(), level, logging.RequestMessage, 0)
 	line.AddAttrs(append(attrs, rareAttrs(r)...)...)
 	_ = l.log.Handler().Handle(ctx, line)

@@ -25,7 +25,7 @@ const (
 	// wrong passwords must not lock active clients out. A changed users file
 	// ends the time.
 	verifiedTime = 5 * time.Minute
-	maxVerified  = 1024 // number of fingerprints; a client has one, or a few after changes of its password
+	maxVerified  = 1024 // number of fingerprints; a client has one fingerprint, or a few after changes of its password
 )
 
 // An Authenticator holds the current client users. It is safe for concurrent
@@ -146,8 +146,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password
 }
 
 // verify returns nil if a user has the password. Its comparison does the same
-// work for an unknown user, a wrong password and a right one. Credentials that
-// were verified a short time ago need no comparison.
+// work for an unknown user, a wrong password and a right password. Credentials
+// that were verified a short time ago need no comparison.
 func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, password string) error {
 	print := a.fingerprint(name, password)
 	if u.verified.renew(print) {

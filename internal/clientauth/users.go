@@ -36,11 +36,11 @@ func newUsers(list config.ClientUsers, base *policy.Policy) *users {
 // maxPassword is the number of bytes of a password that bcrypt reads.
 const maxPassword = 72
 
-// matches compares the password with the user's hash. Every call does the same
-// work: that of one comparison at the highest cost d. An unknown user is
-// compared with a hash that no password has. A comparison at a lower cost c is
-// followed by comparisons at the costs c, c+1, … d-1. All of them, including
-// the first one, add up to the work of one comparison at the cost d.
+// matches compares the password with the user's hash. Every call does as much
+// work as one comparison at the highest cost d. An unknown user is compared
+// with a hash that no password has. A comparison at a lower cost c is followed
+// by comparisons at the costs c, c+1, … d-1. All of them, including the first
+// one, add up to the work of one comparison at the cost d.
 func (u *users) matches(name, password string) bool {
 	known := u.byName[name]
 	entry := known

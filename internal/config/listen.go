@@ -39,8 +39,8 @@ func (l Listener) Local() bool { return l.Unix != "" || l.TCP.Addr().IsLoopback(
 // Listeners are the places where clients connect, without duplicates.
 type Listeners []Listener
 
-// UnmarshalText parses a comma-separated list. The name localhost stands for
-// both loopback addresses, of which the second is optional.
+// UnmarshalText parses a comma-separated list. The name localhost means both
+// 127.0.0.1 and [::1], and [::1] is then optional.
 func (l *Listeners) UnmarshalText(text []byte) error {
 	var groups []string
 	if err := parseList(text, &groups, func(s string) (string, error) { return s, checkListener(s) }); err != nil {

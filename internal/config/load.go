@@ -78,9 +78,10 @@ func LoadAdmin(environ []string) (AdminAddress, error) {
 }
 
 // Check returns an error if the value does not have the form of the variable.
-// It ignores white space around the value, reads no file and looks at no other
-// variable. An obviously altered secret is an error too, because the person who
-// enters the secret can correct it. The error holds no part of the value.
+// The value must not have white space around it. Check reads no file and does
+// not use other variables. An obviously altered secret is an error too, because
+// the person who enters the secret can correct it. The error holds no part of
+// the value.
 func Check(name, value string) error {
 	v := variableNamed(name)
 	if problem := v.problem(value); problem != "" {
@@ -112,8 +113,8 @@ func Check(name, value string) error {
 
 // An environment holds the settings in a process environment.
 type environment struct {
-	values  map[string]string // settings in text form, without faulty ones
-	set     map[string]bool   // settings that have a value, faulty ones included
+	values  map[string]string // settings in text form, without faulty settings
+	set     map[string]bool   // settings that have a value, including faulty settings
 	every   bool              // HMA_ALLOWED_MAILBOXES=*
 	unknown map[string]string // variables that are not settings
 }

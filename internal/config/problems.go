@@ -35,7 +35,7 @@ type problemList struct {
 }
 
 // add reports a problem. Only the first problem of a variable is kept, because
-// later ones would follow from it.
+// later problems may follow from it.
 func (l *problemList) add(p Problem) {
 	if l.faulty[p.Variable] {
 		return

@@ -17,9 +17,9 @@ var (
 )
 
 // ReadFile reads a file that a setting names. Only regular files are accepted,
-// because the content of others, such as pipes, cannot be read again. ReadFile
-// blocks for as long as the file system does. A caller that reads repeatedly
-// must not start a second read while one is in progress.
+// because other files, such as pipes, cannot be read again. ReadFile blocks for
+// as long as the file system does. A caller that reads repeatedly must not
+// start a second read while a read is in progress.
 func ReadFile(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// checkSource makes sure that there is exactly one source of the certificate, or
-// none with a federated credential.
+// checkSource makes sure that there is exactly one source of the certificate,
+// or no source if a federated credential replaces the certificate.
 func checkSource(r *rules) {
 	if !r.problems.none("HMA_APP_AUTH") {
 		return

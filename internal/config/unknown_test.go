@@ -37,7 +37,7 @@ func TestUnknownNames(t *testing.T) {
 	}
 }
 
-// TestServiceLinks: the names are those of the Kubernetes documentation for
+// TestServiceLinks: the names come from the Kubernetes documentation, for
 // services called hma, hma-proxy and hma-port.
 func TestServiceLinks(t *testing.T) {
 	ignored := []string{

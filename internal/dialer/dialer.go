@@ -125,8 +125,8 @@ func (d *Dialer) host(name string) *host {
 	return h
 }
 
-// connectAny connects to one of the addresses. It starts an attempt for the
-// next address when one has failed, but not later than after parallelDelay.
+// connectAny connects to one of the addresses. It tries the next address when
+// an attempt has failed, or after parallelDelay.
 func (d *Dialer) connectAny(ctx context.Context, h *host, addrs []netip.Addr, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(errSuperseded)

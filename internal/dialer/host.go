@@ -73,8 +73,8 @@ func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, e
 	return nil, true, l.err
 }
 
-// start returns the lookup in progress, or starts one that is independent of
-// ctx. It must be called with h.mu locked.
+// start returns the lookup in progress, or starts a lookup that is independent
+// of ctx. It must be called with h.mu locked.
 func (h *host) start(ctx context.Context) *lookup {
 	if h.running != nil {
 		return h.running

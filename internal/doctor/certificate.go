@@ -37,8 +37,8 @@ func evaluateCertificate(f *facts) Result {
 	return r
 }
 
-// describeLeaf describes a certificate with both of its thumbprints: portals
-// show one or the other.
+// describeLeaf describes a certificate with both of its thumbprints, because
+// some portals show only one of them.
 func describeLeaf(leaf *x509.Certificate) string {
 	short, long := certsource.Thumbprints(leaf)
 	bits := 0

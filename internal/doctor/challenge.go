@@ -148,8 +148,9 @@ func trusts(issuers, tenant string) bool {
 }
 
 // fromExchange recognises Exchange's front end by headers that it adds to every
-// response. One of them suffices, because some devices remove others.
-// Request-Id alone does not suffice, because other servers send it too.
+// response. One of these headers suffices, because some devices remove the
+// other headers. Request-Id alone does not suffice, because other servers send
+// it too.
 func fromExchange(h http.Header) bool {
 	for _, name := range []string{"X-Feserver", "X-Beserver", "X-Diaginfo", "X-Calculatedbetarget", "X-Ms-Diagnostics"} {
 		if h.Get(name) != "" {

@@ -18,8 +18,8 @@ var setClock = []string{
 	"virtual machines and containers have their host's clock: correct it there",
 }
 
-// evaluateClocks compares the clock of this machine with those of the services.
-// It assumes that the clocks of Entra ID and Key Vault are right.
+// evaluateClocks compares the clock of this machine with the clocks of the
+// services. It assumes that the clocks of Entra ID and Key Vault are right.
 func evaluateClocks(f *facts) Result {
 	var compared []string
 	var here, exchange clockSkew

@@ -114,7 +114,7 @@ func describeConfiguration(c *config.Config) string {
 	return fmt.Sprintf("%s, resource %s, %s", c.EWS, c.Resource, sourceOf(c))
 }
 
-// warnings returns the product's own warnings, except the one that
+// warnings returns the product's own warnings, except the warning that
 // evaluateAccess reports.
 func warnings(c *config.Config) []string {
 	return slices.DeleteFunc(c.Warnings(), func(s string) bool { return s == c.NoListAlarm() })

@@ -126,7 +126,7 @@ func (c failedConnection) direct() bool {
 }
 
 // proxyHint returns a text that says why no proxy was used although the
-// environment names one.
+// environment names a proxy.
 func (c failedConnection) proxyHint() string {
 	switch {
 	case c.facts.config.HTTPSProxy.String() != "":

@@ -69,7 +69,7 @@ type signatureFacts struct {
 }
 
 // tokenFacts are the results of the attempts to get a token. The first attempt
-// is the one that the product would make.
+// is made as the product makes it.
 type tokenFacts struct {
 	attempts []tokenAttempt
 	clock    clock // Entra ID's clock at the last response

@@ -8,8 +8,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// gatherMailbox opens the inbox of the mailbox to open, if a flag or the
-// configuration names one.
+// gatherMailbox opens the inbox of the mailbox that a flag or the configuration
+// names, if there is one.
 func gatherMailbox(ctx context.Context, s *session, f *facts) {
 	if mailbox, _ := mailboxToOpen(f); mailbox != "" {
 		f.ews.mailbox = getFolder(ctx, s, f, mailbox)

@@ -56,7 +56,7 @@ func TestWrongChains(t *testing.T) {
 }
 
 // newAuthority makes a self-signed authority. form holds the fields that differ
-// from those of an ordinary authority.
+// from the fields of an ordinary authority.
 func newAuthority(t *testing.T, name string, key *rsa.PrivateKey, form *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	form.IsCA, form.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature

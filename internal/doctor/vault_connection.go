@@ -55,7 +55,7 @@ func vaultBusy(c connection) bool {
 }
 
 // evaluateVaultChallenge compares the sign-in service that the vault names with
-// the configured one.
+// the configured sign-in service.
 func evaluateVaultChallenge(f *facts, detail, authorization string) Result {
 	u, err := url.Parse(authorization)
 	tenant := ""

@@ -179,7 +179,7 @@ var loginFailures = []rule[failedLogin]{
 }
 
 // unknownLoginFailures explain failures without an AADSTS code, or with an
-// unknown one.
+// unknown code.
 var unknownLoginFailures = []rule[failedLogin]{
 	{
 		when:   func(l failedLogin) bool { return l.err.Status >= 500 || l.err.Status == http.StatusTooManyRequests },

@@ -42,8 +42,8 @@ func (f *fakeExchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(text))}, nil
 }
 
-// responseWith returns a response of ExpandDL that contains members. Its form is
-// that of Microsoft's reference of ExpandDL and DLExpansion.
+// responseWith returns a response of ExpandDL that contains members. The form
+// of the response follows Microsoft's reference of ExpandDL and DLExpansion.
 func responseWith(members []string, complete string) string {
 	var b strings.Builder
 	for _, m := range members {

@@ -26,7 +26,8 @@ const (
 	// runTimeout bounds one expansion of all groups.
 	runTimeout = 2 * time.Minute
 	// firstRetry is the first wait between attempts until an expansion has
-	// succeeded. Each wait is longer than the one before, up to Interval.
+	// succeeded. Each wait is twice as long as the previous wait, up to
+	// Interval.
 	firstRetry = 15 * time.Second
 	// FirstLimit is how long readiness waits for the first expansion.
 	FirstLimit = 2 * time.Minute

@@ -82,8 +82,9 @@ type Certificate struct {
 	Leaf *token.Leaf
 }
 
-// Certificates lists the certificates of a keeper. Until Entra ID has accepted a
-// certificate, the one that is being tried is listed as the candidate.
+// Certificates lists the certificates of a keeper. Until Entra ID has accepted
+// a certificate, the certificate that is being tried is listed as the
+// candidate.
 func Certificates(s token.Status) []Certificate {
 	if s.Active == nil && s.Candidate == nil {
 		s.Candidate, s.Fallback = s.Fallback, nil

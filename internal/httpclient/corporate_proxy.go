@@ -10,8 +10,9 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// checkConnectResponse returns an error that explains a corporate proxy's refusal
-// of CONNECT. The error is a *net.OpError, like that of a failed dial.
+// checkConnectResponse returns an error that explains a corporate proxy's
+// refusal of CONNECT. The error is a *net.OpError, like the error of a failed
+// dial.
 func (c *Clients) checkConnectResponse(_ context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if c.observer.ConnectResponse != nil {
 		c.observer.ConnectResponse(response.StatusCode)

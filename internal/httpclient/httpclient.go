@@ -77,8 +77,8 @@ func New(c *config.Config, dial Dialer, log *slog.Logger) (*Clients, error) {
 	return clients, nil
 }
 
-// Roots returns the authorities that TLS connections trust: the system's and
-// those of HMA_CA_FILE.
+// Roots returns the authorities that TLS connections trust: the system's
+// authorities and the authorities in HMA_CA_FILE.
 func (c *Clients) Roots() *x509.CertPool { return c.roots }
 
 // Control returns a new client for Entra ID and Key Vault. It follows no
@@ -217,8 +217,9 @@ func (c *Clients) observe(config *tls.Config) *tls.Config {
 	return config
 }
 
-// Observed returns Clients for the same configuration that report to o. The HTTP
-// clients that they make behave like those of c, apart from what o changes.
+// Observed returns Clients for the same configuration that report to o. The
+// HTTP clients that they make behave like the HTTP clients of c, apart from
+// what o changes.
 func (c *Clients) Observed(o Observer) *Clients {
 	observed := &Clients{config: c.config, roots: c.roots, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
 	if o.Dialed != nil {

@@ -15,5 +15,5 @@ type Observer struct {
 	Proxy           func(*url.URL)        // reports the corporate proxy of a request; nil for none
 	Dialed          func(net.Conn, error) // reports the result of opening a connection, before TLS
 	ConnectResponse func(status int)      // reports the corporate proxy's response to CONNECT
-	TLS             func(*tls.Config)     // may change the configuration of handshakes, including those with an https proxy
+	TLS             func(*tls.Config)     // may change the configuration of handshakes, including handshakes with an https proxy
 }

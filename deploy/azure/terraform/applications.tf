@@ -56,8 +56,8 @@ resource "azuread_service_principal" "mailbox" {
   client_id = azuread_application.mailbox.client_id
 }
 
-# After a renewal the next apply registers the new version before it takes the
-# old one away; hmaproxy tries the versions it has in turn.
+# After a renewal, the next apply registers the new version before it removes the
+# old version. hmaproxy tries all versions that it has.
 resource "azuread_application_certificate" "mailbox" {
   application_id = azuread_application.mailbox.id
   type           = "AsymmetricX509Cert"
@@ -71,7 +71,7 @@ resource "azuread_application_certificate" "mailbox" {
   }
 }
 
-# For an application permission this assignment is all that admin consent means.
+# For an application permission, admin consent consists of this assignment only.
 resource "azuread_app_role_assignment" "full_access" {
   app_role_id         = data.azuread_service_principal.exchange.app_role_ids["full_access_as_app"]
   principal_object_id = azuread_service_principal.mailbox.object_id
@@ -80,12 +80,12 @@ resource "azuread_app_role_assignment" "full_access" {
 
 # --- Exchange's name ---
 
-# The names belong to the tenant: the hybrid set-up and Outlook live by them, and
-# Graph replaces the list as a whole. So no resource owns it. A resource would
-# write, at apply, the list that was read at plan, and would take away what was
-# added in between; and destroy must not touch it, since others count on the
-# name. The script reads and writes within a second, adds only what is missing,
-# and has nothing to do on destroy.
+# The names belong to the tenant, because the hybrid set-up and Outlook use them.
+# Graph replaces the list of names as a whole. Therefore no resource owns the list.
+# At apply, a resource would write the list that was read at plan, and would remove
+# names that were added in between. destroy must not change the list, because other
+# programs use the name. The script reads and writes the list within a second, adds
+# only a missing name, and does nothing on destroy.
 resource "terraform_data" "exchange_name" {
   count = var.register_exchange_name ? 1 : 0
 

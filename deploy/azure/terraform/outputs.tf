@@ -1,6 +1,6 @@
 output "env_file" {
   description = "Settings of hmaproxy: terraform output -raw env_file >hmaproxy.env"
-  sensitive   = true # The client secret is in it, and so it is in the state.
+  sensitive   = true # The output contains the client secret. So the state contains it too.
   value = join("\n", concat(
     [
       "# Settings of hmaproxy, for -env-file. Do not share this file: it holds a secret.",

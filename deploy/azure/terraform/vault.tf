@@ -34,7 +34,7 @@ resource "azurerm_key_vault" "created" {
   }
 }
 
-# Whoever creates a vault may not yet write to it.
+# The creator of a vault has no permission to write to it yet.
 
 resource "azurerm_role_assignment" "creator" {
   count = local.create_vault && var.permission_model == "rbac" && var.creator_role ? 1 : 0
@@ -53,8 +53,8 @@ resource "azurerm_key_vault_access_policy" "creator" {
   certificate_permissions = ["Create", "Delete", "Get", "Import", "List", "Recover", "Update"]
 }
 
-# A new role counts in the vault after some minutes, and the certificate does
-# not wait for it by itself.
+# A new role takes effect in the vault after some minutes. The certificate needs the
+# role, and its resource does not wait for that.
 resource "time_sleep" "role" {
   count = length(azurerm_role_assignment.creator)
 
@@ -65,7 +65,7 @@ resource "time_sleep" "role" {
 # --- the certificate ---
 
 locals {
-  # All three say the same under other names.
+  # The data source and both resources have the same values under different names.
   found = var.certificate_exists ? {
     data       = data.azurerm_key_vault_certificate.existing[0].certificate_data
     not_before = data.azurerm_key_vault_certificate.existing[0].not_before
@@ -136,7 +136,7 @@ resource "azurerm_key_vault_certificate" "imported" {
     password = var.certificate_password
   }
 
-  # Without a policy the vault would give the key out.
+  # Without a policy, the private key would be exportable.
   dynamic "certificate_policy" {
     for_each = var.key_mode == "vault" ? ["Unknown"] : []
     content {
@@ -156,8 +156,8 @@ resource "azurerm_key_vault_certificate" "imported" {
   }
 
   lifecycle {
-    # The vault adds to the policy, and the provider would respond to a difference
-    # by having it make a certificate of its own.
+    # The vault extends the policy. Without this line, the provider would notice the
+    # difference and make the vault issue a new certificate.
     ignore_changes = [certificate_policy]
   }
 
