@@ -386,10 +386,10 @@ func (c *conn) linger(complete bool) {
 // A lingerer is a connection that can be reset instead of closed.
 type lingerer interface{ SetLinger(seconds int) error }
 
-// abort ends the connection in the middle of a response. If only the end of the
-// connection marks the end of the response, abort resets the connection, so
-// that the client cannot mistake a part of the response for the whole. With TLS
-// it resets the TCP connection, because a TLS close_notify would mark the
+// abort ends the connection in the middle of a response. If the end of the
+// connection marks the end of the response, abort resets the connection.
+// Otherwise the client could mistake a part of the response for the whole. With
+// TLS it resets the TCP connection, because a TLS close_notify would mark the
 // response as complete.
 func (c *conn) abort() {
 	ends := c.resp.endsWithConnection() || c.resp.head.minor == 0

@@ -105,8 +105,8 @@ func consume(br *bufio.Reader) (string, error) {
 }
 
 // TestBytesAfterResponseInTLSBuffer checks that bytes after a response are not
-// read as the next response, even when TLS has buffered them and the socket is
-// empty.
+// read as the next response. TLS has already buffered these bytes, and the
+// socket is empty.
 func TestBytesAfterResponseInTLSBuffer(t *testing.T) {
 	long := strings.Repeat("a", 10000)
 	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {

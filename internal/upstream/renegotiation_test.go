@@ -71,9 +71,9 @@ func TestRenegotiation(t *testing.T) {
 	}
 }
 
-// serveByHand waits for the head of a request in the output of openssl s_server,
-// requests renegotiations with client certificates, reads the body, and writes a
-// response.
+// serveByHand waits for the head of a request in the output of openssl
+// s_server. Then it requests renegotiations with client certificates, reads the
+// body, and writes a response.
 func serveByHand(stdin io.Writer, stdout io.Reader, times int, body int64) {
 	br := bufio.NewReader(stdout)
 	for line := ""; !strings.HasPrefix(line, "Content-Length:"); {

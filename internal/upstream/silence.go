@@ -9,10 +9,10 @@ import (
 )
 
 // A silenceWatch closes the connections of uploads whose server acknowledges
-// nothing for socket.MaxSilence. While bytes are unsent or not acknowledged, it
-// replaces the system's time limit, because that limit also ends uploads on a
-// slow line whose acknowledgements arrive; see socket.Relax. On systems other
-// than Linux it does nothing. It is safe for concurrent use.
+// nothing for socket.MaxSilence. It replaces the system's time limit while
+// bytes are unsent or not acknowledged. The system's limit also ends uploads on
+// a slow line whose acknowledgements arrive; see socket.Relax. On systems other
+// than Linux a silenceWatch does nothing. It is safe for concurrent use.
 type silenceWatch struct {
 	sockets   sockets
 	closeIdle func() // closes the idle connections; must not block

@@ -128,7 +128,7 @@ func TestIdleConnectionsAfterLostPeer(t *testing.T) {
 				var armed atomic.Bool
 				s := newServer(memoryNetwork{})
 				arrived, both := make(chan bool), make(chan bool)
-				meet := func(*peer) error { arrived <- true; <-both; return nil } // each request waits here for the other one, so each needs its own connection
+				meet := func(*peer) error { arrived <- true; <-both; return nil } // each request waits here for the other request, so each needs its own connection
 				s.scripts = [][]step{{head, body, meet, say(ok), head, body, closeRaw}, {head, body, meet, say(ok), head, body, closeRaw}, {head, body, say(ok)}}
 				transport := newTestTransport(t, s, func(u *upstream.Config) {
 					u.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {

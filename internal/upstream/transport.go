@@ -130,9 +130,9 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 // The second is that the request is a GET or HEAD and no byte of a response was
 // received.
 //
-// When the response begins before the request's body was sent, the body is
-// still sent until the response has been read, and for 50 ms after that, as
-// http.Transport does.
+// If the response begins before the request's body was sent, the upload
+// continues until the response has been read, and for 50 ms after that.
+// http.Transport does the same.
 //
 // The response's body has a method HeaderName(canonical string) string, which
 // returns the server's spelling of a header's name.
