@@ -30,9 +30,9 @@ type HeaderBlock struct {
 	MustUnderstand bool   // the attribute mustUnderstand is "1" or "true", or its value is not a boolean
 	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute
 
-	// Problem says why a block must not be sent: either the kind of the block is
-	// known, but the block cannot be written from its values, or the block is
-	// meant for another actor. Problem is a constant text without anything from
-	// the client. It is empty for a block without a problem.
+	// Problem says why a block must not be sent. Either the kind of the block
+	// is known, but the block cannot be written from its values. Or the block
+	// is meant for another actor. Problem is a constant text without anything
+	// from the client. It is empty for a block without a problem.
 	Problem string
 }

@@ -20,8 +20,9 @@ const (
 	DirectoryID                  // an object of the directory, such as a person
 	SubscriptionID               // a subscription, in an older format that has no mailbox
 
-	// IrregularID is an id in a known format whose mailbox is written in a form
-	// that Exchange may accept but does not issue, such as a GUID in braces.
+	// IrregularID is an id in a known format, but the form of its mailbox is
+	// irregular, such as a GUID in braces. Exchange may accept such a form but
+	// does not issue it.
 	IrregularID
 )
 

@@ -75,8 +75,8 @@ func (p *Policy) refuse(r *ews.Request, operation rule, mailbox *Refusal) *Refus
 }
 
 // identify returns the mailbox to impersonate and whether the proxy has to add
-// it. If the proxy would have to add a mailbox that is not allowed, identify
-// returns both the mailbox and the refusal, because audit mode needs both.
+// it to the request. If such a mailbox is not allowed, identify returns both
+// the mailbox and the refusal, because audit mode needs both.
 func (p *Policy) identify(r *ews.Request, login string) (ews.Identity, bool, *Refusal) {
 	if namesMailbox(r) {
 		id, refusal := p.identifyNamed(r)
@@ -136,9 +136,9 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 // Unreadable. In audit mode it returns the same refusals, and the caller only
 // logs them.
 //
-// For an address it uses only the SMTP entries of the list, and with
-// Config.PrimaryOnly no wildcards, because the Body is sent unchanged and
-// Exchange resolves aliases in it. For an id see Policy.IDs.
+// For an address it uses only the SMTP entries of the list. With
+// Config.PrimaryOnly it does not use wildcards, because the Body is sent
+// unchanged and Exchange resolves aliases in it. For an id see Policy.IDs.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
 		return nil
@@ -198,8 +198,8 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 // upn: entry, so a client can name only mailboxes that it may impersonate.
 // Exchange's other forms of an anchor (SMTP:…, Sid~…, a GUID at a domain) are
 // refused. In audit mode DecideAnchor returns the same refusals, and the caller
-// only logs them, because a request for a mailbox that is not on the list
-// usually also has an anchor that is not on the list.
+// only logs them. A request for a mailbox that is not on the list usually also
+// has an anchor that is not on the list.
 func (p *Policy) DecideAnchor(value string) *Refusal {
 	if !p.Limited() || p.Allows(value) {
 		return nil

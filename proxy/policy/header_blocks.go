@@ -33,8 +33,8 @@ func headerProblem(blocks []ews.HeaderBlock) string {
 }
 
 // blockProblem returns why a block must not be sent, or "". It accepts most
-// foreign blocks, for example those of WS-Addressing. These are not sent,
-// because the proxy writes the Header only from the blocks that it knows.
+// foreign blocks, for example blocks of WS-Addressing. Foreign blocks are not
+// sent, because the proxy writes the Header only from the blocks that it knows.
 func blockProblem(b ews.HeaderBlock) string {
 	exchange := b.Space == ews.TypesNS || b.Space == ews.MessagesNS
 	switch {

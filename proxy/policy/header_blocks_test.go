@@ -159,8 +159,8 @@ func TestIdentityOfAnotherImpersonation(t *testing.T) {
 	}
 }
 
-// TestIdentityWithoutImpersonation checks that a request that has an identity,
-// but no impersonation block, does not get the default mailbox as well.
+// TestIdentityWithoutImpersonation uses a request that has an identity, but no
+// impersonation block. The request must not get the default mailbox.
 func TestIdentityWithoutImpersonation(t *testing.T) {
 	for _, list := range []string{"", "alice@contoso.com, bob@contoso.com"} {
 		p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list), DefaultMailbox: "alice@contoso.com"})

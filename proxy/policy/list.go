@@ -13,7 +13,7 @@ type list struct {
 	smtp, upn, sid map[string]string
 	domains        map[string]struct{} // domains of the wildcards *@domain
 	guids          map[ews.GUID]struct{}
-	ofClient       bool // the list holds the patterns of a client user
+	ofClient       bool // the list contains the patterns of a client user
 }
 
 func newList(patterns []Pattern) *list {

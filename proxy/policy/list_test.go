@@ -17,8 +17,8 @@ func listOf(t *testing.T, text string) *list {
 	return newList(patterns)
 }
 
-// TestSizeOfList tests entries of each form. Each counts once, and in one index
-// only.
+// TestSizeOfList tests entries of each form. Each entry counts once and is in
+// only one index.
 func TestSizeOfList(t *testing.T) {
 	const guid = "guid:4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4"
 	for text, want := range map[string]int{
@@ -39,7 +39,7 @@ func TestSizeOfList(t *testing.T) {
 }
 
 // TestZeroPattern checks that the zero Pattern matches no name, not even an
-// empty one, and is not counted.
+// empty name, and is not counted.
 func TestZeroPattern(t *testing.T) {
 	l := newList([]Pattern{{}})
 	if got := l.size(); got != 0 {
@@ -52,7 +52,8 @@ func TestZeroPattern(t *testing.T) {
 	}
 }
 
-// TestFindInList looks up names by the form of the entry and of the name.
+// TestFindInList looks up names of each form in a list that has entries of each
+// form.
 func TestFindInList(t *testing.T) {
 	l := listOf(t, "Alice@x.y, upn:Bob@x.y, sid:S-1-5-1, *@rooms.x.y, guid:4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4")
 	for _, test := range []struct {
@@ -99,8 +100,9 @@ func TestOrdinaryCharacters(t *testing.T) {
 	}
 }
 
-// TestSystemMailboxes tests each beginning of the name of a mailbox that Exchange
-// creates: alone, continued, one character short and one character late.
+// TestSystemMailboxes tests each prefix of the names of mailboxes that Exchange
+// creates. The prefix is complete, is followed by more characters, lacks a
+// character, or is not at the beginning.
 func TestSystemMailboxes(t *testing.T) {
 	for _, prefix := range []string{"imcea", "systemmailbox", "discoverysearchmailbox", "federatedemail.", "healthmailbox", "migration."} {
 		for local, want := range map[string]bool{
@@ -142,7 +144,7 @@ func TestContainsGUID(t *testing.T) {
 			}
 		}
 	}
-	const guid = "qqqqqqqq-qqqq-qqqq-qqqq-qqqqqqqqqqqq" // the dashes alone decide
+	const guid = "qqqqqqqq-qqqq-qqqq-qqqq-qqqqqqqqqqqq" // only the places of the dashes matter
 	for s, want := range map[string]bool{
 		"": false, guid: true, "q" + guid: true, guid + "q": true, guid[1:]: false, guid[:len(guid)-1]: false, "-" + guid[1:]: true,
 	} {
@@ -198,8 +200,8 @@ func TestSIDs(t *testing.T) {
 		"S-1-5-021":                  false,
 		"S-1-5-00":                   false,
 		"S-1-5-+1":                   false,
-		"S-1-5-/":                    false, // before 0
-		"S-1-5-:":                    false, // after 9
+		"S-1-5-/":                    false, // "/" is the byte before "0"
+		"S-1-5-:":                    false, // ":" is the byte after "9"
 		"S-1-5-0x15":                 false,
 		"S-1-5-18446744073709551617": false, // 2^64+1
 		"S-1-5-21 ":                  false,

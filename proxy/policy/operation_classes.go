@@ -27,8 +27,8 @@ SyncFolderHierarchy SyncFolderItems Unsubscribe`
 	// otherOperations are allowed by default and are in no preset. Most of them
 	// change the mailbox. Five of them only read. They are not in @read for
 	// these reasons: GetSharingMetadata issues a token that opens a folder to
-	// another organisation, GetClientExtension and GetOMEConfiguration read
-	// settings of the whole organisation, ExportItems and PerformInstantSearch
+	// another organisation. GetClientExtension and GetOMEConfiguration read
+	// settings of the whole organisation. ExportItems and PerformInstantSearch
 	// return mail in bulk.
 	otherOperations = `
 AddDistributionGroupToImList AddImContactToGroup AddImGroup

@@ -39,8 +39,9 @@ func (o Operations) Unknown() []string { return slices.Clone(o.other) }
 // operations with that prefix. The preset @read has the operations that change
 // nothing. The preset @send has the operations that compose and send a message.
 //
-// A name that is in no schema is accepted, for operations of a newer Exchange,
-// unless it is so close to a known name that it is probably misspelt.
+// A name that is in no schema is accepted, because it may be an operation of a
+// newer Exchange. A name so close to a known name that it is probably misspelt
+// is an error.
 //
 // Mixing entries with and without "+" is an error because the meaning would be
 // unclear. Adding an operation with "+" that is not refused by default is an

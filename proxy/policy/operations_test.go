@@ -145,8 +145,8 @@ func TestNoOperation(t *testing.T) {
 	checkRefusal(t, refusal, "operation-not-allowed")
 }
 
-// TestLengthOfOperation tests names of 64 characters, which is the most that a
-// name may have, and of more.
+// TestLengthOfOperation tests names of 64 characters, which is the maximum
+// length of a name, and longer names.
 func TestLengthOfOperation(t *testing.T) {
 	name := strings.Repeat("Unheard", 10)[:64]
 	p := mustNew(t, policy.Config{Allowed: mustPatterns(t, "alice@contoso.com"), Operations: mustOperations(t, name)})
@@ -192,8 +192,9 @@ func TestSubscribeInAnotherSpellingCountsAsPush(t *testing.T) {
 	}
 }
 
-// TestMisspeltNames tests names one to three edits from a known one. Up to two make
-// a name misspelt; with three it is the name of another operation.
+// TestMisspeltNames tests names that are one to three edits away from a known
+// name. With one or two edits the name is misspelt. With three edits it is the
+// name of another operation.
 func TestMisspeltNames(t *testing.T) {
 	for name, misspelt := range map[string]bool{
 		"GetFolderQ": true, "GetFolderQQ": true, "GetFolderQQQ": false, "GetFold": true, "QetFolder": true, "QQQFolder": false,

@@ -131,7 +131,7 @@ func TestParsePatternsBoundsItsReport(t *testing.T) {
 	}
 }
 
-// TestNumberOfProblems checks that a report has up to 100 problems.
+// TestNumberOfProblems checks that a report contains at most 100 problems.
 func TestNumberOfProblems(t *testing.T) {
 	for n, want := range map[int]int{1: 1, 99: 99, 101: 100, 500: 100} {
 		_, err := policy.ParsePatterns(strings.Repeat("x\n", n))
@@ -145,8 +145,7 @@ func TestNumberOfProblems(t *testing.T) {
 	}
 }
 
-// TestTextsOfEntries checks that an entry that is no list of addresses is called
-// what it is.
+// TestTextsOfEntries checks the error for each kind of malformed entry.
 func TestTextsOfEntries(t *testing.T) {
 	for entry, want := range map[string]string{
 		"alice smith@contoso.com":         "an address contains a space or a control character",

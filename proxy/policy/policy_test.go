@@ -123,8 +123,8 @@ func TestRefusalError(t *testing.T) {
 	}
 }
 
-// TestEmptyList checks that a list that may be empty allows no mailbox, and that
-// the permission changes nothing for a list with entries.
+// TestEmptyList checks Config.Empty. With Empty, a list without entries allows
+// no mailbox. Empty does not change a list with entries.
 func TestEmptyList(t *testing.T) {
 	for name, allowed := range map[string][]policy.Pattern{"nil": nil, "empty": {}} {
 		p := mustNew(t, policy.Config{Empty: true, Allowed: allowed, Audit: false, Targets: true})
@@ -147,7 +147,7 @@ func TestEmptyList(t *testing.T) {
 	}
 }
 
-// TestSettingsThatNeedAList tests each setting that means nothing without a list.
+// TestSettingsThatNeedAList tests each setting that is an error without a list.
 func TestSettingsThatNeedAList(t *testing.T) {
 	for want, config := range map[string]policy.Config{
 		"audit mode needs an allow-list":                         {Audit: true},

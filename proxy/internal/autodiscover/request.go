@@ -68,8 +68,8 @@ const (
 var (
 	// ErrOperation is the error for a SOAP request other than GetUserSettings.
 	ErrOperation error = &Violation{"the Autodiscover operation is not GetUserSettings"}
-	// ErrSchema is the error for a POX request that does not ask for Outlook's
-	// settings, but for others, such as the settings of Exchange ActiveSync.
+	// ErrSchema is the error for a POX request for other settings than
+	// Outlook's, such as the settings of Exchange ActiveSync.
 	ErrSchema error = &Violation{"only the Outlook schema of 2006a is served"}
 )
 

@@ -89,7 +89,7 @@ func WritePOX(result Result, ewsURL string, at time.Time) string {
 	b.WriteString(`</DisplayName><AutoDiscoverSMTPAddress>`)
 	writeText(&b, result.Address)
 	b.WriteString(`</AutoDiscoverSMTPAddress></User><Account><AccountType>email</AccountType><Action>settings</Action>`)
-	for _, kind := range [...]string{"EXCH", "EXPR"} { // EXCH is for internal clients, EXPR for external ones
+	for _, kind := range [...]string{"EXCH", "EXPR"} { // EXCH is for internal clients, EXPR is for external clients
 		b.WriteString(`<Protocol><Type>` + kind + `</Type><EwsUrl>`)
 		writeText(&b, ewsURL)
 		b.WriteString(`</EwsUrl><ASUrl>`)

@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// leavesOf returns the leaves of a document, each as its path and its text. It
-// fails the test if text stands between elements. "^" precedes a name whose
-// namespace is not that of the parent element.
+// leavesOf returns the leaves of a document, each as its path and its text. In
+// a path, "^" precedes the name of an element whose namespace differs from the
+// namespace of its parent. leavesOf fails the test if there is text between
+// elements.
 func leavesOf(t *testing.T, document string) (leaves []string) {
 	t.Helper()
 	type open struct {
@@ -62,8 +63,9 @@ func leavesOf(t *testing.T, document string) (leaves []string) {
 	return leaves
 }
 
-// TestElementsOfSOAP tests every element of a response in SOAP, as MS-OXWSADISC
-// describes them: for a mailbox that is found and for one that is not.
+// TestElementsOfSOAP tests every element of a SOAP response, as MS-OXWSADISC
+// describes the elements. One response is for a mailbox that is found, the
+// other for a mailbox that is not found.
 func TestElementsOfSOAP(t *testing.T) {
 	const (
 		url      = "https://ews.internal/EWS/Exchange.asmx?a&b"

@@ -27,8 +27,8 @@ type Inspector interface {
 	Forwardable() int64
 }
 
-// ErrFull is returned if a body needs memory but the budget is used up, or if
-// the listener closed the client's connection to make room for another
+// ErrFull is returned in two cases. A body needs memory, but the budget is used
+// up. Or the listener closed the client's connection to make room for another
 // connection.
 var ErrFull = errors.New("the memory for request bodies is in use")
 

@@ -148,9 +148,10 @@ func isChar(r rune) bool {
 	return r != 0xFFFE && r != 0xFFFF && r <= utf8.MaxRune
 }
 
-// characters returns the length of the run of characters at the beginning of p that
-// are not of the class stop. It also reports whether the run ends at the beginning
-// of an incomplete character, and whether it ends at bytes that are not a character.
+// characters returns the length of the run of characters at the beginning of p
+// that are not of the class stop. incomplete reports that the run ends before
+// an incomplete character. bad reports that it ends before bytes that are not a
+// character.
 func characters(p []byte, stop uint8) (n int, incomplete, bad bool) {
 	i := 0
 	for i < len(p) {

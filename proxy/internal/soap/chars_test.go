@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestClasses tests the classes of every byte, from the grammar of XML 1.0 without
-// its names beyond ASCII.
+// TestClasses compares the classes of every byte with the grammar of XML 1.0.
+// Names beyond ASCII are left out, because the scanner does not accept them.
 func TestClasses(t *testing.T) {
 	for c := range 0x100 {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
@@ -41,11 +41,12 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// isQuiet reports whether quiet and quietBlock may pass over a byte.
+// isQuiet reports whether quiet and quietBlock may return true for a byte.
 func isQuiet(c byte) bool { return c >= ' ' && c < 0x80 && c != '<' && c != '&' && c != ']' }
 
-// quietBytes are the bytes that are quiet. In random order they contain every
-// pair of neighbours from which a carry could come.
+// quietBytes are all bytes for which isQuiet returns true. The tests use them
+// in random order, because the calculation for one byte could change the result
+// for its neighbour by a carry.
 var quietBytes = func() (p []byte) {
 	for c := range 0x100 {
 		if isQuiet(byte(c)) {
@@ -56,7 +57,7 @@ var quietBytes = func() (p []byte) {
 }()
 
 // TestQuiet tests every byte at each of the eight places, among random quiet
-// bytes. The result depends on that byte alone.
+// bytes. The result must depend on that byte alone.
 func TestQuiet(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var word [8]byte
@@ -130,8 +131,8 @@ func TestIsChar(t *testing.T) {
 	}
 }
 
-// TestCharacterLength tests characters of each length at both ends of their range,
-// and bytes that are no character of XML or only the beginning of one.
+// TestCharacterLength tests the first and the last character of each length,
+// bytes that are not a character of XML, and the beginnings of characters.
 func TestCharacterLength(t *testing.T) {
 	for s, want := range map[string]int{
 		"\u0080": 2, "\u07ff": 2, "\u0800": 3, "\ud7ff": 3, "\ue000": 3, "\ufffd": 3, "\U00010000": 4, "\U0010ffff": 4,
@@ -198,8 +199,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestPlain puts every byte at each place of the first words of a block and at
-// the boundaries of a block, which plain examines in different ways.
+// TestPlain tests every byte at each place where plain examines bytes in
+// another way: in the first words of a block, and at the boundaries of a block.
 func TestPlain(t *testing.T) {
 	for c := range 0x100 {
 		stops := c < ' ' && !strings.ContainsRune("\t\r\n", rune(c)) || strings.ContainsRune("<&]", rune(c)) || c >= 0x80
@@ -224,8 +225,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestCharacterReferences has references on both sides of the limits of each
-// range of digits, and of the range of characters in XML 1.0, section 4.1.
+// TestCharacterReferences tests references on both sides of each limit: the
+// ranges of digits, and the ranges of characters in XML 1.0, section 4.1.
 func TestCharacterReferences(t *testing.T) {
 	for name, want := range map[string]rune{
 		"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\'',

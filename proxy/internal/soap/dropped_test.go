@@ -39,7 +39,7 @@ const (
 )
 
 // A headCase is a head with attributes and header blocks that SOAP toolkits
-// add. Each field from envelope to id holds the added attributes of one
+// add. Each field from envelope to id contains the added attributes of one
 // element.
 type headCase struct {
 	name                                                    string

@@ -181,9 +181,10 @@ func (l *lexer) text(p []byte) (int, error) {
 	return n, nil
 }
 
-// characters returns the length of the run of characters at the beginning of p that
-// are not of the class stop, and whether the run ends at bytes that are not a
-// character. It counts an incomplete last character and keeps it in l.char.
+// characters returns the length of the run of characters at the beginning of p
+// that are not of the class stop. bad reports that the run ends before bytes
+// that are not a character. characters counts an incomplete last character and
+// keeps it in l.char.
 func (l *lexer) characters(p []byte, stop uint8) (n int, bad bool) {
 	n, incomplete, bad := characters(p, stop)
 	if incomplete {

@@ -9,7 +9,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestLimits tests a document at each limit, and one that is one beyond it.
+// TestLimits tests a document at each limit, and a document that exceeds the
+// limit by one.
 func TestLimits(t *testing.T) {
 	inOperation := func(content string) string { return head + "<m:GetRooms>" + content + "</m:GetRooms>" + tail }
 	spaces := func(n int) string { return strings.Repeat(" ", n) }
@@ -53,7 +54,7 @@ func TestLimits(t *testing.T) {
 			return `<?xml version="1.0"` + spaces(n-len(`xml version="1.0"?>`)) + "?>" + strings.TrimPrefix(inOperation(""), `<?xml version="1.0" encoding="utf-8"?>`)
 		}},
 		{"header blocks", 64, "too many header blocks", func(n int) string {
-			const two = 2 // of head
+			const two = 2 // number of header blocks in head
 			return strings.Replace(inOperation(""), "</soap:Header>", strings.Repeat("<x/>", n-two)+"</soap:Header>", 1)
 		}},
 		{"bytes before the end of the operation's start tag", 160 << 10, "head too large", func(n int) string {
@@ -78,7 +79,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// problemOf returns the Problem of a block that replaces those of head.
+// problemOf scans a document whose only header block is block, and returns the
+// Problem of this block.
 func problemOf(t *testing.T, block string) string {
 	t.Helper()
 	begin, end := strings.Index(head, "<soap:Header>")+len("<soap:Header>"), strings.Index(head, "</soap:Header>")
@@ -107,7 +109,7 @@ func TestVersionOfServer(t *testing.T) {
 	}
 	for c := byte('!'); c < 0x7f; c++ {
 		if c == '"' || c == '&' || c == '<' {
-			continue // no part of the value as written
+			continue // c would end the value or begin a reference, or is not allowed in a value
 		}
 		want := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 		if problem := problemOf(t, version("a"+string(c)+"b")); (problem == "") != want {
@@ -116,9 +118,9 @@ func TestVersionOfServer(t *testing.T) {
 	}
 }
 
-// TestCultureAndPrecision tests the texts of MailboxCulture, which is a language tag
-// of up to 35 letters, digits and "-" (RFC 5646 section 4.4.1), and of
-// DateTimePrecision, which is an enumeration.
+// TestCultureAndPrecision tests the texts of MailboxCulture and
+// DateTimePrecision. The first is a language tag of up to 35 letters, digits
+// and "-" (RFC 5646 section 4.4.1). The second is an enumeration.
 func TestCultureAndPrecision(t *testing.T) {
 	culture := func(text string) string { return `<t:MailboxCulture>` + text + `</t:MailboxCulture>` }
 	for text, good := range map[string]bool{
@@ -149,7 +151,8 @@ func TestCultureAndPrecision(t *testing.T) {
 	}
 }
 
-// TestLengthOfName tests names of a mailbox up to 1 KiB, and one of a byte more.
+// TestLengthOfName tests names of a mailbox of up to 1 KiB, and a name that is
+// one byte longer.
 func TestLengthOfName(t *testing.T) {
 	for n, want := range map[int]string{1: "", 1 << 10: "", 1<<10 + 1: "the name is too long"} {
 		block := `<t:ExchangeImpersonation><t:ConnectingSID><t:SID>` + strings.Repeat("x", n) + `</t:SID></t:ConnectingSID></t:ExchangeImpersonation>`
@@ -192,8 +195,8 @@ func TestElementsOfZone(t *testing.T) {
 	}
 }
 
-// TestAttributesOfBody tests the attributes that identify the element or describe
-// it, which Body may have, and others.
+// TestAttributesOfBody tests the attributes that Body may have, because they
+// only identify or describe the element, and attributes that it must not have.
 func TestAttributesOfBody(t *testing.T) {
 	for attribute, good := range map[string]bool{
 		"Id": true, "ID": true, "id": true, "encodingStyle": true, "soap:encodingStyle": true, "xsi:schemaLocation": true, "xml:lang": true, "xmlns:x": true,
@@ -229,7 +232,7 @@ func TestDescriptionOfMailbox(t *testing.T) {
 }
 
 // TestOperationsOfReferences tests the operations in which an element is a
-// reference, and one in which it is not.
+// reference, and an operation in which it is not a reference.
 func TestOperationsOfReferences(t *testing.T) {
 	for _, test := range []struct {
 		content, path string

@@ -10,9 +10,9 @@ import (
 // MimeContent contains it. It reads only the header section, up to maxMIMEHead
 // bytes, and keeps one field at a time.
 //
-// Programs disagree about where the header ends. A mimeHead therefore
-// reads everything that any program could treat as the header, or gives up. It
-// gives up at a line end that differs from the previous ones, at a sender in an
+// Programs disagree about where the header ends. A mimeHead therefore reads
+// everything that any program could treat as the header, or gives up. It gives
+// up at a line end that differs from the earlier line ends, at a sender in an
 // unknown form, and at irregular base64.
 type mimeHead struct {
 	base64 base64Reader

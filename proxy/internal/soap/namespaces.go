@@ -77,8 +77,8 @@ func (n *namespaces) reset() {
 	n.work = 0
 }
 
-// pop removes all declarations except the first count ones, which are the
-// outermost.
+// pop removes all declarations except the first count declarations, which are
+// the outermost.
 func (n *namespaces) pop(count int) {
 	for i := len(n.bindings) - 1; i >= count; i-- {
 		b := &n.bindings[i]

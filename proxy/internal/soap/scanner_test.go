@@ -273,8 +273,9 @@ func TestWriteCountsScannedBytes(t *testing.T) {
 	}
 }
 
-// TestWriteCountsMarkup tests markup that is not allowed. The byte with which it
-// differs from every allowed one is not scanned.
+// TestWriteCountsMarkup checks how many bytes Write scans of markup that is not
+// allowed. It does not scan the first byte that shows that the markup is not
+// allowed.
 func TestWriteCountsMarkup(t *testing.T) {
 	const inside = head + "<m:GetRooms>"
 	for doc, want := range map[string]int{
@@ -297,7 +298,8 @@ func TestWriteCountsMarkup(t *testing.T) {
 	}
 }
 
-// TestEndTags tests end tags of the open element and of others.
+// TestEndTags tests end tags that match the open element, and end tags that do
+// not match it.
 func TestEndTags(t *testing.T) {
 	for end, good := range map[string]bool{
 		"</t:x>": true, "</t:x \t\r\n>": true,

@@ -4,7 +4,7 @@ import "bytes"
 
 // zoneElement reports whether a TimeZoneContext may contain an element of this
 // name, and whether that element contains text instead of elements. The names
-// are those of TimeZoneDefinitionType in types.xsd.
+// come from TimeZoneDefinitionType in types.xsd.
 func zoneElement(name []byte) (known, text bool) {
 	switch string(name) {
 	case "TimeZoneDefinition", "Periods", "Period", "TransitionsGroups", "TransitionsGroup", "Transitions",
