@@ -9,10 +9,10 @@ import (
 )
 
 // An admission limits the requests in progress while the process has more work
-// than its processors can do, because otherwise all requests would be slow,
-// including those to the admin listener. The limit adapts to how long
-// goroutines wait for a processor. Requests above the limit wait in the order of
-// their arrival. The queue has room for as many requests as can be served within
+// than its processors can do. Otherwise all requests would be slow, including
+// requests to the admin listener. The limit adapts to how long goroutines wait
+// for a processor. Requests above the limit wait in the order of their arrival.
+// The queue has room for as many requests as can be served within
 // maxAdmissionWait at the current rate. Further requests are refused. A slow
 // Exchange is not an overload, because requests that wait for Exchange need no
 // processor. An admission is safe for concurrent use.

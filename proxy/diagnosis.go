@@ -77,7 +77,7 @@ func explainChallenge(challenges []string) explanation {
 }
 
 // parseDiagnostics reads code;reason="...";error_category="...". Microsoft's
-// documentation calls the last one error_type.
+// documentation calls error_category error_type.
 func parseDiagnostics(v string) *Diagnosis {
 	var d Diagnosis
 	code, rest, _ := strings.Cut(v, ";")

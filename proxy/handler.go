@@ -184,14 +184,14 @@ func (h *Handler) Server(errors *log.Logger) *http.Server {
 	}
 }
 
-// EndStreams ends all notification streams, and refuses further ones with
-// ErrorServerBusy. Call it when the process stops: other requests end soon, but a
-// stream may last for half an hour, and its client opens another one. EndStreams
-// does not wait.
+// EndStreams ends all notification streams, and refuses further streams with
+// ErrorServerBusy. Call it when the process stops: other requests end soon, but
+// a stream may last for half an hour, and its client opens another stream.
+// EndStreams does not wait.
 //
-// A client gets the document with which Exchange itself ends a stream, if the
-// response is not compressed and the last document in it is complete. Any other
-// response is aborted, so that it does not look complete.
+// If the response is not compressed and the last document in it is complete,
+// the client gets the document with which Exchange itself ends a stream. Any
+// other response is aborted, so that it does not look complete.
 func (h *Handler) EndStreams() { h.streams.end() }
 
 // ServeBusy responds with ErrorServerBusy on a client's connection that has

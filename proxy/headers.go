@@ -101,7 +101,8 @@ func (h *requestHeaders) soap(in http.Header, i *inspection) http.Header {
 }
 
 // setContentType sets the media type and charset with which the scanner has
-// inspected the document, or the client's value if the document was not read.
+// inspected the document. If the document was not read, it sets the client's
+// value.
 func setContentType(out, in http.Header, i *inspection) {
 	if i.client.policy.Limited() && !i.unread {
 		out["Content-Type"] = []string{soapContentType}

@@ -146,9 +146,9 @@ const (
 )
 
 // ewsWith reports whether a response with the status can come from EWS. EWS
-// sends a SOAP document. With status 200, other documents and texts are relayed
-// too, unless they are known to come from devices, because some programs that
-// imitate EWS send them.
+// sends a SOAP document. With status 200, ewsWith also accepts other documents
+// and texts, because some programs that imitate EWS send them. It does not
+// accept pages of devices.
 func (s start) ewsWith(status int) bool {
 	return s == startSOAP || s == startOther && status == http.StatusOK
 }

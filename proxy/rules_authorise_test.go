@@ -114,7 +114,8 @@ func impersonationRules() (rules []rule) {
 	)
 }
 
-// blockRules are the rules about the other header blocks.
+// blockRules are the rules about header blocks other than
+// ExchangeImpersonation.
 func blockRules() (rules []rule) {
 	const nextActor = ` soap:actor="http://schemas.xmlsoap.org/soap/actor/next"`
 	const nil1 = ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"`

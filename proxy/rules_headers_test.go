@@ -86,7 +86,7 @@ func (noUserAgent) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // forwarding configures names of headers that the proxy sends to Exchange in
-// addition to the usual ones.
+// addition to the headers that it always sends.
 func forwarding(names ...string) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.ForwardHeaders = names }
 }

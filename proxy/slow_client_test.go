@@ -35,8 +35,8 @@ func TestRefusedRequestsDoNotHoldConnections(t *testing.T) {
 }
 
 // TestClientThatTricklesAfterAnEarlyResponseEndsSoon checks that after an early
-// response a client has ten seconds for the rest of its body, even if the
-// scanner holds back an incomplete tag.
+// response a client has ten seconds for the rest of its body. This must hold
+// even if the scanner holds back an incomplete tag.
 func TestClientThatTricklesAfterAnEarlyResponseEndsSoon(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), func(_ int, conn net.Conn, r *bufio.Reader) {
 		readHead(r)

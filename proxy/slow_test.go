@@ -12,9 +12,9 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestIncompleteBodyIsAFault checks that a client whose body is incomplete gets a
-// SOAP fault. It has a case for a short body, and a case for a long body of which the
-// proxy has already sent a part to Exchange.
+// TestIncompleteBodyIsAFault checks that a client whose body is incomplete gets
+// a SOAP fault. In one case the body is short. In the other case it is long,
+// and the proxy has already sent a part of it to Exchange.
 func TestIncompleteBodyIsAFault(t *testing.T) {
 	text := string(envelope("alice@contoso.com", getFolder))
 	long := strings.Replace(text, "<m:GetFolder>", "<m:GetFolder><!--"+strings.Repeat("x", 400<<10)+"-->", 1)
@@ -40,7 +40,8 @@ func TestIncompleteBodyIsAFault(t *testing.T) {
 }
 
 // TestIncompleteDocumentIsAFault checks that an Autodiscover request whose body
-// is incomplete gets a fault that asks the client to retry, and is not read.
+// is incomplete gets a fault that asks the client to retry. The proxy must not
+// read a mailbox from the incomplete document.
 func TestIncompleteDocumentIsAFault(t *testing.T) {
 	for path, document := range map[string][]byte{svcPath: getUserSettings("alice@contoso.com"), poxPath: outlookSettings("alice@contoso.com")} {
 		for name, missing := range map[string]int{"without its last byte": 1, "without its last 30 bytes": 30, "without any byte": len(document)} {

@@ -8,11 +8,11 @@ import (
 )
 
 // NewTransport returns the transport that a Handler uses if Config.Transport is
-// nil. It uses HTTP/1.1 and TLS 1.2 or later, passes compressed responses on
-// unchanged, honours HTTPS_PROXY and NO_PROXY, and has timeouts for connecting
-// and for response headers. It has no timeout for a whole response, because a
-// streaming subscription lasts for half an hour. It does not follow redirects:
-// only an http.Client follows them.
+// nil. It uses HTTP/1.1 and TLS 1.2 or later, and honours HTTPS_PROXY and
+// NO_PROXY. It passes compressed responses on unchanged. It has timeouts for
+// connecting and for response headers. It has no timeout for a whole response,
+// because a streaming subscription lasts for half an hour. It does not follow
+// redirects: only an http.Client follows them.
 func NewTransport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
