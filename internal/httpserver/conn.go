@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // A conn is a client's connection.
@@ -276,7 +278,7 @@ func (c *conn) awaitRequest(deadline time.Time) error {
 		case afterPost && blank < len("\r\n\r\n") && b[0] == "\r\n"[blank%2]:
 			c.in.discard(1)
 			blank++
-		case blank%2 == 1 || !tokenBytes[b[0]]:
+		case blank%2 == 1 || !httpguts.IsTokenRune(rune(b[0])):
 			return errFirstByte
 		default:
 			return nil

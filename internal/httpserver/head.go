@@ -117,7 +117,7 @@ func cutLine(text string) (line, rest string) {
 func (h *head) parseRequestLine(line string) error {
 	method, rest, ok := strings.Cut(line, " ")
 	target, version, also := strings.Cut(rest, " ")
-	if !ok || !also || !isToken(method) {
+	if !ok || !also || !httpguts.ValidHeaderFieldName(method) {
 		return errRequestLine
 	}
 	for i := range len(target) {
@@ -200,7 +200,7 @@ func parseField(line string) (name, value string, err error) {
 		return "", "", errHeaderLine
 	}
 	name, value = line[:colon], line[colon+1:]
-	if !isToken(name) || !isFieldValue(value) {
+	if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 		return "", "", errHeaderLine
 	}
 	return canonicalName(name), trimBlanks(value), nil
@@ -213,7 +213,7 @@ func unfold(value, lines string) (whole, rest string, err error) {
 		var line string
 		line, lines = cutLine(lines)
 		line = trimBlanks(line)
-		if line == "" || !isFieldValue(line) {
+		if line == "" || !httpguts.ValidHeaderFieldValue(line) {
 			return "", "", errHeaderLine
 		}
 		value = trimBlanks(value + " " + line)
@@ -308,7 +308,7 @@ func (h *head) parseTrailer() error {
 			case "Transfer-Encoding", "Trailer", "Content-Length":
 				return errTrailer
 			}
-			if !isToken(name) {
+			if !httpguts.ValidHeaderFieldName(name) {
 				return errTrailer
 			}
 			if h.trailer == nil {
@@ -362,7 +362,7 @@ func parseChunkSize(line []byte) (int64, error) {
 		n = n<<4 | int64(d)
 		digits++
 	}
-	if digits == 0 || digits > 15 || digits < len(line) && line[digits] != ';' || !isFieldValue(string(line[digits:])) {
+	if digits == 0 || digits > 15 || digits < len(line) && line[digits] != ';' || !httpguts.ValidHeaderFieldValue(string(line[digits:])) {
 		return 0, errChunk
 	}
 	return n, nil

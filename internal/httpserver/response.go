@@ -115,7 +115,7 @@ func (r *response) appendFields(b []byte) []byte {
 	}
 	slices.Sort(names) // sort, so that equal responses have equal bytes
 	for _, name := range names {
-		if !isToken(name) {
+		if !httpguts.ValidHeaderFieldName(name) {
 			continue
 		}
 		for _, v := range r.header[name] {
