@@ -15,7 +15,7 @@ type Auth string
 
 const (
 	AuthSecret   Auth = "secret"   // client id and client secret of an app registration
-	AuthWorkload Auth = "workload" // a Kubernetes service account, federated
+	AuthWorkload Auth = "workload" // workload identity federation with a Kubernetes service account
 	AuthManaged  Auth = "managed"  // the managed identity of an Azure machine
 	AuthDefault  Auth = "default"  // azidentity's default chain, which includes az login on a developer's machine
 )
@@ -26,8 +26,8 @@ type KeyVaultConfig struct {
 	Name  string   // name of the certificate: "HMA-Cert"; required
 	Auth  Auth     // empty means AuthSecret
 
-	TenantID string // tenant of the vault; required with AuthSecret, else found in the environment
-	ClientID string // required with AuthSecret; AuthManaged: empty means the system-assigned identity
+	TenantID string // tenant of the vault; required with AuthSecret, optional otherwise
+	ClientID string // required with AuthSecret; with AuthManaged, empty means the system-assigned identity
 
 	// Secret returns the client secret. It is called before each poll and each
 	// signature, so a renewed secret is used. Calls do not overlap. Secret may

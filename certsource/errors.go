@@ -23,7 +23,7 @@ const (
 	CodeDamaged         = "Damaged"         // PFX or PEM, but damaged
 	CodeUnsupportedPFX  = "UnsupportedPFX"  // a PFX with algorithms or a structure that cannot be read
 	CodeNotFIPS         = "NotFIPS"         // a PFX with algorithms that GODEBUG=fips140=only forbids
-	CodeWrongPassword   = "WrongPassword"   // the PFX has another password
+	CodeWrongPassword   = "WrongPassword"   // the given password is not the password of the PFX
 	CodeEncryptedPEM    = "EncryptedPEM"    // the PEM's private key has a password
 	CodeNoPrivateKey    = "NoPrivateKey"    // a certificate without private key
 	CodeNoCertificate   = "NoCertificate"   // a private key without certificate
@@ -64,7 +64,7 @@ type Error struct {
 	Host      string    // the host that could not be reached or sent an unexpected response
 	Status    int       // HTTP status, 0 without a response
 	Code      string    // a Code constant, Key Vault's own code, or AADSTS and a number
-	NotBefore time.Time // when the certificate becomes valid, with CodeNotYetValid
+	NotBefore time.Time // when the certificate becomes valid; set only with CodeNotYetValid
 	Remedy    string    // advice for a person; one sentence
 	Err       error     // a further cause that is safe to print, or nil
 }

@@ -41,7 +41,7 @@ type ExperimentalFederatedConfig struct {
 type ExperimentalFederated struct {
 	cfg     ExperimentalFederatedConfig
 	file    blockingCall[string]
-	managed azcore.TokenCredential // with AuthManaged
+	managed azcore.TokenCredential // nil unless Auth is AuthManaged
 }
 
 // NewExperimentalFederated checks cfg. It reads no file and makes no request yet.

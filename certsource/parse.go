@@ -42,7 +42,7 @@ func Parse(data []byte, password string) (*tls.Certificate, error) {
 
 // A bundle holds the keys and certificates of a file, in the file's order.
 type bundle struct {
-	keys  []any // types as package x509 returns them
+	keys  []any // of the types that package x509 returns
 	certs []*x509.Certificate
 }
 

@@ -60,7 +60,7 @@ func refusedByFIPS(t *testing.T, name string, err error) bool {
 		}
 		return refused
 	}
-	legacy := strings.Contains(name, "3des") || name == "keyvault-secret.b64" // uses 3DES and RC2
+	legacy := strings.Contains(name, "3des") || name == "keyvault-secret.b64" // these files use 3DES or RC2
 	if legacy && !refused || refused && (e.Err == nil || !strings.Contains(e.Remedy, "PEM")) {
 		t.Errorf("%s: %v", name, err)
 	}

@@ -148,7 +148,7 @@ func TestStoreBySubject(t *testing.T) {
 	reader.list = []storeEntry{old, fresh, locked}
 	wantStore(t, s, []*entryDouble{fresh, old}, CodeKeyAccess)
 
-	reader.list = nil // removed by mistake: the working certificate is kept
+	reader.list = nil // the certificates were removed by mistake; s must keep the working certificates
 	wantStore(t, s, []*entryDouble{fresh, old}, CodeNotInStore)
 	reader.list, reader.err = nil, &storeError{call: "CertOpenStore", status: statusFileNotFound}
 	wantStore(t, s, []*entryDouble{fresh, old}, CodeNoStore)
@@ -177,7 +177,7 @@ func TestStoreSubjects(t *testing.T) {
 		{"cn=hma-cert", true, false},
 		{"CN=HMA-Cert,O=Contoso,C=DE", true, false},
 		{"CN=HMA-Cert, O=Contoso,C=DE", true, false},
-		{"C = DE, O = Contoso, CN = HMA-Cert", true, false}, // OpenSSL
+		{"C = DE, O = Contoso, CN = HMA-Cert", true, false}, // the form of OpenSSL
 		{"CN=HMA", false, false},
 		{"CN=HMA-Cert,O=Contoso", false, false},
 		{"O=Contoso", false, false},

@@ -25,7 +25,7 @@ const (
 	padPKCS1                = 0x2 // NCRYPT_PAD_PKCS1_FLAG
 	padPSS                  = 0x8 // NCRYPT_PAD_PSS_FLAG
 	silent                  = 0x40
-	saltLength              = 32 // as long as SHA-256
+	saltLength              = 32 // in bytes; as long as a SHA-256 digest
 
 	maxEntries     = 10_000 // limits the loop over the entries of a store, in case the store returns entries without end
 	maxSignature   = 2048   // in bytes, for RSA of 16384 bits
@@ -144,7 +144,7 @@ func (e *windowsEntry) provider() (name string, legacy bool) {
 // context.
 type windowsKey struct {
 	handle   windows.Handle
-	entry    *windowsEntry // keeps the certificate context alive, which may own the handle
+	entry    *windowsEntry // keeps the certificate context alive, because the context may own the handle
 	provider string
 	legacy   bool
 }

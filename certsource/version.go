@@ -36,8 +36,8 @@ func (v *version) check() *Error {
 // A versionReader reads versions of the certificate.
 type versionReader struct {
 	client   *vaultClient
-	known    map[string]*version // the versions of the previous poll by id, kept because each is parsed only once
-	unlisted *string             // id of the newest version when a listing was last refused
+	known    map[string]*version // the versions of the previous poll by id, so that each version is parsed only once
+	unlisted *string             // id of the newest version at the last refused listing; nil: none was refused
 }
 
 // get requests a version, or the newest version if id is empty. It parses the

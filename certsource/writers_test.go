@@ -16,7 +16,7 @@ type writer struct {
 	name   string
 	atomic bool                                                                     // a reader never sees a partial file
 	first  func(t *testing.T, dir, content string) (path string)                    // creates the file and returns its path
-	next   func(t *testing.T, dir, path, content string, n int, between func(bool)) // replaces the file; the argument of between is whether the new content is complete
+	next   func(t *testing.T, dir, path, content string, n int, between func(bool)) // replaces the file; calls between with true if the new content is complete
 }
 
 func must(t *testing.T, err error) {

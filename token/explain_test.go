@@ -24,9 +24,8 @@ func TestExplainTable(t *testing.T) {
 }
 
 // TestExplainKnowsEveryCode checks the class of each known code. The codes and
-// their classes come from Microsoft's published list of error codes. The codes of
-// class Certificate are those after which Microsoft.Identity.Web reloads the
-// certificate.
+// their classes come from Microsoft's published list of error codes. After the
+// codes of class Certificate, Microsoft.Identity.Web reloads the certificate.
 func TestExplainKnowsEveryCode(t *testing.T) {
 	want := map[Class][]int{
 		Certificate: {700027, 700024, 7000214, 1000502},

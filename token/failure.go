@@ -15,7 +15,8 @@ var (
 	aadstsText = regexp.MustCompile(`^AADSTS([0-9]{4,9})\b`)
 )
 
-// oauthErrors are the error names that logs may show: RFC 6749 section 5.2 and Entra's own.
+// oauthErrors are the error names that logs may show. They are the names of RFC
+// 6749 section 5.2 and of Entra's documentation.
 var oauthErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
 	"invalid_scope", "invalid_resource", "invalid_tenant", "access_denied", "interaction_required", "server_error", "temporarily_unavailable"}
 

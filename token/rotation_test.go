@@ -61,7 +61,7 @@ func TestRotation(t *testing.T) {
 		}},
 		{"old removed, vault polled too late", func(s scene) {
 			s.vault.set(nil, s.new, s.old)
-			s.mustUse(20 * time.Minute) // the new certificate is known and was refused
+			s.mustUse(20 * time.Minute) // by now the keeper has found the new certificate, and Entra has refused it
 			s.entra.unregister(s.old)
 			s.entra.register(s.new)
 			s.mustUse(10 * time.Minute)

@@ -192,7 +192,7 @@ func (rt *roundTrip) grant(result confidential.AuthResult) (Grant, *Error) {
 	var response struct {
 		TokenType string `json:"token_type"`
 	}
-	json.Unmarshal(rt.body, &response) // no error, because MSAL has parsed the same body
+	json.Unmarshal(rt.body, &response) // this cannot fail, because MSAL has parsed the same body
 	switch {
 	case response.TokenType != "" && !strings.EqualFold(response.TokenType, "Bearer"):
 		return Grant{}, rt.error(Transient, "issued a token that is not of type Bearer")

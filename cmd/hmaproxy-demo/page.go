@@ -27,7 +27,7 @@ type page struct {
 
 	mu        sync.Mutex
 	entraDown bool
-	done      string // result of the last button
+	done      string // text about the last action
 }
 
 //go:embed page.html

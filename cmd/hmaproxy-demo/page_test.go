@@ -95,7 +95,7 @@ func TestDeveloperPage(t *testing.T) {
 	}
 	s.send(getFolder)
 	const row = "<td>GetFolder</td><td>alice@contoso.com</td><td>200</td><td>NoError</td>"
-	overview := s.await("/", row) // the page reads a copy of the call, which may be written after the client has its response
+	overview := s.await("/", row) // the page reads a copy of the call, and the call may be updated after the client has its response
 	link := regexp.MustCompile(`/calls/\d+`).FindString(overview)
 	if link == "" || !strings.Contains(overview, row) {
 		t.Fatalf("the request is not shown: %s", overview)

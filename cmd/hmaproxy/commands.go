@@ -129,7 +129,7 @@ that a client waits for its first response.`,
 					return (*intValue)(&o.cost)
 				}},
 			},
-			maxArgs:  anyNumber, // runHashPassword checks the arguments itself: the error must not print a password
+			maxArgs:  anyNumber, // runHashPassword checks the arguments itself, because the error must not print a password
 			exits:    []exit{{exitStopped, "the line was printed"}, {exitFailed, "the password could not be read or used"}},
 			examples: []string{"hmaproxy hash-password -name crm -mailboxes 'alice@contoso.com *@sales.contoso.com' >> users"},
 			run:      runHashPassword,

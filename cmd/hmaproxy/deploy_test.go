@@ -22,7 +22,7 @@ func deployFiles(t *testing.T) map[string]string {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && slices.Contains([]string{"check", "testdata", "man", "completions"}, entry.Name()) { // the last two are generated
+		if entry.IsDir() && slices.Contains([]string{"check", "testdata", "man", "completions"}, entry.Name()) { // man and completions are generated
 			return fs.SkipDir
 		}
 		if entry.IsDir() || strings.HasSuffix(path, "_test.go") {
@@ -68,7 +68,7 @@ func TestVariablesOfDeployExist(t *testing.T) {
 	for file, text := range deployFiles(t) {
 		for _, name := range regexp.MustCompile(`\bHMA_[A-Z][A-Z_]*`).FindAllString(text, -1) {
 			found++
-			family := strings.HasSuffix(name, "_") // as in "the HMA_KEY_VAULT_ lines"
+			family := strings.HasSuffix(name, "_") // a common prefix of settings, as in "the HMA_KEY_VAULT_ lines"
 			if !names[name] && !family {
 				t.Errorf("deploy/%s: %s is no setting", file, name)
 			}

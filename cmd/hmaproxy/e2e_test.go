@@ -430,7 +430,7 @@ func TestSizeMemoryAndStart(t *testing.T) {
 	}
 	idle := start(t, env)
 	idle.ready()
-	time.Sleep(6 * time.Second) // until the memory that the start needed is released
+	time.Sleep(6 * time.Second) // wait until the memory that the start needed is released
 	resident = idle.memory("VmRSS")
 	t.Logf("binary %.2f MiB stripped, %.1f MiB resident when idle, ready %s after start (best of 5)",
 		float64(info.Size())/(1<<20), float64(resident)/(1<<20), best.Round(time.Millisecond))

@@ -167,7 +167,7 @@ func TestShutdownDelay(t *testing.T) {
 	if resp, text := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode != 200 {
 		t.Errorf("a request during the delay: %d %s", resp.StatusCode, text)
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGHUP) // does not change when and how the process ends
+	_ = p.cmd.Process.Signal(syscall.SIGHUP) // this signal must not change when and how the process ends
 	<-p.done
 	if code, took := p.cmd.ProcessState.ExitCode(), time.Since(began); code != 0 || took < 2*time.Second {
 		t.Errorf("exit code %d after %s", code, took)

@@ -39,7 +39,7 @@ func hangups(ctx context.Context) <-chan struct{} {
 		for range signals {
 			select {
 			case reload <- struct{}{}:
-			case <-ctx.Done(): // the signal is still caught while requests finish
+			case <-ctx.Done(): // SIGHUP is still caught while requests finish
 			}
 		}
 	}()

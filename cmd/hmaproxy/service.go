@@ -47,7 +47,7 @@ type state int
 const (
 	stateStarting state = iota
 	stateRunning
-	stateStopping // must be reported repeatedly, or else the manager considers the service as hung
+	stateStopping // must be reported repeatedly; otherwise the manager considers the service hung
 )
 
 // stoppingInterval is the time between two reports of stateStopping.

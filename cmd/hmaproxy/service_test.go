@@ -57,7 +57,7 @@ func TestServiceStop(t *testing.T) {
 			time.Sleep(time.Second)
 			s.started()
 			<-ctx.Done()
-			time.Sleep(5 * time.Second) // while requests are in progress
+			time.Sleep(5 * time.Second) // requests are in progress during this time
 			return nil
 		})
 		m.wantReports(t, stateStarting)
@@ -80,7 +80,7 @@ func TestServiceStopWhileStarting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := manage(func(ctx context.Context, s supervision) error {
 			<-ctx.Done()
-			s.started() // after the stop
+			s.started() // called after the stop
 			time.Sleep(time.Second)
 			return nil
 		})
@@ -122,7 +122,7 @@ func TestServiceReload(t *testing.T) {
 			}
 		})
 		for range 10 {
-			m.controls <- controlReload // does not block
+			m.controls <- controlReload // this must not block
 		}
 		time.Sleep(time.Minute)
 		m.controls <- controlStop

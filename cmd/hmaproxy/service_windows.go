@@ -77,7 +77,7 @@ func installService(envFile string) error {
 	err = s.SetRecoveryActions([]mgr.RecoveryAction{
 		{Type: mgr.ServiceRestart, Delay: time.Second},
 		{Type: mgr.ServiceRestart, Delay: 10 * time.Second},
-		{Type: mgr.ServiceRestart, Delay: time.Minute}, // after the third failure and all following ones
+		{Type: mgr.ServiceRestart, Delay: time.Minute}, // after the third failure and after every later failure
 	}, uint32((24 * time.Hour).Seconds()))
 	if err == nil {
 		err = eventlog.InstallAsEventCreate(serviceName, eventlog.Info|eventlog.Warning|eventlog.Error)

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	maxMethods = 20 // methods of a type
-	maxFiles   = 2  // files with methods of a type
+	maxMethods = 20 // limit for the number of methods of a type
+	maxFiles   = 2  // limit for the number of files that contain methods of a type
 )
 
 // TestTypesAreSmall checks that every type of the module has few methods, in

@@ -177,7 +177,7 @@ func TestWalkFromAuditToEnforce(t *testing.T) {
 		{"bob@contoso.com", getFolder}:       "NoError",
 		{"ceo@contoso.com", getFolder}:       "ErrorImpersonateUserDenied",
 		{"gone@contoso.com", getFolder}:      "ErrorImpersonateUserDenied",
-		{"alice@contoso.com", walkCreate}:    "ErrorAccessDenied", // an operation that was not used
+		{"alice@contoso.com", walkCreate}:    "ErrorAccessDenied", // the audited requests did not use this operation
 	})
 	leave("enforce")
 	if err := <-ended; err != nil {

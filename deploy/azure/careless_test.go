@@ -102,8 +102,9 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 	}
 }
 
-// TestForeignEnvFile checks that a file that another user could have written does
-// not choose the application, and that the file of another tenant is refused.
+// TestForeignEnvFile checks that an env file does not choose the application if
+// another user could have written the file. An env file for another tenant must
+// be refused.
 func TestForeignEnvFile(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)

@@ -194,7 +194,7 @@ func TestRecordedCertificate(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := x509.ParseCertificate(der); err != nil { // also fails on trailing data
+		if _, err := x509.ParseCertificate(der); err != nil { // ParseCertificate also refuses trailing data
 			t.Errorf("%s: the registered key is not a certificate: %v", name, err)
 		}
 		if got, want := fmt.Sprintf("%X", sha1.Sum(der)), thumbprint(all); got != want {

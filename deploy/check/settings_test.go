@@ -68,7 +68,7 @@ func newCluster(t *testing.T, objects []runtime.Object) cluster {
 			c.maps[m.Name] = m.Data
 		}
 	}
-	if len(c.maps) == 0 { // for pod.yaml the user creates them
+	if len(c.maps) == 0 { // users of pod.yaml create the ConfigMaps themselves
 		c.maps["hmaproxy"] = envFile(t, "../kubernetes/components/sidecar/hmaproxy.env")
 		c.maps["hmaproxy-mailboxes"] = map[string]string{"mailboxes": "sync@contoso.com"}
 	}

@@ -52,7 +52,7 @@ type repeats struct {
 
 type repeatedLine struct {
 	thinning *logging.Thinning
-	omitted  int // number of lines left out that report has not logged yet
+	omitted  int // number of omitted lines that report has not logged yet
 	last     time.Time
 }
 

@@ -166,7 +166,7 @@ func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, passwo
 		if !u.matches(name, password) {
 			return false
 		}
-		u.verified.add(print) // before the next comparison of the lane begins
+		u.verified.add(print) // add the credentials before the lane begins its next comparison
 		return true
 	})
 	switch {

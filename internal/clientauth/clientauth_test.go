@@ -181,7 +181,7 @@ func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 		comparisons := slowly(a)
 		expect := func(when string, want bool, compared int64, name, password string) {
 			t.Helper()
-			time.Sleep(20 * time.Second) // the rest after a comparison with a wrong password
+			time.Sleep(20 * time.Second) // wait until the rest after a wrong password has ended
 			comparisons.Store(0)
 			if got := known(t, a, name, password); got != want || comparisons.Load() != compared {
 				t.Errorf("%s: known %v after %d comparisons, want %v after %d", when, got, comparisons.Load(), want, compared)
@@ -306,7 +306,7 @@ func TestSuspectTime(t *testing.T) {
 				t.Fatal("a wrong password is right")
 			}
 			time.Sleep(age)
-			a.suspect.slot <- struct{}{} // a comparison that does not end
+			a.suspect.slot <- struct{}{} // occupies the lane, like a comparison that does not end
 			_, err := a.Authenticate(t.Context(), "10.1.2.3:50001", "crm", "right")
 			if waited := errors.Is(err, errBusy); waited != suspect {
 				t.Errorf("after %v: %v", age, err)

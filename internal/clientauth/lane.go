@@ -14,8 +14,8 @@ import (
 // guesses use at most a fifth of a processor in one lane and a tenth in the
 // other.
 const (
-	freshRest   = 4 // in multiples of the comparison's duration, for peers without a wrong password
-	suspectRest = 9 // in multiples of the comparison's duration, for peers with a wrong password in the last minute
+	freshRest   = 4 // rest of the lane for peers without a wrong password, in multiples of the comparison's duration
+	suspectRest = 9 // rest of the lane for peers with a wrong password in the last minute, in multiples of the comparison's duration
 
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
@@ -25,7 +25,7 @@ const (
 	maxRest = comparisonWait / 2
 
 	suspectTime = time.Minute
-	maxSuspects = 1024 // number of peers
+	maxSuspects = 1024 // limit for the number of suspects
 )
 
 // errBusy is the error for credentials that could not be compared in time.

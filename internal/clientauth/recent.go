@@ -7,8 +7,8 @@ import (
 
 // A recent holds keys for a limited time. It is safe for concurrent use.
 type recent[K comparable] struct {
-	ttl   time.Duration // time that a key is held, from the last add or renew
-	limit int           // number of keys
+	ttl   time.Duration // time for which a key is kept, from the last add or renew
+	limit int           // limit for the number of keys
 
 	mu    sync.Mutex
 	until map[K]time.Time

@@ -6,7 +6,7 @@ type Access int
 
 // The kinds of access.
 const (
-	AccessUnlimited Access = iota // no allow-list: every mailbox, which is an alarm
+	AccessUnlimited Access = iota // no allow-list: clients can open every mailbox, which raises an alarm
 	AccessEvery                   // HMA_ALLOWED_MAILBOXES=*: every mailbox, on purpose
 	AccessListed                  // the mailboxes of an allow-list, or of the users' patterns if every client user has some
 )

@@ -4,8 +4,8 @@
 //
 // [Load] is the entry point. It reads every variable, reports all mistakes
 // together as [*Problems], and never puts a value into an error, because a
-// value may be a secret that was set as the wrong variable. [ParseEnvFile]
-// reads the file of the -env-file flag, [Usage] and [Markdown] print the list
+// secret may have been set under the name of another setting. [ParseEnvFile]
+// reads the file of the -env-file flag. [Usage] and [Markdown] print the list
 // of variables that the tags of Config describe.
 package config
 

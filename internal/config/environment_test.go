@@ -66,9 +66,9 @@ func TestCopiesOfSettings(t *testing.T) {
 	}
 }
 
-// TestMissingPrefixIsNamed: the error for a missing setting names a variable
-// that has the setting's name without the prefix, even if that variable alone
-// is not an error.
+// TestMissingPrefixIsNamed: if a setting is missing but a variable has its name
+// without the prefix, the error names that variable. This is so even if the
+// variable alone is not an error.
 func TestMissingPrefixIsNamed(t *testing.T) {
 	p := problemsOf(t, fromVault().with(vars{"HMA_TENANT_ID": "-", "TENANT_ID": "contoso.onmicrosoft.com"}))
 	wantProblem(t, p, "HMA_TENANT_ID", "TENANT_ID is set, without the prefix")

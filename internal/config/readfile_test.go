@@ -29,7 +29,7 @@ func TestReadFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("alice@contoso.com"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	link := path + ".link" // like secrets that Kubernetes mounts
+	link := path + ".link" // secrets that Kubernetes mounts are symbolic links too
 	if err := os.Symlink(path, link); err != nil {
 		t.Skipf("NOT CHECKED: no symbolic links here: %v", err)
 	}

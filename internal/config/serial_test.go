@@ -26,7 +26,8 @@ func TestRootsWithInvalidSerialNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, serial := range map[string]byte{"negative": 0x81, "zero": 0} {
-		// the DER of version 3 and of the serial number 1
+		// These bytes are the DER of version 3, followed by the DER of serial
+		// number 1.
 		root := bytes.Replace(der, []byte{0xa0, 3, 2, 1, 2, 2, 1, 1}, []byte{0xa0, 3, 2, 1, 2, 2, 1, serial}, 1)
 		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root})
 		certificates, err := readCertificates(func(string) ([]byte, error) { return text, nil }, "ca.pem")

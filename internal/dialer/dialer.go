@@ -67,7 +67,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err == nil || fresh || ctx.Err() != nil {
 		return conn, err
 	}
-	h.forget() // the addresses are from an earlier query; DNS may name others now
+	h.forget() // the addresses are from an earlier query; DNS may return other addresses now
 	renewed, _, lookupErr := h.addresses(ctx)
 	if lookupErr != nil || sameAddresses(addrs, renewed) {
 		return nil, err

@@ -29,7 +29,7 @@ type Resolver interface {
 
 // AutodiscoverOptions are the input of Autodiscover. Mailbox is required.
 type AutodiscoverOptions struct {
-	Mailbox string // alice@contoso.com
+	Mailbox string // "alice@contoso.com"
 
 	Resolver Resolver                                                             // nil: the system's resolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network
@@ -111,7 +111,7 @@ type visitResult struct {
 	status  int
 	header  http.Header
 	body    string
-	chain   error     // why this machine does not trust the certificate; nil if it does
+	chain   error     // why this machine does not trust the certificate; nil if this machine trusts it
 	ends    time.Time // end of the certificate; zero without TLS
 	address string
 }

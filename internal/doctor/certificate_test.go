@@ -65,9 +65,9 @@ func (tenantDiscovery) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
 }
 
-// TestSigningFailureOfStoreIsExplained: a key of a Windows store that fails
-// only when it signs leads to the repair for the store, and the cause is
-// reported once.
+// TestSigningFailureOfStoreIsExplained checks a key of a Windows store that
+// fails only when it signs. The result must contain the repair for the store,
+// and the cause only once.
 func TestSigningFailureOfStoreIsExplained(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

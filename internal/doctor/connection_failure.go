@@ -96,7 +96,7 @@ func (c failedConnection) names() names {
 	if c.conn.target.exchange && c.facts.config.Connect == "" {
 		n = n.with("{split-dns}", "with split DNS set HMA_EWS_CONNECT=host:port to where Exchange is reached from here")
 	}
-	if c.conn.target.exchange { // the only target of HMA_TLS_COMPATIBILITY
+	if c.conn.target.exchange { // HMA_TLS_COMPATIBILITY applies to Exchange only
 		n = n.with("{hello-setting}", "or set HMA_TLS_COMPATIBILITY=classic-groups")
 	}
 	if c.conn.followUp.directWorks {

@@ -32,8 +32,8 @@ func run(t *testing.T, table []misconfiguration) {
 	}
 }
 
-// set returns a function that changes settings, given as name and value in
-// turn.
+// set returns a function that changes settings. pairs holds their names and
+// values alternately.
 func set(pairs ...string) func(*testSetup) {
 	return func(r *testSetup) {
 		for i := 0; i < len(pairs); i += 2 {

@@ -27,7 +27,8 @@ type rule[T any] struct {
 	repair []string
 }
 
-// explain returns the explanation of the first rule that holds.
+// explain returns the explanation of the first rule that holds. It returns
+// false if none holds.
 func explain[T any](rules []rule[T], observed T) (explanation, bool) {
 	for _, r := range rules {
 		if r.when == nil || r.when(observed) {
@@ -44,7 +45,8 @@ type codeRule[C comparable] struct {
 	repair []string
 }
 
-// explainCode returns the explanation of a code.
+// explainCode returns the explanation of a code. It returns false if no rule
+// has this code.
 func explainCode[C comparable](rules []codeRule[C], code C) (explanation, bool) {
 	for _, r := range rules {
 		for _, known := range r.codes {

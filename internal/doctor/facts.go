@@ -19,7 +19,7 @@ import (
 type facts struct {
 	config *config.Config // nil when there is no valid configuration
 	names  names
-	flags  flags // flags of the command
+	flags  flags // the command's flags that name mailboxes
 
 	setup     setupFacts     // from gatherSetup
 	network   networkFacts   // from gatherVaultConnection, gatherEntraConnection, gatherExchangeConnection
@@ -115,7 +115,7 @@ type ewsResponse struct {
 	sent   bool
 	status int
 	header http.Header
-	code   string // EWS response code, "" where there was none
+	code   string // EWS response code, "" if there was none
 	err    error
 }
 
@@ -147,12 +147,12 @@ type route struct {
 	proxyStatus int    // the proxy's status when it refused CONNECT, else 0
 	remote      string // address of the connection
 	connected   bool
-	dials       int // number of connections opened; the product's transport opens a second one after a handshake without a response
+	dials       int // number of connections opened; the product's transport opens a second connection after a handshake without a response
 }
 
 // A handshake holds the observations about a TLS handshake.
 type handshake struct {
-	begun            bool // a handshake with the target itself has begun; one with a proxy does not count
+	begun            bool // a handshake with the target itself has begun; a handshake with a proxy does not count
 	chain            []*x509.Certificate
 	trustErr         error // why the chain is not trusted
 	byCAFile         bool  // trusted only because of HMA_CA_FILE

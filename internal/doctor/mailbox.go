@@ -35,8 +35,8 @@ func evaluateMailbox(f *facts) Result {
 	return explainResponseCode(f, r.code, mailbox, detail)
 }
 
-// mailboxToOpen returns the mailbox to open and the place that names it: the
-// flag, else the configuration.
+// mailboxToOpen returns the mailbox to open and a text that says which setting
+// names it. The flag takes precedence over the configuration.
 func mailboxToOpen(f *facts) (address, origin string) {
 	if f.flags.mailbox != "" {
 		return f.flags.mailbox, ""

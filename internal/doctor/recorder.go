@@ -38,7 +38,8 @@ func (rec *recorder) note(change func(*connection)) {
 	}
 }
 
-// end returns what was recorded.
+// end records the result of the request and returns the connection. The
+// recorder ignores later events.
 func (rec *recorder) end(resp response, err error, took time.Duration) connection {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()

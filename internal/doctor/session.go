@@ -57,8 +57,8 @@ func proxyPassword(c *config.Config) string {
 	return password
 }
 
-// observed is a transport for Entra ID and Key Vault that keeps, by host, the
-// access token that the product's own code obtained, and the server's clock.
+// observed is a transport for Entra ID and Key Vault. For each host it keeps
+// the access token that the product's own code sent, and the server's clock.
 type observed struct {
 	next http.RoundTripper
 

@@ -291,8 +291,8 @@ func (r *testSetup) examine() outcome {
 	return outcome{all, b.String(), doctor.ExitCode(all), longest}
 }
 
-// fitsTerminal checks that lines with more than one word after their indentation
-// are at most 100 columns wide, unless a command in them must not be broken.
+// fitsTerminal checks that lines are at most 100 columns wide. It ignores lines
+// of one word, and lines with a command, which must not be broken.
 func (r *testSetup) fitsTerminal(text string) {
 	r.t.Helper()
 	command := regexp.MustCompile(`(?:^|[\s(])--?[A-Za-z]`)

@@ -16,7 +16,7 @@ import (
 
 func TestWrongChains(t *testing.T) {
 	none := emulator.Config{}
-	browsers, err := x509.OIDFromInts([]uint64{2, 23, 140, 1, 2, 2}) // organisation validated, CA/Browser Forum
+	browsers, err := x509.OIDFromInts([]uint64{2, 23, 140, 1, 2, 2}) // policy of the CA/Browser Forum for organisation-validated certificates
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -219,9 +219,9 @@ const (
 	forbidsPOST  = "look for a proxy or web filter that forbids POST, or inspects TLS"
 )
 
-// permissionCodes are the codes about a missing permission or consent. For them
-// aadstsRepairs suggests full_access_as_app. That permission is wrong here,
-// because the application that reads the vault never needs it.
+// permissionCodes are the codes about a missing permission or consent. For
+// these codes aadstsRepairs suggests full_access_as_app. That permission is
+// wrong here, because the application that reads the vault never needs it.
 var permissionCodes = map[int]bool{650057: true, 65005: true, 650056: true, 501051: true, 65001: true}
 
 // federationCodes are the codes that concern the federated credentials of

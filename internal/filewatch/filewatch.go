@@ -53,7 +53,7 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	previous string        // the error of the latest check, "" after a successful one
-	err      error         // the error of the alarm
+	err      error         // why the alarm is raised; nil: no alarm
 	pending  *load         // a load whose result was not reported yet; nil: none
 	seen     []fs.FileInfo // state of the files when the current content was read; nil: unknown
 }

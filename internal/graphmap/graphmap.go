@@ -3,7 +3,7 @@
 package graphmap
 
 import (
-	_ "embed" // the list
+	_ "embed" // for the list in mapping.tsv
 	"fmt"
 	"strings"
 )

@@ -23,9 +23,9 @@ func (s State) Ready() bool { return s.NotReady == nil }
 type Cause int
 
 const (
-	Stopping          Cause = iota + 1 // the process drains
+	Stopping          Cause = iota + 1 // the process is stopping
 	NoTokenYet                         // the first token request has not ended
-	NoToken                            // Entra ID gives no token
+	NoToken                            // Entra ID issues no token
 	NoCertificate                      // there is no certificate to request a token with
 	GroupsNotExpanded                  // the first expansion of HMA_ALLOWED_GROUPS has not succeeded
 )
@@ -69,9 +69,9 @@ const (
 	AllowListAudits                          // audit mode refuses nothing
 	CertificateUnreadable                    // a renewed certificate would not be noticed
 	TokenNotRefreshed                        // the token could not be refreshed; At is its expiry
-	TokenRoleMissing                         // Exchange will refuse the token
-	ClockDiffers                             // Difference is this machine's clock minus Entra ID's
-	CertificateNotRegistered                 // Subject is the thumbprint of the candidate
+	TokenRoleMissing                         // the token lacks the role full_access_as_app, so Exchange will refuse it
+	ClockDiffers                             // this machine's clock is wrong; Difference is this clock minus Entra ID's
+	CertificateNotRegistered                 // Entra ID has refused the newest certificate; Subject is its thumbprint
 	CertificateEnds                          // the active certificate expires soon; At is its expiry
 	CertificateMissing                       // there is no certificate
 	ListenerCertificateEnds                  // a certificate of HMA_TLS_CERT_FILE expires soon; Subject is its name, At its expiry

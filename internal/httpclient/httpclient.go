@@ -28,10 +28,10 @@ import (
 const (
 	tlsTimeout      = 9 * time.Second  // limit for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
-	continueTimeout = 2 * time.Second  // for a 100 Continue, which a device in front of Exchange may drop
+	continueTimeout = 2 * time.Second  // limit for the wait for a 100 Continue, which a device in front of Exchange may drop
 	responseTimeout = 10 * time.Minute // Exchange ends its own work on a request after at most 5 minutes
 	maxIdle         = 256              // number of idle connections to Exchange; a streaming client may have 200 mailboxes
-	maxHead         = 256 << 10        // bytes of a response's head
+	maxHead         = 256 << 10        // limit for the head of a response, in bytes
 )
 
 // A Dialer opens a connection, like net.Dialer.DialContext.
