@@ -17,7 +17,7 @@ type body struct {
 	left    int64      // number of bytes of the body, or of the current chunk, that were not read yet
 	chunked bool
 	begun   bool          // the data of a chunk was read, but not the line end after it
-	excess  int64         // number of framing bytes beyond those that small chunks need, see nextChunk
+	excess  int64         // number of framing bytes beyond the bytes that small chunks need; see nextChunk
 	request *http.Request // the request whose Trailer is set
 	err     error         // the error of all further reads; io.EOF at the end of the body
 }

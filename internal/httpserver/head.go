@@ -75,7 +75,7 @@ func (s *lineScanner) scan(b []byte) (int, error) {
 type head struct {
 	method, target string
 	proto          string
-	minor          int // minor version of proto; at least 1 means HTTP/1.1
+	minor          int // minor version of proto; 1 or more: the client uses HTTP/1.1
 	url            *url.URL
 	host           string
 	header         http.Header

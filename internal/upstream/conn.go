@@ -22,7 +22,7 @@ type conn struct {
 	tls       *tls.Conn
 	state     *tls.ConnectionState
 	br        *bufio.Reader       // reads from the conn, whose readLimit bounds the head of a response
-	probe     func() socket.State // state of the socket; nil: the system has no such call
+	probe     func() socket.State // returns the state of the socket; nil: the system has no call for it
 	readLimit int64               // number of bytes that may still be read
 	deadline  time.Time           // the read deadline of responses, zero for none
 	recording bool                // Read appends to recorded

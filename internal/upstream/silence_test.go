@@ -123,7 +123,7 @@ func TestSilentUpload(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		reads    time.Duration // time at which the server reads the body
-		responds time.Duration // time from then until the server responds
+		responds time.Duration // time from the read until the server responds
 		sending  func(sinceBegin time.Duration) socket.Sending
 		took     time.Duration
 		fails    bool

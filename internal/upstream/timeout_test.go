@@ -96,7 +96,8 @@ func TestResponseTimeoutOnReusedConnection(t *testing.T) {
 	})
 }
 
-// A lostConn fails, once it is armed, as a connection whose peer has vanished.
+// A lostConn is a connection. Once it is armed, it fails like a connection
+// whose peer has vanished.
 type lostConn struct {
 	net.Conn
 	armed *atomic.Bool
