@@ -149,8 +149,9 @@ func checkHeaders(r *http.Request) *problem {
 	return nil
 }
 
-// checkRoute accepts the endpoint, its documents and the paths of Autodiscover,
-// each with its methods.
+// checkRoute finds the route of a request: the endpoint, one of its documents,
+// or a path of Autodiscover. It refuses any other path, and a method or a body
+// that the route does not permit.
 func (h *Handler) checkRoute(r *http.Request) (route, *problem) {
 	found := h.routes.find(r.RequestURI)
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead && found.document == nil

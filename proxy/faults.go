@@ -146,7 +146,7 @@ const (
 	faultClose = `</detail></s:Fault></s:Body></s:Envelope>`
 )
 
-// escaper escapes texts in the fault.
+// escaper escapes a text for the XML of a fault.
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // fault returns the SOAP fault for a request with the given id.

@@ -23,7 +23,7 @@ const (
 	ReasonBrowser                       // a request from a web page
 	ReasonHeaders                       // too many, too large or ambiguous headers
 	ReasonPath                          // a path that is not served
-	ReasonBody                          // a body where none is allowed, or an incomplete one
+	ReasonBody                          // a body where none is allowed, or an incomplete body
 	ReasonCredentials                   // no or wrong Basic credentials
 
 	// The credentials could not be checked in time.

@@ -188,7 +188,8 @@ func (r *responder) begin(resp *http.Response) {
 	r.w.WriteHeader(resp.StatusCode)
 }
 
-// errNotSOAP is returned for a response that is not a SOAP document.
+// errNotSOAP means that a response must not be relayed: it is empty, or it does
+// not begin like an EWS response.
 var errNotSOAP = errors.New("the response is not a SOAP document")
 
 // streamingOperation is the operation whose response lasts for up to half an

@@ -283,8 +283,8 @@ func (t *roundTrip) describe(record *Record) {
 	record.Upstream, record.Err = t.refused, t.tokenErr
 }
 
-// tokenRefused reports whether a response refuses the token and not the
-// request.
+// tokenRefused reports whether a response refuses the access token. A response
+// with status 403 refuses the token only if it asks for a bearer token.
 func tokenRefused(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusUnauthorized ||
 		resp.StatusCode == http.StatusForbidden && bearerChallenged(resp.Header)

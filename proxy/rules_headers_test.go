@@ -91,8 +91,9 @@ func forwarding(names ...string) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.ForwardHeaders = names }
 }
 
-// contentTypeRules are the rules about Content-Type. A client must send a media type.
-// With an allow-list, Exchange gets a constant value instead of the client's.
+// contentTypeRules are the rules about Content-Type. A client must send a media
+// type. With an allow-list, Exchange gets a constant value in place of the
+// client's value.
 func contentTypeRules() (rules []rule) {
 	const constant = "text/xml; charset=utf-8"
 	for _, value := range []string{

@@ -177,7 +177,8 @@ func bodyKept(r *result) string {
 	return ""
 }
 
-// fromBody returns the document from the first start tag of a Body.
+// fromBody returns the part of the document that begins at the first start tag
+// of a Body.
 func fromBody(doc []byte) []byte {
 	for at := 0; ; at += len("Body") {
 		n := bytes.Index(doc[at:], []byte("Body"))

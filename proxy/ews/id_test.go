@@ -135,7 +135,7 @@ func TestMailboxOfSubscription(t *testing.T) {
 	long := head + time + "\x10\x00\x00\x00" + mailbox
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	const sixteen = "\x10\x00\x00\x00"
-	for i := range len(sixteen) { // another length before the GUID, and before the mailbox
+	for i := range len(sixteen) { // a wrong length before the GUID, and a wrong length before the mailbox
 		for _, bit := range []byte{1, 0x80} {
 			other := []byte(sixteen)
 			other[i] ^= bit

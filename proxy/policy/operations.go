@@ -11,9 +11,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Operations says which operations may be called. The zero value is the default:
-// the known operations, except those that are refused because they act beyond the
-// impersonated mailbox.
+// Operations says which operations may be called. The zero value is the
+// default: the known operations, except the refused operations, which act
+// beyond the impersonated mailbox.
 type Operations struct {
 	named map[string]bool // the keys of the named operations
 	lift  bool            // the named operations are allowed in addition to the default

@@ -35,7 +35,7 @@ type Policy struct {
 	operations operationTable
 	audit      bool
 	targets    bool
-	primary    bool // PrimaryOnly
+	primary    bool // Config.PrimaryOnly
 	strictIDs  bool
 
 	fallback  ews.Identity // the default mailbox
@@ -176,8 +176,8 @@ func (p *Policy) match(id ews.Identity) (ews.Identity, string) {
 	return listed, problem
 }
 
-// lookUp returns the results of match. itself also reports whether every list
-// has the name itself, not only a wildcard for it.
+// lookUp returns the results of match. It also returns whether every list has
+// the name itself, and not only a wildcard for it.
 func (p *Policy) lookUp(id ews.Identity) (listed ews.Identity, itself bool, refusal string) {
 	problem, missing := nameProblem(id)
 	switch {

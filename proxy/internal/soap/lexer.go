@@ -154,7 +154,7 @@ func (l *lexer) text(p []byte) (int, error) {
 	switch p[0] {
 	case '<':
 		l.begin(inMarkup)
-		if len(p) > 1 && startsTag(p[1]) { // almost always true; this does what the next two steps would do
+		if len(p) > 1 && startsTag(p[1]) { // almost always true; this has the effect of the states inMarkup and inTag without another step
 			l.state, l.quote = inTag, 0
 			n, err := l.tag(p[1:])
 			return 1 + n, err

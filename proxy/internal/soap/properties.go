@@ -22,9 +22,9 @@ var (
 	// of a property in this set is the id in its tag. Exchange treats both
 	// names as the same property ([MS-OXCPRPT] section 3.2.5.10).
 	psMAPI = ews.GUID{0x00, 0x02, 0x03, 0x28, 8: 0xc0, 15: 0x46}
-	// psInternetHeaders is the set of the properties that are header fields, by
-	// their names. Exchange writes these fields into a message ([MS-OXCMAIL]
-	// section 2.1.3.2).
+	// psInternetHeaders is the set of properties that are header fields. The
+	// name of a property is the name of the field. Exchange writes these fields
+	// into a message ([MS-OXCMAIL] section 2.1.3.2).
 	psInternetHeaders = ews.GUID{0x00, 0x02, 0x03, 0x86, 8: 0xc0, 15: 0x46}
 )
 

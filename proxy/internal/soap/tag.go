@@ -18,7 +18,7 @@ type element struct {
 type attribute struct {
 	name          []byte
 	prefix, local []byte
-	value         []byte // as written, after checkValue has accepted it
+	value         []byte // raw text, which checkValue has accepted
 	at            int    // index of the name in the tag
 	space         space  // namespace; nowhere without a prefix
 }
