@@ -120,8 +120,8 @@ func (b bundle) leaf() (*x509.Certificate, *Error) {
 }
 
 // issued reports whether c names issuer as its issuer, by name and key id. It
-// does not check the signature, because the receiver of the chain does, and
-// because Go does not verify the SHA-1 signatures of old roots.
+// does not check the signature, because the receiver of the chain checks it,
+// and because Go does not verify the SHA-1 signatures of old roots.
 func issued(issuer, c *x509.Certificate) bool {
 	ids := len(issuer.SubjectKeyId) > 0 && len(c.AuthorityKeyId) > 0
 	return bytes.Equal(issuer.RawSubject, c.RawIssuer) &&

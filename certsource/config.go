@@ -83,8 +83,8 @@ func isOrigin(u *url.URL) bool {
 }
 
 // isLoopback reports whether u is on this machine. A vault must send a
-// challenge whose resource belongs to the vault's domain. Only for an emulator
-// on this machine this is not checked.
+// challenge whose resource belongs to the vault's domain. This is not checked
+// for an emulator on this machine.
 func isLoopback(u *url.URL) bool {
 	addr, err := netip.ParseAddr(u.Hostname())
 	return u.Hostname() == "localhost" || err == nil && addr.IsLoopback()

@@ -182,8 +182,9 @@ func blockType(block []byte) string {
 }
 
 // isNegativeSerial reports whether err is crypto/x509's error about a negative
-// serial number, which has no type. Since Go 1.23 such certificates are
-// refused, unless GODEBUG contains x509negativeserial=1.
+// serial number. It compares the text, because the error has no type. Since Go
+// 1.23 such certificates are refused, unless GODEBUG contains
+// x509negativeserial=1.
 func isNegativeSerial(err error) bool { return strings.Contains(err.Error(), "negative serial number") }
 
 // add adds the key or the certificate in a PEM block. It ignores other types of

@@ -19,7 +19,7 @@ import (
 // take some seconds.
 const maxIterations = 5_000_000
 
-// maxDepth is deeper than the nesting of any PFX.
+// maxDepth limits the recursion of excessive. Every PFX is less deeply nested.
 const maxDepth = 30
 
 // excessive reports whether an unencrypted part of der contains parameters of a

@@ -100,8 +100,9 @@ func nameAttributes(name pkix.Name) []nameAttribute {
 	return all
 }
 
-// sameName reports whether a subject is the wanted name. Programs write the
-// attributes of a name in one order or in the reverse order.
+// sameName reports whether a subject is the wanted name. The attributes may be
+// in the same order or in the reverse order, because programs differ in the
+// order.
 func sameName(want, subject []nameAttribute) bool {
 	if slices.Equal(want, subject) {
 		return true

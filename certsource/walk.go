@@ -12,7 +12,7 @@ import (
 // versions.
 const maxLook = 5
 
-// A walk reads versions from the newest to older ones until it has found enough
+// A walk reads versions, beginning with the newest, until it has found enough
 // usable versions.
 type walk struct {
 	versions *versionReader

@@ -21,7 +21,7 @@ const (
 	// a machine whose clock is a little ahead.
 	assertionBack = 30 * time.Second
 	// Time from the local time to exp. Microsoft recommends at most ten minutes
-	// from nbf to exp. All of them are used, because a clock that is behind
+	// from nbf to exp. All ten minutes are used, because a clock that is behind
 	// makes exp too early.
 	assertionAhead = 10*time.Minute - assertionBack
 )

@@ -39,7 +39,7 @@ func readClaims(token string) Claims {
 		return Claims{}
 	}
 	// Each claim is decoded separately, so a claim of an unexpected type does
-	// not affect the others.
+	// not affect the other claims.
 	text := func(names ...string) (s string) {
 		for _, name := range names {
 			if json.Unmarshal(raw[name], &s) == nil && s != "" {

@@ -75,7 +75,8 @@ func (p *poller) overdue(now time.Time) bool {
 }
 
 // finish records the result of a look-up. skipped is the error about
-// certificates that cannot be used; usable is the number of usable ones.
+// certificates that cannot be used; usable is the number of usable
+// certificates.
 func (p *poller) finish(now time.Time, result pollResult, skipped error, usable int) {
 	if result.err != errPollOverdue {
 		p.running, p.abandoned = false, false

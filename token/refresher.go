@@ -236,7 +236,7 @@ func (r *refresher) succeed(v *version, grant Grant) {
 	}
 }
 
-// fail plans the next attempt.
+// fail records a failed refresh and plans the next attempt.
 func (r *refresher) fail(err *Error) {
 	now := wall()
 	r.failures++

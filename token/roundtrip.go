@@ -153,8 +153,8 @@ func (rt *roundTrip) serverDate() time.Time {
 	return date
 }
 
-// skew returns the local clock minus Entra's. The Date header counts whole
-// seconds.
+// skew returns the local clock minus Entra's, in whole seconds, because the
+// Date header counts whole seconds.
 func (rt *roundTrip) skew() time.Duration {
 	date := rt.serverDate()
 	if date.IsZero() {

@@ -23,8 +23,8 @@ type List struct {
 	members config.Mailboxes // members of groups
 }
 
-// inForce is the current policy. defaultOff says that the default mailbox is not
-// on its list.
+// inForce is the current policy. defaultOff says that the default mailbox is
+// not on the policy's list.
 type inForce struct {
 	policy     *policy.Policy
 	defaultOff bool

@@ -8,11 +8,11 @@ import (
 )
 
 // Limits for the work of comparing passwords. bcrypt keeps a processor busy for
-// tens of milliseconds, during which mail must flow. So comparisons wait in two
-// queues, called lanes, and each lane runs one comparison at a time. After a
-// wrong password a lane rests for a multiple of the comparison's duration. So
-// guesses use at most a fifth of a processor in one lane and a tenth in the
-// other.
+// tens of milliseconds, and other requests must be served meanwhile. So
+// comparisons wait in two queues, called lanes, and each lane runs one
+// comparison at a time. After a wrong password a lane rests for a multiple of
+// the comparison's duration. So guesses use at most a fifth of a processor in
+// one lane and a tenth in the other.
 const (
 	freshRest   = 4 // rest of the lane for peers without a wrong password, in multiples of the comparison's duration
 	suspectRest = 9 // rest of the lane for peers with a wrong password in the last minute, in multiples of the comparison's duration

@@ -39,8 +39,8 @@ const maxPassword = 72
 // matches compares the password with the user's hash. Every call does as much
 // work as one comparison at the highest cost d. An unknown user is compared
 // with a hash that no password has. A comparison at a lower cost c is followed
-// by comparisons at the costs c, c+1, … d-1. All of them, including the first
-// one, add up to the work of one comparison at the cost d.
+// by comparisons at the costs c, c+1, … d-1. All comparisons together do the
+// work of one comparison at the cost d.
 func (u *users) matches(name, password string) bool {
 	known := u.byName[name]
 	entry := known

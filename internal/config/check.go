@@ -30,8 +30,8 @@ func (r *rules) check() {
 	checkList(r)
 }
 
-// need reports the variable name if it is not set. why says which other
-// variable requires it.
+// need reports a problem if the variable called name is not set. why says which
+// other variable requires it.
 func (r *rules) need(name, why string) {
 	if !r.given.set[name] {
 		r.problems.fault(name, "is not set and is required "+why+"; expected "+variableNamed(name).form+r.given.bareNameHint(name))
@@ -47,8 +47,9 @@ func (r *rules) refuse(why string, names ...string) {
 	}
 }
 
-// conflict reports the variable name, which is set together with the variables
-// others although they exclude each other. expected says what to set instead.
+// conflict reports that the variable called name is set together with the
+// variables others, although they exclude it. expected says what to set
+// instead.
 func (r *rules) conflict(name string, others []string, expected string) {
 	list := strings.Join(others, ", ")
 	r.problems.add(Problem{

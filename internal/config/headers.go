@@ -34,9 +34,9 @@ func headerName(s string) (string, error) {
 var plainHeader = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
 // A headerRule lists header names to refuse, in lower case: exact names,
-// prefixes, and words within names. The rules refuse more headers than those
-// that are known to be dangerous, because Exchange's internal headers are not
-// all documented.
+// prefixes, and words within names. The rules refuse more headers than the
+// headers that are known to be dangerous, because Exchange's internal headers
+// are not all documented.
 type headerRule struct {
 	why      string
 	exact    []string

@@ -188,8 +188,9 @@ func Lookup(entries []string, name string) string {
 }
 
 // preferLowerCase replaces the value of a proxy variable by the value of the
-// variable with the same name in lower case, if that is set. curl does the
-// same. preferLowerCase removes the variable if its value is empty.
+// variable with the same name in lower case, if the lower-case variable is set.
+// curl does the same. preferLowerCase removes the variable if its value is
+// empty.
 func preferLowerCase(all map[string]string, name string) {
 	if twin := all[strings.ToLower(name)]; twin != "" {
 		all[name] = twin

@@ -84,7 +84,7 @@ func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (users Cl
 }
 
 // maxFaults is the number of faulty lines that are reported. A file with more
-// is probably not a list of users.
+// faulty lines is probably not a list of users.
 const maxFaults = 20
 
 func parseUsers(text string) (ClientUsers, error) {
@@ -130,7 +130,7 @@ func uncommented(line string) string {
 }
 
 // bcryptHash matches a bcrypt hash: version, cost, 22 characters of salt and 31
-// of the digest.
+// characters of the digest.
 var bcryptHash = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 
 func parseUser(line string) (u ClientUser, problem string) {
@@ -155,7 +155,7 @@ func parseUser(line string) (u ClientUser, problem string) {
 }
 
 // IsUserName reports whether s can be a name in HMA_CLIENT_USERS_FILE. A colon
-// ends the name in HTTP's Basic scheme, a blank ends it in the file.
+// ends the name in HTTP's Basic scheme, and a blank ends it in the file.
 func IsUserName(s string) bool {
 	return s != "" && len(s) <= 256 && s[0] != '#' && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == ':' || r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)

@@ -31,8 +31,9 @@ func (v variable) remedyForEmpty() string {
 	return "expected " + v.form + ", or the variable removed"
 }
 
-// problem returns what is wrong with a value whatever the type of the variable
-// is; "" if nothing is wrong.
+// problem returns a fault that does not depend on the variable's type: the
+// value is empty, or it is in quotes and the variable is not secret. problem
+// returns "" if the value has no such fault.
 func (v variable) problem(value string) string {
 	switch {
 	case value == "":

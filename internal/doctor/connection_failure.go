@@ -329,7 +329,7 @@ var handshakeFailures = []rule[failedConnection]{
 }
 
 // longHelloDropped explains why a handshake with post-quantum key exchange
-// fails and one without it succeeds.
+// fails and a handshake without it succeeds.
 const longHelloDropped = "a firewall or load balancer on the way drops connections whose ClientHello is larger than one packet (1,400 bytes), as post-quantum key exchange (ML-KEM) makes it"
 
 const handshakeCut = "{host} was connected to, then the TLS handshake failed ({reason})"

@@ -62,7 +62,7 @@ func explainCode[C comparable](rules []codeRule[C], code C) (explanation, bool) 
 // have the same word, the first pair is used.
 type names []string
 
-// with returns names with more pairs, which precede those of n.
+// with returns names with more pairs, which precede the pairs of n.
 func (n names) with(pairs ...string) names { return append(pairs[:len(pairs):len(pairs)], n...) }
 
 // expand replaces the words in braces in s.

@@ -53,9 +53,9 @@ func (r foreignResponse) otherPath() bool {
 	return strings.EqualFold(r.location.Host, ews.Host) && !strings.EqualFold(r.location.Path, ews.Path)
 }
 
-// fromGateway reports whether the status is one that gateways send when they
-// cannot reach a server. Content delivery networks use statuses from 520 for
-// this.
+// fromGateway reports whether the status is a status that gateways send when
+// they cannot reach a server. Content delivery networks use statuses from 520
+// for this.
 func (r foreignResponse) fromGateway() bool {
 	return r.status == http.StatusBadGateway || r.status == http.StatusGatewayTimeout || r.status >= 520
 }

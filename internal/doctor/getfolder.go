@@ -23,8 +23,8 @@ const (
 )
 
 // getFolder requests the id of a mailbox's inbox with the token. An empty
-// mailbox means that the request names none; Exchange refuses such a request,
-// but only after it has accepted the token.
+// mailbox means that the request names no mailbox; Exchange refuses such a
+// request, but only after it has accepted the token.
 func getFolder(ctx context.Context, s *session, f *facts, mailbox string) ewsResponse {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

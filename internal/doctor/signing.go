@@ -12,7 +12,7 @@ import (
 	"hmaproxy/certsource"
 )
 
-// gatherSignature has the vault sign a digest, and verifies the signature.
+// gatherSignature makes the vault sign a digest, and verifies the signature.
 func gatherSignature(_ context.Context, _ *session, f *facts) {
 	cert := f.source.certs[0]
 	key, usable := cert.PrivateKey.(crypto.Signer)

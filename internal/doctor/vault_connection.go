@@ -46,8 +46,9 @@ func isVaultChallenge(c connection) bool {
 	return c.response.status == http.StatusUnauthorized && (challenge["authorization"] != "" || challenge["authorization_uri"] != "")
 }
 
-// vaultBusy reports whether Key Vault itself says that it cannot serve now. Its
-// response is JSON; a device that responds in its place sends an HTML page.
+// vaultBusy reports whether Key Vault itself says that it cannot serve now. A
+// response of Key Vault is JSON; a device that responds in its place sends an
+// HTML page.
 func vaultBusy(c connection) bool {
 	r := c.response
 	return (r.status >= 500 || r.status == http.StatusTooManyRequests) && r.status != http.StatusNetworkAuthenticationRequired &&

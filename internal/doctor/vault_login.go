@@ -258,7 +258,7 @@ func encoded(secret string) bool {
 }
 
 // altered reports whether a secret holds a character that no secret of Entra ID
-// has, invisible ones included.
+// has, for example an invisible character.
 func altered(secret string) bool {
 	return strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`%\\,;", r) }) || strings.HasPrefix(secret, "$")
 }

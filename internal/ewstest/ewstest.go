@@ -1,6 +1,6 @@
 // Package ewstest writes requests of EWS clients, for tests and the demo. It
-// imports nothing of the module, so that a mistake in hmaproxy cannot be repeated
-// in its tests.
+// imports no other package of the module, so that a mistake in hmaproxy cannot
+// be repeated in its tests.
 package ewstest
 
 // Declaration is the XML declaration at the beginning of an envelope.

@@ -134,9 +134,9 @@ func (w *Watcher) start(force bool) *load {
 	return w.pending
 }
 
-// read reads the files and sets the fields of l. before is the state of the files
-// at the previous read. If it is nil, the files are read even if they are
-// unchanged.
+// read reads the files and sets the fields of l. before is the state of the
+// files at the previous read. If before is nil, the files are read even if they
+// are unchanged.
 func (w *Watcher) read(l *load, before []fs.FileInfo) {
 	now := stat(w.config.Paths)
 	if unchanged(before, now) {

@@ -14,7 +14,7 @@ var mapping string
 // apiPages is the common prefix of the URLs in the list.
 const apiPages = "https://learn.microsoft.com/graph/api/"
 
-// Caveats returns notes for readers of the list. Each is one sentence.
+// Caveats returns notes for readers of the list. Each note is one sentence.
 func Caveats() []string {
 	return []string{
 		"Microsoft Graph reaches mailboxes in Exchange Online only: a mailbox on premises must be moved there first.",

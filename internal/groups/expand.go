@@ -48,8 +48,9 @@ type Members struct {
 
 // Expand returns the members of groups. It sends one request at a time. If one
 // group fails, Expand fails, because an allow-list without the members of that
-// group would refuse them. A configured group without members is an error too,
-// because Exchange reports an unknown group as a group without members.
+// group would refuse these members. A configured group without members is an
+// error too, because Exchange reports an unknown group as a group without
+// members.
 func (e *Expander) Expand(ctx context.Context, groups []string) (Members, error) {
 	x := expansion{expander: e, ctx: ctx, seen: map[string]bool{}, mailboxes: map[string]bool{}}
 	for _, group := range groups {

@@ -23,8 +23,8 @@ import (
 	"hmaproxy/internal/upstream"
 )
 
-// Limits of outgoing connections, each with its reason. The limits of DNS and TCP
-// are in package dialer.
+// Limits of outgoing connections. The limits of DNS and TCP are in package
+// dialer.
 const (
 	tlsTimeout      = 9 * time.Second  // limit for the corporate proxy and the TLS handshake together
 	idleTimeout     = 55 * time.Second // below the idle timeouts of IIS (2 min) and common load balancers (60 s)
@@ -94,7 +94,7 @@ func (c *Clients) Control() *http.Client {
 }
 
 // Exchange returns a new transport for EWS requests. It uses the corporate
-// proxy if the configuration has one for Exchange.
+// proxy if the configuration has a proxy for Exchange.
 func (c *Clients) Exchange() (http.RoundTripper, error) {
 	ews := c.config.EWS
 	address := cmp.Or(string(c.config.Connect), net.JoinHostPort(ews.Hostname(), cmp.Or(ews.Port(), "443")))
@@ -183,7 +183,7 @@ func (c *Clients) CloseIdleConnections() {
 	}
 }
 
-// remember adds a transport to those that CloseIdleConnections closes.
+// remember adds a transport to the list that CloseIdleConnections closes.
 func (c *Clients) remember(t idleCloser) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
