@@ -11,12 +11,8 @@ import (
 // function neither waits nor removes bytes from the buffer, and must not be
 // called concurrently. Probe returns nil if c has no file descriptor.
 func Probe(c net.Conn) func() State {
-	s, ok := c.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := s.SyscallConn()
-	if err != nil {
+	raw := rawConn(c)
+	if raw == nil {
 		return nil
 	}
 	var n int
@@ -41,16 +37,25 @@ func Probe(c net.Conn) func() State {
 // HasData reports whether c's receive buffer contains data. Unlike the function
 // that Probe returns, it may be called while another goroutine reads.
 func HasData(c net.Conn) bool {
-	s, ok := c.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := s.SyscallConn()
-	if err != nil {
+	raw := rawConn(c)
+	if raw == nil {
 		return false
 	}
 	var n int
 	var peekErr error
-	err = raw.Control(func(fd uintptr) { n, peekErr = peek(fd) })
+	err := raw.Control(func(fd uintptr) { n, peekErr = peek(fd) })
 	return err == nil && peekErr == nil && n > 0
+}
+
+// rawConn returns access to c's file descriptor, or nil if c has none.
+func rawConn(c net.Conn) syscall.RawConn {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"net"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,15 +46,11 @@ func setUserTimeout(c net.Conn, d time.Duration) {
 
 // control calls f with c's file descriptor, and reports whether that succeeded.
 func control(c net.Conn, f func(fd int) error) bool {
-	s, ok := c.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := s.SyscallConn()
-	if err != nil {
+	raw := rawConn(c)
+	if raw == nil {
 		return false
 	}
 	var callErr error
-	err = raw.Control(func(fd uintptr) { callErr = f(int(fd)) })
+	err := raw.Control(func(fd uintptr) { callErr = f(int(fd)) })
 	return err == nil && callErr == nil
 }
