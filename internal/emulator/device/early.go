@@ -127,26 +127,19 @@ func onLength(n int64, act func(net.Conn) bool) func(net.Conn, http.Handler) {
 
 func before(concerns func(*http.Request) bool, act func(net.Conn) bool) func(net.Conn, http.Handler) {
 	return func(conn net.Conn, exchange http.Handler) {
-		in := bufio.NewReader(conn)
-		for {
-			r, err := http.ReadRequest(in)
-			if err != nil {
-				return
-			}
-			expecting := strings.EqualFold(r.Header.Get("Expect"), "100-continue")
+		forEachRequest(conn, func(_ *bufio.Reader, r *http.Request) bool {
+			ok := true
 			switch {
 			case concerns(r):
-				if !act(conn) {
-					return
-				}
-			case expecting:
-				if !write(conn, "HTTP/1.1 100 Continue\r\n\r\n") {
-					return
-				}
+				ok = act(conn)
+			case expectsContinue(r):
+				ok = write(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 			}
-			if !relay(conn, r, exchange) {
-				return
-			}
-		}
+			return ok && relay(conn, r, exchange)
+		})
 	}
+}
+
+func expectsContinue(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Expect"), "100-continue")
 }

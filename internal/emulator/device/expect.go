@@ -16,59 +16,46 @@ func refuseExpectation(status string) func(net.Conn, http.Handler) {
 	page := "<html><head><title>" + status + "</title></head></html>"
 	text := "HTTP/1.1 " + status + "\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(page)) + "\r\n\r\n" + page
 	return func(conn net.Conn, exchange http.Handler) {
-		in := bufio.NewReader(conn)
-		for {
-			r, err := http.ReadRequest(in)
-			if err != nil {
-				return
-			}
+		forEachRequest(conn, func(_ *bufio.Reader, r *http.Request) bool {
 			if r.Header.Get("Expect") == "" {
-				if !relay(conn, r, exchange) {
-					return
-				}
-				continue
+				return relay(conn, r, exchange)
 			}
-			if !write(conn, text) {
-				return
-			}
-		}
+			return write(conn, text)
+		})
 	}
 }
 
 // takeBodyForRequest ignores Expect and does not read the body of a request
 // that has the header. It then reads the body as if it were the next request.
 func takeBodyForRequest(conn net.Conn, exchange http.Handler) {
-	in := bufio.NewReader(conn)
-	for {
-		r, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
+	forEachRequest(conn, func(in *bufio.Reader, r *http.Request) bool {
 		if r.Header.Get("Expect") == "" {
-			if !relay(conn, r, exchange) {
-				return
-			}
-			continue
+			return relay(conn, r, exchange)
 		}
 		if _, err := in.Peek(1); err != nil {
-			return
+			return false
 		}
 		_, _ = io.WriteString(conn, "HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-		return
-	}
+		return false
+	})
 }
 
 // swallowExpectation ignores Expect, sends no 100 Continue, and waits for the
 // body.
 func swallowExpectation(conn net.Conn, exchange http.Handler) {
+	forEachRequest(conn, func(_ *bufio.Reader, r *http.Request) bool {
+		r.Header.Del("Expect")
+		return relay(conn, r, exchange)
+	})
+}
+
+// forEachRequest reads the heads of requests from conn and calls serve for each,
+// until serve returns false or no further request can be read.
+func forEachRequest(conn net.Conn, serve func(in *bufio.Reader, r *http.Request) bool) {
 	in := bufio.NewReader(conn)
 	for {
 		r, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
-		r.Header.Del("Expect")
-		if !relay(conn, r, exchange) {
+		if err != nil || !serve(in, r) {
 			return
 		}
 	}

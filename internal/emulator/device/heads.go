@@ -111,26 +111,17 @@ func writeHead(format func(response) string) func(net.Conn, http.Handler) {
 // writeHeadWith is writeHead with a function that writes to the connection.
 func writeHeadWith(format func(response) string, send func(net.Conn, string) error) func(net.Conn, http.Handler) {
 	return func(conn net.Conn, exchange http.Handler) {
-		in := bufio.NewReader(conn)
-		for {
-			r, err := http.ReadRequest(in)
-			if err != nil {
-				return
-			}
-			if strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
-				if _, err := io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
-					return
-				}
+		forEachRequest(conn, func(_ *bufio.Reader, r *http.Request) bool {
+			if expectsContinue(r) && !write(conn, "HTTP/1.1 100 Continue\r\n\r\n") {
+				return false
 			}
 			w, err := handle(conn, r, exchange)
 			if err != nil {
-				return
+				return false
 			}
 			text := format(w.response())
-			if err := send(conn, text); err != nil || strings.HasPrefix(text, "HTTP/1.0") {
-				return
-			}
-		}
+			return send(conn, text) == nil && !strings.HasPrefix(text, "HTTP/1.0")
+		})
 	}
 }
 
