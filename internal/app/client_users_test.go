@@ -18,16 +18,7 @@ import (
 // status and headers.
 func (s *testProduct) post(mailbox, user, password string) (int, http.Header) {
 	s.t.Helper()
-	body := strings.ReplaceAll(envelopeWith(askFolder), "alice@contoso.com", mailbox)
-	r, err := http.NewRequest(http.MethodPost, "http://"+s.clients+"/EWS/Exchange.asmx", strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "text/xml")
-	if user != "" {
-		r.SetBasicAuth(user, password)
-	}
-	a := s.do(r)
+	a := s.asUser(mailbox, user, password)
 	if a.err != nil {
 		s.t.Fatal(a.err)
 	}
