@@ -22,11 +22,12 @@ type conn struct {
 	mu      sync.Mutex
 	reading bool      // a read waits in the system
 	since   time.Time // time when that read began; zero for a read of one byte
-	watched bool      // the read waits for the client to leave
+	watched bool      // the read only detects that the client disconnects; no part of a request is expected
 	begun   bool      // the client has sent something
 
-	// evicted means that the slot is lost: reads fail with errSlotLost. A read that
-	// waits for the client's first bytes goes on; it fails after these have arrived.
+	// evicted means that the slot is lost: reads fail with errSlotLost. A read
+	// that waits for the client's first bytes continues, and fails when they have
+	// arrived.
 	evicted bool
 }
 
@@ -91,16 +92,19 @@ func (c *conn) waited(now time.Time) time.Duration {
 	return now.Sub(c.since)
 }
 
-// SetWatched says whether reads only wait for the client to leave. Otherwise they
-// wait for a part of a request. The server calls it.
+// SetWatched records whether reads only detect that the client disconnects.
+// Otherwise reads wait for a part of a request. Package httpserver calls
+// SetWatched.
 func (c *conn) SetWatched(watched bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watched = watched
 }
 
-// SetLingering says that the response was sent. What the client still sends is
-// only read so that the client gets the response. The server calls it.
+// SetLingering records that the response was sent. Package httpserver then reads
+// and discards further bytes of the client, because the system would reset a
+// connection with unread bytes, and the client could lose the response. Package
+// httpserver calls SetLingering.
 func (c *conn) SetLingering() {
 	if c.slots != nil {
 		c.slots.linger(c)
@@ -130,9 +134,9 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // beginRead records that a read begins. It returns false if the read must fail,
-// because the slot is lost. A read of a single byte does not wait for a request:
-// net/http, which serves the admin listener, notices by it that the client has
-// left.
+// because the slot is lost. A read of a single byte does not count as a wait for
+// a request: net/http, which serves the admin listener, uses such reads to detect
+// that the client has disconnected.
 func (c *conn) beginRead(size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,8 +147,8 @@ func (c *conn) beginRead(size int) bool {
 	return !c.evicted || !c.begun
 }
 
-// endRead reports whether the slot is lost, and whether no byte had been read
-// before.
+// endRead records that a read of n bytes has ended. lost reports whether the
+// connection has lost its slot, first whether no earlier read returned a byte.
 func (c *conn) endRead(n int) (lost, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +188,7 @@ func (c *conn) RemoteAddr() net.Addr {
 }
 
 // SetLinger is like the method of *net.TCPConn: it sets how Close treats unsent
-// data. Other connections do not support it.
+// data. It returns errors.ErrUnsupported if Conn has no such method.
 func (c *conn) SetLinger(sec int) error {
 	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
 		return l.SetLinger(sec)

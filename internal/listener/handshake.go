@@ -53,8 +53,10 @@ func (h *handshakeLog) of(peer net.Addr) *logging.Thinning {
 	return t
 }
 
-// logHandshake logs the error of a connection that is closed although its
-// handshake has failed. It must be called after the handshake has ended.
+// logHandshake logs why the TLS handshake of a closed connection failed. It logs
+// nothing if the handshake succeeded, if hmaproxy closed the connection, or if
+// the connection was only a probe of the port. It must be called after the
+// handshake has ended.
 func (l *limited) logHandshake(c *tls.Conn) {
 	state := c.ConnectionState()
 	if state.HandshakeComplete {

@@ -14,14 +14,14 @@ import (
 
 // Inherited returns a Listen that uses the sockets that systemd has opened and
 // passed to this process (LISTEN_FDS, systemd.socket(5)). The Listen opens all
-// other addresses itself. Inherited returns nil if there are no such sockets.
-// Such sockets stay open while the process restarts, so that no client is
+// other addresses itself. Inherited returns nil if there are no such sockets. The
+// sockets of systemd stay open while the process restarts, so no client is
 // refused.
 //
-// Each socket must have one of addresses, which are those of HMA_LISTEN and
-// HMA_ADMIN_LISTEN, because the rules about who may connect apply to these
-// addresses. Inherited removes the sockets from the environment. It must be
-// called only once.
+// The address of each socket must be in addresses, the values of HMA_LISTEN and
+// HMA_ADMIN_LISTEN, because the checks of the configuration apply to these
+// values. Inherited removes LISTEN_FDS and its companions from the environment,
+// so it must be called only once.
 func Inherited(addresses []string) (Listen, error) {
 	sockets, err := activation.Listeners()
 	if err != nil || len(sockets) == 0 {
@@ -73,8 +73,8 @@ func (i *inherited) add(socket net.Listener, addresses []string) error {
 	return nil
 }
 
-// listen returns the inherited socket of an address at the first call, if there
-// is one. Otherwise it opens a socket.
+// The first call of listen for an address returns the inherited socket, if there
+// is one. Otherwise listen opens a socket.
 func (i *inherited) listen(ctx context.Context, network, address string) (net.Listener, error) {
 	i.mu.Lock()
 	socket := i.sockets[address]

@@ -17,8 +17,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// A Listen opens a listener, like net.ListenConfig.Listen. Tests use the method
-// of a memnet.Network.
+// A Listen opens a listener, like net.ListenConfig.Listen. Tests use
+// memnet.Network.Listen.
 type Listen func(ctx context.Context, network, address string) (net.Listener, error)
 
 // Config says how to open listeners.
@@ -30,9 +30,9 @@ type Config struct {
 	Failed func()       // called for each connection that cannot be accepted; nil: no call
 }
 
-// OpenAll opens all listeners for clients, or none. An optional address that
-// the machine does not have, such as IPv6 loopback, is left out. The server
-// must use the hook ConnState.
+// OpenAll opens all listeners for clients, or none. An optional address that the
+// machine does not have, such as IPv6 loopback, is left out. The server must call
+// ConnState when the state of a connection changes.
 func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.Listener, error) {
 	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64)))
 	slots.minIdle = minIdle
@@ -55,7 +55,8 @@ func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.L
 	return open, nil
 }
 
-// OpenAdmin opens the admin listener. The server must use the hook ConnState.
+// OpenAdmin opens the admin listener. The server must call ConnState when the
+// state of a connection changes.
 func OpenAdmin(ctx context.Context, c Config, address string) (net.Listener, error) {
 	l, err := c.listen()(ctx, "tcp", address)
 	if err != nil {

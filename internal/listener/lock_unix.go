@@ -13,8 +13,8 @@ import (
 )
 
 // Limits for the wait while another process opens a socket in the same directory.
-// Opening takes milliseconds. It takes longer if a stale-looking socket belongs
-// to a process that does not accept the connection by which it is tested.
+// Opening takes milliseconds. It takes longer if the existing socket belongs to a
+// process that does not accept the test connection of removeStale.
 const (
 	lockWait  = 5 * time.Second
 	lockPause = 10 * time.Millisecond

@@ -12,10 +12,10 @@ import (
 )
 
 // slots limits the connections of several listeners together. When all slots are
-// taken, a new connection takes the slot of another connection: of the one that
-// has been without a request for the longest time. If every connection has a
-// request, it is the connection whose request has waited longest for its client.
-// A connection that loses its slot before it is served gets ErrorServerBusy, and
+// taken, a new connection takes the slot of the connection that has been without
+// a request for the longest time. If every connection has a request, it takes the
+// slot of the connection whose request has waited longest for its client. A
+// connection that loses its slot before it is served gets ErrorServerBusy, and
 // stays open briefly for that response.
 type slots struct {
 	limit   int
@@ -28,10 +28,10 @@ type slots struct {
 	fullSince time.Time          // time when a new connection first found no slot; zero: the latest one got a slot
 	conns     map[*conn]struct{} // all connections
 	idle      list.List          // list of *conn with a slot and without a request, the longest idle first
-	lingering list.List          // list of *conn that wait for the client to read its response, the first one first
+	lingering list.List          // list of *conn that wait for the client to read its response, the longest waiting first
 }
 
-// A slot is a connection's entry in slots, whose lock guards it.
+// A slot is the state of a connection in slots. slots.mu guards it.
 type slot struct {
 	raw   net.Conn      // the connection as it was accepted
 	idle  *list.Element // entry in slots.idle; nil: the connection has a request
@@ -102,11 +102,11 @@ func (s *slots) acquire(closed <-chan struct{}) decision {
 	}
 }
 
-// try takes a free slot. If no slot is free, it returns a connection on which the
-// caller must act before it calls try again: the caller closes idle, or evicts
-// waiting, whose slot try has taken away. If no connection can be closed or
-// evicted, try returns undecided. After maxSlotWait it returns refused, unless
-// extra has reached limit.
+// try takes a free slot. If no slot is free, it returns a connection in idle or
+// waiting. The caller must close idle, or evict waiting, whose slot try has taken
+// away, and then call try again. If no connection can be closed or evicted, try
+// returns undecided. After maxSlotWait it returns refused, unless extra has
+// reached limit.
 func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,8 +142,7 @@ func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 
 // longestIdle removes a connection from s.idle and returns it. The caller closes
 // it if it has had a request or if toClose is true. Otherwise the connection only
-// loses its slot, so it need not have been idle for all of minIdle. The caller
-// holds s.mu.
+// loses its slot, so being idle for minWait is enough. The caller holds s.mu.
 func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)

@@ -152,7 +152,8 @@ func removeStale(ctx context.Context, path string) error {
 }
 
 // restrict sets the mode of a new socket, for systems where ListenNetwork does
-// not set it. It returns the identity of the file.
+// not set it. It returns the file's FileInfo, with which Close recognises the
+// file.
 func restrict(path string) (fs.FileInfo, error) {
 	if err := os.Chmod(path, socketMode); err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
