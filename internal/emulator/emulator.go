@@ -24,18 +24,18 @@ import (
 // A Config describes the emulated organisation. The zero value describes
 // contoso.com with the mailboxes alice, bob and ceo.
 type Config struct {
-	TenantID    string // "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47"
+	TenantID    string // default: "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47"
 	HMAAppID    string // the application that may open mailboxes
 	VaultAppID  string // the application that may read the vault
-	VaultSecret string // its client secret
-	CertName    string // "HMA-Cert", the certificate's name in the vault
+	VaultSecret string // client secret of VaultAppID
+	CertName    string // name of the certificate in the vault; default: "HMA-Cert"
 
 	// Mailboxes are primary SMTP addresses, which are also the user principal
 	// names. Use Exchange.AddMailbox for mailboxes with aliases.
 	Mailboxes []string
 
-	TokenLifetime time.Duration // one hour
-	RefreshIn     bool          // tokens come with refresh_in, half their lifetime
+	TokenLifetime time.Duration // default: one hour
+	RefreshIn     bool          // token responses contain refresh_in, half the token's lifetime
 
 	// EntraURL, VaultURL and ExchangeURL are scheme and host as clients use
 	// them. Empty means the URL of the service's own listener, or before Start a
@@ -44,8 +44,8 @@ type Config struct {
 	// Emulator.Client does.
 	EntraURL, VaultURL, ExchangeURL string
 
-	// Resource is the service principal name under which Exchange is
-	// registered in Entra: its URL by default.
+	// Resource is the service principal name under which Exchange is registered
+	// in Entra. The default is the URL of Exchange.
 	Resource string
 
 	// Cert is the first certificate in the vault. New uploads it to the vault
@@ -102,7 +102,7 @@ func New(config Config) (*Emulator, error) {
 	return e, nil
 }
 
-// service returns the configuration that the services share.
+// service returns a configuration with the values that all services share.
 func (e *Emulator) service(url string) service.Config {
 	return service.Config{URL: url, Lifetime: e.life, TLS: e.TLSConfig, Observe: e.config.Observe}
 }
@@ -267,7 +267,8 @@ func (e *Emulator) Env() map[string]string {
 	return env
 }
 
-// Resource returns the name under which Exchange is registered in Entra.
+// Resource returns the service principal name under which Exchange is registered
+// in Entra.
 func (e *Emulator) Resource() string {
 	if e.config.Resource != "" {
 		return e.config.Resource

@@ -8,7 +8,8 @@ import (
 	"hmaproxy/internal/emulator/service"
 )
 
-// The names under which programs use the packages below this one.
+// Names for the types of the sub-packages, so that programs import only this
+// package.
 type (
 	Service = service.Service
 	Fault   = service.Fault
@@ -29,8 +30,8 @@ type (
 	Format      = pki.Format
 )
 
-// The permissions in the vault, the formats of its secrets, and the audience of
-// federated tokens.
+// Names for the constants of the sub-packages: the permissions in the vault, the
+// formats of its secrets, and the audience of federated tokens.
 const (
 	GetSecrets      = keyvault.GetSecrets
 	ListSecrets     = keyvault.ListSecrets
@@ -52,6 +53,6 @@ func NewCertificate(o CertOptions) (*Certificate, error) { return pki.New(o) }
 func NewFederatedIssuer(url string) (*FederatedIssuer, error) { return entra.NewFederatedIssuer(url) }
 
 // BodySHA256 returns the SHA-256, in hexadecimal, of the part of an envelope from
-// "<Body" to the end of "</Body>", for comparison with Hop.BodySHA256. The prefix
-// is that of the Body's name, "" for none.
+// "<Body" to the end of "</Body>", for comparison with Hop.BodySHA256. prefix is
+// the namespace prefix of Body; "" if Body has none.
 func BodySHA256(envelope []byte, prefix string) string { return exchange.BodySHA256(envelope, prefix) }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// certificates are servers with certificates that some clients refuse.
+// certificates returns the devices with certificates that some clients refuse.
 func certificates() []Device {
 	return []Device{
 		{
@@ -135,7 +135,8 @@ func changed(change func(*x509.Certificate)) func(Identity) (tls.Certificate, er
 	return func(id Identity) (tls.Certificate, error) { return id.leaf(change) }
 }
 
-// leaf makes the certificate. change alters its template; nil does not.
+// leaf makes a device's certificate. change alters the template of the
+// certificate; nil alters nothing.
 func (id Identity) leaf(change func(*x509.Certificate)) (tls.Certificate, error) {
 	key := id.LeafKey
 	if key == nil {
@@ -173,8 +174,8 @@ func (id Identity) sign(key crypto.Signer, change func(*x509.Certificate)) (tls.
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-// chained makes a certificate of an intermediate authority. The second
-// certificate of the chain is the intermediate's.
+// chained makes a certificate that an intermediate authority has signed. The
+// chain contains both certificates.
 func (id Identity) chained() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -210,7 +211,7 @@ func negativeSerial(id Identity) (tls.Certificate, error) {
 }
 
 // withSerial makes a certificate with a serial number that crypto/x509 does not
-// write. The bytes are those of its DER encoding.
+// write. serial is the content of the number's DER encoding.
 func (id Identity) withSerial(serial ...byte) (tls.Certificate, error) {
 	c, err := id.leaf(nil)
 	if err != nil {

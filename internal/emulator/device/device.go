@@ -49,8 +49,8 @@ func Named(name string) (Device, error) {
 	return Device{}, fmt.Errorf("device: there is none called %q", name)
 }
 
-// Serve serves connections of l as the device does, with exchange behind it. It
-// returns when l is closed.
+// Serve serves connections of l as the device does. The handler exchange is
+// Exchange behind the device. Serve returns when l is closed.
 func (d Device) Serve(l net.Listener, id Identity, exchange http.Handler) error {
 	leaf := d.leaf
 	if leaf == nil {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// early are devices that respond, or end the connection, before they have read
-// the body of a request.
+// early returns the devices that respond, or end the connection, before they have
+// read the body of a request.
 func early() []Device {
 	const tooLarge = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/html\r\nContent-Length: 26\r\nConnection: close\r\n\r\n<title>Too Large!!</title>"
 	return []Device{
@@ -111,14 +111,15 @@ func resetUnder(conn net.Conn) {
 	reset(conn)
 }
 
-// onExpectation returns a session that calls act for requests with Expect,
-// before it reads their body. act reports whether the connection stays open.
+// onExpectation returns a session that calls act for requests with the header
+// Expect, before it reads the body. act reports whether the connection stays
+// open.
 func onExpectation(act func(net.Conn) bool) func(net.Conn, http.Handler) {
 	return before(func(r *http.Request) bool { return r.Header.Get("Expect") != "" }, act)
 }
 
-// onLength is onExpectation for POST requests whose body is longer than n bytes or
-// of unknown length.
+// onLength is like onExpectation, but for POST requests whose body is longer than
+// n bytes or of unknown length.
 func onLength(n int64, act func(net.Conn) bool) func(net.Conn, http.Handler) {
 	return before(func(r *http.Request) bool {
 		return r.Method == http.MethodPost && (r.ContentLength > n || r.ContentLength < 0)

@@ -11,7 +11,8 @@ import (
 )
 
 // refuseExpectation returns a session that responds with the status to requests
-// with Expect and leaves their body unread. Other requests go to Exchange.
+// with the header Expect and leaves their body unread. Other requests go to
+// Exchange.
 func refuseExpectation(status string) func(net.Conn, http.Handler) {
 	page := "<html><head><title>" + status + "</title></head></html>"
 	text := "HTTP/1.1 " + status + "\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(page)) + "\r\n\r\n" + page

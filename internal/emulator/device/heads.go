@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// heads are devices whose responses do not conform to RFC 9112 in framing or
-// spelling, and which clients nevertheless read.
+// heads returns the devices whose responses violate RFC 9112 in framing or
+// spelling. Clients read these responses nevertheless.
 func heads() []Device {
 	const source = "github.com/golang/go/issues/21290, 63168"
 	var all []Device
@@ -84,7 +84,7 @@ func heads() []Device {
 	return all
 }
 
-// A response is a response of Exchange in parts.
+// A response holds the parts of a response of Exchange.
 type response struct {
 	status  string // "200 OK"
 	headers string // header lines, except those about the length
@@ -100,7 +100,8 @@ func (r response) chunked() string {
 	return strconv.FormatInt(int64(len(r.body)), 16) + "\r\n" + r.body + "\r\n0\r\n\r\n"
 }
 
-// writeHead returns a session that writes Exchange's responses in a format.
+// writeHead returns a session that writes each response of Exchange as the text
+// that format returns.
 func writeHead(format func(response) string) func(net.Conn, http.Handler) {
 	return writeHeadWith(format, func(conn net.Conn, text string) error {
 		_, err := io.WriteString(conn, text)
@@ -108,7 +109,7 @@ func writeHead(format func(response) string) func(net.Conn, http.Handler) {
 	})
 }
 
-// writeHeadWith is writeHead with a function that writes to the connection.
+// writeHeadWith is like writeHead, but send writes the text to the connection.
 func writeHeadWith(format func(response) string, send func(net.Conn, string) error) func(net.Conn, http.Handler) {
 	return func(conn net.Conn, exchange http.Handler) {
 		forEachRequest(conn, func(_ *bufio.Reader, r *http.Request) bool {

@@ -56,7 +56,8 @@ func wait(c net.Conn) {
 	}
 }
 
-// A helloConn writes reply in place of the TLS handshake and closes.
+// A helloConn writes reply in place of the TLS handshake and closes the
+// connection.
 type helloConn struct {
 	net.Conn
 	reply string

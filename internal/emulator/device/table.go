@@ -15,7 +15,7 @@ func Table() []Device {
 	return all
 }
 
-// expectations are devices that mishandle "Expect: 100-continue".
+// expectations returns the devices that mishandle "Expect: 100-continue".
 func expectations() []Device {
 	return []Device{
 		{
@@ -36,7 +36,7 @@ func expectations() []Device {
 	}
 }
 
-// pages are devices that respond in place of Exchange.
+// pages returns the devices that respond in place of Exchange.
 func pages() []Device {
 	return []Device{
 		{
@@ -79,8 +79,9 @@ func pages() []Device {
 
 const signInForm = `<html><head><title>Sign in</title></head><body><form action="/my.policy" method="post"><input name="username"><input name="password" type="password"></form></body></html>`
 
-// respond returns a handler that sends this response and forwards nothing to
-// Exchange. headers are alternating names and values.
+// respond returns a handler that sends a response with the given status, headers
+// and body, and forwards nothing to Exchange. headers are alternating names and
+// values.
 func respond(status int, body string, headers ...string) func(http.Handler) http.Handler {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -96,7 +97,7 @@ func respond(status int, body string, headers ...string) func(http.Handler) http
 	}
 }
 
-// handshakes are devices with TLS stacks that differ from current ones.
+// handshakes returns the devices with TLS stacks that differ from current ones.
 func handshakes() []Device {
 	return []Device{
 		{

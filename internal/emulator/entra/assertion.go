@@ -18,10 +18,11 @@ import (
 // Assertions should be valid for five to ten minutes.
 const maxAssertionLifetime = 24 * time.Hour
 
-// checkAssertion verifies a client assertion as RFC 7523 and Entra's documentation
-// require: signed with a registered certificate, issued for this endpoint, with the
-// client as issuer and subject, and within its lifetime. It also refuses a jti that
-// it has seen. RFC 7523 allows that; Entra does not document it.
+// checkAssertion verifies a client assertion as RFC 7523 and Entra's
+// documentation require: signed with a registered certificate, issued for this
+// endpoint, with the client as issuer and subject, and within its lifetime. It
+// also refuses a jti that was used before. RFC 7523 allows this refusal; Entra
+// does not document it.
 func (q *tokenRequest) checkAssertion(assertion string) *refusal {
 	j, err := jwt.Parse(assertion)
 	if err != nil {
@@ -62,7 +63,9 @@ func (q *tokenRequest) assertionCert(j *jwt.Token) (*pki.Certificate, *refusal) 
 	return nil, refusalOf(700027, fmt.Sprintf("The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found., Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]", shown, q.app.id))
 }
 
-// thumbprintMatcher reads "x5t#S256", or "x5t" without it.
+// thumbprintMatcher reads the certificate's thumbprint from the header x5t#S256,
+// or from x5t if x5t#S256 is missing. match reports whether a certificate in DER
+// has this thumbprint. shown is the thumbprint in hexadecimal.
 func thumbprintMatcher(header map[string]any) (match func(der []byte) bool, shown string, ok bool) {
 	for _, name := range []string{"x5t#S256", "x5t"} {
 		text, _ := header[name].(string)

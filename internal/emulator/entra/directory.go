@@ -19,12 +19,12 @@ type Directory struct {
 	resources map[string]*resource    // by service principal name
 }
 
-// An application is a registration with its enterprise application.
+// An application is an app registration together with its enterprise application.
 type application struct {
 	id       string
 	certs    map[string]*registration // by upper-case SHA-1 thumbprint
-	secrets  map[string]time.Time     // value to expiry
-	roles    map[string][]string      // the consented roles, by resource
+	secrets  map[string]time.Time     // expiry of each secret, by value
+	roles    map[string][]string      // consented roles, by resource
 	disabled bool
 	blocked  bool // conditional access refuses the application
 
@@ -66,10 +66,10 @@ func (d *Directory) Register(c *pki.Certificate) {
 	d.RegisterWhile(c, func() bool { return true })
 }
 
-// RegisterWhile registers a certificate that Entra accepts only while the function
-// returns true. It imitates a registration that has not reached every replica. The
-// function is called once per assertion that names the certificate, by the
-// goroutine that serves it.
+// RegisterWhile registers a certificate that Entra accepts only while the
+// function returns true. It imitates a registration that has not reached every
+// replica. The function is called once for each assertion that names the
+// certificate, by the goroutine that serves the token request.
 func (d *Directory) RegisterWhile(c *pki.Certificate, visible func() bool) {
 	d.app(d.hmaAppID, func(a *application) {
 		a.certs[c.Thumbprint()] = &registration{c, visible}
@@ -93,9 +93,10 @@ func (d *Directory) RemoveSecret(appID, secret string) {
 }
 
 // Consent sets the roles that an administrator granted an application at a
-// resource. By default the HMA application has full_access_as_app at every resource
-// but the vault. Without roles, Entra still issues tokens, without the claim,
-// unless the resource requires an assignment.
+// resource. By default the HMA application has full_access_as_app at every
+// resource but the vault. For an application without roles, Entra issues tokens
+// without the claim roles. If the resource requires an assignment, Entra issues
+// none.
 func (d *Directory) Consent(appID, resource string, roles ...string) {
 	d.app(appID, func(a *application) { a.roles[trimSlash(resource)] = roles })
 }
@@ -135,8 +136,8 @@ func (d *Directory) AddResource(uri string, assignmentRequired bool) {
 	d.resources[uri] = &resource{assignmentRequired}
 }
 
-// RemoveResource removes a service principal name. Emulator.Resource returns that
-// of Exchange.
+// RemoveResource removes a service principal name. Emulator.Resource returns the
+// name of Exchange.
 func (d *Directory) RemoveResource(uri string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -31,17 +31,17 @@ const (
 // A Config describes the tenant. No field has a default.
 type Config struct {
 	TenantID    string
-	Domain      string // the tenant's other name
+	Domain      string // domain of the tenant, which clients may use in place of TenantID
 	HMAAppID    string // the application that may open mailboxes
 	VaultAppID  string // the application that may read the vault
-	VaultSecret string // its client secret
+	VaultSecret string // client secret of VaultAppID
 
 	// Resource returns the service principal name under which Exchange is
 	// registered. It may be called concurrently.
 	Resource func() string
 
 	TokenLifetime time.Duration
-	RefreshIn     bool            // tokens come with refresh_in
+	RefreshIn     bool            // token responses contain refresh_in
 	SigningKey    *rsa.PrivateKey // the first key; nil means a new one
 }
 
@@ -55,7 +55,7 @@ type Entra struct {
 	seen   usedAssertions
 }
 
-// New returns the identity provider, which does not listen yet.
+// New returns the identity provider. It opens no listener.
 func New(c Config, s service.Config) *Entra {
 	n := &Entra{config: c, Directory: newDirectory(c)}
 	s.Name, s.DefaultURL, s.Respond = "entra", "https://login.microsoftonline.com", n.serve
@@ -111,7 +111,7 @@ func (n *Entra) discovery(w http.ResponseWriter, r *http.Request, tenant string,
 	})
 }
 
-// knowsTenant accepts the tenant's identifier and its domain.
+// knowsTenant reports whether tenant is the tenant's identifier or its domain.
 func (n *Entra) knowsTenant(tenant string) bool {
 	return strings.EqualFold(tenant, n.config.TenantID) || strings.EqualFold(tenant, n.config.Domain)
 }
@@ -168,7 +168,7 @@ type usedAssertions struct {
 	ids map[string]bool
 }
 
-// add reports whether the identifier is new.
+// add records an identifier and reports whether it was new.
 func (u *usedAssertions) add(jti string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

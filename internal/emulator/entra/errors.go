@@ -11,7 +11,7 @@ import (
 type refusal struct {
 	code   int
 	status int
-	name   string // OAuth's "error"
+	name   string // OAuth error code, such as "invalid_client"
 	text   string
 }
 

@@ -46,8 +46,8 @@ func (i *FederatedIssuer) Token(subject, audience string, now time.Time) (string
 	})
 }
 
-// isFederated reports whether the issuer of an assertion is not the client
-// itself.
+// isFederated reports whether an assertion is a token of another issuer. The
+// header of such a token names no certificate, and its issuer is not the client.
 func isFederated(j *jwt.Token, clientID string) bool {
 	_, _, named := thumbprintMatcher(j.Header)
 	return !named && j.Text("iss") != clientID

@@ -89,7 +89,8 @@ func wellFormed(form url.Values) *refusal {
 	return nil
 }
 
-// authenticate checks the secret or the assertion and returns appidacr.
+// authenticate checks the secret or the assertion. It returns the value of the
+// token's claim appidacr.
 func (q *tokenRequest) authenticate() (string, *refusal) {
 	if assertion := q.form.Get("client_assertion"); assertion != "" {
 		if q.form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
@@ -136,8 +137,8 @@ func (q *tokenRequest) authorise(strength string) (*grant, *refusal) {
 }
 
 // resourceOf returns the part of the scope before the last "/.default", ignoring
-// OpenID scopes. The scope of a resource that ends in a slash has two slashes
-// there.
+// OpenID scopes. For a resource that ends in a slash, the scope has two slashes
+// before ".default".
 func resourceOf(scope string) (string, *refusal) {
 	scopes := slices.DeleteFunc(strings.Fields(scope), func(s string) bool {
 		return s == "openid" || s == "offline_access" || s == "profile" || s == "email"

@@ -20,7 +20,7 @@ type Tokens struct {
 
 	mu        sync.Mutex
 	keys      []*signingKey  // oldest first; the first key is made when it is needed
-	issued    map[string]int // uti of each token, numbered from 1
+	issued    map[string]int // number of each token in the order of issue, from 1, by uti
 	lifetime  time.Duration
 	refreshIn bool
 	edit      func(claims map[string]any)
@@ -82,8 +82,8 @@ func (t *Tokens) SigningKeys() []jwt.Key {
 	return keys
 }
 
-// RollSigningKey makes Entra sign with a new key from now on. Exchange does
-// not know it until Exchange.RefreshAuthMetadata.
+// RollSigningKey makes Entra sign with a new key from now on. Exchange does not
+// know the key until Exchange.RefreshAuthMetadata is called.
 func (t *Tokens) RollSigningKey() {
 	t.signers()
 	key := newSigningKey(nil)
@@ -92,7 +92,7 @@ func (t *Tokens) RollSigningKey() {
 	t.keys = append(t.keys, key)
 }
 
-// Sign signs claims with the current key, as a token is signed.
+// Sign returns a token with any claims, signed with the current key.
 func (t *Tokens) Sign(claims map[string]any) (string, error) {
 	keys := t.signers()
 	k := keys[len(keys)-1]

@@ -20,7 +20,7 @@ type attachment struct {
 	size    int64
 }
 
-// attach adds the attachments that an Attachments element lists.
+// attach adds the attachment that n describes to the item i, and returns it.
 func attach(c *call, i *item, n *node) *attachment {
 	a := &attachment{
 		id: mailboxID("A", i.folder.owner.GUID, strconv.Itoa(c.store.nextChange())), element: n.name.Local, size: n.weight(),

@@ -14,7 +14,8 @@ import (
 const localTime = "2006-01-02T15:04:05"
 
 // getUserAvailability returns when the calendars of mailboxes are busy. Any user
-// may ask, because free/busy is open to the whole organisation by default.
+// may call it, because free/busy times are open to the whole organisation by
+// default.
 func getUserAvailability(c *call) response {
 	var b strings.Builder
 	for _, d := range c.op.children("MailboxDataArray") {

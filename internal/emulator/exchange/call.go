@@ -60,8 +60,8 @@ func operations() map[string]func(*call) response {
 	}
 }
 
-// run executes the operation and returns its response. f is the fault of the
-// header, or nil.
+// run executes the operation and returns its response. If f, the fault of the
+// SOAP header, is not nil, run only returns the fault.
 func (c *call) run(f *fault, rec *service.Record) response {
 	operation := operations()[c.op.name.Local]
 	if operation == nil || c.op.name.Space != nsMessages {
@@ -184,7 +184,8 @@ func (c *call) target() (*folder, *result) {
 	return nil, &result{code: "ErrorInvalidRequest", text: "The request is invalid."}
 }
 
-// destination returns the folder of a new item: SavedItemFolderId, or the default.
+// destination returns the folder for a new item: the folder in SavedItemFolderId,
+// or the default folder for the item.
 func (c *call) destination(class string, send bool) (*folder, *result) {
 	if ids := c.op.children("SavedItemFolderId"); len(ids) > 0 {
 		return c.resolve(ids[0])
@@ -211,7 +212,8 @@ func (c *call) shape() shape {
 	}
 }
 
-// withAffinity adds the cookie for this back end, once.
+// withAffinity adds the cookie for this back end to the response, if the client
+// asked for affinity and has no such cookie yet.
 func (c *call) withAffinity(write response) response {
 	if !c.offerAffinity {
 		return write
@@ -223,7 +225,8 @@ func (c *call) withAffinity(write response) response {
 	}
 }
 
-// subscription returns a subscription of the back end that received the request.
+// subscription returns a subscription that exists on the back end which received
+// the request. It returns nil if there is none.
 func (c *call) subscription(id string, streaming bool) *subscription {
 	s := c.store.subscriptions[sameSubscription(id)]
 	if s == nil || s.backEnd != c.backEnd || s.streaming != streaming {

@@ -52,7 +52,8 @@ func create(c *call, n *node, disposition string) result {
 	return result{inner: itemList(i)}
 }
 
-// maySend checks whether the user may send from the address in From.
+// maySend returns an error if the user may not send from the address in From, or
+// nil.
 func maySend(c *call, i *item) *result {
 	from := i.field("From").value("Mailbox", "EmailAddress")
 	if from == "" {

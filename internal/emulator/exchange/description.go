@@ -14,7 +14,7 @@ import (
 var description embed.FS
 
 // A Documents holds the documents of the service description. It is safe for
-// concurrent use. The zero value serves the embedded ones.
+// concurrent use. The zero value serves the embedded documents.
 type Documents struct {
 	mu    sync.Mutex
 	texts map[string]string // texts that replace embedded documents, by name
@@ -31,8 +31,9 @@ func (d *Documents) SetDocument(name, text string) {
 	d.texts[name] = text
 }
 
-// document serves the service description. It is well-formed, covers only what the
-// emulator implements, and is a small part of Exchange's.
+// document serves a document of the service description. The description is
+// well-formed. It covers only what the emulator implements, and so only a part of
+// what Exchange's description covers.
 func (d *Documents) document(w http.ResponseWriter, name string) {
 	d.mu.Lock()
 	text, ok := d.texts[name]

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// convertID returns every identifier unchanged under the requested format, because
-// the emulator's identifiers exist in one format only. The Mailbox in the response
-// is the owner of the identifier, whatever the request says; DavMail reads its
-// user's address from there.
+// convertID returns every identifier unchanged, with the requested format as its
+// Format, because the emulator's identifiers exist in one format only. The
+// Mailbox in the response is the owner of the identifier, even if the request
+// names another mailbox. DavMail reads its user's address from this Mailbox.
 func convertID(c *call) response {
 	format := c.op.attribute("", "DestinationFormat")
 	var results []result

@@ -15,7 +15,7 @@ const (
 	maxHead     = 160 << 10 // Exchange's own limit of the buffered header
 	maxNodes    = 100_000
 	maxDepth    = 200
-	keptText    = 8 << 20 // number of text bytes that are kept of one request; further ones are only counted
+	keptText    = 8 << 20 // number of text bytes of a request that are kept; further text is only counted
 	trimTextRun = 1 << 20 // bytes of one run of text that are kept, unless KeepContent sets a higher limit
 )
 
@@ -151,8 +151,8 @@ func (e *envelope) want(space, local string) (xml.StartElement, error) {
 	return t, err
 }
 
-// readHead reads up to and including the Body's start tag. With an error it returns
-// what it read before it.
+// readHead reads up to and including the Body's start tag. With an error it also
+// returns the part of the head that precedes the error.
 func (e *envelope) readHead() (*head, error) {
 	h := new(head)
 	if _, err := e.want(nsSoap, "Envelope"); err != nil {
@@ -211,8 +211,8 @@ func (e *envelope) finish() string {
 }
 
 // BodySHA256 returns the SHA-256, in hexadecimal, of the part of an envelope from
-// "<Body" to the end of "</Body>", for comparison with Hop.BodySHA256. The prefix
-// is that of the Body's name, "" for none.
+// "<Body" to the end of "</Body>", for comparison with Hop.BodySHA256. prefix is
+// the namespace prefix of Body; "" if Body has none.
 func BodySHA256(envelope []byte, prefix string) string {
 	if prefix != "" {
 		prefix += ":"

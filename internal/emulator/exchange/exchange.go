@@ -35,7 +35,7 @@ type Exchange struct {
 	life   *service.Lifetime // ends streaming responses
 }
 
-// New returns a mail server with empty mailboxes, which does not listen yet.
+// New returns a mail server with empty mailboxes. It opens no listener.
 func New(c Config, s service.Config) *Exchange {
 	x := &Exchange{config: c, life: s.Lifetime, FrontEnd: new(FrontEnd), Documents: new(Documents), Limits: &Limits{attachmentSize: 1 << 10}}
 	s.Name, s.DefaultURL, s.Respond = "exchange", "https://mail.contoso.com", x.serve

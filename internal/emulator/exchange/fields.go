@@ -40,7 +40,7 @@ func (i *item) field(name string) *node {
 	return nil
 }
 
-// text returns the text of a field, set or computed.
+// text returns the text of a field that a client set or that Exchange computes.
 func (i *item) text(name string) string {
 	for _, f := range i.render() {
 		if f.name.Local == name {
@@ -120,7 +120,8 @@ func inUTC(text string) string {
 	return text
 }
 
-// render returns all fields, set and computed, in the schema's order.
+// render returns the fields that clients set and those that Exchange computes, in
+// the schema's order.
 func (i *item) render() []*node {
 	list := slices.Clone(i.fields)
 	for _, c := range i.computed() {
@@ -132,7 +133,7 @@ func (i *item) render() []*node {
 	return list
 }
 
-// computed returns the fields that Exchange fills in.
+// computed returns the fields that Exchange computes.
 func (i *item) computed() []*node {
 	created := i.created.UTC().Format(time.RFC3339)
 	list := []*node{
@@ -174,7 +175,8 @@ func (i *item) itemClass() string {
 	return "IPM.Note"
 }
 
-// extended returns an extended property, set or computed, or nil.
+// extended returns an extended property that a client set or that Exchange
+// computes, or nil.
 func (i *item) extended(uri *node) *node {
 	key := extendedKey(uri)
 	for _, f := range i.fields {
@@ -211,7 +213,8 @@ func (i *item) property(tag string) string {
 	return ""
 }
 
-// valueOf returns the value of the first field reference in a list.
+// valueOf returns the value of the field to which the first field reference in
+// list refers.
 func (i *item) valueOf(list []*node) string {
 	for _, n := range list {
 		switch n.name.Local {

@@ -49,7 +49,8 @@ func (f *folder) parent() *folder {
 	return f.owner.folder("msgfolderroot")
 }
 
-// below returns the children, or all descendants.
+// below returns the folder's children. If deep is true, it returns all
+// descendants.
 func (f *folder) below(deep bool) []*folder {
 	var list []*folder
 	for _, kid := range f.owner.folders {
@@ -76,7 +77,8 @@ func (f *folder) element() string {
 	return "Folder"
 }
 
-// valueOf returns the value of the first field reference in a list.
+// valueOf returns the value of the field to which the first field reference in
+// list refers.
 func (f *folder) valueOf(list []*node) string {
 	for _, n := range list {
 		if n.name.Local != "FieldURI" && n.name.Local != "ExtendedFieldURI" {

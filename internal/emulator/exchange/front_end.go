@@ -13,16 +13,18 @@ type FrontEnd struct {
 	turn           int // index of the back end for the next request, with strict affinity
 }
 
-// SetStrictAffinity routes requests without an X-BackEndOverrideCookie to the back
-// ends in turn, instead of by the anchor mailbox.
+// SetStrictAffinity chooses how requests without an X-BackEndOverrideCookie are
+// routed. If on is true, the back ends take turns. Otherwise the anchor mailbox
+// determines the back end.
 func (f *FrontEnd) SetStrictAffinity(on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.strictAffinity = on
 }
 
-// backEndFor assigns mailboxes to the back ends by their position in the list of
-// mailboxes, and unknown addresses by hash.
+// backEndFor returns the back end for a request without a cookie. A mailbox's
+// position in the list of mailboxes determines its back end. For an unknown
+// address the hash of the address does.
 func (f *FrontEnd) backEndFor(anchor string, mailboxes []Mailbox) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

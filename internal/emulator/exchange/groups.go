@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// expandDL returns the direct members of a group. It does not expand groups
-// among them. As Exchange does, it reports success for a group that does not
+// expandDL returns the direct members of a group. It does not expand members that
+// are groups. As Exchange does, it reports success for a group that does not
 // exist.
 func expandDL(c *call) response {
 	var b strings.Builder

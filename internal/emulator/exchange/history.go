@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// since returns the changes of a history after a point, and the point that it
-// reached. For an object that changed several times it returns one change, at
-// the position of the latest one. It omits objects that were both created and
-// deleted since then.
+// since returns at most limit changes of a history after the number point.
+// reached is the number up to which changes are returned, and last is true if no
+// change is missing. For an object that changed several times since returns one
+// change, at the position of the latest one. It omits objects that were both
+// created and deleted after point.
 func since(log []change, point, limit int) (news []change, reached int, last bool) {
 	born, latest, heavy := map[string]bool{}, map[string]change{}, map[string]bool{}
 	for _, ch := range log {

@@ -16,8 +16,8 @@ import (
 const mailboxItem = 3
 
 // mailboxID returns the id of a folder ("F"), an item ("I") or an attachment
-// ("A") in the mailbox with the GUID. The store id within it, which in Exchange
-// is a MAPI entry id, contains kind and name.
+// ("A") in the mailbox with the GUID. The id contains a store id. In Exchange
+// that is a MAPI entry id; here it contains kind and name.
 func mailboxID(kind, guid, name string) string {
 	entry := append(make([]byte, 4), fromGUID(guid)...) // flags and provider
 	entry = append(append(entry, kind...), name...)
@@ -66,9 +66,10 @@ func fromBase64(s string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "").Replace(s))
 }
 
-// guidOf returns the GUID in a text as lower-case 8-4-4-4-12, or "". Like the
-// constructor of Guid in .NET it accepts digits without dashes, braces or
-// parentheses, and white space around them.
+// guidOf returns the GUID in a text in lower case, in the form 8-4-4-4-12. It
+// returns "" if text is not a GUID. Like the constructor of Guid in .NET it
+// accepts digits without dashes, braces or parentheses, and white space around
+// them.
 func guidOf(text string) string {
 	digits := strings.NewReplacer("-", "", "{", "", "}", "", "(", "", ")", "").Replace(strings.ToLower(strings.TrimSpace(text)))
 	if len(digits) != 32 || strings.Trim(digits, "0123456789abcdef") != "" {
@@ -77,8 +78,8 @@ func guidOf(text string) string {
 	return strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-")
 }
 
-// counted splits b into the part whose length is in the first two bytes, and the
-// rest.
+// counted splits p into value and rest. The first two bytes of p are the length
+// of value.
 func counted(p []byte) (value, rest []byte) {
 	if len(p) < 2 {
 		return nil, nil
@@ -90,8 +91,8 @@ func counted(p []byte) (value, rest []byte) {
 	return p[2 : 2+n], p[2+n:]
 }
 
-// compress encodes runs of equal bytes: two such bytes are followed by the
-// number of further ones.
+// compress encodes runs of equal bytes: two equal bytes are followed by the
+// number of further equal bytes.
 func compress(p []byte) []byte {
 	var out []byte
 	for len(p) > 0 {
@@ -164,7 +165,7 @@ func opaqueID(parts ...string) string {
 	return base64.StdEncoding.EncodeToString([]byte("AAMk" + strings.Join(parts, "|")))
 }
 
-// parseID returns the parts of an id of either kind, or nil.
+// parseID returns the parts of an id that mailboxID or opaqueID made, or nil.
 func parseID(id string) (parts []string) {
 	if parts := parseMailboxID(id); parts != nil {
 		return parts

@@ -2,7 +2,7 @@ package exchange
 
 import "sync"
 
-// Limits are the sizes of the data that Exchange stores and returns. It is safe
+// Limits holds the sizes of the data that Exchange stores and returns. It is safe
 // for concurrent use.
 type Limits struct {
 	mu             sync.Mutex
@@ -19,8 +19,8 @@ func (l *Limits) SetAttachmentSize(n int64) {
 }
 
 // KeepContent makes Exchange store base64 text of up to n bytes, such as
-// attachments. The default is 1 MiB and the maximum 8 MiB. Of longer text it stores
-// only the size.
+// attachments. The default is 1 MiB and the maximum 8 MiB. For longer text
+// Exchange stores only the size.
 func (l *Limits) KeepContent(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 // A Mailbox is a mailbox of Exchange. AddMailbox fills in empty fields.
 type Mailbox struct {
 	Primary string   // primary SMTP address
-	UPN     string   // user principal name: the primary address
+	UPN     string   // user principal name; default: the primary address
 	SID     string   // S-1-5-21-…
-	GUID    string   // its ExchangeGuid
+	GUID    string   // ExchangeGuid of the mailbox
 	Aliases []string // further SMTP addresses
 }
 
@@ -24,12 +24,12 @@ type mailbox struct {
 	log     []change         // history of the folders
 }
 
-// A folder is a distinguished folder, or one that a client made. The name of the
-// latter is a number.
+// A folder is a distinguished folder or a folder that a client created. The name
+// of a created folder is a number.
 type folder struct {
 	id, name, display, class string
 	owner                    *mailbox
-	above                    *folder // nil for a distinguished one
+	above                    *folder // nil for a distinguished folder
 	log                      []change
 }
 
@@ -44,15 +44,17 @@ type item struct {
 	draft       bool
 }
 
-// A change is an entry of a folder's or a hierarchy's history.
+// A change is an entry in the history of a folder's items or of a mailbox's
+// folders.
 type change struct {
 	seq  int
 	kind string // Create, Update, ReadFlagChange, Delete
 	id   string
 }
 
-// has reports whether an SMTP address leads to the mailbox: one of its own
-// addresses, its GUID at any domain, or an encapsulated address.
+// has reports whether an SMTP address belongs to the mailbox. The address may be
+// one of the mailbox's own addresses, also in IMCEA encapsulation, or its GUID at
+// any domain.
 func (m *mailbox) has(address string) bool {
 	const imcea = "IMCEASMTP-"
 	local, _, _ := strings.Cut(address, "@")
@@ -91,7 +93,8 @@ func (m *mailbox) itemsOf(f *folder) []*item {
 	return list
 }
 
-// attachment returns the item and the attachment of an AttachmentId, or nil.
+// attachment returns the attachment of an AttachmentId and its item, or nil and
+// nil.
 func (m *mailbox) attachment(id string) (*item, *attachment) {
 	for _, i := range m.items {
 		for _, a := range i.attachments {

@@ -63,7 +63,7 @@ func mailboxNodes(list []*mail.Address) []*node {
 	return nodes
 }
 
-// mimeOf writes a message that was not created from MIME.
+// mimeOf returns the MIME content of an item that was not created from MIME.
 func mimeOf(i *item) string {
 	var b bytes.Buffer
 	address := func(header string, list []*node) {

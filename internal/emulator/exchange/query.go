@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// search returns the items that FindItem requests, in its order, or an error.
+// search returns the items that FindItem requests, in the requested order, or an
+// error.
 func search(c *call, f *folder) ([]*item, *result) {
 	var list []*item
 	if c.op.attribute("", "Traversal") == "Associated" {

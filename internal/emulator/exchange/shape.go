@@ -18,7 +18,7 @@ func (s shape) wants(name string) bool {
 	case "ItemId":
 		return true
 	case "ExtendedProperty":
-		return false // see extended
+		return false // method extended returns these properties
 	case "Body", "Attachments", "TextBody", "ToRecipients", "CcRecipients", "BccRecipients", "ReplyTo", "MimeContent":
 		if s.find {
 			return false
@@ -34,7 +34,8 @@ func (s shape) lists(name string) bool {
 	return slices.ContainsFunc(s.more, func(n *node) bool { return fieldName(n) == name })
 }
 
-// fieldName returns the element of a FieldURI, or "".
+// fieldName returns the name of the element that contains the field of a FieldURI
+// or IndexedFieldURI. It returns "" for other nodes.
 func fieldName(n *node) string {
 	uri := n.attribute("", "FieldURI")
 	prefix, name, _ := strings.Cut(uri, ":")

@@ -54,8 +54,8 @@ type netEnvelope struct {
 }
 
 // unmarshal is the reader that imitates .NET. It takes the first form that is not
-// empty, in Exchange's order of identity sources instead of the document's. That
-// order is not documented.
+// empty. The order of the forms is the order in which Exchange looks for an
+// identity, not the order in the document. Exchange's order is not documented.
 func (h *head) unmarshal(raw []byte) error {
 	var env netEnvelope
 	err := xml.NewDecoder(bytes.NewReader(raw)).Decode(&env)

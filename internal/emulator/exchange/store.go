@@ -85,7 +85,8 @@ func (s *Store) AddGroup(address string, members ...string) {
 }
 
 // Permit gives the user of one mailbox full access to another, by primary
-// addresses. Without it Exchange denies access to the other mailbox's folders.
+// addresses. Without this access Exchange refuses to open the other mailbox's
+// folders.
 func (s *Store) Permit(user, owner string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,11 +238,11 @@ func (s *Store) nextChange() int {
 	return s.changes
 }
 
-// A broadcast wakes everything that waits for the next event. The zero value is
-// ready to use.
+// A broadcast wakes all goroutines that wait for the next event. The zero value
+// is ready to use.
 type broadcast struct{ ch chan struct{} }
 
-// next returns a channel that the next wake closes.
+// next returns a channel that the next call of wake closes.
 func (b *broadcast) next() <-chan struct{} {
 	if b.ch == nil {
 		b.ch = make(chan struct{})

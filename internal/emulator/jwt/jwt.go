@@ -139,8 +139,9 @@ type Verifier struct {
 	key   *rsa.PublicKey
 }
 
-// Verify verifies the token with the key that its header names. With an error
-// it returns the unverified token, or nil if it is not a token.
+// Verify verifies the token with the key that its header names. With an error it
+// also returns the token, which is then not verified, or nil if the text is not a
+// token.
 func (v *Verifier) Verify(keys []Key, token string) (*Token, error) {
 	j, err := Parse(token)
 	if err != nil {
@@ -190,7 +191,7 @@ func (j *Token) list(claim string) []string {
 	return list
 }
 
-// A Key verifies the tokens whose header names it.
+// A Key verifies the tokens whose header contains its ID.
 type Key struct {
 	ID     string
 	Public *rsa.PublicKey

@@ -37,15 +37,15 @@ func (a *Access) Permit(appID string, permissions ...Permission) {
 	a.permissions[appID] = permissions
 }
 
-// SetRBAC chooses the error for a missing permission: that of role assignments, or
-// that of access policies.
+// SetRBAC chooses the error for a missing permission. If on is true, it is the
+// error of role assignments, otherwise the error of access policies.
 func (a *Access) SetRBAC(on bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.rbac = on
 }
 
-// SetFirewall makes the vault's firewall refuse every address.
+// SetFirewall chooses whether the vault's firewall refuses every address.
 func (a *Access) SetFirewall(on bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

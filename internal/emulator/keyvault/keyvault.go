@@ -36,7 +36,7 @@ type KeyVault struct {
 	verifier jwt.Verifier
 }
 
-// New returns an empty vault, which does not listen yet.
+// New returns an empty vault. It opens no listener.
 func New(c Config, s service.Config) *KeyVault {
 	k := &KeyVault{config: c}
 	s.Name, s.DefaultURL, s.Respond = "vault", "https://contoso.vault.azure.net", k.serve

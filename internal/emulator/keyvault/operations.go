@@ -57,7 +57,8 @@ func (c *call) run() {
 	}
 }
 
-// permit reports whether the caller has the permission, and refuses if not.
+// permit reports whether the caller has the permission p. If not, it responds
+// with the refusal.
 func (c *call) permit(p Permission, action string) bool {
 	f := c.vault.check(c.caller, p, action, c.r.URL.Path)
 	if f != nil {

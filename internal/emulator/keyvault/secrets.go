@@ -11,7 +11,7 @@ import (
 	"hmaproxy/internal/emulator/service"
 )
 
-// Secrets are the secrets of a vault, each a list of versions. It is safe for
+// Secrets holds the secrets of a vault, each with its versions. It is safe for
 // concurrent use.
 type Secrets struct {
 	now func() time.Time
@@ -96,8 +96,9 @@ func (s *Secrets) SetPreviousVersion(on bool) {
 	s.previous = on
 }
 
-// find returns a version, the newest for "", and the identifier of the version
-// before it, or "" if the vault does not name it.
+// find returns the version with the identifier id, or the newest version if id is
+// "". before is the identifier of the version before it, or "" if the vault does
+// not report that version.
 func (s *Secrets) find(name, id string) (found *secretVersion, before string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +117,8 @@ func (s *Secrets) find(name, id string) (found *secretVersion, before string) {
 	return &v, before
 }
 
-// render returns the secret's value. The service can convert PFX to PEM.
+// render returns the secret's value. Like Key Vault, it converts PFX to PEM if
+// out, the requested content type, is PEM.
 func (v *secretVersion) render(out string) (value, contentType string, err error) {
 	if v.cert == nil {
 		return v.value, v.contentType, nil
@@ -128,9 +130,9 @@ func (v *secretVersion) render(out string) (value, contentType string, err error
 	return v.cert.Secret(format)
 }
 
-// attributes returns the part of a secret that lists also show. Unlike those of
-// keys, nbf and exp of a secret are informational: the vault serves an expired
-// secret.
+// attributes returns the part of a secret that lists of secrets also contain.
+// Unlike nbf and exp of keys, nbf and exp of a secret are informational: the
+// vault serves an expired secret.
 func (v *secretVersion) attributes(vault string) map[string]any {
 	a := map[string]any{
 		"enabled": !v.disabled, "created": v.created.Unix(), "updated": v.updated.Unix(),

@@ -48,7 +48,7 @@ func SignCertificate(template, parent *x509.Certificate, public crypto.PublicKey
 	return x509.ParseCertificate(der)
 }
 
-// PEM returns the authority's certificate.
+// PEM returns the authority's certificate in PEM.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Cert.Raw})
 }

@@ -31,14 +31,15 @@ const (
 	PEMUnlabeled               // PEM uploaded as a plain secret, without a content type
 )
 
-// Options describe a certificate to make. The zero value is what a vault
-// makes by default: RSA 2048, self-signed, exportable as PFX.
+// Options describe a certificate to make. The zero value describes the
+// certificate that a vault makes by default: RSA 2048, self-signed, exportable as
+// PFX.
 type Options struct {
-	CommonName    string    // "HMA-Cert"
-	NotBefore     time.Time // an hour ago
-	NotAfter      time.Time // a year from NotBefore
-	Bits          int       // size of an RSA key: 2048
-	EC            bool      // P-256 instead of RSA, which Entra does not accept
+	CommonName    string    // default: "HMA-Cert"
+	NotBefore     time.Time // default: an hour ago
+	NotAfter      time.Time // default: a year after NotBefore
+	Bits          int       // size of an RSA key; default: 2048
+	EC            bool      // a P-256 key in place of RSA; Entra does not accept such keys
 	NonExportable bool      // the vault's secret does not contain the key; the vault can still sign
 	Format        Format
 	Issued        bool // issued by an intermediate authority, whose certificate the secret includes

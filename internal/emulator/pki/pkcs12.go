@@ -216,7 +216,7 @@ func fillBlocks(b []byte, v int) []byte {
 	return bytes.Repeat(b, size/len(b)+1)[:size]
 }
 
-// bmpString is UTF-16, big-endian, with a terminating zero.
+// bmpString returns s in big-endian UTF-16 with a terminating zero.
 func bmpString(s string) []byte {
 	var b []byte
 	for _, u := range append(utf16.Encode([]rune(s)), 0) {

@@ -32,7 +32,7 @@ type Fault struct {
 	AADSTS int
 	// TruncateAt, if not 0, ends the service's own response after so many bytes.
 	TruncateAt int64
-	// NoExpiresIn makes Entra leave that field out of a granted token.
+	// NoExpiresIn makes Entra leave expires_in out of the response with a token.
 	NoExpiresIn bool
 	// NoTenantInChallenge makes Key Vault's challenge name an authority
 	// without a path.
@@ -98,7 +98,8 @@ func (l *Faults) due(r *http.Request) *Fault {
 	return nil
 }
 
-// strike applies a fault that replaces the response, and reports whether it did.
+// strike applies a fault that replaces the response. It reports whether the
+// response was replaced.
 func (f *Fault) strike(life *Lifetime, w *meteredWriter, r *http.Request) bool {
 	if f.Latency > 0 && !life.pause(r, f.Latency) {
 		panic(http.ErrAbortHandler)

@@ -32,7 +32,7 @@ func (l *Lifetime) enter() error {
 	return nil
 }
 
-// leave ends the count of a goroutine that enter counted.
+// leave stops counting a goroutine that enter counted.
 func (l *Lifetime) leave() { l.running.Done() }
 
 // Close ends the lifetime.

@@ -23,7 +23,7 @@ import (
 // A Config describes a service.
 type Config struct {
 	Name       string // "entra", "vault", "exchange"
-	URL        string // scheme and host as clients use them; empty means those of the listener
+	URL        string // scheme and host as clients use them; "": scheme and host of the listener
 	DefaultURL string // URL before Open
 
 	Lifetime *Lifetime
@@ -51,7 +51,7 @@ type Service struct {
 	servers []*http.Server
 }
 
-// New returns a service that does not listen yet.
+// New returns a service. It opens no listener.
 func New(c Config) *Service { return &Service{config: c} }
 
 // A Clock is a clock that may differ from time.Now. The zero value does not differ.
@@ -195,8 +195,8 @@ func (s *Service) server(l net.Listener) (*http.Server, error) {
 	return srv, nil
 }
 
-// isLoopback accepts loopback addresses and addresses that are not IP addresses:
-// pipes and Unix sockets.
+// isLoopback reports whether a is a loopback address, or not an IP address, such
+// as the address of a pipe or a Unix socket.
 func isLoopback(a net.Addr) bool {
 	if ap, err := netip.ParseAddrPort(a.String()); err == nil {
 		return ap.Addr().Unmap().IsLoopback()
