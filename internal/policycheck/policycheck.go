@@ -14,9 +14,10 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// NewRequest returns a request in the form of the scanner's result. It calls an
-// operation and names a mailbox, or none for the zero Identity. The operation
-// "Subscribe:Push" is a subscription for push notifications.
+// NewRequest returns the request that the scanner of package soap would return
+// for a call of operation with the mailbox id. With the zero Identity the request
+// names no mailbox. The operation "Subscribe:Push" is a subscription for push
+// notifications.
 func NewRequest(operation string, id ews.Identity) *ews.Request {
 	r := &ews.Request{Operation: operation, Identity: id}
 	if operation == string(ews.PushSubscription) {
@@ -69,8 +70,8 @@ func New(c *config.Config) (*Policies, error) {
 // errUnknownUser is the error for a client user that the configuration does not have.
 var errUnknownUser = errors.New("HMA_CLIENT_USERS_FILE has no such client user")
 
-// narrow returns the policy of, narrowed for a client user. For "" it returns of
-// itself.
+// narrow returns the policy for a client user: the argument "of", restricted to
+// the user's own list. For the user "" it returns its argument unchanged.
 func (p *Policies) narrow(of *policy.Policy, user string) (*policy.Policy, error) {
 	if user == "" {
 		return of, nil
@@ -92,7 +93,7 @@ type Result struct {
 	Allowed bool     `json:"allowed"`
 	Reason  string   `json:"reason,omitempty"` // reason of a refusal, as in the log
 	Rules   []string `json:"rules"`            // the rules that led to the decision, each a clause
-	Audit   bool     `json:"audit,omitempty"`  // audit mode forwards and logs a refusal
+	Audit   bool     `json:"audit,omitempty"`  // audit mode is on: it forwards the refused request and logs the refusal
 }
 
 // Check decides about a mailbox, an operation ("" for none) and a client user ("" for
@@ -124,9 +125,8 @@ func (p *Policies) Check(mailbox, operation, user string) (Result, error) {
 	return r, nil
 }
 
-// asked returns the operation to decide about. It returns GetFolder for no
-// operation, because it is allowed by every policy without a list of
-// operations.
+// asked returns the operation to decide about. If operation is "", it returns
+// GetFolder, which every policy without a list of operations allows.
 func asked(operation string) string {
 	if operation == "" {
 		return "GetFolder"
@@ -169,7 +169,7 @@ func (p *Policies) matchRule(m policy.Match, user string) string {
 	return "the entry " + entry + " of " + source
 }
 
-// source returns the origin of the list for all clients.
+// source returns the setting from which the list for all clients comes.
 func (p *Policies) source() string {
 	switch c := p.config; {
 	case c.AllowedMailboxesFile != "":

@@ -31,7 +31,7 @@ type Totals struct {
 	Undecided int64 `json:"undecided"`   // undecided, because the log does not contain enough
 	Outside   int64 `json:"not_decided"` // requests about which a policy does not decide, such as those without credentials
 	Userless  int64 `json:"without_user"`
-	Beyond    int64 `json:"beyond"` // refused or undecided, but not in a row because there are too many rows
+	Beyond    int64 `json:"beyond"` // refused or undecided requests that no Row counts, because there are already maxRows rows
 }
 
 type rowKey struct {
@@ -60,7 +60,8 @@ func NewReplay(p *Policies) *Replay {
 	return &Replay{policies: p, users: make(map[string]*policy.Policy), rows: make(map[rowKey]*Row)}
 }
 
-// The missing information of undecided rows.
+// Texts for the information that the log lacks about an undecided request.
+// Row.Why contains them.
 const (
 	lacksReference = "the log does not name the mailboxes in the Body"
 	lacksAnchor    = "the log does not name the mailbox of X-AnchorMailbox"
@@ -68,7 +69,7 @@ const (
 	lacksMembers   = "the members of HMA_ALLOWED_GROUPS are known to a running hmaproxy only"
 )
 
-// Add decides about a request.
+// Add decides about a request of the log and counts it.
 func (p *Replay) Add(r *proxy.Record) {
 	outside, refused, lacks := p.decide(r)
 	switch {
@@ -97,7 +98,7 @@ func (p *Replay) decide(r *proxy.Record) (outside bool, refused, lacks string) {
 	switch {
 	case !known:
 		return false, proxy.ReasonCredentials.String(), ""
-	case unread && decides.Limited(): // the document could not be read, with any list
+	case unread && decides.Limited(): // the document cannot be read, so every allow-list refuses the request
 		return false, policy.EnvelopeRefused.String(), ""
 	case unread:
 		return false, "", ""
@@ -146,9 +147,9 @@ func (p *Replay) policyOf(r *proxy.Record) (*policy.Policy, bool) {
 }
 
 // identity returns the mailbox that a request named, or the zero Identity if it
-// named none, and the request's login name. If hmaproxy added the mailbox, this
-// is the login user or the default mailbox, and identity returns it as the login
-// name.
+// named none, and the request's login name. If hmaproxy added the mailbox, the
+// mailbox is the login user or the default mailbox. Then identity returns it as
+// the login name.
 func identity(r *proxy.Record) (id ews.Identity, login string) {
 	switch {
 	case r.Injected:

@@ -27,7 +27,7 @@ type pageWriter struct {
 }
 
 // WriteHTML writes the report as a web page. The page has no script and loads
-// nothing; its Content-Security-Policy forbids both.
+// nothing. Its Content-Security-Policy forbids scripts and loading.
 func WriteHTML(w io.Writer, r *Report) error {
 	p := &pageWriter{r: r}
 	p.head()
@@ -245,7 +245,7 @@ func (p *pageWriter) cell(class webpage.Markup, text string) {
 	p.Markup("/></svg>")
 }
 
-// barOf returns the length of a bar.
+// barOf returns the length of the bar for n, in per cent of the bar for most.
 func barOf(n, most int64) string { return webpage.Decimal(100 * float64(n) / float64(max(most, 1))) }
 
 func (p *pageWriter) clients() {

@@ -19,7 +19,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// Options are the options of a report.
+// Options are the options of a report. Files names the input. Suggest adds a
+// suggested allow-list to the report, and Graph the APIs of Microsoft Graph that
+// correspond to the operations.
 type Options struct {
 	Version  string
 	Files    []string
@@ -131,7 +133,7 @@ type Problem struct {
 	Word    string    `json:"word"`
 	Client  string    `json:"client,omitempty"`
 	Count   int64     `json:"count"`
-	LeftOut bool      `json:"left_out,omitempty"` // the log contains only the number
+	LeftOut bool      `json:"left_out,omitempty"` // the log contains only the number of these requests
 	Last    time.Time `json:"last,omitzero"`
 	Mailbox string    `json:"last_mailbox,omitempty"`
 	Meaning string    `json:"meaning,omitempty"`
@@ -374,7 +376,8 @@ type Graph struct {
 	Clients     []GraphClient `json:"clients"`
 }
 
-// A GraphClient is the Graph of one client.
+// A GraphClient says how much of one client's traffic has a corresponding API in
+// Microsoft Graph.
 type GraphClient struct {
 	Client      string   `json:"client,omitempty"`
 	Product     string   `json:"user_agent,omitempty"`

@@ -54,8 +54,8 @@ const (
 
 // wrapped matches the prefixes that container platforms and journals add to a
 // line. In a format that mixes the lines of several programs, the prefix must
-// name hmaproxy. Otherwise a client of another program could send a text that
-// looks like a line of hmaproxy and that the other program logs.
+// name hmaproxy. Otherwise a client of another program could make that program
+// log a text that looks like a line of hmaproxy.
 //
 //	2026-11-27T20:00:00.1Z stderr F           CRI: containerd, CRI-O
 //	hmaproxy-1  |                             docker compose logs

@@ -85,7 +85,8 @@ type Reader struct {
 	record  proxy.Record
 }
 
-// operation is the spelling of an operation in the log.
+// An operation is an operation as a log line names it: its spelling, and whether
+// it subscribes to push notifications.
 type operation struct {
 	name string
 	push bool
