@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// A family finds the metric for a set of labels without building a map or
-// hashing each label, which is most of the cost of counting. It holds at most
-// limit metrics. Further label sets share the metric of rest: if the values of
-// a label grow without limit, the metrics lose precision but use no further
-// memory.
+// A family finds the metric for a set of labels without building a map or hashing
+// each label. These two steps are most of the cost of counting in package
+// prometheus. It holds at most limit metrics. Further label sets share the metric
+// of rest: if the values of a label grow without limit, the metrics lose
+// precision but use no further memory.
 type family[K comparable, M any] struct {
 	limit int
 	rest  K

@@ -6,8 +6,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// The counters of reasons exist from the start with the value 0. A counter that
-// appears with the value 1 would not show an increase.
+// The counters of reasons exist from the start with the value 0. Prometheus would
+// not see an increase in a counter that appears with the value 1.
 
 // Reasons returns the reasons whose counters exist from the start.
 func Reasons() []proxy.Reason {

@@ -29,8 +29,9 @@ type requestLabels struct {
 	status    int
 }
 
-// requestBuckets returns the histogram's bounds in seconds: from the duration
-// of a GetFolder on a near Exchange to the time after which clients give up.
+// requestBuckets returns the histogram's bounds in seconds. The lowest is about
+// the duration of a GetFolder on a near Exchange. The highest is about the time
+// after which clients give up.
 func requestBuckets() []float64 {
 	return []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 }

@@ -25,7 +25,7 @@ type State struct {
 // AllowList describes the current allow-list.
 type AllowList struct {
 	Entries int
-	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
+	Mode    string // "none" (no allow-list), "every" (the list is *), "enforce" or "audit"
 	Scope   string
 	Failed  bool // the file of the list could not be reloaded
 }
@@ -110,7 +110,7 @@ func certificateGauges() []gauge {
 	}
 }
 
-// processGauges are the gauges of this process that are not about tokens or
+// processGauges returns the gauges of this process that do not describe tokens or
 // certificates.
 func processGauges() []gauge {
 	file := prometheus.NewDesc("hmaproxy_file_alarm", "1 while the changed file of a variable cannot be reloaded and the previous content is in force.", []string{"variable"}, nil)

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// fromLoopback reports whether the peer's address, the local address and the
-// Host all belong to this machine. The Host of a request from a web page whose
-// DNS name was rebound to 127.0.0.1 is that name. Connections that a service
-// mesh delivers for other machines have a loopback source, but their local
-// address is not on loopback.
+// fromLoopback reports whether the peer's address, the local address and the Host
+// all belong to this machine. If the DNS name of a web page was rebound to
+// 127.0.0.1, the Host of the page's requests is that name and not a loopback
+// name. Connections that a service mesh delivers for other machines have a
+// loopback source, but their local address is not on loopback.
 func fromLoopback(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {

@@ -16,8 +16,8 @@ import (
 	"hmaproxy/token"
 )
 
-// Config holds the sources of the data that an Admin shows. All functions may
-// be called concurrently.
+// Config holds the sources of the data that an Admin shows. An Admin may call the
+// functions concurrently.
 type Config struct {
 	Version  string
 	Exchange string            // URL of the endpoint
@@ -26,7 +26,7 @@ type Config struct {
 	Health    func() health.State
 	Token     func() token.Status
 	AllowList func() AllowList
-	Responses func() health.ExchangeState // state of Exchange
+	Responses func() health.ExchangeState // record of Exchange's responses
 
 	// Allows reports whether clients may open a mailbox, given by its SMTP
 	// address.
@@ -44,7 +44,7 @@ type CertificateSource struct {
 
 // AllowList describes the current allow-list.
 type AllowList struct {
-	Mode    string // "none", "every" (on purpose), "enforce" or "audit"
+	Mode    string // "none" (no allow-list), "every" (the list is *), "enforce" or "audit"
 	Scope   string
 	Entries int
 	File    string  // "" if the list has no file
@@ -131,9 +131,9 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveProbe responds with 200. If the probe requires readiness and the product
-// is not ready, it responds with 503 and the cause. The body lists the alarms
-// in any case.
+// serveProbe responds with 200. If mustBeReady is true and the product is not
+// ready, it responds with 503 and the cause. The body lists the alarms in any
+// case.
 func (a *Admin) serveProbe(w http.ResponseWriter, r *http.Request, mustBeReady bool) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -153,7 +153,8 @@ func (a *Admin) serveProbe(w http.ResponseWriter, r *http.Request, mustBeReady b
 	_, _ = io.WriteString(w, text)
 }
 
-// serveQuit ends the process, for Jobs whose main container has finished.
+// serveQuit ends the process. It is for Kubernetes Jobs: the Job ends only when
+// this sidecar ends after the main container.
 func (a *Admin) serveQuit(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case a.quit == nil:

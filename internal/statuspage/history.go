@@ -95,7 +95,7 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 	if r.Err != nil {
 		e.Error = bounded(r.Err.Error())
 	}
-	if o != outcome.Left || outcome.NoResponse(r) { // a client that has left is normal and needs no remedy
+	if o != outcome.Left || outcome.NoResponse(r) { // a client that disconnects is normal and needs no remedy
 		e.Remedy = outcome.Remedy(r)
 	}
 	at := r.Start.Add(r.Duration).Unix() / 60

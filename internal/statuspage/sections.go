@@ -237,7 +237,8 @@ func writeCode(w *webpage.Writer, term webpage.Markup, s string) {
 	w.Markup("\n")
 }
 
-// writeTerm begins an entry of a list. HTML needs no end tags here.
+// writeTerm begins an entry of a list. HTML does not require the end tags of dt
+// and dd.
 func writeTerm(w *webpage.Writer, term webpage.Markup) {
 	w.Markup("      <dt>")
 	w.Markup(term)

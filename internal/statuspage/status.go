@@ -42,10 +42,10 @@ type status struct {
 	InFlight int              `json:"in_flight"`
 	Running  []runningRequest `json:"running"` // the oldest requests in flight
 
-	Asked *mailboxStatus `json:"-"` // result of the form; nil: the form was not used
+	Asked *mailboxStatus `json:"-"` // result of the form that checks a mailbox; nil: the form was not used
 }
 
-// responsesStatus says how Exchange responds.
+// responsesStatus describes the latest responses of Exchange.
 type responsesStatus struct {
 	LastGood time.Time      `json:"last_good,omitzero"`
 	Failures int            `json:"failures"` // number of consecutive failures up to now
@@ -91,7 +91,7 @@ type certificateStatus struct {
 	SHA256    string      `json:"thumbprint_sha256"`
 	NotBefore time.Time   `json:"not_before"`
 	NotAfter  time.Time   `json:"not_after"`
-	Refused   string      `json:"refused,omitempty"` // why Entra ID refuses the candidate
+	Refused   string      `json:"refused,omitempty"` // why Entra ID refuses the candidate certificate
 }
 
 type sourceStatus struct {

@@ -28,7 +28,7 @@ type trafficStatus struct {
 type usedStatus struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"requests"`
-	Problems int64  `json:"problems"` // number of requests refused, failed, or to be refused in enforce mode
+	Problems int64  `json:"problems"` // number of requests that were refused, failed, or would be refused in enforce mode
 }
 
 func trafficStatusOf(s *traffic.Summary, mode string) trafficStatus {
