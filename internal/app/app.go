@@ -43,8 +43,8 @@ type Options struct {
 	Dial   httpclient.Dialer // nil: connect over the network
 	Listen listener.Listen   // nil: open sockets
 
-	// Each value received from Reload causes all files and the certificate to be
-	// read again. nil: no such requests.
+	// A value received from Reload starts a reload of all files and of the
+	// certificate. nil: no reload on request.
 	Reload <-chan struct{}
 	Notify *sdnotify.Notifier // notifies the service manager; nil: there is none
 
@@ -164,7 +164,7 @@ func (a *app) newHandler() (*proxy.Handler, error) {
 const unlimitedBudget = 128 << 20
 
 // bufferBudget returns the memory for the bodies of all requests: a quarter of
-// the process's limit.
+// limit, the process's memory limit. Without a limit it returns unlimitedBudget.
 func bufferBudget(limit int64) int64 {
 	if limit == math.MaxInt64 {
 		return unlimitedBudget
@@ -172,14 +172,14 @@ func bufferBudget(limit int64) int64 {
 	return limit / 4
 }
 
-// An observer reports every request to the log, the metrics, the history of the
-// status page and the state of Exchange.
+// An observer reports every request to the log, the metrics, the request history
+// and the record of Exchange's responses.
 type observer struct {
 	log      *accesslog.Logger
 	metrics  *metrics.Metrics
 	admin    *statuspage.Admin
 	exchange *health.Exchange
-	further  func(*proxy.Record) // nil: no call
+	further  func(*proxy.Record) // Options.Done; nil: no call
 }
 
 // newObserver makes the observer and the status page.
@@ -323,8 +323,8 @@ func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 // reloadInterval is the shortest time between two reloads on request.
 const reloadInterval = 2 * time.Second
 
-// reloadOnRequest reloads for each value of Options.Reload until ctx ends.
-// After each reload it receives no value for reloadInterval.
+// reloadOnRequest reloads for each value of Options.Reload until ctx ends. After
+// each reload it waits for reloadInterval before it receives the next value.
 func (a *app) reloadOnRequest(ctx context.Context) {
 	for {
 		select {

@@ -46,7 +46,7 @@ func (a *app) drain(server *httpserver.Server, clients []net.Listener) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
 	defer cancel()
 	listener.CloseAll(clients) // connections to inherited sockets then wait until the next process accepts them
-	a.handler.EndStreams()     // only now that the listeners are closed, so the clients reconnect to the next process
+	a.handler.EndStreams()     // called after the listeners are closed, so clients that reconnect reach the next process
 	if c.ShutdownDelay < idleGrace {
 		time.Sleep(min(idleGrace, c.ShutdownTimeout))
 	}

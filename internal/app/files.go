@@ -79,7 +79,8 @@ func (f *files) reload(ctx context.Context) {
 	all.Wait()
 }
 
-// policy returns the policy that covers all clients together.
+// policy returns the policy that allows each mailbox which at least one client
+// may open.
 func (f *files) policy() *policy.Policy {
 	if f.users != nil {
 		return f.users.Policy()

@@ -9,7 +9,8 @@ import (
 
 const groupsVariable = "HMA_ALLOWED_GROUPS"
 
-// newGroups returns the keeper of the groups' members, nil without groups.
+// newGroups returns the keeper of the members of HMA_ALLOWED_GROUPS. It returns
+// nil if no groups are configured.
 func newGroups(o Options, clients *httpclient.Clients, keeper *token.Keeper, list *allowlist.List) (*groups.Keeper, error) {
 	c := o.Config
 	if c.AllowedGroups == nil {

@@ -13,9 +13,9 @@ import (
 	"hmaproxy/token"
 )
 
-// A state collects the health and the data of metrics and status page from the
-// parts of the product. It owns draining and the record of Exchange's
-// responses.
+// A state collects the data for health, metrics and the status page from the
+// parts of the product. It owns the fields exchange and draining; the other
+// fields belong to those parts.
 type state struct {
 	files   *files
 	keeper  *token.Keeper
@@ -42,8 +42,8 @@ func (s *state) health() health.State {
 	return h
 }
 
-// dropAlarm is how long the alarm about dropped log lines lasts after the
-// latest one.
+// dropAlarm is how long the alarm about dropped log lines lasts after the latest
+// dropped line.
 const dropAlarm = 10 * time.Minute
 
 func logAlarms(s logging.State, now time.Time) []health.Alarm {
@@ -86,7 +86,8 @@ func (s *state) metricsState() metrics.State {
 	return m
 }
 
-// groupsOnPage describes the groups for the status page, nil without groups.
+// groupsOnPage describes the groups for the status page. It returns nil if no
+// groups are configured.
 func (s *state) groupsOnPage() *statuspage.Groups {
 	if s.groups == nil {
 		return nil
