@@ -54,7 +54,7 @@ func (o *Output) Close() {
 	}
 }
 
-// A State is the state of the output.
+// A State is the state of an Output at one moment.
 type State struct {
 	Dropped uint64    // number of lines dropped since the start because the log was not read
 	Last    time.Time // time when the latest line was dropped; zero: never

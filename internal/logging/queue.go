@@ -21,7 +21,8 @@ const (
 // blocks a caller. It is safe for concurrent use.
 type queue struct {
 	w io.Writer
-	// onDrop is called when the log is read again after lines were dropped.
+	// onDrop is called with the number of dropped lines when the log is read
+	// again.
 	onDrop func(lines uint64)
 	wake   chan struct{} // receives a value when the lines must be written
 	end    chan struct{} // closed by close

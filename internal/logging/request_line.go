@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// A requestHandler writes request lines as the slog.JSONHandler that it wraps
-// would. It costs less, because it uses no reflection. Lines with unexpected
-// attributes, and all other lines, are written by that handler.
+// A requestHandler writes request lines in the format of the slog.JSONHandler
+// that it wraps. It costs less than that handler, because it uses no reflection.
+// The wrapped handler writes all other lines, and request lines with unexpected
+// attributes.
 type requestHandler struct {
 	slog.Handler
 	w io.Writer

@@ -10,7 +10,8 @@ import "iter"
 func Of(s string, names iter.Seq[string]) (name string, distance int) {
 	distance = int(^uint(0) >> 1)
 	for candidate := range names {
-		// Each change alters the length by at most one.
+		// The distance is at least the difference of the lengths, because each
+		// change alters the length by at most one.
 		if length := len(s) - len(candidate); max(length, -length) >= distance {
 			continue
 		}

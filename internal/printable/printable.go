@@ -55,7 +55,7 @@ func visible(r rune) bool {
 	return unicode.IsPrint(r) && !unicode.Is(unicode.Mn, r) && !unicode.Is(unicode.Me, r)
 }
 
-// Quote is Text in double quotes, with quotes inside escaped.
+// Quote returns Text(s) in double quotes. Double quotes in s are escaped.
 func Quote(s string) string { return `"` + strings.ReplaceAll(Text(s), `"`, `\"`) + `"` }
 
 // Cell returns s for a cell of a spreadsheet. A text that a program could read
@@ -91,7 +91,8 @@ func Number(n int64) string {
 	return sign + s
 }
 
-// Count writes n and a noun: one is the singular, several the plural.
+// Count returns n and a noun, such as "1 request" or "2,000 requests". The
+// argument one is the noun in the singular, several in the plural.
 func Count(n int64, one, several string) string {
 	if n == 1 {
 		return "1 " + one

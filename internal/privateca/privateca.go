@@ -115,7 +115,7 @@ func excludeOthers(template *x509.Certificate) {
 		}
 	}
 	if template.PermittedDNSDomains == nil {
-		template.PermittedDNSDomains = []string{"invalid"} // RFC 2606 reserves this domain
+		template.PermittedDNSDomains = []string{"invalid"} // permits no real name, because RFC 2606 reserves this domain
 	}
 }
 

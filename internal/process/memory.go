@@ -10,13 +10,13 @@ import (
 
 // Rules for returning memory to the system.
 const (
-	releaseInterval = 5 * time.Second // interval between checks; start-up has ended at the first one
-	quietBytes      = 8 << 20         // largest allocation in a quiet interval: some hundred requests a second
+	releaseInterval = 5 * time.Second // interval between checks; the first check comes after the start-up
+	quietBytes      = 8 << 20         // bytes; an interval with fewer allocations is quiet (less than some hundred requests a second)
 	releaseBytes    = 8 << 20         // number of bytes that must have been allocated since the last release before the next one
 
-	// burstBytes of free memory at burstChecks consecutive checks are left from a
-	// burst: while requests continue, Go's collector lets only half as much
-	// accumulate.
+	// At least burstBytes of free memory at burstChecks consecutive checks remain
+	// from a burst. While requests continue at a constant rate, Go's collector
+	// lets only half as much free memory accumulate.
 	burstBytes  = 32 << 20
 	burstChecks = 3
 )

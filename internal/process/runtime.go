@@ -67,8 +67,8 @@ func (c *collector) tune() {
 }
 
 // percentFor returns GOGC for a live heap of the given size: maxPercent, halved
-// until the garbage is small enough. Halving makes the value change rarely,
-// because setting GOGC stops the world.
+// until the garbage is at most targetGarbage or the percentage is minPercent.
+// Halving makes the value change rarely, because setting GOGC stops the world.
 func percentFor(live uint64) int {
 	percent := maxPercent
 	for percent > minPercent && uint64(percent)*live/100 > targetGarbage {

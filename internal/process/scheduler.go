@@ -33,8 +33,8 @@ func (d *SchedulerDelay) Since() time.Duration {
 	return delay
 }
 
-// quantile returns the lower bound of the bucket that contains the quantile q of
-// the counts that were added since before.
+// quantile returns the lower bound of the bucket that contains the quantile q. It
+// considers only the counts that were added to h since the sample in before.
 func quantile(h *metrics.Float64Histogram, before []uint64, q float64) time.Duration {
 	var total uint64
 	for i, n := range h.Counts {

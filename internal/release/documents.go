@@ -18,7 +18,7 @@ type Tree struct {
 	folders map[string]bool   // names of documents and other files
 }
 
-// NewTree reads the files of an archive, the program included.
+// NewTree reads the files of an unpacked archive.
 func NewTree(archive fs.FS) (*Tree, error) {
 	t := &Tree{text: map[string]string{}, other: map[string]string{}, folders: map[string]bool{}}
 	err := fs.WalkDir(archive, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -51,11 +51,11 @@ func (t *Tree) Documents() []string {
 }
 
 var (
-	// markdownLink matches the target of a link or picture, of the definition of a
-	// reference, and of the HTML elements that Markdown may hold.
+	// markdownLink matches the target of a link or picture, of the definition of
+	// a reference, and of the HTML elements that Markdown may contain.
 	markdownLink = regexp.MustCompile(`\]\(\s*<?([^)>\s]+)|(?m:^ {0,3}\[[^\]]+\]:\s*<?([^>\s]+))|(?i:(?:href|src)\s*=\s*["']([^"']+))`)
-	// elsewhere matches the beginning of a link to another place: https:,
-	// mailto:
+	// elsewhere matches the beginning of a link with a scheme such as https: or
+	// mailto:, whose target is outside the archive.
 	elsewhere  = regexp.MustCompile(`^[a-z][a-z0-9+.-]+:`)
 	explicitID = regexp.MustCompile(`<a id="([^"]+)">`)
 	heading    = regexp.MustCompile(`(?m)^#+ +(.+)$`)
@@ -132,9 +132,9 @@ func (t *Tree) Code() []Code {
 	return all
 }
 
-// Lines returns the lines of the files that are not documents, such as
-// manifests, scripts and manual pages, as code. Lines that say from what a file
-// was generated are left out.
+// Lines returns the lines of the files that are not documents, such as manifests,
+// scripts and manual pages, as code. It leaves out lines that name the command
+// which generates a file.
 func (t *Tree) Lines() []Code {
 	var all []Code
 	for name, text := range t.other {
@@ -213,7 +213,7 @@ var (
 )
 
 // MissingPaths returns a line for each path in code that names a file which is
-// not in the archive, and for each command that needs the source code. made are
+// not in the archive, and for each command that needs the source code. made lists
 // the files that commands in the documents create.
 func (t *Tree) MissingPaths(made ...string) []string {
 	var missing []string

@@ -49,8 +49,8 @@ func isInternal(part string) bool {
 		slices.Contains([]string{"check", "testdata", "tests"}, part)
 }
 
-// Marks enclose text in documents about the source code. They are comments of
-// Markdown, within a line or on their own lines.
+// Marks before and after a part of a document that describes the source code. In
+// Markdown they are comments, within a line or on their own lines.
 const (
 	sourceBegin = "<!-- source -->"
 	sourceEnd   = "<!-- /source -->"

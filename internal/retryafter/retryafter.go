@@ -9,8 +9,8 @@ import (
 )
 
 // Parse returns the wait in a Retry-After header (RFC 9110 section 10.2.3), at
-// most limit; 0 if there is none. now is the sender's time when it sent the
-// header.
+// most limit; 0 if there is none. now is the time at which the header was sent,
+// by the sender's clock.
 func Parse(value string, now time.Time, limit time.Duration) time.Duration {
 	value = strings.TrimSpace(value)
 	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {

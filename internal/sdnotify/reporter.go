@@ -33,8 +33,8 @@ type Reporter struct {
 	status   string     // the latest status that was sent
 }
 
-// NewReporter returns a Reporter of state, which it may call at any time. With
-// a nil notifier it sends nothing.
+// NewReporter returns a Reporter of the health that state returns. The Reporter
+// may call state at any time. With a nil notifier it sends nothing.
 func NewReporter(notifier *Notifier, state func() health.State, log *slog.Logger) *Reporter {
 	return &Reporter{notifier: notifier, state: state, log: log, started: time.Now()}
 }
@@ -104,8 +104,8 @@ func (r *Reporter) Reload(reload func()) {
 	reload()
 }
 
-// Stop announces the stop and its maximum duration. After that nothing is
-// reported.
+// Stop announces the stop and its maximum duration. After that the Reporter sends
+// nothing.
 func (r *Reporter) Stop(timeout time.Duration) {
 	r.mu.Lock()
 	r.stopping = true

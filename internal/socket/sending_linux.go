@@ -30,8 +30,8 @@ const relaxedSilence = time.Hour
 // The caller must limit the silence instead. Restore restores the system's limit.
 //
 // The system's clock runs from the first retransmission until every
-// retransmission was acknowledged. On a line whose queue is full, that takes
-// minutes although acknowledgements arrive all the time. The clock also runs
+// retransmission was acknowledged. On a line whose queue is full, the clock runs
+// for minutes although acknowledgements arrive all the time. The clock also runs
 // while the peer acknowledges bytes but its receive buffer is full.
 func Relax(c net.Conn) { setUserTimeout(c, relaxedSilence) }
 

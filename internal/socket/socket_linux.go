@@ -115,8 +115,8 @@ func (c *conn) newError(op string, errno syscall.Errno, err error) error {
 	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: err}
 }
 
-// SetLinger is like the method of *net.TCPConn. Other connections do not support
-// it.
+// SetLinger is like the method of *net.TCPConn. It returns errors.ErrUnsupported
+// for other connections.
 func (c *conn) SetLinger(sec int) error {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		return tcp.SetLinger(sec)

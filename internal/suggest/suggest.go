@@ -82,7 +82,8 @@ func (l *List) addMailbox(m *traffic.Mailbox) {
 	l.Entries = append(l.Entries, Entry{m.Entry(), *m})
 }
 
-// unfit returns the reason why a mailbox is not proposed, "" if it is.
+// unfit returns the reason why a mailbox is not proposed, or "" if the mailbox is
+// proposed.
 func unfit(m *traffic.Mailbox) string {
 	switch {
 	case !isEntry(m):

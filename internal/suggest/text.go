@@ -10,10 +10,10 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// WriteTo writes the list as a file for HMA_ALLOWED_MAILBOXES_FILE. Everything
-// except its entries is a comment. source describes the origin of the list in a
-// few lines. A list without an entry is not a valid file, so that it cannot be
-// used by mistake.
+// WriteTo writes the list as a file for HMA_ALLOWED_MAILBOXES_FILE. Every line
+// without an entry is a comment. source describes the origin of the list in a few
+// lines. hmaproxy refuses a file without entries, so an empty suggestion cannot
+// be used by mistake.
 func (l *List) WriteTo(w io.Writer, source ...string) error {
 	var b strings.Builder
 	for _, line := range source {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Contains fails the test for each of wanted that text does not contain.
+// Contains fails the test for each string in wanted that text does not contain.
 func Contains(t *testing.T, text string, wanted ...string) {
 	t.Helper()
 	for _, w := range wanted {
@@ -18,7 +18,7 @@ func Contains(t *testing.T, text string, wanted ...string) {
 	}
 }
 
-// Lacks fails the test for each of unwanted that text contains.
+// Lacks fails the test for each string in unwanted that text contains.
 func Lacks(t *testing.T, text string, unwanted ...string) {
 	t.Helper()
 	for _, u := range unwanted {
@@ -28,8 +28,9 @@ func Lacks(t *testing.T, text string, unwanted ...string) {
 	}
 }
 
-// File fails the test if got is not the content of the file, which a person has
-// reviewed. With update it writes got to the file first.
+// File fails the test if got differs from the content of the file at path, which
+// a person has reviewed. If update is true, File writes got to the file before it
+// compares.
 func File(t *testing.T, path, got string, update bool) {
 	t.Helper()
 	if update {

@@ -11,9 +11,10 @@ import (
 const Width = 100
 
 // Fill returns text as lines of at most [Width] columns, each with a newline at
-// its end. The first line begins with first, the others begin with rest. Lines
-// break at white space only, so that a word which is longer than a line, such as
-// a URL, remains whole; other white space becomes one space.
+// its end. The argument first is the beginning of the first line, rest the
+// beginning of every other line. Lines break at white space only, so that a word
+// which is longer than a line, such as a URL, remains whole; other white space
+// becomes one space.
 func Fill(text, first, rest string) string {
 	var b strings.Builder
 	b.WriteString(first)
@@ -37,9 +38,9 @@ func Fill(text, first, rest string) string {
 	return b.String()
 }
 
-// Lines returns text with every line longer than [Width] columns broken as Fill
-// does. Lines that fit are unchanged. The lines that a line is broken into begin
-// with its own indentation and two more spaces.
+// Lines returns text with the lines that are longer than [Width] columns broken
+// as by Fill. Shorter lines are unchanged. Each part of a broken line begins with
+// the line's indentation, and each part after the first with two more spaces.
 func Lines(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Summary contains the counts of a Traffic. Every list is complete, except
-// for the requests in Beyond, and has the most frequent first.
+// A Summary contains the counts of a Traffic. Every list is complete, except for
+// the requests in Beyond, and begins with the most frequent item.
 type Summary struct {
 	Counts
 	Durations Durations // durations of requests that are not streams
@@ -146,7 +146,7 @@ func (t *Traffic) addMailboxes(s *Summary) {
 		sum := &s.Mailboxes[at]
 		sum.merge(&one.Counts)
 		sum.Injected += one.Injected
-		sum.Fault = max(sum.Fault, one.Fault) // independent of the order in which the clients are merged
+		sum.Fault = max(sum.Fault, one.Fault) // max makes the result independent of the order in which the clients are merged
 		sum.opened, sum.gone = later(sum.opened, one.opened), later(sum.gone, one.gone)
 	}
 	for _, list := range [][]Mailbox{s.Mailboxes, s.ByClient} {

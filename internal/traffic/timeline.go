@@ -99,8 +99,8 @@ const (
 	// unusual is the factor by which a gap must be longer than the longest pause
 	// of a usual day.
 	unusual = 3
-	// usualDays is the number of days that a log needs for a usual day. In a
-	// shorter log every pause of at least leastGap is a gap.
+	// usualDays is the minimum number of days in a log from which a usual day is
+	// determined. In a shorter log every pause of at least leastGap is a gap.
 	usualDays = 3
 	day       = 24 * time.Hour
 )
@@ -127,9 +127,9 @@ func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duratio
 	return all, threshold
 }
 
-// usualPause returns the longest pause of the median day, 0 if there are too
-// few days. A pause belongs to the day in which it begins. The first day begins
-// at the time first.
+// usualPause returns the longest pause of the median day, 0 if there are too few
+// days. Days are periods of 24 hours, and the first one begins at the time first.
+// A pause belongs to the day in which it begins.
 func usualPause(pauses []Gap, first, last int64) time.Duration {
 	days := int((last-first)/int64(day)) + 1
 	if days < usualDays {

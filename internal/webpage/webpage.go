@@ -54,7 +54,8 @@ func (w *Writer) Code(s string) {
 	w.Markup("</code>")
 }
 
-// Choose returns yes if ok, and no otherwise.
+// Choose returns its second argument if ok is true, and its third argument if ok
+// is false.
 func Choose(ok bool, yes, no Markup) Markup {
 	if ok {
 		return yes
