@@ -23,9 +23,9 @@ func (a response) refusedBy(reason string) bool {
 	return a.err == nil && a.header.Get("X-Hmaproxy-Error") == reason
 }
 
-// TestWildcardDoesNotOpenAliases is an attack on an allow-list for one domain.
-// The request names an address of that domain that is an alias of a mailbox in
-// another domain.
+// TestWildcardDoesNotOpenAliases attacks an allow-list with a wildcard for one
+// domain. The request names an address of that domain that is an alias of a
+// mailbox in another domain.
 func TestWildcardDoesNotOpenAliases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
@@ -49,8 +49,9 @@ func TestWildcardDoesNotOpenAliases(t *testing.T) {
 	})
 }
 
-// TestIDsOfAnotherMailbox: Exchange lets alice open bob's folder, because bob
-// gave alice the permission. The allow-list does not contain bob's mailbox.
+// TestIDsOfAnotherMailbox checks that a request with an id of bob's mailbox is
+// refused. Exchange would serve the request, because bob has given alice the
+// permission, but the allow-list does not contain bob's mailbox.
 func TestIDsOfAnotherMailbox(t *testing.T) {
 	for _, ids := range []string{"known", "strict"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -148,8 +149,9 @@ func encodeID(storage byte, moniker string, entry []byte) string {
 	return base64.StdEncoding.EncodeToString(id)
 }
 
-// TestGroups: no mailbox is allowed before the group is expanded, a failed
-// expansion keeps the members, and a large change waits for SIGHUP.
+// TestGroups checks that no mailbox is allowed before the group is expanded, that
+// the members stay allowed after a failed expansion, and that a large change
+// waits for SIGHUP.
 func TestGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})

@@ -101,7 +101,7 @@ func TestNoProxyExcludesHost(t *testing.T) {
 	p := startCorporateProxy(t, s, http.StatusOK)
 	s.env["NO_PROXY"] = "mail.contoso.test"
 	direct := s.emu.Exchange().Addr()
-	s.env["HMA_EWS_CONNECT"] = direct // the name cannot be resolved
+	s.env["HMA_EWS_CONNECT"] = direct // the product needs this address, because the name in HMA_EWS_URL cannot be resolved
 	s.start().settle()
 	if got := p.hosts(); slices.ContainsFunc(got, func(h string) bool { return strings.Contains(h, "mail") || strings.Contains(h, direct) }) {
 		t.Errorf("the proxy was asked for %q", got)

@@ -214,8 +214,8 @@ func TestOperationsExplainsEveryLogKey(t *testing.T) {
 }
 
 // logKeys lists the keys of attributes: the arguments of calls of a logger and of
-// slog's constructors, and the lists that are appended to them. Package accesslog
-// also keeps keys in fields.
+// slog's constructors, and the lists that are appended to these arguments.
+// Package accesslog also keeps keys in fields.
 func logKeys(f *ast.File) []string {
 	var keys []string
 	every2nd := func(list []ast.Expr) {
@@ -287,7 +287,7 @@ func literal(e ast.Expr) string {
 	return s
 }
 
-// anyMessageAt is like messageAt, but covers messages of every level.
+// anyMessageAt is like messageAt, but also covers the levels info and debug.
 func anyMessageAt(call *ast.CallExpr) int {
 	if f, ok := call.Fun.(*ast.SelectorExpr); ok && isLogger(f.X) && (f.Sel.Name == "Info" || f.Sel.Name == "Debug") {
 		return 0

@@ -39,10 +39,10 @@ func samples(text string) map[string]float64 {
 	return values
 }
 
-// lasting returns the metrics in the rules as series of two hours, in
-// promtool's format, as if the fault lasted. In each minute, a counter grows as
-// much as from before to after, and a time stays as far in the future or past.
-// Other metrics keep their value in after.
+// lasting returns the metrics in the rules as series of two hours, in promtool's
+// format, as if the fault lasted. In each minute, a counter grows by its
+// difference between before and after. A time keeps its distance from the
+// present. Other metrics keep the value that they have in after.
 func lasting(t *testing.T, before, after string) []string {
 	t.Helper()
 	old, now := samples(before), float64(time.Now().Unix())

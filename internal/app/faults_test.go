@@ -64,8 +64,8 @@ func soapFault(code string) func(*testProduct) {
 	return exchangeResponds(500, "text/xml; charset=utf-8", fmt.Sprintf(form, code))
 }
 
-// without makes Entra ID or Key Vault fail and waits until the token has
-// expired.
+// without returns a fault that calls strike, which makes Entra ID or Key Vault
+// fail, and then waits until the token has expired.
 func without(strike func(h *testProduct)) func(*testProduct) {
 	return func(h *testProduct) {
 		strike(h)
@@ -179,7 +179,7 @@ func usersFile(path string) func(*testProduct) {
 }
 
 // listenerCertificate configures a certificate for the clients' listener that
-// ends after a span. The client trusts it.
+// expires after span. The client trusts the certificate.
 func listenerCertificate(span time.Duration) func(*testProduct) {
 	return func(h *testProduct) {
 		h.t.Helper()
@@ -216,8 +216,8 @@ func crm(mailbox, password string) func(*testProduct) response {
 	return func(h *testProduct) response { return h.asUser(mailbox, "crm", password) }
 }
 
-// replaceFile replaces a file, or removes it if the content is "". It waits
-// until the file was checked.
+// replaceFile replaces a file, or removes it if the content is "". It waits until
+// the product has checked the file.
 func replaceFile(t *testing.T, path, content string) {
 	t.Helper()
 	err := os.Remove(path)
@@ -230,9 +230,9 @@ func replaceFile(t *testing.T, path, content string) {
 	time.Sleep(5 * time.Minute)
 }
 
-// deviceCase is a case in which a device with another TLS configuration, or
-// without TLS, receives the connections to Exchange from the beginning of the
-// fault.
+// deviceCase returns a case in which a device receives the connections to
+// Exchange from the beginning of the fault. The device has the TLS configuration
+// c, or does not speak TLS if c is nil.
 func deviceCase(name string, c *tls.Config) brokenCase {
 	var there atomic.Bool
 	return brokenCase{
@@ -355,7 +355,8 @@ func describeReady(a response) string {
 	return fmt.Sprint(a.status) + " " + strings.TrimSpace(a.text)
 }
 
-// risen lists the counters of problems that have increased.
+// risen lists the counters of refusals, failures and faults that differ between
+// before and after.
 func risen(before, after string) string {
 	var names []string
 	for line := range strings.Lines(after) {

@@ -137,7 +137,7 @@ func TestFieldRequests(t *testing.T) {
 // A fieldDevice is a device in front of Exchange.
 type fieldDevice struct {
 	name     string
-	fault    *emulator.Fault // used instead of the device of package device with this name
+	fault    *emulator.Fault // replaces the device of package device that has this name; nil: that device
 	settings []string
 	size     int    // size of the message; the default is a small request
 	want     string // "served", or the reason
@@ -149,7 +149,7 @@ const page = "<html><head><title>Sign in</title></head><body></body></html>"
 
 // responds returns a device that responds in place of Exchange.
 func responds(status int, contentType, body string, header ...string) *emulator.Fault {
-	h := http.Header{"Content-Type": nil} // net/http then adds none
+	h := http.Header{"Content-Type": nil} // the nil value prevents net/http from adding a Content-Type
 	if contentType != "" {
 		h.Set("Content-Type", contentType)
 	}
@@ -250,7 +250,7 @@ func fieldDevices() []fieldDevice {
 		{name: "certificate-without-intermediate", want: "upstream-unreachable", says: "Contoso Issuing CA"},
 		{name: "certificate-chain-disordered", want: "served"},
 
-		// Further devices of the same kinds.
+		// Devices of the same kinds that package device does not contain.
 		{name: "200, text/plain", fault: responds(200, "text/plain", "The service is unavailable."), want: "upstream-not-ews"},
 		{name: "200, JSON", fault: responds(200, "application/json", `{"error":"login_required"}`), want: "upstream-not-ews"},
 		{name: "200, a page without a type", fault: responds(200, "", page), want: "upstream-not-ews"},
@@ -385,8 +385,9 @@ func (s *testProduct) putDevice(name string) {
 	}
 }
 
-// TestVaultPermissionArrivesLate: a role assignment of Azure takes effect after
-// minutes. The product must be ready within 15 s after it has taken effect.
+// TestVaultPermissionArrivesLate checks that the product is ready within 15 s
+// after a role assignment in the vault has taken effect. In Azure that takes
+// minutes.
 func TestVaultPermissionArrivesLate(t *testing.T) {
 	for _, delay := range []time.Duration{30 * time.Second, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {

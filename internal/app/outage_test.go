@@ -225,7 +225,7 @@ func TestKeyVaultAwayForADayInVaultMode(t *testing.T) {
 				defer s.close()
 				s.allSucceed(often, 20*time.Minute)
 				back := o.begin(t, s.emu.KeyVault().Service)
-				s.checkOutage(away, o.recovers+10*time.Second, back) // a signature in the vault is retried too
+				s.checkOutage(away, o.recovers+10*time.Second, back) // 10 s more, because the product also waits before it requests a signature from the vault again
 			})
 		})
 	}

@@ -46,9 +46,9 @@ func testKey(bits int) func() *rsa.PrivateKey {
 
 const askFolder = `<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`
 
-// Intervals between requests. A TLS handshake takes more processor time than a
-// request, so often is short enough to keep connections open. seldom is for
-// simulated hours in which only a lasting failure matters.
+// Intervals between requests. The interval often keeps connections open, because
+// a TLS handshake takes more processor time than a request. The interval seldom
+// is for simulated hours in which only a lasting failure matters.
 const (
 	often  = 50 * time.Second
 	seldom = 10 * time.Minute

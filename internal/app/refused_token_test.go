@@ -85,7 +85,9 @@ func (s *testProduct) executedOnce(n int) {
 	}
 }
 
-// TestExchangeRefusesEveryToken covers causes that a new token does not resolve.
+// TestExchangeRefusesEveryToken checks requests while Exchange also refuses new
+// tokens, because their audience is another host. Every response has a back-off
+// time, and the product limits the forced refreshes.
 func TestExchangeRefusesEveryToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})
@@ -143,8 +145,10 @@ func (s *testProduct) checkRefreshRate(began time.Time) {
 	}
 }
 
-// TestLongBodyIsReplayed covers bodies that are not buffered: Exchange refuses the
-// token before the body is sent.
+// TestLongBodyIsReplayed checks that a request is replayed with a new token after
+// Exchange has refused the first token. A body that is too long to be buffered is
+// sent only after 100 Continue, so Exchange refuses the token before the body is
+// sent.
 func TestLongBodyIsReplayed(t *testing.T) {
 	const size = 1 << 20
 	for _, c := range []struct {
@@ -202,8 +206,9 @@ func TestIdleConnectionsBrokenSilently(t *testing.T) {
 		{"small", 0, false},
 		{"buffered", 200 << 10, false},
 		{"long", 1 << 20, false},
-		// The first write succeeds only in this case: a request with a buffered
-		// body, which is sent with its head, could not be retried after that.
+		// Only in this case the first write to the broken connection succeeds. A
+		// buffered body is sent together with the head, so after a successful
+		// write its request could not be retried.
 		{"long, after the head had gone", 1 << 20, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func TestThreatModelNamesCodeAndTests(t *testing.T) {
 	}
 }
 
-// quotedIn returns what stands between back quotes.
+// quotedIn returns the texts between back quotes in cell.
 func quotedIn(cell string) (names []string) {
 	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1) {
 		names = append(names, m[1])
@@ -54,7 +54,8 @@ func quotedIn(cell string) (names []string) {
 	return names
 }
 
-// A namedTest is a test of the table: text that the folder's tests contain.
+// A namedTest is a test that the table names. The tests in folder must contain
+// the text want.
 type namedTest struct{ folder, want string }
 
 // testsIn returns the tests in a cell such as "`TestA`, the section B of `TestRules`

@@ -9,7 +9,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestKeyStaysInTheVault checks that the product reads the certificate only, and
+// TestKeyStaysInTheVault checks that the product reads only the certificate, and
 // that the vault signs each assertion with the key of the same version.
 func TestKeyStaysInTheVault(t *testing.T) {
 	o := emulator.CertOptions{NonExportable: true}

@@ -100,7 +100,7 @@ func TestServeRefusesListenerBeyondLoopback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer time.AfterFunc(10*time.Second, e.Close).Stop() // Serve would not return
+	defer time.AfterFunc(10*time.Second, e.Close).Stop() // ends Serve if Serve accepts the listener by mistake
 	if err := e.Entra().Serve(l); err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("error: %v", err)
 	}
@@ -143,7 +143,7 @@ func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault  emulator.Fault
 		status int // 0: no response
-		body   int // bytes of it; -1: cut short
+		body   int // number of bytes in the response's body; -1: the body is cut short
 	}{
 		"status":            {emulator.Fault{Status: 503}, 503, 0},
 		"page":              {emulator.Fault{Status: 502, Body: "<html>Bad Gateway</html>"}, 502, 24},

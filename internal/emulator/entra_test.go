@@ -70,7 +70,7 @@ func TestEntraTokenClaims(t *testing.T) {
 // refusalCases change a valid request for a token of Exchange.
 var refusalCases = map[string]struct {
 	change func(t *testing.T, e *emulator.Emulator, a *assertion, form url.Values)
-	after  func(e *emulator.Emulator, form url.Values) // the assertion is signed
+	after  func(e *emulator.Emulator, form url.Values) // called after the assertion was signed
 	tenant string
 	status int
 	code   int

@@ -32,7 +32,7 @@ func TestGetFolderWithTokenOfTheCertificate(t *testing.T) {
 func TestExchangeRefusesTokens(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit     func(claims map[string]any)
-		then     func(x *ews) // the token is issued
+		then     func(x *ews) // called after the token was issued
 		number   string
 		category string
 	}{

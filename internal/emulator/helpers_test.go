@@ -65,7 +65,7 @@ func start(t testing.TB, c emulator.Config) (*emulator.Emulator, *http.Client) {
 	return e, client
 }
 
-// An assertion is a client assertion that is not signed yet, by RFC 7515 and 7523.
+// An assertion is a client assertion (RFC 7515, RFC 7523) that is not signed yet.
 type assertion struct {
 	key    crypto.Signer
 	alg    string

@@ -272,7 +272,7 @@ func TestLargeBodiesAreNotBuffered(t *testing.T) {
 	}
 }
 
-// letters is an endless run of base64.
+// A letters is a reader of endless base64 text.
 type letters struct{}
 
 func (letters) Read(p []byte) (int, error) {

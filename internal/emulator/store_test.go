@@ -107,8 +107,8 @@ func TestFolderSynchronisation(t *testing.T) {
 	if got := sync(); strings.Count(got, "<t:Create>") != 10 || strings.Contains(got, ">Root<") {
 		t.Errorf("first: %s", got)
 	}
-	// With SyncFolderId the changes are those below that folder: akonadi-ews takes
-	// any other folder for an orphan and ends the synchronisation.
+	// With SyncFolderId the response contains only the changes below that folder.
+	// akonadi-ews treats any other folder as an orphan and ends the synchronisation.
 	got := x.call(`<m:SyncFolderHierarchy><m:SyncFolderId><t:DistinguishedFolderId Id="msgfolderroot"/></m:SyncFolderId></m:SyncFolderHierarchy>`)
 	top := between(t, x.call(`<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="msgfolderroot"/></m:FolderIds></m:GetFolder>`), `<t:FolderId Id="`, `"`)
 	if strings.Count(got, "<t:Create>") != 9 || strings.Count(got, `<t:ParentFolderId Id="`+top) != 9 {

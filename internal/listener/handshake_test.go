@@ -52,7 +52,8 @@ func serveLoggedTLS(t *testing.T) (address string, lines <-chan string) {
 	return listeners[0].Addr().String(), l.lines
 }
 
-// A client that fails at the handshake gets no response, so the log says why.
+// TestFailedHandshakesAreLogged checks that the log says why a handshake failed,
+// because the client gets no response that says so.
 func TestFailedHandshakesAreLogged(t *testing.T) {
 	versions := func(least, most uint16) func(net.Conn) {
 		return func(c net.Conn) {
@@ -122,8 +123,8 @@ func TestFailedHandshakesAreLogged(t *testing.T) {
 	}
 }
 
-// A client that keeps trying does not fill the log, and does not suppress lines
-// about another client.
+// TestFailedHandshakesAreThinned checks that a client that keeps trying does not
+// fill the log, and does not suppress lines about another client.
 func TestFailedHandshakesAreThinned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandshakeLog()

@@ -198,9 +198,10 @@ func TestConnectionIsRefusedWhileAllWork(t *testing.T) {
 	})
 }
 
-// TestHalfOpenRequestsDelayOthersBriefly checks that limit unfinished requests at
-// a time delay a later connection by minWait, and that the number of connections
-// stays limited.
+// TestHalfOpenRequestsDelayOthersBriefly opens twenty times as many unfinished
+// requests as there are slots. It checks that a later connection waits for at
+// most minWait and retryInterval per round of requests, and that the number of
+// connections stays limited.
 func TestHalfOpenRequestsDelayOthersBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit, attackers = 5, 100
@@ -211,7 +212,7 @@ func TestHalfOpenRequestsDelayOthersBriefly(t *testing.T) {
 			go func() {
 				c, err := s.inner[0].DialContext(t.Context(), "tcp", "")
 				if err != nil {
-					return // at the end of the test
+					return // fails at the end of the test
 				}
 				defer c.Close()
 				_, _ = io.WriteString(c, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
@@ -430,7 +431,7 @@ func TestLongestWaitingRequestGivesItsSlot(t *testing.T) {
 			go func() {
 				_, _ = io.WriteString(c, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
 				resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-				if err != nil { // at the end of the test
+				if err != nil { // Reading fails at the end of the test.
 					resp = new(http.Response)
 				}
 				post <- result{resp.StatusCode, time.Now()}

@@ -132,7 +132,7 @@ func TestReplay(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings []string
 		edit     func(*proxy.Record)
-		want     string // the reason, the missing information, or one of the above
+		want     string // the reason of a refusal, the missing information, or one of the two constants
 	}{
 		"an entry":                       {[]string{aList}, nil, allowed},
 		"no entry":                       {[]string{aList}, func(r *proxy.Record) { r.Mailbox = "ceo@contoso.com" }, "mailbox-not-allowed"},
@@ -221,7 +221,8 @@ func TestReplayAddsUp(t *testing.T) {
 	}
 }
 
-// TestLimitsAreStated: the limitations depend on the configuration.
+// TestLimitsAreStated checks that Limits returns the limitations of each
+// configuration.
 func TestLimitsAreStated(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings []string

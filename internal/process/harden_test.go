@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// hardenVariable makes this test binary call Harden and print the result, because
-// a test process must not do that to itself.
+// hardenVariable makes this test binary call Harden and print the result in a
+// process of its own, because Harden would change the process that runs the
+// tests.
 const hardenVariable = "TEST_HARDEN"
 
 func TestMain(m *testing.M) {
@@ -33,7 +34,8 @@ func TestHarden(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), hardenVariable+"=1")
 	out, err := cmd.CombinedOutput()
-	// The error, the soft and hard limit of core dumps, and PR_GET_DUMPABLE.
+	// The output contains the error, the soft and the hard limit of core dumps,
+	// and PR_GET_DUMPABLE.
 	if want := "<nil> 0 0 0\n"; err != nil || string(out) != want {
 		t.Errorf("%q (%v), want %q", out, err, want)
 	}

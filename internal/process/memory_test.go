@@ -5,9 +5,9 @@ import "testing"
 func TestReleaseIsDue(t *testing.T) {
 	const mib = 1 << 20
 	type check struct {
-		allocated, free uint64 // in MiB; allocated since the check before
+		allocated, free uint64 // in MiB; allocated is the number since the previous check
 		due             bool
-		goroutines      uint64 // 20 at least
+		goroutines      uint64 // the test uses at least 20
 	}
 	for _, tc := range []struct {
 		name   string

@@ -16,7 +16,7 @@ func TestPercentFor(t *testing.T) {
 }
 
 func TestHeapLimit(t *testing.T) {
-	if got := heapLimit(128 << 20); got != 96<<20 { // as in deploy/
+	if got := heapLimit(128 << 20); got != 96<<20 { // the memory limit of the pods in deploy/kubernetes
 		t.Errorf("%d bytes of 128 MiB", got)
 	}
 }

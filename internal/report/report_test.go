@@ -196,8 +196,8 @@ func TestJSONIsComplete(t *testing.T) {
 	}
 }
 
-// TestAnEmptyLog: every format reports that there are no requests, and none
-// fails.
+// TestAnEmptyLog checks that every format reports that there are no requests, and
+// that none fails.
 func TestAnEmptyLog(t *testing.T) {
 	reader, err := requestlog.NewReader(func(*proxy.Record) {})
 	if err != nil {
@@ -214,8 +214,8 @@ func TestAnEmptyLog(t *testing.T) {
 	}
 }
 
-// TestStartsAndEnds: the report says when hmaproxy did not run, and when the
-// end of a run is missing.
+// TestStartsAndEnds checks that the report says when hmaproxy did not run, and
+// when the end of a run is missing.
 func TestStartsAndEnds(t *testing.T) {
 	at := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 	start := func(h int) requestlog.Event {

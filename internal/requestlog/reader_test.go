@@ -80,9 +80,9 @@ func asText(line string) string {
 	return string(text)
 }
 
-// TestFormsOfLines tests both sides of each form's boundary: a line that
-// another program may have written with a client's text is not read as
-// hmaproxy's.
+// TestFormsOfLines tests each form of a line. It checks that a line that another
+// program may have written with a client's text is not read as a line of
+// hmaproxy.
 func TestFormsOfLines(t *testing.T) {
 	type facts struct{ requests, other, cut, foreign, text int64 }
 	for name, test := range map[string]struct {
@@ -175,8 +175,8 @@ func TestOtherLinesOfTheLog(t *testing.T) {
 	}
 }
 
-// TestLinesOfTheFirstVersion: the first version logged the duration in
-// nanoseconds and no forms.
+// TestLinesOfTheFirstVersion checks that lines of the first version are read,
+// which contain the duration in nanoseconds and no forms of mailboxes.
 func TestLinesOfTheFirstVersion(t *testing.T) {
 	old := strings.Replace(aRequest, `"duration_ms":500`, `"duration":500000000`, 1)
 	list, f := read(t, old)

@@ -76,8 +76,8 @@ func TestWhoMayReadTheStatus(t *testing.T) {
 	}
 }
 
-// TestPageNeedsNothingElse: the page has no script and loads nothing, and its
-// only style sheet is the one in the policy.
+// TestPageNeedsNothingElse checks that the page has no script and loads nothing,
+// and that its only style sheet is the one in the policy.
 func TestPageNeedsNothingElse(t *testing.T) {
 	a := newTestAdmin(t)
 	for i := range 120 {
@@ -206,7 +206,7 @@ func TestStatusOfRequests(t *testing.T) {
 		t.Errorf("ready %v %q, %d minutes", s.Ready, s.NotReady, len(s.Minutes))
 	}
 	served, refused := 0, 0
-	for _, m := range s.Minutes { // all minutes, because the requests may fall into two
+	for _, m := range s.Minutes { // the requests may fall into two different minutes
 		served, refused = served+m.Counts["served"], refused+m.Counts["refused"]
 	}
 	if served != 130 || refused != 1 {
@@ -312,8 +312,8 @@ func TestProblemsOutliveGoodRequests(t *testing.T) {
 	textcheck.Contains(t, ask(a, "/").Body.String(), "Last requests that were refused or failed", "mailbox-not-allowed", "ErrorNonExistentMailbox")
 }
 
-// TestPageShowsDetailsAsText: identifiers for other logs are text, so that they
-// can be searched and copied.
+// TestPageShowsDetailsAsText checks that identifiers that occur in other logs are
+// text, so that they can be searched and copied.
 func TestPageShowsDetailsAsText(t *testing.T) {
 	a := newTestAdmin(t)
 	done(a, newTestRecord(func(r *proxy.Record) {

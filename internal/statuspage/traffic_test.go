@@ -30,8 +30,9 @@ func needed(t *testing.T, page string) string {
 	return ""
 }
 
-// TestAuditModeShowsTheListThatEnforcingWouldNeed: the text on the page is an
-// allow-list that the product accepts. It contains exactly what was used.
+// TestAuditModeShowsTheListThatEnforcingWouldNeed checks that the text on the
+// page is an allow-list that the product accepts, and that it contains exactly
+// the mailboxes and operations that were used.
 func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 	for _, mode := range []string{"audit", "enforce", "every", "none"} {
 		a := newTestAdmin(t)
@@ -69,7 +70,8 @@ func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 	}
 }
 
-// TestTopIsBounded: each table has at most ten rows, the most used first.
+// TestTopIsBounded checks that each table has at most ten rows and begins with
+// the row that has the most requests.
 func TestTopIsBounded(t *testing.T) {
 	a := newTestAdmin(t)
 	for i := range 15 {

@@ -49,8 +49,8 @@ func patterns(t *testing.T, l *List) (list []string, file string) {
 	return list, b.String()
 }
 
-// TestTheFileHasWhatWasOpened: the product parses the file and finds exactly
-// the mailboxes that were opened.
+// TestTheFileHasWhatWasOpened checks that the product's parser finds exactly the
+// opened mailboxes in the file.
 func TestTheFileHasWhatWasOpened(t *testing.T) {
 	fault := func(mailbox, code string) func(*proxy.Record) {
 		return func(r *proxy.Record) {
@@ -183,8 +183,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestAnEmptySuggestionIsNoList: the product refuses an allow-list without an
-// entry.
+// TestAnEmptySuggestionIsNoList checks that the product refuses a suggestion
+// without an entry.
 func TestAnEmptySuggestionIsNoList(t *testing.T) {
 	var b strings.Builder
 	if err := newList(as("*@contoso.com")).WriteTo(&b); err != nil {

@@ -133,8 +133,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestLimits: clients cannot make a Traffic exceed its limits, and the totals
-// stay complete.
+// TestLimits checks that clients cannot make a Traffic exceed its limits, and
+// that the totals stay complete.
 func TestLimits(t *testing.T) {
 	c := New(Limits{Mailboxes: 3, Operations: 2, Problems: 1, Moments: 5})
 	for i := range 10 {

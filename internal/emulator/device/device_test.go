@@ -21,7 +21,8 @@ import (
 	"hmaproxy/internal/emulator/device"
 )
 
-// exchange reads a request and responds as EWS.
+// exchange responds to a request with an EWS response that contains the request's
+// body.
 var exchange = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
@@ -81,8 +82,8 @@ func config(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{RootCAs: roots, ServerName: "mail.contoso.com"}
 }
 
-// TestHandshakes shows the result of crypto/tls's defaults with each device, and
-// that of a changed configuration.
+// TestHandshakes connects to each device with the default configuration of
+// crypto/tls, or with a changed configuration, and checks the result.
 func TestHandshakes(t *testing.T) {
 	classical := func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256} }
 	for _, c := range []struct {
@@ -103,7 +104,7 @@ func TestHandshakes(t *testing.T) {
 		{"hello-in-two-packets-dropped", classical, ""},
 		{"client-certificate-accepted", nil, ""},
 		{"client-certificate-required", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, "handshake failure"},
-		{"certificate-negative-serial", nil, ""}, // go.mod permits it
+		{"certificate-negative-serial", nil, ""}, // go.mod permits negative serial numbers
 		{"certificate-sha1", nil, "SHA1"},
 		{"certificate-without-san", nil, "Common Name"},
 		{"certificate-rsa1024", nil, ""},
@@ -132,7 +133,7 @@ func TestHandshakes(t *testing.T) {
 }
 
 func TestNegativeSerialNumber(t *testing.T) {
-	t.Setenv("GODEBUG", "x509negativeserial=0") // Go's default
+	t.Setenv("GODEBUG", "x509negativeserial=0") // the default of Go, which go.mod changes
 	address, roots := start(t, "certificate-negative-serial")
 	if _, err := tls.Dial("tcp", address, config(roots)); err == nil || !strings.Contains(err.Error(), "negative serial number") {
 		t.Errorf("handshake: %v", err)
@@ -196,7 +197,8 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// Go's client refuses a header line without a colon.
+// TestHeaderWithoutColon checks that Go's client refuses a header line without a
+// colon.
 func TestHeaderWithoutColon(t *testing.T) {
 	address, roots := start(t, "head-nocolon")
 	transport := &http.Transport{TLSClientConfig: config(roots)}
