@@ -18,7 +18,7 @@ type blockingCall[T any] struct {
 	run func() (T, *Error)
 
 	mu      sync.Mutex
-	current *runResult[T] // the run in progress; nil: none
+	current *runResult[T] // the run in progress; nil: no run is in progress
 }
 
 type runResult[T any] struct {

@@ -28,10 +28,10 @@ const (
 	CodeNoPrivateKey    = "NoPrivateKey"    // a certificate without private key
 	CodeNoCertificate   = "NoCertificate"   // a private key without certificate
 	CodeSeveralKeys     = "SeveralKeys"     // more than one private key
-	CodeAmbiguous       = "Ambiguous"       // several certificates, and none is the issuer of all others
+	CodeAmbiguous       = "Ambiguous"       // several certificates, and no certificate is the issuer of all others
 	CodeNotRSA          = "NotRSA"          // the private key is not an RSA key, and Entra ID accepts only RSA keys
 	CodeWeakKey         = "WeakKey"         // the RSA key has less than 2048 bits
-	CodeKeyMismatch     = "KeyMismatch"     // the private key belongs to none of the certificates
+	CodeKeyMismatch     = "KeyMismatch"     // the private key does not belong to any of the certificates
 	CodeNegativeSerial  = "NegativeSerial"  // a certificate with a negative serial number, which Go refuses by default
 	CodeNoStore         = "NoStore"         // the Windows certificate store does not exist
 	CodeNotInStore      = "NotInStore"      // no certificate of the store matches

@@ -93,7 +93,7 @@ func vaultCode(err *azcore.ResponseError) string {
 
 // entraCode returns the first error code of Entra ID as "AADSTS7000215", or
 // else the OAuth error such as "invalid_client". It returns "" if the body has
-// neither.
+// no error code and no OAuth error.
 func entraCode(resp *http.Response) string {
 	var body struct {
 		Error string

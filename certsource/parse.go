@@ -171,8 +171,8 @@ func splitPEM(text []byte) (parts [][]byte) {
 	}
 }
 
-// blockType returns the type in a block's first line as " (TYPE)", "" when the
-// line has none.
+// blockType returns the type in a block's first line as " (TYPE)", or "" if the
+// line contains no type.
 func blockType(block []byte) string {
 	label, _, ok := bytes.Cut(block[len(pemBegin):], []byte("-----"))
 	if !ok || len(label) > 40 || bytes.ContainsAny(label, "\r\n") {

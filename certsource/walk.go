@@ -69,8 +69,9 @@ func (w *walk) get(ctx context.Context, id string) (*version, *Error) {
 	return v, err
 }
 
-// before returns the id of the version that precedes id, or "" if it finds
-// none. v is the version with this id, or nil when Key Vault refused it.
+// before returns the id of the version that precedes id, or "" if it finds no
+// such version. v is the version with this id, or nil when Key Vault refused
+// it.
 func (w *walk) before(ctx context.Context, id string, v *version) string {
 	if v != nil && v.previous != "" {
 		return v.previous

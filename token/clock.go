@@ -50,7 +50,7 @@ func (c *clock) observe(skew time.Duration, log *slog.Logger) {
 }
 
 // skewChanged reports whether a skew must be logged, given the skew of the
-// latest warning (0: none).
+// latest warning (0: no warning).
 func skewChanged(skew, warned time.Duration) bool {
 	if skew.Abs() <= skewWarning {
 		return warned != 0

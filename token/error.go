@@ -37,7 +37,7 @@ const (
 // package's own words: the event, its meaning and the remedy.
 type Error struct {
 	Class         Class
-	AADSTS        int           // Entra's error code; 0: none
+	AADSTS        int           // Entra's error code; 0: no code
 	Status        int           // HTTP status; 0: no response
 	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: Entra named no time
 	Foreign       bool          // the response did not come from Entra

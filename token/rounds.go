@@ -173,8 +173,8 @@ func (r *reloadRequests) request() {
 	r.pending = true
 }
 
-// dueIn returns how long until the pending request is due; ok is false when there
-// is none.
+// dueIn returns how long until the pending request is due; ok is false if no
+// request is pending.
 func (r *reloadRequests) dueIn(now time.Time) (wait time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

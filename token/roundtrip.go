@@ -136,7 +136,8 @@ func withRoundTrip(ctx context.Context) (context.Context, *roundTrip) {
 	return context.WithValue(ctx, roundTripKey{}, rt), rt
 }
 
-// roundTripOf returns ctx's roundTrip, or a new roundTrip if ctx has none.
+// roundTripOf returns ctx's roundTrip, or a new roundTrip if ctx has no
+// roundTrip.
 func roundTripOf(ctx context.Context) *roundTrip {
 	if rt, ok := ctx.Value(roundTripKey{}).(*roundTrip); ok {
 		return rt

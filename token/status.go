@@ -12,7 +12,7 @@ import (
 // Status is a snapshot of a [Keeper].
 type Status struct {
 	Usable      bool      // Token would return immediately
-	Expires     time.Time // expiry of the current token; zero: there is none
+	Expires     time.Time // expiry of the current token; zero: there is no token
 	NextRefresh time.Time // planned time of the next attempt; zero: not known yet
 	Claims      Claims    // claims of the current token
 

@@ -124,8 +124,8 @@ func TestServeNamesListenWhenThePortIsTaken(t *testing.T) {
 	}
 }
 
-// TestServeMailboxes: -mailboxes names the mailboxes that Exchange has and the
-// proxy allows. The first mailbox is the default mailbox.
+// TestServeMailboxes checks that Exchange has, and the proxy allows, the
+// mailboxes that -mailboxes names. The first mailbox is the default mailbox.
 func TestServeMailboxes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ended := new(output), make(chan error, 1)

@@ -156,7 +156,7 @@ func (p *page) toggleEntra() error {
 }
 
 // soapFault returns a SOAP fault with a response code, in the form in which
-// Exchange sends it. backOff is in milliseconds; 0 for none.
+// Exchange sends it. backOff is in milliseconds; 0 means no back-off time.
 func soapFault(code, message string, backOff int) emulator.Fault {
 	values := ""
 	if backOff > 0 {
@@ -184,13 +184,15 @@ var (
 	impersonated  = regexp.MustCompile(`(?s)<(?:\w+:)?ConnectingSID[^>]*>\s*<[^>]+>\s*([^<\s]+)`)
 )
 
-// Operation returns the EWS operation of the request, "" for none.
+// Operation returns the EWS operation of the request, or "" if the body
+// contains no operation.
 func (c call) Operation() string { return firstGroup(operationName, c.Request.Text()) }
 
-// Mailbox returns the impersonated mailbox, "" for none.
+// Mailbox returns the impersonated mailbox, or "" if the request impersonates
+// no mailbox.
 func (c call) Mailbox() string { return firstGroup(impersonated, c.Request.Text()) }
 
-// Code returns the response code, "" for none.
+// Code returns the response code, or "" if the response contains no code.
 func (c call) Code() string { return firstGroup(responseCode, c.Response.Text()) }
 
 func firstGroup(r *regexp.Regexp, text string) string {

@@ -23,8 +23,8 @@ func (p *testProcess) logLine(message string) map[string]any {
 	return nil
 }
 
-// TestEveryMailboxOnPurpose: a missing allow-list raises an alarm, unless
-// HMA_ALLOWED_MAILBOXES=* says that it is intended.
+// TestEveryMailboxOnPurpose checks that a missing allow-list raises an alarm,
+// unless HMA_ALLOWED_MAILBOXES=* says that clients may open every mailbox.
 func TestEveryMailboxOnPurpose(t *testing.T) {
 	for name, tc := range map[string]struct {
 		extra     []string

@@ -72,8 +72,8 @@ func TestArchiveHolds(t *testing.T) {
 	}
 }
 
-// TestLinksOfArchive: every link of a document in an archive leads to a file or
-// heading of the archive.
+// TestLinksOfArchive checks that every link of a document in an archive leads
+// to a file or heading of the archive.
 func TestLinksOfArchive(t *testing.T) {
 	tree := archiveTree(t)
 	if len(tree.Documents()) < 12 {

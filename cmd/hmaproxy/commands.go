@@ -19,7 +19,7 @@ type command struct {
 	synopsis []string // command lines, each without "hmaproxy "
 	about    string   // description in paragraphs
 	flags    []option
-	argument string   // name of the argument in the help; "" for none
+	argument string   // name of the argument in the help; "" if the command has no argument
 	choices  []string // possible arguments; nil: any
 	maxArgs  int
 	files    bool   // whether further arguments are files, for shells to complete

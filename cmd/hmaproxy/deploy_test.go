@@ -130,8 +130,8 @@ func flagsByCommand() map[string][]string {
 	return all
 }
 
-// TestWorkflowsArePinned: actions are pinned by commit, and Go by the version
-// of the Dockerfile.
+// TestWorkflowsArePinned checks that the workflows pin every action by commit,
+// and use the Go version of the Dockerfile.
 func TestWorkflowsArePinned(t *testing.T) {
 	read := func(elem ...string) string {
 		data, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, elem...)...))

@@ -86,8 +86,9 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// TestPublicPackagesAreIndependent: proxy, token and certsource import no other
-// package of this module, except for helpers that import the standard library only.
+// TestPublicPackagesAreIndependent checks that proxy, token and certsource
+// import no other package of this module, except for helpers that import the
+// standard library only.
 func TestPublicPackagesAreIndependent(t *testing.T) {
 	leaves := []string{"hmaproxy/internal/ascii", "hmaproxy/internal/nearest", "hmaproxy/internal/printable", "hmaproxy/internal/retryafter"}
 	for _, leaf := range leaves {

@@ -18,8 +18,8 @@ import (
 	"hmaproxy/internal/ewstest"
 )
 
-// TestClientAuthenticationAndHardening: clients need credentials, there are no
-// debugging handlers, and the process dumps no memory.
+// TestClientAuthenticationAndHardening checks that clients need credentials,
+// that there are no debugging handlers, and that the process dumps no memory.
 func TestClientAuthenticationAndHardening(t *testing.T) {
 	line, err := hash(t, "pass-canary\n", "-name", "crm", "-mailboxes", "alice@contoso.com")
 	if err != nil {

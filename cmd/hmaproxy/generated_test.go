@@ -13,9 +13,10 @@ import (
 )
 
 // TestGenerated checks that the man pages and the completions of shells agree
-// with the command table. It also checks that the copies of the alert rules
-// agree with the original; a chart and a kustomization cannot read files
-// outside their folders. go generate ./cmd/hmaproxy writes them.
+// with the command table, and that the copies of the alert rules agree with the
+// original. The copies exist because a chart and a kustomization cannot read
+// files outside their folders. go generate ./cmd/hmaproxy writes all these
+// files.
 func TestGenerated(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"man/hmaproxy.1":            manPage(),

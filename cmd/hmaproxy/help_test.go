@@ -71,7 +71,8 @@ func TestHelpSettings(t *testing.T) {
 	}
 }
 
-// TestTopics: every command but help itself is a topic.
+// TestTopics checks that the topics of help are the settings and every command
+// except help.
 func TestTopics(t *testing.T) {
 	want := []string{"settings"}
 	for _, c := range commands() {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestInitOnATerminal: after a value of the wrong form the question is
-// repeated, and the secret is not shown.
+// TestInitOnATerminal checks that init repeats a question after a value of the
+// wrong form, and that the terminal does not show the secret.
 func TestInitOnATerminal(t *testing.T) {
 	person, program := terminals(t)
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")

@@ -138,9 +138,9 @@ func TestInitOverwritesNothing(t *testing.T) {
 	}
 }
 
-// TestInitOfExistingFile: init fills in a file that sets nothing, such as the
-// file that a deb or rpm package installs, and keeps the file's mode. init does
-// not change any other existing file.
+// TestInitOfExistingFile checks that init fills in a file that sets nothing,
+// such as the file that a deb or rpm package installs, and keeps the file's
+// mode. init does not change any other existing file.
 func TestInitOfExistingFile(t *testing.T) {
 	example, err := os.ReadFile("../../deploy/hmaproxy.env.example")
 	if err != nil {
@@ -150,7 +150,7 @@ func TestInitOfExistingFile(t *testing.T) {
 	for _, tc := range []struct {
 		name, content string
 		mode          os.FileMode
-		want          string // part of the error; "": none
+		want          string // part of the error; "": no error
 	}{
 		{"as packages install it", unset, 0o640, ""},
 		{"empty", "", 0o600, ""},

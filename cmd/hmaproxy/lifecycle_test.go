@@ -314,8 +314,8 @@ func TestClosedLogPipe(t *testing.T) {
 	}
 }
 
-// TestSecretInAReadableFile: serve and doctor warn about a secret in a readable
-// file.
+// TestSecretInAReadableFile checks that serve and doctor warn about a secret in
+// a file that other users can read.
 func TestSecretInAReadableFile(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")

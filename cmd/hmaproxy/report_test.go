@@ -97,8 +97,8 @@ func TestReportAndPolicyCommands(t *testing.T) {
 	}
 }
 
-// TestSuggestionPassesItsOwnTest: a list that report suggests refuses no
-// request that has succeeded.
+// TestSuggestionPassesItsOwnTest checks that the list that report suggests
+// refuses no request that has succeeded.
 func TestSuggestionPassesItsOwnTest(t *testing.T) {
 	log := writeText(t, aLog)
 	list := writeText(t, output(t, "report", "-suggest", log))

@@ -21,7 +21,7 @@ import (
 // A supervision connects the command serve with a service manager. Without a
 // service manager it has its zero value.
 type supervision struct {
-	reload  <-chan struct{} // requests to reload files and certificates; nil: none
+	reload  <-chan struct{} // requests to reload files and certificates; nil: no requests
 	started func()          // called once the listeners are open; may be nil
 	events  slog.Handler    // receives a copy of every log record; may be nil
 }

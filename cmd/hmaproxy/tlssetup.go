@@ -132,7 +132,8 @@ func (f tlsFiles) absent() error {
 	return nil
 }
 
-// write creates all of the files or none of them.
+// write creates all of the files. If one file cannot be created, write leaves
+// no file behind.
 func (f tlsFiles) write(b privateca.Bundle) (err error) {
 	if err := os.MkdirAll(filepath.Dir(f.key), 0o755); err != nil {
 		return err

@@ -46,7 +46,8 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// TestSettingsOfCompose: the product accepts the settings of compose.yaml.
+// TestSettingsOfCompose checks that the product accepts the settings of
+// compose.yaml.
 func TestSettingsOfCompose(t *testing.T) {
 	proxy := project(t, "compose.yaml").Services["hmaproxy"]
 	var environ []string
@@ -72,7 +73,8 @@ func TestSettingsOfCompose(t *testing.T) {
 	}
 }
 
-// TestSettingsOfExample: the product accepts deploy/hmaproxy.env.example.
+// TestSettingsOfExample checks that the product accepts
+// deploy/hmaproxy.env.example.
 func TestSettingsOfExample(t *testing.T) {
 	var environ []string
 	for name, value := range envFile(t, "../hmaproxy.env.example") {

@@ -104,13 +104,13 @@ func TestChartsAreClean(t *testing.T) {
 	}
 }
 
-// TestChartsRefuse: values that would not be valid settings of hmaproxy are
-// refused before they reach the cluster.
+// TestChartsRefuse checks that the chart refuses invalid values, before they
+// reach the cluster.
 func TestChartsRefuse(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(values map[string]any)
-		want   string // part of the error; "": none
+		want   string // part of the error; "": no error
 	}{
 		{"nothing", func(map[string]any) {}, ""},
 		{"another setting", func(v map[string]any) { v["settings"].(map[string]any)["HMA_LOG_LEVEL"] = "debug" }, ""},
@@ -138,7 +138,8 @@ func TestChartsRefuse(t *testing.T) {
 	}
 }
 
-// TestSidecarChartWithoutSecret: with a workload identity no Secret is mounted.
+// TestSidecarChartWithoutSecret checks that the chart mounts no Secret if a
+// workload identity is used.
 func TestSidecarChartWithoutSecret(t *testing.T) {
 	data := renderChart(t, helmSidecar, func(values map[string]any) {
 		values["hmaproxy"] = map[string]any{"secretName": "", "settings": map[string]any{"HMA_KEY_VAULT_AUTH": "workload"}}
@@ -156,7 +157,8 @@ func TestSidecarChartWithoutSecret(t *testing.T) {
 	}
 }
 
-// TestMemoryLimits: GOMEMLIMIT is three quarters of the container's limit.
+// TestMemoryLimits checks that GOMEMLIMIT is three quarters of the container's
+// limit.
 func TestMemoryLimits(t *testing.T) {
 	each(t, func(t *testing.T, objects []runtime.Object) {
 		_, c := workload(t, objects)

@@ -60,7 +60,7 @@ func covers(port networkingv1.NetworkPolicyPort, c *corev1.Container, number int
 	return first <= number && number <= last
 }
 
-// TestCovers: ranges include both of their ends.
+// TestCovers checks that a range of ports includes its first and its last port.
 func TestCovers(t *testing.T) {
 	port := func(first, last int32) networkingv1.NetworkPolicyPort {
 		from := intstr.FromInt32(first)

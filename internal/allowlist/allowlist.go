@@ -30,8 +30,8 @@ type inForce struct {
 	defaultOff bool
 }
 
-// New returns the allow-list of the configuration. If the configuration has none,
-// the list allows every mailbox.
+// New returns the allow-list of the configuration. If the configuration has no
+// allow-list, the list allows every mailbox.
 func New(c *config.Config, log *slog.Logger) (*List, error) {
 	l := &List{config: c, log: log, entries: c.AllowedMailboxes}
 	made, defaultOff, err := l.make(c.Allowed())

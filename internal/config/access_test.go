@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestEveryMailboxOnPurpose: HMA_ALLOWED_MAILBOXES=* is the only value that
-// allows every mailbox.
+// TestEveryMailboxOnPurpose checks that HMA_ALLOWED_MAILBOXES=* is the only
+// value that allows every mailbox.
 func TestEveryMailboxOnPurpose(t *testing.T) {
 	c := mustLoad(t, fromVault().with(vars{"HMA_ALLOWED_MAILBOXES": " * "}))
 	if c.Access() != AccessEvery || c.Limited() || c.NoListAlarm() != "" || c.Warnings() != nil || c.Access().String() != "every mailbox, on purpose" {
@@ -155,7 +155,8 @@ func TestExposedSecret(t *testing.T) {
 	}
 }
 
-// TestLoadAdmin: a probe reads HMA_ADMIN_LISTEN exactly as serve does.
+// TestLoadAdmin checks that a probe reads HMA_ADMIN_LISTEN exactly as serve
+// does.
 func TestLoadAdmin(t *testing.T) {
 	for _, value := range []string{
 		"127.0.0.1:9000", " 127.0.0.1:9000 ", "127.0.0.1:9000\r", "\t127.0.0.1:9000\r\n", "[::1]:9000", "localhost:9000", "0.0.0.0:9000", "off",

@@ -58,7 +58,7 @@ type Config struct {
 	VaultApp AppID `env:"HMA_KEY_VAULT_APP_ID" form:"an application (client) id, a GUID" desc:"Application that may read the vault (\"KeyVault Application Id\"). Required with HMA_KEY_VAULT_AUTH=secret; with workload and managed it selects an identity other than the platform's default."`
 	// VaultSecret is set exactly when VaultAuth is AuthSecret and the vault is the source.
 	VaultSecret Secret `env:"HMA_KEY_VAULT_CLIENT_SECRET" form:"the secret's value" desc:"Client secret of that application (\"KeyVault Client Secret\"): its value, not its id."`
-	// VaultSecretFile is where VaultSecret was read from, to be reread with [ReadSecret]; "" when it came from the environment.
+	// VaultSecretFile is the file that VaultSecret was read from, or "" if VaultSecret came from the environment. [ReadSecret] reads the file again.
 	VaultSecretFile Path `env:"HMA_KEY_VAULT_CLIENT_SECRET_FILE" form:"the path of a file" desc:"File that holds the client secret, instead of HMA_KEY_VAULT_CLIENT_SECRET. Read again at every poll."`
 	// VaultTenant is the tenant of the vault's application.
 	VaultTenant TenantID `env:"HMA_KEY_VAULT_TENANT_ID" form:"a tenant id (GUID) or one of the tenant's domain names" absent:"HMA_TENANT_ID" desc:"Tenant of the vault, when it is another one."`
@@ -71,7 +71,7 @@ type Config struct {
 	CertFile Path `env:"HMA_CERT_FILE" section:"Certificate from a file" form:"the path of a PEM or PFX file" desc:"Certificate and private key on disk instead of in Key Vault. Read again when the file changes."`
 	// CertPassword opens CertFile; "" means that it has no password.
 	CertPassword Secret `env:"HMA_CERT_PASSWORD" form:"the file's password" desc:"Password of HMA_CERT_FILE."`
-	// CertPasswordFile is where CertPassword was read from, to be reread with [ReadSecret]; "" when it came from the environment.
+	// CertPasswordFile is the file that CertPassword was read from, or "" if CertPassword came from the environment. [ReadSecret] reads the file again.
 	CertPasswordFile Path `env:"HMA_CERT_PASSWORD_FILE" form:"the path of a file" desc:"File that holds the password, instead of HMA_CERT_PASSWORD."`
 
 	// CertStore is the zero value when the certificate does not come from a Windows store.
@@ -86,22 +86,22 @@ type Config struct {
 
 	// Listen is never empty.
 	Listen Listeners `env:"HMA_LISTEN" envDefault:"127.0.0.1:8080,[::1]:8080" section:"Clients" form:"a comma-separated list of address:port (an IP address or localhost) and unix:/path" desc:"Where clients connect. A Unix socket gets mode 0600, in a directory that exists and that only its owner may write to. On a machine without IPv6 the second default address is skipped."`
-	// TLSCertFiles and TLSKeyFiles are both nil (plain HTTP) or have the same length.
+	// TLSCertFiles and TLSKeyFiles are nil (plain HTTP) or have the same length.
 	TLSCertFiles Paths `env:"HMA_TLS_CERT_FILE" form:"the path of a PEM file, or several separated by commas" desc:"Certificate chain to serve TLS with, for clients that insist on https. TCP addresses of HMA_LISTEN then speak TLS alone; Unix sockets and HMA_ADMIN_LISTEN do not. Of several chains each client gets the first that is for the name it asks for (SNI), or else the first. Read again when a file changes; faulty new files leave the old ones in use and raise an alarm. hmaproxy tls-setup makes one."`
 	TLSKeyFiles  Paths `env:"HMA_TLS_KEY_FILE" form:"the path of a PEM file, or several separated by commas" desc:"Private keys of HMA_TLS_CERT_FILE in the same order, not encrypted."`
 	// UnsafeListenAny is true only together with a ClientUsersFile.
 	UnsafeListenAny bool `env:"HMA_UNSAFE_LISTEN_ANY" envDefault:"false" form:"true or false" desc:"Permits addresses beyond loopback in HMA_LISTEN; HMA_CLIENT_USERS_FILE is then required. To reach the proxy from another container, share the network namespace instead."`
 	// ClientUsersFile is "" when clients need no credentials.
 	ClientUsersFile Path `env:"HMA_CLIENT_USERS_FILE" form:"the path of a file" desc:"Clients must present Basic credentials: one line for each, name:bcrypt-hash, then optionally mailbox patterns that narrow the allow-list for that client (and are one where there is none). hmaproxy hash-password makes a line. Read again when it changes; a faulty new file leaves the old users in force and raises an alarm."`
-	// ClientUsers are the users of ClientUsersFile, to be reread with [ReadClientUsers]; nil without it.
+	// ClientUsers are the users in ClientUsersFile; nil if ClientUsersFile is "". [ReadClientUsers] reads the file again.
 	ClientUsers ClientUsers `env:"-"`
 	// ClientUsersUnended says that the last line of ClientUsersFile had no line end.
 	ClientUsersUnended bool `env:"-"`
-	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means none.
+	// HostNames are further names for the Host header, in lower case, IPv6 addresses in brackets; nil means no further names.
 	HostNames HostNames `env:"HMA_HOST_NAMES" form:"a comma-separated list of host names or IP addresses, without ports" absent:"only localhost, 127.0.0.1 and [::1]" desc:"Further names that clients may use for this proxy in the Host header."`
 	// Autodiscover is the zero value when Autodiscover's paths are not served.
 	Autodiscover Autodiscover `env:"HMA_AUTODISCOVER" form:"auto, or the https URL of this proxy's EWS endpoint such as https://ews-proxy.contoso.com/EWS/Exchange.asmx" absent:"Autodiscover is not served" desc:"URL that clients get which find Exchange by Autodiscover, for mailboxes that the allow-list allows. auto hands out the URL by which the client came. The names under which clients ask, such as autodiscover.contoso.com, belong into HMA_HOST_NAMES and must lead here on the client's machine alone; docs/autodiscover.md says how."`
-	// ForwardHeaders are further request headers to carry, in canonical form; nil means none.
+	// ForwardHeaders are further request headers to carry, in canonical form; nil means no further headers.
 	ForwardHeaders HeaderNames `env:"HMA_FORWARD_HEADERS" form:"a comma-separated list of header names" desc:"Further request headers to carry to Exchange. Headers that hold credentials, name mailboxes, frame the message or belong to Exchange itself are refused."`
 
 	// ExpectContinue says whether requests with long bodies are sent with
@@ -112,9 +112,9 @@ type Config struct {
 	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, guid:01234567-…, separated by commas or lines, or * alone" absent:"every mailbox of the organisation, with an alarm" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments. * alone says that every mailbox of the organisation is meant, and silences the alarm; it is not permitted in a list file."`
 	// EveryMailbox is true for HMA_ALLOWED_MAILBOXES=*: there is no allow-list, on purpose.
 	EveryMailbox bool `env:"-"`
-	// AllowedMailboxesFile is where AllowedMailboxes was read from, to be reread with [ReadMailboxes]; "" when it came from the environment.
+	// AllowedMailboxesFile is the file that AllowedMailboxes was read from, or "" if AllowedMailboxes came from the environment. [ReadMailboxes] reads the file again.
 	AllowedMailboxesFile Path `env:"HMA_ALLOWED_MAILBOXES_FILE" form:"the path of a file" desc:"File that holds the allow-list, instead of HMA_ALLOWED_MAILBOXES. Read again when it changes; a faulty new file leaves the old list in force and raises an alarm."`
-	// AllowedGroups are groups whose members are part of the allow-list; nil: none.
+	// AllowedGroups are groups whose members are part of the allow-list; nil: no groups.
 	AllowedGroups Addresses `env:"HMA_ALLOWED_GROUPS" form:"a comma-separated list of mail addresses of groups" desc:"Mail-enabled or dynamic distribution groups of Exchange whose members are part of the allow-list, nested groups included. Expanded at start, about every 15 minutes and on SIGHUP. A change of many members at once is held until SIGHUP confirms it. Whoever may add members to such a group widens the allow-list."`
 	// AllowedGroupsAs is "" exactly when AllowedGroups is nil.
 	AllowedGroupsAs Address `env:"HMA_ALLOWED_GROUPS_AS" form:"a mail address" absent:"HMA_DEFAULT_MAILBOX" desc:"Mailbox to act as when groups are expanded. Its user must see the groups and their members in the address book. It need not be on the allow-list."`

@@ -28,7 +28,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestTags: every field has a description, and no tag is misspelt.
+// TestTags checks that every field has a description, and that no tag is
+// misspelt.
 func TestTags(t *testing.T) {
 	known := map[string]bool{}
 	all := variables()

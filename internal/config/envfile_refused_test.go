@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestEnvFileRefusesLookAlikes: each of these lines looks like a setting but
-// sets none.
+// TestEnvFileRefusesLookAlikes checks that an env file with a line that looks
+// like a setting, but sets nothing, is refused.
 func TestEnvFileRefusesLookAlikes(t *testing.T) {
 	const setting = "HMA_ALLOWED_MAILBOXES"
 	cases := []struct{ name, line string }{
@@ -104,8 +104,8 @@ func TestEnvFileRefusesLookAlikes(t *testing.T) {
 	}
 }
 
-// TestEnvFileRefusesOtherLines: lines that do not name a setting are refused
-// too, because such a line may be the continuation of a value.
+// TestEnvFileRefusesOtherLines checks that a line that does not name a setting
+// is refused, because the line may be the continuation of a value.
 func TestEnvFileRefusesOtherLines(t *testing.T) {
 	for _, line := range []string{
 		"bob@contoso.com", "  bob@contoso.com,", "bob", "*@contoso.com", "upn:bob@contoso.com", "sid:S-1-5-21-1-2-3-500", "\\",
@@ -133,9 +133,10 @@ func TestEnvFileAcceptsWhatIsOrdinary(t *testing.T) {
 	}
 }
 
-// TestEnvFileRefusesEverySettingWithoutPrefix: an env file is written for this
-// program, so even a general name without the prefix HMA_ was intended for this
-// program. The process environment also holds variables of other programs.
+// TestEnvFileRefusesEverySettingWithoutPrefix checks that an env file may not
+// contain a setting without the prefix HMA_. An env file is written for this
+// program, so even a general name was intended for this program. The process
+// environment also holds variables of other programs.
 func TestEnvFileRefusesEverySettingWithoutPrefix(t *testing.T) {
 	for _, v := range variables() {
 		bare, ok := strings.CutPrefix(v.name, "HMA_")

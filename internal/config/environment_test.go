@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestEnvironmentRefusesLookAlikes: names of a process's environment can hold
-// any character but "=" and NUL, and orchestrators pass them on.
+// TestEnvironmentRefusesLookAlikes checks that variables with names similar to
+// a setting are refused. Names of a process's environment can hold any
+// character but "=" and NUL, and orchestrators do not check these names.
 func TestEnvironmentRefusesLookAlikes(t *testing.T) {
 	const setting = "HMA_ALLOWED_MAILBOXES"
 	for _, entry := range []string{
@@ -30,9 +31,10 @@ func TestEnvironmentRefusesLookAlikes(t *testing.T) {
 	}
 }
 
-// TestEnvironmentOfOthers: the process environment holds what the platform, the
-// shell and other programs put there. Only a name that has HMA as a word of its
-// own, or that is close to a setting that only this program has, is refused.
+// TestEnvironmentOfOthers checks that variables of the platform, the shell and
+// other programs are accepted. A name is refused only if HMA is a separate word
+// of the name, or if the name is similar to a setting that only this program
+// has.
 func TestEnvironmentOfOthers(t *testing.T) {
 	for _, entry := range []string{
 		// HMA is only a part of a word
@@ -55,9 +57,9 @@ func TestEnvironmentOfOthers(t *testing.T) {
 	}
 }
 
-// TestCopiesOfSettings: a platform's copy of a setting has the setting's value.
-// A variable with a different value was intended as the setting itself and is
-// refused.
+// TestCopiesOfSettings checks that a variable in the form of a platform's copy
+// of a setting is refused if its value is not the setting's value. Such a
+// variable is not a copy, so it was intended as the setting.
 func TestCopiesOfSettings(t *testing.T) {
 	for _, entry := range []string{"APPSETTING_HMA_APP_ID=" + vaultGUID, "APPSETTING_HMA_ALLOWED_MAILBOXES=alice@contoso.com"} {
 		if _, err := Load(append(fromVault().environ(), entry), testFiles(t).read); err == nil {
@@ -66,9 +68,9 @@ func TestCopiesOfSettings(t *testing.T) {
 	}
 }
 
-// TestMissingPrefixIsNamed: if a setting is missing but a variable has its name
-// without the prefix, the error names that variable. This is so even if the
-// variable alone is not an error.
+// TestMissingPrefixIsNamed checks the error about a missing setting if a
+// variable has the setting's name without the prefix. The error names that
+// variable, although the variable itself is not an error.
 func TestMissingPrefixIsNamed(t *testing.T) {
 	p := problemsOf(t, fromVault().with(vars{"HMA_TENANT_ID": "-", "TENANT_ID": "contoso.onmicrosoft.com"}))
 	wantProblem(t, p, "HMA_TENANT_ID", "TENANT_ID is set, without the prefix")

@@ -98,7 +98,7 @@ func decode(data []byte) ([]byte, error) {
 }
 
 // ReadKeyPair reads a certificate chain and its private key, at start and for
-// each reload. The files are those of HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE.
+// each reload. HMA_TLS_CERT_FILE and HMA_TLS_KEY_FILE name the files.
 // ReadKeyPair does not check dates and names, because clients check them. The
 // error holds neither a path nor any content of the files.
 func ReadKeyPair(readFile func(string) ([]byte, error), certificate, key Path) (*tls.Certificate, error) {

@@ -2,8 +2,9 @@ package config
 
 import "testing"
 
-// TestForwardHeaders: the refused names come from Exchange's documentation,
-// from published attacks on it and from RFC 9110.
+// TestForwardHeaders checks which header names HMA_FORWARD_HEADERS accepts. The
+// refused names come from Exchange's documentation, from published attacks on
+// Exchange and from RFC 9110.
 func TestForwardHeaders(t *testing.T) {
 	refused := []string{
 		"Authorization", "authorization", "Proxy-Authorization", "X-Authorization", "X-CommonAccessToken", "X-Rps-CAT", "X-WLID-MemberName",

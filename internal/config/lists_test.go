@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestEntriesThatAreMistakes: each of these entries has the form of an address.
-// It would match no mailbox, or was intended to exclude a mailbox.
+// TestEntriesThatAreMistakes checks that some entries in the form of an address
+// are refused. They would match no mailbox, or they were intended to exclude a
+// mailbox.
 func TestEntriesThatAreMistakes(t *testing.T) {
 	cases := []struct{ name, entry, want string }{
 		{"exclamation mark", "!canary@contoso.com", "exception"},

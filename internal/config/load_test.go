@@ -123,8 +123,9 @@ func TestRulesAboutSeveralVariables(t *testing.T) {
 	}
 }
 
-// TestEveryEmptyVariable: an empty variable, for example from a template, is an
-// error. It does not mean the default or no protection.
+// TestEveryEmptyVariable checks that an empty variable, for example from a
+// template, is an error. An empty variable does not mean the default or no
+// protection.
 func TestEveryEmptyVariable(t *testing.T) {
 	for _, v := range variables() {
 		if !strings.HasPrefix(v.name, "HMA_") {
@@ -256,8 +257,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestForeignErrors: the text of an error from another package is not shown,
-// because it may quote a value.
+// TestForeignErrors checks that the text of an error from another package is
+// not shown, because the text may quote a value.
 func TestForeignErrors(t *testing.T) {
 	_, err := strconv.Atoi("hunter2")
 	if err == nil || !strings.Contains(err.Error(), "hunter2") {

@@ -46,8 +46,9 @@ func readPFX(t *testing.T) []byte {
 	return data
 }
 
-// TestCAFilesAsTheyAreFound: either every certificate in the file is trusted,
-// or the error names the block that cannot be read. No block is skipped.
+// TestCAFilesAsTheyAreFound checks that either every certificate in the file is
+// trusted, or the error names the block that cannot be read. No block is
+// skipped.
 func TestCAFilesAsTheyAreFound(t *testing.T) {
 	ca := testFiles(t)["/ca.pem"]
 	bad := bytes.Replace(ca, []byte("\nMII"), []byte("\n*II"), 1)

@@ -10,7 +10,7 @@ import (
 type Problem struct {
 	Variable string // the variable to change
 	Text     string // what is wrong and what is expected; never a value
-	Repair   string // what to do instead of the correction in Text; "" for none
+	Repair   string // what to do instead of the correction in Text; "" if only the correction helps
 }
 
 // Problems is the error of [Load]: every mistake that it found, in the order of
@@ -56,7 +56,7 @@ func (l *problemList) addUnnamed(text string) {
 	l.all = append(l.all, Problem{Variable: "environment", Text: text})
 }
 
-// none reports whether none of the variables has a problem.
+// none reports whether all of the variables are without problems.
 func (l *problemList) none(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }

@@ -36,7 +36,7 @@ func proxyScheme(s string) bool {
 	return s == "http" || s == "https" || s == "socks5" || s == "socks5h"
 }
 
-// String returns the URL without user information, "" when there is none.
+// String returns the URL without user information, or "" if there is no URL.
 func (p ProxyURL) String() string {
 	if p.url == nil {
 		return ""

@@ -28,9 +28,10 @@ func slips(s string) []string {
 	return all
 }
 
-// TestNoSlipOpensEveryMailbox: one typing mistake in the line with the
-// allow-list leads to an error or to an allow-list. Only a comment removes the
-// list, and that raises the alarm.
+// TestNoSlipOpensEveryMailbox checks that the line that sets the allow-list
+// leads to an error or to an allow-list even after one typing mistake. The test
+// leaves out mistakes that make the line a comment. A comment removes the list,
+// which raises the alarm.
 func TestNoSlipOpensEveryMailbox(t *testing.T) {
 	rest := strings.Join(fromVault().environ(), "\n") + "\n"
 	f := testFiles(t)

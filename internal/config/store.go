@@ -28,7 +28,8 @@ func (c *CertStore) UnmarshalText(text []byte) error {
 	return flaw("is not a certificate store; expected LocalMachine/My or CurrentUser/My")
 }
 
-// String returns the name in the form that UnmarshalText reads, "" for none.
+// String returns the name in the form that UnmarshalText reads, or "" for the
+// zero value.
 func (c CertStore) String() string {
 	if c == (CertStore{}) {
 		return ""

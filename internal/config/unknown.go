@@ -106,7 +106,8 @@ func (n settingNames) resembles(folded, setting string) bool {
 }
 
 // withoutPrefix returns the setting whose name without the prefix HMA_ has the
-// letters and digits of folded, with any separators; "" for none.
+// letters and digits of folded, with any separators. It returns "" if there is
+// no such setting.
 func (n settingNames) withoutPrefix(folded string) string {
 	for _, v := range n {
 		if bare, ok := strings.CutPrefix(v.name, prefix); ok && squeeze(bare) == squeeze(folded) {
@@ -117,10 +118,11 @@ func (n settingNames) withoutPrefix(folded string) string {
 }
 
 // inEnvFile returns the setting that a name without HMA_ means in a file of
-// -env-file, "" for none. Such a file is written for this program, so inEnvFile
-// recognises more names than are recognised in an environment. It recognises a
-// setting without its prefix; a setting with another prefix, if the rest is
-// long enough to be distinctive; and one of [otherNames] without its prefix.
+// -env-file, or "" if the name means no setting. Such a file is written for
+// this program, so inEnvFile recognises more names than are recognised in an
+// environment. It recognises a setting without its prefix; a setting with
+// another prefix, if the rest is long enough to be distinctive; and one of
+// [otherNames] without its prefix.
 func (n settingNames) inEnvFile(folded string) string {
 	if hmaWord.MatchString(folded) {
 		return ""
@@ -141,7 +143,7 @@ func (n settingNames) inEnvFile(folded string) string {
 }
 
 // within returns the first setting that a value, or a part of it, assigns, as
-// in TZ=UTC HMA_APP_ID=…; "" for none.
+// in TZ=UTC HMA_APP_ID=…. It returns "" if the value assigns no setting.
 func (n settingNames) within(value string) string {
 	if setting := n.assignment(value); setting != "" {
 		return setting
@@ -157,8 +159,9 @@ func (n settingNames) within(value string) string {
 }
 
 // assignment returns the setting that a value assigns, exactly or nearly, as in
-// Environment=HMA_APP_ID=…; "" for none. Values of several lines are ignored:
-// some CI systems keep the content of files in variables.
+// Environment=HMA_APP_ID=…. It returns "" if the value assigns no setting.
+// Values of several lines are ignored: some CI systems keep the content of
+// files in variables.
 func (n settingNames) assignment(value string) string {
 	name, _, ok := strings.Cut(strings.TrimLeft(value, `"'`+space), "=")
 	name = strings.TrimRight(name, `"'`+space)
@@ -189,8 +192,8 @@ func foreign(name, value string, known map[string]string) bool {
 }
 
 // settingIn returns the setting whose name a line contains, with or without the
-// prefix and in any spelling; "" for none. If the line contains several
-// settings, it returns the longest.
+// prefix and in any spelling. If the line contains several settings, it returns
+// the longest name. It returns "" if the line contains no setting.
 func (n settingNames) settingIn(line string) string {
 	line = squeeze(fold(line))
 	var found string
@@ -270,8 +273,8 @@ func squeeze(folded string) string {
 	}, folded)
 }
 
-// nearest returns the setting that a folded name most likely stands for, "" if
-// none is similar.
+// nearest returns the setting that a folded name most likely means, or "" if no
+// setting is similar.
 func (n settingNames) nearest(folded string) string {
 	words := strings.Join(strings.FieldsFunc(folded, func(r rune) bool { return squeeze(string(r)) == "" }), "_")
 	name := prefix + strings.TrimPrefix(hmaPrefix.ReplaceAllString(words, ""), "_")

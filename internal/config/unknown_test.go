@@ -37,8 +37,9 @@ func TestUnknownNames(t *testing.T) {
 	}
 }
 
-// TestServiceLinks: the names come from the Kubernetes documentation, for
-// services called hma, hma-proxy and hma-port.
+// TestServiceLinks checks that the variables that Kubernetes sets for services
+// are accepted, although some begin with HMA_. The names come from the
+// Kubernetes documentation, for services called hma, hma-proxy and hma-port.
 func TestServiceLinks(t *testing.T) {
 	ignored := []string{
 		"HMA_SERVICE_HOST", "HMA_SERVICE_PORT", "HMA_SERVICE_PORT_HTTP", "HMA_PORT", "HMA_PORT_8080_TCP", "HMA_PORT_8080_TCP_PROTO",
@@ -60,8 +61,9 @@ func TestServiceLinks(t *testing.T) {
 	}
 }
 
-// TestNamesThatHoldValues: a line without "=" is a name that may contain a
-// secret.
+// TestNamesThatHoldValues checks that errors do not show variable names that
+// contain a value. A line without "=" after the setting's name leads to such a
+// variable name.
 func TestNamesThatHoldValues(t *testing.T) {
 	for _, entry := range []string{"HMA_SECRET:hunter2=", "HMA_SECRET hunter2", "HMA_\x1b[31mhunter2=x", "HMA_" + strings.Repeat("hunter2", 20) + "=x"} {
 		_, err := Load(append(fromVault().environ(), entry), testFiles(t).read)

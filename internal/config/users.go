@@ -23,7 +23,7 @@ const (
 type ClientUser struct {
 	Name     string    // without blanks, colons and control characters
 	Hash     Secret    // bcrypt hash of the password
-	Patterns Mailboxes // further restriction of this user within the allow-list; nil: none
+	Patterns Mailboxes // further restriction of this user within the allow-list; nil: no further restriction
 }
 
 // Cost returns the cost of the user's hash, from MinCost to MaxCost.
@@ -43,7 +43,7 @@ func (u ClientUsers) Equal(other ClientUsers) bool {
 }
 
 // Patterns returns the patterns of all users together if every user has some.
-// It returns nil if a user has none, because that user may open other
+// It returns nil if a user has no patterns, because that user may open other
 // mailboxes.
 func (u ClientUsers) Patterns() Mailboxes {
 	var all Mailboxes

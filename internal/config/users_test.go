@@ -74,8 +74,8 @@ func TestFaultyClientUsers(t *testing.T) {
 	}
 }
 
-// TestUsersPatternsAsTheOnlyList: if every user has patterns, the patterns of
-// all users serve as the allow-list for settings that need one.
+// TestUsersPatternsAsTheOnlyList checks that the patterns of all users are the
+// allow-list for settings that need an allow-list, if every user has patterns.
 func TestUsersPatternsAsTheOnlyList(t *testing.T) {
 	audit := vars{"HMA_ALLOW_LIST_MODE": "audit"}
 	narrow := fromVault().with(vars{"HMA_CLIENT_USERS_FILE": "/narrow-users"})

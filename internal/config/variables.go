@@ -14,7 +14,7 @@ type variable struct {
 	index    int    // index of the field in Config
 	section  string // title of the section of the documentation that begins here, or ""
 	required bool
-	fallback string // default value, "" when there is none
+	fallback string // default value, "" if there is no default value
 	absent   string // text about the effect of leaving the variable unset, for a variable without fallback
 	form     string
 	desc     string
@@ -58,8 +58,8 @@ var variables = sync.OnceValue(func() []variable {
 	return all
 })
 
-// variableNamed returns the variable with the given name, the zero value for
-// none.
+// variableNamed returns the variable with the given name, or the zero value if
+// there is no such variable.
 func variableNamed(name string) variable {
 	for _, v := range variables() {
 		if v.name == name {

@@ -9,8 +9,8 @@ import (
 )
 
 // Warnings returns a text for each setting that is valid but dangerous or
-// rarely intended, for the log at start and for doctor; nil for none. The texts
-// are constant.
+// rarely intended. The log at start and doctor show the texts. The texts are
+// constant. Warnings returns nil if there is no such setting.
 func (c *Config) Warnings() []string {
 	var all []string
 	warn := func(when bool, text string) {

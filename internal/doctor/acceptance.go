@@ -52,7 +52,7 @@ type refusedToken struct {
 	facts     *facts
 	response  ewsResponse
 	diagnosis *proxy.Diagnosis
-	expected  *url.URL // the audience that Exchange expected, from its diagnosis; nil if the diagnosis names none
+	expected  *url.URL // the audience that Exchange expected, from its diagnosis; nil if the diagnosis names no audience
 }
 
 // evaluateRefusedToken explains Exchange's x-ms-diagnostics.
@@ -77,7 +77,7 @@ func evaluateRefusedToken(f *facts, r ewsResponse) Result {
 }
 
 // expectedAudience returns the audience that Exchange expected, as its
-// diagnosis reports it, or nil if the diagnosis contains none.
+// diagnosis reports it, or nil if the diagnosis contains no audience.
 func expectedAudience(d *proxy.Diagnosis) *url.URL {
 	_, rest, found := strings.Cut(d.Reason, "Expected '")
 	expected, _, closed := strings.Cut(rest, "'")

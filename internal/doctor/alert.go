@@ -83,8 +83,8 @@ func (c failedConnection) endedBy(alerts ...uint8) bool {
 }
 
 // suiteSetting returns a repair: the value of a setting with which hmaproxy
-// offers the cipher suite that the server accepts. It returns "" if there is
-// none.
+// offers the cipher suite that the server accepts. It returns "" if no setting
+// helps.
 func (c failedConnection) suiteSetting() string {
 	suite := c.conn.followUp.old.suite
 	for _, compatibility := range []config.TLSCompatibility{{config.RSAKeyExchange}, {config.CBC}, {config.RSAKeyExchange, config.CBC}} {

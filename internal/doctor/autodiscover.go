@@ -34,7 +34,7 @@ type AutodiscoverOptions struct {
 	Resolver Resolver                                                             // nil: the system's resolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network
 	Roots    *x509.CertPool                                                       // roots that clients trust; nil: the system's
-	Domain   string                                                               // Active Directory domain of the machine; "" for none
+	Domain   string                                                               // Active Directory domain of the machine; "" if it is in no domain
 	Temp     string                                                               // folder of temporary files, where exchangelib caches results; "": not searched
 	Report   func(Result)                                                         // called for each result, in order; may be nil
 }

@@ -28,7 +28,7 @@ type surrounding struct {
 	t       *testing.T
 	network *memnet.Network
 	places  map[string]string // maps host and port, such as "autodiscover.contoso.com:443", to an address in the network
-	srv     string            // target of the service record; "" for none
+	srv     string            // target of the service record; "": no record
 	roots   *x509.CertPool
 	left    time.Duration // time until the end of the certificates
 	options AutodiscoverOptions
@@ -151,7 +151,7 @@ func TestAutodiscoverWalk(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		setUp func(*surrounding)
-		check string // text of the first failure; "" for none
+		check string // text of the first failure; "": no failure
 		want  string // text in the result of check, or in any result if check is ""
 	}{
 		{"works", good, "", "clients get https://autodiscover.contoso.com/EWS/Exchange.asmx, which leads to hmaproxy"},

@@ -161,9 +161,9 @@ func TestUnresponsiveHostsEndWithin30Seconds(t *testing.T) {
 	}
 }
 
-// TestSlowResponsesEndWithinTwoMinutes: doctor waits for slow responses one
-// after the other. The text of -help promises that a run ends within two
-// minutes.
+// TestSlowResponsesEndWithinTwoMinutes checks that a run ends within two
+// minutes, as the text of -help promises, although doctor waits for slow
+// responses one after the other.
 func TestSlowResponsesEndWithinTwoMinutes(t *testing.T) {
 	late := func(s *emulator.Service, d time.Duration) {
 		s.InjectWhile(func() bool { return true }, emulator.Fault{Latency: d})

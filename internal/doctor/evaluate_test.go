@@ -117,7 +117,7 @@ func codeExplanations[C comparable](rules []codeRule[C]) []explanation {
 
 // TestNoCommonTLS uses the alerts with which openssl s_server ends a handshake
 // when it offers only suites with DHE, or with CBC and SHA-384. Go's TLS server
-// implements neither kind.
+// does not implement these suites.
 func TestNoCommonTLS(t *testing.T) {
 	f := testFacts(t)
 	for _, c := range []struct {

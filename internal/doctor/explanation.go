@@ -28,7 +28,7 @@ type rule[T any] struct {
 }
 
 // explain returns the explanation of the first rule that holds. It returns
-// false if none holds.
+// false if no rule holds.
 func explain[T any](rules []rule[T], observed T) (explanation, bool) {
 	for _, r := range rules {
 		if r.when == nil || r.when(observed) {

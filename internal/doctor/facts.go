@@ -115,7 +115,7 @@ type ewsResponse struct {
 	sent   bool
 	status int
 	header http.Header
-	code   string // EWS response code, "" if there was none
+	code   string // EWS response code, "" if there was no code
 	err    error
 }
 

@@ -9,8 +9,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestGroups: a group that Exchange reports as empty is a failure. Members of
-// groups belong to the allow-list with which doctor compares a mailbox.
+// TestGroups checks that a group that Exchange reports as empty is a failure.
+// It also checks that members of groups belong to the allow-list with which
+// doctor compares a mailbox.
 func TestGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newTestSetup(t, emulator.Config{})

@@ -91,7 +91,8 @@ func (o *observed) CloseIdleConnections() {
 	}
 }
 
-// bearerFor returns the token that was sent to a host, "" for none.
+// bearerFor returns the token that was sent to a host, or "" if no token was
+// sent.
 func (o *observed) bearerFor(host string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

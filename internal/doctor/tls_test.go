@@ -47,9 +47,9 @@ func TestHandshakeFailures(t *testing.T) {
 	})
 }
 
-// TestLongHelloDropped: doctor only warns about a device in front of Exchange
-// that drops a ClientHello of two packets, because the product connects to
-// Exchange in spite of such a device.
+// TestLongHelloDropped checks that doctor only warns about a device in front of
+// Exchange that drops a ClientHello of two packets, because the product
+// connects to Exchange in spite of such a device.
 func TestLongHelloDropped(t *testing.T) {
 	for _, name := range []string{"hello-in-two-packets-reset", "hello-in-two-packets-dropped"} {
 		t.Run(name, func(t *testing.T) {

@@ -79,7 +79,8 @@ func evaluateVaultChallenge(f *facts, detail, authorization string) Result {
 	return r
 }
 
-// challengedTenant returns the tenant that the vault's challenge named, "" for none.
+// challengedTenant returns the tenant that the vault's challenge named, or ""
+// if it named no tenant.
 func challengedTenant(vault connection) string {
 	u, err := url.Parse(bearerChallenge(vault.response.header)["authorization"])
 	if err != nil {

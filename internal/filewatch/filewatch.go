@@ -54,7 +54,7 @@ type Watcher struct {
 	mu       sync.Mutex
 	previous string        // the error of the latest check, "" after a successful one
 	err      error         // why the alarm is raised; nil: no alarm
-	pending  *load         // a load whose result was not reported yet; nil: none
+	pending  *load         // a load whose result was not reported yet; nil: no such load
 	seen     []fs.FileInfo // state of the files when the current content was read; nil: unknown
 }
 

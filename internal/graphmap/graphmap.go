@@ -27,7 +27,7 @@ func Caveats() []string {
 type API struct {
 	Title     string // "Get message"
 	Page      string // URL of its reference documentation
-	Condition string // condition under which the API corresponds to the operation; "" if there is none
+	Condition string // condition under which the API corresponds to the operation; "" means no condition
 }
 
 // A Source is the origin of the list.
@@ -86,7 +86,7 @@ func (s *Source) set(comment string) {
 }
 
 // APIs returns the APIs for an operation, named as in the schema, or for
-// "Subscribe:Push". It returns nil if Microsoft lists none.
+// "Subscribe:Push". It returns nil if Microsoft lists no API.
 func (m *Map) APIs(operation string) []API { return m.operations[operation] }
 
 // Operations calls yield with the operations of the list, in any order.

@@ -26,8 +26,8 @@ const (
 // A TokenSource supplies the access token for requests to Exchange. It is safe for
 // concurrent use.
 type TokenSource interface {
-	// Token returns a usable token. It blocks only while there is none, and
-	// returns ctx.Err() when ctx ends first.
+	// Token returns a usable token. It blocks only while there is no usable
+	// token, and returns ctx.Err() when ctx ends first.
 	Token(ctx context.Context) (string, error)
 }
 

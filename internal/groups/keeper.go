@@ -65,7 +65,7 @@ type Status struct {
 	Members int       // number of mailboxes that are in force
 	Nested  int       // number of nested groups in the current expansion
 	Skipped int       // number of members that are not mailboxes in this organisation
-	At      time.Time // time of the current expansion; zero: there is none
+	At      time.Time // time of the current expansion; zero: no expansion yet
 	Err     error     // why the latest expansion is not in force; nil if it is in force
 }
 

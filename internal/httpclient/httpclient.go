@@ -43,7 +43,7 @@ type Clients struct {
 	config *config.Config
 	roots  *x509.CertPool
 	log    *slog.Logger
-	proxy  func(*url.URL) (*url.URL, error) // returns the corporate proxy for a URL, nil for none
+	proxy  func(*url.URL) (*url.URL, error) // returns the corporate proxy for a URL, nil if there is no proxy
 	dial   Dialer
 
 	current  func(address string) func(net.Conn) bool // see upstream.Config.Current
@@ -140,8 +140,9 @@ func responseTimeoutOf(r *http.Request) time.Duration {
 	return responseTimeout
 }
 
-// exchangeProxy returns the corporate proxy for Exchange, nil for none.
-// NO_PROXY may contain Exchange's host or the address of HMA_EWS_CONNECT.
+// exchangeProxy returns the corporate proxy for Exchange, or nil if requests go
+// to Exchange directly. NO_PROXY may contain Exchange's host or the address of
+// HMA_EWS_CONNECT.
 func (c *Clients) exchangeProxy(address string) (*url.URL, error) {
 	proxy, err := c.proxyFor(c.config.EWS.URL)
 	if err == nil && proxy != nil && c.config.Connect != "" {
@@ -150,7 +151,8 @@ func (c *Clients) exchangeProxy(address string) (*url.URL, error) {
 	return proxy, err
 }
 
-// proxyFor returns the corporate proxy for a URL, nil for none.
+// proxyFor returns the corporate proxy for a URL, or nil if requests for the
+// URL use no proxy.
 func (c *Clients) proxyFor(u *url.URL) (*url.URL, error) {
 	if c.observer.Direct {
 		return nil, nil

@@ -12,7 +12,7 @@ import (
 type Observer struct {
 	Direct bool // do not use the corporate proxy
 
-	Proxy           func(*url.URL)        // reports the corporate proxy of a request; nil for none
+	Proxy           func(*url.URL)        // reports the corporate proxy of a request; called with nil if the request uses no proxy
 	Dialed          func(net.Conn, error) // reports the result of opening a connection, before TLS
 	ConnectResponse func(status int)      // reports the corporate proxy's response to CONNECT
 	TLS             func(*tls.Config)     // may change the configuration of handshakes, including handshakes with an https proxy
