@@ -35,14 +35,10 @@ func (o *output) send() error {
 	if o.buf == nil {
 		return o.err
 	}
-	b := o.buf
-	if len(*b) > 0 {
-		_ = o.write(*b)
+	if len(*o.buf) > 0 {
+		_ = o.write(*o.buf)
 	}
-	o.buf = nil
-	if cap(*b) <= 2*writeSize { // do not keep a buffer that a large header has enlarged
-		outputs.Put(b)
-	}
+	o.discard()
 	return o.err
 }
 
@@ -54,12 +50,13 @@ func (o *output) write(p []byte) error {
 	return o.err
 }
 
-// discard drops the buffered bytes without writing them.
+// discard returns the buffer to its pool without writing its bytes. It does not
+// keep a buffer that a large header has enlarged.
 func (o *output) discard() {
-	if o.buf != nil {
+	if o.buf != nil && cap(*o.buf) <= 2*writeSize {
 		outputs.Put(o.buf)
-		o.buf = nil
 	}
+	o.buf = nil
 }
 
 // setDeadline sets the deadline of writes to t. Setting a deadline is expensive.
