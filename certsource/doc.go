@@ -17,9 +17,9 @@
 //
 // which callers poll. It returns the certificates that are usable now, newest
 // first. A usable certificate is within its validity period, and its private
-// key is an RSA key of at least 2048 bits that belongs to it. The list has at
-// most two certificates: the newest and the one before it. Two are needed
-// because the newest may not be registered in Entra ID yet.
+// key is an RSA key of at least 2048 bits that belongs to the certificate. The
+// list has at most two certificates: the newest and the previous certificate.
+// Both are needed because the newest may not be registered in Entra ID yet.
 //
 // The list and the error are independent of each other:
 //

@@ -39,8 +39,8 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 	return &KeyVault{client: client, polling: make(chan struct{}, 1), versions: versionReader{client: client}}, nil
 }
 
-// Certificates requests the newest version of the certificate and the version
-// before it from Key Vault. This needs the permission secrets/get. For
+// Certificates requests the newest version and the previous version of the
+// certificate from Key Vault. This needs the permission secrets/get. For
 // certificates made since June 2025, Key Vault names the previous version. For
 // older certificates, Certificates finds the previous version in a listing,
 // which needs the permission secrets/list. Without that permission it returns
@@ -49,7 +49,7 @@ func NewKeyVault(cfg KeyVaultConfig) (*KeyVault, error) {
 // The package comment explains list and error. When the vault cannot be
 // reached, Certificates returns the list of the previous poll. When the newest
 // version is unusable, the list holds older versions if they can be found. For
-// a disabled version, Key Vault does not name the version before it.
+// a disabled version, Key Vault does not name the previous version.
 //
 // With AuthSecret every poll logs in, so an expired client secret causes an
 // error at the next poll.

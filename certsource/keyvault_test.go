@@ -37,7 +37,7 @@ func wantCode(t *testing.T, k *KeyVault, list, code string) *Error {
 
 func TestVersions(t *testing.T) {
 	for name, c := range map[string]struct {
-		change   func(f *testVault) // changes a vault with the versions v3, v2 and v1, made one day apart; no version names the version before it
+		change   func(f *testVault) // changes a vault with the versions v3, v2 and v1, made one day apart; no version names the previous version
 		list     string
 		code     string
 		requests int // number of requests to the vault, including the request that gets the challenge
@@ -184,7 +184,7 @@ func TestOutageInBetween(t *testing.T) {
 }
 
 // TestWalkIsBounded checks that a poll reads at most maxLook versions, even if
-// all of them are broken.
+// all versions are broken.
 func TestWalkIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t)
@@ -344,8 +344,8 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 }
 
 // TestClientSecretExpires checks that an expired client secret causes an error
-// at the next poll, although the access token that was obtained with it is
-// valid for an hour. Signatures use the token for that hour.
+// at the next poll, although the access token that was obtained with the secret
+// is valid for an hour. Signatures use the token for that hour.
 func TestClientSecretExpires(t *testing.T) {
 	f, k := inVault(t)
 	list, err := k.Certificates(t.Context())

@@ -75,8 +75,9 @@ func read(data []byte, password string) (bundle, *Error) {
 	return bundle{}, parseError(CodeUnknownFormat)
 }
 
-// isUTF16 recognises UTF-16 by its byte order mark or, without one, by an ASCII
-// character at the beginning that is followed or preceded by a zero byte.
+// isUTF16 recognises UTF-16 by its byte order mark or, if there is no such
+// mark, by an ASCII character at the beginning that is followed or preceded by
+// a zero byte.
 func isUTF16(data []byte) bool {
 	if len(data) < 2 {
 		return false

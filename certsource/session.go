@@ -200,7 +200,7 @@ func credential(cfg *KeyVaultConfig, secret string, opts azcore.ClientOptions) (
 }
 
 // isGUID reports whether s is a GUID. The id of a client secret is a GUID and
-// is often pasted instead of the secret's value, which has another form.
+// is often pasted instead of the secret's value. The value has another form.
 func isGUID(s string) bool {
 	if len(s) != 36 {
 		return false

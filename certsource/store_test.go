@@ -36,8 +36,8 @@ func (d *storeDouble) entries() ([]storeEntry, error) {
 	return d.list, d.err
 }
 
-// entryDouble is a certificate with a private key, or without one if err is
-// set.
+// entryDouble is a certificate with a private key. If err is set, there is no
+// private key.
 type entryDouble struct {
 	encoded []byte
 	private *rsa.PrivateKey

@@ -7,8 +7,8 @@ import (
 )
 
 // maxUsable is the number of certificates that a source returns: the newest
-// certificate and the one before it. The older certificate is used until the
-// newest is registered in Entra ID.
+// certificate and the previous certificate. The older certificate is used until
+// the newest is registered in Entra ID.
 const maxUsable = 2
 
 // usable returns the certificates that are valid now. The error is not nil if

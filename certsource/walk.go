@@ -34,7 +34,7 @@ func (w *walk) run(ctx context.Context) (good []*version, failure *Error) {
 	if v != nil {
 		w.newest = v.id
 	}
-	id := w.newest // id of v; v is nil when Key Vault refused it
+	id := w.newest // id of v; v is nil when Key Vault refused the version
 	for looked := 1; ; looked++ {
 		if err == nil {
 			err = v.check()
@@ -95,7 +95,7 @@ func (w *walk) before(ctx context.Context, id string, v *version) string {
 
 // topUp adds versions of the previous poll that this poll could not find. For
 // example, if the newest version has been disabled, Key Vault does not name the
-// version before it.
+// previous version.
 func (w *walk) topUp(found, last []*version) []*version {
 	for _, v := range last {
 		have := slices.ContainsFunc(found, func(f *version) bool { return f.id == v.id })

@@ -24,10 +24,10 @@ type Config struct {
 
 	// Certificates returns the certificates to sign with, newest first. Each
 	// PrivateKey is a crypto.Signer with an RSA public key. A signer that signs
-	// over the network must have its own timeout. Both the list and the error may
-	// be non-nil: then the look-up was incomplete, but the certificates in the
-	// list are usable. The context ends after a minute, and Certificates should
-	// return then. Certificates is not called again before it returns.
+	// over the network must have its own timeout. Both the list and the error
+	// may be non-nil: then the look-up was incomplete, but the certificates in
+	// the list are usable. The context ends after a minute, and Certificates
+	// should then return. Calls of Certificates do not overlap.
 	Certificates func(context.Context) ([]*tls.Certificate, error)
 
 	// ExperimentalAssertion returns a client assertion that proves the identity

@@ -392,8 +392,8 @@ func testConfig(e *entra) Config {
 }
 
 // newTestKeeper makes a keeper that is not running. Its double of the
-// certificate source returns certs, newest first. All of them are registered
-// with the double of Entra.
+// certificate source returns certs, newest first. All these certificates are
+// registered with the double of Entra.
 func newTestKeeper(t testing.TB, certs ...*tls.Certificate) *testKeeper {
 	t.Helper()
 	w := &testKeeper{t: t, entra: newEntra(certs...), vault: &vault{certs: certs}, logs: &safeBuffer{}, begun: time.Now()}

@@ -18,8 +18,8 @@ func TestReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.entra.respondWith(&response{delay: 2 * time.Second})
-		// A thousand requests are refused at the same time. One refresh serves all
-		// of them. Until the refresh ends, Token returns the old token.
+		// A thousand requests are refused at the same time. One refresh serves
+		// all requests. Until the refresh ends, Token returns the old token.
 		var wg sync.WaitGroup
 		for range 1000 {
 			wg.Go(func() {
@@ -145,8 +145,8 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
-// TestReplaceBySameToken checks that Replace returns ErrSameToken when Entra issues
-// the rejected token again. Entra may do so from its own cache.
+// TestReplaceBySameToken checks that Replace returns ErrSameToken when Entra
+// issues the rejected token again. Entra may take the token from its own cache.
 func TestReplaceBySameToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

@@ -117,7 +117,7 @@ func (t authorityTransport) CloseIdleConnections() {
 }
 
 // roundTrip is the outcome of the latest request of an attempt. Errors are made
-// from it and not from MSAL's texts, which quote whole bodies.
+// from a roundTrip and not from MSAL's texts, which quote whole bodies.
 type roundTrip struct {
 	posted      bool   // the request was for the token endpoint; false: for the metadata
 	foreignHost string // the host of a request that was refused because of its host

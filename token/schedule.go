@@ -51,7 +51,7 @@ const (
 func wall() time.Time { return time.Now().Round(0) }
 
 // A deadline is a time of the wall clock. The field span is the duration from
-// the call of after to that time. The zero deadline is due.
+// the call of after to the time at. The zero deadline is due.
 type deadline struct {
 	at   time.Time
 	span time.Duration

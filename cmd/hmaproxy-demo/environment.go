@@ -116,7 +116,7 @@ func (p *product) ready(ctx context.Context) error {
 }
 
 // eventually waits until holds returns true. After 20 seconds it returns an
-// error. The parameter otherwise is the text of that error.
+// error with the text otherwise.
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// expiry makes Entra ID issue short-lived tokens and waits until one of them is
-// replaced.
+// expiry makes Entra ID issue short-lived tokens and waits until a short-lived
+// token is replaced.
 func expiry(ctx context.Context, d *demo) error {
 	d.env.cloud.Entra().SetTokenLifetime(6 * time.Second)
 	d.env.cloud.Exchange().RevokeAll() // makes the proxy request the first of the short-lived tokens

@@ -38,9 +38,9 @@ func TestShippedBinaryContainsNoTestCode(t *testing.T) {
 }
 
 // TestDepsContainNoTemplates checks that the binary does not contain
-// text/template. That package calls methods by names that the linker does not
-// know, so a binary with it keeps every exported method of its types. That adds
-// more than 2 MB.
+// text/template. text/template calls methods by names that the linker does not
+// know, so a binary that contains text/template keeps all exported methods of
+// all its types. These methods add more than 2 MB.
 func TestDepsContainNoTemplates(t *testing.T) {
 	deps := list(t, "-deps", ".")
 	if len(deps) < 100 {

@@ -60,7 +60,8 @@ a member of HMA_ALLOWED_GROUPS may be counts as refused.`,
 }
 
 // errWouldRefuse is the error of the command if a request or a mailbox would be
-// refused, or if that cannot be decided. The result has been printed already.
+// refused, or if the command cannot decide. The command has printed the result
+// before it returns this error.
 var errWouldRefuse = errors.New("policy: not everything is allowed")
 
 func runPolicy(ctx context.Context, inv *invocation) error {

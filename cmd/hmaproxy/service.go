@@ -92,8 +92,8 @@ func (m manager) supervise(ctx context.Context, serve func(context.Context, supe
 }
 
 // obey carries out a control and returns the lowest state that may be reported
-// after it: stateStopping after controlStop, stateStarting after the other
-// controls.
+// after the control: stateStopping after controlStop, stateStarting after the
+// other controls.
 func obey(c control, stop func(), reload chan<- struct{}) state {
 	switch c {
 	case controlStop:

@@ -41,8 +41,8 @@ func walkBlocks(t *testing.T) []string {
 }
 
 // freeAddress returns a loopback address with a free port. The port is below
-// the ports that systems assign to connections, so that no other listener gets
-// it before it is used.
+// the ports that systems assign to connections, so no other listener gets the
+// port before the caller uses it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {

@@ -20,8 +20,8 @@ type Logger struct {
 	repeats   *repeats
 }
 
-// A thinned describes the log lines about one reason. When there are many such
-// lines, most of them are left out.
+// A thinned describes the log lines about one reason. If there are many lines
+// about a reason, most of the lines are left out.
 type thinned struct {
 	count   *logging.Thinning
 	message string // message of the line with the number of lines left out
@@ -117,8 +117,8 @@ func (l *Logger) write(r *proxy.Record, level slog.Level) {
 		slog.Int64("bytes_in", r.BytesIn), slog.Int64("bytes_out", r.BytesOut),
 		slog.Float64("duration_ms", float64(r.Duration.Microseconds())/1000))
 	// The record has no program counter, because log lines do not name their
-	// place in the code. The methods of slog.Logger would determine it, which
-	// costs time.
+	// place in the code. The methods of slog.Logger would determine this place,
+	// which costs time.
 	line := slog.NewRecord(time.Now(), level, logging.RequestMessage, 0)
 	line.AddAttrs(append(attrs, rareAttrs(r)...)...)
 	_ = l.log.Handler().Handle(ctx, line)

@@ -21,9 +21,9 @@ import (
 
 const (
 	// verifiedTime is how long verified credentials need no further comparison.
-	// Each request with them extends this time, because clients that send many
-	// wrong passwords must not lock active clients out. A changed users file
-	// ends the time.
+	// Each request with these credentials extends this time, because clients
+	// that send many wrong passwords must not lock active clients out. A
+	// changed users file ends the time.
 	verifiedTime = 5 * time.Minute
 	maxVerified  = 1024 // number of fingerprints; a client has one fingerprint, or a few after changes of its password
 )
@@ -63,9 +63,10 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 }
 
 // Reload reads the users file and makes its users current. It reports whether
-// they have changed. After an error the users stay unchanged. Reload refuses a
-// file that may be truncated. It also refuses a file that lets a user open
-// every mailbox if the user could not do so before. Calls must not overlap.
+// the users have changed. After an error the users stay unchanged. Reload
+// refuses a file that may be truncated. It also refuses a file that lets a user
+// open every mailbox if the user could not open every mailbox before. Calls
+// must not overlap.
 func (a *Authenticator) Reload() (changed bool, err error) {
 	list, unended, err := config.ReadClientUsers(config.ReadFile, a.config.ClientUsersFile)
 	if err != nil {
@@ -121,8 +122,8 @@ func (a *Authenticator) DefaultMailboxOff() bool {
 	return a.users.Load().defaultOff || a.list.DefaultMailboxOff()
 }
 
-// Policy returns the policy that covers all users together: the allow-list, or
-// without one the policy of all users' patterns.
+// Policy returns the policy that covers all users together: the allow-list or,
+// if there is no allow-list, the policy of all users' patterns.
 func (a *Authenticator) Policy() *policy.Policy {
 	return a.policyFor(a.users.Load())
 }
@@ -134,9 +135,9 @@ func (a *Authenticator) policyFor(u *users) *policy.Policy {
 	return a.list.Policy()
 }
 
-// Authenticate returns the policy of the user with that name and password. It
-// has the signature of proxy.Config's Client. It blocks while it compares the
-// password or waits to do so.
+// Authenticate returns the policy of the user with the given name and password.
+// It has the signature of proxy.Config's Client. It blocks while it compares
+// the password, or waits for the comparison.
 func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password string) (*policy.Policy, error) {
 	u := a.users.Load()
 	if err := a.verify(ctx, u, peerOf(remote), name, password); err != nil {
@@ -179,8 +180,8 @@ func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, passwo
 	return nil
 }
 
-// A fingerprint identifies a name and a password together. Without the key it
-// reveals nothing about them.
+// A fingerprint identifies a name and a password together. Without the key, a
+// fingerprint reveals nothing about the name and the password.
 type fingerprint [sha256.Size]byte
 
 func (a *Authenticator) fingerprint(name, password string) (f fingerprint) {

@@ -97,7 +97,7 @@ func TestEveryComparisonDoesTheSameWork(t *testing.T) {
 			t.Fatal(err)
 		}
 		work += 1 << cost
-		if len(hash) != 60 { // as bcrypt makes it: "$2a$", cost, "$", 22 characters of salt, 31 of hash
+		if len(hash) != 60 { // as bcrypt makes it: "$2a$", cost, "$", 22 characters of salt, 31 characters of digest
 			t.Errorf("a hash of %d characters", len(hash))
 		}
 		if len(password) > maxPassword || bytes.IndexByte(password, 0) >= 0 {
@@ -567,8 +567,8 @@ func BenchmarkKnownClient(b *testing.B) {
 	}
 }
 
-// newTestUsersFile returns an Authenticator of a file with that content, and a
-// function that replaces the content and reloads it.
+// newTestUsersFile returns an Authenticator of a file with the given content,
+// and a function that replaces the content and reloads the file.
 func newTestUsersFile(t *testing.T, c config.Config, content string) (a *Authenticator, reload func(content string) error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "users")

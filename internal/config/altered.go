@@ -13,7 +13,7 @@ import (
 // alteration returns a text that says how a client secret was obviously altered
 // before it reached hmaproxy, "" if the secret shows no alteration. The text is
 // a warning and not an error, because only Entra ID knows the form of its
-// secrets. It holds no part of the secret.
+// secrets. The text holds no part of the secret.
 func alteration(secret string) string {
 	switch lower := strings.ToLower(secret); {
 	case secret == "":

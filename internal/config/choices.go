@@ -133,7 +133,7 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 }
 
 // choose sets value to text if text is one of choices, in exactly this letter
-// case. It returns an error otherwise.
+// case. If not, choose returns an error.
 func choose[T ~string](value *T, text []byte, choices ...T) error {
 	if !slices.Contains(choices, T(text)) {
 		names := make([]string, len(choices))

@@ -152,7 +152,7 @@ type Config struct {
 
 	// CAFile is "" when the system's roots suffice.
 	CAFile Path `env:"HMA_CA_FILE" section:"Outgoing connections" form:"the path of a PEM file with at least one certificate" desc:"Further trusted roots for Exchange, Entra ID and Key Vault (private PKI)."`
-	// CAs are the certificates of CAFile, to be trusted in addition to the system's roots; nil without it.
+	// CAs are the certificates in CAFile, which are trusted in addition to the system's roots; nil without CAFile.
 	CAs Certificates `env:"-"`
 	// TLSCompatibility is nil for Go's defaults.
 	TLSCompatibility TLSCompatibility `env:"HMA_TLS_COMPATIBILITY" form:"a comma-separated list of rsa-key-exchange, cbc and classic-groups" absent:"Go's defaults" desc:"For an Exchange, or a device before it, that completes no TLS handshake otherwise. rsa-key-exchange offers cipher suites without forward secrecy, cbc those with AES-CBC and SHA-256, classic-groups leaves post-quantum key exchange out. Applies to connections to Exchange only."`

@@ -144,7 +144,7 @@ func reasonFor(line string) string {
 
 // isHiddenBreak reports whether some programs treat a character within a line
 // as the end of the line. Such a character in a comment would make the setting
-// after it invisible.
+// after the character invisible.
 func isHiddenBreak(r rune) bool {
 	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
 }

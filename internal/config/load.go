@@ -223,8 +223,8 @@ func hintsFor(values map[string]string) map[string]string {
 }
 
 // parse returns the Config of an environment. The errors of the env library
-// quote values, so only the variable's name and this package's own texts are
-// taken from them.
+// quote values, so parse takes only the variable's name and this package's own
+// texts from these errors.
 func parse(given environment, problems *problemList) Config {
 	config, err := env.ParseAsWithOptions[Config](env.Options{
 		Environment: given.values,

@@ -35,7 +35,7 @@ type problemList struct {
 }
 
 // add reports a problem. Only the first problem of a variable is kept, because
-// later problems may follow from it.
+// later problems may result from the first problem.
 func (l *problemList) add(p Problem) {
 	if l.faulty[p.Variable] {
 		return
@@ -80,7 +80,7 @@ func (l *problemList) sorted() []Problem {
 
 // A flaw says what is wrong with a value without repeating it. The parsers of
 // this package return no other error. Texts of other errors are not shown,
-// because the standard library quotes its input in them.
+// because errors of the standard library quote the input.
 type flaw string
 
 func (f flaw) Error() string { return string(f) }

@@ -25,7 +25,7 @@ import (
 //     the platforms; see [foreign].
 
 // checkUnknown reports a variable that this program does not know but that was
-// intended for it. known holds the values of the known variables.
+// intended for this program. known holds the values of the known variables.
 func checkUnknown(name, value string, known map[string]string, problems *problemList) {
 	if foreign(name, value, known) {
 		return

@@ -16,7 +16,7 @@ const (
 	reuse = 5 * time.Second
 
 	// recheck is the age at which a DNS result is renewed if connections that
-	// were made with it are in use.
+	// were made with the result are in use.
 	recheck = 30 * time.Second
 
 	// resend is the time after which a query without a response is sent again. The

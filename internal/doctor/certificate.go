@@ -38,7 +38,7 @@ func evaluateCertificate(f *facts) Result {
 }
 
 // describeLeaf describes a certificate with both of its thumbprints, because
-// some portals show only one of them.
+// some portals show only one thumbprint.
 func describeLeaf(leaf *x509.Certificate) string {
 	short, long := certsource.Thumbprints(leaf)
 	bits := 0

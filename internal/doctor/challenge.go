@@ -42,7 +42,7 @@ func gatherChallenge(ctx context.Context, s *session, f *facts) {
 type challenge struct {
 	facts      *facts
 	response   response
-	parameters map[string]string // parameters of the Bearer challenge; nil without one
+	parameters map[string]string // parameters of the Bearer challenge; nil without such a challenge
 }
 
 // evaluateChallenge evaluates what Exchange offers to a client without a token.

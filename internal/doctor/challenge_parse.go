@@ -10,8 +10,8 @@ import (
 
 var parameter = regexp.MustCompile(`([A-Za-z_]+)="([^"]*)"`)
 
-// bearerChallenge returns the parameters of the first Bearer challenge, nil
-// without one. Exchange and Key Vault quote every value.
+// bearerChallenge returns the parameters of the first Bearer challenge, or nil
+// if there is no such challenge. Exchange and Key Vault quote every value.
 func bearerChallenge(h http.Header) map[string]string {
 	for _, value := range h.Values("Www-Authenticate") {
 		at := strings.Index(strings.ToLower(value), "bearer")

@@ -60,9 +60,9 @@ func evaluateFailure(f *facts, c connection) Result {
 	return n.failed("", must(explain(unreachableHosts, fc)))
 }
 
-// must returns the explanation that explain returned. It is for tables whose
-// last rule has no condition, because explain finds an explanation in them for
-// every input.
+// must returns the explanation that explain returned. Callers use must with
+// tables whose last rule has no condition. In such a table, explain finds an
+// explanation for every input.
 func must(e explanation, _ bool) explanation { return e }
 
 // names returns the replacements for words in braces that describe the

@@ -38,7 +38,7 @@ func gatherExpect(ctx context.Context, s *session, f *facts) {
 	e.continued, e.bodySent = continued.Load(), bodySent.Load()
 }
 
-// A countedBody records whether it was read.
+// A countedBody records whether the body was read.
 type countedBody struct {
 	io.ReadCloser
 	read atomic.Bool
@@ -50,7 +50,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 }
 
 // evaluateExpect reports how the expectation was treated. No outcome is a
-// failure, because the product handles all of them.
+// failure, because the product handles all outcomes.
 func evaluateExpect(f *facts) Result {
 	e := f.ews.expect
 	n := f.names.with("{status}", strconv.Itoa(e.response.status), "{reason}", networkReason(e.response.err))

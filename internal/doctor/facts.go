@@ -142,7 +142,7 @@ type target struct {
 
 // A route is the part of a connection below TLS.
 type route struct {
-	proxy       string // host:port of the corporate proxy, "" without one
+	proxy       string // host:port of the corporate proxy, "" without a proxy
 	proxyTLS    string // host of the corporate proxy until the TLS handshake with the proxy itself (https://proxy) has ended; then ""
 	proxyStatus int    // the proxy's status when it refused CONNECT, else 0
 	remote      string // address of the connection

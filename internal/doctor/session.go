@@ -47,7 +47,8 @@ func (s *session) open() error {
 	return nil
 }
 
-// proxyPassword returns the corporate proxy's password, "" without one.
+// proxyPassword returns the corporate proxy's password, or "" if there is no
+// password.
 func proxyPassword(c *config.Config) string {
 	proxy, err := c.Proxy()(&url.URL{Scheme: "https", Host: "proxy-password.invalid"})
 	if err != nil || proxy == nil {

@@ -33,7 +33,7 @@ func (r *testSetup) putDevice(address, name string) {
 }
 
 // TestHandshakeFailures checks that a second, different handshake shows why the
-// first one failed.
+// first handshake failed.
 func TestHandshakeFailures(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []misconfiguration{

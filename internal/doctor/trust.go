@@ -100,7 +100,7 @@ func (u untrusted) nameSettings() string {
 func (u untrusted) ofProxy() bool { return u.conn.route.proxyTLS != "" }
 
 // ofExchange reports whether the certificate belongs to Exchange or to a device
-// in front of it.
+// in front of Exchange.
 func (u untrusted) ofExchange() bool { return u.conn.target.exchange && !u.ofProxy() }
 
 func (u untrusted) ofMicrosoft() bool { return microsoft(u.conn.target.url) }

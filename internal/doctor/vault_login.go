@@ -44,7 +44,7 @@ func toTenant(f *facts) string {
 type failedLogin struct {
 	facts *facts
 	err   *certsource.Error
-	code  int // AADSTS code; 0 without one
+	code  int // AADSTS code; 0 without a code
 }
 
 func (l failedLogin) evaluate() Result {

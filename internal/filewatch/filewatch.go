@@ -189,7 +189,7 @@ func (w *Watcher) report(changed bool, err error) {
 	w.err = err
 }
 
-// stat returns the state of the files, or nil if one of them cannot be examined.
+// stat returns the state of the files, or nil if any file cannot be examined.
 func stat(paths []string) []fs.FileInfo {
 	var infos []fs.FileInfo
 	for _, path := range paths {

@@ -217,8 +217,8 @@ func readResponse(body io.Reader) ([]entry, error) {
 	return r.Message.Expansion.Entries, nil
 }
 
-// code returns the response code s if it is short and consists of letters. Other
-// texts must not be logged; for them it returns "an error".
+// code returns the response code s if it is short and consists of letters. For
+// other texts, which must not be logged, it returns "an error".
 func code(s string) string {
 	if len(s) > 64 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" || s == "" {
 		return "an error"

@@ -1,10 +1,10 @@
 // Package groups keeps the members of mail-enabled groups, which become part of
-// the allow-list. It requests them from Exchange with ExpandDL, for which the
-// proxy's permission suffices.
+// the allow-list. It requests the members from Exchange with ExpandDL, for
+// which the proxy's permission suffices.
 //
-// The owner of a group can add members to it, and so widen the allow-list.
-// Therefore an expansion that changes many members takes effect only after an
-// operator has confirmed it.
+// The owner of a group can add members to the group, and so widen the
+// allow-list. Therefore an expansion that changes many members takes effect
+// only after an operator has confirmed it.
 package groups
 
 import (

@@ -71,8 +71,8 @@ func unprefixed(err *token.Error) error {
 type Slot string
 
 const (
-	Active    Slot = "active"    // the current token was obtained with it
-	Candidate Slot = "candidate" // Entra ID has not accepted it yet
+	Active    Slot = "active"    // the current token was obtained with this certificate
+	Candidate Slot = "candidate" // Entra ID has not accepted this certificate yet
 	Fallback  Slot = "fallback"  // used when Entra ID refuses the active certificate and the candidate
 )
 
