@@ -96,7 +96,7 @@ func newFinding(ctx context.Context, t *tools, dir string) (*finding, error) {
 	}
 	err := errors.Join(
 		os.WriteFile(filepath.Join(f.dir, "hosts"), []byte("127.0.0.1 localhost\n"+f.address+" "+discoverName+"\n"), 0o644),
-		os.WriteFile(filepath.Join(f.dir, "resolv.conf"), []byte("nameserver "+f.address+"\noptions timeout:1 attempts:1\n"), 0o644),
+		os.WriteFile(filepath.Join(f.dir, "resolv.conf"), []byte("nameserver "+f.address+"\noptions timeout:5 attempts:3\n"), 0o644),
 	)
 	if err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func curlDiscovery(form, mailbox, want string) func(context.Context, *environmen
 		if err := errors.Join(os.WriteFile(body, []byte(documents[form]), 0o600), writeEnvelopes(w.dir)); err != nil {
 			return "", err
 		}
-		base := []string{"curl", "-sS", "--max-time", "30", "-H", "Content-Type: text/xml; charset=utf-8"}
+		base := []string{"curl", "-sS", "--max-time", "200", "-H", "Content-Type: text/xml; charset=utf-8"}
 		targets := map[string][]string{
 			"POX":  {"--data-binary", "@" + body, "https://" + discoverName + "/autodiscover/autodiscover.xml"},
 			"SOAP": {"--data-binary", "@" + body, "https://" + discoverName + "/autodiscover/autodiscover.svc"},

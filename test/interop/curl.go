@@ -127,7 +127,7 @@ func runCurl(ctx context.Context, w *environment, want string, args []string) (s
 	if err := writeEnvelopes(w.dir); err != nil {
 		return "", err
 	}
-	full := []string{"curl", "-sS", "--max-time", "30", "-H", "Content-Type: text/xml; charset=utf-8", "-w", "\n%{http_code}\n"}
+	full := []string{"curl", "-sS", "--max-time", "200", "-H", "Content-Type: text/xml; charset=utf-8", "-w", "\n%{http_code}\n"}
 	replace := strings.NewReplacer("$URL", w.url(), "$HOST", w.relay.addr(), "$DIR", w.dir)
 	for _, a := range args {
 		full = append(full, replace.Replace(a))

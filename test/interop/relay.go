@@ -19,7 +19,6 @@ type relay struct {
 
 	mu    sync.Mutex
 	conns []*wiretap
-	open  sync.WaitGroup
 }
 
 // A wiretap is the record of one connection.
@@ -27,6 +26,8 @@ type wiretap struct {
 	mu     sync.Mutex
 	client bytes.Buffer // bytes from the client
 	server bytes.Buffer // bytes to the client
+	open   int          // directions that have not ended
+	left   bool         // the client ended its direction first
 }
 
 func newRelay(to string) (*relay, error) {
@@ -59,20 +60,19 @@ func (r *relay) accept() {
 			client.Close()
 			continue
 		}
-		tap := new(wiretap)
+		tap := &wiretap{open: 2}
 		r.mu.Lock()
 		r.conns = append(r.conns, tap)
 		r.mu.Unlock()
-		r.open.Add(2)
-		go r.pump(server, client, tap, &tap.client)
-		go r.pump(client, server, tap, &tap.server)
+		go tap.pump(server, client, &tap.client)
+		go tap.pump(client, server, &tap.server)
 	}
 }
 
 // pump copies one direction. At its end it half-closes the other side, so each
 // side sees the end of the data from the other side.
-func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
-	defer r.open.Done()
+func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
+	defer tap.end(record)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
@@ -96,6 +96,25 @@ func (r *relay) pump(to, from net.Conn, tap *wiretap, record *bytes.Buffer) {
 	}
 }
 
+// end notes that the direction with this record has ended.
+func (tap *wiretap) end(record *bytes.Buffer) {
+	tap.mu.Lock()
+	defer tap.mu.Unlock()
+	tap.left = tap.left || tap.open == 2 && record == &tap.client
+	tap.open--
+}
+
+// ended reports whether all connections so far have ended.
+func (r *relay) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !slices.ContainsFunc(r.conns, func(tap *wiretap) bool {
+		tap.mu.Lock()
+		defer tap.mu.Unlock()
+		return tap.open > 0
+	})
+}
+
 // A message is a request with its response, as the client sent and received them.
 type message struct {
 	method, target string
@@ -105,6 +124,7 @@ type message struct {
 	responseHeader http.Header
 	content        []byte
 	cut            bool // the response ended early
+	left           bool // there is no response, because the client ended the connection before one came
 }
 
 // messages parses the records so far, without requests that are incomplete.
@@ -115,9 +135,12 @@ func (r *relay) messages() []message {
 	var list []message
 	for _, tap := range taps {
 		tap.mu.Lock()
-		client, server := bytes.Clone(tap.client.Bytes()), bytes.Clone(tap.server.Bytes())
+		client, server, left := bytes.Clone(tap.client.Bytes()), bytes.Clone(tap.server.Bytes()), tap.left
 		tap.mu.Unlock()
-		list = append(list, parseStreams(client, server)...)
+		for _, m := range parseStreams(client, server) {
+			m.left = left && m.status == 0
+			list = append(list, m)
+		}
 	}
 	return list
 }

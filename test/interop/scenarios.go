@@ -101,7 +101,7 @@ func execute(ctx context.Context, w *environment, args []string) (string, error)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Dir = w.environment(), w.dir
-	cmd.WaitDelay = 5 * time.Second // wait for processes that a client leaves running
+	cmd.WaitDelay = time.Minute // wait for processes that a client leaves running
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if ctx.Err() != nil {

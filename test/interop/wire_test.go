@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -54,6 +57,7 @@ func TestCompareFindsDifferences(t *testing.T) {
 		"the runner's password": {func(_ *message, v *visit) { v.body.WriteString(password) }, "credentials"},
 		"an unexpected refusal": {func(m *message, _ *visit) { m.responseHeader = http.Header{"X-Hmaproxy-Error": {"no-token"}} }, `"no-token"`},
 		"no response":           {func(m *message, _ *visit) { m.status, m.responseHeader = 0, nil }, "no response"},
+		"a client that left":    {func(m *message, _ *visit) { m.status, m.responseHeader, m.left = 0, nil, true }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, v := exchanged()
@@ -76,6 +80,14 @@ func TestCompareFindsRequestSentTwice(t *testing.T) {
 	_, second := exchanged()
 	if err := comparePairs([]message{m}, []*visit{v, second}, scenario{}); err == nil {
 		t.Error("no error for a request that reached Exchange twice")
+	}
+	left := message{left: true}
+	if err := comparePairs([]message{m, left}, []*visit{v, second}, scenario{}); err != nil {
+		t.Errorf("one request of a client that left: %v", err)
+	}
+	_, third := exchanged()
+	if err := comparePairs([]message{m, left}, []*visit{v, second, third}, scenario{}); err == nil {
+		t.Error("no error for a request of a client that left and that reached Exchange twice")
 	}
 	second.status = http.StatusUnauthorized
 	if err := comparePairs([]message{m}, []*visit{v, second}, scenario{replays: true}); err != nil {
@@ -101,5 +113,55 @@ func TestParseStreams(t *testing.T) {
 	}
 	if m := list[2]; m.status != 0 {
 		t.Errorf("third: %+v", m)
+	}
+}
+
+// TestRelayNotesWhoEndsTheConnection ends the two sides of a connection in each order
+// while a request has no response.
+func TestRelayNotesWhoEndsTheConnection(t *testing.T) {
+	for name, clientFirst := range map[string]bool{"client": true, "product": false} {
+		t.Run(name, func(t *testing.T) {
+			product, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer product.Close()
+			r, err := newRelay(product.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.close()
+			client, err := net.Dial("tcp", r.addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			server, err := product.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+			io.WriteString(client, request)
+			if _, err := io.ReadFull(server, make([]byte, len(request))); err != nil {
+				t.Fatal(err)
+			}
+			first, second := client, server
+			if !clientFirst {
+				first, second = server, client
+			}
+			first.Close()
+			if _, err := io.ReadAll(second); err != nil {
+				t.Fatal(err)
+			}
+			second.Close()
+			for !r.ended() {
+				runtime.Gosched()
+			}
+			list := r.messages()
+			if len(list) != 1 || list[0].left != clientFirst {
+				t.Errorf("messages %+v, want one with left %t", list, clientFirst)
+			}
+		})
 	}
 }

@@ -42,7 +42,7 @@ public class Axis {
         Call call = (Call) new Service().createCall();
         call.setTargetEndpointAddress(new URL(System.getenv("EWS_URL")));
         call.setSOAPActionURI(M + "/" + operation);
-        call.setTimeout(60_000);
+        call.setTimeout(200_000);
         call.addHeader(new SOAPHeaderElement(element("<t:RequestServerVersion xmlns:t=\"" + T + "\" Version=\"Exchange2010_SP2\"/>")));
         if (mailbox != null) {
             SOAPHeaderElement impersonation = new SOAPHeaderElement(T, "ExchangeImpersonation");

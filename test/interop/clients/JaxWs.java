@@ -37,7 +37,7 @@ public class JaxWs {
         port = new ExchangeServices(new File(wsdl).toURI().toURL()).getExchangeServicePort();
         Map<String, Object> context = ((BindingProvider) port).getRequestContext();
         context.put(BindingProvider.ENDPOINT_ADDRESS_PROPERTY, System.getenv("EWS_URL"));
-        context.put("com.sun.xml.ws.request.timeout", 60_000);
+        context.put("com.sun.xml.ws.request.timeout", 200_000);
         this.mailbox = mailbox;
     }
 

@@ -150,8 +150,14 @@ def default_mailbox():
         a.start()
         assert until(lambda: executed("GetStreamingEvents") > 0), "no notifications were asked for"
         before = a.messages()
-        control("deliver?to=" + MAILBOX + "&subject=by+KDE")
-        assert until(lambda: a.messages() > before), "the new message is not in the store"
+
+        def notified():
+            control("deliver?to=" + MAILBOX + "&subject=by+KDE")
+            return until(lambda: a.messages() > before, 20)
+        # akonadi-ews reads the stream when no data has come for 250 ms, and then discards
+        # all but the first document. A notification that comes that soon after another
+        # document is lost, so the mailbox gets another message.
+        assert any(notified() for _ in range(6)), "the new message is not in the store"
 
 
 login_user = default_mailbox
@@ -176,7 +182,7 @@ def busy():
 
 def no_mailbox():
     with Akonadi() as a:
-        assert until(lambda: int(control("requests")) > 0, 120), "the resource sent no request"
+        assert until(lambda: int(control("requests")) > 0), "the resource sent no request"
         assert not a.synchronised(seconds=15), "folders of no mailbox were synchronised"
 
 
@@ -184,7 +190,7 @@ mailbox_not_listed = no_mailbox
 
 
 if __name__ == "__main__":
-    signal.alarm(210)
+    signal.alarm(450)  # less than the runner's limit for a scenario
     if "INSIDE" not in os.environ:
         sys.exit(inside())
     globals()[sys.argv[1].lower().replace(" ", "_")]()

@@ -60,7 +60,8 @@ Enabled=false
 
 
 def control(path):
-    urllib.request.urlopen(os.environ["CONTROL_URL"] + "/" + path).close()
+    with urllib.request.urlopen(os.environ["CONTROL_URL"] + "/" + path) as r:
+        return r.read().decode()
 
 
 class Account:
@@ -74,7 +75,7 @@ class Account:
         self.source = self.registry.ref_source(ACCOUNT)
         assert self.source, "the account is not there"
 
-    def turn(self, condition, seconds=60):
+    def turn(self, condition, seconds=120):
         """Runs the main loop until condition holds."""
         context, deadline = self.glib.MainContext.default(), time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -111,13 +112,13 @@ class Account:
         client = None
         for _ in range(3):
             try:
-                client = self.ecal.Client.connect_sync(source, self.ecal.ClientSourceType.EVENTS, 10, None)
+                client = self.ecal.Client.connect_sync(source, self.ecal.ClientSourceType.EVENTS, 60, None)
                 break
             except self.glib.Error as e:
                 print("connect:", e.message)
                 self.authenticate(source)
         assert client, "the calendar cannot be opened"
-        self.turn(lambda: not client.is_readonly(), 20)
+        self.turn(lambda: not client.is_readonly())
         return client
 
     def add(self, client, subject):
@@ -145,6 +146,7 @@ default_mailbox = login_user = mailbox_named
 def mailbox_not_listed():
     a = Account()
     a.authenticate(a.source)
+    assert a.turn(lambda: int(control("requests")) > 0), "no request was sent"
     assert not a.turn(lambda: a.folders().get("Calendar"), 15), "the folders were found"
 
 
@@ -168,7 +170,7 @@ def busy():
 
 
 if __name__ == "__main__":
-    signal.alarm(200)
+    signal.alarm(450)  # less than the runner's limit for a scenario
     if "INSIDE" not in os.environ:
         sys.exit(inside())
     globals()[sys.argv[1].lower().replace(" ", "_")]()

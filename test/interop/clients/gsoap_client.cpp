@@ -49,7 +49,7 @@ class Service {
 public:
 	explicit Service(const string &mailbox, bool chunked = false) : mailbox(mailbox) {
 		soap = soap_new1(SOAP_IO_KEEPALIVE | (chunked ? SOAP_IO_CHUNK : 0) | SOAP_XML_TREE | SOAP_C_UTFSTRING);
-		soap->recv_timeout = soap->send_timeout = soap->connect_timeout = 60;
+		soap->recv_timeout = soap->send_timeout = soap->connect_timeout = 200;
 	}
 	~Service() {
 		soap_destroy(soap);

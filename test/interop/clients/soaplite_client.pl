@@ -15,7 +15,7 @@ sub control {
 
 sub service {
     my ($mailbox) = @_;
-    my $soap = SOAP::Lite->proxy($ENV{EWS_URL}, timeout => 60)->uri($M)
+    my $soap = SOAP::Lite->proxy($ENV{EWS_URL}, timeout => 200)->uri($M)
         ->on_action(sub { qq("$_[0]/$_[1]") })->autotype(0)->readable(0);
     $soap->serializer->register_ns($T, 't');
     $soap->serializer->register_ns($M, 'm');

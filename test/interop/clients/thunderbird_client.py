@@ -2,6 +2,7 @@
 task is the first argument; a failure is a traceback."""
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ const args = arguments[0]
 const {MailServices} = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs")
 const sleep = ms => new Promise(r => setTimeout(r, ms))
 const until = async (what, f) => {
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 1000; i++) {
     const value = f()
     if (value) return value
     await sleep(200)
@@ -41,9 +42,16 @@ const run = f => f().then(v => done({ok: v === undefined ? null : v}), e => done
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Returns a port below those that the system gives to other sockets, so that no other
+    program gets it before the client listens."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass  # in use
 
 
 class Thunderbird:
@@ -66,24 +74,24 @@ class Thunderbird:
         return self
 
     def connect(self):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 200
         while True:
             try:
-                self.conn = socket.create_connection(("127.0.0.1", self.port), 5)
+                self.conn = socket.create_connection(("127.0.0.1", self.port), 20)
                 break
             except OSError:
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise
                 time.sleep(0.5)
-        self.conn.settimeout(150)
+        self.conn.settimeout(270)
         self.receive()  # its greeting
         self.command("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": "dismiss"}}})
         self.command("Marionette:SetContext", {"value": "chrome"})
-        self.command("WebDriver:SetTimeouts", {"script": 120_000})
+        self.command("WebDriver:SetTimeouts", {"script": 240_000})
 
     def __exit__(self, kind, *_):
         os.killpg(self.process.pid, 9)
-        self.process.wait(20)
+        self.process.wait(100)
         if kind:
             sys.stdout.write(open(self.log.name).read()[-4000:] + "\n")
 
@@ -133,7 +141,7 @@ class Thunderbird:
         return self.run("""
             return await new Promise((resolve, reject) => {
               server().verifyLogon({OnStartRunningUrl() {}, OnStopRunningUrl(url, status) { resolve(status) }}, null)
-              setTimeout(() => reject(new Error("verifyLogon does not end")), 100000)
+              setTimeout(() => reject(new Error("verifyLogon does not end")), 200000)
             })
         """)
 
@@ -159,15 +167,15 @@ class Thunderbird:
                 onStartCopy() {}, onProgress() {}, setMessageKey() {}, getMessageId() { return null },
                 onStopCopy(status) { resolve(status) },
               }, null)
-              setTimeout(() => reject(new Error("the copy does not end")), 100000)
+              setTimeout(() => reject(new Error("the copy does not end")), 200000)
             })
         """, path=path)
 
     def subjects(self):
         return self.run("""
-            await new Promise(resolve => {
+            await new Promise((resolve, reject) => {
               inbox().QueryInterface(Ci.nsIMsgFolder).getNewMessages(null, {OnStartRunningUrl() {}, OnStopRunningUrl() { resolve() }})
-              setTimeout(resolve, 20000)
+              setTimeout(() => reject(new Error("getNewMessages does not end")), 200000)
             })
             return [...inbox().messages].map(m => m.mime2DecodedSubject).sort()
         """)
