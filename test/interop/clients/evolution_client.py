@@ -112,7 +112,8 @@ class Account:
         client = None
         for _ in range(3):
             try:
-                client = self.ecal.Client.connect_sync(source, self.ecal.ClientSourceType.EVENTS, 60, None)
+                # It waits ten seconds even when it is connected, and returns a client when it is not.
+                client = self.ecal.Client.connect_sync(source, self.ecal.ClientSourceType.EVENTS, 10, None)
                 break
             except self.glib.Error as e:
                 print("connect:", e.message)
