@@ -13,8 +13,8 @@ const (
 	minSleep = 20 * time.Millisecond
 
 	// The old token is not used in the last minute of its lifetime, or in the
-	// last tenth if that is shorter. A request needs time to arrive, and clocks
-	// differ.
+	// last tenth of a lifetime that is less than ten minutes. A request needs
+	// time to arrive, and clocks differ.
 	maxMargin = time.Minute
 	// Shortest time from the issue of a token to its refresh, even if Entra
 	// advises an earlier refresh.

@@ -227,7 +227,7 @@ func TestSecretThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestNotesGo checks that the comment that stands for a missing setting is
+// TestNotesGo checks that the comment that replaces a missing setting is
 // removed when the setting is added.
 func TestNotesGo(t *testing.T) {
 	t.Parallel()

@@ -69,7 +69,7 @@ type Config struct {
 
 	// CertFile is "" when the certificate does not come from a file.
 	CertFile Path `env:"HMA_CERT_FILE" section:"Certificate from a file" form:"the path of a PEM or PFX file" desc:"Certificate and private key on disk instead of in Key Vault. Read again when the file changes."`
-	// CertPassword opens CertFile; "" means that it has no password.
+	// CertPassword opens CertFile; "" means that the file has no password.
 	CertPassword Secret `env:"HMA_CERT_PASSWORD" form:"the file's password" desc:"Password of HMA_CERT_FILE."`
 	// CertPasswordFile is the file that CertPassword was read from, or "" if CertPassword came from the environment. [ReadSecret] reads the file again.
 	CertPasswordFile Path `env:"HMA_CERT_PASSWORD_FILE" form:"the path of a file" desc:"File that holds the password, instead of HMA_CERT_PASSWORD."`

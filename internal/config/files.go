@@ -134,7 +134,8 @@ func ReadKeyPairs(readFile func(string) ([]byte, error), certificates, keys Path
 	return pairs, nil
 }
 
-// ofEntry adds to err the number of the entry, if the list has more than one.
+// ofEntry adds to err the number of the entry, if the list has more than one
+// entry.
 func ofEntry(i, n int, err error) error {
 	if n == 1 {
 		return err

@@ -13,8 +13,8 @@ import (
 const space = " \t\r\n"
 
 // parseList parses a comma-separated list. The function one parses an entry.
-// parseList refuses empty entries, because a stray comma may stand for a lost
-// entry, and drops repeated entries. The error names every faulty entry.
+// parseList refuses empty entries, because an entry may have been lost between
+// two commas, and drops repeated entries. The error names every faulty entry.
 func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)) error {
 	var parsed []T
 	var faults []string

@@ -61,11 +61,11 @@ func (u ClientUsers) Patterns() Mailboxes {
 //
 //	name:bcrypt-hash [mailbox-pattern ...]
 //
-// with blanks between the parts. Lines that begin with "#" are comments, and so
-// is the text from a "#" that follows a blank. A file without a user is an
-// error, as are a name that occurs twice and a hash whose cost is out of
-// bounds. Errors hold line numbers, but neither the path nor any content of the
-// file. unended reports that the last line has no line end: the file may be
+// with blanks between the parts. Lines that begin with "#" are comments. The
+// text from a "#" that follows a blank is a comment too. A file without a user,
+// a name that occurs twice, and a hash whose cost is out of bounds are errors.
+// Errors hold line numbers, but neither the path nor any content of the file.
+// unended reports that the last line has no line end: the file may be
 // truncated.
 func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (users ClientUsers, unended bool, err error) {
 	data, err := readContent(readFile, path)

@@ -112,8 +112,8 @@ var foreignResponses = joinRules([]rule[foreignResponse]{
 // statusLoginTimeout is sent by Microsoft's sign-in forms.
 const statusLoginTimeout = 440
 
-// responsesWithToken explain responses to a request with a token that did not
-// come from EWS.
+// responsesWithToken explain responses that did not come from EWS. The requests
+// had a token.
 var responsesWithToken = joinRules(refusals, redirections, []rule[foreignResponse]{
 	{
 		when:   func(r foreignResponse) bool { return r.status >= 400 && r.status < 500 },

@@ -130,9 +130,10 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 
 // responseTimeoutOf returns how long Exchange may work on a request before it
 // responds. Package proxy sets a request's Pattern to its EWS operation.
-// GetStreamingEvents has no timeout: the response lasts up to half an hour, and a
-// device may buffer it until its end. A POST request whose operation is unknown
-// has no timeout either, because it may be a GetStreamingEvents.
+// GetStreamingEvents has no timeout: the response lasts up to half an hour, and
+// a device may buffer the response until the response ends. A POST request
+// whose operation is unknown has no timeout, because the request may be a
+// GetStreamingEvents.
 func responseTimeoutOf(r *http.Request) time.Duration {
 	if r.Method == http.MethodPost && (r.Pattern == "" || r.Pattern == "GetStreamingEvents") {
 		return 0
