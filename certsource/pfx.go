@@ -155,7 +155,7 @@ type (
 // whose key is not exportable. The library does not read files without a key.
 // Therefore keylessCerts reads a copy to which it has added a publicly known
 // key. The copy has no MAC, because the caller has already checked the MAC of
-// the original. keylessCerts returns nil if it fails.
+// the original. keylessCerts returns nil if the copy cannot be made or read.
 func keylessCerts(der []byte) []*x509.Certificate {
 	patched, err := withKey(der)
 	if err != nil {

@@ -18,7 +18,7 @@ type clock struct {
 // adjust is called when Entra has refused an assertion's times. It corrects the
 // times of further assertions by the Date header of the refusal, and reports
 // whether to make another request. The Date of other responses does not begin a
-// correction, because it may be wrong.
+// correction, because a Date may be wrong.
 func (c *clock) adjust(refusal *Error) bool {
 	if refusal.date.IsZero() || (refusal.skew+c.correction).Abs() < minCorrection {
 		return false

@@ -53,7 +53,8 @@ type Config struct {
 	Log *slog.Logger // nil: no log
 
 	// Attempted, when set, is called after every token request, one call at a
-	// time. It must not block, because it runs on the goroutine of Run.
+	// time. The function must not block, because it runs on the goroutine of
+	// Run.
 	Attempted func(Attempt)
 }
 

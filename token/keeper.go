@@ -112,7 +112,7 @@ func (k *Keeper) waitFor(ctx context.Context, done <-chan struct{}) error {
 //     reached: a burst of three, then one per 30 s, counted over all callers,
 //   - is the [*Error] of the last refresh, without blocking, while refreshes
 //     fail,
-//   - is the [*Error] of the forced refresh when that fails,
+//   - is the [*Error] of the forced refresh when the refresh fails,
 //   - is [ErrSameToken] when Entra issued the rejected token again,
 //   - wraps ctx.Err() when ctx ends first,
 //   - is [ErrStopped] when Run has returned.

@@ -13,8 +13,8 @@ func runVersion(_ context.Context, inv *invocation) error {
 	return err
 }
 
-// fipsMode returns the version of the Go Cryptographic Module, and whether it
-// runs in FIPS 140-3 mode: https://go.dev/doc/security/fips140
+// fipsMode returns the version of the Go Cryptographic Module, and whether the
+// module runs in FIPS 140-3 mode: https://go.dev/doc/security/fips140
 func fipsMode() string {
 	mode := "off"
 	switch {

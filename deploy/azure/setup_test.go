@@ -593,9 +593,9 @@ func TestAllowListGrammar(t *testing.T) {
 	}
 }
 
-// TestTerraformAllowListGrammar checks that the validations of allowed_mailboxes
-// accept the same entries as HMA_ALLOWED_MAILBOXES. Terraform evaluates them
-// without a provider.
+// TestTerraformAllowListGrammar checks that the validations of
+// allowed_mailboxes accept the same entries as HMA_ALLOWED_MAILBOXES. Terraform
+// evaluates the validations without a provider.
 func TestTerraformAllowListGrammar(t *testing.T) {
 	terraform, err := exec.LookPath("terraform")
 	if err != nil {

@@ -66,7 +66,8 @@ func neverInSecret(r rune) bool {
 
 // ExposesSecret reports whether the entries of a file contain the value of a
 // secret and every user of the machine may read the file. On Windows it returns
-// false, because access lists decide there and mode does not show them.
+// false, because access lists decide on Windows, and mode does not show access
+// lists.
 func ExposesSecret(entries []string, mode fs.FileMode) bool {
 	if runtime.GOOS == "windows" || mode.Perm()&0o004 == 0 {
 		return false

@@ -196,9 +196,9 @@ func (c *Config) Allowed() Mailboxes {
 }
 
 // SecretVariables returns the names of the variables that held secrets, so that
-// the caller can remove them from its environment with os.Unsetenv. (The
-// initial environment stays readable to the owner of the process in
-// /proc/PID/environ; the _FILE variables avoid that.)
+// the caller can remove them from its environment with os.Unsetenv. (The owner
+// of the process can still read the initial environment in /proc/PID/environ.
+// With the _FILE variables, that environment contains no secrets.)
 func (c *Config) SecretVariables() []string { return c.secretVariables }
 
 // Access returns which mailboxes clients can open by this configuration.

@@ -3,8 +3,8 @@ package config
 import "strings"
 
 // checkDebugging refuses switches of Go and of the Azure SDK that weaken this
-// program or print secrets. Other values of these variables are permitted,
-// because they belong to Go and the SDK.
+// program or print secrets. Other values of GODEBUG and of the SDK's variables
+// are permitted, because the variables belong to Go and the SDK.
 func checkDebugging(all map[string]string, problems *problemList) {
 	for entry := range strings.SplitSeq(all["GODEBUG"], ",") {
 		key, _, _ := strings.Cut(strings.Trim(entry, space), "=")

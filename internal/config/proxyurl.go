@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// A ProxyURL is the URL of a corporate proxy. Because it may hold a password,
-// all formatting omits the user information. Its zero value means no proxy.
+// A ProxyURL is the URL of a corporate proxy. Because the URL may hold a
+// password, all formatting omits the user information. The zero value means no
+// proxy.
 type ProxyURL struct{ url *url.URL }
 
 // UnmarshalText parses the URL of a proxy. If the URL has no scheme, its scheme

@@ -46,8 +46,8 @@ func checkUnknown(name, value string, known map[string]string, problems *problem
 		problems.fault(name, text)
 		return
 	}
-	// The name is not shown, because it may be a whole line that contains a
-	// secret.
+	// The name is not shown, because the name may be a whole line with a secret
+	// in it.
 	if setting == "" {
 		problems.addUnnamed("holds a name with HMA in it that has other characters than letters, digits and underscores, or is very long; remove or rename it")
 		return

@@ -42,9 +42,9 @@ func (u ClientUsers) Equal(other ClientUsers) bool {
 	})
 }
 
-// Patterns returns the patterns of all users together if every user has some.
-// It returns nil if a user has no patterns, because that user may open other
-// mailboxes.
+// Patterns returns the patterns of all users together if every user has
+// patterns. It returns nil if a user has no patterns, because that user may
+// open other mailboxes.
 func (u ClientUsers) Patterns() Mailboxes {
 	var all Mailboxes
 	for _, user := range u {

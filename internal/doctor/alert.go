@@ -112,7 +112,7 @@ func rsaKeyExchange(suite uint16) bool {
 
 // unparsableCertificate reports whether a handshake ended because crypto/tls
 // could not parse the server's certificate. It compares the error's text,
-// because that error has no type.
+// because the error has no type.
 func unparsableCertificate(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "failed to parse certificate from server")
 }

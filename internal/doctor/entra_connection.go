@@ -49,8 +49,8 @@ func readTenantMetadata(f *facts) (m tenantMetadata, found bool) {
 	return m, err == nil && r.status == http.StatusOK
 }
 
-// tenantID returns the tenant's GUID from Entra ID's metadata, "" when it is
-// unknown.
+// tenantID returns the tenant's GUID from Entra ID's metadata, or "" if the
+// GUID is unknown.
 func tenantID(f *facts) string {
 	m, _ := readTenantMetadata(f)
 	issuer, err := url.Parse(m.Issuer)

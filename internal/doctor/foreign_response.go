@@ -55,7 +55,7 @@ func (r foreignResponse) otherPath() bool {
 
 // fromGateway reports whether the status is a status that gateways send when
 // they cannot reach a server. Content delivery networks use statuses from 520
-// for this.
+// for this purpose.
 func (r foreignResponse) fromGateway() bool {
 	return r.status == http.StatusBadGateway || r.status == http.StatusGatewayTimeout || r.status >= 520
 }

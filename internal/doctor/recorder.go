@@ -105,7 +105,8 @@ func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
 	}
 }
 
-// verify verifies the chain, and finds out whether it needs HMA_CA_FILE.
+// verify verifies the chain, and finds out whether the chain is trusted only
+// because of HMA_CA_FILE.
 func (rec *recorder) verify(state tls.ConnectionState, roots *x509.CertPool) error {
 	chain := state.PeerCertificates
 	rec.mu.Lock()

@@ -21,7 +21,7 @@ type Result struct {
 	Warnings []string `json:"warnings,omitempty"` // details for the operator to look at although the check did not fail
 	Notes    []string `json:"notes,omitempty"`    // details that help to understand the outcome
 
-	carryOn bool   // the checks that need this one run even if it failed
+	carryOn bool   // the checks that need this check run even if this check failed
 	root    string // the failure that prevented this check
 }
 

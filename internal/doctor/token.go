@@ -81,8 +81,8 @@ func spellings(ours, ews string) []string {
 	return all
 }
 
-// evaluateToken evaluates the first attempt. If it failed, the other attempts
-// help to explain why.
+// evaluateToken evaluates the first attempt. If the first attempt failed, the
+// other attempts help to explain why.
 func evaluateToken(f *facts) Result {
 	first := f.token.attempts[0]
 	if first.err == nil {
@@ -176,8 +176,8 @@ type failedToken struct {
 	err   *token.Error
 }
 
-// foreign reports whether the response did not come from Entra ID and its
-// status s is in the range from <= s < below.
+// foreign reports whether the response did not come from Entra ID and had a
+// status s with from <= s < below.
 func (t failedToken) foreign(from, below int) bool {
 	return t.err.Foreign && t.err.Status >= from && t.err.Status < below
 }

@@ -91,7 +91,7 @@ type vaultRefusal struct {
 }
 
 // closedVault explains refusals whose cause is not a permission: the vault's
-// network rules, or a device that responds in its place.
+// network rules, or a device that responds in place of the vault.
 var closedVault = []rule[vaultRefusal]{
 	{
 		when:   func(v vaultRefusal) bool { return v.code == "" && microsoft(v.vault.target.url) },

@@ -52,7 +52,7 @@ type Watcher struct {
 	config Config
 
 	mu       sync.Mutex
-	previous string        // the error of the latest check, "" after a successful one
+	previous string        // the error of the latest check, "" after a successful check
 	err      error         // why the alarm is raised; nil: no alarm
 	pending  *load         // a load whose result was not reported yet; nil: no such load
 	seen     []fs.FileInfo // state of the files when the current content was read; nil: unknown

@@ -11,14 +11,14 @@ import (
 // Limits at which alarms begin. The alert rules in deploy/monitoring use the same
 // limits.
 const (
-	// CertificateWarning is the remaining lifetime of a certificate at which its
-	// alarm begins. Package doctor uses it too.
+	// CertificateWarning is the remaining lifetime of a certificate at which
+	// its alarm begins. Package doctor uses the same limit.
 	CertificateWarning = 30 * 24 * time.Hour
 	maxClockDifference = time.Minute
 )
 
 // NotReadyFor returns why a keeper with the given status cannot supply a token,
-// nil if it can.
+// or nil if the keeper can supply a token.
 func NotReadyFor(s token.Status) *NotReady {
 	switch {
 	case s.Usable:
