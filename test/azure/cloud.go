@@ -84,8 +84,8 @@ func (c *cloud) authority() []byte {
 
 const exchange = "00000002-0000-0ff1-ce00-000000000000"
 
-// reset creates an empty tenant with Exchange's service principal and the names
-// that the hybrid set-up gives it.
+// reset creates an empty tenant that contains Exchange's service principal with
+// the names that the hybrid set-up gives to it.
 func (c *cloud) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -4,13 +4,13 @@
 //
 //	go run ./test/azure [-n] [SCENARIO...]
 //
-// It needs the Azure CLI and openssl, but no account and no network:
+// The command needs the Azure CLI and openssl, but no account and no network:
 // HTTPS_PROXY makes az connect to an emulated cloud in this program. So the
-// recordings show how az behaves: which arguments it accepts, the results of
-// its queries, and its exit codes. The responses of the cloud itself come from
-// services.go. The recordings go to deploy/azure/testdata/recorded, with -n
-// they are not written; the exit status is 1 when setup.sh failed or az asked
-// for something that the cloud does not know, and 3 if there is no az.
+// recordings show how az behaves: which arguments it accepts, the results of its
+// queries, and its exit codes. The responses of the cloud itself come from
+// services.go. The recordings go to deploy/azure/testdata/recorded. With -n they
+// are not written. The exit status is 1 if setup.sh failed or if az sent a
+// request that the cloud does not know, and 3 if az is not installed.
 package main
 
 import (
@@ -44,9 +44,9 @@ func main() {
 	}
 }
 
-// A scenario is a series of runs of setup.sh in one tenant. IMPORT stands for a PFX
-// file, ENV for the env file of the scenario, KVID for the id of KV-App, which the
-// first run prints.
+// A scenario is a series of runs of setup.sh in one tenant. In the arguments,
+// IMPORT is replaced by the path of a PFX file, ENV by the path of the scenario's
+// env file, and KVID by the id of KV-App, which the first run prints.
 type scenario struct {
 	name string
 	runs [][]string
@@ -77,7 +77,7 @@ type recordedRun struct {
 	Requests []sent   `json:"requests"`
 }
 
-// passOn is run instead of az: it calls the real az and records the call.
+// passOn runs in place of az. It calls the real az and records the call.
 func passOn(args []string) int {
 	var out, errs bytes.Buffer
 	az := strings.Fields(os.Getenv("RECORD_AZ"))
@@ -97,7 +97,7 @@ func passOn(args []string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// A recorder is the environment of the recordings.
+// A recorder runs setup.sh and records the calls of az.
 type recorder struct {
 	dir   string
 	cloud *cloud
@@ -105,7 +105,7 @@ type recorder struct {
 	dry   bool
 }
 
-// run records the named scenarios, or all.
+// run records the named scenarios, or all scenarios if names is empty.
 func run(dry bool, names []string) error {
 	s, err := open()
 	if err != nil {

@@ -14,7 +14,7 @@ type goal struct {
 	metric metric
 	peer   string  // empty: the bound is for the metric itself
 	aim    float64 // the value to reach
-	limit  float64 // the worst acceptable value, 0 if that is aim
+	limit  float64 // the worst acceptable value; 0: aim is the only bound
 	least  bool    // aim and limit are lower bounds
 }
 
@@ -60,7 +60,7 @@ func (g goal) bounds() string {
 	return text
 }
 
-// check compares a value with the bounds.
+// check compares a value with the bounds and returns the result as text.
 func (g goal) check(value float64) string {
 	switch {
 	case g.reaches(value, g.aim):

@@ -21,8 +21,7 @@ type hostileRequest struct {
 	host   string      // Host of the request; "" means localhost
 }
 
-// Parts of documents. Letters before a colon are prefixes that the envelope
-// declares.
+// Parts of documents. The envelope declares the prefixes in them.
 const (
 	soap11    = "http://schemas.xmlsoap.org/soap/envelope/"
 	types     = "http://schemas.microsoft.com/exchange/services/2006/types"

@@ -4,10 +4,10 @@
 //
 //	go run ./test/bench [-quick] [-only cpu,rate,memory,bulk,start,scale,size] [-json FILE]
 //
-// It needs Debian, and root unless nginx, haproxy and wrk are already
-// installed. README.md describes the measurements and how they are made. The
-// exit status is 1 when a peer does not do the work that is compared, or when
-// nothing could be measured. A missed goal does not change it.
+// The command needs Debian, and root unless nginx, haproxy and wrk are already
+// installed. README.md describes the measurements and how they are made. The exit
+// status is 1 when a peer does not do the work that is compared, or when nothing
+// could be measured. A missed goal does not change the exit status.
 package main
 
 import (
@@ -157,8 +157,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// because adds the cause of the end of ctx to an error that is a result of that
-// end.
+// The function because adds the cause of the end of ctx to an error that results
+// from that end.
 func because(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

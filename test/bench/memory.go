@@ -43,7 +43,7 @@ func (b *bench) memoryOf(ctx context.Context, p peer) error {
 	}
 	defer i.stop()
 	settle := time.Duration(b.pick(2000, 500)) * time.Millisecond
-	time.Sleep(time.Duration(b.pick(6500, 500)) * time.Millisecond) // wait until hmaproxy has returned the memory of its start, 5 s after it
+	time.Sleep(time.Duration(b.pick(6500, 500)) * time.Millisecond) // hmaproxy returns the memory of its start to the system after 5 s
 	idle := i.memory("VmRSS")
 	b.results.add(idleMemory, p.name, idle*1024/1e6)
 	client := &http.Client{Transport: new(http.Transport)}

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// The numbers differ, so a test fails if a wrong field is read. The order of the
-// fields is that of proc(5).
+// TestStatCountsAllButIdleAndWaiting parses a line in which every number is
+// different, so that it fails if a wrong field is read. proc(5) defines the order
+// of the fields.
 func TestStatCountsAllButIdleAndWaiting(t *testing.T) {
 	got, err := parseStat("cpu  1000000 200000 30000 999 888 4000 500 77 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
 	if err != nil {
@@ -34,8 +35,9 @@ func TestParseStatRejectsMalformedText(t *testing.T) {
 	}
 }
 
-// Two processors have twenty seconds of CPU time in ten seconds. Of the eight
-// busy seconds, the benchmark used five.
+// TestNoiseIsTheShareOfOtherPrograms uses two processors, which have twenty
+// seconds of CPU time in ten seconds. Of the eight busy seconds, the benchmark
+// used five.
 func TestNoiseIsTheShareOfOtherPrograms(t *testing.T) {
 	before := moment{at: time.Unix(100, 0), busy: time.Hour, stolen: time.Minute, own: time.Second}
 	after := moment{at: time.Unix(110, 0), busy: time.Hour + 8*time.Second, stolen: time.Minute + time.Second, own: 6 * time.Second}
@@ -64,8 +66,9 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// If a worker and its master are killed at the same moment, neither waits for the
-// worker, and the system attributes its CPU time to no process.
+// TestCPUOfStoppedWorkersIsCounted checks that stop counts the CPU time of a
+// worker that is killed together with its master. No process waits for such a
+// worker, so the system attributes its CPU time to no process.
 func TestCPUOfStoppedWorkersIsCounted(t *testing.T) {
 	b := new(bench)
 	dir := t.TempDir()

@@ -133,7 +133,7 @@ func (p *process) poll(ctx context.Context, try func() error) error {
 	}
 }
 
-// settings are the values for the templates in peers/.
+// settings returns the values for the templates in peers/.
 func (b *bench) settings(listen, upstream string) map[string]any {
 	_, port, _ := net.SplitHostPort(listen)
 	return map[string]any{
@@ -208,7 +208,7 @@ func startProduct(binary string, further ...string) func(*bench, context.Context
 		for name, value := range b.emulator.Env() {
 			env = append(env, name+"="+value)
 		}
-		// If a name has two values, the last one is valid.
+		// If a name has two values in env, the last one is valid.
 		env = append(env, "HMA_EWS_URL=https://"+exchangeName+"/EWS/Exchange.asmx", "HMA_EWS_CONNECT="+upstream,
 			"HMA_CA_FILE="+b.path("ca.pem"), "HMA_LISTEN="+listen, "HMA_ADMIN_LISTEN="+freeAddress(),
 			"HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_LOG_FORMAT=json", "HMA_LOG_FILE="+filepath.Join(dir, "log"))

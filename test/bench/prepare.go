@@ -91,7 +91,7 @@ func raiseFiles() error {
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
-// newToken returns a token as long as that of the emulated Entra ID.
+// newToken returns a token as long as the tokens of the emulated Entra ID.
 func newToken() string {
 	random := make([]byte, 926) // 1,235 letters, as in Entra's tokens
 	_, _ = rand.Read(random)

@@ -19,7 +19,7 @@ type process struct {
 	cmd   *exec.Cmd
 	began time.Time
 	done  chan struct{} // closed when it has ended
-	log   string        // the file with what it printed
+	log   string        // file with the output of the process
 	used  time.Duration // CPU time of the whole tree, set by stop
 }
 

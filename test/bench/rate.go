@@ -62,7 +62,7 @@ func (b *bench) sent() int { return perSecond * b.pick(3, 1) }
 // for the requests that it delays.
 func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 time.Duration, err error) {
 	client := &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the same limit as wrk
+		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // MaxIdleConnsPerHost is the number of connections that wrk opens
 	}}
 	defer client.CloseIdleConnections()
 	if _, _, err := pace(ctx, client, base, m, workers); err != nil { // open the connections
@@ -119,9 +119,9 @@ func good(ctx context.Context, client *http.Client, base string, m message) erro
 // spin is slightly longer than a processor needs to wake up.
 const spin = 100 * time.Microsecond
 
-// inTime sends each of the times to due when it has come. time.Sleep is late by
-// up to half a millisecond and nanosleep by 30 µs, so the end of each wait is a
-// busy loop.
+// inTime sends count scheduled times to due, each one when that time has come.
+// time.Sleep is late by up to half a millisecond and nanosleep by 30 µs, so the
+// end of each wait is a busy loop.
 func inTime(count int, due chan<- time.Time) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

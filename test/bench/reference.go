@@ -75,7 +75,8 @@ func logged(w io.Writer, next http.Handler) http.Handler {
 	})
 }
 
-// allowed refuses mailboxes other than alice's if inspection is on.
+// allowed returns a handler that refuses requests for other mailboxes than
+// alice's, if inspect is true, and forwards all others to next.
 func allowed(inspect bool, next http.Handler) http.Handler {
 	if !inspect {
 		return next

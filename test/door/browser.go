@@ -35,12 +35,12 @@ const visitLimit = 90 * time.Second
 // A program is a browser.
 type program struct {
 	name string
-	// command returns the arguments that open a page under a new profile. Every host
-	// name must lead to address.
+	// command returns the arguments that open url under a new profile. The
+	// browser must resolve the host name in url to address.
 	command func(profile, address, url string) ([]string, error)
 }
 
-// chromium and firefox open hostile pages in the browsers.
+// chromium opens hostile pages in Chromium.
 func chromium(ctx context.Context) error {
 	path, err := need(ctx, "chromium", "chromium")
 	if err != nil {
@@ -75,11 +75,11 @@ user_pref("toolkit.telemetry.enabled", false);
 	}})
 }
 
-// browse opens three hostile pages: one of another origin, one of another port
-// of this machine, and one whose DNS name was rebound to this machine, which
-// gives it the same origin as hmaproxy. The pages then attack a server without
-// a guard. This shows that the attacks work, and that none of them has the
-// header that the guard accepts.
+// browse opens three hostile pages: one of another origin, one of another port of
+// this machine, and one whose DNS name was rebound to this machine. The rebound
+// page has the same origin as hmaproxy. The pages then attack a server without a
+// guard. This second attack shows that the attacks work, and that none of them
+// has the headers that the guard accepts.
 func browse(ctx context.Context, b program) error {
 	s, err := newProduct(ctx)
 	if err != nil {
@@ -177,8 +177,8 @@ func visit(ctx context.Context, b program, target string, p place) (report strin
 }
 
 // An attacker serves the page and receives its report. It passes every other
-// request to the target unchanged, so that for browser and target there is no
-// difference to a change of the name's address.
+// request to the target unchanged. For the browser and the target this has the
+// same effect as a change of the name's address.
 type attacker struct {
 	target  string
 	reports chan string
@@ -253,8 +253,8 @@ func permit(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Private-Network", "true")
 }
 
-// A victim is a server without a guard. It accepts every request, and preflight
-// requests too.
+// A victim is a server without a guard. It accepts every request, including
+// preflight requests.
 type victim struct {
 	*http.Server
 	address string

@@ -5,10 +5,11 @@
 //
 // The names are slow-headers, slow-body, slow-read (slowhttptest), paths (ffuf
 // with dirb's lists), http2 (h2spec), browser (Chromium), firefox and socket
-// (another local user by runuser). It builds hmaproxy, runs it with emulated
-// services and checks the requests that these received. As root it installs
-// missing tools from Debian's packages. A tool that cannot be installed is
-// reported, and the exit status is 3. After a failed check it is 1.
+// (another local user by runuser). The command builds hmaproxy, runs it with
+// emulated services and checks the requests that these services received. As root
+// it installs missing tools from Debian's packages. A tool that cannot be
+// installed is reported, and the exit status is 3. After a failed check the exit
+// status is 1.
 package main
 
 import (

@@ -57,8 +57,8 @@ func paths(ctx context.Context) error {
 	return nil
 }
 
-// words joins the lists. It leaves out two words that may reach Exchange: the
-// endpoint's service description.
+// words joins the lists. It leaves out the two words that lead to the endpoint's
+// service description, because these paths may reach Exchange.
 func (s *product) words() (path string, n int, err error) {
 	var all []string
 	for _, list := range lists {

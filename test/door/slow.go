@@ -25,8 +25,8 @@ func slowHeaders(ctx context.Context) error {
 	return slow(ctx, "25", true, "-H", "-i", "5", "-u", "/EWS/Exchange.asmx")
 }
 
-// slowBody is less than the time limit of a slow body, which is tested in
-// simulated time.
+// slowBody runs for less time than a slow body may take. A test in simulated time
+// checks that time limit.
 func slowBody(ctx context.Context) error {
 	return slow(ctx, "25", false, "-B", "-i", "5", "-s", "100000", "-f", "text/xml", "-u", "/EWS/Exchange.asmx")
 }
@@ -36,8 +36,8 @@ func slowRead(ctx context.Context) error {
 }
 
 // slow runs slowhttptest while a normal client sends requests, and reports the
-// effect on that client. If ended is not zero, all slow connections must be
-// closed within that time.
+// effect on that client. If ended is true, all slow connections must be closed
+// before slowhttptest ends.
 func slow(ctx context.Context, seconds string, ended bool, args ...string) error {
 	tool, err := need(ctx, "slowhttptest", "slowhttptest")
 	if err != nil {

@@ -59,7 +59,7 @@ func installArchive(ctx context.Context, r *root, dist release) error {
 	}
 	fmt.Println("   doctor found nothing wrong")
 
-	// systemd would do this for LoadCredential= and Environment=.
+	// For LoadCredential= and Environment=, systemd would do the following.
 	credentials, err := r.unit(unit, "LoadCredential")
 	if err != nil || !slices.Equal(credentials, []string{"client-secret:" + secret}) {
 		return fmt.Errorf("LoadCredential %q: %w", credentials, err)
@@ -120,7 +120,7 @@ func checkDocuments(ctx context.Context, dist release, work string) error {
 		return err
 	}
 	program, checked := "", 0
-	slices.SortFunc(archives, func(a, b string) int { // the first archive whose program runs on this machine
+	slices.SortFunc(archives, func(a, b string) int { // first the archive whose program runs on this machine
 		switch native {
 		case a:
 			return -1
@@ -156,9 +156,9 @@ func checkDocuments(ctx context.Context, dist release, work string) error {
 	return all
 }
 
-// extract extracts an archive or package and returns the folder of its
-// documents. It returns "" for other files. If the extracting program is not
-// installed it returns "" and prints the file.
+// extract extracts an archive or package and returns the folder of its documents.
+// It returns "" for other files. If the extracting program is not installed, it
+// returns "" and prints the name of the file.
 func extract(ctx context.Context, file, folder string) (string, error) {
 	var tool []string
 	top := "hmaproxy"
@@ -187,7 +187,7 @@ func extract(ctx context.Context, file, folder string) (string, error) {
 	return filepath.Join(folder, top), nil
 }
 
-// made are files that the commands of the documents create.
+// made lists files that the commands of the documents create.
 var made = []string{"./client-secret", "./hmaproxy_amd64.deb", "./mailboxes.txt"}
 
 // programs are the names of the program in the documents. The documents are the

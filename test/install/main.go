@@ -1,14 +1,15 @@
-// Command install follows each way to install hmaproxy that can be followed on
-// a Debian machine, from the files of a release up to a served request: the deb
-// package, the rpm package with rpm's own tools, and the archive by the
-// commands of deploy/systemd/README.md. Each way begins in an empty Debian
-// root, and the service runs there with the settings of its unit, against the
-// emulated Entra ID, Key Vault and Exchange of the demo. Packages are upgraded,
-// removed and purged. Then it checks every link, path and command of the
-// documents in every archive.
+// Command install follows each way to install hmaproxy that can be followed on a
+// Debian machine, from the files of a release up to a served request: the deb
+// package, the rpm package with rpm's own tools, and the archive by the commands
+// of deploy/systemd/README.md. Each way begins in an empty Debian root, and the
+// service runs there with the settings of its unit, against the emulated Entra
+// ID, Key Vault and Exchange of the demo. Packages are upgraded, removed and
+// purged. Then it checks every link, path and command of the documents in every
+// archive.
 //
-// It needs root, and Debian's debootstrap; systemd does not run in the root, so
-// this program applies the directives of the unit itself.
+// The command must run as root and needs Debian's debootstrap. systemd does not
+// run in the Debian root, so the command applies the directives of the unit
+// itself.
 //
 //	go run ./test/install                    # makes a release and the root first
 //	go run ./test/install -dist DIR          # with the files of an existing release
@@ -152,8 +153,8 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 // A release is a folder with the files of scripts/release.sh.
 type release struct{ folder string }
 
-// file returns the path of a file for this machine's architecture. In name,
-// ARCH stands for the architecture.
+// file returns the path of a file for this machine's architecture. In name, ARCH
+// is replaced by the architecture.
 func (r release) file(name string) (string, error) {
 	arch := runtime.GOARCH
 	if strings.HasSuffix(name, ".rpm") {

@@ -31,8 +31,8 @@ var packageFiles = []string{
 	"/usr/share/doc/hmaproxy/README.md", "/usr/share/doc/hmaproxy/docs/setup.md", "/usr/share/doc/hmaproxy/deploy/azure/setup.sh",
 }
 
-// expectInstalled checks the files that a package has installed, and that
-// nothing is enabled.
+// expectInstalled checks the files that a package has installed, and that no unit
+// is enabled.
 func (r *root) expectInstalled(ctx context.Context) error {
 	err := r.expectModes(ctx, packageModes)
 	for _, name := range packageFiles {
@@ -179,7 +179,7 @@ func installRPM(ctx context.Context, r *root, dist release) error {
 	if err := r.usePackage(ctx, append(rpm, "--install", file)...); err != nil {
 		return err
 	}
-	out, _ := r.run(ctx, "rpm", "--verify", "--nodeps", "hmaproxy") // the settings are kept because they were changed
+	out, _ := r.run(ctx, "rpm", "--verify", "--nodeps", "hmaproxy") // reports the changed file of settings, which the loop ignores
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, "/") && !strings.Contains(line, "c "+settings) && !strings.HasPrefix(line, "rpm --verify") {
 			return fmt.Errorf("verify: %s", line)

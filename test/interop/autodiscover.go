@@ -16,7 +16,7 @@ import (
 )
 
 // autodiscover runs clients that are configured with only a mail address. Each
-// looks for Exchange itself, finds the product, and opens the Inbox.
+// client looks for Exchange itself, finds the product, and opens the Inbox.
 func autodiscover() []scenario {
 	python := func(task string) func(context.Context, *environment) (string, error) {
 		return program("/usr/bin/python3", "autodiscover_client.py", task)
@@ -68,7 +68,8 @@ func autodiscover() []scenario {
 	return list
 }
 
-// The names of the scenarios. Only the first one has an address.
+// The domain of the mail addresses, the only name that has an address in the
+// scenarios, and the URL of EWS in the product's responses.
 const (
 	mailDomain   = "contoso.com"
 	discoverName = "autodiscover.contoso.com"
@@ -84,7 +85,7 @@ type finding struct {
 	dns     net.PacketConn
 }
 
-// environments counts the scenarios with names.
+// environments counts the findings. Each finding gets its own address.
 var environments atomic.Int32
 
 // newFinding makes the certificate with the product's own command, and starts
@@ -140,15 +141,15 @@ func (f *finding) environment() []string {
 	return []string{"CA_FILE=" + ca, "REQUESTS_CA_BUNDLE=" + ca, "NODE_EXTRA_CA_CERTS=" + ca, "CURL_CA_BUNDLE=" + ca, "SSL_CERT_FILE=" + ca}
 }
 
-// command returns the command that runs args with its own /etc/hosts and
+// command returns a command that runs args with a separate /etc/hosts and
 // /etc/resolv.conf, which contain the names of this scenario.
 func (f *finding) command(args []string) []string {
 	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
 	return append([]string{"unshare", "--mount", "sh", "-c", script, "sh", f.dir}, args...)
 }
 
-// runDoctor checks the same locations with hmaproxy doctor, which trusts the
-// certificates in SSL_CERT_FILE.
+// runDoctor checks the locations that clients try, with hmaproxy doctor. doctor
+// trusts the certificates in SSL_CERT_FILE.
 func runDoctor(ctx context.Context, w *environment) (string, error) {
 	out, err := execute(ctx, w, []string{w.tools.binary, "doctor", "-autodiscover", alice})
 	text := strings.Join(strings.Fields(out), " ") // doctor breaks long lines

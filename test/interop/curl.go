@@ -13,8 +13,9 @@ import (
 )
 
 // curl runs curl, whose options cover the variants of HTTP in scripts and old
-// libraries. $URL, $HOST and $DIR in its arguments are replaced by those of the
-// scenario; want is the expected status and a part of the response.
+// libraries. In the arguments of a task, $URL, $HOST and $DIR are replaced by the
+// scenario's values. A task's want is the expected status and a part of the
+// response.
 func curl() []scenario { return append(curlDialects(), curlFailures()...) }
 
 const curlUser = username + ":" + password
@@ -32,7 +33,7 @@ func curlGets(name string, args ...string) scenario {
 	return curlTask(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
 }
 
-// curlDialects are variants of the same HTTP request.
+// curlDialects returns variants of the same HTTP request.
 func curlDialects() []scenario {
 	handshake := func(s *scenario) { s.own = []string{"ntlm", ""} }
 	return []scenario{
@@ -58,7 +59,7 @@ func curlDialects() []scenario {
 	}
 }
 
-// curlFailures are requests that fail or must be retried.
+// curlFailures returns requests that fail or must be retried.
 func curlFailures() []scenario {
 	users := func(s *scenario) {
 		s.settings, s.own = []string{"HMA_CLIENT_USERS_FILE=$DIR/users"}, []string{"credentials"}

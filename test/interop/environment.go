@@ -246,7 +246,7 @@ func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 func devicesPage(status int, body string) emulator.Fault {
 	header := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	if body == "" {
-		header = http.Header{"Content-Type": nil} // a nil value prevents net/http from adding one
+		header = http.Header{"Content-Type": nil} // the nil value prevents net/http from adding a Content-Type
 	}
 	large := func(r *http.Request) bool { return r.ContentLength > 100_000 || r.ContentLength < 0 }
 	return emulator.Fault{Status: status, Header: header, Body: body, Match: large}

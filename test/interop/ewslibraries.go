@@ -19,7 +19,7 @@ type library struct {
 	of        string // GitHub repository
 	packages  []string
 	extension string // of the source files
-	client    string // program of the folder clients
+	client    string // file name of the client's program in the folder clients
 	compile   func(dir string, sources []string) error
 	run       func(w *environment, dir, task string) []string
 	built     built
@@ -47,7 +47,8 @@ func managedAPI() *library {
 	}
 }
 
-// javaAPI is ews-java-api. It needs Java 8, which later compilers still target.
+// javaAPI is ews-java-api. It needs Java 8, for which later compilers can still
+// compile.
 func javaAPI() *library {
 	path := javaPath("httpclient httpcore commons-logging commons-lang3 commons-io commons-codec joda-time jaxb-api jaxws-api")
 	return &library{

@@ -8,7 +8,8 @@ import (
 )
 
 // serveNames serves the A records of names over UDP at port 53 of an address,
-// until the connection is closed. All other names do not exist.
+// until the connection is closed. The response to a query for another name is
+// that the name does not exist.
 func serveNames(address string, names map[string]string) (net.PacketConn, error) {
 	c, err := net.ListenPacket("udp", address+":53")
 	if err != nil {

@@ -69,8 +69,8 @@ func (r *relay) accept() {
 	}
 }
 
-// pump copies one direction. At its end it half-closes the other side, so each
-// side sees the end of the data from the other side.
+// pump copies and records the bytes of one direction. When these bytes end, pump
+// closes the writing side of to, so that its peer sees the end.
 func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 	defer tap.end(record)
 	buf := make([]byte, 64<<10)

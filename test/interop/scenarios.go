@@ -32,7 +32,7 @@ type scenario struct {
 	replays   bool                     // a 401 of Exchange is allowed, after which the product replays the request
 	broken    bool                     // other failures of Exchange are allowed
 	most      int                      // if not 0, the largest number of requests that the product may refuse or fail
-	slow      bool                     // takes a minute or more and runs with -slow alone
+	slow      bool                     // takes a minute or more and runs only with -slow
 	lacks     string                   // a missing requirement because of which the scenario cannot run; "" if none
 	cold      bool                     // Entra is down, so the product has no token at its start
 	gzip      bool                     // Exchange compresses responses
@@ -53,8 +53,8 @@ const listed = "HMA_ALLOWED_MAILBOXES=" + alice
 // targets makes the policy check the mailboxes that a request's Body names.
 const targets = "HMA_ALLOW_LIST_SCOPE=targets"
 
-// strictIDs returns the scenario with a setting that requires every id to
-// belong to Alice's mailbox. The client must not notice it.
+// strictIDs returns the scenario with a setting that requires every id to belong
+// to Alice's mailbox. The client must not notice this setting.
 func strictIDs(s scenario) scenario {
 	s.name += ", strict ids"
 	settings := []string{targets, "HMA_ALLOW_LIST_IDS=strict"}
@@ -119,7 +119,8 @@ func atoi(s string) int {
 	return n
 }
 
-// serverBusy is Exchange's throttling, in the layout of captured faults.
+// serverBusy returns the response with which Exchange throttles a client, in the
+// layout of captured faults.
 func serverBusy(milliseconds int) emulator.Fault {
 	return emulator.Fault{Status: http.StatusInternalServerError, Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}},
 		Body: `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +

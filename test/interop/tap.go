@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// tapHeader numbers Exchange's responses, so that each can be matched with the one
-// that the client received.
+// tapHeader numbers Exchange's responses, so that each response can be matched
+// with the response that the client received.
 const tapHeader = "X-Interop-Response"
 
 // unwanted adds header fields of Exchange and load balancers that clients of

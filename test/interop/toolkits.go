@@ -50,8 +50,9 @@ func toolkits() []scenario {
 	return list
 }
 
-// fiveTasks are the scenarios of a client: with an allow-list, with a default
-// mailbox, refused, with a token that is revoked during the run, and throttled.
+// fiveTasks returns five scenarios of a client: with an allow-list, with a
+// default mailbox, with a refused mailbox, with a token that is revoked during
+// the run, and with throttling.
 func fiveTasks(client string, run func(task string) func(context.Context, *environment) (string, error)) []scenario {
 	task := func(name string, settings ...string) scenario {
 		return scenario{name: client + ": " + name, client: run(name), settings: append([]string{listed}, settings...)}
@@ -65,7 +66,7 @@ func fiveTasks(client string, run func(task string) func(context.Context, *envir
 	}
 }
 
-// javaPath is the class path of Debian's jars.
+// javaPath returns the class path of Debian's jars.
 func javaPath(jars string, more ...string) string {
 	for _, jar := range strings.Fields(jars) {
 		more = append(more, "/usr/share/java/"+jar+".jar")

@@ -20,8 +20,8 @@ import (
 //go:embed clients
 var programs embed.FS
 
-// Clients by the names of their packages. Debian's are installed into the operating
-// system; npm's into a cache folder of the user.
+// The packages of the clients. Debian's packages are installed into the operating
+// system, npm's packages into a cache folder of the user.
 var (
 	debianPackages = []string{
 		"python3-exchangelib", "python3-zeep", "php-cli", "php-soap", "davmail", "curl",

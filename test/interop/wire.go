@@ -93,7 +93,7 @@ func comparePairs(front []message, back []*visit, s scenario) error {
 }
 
 // mayBeUnseen reports whether the client may have got a response of the product
-// instead of Exchange's, because that was a failure.
+// instead of Exchange's, because Exchange's response was a failure.
 func (v *visit) mayBeUnseen(s scenario) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

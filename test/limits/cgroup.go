@@ -42,8 +42,8 @@ func newGroup(name string, limit int64) (*group, error) {
 func (g *group) procs() string { return filepath.Join(g.dir, "cgroup.procs") }
 func (g *group) remove() error { return os.Remove(g.dir) }
 
-// A usage is the most memory that a group has used, and the kills by the
-// kernel.
+// A usage contains the most memory that a group has used, and the number of
+// processes that the kernel has killed in it.
 type usage struct {
 	total, sockets int64
 	kills          int64

@@ -41,13 +41,13 @@ type environment struct {
 	env     []string
 
 	exchange *httptest.Server
-	slow     atomic.Bool // Exchange reads long bodies slowly
+	slow     atomic.Bool // Exchange reads long bodies slowly while it is set
 
 	proxy *exec.Cmd
 	group *group // the control group; nil: none could be made
 
-	before, peak, after int64       // resident memory, for the load that compares it
-	probes              probeReport // report of the load that measures them in another process
+	before, peak, after int64       // resident memory; set by the load that compares these values
+	probes              probeReport // report of the process that measures the probes; set by the load overload
 }
 
 // startServices starts the emulated services and an Exchange that only reads
@@ -185,7 +185,7 @@ func head(n int) string {
 	return fmt.Sprintf("POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: %d\r\n\r\n", n)
 }
 
-// A tally counts the outcomes of requests and the times until them.
+// A tally counts requests by outcome and keeps the durations of the requests.
 type tally struct {
 	mu      sync.Mutex
 	counts  map[string]int

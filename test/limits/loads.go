@@ -29,7 +29,7 @@ type load struct {
 }
 
 // mailBound is how long a short request may take under any load. Thousands of
-// other clients wait before its client.
+// other clients may wait for a connection before the client of that request.
 const mailBound = 10 * time.Second
 
 var loads = []load{

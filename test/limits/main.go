@@ -6,13 +6,13 @@
 //
 //	go run ./test/limits [-only uploads,unfinished-heads] [-pin] [-v]
 //
-// It runs hmaproxy in a control group with the memory limit of
-// deploy/kubernetes, which needs root on Linux with version 1 or 2 of the
-// memory controller. Without them it says so, and measures the resident memory
-// of the process alone. For each load it prints a line, and exits with 1 when a
-// check fails. With -pin, hmaproxy and the process that probes it share one
-// processor, and the clients and the emulated services use another one. Then
-// the measured times are those of hmaproxy.
+// The command runs hmaproxy in a control group with the memory limit of
+// deploy/kubernetes. This needs root on Linux with version 1 or 2 of the memory
+// controller. If the control group cannot be made, the command reports that and
+// measures only the resident memory of the process. It prints a line for each
+// load, and exits with 1 when a check fails. With -pin, hmaproxy and the process
+// that probes it share one processor, and the clients and the emulated services
+// use another one. The measured times then depend on hmaproxy only.
 package main
 
 import (

@@ -24,7 +24,7 @@ const (
 	// probeBound is how long 19 of 20 probes may take. The others may be late
 	// because the load itself uses the processors.
 	probeBound = 100 * time.Millisecond
-	// servedBound is the wait of half of the requests that are served.
+	// servedBound limits the median time until a request is served.
 	servedBound = 2 * time.Second
 )
 
@@ -34,8 +34,8 @@ type probeReport struct {
 }
 
 // probeFor requests /live from the admin listener twenty times a second, and
-// prints a report. It is a process of its own, so that the load's goroutines do
-// not delay it.
+// prints a report. It runs in a process of its own, so that the load's goroutines
+// do not delay the probes.
 func probeFor(d time.Duration) {
 	client := &http.Client{Timeout: time.Minute}
 	var took []int64
@@ -56,7 +56,7 @@ func probeFor(d time.Duration) {
 var backOffValue = regexp.MustCompile(`"BackOffMilliseconds">(\d+)<`)
 
 // overload lets many clients send one request after another. A client that gets
-// ErrorServerBusy waits for the back-off in it.
+// ErrorServerBusy waits for the back-off in the response.
 func overload(w *environment, t *tally) {
 	ctx, cancel := context.WithTimeout(w.ctx, overloadTime)
 	defer cancel()

@@ -22,7 +22,7 @@ const (
 const pinnedVariable = "HMAPROXY_LIMITS_PINNED"
 
 // onProcessor executes the program again on one processor, on which all its
-// threads then run. It returns nil in that program.
+// threads then run. In the new program it returns nil.
 func onProcessor(n int) error {
 	if os.Getenv(pinnedVariable) != "" {
 		return os.Unsetenv(pinnedVariable)

@@ -31,7 +31,8 @@ type testBinary struct {
 	archive []string // lines of an importcfg for both
 }
 
-// listed is what "go list -test -deps -export -json" prints about a package.
+// listed contains the fields that "go list -test -deps -export -json" prints
+// about a package.
 type listed struct {
 	ImportPath, Dir, Export, DefaultGODEBUG string
 	GoFiles, CgoFiles, SFiles, EmbedFiles   []string
@@ -39,14 +40,14 @@ type listed struct {
 	Module                                  struct{ GoVersion string }
 }
 
-// path is the import path without the name of the test.
+// path returns the import path without the name of the test.
 func (p *listed) path() string {
 	path, _, _ := strings.Cut(p.ImportPath, " ")
 	return path
 }
 
 // loadTestBinary compiles the tests of a package without a mutation. mutated is
-// the package that mutations change: the same, or one that it imports.
+// the package that mutations change: pkg, or a package that pkg imports.
 func loadTestBinary(ctx context.Context, root, mutated, pkg string) (*testBinary, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", noInline, "-test", "-deps", "-export", "-json", "./"+pkg)
 	cmd.Dir = root
@@ -92,9 +93,9 @@ func loadTestBinary(ctx context.Context, root, mutated, pkg string) (*testBinary
 // errDoesNotCompile is the error for a mutation that the compiler refuses.
 var errDoesNotCompile = errors.New("the mutation does not compile")
 
-// build builds the tests with the content of a file replaced by that of
-// mutated; it replaces no file if both are "". It writes the binary and its
-// other files to dir.
+// build builds the tests. The compiler reads the file mutated in place of file;
+// if both are "", it reads the unchanged files. build writes the binary and other
+// files to dir.
 func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (binary string, err error) {
 	config, archive := filepath.Join(dir, "importcfg"), filepath.Join(dir, "mutated.a")
 	lines := append(slices.Clone(b.archive), "packagefile "+b.tested.path()+"="+archive+"\n")

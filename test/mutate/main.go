@@ -1,22 +1,22 @@
-// Command mutate measures whether the tests notice a changed rule. It makes
-// small changes to the code that decides about requests, one at a time. It
-// builds and runs the tests of the package with each change, and they must
-// fail.
+// Command mutate measures whether the tests notice a changed rule. It makes small
+// changes to the code that decides about requests, one at a time. It builds and
+// runs the tests of the package with each change, and they must fail.
 //
 //	go run ./test/mutate                        200 mutations over all areas
 //	go run ./test/mutate -n 40 guard policy     20 each of two areas
 //	go run ./test/mutate -seed 17 -n 10 proxy/guard.go
 //	go run ./test/mutate -list proxy/guard.go   print the mutations, run nothing
 //
-// The source tree is not changed: the compiler gets a changed copy of one file.
-// A mutation that the tests do not notice is a survivor. survivors.txt explains
-// the survivors that cannot or need not be caught. The command fails when the
-// tests of an area notice less than the required share of the mutations: 95 %
-// in the areas that decide about access, 80 % in the others. It also fails when
-// a survivor in an area of the first kind is not explained there.
+// The source tree is not changed: the compiler gets a changed copy of one file. A
+// mutation that the tests do not notice is a survivor. survivors.txt explains the
+// survivors that cannot or need not be caught. The command fails when the tests
+// of an area notice less than the required share of the mutations: 95 % in the
+// areas that decide about access, 80 % in the others. It also fails when
+// survivors.txt does not explain a survivor in an area that decides about access.
 //
-// A seed selects the same mutations again, and after a change of the code those
-// that are left. -list prints them in the order of the file.
+// A seed selects the same mutations in every run. After a change of the code it
+// selects the mutations among them that still exist. -list prints them in the
+// order of the file.
 package main
 
 import (
@@ -151,7 +151,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return errors.Join(problems...)
 }
 
-// share is the part of n for the ith of several areas.
+// share returns the part of n for the ith of several areas.
 func share(n, areas, i int) int {
 	part := n / areas
 	if i < n%areas {
@@ -160,8 +160,8 @@ func share(n, areas, i int) int {
 	return part
 }
 
-// choose returns the named areas, or all if no name is given. The name of a
-// file stands for an area of that file.
+// choose returns the named areas, or all if no name is given. The name of a file
+// selects an area that contains only that file.
 func choose(names []string) (chosen []area, err error) {
 	if len(names) == 0 {
 		return areas, nil
@@ -248,7 +248,7 @@ func (a area) mutations(root string) (ms []mutation, err error) {
 type score struct {
 	area      area
 	caught    int
-	timedOut  int // of these, mutations with which the tests did not end
+	timedOut  int // number of caught mutations with which the tests did not end
 	survivors []mutation
 	broken    int // mutations that did not compile
 }

@@ -21,9 +21,9 @@ type mutation struct {
 	function   string // "Handler.guard", "-" outside functions
 	line       int
 	start, end int    // byte offsets in the file
-	text       string // text that replaces them
+	text       string // text that replaces these bytes
 	from, to   string // the line before and after, for display and for key
-	nth        int    // number of this one among mutations with the same key in this function
+	nth        int    // number of this mutation among those with the same key in this function
 }
 
 // key identifies a mutation even if the lines around it move.
@@ -35,9 +35,9 @@ func (m mutation) key() string {
 	return key
 }
 
-// rank is the place of the mutation in a random order. It depends only on the
-// seed and the mutation, so a seed selects the same mutations after a change of
-// other code.
+// rank returns the place of the mutation in a random order. It depends only on
+// the seed and the mutation, so a seed selects the same mutations after a change
+// of other code.
 func (m mutation) rank(seed uint64) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", seed, m.key()))
 	return sum[:]
@@ -187,10 +187,11 @@ func (w *walker) visit(n ast.Node) bool {
 	return true
 }
 
-// failure visits a return statement with an error that is not nil, without the
-// texts and truth values in front of the error. By convention a caller does not
-// read them. Numbers stay, because a count, such as that of io.Writer, is read
-// with the error. It reports whether n is such a statement.
+// failure visits the results of a return statement whose error is certainly not
+// nil. It leaves out texts and truth values, because by convention a caller does
+// not read them. It visits numbers, because a caller reads a count, such as that
+// of io.Writer, together with the error. failure reports whether n is such a
+// statement.
 func (w *walker) failure(n *ast.ReturnStmt) bool {
 	if len(n.Results) < 2 || !isError(n.Results[len(n.Results)-1]) {
 		return false
@@ -205,7 +206,7 @@ func (w *walker) failure(n *ast.ReturnStmt) bool {
 
 // isError reports whether x is certainly an error that is not nil: a variable
 // such as errBusy, or a call of a function that makes an error. In this module
-// all functions called violation do.
+// every function with the name violation makes an error.
 func isError(x ast.Expr) bool {
 	if name, ok := x.(*ast.Ident); ok {
 		return len(name.Name) > 3 && name.Name[:3] == "err" && ast.IsExported(name.Name[3:])
@@ -229,8 +230,9 @@ func isTruth(x ast.Expr) bool {
 	return ok && (name.Name == "true" || name.Name == "false")
 }
 
-// make visits a call of make without its capacity, whose change cannot be
-// observed. It reports whether n is such a call.
+// The method make visits the arguments of a call of the built-in function make,
+// except the capacity, because a change of the capacity cannot be observed. It
+// reports whether n is such a call.
 func (w *walker) make(n *ast.CallExpr) bool {
 	if name, ok := n.Fun.(*ast.Ident); !ok || name.Name != "make" || len(n.Args) < 2 {
 		return false
@@ -241,7 +243,8 @@ func (w *walker) make(n *ast.CallExpr) bool {
 	return true
 }
 
-// isMap reports whether a type is a map; http.Header is the only named one.
+// isMap reports whether a type is a map. It knows only one named type,
+// http.Header.
 func isMap(t ast.Expr) bool {
 	switch t := t.(type) {
 	case *ast.MapType:
@@ -283,7 +286,8 @@ func (w *walker) literal(n *ast.BasicLit) {
 	}
 }
 
-// statements removes statements without which the code still compiles.
+// statements adds mutations that remove a statement, if the code compiles without
+// it.
 func (w *walker) statements(list []ast.Stmt) {
 	for _, s := range list {
 		switch s := s.(type) {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// linesAfter returns how each mutation of a statement in a function changes it.
+// linesAfter returns the changed line of each mutation of a statement in a
+// function.
 func linesAfter(t *testing.T, statement string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -26,13 +27,13 @@ func linesAfter(t *testing.T, statement string) []string {
 	return after
 }
 
-// TestResultsWithErrors checks which results are mutated in front of an error.
-// A caller does not read a text or a truth value that comes with an error, but
-// it does read a number, and it reads all of them if the error may be nil.
+// TestResultsWithErrors checks which results in front of an error are mutated. A
+// caller does not read a text or a truth value that comes with an error, but
+// reads a number. If the error may be nil, a caller reads every result.
 func TestResultsWithErrors(t *testing.T) {
 	for _, test := range []struct {
 		statement string
-		want      []string // without the removal of the statement
+		want      []string // changed lines, without the mutation that removes the statement
 	}{
 		{`return "", errBusy`, nil},
 		{`return false, errBusy`, nil},

@@ -27,7 +27,7 @@ type runner struct {
 	root, dir, skip string
 	timeout         time.Duration
 
-	binaries map[[2]string]*testBinary // by the mutated package and that of the tests
+	binaries map[[2]string]*testBinary // by the mutated package and the package of the tests
 	took     map[string]time.Duration  // duration of a package's tests without a mutation
 }
 
@@ -158,8 +158,9 @@ func (r *runner) measureTests(ctx context.Context, tests *testBinary) error {
 // A stage is a part of the tests for a package.
 type stage struct{ pkg, pattern string }
 
-// withProxy are packages that the tests of package proxy test too, because its
-// requests pass through them, with the tests to run.
+// withProxy contains the packages that the tests of package proxy also test,
+// because the requests of these tests pass through them. Each value is the
+// pattern of these tests.
 var withProxy = map[string]string{
 	"proxy/internal/autodiscover": "^TestRules$/^Autodiscover$",
 	"proxy/internal/body":         ".",

@@ -34,7 +34,7 @@ import (
 	"hmaproxy/internal/ewstest"
 )
 
-// Addresses of the two ends of the link. The end with Exchange has two.
+// Addresses of the two ends of the link. The end with Exchange has two addresses.
 var (
 	exchangeA   = netip.MustParseAddr("10.77.0.2")
 	exchangeB   = netip.MustParseAddr("10.77.0.3")
@@ -68,8 +68,8 @@ type environment struct {
 
 // An outcome is the result of a client's request.
 type outcome struct {
-	executed string // whether Exchange executed it: "yes", "no" or "unknown", according to the response
-	wrong    bool   // it was the response to another request
+	executed string // whether Exchange executed the request, according to the response: "yes", "no" or "unknown"
+	wrong    bool   // the response belongs to another request
 	took     time.Duration
 	what     string
 }
@@ -181,8 +181,8 @@ func (w *environment) writeCertificates() ([]byte, error) {
 const proxyPort = 3128
 
 // startProxy starts a new proxy, which has no connections yet. files is
-// hmaproxy's limit of open files. If corporate is set it reaches Exchange
-// through the corporate proxy.
+// hmaproxy's limit of open files. If corporate is set, hmaproxy connects to
+// Exchange through the corporate proxy.
 func (w *environment) startProxy(files int, corporate bool) error {
 	w.stopProxy()
 	w.proxyAddress = "127.0.0.1:8080"
@@ -285,7 +285,7 @@ func (w *environment) do(ctx context.Context, id string, r request) outcome {
 	return outcome{executed: "unknown", what: fmt.Sprintf("%s (%d)", reason, resp.StatusCode), wrong: resp.StatusCode != http.StatusInternalServerError}
 }
 
-// ledger returns Exchange's executions.
+// ledger returns how often Exchange has executed each request.
 func (w *environment) ledger() (map[string]int, error) {
 	if _, err := io.WriteString(w.exchangeIn, "ledger\n"); err != nil {
 		return nil, err

@@ -91,8 +91,8 @@ func (s *exchangeServer) stream(w http.ResponseWriter, r *http.Request, id strin
 	_, _ = fmt.Fprintf(w, "<done>%s</done>", id)
 }
 
-// serveCorporateProxy serves CONNECT requests. It connects to Exchange,
-// whatever host they name.
+// serveCorporateProxy serves CONNECT requests. It connects to Exchange even if a
+// request names another host.
 func serveCorporateProxy() error {
 	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", proxyPort))
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // A fault is one case: a failure of the network and the limits that must hold.
 type fault struct {
 	name      string
-	corporate bool // through the corporate proxy
+	corporate bool // hmaproxy connects through the corporate proxy
 	nginx     bool // the fault also applies to nginx, which looks names up only when it starts
 	run       func(w *environment) ([]bound, error)
 }
@@ -180,7 +180,8 @@ func blackout(w *environment) ([]bound, error) {
 		{"response of a request in progress", responded, 10 * time.Second}}, expect(thinking, "ok")
 }
 
-// clientGaveUp cancels uploads during a blackout. None may be executed later.
+// clientGaveUp cancels uploads during a blackout. Exchange must not execute any
+// of them later.
 func clientGaveUp(w *environment) ([]bound, error) {
 	w.many(3, request{}, 0)
 	w.link.set(faults{down: true})
@@ -263,7 +264,8 @@ func (w *environment) parallel(n int, r request) (longest time.Duration, failed 
 // pause waits until d has passed or the run is ended.
 func (w *environment) pause(d time.Duration) { pauseFor(w.ctx, d) }
 
-// mustSucceed returns the duration of a request, never if it fails.
+// mustSucceed sends a request and returns its duration. It records a failure and
+// returns the constant never if the request fails.
 func (w *environment) mustSucceed(r request) time.Duration {
 	o := w.send(w.ctx, r)
 	if o.what != "ok" {

@@ -32,7 +32,7 @@ type faults struct {
 	rate  int                 // bytes a second in each direction; 0 means no bound
 	down  bool                // drop everything
 	dead  map[netip.Addr]bool // hosts that drop everything
-	nat   bool                // drop packets of flows that forget has dropped
+	nat   bool                // drop packets of flows that are not in known
 }
 
 // A flow is a TCP connection, identified by the client's port.
@@ -56,8 +56,8 @@ func (l *link) forget() {
 	l.faults.nat = true
 }
 
-// forward copies packets from one device to another, in their order, until it is
-// closed.
+// forward copies packets from one device to another, in their order, until from
+// is closed.
 func (l *link) forward(direction int, from, to *os.File) {
 	buf := make([]byte, 64<<10)
 	under := make(chan packet, maxUnderWay)

@@ -10,13 +10,14 @@
 // The first form runs each fault once, in ten minutes at most. The longest fault
 // runs at the same time as the others, over its own network. So do the faults
 // with nginx as a plain reverse proxy, for comparison. The second form applies
-// random faults for the given time. It prints the seed of all random choices.
+// random faults for the given time. The command prints the seed of all random
+// choices.
 //
-// It needs root on Linux: it makes two network namespaces and connects them by
-// two TUN devices, between which it forwards the packets itself. The proxy, its
-// clients and a DNS server are in one namespace, Exchange in the other. It prints
-// a line for each fault, then the waiting times of the clients of both proxies.
-// It exits with 1 when a check of hmaproxy fails.
+// The command needs root on Linux. It makes two network namespaces and connects
+// them by two TUN devices. It forwards the packets between these devices itself.
+// The proxy, its clients and a DNS server are in one namespace, Exchange in the
+// other. It prints a line for each fault, then the waiting times of the clients
+// of both proxies. It exits with 1 when a check of hmaproxy fails.
 package main
 
 import (

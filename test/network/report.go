@@ -24,7 +24,7 @@ type result struct {
 	Problems                       []string
 }
 
-// good reports whether all checks hold.
+// good reports whether all checks have passed.
 func (r result) good() bool {
 	late := slices.ContainsFunc(r.Bounds, func(b bound) bool { return b.Took > b.Limit })
 	return r.Lost+r.Doubled+r.Wrong+len(r.Problems) == 0 && !late

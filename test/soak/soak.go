@@ -38,7 +38,7 @@ type soak struct {
 	certs   []*emulator.Certificate
 	ledger  *ledger
 	log     canaryLog
-	address string // log of the product
+	address string // address of the product's listener
 	faults  int
 	revoked time.Time
 }

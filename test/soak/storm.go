@@ -8,7 +8,7 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// control are faults of Entra, of the vault and of the certificate. They end
+// control returns faults of Entra, of the vault and of the certificate. They end
 // before the token expires, so no request may fail because of them.
 func (s *soak) control() []func() {
 	entra, vault := s.emu.Entra(), s.emu.KeyVault()
@@ -31,7 +31,7 @@ func (s *soak) control() []func() {
 	}
 }
 
-// data are faults of Exchange, including refused tokens.
+// data returns faults of Exchange, including refused tokens.
 func (s *soak) data() []func() {
 	x := s.emu.Exchange()
 	return []func(){

@@ -27,9 +27,9 @@ const (
 	last  = `<!-- closed -->`
 )
 
-// serve is the emulated Exchange. It also runs the emulated services for the token.
-// It writes the files for hmaproxy into dir, prints hmaproxy's settings, and does
-// not return.
+// serve runs the emulated Exchange. It also runs the emulated services for the
+// token. It writes the files for hmaproxy into dir, prints hmaproxy's settings,
+// and does not return.
 func (p plan) serve(out io.Writer, dir string) error {
 	e, err := emulator.New(emulator.Config{})
 	if err != nil {
