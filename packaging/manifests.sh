@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the manifests for winget and Homebrew of the files of a release, with their
-# checksums. A file that the release does not have leaves its manifest out.
+# Makes the manifests for winget and Homebrew from the files of a release, with their
+# checksums. If the release does not have a file, the manifest for it is left out.
 #
 #   packaging/manifests.sh v1.2.3 DIST ARCHIVE-PROGRAM [owner/name]
 set -euo pipefail

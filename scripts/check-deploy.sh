@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks the files in deploy/kubernetes, deploy/helm and deploy/compose: strictly
-# against the types of Kubernetes, the Prometheus operator and Compose, and by the
-# product's own configuration; Helm lints and renders the charts. Then runs the
-# development stack without containers.
+# Checks the files in deploy/kubernetes, deploy/helm and deploy/compose strictly
+# against the types of Kubernetes, the Prometheus operator and Compose, and checks the
+# settings in them with the product's own parser. Helm lints and renders the charts.
+# Then the script runs the development stack without containers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

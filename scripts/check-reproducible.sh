@@ -2,9 +2,9 @@
 # Proves that releases can be reproduced. It makes a release twice, from two
 # copies of the source in folders of different names, with separate build caches
 # and different time zones and umasks, and compares every byte. wixl writes the
-# time and an order of its own into the Windows Installer package, so only the
-# files in it are compared. The manifest of winget contains its checksum and is
-# not compared either.
+# time into the Windows Installer package and orders its tables differently each
+# time, so only the files in the package are compared. The manifest of winget
+# contains the package's checksum and is not compared.
 #
 #   TARGETS="linux/amd64" scripts/check-reproducible.sh     # fewer platforms
 set -euo pipefail
@@ -22,7 +22,7 @@ once() { # NAME ZONE MASK
   (umask "$3" && TZ=$2 GOCACHE=$work/$1/cache "$work/$1/source-of-$1/scripts/release.sh" v0.0.0-check "$work/$1/dist" >/dev/null)
 }
 once first UTC 022
-sleep 2 # archives have times of two seconds
+sleep 2 # the times in zip archives have a resolution of two seconds
 once second Asia/Tokyo 077
 reproducible() { grep -v -e '\.msi$' -e 'winget\.installer' "$work/$1/dist/SHA256SUMS"; }
 diff <(reproducible first) <(reproducible second)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Checks deploy/azure/terraform without a cloud: format, validity by the real
-# providers' schemas, and its tests, whose providers are mocked and whose az is
-# the double of deploy/azure.
+# Checks deploy/azure/terraform without a cloud: its format, its validity by the
+# schemas of the real providers, and its tests. The tests mock the providers and
+# use the double of az in deploy/azure.
 #
 # Needs Terraform 1.11 or later, and the providers azuread 3, azurerm 5 and time,
-# either from registry.terraform.io or, where that is out of reach, built from
+# either from registry.terraform.io or, if that is out of reach, built from
 # their Go modules into the directory that TERRAFORM_PROVIDERS names:
 #
 #   git clone https://github.com/hashicorp/terraform-provider-azuread   # then -azurerm, -time

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the files in deploy/monitoring with Prometheus' own tool, and every
-# expression of the dashboard too. With the address of a running hmaproxy's
+# Checks the files in deploy/monitoring, including every expression of the
+# dashboard, with Prometheus' own tool. With the address of a running hmaproxy's
 # admin listener it also lints the metrics: scripts/monitoring.sh 127.0.0.1:8081
 set -euo pipefail
 cd "$(dirname "$0")/../deploy/monitoring"

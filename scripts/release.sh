@@ -2,15 +2,16 @@
 # Makes the files of a release: for every platform an archive with program,
 # documents, deployment files and licences, and a bill of materials; deb and rpm
 # packages; a Windows Installer package; the Helm charts; manifests for winget and
-# Homebrew; and SHA256SUMS. The same source and the same tools give the same bytes,
-# wherever and whenever it runs: scripts/check-reproducible.sh proves it.
+# Homebrew; and SHA256SUMS. The same source and the same tools give the same bytes on
+# every machine and at any time: scripts/check-reproducible.sh proves this.
 #
 #   scripts/release.sh v1.2.3 dist
 #   REPOSITORY=owner/name scripts/release.sh v1.2.3 dist   # documents and manifests name it
 #   TARGETS="linux/amd64" scripts/release.sh v1.2.3 dist
 #
-# The Windows Installer package needs wixl (Debian: wixl). Without it, that package
-# and the manifest for winget are left out, which is said; with CI=true it is an error.
+# The Windows Installer package needs wixl (Debian: wixl). Without wixl, that
+# package and the manifest for winget are left out and a message says so; with CI=true
+# this is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$1
@@ -43,7 +44,7 @@ licences() {
   done <<<"$modules"
 }
 
-# settle gives a folder one time and the modes of a checkout, whatever the umask was.
+# settle gives a folder one time and the modes of a checkout, independent of the umask.
 settle() {
   chmod -R u=rwX,go=rX "$1"
   find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
@@ -76,7 +77,7 @@ packages() {
   export PACKAGE_ARCH=$1 PACKAGE_VERSION=$version
   export PACKAGE_MAINTAINER="${owner:-OWNER} <${owner:-OWNER}@users.noreply.github.com>" PACKAGE_HOMEPAGE="https://github.com/${repository:-OWNER/hmaproxy}"
   local number=${version#v}
-  { # Debian's own order of versions: 1.0~rc.1 comes before 1.0
+  { # in Debian's order of versions, 1.0~rc.1 comes before 1.0
     printf 'hmaproxy (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' \
       "${number/-/\~}" "$PACKAGE_MAINTAINER" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")"
   } | gzip -n -9 >"$stage/changelog.gz"
@@ -109,10 +110,10 @@ mkdir "$work/charts"
 archive "$work/charts"
 for chart in hmaproxy-sidecar hmaproxy-gateway; do
   mv "$work/charts/deploy/helm/$chart" "$work/$chart"
-  pack "$chart" # what helm package makes, but the same bytes each time
+  pack "$chart" # the result of helm package, but with the same bytes each time
   mv "$dist/$chart.tar.gz" "$dist/$chart.tgz"
   echo "$chart.tgz"
 done
-cp deploy/azure/setup.sh "$dist/setup.sh" # for Azure Cloud Shell, which needs this file alone
+cp deploy/azure/setup.sh "$dist/setup.sh" # for Azure Cloud Shell, which needs only this file
 packaging/manifests.sh "$version" "$dist" "$work/archive" "$repository"
 (cd "$dist" && sha256sum -- hmaproxy* setup.sh >SHA256SUMS)

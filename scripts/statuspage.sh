@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes screenshots of the status page in headless Chromium: light,
-# dark and at phone width. Fails where the browser reports that the page broke
+# dark and at phone width. Fails if the browser reports that the page broke
 # its own Content-Security-Policy. usage: scripts/statuspage.sh [FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 // Reads documents that the scanner has accepted with the readers of .NET, and
-// says where these find another identity or operation.
+// reports the documents in which these find another identity or operation.
 using System;
 using System.Collections.Generic;
 using System.IO;
@@ -39,8 +39,8 @@ static class Differential
 		return documents > 0 && different == 0 ? 0 : 1;
 	}
 
-	// Found walks a document; every ConnectingSID's children and every child of a
-	// Body count.
+	// Found returns the identities and operations of a document: the children of every
+	// ConnectingSID, and the children of every Body.
 	static string Found(XmlReader r)
 	{
 		var path = new List<string>();

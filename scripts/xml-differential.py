@@ -43,7 +43,7 @@ def main():
             try:
                 got = found(read(doc))
             except Exception as err:
-                if "is not a valid URI" in str(err):  # libxml2 alone minds
+                if "is not a valid URI" in str(err):  # only libxml2 refuses such a URI
                     refused += 1
                     continue
                 got = f"error: {err}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Windows Installer package of the folder of an archive, with wixl.
+# Makes the Windows Installer package from the folder of an archive, with wixl.
 #
 #   packaging/windows/msi.sh v1.2.3 FOLDER hmaproxy_windows_amd64.msi
 set -euo pipefail
@@ -13,13 +13,13 @@ source=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 number=${version#v}
-number=${number%%-*} # Windows Installer knows numbers only
+number=${number%%-*} # Windows Installer accepts only numbers in a version
 
-# id NAME prints a GUID that depends on the name alone, so that the same release has
-# the same one wherever it is made.
+# id NAME prints a GUID that depends only on the name, so that a release has the same
+# GUIDs on every machine.
 id() { printf 'hmaproxy %s' "$1" | sha256sum | sed -E 's/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/\1-\2-5\3-a\4-\5/' | tr '[:lower:]' '[:upper:]'; }
 
-# folder DIRECTORY INDENT prints the elements of a folder and what is below it.
+# folder DIRECTORY INDENT prints the elements of a folder and of everything below it.
 components=()
 folder() {
   local directory=$1 entry name key files=()
@@ -35,8 +35,9 @@ folder() {
       printf '<File Id="%s" Name="%s" Source="%s"%s/>\n' "$(file_id "$entry")" "$name" "${entry#"$root"/}" "$([ "$entry" != "${files[0]}" ] || echo ' KeyPath="yes"')"
     done
     if [ "$directory" = "$root" ]; then
-      # The service holds its program open: it is stopped before an update. Registering
-      # and removing it is left to the program itself, see the custom actions.
+      # A running service keeps its program file open, so it is stopped before an
+      # update. The program registers and removes the service itself; see the custom
+      # actions.
       echo '<ServiceControl Id="Stop" Name="hmaproxy" Stop="both" Wait="yes"/>'
     fi
     echo '</Component>'
@@ -68,6 +69,6 @@ folder "$root" >"$work/files.wxi"
   echo '</Include>'
 } >"$work/components.wxi"
 output=$(cd "$(dirname "$output")" && pwd)/$(basename "$output")
-cd "$root" # wixl finds files by relative names alone
+cd "$root" # wixl finds files only by relative names
 wixl --arch x64 -I "$work" -D "VERSION=$number" -D "PRODUCT=$(id "product $version")" -D "PACKAGE=$(id "package $version")" -o "$output" "$source/hmaproxy.wxs"
 basename "$output"

@@ -81,7 +81,7 @@ func hostileRequests() []hostileRequest {
 		body("a SID alone", impersonating(`<t:SID>S-1-5-21-1-2-3-500</t:SID>`)),
 		body("nested impersonation", `<t:ExchangeImpersonation>`+decoy+forCEO+`</t:ExchangeImpersonation>`),
 
-		// The address differs from the text between two tags.
+		// The address is not simply the text between its start tag and the next tag.
 		body("comment in the address", impersonating(`<t:SmtpAddress>`+alice+`<!-- --></t:SmtpAddress>`)),
 		body("comment cuts the address", impersonating(`<t:SmtpAddress>`+alice+`<!-- -->.evil.example</t:SmtpAddress>`)),
 		body("address in CDATA", impersonating(`<t:SmtpAddress><![CDATA[`+foreign+`]]></t:SmtpAddress>`)),

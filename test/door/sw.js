@@ -1,4 +1,4 @@
-// Sends what a service worker can send.
+// Sends all kinds of requests that a service worker can send.
 self.addEventListener('install', () => self.skipWaiting())
 self.addEventListener('activate', event => event.waitUntil(self.clients.claim()))
 self.addEventListener('message', event => {
@@ -13,7 +13,7 @@ self.addEventListener('message', event => {
   }
   event.waitUntil(Promise.all(all))
 })
-// A page's own requests by way of the worker.
+// Sends a page's own requests through the worker.
 self.addEventListener('fetch', event => {
   if (event.request.method === 'POST') event.respondWith(fetch(event.request))
 })

@@ -1,5 +1,5 @@
--- The inspection of the peer nginx-expat: the work of hmaproxy with what a careful
--- administrator has at hand. expat reads the whole document with its namespaces.
+-- The inspection of the peer nginx-expat: the checks of hmaproxy with the means of
+-- a careful administrator. expat reads the whole document with its namespaces.
 local lxp = require("lxp")
 
 local SOAP = "http://schemas.xmlsoap.org/soap/envelope/|"
@@ -15,7 +15,8 @@ local BLOCKS = {
     [TYPES .. "TimeZoneContext"] = true, [TYPES .. "DateTimePrecision"] = true,
 }
 
--- What is being read. One request at a time is: nothing below waits.
+-- The state of the document that is being read. nginx reads one document at a time,
+-- because no function below waits.
 local depth, parts, blocks, inside, address, text, operations, operation, reason
 
 local function refuse(parser, why)

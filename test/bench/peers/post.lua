@@ -1,4 +1,5 @@
--- What every client sends, and the numbers of a run as one line of JSON.
+-- Defines the request that every client sends, and prints the numbers of a run as one
+-- line of JSON.
 local file = io.open("{{.Dir}}/request.xml")
 wrk.method = "POST"
 wrk.body = file:read("*a")

@@ -1,5 +1,5 @@
-// Looks for Exchange as the EWS Managed API does, with the HttpWebRequest on which it
-// stands: a GET without credentials for the header X-SOAP-Enabled, then SOAP. The task
+// Looks for Exchange as the EWS Managed API does, with HttpWebRequest, which that
+// library uses: a GET without credentials for the header X-SOAP-Enabled, then SOAP. The task
 // is the first argument; a failure is an exception.
 using System;
 using System.IO;

@@ -1,5 +1,5 @@
-// HttpWebRequest, on which the EWS Managed API and most of the older .NET
-// software stand. The task is the first argument; a failure is an exception.
+// Sends requests with HttpWebRequest, which the EWS Managed API and most of the
+// older .NET software use. The task is the first argument; a failure is an exception.
 using System;
 using System.IO;
 using System.Net;

@@ -24,8 +24,8 @@ import org.apache.http.impl.client.HttpClients;
 import org.apache.http.util.EntityUtils;
 
 /**
- * The three HTTP stacks that Java software speaks EWS over: the JDK's old one,
- * its new one, and Apache's, on which ews-java-api stands. The task is the
+ * Sends requests with the three HTTP clients that Java software uses for EWS: the
+ * old and the new client of the JDK, and Apache's, which ews-java-api uses. The task is the
  * first argument; a failure is an exception.
  */
 public class Java {

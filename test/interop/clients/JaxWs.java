@@ -41,7 +41,7 @@ public class JaxWs {
         this.mailbox = mailbox;
     }
 
-    /** Removes header blocks that are nil from requests, which no parameter does. */
+    /** Removes header blocks that are nil from requests. No parameter does this. */
     void withoutNil() {
         Binding binding = ((BindingProvider) port).getBinding();
         binding.setHandlerChain(List.of(new SOAPHandler<SOAPMessageContext>() {

@@ -15,7 +15,7 @@ static class ManagedApi
         var service = new ExchangeService(ExchangeVersion.Exchange2013_SP1);
         service.Credentials = new WebCredentials(Env("USERNAME"), Env("PASSWORD"));
         service.ImpersonatedUserId = new ImpersonatedUserId(ConnectingIdType.SmtpAddress, mailbox);
-        service.EnableScpLookup = false; // Active Directory, which Mono cannot ask
+        service.EnableScpLookup = false; // Mono cannot search Active Directory
         service.TraceEnabled = Env("TRACE") != null;
         service.TraceFlags = TraceFlags.AutodiscoverConfiguration | TraceFlags.AutodiscoverResponse;
         service.AutodiscoverUrl(mailbox, url => false);

@@ -130,7 +130,7 @@ class Akonadi:
         try:
             with sqlite3.connect("file:" + path + "?mode=ro", uri=True, timeout=10) as db:
                 return {str(row[0]) for row in db.execute(query)}
-        except sqlite3.OperationalError as e:  # not made yet
+        except sqlite3.OperationalError as e:  # the database or table does not exist yet
             print("store:", e)
             return set()
 

@@ -10,7 +10,7 @@ const env = process.env;
 
 async function open(mailbox) {
   const s = new ExchangeService(ExchangeVersion.Exchange2013_SP1);
-  s.Credentials = new WebCredentials(env.USERNAME, env.PASSWORD); // the library insists on some
+  s.Credentials = new WebCredentials(env.USERNAME, env.PASSWORD); // the library requires credentials
   s.ImpersonatedUserId = new ImpersonatedUserId(ConnectingIdType.SmtpAddress, mailbox);
   await s.AutodiscoverUrl(mailbox, () => false);
   return s;

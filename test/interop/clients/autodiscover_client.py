@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 
-tempfile.tempdir = os.environ["WORK_DIR"]  # exchangelib keeps there what it has found
+tempfile.tempdir = os.environ["WORK_DIR"]  # exchangelib keeps its cache of found endpoints there
 
 from exchangelib import IMPERSONATION, UTC, Account, Configuration, Credentials
 from exchangelib.errors import ErrorNonExistentMailbox

@@ -1,5 +1,5 @@
-// What gSOAP's compiler soapcpp2 generates the client from: the part of EWS that
-// gsoap_client.cpp uses.
+// The input from which gSOAP's compiler soapcpp2 generates the client: the part of
+// EWS that gsoap_client.cpp uses.
 //gsoap t schema namespace: http://schemas.microsoft.com/exchange/services/2006/types
 //gsoap t schema elementForm: qualified
 //gsoap m schema namespace: http://schemas.microsoft.com/exchange/services/2006/messages

@@ -16,7 +16,7 @@ const inbox = new FolderId(WellKnownFolderName.Inbox);
 function service(mailbox = env.MAILBOX) {
   const s = new ExchangeService(ExchangeVersion.Exchange2013_SP1);
   s.Url = new Uri(env.EWS_URL);
-  s.Credentials = new WebCredentials(env.USERNAME, env.PASSWORD); // the library insists on some
+  s.Credentials = new WebCredentials(env.USERNAME, env.PASSWORD); // the library requires credentials
   if (mailbox) s.ImpersonatedUserId = new ImpersonatedUserId(ConnectingIdType.SmtpAddress, mailbox);
   return s;
 }
@@ -154,7 +154,7 @@ const tasks = {
     s.HttpHeaders.Add('X-AnchorMailbox', env.MAILBOX);
     s.HttpHeaders.Add('X-PreferServerAffinity', 'true');
     const subscription = await s.SubscribeToPullNotifications([inbox], 10, null, EventType.NewMail);
-    // The library keeps no cookies: its users carry the one that matters.
+    // The library keeps no cookies, so its users must copy this cookie themselves.
     const cookie = s.HttpResponseHeaders.get('set-cookie').toString().match(/X-BackEndOverrideCookie=([^;]+)/)?.[1];
     assert.ok(cookie, 'no X-BackEndOverrideCookie came');
     s.HttpHeaders.Add('Cookie', 'X-BackEndOverrideCookie=' + cookie);

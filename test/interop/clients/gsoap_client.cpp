@@ -99,7 +99,7 @@ public:
 };
 
 static void control(const string &path) {
-	// gSOAP's own GET would do, but a shell command keeps the two apart.
+	// curl sends these requests, so that only the client under test uses gSOAP.
 	string command = "curl -sf -o /dev/null '" + env("CONTROL_URL") + "/" + path + "'";
 	must(system(command.c_str()) == 0, "control: " + path);
 }

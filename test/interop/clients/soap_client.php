@@ -14,8 +14,8 @@ function must(bool $ok, string $what): void
 
 function client(?string $mailbox, array $options = []): SoapClient
 {
-    // Exchange's description names no address, and PHP insists on one: it
-    // goes into a copy, as PHP programs do it.
+    // Exchange's description contains no address, and PHP requires one. The
+    // address is added to a copy of the description, as PHP programs do.
     $base = dirname(getenv('EWS_URL'));
     $dir = getenv('WORK_DIR');
     $context = stream_context_create(['http' => ['protocol_version' => 1.1, 'header' => 'Connection: close']]);

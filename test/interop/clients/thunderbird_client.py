@@ -21,7 +21,7 @@ SETTINGS = {
     "services.settings.server": "http://127.0.0.1:9/", "mail.server.default.check_new_mail": False,
 }
 
-# What each script begins with.
+# The beginning of each script.
 PRELUDE = """
 const done = arguments[arguments.length - 1]
 const args = arguments[0]
@@ -84,7 +84,7 @@ class Thunderbird:
                     raise
                 time.sleep(0.5)
         self.conn.settimeout(270)
-        self.receive()  # its greeting
+        self.receive()  # the greeting of Marionette
         self.command("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": "dismiss"}}})
         self.command("Marionette:SetContext", {"value": "chrome"})
         self.command("WebDriver:SetTimeouts", {"script": 240_000})
@@ -229,7 +229,7 @@ def busy():
         t.folders()
         control("busy?times=1&milliseconds=1500")
         first = t.append("message", 1000)
-        if first != 0:  # it need not wait by itself
+        if first != 0:  # Thunderbird may also wait and retry by itself
             assert t.append("message", 1000) == 0
         assert t.subjects() == ["message"], t.subjects()
 
