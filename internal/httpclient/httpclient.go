@@ -224,7 +224,7 @@ func (c *Clients) observe(config *tls.Config) *tls.Config {
 // HTTP clients that they make behave like the HTTP clients of c, apart from
 // what o changes.
 func (c *Clients) Observed(o Observer) *Clients {
-	observed := &Clients{config: c.config, roots: c.roots, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
+	observed := &Clients{config: c.config, roots: c.roots, log: c.log, proxy: c.proxy, dial: c.dial, current: c.current, observer: o}
 	if o.Dialed != nil {
 		observed.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := c.dial(ctx, network, address)
