@@ -14,7 +14,7 @@ address=127.0.0.1:18099
 go build -o "$work/demo" ./cmd/hmaproxy-demo
 "$work/demo" -serve -listen "$address" >"$work/said" 2>&1 &
 pid=$!
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
   curl -fsS "http://$address/EWS/Exchange.asmx" >/dev/null 2>&1 && break
   sleep 0.1
 done

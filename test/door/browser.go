@@ -30,7 +30,7 @@ var page string
 var serviceWorker string
 
 // visitLimit is the time limit of one visit.
-const visitLimit = 90 * time.Second
+const visitLimit = 4 * time.Minute
 
 // A program is a browser.
 type program struct {

@@ -40,7 +40,7 @@ func checks() []check {
 var errMissing = errors.New("NOT CHECKED")
 
 // limit is the time limit of one check.
-const limit = 5 * time.Minute
+const limit = 20 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -96,7 +96,7 @@ func (s *product) listen(log io.Reader) error {
 		var line struct{ Msg, Listen string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
 			s.clients = strings.Split(line.Listen, ",")
-			s.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+			s.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 				DialContext: s.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the certificate is self-signed
 			}}
 			go io.Copy(io.Discard, log)
@@ -117,7 +117,7 @@ func (s *product) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // warm checks that a request succeeds, and removes the request from the record.
 func (s *product) warm() error {
 	var err error
-	for range 100 {
+	for range 2000 {
 		if _, err = s.post(); err == nil {
 			s.Exchange().ClearHops()
 			return nil
