@@ -212,16 +212,17 @@ func (e *Emulator) ServeHandlerBehind(d device.Device, l net.Listener, key *rsa.
 	return d.Serve(l, device.Identity{Authority: e.ca.Cert, Key: e.ca.Key, Names: names, LeafKey: key}, exchange)
 }
 
-// Client returns an HTTP client that trusts the emulator's authority and
-// connects to the services' listeners, whatever their URLs are. It follows no
-// redirects. The caller must call CloseIdleConnections.
+// Client returns an HTTP client that trusts the emulator's authority and connects
+// to the services' listeners. The host names in the services' URLs need not be
+// resolvable. It follows no redirects. The caller must call CloseIdleConnections.
 func (e *Emulator) Client() *http.Client {
 	return &http.Client{Transport: e.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
 }
 
-// Transport returns a new transport like that of Client.
+// Transport returns a new transport. It is configured like the transport of the
+// client that Client returns.
 func (e *Emulator) Transport() *http.Transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(e.ca.Cert)

@@ -24,8 +24,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestImportsNothingOfTheProduct: the emulator imports the standard library and
-// memnet, which imports the standard library only.
+// TestImportsNothingOfTheProduct checks that the emulator imports only the
+// standard library and memnet, which has no code of the product. Tests may import
+// more.
 func TestImportsNothingOfTheProduct(t *testing.T) {
 	const own = "hmaproxy/internal/emulator/"
 	seen := map[string]int{} // files, by folder

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// TestRequestLinesAreThoseOfSlog compares lines with those of slog's own handler.
+// TestRequestLinesAreThoseOfSlog checks that slog's own handler writes the same
+// lines.
 func TestRequestLinesAreThoseOfSlog(t *testing.T) {
 	at := time.Date(2026, 11, 27, 12, 0, 0, 123456000, time.FixedZone("", 3600))
 	for _, tc := range []struct {

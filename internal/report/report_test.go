@@ -90,8 +90,8 @@ func withoutStyle(t *testing.T, page string) string {
 	return before + after
 }
 
-// TestNumbersAreThoseOfTheLog compares the report's numbers with those of a few
-// lines of independent code.
+// TestNumbersAreThoseOfTheLog counts the lines of the log with a few lines of
+// independent code, and compares these numbers with the report's.
 func TestNumbersAreThoseOfTheLog(t *testing.T) {
 	data, err := os.ReadFile("testdata/traffic.log")
 	if err != nil {

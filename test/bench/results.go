@@ -37,7 +37,8 @@ func (r *results) add(m metric, peer string, value float64) {
 	r.samples[m][peer] = append(r.samples[m][peer], value)
 }
 
-// ratios divides the product's samples by those of the peer in the same round.
+// ratios divides each sample of the product by the peer's sample in the same
+// round.
 func (r *results) ratios(m metric, peer string) []float64 {
 	ours, theirs := r.samples[m][product], r.samples[m][peer]
 	var all []float64

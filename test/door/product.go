@@ -160,7 +160,7 @@ func (s *product) post() (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// arrived returns the requests that reached Exchange, except those of post.
+// arrived returns the requests that reached Exchange since the last call of warm.
 func (s *product) arrived() []string {
 	var all []string
 	for _, hop := range s.Exchange().Hops() {

@@ -81,8 +81,8 @@ func installArchive(ctx context.Context, r *root, dist release) error {
 	return r.serve(ctx, unit, fmt.Sprintf("%d:%d", user, user), environment)
 }
 
-// fillIn replaces the values in the example file of settings by those of the
-// emulated services, as an administrator would with an editor, and writes the
+// fillIn edits the example file of settings as an administrator would. It
+// replaces the values by the values for the emulated services. It also writes the
 // secret.
 func (r *root) fillIn(secret string) error {
 	data, err := os.ReadFile(r.path(settings))

@@ -26,7 +26,7 @@ type wiretap struct {
 	mu     sync.Mutex
 	client bytes.Buffer // bytes from the client
 	server bytes.Buffer // bytes to the client
-	open   int          // directions that have not ended
+	open   int          // number of directions that have not ended
 	left   bool         // the client ended its direction first
 }
 
@@ -38,7 +38,8 @@ func newRelay(to string) (*relay, error) {
 	return startRelay(ln, func() (net.Conn, error) { return net.Dial("tcp", to) }), nil
 }
 
-// startRelay relays between the connections of a listener and those of dial.
+// startRelay forwards each connection that ln accepts to a connection that dial
+// opens.
 func startRelay(ln net.Listener, dial func() (net.Conn, error)) *relay {
 	r := &relay{ln: ln, dial: dial}
 	go r.accept()
@@ -96,7 +97,7 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 	}
 }
 
-// end notes that the direction with this record has ended.
+// end records that the direction with the given record has ended.
 func (tap *wiretap) end(record *bytes.Buffer) {
 	tap.mu.Lock()
 	defer tap.mu.Unlock()
@@ -124,7 +125,7 @@ type message struct {
 	responseHeader http.Header
 	content        []byte
 	cut            bool // the response ended early
-	left           bool // there is no response, because the client ended the connection before one came
+	left           bool // there is no response, because the client ended the connection first
 }
 
 // messages parses the records so far, without requests that are incomplete.

@@ -44,9 +44,9 @@ func checkRepetitions(front []message, most int) error {
 	return nil
 }
 
-// settle waits until the client's last connection has ended. Processes of a client
-// may keep a pool of connections open: settle waits a short time for these, and longer
-// only while a request has no response.
+// settle waits until all connections of the client have ended. A client may keep
+// a pool of connections open, so settle gives up after a short time. While a
+// request has no response, settle waits longer.
 func (w *environment) settle() {
 	const step = 20 * time.Millisecond
 	for waited := time.Duration(0); !w.relay.ended() && waited < time.Minute; waited += step {

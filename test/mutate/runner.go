@@ -168,7 +168,7 @@ var withProxy = map[string]string{
 	"internal/upstream":           ".",
 }
 
-// stages returns the tests for a package, in order: those of the area's rules
+// stages returns the tests for a package, in order: the tests of the area's rules
 // first, if the package is proxy.
 func (a area) stages(pkg string) []stage {
 	switch {

@@ -38,7 +38,7 @@ var key = sync.OnceValue(func() *rsa.PrivateKey {
 	return k
 })
 
-// A tenant is an Entra with the certificate of its application.
+// A tenant is an emulated Entra ID with the certificate of the HMA application.
 type tenant struct {
 	t     *testing.T
 	entra *entra.Entra
@@ -58,8 +58,8 @@ func newTestTenant(t *testing.T) *tenant {
 	return &tenant{t, n, cert}
 }
 
-// assertion returns a signed client assertion as Microsoft documents it. edit, which
-// may be nil, changes the claims before.
+// assertion returns a signed client assertion as Microsoft documents it. edit,
+// which may be nil, changes the claims before they are signed.
 func (n *tenant) assertion(edit func(claims map[string]any)) string {
 	n.t.Helper()
 	sum := sha256.Sum256(n.cert.Leaf.Raw)
@@ -102,7 +102,8 @@ type reply struct {
 	Codes  []int `json:"error_codes"`
 }
 
-// outcome returns "200", or the status, the OAuth error and Entra's codes.
+// outcome returns "200" for a token. For an error it returns the status, the
+// OAuth error and Entra's codes.
 func (r reply) outcome() string {
 	if r.status == http.StatusOK && r.Token != "" && r.Type == "Bearer" && r.Error == "" {
 		return "200"
@@ -162,7 +163,7 @@ func TestTokenRequests(t *testing.T) {
 	}
 }
 
-// TestAssertionClaims has both sides of each rule about the claims of a client
+// TestAssertionClaims tests both sides of each rule about the claims of a client
 // assertion (RFC 7523, section 3, and Microsoft's page about certificate
 // credentials).
 func TestAssertionClaims(t *testing.T) {
@@ -206,9 +207,9 @@ func TestAssertionClaims(t *testing.T) {
 	})
 }
 
-// TestFederatedCredentials: issuer, subject and audience of a token must match one
-// credential. The codes are those of Microsoft's page about errors of workload
-// identity federation.
+// TestFederatedCredentials checks that a token is accepted only if its issuer,
+// subject and audience match one credential. The codes come from Microsoft's page
+// about errors of workload identity federation.
 func TestFederatedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const cluster, subject = "https://oidc.contoso.com/cluster", "system:serviceaccount:mail:hmaproxy"
@@ -252,7 +253,8 @@ func TestFederatedCredentials(t *testing.T) {
 	})
 }
 
-// TestDiscovery: the documents that MSAL reads, for the tenant and for none.
+// TestDiscovery checks the documents that MSAL reads, for the tenant and for
+// another tenant.
 func TestDiscovery(t *testing.T) {
 	n := newTestTenant(t)
 	get := func(path string) (int, map[string]any) {

@@ -43,9 +43,9 @@ type Tokens struct {
 	trusted     int // number of the issuer's signing keys that are trusted; 0 until the first request
 }
 
-// RevokeToken makes Exchange refuse a valid token as expired. Exchange Server
-// has no revocation; the method imitates failures that disappear with a new
-// token, such as those of a clock that is ahead.
+// RevokeToken makes Exchange refuse a valid token as expired. Exchange Server has
+// no revocation; the method imitates failures that disappear with a new token,
+// for example when Exchange's clock is ahead.
 func (t *Tokens) RevokeToken(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -36,8 +36,8 @@ func encode(header, claims string) string {
 	return e.EncodeToString([]byte(header)) + "." + e.EncodeToString([]byte(claims)) + ".AAAA"
 }
 
-// TestExampleOfRFC7515 verifies the RFC's example, and refuses it after a change of
-// any of its parts.
+// TestExampleOfRFC7515 checks that the RFC's example is verified, and that it is
+// refused after a change of any of its parts.
 func TestExampleOfRFC7515(t *testing.T) {
 	j, err := jwt.Parse(exampleToken)
 	if err != nil {
@@ -70,8 +70,9 @@ func TestExampleOfRFC7515(t *testing.T) {
 	}
 }
 
-// TestParse: RFC 7515, section 7.1, defines the compact form, and RFC 7519,
-// section 7.2, requires JSON objects as header and claims.
+// TestParse checks which texts are tokens. RFC 7515, section 7.1, defines the
+// compact form, and RFC 7519, section 7.2, requires JSON objects as header and
+// claims.
 func TestParse(t *testing.T) {
 	for name, c := range map[string]struct {
 		token string
@@ -96,8 +97,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestClaims: a NumericDate may have a fraction (RFC 7519, section 2), and "aud" is
-// a string or a list of strings (section 4.1.3).
+// TestClaims checks how claims are read. A NumericDate may have a fraction (RFC
+// 7519, section 2), and "aud" is a string or a list of strings (section 4.1.3).
 func TestClaims(t *testing.T) {
 	for name, c := range map[string]struct {
 		claims    string
@@ -122,8 +123,8 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// TestValidAt: a token is valid from nbf on and before exp (RFC 7519, sections 4.1.4
-// and 4.1.5).
+// TestValidAt checks that a token is valid from nbf on and before exp (RFC 7519,
+// sections 4.1.4 and 4.1.5).
 func TestValidAt(t *testing.T) {
 	j, err := jwt.Parse(encode(`{}`, `{"nbf":1000,"exp":2000}`))
 	if err != nil {
@@ -141,8 +142,8 @@ func TestValidAt(t *testing.T) {
 	}
 }
 
-// TestVerifierNeedsTheNamedKey: the key that "kid" names must have signed the
-// token, also after another token was verified.
+// TestVerifierNeedsTheNamedKey checks that the key that "kid" names must have
+// signed the token, also after another token was verified.
 func TestVerifierNeedsTheNamedKey(t *testing.T) {
 	signer, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -173,8 +174,9 @@ func TestVerifierNeedsTheNamedKey(t *testing.T) {
 	}
 }
 
-// TestDecodeThumbprint: the certificate of RFC 7515's "x5t" is base64url without
-// padding; MSAL for Go sends padded standard base64.
+// TestDecodeThumbprint checks that base64url and standard base64 are accepted,
+// with and without padding. RFC 7515 requires base64url without padding for
+// "x5t". MSAL for Go sends padded standard base64.
 func TestDecodeThumbprint(t *testing.T) {
 	want := []byte{0xfb, 0xff, 0xfe, 0x01}
 	for text, valid := range map[string]bool{"-__-AQ": true, "-__-AQ==": true, "+//+AQ==": true, "+//+AQ": true, "-__-A": false, "#": false} {

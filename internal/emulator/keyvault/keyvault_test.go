@@ -82,8 +82,8 @@ func (v *vault) token(edit func(claims map[string]any)) string {
 	return token
 }
 
-// A reply is a response of the vault: the parts of a secret, a certificate, a
-// signature or an error that the tests compare.
+// A reply holds those parts of a secret, a certificate, a signature or an error
+// of the vault that the tests compare.
 type reply struct {
 	status      int
 	challenge   string
@@ -117,8 +117,8 @@ func (v *vault) send(method, path, token, body string) reply {
 	return a
 }
 
-// TestTokens has both sides of each rule about the caller's token. A refusal is a
-// challenge, which names the tenant's authority and the resource.
+// TestTokens tests both sides of each rule about the caller's token. A refusal is
+// a challenge that names the tenant's authority and the resource.
 func TestTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newTestVault(t)
@@ -127,7 +127,7 @@ func TestTokens(t *testing.T) {
 			return v.token(func(claims map[string]any) { claims[claim] = value })
 		}
 		const challenge = `Bearer authorization="` + authority + `/` + tenantID + `", resource="https://vault.azure.net"`
-		for name, c := range map[string]struct{ token, code string }{ // "" as code: accepted
+		for name, c := range map[string]struct{ token, code string }{ // code is "" if the vault accepts the token
 			"valid":                {v.token(nil), ""},
 			"no token":             {"", "AKV10000"},
 			"not a token":          {"x", "AKV10046"},
@@ -154,7 +154,8 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// TestPermissions: each operation needs its own permission and no other.
+// TestPermissions checks that each operation needs its own permission and no
+// other permission.
 func TestPermissions(t *testing.T) {
 	all := []keyvault.Permission{keyvault.GetSecrets, keyvault.ListSecrets, keyvault.GetCertificates, keyvault.SignKeys}
 	digest := sha256.Sum256(nil)
@@ -223,7 +224,7 @@ func TestRequests(t *testing.T) {
 }
 
 // TestSecretOfACertificate compares a certificate's secret with the documented
-// form, and reads it as PEM, which the service makes from PFX.
+// form. It also reads the secret as PEM, which the vault makes from PFX.
 func TestSecretOfACertificate(t *testing.T) {
 	v := newTestVault(t)
 	got := v.send(http.MethodGet, "/secrets/HMA-Cert"+version, v.token(nil), "")

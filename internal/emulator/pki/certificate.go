@@ -1,5 +1,5 @@
-// Package pki makes the emulator's certificates: those of its TLS listeners, and
-// those that the program under test keeps in the vault, as PEM and PKCS#12.
+// Package pki makes the emulator's certificates: the certificates of its TLS
+// listeners, and the certificates in the vault, in PEM and PKCS#12.
 package pki
 
 import (

@@ -146,7 +146,7 @@ const tasks = {
     const args = await Promise.race([news, sleep(100000)]);
     assert.ok(args, 'the notification was held back');
     assert.strictEqual(args.Events[0].EventType, EventType.NewMail);
-    process.exit(0); // the connection would stay for two minutes
+    process.exit(0); // otherwise the process would wait two minutes for its connection
   },
 
   async affinity() {
