@@ -261,8 +261,8 @@ func deviceCase(name string, c *tls.Config) brokenCase {
 	}
 }
 
-// foreignCertificate is a TLS configuration with a certificate from an unknown
-// root.
+// foreignCertificate returns a TLS configuration with a certificate for name from
+// an unknown root.
 func foreignCertificate(t *testing.T, name string) *tls.Config {
 	t.Helper()
 	key := testKeys[0]()

@@ -121,7 +121,7 @@ func TestPagesShowNoSecret(t *testing.T) {
 }
 
 // TestPagesFollowARotation checks that the pages show the thumbprints of the
-// emulator's certificates.
+// emulator's certificates before and after a rotation.
 func TestPagesFollowARotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startWatched(t)

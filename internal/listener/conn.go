@@ -117,8 +117,8 @@ func (c *conn) SetLingering() {
 	}
 }
 
-// Read is like net.Conn's. If the slot is lost, it returns errSlotLost, or io.EOF
-// if the client had sent nothing before that.
+// Read reads like net.Conn.Read. If the slot is lost, it returns errSlotLost, or
+// io.EOF if the client had sent nothing before that.
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.beginRead(len(p)) {
 		return 0, errSlotLost

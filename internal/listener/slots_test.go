@@ -212,7 +212,7 @@ func TestHalfOpenRequestsDelayOthersBriefly(t *testing.T) {
 			go func() {
 				c, err := s.inner[0].DialContext(t.Context(), "tcp", "")
 				if err != nil {
-					return // fails at the end of the test
+					return // DialContext fails at the end of the test
 				}
 				defer c.Close()
 				_, _ = io.WriteString(c, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")

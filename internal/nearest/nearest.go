@@ -22,9 +22,9 @@ func Of(s string, names iter.Seq[string]) (name string, distance int) {
 	return name, distance
 }
 
-// Distance is the optimal string alignment distance: the smallest number of
-// insertions, deletions, substitutions and swaps of neighbouring bytes that
-// turn a into b.
+// Distance returns the optimal string alignment distance of a and b: the smallest
+// number of insertions, deletions, substitutions and swaps of neighbouring bytes
+// that turn a into b.
 func Distance(a, b string) int {
 	const short = 64 // names up to this length need no allocation
 	var room [3 * (short + 1)]int

@@ -15,8 +15,8 @@ import (
 // maxRows limits the number of rows, because clients choose the names in them.
 const maxRows = 50_000
 
-// A Replay decides about the requests of a log as enforce mode would. It must
-// be used by one goroutine.
+// A Replay decides about the requests of a log as enforce mode would. It must not
+// be used by several goroutines at the same time.
 type Replay struct {
 	policies *Policies
 	users    map[string]*policy.Policy // policy for each client user; nil: the user does not exist

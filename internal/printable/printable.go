@@ -114,8 +114,9 @@ func Bytes(n int64) string {
 	return ""
 }
 
-// Share writes part of all in per cent. It writes 0 % only if part is 0, and 100
-// % only if part is all.
+// Share returns the ratio of part to all in per cent. The result is 0 % only if
+// part is 0, and 100 % only if part and all are equal. If all is 0, the result is
+// a dash.
 func Share(part, all int64) string {
 	if all == 0 {
 		return "–"

@@ -27,7 +27,7 @@ type chart struct {
 	column string // length of time of a column, in words
 }
 
-// columnLengths are the possible lengths of time of a column.
+// columnLengths returns the possible lengths of time of a column.
 func columnLengths() []time.Duration {
 	const h, day = time.Hour, 24 * time.Hour
 	return []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, h, 3 * h, 6 * h, 12 * h, day, 7 * day, 28 * day, 91 * day, 365 * day}

@@ -31,7 +31,7 @@ type Options struct {
 	Top      int            // rows of each table in text and on the page; 0: all
 }
 
-// A Report is the content of all formats. Its texts are printable.
+// A Report contains the data that all formats show. Its texts are printable.
 type Report struct {
 	Version    string      `json:"hmaproxy"`
 	Files      []string    `json:"files"`

@@ -130,8 +130,8 @@ func TestNumbersAreThoseOfTheLog(t *testing.T) {
 	}
 }
 
-// TestHarmfulNamesAreHarmless uses a log whose names contain control
-// characters, markup and formulas.
+// TestHarmfulNamesAreHarmless checks that every format escapes names that contain
+// control characters, markup or formulas.
 func TestHarmfulNamesAreHarmless(t *testing.T) {
 	r := newReport(t, Options{Suggest: true, Graph: true})
 	for name, text := range map[string]string{

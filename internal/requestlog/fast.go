@@ -48,8 +48,9 @@ func (d *decoder) decode(line []byte, l *entry) bool {
 	}
 }
 
-// plainString returns the first string in b without its quotes, if it has no
-// escapes, and the rest of b.
+// plainString returns the first string in b without its quotes, and the bytes of
+// b after that string. ok is false if b does not begin with a string, or if the
+// string has escapes.
 func plainString(b []byte) (text, rest []byte, ok bool) {
 	if len(b) < 2 || b[0] != '"' {
 		return nil, nil, false

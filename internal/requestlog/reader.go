@@ -72,8 +72,8 @@ type Event struct {
 	Start bool
 }
 
-// A Reader reads logs. The files may be read in any order. It must be used by
-// one goroutine.
+// A Reader reads logs. The files may be read in any order. It must not be used by
+// several goroutines at the same time.
 type Reader struct {
 	facts   Facts
 	each    func(*proxy.Record)
@@ -92,9 +92,9 @@ type operation struct {
 	push bool
 }
 
-// NewReader returns a Reader that calls each for every request. The record is
-// valid only during the call. It contains the fields of the log line. Start and
-// Duration are set; Err and Diagnosis are not.
+// NewReader returns a Reader that calls the function each for every request. The
+// record is valid only during the call. It contains the fields of the log line.
+// Start and Duration are set; Err and Diagnosis are not.
 func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	p, err := policy.New(policy.Config{})
 	if err != nil {
@@ -110,7 +110,7 @@ func NewReader(each func(*proxy.Record)) (*Reader, error) {
 func (r *Reader) Facts() *Facts { return &r.facts }
 
 // Read reads a log, which may be compressed with gzip. name identifies the log in
-// Facts. Read returns an error of in, or ErrUTF16.
+// Facts. Read returns an error of the reader in, or ErrUTF16.
 func (r *Reader) Read(name string, in io.Reader) error {
 	buffered := bufio.NewReaderSize(in, 64<<10)
 	magic, _ := buffered.Peek(3)

@@ -102,8 +102,9 @@ func isSpace(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
 
 const hostileText = "<script>alert(1)</script>\"'&amp;<!-- </style></title> x=y` +é\u2028" + `\ {{.}} javascript:1 onload=x`
 
-// fillHostile sets each string below v to hostileText, each list to two
-// elements, each pointer to a new value, each number to n and each bool to yes.
+// fillHostile sets the values below v. It sets each string to hostileText, each
+// list to two elements, each pointer to a new value, each number to n, and each
+// bool to the argument yes.
 func fillHostile(v reflect.Value, n int64, yes bool) {
 	switch v.Kind() {
 	case reflect.String:

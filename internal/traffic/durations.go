@@ -41,7 +41,7 @@ func upperBound(part int) time.Duration {
 	return (time.Duration(part%4+5)<<exponent - 1) * time.Microsecond
 }
 
-// merge adds other to d.
+// merge adds the durations in other to d.
 func (d *durations) merge(other *durations) {
 	for i, n := range other.parts {
 		d.parts[i] += min(n, 1<<32-1-d.parts[i])

@@ -128,8 +128,8 @@ func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duratio
 }
 
 // usualPause returns the longest pause of the median day, 0 if there are too few
-// days. Days are periods of 24 hours, and the first one begins at the time first.
-// A pause belongs to the day in which it begins.
+// days. Days are periods of 24 hours after the time of the first request. A pause
+// belongs to the day in which it begins.
 func usualPause(pauses []Gap, first, last int64) time.Duration {
 	days := int((last-first)/int64(day)) + 1
 	if days < usualDays {

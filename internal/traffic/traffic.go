@@ -24,13 +24,13 @@ type Limits struct {
 	Moments    int // number of parts of the timeline, whose resolution decreases when they are used up
 }
 
-// LogLimits are the limits for reading logs. They permit about 60 MB.
+// LogLimits returns the limits for reading logs. They permit about 60 MB.
 func LogLimits() Limits {
 	return Limits{Mailboxes: 100_000, Operations: 20_000, Problems: 5_000, Moments: 50_000}
 }
 
-// LiveLimits are the limits in a running hmaproxy. They permit less than 1 MB, and
-// no timeline (Moments).
+// LiveLimits returns the limits in a running hmaproxy. They permit less than 1
+// MB, and no timeline (Moments).
 func LiveLimits() Limits { return Limits{Mailboxes: 1000, Operations: 500, Problems: 200} }
 
 // maxName limits a name in bytes. No name that an allow-list accepts is longer.
@@ -74,7 +74,7 @@ func (c *Counts) add(r *proxy.Record, o outcome.Outcome) {
 	}
 }
 
-// merge adds other to c.
+// merge adds the counts in other to c.
 func (c *Counts) merge(other *Counts) {
 	for i, n := range other.Outcomes {
 		c.Outcomes[i] += n

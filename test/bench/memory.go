@@ -19,7 +19,7 @@ func perStreamAt(n int) metric {
 	return metric{fmt.Sprintf("memory per stream at %d", n), "KiB"}
 }
 
-// streams are the numbers of open streams, first a few and then many.
+// streams returns the numbers of open streams: first a few, then many.
 func (o options) streams() (few, many int) { return o.pick(1000, 200), o.pick(5000, 1000) }
 
 // memory keeps streaming notifications open. It has one round, because each peer

@@ -241,8 +241,8 @@ func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// devicesPage is the response of a device in front of Exchange to requests of
-// more than 100 kB.
+// devicesPage returns a fault that makes Exchange respond to requests of more
+// than 100 kB like a device in front of it.
 func devicesPage(status int, body string) emulator.Fault {
 	header := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	if body == "" {

@@ -18,14 +18,14 @@ type library struct {
 	variable  string
 	of        string // GitHub repository
 	packages  []string
-	extension string // of the source files
+	extension string // extension of the source files
 	client    string // file name of the client's program in the folder clients
 	compile   func(dir string, sources []string) error
 	run       func(w *environment, dir, task string) []string
 	built     built
 }
 
-// managedAPI is the EWS Managed API, for .NET. Mono compiles and runs it.
+// managedAPI returns the EWS Managed API, for .NET. Mono compiles and runs it.
 func managedAPI() *library {
 	return &library{
 		name: "EWS Managed API", variable: "EWS_MANAGED_API", of: "OfficeDev/ews-managed-api", extension: ".cs", client: "ManagedApi.cs",
@@ -47,8 +47,8 @@ func managedAPI() *library {
 	}
 }
 
-// javaAPI is ews-java-api. It needs Java 8, for which later compilers can still
-// compile.
+// javaAPI returns ews-java-api. It needs Java 8. Later Java compilers can still
+// produce code for Java 8.
 func javaAPI() *library {
 	path := javaPath("httpclient httpcore commons-logging commons-lang3 commons-io commons-codec joda-time jaxb-api jaxws-api")
 	return &library{
@@ -77,7 +77,7 @@ func (l *library) lacks() string {
 	return ""
 }
 
-// libraryPackages are Debian's packages for the libraries whose sources are
+// libraryPackages returns Debian's packages for the libraries whose sources are
 // available.
 func libraryPackages() []string {
 	var all []string

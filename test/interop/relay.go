@@ -71,7 +71,8 @@ func (r *relay) accept() {
 }
 
 // pump copies and records the bytes of one direction. When these bytes end, pump
-// closes the writing side of to, so that its peer sees the end.
+// closes the writing side of the receiving connection, so that its peer sees the
+// end.
 func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 	defer tap.end(record)
 	buf := make([]byte, 64<<10)

@@ -116,8 +116,8 @@ func TestParseStreams(t *testing.T) {
 	}
 }
 
-// TestRelayNotesWhoEndsTheConnection ends the two sides of a connection in each order
-// while a request has no response.
+// TestRelayNotesWhoEndsTheConnection checks that the relay records which side has
+// ended a connection first, while a request has no response.
 func TestRelayNotesWhoEndsTheConnection(t *testing.T) {
 	for name, clientFirst := range map[string]bool{"client": true, "product": false} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,7 @@ type testBinary struct {
 	pkg     string   // the package of the tests, below the module's root
 	tested  listed   // the mutated package, with internal tests if it has the tests
 	main    listed   // the package that runs the tests
-	archive []string // lines of an importcfg for both
+	archive []string // lines of an importcfg for both packages
 }
 
 // listed contains the fields that "go list -test -deps -export -json" prints

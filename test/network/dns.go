@@ -14,7 +14,7 @@ import (
 type nameServer struct {
 	mu    sync.Mutex
 	addrs []netip.Addr
-	lose  int // number of queries that it will drop
+	lose  int // number of queries to drop
 }
 
 func (s *nameServer) set(lose int, addrs ...netip.Addr) {

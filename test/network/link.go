@@ -56,8 +56,8 @@ func (l *link) forget() {
 	l.faults.nat = true
 }
 
-// forward copies packets from one device to another, in their order, until from
-// is closed.
+// forward copies packets from one device to another, in their order, until the
+// source is closed.
 func (l *link) forward(direction int, from, to *os.File) {
 	buf := make([]byte, 64<<10)
 	under := make(chan packet, maxUnderWay)

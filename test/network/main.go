@@ -16,8 +16,8 @@
 // The command needs root on Linux. It makes two network namespaces and connects
 // them by two TUN devices. It forwards the packets between these devices itself.
 // The proxy, its clients and a DNS server are in one namespace, Exchange in the
-// other. It prints a line for each fault, then the waiting times of the clients
-// of both proxies. It exits with 1 when a check of hmaproxy fails.
+// other. The command prints a line for each fault, then the waiting times of the
+// clients of both proxies. It exits with 1 when a check of hmaproxy fails.
 package main
 
 import (

@@ -1,9 +1,9 @@
 // Command soak runs the whole product with the emulated services for minutes,
-// under load and with random faults. It checks that no request was lost,
-// executed twice or altered, and that no secret was written.
+// under load and with random faults. It checks that no request was lost, executed
+// twice or altered, and that no secret was written.
 //
-// The faults depend on a seed, which is printed. -seed repeats them. Build it
-// with -race. docs/soak.md lists what must hold at the end.
+// The faults depend on a seed, which is printed. -seed repeats the faults. Build
+// the command with -race. docs/soak.md lists what must hold at the end.
 package main
 
 import (

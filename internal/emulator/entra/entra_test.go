@@ -124,8 +124,8 @@ func (n *tenant) send(method, target string, body url.Values) reply {
 	return a
 }
 
-// TestTokenRequests sends well-formed and malformed requests of the client
-// credentials flow.
+// TestTokenRequests checks Entra's responses to well-formed and malformed
+// requests of the client credentials flow.
 func TestTokenRequests(t *testing.T) {
 	for name, c := range map[string]struct {
 		method, target string

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// since returns at most limit changes of a history after the number point.
-// reached is the number up to which changes are returned, and last is true if no
-// change is missing. For an object that changed several times since returns one
-// change, at the position of the latest one. It omits objects that were both
+// The function since returns at most limit changes of a history after the number
+// point. reached is the number of the last change that it took into account. last
+// is true if no change is missing. If an object changed several times, it returns
+// one change, at the position of the latest one. It omits objects that were both
 // created and deleted after point.
 func since(log []change, point, limit int) (news []change, reached int, last bool) {
 	born, latest, heavy := map[string]bool{}, map[string]change{}, map[string]bool{}

@@ -78,8 +78,8 @@ func guidOf(text string) string {
 	return strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-")
 }
 
-// counted splits p into value and rest. The first two bytes of p are the length
-// of value.
+// counted splits p. The first two bytes of p are the length of value; rest
+// contains the bytes after value.
 func counted(p []byte) (value, rest []byte) {
 	if len(p) < 2 {
 		return nil, nil

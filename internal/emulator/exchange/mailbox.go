@@ -111,7 +111,7 @@ func (m *mailbox) xml() string {
 	return fmt.Sprintf(`<t:Mailbox><t:Name>%s</t:Name><t:EmailAddress>%s</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType><t:MailboxType>Mailbox</t:MailboxType></t:Mailbox>`, esc(name), esc(m.Primary))
 }
 
-// decapsulate undoes IMCEA encoding, in which +40 is @.
+// decapsulate undoes IMCEA encoding, which writes @ as +40.
 func decapsulate(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

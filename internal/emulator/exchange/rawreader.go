@@ -30,7 +30,8 @@ func newRawReader(r io.Reader) *rawReader {
 	return &rawReader{in: bufio.NewReaderSize(r, 16<<10), keeping: true, longest: trimTextRun}
 }
 
-// ReadByte is the only method that the decoder calls.
+// ReadByte returns the next byte that was not trimmed. The decoder calls only
+// this method.
 func (r *rawReader) ReadByte() (byte, error) {
 	for {
 		b, err := r.in.ReadByte()

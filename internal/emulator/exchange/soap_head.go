@@ -20,7 +20,7 @@ type head struct {
 // An identity is one of the four forms of a ConnectingSID.
 type identity struct{ form, value string }
 
-// look is the reader in document order. It sets seen to the first text of a
+// look reads the head in document order. It sets seen to the first text of a
 // ConnectingSID.
 func (h *head) look() {
 	for _, block := range h.blocks {
@@ -53,7 +53,7 @@ type netEnvelope struct {
 	} `xml:"http://schemas.xmlsoap.org/soap/envelope/ Header"`
 }
 
-// unmarshal is the reader that imitates .NET. It takes the first form that is not
+// unmarshal reads the head as .NET does. It takes the first form that is not
 // empty. The order of the forms is the order in which Exchange looks for an
 // identity, not the order in the document. Exchange's order is not documented.
 func (h *head) unmarshal(raw []byte) error {

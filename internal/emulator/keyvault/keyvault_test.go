@@ -198,7 +198,8 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestRequests sends well-formed and malformed requests.
+// TestRequests checks the vault's responses to well-formed and malformed
+// requests.
 func TestRequests(t *testing.T) {
 	for name, c := range map[string]struct{ method, path, want string }{
 		"newest version":          {http.MethodGet, "/secrets/HMA-Cert" + version, "200"},

@@ -97,8 +97,8 @@ func (s *Secrets) SetPreviousVersion(on bool) {
 }
 
 // find returns the version with the identifier id, or the newest version if id is
-// "". before is the identifier of the version before it, or "" if the vault does
-// not report that version.
+// "". The result before is the identifier of the previous version, or "" if the
+// vault does not report that version.
 func (s *Secrets) find(name, id string) (found *secretVersion, before string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -196,8 +196,8 @@ func (d *derWriter) mac(content []byte, password string) macData {
 	return macData{digestInfo{d.algorithm(oidSHA256, nil), h.Sum(nil)}, salt, pfxIterations}
 }
 
-// macKey is the derivation of RFC 7292, appendix B.2, with SHA-256 (v = 64) and
-// ID 3. One block suffices for the 32 bytes that HMAC needs.
+// macKey derives the key of the MAC by RFC 7292, appendix B.2, with SHA-256 (v =
+// 64) and ID 3. One block suffices for the 32 bytes that HMAC needs.
 func macKey(salt []byte, password string) []byte {
 	const v, macID = sha256.BlockSize, 3
 	input := bytes.Repeat([]byte{macID}, v)

@@ -28,7 +28,7 @@ type Hop struct {
 	Sent     int64 // bytes of the response's body that were written to the connection
 
 	Form   url.Values // Entra: the token request, secrets included
-	AADSTS int        // Entra: the refusal, or 0
+	AADSTS int        // Entra: AADSTS code of the refusal; 0: no refusal
 
 	Operation   string // Exchange: local name of the Body's element
 	BodySHA256  string // Exchange: hash of the part of the envelope from "<Body" to the end of "</Body>"
