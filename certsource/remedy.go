@@ -7,7 +7,7 @@ func remedy(code string) string {
 	case CodeEmpty:
 		return "it holds nothing: write it again"
 	case CodeTooLarge:
-		return "this is no certificate: name the PFX or PEM file"
+		return "this is not a certificate: name the PFX or PEM file"
 	case CodeUnreadable:
 		return "check the path and the permissions of the file"
 	case CodeNotAFile:

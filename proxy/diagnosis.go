@@ -27,7 +27,7 @@ type explanation struct{ meaning, remedy string }
 var explanations = map[int]explanation{
 	2000000: {"Exchange does not know the key that signed the token",
 		"on an Exchange server run: Set-AuthServer EvoSTS -RefreshAuthMetadata, then iisreset; check that {authority} is the cloud that Exchange trusts"},
-	2000001: {"Exchange does not accept this kind of token: unknown issuer, an audience that is no URL, or an empty roles claim",
+	2000001: {"Exchange does not accept this kind of token: unknown issuer, an audience that is not a URL, or an empty roles claim",
 		"check {tenant} against trusted_issuers of the challenge, {resource} (https://<EWS host>), and that full_access_as_app has admin consent"},
 	2000002: {"the token has expired by Exchange's clock",
 		"compare the clocks of this host and of the Exchange servers (w32tm /query /status)"},

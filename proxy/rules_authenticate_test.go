@@ -204,7 +204,7 @@ func ntlmChallenge(scheme string) func(*result) string {
 		name, text, _ := strings.Cut(r.header.Get("WWW-Authenticate"), " ")
 		m, err := base64.StdEncoding.DecodeString(text)
 		if name != scheme || err != nil || len(m) < 48 || string(m[:8]) != "NTLMSSP\x00" || binary.LittleEndian.Uint32(m[8:]) != 2 {
-			return fmt.Sprintf("%s %q is no CHALLENGE_MESSAGE", name, m)
+			return fmt.Sprintf("%s %q is not a CHALLENGE_MESSAGE", name, m)
 		}
 		field := func(at int) []byte { // returns the payload whose length, capacity and offset begin at index at
 			length, capacity, offset := binary.LittleEndian.Uint16(m[at:]), binary.LittleEndian.Uint16(m[at+2:]), binary.LittleEndian.Uint32(m[at+4:])

@@ -76,7 +76,7 @@ func impersonationRules() (rules []rule) {
 		"twice":                                  post(headed(impersonation, impersonation)),
 		"twice for two mailboxes":                post(headed(impersonation, strings.ReplaceAll(impersonation, "alice", "bob"))),
 		"twice, the second of another namespace": post(headed(impersonation, "<u:ExchangeImpersonation xmlns:u='urn:x'/>")),
-		"mustUnderstand that is no boolean":      edit("<t:ExchangeImpersonation>", "<t:ExchangeImpersonation soap:mustUnderstand='yes'>"),
+		"mustUnderstand that is not a boolean":   edit("<t:ExchangeImpersonation>", "<t:ExchangeImpersonation soap:mustUnderstand='yes'>"),
 		"another actor":                          edit("<t:ExchangeImpersonation>", "<t:ExchangeImpersonation soap:actor='urn:other'>"),
 		"a reference beyond ASCII":               edit("alice", "&#x430;lice"),
 	} {

@@ -81,7 +81,7 @@ func inspectRules() (rules []rule) {
 		"truncated":                       []byte(text[:len(text)-1]),
 		"two byte order marks":            []byte("\xef\xbb\xbf\xef\xbb\xbf" + text),
 		"UTF-16":                          []byte(utf16(text)),
-		"a byte that is no UTF-8":         edit("IdOnly", "\xff"),
+		"a byte that is not UTF-8":        edit("IdOnly", "\xff"),
 		"ISO 8859-1":                      edit("IdOnly", "caf\xe9"),
 		"an overlong form":                edit("IdOnly", "\xc0\xbc"),
 		"a surrogate":                     edit("IdOnly", "\xed\xa0\x80"),

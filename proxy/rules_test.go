@@ -71,7 +71,7 @@ func TestRules(t *testing.T) {
 	}
 	for name := range pending {
 		if !names[name] {
-			t.Errorf("pending names %s, which is no rule of the table", name)
+			t.Errorf("pending names %s, which is not a rule of the table", name)
 		}
 	}
 	for _, section := range sections {

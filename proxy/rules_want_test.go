@@ -62,7 +62,7 @@ func forwarded(checks ...func(*result) string) want {
 func refused(status int, reason string) want {
 	return want{status: status, reason: reason}.and(func(r *result) string {
 		if r.header.Get("Content-Type") != "text/plain; charset=utf-8" && r.request.method != "HEAD" {
-			return "the refusal is no plain text: " + r.header.Get("Content-Type")
+			return "the refusal is not plain text: " + r.header.Get("Content-Type")
 		}
 		return ""
 	})

@@ -52,7 +52,7 @@ func TestEndStreams(t *testing.T) {
 		{"after a document in small parts", streamHead + "\r\n" + chunked(streamDocument[:len(streamDocument)-5]) + chunked("lope>"), true},
 		{"within a document", streamHead + "\r\n" + chunked(streamDocument) + chunked(streamDocument[:40]), false},
 		{"before the last byte of a document", streamHead + "\r\n" + chunked(streamDocument[:len(streamDocument)-1]), false},
-		{"after a tag that is no end tag", streamHead + "\r\n" + chunked("<Envelope>"), false},
+		{"after a tag that is not an end tag", streamHead + "\r\n" + chunked("<Envelope>"), false},
 		{"after the end tag of another element", streamHead + "\r\n" + chunked("<Envelope></Envelopes>"), false},
 		{"after a text that looks like an end tag", streamHead + "\r\n" + chunked("<Envelope>/Envelope>"), false},
 		{"within a compressed response", streamHead + "Content-Encoding: gzip\r\n\r\n" + chunked(zipped(streamDocument)), false},

@@ -50,7 +50,7 @@ func TestExplainKnowsEveryCode(t *testing.T) {
 		t.Errorf("the table and this test differ by %d codes", n)
 	}
 	if _, _, ok := Explain(1); ok || classOf(1) != "" {
-		t.Error("1 is no AADSTS code")
+		t.Error("1 is not an AADSTS code")
 	}
 }
 

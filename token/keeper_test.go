@@ -631,7 +631,7 @@ func TestClockSkew(t *testing.T) {
 					t.Errorf("%d requests in three hours: the correction is not kept", n)
 				}
 				if w.logs.lines("register it") != 0 {
-					t.Error("a wrong clock is no reason to register anything")
+					t.Error("a wrong clock is not a reason to register anything")
 				}
 				want = 0
 				if tt.warning {

@@ -97,8 +97,8 @@ func TestUsageErrors(t *testing.T) {
 		{"-port 1", "not defined: -port"},
 		{"serve", `unexpected argument "serve"`},
 		{"-listen 127.0.0.1:0", "need -serve"},
-		{"-serve -mailboxes alice", `"alice" is no mail address`},
-		{"-serve -mailboxes a@b.ch,", `"" is no mail address`},
+		{"-serve -mailboxes alice", `"alice" is not a mail address`},
+		{"-serve -mailboxes a@b.ch,", `"" is not a mail address`},
 	} {
 		var out bytes.Buffer
 		err := run(t.Context(), strings.Fields(tc.args), &out)

@@ -104,7 +104,7 @@ func (o *options) setMailboxes(list string) error {
 		name = strings.TrimSpace(name)
 		address, err := mail.ParseAddress(name)
 		if err != nil || address.Address != name {
-			return fmt.Errorf("%q is no mail address", name)
+			return fmt.Errorf("%q is not a mail address", name)
 		}
 		if !slices.Contains(o.mailboxes, name) {
 			o.mailboxes = append(o.mailboxes, name)

@@ -112,7 +112,7 @@ start a client after the proxy. Of the settings it reads HMA_ADMIN_LISTEN alone.
 			synopsis: []string{"hash-password -name NAME -mailboxes PATTERNS [-cost COST]", "hash-password -name NAME -whole-allow-list [-cost COST]"},
 			about: `Makes a line for HMA_CLIENT_USERS_FILE: a client user with the hash of its password and the
 mailboxes that it may open. It reads the password from the terminal without showing it, or one
-line of standard input when that is no terminal.
+line of standard input when that is not a terminal.
 
 The patterns narrow HMA_ALLOWED_MAILBOXES for this user. A user without patterns may open
 everything that HMA_ALLOWED_MAILBOXES allows, and every mailbox of the organisation where that is

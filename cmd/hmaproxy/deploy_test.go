@@ -71,7 +71,7 @@ func TestVariablesOfDeployExist(t *testing.T) {
 			found++
 			family := strings.HasSuffix(name, "_") // a common prefix of settings, as in "the HMA_KEY_VAULT_ lines"
 			if !names[name] && !family {
-				t.Errorf("deploy/%s: %s is no setting", file, name)
+				t.Errorf("deploy/%s: %s is not a setting", file, name)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func checkCommandLine(t *testing.T, file string, words []string, flags map[strin
 	}
 	known, ok := flags[command]
 	if !ok {
-		t.Errorf("deploy/%s: %q is no command", file, command)
+		t.Errorf("deploy/%s: %q is not a command", file, command)
 	}
 	for _, word := range words {
 		if name, isFlag := strings.CutPrefix(word, "-"); isFlag && !slices.Contains(known, name) {

@@ -39,7 +39,7 @@ func TestDoctorCommand(t *testing.T) {
 		{"wrong secret", append(good, "HMA_KEY_VAULT_CLIENT_SECRET=Kv8~canary"), nil, 1, "✗ Key Vault: sign-in"},
 		{"unknown mailbox", good, []string{"-mailbox", "nobody@contoso.com"}, 1, "no mailbox nobody@contoso.com"},
 		{"no settings", nil, nil, 78, "HMA_EWS_URL"},
-		{"mailbox is no address", good, []string{"-mailbox", "alice"}, 78, "✗ configuration"},
+		{"mailbox is not an address", good, []string{"-mailbox", "alice"}, 78, "✗ configuration"},
 		{"out of time", good, []string{"-timeout", "1ns"}, 1, "Not everything could be checked."},
 		{"unknown flag", good, []string{"-mailboxes"}, 2, ""},
 		{"argument", good, []string{"alice@contoso.com"}, 2, ""},

@@ -21,7 +21,7 @@ func initCommand() command {
 		synopsis: []string{"init [-o FILE] [NAME=value ...]"},
 		about: `Writes the file of settings that -env-file reads: the eight values of Microsoft's guide and the
 allow-list. It takes the values from its arguments and from variables of the environment, asks for
-those that are missing, and checks the form of each. Where standard input is no terminal it reads
+those that are missing, and checks the form of each. Where standard input is not a terminal it reads
 the missing ones from there, one a line.
 
 The client secret is never an argument, because every user of the machine can see those. It is
@@ -201,7 +201,7 @@ func givenSettings(inv *invocation) (values map[string]string, names []string, e
 		name, value, ok := strings.Cut(argument, "=")
 		switch {
 		case !ok || !isOwnSetting(name):
-			return nil, nil, usageError{errors.New("an argument is no setting; expected NAME=value with a name that \"hmaproxy help settings\" lists")}
+			return nil, nil, usageError{errors.New("an argument is not a setting; expected NAME=value with a name that \"hmaproxy help settings\" lists")}
 		case config.IsSecret(name):
 			return nil, nil, usageError{fmt.Errorf("%s is a secret, and every user of the machine can see arguments: set it in the environment, or enter it when init asks", name)}
 		}

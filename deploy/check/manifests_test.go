@@ -143,7 +143,7 @@ func TestHmaproxyContainer(t *testing.T) {
 		pod, c := workload(t, objects)
 		sidecar := slices.ContainsFunc(pod.Spec.InitContainers, func(i corev1.Container) bool { return i.Name == "hmaproxy" })
 		if sidecar && (c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways) {
-			t.Error("an init container that is no sidecar")
+			t.Error("an init container that is not a sidecar")
 		}
 		if s := c.SecurityContext; s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
 			t.Error("the root file system can be written to")

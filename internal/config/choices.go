@@ -159,7 +159,7 @@ func parseBool(s string) (any, error) {
 func parseDuration(s string) (any, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return nil, flaw("is no duration; expected a number with a unit, such as 30s, 10m or 1h30m")
+		return nil, flaw("is not a duration; expected a number with a unit, such as 30s, 10m or 1h30m")
 	}
 	return d, nil
 }

@@ -132,7 +132,7 @@ type Config struct {
 	// DefaultMailbox is "" when requests must name a mailbox themselves.
 	DefaultMailbox Address `env:"HMA_DEFAULT_MAILBOX" form:"a mail address" desc:"Mailbox to act as when a request names none. It must be on the allow-list when there is one."`
 	// LoginUser says that the mailbox is taken from the client's Basic user name.
-	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is no mail address (DOMAIN\\user) is refused. The password is checked only with HMA_CLIENT_USERS_FILE."`
+	LoginUser bool `env:"HMA_IMPERSONATE_LOGIN_USER" envDefault:"false" form:"true or false" desc:"When a request names no mailbox, act as the one in the client's Basic user name, ahead of HMA_DEFAULT_MAILBOX. A request without credentials is then asked for them; a name that is not a mail address (DOMAIN\\user) is refused. The password is checked only with HMA_CLIENT_USERS_FILE."`
 
 	// Admin serves health, metrics and status; see [AdminAddress.Off].
 	Admin AdminAddress `env:"HMA_ADMIN_LISTEN" envDefault:"127.0.0.1:8081" section:"Operation" form:"address:port (an IP address or localhost), or off" desc:"Health, metrics and the status page. Beyond loopback only /startup, /ready, /live and /metrics are served, which name no mailbox."`

@@ -20,7 +20,7 @@ hmaproxy is configured by environment variables alone. This page is generated fr
 - All mistakes are reported at once, by the name of the variable and never by its value.
 - White space around a value is not part of it.
 - A variable that is set but empty is an error, not the default (HTTPS_PROXY and NO_PROXY excepted).
-- A name that was meant for hmaproxy and is no setting is an error: one that has ` + "`HMA` or `HMAPROXY`" + ` as a word of its own
+- A name that was meant for hmaproxy and is not a setting is an error: one that has ` + "`HMA` or `HMAPROXY`" + ` as a word of its own
   (` + "`HMAC_SECRET`" + ` has not), in any letter case; a setting without its prefix, such as ` + "`ALLOWED_MAILBOXES`" + `; what looks
   like a setting and is not spelled as one. Generic names such as ` + "`LOG_LEVEL`" + ` mean nothing here in the process environment, and
   are an error in a file of ` + "`-env-file`" + `. What Kubernetes sets for services named hma, hmaproxy or hma-…

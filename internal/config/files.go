@@ -156,7 +156,7 @@ func readCertificates(readFile func(string) ([]byte, error), path Path) (Certifi
 	var certificates Certificates
 	for i, block := range blocks {
 		if block.Type != "CERTIFICATE" {
-			return nil, flaw(fmt.Sprintf("names a file whose PEM block %d is no certificate; expected certificates only", i+1))
+			return nil, flaw(fmt.Sprintf("names a file whose PEM block %d is not a certificate; expected certificates only", i+1))
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {

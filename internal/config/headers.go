@@ -18,7 +18,7 @@ func (h *HeaderNames) UnmarshalText(text []byte) error {
 
 func headerName(s string) (string, error) {
 	if !plainHeader.MatchString(s) {
-		return "", flaw("is no header name; expected letters, digits and hyphens")
+		return "", flaw("is not a header name; expected letters, digits and hyphens")
 	}
 	name := strings.ToLower(s)
 	for _, rule := range refusedHeaders {

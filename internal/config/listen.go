@@ -128,7 +128,7 @@ func parseAddrPort(s string) (netip.AddrPort, error) {
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return none, flaw("is no IP address; expected an IP address or localhost before the port, no other name")
+		return none, flaw("is not an IP address; expected an IP address or localhost before the port, no other name")
 	}
 	if addr.Is4In6() {
 		return none, flaw("is an IPv4 address written as IPv6; expected it as IPv4, such as 127.0.0.1")

@@ -46,7 +46,7 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 	}
 	patterns, err := policy.ParsePatterns(string(text))
 	if err != nil {
-		return fromPolicy("is no valid list", err)
+		return fromPolicy("is not a valid list", err)
 	}
 	if len(patterns) == 0 {
 		return flaw("has no entry; an allow-list that is set must not be empty")
@@ -58,7 +58,7 @@ func (m *Mailboxes) UnmarshalText(text []byte) error {
 		}
 	}
 	if len(faults) > 0 {
-		return flaw("is no valid list: " + strings.Join(faults, "; "))
+		return flaw("is not a valid list: " + strings.Join(faults, "; "))
 	}
 	*m = patterns
 	return nil
@@ -109,7 +109,7 @@ type Operations struct{ policy.Operations }
 func (o *Operations) UnmarshalText(text []byte) error {
 	operations, err := policy.ParseOperations(string(text))
 	if err != nil {
-		return fromPolicy("is no valid list", err)
+		return fromPolicy("is not a valid list", err)
 	}
 	o.Operations = operations
 	return nil
@@ -122,7 +122,7 @@ type Address string
 func (a *Address) UnmarshalText(text []byte) error {
 	address, err := policy.ParseAddress(string(text))
 	if err != nil {
-		return fromPolicy("is no mail address", err)
+		return fromPolicy("is not a mail address", err)
 	}
 	*a = Address(address)
 	return nil

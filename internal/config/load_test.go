@@ -100,17 +100,17 @@ func TestRulesAboutSeveralVariables(t *testing.T) {
 		{"groups with a default mailbox", fromVault().with(vars{"HMA_ALLOWED_GROUPS": "erp@contoso.com", "HMA_DEFAULT_MAILBOX": "alice@contoso.com", "HMA_ALLOW_LIST_MODE": "audit"}), "", ""},
 		{"groups and a list", fromVault().with(vars{"HMA_ALLOWED_GROUPS": "erp@contoso.com", "HMA_ALLOWED_GROUPS_AS": "reader@contoso.com", "HMA_ALLOWED_MAILBOXES": "alice@contoso.com"}), "", ""},
 		{"groups without a mailbox to act as", fromVault().with(vars{"HMA_ALLOWED_GROUPS": "erp@contoso.com"}), "HMA_ALLOWED_GROUPS", "needs a mailbox to act as"},
-		{"a group that is no address", fromVault().with(vars{"HMA_ALLOWED_GROUPS": "erp", "HMA_ALLOWED_GROUPS_AS": "reader@contoso.com"}), "HMA_ALLOWED_GROUPS", "is no mail address"},
+		{"a group that is not an address", fromVault().with(vars{"HMA_ALLOWED_GROUPS": "erp", "HMA_ALLOWED_GROUPS_AS": "reader@contoso.com"}), "HMA_ALLOWED_GROUPS", "is not a mail address"},
 		{"a mailbox to act as without groups", fromVault().with(vars{"HMA_ALLOWED_GROUPS_AS": "reader@contoso.com"}), "HMA_ALLOWED_GROUPS_AS", "needs HMA_ALLOWED_GROUPS"},
 		{"groups and every mailbox", fromVault().with(vars{"HMA_ALLOWED_GROUPS": "erp@contoso.com", "HMA_ALLOWED_GROUPS_AS": "reader@contoso.com", "HMA_ALLOWED_MAILBOXES": "*"}), "HMA_ALLOWED_GROUPS", "cannot narrow"},
 		{"addresses without a list", fromVault().with(vars{"HMA_ALLOW_LIST_ADDRESSES": "primary"}), "HMA_ALLOW_LIST_ADDRESSES", "needs an allow-list"},
 		{"scope without a list", fromVault().with(vars{"HMA_ALLOW_LIST_SCOPE": "targets"}), "HMA_ALLOW_LIST_SCOPE", "needs an allow-list"},
 		{"operations without a list", fromVault().with(vars{"HMA_ALLOWED_OPERATIONS": "GetItem"}), "HMA_ALLOWED_OPERATIONS", "needs an allow-list"},
-		{"unknown operation", fromVault().with(list).with(vars{"HMA_ALLOWED_OPERATIONS": "GetItemz"}), "HMA_ALLOWED_OPERATIONS", "no valid list"},
+		{"unknown operation", fromVault().with(list).with(vars{"HMA_ALLOWED_OPERATIONS": "GetItemz"}), "HMA_ALLOWED_OPERATIONS", "is not a valid list"},
 		{"empty mode", fromVault().with(list).with(vars{"HMA_ALLOW_LIST_MODE": ""}), "HMA_ALLOW_LIST_MODE", "set but empty"},
 		{"empty required", fromVault().with(vars{"HMA_EWS_URL": ""}), "HMA_EWS_URL", "set but empty"},
 		{"required unset", fromVault().with(vars{"HMA_TENANT_ID": "-"}), "HMA_TENANT_ID", "required and not set"},
-		{"empty proxy is no proxy", fromVault().with(vars{"HTTPS_PROXY": "", "NO_PROXY": "", "https_proxy": ""}), "", ""},
+		{"empty proxy is not a proxy", fromVault().with(vars{"HTTPS_PROXY": "", "NO_PROXY": "", "https_proxy": ""}), "", ""},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

@@ -95,7 +95,7 @@ func hostName(s string) (string, error) {
 		return addr.String(), nil
 	}
 	if !containerHost(s) {
-		return "", flaw("is no host name; expected a name or an IP address alone, without scheme and port")
+		return "", flaw("is not a host name; expected a name or an IP address alone, without scheme and port")
 	}
 	return strings.ToLower(s), nil
 }

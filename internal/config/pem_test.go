@@ -77,9 +77,9 @@ func TestCAFilesAsTheyAreFound(t *testing.T) {
 		{"binary bytes after the end", join(ca, []byte("\xff\xd8\xfe\x01")), 1, ""},
 		{"a damaged block in the middle, with Windows line ends", join(crlf, bytes.ReplaceAll(bad, []byte("\n"), []byte("\r\n")), crlf), 0, "block 2 (line "},
 		{"base64 that is cut within the block in the middle", join(ca, bytes.Replace(ca, []byte("\n-----END"), []byte("A\n-----END"), 1), ca), 0, "block 2 "},
-		{"PKCS #7 as PEM", bytes.ReplaceAll(ca, []byte("CERTIFICATE-"), []byte("PKCS7-")), 0, "block 1 is no certificate"},
-		{"OpenSSL's trusted certificate", join(ca, bytes.ReplaceAll(ca, []byte(" CERTIFICATE-"), []byte(" TRUSTED CERTIFICATE-"))), 0, "block 2 is no certificate"},
-		{"a request for a certificate", bytes.ReplaceAll(ca, []byte(" CERTIFICATE-"), []byte(" CERTIFICATE REQUEST-")), 0, "block 1 is no certificate"},
+		{"PKCS #7 as PEM", bytes.ReplaceAll(ca, []byte("CERTIFICATE-"), []byte("PKCS7-")), 0, "block 1 is not a certificate"},
+		{"OpenSSL's trusted certificate", join(ca, bytes.ReplaceAll(ca, []byte(" CERTIFICATE-"), []byte(" TRUSTED CERTIFICATE-"))), 0, "block 2 is not a certificate"},
+		{"a request for a certificate", bytes.ReplaceAll(ca, []byte(" CERTIFICATE-"), []byte(" CERTIFICATE REQUEST-")), 0, "block 1 is not a certificate"},
 		{"HTML of a sign-in page", []byte("<html><title>Sign in</title></html>"), 0, "without a PEM block"},
 		{"DER", []byte{0x30, 0x82, 0, 1}, 0, "DER"},
 		{"a PFX", readPFX(t), 0, "DER"},
@@ -94,7 +94,7 @@ func TestCAFilesAsTheyAreFound(t *testing.T) {
 		{"indented, as out of YAML", bytes.ReplaceAll(join([]byte("\n"), ca), []byte("\n"), []byte("\n    ")), 0, "block 1 (line 2)"},
 		{"behind a comment mark", join(ca, []byte("# "), ca), 0, "block 2 (line "},
 		{"not a certificate inside", join(ca, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")), 0, "block 2 cannot be parsed"},
-		{"a key inside", join(ca, []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")), 0, "block 2 is no certificate"},
+		{"a key inside", join(ca, []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")), 0, "block 2 is not a certificate"},
 		{"negative serial number", join(ca, negativeSerial(t)), 2, ""}, // allowed by the godebug line of go.mod
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -77,11 +77,11 @@ func (n settingNames) meant(name string) (setting, text string) {
 	}
 	switch {
 	case setting == "":
-		return "", "is no setting of this program, and HMA in a name stands for it; \"hmaproxy help settings\" lists them"
+		return "", "is not a setting of this program, and HMA in a name stands for it; \"hmaproxy help settings\" lists them"
 	case setting == upperASCII(name):
 		return setting, "is not spelled in upper case; expected %s"
 	}
-	return setting, "is no setting of this program; did you mean %s?"
+	return setting, "is not a setting of this program; did you mean %s?"
 }
 
 // resembles reports whether a folded name (see fold) is probably a misspelling

@@ -84,7 +84,7 @@ func dial(t *testing.T, d *Dialer) (netip.Addr, time.Duration, error) {
 	if err != nil {
 		var op *net.OpError
 		if !errors.As(err, &op) || op.Op != "dial" {
-			t.Errorf("%v is no dial error", err)
+			t.Errorf("%v is not a dial error", err)
 		}
 		return netip.Addr{}, took, err
 	}
@@ -133,7 +133,7 @@ func TestTimeoutIsATimeout(t *testing.T) {
 		_, _, err := dial(t, n.dialer())
 		var timeout net.Error
 		if !errors.As(err, &timeout) || !timeout.Timeout() {
-			t.Errorf("%v is no timeout", err)
+			t.Errorf("%v is not a timeout", err)
 		}
 	})
 }

@@ -28,7 +28,7 @@ func TestAlteredValues(t *testing.T) {
 		{"http URL", none, set("HMA_EWS_URL", "http://mail.contoso.com/EWS/Exchange.asmx"), "configuration", "HMA_EWS_URL does not begin with https", "set HMA_EWS_URL to an https URL"},
 		{"resource with a path", none, set("HMA_RESOURCE_ID", "https://mail.contoso.com/EWS/Exchange.asmx"), "configuration", "HMA_RESOURCE_ID has a path", "set HMA_RESOURCE_ID to"},
 		{"resource is the application's id", none, set("HMA_RESOURCE_ID", "00000002-0000-0ff1-ce00-000000000000"), "configuration", "HMA_RESOURCE_ID is a GUID", "set HMA_RESOURCE_ID to"},
-		{"allow-list separated by semicolons", none, set("HMA_ALLOWED_MAILBOXES", "alice@contoso.com; bob@contoso.com"), "configuration", "HMA_ALLOWED_MAILBOXES is no valid list", "separated by commas"},
+		{"allow-list separated by semicolons", none, set("HMA_ALLOWED_MAILBOXES", "alice@contoso.com; bob@contoso.com"), "configuration", "HMA_ALLOWED_MAILBOXES is not a valid list", "separated by commas"},
 		{"allow-list file missing", none, func(r *testSetup) {
 			delete(r.env, "HMA_ALLOWED_MAILBOXES")
 			r.env["HMA_ALLOWED_MAILBOXES_FILE"] = "/nonexistent/allow.txt"
@@ -96,7 +96,7 @@ func TestVaultResponses(t *testing.T) {
 		}, "vault", "another cloud .China.", "HMA_AUTHORITY_HOST=https://login.partner.microsoftonline.cn"},
 		{"vault's outage", none, vaultFault(nil, emulator.Fault{Status: 503}), "vault", "passing problem", "try again"},
 		{"vault throttles from the first request", none, vaultFault(nil, vaultSays(429, "Throttled", "")), "vault", "limits the rate", "try again"},
-		{"web filter's page", none, vaultFault(nil, page(403)), "vault", "^what responded is no Key Vault: a corporate proxy, web filter", "contoso.vault.azure.net:443 permitted"},
+		{"web filter's page", none, vaultFault(nil, page(403)), "vault", "^what responded is not a Key Vault: a corporate proxy, web filter", "contoso.vault.azure.net:443 permitted"},
 		{"web filter forbids tokens", none, vaultFault(withToken, page(403)), "vault-secret", "responds in Key Vault's place", "contoso.vault.azure.net:443 permitted"},
 		{"public access off", none, vaultFault(withToken, vaultSays(403, "Forbidden", "ForbiddenByConnection")), "vault-secret", "private endpoint", "nslookup contoso.vault.azure.net"},
 		{"unknown reason", none, vaultFault(withToken, vaultSays(403, "Forbidden", "ForbiddenByNewRule")), "vault-secret", "not known here: ForbiddenByNewRule", "az keyvault show"},

@@ -51,7 +51,7 @@ var claimRules = []rule[claims]{
 	{
 		when:   func(c claims) bool { return c.token.Audience == "" },
 		detail: "the token cannot be read",
-		cause:  "it is no JWT of Entra ID's v1 kind, which is the only one that Exchange takes",
+		cause:  "it is not a JWT of Entra ID's v1 kind, which is the only one that Exchange takes",
 		repair: []string{"compare HMA_RESOURCE_ID with https://{ews}"},
 	},
 	// Roles belong to the token's audience. Roles for another audience show

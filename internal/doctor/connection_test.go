@@ -50,7 +50,7 @@ func TestWrongConfiguration(t *testing.T) {
 		{"misspelt name", emulator.Config{}, set("HMA_KEY_VAULT_KEY_NAME", "HMA-Cert"), "configuration", "HMA_KEY_VAULT_CERT_NAME", "help settings"},
 		{"EWS URL missing", emulator.Config{}, func(r *testSetup) { delete(r.env, "HMA_EWS_URL") }, "configuration", "HMA_EWS_URL", "help settings"},
 		{"two ids mixed up", emulator.Config{}, func(r *testSetup) { r.env["HMA_TENANT_ID"] = r.env["HMA_APP_ID"] }, "configuration", "same|copied", "Directory"},
-		{"mailbox is no address", emulator.Config{}, func(r *testSetup) { r.opts.Mailbox = "CONTOSO\\alice" }, "configuration", ".", "alice@contoso.com"},
+		{"mailbox is not an address", emulator.Config{}, func(r *testSetup) { r.opts.Mailbox = "CONTOSO\\alice" }, "configuration", ".", "alice@contoso.com"},
 	})
 }
 
@@ -193,7 +193,7 @@ func TestWrongTenantOrCloud(t *testing.T) {
 				Body:   `{"issuer":"https://login.partner.microsoftonline.cn/x/v2.0","token_endpoint":"https://login.partner.microsoftonline.cn/x/oauth2/v2.0/token"}`,
 			})
 		}, "tenant", "another cloud", "HMA_AUTHORITY_HOST=https://login.partner.microsoftonline.cn"},
-		{"authority is no Entra", emulator.Config{}, func(r *testSetup) {
+		{"authority is not Entra", emulator.Config{}, func(r *testSetup) {
 			r.env["HMA_AUTHORITY_HOST"] = "https://sso.contoso.com"
 			r.serve("sso.contoso.com:443", r.tlsConfig("sso.contoso.com"), http.NotFoundHandler())
 		}, "entra", "is not Entra ID", "HMA_AUTHORITY_HOST"},

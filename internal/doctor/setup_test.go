@@ -363,7 +363,7 @@ func (r *testSetup) namesExist(output string) {
 	}
 	for _, name := range settingName.FindAllString(output, -1) {
 		if !settings[name] && r.env[name] == "" {
-			r.t.Errorf("%s is no setting:\n%s", name, output)
+			r.t.Errorf("%s is not a setting:\n%s", name, output)
 		}
 	}
 	for _, path := range repoPath.FindAllString(output, -1) {

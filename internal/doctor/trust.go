@@ -206,7 +206,7 @@ var trustRules = []rule[untrusted]{
 	},
 	{
 		when:   func(u untrusted) bool { return u.invalidFor(x509.NotAuthorizedToSign) },
-		cause:  "the certificate was issued by one that is no authority",
+		cause:  "the certificate was issued by one that is not an authority",
 		repair: newServerCertificate,
 	},
 	{
@@ -316,7 +316,7 @@ func caNames(c *config.Config) string {
 		}
 		name := commonName(ca, false)
 		if !ca.IsCA {
-			name += ", which is a server's certificate and no authority"
+			name += ", which is a server's certificate and not an authority"
 		}
 		all = append(all, name)
 	}

@@ -48,7 +48,7 @@ func TestWrongChains(t *testing.T) {
 				r.t.Fatal(err)
 			}
 			r.env["HMA_CA_FILE"] = r.file("leaf.pem", pemOf(leaf))
-		}, "vault", "which is a server's certificate and no authority", "export the root certificate"},
+		}, "vault", "which is a server's certificate and not an authority", "export the root certificate"},
 		{"Microsoft's name with an expired certificate", none, func(r *testSetup) {
 			r.serve("login.microsoftonline.com:443", dated(r, -2), r.e.Entra())
 		}, "entra", "responds in place of login.microsoftonline.com", "without inspection"},

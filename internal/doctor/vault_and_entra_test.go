@@ -68,7 +68,7 @@ func TestWrongVault(t *testing.T) {
 				Hang:  true,
 			})
 		}, "vault-secret", "hangs", "try again"},
-		{"responses are no JSON", emulator.Config{}, func(r *testSetup) {
+		{"responses are not JSON", emulator.Config{}, func(r *testSetup) {
 			r.e.KeyVault().InjectWhile(func() bool { return true }, emulator.Fault{
 				Match:  func(req *http.Request) bool { return req.Header.Get("Authorization") != "" },
 				Status: 200, Body: "<html>blocked by your administrator</html>",
@@ -86,7 +86,7 @@ func TestWrongVault(t *testing.T) {
 		{"URI of another web server", emulator.Config{}, func(r *testSetup) {
 			r.env["HMA_KEY_VAULT_URI"] = "https://www.contoso.com"
 			r.serve("www.contoso.com:443", r.tlsConfig("www.contoso.com"), http.NotFoundHandler())
-		}, "vault", "is no Key Vault", "HMA_KEY_VAULT_URI"},
+		}, "vault", "is not a Key Vault", "HMA_KEY_VAULT_URI"},
 		{"challenge without a tenant", emulator.Config{}, func(r *testSetup) {
 			r.e.KeyVault().InjectWhile(func() bool { return true }, emulator.Fault{NoTenantInChallenge: true})
 		}, "vault", "names no tenant", "HMA_KEY_VAULT_URI"},

@@ -38,7 +38,7 @@ func evaluateVaultConnection(f *facts) Result {
 	case vaultBusy(c):
 		return f.fail(c.describe(), "Key Vault has a passing problem, or limits the rate of requests", "try again in some minutes; https://azure.status.microsoft shows known outages")
 	}
-	return f.fail(c.describe(), otherResponder(c, "is no Key Vault"), passThrough(c, "compare HMA_KEY_VAULT_URI with the portal: Key vaults > (the vault) > Overview > Vault URI")...)
+	return f.fail(c.describe(), otherResponder(c, "is not a Key Vault"), passThrough(c, "compare HMA_KEY_VAULT_URI with the portal: Key vaults > (the vault) > Overview > Vault URI")...)
 }
 
 func isVaultChallenge(c connection) bool {

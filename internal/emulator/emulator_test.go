@@ -57,7 +57,7 @@ func TestStartListensOnLoopbackWithTLS(t *testing.T) {
 	e := listening(t, emulator.Config{})
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(e.CAPEM()) {
-		t.Fatal("CAPEM is no PEM")
+		t.Fatal("CAPEM is not PEM")
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	defer client.CloseIdleConnections()

@@ -63,7 +63,7 @@ func TestRefusalByTheCorporateProxyIsADialError(t *testing.T) {
 			}
 			var op *net.OpError
 			if !errors.As(err, &op) || op.Op != "dial" {
-				t.Fatalf("%v is no dial error", err)
+				t.Fatalf("%v is not a dial error", err)
 			}
 			for _, text := range c.text {
 				if !strings.Contains(err.Error(), text) {

@@ -115,7 +115,7 @@ func components(path string) []string {
 func checkDirectory(dir string, info fs.FileInfo, last bool) error {
 	switch {
 	case !info.IsDir():
-		return fmt.Errorf("%s is no directory", dir)
+		return fmt.Errorf("%s is not a directory", dir)
 	case !ownedByUs(info):
 		return fmt.Errorf("%s belongs neither to this user nor to root", dir)
 	case info.Mode().Perm()&0o022 != 0 && (last || info.Mode()&fs.ModeSticky == 0):
@@ -133,7 +133,7 @@ func removeStale(ctx context.Context, path string) error {
 	case err != nil:
 		return fmt.Errorf("socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s exists and is no socket; it is left alone", path)
+		return fmt.Errorf("%s exists and is not a socket; it is left alone", path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -134,7 +134,7 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			before, _ := os.Lstat(path)
-			if _, err := listenUnix(t.Context(), ListenNetwork, path); err == nil || !strings.Contains(err.Error(), "no socket") {
+			if _, err := listenUnix(t.Context(), ListenNetwork, path); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 				t.Errorf("listenUnix: %v", err)
 			}
 			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {

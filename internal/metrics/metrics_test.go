@@ -54,7 +54,7 @@ func TestMetricsOfRequests(t *testing.T) {
 		}, []string{
 			`hmaproxy_failures_total{reason="upstream-401"} 1`, `hmaproxy_upstream_responses_total{status="401"} 1`, `hmaproxy_replays_total 1`,
 		}},
-		{"a handshake is no refusal", func(r *proxy.Record) {
+		{"a handshake is not a refusal", func(r *proxy.Record) {
 			*r = proxy.Record{Method: "POST", Status: 401, Reason: proxy.ReasonNTLM}
 		}, []string{
 			`hmaproxy_requests_total{operation="none",status="401"} 1`, `hmaproxy_request_duration_seconds_count{outcome="challenged"} 1`,

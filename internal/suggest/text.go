@@ -60,7 +60,7 @@ func (l *List) writeEntries(b *strings.Builder) {
 			e.First.UTC().Format("2006-01-02"), e.Last.UTC().Format("2006-01-02"), added)
 	}
 	if len(l.Entries) == 0 {
-		comment(b, "No mailbox was opened. This is no valid list yet.")
+		comment(b, "No mailbox was opened. This is not a valid list yet.")
 	}
 }
 

@@ -19,7 +19,7 @@ func TestNewRefuses(t *testing.T) {
 		{"empty pattern", policy.Config{Allowed: []policy.Pattern{list[0], {}}}, []string{"empty"}},
 		{"all without a list", policy.Config{Audit: true, Targets: true, Operations: mustOperations(t, "GetFolder")},
 			[]string{"audit", "targets", "operations"}},
-		{"default that is no address", policy.Config{DefaultMailbox: "alice"}, []string{"default mailbox"}},
+		{"default that is not an address", policy.Config{DefaultMailbox: "alice"}, []string{"default mailbox"}},
 		{"default off the list", policy.Config{Allowed: list, DefaultMailbox: "carol@contoso.com"}, []string{"default mailbox"}},
 		{"default with only a upn entry", policy.Config{Allowed: list, DefaultMailbox: "bob@contoso.com"}, []string{"default mailbox"}},
 		{"default that no wildcard matches", policy.Config{Allowed: list, DefaultMailbox: "imceaex-x@rooms.contoso.com"}, []string{"default mailbox"}},

@@ -77,7 +77,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	for text := range strings.SplitSeq(*connections, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return o, fmt.Errorf("-connections %s: %q is no number of connections", *connections, text)
+			return o, fmt.Errorf("-connections %s: %q is not a number of connections", *connections, text)
 		}
 		o.connections = append(o.connections, n)
 	}

@@ -91,7 +91,7 @@ func (w *resultWriter) Write(p []byte) (int, error) {
 		}
 		var result result
 		if err := json.Unmarshal(line, &result); err != nil {
-			return 0, fmt.Errorf("%q is no result: %w", line, err)
+			return 0, fmt.Errorf("%q is not a result: %w", line, err)
 		}
 		w.rest = w.rest[n:]
 		w.report.add(result)

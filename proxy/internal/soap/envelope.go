@@ -73,7 +73,7 @@ func (v *envelope) enter(e *element) error {
 
 func (v *envelope) enterEnvelope(e *element) error {
 	if !e.is(envelopeClass, "Envelope") {
-		return violation(e.at, "the root is no SOAP 1.1 Envelope")
+		return violation(e.at, "the root is not a SOAP 1.1 Envelope")
 	}
 	v.place = inEnvelope
 	v.tags.keepEnvelope(e)

@@ -108,7 +108,7 @@ func (b *block) attributes(e *element) (version []byte) {
 				b.found.MustUnderstand = true
 			default:
 				b.found.MustUnderstand = true
-				b.fail("mustUnderstand is no boolean")
+				b.fail("mustUnderstand is not a boolean")
 			}
 		case a.space.class == envelopeClass && string(a.local) == "actor":
 			if len(a.value) > 0 && string(a.value) != actorNext {

@@ -22,7 +22,7 @@ const (
 
 // Reasons that several checks return.
 const (
-	notXML       = "a byte that is no character of XML in UTF-8"
+	notXML       = "a byte that is not a character of XML in UTF-8"
 	badMarkup    = "a DOCTYPE, or other markup that is neither tag, comment nor CDATA section"
 	badReference = "an entity or character reference that is not allowed"
 )
