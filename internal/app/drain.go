@@ -23,7 +23,7 @@ const (
 )
 
 // closeWhileDraining returns a handler whose responses close their connection
-// during a drain, so that the client does not send its next request on a
+// during a drain. Without this, a client might send its next request on a
 // connection that is about to be closed.
 func (a *app) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

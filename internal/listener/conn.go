@@ -101,10 +101,10 @@ func (c *conn) SetWatched(watched bool) {
 	c.watched = watched
 }
 
-// SetLingering records that the response was sent. Package httpserver then reads
-// and discards further bytes of the client, because the system would reset a
-// connection with unread bytes, and the client could lose the response. Package
-// httpserver calls SetLingering.
+// SetLingering records that the response was sent. Package httpserver calls
+// SetLingering, and then reads and discards further bytes of the client. If such
+// bytes stayed unread, the system would reset the connection when it is closed,
+// and the client could lose the response.
 func (c *conn) SetLingering() {
 	if c.slots != nil {
 		c.slots.linger(c)
@@ -147,8 +147,9 @@ func (c *conn) beginRead(size int) bool {
 	return !c.evicted || !c.begun
 }
 
-// endRead records that a read of n bytes has ended. lost reports whether the
-// connection has lost its slot, first whether no earlier read returned a byte.
+// endRead records that a read of n bytes has ended. The result lost reports
+// whether the connection has lost its slot. The result first reports whether no
+// earlier read returned a byte.
 func (c *conn) endRead(n int) (lost, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

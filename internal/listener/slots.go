@@ -35,11 +35,11 @@ type slots struct {
 type slot struct {
 	raw   net.Conn      // the connection as it was accepted
 	idle  *list.Element // entry in slots.idle; nil: the connection has a request
-	since time.Time     // time when it became idle, or began to linger
+	since time.Time     // time when the connection became idle, or began to linger
 	used  bool          // the connection has had a request
 	lost  bool          // the connection has no slot
 
-	lingering *list.Element // entry in slots.lingering; nil: it does not linger
+	lingering *list.Element // entry in slots.lingering; nil: the connection does not linger
 }
 
 // readable reports whether the client has sent data that was not read yet.
@@ -150,7 +150,7 @@ func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 		if !c.slot.used && !toClose {
 			least = min(least, minWait)
 		}
-		if now.Sub(c.slot.since) < least || c.slot.readable() { // or its next request has arrived
+		if now.Sub(c.slot.since) < least || c.slot.readable() { // not idle for long enough, or its next request has arrived
 			continue
 		}
 		s.idle.Remove(e)

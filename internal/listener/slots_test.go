@@ -91,7 +91,7 @@ func TestLongestIdleConnectionGivesItsSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)
 		first, second := s.connect(0), s.connect(0)
-		for _, c := range []net.Conn{second, first} { // second first, so it has been idle for longer
+		for _, c := range []net.Conn{second, first} { // second becomes idle first, so it has been idle for longer
 			if got := get(c, "/"); got != 200 {
 				t.Fatalf("status %d", got)
 			}
@@ -162,9 +162,9 @@ func TestUnfinishedHeadGivesItsSlot(t *testing.T) {
 	})
 }
 
-// TestConnectionIsRefusedWhileAllWork checks that a new connection does not wait
-// for longer than maxSlotWait while no connection can give up its slot, and that
-// the next connection is served once a slot is free.
+// TestConnectionIsRefusedWhileAllWork checks a new connection while no other
+// connection can give up its slot. The new connection waits for at most
+// maxSlotWait. The next connection is served once a slot is free.
 func TestConnectionIsRefusedWhileAllWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlotTest(t, 2)

@@ -35,9 +35,9 @@ func TuneRuntime() {
 // own pages.
 func heapLimit(group int64) int64 { return group / 4 * 3 }
 
-// Limits for the garbage that accumulates before a collection. Go's own rule (as
-// much garbage as live heap) collects a small heap a hundred times a second under
-// load, and lets the heap of thousands of streams double.
+// Limits for the garbage that accumulates before a collection. Go's own limit is
+// as much garbage as live heap. Under load, that limit would collect a small heap
+// a hundred times a second, and let the heap of thousands of streams double.
 const (
 	targetGarbage = 16 << 20 // bytes
 	maxPercent    = 400      // percent of the live heap; at Go's minimum heap of 4 MiB that is 16 MiB

@@ -53,7 +53,7 @@ type Facts struct {
 	Unfinished  []string // names of compressed files that end too early
 	Events      []Event  // events in the order of reading
 	MoreEvents  int64    // number of further events, beyond the limit
-	Versions    []string // versions of hmaproxy, from the lines about its start
+	Versions    []string // versions of hmaproxy, from the lines about starts
 	First, Last time.Time
 }
 

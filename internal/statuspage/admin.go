@@ -48,7 +48,7 @@ type AllowList struct {
 	Scope   string
 	Entries int
 	File    string  // "" if the list has no file
-	Err     error   // why the file could not be reloaded; nil if it is current
+	Err     error   // why the file could not be reloaded; nil: the list is current
 	Groups  *Groups // nil: no groups
 }
 
@@ -57,7 +57,7 @@ type Groups struct {
 	Names   []string
 	Members int
 	At      time.Time // time of the current expansion; zero: there is none
-	Err     error     // why the latest expansion is not in force; nil if it is in force
+	Err     error     // why the latest expansion is not in force; nil: the expansion is in force
 }
 
 // An Admin is the handler of the admin listener. Probes and metrics contain no

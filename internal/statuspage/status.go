@@ -24,7 +24,7 @@ type status struct {
 	Listen   []string  `json:"listen,omitempty"` // URLs that clients use
 
 	Ready    bool     `json:"ready"`
-	NotReady string   `json:"not_ready,omitempty"` // why it is not ready
+	NotReady string   `json:"not_ready,omitempty"` // why the product is not ready
 	Cause    string   `json:"-"`                   // the cause without "not ready", for the page
 	Alarms   []string `json:"alarms,omitempty"`
 

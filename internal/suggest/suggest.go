@@ -44,7 +44,7 @@ type LeftOut struct {
 type Operation struct {
 	Name     string
 	Requests int64
-	Why      string // why the operation is refused by default, a clause; "" if it is allowed
+	Why      string // why the operation is refused by default, a clause; "" if the operation is allowed
 }
 
 // A ClientList has the patterns for one client user.
@@ -102,9 +102,9 @@ func unfit(m *traffic.Mailbox) string {
 
 // isEntry reports whether the mailbox's name is one valid allow-list entry that
 // matches only this mailbox in this form. It uses the parser of the setting for
-// two reasons: the name that a client chose may itself look like another entry,
-// such as "upn:ceo@contoso.com" or "*@contoso.com", and the setting refuses
-// addresses that look like exceptions, such as -x@contoso.com.
+// two reasons. A client may choose a name that looks like another entry, such as
+// "upn:ceo@contoso.com" or "*@contoso.com". The setting refuses addresses that
+// look like exceptions, such as -x@contoso.com.
 func isEntry(m *traffic.Mailbox) bool {
 	if _, err := policy.ParseAddress(m.Name); err != nil && m.Form != traffic.SID {
 		return false

@@ -20,7 +20,7 @@ type timeline struct {
 // A Moment is a part of the timeline.
 type Moment struct {
 	Counts      [outcome.Count]uint32
-	First, Last int64 // times of its first and last request, in nanoseconds since 1970
+	First, Last int64 // times of the part's first and last request, in nanoseconds since 1970
 }
 
 func newTimeline(limit int) timeline {

@@ -21,7 +21,7 @@ type Limits struct {
 	Mailboxes  int // number of names of mailboxes, for each client user and each form
 	Operations int // number of operations, for each client
 	Problems   int // number of refusals, failures and faults, for each client user
-	Moments    int // number of parts of the timeline, whose resolution decreases when they are used up
+	Moments    int // number of parts of the timeline; when all are used, the resolution decreases
 }
 
 // LogLimits returns the limits for reading logs. They permit about 60 MB.

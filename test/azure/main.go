@@ -45,8 +45,9 @@ func main() {
 }
 
 // A scenario is a series of runs of setup.sh in one tenant. In the arguments,
-// IMPORT is replaced by the path of a PFX file, ENV by the path of the scenario's
-// env file, and KVID by the id of KV-App, which the first run prints.
+// IMPORT is replaced by the path of a PFX file, and ENV by the path of the
+// scenario's env file. KVID is replaced by the id of KV-App, which the first run
+// prints.
 type scenario struct {
 	name string
 	runs [][]string

@@ -24,7 +24,7 @@ type instance struct {
 	*process
 	peer
 	address string        // host:port for clients
-	ready   time.Duration // time from its start to its first correct response
+	ready   time.Duration // time from the start of the peer to its first correct response
 }
 
 func (i *instance) url() string { return "http://" + i.address }

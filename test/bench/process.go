@@ -18,7 +18,7 @@ import (
 type process struct {
 	cmd   *exec.Cmd
 	began time.Time
-	done  chan struct{} // closed when it has ended
+	done  chan struct{} // closed when the process has ended
 	log   string        // file with the output of the process
 	used  time.Duration // CPU time of the whole tree, set by stop
 }

@@ -83,9 +83,9 @@ func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 t
 // workers is the largest number of concurrent requests.
 const workers = 16
 
-// pace sends count requests at their scheduled times, and returns for each the
-// delay of its sending and the time of its response, both counted from the
-// scheduled time.
+// pace sends count requests at their scheduled times. For each request it returns
+// how late the request was sent and when its response came. Both times are
+// counted from the scheduled time.
 func pace(ctx context.Context, client *http.Client, base string, m message, count int) (late, took []time.Duration, err error) {
 	due := make(chan time.Time, count)
 	var mu sync.Mutex

@@ -27,9 +27,9 @@ func scaledThroughput(n int) metric {
 }
 
 // scale compares hmaproxy on one processor with hmaproxy on two. The load
-// generator and Exchange need processors too. On a machine with fewer than six
-// processors the measured ratio depends on the machine, and the ratio computed
-// from the CPU time of a request is more informative.
+// generator and Exchange need processors too, so on a machine with fewer than six
+// processors the measured ratio depends on the machine. The ratio computed from
+// the CPU time of a request is more informative then.
 func (b *bench) scale(ctx context.Context) error {
 	var all []*instance
 	defer func() {

@@ -120,7 +120,7 @@ func checkDocuments(ctx context.Context, dist release, work string) error {
 		return err
 	}
 	program, checked := "", 0
-	slices.SortFunc(archives, func(a, b string) int { // first the archive whose program runs on this machine
+	slices.SortFunc(archives, func(a, b string) int { // the archive whose program runs on this machine comes first
 		switch native {
 		case a:
 			return -1

@@ -1,11 +1,11 @@
 // Command install follows each way to install hmaproxy that can be followed on a
 // Debian machine, from the files of a release up to a served request: the deb
 // package, the rpm package with rpm's own tools, and the archive by the commands
-// of deploy/systemd/README.md. Each way begins in an empty Debian root, and the
+// of deploy/systemd/README.md. Each way begins in an empty Debian root. The
 // service runs there with the settings of its unit, against the emulated Entra
 // ID, Key Vault and Exchange of the demo. Packages are upgraded, removed and
-// purged. Then it checks every link, path and command of the documents in every
-// archive.
+// purged. Then the command checks every link, path and command of the documents
+// in every archive.
 //
 // The command must run as root and needs Debian's debootstrap. systemd does not
 // run in the Debian root, so the command applies the directives of the unit

@@ -58,9 +58,10 @@ func (w *environment) settle() {
 }
 
 // comparePairs finds for every message of the client the request at Exchange
-// whose response it received, and compares them. A message of the client or a
-// request at Exchange without a counterpart is an error unless the scenario
-// allows it, or the client ended the connection before the response came.
+// whose response the client received, and compares them. It is an error if a
+// message of the client or a request at Exchange has no counterpart. It is not an
+// error if the scenario allows it, or if the client ended the connection before
+// the response came.
 func comparePairs(front []message, back []*visit, s scenario) error {
 	var errs []error
 	reached, left := make([]int, len(back)), 0

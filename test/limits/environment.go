@@ -41,7 +41,7 @@ type environment struct {
 	env     []string
 
 	exchange *httptest.Server
-	slow     atomic.Bool // Exchange reads long bodies slowly while it is set
+	slow     atomic.Bool // while slow is set, Exchange reads long bodies slowly
 
 	proxy *exec.Cmd
 	group *group // the control group; nil: none could be made

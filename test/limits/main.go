@@ -1,8 +1,8 @@
 //go:build linux
 
 // Command limits checks that hmaproxy stays within its memory limit under every
-// load, that mail is still served, and that requests that cannot be served get
-// ErrorServerBusy in time.
+// load, and that mail is still served. It also checks that requests that cannot
+// be served get ErrorServerBusy in time.
 //
 //	go run ./test/limits [-only uploads,unfinished-heads] [-pin] [-v]
 //

@@ -20,7 +20,7 @@ import (
 type fault struct {
 	name      string
 	corporate bool // hmaproxy connects through the corporate proxy
-	nginx     bool // the fault also applies to nginx, which looks names up only when it starts
+	nginx     bool // the case also runs with nginx; nginx resolves names only at its start, so cases about DNS do not
 	run       func(w *environment) ([]bound, error)
 }
 

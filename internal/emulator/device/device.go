@@ -21,7 +21,7 @@ import (
 // nil, the device behaves normally at that point.
 type Device struct {
 	Name   string // name of the case: "expect-417"
-	Does   string // its behaviour in one sentence
+	Does   string // behaviour of the device in one sentence
 	Source string // links to public reports of such devices
 
 	conn    func(net.Conn) net.Conn                    // changes the connection below TLS

@@ -50,8 +50,8 @@ type Faults struct {
 // which it applies.
 type scripted struct {
 	Fault
-	left  int         // number of further requests to which it applies, if while is nil
-	while func() bool // condition under which it applies; may be nil
+	left  int         // number of further requests to which the fault applies, if while is nil
+	while func() bool // condition under which the fault applies; may be nil
 }
 
 // Inject applies the fault to the next n requests that match. Faults that were

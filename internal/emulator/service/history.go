@@ -52,7 +52,7 @@ const maxRecords = 10_000
 type Record struct {
 	history *History
 	hop     Hop   // guarded by history.mu
-	fault   Fault // written by the goroutine that serves the request, and read only by it
+	fault   Fault // fault that applies to the request; only the goroutine that serves the request uses this field
 }
 
 // Note runs change on the hop, under the history's lock.
