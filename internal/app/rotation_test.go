@@ -143,8 +143,9 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestRestartNeedsEitherListOrPreviousVersion restarts during a rotation with
-// minimal permissions: the vault names the previous version, or permits the list.
+// TestRestartNeedsEitherListOrPreviousVersion checks a restart during a rotation
+// with minimal permissions. In one case the vault names the previous version, in
+// the other case it permits listing the versions.
 func TestRestartNeedsEitherListOrPreviousVersion(t *testing.T) {
 	for _, previous := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

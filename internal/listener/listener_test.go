@@ -22,7 +22,7 @@ func TestOpenAllOrNone(t *testing.T) {
 		name     string
 		optional bool
 		err      error
-		want     int // listeners
+		want     int // number of listeners
 	}{
 		{"both", true, nil, 2},
 		{"no IPv6 at all", true, syscall.EAFNOSUPPORT, 1},

@@ -1,6 +1,6 @@
-// Package traffic counts requests by mailbox, operation and client, with
-// bounded memory. A running hmaproxy counts the requests that it serves, and
-// hmaproxy report those in a log.
+// Package traffic counts requests by mailbox, operation and client, with bounded
+// memory. A running hmaproxy counts the requests that it serves. The command
+// "hmaproxy report" counts the requests in a log.
 package traffic
 
 import (

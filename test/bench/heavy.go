@@ -77,7 +77,7 @@ func (h *heavy) stream(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// letters is an endless stream of text.
+// letters is a reader of endless text.
 type letters struct{}
 
 func (letters) Read(p []byte) (int, error) {

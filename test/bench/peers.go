@@ -142,8 +142,8 @@ func (b *bench) settings(listen, upstream string) map[string]any {
 	}
 }
 
-// startNginx starts nginx with the given kind of inspection, or without one for
-// "".
+// startNginx starts nginx with the given kind of inspection. If inspect is "",
+// nginx inspects nothing.
 func startNginx(name, inspect string) func(*bench, context.Context, string) (*instance, error) {
 	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
 		listen := freeAddress()

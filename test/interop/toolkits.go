@@ -178,8 +178,8 @@ const xmlSchema = `<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" target
 const jaxWSService = `<wsdl:service name="ExchangeServices"><wsdl:port name="ExchangeServicePort" binding="tns:ExchangeServiceBinding">` +
 	`<soap:address location="http://127.0.0.1/EWS/Exchange.asmx"/></wsdl:port></wsdl:service></wsdl:definitions>`
 
-// jaxWSStubs generates and compiles the stubs of Exchange's own description, and the
-// client.
+// jaxWSStubs generates stubs from Exchange's own description, and compiles the
+// stubs and the client.
 func (t *tools) jaxWSStubs() (dir string, err error) {
 	program, err := t.sources([]string{"JaxWs.java"})
 	if err != nil {

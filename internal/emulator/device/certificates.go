@@ -175,7 +175,7 @@ func (id Identity) sign(key crypto.Signer, change func(*x509.Certificate)) (tls.
 }
 
 // chained makes a certificate that an intermediate authority has signed. The
-// chain contains both certificates.
+// chain contains this certificate and the authority's certificate.
 func (id Identity) chained() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

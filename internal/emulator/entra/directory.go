@@ -96,7 +96,7 @@ func (d *Directory) RemoveSecret(appID, secret string) {
 // resource. By default the HMA application has full_access_as_app at every
 // resource but the vault. For an application without roles, Entra issues tokens
 // without the claim roles. If the resource requires an assignment, Entra issues
-// none.
+// no token to such an application.
 func (d *Directory) Consent(appID, resource string, roles ...string) {
 	d.app(appID, func(a *application) { a.roles[trimSlash(resource)] = roles })
 }
