@@ -175,6 +175,24 @@ func slowly(a *Authenticator) (comparisons *atomic.Int64) {
 	return comparisons
 }
 
+// TestVerifiedCredentialsDoNotWait checks that verified credentials are accepted
+// at once while no comparison can begin.
+func TestVerifiedCredentialsDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTestAuthenticator(t, "")
+		if !known(t, a, "crm", "right") {
+			t.Fatal("refused")
+		}
+		a.fresh.slot <- struct{}{} // a comparison that does not end
+		if !known(t, a, "crm", "right") {
+			t.Error("refused while another comparison is in progress")
+		}
+		if _, err := a.Authenticate(t.Context(), "192.0.2.1:1", "crm", "wrong"); !errors.Is(err, errBusy) {
+			t.Errorf("credentials that need a comparison: %v, want %v", err, errBusy)
+		}
+	})
+}
+
 func TestVerifiedCredentialsAreNotComparedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")

@@ -18,6 +18,7 @@ import (
 const (
 	alice = "4a3bfe7a-0a60-4d27-a21a-6c1dfd14e3a4"
 	bob   = "ffffffff-0000-4000-8000-aaaaaaaaaaaa" // contains runs of equal characters, which the encoding of ids compresses
+	pairs = "11223344-1122-3344-5566-778899aabbcc" // becomes longest in that encoding, where two equal characters take three bytes
 )
 
 // encodeID encodes an id as [MS-OXWSITEMID] section 2.2.4 describes. If
@@ -66,6 +67,7 @@ func TestMailboxOfID(t *testing.T) {
 	}{
 		{"item", item, guid(alice)},
 		{"item, compressed", encodeID(3, bob, storeID(), true), guid(bob)},
+		{"item of pairs, compressed", encodeID(3, pairs, storeID(), true), guid(pairs)},
 		{"item, upper-case GUID", encodeID(3, strings.ToUpper(alice), storeID(), false), guid(alice)},
 		{"conversation", encodeID(4, alice, storeID(), false), guid(alice)},
 		{"conversation with fallback", encodeID(6, alice, storeID(), true), guid(alice)},

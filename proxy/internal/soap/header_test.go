@@ -89,6 +89,8 @@ func TestBare(t *testing.T) {
 		`<a/>x`:                              false,
 		`<a/>&#32;`:                          false,
 		`<a/><![CDATA[ ]]>`:                  false,
+
+		`<a xmlns="` + ews.EnvelopeNS + `"><Envelope/></a>`: true, // elsewhere out of place
 	} {
 		s := NewScanner()
 		s.envelope.bare = true
