@@ -4,8 +4,8 @@
 //
 //	go run ./test/mutate                        200 mutations over all areas
 //	go run ./test/mutate -n 40 guard policy     20 each of two areas
-//	go run ./test/mutate -seed 17 -n 10 proxy/guard.go
-//	go run ./test/mutate -list proxy/guard.go   print the mutations, run nothing
+//	go run ./test/mutate -seed 17 -n 10 proxy/checks.go
+//	go run ./test/mutate -list proxy/checks.go  print the mutations, run nothing
 //
 // The source tree is not changed: the compiler gets a changed copy of one file. A
 // mutation that the tests do not notice is a survivor. survivors.txt explains the
@@ -13,6 +13,10 @@
 // of an area notice less than the required share of the mutations: 95 % in the
 // areas that decide about access, 80 % in the others. It also fails when
 // survivors.txt does not explain a survivor in an area that decides about access.
+//
+// Not mutated are messages, the capacity of a slice, the size of a map, and a
+// text or truth value that a function returns together with an error: callers do
+// not read them, or their change cannot be observed.
 //
 // A seed selects the same mutations in every run. After a change of the code it
 // selects the mutations among them that still exist. -list prints them in the
