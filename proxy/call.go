@@ -250,7 +250,7 @@ func (c *call) drain() {
 func (c *call) finish() {
 	now := time.Now()
 	c.leave(now)
-	c.respond.extendDeadline(now) // leave time for net/http to flush the response
+	c.respond.extendDeadline(now) // leave time for the server to flush the response
 	c.record.BytesIn = c.body.N()
 	c.record.UnknownIDs = int(c.inspection.unknownIDs.Load())
 	if refusal := c.inspection.audited.Load(); refusal != nil {

@@ -119,7 +119,7 @@ func (r *responder) prepare(p *problem) {
 	switch {
 	case p.form == malformedText || p.form == closingText && r.r.Method != http.MethodPost:
 		header.Set("Connection", "close")
-		if !r.body.Ended() && !r.body.Failed() { // net/http reads a part of the body before it closes the connection; this deadline limits the time for that
+		if !r.body.Ended() && !r.body.Failed() { // the server reads a part of the body before it closes the connection; this deadline limits the time for that
 			_ = r.control.SetReadDeadline(time.Now().Add(body.DrainTime))
 		}
 	case r.r.Method == http.MethodPost && !r.body.Drain():

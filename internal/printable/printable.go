@@ -100,14 +100,15 @@ func Count(n int64, one, several string) string {
 	return Number(n) + " " + several
 }
 
-// Bytes writes a size with at most four digits.
+// Bytes returns a size as text: bytes below 1000, else kB, MB, GB or TB with one
+// decimal. The number is less than 1000, except with TB.
 func Bytes(n int64) string {
 	if n < 1000 {
 		return Count(n, "byte", "bytes")
 	}
 	f := float64(n)
 	for _, unit := range []string{"kB", "MB", "GB", "TB"} {
-		if f /= 1000; f < 1000 || unit == "TB" {
+		if f /= 1000; f < 999.95 || unit == "TB" { // 999.95 would be rounded to 1000.0
 			return strconv.FormatFloat(f, 'f', 1, 64) + " " + unit
 		}
 	}

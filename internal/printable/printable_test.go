@@ -69,7 +69,7 @@ func TestNumbers(t *testing.T) {
 	for got, want := range map[string]string{
 		Number(0): "0", Number(999): "999", Number(1000): "1,000", Number(1234567): "1,234,567", Number(-1234): "-1,234",
 		Count(1, "request", "requests"): "1 request", Count(1200, "request", "requests"): "1,200 requests",
-		Bytes(999): "999 bytes", Bytes(1): "1 byte", Bytes(1000): "1.0 kB", Bytes(1_500_000): "1.5 MB", Bytes(7_000_000_000_000_000): "7000.0 TB",
+		Bytes(999): "999 bytes", Bytes(1): "1 byte", Bytes(1000): "1.0 kB", Bytes(1_500_000): "1.5 MB", Bytes(999_949): "999.9 kB", Bytes(999_950): "1.0 MB", Bytes(7_000_000_000_000_000): "7000.0 TB",
 		Share(0, 10): "0 %", Share(10, 10): "100 %", Share(1, 3): "33.3 %", Share(1, 100_000): "< 0.1 %", Share(99_999, 100_000): "> 99.9 %", Share(0, 0): "–",
 		Span(59 * time.Second): "59 s", Span(time.Hour): "1 h 0 min", Span(14*24*time.Hour + 3*time.Hour): "14 d 3 h", Span(61 * time.Second): "1 min 1 s",
 		Took(500 * time.Microsecond): "500 µs", Took(42 * time.Millisecond): "42 ms", Took(1500 * time.Millisecond): "1.5 s", Took(29 * time.Minute): "29 min 0 s",

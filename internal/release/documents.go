@@ -246,7 +246,8 @@ func (t *Tree) has(code Code, name string) bool {
 // callOfProgram matches a call of hmaproxy and captures its arguments.
 var callOfProgram = regexp.MustCompile(`(?:^|[\s(]|[./\\])hmaproxy(?:\.exe)?['"]? ((?:-|[a-z])[^#|<>]*)`)
 
-// notCalls are lines in which the program's name is an argument of another program.
+// notCalls are parts of lines in which "hmaproxy" is not a call: it is an argument
+// of another program, or part of a template ("{{").
 var notCalls = []string{
 	"systemctl", "journalctl", "docker ", "kubectl", "helm ", "apt ", "dnf ", "rpm -", "sc.exe", "Restart-Service", "Get-Service",
 	"install -d ", "install -m ", "install -o ", "{{", "az ", "complete -c", "Register-",

@@ -100,7 +100,7 @@ func hostileRequests() []hostileRequest {
 		body("an unknown block of Exchange's", forAlice+`<t:ProxySecurityContext>AA==</t:ProxySecurityContext>`),
 		body("WS-Security that must be understood", forAlice+`<w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd" soap:mustUnderstand="1"/>`),
 
-		// Operations that act beyond the mailbox.
+		// A second operation, and operations that act beyond the mailbox.
 		operation("two operations", getFolder+getFolder),
 		operation("SearchMailboxes", `<m:SearchMailboxes><m:SearchQueries/><m:ResultType>StatisticsOnly</m:ResultType></m:SearchMailboxes>`),
 		operation("AddDelegate", `<m:AddDelegate><m:Mailbox><t:EmailAddress>`+alice+`</t:EmailAddress></m:Mailbox><m:DelegateUsers/></m:AddDelegate>`),

@@ -22,8 +22,8 @@ func perStreamAt(n int) metric {
 // streams returns the numbers of open streams: first a few, then many.
 func (o options) streams() (few, many int) { return o.pick(1000, 200), o.pick(5000, 1000) }
 
-// memory keeps streaming notifications open. It has one round, because each peer
-// must be a new process.
+// memory measures the resident memory of each peer, idle and with open streaming
+// notifications. It measures each peer once, whatever -rounds says.
 func (b *bench) memory(ctx context.Context) error {
 	for _, p := range b.chosen() {
 		b.progress("memory, %s", p.name)

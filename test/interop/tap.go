@@ -55,9 +55,9 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(tapHeader, strconv.Itoa(len(t.seen)))
 	t.mu.Unlock()
 	unwanted(w.Header())
-	// Change only a copy of the request. If the original had a body of another
-	// type, net/http would read it to its end, which a client that expects 100
-	// Continue has not sent.
+	// Change only a copy of the request. After the handler, net/http examines the
+	// type of the original body. If it did not know the type, it would wait for a
+	// body that a client with "Expect: 100-continue" has not sent.
 	r = r.WithContext(r.Context())
 	r.Body = &copiedBody{r.Body, v}
 	out := &copiedResponse{ResponseWriter: w, visit: v}

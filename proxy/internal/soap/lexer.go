@@ -154,7 +154,9 @@ func (l *lexer) text(p []byte) (int, error) {
 	switch p[0] {
 	case '<':
 		l.begin(inMarkup)
-		if len(p) > 1 && startsTag(p[1]) { // almost always true; this has the effect of the states inMarkup and inTag without another step
+		// The tag usually follows in the same piece of the document. It is then read
+		// here, which saves the step in state inMarkup.
+		if len(p) > 1 && startsTag(p[1]) {
 			l.state, l.quote = inTag, 0
 			n, err := l.tag(p[1:])
 			return 1 + n, err
