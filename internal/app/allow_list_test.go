@@ -91,8 +91,8 @@ func TestIDsOfAnotherMailbox(t *testing.T) {
 	}
 }
 
-// TestOtherSpellingsOfIDs sends ids of bob's mailbox in spellings that Exchange
-// accepts but does not issue.
+// TestOtherSpellingsOfIDs checks that ids of bob's mailbox are refused in
+// spellings that Exchange accepts but does not issue.
 func TestOtherSpellingsOfIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})

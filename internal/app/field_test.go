@@ -140,7 +140,7 @@ type fieldDevice struct {
 	fault    *emulator.Fault // replaces the device of package device that has this name; nil: that device
 	settings []string
 	size     int    // size of the message; the default is a small request
-	want     string // "served", or the reason
+	want     string // "served", or the reason of the failure
 	code     string // response code of the fault; "" means ErrorServerBusy
 	says     string // further text in the log line
 }

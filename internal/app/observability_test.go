@@ -164,7 +164,8 @@ func TestPagesFollowARotation(t *testing.T) {
 	})
 }
 
-// TestPagesShowAnOutage stops Key Vault and then Entra ID until the token expires.
+// TestPagesShowAnOutage checks the pages while Key Vault and then Entra ID are
+// stopped until the token expires.
 func TestPagesShowAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := writeFile(t, "alice@contoso.com")

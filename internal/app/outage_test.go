@@ -215,7 +215,7 @@ func TestKeyVaultAwayForADayInMemoryMode(t *testing.T) {
 
 func TestKeyVaultAwayForADayInVaultMode(t *testing.T) {
 	for _, o := range outages {
-		away := 70 * time.Minute             // beyond the token's life
+		away := 70 * time.Minute             // longer than the token's lifetime
 		if o.name == "refuses connections" { // this outage takes the least time to simulate
 			away = 24 * time.Hour
 		}

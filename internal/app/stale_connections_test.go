@@ -13,7 +13,7 @@ import (
 // dropped their state: only a write shows the error.
 type staleNet struct {
 	next     httpclient.Dialer
-	swallows bool // whether the first write to a broken connection succeeds, as in a kernel
+	swallows bool // whether the first write to a broken connection succeeds, as it does when the kernel buffers the bytes
 	mu       sync.Mutex
 	conns    []*staleConn
 }

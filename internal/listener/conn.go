@@ -15,13 +15,13 @@ type conn struct {
 	net.Conn
 	peer     net.Addr // address that RemoteAddr returns; nil: the address of Conn
 	slots    *slots   // nil: the connection takes no slot
-	listener *limited // listener that accepted the connection; nil: none of this package
+	listener *limited // listener that accepted the connection; nil: not a listener of this package
 	slot     slot     // the connection's slot, guarded by slots.mu
 	onClose  func()
 
 	mu      sync.Mutex
 	reading bool      // a read waits in the system
-	since   time.Time // time when that read began; zero for a read of one byte
+	since   time.Time // time when the read began; zero for a read of one byte
 	watched bool      // the read only detects that the client disconnects; no part of a request is expected
 	begun   bool      // the client has sent something
 
@@ -55,8 +55,8 @@ func newConn(raw net.Conn, s *slots, d decision) *conn {
 // errSlotLost is the error of reads from a connection without a slot. Packages
 // httpserver and proxy recognise it by its method Busy and respond with
 // ErrorServerBusy. Its Timeout is true, so net/http, which serves the admin
-// listener, closes the connection. Its Temporary is true, so crypto/tls can read
-// on.
+// listener, closes the connection. Its Temporary is true, so crypto/tls can
+// continue to read.
 var errSlotLost net.Error = slotLostError{}
 
 type slotLostError struct{}

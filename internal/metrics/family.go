@@ -8,9 +8,9 @@ import (
 
 // A family finds the metric for a set of labels without building a map or hashing
 // each label. These two steps are most of the cost of counting in package
-// prometheus. It holds at most limit metrics. Further label sets share the metric
-// of rest: if the values of a label grow without limit, the metrics lose
-// precision but use no further memory.
+// prometheus. A family holds at most limit metrics. Further label sets share the
+// metric of the label set rest. If the values of a label grow without limit, the
+// metrics lose precision but use no further memory.
 type family[K comparable, M any] struct {
 	limit int
 	rest  K

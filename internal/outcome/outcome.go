@@ -5,7 +5,7 @@ package outcome
 import "hmaproxy/proxy"
 
 // An Outcome is how a request ended. Its text is a label value of metrics and
-// does not change.
+// must not change.
 type Outcome string
 
 const (

@@ -36,7 +36,7 @@ var ErrUTF16 = errors.New("the file is UTF-16: save it as UTF-8")
 // Facts describe the input, including gaps in it that limit a report.
 type Facts struct {
 	Lines      int64 // number of lines that are not blank
-	Requests   int64 // number of request lines that were passed on
+	Requests   int64 // number of requests that were passed to the Reader's function each
 	Other      int64 // number of other lines of hmaproxy
 	Duplicates int64 // number of request lines that were read before
 	Unchecked  int64 // number of request lines that may be duplicates, because too many ids are known
@@ -307,7 +307,8 @@ func (r *Reader) isDuplicate(id string) bool {
 // clients choose them.
 const maxKnown = 1000
 
-// knownOperation returns the schema's name of the operation, as proxy.Record's Known.
+// knownOperation returns the schema's name of the operation, in the form of
+// proxy.Record.Known.
 func (r *Reader) knownOperation(l *entry) string {
 	if l.Operation == "" {
 		return ""

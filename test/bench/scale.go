@@ -8,8 +8,7 @@ import (
 	"os"
 )
 
-// scaledProcessors is the number of processors with which one processor is
-// compared.
+// The part scale compares one processor with scaledProcessors processors.
 const scaledProcessors = 2
 
 var (

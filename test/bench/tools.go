@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// luaModule is the path in Debian's package.
+// luaModule is the path of nginx's Lua module in Debian's package.
 const luaModule = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
 
 // luaExpat is a path in Debian's package lua-expat.

@@ -22,8 +22,8 @@ type finding struct {
 }
 
 // verify checks that every peer does the work that is compared. A peer that
-// accepts another server as Exchange is reported and measured nevertheless. For
-// hmaproxy it is an error.
+// accepts another server as Exchange is reported and measured nevertheless. If
+// hmaproxy accepts another server, that is an error.
 func (b *bench) verify(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, p := range b.chosen() {

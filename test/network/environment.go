@@ -108,8 +108,8 @@ func (w *environment) connect(id string) error {
 	return nil
 }
 
-// startServices starts DNS, Entra ID and Key Vault here, and Exchange beyond the
-// link.
+// startServices starts DNS, Entra ID and Key Vault in this namespace, and
+// Exchange at the other end of the link.
 func (w *environment) startServices(id string) error {
 	w.names.set(0, exchangeA)
 	if err := w.names.serve(); err != nil {

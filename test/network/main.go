@@ -89,7 +89,7 @@ func (p plan) has(name string) bool { return slices.Contains(strings.Split(p.onl
 // slowLine is the fault that takes nearly as long as all others together.
 const slowLine = "slow-line"
 
-// parts returns the plans that run at the same time. Each names its faults.
+// parts returns the plans that run at the same time. Each plan names its faults.
 func (p plan) parts() (parts []plan) {
 	if p.soak > 0 {
 		return []plan{p}

@@ -2,12 +2,12 @@
 //
 //	go run ./test/streams [-n 5000] [-for 2m] [-beat 10s]
 //
-// It runs three processes: an emulated Exchange (TLS with an ECDSA key),
+// The command runs three processes: an emulated Exchange (TLS with an ECDSA key),
 // hmaproxy with an allow-list, and the clients. Each client holds one streaming
-// response open, gets an event at every beat, and must receive all events and
-// the proper end. The command prints the number of lost events and the memory
-// of hmaproxy; the exit status is 1 if any event was lost. Each process needs
-// about 2n open files.
+// response open, gets an event at every beat, and must receive all events and the
+// proper end. The command prints the number of lost events and the memory of
+// hmaproxy; the exit status is 1 if any event was lost. Each process needs about
+// 2n open files.
 package main
 
 import (

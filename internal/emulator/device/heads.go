@@ -126,7 +126,7 @@ func writeHeadWith(format func(response) string, send func(net.Conn, string) err
 	}
 }
 
-// response returns the response that was written, in parts.
+// response returns the parts of the response that was written.
 func (w *bufferedWriter) response() response {
 	var headers bytes.Buffer
 	h := w.header.Clone()

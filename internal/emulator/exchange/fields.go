@@ -50,7 +50,9 @@ func (i *item) text(name string) string {
 	return ""
 }
 
-// set replaces a field, or the extended property or dictionary entry in it.
+// set replaces the field with the name of n. If n is an extended property, set
+// replaces that property only. If n has entries with keys, set replaces the
+// entries with the same keys only.
 func (i *item) set(n *node) {
 	switch n.name.Local {
 	case "Start", "End":

@@ -9,9 +9,9 @@ import (
 
 // The function since returns at most limit changes of a history after the number
 // point. reached is the number of the last change that it took into account. last
-// is true if no change is missing. If an object changed several times, it returns
-// one change, at the position of the latest one. It omits objects that were both
-// created and deleted after point.
+// is true if no change is missing. For an object that changed several times, the
+// function returns one change, at the position of the latest one. The function
+// omits objects that were both created and deleted after point.
 func since(log []change, point, limit int) (news []change, reached int, last bool) {
 	born, latest, heavy := map[string]bool{}, map[string]change{}, map[string]bool{}
 	for _, ch := range log {

@@ -66,7 +66,7 @@ func fromBase64(s string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "").Replace(s))
 }
 
-// guidOf returns the GUID in a text in lower case, in the form 8-4-4-4-12. It
+// guidOf parses a GUID and returns it in lower case, in the form 8-4-4-4-12. It
 // returns "" if text is not a GUID. Like the constructor of Guid in .NET it
 // accepts digits without dashes, braces or parentheses, and white space around
 // them.

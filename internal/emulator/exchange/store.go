@@ -162,8 +162,8 @@ func (s *Store) byGUID(guid string) *mailbox {
 	return nil
 }
 
-// impersonated returns the mailbox that a request impersonates. A fault, if any, is
-// sent before the operation is read.
+// impersonated returns the mailbox that a request impersonates. The caller sends
+// the fault, if there is one, before it reads the operation.
 func (s *Store) impersonated(h *head) (*mailbox, *fault) {
 	if f := h.check(); f != nil {
 		return nil, f

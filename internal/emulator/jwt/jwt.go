@@ -66,7 +66,8 @@ func (j *Token) Text(claim string) string {
 	return s
 }
 
-// Instant returns a claim in seconds since 1970.
+// Instant returns the time in a claim, which must be a number of seconds since
+// 1970.
 func (j *Token) Instant(claim string) (time.Time, bool) {
 	n, ok := j.Claims[claim].(json.Number)
 	if !ok {
