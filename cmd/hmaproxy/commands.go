@@ -100,9 +100,11 @@ Of the settings it reads HMA_ADMIN_LISTEN alone.`,
 			summary:  "block until a running hmaproxy is ready",
 			synopsis: []string{"wait [-env-file FILE] [-timeout DURATION]"},
 			about: `Blocks until the hmaproxy that runs with the same HMA_ADMIN_LISTEN is ready. For scripts that
-start a client after the proxy. Of the settings it reads HMA_ADMIN_LISTEN alone.`,
+start a client after the proxy. Of the settings it needs HMA_ADMIN_LISTEN alone. Where no hmaproxy
+responds and another setting has a value with which hmaproxy does not start, it ends at once and
+names the setting.`,
 			flags:    []option{envFileOption(), timeoutOption("give up after DURATION; 0, the default, sets no limit")},
-			exits:    []exit{{exitStopped, "it is ready"}, {exitFailed, "it was not ready in time; standard error says why"}, {exitSettings, "a mistake in HMA_ADMIN_LISTEN"}},
+			exits:    []exit{{exitStopped, "it is ready"}, {exitFailed, "it was not ready in time; standard error says why"}, {exitSettings, "a mistake in HMA_ADMIN_LISTEN; or in another setting, and no hmaproxy responds"}},
 			examples: []string{"hmaproxy wait -env-file hmaproxy.env -timeout 1m && start-the-sync"},
 			run:      runWait,
 		},

@@ -45,19 +45,26 @@ func runWait(ctx context.Context, inv *invocation) error {
 	if err != nil {
 		return err
 	}
+	entries, _, err := inv.settings()
+	if err != nil {
+		return err
+	}
 	if inv.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, inv.timeout)
 		defer cancel()
 	}
-	return waitReady(ctx, address)
+	return waitReady(ctx, address, config.CheckValues(entries))
 }
 
 // waitReady returns nil once the hmaproxy at address is ready. If ctx ends
 // first, it returns the error of the last completed probe, which says why
 // hmaproxy is not ready. If no probe was completed, it returns the error of the
 // cancelled probe.
-func waitReady(ctx context.Context, address string) error {
+//
+// If refused is not nil, it is the error with which hmaproxy refuses to start.
+// waitReady then returns it as soon as no process listens at the address.
+func waitReady(ctx context.Context, address string, refused error) error {
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
 	var cause error
@@ -65,6 +72,9 @@ func waitReady(ctx context.Context, address string) error {
 		_, err := probe(ctx, address, "ready")
 		if err == nil {
 			return nil
+		}
+		if refused != nil && errors.As(err, new(notRunningError)) {
+			return settingsError{refused}
 		}
 		if cause == nil || ctx.Err() == nil {
 			cause = err
@@ -102,6 +112,10 @@ func probe(ctx context.Context, address, what string) (string, error) {
 	return string(text), nil
 }
 
+// A notRunningError says that no hmaproxy responds at the address of a probe,
+// and that this is not because of the end of a context.
+type notRunningError struct{ error }
+
 // noResponse explains a probe without a response.
 func noResponse(address string, err error) error {
 	switch {
@@ -110,7 +124,7 @@ func noResponse(address string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("interrupted before HMA_ADMIN_LISTEN (%s) responded", address)
 	}
-	return fmt.Errorf("no hmaproxy responds at HMA_ADMIN_LISTEN (%s): %w", address, err)
+	return notRunningError{fmt.Errorf("no hmaproxy responds at HMA_ADMIN_LISTEN (%s): %w", address, err)}
 }
 
 // adminAddress returns the address of the admin listener. It reads no other

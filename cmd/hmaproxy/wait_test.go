@@ -38,7 +38,7 @@ func TestWaitReportsTheCause(t *testing.T) {
 		cancel() // the time ends during the wait for this response
 		<-r.Context().Done()
 	})
-	err := waitReady(ctx, address)
+	err := waitReady(ctx, address, nil)
 	if err == nil || !strings.Contains(err.Error(), "AADSTS7000222") || errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want the cause", err)
 	}
@@ -64,5 +64,49 @@ func TestProbesReadTheAddressAsServeDoes(t *testing.T) {
 				t.Errorf("%s with %q: %v", command, value, err)
 			}
 		}
+	}
+}
+
+// TestWaitReportsWrongValues checks that wait ends at once, with the error of serve,
+// where no process listens and serve refuses a value. In all other cases wait goes on
+// to wait: a process that listens has settings of its own, and a setting that is missing
+// here may be set for another process.
+func TestWaitReportsWrongValues(t *testing.T) {
+	ready := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
+	notReady := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "not ready: no access token", http.StatusServiceUnavailable)
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := l.Addr().String()
+	l.Close()
+	const wrong = "HMA_SHUTDOWN_TIMEOUT=a while"
+	for name, tc := range map[string]struct {
+		address, timeout string
+		settings         []string
+		want             string // part of the error; "" for no error
+		code             int
+	}{
+		"wrong value, no process":         {closed, "0", []string{wrong}, "HMA_SHUTDOWN_TIMEOUT", exitSettings},
+		"wrong value, ready process":      {ready, "0", []string{wrong}, "", exitStopped},
+		"wrong value, process not ready":  {notReady, "300ms", []string{wrong}, "no access token", exitFailed},
+		"missing settings, no process":    {closed, "300ms", nil, "no hmaproxy responds", exitFailed},
+		"unknown name, no process":        {closed, "300ms", []string{"HMA_UNKNOWN=1"}, "no hmaproxy responds", exitFailed},
+		"file that is away, no process":   {closed, "300ms", []string{"HMA_ALLOWED_MAILBOXES_FILE=" + t.TempDir() + "/away"}, "no hmaproxy responds", exitFailed},
+		"value of another program's name": {closed, "300ms", []string{"HTTPS_PROXY=::"}, "no hmaproxy responds", exitFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			environ := append([]string{"HMA_ADMIN_LISTEN=" + tc.address}, tc.settings...)
+			err := run(t.Context(), []string{"wait", "-timeout", tc.timeout}, environ, stdio{nil, &out, &out})
+			if (tc.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("error %v, want %q", err, tc.want)
+			}
+			if code := exitCode(err); code != tc.code {
+				t.Errorf("exit code %d, want %d", code, tc.code)
+			}
+		})
 	}
 }

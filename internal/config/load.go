@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,23 @@ func LoadAdmin(environ []string) (AdminAddress, error) {
 		return AdminAddress{}, &Problems{[]Problem{{Variable: name, Text: problem}}}
 	}
 	return address, nil
+}
+
+// CheckValues reports the settings whose values [Load] refuses, whatever the other
+// settings and the files are. It does not report missing settings and unknown names,
+// because another process may have other variables. The error is nil or a
+// [*Problems].
+func CheckValues(environ []string) error {
+	problems := &problemList{}
+	given := collect(environ, problems)
+	parse(given, problems)
+	wrong := slices.DeleteFunc(problems.sorted(), func(p Problem) bool {
+		return !given.set[p.Variable] || !strings.HasPrefix(p.Variable, prefix)
+	})
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &Problems{wrong}
 }
 
 // Check returns an error if the value does not have the form of the variable.
