@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -15,7 +16,15 @@ import (
 // The queue has room for as many requests as can be served within
 // maxAdmissionWait at the current rate. Further requests are refused. A slow
 // Exchange is not an overload, because requests that wait for Exchange need no
-// processor. An admission is safe for concurrent use.
+// processor.
+//
+// The measured delay is known too late if thousands of requests arrive at the same
+// time. So requests begin in batches, even if there is no limit: the next batch
+// begins when the processors have run the goroutines that were runnable, so that a
+// goroutine of the admin listener waits for one batch at most. Requests that are
+// refused belong to a batch too, because a response needs a processor.
+//
+// An admission is safe for concurrent use.
 type admission struct {
 	delay func() time.Duration // returns how long goroutines wait for a processor; nil: the admission has no limit
 
@@ -23,7 +32,10 @@ type admission struct {
 	running int       // number of requests in progress
 	limit   int       // limit of running; 0: no limit
 	waiting list.List // list of *waiter, in the order of arrival
+	excess  list.List // list of *waiter that will be refused with the next batches
 	ticking bool      // tick is scheduled
+	opened  time.Time // time when the batch began
+	batched int       // number of requests of the batch
 	checked time.Time // time when limit was last adapted
 	ended   int       // number of requests that have ended since checked
 	rate    float64   // number of requests that end per second
@@ -68,22 +80,31 @@ func (a *admission) queue(now time.Time) (place *list.Element, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.adapt(now)
-	switch {
-	case a.limit == 0 || a.running < a.limit && a.waiting.Len() == 0:
+	if !a.ticking && now.Sub(a.opened) >= batchTime {
+		a.opened, a.batched = now, 0
+	}
+	queue := &a.waiting
+	switch full := a.limit > 0 && float64(a.running+a.waiting.Len()) >= float64(a.limit)+a.rate*maxAdmissionWait.Seconds(); {
+	case a.waiting.Len() == 0 && a.mayAdmit():
 		a.running++
+		a.batched++
 		return nil, nil
-	case float64(a.waiting.Len()) >= a.rate*maxAdmissionWait.Seconds():
+	case full && a.excess.Len() == 0 && a.batched < a.batch():
+		a.batched++
 		return nil, errOverload
+	case full:
+		queue = &a.excess
 	}
 	a.schedule()
-	return a.waiting.PushBack(&waiter{now, make(chan bool, 1)}), nil
+	return queue.PushBack(&waiter{now, make(chan bool, 1)}), nil
 }
 
 // abandon removes a request whose client has left. If the request was admitted
 // at the same moment, abandon ends it.
 func (a *admission) abandon(place *list.Element) {
 	a.mu.Lock()
-	a.waiting.Remove(place)
+	a.waiting.Remove(place) // has no effect on an element of the other list
+	a.excess.Remove(place)
 	a.mu.Unlock()
 	select {
 	case admitted := <-place.Value.(*waiter).admitted:
@@ -107,19 +128,25 @@ func (a *admission) leave(now time.Time) {
 	a.admit()
 }
 
-// tick adapts the limit. It schedules itself again while requests wait, so that
+// tick begins a batch: it adapts the limit, admits requests, and refuses those that
+// have waited for too long. It schedules itself again while requests wait, so that
 // they are admitted even if no other request arrives or ends.
 func (a *admission) tick() {
+	runtime.Gosched() // run the goroutines of the batch before
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ticking = false
 	now := time.Now()
+	a.ticking, a.opened, a.batched = false, now, 0
 	a.adapt(now)
 	a.admit()
 	for e := a.waiting.Front(); e != nil && now.Sub(e.Value.(*waiter).since) >= maxAdmissionWait; e = a.waiting.Front() {
-		a.waiting.Remove(e).(*waiter).admitted <- false
+		a.excess.PushBack(a.waiting.Remove(e))
 	}
-	if a.waiting.Len() > 0 {
+	for a.excess.Len() > 0 && a.batched < a.batch() {
+		a.batched++
+		a.excess.Remove(a.excess.Front()).(*waiter).admitted <- false
+	}
+	if a.waiting.Len()+a.excess.Len() > 0 {
 		a.schedule()
 	}
 }
@@ -129,14 +156,26 @@ func (a *admission) tick() {
 func (a *admission) schedule() {
 	if !a.ticking {
 		a.ticking = true
-		time.AfterFunc(admissionInterval, a.tick)
+		time.AfterFunc(batchPause, a.tick)
 	}
 }
 
-// admit admits waiting requests up to the limit.
+// batch returns the number of requests of a batch: twice as many as usually end
+// within batchTime.
+func (a *admission) batch() int {
+	return max(minBatch, int(2*a.rate*batchTime.Seconds()))
+}
+
+// mayAdmit reports whether the limit and the batch permit one more request.
+func (a *admission) mayAdmit() bool {
+	return (a.limit == 0 || a.running < a.limit) && a.batched < a.batch()
+}
+
+// admit admits waiting requests.
 func (a *admission) admit() {
-	for a.waiting.Len() > 0 && (a.limit == 0 || a.running < a.limit) {
+	for a.waiting.Len() > 0 && a.mayAdmit() {
 		a.running++
+		a.batched++
 		a.waiting.Remove(a.waiting.Front()).(*waiter).admitted <- true
 	}
 }

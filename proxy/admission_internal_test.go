@@ -65,8 +65,8 @@ func (a *admissionTest) expect(t *testing.T, when string, admitted, refused int)
 func TestSlowExchangeIsNoOverload(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.delay.Store(int64(maxSchedulerDelay))
-		for range 10 {
-			a.come(1000, time.Hour)
+		for range 2 {
+			a.come(5000, time.Hour)
 			time.Sleep(time.Second)
 		}
 		a.expect(t, "10,000 requests that wait for Exchange", 10000, 0)
@@ -82,10 +82,13 @@ func TestOverload(t *testing.T) {
 		}
 		a.expect(t, "before", 1000, 0)
 		a.come(400, 500*time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 		a.expect(t, "a burst without delay", 400, 0)
 		a.delay.Store(int64(maxSchedulerDelay + time.Nanosecond))
 		time.Sleep(admissionInterval)
 		a.come(3000, 500*time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // time for the batches in which requests are refused
+		synctest.Wait()
 		a.mu.Lock()
 		if n := a.admitted; n > 0 {
 			t.Errorf("%d requests were admitted beyond the limit", n)
@@ -116,8 +119,88 @@ func TestOverload(t *testing.T) {
 		a.come(1, 0)
 		time.Sleep(admissionInterval)
 		a.come(1000, time.Second)
+		time.Sleep(200 * time.Millisecond)
 		a.expect(t, "after the overload", 1001, 0)
 		time.Sleep(time.Minute)
+	})
+}
+
+// TestBurstBeginsInBatches checks that of thousands of requests that arrive before
+// the first measurement only minBatch begin at the same time.
+func TestBurstBeginsInBatches(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		a.come(minBatch, time.Hour)
+		a.expect(t, "as many as a batch has", minBatch, 0)
+		time.Sleep(batchTime)
+		a.come(5000, time.Hour)
+		for range 10 {
+			a.expect(t, "a batch", minBatch, 0)
+			time.Sleep(batchPause)
+			synctest.Wait()
+		}
+		a.come(1, time.Hour)
+		a.expect(t, "the next batch, without the newcomer", minBatch, 0)
+		time.Sleep(time.Second)
+		a.expect(t, "the rest", 5001-11*minBatch, 0)
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// TestBatchFollowsTheRate checks that a batch has twice as many requests as
+// usually end within batchTime.
+func TestBatchFollowsTheRate(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		for range 400 { // 10,000 per second
+			a.come(25, 0)
+			time.Sleep(2500 * time.Microsecond)
+		}
+		a.expect(t, "before", 10000, 0)
+		time.Sleep(batchTime)
+		a.come(1000, time.Hour)
+		a.mu.Lock()
+		if n := a.admitted; n < 190 || n > 200 {
+			t.Errorf("a batch of %d, want 200", n)
+		}
+		a.mu.Unlock()
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// TestRefusalsBelongToABatch checks that not all responses to refused requests are
+// written at the same time, whether the queue was full or the wait was too long.
+func TestRefusalsBelongToABatch(t *testing.T) {
+	testAdmission(t, func(a *admissionTest) {
+		a.delay.Store(int64(time.Second))
+		a.come(minAdmitted, time.Hour)
+		time.Sleep(time.Second)
+		a.expect(t, "as many as are always admitted", minAdmitted, 0)
+		a.come(1000, time.Hour)
+		a.expect(t, "a full queue", 0, minBatch)
+		time.Sleep(batchPause)
+		synctest.Wait()
+		a.expect(t, "the next batch", 0, minBatch)
+		time.Sleep(time.Second)
+		a.expect(t, "the rest", 0, 1000-2*minBatch)
+
+		a.mu.Lock()
+		a.rate = 2e9 // room for all; the rate is halved with each measurement
+		a.mu.Unlock()
+		a.come(1000, time.Hour)
+		time.Sleep(maxAdmissionWait - admissionInterval)
+		a.expect(t, "before the longest wait", 0, 0)
+		a.mu.Lock()
+		a.rate = 0
+		a.mu.Unlock()
+		time.Sleep(admissionInterval + batchPause)
+		synctest.Wait()
+		a.mu.Lock()
+		if n := a.refused; n < minBatch || n > 2*minBatch {
+			t.Errorf("%d requests were refused at the same time", n)
+		}
+		a.mu.Unlock()
+		time.Sleep(time.Second)
+		a.expect(t, "all", 0, 1000)
+		time.Sleep(2 * time.Hour)
 	})
 }
 

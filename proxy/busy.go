@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -15,12 +16,15 @@ type busyDelay struct {
 
 // A busyPeer is a peer that has got ErrorServerBusy.
 type busyPeer struct {
-	last  time.Time // time of the latest response, which includes its delay
-	delay time.Duration
+	last  time.Time     // time of the latest response, which includes its delay
+	delay time.Duration // longest delay of that response
 }
 
 // next returns the delay of the next ErrorServerBusy to a peer. The delay is
-// zero unless the peer got an ErrorServerBusy within busyWindow.
+// zero unless the peer got an ErrorServerBusy within busyWindow. The delays of
+// responses that wait at the same time differ by up to a quarter, because otherwise
+// thousands of clients on one host would get their responses, and come back, at the
+// same time.
 func (b *busyDelay) next(peer string, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -36,12 +40,16 @@ func (b *busyDelay) next(peer string, now time.Time) time.Duration {
 	default:
 		p.delay = min(2*p.delay, maxBusyDelay)
 	}
-	p.last = now.Add(p.delay)
+	delay := p.delay
+	if p.last.After(now) && delay > 0 {
+		delay -= rand.N(delay / 4)
+	}
+	p.last = now.Add(delay)
 	if b.peers == nil {
 		b.peers = make(map[string]busyPeer)
 	}
 	b.peers[peer] = p
-	return p.delay
+	return delay
 }
 
 // forget removes the peers that got no ErrorServerBusy within busyWindow. It

@@ -55,6 +55,42 @@ func TestRepeatedBusyResponsesAreDelayed(t *testing.T) {
 	})
 }
 
+// TestDelaysOfOneHostDiffer checks that the clients of one host do not all get their
+// delayed responses at the same time, and that a delay stays between 1.5 and 2 s.
+func TestDelaysOfOneHostDiffer(t *testing.T) {
+	withScript(t, only(t, "alice@contoso.com"), unavailable, func(l *scripted) {
+		body := envelope("alice@contoso.com", getFolder)
+		ask := func() time.Duration {
+			conn, r := l.dial()
+			defer conn.Close()
+			began := time.Now()
+			go conn.Write(append([]byte(head(len(body))), body...))
+			within(conn, time.Minute)
+			readReply(r)
+			return time.Since(began) // duration in simulated time
+		}
+		for range 5 { // the longest delay
+			ask()
+		}
+		const clients = 40
+		took := make(chan time.Duration, clients)
+		for range clients {
+			go func() { took <- ask() }()
+		}
+		times := map[time.Duration]bool{}
+		for range clients {
+			d := <-took
+			if d <= 1500*time.Millisecond || d > 2*time.Second {
+				t.Errorf("a response after %v", d)
+			}
+			times[d.Truncate(50*time.Millisecond)] = true
+		}
+		if len(times) < 5 {
+			t.Errorf("the responses came after %v", times)
+		}
+	})
+}
+
 func TestClientThatLeavesEndsTheDelay(t *testing.T) {
 	withScript(t, only(t, "alice@contoso.com"), unavailable, func(l *scripted) {
 		body := envelope("alice@contoso.com", getFolder)

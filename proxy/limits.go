@@ -27,6 +27,9 @@ const (
 	maxAdmissionWait  = 2 * time.Second        // longest wait in the queue, because clients have timeouts
 	admissionInterval = 100 * time.Millisecond // interval between checks of the scheduler delay
 	minAdmitted       = 64                     // number of requests in progress that are always admitted
+	batchTime         = 10 * time.Millisecond  // time in which a batch of requests may begin without a check that the processors keep up
+	batchPause        = time.Millisecond       // pause after a batch for network events; each of them makes a goroutine runnable
+	minBatch          = 16                     // number of requests that may always begin at the same time: about 20 ms if each opens a connection to Exchange
 
 	headerTimeout = 10 * time.Second // limit for the whole head of a request
 	idleTimeout   = 3 * time.Minute  // limit for an idle client connection, above IIS's own 2 minutes

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,11 +23,11 @@ var backOffValue = regexp.MustCompile(`<t:Value Name="BackOffMilliseconds">(\d+)
 // not count.
 func TestOverloadIsServerBusy(t *testing.T) {
 	const running, streams, more = 64, 70, 40
-	reached := 0
+	var reached atomic.Int32
 	script := func(_ int, c net.Conn, r *bufio.Reader) {
 		text := make([]byte, contentLength(readHead(r)))
 		_, _ = io.ReadFull(r, text)
-		reached++
+		reached.Add(1)
 		if regexp.MustCompile("GetStreamingEvents").Match(text) {
 			_, _ = io.WriteString(c, streamHead+"\r\n"+chunked(streamDocument))
 		}
@@ -34,7 +35,7 @@ func TestOverloadIsServerBusy(t *testing.T) {
 	}
 	overloaded := func(c *proxy.Config) { c.SchedulerDelay = func() time.Duration { return time.Second } }
 	withScriptAnd(t, overloaded, open(t), script, func(l *scripted) {
-		reached = 0
+		reached.Store(0)
 		for range streams {
 			_, in := startStream(l)
 			if _, err := http.ReadResponse(in, nil); err != nil {
@@ -68,8 +69,8 @@ func TestOverloadIsServerBusy(t *testing.T) {
 		if len(backOffs) < 4 { // backOffs contains whole seconds
 			t.Errorf("the back-offs are not spread: %v", backOffs)
 		}
-		if want := streams + running; reached != want {
-			t.Errorf("%d requests reached Exchange, want %d", reached, want)
+		if n := reached.Load(); n != streams+running {
+			t.Errorf("%d requests reached Exchange, want %d", n, streams+running)
 		}
 		if rec := l.over(more, time.Minute)[0]; rec.Reason != proxy.ReasonProxyBusy {
 			t.Errorf("recorded as %q", rec.Reason)
