@@ -28,4 +28,5 @@ const (
 	refuseTime  = 10 * time.Second       // time for a client to read the refusal of its request
 	minAcceptIn = 5 * time.Millisecond   // time until the next try after Accept has failed; it doubles with each failure
 	maxAcceptIn = time.Second            // longest time until the next try
+	acceptBatch = 16                     // connections that are accepted before other goroutines run
 )

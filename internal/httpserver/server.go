@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -70,7 +71,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.track(l) {
 		return http.ErrServerClosed
 	}
-	for delay := time.Duration(0); ; {
+	for delay, accepted := time.Duration(0), 0; ; {
 		c, err := l.Accept()
 		var temporary interface{ Temporary() bool }
 		switch {
@@ -80,6 +81,9 @@ func (s *Server) Serve(l net.Listener) error {
 				go k.serve()
 			} else {
 				c.Close()
+			}
+			if accepted++; accepted%acceptBatch == 0 {
+				runtime.Gosched() // otherwise thousands of new connections delay all goroutines that are already runnable
 			}
 		case s.stopping():
 			return http.ErrServerClosed
