@@ -19,11 +19,17 @@ const (
 	// lets only half as much free memory accumulate.
 	burstBytes  = 32 << 20
 	burstChecks = 3
+
+	// busyDelay is the longest wait for a processor at which memory is returned
+	// while requests continue. Returning memory takes a processor for up to 50 ms, in
+	// which no goroutine runs on it.
+	busyDelay = 2 * time.Millisecond
 )
 
 // ReleaseMemory returns unused memory to the system until ctx ends: once after
 // the start, after every quiet interval, and within 30 seconds of the end of a
-// burst, even if other requests continue. A sidecar is idle most of the time and
+// burst, even if other requests continue. It waits while so many requests continue
+// that goroutines wait for a processor. A sidecar is idle most of the time and
 // shares the machine with its client. Opening notification streams needs several
 // times the memory that open streams keep.
 //
@@ -33,6 +39,7 @@ func ReleaseMemory(ctx context.Context) {
 	defer tick.Stop()
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/sched/goroutines:goroutines"}}
 	var r releaser
+	var delay SchedulerDelay
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,7 +47,7 @@ func ReleaseMemory(ctx context.Context) {
 		case <-tick.C:
 		}
 		metrics.Read(sample)
-		if r.due(sample[0].Value.Uint64(), sample[1].Value.Uint64(), sample[2].Value.Uint64()) {
+		if r.due(sample[0].Value.Uint64(), sample[1].Value.Uint64(), sample[2].Value.Uint64(), delay.Since()) {
 			runtime.GC() // collect once more, because a sync.Pool keeps its content for one collection
 			debug.FreeOSMemory()
 		}
@@ -59,9 +66,13 @@ type releaser struct {
 // due is called at each check and reports whether to release memory. allocated
 // is the number of bytes allocated since the start; free is the number of bytes
 // that are neither used nor returned to the system; goroutines is the number of
-// goroutines.
-func (r *releaser) due(allocated, free, goroutines uint64) bool {
+// goroutines, and delay is how long they wait for a processor.
+func (r *releaser) due(allocated, free, goroutines uint64, delay time.Duration) bool {
 	quiet := allocated-r.last < quietBytes && (allocated-r.released > releaseBytes || goroutines < r.goroutines/2)
+	if !quiet && delay > busyDelay {
+		r.last = allocated
+		return false
+	}
 	if r.burst++; free < burstBytes {
 		r.burst = 0
 	}

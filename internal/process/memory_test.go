@@ -1,6 +1,9 @@
 package process
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestReleaseIsDue(t *testing.T) {
 	const mib = 1 << 20
@@ -8,25 +11,30 @@ func TestReleaseIsDue(t *testing.T) {
 		allocated, free uint64 // in MiB; allocated is the number since the previous check
 		due             bool
 		goroutines      uint64 // the test uses at least 20
+		delay           time.Duration
 	}
 	for _, tc := range []struct {
 		name   string
 		checks []check
 	}{
-		{"after the start, and not while nothing happens", []check{{20, 4, true, 0}, {0, 4, false, 0}, {0, 4, false, 0}}},
-		{"quiet after a burst", []check{{20, 4, true, 0}, {400, 100, false, 0}, {1, 300, true, 0}, {1, 10, false, 0}}},
-		{"little was allocated since the last release", []check{{20, 4, true, 0}, {4, 4, false, 0}, {4, 4, false, 0}, {1, 4, true, 0}}},
-		{"a quiet time within a burst", []check{{20, 4, true, 0}, {400, 4, false, 1000}, {1, 4, true, 1000}, {1, 4, false, 501}, {1, 4, true, 499}, {1, 4, false, 250}}},
-		{"steady load", []check{{20, 4, true, 0}, {100, 16, false, 0}, {100, 16, false, 0}, {100, 31, false, 0}, {100, 16, false, 0}}},
-		{"less load after a burst", []check{{20, 4, true, 0}, {400, 100, false, 0}, {20, 300, false, 0}, {20, 300, true, 0}, {20, 16, false, 0}}},
-		{"memory that is needed again", []check{{20, 4, true, 0}, {100, 64, false, 0}, {100, 16, false, 0}, {100, 64, false, 0}, {100, 64, false, 0}, {100, 64, true, 0}}},
+		{"after the start, and not while nothing happens", []check{{20, 4, true, 0, 0}, {0, 4, false, 0, 0}, {0, 4, false, 0, 0}}},
+		{"quiet after a burst", []check{{20, 4, true, 0, 0}, {400, 100, false, 0, 0}, {1, 300, true, 0, 0}, {1, 10, false, 0, 0}}},
+		{"little was allocated since the last release", []check{{20, 4, true, 0, 0}, {4, 4, false, 0, 0}, {4, 4, false, 0, 0}, {1, 4, true, 0, 0}}},
+		{"a quiet time within a burst", []check{{20, 4, true, 0, 0}, {400, 4, false, 1000, 0}, {1, 4, true, 1000, 0}, {1, 4, false, 501, 0}, {1, 4, true, 499, 0}, {1, 4, false, 250, 0}}},
+		{"steady load", []check{{20, 4, true, 0, 0}, {100, 16, false, 0, 0}, {100, 16, false, 0, 0}, {100, 31, false, 0, 0}, {100, 16, false, 0, 0}}},
+		{"less load after a burst", []check{{20, 4, true, 0, 0}, {400, 100, false, 0, 0}, {20, 300, false, 0, 0}, {20, 300, true, 0, 0}, {20, 16, false, 0, 0}}},
+		{"memory that is needed again", []check{{20, 4, true, 0, 0}, {100, 64, false, 0, 0}, {100, 16, false, 0, 0}, {100, 64, false, 0, 0}, {100, 64, false, 0, 0}, {100, 64, true, 0, 0}}},
+		{"an overload after the start", []check{{20, 4, false, 0, busyDelay + 1}, {400, 4, true, 0, busyDelay}}},
+		{"a machine that is busy with other programs", []check{{20, 4, false, 0, time.Second}, {1, 4, true, 0, time.Second}}},
+		{"an overload, then quiet", []check{{20, 4, true, 0, 0}, {400, 100, false, 0, time.Second}, {400, 100, false, 0, time.Second}, {400, 100, false, 0, 0}, {1, 300, true, 0, 0}}},
+		{"an overload, then less load", []check{{20, 4, true, 0, 0}, {400, 100, false, 0, 0}, {400, 100, false, 0, 0}, {400, 100, false, 0, time.Second}, {20, 300, true, 0, 0}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var r releaser
 			allocated := uint64(0)
 			for i, c := range tc.checks {
 				allocated += c.allocated * mib
-				if got := r.due(allocated, c.free*mib, max(c.goroutines, 20)); got != c.due {
+				if got := r.due(allocated, c.free*mib, max(c.goroutines, 20), c.delay); got != c.due {
 					t.Errorf("check %d: due %v, want %v", i, got, c.due)
 				}
 			}
