@@ -16,10 +16,10 @@ func authoriseRules() (rules []rule) {
 	return append(rules, referenceRules()...)
 }
 
-// notJudged sets the expected results for a head that cannot be checked. With a
-// list the request is refused. In audit mode and without a list it is forwarded
-// unchanged.
-func notJudged(r rule) rule {
+// envelopeRefused sets the expected results for a head that cannot be checked.
+// With a list the request is refused. In audit mode and without a list it is
+// forwarded unchanged.
+func envelopeRefused(r rule) rule {
 	r.list = faulted("ErrorSchemaValidation", "envelope-refused")
 	r.audit = forwarded(unchanged, audited("envelope-refused"))
 	r.open = forwarded(unchanged, audited(""))
@@ -81,7 +81,7 @@ func impersonationRules() (rules []rule) {
 		"a reference beyond ASCII":               edit("alice", "&#x430;lice"),
 	} {
 		rules = append(rules,
-			notJudged(rule{name: "Impersonation/" + name, request: q}),
+			envelopeRefused(rule{name: "Impersonation/" + name, request: q}),
 			rule{name: "Impersonation/" + name + " is never replaced by the default mailbox", request: q,
 				policy: func(c *policy.Config) { c.DefaultMailbox = "alice@contoso.com" },
 				list:   faulted("ErrorSchemaValidation", "envelope-refused"), audit: forwarded(unchanged), open: forwarded(unchanged)},
@@ -148,8 +148,8 @@ func blockRules() (rules []rule) {
 		"unknown attribute of a known block":     `<t:MailboxCulture x="1">de-DE</t:MailboxCulture>`,
 	} {
 		rules = append(rules,
-			notJudged(rule{name: "Block/" + name, request: post(headed(impersonation, block))}),
-			notJudged(rule{name: "Block/" + name + ", in front", request: post(headed(block, impersonation))}),
+			envelopeRefused(rule{name: "Block/" + name, request: post(headed(impersonation, block))}),
+			envelopeRefused(rule{name: "Block/" + name + ", in front", request: post(headed(block, impersonation))}),
 		)
 	}
 	for name, block := range map[string]string{
@@ -237,7 +237,7 @@ func operationRules() (rules []rule) {
 		refused(rule{name: "Operation/Subscribe for push", request: asks(push)}),
 		refused(rule{name: "Operation/Subscribe for push, comments in front", request: asks(strings.Replace(push, "<m:Push", "<!-- x --> <m:Push", 1))}),
 		refused(rule{name: "Operation/Subscribe for push in another namespace", request: asks(strings.NewReplacer("<m:Push", "<t:Push", "</m:Push", "</t:Push").Replace(push))}),
-		notJudged(rule{name: "Operation/Subscribe for pull and push", request: asks(strings.Replace(push, "<m:Push", "<m:PullSubscriptionRequest/><m:Push", 1))}),
+		envelopeRefused(rule{name: "Operation/Subscribe for pull and push", request: asks(strings.Replace(push, "<m:Push", "<m:PullSubscriptionRequest/><m:Push", 1))}),
 		rule{name: "Operation/Subscribe for push in a long request", request: asks(strings.Replace(push, "<t:FolderIds/>", "<t:FolderIds>"+strings.Repeat(" ", 400<<10)+"</t:FolderIds>", 1)),
 			list: faulted("ErrorAccessDenied", "operation-not-allowed")},
 		allowed(rule{name: "Operation/lifted", request: asks("<m:AddDelegate/>"), policy: configured("+AddDelegate")}),

@@ -48,9 +48,9 @@ func (r *testProxy) exchangeRaw(t *testing.T, raw string, arrivals int) (statuse
 	}
 }
 
-// crowd runs up to 32 subtests at the same time, more than -parallel permits, because
+// runTogether runs up to 32 subtests at the same time, more than -parallel permits, because
 // they mostly wait.
-func crowd(t *testing.T, tests map[string]func(*testing.T)) {
+func runTogether(t *testing.T, tests map[string]func(*testing.T)) {
 	var all sync.WaitGroup
 	places := make(chan struct{}, 32)
 	for name, test := range tests {
@@ -178,7 +178,7 @@ func TestSmuggling(t *testing.T) {
 			}
 		}
 	}
-	crowd(t, tests)
+	runTogether(t, tests)
 }
 
 // whole returns the number of complete requests.
@@ -266,7 +266,7 @@ func TestGosOwnRequests(t *testing.T) {
 			r.checkOnlyPosts(t, strings.Count(aimed, " HTTP/"))
 		}
 	}
-	crowd(t, tests)
+	runTogether(t, tests)
 }
 
 // aim changes a request of net/http's tests to a valid request for the endpoint,
@@ -320,7 +320,7 @@ func TestGosOwnHeaders(t *testing.T) {
 	if len(tests) < 20 {
 		t.Errorf("only %d rows found", len(tests))
 	}
-	crowd(t, tests)
+	runTogether(t, tests)
 }
 
 // goRow is a row of a table in Go's tests: a header and the expected status.

@@ -99,9 +99,9 @@ func TestOutageBeyondLifetime(t *testing.T) {
 	}
 }
 
-// TestHang checks that a request to an endpoint that does not respond ends after
+// TestEndpointThatDoesNotRespond checks that a request to an endpoint that does not respond ends after
 // 15 s, and that callers get the old token during this time.
-func TestHang(t *testing.T) {
+func TestEndpointThatDoesNotRespond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
 		defer w.close()

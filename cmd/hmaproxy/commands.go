@@ -56,9 +56,9 @@ func commands() []command {
 			summary:  "serve EWS clients (the default command)",
 			synopsis: []string{"[serve] [-env-file FILE]"},
 			about: `Serves EWS clients until SIGTERM or SIGINT. Requests under way may then finish; a second signal
-ends the process at once, with exit status 1. SIGHUP makes it check at once the files and
-certificates that it rereads at intervals: allow-list, client users, TLS certificate, the
-certificate in Key Vault and the secret that opens it. Other settings need a restart.
+ends the process immediately, with exit status 1. After SIGHUP it checks immediately what it
+otherwise rereads at intervals: allow-list, client users, TLS certificate, the certificate in Key
+Vault and the secret that opens it. Other settings need a restart.
 
 An outage of Key Vault, Entra ID or Exchange never ends the process: it retries, and is not
 ready until it has a token.

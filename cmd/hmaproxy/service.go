@@ -22,7 +22,7 @@ files stay.
 
 FILE should set HMA_LOG_FILE, because a service has no standard error. Starts, stops, warnings and
 errors go to the Event Log too, with the source "hmaproxy". "sc.exe control hmaproxy paramchange"
-makes the service reread files and certificates at once.
+makes the service reread files and certificates immediately.
 
 Windows itself runs "hmaproxy service run -env-file FILE".`,
 		flags:    []option{envFileOption()},

@@ -59,7 +59,7 @@ func TestGitBash(t *testing.T) {
 // TestRefusedBeforeAnyChange checks that each reason to end the run is found
 // before anything is changed, and that a list that cannot be read ends the run.
 func TestRefusedBeforeAnyChange(t *testing.T) {
-	const stranger = "99999999-0000-4000-8000-000000000000\n"
+	const foreignApp = "99999999-0000-4000-8000-000000000000\n"
 	vault := map[string]string{"vault": "true\n"}
 	found := map[string]string{"vault": "true\n", "app.HMA-App": "", "sp." + hmaID: ""}
 	plus := func(files map[string]string, name, content string) map[string]string {
@@ -73,7 +73,7 @@ func TestRefusedBeforeAnyChange(t *testing.T) {
 		says  string
 	}{
 		"an id that does not exist":          {nil, append(with("--hma-app-id", hmaID), place...), "no application with the id"},
-		"HMA-App of another owner":           {map[string]string{"app.HMA-App": "", "owners.app": stranger}, append(with(), place...), "has the owner"},
+		"HMA-App of another owner":           {map[string]string{"app.HMA-App": "", "owners.app": foreignApp}, append(with(), place...), "has the owner"},
 		"owners that cannot be read":         {plus(found, "fail", "ad app owner list|timeout"), basic, "could not be read"},
 		"owners of the principal":            {plus(found, "fail", "ad sp owner list|timeout"), basic, "could not be read"},
 		"secrets that cannot be read":        {plus(found, "fail", "ad app credential list|timeout"), basic, "could not be read"},

@@ -34,7 +34,7 @@ func TestDoctorTakesTheEnvFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")
 	n.mustRun(with("-g", "mail", "-l", "westeurope", "-o", file)...)
 
-	world, err := emulator.New(emulator.Config{
+	services, err := emulator.New(emulator.Config{
 		TenantID: "0f3c9a52-6b1d-4b7e-9d0e-2f6a1c5b8e47", HMAAppID: "6a1de0b4-41c7-4c2f-8f5d-93f0b7a2d611",
 		VaultAppID: "b87c2d35-0e94-4f6a-a1c8-5d7e3b9f0a26", VaultSecret: "Kv8~made-by-the-stub", CertName: "HMA-Cert",
 		ExchangeURL: "https://mail.contoso.com", Mailboxes: []string{"alice@contoso.com"},
@@ -42,15 +42,15 @@ func TestDoctorTakesTheEnvFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := world.Start(); err != nil {
+	if err := services.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer world.Close()
+	defer services.Close()
 	authority := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(authority, world.CAPEM(), 0o600); err != nil {
+	if err := os.WriteFile(authority, services.CAPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	all := world.Env()
+	all := services.Env()
 	cmd := exec.Command("go", "run", "hmaproxy/cmd/hmaproxy", "doctor", "-env-file", file, "-mailbox", "alice@contoso.com")
 	cmd.Env = append(os.Environ(), "HMA_CA_FILE="+authority)
 	for _, name := range []string{"HMA_AUTHORITY_HOST", "HMA_KEY_VAULT_URI", "HMA_EWS_CONNECT"} {

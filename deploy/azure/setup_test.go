@@ -224,7 +224,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 }
 
-func TestVariants(t *testing.T) {
+func TestSetupVariants(t *testing.T) {
 	t.Run("access policy", func(t *testing.T) {
 		t.Parallel()
 		n := newTenant(t)
@@ -332,7 +332,7 @@ func TestVariants(t *testing.T) {
 	})
 }
 
-func TestMistakes(t *testing.T) {
+func TestSetupRefusesMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
 		code int

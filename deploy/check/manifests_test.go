@@ -233,8 +233,8 @@ func chooses(t *testing.T, who string, s *metav1.LabelSelector, pod *corev1.PodT
 	}
 }
 
-// TestStrict checks that a misspelt field is found.
-func TestStrict(t *testing.T) {
+// TestMisspeltFieldIsFound checks that a misspelt field is found.
+func TestMisspeltFieldIsFound(t *testing.T) {
 	misspelt := bytes.Replace(render(t, "base"), []byte("readOnlyRootFilesystem"), []byte("readonlyRootFilesystem"), 1)
 	scheme := runtime.NewScheme()
 	if err := appsv1.AddToScheme(scheme); err != nil {

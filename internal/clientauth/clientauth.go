@@ -36,7 +36,7 @@ type Authenticator struct {
 	key    [sha256.Size]byte // key of the fingerprints, new in every process
 	users  atomic.Pointer[users]
 
-	fresh, suspect *lane           // lanes for peers without and with wrong passwords in the last minute
+	fresh, suspect *queue          // queues for peers without and with wrong passwords in the last minute
 	suspects       *recent[string] // peers with wrong passwords in the last minute
 }
 
@@ -48,7 +48,7 @@ func New(c *config.Config, list *allowlist.List) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		config: c, list: list,
-		fresh: newLane(freshRest), suspect: newLane(suspectRest), suspects: newRecent[string](suspectTime, maxSuspects),
+		fresh: newQueue(freshRest), suspect: newQueue(suspectRest), suspects: newRecent[string](suspectTime, maxSuspects),
 	}
 	rand.Read(a.key[:])
 	var base *policy.Policy
@@ -167,7 +167,7 @@ func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, passwo
 		if !u.matches(name, password) {
 			return false
 		}
-		u.verified.add(print) // add the credentials before the lane begins its next comparison
+		u.verified.add(print) // add the credentials before the queue begins its next comparison
 		return true
 	})
 	switch {

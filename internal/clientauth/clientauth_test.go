@@ -273,7 +273,7 @@ func guess(t *testing.T, a *Authenticator, peers ...string) (stop func()) {
 	}
 }
 
-// TestRestAfterAWrongPassword checks when the next comparison of a lane begins:
+// TestRestAfterAWrongPassword checks when the next comparison of a queue begins:
 // guesses use a fifth of a processor at first, then a tenth.
 func TestRestAfterAWrongPassword(t *testing.T) {
 	for _, tc := range []struct {
@@ -314,7 +314,7 @@ func TestRestAfterAWrongPassword(t *testing.T) {
 	}
 }
 
-// TestSuspectTime checks that a peer's comparisons use the suspect lane for one
+// TestSuspectTime checks that a peer's comparisons use the suspect queue for one
 // minute after a wrong password.
 func TestSuspectTime(t *testing.T) {
 	for age, suspect := range map[time.Duration]bool{0: true, time.Minute - 1: true, time.Minute: false} {
@@ -324,7 +324,7 @@ func TestSuspectTime(t *testing.T) {
 				t.Fatal("a wrong password is right")
 			}
 			time.Sleep(age)
-			a.suspect.slot <- struct{}{} // occupies the lane, like a comparison that does not end
+			a.suspect.slot <- struct{}{} // occupies the queue, like a comparison that does not end
 			_, err := a.Authenticate(t.Context(), "10.1.2.3:50001", "crm", "right")
 			if waited := errors.Is(err, errBusy); waited != suspect {
 				t.Errorf("after %v: %v", age, err)
@@ -355,7 +355,7 @@ func TestGuessesAreSlowed(t *testing.T) {
 		stop := guess(t, a, peers...)
 		time.Sleep(10 * time.Minute)
 		stop()
-		// Guesses use at most a fifth of the time in one lane and a tenth in
+		// Guesses use at most a fifth of the time in one queue and a tenth in
 		// the other.
 		if n := comparisons.Load(); n > 2*(600/5+600/10)+4 || n < 60 {
 			t.Errorf("%d half seconds of work in 600 seconds", n)
@@ -490,9 +490,9 @@ func TestModeAndScopeApplyToUsersPatterns(t *testing.T) {
 	}
 }
 
-// TestUsersOfWhomNoPolicyCanBeMade checks that New and Reload return an error
+// TestUsersWithoutAPossiblePolicy checks that New and Reload return an error
 // in audit mode if there is no allow-list and no user has patterns.
-func TestUsersOfWhomNoPolicyCanBeMade(t *testing.T) {
+func TestUsersWithoutAPossiblePolicy(t *testing.T) {
 	c := &config.Config{ListMode: config.Audit, ClientUsersFile: "users", ClientUsers: config.ClientUsers{newTestUser(t, "crm", "right", 4)}}
 	l, err := allowlist.New(&config.Config{}, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -51,9 +51,9 @@ func TestRenegotiation(t *testing.T) {
 	}
 }
 
-// TestTables checks that every rule has a cause, and that every word in braces
+// TestEveryRuleHasACause checks that every rule has a cause, and that every word in braces
 // is replaced. The cases of the other tests do not reach every rule.
-func TestTables(t *testing.T) {
+func TestEveryRuleHasACause(t *testing.T) {
 	f := testFacts(t)
 	u, err := url.Parse("https://mail.contoso.com/EWS/Exchange.asmx")
 	if err != nil {

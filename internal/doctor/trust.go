@@ -38,16 +38,16 @@ func evaluateTrust(c failedConnection, n names) Result {
 // names returns n with the values of the words in braces that describe the
 // certificate chain, such as {issuer}.
 func (u untrusted) names(n names) names {
-	culprit := u.leaf
+	faulty := u.leaf
 	if u.invalid.Cert != nil {
-		culprit = u.invalid.Cert
+		faulty = u.invalid.Cert
 	}
 	const date = "2006-01-02 15:04"
 	n = n.with(
 		"{issuer}", commonName(u.leaf, true),
 		"{top}", commonName(u.top, true),
 		"{names}", quote(u.dnsNames()),
-		"{validity}", fmt.Sprintf("%s is valid from %s until %s", commonName(culprit, false), culprit.NotBefore.UTC().Format(date), culprit.NotAfter.UTC().Format(date+" MST")),
+		"{validity}", fmt.Sprintf("%s is valid from %s until %s", commonName(faulty, false), faulty.NotBefore.UTC().Format(date), faulty.NotAfter.UTC().Format(date+" MST")),
 		"{server-clock}", u.conn.followUp.serverClock.date.UTC().Format(date+" MST"),
 		"{skew}", aheadOrBehind(u.conn.followUp.serverClock.skew()),
 		"{ca-file}", u.caFile(),
@@ -127,11 +127,11 @@ func (u untrusted) invalidFor(reason x509.InvalidReason) bool {
 // validByServer reports whether the certificate is valid at the time that the
 // server's own clock shows.
 func (u untrusted) validByServer() bool {
-	culprit, c := u.leaf, u.conn.followUp.serverClock
+	faulty, c := u.leaf, u.conn.followUp.serverClock
 	if u.invalid.Cert != nil {
-		culprit = u.invalid.Cert
+		faulty = u.invalid.Cert
 	}
-	return u.invalidFor(x509.Expired) && c.known() && !c.date.Before(culprit.NotBefore) && !c.date.After(culprit.NotAfter)
+	return u.invalidFor(x509.Expired) && c.known() && !c.date.Before(faulty.NotBefore) && !c.date.After(faulty.NotAfter)
 }
 
 // caFile returns a text that says why HMA_CA_FILE does not help with the

@@ -110,7 +110,7 @@ func TestServeRefusesListenerBeyondLoopback(t *testing.T) {
 	}
 }
 
-func TestEnv(t *testing.T) {
+func TestEnvOfTheEmulator(t *testing.T) {
 	e := listening(t, emulator.Config{ExchangeURL: "https://mail.contoso.com", TenantID: "tid"})
 	c := e.Config()
 	want := map[string]string{

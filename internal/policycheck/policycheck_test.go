@@ -243,10 +243,10 @@ func TestLimitsAreStated(t *testing.T) {
 	}
 }
 
-// TestGolden replays the log of package report, which has a line of every kind
+// TestReplayOutput replays the log of package report, which has a line of every kind
 // and harmful names. It compares the output with files that were reviewed by
 // hand.
-func TestGolden(t *testing.T) {
+func TestReplayOutput(t *testing.T) {
 	replay := NewReplay(newPolicies(t, aList, "HMA_ALLOW_LIST_MODE=audit"))
 	reader, err := requestlog.NewReader(replay.Add)
 	if err != nil {

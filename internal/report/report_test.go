@@ -59,8 +59,8 @@ func write(t *testing.T, r *Report, format func(io.Writer, *Report) error) strin
 	return b.String()
 }
 
-// TestGolden compares each format with a file that was reviewed by hand.
-func TestGolden(t *testing.T) {
+// TestOutputFormats compares each format with a file that was reviewed by hand.
+func TestOutputFormats(t *testing.T) {
 	full := newReport(t, Options{Suggest: true, Graph: true})
 	for name, got := range map[string]string{
 		"report.txt":       write(t, newReport(t, Options{Top: 5}), WriteText),

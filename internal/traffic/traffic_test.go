@@ -84,9 +84,9 @@ func TestRequestsAreCountedByEachName(t *testing.T) {
 	}
 }
 
-// TestOpened tests responses that look like success although the request
+// TestFailureThatLooksLikeSuccess tests responses that look like success although the request
 // failed.
-func TestOpened(t *testing.T) {
+func TestFailureThatLooksLikeSuccess(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit func(*proxy.Record)
 		want int64
@@ -107,7 +107,7 @@ func TestOpened(t *testing.T) {
 	}
 }
 
-func TestGone(t *testing.T) {
+func TestMailboxesThatDoNotExist(t *testing.T) {
 	gone := func(after time.Duration) func(*proxy.Record) {
 		return func(r *proxy.Record) {
 			r.Start, r.Status, r.Upstream, r.Fault = monday.Add(after), 500, 500, "ErrorNonExistentMailbox"

@@ -8,7 +8,7 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-func TestHead(t *testing.T) {
+func TestHeaderBlocks(t *testing.T) {
 	const (
 		types    = "http://schemas.microsoft.com/exchange/services/2006/types"
 		messages = "http://schemas.microsoft.com/exchange/services/2006/messages"

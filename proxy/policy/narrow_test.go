@@ -74,7 +74,7 @@ func TestRefusalSaysWhoseListItIs(t *testing.T) {
 	}
 }
 
-func TestNarrowOfEmptyPatternsAllowsNobody(t *testing.T) {
+func TestNarrowOfEmptyPatternsAllowsNoMailbox(t *testing.T) {
 	for _, list := range []string{"", "*@contoso.com"} {
 		p := mustNew(t, policy.Config{Allowed: mustPatterns(t, list)}).Narrow(make([]policy.Pattern, 1))
 		if p.Allows("alice@contoso.com") || !p.Limited() {

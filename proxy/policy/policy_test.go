@@ -40,14 +40,14 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestNewKeepsWhatItWasTold(t *testing.T) {
+func TestNewKeepsItsConfig(t *testing.T) {
 	p := mustNew(t, policy.Config{Allowed: mustPatterns(t, "alice@contoso.com"), Audit: true, Targets: true})
 	if !p.Limited() || !p.Audit() || !p.References() || p.Size() != 1 {
 		t.Errorf("Limited %v, Audit %v, References %v, Size %d", p.Limited(), p.Audit(), p.References(), p.Size())
 	}
 }
 
-func TestZeroPolicyRefusesEverybody(t *testing.T) {
+func TestZeroPolicyRefusesEveryMailbox(t *testing.T) {
 	var p policy.Policy
 	for _, m := range []*ews.Request{alice(), unnamed(), call("GetFolder")} {
 		if v, refusal := p.Decide(m, "alice@contoso.com"); refusal == nil || v.Identity != (ews.Identity{}) {

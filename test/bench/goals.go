@@ -89,10 +89,10 @@ func (r *results) printGoals(w io.Writer) {
 		if g.peer != "" {
 			list = r.ratios(g.metric, g.peer)
 		}
-		verdict := "not measured"
+		result := "not measured"
 		if len(list) > 0 {
-			verdict = g.check(median(list))
+			result = g.check(median(list))
 		}
-		fmt.Fprintf(t, "  %s\t%s\tgoal %s\t%s\n", g, spread(list, 2), g.bounds(), verdict)
+		fmt.Fprintf(t, "  %s\t%s\tgoal %s\t%s\n", g, spread(list, 2), g.bounds(), result)
 	}
 }

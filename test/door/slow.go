@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	crowd    = "200"                  // number of connections of slowhttptest
-	rate     = "50"                   // number of connections opened per second, the default of slowhttptest
-	maxDelay = 100 * time.Millisecond // the largest permitted delay of a normal client
+	slowConns = "200"                  // number of connections of slowhttptest
+	rate      = "50"                   // number of connections opened per second, the default of slowhttptest
+	maxDelay  = 100 * time.Millisecond // the largest permitted delay of a normal client
 )
 
 func slowHeaders(ctx context.Context) error {
@@ -58,7 +58,7 @@ func slow(ctx context.Context, seconds string, ended bool, args ...string) error
 	}
 	last := len(args) - 1
 	args[last] = "http://" + s.clients[0] + args[last]
-	cmd := exec.CommandContext(ctx, tool, append([]string{"-c", crowd, "-r", rate, "-l", seconds, "-p", "3", "-v", "1"}, args...)...)
+	cmd := exec.CommandContext(ctx, tool, append([]string{"-c", slowConns, "-r", rate, "-l", seconds, "-p", "3", "-v", "1"}, args...)...)
 	done := make(chan []byte, 1)
 	go func() {
 		out, _ := cmd.CombinedOutput()

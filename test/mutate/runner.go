@@ -40,11 +40,11 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(file), nil
 }
 
-// A verdict is the result of the tests with a mutation.
-type verdict int
+// A testResult is the outcome of the tests with a mutation.
+type testResult int
 
 const (
-	survived verdict = iota
+	survived testResult = iota
 	caught
 	timedOut // caught, because the tests did not end
 	doesNotCompile
@@ -181,7 +181,7 @@ func (a area) stages(pkg string) []stage {
 }
 
 // try builds and runs the tests with a mutation.
-func (r *runner) try(ctx context.Context, a area, m mutation) (verdict, time.Duration, error) {
+func (r *runner) try(ctx context.Context, a area, m mutation) (testResult, time.Duration, error) {
 	began := time.Now()
 	dir, err := os.MkdirTemp(r.dir, "m")
 	if err != nil {

@@ -61,7 +61,7 @@ var allFaults = []fault{
 	{"client-gave-up", false, true, clientGaveUp},
 	{"dead-peer", false, true, deadPeer},
 	{"stop-under-streams", false, false, stopUnderStreams},
-	{"idle-full-door", false, false, idleFullDoor},
+	{"idle-full-listener", false, false, idleFullListener},
 	{"proxy-none", true, false, func(w *environment) ([]bound, error) {
 		return []bound{{"longest wait", w.many(200, request{size: 1000}, 0), 2 * time.Second}}, nil
 	}},
@@ -115,9 +115,9 @@ func stopUnderStreams(w *environment) ([]bound, error) {
 // fewFiles is a limit on open files that leaves 256 connections for clients.
 const fewFiles = 1024
 
-// idleFullDoor uses all 256 connections for one request each and then leaves
+// idleFullListener uses all 256 connections for one request each and then leaves
 // them idle.
-func idleFullDoor(w *environment) ([]bound, error) {
+func idleFullListener(w *environment) ([]bound, error) {
 	if err := w.startProxy(fewFiles, false); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func idleFullDoor(w *environment) ([]bound, error) {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
 	}
-	return []bound{{"a newcomer", w.mustSucceed(request{}), time.Second}}, nil
+	return []bound{{"a new client", w.mustSucceed(request{}), time.Second}}, nil
 }
 
 // changedAddress moves Exchange to another address while connections to the old

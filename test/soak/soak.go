@@ -100,7 +100,7 @@ func (s *soak) startProduct() (stop func() error, err error) {
 		return func() error { cancel(); return <-ended }, nil
 	case err := <-ended:
 		cancel()
-		return nil, fmt.Errorf("the product ended at once: %w", err)
+		return nil, fmt.Errorf("the product ended immediately: %w", err)
 	}
 }
 

@@ -213,7 +213,7 @@ func TestHeaderWithoutColon(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
+func TestDevicesAreDescribed(t *testing.T) {
 	seen := map[string]bool{}
 	for _, d := range device.Table() {
 		if d.Name == "" || d.Does == "" || d.Source == "" || seen[d.Name] {

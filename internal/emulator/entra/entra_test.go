@@ -221,7 +221,7 @@ func TestFederatedCredentials(t *testing.T) {
 			}
 			return i
 		}
-		issuer, impostor, stranger := newIssuer(cluster), newIssuer(cluster), newIssuer("https://oidc.fabrikam.com/")
+		issuer, sameURL, unregistered := newIssuer(cluster), newIssuer(cluster), newIssuer("https://oidc.fabrikam.com/")
 		n.entra.AddFederatedCredential(entra.FederatedCredential{Issuer: issuer, Subject: subject})
 		now := time.Now()
 		for name, c := range map[string]struct {
@@ -231,8 +231,8 @@ func TestFederatedCredentials(t *testing.T) {
 			want              string
 		}{
 			"all match":        {issuer, subject, "api://AzureADTokenExchange", now, "200"},
-			"other issuer":     {stranger, subject, "api://AzureADTokenExchange", now, "401 invalid_client [700211]"},
-			"other key":        {impostor, subject, "api://AzureADTokenExchange", now, "400 invalid_grant [50013]"},
+			"other issuer":     {unregistered, subject, "api://AzureADTokenExchange", now, "401 invalid_client [700211]"},
+			"other key":        {sameURL, subject, "api://AzureADTokenExchange", now, "400 invalid_grant [50013]"},
 			"other subject":    {issuer, subject + "2", "api://AzureADTokenExchange", now, "401 invalid_client [700213]"},
 			"subject's case":   {issuer, strings.ToUpper(subject), "api://AzureADTokenExchange", now, "401 invalid_client [700213]"},
 			"other audience":   {issuer, subject, "https://kubernetes.default.svc", now, "401 invalid_client [700212]"},

@@ -62,7 +62,7 @@ func syncPoint(state, kind, owner string) (point int, ok bool) {
 	return point, err == nil
 }
 
-func syncAnswer(state string, last bool, name, changes string) result {
+func syncResponse(state string, last bool, name, changes string) result {
 	return result{inner: fmt.Sprintf(`<m:SyncState>%s</m:SyncState><m:%s>%t</m:%[2]s><m:Changes>%[4]s</m:Changes>`, state, name, last, changes)}
 }
 
@@ -93,7 +93,7 @@ func syncFolderItems(c *call) response {
 	for _, ch := range news {
 		writeChange(&b, f, ch, c.shape())
 	}
-	return replies("SyncFolderItems", []result{syncAnswer(opaqueID("S", f.id, strconv.Itoa(point)), last, "IncludesLastItemInRange", b.String())})
+	return replies("SyncFolderItems", []result{syncResponse(opaqueID("S", f.id, strconv.Itoa(point)), last, "IncludesLastItemInRange", b.String())})
 }
 
 func writeChange(b *strings.Builder, f *folder, ch change, s shape) {
@@ -138,5 +138,5 @@ func syncFolderHierarchy(c *call) response {
 			fmt.Fprintf(&b, "<t:%s>%s</t:%[1]s>", ch.kind, f.xml())
 		}
 	}
-	return replies("SyncFolderHierarchy", []result{syncAnswer(opaqueID("H", owner.GUID, strconv.Itoa(point)), last, "IncludesLastFolderInRange", b.String())})
+	return replies("SyncFolderHierarchy", []result{syncResponse(opaqueID("H", owner.GUID, strconv.Itoa(point)), last, "IncludesLastFolderInRange", b.String())})
 }

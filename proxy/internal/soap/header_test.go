@@ -60,10 +60,10 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestBare applies only the rules of XML to some documents. TestConformance
+// TestRulesOfXMLAlone applies only the rules of XML to some documents. TestConformance
 // applies the rules of XML to the documents of the conformance suite if the
 // suite is present.
-func TestBare(t *testing.T) {
+func TestRulesOfXMLAlone(t *testing.T) {
 	for doc, good := range map[string]bool{
 		`<a/>`:                               true,
 		`<?xml version="1.0"?><a></a > `:     true,

@@ -86,7 +86,7 @@ func corpus(t testing.TB) []row {
 	t.Helper()
 	f, err := os.Open(filepath.Join(corpusDir, "index.tsv"))
 	if errors.Is(err, os.ErrNotExist) {
-		t.Log("LOUD: the shared corpus is absent; only testdata is used")
+		t.Log("NOT CHECKED: the shared corpus is absent; only testdata is used")
 		return nil
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ func documents(t testing.TB) map[string][]byte {
 	return docs
 }
 
-func TestGood(t *testing.T) {
+func TestScannerAcceptsGoodDocuments(t *testing.T) {
 	for name, doc := range load(t, "testdata/good", "*.xml") {
 		t.Run(name, func(t *testing.T) {
 			s := NewScanner()
@@ -56,7 +56,7 @@ func TestGood(t *testing.T) {
 	}
 }
 
-func TestBad(t *testing.T) {
+func TestScannerRefusesBadDocuments(t *testing.T) {
 	why := reasons(t)
 	for name, doc := range load(t, "testdata/bad", "*.xml") {
 		t.Run(name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestBad(t *testing.T) {
 	}
 }
 
-func TestProblem(t *testing.T) {
+func TestScannerReportsProblems(t *testing.T) {
 	why := reasons(t)
 	for name, doc := range load(t, "testdata/problem", "*.xml") {
 		t.Run(name, func(t *testing.T) {

@@ -17,10 +17,10 @@ func list(n int, format string) string {
 	return b.String()
 }
 
-// TestWork scans documents that are slow for a parser with quadratic steps.
+// TestScannerWorkIsLinear scans documents that are slow for a parser with quadratic steps.
 // Each document is scanned in two sizes. A document of twice the size may take
 // twice the steps. The number of steps per byte is limited.
-func TestWork(t *testing.T) {
+func TestScannerWorkIsLinear(t *testing.T) {
 	for name, unit := range map[string]string{
 		"text":              strings.Repeat("a", 100),
 		"brackets":          "]]] ]]",

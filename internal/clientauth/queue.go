@@ -8,14 +8,14 @@ import (
 )
 
 // Limits for the work of comparing passwords. bcrypt keeps a processor busy for
-// tens of milliseconds, and other requests must be served meanwhile. So
-// comparisons wait in two queues, called lanes, and each lane runs one
-// comparison at a time. After a wrong password a lane rests for a multiple of
-// the comparison's duration. So guesses use at most a fifth of a processor in
-// one lane and a tenth in the other.
+// tens of milliseconds, and other requests must be served during that time. So
+// comparisons wait in two queues, and each queue runs one comparison at a time.
+// After a wrong password a queue rests for a multiple of the comparison's
+// duration. So guesses use at most a fifth of a processor in one queue and a
+// tenth in the other.
 const (
-	freshRest   = 4 // rest of the lane for peers without a wrong password, in multiples of the comparison's duration
-	suspectRest = 9 // rest of the lane for peers with a wrong password in the last minute, in multiples of the comparison's duration
+	freshRest   = 4 // rest of the queue for peers without a wrong password, in multiples of the comparison's duration
+	suspectRest = 9 // rest of the queue for peers with a wrong password in the last minute, in multiples of the comparison's duration
 
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
@@ -31,24 +31,24 @@ const (
 // errBusy is the error for credentials that could not be compared in time.
 var errBusy = errors.New("too many passwords are waiting to be compared")
 
-// A lane does one comparison at a time.
-type lane struct {
+// A queue does one comparison at a time.
+type queue struct {
 	slot chan struct{}
 	rest time.Duration // rest after a wrong password, in multiples of the comparison's duration
 }
 
-func newLane(rest time.Duration) *lane {
-	return &lane{slot: make(chan struct{}, 1), rest: rest}
+func newQueue(rest time.Duration) *queue {
+	return &queue{slot: make(chan struct{}, 1), rest: rest}
 }
 
 // compare runs a comparison. It blocks while another comparison is in progress
-// or the lane rests. It returns errBusy if the comparison cannot begin within
+// or the queue rests. It returns errBusy if the comparison cannot begin within
 // comparisonWait.
-func (l *lane) compare(ctx context.Context, matches func() bool) (bool, error) {
+func (q *queue) compare(ctx context.Context, matches func() bool) (bool, error) {
 	timeout := time.NewTimer(comparisonWait)
 	defer timeout.Stop()
 	select {
-	case l.slot <- struct{}{}:
+	case q.slot <- struct{}{}:
 	case <-timeout.C:
 		return false, errBusy
 	case <-ctx.Done():
@@ -56,10 +56,10 @@ func (l *lane) compare(ctx context.Context, matches func() bool) (bool, error) {
 	}
 	start := time.Now()
 	if matches() {
-		<-l.slot
+		<-q.slot
 		return true, nil
 	}
-	time.AfterFunc(min(l.rest*time.Since(start), maxRest), func() { <-l.slot })
+	time.AfterFunc(min(q.rest*time.Since(start), maxRest), func() { <-q.slot })
 	return false, nil
 }
 
