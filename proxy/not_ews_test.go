@@ -150,8 +150,9 @@ func TestResponsesThatAreNoEWSResponses(t *testing.T) {
 	}
 }
 
-// TestEWSResponsesAreRelayed checks that EWS responses and documents are relayed
-// unchanged.
+// TestEWSResponsesAreRelayed checks which responses are relayed unchanged: SOAP,
+// other content that programs that imitate EWS send with status 200, and responses
+// to requests for the WSDL.
 func TestEWSResponsesAreRelayed(t *testing.T) {
 	const soap = "<Envelope/>"
 	for _, c := range []struct {

@@ -203,8 +203,9 @@ func textStart(first []byte) start {
 	}
 }
 
-// rootStart returns the kind of a response from text, which begins with the root
-// element of the body.
+// rootStart determines the kind of a response. text is the body without the white
+// space, comments and processing instructions before the root element. The body may
+// be something other than XML, such as JSON.
 func rootStart(text []byte) start {
 	name, tag := bytes.CutPrefix(text, []byte("<"))
 	if !tag {

@@ -450,7 +450,7 @@ func (q request) with(lines ...string) request {
 	return q
 }
 
-// and adds header lines. It keeps existing lines with the same name.
+// The method and adds header lines. It keeps existing lines with the same name.
 func (q request) and(lines ...string) request {
 	q.header = append(slices.Clone(q.header), lines...)
 	return q

@@ -45,7 +45,7 @@ type Error struct {
 	Remedy        string        // advice; "" when only waiting helps
 
 	what  string        // the event and its meaning, as text
-	cause error         // local error, for Unwrap, that is the cause; nil: Entra or the network failed
+	cause error         // local error that Unwrap returns; nil: Entra or the network failed
 	date  time.Time     // time of the response by Entra's clock; zero: unknown
 	skew  time.Duration // local clock minus Entra's
 }

@@ -640,7 +640,7 @@ func TestClockSkew(t *testing.T) {
 				if n := w.logs.lines("level=WARN", "clock differs"); n != want {
 					t.Errorf("%d warnings, want %d", n, want)
 				}
-				// An administrator sets the clock.
+				// An administrator corrects the local clock: the difference to Entra's is now 0.
 				w.entra.mu.Lock()
 				w.entra.clock = 0
 				w.entra.mu.Unlock()

@@ -60,7 +60,7 @@ type manager struct {
 }
 
 // supervise runs serve until it ends and returns its error. It carries out the
-// controls and reports every change of state.
+// controls. It reports the state when it changes and after each control.
 func (m manager) supervise(ctx context.Context, serve func(context.Context, supervision) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

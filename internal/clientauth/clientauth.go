@@ -136,8 +136,8 @@ func (a *Authenticator) policyFor(u *users) *policy.Policy {
 }
 
 // Authenticate returns the policy of the user with the given name and password.
-// It has the signature of proxy.Config's Client. It blocks while it compares
-// the password, or waits for the comparison.
+// It has the signature of proxy.Config's Client. It blocks while it waits for
+// its turn and while it compares the password.
 func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password string) (*policy.Policy, error) {
 	u := a.users.Load()
 	if err := a.verify(ctx, u, peerOf(remote), name, password); err != nil {

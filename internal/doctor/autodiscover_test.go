@@ -119,7 +119,8 @@ type noTokens struct{}
 
 func (noTokens) Token(ctx context.Context) (string, error) { return "", context.Canceled }
 
-// respondWith returns the handler of another server.
+// respondWith returns a server other than hmaproxy. It responds to every request
+// with status and with the header, given as names and values in turn.
 func respondWith(status int, header ...string) *http.Server {
 	return &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < len(header); i += 2 {

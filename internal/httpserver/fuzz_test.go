@@ -129,7 +129,8 @@ func withoutPragma(s seen) seen {
 	return s
 }
 
-// checkSubset checks that http.ReadRequest sees the same requests.
+// checkSubset checks that http.ReadRequest finds in data the requests that this
+// package found there.
 func checkSubset(t *testing.T, data []byte, ours []seen) {
 	t.Helper()
 	theirs, err := referenceSeen(data, len(ours))

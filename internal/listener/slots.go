@@ -102,11 +102,13 @@ func (s *slots) acquire(closed <-chan struct{}) decision {
 	}
 }
 
-// try takes a free slot. If no slot is free, it returns a connection in idle or
-// waiting. The caller must close idle, or evict waiting, whose slot try has taken
-// away, and then call try again. If no connection can be closed or evicted, try
-// returns undecided. After maxSlotWait it returns refused, unless extra has
-// reached limit.
+// try takes a slot for a new connection without waiting. It returns admitted if a
+// slot was free. Otherwise it looks for a connection that can make room. It returns
+// this connection as idle, which the caller must close, or as waiting, which the
+// caller must evict because try has already taken its slot. The caller then calls
+// try again. If no connection can make room, both are nil. The decision is then
+// undecided, or refused if all slots have been in use for maxSlotWait and extra is
+// below limit.
 func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,8 +240,8 @@ func (s *slots) takeIdle() []*conn {
 	return idle
 }
 
-// signal makes a caller of acquire try again if it may succeed. The caller holds
-// s.mu.
+// signal makes one waiting call of acquire try again if a slot may be had. The
+// caller holds s.mu.
 func (s *slots) signal() {
 	if s.open < s.limit || s.idle.Len() > 0 || s.lingering.Len() > 0 {
 		select {

@@ -126,7 +126,8 @@ func TestCheckNamesAuditMode(t *testing.T) {
 	}
 }
 
-// TestReplay tests both sides of each rule about requests of a log.
+// TestReplay tests each rule about the requests of a log with a request that is
+// allowed and one that is refused.
 func TestReplay(t *testing.T) {
 	const allowed, outside = "allowed", "outside"
 	for name, test := range map[string]struct {

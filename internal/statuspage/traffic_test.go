@@ -15,7 +15,8 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// needed returns the content of a page's text area, or "" if the page has none.
+// needed returns the allow-list that the traffic needs. The page shows it in its
+// only text area; the result is "" if the page has none.
 func needed(t *testing.T, page string) string {
 	t.Helper()
 	document, err := html.Parse(strings.NewReader(page))

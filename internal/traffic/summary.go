@@ -82,7 +82,8 @@ func (m *Mailbox) Entry() string {
 // A ProblemKind is a kind of Problem.
 type ProblemKind uint8
 
-// The kinds of problems, by the field of the log line from which the Word comes.
+// The kinds of problems. Each kind takes Problem.Word from another field of the
+// log line; String returns the key of that field.
 const (
 	Refused ProblemKind = iota // the reason of a request that did not get Exchange's response
 	Audited                    // the reason for which enforce mode would have refused

@@ -24,9 +24,10 @@ const (
 
 // A moment is the CPU time that was used up to a point in time.
 type moment struct {
-	at           time.Time
-	busy, stolen time.Duration // CPU time of all programs here, and of other virtual machines
-	own          time.Duration // CPU time of this program and its children
+	at     time.Time
+	busy   time.Duration // CPU time of all programs of this machine
+	stolen time.Duration // CPU time of other virtual machines
+	own    time.Duration // CPU time of this program and its children
 }
 
 // A noise is the share of the processors that other programs used during a part.

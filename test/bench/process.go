@@ -90,7 +90,8 @@ func (p *process) tree() []int {
 	return all
 }
 
-// parentOf reads the second field after the name in parentheses; see proc(5).
+// parentOf returns the id of the parent process: in dir/stat the second field after
+// the name in parentheses; see proc(5).
 func parentOf(dir string) (pid int, ok bool) {
 	text, err := os.ReadFile(dir + "/stat")
 	if err != nil {

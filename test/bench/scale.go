@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// The part scale compares one processor with scaledProcessors processors.
+// scaledProcessors is the number of processors that the part scale compares with one.
 const scaledProcessors = 2
 
 var (

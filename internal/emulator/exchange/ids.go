@@ -16,8 +16,8 @@ import (
 const mailboxItem = 3
 
 // mailboxID returns the id of a folder ("F"), an item ("I") or an attachment
-// ("A") in the mailbox with the GUID. The id contains a store id. In Exchange
-// that is a MAPI entry id; here it contains kind and name.
+// ("A") in the mailbox with the GUID. The id contains a store id. A store id
+// of Exchange is a MAPI entry id; a store id of the emulator contains kind and name.
 func mailboxID(kind, guid, name string) string {
 	entry := append(make([]byte, 4), fromGUID(guid)...) // flags and provider
 	entry = append(append(entry, kind...), name...)
