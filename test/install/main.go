@@ -4,8 +4,8 @@
 // of deploy/systemd/README.md. Each way begins in an empty Debian root. The
 // service runs there with the settings of its unit, against the emulated Entra
 // ID, Key Vault and Exchange of the demo. Packages are upgraded, removed and
-// purged. Then the command checks every link, path and command of the documents
-// in every archive.
+// purged. Then the command checks the tables of the Windows Installer package, and
+// every link, path and command of the documents in every archive.
 //
 // The command must run as root and needs Debian's debootstrap. systemd does not
 // run in the Debian root, so the command applies the directives of the unit
@@ -85,6 +85,11 @@ func run(ctx context.Context, o options) error {
 			fmt.Printf("FAILED: %s: %v\n", w.name, err)
 			failed = append(failed, w.name)
 		}
+	}
+	fmt.Println("== tables of the Windows Installer package")
+	if err := checkInstaller(ctx, dist); err != nil {
+		fmt.Printf("FAILED: Windows Installer package: %v\n", err)
+		failed = append(failed, "Windows Installer package")
 	}
 	fmt.Println("== documents of every archive")
 	if err := checkDocuments(ctx, dist, filepath.Join(work, "documents")); err != nil {
