@@ -45,3 +45,14 @@ func TestProduct(t *testing.T) {
 		}
 	}
 }
+
+// TestTokenBytes tests each byte. A token has letters, digits and the characters
+// that RFC 9110, section 5.6.2, lists.
+func TestTokenBytes(t *testing.T) {
+	for c := range 0x100 {
+		want := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c))
+		if got := isTokenByte(byte(c)); got != want {
+			t.Errorf("%q: %v", rune(c), got)
+		}
+	}
+}

@@ -328,7 +328,9 @@ func cookieRules() (rules []rule) {
 	} {
 		rules = append(rules, rule{name: "Cookie/back end " + name, request: post(valid, "Cookie: X-BackEndCookie="+value), all: forwarded(headerSent("Cookie", ""))})
 	}
+	undecodable := "X-BackEndCookie=S-1-5-21-1=" + evil + "*" // Exchange ignores it
 	return append(rules,
+		rule{name: "Cookie/back end that is not base64", request: post(valid, "Cookie: "+undecodable), all: forwarded(headerSent("Cookie", undecodable))},
 		rule{name: "Cookie/back end twice", request: post(valid, "Cookie: X-BackEndCookie=a="+good+"&b="+good), all: forwarded(headerSent("Cookie", "X-BackEndCookie=a="+good+"&b="+good))},
 		rule{name: "Cookie/override header", request: override, all: forwarded(headerSent("Cookie", "X-BackEndOverrideCookie=BE1.contoso.com~1941996295"), headerSent("X-BackEndOverrideCookie", ""))},
 		rule{name: "Cookie/override header and other cookies", request: override.with("Cookie: exchangecookie=1"), all: forwarded(headerSent("Cookie", "exchangecookie=1; X-BackEndOverrideCookie=BE1.contoso.com~1941996295"))},

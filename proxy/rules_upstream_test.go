@@ -210,7 +210,7 @@ func responseRules() (rules []rule) {
 	for _, line := range []string{
 		"WWW-Authenticate: Negotiate", "WWW-Authenticate: Basic realm=x", "Access-Control-Allow-Origin: *", "access-control-allow-credentials: true", "Access-Control-Expose-Headers: x",
 		"Strict-Transport-Security: max-age=1", "Alt-Svc: h2=\":443\"", "X-Echo: Bearer " + goodToken, "X-Echo: " + goodToken, "Location: https://evil.example/", "Refresh: 0",
-		"Proxy-Authenticate: Basic", "Authentication-Info: x", "Keep-Alive: timeout=5", "Upgrade: h2c", "Trailer: X", "Set-Cookie: X-BEResource=evil~1", "Set-Cookie: X-AnonResource=true; path=/",
+		"Proxy-Authenticate: Basic", "Proxy-Authentication-Info: x", "Authentication-Info: x", "Authorization: Basic eDp5", "Proxy-Connection: keep-alive", "TE: trailers", "Keep-Alive: timeout=5", "Upgrade: h2c", "Trailer: X", "Set-Cookie: X-BEResource=evil~1", "Set-Cookie: X-AnonResource=true; path=/",
 	} {
 		name, _, _ := strings.Cut(line, ": ")
 		rules = append(rules, rule{name: "Removed/" + strings.ReplaceAll(line, goodToken, "TOKEN"), request: post(valid), reply: always(soapResponse(200, okDocument, line)), all: forwarded(responded(name, ""))})
