@@ -70,6 +70,7 @@ func send(m *message, c *conn) (*http.Response, error) {
 		a.active.Store(2)
 		a.upload = newUpload(a)
 		c.transport.silence.begin(c, a.upload.done)
+		a.deadline.uploadBegins(c)
 		go a.upload.run()
 	} else if _, sendErr = c.tls.Write(m.text); sendErr != nil {
 		a.limitLateResponse()

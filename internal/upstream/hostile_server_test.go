@@ -229,6 +229,56 @@ func TestOpenResponseReleasesRequestMemory(t *testing.T) {
 	}
 }
 
+// A deadlineConn records its read deadline.
+type deadlineConn struct {
+	*net.TCPConn
+	read *atomic.Pointer[time.Time]
+}
+
+func (c deadlineConn) SetReadDeadline(at time.Time) error {
+	c.read.Store(&at)
+	return c.TCPConn.SetReadDeadline(at)
+}
+
+// TestUploadHasNoReadDeadline checks that the deadline of an earlier response does
+// not limit an upload on the same connection, which may take longer.
+func TestUploadHasNoReadDeadline(t *testing.T) {
+	var read atomic.Pointer[time.Time]
+	duringUpload := make(chan time.Time, 1)
+	respond := func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
+	tr := newHostileServer(t, func(c net.Conn, br *bufio.Reader) {
+		_, _ = consume(br)
+		respond(c)
+		r, err := http.ReadRequest(br)
+		if err != nil {
+			return
+		}
+		_, _ = io.CopyN(io.Discard, r.Body, 1000)
+		duringUpload <- *read.Load()
+		_, _ = io.Copy(io.Discard, r.Body)
+		respond(c)
+	}, func(c net.Conn) net.Conn { return deadlineConn{c.(*net.TCPConn), &read} })
+	tr.connector.config.ResponseTimeout = func(*http.Request) time.Duration { return time.Hour }
+	if _, err := roundTrip(tr, post("short")); err != nil {
+		t.Fatal(err)
+	}
+	bodyEnd, endBody := io.Pipe() // the upload lasts until endBody is closed
+	upload := post("")
+	upload.Body, upload.ContentLength, upload.GetBody = io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("b", 1000)), bodyEnd)), -1, nil
+	sent := make(chan error, 1)
+	go func() {
+		_, err := roundTrip(tr, upload)
+		sent <- err
+	}()
+	if at := <-duringUpload; !at.IsZero() {
+		t.Errorf("an upload has the read deadline %v", at)
+	}
+	endBody.Close()
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
 // connWithoutProbe hides SyscallConn, as on systems without a probe.
 type connWithoutProbe struct{ net.Conn }
 

@@ -14,6 +14,10 @@ type responseDeadline struct {
 	begun bool // the response has begun, or the request has failed
 }
 
+// uploadBegins removes a deadline left from an earlier request, because the
+// upload may take longer. The caller starts the upload afterwards.
+func (d *responseDeadline) uploadBegins(c *conn) { c.setDeadline(time.Time{}) }
+
 // requestSent starts the time limit. A deadline left from an earlier request is
 // kept if it is nearly the same, because setting a deadline is expensive.
 func (d *responseDeadline) requestSent(c *conn, r *http.Request) {
