@@ -135,3 +135,11 @@ func peek(fd uintptr) (n int, err error) {
 	}
 	return int(got), nil
 }
+
+func readNow(fd uintptr, p []byte) (n int, err error) {
+	got, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(got), nil
+}

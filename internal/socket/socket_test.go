@@ -169,51 +169,74 @@ func TestConnectionWithoutDescriptor(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	if Of(a) != a || Probe(a) != nil {
-		t.Error("a pipe has no descriptor, but was wrapped or can be probed")
+	if Of(a) != a || TryReader(a) != nil {
+		t.Error("a pipe has no descriptor, but was wrapped or has a TryReader")
 	}
 }
 
 func TestNoAllocations(t *testing.T) {
 	raw, theirs := pair(t, "tcp")
-	ours, probe := Of(raw), Probe(raw)
+	ours, tryRead := Of(raw), TryReader(raw)
 	b := make([]byte, 64)
 	if n := testing.AllocsPerRun(100, func() {
 		ours.Write(b)
 		io.ReadFull(theirs, b)
 		theirs.Write(b)
 		ours.Read(b)
-		if probe != nil {
-			probe()
+		if tryRead != nil {
+			tryRead(b)
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func TestProbe(t *testing.T) {
+func TestTryReader(t *testing.T) {
 	ours, theirs := pair(t, "tcp")
-	probe := Probe(ours)
-	if probe == nil {
+	tryRead := TryReader(ours)
+	if tryRead == nil {
 		t.Skip("NOT CHECKED: this system has no call for it")
 	}
-	waitFor := func(want State) {
+	ours.SetReadDeadline(time.Unix(1, 0)) // has no effect on tryRead
+	b := make([]byte, 2)
+	waitFor := func(want string, wantErr error) {
 		t.Helper()
-		for began := time.Now(); probe() != want; time.Sleep(time.Millisecond) {
-			if time.Since(began) > 5*time.Second {
-				t.Fatalf("state %v, want %v", probe(), want)
+		for began := time.Now(); ; time.Sleep(time.Millisecond) {
+			n, err := tryRead(b)
+			if string(b[:n]) == want && errors.Is(err, wantErr) {
+				return
+			}
+			if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) > 5*time.Second {
+				t.Fatalf("%q, %v; want %q, %v", b[:n], err, want, wantErr)
 			}
 		}
 	}
-	waitFor(Empty)
-	theirs.Write([]byte("xy"))
-	waitFor(Readable)
-	if n, err := ours.Read(make([]byte, 9)); n != 2 || err != nil {
-		t.Errorf("the probe took bytes: read %d, %v", n, err)
-	}
-	waitFor(Empty)
+	waitFor("", os.ErrDeadlineExceeded)
+	theirs.Write([]byte("xyz"))
+	waitFor("xy", nil)
+	waitFor("z", nil)
+	waitFor("", os.ErrDeadlineExceeded)
 	theirs.Close()
-	waitFor(Ended)
+	waitFor("", io.EOF)
 	ours.Close()
-	waitFor(Ended)
+	if n, err := tryRead(b); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %d, %v", n, err)
+	}
+}
+
+func TestTryReaderReset(t *testing.T) {
+	ours, theirs := pair(t, "tcp")
+	tryRead := TryReader(ours)
+	if tryRead == nil {
+		t.Skip("NOT CHECKED: this system has no call for it")
+	}
+	theirs.(*net.TCPConn).SetLinger(0)
+	theirs.Close()
+	_, err := tryRead(make([]byte, 1))
+	for began := time.Now(); errors.Is(err, os.ErrDeadlineExceeded) && time.Since(began) < 5*time.Second; _, err = tryRead(make([]byte, 1)) {
+		time.Sleep(time.Millisecond)
+	}
+	if err == nil || err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after a reset: %v", err)
+	}
 }

@@ -213,7 +213,7 @@ func (a *attempt) begin(resp *http.Response) *http.Response {
 		resp.Body = emptyBody{a.response.headerNames}
 	default:
 		a.response.body = resp.Body
-		a.response.fillReads = resp.ContentLength > minFillSize && a.conn.probe != nil
+		a.response.fillReads = resp.ContentLength > minFillSize && a.conn.tryRead != nil
 		resp.Body = &a.response
 	}
 	return resp

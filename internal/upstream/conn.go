@@ -21,12 +21,12 @@ type conn struct {
 	wire      *wire
 	tls       *tls.Conn
 	state     *tls.ConnectionState
-	br        *bufio.Reader       // reads from the conn, whose readLimit bounds the head of a response
-	probe     func() socket.State // returns the state of the socket; nil: the system has no call for it
-	readLimit int64               // number of bytes that may still be read
-	deadline  time.Time           // the read deadline of responses, zero for none
-	recording bool                // Read appends to recorded
-	recorded  []byte              // bytes read since the call of record
+	br        *bufio.Reader               // reads from the conn, whose readLimit bounds the head of a response
+	tryRead   func(p []byte) (int, error) // reads without waiting; nil: the system has no call for it
+	readLimit int64                       // number of bytes that may still be read
+	deadline  time.Time                   // the read deadline of responses, zero for none
+	recording bool                        // Read appends to recorded
+	recorded  []byte                      // bytes read since the call of record
 
 	reused     bool      // has served a request before
 	idleSince  time.Time // time at which the connection became idle
@@ -45,7 +45,7 @@ func newConn(config *Config, through, tcp net.Conn, tlsConfig *tls.Config) *conn
 	c := &conn{config: config, tcp: tcp, wire: &wire{Conn: socket.Of(through)}, readLimit: math.MaxInt64}
 	c.tls = tls.Client(c.wire, tlsConfig)
 	c.br = bufio.NewReaderSize(c, readBufferSize)
-	c.probe = socket.Probe(through)
+	c.tryRead = socket.TryReader(through)
 	return c
 }
 
@@ -109,16 +109,16 @@ func (c *conn) usable() bool {
 	// Look for data through TLS, for two reasons. TLS may have buffered bytes
 	// after the last response. Bytes on the socket may belong to a TLS message
 	// without data.
-	c.wire.probe = c.probe
+	c.wire.tryRead = c.tryRead
 	_, err := c.br.Peek(1)
-	c.wire.probe = nil
+	c.wire.tryRead = nil
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // startIdleReader reads from an idle connection on systems that cannot report
 // the state of a socket.
 func (c *conn) startIdleReader() {
-	if c.probe != nil {
+	if c.tryRead != nil {
 		return
 	}
 	c.idleReader = make(chan bool, 1)

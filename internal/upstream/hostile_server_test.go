@@ -279,14 +279,14 @@ func TestUploadHasNoReadDeadline(t *testing.T) {
 	}
 }
 
-// connWithoutProbe hides SyscallConn, as on systems without a probe.
-type connWithoutProbe struct{ net.Conn }
+// connWithoutTryRead hides SyscallConn, as on systems without socket.TryReader.
+type connWithoutTryRead struct{ net.Conn }
 
 // TestStress checks that each request gets its own response, and reaches the
 // server at most once.
 func TestStress(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
-		"probe": nil, "idle reader": func(c net.Conn) net.Conn { return connWithoutProbe{c} },
+		"read without waiting": nil, "idle reader": func(c net.Conn) net.Conn { return connWithoutTryRead{c} },
 	} {
 		t.Run(name, func(t *testing.T) { stress(t, wrap) })
 	}

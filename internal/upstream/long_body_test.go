@@ -13,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"hmaproxy/internal/socket"
 )
 
 // TestLongResponse checks that a long response is passed on as it is received,
@@ -136,15 +134,15 @@ func TestGatheredRecordsKeepTheirOrder(t *testing.T) {
 // TestFillDoesNotWait checks that the reads of fill do not wait, and that later
 // reads wait again.
 func TestFillDoesNotWait(t *testing.T) {
-	c := &conn{wire: &wire{}, probe: func() socket.State { return socket.Empty }}
+	c := &conn{wire: &wire{}, tryRead: func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }}
 	b := &responseBody{attempt: &attempt{conn: c}}
 	b.body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
-		if c.wire.probe == nil {
+		if c.wire.tryRead == nil {
 			t.Error("the read waits")
 		}
 		return 0, os.ErrDeadlineExceeded
 	}))
-	if n, err := b.fill(make([]byte, 64<<10), 5, nil); n != 5 || err != nil || c.wire.probe != nil {
+	if n, err := b.fill(make([]byte, 64<<10), 5, nil); n != 5 || err != nil || c.wire.tryRead != nil {
 		t.Error(n, err)
 	}
 	broken := errors.New("broken")

@@ -64,8 +64,8 @@ const minFillSize = 64 << 10
 // received data is available. It does not wait.
 func (b *responseBody) fill(p []byte, n int, err error) (int, error) {
 	c := b.attempt.conn
-	c.wire.probe = c.probe
-	defer func() { c.wire.probe = nil }()
+	c.wire.tryRead = c.tryRead
+	defer func() { c.wire.tryRead = nil }()
 	const record = 16 << 10
 	for err == nil && len(p)-n >= record {
 		var more int

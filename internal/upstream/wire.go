@@ -1,9 +1,7 @@
 package upstream
 
 import (
-	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -16,26 +14,22 @@ import (
 type wire struct {
 	net.Conn
 	sent     atomic.Int64
-	lost     atomic.Bool         // the connection was closed because the server was silent
-	received bool                // the server has sent something; used only by the goroutine that reads
-	probe    func() socket.State // if set, Read returns what has been received and never waits
+	lost     atomic.Bool                 // the connection was closed because the server was silent
+	received bool                        // the server has sent something; used only by the goroutine that reads
+	tryRead  func(p []byte) (int, error) // if set, Read calls it and never waits; see socket.TryReader
 
 	mu       sync.Mutex // needed because TLS may also write in the goroutine that reads, for example for a key update
 	gathered []byte     // if not nil, Write appends to it until flush
 }
 
-// Read returns os.ErrDeadlineExceeded when probe is set and nothing has been
+// Read returns os.ErrDeadlineExceeded when tryRead is set and nothing has been
 // received. TLS treats that error as temporary.
 func (w *wire) Read(p []byte) (int, error) {
-	if w.probe != nil {
-		switch w.probe() {
-		case socket.Empty:
-			return 0, os.ErrDeadlineExceeded
-		case socket.Ended:
-			return 0, io.EOF
-		}
+	read := w.tryRead
+	if read == nil {
+		read = w.Conn.Read
 	}
-	n, err := w.Conn.Read(p)
+	n, err := read(p)
 	if n > 0 {
 		w.received = true
 	}

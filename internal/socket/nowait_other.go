@@ -4,8 +4,8 @@ package socket
 
 import "net"
 
-// Probe returns nil, because this system has no call for it.
-func Probe(net.Conn) func() State { return nil }
+// TryReader returns nil, because this system has no call for it.
+func TryReader(net.Conn) func(p []byte) (int, error) { return nil }
 
 // HasData returns false, because this system has no call for it.
 func HasData(net.Conn) bool { return false }

@@ -9,3 +9,5 @@ func peek(fd uintptr) (n int, err error) {
 	n, _, err = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	return n, err
 }
+
+func readNow(fd uintptr, p []byte) (n int, err error) { return syscall.Read(int(fd), p) }
