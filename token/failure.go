@@ -9,9 +9,13 @@ import (
 	"strconv"
 )
 
+// maxHostName is the longest name of a host. It is not in hostName, because a
+// regular expression with a large count takes long to compile at the start.
+const maxHostName = 253
+
 var (
 	guid       = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	hostName   = regexp.MustCompile(`^[0-9A-Za-z.-]{1,253}$`)
+	hostName   = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
 	aadstsText = regexp.MustCompile(`^AADSTS([0-9]{4,9})\b`)
 )
 
@@ -41,7 +45,7 @@ func (rt *roundTrip) failure(err error) *Error {
 
 func (rt *roundTrip) foreignHostError() *Error {
 	e := &Error{Class: Configuration, what: "Entra's metadata names a token endpoint on another host than the authority's, and nothing was sent there"}
-	if hostName.MatchString(rt.foreignHost) {
+	if len(rt.foreignHost) <= maxHostName && hostName.MatchString(rt.foreignHost) {
 		e.Remedy = "if the tenant lives in another cloud, set the authority to https://" + rt.foreignHost
 	}
 	return e

@@ -44,7 +44,7 @@ type CertName string
 
 // UnmarshalText parses the name.
 func (c *CertName) UnmarshalText(text []byte) error {
-	if !certName.Match(text) {
+	if len(text) > maxCertName || !certName.Match(text) {
 		return flaw("is not the name of a certificate in Key Vault; expected 1 to 127 letters, digits and hyphens, no version and no URL")
 	}
 	*c = CertName(text)
@@ -53,7 +53,15 @@ func (c *CertName) UnmarshalText(text []byte) error {
 
 var (
 	guid     = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	certName = regexp.MustCompile(`^[A-Za-z0-9-]{1,127}$`)
+	certName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+)
+
+// The longest names. They are not in the regular expressions, because one with a
+// large count takes long to compile at the start.
+const (
+	maxCertName  = 127
+	maxStoreName = 64
+	maxPlainName = 64
 )
 
 // A HostPort is an address to dial: "mail.corp.contoso.com:443", "[2001:db8::1]:443".

@@ -20,7 +20,7 @@ func (c *CertStore) UnmarshalText(text []byte) error {
 	}
 	location, name, ok := strings.Cut(s, "/")
 	for _, known := range []string{"LocalMachine", "CurrentUser"} {
-		if ok && strings.EqualFold(location, known) && storeName.MatchString(name) {
+		if ok && strings.EqualFold(location, known) && len(name) <= maxStoreName && storeName.MatchString(name) {
 			*c = CertStore{known, name}
 			return nil
 		}
@@ -69,7 +69,7 @@ func (s *Subject) UnmarshalText(text []byte) error {
 }
 
 var (
-	storeName         = regexp.MustCompile(`^[A-Za-z0-9 _.-]{1,64}$`)
+	storeName         = regexp.MustCompile(`^[A-Za-z0-9 _.-]+$`)
 	thumbprint        = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
 	hexadecimal       = regexp.MustCompile(`^[0-9A-Fa-f]+$`)
 	distinguishedName = regexp.MustCompile(`^[A-Za-z.0-9]+=.+$`)

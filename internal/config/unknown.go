@@ -42,7 +42,7 @@ func checkUnknown(name, value string, known map[string]string, problems *problem
 	if setting != "" {
 		text = fmt.Sprintf(text, setting)
 	}
-	if plainName.MatchString(name) {
+	if isPlainName(name) {
 		problems.fault(name, text)
 		return
 	}
@@ -165,7 +165,7 @@ func (n settingNames) within(value string) string {
 func (n settingNames) assignment(value string) string {
 	name, _, ok := strings.Cut(strings.TrimLeft(value, `"'`+space), "=")
 	name = strings.TrimRight(name, `"'`+space)
-	if !ok || strings.Contains(value, "\n") || !plainName.MatchString(name) {
+	if !ok || strings.Contains(value, "\n") || !isPlainName(name) {
 		return ""
 	}
 	if setting := variableNamed(name).name; strings.HasPrefix(setting, prefix) {
@@ -217,9 +217,11 @@ var (
 	// of a namespace for services whose names have a part "hma" or "hmaproxy".
 	serviceLink = regexp.MustCompile(`^([A-Z0-9]+_)*HMA(PROXY)?_(.*_)?(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)$`)
 
-	// plainName matches a name that an error may show.
-	plainName = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+	plainName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
+
+// isPlainName reports whether an error may show a name.
+func isPlainName(name string) bool { return len(name) <= maxPlainName && plainName.MatchString(name) }
 
 // commonNames are settings without their prefix whose names other programs use
 // too. This program ignores them in the process environment. That is safe: a
