@@ -10,8 +10,9 @@ const (
 	fullAccessRole    = "dc890d15-9560-4a4c-9b7f-a736ec74ec40"
 )
 
-// aadstsRepairs maps AADSTS codes to commands, or steps in the portal. {app} is
-// the application that Entra ID refused. The causes come from token.Explain.
+// aadstsRepairs maps AADSTS codes to commands, settings, or steps in the portal.
+// {app} is the application that Entra ID refused. The causes come from
+// explainAADSTS.
 var aadstsRepairs = []codeRule[int]{
 	{
 		codes: []int{500011, 50001},
@@ -104,7 +105,8 @@ var sameAs = map[int]int{
 	53000: 53003, 53001: 53003, 53002: 53003, 530003: 53003, 530035: 53003,
 }
 
-// explainAADSTS returns what a code means.
+// explainAADSTS returns the meaning of an AADSTS code and general advice. known
+// is false if the code is not known.
 func explainAADSTS(code int) (meaning, remedy string, known bool) {
 	if meaning, remedy, known = token.Explain(code); known {
 		return meaning, remedy, known

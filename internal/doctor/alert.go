@@ -27,8 +27,8 @@ const (
 var noCommonTLSAlerts = []uint8{alertHandshakeFailure, alertProtocolVersion, alertInsufficientSecurity, alertInappropriate}
 
 // oldTLSRules explain a handshake that one of noCommonTLSAlerts ended. They use
-// the result of a second handshake, which offers everything that crypto/tls
-// implements.
+// the result of a second handshake, which offers every TLS version and cipher
+// suite of crypto/tls.
 var oldTLSRules = []rule[failedConnection]{
 	{
 		when:   func(c failedConnection) bool { return c.oldVersion() },
@@ -172,8 +172,9 @@ func alertText(err error) string {
 	return tls.AlertError(alert).Error()
 }
 
-// alertOf returns the alert that ended a handshake. It compares texts, because
-// crypto/tls has no error type for alerts received.
+// alertOf returns the alert, sent or received, that ended a handshake. It
+// compares texts, because the type of such an error is not exported by
+// crypto/tls.
 func alertOf(err error) (number uint8, found bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" && op.Op != "local error" {

@@ -23,7 +23,8 @@ func evaluateAccess(f *facts) Result {
 	return ok(c.Access().String())
 }
 
-// groupNote names the number of groups that add to the allow-list.
+// groupNote returns text with the number of groups whose members are on the
+// allow-list, or "" if no groups are configured.
 func groupNote(c *config.Config) string {
 	if c.AllowedGroups == nil {
 		return ""

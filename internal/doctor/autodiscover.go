@@ -43,10 +43,10 @@ type AutodiscoverOptions struct {
 const lookTime = 10 * time.Second
 
 // Autodiscover searches for the Exchange of a mailbox as clients on this
-// machine do. It sends requests to each location that clients try, in the order
-// that most clients use. It reports the first location that does not lead to
-// hmaproxy. It needs a running hmaproxy and no settings. It sends no
-// credentials.
+// machine do. It tries each location that clients try, in the order that most
+// clients use, and returns a Result for each location. A location fails if it
+// leads clients to another server before they find hmaproxy. Autodiscover needs
+// a running hmaproxy and no settings. It sends no credentials.
 func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 	if o.Resolver == nil {
 		o.Resolver = net.DefaultResolver
@@ -69,7 +69,7 @@ func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 type walk struct {
 	options   AutodiscoverOptions
 	domain    string
-	found     string // URL of the first location at which hmaproxy responds
+	found     string // URL of the first location at which hmaproxy serves Autodiscover with a trusted certificate
 	elsewhere bool   // a location before found leads to another server
 	all       []Result
 }
@@ -83,7 +83,8 @@ func (w *walk) report(id, title string, r Result) {
 	}
 }
 
-// visit sends requests to all locations.
+// visit reports all locations. If one of them leads to hmaproxy, visit also
+// requests the mailbox there and searches for results that exchangelib cached.
 func (w *walk) visit(ctx context.Context) {
 	if w.options.Domain != "" {
 		w.report("scp", "Active Directory", Result{Status: OK, Detail: "this machine is in the domain " + w.options.Domain, Warnings: []string{
@@ -127,8 +128,9 @@ func (v *visitResult) exchange() bool {
 		v.status == http.StatusOK && strings.Contains(v.header.Get("Content-Type"), "xml")
 }
 
-// client returns an HTTP client that connects to any server. It records in v
-// why this machine would not trust the server.
+// client returns an HTTP client that accepts every certificate. It records in v
+// the server's address, the end of its certificate, and why this machine does
+// not trust the certificate.
 func (w *walk) client(v *visitResult) *http.Client {
 	transport := &http.Transport{
 		DisableKeepAlives: true,
@@ -184,7 +186,7 @@ func (w *walk) exists(ctx context.Context, host string) (addresses string, err e
 	return strings.Join(list, ", "), err
 }
 
-// https sends a request to a location over TLS.
+// https sends a request to a location over TLS and evaluates the response.
 func (w *walk) https(ctx context.Context, host, target string) Result {
 	addresses, err := w.exists(ctx, host)
 	if err != nil {
@@ -277,7 +279,8 @@ func (w *walk) plain(ctx context.Context, host string) Result {
 	return ok(fmt.Sprintf("no redirect (%d); clients go on", v.status))
 }
 
-// srv looks up the SRV record of Autodiscover and reports where it leads.
+// srv looks up the SRV records of Autodiscover and reports where the first
+// record leads.
 func (w *walk) srv(ctx context.Context) Result {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -327,7 +330,8 @@ func (w *walk) mailbox(ctx context.Context) Result {
 	return ok("clients get " + response.URL + ", which leads to hmaproxy")
 }
 
-// cache searches for results that exchangelib has cached.
+// cache reports a file in which exchangelib has cached results. It reports
+// nothing if there is no such file.
 func (w *walk) cache() {
 	if w.options.Temp == "" {
 		return

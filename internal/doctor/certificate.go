@@ -55,7 +55,8 @@ type unusableCertificate struct {
 	err   *certsource.Error
 }
 
-// explainCertificate explains why a certificate that was read cannot be used.
+// explainCertificate explains why the source returned no certificate, or why
+// the newest certificate cannot be used.
 func explainCertificate(f *facts, e *certsource.Error) Result {
 	n := f.names.with(
 		"{not-before}", e.NotBefore.UTC().Format(time.RFC3339),
@@ -75,7 +76,7 @@ func (u unusableCertificate) is(codes ...string) bool { return slices.Contains(c
 func (u unusableCertificate) fromVault() bool { return u.facts.config.FromVault() }
 
 // publicStatus returns the status of the vault's response to the request for
-// the public half of the certificate.
+// the public half of the certificate, or 0 if there was no response.
 func (u unusableCertificate) publicStatus() int { return u.facts.source.public.status }
 
 // certificateRules explain why a certificate cannot be used.

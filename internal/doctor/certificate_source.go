@@ -17,15 +17,17 @@ import (
 	"hmaproxy/internal/certificates"
 )
 
-// gatherCertificateFile reads the certificate from disk as the product does.
+// gatherCertificateFile reads the certificate from HMA_CERT_FILE or from the
+// Windows certificate store, as the product does.
 func gatherCertificateFile(ctx context.Context, _ *session, f *facts) {
 	lookUp, err := certificates.New(f.config, nil, slog.New(slog.DiscardHandler))
 	f.source.record(ctx, lookUp, err)
 }
 
 // gatherCertificates looks the certificates up in the vault as the product
-// does. Then it sends the vault and Entra ID further requests with the same
-// credentials.
+// does. If the product's code got a token for the vault, gatherCertificates also
+// requests the public half of the certificate. If Entra ID refused the client
+// secret, it tests whether the secret belongs to HMA_APP_ID.
 func gatherCertificates(ctx context.Context, s *session, f *facts) {
 	lookUp, err := certificates.New(f.config, s.control, slog.New(slog.DiscardHandler))
 	f.source.record(ctx, lookUp, err)
@@ -53,7 +55,8 @@ func (s *sourceFacts) record(ctx context.Context, lookUp func(context.Context) (
 // certsource.
 const codeUnknown = "Unknown"
 
-// askPublicHalf requests the certificate without its key.
+// askPublicHalf requests the certificate without its key. It returns the zero
+// publicHalf if there is no response.
 func askPublicHalf(ctx context.Context, s *session, bearer string) publicHalf {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -108,7 +111,8 @@ func secretFits(ctx context.Context, s *session, f *facts, app string) bool {
 	return err == nil && resp.StatusCode == http.StatusOK
 }
 
-// vaultScope returns the scope that the vault's challenge names.
+// vaultScope returns the scope for the resource that the vault's challenge
+// names. Without such a resource, it returns the scope of the public cloud.
 func vaultScope(vault connection) string {
 	if resource := bearerChallenge(vault.response.header)["resource"]; resource != "" {
 		return strings.TrimSuffix(resource, "/") + "/.default"

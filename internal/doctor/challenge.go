@@ -42,7 +42,7 @@ func gatherChallenge(ctx context.Context, s *session, f *facts) {
 type challenge struct {
 	facts      *facts
 	response   response
-	parameters map[string]string // parameters of the Bearer challenge; nil without such a challenge
+	parameters map[string]string // parameters of the Bearer challenge; nil if there is none
 }
 
 // evaluateChallenge evaluates what Exchange offers to a client without a token.
@@ -147,10 +147,10 @@ func trusts(issuers, tenant string) bool {
 	return false
 }
 
-// fromExchange recognises Exchange's front end by headers that it adds to every
-// response. One of these headers suffices, because some devices remove the
-// other headers. Request-Id alone does not suffice, because other servers send
-// it too.
+// fromExchange recognises Exchange's front end by the headers that it adds to
+// responses. One of these headers suffices, because some devices remove the
+// others. Request-Id suffices only with X-Powered-By: ASP.NET, because other
+// servers send Request-Id too.
 func fromExchange(h http.Header) bool {
 	for _, name := range []string{"X-Feserver", "X-Beserver", "X-Diaginfo", "X-Calculatedbetarget", "X-Ms-Diagnostics"} {
 		if h.Get(name) != "" {

@@ -11,7 +11,8 @@ import (
 var parameter = regexp.MustCompile(`([A-Za-z_]+)="([^"]*)"`)
 
 // bearerChallenge returns the parameters of the first Bearer challenge, or nil
-// if there is no such challenge. Exchange and Key Vault quote every value.
+// if there is no such challenge. The keys are in lower case. Only quoted values
+// are read, because Exchange and Key Vault quote every value.
 func bearerChallenge(h http.Header) map[string]string {
 	for _, value := range h.Values("Www-Authenticate") {
 		at := strings.Index(strings.ToLower(value), "bearer")
@@ -29,7 +30,8 @@ func bearerChallenge(h http.Header) map[string]string {
 	return nil
 }
 
-// schemes lists the authentication schemes that a response offers.
+// schemes lists the first authentication scheme in each WWW-Authenticate
+// header, or returns "nothing" if there is no such header.
 func schemes(h http.Header) string {
 	var all []string
 	for _, value := range h.Values("Www-Authenticate") {

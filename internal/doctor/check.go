@@ -93,7 +93,7 @@ type runner struct {
 }
 
 // beginEarly starts gathering the facts of connections concurrently, so that a
-// network that drops packets costs one timeout instead of three.
+// network that drops packets costs one timeout instead of up to three.
 func (rn *runner) beginEarly(ctx context.Context, checks []check) {
 	for _, c := range checks {
 		if !c.early {
@@ -129,7 +129,8 @@ func (rn *runner) run(ctx context.Context, c check) Result {
 	return r
 }
 
-// missing returns the Result of a check whose prerequisite failed.
+// missing reports whether a prerequisite failed or was skipped. If so, it also
+// returns the Result of the check that needs it.
 func (rn *runner) missing(needs []string) (Result, bool) {
 	for _, need := range needs {
 		switch r := rn.done[need]; {

@@ -86,7 +86,8 @@ func aheadOrBehind(d time.Duration) string {
 	return age(d) + " behind"
 }
 
-// age returns a rounded duration as text.
+// age returns a duration as text, without its sign. It truncates the duration
+// to whole days, hours, minutes or seconds.
 func age(d time.Duration) string {
 	switch d = d.Abs(); {
 	case d >= 48*time.Hour:

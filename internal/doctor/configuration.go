@@ -16,8 +16,9 @@ import (
 
 const settingsHelp = "hmaproxy help settings lists every setting and its form"
 
-// evaluateConfiguration reports mistakes in the settings, and settings that are
-// valid but rarely intended.
+// evaluateConfiguration reports mistakes in the settings and in the command's
+// flags, trusted roots that cannot be read, and settings that are valid but
+// rarely intended.
 func evaluateConfiguration(f *facts) Result {
 	if f.config == nil {
 		return configurationError(f.setup.configError)
@@ -39,7 +40,8 @@ func evaluateConfiguration(f *facts) Result {
 	return r
 }
 
-// idMistakes explain ids that are valid but belong to another object.
+// idMistakes explain ids that have a valid form, but are placeholders or belong
+// to another object.
 var idMistakes = []rule[*config.Config]{
 	{
 		when:   func(c *config.Config) bool { return placeholder(string(c.Tenant)) },
@@ -120,7 +122,8 @@ func warnings(c *config.Config) []string {
 	return slices.DeleteFunc(c.Warnings(), func(s string) bool { return s == c.NoListAlarm() })
 }
 
-// remarks returns warnings about settings that are valid but rarely intended.
+// remarks returns warnings about settings that are valid but rarely intended,
+// and about a mailbox in -mailbox that is not on the allow-list.
 func remarks(f *facts) []string {
 	var all []string
 	note := func(when bool, format string, args ...any) {

@@ -17,7 +17,8 @@ import (
 )
 
 // connect makes one GET request with the given headers and without a token. If
-// the request gets no response, connect makes further requests to find the cause.
+// the request gets no response, connect may make a second request to find the
+// cause.
 func (s *session) connect(ctx context.Context, t target, header http.Header) connection {
 	c := s.try(ctx, t, header, nil)
 	if c.err != nil {
@@ -26,8 +27,9 @@ func (s *session) connect(ctx context.Context, t target, header http.Header) con
 	return c
 }
 
-// follow makes a second, different request whose result shows the cause of a
-// failed connection.
+// follow makes at most one further request, whose result helps to explain the
+// failed connection c. The kind of the failure determines the request. After
+// some failures follow makes no request.
 func (s *session) follow(ctx context.Context, c connection) followUp {
 	var f followUp
 	var dns *net.DNSError
@@ -50,27 +52,28 @@ func (s *session) follow(ctx context.Context, c connection) followUp {
 	return f
 }
 
-// cutHandshake reports whether a handshake with the target ended without a
-// reason: by a reset, a close, or silence.
+// cutHandshake reports whether a handshake with the target ended without an
+// alert or another reason: by a reset, a close, or a timeout.
 func (c connection) cutHandshake() bool {
 	_, alert := alertOf(c.err)
 	return c.handshake.begun && c.handshake.version == 0 && !alert && !errors.As(c.err, new(tls.RecordHeaderError)) && !unparsableCertificate(c.err)
 }
 
-// noCommonTLS reports whether the target ended the handshake because it has no
-// TLS version or cipher suite in common with hmaproxy.
+// noCommonTLS reports whether the handshake ended with one of
+// noCommonTLSAlerts.
 func (c connection) noCommonTLS() bool {
 	alert, sent := alertOf(c.err)
 	return sent && slices.Contains(noCommonTLSAlerts, alert)
 }
 
-// shortHello makes a ClientHello that fits into one packet, because it has no
-// key shares for post-quantum key exchange.
+// shortHello changes a TLS configuration so that its ClientHello has no key
+// share for post-quantum key exchange. Such a ClientHello fits into one packet.
 func shortHello(c *tls.Config) {
 	c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
 }
 
-// oldTLS permits every TLS version and cipher suite that crypto/tls implements.
+// oldTLS changes a TLS configuration so that it permits every TLS version from
+// 1.0 and every cipher suite that crypto/tls implements.
 func oldTLS(c *tls.Config) {
 	c.MinVersion = tls.VersionTLS10
 	for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
@@ -80,8 +83,8 @@ func oldTLS(c *tls.Config) {
 	}
 }
 
-// try makes the request with the client that the product would use. change
-// alters the configuration of handshakes; nil does not.
+// try makes one GET request to t with the transport that the product would use.
+// If change is not nil, try calls it to change the TLS configuration.
 func (s *session) try(ctx context.Context, t target, header http.Header, change func(*tls.Config)) connection {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -168,7 +171,8 @@ func (c connection) describe() string {
 	return fmt.Sprintf("%s, returned %d in %d ms", s, c.response.status, c.response.took.Milliseconds())
 }
 
-// server returns the host that sent the certificate chain.
+// server names the server that sent the certificate chain: the target's host, or
+// the corporate proxy.
 func (c connection) server() string {
 	if c.route.proxyTLS != "" {
 		return "the corporate proxy " + c.route.proxy
@@ -184,8 +188,9 @@ func (t target) address() string {
 	return t.url.Host + ":443"
 }
 
-// onInternet reports whether the target is on the internet, which many networks
-// reach only through a corporate proxy.
+// onInternet reports whether the target is expected to be on the internet, which
+// many networks reach only through a corporate proxy. This excludes Exchange
+// Server and private addresses.
 func (t target) onInternet() bool {
 	ip := net.ParseIP(t.url.Hostname())
 	private := ip != nil && (ip.IsLoopback() || ip.IsPrivate())

@@ -16,7 +16,7 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// A failedConnection is the input of the rules about connections.
+// A failedConnection is the input of the rules about failed connections.
 type failedConnection struct {
 	conn  connection
 	facts *facts
@@ -126,7 +126,7 @@ func (c failedConnection) direct() bool {
 }
 
 // proxyHint returns a text that says why no proxy was used although the
-// environment names a proxy.
+// environment names a proxy. It returns "" if the environment names no proxy.
 func (c failedConnection) proxyHint() string {
 	switch {
 	case c.facts.config.HTTPSProxy.String() != "":
@@ -147,7 +147,7 @@ func (c failedConnection) throughProxy() string {
 }
 
 // openssl returns the openssl command that repeats the failed handshake by the
-// same route.
+// same route. more is a string of additional options, with a leading space.
 func (c failedConnection) openssl(more string) string {
 	to, name := c.conn.target.address(), c.conn.target.url.Hostname()
 	switch {
@@ -284,8 +284,9 @@ const (
 	curlHere     = "curl -v https://{host}/     # from this machine"
 )
 
-// handshakeFailures explain connections that were opened and then closed
-// without a TLS alert.
+// handshakeFailures explain connections that were opened and got no usable
+// response, although the peer sent no TLS alert. In the first two rules, the TLS
+// handshake succeeded.
 var handshakeFailures = []rule[failedConnection]{
 	{
 		// The text is compared, because errors of package upstream and net/http
@@ -351,8 +352,9 @@ func timedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// networkReason returns a short text for an error: fixed words for common
-// errors, else the system's text for the errno.
+// networkReason returns a short text for an error. Common errors and errors
+// without an errno have fixed texts. For another errno, it returns the system's
+// text.
 func networkReason(err error) string {
 	var errno syscall.Errno
 	switch {

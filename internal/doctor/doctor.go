@@ -4,7 +4,8 @@
 // clients. For each check that fails it reports what was observed, the likely
 // cause and the command that repairs it.
 //
-// [Run] makes the checks. [Text] and [WriteJSON] write the Results.
+// [Run] makes the checks. [Autodiscover] checks where clients find Exchange.
+// [Text] and [WriteJSON] write the Results.
 //
 // # Structure
 //
@@ -17,10 +18,10 @@
 //	session.go      the HTTP clients
 //	explanation.go  rules and explanations, and the words in braces in them
 //
-// The other files hold one check each, or the rules of one check.
+// Most other files hold one check, or the rules of one check.
 //
-// No Result holds a secret, a token, or text that a library or a service chose
-// freely.
+// No Result holds a secret or a token. Texts from libraries and services are
+// shortened, and parts that look like a token are removed.
 package doctor
 
 import (

@@ -14,7 +14,7 @@ import (
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// gatherEntraConnection asks for the tenant's metadata.
+// gatherEntraConnection requests the tenant's metadata from Entra ID.
 func gatherEntraConnection(ctx context.Context, s *session, f *facts) {
 	metadata := f.config.Authority.JoinPath(string(f.config.Tenant), "v2.0/.well-known/openid-configuration")
 	f.network.entra = s.connect(ctx, target{url: metadata, variable: "HMA_AUTHORITY_HOST"}, nil)
@@ -49,8 +49,9 @@ func readTenantMetadata(f *facts) (m tenantMetadata, found bool) {
 	return m, err == nil && r.status == http.StatusOK
 }
 
-// tenantID returns the tenant's GUID from Entra ID's metadata, or "" if the
-// GUID is unknown.
+// tenantID returns the first part of the issuer's path in Entra ID's metadata,
+// which is the tenant's GUID. It returns "" if there is no such part. Callers
+// check that the result is a GUID.
 func tenantID(f *facts) string {
 	m, _ := readTenantMetadata(f)
 	issuer, err := url.Parse(m.Issuer)
@@ -97,7 +98,8 @@ func unknownTenant(f *facts, codes []int) Result {
 		"in another cloud set HMA_AUTHORITY_HOST too: {authorities}")
 }
 
-// otherResponder explains a response that did not come from the service.
+// otherResponder returns the cause of a response that did not come from the
+// service. what continues "what responded", for example "is not Entra ID".
 func otherResponder(c connection, what string) string {
 	s := "what responded " + what
 	switch status := c.response.status; {
@@ -129,8 +131,8 @@ func passThrough(c connection, compare string) []string {
 		"curl -v " + c.target.url.Scheme + "://" + c.target.url.Host + "/     # shows who responds", compare}
 }
 
-// redirectHost returns the host of a Location header. Results show no other
-// part of this header.
+// redirectHost returns the host in a Location header, or "another path" if the
+// header has no host. Results show no other part of the header.
 func redirectHost(location string) string {
 	u, err := url.Parse(location)
 	if err != nil || u.Host == "" {

@@ -62,8 +62,8 @@ func evaluateExpect(f *facts) Result {
 	return r
 }
 
-// expectOutcomes explain how a device treats the expectation. cause is the text
-// of the warning.
+// expectOutcomes explain how a device treats the expectation. A rule's field
+// cause is the text of a warning.
 var expectOutcomes = []rule[expectFacts]{
 	{
 		when:   func(e expectFacts) bool { return !e.response.sent },

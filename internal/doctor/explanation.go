@@ -132,7 +132,8 @@ func commands(c *config.Config) [][2]string {
 	}
 }
 
-// vaultName returns the vault's name in the form that az expects.
+// vaultName returns the first part of the vault's host name, which is the name
+// that az expects. It returns the placeholder "VAULT" for an IP address.
 func vaultName(c *config.Config) string {
 	if net.ParseIP(c.VaultURI.Hostname()) != nil {
 		return "VAULT"

@@ -13,15 +13,16 @@ import (
 	"hmaproxy/token"
 )
 
-// facts holds everything that checks gather. Each field is written by the
-// gather functions that its comment names, and read by the evaluate functions
-// of the same check and of later checks.
+// facts holds everything that checks gather. newFacts sets the values that are
+// known before the first check. Every other value is written by the gather
+// functions that the comment of its field names. The same check and later checks
+// read it.
 type facts struct {
 	config *config.Config // nil when there is no valid configuration
 	names  names
 	flags  flags // the command's flags that name mailboxes
 
-	setup     setupFacts     // from gatherSetup
+	setup     setupFacts     // from newFacts and gatherSetup
 	network   networkFacts   // from gatherVaultConnection, gatherEntraConnection, gatherExchangeConnection
 	source    sourceFacts    // from gatherCertificates or gatherCertificateFile
 	federated federatedFacts // from gatherFederated
@@ -72,7 +73,7 @@ type signatureFacts struct {
 // is made as the product makes it.
 type tokenFacts struct {
 	attempts []tokenAttempt
-	clock    clock // Entra ID's clock at the last response
+	clock    clock // Entra ID's clock in its last response up to the end of the first attempt
 }
 
 type tokenAttempt struct {
@@ -93,7 +94,7 @@ func (t tokenFacts) grant() token.Grant {
 	return token.Grant{}
 }
 
-// ewsFacts are Exchange's responses to GetFolder with the token.
+// ewsFacts are Exchange's responses to requests with the token.
 type ewsFacts struct {
 	unnamed   ewsResponse // response to a request that named no mailbox
 	mailbox   ewsResponse
@@ -169,7 +170,8 @@ type response struct {
 	took   time.Duration
 }
 
-// followUp holds the results of checks that run after a connection has failed.
+// followUp holds the result of the request that session.follow makes after a
+// connection has failed. At most one field is set.
 type followUp struct {
 	directWorks bool      // a connection without the corporate proxy leads to a response
 	noNames     bool      // public host names cannot be resolved
@@ -178,8 +180,9 @@ type followUp struct {
 	shortHello  bool      // a ClientHello that fits into one packet leads to a response
 }
 
-// A clock is the time in a server's Date header and when it was received. The
-// zero value means unknown.
+// A clock holds the time in a server's Date header, and the local time at which
+// the header was received. The zero value means that the server's time is
+// unknown.
 type clock struct {
 	date, received time.Time
 }

@@ -41,7 +41,8 @@ func gatherFederated(ctx context.Context, s *session, f *facts) {
 	f.federated.issuer, f.federated.subject = issuerOf(token)
 }
 
-// issuerOf returns the claims iss and sub of a token, as far as they can be read.
+// issuerOf returns the claims iss and sub of a token, or "" for a claim that
+// cannot be read.
 func issuerOf(token string) (issuer, subject string) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -111,7 +112,8 @@ var federatedRules = []rule[*certsource.Error]{
 	},
 }
 
-// federatedRefusals explain Entra ID's refusals of a federated credential.
+// federatedRefusals maps AADSTS codes to the causes for which Entra ID refuses a
+// federated credential.
 var federatedRefusals = map[int]string{
 	700211: "no federated credential of HMA-App has the issuer {issuer}",
 	700212: "the federated credential of HMA-App has another audience than the token",
@@ -119,7 +121,9 @@ var federatedRefusals = map[int]string{
 	50013:  "Entra ID cannot verify the token's signature by the keys of {issuer}",
 }
 
-// nameFederated adds issuer and subject of a refused token to the result.
+// nameFederated adds the issuer and subject of a refused federated credential to
+// the result. For a code in federatedRefusals, it also replaces the cause and
+// adds a repair. Without a federated credential, it changes nothing.
 func nameFederated(f *facts, aadsts int, r *Result) {
 	if !f.config.Federated() {
 		return

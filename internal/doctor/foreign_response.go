@@ -40,8 +40,9 @@ func (r foreignResponse) evaluate(detail string, rules []rule[foreignResponse]) 
 	return n.failed(detail, must(explain(rules, r)))
 }
 
-// redirects reports whether the response redirects the request. EWS itself
-// never redirects a request with a bearer token.
+// redirects reports whether the response redirects the request, by a status from
+// 300 to 399 or by 451, which Exchange sends with X-MS-Location. EWS itself never
+// redirects a request with a bearer token.
 func (r foreignResponse) redirects() bool {
 	return r.status >= 300 && r.status < 400 || r.status == http.StatusUnavailableForLegalReasons
 }
@@ -167,7 +168,7 @@ var redirections = []rule[foreignResponse]{
 
 const redirectsTo = "{detail} and redirects to {redirect-host}"
 
-// refusals explain 404, 403 and 429.
+// refusals explain responses with the statuses 404, 403 and 429.
 var refusals = []rule[foreignResponse]{
 	{
 		when: func(r foreignResponse) bool {

@@ -35,7 +35,7 @@ func getFolder(ctx context.Context, s *session, f *facts, mailbox string) ewsRes
 	return sendEWS(s, req)
 }
 
-// newGetFolder returns the request of getFolder.
+// newGetFolder returns the request that getFolder sends.
 func newGetFolder(ctx context.Context, f *facts, mailbox string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.config.EWS.String(), strings.NewReader(getFolderEnvelope(mailbox)))
 	if err != nil {
@@ -86,7 +86,8 @@ func readEWSResponse(resp *http.Response, err error) ewsResponse {
 	return r
 }
 
-// accepted reports whether Exchange accepted the token.
+// accepted reports whether there was a response with a status other than 401. If
+// code is "", another program may have sent the response.
 func (r ewsResponse) accepted() bool {
 	return r.sent && r.err == nil && r.status != http.StatusUnauthorized
 }

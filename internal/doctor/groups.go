@@ -34,7 +34,8 @@ func gatherGroups(ctx context.Context, s *session, f *facts) {
 	}
 }
 
-// evaluateGroups reports the number of members of each group.
+// evaluateGroups reports the number of members of each group, or the first group
+// that could not be expanded.
 func evaluateGroups(f *facts) Result {
 	var counts []string
 	for _, g := range f.ews.groups {

@@ -9,7 +9,7 @@ import (
 )
 
 // gatherMailbox opens the inbox of the mailbox that a flag or the configuration
-// names, if there is one.
+// names. If neither names a mailbox, it sends no request.
 func gatherMailbox(ctx context.Context, s *session, f *facts) {
 	if mailbox, _ := mailboxToOpen(f); mailbox != "" {
 		f.ews.mailbox = getFolder(ctx, s, f, mailbox)
@@ -35,8 +35,9 @@ func evaluateMailbox(f *facts) Result {
 	return explainResponseCode(f, r.code, mailbox, detail)
 }
 
-// mailboxToOpen returns the mailbox to open and a text that says which setting
-// names it. The flag takes precedence over the configuration.
+// mailboxToOpen returns the mailbox to open, and a text that says which setting
+// names it. The text is "" if the flag names it. The flag takes precedence over
+// the configuration. The mailbox is "" if none is named.
 func mailboxToOpen(f *facts) (address, origin string) {
 	if f.flags.mailbox != "" {
 		return f.flags.mailbox, ""
@@ -52,9 +53,9 @@ func mailboxToOpen(f *facts) (address, origin string) {
 	return "", ""
 }
 
-// evaluateBackEnd explains a request for a mailbox that got no response
-// although Exchange's front end has just responded to a request without a
-// mailbox.
+// evaluateBackEnd explains a request for a mailbox that got no response, or a
+// status from 500, although Exchange's front end has just responded to a request
+// without a mailbox.
 func evaluateBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 	detail := "no response to a request for " + mailbox + " (" + networkReason(r.err) + ")"
 	if r.err == nil {

@@ -15,7 +15,7 @@ import (
 	"hmaproxy/internal/httpclient"
 )
 
-// errUntrusted ends a handshake; trustErr holds the reason.
+// errUntrusted ends a handshake. The field handshake.trustErr holds the reason.
 var errUntrusted = errors.New("certificate not trusted")
 
 // A recorder records the events on a transport's connections. Transports dial
@@ -69,8 +69,9 @@ func (rec *recorder) observer(roots *x509.CertPool) httpclient.Observer {
 	}
 }
 
-// dialed records that a connection was opened. Without a proxy, the TLS
-// handshake follows.
+// dialed records that a connection was opened. Without a proxy, it also records
+// that the handshake with the target has begun, because the handshake follows
+// immediately.
 func (rec *recorder) dialed(_ net.Conn, err error) {
 	if err != nil {
 		return

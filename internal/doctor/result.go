@@ -66,6 +66,7 @@ func ExitCode(all []Result) int {
 	return code
 }
 
-// optional reports whether a check depends on the caller's flags, or on headers
-// that services may leave out.
+// optional reports whether a check may be skipped without an effect on the exit
+// code, because it depends on the caller's flags or on headers that services may
+// leave out.
 func optional(id string) bool { return id == "mailbox" || id == "forbidden" || id == "clock" }

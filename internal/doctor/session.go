@@ -58,8 +58,8 @@ func proxyPassword(c *config.Config) string {
 	return password
 }
 
-// observed is a transport for Entra ID and Key Vault. For each host it keeps
-// the access token that the product's own code sent, and the server's clock.
+// observed is a transport for Entra ID and Key Vault. For each host it keeps the
+// last access token that was sent, and the clock in the last response.
 type observed struct {
 	next http.RoundTripper
 

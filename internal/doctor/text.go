@@ -10,8 +10,9 @@ import (
 	"hmaproxy/internal/textwrap"
 )
 
-// A Text writes Results as text. Each Result is one line. Lines with its cause,
-// repairs, warnings and notes follow.
+// A Text writes Results as text. A Result begins on a new line with its mark and
+// title. Lines with its cause, repairs, warnings and notes follow. Long lines are
+// wrapped, except lines with commands.
 type Text struct {
 	w io.Writer
 	o TextOptions
@@ -27,7 +28,7 @@ type TextOptions struct {
 // NewText returns a Text that writes to w.
 func NewText(w io.Writer, o TextOptions) *Text { return &Text{w, o} }
 
-// marks and colors of the statuses.
+// marks holds the mark of each Status, colors the escape sequence of its colour.
 var (
 	marks  = map[Status]string{OK: "✓", Warning: "!", Failed: "✗", Skipped: "–"}
 	colors = map[Status]string{OK: "\x1b[32m", Warning: "\x1b[33m", Failed: "\x1b[31m", Skipped: "\x1b[2m"}
@@ -60,8 +61,8 @@ func (t *Text) Report(r Result) {
 // work when it is copied.
 var hasCommand = regexp.MustCompile(`(?:^|[\s(])--?[A-Za-z]`)
 
-// lines writes each text on one line, or on several lines if the text is long.
-// The label precedes the first text.
+// lines writes each text that is not empty, on a new line. It wraps long texts
+// that contain no command. The label precedes the first text.
 func (t *Text) lines(label string, list []string) {
 	prefix := "    " + label
 	indent := strings.Repeat(" ", len(prefix))
@@ -78,7 +79,7 @@ func (t *Text) lines(label string, list []string) {
 	}
 }
 
-// Summary writes the last line.
+// Summary writes an empty line and then a summary of all Results.
 func (t *Text) Summary(all []Result) {
 	line := summary(all)
 	if !t.o.Verbose {

@@ -16,8 +16,9 @@ import (
 )
 
 // gatherToken requests a token as the product does. If Entra ID refuses the
-// request, gatherToken tries the previous version of the certificate, or other
-// spellings of the resource.
+// certificate, gatherToken tries the previous version of the certificate. If no
+// application has the name of the resource, it tries other spellings of the
+// resource.
 func gatherToken(ctx context.Context, s *session, f *facts) {
 	certs, resource := f.source.certs, string(f.config.Resource)
 	if f.config.Federated() {
@@ -67,8 +68,8 @@ func acquire(ctx context.Context, s *session, f *facts, resource string, cert *t
 	return a
 }
 
-// spellings returns other names under which the resource may be registered,
-// with and without the final slash.
+// spellings returns other names under which the resource ours may be registered:
+// ours and ews, each with and without the final slash, except ours as written.
 func spellings(ours, ews string) []string {
 	var all []string
 	for _, base := range []string{strings.TrimSuffix(ours, "/"), ews} {
@@ -142,7 +143,8 @@ func withoutRemedy(e *token.Error) string {
 	return text
 }
 
-// nameResource adds the registered spelling of the resource to the result.
+// nameResource adds the registered spelling of the resource to the result, or
+// says that no spelling is registered.
 func nameResource(f *facts, r *Result) {
 	for _, a := range f.token.attempts[1:] {
 		if a.err != nil {
@@ -158,7 +160,8 @@ func nameResource(f *facts, r *Result) {
 }
 
 // nameThumbprint adds the thumbprint of the certificate that is not registered
-// to the result.
+// to the result. If HMA_APP_ID is also the application that reads the vault, it
+// reports this mistake instead of the thumbprint.
 func nameThumbprint(f *facts, r *Result) {
 	if oneApplication(f.config) {
 		r.Cause = "HMA_APP_ID and HMA_KEY_VAULT_APP_ID are the same application, which has a client secret and not the certificate: KV-App's id was copied into both settings"

@@ -10,8 +10,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// An untrusted chain is the input of the rules about the certificates of
-// servers.
+// An untrusted value describes a chain that is not trusted. It is the input of
+// trustRules.
 type untrusted struct {
 	conn      connection
 	facts     *facts
@@ -284,8 +284,8 @@ var exportRoot = []string{
 // hmaproxy can make usable.
 var newServerCertificate = []string{"{new-certificate}", "{bind-certificate}"}
 
-// signedWithSHA1 reports whether a certificate of the chain, other than a root,
-// is signed with SHA-1, which crypto/tls does not accept.
+// signedWithSHA1 reports whether a certificate of the chain that is not
+// self-issued is signed with SHA-1. crypto/tls does not accept such a signature.
 func signedWithSHA1(chain []*x509.Certificate) bool {
 	return slices.ContainsFunc(chain, func(c *x509.Certificate) bool {
 		weak := c.SignatureAlgorithm == x509.SHA1WithRSA || c.SignatureAlgorithm == x509.ECDSAWithSHA1
@@ -323,7 +323,9 @@ func caNames(c *config.Config) string {
 	return strings.Join(all, ", ")
 }
 
-// commonName names a certificate's subject or issuer.
+// commonName returns the common name of a certificate's subject or issuer,
+// quoted. Without a common name it returns the organisation, or else the whole
+// name.
 func commonName(c *x509.Certificate, issuer bool) string {
 	name := c.Subject
 	if issuer {

@@ -13,15 +13,16 @@ import (
 // vaultVersion is an API version that the Key Vault of every cloud has.
 const vaultVersion = "7.4"
 
-// vaultURL returns the address of the certificate, or of the secret behind it.
+// vaultURL returns the URL of the certificate if collection is "certificates",
+// or of the secret behind it if collection is "secrets".
 func vaultURL(c *config.Config, collection string) *url.URL {
 	u := c.VaultURI.JoinPath(collection, string(c.VaultCertName))
 	u.RawQuery = "api-version=" + vaultVersion
 	return u
 }
 
-// gatherVaultConnection asks the vault for the certificate without a token. A
-// Key Vault returns a challenge that names its tenant.
+// gatherVaultConnection requests the secret behind the certificate without a
+// token. A Key Vault returns a challenge that names its tenant.
 func gatherVaultConnection(ctx context.Context, s *session, f *facts) {
 	f.network.vault = s.connect(ctx, target{url: vaultURL(f.config, "secrets"), variable: vaultURI}, nil)
 }
@@ -55,8 +56,9 @@ func vaultBusy(c connection) bool {
 		(len(r.body) == 0 || json.Valid(r.body))
 }
 
-// evaluateVaultChallenge compares the sign-in service that the vault names with
-// the configured sign-in service.
+// evaluateVaultChallenge compares the cloud and the tenant that the vault's
+// challenge names with the configuration. A different tenant is only a note,
+// because hmaproxy uses the vault's tenant.
 func evaluateVaultChallenge(f *facts, detail, authorization string) Result {
 	u, err := url.Parse(authorization)
 	tenant := ""
@@ -79,8 +81,8 @@ func evaluateVaultChallenge(f *facts, detail, authorization string) Result {
 	return r
 }
 
-// challengedTenant returns the tenant that the vault's challenge named, or ""
-// if it named no tenant.
+// challengedTenant returns the tenant in the parameter "authorization" of the
+// vault's challenge, or "" if the challenge names no tenant there.
 func challengedTenant(vault connection) string {
 	u, err := url.Parse(bearerChallenge(vault.response.header)["authorization"])
 	if err != nil {

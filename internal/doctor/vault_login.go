@@ -258,7 +258,7 @@ func encoded(secret string) bool {
 }
 
 // altered reports whether a secret holds a character that no secret of Entra ID
-// has, for example an invisible character.
+// has, for example an invisible character, or starts with "$".
 func altered(secret string) bool {
 	return strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`%\\,;", r) }) || strings.HasPrefix(secret, "$")
 }

@@ -162,7 +162,8 @@ var setPolicy = []string{
 
 var thumbprint = regexp.MustCompile(`^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$`)
 
-// secretFailures explain other responses of the vault.
+// secretFailures explain why the vault did not return the secret, for reasons
+// other than a refused permission.
 var secretFailures = []rule[failedSecret]{
 	{
 		when: func(v failedSecret) bool {
