@@ -17,7 +17,8 @@ import (
 //go:embed report.css
 var reportCSS webpage.Markup
 
-// maxTableRows limits the tables of the page, so that a browser can show it.
+// maxTableRows limits the rows of each table, so that a browser can show the
+// page.
 const maxTableRows = 1000
 
 // A pageWriter collects the web page.

@@ -65,7 +65,7 @@ type Log struct {
 	Unknown    int64            `json:"unknown"`
 	Old        int64            `json:"old"`
 	Dropped    int64            `json:"dropped"`
-	LeftOut    map[string]int64 `json:"left_out,omitempty"` // number of lines, by reason
+	LeftOut    map[string]int64 `json:"left_out,omitempty"` // number of requests that the log leaves out, by reason
 	Unfinished []string         `json:"unfinished_files,omitempty"`
 	Versions   []string         `json:"versions,omitempty"`
 }
@@ -428,8 +428,9 @@ func (r *Report) addGraph(s *traffic.Summary) error {
 	return nil
 }
 
-// addShares adds the requests of an operation to listed, conditional or unlisted,
-// depending on the APIs that correspond to it.
+// addShares adds the number of an operation's requests to one of the counters:
+// unlisted if no API corresponds to the operation, conditional if the first
+// corresponding API has a condition, and listed otherwise.
 func addShares(m *graphmap.Map, o *traffic.Operation, listed, conditional, unlisted *int64) {
 	switch apis := m.APIs(o.Name); {
 	case apis == nil:

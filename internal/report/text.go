@@ -15,7 +15,8 @@ import (
 // maxCell limits a name in a table of the text, in characters.
 const maxCell = 60
 
-// maxPauses limits the number of gaps in the text.
+// maxPauses limits the number of gaps in the text. It also limits the number of
+// periods in which hmaproxy did not run.
 const maxPauses = 10
 
 // A textWriter collects the text of the report.
@@ -88,7 +89,7 @@ func (r *Report) pauses() []string {
 	return lines
 }
 
-// outcomesText describes the outcomes of a row. It leaves out those without a
+// outcomesText describes the outcomes of a row. It leaves out outcomes without a
 // request.
 func outcomesText(row *Row) string {
 	var parts []string
@@ -212,7 +213,8 @@ func otherOutcomes(row *Row) string {
 	return outcomesText(&without)
 }
 
-// operationTitle returns the title of an operation.
+// operationTitle returns the name of an operation, shortened, or "(no SOAP
+// request)" if the name is "".
 func operationTitle(name string) string { return cmp.Or(short(name), "(no SOAP request)") }
 
 func (t *textWriter) operations() {
@@ -291,7 +293,9 @@ func (t *textWriter) graph() {
 	t.r.top = top
 }
 
-// graphRows returns a row for each API that corresponds to an operation.
+// graphRows returns a row for each API that corresponds to an operation. If there
+// is no such API, it returns one row that says so. If the operation has no name,
+// it returns nil.
 func graphRows(o *Row) [][]string {
 	if o.Name == "" {
 		return nil

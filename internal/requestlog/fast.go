@@ -113,8 +113,8 @@ func (d *decoder) setString(l *entry, key string, text []byte) bool {
 	return true
 }
 
-// setWord sets a field that is a number, true or false. It returns false for
-// other values, and for a field of another type.
+// setWord sets a field whose value is a number, "true" or "false". It reports
+// whether word is such a value and has the type of the field.
 func setWord(l *entry, key string, word []byte) bool {
 	n, isNumber := plainNumber(word)
 	truth := string(word) == "true"
@@ -149,7 +149,8 @@ func setWord(l *entry, key string, word []byte) bool {
 	return isNumber
 }
 
-// plainNumber reads digits.
+// plainNumber parses up to 18 digits without a leading zero. ok is false for any
+// other text.
 func plainNumber(word []byte) (n int64, ok bool) {
 	if len(word) == 0 || len(word) > 18 || word[0] == '0' && len(word) > 1 {
 		return 0, false
@@ -163,7 +164,8 @@ func plainNumber(word []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// setMilliseconds reads digits with an optional fraction.
+// setMilliseconds sets the duration to word: digits with an optional fraction. It
+// returns false for any other text.
 func setMilliseconds(l *entry, word []byte) bool {
 	whole, fraction, dotted := bytes.Cut(word, []byte("."))
 	if _, ok := plainNumber(whole); !ok || dotted && len(fraction) == 0 {
@@ -179,7 +181,8 @@ func setMilliseconds(l *entry, word []byte) bool {
 	return err == nil
 }
 
-// intern returns text as a string. It returns the same string for equal texts.
+// intern returns text as a string. For equal texts it returns the same string,
+// unless the text is long or too many strings are kept.
 func (d *decoder) intern(text []byte) string {
 	if s, ok := d.strings[string(text)]; ok {
 		return s

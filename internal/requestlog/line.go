@@ -101,8 +101,9 @@ func (d *decoder) parse(line []byte, l *entry) lineForm {
 	return d.parseJSON([]byte(inner), l)
 }
 
-// parseJSON parses an object. It returns foreign if a field is missing that
-// every line of hmaproxy has.
+// parseJSON parses an object. It returns cut if line is not valid JSON. It
+// returns foreign if a field has an unexpected type, or if a field is missing
+// that every line of hmaproxy has.
 func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
 	if d.decode(line, l) {
 		if l.Msg == "" || l.Level == "" || l.Time.IsZero() {

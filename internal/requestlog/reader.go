@@ -40,7 +40,7 @@ type Facts struct {
 	Other      int64 // number of other lines of hmaproxy
 	Duplicates int64 // number of request lines that were read before
 	Unchecked  int64 // number of request lines that may be duplicates, because too many ids are known
-	Cut        int64 // number of lines that begin as JSON but are incomplete or too long
+	Cut        int64 // number of lines that begin as JSON but are incomplete, and of lines that are too long
 	Foreign    int64 // number of lines of other programs
 	Text       int64 // number of lines in the form for terminals, which a Reader cannot parse
 	Unknown    int64 // number of lines with a reason that this version does not know
@@ -93,8 +93,8 @@ type operation struct {
 }
 
 // NewReader returns a Reader that calls the function each for every request. The
-// record is valid only during the call. It contains the fields of the log line.
-// Start and Duration are set; Err and Diagnosis are not.
+// record is valid only during the call. It contains the fields of the log line
+// that reports use. Start and Duration are set; Err and Diagnosis are not.
 func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	p, err := policy.New(policy.Config{})
 	if err != nil {
@@ -110,7 +110,8 @@ func NewReader(each func(*proxy.Record)) (*Reader, error) {
 func (r *Reader) Facts() *Facts { return &r.facts }
 
 // Read reads a log, which may be compressed with gzip. name identifies the log in
-// Facts. Read returns an error of the reader in, or ErrUTF16.
+// Facts. Read returns an error of the reader in, an error about damaged gzip data,
+// or ErrUTF16. Data that ends too early is not an error.
 func (r *Reader) Read(name string, in io.Reader) error {
 	buffered := bufio.NewReaderSize(in, 64<<10)
 	magic, _ := buffered.Peek(3)
@@ -237,7 +238,8 @@ func (r *Reader) version(v string) {
 	}
 }
 
-// request passes a request to r.each, unless the request was read before.
+// request passes a request to r.each, unless the request was read before or this
+// version does not know the reason in the line.
 func (r *Reader) request(l *entry) {
 	rec := &r.record
 	*rec = proxy.Record{
@@ -286,7 +288,8 @@ func named(l *entry) ews.IdentityKind {
 	return ews.SmtpAddress
 }
 
-// isDuplicate reports whether a request with that id was read before.
+// isDuplicate reports whether a request with that id was read before. It returns
+// false if id is "", or if the id is new and too many ids are known.
 func (r *Reader) isDuplicate(id string) bool {
 	if id == "" {
 		return false

@@ -175,8 +175,9 @@ func TestOtherLinesOfTheLog(t *testing.T) {
 	}
 }
 
-// TestLinesOfTheFirstVersion checks that lines of the first version are read,
-// which contain the duration in nanoseconds and no forms of mailboxes.
+// TestLinesOfTheFirstVersion checks that a Reader reads the lines that the first
+// version of hmaproxy wrote. They have the duration in nanoseconds. They have no
+// field mailbox_form, so the Reader recognises a SID by its text.
 func TestLinesOfTheFirstVersion(t *testing.T) {
 	old := strings.Replace(aRequest, `"duration_ms":500`, `"duration":500000000`, 1)
 	list, f := read(t, old)

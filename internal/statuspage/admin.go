@@ -199,7 +199,8 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 }
 
 // Track returns a handler that calls next. While next serves a request,
-// notification streams included, the status page shows the request.
+// notification streams included, the request counts as in flight. The status page
+// shows the number of requests in flight, and the oldest of them.
 func (a *Admin) Track(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one := a.running.begin(r)

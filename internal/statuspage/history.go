@@ -13,7 +13,7 @@ import (
 const (
 	historySize    = 100
 	historyMinutes = 60
-	maxText        = 256 // bytes of a text from a client, because the history outlives the request
+	maxText        = 256 // number of bytes that are kept of a text from a client
 )
 
 // A history holds the latest requests, the latest refused or failed requests,
@@ -26,7 +26,7 @@ type history struct {
 	minutes  [historyMinutes]minute
 }
 
-// lastRequests holds the latest requests of a kind.
+// lastRequests holds the latest historySize requests that were added.
 type lastRequests struct {
 	last [historySize]request
 	n    uint64 // number of requests so far
@@ -116,7 +116,8 @@ func (h *history) add(r *proxy.Record, o outcome.Outcome) {
 	}
 }
 
-// bounded shortens a text that came with a request or a token.
+// bounded shortens a text from a request or a token to maxText bytes, so that the
+// history needs little memory.
 func bounded(s string) string {
 	if len(s) <= maxText {
 		return s

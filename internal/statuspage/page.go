@@ -23,7 +23,7 @@ const (
 
 // A page serves the status as HTML.
 type page struct {
-	policy string // Content-Security-Policy: allows the style sheet by its hash and nothing else
+	policy string // Content-Security-Policy: allows the style sheet by its hash, data: images and forms to this server, and nothing else
 }
 
 func newPage() *page {
@@ -63,7 +63,8 @@ func clock(t time.Time) string { return t.Local().Format(time.TimeOnly) }
 // instant formats date, time and zone.
 func instant(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
-// took formats a duration with at most three digits.
+// took formats a duration below a minute as one number with a unit, and a longer
+// duration in whole seconds, such as "1m30s".
 func took(s seconds) string {
 	d := time.Duration(s)
 	switch {
@@ -85,7 +86,8 @@ func sentence(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// groups splits a thumbprint into groups that are easy to compare.
+// groups splits a thumbprint into groups of eight digits, which are easy to
+// compare.
 func groups(s string) []string {
 	var parts []string
 	for ; len(s) > 8; s = s[8:] {

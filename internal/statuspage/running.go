@@ -46,7 +46,8 @@ func (r *running) end(one *runningRequest) {
 	delete(r.requests, one)
 }
 
-// oldest returns the number of requests in flight and the oldest of them.
+// oldest returns the number of requests in flight, and at most maxRunningShown of
+// them, the oldest first.
 func (r *running) oldest() (n int, list []runningRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -246,7 +246,7 @@ func writeTerm(w *webpage.Writer, term webpage.Markup) {
 	w.Markup("<dd>")
 }
 
-// writeColoured begins an entry of a list whose value has a CSS class.
+// writeColoured begins an entry of a list. The entry's value gets a CSS class.
 func writeColoured(w *webpage.Writer, term, class webpage.Markup) {
 	w.Markup("      <dt>")
 	w.Markup(term)

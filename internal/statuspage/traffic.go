@@ -10,12 +10,12 @@ import (
 	"hmaproxy/internal/webpage"
 )
 
-// maxTop is the number of mailboxes, operations and clients that the status
-// page shows.
+// maxTop limits the number of mailboxes that the status page shows. It is also
+// the limit for operations and for clients.
 const maxTop = 10
 
-// trafficStatus contains the mailboxes, operations and clients since the start.
-// Its texts are printable.
+// trafficStatus contains the mailboxes, operations and clients with the most
+// requests since the start. Its texts are printable.
 type trafficStatus struct {
 	Requests   int64        `json:"requests"`
 	Mailboxes  []usedStatus `json:"top_mailboxes"`
