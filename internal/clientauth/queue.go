@@ -20,8 +20,8 @@ const (
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
 
-	// maxRest limits the rest, so that even after a comparison at a high cost
-	// it is shorter than comparisonWait.
+	// maxRest limits a lane's rest, so that the rest is shorter than
+	// comparisonWait even after a comparison at a high cost.
 	maxRest = comparisonWait / 2
 
 	suspectTime = time.Minute

@@ -38,8 +38,8 @@ func (r *recent[K]) has(k K) bool {
 	return now.Before(r.until[k])
 }
 
-// add adds a key. If there is no room, it drops the expired keys, or any key if
-// no key has expired.
+// add adds a key. It drops expired keys. If limit has been reached, it also drops
+// an arbitrary key.
 func (r *recent[K]) add(k K) {
 	now := time.Now()
 	r.mu.Lock()

@@ -37,8 +37,8 @@ func newUsers(list config.ClientUsers, base *policy.Policy) *users {
 const maxPassword = 72
 
 // matches compares the password with the user's hash. Every call does as much
-// work as one comparison at the highest cost d. An unknown user is compared
-// with a hash that no password has. A comparison at a lower cost c is followed
+// work as one comparison at the highest cost d. For an unknown user, it uses a
+// hash whose password is not known. A comparison at a lower cost c is followed
 // by comparisons at the costs c, c+1, … d-1. All comparisons together do the
 // work of one comparison at the cost d.
 func (u *users) matches(name, password string) bool {

@@ -78,8 +78,8 @@ const (
 	ExchangeFails                            // requests fail at Exchange; Exchange describes the failures
 )
 
-// An Alarm is a condition that an operator must look at although requests are
-// served. Kind determines which of the other fields are set.
+// An Alarm is a condition that an operator must look at. An alarm alone does not
+// make the product not ready. Kind determines which of the other fields are set.
 type Alarm struct {
 	Kind       Kind
 	Subject    string

@@ -82,7 +82,7 @@ func (c *conn) evict() {
 }
 
 // waited returns how long a read has waited for a part of a request. It returns
-// zero if no read waits for one.
+// zero if no read waits for a part of a request.
 func (c *conn) waited(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +197,8 @@ func (c *conn) SetLinger(sec int) error {
 	return errors.ErrUnsupported
 }
 
-// CloseWrite is like the method of *net.TCPConn: it closes the writing side.
+// CloseWrite is like the method of *net.TCPConn: it closes the writing side. It
+// returns errors.ErrUnsupported if Conn has no such method.
 func (c *conn) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()

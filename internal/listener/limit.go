@@ -11,7 +11,7 @@ import (
 
 // Bounds on the connections that clients may hold open at the same time.
 const (
-	maxConnections  = 16 << 10 // three times the 5,000 notification streams of a large installation
+	maxConnections  = 16 << 10 // more than three times the 5,000 notification streams of a large installation
 	minConnections  = 64       // lower limit, even if the process may open few files or has little memory
 	reservedFiles   = 512      // files that are neither connections of clients nor their connections to Exchange
 	filesPerRequest = 2        // one connection of the client and one to Exchange
@@ -33,9 +33,10 @@ const (
 	maxAdminConnections = 32
 )
 
-// connectionLimit returns how many connections clients may hold open. The limit
-// leaves enough files for connections to Entra ID and Exchange, and keeps
-// within the memory of the process.
+// connectionLimit returns how many connections clients may hold open, from
+// minConnections to maxConnections. Within these bounds, the limit leaves enough
+// files for connections to Entra ID and Exchange, and keeps within the memory of
+// the process.
 func connectionLimit(files, memory int64) int {
 	limit := min((files-reservedFiles)/filesPerRequest, (memory-reservedMemory)/memoryPerConnection)
 	return int(max(minConnections, min(maxConnections, limit)))
@@ -44,7 +45,8 @@ func connectionLimit(files, memory int64) int {
 // A limited listener shares a number of connection slots with other listeners.
 // When all connections have a request, one more connection is accepted and waits
 // for a slot. Later connections wait in the system's queue. If no slot becomes
-// free within maxSlotWait, new connections get ErrorServerBusy until one is free.
+// free within maxSlotWait, new connections get ErrorServerBusy until a slot is
+// free.
 //
 // A listener on a loopback address closes connections of other machines. They can
 // arrive if the system routes such packets (route_localnet, CVE-2020-8558).
@@ -100,8 +102,8 @@ func (l *limited) logForeign(peer net.Addr) {
 }
 
 // reportFailure logs and counts a connection that cannot be accepted, for
-// example because the process has too many files open. net/http tries again
-// after at most a second.
+// example because the process has too many files open. The server that called
+// Accept tries again after at most a second.
 func (l *limited) reportFailure(err error) {
 	if errors.Is(err, net.ErrClosed) {
 		return

@@ -1,6 +1,6 @@
 // Package listener opens the listeners that clients connect to: TCP with or
-// without TLS, and Unix sockets. It bounds the connections of all of them
-// together.
+// without TLS, and Unix sockets. These listeners share one limit of connections.
+// The package also opens the admin listener, which has a limit of its own.
 package listener
 
 import (
@@ -31,8 +31,9 @@ type Config struct {
 }
 
 // OpenAll opens all listeners for clients, or none. An optional address that the
-// machine does not have, such as IPv6 loopback, is left out. The server must call
-// ConnState when the state of a connection changes.
+// machine does not have, such as IPv6 loopback, is left out if an earlier address
+// could be opened. The server must call ConnState when the state of a connection
+// changes.
 func OpenAll(ctx context.Context, c Config, addresses config.Listeners) ([]net.Listener, error) {
 	slots := newSlots(connectionLimit(openFileLimit(), cmp.Or(c.Memory, math.MaxInt64)))
 	slots.minIdle = minIdle

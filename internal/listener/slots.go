@@ -177,8 +177,9 @@ func (s *slots) longestWaiting(now time.Time) (longest *conn) {
 	return longest
 }
 
-// longestLingering removes a connection from s.lingering and returns it. The
-// caller holds s.mu.
+// longestLingering removes the connection that has lingered longest from
+// s.lingering and returns it. It returns nil if no connection has lingered for
+// minIdle. The caller holds s.mu.
 func (s *slots) longestLingering(now time.Time) *conn {
 	e := s.lingering.Front()
 	if e == nil || now.Sub(e.Value.(*conn).slot.since) < s.minIdle {
@@ -213,7 +214,7 @@ func (s *slots) linger(c *conn) {
 	s.signal()
 }
 
-// add records a connection that has a slot.
+// add records a connection that was admitted or refused.
 func (s *slots) add(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,7 +252,7 @@ func (s *slots) signal() {
 	}
 }
 
-// release frees the slot of a connection that is closed.
+// release forgets a connection that is closed, and frees its slot if it has one.
 func (s *slots) release(c *conn) {
 	s.setIdle(c, false)
 	s.mu.Lock()
