@@ -59,9 +59,10 @@ type Options struct {
 	Done func(*proxy.Record)
 }
 
-// Run serves until ctx ends or a listener fails. When ctx ends, it drains and
-// returns nil; when a listener fails, it returns an error. It continues when
-// Entra ID, Key Vault or Exchange fails.
+// Run serves until ctx ends, a POST /quit arrives or a listener fails. When ctx
+// ends or after POST /quit, it drains and returns nil. It returns an error if the
+// start or a listener fails. It continues when Entra ID, Key Vault or Exchange
+// fails.
 func Run(ctx context.Context, o Options) error {
 	a, err := newApp(o)
 	if err != nil {
@@ -298,7 +299,8 @@ func listenAdmin(ctx context.Context, l listener.Config, c *config.Config) (net.
 	return listener.OpenAdmin(ctx, l, c.Admin.String())
 }
 
-// reportStart logs the addresses and the configuration's warnings.
+// reportStart logs the addresses and the configuration's warnings, and calls
+// Options.Started.
 func (a *app) reportStart(clients []net.Listener, adminListener net.Listener) {
 	c := a.options.Config
 	addresses := make([]net.Addr, 0, len(clients))
@@ -344,7 +346,8 @@ func (a *app) reloadOnRequest(ctx context.Context) {
 }
 
 // reload reads the files and the certificate immediately, including the secret
-// or password that gives access to the certificate.
+// or password that gives access to the certificate. It also confirms a change of
+// the groups' members.
 func (a *app) reload(ctx context.Context) {
 	a.log.Info("reloading files and certificates; settings need a restart")
 	a.files.reload(ctx)

@@ -61,9 +61,10 @@ func TestServiceLinks(t *testing.T) {
 	}
 }
 
-// TestNamesThatHoldValues checks that errors do not show variable names that
-// contain a value. A line without "=" after the setting's name leads to such a
-// variable name.
+// TestNamesThatHoldValues checks that errors do not show variable names that may
+// contain a value: names with other characters than letters, digits and
+// underscores, and very long names. Such a name results, for example, from a line
+// with another separator than "=".
 func TestNamesThatHoldValues(t *testing.T) {
 	for _, entry := range []string{"HMA_SECRET:hunter2=", "HMA_SECRET hunter2", "HMA_\x1b[31mhunter2=x", "HMA_" + strings.Repeat("hunter2", 20) + "=x"} {
 		_, err := Load(append(fromVault().environ(), entry), testFiles(t).read)
