@@ -27,7 +27,7 @@ func (c *vaultClient) canceled(op string, ctx context.Context) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Code: CodeCanceled, Err: ctx.Err()}
 }
 
-// notKeyVault returns the error for a response whose secret has no id. Key
+// notKeyVault returns the error for a response whose secret has no valid id. Key
 // Vault always sets the id, so another server must have responded.
 func (c *vaultClient) notKeyVault(op, version string) *Error {
 	return &Error{Op: op, Name: c.cfg.Name, Version: version, Host: c.cfg.Vault.Host, Code: CodeNotKeyVault, Remedy: networkRemedy(CodeNotKeyVault)}

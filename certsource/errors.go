@@ -28,7 +28,7 @@ const (
 	CodeNoPrivateKey    = "NoPrivateKey"    // a certificate without private key
 	CodeNoCertificate   = "NoCertificate"   // a private key without certificate
 	CodeSeveralKeys     = "SeveralKeys"     // more than one private key
-	CodeAmbiguous       = "Ambiguous"       // several certificates, and no certificate is the issuer of all others
+	CodeAmbiguous       = "Ambiguous"       // several certificates could be the leaf, because they issued no other certificate
 	CodeNotRSA          = "NotRSA"          // the private key is not an RSA key, and Entra ID accepts only RSA keys
 	CodeWeakKey         = "WeakKey"         // the RSA key has less than 2048 bits
 	CodeKeyMismatch     = "KeyMismatch"     // the private key does not belong to any of the certificates
@@ -51,14 +51,14 @@ const (
 	CodeTimeout         = "Timeout"         // no response in time
 	CodeCanceled        = "Canceled"        // the caller's context ended
 	CodeNotKeyVault     = "NotKeyVault"     // the response does not come from this Key Vault
-	CodeNoCredential    = "NoCredential"    // this machine has no workload identity, no managed identity and no az login
+	CodeNoCredential    = "NoCredential"    // the configured way to log in does not exist on this machine, or failed without an HTTP error
 	CodeUnsupportedSign = "UnsupportedSign" // a signature by an algorithm other than PS256 and RS256 was requested
 )
 
 // Error is the type of the errors that this package returns. Constructors also
 // return errors of other types, which are about their Config.
 type Error struct {
-	Op        string    // the operation: "parse", "read file", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
+	Op        string    // the operation: "parse", "read file", "read password of", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
 	Name      string    // name of the file, secret or key; id of the application for "log in"; empty for Parse
 	Version   string    // version of the secret or key, if known
 	Host      string    // the host that could not be reached or sent an unexpected response

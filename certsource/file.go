@@ -55,8 +55,8 @@ func NewFile(cfg FileConfig) (*File, error) {
 	return f, nil
 }
 
-// Certificates reads the file and returns its certificate, followed by the
-// previous certificate if the file has changed since NewFile. The package
+// Certificates reads the file and returns its certificate. If an earlier call has
+// read another certificate, the previous certificate follows. The package
 // comment explains list and error: when the file has become unreadable or
 // broken, the last good list is returned with the error. Certificates returns
 // when ctx ends, and after at most 10 seconds, even if the file system does not

@@ -102,8 +102,8 @@ func decodeBase64(text []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
-// readDER reads a PFX, or a certificate without a key. Only white space may
-// follow it in data.
+// readDER reads a PFX, or a certificate without a key. After the PFX or
+// certificate, data may contain only white space.
 func readDER(data []byte, password string) (bundle, *Error) {
 	var whole asn1.RawValue
 	rest, err := asn1.Unmarshal(data, &whole)
@@ -172,8 +172,8 @@ func splitPEM(text []byte) (parts [][]byte) {
 	}
 }
 
-// blockType returns the type in a block's first line as " (TYPE)", or "" if the
-// line contains no type.
+// blockType returns the type in a block's first line, in lower case, as
+// " (certificate)". It returns "" if the line contains no type.
 func blockType(block []byte) string {
 	label, _, ok := bytes.Cut(block[len(pemBegin):], []byte("-----"))
 	if !ok || len(label) > 40 || bytes.ContainsAny(label, "\r\n") {

@@ -224,7 +224,8 @@ func (s *Store) load(reader storeReader) ([]storeEntry, *Error) {
 }
 
 // take selects certificates from the content of the store and puts them in
-// s.good. The error is about the newest of the selected certificates.
+// s.good. The error is about the newest of the selected certificates, or says
+// that no certificate was selected.
 func (s *Store) take(entries []storeEntry) *Error {
 	found := s.selected(entries)
 	if len(found) == 0 {

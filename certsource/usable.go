@@ -6,9 +6,9 @@ import (
 	"log/slog"
 )
 
-// maxUsable is the number of certificates that a source returns: the newest
-// certificate and the previous certificate. The older certificate is used until
-// the newest is registered in Entra ID.
+// maxUsable is the maximum number of certificates that a source returns: the
+// newest certificate and the previous certificate. The previous certificate is
+// used until the newest certificate is registered in Entra ID.
 const maxUsable = 2
 
 // usable returns the certificates that are valid now. The error is not nil if

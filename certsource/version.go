@@ -127,9 +127,10 @@ func lastSegment(id string) string {
 	return parts[5]
 }
 
-// list returns all versions, newest first, or nil when listing is not
-// permitted. After a refusal it requests no listing until there is a new
-// version, because the vault's audit log would fill with refusals.
+// list returns the versions, newest first, from at most maxPages pages. If the
+// listing fails, it returns the versions of the pages before the failure. After
+// a refusal it requests no listing until there is a new version, because the
+// vault's audit log would fill with refusals.
 func (r *versionReader) list(ctx context.Context, s *session, newest string) []*azsecrets.SecretProperties {
 	if r.unlisted != nil && *r.unlisted == newest {
 		return nil

@@ -11,6 +11,6 @@
 //
 // The token is requested from the v2 endpoint of Entra ID with the client
 // credentials grant (RFC 6749 section 4.4) and a signed assertion (RFC 7523)
-// made with a certificate. Nothing that this package returns or logs contains a
-// token, an assertion, or text that Entra or a library chose.
+// made with a certificate. No error, status or log line of this package contains
+// a token or an assertion, or quotes the text of an error of Entra or MSAL.
 package token

@@ -35,7 +35,8 @@ type explanation struct {
 // for hints, and to distinguish errors that have the same name in OAuth.
 // Source: "Microsoft Entra authentication and authorization error codes".
 var explanations = [...]explanation{
-	// Errors that another certificate, or another version of it, may resolve.
+	// Errors that another certificate, or another version of the certificate,
+	// may resolve.
 	{[]int{700027}, Certificate,
 		"the assertion's signature was not accepted: its certificate is not registered on the application",
 		"upload the public half of the certificate to the app registration (Certificates & secrets) and compare the thumbprints; a new upload may take some minutes to be known everywhere"},

@@ -18,8 +18,8 @@ type reporter struct {
 	roleAlarm    logAlarm
 }
 
-// obtained logs a new token. It warns when Exchange will probably refuse the
-// token.
+// obtained logs a new token. It warns when the token lacks the role
+// full_access_as_app, because Exchange will refuse such a token.
 func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int) {
 	r.refreshAlarm.clear()
 	c := grant.Claims
@@ -48,8 +48,8 @@ func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures in
 	}
 }
 
-// refused logs that a certificate cannot be used, and which certificate to
-// register.
+// refused logs that a certificate cannot be used, with the certificate's
+// thumbprints, or that Entra refused a federated credential.
 func (r *reporter) refused(v *version, err *Error, cfg Config) {
 	message := "certificate refused by Entra"
 	switch {
@@ -70,7 +70,7 @@ func (r *reporter) version(level slog.Level, message string, v *version, args ..
 	r.log.Log(context.Background(), level, message, args...)
 }
 
-// clip bounds the text of a claim for the log.
+// clip shortens the text of a claim to 200 bytes for the log.
 func clip(s string) string {
 	const limit = 200
 	if len(s) > limit {

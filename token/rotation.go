@@ -14,7 +14,7 @@ type version struct {
 	requester    *requester
 	name         Leaf
 	accepted     bool      // Entra has issued a token for this version
-	refusal      *Error    // error of the latest request with this version; nil: Entra issued a token
+	refusal      *Error    // latest refusal of this version; nil: no refusal since Entra last issued a token for it
 	refusedSince time.Time // time of the first of the consecutive refusals
 	probe        deadline  // time of the next probe
 	inconclusive int       // number of consecutive probes that failed although Entra did not refuse the version
@@ -107,9 +107,10 @@ func (r *rotation) order(now time.Time) []*version {
 	return list
 }
 
-// merge applies a new list of certificates. fresh reports whether the newest
-// usable certificate was not in the previous list. skipped is an error about the
-// certificates that cannot be used.
+// merge applies a new list of certificates. If none of them can be used, the
+// versions stay as they are. fresh reports whether the newest usable certificate
+// was not in the previous list. skipped is an error about the certificates that
+// cannot be used.
 func (r *rotation) merge(now time.Time, certs []*tls.Certificate, newRequester func(identity) *requester) (fresh bool, skipped error) {
 	var list []*version
 	var problems []error

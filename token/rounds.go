@@ -39,8 +39,9 @@ func (t *servedToken) other(rejected string, now time.Time) string {
 	return ""
 }
 
-// last returns a channel that is closed at the end of the current round. It also
-// returns the failure of the latest round and the time of the next round.
+// last returns a channel that is closed at the end of the current round. If the
+// latest round failed, it also returns the failure and the time of the next
+// round.
 func (r *rounds) last() (done <-chan struct{}, failure *Error, retry deadline) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,8 +150,9 @@ func (r *rounds) heldFor(now time.Time) time.Duration {
 	return r.hold.left(now)
 }
 
-// endBackoff makes the next attempt after a failure due immediately. If endHold
-// is true, it also ends the wait that Entra asked for.
+// endBackoff ends the back-off after a failure. The next attempt is then due at
+// the end of the wait that Entra asked for, or immediately if there is no such
+// wait. If endHold is true, endBackoff ends this wait too.
 func (r *rounds) endBackoff(endHold bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
