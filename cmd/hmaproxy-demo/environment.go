@@ -116,7 +116,7 @@ func (p *product) ready(ctx context.Context) error {
 }
 
 // eventually waits until holds returns true. After 20 seconds it returns an
-// error with the text otherwise.
+// error, whose text is the parameter otherwise.
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -130,8 +130,9 @@ func eventually(ctx context.Context, otherwise string, holds func() bool) error 
 	return nil
 }
 
-// hops prints the requests to the three services since the last call, in the
-// order of their arrival, and returns them.
+// hops returns the requests to the three services since the last call, in the
+// order of their arrival. It prints them, but only the number of the repeated
+// polls of the vault.
 func (e *environment) hops() (seen []emulator.Hop) {
 	for _, service := range []*emulator.Service{
 		e.cloud.Entra().Service, e.cloud.KeyVault().Service, e.cloud.Exchange().Service,
@@ -203,7 +204,8 @@ type response struct {
 
 var responseCode = regexp.MustCompile(`ResponseCode[^>]*>([A-Za-z]+)<`)
 
-// code returns the EWS response code, which is "NoError" for success.
+// code returns the EWS response code, which is "NoError" for success. It returns
+// "no response code" if the response contains no code.
 func (r response) code() string {
 	if m := responseCode.FindStringSubmatch(r.text); m != nil {
 		return m[1]

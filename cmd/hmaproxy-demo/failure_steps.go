@@ -82,7 +82,8 @@ func rotated(ctx context.Context, d *demo) error {
 	return err
 }
 
-// An auditLog keeps the request lines of audit mode.
+// An auditLog keeps the newest request line with a refusal that audit mode did
+// not apply.
 type auditLog struct {
 	slog.Handler
 	mu    sync.Mutex

@@ -109,7 +109,7 @@ func (d *demo) expect(ctx context.Context, p *product, mailbox, user, code strin
 	if err != nil {
 		return nil, err
 	}
-	hops := slices.DeleteFunc(d.env.hops(), func(h emulator.Hop) bool { return h.Service != "exchange" }) // requests to the vault are not counted, because polls come at any time
+	hops := slices.DeleteFunc(d.env.hops(), func(h emulator.Hop) bool { return h.Service != "exchange" }) // only requests to Exchange are counted, because polls of the vault come at any time
 	d.env.received(got)
 	switch n := len(hops); {
 	case got.code() != code:

@@ -156,7 +156,8 @@ func (c *tapConn) Close() error {
 }
 
 // readRequests adds each request to the journal and passes it on to
-// readResponses. It reads and drops bytes that are not HTTP.
+// readResponses. After bytes that are not an HTTP request, it reads and drops all
+// further bytes.
 func (j *journal) readRequests(r io.Reader, calls chan<- *call) {
 	defer io.Copy(io.Discard, r)
 	defer close(calls)

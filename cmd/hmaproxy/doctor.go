@@ -68,8 +68,9 @@ the other, at most 40 seconds for each check, so that all checks can take two mi
 	}
 }
 
-// errCheckFailed is the error of the command if a check failed. The results have
-// been printed already.
+// errCheckFailed is the error of the command if doctor.ExitCode does not return
+// 0, for example because a check failed. The command has printed the results
+// before it returns this error.
 var errCheckFailed = errors.New("doctor: a check failed")
 
 func runDoctor(ctx context.Context, inv *invocation) error {

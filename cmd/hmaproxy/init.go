@@ -117,7 +117,7 @@ func runInit(ctx context.Context, inv *invocation) error {
 }
 
 // openUnset creates the file of settings. It opens an existing file only if the
-// file contains no setting and cannot be read by every user.
+// file contains no setting and its mode gives no permission to other users.
 func openUnset(name string) (file *os.File, isNew bool, err error) {
 	file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if !errors.Is(err, os.ErrExist) {

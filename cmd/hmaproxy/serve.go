@@ -30,8 +30,8 @@ func runServe(ctx context.Context, inv *invocation) error {
 	return serve(ctx, inv, supervision{reload: hangups(ctx)})
 }
 
-// hangups returns a channel that receives a value for each SIGHUP until ctx
-// ends.
+// hangups returns a channel that receives a value after a SIGHUP, until ctx ends.
+// Signals that arrive during a reload are combined.
 func hangups(ctx context.Context) <-chan struct{} {
 	signals, reload := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)

@@ -88,8 +88,9 @@ func runTLSSetup(_ context.Context, inv *invocation) error {
 	return err
 }
 
-// certificateNames returns the names in the arguments, in the form in which names
-// are compared. Without arguments it returns the names in HMA_HOST_NAMES.
+// certificateNames returns the names in the arguments, in lower case and with
+// IPv6 addresses without brackets. Without arguments it returns the names in
+// HMA_HOST_NAMES.
 func certificateNames(inv *invocation) ([]string, error) {
 	given := strings.Join(inv.args, ",")
 	if len(inv.args) == 0 {
