@@ -130,8 +130,9 @@ func TestDoctorEnvFile(t *testing.T) {
 	}
 }
 
-// TestDoctorTimeout uses real sockets. The tests of package doctor use an
-// in-memory network.
+// TestDoctorTimeout checks, over real sockets, that doctor ends after -timeout
+// although Exchange does not respond. The check of Exchange is reported as not
+// run.
 func TestDoctorTimeout(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Hang: true})
@@ -174,7 +175,8 @@ func TestDoctorWarnsAboutSecrets(t *testing.T) {
 	}
 }
 
-// TestDoctorAutodiscover looks for a domain that does not exist (RFC 2606).
+// TestDoctorAutodiscover checks the result of -autodiscover for a domain that
+// does not exist (RFC 2606), and the error for a value that is not an address.
 func TestDoctorAutodiscover(t *testing.T) {
 	var out bytes.Buffer
 	err := run(t.Context(), []string{"doctor", "-autodiscover", "alice@nowhere.invalid", "-timeout", "1ns"}, nil, stdio{nil, &out, &out})

@@ -94,8 +94,8 @@ func alertTest(name string, series, alerts []string) string {
 
 var firing = regexp.MustCompile(`alertname=\\?"(\w+)\\?"`)
 
-// promtoolAlerts returns the alerts that fire according to promtool. It runs a
-// test that expects no alert, because promtool's error then names those that
+// promtoolAlerts returns the alerts that promtool finds firing. It runs a test
+// that expects no alert, because promtool's error then names the alerts that
 // fire.
 func promtoolAlerts(t *testing.T, series []string) []string {
 	t.Helper()

@@ -176,7 +176,7 @@ func slowly(a *Authenticator) (comparisons *atomic.Int64) {
 }
 
 // TestVerifiedCredentialsDoNotWait checks that verified credentials are accepted
-// at once while no comparison can begin.
+// immediately, although no comparison can begin.
 func TestVerifiedCredentialsDoNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTestAuthenticator(t, "")
@@ -273,8 +273,9 @@ func guess(t *testing.T, a *Authenticator, peers ...string) (stop func()) {
 	}
 }
 
-// TestRestAfterAWrongPassword checks when the next comparison of a queue begins:
-// guesses use a fifth of a processor at first, then a tenth.
+// TestRestAfterAWrongPassword checks how long a queue rests after a wrong
+// password: four times the comparison's duration, or nine times if the peer has
+// sent a wrong password before, and at most five seconds.
 func TestRestAfterAWrongPassword(t *testing.T) {
 	for _, tc := range []struct {
 		name             string

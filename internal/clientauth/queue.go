@@ -20,7 +20,7 @@ const (
 	// comparisonWait is how long a request waits for its comparison to begin.
 	comparisonWait = 10 * time.Second
 
-	// maxRest limits a lane's rest, so that the rest is shorter than
+	// maxRest limits a queue's rest, so that the rest is shorter than
 	// comparisonWait even after a comparison at a high cost.
 	maxRest = comparisonWait / 2
 

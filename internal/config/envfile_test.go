@@ -60,8 +60,9 @@ func TestParseEnvFile(t *testing.T) {
 	}
 }
 
-// FuzzParseEnvFile: the entries are the file's lines without comments and bare
-// names, in order. If there is an error there are no entries.
+// FuzzParseEnvFile checks that every entry is a part of the file that sets a
+// variable, and that the entries are in the order of the file. If there is an
+// error, there must be no entries.
 func FuzzParseEnvFile(f *testing.F) {
 	f.Add([]byte("HMA_A=1\r\n# c\nHMA_B\n HMA_C==\n"))
 	f.Add([]byte("=x\n"))

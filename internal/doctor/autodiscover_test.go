@@ -90,7 +90,8 @@ func (s *surrounding) serve(address string, h *http.Server, names ...string) {
 	s.t.Cleanup(func() { h.Close() })
 }
 
-// hmaproxy returns the product's handler for a host name, with Autodiscover on.
+// hmaproxy returns the product as a server that accepts the host names and serves
+// Autodiscover. adjust may change the configuration.
 func (s *surrounding) hmaproxy(adjust func(*proxy.Config), names ...string) *http.Server {
 	s.t.Helper()
 	entries, err := policy.ParsePatterns("alice@contoso.com")

@@ -66,8 +66,8 @@ func (s *slotTest) connect(listener int) net.Conn {
 	return c
 }
 
-// get sends a request and returns the status of the response, 0 if none came
-// within a minute.
+// get sends a request and returns the status of the response, or 0 if there was
+// no response within a minute.
 func get(c net.Conn, path string) int {
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
@@ -76,7 +76,8 @@ func get(c net.Conn, path string) int {
 	return receive(c)
 }
 
-// receive returns the status of a response, 0 if none comes within a minute.
+// receive returns the status of a response, or 0 if there is no response within
+// a minute.
 func receive(c net.Conn) int {
 	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)

@@ -22,8 +22,8 @@ import (
 	"hmaproxy/token"
 )
 
-// statusTemplate is the page as an html/template, which escapes values
-// according to their place in the page.
+// statusTemplate is the page as an html/template, which escapes each value as
+// the value's place in the page requires.
 //
 //go:embed testdata/status.html
 var statusTemplate string
@@ -200,8 +200,8 @@ func newFullStatus() *status {
 	return s
 }
 
-// TestPageIsThatOfTheTemplate compares the page with the one that html/template
-// renders.
+// TestPageIsThatOfTheTemplate compares the page with the page that html/template
+// renders from statusTemplate.
 func TestPageIsThatOfTheTemplate(t *testing.T) {
 	edited := func(edit func(s *status)) *view {
 		s := newFullStatus()

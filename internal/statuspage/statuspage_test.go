@@ -282,7 +282,7 @@ func TestUnknownPathsOfTheAdminListener(t *testing.T) {
 }
 
 // TestProblemsOutliveGoodRequests checks that requests that need attention are
-// still listed after many good ones.
+// still listed after many requests that were served.
 func TestProblemsOutliveGoodRequests(t *testing.T) {
 	a := newTestAdmin(t)
 	for id, edit := range map[string]func(*proxy.Record){
