@@ -15,7 +15,7 @@ context=$(cd "$2" && pwd)
 cd "$(dirname "$0")/.."
 
 for arch in amd64 arm64; do
-  archive=$(echo "$dist"/hmaproxy_*_linux_"$arch$variant".tar.gz)
+  archive=$dist/hmaproxy_linux_$arch$variant.tar.gz
   mkdir -p "$context/$arch/etc/ssl/certs"
   tar -xzf "$archive" -C "$context/$arch" --strip-components=1 --wildcards '*/hmaproxy'
   cp /etc/ssl/certs/ca-certificates.crt "$context/$arch/etc/ssl/certs/"
