@@ -139,7 +139,7 @@ func TestBurstBeginsInBatches(t *testing.T) {
 			synctest.Wait()
 		}
 		a.come(1, time.Hour)
-		a.expect(t, "the next batch, without the newcomer", minBatch, 0)
+		a.expect(t, "the next batch, without the new request", minBatch, 0)
 		time.Sleep(time.Second)
 		a.expect(t, "the rest", 5001-11*minBatch, 0)
 		time.Sleep(2 * time.Hour)
