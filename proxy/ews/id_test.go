@@ -114,6 +114,7 @@ func TestMailboxOfID(t *testing.T) {
 		{"no GUID", encodeID(3, "", storeID(), false), irregular},
 		{"no GUID and nothing after it", encodeID(3, "", nil, false), irregular},
 		{"negative length", base64.StdEncoding.EncodeToString([]byte("\x00\x03\xff\xff" + alice)), irregular},
+		{"length of 37, cut short", base64.StdEncoding.EncodeToString([]byte("\x00\x03\x25\x00" + alice)), irregular},
 		{"address too long", encodeID(0, strings.Repeat("a", 257), nil, false), irregular},
 		{"address too long, compressed", encodeID(0, strings.Repeat("ab", 128)+"c", nil, true), irregular},
 		{"address too long, of one run", encodeID(0, strings.Repeat("a", 257), nil, true), irregular},

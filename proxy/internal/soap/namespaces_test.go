@@ -56,3 +56,16 @@ func TestNumberOfBindingsIsBounded(t *testing.T) {
 		t.Error("a declaration is refused after another has ended")
 	}
 }
+
+// TestNoNamespace checks that an empty URI is that of no namespace, as section
+// 6.2 of Namespaces in XML 1.0 says.
+func TestNoNamespace(t *testing.T) {
+	n := newNamespaces()
+	for range 2 {
+		if s, ok := n.find(nil); !ok || !s.same(space{}) {
+			t.Errorf("without a prefix: %+v, %v", s, ok)
+		}
+		n.push(nil, []byte("urn:a"))
+		n.push(nil, nil)
+	}
+}

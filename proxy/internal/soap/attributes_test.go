@@ -1,0 +1,35 @@
+package soap
+
+import (
+	"errors"
+	"testing"
+
+	"hmaproxy/proxy/ews"
+)
+
+// TestRefusedAttributes checks that scanning ends with the error for a reference
+// in an attribute, whether it is the first attribute or the last.
+func TestRefusedAttributes(t *testing.T) {
+	refused := errors.New("refused")
+	const id = "AAMkAGI=" // the content does not matter
+	for attributes, path := range map[string]string{
+		`Mailbox="bob@contoso.com" Format="EwsId"`: "@Mailbox",
+		`Format="EwsId" Mailbox="bob@contoso.com"`: "@Mailbox",
+		`Id="` + id + `" Format="EwsId"`:           "@Id",
+		`Format="EwsId" Id="` + id + `"`:           "@Id",
+	} {
+		for _, size := range []int{0, 1} {
+			s := NewScanner()
+			s.Reset(func(r ews.Reference) error {
+				if r.Path == path {
+					return refused
+				}
+				return nil
+			}, true)
+			err := scan(s, operation(`<m:ConvertId><m:SourceIds><t:AlternateId `+attributes+`/></m:SourceIds></m:ConvertId>`), size)
+			if !errors.Is(err, refused) {
+				t.Errorf("%s: %v, want the error for the reference", attributes, err)
+			}
+		}
+	}
+}
