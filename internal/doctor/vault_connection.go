@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -29,11 +30,11 @@ func gatherVaultConnection(ctx context.Context, s *session, f *facts) {
 
 func evaluateVaultConnection(f *facts) Result {
 	c := f.network.vault
-	switch challenge := bearerChallenge(c.response.header); {
+	switch {
 	case c.err != nil:
 		return evaluateFailure(f, c)
 	case isVaultChallenge(c):
-		return evaluateVaultChallenge(f, c.describe(), challenge["authorization"]+challenge["authorization_uri"])
+		return evaluateVaultChallenge(f, c.describe(), signInURL(c))
 	case c.response.status == http.StatusForbidden && strings.Contains(string(c.response.body), `"Forbidden`):
 		return ok(c.describe()) // the vault accepts private connections only; the result of the product's own request will say more
 	case vaultBusy(c):
@@ -43,8 +44,7 @@ func evaluateVaultConnection(f *facts) Result {
 }
 
 func isVaultChallenge(c connection) bool {
-	challenge := bearerChallenge(c.response.header)
-	return c.response.status == http.StatusUnauthorized && (challenge["authorization"] != "" || challenge["authorization_uri"] != "")
+	return c.response.status == http.StatusUnauthorized && signInURL(c) != ""
 }
 
 // vaultBusy reports whether Key Vault itself says that it cannot serve now. A
@@ -81,10 +81,18 @@ func evaluateVaultChallenge(f *facts, detail, authorization string) Result {
 	return r
 }
 
-// challengedTenant returns the tenant in the parameter "authorization" of the
-// vault's challenge, or "" if the challenge names no tenant there.
+// signInURL returns the URL to sign in at that the vault's challenge names, or ""
+// if the challenge names none. Like the Azure SDK it reads the parameter
+// "authorization", and "authorization_uri" if there is no such parameter.
+func signInURL(vault connection) string {
+	challenge := bearerChallenge(vault.response.header)
+	return cmp.Or(challenge["authorization"], challenge["authorization_uri"])
+}
+
+// challengedTenant returns the tenant that the vault's challenge names, or "" if
+// the challenge names no tenant.
 func challengedTenant(vault connection) string {
-	u, err := url.Parse(bearerChallenge(vault.response.header)["authorization"])
+	u, err := url.Parse(signInURL(vault))
 	if err != nil {
 		return ""
 	}

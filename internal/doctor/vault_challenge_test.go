@@ -1,0 +1,23 @@
+package doctor
+
+import (
+	"net/http"
+	"testing"
+)
+
+// TestChallengedTenant checks that the tenant is found in both parameters in which
+// a Key Vault may name the sign-in. The Azure SDK reads "authorization" first.
+func TestChallengedTenant(t *testing.T) {
+	for challenge, want := range map[string]string{
+		`Bearer authorization="https://login.windows.net/one", resource="https://vault.azure.net"`:                              "one",
+		`Bearer authorization_uri="https://login.windows.net/two", scope="https://vault.azure.net/.default"`:                    "two",
+		`Bearer authorization="https://login.windows.net/one", authorization_uri="https://login.windows.net/two", resource="x"`: "one",
+		`Bearer authorization="https://login.windows.net/"`:                                                                     "",
+		`Bearer realm="vault"`: "",
+	} {
+		c := connection{response: response{status: http.StatusUnauthorized, header: http.Header{"Www-Authenticate": {challenge}}}}
+		if got := challengedTenant(c); got != want {
+			t.Errorf("%s: %q, want %q", challenge, got, want)
+		}
+	}
+}
