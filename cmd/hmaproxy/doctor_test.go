@@ -136,12 +136,11 @@ func TestDoctorEnvFile(t *testing.T) {
 func TestDoctorTimeout(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	e.Exchange().InjectWhile(func() bool { return true }, emulator.Fault{Hang: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	began := time.Now()
 	out, code := runDoctorCommand(t, settings(t, e), "-timeout", "2s")
 	if code != 1 || ctx.Err() != nil || !strings.Contains(out, "– Exchange: connection: not run: ") {
-		t.Errorf("exit code %d after %v\n%s", code, time.Since(began), out)
+		t.Errorf("exit code %d, %v\n%s", code, ctx.Err(), out)
 	}
 }
 

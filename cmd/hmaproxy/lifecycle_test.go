@@ -103,7 +103,10 @@ func TestNotifyStatusNamesTheCause(t *testing.T) {
 	}
 }
 
-func TestHangupReloadsFilesAtOnce(t *testing.T) {
+// TestHangupReloadsFiles checks that SIGHUP does not end the process and that the
+// changed list comes into force. That it does so immediately is tested in
+// internal/app with the time of a bubble.
+func TestHangupReloadsFiles(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	file := filepath.Join(t.TempDir(), "list")
 	write := func(s string) {
@@ -117,15 +120,9 @@ func TestHangupReloadsFilesAtOnce(t *testing.T) {
 	p.ready()
 	write("bob@contoso.com\n")
 	_ = p.cmd.Process.Signal(syscall.SIGHUP)
-	began := time.Now()
-	for status := 0; status != 200; {
+	for status := 0; status != 200; time.Sleep(10 * time.Millisecond) {
 		resp, _ := p.post(ewstest.Envelope("bob@contoso.com", getFolder))
-		if status = resp.StatusCode; time.Since(began) > 10*time.Second {
-			t.Fatal("the list was not reloaded")
-		}
-	}
-	if took := time.Since(began); took > 3*time.Second { // less than the 5 s after which the file would be read without SIGHUP
-		t.Errorf("took %s", took)
+		status = resp.StatusCode
 	}
 	if resp, _ := p.post(ewstest.Envelope("alice@contoso.com", getFolder)); resp.StatusCode == 200 {
 		t.Error("alice is still allowed")
@@ -148,9 +145,8 @@ func TestHangupRefetchesTheCertificate(t *testing.T) {
 
 func TestShutdownDelay(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
-	p := start(t, settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_DELAY=2s"))
+	p := start(t, settings(t, e, "HMA_ALLOWED_MAILBOXES=alice@contoso.com", "HMA_SHUTDOWN_DELAY=5s"))
 	p.ready()
-	began := time.Now()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	for {
 		status, text := p.probe("ready")
@@ -160,7 +156,7 @@ func TestShutdownDelay(t *testing.T) {
 			}
 			break
 		}
-		if status != http.StatusOK || time.Since(began) > time.Second {
+		if status != http.StatusOK {
 			t.Fatalf("ready: %d %q", status, text)
 		}
 	}
@@ -169,24 +165,22 @@ func TestShutdownDelay(t *testing.T) {
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGHUP) // this signal must not change when and how the process ends
 	<-p.done
-	if code, took := p.cmd.ProcessState.ExitCode(), time.Since(began); code != 0 || took < 2*time.Second {
-		t.Errorf("exit code %d after %s", code, took)
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 
-func TestSecondSignalEndsAtOnce(t *testing.T) {
+// TestSecondSignalEndsTheDelay checks that a second signal ends the process before
+// the delay has passed. After the delay, the exit code would be 0.
+func TestSecondSignalEndsTheDelay(t *testing.T) {
 	e := newEmulator(t, emulator.Config{})
 	p := start(t, settings(t, e, "HMA_SHUTDOWN_DELAY=60s"))
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	for !strings.Contains(p.log(), `"msg":"stopping"`) {
 		time.Sleep(10 * time.Millisecond)
 	}
-	began := time.Now()
 	if code := p.stop(syscall.SIGTERM); code != exitFailed {
 		t.Errorf("exit code %d", code)
-	}
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("took %s", took)
 	}
 }
 
