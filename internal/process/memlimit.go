@@ -59,6 +59,10 @@ func hasMemory(controllers string) bool {
 	return false
 }
 
+// Version 1 writes the largest int64 rounded down to whole pages if there is no
+// limit. Pages have at most 64 KiB, so every number from noLimit on means that.
+const noLimit = math.MaxInt64 &^ (64<<10 - 1)
+
 // readLimit returns the limit in a file, math.MaxInt64 for "max", for a file that
 // does not exist and for version 1's number that means no limit.
 func readLimit(root fs.FS, name string) int64 {
@@ -67,7 +71,7 @@ func readLimit(root fs.FS, name string) int64 {
 		return math.MaxInt64
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
-	if err != nil || n <= 0 {
+	if err != nil || n <= 0 || n >= noLimit {
 		return math.MaxInt64
 	}
 	return n

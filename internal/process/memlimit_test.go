@@ -37,7 +37,11 @@ func TestCgroupLimit(t *testing.T) {
 		{"version 1 without a limit", map[string]string{
 			"proc/self/cgroup":                           "4:memory:/\n",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
-		}, 9223372036854771712},
+		}, math.MaxInt64},
+		{"version 1 without a limit, pages of 64 KiB", map[string]string{
+			"proc/self/cgroup":                           "4:memory:/\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854710272\n",
+		}, math.MaxInt64},
 		{"another controller alone", map[string]string{
 			"proc/self/cgroup":                           "4:memory_bandwidth:/\n",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": "1\n",
