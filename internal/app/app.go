@@ -51,8 +51,8 @@ type Options struct {
 	// LogState returns the state of the log. It must not block. nil: unknown.
 	LogState func() logging.State
 
-	// Started is called once with the addresses when all listeners are open. nil:
-	// no call.
+	// Started is called once with the addresses when all listeners are open. The
+	// address admin is nil if the admin listener is off. nil: no call.
 	Started func(clients []net.Addr, admin net.Addr)
 	// Done is called for every request, concurrently, and must not block. nil: no
 	// call.

@@ -16,9 +16,10 @@ const (
 	// requests have ended.
 	stopReserve = 10 * time.Second
 
-	// idleGrace is how long idle connections stay open in a drain. A client
-	// that sends a request on its connection within that time gets a response
-	// that closes the connection, and loses no request.
+	// idleGrace is how long idle connections stay open after the listeners are
+	// closed, if the shutdown delay was shorter. A client that sends a request
+	// on its connection within that time gets a response that closes the
+	// connection, and loses no request.
 	idleGrace = 300 * time.Millisecond
 )
 

@@ -63,7 +63,8 @@ func (f *files) keyPairPaths() []string {
 
 const listVariable = "HMA_ALLOWED_MAILBOXES_FILE"
 
-// watch reloads changed files until ctx ends.
+// watch starts goroutines that reload changed files until ctx ends. It does not
+// wait for them.
 func (f *files) watch(ctx context.Context, background *sync.WaitGroup) {
 	for _, w := range f.watchers {
 		background.Go(func() { w.Run(ctx) })
