@@ -117,8 +117,9 @@ func (c *conn) SetLingering() {
 	}
 }
 
-// Read reads like net.Conn.Read. If the slot is lost, it returns errSlotLost, or
-// io.EOF if the client had sent nothing before that.
+// Read reads like net.Conn.Read. If the slot is lost, it returns errSlotLost,
+// or io.EOF if the client has never sent anything. A later read that was
+// waiting when the slot was lost still returns the bytes that it received.
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.beginRead(len(p)) {
 		return 0, errSlotLost

@@ -74,9 +74,9 @@ func (l *limited) logHandshake(c *tls.Conn) {
 		"error", err.Error(), "remedy", handshakeRemedy(err), "omitted", omitted)
 }
 
-// isNetworkError reports whether the client closed the connection or sent
-// nothing. If that happens before a ClientHello, the connection was a probe of
-// the port.
+// isNetworkError reports whether the client closed the connection, sent nothing
+// or sent a TLS alert. If that happens before a ClientHello, the connection was
+// a probe of the port.
 func isNetworkError(err error) bool {
 	var network net.Error
 	return errors.Is(err, io.EOF) || errors.As(err, &network)

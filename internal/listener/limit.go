@@ -43,13 +43,13 @@ func connectionLimit(files, memory int64) int {
 }
 
 // A limited listener shares a number of connection slots with other listeners.
-// When all connections have a request, one more connection is accepted and waits
-// for a slot. Later connections wait in the system's queue. If no slot becomes
-// free within maxSlotWait, new connections get ErrorServerBusy until a slot is
-// free.
+// When all connections have a request, each listener accepts one more
+// connection, which waits for a slot. Later connections wait in the system's
+// queue. If no slot becomes free within maxSlotWait, new connections get
+// ErrorServerBusy until a slot is free.
 //
-// A listener on a loopback address closes connections of other machines. They can
-// arrive if the system routes such packets (route_localnet, CVE-2020-8558).
+// A listener on a loopback address closes connections of other machines. They
+// can arrive if the system routes such packets (route_localnet, CVE-2020-8558).
 type limited struct {
 	net.Listener
 	slots      *slots
@@ -116,8 +116,8 @@ func (l *limited) reportFailure(err error) {
 	}
 }
 
-// isLoopback reports whether a TCP address is this machine's own. Unix sockets
-// have no such addresses.
+// isLoopback reports whether a is the address of a TCP connection or listener
+// on the loopback interface.
 func isLoopback(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

@@ -142,9 +142,12 @@ func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 	return refused, nil, nil
 }
 
-// longestIdle removes a connection from s.idle and returns it. The caller closes
-// it if it has had a request or if toClose is true. Otherwise the connection only
-// loses its slot, so being idle for minWait is enough. The caller holds s.mu.
+// longestIdle removes the connection that has been idle longest from s.idle and
+// returns it. It returns nil if no connection has been idle long enough. It
+// leaves out connections whose next request has arrived. The caller closes the
+// returned connection if it has had a request or if toClose is true, so it must
+// have been idle for minIdle. Otherwise the connection only loses its slot, so
+// minWait is enough. The caller holds s.mu.
 func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
@@ -162,8 +165,9 @@ func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 	return nil
 }
 
-// longestWaiting returns the connection of the request that has waited longest for
-// its client. The caller holds s.mu.
+// longestWaiting returns the connection of the request that has waited longest
+// for its client. It returns nil if no request has waited for minWait. The
+// caller holds s.mu.
 func (s *slots) longestWaiting(now time.Time) (longest *conn) {
 	most := minWait
 	for c := range s.conns {
@@ -286,7 +290,8 @@ func (s *slots) setIdle(c *conn, idle bool) {
 }
 
 // ConnState is the hook of an http.Server with listeners of this package. It
-// records which connections are without a request and which are closed.
+// records which connections are without a request. When a connection with TLS
+// is closed, it logs why its handshake failed, if it failed.
 func ConnState(raw net.Conn, state http.ConnState) {
 	inner := raw
 	secure, overTLS := raw.(*tls.Conn)
