@@ -38,10 +38,10 @@ type Config struct {
 	RefreshIn     bool          // token responses contain refresh_in, half the token's lifetime
 
 	// EntraURL, VaultURL and ExchangeURL are scheme and host as clients use
-	// them. Empty means the URL of the service's own listener, or before Start a
-	// name such as https://mail.contoso.com. A client with a URL that differs
-	// from the listener must connect to the listener nevertheless;
-	// Emulator.Client does.
+	// them. Empty means the URL of the service's own TCP listener. Without a
+	// TCP listener it means a name such as https://mail.contoso.com. A client
+	// with a URL that differs from the listener must connect to the listener
+	// nevertheless; Emulator.Client does.
 	EntraURL, VaultURL, ExchangeURL string
 
 	// Resource is the service principal name under which Exchange is registered
@@ -74,7 +74,8 @@ type Emulator struct {
 	exchange *Exchange
 }
 
-// New makes the keys and the first certificate, uploads it to the vault and
+// New makes the authority of the TLS certificates and, unless Config.Cert is
+// set, the first certificate. It uploads that certificate to the vault and
 // registers it in Entra. It opens no listener: see Start, StartPipes and
 // Service.Serve.
 func New(config Config) (*Emulator, error) {
@@ -127,7 +128,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// domain returns the domain of the first mailbox.
+// domain returns the domain of the first mailbox, or contoso.com if there is no
+// mailbox.
 func (c Config) domain() string {
 	if len(c.Mailboxes) > 0 {
 		_, domain, _ := strings.Cut(c.Mailboxes[0], "@")
@@ -198,9 +200,10 @@ func (e *Emulator) TLSConfig(names ...string) (*tls.Config, error) {
 	return e.ca.ServerConfig(names...)
 }
 
-// ServeBehind serves connections of l as a device in front of Exchange, until l is
-// closed. The authority signs the device's certificate for names, with key; a nil
-// key means a new one.
+// ServeBehind serves connections of l as a device in front of Exchange, until l
+// is closed. The emulator's authority signs the device's certificate. names are
+// the names in this certificate, and key is its private key; a nil key means a
+// new one.
 func (e *Emulator) ServeBehind(d device.Device, l net.Listener, key *rsa.PrivateKey, names ...string) error {
 	return e.ServeHandlerBehind(d, l, key, e.exchange, names...)
 }
@@ -212,9 +215,10 @@ func (e *Emulator) ServeHandlerBehind(d device.Device, l net.Listener, key *rsa.
 	return d.Serve(l, device.Identity{Authority: e.ca.Cert, Key: e.ca.Key, Names: names, LeafKey: key}, exchange)
 }
 
-// Client returns an HTTP client that trusts the emulator's authority and connects
-// to the services' listeners. The host names in the services' URLs need not be
-// resolvable. It follows no redirects. The caller must call CloseIdleConnections.
+// Client returns an HTTP client that trusts the emulator's authority and
+// connects to the services' listeners. The host names in the services' URLs
+// need not be resolvable. The client follows no redirects. The caller must call
+// CloseIdleConnections.
 func (e *Emulator) Client() *http.Client {
 	return &http.Client{Transport: e.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse

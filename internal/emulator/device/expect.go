@@ -26,8 +26,9 @@ func refuseExpectation(status string) func(net.Conn, http.Handler) {
 	}
 }
 
-// takeBodyForRequest ignores Expect and does not read the body of a request
-// that has the header. It then reads the body as if it were the next request.
+// takeBodyForRequest ignores Expect. It reads the body of a request that has
+// the header as if it were the next request, responds with 501 and closes the
+// connection.
 func takeBodyForRequest(conn net.Conn, exchange http.Handler) {
 	forEachRequest(conn, func(in *bufio.Reader, r *http.Request) bool {
 		if r.Header.Get("Expect") == "" {
@@ -76,7 +77,8 @@ func relay(conn net.Conn, r *http.Request, exchange http.Handler) bool {
 	return resp.Write(conn) == nil && !strings.EqualFold(r.Header.Get("Connection"), "close")
 }
 
-// handle passes a request with its whole body to Exchange.
+// handle passes a request with its whole body to Exchange and returns the
+// response.
 func handle(conn net.Conn, r *http.Request, exchange http.Handler) (*bufferedWriter, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// heads returns the devices whose responses violate RFC 9112 in framing or
-// spelling. Clients read these responses nevertheless.
+// heads returns the devices whose responses have an unusual head or framing.
+// Many of these responses violate RFC 9112, but some clients accept them.
 func heads() []Device {
 	const source = "github.com/golang/go/issues/21290, 63168"
 	var all []Device

@@ -17,7 +17,7 @@ type shortHelloConn struct {
 	net.Conn
 	onLong func(net.Conn)
 
-	head   []byte // bytes of the first record, until it is complete
+	head   []byte // first bytes of the first record, until they contain its length
 	passed bool
 }
 

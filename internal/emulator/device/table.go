@@ -79,8 +79,9 @@ func pages() []Device {
 
 const signInForm = `<html><head><title>Sign in</title></head><body><form action="/my.policy" method="post"><input name="username"><input name="password" type="password"></form></body></html>`
 
-// respond returns a handler that sends a response with the given status, headers
-// and body, and forwards nothing to Exchange. headers are alternating names and
+// respond returns a function for the field handler of a Device. The handler
+// that the function returns sends a response with the given status, headers and
+// body, and forwards nothing to Exchange. headers are alternating names and
 // values.
 func respond(status int, body string, headers ...string) func(http.Handler) http.Handler {
 	return func(http.Handler) http.Handler {

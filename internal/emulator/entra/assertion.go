@@ -22,7 +22,8 @@ const maxAssertionLifetime = 24 * time.Hour
 // documentation require: signed with a registered certificate, issued for this
 // endpoint, with the client as issuer and subject, and within its lifetime. It
 // also refuses a jti that was used before. RFC 7523 allows this refusal; Entra
-// does not document it.
+// does not document it. Of a token of another issuer, it checks the federated
+// credential and the lifetime only.
 func (q *tokenRequest) checkAssertion(assertion string) *refusal {
 	j, err := jwt.Parse(assertion)
 	if err != nil {
@@ -63,9 +64,10 @@ func (q *tokenRequest) assertionCert(j *jwt.Token) (*pki.Certificate, *refusal) 
 	return nil, refusalOf(700027, fmt.Sprintf("The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found., Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]", shown, q.app.id))
 }
 
-// thumbprintMatcher reads the certificate's thumbprint from the header x5t#S256,
-// or from x5t if x5t#S256 is missing. match reports whether a certificate in DER
-// has this thumbprint. shown is the thumbprint in hexadecimal.
+// thumbprintMatcher reads the certificate's thumbprint from the header
+// x5t#S256, or from x5t if x5t#S256 is missing or malformed. match reports
+// whether a certificate in DER has this thumbprint. shown is the thumbprint in
+// hexadecimal. ok is false if neither header has a thumbprint.
 func thumbprintMatcher(header map[string]any) (match func(der []byte) bool, shown string, ok bool) {
 	for _, name := range []string{"x5t#S256", "x5t"} {
 		text, _ := header[name].(string)

@@ -144,8 +144,8 @@ func (d *Directory) RemoveResource(uri string) {
 	d.resources[uri] = nil
 }
 
-// snapshot returns copies of the state on which the response to a token request
-// depends.
+// snapshot returns a copy of an application, which the caller can read without
+// the lock. It returns false if the application does not exist.
 func (d *Directory) snapshot(appID string) (application, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -170,9 +170,10 @@ func (d *Directory) AddFederatedCredential(c FederatedCredential) {
 	d.app(d.hmaAppID, func(a *application) { a.federated = append(slices.Clone(a.federated), c) })
 }
 
-// lookup returns the resource that has a name. The final slash counts: the name
-// must be exactly as it was registered. Whether Entra is as strict is not
-// documented.
+// lookup returns the resource with the given name. ok is false if the name was
+// never registered; for a removed resource, res is nil and ok is true. The
+// final slash counts: the name must be exactly as it was registered. Whether
+// Entra is as strict is not documented.
 func (d *Directory) lookup(name string) (res *resource, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -112,8 +112,8 @@ func (q *tokenRequest) authenticate() (string, *refusal) {
 	return "1", nil
 }
 
-// authorise returns the resource that the scope names, and the application's roles
-// there.
+// authorise returns a grant for the resource that the scope names, with the
+// application's roles at that resource.
 func (q *tokenRequest) authorise(strength string) (*grant, *refusal) {
 	name, f := resourceOf(q.form.Get("scope"))
 	if f != nil {

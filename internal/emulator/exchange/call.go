@@ -225,8 +225,9 @@ func (c *call) withAffinity(write response) response {
 	}
 }
 
-// subscription returns a subscription that exists on the back end which received
-// the request. It returns nil if there is none.
+// subscription returns the subscription with the id. It returns nil if the
+// subscription does not exist on the back end that received the request, or is
+// of the other kind: streaming or pull.
 func (c *call) subscription(id string, streaming bool) *subscription {
 	s := c.store.subscriptions[sameSubscription(id)]
 	if s == nil || s.backEnd != c.backEnd || s.streaming != streaming {

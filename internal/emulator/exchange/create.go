@@ -66,7 +66,8 @@ func maySend(c *call, i *item) *result {
 	return nil
 }
 
-// sendItem sends drafts and moves them to the folder in SavedItemFolderId.
+// sendItem sends drafts and removes them from their folders. If
+// SaveItemToFolder is true, it puts them into the folder in SavedItemFolderId.
 func sendItem(c *call) response {
 	saves := c.op.attribute("", "SaveItemToFolder") == "true"
 	to, bad := c.destination("Message", true)

@@ -31,7 +31,8 @@ func getServerTimeZones(c *call) response {
 	return replies("GetServerTimeZones", []result{{inner: `<m:TimeZoneDefinitions><t:TimeZoneDefinition Id="UTC" Name="(UTC) Coordinated Universal Time"><t:Periods><t:Period Bias="PT0S" Name="Standard" Id="trule:Microsoft/Registry/UTC/1-Standard"/></t:Periods><t:TransitionsGroups><t:TransitionsGroup Id="0"><t:Transition><t:To Kind="Period">trule:Microsoft/Registry/UTC/1-Standard</t:To></t:Transition></t:TransitionsGroup></t:TransitionsGroups><t:Transitions><t:Transition><t:To Kind="Group">0</t:To></t:Transition></t:Transitions></t:TimeZoneDefinition></m:TimeZoneDefinitions>`}})
 }
 
-// resolveNames returns the mailboxes whose addresses contain the searched text.
+// resolveNames returns the mailboxes whose primary addresses contain the
+// searched text.
 func resolveNames(c *call) response {
 	entry := strings.ToLower(strings.TrimPrefix(c.op.value("UnresolvedEntry"), "smtp:"))
 	var b strings.Builder

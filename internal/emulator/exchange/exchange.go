@@ -11,7 +11,7 @@ import (
 	"hmaproxy/internal/emulator/service"
 )
 
-// maxContent is the size of a request that IIS and the binding allow.
+// maxContent is the largest size of a request that IIS and the binding allow.
 const maxContent = 64 << 20
 
 // A Config describes the organisation. No field has a default.

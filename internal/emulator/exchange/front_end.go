@@ -10,7 +10,7 @@ import (
 type FrontEnd struct {
 	mu             sync.Mutex
 	strictAffinity bool
-	turn           int // index of the back end for the next request, with strict affinity
+	turn           int // number of requests with strict affinity so far; its parity selects the back end
 }
 
 // SetStrictAffinity chooses how requests without an X-BackEndOverrideCookie are

@@ -48,8 +48,10 @@ func since(log []change, point, limit int) (news []change, reached int, last boo
 	return news, point, true
 }
 
-// syncPoint reads a SyncState, which is empty in a client's first request and
-// is opaque to clients.
+// syncPoint returns the number of the last change that a SyncState includes, -1
+// for an empty SyncState. A SyncState is empty in a client's first request and
+// is opaque to clients. ok is false if the SyncState does not belong to kind
+// and owner.
 func syncPoint(state, kind, owner string) (point int, ok bool) {
 	if state == "" {
 		return -1, true

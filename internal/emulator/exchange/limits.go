@@ -10,8 +10,9 @@ type Limits struct {
 	keptContent    int
 }
 
-// SetAttachmentSize sets the size of every attachment that GetAttachment
-// returns, in bytes of base64.
+// SetAttachmentSize sets the size, in bytes of base64, of the attachments that
+// no client created and that GetAttachment returns nevertheless. The size is
+// rounded down to a multiple of four.
 func (l *Limits) SetAttachmentSize(n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -19,8 +20,8 @@ func (l *Limits) SetAttachmentSize(n int64) {
 }
 
 // KeepContent makes Exchange store base64 text of up to n bytes, such as
-// attachments. The default is 1 MiB and the maximum 8 MiB. For longer text
-// Exchange stores only the size.
+// attachments. The default is 1 MiB, and a smaller n has no effect. The maximum
+// is 8 MiB. For longer text Exchange stores only the size.
 func (l *Limits) KeepContent(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,8 +12,9 @@ import (
 )
 
 // Store keeps the mailboxes, groups and subscriptions of the organisation. Its
-// exported methods are safe for concurrent use. All others require that the caller
-// holds mu, as every operation does while it runs.
+// exported methods are safe for concurrent use. So are impersonated and findBy.
+// All others require that the caller holds mu, as every operation does while it
+// runs.
 type Store struct {
 	now func() time.Time
 
@@ -125,8 +126,9 @@ func (s *Store) Subjects(address, folder string) []string {
 	return list
 }
 
-// AttachmentID returns the identifier of an attachment in a mailbox, for
-// GetAttachment, or "".
+// AttachmentID returns an identifier for which GetAttachment returns filler
+// text, as an attachment in the mailbox with the address. It returns "" if
+// there is no such mailbox.
 func (s *Store) AttachmentID(address string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

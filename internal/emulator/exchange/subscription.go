@@ -17,7 +17,7 @@ type subscription struct {
 	streaming bool
 	folders   map[*folder]bool
 	events    []string // the rendered events that the client has not fetched
-	previous  string   // watermark of the latest fetched event
+	previous  string   // watermark at the time when the subscription was made
 }
 
 // heartbeat is the interval of the keep-alive documents of a streaming response.
@@ -154,8 +154,8 @@ func takeAll(subs []*subscription) string {
 	return b.String()
 }
 
-// writeStreaming writes a complete document. Unlike other responses, its Envelope
-// has no prefix and its Header has the prefix "soap11".
+// writeStreaming writes a complete document. Unlike other responses, its
+// Envelope has no prefix, and its Header and Body have the prefix "soap11".
 func writeStreaming(w http.ResponseWriter, inner string) {
 	io.WriteString(w, xmlDeclaration+`<Envelope xmlns="`+nsSoap+`"><soap11:Header xmlns:soap11="`+nsSoap+`">`+serverVersion+
 		`</soap11:Header><soap11:Body xmlns:soap11="`+nsSoap+`"><m:GetStreamingEventsResponse xmlns:m="`+nsMessages+`" xmlns:t="`+nsTypes+

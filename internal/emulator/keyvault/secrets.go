@@ -37,7 +37,8 @@ func (s *Secrets) Upload(name string, c *pki.Certificate) string {
 	return s.add(&secretVersion{name: name, cert: c})
 }
 
-// PutSecret adds a plain secret as the newest version under the name.
+// PutSecret adds a plain secret as the newest version under the name, and
+// returns the version's identifier.
 func (s *Secrets) PutSecret(name, value, contentType string) string {
 	return s.add(&secretVersion{name: name, value: value, contentType: contentType})
 }

@@ -42,7 +42,7 @@ type Options struct {
 	EC            bool      // a P-256 key in place of RSA; Entra does not accept such keys
 	NonExportable bool      // the vault's secret does not contain the key; the vault can still sign
 	Format        Format
-	Issued        bool // issued by an intermediate authority, whose certificate the secret includes
+	Issued        bool // issued by a new authority, whose certificate the secret includes
 	LeafLast      bool // with Issued: the secret lists the leaf after its issuer
 
 	// Key is used instead of a new key. Tests that need many certificates share

@@ -45,7 +45,7 @@ type (
 	}
 	contentInfo struct {
 		Type    asn1.ObjectIdentifier
-		Content asn1.RawValue // tagged [0] explicitly by explicit
+		Content asn1.RawValue // with the tag [0] EXPLICIT, as derWriter.explicit returns it
 	}
 	macData struct {
 		Mac        digestInfo
@@ -90,7 +90,7 @@ type (
 	}
 )
 
-// A derWriter marshals values and keeps the first error.
+// A derWriter marshals values and collects the errors in err.
 type derWriter struct{ err error }
 
 func (d *derWriter) marshal(v any) []byte {

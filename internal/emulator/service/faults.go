@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// A Fault replaces or changes the response to a request. Fields combine: Latency
-// comes first, then the first other field that is set.
+// A Fault replaces or changes the response to a request. Latency combines with
+// all other fields. Of Hang, Drop and Status, the first one that is set
+// applies, and the fields below Filler then have no effect.
 type Fault struct {
 	// Match selects requests; nil selects all. A request that does not match does
 	// not count for Inject.
@@ -59,13 +60,14 @@ type scripted struct {
 func (l *Faults) Inject(n int, f Fault) { l.add(&scripted{Fault: f, left: n}) }
 
 // InjectWhile applies the fault to every matching request while the function
-// returns true. The function is called once per request, under a lock, and must not
-// call the emulator.
+// returns true. The function is called at most once per request, under a lock,
+// and must not call the emulator.
 func (l *Faults) InjectWhile(while func() bool, f Fault) {
 	l.add(&scripted{Fault: f, while: while})
 }
 
-// ClearFaults removes all faults that have not been applied yet.
+// ClearFaults removes all faults. A fault that has already been selected for a
+// request is still applied to it.
 func (l *Faults) ClearFaults() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,8 +100,9 @@ func (l *Faults) due(r *http.Request) *Fault {
 	return nil
 }
 
-// strike applies a fault that replaces the response. It reports whether the
-// response was replaced.
+// strike applies Latency, Hang, Drop, Status and TruncateAt. It reports whether
+// it has written the response. It panics with http.ErrAbortHandler to close the
+// connection.
 func (f *Fault) strike(life *Lifetime, w *meteredWriter, r *http.Request) bool {
 	if f.Latency > 0 && !life.pause(r, f.Latency) {
 		panic(http.ErrAbortHandler)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Hop is one request to one service, as that service received it. All fields but
-// Duration are set before the first byte of the response is sent.
+// A Hop is one request to one service, as that service received it. All fields
+// but Duration and Sent are set before the first byte of the response is sent.
 type Hop struct {
 	Service  string // "entra", "vault", "exchange"
 	Time     time.Time

@@ -24,7 +24,7 @@ import (
 type Config struct {
 	Name       string // "entra", "vault", "exchange"
 	URL        string // scheme and host as clients use them; "": scheme and host of the listener
-	DefaultURL string // URL before Open
+	DefaultURL string // URL while there is no TCP listener
 
 	Lifetime *Lifetime
 	TLS      func(names ...string) (*tls.Config, error) // makes a server configuration
