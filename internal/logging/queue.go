@@ -146,7 +146,7 @@ func (q *queue) newlyDropped() uint64 {
 }
 
 // close writes the remaining lines and reports whether it has written them. It
-// does not wait for a log that blocks. Call it once.
+// waits for at most closeWait for a log that blocks. Call it once.
 func (q *queue) close() bool {
 	close(q.end)
 	timeout := time.NewTimer(closeWait)

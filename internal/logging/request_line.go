@@ -46,7 +46,9 @@ func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
 func (h requestHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.Handler.WithAttrs(attrs) }
 func (h requestHandler) WithGroup(name string) slog.Handler       { return h.Handler.WithGroup(name) }
 
-// appendRequestLine returns false for a record that the JSON handler must write.
+// appendRequestLine appends the line of a record to b and returns the extended
+// slice. ok is false if the JSON handler must write the record; the appended
+// bytes are then not a valid line.
 func appendRequestLine(b []byte, r slog.Record) (line []byte, ok bool) {
 	if r.Time.IsZero() {
 		return b, false
