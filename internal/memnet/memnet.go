@@ -103,7 +103,7 @@ func (l *Listener) DialContext(ctx context.Context, network, _ string) (net.Conn
 	}
 }
 
-// Pipe returns the two ends of a new connection without a listener. The
+// Pipe returns the two ends of a new connection, without a call of Accept. The
 // server's end has the listener's address and a loopback peer.
 func (l *Listener) Pipe() (client, server net.Conn) {
 	near, far := net.Pipe()
