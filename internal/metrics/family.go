@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// A family finds the metric for a set of labels without building a map or hashing
-// each label. These two steps are most of the cost of counting in package
-// prometheus. A family holds at most limit metrics. Further label sets share the
-// metric of the label set rest. If the values of a label grow without limit, the
-// metrics lose precision but use no further memory.
+// A family finds the metric for a set of labels without building a map or
+// hashing each label. These two steps are most of the cost of counting in
+// package prometheus. A family holds at most limit metrics and, in addition,
+// the metric of the label set rest, which all further label sets share. If the
+// values of a label grow without limit, the metrics lose precision but use no
+// further memory.
 type family[K comparable, M any] struct {
 	limit int
 	rest  K

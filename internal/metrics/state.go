@@ -27,7 +27,7 @@ type AllowList struct {
 	Entries int
 	Mode    string // "none" (no allow-list), "every" (the list is *), "enforce" or "audit"
 	Scope   string
-	Failed  bool // the file of the list could not be reloaded
+	Failed  bool // the file of the list could not be reloaded, or the latest expansion of its groups is not in force
 }
 
 // Log describes the log.
@@ -36,10 +36,11 @@ type Log struct {
 	Alarm   bool   // whether lines are being dropped, or the log's file cannot be written
 }
 
-// A File is a reloaded file, identified by its setting.
+// A File is a reloaded file, identified by its setting. The groups on the
+// allow-list are reported as a File too.
 type File struct {
 	Variable string
-	Failed   bool // whether the file could not be reloaded
+	Failed   bool // whether the file could not be reloaded, or the groups not be expanded
 }
 
 // Observe adds the gauges of a state. state is called at each scrape. Call
