@@ -111,7 +111,7 @@ func (p *Policies) Check(mailbox, operation, user string) (Result, error) {
 	id := ParseName(mailbox)
 	_, refusal := narrowed.Decide(NewRequest(asked(operation), id), "")
 	r.Allowed, r.Rules = refusal == nil, p.mailboxRules(narrowed, id, user)
-	if !narrowed.Limited() { // an address entry cannot match this name, because it is not an address
+	if !narrowed.Limited() { // with an allow-list, mailboxRules has already added this rule
 		if _, problem := narrowed.Explain(id); problem != "" {
 			r.Rules = append(r.Rules, "the name is none that an allow-list can have: "+problem)
 		}

@@ -24,14 +24,15 @@ type Replay struct {
 	totals   Totals
 }
 
-// Totals count requests by decision.
+// Totals count requests by decision. Userless and Beyond count some of these
+// requests a second time.
 type Totals struct {
 	Allowed   int64 `json:"allowed"`
 	Refused   int64 `json:"refused"`
-	Undecided int64 `json:"undecided"`   // requests about which the log does not contain enough to decide
-	Outside   int64 `json:"not_decided"` // requests about which a policy does not decide, such as those without credentials
-	Userless  int64 `json:"without_user"`
-	Beyond    int64 `json:"beyond"` // refused or undecided requests that no Row counts, because there are already maxRows rows
+	Undecided int64 `json:"undecided"`    // requests about which the log does not contain enough to decide
+	Outside   int64 `json:"not_decided"`  // requests about which a policy does not decide, such as those without credentials
+	Userless  int64 `json:"without_user"` // requests without a client user, although the configuration has client users
+	Beyond    int64 `json:"beyond"`       // refused or undecided requests that no Row counts, because there are already maxRows rows
 }
 
 type rowKey struct {
