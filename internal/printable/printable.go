@@ -68,7 +68,8 @@ func Cell(s string) string {
 	return s
 }
 
-// Short returns Text(s), cut to a number of characters.
+// Short returns Text(s), shortened to the number of characters in most. A
+// shortened text ends with "…".
 func Short(s string, most int) string {
 	s = Text(s)
 	if utf8.RuneCountInString(s) <= most {
@@ -78,7 +79,7 @@ func Short(s string, most int) string {
 	return string(runes[:most-1]) + "…"
 }
 
-// Number writes an integer with commas between thousands.
+// Number returns an integer as text, with commas between thousands.
 func Number(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	sign := ""
@@ -132,7 +133,8 @@ func Share(part, all int64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(percent, 'f', 1, 64), ".0") + " %"
 }
 
-// Span writes how long something lasted, in its two largest units.
+// Span returns a duration as text, rounded to seconds: in the largest unit from
+// days to seconds, and the next smaller unit.
 func Span(d time.Duration) string {
 	d = d.Round(time.Second)
 	days, hours, minutes, seconds := d/(24*time.Hour), d/time.Hour%24, d/time.Minute%60, d/time.Second%60
@@ -147,7 +149,8 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%d s", seconds)
 }
 
-// Took writes the duration of a request.
+// Took returns the duration of a request as text: with one unit below a minute,
+// and as Span does otherwise.
 func Took(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
