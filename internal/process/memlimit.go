@@ -19,8 +19,8 @@ func MemoryLimit() int64 {
 
 // cgroupLimit returns the lowest memory limit of the process's control group and
 // its ancestors, in version 1 or 2. A container often sees its own group as the
-// root of the file system although /proc names another path. The search goes up
-// to the root, so it also finds the limit of the container.
+// root of the cgroup file system although /proc names another path. The search
+// goes up to the root, so it also finds the limit of the container.
 func cgroupLimit(root fs.FS) int64 {
 	limit := int64(math.MaxInt64)
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")

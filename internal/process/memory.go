@@ -27,11 +27,12 @@ const (
 )
 
 // ReleaseMemory returns unused memory to the system until ctx ends: once after
-// the start, after every quiet interval, and within 30 seconds of the end of a
-// burst, even if other requests continue. It waits while so many requests continue
-// that goroutines wait for a processor. A sidecar is idle most of the time and
-// shares the machine with its client. Opening notification streams needs several
-// times the memory that open streams keep.
+// the start, after a quiet interval if there is memory to release since the
+// last time, and within 30 seconds of the end of a burst, even if other
+// requests continue. It waits while so many requests continue that goroutines
+// wait for a processor. A sidecar is idle most of the time and shares the
+// machine with its client. Opening notification streams needs several times the
+// memory that open streams keep.
 //
 // ReleaseMemory affects the whole process: run it once, from main.
 func ReleaseMemory(ctx context.Context) {
