@@ -15,7 +15,7 @@ import (
 type Tree struct {
 	text    map[string]string // documents, by file name
 	other   map[string]string // other files of text, by file name
-	folders map[string]bool   // names of documents and other files
+	folders map[string]bool   // names of all files and folders
 }
 
 // NewTree reads the files of an unpacked archive.
@@ -40,7 +40,7 @@ func NewTree(archive fs.FS) (*Tree, error) {
 	return t, err
 }
 
-// Documents returns the names of the documents.
+// Documents returns the sorted names of the documents.
 func (t *Tree) Documents() []string {
 	var names []string
 	for name := range t.text {
@@ -254,7 +254,8 @@ var notCalls = []string{
 }
 
 // CallOf returns the command and the flags with which a line of code calls
-// hmaproxy; nil if it does not call hmaproxy.
+// hmaproxy. The command is "serve" if the line names none. CallOf returns nil
+// if the line does not call hmaproxy.
 func CallOf(line string) []string {
 	words := wordsOfCall(line)
 	if words == nil {

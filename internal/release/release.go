@@ -26,7 +26,7 @@ func Includes(name string) bool {
 	switch name {
 	case "README.md", "LICENSE", "SECURITY.md", "CHANGELOG.md":
 		return true
-	case "deploy/compose/dev.yaml", "deploy/compose/getfolder.xml": // these files build from source
+	case "deploy/compose/dev.yaml", "deploy/compose/getfolder.xml": // these files are for a build from source
 		return false
 	}
 	parts := strings.Split(name, "/")
@@ -64,8 +64,9 @@ type Origin struct {
 }
 
 // content returns a file as an archive contains it. In Markdown the text about
-// the source code is left out. The settings for Windows have CR LF line ends,
-// because Notepad of Windows Server 2016 supports no others.
+// the source code is left out. In Markdown and YAML the placeholders are
+// replaced. The settings for Windows have CR LF line ends, because Notepad of
+// Windows Server 2016 supports no others.
 func (o Origin) content(name string, data []byte) ([]byte, error) {
 	switch path.Ext(name) {
 	case ".md":
