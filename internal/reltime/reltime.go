@@ -1,4 +1,4 @@
-// Package reltime writes spans of time for people: "38 min", "in 3 days".
+// Package reltime formats spans of time for people: "38 min", "in 3 days".
 package reltime
 
 import (
@@ -14,7 +14,8 @@ func Until(now, t time.Time) string {
 	return About(now.Sub(t)) + " ago"
 }
 
-// About returns a span in its largest unit, rounded down.
+// About returns a span in the largest unit of which it has at least two,
+// rounded down. A span below two seconds is "a moment".
 func About(d time.Duration) string {
 	switch {
 	case d < 2*time.Second:
