@@ -28,7 +28,7 @@ type Options struct {
 	Suggest  bool
 	Graph    bool
 	Location *time.Location // time zone of the times in text and on the page
-	Top      int            // rows of each table in text and on the page; 0: all
+	Top      int            // maximum number of rows of each table in text; 0: all
 }
 
 // A Report contains the data that all formats show. Its texts are printable.
@@ -126,8 +126,8 @@ type Row struct {
 	Graph      []API  `json:"graph,omitempty"`
 }
 
-// A Problem is a reason for which requests were not served, or for which enforce
-// mode would have refused them.
+// A Problem is a reason for which requests were not served, a reason for which
+// enforce mode would have refused them, or a fault of Exchange.
 type Problem struct {
 	Kind    string    `json:"kind"` // reason, audit or fault
 	Word    string    `json:"word"`

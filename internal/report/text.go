@@ -65,7 +65,8 @@ func (r *Report) spanText() string {
 		printable.Span(time.Duration(r.Span.Seconds)*time.Second), printable.Count(int64(len(r.Span.Gaps)), "gap", "gaps"))
 }
 
-// pauses describes the gaps and the periods in which hmaproxy did not run.
+// pauses describes the gaps, the periods in which hmaproxy did not run, and its
+// starts, each in one line.
 func (r *Report) pauses() []string {
 	var lines []string
 	add := func(list []Pause, what string) {
