@@ -48,9 +48,9 @@ func (d *decoder) decode(line []byte, l *entry) bool {
 	}
 }
 
-// plainString returns the first string in b without its quotes, and the bytes of
-// b after that string. ok is false if b does not begin with a string, or if the
-// string has escapes.
+// plainString returns the first string in b without its quotes, and the bytes
+// of b after that string. ok is false if b does not begin with a complete
+// string, or if the string is not plain ASCII without escapes.
 func plainString(b []byte) (text, rest []byte, ok bool) {
 	if len(b) < 2 || b[0] != '"' {
 		return nil, nil, false
@@ -113,8 +113,9 @@ func (d *decoder) setString(l *entry, key string, text []byte) bool {
 	return true
 }
 
-// setWord sets a field whose value is a number, "true" or "false". It reports
-// whether word is such a value and has the type of the field.
+// setWord sets a field whose value is a number, "true" or "false". It returns
+// false if word is not such a value, if it does not have the type of the field,
+// or if the key is unknown.
 func setWord(l *entry, key string, word []byte) bool {
 	n, isNumber := plainNumber(word)
 	truth := string(word) == "true"

@@ -48,7 +48,7 @@ type lineForm int
 const (
 	ours    lineForm = iota // a line of hmaproxy
 	cut                     // incomplete JSON
-	text                    // a line of hmaproxy in the form for terminals
+	text                    // a request line of hmaproxy in the form for terminals
 	foreign                 // anything else
 )
 
