@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	// readyTimeout is how long the service manager waits for the first token. A
-	// start does not fail because Entra ID or Key Vault is down: after this time
-	// the service counts as started, and its status text names the problem.
+	// readyTimeout is how long the service manager waits until the product is
+	// ready. A start does not fail because Entra ID or Key Vault is down: after
+	// this time the service counts as started, and its status text names the
+	// problem.
 	readyTimeout = 20 * time.Second
 	// reportInterval is the interval between reports of the state.
 	reportInterval = 250 * time.Millisecond
