@@ -16,13 +16,13 @@ const (
 	maxText        = 256 // number of bytes that are kept of a text from a client
 )
 
-// A history holds the latest requests, the latest refused or failed requests,
+// A history holds the latest requests, the latest requests that need attention,
 // and the outcomes of the last hour by minute. Its zero value is empty and
 // ready for use. It is safe for concurrent use.
 type history struct {
 	mu       sync.Mutex
 	all      lastRequests
-	problems lastRequests // refused or failed requests
+	problems lastRequests // requests for which outcome.NeedsAttention is true
 	minutes  [historyMinutes]minute
 }
 
@@ -125,8 +125,8 @@ func bounded(s string) string {
 	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
-// recent returns the latest requests, and the latest refused or failed
-// requests, the newest first.
+// recent returns the latest requests, and the latest requests that need
+// attention, the newest first.
 func (h *history) recent() (all, problems []request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -37,7 +37,7 @@ type status struct {
 	Traffic  trafficStatus  `json:"traffic"`  // counts since the start
 	Minutes  []minuteStatus `json:"minutes"`  // outcomes of the last hour, the oldest first
 	Requests []request      `json:"requests"` // the latest requests, the newest first
-	Problems []request      `json:"problems"` // the latest refused or failed requests, the newest first
+	Problems []request      `json:"problems"` // the latest requests that need attention, the newest first
 
 	InFlight int              `json:"in_flight"`
 	Running  []runningRequest `json:"running"` // the oldest requests in flight
