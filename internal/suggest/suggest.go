@@ -18,12 +18,12 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// A List is a suggestion. All lists in it are sorted.
+// A List is a suggestion. All lists in it are sorted, except Notes.
 type List struct {
 	Entries    []Entry
 	LeftOut    []LeftOut
 	Operations []Operation  // operations to allow
-	Refused    []Operation  // operations that were used but are refused by default or unknown; allowing them needs a decision
+	Refused    []Operation  // operations that were used but are not proposed: refused by default, unknown, or never successful
 	Clients    []ClientList // patterns of client users
 	Notes      []string     // notes for the reader, each a sentence
 }
@@ -44,7 +44,7 @@ type LeftOut struct {
 type Operation struct {
 	Name     string
 	Requests int64
-	Why      string // why the operation is refused by default, a clause; "" if the operation is allowed
+	Why      string // why the operation is not proposed, a clause; "" if it is proposed
 }
 
 // A ClientList has the patterns for one client user.

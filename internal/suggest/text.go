@@ -92,8 +92,8 @@ func (l *List) writeOperations(b *strings.Builder) {
 	}
 }
 
-// OperationsSetting returns a value for HMA_ALLOWED_OPERATIONS, "" if the list has
-// no operations.
+// OperationsSetting returns the line that sets HMA_ALLOWED_OPERATIONS to the
+// proposed operations, "" if the list has no operations.
 func (l *List) OperationsSetting() string {
 	if len(l.Operations) == 0 {
 		return ""
