@@ -47,7 +47,8 @@ func File(t *testing.T, path, got string, update bool) {
 	}
 }
 
-// difference returns the first line that differs.
+// difference returns the first line of got that differs, and the line of want
+// at the same place.
 func difference(got, want string) string {
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i := range min(len(g), len(w)) {
