@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// durations is a histogram. Its zero value is empty. Each power of two
-// microseconds is divided into four parts, so a quantile is at most a quarter too
-// high.
+// durations is a histogram. Its zero value is empty. Each range from one power
+// of two to the next, in microseconds, is divided into four parts, so a
+// quantile is at most a quarter too high.
 type durations struct {
 	parts [maxPart + 1]uint32
 	most  time.Duration

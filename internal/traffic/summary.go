@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// A Summary contains the counts of a Traffic. Every list is complete, except for
-// the requests in Beyond, and begins with the most frequent item.
+// A Summary contains the counts of a Traffic. The lists of clients, operations
+// and mailboxes begin with the most frequent item. Problems are sorted by kind,
+// and those of one kind by frequency. The lists are complete, except for the
+// requests in Beyond.
 type Summary struct {
 	Counts
 	Durations Durations // durations of requests that are not streams
@@ -65,7 +67,7 @@ type Mailbox struct {
 	Counts
 	Injected int64     // number of requests to which the proxy added the name
 	Gone     bool      // Exchange has reported that the mailbox does not exist, and has not opened it since
-	Fault    string    // response code of the latest SOAP fault
+	Fault    string    // response code of the latest SOAP fault; in a list of all clients together, of the latest fault of one client
 	opened   time.Time // time when Exchange last opened the mailbox
 	gone     time.Time
 }
@@ -93,8 +95,8 @@ const (
 // String returns "reason", "audit" or "fault", the key in the log line.
 func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
 
-// A Problem is a reason for which requests were not served, or for which enforce
-// mode would have refused them.
+// A Problem is a reason for which requests were not served, a reason for which
+// enforce mode would have refused them, or a fault of Exchange.
 type Problem struct {
 	Client  string // name of the client user, "" for none
 	Kind    ProblemKind

@@ -18,9 +18,9 @@ import (
 // names that are counted, so each kind of name has a limit. With a limit of 0
 // no names of that kind are kept.
 type Limits struct {
-	Mailboxes  int // number of names of mailboxes, for each client user and each form
-	Operations int // number of operations, for each client
-	Problems   int // number of refusals, failures and faults, for each client user
+	Mailboxes  int // number of names of mailboxes; a name counts once for each client user and form
+	Operations int // number of operations; an operation counts once for each client
+	Problems   int // number of kinds of refusals, failures and faults; a kind counts once for each client user
 	Moments    int // number of parts of the timeline; when all are used, the resolution decreases
 }
 
@@ -41,7 +41,7 @@ type Counts struct {
 	Outcomes [outcome.Count]int64 // in the order of outcome.All
 	BytesIn  int64
 	BytesOut int64
-	Opened   int64 // number of requests for which opened returned true
+	Opened   int64 // number of requests for which Exchange has opened the mailbox; see opened
 	First    time.Time
 	Last     time.Time
 }
