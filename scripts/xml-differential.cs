@@ -1,5 +1,5 @@
-// Reads documents that the scanner has accepted with the readers of .NET, and
-// reports the documents in which these find another identity or operation.
+// Uses the readers of .NET to read documents that the scanner has accepted. Reports
+// the documents in which these readers find another identity or operation.
 using System;
 using System.Collections.Generic;
 using System.IO;
