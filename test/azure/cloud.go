@@ -84,7 +84,7 @@ func (c *cloud) authority() []byte {
 
 const exchange = "00000002-0000-0ff1-ce00-000000000000"
 
-// reset creates an empty tenant that contains Exchange's service principal with
+// reset creates a tenant that contains only Exchange's service principal, with
 // the names that the hybrid set-up gives to it.
 func (c *cloud) reset() {
 	c.mu.Lock()

@@ -182,7 +182,8 @@ func (s *recorder) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// printedID returns the id of KV-App from an env file.
+// printedID matches the line with the id of KV-App in the settings that
+// setup.sh prints.
 var printedID = regexp.MustCompile(`(?m)^HMA_KEY_VAULT_APP_ID=(\S+)$`)
 
 // scratch matches the temporary files of setup.sh.

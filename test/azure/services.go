@@ -36,7 +36,8 @@ func (r *request) filter() string {
 
 // --- Resource Manager ---
 
-// roleNames are the built-in roles by id. The ids are the same in every tenant.
+// roleNames are the ids of the built-in roles, by the roles' names. The ids are
+// the same in every tenant.
 var roleNames = map[string]string{
 	"Key Vault Secrets User":         "4633458b-17de-408a-b874-0445c86b69e6",
 	"Key Vault Certificate User":     "db79e9a7-68ee-4b58-9aeb-b90e7c24fcba",
