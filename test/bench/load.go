@@ -108,7 +108,8 @@ func (r *results) addRun(name string, connections int, run wrkRun) {
 // A wrkRun is what peers/post.lua prints at the end.
 type wrkRun struct{ Requests, Microseconds, P50, P99, Errors float64 }
 
-// wrk runs once. A response other than 200 and a failed connection are errors.
+// wrk runs the program wrk once. A response other than 200 and a failed
+// connection are errors.
 func (b *bench) wrk(ctx context.Context, base, script string, connections, seconds int) (run wrkRun, err error) {
 	cmd := exec.CommandContext(ctx, "wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(seconds)+"s",
 		"-s", b.path(script), base+"/EWS/Exchange.asmx")

@@ -169,7 +169,8 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// A part measures one quantity with every peer in turn.
+// A part measures one or more quantities, with every peer in turn or with
+// hmaproxy only.
 type part struct {
 	name string
 	run  func(*bench, context.Context) error

@@ -30,7 +30,8 @@ type moment struct {
 	own    time.Duration // CPU time of this program and its children
 }
 
-// A noise is the share of the processors that other programs used during a part.
+// A noise contains the share of the processors that other programs used during
+// a part, and the share that other virtual machines used.
 type noise struct {
 	part           string
 	others, stolen float64
@@ -81,8 +82,8 @@ func (b *bench) spent() time.Duration {
 	return sum
 }
 
-// listen records which share of the processors other programs used while a part
-// ran.
+// listen runs a part and records which share of the processors other programs
+// used during the run.
 func (b *bench) listen(part string, run func() error) error {
 	before, err := b.now()
 	if err != nil {

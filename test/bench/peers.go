@@ -68,7 +68,8 @@ func (b *bench) chosen() []peer {
 	return all
 }
 
-// launch starts a peer and waits for its first correct response.
+// launch starts a peer and waits for its first correct response. If upstream is
+// not a trustworthy Exchange, it only waits until the peer listens.
 func (b *bench) launch(ctx context.Context, p peer, upstream string) (*instance, error) {
 	i, err := p.start(b, ctx, upstream)
 	if err != nil {
@@ -142,8 +143,8 @@ func (b *bench) settings(listen, upstream string) map[string]any {
 	}
 }
 
-// startNginx starts nginx with the given kind of inspection. If inspect is "",
-// nginx inspects nothing.
+// startNginx returns a function that starts nginx with the given kind of
+// inspection. If inspect is "", nginx inspects nothing.
 func startNginx(name, inspect string) func(*bench, context.Context, string) (*instance, error) {
 	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
 		listen := freeAddress()
@@ -196,7 +197,8 @@ func startReference(name string, inspect bool) func(*bench, context.Context, str
 	}
 }
 
-// startProduct starts hmaproxy with further environment variables.
+// startProduct returns a function that starts hmaproxy with further environment
+// variables.
 func startProduct(binary string, further ...string) func(*bench, context.Context, string) (*instance, error) {
 	return func(b *bench, ctx context.Context, upstream string) (*instance, error) {
 		listen := freeAddress()

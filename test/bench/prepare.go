@@ -42,7 +42,7 @@ type bench struct {
 	untrusted string   // host:port of backend with a certificate of an unknown authority
 	misnamed  string   // host:port of backend with a certificate for another name
 	heavy     *heavy   // emulated Exchange for streams and large bodies: Go
-	contents  int      // number of instances so far, for the names of their folders
+	contents  int      // number of folders so far, which is part of their names
 	started   []*process
 	loading   time.Duration   // CPU time that wrk has used
 	late      []time.Duration // delay in sending each request at a fixed rate
@@ -148,7 +148,8 @@ func (b *bench) serve(ctx context.Context) (err error) {
 	return b.startBackend(ctx)
 }
 
-// identity writes a certificate for host and its key as PEM, for nginx.
+// identity writes a certificate for host and its key as PEM, for nginx. It also
+// returns them as a TLS configuration.
 func (b *bench) identity(name, host string, from *emulator.Emulator) (*tls.Config, error) {
 	config, err := from.TLSConfig(host)
 	if err != nil {

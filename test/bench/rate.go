@@ -62,7 +62,7 @@ func (b *bench) sent() int { return perSecond * b.pick(3, 1) }
 // for the requests that it delays.
 func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 time.Duration, err error) {
 	client := &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // MaxIdleConnsPerHost is the number of connections that wrk opens
+		MaxIdleConnsPerHost: workers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // every worker can keep a connection, because MaxIdleConnsPerHost is the number of workers
 	}}
 	defer client.CloseIdleConnections()
 	if _, _, err := pace(ctx, client, base, m, workers); err != nil { // open the connections

@@ -16,7 +16,8 @@ import (
 // A metric is one measured quantity.
 type metric struct{ name, unit string }
 
-// results are the samples of a run: one for each metric, peer and round.
+// results are the samples of a run: for each metric and peer, in the order of
+// the rounds.
 type results struct {
 	peers   []string
 	metrics []metric // metrics in the order of their first sample
@@ -69,7 +70,8 @@ func spread(list []float64, digits int) string {
 	return text
 }
 
-// digits formats a number with at least three significant digits.
+// digits returns the number of decimals with which the median of list is
+// printed. A median of at least 1 has at least three significant digits then.
 func digits(list []float64) int {
 	switch m := median(list); {
 	case m >= 100 || m <= -100:
