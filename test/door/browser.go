@@ -21,7 +21,8 @@ import (
 	"time"
 )
 
-// page sends requests in every way that a page can, and reports the results.
+// page is the HTML of a page that sends requests in every way that a page can,
+// and reports the results.
 //
 //go:embed page.html
 var page string
@@ -75,11 +76,12 @@ user_pref("toolkit.telemetry.enabled", false);
 	}})
 }
 
-// browse opens three hostile pages: one of another origin, one of another port of
-// this machine, and one whose DNS name was rebound to this machine. The rebound
-// page has the same origin as hmaproxy. The pages then attack a server without a
-// guard. This second attack shows that the attacks work, and that none of them
-// has the headers that the guard accepts.
+// browse opens three hostile pages: one of another origin, one of another port
+// of this machine, and one whose DNS name was rebound to this machine. The
+// rebound page has the same origin as hmaproxy. Before the pages attack
+// hmaproxy, they attack a server without a guard. This first attack shows that
+// the attacks work, and that none of them has the headers that the guard
+// accepts.
 func browse(ctx context.Context, b program) error {
 	s, err := newProduct(ctx)
 	if err != nil {
@@ -176,9 +178,10 @@ func visit(ctx context.Context, b program, target string, p place) (report strin
 	}
 }
 
-// An attacker serves the page and receives its report. It passes every other
-// request to the target unchanged. For the browser and the target this has the
-// same effect as a change of the name's address.
+// An attacker serves the page with its service worker and receives the page's
+// report. It passes every other request to the target unchanged. For the
+// browser and the target this has the same effect as a change of the name's
+// address.
 type attacker struct {
 	target  string
 	reports chan string

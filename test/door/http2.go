@@ -54,8 +54,8 @@ func http2(ctx context.Context) error {
 
 var passed = regexp.MustCompile(`(\d+) tests?, (\d+) passed`)
 
-// speaksHTTP2 runs tests that every HTTP/2 server passes: the connection preface, a
-// GET, a ping.
+// speaksHTTP2 runs tests that every HTTP/2 server passes: the connection
+// preface, a GET, a ping. It returns an error if hmaproxy passes one of them.
 func (s *product) speaksHTTP2(ctx context.Context, tool string, flags ...string) error {
 	host, port, err := net.SplitHostPort(s.clients[0])
 	if err != nil {
