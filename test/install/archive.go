@@ -109,7 +109,7 @@ func (r *root) fillIn(secret string) error {
 }
 
 // checkDocuments checks every link, path and command of the documents in every
-// archive and package.
+// archive, in the deb package and in the Windows Installer package.
 func checkDocuments(ctx context.Context, dist release, work string) error {
 	native, err := dist.file("hmaproxy_linux_ARCH.tar.gz")
 	if err != nil {
