@@ -5,7 +5,8 @@ import (
 	"path/filepath"
 )
 
-// akonadi runs Debian's akonadi-ews, which sends no ExchangeImpersonation.
+// akonadi returns the scenarios with Debian's akonadi-ews, which sends no
+// ExchangeImpersonation.
 func akonadi() []scenario {
 	task := func(name, login string, settings ...string) scenario {
 		return scenario{

@@ -15,8 +15,9 @@ import (
 	"sync/atomic"
 )
 
-// autodiscover runs clients that are configured with only a mail address. Each
-// client looks for Exchange itself, finds the product, and opens the Inbox.
+// autodiscover returns the scenarios with clients that are configured with only
+// a mail address. Each client looks for Exchange itself, finds the product, and
+// opens the Inbox.
 func autodiscover() []scenario {
 	python := func(task string) func(context.Context, *environment) (string, error) {
 		return program("/usr/bin/python3", "autodiscover_client.py", task)
@@ -181,8 +182,9 @@ func runNetDiscovery(task string) func(context.Context, *environment) (string, e
 	}
 }
 
-// curlDiscovery requests a mailbox with curl in one of the three forms, and
-// expects a part of the response.
+// curlDiscovery returns a client that asks with curl, in one of the three
+// forms, for the settings of a mailbox. The client expects want in the
+// response. If want is handedOut, it also opens the Inbox at that URL.
 func curlDiscovery(form, mailbox, want string) func(context.Context, *environment) (string, error) {
 	return func(ctx context.Context, w *environment) (string, error) {
 		body := filepath.Join(w.dir, "question.xml")

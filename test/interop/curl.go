@@ -12,15 +12,15 @@ import (
 	"hmaproxy/internal/ewstest"
 )
 
-// curl runs curl, whose options cover the variants of HTTP in scripts and old
-// libraries. In the arguments of a task, $URL, $HOST and $DIR are replaced by the
-// scenario's values. A task's want is the expected status and a part of the
-// response.
+// curl returns the scenarios with curl, whose options cover the variants of
+// HTTP in scripts and old libraries. In the arguments of a task, $URL, $HOST
+// and $DIR are replaced by the scenario's values. A task's want is the expected
+// status and a part of the response.
 func curl() []scenario { return append(curlDialects(), curlFailures()...) }
 
 const curlUser = username + ":" + password
 
-// curlTask runs curl with the arguments.
+// curlTask returns a scenario that runs curl with the arguments.
 func curlTask(name, want string, args ...string) scenario {
 	return scenario{
 		name: "curl: " + name, settings: []string{listed},
@@ -28,7 +28,8 @@ func curlTask(name, want string, args ...string) scenario {
 	}
 }
 
-// curlGets sends a GetFolder request and expects its response.
+// curlGets returns a scenario that sends a GetFolder request and expects its
+// response.
 func curlGets(name string, args ...string) scenario {
 	return curlTask(name, "200 <t:DisplayName>Inbox<", append(args, "--data-binary", "@$DIR/get-folder.xml", "$URL")...)
 }
