@@ -1,7 +1,8 @@
 package main
 
-// davmail runs Debian's DavMail, which sends no ExchangeImpersonation: the product
-// uses the default mailbox.
+// davmail returns the scenarios with Debian's DavMail, which sends no
+// ExchangeImpersonation: the product adds the default mailbox or the login
+// user.
 func davmail() []scenario {
 	task := func(name string) scenario {
 		return scenario{

@@ -232,7 +232,7 @@ func (w *environment) steer(out http.ResponseWriter, r *http.Request) {
 		if status := atoi(q.Get("status")); status != 0 {
 			x.InjectWhile(func() bool { return true }, devicesPage(status, q.Get("body")))
 		}
-	case "/requests": // returns the client's requests so far
+	case "/requests": // returns the number of the client's requests so far
 		fmt.Fprint(out, len(w.relay.messages()))
 	case "/executed":
 		fmt.Fprint(out, x.Executed(q.Get("operation")))

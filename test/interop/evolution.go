@@ -5,7 +5,8 @@ import (
 	"path/filepath"
 )
 
-// evolution runs Debian's evolution-ews, with and without its own impersonation.
+// evolution returns the scenarios with Debian's evolution-ews, with and without
+// its own impersonation.
 func evolution() []scenario {
 	task := func(name, mailbox string, settings ...string) scenario {
 		return scenario{

@@ -2,8 +2,8 @@ package main
 
 import "hmaproxy/internal/emulator"
 
-// ewsjs runs ews-javascript-api of npm. It sends Basic credentials with every
-// request, without waiting for a challenge.
+// ewsjs returns the scenarios with ews-javascript-api of npm. This client sends
+// Basic credentials with every request, without waiting for a challenge.
 func ewsjs() []scenario {
 	task := func(name string, settings ...string) scenario {
 		return scenario{

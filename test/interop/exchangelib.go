@@ -1,8 +1,8 @@
 package main
 
-// exchangelib runs Debian's python3-exchangelib. Auth type and version are
-// configured, as docs/clients.md recommends, except in the scenario in which
-// the library detects them.
+// exchangelib returns the scenarios with Debian's python3-exchangelib. Auth
+// type and version are configured, as docs/clients.md recommends, except in the
+// scenario in which the library detects them.
 func exchangelib() []scenario {
 	task := func(name string) scenario {
 		return scenario{

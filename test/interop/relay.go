@@ -169,7 +169,8 @@ func parseStreams(client, server []byte) []message {
 	}
 }
 
-// finalResponse skips 100 Continue. It returns nil when there is no response.
+// finalResponse returns the first response that is not interim, such as 100
+// Continue. It returns nil when there is no such response.
 func finalResponse(r *bufio.Reader, req *http.Request) *http.Response {
 	for {
 		resp, err := http.ReadResponse(r, req)

@@ -84,8 +84,8 @@ func scenarios() []scenario {
 	return list
 }
 
-// program runs a client's program. It reports a failure by an exit code other than
-// 0 and its last line of output.
+// program returns a function that runs a client's program. The program reports
+// a failure by an exit code other than 0 and its last line of output.
 func program(args ...string) func(context.Context, *environment) (string, error) {
 	return func(ctx context.Context, w *environment) (string, error) {
 		args := append([]string(nil), args...)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// stacks runs the HTTP libraries of Java and .NET with envelopes as their EWS
-// libraries write them.
+// stacks returns the scenarios with the HTTP libraries of Java and .NET, which
+// send envelopes as EWS libraries in these languages write them.
 func stacks() []scenario {
 	java := func(name string) scenario {
 		jars := []string{"httpclient", "httpcore", "commons-logging", "commons-codec"}

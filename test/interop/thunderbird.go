@@ -1,7 +1,7 @@
 package main
 
-// thunderbird runs Debian's Thunderbird. Its EWS client uses a browser's
-// network stack and sends no ExchangeImpersonation.
+// thunderbird returns the scenarios with Debian's Thunderbird. Its EWS client
+// uses a browser's network stack and sends no ExchangeImpersonation.
 func thunderbird() []scenario {
 	task := func(name string, settings ...string) scenario {
 		return scenario{

@@ -238,9 +238,9 @@ var (
 	descriptionFolder = filepath.Join("..", "shared", "wsdl")
 )
 
-// exchangesOwnDescription returns a function that makes Exchange serve Microsoft's
-// published description. Without a folder wsdl next to this repository the function
-// returns nil.
+// exchangesOwnDescription returns a function that makes Exchange serve
+// Microsoft's published description. It returns nil if the folder
+// ../shared/wsdl, next to this repository, does not have the description.
 func exchangesOwnDescription() func(*emulator.Emulator) {
 	texts := map[string]string{}
 	for _, name := range descriptionFiles {
