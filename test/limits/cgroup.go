@@ -43,7 +43,8 @@ func (g *group) procs() string { return filepath.Join(g.dir, "cgroup.procs") }
 func (g *group) remove() error { return os.Remove(g.dir) }
 
 // A usage contains the most memory that a group has used, and the number of
-// processes that the kernel has killed in it.
+// processes that the kernel has killed in it. In version 2, the memory of
+// sockets is the current one, because the kernel does not record its maximum.
 type usage struct {
 	total, sockets int64
 	kills          int64

@@ -190,8 +190,8 @@ func halfOpen(ctx context.Context, t *tally, text string) {
 	t.add(outcomeOf(resp, err), time.Since(began))
 }
 
-// hold opens n connections, sends a text on each and keeps the connections
-// open.
+// hold opens n connections, sends a text on each and keeps the connections open
+// until the time in lasts has passed or ctx ends.
 func hold(ctx context.Context, n int, address, text string, lasts time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
