@@ -34,7 +34,7 @@ import (
 	"hmaproxy/internal/ewstest"
 )
 
-// Addresses of the two ends of the link. The end with Exchange has two addresses.
+// Addresses on the link. Exchange has two of them.
 var (
 	exchangeA   = netip.MustParseAddr("10.77.0.2")
 	exchangeB   = netip.MustParseAddr("10.77.0.3")

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// An order is the content of a request, in the Id of its folder: "ID.THINK",
-// with THINK in milliseconds.
+// order matches the content of a request, in the Id of its folder or
+// subscription: "ID.THINK", with THINK in milliseconds.
 var order = regexp.MustCompile(`Id="(r\d+)\.(\d+)`)
 
 // An exchangeServer executes requests and keeps a ledger of them.

@@ -115,8 +115,9 @@ func stopUnderStreams(w *environment) ([]bound, error) {
 // fewFiles is a limit on open files that leaves 256 connections for clients.
 const fewFiles = 1024
 
-// idleFullListener uses all 256 connections for one request each and then leaves
-// them idle.
+// idleFullListener makes one request on each of 300 connections, which it
+// leaves idle. hmaproxy can have only 256 connections of clients. A new client
+// must be served nevertheless.
 func idleFullListener(w *environment) ([]bound, error) {
 	if err := w.startProxy(fewFiles, false); err != nil {
 		return nil, err
@@ -242,7 +243,8 @@ func (w *environment) many(n int, r request, pause time.Duration) (longest time.
 	return longest
 }
 
-// parallel sends requests at the same time.
+// parallel sends n requests at the same time. It returns the longest time, and
+// the outcome of a request that failed, "" if none did.
 func (w *environment) parallel(n int, r request) (longest time.Duration, failed string) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -325,7 +327,8 @@ func (w *environment) runFaults(p plan) error {
 	return nil
 }
 
-// check compares the outcomes since a request with Exchange's ledger.
+// check compares the outcomes of the requests after number before with
+// Exchange's ledger.
 func (w *environment) check(name string, before int64, bounds []bound) (result, error) {
 	ledger, err := w.ledger()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // nginxConfig makes nginx a plain reverse proxy that keeps connections to
-// Exchange, with nginx's default timeouts. The first %s is a folder for its
-// files, the others are Exchange's name.
+// Exchange, with nginx's default timeouts. %[1]s is a folder for nginx's files,
+// %[2]s is Exchange's name.
 const nginxConfig = `daemon off;
 master_process off;
 pid %[1]s/nginx.pid;
