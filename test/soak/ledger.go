@@ -45,8 +45,9 @@ func (l *ledger) promise(subject, digest string) {
 	l.bodies[digest] = true
 }
 
-// settle records the outcome of a request; reason is empty for success. A request
-// that began while no request may fail must succeed.
+// settle records the outcome of a request; reason is empty for success. In a
+// period in which no request may fail, a request that began in that period must
+// succeed.
 func (l *ledger) settle(subject string, o outcome, reason string, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,8 +121,7 @@ func (l *ledger) balance(subjects []string) {
 	}
 }
 
-// report prints the ledger and returns an error if it does not agree with the
-// mailbox.
+// report prints the ledger and returns an error if an error was recorded.
 func (l *ledger) report(out io.Writer) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -57,11 +57,12 @@ func (s *soak) revoke() {
 	}
 }
 
-// rotate registers and uploads a new certificate, in random order, and removes
-// the oldest one.
+// rotate registers and uploads a new certificate, in random order, and
+// unregisters an old one. All certificates have the same key, because making a
+// key takes long.
 func (s *soak) rotate() {
 	if len(s.certs) >= 12 {
-		return // reuse a few keys, because making them takes long
+		return // twelve certificates are enough
 	}
 	c, err := emulator.NewCertificate(emulator.CertOptions{Key: s.emu.Certificate().Key})
 	if err != nil {
