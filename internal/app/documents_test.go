@@ -89,8 +89,9 @@ func TestRulesAndDashboardNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// ruleExpressions returns the expressions of the rules without their annotations,
-// which name metrics too.
+// ruleExpressions returns two texts for each rule: the expression, and the
+// annotations, which name metrics too. The second text begins with
+// "annotations:".
 func ruleExpressions(t *testing.T) []string {
 	var list []string
 	for _, rule := range strings.Split(read(t, rules), "- alert: ")[1:] {

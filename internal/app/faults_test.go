@@ -46,7 +46,8 @@ func exchangeFault(f emulator.Fault) func(*testProduct) {
 	return func(h *testProduct) { always(h.emu.Exchange().Service, f) }
 }
 
-// exchangeResponds makes Exchange respond with a page or an empty body.
+// exchangeResponds returns a fault that makes Exchange respond with a page or
+// an empty body.
 func exchangeResponds(status int, contentType, body string, header ...string) func(*testProduct) {
 	h := http.Header{}
 	if contentType != "" {
@@ -58,7 +59,8 @@ func exchangeResponds(status int, contentType, body string, header ...string) fu
 	return exchangeFault(emulator.Fault{Status: status, Header: h, Body: body})
 }
 
-// soapFault makes Exchange respond with a SOAP fault of its own.
+// soapFault returns a fault that makes Exchange respond with a SOAP fault of
+// its own.
 func soapFault(code string) func(*testProduct) {
 	const form = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/exchange/services/2006/types">a:%[1]s</faultcode><faultstring>text</faultstring><detail><e:ResponseCode xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors">%[1]s</e:ResponseCode></detail></s:Fault></s:Body></s:Envelope>`
 	return exchangeResponds(500, "text/xml; charset=utf-8", fmt.Sprintf(form, code))
@@ -163,7 +165,7 @@ func brokenCases(t *testing.T) []brokenCase {
 	}
 }
 
-// listFile configures an allow-list in a file.
+// listFile returns a preparation that configures an allow-list in a file.
 func listFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		delete(h.env, "HMA_ALLOWED_MAILBOXES")
@@ -171,15 +173,17 @@ func listFile(path string) func(*testProduct) {
 	}
 }
 
-// usersFile configures client users. Clients must then authenticate.
+// usersFile returns a preparation that configures client users. Clients must
+// then authenticate.
 func usersFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		h.env["HMA_CLIENT_USERS_FILE"], h.env["HMA_ALLOWED_MAILBOXES"] = path, "alice@contoso.com,bob@contoso.com"
 	}
 }
 
-// listenerCertificate configures a certificate for the clients' listener that
-// expires after span. The client trusts the certificate.
+// listenerCertificate returns a preparation that configures a certificate for
+// the clients' listener. The certificate expires after span, and the client
+// trusts it.
 func listenerCertificate(span time.Duration) func(*testProduct) {
 	return func(h *testProduct) {
 		h.t.Helper()
@@ -211,7 +215,7 @@ func group(h *testProduct) {
 	h.env["HMA_ALLOWED_GROUPS"], h.env["HMA_ALLOWED_GROUPS_AS"] = "erp@contoso.com", "alice@contoso.com"
 }
 
-// crm sends a request of the client user crm.
+// crm returns a function that sends a request of the client user crm.
 func crm(mailbox, password string) func(*testProduct) response {
 	return func(h *testProduct) response { return h.asUser(mailbox, "crm", password) }
 }

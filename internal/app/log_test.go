@@ -29,7 +29,8 @@ func (l *testLog) take() string {
 	return l.buf.String()
 }
 
-// text returns the whole log.
+// text returns the log since the last call of take. Unlike take, it keeps this
+// log.
 func (l *testLog) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -54,7 +54,7 @@ func (s *testProduct) asUser(mailbox, user, password string) response {
 	return s.do(r)
 }
 
-// seen is the content of /status.json.
+// seen contains the fields of /status.json that the tests read.
 type seen struct {
 	Ready  bool
 	Alarms []string
@@ -164,8 +164,9 @@ func TestPagesFollowARotation(t *testing.T) {
 	})
 }
 
-// TestPagesShowAnOutage checks the pages while Key Vault and then Entra ID are
-// stopped until the token expires.
+// TestPagesShowAnOutage checks the pages during an outage that grows. First Key
+// Vault refuses the product, and the allow-list's file is empty. Then Entra ID
+// refuses the application as well, until the token has expired.
 func TestPagesShowAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := writeFile(t, "alice@contoso.com")
@@ -195,8 +196,9 @@ func TestPagesShowAnOutage(t *testing.T) {
 	})
 }
 
-// TestFailingExchangeRaisesAlarm makes Exchange respond like a web server on
-// which EWS is missing, and compares all outputs that show the state.
+// TestFailingExchangeRaisesAlarm makes Exchange respond like a web server whose
+// application pool for EWS is stopped, and compares all outputs that show the
+// state.
 func TestFailingExchangeRaisesAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startWatched(t)

@@ -231,7 +231,8 @@ func TestKeyVaultAwayForADayInVaultMode(t *testing.T) {
 	}
 }
 
-// newTestProductWithKeyInVault uses a vault with a non-exportable key.
+// newTestProductWithKeyInVault returns a product that signs with a
+// non-exportable key in the vault.
 func newTestProductWithKeyInVault(t *testing.T) *testProduct {
 	s := newTestProduct(t, emulator.Config{Cert: newTestCertificate(t, 0, emulator.CertOptions{NonExportable: true})})
 	s.env["HMA_KEY_MODE"] = "vault"

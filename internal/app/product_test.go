@@ -71,8 +71,8 @@ type testProduct struct {
 	end     func()
 }
 
-// newTestProduct emulates the services over in-memory connections, for a synctest
-// bubble. It starts no goroutines; start does.
+// newTestProduct emulates the services over in-memory connections, for a
+// synctest bubble. It does not start the product; start does.
 func newTestProduct(t *testing.T, c emulator.Config) *testProduct {
 	t.Helper()
 	s := testProductWith(t, c)

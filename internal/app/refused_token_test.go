@@ -18,7 +18,7 @@ import (
 // of a header takes Exchange's emulator longer to read than a line of a body.
 const blankLine = "DQoNCg=="
 
-// TestManyRequestsWithRevokedToken revokes the token of hundreds of requests in
+// TestManyRequestsWithRevokedToken revokes the token of many requests in
 // progress. One refresh serves them all, and Exchange executes each request
 // once.
 func TestManyRequestsWithRevokedToken(t *testing.T) {
@@ -230,8 +230,8 @@ func TestIdleConnectionsBrokenSilently(t *testing.T) {
 	}
 }
 
-// TestColdStart checks that requests without a token share one token request, and
-// that a cancelled request does not cancel the others.
+// TestColdStart checks that the requests before the first token share one token
+// request, and that a cancelled request does not cancel the others.
 func TestColdStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestProduct(t, emulator.Config{})

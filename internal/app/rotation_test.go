@@ -143,9 +143,9 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestRestartNeedsEitherListOrPreviousVersion checks a restart during a rotation
-// with minimal permissions. In one case the vault names the previous version, in
-// the other case it permits listing the versions.
+// TestRestartNeedsEitherListOrPreviousVersion checks a start during a rotation
+// with minimal permissions. In one case the vault names the previous version,
+// in the other case it permits listing the versions.
 func TestRestartNeedsEitherListOrPreviousVersion(t *testing.T) {
 	for _, previous := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

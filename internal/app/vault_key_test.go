@@ -9,8 +9,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestKeyStaysInTheVault checks that the product reads only the certificate, and
-// that the vault signs each assertion with the key of the same version.
+// TestKeyStaysInTheVault checks that the product reads only the certificate.
+// For each assertion the vault signs with the key of the version that the
+// product uses.
 func TestKeyStaysInTheVault(t *testing.T) {
 	o := emulator.CertOptions{NonExportable: true}
 	for name, format := range map[string]emulator.Format{"PFX": emulator.PFX, "PEM": emulator.PEM} {
