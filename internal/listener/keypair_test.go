@@ -62,8 +62,8 @@ func (pairFiles) write(t testing.TB, file string, data []byte) {
 	}
 }
 
-// serveTLS serves the pairs on TCP and plain HTTP on a Unix socket, and returns both
-// addresses.
+// serveTLS serves the pairs on TCP and plain HTTP on a Unix socket. It returns
+// the key pairs and both addresses.
 func serveTLS(t *testing.T, files ...pairFiles) (k *KeyPairs, tcp, unix string) {
 	t.Helper()
 	c := &config.Config{

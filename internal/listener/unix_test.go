@@ -303,9 +303,8 @@ func symlink(t *testing.T, target, parent, name string) string {
 	return link
 }
 
-// TestTwoStartsOverAStaleSocket starts two processes at the same time over a
-// stale socket. One of them gets an error, and the socket of the other one
-// works.
+// TestTwoStartsOverAStaleSocket opens the path of a stale socket four times at
+// the same time. Exactly one attempt succeeds, and its socket works.
 func TestTwoStartsOverAStaleSocket(t *testing.T) {
 	for range 50 {
 		path := filepath.Join(socketDir(t, 0o700), "s")
