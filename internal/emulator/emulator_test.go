@@ -350,7 +350,7 @@ func ExampleEmulator() {
 	if err := e.Start(); err != nil {
 		panic(err)
 	}
-	env := e.Env() // for the program under test, with e.CAPEM() in a file
+	env := e.Env() // set these for the program under test, and HMA_CA_FILE to a file with e.CAPEM()
 	_ = env["HMA_EWS_URL"]
 
 	e.Entra().Inject(3, emulator.Fault{Status: http.StatusServiceUnavailable})

@@ -23,7 +23,7 @@ import (
 )
 
 // The tests of this package share a certificate key and an Entra key, because
-// making one takes longer than most tests.
+// generating a key takes longer than most tests.
 var testKey, signingKey = sync.OnceValue(newKey), sync.OnceValue(newKey)
 
 func newKey() *rsa.PrivateKey {
