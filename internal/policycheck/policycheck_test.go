@@ -22,8 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
 
-// newPolicies loads settings as the product does. No file is read: the name of a
-// file is used as its content.
+// newPolicies loads settings as the product does, but reads no files: the files
+// "cert.pem" and "users" have a fixed content, and no other file exists.
 func newPolicies(t *testing.T, settings ...string) *Policies {
 	t.Helper()
 	c, err := config.Load(append([]string{
