@@ -16,7 +16,7 @@ import (
 	"hmaproxy/token"
 )
 
-// newTestAdmin returns the pages of a product that has no token yet.
+// newTestAdmin returns the pages of an hmaproxy that has no token yet.
 func newTestAdmin(t testing.TB) *Admin {
 	t.Helper()
 	return New(Config{

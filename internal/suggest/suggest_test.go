@@ -31,8 +31,8 @@ func newList(edits ...func(*proxy.Record)) *List {
 
 func as(mailbox string) func(*proxy.Record) { return func(r *proxy.Record) { r.Mailbox = mailbox } }
 
-// patterns returns the file that a list writes, and the entries that the
-// product's own parser finds in it.
+// patterns returns the file that l writes, and before it the entries that the
+// product's own parser finds in that file.
 func patterns(t *testing.T, l *List) (list []string, file string) {
 	t.Helper()
 	var b strings.Builder
@@ -87,8 +87,8 @@ func TestTheFileHasWhatWasOpened(t *testing.T) {
 	}
 }
 
-// TestHostileNamesAreNotProposed checks that a client cannot add another entry to
-// the list by the name that it chooses for its mailbox.
+// TestHostileNamesAreNotProposed checks that a client cannot add another entry
+// to the list with the names that it sends.
 func TestHostileNamesAreNotProposed(t *testing.T) {
 	for _, name := range []string{
 		"*@contoso.com", "*", "x\nceo@contoso.com", "x@contoso.com, ceo@contoso.com", "x@contoso.com # \nceo@contoso.com", "#x@contoso.com",

@@ -84,8 +84,8 @@ func TestRequestsAreCountedByEachName(t *testing.T) {
 	}
 }
 
-// TestFailureThatLooksLikeSuccess tests responses that look like success although the request
-// failed.
+// TestFailureThatLooksLikeSuccess tests which requests count as having opened
+// the mailbox. Some responses look like success although the request failed.
 func TestFailureThatLooksLikeSuccess(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit func(*proxy.Record)
