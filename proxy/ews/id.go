@@ -15,7 +15,7 @@ type IDKind uint8
 const (
 	UnknownID      IDKind = iota // not in a known format, or cut short
 	MailboxGUIDID                // an item, folder, attachment or conversation; the id contains the GUID of the mailbox
-	MailboxSMTPID                // an item or folder; the id contains the SMTP address of the mailbox; Exchange 2007
+	MailboxSMTPID                // an item or folder; the id contains the SMTP address of the mailbox, as ids of Exchange 2007 do
 	PublicFolderID               // a public folder or an item in a public folder
 	DirectoryID                  // an object of the directory, such as a person
 	SubscriptionID               // a subscription, in an older format that has no mailbox
@@ -49,7 +49,7 @@ const (
 	storageItemGUID
 	storageConversation
 	storageDirectoryObject
-	storageConversationWithFallback // Exchange 2016
+	storageConversationWithFallback // used by Exchange 2016
 )
 
 // Lengths for reading the head of an id. A decoded head consists of a storage
@@ -123,8 +123,8 @@ func moniker(head []byte) (text []byte, complete bool) {
 }
 
 // idHead decodes the beginning of an id, without the compression byte, and
-// appends it to dst up to the capacity of dst. It appends nothing if id cannot
-// be the beginning of an EWS id. chars and raw are scratch buffers.
+// appends it to dst up to the capacity of dst. It returns nil if id cannot be the
+// beginning of an EWS id. chars and raw are scratch buffers.
 func idHead(dst, id, chars, raw []byte) []byte {
 	n := copyBase64(chars, id)
 	m, err := base64.StdEncoding.Decode(raw, chars[:n])
