@@ -44,8 +44,8 @@ var (
 	longBodies = sync.Pool{New: func() any { return new([MaxBuffered]byte) }}
 )
 
-// A Buffer keeps the first part of a body in pooled memory, or the whole body
-// if it is short. Its zero value is empty; Release releases the memory.
+// A Buffer keeps a short body in memory, or the first part of a longer body. The
+// zero Buffer is empty. Release releases the memory.
 type Buffer struct {
 	budget   *Budget
 	reserved int64 // number of bytes of the budget that are reserved
