@@ -13,7 +13,7 @@ const JSONPath = "/autodiscover/autodiscover.json"
 // jsonUser is the part of the path before the address.
 const jsonUser = JSONPath + "/v1.0/"
 
-// maxTarget limits the target of a JSON request. The longest address has 900
+// maxTarget limits the target of a JSON request. The longest address has 762
 // bytes if every character is percent-encoded.
 const maxTarget = 2048
 
@@ -35,12 +35,12 @@ func IsJSON(target string) bool {
 // Errors of JSON requests, by the parameter that is missing or wrong.
 var (
 	// ErrEmail is the error for a request without the address of a mailbox, or
-	// with two addresses.
+	// with more than one address.
 	ErrEmail error = &Violation{"the request needs Email once"}
 	// ErrNoProtocol is the error for a request without a protocol.
 	ErrNoProtocol error = &Violation{"the request needs Protocol=EWS"}
-	// ErrProtocol is the error for a request with two protocols, or with a
-	// protocol other than EWS.
+	// ErrProtocol is the error for a request with more than one protocol, or with
+	// a protocol other than EWS.
 	ErrProtocol error = &Violation{"the request needs Protocol=EWS, and no other"}
 )
 

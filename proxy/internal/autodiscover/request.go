@@ -52,7 +52,7 @@ var settingNames = [...]struct {
 	{ExternalEwsURL, "ExternalEwsUrl"},
 }
 
-// Namespaces.
+// Namespaces, and the name of the element of a SOAP request.
 const (
 	envelopeNS       = "http://schemas.xmlsoap.org/soap/envelope/"
 	soapNS           = "http://schemas.microsoft.com/exchange/2010/Autodiscover"
