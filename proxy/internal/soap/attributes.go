@@ -16,8 +16,9 @@ func (a *attribute) isSchemaInstance(local string) bool {
 	return a.space.class == foreign && string(a.space.uri) == schemaInstanceNS && string(a.local) == local
 }
 
-// onlyNil reports whether xsi:nil="true" is the only attribute of e. JAX-WS
-// stubs write such a block for each header that the program does not set.
+// onlyNil reports whether xsi:nil="true" is the only attribute of e apart from
+// namespace declarations. JAX-WS stubs write such a block for each header that the
+// program does not set.
 func onlyNil(e *element) bool {
 	found := false
 	for i := range e.attrs {

@@ -51,9 +51,9 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quiet reports whether the eight bytes of w are ASCII, printable and not "<",
-// "&" or "]". A true result is always right. A false result may be wrong; the
-// caller then examines the bytes one by one.
+// quiet reports whether each of the eight bytes of w is ASCII, not below 0x20, and
+// not "<", "&" or "]". A true result is always right. A false result may be wrong;
+// the caller then examines the bytes one by one.
 func quiet(w uint64) bool {
 	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
 	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
@@ -85,9 +85,9 @@ func quoteOrEnd(p []byte) int {
 // a long text, such as a message in base64, consists of such runs.
 const quietRun = 512
 
-// quietBlock reports whether the quietRun bytes of p are ASCII, printable and
-// not "<", "&" or "]". A true result is always right; a false result may be
-// wrong.
+// quietBlock reports whether each of the quietRun bytes of p is ASCII, not below
+// 0x20, and not "<", "&" or "]". A true result is always right; a false result may
+// be wrong.
 func quietBlock(p []byte) bool {
 	if bytes.IndexByte(p, '<') >= 0 || bytes.IndexByte(p, '&') >= 0 || bytes.IndexByte(p, ']') >= 0 {
 		return false

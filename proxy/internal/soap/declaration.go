@@ -33,7 +33,7 @@ func goodDeclaration(p []byte) bool {
 }
 
 // pseudoAttribute reads white space, the given name, "=" and a quoted value
-// from the beginning of p.
+// from the beginning of p. It returns the value without quotes and the rest of p.
 func pseudoAttribute(p []byte, name string) (value string, rest []byte, ok bool) {
 	blank := spaces(p)
 	p, ok = bytes.CutPrefix(p[blank:], []byte(name))

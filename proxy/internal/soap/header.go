@@ -35,8 +35,9 @@ func kindOf(e *element) blockKind {
 }
 
 // A header reads the header blocks one after the other. It writes the blocks of
-// known kinds from their values. Levels are relative to the block: the content
-// of the block is at level 0, the content of its children at level 1.
+// known kinds from their values. The level of an element is its depth below the
+// block: the block itself has level 0, its children have level 1. The level of a
+// text is the level of the element that contains the text.
 type header struct {
 	written []byte                // output of the known blocks without a Problem, each kind once
 	seen    [len(blockNames)]bool // set of the kinds in written
@@ -253,8 +254,9 @@ func (h *header) writeText() {
 	h.written = appendEnd(h.written, kind)
 }
 
-// appendStart appends a block's start tag without its end. The caller adds the
-// block's own attributes and the ">".
+// appendStart appends the beginning of a block's start tag: its name and the
+// declaration of the prefix t. The caller adds the block's own attributes and the
+// ">".
 func appendStart(dst []byte, kind blockKind) []byte {
 	dst = append(dst, "<t:"...)
 	dst = append(dst, blockNames[kind]...)

@@ -15,11 +15,11 @@ const idHead = 84
 // the previous id, because most ids of a request belong to one mailbox.
 type idReader struct {
 	wanted  bool   // whether ids are reported
-	decoded []byte // buffer for an attribute's value with decoded references
+	decoded []byte // buffer for an attribute's value with its character references decoded
 
-	head   [idHead]byte  // the beginning of the previous id
-	headOK bool          // last was derived from head alone
-	last   ews.IDMailbox // the mailbox of the previous id
+	head   [idHead]byte  // the beginning of the previous id; valid if headOK
+	headOK bool          // the previous id begins with head, from which last was derived
+	last   ews.IDMailbox // the mailbox of the id that begins with head; valid if headOK
 }
 
 // read returns the mailbox of the id in the attribute a of the element e, whose
@@ -49,9 +49,9 @@ func (r *idReader) mailboxOf(id []byte) ews.IDMailbox {
 	return found
 }
 
-// value returns the value of a with decoded references. The value may contain
-// line ends and tabs, which a parser would return as spaces. The slice is valid
-// until the next call.
+// value returns the value of a with its character references decoded. The value
+// may contain line ends and tabs, which a parser would return as spaces. The slice
+// is valid until the next call.
 func (r *idReader) value(a *attribute) []byte {
 	if bytes.IndexByte(a.value, '&') < 0 {
 		return a.value

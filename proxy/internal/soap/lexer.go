@@ -44,7 +44,7 @@ const (
 type token struct {
 	kind tokenKind
 	at   int64  // offset of its first byte in the document
-	text []byte // valid until the next call of next
+	text []byte // valid until the method next is called again
 }
 
 // A lexer cuts a document into tokens and checks its characters. It refuses

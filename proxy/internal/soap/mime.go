@@ -12,8 +12,8 @@ import (
 //
 // Programs disagree about where the header ends. A mimeHead therefore reads
 // everything that any program could treat as the header, or gives up. It gives
-// up at a line end that differs from the earlier line ends, at a sender in an
-// unknown form, and at irregular base64.
+// up, for example, at a line end that differs from the earlier line ends, at a
+// sender in an unknown form, and at irregular base64.
 type mimeHead struct {
 	base64 base64Reader
 	size   int    // number of decoded bytes

@@ -61,7 +61,7 @@ type binding struct {
 
 // namespaces are the declarations in force, the innermost last. They are looked
 // up by a hash that a client cannot predict. Otherwise a client could choose
-// names for which the scanner compares hundreds of declarations.
+// prefixes for which the scanner compares hundreds of declarations.
 type namespaces struct {
 	seed     maphash.Seed
 	bindings []binding

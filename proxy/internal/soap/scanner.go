@@ -75,7 +75,7 @@ func NewScanner() *Scanner {
 }
 
 // Reset prepares s for the next document. If references is not nil, Write calls
-// it for each Reference as soon as the element of the Reference has ended.
+// it for each Reference as soon as the Reference is known completely.
 // References by an id are included only if ids is true. If references returns
 // an error, the scan ends and Write returns the error.
 func (s *Scanner) Reset(references func(ews.Reference) error, ids bool) {
@@ -122,7 +122,7 @@ func (s *Scanner) window(p []byte) []byte {
 	return p[:min(room, int64(len(p)))]
 }
 
-// handle handles a token.
+// handle passes a token to the parts of the Scanner that check it.
 func (s *Scanner) handle(t *token) error {
 	switch t.kind {
 	case textToken:

@@ -1,7 +1,8 @@
 package soap
 
-// A tag identifies an element on the path to a reference within the operation.
-// The element is in the types or messages namespace.
+// A tag identifies an element of the types or messages namespace within the
+// operation. Only elements that can contain or name a mailbox, and those that are
+// needed to tell such elements apart, have a tag of their own.
 type tag uint8
 
 const (
