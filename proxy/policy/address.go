@@ -46,7 +46,8 @@ func addressProblem(s string) string {
 	return domainProblem(s[at+1:])
 }
 
-// commonMistake recognises mistakes that have their own text.
+// commonMistake returns the message for a mistake that people often make, "" if it
+// finds none.
 func commonMistake(s string) string {
 	if s == "" {
 		return "an address is empty"
@@ -70,7 +71,8 @@ func commonMistake(s string) string {
 	return ""
 }
 
-// localProblem checks the part before the "@".
+// localProblem returns what is wrong with the part before the "@", "" if nothing
+// is.
 func localProblem(s string) string {
 	if s == "" || len(s) > maxLocal {
 		return "the part before the @ must have 1 to 64 characters"
@@ -91,7 +93,8 @@ func localProblem(s string) string {
 	return ""
 }
 
-// domainProblem checks the part after the "@".
+// domainProblem returns what is wrong with the part after the "@", "" if nothing
+// is.
 func domainProblem(s string) string {
 	label := 0
 	for i := range len(s) {

@@ -136,9 +136,10 @@ func (p *Policy) choose(login string) (ews.Identity, *Refusal) {
 // Unreadable. In audit mode it returns the same refusals, and the caller only
 // logs them.
 //
-// For an address it uses only the SMTP entries of the list. With
-// Config.PrimaryOnly it does not use wildcards, because the Body is sent
-// unchanged and Exchange resolves aliases in it. For an id see Policy.IDs.
+// For an address it uses only the SMTP entries of the list and the wildcards. With
+// Config.PrimaryOnly it does not use wildcards, because the Body is sent unchanged
+// and Exchange resolves aliases in it. For an id that contains a GUID it uses the
+// entries that begin with guid:, see Policy.IDs.
 func (p *Policy) DecideReference(r ews.Reference) *Refusal {
 	if !p.targets {
 		return nil
@@ -165,10 +166,11 @@ func (p *Policy) decideAddress(address string) *Refusal {
 }
 
 // decideID decides about an id in the Body. The GUID of the id's mailbox must
-// be on every list that has GUID entries. Ids of public folders, of objects of
-// the directory and of subscriptions in an older format are accepted, because
-// they belong to no mailbox. An id in a form that Exchange reads but does not
-// issue is refused, because regular clients do not send one. With
+// be on every list that has GUID entries. If the id contains an address, decideID
+// decides about the address. Ids of public folders, of objects of the directory
+// and of subscriptions in an older format are accepted, because they belong to no
+// mailbox. If a list has GUID entries, an id in a form that Exchange reads but does
+// not issue is refused, because regular clients do not send one. With
 // Config.StrictIDs, an id that does not say which mailbox it belongs to is
 // refused.
 func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
@@ -193,9 +195,10 @@ func (p *Policy) decideID(id ews.IDMailbox) *Refusal {
 	return nil
 }
 
-// DecideAnchor decides about the client's X-AnchorMailbox. With a list the
-// value must be a plain address for which every list has an SMTP, wildcard or
-// upn: entry, so a client can name only mailboxes that it may impersonate.
+// DecideAnchor decides about the client's X-AnchorMailbox. With a list the value
+// must be a plain address. The address must match an SMTP entry or a wildcard of
+// every list, or a upn: entry of every list. So a client can name only mailboxes
+// that it may impersonate.
 // Exchange's other forms of an anchor (SMTP:…, Sid~…, a GUID at a domain) are
 // refused. In audit mode DecideAnchor returns the same refusals, and the caller
 // only logs them. A request for a mailbox that is not on the list usually also

@@ -94,7 +94,9 @@ func (l *list) inDomain(key []byte) bool {
 // case. A wildcard does not match three kinds of local parts, which need their
 // own entry. Two kinds lead to a mailbox in any domain: a mailbox GUID, and the
 // IMCEA encapsulation of another type of address, such as a legacyDN. The third
-// kind belongs to mailboxes that Exchange creates for itself.
+// kind belongs to mailboxes that Exchange creates for itself. A wildcard also does
+// not match a local part with a character other than a letter, a digit or one of
+// "._'-+".
 func isOrdinary(local []byte) bool {
 	for _, c := range local {
 		if !ascii.IsAlnum(c) && bytes.IndexByte([]byte("._'-+"), c) < 0 {

@@ -15,7 +15,7 @@ import (
 // default: the known operations, except the refused operations, which act
 // beyond the impersonated mailbox.
 type Operations struct {
-	named map[string]bool // the keys of the named operations
+	named map[string]bool // the named operations, by operationKey
 	lift  bool            // the named operations are allowed in addition to the default
 	other []string        // named operations that no schema has, as written
 }
@@ -44,9 +44,9 @@ func (o Operations) Unknown() []string { return slices.Clone(o.other) }
 // is an error.
 //
 // Mixing entries with and without "+" is an error because the meaning would be
-// unclear. Adding an operation with "+" that is not refused by default is an
-// error too. The error reports all problems together, without the entries'
-// text. For a misspelt name it contains the nearest known name.
+// unclear. If an entry with "+" names a known operation that is not refused by
+// default, this is an error too. The error reports all problems together, without
+// the entries' text. For a misspelt name it contains the nearest known name.
 func ParseOperations(text string) (Operations, error) {
 	parser := operationParser{
 		Operations: Operations{named: make(map[string]bool)},
@@ -97,7 +97,8 @@ func (p *operationParser) lift(name string) string {
 	return p.name(name)
 }
 
-// name adds an entry. It returns what is wrong with the entry, or "".
+// name adds the operation or the preset that an entry names. It returns what is
+// wrong with the entry, or "".
 func (p *operationParser) name(name string) string {
 	if strings.HasPrefix(name, "@") {
 		return p.preset(name)

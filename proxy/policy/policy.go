@@ -154,7 +154,7 @@ func (p *Policy) Size() int {
 	return p.lists[len(p.lists)-1].size()
 }
 
-// Texts for names that are not on the list, by kind.
+// Texts for names that are not on the list.
 const (
 	notListed    = "the mailbox is not on the allow-list"
 	upnNotListed = "the user principal name is not on the allow-list: it needs an entry that begins with upn:"

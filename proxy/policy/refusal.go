@@ -10,7 +10,7 @@ const (
 	MailboxNotAllowed   Reason = 1 + iota // the impersonated mailbox is not on the allow-list
 	NoMailbox                             // the request names no mailbox, and there is no default
 	OperationNotAllowed                   // the operation is refused by default, or not on the list of operations
-	EnvelopeRefused                       // the SOAP Header contains a block that must not be sent or cannot be checked
+	EnvelopeRefused                       // the request cannot be read, or its SOAP Header contains a block that must not be sent or cannot be checked
 	ReferenceNotAllowed                   // the Body acts on a mailbox that is not on the allow-list
 	AnchorNotAllowed                      // X-AnchorMailbox names a mailbox that is not on the allow-list
 	LoginRequired                         // the login user is impersonated, but the client sent no login: ask for Basic credentials
