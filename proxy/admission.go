@@ -36,7 +36,7 @@ type admission struct {
 	ticking bool      // tick is scheduled
 	opened  time.Time // time when the batch began
 	batched int       // number of requests of the batch
-	checked time.Time // time when limit was last adapted
+	checked time.Time // time when limit and rate were last adapted
 	ended   int       // number of requests that have ended since checked
 	rate    float64   // number of requests that end per second
 }
@@ -132,7 +132,7 @@ func (a *admission) leave(now time.Time) {
 // have waited for too long. It schedules itself again while requests wait, so that
 // they are admitted even if no other request arrives or ends.
 func (a *admission) tick() {
-	runtime.Gosched() // run the goroutines of the batch before
+	runtime.Gosched() // run the goroutines of the previous batch first
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
@@ -151,8 +151,8 @@ func (a *admission) tick() {
 	}
 }
 
-// schedule starts the timer that calls tick if the timer is not running. The
-// caller of schedule, admit or adapt must hold a.mu.
+// schedule makes the timer call tick after batchPause, unless the timer is already
+// running. The caller of schedule, admit or adapt must hold a.mu.
 func (a *admission) schedule() {
 	if !a.ticking {
 		a.ticking = true
@@ -161,7 +161,7 @@ func (a *admission) schedule() {
 }
 
 // batch returns the number of requests of a batch: twice as many as usually end
-// within batchTime.
+// within batchTime, but at least minBatch.
 func (a *admission) batch() int {
 	return max(minBatch, int(2*a.rate*batchTime.Seconds()))
 }
@@ -180,7 +180,7 @@ func (a *admission) admit() {
 	}
 }
 
-// adapt adapts the limit and the rate, once per admissionInterval.
+// adapt adapts the limit and the rate, at most once per admissionInterval.
 func (a *admission) adapt(now time.Time) {
 	passed := now.Sub(a.checked)
 	if passed < admissionInterval {

@@ -36,10 +36,10 @@ func (a *Autodiscover) ewsURL(r *http.Request) string {
 	return scheme + "://" + r.Host + endpointPath
 }
 
-// beginAutodiscover prepares every response at a path of Autodiscover,
-// including refusals. It sets the header X-SOAP-Enabled. This header makes the
-// EWS Managed API, and clients derived from it, POST SOAP requests, whatever
-// the status of the response is.
+// beginAutodiscover prepares the response to a request at a path of Autodiscover
+// that has passed the checks, even if the request is refused later. It sets the
+// header X-SOAP-Enabled. This header makes the EWS Managed API, and clients
+// derived from it, POST SOAP requests, whatever the status of the response is.
 func (c *call) beginAutodiscover(form autodiscover.Form) {
 	describeForm(&c.record, form)
 	header := c.respond.w.Header()
@@ -75,9 +75,9 @@ func (c *call) serveProbe() {
 }
 
 // serveXML responds to a SOAP or POX request. The root element of the document
-// says which of the two forms the request has. If the document cannot be read,
-// the response has the form that belongs to the path, which is the parameter
-// form.
+// says which of the two forms the request has. If the document cannot be read or
+// its root element is not known, the response has the form that belongs to the
+// path, which is the parameter form.
 func (c *call) serveXML(form autodiscover.Form) {
 	doc, problem := c.readDocument()
 	if problem != nil {
@@ -109,7 +109,8 @@ func (c *call) serveXML(form autodiscover.Form) {
 }
 
 // readDocument reads the body up to the maximum length of a document. It
-// returns a problem if the body is incomplete or there is no memory for it.
+// returns a problem if the body is incomplete, if there is no memory for the
+// body, or if the body is empty and the request is part of an NTLM handshake.
 func (c *call) readDocument() ([]byte, *problem) {
 	err := c.buffer.Fill(&c.body, c.r.ContentLength, c.h.budget, new(documentLength))
 	switch {
@@ -196,7 +197,8 @@ const probeMailbox = "DUMMY@example.com"
 // decideMailboxes decides about each mailbox of a request. It records one
 // mailbox: the first refused mailbox, or the first mailbox of the request if
 // none is refused. The problem says why mailboxes are refused. It is nil if no
-// mailbox is refused.
+// mailbox is refused. The result for probeMailbox has a text in Refusal, but
+// probeMailbox does not count as refused.
 func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *problem) {
 	results := make([]autodiscover.Result, 0, len(addresses))
 	var first *problem
@@ -226,7 +228,7 @@ func (c *call) decideMailboxes(addresses []string) ([]autodiscover.Result, *prob
 }
 
 // decideMailbox decides about one mailbox and returns the address for the
-// response. It refuses a name that is not an address even in audit mode.
+// response. Even in audit mode it refuses a name that is not an address.
 func (c *call) decideMailbox(address string) (string, *policy.Refusal) {
 	listed, refusal := c.inspection.client.policy.DecideMailbox(address)
 	if refusal == nil {

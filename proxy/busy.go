@@ -17,7 +17,7 @@ type busyDelay struct {
 // A busyPeer is a peer that has got ErrorServerBusy.
 type busyPeer struct {
 	last  time.Time     // time of the latest response, which includes its delay
-	delay time.Duration // longest delay of that response
+	delay time.Duration // delay of that response, before the random reduction
 }
 
 // next returns the delay of the next ErrorServerBusy to a peer. The delay is

@@ -83,8 +83,8 @@ func (c *call) leave(now time.Time) {
 	}
 }
 
-// inspect reads a SOAP request and returns the body for Exchange, or the
-// problem that prevents sending it.
+// inspect reads a SOAP request and returns the request to send to Exchange, or
+// the problem that prevents sending it.
 func (c *call) inspect(client clientUser) (outgoing, *problem) {
 	if refusal := c.inspection.begin(client, c.r.Header); refusal != nil {
 		return outgoing{}, refused(refusal)
@@ -109,7 +109,7 @@ func (c *call) inspect(client clientUser) (outgoing, *problem) {
 	return outgoing{url: c.h.config.EWS, header: c.h.headers.soap(c.r.Header, &c.inspection), payload: c.payload()}, nil
 }
 
-// payload returns the body to send. If inspection can write a new head, the
+// payload returns the body to send. If the inspection returns a new head, the
 // body consists of that head and of the client's bytes from the Body on.
 // Otherwise it is the client's body.
 func (c *call) payload() body.Payload {

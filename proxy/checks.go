@@ -24,7 +24,8 @@ func (h *Handler) check(r *http.Request) (route, *problem) {
 	return h.checkRoute(r)
 }
 
-// checkProtocol accepts HTTP/1.1 and 1.0 with a target that is a plain path.
+// checkProtocol refuses versions other than HTTP/1.1 and 1.0, the methods CONNECT,
+// TRACE and OPTIONS, and targets that do not begin with a path.
 func checkProtocol(r *http.Request) *problem {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:

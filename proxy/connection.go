@@ -14,11 +14,12 @@ type connKey struct{}
 // A lingerer is a connection that can be reset instead of closed.
 type lingerer interface{ SetLinger(sec int) error }
 
-// abort closes the client's connection and panics with http.ErrAbortHandler, so
-// that the client cannot read the bytes sent so far as a complete response. An
-// HTTP/1.0 client reads the end of the connection as the end of the response,
-// so its connection is reset. With TLS the TCP connection is reset, because an
-// orderly end of the TLS connection would mean that everything was sent.
+// abort panics with http.ErrAbortHandler, which makes the server close the
+// client's connection. So the client cannot read the bytes sent so far as a
+// complete response. An HTTP/1.0 client reads the end of the connection as the end
+// of the response, so abort first resets such a client's connection. If that
+// connection uses TLS, abort resets the TCP connection below it, because an orderly
+// end of the TLS connection would mean that everything was sent.
 func abort(r *http.Request) {
 	if c, ok := r.Context().Value(connKey{}).(net.Conn); ok && !r.ProtoAtLeast(1, 1) {
 		if t, ok := c.(*tls.Conn); ok {

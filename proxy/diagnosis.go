@@ -21,9 +21,9 @@ type Diagnosis struct {
 // An explanation is the meaning and the remedy of a code of x-ms-diagnostics.
 type explanation struct{ meaning, remedy string }
 
-// The codes and categories are from Microsoft's "Instrumenting client requests
-// for EWS and REST in Exchange". The remedies assume the client credentials
-// flow, the only flow that this product uses.
+// The codes are from Microsoft's "Instrumenting client requests for EWS and REST
+// in Exchange". The remedies assume the client credentials flow, the only flow
+// that this product uses.
 var explanations = map[int]explanation{
 	2000000: {"Exchange does not know the key that signed the token",
 		"on an Exchange server run: Set-AuthServer EvoSTS -RefreshAuthMetadata, then iisreset; check that {authority} is the cloud that Exchange trusts"},
@@ -52,7 +52,7 @@ var explanations = map[int]explanation{
 }
 
 // Diagnose explains why a token was refused, from the headers x-ms-diagnostics
-// and WWW-Authenticate. Remedies contain the names in settings.
+// and WWW-Authenticate. The Remedy contains the names in settings.
 func Diagnose(h http.Header, settings Settings) *Diagnosis {
 	d := parseDiagnostics(value(h, "X-Ms-Diagnostics"))
 	e, ok := explanations[d.Code]

@@ -68,8 +68,9 @@ func (g *gate) trace() *httptrace.ClientTrace {
 	}
 }
 
-// pass returns nil when the body may be sent. If a response has begun, it waits
-// until the response's head is complete and was examined, for at most gateWait.
+// pass returns nil if the body may be sent, else errKept. If a response has begun,
+// it waits until the response's head is complete and was examined, for at most
+// gateWait.
 // The wait is limited for two reasons. RoundTrip waits for this goroutine before
 // it reports a connection that failed in the middle of a response's head. Some
 // servers send 102 Processing and then nothing until they have the body.
@@ -107,8 +108,8 @@ func (g *gate) decide(open bool) {
 }
 
 // A gatedReader is a body with a gate. It also detects an upstream that has
-// stopped reading. A client that leaves does not end such a request, because
-// net/http's server notices this only after the body was read.
+// stopped reading. If the client leaves, such a request does not end, because the
+// server notices that the client has left only after the body was read.
 type gatedReader struct {
 	io.ReadCloser
 	gate  *gate
@@ -116,8 +117,8 @@ type gatedReader struct {
 	stuck *time.Timer // runs while the transport is not reading
 }
 
-// newGatedReader returns a reader for body. It calls stuck when the transport
-// has not read for stuckTime.
+// newGatedReader returns a reader for body. The reader calls the function stuck
+// when the transport has not read for stuckTime.
 func newGatedReader(body io.ReadCloser, gate *gate, stuck func()) *gatedReader {
 	return &gatedReader{ReadCloser: body, gate: gate, stuck: time.AfterFunc(stuckTime, stuck)}
 }

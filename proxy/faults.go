@@ -24,8 +24,8 @@ const (
 	codeTransient = ews.ErrorInternalServerTransientError
 )
 
-// faultStrings are Exchange's own texts, by which DavMail recognises
-// throttling.
+// faultStrings are Exchange's own texts. DavMail recognises throttling by the text
+// of codeBusy.
 var faultStrings = map[ews.ResponseCode]string{
 	ews.ErrorImpersonateUserDenied:                  "The account does not have permission to impersonate the requested user.",
 	ews.ErrorInvalidExchangeImpersonationHeaderData: "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
@@ -46,7 +46,7 @@ type problem struct {
 	reason Reason
 	detail string        // human-readable text that replaces reason.Text(); contains no data of the client or the allow-list
 	hint   string        // further detail, only for the Record
-	text   string        // body of the response; "": the detail
+	text   string        // body of a response that is not a SOAP fault; "": the detail, or no body if there is no reason
 	wait   time.Duration // back-off for codeBusy; zero: the constant backOff
 	prompt bool          // the response is sent without the delay for clients that repeat a request
 	err    error         // error for the log
@@ -130,8 +130,8 @@ func noRoom(err error) *problem {
 }
 
 // The parts of a SOAP fault. They have the structure of Exchange's own faults:
-// the fault code and MessageXml are in the types namespace, the detail is in
-// the errors namespace.
+// the fault code and MessageXml are in the types namespace, ResponseCode and
+// Message are in the errors namespace.
 const (
 	faultOpen = `<?xml version="1.0" encoding="utf-8"?>` +
 		`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>` +

@@ -50,8 +50,9 @@ type Config struct {
 	// NewTransport.
 	Transport http.RoundTripper
 
-	// Policy returns the current policy, a snapshot. It is called once for each
-	// request, concurrently, and must not block. Required.
+	// Policy returns the current policy, a snapshot. It is called concurrently, at
+	// most once for each request, and must not block. It is not called if Client is
+	// set. Required.
 	Policy func() *policy.Policy
 
 	// Client checks the Basic credentials of a client at the address remote and

@@ -9,8 +9,8 @@ import (
 )
 
 // carried are the request headers that are copied unchanged to the request for
-// Exchange. The method soap sets, by name, the headers that need a decision or
-// a different form.
+// Exchange. Headers that need a decision or a different form are set by name, in
+// requestHeaders.soap.
 var carried = [...]string{
 	"Accept", "Accept-Encoding", "Accept-Language", "User-Agent",
 	"Client-Request-Id", "Return-Client-Request-Id",
@@ -27,7 +27,7 @@ var singleValued = map[string]bool{
 	explicitLogonHeader: true, "X-Ews-Targetversion": true, "Expect": true,
 }
 
-// Names, in net/http's spelling, of headers that name mailboxes or back ends.
+// Names, in net/http's spelling, of headers that select a mailbox or a back end.
 const (
 	anchorHeader        = "X-Anchormailbox"
 	affinityHeader      = "X-Preferserveraffinity"
@@ -100,9 +100,10 @@ func (h *requestHeaders) soap(in http.Header, i *inspection) http.Header {
 	return out
 }
 
-// setContentType sets the media type and charset with which the scanner has
-// inspected the document. If the document was not read, it sets the client's
-// value.
+// setContentType sets the Content-Type. With an allow-list it sets the media type
+// and the charset with which the scanner has read the document. Without a list, or
+// if the document was not read, it copies the client's Content-Type and
+// Content-Encoding.
 func setContentType(out, in http.Header, i *inspection) {
 	if i.client.policy.Limited() && !i.unread {
 		out["Content-Type"] = []string{soapContentType}
@@ -115,9 +116,11 @@ func setContentType(out, in http.Header, i *inspection) {
 	}
 }
 
-// setMailboxHeaders sets the headers that name mailboxes if the policy allows
-// those mailboxes. If the client sent no X-AnchorMailbox, setMailboxHeaders
-// sets that header to the impersonated mailbox.
+// setMailboxHeaders sets the headers that name mailboxes. It copies
+// X-PublicFolderMailbox and X-OWA-ExplicitLogonUser if the policy allows their
+// mailboxes. It copies X-AnchorMailbox, about which decideHeaders has decided. If
+// the client sent no X-AnchorMailbox, the header gets the impersonated mailbox,
+// provided that this is an address.
 func setMailboxHeaders(out, in http.Header, i *inspection) {
 	for _, name := range [...]string{publicFolderHeader, explicitLogonHeader} {
 		if v := value(in, name); v != "" && i.client.policy.Allows(v) {

@@ -21,8 +21,8 @@ var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
 
 // An inspection reads one SOAP request, decides whether it may be sent, and
 // determines the form to send. It is the body's body.Inspector. While a body is
-// streamed, only the transport's goroutine uses the inspection. The field
-// audited is the exception.
+// streamed, only the transport's goroutine uses the inspection. Other goroutines
+// may use the atomic fields.
 type inspection struct {
 	client   clientUser
 	header   http.Header // the headers of the client's request
@@ -242,8 +242,9 @@ func (i *inspection) operation() string {
 }
 
 // agreesWith reports whether a SOAPAction names the operation of the Body. The
-// action of GetStreamingEvents is GetEvents in Exchange's own WSDL, and some
-// elements end in Request where their actions do not.
+// action of GetStreamingEvents is GetEvents in Exchange's own WSDL. The names of
+// some elements end in Request, but the names of their actions do not. If the
+// operation was not read, agreesWith returns true only without an allow-list.
 func (i *inspection) agreesWith(action string) bool {
 	if i.request == nil {
 		return !i.client.policy.Limited()
@@ -264,8 +265,9 @@ func (i *inspection) release() {
 	}
 }
 
-// refusalFor returns the refusal for an error of the scanner. The error is either
-// a violation of the SOAP profile or the policy's decision about a reference.
+// refusalFor returns the refusal for the error that ended the reading of a body.
+// The error is a violation of the SOAP profile, the policy's refusal of a
+// reference, or body.ErrTail.
 func refusalFor(err error) *policy.Refusal {
 	if refusal, ok := errors.AsType[*policy.Refusal](err); ok {
 		return refusal

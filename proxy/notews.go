@@ -17,10 +17,10 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// notEWS returns the problem of a response to a POST that does not come from
-// EWS, such as the sign-in page of a device in front of Exchange. It returns
-// nil if the response may come from EWS: its media type is text/xml, and it may
-// have a body. The text of the problem never contains the access token, which
+// notEWS checks the head of a response to a POST. It returns a problem if the
+// response does not come from EWS but, for example, is the sign-in page of a device
+// in front of Exchange. It returns nil if the response may come from EWS: its media
+// type is text/xml, and it may have a body. The text of the problem never contains the access token, which
 // is the parameter token.
 func notEWS(resp *http.Response, token string) *problem {
 	types := resp.Header["Content-Type"]
@@ -179,7 +179,7 @@ func startOf(header http.Header, first []byte) start {
 // first.
 func textStart(first []byte) start {
 	if bytes.IndexByte(first[:min(len(first), 4)], 0) >= 0 || bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff")) {
-		return startSOAP // UTF-16 is not read here
+		return startSOAP // UTF-16 is not read here, so the response counts as SOAP
 	}
 	rest := bytes.TrimPrefix(first, []byte("\ufeff"))
 	for {

@@ -11,10 +11,11 @@ import (
 // key "reason" and of metric labels, and never changes.
 type Reason uint8
 
-// ReasonNone is the zero value: Exchange's response went to the client.
+// ReasonNone is the zero value: the client got Exchange's response, or the response
+// that the proxy itself gives to a request such as a probe.
 const ReasonNone Reason = 0
 
-// Refusals by the checks of the request line and the headers.
+// Refusals by the checks of the request line, the headers and the credentials.
 const (
 	ReasonProtocol    Reason = iota + 1 // neither HTTP/1.1 nor HTTP/1.0
 	ReasonTarget                        // the target is not a plain path
@@ -43,7 +44,7 @@ const (
 	ReasonLoginRequired // the login user is impersonated, but the client sent no credentials
 
 	// Failures on the way to Exchange.
-	ReasonProxyBusy           // the memory for request bodies is in use, or there are more requests than the processors can serve
+	ReasonProxyBusy           // the memory for request bodies is in use, there are more requests than the processors can serve, or the connection has lost its slot
 	ReasonNoToken             // no access token
 	ReasonUpstreamUnreachable // no connection, or the server is not trusted
 	ReasonUpstreamBroken      // the connection ended before the response
@@ -71,8 +72,8 @@ type ReasonClass uint8
 const (
 	ClassServed     ReasonClass = iota // ReasonNone
 	ClassRefused                       // a rule of this proxy refused the request
-	ClassFailed                        // there was no token, or no response from Exchange
-	ClassChallenged                    // the client was asked to continue a handshake
+	ClassFailed                        // the proxy could not serve the request, or Exchange gave no response that can be relayed
+	ClassChallenged                    // the client was asked to continue a handshake or to send credentials
 	ClassClientLeft                    // the client closed the connection
 )
 

@@ -24,11 +24,11 @@ type Record struct {
 
 	Operation string // "GetFolder" in the client's spelling, "" if it was not found
 	Known     string // the operation from a closed set, for metrics: "GetFolder", "Subscribe:Push", "other"
-	Mailbox   string // the impersonated mailbox, "unreadable" when the document could not be read
+	Mailbox   string // the impersonated mailbox, or a mailbox of an Autodiscover request; "unreadable" if the document could not be read
 	Injected  bool   // the mailbox was added by the proxy
 
-	// Named is the form in which Mailbox is given. Without a policy's decision
-	// it is the client's form.
+	// Named is the form in which Mailbox is given. It is the form that the policy
+	// has chosen, or the client's form if the policy has not decided.
 	Named ews.IdentityKind
 
 	Status   int    // status that the client got; 0 if the client left earlier
@@ -37,7 +37,7 @@ type Record struct {
 	Detail   string // the reason in words
 	Audit    Reason // why enforce mode would have refused the request
 	Replayed bool   // the request was replayed with another token
-	Aborted  bool   // the connection was closed in the middle of the response
+	Aborted  bool   // the connection was closed before the response was complete
 
 	BytesIn, BytesOut int64 // sizes of the bodies
 	UnknownIDs        int   // number of ids in the Body that were sent although their mailbox is not known

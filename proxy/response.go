@@ -162,8 +162,9 @@ func (r *responder) write(status int, body string) {
 // relay copies Exchange's response and changes only parts that would mislead or
 // harm a client. operation is the client's name for the operation. relay
 // returns false if the client did not get all of the response. It returns
-// errNotSOAP before it has written anything if a response to a POST is empty or
-// does not begin like an EWS response.
+// errNotSOAP before it has written anything if checkFirst refuses the response. It
+// does not call checkFirst for a response without an announced length, if the
+// response is a notification stream or the operation is not known.
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
@@ -263,9 +264,10 @@ func (r *responder) copyPart(resp *http.Response, buf []byte) (int, error) {
 
 // checkFirst checks the first part of the response, which is in buf[:n]. For a
 // POST it reads more of the response into buf, until the bytes show what kind
-// of document the response is. It returns errNotSOAP if the document does not
-// come from EWS; then the first hintRead bytes of resp.Body can be read again.
-// For a GET it returns errNotSOAP if the response is empty.
+// of document the response is. It returns the number of bytes in buf. It returns
+// errNotSOAP if the document does not come from EWS; then the first hintRead bytes
+// of resp.Body can be read again. For other methods it returns errNotSOAP if the
+// response has status 200, no announced length and no content.
 func (r *responder) checkFirst(resp *http.Response, buf []byte, n int, err error) (int, error) {
 	if r.r.Method != http.MethodPost {
 		if n == 0 && err == io.EOF && resp.ContentLength < 0 && resp.StatusCode == http.StatusOK {
@@ -342,8 +344,8 @@ func (r *responder) endStream(resp *http.Response) bool {
 }
 
 // dropped are the response headers that are not sent to the client: hop-by-hop
-// headers, requests for credentials, and headers that give a browser a permission
-// or redirect it.
+// headers, headers of authentication, and headers that direct a browser to another
+// URL.
 var dropped = map[string]bool{
 	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authenticate": true,
 	"Proxy-Authentication-Info": true, "Transfer-Encoding": true, "Te": true, "Trailer": true,
@@ -369,7 +371,9 @@ func spellingOf(resp *http.Response) func(canonical string) string {
 	}
 }
 
-// copyHeader copies Exchange's headers to the client.
+// copyHeader copies Exchange's headers to the client. It omits the headers in
+// dropped, the headers that Connection names, and Access-Control-*, which gives a
+// permission to web pages.
 func (r *responder) copyHeader(in http.Header, spelling func(string) string) {
 	out := r.w.Header()
 	for name, values := range in {

@@ -111,7 +111,7 @@ type roundTrip struct {
 	nothing   bool       // no byte was sent in the last attempt, which has failed
 	sent      string     // the token of the last attempt
 	replayed  bool       // the request was replayed with another token
-	refused   int        // status of the response that refused the first token, 0 if none did
+	refused   int        // status of the last response that refused a token, 0 if none did
 	diagnosis *Diagnosis // diagnosis of the last refusal of a token
 	tokenErr  error      // why the refused token was not replaced
 }
@@ -145,9 +145,12 @@ func (t *roundTrip) token(ctx context.Context) (string, error) {
 	return t.upstream.tokens.Token(&t.wait)
 }
 
-// send sends the request. If the first attempt ended before any byte of the
-// body was sent, it sends the request again without an expectation. The second
-// attempt is not a replay, because the request cannot have been processed.
+// send sends the request. A streamed body may need two attempts. If the first
+// attempt ended before any byte of the body was sent, because the connection failed
+// or the expectation was not met, send sends the request again without an
+// expectation. The second attempt is not a replay, because the request cannot have
+// been processed. There is no second attempt if no connection was made or the token
+// was refused.
 func (t *roundTrip) send(ctx context.Context, header http.Header, token string) (*http.Response, error) {
 	if !t.payload.Streamed() {
 		return t.attempt(ctx, header, token, nil)

@@ -60,9 +60,9 @@ func newRoutes(ews *url.URL, withAutodiscover bool) routes {
 	return t
 }
 
-// find compares the raw target, ignoring ASCII letter case. It does not decode or
-// clean the target, because different targets could become equal. Only the address
-// in a JSON request of Autodiscover is decoded later.
+// find returns the route of a raw target. It ignores ASCII letter case. It does not
+// decode or clean the target, because different targets could become equal. In a
+// JSON request of Autodiscover, the address and the protocol are decoded later.
 func (t *routes) find(target string) route {
 	if found, ok := t.exact[target]; ok {
 		return found

@@ -10,9 +10,9 @@ import (
 // NewTransport returns the transport that a Handler uses if Config.Transport is
 // nil. It uses HTTP/1.1 and TLS 1.2 or later, and honours HTTPS_PROXY and
 // NO_PROXY. It passes compressed responses on unchanged. It has timeouts for
-// connecting and for response headers. It has no timeout for a whole response,
-// because a streaming subscription lasts for half an hour. It does not follow
-// redirects: only an http.Client follows them.
+// connecting, for the TLS handshake and for 100 Continue. It has no timeout for a
+// response, because a streaming subscription lasts for half an hour. It does not
+// follow redirects: only an http.Client follows them.
 func NewTransport() *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
