@@ -16,9 +16,9 @@ type body struct {
 	mu      sync.Mutex // held during a Read
 	left    int64      // number of bytes of the body, or of the current chunk, that were not read yet
 	chunked bool
-	begun   bool          // the data of a chunk was read, but not the line end after it
+	begun   bool          // a chunk has begun, and the line end after its data was not read yet
 	excess  int64         // number of framing bytes beyond the bytes that small chunks need; see nextChunk
-	request *http.Request // the request whose Trailer is set
+	request *http.Request // the request whose Trailer readTrailer sets
 	err     error         // the error of all further reads; io.EOF at the end of the body
 }
 

@@ -17,7 +17,7 @@ func newByteSet(ranges ...[2]byte) (s byteSet) {
 	return s
 }
 
-// pathBytes are the bytes that net/url keeps unchanged and unescaped in a path.
+// pathBytes are the most frequent of the bytes that net/url keeps unchanged in a path.
 var pathBytes = newByteSet([2]byte{'0', '9'}, [2]byte{'A', 'Z'}, [2]byte{'a', 'z'}, [2]byte{'-', '/'}, [2]byte{'_', '_'})
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }

@@ -320,7 +320,7 @@ func (c *conn) refuseBusy() {
 // refuse responds to a request that is not served because of err. If err is a
 // *refusal, err contains the status of the response. If err is a busy error,
 // refuseBusy writes the response. After any other error refuse writes no
-// response, because the client has left.
+// response: the client has left, or the connection has ended between two requests.
 func (c *conn) refuse(err error) {
 	c.in.drop() // free the memory of a large incomplete head before the response is written
 	if isBusy(err) {
@@ -329,7 +329,7 @@ func (c *conn) refuse(err error) {
 	}
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
-		return // the client has left
+		return // there is no request to respond to, or the client has left
 	}
 	if c.server.Refused != nil {
 		c.server.Refused(c.remote, r.status, r.text)
@@ -363,9 +363,11 @@ func (c *conn) raw() net.Conn {
 // A closeWriter is a connection whose sending side can be closed separately.
 type closeWriter interface{ CloseWrite() error }
 
-// linger closes the connection in a way that lets the client read the response.
-// If a connection is closed while bytes arrive, the system resets it, and the
-// client loses what it has not read.
+// linger closes the sending side of the connection, and discards what still
+// arrives until the client closes its side or lingerTime has passed. If a
+// connection is closed while bytes arrive, the system resets it, and the client
+// loses what it has not read. complete says that the body of the request was read.
+// If also no other bytes have arrived, linger does not wait.
 func (c *conn) linger(complete bool) {
 	w, ok := c.conn.(closeWriter)
 	if !ok || w.CloseWrite() != nil || complete && len(c.in.buffered()) == 0 {
@@ -388,11 +390,11 @@ func (c *conn) linger(complete bool) {
 // A lingerer is a connection that can be reset instead of closed.
 type lingerer interface{ SetLinger(seconds int) error }
 
-// abort ends the connection in the middle of a response. If the end of the
-// connection marks the end of the response, abort resets the connection.
-// Otherwise the client could mistake a part of the response for the whole. With
-// TLS it resets the TCP connection, because a TLS close_notify would mark the
-// response as complete.
+// abort ends the connection in the middle of a response. If the client may treat
+// the end of the connection as the end of the response, abort resets the
+// connection. Otherwise the client could mistake a part of the response for the
+// whole. With TLS it resets the TCP connection, because a TLS close_notify would
+// mark the response as complete.
 func (c *conn) abort() {
 	ends := c.resp.endsWithConnection() || c.resp.head.minor == 0
 	c.resp.out.discard()

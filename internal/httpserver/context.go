@@ -51,7 +51,7 @@ func (c *requestContext) Err() error {
 	return c.err
 }
 
-// AfterFunc implements context.AfterFunc.
+// AfterFunc is the method that context.AfterFunc calls if a context has it.
 func (c *requestContext) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +71,8 @@ func (c *requestContext) AfterFunc(f func()) (stop func() bool) {
 	return func() bool { return c.remove(a) }
 }
 
-// remove removes a function. It reports whether the function will not be called.
+// remove removes a function, so that it will not be called. It returns false if the
+// function was called or removed before.
 func (c *requestContext) remove(a *afterFunc) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -86,8 +86,8 @@ type head struct {
 	ambiguous      bool // other programs may determine a different end of the body
 }
 
-// parseHead parses a whole head, whose lines end with CR LF. The result's strings
-// are parts of text.
+// parseHead parses a whole head, whose lines end with CR LF. Most strings in the
+// result are parts of text.
 func parseHead(text string) (*head, error) {
 	line, rest := cutLine(text)
 	h := &head{}

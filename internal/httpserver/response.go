@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// A response is the http.ResponseWriter of a request. Its methods may be called
-// by the handler's goroutine only. It implements the methods that an
+// A response is the http.ResponseWriter of a request. Only the handler's goroutine
+// may call its exported methods. It implements the methods that an
 // http.ResponseController looks for, except Hijack.
 type response struct {
 	conn   *conn
@@ -76,7 +76,7 @@ func (r *response) writeContinue() error {
 }
 
 // WriteHeader begins the response. Only the first call has an effect. It panics
-// if the status is not final.
+// if the status is not from 200 to 999.
 func (r *response) WriteHeader(status int) {
 	if r.status != 0 {
 		return
@@ -103,7 +103,7 @@ func (r *response) WriteHeader(status int) {
 }
 
 // appendFields appends the handler's header, except the fields that concern the
-// connection.
+// connection. It adds Date if the handler has not set it.
 func (r *response) appendFields(b []byte) []byte {
 	names := r.conn.names[:0]
 	for name := range r.header {
@@ -314,7 +314,8 @@ func (r *response) Flush() { _ = r.FlushError() }
 // errShort is returned for a response that is shorter than its Content-Length.
 var errShort = errors.New("httpserver: the handler has written less than the Content-Length that it declared")
 
-// finish completes and sends the response when the handler has returned.
+// finish completes and sends the response when the handler has returned. The error
+// is errShort or an error of the connection.
 func (r *response) finish() error {
 	if r.status == 0 {
 		r.WriteHeader(http.StatusOK)
