@@ -29,7 +29,7 @@ type environment struct {
 	cloud   *emulator.Emulator
 	dir     string                    // holds the certificate of the emulator's CA
 	shown   map[*emulator.Service]int // number of requests that were printed
-	polled  map[string]bool           // kinds of requests to the vault that were printed
+	polled  map[string]bool           // descriptions of the requests that were printed, because repeated polls of the vault are only counted
 	stopped []chan error
 	listen  listener.Listen // for the instances; nil: the network
 }
@@ -78,7 +78,7 @@ type product struct {
 }
 
 // start runs the product with the settings and waits until it is ready. The
-// product ends with ctx.
+// product ends when ctx ends.
 func (e *environment) start(ctx context.Context, log *slog.Logger, extra ...string) (*product, error) {
 	c, err := config.Load(e.settings(extra...), os.ReadFile)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // token is replaced.
 func expiry(ctx context.Context, d *demo) error {
 	d.env.cloud.Entra().SetTokenLifetime(6 * time.Second)
-	d.env.cloud.Exchange().RevokeAll() // makes the proxy request the first of the short-lived tokens
+	d.env.cloud.Exchange().RevokeAll() // so that the proxy fetches the first short-lived token
 	if _, err := d.expect(ctx, d.enforcing, "alice@contoso.com", "", "NoError", 2); err != nil {
 		return err
 	}

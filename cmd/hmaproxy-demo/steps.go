@@ -102,8 +102,8 @@ func (e *environment) summary(failed []string) error {
 }
 
 // expect sends a request, prints all requests that follow from it, and returns
-// the requests to Exchange. It returns an error if the EWS response code is not
-// code, or if the number of requests to Exchange is not attempts.
+// the requests to Exchange. The parameters code and attempts are the expected EWS
+// response code and the expected number of requests to Exchange.
 func (d *demo) expect(ctx context.Context, p *product, mailbox, user, code string, attempts int) ([]emulator.Hop, error) {
 	got, err := p.send(ctx, "GetFolder", mailbox, getFolder, user)
 	if err != nil {
