@@ -66,7 +66,7 @@ func run(ctx context.Context, args, environ []string, io stdio) error {
 	return err
 }
 
-// find returns the command called name.
+// find returns the command with the given name.
 func find(name string) (command, error) {
 	names := func(yield func(string) bool) {
 		for _, c := range commands() {

@@ -59,8 +59,9 @@ type manager struct {
 	report   func(state)
 }
 
-// supervise runs serve until it ends and returns its error. It carries out the
-// controls. It reports the state when it changes and after each control.
+// supervise runs the function serve until it ends and returns its error. It carries
+// out the controls. It reports the state when it changes, after each control, and
+// every stoppingInterval while the service stops.
 func (m manager) supervise(ctx context.Context, serve func(context.Context, supervision) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

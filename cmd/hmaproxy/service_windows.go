@@ -96,7 +96,7 @@ func connectManager() (*mgr.Mgr, error) {
 	return m, err
 }
 
-// withService calls do with the registered service.
+// withService calls the function do with the registered service.
 func withService(do func(*mgr.Service) error) error {
 	m, err := connectManager()
 	if err != nil {
