@@ -10,7 +10,7 @@ import (
 // permission.
 type FaultExplanation struct {
 	Codes    []ResponseCode
-	Meaning  string   // the meaning, one clause; it may contain the word MAILBOX, which For replaces by an address
+	Meaning  string   // the meaning, one clause; it may contain the word MAILBOX, which the method For replaces by an address
 	Remedies []string // commands and steps for an administrator; they may contain MAILBOX
 }
 

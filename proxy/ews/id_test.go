@@ -278,7 +278,7 @@ func wholeID(id string) (storage byte, moniker string, complete bool) {
 	default:
 		return 0, "", false
 	}
-	if complete && len(body) > 0 { // attachment ids
+	if complete && len(body) > 0 { // the id of an attachment, which contains further ids
 		n := body[0]
 		body = body[1:]
 		for range n {
