@@ -8,7 +8,7 @@ import (
 )
 
 // TestRefusedAttributes checks that scanning ends with the error for a reference
-// in an attribute, whether it is the first attribute or the last.
+// in an attribute, both in the first attribute and in the last one.
 func TestRefusedAttributes(t *testing.T) {
 	refused := errors.New("refused")
 	const id = "AAMkAGI=" // the content does not matter

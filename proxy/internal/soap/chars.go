@@ -52,8 +52,8 @@ const (
 )
 
 // quiet reports whether each of the eight bytes of w is ASCII, not below 0x20, and
-// not "<", "&" or "]". A true result is always right. A false result may be wrong;
-// the caller then examines the bytes one by one.
+// not "<", "&" or "]". If the result is false, the caller examines the bytes one
+// by one.
 func quiet(w uint64) bool {
 	lt, amp, bracket := w^ones*'<', w^ones*'&', w^ones*']'
 	return (w|(w-ones*0x20)|(lt-ones)|(amp-ones)|(bracket-ones))&highs == 0
@@ -86,8 +86,7 @@ func quoteOrEnd(p []byte) int {
 const quietRun = 512
 
 // quietBlock reports whether each of the quietRun bytes of p is ASCII, not below
-// 0x20, and not "<", "&" or "]". A true result is always right; a false result may
-// be wrong.
+// 0x20, and not "<", "&" or "]".
 func quietBlock(p []byte) bool {
 	if bytes.IndexByte(p, '<') >= 0 || bytes.IndexByte(p, '&') >= 0 || bytes.IndexByte(p, ']') >= 0 {
 		return false

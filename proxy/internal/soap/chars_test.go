@@ -92,8 +92,8 @@ func TestQuietPairs(t *testing.T) {
 	}
 }
 
-// TestQuietBlock tests every byte at each place of the first and the last group
-// of a block, among random quiet bytes.
+// TestQuietBlock tests every byte among random quiet bytes: at each of the first
+// and the last 32 places of a block, and at some places between them.
 func TestQuietBlock(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	block := make([]byte, quietRun)

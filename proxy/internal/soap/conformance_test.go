@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// suiteVariable names the folder of the W3C's conformance suite for XML that
-// scripts/xml-conformance.sh unpacks.
+// suiteVariable is the environment variable for the folder of the W3C's conformance
+// suite for XML, which scripts/xml-conformance.sh unpacks.
 const suiteVariable = "HMAPROXY_XML_SUITE"
 
 // A suiteCase is a document of the suite.

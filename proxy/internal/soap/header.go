@@ -39,8 +39,8 @@ func kindOf(e *element) blockKind {
 // block: the block itself has level 0, its children have level 1. The level of a
 // text is the level of the element that contains the text.
 type header struct {
-	written []byte                // output of the known blocks without a Problem, each kind once
-	seen    [len(blockNames)]bool // set of the kinds in written
+	written []byte                // output of the known blocks without a Problem except ExchangeImpersonation, each kind once
+	seen    [len(blockNames)]bool // kinds of the blocks without a Problem that were read
 
 	block         block // the block that is being read
 	leaf          leaf  // text of the block, or of the element in it that is being read

@@ -90,7 +90,7 @@ func TestRulesOfXMLAlone(t *testing.T) {
 		`<a/>&#32;`:                          false,
 		`<a/><![CDATA[ ]]>`:                  false,
 
-		`<a xmlns="` + ews.EnvelopeNS + `"><Envelope/></a>`: true, // elsewhere out of place
+		`<a xmlns="` + ews.EnvelopeNS + `"><Envelope/></a>`: true, // the rules about envelopes, which do not apply here, would refuse it
 	} {
 		s := NewScanner()
 		s.envelope.bare = true

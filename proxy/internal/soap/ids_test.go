@@ -9,8 +9,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestMailboxOfManyIDs compares mailboxOf, which remembers the previous id,
-// with ews.MailboxOfID. The ids differ in one character.
+// TestMailboxOfManyIDs compares mailboxOf, which remembers the previous id, with
+// ews.MailboxOfID. Each id is one of two ids, with up to two characters changed.
 func TestMailboxOfManyIDs(t *testing.T) {
 	plain := base64.StdEncoding.EncodeToString([]byte("\x00\x03\x24\x00" + mailboxGUID + strings.Repeat("store", 20)))
 	packed := base64.StdEncoding.EncodeToString([]byte("\x01\x03\x24\x00" + "aa\x06-aa\x02-aa\x02-aa\x02-aa\x0a" + strings.Repeat("store", 20)))

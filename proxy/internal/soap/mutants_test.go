@@ -77,8 +77,8 @@ func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 // TestMutants changes documents at random and checks the documents that the
 // scanner accepts. HMAPROXY_MUTANTS sets the number of changed documents.
 // HMAPROXY_MUTANTS_FILE names a file for the accepted documents, as input for
-// other parsers. Each accepted document is written with a new head. If a policy
-// allows it, it is also written unchanged.
+// other parsers. Each accepted document is written to the file with a new head. If
+// a policy allows the document, it is also written unchanged.
 func TestMutants(t *testing.T) {
 	count := 20_000
 	if n, err := strconv.Atoi(os.Getenv("HMAPROXY_MUTANTS")); err == nil {

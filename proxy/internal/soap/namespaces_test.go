@@ -57,8 +57,8 @@ func TestNumberOfBindingsIsBounded(t *testing.T) {
 	}
 }
 
-// TestNoNamespace checks that an empty URI is that of no namespace, as section
-// 6.2 of Namespaces in XML 1.0 says.
+// TestNoNamespace checks that an empty URI means no namespace, as section 6.2 of
+// Namespaces in XML 1.0 says.
 func TestNoNamespace(t *testing.T) {
 	n := newNamespaces()
 	for range 2 {

@@ -249,7 +249,7 @@ func TestUnreadable(t *testing.T) {
 }
 
 // TestMailboxAttribute checks the Mailbox of an AlternateId, which may also be a
-// legacy DN. Only the placeholder that exchangelib sends names no mailbox.
+// legacy DN. Only the placeholder that exchangelib sends is not reported.
 func TestMailboxAttribute(t *testing.T) {
 	for value, want := range map[string][]ews.Reference{
 		"/o=Contoso/cn=bob": {{Path: "@Mailbox", Value: "/o=Contoso/cn=bob"}},

@@ -14,7 +14,8 @@ import (
 
 var carol = ews.Identity{Kind: ews.SmtpAddress, Value: `carol&<"'>@example.org`}
 
-// rewrites checks the result of AppendHead for a document that s has accepted.
+// rewrites returns an error unless AppendHead writes a correct head for a document
+// that s has accepted.
 func rewrites(s *Scanner, doc []byte) error {
 	m := s.Request()
 	fresh := s.AppendHead(nil, carol)
@@ -74,8 +75,8 @@ func sameBlocks(m, n *ews.Request, before, after reading) error {
 	return nil
 }
 
-// splices checks the result of AppendSpliced for a document that s has accepted
-// and that names no mailbox.
+// splices returns an error unless AppendSpliced writes a correct head for a document
+// that s has accepted and that names no mailbox.
 func splices(s *Scanner, doc []byte) error {
 	m := s.Request()
 	head := doc[:m.BodyOffset]

@@ -3,8 +3,8 @@ package soap
 import "strings"
 
 // harmless contains the places in requests that name a mailbox, or seem to name
-// a mailbox, on which the request does not act. The keys are names of placeOf.
-// The values are the reasons.
+// a mailbox, on which the request does not act. The keys are the names that placeOf
+// returns. The values are the reasons.
 var harmless = func() map[string]string {
 	places := map[string]string{}
 	for reason, list := range harmlessByReason {
