@@ -7,8 +7,8 @@ import "hmaproxy/proxy/ews"
 type Decision struct {
 	// Identity is the mailbox to impersonate. With a list it has the spelling of
 	// the list. If only a wildcard matched, it is in lower case and its Kind is
-	// PrimarySmtpAddress. Without a list it is the name that the client sent or
-	// that is configured. It is zero if there is no usable name.
+	// PrimarySmtpAddress. Without a list it is the name that the client sent, the
+	// login name or the default mailbox. It is zero if there is no usable name.
 	Identity ews.Identity
 
 	// Injected reports that the client named no mailbox, so the identity must

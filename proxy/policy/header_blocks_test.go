@@ -94,8 +94,8 @@ func TestHeadBoundsItsWork(t *testing.T) {
 	}
 }
 
-// TestMalformedImpersonationIsNeverReplaced checks that a malformed impersonation is
-// refused, although a default mailbox and a login user are configured.
+// TestMalformedImpersonationIsNeverReplaced checks that a request with a malformed
+// impersonation does not get the default mailbox. With a list it is refused.
 func TestMalformedImpersonationIsNeverReplaced(t *testing.T) {
 	blocks := map[string]ews.HeaderBlock{
 		"with a problem":          {Space: ews.TypesNS, Name: "ExchangeImpersonation", Problem: "it is empty"},
@@ -201,7 +201,7 @@ func TestDetailsOfHeaderBlocks(t *testing.T) {
 			t.Errorf("%s in %q: %v, want %q", test.block.Name, test.block.Space, refusal, test.want)
 		}
 	}
-	// A block of the same name in a foreign namespace is not refused.
+	// A block with the name ManagementRole in a foreign namespace is not refused.
 	_, refusal := p.Decide(alice(ews.HeaderBlock{Space: "urn:x", Name: "ManagementRole"}), "")
 	checkRefusal(t, refusal, "")
 }

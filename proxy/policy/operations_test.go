@@ -137,8 +137,9 @@ func TestParseOperationsRefuses(t *testing.T) {
 	}
 }
 
-// TestNoOperation checks that a request without an operation is refused if the
-// list has a name that consists only of the ending of other names.
+// TestNoOperation checks that a request without an operation is refused, even if
+// the list has the name Request. The ending Request is removed from other names,
+// but not from this name.
 func TestNoOperation(t *testing.T) {
 	p := mustNew(t, policy.Config{Allowed: mustPatterns(t, "alice@contoso.com"), Operations: mustOperations(t, "Request, GetFolder")})
 	_, refusal := p.Decide(call(""), "")
