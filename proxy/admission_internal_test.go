@@ -93,7 +93,7 @@ func TestOverload(t *testing.T) {
 		if n := a.admitted; n > 0 {
 			t.Errorf("%d requests were admitted beyond the limit", n)
 		}
-		if n := a.refused; n < 900 || n > 2600 { // the bounds allow for any rate of up to 1,000 requests per second before
+		if n := a.refused; n < 900 || n > 2600 { // the bounds allow for any rate of up to 1,000 requests per second in the first part of the test
 			t.Errorf("%d of 3,000 requests were refused at once", n)
 		}
 		waiting := a.waiting.Len()
@@ -125,8 +125,8 @@ func TestOverload(t *testing.T) {
 	})
 }
 
-// TestBurstBeginsInBatches checks that of thousands of requests that arrive before
-// the first measurement only minBatch begin at the same time.
+// TestBurstBeginsInBatches sends thousands of requests before the first
+// measurement. At most minBatch of them may begin at the same time.
 func TestBurstBeginsInBatches(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.come(minBatch, time.Hour)

@@ -69,7 +69,7 @@ func TestDelaysOfOneHostDiffer(t *testing.T) {
 			readReply(r)
 			return time.Since(began) // duration in simulated time
 		}
-		for range 5 { // the longest delay
+		for range 5 { // until the delay is the longest one
 			ask()
 		}
 		const clients = 40

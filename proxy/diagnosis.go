@@ -14,7 +14,7 @@ type Diagnosis struct {
 	Code     int    // such as 2000003; 0 if Exchange gave none
 	Category string // such as "invalid_resource"
 	Reason   string // Exchange's text
-	Meaning  string // explanation of the code: "Exchange does not know the key that signed the token"
+	Meaning  string // explanation of the code, or of the challenge if the code is not known
 	Remedy   string // command or check for the administrator
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTitle tests pages with a title, with a part of one, and without one.
+// TestTitle tests pages with a title, with a part of a title, and without a title.
 func TestTitle(t *testing.T) {
 	for page, want := range map[string]string{
 		"<html><title>Sign in</title>":     "Sign in",

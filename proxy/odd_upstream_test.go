@@ -24,8 +24,8 @@ func served(_ int, conn net.Conn, r *bufio.Reader) {
 }
 
 // TestEmptyHandshakeInChunks checks that an empty chunked POST that begins a
-// handshake is not forwarded. Only the body of this POST shows that it is
-// empty; the header does not.
+// handshake is not forwarded. The header of this POST does not show that its body
+// is empty.
 func TestEmptyHandshakeInChunks(t *testing.T) {
 	withScript(t, open(t), served, func(l *scripted) {
 		conn, r := l.dial()

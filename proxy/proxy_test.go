@@ -208,8 +208,8 @@ func (b *sizedBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestStreamWaitsWithLittleMemory checks that a stream releases its large
-// buffer after a long event.
+// TestStreamWaitsWithLittleMemory checks the size of the buffer for each part of a
+// response. A stream must release its large buffer after a long event.
 func TestStreamWaitsWithLittleMemory(t *testing.T) {
 	for _, c := range []struct {
 		name, operation string
@@ -692,7 +692,7 @@ func TestDocumentsAndProbes(t *testing.T) {
 		t.Run(c.method+" "+c.target, func(t *testing.T) {
 			before := len(r.seen())
 			req, _ := http.NewRequest(c.method, "http://"+r.address+c.target, nil)
-			req.URL.Opaque = "" // keeps the target as written
+			req.URL.Opaque = "" // the target is the path and the query of the URL
 			req.Header.Set("Cookie", "exchangecookie=1")
 			req.Header.Set("X-AnchorMailbox", "ceo@contoso.com")
 			resp, _ := r.do(t, req)

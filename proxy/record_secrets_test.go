@@ -11,7 +11,7 @@ import (
 )
 
 // TestRecordHoldsNoToken covers an upstream that repeats the token in headers that
-// are logged.
+// are logged, or in a malformed response, which an error may quote.
 func TestRecordHoldsNoToken(t *testing.T) {
 	for _, c := range []struct{ name, respond string }{
 		{"request id", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nrequest-id: %s\r\nX-FEServer: ex-%s\r\nContent-Length: 0\r\n\r\n"},

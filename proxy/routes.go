@@ -19,7 +19,8 @@ const (
 	autodiscoverPOX  = "/autodiscover/autodiscover.xml"
 )
 
-// routes contains the route of each raw target that is served.
+// routes contains the routes of the raw targets that are served. The method find
+// recognises JSON requests of Autodiscover by their form.
 type routes struct {
 	exact        map[string]route
 	longest      int  // length of the longest target in exact

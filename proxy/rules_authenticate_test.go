@@ -162,8 +162,8 @@ func loginRules() []rule {
 // ntlmNegotiate is a NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1).
 const ntlmNegotiate = "TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA="
 
-// handshakeRules are the rules about an empty POST that begins an NTLM or Negotiate
-// handshake. Such a POST never reaches Exchange.
+// handshakeRules are the rules about requests that begin an NTLM or Negotiate
+// handshake. Such a request reaches Exchange only if it has a body.
 func handshakeRules() (rules []rule) {
 	challenge := func(scheme string) want {
 		return want{status: 401, recorded: "ntlm", conn: "kept"}.and(ntlmChallenge(scheme)).withoutUsers()

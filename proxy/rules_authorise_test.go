@@ -191,8 +191,8 @@ func blockRules() (rules []rule) {
 	return rules
 }
 
-// operationRules are the rules about operations that have an effect outside the
-// impersonated mailbox.
+// operationRules are the rules about the operations that are refused by default,
+// about other operations, and about lists of operations.
 func operationRules() (rules []rule) {
 	asks := func(operation string) request { return post(enveloped(impersonation, operation)) }
 	refused := func(r rule) rule {

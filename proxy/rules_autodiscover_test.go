@@ -50,7 +50,7 @@ const (
 	jsonPath = "/autodiscover/autodiscover.json"
 )
 
-// getUserSettings is a request as the EWS Managed API writes it.
+// getUserSettings returns a SOAP request as the EWS Managed API writes it.
 func getUserSettings(mailboxes ...string) []byte {
 	users := ""
 	for _, m := range mailboxes {
@@ -83,7 +83,7 @@ const (
 	mobileResponse  = "http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006"
 )
 
-// outlookSettings is a POX request as exchangelib writes it.
+// outlookSettings returns a POX request as exchangelib writes it.
 func outlookSettings(mailbox string) []byte {
 	return poxDocument(outlookRequest, "<EMailAddress>"+mailbox+"</EMailAddress><AcceptableResponseSchema>"+outlookResponse+"</AcceptableResponseSchema>")
 }
@@ -720,8 +720,8 @@ func jsonFields(r *result, want map[string]string, further string) string {
 	return ""
 }
 
-// enabled expects the headers that every response at a path of Autodiscover
-// has.
+// enabled expects the headers of a response at a path of Autodiscover. Every such
+// response has them if the request has passed the checks.
 func enabled(r *result) string {
 	for _, line := range r.lines {
 		if line == "X-SOAP-Enabled: True" { // compared with the letter case, because net/http's canonical spelling differs

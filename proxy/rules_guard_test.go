@@ -2,7 +2,7 @@ package proxy_test
 
 import "strings"
 
-// valid is a request that is forwarded in every setup.
+// valid is the body of a POST that is forwarded in every setup.
 var valid = envelope("alice@contoso.com", getFolder)
 
 // guardRules are the rules of the section Guard of docs/design.md.

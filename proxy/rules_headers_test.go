@@ -328,7 +328,7 @@ func cookieRules() (rules []rule) {
 	} {
 		rules = append(rules, rule{name: "Cookie/back end " + name, request: post(valid, "Cookie: X-BackEndCookie="+value), all: forwarded(headerSent("Cookie", ""))})
 	}
-	undecodable := "X-BackEndCookie=S-1-5-21-1=" + evil + "*" // Exchange ignores it
+	undecodable := "X-BackEndCookie=S-1-5-21-1=" + evil + "*" // Exchange ignores an entry that it cannot decode
 	return append(rules,
 		rule{name: "Cookie/back end that is not base64", request: post(valid, "Cookie: "+undecodable), all: forwarded(headerSent("Cookie", undecodable))},
 		rule{name: "Cookie/back end twice", request: post(valid, "Cookie: X-BackEndCookie=a="+good+"&b="+good), all: forwarded(headerSent("Cookie", "X-BackEndCookie=a="+good+"&b="+good))},

@@ -155,7 +155,7 @@ func (r rule) run(t *testing.T, pending bool) {
 	}
 }
 
-// The allow-list of the table, and the client user.
+// The allow-list of the table, the client user, and the configured EWS URL.
 const (
 	listed        = "alice@contoso.com, *@rooms.contoso.com, upn:dora@contoso.com, sid:S-1-5-21-1-2-3-500"
 	clientUser    = "alice@contoso.com"
@@ -433,7 +433,7 @@ func headerName(line string) string {
 	return strings.ToLower(name)
 }
 
-// without removes headers by name.
+// The method without removes headers by name.
 func (q request) without(names ...string) request {
 	q.header = slices.Clone(q.header)
 	for _, name := range names {
@@ -442,7 +442,7 @@ func (q request) without(names ...string) request {
 	return q
 }
 
-// with sets headers.
+// The method with adds header lines in place of the lines with the same name.
 func (q request) with(lines ...string) request {
 	for _, line := range lines {
 		q = q.without(headerName(line)).and(line)
@@ -613,7 +613,7 @@ func (u *double) serve(c net.Conn) {
 	}
 }
 
-// one serves one request and reports whether the connection stays open.
+// The method one serves one request and reports whether the connection stays open.
 func (u *double) one(c net.Conn, in *bufio.Reader) bool {
 	var s sent
 	for n := 0; ; n++ {

@@ -15,7 +15,7 @@ import (
 
 const expectation = "100-continue"
 
-// sized is a valid request of exactly n bytes.
+// sized returns a valid request of exactly n bytes.
 func sized(n int) []byte {
 	doc := string(envelope("alice@contoso.com", createItem(8)))
 	return []byte(strings.Replace(doc, "QUJDREVG", strings.Repeat("QUJDREVG", n/8)[:n-len(doc)+8], 1))

@@ -40,8 +40,8 @@ func TestIncompleteBodyIsAFault(t *testing.T) {
 }
 
 // TestIncompleteDocumentIsAFault checks that an Autodiscover request whose body
-// is incomplete gets a fault that asks the client to retry. The proxy must not
-// read a mailbox from the incomplete document.
+// is incomplete gets the fault ErrorInternalServerTransientError. The proxy must
+// not read a mailbox from the incomplete document.
 func TestIncompleteDocumentIsAFault(t *testing.T) {
 	for path, document := range map[string][]byte{svcPath: getUserSettings("alice@contoso.com"), poxPath: outlookSettings("alice@contoso.com")} {
 		for name, missing := range map[string]int{"without its last byte": 1, "without its last 30 bytes": 30, "without any byte": len(document)} {
@@ -85,8 +85,9 @@ func (f *timeoutTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, f.err
 }
 
-// TestTimeoutSaysWhetherItWasSent checks that after a timeout the response asks the
-// client to retry only if the request was not sent.
+// TestTimeoutSaysWhetherItWasSent checks the response after a timeout. It is
+// ErrorServerBusy only if the request was not sent. Otherwise its text says that the
+// request may have been executed.
 func TestTimeoutSaysWhetherItWasSent(t *testing.T) {
 	for _, c := range []struct {
 		err          error

@@ -10,7 +10,7 @@ import (
 )
 
 // TestUpstreamThatStopsReading checks that a request ends if the upstream stops
-// reading its body. While a body is being sent, net/http does not detect that the
+// reading its body. While a body is being sent, the server does not detect that the
 // client has left, so the proxy must end the request itself.
 func TestUpstreamThatStopsReading(t *testing.T) {
 	for _, leaves := range []bool{true, false} {

@@ -25,8 +25,8 @@ type transport interface {
 // A dial opens a connection, as in package net.
 type dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// newTransport returns internal/upstream's transport to a server whose certificate
-// root has issued.
+// newTransport returns internal/upstream's transport to a server. The parameter
+// root is the authority that has issued the server's certificate.
 func newTransport(t testing.TB, host, address string, root *x509.Certificate, open dial) transport {
 	roots := x509.NewCertPool()
 	roots.AddCert(root)

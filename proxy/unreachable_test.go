@@ -24,8 +24,8 @@ type sendError struct {
 func (e sendError) NotSent() bool { return e.notSent }
 func (e sendError) Unwrap() error { return e.error }
 
-// TestUnreachable checks that a response asks the client to retry only if the request
-// cannot have reached Exchange.
+// TestUnreachable checks which errors of a transport mean that the request cannot
+// have reached Exchange. The client is asked to retry only after such an error.
 func TestUnreachable(t *testing.T) {
 	system := func(op string, err error) error {
 		return fmt.Errorf("upstream: %w", &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, err)})
