@@ -27,7 +27,7 @@ type conn struct {
 	names  []string // memory for the sorted names of headers
 
 	mu   sync.Mutex
-	idle bool  // the connection waits for the first byte of a request
+	idle bool  // the connection waits for the first byte of a request, or lingers after its last response
 	call *call // nil while idle
 }
 

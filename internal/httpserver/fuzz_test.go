@@ -118,7 +118,8 @@ func skipEmptyLines(in *bufio.Reader) {
 	}
 }
 
-// withoutPragma removes the header that net/http adds for HTTP/1.0 caches.
+// withoutPragma removes the header Cache-Control: no-cache, which net/http adds to a
+// request with Pragma: no-cache.
 func withoutPragma(s seen) seen {
 	if p := s.Header["Pragma"]; len(p) > 0 && p[0] == "no-cache" {
 		s.Header = maps.Clone(s.Header)

@@ -577,7 +577,7 @@ func TestAcceptIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestLargeHeadIsRefused has a case on both sides of the limit.
+// TestLargeHeadIsRefused has cases on both sides of the limits of size and lines.
 func TestLargeHeadIsRefused(t *testing.T) {
 	const fixed = len("GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n")
 	for size, want := range map[int]int{16 << 10: 200, 16<<10 + 1: 431, 1 << 20: 431} {
@@ -685,7 +685,8 @@ func TestTruncatedHTTP10ResponseIsReset(t *testing.T) {
 	}
 }
 
-// TestNoLimits checks that a limit of 0 means no limit.
+// TestNoLimits checks that a timeout of 0 means no timeout, and that a MaxHeadBytes
+// of 0 permits a long head.
 func TestNoLimits(t *testing.T) {
 	inMemory(t, ok, func(s *testServer) {
 		s.HeadTimeout, s.IdleTimeout, s.MaxHeadBytes = 0, 0, 0
