@@ -24,8 +24,9 @@ var allAnswers = []string{
 	"https://mail.contoso.com", "", tenantGUID, appGUID, "https://contoso.vault.azure.net", "", vaultGUID, "canary~secret", "sync@contoso.com, *@rooms.contoso.com",
 }
 
-// runInitCommand runs init with lines on standard input and returns the file's
-// content, what was printed, and the error.
+// runInitCommand runs init with values as the lines of standard input. It returns
+// the path and the content of the file that init wrote, everything that was printed,
+// and the error.
 func runInitCommand(t *testing.T, values, environ []string, args ...string) (file, text, printed string, err error) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "hmaproxy.env")

@@ -14,7 +14,7 @@ type options struct {
 	envFile string
 	timeout time.Duration
 
-	mailbox, forbidden string // flags of doctor
+	mailbox, forbidden string // flags of doctor; json is also a flag of report and policy
 	autodiscover       string
 	json, verbose      bool
 
@@ -26,8 +26,8 @@ type options struct {
 	output string // flags of init
 
 	csv, html, suggest, graph bool     // flags of report
-	top                       rowLimit // flags of report and policy test
-	list, operation, client   string
+	top                       rowLimit // flag of report and policy test
+	list, operation, client   string   // flags of policy
 
 	dir  string // flags of tls-setup
 	days int

@@ -25,8 +25,8 @@ func serveAdmin(t *testing.T, handler http.HandlerFunc) string {
 	return l.Addr().String()
 }
 
-// TestWaitReportsTheCause checks that the error of wait contains the last
-// response of the proxy, even if the time ends during a probe.
+// TestWaitReportsTheCause checks that the error of the command wait contains the
+// last response of the proxy, even if the time ends during a probe.
 func TestWaitReportsTheCause(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var probes atomic.Int32
@@ -67,10 +67,11 @@ func TestProbesReadTheAddressAsServeDoes(t *testing.T) {
 	}
 }
 
-// TestWaitReportsWrongValues checks that wait ends at once, with the error of serve,
-// where no process listens and serve refuses a value. In all other cases wait goes on
-// to wait: a process that listens has settings of its own, and a setting that is missing
-// here may be set for another process.
+// TestWaitReportsWrongValues checks that the command wait fails immediately, with the
+// error of the command serve, if no process listens and serve would refuse a value. A
+// process that listens has settings of its own, so wait asks that process. If a setting
+// is only missing, wait goes on waiting, because the setting may be set for another
+// process.
 func TestWaitReportsWrongValues(t *testing.T) {
 	ready := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	notReady := serveAdmin(t, func(w http.ResponseWriter, r *http.Request) {
