@@ -28,7 +28,7 @@ type Request struct {
 type HeaderBlock struct {
 	Space, Name    string // namespace URI and local name
 	MustUnderstand bool   // the attribute mustUnderstand is "1" or "true", or its value is not a boolean
-	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute
+	Nil            bool   // the block is empty, and xsi:nil="true" is its only attribute apart from namespace declarations
 
 	// Problem says why a block must not be sent. Either the kind of the block
 	// is known, but the block cannot be written from its values. Or the block
