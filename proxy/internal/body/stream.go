@@ -29,7 +29,7 @@ type Stream struct {
 	store  []byte // store[r:w] was inspected and is not yet sent
 	r, w   int
 	offset int64 // offset of store[r] in the client's body
-	err    error // error that Read returns after all permitted bytes were sent
+	err    error // error that Read returns: io.EOF after all bytes were sent, any other error immediately
 
 	begun atomic.Bool // an attempt has read a byte
 }
