@@ -11,10 +11,10 @@ import (
 
 // Limits of a document, each with its reason.
 const (
-	MaxDocument = 64 << 10 // 100 of the longest addresses with their elements take 40 KiB
+	MaxDocument = 64 << 10 // 100 of the longest addresses with their elements take less than 40 KiB
 
 	maxDepth      = 16   // clients need 8
-	maxElements   = 2048 // 100 users and all settings need 400 elements
+	maxElements   = 2048 // 100 users and all settings need fewer than 400 elements
 	maxAttributes = 32   // namespace declarations included
 	maxText       = 1024 // text of an element; an address has at most 254 characters
 )
