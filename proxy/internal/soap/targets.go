@@ -148,7 +148,7 @@ const (
 // A target is a kind of reference: an element at the end of a path.
 type target struct {
 	name       string   // value of Reference.Path
-	form       form     // form of the last element
+	form       form     // how the last element names the mailbox
 	path       []tag    // from the outermost element to the innermost
 	operations []string // operations in which the element is a reference, nil for all
 	sender     bool     // the element names a sender; it is a reference only in the message itself, not in an attached item
