@@ -42,10 +42,11 @@ type Policy struct {
 	loginUser bool
 }
 
-// New returns the policy that config describes. Its error reports all
-// contradictions together: a list without an entry; audit mode, targets, strict
-// ids, primary addresses or operations without a list; a default mailbox that
-// is not an address or not on the list.
+// New returns the policy that config describes. Its error reports the
+// contradictions in config: a list without an entry; strict ids without targets or
+// without a GUID entry; audit mode, targets, strict ids, primary addresses or
+// operations without a list; a default mailbox that is not an address or not on
+// the list.
 func New(config Config) (*Policy, error) {
 	p := &Policy{
 		open:       config.Allowed == nil && !config.Empty,
