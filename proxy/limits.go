@@ -7,7 +7,7 @@ import "time"
 const (
 	maxHeaders     = 100       // header lines; EWS clients send a dozen
 	maxHeaderBytes = 64 << 10  // bytes of names and values; IIS accepts 16 KiB per line
-	serverHeaders  = 128 << 10 // limit of net/http, which is higher than maxHeaderBytes, so that the response to most large headers explains the problem
+	serverHeaders  = 128 << 10 // limit of the HTTP server, which is higher than maxHeaderBytes, so that the response to most large headers explains the problem
 
 	bufferedTotal = 32 << 20 // bytes of the buffered bodies of all requests together
 	chunk         = 64 << 10 // bytes per read of a long response

@@ -18,7 +18,7 @@ const ReasonNone Reason = 0
 // Refusals by the checks of the request line, the headers and the credentials.
 const (
 	ReasonProtocol    Reason = iota + 1 // neither HTTP/1.1 nor HTTP/1.0
-	ReasonTarget                        // the target is not a plain path
+	ReasonTarget                        // the target does not begin with a path
 	ReasonMethod                        // a method that is not served at this path
 	ReasonHost                          // a Host that is not accepted
 	ReasonBrowser                       // a request from a web page

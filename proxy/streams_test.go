@@ -27,7 +27,7 @@ func chunked(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text),
 const streamDocument = `<?xml version="1.0" encoding="utf-8"?><Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/">` +
 	`<soap11:Body xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/"/></Envelope>`
 
-// waitForEnd reads a request and waits until its connection is closed.
+// waitForEnd reads until the connection is closed.
 func waitForEnd(r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }
 
 // startStream sends GetStreamingEvents on a new connection.
