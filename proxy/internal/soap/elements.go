@@ -49,7 +49,8 @@ func (o *elements) open(tag *token) (*element, error) {
 	return e, o.resolve()
 }
 
-// closes returns an error unless an end tag belongs to the innermost open element.
+// closes returns an error if an end tag does not belong to the innermost open
+// element.
 func (o *elements) closes(tag *token) error {
 	name := tag.text[len("/"):]
 	for len(name) > 0 && isSpace(name[len(name)-1]) {
