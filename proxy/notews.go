@@ -20,8 +20,8 @@ import (
 // notEWS checks the head of a response to a POST. It returns a problem if the
 // response does not come from EWS but, for example, is the sign-in page of a device
 // in front of Exchange. It returns nil if the response may come from EWS: its media
-// type is text/xml, and it may have a body. The text of the problem never contains the access token, which
-// is the parameter token.
+// type is text/xml, and it may have a body. The text of the problem never contains
+// the access token, which is the parameter token.
 func notEWS(resp *http.Response, token string) *problem {
 	types := resp.Header["Content-Type"]
 	other := func(contentType string) bool { return !isXML(contentType) }

@@ -433,7 +433,7 @@ func headerName(line string) string {
 	return strings.ToLower(name)
 }
 
-// The method without removes headers by name.
+// The method "without" removes headers by name.
 func (q request) without(names ...string) request {
 	q.header = slices.Clone(q.header)
 	for _, name := range names {
@@ -442,7 +442,7 @@ func (q request) without(names ...string) request {
 	return q
 }
 
-// The method with adds header lines in place of the lines with the same name.
+// The method "with" adds header lines. It first removes the lines with the same names.
 func (q request) with(lines ...string) request {
 	for _, line := range lines {
 		q = q.without(headerName(line)).and(line)
@@ -450,7 +450,7 @@ func (q request) with(lines ...string) request {
 	return q
 }
 
-// The method and adds header lines. It keeps existing lines with the same name.
+// The method "and" adds header lines. It keeps existing lines with the same name.
 func (q request) and(lines ...string) request {
 	q.header = append(slices.Clone(q.header), lines...)
 	return q
@@ -613,7 +613,7 @@ func (u *double) serve(c net.Conn) {
 	}
 }
 
-// The method one serves one request and reports whether the connection stays open.
+// The method "one" serves one request and reports whether the connection stays open.
 func (u *double) one(c net.Conn, in *bufio.Reader) bool {
 	var s sent
 	for n := 0; ; n++ {

@@ -22,7 +22,7 @@ type want struct {
 	checks   []func(*result) string
 }
 
-// The method and adds checks. A check returns "" if it holds.
+// The method "and" adds checks. A check returns "" if it holds.
 func (w want) and(checks ...func(*result) string) want {
 	w.checks = append(slices.Clone(w.checks), checks...)
 	return w
@@ -36,7 +36,7 @@ func (w want) closed() want { w.conn = "closed"; return w }
 func (w want) withUsers() want    { yes := true; w.users = &yes; return w }
 func (w want) withoutUsers() want { no := false; w.users = &no; return w }
 
-// The method times sets the expected number of complete attempts at Exchange. The
+// The method "times" sets the expected number of complete attempts at Exchange. The
 // attempts of the requests in rule.first count too.
 func (w want) times(n int) want { w.sent = n; return w }
 
