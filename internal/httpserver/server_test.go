@@ -577,7 +577,8 @@ func TestAcceptIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestLargeHeadIsRefused has cases on both sides of the limits of size and lines.
+// TestLargeHeadIsRefused has cases on both sides of two limits: the size of a head,
+// and the number of its lines.
 func TestLargeHeadIsRefused(t *testing.T) {
 	const fixed = len("GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n")
 	for size, want := range map[int]int{16 << 10: 200, 16<<10 + 1: 431, 1 << 20: 431} {
