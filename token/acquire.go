@@ -20,8 +20,8 @@ type Grant struct {
 
 // Acquire requests one token with cert. If cert is nil, Acquire uses
 // cfg.ExperimentalAssertion. Acquire does not retry. It makes at most two HTTP
-// requests and returns within 15 seconds, unless cert's signer takes longer. It
-// does not use the fields Certificates, PollInterval, Log and Attempted of cfg.
+// requests and returns within 15 seconds, unless cert's signer takes longer. Of
+// cfg, it ignores Certificates, Log and Attempted, and only checks PollInterval.
 //
 // The error is an [*Error]. It wraps ctx.Err() when ctx ends first. Its class
 // is [Configuration] when cfg is incomplete or invalid, and [Certificate] when

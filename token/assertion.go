@@ -36,7 +36,8 @@ type identity struct {
 	federated func(context.Context) (string, error) // Config.ExperimentalAssertion; nil with a certificate
 }
 
-// newIdentity returns an error when cert cannot sign assertions for Entra.
+// newIdentity returns the identity that signs with cert. It returns an error when
+// cert cannot sign assertions for Entra.
 func newIdentity(cert *tls.Certificate) (identity, error) {
 	if cert == nil || len(cert.Certificate) == 0 {
 		return identity{}, errors.New("no certificate")

@@ -28,8 +28,8 @@ func (c *clock) adjust(refusal *Error) bool {
 }
 
 // observe records the skew of a response. If a correction is in effect, observe
-// updates it or ends it. It logs when the skew becomes large, changes while it is
-// large, or becomes small again.
+// updates it or ends it. It logs when the skew becomes large, changes much while
+// it is large, or becomes small again.
 func (c *clock) observe(skew time.Duration, log *slog.Logger) {
 	c.skew = skew
 	if c.correction != 0 {

@@ -35,8 +35,8 @@ type Config struct {
 	// workload or managed identity for api://AzureADTokenExchange. A federated
 	// credential of the application must trust that identity. The function is
 	// called before every token request, one call at a time. Its context ends
-	// after 15 s. Exactly one of ExperimentalAssertion and Certificates must be
-	// set.
+	// after 15 s. [New] requires that exactly one of ExperimentalAssertion and
+	// Certificates is set.
 	//
 	// ExperimentalAssertion is experimental, because it is not known whether
 	// Exchange Server accepts the tokens that Entra issues for such assertions.
@@ -45,8 +45,8 @@ type Config struct {
 	PollInterval time.Duration // interval between calls of Certificates, ±10 %; 0 means 10 minutes
 
 	// HTTPClient sends the requests to Entra. nil means a client with its own
-	// transport, which honours HTTPS_PROXY and requires TLS 1.2. With every
-	// client, redirects are not followed, the size of responses is limited, and
+	// transport, which honours HTTPS_PROXY and requires TLS 1.2 or later. With
+	// every client, redirects are not followed, the size of responses is limited, and
 	// requests to hosts other than the authority are refused.
 	HTTPClient *http.Client
 
@@ -79,8 +79,8 @@ const defaultPollInterval = 10 * time.Minute
 var (
 	// A tenant is used as a path segment of the authority's URL.
 	tenantForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.-]*$`)
-	// The client id and the resource. A space in the resource would split the
-	// scope in two.
+	// The form of the client id and of the resource. A space in the resource
+	// would split the scope in two.
 	valueForm = regexp.MustCompile(`^[!-~]+$`)
 )
 

@@ -33,15 +33,16 @@ const (
 	Configuration Class = "configuration" // an administrator must change something
 )
 
-// An Error describes a failed token request. Its text is one line of this
-// package's own words: the event, its meaning and the remedy.
+// An Error describes a failed token request. Its text is one line with the event,
+// its meaning and the remedy. The text never quotes Entra or MSAL. It may quote
+// an error of the signer or of a function in Config.
 type Error struct {
 	Class         Class
 	AADSTS        int           // Entra's error code; 0: no code
 	Status        int           // HTTP status; 0: no response
 	RetryAfter    time.Duration // how long Entra asked to wait, at most 15 minutes; 0: Entra named no time
 	Foreign       bool          // the response did not come from Entra
-	CorrelationID string        // id of the request for Microsoft's support; "" when unknown
+	CorrelationID string        // id with which Microsoft's support finds the request; "" when unknown
 	Remedy        string        // advice; "" when only waiting helps
 
 	what  string        // the event and its meaning, as text
@@ -62,9 +63,10 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns the local error that caused e: an error about the Config, or
-// an error of the context, the signer or Config.Certificates. It returns nil
-// when Entra or the network failed.
+// Unwrap returns the local error that caused e. It is an error about the Config or
+// the certificate, or an error of the context, the signer, Config.Certificates or
+// Config.ExperimentalAssertion. Unwrap returns nil when Entra or the network
+// failed.
 func (e *Error) Unwrap() error { return e.cause }
 
 // key returns a text that identifies the kind of error. If consecutive errors
@@ -80,7 +82,7 @@ func configurationError(err error) *Error {
 	return &Error{Class: Configuration, what: strings.TrimPrefix(oneLine(err), "token: "), cause: err}
 }
 
-// oneLine returns the text of err as one line of at most 500 bytes. It must not
+// oneLine returns the text of err as one line, cut off after 500 bytes. It must not
 // be used for errors of Entra or MSAL, because their texts may contain secrets.
 func oneLine(err error) string {
 	const limit = 500

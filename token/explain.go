@@ -35,8 +35,8 @@ type explanation struct {
 // for hints, and to distinguish errors that have the same name in OAuth.
 // Source: "Microsoft Entra authentication and authorization error codes".
 var explanations = [...]explanation{
-	// Errors that another certificate, or another version of the certificate,
-	// may resolve.
+	// Errors of the certificate or the assertion. Another version of the
+	// certificate may work.
 	{[]int{700027}, Certificate,
 		"the assertion's signature was not accepted: its certificate is not registered on the application",
 		"upload the public half of the certificate to the app registration (Certificates & secrets) and compare the thumbprints; a new upload may take some minutes to be known everywhere"},
@@ -50,7 +50,7 @@ var explanations = [...]explanation{
 		"the certificate is outside its validity period",
 		"renew the certificate and register the new version on the application; if its dates are right, set this machine's clock"},
 
-	// Errors that only waiting resolves.
+	// Errors that may pass without a change on this side.
 	{[]int{90055, 50033, 90006, 90033, 90090}, Transient,
 		"Entra is busy or had a passing fault",
 		"wait: it is tried again by itself"},

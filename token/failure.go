@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// maxHostName is the longest name of a host. It is not in hostName, because a
-// regular expression with a large count takes long to compile at the start.
+// maxHostName is the length of the longest host name. It is not in hostName,
+// because a regular expression with a large count takes long to compile at the start.
 const maxHostName = 253
 
 var (
@@ -111,7 +111,7 @@ func (rt *roundTrip) refusal() *Error {
 	return e
 }
 
-// foreignResponse explains a refusal that did not come from Entra.
+// foreignResponse explains a response other than 200 that did not come from Entra.
 func (rt *roundTrip) foreignResponse() *Error {
 	e := rt.error(Transient, "responded "+strconv.Itoa(rt.status)+" without an error of Entra's")
 	e.Foreign = true

@@ -13,8 +13,9 @@ import (
 	"syscall"
 )
 
-// describeNetwork says why there was no response. The text holds nothing that
-// the peer sent.
+// describeNetwork says why there was no response, or no complete response. The
+// text quotes nothing that the peer sent. It names only the TLS alert of a peer
+// and the status of an HTTP proxy.
 func describeNetwork(err error) string {
 	var (
 		dns       *net.DNSError

@@ -65,7 +65,8 @@ func (p *poller) startIn(now time.Time) time.Duration {
 }
 
 // overdue reports whether the call in progress exceeds its timeout. It returns
-// true once for each call. Until the call returns, Certificates is not called again.
+// true at most once for each call. Until the call returns, Certificates is not
+// called again.
 func (p *poller) overdue(now time.Time) bool {
 	if !p.running || p.abandoned || now.Sub(p.started).Abs() <= pollTimeout+pollGrace {
 		return false

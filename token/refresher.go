@@ -8,7 +8,7 @@ import (
 )
 
 // A refresher is the state of Run's goroutine. Only that goroutine uses it. The
-// state that is shared with callers is in rounds.
+// state that is shared with callers is in the fields rounds and reloads of Keeper.
 type refresher struct {
 	keeper   *Keeper
 	versions rotation
@@ -150,7 +150,8 @@ func (r *refresher) refresh(ctx context.Context) {
 	r.fail(failure)
 }
 
-// probe tests whether Entra accepts c. The current token stays in use.
+// probe tests whether Entra accepts c. If Entra issues a token for c, that token
+// becomes the current token and c becomes active.
 func (r *refresher) probe(ctx context.Context, c *version) {
 	grant, err := r.attempt(ctx, c, Probe)
 	switch {

@@ -36,7 +36,8 @@ func (r *reporter) obtained(v *version, grant Grant, next deadline, failures int
 	}
 }
 
-// failed logs a failed refresh when the error changes, and again every hour.
+// failed logs a failed refresh when the error changes, when the old token is no
+// longer usable, and again every hour.
 func (r *reporter) failed(now time.Time, err *Error, retry deadline, failures int, usable time.Duration) {
 	level, effect := slog.LevelWarn, "none yet: the old token is still usable"
 	if usable == 0 {
@@ -64,13 +65,13 @@ func (r *reporter) refused(v *version, err *Error, cfg Config) {
 	r.version(slog.LevelWarn, message, v, "application", cfg.ClientID, "tenant", cfg.TenantID, "error", err.Error(), "probe_again", v.probe.at)
 }
 
-// version writes a line about v.
+// version logs message with the names of v's certificate and with args.
 func (r *reporter) version(level slog.Level, message string, v *version, args ...any) {
 	args = append([]any{"subject", v.name.Subject, "thumbprint", v.name.SHA1, "thumbprint_sha256", v.name.SHA256, "not_after", v.name.NotAfter}, args...)
 	r.log.Log(context.Background(), level, message, args...)
 }
 
-// clip shortens the text of a claim to 200 bytes for the log.
+// clip cuts off the text of a claim after 200 bytes, for the log.
 func clip(s string) string {
 	const limit = 200
 	if len(s) > limit {
@@ -97,7 +98,7 @@ func (a *logAlarm) raise(now time.Time, key string) bool {
 	return true
 }
 
-// clear resets the alarm. It reports whether it had been raised.
+// clear resets the alarm and reports whether the alarm had been raised.
 func (a *logAlarm) clear() bool {
 	raised := a.key != ""
 	*a = logAlarm{}

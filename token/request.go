@@ -123,8 +123,8 @@ func (nullCache) Replace(_ context.Context, c cache.Unmarshaler, _ cache.Replace
 
 func (nullCache) Export(context.Context, cache.Marshaler, cache.ExportHints) error { return nil }
 
-// isBearerToken reports whether s has the form of a bearer token (RFC 6750
-// section 2.1) and is short enough for servers to accept.
+// isBearerToken reports whether s consists of characters that a bearer token may
+// have (RFC 6750 section 2.1) and is short enough for servers to accept.
 func isBearerToken(s string) bool {
 	if s == "" || len(s) > maxBearerToken {
 		return false

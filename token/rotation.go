@@ -77,7 +77,7 @@ func (r *rotation) candidate() *version {
 }
 
 // fallback returns the version that is tried after the active version and the
-// candidate.
+// candidate. It returns nil if every other version has expired.
 func (r *rotation) fallback(now time.Time) *version {
 	for _, v := range r.order(now) {
 		if v != r.active && v != r.candidate() && !v.expired(now) {
@@ -88,9 +88,9 @@ func (r *rotation) fallback(now time.Time) *version {
 }
 
 // order returns the versions in the order in which a refresh tries them: the
-// active version, the newest, the rest. Versions that are not yet valid or have
-// expired come last. They are not left out, because this machine's clock may be
-// wrong.
+// active version, the newest, the rest. Versions other than the active one come
+// last if they are not yet valid or have expired. They are not left out, because
+// this machine's clock may be wrong.
 func (r *rotation) order(now time.Time) []*version {
 	rank := func(v *version) int {
 		switch {
@@ -159,14 +159,14 @@ func (r *rotation) retained(now time.Time, list []*version) []*version {
 	return retained
 }
 
-// activate records that Entra has accepted v.
+// activate records that Entra has accepted v, and makes v the active version.
 func (r *rotation) activate(v *version) {
 	r.active = v
 	v.accepted, v.refusal, v.inconclusive = true, nil, 0
 	v.alarm.clear()
 }
 
-// probeAll makes a probe of every version due.
+// probeAll sets the next probe of every version to the present.
 func (r *rotation) probeAll() {
 	for _, v := range r.list {
 		v.probe = deadline{}

@@ -39,7 +39,7 @@ const (
 
 	reloadInterval = 10 * time.Second // shortest interval between calls of Reload that take effect
 
-	skewWarning = time.Minute // larger skews are logged; Entra accepts assertions from a clock that is up to 30 s ahead or 9 minutes behind
+	skewWarning = time.Minute // larger skews are logged; Entra accepts assertions from a clock that is up to 30 s ahead or 9.5 minutes behind
 	// Below this skew, the clock is not the reason for which Entra refused an
 	// assertion's times. Date headers count whole seconds.
 	minCorrection = 10 * time.Second
@@ -102,8 +102,8 @@ func backoff(failures int, limit time.Duration, jitter float64) time.Duration {
 
 // retryDelay returns the wait after a failed refresh. usable is how long
 // callers still get the old token. The wait is longer while there is a usable
-// token. Except after a configuration error, it ends soon after usable, because
-// requests fail from then on.
+// token. Except after a configuration error, the wait ends soon after the token
+// stops being usable, because requests fail from then on.
 func retryDelay(err *Error, failures int, usable time.Duration, jitter float64) time.Duration {
 	delay := backoff(failures, backoffWithoutToken, jitter)
 	switch {
