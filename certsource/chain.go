@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// minKeyBits is the size of the smallest accepted RSA key. Certificate
-// authorities have issued no smaller keys for a decade.
+// minKeyBits is the size of the smallest accepted RSA key. For a decade,
+// certificate authorities have issued no certificates for smaller keys.
 const minKeyBits = 2048
 
 // maxChain limits the number of certificates in a chain, including the leaf.
@@ -84,7 +84,7 @@ func (b bundle) newestOf(pub *rsa.PublicKey) *x509.Certificate {
 	return newest
 }
 
-// chain orders the certificates from leaf upwards, each followed by its issuer.
+// chain returns leaf and its issuers, each certificate followed by its issuer.
 func (b bundle) chain(leaf *x509.Certificate) []*x509.Certificate {
 	chain := []*x509.Certificate{leaf}
 	for len(chain) < maxChain {
@@ -119,9 +119,10 @@ func (b bundle) leaf() (*x509.Certificate, *Error) {
 	return leaf, nil
 }
 
-// issued reports whether c names issuer as its issuer, by name and key id. It
-// does not check the signature, because the receiver of the chain checks it,
-// and because Go does not verify the SHA-1 signatures of old roots.
+// issued reports whether c names issuer as its issuer, by name and, if both
+// have one, by key id. It does not check the signature, because the receiver of
+// the chain checks it, and because Go does not verify the SHA-1 signatures of
+// old roots.
 func issued(issuer, c *x509.Certificate) bool {
 	ids := len(issuer.SubjectKeyId) > 0 && len(c.AuthorityKeyId) > 0
 	return bytes.Equal(issuer.RawSubject, c.RawIssuer) &&

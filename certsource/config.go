@@ -40,7 +40,7 @@ type KeyVaultConfig struct {
 	Authority *url.URL // nil means "https://login.microsoftonline.com"
 
 	// HTTPClient sends all requests, including requests to Entra ID. nil means
-	// a client that honours HTTPS_PROXY, requires TLS 1.2 and connects to
+	// a client that honours HTTPS_PROXY, requires TLS 1.2 or later and connects to
 	// 169.254.169.254, where AuthManaged logs in, without a proxy. A client
 	// that the caller supplies must not use a proxy for that address either,
 	// and should limit the size of response headers. Redirects are never

@@ -9,8 +9,8 @@ import (
 )
 
 // The values of [Error.Code] that this package defines. Other values are Key
-// Vault's codes (SecretNotFound, ForbiddenByRbac, …) and Entra ID errors in
-// the form AADSTS7000215.
+// Vault's codes (SecretNotFound, ForbiddenByRbac, …) and Entra ID's errors, in
+// the form AADSTS7000215 or, without a number, invalid_client.
 const (
 	CodeEmpty           = "Empty"           // the file, secret or client secret is empty
 	CodeTooLarge        = "TooLarge"        // the file or secret is larger than any certificate
@@ -59,11 +59,11 @@ const (
 // return errors of other types, which are about their Config.
 type Error struct {
 	Op        string    // the operation: "parse", "read file", "read password of", "read client secret", "log in", "get secret", "list versions", "read store", "open store", "open private key", "read service account token", "log in as managed identity", "sign"
-	Name      string    // name of the file, secret or key; id of the application for "log in"; empty for Parse
+	Name      string    // name of the file, secret, key or store; for "log in" the id of the application or, without an id, the Auth; empty for Parse and "read client secret"
 	Version   string    // version of the secret or key, if known
 	Host      string    // the host that could not be reached or sent an unexpected response
 	Status    int       // HTTP status, 0 without a response
-	Code      string    // a Code constant, Key Vault's own code, or AADSTS and a number
+	Code      string    // a Code constant, Key Vault's own code, AADSTS and a number, or an OAuth error; empty if the response has no code
 	NotBefore time.Time // when the certificate becomes valid; set only with CodeNotYetValid
 	Remedy    string    // advice for a person; one sentence
 	Err       error     // a further cause that is safe to print, or nil

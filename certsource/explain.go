@@ -17,8 +17,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// explain completes e from a library's error and the trace of its requests. It
-// uses numbers and codes of the error and not the text of the error.
+// explain completes e from a library's error and the trace of the latest request.
+// Of the error it uses only numbers, codes and the part that safeCause returns.
 func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Error {
 	host, status, failure := t.last()
 	var response *azcore.ResponseError
@@ -56,8 +56,8 @@ func explain(err error, t *trace, cfg *KeyVaultConfig, s *session, e *Error) *Er
 	return e
 }
 
-// logIn changes e to an error of the log-in at host, with the application's id
-// as its name.
+// logIn changes e to an error of the log-in at host. The name of the error becomes
+// the application's id or, if no id is configured, the way to log in.
 func logIn(cfg *KeyVaultConfig, e *Error, host string) {
 	e.Op, e.Name, e.Version, e.Host = "log in", cmp.Or(cfg.ClientID, string(cfg.Auth)), "", host
 }

@@ -228,8 +228,8 @@ func (b *bundle) add(block *pem.Block) *Error {
 	return nil
 }
 
-// trusted removes the trust settings that OpenSSL appends to the certificate in
-// a TRUSTED CERTIFICATE block.
+// trusted returns the DER of the certificate in block. It removes the trust
+// settings that OpenSSL appends to the certificate in a TRUSTED CERTIFICATE block.
 func trusted(block *pem.Block) []byte {
 	var cert asn1.RawValue
 	if _, err := asn1.Unmarshal(block.Bytes, &cert); err != nil || block.Type != "TRUSTED CERTIFICATE" {

@@ -19,7 +19,8 @@ import (
 // take some seconds.
 const maxIterations = 5_000_000
 
-// maxDepth limits the recursion of excessive. Every PFX is less deeply nested.
+// maxDepth limits the recursion of the function excessive. Every PFX is less
+// deeply nested.
 const maxDepth = 30
 
 // excessive reports whether an unencrypted part of der contains parameters of a

@@ -80,7 +80,8 @@ func (c *vaultClient) open(ctx context.Context) (*session, *Error) {
 
 // reopen returns a session for a poll. With a client secret it returns a new
 // session, so an expired secret is noticed at this poll and not when the access
-// token expires. Signatures use the latest session that has logged in.
+// token expires. Signatures use the new session only after it has logged in (see
+// keep).
 func (c *vaultClient) reopen(ctx context.Context) (*session, *Error) {
 	if c.cfg.Auth != AuthSecret {
 		return c.open(ctx)

@@ -78,7 +78,7 @@ type Store struct {
 	content blockingCall[[]storeEntry]
 
 	mu   sync.Mutex
-	good []*tls.Certificate // newest first; from the latest poll that found a certificate
+	good []*tls.Certificate // newest first; from the latest poll that found a usable certificate
 }
 
 // These types are the interface to the operating system. Tests replace them.
@@ -118,7 +118,8 @@ func (e *storeError) Error() string {
 	return s
 }
 
-// Status codes of Windows that have a Code of their own, from winerror.h.
+// Status codes of Windows, from winerror.h, that have a more exact Code than
+// CodeStoreFailed.
 const (
 	statusFileNotFound  = 2          // ERROR_FILE_NOT_FOUND
 	statusAccessDenied  = 5          // ERROR_ACCESS_DENIED
@@ -187,8 +188,8 @@ func newStore(cfg StoreConfig) (*Store, error) {
 }
 
 // Certificates reads the store and returns the selected certificate or, with a
-// subject, the two newest valid certificates. The package comment explains list
-// and error. Certificates returns when ctx ends, and after at most 10 seconds.
+// subject, the newest valid certificates, at most two. The package comment explains
+// list and error. Certificates returns when ctx ends, and after at most 10 seconds.
 func (s *Store) Certificates(ctx context.Context) ([]*tls.Certificate, error) {
 	entries, failure, ok := s.content.do(ctx)
 	switch {

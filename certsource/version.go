@@ -37,7 +37,7 @@ func (v *version) check() *Error {
 type versionReader struct {
 	client   *vaultClient
 	known    map[string]*version // the versions of the previous poll by id, so that each version is parsed only once
-	unlisted *string             // id of the newest version at the last refused listing; nil: no listing was refused
+	unlisted *string             // id of the newest version at the last refused listing; nil: no listing was refused since a listing last succeeded
 }
 
 // get requests a version, or the newest version if id is empty. It parses the
