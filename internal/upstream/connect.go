@@ -125,7 +125,7 @@ func handshake(ctx context.Context, c *conn) error {
 	return err
 }
 
-// A timeoutError is the text of an error for a timeout.
+// A timeoutError is an error about a timeout. Its value is the text.
 type timeoutError string
 
 func (t timeoutError) Error() string { return string(t) }

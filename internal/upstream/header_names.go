@@ -19,7 +19,8 @@ type headerNames struct {
 	canonical map[string]string // by spelling
 }
 
-// maxHeaderNames bounds the number of names that are remembered.
+// maxHeaderNames limits the cache. When it has this number of names or more, the
+// next response with a new name begins an empty set.
 const maxHeaderNames = 128
 
 // headerNameCache holds the names of the latest responses. A server sends the
@@ -50,7 +51,7 @@ func (c *headerNameCache) read(head []byte) *headerNames {
 	return names
 }
 
-// has reports whether a name has this spelling.
+// has reports whether n contains name in this spelling.
 func (n *headerNames) has(name []byte) bool {
 	canonical, ok := n.canonical[string(name)]
 	return ok && n.spelling[canonical] == string(name)

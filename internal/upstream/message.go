@@ -47,9 +47,9 @@ var messageBuffers = sync.Pool{New: func() any { return &messageBuffer{text: mak
 // maxPooledText is the capacity up to which a buffer is kept for reuse.
 const maxPooledText = 16 << 10
 
-// newMessage checks a request for the server host and writes its head. It
-// appends a short body to the head if the request has GetBody, because such a
-// body is in memory.
+// newMessage checks that a request is for host and can be sent, and writes its
+// head. It appends a short body to the head if the request has GetBody, because
+// such a body is in memory.
 func newMessage(r *http.Request, host string, headers *headerChecker) (*message, error) {
 	m := &message{request: r, ctx: r.Context(), trace: httptrace.ContextClientTrace(r.Context())}
 	if err := check(r, host, headers); err != nil {
@@ -244,7 +244,7 @@ func (m *message) release() {
 }
 
 // prepareRetry reports whether a request that failed on a reused connection may
-// be sent on another one. If so, it opens the body again.
+// be sent on another one. If so, it opens a streamed body again.
 func (m *message) prepareRetry(err error) bool {
 	var failed *attemptError
 	if m.ctx.Err() != nil || !errors.As(err, &failed) {
@@ -255,7 +255,7 @@ func (m *message) prepareRetry(err error) bool {
 		failed.noResponse && idempotent && m.length == 0
 }
 
-// rewind opens the body for another attempt.
+// rewind opens the body for another attempt and reports whether this succeeded.
 func (m *message) rewind() bool {
 	if m.request.GetBody == nil {
 		return false

@@ -42,7 +42,8 @@ func (p *pool) pop() *conn {
 	return c
 }
 
-// put keeps a connection, or closes it when the pool is full or closing.
+// put keeps a connection. It closes the connection if the pool is full or closing,
+// or if the connection's address is no longer current.
 func (p *pool) put(c *conn) {
 	c.reused = true
 	c.idleSince = time.Now()
@@ -109,8 +110,8 @@ func (p *pool) closeIdle() {
 	}
 }
 
-// closeAll closes every connection. Until the next take, put also closes every
-// connection that it gets.
+// closeAll closes every idle connection. Until the next take, put also closes
+// every connection that it gets.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	conns := p.conns

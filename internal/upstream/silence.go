@@ -45,7 +45,8 @@ type watchedUpload struct {
 }
 
 // A silenceLimit is the result of a check of an upload. It says what limits the
-// silence of the upload's server, or that the server is lost.
+// silence of the upload's server, that no limit is needed any more, or that the
+// server is lost.
 type silenceLimit int
 
 const (

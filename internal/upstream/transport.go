@@ -3,9 +3,9 @@
 //
 // Its Transport does for one server what http.Transport does, at less cost. The
 // goroutine that calls RoundTrip writes a short request and reads the response
-// itself, while http.Transport uses a goroutine for each. Package upstream
-// supports no other protocol, no compression and no second server, so an access
-// token in a request reaches one server only.
+// itself, while http.Transport uses one goroutine for writing and one for
+// reading. Package upstream supports no other protocol, no compression and no
+// second server, so an access token in a request reaches one server only.
 //
 // It never sends a request twice if the server may have received it; see
 // Transport.RoundTrip.
@@ -46,7 +46,7 @@ type Config struct {
 	TLS *tls.Config
 
 	// Proxy is the URL of the corporate proxy with its credentials. Its scheme is http,
-	// https or socks5. nil means none.
+	// https, socks5 or socks5h. nil means none.
 	Proxy *url.URL
 
 	// ProxyResponse is called with the status of the proxy's response to CONNECT. It
@@ -126,9 +126,9 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 //
 // A request is sent once, with two exceptions. Each requires that the
 // connection has served a request before and has now failed. The first
-// exception is that the operating system accepted no byte of the new request.
-// The second is that the request is a GET or HEAD and no byte of a response was
-// received.
+// exception is that the operating system accepted no byte of the new request,
+// whose body, if any, can be read again. The second is that the request is a GET
+// or HEAD without a body, and no byte of a response was received.
 //
 // If the response begins before the request's body was sent, the upload
 // continues until the response has been read, and for 50 ms after that.
@@ -141,7 +141,7 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 //   - the context's cause when the context has ended;
 //   - an error whose method Timeout() bool returns true when the server did not respond in time;
 //   - an error whose method NotSent() bool returns true, such as *ConnectError, when no byte of the request was sent;
-//   - any other error when the connection failed, the request's body could not be read, or the response is not HTTP. Errors about a response may quote it.
+//   - any other error when the request cannot be sent as it is, the connection failed, the request's body could not be read, or the response is not HTTP. Errors about a response may quote it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	m, err := newMessage(r, t.connector.config.Host, &t.headers)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// An upload sends a message whose body is long or not in memory. It does so in
-// its own goroutine, because a server may respond before it has received the
-// whole body.
+// An upload sends a message whose body is long, is not in memory, or waits for 100
+// Continue. It does so in its own goroutine, because a server may respond before it
+// has received the whole body.
 type upload struct {
 	attempt    *attempt
 	decision   chan bool     // receives whether to send the body, if the request has "Expect: 100-continue"
@@ -134,7 +134,8 @@ func (u *upload) writePiece(p *piece, n int, last bool) error {
 }
 
 // frameChunk adds the framing of a chunk to the n bytes in text that begin at
-// maxChunkStart. After the last chunk it adds the end of the body.
+// maxChunkStart. After the last chunk it adds the end of the body. The bytes to
+// send are text[from:to].
 func frameChunk(text *[pieceSize]byte, n int, last bool) (from, to int) {
 	from, to = maxChunkStart, maxChunkStart+n
 	if n > 0 {
