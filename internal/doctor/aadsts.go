@@ -3,8 +3,9 @@ package doctor
 import "hmaproxy/token"
 
 // exchangeOnlineApp is the id of the application "Office 365 Exchange Online"
-// in every tenant. The names of Exchange Server are added to this application.
-// fullAccessRole is the id of its application permission full_access_as_app.
+// in every tenant. The URLs of Exchange servers are registered as service
+// principal names of this application. fullAccessRole is the id of its
+// application permission full_access_as_app.
 const (
 	exchangeOnlineApp = "00000002-0000-0ff1-ce00-000000000000"
 	fullAccessRole    = "dc890d15-9560-4a4c-9b7f-a736ec74ec40"

@@ -44,9 +44,10 @@ const lookTime = 10 * time.Second
 
 // Autodiscover searches for the Exchange of a mailbox as clients on this
 // machine do. It tries each location that clients try, in the order that most
-// clients use, and returns a Result for each location. A location fails if it
-// leads clients to another server before they find hmaproxy. Autodiscover needs
-// a running hmaproxy and no settings. It sends no credentials.
+// clients use, and returns a Result for each location. Further Results are
+// about the mailbox and the machine. A location fails if it leads clients to
+// another server before they find hmaproxy. Autodiscover needs a running
+// hmaproxy and no settings. It sends no credentials.
 func Autodiscover(ctx context.Context, o AutodiscoverOptions) []Result {
 	if o.Resolver == nil {
 		o.Resolver = net.DefaultResolver
@@ -113,7 +114,7 @@ type visitResult struct {
 	header  http.Header
 	body    string
 	chain   error     // why this machine does not trust the certificate; nil if this machine trusts it
-	ends    time.Time // end of the certificate; zero without TLS
+	ends    time.Time // end of the certificate's validity; zero without TLS
 	address string
 }
 

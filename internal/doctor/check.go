@@ -129,8 +129,9 @@ func (rn *runner) run(ctx context.Context, c check) Result {
 	return r
 }
 
-// missing reports whether a prerequisite failed or was skipped. If so, it also
-// returns the Result of the check that needs it.
+// missing reports whether a check that needs these checks cannot run, because one
+// of them was skipped or failed without carryOn. If so, it also returns the Result
+// of the check that cannot run.
 func (rn *runner) missing(needs []string) (Result, bool) {
 	for _, need := range needs {
 		switch r := rn.done[need]; {

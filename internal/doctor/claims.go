@@ -27,8 +27,9 @@ func evaluateClaims(f *facts) Result {
 }
 
 // gatherClaims sends Exchange a request with the token if the token's audience
-// is not the scheme and host of HMA_EWS_URL. Exchange may accept such a token,
-// because a device in front of Exchange may replace the Host header.
+// is not the scheme and host of HMA_EWS_URL and Exchange has responded before.
+// Exchange may accept such a token, because a device in front of Exchange may
+// replace the Host header.
 func gatherClaims(ctx context.Context, s *session, f *facts) {
 	if f.network.exchange.response.status != 0 && !sameOrigin(f.token.grant().Claims.Audience, f.config.EWS.URL) {
 		f.ews.unnamed = getFolder(ctx, s, f, "")
