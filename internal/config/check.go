@@ -67,7 +67,8 @@ func checkFIPS(r *rules) {
 }
 
 // checkListeners refuses listeners beyond loopback unless they are explicitly
-// permitted and clients authenticate.
+// permitted and clients authenticate. It also refuses an admin address that is in
+// HMA_LISTEN.
 func checkListeners(r *rules) {
 	c := r.config
 	if r.problems.none("HMA_UNSAFE_LISTEN_ANY") && c.UnsafeListenAny {

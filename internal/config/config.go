@@ -47,7 +47,7 @@ type Config struct {
 	// AppIdentity is the user-assigned managed identity of AppAuth managed; ""
 	// means the machine's only identity.
 	AppIdentity AppID `env:"HMA_APP_IDENTITY_ID" form:"a client id, a GUID" absent:"the machine's only user-assigned identity" desc:"Client id of the managed identity, with HMA_APP_AUTH=managed (experimental)."`
-	// FederatedTokenFile holds the token of AppAuth workload. It is permitted with any AppAuth, because the platform sets it.
+	// FederatedTokenFile is the file with the token of AppAuth workload; "" if the platform sets none. It is permitted with any AppAuth, because the platform sets it.
 	FederatedTokenFile Path `env:"AZURE_FEDERATED_TOKEN_FILE" form:"the path of a file" absent:"set by Azure's workload identity webhook" desc:"Token of the Kubernetes service account, with HMA_APP_AUTH=workload (experimental). Read again for every client assertion."`
 
 	// VaultURI is nil when the certificate does not come from Key Vault.
@@ -108,7 +108,7 @@ type Config struct {
 	// "Expect: 100-continue".
 	ExpectContinue ExpectContinue `env:"HMA_EXPECT_CONTINUE" envDefault:"auto" form:"auto or never" desc:"auto sends Expect: 100-continue with a body that is too long to buffer, so that a refused token does not cost the request; an upstream that refuses or ignores it is not asked again for a day. never is for a device in front of Exchange that fails because of it."`
 
-	// AllowedMailboxes is nil when there is no allow-list, and never empty otherwise. See [Config.Access].
+	// AllowedMailboxes are the entries of the allow-list apart from groups; nil means no such entries. See [Config.Access].
 	AllowedMailboxes Mailboxes `env:"HMA_ALLOWED_MAILBOXES" section:"Mailboxes and operations" form:"mailbox patterns such as alice@contoso.com, *@contoso.com, upn:alice@contoso.com, sid:S-1-5-21-…, guid:01234567-…, separated by commas or lines, or * alone" absent:"every mailbox of the organisation, with an alarm" desc:"The allow-list: mailboxes that clients may open. Lines may carry # comments. * alone says that every mailbox of the organisation is meant, and silences the alarm; it is not permitted in a list file."`
 	// EveryMailbox is true for HMA_ALLOWED_MAILBOXES=*: there is no allow-list, on purpose.
 	EveryMailbox bool `env:"-"`
@@ -158,7 +158,7 @@ type Config struct {
 	TLSCompatibility TLSCompatibility `env:"HMA_TLS_COMPATIBILITY" form:"a comma-separated list of rsa-key-exchange, cbc and classic-groups" absent:"Go's defaults" desc:"For an Exchange, or a device before it, that completes no TLS handshake otherwise. rsa-key-exchange offers cipher suites without forward secrecy, cbc those with AES-CBC and SHA-256, classic-groups leaves post-quantum key exchange out. Applies to connections to Exchange only."`
 	// HTTPSProxy is a proxy for outgoing connections; see [Config.Proxy].
 	HTTPSProxy ProxyURL `env:"HTTPS_PROXY" form:"the URL of an http, https or socks5 proxy, or host:port" desc:"Proxy for every outgoing connection. The lower-case name works too and is preferred, as elsewhere."`
-	// NoProxy lists the destinations that HTTPSProxy is not used for.
+	// NoProxy lists the destinations that HTTPSProxy is not used for; "" means none.
 	NoProxy string `env:"NO_PROXY" form:"a comma-separated list of host names, domains, IP addresses and networks" desc:"Destinations to reach without HTTPS_PROXY. The lower-case name works too and is preferred."`
 
 	// SecretExposed is set by the caller when a secret came from a file that

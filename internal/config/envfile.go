@@ -22,10 +22,11 @@ import (
 // other line is an error, because a setting that was meant and not understood
 // may be the allow-list. For the same reason these are errors: a bare NAME that
 // environ does not have; a name that the file sets twice; the name of a setting
-// without its prefix HMA_ or with another prefix; a value that is or contains a
-// setting (Environment=HMA_APP_ID=…, TZ=UTC HMA_APP_ID=…); and control
-// characters, some of which look like the end of a line. A UTF-8 byte order
-// mark at the beginning is skipped and UTF-16 is refused.
+// without its prefix HMA_ or with another prefix; a name that Kubernetes gives
+// to a service (HMA_SERVICE_HOST); a value that is or contains a setting
+// (Environment=HMA_APP_ID=…, TZ=UTC HMA_APP_ID=…); and control characters, some
+// of which look like the end of a line. A UTF-8 byte order mark at the
+// beginning is skipped and UTF-16 is refused.
 //
 // The error lists every faulty line by number. It shows names of settings, and no
 // other content of the file.

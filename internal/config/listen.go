@@ -109,7 +109,7 @@ func listenersOf(s string) []Listener {
 
 // parseAddrPort parses address:port. The address must be an IP literal, because
 // the resolver decides what a name means. The exception is localhost, which
-// always is 127.0.0.1.
+// parseAddrPort reads as 127.0.0.1.
 func parseAddrPort(s string) (netip.AddrPort, error) {
 	none := netip.AddrPort{}
 	host, port, err := net.SplitHostPort(s)

@@ -4,8 +4,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// checkList refuses settings that have no effect without an allow-list, and a
-// default mailbox that the allow-list does not allow.
+// checkList refuses settings that have no effect without an allow-list, strict ids
+// that the allow-list cannot enforce, and a default mailbox that the allow-list
+// does not allow.
 func checkList(r *rules) {
 	checkGroups(r)
 	if !r.problems.none("HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE", "HMA_CLIENT_USERS_FILE", "HMA_ALLOWED_GROUPS") {

@@ -35,7 +35,7 @@ func parseList[T comparable](text []byte, list *[]T, one func(string) (T, error)
 	return nil
 }
 
-// Mailboxes is an allow-list. It is nil (no list) or not empty.
+// Mailboxes are entries of an allow-list. In a Config they are nil or not empty.
 type Mailboxes []policy.Pattern
 
 // UnmarshalText parses the list with [policy.ParsePatterns]. It refuses valid

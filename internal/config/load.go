@@ -78,10 +78,10 @@ func LoadAdmin(environ []string) (AdminAddress, error) {
 	return address, nil
 }
 
-// CheckValues reports the settings whose values [Load] refuses, whatever the other
-// settings and the files are. It does not report missing settings and unknown names,
-// because another process may have other variables. The error is nil or a
-// [*Problems].
+// CheckValues reports the HMA_ settings whose values [Load] refuses, whatever
+// the other settings and the files are. It does not report missing settings and
+// unknown names, because another process may have other variables. The error is
+// nil or a [*Problems].
 func CheckValues(environ []string) error {
 	problems := &problemList{}
 	given := collect(environ, problems)
@@ -137,8 +137,8 @@ type environment struct {
 	unknown map[string]string // variables that are not settings
 }
 
-// collect selects the settings of an environment. It reports unknown variables
-// and empty settings.
+// collect selects the settings of an environment. It reports unknown variables,
+// settings that are empty or in quotes, and dangerous debugging variables.
 func collect(environ []string, problems *problemList) environment {
 	all := split(environ)
 	preferLowerCase(all, "HTTPS_PROXY")

@@ -24,8 +24,8 @@ func (a *AppID) UnmarshalText(text []byte) error {
 // A TenantID names one tenant, by GUID or domain name, in lower case.
 type TenantID string
 
-// UnmarshalText parses the id. It refuses names such as common, which mean any
-// tenant.
+// UnmarshalText parses the id. It refuses the names "common", "organizations" and
+// "consumers", which do not name one tenant.
 func (t *TenantID) UnmarshalText(text []byte) error {
 	s := strings.ToLower(string(text))
 	if s == "common" || s == "organizations" || s == "consumers" {
@@ -56,8 +56,8 @@ var (
 	certName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
 
-// The longest names. They are not in the regular expressions, because one with a
-// large count takes long to compile at the start.
+// Lengths of the longest names. They are not in the regular expressions, because a
+// regular expression with a large count takes long to compile at the start.
 const (
 	maxCertName  = 127
 	maxStoreName = 64
@@ -137,8 +137,8 @@ func (p *Paths) UnmarshalText(text []byte) error {
 // A Path names a file. It is not empty when its variable is set.
 type Path string
 
-// UnmarshalText accepts the path unchanged. It refuses control characters,
-// because the content of a file was probably set instead of its path.
+// UnmarshalText accepts the path unchanged. It refuses a value with control
+// characters, which is probably the content of a file and not its path.
 func (p *Path) UnmarshalText(text []byte) error {
 	if slices.ContainsFunc(text, func(b byte) bool { return b < ' ' }) {
 		return flaw("holds a control character; expected the path of a file, not its content")

@@ -4,8 +4,8 @@ import "log/slog"
 
 const redacted = "[redacted]"
 
-// A Secret is a string that is never printed: formatting, logging and
-// marshalling it yields "[redacted]".
+// A Secret is a string that is not printed: formatting with the verbs for strings,
+// logging and marshalling yield "[redacted]".
 type Secret string
 
 // Reveal returns the secret itself.

@@ -142,8 +142,8 @@ func (n settingNames) inEnvFile(folded string) string {
 	return ""
 }
 
-// within returns the first setting that a value, or a part of it, assigns, as
-// in TZ=UTC HMA_APP_ID=…. It returns "" if the value assigns no setting.
+// within returns the first setting that a value, or a part of it, assigns, as the
+// value "UTC HMA_APP_ID=…" does. It returns "" if the value assigns no setting.
 func (n settingNames) within(value string) string {
 	if setting := n.assignment(value); setting != "" {
 		return setting
@@ -158,8 +158,8 @@ func (n settingNames) within(value string) string {
 	return ""
 }
 
-// assignment returns the setting that a value assigns, exactly or nearly, as in
-// Environment=HMA_APP_ID=…. It returns "" if the value assigns no setting.
+// assignment returns the setting that a value such as "HMA_APP_ID=…" assigns. The
+// name may be misspelt. It returns "" if the value assigns no setting.
 // Values of several lines are ignored: some CI systems keep the content of
 // files in variables.
 func (n settingNames) assignment(value string) string {
@@ -191,9 +191,10 @@ func foreign(name, value string, known map[string]string) bool {
 	return false
 }
 
-// settingIn returns the setting whose name a line contains, with or without the
-// prefix and in any spelling. If the line contains several settings, it returns
-// the longest name. It returns "" if the line contains no setting.
+// settingIn returns the setting whose name a line contains, in any letter case
+// and with any separators. A long name may lack its prefix. If the line
+// contains several settings, settingIn returns the longest name. It returns ""
+// if the line contains no setting.
 func (n settingNames) settingIn(line string) string {
 	line = squeeze(fold(line))
 	var found string

@@ -83,8 +83,9 @@ func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (users Cl
 	return users, !bytes.HasSuffix(data, []byte("\n")), nil
 }
 
-// maxFaults is the number of faulty lines that are reported. A file with more
-// faulty lines is probably not a list of users.
+// maxFaults is the number of faulty lines of a users file, or of mistaken entries
+// of an allow-list, that are reported. A file with more of them is probably another
+// file.
 const maxFaults = 20
 
 func parseUsers(text string) (ClientUsers, error) {
@@ -154,8 +155,9 @@ func parseUser(line string) (u ClientUser, problem string) {
 	return u, problem
 }
 
-// IsUserName reports whether s can be a name in HMA_CLIENT_USERS_FILE. A colon
-// ends the name in HTTP's Basic scheme, and a blank ends it in the file.
+// IsUserName reports whether s can be a name in HMA_CLIENT_USERS_FILE. A colon ends
+// the name, in HTTP's Basic scheme and in the file. Blanks separate the parts of a
+// line in the file.
 func IsUserName(s string) bool {
 	return s != "" && len(s) <= 256 && s[0] != '#' && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == ':' || r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r)

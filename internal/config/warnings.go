@@ -9,8 +9,9 @@ import (
 )
 
 // Warnings returns a text for each setting that is valid but dangerous or
-// rarely intended. The log at start and doctor show the texts. The texts are
-// constant. Warnings returns nil if there is no such setting.
+// rarely intended. The log at start and doctor show the texts. The texts hold no
+// values, except choices such as workload. Warnings returns nil if there is no such
+// setting.
 func (c *Config) Warnings() []string {
 	var all []string
 	warn := func(when bool, text string) {
