@@ -146,9 +146,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, remote, name, password
 	return u.byName[name].narrow(a.policyFor(u)), nil
 }
 
-// verify returns nil if a user has the password. Its comparison does the same
-// work for an unknown user, a wrong password and a right password. Credentials
-// that were verified a short time ago need no comparison.
+// verify returns nil if password is the password of the user called name, and
+// proxy.ErrCredentials if it is not. The comparison does the same work for an
+// unknown user, a wrong password and a right password. Credentials that were
+// verified a short time ago need no comparison.
 func (a *Authenticator) verify(ctx context.Context, u *users, peer, name, password string) error {
 	print := a.fingerprint(name, password)
 	if u.verified.renew(print) {
