@@ -129,8 +129,9 @@ func (c *Clients) Exchange() (http.RoundTripper, error) {
 }
 
 // responseTimeoutOf returns how long Exchange may work on a request before it
-// responds, or 0 for no limit. Package proxy sets a request's Pattern to its EWS
-// operation.
+// responds, or 0 for no limit. Packages proxy and groups set a request's Pattern to
+// its EWS operation.
+//
 // GetStreamingEvents has no timeout: the response lasts up to half an hour, and
 // a device may buffer the response until the response ends. A POST request
 // whose operation is unknown has no timeout, because the request may be a
