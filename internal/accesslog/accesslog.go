@@ -1,4 +1,6 @@
-// Package accesslog writes one log line for each request.
+// Package accesslog logs requests, with one line for each request. If many requests
+// are refused or repeat a failure, it leaves out most of their lines and logs their
+// number.
 package accesslog
 
 import (

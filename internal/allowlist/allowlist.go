@@ -42,8 +42,8 @@ func New(c *config.Config, log *slog.Logger) (*List, error) {
 	return l, nil
 }
 
-// NewPolicy returns the policy for entries, with the configuration's mode, scope,
-// operations and default mailbox.
+// NewPolicy returns the policy for entries, with the configuration's settings for
+// the allow-list, the operations and the default mailbox.
 func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, error) {
 	return policy.New(policy.Config{
 		Allowed:        entries,

@@ -103,7 +103,8 @@ func (k *Keeper) Confirm() {
 }
 
 // Run expands the groups immediately and then at intervals of about Interval,
-// until ctx ends.
+// until ctx ends. Until an expansion has succeeded, the intervals are shorter; see
+// firstRetry.
 func (k *Keeper) Run(ctx context.Context) {
 	k.mu.Lock()
 	k.started = time.Now()

@@ -76,7 +76,7 @@ const (
 	Fallback  Slot = "fallback"  // used when Entra ID refuses the active certificate and the candidate
 )
 
-// A Certificate is a certificate and its use.
+// A Certificate is a certificate of a keeper. Slot says how it is used.
 type Certificate struct {
 	Slot Slot
 	Leaf *token.Leaf
