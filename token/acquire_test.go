@@ -359,7 +359,8 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	}
 }
 
-// FuzzResponse checks that no response causes a panic or a leak.
+// FuzzResponse checks that no response causes a panic, an unusable token or an
+// error with a long text.
 func FuzzResponse(f *testing.F) {
 	f.Add(200, []byte(`{`+okBody+`}`))
 	f.Add(200, []byte(`{"token_type":"Bearer","expires_on":"01/02/2006 15:04:05","access_token":"a","client_info":"e30","id_token":"a.b.c","scope":""}`))

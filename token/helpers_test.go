@@ -76,7 +76,7 @@ type response struct {
 	err    error         // error of the request, which gets no response
 	cut    error         // reading the body ends with this error
 	hang   bool          // there is no response until the request's context ends
-	delay  time.Duration // time before the usual response
+	delay  time.Duration // time before the response; with status 0, before the usual response
 }
 
 // entra is a double of the token service for one application, behind an

@@ -99,8 +99,9 @@ func TestOutageBeyondLifetime(t *testing.T) {
 	}
 }
 
-// TestEndpointThatDoesNotRespond checks that a request to an endpoint that does not respond ends after
-// 15 s, and that callers get the old token during this time.
+// TestEndpointThatDoesNotRespond checks that a request to an endpoint that does
+// not respond ends after at most 15 s, and that callers get the old token during
+// this time.
 func TestEndpointThatDoesNotRespond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one")).run()
@@ -249,8 +250,8 @@ func TestRunTwice(t *testing.T) {
 	})
 }
 
-// TestPanicIsAFailedAttempt checks that a panic in a library, in the transport
-// or in the signer is a failed attempt.
+// TestPanicIsAFailedAttempt checks that a panic below MSAL, here in the transport,
+// is a failed attempt.
 func TestPanicIsAFailedAttempt(t *testing.T) {
 	tests := map[string]struct {
 		value any
@@ -287,7 +288,7 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 }
 
 // TestColdStartWithoutCertificate checks that the log says that requests fail
-// if the first look-up returns no certificate.
+// if every look-up since the start has failed.
 func TestColdStartWithoutCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTestKeeper(t, newCert(t, 0, "one"))

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestRotation performs the steps of a certificate rotation in each order that
-// administrators may choose. No request may fail in any order.
+// TestRotation performs the steps of a certificate rotation in different orders,
+// and with refusals and outages of Entra in between. No request may fail.
 func TestRotation(t *testing.T) {
 	type scene struct {
 		*testKeeper
