@@ -23,8 +23,8 @@ func refusal(inner string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { refuse(w, inner) }
 }
 
-// entra returns Entra ID's refusal of a log-in. Its text must not appear in
-// errors or logs.
+// entra returns a handler for Entra ID that refuses every log-in with an AADSTS
+// code. The text of the refusal must not appear in errors or logs.
 func entra(code string) http.HandlerFunc {
 	body := `{"error":"invalid_client","error_description":"AADSTS` + code + `: ` + canarySecret + `","error_codes":[` + code + `]}`
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -304,9 +304,8 @@ func TestSlowWayOut(t *testing.T) {
 	})
 }
 
-// TestPollsTakeTurns checks that a second poll waits until the first poll ends,
-// or until the context of the second poll ends. Both polls return the same
-// list.
+// TestPollsTakeTurns checks that a poll that waits for the end of another poll
+// returns when its own context ends. It then returns the list of an earlier poll.
 func TestPollsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestVault(t, ver(t, "v1", day))

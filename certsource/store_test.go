@@ -36,8 +36,8 @@ func (d *storeDouble) entries() ([]storeEntry, error) {
 	return d.list, d.err
 }
 
-// entryDouble is a certificate with a private key. If err is set, there is no
-// private key.
+// entryDouble is a certificate with a private key. If err is set, the private key
+// cannot be opened.
 type entryDouble struct {
 	encoded []byte
 	private *rsa.PrivateKey
@@ -95,7 +95,8 @@ func newTestStore(t *testing.T, cfg StoreConfig, reader storeReader) (*Store, *b
 	return s, &log
 }
 
-// wantStore polls s and checks the years of the certificates and the error's code.
+// wantStore polls s and checks the certificates and the error's code. It returns
+// the error.
 func wantStore(t *testing.T, s *Store, list []*entryDouble, code string) *Error {
 	t.Helper()
 	got, err := s.Certificates(t.Context())
