@@ -165,7 +165,7 @@ func isConnectError(err error, step upstream.Step) bool {
 }
 
 // TestConnectErrors checks that each failure before a request is sent is a
-// ConnectError that says what to do.
+// ConnectError that names the cause or a remedy.
 func TestConnectErrors(t *testing.T) {
 	alert := func(code byte) step { // RFC 8446, section 6: a fatal alert in a record
 		return func(p *peer) error {

@@ -72,7 +72,8 @@ var requestBodies = []scenario{
 
 const early413 = "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
 
-// earlyResponses are scenarios with a response during an upload.
+// earlyResponses are scenarios in which the server responds, or ends the
+// connection, during an upload.
 var earlyResponses = []scenario{
 	{name: "response first, then the rest is read", fakeTime: true, scripts: [][]step{{head, some(1000), say(early413), body, head, body, say(ok)}, {head, body, say(ok)}}, requests: []testRequest{{body: large, stream: true}, get},
 		want: `413 "no"; 200 "<ok/>" reused; 2 on 1; 16777216 sent, 2 whole`},

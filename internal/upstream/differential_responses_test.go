@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// responses is the script of a server that reads a request and sends the parts,
-// twice.
+// responses returns the script of a server that twice reads a request and sends
+// the parts as the response.
 func responses(parts ...string) [][]step {
 	return [][]step{{head, body, say(parts...), head, body, say(parts...)}}
 }
 
-// thenEnd is the script of a server that sends the parts as its only response
-// and then runs a last step.
+// thenEnd returns the script of a server that sends the parts as its only
+// response. Its last step is the argument then.
 func thenEnd(then step, parts ...string) [][]step {
 	return [][]step{{head, body, say(parts...), then}}
 }

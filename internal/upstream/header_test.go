@@ -79,7 +79,7 @@ func headLines(p *peer) (lines []string, err error) {
 	}
 }
 
-// TestIncompleteConfig checks that every field is required.
+// TestIncompleteConfig checks that New refuses a Config without a required field.
 func TestIncompleteConfig(t *testing.T) {
 	for name, change := range map[string]func(*upstream.Config){
 		"Host":             func(c *upstream.Config) { c.Host = "" },

@@ -146,8 +146,8 @@ func (c timeoutConn) Read(p []byte) (int, error) {
 }
 
 // TestTimeoutAfterSendingIsNotAConnectError checks the error for a request that
-// was sent. It must not be a ConnectError, because callers retry after a
-// ConnectError.
+// was sent before the connection timed out. The error's method Timeout must not
+// return true, because callers could take the error for a failed dial and retry.
 func TestTimeoutAfterSendingIsNotAConnectError(t *testing.T) {
 	var armed atomic.Bool
 	got := make(chan string, 1)

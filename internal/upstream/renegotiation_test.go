@@ -119,7 +119,8 @@ func dialWhenOpen(ctx context.Context, address string) (net.Conn, error) {
 	}
 }
 
-// writeCertificate writes a certificate for example.com and its key.
+// writeCertificate writes a certificate for example.com and its key to files. It
+// returns their paths, and a pool with the certificate.
 func writeCertificate(t *testing.T) (certificate, key string, roots *x509.CertPool) {
 	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{

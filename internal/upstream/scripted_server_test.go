@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// serverIdentity is the certificate of every scripted server.
+// serverIdentity returns the certificate of every scripted server, and a pool
+// with this certificate.
 var serverIdentity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
@@ -183,8 +184,8 @@ func reset(p *peer) error {
 	return errOver
 }
 
-// readNothing leaves the connection open and reads nothing, for longer than any
-// timeout of the client.
+// readNothing leaves the connection open and reads nothing, for ten seconds of fake
+// time or one second of real time.
 func readNothing(p *peer) error {
 	if _, real := p.raw.(*net.TCPConn); real {
 		time.Sleep(time.Second)

@@ -178,7 +178,8 @@ func TestSilentUpload(t *testing.T) {
 	}
 }
 
-// takeLate serves one request.
+// takeLate serves one request. It waits for the time reads before it reads the
+// body, and for the time responds before it responds.
 func takeLate(c net.Conn, reads, responds time.Duration) {
 	defer c.Close()
 	r, err := http.ReadRequest(bufio.NewReader(c))

@@ -113,7 +113,8 @@ func (c lostConn) Read(p []byte) (int, error) {
 }
 
 // TestIdleConnectionsAfterLostPeer checks that idle connections are not used
-// after another connection has lost its peer.
+// after another connection has lost its peer. They are used after a reset, because
+// the peer has sent it.
 func TestIdleConnectionsAfterLostPeer(t *testing.T) {
 	for _, c := range []struct {
 		name  string
