@@ -62,8 +62,8 @@ func (s *surrounding) dial(ctx context.Context, network, address string) (net.Co
 }
 
 // serve serves a handler at an address over TLS, with a certificate for names.
-// The machine trusts the certificate unless a name begins with "untrusted:". If
-// there are no names, the server uses plain HTTP.
+// The machine trusts the certificate unless the first name begins with
+// "untrusted:". If there are no names, the server uses plain HTTP.
 func (s *surrounding) serve(address string, h *http.Server, names ...string) {
 	s.t.Helper()
 	l, err := s.network.Listen(context.Background(), "tcp", address)
@@ -139,7 +139,8 @@ const (
 	otherIP  = "192.0.2.7:443"
 )
 
-// exchangeServer responds as Exchange does to a request without credentials.
+// exchangeServer returns a server that responds as Exchange does to a request
+// without credentials.
 func exchangeServer() *http.Server {
 	return respondWith(401, "X-SOAP-Enabled", "True", "WWW-Authenticate", "Negotiate", "X-FEServer", "EX01")
 }

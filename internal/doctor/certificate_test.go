@@ -20,8 +20,8 @@ import (
 	"hmaproxy/token"
 )
 
-// TestStoreCodesAreExplained checks that every code about a Windows store has
-// its own cause and repair.
+// TestStoreCodesAreExplained checks the causes for the codes of a certificate in a
+// Windows store, and that each code has a repair.
 func TestStoreCodesAreExplained(t *testing.T) {
 	c := &config.Config{AppAuth: config.AppCertificate, CertStore: config.CertStore{Location: "LocalMachine", Name: "My"}, CertSubject: "CN=HMA-Cert"}
 	for code, want := range map[string]string{
@@ -66,8 +66,8 @@ func (tenantDiscovery) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // TestSigningFailureOfStoreIsExplained checks a key of a Windows store that
-// fails only when it signs. The result must contain the repair for the store,
-// and the cause only once.
+// fails only when it signs. The result must contain the repair for the store once:
+// as the repair, and not in the detail.
 func TestSigningFailureOfStoreIsExplained(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

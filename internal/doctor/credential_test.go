@@ -54,8 +54,8 @@ func workload(change func(r *testSetup, c *emulator.FederatedCredential, subject
 
 func unchanged(*testSetup, *emulator.FederatedCredential, *string, *string, *time.Time) {}
 
-// managed sets up HMA_APP_AUTH=managed on a machine whose metadata service is
-// metadata. Each test has its own identity, because the library caches tokens
+// managed sets up HMA_APP_AUTH=managed. The function metadata sets up the machine's
+// metadata service. Each test has its own identity, because the library caches tokens
 // by identity as long as the process runs.
 func managed(identity string, metadata func(*testSetup)) func(*testSetup) {
 	return func(r *testSetup) {

@@ -51,8 +51,9 @@ func TestRenegotiation(t *testing.T) {
 	}
 }
 
-// TestEveryRuleHasACause checks that every rule has a cause, and that every word in braces
-// is replaced. The cases of the other tests do not reach every rule.
+// TestEveryRuleHasACause checks that every rule has a cause and a repair, and that
+// every word in braces is replaced. The cases of the other tests do not reach every
+// rule.
 func TestEveryRuleHasACause(t *testing.T) {
 	f := testFacts(t)
 	u, err := url.Parse("https://mail.contoso.com/EWS/Exchange.asmx")

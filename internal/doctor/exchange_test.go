@@ -81,8 +81,8 @@ func TestWrongExchange(t *testing.T) {
 	})
 }
 
-// TestEveryDiagnostic checks that every code of Microsoft's table has its own
-// cause and remedy.
+// TestEveryDiagnostic checks that every code of Microsoft's table has a cause of
+// its own and a remedy.
 func TestEveryDiagnostic(t *testing.T) {
 	seen := map[string]int{}
 	for _, code := range []int{2000000, 2000001, 2000002, 2000003, 2000004, 2000005, 2000006, 2000007, 2000008, 2000009, 2000010, 4000000} {

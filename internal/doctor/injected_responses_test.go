@@ -54,8 +54,8 @@ func vaultSays(status int, code, inner string) emulator.Fault {
 		Body: `{"error":{"code":"` + code + `","message":"Caller is not authorized.","innererror":{"code":"` + inner + `"}}}`}
 }
 
-// ewsError returns a response code to requests for a mailbox, in the layout of a
-// captured response.
+// ewsError makes Exchange respond to requests for a mailbox with a response code,
+// in the layout of a captured response.
 func ewsError(code string) func(*testSetup) {
 	return exchangeFault(asMailbox, emulator.Fault{Status: http.StatusOK,
 		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "X-Feserver": {"EX01"}},
@@ -82,7 +82,8 @@ func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }
 
-// both sets both application ids to the same id.
+// both sets HMA_APP_ID and HMA_KEY_VAULT_APP_ID to the value of one of them. from
+// is the name of that one.
 func both(from string) func(*testSetup) {
 	return func(r *testSetup) {
 		id := r.env[from]

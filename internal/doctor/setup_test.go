@@ -199,8 +199,8 @@ func (r *testSetup) otherAuthority(names ...string) (*tls.Config, []byte) {
 	return c, other.CAPEM()
 }
 
-// connectProxy is a corporate proxy at proxy.contoso.com:3128; respond
-// returns the status of the response to CONNECT.
+// connectProxy starts a corporate proxy at proxy.contoso.com:3128 and sets
+// HTTPS_PROXY. The function respond returns the status of the response to CONNECT.
 func (r *testSetup) connectProxy(respond func(*http.Request) int) {
 	r.env["HTTPS_PROXY"] = "http://svc:" + proxyPassword + "@proxy.contoso.com:3128"
 	r.serve("proxy.contoso.com:3128", nil, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

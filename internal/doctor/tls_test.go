@@ -32,8 +32,8 @@ func (r *testSetup) putDevice(address, name string) {
 	r.ended = append(r.ended, func() { l.Close() })
 }
 
-// TestHandshakeFailures checks that a second, different handshake shows why the
-// first handshake failed.
+// TestHandshakeFailures checks the causes of failed handshakes. In some cases doctor
+// finds the cause by a second, different handshake.
 func TestHandshakeFailures(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []misconfiguration{

@@ -176,8 +176,8 @@ func TestForbiddenMailbox(t *testing.T) {
 	}
 }
 
-// later uploads a version more than one second after the previous version,
-// because the vault's times have a resolution of one second.
+// The function later waits for two seconds and then uploads a new version, because
+// the vault's times have a resolution of one second. It returns the version's id.
 func later(r *testSetup, c *emulator.Certificate) string {
 	time.Sleep(2 * time.Second)
 	return r.e.KeyVault().Upload("HMA-Cert", c)
