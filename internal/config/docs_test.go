@@ -28,8 +28,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestTags checks that every field has a description, and that no tag is
-// misspelt.
+// TestTags checks that every variable has the tags desc and form, that no name
+// occurs twice, and that every min tag is a duration.
 func TestTags(t *testing.T) {
 	known := map[string]bool{}
 	all := variables()

@@ -104,8 +104,8 @@ func TestEnvFileRefusesLookAlikes(t *testing.T) {
 	}
 }
 
-// TestEnvFileRefusesOtherLines checks that a line that does not name a setting
-// is refused, because the line may be the continuation of a value.
+// TestEnvFileRefusesOtherLines checks that a line in no permitted form is refused
+// even if it names no setting, because it may be the continuation of a value.
 func TestEnvFileRefusesOtherLines(t *testing.T) {
 	for _, line := range []string{
 		"bob@contoso.com", "  bob@contoso.com,", "bob", "*@contoso.com", "upn:bob@contoso.com", "sid:S-1-5-21-1-2-3-500", "\\",

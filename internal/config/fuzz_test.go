@@ -11,10 +11,10 @@ import (
 // canary makes a value recognisable. No word of this package contains it.
 const canary = "zq7Xv9"
 
-// FuzzLoad sets each variable in turn to a recognisable value. No error shows
-// the value, and every accepted configuration has the properties that the rest
-// of the program relies on. Variables that name files also get the value as the
-// file's content.
+// FuzzLoad sets each variable in turn to a recognisable value. It checks that
+// no error shows the value, and that every accepted configuration has the
+// properties that the rest of the program relies on. Variables that name files
+// also get the value as the file's content.
 func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		"", "CANARY", "https://CANARY", "https://user:CANARY@host", "https://mail.contoso.com/CANARY", "http://CANARY:99999",

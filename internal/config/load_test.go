@@ -24,8 +24,8 @@ func fromFile() vars {
 	})
 }
 
-// TestRulesAboutSeveralVariables checks rules about several variables. In a
-// case, an empty text means that no problem is expected.
+// TestRulesAboutSeveralVariables checks rules about several variables. A case
+// without the name of a variable expects no problem.
 func TestRulesAboutSeveralVariables(t *testing.T) {
 	list := vars{"HMA_ALLOWED_MAILBOXES": "alice@contoso.com,*@fabrikam.com"}
 	cases := []struct {
@@ -123,8 +123,8 @@ func TestRulesAboutSeveralVariables(t *testing.T) {
 	}
 }
 
-// TestEveryEmptyVariable checks that an empty variable, for example from a
-// template, is an error. An empty variable does not mean the default or no
+// TestEveryEmptyVariable checks that an empty HMA_ variable, for example from a
+// template, is an error. An empty variable must not mean the default or no
 // protection.
 func TestEveryEmptyVariable(t *testing.T) {
 	for _, v := range variables() {

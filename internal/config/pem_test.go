@@ -47,8 +47,8 @@ func readPFX(t *testing.T) []byte {
 }
 
 // TestCAFilesAsTheyAreFound checks that either every certificate in the file is
-// trusted, or the error names the block that cannot be read. No block is
-// skipped.
+// read, or the error names the cause, for example the block that cannot be read.
+// No block is skipped without an error.
 func TestCAFilesAsTheyAreFound(t *testing.T) {
 	ca := testFiles(t)["/ca.pem"]
 	bad := bytes.Replace(ca, []byte("\nMII"), []byte("\n*II"), 1)

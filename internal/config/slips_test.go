@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// slips returns every text that one typing mistake makes of s: a character
-// dropped, doubled, replaced, inserted, or swapped with its neighbour.
+// slips returns the texts that one typing mistake can make of s: a character is
+// dropped, doubled, replaced, inserted, or swapped with its neighbour. Only some
+// characters are inserted or used as replacement.
 func slips(s string) []string {
 	inserted := []string{" ", "\t", "_", "-", ".", ":", ";", ",", "=", "#", "\"", "'", "$", "\\", "x", "\u200b", "\u00a0", "\ufeff", "\r", "É"}
 	var all []string
@@ -28,10 +29,10 @@ func slips(s string) []string {
 	return all
 }
 
-// TestNoSlipOpensEveryMailbox checks that the line that sets the allow-list
-// leads to an error or to an allow-list even after one typing mistake. The test
-// leaves out mistakes that make the line a comment. A comment removes the list,
-// which raises the alarm.
+// TestNoSlipOpensEveryMailbox checks each of the three lines that can set an
+// allow-list. Even after one typing mistake, the line must lead to an error or
+// to an allow-list. The test leaves out mistakes that make the line a comment.
+// A comment removes the list, which raises the alarm.
 func TestNoSlipOpensEveryMailbox(t *testing.T) {
 	rest := strings.Join(fromVault().environ(), "\n") + "\n"
 	f := testFiles(t)

@@ -50,7 +50,7 @@ func TestStoreValues(t *testing.T) {
 	}
 }
 
-// fromStore is a configuration whose certificate is in a Windows store.
+// fromStore returns an environment with a certificate in a Windows store.
 func fromStore() vars {
 	return fromVault().with(vars{
 		"HMA_KEY_VAULT_URI": "-", "HMA_KEY_VAULT_CERT_NAME": "-", "HMA_KEY_VAULT_APP_ID": "-", "HMA_KEY_VAULT_CLIENT_SECRET": "-",
@@ -58,7 +58,8 @@ func fromStore() vars {
 	})
 }
 
-// federated is a configuration without a certificate.
+// federated returns an environment in which HMA_APP_AUTH is auth and no
+// certificate is set.
 func federated(auth string) vars {
 	return fromStore().with(vars{"HMA_CERT_STORE": "-", "HMA_CERT_SUBJECT": "-", "HMA_APP_AUTH": auth, "AZURE_FEDERATED_TOKEN_FILE": "/token"})
 }

@@ -38,8 +38,9 @@ func TestUnknownNames(t *testing.T) {
 }
 
 // TestServiceLinks checks that the variables that Kubernetes sets for services
-// are accepted, although some begin with HMA_. The names come from the
-// Kubernetes documentation, for services called hma, hma-proxy and hma-port.
+// are accepted, although some begin with HMA_, and that similar names are
+// refused. The accepted names come from the Kubernetes documentation, for services
+// called hma, hma-proxy and hma-port.
 func TestServiceLinks(t *testing.T) {
 	ignored := []string{
 		"HMA_SERVICE_HOST", "HMA_SERVICE_PORT", "HMA_SERVICE_PORT_HTTP", "HMA_PORT", "HMA_PORT_8080_TCP", "HMA_PORT_8080_TCP_PROTO",
