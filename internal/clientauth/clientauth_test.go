@@ -526,8 +526,9 @@ func TestUsersWithoutTheDefaultMailboxAreReloaded(t *testing.T) {
 	}
 }
 
-// TestChangedUsersFile runs under synctest, where a comparison takes no time,
-// so wrong passwords delay nothing.
+// TestChangedUsersFile runs under synctest, where comparing a password takes no
+// time. So the queue, which rests for a multiple of that time after a wrong
+// password, does not rest.
 func TestChangedUsersFile(t *testing.T) { synctest.Test(t, testChangedUsersFile) }
 
 func testChangedUsersFile(t *testing.T) {
@@ -619,7 +620,8 @@ func newTestUsersFile(t *testing.T, c config.Config, content string) (a *Authent
 	}
 }
 
-// testHash is the hash of a password with the lowest cost that a file may have.
+// testHash has the form of a bcrypt hash, with the lowest cost that a users file
+// may contain.
 const testHash = "$2a$10$abcdefghijklmnopqrstuuIbWd1ZUqYfKjJ4F1W9Y3hXkJm3ZLr7e"
 
 func TestReloadDoesNotWidenToEveryMailbox(t *testing.T) {
