@@ -17,7 +17,7 @@ import (
 // A testKeeper expands one group whose members a test sets.
 type testKeeper struct {
 	*Keeper
-	mu      sync.Mutex // locked by Expand, Apply and set
+	mu      sync.Mutex // guards the fields below
 	members []string
 	err     error // error of Expand
 	refuse  error // error of Apply
@@ -187,8 +187,8 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// BenchmarkExpandedList measures making the policy of a group of 20,000
-// members.
+// BenchmarkExpandedList measures the decision about a mailbox by a policy with the
+// 20,000 members of a group.
 func BenchmarkExpandedList(b *testing.B) {
 	patterns, err := patternsOf(users(0, 20_000))
 	if err != nil {
