@@ -147,7 +147,8 @@ func TestForeignEnvFile(t *testing.T) {
 	}
 }
 
-// TestEnvFileOfTheExample begins with the example file, as an administrator may.
+// TestEnvFileOfTheExample runs setup.sh with a copy of the example as the existing
+// env file, as an administrator may. The copy must stay unchanged.
 func TestEnvFileOfTheExample(t *testing.T) {
 	t.Parallel()
 	example, err := os.ReadFile("../hmaproxy.env.example")
@@ -163,7 +164,8 @@ func TestEnvFileOfTheExample(t *testing.T) {
 	load(t, contents(t, file+".new"), nil)
 }
 
-// load reads an env file as hmaproxy does. The files that it names have these contents.
+// load reads the text of an env file as hmaproxy does. files holds the contents of
+// the files that the env file names.
 func load(t *testing.T, text string, files map[string]string) *config.Config {
 	t.Helper()
 	c, err := config.Load(settings(t, text), func(name string) ([]byte, error) {
@@ -212,6 +214,7 @@ func TestSecretIsNotForEveryone(t *testing.T) {
 }
 
 // TestSecretThatCannotBeWritten removes the folder of -o when the secret is made.
+// The secret must be printed on standard output, and not on standard error.
 func TestSecretThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	n := newTenant(t)

@@ -21,8 +21,8 @@ func TestShellcheck(t *testing.T) {
 	}
 }
 
-// TestSettingsExist checks that the settings that documents and scripts of this
-// folder name exist.
+// TestSettingsExist checks that every setting exists that docs/setup.md or the
+// documents and scripts of this folder name.
 func TestSettingsExist(t *testing.T) {
 	known := string(config.Markdown())
 	for _, file := range []string{"README.md", "setup.sh", "terraform/outputs.tf", "terraform/tests/memory.env", "terraform/tests/vault.env", "Get-HmaState.ps1", "Export-AllowList.ps1", "../../docs/setup.md"} {

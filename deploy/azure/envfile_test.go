@@ -28,7 +28,8 @@ func TestSetupAndTerraformPrintTheSame(t *testing.T) {
 }
 
 // TestDoctorTakesTheEnvFile runs hmaproxy doctor with the unchanged env file. The
-// environment has only the addresses of the emulated services.
+// test adds to the environment only the addresses of the emulated services and the
+// file of their certificate authority.
 func TestDoctorTakesTheEnvFile(t *testing.T) {
 	n := newTenant(t)
 	file := filepath.Join(t.TempDir(), "hmaproxy.env")

@@ -22,7 +22,7 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// secrets are the Secrets that the READMEs describe.
+// secrets returns the Secrets that the READMEs describe.
 func secrets(t *testing.T) map[string]map[string][]byte {
 	t.Helper()
 	certificate, key := keyPair(t)
