@@ -65,7 +65,8 @@ Show-Title 'EWS virtual directories'
 $directories = @(Get-WebServicesVirtualDirectory -ADPropertiesOnly)
 $directories | Format-List Server, InternalUrl, ExternalUrl, InternalAuthenticationMethods, ExternalAuthenticationMethods | Out-String -Width 160
 foreach ($directory in $directories) {
-    # What Active Directory has; OAuthAuthentication is a view of it.
+    # Active Directory holds these two properties. OAuthAuthentication is derived from
+    # them.
     if ("$($directory.ExternalAuthenticationMethods) $($directory.InternalAuthenticationMethods)" -notmatch 'OAuth') {
         Write-Warning "OAuth is off on $($directory.Server): Set-WebServicesVirtualDirectory -Identity '$($directory.Identity)' -OAuthAuthentication `$true"
     }

@@ -8,7 +8,7 @@ set -euo pipefail
 
 readonly exchange=00000002-0000-0ff1-ce00-000000000000 # Office 365 Exchange Online, in every tenant
 readonly officer='Key Vault Certificates Officer' # what creating a certificate needs
-readonly full_access=dc890d15-9560-4a4c-9b7f-a736ec74ec40 # its application permission full_access_as_app
+readonly full_access=dc890d15-9560-4a4c-9b7f-a736ec74ec40 # Exchange's application permission full_access_as_app
 
 usage() {
     cat <<'END'
@@ -69,9 +69,9 @@ change() {
     "$@"
 }
 
-# retry is for changes that take effect late: role assignments, new applications.
-# It returns 77 when Azure refuses for lack of a role or because of the input,
-# which time does not change.
+# retry runs a command up to ten times, because it may depend on a role assignment
+# or an application that has not taken effect yet. retry returns 77 without another
+# try when Azure refuses for lack of a role or because of the input.
 retry() {
     local try
     for ((try = 1; try <= 10; try++)); do
@@ -83,8 +83,9 @@ retry() {
     return 1
 }
 
-# permitted is like retry, for Microsoft Graph. It returns 77 without a retry after a
-# refusal for lack of a role, because such a refusal of Graph is final.
+# permitted runs a request to Microsoft Graph up to ten times. It returns 77 without
+# another try after a refusal for lack of a role, because such a refusal of Graph is
+# final.
 permitted() {
     local try
     for try in 1 2 3 4 5 6 7 8 9 10; do
@@ -98,7 +99,7 @@ permitted() {
     return 1
 }
 
-# left records a step that another administrator has to do.
+# left keeps the description of a step that this run could not do, for report_left.
 left() { undone+=("$1"); }
 
 parse() {
@@ -120,8 +121,9 @@ parse() {
     done
     set -- "${short[@]}"
     while getopts e:v:g:l:p:c:i:k:r:m:K:A:t:xso:nh option; do
-        # An empty value comes from a variable that is not set. A value with a
-        # hyphen is the next option. Both could turn a protection off.
+        # An empty value comes from a variable that is not set. A value that begins
+        # with a hyphen is the next option. Both could turn a protection off.
+        # check_list checks the entries of -m.
         case $option${OPTARG-} in
         [!xsnh?] | [!xsnhm?]-*) say "setup.sh: -$option needs a value, not \"${OPTARG-}\""; exit 2 ;;
         esac
@@ -145,15 +147,17 @@ given() {
     if [[ $1 == --kv-app-id ]]; then kv_given=${2,,}; else hma_given=${2,,}; fi
 }
 
-# The entries that hmaproxy accepts in an allow-list; a test compares the two.
+# The entries that hmaproxy accepts in an allow-list. A test checks that hmaproxy
+# and these patterns accept the same entries.
 readonly atom="[A-Za-z0-9!#\$&'+/=?^_\`{|}~-]+"
 readonly label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 readonly address="($atom)(\.$atom)*@$label(\.$label)*"
 readonly decimal='(0|[1-9][0-9]*)'
 readonly entry="^($address|\*@$label(\.$label)*|[Uu][Pp][Nn]:$address|[Ss][Ii][Dd]:[Ss]-1-$decimal(-$decimal){1,15}|[Gg][Uu][Ii][Dd]:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\$"
 
-# misread refuses addresses that are valid and were probably meant as an exception,
-# a variable or an assignment. hmaproxy refuses them too.
+# misread reports whether an entry with an address was probably meant as an
+# exception, a variable or an assignment. hmaproxy refuses such an entry too, even if
+# the address is valid.
 misread() {
     local value=$1
     [[ ${value,,} != upn:* ]] || value=${value#*:}
@@ -244,7 +248,7 @@ check_output() {
     id=$(id_of HMA_TENANT_ID)
     [[ -z $id || -z $expected || $id == "${expected,,}" ]] || die "-o: $output is of the tenant $id, not of $expected: name another file"
     expected=${expected:-$id}
-    id=$(id_of HMA_KEY_VAULT_APP_ID) # on lines of their own, or a failure would not end the run
+    id=$(id_of HMA_KEY_VAULT_APP_ID) # on a line of its own: in another command, a failure would not end the run
     kv_given=${kv_given:-$id}
     id=$(id_of HMA_APP_ID)
     hma_given=${hma_given:-$id}
@@ -282,7 +286,8 @@ whoami() { me=$(az ad signed-in-user show --query id -o tsv 2>/dev/null) || me='
 
 # --- the vault and the certificate ---
 
-# find_vault looks for the vault; vault_id stays empty where there is none.
+# find_vault sets vault_id, vault_uri and model to those of the vault. If there is no
+# vault, it leaves vault_id empty, and the run ends if -g or -l is missing.
 find_vault() {
     if ! vault_id=$(az keyvault show -n "$vault" --query id -o tsv 2>"$scratch/error"); then
         grep -qi 'not found' "$scratch/error" || { cat "$scratch/error" >&2; die "the vault $vault could not be read"; }
@@ -323,7 +328,7 @@ role_hint() {
     az role assignment create --assignee-object-id ${me:-YOUR-OBJECT-ID} --assignee-principal-type User --role '$officer' --scope $vault_id"
 }
 
-# drop_role removes the caller's role assignment that role_hint describes.
+# drop_role removes the caller's role Key Vault Certificates Officer on the vault.
 drop_role() {
     [[ $me ]] || die 'a signed-in user is needed'
     vault_id=$(az keyvault show -n "$vault" --query id -o tsv) || die "the vault $vault was not found in this subscription, or you may not read it"
@@ -400,7 +405,7 @@ policy() {
 END
 }
 
-# import_policy makes an imported key non-exportable.
+# import_policy prints the policy that makes an imported key non-exportable.
 import_policy() {
     cat <<'END'
 {
@@ -415,9 +420,9 @@ END
 
 # find_application sets app and principal to an application and its service
 # principal, or to nothing if there is none. It takes the application with the
-# given id, or one with the given name that has no other owner or credential.
-# Every member of a tenant may register applications, so a name alone proves
-# nothing.
+# given id, or else the application with the given name. Every member of a tenant may
+# register applications, so a name alone proves nothing, and foreign checks the
+# owners and credentials of an application that was found by its name.
 find_application() {
     local name=$1 id=$2 flag=$3
     app='' principal=''
@@ -661,8 +666,8 @@ env_file() {
     [[ $list ]] || printf '%s\n' "${notes[@]:3:2}"
 }
 
-# Comments that stand for settings that are not known yet. Each is removed when
-# its setting is added.
+# Comments that the env file has in place of settings that are not known. Each comment
+# is removed when its setting is added.
 readonly notes=(
     '# HMA_APP_ID is missing: setup.sh stopped before its end. Run it again.'
     '# The secret was made earlier; write its value here, or run setup.sh -s for a new one.'
@@ -681,10 +686,11 @@ without_notes() {
     if ((${#gone[@]})); then grep -vxF "${gone[@]}" <<<"$text" || true; else printf '%s\n' "$text"; fi
 }
 
-# write_env_file writes the settings known so far. An existing file keeps every
-# line: missing settings are added. If a value would change, or if the secret
-# would get into a file that every user may read, all settings go to FILE.new
-# instead, for a person to compare.
+# write_env_file writes the settings known so far. An existing file keeps its
+# settings, and missing settings are added. An administrator must compare the files
+# if a value would change, if the existing file names a file for the secret, or if the
+# secret would get into a file that every user may read. In these cases the existing
+# file does not change, and all settings go to FILE.new.
 write_env_file() {
     local line name lacks='' differs='' copy
     [[ $output ]] || return 0
@@ -711,7 +717,7 @@ write_env_file() {
         replaced >"$copy" && mv -- "$copy" "$output.new" || return
         say "$output has other values, or every user may read it, and stays as it is; the settings of this run are in $output.new. Compare the two, then keep one."
     else
-        cp -p -- "$output" "$copy" # its mode and owner
+        cp -p -- "$output" "$copy" # so that the new file has the mode and the owner of the old file
         { without_notes && printf '%s' "$lacks"; } >"$copy" && mv -- "$copy" "$output" || return
     fi
     saved=1

@@ -48,7 +48,7 @@ if (-not $source) {
 $source = (Resolve-Path $source).Path
 $inPlace = $source -eq $program # installed by the Windows Installer package
 
-# Invoke runs a program and ends the script when that fails.
+# Invoke runs a program and ends the script when the program fails.
 function Invoke([string] $Path, [string[]] $Arguments) {
     & $Path @Arguments | Out-Host
     if ($LASTEXITCODE -ne 0) {
@@ -56,13 +56,13 @@ function Invoke([string] $Path, [string[]] $Arguments) {
     }
 }
 
-# Protect leaves a folder to administrators, the system, and the service.
+# Protect gives access to a folder to administrators, the system and the service only.
 function Protect([string] $Folder, [string] $Rights) {
     Invoke 'icacls.exe' @($Folder, '/inheritance:r', '/grant:r', '*S-1-5-32-544:(OI)(CI)F', '*S-1-5-18:(OI)(CI)F')
     Invoke 'icacls.exe' @($Folder, '/grant:r', "NT SERVICE\hmaproxy:(OI)(CI)$Rights")
 }
 
-# A service that runs holds its program open.
+# The program of a running service cannot be replaced.
 $service = Get-Service -Name hmaproxy -ErrorAction SilentlyContinue
 $wasRunning = $service -and $service.Status -ne 'Stopped'
 if ($wasRunning -and -not $inPlace) {
@@ -77,7 +77,8 @@ if (-not $service) {
     Invoke $program @('service', 'install', '-env-file', $settings)
 }
 
-# The account exists only now; the folder is closed before a secret is in it.
+# The service's account does not exist before the service is installed. The folder is
+# protected before a secret is written to it.
 Protect $dataFolder 'RX'
 Protect $logFolder 'M'
 

@@ -23,7 +23,8 @@ output "env_file" {
   ))
 }
 
-# Neither output depends on the consent, so both exist when it was refused.
+# No output depends on the consent, so every output exists even if the consent was
+# refused.
 output "admin_consent_url" {
   description = "If you may not grant consent (403 at azuread_app_role_assignment.full_access): an administrator opens this."
   value       = "${trimsuffix(var.authority_host, "/")}/${data.azuread_client_config.current.tenant_id}/adminconsent?client_id=${azuread_application.mailbox.client_id}"

@@ -134,7 +134,7 @@ variable "register_exchange_name" {
   default     = true
 }
 
-# The entries that hmaproxy accepts; a test compares the two.
+# A test checks that hmaproxy and this variable accept the same entries.
 variable "allowed_mailboxes" {
   description = "Allow-list for the env file: [\"alice@contoso.com\", \"*@rooms.contoso.com\"]. [\"*\"] means every mailbox."
   type        = list(string)

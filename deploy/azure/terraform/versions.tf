@@ -17,8 +17,8 @@ terraform {
   }
 }
 
-# Who logs in, to which tenant and subscription: az login and
-# ARM_SUBSCRIPTION_ID, or any other way the providers know. For another cloud
+# The providers take the account, the tenant and the subscription from az login and
+# ARM_SUBSCRIPTION_ID, or from another source that they support. For another cloud
 # set ARM_ENVIRONMENT.
 provider "azuread" {}
 
@@ -27,7 +27,8 @@ provider "azurerm" {
 
   features {
     key_vault {
-      # What destroy deletes can be recovered for as long as the vault keeps it.
+      # After destroy, the vault and the certificate can be recovered until the end of
+      # the vault's retention period.
       purge_soft_delete_on_destroy               = false
       purge_soft_deleted_certificates_on_destroy = false
     }

@@ -1,6 +1,6 @@
-# Run by scripts/check-terraform.sh: the providers' schemas are real, their
-# responses are these. The env files expected are in this directory, and
-# setup_test.go reads them with hmaproxy's own reader.
+# scripts/check-terraform.sh runs these tests. The providers' schemas are real, and
+# their responses are defined here. The expected env files are in this directory.
+# envfile_test.go checks that setup.sh prints the same files.
 
 mock_provider "azuread" {
   mock_data "azuread_client_config" {
@@ -239,8 +239,9 @@ run "two_secrets_while_one_follows_the_other" {
   }
 }
 
-# This runs setup.sh, with the double of az that check-terraform.sh puts in
-# its place. A real az is logged in to another tenant, which is refused.
+# This test runs setup.sh with the double of az, which check-terraform.sh puts in the
+# place of az. A real az would be logged in to another tenant, and setup.sh would
+# refuse it.
 run "the_name_is_registered_by_the_script" {
   variables {
     register_exchange_name = true

@@ -8,13 +8,13 @@ the chart's own context: {{ include "hmaproxy.container" . }}. See deploy/helm/e
 {{ printf "%s-hmaproxy" .Release.Name | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
-{{/* Labels for the pod: NetworkPolicy and PodMonitor select it by them. */}}
+{{/* Labels for the pod: NetworkPolicy and PodMonitor select the pod by them. */}}
 {{- define "hmaproxy.podLabels" -}}
 hmaproxy: {{ include "hmaproxy.name" . }}
 {{- end -}}
 
-{{/* Annotations for the pod: changed settings replace it. A changed allow-list does
-not, because it is reloaded. */}}
+{{/* Annotations for the pod: changed settings change the annotation, which replaces the
+pod. A changed allow-list does not replace the pod, because the list is reloaded. */}}
 {{- define "hmaproxy.podAnnotations" -}}
 hmaproxy/settings: {{ .Values.hmaproxy.settings | toJson | sha256sum }}
 {{- end -}}
@@ -98,7 +98,7 @@ hmaproxy/settings: {{ .Values.hmaproxy.settings | toJson | sha256sum }}
     name: {{ include "hmaproxy.name" . }}-mailboxes
 {{- end -}}
 
-{{/* The objects next to the workload: settings, allow-list, and what is enabled of
+{{/* The objects next to the workload: settings, allow-list, and, if enabled,
 NetworkPolicy, PodMonitor and PrometheusRule. */}}
 {{- define "hmaproxy.objects" -}}
 {{- $v := .Values.hmaproxy -}}
