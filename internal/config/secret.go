@@ -1,11 +1,15 @@
 package config
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 const redacted = "[redacted]"
 
-// A Secret is a string that is not printed: formatting with the verbs for strings,
-// logging and marshalling yield "[redacted]".
+// A Secret is a string that is not printed: formatting with any verb, logging and
+// marshalling yield "[redacted]".
 type Secret string
 
 // Reveal returns the secret itself.
@@ -16,6 +20,9 @@ func (s Secret) String() string { return redacted }
 
 // GoString returns "[redacted]" for the verb %#v.
 func (s Secret) GoString() string { return redacted }
+
+// Format writes "[redacted]" for every verb, including verbs for numbers.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue returns "[redacted]" for log/slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }

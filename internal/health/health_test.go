@@ -84,12 +84,12 @@ func TestNotReadyFor(t *testing.T) {
 }
 
 func TestEveryKindHasAText(t *testing.T) {
-	for k := health.FileNotReloaded; k < health.ExchangeFails; k++ {
-		if text := (health.Alarm{Kind: k}).Text(now); text == "unknown alarm" {
+	for k := health.FileNotReloaded; k <= health.ExchangeFails; k++ {
+		if text := (health.Alarm{Kind: k, Exchange: health.ExchangeState{First: &health.ExchangeFailure{}}}).Text(now); text == "unknown alarm" {
 			t.Errorf("kind %d: %q", k, text)
 		}
 	}
-	for c := health.Stopping; c <= health.NoCertificate; c++ {
+	for c := health.Stopping; c <= health.GroupsNotExpanded; c++ {
 		if text := (health.NotReady{Cause: c}).Text(); text == "unknown cause" {
 			t.Errorf("cause %d: %q", c, text)
 		}
