@@ -21,7 +21,8 @@ func (s Secret) String() string { return redacted }
 // GoString returns "[redacted]" for the verb %#v.
 func (s Secret) GoString() string { return redacted }
 
-// Format writes "[redacted]" for every verb, including verbs for numbers.
+// Format writes "[redacted]" for every verb, including the verbs for numbers. Only %p,
+// which go vet refuses for strings, does not call it.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue returns "[redacted]" for log/slog.
