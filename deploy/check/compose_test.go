@@ -11,8 +11,8 @@ import (
 	"hmaproxy/internal/config"
 )
 
-// project reads a file as docker compose does: schema, references between
-// services, and files.
+// project reads a file as docker compose does. It checks the schema and the
+// references between services, and reads the files that the project names.
 func project(t *testing.T, file string) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{"../compose/" + file}, cli.WithoutEnvironmentResolution, cli.WithProfiles([]string{"*"}))

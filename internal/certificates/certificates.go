@@ -86,8 +86,8 @@ func NewFederated(c *config.Config, client *http.Client) (func(context.Context) 
 	return federated.Assertion, nil
 }
 
-// federatedAudience returns the audience of federated credentials in the cloud to
-// which the host name authority belongs:
+// federatedAudience returns the audience of federated credentials in a cloud. The
+// authority is the host name of the cloud's login endpoint:
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust
 func federatedAudience(authority string) string {
 	switch authority {

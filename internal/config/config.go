@@ -76,9 +76,9 @@ type Config struct {
 
 	// CertStore is the zero value when the certificate does not come from a Windows store.
 	CertStore CertStore `env:"HMA_CERT_STORE" section:"Certificate from the Windows certificate store" form:"LocalMachine/My or CurrentUser/My" desc:"Windows certificate store that holds the certificate. Its private key stays there, also in a TPM, and need not be exportable. The store CurrentUser of a service is that of the service's account."`
-	// CertThumbprint selects one certificate of CertStore; "" when CertSubject does.
+	// CertThumbprint selects one certificate of CertStore; "" when CertSubject selects it.
 	CertThumbprint Thumbprint `env:"HMA_CERT_THUMBPRINT" form:"a SHA-1 thumbprint, 40 hexadecimal digits" desc:"Certificate in HMA_CERT_STORE. A renewed one takes a new value and a restart."`
-	// CertSubject selects the newest valid certificates of CertStore; "" when CertThumbprint does.
+	// CertSubject selects the newest valid certificates of CertStore; "" when CertThumbprint selects the certificate.
 	CertSubject Subject `env:"HMA_CERT_SUBJECT" form:"a distinguished name such as CN=HMA-Cert" desc:"Subject of the certificate in HMA_CERT_STORE, instead of HMA_CERT_THUMBPRINT. The newest valid certificate of that subject is used, so that auto-enrolment renews it."`
 
 	// CertPoll is the interval between checks for a new certificate version.

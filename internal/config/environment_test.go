@@ -57,9 +57,10 @@ func TestEnvironmentOfOthers(t *testing.T) {
 	}
 }
 
-// TestCopiesOfSettings checks that a variable in the form of a platform's copy
-// of a setting is refused if its value is not the setting's value. Such a
-// variable is not a copy, so it was intended as the setting.
+// TestCopiesOfSettings checks variables with the names that a platform gives to its
+// copies of settings, such as APPSETTING_HMA_APP_ID. Such a variable is refused if
+// its value differs from the setting. It is then not a copy, so somebody intended
+// it as the setting.
 func TestCopiesOfSettings(t *testing.T) {
 	for _, entry := range []string{"APPSETTING_HMA_APP_ID=" + vaultGUID, "APPSETTING_HMA_ALLOWED_MAILBOXES=alice@contoso.com"} {
 		if _, err := Load(append(fromVault().environ(), entry), testFiles(t).read); err == nil {

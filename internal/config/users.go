@@ -83,9 +83,8 @@ func ReadClientUsers(readFile func(string) ([]byte, error), path Path) (users Cl
 	return users, !bytes.HasSuffix(data, []byte("\n")), nil
 }
 
-// maxFaults is the number of faulty lines of a users file, or of mistaken entries
-// of an allow-list, that are reported. A file with more of them is probably another
-// file.
+// maxFaults is the number of mistakes that are reported about a users file or an
+// allow-list. Text with more mistakes is probably something else.
 const maxFaults = 20
 
 func parseUsers(text string) (ClientUsers, error) {

@@ -28,8 +28,8 @@ func (r *testSetup) withoutCertificate() {
 	}
 }
 
-// workload sets up HMA_APP_AUTH=workload: a cluster whose service account HMA-App
-// trusts. change may alter the credential and the claims of the token.
+// workload sets up HMA_APP_AUTH=workload: HMA-App trusts the service account of a
+// cluster. change may alter the credential and the claims of the token.
 func workload(change func(r *testSetup, c *emulator.FederatedCredential, subject, audience *string, issued *time.Time)) func(*testSetup) {
 	return func(r *testSetup) {
 		issuer, err := emulator.NewFederatedIssuer(clusterIssuer)

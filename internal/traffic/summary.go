@@ -67,7 +67,7 @@ type Mailbox struct {
 	Counts
 	Injected int64     // number of requests to which the proxy added the name
 	Gone     bool      // Exchange has reported that the mailbox does not exist, and has not opened it since
-	Fault    string    // response code of the latest SOAP fault; in a list of all clients together, of the latest fault of one client
+	Fault    string    // response code of the latest SOAP fault; in a list of all clients together, the alphabetically last of the clients' latest codes
 	opened   time.Time // time when Exchange last opened the mailbox
 	gone     time.Time
 }

@@ -204,7 +204,7 @@ type rule struct {
 
 // An operationTable has the rules for all known operations and for all
 // operations that the configuration names. Every other operation is refused.
-type operationTable map[string]rule // by key
+type operationTable map[string]rule // by operationKey
 
 func newOperationTable(o Operations) operationTable {
 	t := make(operationTable)

@@ -21,8 +21,8 @@ import (
 	"hmaproxy/internal/emulator/device"
 )
 
-// exchange responds to a request with an EWS response that contains the request's
-// body.
+// exchange responds to a request with the request's body and the media type of
+// EWS.
 var exchange = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")

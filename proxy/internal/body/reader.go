@@ -13,7 +13,7 @@ import (
 // or was too slow.
 var ErrClient = errors.New("the client's body ended before it was complete")
 
-// A Reader reads a client's body and limits the time that it takes. Only one
+// A Reader reads a client's body and limits the time that reading takes. Only one
 // goroutine at a time may call Read and Drain; other goroutines may call StopBy
 // and Ended at the same time.
 type Reader struct {

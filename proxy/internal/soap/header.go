@@ -40,7 +40,7 @@ func kindOf(e *element) blockKind {
 // text is the level of the element that contains the text.
 type header struct {
 	written []byte                // output of the known blocks without a Problem except ExchangeImpersonation, each kind once
-	seen    [len(blockNames)]bool // kinds of the blocks without a Problem that were read
+	seen    [len(blockNames)]bool // kinds of the blocks that were read and have no Problem
 
 	block         block // the block that is being read
 	leaf          leaf  // text of the block, or of the element in it that is being read

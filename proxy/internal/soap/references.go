@@ -13,7 +13,7 @@ type references struct {
 	report    func(ews.Reference) error // nil: references are not reported
 	operation string                    // local name of the operation's element
 	path      []tag                     // tags of the open elements; the first is the operation
-	embedded  int                       // len(path) within the outermost open ItemAttachment; 0: there is none
+	embedded  int                       // len(path) when the outermost open ItemAttachment was opened, including it; 0: none is open
 	value     pendingValue
 	mailbox   openMailbox
 	message   openMessage

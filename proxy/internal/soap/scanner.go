@@ -204,9 +204,9 @@ func (s *Scanner) Forwardable() int64 {
 // Body. The new head has the Envelope's start tag, with the name and the
 // namespace declarations that the client wrote, and a Header. The Header
 // contains the known blocks without a Problem, each kind once, written from
-// their values. Unless id is zero, it also contains id in the only
-// ExchangeImpersonation. AppendHead may be called once Request returns a
-// Request.
+// their values. The client's ExchangeImpersonation is not among them. Unless id
+// is zero, the Header contains a new ExchangeImpersonation with id. AppendHead
+// may be called once Request returns a Request.
 func (s *Scanner) AppendHead(dst []byte, id ews.Identity) []byte {
 	return s.envelope.tags.appendHead(dst, s.envelope.header.written, id)
 }
