@@ -27,7 +27,8 @@ type wiretap struct {
 	client bytes.Buffer // bytes from the client
 	server bytes.Buffer // bytes to the client
 	open   int          // number of directions that have not ended
-	left   bool         // the client ended its direction first
+	over   bool         // one side has ended the connection
+	left   bool         // the client was the first side to end the connection
 }
 
 func newRelay(to string) (*relay, error) {
@@ -74,7 +75,8 @@ func (r *relay) accept() {
 // closes the writing side of the receiving connection, so that its peer sees the
 // end.
 func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
-	defer tap.end(record)
+	defer tap.end()
+	fromClient := record == &tap.client
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
@@ -83,9 +85,13 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 		tap.mu.Unlock()
 		if n > 0 {
 			if _, werr := to.Write(buf[:n]); werr != nil {
+				tap.note(!fromClient)
 				from.Close()
 				return
 			}
+		}
+		if err != nil {
+			tap.note(fromClient) // before the other side can see the end and end the connection too
 		}
 		if errors.Is(err, io.EOF) {
 			to.(interface{ CloseWrite() error }).CloseWrite()
@@ -98,11 +104,19 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 	}
 }
 
-// end records that the direction with the given record has ended.
-func (tap *wiretap) end(record *bytes.Buffer) {
+// note records which side has ended the connection. Only the first call counts.
+func (tap *wiretap) note(client bool) {
 	tap.mu.Lock()
 	defer tap.mu.Unlock()
-	tap.left = tap.left || tap.open == 2 && record == &tap.client
+	if !tap.over {
+		tap.over, tap.left = true, client
+	}
+}
+
+// end records that a direction has ended.
+func (tap *wiretap) end() {
+	tap.mu.Lock()
+	defer tap.mu.Unlock()
 	tap.open--
 }
 
