@@ -25,7 +25,11 @@ func runHealth(ctx context.Context, inv *invocation) error {
 	if what != "startup" && what != "ready" && what != "live" {
 		return usageError{fmt.Errorf("health: unknown probe %q; expected startup, ready or live", what)}
 	}
-	address, err := adminAddress(inv)
+	entries, _, err := inv.settings()
+	if err != nil {
+		return err
+	}
+	address, err := adminAddress(entries)
 	if err != nil {
 		return err
 	}
@@ -41,11 +45,11 @@ func runHealth(ctx context.Context, inv *invocation) error {
 const waitInterval = 200 * time.Millisecond
 
 func runWait(ctx context.Context, inv *invocation) error {
-	address, err := adminAddress(inv)
+	entries, _, err := inv.settings()
 	if err != nil {
 		return err
 	}
-	entries, _, err := inv.settings()
+	address, err := adminAddress(entries)
 	if err != nil {
 		return err
 	}
@@ -130,11 +134,7 @@ func noResponse(address string, err error) error {
 // adminAddress returns the address of the admin listener. It reads no other
 // setting, because a probe needs no secret and must not fail because of a
 // missing secret.
-func adminAddress(inv *invocation) (string, error) {
-	entries, _, err := inv.settings()
-	if err != nil {
-		return "", err
-	}
+func adminAddress(entries []string) (string, error) {
 	admin, err := config.LoadAdmin(entries)
 	switch {
 	case err != nil:

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestWaitReadsThePipeOnce checks the command wait with -env-file <(decrypt), in
+// which the shell names a pipe. A second read of a pipe finds nothing.
+func TestWaitReadsThePipeOnce(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	fmt.Fprint(w, "HMA_ADMIN_LISTEN=127.0.0.1:1\nHMA_SHUTDOWN_TIMEOUT=a while\n")
+	w.Close()
+	var out bytes.Buffer
+	err = run(t.Context(), []string{"wait", "-timeout", "300ms", "-env-file", fmt.Sprintf("/dev/fd/%d", r.Fd())}, nil, stdio{nil, &out, &out})
+	if err == nil || !strings.Contains(err.Error(), "HMA_SHUTDOWN_TIMEOUT") || exitCode(err) != exitSettings {
+		t.Errorf("error %v, exit code %d", err, exitCode(err))
+	}
+}
