@@ -19,10 +19,10 @@ import (
 // processor.
 //
 // The measured delay is known too late if thousands of requests arrive at the same
-// time. So requests begin in batches, even if there is no limit: the next batch
-// begins when the processors have run the goroutines that were runnable, so that a
-// goroutine of the admin listener waits for one batch at most. Requests that are
-// refused belong to a batch too, because a response needs a processor.
+// time. So requests begin in batches, even if there is no limit. The next batch
+// begins after other runnable goroutines have had a turn, among them those of the
+// admin listener. Requests that are refused belong to a batch too, because a
+// response needs a processor.
 //
 // An admission is safe for concurrent use.
 type admission struct {
@@ -132,7 +132,7 @@ func (a *admission) leave(now time.Time) {
 // have waited for too long. It schedules itself again while requests wait, so that
 // they are admitted even if no other request arrives or ends.
 func (a *admission) tick() {
-	runtime.Gosched() // run the goroutines of the previous batch first
+	runtime.Gosched() // let goroutines of the previous batch run first
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()

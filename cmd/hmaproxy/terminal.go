@@ -39,8 +39,8 @@ func (t *terminal) ask(ctx context.Context, question string) (string, error) {
 	return t.readLine(ctx)
 }
 
-// askHidden asks a question as ask does, and hides the input: the terminal does
-// not show the characters of the answer.
+// askHidden asks a question as ask does. The terminal does not show what the user
+// types.
 func (t *terminal) askHidden(ctx context.Context, question string) (string, error) {
 	if !t.is {
 		return t.readLine(ctx)

@@ -111,8 +111,8 @@ func shown(t *testing.T, person, program *os.File) string {
 	return string(all)
 }
 
-// TestInterruptRestoresTheTerminal checks that the terminal shows what is typed
-// after Ctrl-C has ended the command.
+// TestInterruptRestoresTheTerminal checks that the terminal shows typed
+// characters again after Ctrl-C has ended the command.
 func TestInterruptRestoresTheTerminal(t *testing.T) {
 	_, program := terminals(t)
 	ctx, cancel := context.WithCancel(t.Context())

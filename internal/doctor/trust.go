@@ -38,10 +38,7 @@ func evaluateTrust(c failedConnection, n names) Result {
 // names returns n with the values of the words in braces that describe the
 // certificate chain, such as {issuer}.
 func (u untrusted) names(n names) names {
-	faulty := u.leaf
-	if u.invalid.Cert != nil {
-		faulty = u.invalid.Cert
-	}
+	faulty := u.faulty()
 	const date = "2006-01-02 15:04"
 	n = n.with(
 		"{issuer}", commonName(u.leaf, true),
@@ -124,13 +121,19 @@ func (u untrusted) invalidFor(reason x509.InvalidReason) bool {
 	return u.isInvalid && u.invalid.Reason == reason
 }
 
+// faulty returns the certificate of the chain that is not valid, or the server's
+// own certificate if the error names none.
+func (u untrusted) faulty() *x509.Certificate {
+	if u.invalid.Cert != nil {
+		return u.invalid.Cert
+	}
+	return u.leaf
+}
+
 // validByServer reports whether the certificate is valid at the time that the
 // server's own clock shows.
 func (u untrusted) validByServer() bool {
-	faulty, c := u.leaf, u.conn.followUp.serverClock
-	if u.invalid.Cert != nil {
-		faulty = u.invalid.Cert
-	}
+	faulty, c := u.faulty(), u.conn.followUp.serverClock
 	return u.invalidFor(x509.Expired) && c.known() && !c.date.Before(faulty.NotBefore) && !c.date.After(faulty.NotAfter)
 }
 

@@ -34,7 +34,7 @@ func evaluateVaultConnection(f *facts) Result {
 	case c.err != nil:
 		return evaluateFailure(f, c)
 	case isVaultChallenge(c):
-		return evaluateVaultChallenge(f, c.describe(), signInURL(c))
+		return evaluateVaultChallenge(f, c)
 	case c.response.status == http.StatusForbidden && strings.Contains(string(c.response.body), `"Forbidden`):
 		return ok(c.describe()) // the vault accepts private connections only; the result of the product's own request will say more
 	case vaultBusy(c):
@@ -59,12 +59,9 @@ func vaultBusy(c connection) bool {
 // evaluateVaultChallenge compares the cloud and the tenant that the vault's
 // challenge names with the configuration. A different tenant is only a note,
 // because hmaproxy uses the vault's tenant.
-func evaluateVaultChallenge(f *facts, detail, authorization string) Result {
-	u, err := url.Parse(authorization)
-	tenant := ""
-	if err == nil {
-		tenant = strings.Trim(u.Path, "/")
-	}
+func evaluateVaultChallenge(f *facts, c connection) Result {
+	detail := c.describe()
+	u, tenant := signIn(c)
 	if tenant == "" {
 		return f.fail(detail, "what responded names no tenant to sign in to, as every Key Vault does: it is another service, or a device on the way alters headers", "{vault-uri-check}")
 	}
@@ -92,9 +89,16 @@ func signInURL(vault connection) string {
 // challengedTenant returns the tenant that the vault's challenge names, or "" if
 // the challenge names no tenant.
 func challengedTenant(vault connection) string {
+	_, tenant := signIn(vault)
+	return tenant
+}
+
+// signIn returns the URL to sign in at and the tenant that the vault's challenge
+// names. The tenant is "" if there is no such URL or the URL has no path.
+func signIn(vault connection) (u *url.URL, tenant string) {
 	u, err := url.Parse(signInURL(vault))
 	if err != nil {
-		return ""
+		return nil, ""
 	}
-	return strings.Trim(u.Path, "/")
+	return u, strings.Trim(u.Path, "/")
 }

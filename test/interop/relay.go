@@ -90,17 +90,16 @@ func (tap *wiretap) pump(to, from net.Conn, record *bytes.Buffer) {
 				return
 			}
 		}
-		if err != nil {
-			tap.note(fromClient) // before the other side can see the end and end the connection too
+		if err == nil {
+			continue
 		}
+		tap.note(fromClient) // before the other side can see the end and end the connection too
 		if errors.Is(err, io.EOF) {
 			to.(interface{ CloseWrite() error }).CloseWrite()
-			return
-		}
-		if err != nil {
+		} else {
 			to.Close()
-			return
 		}
+		return
 	}
 }
 
