@@ -32,12 +32,12 @@ type admission struct {
 	running int       // number of requests in progress
 	limit   int       // limit of running; 0: no limit
 	waiting list.List // list of *waiter, in the order of arrival
-	excess  list.List // list of *waiter that will be refused with the next batches
+	excess  list.List // list of *waiter that will be refused, some with each batch
 	ticking bool      // tick is scheduled
 	opened  time.Time // time when the batch began
 	batched int       // number of requests of the batch
 	checked time.Time // time when limit and rate were last adapted
-	ended   int       // number of requests that have ended since checked
+	ended   int       // number of requests that have ended since the time in checked
 	rate    float64   // number of requests that end per second
 }
 

@@ -219,8 +219,8 @@ func TestFewRequestsAreAlwaysAdmitted(t *testing.T) {
 	})
 }
 
-// TestAbandonedPlace checks that a waiting request whose client leaves does not use
-// an admission.
+// TestAbandonedPlace checks that a waiting request whose client leaves is removed
+// from the queue, and does not count as a request in progress.
 func TestAbandonedPlace(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.rate = 100

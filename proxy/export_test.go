@@ -8,5 +8,5 @@ func (h *Handler) LimitBuffered(n int64) { h.budget = body.NewBudget(n) }
 // Buffered returns how much of the budget is in use.
 func (h *Handler) Buffered() int64 { return h.budget.Used() }
 
-// Unreachable reports how an error of the transport is classified.
+// Unreachable is the function unreachable, for tests outside the package.
 var Unreachable = unreachable

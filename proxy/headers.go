@@ -118,9 +118,9 @@ func setContentType(out, in http.Header, i *inspection) {
 
 // setMailboxHeaders sets the headers that name mailboxes. It copies
 // X-PublicFolderMailbox and X-OWA-ExplicitLogonUser if the policy allows their
-// mailboxes. It copies X-AnchorMailbox, about which decideHeaders has decided. If
-// the client sent no X-AnchorMailbox, the header gets the impersonated mailbox,
-// provided that this is an address.
+// mailboxes. It copies X-AnchorMailbox, which decideHeaders has checked. If the
+// client sent no X-AnchorMailbox, it sets the header to the impersonated mailbox,
+// provided that this mailbox is named by an address.
 func setMailboxHeaders(out, in http.Header, i *inspection) {
 	for _, name := range [...]string{publicFolderHeader, explicitLogonHeader} {
 		if v := value(in, name); v != "" && i.client.policy.Allows(v) {

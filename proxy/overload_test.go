@@ -66,7 +66,7 @@ func TestOverloadIsServerBusy(t *testing.T) {
 				t.Errorf("a back-off of %d ms", n)
 			}
 		}
-		if len(backOffs) < 4 { // backOffs contains whole seconds
+		if len(backOffs) < 4 { // backOffs is the set of the different back-offs, in whole seconds
 			t.Errorf("the back-offs are not spread: %v", backOffs)
 		}
 		if n := reached.Load(); n != streams+running {

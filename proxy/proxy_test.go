@@ -577,7 +577,7 @@ func TestBodyRefusedAfterTheResponseBeganAbortsIt(t *testing.T) {
 	resp, err := (&http.Client{Transport: &http.Transport{}}).Do(req)
 	if err == nil {
 		defer resp.Body.Close()
-		all, err := io.ReadAll(resp.Body) // the refusal may come before the response's header
+		all, err := io.ReadAll(resp.Body) // if the refusal came before the header of Exchange's response, the proxy responds with a fault
 		if err == nil && resp.Header.Get("X-Hmaproxy-Error") != "envelope-refused" {
 			t.Errorf("the client read %q to a proper end", all)
 		}

@@ -41,7 +41,7 @@ const (
 
 	// Challenges: the client is expected to send the request again.
 	ReasonNTLM          // a step of an NTLM handshake
-	ReasonLoginRequired // the login user is impersonated, but the client sent no credentials
+	ReasonLoginRequired // the policy impersonates the Basic user, but the client sent no Basic credentials
 
 	// Failures on the way to Exchange.
 	ReasonProxyBusy           // the memory for request bodies is in use, there are more requests than the processors can serve, or the connection has lost its slot

@@ -161,10 +161,10 @@ func (r *responder) write(status int, body string) {
 
 // relay copies Exchange's response and changes only parts that would mislead or
 // harm a client. operation is the client's name for the operation. relay
-// returns false if the client did not get all of the response. It returns
-// errNotSOAP before it has written anything if checkFirst refuses the response. It
-// does not call checkFirst for a response without an announced length, if the
-// response is a notification stream or the operation is not known.
+// returns false if the client did not get all of the response. If checkFirst
+// refuses the response, relay writes nothing and returns errNotSOAP. It does not
+// call checkFirst for a response without an announced length, if the response is
+// a notification stream or the operation is not known.
 func (r *responder) relay(resp *http.Response, operation string) (complete bool, err error) {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
@@ -209,8 +209,8 @@ var (
 const smallBuffer = 2 << 10
 
 // copyBody copies the response's body part by part. If the body has no
-// announced length, it sends each part as soon as the part has arrived. It
-// returns errNotSOAP before it has written anything; see relay.
+// announced length, it sends each part as soon as the part has arrived. If it
+// returns errNotSOAP, it has written nothing; see relay.
 func (r *responder) copyBody(resp *http.Response, small *[smallBuffer]byte, streaming bool) (complete bool, err error) {
 	long := resp.ContentLength > int64(len(small))
 	for large := long; ; {

@@ -303,8 +303,8 @@ func bearerChallenged(h http.Header) bool {
 	return false
 }
 
-// problemFor maps the error of a round trip to the client's response. nothing
-// means that no byte of the request was sent.
+// problemFor maps the error of a round trip to the client's response. The
+// parameter nothing is true if no byte of the request was sent.
 func problemFor(err error, nothing bool) *problem {
 	switch {
 	case errors.Is(err, errNoToken):
@@ -325,8 +325,8 @@ func says(err error) bool {
 }
 
 // noResponse reports whether Exchange did not respond in time to a request that
-// was sent. Only transports whose errors have a method NotSent() bool have such
-// a timeout.
+// was sent. It returns false for an error without a method NotSent() bool:
+// transports with such errors have no timeout for Exchange's response.
 func noResponse(err error) bool {
 	var attempt interface{ NotSent() bool }
 	var timeout net.Error

@@ -95,7 +95,8 @@ func uncheckable(c *proxy.Config) {
 	}
 }
 
-// ownPolicy gives the client user a policy with this list.
+// ownPolicy returns a function that gives the client user a policy of its own,
+// with this allow-list. The function has no effect without client users.
 func ownPolicy(list string) func(*proxy.Config) {
 	return func(c *proxy.Config) {
 		entries, err := policy.ParsePatterns(list)
@@ -206,7 +207,7 @@ func ntlmChallenge(scheme string) func(*result) string {
 		if name != scheme || err != nil || len(m) < 48 || string(m[:8]) != "NTLMSSP\x00" || binary.LittleEndian.Uint32(m[8:]) != 2 {
 			return fmt.Sprintf("%s %q is not a CHALLENGE_MESSAGE", name, m)
 		}
-		field := func(at int) []byte { // returns the payload whose length, capacity and offset begin at index at
+		field := func(at int) []byte { // returns the payload described by the length, capacity and offset at m[at:]
 			length, capacity, offset := binary.LittleEndian.Uint16(m[at:]), binary.LittleEndian.Uint16(m[at+2:]), binary.LittleEndian.Uint32(m[at+4:])
 			if length != capacity || offset < 48 || int(offset)+int(length) > len(m) {
 				return nil

@@ -16,9 +16,9 @@ func authoriseRules() (rules []rule) {
 	return append(rules, referenceRules()...)
 }
 
-// envelopeRefused sets the expected results for a head that cannot be checked.
-// With a list the request is refused. In audit mode and without a list it is
-// forwarded unchanged.
+// envelopeRefused sets the expected results for an envelope that cannot be checked.
+// In enforce mode the request is refused. In audit mode and without an allow-list
+// it is forwarded unchanged.
 func envelopeRefused(r rule) rule {
 	r.list = faulted("ErrorSchemaValidation", "envelope-refused")
 	r.audit = forwarded(unchanged, audited("envelope-refused"))

@@ -42,7 +42,7 @@ import (
 // number of connections of a listener and of its peers (the listeners), the
 // rate of forced refreshes (token), log and metrics.
 func TestRules(t *testing.T) {
-	exchangeCertificate() // must be called outside the bubbles
+	exchangeCertificate() // make the certificate here, outside the synctest bubbles, because they share it
 	sections := []struct {
 		name  string
 		rules []rule

@@ -47,7 +47,7 @@ func withScript(t *testing.T, p *policy.Policy, upstream script, f func(*scripte
 // proxy.
 func withScriptAnd(t *testing.T, change func(*proxy.Config), p *policy.Policy, upstream script, f func(*scripted)) {
 	t.Helper()
-	identity() // must be called outside the bubbles
+	identity() // make the certificate here, because its test server must not be in a synctest bubble
 	t.Run("internal/upstream", func(t *testing.T) {
 		withScriptOver(t, func(l *scripted) transport { return l.lean(upstream) }, change, p, f)
 	})
@@ -116,7 +116,8 @@ func (l *scripted) dial() (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// over waits until n requests have ended, for at most d of simulated time.
+// over waits until n requests have ended, and returns the records of all ended
+// requests. The test fails if that takes longer than d of simulated time.
 func (l *scripted) over(n int, d time.Duration) []proxy.Record {
 	l.t.Helper()
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {

@@ -14,7 +14,7 @@ type FaultExplanation struct {
 	Remedies []string // commands and steps for an administrator; they may contain MAILBOX
 }
 
-// For returns a copy of e with the address mailbox in place of MAILBOX.
+// The method For returns a copy of e with an address in place of the word MAILBOX.
 func (e FaultExplanation) For(mailbox string) FaultExplanation {
 	named := strings.NewReplacer("MAILBOX", mailbox).Replace
 	e.Meaning, e.Remedies = named(e.Meaning), slices.Clone(e.Remedies)

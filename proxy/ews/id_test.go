@@ -131,7 +131,7 @@ func TestMailboxOfID(t *testing.T) {
 }
 
 func TestMailboxOfSubscription(t *testing.T) {
-	// The GUID alice as .NET's Guid.ToByteArray writes it.
+	// The GUID in the constant alice, as .NET's Guid.ToByteArray writes it.
 	mailbox := "\x7a\xfe\x3b\x4a\x60\x0a\x27\x4d\xa2\x1a\x6c\x1d\xfd\x14\xe3\xa4"
 	head := "\x10\x00ex01.contoso.com" + "\x10\x00\x00\x00" + strings.Repeat("\x01", 16)
 	time := "\x01\x02\x03\x04\x05\x06\xd0\x08"

@@ -13,8 +13,8 @@ const (
 	EnvelopeRefused                       // the request cannot be read, or its SOAP Header contains a block that must not be sent or cannot be checked
 	ReferenceNotAllowed                   // the Body acts on a mailbox that is not on the allow-list
 	AnchorNotAllowed                      // X-AnchorMailbox names a mailbox that is not on the allow-list
-	LoginRequired                         // the login user is impersonated, but the client sent no login: ask for Basic credentials
-	LoginNameInvalid                      // the login user is impersonated, but its name is not an address
+	LoginRequired                         // the policy impersonates the Basic user, but the client sent no user name: ask for Basic credentials
+	LoginNameInvalid                      // the policy impersonates the Basic user, but the user's name is not an address
 )
 
 // Reasons returns all reasons.
