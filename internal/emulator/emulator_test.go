@@ -24,9 +24,9 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestImportsNothingOfTheProduct checks that the emulator imports only the
-// standard library and memnet, which has no code of the product. Tests may import
-// more.
+// TestImportsNothingOfTheProduct checks that the emulator's packages import only
+// the standard library, each other, and memnet, which has no code of the product.
+// Tests may import more.
 func TestImportsNothingOfTheProduct(t *testing.T) {
 	const own = "hmaproxy/internal/emulator/"
 	seen := map[string]int{} // files, by folder

@@ -67,7 +67,8 @@ func TestEntraTokenClaims(t *testing.T) {
 	}
 }
 
-// refusalCases change a valid request for a token of Exchange.
+// refusalCases are changes that make a valid token request one that Entra refuses.
+// The request asks for a token for Exchange.
 var refusalCases = map[string]struct {
 	change func(t *testing.T, e *emulator.Emulator, a *assertion, form url.Values)
 	after  func(e *emulator.Emulator, form url.Values) // called after the assertion was signed

@@ -93,7 +93,8 @@ func TestResponseTimeout(t *testing.T) {
 	}
 }
 
-// TestTLSCompatibility uses an Exchange that supports only RSA key exchange.
+// TestTLSCompatibility checks that an Exchange that supports only RSA key exchange
+// is reached if HMA_TLS_COMPATIBILITY permits RSA key exchange, and only then.
 func TestTLSCompatibility(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	server.TLS = &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}}

@@ -1,7 +1,6 @@
-// Package suggest makes an allow-list from counted traffic. With this list, enforce
-// mode would allow the same traffic. The package proposes only mailboxes and
-// operations of requests that succeeded. It proposes no wildcards, and no operation
-// that is refused by default.
+// Package suggest makes an allow-list for enforce mode from counted traffic. It
+// proposes only mailboxes and operations of requests that succeeded. It proposes no
+// wildcards, and no operation that is refused by default.
 package suggest
 
 import (
@@ -24,7 +23,7 @@ type List struct {
 	LeftOut    []LeftOut
 	Operations []Operation  // operations to allow
 	Refused    []Operation  // operations that were used but are not proposed: refused by default, unknown, or never successful
-	Clients    []ClientList // patterns of client users
+	Clients    []ClientList // the entries for each client user
 	Notes      []string     // notes for the reader, each a sentence
 }
 
@@ -47,7 +46,7 @@ type Operation struct {
 	Why      string // why the operation is not proposed, a clause; "" if it is proposed
 }
 
-// A ClientList has the patterns for one client user.
+// A ClientList has allow-list entries for the mailboxes that one client user opened.
 type ClientList struct {
 	Name    string
 	Entries []string

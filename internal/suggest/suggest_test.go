@@ -183,8 +183,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestAnEmptySuggestionIsNoList checks that the product refuses a suggestion
-// without an entry.
+// TestAnEmptySuggestionIsNoList checks that the text of a suggestion without an
+// entry is not accepted as an allow-list.
 func TestAnEmptySuggestionIsNoList(t *testing.T) {
 	var b strings.Builder
 	if err := newList(as("*@contoso.com")).WriteTo(&b); err != nil {

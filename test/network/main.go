@@ -70,8 +70,8 @@ func main() {
 
 // A plan says which faults to run.
 type plan struct {
-	only    string // names of faults; "": all
-	nginx   bool   // in the plan of the whole run: test nginx too; in the plan of a part: test nginx instead of hmaproxy
+	only    string // names of faults, separated by commas; "": all
+	nginx   bool   // in the plan of the whole run: test nginx too; in a plan that parts returns: test nginx instead of hmaproxy
 	seed    uint64
 	soak    time.Duration // 0: each fault once
 	verbose bool
@@ -89,7 +89,8 @@ func (p plan) has(name string) bool { return slices.Contains(strings.Split(p.onl
 // slowLine is the fault that takes nearly as long as all others together.
 const slowLine = "slow-line"
 
-// parts returns the plans that run at the same time. Each plan names its faults.
+// parts divides the plan into plans that run at the same time. Unless p is a soak
+// plan, each of them names its faults.
 func (p plan) parts() (parts []plan) {
 	if p.soak > 0 {
 		return []plan{p}
