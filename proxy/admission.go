@@ -51,8 +51,9 @@ type waiter struct {
 // overloaded.
 var errOverload = errors.New("more requests than can be served within two seconds")
 
-// enter admits a request, after a wait of at most maxAdmissionWait. It returns
-// errOverload, or ctx.Err() when ctx ends first. After nil, leave must be called.
+// enter waits until a request is admitted. Then the caller must call leave when the
+// request ends. enter returns errOverload if the queue is full or the request is not
+// admitted within maxAdmissionWait, and ctx.Err() if ctx ends first.
 func (a *admission) enter(ctx context.Context, now time.Time) error {
 	if a.delay == nil {
 		return nil

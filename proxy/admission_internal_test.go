@@ -125,8 +125,8 @@ func TestOverload(t *testing.T) {
 	})
 }
 
-// TestBurstBeginsInBatches sends thousands of requests before the first
-// measurement. At most minBatch of them may begin at the same time.
+// TestBurstBeginsInBatches sends thousands of requests before the scheduler delay
+// was measured. At most minBatch of them may begin at the same time.
 func TestBurstBeginsInBatches(t *testing.T) {
 	testAdmission(t, func(a *admissionTest) {
 		a.come(minBatch, time.Hour)

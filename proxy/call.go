@@ -258,6 +258,6 @@ func (c *call) finish() {
 		c.record.Detail = cmp.Or(c.record.Detail, refusal.Detail)
 	}
 	c.record.Duration = now.Sub(c.record.Start)
-	c.Release() // has no effect if the payload has released it already
+	c.Release() // has no effect if the payload has already called it
 	c.h.config.Done(&c.record)
 }

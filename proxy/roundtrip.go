@@ -73,7 +73,7 @@ func contain(values []string, secret string) bool {
 	return false
 }
 
-// A bearer is a token as the value of the Authorization header.
+// A bearer is a token and the value of the Authorization header for it.
 type bearer struct {
 	token  string
 	header []string
@@ -178,11 +178,11 @@ func (t *roundTrip) send(ctx context.Context, header http.Header, token string) 
 	return resp, err
 }
 
-// refused reports whether the upstream has refused or ignored the expectation
-// of an attempt that ended without a byte of the body. first is the status of
-// the response to that attempt, 0 if there was none. second is the status of the
-// response to the attempt without an expectation. If both statuses are the same,
-// the expectation is not their cause.
+// refused reports whether the upstream has refused or ignored the expectation of
+// an attempt that sent no byte of the body. The parameter first is the status of
+// the response to that attempt, 0 if there was none. The parameter second is the
+// status of the response to the next attempt, which had no expectation. If both
+// statuses are the same, the expectation is not their cause.
 func (g *gate) refused(first, second int) bool {
 	switch {
 	case !g.expecting:
@@ -317,8 +317,8 @@ func problemFor(err error, nothing bool) *problem {
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
 }
 
-// says reports whether an error has a method NotSent, which says whether the
-// request was sent.
+// The function says reports whether an error has a method NotSent. This method
+// says whether the request was sent.
 func says(err error) bool {
 	var attempt interface{ NotSent() bool }
 	return errors.As(err, &attempt)

@@ -25,7 +25,7 @@ func discovering(c *proxy.Config) {
 }
 
 // discoveringNarrow makes the proxy respond to Autodiscover requests with a fixed URL.
-// The patterns of the client user allow only rooms.
+// It restricts the policy of the client user to rooms.
 func discoveringNarrow(c *proxy.Config) {
 	discovering(c)
 	if check := c.Client; check != nil {

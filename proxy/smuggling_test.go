@@ -20,8 +20,9 @@ import (
 )
 
 // exchangeRaw sends bytes over one connection and returns the status of every
-// response. It waits until Exchange has received arrivals complete requests. Then it
-// waits for a short time, in which further requests would arrive.
+// response. The parameter arrivals is the expected number of complete requests at
+// Exchange. When they have arrived, exchangeRaw waits only for a short time, in
+// which further requests would arrive.
 func (r *testProxy) exchangeRaw(t *testing.T, raw string, arrivals int) (statuses []int) {
 	t.Helper()
 	c, err := net.Dial("tcp", r.address)

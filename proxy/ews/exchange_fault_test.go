@@ -8,8 +8,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestExplainFault has codes of Microsoft's ResponseCode reference and of its
-// page about EWS throttling.
+// TestExplainFault checks a phrase in the explanation of each code on which an
+// administrator can act. The codes are from Microsoft's ResponseCode reference and
+// its page about EWS throttling.
 func TestExplainFault(t *testing.T) {
 	explained := map[string][]ews.ResponseCode{
 		"moved to Exchange Online":         {"ErrorNonExistentMailbox", "ErrorMailboxNotFound", "ErrorInvalidUserPrincipalName", "ErrorInvalidSmtpAddress"},

@@ -290,7 +290,7 @@ func wholeID(id string) (storage byte, moniker string, complete bool) {
 }
 
 // unpack reverses the run-length encoding of an id. It stops when the length of
-// out has reached most.
+// out has reached most. ok is false if p is cut short.
 func unpack(p []byte, most int) (out []byte, ok bool) {
 	for len(p) > 0 && len(out) < most {
 		if len(p) == 1 || p[0] != p[1] {
