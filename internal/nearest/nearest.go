@@ -4,9 +4,9 @@ package nearest
 
 import "iter"
 
-// Of returns the name closest to s and its distance (see Distance). If several
-// names are equally close, it returns the first. If names is empty, it returns ""
-// and the largest int.
+// The function Of returns the name closest to s and its distance; see Distance. If
+// several names are equally close, it returns the first. If names is empty, it
+// returns "" and the largest int.
 func Of(s string, names iter.Seq[string]) (name string, distance int) {
 	distance = int(^uint(0) >> 1)
 	for candidate := range names {

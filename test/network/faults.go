@@ -327,8 +327,8 @@ func (w *environment) runFaults(p plan) error {
 	return nil
 }
 
-// check compares the outcomes of the requests after number before with
-// Exchange's ledger.
+// check compares the outcomes of a fault's requests with Exchange's ledger. The
+// parameter before is the number of the last request that was sent before the fault.
 func (w *environment) check(name string, before int64, bounds []bound) (result, error) {
 	ledger, err := w.ledger()
 	if err != nil {

@@ -116,7 +116,7 @@ func (p plan) parts() (parts []plan) {
 	return parts
 }
 
-// runOutside builds hmaproxy, and runs the program again in network namespaces.
+// runOutside builds hmaproxy, and runs this command again in network namespaces.
 func runOutside(ctx context.Context, p plan) error {
 	if os.Getuid() != 0 {
 		return errors.New("run it as root: it makes network namespaces")

@@ -68,7 +68,7 @@ func newReport(plain bool) *report {
 	return &report{plain: plain}
 }
 
-// writer returns the standard output of a part.
+// writer returns the writer for the standard output of a part.
 func (r *report) writer() io.Writer {
 	if r.plain {
 		return os.Stdout
@@ -111,8 +111,9 @@ func (r *report) add(result result) {
 	}
 }
 
-// compare prints how long clients waited with hmaproxy and with nginx, and the
-// other failures of nginx. It prints nothing if nginx did not run.
+// compare prints a table: how long clients waited with hmaproxy and with nginx,
+// what nginx lost, doubled or confused, and other problems with nginx. It prints
+// nothing if nginx did not run.
 func (r *report) compare() {
 	with := map[bool]map[string]result{false: {}, true: {}}
 	for _, result := range r.results {

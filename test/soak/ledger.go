@@ -18,7 +18,8 @@ const (
 	never                  // Exchange did not run the request
 )
 
-// A ledger records every request with a side effect.
+// A ledger records what clients send, and the outcome of each request with a side
+// effect.
 type ledger struct {
 	mu       sync.Mutex
 	messages map[string]outcome // by subject
