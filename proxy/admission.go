@@ -172,7 +172,7 @@ func (a *admission) mayAdmit() bool {
 	return (a.limit == 0 || a.running < a.limit) && a.batched < a.batch()
 }
 
-// admit admits waiting requests.
+// admit admits as many waiting requests as mayAdmit permits.
 func (a *admission) admit() {
 	for a.waiting.Len() > 0 && a.mayAdmit() {
 		a.running++

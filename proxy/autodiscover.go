@@ -189,9 +189,8 @@ func (c *call) serveJSON() {
 	c.respond.document(http.StatusOK, contentType, autodiscover.WriteJSON(c.h.config.Autodiscover.ewsURL(c.r)), nil)
 }
 
-// probeMailbox is the address with which exchangelib requests the
-// authentication scheme, before it requests the mailbox that it needs. RFC 2606
-// reserves its domain.
+// probeMailbox is the address in exchangelib's first request, which asks only for
+// the authentication scheme. RFC 2606 reserves the address's domain.
 const probeMailbox = "DUMMY@example.com"
 
 // decideMailboxes decides about each mailbox of a request. It records one

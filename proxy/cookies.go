@@ -47,8 +47,8 @@ func (c *cookieNames) known(name string) bool {
 	return c.names[name]
 }
 
-// learn adds the name of a cookie that upstream has set. It ignores the name if
-// there are maxLearned names already.
+// learn adds the name of a cookie that the upstream has set. It ignores the name if
+// it has already learned maxLearned names.
 func (c *cookieNames) learn(name string) {
 	if c.known(name) {
 		return

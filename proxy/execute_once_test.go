@@ -15,9 +15,10 @@ import (
 	"time"
 )
 
-// TestRequestIsNeverExecutedTwice uses an Exchange that reads the request and
-// closes the connection. The request may have been executed, so the proxy must not
-// retry it. No header of the client may change this.
+// TestRequestIsNeverExecutedTwice uses an Exchange that reads the second request on
+// a connection and closes the connection without a response. That request may have
+// been executed, so the proxy must not retry it. No header of the client may change
+// this.
 func TestRequestIsNeverExecutedTwice(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "X-Vendor"} {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"hmaproxy/proxy"
 )
 
-// TestResponseHeadThatNeverEnds covers an upstream that sends part of a status line
-// instead of 100 Continue.
+// TestResponseHeadThatNeverEnds uses an upstream that sends part of a status line
+// instead of 100 Continue. The client must get ErrorInternalServerTransientError.
 func TestResponseHeadThatNeverEnds(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -20,7 +20,7 @@ import (
 var scanners = sync.Pool{New: func() any { return soap.NewScanner() }}
 
 // An inspection reads one SOAP request, decides whether it may be sent, and
-// determines the form to send. It is the body's body.Inspector. While a body is
+// determines the form to send. It implements body.Inspector. While a body is
 // streamed, only the transport's goroutine uses the inspection. Other goroutines
 // may use the atomic fields.
 type inspection struct {
@@ -56,9 +56,9 @@ func (i *inspection) begin(client clientUser, header http.Header) *policy.Refusa
 }
 
 // checkMediaType requires text/xml of every request, because a browser sends
-// text/xml to another origin only after a preflight request. unreadable says
-// why the document cannot be inspected; with an allow-list such a request is
-// refused.
+// text/xml to another origin only after a preflight request. The result
+// unreadable says why the document cannot be inspected. In enforce mode such a
+// request is refused.
 func checkMediaType(h http.Header) (refusal, unreadable *policy.Refusal) {
 	refused := func(detail string) *policy.Refusal {
 		return &policy.Refusal{Reason: policy.EnvelopeRefused, Detail: detail}

@@ -2,14 +2,14 @@ package proxy
 
 import "time"
 
-// Limits on everything that comes from outside, each with its reason. Package
-// proxy/internal/body has the limits of a request's body.
+// Limits of sizes, numbers and times. Package proxy/internal/body has the limits
+// of a request's body.
 const (
 	maxHeaders     = 100       // header lines; EWS clients send a dozen
 	maxHeaderBytes = 64 << 10  // bytes of names and values; IIS accepts 16 KiB per line
 	serverHeaders  = 128 << 10 // limit of the HTTP server, which is higher than maxHeaderBytes, so that the response to most large headers explains the problem
 
-	bufferedTotal = 32 << 20 // bytes of the buffered bodies of all requests together
+	bufferedTotal = 32 << 20 // default of Config.BufferBudget, in bytes
 	chunk         = 64 << 10 // bytes per read of a long response
 
 	hintRead     = 8 << 10  // bytes of a page that are read to find its title

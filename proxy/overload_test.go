@@ -18,9 +18,9 @@ import (
 
 var backOffValue = regexp.MustCompile(`<t:Value Name="BackOffMilliseconds">(\d+)</t:Value>`)
 
-// TestOverloadIsServerBusy checks the responses when goroutines wait for a
-// processor and minAdmitted requests are in progress. Notification streams do
-// not count.
+// TestOverloadIsServerBusy checks that further requests get ErrorServerBusy when
+// goroutines wait for a processor and minAdmitted requests are in progress.
+// Notification streams do not count as requests in progress.
 func TestOverloadIsServerBusy(t *testing.T) {
 	const running, streams, more = 64, 70, 40
 	var reached atomic.Int32

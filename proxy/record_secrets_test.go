@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// TestRecordHoldsNoToken covers an upstream that repeats the token in headers that
-// are logged, or in a malformed response, which an error may quote.
+// TestRecordHoldsNoToken checks that neither the Record nor the response contains
+// the token if the upstream repeats it in headers that are recorded, or in a
+// malformed response, which an error may quote.
 func TestRecordHoldsNoToken(t *testing.T) {
 	for _, c := range []struct{ name, respond string }{
 		{"request id", "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nrequest-id: %s\r\nX-FEServer: ex-%s\r\nContent-Length: 0\r\n\r\n"},

@@ -33,16 +33,16 @@ import (
 // TestRules runs the rule table. For every sentence of "One request" in
 // docs/design.md that package proxy decides, the table has requests on both
 // sides of the boundary. Subtests are named for the sections of that document.
-// Each rule runs with an allow-list in enforce mode, with an allow-list in
-// audit mode, and without a list. Each of these modes runs with client users
-// and without. Expected values come from the document.
+// Unless it says otherwise, each rule runs with an allow-list in enforce mode,
+// with an allow-list in audit mode, and without a list. Each of these modes runs
+// with client users and without. Expected values come from the document.
 //
 // Other packages decide some of the sentences, and their tests cover these:
 // the names that HMA_FORWARD_HEADERS must not contain (internal/config), the
-// number of connections of a listener and of its peers (the listeners), the
+// number of connections of a listener and of each peer (internal/listener), the
 // rate of forced refreshes (token), log and metrics.
 func TestRules(t *testing.T) {
-	exchangeCertificate() // make the certificate here, outside the synctest bubbles, because they share it
+	exchangeCertificate() // make the certificate before the synctest bubbles begin
 	sections := []struct {
 		name  string
 		rules []rule

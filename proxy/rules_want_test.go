@@ -14,7 +14,7 @@ import (
 type want struct {
 	status   int
 	reason   string // expected value of X-Hmaproxy-Error
-	recorded string // the reason in the record, if it is not a refusal
+	recorded string // expected reason in the record; "": the value of X-Hmaproxy-Error
 	code     string // the EWS response code of the SOAP fault; "": no fault of hmaproxy
 	conn     string // state of the connection: "kept" or "closed"; "": either
 	sent     int    // number of attempts that reached Exchange completely
@@ -68,7 +68,8 @@ func refused(status int, reason string) want {
 	})
 }
 
-// faulted expects a SOAP fault by hmaproxy, and that nothing reaches Exchange.
+// faulted expects a SOAP fault by hmaproxy, and that no complete request reaches
+// Exchange. Part of a long request may reach it.
 func faulted(code, reason string) want {
 	return want{status: 500, reason: reason, code: code, conn: "kept"}
 }

@@ -47,7 +47,7 @@ func withScript(t *testing.T, p *policy.Policy, upstream script, f func(*scripte
 // proxy.
 func withScriptAnd(t *testing.T, change func(*proxy.Config), p *policy.Policy, upstream script, f func(*scripted)) {
 	t.Helper()
-	identity() // make the certificate here, because its test server must not be in a synctest bubble
+	identity() // make the certificate before the synctest bubbles begin
 	t.Run("internal/upstream", func(t *testing.T) {
 		withScriptOver(t, func(l *scripted) transport { return l.lean(upstream) }, change, p, f)
 	})

@@ -243,7 +243,7 @@ func constantText(e ast.Expr) (string, bool) {
 
 // TestGosOwnRequests sends each request of net/http's tests twice: unchanged,
 // and with the endpoint as its target. No unchanged request may reach Exchange.
-// With the endpoint as target, only valid POST requests may.
+// With the endpoint as target, only POST requests may.
 func TestGosOwnRequests(t *testing.T) {
 	isRequest := func(s string) bool {
 		first, rest, ok := strings.Cut(s, "\n")

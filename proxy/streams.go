@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// streams holds the notification streams in progress. Only these requests may
-// last for many minutes. It is safe for concurrent use.
+// streams ends all notification streams when the process stops. Only these
+// requests may last for many minutes. It is safe for concurrent use.
 type streams struct {
 	ended context.Context
 	end   context.CancelFunc

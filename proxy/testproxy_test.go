@@ -77,7 +77,8 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, okDocument)
 }
 
-// recorder records the bytes read from a body.
+// recorder records the first MiB read from a request's body, and whether the body
+// was complete.
 type recorder struct {
 	io.ReadCloser
 	u  *upstream
@@ -102,7 +103,8 @@ func (u *upstream) seen() []arrival {
 	return append([]arrival(nil), u.arrivals...)
 }
 
-// tokens is a token source that always has a token and can replace it.
+// tokens is a token source that has a token from the start and can replace it. If
+// err is set, both methods fail.
 type tokens struct {
 	mu       sync.Mutex
 	current  string

@@ -1,6 +1,6 @@
 // Package httpclient makes the HTTP clients of the product: the transport for
-// Exchange and the client for Entra ID and Key Vault. They use the configured
-// corporate proxy, trusted roots and HMA_EWS_CONNECT.
+// Exchange and the client for Entra ID and Key Vault. Both use the configured
+// corporate proxy and trusted roots. The transport also uses HMA_EWS_CONNECT.
 //
 // doctor uses this package too, so that it tests the product's own clients.
 package httpclient
@@ -177,7 +177,7 @@ func (c *Clients) exchangeTLS() *tls.Config {
 	})
 }
 
-// CloseIdleConnections closes the idle connections of every client that was
+// CloseIdleConnections closes the idle connections of every client that c has
 // made. A connection in use is closed when its request ends.
 func (c *Clients) CloseIdleConnections() {
 	c.mu.Lock()
@@ -188,7 +188,7 @@ func (c *Clients) CloseIdleConnections() {
 	}
 }
 
-// remember adds a transport to the list that CloseIdleConnections closes.
+// remember adds a transport to the list that CloseIdleConnections uses.
 func (c *Clients) remember(t idleCloser) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,6 @@
 // Package metrics counts events of the product and serves the counters to
-// Prometheus. No other package imports Prometheus. Label values come from
-// closed sets and contain no mailbox.
+// Prometheus. No other package imports Prometheus. The number of values of each
+// label is limited, and no value contains a mailbox.
 package metrics
 
 import (

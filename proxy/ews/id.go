@@ -77,7 +77,8 @@ func MailboxOfID(id []byte) IDMailbox {
 	return mailboxOfHead(idHead(head[:0], id, chars[:], raw[:]), id)
 }
 
-// mailboxOfHead reads the mailbox from the head of id.
+// mailboxOfHead reads the mailbox from head, which has room for a GUID only. If
+// the id contains an address, mailboxOfHead decodes a longer head from id.
 func mailboxOfHead(head, id []byte) IDMailbox {
 	if len(head) == 0 {
 		return IDMailbox{}
@@ -218,7 +219,8 @@ func isLength16(p []byte) bool { return binary.LittleEndian.Uint32(p) == 16 }
 // A GUID identifies a mailbox. It is comparable.
 type GUID [16]byte
 
-// ParseGUID parses the form 8-4-4-4-12 in hexadecimal digits of any case.
+// ParseGUID parses the form 8-4-4-4-12 in hexadecimal digits of any case. It
+// returns an error for any other form.
 func ParseGUID(s string) (GUID, error) { return parseGUID([]byte(s)) }
 
 var errGUID = errors.New("a GUID is written 8-4-4-4-12, in hexadecimal digits")
