@@ -10,7 +10,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// A nameServer responds to all queries with the same addresses.
+// A nameServer responds to every query for A records with the same addresses, and
+// to other queries with none.
 type nameServer struct {
 	mu    sync.Mutex
 	addrs []netip.Addr

@@ -69,7 +69,7 @@ type environment struct {
 // An outcome is the result of a client's request.
 type outcome struct {
 	executed string // whether Exchange executed the request, according to the response: "yes", "no" or "unknown"
-	wrong    bool   // the response belongs to another request
+	wrong    bool   // the response belongs to another request, or is one that hmaproxy must not send
 	took     time.Duration
 	what     string
 }

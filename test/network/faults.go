@@ -53,7 +53,7 @@ var allFaults = []fault{
 		return []bound{{"until the fault", o.took, 10 * time.Second}}, expect(o, "upstream-unreachable")
 	}},
 	{"lost-query", false, false, func(w *environment) ([]bound, error) {
-		w.names.set(2, exchangeA) // drops the queries for A and for AAAA
+		w.names.set(2, exchangeA) // drop the first two queries: for A and for AAAA
 		return []bound{{"first request", w.mustSucceed(request{}), 2 * time.Second}}, nil
 	}},
 	{"changed-address", false, true, changedAddress},
