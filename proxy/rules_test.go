@@ -462,7 +462,8 @@ func (q request) in(proto string) request     { q.proto = proto; return q }
 func (q request) inChunks() request           { q.chunked = true; return q }
 func (q request) withoutCredentials() request { q.anonymous = true; return q }
 
-// prepare completes a request for a setup.
+// prepare adds the header lines that a request needs in a setup: credentials, the
+// framing of the body, and the padding that lines and size ask for.
 func (q request) prepare(s setup) request {
 	named := slices.ContainsFunc(q.header, func(line string) bool { return headerName(line) == "authorization" })
 	if s.users && !q.anonymous && !named {

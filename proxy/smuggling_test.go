@@ -208,7 +208,7 @@ func goFile(t *testing.T, name string) *ast.File {
 	return tree
 }
 
-// goTexts returns the string constants of a file of net/http's tests for which
+// goTexts returns those string constants in one of net/http's test files for which
 // keep returns true.
 func goTexts(t *testing.T, file string, keep func(string) bool) (texts []string) {
 	t.Helper()

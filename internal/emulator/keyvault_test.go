@@ -9,7 +9,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// A vaultClient sends requests with a token of the configured application.
+// A vaultClient sends requests with a token of the application that may read the
+// vault.
 type vaultClient struct {
 	t      *testing.T
 	e      *emulator.Emulator

@@ -7,8 +7,8 @@ import (
 )
 
 // An Observer reports how connections are made, for doctor. Its functions may
-// be nil. They are called from several goroutines, even after the request of
-// the connection has ended, and must not block.
+// be nil. They are called from several goroutines and must not block. They may be
+// called even after the request that needed the connection has ended.
 type Observer struct {
 	Direct bool // do not use the corporate proxy
 

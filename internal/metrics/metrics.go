@@ -68,7 +68,8 @@ func (m *Metrics) Panicked() { m.panics.Inc() }
 // AcceptFailed counts a connection that could not be accepted.
 func (m *Metrics) AcceptFailed() { m.accepts.Inc() }
 
-// malformedStatuses are the statuses of malformed requests.
+// malformedStatuses are the statuses of responses to malformed requests. Their
+// counters exist from the start.
 var malformedStatuses = [...]int{
 	http.StatusBadRequest, http.StatusRequestTimeout, http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge,
 	http.StatusNotImplemented, http.StatusHTTPVersionNotSupported,

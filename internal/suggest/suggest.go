@@ -179,7 +179,7 @@ func (l *List) addNotes(s *traffic.Summary) {
 	}
 }
 
-// mailboxRequests returns the number of requests with a mailbox.
+// mailboxRequests returns the number of requests that were counted for a mailbox.
 func mailboxRequests(s *traffic.Summary) int64 {
 	var n int64
 	for i := range s.Mailboxes {

@@ -1,7 +1,7 @@
 package ews
 
-// An Operation is the name of an operation from a closed set: the schema's name
-// without a final "Request", PushSubscription, or OtherOperation.
+// An Operation names an EWS operation. The set is closed: PushSubscription,
+// OtherOperation, and the names in the schema without a final "Request".
 type Operation string
 
 const (

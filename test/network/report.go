@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A result is the result of one fault.
+// A result says how the requests during one fault ended.
 type result struct {
 	Fault                          string
 	Nginx                          bool // the proxy was nginx
