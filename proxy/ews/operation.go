@@ -1,7 +1,8 @@
 package ews
 
-// An Operation names an EWS operation. The set is closed: PushSubscription,
-// OtherOperation, and the names in the schema without a final "Request".
+// An Operation names an EWS operation. The set is closed. It contains
+// PushSubscription, OtherOperation, and each name in the schema; a final "Request"
+// of that name is removed.
 type Operation string
 
 const (
