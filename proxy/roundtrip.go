@@ -317,8 +317,8 @@ func problemFor(err error, nothing bool) *problem {
 	return failed(codeTransient, ReasonUpstreamBroken, redactError(err))
 }
 
-// The function says reports whether an error has a method NotSent. This method
-// says whether the request was sent.
+// says(err) is true if err has a method NotSent() bool, which reports whether the
+// request was sent.
 func says(err error) bool {
 	var attempt interface{ NotSent() bool }
 	return errors.As(err, &attempt)

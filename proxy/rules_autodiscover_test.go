@@ -359,7 +359,7 @@ func autoURLRules() (rules []rule) {
 	)
 }
 
-// autodiscoverProfileRules are the rules about SOAP documents that the proxy refuses
+// autodiscoverProfileRules are the rules about the form of SOAP requests. They hold
 // in every mode.
 func autodiscoverProfileRules() (rules []rule) {
 	good := string(getUserSettings("alice@contoso.com"))

@@ -91,9 +91,9 @@ func forwarding(names ...string) func(*proxy.Config) {
 	return func(c *proxy.Config) { c.ForwardHeaders = names }
 }
 
-// contentTypeRules are the rules about Content-Type. A client must send a media
-// type. With an allow-list, Exchange gets a constant value in place of the
-// client's value.
+// contentTypeRules are the rules about Content-Type and Content-Encoding. A client
+// must send the media type text/xml. With an allow-list, Exchange gets a constant
+// Content-Type in place of the client's, unless the document is sent unread.
 func contentTypeRules() (rules []rule) {
 	const constant = "text/xml; charset=utf-8"
 	for _, value := range []string{

@@ -96,7 +96,7 @@ func TestSmuggling(t *testing.T) {
 	longer := strconv.Itoa(len(chunked) + len(owa))
 	cases := []struct {
 		name, raw string
-		arrivals  int // exact number of requests at Exchange; -1: any
+		arrivals  int // exact number of requests at Exchange; -1: at most two
 	}{
 		{"one request", good, 1},
 		{"two requests, pipelined", good + good, 2},

@@ -191,7 +191,7 @@ func TestReasonsAreCounted(t *testing.T) {
 			proxy.ClassFailed:  "hmaproxy_failures_total", proxy.ClassClientLeft: "hmaproxy_failures_total",
 		}[reason.Class()]
 		if counter == "" {
-			continue // a handshake is neither a refusal nor a failure
+			continue // a challenge is neither a refusal nor a failure
 		}
 		textcheck.Contains(t, text, fmt.Sprintf("%s{reason=%q} 0\n", counter, reason))
 	}

@@ -24,7 +24,7 @@ const (
 	tokenLife    = 2 * time.Minute  // longer than any fault, which lasts some seconds
 	stormTime    = 6 * time.Second  // duration of each period of faults
 	calmTime     = 3 * time.Second  // duration of each period without faults, in which no request may fail
-	recoveryTime = 45 * time.Second // from the last fault until requests succeed: at worst, refused tokens are replaced every 30 s
+	recoveryTime = 45 * time.Second // longest time from the last fault until requests succeed; at worst, refused tokens are replaced every 30 s
 )
 
 // A soak is one run.
