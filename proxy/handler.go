@@ -208,7 +208,8 @@ func (h *Handler) ServeBusy(w http.ResponseWriter, remote string) {
 
 // ServeHTTP serves one request. It panics with http.ErrAbortHandler when a
 // response that has begun cannot be completed, so that the client does not read
-// it as complete. It also panics when the client has left.
+// it as complete. It also panics when the client leaves while Exchange works on the
+// request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(h, w, r)
 	defer c.finish()

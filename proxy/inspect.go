@@ -212,9 +212,9 @@ func (i *inspection) describe(record *Record) {
 }
 
 // head appends a new head for the document to dst and returns the result. The
-// parameter read is the part of the client's document that was read. After the
-// new head, the client's document is sent from the offset from on. If the client's
-// own head is sent, the result head is nil and from is 0.
+// parameter read is the part of the client's document that was read. The result
+// from is the offset in that document of the first byte to send after the new head.
+// If the client's own head is sent, the result head is nil and from is 0.
 func (i *inspection) head(dst, read []byte) (head []byte, from int) {
 	if i.request == nil {
 		return nil, 0

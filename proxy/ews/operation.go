@@ -1,8 +1,8 @@
 package ews
 
-// An Operation names an EWS operation. The set is closed. It contains
-// PushSubscription, OtherOperation, and each name in the schema; a final "Request"
-// of that name is removed.
+// An Operation names an EWS operation. The set is closed: PushSubscription,
+// OtherOperation, and the operations of the schema. A final "Request" is cut from
+// the schema's names.
 type Operation string
 
 const (
