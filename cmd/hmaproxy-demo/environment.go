@@ -130,9 +130,9 @@ func eventually(ctx context.Context, otherwise string, holds func() bool) error 
 	return nil
 }
 
-// hops returns the requests to the three services since the last call, in the
-// order of their arrival. It prints them, but only the number of the repeated
-// polls of the vault.
+// hops returns the requests that Entra ID, Key Vault and Exchange have received
+// since the last call, in the order of their arrival. It also prints them. Of
+// repeated requests to the vault it prints only the number.
 func (e *environment) hops() (seen []emulator.Hop) {
 	for _, service := range []*emulator.Service{
 		e.cloud.Entra().Service, e.cloud.KeyVault().Service, e.cloud.Exchange().Service,

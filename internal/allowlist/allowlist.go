@@ -19,7 +19,7 @@ type List struct {
 	current atomic.Pointer[inForce]
 
 	mu      sync.Mutex       // held while current is replaced
-	entries config.Mailboxes // entries of the variable or the file
+	entries config.Mailboxes // entries from HMA_ALLOWED_MAILBOXES or its file
 	members config.Mailboxes // members of groups
 }
 
@@ -80,9 +80,9 @@ func NewReloadedPolicy(c *config.Config, entries config.Mailboxes) (p *policy.Po
 // Policy returns the policy in force.
 func (l *List) Policy() *policy.Policy { return l.current.Load().policy }
 
-// Reload reads the file and puts its entries in force. It reports whether the
-// entries have changed. After an error the list stays as it was. Calls must not
-// overlap.
+// Reload reads the file of the allow-list and puts its entries in force. It
+// reports whether the entries have changed. After an error the list stays as it
+// was.
 func (l *List) Reload() (changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -75,7 +75,8 @@ func (n *testNetwork) connect(ctx context.Context, to netip.AddrPort) (net.Conn,
 
 func (n *testNetwork) dialer() *Dialer { return &Dialer{Lookup: n.lookup, Connect: n.connect} }
 
-// dial connects and returns the address and the duration.
+// dial opens a connection. It returns the address that it connected to and how
+// long it took.
 func dial(t *testing.T, d *Dialer) (netip.Addr, time.Duration, error) {
 	t.Helper()
 	began := time.Now()

@@ -129,9 +129,9 @@ func (v *visitResult) exchange() bool {
 		v.status == http.StatusOK && strings.Contains(v.header.Get("Content-Type"), "xml")
 }
 
-// client returns an HTTP client that accepts every certificate. It records in v
-// the server's address, the end of its certificate, and why this machine does
-// not trust the certificate.
+// client returns an HTTP client that accepts every certificate and follows no
+// redirect. It records in v the server's address, when its certificate expires,
+// and why this machine does not trust the certificate.
 func (w *walk) client(v *visitResult) *http.Client {
 	transport := &http.Transport{
 		DisableKeepAlives: true,

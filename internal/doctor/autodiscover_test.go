@@ -61,7 +61,7 @@ func (s *surrounding) dial(ctx context.Context, network, address string) (net.Co
 	return s.network.DialContext(ctx, network, s.places[address])
 }
 
-// serve serves a handler at an address over TLS, with a certificate for names.
+// serve starts the server h at an address over TLS, with a certificate for names.
 // The machine trusts the certificate unless the first name begins with
 // "untrusted:". If there are no names, the server uses plain HTTP.
 func (s *surrounding) serve(address string, h *http.Server, names ...string) {

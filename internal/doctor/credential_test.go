@@ -65,8 +65,8 @@ func managed(identity string, metadata func(*testSetup)) func(*testSetup) {
 	}
 }
 
-// identityOf serves tokens of an issuer as the metadata service of an Azure machine
-// does.
+// identityOf imitates the metadata service of an Azure machine. The service returns
+// tokens of issuer for subject.
 func identityOf(issuer *emulator.FederatedIssuer, subject string) func(*testSetup) {
 	return func(r *testSetup) {
 		r.serve("169.254.169.254:80", nil, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

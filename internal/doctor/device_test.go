@@ -222,7 +222,8 @@ func (*cutConn) SetWriteDeadline(time.Time) error { return nil }
 func (*cutConn) LocalAddr() net.Addr              { return pipeAddr{} }
 func (*cutConn) RemoteAddr() net.Addr             { return pipeAddr{} }
 
-// serveBanner serves another protocol, whose server sends the first line.
+// serveBanner imitates a server of a protocol other than TLS, which sends a
+// line of text as soon as a client connects.
 func (r *testSetup) serveBanner(address, line string) {
 	l := r.listen(address)
 	go func() {

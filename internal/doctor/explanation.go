@@ -62,7 +62,8 @@ func explainCode[C comparable](rules []codeRule[C], code C) (explanation, bool) 
 // have the same word, the first pair is used.
 type names []string
 
-// with returns names with more pairs, which precede the pairs of n.
+// The method with returns a list of pairs followed by n, so that pairs take
+// precedence.
 func (n names) with(pairs ...string) names { return append(pairs[:len(pairs):len(pairs)], n...) }
 
 // expand replaces the words in braces in s.

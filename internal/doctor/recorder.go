@@ -18,9 +18,9 @@ import (
 // errUntrusted ends a handshake. The field handshake.trustErr holds the reason.
 var errUntrusted = errors.New("certificate not trusted")
 
-// A recorder records the events on a transport's connections. Transports dial
-// in goroutines that may outlive the request, so the recorder ignores events
-// after end.
+// A recorder records the events on a transport's connections. A transport dials
+// in goroutines that may outlive the request, so the recorder ignores all
+// events after the method end was called.
 type recorder struct {
 	change func(*tls.Config)
 

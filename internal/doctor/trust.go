@@ -73,7 +73,8 @@ func (u untrusted) names(n names) names {
 	return n
 }
 
-// dnsNames lists the names of the certificate.
+// dnsNames returns the DNS names in the certificate, separated by commas, or
+// "none".
 func (u untrusted) dnsNames() string {
 	if len(u.leaf.DNSNames) == 0 {
 		return "none"

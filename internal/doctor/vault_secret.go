@@ -10,8 +10,8 @@ import (
 	"hmaproxy/internal/printable"
 )
 
-// evaluateVaultSecret evaluates whether the vault returns the secret behind the
-// certificate, which contains the certificate and its key.
+// evaluateVaultSecret evaluates whether the vault returned the secret that
+// belongs to the certificate. This secret contains the certificate and its key.
 func evaluateVaultSecret(f *facts) Result {
 	e := f.source.err
 	v := failedSecret{facts: f, err: e}

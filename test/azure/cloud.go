@@ -32,10 +32,10 @@ type cloud struct {
 	serving tls.Certificate
 	tenant
 	unknown  []string
-	requests []sent // requests that change something, since the last call of sent
+	requests []sent // requests that changed something since the method sent was last called
 }
 
-// A sent request is a request that changes the cloud.
+// A sent describes a request that changed the cloud.
 type sent struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
@@ -96,7 +96,8 @@ func (c *cloud) reset() {
 	})
 }
 
-// sent returns the changing requests since the last call.
+// The method sent returns the requests that changed something since its last
+// call.
 func (c *cloud) sent() []sent {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -43,7 +43,7 @@ func (b *bench) bulkOf(ctx context.Context, i *instance, way string, move func(c
 		return err
 	}
 	resident, used, began := i.memory("VmHWM"), i.cpu(), time.Now()
-	times := b.pick(5, 1) // a body takes a tenth of a second
+	times := b.pick(5, 1) // each body takes only a tenth of a second
 	for range times {
 		if err := move(ctx, i.url()); err != nil {
 			return err
@@ -57,7 +57,8 @@ func (b *bench) bulkOf(ctx context.Context, i *instance, way string, move func(c
 	return nil
 }
 
-// once sends a request on a new connection and counts the bytes of the response.
+// once sends a request on a new connection and copies the response's body to a
+// writer. It returns the length of the body in bytes.
 func once(r *http.Request, into io.Writer) (int64, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ReadBufferSize: 64 << 10, WriteBufferSize: 64 << 10}}
 	resp, err := client.Do(r)

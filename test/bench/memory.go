@@ -63,8 +63,8 @@ func (b *bench) memoryOf(ctx context.Context, p peer) error {
 	return nil
 }
 
-// hold opens further streams, several at a time, that stay open until ctx ends.
-// It returns when each has received its first event.
+// hold opens the given number of new streams, several at a time. They stay open
+// until ctx ends. hold returns when each of them has received its first event.
 func hold(ctx context.Context, client *http.Client, base string, count int) error {
 	jobs := make(chan struct{}, count)
 	for range count {

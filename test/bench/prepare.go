@@ -46,7 +46,7 @@ type bench struct {
 	started   []*process
 	loading   time.Duration   // CPU time that wrk has used
 	late      []time.Duration // delay in sending each request at a fixed rate
-	noise     []noise         // noise of each part
+	noise     []noise         // noise during each part of the benchmark
 	findings  []finding       // findings about each peer
 	results   *results
 }
@@ -148,8 +148,8 @@ func (b *bench) serve(ctx context.Context) (err error) {
 	return b.startBackend(ctx)
 }
 
-// identity writes a certificate for host and its key as PEM, for nginx. It also
-// returns them as a TLS configuration.
+// identity writes the files name.pem and name.key for nginx: a certificate for
+// host, and the certificate's key. It also returns both as a TLS configuration.
 func (b *bench) identity(name, host string, from *emulator.Emulator) (*tls.Config, error) {
 	config, err := from.TLSConfig(host)
 	if err != nil {

@@ -122,7 +122,8 @@ func (b *bench) printFindings(w io.Writer) {
 	fmt.Fprintln(t)
 }
 
-// shortList lists names, of which there may be many.
+// shortList joins the names with commas. If there are more than six, "…"
+// replaces the rest.
 func shortList(names []string) string {
 	const most = 6
 	if len(names) <= most {

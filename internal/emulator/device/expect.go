@@ -26,8 +26,8 @@ func refuseExpectation(status string) func(net.Conn, http.Handler) {
 	}
 }
 
-// takeBodyForRequest ignores Expect. It reads the body of a request that has
-// the header as if it were the next request, responds with 501 and closes the
+// takeBodyForRequest ignores the header Expect. It takes the body that follows
+// such a header for the next request, responds to it with 501, and closes the
 // connection.
 func takeBodyForRequest(conn net.Conn, exchange http.Handler) {
 	forEachRequest(conn, func(in *bufio.Reader, r *http.Request) bool {

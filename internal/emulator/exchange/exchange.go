@@ -11,7 +11,8 @@ import (
 	"hmaproxy/internal/emulator/service"
 )
 
-// maxContent is the largest size of a request that IIS and the binding allow.
+// maxContent is the size in bytes of the longest request body that IIS and
+// Exchange's WCF binding allow.
 const maxContent = 64 << 20
 
 // A Config describes the organisation. No field has a default.

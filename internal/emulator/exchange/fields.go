@@ -215,8 +215,8 @@ func (i *item) property(tag string) string {
 	return ""
 }
 
-// valueOf returns the value of the field to which the first field reference in
-// list refers.
+// valueOf finds the first FieldURI or ExtendedFieldURI in list and returns the
+// value of that field, or "" if the item does not have it.
 func (i *item) valueOf(list []*node) string {
 	for _, n := range list {
 		switch n.name.Local {
