@@ -95,7 +95,7 @@ func TestDeveloperPage(t *testing.T) {
 	}
 	s.send(getFolder)
 	const row = "<td>GetFolder</td><td>alice@contoso.com</td><td>200</td><td>NoError</td>"
-	overview := s.await("/", row) // the page reads a copy of the call, and the call may be updated after the client has its response
+	overview := s.await("/", row) // wait, because the call may be recorded after the client has its response
 	link := regexp.MustCompile(`/calls/\d+`).FindString(overview)
 	if link == "" || !strings.Contains(overview, row) {
 		t.Fatalf("the request is not shown: %s", overview)
@@ -194,7 +194,7 @@ func TestJournalWithAnEarlyResponse(t *testing.T) {
 	})
 }
 
-// A oneConn accepts one connection.
+// A oneConn is a listener whose Accept always returns conn.
 type oneConn struct{ conn net.Conn }
 
 func (l oneConn) Accept() (net.Conn, error) { return l.conn, nil }

@@ -205,7 +205,7 @@ func streamed(ctx context.Context, d *demo) error {
 	return nil
 }
 
-// until reads from r until it has read the text.
+// until(r, text) reads from r until it has read text.
 func until(r io.Reader, text string) error {
 	var got strings.Builder
 	buf := make([]byte, 8<<10)

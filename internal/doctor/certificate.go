@@ -70,7 +70,7 @@ func explainCertificate(f *facts, e *certsource.Error) Result {
 	return n.failed("the certificate cannot be used: "+e.Code, must(explain(certificateRules, unusableCertificate{f, e})))
 }
 
-// is reports whether the problem has one of these codes.
+// is(codes...) reports whether the code of the problem is one of codes.
 func (u unusableCertificate) is(codes ...string) bool { return slices.Contains(codes, u.err.Code) }
 
 func (u unusableCertificate) fromVault() bool { return u.facts.config.FromVault() }

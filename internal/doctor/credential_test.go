@@ -181,7 +181,8 @@ func TestWrongFederatedCredentials(t *testing.T) {
 	})
 }
 
-// TestWrongMountedFiles uses files that other programs wrote in a wrong form.
+// TestWrongMountedFiles checks that doctor explains why a certificate file that
+// another program wrote cannot be used.
 func TestWrongMountedFiles(t *testing.T) {
 	from := func(path func(*testSetup) string) func(*testSetup) {
 		return func(r *testSetup) {

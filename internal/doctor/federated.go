@@ -72,7 +72,8 @@ func (f federatedFacts) describe() string {
 	return fmt.Sprintf("issuer %s, subject %s", quote(f.issuer), quote(f.subject))
 }
 
-// federatedRules explain why there is no token.
+// federatedRules explain why the token of the federated credential could not be
+// obtained.
 var federatedRules = []rule[*certsource.Error]{
 	{
 		when: func(e *certsource.Error) bool {

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestChallengedTenant checks that the tenant is found in both parameters in which
-// a Key Vault may name the sign-in. The Azure SDK reads "authorization" first.
+// TestChallengedTenant checks that doctor finds the tenant in a Key Vault's
+// challenge, whether it is in the parameter "authorization" or in
+// "authorization_uri". The Azure SDK reads "authorization" first.
 func TestChallengedTenant(t *testing.T) {
 	for challenge, want := range map[string]string{
 		`Bearer authorization="https://login.windows.net/one", resource="https://vault.azure.net"`:                              "one",

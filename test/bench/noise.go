@@ -30,8 +30,8 @@ type moment struct {
 	own    time.Duration // CPU time of this program and its children
 }
 
-// A noise contains the share of the processors that other programs used during
-// a part, and the share that other virtual machines used.
+// A noise contains the share of the processors that other programs used during a
+// part of the benchmark, and the share that other virtual machines used.
 type noise struct {
 	part           string
 	others, stolen float64
@@ -82,8 +82,8 @@ func (b *bench) spent() time.Duration {
 	return sum
 }
 
-// listen runs a part and records which share of the processors other programs
-// used during the run.
+// listen runs a part of the benchmark and records which share of the processors
+// other programs used during the run.
 func (b *bench) listen(part string, run func() error) error {
 	before, err := b.now()
 	if err != nil {

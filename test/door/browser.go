@@ -101,7 +101,7 @@ func browse(ctx context.Context, b program) error {
 		for _, p := range []place{
 			{"a page of another origin", "evil.example", "127.0.0.2:0"},
 			{"a page of another port", "127.0.0.1", "127.0.0.1:0"},
-			{"a rebound page", "evil.example", "127.0.0.2:" + port}, // a rebound page keeps its port
+			{"a rebound page", "evil.example", "127.0.0.2:" + port}, // DNS rebinding changes the address of a host name, not the port
 		} {
 			report, err := visit(ctx, b, target.address, p)
 			if err != nil {

@@ -98,7 +98,7 @@ type walker struct {
 
 func (w *walker) offset(p token.Pos) int { return w.files.Position(p).Offset }
 
-// replace adds a mutation of the bytes from start to end.
+// replace adds a mutation that replaces the bytes from start to end by text.
 func (w *walker) replace(start, end int, text string) {
 	m := mutation{file: w.file, function: w.function, start: start, end: end, text: text}
 	m.line = 1 + strings.Count(string(w.source[:start]), "\n")

@@ -19,9 +19,9 @@ func (l *Limits) SetAttachmentSize(n int64) {
 	l.attachmentSize = n
 }
 
-// KeepContent makes Exchange store base64 text of up to n bytes, such as
-// attachments. The default is 1 MiB, and a smaller n has no effect. The maximum
-// is 8 MiB. For longer text Exchange stores only the size.
+// KeepContent makes Exchange store base64 text, such as attachments, if it has at
+// most n bytes. An n below 1 MiB, the default, counts as 1 MiB. An n above 8 MiB
+// counts as 8 MiB. Of longer text Exchange stores only the size.
 func (l *Limits) KeepContent(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
