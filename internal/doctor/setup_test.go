@@ -54,7 +54,7 @@ type testSetup struct {
 	ways  map[string]func(context.Context) (net.Conn, error) // by host:port; other addresses lead to the emulator
 	ended []func()
 
-	beyond func(ctx context.Context, network, address string) (net.Conn, error) // where connectProxy forwards connections to
+	beyond func(ctx context.Context, network, address string) (net.Conn, error) // opens the connections to which connectProxy forwards
 }
 
 // newTestSetup must be called in a synctest bubble. It opens no socket.

@@ -73,7 +73,7 @@ func (l failedLogin) evaluate() Result {
 	return n.failed(detail, must(explain(unknownLoginFailures, l)))
 }
 
-// is reports whether the failure has one of these codes.
+// is(codes...) reports whether the code of the failure is one of codes.
 func (l failedLogin) is(codes ...string) bool {
 	for _, code := range codes {
 		if l.err.Code == code {

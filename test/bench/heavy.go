@@ -87,8 +87,8 @@ func (letters) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// asking returns a message to Exchange with the operation, which is given
-// as XML. Alice sends it and is the impersonated mailbox.
+// asking returns a message that contains the operation, given as XML, for
+// alice's mailbox.
 func asking(operation string) message {
 	return message{ewstest.Envelope(alice, operation), alice, password}
 }

@@ -29,7 +29,7 @@ var files embed.FS
 // exchangeName is the host name in the certificate of the emulated Exchange.
 const exchangeName = "mail.contoso.com"
 
-// bench is the state that all parts share.
+// bench is the state that all parts of the benchmark share.
 type bench struct {
 	options
 	stderr    io.Writer

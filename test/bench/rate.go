@@ -83,9 +83,9 @@ func (b *bench) atRate(ctx context.Context, name, base string, m message) (p50 t
 // workers is the largest number of concurrent requests.
 const workers = 16
 
-// pace sends count requests at their scheduled times. For each request it returns
-// how late the request was sent and when its response came. Both times are
-// counted from the scheduled time.
+// pace sends requests at their scheduled times, as many as count says. For each
+// request it returns how late the request was sent and when its response came.
+// Both times are counted from the scheduled time.
 func pace(ctx context.Context, client *http.Client, base string, m message, count int) (late, took []time.Duration, err error) {
 	due := make(chan time.Time, count)
 	var mu sync.Mutex
@@ -107,7 +107,7 @@ func pace(ctx context.Context, client *http.Client, base string, m message, coun
 	return late, took, err
 }
 
-// good posts a message and checks its response.
+// good posts a message. A status other than 200 is an error.
 func good(ctx context.Context, client *http.Client, base string, m message) error {
 	status, _, err := post(ctx, client, base, m)
 	if err == nil && status != http.StatusOK {

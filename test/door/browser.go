@@ -248,7 +248,8 @@ func (a *attacker) splice(c net.Conn, in *bufio.Reader) {
 	_, _ = io.Copy(c, there)
 }
 
-// permit sends headers that permit everything to a page of any origin.
+// permit adds the headers to h with which a server permits everything to the
+// page that sent r.
 func permit(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", cmp.Or(r.Header.Get("Origin"), "*"))
 	h.Set("Access-Control-Allow-Credentials", "true")

@@ -49,10 +49,12 @@ type area struct {
 	floor float64  // share of mutations that the tests must notice
 }
 
-// access is the floor of the areas that decide about access.
+// access is the share of the mutations that the tests must notice in the areas
+// that decide about access.
 const access = 0.95
 
-// areas cover the request path: every file below proxy is in one.
+// areas are the parts of the request path. Every file below proxy is in one of
+// them.
 var areas = []area{
 	{"guard", []string{"proxy/checks.go", "proxy/routes.go"}, "^TestRules$/^Guard$", access},
 	{"headers", []string{"proxy/headers.go", "proxy/cookies.go"}, "^TestRules$/^(Headers|Response)$", access},

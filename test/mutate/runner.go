@@ -133,7 +133,8 @@ func (r *runner) prepare(ctx context.Context, a area, pkg string) error {
 	return nil
 }
 
-// measureTests runs the tests of a package without a mutation.
+// measureTests measures how long the tests of a package take without a mutation,
+// unless that is already known.
 func (r *runner) measureTests(ctx context.Context, tests *testBinary) error {
 	if r.took[tests.pkg] > 0 {
 		return nil
@@ -158,9 +159,9 @@ func (r *runner) measureTests(ctx context.Context, tests *testBinary) error {
 // A stage is a part of the tests for a package.
 type stage struct{ pkg, pattern string }
 
-// withProxy contains the packages that the tests of package proxy also test,
-// because the requests of these tests pass through them. Each value is the
-// pattern of these tests.
+// withProxy contains the packages that are also tested by tests of package proxy,
+// because the requests of these tests pass through them. Each value is a pattern
+// that selects these tests.
 var withProxy = map[string]string{
 	"proxy/internal/autodiscover": "^TestRules$/^Autodiscover$",
 	"proxy/internal/body":         ".",

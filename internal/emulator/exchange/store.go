@@ -126,9 +126,9 @@ func (s *Store) Subjects(address, folder string) []string {
 	return list
 }
 
-// AttachmentID returns an identifier for which GetAttachment returns filler
-// text, as an attachment in the mailbox with the address. It returns "" if
-// there is no such mailbox.
+// AttachmentID returns the identifier of an attachment in the mailbox with the
+// address, or "" if there is no such mailbox. GetAttachment returns filler text
+// for it.
 func (s *Store) AttachmentID(address string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
