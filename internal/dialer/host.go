@@ -164,7 +164,7 @@ func (h *host) worked(addr netip.Addr) {
 	h.lastGood = addr
 }
 
-// forget makes the next call of addresses query DNS.
+// After forget, the next call of the method addresses queries DNS.
 func (h *host) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

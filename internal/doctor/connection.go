@@ -40,8 +40,9 @@ func (s *session) follow(ctx context.Context, c connection) followUp {
 	case expired(c.handshake.trustErr):
 		f.serverClock = s.untrustedClock(ctx, c.target)
 	case errors.As(c.err, &dns) && c.target.onInternet() && c.route.proxy == "" && cloudOf(s.config.Authority.Hostname()) != "":
-		// The authority is one of the known hosts, so its name is not misspelt.
-		// If it does not resolve either, no public name resolves here.
+		// HMA_AUTHORITY_HOST is one of the known sign-in hosts, so its name is
+		// not misspelt. If it does not resolve either, no public name resolves
+		// here.
 		known := s.try(ctx, target{url: s.config.Authority.URL}, nil, nil)
 		f.noNames = errors.As(known.err, &dns)
 	case c.cutHandshake():

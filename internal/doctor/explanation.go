@@ -82,7 +82,8 @@ func (n names) failed(detail string, e explanation) Result {
 	return r
 }
 
-// namesOf returns the replacements for a configuration.
+// namesOf returns the replacements of those words in braces whose values come
+// from the configuration.
 func namesOf(c *config.Config) names {
 	ews := origin(c.EWS.URL)
 	n := names{

@@ -73,7 +73,7 @@ type signatureFacts struct {
 // is made as the product makes it.
 type tokenFacts struct {
 	attempts []tokenAttempt
-	clock    clock // Entra ID's clock in its last response up to the end of the first attempt
+	clock    clock // Entra ID's clock, from the last response before the first attempt ended
 }
 
 type tokenAttempt struct {

@@ -76,8 +76,8 @@ func iisForbids() emulator.Fault {
 		Body: "<h2>403 - Forbidden: Access is denied.</h2>"}
 }
 
-// expected makes Exchange refuse the token because the token's audience is not
-// name.
+// expected makes Exchange refuse the token with a text that says that Exchange
+// expected another audience, the argument.
 func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }
@@ -91,7 +91,8 @@ func both(from string) func(*testSetup) {
 	}
 }
 
-// stored replaces the certificate by a secret that was written by hand.
+// stored replaces the certificate in the vault by a secret that a person has
+// written. content returns its value; kind is its content type.
 func stored(content func(*testSetup) string, kind string) func(*testSetup) {
 	return func(r *testSetup) { r.e.KeyVault().PutSecret("HMA-Cert", content(r), kind) }
 }

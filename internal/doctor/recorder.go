@@ -95,8 +95,9 @@ func (rec *recorder) proxyChosen(u *url.URL) {
 	})
 }
 
-// watchTLS replaces the verification of the chain by verify, which uses the
-// roots and rules of crypto/tls and also records chains that are not trusted.
+// watchTLS makes the method verify check the chain in place of crypto/tls. The
+// method uses the roots and the rules of crypto/tls, and also records chains
+// that are not trusted.
 func (rec *recorder) watchTLS(c *tls.Config, roots *x509.CertPool) {
 	c.InsecureSkipVerify = true // verify is used instead
 	c.VerifyConnection = func(state tls.ConnectionState) error { return rec.verify(state, roots) }

@@ -2,8 +2,9 @@ package doctor
 
 import "hmaproxy/proxy/ews"
 
-// explainResponseCode explains a response code to GetFolder. It uses
-// getFolderCodes, or else the table that log and status page use.
+// explainResponseCode explains the EWS response code of a response to
+// GetFolder. It uses getFolderCodes, or else the table that the log and the
+// status page use.
 func explainResponseCode(f *facts, code, mailbox, detail string) Result {
 	n := f.names.with("{mailbox}", mailbox, "{code}", code)
 	if e, known := explainCode(getFolderCodes, code); known {

@@ -160,7 +160,8 @@ func (r *testSetup) listen(address string) *memnet.Listener {
 	return l
 }
 
-// serve serves an address with a handler, over TLS if c is not nil.
+// serve starts a server with the handler at an address, over TLS if c is not
+// nil.
 func (r *testSetup) serve(address string, c *tls.Config, h http.Handler) {
 	r.t.Helper()
 	var l net.Listener = r.listen(address)

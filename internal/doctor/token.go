@@ -159,9 +159,9 @@ func nameResource(f *facts, r *Result) {
 	r.Cause = f.names.expand("no spelling of {resource} is registered in this tenant: the service principal name is missing, or the tenant is not that of Exchange")
 }
 
-// nameThumbprint adds the thumbprint of the certificate that is not registered
-// to the result. If HMA_APP_ID is also the application that reads the vault, it
-// reports this mistake instead of the thumbprint.
+// nameThumbprint says in the result that the certificate is not registered, and
+// gives its thumbprint. If HMA_APP_ID is also the application that reads the
+// vault, it reports this mistake instead.
 func nameThumbprint(f *facts, r *Result) {
 	if oneApplication(f.config) {
 		r.Cause = "HMA_APP_ID and HMA_KEY_VAULT_APP_ID are the same application, which has a client secret and not the certificate: KV-App's id was copied into both settings"

@@ -288,8 +288,9 @@ var exportRoot = []string{
 // hmaproxy can make usable.
 var newServerCertificate = []string{"{new-certificate}", "{bind-certificate}"}
 
-// signedWithSHA1 reports whether a certificate of the chain that is not
-// self-issued is signed with SHA-1. crypto/tls does not accept such a signature.
+// signedWithSHA1 reports whether the chain contains a certificate that is signed
+// with SHA-1 and is not self-issued. crypto/tls does not accept such a
+// signature.
 func signedWithSHA1(chain []*x509.Certificate) bool {
 	return slices.ContainsFunc(chain, func(c *x509.Certificate) bool {
 		weak := c.SignatureAlgorithm == x509.SHA1WithRSA || c.SignatureAlgorithm == x509.ECDSAWithSHA1
@@ -310,7 +311,7 @@ func expired(trustErr error) bool {
 	return errors.As(trustErr, &invalid) && invalid.Reason == x509.Expired
 }
 
-// caNames names up to three certificates of HMA_CA_FILE.
+// caNames returns the names of up to three certificates of HMA_CA_FILE as text.
 func caNames(c *config.Config) string {
 	var all []string
 	for _, ca := range c.CAs {

@@ -157,8 +157,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// The function because adds the cause of the end of ctx to an error that results
-// from that end.
+// The function because changes an error that occurred because ctx has ended. The
+// text then says that the time limit was exceeded or that the run was
+// interrupted.
 func because(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

@@ -17,7 +17,7 @@ import (
 // measurement.
 type finding struct {
 	peer                          string
-	inspects, authority, hostname bool     // the peer refuses other mailboxes, unknown authorities, or wrong host names
+	inspects, authority, hostname bool     // the peer refuses: requests for other mailboxes; a server with a certificate of an unknown authority; one for another host name
 	letThrough                    []string // names of the hostile requests that the peer forwards
 }
 

@@ -180,8 +180,7 @@ func visit(ctx context.Context, b program, target string, p place) (report strin
 
 // An attacker serves the page with its service worker and receives the page's
 // report. It passes every other request to the target unchanged. For the
-// browser and the target this has the same effect as a change of the name's
-// address.
+// browser and the target this has the same effect as DNS rebinding.
 type attacker struct {
 	target  string
 	reports chan string

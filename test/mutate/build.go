@@ -93,9 +93,10 @@ func loadTestBinary(ctx context.Context, root, mutated, pkg string) (*testBinary
 // errDoesNotCompile is the error for a mutation that the compiler refuses.
 var errDoesNotCompile = errors.New("the mutation does not compile")
 
-// build builds the tests. The compiler reads the file mutated in place of file;
-// if both are "", it reads the unchanged files. build writes the binary and other
-// files to dir.
+// build builds the tests with a mutation. In place of file the compiler reads a
+// changed copy of it, whose path is the argument mutated. If both are "", the
+// tests are built without a mutation. build writes the binary and other files to
+// dir.
 func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (binary string, err error) {
 	config, archive := filepath.Join(dir, "importcfg"), filepath.Join(dir, "mutated.a")
 	lines := append(slices.Clone(b.archive), "packagefile "+b.tested.path()+"="+archive+"\n")
@@ -129,8 +130,9 @@ func (b *testBinary) build(ctx context.Context, dir, file, mutated string) (bina
 	return binary, b.buildAll(ctx, dir, file, mutated, binary)
 }
 
-// buildAll builds the tests with a mutation outside of function bodies, which
-// can change other packages too.
+// buildAll compiles the tests and all packages that they import. A mutation
+// outside of function bodies needs this, because it can change other packages
+// too.
 func (b *testBinary) buildAll(ctx context.Context, dir, file, mutated, binary string) error {
 	overlay := filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{file: mutated}})

@@ -88,10 +88,9 @@ func write(conn net.Conn, text string) bool {
 	return err == nil
 }
 
-// respondAndClose returns a function that writes text and returns false, so the
-// connection is closed. Before that it reads for up to a second, because
-// closing immediately would reset the connection, and the client could lose the
-// response.
+// respondAndClose returns a function that writes text, reads for up to a second,
+// and returns false, so that the connection is then closed. Closing without
+// reading would reset the connection, and the client could lose the response.
 func respondAndClose(text string) func(net.Conn) bool {
 	return func(conn net.Conn) bool {
 		write(conn, text)

@@ -52,8 +52,8 @@ func create(c *call, n *node, disposition string) result {
 	return result{inner: itemList(i)}
 }
 
-// maySend returns an error if the user may not send from the address in From, or
-// nil.
+// maySend returns nil if the user may send from the address in From, otherwise
+// an error. An item without From may be sent.
 func maySend(c *call, i *item) *result {
 	from := i.field("From").value("Mailbox", "EmailAddress")
 	if from == "" {

@@ -22,9 +22,10 @@ func (f *FrontEnd) SetStrictAffinity(on bool) {
 	f.strictAffinity = on
 }
 
-// backEndFor returns the back end for a request without a cookie. A mailbox's
-// position in the list of mailboxes determines its back end. For an unknown
-// address the hash of the address does.
+// backEndFor returns the back end for a request without a cookie. With strict
+// affinity the back ends take turns. Otherwise the back end depends on the
+// position of the anchor mailbox in mailboxes, or on the hash of the address if
+// mailboxes does not contain it.
 func (f *FrontEnd) backEndFor(anchor string, mailboxes []Mailbox) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -93,8 +93,8 @@ func (m *mailbox) itemsOf(f *folder) []*item {
 	return list
 }
 
-// attachment returns the attachment of an AttachmentId and its item, or nil and
-// nil.
+// attachment returns the item that has the attachment with the id, and the
+// attachment. Both are nil if there is no such attachment.
 func (m *mailbox) attachment(id string) (*item, *attachment) {
 	for _, i := range m.items {
 		for _, a := range i.attachments {

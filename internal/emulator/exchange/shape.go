@@ -34,8 +34,8 @@ func (s shape) lists(name string) bool {
 	return slices.ContainsFunc(s.more, func(n *node) bool { return fieldName(n) == name })
 }
 
-// fieldName returns the name of the element that contains the field of a FieldURI
-// or IndexedFieldURI. It returns "" for other nodes.
+// fieldName returns the name of the XML element to which a FieldURI or
+// IndexedFieldURI refers. It returns "" for other nodes.
 func fieldName(n *node) string {
 	uri := n.attribute("", "FieldURI")
 	prefix, name, _ := strings.Cut(uri, ":")
