@@ -160,7 +160,7 @@ func (e *environment) hops() (seen []emulator.Hop) {
 
 func (e *environment) hop(between, what string) { e.printf("   %-19s %s\n", between, what) }
 
-// describe returns the purpose of a request to a service as text.
+// describe returns a text that says what a request to a service is for.
 func describe(h emulator.Hop) string {
 	what := h.Method + " " + h.Path
 	switch {

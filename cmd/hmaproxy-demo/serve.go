@@ -112,8 +112,9 @@ func serve(ctx context.Context, out io.Writer, o options) error {
 	return nil
 }
 
-// freeAddress returns the address preferred if it can be bound and is not equal to
-// the parameter taken. Otherwise it returns an address with a free port.
+// freeAddress returns its first argument if that address can be bound and differs
+// from the second, which another listener will use. Otherwise it returns an
+// address of 127.0.0.1 with a free port.
 func freeAddress(preferred, taken string) (string, error) {
 	for _, address := range []string{preferred, "127.0.0.1:0"} {
 		if address == taken && address == preferred {

@@ -63,9 +63,9 @@ func NewPolicy(c *config.Config, entries config.Mailboxes) (*policy.Policy, erro
 func (l *List) DefaultMailboxOff() bool { return l.current.Load().defaultOff }
 
 // NewReloadedPolicy is like NewPolicy, for entries that were read again. If the
-// default mailbox is not among the entries, the policy has no default mailbox
-// and defaultOff is true. In this case NewPolicy returns an error. After an
-// error, the old entries would stay in force.
+// default mailbox is not among the entries, the policy has no default mailbox and
+// defaultOff is true. NewPolicy returns an error in this case, after which the
+// old entries would stay in force.
 func NewReloadedPolicy(c *config.Config, entries config.Mailboxes) (p *policy.Policy, defaultOff bool, err error) {
 	p, err = NewPolicy(c, entries)
 	if err == nil || c.DefaultMailbox == "" {

@@ -96,8 +96,8 @@ func (h *host) start(ctx context.Context) *lookup {
 	return l
 }
 
-// lookupTwice sends a query and, if there is no response after resend, sends it
-// again. It returns the first response.
+// lookupTwice sends a query, and sends it again if there is no response within the
+// time resend. It returns the first response.
 func lookupTwice(ctx context.Context, name string, query func(context.Context, string) ([]netip.Addr, error)) ([]netip.Addr, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -14,9 +14,9 @@ import (
 )
 
 // facts holds everything that checks gather. newFacts sets the values that are
-// known before the first check. Every other value is written by the gather
-// functions that the comment of its field names. The same check and later checks
-// read it.
+// known before the first check. All other values are written by gather
+// functions, which the comments below list. A value is read by the check that
+// gathers it and by later checks.
 type facts struct {
 	config *config.Config // nil when there is no valid configuration
 	names  names

@@ -26,7 +26,8 @@ type federatedFacts struct {
 	issuer, subject string
 }
 
-// gatherFederated obtains the token as the product does.
+// gatherFederated obtains the token of the federated credential as the product
+// does.
 func gatherFederated(ctx context.Context, s *session, f *facts) {
 	assertion, err := certificates.NewFederated(f.config, s.control)
 	var token string
@@ -56,7 +57,8 @@ func issuerOf(token string) (issuer, subject string) {
 	return claims.Iss, claims.Sub
 }
 
-// evaluateFederated evaluates whether the token could be obtained.
+// evaluateFederated evaluates whether the token of the federated credential
+// could be obtained.
 func evaluateFederated(f *facts) Result {
 	e := f.federated.err
 	if e == nil {

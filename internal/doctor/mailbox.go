@@ -53,9 +53,9 @@ func mailboxToOpen(f *facts) (address, origin string) {
 	return "", ""
 }
 
-// evaluateBackEnd explains a request for a mailbox that got no response, or a
-// status from 500, although Exchange's front end has just responded to a request
-// without a mailbox.
+// evaluateBackEnd explains why a request for a mailbox got no response, or a
+// status of 500 or more, although Exchange's front end has just responded to a
+// request without a mailbox.
 func evaluateBackEnd(f *facts, r ewsResponse, mailbox string) Result {
 	detail := "no response to a request for " + mailbox + " (" + networkReason(r.err) + ")"
 	if r.err == nil {

@@ -14,16 +14,16 @@ import (
 // vaultVersion is an API version that the Key Vault of every cloud has.
 const vaultVersion = "7.4"
 
-// vaultURL returns the URL of the certificate if collection is "certificates",
-// or of the secret behind it if collection is "secrets".
+// vaultURL returns the URL of the certificate if collection is "certificates", or
+// of the secret that belongs to the certificate if collection is "secrets".
 func vaultURL(c *config.Config, collection string) *url.URL {
 	u := c.VaultURI.JoinPath(collection, string(c.VaultCertName))
 	u.RawQuery = "api-version=" + vaultVersion
 	return u
 }
 
-// gatherVaultConnection requests the secret behind the certificate without a
-// token. A Key Vault returns a challenge that names its tenant.
+// gatherVaultConnection requests the certificate's secret without a token. A Key
+// Vault responds with a challenge that names its tenant.
 func gatherVaultConnection(ctx context.Context, s *session, f *facts) {
 	f.network.vault = s.connect(ctx, target{url: vaultURL(f.config, "secrets"), variable: vaultURI}, nil)
 }

@@ -16,7 +16,7 @@ import (
 // vaultService is the application id of Key Vault in every tenant.
 const vaultService = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"
 
-// evaluateVaultLogin evaluates the sign-in part of the look-up.
+// evaluateVaultLogin evaluates whether hmaproxy could sign in to the vault.
 func evaluateVaultLogin(f *facts) Result {
 	e := f.source.err
 	switch {

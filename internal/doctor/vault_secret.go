@@ -80,7 +80,7 @@ func (v failedSecret) publicForbidden() bool {
 	return v.facts.source.public.status == http.StatusForbidden
 }
 
-// is reports whether the failure has one of these codes.
+// is(codes...) reports whether the code of the failure is one of codes.
 func (v failedSecret) is(codes ...string) bool { return slices.Contains(codes, v.err.Code) }
 
 // A vaultRefusal is a code with which the vault, or a device in its place,

@@ -167,7 +167,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodGet && r.Host != "login.microsoftonline.com" && !strings.HasSuffix(r.URL.Path, "/getByIds") {
-		asked := object{} // a copy, because the services change q.body
+		asked := object{} // a second copy of the body, because the services change the first
 		json.Unmarshal(raw, &asked)
 		for _, secret := range []string{"value", "pwd"} { // remove the content of an import: a private key and its password
 			if asked[secret] != nil {

@@ -33,8 +33,8 @@ var (
 	forCEO   = ewstest.Impersonation("SmtpAddress", foreign)
 )
 
-// impersonating returns a header block that names a mailbox with the given
-// content of ConnectingSID.
+// impersonating returns the header block ExchangeImpersonation, whose
+// ConnectingSID has the given content.
 func impersonating(content string) string {
 	return `<t:ExchangeImpersonation><t:ConnectingSID>` + content + `</t:ConnectingSID></t:ExchangeImpersonation>`
 }

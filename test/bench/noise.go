@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// noiseLimit is the share of the processors above which the results mean
-	// little.
+	// noiseLimit is the share of the processors that other programs and virtual
+	// machines may use. Above it the results mean little.
 	noiseLimit = 0.1
 	// lateLimit is the acceptable median delay in sending requests at a fixed
 	// rate. A proxy adds several hundred microseconds to the latency.

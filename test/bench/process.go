@@ -73,7 +73,7 @@ func (p *process) said() string {
 	return strings.TrimSpace(string(text[max(0, len(text)-600):]))
 }
 
-// tree lists the process and its descendants.
+// tree returns the ids of the process and its descendants.
 func (p *process) tree() []int {
 	children := make(map[int][]int)
 	dirs, _ := filepath.Glob("/proc/[0-9]*")

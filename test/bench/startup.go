@@ -11,7 +11,8 @@ import (
 // connection to Exchange.
 var startTime = metric{"start to the first correct response", "ms"}
 
-// startup starts each peer several times.
+// startup starts each peer several times and measures the time until its first
+// correct response.
 func (b *bench) startup(ctx context.Context) error {
 	b.progress("start")
 	for range b.rounds * b.pick(3, 2) {

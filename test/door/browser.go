@@ -216,7 +216,8 @@ func (a *attacker) handle(c net.Conn) {
 	}
 }
 
-// report receives the page's report and redirects its requests.
+// report receives the page's report. To a POST of /redirect?STATUS,URL it
+// responds with that status and that URL as Location.
 func (a *attacker) report(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/redirect" {
 		status, to, _ := strings.Cut(r.URL.RawQuery, ",")

@@ -77,8 +77,8 @@ func (f *folder) element() string {
 	return "Folder"
 }
 
-// valueOf returns the value of the field to which the first field reference in
-// list refers.
+// valueOf finds the first FieldURI or ExtendedFieldURI in list and returns the
+// folder's value of that field, or "" if the emulator does not know the field.
 func (f *folder) valueOf(list []*node) string {
 	for _, n := range list {
 		if n.name.Local != "FieldURI" && n.name.Local != "ExtendedFieldURI" {
