@@ -99,7 +99,8 @@ func unknownTenant(f *facts, codes []int) Result {
 }
 
 // otherResponder returns the cause of a response that did not come from the
-// service. what continues "what responded", for example "is not Entra ID".
+// service. The cause begins with "what responded", followed by the argument
+// what, for example "is not Entra ID".
 func otherResponder(c connection, what string) string {
 	s := "what responded " + what
 	switch status := c.response.status; {

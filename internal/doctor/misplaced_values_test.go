@@ -12,8 +12,8 @@ import (
 	"hmaproxy/internal/emulator"
 )
 
-// TestMisplacedValues sets right values in the wrong setting or in the wrong
-// form.
+// TestMisplacedValues checks that doctor recognises values that are right,
+// but in the wrong setting or in the wrong form.
 func TestMisplacedValues(t *testing.T) {
 	none := emulator.Config{}
 	run(t, []misconfiguration{

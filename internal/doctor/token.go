@@ -68,8 +68,10 @@ func acquire(ctx context.Context, s *session, f *facts, resource string, cert *t
 	return a
 }
 
-// spellings returns other names under which the resource ours may be registered:
-// ours and ews, each with and without the final slash, except ours as written.
+// spellings returns other names under which the resource may be registered.
+// ours is the configured name, ews the scheme and host of HMA_EWS_URL. The
+// result contains both, each with and without a final slash, but not ours
+// itself.
 func spellings(ours, ews string) []string {
 	var all []string
 	for _, base := range []string{strings.TrimSuffix(ours, "/"), ews} {

@@ -78,9 +78,9 @@ func evaluateVaultChallenge(f *facts, c connection) Result {
 	return r
 }
 
-// signInURL returns the URL to sign in at that the vault's challenge names, or ""
-// if the challenge names none. Like the Azure SDK it reads the parameter
-// "authorization", and "authorization_uri" if there is no such parameter.
+// signInURL returns the sign-in URL in the vault's challenge, or "" if there is
+// none. Like the Azure SDK it reads the parameter "authorization", and
+// "authorization_uri" if there is no such parameter.
 func signInURL(vault connection) string {
 	challenge := bearerChallenge(vault.response.header)
 	return cmp.Or(challenge["authorization"], challenge["authorization_uri"])
@@ -93,8 +93,9 @@ func challengedTenant(vault connection) string {
 	return tenant
 }
 
-// signIn returns the URL to sign in at and the tenant that the vault's challenge
-// names. The tenant is "" if there is no such URL or the URL has no path.
+// signIn returns the sign-in URL in the vault's challenge, and the tenant, which
+// is the path of this URL. The tenant is "" if there is no such URL or the URL
+// has no path.
 func signIn(vault connection) (u *url.URL, tenant string) {
 	u, err := url.Parse(signInURL(vault))
 	if err != nil {

@@ -66,7 +66,7 @@ func (b *bench) scale(ctx context.Context) error {
 	return nil
 }
 
-// size measures the binary.
+// size measures the size of hmaproxy's binary.
 func (b *bench) size(context.Context) error {
 	info, err := os.Stat(b.binary)
 	if err == nil {
