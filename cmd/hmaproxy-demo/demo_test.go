@@ -63,7 +63,8 @@ func (o *output) await(t *testing.T, expression *regexp.Regexp) []string {
 	return nil
 }
 
-// TestServePrintsACommandThatWorks runs the printed curl command in a shell.
+// TestServePrintsACommandThatWorks checks that the printed curl command works in
+// a shell.
 func TestServePrintsACommandThatWorks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ended := new(output), make(chan error, 1)

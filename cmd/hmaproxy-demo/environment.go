@@ -27,11 +27,11 @@ import (
 type environment struct {
 	out     io.Writer
 	cloud   *emulator.Emulator
-	dir     string                    // holds the certificate of the emulator's CA
+	dir     string                    // folder with the certificate of the emulator's CA
 	shown   map[*emulator.Service]int // number of requests that were printed
 	polled  map[string]bool           // descriptions of the requests that were printed, because repeated polls of the vault are only counted
 	stopped []chan error
-	listen  listener.Listen // for the instances; nil: the network
+	listen  listener.Listen // opens the listeners of the instances; nil: network listeners
 }
 
 func newEnvironment(out io.Writer, c emulator.Config) (*environment, error) {
@@ -115,8 +115,8 @@ func (p *product) ready(ctx context.Context) error {
 	})
 }
 
-// eventually waits until holds returns true. After 20 seconds it returns an
-// error, whose text is the parameter otherwise.
+// eventually waits until holds returns true. After 20 seconds it returns an error.
+// The argument otherwise is the text of this error.
 func eventually(ctx context.Context, otherwise string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

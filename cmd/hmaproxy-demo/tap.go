@@ -89,7 +89,8 @@ func (j *journal) all() []call {
 	return list
 }
 
-// find returns a copy of a call.
+// find returns a copy of the call with the ID. It returns false if the journal
+// does not hold this call.
 func (j *journal) find(id int) (call, bool) {
 	for _, c := range j.all() {
 		if c.ID == id {

@@ -104,8 +104,8 @@ func (l *List) Reload() (changed bool, err error) {
 }
 
 // SetMembers replaces the entries that come from groups. The list then consists
-// of these members and the entries of the variable or the file. After an error
-// the previous members stay in force.
+// of these members and the entries of HMA_ALLOWED_MAILBOXES or its file. After an
+// error the previous members stay in force.
 func (l *List) SetMembers(members []policy.Pattern) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -42,8 +42,8 @@ var vaultClouds = map[string]string{
 	"vault.usgovcloudapi.net": "US Government",
 }
 
-// oddVaultName returns a sentence about an unusual vault name, to be added to
-// another cause; "" for a usual name.
+// oddVaultName returns text about an unusual vault name, which callers append
+// to another cause. It returns "" for a usual name.
 func oddVaultName(c *config.Config) string {
 	name, domain, _ := strings.Cut(c.VaultURI.Hostname(), ".")
 	theirs, ours := vaultClouds[domain], cloudOf(c.Authority.Hostname())

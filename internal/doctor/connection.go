@@ -153,7 +153,7 @@ func (s *session) untrustedClock(ctx context.Context, t target) clock {
 	return readClock(resp.Header)
 }
 
-// describe says how the connection was made.
+// describe returns a text that says how the connection was made.
 func (c connection) describe() string {
 	s := c.target.url.Host
 	if c.route.remote != "" && c.route.proxy == "" {

@@ -55,8 +55,8 @@ func workload(change func(r *testSetup, c *emulator.FederatedCredential, subject
 func unchanged(*testSetup, *emulator.FederatedCredential, *string, *string, *time.Time) {}
 
 // managed sets up HMA_APP_AUTH=managed. The function metadata sets up the machine's
-// metadata service. Each test has its own identity, because the library caches tokens
-// by identity as long as the process runs.
+// metadata service. Each test has its own identity, because the Azure SDK caches
+// tokens by identity as long as the process runs.
 func managed(identity string, metadata func(*testSetup)) func(*testSetup) {
 	return func(r *testSetup) {
 		r.withoutCertificate()
@@ -66,7 +66,7 @@ func managed(identity string, metadata func(*testSetup)) func(*testSetup) {
 }
 
 // identityOf imitates the metadata service of an Azure machine. The service returns
-// tokens of issuer for subject.
+// tokens that issuer makes for subject.
 func identityOf(issuer *emulator.FederatedIssuer, subject string) func(*testSetup) {
 	return func(r *testSetup) {
 		r.serve("169.254.169.254:80", nil, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

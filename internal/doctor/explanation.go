@@ -113,7 +113,7 @@ func namesOf(c *config.Config) names {
 }
 
 // commands returns replacements that are whole commands. A command may contain
-// the words of earlier commands.
+// the words in braces that stand for earlier commands.
 func commands(c *config.Config) [][2]string {
 	issue := `openssl req -x509 -newkey rsa:2048 -noenc -days 365 -subj /CN=HMA-Cert -keyout hma.key -out hma.crt && cat hma.key hma.crt >{cert-file}`
 	fetch := `openssl x509 -in {cert-file} -out hma-cert.pem`

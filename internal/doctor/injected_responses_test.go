@@ -76,8 +76,8 @@ func iisForbids() emulator.Fault {
 		Body: "<h2>403 - Forbidden: Access is denied.</h2>"}
 }
 
-// expected makes Exchange refuse the token with a text that says that Exchange
-// expected another audience, the argument.
+// expected(name) makes Exchange refuse the token. The response says that Exchange
+// expected name in the token's audience.
 func expected(name string) func(*testSetup) {
 	return refusal(2000003, "invalid_resource", "The hostname component of the audience claim value is invalid. Expected '"+name+"'. Actual 'https://mail.contoso.com'.")
 }

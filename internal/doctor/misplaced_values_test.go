@@ -92,8 +92,8 @@ func listFile(content string) func(*testSetup) {
 	}
 }
 
-// unreachable makes every connection to Exchange fail with the system error
-// why.
+// unreachable makes every connection to Exchange fail with the given system
+// error.
 func unreachable(why syscall.Errno) func(*testSetup) {
 	return func(r *testSetup) {
 		r.ways["mail.contoso.com:443"] = func(context.Context) (net.Conn, error) {

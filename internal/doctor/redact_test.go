@@ -40,8 +40,9 @@ func FuzzCleanText(f *testing.F) {
 	})
 }
 
-// TestBearerChallenge uses challenges from Microsoft's documents and published
-// traces. Some are joined into one header, as devices do.
+// TestBearerChallenge checks the parameters that are read from challenges. The
+// challenges of Exchange and Key Vault come from Microsoft's documents and
+// published traces. One is joined with others into one header, as devices do.
 func TestBearerChallenge(t *testing.T) {
 	const exchange = `Bearer client_id="00000002-0000-0ff1-ce00-000000000000", trusted_issuers="00000001-0000-0000-c000-000000000000@*", token_types="app_asserted_user_v1 service_asserted_app_v1", error="invalid_token"`
 	for _, c := range []struct {

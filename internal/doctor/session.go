@@ -17,7 +17,8 @@ const (
 	maxBody        = 256 << 10        // limit for the part of a response body that is evaluated
 )
 
-// A session holds the product's HTTP clients, which gather the facts.
+// A session holds the product's HTTP clients, with which the checks gather
+// facts.
 type session struct {
 	config   *config.Config
 	dial     httpclient.Dialer

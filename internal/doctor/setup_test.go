@@ -57,7 +57,8 @@ type testSetup struct {
 	beyond func(ctx context.Context, network, address string) (net.Conn, error) // opens the connections to which connectProxy forwards
 }
 
-// newTestSetup must be called in a synctest bubble. It opens no socket.
+// newTestSetup returns a working organisation. It opens no socket, and must be
+// called in a synctest bubble.
 func newTestSetup(t *testing.T, c emulator.Config) *testSetup {
 	t.Helper()
 	fill := func(field *string, value string) {

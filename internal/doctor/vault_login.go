@@ -31,8 +31,8 @@ func evaluateVaultLogin(f *facts) Result {
 	return l.evaluate()
 }
 
-// toTenant returns text that names the tenant to which the application signs
-// in, which is the vault's tenant.
+// toTenant returns text that names the vault's tenant, to which the application
+// signs in, or "" if the tenant is not known.
 func toTenant(f *facts) string {
 	if id := challengedTenant(f.network.vault); id != "" {
 		return " to the vault's tenant " + printable.Short(id, 80)

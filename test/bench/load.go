@@ -28,7 +28,8 @@ func p50At(n int) metric        { return metric{"p50 " + at(n), "µs"} }
 func p99At(n int) metric        { return metric{"p99 " + at(n), "µs"} }
 func addedAt(n int) metric      { return metric{"p50 added to that of going direct, " + at(n), "µs"} }
 
-// launchAll starts every peer in front of an Exchange.
+// launchAll starts every peer in front of the Exchange at upstream. The
+// caller must call stop, which ends the peers.
 func (b *bench) launchAll(ctx context.Context, upstream string) (all []*instance, stop func(), err error) {
 	stop = func() {
 		for _, i := range all {

@@ -205,7 +205,8 @@ func (b *bench) scripts() error {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// folder makes a folder with a configuration made from a template.
+// folder makes a new folder and returns its path. If config is not "", folder
+// fills in the template with this name and writes the result to the folder.
 func (b *bench) folder(name, config string, values map[string]any) (string, error) {
 	b.contents++
 	dir := b.path(fmt.Sprintf("%s-%d", name, b.contents))

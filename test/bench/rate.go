@@ -54,7 +54,8 @@ func (b *bench) rate(ctx context.Context) error {
 
 func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// sent returns the number of requests of a run.
+// sent returns the number of requests that one measurement sends at the rate
+// perSecond.
 func (b *bench) sent() int { return perSecond * b.pick(3, 1) }
 
 // atRate measures one target and returns the median latency. Each latency

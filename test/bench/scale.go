@@ -8,7 +8,8 @@ import (
 	"os"
 )
 
-// scaledProcessors is the number of processors that the part scale compares with one.
+// The part "scale" of the benchmark compares scaledProcessors processors with
+// one.
 const scaledProcessors = 2
 
 var (

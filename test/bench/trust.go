@@ -17,7 +17,7 @@ import (
 // measurement.
 type finding struct {
 	peer                          string
-	inspects, authority, hostname bool     // the peer refuses: requests for other mailboxes; a server with a certificate of an unknown authority; one for another host name
+	inspects, authority, hostname bool     // whether the peer refuses requests for other mailboxes, certificates of unknown authorities, and certificates for other host names
 	letThrough                    []string // names of the hostile requests that the peer forwards
 }
 

@@ -23,10 +23,11 @@ const (
 	password = "Basic YWxpY2U6cGFzc3dvcmQ="
 )
 
-// request returns the request that all measurements send.
+// The function request returns the message that the measurements with small
+// requests send.
 func request() message { return message{string(file("request.xml")), alice, password} }
 
-// request returns the message as an HTTP request of a client.
+// The method request returns the message as an HTTP request of a client.
 func (m message) request(ctx context.Context, base string) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/EWS/Exchange.asmx", strings.NewReader(m.body))
 	if err != nil {

@@ -248,8 +248,7 @@ func (a *attacker) splice(c net.Conn, in *bufio.Reader) {
 	_, _ = io.Copy(c, there)
 }
 
-// permit adds the headers to h with which a server permits everything to the
-// page that sent r.
+// permit adds the CORS headers that permit everything to the page that sent r.
 func permit(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", cmp.Or(r.Header.Get("Origin"), "*"))
 	h.Set("Access-Control-Allow-Credentials", "true")

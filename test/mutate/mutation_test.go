@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// linesAfter returns the changed line of each mutation of a statement in a
-// function.
+// linesAfter mutates a function that contains only the given statement. It
+// returns the changed line of each mutation.
 func linesAfter(t *testing.T, statement string) []string {
 	t.Helper()
 	dir := t.TempDir()

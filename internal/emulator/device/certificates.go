@@ -148,7 +148,8 @@ func (id Identity) leaf(change func(*x509.Certificate)) (tls.Certificate, error)
 	return id.sign(key, change)
 }
 
-// sign makes the certificate for a key.
+// sign makes the certificate for a key. change may alter the template of the
+// certificate.
 func (id Identity) sign(key crypto.Signer, change func(*x509.Certificate)) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(0x1122334455667788),

@@ -60,9 +60,9 @@ func operations() map[string]func(*call) response {
 	}
 }
 
-// run executes the operation and returns its response. Without executing it, run
-// returns f, the fault of the SOAP header, if f is not nil, and another fault if
-// the operation is unknown.
+// run executes the operation and returns its response. If f, the fault of the SOAP
+// header, is not nil, or if the operation is unknown, run executes nothing and
+// returns a fault.
 func (c *call) run(f *fault, rec *service.Record) response {
 	operation := operations()[c.op.name.Local]
 	if operation == nil || c.op.name.Space != nsMessages {

@@ -83,7 +83,8 @@ func (i *item) unsetExtended(key string) {
 	})
 }
 
-// extendedKey identifies the property of an ExtendedFieldURI.
+// extendedKey returns a text that identifies the property to which an
+// ExtendedFieldURI refers.
 func extendedKey(uri *node) string {
 	if tag := uri.attribute("", "PropertyTag"); tag != "" {
 		n, err := strconv.ParseUint(tag, 0, 32)

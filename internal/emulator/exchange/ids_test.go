@@ -9,8 +9,8 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestIDsAreInTheFormatOfExchange reads the emulator's ids with the product's
-// decoder, which was checked against ids of Exchange.
+// TestIDsAreInTheFormatOfExchange checks that the product's decoder can read
+// the emulator's ids. The decoder itself was checked against ids of Exchange.
 func TestIDsAreInTheFormatOfExchange(t *testing.T) {
 	for i := range 1000 {
 		guid := service.NewGUID()

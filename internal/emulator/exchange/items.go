@@ -13,8 +13,8 @@ func (i *item) subject() string {
 	return ""
 }
 
-// number returns the position in the order of creation, which is part of the
-// identifier.
+// number returns the number in the item's identifier. Items that got their
+// identifiers later have larger numbers.
 func (i *item) number() int {
 	n, _ := strconv.Atoi(parseID(i.id)[2])
 	return n
