@@ -47,9 +47,9 @@ type lookup struct {
 	err   error
 }
 
-// addresses returns the host's addresses. fresh is true if this call looked up
-// the addresses. If the lookup fails, addresses returns the last known
-// addresses.
+// addresses returns the host's addresses. fresh is true if it has waited for a new
+// query, because the known addresses were older than reuse. If the query fails,
+// addresses returns the last known addresses, or the error if there are none.
 func (h *host) addresses(ctx context.Context) (addrs []netip.Addr, fresh bool, err error) {
 	h.mu.Lock()
 	if len(h.addrs) > 0 && time.Since(h.resolvedAt) < reuse {

@@ -84,8 +84,9 @@ func (w *walk) report(id, title string, r Result) {
 	}
 }
 
-// visit reports all locations. If one of them leads to hmaproxy, visit also
-// requests the mailbox there and searches for results that exchangelib cached.
+// visit reports all locations. If hmaproxy serves Autodiscover with a trusted
+// certificate at one of the two https URLs, visit also requests the mailbox
+// there and searches for results that exchangelib cached.
 func (w *walk) visit(ctx context.Context) {
 	if w.options.Domain != "" {
 		w.report("scp", "Active Directory", Result{Status: OK, Detail: "this machine is in the domain " + w.options.Domain, Warnings: []string{

@@ -24,10 +24,11 @@ func gatherCertificateFile(ctx context.Context, _ *session, f *facts) {
 	f.source.record(ctx, lookUp, err)
 }
 
-// gatherCertificates looks the certificates up in the vault as the product
-// does. If the product's code got a token for the vault, gatherCertificates also
+// gatherCertificates looks the certificates up in the vault as the product does.
+// If the product's code got a token for the vault, gatherCertificates also
 // requests the public half of the certificate. If Entra ID refused the client
-// secret, it tests whether the secret belongs to HMA_APP_ID.
+// secret although its form is right, it tests whether the secret belongs to
+// HMA_APP_ID.
 func gatherCertificates(ctx context.Context, s *session, f *facts) {
 	lookUp, err := certificates.New(f.config, s.control, slog.New(slog.DiscardHandler))
 	f.source.record(ctx, lookUp, err)

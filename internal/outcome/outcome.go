@@ -13,7 +13,7 @@ const (
 	Challenged Outcome = "challenged" // the client was asked for credentials or to continue a handshake
 	Audited    Outcome = "audited"    // served in audit mode, would be refused in enforce mode
 	Refused    Outcome = "refused"    // the rules of this proxy refused the request
-	Failed     Outcome = "failed"     // there was no token, or no usable response from Exchange
+	Failed     Outcome = "failed"     // the proxy could not serve the request, or Exchange sent no usable response
 	Left       Outcome = "left"       // the client closed the connection
 )
 

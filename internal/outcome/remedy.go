@@ -30,9 +30,9 @@ var remedies = map[proxy.Reason]string{
 	proxy.ReasonClientLeft:           "look at how long Exchange takes, and at the client's timeout",
 }
 
-// Remedy returns the remedy for a failed request, or for a request to which
-// Exchange responded with a fault that an administrator can repair. It returns
-// "" for other requests. The text may contain the mailbox.
+// Remedy returns the remedy for a request that failed, that the client left, or to
+// which Exchange responded with a fault that an administrator can repair. It
+// returns "" for other requests. The text may contain the mailbox.
 func Remedy(r *proxy.Record) string {
 	if r.Diagnosis != nil {
 		return r.Diagnosis.Remedy
