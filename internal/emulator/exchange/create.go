@@ -67,7 +67,8 @@ func maySend(c *call, i *item) *result {
 }
 
 // sendItem sends drafts and removes them from their folders. If
-// SaveItemToFolder is true, it puts them into the folder in SavedItemFolderId.
+// SaveItemToFolder is true, it puts them into the folder in SavedItemFolderId,
+// or into Sent Items if there is none.
 func sendItem(c *call) response {
 	saves := c.op.attribute("", "SaveItemToFolder") == "true"
 	to, bad := c.destination("Message", true)

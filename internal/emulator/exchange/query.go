@@ -37,7 +37,7 @@ func search(c *call, f *folder) ([]*item, *result) {
 }
 
 // within reports whether an item overlaps a CalendarView: it begins before the end
-// of the view and ends after its start.
+// of the view and ends after its start. Without a view, within returns true.
 func within(i *item, view *node) bool {
 	if view == nil {
 		return true
