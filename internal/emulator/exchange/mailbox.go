@@ -81,7 +81,8 @@ func (m *mailbox) folder(name string) *folder {
 	return nil
 }
 
-// itemsOf returns a folder's items, oldest first.
+// itemsOf returns a folder's items in the order in which they came into the
+// folder.
 func (m *mailbox) itemsOf(f *folder) []*item {
 	var list []*item
 	for _, i := range m.items {
