@@ -294,7 +294,7 @@ func (c *conn) await(deadline time.Time) error {
 	c.in.setDeadline(deadline)
 	err := c.in.fill(readSize)
 	c.setIdle(false)
-	if isBusy(err) && c.resp.head == nil { // after the first request, a client expects that the connection may be closed without a response
+	if isBusy(err) && c.resp.head == nil { // no request was read; later, clients expect that an idle connection is closed without a response
 		return err
 	}
 	if err != nil {
@@ -366,8 +366,9 @@ type closeWriter interface{ CloseWrite() error }
 // linger closes the sending side of the connection, and discards what still
 // arrives until the client closes its side or lingerTime has passed. If a
 // connection is closed while bytes arrive, the system resets it, and the client
-// loses what it has not read. complete says that the body of the request was read.
-// If also no other bytes have arrived, linger does not wait.
+// loses what it has not read. linger does not wait if complete is true, which
+// means that the request's body was read to its end, and no bytes after it have
+// arrived.
 func (c *conn) linger(complete bool) {
 	w, ok := c.conn.(closeWriter)
 	if !ok || w.CloseWrite() != nil || complete && len(c.in.buffered()) == 0 {

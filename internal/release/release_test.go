@@ -80,8 +80,8 @@ func TestDeadLinks(t *testing.T) {
 	}
 }
 
-// TestPlantedLinks checks that a dead link is found in every form that Markdown
-// has.
+// TestPlantedLinks checks that dead links are found in all forms that links have
+// in Markdown.
 func TestPlantedLinks(t *testing.T) {
 	for name, text := range map[string]string{
 		"link":                 "[a](none.md)",

@@ -37,9 +37,9 @@ type entry struct {
 	Count   int64  `json:"count"`
 	Version string `json:"version"`
 
-	Log        string          `json:"log"`               // in Docker's json-file
-	Message    json.RawMessage `json:"MESSAGE"`           // in journalctl -o json
-	Identifier string          `json:"SYSLOG_IDENTIFIER"` // in journalctl -o json
+	Log        string          `json:"log"`               // log line in Docker's format json-file
+	Message    json.RawMessage `json:"MESSAGE"`           // log line in the format of journalctl -o json
+	Identifier string          `json:"SYSLOG_IDENTIFIER"` // name of the program in the format of journalctl -o json
 }
 
 // A lineForm is the form of a line.
@@ -124,8 +124,8 @@ func (d *decoder) parseJSON(line []byte, l *entry) lineForm {
 	return ours
 }
 
-// inner returns the line of hmaproxy that another format contains as text. It
-// returns "" if there is none.
+// inner returns the text of the log line inside l, if l is in the JSON format of
+// a container platform or of the systemd journal. Otherwise it returns "".
 func (l *entry) inner() string {
 	if l.Log != "" {
 		return string(bytes.TrimSpace([]byte(l.Log)))

@@ -37,11 +37,11 @@ func fromBrowser(r *http.Request) bool {
 	return r.Header["Origin"] != nil || r.Header["Sec-Fetch-Site"] != nil || r.Header["Sec-Fetch-Dest"] != nil
 }
 
-// fromOtherSite reports whether a browser sent the request for a page of another
-// site. An address that a person typed and a reload of the status page do not
-// count. A page from another port of this machine counts as another site,
-// although browsers call it same-site, because any user of the machine can open a
-// port.
+// fromOtherSite reports whether a page of another site made a browser send the
+// request. It returns false for an address that a person typed, and for a reload
+// of the status page. A page from another port of this machine counts as another
+// site, although browsers call it same-site, because any user of the machine can
+// open a port.
 func fromOtherSite(r *http.Request) bool {
 	if r.Header["Origin"] != nil {
 		return true

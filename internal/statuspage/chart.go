@@ -85,8 +85,10 @@ func newHourChart(minutes []minuteStatus) hourChart {
 	return c
 }
 
-// stack draws one minute. Every outcome that occurred has a visible height, so
-// that one refusal among a thousand requests can be seen.
+// stack returns the bars of one minute, one for each outcome that occurred. Each
+// bar has a visible height, so that one refusal among a thousand requests can be
+// seen. at is the index of the minute, and top is the number of requests at the
+// top of the chart.
 func (m minuteStatus) stack(at, top int) []webpage.Bar {
 	var bars []webpage.Bar
 	step := chartWidth / historyMinutes

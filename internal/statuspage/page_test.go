@@ -138,7 +138,8 @@ func fillHostile(v reflect.Value, n int64, yes bool) {
 	}
 }
 
-// newHostileView returns a view in which every string is hostileText.
+// newHostileView returns a view in which every string is hostileText, every
+// number is n, and every bool has the value of yes.
 func newHostileView(n int64, yes bool) *view {
 	v := &view{status: &status{}}
 	fillHostile(reflect.ValueOf(v.status).Elem(), n, yes)

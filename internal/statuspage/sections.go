@@ -228,7 +228,7 @@ func writeText(w *webpage.Writer, term webpage.Markup, s string) {
 	w.Markup("\n")
 }
 
-// writeCode writes an entry of a list as code, unless s is empty.
+// writeCode writes a list entry with s as code, unless s is empty.
 func writeCode(w *webpage.Writer, term webpage.Markup, s string) {
 	if s == "" {
 		return
@@ -238,15 +238,15 @@ func writeCode(w *webpage.Writer, term webpage.Markup, s string) {
 	w.Markup("\n")
 }
 
-// writeTerm begins an entry of a list. HTML does not require the end tags of dt
-// and dd.
+// writeTerm writes the term of a list entry and begins the entry's value. It
+// writes no end tags, because HTML does not require them for dt and dd.
 func writeTerm(w *webpage.Writer, term webpage.Markup) {
 	w.Markup("      <dt>")
 	w.Markup(term)
 	w.Markup("<dd>")
 }
 
-// writeColoured begins an entry of a list. The entry's value gets a CSS class.
+// writeColoured is like writeTerm, but gives the entry's value a CSS class.
 func writeColoured(w *webpage.Writer, term, class webpage.Markup) {
 	w.Markup("      <dt>")
 	w.Markup(term)

@@ -306,7 +306,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// bounded shortens a name from a client.
+// bounded shortens a name from a client to maxName bytes and a "…".
 func bounded(s string) string {
 	if len(s) <= maxName {
 		return s

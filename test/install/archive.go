@@ -81,9 +81,9 @@ func installArchive(ctx context.Context, r *root, dist release) error {
 	return r.serve(ctx, unit, fmt.Sprintf("%d:%d", user, user), environment)
 }
 
-// fillIn edits the example file of settings as an administrator would. It
-// replaces the values by the values for the emulated services. It also writes the
-// secret.
+// fillIn edits the example file of settings as an administrator would: it sets
+// the values for the emulated services. It writes the client secret to a file of
+// its own; secret is the path of that file.
 func (r *root) fillIn(secret string) error {
 	data, err := os.ReadFile(r.path(settings))
 	if err != nil {
@@ -190,8 +190,9 @@ func extract(ctx context.Context, file, folder string) (string, error) {
 // made lists files that the commands of the documents create.
 var made = []string{"./client-secret", "./hmaproxy_amd64.deb", "./mailboxes.txt"}
 
-// programs are the names of the program in the documents. The documents are the
-// same in every archive, and the program has one of these names.
+// programs lists all paths by which the documents call the program. Some of them
+// do not exist in an archive, because every archive has the same documents, but
+// only the program for one system.
 var programs = []string{"./hmaproxy", "./hmaproxy.exe", "../../hmaproxy.exe"}
 
 // documentProblems returns the wrong links, paths and commands in the documents

@@ -7,8 +7,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// TestRefusedAttributes checks that scanning ends with the error for a reference
-// in an attribute, both in the first attribute and in the last one.
+// TestRefusedAttributes checks a function given to Reset that returns an error
+// for a reference in an attribute. Scanning must return this error, whether the
+// attribute is the first or the last one of its element.
 func TestRefusedAttributes(t *testing.T) {
 	refused := errors.New("refused")
 	const id = "AAMkAGI=" // the content does not matter

@@ -219,7 +219,8 @@ func (b *block) endNil() ews.HeaderBlock {
 	return b.found
 }
 
-// writeVersion writes RequestServerVersion from its attribute's value.
+// writeVersion writes RequestServerVersion with the given value of its attribute
+// Version. If the value is malformed, it writes nothing and records a problem.
 func (h *header) writeVersion(version []byte) {
 	good := len(version) > 0 && len(version) <= 64
 	for _, c := range version {
@@ -235,7 +236,8 @@ func (h *header) writeVersion(version []byte) {
 	h.written = append(h.written, `"/>`...)
 }
 
-// writeText writes MailboxCulture or DateTimePrecision from its text.
+// writeText writes MailboxCulture or DateTimePrecision with the text that was
+// read. If the text is malformed, it writes nothing and records a problem.
 func (h *header) writeText() {
 	kind, value := h.block.kind, trim(h.leaf.text)
 	good := !h.leaf.long && !h.leaf.mixed && len(value) > 0 && len(value) <= 35

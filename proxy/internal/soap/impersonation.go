@@ -36,7 +36,8 @@ func (i *impersonation) enter(e *element, level int) string {
 	return ""
 }
 
-// problem returns what is wrong with the complete ExchangeImpersonation, or "".
+// problem returns what is wrong with the ExchangeImpersonation after its end tag,
+// or "". enter has already returned the other problems.
 func (i *impersonation) problem() string {
 	if i.names == 0 {
 		return "ExchangeImpersonation names no mailbox"

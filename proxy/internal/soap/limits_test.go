@@ -17,7 +17,7 @@ func TestLimits(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		limit    int
-		reason   string // for a document beyond the limit
+		reason   string // expected reason if the document exceeds the limit
 		document func(n int) string
 	}{
 		{"open elements", 128, "elements too deep in each other", func(n int) string {

@@ -128,9 +128,10 @@ func (h *mimeHead) endField(report func(field, address string) error) error {
 	return nil
 }
 
-// senderField returns the path of a header field that names a sender, or "". It
-// ignores characters in the name that are not printable ASCII. plain is false
-// if it has ignored a character other than white space at the ends.
+// senderField returns the Path of a Reference in the header field with the given
+// name: From or Sender. For all other names it returns "". It ignores characters
+// in the name that are not printable ASCII. plain is false if it has ignored a
+// character other than white space at the ends.
 func senderField(name []byte) (path string, plain bool) {
 	var letters [len("Sender")]byte
 	n := 0

@@ -64,8 +64,9 @@ func boundary(doc []byte, random *rand.Rand) int {
 	return at
 }
 
-// keep appends a document and its expected content to a file for other parsers:
-// kind, value, operation and the document in base64.
+// keep appends a line to the file f, which is for other parsers. The line has the
+// expected content of doc (the kind and value of the identity, and the
+// operation) and doc in base64.
 func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 	t.Helper()
 	_, err := fmt.Fprintf(f, "%s\t%s\t%s\t%s\n", m.Identity.Kind, m.Identity.Value, m.Operation, base64.StdEncoding.EncodeToString(doc))
@@ -77,8 +78,8 @@ func keep(t *testing.T, f *os.File, m *ews.Request, doc []byte) {
 // TestMutants changes documents at random and checks the documents that the
 // scanner accepts. HMAPROXY_MUTANTS sets the number of changed documents.
 // HMAPROXY_MUTANTS_FILE names a file for the accepted documents, as input for
-// other parsers. Each accepted document is written to the file with a new head. If
-// a policy allows the document, it is also written unchanged.
+// other parsers. Each accepted document is written to the file with the head that
+// AppendHead writes. If a policy allows the document, it is also written unchanged.
 func TestMutants(t *testing.T) {
 	count := 20_000
 	if n, err := strconv.Atoi(os.Getenv("HMAPROXY_MUTANTS")); err == nil {

@@ -13,7 +13,7 @@ type class uint8
 
 const (
 	nowhere class = iota // no namespace
-	foreign              // any other namespace
+	foreign              // a namespace without a class of its own
 	envelopeClass
 	typesClass
 	messagesClass
@@ -37,7 +37,8 @@ func (a space) same(b space) bool {
 	return a.class == b.class && a.hash == b.hash && bytes.Equal(a.uri, b.uri)
 }
 
-// String returns the URI.
+// String returns the URI. It returns "" for no namespace and for the namespace
+// of the prefix xml.
 func (a space) String() string {
 	switch a.class {
 	case envelopeClass:
@@ -47,7 +48,7 @@ func (a space) String() string {
 	case messagesClass:
 		return ews.MessagesNS
 	}
-	return string(a.uri) // empty for class nowhere
+	return string(a.uri)
 }
 
 // A binding is a namespace declaration in force.
@@ -124,8 +125,9 @@ func (n *namespaces) slot(prefix []byte) uint8 {
 	return uint8(maphash.Bytes(n.seed, prefix))
 }
 
-// find returns the namespace that prefix is bound to. Without a default namespace
-// the empty prefix has no namespace.
+// find returns the namespace that prefix is bound to, and false if the prefix is
+// not declared. If there is no default namespace, the empty prefix has no
+// namespace, and find returns true.
 func (n *namespaces) find(prefix []byte) (space, bool) {
 	if string(prefix) == "xml" {
 		return space{class: xmlClass}, true

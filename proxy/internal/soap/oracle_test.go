@@ -35,7 +35,7 @@ type reader struct {
 	startEnd int64 // offset after the last start tag
 }
 
-// read walks a document with encoding/xml.
+// read parses a document with encoding/xml and returns its content.
 func read(doc []byte) (reading, error) {
 	doc = bytes.TrimPrefix(doc, []byte("\xEF\xBB\xBF"))
 	r := reader{}

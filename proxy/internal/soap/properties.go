@@ -11,9 +11,9 @@ import (
 type senderProperty uint8
 
 const (
-	noSender      senderProperty = iota // the property names no sender, or only by a display name
-	senderAddress                       // by an address as text
-	opaqueSender                        // in a form that cannot be read; or it is not clear which property is meant
+	noSender      senderProperty = iota // the property does not name the sender, or only by a display name
+	senderAddress                       // the property contains the sender's address as text
+	opaqueSender                        // the property names the sender in a form that cannot be read, or is itself unknown
 )
 
 // Property sets with properties that can name a sender.

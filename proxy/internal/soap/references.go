@@ -160,8 +160,9 @@ func plainMIME(e *element) bool {
 	return true
 }
 
-// enterMailbox handles an element in the open mailbox. Only the address and its
-// description are expected, because another child could name another mailbox.
+// enterMailbox handles the start tag of an element in r.mailbox. If the element
+// is neither the address nor describes it, enterMailbox sets r.mailbox.odd,
+// because the element could name a different mailbox.
 func (r *references) enterMailbox(e *element, t tag) {
 	direct := len(r.path) == r.mailbox.depth+1
 	switch {

@@ -183,8 +183,9 @@ func TestUnknownAndOtherIDs(t *testing.T) {
 	}
 }
 
-// TestElementsWhoseIDIsNotOfAMailbox has the elements of types.xsd and
-// messages.xsd whose Id names a time zone, a phone call or the like.
+// TestElementsWhoseIDIsNotOfAMailbox checks that the Id of some elements is not
+// reported as a reference, because it does not name a mailbox. For example, it
+// names a time zone or a phone call. The list is from types.xsd and messages.xsd.
 func TestElementsWhoseIDIsNotOfAMailbox(t *testing.T) {
 	for _, name := range []string{
 		"t:AddressListId", "t:EndTimeZone", "t:Period", "m:PhoneCallId", "t:StartTimeZone", "t:TimeZoneContext",

@@ -2,9 +2,9 @@ package soap
 
 import "strings"
 
-// harmless contains the places in requests that name a mailbox, or seem to name
-// a mailbox, on which the request does not act. The keys are the names that placeOf
-// returns. The values are the reasons.
+// harmless contains places in requests that name a mailbox or seem to name one,
+// although the request does not act on that mailbox. The keys are the names that
+// placeOf returns. The values are the reasons.
 var harmless = func() map[string]string {
 	places := map[string]string{}
 	for reason, list := range harmlessByReason {

@@ -20,7 +20,7 @@ type attribute struct {
 	prefix, local []byte
 	value         []byte // raw text, which checkValue has accepted
 	at            int    // index of the name in the tag
-	space         space  // namespace; nowhere without a prefix
+	space         space  // namespace; an attribute without a prefix has none
 }
 
 func (e *element) is(c class, local string) bool {

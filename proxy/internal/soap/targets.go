@@ -136,13 +136,13 @@ func tagOf(e *element) tag {
 type form uint8
 
 const (
-	addressForm      form = iota // by an address as its text
-	mailboxForm                  // by a child EmailAddress or Address
-	guidForm                     // by the GUID as its text
-	subscriptionForm             // by the id of a subscription as its text
-	propertyForm                 // by a MAPI property, which the element specifies
-	mimeForm                     // by header fields of a message in base64
-	headerForm                   // by its text, if its attribute HeaderName is From or Sender
+	addressForm      form = iota // the text of the element is an address
+	mailboxForm                  // the element has a child EmailAddress or Address
+	guidForm                     // the text is the GUID of the mailbox
+	subscriptionForm             // the text is the id of a subscription
+	propertyForm                 // the element specifies a MAPI property, whose value names the mailbox
+	mimeForm                     // the text is a message in base64, whose header fields name the mailbox
+	headerForm                   // the text names the mailbox, if the attribute HeaderName is From or Sender
 )
 
 // A target is a kind of reference: an element at the end of a path.
