@@ -75,7 +75,8 @@ func after(timeout time.Duration) time.Time {
 	return time.Now().Add(timeout)
 }
 
-// handshake performs the TLS handshake, if there is one.
+// handshake performs the TLS handshake if the connection uses TLS. It returns
+// false if the handshake fails.
 func (c *conn) handshake() bool {
 	t, ok := c.conn.(*tls.Conn)
 	if !ok {

@@ -92,9 +92,10 @@ type operation struct {
 	push bool
 }
 
-// NewReader returns a Reader that calls the function each for every request. The
-// record is valid only during the call. It contains the fields of the log line
-// that reports use. Start and Duration are set; Err and Diagnosis are not.
+// NewReader returns a Reader that passes a record of every request to the
+// function each. The record is valid only during the call. It contains the fields
+// of the log line that reports use. Start and Duration are set; Err and Diagnosis
+// are not.
 func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	p, err := policy.New(policy.Config{})
 	if err != nil {

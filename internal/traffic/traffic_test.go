@@ -211,7 +211,8 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestQuantiles compares the result with a sorted list.
+// TestQuantiles compares the results of quantile with quantiles from the sorted
+// list of all durations.
 func TestQuantiles(t *testing.T) {
 	var d durations
 	var exact []time.Duration

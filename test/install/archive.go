@@ -59,7 +59,8 @@ func installArchive(ctx context.Context, r *root, dist release) error {
 	}
 	fmt.Println("   doctor found nothing wrong")
 
-	// For LoadCredential= and Environment=, systemd would do the following.
+	// systemd does not run in the root. The following does what systemd would do for
+	// LoadCredential= and Environment=.
 	credentials, err := r.unit(unit, "LoadCredential")
 	if err != nil || !slices.Equal(credentials, []string{"client-secret:" + secret}) {
 		return fmt.Errorf("LoadCredential %q: %w", credentials, err)

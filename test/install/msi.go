@@ -54,11 +54,12 @@ func checkInstaller(ctx context.Context, dist release) error {
 	return nil
 }
 
-// A database holds the tables of a Windows Installer package by their names.
+// A database maps the names of the tables of a Windows Installer package to the
+// tables.
 type database map[string]table
 
-// A table holds rows of a table by their primary keys. A row holds the values by
-// the names of the columns.
+// A table maps the primary keys of its rows to the rows. A row maps the names of
+// the columns to the values.
 type table map[string]map[string]string
 
 // parseTable reads a table in the format of msiinfo export: a line of column names,

@@ -4,7 +4,7 @@ import "bytes"
 
 // A frame is an open element.
 type frame struct {
-	name     int // index in elements.names of the element's name, which ends where the next element's name begins
+	name     int // index in elements.names at which the element's name begins; it ends where the name of the next element begins
 	bindings int // number of namespace declarations in force outside this element
 }
 

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTextOfBindingsIsBounded adds declarations whose prefixes and URIs have
-// 32 KiB together, and one byte more.
+// TestTextOfBindingsIsBounded checks that the prefixes and URIs of all
+// declarations in force may have 32 KiB together, and not one byte more.
 func TestTextOfBindingsIsBounded(t *testing.T) {
 	uri := func(size int) []byte { return bytes.Repeat([]byte("u"), size) }
 	n := newNamespaces()
@@ -35,7 +35,8 @@ func TestTextOfBindingsIsBounded(t *testing.T) {
 	}
 }
 
-// TestNumberOfBindingsIsBounded adds 512 declarations, and one more.
+// TestNumberOfBindingsIsBounded checks that 512 declarations may be in force, and
+// not one more.
 func TestNumberOfBindingsIsBounded(t *testing.T) {
 	n := newNamespaces()
 	for i := range 512 {

@@ -19,8 +19,8 @@ const (
 // Property sets with properties that can name a sender.
 var (
 	// psMAPI is the set of the properties that also have a property tag. The id
-	// of a property in this set is the id in its tag. Exchange treats both
-	// names as the same property ([MS-OXCPRPT] section 3.2.5.10).
+	// of a property in this set is the id in its tag. Exchange accepts either, the
+	// id or the tag, as the name of the property ([MS-OXCPRPT] section 3.2.5.10).
 	psMAPI = ews.GUID{0x00, 0x02, 0x03, 0x28, 8: 0xc0, 15: 0x46}
 	// psInternetHeaders is the set of properties that are header fields. The
 	// name of a property is the name of the field. Exchange writes these fields

@@ -273,9 +273,9 @@ func TestWriteCountsScannedBytes(t *testing.T) {
 	}
 }
 
-// TestWriteCountsMarkup checks how many bytes Write scans of markup that is not
-// allowed. It does not scan the first byte that shows that the markup is not
-// allowed.
+// TestWriteCountsMarkup checks the number that Write returns for a document with
+// markup that is not allowed. Write stops before the first byte that shows that
+// the markup is not allowed.
 func TestWriteCountsMarkup(t *testing.T) {
 	const inside = head + "<m:GetRooms>"
 	for doc, want := range map[string]int{

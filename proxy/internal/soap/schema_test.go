@@ -141,7 +141,7 @@ type walker struct {
 	*schema
 	seen map[string]bool
 	next []visit
-	leaf func(path []step, owner, name string) // is called for each place; name is the name of an element, @attribute, or #text
+	leaf func(path []step, owner, name string) // called for each place; name is an element's name, "@" and an attribute's name, or "#text"
 }
 
 // A visit is a type whose content must still be walked, and the path to it.
@@ -150,7 +150,8 @@ type visit struct {
 	kind string
 }
 
-// walk makes all visits, those with the shortest paths first.
+// walk processes the list next until it is empty. Types with short paths come
+// first.
 func (w *walker) walk() {
 	for len(w.next) > 0 {
 		v := w.next[0]
@@ -166,7 +167,7 @@ func (w *walker) visit(path []step, kind string) {
 	attached := slices.ContainsFunc(path, func(s step) bool { return s.name == "t:ItemAttachment" })
 	operation := path[0].name
 	if len(path) > 3 {
-		operation = "" // a path of this length is not walked again for each operation
+		operation = "" // longer paths are walked for one operation only
 	}
 	key := fmt.Sprint(operation, last, kind, attached)
 	if w.seen[key] {

@@ -30,8 +30,8 @@ type zone struct {
 	inText bool // the innermost element contains text
 }
 
-// enter appends the start tag of an element at a level. It returns what is
-// wrong with the element, or "".
+// enter appends the start tag of an element at a level. It returns the extended
+// dst and what is wrong with the element, or "".
 func (z *zone) enter(dst []byte, e *element, level int) ([]byte, string) {
 	known, text := zoneElement(e.local)
 	switch {
@@ -67,8 +67,9 @@ func appendZoneAttribute(dst []byte, a *attribute) []byte {
 	return append(dst, '"')
 }
 
-// exit appends the end tag of the innermost element, after its text if the
-// element contains text. name is the element's qualified name.
+// exit appends the end tag of the innermost element. If the element contains
+// text, exit appends the text before the end tag. name is the element's qualified
+// name. exit returns the extended dst and what is wrong with the text, or "".
 func (z *zone) exit(dst, name []byte, text *leaf) ([]byte, string) {
 	if z.inText {
 		z.inText = false
