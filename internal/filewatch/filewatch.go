@@ -21,10 +21,10 @@ const (
 	// loadTimeout limits how long a check waits for the files to be read. A read
 	// from a hung network file system or a FIFO can block for ever.
 	loadTimeout = 10 * time.Second
-	// settleTime is the minimum age of a file's last write for its size and
-	// time to identify its content. After a more recent write, a second write
-	// may leave size and time unchanged, because file systems record times with
-	// a limited resolution.
+	// settleTime is the time since the last write to a file after which the
+	// file's size and time identify its content. Before, a second write may leave
+	// size and time unchanged, because file systems record times with a limited
+	// resolution.
 	settleTime = 2 * time.Second
 )
 

@@ -320,7 +320,7 @@ func (h *head) parseTrailer() error {
 	return nil
 }
 
-// parseConnection parses the Connection and Expect headers.
+// parseConnection sets close and expect from the Connection and Expect headers.
 func (h *head) parseConnection() error {
 	connection := h.header["Connection"]
 	h.close = httpguts.HeaderValuesContainsToken(connection, "close") ||

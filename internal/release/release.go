@@ -42,8 +42,8 @@ func Includes(name string) bool {
 	return false
 }
 
-// isInternal reports whether a file or folder of deploy is for developers, or for
-// a tool that keeps its state there.
+// isInternal reports whether a file or folder with the name part is for
+// developers, or contains the state of a tool.
 func isInternal(part string) bool {
 	return strings.HasPrefix(part, ".") || strings.HasSuffix(part, "_test.go") || strings.Contains(part, "tfstate") ||
 		slices.Contains([]string{"check", "testdata", "tests"}, part)

@@ -36,8 +36,8 @@ func read(t *testing.T, logs ...string) ([]proxy.Record, *Facts) {
 	return list, r.Facts()
 }
 
-// TestLinesOfTheAccessLogAreReadBack checks that the two packages use the same
-// keys: it reads lines that package accesslog has written.
+// TestLinesOfTheAccessLogAreReadBack checks that a Reader reads the lines that
+// package accesslog writes: both packages must use the same keys.
 func TestLinesOfTheAccessLogAreReadBack(t *testing.T) {
 	synctest.Test(t, linesAreReadBack)
 }

@@ -167,7 +167,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// requestsAt counts requests at the given times after monday.
+// requestsAt returns the Summary of requests that end at the given times. The
+// times are durations since the variable monday.
 func requestsAt(list ...time.Duration) *Summary {
 	c := New(LogLimits())
 	for _, after := range list {

@@ -79,7 +79,7 @@ func parseTable(text string) table {
 		}
 		key := row[columns[0]]
 		for _, taken := rows[key]; taken; _, taken = rows[key] {
-			key += "'" // the key has more columns
+			key += "'" // the primary key has several columns, and another row has the same first column
 		}
 		rows[key] = row
 	}
@@ -176,9 +176,9 @@ func (db database) checkUpgrade() (wrong []error) {
 	return wrong
 }
 
-// checkComponents checks that all files go below the program's folder, none to
-// ProgramData, where the settings are, and that every component is 64-bit (256) and
-// has an id of its own.
+// checkComponents checks that all files go below the program's folder, and so none
+// to ProgramData, where the settings are. Every component must be 64-bit
+// (Attributes 256) and have an id of its own.
 func (db database) checkComponents() (wrong []error) {
 	ids := map[string]bool{}
 	for name, row := range db["Component"] {

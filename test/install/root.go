@@ -112,7 +112,8 @@ func (r *root) expectGone(names ...string) error {
 	return nil
 }
 
-// unit returns the values of a directive of the unit in the root.
+// unit returns the values of a directive in a systemd unit. file is the path of
+// the unit in the root.
 func (r *root) unit(file, directive string) ([]string, error) {
 	data, err := os.ReadFile(r.path(file))
 	if err != nil {

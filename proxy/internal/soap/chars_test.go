@@ -132,7 +132,7 @@ func TestIsChar(t *testing.T) {
 }
 
 // TestCharacterLength tests the first and the last character of each length,
-// bytes that are not a character of XML, and the beginnings of characters.
+// bytes that are not a character of XML, and incomplete characters.
 func TestCharacterLength(t *testing.T) {
 	for s, want := range map[string]int{
 		"\u0080": 2, "\u07ff": 2, "\u0800": 3, "\ud7ff": 3, "\ue000": 3, "\ufffd": 3, "\U00010000": 4, "\U0010ffff": 4,
@@ -199,8 +199,9 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestPlain tests every byte at each place where plain examines bytes in
-// another way: in the first words of a block, and at the boundaries of a block.
+// TestPlain puts every byte into a text and checks that the function plain finds
+// it. The places are the beginning of the text, the boundaries of the blocks of
+// quietRun bytes, and the end.
 func TestPlain(t *testing.T) {
 	for c := range 0x100 {
 		stops := c < ' ' && !strings.ContainsRune("\t\r\n", rune(c)) || strings.ContainsRune("<&]", rune(c)) || c >= 0x80

@@ -64,9 +64,10 @@ func suite(t *testing.T) []suiteCase {
 	}
 }
 
-// TestConformance applies only the rules about XML, and not the rules about
-// envelopes. It checks that the scanner refuses every malformed document of the
-// suite, and accepts the well-formed documents within the profile.
+// TestConformance checks that the scanner refuses every malformed document of the
+// W3C conformance suite for XML, and accepts every well-formed document within the
+// profile. The scanner applies only its rules about XML here, and not its rules
+// about envelopes.
 func TestConformance(t *testing.T) {
 	s := NewScanner()
 	s.envelope.bare = true

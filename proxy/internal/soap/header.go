@@ -67,7 +67,7 @@ func (h *header) reset() {
 	*h = header{written: h.written[:0], leaf: leaf{text: h.leaf.text[:0]}}
 }
 
-// begin starts to read a block.
+// begin starts to read the header block whose start tag is e.
 func (h *header) begin(e *element) {
 	kind := kindOf(e)
 	h.block = block{kind: kind, begin: len(h.written)}

@@ -180,9 +180,9 @@ func (r *references) enterMailbox(e *element, t tag) {
 	}
 }
 
-// matches reports whether t applies to the innermost open element: the path of
-// t matches, t applies to the operation, and a sender is not in an attached
-// item.
+// matches reports whether t applies to the innermost open element. The paths must
+// match, and t must apply to the operation. A target that names a sender does not
+// apply in an attached item.
 func (r *references) matches(t *target) bool {
 	r.work++
 	above := len(r.path) - len(t.path)
