@@ -75,8 +75,9 @@ func isLowerKey(key []byte) bool {
 	return len(key) > 0
 }
 
-// setString sets a field that is a string. It returns false for a field of
-// another type, or if the line contains another line as text.
+// setString sets a field to a string. It returns false if the field is a number or
+// a boolean. It also returns false for the fields in which a container or journal
+// format contains the whole line of hmaproxy as text.
 func (d *decoder) setString(l *entry, key string, text []byte) bool {
 	switch key {
 	case "time":

@@ -352,8 +352,8 @@ func TestIsThisMailboxAllowed(t *testing.T) {
 	}
 }
 
-// TestBarsContrast computes the contrast between the bars and their background.
-// WCAG 2.1 requires 3:1 for graphics.
+// TestBarsContrast checks that the contrast between each bar and its background is
+// at least 3:1, as WCAG 2.1 requires for graphics.
 func TestBarsContrast(t *testing.T) {
 	variable := regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`)
 	for i, theme := range strings.SplitN(string(webpage.CSS()), "@media", 2) {

@@ -35,8 +35,8 @@ type Summary struct {
 // Span returns the time from the first to the last request.
 func (s *Summary) Span() time.Duration { return s.Last.Sub(s.First) }
 
-// Durations say how long requests took. Median and Slowest5 are at most a quarter
-// too high.
+// Durations say how long requests took. Slowest5 is the 95th percentile, and Most
+// is the longest duration. Median and Slowest5 are at most a quarter too high.
 type Durations struct{ Median, Slowest5, Most time.Duration }
 
 func (d *durations) summary() Durations {

@@ -99,7 +99,7 @@ const (
 	// unusual is the factor by which a gap must be longer than the longest pause
 	// of a usual day.
 	unusual = 3
-	// usualDays is the minimum number of days in a log from which a usual day is
+	// usualDays is the number of days that a log must cover before a usual day is
 	// determined. In a shorter log every pause of at least leastGap is a gap.
 	usualDays = 3
 	day       = 24 * time.Hour

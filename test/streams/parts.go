@@ -22,7 +22,8 @@ import (
 
 const (
 	messages = "http://schemas.microsoft.com/exchange/services/2006/messages"
-	// event is sent at every beat; the last beat also sends last.
+	// The constant event is sent at every beat. The constant last is sent after the
+	// last event.
 	event = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><m:GetStreamingEventsResponse xmlns:m="` + messages + `"/></Body></Envelope>`
 	last  = `<!-- closed -->`
 )

@@ -43,7 +43,7 @@ const (
 // element.
 type headCase struct {
 	name                                                    string
-	envelope, header, body, version, impersonation, sid, id string // added attributes
+	envelope, header, body, version, impersonation, sid, id string // attributes that are added to the element
 	blocks                                                  string
 	allowed                                                 bool
 }

@@ -92,8 +92,9 @@ func TestSendersInMIME(t *testing.T) {
 	}
 }
 
-// TestRefusedSenderEndsTheScan checks that a sender that the policy refuses ends
-// the scan, wherever its field ends.
+// TestRefusedSenderEndsTheScan checks that scanning returns the error of the
+// function given to Reset for a sender in a message. The sender's header field
+// ends in a different way in each message.
 func TestRefusedSenderEndsTheScan(t *testing.T) {
 	refused := errors.New("refused")
 	for _, message := range []string{
