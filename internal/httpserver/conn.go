@@ -32,7 +32,7 @@ type conn struct {
 }
 
 // A call holds the values of one request that may be used after the request has
-// ended: a transport may still read its context.
+// ended. For example, an http.Transport may still read the request's context.
 type call struct {
 	ctx  requestContext
 	body body

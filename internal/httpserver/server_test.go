@@ -125,7 +125,7 @@ func TestTimeLimits(t *testing.T) {
 				t.Errorf("%d after %v", resp.StatusCode, time.Since(began))
 			}
 			closed(in)
-			time.Sleep(time.Second) // let the writer of send end
+			time.Sleep(time.Second) // let the goroutine that writes the request end
 		})
 	})
 	t.Run("idle", func(t *testing.T) {

@@ -77,7 +77,7 @@ func TestWhoMayReadTheStatus(t *testing.T) {
 }
 
 // TestPageNeedsNothingElse checks that the page has no script and loads nothing,
-// and that its only style sheet is the one in the policy.
+// and that the Content-Security-Policy contains the hash of its only style sheet.
 func TestPageNeedsNothingElse(t *testing.T) {
 	a := newTestAdmin(t)
 	for i := range 120 {

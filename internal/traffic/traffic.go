@@ -90,9 +90,9 @@ func (c *Counts) merge(other *Counts) {
 	}
 }
 
-// opened reports whether Exchange has opened the mailbox, as far as the response
-// shows: it has the status 200 and no SOAP fault. A sign-in page may have the
-// status 200 too.
+// opened reports whether Exchange has opened the mailbox, as far as the record
+// shows. Exchange must have responded with status 200 and without a SOAP fault. The
+// request must not have failed, because a sign-in page may also have status 200.
 func opened(r *proxy.Record) bool {
 	class := r.Reason.Class()
 	return r.Upstream == 200 && r.Fault == "" && (class == proxy.ClassServed || class == proxy.ClassClientLeft)

@@ -147,8 +147,8 @@ func TestCharacterLength(t *testing.T) {
 	}
 }
 
-// TestCharacters compares characters with a decoder that reads one character
-// after the other.
+// TestCharacters compares the results of the function characters with those of a
+// decoder that reads one character after the other.
 func TestCharacters(t *testing.T) {
 	pieces := []string{
 		"a", "abcdefgh", "Zz9_.-", " ", "\t\r\n", "-", "]", "<", "&", ">", "\x7f", "\x1f", "\x00", "\u0080", "\ud7ff", "\ue000", "\ufffd", "\ufffe",

@@ -144,8 +144,8 @@ func TestToolkitAttributes(t *testing.T) {
 	}
 }
 
-// TestFieldHeads reads recorded requests of Axis, JAX-WS and others, from a
-// folder next to the checkout.
+// TestFieldHeads checks which recorded requests of Axis, JAX-WS and other clients
+// are allowed. The requests are in a folder next to the checkout.
 func TestFieldHeads(t *testing.T) {
 	const dir = "../../../../shared/field"
 	for name, allowed := range map[string]bool{

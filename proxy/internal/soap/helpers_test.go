@@ -57,9 +57,9 @@ type reason struct {
 	reason string
 }
 
-// reasons reads testdata/reasons.tsv. The table was reviewed document by
-// document. The table ensures that each document is refused for the reason in
-// its file name.
+// reasons returns the table testdata/reasons.tsv, which maps the names of
+// documents to the expected reasons. A person has checked that the reason of each
+// document is the one in its file name.
 func reasons(t testing.TB) map[string]reason {
 	t.Helper()
 	text, err := os.ReadFile("testdata/reasons.tsv")

@@ -61,8 +61,8 @@ func (r *idReader) value(a *attribute) []byte {
 }
 
 // isItemID reports whether the ids in the attributes of e are EWS ids. In an
-// AlternateId this depends on the attribute Format. For other formats, the
-// attribute Mailbox names the mailbox.
+// AlternateId this depends on the attribute Format. If an AlternateId contains no
+// EWS id, its attribute Mailbox names the mailbox.
 func (r *idReader) isItemID(e *element, t tag) bool {
 	switch t {
 	case distinguishedFolderIDTag, wellKnownFolderTag, withOtherIDTag:

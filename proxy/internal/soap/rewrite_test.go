@@ -48,8 +48,9 @@ func rewrites(s *Scanner, doc []byte) error {
 	return sameBlocks(m, n, before, after)
 }
 
-// sameBlocks checks that exactly the known blocks without a Problem were
-// written, the first of each kind, with the same content.
+// sameBlocks compares the header blocks that AppendHead wrote (n and after) with
+// the client's (m and before). AppendHead must write exactly the known blocks
+// without a Problem, the first of each kind, with unchanged content.
 func sameBlocks(m, n *ews.Request, before, after reading) error {
 	var want, got []string
 	for i, b := range m.Blocks {

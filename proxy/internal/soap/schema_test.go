@@ -62,7 +62,8 @@ func (n *xsdNode) setPrefix(prefix string) {
 	}
 }
 
-// readSchema reads the schemas next to the checkout.
+// readSchema reads the schemas from a folder next to the checkout. If they are not
+// there, it skips the test.
 func readSchema(t *testing.T) *schema {
 	t.Helper()
 	s := &schema{map[string]*xsdNode{}, map[string]*xsdNode{}, map[string]*xsdNode{}, map[string][]string{}}
