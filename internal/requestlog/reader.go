@@ -85,8 +85,8 @@ type Reader struct {
 	record  proxy.Record
 }
 
-// An operation is an operation as a log line names it: its spelling, and whether
-// it subscribes to push notifications.
+// An operation is what a log line says about the operation of a request: its name
+// in the client's spelling, and whether it subscribes to push notifications.
 type operation struct {
 	name string
 	push bool

@@ -188,7 +188,7 @@ func writeCards(w *webpage.Writer, v *view) {
 	w.Markup("</section>\n")
 }
 
-// writeWhen writes the span between now and t, with the time itself as a
+// writeWhen writes the span between now and t in words, with the time t as a
 // tooltip.
 func writeWhen(w *webpage.Writer, now, t time.Time) {
 	w.Markup("<time")

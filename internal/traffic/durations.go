@@ -13,7 +13,9 @@ type durations struct {
 	most  time.Duration
 }
 
-const maxPart = 4 * 36 // 2^36 µs are 19 hours
+// maxPart is the index of the last part, which has no upper bound. It begins at
+// 2^37 µs, which are 38 hours.
+const maxPart = 4 * 36
 
 func (d *durations) add(t time.Duration) {
 	if p := &d.parts[partOf(t)]; *p < 1<<32-1 {
@@ -22,7 +24,7 @@ func (d *durations) add(t time.Duration) {
 	d.most = max(d.most, t)
 }
 
-// partOf returns the part that a duration belongs to.
+// partOf returns the index of the part that a duration belongs to.
 func partOf(t time.Duration) int {
 	us := uint64(max(t.Microseconds(), 0))
 	if us < 4 {
@@ -32,7 +34,7 @@ func partOf(t time.Duration) int {
 	return min(4*exponent+int(us>>exponent), maxPart)
 }
 
-// upperBound returns the largest duration of a part.
+// upperBound returns the largest duration of the part with the given index.
 func upperBound(part int) time.Duration {
 	if part < 8 {
 		return time.Duration(part) * time.Microsecond

@@ -127,9 +127,9 @@ func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duratio
 	return all, threshold
 }
 
-// usualPause returns the longest pause of the median day, 0 if there are too few
-// days. Days are periods of 24 hours after the time of the first request. A pause
-// belongs to the day in which it begins.
+// usualPause returns the median of the longest pauses of all days, or 0 if there
+// are fewer days than usualDays. Days are periods of 24 hours, which begin with the
+// first request. A pause belongs to the day in which it begins.
 func usualPause(pauses []Gap, first, last int64) time.Duration {
 	days := int((last-first)/int64(day)) + 1
 	if days < usualDays {

@@ -212,8 +212,8 @@ func getFolder(mailbox string) string {
 		`<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>`)
 }
 
-// configure writes the settings with init, as the message of a package
-// recommends, and runs doctor to check them.
+// configure writes the settings with the command "init", as the message that a
+// package prints recommends. It checks the settings with the command "doctor".
 func (r *root) configure(ctx context.Context, program, file string) error {
 	if out, err := r.command(ctx, r.settings(), program, "init", "-o", file).CombinedOutput(); err != nil {
 		return fmt.Errorf("init: %w\n%s", err, out)

@@ -147,10 +147,9 @@ func isChar(r rune) bool {
 	return r != 0xFFFE && r != 0xFFFF && r <= utf8.MaxRune
 }
 
-// characters returns the length of the run of characters at the beginning of p
-// that are not of the class stop. incomplete reports that the run ends before
-// an incomplete character. bad reports that it ends before bytes that are not a
-// character.
+// characters returns the number of bytes at the beginning of p that are complete
+// characters and not of the class stop. incomplete reports that an incomplete
+// character follows. bad reports that bytes follow that are not a character.
 func characters(p []byte, stop uint8) (n int, incomplete, bad bool) {
 	i := 0
 	for i < len(p) {

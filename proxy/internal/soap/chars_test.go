@@ -41,7 +41,8 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// isQuiet reports whether quiet and quietBlock may return true for a byte.
+// isQuiet reports whether the functions quiet and quietBlock may return true for
+// bytes that include c.
 func isQuiet(c byte) bool { return c >= ' ' && c < 0x80 && c != '<' && c != '&' && c != ']' }
 
 // quietBytes are all bytes for which isQuiet returns true. The tests use them

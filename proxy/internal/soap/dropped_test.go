@@ -12,7 +12,7 @@ import (
 )
 
 // allowsAlice reports whether a policy that allows only alice@contoso.com
-// allows the values that s found.
+// allows the request that s has scanned.
 func allowsAlice(t testing.TB, s *Scanner) bool {
 	t.Helper()
 	patterns, err := policy.ParsePatterns("alice@contoso.com")

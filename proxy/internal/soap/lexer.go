@@ -183,10 +183,9 @@ func (l *lexer) text(p []byte) (int, error) {
 	return n, nil
 }
 
-// characters returns the length of the run of characters at the beginning of p
-// that are not of the class stop. bad reports that the run ends before bytes
-// that are not a character. characters counts an incomplete last character and
-// keeps it in l.char.
+// characters returns the number of bytes at the beginning of p that are
+// characters and not of the class stop. It includes an incomplete last character,
+// which it keeps in l.char. bad reports that bytes follow that are not a character.
 func (l *lexer) characters(p []byte, stop uint8) (n int, bad bool) {
 	n, incomplete, bad := characters(p, stop)
 	if incomplete {

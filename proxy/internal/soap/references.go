@@ -127,8 +127,8 @@ func (r *references) enterProperty(t *target, e *element) {
 }
 
 // enterHeader begins to collect the text of an InternetMessageHeader if the
-// attribute HeaderName is From or Sender. Exchange writes these elements.
-// Whether it also reads them is not known.
+// attribute HeaderName is From or Sender. Exchange writes such elements into
+// responses. It is not known whether it also reads them from requests.
 func (r *references) enterHeader(t *target, e *element) {
 	for i := range e.attrs {
 		a := &e.attrs[i]
