@@ -60,20 +60,20 @@ func (n NotReady) Text() string {
 type Kind int
 
 const (
-	FileNotReloaded          Kind = iota + 1 // a file could not be reloaded; Subject is its variable
+	FileNotReloaded          Kind = iota + 1 // a file could not be reloaded; Subject is the setting that names it
 	LogDropped                               // log lines were dropped because the log is not read; Count is their number
 	LogFileFailed                            // HMA_LOG_FILE cannot be written
 	GroupsAlarm                              // the groups could not be expanded, or their change needs a confirmation
 	DefaultMailboxOff                        // a reload took HMA_DEFAULT_MAILBOX off the allow-list
-	AllowListMissing                         // clients can open every mailbox
-	AllowListAudits                          // audit mode refuses nothing
-	CertificateUnreadable                    // a renewed certificate would not be noticed
+	AllowListMissing                         // there is no allow-list, so clients can open every mailbox
+	AllowListAudits                          // the allow-list is in audit mode, which refuses nothing
+	CertificateUnreadable                    // the certificate could not be read again, so a renewed certificate would not be noticed
 	TokenNotRefreshed                        // the token could not be refreshed; At is its expiry
 	TokenRoleMissing                         // the token lacks the role full_access_as_app, so Exchange will refuse it
 	ClockDiffers                             // this machine's clock is wrong; Difference is this clock minus Entra ID's
 	CertificateNotRegistered                 // Entra ID has refused the newest certificate; Subject is its thumbprint
 	CertificateEnds                          // the active certificate expires soon; At is its expiry
-	CertificateMissing                       // there is no certificate
+	CertificateMissing                       // no certificate could be read, and there is no usable token
 	ListenerCertificateEnds                  // a certificate of HMA_TLS_CERT_FILE expires soon; Subject is its name, At its expiry
 	ExchangeFails                            // requests fail at Exchange; Exchange describes the failures
 )

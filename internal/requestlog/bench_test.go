@@ -45,7 +45,7 @@ func millionLines(b *testing.B, n int) string {
 // BenchmarkMillionLines reads a log of a million lines and counts it. It reports the
 // time, and the memory that the process took from the system.
 func BenchmarkMillionLines(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(25)) // hmaproxy report sets the same value
+	defer debug.SetGCPercent(debug.SetGCPercent(25)) // the value that the command "hmaproxy report" sets
 	path := millionLines(b, 1_000_000)
 	for b.Loop() {
 		counted := traffic.New(traffic.LogLimits())

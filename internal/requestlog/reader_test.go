@@ -144,7 +144,7 @@ func TestFormsOfLines(t *testing.T) {
 }
 
 func TestRequestsCountOnce(t *testing.T) {
-	list, f := read(t, aRequest+"\n"+another+"\n", another+"\n"+aRequest) // rotated, in another order, and without a final line end
+	list, f := read(t, aRequest+"\n"+another+"\n", another+"\n"+aRequest) // the second log has the same lines in reverse order, and no final line end
 	if len(list) != 2 || f.Duplicates != 2 || f.Requests != 2 || !f.Informed {
 		t.Errorf("%d requests, %+v", len(list), f)
 	}

@@ -123,8 +123,8 @@ func (o *elements) resolve() error {
 	return nil
 }
 
-// distinctIn returns an error if one of the attributes in before has the local
-// name and the namespace of a. The prefixes may differ.
+// distinctIn returns an error if an attribute in before has the same local name
+// and namespace as the attribute a. The prefixes may differ.
 func (o *elements) distinctIn(before []attribute, a *attribute) error {
 	for i := range before {
 		b := &before[i]

@@ -17,8 +17,8 @@ func referencesIn(t *testing.T, doc []byte) []ews.Reference {
 	return referencesWith(t, doc, false)
 }
 
-// referencesWith returns the references that the scanner reports, with ids if
-// wanted.
+// referencesWith returns the references that the scanner reports for doc. They
+// include references by an id if ids is true.
 func referencesWith(t *testing.T, doc []byte, ids bool) []ews.Reference {
 	t.Helper()
 	var found []ews.Reference
