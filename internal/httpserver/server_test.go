@@ -460,8 +460,8 @@ func TestPanicsEndTheConnection(t *testing.T) {
 	}
 }
 
-// TestReadLeftBehind uses a handler that returns while a goroutine that it
-// started still reads the body.
+// TestReadLeftBehind checks that the connection ends when the handler returns,
+// although a goroutine that the handler started still waits for the body.
 func TestReadLeftBehind(t *testing.T) {
 	inMemory(t, func(_ http.ResponseWriter, r *http.Request) {
 		go io.ReadAll(r.Body)

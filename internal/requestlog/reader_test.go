@@ -64,7 +64,7 @@ func linesAreReadBack(t *testing.T) {
 		if ended := got[0].Start.Add(got[0].Duration); !ended.Equal(time.Now()) {
 			t.Errorf("ended at %v", ended)
 		}
-		got[0].Start = start // the log has the time at which the line was written
+		got[0].Start = start // the start in the log differs, because it is the time of writing less the duration
 		if got[0] != want {
 			t.Errorf("read\n%+v\nwritten\n%+v", got[0], want)
 		}

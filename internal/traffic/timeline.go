@@ -105,8 +105,8 @@ const (
 	day       = 24 * time.Hour
 )
 
-// gaps returns the gaps between moments in the order of time, and the minimum
-// length of a gap.
+// gaps returns the gaps between the moments in list, and the minimum length of a
+// gap. The list must be in the order of time.
 func gaps(list []Moment, width time.Duration) (all []Gap, threshold time.Duration) {
 	if len(list) == 0 {
 		return nil, leastGap

@@ -49,9 +49,9 @@ func (r *idReader) mailboxOf(id []byte) ews.IDMailbox {
 	return found
 }
 
-// value returns the value of a with its character references decoded. The value
-// may contain line ends and tabs, which a parser would return as spaces. The slice
-// is valid until the next call.
+// value returns the value of the attribute a and decodes the character references
+// in it. The value may contain line ends and tabs, which a parser would return as
+// spaces. The slice is valid until the next call.
 func (r *idReader) value(a *attribute) []byte {
 	if bytes.IndexByte(a.value, '&') < 0 {
 		return a.value

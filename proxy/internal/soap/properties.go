@@ -28,8 +28,8 @@ var (
 	psInternetHeaders = ews.GUID{0x00, 0x02, 0x03, 0x86, 8: 0xc0, 15: 0x46}
 )
 
-// senderPropertyOf returns how the property of an ExtendedFieldURI names the
-// sender. value returns an attribute's value.
+// senderPropertyOf returns how the property that an ExtendedFieldURI specifies
+// names the sender. The function value returns an attribute's value.
 func senderPropertyOf(e *element, value func(*attribute) []byte) senderProperty {
 	var tag, id, name, set string
 	distinguished := ""
