@@ -105,8 +105,8 @@ func servedByExchange(r *proxy.Record, o outcome.Outcome) bool {
 	return r.Upstream != 0 && (o == outcome.Served || o == outcome.Audited || o == outcome.Left)
 }
 
-// causeOf returns the cause of a failure in words. The text contains nothing that
-// a device sent, because probes show it to every client.
+// causeOf returns the cause of a failure in words. It quotes no text of a response
+// except a known response code, because probes show the cause to every client.
 func causeOf(r *proxy.Record) string {
 	switch {
 	case r.Reason == proxy.ReasonNone:

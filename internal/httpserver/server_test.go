@@ -552,7 +552,8 @@ func TestConnStates(t *testing.T) {
 	}
 }
 
-// A failingListener is a listener whose first calls of Accept return errs.
+// A failingListener is a listener whose calls of Accept fail with the errors in
+// errs, one after the other.
 type failingListener struct {
 	net.Listener
 	errs []error

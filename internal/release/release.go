@@ -90,8 +90,8 @@ var (
 	appOf     = regexp.MustCompile(`(?m)^appVersion: v0\.0\.0$`)
 )
 
-// Fill replaces the placeholders by the origin: the repository, the names that
-// contain its owner, the image, and the versions of charts.
+// Fill replaces the placeholders in data by values of the origin: the repository,
+// its owner, the name and tag of the image, and the versions of charts.
 func (o Origin) Fill(data []byte) []byte {
 	if o.Version != "" {
 		data = chartOf.ReplaceAll(data, []byte("version: "+strings.TrimPrefix(o.Version, "v")))

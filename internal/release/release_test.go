@@ -116,8 +116,8 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
-// TestPlantedPaths checks that a path that does not exist is found in files that
-// are not documents.
+// TestPlantedPaths checks that MissingPaths also examines the files that are not
+// documents. Each of these files names something that the archive does not contain.
 func TestPlantedPaths(t *testing.T) {
 	for name, text := range map[string]string{
 		"deploy/x.yaml":    "# See docs/none.md.\na: b\n",

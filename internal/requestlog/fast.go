@@ -75,9 +75,9 @@ func isLowerKey(key []byte) bool {
 	return len(key) > 0
 }
 
-// setString sets a field to a string. It returns false if the field is a number or
-// a boolean. It also returns false for the fields in which a container or journal
-// format contains the whole line of hmaproxy as text.
+// setString sets the field with the given key to text. It returns false if text
+// does not have the type of the field. It also returns false for the fields in
+// which a container or journal format contains the whole line of hmaproxy as text.
 func (d *decoder) setString(l *entry, key string, text []byte) bool {
 	switch key {
 	case "time":
@@ -166,8 +166,8 @@ func plainNumber(word []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// setMilliseconds sets the duration to word: digits with an optional fraction. It
-// returns false for any other text.
+// setMilliseconds sets the duration to word, a number of milliseconds in digits
+// with an optional fraction. It returns false for any other text.
 func setMilliseconds(l *entry, word []byte) bool {
 	whole, fraction, dotted := bytes.Cut(word, []byte("."))
 	if _, ok := plainNumber(whole); !ok || dotted && len(fraction) == 0 {

@@ -36,7 +36,7 @@ var ErrUTF16 = errors.New("the file is UTF-16: save it as UTF-8")
 // Facts describe the input, including gaps in it that limit a report.
 type Facts struct {
 	Lines      int64 // number of lines that are not blank
-	Requests   int64 // number of requests that were passed to the Reader's function each
+	Requests   int64 // number of requests that the Reader passed to the function given to NewReader
 	Other      int64 // number of other lines of hmaproxy
 	Duplicates int64 // number of request lines that were read before
 	Unchecked  int64 // number of request lines that may be duplicates, because too many ids are known
@@ -92,10 +92,9 @@ type operation struct {
 	push bool
 }
 
-// NewReader returns a Reader that passes a record of every request to the
-// function each. The record is valid only during the call. It contains the fields
-// of the log line that reports use. Start and Duration are set; Err and Diagnosis
-// are not.
+// NewReader returns a Reader that calls the function each once for every request.
+// The record is valid only during the call. It contains the fields of the log line
+// that reports use. Start and Duration are set; Err and Diagnosis are not.
 func NewReader(each func(*proxy.Record)) (*Reader, error) {
 	p, err := policy.New(policy.Config{})
 	if err != nil {

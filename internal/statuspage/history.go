@@ -58,7 +58,7 @@ type request struct {
 	Mailbox   string          `json:"mailbox,omitempty"`
 	Injected  bool            `json:"injected,omitempty"`
 	Product   string          `json:"user_agent,omitempty"`
-	Asked     proxy.Service   `json:"asked_for,omitempty"` // service that the client asked for, if its path is not served
+	Asked     proxy.Service   `json:"asked_for,omitempty"` // service that the client asked for, if the path of the request is not served
 	Outcome   outcome.Outcome `json:"outcome"`
 	Status    int             `json:"status"`
 	Upstream  int             `json:"upstream"`

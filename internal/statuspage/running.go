@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxRunningShown is the number of requests in flight that the status page
-// shows, the oldest ones. There may be thousands.
+// maxRunningShown limits the number of requests in flight that the status page
+// shows, because there may be thousands. The page shows the oldest ones.
 const maxRunningShown = 50
 
 // running holds the requests in flight. Its zero value is empty and ready for

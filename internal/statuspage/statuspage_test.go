@@ -123,7 +123,7 @@ func TestPageEscapes(t *testing.T) {
 	}
 }
 
-// TestChartsAreWellFormed reads every drawing with an XML parser.
+// TestChartsAreWellFormed checks that an XML parser can read every chart.
 func TestChartsAreWellFormed(t *testing.T) {
 	a := newTestAdmin(t)
 	for i := range 150 {

@@ -24,7 +24,8 @@ type trafficStatus struct {
 	Needed     string       `json:"needed_list,omitempty"` // in audit mode: text of an allow-list that would let this traffic pass
 }
 
-// usedStatus is a name with the number of requests that used it.
+// usedStatus is the name of a mailbox, an operation or a client, with the number
+// of its requests.
 type usedStatus struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"requests"`

@@ -84,8 +84,8 @@ func (m *Mailbox) Entry() string {
 // A ProblemKind is a kind of Problem.
 type ProblemKind uint8
 
-// The kinds of problems. Problem.Word is the value of a field of the log line,
-// which is a different field for each kind. String returns the key of the field.
+// The kinds of problems. For each kind, Problem.Word is the value of a different
+// field of the log line. String returns the key of this field.
 const (
 	Refused ProblemKind = iota // the reason of a request that did not get Exchange's response
 	Audited                    // the reason for which enforce mode would have refused

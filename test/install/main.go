@@ -103,7 +103,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// try follows one way to install in a root of its own.
+// try installs hmaproxy in the way w, in a new copy of the root base.
 func try(ctx context.Context, w way, folder, base string, dist release) error {
 	if err := command(ctx, "cp", "-a", base, folder).Run(); err != nil {
 		return fmt.Errorf("copy the root: %w", err)

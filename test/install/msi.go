@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// checkInstaller checks the tables of the Windows Installer package, because no
-// Windows is here to install it. msiinfo, which is not the program that made the
-// package, reads the tables.
+// checkInstaller checks the tables of the Windows Installer package, because the
+// package cannot be installed on Linux. The tables are read with msiinfo, which is
+// not the program that made the package.
 func checkInstaller(ctx context.Context, dist release) error {
 	file := filepath.Join(dist.folder, "hmaproxy_windows_amd64.msi")
 	if _, err := os.Stat(file); err != nil {
@@ -98,7 +98,7 @@ const (
 
 const upgradeCode = "{6F1D0B5C-2A57-5E0B-A1C4-3D7D3C9B1E42}" // may never change: a package with another code does not replace this one
 
-// check returns what is wrong with the tables. Numbers are those of
+// check returns what is wrong with the tables. The numbers in it are explained at
 // https://learn.microsoft.com/windows/win32/msi/database-tables.
 func (db database) check() (wrong []error) {
 	expect := func(what, got, want string) {

@@ -200,9 +200,9 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestPlain puts every byte into a text and checks that the function plain finds
-// it. The places are the beginning of the text, the boundaries of the blocks of
-// quietRun bytes, and the end.
+// TestPlain puts every byte into a text and checks whether the function plain
+// stops at it. The byte is at the beginning of the text, at a boundary of the
+// blocks of quietRun bytes, or at the end.
 func TestPlain(t *testing.T) {
 	for c := range 0x100 {
 		stops := c < ' ' && !strings.ContainsRune("\t\r\n", rune(c)) || strings.ContainsRune("<&]", rune(c)) || c >= 0x80

@@ -145,7 +145,7 @@ func (o *elements) declare(a *attribute) error {
 		prefix = nil
 	}
 	uri := a.value
-	if bytes.IndexByte(uri, '&') >= 0 { // any other reference leaves a ";", which is refused
+	if bytes.IndexByte(uri, '&') >= 0 { // a reference other than &amp; keeps its ";", which is refused
 		uri = bytes.ReplaceAll(uri, []byte("&amp;"), []byte("&"))
 	}
 	for _, c := range uri {

@@ -39,7 +39,7 @@ func kindOf(e *element) blockKind {
 // block: the block itself has level 0, its children have level 1. The level of a
 // text is the level of the element that contains the text.
 type header struct {
-	written []byte                // output of the known blocks without a Problem except ExchangeImpersonation, each kind once
+	written []byte                // output: the known blocks that have no Problem, each kind once, but not ExchangeImpersonation
 	seen    [len(blockNames)]bool // kinds of the blocks that were read and have no Problem
 
 	block         block // the block that is being read
@@ -208,9 +208,9 @@ func (h *header) end() (ews.HeaderBlock, ews.Identity) {
 	return b.found, id
 }
 
-// endNil returns a block whose only attribute is xsi:nil="true". Nothing is
-// written for such a block. If the block has content, Nil is false in the
-// result, and a block of a known kind gets a Problem.
+// endNil ends a block whose only attribute is xsi:nil="true", and returns it.
+// Nothing is written for such a block. If the block has content, Nil is false in
+// the result, and a block of a known kind gets a Problem.
 func (b *block) endNil() ews.HeaderBlock {
 	if b.content {
 		b.found.Nil = false

@@ -29,7 +29,7 @@ type mimeHead struct {
 func (h *mimeHead) reset() { *h = mimeHead{field: h.field[:0]} }
 
 // write reads the next part of the text. It calls report for each sender, with
-// the path of the header field that names the sender.
+// the path that senderField returns for the header field.
 func (h *mimeHead) write(text []byte, report func(field, address string) error) error {
 	for _, c := range text {
 		if h.done {
@@ -128,10 +128,10 @@ func (h *mimeHead) endField(report func(field, address string) error) error {
 	return nil
 }
 
-// senderField returns the Path of a Reference in the header field with the given
-// name: From or Sender. For all other names it returns "". It ignores characters
-// in the name that are not printable ASCII. plain is false if it has ignored a
-// character other than white space at the ends.
+// senderField returns "MimeContent/From" or "MimeContent/Sender" for the name of
+// that header field in upper or lower case, and "" for all other names. It ignores
+// characters in the name that are not printable ASCII. plain is false if it has
+// ignored a character other than white space at the ends.
 func senderField(name []byte) (path string, plain bool) {
 	var letters [len("Sender")]byte
 	n := 0

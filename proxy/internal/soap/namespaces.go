@@ -55,9 +55,9 @@ func (a space) String() string {
 type binding struct {
 	prefix []byte
 	space  space
-	text   int // length of namespaces.text before this binding
+	text   int // length of namespaces.text before this binding was added
 	slot   uint8
-	outer  int16 // one more than the index of the previous binding in its slot
+	outer  int16 // one more than the index of the previous binding in its slot; 0: there is none
 }
 
 // namespaces are the declarations in force, the innermost last. They are looked
@@ -78,8 +78,7 @@ func (n *namespaces) reset() {
 	n.work = 0
 }
 
-// pop removes all declarations except the first count declarations, which are
-// the outermost.
+// pop removes the innermost declarations until only count declarations are left.
 func (n *namespaces) pop(count int) {
 	for i := len(n.bindings) - 1; i >= count; i-- {
 		b := &n.bindings[i]

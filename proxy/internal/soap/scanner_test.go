@@ -207,8 +207,8 @@ func TestWriteAfterClose(t *testing.T) {
 }
 
 // TestScannerBuffersLittle scans 64 MB of text, of comments and CDATA sections,
-// and of elements. It checks how many scanned bytes may not be forwarded yet,
-// and how many bytes the scanner allocates.
+// and of elements. It limits the number of scanned bytes that are not forwardable
+// yet, and the number of bytes that the scanner allocates.
 func TestScannerBuffersLittle(t *testing.T) {
 	for _, content := range []string{"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\r\n", "<!-- comment --><![CDATA[ cdata ]]>", "<t:a b='c'>text &amp; text</t:a>"} {
 		piece := []byte{}

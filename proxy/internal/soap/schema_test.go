@@ -142,7 +142,7 @@ type walker struct {
 	*schema
 	seen map[string]bool
 	next []visit
-	leaf func(path []step, owner, name string) // called for each place; name is an element's name, "@" and an attribute's name, or "#text"
+	leaf func(path []step, owner, name string) // called for each place; name is the name of an element, the name of an attribute after "@", or "#text"
 }
 
 // A visit is a type whose content must still be walked, and the path to it.
@@ -161,14 +161,15 @@ func (w *walker) walk() {
 	}
 }
 
-// visit walks the content of a type. The result depends on the last elements of
-// the path, on the operation, and on whether the path is in an attached item.
+// visit walks the content of a type. It walks the type once for each combination
+// of the last three steps of the path, the operation, and whether the path is in
+// an attached item. Only these determine whether a place is reported.
 func (w *walker) visit(path []step, kind string) {
 	last := path[max(0, len(path)-3):]
 	attached := slices.ContainsFunc(path, func(s step) bool { return s.name == "t:ItemAttachment" })
 	operation := path[0].name
 	if len(path) > 3 {
-		operation = "" // longer paths are walked for one operation only
+		operation = "" // the operation makes no difference for paths of more than three steps
 	}
 	key := fmt.Sprint(operation, last, kind, attached)
 	if w.seen[key] {

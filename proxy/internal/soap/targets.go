@@ -190,7 +190,7 @@ var targets = [...]target{
 	{name: "SubscriptionId", form: subscriptionForm, path: []tag{subscriptionIDTag}},
 }
 
-// targetsByTag are the targets by the last element of their paths.
+// targetsByTag contains for each tag the targets whose paths end with the tag.
 var targetsByTag = func() (by [tagCount][]*target) {
 	for i := range targets {
 		t := &targets[i]
