@@ -134,7 +134,7 @@ func (l *entry) inner() string {
 		return ""
 	}
 	var message string
-	if json.Unmarshal(l.Message, &message) != nil { // an array of bytes, or null
+	if json.Unmarshal(l.Message, &message) != nil { // the field is an array of bytes, or null
 		return ""
 	}
 	return string(bytes.TrimSpace([]byte(message)))

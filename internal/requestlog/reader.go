@@ -77,7 +77,7 @@ type Event struct {
 type Reader struct {
 	facts   Facts
 	each    func(*proxy.Record)
-	seen    map[uint64]struct{} // hashes of ids
+	seen    map[uint64]struct{} // hashes of the request ids that were read
 	seed    maphash.Seed
 	policy  *policy.Policy // finds the schema's name of an operation
 	known   map[operation]string
@@ -158,7 +158,7 @@ func (r *Reader) readLines(in *bufio.Reader) error {
 		}
 		long = long[:0]
 		if err != nil {
-			return nil // io.EOF
+			return nil // err is io.EOF
 		}
 	}
 }

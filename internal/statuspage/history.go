@@ -29,7 +29,7 @@ type history struct {
 // lastRequests holds the latest historySize requests that were added.
 type lastRequests struct {
 	last [historySize]request
-	n    uint64 // number of requests so far
+	n    uint64 // number of requests that were added
 }
 
 func (l *lastRequests) add(r request) {

@@ -141,7 +141,7 @@ func usualPause(pauses []Gap, first, last int64) time.Duration {
 		longest[number] = max(longest[number], g.Length())
 	}
 	list := slices.Collect(maps.Values(longest))
-	for len(list) < days { // days without a pause of their own
+	for len(list) < days { // days in which no pause begins
 		list = append(list, 0)
 	}
 	slices.SortFunc(list, cmp.Compare[time.Duration])

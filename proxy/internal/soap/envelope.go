@@ -7,11 +7,11 @@ type place uint8
 
 const (
 	beforeRoot place = iota
-	inEnvelope       // before Header and Body
-	inHeader         // between its blocks
+	inEnvelope       // in Envelope, before Header and Body
+	inHeader         // in Header, between its blocks
 	inBlock
 	afterHeader
-	inBody // before the operation
+	inBody // in Body, before the operation
 	inOperation
 	afterOperation
 	afterBody

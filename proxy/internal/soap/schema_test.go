@@ -133,8 +133,8 @@ func (s *schema) isText(name string) bool {
 
 // A step is an element on the way to a leaf.
 type step struct {
-	name string // m:GetFolder
-	kind string // its type
+	name string // such as m:GetFolder
+	kind string // name of the element's type
 }
 
 // A walker visits every place of a request that takes text.
