@@ -75,9 +75,9 @@ func New(config Config) *Watcher { return &Watcher{config: config} }
 func (w *Watcher) Variable() string { return w.config.Variable }
 
 // Err returns why the content of the files is not current, or nil if the content
-// is current. It returns an error only after two consecutive failed checks,
-// because a pair of files is not replaced at one moment, and editors write a file
-// in several steps.
+// is current. It returns an error only after two consecutive failed checks. One
+// failed check is normal, because the two files of a pair are not replaced at one
+// moment, and editors write a file in several steps.
 func (w *Watcher) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -367,9 +367,9 @@ type closeWriter interface{ CloseWrite() error }
 // linger closes the sending side of the connection, and discards what still
 // arrives until the client closes its side or lingerTime has passed. If a
 // connection is closed while bytes arrive, the system resets it, and the client
-// loses what it has not read. linger does not wait if complete is true, which
-// means that the request's body was read to its end, and no bytes after it have
-// arrived.
+// loses what it has not read. complete says that the request's body was read to
+// its end. In this case linger does not wait, unless bytes after the body have
+// already arrived.
 func (c *conn) linger(complete bool) {
 	w, ok := c.conn.(closeWriter)
 	if !ok || w.CloseWrite() != nil || complete && len(c.in.buffered()) == 0 {

@@ -31,8 +31,8 @@ type Server struct {
 	ConnState func(net.Conn, http.ConnState)
 	ErrorLog  *log.Logger // nil: none
 
-	// Busy writes the response on a connection that the listener closes to make
-	// room for another connection, if no request was read from it. Reads of such a
+	// Busy writes a response on a connection from which no request was read, when
+	// the listener closes it to make room for another connection. Reads of such a
 	// connection fail with an error whose method Busy() bool returns true. The
 	// connection ends after the response. If Busy is nil, the connection is closed
 	// without a response.

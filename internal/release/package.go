@@ -35,10 +35,10 @@ const settingsPath = "/etc/hmaproxy/hmaproxy.env"
 
 var exampleSetting = regexp.MustCompile(`(?m)^HMA_`)
 
-// PackageSettings returns the file of settings that packages install. It is
-// derived from deploy/hmaproxy.env.example and sets nothing, so that a service
-// that was not configured ends immediately with an error that names the missing
-// settings.
+// PackageSettings returns the file of settings that packages install. example is
+// the content of deploy/hmaproxy.env.example. The result sets nothing, so that a
+// service that was not configured ends immediately, with an error that names the
+// missing settings.
 func PackageSettings(example string) string {
 	return "# " + settingsPath + ": settings of the service hmaproxy. Nothing is set yet:\n" +
 		"# sudo hmaproxy init -o " + settingsPath + " asks for the values, or remove the # below.\n\n" +

@@ -1,6 +1,6 @@
-// Package requestlog reads the request lines that package accesslog writes,
-// from files or in the form in which container platforms and journals wrap
-// them.
+// Package requestlog reads the request lines that package accesslog writes. It
+// also reads them in the formats in which container platforms and journals wrap
+// lines.
 //
 // Clients chose the names in a log. Programs that print them must escape them;
 // this package does not.

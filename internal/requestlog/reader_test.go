@@ -85,9 +85,8 @@ func asText(line string) string {
 	return string(text)
 }
 
-// TestFormsOfLines tests each form of a line. It checks that a line that another
-// program may have written with a client's text is not read as a line of
-// hmaproxy.
+// TestFormsOfLines tests each form of a line. A line of another program must not be
+// read as a line of hmaproxy, even if a client chose a part of its text.
 func TestFormsOfLines(t *testing.T) {
 	type facts struct{ requests, other, cut, foreign, text int64 }
 	for name, test := range map[string]struct {

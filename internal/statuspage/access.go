@@ -8,10 +8,10 @@ import (
 )
 
 // fromLoopback reports whether the peer's address, the local address and the Host
-// all belong to this machine. If the DNS name of a web page was rebound to
-// 127.0.0.1, the Host of the page's requests is that name and not a loopback
-// name. Connections that a service mesh delivers for other machines have a
-// loopback source, but their local address is not on loopback.
+// all belong to this machine. The DNS name of a web page can be rebound to
+// 127.0.0.1, but then the Host of the page's requests is that name, which is not a
+// loopback name. Connections that a service mesh delivers for other machines have
+// a loopback source, but their local address is not on loopback.
 func fromLoopback(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {
@@ -40,8 +40,8 @@ func fromBrowser(r *http.Request) bool {
 // fromOtherSite reports whether a page of another site made a browser send the
 // request. It returns false for an address that a person typed, and for a reload
 // of the status page. A page from another port of this machine counts as another
-// site, although browsers call it same-site, because any user of the machine can
-// open a port.
+// site, because any user of the machine can open a port. Browsers call such a page
+// same-site.
 func fromOtherSite(r *http.Request) bool {
 	if r.Header["Origin"] != nil {
 		return true

@@ -153,9 +153,9 @@ func (a *Admin) serveProbe(w http.ResponseWriter, r *http.Request, mustBeReady b
 	_, _ = io.WriteString(w, text)
 }
 
-// serveQuit ends the process if HMA_ADMIN_QUIT permits it. The main container of
-// a Kubernetes Job sends this request when it is done, because the Job does not
-// end before all its containers have ended.
+// serveQuit ends the process if HMA_ADMIN_QUIT permits it. A Kubernetes Job does
+// not end before all its containers have ended. So its main container sends this
+// request when it is done.
 func (a *Admin) serveQuit(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case a.quit == nil:

@@ -312,9 +312,9 @@ func TestProblemsOutliveGoodRequests(t *testing.T) {
 	textcheck.Contains(t, ask(a, "/").Body.String(), "Last requests that were refused or failed", "mailbox-not-allowed", "ErrorNonExistentMailbox")
 }
 
-// TestPageShowsDetailsAsText checks that identifiers that occur in other logs
-// are in the text of the page, and not only in attributes, so that they can be
-// searched and copied.
+// TestPageShowsDetailsAsText checks that the text of the page contains identifiers
+// that occur in other logs. In attributes alone they could not be searched and
+// copied.
 func TestPageShowsDetailsAsText(t *testing.T) {
 	a := newTestAdmin(t)
 	done(a, newTestRecord(func(r *proxy.Record) {

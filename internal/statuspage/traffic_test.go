@@ -31,9 +31,9 @@ func needed(t *testing.T, page string) string {
 	return ""
 }
 
-// TestAuditModeShowsTheListThatEnforcingWouldNeed checks that the text on the
-// page is an allow-list that the product accepts, and that it contains exactly
-// the mailboxes and operations that were used.
+// TestAuditModeShowsTheListThatEnforcingWouldNeed checks that the page shows an
+// allow-list in audit mode only. The product must accept this list. It must contain
+// exactly the mailboxes that Exchange opened, without those that are no valid entry.
 func TestAuditModeShowsTheListThatEnforcingWouldNeed(t *testing.T) {
 	for _, mode := range []string{"audit", "enforce", "every", "none"} {
 		a := newTestAdmin(t)

@@ -6,7 +6,7 @@ import (
 )
 
 // durations is a histogram. Its zero value is empty. Each range from one power
-// of two to the next, in microseconds, is divided into four parts, so a
+// of two to the next, in microseconds, is divided into four parts. Therefore a
 // quantile is at most a quarter too high.
 type durations struct {
 	parts [maxPart + 1]uint32

@@ -95,8 +95,8 @@ const (
 // String returns "reason", "audit" or "fault", the key in the log line.
 func (k ProblemKind) String() string { return [...]string{"reason", "audit", "fault"}[k] }
 
-// A Problem is a reason for which requests were not served, a reason for which
-// enforce mode would have refused them, or a fault of Exchange.
+// A Problem is one of three things: a reason for which requests were not served, a
+// reason for which enforce mode would have refused them, or a fault of Exchange.
 type Problem struct {
 	Client  string // name of the client user, "" for none
 	Kind    ProblemKind

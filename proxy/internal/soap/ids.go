@@ -6,9 +6,9 @@ import (
 	"hmaproxy/proxy/ews"
 )
 
-// idHead is the number of characters at the beginning of an id that determine its
-// mailbox, if the id contains a GUID and none of these characters is white space.
-// See ews.MailboxOfID.
+// idHead is a number of characters. The first idHead characters of an id with a
+// GUID determine its mailbox, unless one of them is white space. See
+// ews.MailboxOfID.
 const idHead = 84
 
 // An idReader finds the mailboxes that ids belong to. It keeps the beginning of

@@ -173,9 +173,10 @@ func (s *Scanner) Close() error {
 	return s.err
 }
 
-// Request returns the content of the head. It returns nil until the start tag
-// of the operation has been scanned, and for Subscribe also the start tag of
-// its first child. The Request is valid until Reset, even after an error.
+// Request returns the content of the head. It returns nil until the start tag of
+// the operation has been scanned. If the operation is Subscribe, it returns nil
+// until the start tag of the first child has been scanned too. The Request is valid
+// until Reset, even after an error.
 func (s *Scanner) Request() *ews.Request {
 	if !s.envelope.known {
 		return nil

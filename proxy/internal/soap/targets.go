@@ -1,8 +1,8 @@
 package soap
 
 // A tag identifies an element of the types or messages namespace within the
-// operation. Only elements that can contain or name a mailbox, and those that are
-// needed to tell such elements apart, have a tag of their own.
+// operation. Elements that can contain or name a mailbox have tags of their own, and
+// so do elements that are needed to tell these apart. All others have otherTag.
 type tag uint8
 
 const (
