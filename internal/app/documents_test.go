@@ -267,7 +267,7 @@ func callKeys(call *ast.CallExpr, every2nd func([]ast.Expr)) []string {
 			}
 		}
 	}
-	if f.Sel.Name == "version" && len(call.Args) > 3 { // method of package token with the arguments level, message, version and attributes
+	if f.Sel.Name == "version" && len(call.Args) > 3 { // method in hmaproxy/token with the arguments level, message, version and attributes
 		every2nd(call.Args[3:])
 	}
 	return nil
@@ -288,7 +288,8 @@ func literal(e ast.Expr) string {
 	return s
 }
 
-// anyMessageAt is like messageAt, but also covers the levels info and debug.
+// anyMessageAt returns the index of the argument of call that is a log message of any
+// level, -1 if call logs nothing.
 func anyMessageAt(call *ast.CallExpr) int {
 	if f, ok := call.Fun.(*ast.SelectorExpr); ok && isLogger(f.X) && (f.Sel.Name == "Info" || f.Sel.Name == "Debug") {
 		return 0
@@ -340,8 +341,8 @@ func warnings(f *ast.File) []string {
 	return messages
 }
 
-// messageAt returns the index of the argument that is the message of a warning
-// or an error, -1 if the call logs none.
+// messageAt returns the index of the argument of call that is the message of a
+// warning or an error, -1 if call logs no warning and no error.
 func messageAt(call *ast.CallExpr) int {
 	f, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok || !isLogger(f.X) && f.Sel.Name != "log" {
@@ -352,7 +353,7 @@ func messageAt(call *ast.CallExpr) int {
 		return 0
 	case "Log", "LogAttrs":
 		return 2
-	case "log": // method of package token with the arguments level and message
+	case "log": // a method with the arguments level and message
 		if level, ok := call.Args[0].(*ast.SelectorExpr); ok && level.Sel.Name == "LevelInfo" {
 			return -1
 		}

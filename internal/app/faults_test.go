@@ -165,7 +165,7 @@ func brokenCases(t *testing.T) []brokenCase {
 	}
 }
 
-// listFile returns a preparation that configures an allow-list in a file.
+// listFile returns a function that configures the file path as the allow-list of h.
 func listFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		delete(h.env, "HMA_ALLOWED_MAILBOXES")
@@ -173,8 +173,8 @@ func listFile(path string) func(*testProduct) {
 	}
 }
 
-// usersFile returns a preparation that configures client users. Clients must
-// then authenticate.
+// usersFile returns a function that configures the file path as the client users of
+// h. Clients must then authenticate.
 func usersFile(path string) func(*testProduct) {
 	return func(h *testProduct) {
 		h.env["HMA_CLIENT_USERS_FILE"], h.env["HMA_ALLOWED_MAILBOXES"] = path, "alice@contoso.com,bob@contoso.com"
@@ -215,7 +215,8 @@ func group(h *testProduct) {
 	h.env["HMA_ALLOWED_GROUPS"], h.env["HMA_ALLOWED_GROUPS_AS"] = "erp@contoso.com", "alice@contoso.com"
 }
 
-// crm returns a function that sends a request of the client user crm.
+// crm returns a function that sends a request for the mailbox, with the credentials
+// of the client user crm.
 func crm(mailbox, password string) func(*testProduct) response {
 	return func(h *testProduct) response { return h.asUser(mailbox, "crm", password) }
 }
@@ -260,7 +261,7 @@ func deviceCase(name string, c *tls.Config) brokenCase {
 		},
 		fault: func(h *testProduct) {
 			there.Store(true)
-			time.Sleep(10 * time.Minute) // closes the idle connections
+			time.Sleep(10 * time.Minute) // until the connections that bypass the device have been idle too long and are closed
 		},
 	}
 }

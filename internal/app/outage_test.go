@@ -172,7 +172,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			t.Errorf("Entra got %d requests despite Retry-After of 5 minutes", n)
 		}
 		s.emu.Entra().ClearFaults()
-		time.Sleep(5*time.Minute + 5*time.Second) // the last Retry-After applies, with or without a token
+		time.Sleep(5*time.Minute + 5*time.Second) // the product obeys the last Retry-After even if its token has expired
 		s.allSucceed(often, time.Hour)
 	})
 }
@@ -259,7 +259,7 @@ func TestVaultsClientSecretExpires(t *testing.T) {
 
 				app := s.emu.Config().VaultAppID
 				s.emu.Entra().AddSecret(app, "first~secret", time.Now().Add(-time.Second))
-				s.allSucceed(often, 11*time.Minute+10*time.Second) // poll interval and jitter
+				s.allSucceed(often, 11*time.Minute+10*time.Second) // until the next poll is over: polls are up to 11 minutes apart
 				alarms := s.log.lines("certificate look-up failed")
 				if len(alarms) != 1 || alarms[0].Level != "ERROR" || !alarms[0].says("AADSTS7000222", "client secret") {
 					t.Fatalf("after the next poll the log has %v", alarms)

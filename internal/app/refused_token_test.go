@@ -206,9 +206,10 @@ func TestIdleConnectionsBrokenSilently(t *testing.T) {
 		{"small", 0, false},
 		{"buffered", 200 << 10, false},
 		{"long", 1 << 20, false},
-		// Only in this case the first write to the broken connection succeeds. A
-		// buffered body is sent together with the head, so after a successful
-		// write its request could not be retried.
+		// In this case the first write to the broken connection succeeds. It
+		// contains only the head, because a long body is sent after 100 Continue.
+		// A short or buffered body is part of the first write: if that write
+		// succeeded, the request could not be retried.
 		{"long, after the head had gone", 1 << 20, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

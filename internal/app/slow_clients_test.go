@@ -51,7 +51,7 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := startTestProduct(t)
 				defer h.close()
-				h.emu.Exchange().Inject(100, emulator.Fault{ // a long document
+				h.emu.Exchange().Inject(100, emulator.Fault{ // responds to GET with a document of 64 MiB
 					Match:  func(r *http.Request) bool { return r.Method == http.MethodGet },
 					Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Filler: 64 << 20,
 				})

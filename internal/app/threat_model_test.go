@@ -54,8 +54,8 @@ func quotedIn(cell string) (names []string) {
 	return names
 }
 
-// A namedTest is a test that the table names. The tests in folder must contain
-// the text want.
+// A namedTest is a test that the table of claims names. A test file in folder must
+// contain the text want.
 type namedTest struct{ folder, want string }
 
 // testsIn returns the tests in a cell such as "`TestA`, the section B of `TestRules`
@@ -94,7 +94,7 @@ func declared(t *testing.T, root, name string) bool {
 	return false
 }
 
-// sources returns the text of files.
+// sources returns the text of all files that match pattern.
 func sources(t *testing.T, pattern string) string {
 	t.Helper()
 	files, err := filepath.Glob(pattern)

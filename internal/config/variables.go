@@ -87,7 +87,7 @@ func variableOf(field reflect.StructField) (variable, bool) {
 		secret:   field.Type == reflect.TypeFor[Secret](),
 	}
 	if min := tag("min"); min != "" {
-		v.min, _ = time.ParseDuration(min) // a test parses the min tag of every field
+		v.min, _ = time.ParseDuration(min) // cannot fail: a test parses the min tag of every field
 		v.bounded = true
 	}
 	return v, true

@@ -22,7 +22,7 @@ type testKeeper struct {
 	err     error // error of Expand
 	refuse  error // error of Apply
 	applied int   // number of members applied, -1 before the first call
-	calls   int
+	calls   int   // number of calls of Expand
 }
 
 func newTestKeeper() *testKeeper {
@@ -48,14 +48,15 @@ func newTestKeeper() *testKeeper {
 	return k
 }
 
-// set changes fields while Run is running.
+// set calls change, which may change fields of k. It may be called while Run is
+// running.
 func (k *testKeeper) set(change func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	change()
 }
 
-// counts returns the number of expansions and of members while Run is running.
+// counts returns k.calls and k.applied. It may be called while Run is running.
 func (k *testKeeper) counts() (calls, applied int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -62,8 +62,9 @@ func (pairFiles) write(t testing.TB, file string, data []byte) {
 	}
 }
 
-// serveTLS serves the pairs on TCP and plain HTTP on a Unix socket. It returns
-// the key pairs and both addresses.
+// serveTLS starts a server that uses TLS with the key pairs in files on a TCP
+// address, and plain HTTP on a Unix socket. It returns the key pairs that it read
+// and both addresses.
 func serveTLS(t *testing.T, files ...pairFiles) (k *KeyPairs, tcp, unix string) {
 	t.Helper()
 	c := &config.Config{
@@ -93,8 +94,8 @@ func serveTLS(t *testing.T, files ...pairFiles) (k *KeyPairs, tcp, unix string) 
 // serial connects and returns the serial number of the server's certificate.
 func serial(t *testing.T, address string) int64 { return serialFor(t, address, "") }
 
-// serialFor is like serial, for a client that sends name as its server name
-// (SNI).
+// serialFor connects as a client that asks for the server name name (SNI). It returns
+// the serial number of the server's certificate.
 func serialFor(t *testing.T, address, name string) int64 {
 	t.Helper()
 	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, ServerName: name})

@@ -181,8 +181,9 @@ func TestPeerOfASocket(t *testing.T) {
 	}
 }
 
-// connectVariable is the variable that makes this test binary connect to a socket
-// and print the result.
+// connectVariable is an environment variable that holds the path of a socket. If it
+// is set, this test binary runs no tests: it connects to the socket and prints the
+// error.
 const connectVariable = "TEST_CONNECT_TO"
 
 func TestMain(m *testing.M) {

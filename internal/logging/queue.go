@@ -43,7 +43,7 @@ type drops struct {
 	last     time.Time // time of the latest dropped line
 }
 
-// add counts a line.
+// add counts a dropped line.
 func (d *drops) add() {
 	d.total++
 	d.last = time.Now()

@@ -59,12 +59,13 @@ func hasMemory(controllers string) bool {
 	return false
 }
 
-// Version 1 writes the largest int64 rounded down to whole pages if there is no
-// limit. Pages have at most 64 KiB, so every number from noLimit on means that.
+// noLimit is the smallest number that means "no limit" in version 1 of control
+// groups. Without a limit, the kernel writes the largest int64, rounded down to whole
+// pages. Pages have at most 64 KiB.
 const noLimit = math.MaxInt64 &^ (64<<10 - 1)
 
-// readLimit returns the limit in a file, math.MaxInt64 for "max", for a file that
-// does not exist and for version 1's number that means no limit.
+// readLimit returns the limit in a file in bytes. It returns math.MaxInt64 if there is
+// no limit: for a file that does not exist, for "max", and for numbers from noLimit on.
 func readLimit(root fs.FS, name string) int64 {
 	data, err := fs.ReadFile(root, name)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // Rules for returning memory to the system.
 const (
 	releaseInterval = 5 * time.Second // interval between checks; the first check comes after the start-up
-	quietBytes      = 8 << 20         // bytes; an interval with fewer allocations is quiet (less than some hundred requests a second)
+	quietBytes      = 8 << 20         // an interval in which fewer bytes are allocated is quiet (fewer than some hundred requests a second)
 	releaseBytes    = 8 << 20         // number of bytes that must have been allocated since the last release before the next one
 
 	// At least burstBytes of free memory at burstChecks consecutive checks remain
@@ -26,13 +26,14 @@ const (
 	busyDelay = 2 * time.Millisecond
 )
 
-// ReleaseMemory returns unused memory to the system until ctx ends: once after
-// the start, after a quiet interval if there is memory to release since the
-// last time, and within 30 seconds of the end of a burst, even if other
-// requests continue. It waits while so many requests continue that goroutines
-// wait for a processor. A sidecar is idle most of the time and shares the
-// machine with its client. Opening notification streams needs several times the
-// memory that open streams keep.
+// ReleaseMemory returns unused memory to the system until ctx ends. It does so once
+// after the start, after a quiet interval if enough memory was allocated or freed
+// since the last release, and within 30 seconds of the end of a burst, even if
+// requests continue. It waits while there are so many requests that goroutines wait
+// for a processor.
+//
+// A sidecar is idle most of the time and shares the machine with its client. Opening
+// notification streams needs several times the memory that open streams keep.
 //
 // ReleaseMemory affects the whole process: run it once, from main.
 func ReleaseMemory(ctx context.Context) {

@@ -4,11 +4,12 @@ package socket
 
 import "net"
 
-// SendingOf returns false, because this system has no such report.
+// SendingOf returns false: on this system the package cannot find out which bytes
+// are unsent or not acknowledged.
 func SendingOf(net.Conn) (s Sending, ok bool) { return Sending{}, false }
 
-// Relax does nothing. SendingOf reports nothing here, so only the system can
-// limit the silence of c's peer.
+// Relax does nothing. SendingOf reports nothing on this system, so only the system
+// itself can limit the silence of c's peer.
 func Relax(net.Conn) {}
 
 // Restore does nothing.
