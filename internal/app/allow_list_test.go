@@ -11,7 +11,8 @@ import (
 	"hmaproxy/internal/groups"
 )
 
-// asMailbox sends an operation as a mailbox, named in a form of ConnectingSID.
+// asMailbox sends an operation that impersonates mailbox. form is the name of the
+// element of ConnectingSID that contains the mailbox.
 func (s *testProduct) asMailbox(form, mailbox, operation string) response {
 	s.t.Helper()
 	body := strings.NewReplacer("PrimarySmtpAddress", form, "alice@contoso.com", mailbox).Replace(envelopeWith("OPERATION"))
@@ -131,8 +132,9 @@ func TestOtherSpellingsOfIDs(t *testing.T) {
 	})
 }
 
-// attachmentID returns the id of an attachment in the format of [MS-OXWSITEMID], with
-// a moniker in any form. The emulator accepts it for the mailbox of the moniker.
+// attachmentID returns the id of an attachment in the format of [MS-OXWSITEMID].
+// moniker names the mailbox and may have any spelling. The emulator accepts the id in
+// requests to that mailbox.
 func attachmentID(moniker string) string {
 	entry := make([]byte, 20, 22)
 	return encodeID(3, moniker, append(entry, "A9"...))

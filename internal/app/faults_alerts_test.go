@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// alertTests is promtool's test file: it tests the alert rules with the metrics
-// of each fault. scripts/monitoring.sh runs it.
+// alertTests is a test file for promtool, which tests the alert rules with the metrics
+// of each fault. scripts/monitoring.sh runs promtool with this file.
 const alertTests = "../../deploy/monitoring/faults.rules.test.yaml"
 
 const alertTestsHead = `# Which alerts fire while a fault of docs/faults.md lasts, by the metrics that the
@@ -28,7 +28,8 @@ tests:
 // sample matches a line of /metrics.
 var sample = regexp.MustCompile(`(?m)^([a-z_]+)(?:\{(.*)\})? (\S+)$`)
 
-// samples returns the values of /metrics by name and labels.
+// samples returns the values in text, a response of /metrics. The keys are name and
+// labels: `name{labels}`.
 func samples(text string) map[string]float64 {
 	values := map[string]float64{}
 	for _, m := range sample.FindAllStringSubmatch(text, -1) {
@@ -39,10 +40,11 @@ func samples(text string) map[string]float64 {
 	return values
 }
 
-// lasting returns the metrics in the rules as series of two hours, in promtool's
-// format, as if the fault lasted. In each minute, a counter grows by its
-// difference between before and after. A time keeps its distance from the
-// present. Other metrics keep the value that they have in after.
+// lasting returns those metrics that the alert rules use, as series of two hours in
+// promtool's format. before and after are responses of /metrics. The series continue
+// the fault: in each minute, a counter grows by its difference between before and
+// after. A time keeps its distance from the present. Other metrics keep the value that
+// they have in after.
 func lasting(t *testing.T, before, after string) []string {
 	t.Helper()
 	old, now := samples(before), float64(time.Now().Unix())
@@ -77,7 +79,7 @@ func lasting(t *testing.T, before, after string) []string {
 	return all
 }
 
-// alertTest returns promtool's test that after 100 minutes of a fault exactly
+// alertTest returns a test in promtool's format: after 100 minutes of a fault, exactly
 // these alerts fire.
 func alertTest(name string, series, alerts []string) string {
 	var b strings.Builder

@@ -394,9 +394,11 @@ func describePage(t *testing.T, h *testProduct) string {
 }
 
 // TestFaultMatrix runs every case. It compares the effects with docs/faults.md,
-// and the metrics with the series with which promtool tests the alerts. To
-// write both files, with promtool installed: go test ./internal/app -run
-// TestFaultMatrix -update-faults
+// and the metrics with the file alertTests. The command
+//
+//	go test ./internal/app -run TestFaultMatrix -update-faults
+//
+// writes both files. It needs promtool.
 func TestFaultMatrix(t *testing.T) {
 	text := "# Effects of each fault\n\n" +
 		"A test runs each fault against the emulator, with one request, and writes this file<!-- source -->: `go test ./internal/app -run TestFaultMatrix\n-update-faults`. Another run of the test compares<!-- /source -->. The alerts are those of [hmaproxy.rules.yaml](../deploy/monitoring/hmaproxy.rules.yaml)\nthat Prometheus' own tool finds firing when each minute of two hours is like the one of the test. [operations.md](operations.md)\nexplains reasons, alerts and metrics.\n\n" +

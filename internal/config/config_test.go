@@ -31,8 +31,7 @@ func (f files) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// vars is an environment. In the argument of with, the value "-" removes a
-// variable.
+// vars is an environment: the values of its variables by name.
 type vars map[string]string
 
 const (
@@ -53,7 +52,7 @@ func fromVault() vars {
 	}
 }
 
-// with returns a copy of the environment with the changes.
+// with returns a copy of v with the changes. The value "-" removes a variable.
 func (v vars) with(changes vars) vars {
 	v = maps.Clone(v)
 	for name, value := range changes {

@@ -62,7 +62,7 @@ func (v variable) markdownDefault() string {
 
 var markdownEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`)
 
-// escape escapes characters of patterns that Markdown would read as markup.
+// escape escapes the characters "\", "|" and "*", which Markdown would read as markup.
 func escape(s string) string { return markdownEscapes.Replace(s) }
 
 // Usage writes the list of variables for the command's help, at most 100

@@ -144,10 +144,12 @@ func (s *slots) try(now time.Time) (d decision, idle, waiting *conn) {
 
 // longestIdle removes the connection that has been idle longest from s.idle and
 // returns it. It returns nil if no connection has been idle long enough. It
-// leaves out connections whose next request has arrived. The caller closes the
-// returned connection if it has had a request or if toClose is true, so it must
-// have been idle for minIdle. Otherwise the connection only loses its slot, so
-// minWait is enough. The caller holds s.mu.
+// leaves out connections whose next request has arrived.
+//
+// The caller closes the returned connection if the connection has had a request or
+// if toClose is true. Such a connection must have been idle for minIdle. Any other
+// connection only loses its slot, so minWait is enough, if it is shorter than
+// minIdle. The caller holds s.mu.
 func (s *slots) longestIdle(now time.Time, toClose bool) *conn {
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)

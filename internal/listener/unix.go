@@ -39,7 +39,7 @@ func listenUnix(ctx context.Context, listen Listen, path string) (net.Listener, 
 	if err != nil {
 		return nil, fmt.Errorf("directory of the socket: %w", err)
 	}
-	defer unlock() // only after the return may another process replace a stale socket in the directory
+	defer unlock() // until then, no other process may replace a stale socket in the directory
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}
