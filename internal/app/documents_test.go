@@ -157,8 +157,8 @@ func TestOperationsExplainsEveryWarningAndError(t *testing.T) {
 	}
 }
 
-// TestMessagesAreConstants checks that data is in attributes, so that messages can
-// be searched for.
+// TestMessagesAreConstants checks that the messages of log lines are constants, so that
+// messages can be searched for. Data belongs in attributes.
 func TestMessagesAreConstants(t *testing.T) {
 	calls := 0
 	for _, pattern := range []string{"../../token/*.go", "../../certsource/*.go", "../*/*.go", "../../proxy/*.go", "../../cmd/hmaproxy/run.go"} {

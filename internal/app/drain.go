@@ -17,9 +17,9 @@ const (
 	stopReserve = 10 * time.Second
 
 	// idleGrace is how long idle connections stay open after the listeners are
-	// closed, if the shutdown delay was shorter. A client that sends a request
-	// on its connection within that time gets a response that closes the
-	// connection, and loses no request.
+	// closed, unless the shutdown delay was at least as long. A client that sends
+	// a request on its connection within that time gets a response that closes
+	// the connection, and loses no request.
 	idleGrace = 300 * time.Millisecond
 )
 

@@ -276,7 +276,7 @@ func (s *testProduct) pass(d time.Duration) {
 	s.allSucceed(seldom, d-min(d, pollTime))
 }
 
-// restart replaces the process, which loses all state.
+// restart stops the product and starts it again, without its state.
 func (s *testProduct) restart() {
 	s.t.Helper()
 	s.stop()

@@ -4,9 +4,9 @@ import (
 	"hmaproxy/proxy/policy"
 )
 
-// checkList refuses settings that have no effect without an allow-list, strict ids
-// that the allow-list cannot enforce, and a default mailbox that the allow-list
-// does not allow.
+// checkList refuses settings that have no effect without an allow-list, and a default
+// mailbox that the allow-list does not allow. It also refuses HMA_ALLOW_LIST_IDS=strict
+// if other settings mean that the allow-list checks no ids.
 func checkList(r *rules) {
 	checkGroups(r)
 	if !r.problems.none("HMA_ALLOWED_MAILBOXES", "HMA_ALLOWED_MAILBOXES_FILE", "HMA_CLIENT_USERS_FILE", "HMA_ALLOWED_GROUPS") {

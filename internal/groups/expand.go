@@ -151,7 +151,7 @@ type expandResponse struct {
 	} `xml:"Body>ExpandDLResponse>ResponseMessages>ExpandDLResponseMessage"`
 }
 
-// request requests the members of one group.
+// request returns the direct members of one group, which it requests from Exchange.
 func (e *Expander) request(ctx context.Context, group string) ([]entry, error) {
 	if _, err := policy.ParseAddress(group); err != nil {
 		return nil, errors.New("its address is not an SMTP address")

@@ -21,8 +21,8 @@ const (
 // blocks a caller. It is safe for concurrent use.
 type queue struct {
 	w io.Writer
-	// onDrop is called with the number of dropped lines when the log is read
-	// again.
+	// onDrop is called after a write before which lines were dropped, with the
+	// number of the dropped lines.
 	onDrop func(lines uint64)
 	wake   chan struct{} // receives a value when the lines must be written
 	end    chan struct{} // closed by close
@@ -36,7 +36,7 @@ type queue struct {
 	drops  drops
 }
 
-// drops counts the lines that were dropped because the log was not read.
+// drops counts the lines that were dropped because the queue was full.
 type drops struct {
 	total    uint64    // since the start
 	reported uint64    // lines that a log line has already reported

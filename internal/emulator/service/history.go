@@ -45,7 +45,8 @@ type History struct {
 	count   int
 }
 
-// maxRecords bounds the memory of a long demo. Older hops are dropped.
+// maxRecords is how many hops a History keeps at most, which bounds the memory of a
+// long demo. A History that is full drops its oldest tenth.
 const maxRecords = 10_000
 
 // A Record records the Hop of a request while the request is served.
