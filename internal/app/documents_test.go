@@ -214,9 +214,9 @@ func TestOperationsExplainsEveryLogKey(t *testing.T) {
 	}
 }
 
-// logKeys lists the keys of attributes: the arguments of calls of a logger and of
-// slog's constructors, and the lists that are appended to these arguments.
-// Package accesslog also keeps keys in fields.
+// logKeys lists the keys of log attributes in a file. It finds them in the arguments
+// of a logger's methods and of slog's constructors, in lists of type []any, and in the
+// fields of package accesslog.
 func logKeys(f *ast.File) []string {
 	var keys []string
 	every2nd := func(list []ast.Expr) {

@@ -37,7 +37,7 @@ type brokenCase struct {
 	send    func(h *testProduct) response
 }
 
-// always injects a fault into every request.
+// always makes s apply the fault f to every request.
 func always(s *emulator.Service, f emulator.Fault) {
 	s.InjectWhile(func() bool { return true }, f)
 }

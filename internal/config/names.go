@@ -108,8 +108,8 @@ func hostName(s string) (string, error) {
 	return strings.ToLower(s), nil
 }
 
-// containerHost reports what validHost reports, but also accepts underscores,
-// which occur in names inside container networks.
+// containerHost is validHost, except that underscores count as letters, because they
+// occur in names inside container networks.
 func containerHost(s string) bool { return validHost(strings.ReplaceAll(s, "_", "x")) }
 
 // Paths are paths of files. The list is not empty when its variable is set.

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// hardenVariable makes this test binary call Harden and print the result in a
-// process of its own, because Harden would change the process that runs the
-// tests.
+// hardenVariable is an environment variable. If it is set, this test binary runs no
+// tests: it calls Harden and prints the result. A test starts it as a process of its
+// own, because Harden would change the process that runs the tests.
 const hardenVariable = "TEST_HARDEN"
 
 func TestMain(m *testing.M) {

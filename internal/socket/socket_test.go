@@ -149,7 +149,8 @@ var scripts = map[string]func(ours, theirs net.Conn) string{
 	},
 }
 
-// TestSameResultsAsPackageNet compares Of with the connection of package net.
+// TestSameResultsAsPackageNet checks that reads and writes on Of(c) have the same
+// results as on c, a connection of package net.
 func TestSameResultsAsPackageNet(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for name, script := range scripts {

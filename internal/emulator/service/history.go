@@ -32,7 +32,7 @@ type Hop struct {
 
 	Operation   string // Exchange: local name of the Body's element
 	BodySHA256  string // Exchange: hash of the part of the envelope from "<Body" to the end of "</Body>"
-	Mailbox     string // Exchange: the impersonated mailbox, the first form that is not empty, as .NET reads them
+	Mailbox     string // Exchange: the impersonated mailbox, as .NET would read it from the document
 	MailboxSeen string // Exchange: the mailbox that comes first in the document, found by an independent reader
 	BackEnd     string // Exchange: "EX01" or "EX02"
 	Executed    bool   // Exchange: the operation ran
